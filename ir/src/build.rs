@@ -1,0 +1,548 @@
+//! Networks as Rust: what `network!` emits, and how a declaration becomes a [`Graph`].
+//!
+//! A network is a type with a signature and a `build` function that adds its
+//! body to a graph. Calling another network, in this crate or another, is calling
+//! its `build` with a child [`Scope`].
+
+use crate::dim::{Dim, DimError};
+use crate::graph::*;
+use crate::infer::ShapeError;
+use crate::op::{Op, Scalar};
+use crate::table::{Call, CallError, make};
+use crate::text;
+use crate::types::{DType, Shape, Type};
+use std::collections::BTreeMap;
+use std::fmt;
+
+/// A dim of a network's signature.
+#[derive(Clone, Copy, Debug)]
+pub struct DimSig {
+    /// Its name.
+    pub name: &'static str,
+    /// Run-time, bounded or static.
+    pub kind: DimKind,
+}
+
+/// What kind of dim it is; the texts are polynomials.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DimKind {
+    /// Taken from the inputs at each call.
+    Run,
+    /// The same with an upper bound.
+    Bounded(&'static str),
+    /// A number fixed when the network is built, with its default.
+    Static(&'static str),
+    /// A number that every use must give.
+    Required,
+}
+
+/// An option of a network's signature.
+#[derive(Clone, Copy, Debug)]
+pub struct OptionSig {
+    /// Its name.
+    pub name: &'static str,
+    /// Its default.
+    pub default: OptionValue,
+}
+
+/// The value of an option: no shape, known when the network is built.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum OptionValue {
+    /// A flag.
+    Bool(bool),
+    /// An integer.
+    Int(i64),
+    /// A number.
+    Float(f64),
+}
+
+impl fmt::Display for OptionValue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            OptionValue::Bool(b) => write!(f, "{b}"),
+            OptionValue::Int(i) => write!(f, "{i}"),
+            OptionValue::Float(x) => write!(f, "{x:?}"),
+        }
+    }
+}
+
+/// The signature of a network, as constant data.
+#[derive(Clone, Copy, Debug)]
+pub struct Sig {
+    /// Its name.
+    pub name: &'static str,
+    /// Dims in the order of declaration.
+    pub dims: &'static [DimSig],
+    /// Options in order.
+    pub options: &'static [OptionSig],
+    /// Inputs: name and type text, `("ids", "i32[B, S]")`.
+    pub inputs: &'static [(&'static str, &'static str)],
+    /// Type texts of the results.
+    pub outputs: &'static [&'static str],
+    /// `where` clauses: left side, relation, right side.
+    pub wheres: &'static [(&'static str, Relation, &'static str)],
+    /// Patterns of `#[unused_weights(..)]`.
+    pub unused_weights: &'static [&'static str],
+}
+
+/// A network declared by `network!`.
+///
+/// The macro implements it; there is no need to do so by hand.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a network",
+    label = "not declared by `network!`",
+    note = "only items declared by `network!` (or types implementing `Network`) can be called in a network body"
+)]
+pub trait Network {
+    /// The signature as declared.
+    const SIG: Sig;
+
+    /// Adds the body to a graph and returns the results.
+    ///
+    /// # Errors
+    /// A shape does not fit; only possible where the macro could not see both sides.
+    #[doc(hidden)]
+    fn build(scope: &mut Scope<'_>, args: &[Value]) -> Result<Vec<Value>, BuildError>;
+}
+
+/// Why a network could not be built into a graph.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BuildError {
+    /// What is wrong.
+    pub message: String,
+    /// Where it was written.
+    pub source: Box<Source>,
+}
+
+impl fmt::Display for BuildError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.message)?;
+        if self.source.line > 0 || !self.source.text.is_empty() {
+            write!(f, "\n  at {}", self.source)?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for BuildError {}
+
+impl BuildError {
+    fn new(message: impl Into<String>) -> BuildError {
+        BuildError { message: message.into(), source: Box::default() }
+    }
+}
+
+impl From<DimError> for BuildError {
+    fn from(e: DimError) -> BuildError {
+        BuildError::new(e.to_string())
+    }
+}
+
+impl From<ShapeError> for BuildError {
+    fn from(e: ShapeError) -> BuildError {
+        BuildError::new(e.to_string())
+    }
+}
+
+impl From<CallError> for BuildError {
+    fn from(e: CallError) -> BuildError {
+        BuildError::new(e.to_string())
+    }
+}
+
+type Result<T, E = BuildError> = std::result::Result<T, E>;
+
+/// A `net` item: where its weights live and what was fixed for it.
+#[derive(Clone, Debug, Default)]
+pub struct Net {
+    path: String,
+    statics: Vec<(String, Dim)>,
+    options: Vec<(String, OptionValue)>,
+}
+
+/// The place a body is built in: the graph, the values of its dims and options, and the path of its weights.
+#[derive(Debug)]
+pub struct Scope<'g> {
+    graph: &'g mut Graph,
+    file: &'static str,
+    path: String,
+    dims: BTreeMap<String, Dim>,
+    options: BTreeMap<String, OptionValue>,
+    leading: Vec<Dim>,
+    source: Source,
+}
+
+/// Builds the graph of a network. `statics` and `options` override the defaults.
+///
+/// # Errors
+/// An unknown or missing dim or option, a `where` clause that does not hold, or a shape that does not fit.
+pub fn graph_of<N: Network>(statics: &[(&str, i64)], options: &[(&str, OptionValue)]) -> Result<Graph> {
+    let sig = N::SIG;
+    let mut graph =
+        Graph { name: sig.name.into(), unused_weights: sig.unused_weights.iter().map(|s| s.to_string()).collect(), ..Graph::default() };
+    let given: Vec<(String, Dim)> = statics.iter().map(|(n, v)| (n.to_string(), Dim::constant(*v))).collect();
+    let mut dims = bind_statics(&sig, &given)?;
+    for d in sig.dims {
+        match d.kind {
+            DimKind::Run => graph.dims.push(RunDim { name: d.name.into(), bound: None }),
+            DimKind::Bounded(text) => {
+                let bound = constant(&sig, d.name, &Dim::parse(text)?, &dims)?;
+                graph.dims.push(RunDim { name: d.name.into(), bound: Some(bound) });
+            }
+            DimKind::Static(_) | DimKind::Required => continue,
+        }
+        dims.insert(d.name.into(), Dim::sym(d.name));
+    }
+    // Leading axes `..` of a network used on its own are one run-time axis.
+    let mut leading = Vec::new();
+    if sig.inputs.iter().any(|(_, t)| t.contains("..")) {
+        graph.dims.push(RunDim { name: "N".into(), bound: None });
+        leading.push(Dim::sym("N"));
+    }
+    let options = bind_options(&sig, &options.iter().map(|(n, v)| (n.to_string(), *v)).collect::<Vec<_>>())?;
+    let mut scope = Scope { graph: &mut graph, file: "", path: String::new(), dims, options, leading, source: Source::default() };
+    scope.check_wheres(&sig)?;
+    let mut args = Vec::new();
+    for (i, (name, text)) in sig.inputs.iter().enumerate() {
+        let ty = scope.ty(text)?;
+        scope.graph.inputs.push(InputDecl { name: name.to_string(), ty });
+        let v = scope.graph.push(Op::Input(i), &[], Source { text: name.to_string(), ..Source::default() })?;
+        scope.name(v, name);
+        args.push(v);
+    }
+    let outputs = N::build(&mut scope, &args)?;
+    graph.outputs = outputs;
+    Ok(graph)
+}
+
+fn constant(sig: &Sig, name: &str, d: &Dim, env: &BTreeMap<String, Dim>) -> Result<i64> {
+    let d = d.subst(&|s| env.get(s).cloned())?;
+    d.as_const().ok_or_else(|| BuildError::new(format!("dim `{name}` of `{}` is not static: it depends on {d}", sig.name)))
+}
+
+/// Values of the static dims: those given, then defaults, which may use each other in any order.
+fn bind_statics(sig: &Sig, given: &[(String, Dim)]) -> Result<BTreeMap<String, Dim>> {
+    let mut env = BTreeMap::new();
+    for (name, d) in given {
+        match sig.dims.iter().find(|s| s.name == name).map(|s| s.kind) {
+            Some(DimKind::Static(_) | DimKind::Required) => {
+                if d.as_const().is_some_and(|n| n < 0) {
+                    return Err(BuildError::new(format!("dim `{name}` of `{}` cannot be {d}", sig.name)));
+                }
+                env.insert(name.clone(), d.clone());
+            }
+            Some(_) => return Err(BuildError::new(format!("dim `{name}` of `{}` is taken from its inputs", sig.name))),
+            None => return Err(BuildError::new(format!("`{}` has no dim `{name}`", sig.name))),
+        }
+    }
+    for _ in 0..=sig.dims.len() {
+        for s in sig.dims {
+            if let (DimKind::Static(text), false) = (s.kind, env.contains_key(s.name)) {
+                let d = Dim::parse(text)?;
+                if d.syms().iter().all(|x| env.contains_key(x)) {
+                    env.insert(s.name.into(), d.subst(&|x| env.get(x).cloned())?);
+                }
+            }
+        }
+    }
+    let missing = sig.dims.iter().find(|s| matches!(s.kind, DimKind::Static(_) | DimKind::Required) && !env.contains_key(s.name));
+    match missing {
+        Some(s) => Err(BuildError::new(format!("dim `{}` of `{}` must be given", s.name, sig.name))),
+        None => Ok(env),
+    }
+}
+
+fn bind_options(sig: &Sig, given: &[(String, OptionValue)]) -> Result<BTreeMap<String, OptionValue>> {
+    let mut env: BTreeMap<String, OptionValue> = sig.options.iter().map(|o| (o.name.to_string(), o.default)).collect();
+    for (name, v) in given {
+        match env.get_mut(name) {
+            Some(slot) => *slot = *v,
+            None => return Err(BuildError::new(format!("`{}` has no option `{name}`", sig.name))),
+        }
+    }
+    Ok(env)
+}
+
+/// What `network!` emits calls to. Texts of dims, types and options are those of the text form.
+impl<'g> Scope<'g> {
+    /// Says which file the body is written in.
+    pub fn file(&mut self, file: &'static str) {
+        self.file = file;
+    }
+
+    /// Sets the place of the ops that follow.
+    pub fn at(&mut self, text: &str, line: u32, column: u32) {
+        self.source = Source { text: text.into(), file: self.file.into(), line, column, scope: self.path.trim_end_matches('.').into() };
+    }
+
+    fn fail(&self, e: impl Into<BuildError>) -> BuildError {
+        let mut e = e.into();
+        if e.source.line == 0 {
+            e.source = Box::new(self.source.clone());
+        }
+        e
+    }
+
+    /// A dim of this scope from its text.
+    pub fn dim(&self, text: &str) -> Result<Dim> {
+        Dim::parse(text).and_then(|d| d.subst(&|s| self.dims.get(s).cloned())).map_err(|e| self.fail(e))
+    }
+
+    /// The number of turns of a net array or the parts of a split: a static dim.
+    pub fn count(&self, text: &str) -> Result<usize> {
+        let d = self.dim(text)?;
+        d.as_const()
+            .and_then(|n| usize::try_from(n).ok())
+            .ok_or_else(|| self.fail(BuildError::new(format!("`{text}` must be static here, but is {d}"))))
+    }
+
+    /// The value of an option of this network.
+    pub fn option(&self, name: &str) -> Result<OptionValue> {
+        self.options.get(name).copied().ok_or_else(|| self.fail(BuildError::new(format!("there is no option `{name}`"))))
+    }
+
+    /// Whether a flag of this network is set.
+    pub fn flag(&self, name: &str) -> Result<bool> {
+        Ok(self.option(name)? == OptionValue::Bool(true))
+    }
+
+    /// A type of this scope from its text, `i32[B, 4*D]`; `..` stands for the leading axes.
+    pub fn ty(&self, text: &str) -> Result<Type> {
+        let (dtype, dims) = text::split_type(text).ok_or_else(|| BuildError::new(format!("`{text}` is no type")))?;
+        let mut shape = Vec::new();
+        for d in dims {
+            if d == ".." {
+                shape.extend(self.leading.iter().cloned());
+            } else {
+                shape.push(self.dim(d)?);
+            }
+        }
+        Ok(Type { dtype, shape })
+    }
+
+    /// Declares a weight, or finds it again: one name in one graph is one weight.
+    pub fn param(&mut self, name: &str, path: &str, ty: &str, init: Init) -> Result<Value> {
+        let full = format!("{}{path}", self.path);
+        let ty = self.ty(ty)?;
+        if let Some(d) = ty.shape.iter().find(|d| d.as_const().is_none()) {
+            return Err(self.fail(BuildError::new(format!("weight `{full}` has the run-time dim {d}"))));
+        }
+        if let Some(i) = self.graph.weights.iter().position(|w| w.name == full) {
+            if self.graph.weights[i].ty != ty {
+                let old = self.graph.weights[i].ty.clone();
+                return Err(self.fail(BuildError::new(format!("weight `{full}` is declared twice, as {old} and as {ty}"))));
+            }
+            let same = |n: &Node| n.op == Op::Weight(i);
+            if let Some(at) = self.graph.nodes.iter().position(same) {
+                return Ok(Value(at as u32));
+            }
+        }
+        let i = self.graph.weights.len();
+        self.graph.weights.push(WeightDecl { name: full, ty, init });
+        let v = self.graph.push(Op::Weight(i), &[], self.source.clone()).map_err(|e| self.fail(e))?;
+        self.name(v, name);
+        Ok(v)
+    }
+
+    /// Declares a net: its weights live under `path`; dims and options are given as `"D=768"` texts.
+    pub fn net(&self, path: &str, statics: &[(&str, &str)], options: &[(&str, OptionValue)]) -> Result<Net> {
+        let statics = statics.iter().map(|(n, t)| Ok((n.to_string(), self.dim(t)?))).collect::<Result<Vec<_>>>()?;
+        let dot = if path.is_empty() { "" } else { "." };
+        Ok(Net { path: format!("{}{path}{dot}", self.path), statics, options: options.iter().map(|(n, v)| (n.to_string(), *v)).collect() })
+    }
+
+    /// The path of one turn of a net array: `{i}` becomes the turn's number.
+    pub fn turn(path: &str, i: usize) -> String {
+        path.replace("{i}", &i.to_string())
+    }
+
+    /// Calls a network through a net.
+    pub fn call<N: Network>(&mut self, net: &Net, args: &[Value]) -> Result<Vec<Value>> {
+        let sig = N::SIG;
+        let run = |e: BuildError| self.fail(e);
+        let mut dims = bind_statics(&sig, &net.statics).map_err(run)?;
+        let options = bind_options(&sig, &net.options).map_err(run)?;
+        let leading = self.bind_inputs(&sig, args, &mut dims)?;
+        for d in sig.dims {
+            if let DimKind::Bounded(text) = d.kind {
+                let bound = constant(&sig, d.name, &Dim::parse(text)?, &dims).map_err(|e| self.fail(e))?;
+                self.require(dims[d.name].clone(), Relation::AtMost, Dim::constant(bound), &sig)?;
+            }
+        }
+        let here = self.source.clone();
+        let mut child = Scope { graph: self.graph, file: "", path: net.path.clone(), dims, options, leading, source: here };
+        child.check_wheres(&sig)?;
+        N::build(&mut child, args)
+    }
+
+    /// Binds the callee's run-time dims to the shapes it is given; returns what `..` stands for.
+    fn bind_inputs(&self, sig: &Sig, args: &[Value], dims: &mut BTreeMap<String, Dim>) -> Result<Vec<Dim>> {
+        if args.len() != sig.inputs.len() {
+            let m = format!("`{}` takes {} inputs, {} given", sig.name, sig.inputs.len(), args.len());
+            return Err(self.fail(BuildError::new(m)));
+        }
+        let mut leading: Option<Vec<Dim>> = None;
+        let wrong = |i: usize, why: &str| {
+            let (name, text) = sig.inputs[i];
+            let m =
+                format!("`{}` does not accept this for `{name}`: it takes {text} but is given {}{why}", sig.name, self.graph.ty(args[i]));
+            self.fail(BuildError::new(m))
+        };
+        // Two rounds: axes that are one symbol bind it, then every axis is compared.
+        for round in 0..2 {
+            for (i, (_, text)) in sig.inputs.iter().enumerate() {
+                let (dtype, axes) = text::split_type(text).ok_or_else(|| self.fail(BuildError::new(format!("`{text}` is no type"))))?;
+                let ty = self.graph.ty(args[i]).clone();
+                let fixed = axes.iter().filter(|a| **a != "..").count();
+                let open = axes.contains(&"..");
+                if dtype != ty.dtype || ty.rank() < fixed || (!open && ty.rank() != fixed) {
+                    return Err(wrong(i, ""));
+                }
+                let (lead, rest) = ty.shape.split_at(ty.rank() - fixed);
+                if open && leading.get_or_insert_with(|| lead.to_vec()).as_slice() != lead {
+                    return Err(wrong(i, "; the leading axes `..` differ"));
+                }
+                for (axis, actual) in axes.iter().filter(|a| **a != "..").zip(rest) {
+                    let d = Dim::parse(axis)?;
+                    if round == 0 {
+                        if let Some(s) = d.as_sym()
+                            && !dims.contains_key(s)
+                        {
+                            dims.insert(s.into(), actual.clone());
+                        }
+                    } else {
+                        let d = d.subst(&|s| dims.get(s).cloned())?;
+                        if d != *actual {
+                            return Err(wrong(i, &format!("; {axis} is {d} here, not {actual}")));
+                        }
+                    }
+                }
+            }
+        }
+        match sig.dims.iter().find(|d| !dims.contains_key(d.name)) {
+            Some(d) => Err(self.fail(BuildError::new(format!("dim `{}` of `{}` follows from none of its inputs", d.name, sig.name)))),
+            None => Ok(leading.unwrap_or_default()),
+        }
+    }
+
+    fn check_wheres(&mut self, sig: &Sig) -> Result<()> {
+        for (l, relation, r) in sig.wheres {
+            let (l, r) = (self.dim(l)?, self.dim(r)?);
+            self.require(l, *relation, r, sig)?;
+        }
+        Ok(())
+    }
+
+    /// Checks a relation now if both sides are known, else keeps it for bind time.
+    fn require(&mut self, left: Dim, relation: Relation, right: Dim, sig: &Sig) -> Result<()> {
+        let c = Constraint { left, relation, right };
+        match (c.left.as_const(), c.right.as_const()) {
+            (Some(l), Some(r)) if !c.holds(l, r) => {
+                Err(self.fail(BuildError::new(format!("`{}` requires {c}, which does not hold", sig.name))))
+            }
+            (Some(_), Some(_)) => Ok(()),
+            _ => {
+                if !self.graph.constraints.contains(&c) {
+                    self.graph.constraints.push(c);
+                }
+                Ok(())
+            }
+        }
+    }
+
+    /// Adds an op. `args` are parameter names with values, `options` the text form's, `"over = (1,), eps = 1e-5"`.
+    pub fn op(&mut self, name: &str, args: &[(&str, Value)], options: &str) -> Result<Value> {
+        let parsed = text::parse_options(name, options).map_err(|e| self.fail(BuildError::new(e)))?;
+        let mut call = Call { given: args.iter().map(|(n, _)| *n).collect(), options: Vec::new() };
+        for (n, a) in &parsed {
+            call.options.push((n, self.subst_attr(a)?));
+        }
+        let op = make(name, &call).map_err(|e| self.fail(e))?;
+        let args: Vec<Value> = args.iter().map(|(_, v)| *v).collect();
+        self.graph.push(op, &args, self.source.clone()).map_err(|e| self.fail(e))
+    }
+
+    fn subst_attr(&self, a: &crate::table::Attr) -> Result<crate::table::Attr> {
+        use crate::table::Attr;
+        let sub = |d: &Dim| d.subst(&|s| self.dims.get(s).cloned()).map_err(|e| self.fail(e));
+        Ok(match a {
+            Attr::Dim(d) => Attr::Dim(sub(d)?),
+            Attr::Dims(d) => Attr::Dims(d.iter().map(sub).collect::<Result<_>>()?),
+            other => other.clone(),
+        })
+    }
+
+    /// A scalar constant.
+    pub fn constant(&mut self, c: Scalar) -> Result<Value> {
+        self.graph.push(Op::Const(c), &[], self.source.clone()).map_err(|e| self.fail(e))
+    }
+
+    /// Gives a value the user's name for it. The first name stays.
+    pub fn name(&mut self, v: Value, name: &str) {
+        let scope = self.path.clone();
+        let node = &mut self.graph.nodes[v.index()];
+        if node.name.is_none() {
+            node.name = Some(format!("{scope}{name}"));
+        }
+    }
+
+    /// The type of a value.
+    pub fn type_of(&self, v: Value) -> &Type {
+        self.graph.ty(v)
+    }
+
+    /// Checks a value against the type the user wrote for it.
+    pub fn expect(&self, v: Value, ty: &str) -> Result<()> {
+        let want = self.ty(ty)?;
+        let have = self.graph.ty(v);
+        if *have == want {
+            return Ok(());
+        }
+        Err(self.fail(BuildError::new(format!("expected {want}, but it is {have}"))))
+    }
+
+    /// Takes row `index` of an axis away: a slice of length 1 and a reshape.
+    pub fn pick(&mut self, v: Value, axis: usize, index: &str) -> Result<Value> {
+        let mut shape: Vec<Dim> = self.graph.ty(v).shape.clone();
+        let Some(len) = shape.get(axis).cloned() else {
+            return Err(self.fail(BuildError::new(format!("there is no axis {axis} in {}", Shape(&shape)))));
+        };
+        let mut start = self.dim(index)?;
+        if start.as_const().is_some_and(|n| n < 0) {
+            start = len.plus(&start)?;
+        }
+        let end = start.plus(&Dim::constant(1))?;
+        let cut = self.graph.push(Op::Slice { axis, start, end }, &[v], self.source.clone()).map_err(|e| self.fail(e))?;
+        shape.remove(axis);
+        self.graph.push(Op::Reshape(shape), &[cut], self.source.clone()).map_err(|e| self.fail(e))
+    }
+
+    /// Cuts an axis into equal parts.
+    pub fn split(&mut self, v: Value, axis: usize, parts: &str) -> Result<Vec<Value>> {
+        let n = self.count(parts)?;
+        let len = self.graph.ty(v).shape.get(axis).cloned();
+        let Some((len, true)) = len.map(|l| (l, n > 0)) else {
+            return Err(self.fail(BuildError::new(format!("cannot split axis {axis} into {n} parts"))));
+        };
+        let part = len.exact_div(&Dim::from(n)).map_err(|e| self.fail(e))?;
+        let mut out = Vec::new();
+        for i in 0..n {
+            let start = part.times(&Dim::from(i))?;
+            let op = Op::Slice { axis, start: start.clone(), end: start.plus(&part)? };
+            out.push(self.graph.push(op, &[v], self.source.clone()).map_err(|e| self.fail(e))?);
+        }
+        Ok(out)
+    }
+}
+
+/// The scalar constant of a literal or option, as the type of the tensor it meets.
+pub fn scalar_for(dtype: DType, v: OptionValue) -> Option<Scalar> {
+    use crate::op::Number;
+    Some(match (dtype, v) {
+        (DType::F32, OptionValue::Float(x)) => Scalar::F32(Number(x)),
+        (DType::F32, OptionValue::Int(i)) => Scalar::F32(Number(i as f64)),
+        (DType::I32, OptionValue::Int(i)) => Scalar::I32(i32::try_from(i).ok()?),
+        (DType::Bool, OptionValue::Bool(b)) => Scalar::Bool(b),
+        _ => return None,
+    })
+}

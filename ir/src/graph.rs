@@ -1,0 +1,288 @@
+//! The graph: inputs, weights, and one node per value, in the order they run.
+
+use crate::dim::Dim;
+use crate::infer::{Arg, ShapeError, infer};
+use crate::op::Op;
+use crate::types::{Facts, Type};
+use std::fmt;
+
+/// A value of a graph: the result of the node of that number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Value(pub u32);
+
+impl Value {
+    /// The node's index.
+    pub fn index(self) -> usize {
+        self.0 as usize
+    }
+}
+
+impl fmt::Display for Value {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "%{}", self.0)
+    }
+}
+
+/// Where in the user's source an op was written.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Default)]
+pub struct Source {
+    /// The source text of the expression.
+    pub text: String,
+    /// The file, as the compiler names it.
+    pub file: String,
+    /// Line, from 1; 0 where unknown.
+    pub line: u32,
+    /// Column, from 1.
+    pub column: u32,
+    /// The path of nets it is in, `layers.3.ln1`; empty at the top.
+    pub scope: String,
+}
+
+impl fmt::Display for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "`{}`", self.text)?;
+        if self.line > 0 {
+            write!(f, " at {}:{}:{}", self.file, self.line, self.column)?;
+        }
+        if !self.scope.is_empty() {
+            write!(f, " in {}", self.scope)?;
+        }
+        Ok(())
+    }
+}
+
+/// A run-time dim: taken from the inputs at each call.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RunDim {
+    /// Its name.
+    pub name: String,
+    /// Its largest value, if it has one.
+    pub bound: Option<i64>,
+}
+
+/// A promise of a `where` clause about run-time dims, checked when they are bound.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Constraint {
+    /// Left side.
+    pub left: Dim,
+    /// How the sides relate.
+    pub relation: Relation,
+    /// Right side.
+    pub right: Dim,
+}
+
+/// The relation of a [`Constraint`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Relation {
+    /// `left == right`
+    Equal,
+    /// `left <= right`
+    AtMost,
+    /// `left < right`
+    Less,
+    /// `left % right == 0`
+    Multiple,
+}
+
+impl Constraint {
+    /// Whether it holds for these values.
+    pub fn holds(&self, left: i64, right: i64) -> bool {
+        match self.relation {
+            Relation::Equal => left == right,
+            Relation::AtMost => left <= right,
+            Relation::Less => left < right,
+            Relation::Multiple => right > 0 && left % right == 0,
+        }
+    }
+}
+
+impl fmt::Display for Constraint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (l, r) = (&self.left, &self.right);
+        match self.relation {
+            Relation::Equal => write!(f, "{l} == {r}"),
+            Relation::AtMost => write!(f, "{l} <= {r}"),
+            Relation::Less => write!(f, "{l} < {r}"),
+            Relation::Multiple => write!(f, "{l} % {r} == 0"),
+        }
+    }
+}
+
+/// An input of the network.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InputDecl {
+    /// Its name.
+    pub name: String,
+    /// Its type.
+    pub ty: Type,
+}
+
+/// How a weight starts when nothing is loaded.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Init {
+    /// All 0.
+    Zeros,
+    /// All 1.
+    Ones,
+    /// Normal with mean 0 and this standard deviation.
+    Normal(f64),
+    /// Uniform in `±sqrt(6 / (fan_in + fan_out))` (Glorot and Bengio 2010).
+    Xavier,
+    /// Uniform in this range.
+    Uniform(f64, f64),
+}
+
+impl fmt::Display for Init {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Init::Zeros => write!(f, "zeros"),
+            Init::Ones => write!(f, "ones"),
+            Init::Normal(s) => write!(f, "normal({s:?})"),
+            Init::Xavier => write!(f, "xavier"),
+            Init::Uniform(a, b) => write!(f, "uniform({a:?}, {b:?})"),
+        }
+    }
+}
+
+/// A weight of the network.
+#[derive(Clone, Debug, PartialEq)]
+pub struct WeightDecl {
+    /// Its name in weight files: the path through the nets, joined by dots.
+    pub name: String,
+    /// Its type; static dims only.
+    pub ty: Type,
+    /// How it starts when nothing is loaded.
+    pub init: Init,
+}
+
+/// One operation with its arguments and the type of its result.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Node {
+    /// What it does.
+    pub op: Op,
+    /// Values of earlier nodes.
+    pub args: Vec<Value>,
+    /// The type of the result.
+    pub ty: Type,
+    /// The user's name for the value, if it has one.
+    pub name: Option<String>,
+    /// Where it was written.
+    pub source: Source,
+}
+
+/// A network as a graph. Nodes stand in the order they run: a node's arguments come before it.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Graph {
+    /// The network's name.
+    pub name: String,
+    /// Run-time dims.
+    pub dims: Vec<RunDim>,
+    /// What the run-time dims promise.
+    pub constraints: Vec<Constraint>,
+    /// Inputs in the order of the signature.
+    pub inputs: Vec<InputDecl>,
+    /// Weights in the order of their first use.
+    pub weights: Vec<WeightDecl>,
+    /// Patterns of names that a weight file may hold besides.
+    pub unused_weights: Vec<String>,
+    /// One node a value.
+    pub nodes: Vec<Node>,
+    /// The results, in order.
+    pub outputs: Vec<Value>,
+}
+
+impl Graph {
+    /// The node of a value.
+    pub fn node(&self, v: Value) -> &Node {
+        &self.nodes[v.index()]
+    }
+
+    /// The type of a value.
+    pub fn ty(&self, v: Value) -> &Type {
+        &self.nodes[v.index()].ty
+    }
+
+    /// All values in the order they run.
+    pub fn values(&self) -> impl Iterator<Item = Value> + use<> {
+        (0..self.nodes.len() as u32).map(Value)
+    }
+
+    /// Licences for exact division from the `where` clauses.
+    pub fn facts(&self) -> Facts {
+        let multiples = self.constraints.iter().filter(|c| c.relation == Relation::Multiple);
+        Facts { divides: multiples.map(|c| (c.left.clone(), c.right.clone())).collect(), ..Facts::default() }
+    }
+
+    /// How a value is called in messages: the user's name, the source text, or its number.
+    pub fn label(&self, v: Value) -> String {
+        let n = self.node(v);
+        match &n.name {
+            Some(name) => name.clone(),
+            None if !n.source.text.is_empty() => n.source.text.clone(),
+            None => v.to_string(),
+        }
+    }
+
+    /// Adds a node; its type is inferred.
+    ///
+    /// # Errors
+    /// The shape rule of the op does not hold.
+    pub fn push(&mut self, op: Op, args: &[Value], source: Source) -> Result<Value, ShapeError> {
+        let ty = self.infer(&op, args)?;
+        Ok(self.push_typed(op, args, ty, source))
+    }
+
+    /// The type `op` would have on these arguments.
+    ///
+    /// # Errors
+    /// The shape rule of the op does not hold, or the op is an input or weight without declaration.
+    pub fn infer(&self, op: &Op, args: &[Value]) -> Result<Type, ShapeError> {
+        let declared =
+            |ty: Option<&Type>, what: &str, i: usize| ty.cloned().ok_or_else(|| ShapeError::new(format!("there is no {what} {i}")));
+        match op {
+            Op::Input(i) => declared(self.inputs.get(*i).map(|d| &d.ty), "input", *i),
+            Op::Weight(i) => declared(self.weights.get(*i).map(|d| &d.ty), "weight", *i),
+            _ => {
+                let labels: Vec<String> = args.iter().map(|&v| self.label(v)).collect();
+                let args: Vec<Arg<'_>> = args.iter().zip(&labels).map(|(&v, name)| Arg { ty: self.ty(v), name }).collect();
+                infer(op, &args, &self.facts())
+            }
+        }
+    }
+
+    /// Adds a node whose type is known to be right.
+    pub fn push_typed(&mut self, op: Op, args: &[Value], ty: Type, source: Source) -> Value {
+        let v = Value(self.nodes.len() as u32);
+        self.nodes.push(Node { op, args: args.to_vec(), ty, name: None, source });
+        v
+    }
+
+    /// How often each value is used, outputs included.
+    pub fn use_counts(&self) -> Vec<usize> {
+        let mut n = vec![0; self.nodes.len()];
+        for v in self.nodes.iter().flat_map(|n| &n.args).chain(&self.outputs) {
+            n[v.index()] += 1;
+        }
+        n
+    }
+
+    /// The values that use each value, in order.
+    pub fn users(&self) -> Vec<Vec<Value>> {
+        let mut users = vec![Vec::new(); self.nodes.len()];
+        for (i, n) in self.nodes.iter().enumerate() {
+            for a in &n.args {
+                let list: &mut Vec<Value> = &mut users[a.index()];
+                if list.last() != Some(&Value(i as u32)) {
+                    list.push(Value(i as u32));
+                }
+            }
+        }
+        users
+    }
+
+    /// Number of elements of all weights together.
+    pub fn parameter_count(&self) -> i64 {
+        let elements = |d: &WeightDecl| Dim::product(&d.ty.shape).ok().and_then(|p| p.as_const()).unwrap_or(0);
+        self.weights.iter().map(elements).sum()
+    }
+}

@@ -1,0 +1,21 @@
+//! The graph representation of `tancho`, shared by its macro, its code generator
+//! and its runtime. Part of the crate `tancho`; it depends on nothing.
+//!
+//! A network is a [`Graph`]: nodes in the order they run, each with an
+//! [`Op`](op::Op), the type of its result and the user's source. Shapes are
+//! [`Dim`]s. The list of passes is [`passes::PASSES`].
+
+pub mod build;
+mod dim;
+pub mod graph;
+pub mod infer;
+pub mod op;
+pub mod prelude;
+pub mod table;
+pub mod text;
+mod types;
+pub mod verify;
+
+pub use dim::{Dim, DimError};
+pub use graph::{Graph, Node, Source, Value};
+pub use types::{DType, Facts, Shape, Type};

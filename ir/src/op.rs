@@ -1,0 +1,319 @@
+//! The operations of a graph, as data.
+//!
+//! The core ops are what the interpreter and the lowering must know. Composites
+//! (`layer_norm`, `softmax`, `attention` ...) keep their name to the end and have a
+//! [decomposition](crate::decompose) into the core that defines them.
+
+use crate::dim::Dim;
+use crate::types::DType;
+
+/// Elementwise function of one argument.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[allow(missing_docs)] // the names are the field's
+pub enum Unary {
+    Neg,
+    Abs,
+    Exp,
+    Log,
+    Sqrt,
+    Rsqrt,
+    Tanh,
+    Erf,
+    Not,
+    Relu,
+    Relu6,
+    Sigmoid,
+    Silu,
+    Gelu,
+    GeluTanh,
+    HardSwish,
+}
+
+/// Elementwise function of two arguments; one shape may be a trailing suffix of the other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[allow(missing_docs)]
+pub enum Binary {
+    Add,
+    Sub,
+    Mul,
+    Div,
+    Max,
+    Min,
+    And,
+    Or,
+    Eq,
+    Ne,
+    Lt,
+    Le,
+    Gt,
+    Ge,
+}
+
+impl Binary {
+    /// Whether the result is `bool` whatever the arguments are.
+    pub fn is_comparison(self) -> bool {
+        matches!(self, Binary::Eq | Binary::Ne | Binary::Lt | Binary::Le | Binary::Gt | Binary::Ge)
+    }
+
+    /// The operator in source text, if it has one.
+    pub fn symbol(self) -> Option<&'static str> {
+        Some(match self {
+            Binary::Add => "+",
+            Binary::Sub => "-",
+            Binary::Mul => "*",
+            Binary::Div => "/",
+            _ => return None,
+        })
+    }
+}
+
+/// How a reduction combines the elements of the axes it removes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[allow(missing_docs)]
+pub enum Reduction {
+    Sum,
+    Mean,
+    Max,
+    Min,
+}
+
+/// Where `layer_norm` adds its eps: the textbook's or the article's form.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum EpsOn {
+    /// `(x - mean) / sqrt(var + eps)`: the textbook and `torch.nn.LayerNorm`.
+    Var,
+    /// `(x - mean) / (std + eps)`, biased std.
+    Std,
+}
+
+/// A float attribute compared and hashed by its bits.
+#[derive(Clone, Copy, Debug)]
+pub struct Number(pub f64);
+
+impl PartialEq for Number {
+    fn eq(&self, other: &Number) -> bool {
+        self.0.to_bits() == other.0.to_bits()
+    }
+}
+
+impl Eq for Number {}
+
+impl std::hash::Hash for Number {
+    fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
+        self.0.to_bits().hash(state);
+    }
+}
+
+/// A scalar constant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Scalar {
+    /// An f32, kept as f64 until it is used.
+    F32(Number),
+    /// An i32.
+    I32(i32),
+    /// A bool.
+    Bool(bool),
+}
+
+impl Scalar {
+    /// Its element type.
+    pub fn dtype(self) -> DType {
+        match self {
+            Scalar::F32(_) => DType::F32,
+            Scalar::I32(_) => DType::I32,
+            Scalar::Bool(_) => DType::Bool,
+        }
+    }
+}
+
+/// One operation. Arguments are the node's; attributes are here.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Op {
+    /// The graph's input of that number. No arguments.
+    Input(usize),
+    /// The graph's weight of that number. No arguments.
+    Weight(usize),
+    /// A scalar constant. No arguments.
+    Const(Scalar),
+    /// The value of a dim as an f32 scalar. No arguments.
+    DimValue(Dim),
+    /// Elementwise function of one argument.
+    Unary(Unary),
+    /// Elementwise function of two arguments.
+    Binary(Binary),
+    /// `x ^ exponent`, elementwise.
+    Pow(Number),
+    /// `select(cond, a, b)`: `a` where `cond` is true, else `b`.
+    Select,
+    /// Conversion to another element type. f32 to i32 truncates and saturates, NaN gives 0.
+    Cast(DType),
+    /// `[.., M, K] @ [.., K, N]` or `[.., M, K] @ [K, N]`.
+    Matmul,
+    /// A reduction over `axes` (sorted); with `masked` a second bool argument selects the elements that count.
+    Reduce {
+        /// What combines the elements.
+        kind: Reduction,
+        /// The reduced axes, ascending.
+        axes: Vec<usize>,
+        /// Keep the reduced axes with length 1.
+        keep: bool,
+        /// A mask is the second argument; its shape is that of `x` or a leading part of it.
+        masked: bool,
+    },
+    /// Index of the largest element along `axis`, as i32; the first of equals; a NaN counts as largest.
+    Argmax {
+        /// The axis that goes.
+        axis: usize,
+        /// Keep it with length 1.
+        keep: bool,
+    },
+    /// The same elements in row-major order under another shape.
+    Reshape(Vec<Dim>),
+    /// Axis `i` of the result is axis `axes[i]` of the argument.
+    Transpose(Vec<usize>),
+    /// Repetition along axes of length 1 and along new leading axes.
+    Expand(Vec<Dim>),
+    /// Elements `start..end` along `axis`.
+    Slice {
+        /// The axis that is cut.
+        axis: usize,
+        /// First index.
+        start: Dim,
+        /// One past the last index.
+        end: Dim,
+    },
+    /// The arguments one after another along `axis`.
+    Concat {
+        /// The axis that grows.
+        axis: usize,
+    },
+    /// Rows of a table (first argument) by i32 ids (second argument).
+    Gather,
+    /// `x @ w.t + b`, `w` is `[OUT, IN]`; `bias` says whether the third argument is there.
+    Linear {
+        /// A bias `[OUT]` is the third argument.
+        bias: bool,
+    },
+    /// `exp(x - max) / sum`, or its logarithm.
+    Softmax {
+        /// The axis that sums to 1.
+        axis: usize,
+        /// Give the logarithm.
+        log: bool,
+    },
+    /// Layer norm over `axes`; arguments `x`, gain if `gain`, bias if `bias`, both shaped like the normalised axes.
+    LayerNorm {
+        /// The normalised axes, ascending.
+        axes: Vec<usize>,
+        /// Added to the variance or to the standard deviation.
+        eps: Number,
+        /// Which of the two.
+        eps_on: EpsOn,
+        /// A gain is given.
+        gain: bool,
+        /// A bias is given.
+        bias: bool,
+    },
+    /// `x / sqrt(mean(x*x) + eps) * gain` over `axes`.
+    RmsNorm {
+        /// The normalised axes, ascending.
+        axes: Vec<usize>,
+        /// Added to the mean square.
+        eps: Number,
+        /// A gain is given.
+        gain: bool,
+    },
+    /// `x / max(sqrt(sum(x*x)), eps)` along one axis.
+    L2Normalize {
+        /// The normalised axis.
+        axis: usize,
+        /// Lower bound of the norm.
+        eps: Number,
+    },
+    /// Scaled dot-product attention; arguments `q`, `k`, `v`, mask if `mask`.
+    Attention {
+        /// Number of query heads.
+        heads: Dim,
+        /// A query sees no key after its own position, counted from the end of the keys.
+        causal: bool,
+        /// A bool mask is the fourth argument; true means attend.
+        mask: bool,
+        /// Factor on the scores; `1/sqrt(head dim)` if absent.
+        scale: Option<Number>,
+    },
+}
+
+impl Unary {
+    /// The names of the language, in order.
+    pub const TABLE: [(Unary, &'static str); 16] = [
+        (Unary::Neg, "neg"),
+        (Unary::Abs, "abs"),
+        (Unary::Exp, "exp"),
+        (Unary::Log, "log"),
+        (Unary::Sqrt, "sqrt"),
+        (Unary::Rsqrt, "rsqrt"),
+        (Unary::Tanh, "tanh"),
+        (Unary::Erf, "erf"),
+        (Unary::Not, "not"),
+        (Unary::Relu, "relu"),
+        (Unary::Relu6, "relu6"),
+        (Unary::Sigmoid, "sigmoid"),
+        (Unary::Silu, "silu"),
+        (Unary::Gelu, "gelu"),
+        (Unary::GeluTanh, "gelu_tanh"),
+        (Unary::HardSwish, "hard_swish"),
+    ];
+
+    /// Its name.
+    pub fn name(self) -> &'static str {
+        Unary::TABLE[self as usize].1
+    }
+}
+
+impl Binary {
+    /// The names of the language, in order.
+    pub const TABLE: [(Binary, &'static str); 14] = [
+        (Binary::Add, "add"),
+        (Binary::Sub, "sub"),
+        (Binary::Mul, "mul"),
+        (Binary::Div, "div"),
+        (Binary::Max, "max"),
+        (Binary::Min, "min"),
+        (Binary::And, "and"),
+        (Binary::Or, "or"),
+        (Binary::Eq, "eq"),
+        (Binary::Ne, "ne"),
+        (Binary::Lt, "lt"),
+        (Binary::Le, "le"),
+        (Binary::Gt, "gt"),
+        (Binary::Ge, "ge"),
+    ];
+
+    /// Its name.
+    pub fn name(self) -> &'static str {
+        Binary::TABLE[self as usize].1
+    }
+}
+
+impl Reduction {
+    /// The names of the language, in order.
+    pub const TABLE: [(Reduction, &'static str); 4] =
+        [(Reduction::Sum, "sum"), (Reduction::Mean, "mean"), (Reduction::Max, "max"), (Reduction::Min, "min")];
+
+    /// Its name.
+    pub fn name(self) -> &'static str {
+        Reduction::TABLE[self as usize].1
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tables_are_in_the_order_of_their_enums() {
+        assert!(Unary::TABLE.iter().enumerate().all(|(i, r)| r.0 as usize == i));
+        assert!(Binary::TABLE.iter().enumerate().all(|(i, r)| r.0 as usize == i));
+        assert!(Reduction::TABLE.iter().enumerate().all(|(i, r)| r.0 as usize == i));
+    }
+}

@@ -1,0 +1,131 @@
+//! Element types, tensor types, and what is known about dims beside their form.
+
+use crate::dim::Dim;
+use std::collections::BTreeMap;
+use std::fmt;
+
+/// The element type of a tensor.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum DType {
+    /// IEEE binary32; what a shape without a type means.
+    F32,
+    /// bfloat16: a storage type; arithmetic wants a `cast` to f32 first.
+    Bf16,
+    /// 32-bit signed integer: ids and counts. Arithmetic wraps.
+    I32,
+    /// One byte, 0 or 1.
+    Bool,
+}
+
+impl DType {
+    /// All element types.
+    pub const ALL: [DType; 4] = [DType::F32, DType::Bf16, DType::I32, DType::Bool];
+
+    /// Bytes per element.
+    pub fn size(self) -> usize {
+        match self {
+            DType::F32 | DType::I32 => 4,
+            DType::Bf16 => 2,
+            DType::Bool => 1,
+        }
+    }
+
+    /// The name in the language and in the text form.
+    pub fn name(self) -> &'static str {
+        match self {
+            DType::F32 => "f32",
+            DType::Bf16 => "bf16",
+            DType::I32 => "i32",
+            DType::Bool => "bool",
+        }
+    }
+
+    /// The type of that name.
+    pub fn from_name(name: &str) -> Option<DType> {
+        DType::ALL.into_iter().find(|d| d.name() == name)
+    }
+}
+
+impl fmt::Display for DType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// The type of a value: element type and shape.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Type {
+    /// Element type.
+    pub dtype: DType,
+    /// One dim an axis, outermost first.
+    pub shape: Vec<Dim>,
+}
+
+impl Type {
+    /// A type from its parts.
+    pub fn new(dtype: DType, shape: Vec<Dim>) -> Type {
+        Type { dtype, shape }
+    }
+
+    /// An f32 tensor.
+    pub fn f32(shape: Vec<Dim>) -> Type {
+        Type { dtype: DType::F32, shape }
+    }
+
+    /// Number of axes.
+    pub fn rank(&self) -> usize {
+        self.shape.len()
+    }
+}
+
+impl fmt::Display for Type {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}{}", self.dtype, Shape(&self.shape))
+    }
+}
+
+/// Prints a shape as `[B, 4*D]`.
+pub struct Shape<'a>(pub &'a [Dim]);
+
+impl fmt::Display for Shape<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "[")?;
+        for (i, d) in self.0.iter().enumerate() {
+            if i > 0 {
+                write!(f, ", ")?;
+            }
+            write!(f, "{d}")?;
+        }
+        write!(f, "]")
+    }
+}
+
+/// What a declaration promises about its dims: licences for exact division and
+/// known values of static dims. Shape rules ask it; messages show it.
+#[derive(Clone, Debug, Default)]
+pub struct Facts {
+    /// `(p, c)`: `where p % c == 0`.
+    pub divides: Vec<(Dim, Dim)>,
+    /// Default values of static dims, shown beside their names.
+    pub values: BTreeMap<String, i64>,
+}
+
+impl Facts {
+    /// Whether `c` divides `p`: visibly, or by a `where` clause.
+    pub fn divides(&self, p: &Dim, c: &Dim) -> bool {
+        p.divisible_by(c) || self.divides.iter().any(|(a, b)| b == c && p.minus(a).is_ok_and(|rest| rest.divisible_by(c)))
+    }
+
+    /// The number a dim has when every static dim keeps its default.
+    pub fn value(&self, d: &Dim) -> Option<i64> {
+        d.eval(&|s| self.values.get(s).copied()).ok()
+    }
+
+    /// The dim as text, with its number beside it when that says more: `4*D (3072)`.
+    pub fn show(&self, d: &Dim) -> String {
+        match self.value(d) {
+            Some(n) if d.as_const().is_none() => format!("{d} ({n})"),
+            _ => d.to_string(),
+        }
+    }
+}
