@@ -5,11 +5,15 @@
 //! [`Op`](op::Op), the type of its result and the user's source. Shapes are
 //! [`Dim`]s. The list of passes is [`passes::PASSES`].
 
+pub mod access;
 pub mod build;
+pub mod decompose;
 mod dim;
+pub mod fuse;
 pub mod graph;
 pub mod infer;
 pub mod op;
+pub mod passes;
 pub mod prelude;
 pub mod table;
 pub mod text;

@@ -1,1 +1,158 @@
-//! Part of `tancho`.
+//! From a graph to native code. Part of the crate `tancho`.
+//!
+//! [`compile`] is the whole way in order: the graph passes, fusion, lowering to
+//! kernel specs, each spec to a Cranelift function once, executable memory.
+//! Nothing runs here: the runtime binds dims, plans buffers and calls the kernels.
+
+mod blob;
+mod code;
+mod functions;
+pub mod lanes;
+mod lower;
+mod nest;
+pub mod plan;
+pub mod spec;
+mod target;
+
+pub use blob::{Arguments, Kernel};
+pub use functions::FIELDS;
+pub use lower::{Program, Step, WeightPack};
+pub use target::Target;
+
+use std::time::{Duration, Instant};
+use tancho_ir::Graph;
+use tancho_ir::fuse::{Fused, fuse};
+use tancho_ir::passes;
+
+/// Why a network could not be compiled.
+#[derive(Debug, thiserror::Error)]
+pub enum CompileError {
+    /// The graph breaks an invariant; a fault of a pass, not of the user.
+    #[error("the graph is not well formed: {0}")]
+    Graph(String),
+    /// No kernel does this.
+    #[error("cannot compile `{what}`: {why}")]
+    Unsupported {
+        /// The op in the user's words.
+        what: String,
+        /// Why not.
+        why: String,
+    },
+    /// The machine cannot be targeted.
+    #[error("cannot generate code for this machine: {0}")]
+    Host(String),
+    /// Cranelift refused a function; a fault of this crate.
+    #[error("Cranelift refused {function}: {message}")]
+    Cranelift {
+        /// The function.
+        function: String,
+        /// Its words.
+        message: String,
+    },
+    /// No executable memory.
+    #[error("no executable memory: {0}")]
+    Memory(String),
+}
+
+/// The texts of one generated function.
+#[derive(Clone, Debug)]
+pub struct Dump {
+    /// Its name.
+    pub name: String,
+    /// Cranelift's IR.
+    pub clif: String,
+    /// The machine code, disassembled.
+    pub asm: String,
+}
+
+/// Times and sizes of a compilation.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Stats {
+    /// Graph passes and fusion.
+    pub graph: Duration,
+    /// Kernel specs.
+    pub lower: Duration,
+    /// Cranelift, verifier included.
+    pub codegen: Duration,
+    /// Making it executable.
+    pub finalize: Duration,
+    /// Calls per run.
+    pub steps: usize,
+    /// Different kernels.
+    pub kernels: usize,
+    /// Different lanes programs.
+    pub programs: usize,
+    /// Bytes of machine code.
+    pub code_bytes: usize,
+}
+
+impl Stats {
+    /// All of it.
+    pub fn total(&self) -> Duration {
+        self.graph + self.lower + self.codegen + self.finalize
+    }
+}
+
+/// A network as native code.
+#[derive(Clone, Debug)]
+pub struct Compiled {
+    /// The graph in kernels.
+    pub fused: Fused,
+    /// The calls of a run.
+    pub program: Program,
+    /// The code of each step.
+    pub kernels: Vec<Kernel>,
+    /// Where the buffers of each step's values live.
+    pub plan: plan::Plan,
+    /// What it took.
+    pub stats: Stats,
+    /// The functions as text, if asked for.
+    pub dumps: Vec<Dump>,
+    /// What it was compiled for.
+    pub target: Target,
+}
+
+/// What to compile besides the code.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Options {
+    /// Keep the functions as text.
+    pub dump: bool,
+}
+
+/// Compiles a graph: every stage, in order.
+///
+/// # Errors
+/// The graph is not well formed, an op has a form no kernel does, or the machine has no
+/// memory or instructions for it.
+pub fn compile(graph: &Graph, target: Target, options: Options) -> Result<Compiled, CompileError> {
+    let mut stats = Stats::default();
+    let start = Instant::now();
+    tancho_ir::verify::verify(graph).map_err(CompileError::Graph)?;
+    let graph = passes::run_all(graph, &mut |_, _| ()).map_err(|e| CompileError::Graph(e.to_string()))?;
+    let fused = fuse(&graph);
+    stats.graph = start.elapsed();
+
+    let start = Instant::now();
+    let program = lower::lower(&fused)?;
+    let plan = plan::plan(&fused, &program);
+    stats.lower = start.elapsed();
+
+    let start = Instant::now();
+    let isa = target.isa()?;
+    let x86 = matches!(isa.triple().architecture, target_lexicon::Architecture::X86_64);
+    let mut module = blob::new_module(isa)?;
+    let lanes_options = lanes::clif::Options { x86, checked: target.is_checked() };
+    let mut functions = functions::Functions::new(&mut module, lanes_options, options.dump);
+    let ids = program.steps.iter().map(|s| functions.kernel(&s.spec)).collect::<Result<Vec<_>, _>>()?;
+    stats.steps = ids.len();
+    stats.kernels = functions.kernel_count();
+    stats.programs = functions.program_count();
+    stats.code_bytes = functions.code_bytes;
+    let dumps = functions.dumps.take().unwrap_or_default();
+    stats.codegen = start.elapsed();
+
+    let start = Instant::now();
+    let kernels = blob::CodeBlob::finish(module, &ids)?;
+    stats.finalize = start.elapsed();
+    Ok(Compiled { fused, program, kernels, plan, stats, dumps, target })
+}

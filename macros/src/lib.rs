@@ -1,1 +1,63 @@
-//! Part of `tancho`.
+//! Part of the crate `tancho`; use that. The macro `network!`.
+//!
+//! Three stages that never mix: [`parse`] makes a syntax tree of tokens, [`check`] resolves
+//! names, dims, ops and shapes into plans, [`expand`] prints plans as Rust and never fails.
+//! Errors of every stage are collected and reported together; what has an error is still
+//! emitted with its full interface, so that the user's other code keeps its meaning.
+
+mod ast;
+mod check;
+mod errors;
+mod expand;
+mod messages;
+mod parse;
+mod plan;
+mod print;
+mod suggest;
+#[cfg(test)]
+mod tests;
+
+use errors::{Errors, Message, Place, compile_error};
+use proc_macro2::{Span, TokenStream};
+use tancho_ir::prelude::PRELUDE;
+
+/// Declares neural networks. The language is described in `docs/language.md`.
+#[proc_macro]
+pub fn network(input: proc_macro::TokenStream) -> proc_macro::TokenStream {
+    run(input.into(), &prelude()).into()
+}
+
+/// The networks of the prelude, for the crate `tancho` to emit once.
+#[doc(hidden)]
+#[proc_macro]
+pub fn __prelude(_: proc_macro::TokenStream) -> proc_macro::TokenStream {
+    run(prelude(), &TokenStream::new()).into()
+}
+
+/// The prelude's text as tokens.
+fn prelude() -> TokenStream {
+    PRELUDE.parse().unwrap_or_default()
+}
+
+/// Networks to Rust, with an error for each mistake.
+fn run(input: TokenStream, prelude: &TokenStream) -> TokenStream {
+    let errors = Errors::default();
+    let networks = parse::networks(input, &errors);
+    if networks.is_empty() && errors.count() == 0 {
+        errors
+            .push(Place::of(Span::call_site()), Message::new("expected a network").help("`Name<B, D = 768>(x: [B, D]) -> [B, D] { .. }`"));
+    }
+    let library = known(prelude.clone());
+    let checked = check::check(&networks, &library, &errors);
+    let mut out = expand::expand(&networks, &checked);
+    out.extend(errors.finish().iter().map(compile_error));
+    out
+}
+
+/// The networks of the prelude, whose signatures every macro call knows.
+fn known(prelude: TokenStream) -> Vec<ast::Network> {
+    let errors = Errors::default();
+    let networks = parse::networks(prelude, &errors);
+    errors.finish();
+    networks
+}

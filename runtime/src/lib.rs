@@ -1,1 +1,28 @@
-//! Part of `tancho`.
+//! Part of `tancho`: tensors, weights, the reference interpreter, and comparison with it.
+
+pub mod compare;
+pub mod compiled;
+pub mod element;
+pub mod error;
+pub mod inspect;
+pub mod interp;
+mod memory;
+pub mod model;
+mod pack;
+pub mod session;
+pub mod tensor;
+pub mod view;
+pub mod weights;
+
+pub use compare::Report;
+pub use compiled::Compiled;
+pub use element::Element;
+pub use error::Error;
+pub use half::bf16;
+pub use inspect::Trace;
+pub use model::{Blueprint, Declared, Model};
+pub use session::Session;
+pub use tancho_jit::{Dump, Stats, Target};
+pub use tensor::{Tensor, TensorData};
+pub use view::{AnyView, AsView, OutputMut, View, ViewError};
+pub use weights::{LoadError, LoadOptions, LoadReport, Weights};

@@ -1,0 +1,506 @@
+//! Groups the nodes of a graph into kernels.
+//!
+//! A kernel grows around each contraction (elementwise epilogue, then row work on
+//! the rows while they are hot) and around each row reduction or elementwise
+//! chain. Views join no kernel: they are read through (see [`crate::access`]).
+//! Legality is in [`Fuser::fits`] and [`Fuser::reaches`]; a fusion that declines
+//! says why in [`Fused::declined`].
+
+use crate::access::{Access, is_view, resolve};
+use crate::dim::Dim;
+use crate::graph::{Graph, Value};
+use crate::op::{Binary, Op};
+use crate::text::print_node;
+use crate::types::{DType, Shape};
+use std::collections::BTreeSet;
+use std::fmt;
+
+/// What kind of kernel a group of nodes becomes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// A matrix product with an elementwise epilogue, then row work on the product's rows.
+    Contract {
+        /// The product.
+        matmul: Value,
+        /// Elementwise ops applied while the product is in registers, in order.
+        epilogue: Vec<Value>,
+        /// Row work on the finished rows, in order.
+        rows: Vec<Value>,
+    },
+    /// Scaled dot-product attention.
+    Attention(Value),
+    /// Row work and elementwise ops over one domain; the last axis is the row.
+    Rows,
+    /// Copies into one result, one after another along an axis.
+    Concat(Value),
+    /// A view or a gather that must be stored.
+    Move(Value),
+}
+
+/// One kernel: the nodes it computes and the values it stores.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Kernel {
+    /// Its kind.
+    pub kind: Kind,
+    /// The shape it runs over.
+    pub domain: Vec<Dim>,
+    /// Its nodes in order.
+    pub nodes: Vec<Value>,
+    /// The values it stores, in order.
+    pub outputs: Vec<Value>,
+}
+
+/// A fusion that was not made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Decline {
+    /// What could have taken the next op in.
+    pub producer: Value,
+    /// The op that stayed outside.
+    pub consumer: Value,
+    /// Why.
+    pub reason: String,
+}
+
+/// A graph with its nodes grouped into kernels, in the order they run.
+#[derive(Clone, Debug)]
+pub struct Fused {
+    /// The graph.
+    pub graph: Graph,
+    /// Its kernels.
+    pub kernels: Vec<Kernel>,
+    /// What was not fused, and why.
+    pub declined: Vec<Decline>,
+}
+
+/// Larger groups than this compile slowly and gain nothing.
+const MAX_NODES: usize = 48;
+
+/// Whether a node is row work: it needs whole rows of its argument.
+pub fn is_row_work(op: &Op) -> bool {
+    matches!(
+        op,
+        Op::Reduce { .. } | Op::Argmax { .. } | Op::Softmax { .. } | Op::LayerNorm { .. } | Op::RmsNorm { .. } | Op::L2Normalize { .. }
+    )
+}
+
+/// Whether a node works element by element.
+pub fn is_elementwise(op: &Op) -> bool {
+    matches!(op, Op::Unary(_) | Op::Binary(_) | Op::Pow(_) | Op::Select | Op::Cast(_))
+}
+
+fn is_source(op: &Op) -> bool {
+    matches!(op, Op::Input(_) | Op::Weight(_) | Op::Const(_) | Op::DimValue(_))
+}
+
+/// How a value lies in the domain of a kernel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Level {
+    /// One element per element of the domain.
+    Full,
+    /// One element per row.
+    Row,
+}
+
+struct Fuser<'g> {
+    g: &'g Graph,
+    users: Vec<Vec<Value>>,
+    kernels: Vec<Kernel>,
+    /// The kernel each node belongs to.
+    of: Vec<Option<usize>>,
+    level: Vec<Level>,
+    /// Views, gathers and sources that must be in memory.
+    stored: BTreeSet<Value>,
+    declined: Vec<Decline>,
+}
+
+/// Groups the nodes of a graph that has run through [`crate::passes`].
+pub fn fuse(graph: &Graph) -> Fused {
+    let n = graph.nodes.len();
+    let mut f = Fuser {
+        g: graph,
+        users: graph.users(),
+        kernels: Vec::new(),
+        of: vec![None; n],
+        level: vec![Level::Full; n],
+        stored: BTreeSet::new(),
+        declined: Vec::new(),
+    };
+    for v in graph.values() {
+        let op = &graph.node(v).op;
+        if f.of[v.index()].is_some() || is_view(op) || is_source(op) {
+            continue;
+        }
+        match op {
+            Op::Matmul => f.contract(v),
+            Op::Attention { .. } => f.alone(v, Kind::Attention(v)),
+            Op::Concat { .. } => f.alone(v, Kind::Concat(v)),
+            Op::Gather => {}
+            _ => f.row_work(v),
+        }
+    }
+    f.store_what_must_be();
+    f.find_outputs();
+    let order = f.order();
+    Fused { graph: graph.clone(), kernels: order.into_iter().map(|i| f.kernels[i].clone()).collect(), declined: f.declined }
+}
+
+impl Fuser<'_> {
+    fn alone(&mut self, v: Value, kind: Kind) {
+        let domain = self.g.ty(v).shape.clone();
+        self.of[v.index()] = Some(self.kernels.len());
+        self.kernels.push(Kernel { kind, domain, nodes: vec![v], outputs: Vec::new() });
+    }
+
+    fn decline(&mut self, producer: Value, consumer: Value, reason: impl Into<String>) {
+        self.declined.push(Decline { producer, consumer, reason: reason.into() });
+    }
+
+    fn is_output(&self, v: Value) -> bool {
+        self.g.outputs.contains(&v)
+    }
+
+    /// Grows a contraction: elementwise users one by one, then row work.
+    fn contract(&mut self, matmul: Value) {
+        let k = self.kernels.len();
+        self.alone(matmul, Kind::Contract { matmul, epilogue: Vec::new(), rows: Vec::new() });
+        let shape = self.g.ty(matmul).shape.clone();
+        let (mut epilogue, mut rows) = (Vec::new(), Vec::new());
+        let mut last = matmul;
+        loop {
+            let users = self.users[last.index()].clone();
+            let [u] = users.as_slice() else { break };
+            let node = self.g.node(*u);
+            if !is_elementwise(&node.op) {
+                break;
+            }
+            if self.is_output(last) {
+                self.decline(last, *u, "the product is itself a result");
+                break;
+            }
+            if node.ty.dtype != DType::F32 || node.args.iter().any(|a| self.g.ty(*a).dtype != DType::F32) {
+                self.decline(last, *u, "an epilogue works in f32 only");
+                break;
+            }
+            if node.ty.shape != shape {
+                self.decline(last, *u, format!("its result is {}, not {}", Shape(&node.ty.shape), Shape(&shape)));
+                break;
+            }
+            self.take(k, *u);
+            epilogue.push(*u);
+            last = *u;
+        }
+        // Row work may follow even where the row has other users: it is then stored as well.
+        let start = self.users[last.index()].iter().copied().find(|u| is_row_work(&self.g.node(*u).op) && self.of[u.index()].is_none());
+        if let Some(u) = start {
+            let args = self.g.node(u).args.clone();
+            let first = self.g.node(u).args[0] == last;
+            if !first || args[1..].iter().any(|a| self.reaches(*a, k)) {
+                self.decline(last, u, "its other arguments need the product");
+            } else {
+                self.take(k, u);
+                rows.push(u);
+                self.level[u.index()] = self.level_of_result(u);
+                let mut tail = u;
+                while self.kernels[k].nodes.len() < MAX_NODES {
+                    let users = self.users[tail.index()].clone();
+                    let [next] = users.as_slice() else { break };
+                    let op = &self.g.node(*next).op;
+                    if self.is_output(tail) || !(is_elementwise(op) || is_row_work(op)) {
+                        break;
+                    }
+                    match self.fits(*next, k) {
+                        Some(level) => {
+                            self.take(k, *next);
+                            self.level[next.index()] = level;
+                            rows.push(*next);
+                            tail = *next;
+                        }
+                        None => {
+                            self.decline(tail, *next, "it does not run over the same rows");
+                            break;
+                        }
+                    }
+                }
+            }
+        }
+        self.kernels[k].kind = Kind::Contract { matmul, epilogue, rows };
+    }
+
+    fn take(&mut self, k: usize, v: Value) {
+        self.of[v.index()] = Some(k);
+        self.kernels[k].nodes.push(v);
+    }
+
+    fn level_of_result(&self, v: Value) -> Level {
+        match self.g.node(v).op {
+            Op::Reduce { .. } | Op::Argmax { .. } => Level::Row,
+            _ => Level::Full,
+        }
+    }
+
+    /// Puts an elementwise or row node into the kernel of one of its arguments, or a new one.
+    fn row_work(&mut self, v: Value) {
+        let mut candidates: Vec<usize> = Vec::new();
+        for a in self.g.node(v).args.clone() {
+            let p = self.behind_expand(a);
+            if let Some(k) = self.of[p.index()]
+                && self.kernels[k].kind == Kind::Rows
+                && !candidates.contains(&k)
+            {
+                candidates.push(k);
+            }
+        }
+        for k in candidates {
+            let producer = self.kernels[k].nodes[self.kernels[k].nodes.len() - 1];
+            if self.kernels[k].nodes.len() >= MAX_NODES {
+                self.decline(producer, v, format!("the kernel has {MAX_NODES} ops already"));
+            } else if let Some(level) = self.fits(v, k) {
+                self.take(k, v);
+                self.level[v.index()] = level;
+                return;
+            } else {
+                self.decline(producer, v, "it does not run over the same rows, or waits for another kernel");
+            }
+        }
+        let node = self.g.node(v);
+        let domain = if is_row_work(&node.op) { self.g.ty(node.args[0]).shape.clone() } else { node.ty.shape.clone() };
+        self.alone(v, Kind::Rows);
+        let k = self.kernels.len() - 1;
+        self.kernels[k].domain = domain;
+        self.level[v.index()] = self.level_of_result(v);
+    }
+
+    /// The value behind an expand, if there is one.
+    fn behind_expand(&self, v: Value) -> Value {
+        let n = self.g.node(v);
+        if matches!(n.op, Op::Expand(_)) { n.args[0] } else { v }
+    }
+
+    /// Whether `v` may join kernel `k`, and how it lies there: each argument from inside must be
+    /// one element per element or per row, and none from outside may wait for the kernel.
+    fn fits(&self, v: Value, k: usize) -> Option<Level> {
+        let node = self.g.node(v);
+        let domain = &self.kernels[k].domain;
+        let rows = domain.split_last().map(|(_, r)| r)?;
+        let mut kept = rows.to_vec();
+        kept.push(Dim::constant(1));
+        let is_row_shape = |s: &[Dim]| s == rows || s == kept;
+        let inside = |a: Value| self.of[a.index()] == Some(k);
+        for &a in &node.args {
+            let p = self.behind_expand(a);
+            if !inside(a) && !(p != a && inside(p)) && self.reaches(a, k) {
+                return None;
+            }
+        }
+        if is_row_work(&node.op) {
+            let x = node.args[0];
+            let full = inside(x) && self.level[x.index()] == Level::Full && self.g.ty(x).shape == *domain;
+            let others = node.args[1..].iter().all(|a| !inside(*a));
+            return (full && others).then(|| self.level_of_result(v));
+        }
+        let full = node.ty.shape == *domain;
+        let mut row = is_row_shape(&node.ty.shape);
+        for &a in &node.args {
+            let p = self.behind_expand(a);
+            let shape = &self.g.ty(a).shape;
+            if inside(a) {
+                let level = self.level[a.index()];
+                if full && level == Level::Full && shape == domain {
+                    row = false;
+                } else if row && level == Level::Row && *shape == node.ty.shape {
+                } else {
+                    return None;
+                }
+            } else if p != a && inside(p) {
+                // A row's value stretched along the row.
+                if !(full && self.level[p.index()] == Level::Row && self.g.ty(p).shape == kept && shape == domain) {
+                    return None;
+                }
+                row = false;
+            }
+        }
+        if row && node.args.iter().any(|a| inside(*a)) {
+            return Some(Level::Row);
+        }
+        full.then_some(Level::Full)
+    }
+
+    /// Whether computing `v` needs a result of kernel `k`.
+    fn reaches(&self, v: Value, k: usize) -> bool {
+        let mut seen = vec![false; self.g.nodes.len()];
+        let mut todo = vec![v];
+        while let Some(v) = todo.pop() {
+            if std::mem::replace(&mut seen[v.index()], true) {
+                continue;
+            }
+            match self.of[v.index()] {
+                Some(j) if j == k => return true,
+                Some(j) => todo.extend(self.kernels[j].nodes.iter().flat_map(|n| &self.g.node(*n).args)),
+                None => todo.extend(&self.g.node(v).args),
+            }
+        }
+        false
+    }
+
+    fn in_memory(&self, v: Value) -> bool {
+        self.stored.contains(&v) || (self.of[v.index()].is_some() && !is_view(&self.g.node(v).op))
+    }
+
+    fn access(&self, v: Value) -> Option<Access> {
+        resolve(self.g, v, &|v| self.in_memory(v))
+    }
+
+    /// Adds a move for each value that some reader cannot read in place.
+    fn store_what_must_be(&mut self) {
+        for &o in &self.g.outputs {
+            if self.of[o.index()].is_none() {
+                self.stored.insert(o);
+            }
+        }
+        for v in self.g.values() {
+            // A reshape that makes no affine address needs its argument in memory.
+            if is_view(&self.g.node(v).op) && !self.stored.contains(&v) && self.access(v).is_none() {
+                self.stored.insert(self.g.node(v).args[0]);
+            }
+            for i in 0..self.g.node(v).args.len() {
+                let a = self.g.node(v).args[i];
+                if self.must_store(v, i, a) {
+                    self.stored.insert(a);
+                }
+            }
+        }
+        for v in self.stored.clone() {
+            self.alone(v, Kind::Move(v));
+        }
+    }
+
+    /// Whether argument `i` of `v` must be in memory, whole and in order.
+    fn must_store(&self, v: Value, i: usize, a: Value) -> bool {
+        let node = self.g.node(a);
+        let reader = &self.g.node(v).op;
+        if matches!(node.op, Op::Gather) {
+            // A row kernel takes the rows by id itself.
+            let whole_rows = self.g.ty(node.args[0]).rank() >= 2;
+            let full = whole_rows && self.of[v.index()].is_some_and(|k| self.kernels[k].domain == node.ty.shape);
+            return !(full && (is_elementwise(reader) || is_row_work(reader)) && !matches!(self.kind_of(v), Some(Kind::Contract { .. })));
+        }
+        if matches!(node.op, Op::Const(_) | Op::DimValue(_)) {
+            return !(is_elementwise(reader) || is_row_work(reader));
+        }
+        let unit = || self.access(a).and_then(|x| x.strides.last().cloned()).is_none_or(|s| s.is(1));
+        match reader {
+            Op::Matmul if i == 0 => !unit() && self.of[a.index()].is_none(),
+            Op::Attention { .. } if i < 3 => !unit() && self.of[a.index()].is_none(),
+            _ => false,
+        }
+    }
+
+    fn kind_of(&self, v: Value) -> Option<&Kind> {
+        self.of[v.index()].map(|k| &self.kernels[k].kind)
+    }
+
+    /// What is read in memory when `v` is read: the end of its views.
+    fn root(&self, v: Value) -> Value {
+        let node = self.g.node(v);
+        if is_view(&node.op) && !self.stored.contains(&v) { self.root(node.args[0]) } else { v }
+    }
+
+    /// A kernel stores what other kernels read and what the network returns.
+    fn find_outputs(&mut self) {
+        let mut needed: BTreeSet<Value> = self.g.outputs.iter().copied().collect();
+        for (k, kernel) in self.kernels.iter().enumerate() {
+            let mut reads: Vec<Value> = kernel.nodes.iter().flat_map(|n| self.g.node(*n).args.clone()).collect();
+            if let Kind::Move(v) = kernel.kind
+                && is_source(&self.g.node(v).op)
+            {
+                reads.clear();
+            }
+            let mut i = 0;
+            while i < reads.len() {
+                let r = self.root(reads[i]);
+                i += 1;
+                if self.of[r.index()].is_none() && matches!(self.g.node(r).op, Op::Gather) {
+                    reads.extend(self.g.node(r).args.clone());
+                } else if self.of[r.index()] != Some(k) || matches!(kernel.kind, Kind::Move(v) if v != r) {
+                    needed.insert(r);
+                }
+            }
+        }
+        for k in &mut self.kernels {
+            k.nodes.sort();
+            k.outputs = k.nodes.iter().copied().filter(|v| needed.contains(v)).collect();
+        }
+    }
+
+    /// The kernels sorted so that each runs after those it reads from.
+    fn order(&self) -> Vec<usize> {
+        let mut done = vec![false; self.kernels.len()];
+        let mut order = Vec::new();
+        // Kernels are visited in the order of their last node, which keeps the program's order.
+        let mut todo: Vec<usize> = (0..self.kernels.len()).collect();
+        todo.sort_by_key(|&k| self.kernels[k].nodes.last().copied());
+        for k in todo {
+            self.visit(k, &mut done, &mut order);
+        }
+        order
+    }
+
+    fn visit(&self, k: usize, done: &mut [bool], order: &mut Vec<usize>) {
+        if std::mem::replace(&mut done[k], true) {
+            return;
+        }
+        let mut seen = BTreeSet::new();
+        let mut reads: Vec<Value> = self.kernels[k].nodes.iter().flat_map(|n| self.g.node(*n).args.clone()).collect();
+        while let Some(v) = reads.pop() {
+            if !seen.insert(v) {
+                continue;
+            }
+            match self.of[v.index()] {
+                Some(j) if j == k => {}
+                Some(j) => self.visit(j, done, order),
+                None => reads.extend(self.g.node(v).args.clone()),
+            }
+        }
+        order.push(k);
+    }
+}
+
+impl Kernel {
+    /// A short name: the kind and what is fused into it, `contract+gelu`.
+    pub fn name(&self, g: &Graph) -> String {
+        let op = |v: Value| match &g.node(v).op {
+            Op::Binary(Binary::Add) if g.node(v).source.text.starts_with("residual") => "residual",
+            op => crate::table::name_of(op),
+        };
+        let joined = |vs: &[Value]| vs.iter().map(|v| format!("+{}", op(*v))).collect::<String>();
+        match &self.kind {
+            Kind::Contract { epilogue, rows, .. } => format!("contract{}{}", joined(epilogue), joined(rows)),
+            Kind::Attention(_) => "attention".into(),
+            Kind::Rows => format!("row{}", joined(&self.nodes)),
+            Kind::Concat(_) => "concat".into(),
+            Kind::Move(v) => format!("move+{}", op(*v)),
+        }
+    }
+}
+
+impl fmt::Display for Fused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "network {} in {} kernels", self.graph.name, self.kernels.len())?;
+        for (i, k) in self.kernels.iter().enumerate() {
+            let outs: Vec<String> = k.outputs.iter().map(Value::to_string).collect();
+            writeln!(f, "kernel {i} {} over {} -> {} {{", k.name(&self.graph), Shape(&k.domain), outs.join(", "))?;
+            for v in &k.nodes {
+                write!(f, "  ")?;
+                print_node(f, *v, self.graph.node(*v))?;
+                writeln!(f)?;
+            }
+            writeln!(f, "}}")?;
+        }
+        let outs: Vec<String> = self.graph.outputs.iter().map(Value::to_string).collect();
+        writeln!(f, "return {}", outs.join(", "))?;
+        for d in &self.declined {
+            writeln!(f, "not fused: {} into the kernel of {}: {}", self.graph.label(d.consumer), self.graph.label(d.producer), d.reason)?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,88 @@
+//! Graph-to-graph passes, one file each, and the list that runs them in order.
+//!
+//! The whole machine, from a declaration to native code:
+//!
+//! 1. `network!` checks the shapes and emits `build`, which makes the [`Graph`].
+//! 2. [`PASSES`] bring the graph into the form that kernels are made of.
+//! 3. [`fuse`](crate::fuse) groups its nodes into kernels and says what it declined.
+//! 4. `tancho_jit::compile` lowers each kernel once, plans the buffers and finalizes the code.
+
+pub mod fold_constants;
+pub mod lower_axes;
+pub mod lower_linear;
+pub mod remove_dead;
+pub mod simplify;
+
+use crate::graph::{Graph, Source, Value};
+use crate::infer::ShapeError;
+use crate::op::Op;
+
+/// A pass: its name and what it does to a graph.
+pub struct Pass {
+    /// As dumps and reports call it.
+    pub name: &'static str,
+    /// The rewrite. The answer of the network stays what it was.
+    pub run: fn(&Graph) -> Result<Graph, ShapeError>,
+}
+
+/// Every pass, in the order they run.
+pub const PASSES: &[Pass] = &[
+    Pass { name: "simplify", run: simplify::run },
+    Pass { name: "fold_constants", run: fold_constants::run },
+    Pass { name: "lower_linear", run: lower_linear::run },
+    Pass { name: "lower_axes", run: lower_axes::run },
+    Pass { name: "simplify", run: simplify::run },
+    Pass { name: "remove_dead", run: remove_dead::run },
+];
+
+/// Runs all passes; `seen` is shown the graph after each, by name.
+///
+/// # Errors
+/// A pass could not infer a shape, which is a fault of the pass.
+pub fn run_all(graph: &Graph, seen: &mut dyn FnMut(&str, &Graph)) -> Result<Graph, ShapeError> {
+    let mut g = graph.clone();
+    for pass in PASSES {
+        g = (pass.run)(&g)?;
+        debug_assert_eq!(crate::verify::verify(&g), Ok(()), "after {}", pass.name);
+        seen(pass.name, &g);
+    }
+    Ok(g)
+}
+
+/// Copies a graph node by node while a pass replaces some of them.
+pub(crate) struct Rewriter<'a> {
+    pub old: &'a Graph,
+    pub new: Graph,
+    map: Vec<Value>,
+}
+
+impl<'a> Rewriter<'a> {
+    /// Rewrites `old`: `step` gives the new value of each node, or `None` to keep the node.
+    pub fn run(
+        old: &'a Graph,
+        mut step: impl FnMut(&mut Rewriter<'a>, Value, &[Value]) -> Result<Option<Value>, ShapeError>,
+    ) -> Result<Graph, ShapeError> {
+        let new = Graph { nodes: Vec::with_capacity(old.nodes.len()), outputs: Vec::new(), ..old.clone() };
+        let mut r = Rewriter { old, new, map: Vec::new() };
+        for v in old.values() {
+            let args: Vec<Value> = old.node(v).args.iter().map(|a| r.map[a.index()]).collect();
+            let made = match step(&mut r, v, &args)? {
+                Some(v) => v,
+                None => r.push(old.node(v).op.clone(), &args, v)?,
+            };
+            let node = &mut r.new.nodes[made.index()];
+            if node.name.is_none() {
+                node.name.clone_from(&old.node(v).name);
+            }
+            r.map.push(made);
+        }
+        r.new.outputs = old.outputs.iter().map(|o| r.map[o.index()]).collect();
+        Ok(r.new)
+    }
+
+    /// Adds a node with the source of the old value `at`.
+    pub fn push(&mut self, op: Op, args: &[Value], at: Value) -> Result<Value, ShapeError> {
+        let source: Source = self.old.node(at).source.clone();
+        self.new.push(op, args, source)
+    }
+}

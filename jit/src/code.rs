@@ -1,0 +1,167 @@
+//! Helpers over Cranelift's function builder: counted loops, addresses, and the
+//! guards of checked mode.
+
+use crate::lanes::Len;
+use cranelift::codegen::ir::{BlockArg, Endianness, MemFlagsData, Value, types};
+use cranelift::prelude::*;
+
+/// Flags of a bitcast: lanes in little-endian order.
+pub fn lane_order() -> MemFlagsData {
+    MemFlagsData::new().with_endianness(Endianness::Little)
+}
+
+/// Flags of an access to tensor memory: any alignment, no trap.
+pub fn mem_flags() -> MemFlagsData {
+    MemFlagsData::new().with_endianness(Endianness::Little).with_notrap()
+}
+
+/// The bytes a guarded access may touch: `[low, low + size)`.
+#[derive(Clone, Copy, Debug)]
+pub struct Extent {
+    /// First address.
+    pub low: Value,
+    /// Number of bytes.
+    pub size: Value,
+}
+
+/// A base pointer, with the extent of its buffer in checked mode.
+#[derive(Clone, Copy, Debug)]
+pub struct Pointer {
+    /// The address.
+    pub addr: Value,
+    /// Where its buffer lies; only in checked mode.
+    pub extent: Option<Extent>,
+}
+
+/// A function being built.
+pub struct Code<'a, 'f> {
+    /// Cranelift's builder.
+    pub b: &'a mut FunctionBuilder<'f>,
+    /// Where violations are counted in checked mode: 8 bytes of count, then room for one access.
+    pub guard: Option<Value>,
+}
+
+impl Code<'_, '_> {
+    /// An i64 constant.
+    pub fn int(&mut self, n: i64) -> Value {
+        self.b.ins().iconst(types::I64, n)
+    }
+
+    /// `a + b`
+    pub fn add(&mut self, a: Value, b: Value) -> Value {
+        self.b.ins().iadd(a, b)
+    }
+
+    /// `a * b`
+    pub fn mul(&mut self, a: Value, b: Value) -> Value {
+        self.b.ins().imul(a, b)
+    }
+
+    /// `a + n`
+    pub fn add_imm(&mut self, a: Value, n: i64) -> Value {
+        if n == 0 { a } else { self.b.ins().iadd_imm_s(a, n) }
+    }
+
+    /// `a * n`
+    pub fn mul_imm(&mut self, a: Value, n: i64) -> Value {
+        if n == 1 { a } else { self.b.ins().imul_imm_s(a, n) }
+    }
+
+    /// A length as a value.
+    pub fn len(&mut self, l: Len, args: &[Value]) -> Value {
+        match l {
+            Len::Const(n) => self.int(n),
+            Len::Arg(i) => args[i as usize],
+        }
+    }
+
+    /// An address in the function's argument block.
+    pub fn field(&mut self, ctx: Value, index: i32) -> Value {
+        // Nothing writes the argument block while a kernel runs: these loads may leave loops.
+        self.b.ins().load(types::I64, mem_flags().with_readonly().with_can_move(), ctx, index * 8)
+    }
+
+    /// The pointer moved by `bytes`.
+    pub fn moved(&mut self, p: Pointer, bytes: Value) -> Pointer {
+        Pointer { addr: self.add(p.addr, bytes), ..p }
+    }
+
+    /// Runs `body(i, carried)` for `i` from `from` below `end` in steps of `step`. The test stands
+    /// at the top: a loop may run no turn, and Cranelift keeps folding loads into arithmetic.
+    pub fn for_range(
+        &mut self,
+        from: Value,
+        end: Value,
+        step: i64,
+        carried: &[Value],
+        body: &mut dyn FnMut(&mut Code<'_, '_>, Value, &[Value]) -> Vec<Value>,
+    ) -> Vec<Value> {
+        let (head, inside, after) = (self.b.create_block(), self.b.create_block(), self.b.create_block());
+        self.b.append_block_param(head, types::I64);
+        for c in carried {
+            let t = self.b.func.dfg.value_type(*c);
+            self.b.append_block_param(head, t);
+        }
+        let mut args: Vec<BlockArg> = vec![from.into()];
+        args.extend(carried.iter().map(|c| BlockArg::from(*c)));
+        self.b.ins().jump(head, &args);
+        self.b.switch_to_block(head);
+        let params = self.b.block_params(head).to_vec();
+        let more = self.b.ins().icmp(IntCC::SignedLessThan, params[0], end);
+        self.b.ins().brif(more, inside, &[], after, &[]);
+        self.b.switch_to_block(inside);
+        self.b.seal_block(inside);
+        let guard = self.guard;
+        let next = body(&mut Code { b: self.b, guard }, params[0], &params[1..]);
+        let i = self.add_imm(params[0], step);
+        let mut args: Vec<BlockArg> = vec![i.into()];
+        args.extend(next.into_iter().map(BlockArg::from));
+        self.b.ins().jump(head, &args);
+        self.b.seal_block(head);
+        self.b.switch_to_block(after);
+        self.b.seal_block(after);
+        params[1..].to_vec()
+    }
+
+    /// A loop that carries nothing.
+    pub fn for_each(&mut self, from: Value, end: Value, step: i64, body: &mut dyn FnMut(&mut Code<'_, '_>, Value)) {
+        self.for_range(from, end, step, &[], &mut |c, i, _| {
+            body(c, i);
+            Vec::new()
+        });
+    }
+
+    /// The address of an access of `bytes` bytes. In checked mode an access outside of its
+    /// buffer is counted and goes to the guard's own memory instead.
+    pub fn guarded(&mut self, p: Pointer, offset: i32, bytes: i64) -> (Value, i32) {
+        let (Some(guard), Some(extent)) = (self.guard, p.extent) else {
+            return (p.addr, offset);
+        };
+        let at = self.add_imm(p.addr, i64::from(offset));
+        let relative = self.b.ins().isub(at, extent.low);
+        let last = self.add_imm(extent.size, -bytes);
+        let fits = self.b.ins().icmp(IntCC::UnsignedLessThanOrEqual, relative, last);
+        let room = self.b.ins().icmp_imm_s(IntCC::SignedGreaterThanOrEqual, extent.size, bytes);
+        let ok = self.b.ins().band(fits, room);
+        let bad = self.b.ins().icmp_imm_s(IntCC::Equal, ok, 0);
+        let bad = self.b.ins().uextend(types::I64, bad);
+        let count = self.b.ins().load(types::I64, mem_flags(), guard, 0);
+        let count = self.add(count, bad);
+        self.b.ins().store(mem_flags(), count, guard, 0);
+        let spare = self.add_imm(guard, 8);
+        (self.b.ins().select(ok, at, spare), 0)
+    }
+
+    /// A guarded load of one scalar or vector.
+    pub fn load(&mut self, ty: Type, p: Pointer, offset: i32) -> Value {
+        let (addr, offset) = self.guarded(p, offset, i64::from(ty.bytes()));
+        self.b.ins().load(ty, mem_flags(), addr, offset)
+    }
+
+    /// A guarded store.
+    pub fn store(&mut self, value: Value, p: Pointer, offset: i32) {
+        let bytes = i64::from(self.b.func.dfg.value_type(value).bytes());
+        let (addr, offset) = self.guarded(p, offset, bytes);
+        self.b.ins().store(mem_flags(), value, addr, offset);
+    }
+}

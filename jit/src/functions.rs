@@ -1,0 +1,256 @@
+//! Defines the functions of a network in a Cranelift module: lanes programs and
+//! the loop nests around them, each once.
+//!
+//! Everything here works on any [`Module`], so that an object file is another driver.
+
+use crate::code::{Code, Extent, Pointer};
+use crate::lanes::clif::{self, Options};
+use crate::lanes::{Inst, Len, Program, Stmt};
+use crate::nest;
+use crate::spec::KernelSpec;
+use crate::{CompileError, Dump};
+use cranelift::codegen::ir::{Function, Signature, UserFuncName, Value, types};
+use cranelift::prelude::*;
+use cranelift_module::{FuncId, Linkage, Module, ModuleError};
+use std::collections::HashMap;
+
+/// The functions defined so far.
+pub struct Functions<'m, M: Module> {
+    module: &'m mut M,
+    options: Options,
+    programs: HashMap<Program, FuncId>,
+    kernels: HashMap<KernelSpec, FuncId>,
+    builder: FunctionBuilderContext,
+    context: codegen::Context,
+    /// Texts of the functions, if they are wanted.
+    pub dumps: Option<Vec<Dump>>,
+    /// Bytes of machine code.
+    pub code_bytes: usize,
+}
+
+/// A lanes program as a callee: its function, and which of the kernel's parameters its integers are.
+#[derive(Clone, Copy, Debug)]
+pub struct Callee {
+    id: FuncId,
+}
+
+/// A program with its integers renumbered, and the kernel parameters behind them.
+pub type Prepared = (Program, Vec<u16>);
+
+/// Renumbers the integers of a program so that only those it uses are passed.
+pub fn compact(p: &Program) -> Prepared {
+    let mut used: Vec<u16> = Vec::new();
+    let mut rename = |l: Len| match l {
+        Len::Const(n) => Len::Const(n),
+        Len::Arg(i) => {
+            let at = used.iter().position(|u| *u == i).unwrap_or_else(|| {
+                used.push(i);
+                used.len() - 1
+            });
+            Len::Arg(at as u16)
+        }
+    };
+    let mut stmts = p.stmts.clone();
+    for s in &mut stmts {
+        let body = match s {
+            Stmt::Once { body, .. } => body,
+            Stmt::Map { len, body, .. } => {
+                *len = rename(*len);
+                body
+            }
+            Stmt::Tile { k, a_row, body, .. } => {
+                *k = rename(*k);
+                *a_row = rename(*a_row);
+                body
+            }
+        };
+        for i in body {
+            match i {
+                Inst::ArgInt(l) => *l = rename(*l),
+                Inst::Load { step, row_step, .. } | Inst::Store { step, row_step, .. } => {
+                    *step = rename(*step);
+                    *row_step = rename(*row_step);
+                }
+                _ => {}
+            }
+        }
+    }
+    (Program { ints: used.len() as u16, stmts, ..*p }, used)
+}
+
+impl<'m, M: Module> Functions<'m, M> {
+    /// Starts with no functions.
+    pub fn new(module: &'m mut M, options: Options, dump: bool) -> Self {
+        Functions {
+            module,
+            options,
+            programs: HashMap::new(),
+            kernels: HashMap::new(),
+            builder: FunctionBuilderContext::new(),
+            context: codegen::Context::new(),
+            dumps: dump.then(Vec::new),
+            code_bytes: 0,
+        }
+    }
+
+    /// Number of kernels defined.
+    pub fn kernel_count(&self) -> usize {
+        self.kernels.len()
+    }
+
+    /// Number of lanes programs defined.
+    pub fn program_count(&self) -> usize {
+        self.programs.len()
+    }
+
+    fn define(&mut self, name: &str, signature: Signature, build: impl FnOnce(&mut Self, &mut Function)) -> Result<FuncId, CompileError> {
+        let id = self.module.declare_function(name, Linkage::Local, &signature).map_err(|e| fail(name, e))?;
+        let mut func = Function::with_name_signature(UserFuncName::user(0, id.as_u32()), signature);
+        build(self, &mut func);
+        let clif = self.dumps.is_some().then(|| func.display().to_string());
+        self.context.clear();
+        self.context.func = func;
+        self.context.set_disasm(self.dumps.is_some());
+        self.module.define_function(id, &mut self.context).map_err(|e| fail(name, e))?;
+        if let Some(code) = self.context.compiled_code() {
+            self.code_bytes += code.code_info().total_size as usize;
+            if let (Some(dumps), Some(clif)) = (&mut self.dumps, clif) {
+                dumps.push(Dump { name: name.into(), clif, asm: code.vcode.clone().unwrap_or_default() });
+            }
+        }
+        Ok(id)
+    }
+
+    /// The function of a lanes program.
+    pub fn program(&mut self, p: &Program) -> Result<Callee, CompileError> {
+        if let Some(&id) = self.programs.get(p) {
+            return Ok(Callee { id });
+        }
+        let name = format!("lanes{}", self.programs.len());
+        let config = self.module.isa().frontend_config();
+        let signature = clif::signature(p, self.options, config.default_call_conv);
+        let id = self.define(&name, signature, |me, func| clif::build(p, me.options, func, &mut me.builder, config))?;
+        self.programs.insert(p.clone(), id);
+        Ok(Callee { id })
+    }
+
+    /// The function of a kernel: `fn(arguments, begin, end) -> status` over a range of its units.
+    pub fn kernel(&mut self, spec: &KernelSpec) -> Result<FuncId, CompileError> {
+        if let Some(&id) = self.kernels.get(spec) {
+            return Ok(id);
+        }
+        let name = format!("kernel{}", self.kernels.len());
+        // The programs first: a nest refers to them.
+        let programs = nest::programs(spec);
+        let callees = programs.iter().map(|(p, _)| self.program(p)).collect::<Result<Vec<_>, _>>()?;
+        let config = self.module.isa().frontend_config();
+        let mut signature = Signature::new(config.default_call_conv);
+        signature.params = vec![AbiParam::new(types::I64); 3];
+        signature.returns = vec![AbiParam::new(types::I64)];
+        let id = self.define(&name, signature, |me, func| {
+            let refs: Vec<_> = callees.iter().map(|c| me.module.declare_func_in_func(c.id, func)).collect();
+            let mut b = FunctionBuilder::new(func, &mut me.builder);
+            let entry = b.create_block();
+            b.append_block_params_for_function_params(entry);
+            b.switch_to_block(entry);
+            b.seal_block(entry);
+            let params = b.block_params(entry).to_vec();
+            let mut code = Code { b: &mut b, guard: None };
+            let mut nest = Nest::enter(&mut code, params[0], me.options.checked, refs, programs);
+            code.guard = nest.guard;
+            nest::build(spec, &mut nest, &mut code, params[1], params[2]);
+            let ok = code.int(-1);
+            code.b.ins().return_(&[ok]);
+            b.finalize(config);
+        })?;
+        self.kernels.insert(spec.clone(), id);
+        Ok(id)
+    }
+}
+
+fn fail(name: &str, e: ModuleError) -> CompileError {
+    CompileError::Cranelift { function: name.into(), message: format!("{e:?}") }
+}
+
+/// What a nest works with: the argument block, and the programs it calls.
+pub struct Nest {
+    buffers: Value,
+    sizes: Value,
+    params: Value,
+    /// The guard of checked mode.
+    pub guard: Option<Value>,
+    refs: Vec<codegen::ir::FuncRef>,
+    programs: Vec<Prepared>,
+}
+
+/// Fields of the argument block, 8 bytes each; `tancho-runtime` fills it.
+pub const FIELDS: [&str; 4] = ["buffers", "sizes", "params", "guard"];
+
+impl Nest {
+    fn enter(c: &mut Code<'_, '_>, ctx: Value, checked: bool, refs: Vec<codegen::ir::FuncRef>, programs: Vec<Prepared>) -> Nest {
+        Nest {
+            buffers: c.field(ctx, 0),
+            sizes: c.field(ctx, 1),
+            params: c.field(ctx, 2),
+            guard: checked.then(|| c.field(ctx, 3)),
+            refs,
+            programs,
+        }
+    }
+
+    /// The start of a buffer.
+    pub fn buffer(&self, c: &mut Code<'_, '_>, i: u16) -> Pointer {
+        let addr = c.field(self.buffers, i32::from(i));
+        let extent = self.guard.map(|_| Extent { low: addr, size: c.field(self.sizes, i32::from(i)) });
+        Pointer { addr, extent }
+    }
+
+    /// A length: a constant, or a parameter.
+    pub fn len(&self, c: &mut Code<'_, '_>, l: Len) -> Value {
+        match l {
+            Len::Const(n) => c.int(n),
+            Len::Arg(i) => c.field(self.params, i32::from(i)),
+        }
+    }
+
+    /// `value * l`
+    pub fn times(&self, c: &mut Code<'_, '_>, value: Value, l: Len) -> Value {
+        match l {
+            Len::Const(n) => c.mul_imm(value, n),
+            l => {
+                let n = self.len(c, l);
+                c.mul(value, n)
+            }
+        }
+    }
+
+    /// Calls the nest's program of that number.
+    pub fn call(&self, c: &mut Code<'_, '_>, program: usize, ptrs: &[Pointer], extra: &[Value]) {
+        let (p, used) = &self.programs[program];
+        debug_assert_eq!(p.ptrs as usize, ptrs.len(), "pointers of program {program}");
+        let mut args: Vec<Value> = ptrs.iter().map(|p| p.addr).collect();
+        // Integers beyond the kernel's parameters are values of the nest itself.
+        for u in used {
+            args.push(match u.checked_sub(EXTRA) {
+                Some(i) => extra[i as usize],
+                None => self.len(c, Len::Arg(*u)),
+            });
+        }
+        if let Some(guard) = self.guard {
+            for p in ptrs {
+                match p.extent {
+                    Some(e) => args.extend([e.low, e.size]),
+                    None => {
+                        let zero = c.int(0);
+                        args.extend([zero, zero]);
+                    }
+                }
+            }
+            args.push(guard);
+        }
+        c.b.ins().call(self.refs[program], &args);
+    }
+}
+
+/// Integer arguments from here on are values that the nest computes, not parameters.
+pub const EXTRA: u16 = 0x8000;

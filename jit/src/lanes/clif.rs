@@ -1,0 +1,583 @@
+//! Lanes programs as Cranelift IR, 128 bits wide: the back end that every platform has.
+//!
+//! A row is done four lanes at a time, the tail lane by lane with the same body;
+//! a tile keeps its accumulators in registers.
+
+use super::*;
+use crate::code::{Code, Extent, Pointer, lane_order};
+use cranelift::codegen::ir::condcodes::{FloatCC, IntCC};
+use cranelift::codegen::ir::types::{self, F32, F32X4, I8, I8X16, I16, I16X8, I32, I32X4, I64};
+use cranelift::codegen::ir::{Function, Signature, Value};
+use cranelift::prelude::isa::TargetFrontendConfig;
+use cranelift::prelude::*;
+
+/// What the code is for.
+#[derive(Clone, Copy, Debug)]
+pub struct Options {
+    /// x86-64: a vector conversion that is one instruction there.
+    pub x86: bool,
+    /// Test each access against its buffer.
+    pub checked: bool,
+}
+
+/// The signature of a program's function: pointers, integers, and in checked mode
+/// low and size of each pointer's buffer and the guard.
+pub fn signature(p: &Program, o: Options, call_conv: isa::CallConv) -> Signature {
+    let mut n = p.ptrs + p.ints;
+    if o.checked {
+        n += 2 * p.ptrs + 1;
+    }
+    let mut s = Signature::new(call_conv);
+    s.params = vec![AbiParam::new(I64); n as usize];
+    s
+}
+
+/// Builds the function of a program.
+pub fn build(p: &Program, o: Options, func: &mut Function, ctx: &mut FunctionBuilderContext, config: TargetFrontendConfig) {
+    let mut b = FunctionBuilder::new(func, ctx);
+    let entry = b.create_block();
+    b.append_block_params_for_function_params(entry);
+    b.switch_to_block(entry);
+    b.seal_block(entry);
+    let params = b.block_params(entry).to_vec();
+    let (np, ni) = (p.ptrs as usize, p.ints as usize);
+    let extent = |i: usize| o.checked.then(|| Extent { low: params[np + ni + 2 * i], size: params[np + ni + 2 * i + 1] });
+    let mut m = Emit {
+        ptrs: (0..np).map(|i| Pointer { addr: params[i], extent: extent(i) }).collect(),
+        ints: params[np..np + ni].to_vec(),
+        slots: vec![None; p.slots as usize],
+        x86: o.x86,
+    };
+    let guard = if o.checked { params.last().copied() } else { None };
+    let mut code = Code { b: &mut b, guard };
+    for stmt in &p.stmts {
+        m.stmt(&mut code, stmt);
+    }
+    b.ins().return_(&[]);
+    b.finalize(config);
+}
+
+#[derive(Clone)]
+struct Emit {
+    ptrs: Vec<Pointer>,
+    ints: Vec<Value>,
+    /// Row scalars, as scalars of 32 bits.
+    slots: Vec<Option<Value>>,
+    x86: bool,
+}
+
+/// Where a body stands: its element, and in a tile its row and accumulator.
+#[derive(Clone, Copy)]
+struct Place {
+    /// Four lanes, or one.
+    wide: bool,
+    /// The first element's number as a run-time value; `None` is 0.
+    index: Option<Value>,
+    /// Elements to add to it, known when compiling.
+    plus: i64,
+    row: i64,
+    acc: Option<Value>,
+}
+
+fn lane_type(t: Ty, wide: bool) -> Type {
+    match (t, wide) {
+        (Ty::F, true) => F32X4,
+        (Ty::F, false) => F32,
+        (_, true) => I32X4,
+        (_, false) => I32,
+    }
+}
+
+impl Emit {
+    fn stmt(&mut self, c: &mut Code<'_, '_>, stmt: &Stmt) {
+        match stmt {
+            Stmt::Once { body, outs } => {
+                let place = Place { wide: false, index: None, plus: 0, row: 0, acc: None };
+                let regs = self.body(c, body, place);
+                for (r, s) in outs {
+                    self.slots[*s as usize] = Some(regs[*r as usize]);
+                }
+            }
+            Stmt::Map { len, body, folds } => self.map(c, *len, body, folds),
+            Stmt::Tile { rows, cols, k, a, a_row, b, body } => self.tile(c, (*rows, *cols), *k, (*a, *a_row), *b, body),
+        }
+    }
+
+    fn map(&mut self, c: &mut Code<'_, '_>, len: Len, body: &[Inst], folds: &[(Fold, Reg, u16)]) {
+        // Several vectors a turn hide the latency of a fold; long bodies hide it themselves.
+        let unroll: i64 = if body.len() <= 12 { 4 } else { 1 };
+        let block = 4 * unroll;
+        let n = c.len(len, &self.ints);
+        let known = if let Len::Const(n) = len { Some(n) } else { None };
+        let zero = c.int(0);
+        let start: Vec<Value> = folds.iter().map(|(k, ..)| self.identity(c, *k, true)).collect();
+
+        let mut wide = start.clone();
+        let mut done = zero;
+        if known.is_none_or(|n| n >= block) {
+            let end = c.b.ins().band_imm_s(n, -block);
+            let many: Vec<Value> = (0..unroll).flat_map(|_| start.iter().copied()).collect();
+            let out = c.for_range(zero, end, block, &many, &mut |c, i, acc| {
+                let mut next = Vec::new();
+                for u in 0..unroll {
+                    let place = Place { wide: true, index: Some(i), plus: 4 * u, row: 0, acc: None };
+                    let regs = self.body(c, body, place);
+                    let mine = &acc[u as usize * folds.len()..];
+                    next.extend(folds.iter().zip(mine).map(|((k, r, _), a)| self.fold(c, *k, *a, regs[*r as usize])));
+                }
+                next
+            });
+            wide = out[..folds.len()].to_vec();
+            for u in 1..unroll as usize {
+                for (j, (k, ..)) in folds.iter().enumerate() {
+                    wide[j] = self.fold(c, *k, wide[j], out[u * folds.len() + j]);
+                }
+            }
+            done = end;
+        }
+        if unroll > 1 && known.is_none_or(|n| n % block >= 4) {
+            let end = c.b.ins().band_imm_s(n, -4);
+            wide = c.for_range(done, end, 4, &wide, &mut |c, i, acc| {
+                let regs = self.body(c, body, Place { wide: true, index: Some(i), plus: 0, row: 0, acc: None });
+                folds.iter().zip(acc).map(|((k, r, _), a)| self.fold(c, *k, *a, regs[*r as usize])).collect()
+            });
+            done = end;
+        }
+        let mut narrow: Vec<Value> = folds.iter().zip(&wide).map(|((k, ..), v)| self.across(c, *k, *v)).collect();
+        if known.is_none_or(|n| n % 4 != 0) {
+            narrow = c.for_range(done, n, 1, &narrow, &mut |c, i, acc| {
+                let regs = self.body(c, body, Place { wide: false, index: Some(i), plus: 0, row: 0, acc: None });
+                folds.iter().zip(acc).map(|((k, r, _), a)| self.fold(c, *k, *a, regs[*r as usize])).collect()
+            });
+        }
+        for ((_, _, slot), v) in folds.iter().zip(narrow) {
+            self.slots[*slot as usize] = Some(v);
+        }
+    }
+
+    fn identity(&self, c: &mut Code<'_, '_>, k: Fold, wide: bool) -> Value {
+        let bits = k.identity();
+        match k.ty() {
+            Ty::F => self.float(c, bits, wide),
+            _ => self.integer(c, bits as i32, wide),
+        }
+    }
+
+    fn float(&self, c: &mut Code<'_, '_>, bits: u32, wide: bool) -> Value {
+        let s = c.b.ins().f32const(f32::from_bits(bits));
+        if wide { c.b.ins().splat(F32X4, s) } else { s }
+    }
+
+    fn integer(&self, c: &mut Code<'_, '_>, i: i32, wide: bool) -> Value {
+        let s = c.b.ins().iconst(I32, i64::from(i as u32));
+        if wide { c.b.ins().splat(I32X4, s) } else { s }
+    }
+
+    fn is_wide(c: &Code<'_, '_>, v: Value) -> bool {
+        c.b.func.dfg.value_type(v).is_vector()
+    }
+
+    fn fold(&self, c: &mut Code<'_, '_>, k: Fold, acc: Value, x: Value) -> Value {
+        match k {
+            Fold::Sum => c.b.ins().fadd(acc, x),
+            Fold::Max => self.bin(c, Bin::Max, x, acc),
+            Fold::MaxNan | Fold::MinNan => {
+                let order = if k == Fold::MaxNan { Cmp::Gt } else { Cmp::Lt };
+                let more = self.cmp(c, order, acc, x, Ty::F);
+                let nan = self.cmp(c, Cmp::Ne, acc, acc, Ty::F);
+                let keep = c.b.ins().bor(more, nan);
+                self.select(c, keep, acc, x)
+            }
+            Fold::ISum => c.b.ins().iadd(acc, x),
+            Fold::IMax => c.b.ins().smax(acc, x),
+            Fold::IMin => c.b.ins().smin(acc, x),
+        }
+    }
+
+    /// Four lanes folded into one.
+    fn across(&self, c: &mut Code<'_, '_>, k: Fold, v: Value) -> Value {
+        let lanes: Vec<Value> = (0..4u8).map(|i| c.b.ins().extractlane(v, i)).collect();
+        let (a, b) = (self.fold(c, k, lanes[0], lanes[1]), self.fold(c, k, lanes[2], lanes[3]));
+        self.fold(c, k, a, b)
+    }
+
+    fn cast(&self, c: &mut Code<'_, '_>, v: Value, to: Type) -> Value {
+        if c.b.func.dfg.value_type(v) == to { v } else { c.b.ins().bitcast(to, lane_order(), v) }
+    }
+
+    /// A comparison as a mask of 32-bit lanes.
+    fn cmp(&self, c: &mut Code<'_, '_>, op: Cmp, a: Value, b: Value, ty: Ty) -> Value {
+        let wide = Emit::is_wide(c, a);
+        let m = if ty == Ty::F {
+            let cc = match op {
+                Cmp::Eq => FloatCC::Equal,
+                Cmp::Ne => FloatCC::NotEqual,
+                Cmp::Lt => FloatCC::LessThan,
+                Cmp::Le => FloatCC::LessThanOrEqual,
+                Cmp::Gt => FloatCC::GreaterThan,
+                Cmp::Ge => FloatCC::GreaterThanOrEqual,
+            };
+            c.b.ins().fcmp(cc, a, b)
+        } else {
+            let cc = match op {
+                Cmp::Eq => IntCC::Equal,
+                Cmp::Ne => IntCC::NotEqual,
+                Cmp::Lt => IntCC::SignedLessThan,
+                Cmp::Le => IntCC::SignedLessThanOrEqual,
+                Cmp::Gt => IntCC::SignedGreaterThan,
+                Cmp::Ge => IntCC::SignedGreaterThanOrEqual,
+            };
+            c.b.ins().icmp(cc, a, b)
+        };
+        if wide { m } else { c.b.ins().bmask(I32, m) }
+    }
+
+    fn select(&self, c: &mut Code<'_, '_>, m: Value, a: Value, b: Value) -> Value {
+        if Emit::is_wide(c, m) {
+            let t = c.b.func.dfg.value_type(a);
+            let m = self.cast(c, m, t);
+            c.b.ins().bitselect(m, a, b)
+        } else {
+            c.b.ins().select(m, a, b)
+        }
+    }
+
+    fn bin(&self, c: &mut Code<'_, '_>, op: Bin, a: Value, b: Value) -> Value {
+        match op {
+            Bin::Add => c.b.ins().fadd(a, b),
+            Bin::Sub => c.b.ins().fsub(a, b),
+            Bin::Mul => c.b.ins().fmul(a, b),
+            Bin::Div => c.b.ins().fdiv(a, b),
+            // Written so that x86 has one instruction for it (maxps and minps).
+            Bin::Max | Bin::Min => {
+                let m = if op == Bin::Max { self.cmp_raw(c, FloatCC::LessThan, b, a) } else { self.cmp_raw(c, FloatCC::LessThan, a, b) };
+                self.select(c, m, a, b)
+            }
+            Bin::IAdd => c.b.ins().iadd(a, b),
+            Bin::ISub => c.b.ins().isub(a, b),
+            Bin::IMul => c.b.ins().imul(a, b),
+            Bin::And => c.b.ins().band(a, b),
+            Bin::Or => c.b.ins().bor(a, b),
+            Bin::Xor => c.b.ins().bxor(a, b),
+            // Shifts take their amount as a scalar; see `body`.
+            Bin::Shl => c.b.ins().ishl(a, b),
+            Bin::Shr => c.b.ins().sshr(a, b),
+        }
+    }
+
+    fn cmp_raw(&self, c: &mut Code<'_, '_>, cc: FloatCC, a: Value, b: Value) -> Value {
+        c.b.ins().fcmp(cc, a, b)
+    }
+
+    fn un(&self, c: &mut Code<'_, '_>, op: Un, a: Value) -> Value {
+        let wide = Emit::is_wide(c, a);
+        let int = lane_type(Ty::I, wide);
+        match op {
+            Un::Sqrt => c.b.ins().sqrt(a),
+            Un::Round => c.b.ins().nearest(a),
+            Un::ToInt if wide && self.x86 => c.b.ins().x86_cvtt2dq(int, a),
+            // Elsewhere what does not fit is another number; no result depends on it.
+            Un::ToInt | Un::ToIntSat => c.b.ins().fcvt_to_sint_sat(int, a),
+            Un::ToFloat => c.b.ins().fcvt_from_sint(lane_type(Ty::F, wide), a),
+            Un::Bits => self.cast(c, a, int),
+            Un::FromBits => self.cast(c, a, lane_type(Ty::F, wide)),
+            Un::Not => c.b.ins().bnot(a),
+        }
+    }
+
+    /// Emits a body for the lanes at `place`; gives its registers.
+    fn body(&self, c: &mut Code<'_, '_>, body: &[Inst], place: Place) -> Vec<Value> {
+        let types = body_types(body);
+        let mut regs: Vec<Value> = Vec::with_capacity(body.len());
+        let wide = place.wide;
+        for inst in body {
+            let r = |i: Reg| regs[i as usize];
+            let v = match *inst {
+                Inst::Float(bits) => self.float(c, bits, wide),
+                Inst::Int(i) => self.integer(c, i, wide),
+                Inst::ArgInt(l) => {
+                    let n = c.len(l, &self.ints);
+                    let n = c.b.ins().ireduce(I32, n);
+                    if wide { c.b.ins().splat(I32X4, n) } else { n }
+                }
+                Inst::Slot(s, t) => match self.slots[s as usize] {
+                    Some(v) if wide => c.b.ins().splat(lane_type(t, true), v),
+                    Some(v) => v,
+                    None => self.integer(c, 0, wide),
+                },
+                Inst::Index => self.index(c, place),
+                Inst::Acc => match place.acc {
+                    Some(v) => v,
+                    None => self.float(c, 0, wide),
+                },
+                Inst::Load { ptr, step, row_step, mem } => self.load(c, place, ptr, (step, row_step), mem),
+                Inst::Store { ptr, step, row_step, mem, value } => {
+                    self.store(c, place, ptr, (step, row_step), mem, r(value));
+                    r(value)
+                }
+                Inst::Un(op, a) => self.un(c, op, r(a)),
+                Inst::Bin(op @ (Bin::Shl | Bin::Shr), a, b) => {
+                    let amount = if let Inst::Int(n) = body[b as usize] { n } else { 0 };
+                    let amount = c.b.ins().iconst(I32, i64::from(amount));
+                    self.bin(c, op, r(a), amount)
+                }
+                Inst::Bin(op, a, b) => self.bin(c, op, r(a), r(b)),
+                Inst::Fma(a, b, d) => c.b.ins().fma(r(a), r(b), r(d)),
+                Inst::Cmp(op, a, b) => self.cmp(c, op, r(a), r(b), types[a as usize]),
+                Inst::Select(m, a, b) => self.select(c, r(m), r(a), r(b)),
+                // Scheduling takes folds out of bodies.
+                Inst::Fold(_, a) => r(a),
+            };
+            regs.push(v);
+        }
+        regs
+    }
+
+    fn index(&self, c: &mut Code<'_, '_>, place: Place) -> Value {
+        let zero = c.int(0);
+        let i = c.add_imm(place.index.unwrap_or(zero), place.plus);
+        let i = c.b.ins().ireduce(I32, i);
+        if !place.wide {
+            return i;
+        }
+        let mut v = c.b.ins().splat(I32X4, i);
+        for lane in 1..4u8 {
+            let n = c.b.ins().iadd_imm_s(i, i64::from(lane));
+            v = c.b.ins().insertlane(v, n, lane);
+        }
+        v
+    }
+
+    /// Pointer and constant offset of the first lane, and the bytes from lane to lane.
+    fn address(&self, c: &mut Code<'_, '_>, place: Place, ptr: u16, steps: (Len, Len), size: i64) -> (Pointer, i32, Option<Value>) {
+        let (step, row_step) = steps;
+        let mut p = self.ptrs[ptr as usize];
+        let mut offset = 0;
+        if place.row != 0 && !row_step.is(0) {
+            match row_step {
+                Len::Const(n) => offset += place.row * n * size,
+                Len::Arg(_) => {
+                    let n = c.len(row_step, &self.ints);
+                    let bytes = c.mul_imm(n, place.row * size);
+                    p = c.moved(p, bytes);
+                }
+            }
+        }
+        match step {
+            Len::Const(n) => {
+                if let (Some(i), true) = (place.index, n != 0) {
+                    let bytes = c.mul_imm(i, n * size);
+                    p = c.moved(p, bytes);
+                }
+                offset += place.plus * n * size;
+            }
+            Len::Arg(_) => {
+                let n = c.len(step, &self.ints);
+                let bytes = c.mul_imm(n, size);
+                let zero = c.int(0);
+                let i = c.add_imm(place.index.unwrap_or(zero), place.plus);
+                let from = c.mul(i, bytes);
+                p = c.moved(p, from);
+                if let Ok(offset) = i32::try_from(offset) {
+                    return (p, offset, Some(bytes));
+                }
+            }
+        }
+        // Offsets beyond 31 bits go into the address.
+        match i32::try_from(offset) {
+            Ok(o) => (p, o, None),
+            Err(_) => {
+                let bytes = c.int(offset);
+                (c.moved(p, bytes), 0, None)
+            }
+        }
+    }
+
+    /// Pointers and offsets of each lane.
+    fn lanes(&self, c: &mut Code<'_, '_>, place: Place, ptr: u16, steps: (Len, Len), size: i64) -> Vec<(Pointer, i32)> {
+        let (p, offset, run_time) = self.address(c, place, ptr, steps, size);
+        let n = if place.wide { 4 } else { 1 };
+        let mut out = vec![(p, offset)];
+        for lane in 1..n {
+            out.push(match (run_time, steps.0) {
+                (Some(bytes), _) => {
+                    let more = c.mul_imm(bytes, lane);
+                    (c.moved(p, more), offset)
+                }
+                (None, Len::Const(step)) => {
+                    let more = c.int(lane * step * size);
+                    (c.moved(p, more), offset)
+                }
+                (None, Len::Arg(_)) => (p, offset),
+            });
+        }
+        out
+    }
+
+    fn load(&self, c: &mut Code<'_, '_>, place: Place, ptr: u16, steps: (Len, Len), mem: Mem) -> Value {
+        let ty = mem.ty();
+        if !place.wide {
+            let (p, offset, _) = self.address(c, place, ptr, steps, mem.size());
+            return self.load_one(c, p, offset, mem);
+        }
+        match steps.0 {
+            Len::Const(0) => {
+                let (p, offset, _) = self.address(c, place, ptr, steps, mem.size());
+                let s = self.load_one(c, p, offset, mem);
+                c.b.ins().splat(lane_type(ty, true), s)
+            }
+            Len::Const(1) => {
+                let (p, offset, _) = self.address(c, place, ptr, steps, mem.size());
+                match mem {
+                    Mem::F32 | Mem::I32 => c.load(lane_type(ty, true), p, offset),
+                    Mem::Bf16 => {
+                        let s = c.load(I64, p, offset);
+                        let v = c.b.ins().scalar_to_vector(types::I64X2, s);
+                        let v = self.cast(c, v, I16X8);
+                        let v = c.b.ins().uwiden_low(v);
+                        let v = c.b.ins().ishl_imm_s(v, 16);
+                        self.cast(c, v, F32X4)
+                    }
+                    Mem::Bool => {
+                        let s = c.load(I32, p, offset);
+                        let v = c.b.ins().scalar_to_vector(I32X4, s);
+                        let v = self.cast(c, v, I8X16);
+                        let v = c.b.ins().uwiden_low(v);
+                        let v = c.b.ins().uwiden_low(v);
+                        let zero = self.integer(c, 0, true);
+                        c.b.ins().icmp(IntCC::NotEqual, v, zero)
+                    }
+                }
+            }
+            _ => {
+                let lanes = self.lanes(c, place, ptr, steps, mem.size());
+                let first = self.load_one(c, lanes[0].0, lanes[0].1, mem);
+                let mut v = c.b.ins().splat(lane_type(ty, true), first);
+                for (i, (p, offset)) in lanes.into_iter().enumerate().skip(1) {
+                    let s = self.load_one(c, p, offset, mem);
+                    v = c.b.ins().insertlane(v, s, i as u8);
+                }
+                v
+            }
+        }
+    }
+
+    fn load_one(&self, c: &mut Code<'_, '_>, p: Pointer, offset: i32, mem: Mem) -> Value {
+        match mem {
+            Mem::F32 => c.load(F32, p, offset),
+            Mem::I32 => c.load(I32, p, offset),
+            Mem::Bf16 => {
+                let s = c.load(I16, p, offset);
+                let s = c.b.ins().uextend(I32, s);
+                let s = c.b.ins().ishl_imm_s(s, 16);
+                self.cast(c, s, F32)
+            }
+            Mem::Bool => {
+                let s = c.load(I8, p, offset);
+                c.b.ins().bmask(I32, s)
+            }
+        }
+    }
+
+    fn store(&self, c: &mut Code<'_, '_>, place: Place, ptr: u16, steps: (Len, Len), mem: Mem, value: Value) {
+        if !place.wide {
+            let (p, offset, _) = self.address(c, place, ptr, steps, mem.size());
+            self.store_one(c, p, offset, mem, value);
+        } else if steps.0.is(1) && matches!(mem, Mem::F32 | Mem::I32) {
+            let (p, offset, _) = self.address(c, place, ptr, steps, mem.size());
+            c.store(value, p, offset);
+        } else {
+            for (i, (p, offset)) in self.lanes(c, place, ptr, steps, mem.size()).into_iter().enumerate() {
+                let s = c.b.ins().extractlane(value, i as u8);
+                self.store_one(c, p, offset, mem, s);
+            }
+        }
+    }
+
+    fn store_one(&self, c: &mut Code<'_, '_>, p: Pointer, offset: i32, mem: Mem, value: Value) {
+        match mem {
+            Mem::F32 | Mem::I32 => c.store(value, p, offset),
+            Mem::Bool => {
+                let s = c.b.ins().band_imm_s(value, 1);
+                let s = c.b.ins().ireduce(I8, s);
+                c.store(s, p, offset);
+            }
+            Mem::Bf16 => {
+                let bits = self.cast(c, value, I32);
+                let odd = c.b.ins().ushr_imm_s(bits, 16);
+                let odd = c.b.ins().band_imm_s(odd, 1);
+                let half = c.b.ins().iadd_imm_s(odd, 0x7fff);
+                let rounded = c.b.ins().iadd(bits, half);
+                let quiet = c.b.ins().bor_imm_s(bits, 0x40_0000);
+                let nan = c.b.ins().fcmp(FloatCC::Unordered, value, value);
+                let bits = c.b.ins().select(nan, quiet, rounded);
+                let bits = c.b.ins().ushr_imm_s(bits, 16);
+                let s = c.b.ins().ireduce(I16, bits);
+                c.store(s, p, offset);
+            }
+        }
+    }
+
+    fn tile(&self, c: &mut Code<'_, '_>, shape: (u8, u8), k: Len, a: (u16, Len), b: u16, body: &[Inst]) {
+        let (rows, cols) = (i64::from(shape.0), i64::from(shape.1));
+        let wide = cols % 4 == 0;
+        let vectors = if wide { cols / 4 } else { cols };
+        let lane = lane_type(Ty::F, wide);
+        let step_bytes = if wide { 16 } else { 4 };
+        let pa = self.ptrs[a.0 as usize];
+        let pb = self.ptrs[b as usize];
+        // The rows of the left operand: constant offsets, or addresses made once.
+        let bases: Vec<(Pointer, i64)> = (0..rows)
+            .map(|r| match a.1 {
+                Len::Const(n) if i32::try_from(r * n * 4 + 64).is_ok() => (pa, r * n * 4),
+                n => {
+                    let n = c.len(n, &self.ints);
+                    let bytes = c.mul_imm(n, r * 4);
+                    (c.moved(pa, bytes), 0)
+                }
+            })
+            .collect();
+        let zero = self.float(c, 0, wide);
+        let start = vec![zero; (rows * vectors) as usize];
+        let n = c.len(k, &self.ints);
+        let unroll = 4;
+        let turn = |c: &mut Code<'_, '_>, i: Value, acc: &[Value], unroll: i64| -> Vec<Value> {
+            let mut acc = acc.to_vec();
+            let a_bytes = c.mul_imm(i, 4);
+            let b_bytes = c.mul_imm(i, 4 * STRIP);
+            let pb = c.moved(pb, b_bytes);
+            let lefts: Vec<(Pointer, i64)> = if matches!(a.1, Len::Const(_)) && bases.iter().all(|b| b.0.addr == pa.addr) {
+                let p = c.moved(pa, a_bytes);
+                bases.iter().map(|(_, o)| (p, *o)).collect()
+            } else {
+                bases.iter().map(|(p, o)| (c.moved(*p, a_bytes), *o)).collect()
+            };
+            for u in 0..unroll {
+                let right: Vec<Value> = (0..vectors).map(|v| c.load(lane, pb, (u * 4 * STRIP + v * step_bytes) as i32)).collect();
+                for (r, (p, o)) in lefts.iter().enumerate() {
+                    let s = c.load(F32, *p, (*o + u * 4) as i32);
+                    let s = if wide { c.b.ins().splat(F32X4, s) } else { s };
+                    for (v, w) in right.iter().enumerate() {
+                        let at = r * vectors as usize + v;
+                        acc[at] = c.b.ins().fma(*w, s, acc[at]);
+                    }
+                }
+            }
+            acc
+        };
+        let from = c.int(0);
+        let whole = c.b.ins().band_imm_s(n, -unroll);
+        let acc = c.for_range(from, whole, unroll, &start, &mut |c, i, acc| turn(c, i, acc, unroll));
+        let acc = match k {
+            Len::Const(n) if n % unroll == 0 => acc,
+            _ => c.for_range(whole, n, 1, &acc, &mut |c, i, acc| turn(c, i, acc, 1)),
+        };
+        for r in 0..rows {
+            for v in 0..vectors {
+                let plus = v * if wide { 4 } else { 1 };
+                let acc = acc[(r * vectors + v) as usize];
+                self.body(c, body, Place { wide, index: None, plus, row: r, acc: Some(acc) });
+            }
+        }
+    }
+}

@@ -1,0 +1,203 @@
+//! Cuts an [`Expr`] over a row into passes.
+//!
+//! Every fold ends a pass over the row. A value that a later pass needs again is
+//! computed anew if that is cheap, else kept: in the row it is stored to anyway,
+//! or in a scratch row.
+
+use super::expr::Expr;
+use super::{Inst, Len, Mem, Program, Reg, Stmt, Un};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Instructions a value may cost to be computed anew instead of kept.
+const CHEAP: usize = 3;
+
+/// A row program and the scratch rows it needs as further pointers.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Scheduled {
+    /// The program; its last `scratch_rows` pointers are scratch rows of f32.
+    pub program: Program,
+    /// Number of scratch rows.
+    pub scratch_rows: u16,
+}
+
+struct Scheduler<'e> {
+    e: &'e Expr,
+    full: Vec<bool>,
+    depth: Vec<usize>,
+    cost: Vec<usize>,
+    needed: Vec<bool>,
+    /// Scratch pointer or output row each kept value is found in.
+    kept: BTreeMap<Reg, u16>,
+    slots: BTreeMap<Reg, u16>,
+    next_ptr: u16,
+}
+
+/// Schedules `e` over rows of `len` elements; its pointers are `0..ptrs`, its integers `0..ints`.
+pub fn schedule(e: &Expr, len: Len, ptrs: u16, ints: u16) -> Scheduled {
+    let mut s = Scheduler::new(e, ptrs);
+    // What must be kept is known once every pass has been tried; keeping takes loads away
+    // and never adds any, so the second round finds nothing new.
+    let mut stmts = s.passes(len);
+    if !s.kept.is_empty() {
+        stmts = s.passes(len);
+    }
+    let program = Program { ptrs: s.next_ptr, ints, slots: s.slots.len() as u16, stmts };
+    Scheduled { program, scratch_rows: s.next_ptr - ptrs }
+}
+
+fn is_constant(i: &Inst) -> bool {
+    matches!(i, Inst::Float(_) | Inst::Int(_) | Inst::ArgInt(_))
+}
+
+impl<'e> Scheduler<'e> {
+    fn new(e: &'e Expr, ptrs: u16) -> Scheduler<'e> {
+        let n = e.insts.len();
+        let (mut full, mut depth, mut cost) = (vec![false; n], vec![0; n], vec![0; n]);
+        for (i, inst) in e.insts.iter().enumerate() {
+            full[i] = match inst {
+                Inst::Load { step, .. } => !step.is(0),
+                // Written to every element, even if it is one value.
+                Inst::Store { step, .. } if !step.is(0) => true,
+                Inst::Index | Inst::Acc => true,
+                Inst::Fold(..) => false,
+                _ => inst.operands().any(|r| full[r as usize]),
+            };
+            depth[i] = inst.operands().map(|r| depth[r as usize]).max().unwrap_or(0) + usize::from(matches!(inst, Inst::Fold(..)));
+            let own = match inst {
+                Inst::Load { .. } => 0,
+                Inst::Bin(super::Bin::Div, ..) | Inst::Un(Un::Sqrt, _) => 4,
+                i if is_constant(i) => 0,
+                _ => 1,
+            };
+            let below = inst.operands().filter(|r| full[*r as usize]).map(|r| cost[r as usize]).sum::<usize>();
+            cost[i] = if full[i] { (own + below).min(1000) } else { 0 };
+        }
+        let mut needed = vec![false; n];
+        for i in (0..n).rev() {
+            needed[i] |= matches!(e.insts[i], Inst::Store { .. });
+            if needed[i] {
+                for r in e.insts[i].operands() {
+                    needed[r as usize] = true;
+                }
+            }
+        }
+        Scheduler { e, full, depth, cost, needed, kept: BTreeMap::new(), slots: BTreeMap::new(), next_ptr: ptrs }
+    }
+
+    fn slot(&mut self, r: Reg) -> u16 {
+        let next = self.slots.len() as u16;
+        *self.slots.entry(r).or_insert(next)
+    }
+
+    fn passes(&mut self, len: Len) -> Vec<Stmt> {
+        let last = (0..self.e.insts.len()).filter(|&i| self.needed[i]).map(|i| self.depth[i]).max().unwrap_or(0);
+        let mut stmts = Vec::new();
+        for p in 0..=last {
+            stmts.extend(self.once(p));
+            stmts.extend(self.map(p, len));
+        }
+        stmts
+    }
+
+    /// Row scalars of depth `p`.
+    fn once(&mut self, p: usize) -> Option<Stmt> {
+        let mut b = Body::default();
+        let mut outs = Vec::new();
+        for i in 0..self.e.insts.len() {
+            let inst = self.e.insts[i];
+            let scalar = self.needed[i] && !self.full[i] && self.depth[i] == p;
+            if !scalar || is_constant(&inst) || matches!(inst, Inst::Fold(..)) {
+                continue;
+            }
+            let r = self.emit(i as Reg, p, &mut b, false);
+            if !matches!(inst, Inst::Store { .. }) {
+                outs.push((r, self.slot(i as Reg)));
+            }
+        }
+        (!b.insts.is_empty()).then_some(Stmt::Once { body: b.insts, outs })
+    }
+
+    /// The pass over the row for folds and stores of values of depth `p`.
+    fn map(&mut self, p: usize, len: Len) -> Option<Stmt> {
+        let mut b = Body::default();
+        let mut folds = Vec::new();
+        let kept: Vec<(Reg, u16)> = self.kept.iter().filter(|(r, _)| self.depth[**r as usize] == p).map(|(r, p)| (*r, *p)).collect();
+        for i in 0..self.e.insts.len() {
+            if !self.needed[i] {
+                continue;
+            }
+            match self.e.insts[i] {
+                Inst::Fold(f, a) if self.depth[a as usize] == p => {
+                    let r = self.emit(a, p, &mut b, true);
+                    let slot = self.slot(i as Reg);
+                    folds.push((f, r, slot));
+                }
+                Inst::Store { .. } if self.full[i] && self.depth[i] == p => {
+                    self.emit(i as Reg, p, &mut b, true);
+                }
+                _ => {}
+            }
+        }
+        for (r, ptr) in kept {
+            if self.own_row(r) != Some(ptr) {
+                let value = self.emit(r, p, &mut b, true);
+                b.insts.push(Inst::Store { ptr, step: Len::Const(1), row_step: Len::Const(0), mem: Mem::F32, value });
+            }
+        }
+        (!b.insts.is_empty() || !folds.is_empty()).then_some(Stmt::Map { len, body: b.insts, folds })
+    }
+
+    /// The output row that holds a value anyway.
+    fn own_row(&self, r: Reg) -> Option<u16> {
+        self.e.insts.iter().find_map(|i| match i {
+            Inst::Store { ptr, step: Len::Const(1), mem: Mem::F32, value, .. } if *value == r => Some(*ptr),
+            _ => None,
+        })
+    }
+
+    /// Emits what `r` needs in the body of pass `p`; `wide` in a map, else among row scalars.
+    fn emit(&mut self, r: Reg, p: usize, b: &mut Body, wide: bool) -> Reg {
+        if let Some(&done) = b.done.get(&r) {
+            return done;
+        }
+        let i = r as usize;
+        let inst = self.e.insts[i];
+        let from_slot = !self.full[i] && !is_constant(&inst) && (wide || matches!(inst, Inst::Fold(..)) || self.depth[i] < p);
+        let made = if from_slot {
+            let slot = self.slot(r);
+            b.push(Inst::Slot(slot, self.e.ty(r)))
+        } else if self.full[i] && self.depth[i] < p && self.cost[i] > CHEAP && self.e.ty(r) == super::Ty::F {
+            let ptr = match self.kept.get(&r) {
+                Some(ptr) => *ptr,
+                None => {
+                    let ptr = self.own_row(r).unwrap_or_else(|| {
+                        self.next_ptr += 1;
+                        self.next_ptr - 1
+                    });
+                    self.kept.insert(r, ptr);
+                    ptr
+                }
+            };
+            b.push(Inst::Load { ptr, step: Len::Const(1), row_step: Len::Const(0), mem: Mem::F32 })
+        } else {
+            let names: BTreeMap<Reg, Reg> =
+                inst.operands().collect::<BTreeSet<_>>().into_iter().map(|o| (o, self.emit(o, p, b, wide))).collect();
+            b.push(inst.map(|o| names[&o]))
+        };
+        b.done.insert(r, made);
+        made
+    }
+}
+
+#[derive(Default)]
+struct Body {
+    insts: Vec<Inst>,
+    done: BTreeMap<Reg, Reg>,
+}
+
+impl Body {
+    fn push(&mut self, i: Inst) -> Reg {
+        self.insts.push(i);
+        (self.insts.len() - 1) as Reg
+    }
+}

@@ -1,0 +1,150 @@
+//! Contractions: the right operand packed, the epilogue on accumulators, row work on finished rows.
+
+use super::body::Body;
+use super::{Lower, UNIT, WeightPack, Wide, bind, domain_of, join_axes, root_of};
+use crate::CompileError;
+use crate::lanes::schedule::schedule;
+use crate::lanes::{Inst, Mem, STRIP};
+use crate::spec::{Binding, Buffer, ContractSpec, KernelSpec, PackSpec, Slot};
+use tancho_ir::access::Access;
+use tancho_ir::fuse::Kernel;
+use tancho_ir::op::Op;
+use tancho_ir::{Dim, Value};
+
+pub fn lower(l: &mut Lower<'_>, k: &Kernel, matmul: Value, epilogue: &[Value], rows: &[Value]) -> Result<(), CompileError> {
+    let big = |e: tancho_ir::DimError| CompileError::Unsupported { what: l.g.label(matmul), why: e.to_string() };
+    let [x, w] = l.g.node(matmul).args[..] else { return Err(l.unsupported(matmul, "a product has two arguments")) };
+    let (outer, n) = domain_of(&l.g.ty(matmul).shape);
+    let depth = l.g.ty(x).shape.last().cloned().unwrap_or_default();
+    let mut b = Binding::default();
+
+    // The right operand in strips: leading axes, if it has any of its own, then one matrix.
+    let shape = l.g.ty(w).shape.clone();
+    let (lead, matrix) = shape.split_at(shape.len() - 2);
+    let strips = matrix[1].ceil_div(&Dim::constant(STRIP)).map_err(big)?;
+    let one = strips.times(&matrix[0]).and_then(|d| d.times(&Dim::constant(STRIP))).map_err(big)?;
+    let mut strides = vec![Dim::constant(0); outer.len()];
+    let mut stride = one;
+    for (i, d) in lead.iter().enumerate().rev() {
+        strides[i] = stride.clone();
+        stride = stride.times(d).map_err(big)?;
+    }
+    let access = l.access(w)?;
+    let buffer = match pack_weight(l, w, &access, lead, matrix) {
+        Some(p) => Buffer::PackedWeight(p),
+        None => {
+            pack_value(l, matmul, w, &access, lead, matrix)?;
+            Buffer::Packed(matmul)
+        }
+    };
+    let mut right = Wide { buffer, mem: Mem::F32, offset: Dim::constant(0), strides, step: Dim::constant(1), gather: None, block: false };
+
+    let left = l.access(x)?;
+    let mut left = l.wide(x, left);
+    let width = b.len(&n);
+    let mut tile = Body::new(outer.len(), width);
+    let acc = tile.e.push(Inst::Acc);
+    tile.define(matmul, acc);
+    for &v in epilogue {
+        tile.node(l, &mut b, v)?;
+    }
+    let last = epilogue.last().copied().unwrap_or(matmul);
+    let stored = k.outputs.contains(&last);
+    // Row work reads the product's rows where they are: in the result, or in a block of scratch.
+    let mut block = l.whole(last)?;
+    if !stored {
+        let mut s = vec![Dim::constant(0); outer.len()];
+        if let Some(row) = s.last_mut() {
+            *row = n.clone();
+        }
+        block = Wide {
+            buffer: Buffer::Scratch,
+            mem: Mem::F32,
+            offset: Dim::constant(0),
+            strides: s,
+            step: Dim::constant(1),
+            gather: None,
+            block: true,
+        };
+    }
+    if stored || !rows.is_empty() {
+        tile.store_to(&mut b, last, block.clone(), false);
+    }
+    let mut after = Body::new(outer.len(), width);
+    if !rows.is_empty() {
+        after.begin_rows(&mut b, last, block);
+        for &v in rows {
+            after.node(l, &mut b, v)?;
+        }
+        for &v in k.outputs.iter().filter(|v| rows.contains(v)) {
+            after.store(l, &mut b, v)?;
+        }
+    }
+
+    let mut outer = outer;
+    let mut all: Vec<&mut Wide> = vec![&mut left, &mut right];
+    all.extend(tile.slots.iter_mut());
+    all.extend(after.slots.iter_mut());
+    join_axes(&mut outer, &mut all);
+
+    let slots: Vec<Slot> = tile.slots.iter().map(|w| bind(&mut b, w)).collect();
+    let epilogue = with_row_strides(&tile.e.insts, &slots);
+    let rows = if rows.is_empty() {
+        None
+    } else {
+        let slots: Vec<Slot> = after.slots.iter().map(|w| bind(&mut b, w)).collect();
+        Some((schedule(&after.e, width, slots.len() as u16, b.params.len() as u16), slots))
+    };
+    let scratch = rows.is_some().then(|| b.buffer(Buffer::Scratch));
+    let m = outer.pop().unwrap_or_else(|| Dim::constant(1));
+    let (a, right) = (bind(&mut b, &left), bind(&mut b, &right));
+    let spec =
+        ContractSpec { batch: b.lens(&outer), m: b.len(&m), n: width, k: b.len(&depth), a, b: right, slots, epilogue, rows, scratch };
+    l.push(KernelSpec::Contract(spec), b, matmul)
+}
+
+/// Tiles address rows themselves: each access gets its slot's stride from row to row.
+fn with_row_strides(insts: &[Inst], slots: &[Slot]) -> Vec<Inst> {
+    let row = |ptr: u16| slots[ptr as usize].strides.last().copied().unwrap_or(super::NONE);
+    insts
+        .iter()
+        .map(|i| match *i {
+            Inst::Load { ptr, step, mem, .. } => Inst::Load { ptr, step, row_step: row(ptr), mem },
+            Inst::Store { ptr, step, mem, value, .. } => Inst::Store { ptr, step, row_step: row(ptr), mem, value },
+            other => other,
+        })
+        .collect()
+}
+
+/// A weight read through views alone is packed once, when the network is compiled.
+fn pack_weight(l: &mut Lower<'_>, w: Value, access: &Access, lead: &[Dim], matrix: &[Dim]) -> Option<usize> {
+    let Op::Weight(weight) = l.g.node(access.root).op else { return None };
+    if root_of(l.g, w) != access.root || l.stored(access.root) {
+        return None;
+    }
+    let consts = |d: &[Dim]| d.iter().map(Dim::as_const).collect::<Option<Vec<i64>>>();
+    let (lead, matrix, strides) = (consts(lead)?, consts(matrix)?, consts(&access.strides)?);
+    let (outer, inner) = strides.split_at(lead.len());
+    let pack = WeightPack {
+        weight,
+        offset: access.offset.as_const()?,
+        batch: lead.into_iter().zip(outer.iter().copied()).collect(),
+        k: (matrix[0], inner[0]),
+        n: (matrix[1], inner[1]),
+    };
+    let known = l.program.packs.iter().position(|p| *p == pack);
+    Some(known.unwrap_or_else(|| {
+        l.program.packs.push(pack);
+        l.program.packs.len() - 1
+    }))
+}
+
+/// A right operand that another kernel made is packed by a kernel of its own.
+fn pack_value(l: &mut Lower<'_>, matmul: Value, w: Value, access: &Access, lead: &[Dim], matrix: &[Dim]) -> Result<(), CompileError> {
+    let mut b = Binding::default();
+    let from = l.wide(w, access.clone());
+    let from = bind(&mut b, &from);
+    let spec = PackSpec { batch: b.lens(lead), k: b.len(&matrix[0]), n: b.len(&matrix[1]), from, to: b.buffer(Buffer::Packed(matmul)) };
+    debug_assert!(UNIT.is(1));
+    l.push(KernelSpec::Pack(spec), b, matmul)
+}

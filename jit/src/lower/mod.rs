@@ -1,0 +1,207 @@
+//! Fused kernels to specs: which buffers are read how, and the work as an expression.
+
+mod attention;
+mod body;
+mod contract;
+mod rows;
+
+use crate::lanes::{Len, Mem};
+use crate::spec::{Binding, Buffer, Gather, KernelSpec, Slot};
+use crate::{CompileError, nest};
+use tancho_ir::access::{Access, is_view, resolve};
+use tancho_ir::fuse::{Fused, Kind};
+use tancho_ir::{DType, Dim, Graph, Value};
+
+/// A kernel call of the network: what runs, on what, how often.
+#[derive(Clone, Debug)]
+pub struct Step {
+    /// The code.
+    pub spec: KernelSpec,
+    /// Buffers and parameters.
+    pub binding: Binding,
+    /// The fused kernel it belongs to.
+    pub kernel: usize,
+    /// A short name for profiles.
+    pub name: String,
+    /// Units of work, as a dim over the network's run-time dims.
+    pub units: Dim,
+    /// Bytes of working memory.
+    pub scratch: Dim,
+}
+
+/// A weight that is packed when the network is compiled, as strips `[N / 16][K][16]` per batch.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WeightPack {
+    /// The weight's number in the graph.
+    pub weight: usize,
+    /// Elements before the first.
+    pub offset: i64,
+    /// Extent and stride of each leading axis.
+    pub batch: Vec<(i64, i64)>,
+    /// Rows and their stride.
+    pub k: (i64, i64),
+    /// Columns and their stride.
+    pub n: (i64, i64),
+}
+
+/// The calls of a network in order, and the weights to pack.
+#[derive(Clone, Debug, Default)]
+pub struct Program {
+    /// The calls.
+    pub steps: Vec<Step>,
+    /// Weights to pack.
+    pub packs: Vec<WeightPack>,
+}
+
+/// Lowers every kernel.
+pub fn lower(fused: &Fused) -> Result<Program, CompileError> {
+    let mut l = Lower { g: &fused.graph, fused, program: Program::default(), kernel: 0 };
+    for (i, k) in fused.kernels.iter().enumerate() {
+        l.kernel = i;
+        match &k.kind {
+            Kind::Contract { matmul, epilogue, rows } => contract::lower(&mut l, k, *matmul, epilogue, rows)?,
+            Kind::Attention(v) => attention::lower(&mut l, *v)?,
+            Kind::Rows => rows::lower(&mut l, k)?,
+            Kind::Concat(v) => rows::concat(&mut l, *v)?,
+            Kind::Move(v) => rows::store(&mut l, *v)?,
+        }
+    }
+    Ok(l.program)
+}
+
+struct Lower<'a> {
+    g: &'a Graph,
+    fused: &'a Fused,
+    program: Program,
+    kernel: usize,
+}
+
+/// A slot before outer axes are joined and dims are bound.
+#[derive(Clone, Debug)]
+struct Wide {
+    buffer: Buffer,
+    mem: Mem,
+    offset: Dim,
+    strides: Vec<Dim>,
+    step: Dim,
+    gather: Option<(Box<Wide>, Dim, Dim)>,
+    block: bool,
+}
+
+fn mem_of(d: DType) -> Mem {
+    match d {
+        DType::F32 => Mem::F32,
+        DType::Bf16 => Mem::Bf16,
+        DType::I32 => Mem::I32,
+        DType::Bool => Mem::Bool,
+    }
+}
+
+impl Lower<'_> {
+    /// Whether a value is in memory once its kernel has run.
+    fn stored(&self, v: Value) -> bool {
+        self.fused.kernels.iter().any(|k| k.outputs.contains(&v))
+    }
+
+    fn access(&self, v: Value) -> Result<Access, CompileError> {
+        resolve(self.g, v, &|v| self.stored(v)).ok_or_else(|| self.unsupported(v, "its address is too large to write down"))
+    }
+
+    fn unsupported(&self, v: Value, why: &str) -> CompileError {
+        CompileError::Unsupported { what: self.g.label(v), why: why.into() }
+    }
+
+    fn push(&mut self, spec: KernelSpec, binding: Binding, at: Value) -> Result<(), CompileError> {
+        let (units, scratch) = nest::extents(&spec).ok_or_else(|| self.unsupported(at, "its size is too large to write down"))?;
+        let bind = |d: &Dim| {
+            d.subst(&|s| s.strip_prefix('#').and_then(|i| binding.params.get(i.parse::<usize>().ok()?)).cloned())
+                .map_err(|e| self.unsupported(at, &e.to_string()))
+        };
+        let (units, scratch) = (bind(&units)?, bind(&scratch)?);
+        let name = match &spec {
+            KernelSpec::Pack(_) => "pack".into(),
+            _ => self.fused.kernels[self.kernel].name(self.g),
+        };
+        self.program.steps.push(Step { spec, binding, kernel: self.kernel, name, units, scratch });
+        Ok(())
+    }
+
+    /// A stored value whole, its last axis as the row.
+    fn whole(&self, v: Value) -> Result<Wide, CompileError> {
+        let shape = &self.g.ty(v).shape;
+        let a = Access::whole(v, shape).ok_or_else(|| self.unsupported(v, "its size is too large to write down"))?;
+        Ok(self.wide(v, a))
+    }
+
+    fn wide(&self, v: Value, a: Access) -> Wide {
+        let mut strides = a.strides;
+        let step = strides.pop().unwrap_or_default();
+        let mem = mem_of(self.g.ty(v).dtype);
+        Wide { buffer: Buffer::Value(a.root), mem, offset: a.offset, strides, step, gather: None, block: false }
+    }
+}
+
+/// Joins neighbouring outer axes where every slot walks through both with one stride.
+fn join_axes(outer: &mut Vec<Dim>, slots: &mut [&mut Wide]) {
+    let mut i = outer.len();
+    while i >= 2 {
+        i -= 1;
+        let extent = outer[i].clone();
+        let joins = |s: &Wide| {
+            let one = |s: &Wide| s.strides[i].times(&extent).is_ok_and(|d| d == s.strides[i - 1]);
+            one(s) && s.gather.as_ref().is_none_or(|(ids, ..)| one(ids))
+        };
+        if slots.iter().all(|s| joins(s))
+            && let Ok(both) = outer[i - 1].times(&extent)
+        {
+            outer[i - 1] = both;
+            outer.remove(i);
+            for s in slots.iter_mut() {
+                s.strides.remove(i - 1);
+                if let Some((ids, ..)) = &mut s.gather {
+                    ids.strides.remove(i - 1);
+                }
+            }
+        }
+    }
+}
+
+/// Strides along `outer` axes of something of fewer axes: 0 along those it does not have.
+fn aligned(mut strides: Vec<Dim>, outer: usize) -> Vec<Dim> {
+    while strides.len() < outer {
+        strides.insert(0, Dim::constant(0));
+    }
+    strides
+}
+
+fn bind(b: &mut Binding, w: &Wide) -> Slot {
+    Slot {
+        buffer: b.buffer(w.buffer.clone()),
+        mem: w.mem,
+        offset: b.len(&w.offset),
+        strides: b.lens(&w.strides),
+        step: b.len(&w.step),
+        gather: w.gather.as_ref().map(|(ids, rows, stride)| Gather {
+            ids: Box::new(bind(b, ids)),
+            rows: b.len(rows),
+            row_stride: b.len(stride),
+        }),
+        block: w.block,
+    }
+}
+
+/// The shape a kernel runs over: outer axes and the row.
+fn domain_of(shape: &[Dim]) -> (Vec<Dim>, Dim) {
+    match shape.split_last() {
+        Some((last, outer)) => (outer.to_vec(), last.clone()),
+        None => (Vec::new(), Dim::constant(1)),
+    }
+}
+
+/// The value behind a view that no kernel stores.
+fn root_of(g: &Graph, v: Value) -> Value {
+    if is_view(&g.node(v).op) { root_of(g, g.node(v).args[0]) } else { v }
+}
+
+const UNIT: Len = Len::Const(1);
+const NONE: Len = Len::Const(0);

@@ -1,0 +1,104 @@
+//! Row kernels, moves and concatenations.
+
+use super::body::{Body, Level};
+use super::{Lower, Wide, bind, domain_of, join_axes};
+use crate::CompileError;
+use crate::lanes::schedule::schedule;
+use crate::spec::{Binding, Buffer, KernelSpec, RowSpec};
+use tancho_ir::access::row_major;
+use tancho_ir::fuse::Kernel;
+use tancho_ir::op::Op;
+use tancho_ir::{Dim, Value};
+
+/// A kernel of row work and elementwise ops.
+pub fn lower(l: &mut Lower<'_>, k: &Kernel) -> Result<(), CompileError> {
+    let (outer, len) = domain_of(&k.domain);
+    let mut b = Binding::default();
+    let n = b.len(&len);
+    let mut body = Body::new(outer.len(), n);
+    for &v in &k.nodes {
+        body.node(l, &mut b, v)?;
+    }
+    for &v in &k.outputs {
+        body.store(l, &mut b, v)?;
+    }
+    let at = k.nodes[k.nodes.len() - 1];
+    finish(l, b, body, outer, &len, at)
+}
+
+/// Stores a view, gather, input, weight or constant.
+pub fn store(l: &mut Lower<'_>, v: Value) -> Result<(), CompileError> {
+    let shape = l.g.ty(v).shape.clone();
+    let (mut outer, mut len) = domain_of(&shape);
+    let node = l.g.node(v);
+    let single = matches!(node.op, Op::Gather) && l.g.ty(node.args[0]).rank() == 1;
+    if single {
+        // Ids into a table of single elements: every element is a row of its own.
+        outer = shape.clone();
+        len = Dim::constant(1);
+    }
+    let mut b = Binding::default();
+    let n = b.len(&len);
+    let mut body = Body::new(outer.len(), n);
+    let r = if matches!(node.op, Op::Gather) {
+        body.gather(l, &mut b, v)?
+    } else if tancho_ir::access::is_view(&node.op) {
+        let access = tancho_ir::access::resolve(l.g, v, &|u| u != v && l.stored(u));
+        let access = access.ok_or_else(|| l.unsupported(v, "its address is too large to write down"))?;
+        let w = l.wide(v, access);
+        body.load(&mut b, w, true)
+    } else {
+        source(l, &mut b, &mut body, v)?
+    };
+    body.define(v, r);
+    let mut w = l.whole(v)?;
+    if single {
+        w.strides.push(w.step);
+        w.step = Dim::constant(0);
+    }
+    body.store_to(&mut b, v, w, single);
+    finish(l, b, body, outer, &len, v)
+}
+
+/// An input or weight that is itself a result: read as declared. Constants come from the body.
+fn source(l: &Lower<'_>, b: &mut Binding, body: &mut Body, v: Value) -> Result<u32, CompileError> {
+    if matches!(l.g.node(v).op, Op::Const(_) | Op::DimValue(_)) {
+        return body.external(l, b, v, Level::Full);
+    }
+    let mut w = l.whole(v)?;
+    w.buffer = Buffer::Source(v);
+    Ok(body.load(b, w, true))
+}
+
+/// The arguments of a concat, each a copy into its part of the result.
+pub fn concat(l: &mut Lower<'_>, v: Value) -> Result<(), CompileError> {
+    let Op::Concat { axis } = l.g.node(v).op else { return Ok(()) };
+    let strides = row_major(&l.g.ty(v).shape).ok_or_else(|| l.unsupported(v, "its size is too large to write down"))?;
+    let mut start = Dim::constant(0);
+    for a in l.g.node(v).args.clone() {
+        let shape = l.g.ty(a).shape.clone();
+        let (outer, len) = domain_of(&shape);
+        let mut b = Binding::default();
+        let n = b.len(&len);
+        let mut body = Body::new(outer.len(), n);
+        let r = body.external(l, &mut b, a, Level::Full)?;
+        body.define(v, r);
+        let mut w = l.whole(v)?;
+        w.offset = start.times(&strides[axis]).map_err(|e| l.unsupported(v, &e.to_string()))?;
+        body.store_to(&mut b, v, w, false);
+        finish(l, b, body, outer, &len, v)?;
+        start = start.plus(&shape[axis]).map_err(|e| l.unsupported(v, &e.to_string()))?;
+    }
+    Ok(())
+}
+
+fn finish(l: &mut Lower<'_>, mut b: Binding, mut body: Body, mut outer: Vec<Dim>, len: &Dim, at: Value) -> Result<(), CompileError> {
+    let mut all: Vec<&mut Wide> = body.slots.iter_mut().collect();
+    join_axes(&mut outer, &mut all);
+    let n = b.len(len);
+    let slots = body.slots.iter().map(|w| bind(&mut b, w)).collect::<Vec<_>>();
+    let outer = b.lens(&outer);
+    let work = schedule(&body.e, n, slots.len() as u16, b.params.len() as u16);
+    let scratch = (work.scratch_rows > 0).then(|| b.buffer(Buffer::Scratch));
+    l.push(KernelSpec::Row(RowSpec { outer, slots, work, len: n, scratch }), b, at)
+}

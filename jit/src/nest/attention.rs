@@ -1,0 +1,207 @@
+//! Attention: per sequence and head, keys and values packed into strips, then per
+//! block of queries the scores, their softmax, and the product with the values.
+//! Only a block of scores exists at a time. A unit is one head of one sequence.
+
+use super::contract::{Columns, strip_column, tile_program};
+use super::{address, ceil_div, copy_program, dim_of, extra, min};
+use crate::code::{Code, Pointer};
+use crate::functions::Nest;
+use crate::lanes::expr::Expr;
+use crate::lanes::norms::{masked_softmax, softmax};
+use crate::lanes::schedule::{Scheduled, schedule};
+use crate::lanes::{Inst, Len, Mem, Program, STRIP, Stmt};
+use crate::spec::{AttentionSpec, QUERY_BLOCK, Slot};
+use cranelift::codegen::ir::Value;
+use cranelift::prelude::*;
+use tancho_ir::Dim;
+
+const ONE: Len = Len::Const(1);
+const NONE: Len = Len::Const(0);
+/// Integers that the nest passes: the length of a padded row of scores, and the keys a query sees.
+const PADDED: u16 = 0;
+const SEEN: u16 = 1;
+
+/// Softmax of a row of scores: pointer 0 the scores, 1 the result, 2 the mask if there is one.
+fn softmax_work(s: &AttentionSpec) -> Scheduled {
+    let mut e = Expr::default();
+    let x = e.load(0, ONE, NONE, Mem::F32);
+    let y = match &s.mask {
+        Some(m) => {
+            let keep = e.load(2, m.step, NONE, Mem::Bool);
+            masked_softmax(&mut e, x, keep)
+        }
+        None => softmax(&mut e, x, false),
+    };
+    e.store(1, ONE, NONE, Mem::F32, y);
+    schedule(&e, extra(SEEN), if s.mask.is_some() { 3 } else { 2 }, 0)
+}
+
+fn row(s: &Slot) -> Len {
+    s.strides[2]
+}
+
+/// Tiles of the scores run over whole strips, so that a run-time number of keys needs no narrow tiles.
+fn score_columns(s: &AttentionSpec) -> Columns {
+    Columns::new(s.s, Len::Const(STRIP))
+}
+
+fn value_columns(s: &AttentionSpec) -> Columns {
+    Columns::new(s.s, Len::Const(s.width))
+}
+
+pub fn programs(s: &AttentionSpec) -> Vec<Program> {
+    let zero = vec![Inst::Float(0), Inst::Store { ptr: 0, step: ONE, row_step: NONE, mem: Mem::F32, value: 0 }];
+    let fill = Program { ptrs: 1, ints: 0, slots: 0, stmts: vec![Stmt::Map { len: extra(SEEN), body: zero, folds: Vec::new() }] };
+    let mut list = vec![
+        copy_program(Len::Const(s.width), s.k.step, Len::Const(STRIP)),
+        copy_program(extra(SEEN), s.v.step, ONE),
+        softmax_work(s).program,
+        fill,
+    ];
+    let scores = [
+        Inst::Acc,
+        Inst::Float(s.scale),
+        Inst::Bin(crate::lanes::Bin::Mul, 0, 1),
+        Inst::Store { ptr: 0, step: ONE, row_step: extra(PADDED), mem: Mem::F32, value: 2 },
+    ];
+    list.extend(score_columns(s).programs().iter().map(|t| tile_program(*t, Len::Const(s.width), row(&s.q), 1, &scores)));
+    let out = [Inst::Acc, Inst::Store { ptr: 0, step: ONE, row_step: row(&s.out), mem: Mem::F32, value: 0 }];
+    list.extend(value_columns(s).programs().iter().map(|t| tile_program(*t, s.t, extra(PADDED), 1, &out)));
+    list
+}
+
+/// Floats of scratch: packed keys, packed values, a block of scores and rows of the softmax.
+fn layout(s: &AttentionSpec) -> (i64, i64, i64) {
+    let rows = QUERY_BLOCK + i64::from(softmax_work(s).scratch_rows);
+    (s.width, (s.width + STRIP - 1) / STRIP * STRIP, rows)
+}
+
+pub fn extents(s: &AttentionSpec) -> Option<(Dim, Dim)> {
+    let units = dim_of(s.batch).times(&Dim::constant(s.heads)).ok()?;
+    let (k, v, rows) = layout(s);
+    let padded = dim_of(s.t).ceil_div(&Dim::constant(STRIP)).ok()?.times(&Dim::constant(STRIP)).ok()?;
+    let floats = padded.times(&Dim::constant(k + v + rows)).ok()?;
+    Some((units, floats.times(&Dim::constant(4)).ok()?))
+}
+
+pub fn build(s: &AttentionSpec, n: &mut Nest, c: &mut Code<'_, '_>, begin: Value, end: Value) {
+    let (queries, keys) = (n.len(c, s.s), n.len(c, s.t));
+    let strips = ceil_div(c, keys, STRIP);
+    let padded = c.mul_imm(strips, STRIP);
+    let (k_floats, v_floats, _) = layout(s);
+    let base = n.buffer(c, s.scratch);
+    let part = |c: &mut Code<'_, '_>, floats: i64| {
+        let bytes = c.mul_imm(padded, 4 * floats);
+        c.moved(base, bytes)
+    };
+    let packed_k = base;
+    let packed_v = part(c, k_floats);
+    let scores = part(c, k_floats + v_floats);
+    let rows: Vec<Pointer> = (0..softmax_work(s).scratch_rows).map(|i| part(c, k_floats + v_floats + QUERY_BLOCK + i64::from(i))).collect();
+    let zero = c.int(0);
+    let width = c.int(s.width);
+    let unseen = c.b.ins().isub(keys, queries);
+    c.for_each(begin, end, 1, &mut |c, u| {
+        let heads = c.int(s.heads);
+        let (b, h) = (c.b.ins().udiv(u, heads), c.b.ins().urem(u, heads));
+        let group = c.int(s.heads / s.key_heads.max(1));
+        let kv = c.b.ins().udiv(h, group);
+        let (q, k, v) = (address(n, c, &s.q, &[b, h]), address(n, c, &s.k, &[b, kv]), address(n, c, &s.v, &[b, kv]));
+        let out = address(n, c, &s.out, &[b, h]);
+        let mask = s.mask.as_ref().map(|m| (address(n, c, m, &[b, h]), m));
+        pack(s, n, c, (k, v), (packed_k, packed_v), keys);
+        c.for_each(zero, queries, QUERY_BLOCK, &mut |c, q0| {
+            let q1 = c.add_imm(q0, QUERY_BLOCK);
+            let q1 = min(c, q1, queries);
+            let down = |c: &mut Code<'_, '_>, p: Pointer, r: Value, l: Len| {
+                let by = n.times(c, r, l);
+                let by = c.mul_imm(by, 4);
+                c.moved(p, by)
+            };
+            let score_row = |c: &mut Code<'_, '_>, r: Value| {
+                let r = c.b.ins().isub(r, q0);
+                let at = c.mul(r, padded);
+                let bytes = c.mul_imm(at, 4);
+                c.moved(scores, bytes)
+            };
+            let columns = score_columns(s);
+            columns.run(
+                n,
+                c,
+                4,
+                (q0, q1),
+                padded,
+                &[padded],
+                &|c, r| down(c, q, r, row(&s.q)),
+                &|c, j| strip_column(c, packed_k, width, j),
+                &|c, r, j| {
+                    let p = score_row(c, r);
+                    vec![down(c, p, j, ONE)]
+                },
+            );
+            c.for_each(q0, q1, 1, &mut |c, r| {
+                let p = score_row(c, r);
+                let mut seen = keys;
+                if s.causal {
+                    let last = c.add(r, unseen);
+                    let last = c.add_imm(last, 1);
+                    let last = c.b.ins().smax(last, zero);
+                    seen = min(c, last, keys);
+                }
+                let mut ptrs = vec![p, p];
+                if let Some((m, slot)) = &mask {
+                    let by = n.times(c, r, slot.strides[2]);
+                    ptrs.push(c.moved(*m, by));
+                }
+                ptrs.extend(&rows);
+                n.call(c, 2, &ptrs, &[padded, seen]);
+                if s.causal {
+                    let rest = c.b.ins().isub(keys, seen);
+                    let behind = down(c, p, seen, ONE);
+                    n.call(c, 3, &[behind], &[padded, rest]);
+                }
+            });
+            value_columns(s).run(
+                n,
+                c,
+                4 + columns.programs().len(),
+                (q0, q1),
+                width,
+                &[padded],
+                &score_row,
+                &|c, j| strip_column(c, packed_v, keys, j),
+                &|c, r, j| {
+                    let p = down(c, out, r, row(&s.out));
+                    vec![down(c, p, j, ONE)]
+                },
+            );
+        });
+    });
+}
+
+/// Keys into strips of 16 keys, values into strips of 16 columns.
+fn pack(s: &AttentionSpec, n: &Nest, c: &mut Code<'_, '_>, from: (Pointer, Pointer), to: (Pointer, Pointer), keys: Value) {
+    let zero = c.int(0);
+    let width = c.int(s.width);
+    c.for_each(zero, keys, 1, &mut |c, t| {
+        let by = n.times(c, t, row(&s.k));
+        let by = c.mul_imm(by, 4);
+        let key = c.moved(from.0, by);
+        let column = strip_column(c, to.0, width, t);
+        n.call(c, 0, &[key, column], &[]);
+        let by = n.times(c, t, row(&s.v));
+        let by = c.mul_imm(by, 4);
+        let value = c.moved(from.1, by);
+        for first in (0..s.width).step_by(STRIP as usize) {
+            // Row t of the strip that holds columns first..first + 16.
+            let strip = c.mul_imm(keys, first * 4);
+            let inside = c.mul_imm(t, STRIP * 4);
+            let at = c.add(strip, inside);
+            let target = c.moved(to.1, at);
+            let skip = c.int(first * 4);
+            let source = c.moved(value, skip);
+            let count = c.int((s.width - first).min(STRIP));
+            n.call(c, 1, &[source, target], &[zero, count]);
+        }
+    });
+}

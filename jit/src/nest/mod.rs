@@ -1,0 +1,150 @@
+//! Loop nests in Cranelift IR, one file a kernel kind. A nest walks over its units,
+//! computes addresses and calls lanes programs; it does no arithmetic on elements.
+
+mod attention;
+mod contract;
+mod pack;
+mod row;
+
+use crate::code::{Code, Pointer};
+use crate::functions::{EXTRA, Nest, Prepared, compact};
+use crate::lanes::{Inst, Len, Mem, Program, Stmt};
+use crate::spec::{KernelSpec, Slot};
+use cranelift::codegen::ir::{Value, types};
+use cranelift::prelude::*;
+use tancho_ir::Dim;
+
+/// The lanes programs of a kernel, in the order its nest calls them by.
+pub fn programs(spec: &KernelSpec) -> Vec<Prepared> {
+    let list = match spec {
+        KernelSpec::Row(s) => vec![s.work.program.clone()],
+        KernelSpec::Contract(s) => contract::programs(s),
+        KernelSpec::Pack(s) => pack::programs(s),
+        KernelSpec::Attention(s) => attention::programs(s),
+    };
+    list.iter().map(compact).collect()
+}
+
+/// Emits the nest of a kernel over units `begin..end`.
+pub fn build(spec: &KernelSpec, n: &mut Nest, c: &mut Code<'_, '_>, begin: Value, end: Value) {
+    match spec {
+        KernelSpec::Row(s) => row::build(s, n, c, begin, end),
+        KernelSpec::Contract(s) => contract::build(s, n, c, begin, end),
+        KernelSpec::Pack(s) => pack::build(s, n, c, begin, end),
+        KernelSpec::Attention(s) => attention::build(s, n, c, begin, end),
+    }
+}
+
+/// Units and bytes of scratch of a kernel, as dims over its parameters `#0`, `#1` ...
+/// `None` where a product is too large to write down.
+pub fn extents(spec: &KernelSpec) -> Option<(Dim, Dim)> {
+    match spec {
+        KernelSpec::Row(s) => row::extents(s),
+        KernelSpec::Contract(s) => contract::extents(s),
+        KernelSpec::Pack(s) => pack::extents(s),
+        KernelSpec::Attention(s) => attention::extents(s),
+    }
+}
+
+/// A length as a dim over the kernel's parameters.
+fn dim_of(l: Len) -> Dim {
+    match l {
+        Len::Const(n) => Dim::constant(n),
+        Len::Arg(i) => Dim::sym(&format!("#{i}")),
+    }
+}
+
+fn product_of(lens: &[Len]) -> Option<Dim> {
+    lens.iter().try_fold(Dim::constant(1), |acc, l| acc.times(&dim_of(*l))).ok()
+}
+
+/// The coordinates of unit `u` along `axes`, the last running fastest.
+fn decode(n: &Nest, c: &mut Code<'_, '_>, u: Value, axes: &[Len]) -> Vec<Value> {
+    let mut left = u;
+    let mut coords = vec![u; axes.len()];
+    for i in (1..axes.len()).rev() {
+        let extent = n.len(c, axes[i]);
+        coords[i] = c.b.ins().urem(left, extent);
+        left = c.b.ins().udiv(left, extent);
+    }
+    if let Some(first) = coords.first_mut() {
+        *first = left;
+    }
+    coords
+}
+
+/// The address of a slot at these coordinates along its strides; strides beyond the coordinates do not count.
+fn address(n: &Nest, c: &mut Code<'_, '_>, s: &Slot, coords: &[Value]) -> Pointer {
+    let base = n.buffer(c, s.buffer);
+    let size = s.mem.size();
+    let mut bytes = match s.offset {
+        Len::Const(0) => None,
+        o => {
+            let o = n.len(c, o);
+            Some(c.mul_imm(o, size))
+        }
+    };
+    for (x, stride) in coords.iter().zip(&s.strides) {
+        if !stride.is(0) {
+            let step = n.times(c, *x, *stride);
+            let step = c.mul_imm(step, size);
+            bytes = Some(match bytes {
+                Some(b) => c.add(b, step),
+                None => step,
+            });
+        }
+    }
+    match bytes {
+        Some(b) => c.moved(base, b),
+        None => base,
+    }
+}
+
+/// The same for a slot that may take rows by number. A number out of range ends the
+/// kernel: it returns `unit * 16 + which`.
+fn gathered(n: &Nest, c: &mut Code<'_, '_>, s: &Slot, coords: &[Value], unit: Value, which: usize) -> Pointer {
+    let p = address(n, c, s, coords);
+    let Some(g) = &s.gather else { return p };
+    let ids = address(n, c, &g.ids, coords);
+    let id = c.load(types::I32, ids, 0);
+    let id = c.b.ins().sextend(types::I64, id);
+    let rows = n.len(c, g.rows);
+    let ok = c.b.ins().icmp(IntCC::UnsignedLessThan, id, rows);
+    let (go, stop) = (c.b.create_block(), c.b.create_block());
+    c.b.ins().brif(ok, go, &[], stop, &[]);
+    c.b.switch_to_block(stop);
+    c.b.seal_block(stop);
+    let status = c.mul_imm(unit, 16);
+    let status = c.add_imm(status, which as i64);
+    c.b.ins().return_(&[status]);
+    c.b.switch_to_block(go);
+    c.b.seal_block(go);
+    let from = n.times(c, id, g.row_stride);
+    let from = c.mul_imm(from, s.mem.size());
+    c.moved(p, from)
+}
+
+/// `ceil(v / by)` for a positive constant.
+fn ceil_div(c: &mut Code<'_, '_>, v: Value, by: i64) -> Value {
+    let v = c.add_imm(v, by - 1);
+    c.b.ins().sdiv_imm_s(v, by)
+}
+
+fn min(c: &mut Code<'_, '_>, a: Value, b: Value) -> Value {
+    c.b.ins().smin(a, b)
+}
+
+/// A program that copies a row of `len` elements of 32 bits.
+fn copy_program(len: Len, from_step: Len, to_step: Len) -> Program {
+    let zero = Len::Const(0);
+    let body = vec![
+        Inst::Load { ptr: 0, step: from_step, row_step: zero, mem: Mem::F32 },
+        Inst::Store { ptr: 1, step: to_step, row_step: zero, mem: Mem::F32, value: 0 },
+    ];
+    Program { ptrs: 2, ints: 0, slots: 0, stmts: vec![Stmt::Map { len, body, folds: Vec::new() }] }
+}
+
+/// An integer that the nest passes itself.
+fn extra(i: u16) -> Len {
+    Len::Arg(EXTRA + i)
+}

@@ -1,0 +1,50 @@
+//! Packing a right operand into strips `[N / 16][K][16]`. A unit is one strip.
+//! Columns behind the last stay as they are: no tile reads them.
+
+use super::{address, copy_program, decode, dim_of, extra, min, product_of};
+use crate::code::Code;
+use crate::functions::Nest;
+use crate::lanes::{Len, Program, STRIP};
+use crate::spec::PackSpec;
+use cranelift::codegen::ir::Value;
+use cranelift::prelude::*;
+use tancho_ir::Dim;
+
+pub fn programs(s: &PackSpec) -> Vec<Program> {
+    vec![copy_program(extra(0), s.from.step, Len::Const(1))]
+}
+
+pub fn extents(s: &PackSpec) -> Option<(Dim, Dim)> {
+    let strips = dim_of(s.n).ceil_div(&Dim::constant(STRIP)).ok()?;
+    Some((product_of(&s.batch)?.times(&strips).ok()?, Dim::constant(0)))
+}
+
+pub fn build(s: &PackSpec, n: &mut Nest, c: &mut Code<'_, '_>, begin: Value, end: Value) {
+    let (k, cols) = (n.len(c, s.k), n.len(c, s.n));
+    let strips = super::ceil_div(c, cols, STRIP);
+    let to = n.buffer(c, s.to);
+    let zero = c.int(0);
+    let k_stride = s.from.strides.last().copied().unwrap_or(Len::Const(0));
+    c.for_each(begin, end, 1, &mut |c, u| {
+        let (batch, strip) = (c.b.ins().udiv(u, strips), c.b.ins().urem(u, strips));
+        let coords = decode(n, c, batch, &s.batch);
+        let from = address(n, c, &s.from, &coords);
+        let first = c.mul_imm(strip, STRIP);
+        let left = c.b.ins().isub(cols, first);
+        let sixteen = c.int(STRIP);
+        let width = min(c, left, sixteen);
+        let skip = n.times(c, first, s.from.step);
+        let skip = c.mul_imm(skip, 4);
+        let from = c.moved(from, skip);
+        let size = c.mul_imm(k, STRIP * 4);
+        let at = c.mul(u, size);
+        let to = c.moved(to, at);
+        c.for_each(zero, k, 1, &mut |c, i| {
+            let down = n.times(c, i, k_stride);
+            let down = c.mul_imm(down, 4);
+            let across = c.mul_imm(i, STRIP * 4);
+            let ptrs = [c.moved(from, down), c.moved(to, across)];
+            n.call(c, 0, &ptrs, &[width]);
+        });
+    });
+}

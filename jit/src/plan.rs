@@ -1,0 +1,142 @@
+//! Where values live while a network runs: one arena, values that are never alive
+//! together share its bytes.
+//!
+//! Lifetimes are known when compiling; offsets follow when the run-time dims are
+//! bound, from sizes and lifetimes alone ([`Plan::place`]).
+
+use crate::lower::Program;
+use crate::spec::Buffer;
+use std::collections::HashMap;
+use tancho_ir::fuse::Fused;
+use tancho_ir::{Dim, Value};
+
+/// Bytes that every buffer's start is a multiple of: a cache line.
+pub const ALIGN: usize = 64;
+
+/// What a buffer of a step is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// An input of the network, by number.
+    Input(usize),
+    /// A weight as loaded, by number.
+    Weight(usize),
+    /// A packed weight, by number.
+    Packed(usize),
+    /// A result of the network, by number.
+    Output(usize),
+    /// A block of the arena, by number.
+    Block(usize),
+}
+
+/// Bytes of the arena that are alive from one step to another.
+#[derive(Clone, Debug)]
+pub struct Block {
+    /// Bytes.
+    pub size: Dim,
+    /// The first step that uses it.
+    pub first: usize,
+    /// The last step that uses it.
+    pub last: usize,
+}
+
+/// The plan of a network.
+#[derive(Clone, Debug, Default)]
+pub struct Plan {
+    /// What each buffer of each step is.
+    pub places: Vec<Vec<Place>>,
+    /// Blocks of the arena.
+    pub blocks: Vec<Block>,
+}
+
+/// Plans the buffers of a program.
+pub fn plan(fused: &Fused, program: &Program) -> Plan {
+    let g = &fused.graph;
+    let mut plan = Plan::default();
+    let mut known: HashMap<Buffer, usize> = HashMap::new();
+    for (i, step) in program.steps.iter().enumerate() {
+        let mut places = Vec::new();
+        for b in &step.binding.buffers {
+            let stored = |v: &Value| fused.kernels.iter().any(|k| k.outputs.contains(v));
+            let source = |v: &Value| match g.node(*v).op {
+                tancho_ir::op::Op::Input(n) => Some(Place::Input(n)),
+                tancho_ir::op::Op::Weight(n) => Some(Place::Weight(n)),
+                _ => None,
+            };
+            let fixed = match b {
+                Buffer::PackedWeight(n) => Some(Place::Packed(*n)),
+                Buffer::Source(v) => source(v),
+                Buffer::Value(v) if !stored(v) => source(v),
+                // A value returned twice is computed into the first and copied to the second.
+                Buffer::Value(v) => g.outputs.iter().position(|o| o == v).map(Place::Output),
+                _ => None,
+            };
+            places.push(fixed.unwrap_or_else(|| {
+                let size = match b {
+                    Buffer::Value(v) | Buffer::Source(v) => {
+                        let ty = g.ty(*v);
+                        Dim::product(&ty.shape).and_then(|n| n.times(&Dim::from(ty.dtype.size()))).unwrap_or_default()
+                    }
+                    Buffer::Packed(_) => packed_size(step),
+                    _ => step.scratch.clone(),
+                };
+                let at = match (b, known.get(b)) {
+                    // Working memory is alive for its step alone.
+                    (Buffer::Scratch, _) | (_, None) => {
+                        plan.blocks.push(Block { size, first: i, last: i });
+                        known.insert(b.clone(), plan.blocks.len() - 1);
+                        plan.blocks.len() - 1
+                    }
+                    (_, Some(&at)) => at,
+                };
+                plan.blocks[at].last = i;
+                Place::Block(at)
+            }));
+        }
+        plan.places.push(places);
+    }
+    plan
+}
+
+/// Bytes of a packed right operand: units of the packing step are strips.
+fn packed_size(step: &crate::Step) -> Dim {
+    let crate::spec::KernelSpec::Pack(s) = &step.spec else { return Dim::default() };
+    let k = match s.k {
+        crate::lanes::Len::Const(n) => Dim::constant(n),
+        crate::lanes::Len::Arg(i) => step.binding.params[i as usize].clone(),
+    };
+    step.units.times(&k).and_then(|d| d.times(&Dim::constant(4 * crate::lanes::STRIP))).unwrap_or_default()
+}
+
+impl Plan {
+    /// Offsets of the blocks for these sizes, and the bytes of the arena: first fit, largest first.
+    /// `offsets` and `order` are reused from call to call.
+    pub fn place(&self, sizes: &[usize], offsets: &mut Vec<usize>, order: &mut Vec<usize>) -> usize {
+        let n = self.blocks.len();
+        offsets.clear();
+        offsets.resize(n, usize::MAX);
+        order.clear();
+        order.extend(0..n);
+        order.sort_by_key(|&i| (std::cmp::Reverse(sizes[i]), i));
+        let mut total = 0;
+        for rank in 0..n {
+            let i = order[rank];
+            let size = sizes[i].next_multiple_of(ALIGN);
+            let mut at = 0;
+            // Move behind each block that is alive at the same time, until nothing overlaps.
+            loop {
+                let clash = order[..rank].iter().copied().find(|&j| {
+                    let alive = self.blocks[i].first <= self.blocks[j].last && self.blocks[j].first <= self.blocks[i].last;
+                    let (a, b) = (offsets[j], offsets[j] + sizes[j].next_multiple_of(ALIGN));
+                    alive && at < b && a < at + size
+                });
+                match clash {
+                    Some(j) => at = offsets[j] + sizes[j].next_multiple_of(ALIGN),
+                    None => break,
+                }
+            }
+            offsets[i] = at;
+            total = total.max(at + size);
+        }
+        total
+    }
+}

@@ -1,0 +1,206 @@
+//! Kernels as data: everything the code depends on and nothing else.
+//!
+//! Two layers of a network with the same specs share one function. Dims known when
+//! compiling are constants in the spec; run-time dims are parameters, computed from
+//! the bound dims before each call ([`Len::Arg`] is the kernel's parameter of that number).
+
+use crate::lanes::schedule::Scheduled;
+use crate::lanes::{Inst, Len, Mem};
+use std::collections::HashMap;
+use tancho_ir::{Dim, Value};
+
+/// One way a kernel reads or writes a buffer: element `offset + Σ coordinate * stride`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Slot {
+    /// The kernel's buffer of that number.
+    pub buffer: u16,
+    /// How elements lie there.
+    pub mem: Mem,
+    /// Elements before the first.
+    pub offset: Len,
+    /// Elements from one to the next along each outer axis of the kernel.
+    pub strides: Vec<Len>,
+    /// Elements from one to the next along the row.
+    pub step: Len,
+    /// The row is the one whose number another slot holds.
+    pub gather: Option<Gather>,
+    /// The buffer holds only the rows of the block at hand (a contraction's product before row work).
+    pub block: bool,
+}
+
+/// Rows taken by number.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Gather {
+    /// The slot the i32 number is read from.
+    pub ids: Box<Slot>,
+    /// How many rows the table has.
+    pub rows: Len,
+    /// Elements from one row of the table to the next.
+    pub row_stride: Len,
+}
+
+/// Rows worked on one by one.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct RowSpec {
+    /// Outer axes; their product is the number of rows.
+    pub outer: Vec<Len>,
+    /// What each pointer of the program is.
+    pub slots: Vec<Slot>,
+    /// The work on one row; its last pointers are scratch rows.
+    pub work: Scheduled,
+    /// Elements of a row.
+    pub len: Len,
+    /// The buffer scratch rows are taken from, if there are any.
+    pub scratch: Option<u16>,
+}
+
+/// A matrix product with what is fused into it.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct ContractSpec {
+    /// Leading axes along which both sides have a matrix of their own.
+    pub batch: Vec<Len>,
+    /// Rows of a product.
+    pub m: Len,
+    /// Columns of a product.
+    pub n: Len,
+    /// Length of the sums.
+    pub k: Len,
+    /// The left operand: strides along the batch axes, then from row to row.
+    pub a: Slot,
+    /// The packed right operand: strides along the batch axes.
+    pub b: Slot,
+    /// What is read and written for each accumulator; strides as of `a`.
+    pub slots: Vec<Slot>,
+    /// The work on each accumulator; pointer `i` is slot `i`.
+    pub epilogue: Vec<Inst>,
+    /// Work on the finished rows of a block; pointer `i` is `row_slots[i]`, then scratch rows.
+    pub rows: Option<(Scheduled, Vec<Slot>)>,
+    /// The buffer for a block of product rows and scratch rows, if row work needs one.
+    pub scratch: Option<u16>,
+}
+
+/// A right operand that is no weight, brought into strips of 16 columns.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct PackSpec {
+    /// Leading axes.
+    pub batch: Vec<Len>,
+    /// Rows.
+    pub k: Len,
+    /// Columns.
+    pub n: Len,
+    /// Where it is read: strides along the batch axes, then from row to row; step along the columns.
+    pub from: Slot,
+    /// The packed buffer.
+    pub to: u16,
+}
+
+/// Scaled dot-product attention. Strides of the slots are along batch, head and position.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct AttentionSpec {
+    /// Number of sequences.
+    pub batch: Len,
+    /// Query heads.
+    pub heads: i64,
+    /// Key heads; a divisor of `heads`.
+    pub key_heads: i64,
+    /// Queries of a sequence.
+    pub s: Len,
+    /// Keys of a sequence.
+    pub t: Len,
+    /// Width of a head.
+    pub width: i64,
+    /// Queries, keys and values; their last axis lies with step 1.
+    pub q: Slot,
+    /// See `q`.
+    pub k: Slot,
+    /// See `q`.
+    pub v: Slot,
+    /// Strides along batch, head, query; step along the keys.
+    pub mask: Option<Slot>,
+    /// A query sees no key behind it, counted from the end.
+    pub causal: bool,
+    /// Factor on the scores, by its bits.
+    pub scale: u32,
+    /// Where the result goes.
+    pub out: Slot,
+    /// The buffer for packed keys and values and a block of scores.
+    pub scratch: u16,
+}
+
+/// A kernel.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[allow(missing_docs)]
+pub enum KernelSpec {
+    Row(RowSpec),
+    Contract(ContractSpec),
+    Pack(PackSpec),
+    Attention(AttentionSpec),
+}
+
+/// Rows of a block of a contraction: its right operand's strip stays in cache for so many.
+pub const ROW_BLOCK: i64 = 32;
+/// Queries of a block of attention.
+pub const QUERY_BLOCK: i64 = 32;
+
+/// What a kernel's buffer is when the network runs.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Buffer {
+    /// A value of the graph.
+    Value(Value),
+    /// An input or weight as it came in, where the value itself is copied out.
+    Source(Value),
+    /// A packed right operand made by the kernel before.
+    Packed(Value),
+    /// A weight packed when the network is compiled, by its number.
+    PackedWeight(usize),
+    /// Working memory of one call.
+    Scratch,
+}
+
+/// What a kernel is called with: its buffers and the dims behind its parameters.
+#[derive(Clone, Debug, Default)]
+pub struct Binding {
+    /// The buffers in the order of the spec's numbers.
+    pub buffers: Vec<Buffer>,
+    /// The dims behind the parameters.
+    pub params: Vec<Dim>,
+    known: HashMap<Dim, u16>,
+}
+
+impl Binding {
+    /// A dim as constant or parameter.
+    pub fn len(&mut self, d: &Dim) -> Len {
+        if let Some(n) = d.as_const() {
+            return Len::Const(n);
+        }
+        let next = self.params.len() as u16;
+        let i = *self.known.entry(d.clone()).or_insert(next);
+        if i == next {
+            self.params.push(d.clone());
+        }
+        Len::Arg(i)
+    }
+
+    /// Several dims.
+    pub fn lens(&mut self, dims: &[Dim]) -> Vec<Len> {
+        dims.iter().map(|d| self.len(d)).collect()
+    }
+
+    /// The number of a buffer.
+    pub fn buffer(&mut self, b: Buffer) -> u16 {
+        match self.buffers.iter().position(|x| *x == b) {
+            Some(i) => i as u16,
+            None => {
+                self.buffers.push(b);
+                (self.buffers.len() - 1) as u16
+            }
+        }
+    }
+}
+
+impl RowSpec {
+    /// The slots that take rows by number, with their place among the slots.
+    pub fn gathers(&self) -> impl Iterator<Item = (usize, &Gather)> {
+        self.slots.iter().enumerate().filter_map(|(i, s)| s.gather.as_ref().map(|g| (i, g)))
+    }
+}

@@ -1,0 +1,296 @@
+//! The syntax tree: what the user wrote, with places and source text, not judged yet.
+
+use crate::errors::Place;
+use proc_macro2::{Ident, Span, TokenStream};
+use tancho_ir::graph::Relation;
+
+/// One network.
+#[derive(Debug)]
+pub struct Network {
+    /// Doc comments, as attributes.
+    pub docs: TokenStream,
+    /// Patterns of `#[unused_weights(..)]`.
+    pub unused_weights: Vec<String>,
+    /// `pub`, `pub(crate)` or nothing.
+    pub vis: TokenStream,
+    /// Its name.
+    pub name: Ident,
+    /// The dims in `<..>`.
+    pub dims: Vec<DimDecl>,
+    /// The options.
+    pub options: Vec<OptionDecl>,
+    /// The inputs.
+    pub inputs: Vec<Input>,
+    /// The promised results; one for a result that is no tuple.
+    pub outputs: Vec<Ty>,
+    /// Where the results are promised.
+    pub promise: Place,
+    /// The `where` clauses.
+    pub wheres: Vec<Where>,
+    /// The header as text, for docs.
+    pub header: String,
+    /// The body.
+    pub body: Block,
+    /// The header has an error: calls of the network are not judged.
+    pub broken_header: bool,
+}
+
+/// A declared dim.
+#[derive(Debug)]
+pub struct DimDecl {
+    /// Its name.
+    pub name: Ident,
+    /// Its kind.
+    pub kind: DimKind,
+}
+
+/// What kind of dim it is.
+#[derive(Debug)]
+pub enum DimKind {
+    /// `B`
+    Run,
+    /// `S: ..=512`
+    Bounded(Expr),
+    /// `D = 768`
+    Static(Expr),
+    /// `D = _`
+    Required,
+}
+
+/// `option eps = 1e-5`.
+#[derive(Debug)]
+pub struct OptionDecl {
+    /// Its name.
+    pub name: Ident,
+    /// Its default.
+    pub default: Expr,
+}
+
+/// An input.
+#[derive(Debug)]
+pub struct Input {
+    /// Its name.
+    pub name: Ident,
+    /// Its type.
+    pub ty: Ty,
+}
+
+/// A type as written.
+#[derive(Debug)]
+pub struct Ty {
+    /// `i32` of `i32[B]`.
+    pub dtype: Option<Ident>,
+    /// Leading axes `..`.
+    pub open: bool,
+    /// The other axes.
+    pub axes: Vec<Expr>,
+    /// Where.
+    pub place: Place,
+}
+
+/// A `where` clause.
+#[derive(Debug)]
+pub struct Where {
+    /// Left side.
+    pub left: Expr,
+    /// How the sides relate.
+    pub relation: Relation,
+    /// Right side.
+    pub right: Expr,
+    /// Where.
+    pub place: Place,
+}
+
+/// `{ .. }`
+#[derive(Debug, Default)]
+pub struct Block {
+    /// The items, wherever they stand.
+    pub items: Vec<Item>,
+    /// The statements in order.
+    pub stmts: Vec<Stmt>,
+    /// The value.
+    pub tail: Option<Box<Expr>>,
+    /// The closing brace.
+    pub end: Option<Span>,
+}
+
+/// An item of a block.
+#[derive(Debug)]
+pub struct Item {
+    /// Its name.
+    pub name: Ident,
+    /// The path of `#[weights("..")]`.
+    pub weights: Option<(String, Span)>,
+    /// What it is.
+    pub kind: ItemKind,
+}
+
+/// What an item is.
+#[derive(Debug)]
+pub enum ItemKind {
+    /// A weight and how it starts.
+    Param(Ty, Option<Expr>),
+    /// A network in use, or an array of them.
+    Net(Use, Option<Expr>),
+    /// Something that did not parse.
+    Broken,
+}
+
+/// `Linear<D, H>(bias = false)`
+#[derive(Debug)]
+pub struct Use {
+    /// The path's tokens, with the user's spans.
+    pub path: TokenStream,
+    /// The path as text.
+    pub text: String,
+    /// Whether it is one name.
+    pub single: bool,
+    /// Where the path stands.
+    pub place: Place,
+    /// Dims in `<..>`.
+    pub dims: Vec<Arg>,
+    /// Options in `(..)`.
+    pub options: Vec<Arg>,
+}
+
+/// A statement.
+#[derive(Debug)]
+pub enum Stmt {
+    /// `let mut x: ty = value;`
+    Let {
+        /// Reassigned later.
+        mutable: bool,
+        /// The names; several for a tuple pattern.
+        names: Vec<Ident>,
+        /// Whether the pattern is a tuple.
+        tuple: bool,
+        /// The annotation; several types for a tuple.
+        ty: Option<Vec<Ty>>,
+        /// The value.
+        value: Expr,
+    },
+    /// `x = value;`
+    Assign(Ident, Expr),
+    /// `value;`
+    Value(Expr),
+    /// `for layer in layers { .. }`
+    For(Ident, Ident, Block),
+}
+
+/// An expression: of tensors, of dims, or the value of an option.
+#[derive(Debug)]
+pub struct Expr {
+    /// What it is.
+    pub kind: ExprKind,
+    /// Where.
+    pub place: Place,
+    /// Its source text.
+    pub text: String,
+    /// In parentheses of its own.
+    pub paren: bool,
+    /// Height of the tree: the walks over it recurse.
+    pub depth: usize,
+}
+
+/// The operators between two values.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BinOp {
+    /// `+`
+    Add,
+    /// `-`
+    Sub,
+    /// `*`
+    Mul,
+    /// `/`
+    Div,
+    /// `@`
+    Matmul,
+}
+
+/// What an expression is.
+#[derive(Debug)]
+pub enum ExprKind {
+    /// Did not parse; its error is reported.
+    Poison,
+    /// A name.
+    Name(Ident),
+    /// A number; the integer too if it is written as one.
+    Number(f64, Option<i64>),
+    /// `true` or `false`.
+    Bool(bool),
+    /// `a + b`
+    Binary(BinOp, Box<Expr>, Box<Expr>),
+    /// `-a`
+    Neg(Box<Expr>),
+    /// `a.t`
+    Transpose(Box<Expr>),
+    /// `a[..]`
+    Index(Box<Expr>, Vec<Index>),
+    /// `f(..)`
+    Call(Callee, Vec<Arg>),
+    /// `residual(x) { .. }`
+    Residual(Box<Expr>, Block),
+    /// `if cond { .. } else { .. }`
+    If(Vec<Cond>, Block, Block),
+    /// `rearrange(x, [..] -> [..], n = 3)`
+    Rearrange(Box<Expr>, Vec<Axis>, Vec<Axis>, Vec<Arg>),
+    /// `(a, b)`
+    Tuple(Vec<Expr>),
+    /// `[a, b]`
+    List(Vec<Expr>),
+}
+
+/// What is called.
+#[derive(Debug)]
+pub struct Callee {
+    /// As text.
+    pub text: String,
+    /// Its name, if it is one name alone.
+    pub name: Option<Ident>,
+    /// Where.
+    pub place: Place,
+}
+
+/// An argument, perhaps by name.
+#[derive(Debug)]
+pub struct Arg {
+    /// `name =`
+    pub name: Option<Ident>,
+    /// The value.
+    pub value: Expr,
+    /// Name and value together.
+    pub place: Place,
+}
+
+/// One index of `x[..]`.
+#[derive(Debug)]
+pub struct Index {
+    /// `S =`
+    pub axis: Option<Ident>,
+    /// Index, or start of a range.
+    pub start: Option<Expr>,
+    /// End of a range; `None` where the range is open.
+    pub end: Option<Expr>,
+    /// Whether `..` is written.
+    pub range: bool,
+    /// Where.
+    pub place: Place,
+}
+
+/// One part of a condition.
+#[derive(Debug)]
+pub enum Cond {
+    /// `a == b`
+    Equal(Expr, Expr),
+    /// `flag`, or `!flag` with `false`.
+    Flag(Ident, bool),
+}
+
+/// One axis of a `rearrange` pattern.
+#[derive(Debug)]
+pub struct Axis {
+    /// The names in it; one without parentheses; none for the literal 1.
+    pub names: Vec<Ident>,
+    /// Where.
+    pub place: Place,
+}

@@ -1,0 +1,276 @@
+//! Calls of ops by the table.
+
+use super::exprs::{Hint, public_name};
+use super::options::{OptionGiven, emitted_axis};
+use super::scope::{Binding, Body, Shaped, Tensor};
+use crate::ast::{Arg, Callee, Expr, ExprKind};
+use crate::errors::Place;
+use crate::messages;
+use crate::plan::StepKind;
+use tancho_ir::table::{Attr, OPS, OpDef, lookup};
+use tancho_ir::{DType, Dim, Type};
+
+/// Ops of the language that are not built yet.
+const LATER: &[&str] = &[
+    "conv2d",
+    "conv1d",
+    "max_pool2d",
+    "avg_pool2d",
+    "pad",
+    "random_uniform",
+    "group_norm",
+    "batch_norm",
+    "rope",
+    "swiglu",
+    "cross_entropy",
+    "mse",
+    "dropout",
+    "stop_gradient",
+];
+
+/// How an op is called, for messages: `softmax(x, over = ..)`.
+pub fn usage(name: &str) -> String {
+    let public = public_name(name);
+    let Some(row) = lookup(name) else { return format!("{public}(..)") };
+    let mut parts: Vec<String> = row.params.iter().map(|p| if p.optional { format!("{}?", p.name) } else { p.name.into() }).collect();
+    if row.variadic {
+        parts.push("..".into());
+    }
+    parts.extend(row.options.iter().map(|o| match o.default {
+        None | Some("") => format!("{} = ..", o.name),
+        Some(d) => format!("{} = {d}", o.name),
+    }));
+    format!("{public}({})", parts.join(", "))
+}
+
+impl Body<'_> {
+    /// A call: a local name first, then an op, then a network.
+    pub fn call(&mut self, e: &Expr, callee: &Callee, args: &[Arg], hint: Hint<'_>) -> Shaped {
+        let name = callee.text.as_str();
+        let local = callee.name.is_some().then(|| self.lookup(name)).flatten();
+        let refused = match local {
+            Some(Binding::Net(i)) => return self.call_net(e, i, args, hint),
+            Some(Binding::Poison) => None,
+            Some(Binding::Array(_)) => Some(messages::is_an_array(name)),
+            Some(_) => Some(messages::not_callable(name)),
+            None => return self.call_op(e, callee, args, hint),
+        };
+        if let Some(m) = refused {
+            self.fail(callee.place, m);
+        }
+        self.eval_all(args);
+        Shaped::Poison
+    }
+
+    /// Arguments of a call that is not judged: their own errors count.
+    fn eval_all(&mut self, args: &[Arg]) {
+        for a in args.iter().filter(|a| a.name.is_none()) {
+            if !matches!(a.value.kind, ExprKind::List(_)) {
+                self.eval(&a.value, Hint::default());
+            }
+        }
+    }
+
+    fn call_op(&mut self, e: &Expr, callee: &Callee, args: &[Arg], hint: Hint<'_>) -> Shaped {
+        let name = callee.text.as_str();
+        let over = args.iter().any(|a| a.name.as_ref().is_some_and(|n| n == "over"));
+        let row = match name {
+            "max" if over => lookup("reduce_max"),
+            "min" if over => lookup("reduce_min"),
+            "embedding" => lookup("gather"),
+            "clamp" => return self.clamp(e, args),
+            "split" => return self.split(e, args),
+            _ => OPS.iter().find(|o| o.callable && o.name == name && !name.starts_with("reduce_")),
+        };
+        if let Some(row) = row {
+            return self.table_op(e, row, args);
+        }
+        if LATER.contains(&name) {
+            self.fail(callee.place, messages::not_yet(&format!("`{name}`")));
+            return Shaped::Poison;
+        }
+        if let Some(v) = self.call_directly(e, callee, args, hint) {
+            return v;
+        }
+        let ops = OPS.iter().filter(|o| o.callable && !o.name.starts_with("reduce_")).map(|o| o.name);
+        let more = ["embedding", "clamp", "split", "rearrange", "residual"];
+        let nets = self.scopes.iter().flatten().filter(|(_, b)| matches!(b, Binding::Net(_))).map(|(n, _)| n.as_str());
+        let message = messages::unknown_op(name, ops.chain(more).chain(nets));
+        self.fail(callee.place, message);
+        // The arguments are values all the same: they are used, and may have errors of their own.
+        self.eval_all(args);
+        Shaped::Poison
+    }
+
+    fn table_op(&mut self, e: &Expr, row: &'static OpDef, args: &[Arg]) -> Shaped {
+        let public = public_name(row.name);
+        let (mut tensors, mut options): (Vec<(&'static str, &Expr, Place)>, Vec<(usize, &Arg)>) = (Vec::new(), Vec::new());
+        let (mut position, mut ok) = (0, true);
+        for a in args {
+            let slot = match &a.name {
+                Some(n) => {
+                    let n = n.to_string();
+                    let param = row.params.iter().find(|p| p.name == n).map(|p| p.name);
+                    match (param, row.options.iter().position(|o| o.name == n)) {
+                        (Some(p), _) => Some(Err(p)),
+                        (None, Some(o)) => Some(Ok(o)),
+                        (None, None) => None,
+                    }
+                }
+                None => {
+                    let at = position;
+                    position += 1;
+                    match row.params.get(at) {
+                        Some(p) => Some(Err(p.name)),
+                        None if row.variadic => Some(Err("b")),
+                        None => (at - row.params.len() < row.options.len()).then(|| Ok(at - row.params.len())),
+                    }
+                }
+            };
+            match slot {
+                Some(Err(p)) if !row.variadic && tensors.iter().any(|(n, ..)| *n == p) => {
+                    self.fail(a.place, messages::given_twice(p));
+                    ok = false;
+                }
+                Some(Err(p)) => tensors.push((p, &a.value, a.place)),
+                Some(Ok(o)) if options.iter().any(|(i, _)| *i == o) => {
+                    self.fail(a.place, messages::given_twice(row.options.get(o).map_or("", |o| o.name)));
+                    ok = false;
+                }
+                Some(Ok(o)) => options.push((o, a)),
+                None => {
+                    ok = false;
+                    match &a.name {
+                        Some(n) => {
+                            let params: Vec<&str> = row.params.iter().map(|p| p.name).collect();
+                            let names: Vec<&str> = row.options.iter().map(|o| o.name).collect();
+                            self.fail(a.place, messages::no_such_argument(public, &n.to_string(), &params, &names));
+                        }
+                        None => self.fail(a.place, messages::too_many_arguments(public, &usage(row.name))),
+                    }
+                }
+            }
+        }
+        // In the order of the row: `layer_norm(x, bias = b, gain = g)` is one call however it is written.
+        if !row.variadic {
+            tensors.sort_by_key(|(n, ..)| row.params.iter().position(|p| p.name == *n));
+        }
+        let given = self.materialise(row, &tensors);
+        let first = given.first().and_then(|(_, t, _)| t.clone());
+        let mut read = Vec::new();
+        for (i, a) in options {
+            let value = row.options.get(i).and_then(|def| self.option_value(public, def, &a.value, first.as_ref(), a.place));
+            ok &= value.is_some();
+            read.extend(value);
+        }
+        let all: Option<Vec<(&'static str, Tensor, Place)>> = given.into_iter().map(|(n, t, p)| Some((n, t?, p))).collect();
+        let (Some(all), true) = (all, ok) else { return Shaped::Poison };
+        self.heads_of_four_axes(row, &all, &mut read, e.place);
+        let refs: Vec<(&'static str, &Tensor, Place)> = all.iter().map(|(n, t, p)| (*n, t, *p)).collect();
+        self.note_removed(row, &refs, &read, e);
+        self.op(row.name, &refs, read, e.place, &e.text)
+    }
+
+    /// `[B, HEADS, S, HD]` says its heads by its shape.
+    fn heads_of_four_axes(&self, row: &OpDef, all: &[(&'static str, Tensor, Place)], read: &mut Vec<OptionGiven>, place: Place) {
+        if row.name != "attention" || read.iter().any(|o| o.name == "heads") {
+            return;
+        }
+        if let Some((_, q, _)) = all.first()
+            && q.ty.rank() == 4
+            && let Some(heads) = q.ty.shape.get(1)
+        {
+            read.push(OptionGiven::fixed("heads", Attr::Dim(heads.clone()), place));
+        }
+    }
+
+    /// Evaluates tensor arguments; numbers among them take the type of the others.
+    fn materialise(&mut self, row: &OpDef, args: &[(&'static str, &Expr, Place)]) -> Vec<(&'static str, Option<Tensor>, Place)> {
+        let values: Vec<Shaped> = args.iter().map(|(_, e, _)| self.eval(e, Hint::default())).collect();
+        let counts = |name: &str| !(row.name == "select" && name == "cond") && name != "mask" && name != "where";
+        let dtype = args.iter().zip(&values).find_map(|((n, ..), v)| match v {
+            Shaped::Tensor(t) if counts(n) => Some(t.ty.dtype),
+            _ => None,
+        });
+        let tensor = |me: &mut Self, v, e: &Expr| me.tensor(v, e, dtype.unwrap_or(DType::F32));
+        args.iter().zip(values).map(|((n, e, p), v)| (*n, tensor(self, v, e), *p)).collect()
+    }
+
+    /// Remembers which axes a reduction takes away, for N07.
+    fn note_removed(&mut self, row: &OpDef, args: &[(&'static str, &Tensor, Place)], options: &[OptionGiven], e: &Expr) {
+        let reduces = row.options.iter().any(|o| o.name == "keep");
+        let kept = options.iter().any(|o| o.name == "keep" && o.attr == Attr::Bool(true));
+        let (Some((_, x, _)), true) = (args.first(), reduces && !kept) else { return };
+        for o in options {
+            let Attr::Axes(axes) = &o.attr else { continue };
+            let gone = axes.iter().filter_map(|a| x.ty.shape.get(*a)).map(|d| (d.clone(), e.text.clone()));
+            self.removed.extend(gone);
+        }
+    }
+
+    /// `clamp(x, lo, hi)` is `min(max(x, lo), hi)`.
+    fn clamp(&mut self, e: &Expr, args: &[Arg]) -> Shaped {
+        let by_name = |i: usize, name: &str| {
+            let named = args.iter().find(|a| a.name.as_ref().is_some_and(|n| n == name));
+            named.or_else(|| args.get(i).filter(|a| a.name.is_none()))
+        };
+        let (Some(x), Some(lo), Some(hi), 3) = (by_name(0, "x"), by_name(1, "lo"), by_name(2, "hi"), args.len()) else {
+            self.fail(e.place, messages::missing_argument("clamp", "x, lo and hi", "clamp(x, lo, hi)"));
+            return Shaped::Poison;
+        };
+        let v = self.eval(&x.value, Hint::default());
+        let t = self.tensor(v, &x.value, DType::F32);
+        let dtype = t.as_ref().map_or(DType::F32, |t| t.ty.dtype);
+        let (lo_value, hi_value) = (self.eval(&lo.value, Hint::default()), self.eval(&hi.value, Hint::default()));
+        let (low, high) = (self.tensor(lo_value, &lo.value, dtype), self.tensor(hi_value, &hi.value, dtype));
+        let (Some(t), Some(low), Some(high)) = (t, low, high) else { return Shaped::Poison };
+        let Shaped::Tensor(m) = self.op("max", &[("a", &t, x.place), ("b", &low, lo.place)], Vec::new(), e.place, &e.text) else {
+            return Shaped::Poison;
+        };
+        self.op("min", &[("a", &m, x.place), ("b", &high, hi.place)], Vec::new(), e.place, &e.text)
+    }
+
+    /// `split(x, axis = D, parts = 3)`
+    fn split(&mut self, e: &Expr, args: &[Arg]) -> Shaped {
+        const NAMES: [&str; 3] = ["x", "axis", "parts"];
+        const USAGE: &str = "split(x, axis = D, parts = 2)";
+        let mut slots: [Option<&Arg>; 3] = [None; 3];
+        for (i, a) in args.iter().enumerate() {
+            let at = a.name.as_ref().map_or(Some(i), |n| NAMES.iter().position(|s| n == s));
+            match at.and_then(|i| slots.get_mut(i)) {
+                Some(slot @ None) => *slot = Some(a),
+                Some(Some(_)) => return self.refuse(a.place, messages::given_twice(&a.value.text)),
+                None => return self.refuse(a.place, messages::too_many_arguments("split", USAGE)),
+            }
+        }
+        let [Some(x), Some(axis), Some(parts)] = slots else {
+            let missing = NAMES.iter().zip(slots).find(|(_, s)| s.is_none()).map_or("x", |(n, _)| n);
+            return self.refuse(e.place, messages::missing_argument("split", missing, USAGE));
+        };
+        let ExprKind::Number(_, Some(n @ 1..=4096)) = parts.value.kind else { return self.refuse(parts.place, messages::split_parts()) };
+        let v = self.eval(&x.value, Hint::default());
+        let Some(t) = self.tensor(v, &x.value, DType::F32) else { return Shaped::Poison };
+        let Some(at) = self.axis("split", &axis.value, &t) else { return Shaped::Poison };
+        let Some(len) = t.ty.shape.get(at).cloned() else { return Shaped::Poison };
+        let part = match len.exact_div(&Dim::constant(n)) {
+            Ok(d) if self.facts.divides(&len, &Dim::constant(n)) => d,
+            _ => return self.refuse(e.place, messages::split_uneven(&t.name, n, &len, &self.facts)),
+        };
+        let mut shape = t.ty.shape.clone();
+        if let Some(d) = shape.get_mut(at) {
+            *d = part;
+        }
+        let parts = usize::try_from(n).unwrap_or(0);
+        let outs: Vec<usize> = (0..parts).map(|_| self.fresh()).collect();
+        let kind = StepKind::Split { outs: outs.clone(), from: t.val, axis: emitted_axis(&t, at), parts };
+        self.step(e.place, &e.text, kind);
+        let ty = Type::new(t.ty.dtype, shape);
+        Shaped::Tuple(outs.into_iter().map(|val| Shaped::Tensor(Tensor { ty: ty.clone(), val, name: e.text.clone() })).collect())
+    }
+
+    /// Reports an error; the value is poison.
+    pub fn refuse(&self, place: Place, message: crate::errors::Message) -> Shaped {
+        self.fail(place, message);
+        Shaped::Poison
+    }
+}

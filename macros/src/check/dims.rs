@@ -1,0 +1,109 @@
+//! Expressions of dims to polynomials.
+
+use crate::ast::{BinOp, Expr, ExprKind};
+use crate::errors::Errors;
+use crate::messages;
+use crate::plan::DimInfo;
+use tancho_ir::{Dim, DimError, Facts};
+
+/// What a polynomial may name, and what is promised about it.
+pub struct Dims<'a> {
+    /// The dims of the network.
+    pub known: &'a [DimInfo],
+    /// Licences for exact division, default numbers.
+    pub facts: &'a Facts,
+    /// Where errors go.
+    pub errors: &'a Errors,
+    /// What a name is that is no dim: "an option", "a tensor".
+    pub other: &'a dyn Fn(&str) -> Option<&'static str>,
+}
+
+impl Dims<'_> {
+    /// The polynomial, or nothing after reporting what is wrong with it.
+    pub fn poly(&self, e: &Expr) -> Option<Dim> {
+        let checked = |d: Result<Dim, DimError>| match d {
+            Ok(d) => Some(d),
+            Err(err) => {
+                self.errors.push(e.place, messages::dim_error(&e.text, &err));
+                None
+            }
+        };
+        match &e.kind {
+            ExprKind::Poison => None,
+            ExprKind::Number(_, Some(n)) => Some(Dim::constant(*n)),
+            ExprKind::Name(name) => self.named(&name.to_string(), e),
+            ExprKind::Neg(x) => checked(self.poly(x)?.times(&Dim::constant(-1))),
+            ExprKind::Binary(op, a, b) => {
+                let (x, y) = (self.poly(a), self.poly(b));
+                let (x, y) = (x?, y?);
+                match op {
+                    BinOp::Add => checked(x.plus(&y)),
+                    BinOp::Sub => checked(x.minus(&y)),
+                    BinOp::Mul => checked(x.times(&y)),
+                    BinOp::Div => self.exact(e, &x, &y),
+                    BinOp::Matmul => {
+                        self.errors.push(e.place, messages::not_a_poly(&e.text));
+                        None
+                    }
+                }
+            }
+            ExprKind::Call(callee, args) if matches!(callee.text.as_str(), "floor" | "ceil") => {
+                let [arg] = args.as_slice() else { return self.no_poly(e) };
+                let ExprKind::Binary(BinOp::Div, p, c) = &arg.value.kind else { return self.no_poly(e) };
+                let (p, c) = (self.poly(p), self.poly(c));
+                let (p, c) = (p?, c?);
+                checked(if callee.text == "floor" { p.floor_div(&c) } else { p.ceil_div(&c) })
+            }
+            _ => self.no_poly(e),
+        }
+    }
+
+    fn no_poly(&self, e: &Expr) -> Option<Dim> {
+        self.errors.push(e.place, messages::not_a_poly(&e.text));
+        None
+    }
+
+    fn named(&self, name: &str, e: &Expr) -> Option<Dim> {
+        if self.known.iter().any(|d| d.name == name) {
+            return Some(Dim::sym(name));
+        }
+        let message = match (self.other)(name) {
+            Some(what) => messages::not_a_dim(name, what),
+            None => messages::unknown_dim(name, self.known.iter().map(|d| d.name.as_str())),
+        };
+        self.errors.push(e.place, message);
+        None
+    }
+
+    /// `p / c`, licensed by its form or by a `where` clause.
+    fn exact(&self, e: &Expr, p: &Dim, c: &Dim) -> Option<Dim> {
+        match p.exact_div(c) {
+            Ok(d) if self.facts.divides(p, c) => Some(d),
+            Ok(_) => {
+                self.errors.push(e.place, messages::no_licence(p, c, self.facts));
+                None
+            }
+            Err(err) => {
+                self.errors.push(e.place, messages::dim_error(&e.text, &err));
+                None
+            }
+        }
+    }
+
+    /// The first run-time dim in a polynomial.
+    pub fn run_time<'d>(&'d self, d: &Dim) -> Option<&'d str> {
+        let syms = d.syms();
+        self.known.iter().find(|k| !k.is_static() && syms.contains(&k.name)).map(|k| k.name.as_str())
+    }
+}
+
+/// Whether a polynomial is a mere number or name: what an index or option may be without more.
+pub fn looks_like_poly(e: &Expr) -> bool {
+    match &e.kind {
+        ExprKind::Poison | ExprKind::Number(_, Some(_)) | ExprKind::Name(_) => true,
+        ExprKind::Neg(x) => looks_like_poly(x),
+        ExprKind::Binary(op, a, b) => *op != BinOp::Matmul && looks_like_poly(a) && looks_like_poly(b),
+        ExprKind::Call(callee, _) => matches!(callee.text.as_str(), "floor" | "ceil"),
+        _ => false,
+    }
+}

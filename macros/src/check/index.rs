@@ -1,0 +1,121 @@
+//! `x[..]`: rows by ids, an index, ranges, by position or by axis name.
+
+use super::dims::looks_like_poly;
+use super::exprs::Hint;
+use super::options::{OptionGiven, emitted_axis};
+use super::scope::{Binding, Body, Shaped, Tensor};
+use super::sig::is_open;
+use crate::ast::{Expr, ExprKind, Index};
+use crate::messages;
+use crate::plan::{OptionText, StepKind};
+use tancho_ir::table::Attr;
+use tancho_ir::{DType, Dim, Type};
+
+impl Body<'_> {
+    /// The value of `x[..]`.
+    pub fn index(&mut self, e: &Expr, x: &Expr, list: &[Index]) -> Shaped {
+        let v = self.eval(x, Hint::default());
+        if let (Shaped::Tuple(parts), [Index { axis: None, start: Some(i), range: false, .. }]) = (&v, list)
+            && let ExprKind::Number(_, Some(n)) = i.kind
+        {
+            let part = usize::try_from(n).ok().and_then(|n| parts.get(n)).cloned();
+            return part.unwrap_or_else(|| self.refuse(i.place, messages::pattern_count(parts.len(), parts.len())));
+        }
+        let Some(t) = self.tensor(v, x, DType::F32) else { return Shaped::Poison };
+        if let [Index { axis: None, start: Some(ids), range: false, .. }] = list
+            && self.is_tensor(ids)
+        {
+            let v = self.eval(ids, Hint::default());
+            let Some(i) = self.tensor(v, ids, DType::I32) else { return Shaped::Poison };
+            return self.op("gather", &[("table", &t, x.place), ("ids", &i, ids.place)], Vec::new(), e.place, &e.text);
+        }
+        let mut cuts: Vec<(usize, &Index)> = Vec::new();
+        for (position, i) in list.iter().enumerate() {
+            let Some(axis) = self.axis_of_index(position, i, &t) else { return Shaped::Poison };
+            if cuts.iter().any(|(a, _)| *a == axis) {
+                return self.refuse(i.place, messages::given_twice(&i.axis.as_ref().map_or(axis.to_string(), ToString::to_string)));
+            }
+            cuts.push((axis, i));
+        }
+        // From the last axis on: an index takes its axis away, and the earlier ones keep their place.
+        cuts.sort_by_key(|(a, _)| std::cmp::Reverse(*a));
+        let mut value = t;
+        for (axis, i) in cuts {
+            let Some(next) = self.cut(e, &value, axis, i) else { return Shaped::Poison };
+            value = next;
+        }
+        value.name = e.text.clone();
+        Shaped::Tensor(value)
+    }
+
+    fn is_tensor(&self, e: &Expr) -> bool {
+        match &e.kind {
+            ExprKind::Name(n) => {
+                matches!(self.peek(&n.to_string()), Some(Binding::Value(_) | Binding::Slot(..) | Binding::Param(_) | Binding::Poison))
+            }
+            _ => !looks_like_poly(e),
+        }
+    }
+
+    fn axis_of_index(&self, position: usize, i: &Index, t: &Tensor) -> Option<usize> {
+        match &i.axis {
+            Some(name) => {
+                let text = name.to_string();
+                let place = crate::errors::Place::of(name.span());
+                if !self.is_dim(&text) {
+                    self.fail(place, messages::unknown_dim(&text, self.sig.dims.iter().map(|d| d.name.as_str())));
+                    return None;
+                }
+                self.axis_of("an index", &Dim::sym(&text), &text, t, place)
+            }
+            None if is_open(&t.ty) => {
+                self.fail(i.place, messages::axis_from_the_end(&t.name, &t.ty, &self.facts));
+                None
+            }
+            None if position < t.ty.rank() => Some(position),
+            None => {
+                self.fail(i.place, messages::index_count(position + 1, &t.name, &t.ty, &self.facts));
+                None
+            }
+        }
+    }
+
+    fn cut(&mut self, e: &Expr, t: &Tensor, axis: usize, i: &Index) -> Option<Tensor> {
+        let len = t.ty.shape.get(axis)?.clone();
+        for part in [&i.start, &i.end].into_iter().flatten() {
+            if !looks_like_poly(part) {
+                self.fail(part.place, messages::bad_index(&part.text));
+                return None;
+            }
+        }
+        let start = i.start.as_ref().map_or(Some(Dim::constant(0)), |s| self.poly(s));
+        let end = i.end.as_ref().map_or(Some(len.clone()), |s| self.poly(s));
+        let (start, end) = (start?, end?);
+        if i.range {
+            let from_end = |d: Dim| if d.as_const().is_some_and(|n| n < 0) { len.plus(&d).unwrap_or(d) } else { d };
+            return self.slice(e, t, axis, from_end(start), from_end(end), i);
+        }
+        let outside = |n: i64| self.facts.value(&len).is_some_and(|l| n >= l || n < -l);
+        if self.facts.value(&start).is_some_and(outside) {
+            self.fail(i.place, messages::index_outside(&start.to_string(), &t.name, &len, &self.facts));
+            return None;
+        }
+        let out = self.fresh();
+        self.step(e.place, &e.text, StepKind::Pick { out, from: t.val, axis: emitted_axis(t, axis), index: start });
+        let mut shape = t.ty.shape.clone();
+        shape.remove(axis);
+        self.removed.push((len, e.text.clone()));
+        Some(Tensor { ty: Type::new(t.ty.dtype, shape), val: out, name: t.name.clone() })
+    }
+
+    fn slice(&mut self, e: &Expr, t: &Tensor, axis: usize, start: Dim, end: Dim, i: &Index) -> Option<Tensor> {
+        let at =
+            OptionGiven { name: "axis", attr: Attr::Axes(vec![axis]), text: OptionText::Axes(vec![emitted_axis(t, axis)]), place: i.place };
+        let start = OptionGiven::fixed("start", Attr::Dim(start), i.place);
+        let end = OptionGiven::fixed("end", Attr::Dim(end), i.place);
+        match self.op("slice", &[("x", t, i.place)], vec![at, start, end], e.place, &e.text) {
+            Shaped::Tensor(s) => Some(Tensor { name: t.name.clone(), ..s }),
+            _ => None,
+        }
+    }
+}

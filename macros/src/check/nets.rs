@@ -1,0 +1,471 @@
+//! Nets: what is fixed for them, and calls of networks whose signature is known or foreign.
+
+use super::exprs::Hint;
+use super::scope::{Binding, Body, NetUse, Shaped, Target, Tensor};
+use super::sig::{facts, fails, is_open, literal, sides};
+use crate::ast::{Arg, Callee, Expr, ExprKind, Item, Use};
+use crate::errors::Place;
+use crate::messages;
+use crate::plan::{DimKind, Given, NetPlan, Sig, StepKind};
+use quote::quote_spanned;
+use std::collections::BTreeMap;
+use tancho_ir::build::OptionValue;
+use tancho_ir::graph::{Constraint, Relation};
+use tancho_ir::infer::show_type;
+use tancho_ir::{DType, Dim, Type};
+
+/// Networks of the language's prelude that are not built yet.
+const LATER: &[&str] = &["GroupNorm", "Conv1d", "Conv2d", "BatchNorm"];
+
+impl Body<'_> {
+    /// A `net` item.
+    pub fn net(&mut self, item: &Item, name: &str, used: &Use, count: Option<&Expr>) -> Option<Binding> {
+        let before = self.errors.count();
+        let (path, target) = self.resolve(used);
+        let turns = match count {
+            Some(e) => Some(self.turns(e)?),
+            None => None,
+        };
+        let shown = turns.as_ref().map(|d| self.facts.value(d).map_or(d.to_string(), |n| n.to_string()));
+        let weights = self.path(item, name, shown.as_deref());
+        let (mut statics, mut given) = (BTreeMap::new(), Vec::new());
+        let mut options = Vec::new();
+        match &target {
+            Target::Known(sig) => {
+                given = self.given_dims(sig, used);
+                let good = self.errors.count() == before;
+                statics = self.with_defaults(sig, &given, used, good);
+                options = self.given_options(Some(sig), used);
+                if self.errors.count() == before {
+                    self.requirements(sig, &statics, used.place);
+                }
+            }
+            Target::Foreign => {
+                given = self.foreign_dims(used);
+                options = self.given_options(None, used);
+            }
+            Target::Broken => {}
+        }
+        let id = self.nets.len();
+        let target = if self.errors.count() > before { Target::Broken } else { target };
+        let plan = NetPlan { id, path: weights.unwrap_or_default(), dims: given, options };
+        let array = turns.is_some();
+        if !array {
+            self.step(Place::of(item.name.span()), &format!("net {name}"), StepKind::Net(plan.clone()));
+        }
+        self.nets.push(NetUse { path, text: used.text.clone(), target, statics, plan, turns });
+        Some(if array { Binding::Array(id) } else { Binding::Net(id) })
+    }
+
+    /// A network of this macro call, of the prelude, or of elsewhere, with its path in the emitted code.
+    fn resolve(&mut self, used: &Use) -> (proc_macro2::TokenStream, Target) {
+        let known = |sig: &Sig| if sig.broken { Target::Broken } else { Target::Known(Box::new(sig.clone())) };
+        if used.single {
+            if let Some(i) = self.program.sigs.iter().position(|s| s.name == used.text) {
+                self.program.uses.borrow_mut().push((self.me, i, used.place));
+                return (used.path.clone(), self.program.sigs.get(i).map_or(Target::Broken, known));
+            }
+            if let Some(sig) = self.program.prelude.iter().find(|s| s.name == used.text) {
+                let name = &used.path;
+                return (quote_spanned!(used.place.first=> ::tancho::nn::#name), known(sig));
+            }
+            if LATER.contains(&used.text.as_str()) {
+                self.fail(used.place, messages::not_yet(&format!("`{}`", used.text)));
+                return (used.path.clone(), Target::Broken);
+            }
+        }
+        (used.path.clone(), Target::Foreign)
+    }
+
+    fn turns(&mut self, e: &Expr) -> Option<Dim> {
+        let d = self.poly(e)?;
+        if let Some(run) = self.dims(|k| k.run_time(&d).map(str::to_string)) {
+            self.fail(e.place, messages::not_static("the number of turns", &d, &run));
+            return None;
+        }
+        Some(d)
+    }
+
+    /// A dim given in `<..>`: in this network's static dims.
+    fn given_dim(&mut self, a: &Arg) -> Option<Dim> {
+        let d = self.poly(&a.value)?;
+        if let Some(run) = self.dims(|k| k.run_time(&d).map(str::to_string)) {
+            self.fail(a.value.place, messages::not_static("a dimension given to a net", &d, &run));
+            return None;
+        }
+        Some(d)
+    }
+
+    fn given_dims(&mut self, sig: &Sig, used: &Use) -> Vec<(String, Dim)> {
+        let statics: Vec<&str> = sig.dims.iter().filter(|d| d.is_static()).map(|d| d.name.as_str()).collect();
+        let mut out: Vec<(String, Dim)> = Vec::new();
+        let mut position = 0;
+        for a in &used.dims {
+            let name = match &a.name {
+                Some(n) => n.to_string(),
+                None => {
+                    position += 1;
+                    let Some(n) = statics.get(position - 1) else {
+                        self.fail(a.place, messages::too_many_dims(&used.text, &statics));
+                        continue;
+                    };
+                    n.to_string()
+                }
+            };
+            let kind = sig.dims.iter().find(|d| d.name == name).map(|d| d.is_static());
+            match kind {
+                None => self.fail(a.place, messages::no_such_dim(&used.text, &name, &statics)),
+                Some(false) => self.fail(a.place, messages::run_dim_given(&used.text, &name)),
+                Some(true) if out.iter().any(|(n, _)| *n == name) => self.fail(a.place, messages::given_twice(&name)),
+                Some(true) => out.extend(self.given_dim(a).map(|d| (name, d))),
+            }
+        }
+        out
+    }
+
+    fn foreign_dims(&mut self, used: &Use) -> Vec<(String, Dim)> {
+        let mut out: Vec<(String, Dim)> = Vec::new();
+        for a in &used.dims {
+            match &a.name {
+                None => self.fail(a.place, messages::foreign_dim_needs_name(&used.text, &a.value.text)),
+                Some(n) if out.iter().any(|(o, _)| n == o) => self.fail(a.place, messages::given_twice(&n.to_string())),
+                Some(n) => out.extend(self.given_dim(a).map(|d| (n.to_string(), d))),
+            }
+        }
+        out
+    }
+
+    /// Values of all static dims in this network's names: given ones, then defaults.
+    fn with_defaults(&mut self, sig: &Sig, given: &[(String, Dim)], used: &Use, report: bool) -> BTreeMap<String, Dim> {
+        let mut env: BTreeMap<String, Dim> = given.iter().cloned().collect();
+        for _ in 0..=sig.dims.len() {
+            for d in &sig.dims {
+                let DimKind::Static(p) = &d.kind else { continue };
+                if env.contains_key(&d.name) || !p.syms().iter().all(|s| env.contains_key(s)) {
+                    continue;
+                }
+                if let Ok(v) = p.subst(&|s| env.get(s).cloned()) {
+                    env.insert(d.name.clone(), v);
+                }
+            }
+        }
+        let missing: Vec<&str> =
+            sig.dims.iter().filter(|d| d.kind == DimKind::Required && !env.contains_key(&d.name)).map(|d| d.name.as_str()).collect();
+        if report && !missing.is_empty() {
+            let all: Vec<String> = sig
+                .dims
+                .iter()
+                .filter(|d| d.kind == DimKind::Required)
+                .map(|d| env.get(&d.name).map_or(format!("{} = ..", d.name), |v| format!("{} = {v}", d.name)))
+                .collect();
+            self.fail(used.place, messages::missing_dim(&used.text, &missing, &format!("{}<{}>", used.text, all.join(", "))));
+        }
+        env
+    }
+
+    fn given_options(&mut self, sig: Option<&Sig>, used: &Use) -> Vec<(String, Given)> {
+        let mut out: Vec<(String, Given)> = Vec::new();
+        for a in &used.options {
+            let Some(name) = a.name.as_ref().map(ToString::to_string) else {
+                self.fail(a.place, messages::option_needs_name(&used.text));
+                continue;
+            };
+            if out.iter().any(|(n, _)| *n == name) {
+                self.fail(a.place, messages::given_twice(&name));
+                continue;
+            }
+            let (value, of) = match &a.value.kind {
+                ExprKind::Name(n) => (self.option(&n.to_string()), Some(n.to_string())),
+                _ => (literal(&a.value), None),
+            };
+            let default = sig.map(|s| s.options.iter().find(|(n, _)| *n == name).map(|(_, v)| *v));
+            let options: Vec<&str> = sig.iter().flat_map(|s| &s.options).map(|(n, _)| n.as_str()).collect();
+            let Some(value) = value else {
+                if !matches!(a.value.kind, ExprKind::Poison) {
+                    self.fail(
+                        a.value.place,
+                        messages::wrong_option_value(&name, "a number, `true`, `false`, or an option of this network"),
+                    );
+                }
+                continue;
+            };
+            let value = match (default, value) {
+                (Some(None), _) => {
+                    self.fail(a.place, messages::no_such_option(&used.text, &name, &options));
+                    continue;
+                }
+                // A number written as an integer is a number.
+                (Some(Some(OptionValue::Float(_))), OptionValue::Int(i)) if of.is_none() => OptionValue::Float(i as f64),
+                (Some(Some(d)), v) if std::mem::discriminant(&d) != std::mem::discriminant(&v) => {
+                    let takes = match d {
+                        OptionValue::Bool(_) => "`true` or `false`",
+                        OptionValue::Int(_) => "an integer",
+                        OptionValue::Float(_) => "a number",
+                    };
+                    self.fail(a.value.place, messages::wrong_option_value(&name, takes));
+                    continue;
+                }
+                (_, v) => v,
+            };
+            out.push((name, of.map_or(Given::Value(value), Given::Of)));
+        }
+        out
+    }
+
+    /// The callee's `where` clauses that only speak of static dims, with this network's defaults.
+    fn requirements(&mut self, sig: &Sig, statics: &BTreeMap<String, Dim>, place: Place) {
+        for (l, relation, r) in &sig.wheres {
+            let sub = |d: &Dim| d.subst(&|s| statics.get(s).cloned()).ok();
+            let Some((left, right)) = sub(l).zip(sub(r)) else { continue };
+            let licensed = *relation == Relation::Multiple && self.facts.divides(&left, &right);
+            if licensed || !fails(*relation, self.facts.value(&left), self.facts.value(&right)) {
+                continue;
+            }
+            let clause = Constraint { left: l.clone(), relation: *relation, right: r.clone() };
+            let numbers = statics.iter().filter_map(|(n, d)| Some((n.clone(), self.facts.value(d)?))).collect();
+            let callee = tancho_ir::Facts { divides: Vec::new(), values: numbers };
+            self.fail(place, messages::requires(&sig.name, &clause.to_string(), &sides(&[l, r], &callee)));
+            return;
+        }
+    }
+
+    /// A call through a net.
+    pub fn call_net(&mut self, e: &Expr, net: usize, args: &[Arg], hint: Hint<'_>) -> Shaped {
+        let Some(used) = self.nets.get(net).cloned() else { return Shaped::Poison };
+        match &used.target {
+            Target::Broken => {
+                for a in args {
+                    self.eval(&a.value, Hint::default());
+                }
+                Shaped::Poison
+            }
+            Target::Foreign => self.call_foreign(e, &used, args, hint),
+            Target::Known(sig) => {
+                let Some(inputs) = self.inputs(e, sig, &used.text, args) else { return Shaped::Poison };
+                let Some(types) = self.accept(sig, &used, &inputs) else { return Shaped::Poison };
+                let vals = inputs.iter().map(|(t, _)| t.val).collect();
+                self.results(e, types, |outs| StepKind::Call { outs, path: used.path, net: Some(used.plan.id), args: vals, expect: None })
+            }
+        }
+    }
+
+    /// A network called by its own name: allowed where it has no weights.
+    pub fn call_directly(&mut self, e: &Expr, callee: &Callee, args: &[Arg], hint: Hint<'_>) -> Option<Shaped> {
+        let name = callee.text.as_str();
+        let last = name.rsplit("::").next().unwrap_or(name);
+        if !last.starts_with(|c: char| c.is_ascii_uppercase()) {
+            return None;
+        }
+        let local = self.program.sigs.iter().position(|s| s.name == name && callee.name.is_some());
+        let sig = match local {
+            Some(i) => self.program.sigs.get(i),
+            None => self.program.prelude.iter().find(|s| s.name == name),
+        };
+        let message = match sig {
+            None => messages::not_called_directly(name),
+            Some(s) if s.has_items => messages::has_weights(name),
+            Some(s) => {
+                let path: proc_macro2::TokenStream = callee.name.iter().map(|n| proc_macro2::TokenTree::Ident(n.clone())).collect();
+                let used = Use { path, text: name.into(), single: true, place: callee.place, dims: Vec::new(), options: Vec::new() };
+                let (path, _) = self.resolve(&used);
+                if s.broken {
+                    return Some(Shaped::Poison);
+                }
+                let statics = self.with_defaults(s, &[], &used, true);
+                let plan = NetPlan { id: usize::MAX, path: String::new(), dims: Vec::new(), options: Vec::new() };
+                let net = NetUse { path: path.clone(), text: name.into(), target: Target::Broken, statics, plan, turns: None };
+                let Some(inputs) = self.inputs(e, s, name, args) else { return Some(Shaped::Poison) };
+                let Some(types) = self.accept(s, &net, &inputs) else { return Some(Shaped::Poison) };
+                let vals = inputs.iter().map(|(t, _)| t.val).collect();
+                return Some(self.results(e, types, |outs| StepKind::Call { outs, path, net: None, args: vals, expect: None }));
+            }
+        };
+        let _ = hint;
+        for a in args {
+            self.eval(&a.value, Hint::default());
+        }
+        Some(self.refuse(callee.place, message))
+    }
+
+    fn results(&mut self, e: &Expr, types: Vec<Type>, kind: impl FnOnce(Vec<usize>) -> StepKind) -> Shaped {
+        let outs: Vec<usize> = types.iter().map(|_| self.fresh()).collect();
+        let values = outs.iter().zip(types).map(|(&val, ty)| Shaped::Tensor(Tensor { ty, val, name: e.text.clone() }));
+        let mut values: Vec<Shaped> = values.collect();
+        self.step(e.place, &e.text, kind(outs));
+        match values.pop() {
+            Some(one) if values.is_empty() => one,
+            last => {
+                values.extend(last);
+                Shaped::Tuple(values)
+            }
+        }
+    }
+
+    /// Evaluates the arguments in the order of the signature's inputs.
+    fn inputs(&mut self, e: &Expr, sig: &Sig, text: &str, args: &[Arg]) -> Option<Vec<(Tensor, Place)>> {
+        let names: Vec<&str> = sig.inputs.iter().map(|(n, _)| n.as_str()).collect();
+        let mut slots: Vec<Option<(Tensor, Place)>> = vec![None; names.len()];
+        let mut taken = vec![false; names.len()];
+        let mut ok = true;
+        for (i, a) in args.iter().enumerate() {
+            let at = match &a.name {
+                Some(n) => names.iter().position(|x| n == x),
+                None => Some(i).filter(|i| *i < names.len()),
+            };
+            let Some(at) = at else {
+                ok = false;
+                match &a.name {
+                    Some(n) => self.fail(a.place, messages::no_such_input(text, &n.to_string(), &names)),
+                    None => self.count(e, sig, text, args),
+                }
+                continue;
+            };
+            if std::mem::replace(taken.get_mut(at)?, true) {
+                self.fail(a.place, messages::given_twice(names.get(at).copied().unwrap_or_default()));
+                ok = false;
+            }
+            let v = self.eval(&a.value, Hint::default());
+            let dtype = sig.inputs.get(at).map_or(DType::F32, |(_, t)| t.dtype);
+            let t = self.tensor(v, &a.value, dtype);
+            ok &= t.is_some();
+            if let Some(slot) = slots.get_mut(at) {
+                *slot = t.map(|t| (t, a.value.place));
+            }
+        }
+        if ok && taken.contains(&false) {
+            self.count(e, sig, text, args);
+            return None;
+        }
+        if ok { slots.into_iter().collect() } else { None }
+    }
+
+    fn count(&self, e: &Expr, sig: &Sig, text: &str, args: &[Arg]) {
+        let takes: Vec<(String, String)> = sig.inputs.iter().map(|(n, t)| (n.clone(), show_type(t, &facts(sig)))).collect();
+        self.fail(e.place, messages::input_count(text, &takes, args.len()));
+    }
+
+    /// Binds the callee's run-time dims to the arguments and compares every axis; the types of the results.
+    fn accept(&mut self, sig: &Sig, used: &NetUse, inputs: &[(Tensor, Place)]) -> Option<Vec<Type>> {
+        let mut env = used.statics.clone();
+        let mut leading: Option<Vec<Dim>> = None;
+        // First what single symbols stand for, then everything compared.
+        for ((_, want), (t, _)) in sig.inputs.iter().zip(inputs) {
+            let axes = want.shape.get(usize::from(is_open(want))..).unwrap_or_default();
+            let Some(lead) = t.ty.rank().checked_sub(axes.len()) else { continue };
+            let (head, rest) = t.ty.shape.split_at_checked(lead)?;
+            if is_open(want) {
+                leading.get_or_insert_with(|| head.to_vec());
+            }
+            for (axis, actual) in axes.iter().zip(rest) {
+                if let Some(s) = axis.as_sym()
+                    && !env.contains_key(s)
+                {
+                    env.insert(s.into(), actual.clone());
+                }
+            }
+        }
+        let here = |t: &Type| -> Type {
+            let mut shape = Vec::new();
+            for d in &t.shape {
+                match (d.as_sym(), &leading) {
+                    (Some(".."), Some(lead)) => shape.extend(lead.iter().cloned()),
+                    _ => shape.push(d.subst(&|s| env.get(s).cloned()).unwrap_or_else(|_| d.clone())),
+                }
+            }
+            Type::new(t.dtype, shape)
+        };
+        for ((name, want), (t, place)) in sig.inputs.iter().zip(inputs) {
+            let wanted = here(want);
+            if wanted != t.ty {
+                let m = self.mismatch(used, name, want, &wanted, t);
+                self.fail(*place, m);
+                return None;
+            }
+        }
+        for d in &sig.dims {
+            if let (DimKind::Bounded(b), Some(given)) = (&d.kind, env.get(&d.name))
+                && let Ok(bound) = b.subst(&|s| env.get(s).cloned())
+                && fails(Relation::AtMost, self.facts.value(given), self.facts.value(&bound))
+            {
+                let place = inputs.first().map(|(_, p)| *p)?;
+                self.fail(place, messages::over_bound(&used.text, &d.name, &bound, given, &self.facts));
+                return None;
+            }
+        }
+        Some(sig.outputs.iter().map(here).collect())
+    }
+
+    fn mismatch(&self, used: &NetUse, input: &str, want: &Type, wanted: &Type, t: &Tensor) -> crate::errors::Message {
+        let mut why = None;
+        if wanted.dtype != t.ty.dtype {
+            why = Some(format!("it takes {}; nothing is converted silently", wanted.dtype));
+        } else if wanted.rank() == t.ty.rank() {
+            let differ: Vec<usize> =
+                wanted.shape.iter().zip(&t.ty.shape).enumerate().filter(|(_, (a, b))| a != b).map(|(i, _)| i).collect();
+            if let [i] = differ.as_slice()
+                && let Some((a, b)) = wanted.shape.get(*i).zip(t.ty.shape.get(*i))
+            {
+                let equal = self.facts.value(a).is_some() && self.facts.value(a) == self.facts.value(b);
+                why = Some(if equal {
+                    format!("{a} and {b} are equal only by default; use the same name on both sides")
+                } else {
+                    format!("axis {i} must be {}, not {}", self.facts.show(a), self.facts.show(b))
+                });
+            }
+        }
+        // With open axes the user sees them as declared.
+        let fixed = want.shape.len() - usize::from(is_open(want));
+        let shown = if is_open(want) && t.ty.rank() >= fixed {
+            let mut shape = vec![Dim::sym("..")];
+            shape.extend(wanted.shape.iter().skip(wanted.rank().saturating_sub(fixed)).cloned());
+            Type::new(wanted.dtype, shape)
+        } else {
+            wanted.clone()
+        };
+        messages::wrong_input(&used.text, input, &show_type(&shown, &self.facts), &t.name, &show_type(&t.ty, &self.facts), why.as_deref())
+    }
+
+    /// N12: the result's shape of a foreign network is what the user says it is.
+    fn call_foreign(&mut self, e: &Expr, used: &NetUse, args: &[Arg], hint: Hint<'_>) -> Shaped {
+        let mut vals = Vec::new();
+        let mut first = None;
+        let mut ok = true;
+        for a in args {
+            if let Some(n) = &a.name {
+                self.fail(a.place, messages::not_yet(&format!("an input by name (`{n} = ..`) of a foreign network")));
+                ok = false;
+            }
+            let v = self.eval(&a.value, Hint::default());
+            match self.tensor(v, &a.value, DType::F32) {
+                Some(t) => {
+                    first.get_or_insert(t.ty.clone());
+                    vals.push(t.val);
+                }
+                None => ok = false,
+            }
+        }
+        let Some(types) = hint.types else {
+            if ok {
+                let place = hint.name.map_or(e.place, |n| Place::of(n.span()));
+                let what = hint.name.map_or(e.text.clone(), ToString::to_string);
+                let example = first.map(|t| {
+                    let name = hint.name.map_or("h".to_string(), ToString::to_string);
+                    format!("let {name}: {} = {};", show_type(&t, &Default::default()), e.text)
+                });
+                self.fail(place, messages::foreign_unannotated(&what, &used.text, example.as_deref()));
+            }
+            return Shaped::Poison;
+        };
+        if !ok {
+            return Shaped::Poison;
+        }
+        let expect = Some(types.to_vec());
+        self.results(e, types.to_vec(), |outs| StepKind::Call {
+            outs,
+            path: used.path.clone(),
+            net: Some(used.plan.id),
+            args: vals,
+            expect,
+        })
+    }
+}

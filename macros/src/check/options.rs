@@ -1,0 +1,173 @@
+//! Values of an op's options: axes by name, dims, shapes, numbers, words.
+
+use super::scope::{Body, Tensor};
+use super::sig::{is_open, literal};
+use crate::ast::{Expr, ExprKind};
+use crate::errors::Place;
+use crate::messages;
+use crate::plan::{Axis, OptionText};
+use tancho_ir::Dim;
+use tancho_ir::build::OptionValue;
+use tancho_ir::table::{Attr, Kind, OptionDef};
+
+/// An option of a call.
+pub struct OptionGiven {
+    /// Its name.
+    pub name: &'static str,
+    /// Its value for the shape rules.
+    pub attr: Attr,
+    /// Its text in the emitted call.
+    pub text: OptionText,
+    /// Where.
+    pub place: Place,
+}
+
+impl OptionGiven {
+    /// One whose value is its text.
+    pub fn fixed(name: &'static str, attr: Attr, place: Place) -> OptionGiven {
+        let text = OptionText::Fixed(attr.to_string());
+        OptionGiven { name, attr, text, place }
+    }
+}
+
+/// The axis as the emitted code counts it.
+pub fn emitted_axis(t: &Tensor, axis: usize) -> Axis {
+    if is_open(&t.ty) { Axis::FromEnd(t.ty.rank().saturating_sub(axis)) } else { Axis::At(axis) }
+}
+
+impl Body<'_> {
+    /// Reads an option by its kind; `x` is the tensor its axes belong to.
+    pub fn option_value(&mut self, op: &str, def: &OptionDef, e: &Expr, x: Option<&Tensor>, place: Place) -> Option<OptionGiven> {
+        let (attr, text) = match def.kind {
+            Kind::Axis | Kind::Axes | Kind::Perm => {
+                let x = x?;
+                let axes = self.axes(op, e, x)?;
+                let text = OptionText::Axes(axes.iter().map(|&a| emitted_axis(x, a)).collect());
+                if def.kind == Kind::Perm && is_open(&x.ty) {
+                    self.fail(place, messages::open_axes_unsupported(op, &x.name));
+                    return None;
+                }
+                (Attr::Axes(axes), text)
+            }
+            Kind::Dim => {
+                let d = self.poly(e)?;
+                (Attr::Dim(d.clone()), OptionText::Fixed(d.to_string()))
+            }
+            Kind::Shape => {
+                let ExprKind::List(list) = &e.kind else { return self.wrong_kind(def, e) };
+                let dims: Vec<Option<Dim>> = list.iter().map(|e| self.poly(e)).collect();
+                let dims: Vec<Dim> = dims.into_iter().collect::<Option<_>>()?;
+                if let Some(x) = x.filter(|x| is_open(&x.ty)) {
+                    self.fail(place, messages::open_axes_unsupported(op, &x.name));
+                    return None;
+                }
+                let attr = Attr::Dims(dims);
+                let text = OptionText::Fixed(attr.to_string());
+                (attr, text)
+            }
+            Kind::Float | Kind::Int | Kind::Bool => self.scalar_option(def, e)?,
+            Kind::Word(words) => match &e.kind {
+                ExprKind::Name(n) if words.contains(&n.to_string().as_str()) => {
+                    (Attr::Word(n.to_string()), OptionText::Fixed(n.to_string()))
+                }
+                _ => return self.wrong_kind(def, e),
+            },
+        };
+        Some(OptionGiven { name: def.name, attr, text, place })
+    }
+
+    fn wrong_kind<T>(&self, def: &OptionDef, e: &Expr) -> Option<T> {
+        if !matches!(e.kind, ExprKind::Poison) {
+            self.fail(e.place, messages::wrong_option_value(def.name, &def.kind.describe()));
+        }
+        None
+    }
+
+    /// A literal, or the value of the network's own option.
+    fn scalar_option(&self, def: &OptionDef, e: &Expr) -> Option<(Attr, OptionText)> {
+        let (value, of) = match &e.kind {
+            ExprKind::Name(n) => match self.option(&n.to_string()) {
+                Some(v) => (v, Some(n.to_string())),
+                None => return self.wrong_kind(def, e),
+            },
+            _ => match literal(e) {
+                Some(v) => (v, None),
+                None => return self.wrong_kind(def, e),
+            },
+        };
+        let attr = match (def.kind, value) {
+            (Kind::Float, OptionValue::Float(x)) => Attr::Float(x),
+            (Kind::Float, OptionValue::Int(i)) => Attr::Float(i as f64),
+            (Kind::Bool, OptionValue::Bool(b)) => Attr::Bool(b),
+            (Kind::Int, OptionValue::Int(i)) => match i32::try_from(i) {
+                Ok(i) => Attr::Int(i),
+                Err(_) => return self.wrong_kind(def, e),
+            },
+            _ => return self.wrong_kind(def, e),
+        };
+        let text = of.map_or_else(|| OptionText::Fixed(attr.to_string()), OptionText::Of);
+        Some((attr, text))
+    }
+
+    /// One axis or a tuple of them.
+    pub fn axes(&mut self, op: &str, e: &Expr, x: &Tensor) -> Option<Vec<usize>> {
+        match &e.kind {
+            ExprKind::Tuple(parts) => {
+                let all: Vec<Option<usize>> = parts.iter().map(|p| self.axis(op, p, x)).collect();
+                let mut seen: Vec<usize> = Vec::new();
+                for (a, p) in all.iter().zip(parts) {
+                    let Some(a) = a else { continue };
+                    if seen.contains(a) {
+                        self.fail(p.place, messages::given_twice(&p.text));
+                        return None;
+                    }
+                    seen.push(*a);
+                }
+                all.into_iter().collect()
+            }
+            _ => Some(vec![self.axis(op, e, x)?]),
+        }
+    }
+
+    /// An axis by its dim or by an integer that counts from either end.
+    pub fn axis(&mut self, op: &str, e: &Expr, x: &Tensor) -> Option<usize> {
+        if matches!(e.kind, ExprKind::Poison) {
+            return None;
+        }
+        if let Some(OptionValue::Int(n)) = literal(e) {
+            let rank = i64::try_from(x.ty.rank()).unwrap_or(0);
+            if is_open(&x.ty) && n >= 0 {
+                self.fail(e.place, messages::axis_from_the_end(&x.name, &x.ty, &self.facts));
+                return None;
+            }
+            let at = if n < 0 { n.saturating_add(rank) } else { n };
+            let at = usize::try_from(at).ok().filter(|a| *a < x.ty.rank() && !(is_open(&x.ty) && *a == 0));
+            if at.is_none() {
+                self.fail(e.place, messages::axis_out_of_range(n, &x.name, &x.ty, &self.facts));
+            }
+            return at;
+        }
+        if !super::dims::looks_like_poly(e) {
+            self.fail(e.place, messages::axis_expected(&e.text));
+            return None;
+        }
+        let d = self.poly(e)?;
+        self.axis_of(op, &d, &e.text, x, e.place)
+    }
+
+    /// The one axis of `x` that is `d`.
+    pub fn axis_of(&self, op: &str, d: &Dim, text: &str, x: &Tensor, place: Place) -> Option<usize> {
+        let mut found = x.ty.shape.iter().enumerate().filter(|(_, s)| *s == d).map(|(i, _)| i);
+        match (found.next(), found.next()) {
+            (Some(i), None) => Some(i),
+            (Some(_), Some(_)) => {
+                self.fail(place, messages::ambiguous_axis(text, &x.name, &x.ty, &self.facts));
+                None
+            }
+            (None, _) => {
+                self.fail(place, messages::no_axis(op, text, &x.name, &x.ty, &self.facts));
+                None
+            }
+        }
+    }
+}

@@ -1,0 +1,282 @@
+//! The state of checking one body: what names mean, and the steps so far.
+
+use super::Program;
+use super::dims::Dims;
+use super::sig;
+use crate::ast::{Expr, Network};
+use crate::errors::{Errors, Message, Place};
+use crate::messages;
+use crate::plan::{Block, NetPlan, Sig, Step, StepKind, Val};
+use proc_macro2::TokenStream;
+use std::collections::BTreeMap;
+use tancho_ir::build::OptionValue;
+use tancho_ir::{DType, Dim, Facts, Type};
+
+/// A tensor of the body.
+#[derive(Clone, Debug)]
+pub struct Tensor {
+    /// Its type in the body's symbols.
+    pub ty: Type,
+    /// Its value in the emitted function.
+    pub val: Val,
+    /// Its name in messages: a variable or the source text.
+    pub name: String,
+}
+
+/// A scalar that takes the type of the tensor it meets.
+#[derive(Clone, Debug)]
+pub enum Number {
+    /// A literal.
+    Literal(OptionValue),
+    /// An option of the network with its default.
+    Of(String, OptionValue),
+    /// The value of a dim.
+    Dim(Dim),
+}
+
+/// The value of an expression.
+#[derive(Clone, Debug)]
+pub enum Shaped {
+    /// Something with an error that is reported: what is made from it is not judged.
+    Poison,
+    /// A tensor.
+    Tensor(Tensor),
+    /// A scalar of no type yet.
+    Number(Number),
+    /// Several values.
+    Tuple(Vec<Shaped>),
+}
+
+/// What a name means.
+#[derive(Clone, Debug)]
+pub enum Binding {
+    /// Declared with an error.
+    Poison,
+    /// An input or a `let`.
+    Value(Shaped),
+    /// A `let mut`, with the number of loops around it.
+    Slot(Tensor, usize),
+    /// A weight.
+    Param(Tensor),
+    /// A net.
+    Net(usize),
+    /// An array of nets.
+    Array(usize),
+}
+
+/// Which network a net uses.
+#[derive(Clone, Debug)]
+pub enum Target {
+    /// One whose signature is known.
+    Known(Box<Sig>),
+    /// One of another macro call.
+    Foreign,
+    /// One with an error: calls are not judged.
+    Broken,
+}
+
+/// A net of the body.
+#[derive(Clone, Debug)]
+pub struct NetUse {
+    /// The path in the emitted code.
+    pub path: TokenStream,
+    /// The path as written.
+    pub text: String,
+    /// The network.
+    pub target: Target,
+    /// Values of its static dims.
+    pub statics: BTreeMap<String, Dim>,
+    /// What is emitted for it.
+    pub plan: NetPlan,
+    /// The number of turns of an array.
+    pub turns: Option<Dim>,
+}
+
+/// An item, to see whether it is used.
+struct Declared {
+    name: String,
+    what: &'static str,
+    place: Place,
+    used: bool,
+}
+
+/// One body while it is checked.
+pub struct Body<'a> {
+    pub program: &'a Program<'a>,
+    pub me: usize,
+    pub sig: &'a Sig,
+    pub facts: Facts,
+    pub errors: &'a Errors,
+    pub scopes: Vec<BTreeMap<String, Binding>>,
+    pub nets: Vec<NetUse>,
+    /// Axes that were taken away, and by what.
+    pub removed: Vec<(Dim, String)>,
+    pub loops: usize,
+    steps: Vec<Step>,
+    vals: usize,
+    declared: Vec<Declared>,
+}
+
+/// Checks the body of a network; nothing if it has an error.
+pub fn body(program: &Program<'_>, me: usize, n: &Network, errors: &Errors) -> Option<Block> {
+    let sig = program.sigs.get(me)?;
+    if sig.broken && n.outputs.is_empty() {
+        return None;
+    }
+    let before = errors.count();
+    let mut b = Body {
+        program,
+        me,
+        sig,
+        facts: sig::facts(sig),
+        errors,
+        scopes: vec![BTreeMap::new()],
+        nets: Vec::new(),
+        removed: Vec::new(),
+        loops: 0,
+        steps: Vec::new(),
+        vals: 0,
+        declared: Vec::new(),
+    };
+    for (name, ty) in &sig.inputs {
+        let val = b.fresh();
+        let t = Tensor { ty: ty.clone(), val, name: name.clone() };
+        // The types of a broken header are guesses.
+        b.bind(name, if sig.broken { Binding::Poison } else { Binding::Value(Shaped::Tensor(t)) });
+    }
+    let results = b.network(n);
+    if errors.count() == before && !sig.broken {
+        b.report_unused();
+    }
+    let steps = std::mem::take(&mut b.steps);
+    (errors.count() == before && !sig.broken).then_some(Block { steps, results: results? })
+}
+
+impl<'a> Body<'a> {
+    /// A number for a new value.
+    pub fn fresh(&mut self) -> Val {
+        self.vals += 1;
+        self.vals - 1
+    }
+
+    /// Reports an error.
+    pub fn fail(&self, place: Place, message: Message) {
+        self.errors.push(place, message);
+    }
+
+    /// Adds a step.
+    pub fn step(&mut self, place: Place, text: &str, kind: StepKind) {
+        self.steps.push(Step { place, text: text.into(), kind });
+    }
+
+    /// Runs something whose steps go into a list of their own.
+    pub fn collect<T>(&mut self, run: impl FnOnce(&mut Self) -> T) -> (Vec<Step>, T) {
+        let outer = std::mem::take(&mut self.steps);
+        let value = run(self);
+        (std::mem::replace(&mut self.steps, outer), value)
+    }
+
+    /// Gives a name its meaning in the innermost block.
+    pub fn bind(&mut self, name: &str, binding: Binding) {
+        if let Some(scope) = self.scopes.last_mut() {
+            scope.insert(name.into(), binding);
+        }
+    }
+
+    /// The meaning of a name, if it is a value or item.
+    pub fn lookup(&mut self, name: &str) -> Option<Binding> {
+        if let Some(d) = self.declared.iter_mut().rev().find(|d| d.name == name) {
+            d.used = true;
+        }
+        self.peek(name).cloned()
+    }
+
+    /// The same without using it.
+    pub fn peek(&self, name: &str) -> Option<&Binding> {
+        self.scopes.iter().rev().find_map(|s| s.get(name))
+    }
+
+    /// Notes an item, to report it if nothing uses it.
+    pub fn declare(&mut self, name: &str, what: &'static str, place: Place) {
+        self.declared.push(Declared { name: name.into(), what, place, used: false });
+    }
+
+    fn report_unused(&self) {
+        for d in self.declared.iter().filter(|d| !d.used && !d.name.starts_with('_')) {
+            self.fail(d.place, messages::unused(d.what, &d.name));
+        }
+    }
+
+    /// An option's default.
+    pub fn option(&self, name: &str) -> Option<OptionValue> {
+        self.sig.options.iter().find(|(n, _)| n == name).map(|(_, v)| *v)
+    }
+
+    /// Whether the network has a dim of that name.
+    pub fn is_dim(&self, name: &str) -> bool {
+        self.sig.dims.iter().any(|d| d.name == name)
+    }
+
+    /// Reads with the network's dims.
+    pub fn dims<T>(&self, read: impl FnOnce(&Dims<'_>) -> T) -> T {
+        let other = |name: &str| -> Option<&'static str> {
+            if self.option(name).is_some() {
+                return Some("an option");
+            }
+            Some(match self.peek(name)? {
+                Binding::Poison | Binding::Value(_) | Binding::Slot(..) => "a tensor",
+                Binding::Param(_) => "a weight",
+                Binding::Net(_) | Binding::Array(_) => "a net",
+            })
+        };
+        read(&Dims { known: &self.sig.dims, facts: &self.facts, errors: self.errors, other: &other })
+    }
+
+    /// The polynomial of an expression.
+    pub fn poly(&self, e: &Expr) -> Option<Dim> {
+        self.dims(|d| d.poly(e))
+    }
+
+    /// One tensor of a value: a number becomes a constant of that element type.
+    pub fn tensor(&mut self, v: Shaped, e: &Expr, dtype: DType) -> Option<Tensor> {
+        match v {
+            Shaped::Poison => None,
+            Shaped::Tensor(t) => Some(t),
+            Shaped::Number(n) => self.constant(&n, e, dtype),
+            Shaped::Tuple(parts) => {
+                self.fail(e.place, messages::tuple_as_tensor(&e.text, parts.len()));
+                None
+            }
+        }
+    }
+
+    fn constant(&mut self, n: &Number, e: &Expr, dtype: DType) -> Option<Tensor> {
+        use crate::plan::{Given, OptionText};
+        let (value, given) = match n {
+            Number::Dim(d) => {
+                let of = OptionText::Fixed(d.to_string());
+                let val = self.fresh();
+                self.step(e.place, &e.text, StepKind::Op { out: val, name: "dim", args: Vec::new(), options: vec![("of", of)] });
+                let scalar = Tensor { ty: Type::f32(Vec::new()), val, name: e.text.clone() };
+                return Some(if dtype == DType::I32 { self.cast(scalar, e, dtype) } else { scalar });
+            }
+            Number::Literal(v) => (*v, Given::Value(*v)),
+            Number::Of(name, v) => (*v, Given::Of(name.clone())),
+        };
+        let natural = if matches!(value, OptionValue::Bool(_)) { DType::Bool } else { dtype };
+        if tancho_ir::build::scalar_for(natural, value).is_none() {
+            self.fail(e.place, messages::scalar_type(&e.text, natural.name()));
+            return None;
+        }
+        let out = self.fresh();
+        self.step(e.place, &e.text, StepKind::Constant { out, dtype: natural, value: given });
+        Some(Tensor { ty: Type::new(natural, Vec::new()), val: out, name: e.text.clone() })
+    }
+
+    fn cast(&mut self, t: Tensor, e: &Expr, dtype: DType) -> Tensor {
+        let out = self.fresh();
+        let to = crate::plan::OptionText::Fixed(dtype.name().into());
+        self.step(e.place, &e.text, StepKind::Op { out, name: "cast", args: vec![("x", t.val)], options: vec![("to", to)] });
+        Tensor { ty: Type::new(dtype, t.ty.shape), val: out, name: t.name }
+    }
+}

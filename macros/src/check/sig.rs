@@ -1,0 +1,303 @@
+//! Signatures: dims in any order, options, types of inputs and results, `where` clauses.
+
+use super::dims::Dims;
+use crate::ast::{self, Expr, ExprKind, Network, Ty};
+use crate::errors::{Errors, Place};
+use crate::messages;
+use crate::plan::{DimInfo, DimKind, Sig};
+use proc_macro2::Ident;
+use std::collections::BTreeMap;
+use tancho_ir::build::OptionValue;
+use tancho_ir::graph::Relation;
+use tancho_ir::{DType, Dim, Facts, Type};
+
+/// The signature of a network. With an error it is marked as broken and holds what could be read.
+pub fn resolve(n: &Network, errors: &Errors) -> Sig {
+    let before = errors.count();
+    unique_names(n, errors);
+    let mut sig = Sig { name: n.name.to_string(), has_items: !n.body.items.is_empty(), ..Sig::default() };
+    sig.dims = n.dims.iter().map(|d| DimInfo { name: d.name.to_string(), kind: placeholder(d), value: None }).collect();
+    let options: Vec<String> = n.options.iter().map(|o| o.name.to_string()).collect();
+    let other = |name: &str| -> Option<&'static str> {
+        let input = n.inputs.iter().any(|i| i.name == name);
+        if options.iter().any(|o| o == name) { Some("an option") } else { input.then_some("an input") }
+    };
+
+    // Licences first: defaults and types may divide by them.
+    let mut facts = Facts::default();
+    for w in &n.wheres {
+        let dims = Dims { known: &sig.dims, facts: &facts, errors, other: &other };
+        if let (Some(l), Some(r)) = (dims.poly(&w.left), dims.poly(&w.right)) {
+            if w.relation == Relation::Multiple {
+                facts.divides.push((l.clone(), r.clone()));
+            }
+            sig.wheres.push((l, w.relation, r));
+        }
+    }
+    let kinds: Vec<DimKind> = n.dims.iter().map(|d| kind(d, &Dims { known: &sig.dims, facts: &facts, errors, other: &other })).collect();
+    for (info, kind) in sig.dims.iter_mut().zip(kinds) {
+        info.kind = kind;
+    }
+    cycles(n, &sig, errors);
+    values(n, &mut sig, errors);
+    facts.values = numbers(&sig);
+
+    for o in &n.options {
+        match literal(&o.default) {
+            Some(v) => sig.options.push((o.name.to_string(), v)),
+            None if matches!(o.default.kind, ExprKind::Poison) => {}
+            None => errors.push(o.default.place, messages::option_default(&o.name.to_string())),
+        }
+    }
+    let dims = Dims { known: &sig.dims, facts: &facts, errors, other: &other };
+    let inputs = n.inputs.iter().map(|i| (i.name.to_string(), ty(&i.ty, &dims, None).unwrap_or_else(|| Type::f32(Vec::new())))).collect();
+    let outputs = n.outputs.iter().map(|t| ty(t, &dims, None).unwrap_or_else(|| Type::f32(Vec::new()))).collect();
+    (sig.inputs, sig.outputs) = (inputs, outputs);
+    if errors.count() == before && !n.broken_header {
+        follow_from_inputs(n, &sig, errors);
+        hold_by_default(n, &sig, errors);
+    }
+    sig.broken = n.broken_header || errors.count() > before;
+    sig
+}
+
+/// Default numbers of the static dims.
+pub fn numbers(sig: &Sig) -> BTreeMap<String, i64> {
+    sig.dims.iter().filter_map(|d| Some((d.name.clone(), d.value?))).collect()
+}
+
+/// What a signature promises: licences, and the numbers by default. The numbers of a
+/// clause that fails by default are left out, so that its failure is reported once.
+pub fn facts(sig: &Sig) -> Facts {
+    let mut f = Facts { divides: Vec::new(), values: numbers(sig) };
+    for (l, relation, r) in &sig.wheres {
+        if *relation == Relation::Multiple {
+            f.divides.push((l.clone(), r.clone()));
+        }
+        if fails(*relation, f.value(l), f.value(r)) {
+            for s in l.syms().iter().chain(&r.syms()) {
+                f.values.remove(s);
+            }
+        }
+    }
+    f
+}
+
+/// Whether a relation is known not to hold.
+pub fn fails(relation: Relation, left: Option<i64>, right: Option<i64>) -> bool {
+    let c = tancho_ir::graph::Constraint { left: Dim::default(), relation, right: Dim::default() };
+    left.zip(right).is_some_and(|(l, r)| !c.holds(l, r))
+}
+
+fn placeholder(d: &ast::DimDecl) -> DimKind {
+    match d.kind {
+        ast::DimKind::Run | ast::DimKind::Bounded(_) => DimKind::Run,
+        ast::DimKind::Static(_) | ast::DimKind::Required => DimKind::Required,
+    }
+}
+
+fn kind(d: &ast::DimDecl, dims: &Dims<'_>) -> DimKind {
+    let fixed = |e: &Expr, what: &str| {
+        let p = dims.poly(e)?;
+        match dims.run_time(&p) {
+            Some(run) => {
+                dims.errors.push(e.place, messages::not_static(what, &p, run));
+                None
+            }
+            None => Some(p),
+        }
+    };
+    match &d.kind {
+        ast::DimKind::Run => DimKind::Run,
+        ast::DimKind::Required => DimKind::Required,
+        ast::DimKind::Bounded(e) => fixed(e, "a bound").map_or(DimKind::Run, DimKind::Bounded),
+        ast::DimKind::Static(e) => fixed(e, "a default").map_or(DimKind::Required, DimKind::Static),
+    }
+}
+
+/// Dims, options, inputs and items share one namespace.
+fn unique_names(n: &Network, errors: &Errors) {
+    let mut seen: BTreeMap<String, &str> = BTreeMap::new();
+    let dims = n.dims.iter().map(|d| (&d.name, "dimension"));
+    let options = n.options.iter().map(|o| (&o.name, "option"));
+    let inputs = n.inputs.iter().map(|i| (&i.name, "input"));
+    let articles = |what: &str| {
+        if what == "dimension" {
+            "a dimension"
+        } else if what == "option" {
+            "an option"
+        } else {
+            "an input"
+        }
+    };
+    for (name, what) in dims.chain(options).chain(inputs) {
+        if let Some(earlier) = seen.insert(name.to_string(), what) {
+            errors.push(Place::of(name.span()), messages::duplicate(&name.to_string(), articles(what), articles(earlier)));
+        }
+    }
+}
+
+/// Reports defaults that depend on each other; they lose their default.
+fn cycles(n: &Network, sig: &Sig, errors: &Errors) {
+    let needs = |name: &str| match sig.dims.iter().find(|d| d.name == name).map(|d| &d.kind) {
+        Some(DimKind::Static(p)) => p.syms(),
+        _ => Default::default(),
+    };
+    let mut known: Vec<String> = Vec::new();
+    for d in &n.dims {
+        let name = d.name.to_string();
+        let (mut reached, mut open) = (Vec::new(), vec![name.clone()]);
+        while let Some(at) = open.pop() {
+            for next in needs(&at) {
+                if !reached.contains(&next) {
+                    reached.push(next.clone());
+                    open.push(next);
+                }
+            }
+        }
+        if !reached.contains(&name) || known.contains(&name) {
+            continue;
+        }
+        // Those that are reached and lead back are the cycle.
+        let mut cycle: Vec<String> = vec![name.clone()];
+        cycle.extend(reached.into_iter().filter(|r| *r != name && leads_to(r, &name, &needs)));
+        errors.push(Place::of(d.name.span()), messages::dim_cycle(&cycle));
+        known.extend(cycle);
+    }
+}
+
+fn leads_to(from: &str, to: &str, needs: &dyn Fn(&str) -> std::collections::BTreeSet<String>) -> bool {
+    let (mut seen, mut open) = (vec![from.to_string()], vec![from.to_string()]);
+    while let Some(at) = open.pop() {
+        for next in needs(&at) {
+            if next == to {
+                return true;
+            }
+            if !seen.contains(&next) {
+                seen.push(next.clone());
+                open.push(next);
+            }
+        }
+    }
+    false
+}
+
+/// Numbers of the defaults that have one.
+fn values(n: &Network, sig: &mut Sig, errors: &Errors) {
+    for _ in 0..sig.dims.len() {
+        let known = numbers(sig);
+        for (info, decl) in sig.dims.iter_mut().zip(&n.dims) {
+            let (DimKind::Static(p), None) = (&info.kind, info.value) else { continue };
+            if !p.syms().iter().all(|s| known.contains_key(s)) {
+                continue;
+            }
+            let place = match &decl.kind {
+                ast::DimKind::Static(e) => e.place,
+                _ => Place::of(decl.name.span()),
+            };
+            match p.eval(&|s| known.get(s).copied()) {
+                Ok(v) if v < 0 => {
+                    errors.push(place, messages::negative_dim(&info.name, v));
+                    info.kind = DimKind::Required;
+                }
+                Ok(v) => info.value = Some(v),
+                Err(e) => {
+                    errors.push(place, messages::dim_error(&p.to_string(), &e));
+                    info.kind = DimKind::Required;
+                }
+            }
+        }
+    }
+}
+
+/// A type with its dims resolved. `what` names something that has no leading axes `..`.
+pub fn ty(t: &Ty, dims: &Dims<'_>, what: Option<&str>) -> Option<Type> {
+    let mut bad = false;
+    let dtype = t.dtype.as_ref().map_or(DType::F32, |i: &Ident| {
+        DType::from_name(&i.to_string()).unwrap_or_else(|| {
+            dims.errors.push(Place::of(i.span()), messages::unknown_dtype(&i.to_string()));
+            bad = true;
+            DType::F32
+        })
+    });
+    let mut shape = Vec::new();
+    if t.open {
+        if let Some(w) = what {
+            dims.errors.push(t.place, messages::open_axes_here(w));
+            bad = true;
+        }
+        shape.push(Dim::sym(".."));
+    }
+    for a in &t.axes {
+        match dims.poly(a) {
+            Some(d) if d.as_const().is_some_and(|n| n < 0) => {
+                dims.errors.push(a.place, messages::negative_dim(&a.text, d.as_const().unwrap_or(0)));
+                bad = true;
+            }
+            Some(d) => shape.push(d),
+            None => bad = true,
+        }
+    }
+    (!bad).then_some(Type::new(dtype, shape))
+}
+
+/// A number, `true` or `false`.
+pub fn literal(e: &Expr) -> Option<OptionValue> {
+    match &e.kind {
+        ExprKind::Bool(b) => Some(OptionValue::Bool(*b)),
+        ExprKind::Number(_, Some(i)) => Some(OptionValue::Int(*i)),
+        ExprKind::Number(x, None) => Some(OptionValue::Float(*x)),
+        ExprKind::Neg(inner) => match literal(inner)? {
+            OptionValue::Int(i) => Some(OptionValue::Int(i.checked_neg()?)),
+            OptionValue::Float(x) => Some(OptionValue::Float(-x)),
+            OptionValue::Bool(_) => None,
+        },
+        _ => None,
+    }
+}
+
+/// A run-time dim is read off an axis where it stands alone.
+fn follow_from_inputs(n: &Network, sig: &Sig, errors: &Errors) {
+    for (d, decl) in sig.dims.iter().zip(&n.dims) {
+        let alone = sig.inputs.iter().any(|(_, t)| t.shape.iter().any(|x| x.as_sym() == Some(&d.name)));
+        if !d.is_static() && !alone {
+            errors.push(Place::of(decl.name.span()), messages::unbound_dim(&d.name));
+        }
+    }
+    let open = sig.inputs.iter().any(|(_, t)| is_open(t));
+    for (t, decl) in sig.outputs.iter().zip(&n.outputs) {
+        if is_open(t) && !open {
+            errors.push(decl.place, messages::open_axes_here("a result unless an input has them"));
+        }
+    }
+}
+
+/// Whether a type begins with the leading axes `..`.
+pub fn is_open(t: &Type) -> bool {
+    t.shape.first().and_then(Dim::as_sym) == Some("..")
+}
+
+fn hold_by_default(n: &Network, sig: &Sig, errors: &Errors) {
+    let numbers = Facts { divides: Vec::new(), values: numbers(sig) };
+    for ((l, relation, r), w) in sig.wheres.iter().zip(&n.wheres) {
+        let (lv, rv) = (numbers.value(l), numbers.value(r));
+        if !fails(*relation, lv, rv) {
+            continue;
+        }
+        let clause = tancho_ir::graph::Constraint { left: l.clone(), relation: *relation, right: r.clone() };
+        let remainder = lv.zip(rv).filter(|_| *relation == Relation::Multiple);
+        let sides = sides(&[l, r], &numbers);
+        errors.push(w.place, messages::where_fails(&clause.to_string(), &sides, remainder));
+    }
+}
+
+/// The names in some dims with their numbers.
+pub fn sides(dims: &[&Dim], facts: &Facts) -> Vec<(String, i64)> {
+    let mut names: Vec<String> = Vec::new();
+    for s in dims.iter().flat_map(|d| d.syms()) {
+        if !names.contains(&s) {
+            names.push(s);
+        }
+    }
+    names.into_iter().filter_map(|s| facts.values.get(&s).map(|v| (s.clone(), *v))).collect()
+}

@@ -1,0 +1,309 @@
+//! The body as straight Rust: one statement a step.
+
+use super::own;
+use super::sig::{float, integer, option_value};
+use crate::plan::{Axis, Block, Given, NetPlan, OptionText, Sig, Step, StepKind, Test, Val};
+use proc_macro2::{Ident, TokenStream};
+use quote::{format_ident, quote, quote_spanned};
+use tancho_ir::build::{OptionValue, scalar_for};
+use tancho_ir::graph::Init;
+use tancho_ir::op::Scalar;
+use tancho_ir::{DType, Dim, Type};
+
+/// ```text
+/// s.file(file!());
+/// let &[v0] = args else { return Err(..) };
+/// s.at("x @ w.t", 9, 20);
+/// let v2 = s.op("matmul", &[("a", v0), ("b", v1)], "")?;
+/// Ok(vec![v2])
+/// ```
+pub fn function(block: &Block, sig: &Sig, scope: &Ident, args: &Ident) -> TokenStream {
+    let e = Emit { scope };
+    let inputs = (0..sig.inputs.len()).map(var);
+    let steps = e.steps(&block.steps);
+    let results = block.results.iter().map(|v| var(*v));
+    let wrong = failed(&format!("`{}` takes {} inputs", sig.name, sig.inputs.len()));
+    quote_spanned! {own()=>
+        #scope.file(::core::file!());
+        let &[#(#inputs),*] = #args else { #wrong };
+        #steps
+        ::core::result::Result::Ok(::std::vec![#(#results),*])
+    }
+}
+
+/// `return Err(BuildError { .. });`
+pub fn failed(message: &str) -> TokenStream {
+    quote_spanned! {own()=>
+        return ::core::result::Result::Err(::tancho::__private::BuildError {
+            message: ::std::string::String::from(#message),
+            source: ::core::default::Default::default(),
+        });
+    }
+}
+
+fn var(v: Val) -> Ident {
+    format_ident!("__tancho_v{}", v, span = own())
+}
+
+fn net_var(id: usize) -> Ident {
+    format_ident!("__tancho_n{}", id, span = own())
+}
+
+struct Emit<'a> {
+    scope: &'a Ident,
+}
+
+impl Emit<'_> {
+    fn steps(&self, steps: &[Step]) -> TokenStream {
+        let mut out = TokenStream::new();
+        let mut before = None;
+        for s in steps {
+            let (line, column) = s.place.line_column();
+            let at = Some((s.text.as_str(), line, column));
+            let plain = matches!(s.kind, StepKind::Name { .. } | StepKind::Slot { .. } | StepKind::Read { .. } | StepKind::Assign { .. });
+            if !plain && at != before {
+                let (scope, text) = (self.scope, &s.text);
+                out.extend(quote_spanned!(own()=> #scope.at(#text, #line, #column);));
+                before = at;
+            }
+            out.extend(self.step(s));
+            if matches!(s.kind, StepKind::If { .. } | StepKind::For { .. }) {
+                before = None;
+            }
+        }
+        out
+    }
+
+    fn step(&self, s: &Step) -> TokenStream {
+        let scope = self.scope;
+        match &s.kind {
+            StepKind::Param { out, name, path, ty, init } => {
+                let (out, ty, init) = (var(*out), ty.to_string(), init_value(*init));
+                quote_spanned!(own()=> let #out = #scope.param(#name, #path, #ty, #init)?;)
+            }
+            StepKind::Net(n) => self.net(n, None),
+            StepKind::Op { out, name, args, options } => self.op(*out, name, args, options),
+            StepKind::Constant { out, dtype, value } => self.constant(*out, *dtype, value),
+            StepKind::Call { outs, path, net, args, expect } => self.call(outs, path, *net, args, expect.as_deref()),
+            StepKind::Pick { out, from, axis, index } => {
+                let (out, v, axis, index) = (var(*out), var(*from), self.axis(*axis, *from), index.to_string());
+                let axis_var = Ident::new("__tancho_axis", own());
+                quote_spanned!(own()=> let #axis_var = #axis; let #out = #scope.pick(#v, #axis_var, #index)?;)
+            }
+            StepKind::Split { outs, from, axis, parts } => {
+                let (v, axis, parts) = (var(*from), self.axis(*axis, *from), parts.to_string());
+                let axis_var = Ident::new("__tancho_axis", own());
+                let taken = self.take(outs, quote_spanned!(own()=> #scope.split(#v, #axis_var, #parts)?));
+                quote_spanned!(own()=> let #axis_var = #axis; #taken)
+            }
+            StepKind::Slot { out, from } => {
+                let (out, from) = (var(*out), var(*from));
+                quote_spanned!(own()=> let mut #out = #from;)
+            }
+            StepKind::Read { out, from } => {
+                let (out, from) = (var(*out), var(*from));
+                quote_spanned!(own()=> let #out = #from;)
+            }
+            StepKind::Assign { slot, from } => {
+                let (slot, from) = (var(*slot), var(*from));
+                quote_spanned!(own()=> #slot = #from;)
+            }
+            StepKind::Name { of, name } => {
+                let of = var(*of);
+                quote_spanned!(own()=> #scope.name(#of, #name);)
+            }
+            StepKind::If { tests, then, otherwise, outs } => {
+                let tests = tests.iter().map(|t| self.test(t));
+                let (then, otherwise) = (self.block(then), self.block(otherwise));
+                let outs = outs.iter().map(|v| var(*v));
+                quote_spanned!(own()=> let (#(#outs,)*) = if #(#tests)&&* { #then } else { #otherwise };)
+            }
+            StepKind::For { count, net, body } => {
+                let (count, turn) = (count.to_string(), Ident::new("__tancho_i", own()));
+                let (net, body) = (self.net(net, Some(&turn)), self.steps(&body.steps));
+                quote_spanned!(own()=> for #turn in 0..#scope.count(#count)? { #net #body })
+            }
+        }
+    }
+
+    fn block(&self, b: &Block) -> TokenStream {
+        let steps = self.steps(&b.steps);
+        let results = b.results.iter().map(|v| var(*v));
+        quote_spanned!(own()=> #steps (#(#results,)*))
+    }
+
+    fn test(&self, t: &Test) -> TokenStream {
+        let scope = self.scope;
+        match t {
+            Test::Flag(name, true) => quote_spanned!(own()=> #scope.flag(#name)?),
+            Test::Flag(name, false) => quote_spanned!(own()=> !#scope.flag(#name)?),
+            Test::Equal(a, b) => {
+                let (a, b) = (a.to_string(), b.to_string());
+                quote_spanned!(own()=> #scope.dim(#a)? == #scope.dim(#b)?)
+            }
+        }
+    }
+
+    /// `let n0 = s.net("up", &[("IN", "D")], &[("bias", OptionValue::Bool(false))])?;`
+    fn net(&self, n: &NetPlan, turn: Option<&Ident>) -> TokenStream {
+        let (scope, out, path) = (self.scope, net_var(n.id), &n.path);
+        let dims = n.dims.iter().map(|(name, d): &(String, Dim)| {
+            let d = d.to_string();
+            quote!((#name, #d))
+        });
+        let options = n.options.iter().map(|(name, v)| {
+            let v = match v {
+                Given::Value(v) => option_value(*v),
+                Given::Of(option) => quote_spanned!(own()=> #scope.option(#option)?),
+            };
+            quote!((#name, #v))
+        });
+        let path = match turn {
+            Some(i) => quote_spanned!(own()=> &::tancho::__private::Scope::turn(#path, #i)),
+            None => quote!(#path),
+        };
+        quote_spanned!(own()=> let #out = #scope.net(#path, &[#(#dims),*], &[#(#options),*])?;)
+    }
+
+    fn op(&self, out: Val, name: &str, args: &[(&'static str, Val)], options: &[(&'static str, OptionText)]) -> TokenStream {
+        let (scope, result) = (self.scope, var(out));
+        let first = args.first().map(|(_, v)| *v);
+        let mut format = String::new();
+        let mut values = Vec::new();
+        for (n, text) in options {
+            if !format.is_empty() {
+                format.push_str(", ");
+            }
+            format.push_str(&format!("{n} = "));
+            match text {
+                OptionText::Fixed(t) => format.push_str(&t.replace('{', "{{").replace('}', "}}")),
+                OptionText::Of(option) => {
+                    format.push_str("{}");
+                    values.push(quote_spanned!(own()=> #scope.option(#option)?));
+                }
+                OptionText::Axes(axes) => {
+                    format.push('(');
+                    for a in axes {
+                        match (a, first) {
+                            (Axis::FromEnd(_), Some(v)) => {
+                                format.push_str("{},");
+                                values.push(self.axis(*a, v));
+                            }
+                            (Axis::At(n) | Axis::FromEnd(n), _) => format.push_str(&format!("{n},")),
+                        }
+                    }
+                    format.push(')');
+                }
+            }
+        }
+        let args = args.iter().map(|(n, v)| {
+            let v = var(*v);
+            quote!((#n, #v))
+        });
+        if values.is_empty() {
+            let text = format.replace("{{", "{").replace("}}", "}");
+            return quote_spanned!(own()=> let #result = #scope.op(#name, &[#(#args),*], #text)?;);
+        }
+        let text = Ident::new("__tancho_options", own());
+        quote_spanned! {own()=>
+            let #text = ::std::format!(#format, #(#values),*);
+            let #result = #scope.op(#name, &[#(#args),*], &#text)?;
+        }
+    }
+
+    fn axis(&self, axis: Axis, of: Val) -> TokenStream {
+        let (scope, v) = (self.scope, var(of));
+        match axis {
+            Axis::At(n) => quote!(#n),
+            Axis::FromEnd(n) => quote_spanned!(own()=> #scope.type_of(#v).rank().saturating_sub(#n)),
+        }
+    }
+
+    fn constant(&self, out: Val, dtype: DType, value: &Given) -> TokenStream {
+        let (scope, out) = (self.scope, var(out));
+        match value {
+            Given::Value(v) => {
+                let scalar = scalar(scalar_for(dtype, *v), *v);
+                quote_spanned!(own()=> let #out = #scope.constant(::tancho::__private::Scalar::#scalar)?;)
+            }
+            Given::Of(option) => {
+                let wrong = failed(&format!("the option `{option}` cannot be {dtype}"));
+                let name = match dtype {
+                    DType::F32 => quote!(F32),
+                    DType::Bf16 => quote!(Bf16),
+                    DType::I32 => quote!(I32),
+                    DType::Bool => quote!(Bool),
+                };
+                let c = Ident::new("__tancho_c", own());
+                quote_spanned! {own()=>
+                    let ::core::option::Option::Some(#c) = ::tancho::__private::scalar_for(::tancho::__private::DType::#name, #scope.option(#option)?)
+                    else { #wrong };
+                    let #out = #scope.constant(#c)?;
+                }
+            }
+        }
+    }
+
+    fn call(&self, outs: &[Val], path: &TokenStream, net: Option<usize>, args: &[Val], expect: Option<&[Type]>) -> TokenStream {
+        let scope = self.scope;
+        let args = args.iter().map(|v| var(*v));
+        // A network without weights needs no home for them.
+        let (declare, net) = match net {
+            Some(id) => (TokenStream::new(), net_var(id)),
+            None => {
+                let n = Ident::new("__tancho_n", own());
+                (quote_spanned!(own()=> let #n = #scope.net("", &[], &[])?;), n)
+            }
+        };
+        let taken = self.take(outs, quote_spanned!(own()=> #scope.call::<#path>(&#net, &[#(#args),*])?));
+        let checks = expect.unwrap_or_default().iter().zip(outs).map(|(ty, v)| {
+            let (ty, v) = (ty.to_string(), var(*v));
+            quote_spanned!(own()=> #scope.expect(#v, #ty)?;)
+        });
+        quote_spanned!(own()=> #declare #taken #(#checks)*)
+    }
+
+    /// Several results out of the vector they come in.
+    fn take(&self, outs: &[Val], from: TokenStream) -> TokenStream {
+        let n = outs.len();
+        let wrong = failed(&format!("expected {n} results"));
+        let outs = outs.iter().map(|v| var(*v));
+        quote_spanned! {own()=>
+            let ::core::result::Result::Ok([#(#outs),*]) = <[::tancho::__private::Value; #n] as ::core::convert::TryFrom<_>>::try_from(#from)
+            else { #wrong };
+        }
+    }
+}
+
+fn scalar(c: Option<Scalar>, v: OptionValue) -> TokenStream {
+    match (c, v) {
+        (Some(Scalar::I32(i)), _) => {
+            let i = integer(i64::from(i));
+            quote_spanned!(own()=> I32((#i) as ::core::primitive::i32))
+        }
+        (Some(Scalar::Bool(b)), _) => quote!(Bool(#b)),
+        (Some(Scalar::F32(x)), _) => {
+            let x = float(x.0);
+            quote_spanned!(own()=> F32(::tancho::__private::Number(#x)))
+        }
+        // The check stage lets no other value through.
+        (None, _) => quote!(Bool(false)),
+    }
+}
+
+fn init_value(init: Init) -> TokenStream {
+    let inner = match init {
+        Init::Zeros => quote!(Zeros),
+        Init::Ones => quote!(Ones),
+        Init::Xavier => quote!(Xavier),
+        Init::Normal(s) => {
+            let s = float(s);
+            quote!(Normal(#s))
+        }
+        Init::Uniform(a, b) => {
+            let (a, b) = (float(a), float(b));
+            quote!(Uniform(#a, #b))
+        }
+    };
+    quote_spanned!(own()=> ::tancho::__private::Init::#inner)
+}

@@ -1,0 +1,265 @@
+//! What the check stage hands to the expand stage: networks resolved, bodies as steps.
+
+use crate::errors::Place;
+use proc_macro2::TokenStream;
+use tancho_ir::build::OptionValue;
+use tancho_ir::graph::{Init, Relation};
+use tancho_ir::{DType, Dim, Type};
+
+/// The signature of a network, names resolved.
+#[derive(Clone, Debug, Default)]
+pub struct Sig {
+    /// Its name.
+    pub name: String,
+    /// Dims in order.
+    pub dims: Vec<DimInfo>,
+    /// Options with defaults.
+    pub options: Vec<(String, OptionValue)>,
+    /// Inputs.
+    pub inputs: Vec<(String, Type)>,
+    /// Results.
+    pub outputs: Vec<Type>,
+    /// `where` clauses.
+    pub wheres: Vec<(Dim, Relation, Dim)>,
+    /// It has an error: calls of it are not judged.
+    pub broken: bool,
+    /// Whether its body declares weights or nets.
+    pub has_items: bool,
+}
+
+/// A dim of a signature.
+#[derive(Clone, Debug)]
+pub struct DimInfo {
+    /// Its name.
+    pub name: String,
+    /// Its kind.
+    pub kind: DimKind,
+    /// Its number when every static dim keeps its default.
+    pub value: Option<i64>,
+}
+
+/// What kind of dim it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum DimKind {
+    /// Taken from the inputs.
+    Run,
+    /// The same with a bound.
+    Bounded(Dim),
+    /// Fixed, with its default.
+    Static(Dim),
+    /// Fixed, must be given.
+    Required,
+}
+
+impl DimInfo {
+    /// Whether its number is known when the network is built.
+    pub fn is_static(&self) -> bool {
+        matches!(self.kind, DimKind::Static(_) | DimKind::Required)
+    }
+}
+
+/// A network ready to be emitted.
+#[derive(Debug)]
+pub struct Checked {
+    /// Its signature.
+    pub sig: Sig,
+    /// Its body; nothing if it has an error.
+    pub body: Option<Block>,
+}
+
+/// A value of the emitted function, by number.
+pub type Val = usize;
+
+/// An axis; from the end where a value has leading axes `..` of unknown number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Axis {
+    /// Counted from the first.
+    At(usize),
+    /// `rank - n`
+    FromEnd(usize),
+}
+
+/// Steps and the values they give back.
+#[derive(Debug, Default)]
+pub struct Block {
+    /// The steps in order.
+    pub steps: Vec<Step>,
+    /// The results.
+    pub results: Vec<Val>,
+}
+
+/// One step with its source.
+#[derive(Debug)]
+pub struct Step {
+    /// Where it was written.
+    pub place: Place,
+    /// The source text.
+    pub text: String,
+    /// What it does.
+    pub kind: StepKind,
+}
+
+/// The text of an option in the emitted call.
+#[derive(Clone, Debug)]
+pub enum OptionText {
+    /// Known now.
+    Fixed(String),
+    /// The value of the network's option of that name.
+    Of(String),
+    /// Axes of a value.
+    Axes(Vec<Axis>),
+}
+
+/// The value of an option given to a net.
+#[derive(Clone, Debug)]
+pub enum Given {
+    /// A literal.
+    Value(OptionValue),
+    /// The value of the network's option of that name.
+    Of(String),
+}
+
+/// One part of a condition.
+#[derive(Clone, Debug)]
+pub enum Test {
+    /// Two dims.
+    Equal(Dim, Dim),
+    /// A flag, or its opposite with `false`.
+    Flag(String, bool),
+}
+
+/// A net: where its weights live and what is fixed for it.
+#[derive(Clone, Debug)]
+pub struct NetPlan {
+    /// Its number, for a variable.
+    pub id: usize,
+    /// The path in weight files; `{i}` is the turn.
+    pub path: String,
+    /// Dims given.
+    pub dims: Vec<(String, Dim)>,
+    /// Options given.
+    pub options: Vec<(String, Given)>,
+}
+
+/// What a step does.
+#[derive(Debug)]
+pub enum StepKind {
+    /// Declares a weight.
+    Param {
+        /// The value.
+        out: Val,
+        /// The user's name.
+        name: String,
+        /// The path in weight files.
+        path: String,
+        /// Its type.
+        ty: Type,
+        /// How it starts.
+        init: Init,
+    },
+    /// Declares a net.
+    Net(NetPlan),
+    /// An op of the table.
+    Op {
+        /// The value.
+        out: Val,
+        /// The op's name.
+        name: &'static str,
+        /// Arguments by parameter.
+        args: Vec<(&'static str, Val)>,
+        /// Options by name.
+        options: Vec<(&'static str, OptionText)>,
+    },
+    /// A scalar of the given type.
+    Constant {
+        /// The value.
+        out: Val,
+        /// Its type.
+        dtype: DType,
+        /// Its number.
+        value: Given,
+    },
+    /// Calls a network.
+    Call {
+        /// The results.
+        outs: Vec<Val>,
+        /// Its path.
+        path: TokenStream,
+        /// The net, or none for a network without weights.
+        net: Option<usize>,
+        /// The inputs.
+        args: Vec<Val>,
+        /// Types the user wrote for the results of a foreign network.
+        expect: Option<Vec<Type>>,
+    },
+    /// Takes one row of an axis.
+    Pick {
+        /// The value.
+        out: Val,
+        /// The tensor.
+        from: Val,
+        /// The axis that goes.
+        axis: Axis,
+        /// The index.
+        index: Dim,
+    },
+    /// Cuts an axis into equal parts.
+    Split {
+        /// The parts.
+        outs: Vec<Val>,
+        /// The tensor.
+        from: Val,
+        /// The axis.
+        axis: Axis,
+        /// How many parts.
+        parts: usize,
+    },
+    /// A value that later assignments replace.
+    Slot {
+        /// The slot.
+        out: Val,
+        /// What it holds first.
+        from: Val,
+    },
+    /// The slot's present value.
+    Read {
+        /// The value.
+        out: Val,
+        /// The slot.
+        from: Val,
+    },
+    /// Replaces the slot's value.
+    Assign {
+        /// The slot.
+        slot: Val,
+        /// The new value.
+        from: Val,
+    },
+    /// Gives a value the user's name.
+    Name {
+        /// The value.
+        of: Val,
+        /// The name.
+        name: String,
+    },
+    /// One of two blocks.
+    If {
+        /// All must hold.
+        tests: Vec<Test>,
+        /// If they do.
+        then: Block,
+        /// If not.
+        otherwise: Block,
+        /// The results of either.
+        outs: Vec<Val>,
+    },
+    /// One turn for each net of an array.
+    For {
+        /// How many.
+        count: Dim,
+        /// The net of the turn.
+        net: NetPlan,
+        /// The body.
+        body: Block,
+    },
+}

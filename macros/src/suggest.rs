@@ -1,0 +1,42 @@
+//! "Did you mean": the nearest of some names.
+
+/// The candidate that differs only in case, else the nearest within a third of the length.
+pub fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let allowed = (name.chars().count() / 3).max(1);
+    let scored = candidates.into_iter().filter(|c| *c != name).map(|c| {
+        let same_letters = c.eq_ignore_ascii_case(name);
+        (if same_letters { 0 } else { distance(name, c) }, c)
+    });
+    // A one-letter name is near to every other one: only the case may differ.
+    let limit = if name.chars().count() == 1 { 0 } else { allowed };
+    scored.filter(|(d, _)| *d <= limit).min_by_key(|(d, _)| *d).map(|(_, c)| c)
+}
+
+/// Insertions, deletions and replacements that lead from one word to the other.
+fn distance(a: &str, b: &str) -> usize {
+    let b: Vec<char> = b.chars().collect();
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, ca) in a.chars().enumerate() {
+        let mut next = vec![i + 1];
+        for ((cb, &diagonal), &above) in b.iter().zip(&row).zip(row.iter().skip(1)) {
+            let left = next.last().copied().unwrap_or(0);
+            next.push((diagonal + usize::from(ca != *cb)).min(above + 1).min(left + 1));
+        }
+        row = next;
+    }
+    row.last().copied().unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::nearest;
+
+    #[test]
+    fn finds_what_was_meant() {
+        assert_eq!(nearest("rellu", ["gelu", "relu", "tanh"]), Some("relu"));
+        assert_eq!(nearest("d", ["B", "D"]), Some("D"));
+        assert_eq!(nearest("x", ["B", "D"]), None);
+        assert_eq!(nearest("layernorm", ["layer_norm", "rms_norm"]), Some("layer_norm"));
+        assert_eq!(nearest("frobnicate", ["relu"]), None);
+    }
+}

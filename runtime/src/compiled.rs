@@ -1,0 +1,103 @@
+//! Compiled networks: code, plan and packed weights, shared by sessions.
+
+use crate::error::Error;
+use crate::memory::Lines;
+use crate::pack::pack;
+use crate::session::Session;
+use crate::weights::Weights;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tancho_ir::Graph;
+use tancho_ir::fuse::Fused;
+use tancho_jit::{Dump, Stats, Target};
+
+/// A network as native code. Cheap to clone, `Send` and `Sync`; each thread makes a [`Session`] of its own.
+#[derive(Clone, Debug)]
+pub struct Compiled(pub(crate) Arc<Inner>);
+
+#[derive(Debug)]
+pub(crate) struct Inner {
+    pub graph: Arc<Graph>,
+    pub weights: Arc<Weights>,
+    pub code: tancho_jit::Compiled,
+    pub packed: Vec<Lines>,
+    pub pack_time: Duration,
+}
+
+impl Compiled {
+    pub(crate) fn new(graph: Arc<Graph>, weights: Arc<Weights>, target: Target) -> Result<Compiled, Error> {
+        let code = tancho_jit::compile(&graph, target, tancho_jit::Options::default())?;
+        let start = Instant::now();
+        let packed = code.program.packs.iter().map(|p| pack(&weights, p)).collect::<Result<Vec<_>, _>>()?;
+        // What is packed is not read from the file again.
+        Weights::clone(&weights).release_pages();
+        let pack_time = start.elapsed();
+        Ok(Compiled(Arc::new(Inner { graph, weights, code, packed, pack_time })))
+    }
+
+    /// The graph as declared.
+    pub fn graph(&self) -> &Graph {
+        &self.0.graph
+    }
+
+    /// The weights it was compiled with.
+    pub fn weights(&self) -> &Weights {
+        &self.0.weights
+    }
+
+    /// The graph in kernels, as text: what was fused, and what was not and why.
+    pub fn fused_ir(&self) -> String {
+        self.0.code.fused.to_string()
+    }
+
+    /// The graph in kernels.
+    pub fn fused(&self) -> &Fused {
+        &self.0.code.fused
+    }
+
+    /// The graph after each pass, by the pass's name.
+    ///
+    /// # Errors
+    /// A pass could not infer a shape.
+    pub fn ir_after_passes(&self) -> Result<Vec<(String, Graph)>, Error> {
+        let mut all = Vec::new();
+        let seen = &mut |name: &str, g: &Graph| all.push((name.to_string(), g.clone()));
+        tancho_ir::passes::run_all(&self.0.graph, seen).map_err(|e| Error::Graph(e.to_string()))?;
+        Ok(all)
+    }
+
+    /// Cranelift's IR and the machine code of every function, made anew for this call.
+    ///
+    /// # Errors
+    /// The machine has no memory for it.
+    pub fn dump(&self) -> Result<Vec<Dump>, Error> {
+        let options = tancho_jit::Options { dump: true };
+        Ok(tancho_jit::compile(&self.0.graph, self.0.code.target, options)?.dumps)
+    }
+
+    /// Times and sizes of the compilation.
+    pub fn stats(&self) -> Stats {
+        self.0.code.stats
+    }
+
+    /// How long packing the weights took.
+    pub fn pack_time(&self) -> Duration {
+        self.0.pack_time
+    }
+
+    /// Bytes of packed weights.
+    pub fn packed_bytes(&self) -> usize {
+        self.0.packed.iter().map(|p| p.bytes().len()).sum()
+    }
+
+    /// Buffers to run it with.
+    pub fn session(&self) -> Session {
+        Session::new(self.clone())
+    }
+
+    /// The same network with other outputs.
+    pub(crate) fn with_outputs(&self, outputs: Vec<tancho_ir::Value>) -> Result<Compiled, Error> {
+        let graph = Graph { outputs, ..(*self.0.graph).clone() };
+        Compiled::new(Arc::new(graph), self.0.weights.clone(), self.0.code.target)
+    }
+}

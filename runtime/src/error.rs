@@ -1,0 +1,181 @@
+//! What can go wrong at run time: each message says what, where and what to do.
+
+use crate::view::ViewError;
+use crate::weights::LoadError;
+use std::path::PathBuf;
+use tancho_ir::build::BuildError;
+
+/// Any error of building, loading, compiling or running a network.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The declaration could not be built into a graph.
+    #[error(transparent)]
+    Build(#[from] BuildError),
+    /// Weights could not be loaded.
+    #[error(transparent)]
+    Load(#[from] Box<LoadError>),
+    /// Weights could not be written.
+    #[error("cannot write {}: {error}", path.display())]
+    Save {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        #[source]
+        error: std::io::Error,
+    },
+    /// An input is missing or does not fit its declaration.
+    #[error("input `{name}` is declared {expected}, but {found} was given{}", reason(why))]
+    Input {
+        /// The input.
+        name: String,
+        /// The declared type, with the values its dims have so far.
+        expected: String,
+        /// What was given.
+        found: String,
+        /// Which part does not fit; may be empty.
+        why: String,
+    },
+    /// The number of inputs is wrong.
+    #[error("the network takes {expected} inputs, {found} given")]
+    InputCount {
+        /// Declared.
+        expected: usize,
+        /// Given.
+        found: usize,
+    },
+    /// A run-time dim has no value, or a shape that depends on it none that makes sense.
+    #[error("`{dim}` in {place} cannot be computed: {why}")]
+    Dim {
+        /// The dim or polynomial.
+        dim: String,
+        /// The value, input or op it belongs to.
+        place: String,
+        /// What is wrong.
+        why: String,
+    },
+    /// A run-time dim is larger than declared.
+    #[error("dim `{dim}` is {value}, but it is declared `{dim} <= {bound}`; pass smaller inputs or raise the bound")]
+    Bound {
+        /// The dim.
+        dim: String,
+        /// Its value in this call.
+        value: i64,
+        /// Its bound.
+        bound: i64,
+    },
+    /// A `where` clause does not hold.
+    #[error("`where {clause}` does not hold: the left side is {left}, the right side {right}")]
+    Constraint {
+        /// The clause.
+        clause: String,
+        /// Value of the left side.
+        left: i64,
+        /// Value of the right side.
+        right: i64,
+    },
+    /// An id has no row in its table.
+    #[error("{op}: id {id} at position {position:?} is out of range: the table has {rows} rows, ids run from 0 to {}", *rows as i64 - 1)]
+    IdOutOfRange {
+        /// The op, as written.
+        op: String,
+        /// The id.
+        id: i64,
+        /// Rows of the table.
+        rows: usize,
+        /// Where in the ids it stands.
+        position: Vec<usize>,
+    },
+    /// A slice reaches beyond its axis.
+    #[error("{op}: {start}..{end} is outside of axis {axis}, which has {len} elements in this call")]
+    Slice {
+        /// The op, as written.
+        op: String,
+        /// The axis that is cut.
+        axis: usize,
+        /// First index.
+        start: i64,
+        /// One past the last index.
+        end: i64,
+        /// Length of the axis.
+        len: usize,
+    },
+    /// An op was given other arguments than the graph says.
+    #[error("{op}: argument {index} must be {expected}, but is {found}")]
+    Argument {
+        /// The op, as written.
+        op: String,
+        /// Which argument, from 0.
+        index: usize,
+        /// The type by the graph.
+        expected: String,
+        /// The type given.
+        found: String,
+    },
+    /// The caller's buffer does not fit a result.
+    #[error("output `{name}` is {expected}, but the buffer is {found}; make it exactly as large")]
+    OutputSize {
+        /// The output.
+        name: String,
+        /// Element type and number of elements of the result.
+        expected: String,
+        /// The same of the buffer.
+        found: String,
+    },
+    /// A view's slice does not fit its shape.
+    #[error(transparent)]
+    View(#[from] ViewError),
+    /// A weight was replaced by something of another type.
+    #[error("weight `{name}` is {expected}, but {found} was given")]
+    Weight {
+        /// The weight.
+        name: String,
+        /// Its declared type.
+        expected: String,
+        /// What was given.
+        found: String,
+    },
+    /// There is no weight of that name.
+    #[error("there is no weight `{name}`{}", suggestion.as_ref().map(|s| format!("; did you mean `{s}`?")).unwrap_or_default())]
+    NoWeight {
+        /// The name asked for.
+        name: String,
+        /// The nearest there is.
+        suggestion: Option<String>,
+    },
+    /// The graph breaks an invariant.
+    #[error("the graph is not valid: {0}")]
+    Graph(String),
+    /// Code could not be generated.
+    #[error(transparent)]
+    Code(#[from] tancho_jit::CompileError),
+    /// What was compiled does not fit what it is given.
+    #[error("cannot compile: {0}")]
+    Compile(String),
+    /// Checked mode: a kernel left its buffers. A fault of the code generator.
+    #[error("kernel `{kernel}` (step {step}) left its buffers {count} times")]
+    OutOfBuffer {
+        /// The kernel.
+        kernel: String,
+        /// The step it is.
+        step: usize,
+        /// How often.
+        count: u64,
+    },
+    /// More memory is needed than there can be.
+    #[error("{bytes} bytes of memory are needed and cannot be had; pass smaller inputs")]
+    Memory {
+        /// How many; `u128::MAX` where they cannot be counted.
+        bytes: u128,
+    },
+}
+
+impl From<LoadError> for Error {
+    fn from(e: LoadError) -> Error {
+        Error::Load(Box::new(e))
+    }
+}
+
+fn reason(why: &str) -> String {
+    if why.is_empty() { String::new() } else { format!(": {why}") }
+}

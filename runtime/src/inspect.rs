@@ -1,0 +1,148 @@
+//! Looking inside: the reference check, the first op that diverges, and traces of named values.
+
+use crate::compare::{BOUND, OpReport, Report, compare};
+use crate::compiled::Compiled;
+use crate::error::Error;
+use crate::interp::Interpreter;
+use crate::session::Session;
+use crate::tensor::Tensor;
+use crate::view::AnyView;
+use std::fmt;
+use tancho_ir::op::Op;
+use tancho_ir::{DType, Value};
+
+impl Compiled {
+    /// The results of the reference interpreter on these inputs.
+    ///
+    /// # Errors
+    /// An input does not fit, an id or a slice is out of range.
+    pub fn interpret_inputs(&self, inputs: &[AnyView<'_>]) -> Result<Vec<Tensor>, Error> {
+        let inputs = tensors(inputs)?;
+        Interpreter::for_inputs(self.graph(), &inputs)?.run(&inputs, &|i| self.weight(i))
+    }
+
+    fn weight(&self, i: usize) -> Result<Tensor, Error> {
+        let missing = || Error::Graph(format!("weight {i} is missing"));
+        self.weights().at(i).map(|w| w.to_tensor()).ok_or_else(missing)
+    }
+
+    /// Runs the same inputs natively and through the interpreter and compares the results. Where they
+    /// differ, walks the graph for the first op whose result is wrong for the arguments it was given.
+    ///
+    /// # Errors
+    /// Neither way runs: an input does not fit, an id or a slice is out of range.
+    pub fn check_inputs(&self, inputs: &[AnyView<'_>]) -> Result<Report, Error> {
+        let want = self.interpret_inputs(inputs)?;
+        let mut session = self.session();
+        session.run_inputs(inputs)?;
+        let mut report = Report::default();
+        for (i, want) in want.iter().enumerate() {
+            let name = self.graph().label(self.graph().outputs[i]);
+            report.tensors.push(compare(&name, &session.tensor(i), want, None, BOUND));
+        }
+        if !report.ok() {
+            report.diverges_at = self.first_divergence(inputs)?;
+        }
+        Ok(report)
+    }
+
+    /// The first op whose native result is not what the interpreter makes of the native arguments.
+    ///
+    /// # Errors
+    /// As [`Compiled::check_inputs`].
+    pub fn first_divergence(&self, inputs: &[AnyView<'_>]) -> Result<Option<OpReport>, Error> {
+        let g = self.graph();
+        let ops: Vec<Value> = g.values().filter(|v| !matches!(g.node(*v).op, Op::Input(_) | Op::Weight(_))).collect();
+        let mut session = self.with_outputs(ops.clone())?.session();
+        session.run_inputs(inputs)?;
+        let given = tensors(inputs)?;
+        let interpreter = Interpreter::for_inputs(g, &given)?;
+        let mut values: Vec<Tensor> = Vec::with_capacity(g.nodes.len());
+        for v in g.values() {
+            let node = g.node(v);
+            let value = match node.op {
+                Op::Input(i) => given[i].clone(),
+                Op::Weight(i) => self.weight(i)?,
+                _ => {
+                    let args: Vec<&Tensor> = node.args.iter().map(|a| &values[a.index()]).collect();
+                    let want = interpreter.eval_node(v, &args)?;
+                    let scale = interpreter.product_scale(v, &args)?;
+                    let got = session.tensor(ops.binary_search(&v).unwrap_or(0));
+                    let report = compare(&g.label(v), &got, &want, scale.as_deref(), BOUND);
+                    if !report.ok() {
+                        return Ok(Some(OpReport { label: g.label(v), place: node.source.to_string(), report }));
+                    }
+                    got
+                }
+            };
+            values.push(value);
+        }
+        Ok(None)
+    }
+}
+
+fn tensors(inputs: &[AnyView<'_>]) -> Result<Vec<Tensor>, Error> {
+    inputs.iter().map(|x| x.to_tensor().map_err(Error::from)).collect()
+}
+
+/// The values that have a name in the declaration, as a run computed them.
+#[derive(Clone, Debug)]
+pub struct Trace {
+    values: Vec<(String, Tensor)>,
+}
+
+impl Trace {
+    /// The value of that name: `h`, or `layers.3.x` inside of a net.
+    pub fn get(&self, name: &str) -> Option<&Tensor> {
+        self.values.iter().find(|(n, _)| n == name).map(|(_, t)| t)
+    }
+
+    /// Names and values in the order they are computed.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &Tensor)> {
+        self.values.iter().map(|(n, t)| (n.as_str(), t))
+    }
+}
+
+impl fmt::Display for Trace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (name, t) in &self.values {
+            writeln!(f, "{name}: {t}")?;
+        }
+        Ok(())
+    }
+}
+
+impl Session {
+    /// Result number `i` of the last run, as a tensor of its own.
+    pub fn tensor(&self, i: usize) -> Tensor {
+        let g = self.compiled().graph();
+        match g.outputs.get(i).map(|o| g.ty(*o).dtype) {
+            Some(DType::F32) => AnyView::from(self.output::<f32>(i)).to_tensor(),
+            Some(DType::I32) => AnyView::from(self.output::<i32>(i)).to_tensor(),
+            Some(DType::Bool) => AnyView::from(self.output::<bool>(i)).to_tensor(),
+            Some(DType::Bf16) => AnyView::from(self.output::<half::bf16>(i)).to_tensor(),
+            None => Tensor::new(Vec::<f32>::new(), [0]),
+        }
+        .unwrap_or_else(|_| Tensor::scalar(f32::NAN))
+    }
+
+    /// Runs the network so that every named value is kept. Slower than a run, and compiled for it at the
+    /// first call: fused values are stored as well.
+    ///
+    /// # Errors
+    /// As [`Session::run_inputs`].
+    pub fn trace_inputs(&mut self, inputs: &[AnyView<'_>]) -> Result<Trace, Error> {
+        let g = self.compiled().graph();
+        let is_named = |v: &Value| g.node(*v).name.is_some() && !matches!(g.node(*v).op, Op::Input(_) | Op::Weight(_));
+        let named: Vec<Value> = g.values().filter(is_named).collect();
+        let names: Vec<String> = named.iter().map(|v| g.label(*v)).collect();
+        let mut session = match self.traced.take() {
+            Some(s) => s,
+            None => Box::new(self.compiled().with_outputs(named)?.session()),
+        };
+        let done = session.run_inputs(inputs);
+        let values = names.into_iter().enumerate().map(|(i, n)| (n, session.tensor(i))).collect();
+        self.traced = Some(session);
+        done.map(|()| Trace { values })
+    }
+}

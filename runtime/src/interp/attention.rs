@@ -1,0 +1,100 @@
+//! Scaled dot-product attention.
+
+use super::elementwise::max;
+use super::f32s;
+use crate::tensor::Tensor;
+
+/// Where the heads of a `[B, S, N*HD]` or `[B, N, S, HD]` tensor are.
+struct Heads<'a> {
+    data: &'a [f32],
+    batch: usize,
+    head: usize,
+    row: usize,
+    width: usize,
+}
+
+impl<'a> Heads<'a> {
+    fn new(t: &'a Tensor, heads: usize) -> Heads<'a> {
+        let (data, s) = (f32s(t), t.shape());
+        if s.len() == 3 {
+            let width = s[2].checked_div(heads).unwrap_or(0);
+            Heads { data, batch: s[1] * s[2], head: width, row: s[2], width }
+        } else {
+            Heads { data, batch: s[1] * s[2] * s[3], head: s[2] * s[3], row: s[3], width: s[3] }
+        }
+    }
+
+    fn at(&self, b: usize, h: usize, i: usize) -> usize {
+        b * self.batch + h * self.head + i * self.row
+    }
+
+    fn row(&self, b: usize, h: usize, i: usize) -> &'a [f32] {
+        &self.data[self.at(b, h, i)..][..self.width]
+    }
+}
+
+/// Query `s` attends key `t` if the mask says so and, with `causal`, `t <= s + T - S`. With fewer key
+/// heads than query heads, query head `h` uses key head `h / (HEADS / KV)`.
+///
+/// # Errors
+/// In words, if the heads do not divide the widths.
+pub fn attention(heads: usize, causal: bool, scale: Option<f64>, args: &[&Tensor]) -> Result<Tensor, String> {
+    let ([q, k, v], mask) = ([args[0], args[1], args[2]], args.get(3));
+    let mut y = vec![0.0f32; q.len()];
+    let merged = q.shape().len() == 3;
+    let (batches, axis) = (q.shape()[0], if merged { 1 } else { 2 });
+    let (queries, keys) = (q.shape()[axis], k.shape()[axis]);
+    let qh = Heads::new(q, heads);
+    // No element means no head width, and nothing to compute.
+    if y.is_empty() || k.is_empty() {
+        return Ok(Tensor::from_parts(y, q.shape()));
+    }
+    let kv = if merged { k.shape()[2].checked_div(qh.width).unwrap_or(0) } else { k.shape()[1] };
+    let whole = !merged || (qh.width * heads == q.shape()[2] && qh.width * kv == k.shape()[2]);
+    if !whole || kv == 0 || !heads.is_multiple_of(kv) {
+        return Err(format!("they do not divide queries {:?} and keys {:?}", q.shape(), k.shape()));
+    }
+    let (kh, vh) = (Heads::new(k, kv), Heads::new(v, kv));
+    let scale = scale.unwrap_or(1.0 / (qh.width as f64).sqrt());
+    let bits = mask.and_then(|m| m.as_bool());
+    let rank = mask.map_or(0, |m| m.shape().len());
+    let attends = |b: usize, h: usize, s: usize, t: usize| {
+        let row = match rank {
+            2 => b,
+            3 => b * queries + s,
+            _ => (b * heads + h) * queries + s,
+        };
+        (!causal || t + queries <= s + keys) && bits.is_none_or(|m| m[row * keys + t])
+    };
+    let dot = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(&a, &b)| f64::from(a) * f64::from(b)).sum::<f64>();
+    let mut seen: Vec<(usize, f64)> = Vec::with_capacity(keys);
+    let mut sums = vec![0.0f64; qh.width];
+    for b in 0..batches {
+        for h in 0..heads {
+            let g = h / (heads / kv);
+            for s in 0..queries {
+                let query = qh.row(b, h, s);
+                seen.clear();
+                seen.extend((0..keys).filter(|&t| attends(b, h, s, t)).map(|t| (t, dot(query, kh.row(b, g, t)) * scale)));
+                if seen.is_empty() {
+                    continue;
+                }
+                let top = seen.iter().map(|x| x.1).fold(f64::NEG_INFINITY, max);
+                let mut total = 0.0;
+                sums.fill(0.0);
+                for &(t, score) in &seen {
+                    let e = (score - top).exp();
+                    total += e;
+                    for (sum, &x) in sums.iter_mut().zip(vh.row(b, g, t)) {
+                        *sum += e * f64::from(x);
+                    }
+                }
+                let at = qh.at(b, h, s);
+                for (to, sum) in y[at..].iter_mut().zip(&sums) {
+                    *to = (sum / total) as f32;
+                }
+            }
+        }
+    }
+    Ok(Tensor::from_parts(y, q.shape()))
+}

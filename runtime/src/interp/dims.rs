@@ -1,0 +1,111 @@
+//! Values of the run-time dims.
+
+use crate::error::Error;
+use crate::interp::spell;
+use crate::tensor::Tensor;
+use crate::view::element_count;
+use std::collections::BTreeMap;
+use tancho_ir::{Dim, Graph};
+
+/// The values of the run-time dims in one call.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Dims {
+    values: BTreeMap<String, i64>,
+}
+
+impl<S: Into<String>> FromIterator<(S, i64)> for Dims {
+    fn from_iter<I: IntoIterator<Item = (S, i64)>>(values: I) -> Dims {
+        Dims { values: values.into_iter().map(|(n, v)| (n.into(), v)).collect() }
+    }
+}
+
+impl Dims {
+    /// The dims that these inputs have: an axis declared as one symbol gives its value, the others must agree.
+    ///
+    /// # Errors
+    /// The number of inputs, an element type, a rank or an axis does not fit the declaration.
+    pub fn of_inputs(graph: &Graph, inputs: &[Tensor]) -> Result<Dims, Error> {
+        if inputs.len() != graph.inputs.len() {
+            return Err(Error::InputCount { expected: graph.inputs.len(), found: inputs.len() });
+        }
+        let mut dims = Dims::default();
+        let pairs = || graph.inputs.iter().zip(inputs);
+        let wrong = |i: usize, why: String| Error::Input {
+            name: graph.inputs[i].name.clone(),
+            expected: graph.inputs[i].ty.to_string(),
+            found: spell(inputs[i].dtype(), inputs[i].shape()),
+            why,
+        };
+        for (i, (decl, t)) in pairs().enumerate() {
+            if decl.ty.dtype != t.dtype() || decl.ty.rank() != t.shape().len() {
+                return Err(wrong(i, String::new()));
+            }
+            for (d, &n) in decl.ty.shape.iter().zip(t.shape()) {
+                if let Some(s) = d.as_sym() {
+                    dims.values.entry(s.into()).or_insert(n as i64);
+                }
+            }
+        }
+        for (i, (decl, t)) in pairs().enumerate() {
+            for (axis, (d, &n)) in decl.ty.shape.iter().zip(t.shape()).enumerate() {
+                let want = dims.eval(d, &|| format!("input `{}`", decl.name))?;
+                if want != n as i64 {
+                    return Err(wrong(i, format!("axis {axis} is {n}, but `{d}` is {want} in this call")));
+                }
+            }
+        }
+        Ok(dims)
+    }
+
+    /// The value of one dim.
+    pub fn get(&self, name: &str) -> Option<i64> {
+        self.values.get(name).copied()
+    }
+
+    /// Bounds and `where` clauses of the graph.
+    ///
+    /// # Errors
+    /// The first that does not hold.
+    pub fn check(&self, graph: &Graph) -> Result<(), Error> {
+        for d in &graph.dims {
+            let value = self.eval(&Dim::sym(&d.name), &|| format!("network `{}`", graph.name))?;
+            if value < 0 {
+                let why = format!("it cannot be {value}");
+                return Err(Error::Dim { dim: d.name.clone(), place: format!("network `{}`", graph.name), why });
+            }
+            if let Some(bound) = d.bound.filter(|b| value > *b) {
+                return Err(Error::Bound { dim: d.name.clone(), value, bound });
+            }
+        }
+        for c in &graph.constraints {
+            let clause = || format!("`where {c}`");
+            let (left, right) = (self.eval(&c.left, &clause)?, self.eval(&c.right, &clause)?);
+            if !c.holds(left, right) {
+                return Err(Error::Constraint { clause: c.to_string(), left, right });
+            }
+        }
+        Ok(())
+    }
+
+    /// The value of a polynomial; `place` says where it stands.
+    pub(crate) fn eval(&self, d: &Dim, place: &dyn Fn() -> String) -> Result<i64, Error> {
+        d.eval(&|s| self.get(s)).map_err(|e| Error::Dim { dim: d.to_string(), place: place(), why: e.to_string() })
+    }
+
+    /// The values of a shape's axes.
+    pub(crate) fn shape(&self, shape: &[Dim], place: &dyn Fn() -> String) -> Result<Vec<usize>, Error> {
+        let axis = |d: &Dim| {
+            let n = self.eval(d, place)?;
+            usize::try_from(n).map_err(|_| Error::Dim {
+                dim: d.to_string(),
+                place: place(),
+                why: format!("an axis cannot have length {n}"),
+            })
+        };
+        let shape: Vec<usize> = shape.iter().map(axis).collect::<Result<_, _>>()?;
+        match element_count(&shape) {
+            Some(_) => Ok(shape),
+            None => Err(Error::Memory { bytes: shape.iter().try_fold(4u128, |b, &n| b.checked_mul(n as u128)).unwrap_or(u128::MAX) }),
+        }
+    }
+}

@@ -1,0 +1,173 @@
+//! Elementwise ops and casts.
+
+use super::{erf, f32s};
+use crate::tensor::{Tensor, TensorData};
+use half::bf16;
+use tancho_ir::DType;
+use tancho_ir::op::{Binary, Unary};
+
+pub fn unary(u: Unary, x: &Tensor) -> Tensor {
+    let data = match x.data() {
+        TensorData::F32(v) => TensorData::F32(v.iter().map(|&x| unary_f64(u, f64::from(x)) as f32).collect()),
+        TensorData::I32(v) => TensorData::I32(v.iter().map(|&x| unary_i32(u, x)).collect()),
+        TensorData::Bool(v) => TensorData::Bool(v.iter().map(|&x| !x).collect()),
+        TensorData::Bf16(v) => TensorData::Bf16(v.clone()),
+    };
+    Tensor::from_parts(data, x.shape())
+}
+
+/// One f32 function; the formulas are those of the op table.
+fn unary_f64(u: Unary, x: f64) -> f64 {
+    match u {
+        Unary::Neg => -x,
+        Unary::Abs => x.abs(),
+        Unary::Exp => x.exp(),
+        Unary::Log => x.ln(),
+        Unary::Sqrt => x.sqrt(),
+        Unary::Rsqrt => 1.0 / x.sqrt(),
+        Unary::Tanh => x.tanh(),
+        Unary::Erf => erf(x),
+        Unary::Relu => max(x, 0.0),
+        Unary::Relu6 => min(max(x, 0.0), 6.0),
+        Unary::Sigmoid => sigmoid(x),
+        Unary::Silu => x * sigmoid(x),
+        Unary::Gelu => x * (1.0 + erf(x * std::f64::consts::FRAC_1_SQRT_2)) * 0.5,
+        Unary::GeluTanh => x * (1.0 + ((2.0 / std::f64::consts::PI).sqrt() * (x + 0.044715 * x * x * x)).tanh()) * 0.5,
+        Unary::HardSwish => x * min(max(x + 3.0, 0.0), 6.0) / 6.0,
+        // Of bool only; the shape rule lets no f32 come here.
+        Unary::Not => f64::NAN,
+    }
+}
+
+fn unary_i32(u: Unary, x: i32) -> i32 {
+    match u {
+        Unary::Neg => x.wrapping_neg(),
+        Unary::Abs => x.wrapping_abs(),
+        Unary::Relu => x.max(0),
+        _ => x,
+    }
+}
+
+fn sigmoid(x: f64) -> f64 {
+    1.0 / (1.0 + (-x).exp())
+}
+
+/// The larger; NaN if either is.
+pub fn max(a: f64, b: f64) -> f64 {
+    if a.is_nan() || a > b { a } else { b }
+}
+
+/// The smaller; NaN if either is.
+pub fn min(a: f64, b: f64) -> f64 {
+    if a.is_nan() || a < b { a } else { b }
+}
+
+/// Pairs of elements under a shape of which each argument's is a trailing part.
+fn pairs<'a, T: Copy>(a: &'a [T], b: &'a [T], out: &[usize]) -> impl Iterator<Item = (T, T)> + use<'a, T> {
+    let n = out.iter().product();
+    a.iter().copied().cycle().zip(b.iter().copied().cycle()).take(n)
+}
+
+pub fn binary(op: Binary, a: &Tensor, b: &Tensor, out: &[usize]) -> Tensor {
+    let data = match (a.data(), b.data()) {
+        (TensorData::F32(a), TensorData::F32(b)) if op.is_comparison() => {
+            TensorData::Bool(pairs(a, b, out).map(|(a, b)| compare(op, &a, &b)).collect())
+        }
+        (TensorData::I32(a), TensorData::I32(b)) if op.is_comparison() => {
+            TensorData::Bool(pairs(a, b, out).map(|(a, b)| compare(op, &a, &b)).collect())
+        }
+        (TensorData::Bool(a), TensorData::Bool(b)) => TensorData::Bool(pairs(a, b, out).map(|(a, b)| logic(op, a, b)).collect()),
+        (TensorData::I32(a), TensorData::I32(b)) => TensorData::I32(pairs(a, b, out).map(|(a, b)| binary_i32(op, a, b)).collect()),
+        _ => TensorData::F32(pairs(f32s(a), f32s(b), out).map(|(a, b)| binary_f64(op, a.into(), b.into()) as f32).collect()),
+    };
+    Tensor::from_parts(data, out)
+}
+
+fn binary_f64(op: Binary, a: f64, b: f64) -> f64 {
+    match op {
+        Binary::Add => a + b,
+        Binary::Sub => a - b,
+        Binary::Mul => a * b,
+        Binary::Div => a / b,
+        Binary::Max => max(a, b),
+        Binary::Min => min(a, b),
+        _ => f64::NAN,
+    }
+}
+
+fn binary_i32(op: Binary, a: i32, b: i32) -> i32 {
+    match op {
+        Binary::Add => a.wrapping_add(b),
+        Binary::Sub => a.wrapping_sub(b),
+        Binary::Mul => a.wrapping_mul(b),
+        Binary::Max => a.max(b),
+        Binary::Min => a.min(b),
+        _ => 0,
+    }
+}
+
+fn compare<T: PartialOrd>(op: Binary, a: &T, b: &T) -> bool {
+    match op {
+        Binary::Eq => a == b,
+        Binary::Ne => a != b,
+        Binary::Lt => a < b,
+        Binary::Le => a <= b,
+        Binary::Gt => a > b,
+        _ => a >= b,
+    }
+}
+
+fn logic(op: Binary, a: bool, b: bool) -> bool {
+    match op {
+        Binary::And => a && b,
+        Binary::Or => a || b,
+        other => compare(other, &a, &b),
+    }
+}
+
+pub fn pow(x: &Tensor, exponent: f64) -> Tensor {
+    let y: Vec<f32> = f32s(x).iter().map(|&x| f64::from(x).powf(exponent) as f32).collect();
+    Tensor::from_parts(y, x.shape())
+}
+
+pub fn select(cond: &Tensor, a: &Tensor, b: &Tensor, out: &[usize]) -> Tensor {
+    fn choose<T: Copy>(cond: &[bool], a: &[T], b: &[T], out: &[usize]) -> Vec<T> {
+        cond.iter().cycle().zip(pairs(a, b, out)).map(|(c, (a, b))| if *c { a } else { b }).collect()
+    }
+    let c = cond.as_bool().unwrap_or_default();
+    let data: TensorData = match (a.data(), b.data()) {
+        (TensorData::I32(a), TensorData::I32(b)) => choose(c, a, b, out).into(),
+        (TensorData::Bool(a), TensorData::Bool(b)) => choose(c, a, b, out).into(),
+        (TensorData::Bf16(a), TensorData::Bf16(b)) => choose(c, a, b, out).into(),
+        _ => choose(c, f32s(a), f32s(b), out).into(),
+    };
+    Tensor::from_parts(data, out)
+}
+
+/// f32 to i32 truncates and saturates, NaN gives 0; everything but 0 is true, NaN too; bf16 takes
+/// the nearest, of two the even one. Between bf16 and i32 the way is over f32.
+pub fn cast(x: &Tensor, to: DType) -> Tensor {
+    if x.dtype() == to {
+        return x.clone();
+    }
+    let wide: Vec<f32>;
+    let data: TensorData = match (x.data(), to) {
+        (TensorData::I32(v), DType::Bool) => v.iter().map(|&i| i != 0).collect::<Vec<_>>().into(),
+        (TensorData::Bool(v), DType::I32) => v.iter().map(|&b| i32::from(b)).collect::<Vec<_>>().into(),
+        (data, _) => {
+            wide = match data {
+                TensorData::F32(v) => v.clone(),
+                TensorData::I32(v) => v.iter().map(|&i| i as f32).collect(),
+                TensorData::Bool(v) => v.iter().map(|&b| f32::from(u8::from(b))).collect(),
+                TensorData::Bf16(v) => v.iter().map(|b| b.to_f32()).collect(),
+            };
+            match to {
+                DType::F32 => wide.into(),
+                DType::I32 => wide.iter().map(|&x| x as i32).collect::<Vec<_>>().into(),
+                DType::Bool => wide.iter().map(|&x| x != 0.0).collect::<Vec<_>>().into(),
+                DType::Bf16 => wide.iter().map(|&x| bf16::from_f32(x)).collect::<Vec<_>>().into(),
+            }
+        }
+    };
+    Tensor::from_parts(data, x.shape())
+}

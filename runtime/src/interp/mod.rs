@@ -1,0 +1,239 @@
+//! The reference interpreter: the specification of every op.
+//!
+//! Plain loops, one function per op, f64 arithmetic inside an op and f32 values
+//! between ops. Nothing here knows of kernels or fusion; compiled code is compared
+//! with it by [`compare`](crate::compare).
+//!
+//! Two rules that are said nowhere else: a masked-out element contributes nothing,
+//! whatever it holds, NaN included (in `attention`, its key and its value); and a
+//! query with no key to attend gives zeros.
+
+mod attention;
+mod dims;
+mod elementwise;
+mod erf;
+mod moves;
+mod norms;
+mod products;
+mod reduce;
+#[cfg(test)]
+mod tests;
+
+pub use dims::Dims;
+pub use erf::erf;
+
+use crate::error::Error;
+use crate::tensor::Tensor;
+use tancho_ir::op::{Op, Scalar};
+use tancho_ir::table::name_of;
+use tancho_ir::{DType, Graph, Value, verify};
+
+/// A graph with values for its run-time dims, ready to be evaluated.
+#[derive(Debug)]
+pub struct Interpreter<'g> {
+    graph: &'g Graph,
+    dims: Dims,
+    shapes: Vec<Vec<usize>>,
+}
+
+impl<'g> Interpreter<'g> {
+    /// The graph under these dims. Every shape is computed here.
+    ///
+    /// # Errors
+    /// The graph is not valid, or the dims are missing, beyond their bounds or against a `where` clause.
+    pub fn new(graph: &'g Graph, dims: Dims) -> Result<Interpreter<'g>, Error> {
+        verify::verify(graph).map_err(Error::Graph)?;
+        dims.check(graph)?;
+        let shapes = graph.values().map(|v| dims.shape(&graph.ty(v).shape, &|| place(graph, v))).collect::<Result<_, _>>()?;
+        Ok(Interpreter { graph, dims, shapes })
+    }
+
+    /// The graph under the dims that these inputs have.
+    ///
+    /// # Errors
+    /// As [`Interpreter::new`], or an input does not fit its declaration.
+    pub fn for_inputs(graph: &'g Graph, inputs: &[Tensor]) -> Result<Interpreter<'g>, Error> {
+        Interpreter::new(graph, Dims::of_inputs(graph, inputs)?)
+    }
+
+    /// The values of the run-time dims.
+    pub fn dims(&self) -> &Dims {
+        &self.dims
+    }
+
+    /// The shape a value has under the dims.
+    pub fn shape(&self, v: Value) -> &[usize] {
+        &self.shapes[v.index()]
+    }
+
+    /// The results of the whole graph, in order.
+    ///
+    /// # Errors
+    /// As [`Interpreter::run_all`].
+    pub fn run(&self, inputs: &[Tensor], weights: &dyn Fn(usize) -> Result<Tensor, Error>) -> Result<Vec<Tensor>, Error> {
+        let all = self.run_all(inputs, weights)?;
+        Ok(self.graph.outputs.iter().map(|o| all[o.index()].clone()).collect())
+    }
+
+    /// Every value of the graph, in order. `weights` gives the weight of that number.
+    ///
+    /// # Errors
+    /// An input or weight does not fit its declaration, an id is out of range or a slice is out of bounds.
+    pub fn run_all(&self, inputs: &[Tensor], weights: &dyn Fn(usize) -> Result<Tensor, Error>) -> Result<Vec<Tensor>, Error> {
+        if inputs.len() != self.graph.inputs.len() {
+            return Err(Error::InputCount { expected: self.graph.inputs.len(), found: inputs.len() });
+        }
+        let mut all: Vec<Tensor> = Vec::with_capacity(self.graph.nodes.len());
+        for v in self.graph.values() {
+            let node = self.graph.node(v);
+            let t = match node.op {
+                Op::Input(i) => {
+                    let t = inputs[i].clone();
+                    self.fits(v, &t).map_err(|expected| Error::Input {
+                        name: self.graph.inputs[i].name.clone(),
+                        expected,
+                        found: spell(t.dtype(), t.shape()),
+                        why: String::new(),
+                    })?;
+                    t
+                }
+                Op::Weight(i) => {
+                    let t = weights(i)?;
+                    self.fits(v, &t).map_err(|expected| Error::Weight {
+                        name: self.graph.weights[i].name.clone(),
+                        expected,
+                        found: spell(t.dtype(), t.shape()),
+                    })?;
+                    t
+                }
+                _ => {
+                    let args: Vec<&Tensor> = node.args.iter().map(|a| &all[a.index()]).collect();
+                    self.eval_node(v, &args)?
+                }
+            };
+            all.push(t);
+        }
+        Ok(all)
+    }
+
+    fn fits(&self, v: Value, t: &Tensor) -> Result<(), String> {
+        let dtype = self.graph.ty(v).dtype;
+        if t.dtype() == dtype && t.shape() == self.shape(v) { Ok(()) } else { Err(spell(dtype, self.shape(v))) }
+    }
+
+    /// One op on arguments of the caller's; they must have the types the graph gives them.
+    ///
+    /// # Errors
+    /// An argument has another type, an id is out of range or a slice is out of bounds. Inputs and
+    /// weights are no ops of arguments.
+    pub fn eval_node(&self, v: Value, args: &[&Tensor]) -> Result<Tensor, Error> {
+        let node = self.graph.node(v);
+        let place = || place(self.graph, v);
+        for (index, a) in node.args.iter().enumerate() {
+            let wrong = |expected, found| Error::Argument { op: place(), index, expected, found };
+            match args.get(index) {
+                Some(t) => self.fits(*a, t).map_err(|expected| wrong(expected, spell(t.dtype(), t.shape())))?,
+                None => return Err(wrong(spell(self.graph.ty(*a).dtype, self.shape(*a)), "missing".into())),
+            }
+        }
+        let args = &args[..node.args.len()];
+        let (x, out) = (args.first().copied(), self.shape(v));
+        let first = || x.ok_or_else(|| Error::Argument { op: place(), index: 0, expected: "given".into(), found: "missing".into() });
+        Ok(match &node.op {
+            Op::Input(_) | Op::Weight(_) => return Err(Error::Graph(format!("{} is no op to evaluate", place()))),
+            Op::Const(Scalar::F32(n)) => Tensor::scalar(n.0 as f32),
+            Op::Const(Scalar::I32(i)) => Tensor::scalar(*i),
+            Op::Const(Scalar::Bool(b)) => Tensor::scalar(*b),
+            Op::DimValue(d) => Tensor::scalar(self.dims.eval(d, &place)? as f32),
+            Op::Unary(u) => elementwise::unary(*u, first()?),
+            Op::Binary(b) => elementwise::binary(*b, first()?, args[1], out),
+            Op::Pow(n) => elementwise::pow(first()?, n.0),
+            Op::Select => elementwise::select(first()?, args[1], args[2], out),
+            Op::Cast(to) => elementwise::cast(first()?, *to),
+            Op::Matmul => products::matmul(first()?, args[1], out),
+            Op::Reduce { kind, axes, masked, .. } => reduce::reduce(*kind, first()?, axes, masked.then(|| args[1]), out),
+            Op::Argmax { axis, .. } => reduce::argmax(first()?, *axis, out),
+            Op::Reshape(_) => Tensor::from_parts(first()?.data().clone(), out),
+            Op::Transpose(perm) => moves::transpose(first()?, perm, out),
+            Op::Expand(_) => moves::expand(first()?, out),
+            Op::Slice { axis, start, end } => {
+                let range = (self.dims.eval(start, &place)?, self.dims.eval(end, &place)?);
+                moves::slice(first()?, *axis, range, out, &place)?
+            }
+            Op::Concat { axis } => moves::concat(args, *axis, out),
+            Op::Gather => moves::gather(first()?, args[1], out, &place)?,
+            Op::Linear { .. } => products::linear(first()?, args[1], args.get(2).copied(), out),
+            Op::Softmax { axis, log } => norms::softmax(first()?, *axis, *log),
+            Op::LayerNorm { axes, eps, eps_on, gain, bias } => {
+                let gain_at = gain.then(|| args[1]);
+                norms::layer_norm(first()?, gain_at, bias.then(|| args[1 + usize::from(*gain)]), axes, eps.0, *eps_on)
+            }
+            Op::RmsNorm { axes, eps, gain } => norms::rms_norm(first()?, gain.then(|| args[1]), axes, eps.0),
+            Op::L2Normalize { axis, eps } => norms::l2_normalize(first()?, *axis, eps.0),
+            Op::Attention { heads, causal, scale, .. } => {
+                let n = self.dims.shape(std::slice::from_ref(heads), &place)?[0];
+                attention::attention(n, *causal, scale.map(|s| s.0), args).map_err(|why| Error::Dim {
+                    dim: heads.to_string(),
+                    place: place(),
+                    why,
+                })?
+            }
+        })
+    }
+
+    /// For a product, `sum |a * b|` (and `|bias|`) of each element of the result: the scale its error is
+    /// measured on. `None` for every other op.
+    ///
+    /// # Errors
+    /// An argument has another type than the graph gives it.
+    pub fn product_scale(&self, v: Value, args: &[&Tensor]) -> Result<Option<Vec<f64>>, Error> {
+        if !matches!(self.graph.node(v).op, Op::Matmul | Op::Linear { .. }) {
+            return Ok(None);
+        }
+        let abs: Vec<Tensor> = args.iter().map(|t| elementwise::unary(tancho_ir::op::Unary::Abs, t)).collect();
+        let abs: Vec<&Tensor> = abs.iter().collect();
+        let t = self.eval_node(v, &abs)?;
+        Ok(t.as_f32().map(|s| s.iter().map(|&x| f64::from(x)).collect()))
+    }
+}
+
+/// How messages call a node: its op and where it was written.
+fn place(g: &Graph, v: Value) -> String {
+    let node = g.node(v);
+    if node.source.text.is_empty() { format!("{} {v}", name_of(&node.op)) } else { node.source.to_string() }
+}
+
+/// `f32[2, 3]`.
+pub(crate) fn spell(dtype: DType, shape: &[usize]) -> String {
+    format!("{dtype}{shape:?}")
+}
+
+/// The elements of an f32 tensor; callers have checked the type against the graph.
+fn f32s(t: &Tensor) -> &[f32] {
+    t.as_f32().unwrap_or_default()
+}
+
+/// Distance between neighbours along each axis, in elements.
+fn strides(shape: &[usize]) -> Vec<usize> {
+    let mut s = vec![1; shape.len()];
+    for i in (1..shape.len()).rev() {
+        s[i - 1] = s[i] * shape[i];
+    }
+    s
+}
+
+/// The offsets of all indices over `(length, stride)` axes, in row-major order.
+fn offsets(axes: impl IntoIterator<Item = (usize, usize)>) -> Vec<usize> {
+    let mut out = vec![0];
+    for (n, stride) in axes {
+        out = out.iter().flat_map(|o| (0..n).map(move |i| o + i * stride)).collect();
+    }
+    out
+}
+
+/// Offsets of the rows and, within a row, of the elements along `axes`.
+fn rows_and_elements(shape: &[usize], axes: &[usize]) -> (Vec<usize>, Vec<usize>) {
+    let s = strides(shape);
+    let rows = offsets((0..shape.len()).filter(|i| !axes.contains(i)).map(|i| (shape[i], s[i])));
+    (rows, offsets(axes.iter().map(|&i| (shape[i], s[i]))))
+}

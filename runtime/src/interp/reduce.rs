@@ -1,0 +1,73 @@
+//! Reductions.
+
+use super::elementwise::{max, min};
+use super::{f32s, rows_and_elements};
+use crate::tensor::{Tensor, TensorData};
+use tancho_ir::op::Reduction;
+
+/// Which elements of `x` count: those whose leading indices are true in the mask.
+struct Mask<'a> {
+    bits: Option<&'a [bool]>,
+    inner: usize,
+}
+
+impl Mask<'_> {
+    fn has(&self, at: usize) -> bool {
+        self.bits.is_none_or(|b| b[at / self.inner])
+    }
+}
+
+pub fn reduce(kind: Reduction, x: &Tensor, axes: &[usize], mask: Option<&Tensor>, out: &[usize]) -> Tensor {
+    let (rows, elements) = rows_and_elements(x.shape(), axes);
+    let inner = mask.map_or(1, |m| x.shape()[m.shape().len()..].iter().product());
+    let mask = Mask { bits: mask.and_then(|m| m.as_bool()), inner };
+    let places = |row: usize| elements.iter().map(move |e| row + e).filter(|&i| mask.has(i));
+    if let TensorData::I32(v) = x.data() {
+        let one = |row: &usize| {
+            let row = places(*row).map(|i| v[i]);
+            match kind {
+                Reduction::Sum | Reduction::Mean => row.fold(0, i32::wrapping_add),
+                Reduction::Max => row.fold(i32::MIN, i32::max),
+                Reduction::Min => row.fold(i32::MAX, i32::min),
+            }
+        };
+        return Tensor::from_parts(rows.iter().map(one).collect::<Vec<i32>>(), out);
+    }
+    let v = f32s(x);
+    let one = |row: &usize| {
+        let values = places(*row).map(|i| f64::from(v[i]));
+        (match kind {
+            // Not `sum()`, which gives -0 for nothing.
+            Reduction::Sum => values.fold(0.0, |s, x| s + x),
+            Reduction::Max => values.fold(f64::NEG_INFINITY, max),
+            Reduction::Min => values.fold(f64::INFINITY, min),
+            Reduction::Mean => {
+                let (sum, count) = values.fold((0.0, 0usize), |(s, n), x| (s + x, n + 1));
+                if count == 0 && mask.bits.is_some() { 0.0 } else { sum / count as f64 }
+            }
+        }) as f32
+    };
+    Tensor::from_parts(rows.iter().map(one).collect::<Vec<f32>>(), out)
+}
+
+/// The first of the largest; a NaN counts as larger than everything; 0 along an axis of length 0.
+pub fn argmax(x: &Tensor, axis: usize, out: &[usize]) -> Tensor {
+    fn first_largest<T: Copy>(row: impl Iterator<Item = T>, beats: impl Fn(T, T) -> bool) -> i32 {
+        let mut best: Option<(usize, T)> = None;
+        for (i, x) in row.enumerate() {
+            if best.is_none_or(|(_, b)| beats(x, b)) {
+                best = Some((i, x));
+            }
+        }
+        best.map_or(0, |(i, _)| i as i32)
+    }
+    let (rows, elements) = rows_and_elements(x.shape(), &[axis]);
+    let one = |row: &usize| {
+        let places = elements.iter().map(|e| row + e);
+        match x.data() {
+            TensorData::I32(v) => first_largest(places.map(|i| v[i]), |a, b| a > b),
+            _ => first_largest(places.map(|i| f32s(x)[i]), |a, b| a > b || (a.is_nan() && !b.is_nan())),
+        }
+    };
+    Tensor::from_parts(rows.iter().map(one).collect::<Vec<i32>>(), out)
+}

@@ -1,0 +1,130 @@
+//! A network with its weights, and how one is made from a declaration.
+
+use crate::compiled::Compiled;
+use crate::error::Error;
+use crate::weights::{LoadOptions, LoadReport, Weights};
+use std::marker::PhantomData;
+use std::path::Path;
+use std::sync::Arc;
+use tancho_ir::Graph;
+use tancho_ir::build::{Network, OptionValue, graph_of};
+use tancho_jit::Target;
+
+/// A graph with its weights: what a declared network holds.
+#[derive(Clone, Debug)]
+pub struct Model {
+    graph: Arc<Graph>,
+    weights: Arc<Weights>,
+    report: LoadReport,
+}
+
+impl Model {
+    /// The graph as declared.
+    pub fn graph(&self) -> &Graph {
+        &self.graph
+    }
+
+    /// Its weights.
+    pub fn weights(&self) -> &Weights {
+        &self.weights
+    }
+
+    /// Its weights, to replace some. What was compiled before keeps those it had.
+    pub fn weights_mut(&mut self) -> &mut Weights {
+        Arc::make_mut(&mut self.weights)
+    }
+
+    /// What loading converted and left aside.
+    pub fn load_report(&self) -> &LoadReport {
+        &self.report
+    }
+
+    /// Native code for the graph, with the weights packed for it.
+    ///
+    /// # Errors
+    /// The graph has a form that no kernel does, or the machine has no memory or instructions for it.
+    pub fn compile(&self, target: Target) -> Result<Compiled, Error> {
+        Compiled::new(self.graph.clone(), self.weights.clone(), target)
+    }
+}
+
+/// A type that `network!` declared.
+#[doc(hidden)]
+pub trait Declared: Network + Sized {
+    /// The network of a model.
+    fn from_model(model: Model) -> Self;
+    /// Its model.
+    fn model(&self) -> &Model;
+    /// Its model, to change.
+    fn model_mut(&mut self) -> &mut Model;
+}
+
+/// A declared network with values for its static dims and options, before it has weights.
+#[derive(Clone, Debug)]
+pub struct Blueprint<N> {
+    dims: Vec<(&'static str, i64)>,
+    options: Vec<(String, OptionValue)>,
+    network: PhantomData<fn() -> N>,
+}
+
+impl<N: Declared> Blueprint<N> {
+    /// A blueprint with these static dims.
+    pub fn new(dims: &[(&'static str, usize)]) -> Blueprint<N> {
+        let dims = dims.iter().map(|(n, v)| (*n, i64::try_from(*v).unwrap_or(i64::MAX))).collect();
+        Blueprint { dims, options: Vec::new(), network: PhantomData }
+    }
+
+    /// Sets an option of the network.
+    pub fn option(mut self, name: &str, value: OptionValue) -> Self {
+        self.options.push((name.into(), value));
+        self
+    }
+
+    /// The graph, without weights.
+    ///
+    /// # Errors
+    /// A dim or option does not exist, a `where` clause does not hold, or a shape does not fit.
+    pub fn graph(&self) -> Result<Graph, Error> {
+        let options: Vec<(&str, OptionValue)> = self.options.iter().map(|(n, v)| (n.as_str(), *v)).collect();
+        Ok(graph_of::<N>(&self.dims, &options)?)
+    }
+
+    /// The network with the weights of a safetensors file, an index of sharded files, or a folder with either.
+    ///
+    /// # Errors
+    /// As [`Blueprint::graph`]; or the file cannot be read, or weights are missing, of another shape or
+    /// type, or unexpected: one error lists them all.
+    pub fn load(&self, path: impl AsRef<Path>) -> Result<N, Error> {
+        self.load_with(path, &LoadOptions::new())
+    }
+
+    /// The same with other names in the file.
+    ///
+    /// # Errors
+    /// As [`Blueprint::load`].
+    pub fn load_with(&self, path: impl AsRef<Path>, options: &LoadOptions) -> Result<N, Error> {
+        let graph = self.graph()?;
+        let (weights, report) = Weights::load(&graph, path, options)?;
+        Ok(N::from_model(Model { graph: Arc::new(graph), weights: Arc::new(weights), report }))
+    }
+
+    /// The network with weights as their initialisers say; equal seeds give equal weights on every machine.
+    ///
+    /// # Errors
+    /// As [`Blueprint::graph`].
+    pub fn init(&self, seed: u64) -> Result<N, Error> {
+        let graph = self.graph()?;
+        let weights = Weights::init(&graph, seed)?;
+        Ok(N::from_model(Model { graph: Arc::new(graph), weights: Arc::new(weights), report: LoadReport::default() }))
+    }
+}
+
+/// A model from a graph that no declaration made: one read from its text form, for instance.
+///
+/// # Errors
+/// The graph is not valid.
+pub fn model_of(graph: Graph, seed: u64) -> Result<Model, Error> {
+    tancho_ir::verify::verify(&graph).map_err(Error::Graph)?;
+    let weights = Weights::init(&graph, seed)?;
+    Ok(Model { graph: Arc::new(graph), weights: Arc::new(weights), report: LoadReport::default() })
+}

@@ -1,0 +1,156 @@
+//! Safetensors files: mapped, checked and written.
+
+use super::WeightData;
+use super::error::LoadError;
+use memmap2::Mmap;
+use safetensors::Dtype;
+use safetensors::tensor::{Metadata, TensorInfo};
+use std::fs::{self, File};
+use std::io::{self, BufWriter, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use tancho_ir::DType;
+
+/// Bytes of the header's length before the header.
+const PREFIX: usize = 8;
+/// The format's own limit of the header.
+const MAX_HEADER: u64 = 100_000_000;
+
+/// A file in memory.
+#[derive(Debug)]
+pub struct Mapping {
+    map: Mmap,
+}
+
+impl Mapping {
+    pub fn bytes(&self) -> &[u8] {
+        &self.map
+    }
+
+    /// Lets the system forget the pages; they are read from the file when they are used again.
+    pub fn release_pages(&self) {
+        // SAFETY: the mapping is a shared read-only one of a file, which `open` demands nobody changes, so
+        // pages that come back hold the same bytes. Where the system refuses, nothing is lost but memory.
+        #[cfg(unix)]
+        let _ = unsafe { self.map.unchecked_advise(memmap2::UncheckedAdvice::DontNeed) };
+    }
+}
+
+/// One tensor of a file: its type and its place.
+#[derive(Clone, Debug)]
+pub struct Entry {
+    pub file: Arc<Mapping>,
+    pub path: Arc<PathBuf>,
+    pub dtype: Dtype,
+    pub shape: Vec<usize>,
+    pub range: std::ops::Range<usize>,
+}
+
+/// Maps a file and checks its header; every entry's range is inside the file and fits its type.
+pub fn open(path: &Path) -> Result<Vec<(String, Entry)>, LoadError> {
+    let io = |error| LoadError::Io { path: path.into(), error };
+    let meta = fs::metadata(path).map_err(io)?;
+    // Opening a pipe or device could wait for ever.
+    if !meta.is_file() {
+        return Err(LoadError::NoFile { path: path.into(), why: "it is not a regular file".into() });
+    }
+    if meta.len() == 0 {
+        return Err(LoadError::Format { path: path.into(), why: "it is empty".into() });
+    }
+    let file = File::open(path).map_err(io)?;
+    // SAFETY: the mapping is read-only; that nobody changes the file while it is in use is demanded of
+    // the caller by `Weights::load`, and `write` never changes a file in place.
+    let map = unsafe { Mmap::map(&file) }.map_err(io)?;
+    let file = Arc::new(Mapping { map });
+    let shared = Arc::new(path.to_path_buf());
+    let (start, metadata) = header(file.bytes()).map_err(|why| LoadError::Format { path: path.into(), why })?;
+    let entry = |(name, info): (String, &TensorInfo)| {
+        let (from, to) = info.data_offsets;
+        let range = start + from..start + to;
+        (name, Entry { file: file.clone(), path: shared.clone(), dtype: info.dtype, shape: info.shape.clone(), range })
+    };
+    Ok(metadata.tensors().into_iter().map(entry).collect())
+}
+
+/// Where the data starts, and the header; the tensors lie one after another and end where the file ends.
+fn header(bytes: &[u8]) -> Result<(usize, Metadata), String> {
+    if let Some(what) = foreign(bytes) {
+        return Err(what.into());
+    }
+    let Some((length, rest)) = bytes.split_first_chunk::<PREFIX>() else {
+        return Err(format!("it has {} bytes, not even the {PREFIX} of the header's length", bytes.len()));
+    };
+    let length = u64::from_le_bytes(*length);
+    if length > MAX_HEADER {
+        return Err(format!("its header would have {length} bytes, more than the {MAX_HEADER} that are allowed"));
+    }
+    let n = length as usize;
+    let Some(json) = rest.get(..n) else {
+        return Err(format!("its header should have {n} bytes, but only {} follow: the file is cut off", rest.len()));
+    };
+    // Reading the metadata checks that the offsets leave no gap or overlap and fit shape and type.
+    let metadata: Metadata = serde_json::from_slice(json).map_err(|e| format!("its header cannot be read: {e}"))?;
+    let (said, there) = (metadata.data_len(), rest.len() - n);
+    if said != there {
+        let how = if said > there { "cut off" } else { "longer than its header says" };
+        return Err(format!("its tensors have {said} bytes, but {there} follow the header: the file is {how}"));
+    }
+    Ok((PREFIX + n, metadata))
+}
+
+/// Files that are often taken for safetensors.
+fn foreign(bytes: &[u8]) -> Option<&'static str> {
+    const KNOWN: [(&[u8], &str); 5] = [
+        (b"version https://git-lfs", "it is a Git LFS pointer, not the file itself; run `git lfs pull`"),
+        (b"PK\x03\x04", "it is a zip archive, as PyTorch's .pt and .bin files are; convert it with the Python package safetensors"),
+        (b"\x80\x02", "it is a Python pickle; convert it with the Python package safetensors"),
+        (b"GGUF", "it is a GGUF file; convert it to safetensors"),
+        (b"<", "it looks like a web page; was the download answered by an error page?"),
+    ];
+    // A header's length may begin with any byte, but a real one is followed by `{`.
+    let real = bytes.get(PREFIX) == Some(&b'{');
+    KNOWN.iter().find(|(magic, _)| !real && bytes.starts_with(magic)).map(|k| k.1)
+}
+
+/// Writes the file beside its place and moves it there, so that a mapping of the old file stays whole.
+pub fn write(path: &Path, weights: &[(String, WeightData)]) -> io::Result<()> {
+    let mut ordered: Vec<&(String, WeightData)> = weights.iter().collect();
+    // Wide elements first: then each tensor is aligned.
+    ordered.sort_by_key(|(_, w)| std::cmp::Reverse(w.dtype().size()));
+    let mut at = 0;
+    let mut infos = Vec::new();
+    for (name, w) in &ordered {
+        let bytes = w.file_bytes().len();
+        let dtype = match w.dtype() {
+            DType::F32 => Dtype::F32,
+            DType::Bf16 => Dtype::BF16,
+            DType::I32 => Dtype::I32,
+            DType::Bool => Dtype::BOOL,
+        };
+        infos.push((name.clone(), TensorInfo { dtype, shape: w.shape.clone(), data_offsets: (at, at + bytes) }));
+        at += bytes;
+    }
+    // Python's `transformers` refuses files without this entry.
+    let format = [("format".to_string(), "pt".to_string())].into_iter().collect();
+    let metadata = Metadata::new(Some(format), infos).map_err(io::Error::other)?;
+    let mut header = serde_json::to_vec(&metadata)?;
+    header.resize(header.len().next_multiple_of(PREFIX), b' ');
+
+    let name = path.file_name().ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "the path names no file"))?;
+    let temporary = path.with_file_name(format!(".{}.{}", name.to_string_lossy(), std::process::id()));
+    let written = (|| {
+        let mut f = BufWriter::new(File::create(&temporary)?);
+        f.write_all(&(header.len() as u64).to_le_bytes())?;
+        f.write_all(&header)?;
+        for (_, w) in &ordered {
+            f.write_all(&w.file_bytes())?;
+        }
+        f.into_inner().map_err(io::IntoInnerError::into_error)?.sync_all()?;
+        fs::rename(&temporary, path)
+    })();
+    if written.is_err() {
+        // The first error is the one to tell.
+        let _ = fs::remove_file(&temporary);
+    }
+    written
+}

@@ -1,0 +1,259 @@
+//! Loading: files found, names mapped, and everything that does not fit told at once.
+
+use super::error::{LoadError, Problem};
+use super::file::{self, Entry};
+use super::names::{matches, nearest};
+use super::{WeightData, Weights, shape_of};
+use crate::error::Error;
+use crate::tensor::{Tensor, TensorData};
+use half::{bf16, f16};
+use safetensors::Dtype;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::path::{Component, Path, PathBuf};
+use tancho_ir::{DType, Graph};
+
+type Rename = Box<dyn Fn(&str) -> String + Send + Sync>;
+
+/// How the names of a file relate to the declared ones.
+#[derive(Default)]
+pub struct LoadOptions {
+    prefix: String,
+    rename: Option<Rename>,
+    unused: Vec<String>,
+}
+
+impl fmt::Debug for LoadOptions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let renamed = self.rename.is_some();
+        f.debug_struct("LoadOptions").field("prefix", &self.prefix).field("renamed", &renamed).field("unused", &self.unused).finish()
+    }
+}
+
+impl LoadOptions {
+    /// The file has the declared names.
+    pub fn new() -> LoadOptions {
+        LoadOptions::default()
+    }
+
+    /// The file's names begin with this: with `"bert."`, `encoder.weight` is `bert.encoder.weight` there.
+    pub fn prefix(mut self, prefix: impl Into<String>) -> LoadOptions {
+        self.prefix = prefix.into();
+        self
+    }
+
+    /// Gives the file's name of a declared one; the prefix is put before the result.
+    pub fn rename(mut self, name: impl Fn(&str) -> String + Send + Sync + 'static) -> LoadOptions {
+        self.rename = Some(Box::new(name));
+        self
+    }
+
+    /// The file may hold tensors of these names besides, as `#[unused_weights(..)]` says; `*` is any characters.
+    pub fn unused(mut self, pattern: impl Into<String>) -> LoadOptions {
+        self.unused.push(pattern.into());
+        self
+    }
+
+    fn file_name(&self, declared: &str) -> String {
+        let name = self.rename.as_ref().map_or_else(|| declared.to_string(), |f| f(declared));
+        format!("{}{name}", self.prefix)
+    }
+
+    /// A pattern may speak of the name with or without the prefix.
+    fn covers(&self, graph: &Graph, name: &str) -> bool {
+        let bare = name.strip_prefix(&self.prefix).unwrap_or(name);
+        graph.unused_weights.iter().chain(&self.unused).any(|p| matches(p, name) || matches(p, bare))
+    }
+}
+
+/// What loading did.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct LoadReport {
+    /// The files read.
+    pub files: Vec<PathBuf>,
+    /// Number of weights.
+    pub weights: usize,
+    /// Their bytes in the files.
+    pub bytes: u64,
+    /// Of these, bytes that stay in the mapped file.
+    pub mapped: u64,
+    /// Weights whose elements were converted, with the type they have in the file.
+    pub converted: Vec<(String, String)>,
+    /// Tensors of the files that the declaration says are not needed.
+    pub unused: Vec<String>,
+}
+
+impl fmt::Display for LoadReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let files: Vec<String> = self.files.iter().map(|p| p.display().to_string()).collect();
+        let mb = |b: u64| b as f64 / 1e6;
+        let (n, size, mapped) = (self.weights, mb(self.bytes), mb(self.mapped));
+        write!(f, "{n} weights, {size:.1} MB, from {} ({mapped:.1} MB mapped without a copy)", files.join(", "))?;
+        let mut kinds: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+        for (name, from) in &self.converted {
+            kinds.entry(from).or_default().push(name);
+        }
+        for (from, names) in kinds {
+            write!(f, "\n  {} converted from {from}: {}", names.len(), names.join(", "))?;
+        }
+        if !self.unused.is_empty() {
+            write!(f, "\n  {} not used: {}", self.unused.len(), self.unused.join(", "))?;
+        }
+        Ok(())
+    }
+}
+
+pub fn load(graph: &Graph, path: &Path, options: &LoadOptions) -> Result<(Weights, LoadReport), Error> {
+    let (entries, files) = read(path)?;
+    let mut report = LoadReport { files, weights: graph.weights.len(), ..LoadReport::default() };
+    let mut problems = Vec::new();
+    let mut list = Vec::new();
+    let mut taken = BTreeSet::new();
+    let mut lacking: Vec<String> = Vec::new();
+    for decl in &graph.weights {
+        let shape = shape_of(decl)?;
+        let name = options.file_name(&decl.name);
+        let Some(e) = entries.get(&name) else {
+            lacking.push(name);
+            continue;
+        };
+        let here = || e.path.as_path().to_path_buf();
+        let (expected, found) = (decl.ty.dtype, e.dtype.to_string());
+        if e.shape != shape {
+            problems.push(Problem::Shape { name: name.clone(), file: here(), expected: shape, found: e.shape.clone() });
+        } else if let Some(w) = convert(e, expected, shape) {
+            if !is_same(e.dtype, expected) {
+                report.converted.push((decl.name.clone(), found.to_lowercase()));
+            }
+            report.bytes += e.range.len() as u64;
+            report.mapped += if w.is_mapped() { e.range.len() as u64 } else { 0 };
+            list.push((decl.name.clone(), w));
+        } else {
+            problems.push(Problem::Type { name: name.clone(), file: here(), expected: expected.to_string(), found: found.to_lowercase() });
+        }
+        taken.insert(name);
+    }
+    let free: Vec<&str> = entries.keys().map(String::as_str).filter(|n| !taken.contains(*n)).collect();
+    let help = help(&lacking, &free, options);
+    let missing = lacking.into_iter().map(|name| Problem::Missing { suggestion: nearest(&name, free.iter().copied()), name });
+    problems.splice(0..0, missing.collect::<Vec<_>>());
+    for name in free {
+        if options.covers(graph, name) {
+            report.unused.push(name.into());
+        } else {
+            problems.push(Problem::Unexpected { name: name.into() });
+        }
+    }
+    if problems.is_empty() {
+        return Ok((Weights::new(list), report));
+    }
+    let extra = "if the file may hold more, name it: `#[unused_weights(\"..\")]` or `LoadOptions::unused(\"..\")`";
+    let help = help.or_else(|| problems.iter().any(|p| matches!(p, Problem::Unexpected { .. })).then(|| extra.into()));
+    Err(LoadError::Mismatch { path: path.into(), network: graph.name.clone(), problems, help }.into())
+}
+
+/// A prefix that repairs every missing name, if there is one.
+fn help(lacking: &[String], free: &[&str], options: &LoadOptions) -> Option<String> {
+    let bare = |n: &str| n.strip_prefix(&options.prefix).unwrap_or(n).to_string();
+    let names: Vec<String> = lacking.iter().map(|n| bare(n)).collect();
+    let first = names.first()?;
+    let free: BTreeSet<&str> = free.iter().copied().collect();
+    let prefixes = free.iter().filter_map(|f| f.strip_suffix(first.as_str())).filter(|p| p.is_empty() || p.ends_with('.'));
+    let all = |p: &str| names.iter().all(|n| free.contains(format!("{p}{n}").as_str()));
+    let prefix = prefixes.into_iter().find(|p| all(p))?;
+    Some(if prefix.is_empty() {
+        "the file has these names without the prefix; leave `LoadOptions::prefix` out".into()
+    } else {
+        format!("the file has all of these under `{prefix}`: pass `LoadOptions::new().prefix(\"{prefix}\")`")
+    })
+}
+
+fn is_same(from: Dtype, to: DType) -> bool {
+    matches!((from, to), (Dtype::F32, DType::F32) | (Dtype::BF16, DType::Bf16) | (Dtype::I32, DType::I32) | (Dtype::BOOL, DType::Bool))
+}
+
+/// The elements as the declared type. Floats become floats; anything else must be what it is declared.
+fn convert(e: &Entry, to: DType, shape: Vec<usize>) -> Option<WeightData> {
+    let bytes = e.file.bytes().get(e.range.clone())?;
+    if (e.dtype, to) == (Dtype::F32, DType::F32)
+        && let Some(w) = WeightData::mapped(shape.clone(), &e.file, e.range.clone())
+    {
+        return Some(w);
+    }
+    let data: TensorData = match (e.dtype, to) {
+        (Dtype::I32, DType::I32) => chunks(bytes, i32::from_le_bytes).into(),
+        (Dtype::BOOL, DType::Bool) => bytes.iter().map(|&b| b != 0).collect::<Vec<_>>().into(),
+        (Dtype::BF16, DType::Bf16) => chunks(bytes, bf16::from_le_bytes).into(),
+        (Dtype::F32, DType::F32) => chunks(bytes, f32::from_le_bytes).into(),
+        (Dtype::F16, DType::F32) => chunks(bytes, |b| f16::from_le_bytes(b).to_f32()).into(),
+        (Dtype::BF16, DType::F32) => chunks(bytes, |b| bf16::from_le_bytes(b).to_f32()).into(),
+        (Dtype::F64, DType::F32) => chunks(bytes, |b| f64::from_le_bytes(b) as f32).into(),
+        (Dtype::F32, DType::Bf16) => chunks(bytes, |b| bf16::from_f32(f32::from_le_bytes(b))).into(),
+        (Dtype::F16, DType::Bf16) => chunks(bytes, |b| bf16::from_f32(f16::from_le_bytes(b).to_f32())).into(),
+        (Dtype::F64, DType::Bf16) => chunks(bytes, |b| bf16::from_f64(f64::from_le_bytes(b))).into(),
+        _ => return None,
+    };
+    Tensor::new(data, shape).ok().map(WeightData::from)
+}
+
+fn chunks<const N: usize, T>(bytes: &[u8], f: impl Fn([u8; N]) -> T) -> Vec<T> {
+    bytes.as_chunks::<N>().0.iter().map(|b| f(*b)).collect()
+}
+
+type Entries = BTreeMap<String, Entry>;
+
+/// All tensors under a path, and the files they are in.
+fn read(path: &Path) -> Result<(Entries, Vec<PathBuf>), LoadError> {
+    let meta = std::fs::metadata(path).map_err(|error| LoadError::Io { path: path.into(), error })?;
+    if meta.is_dir() {
+        let candidates = [path.join("model.safetensors"), path.join("model.safetensors.index.json")];
+        return match candidates.iter().find(|c| c.exists()) {
+            Some(c) => read(c),
+            None => {
+                let why = "the directory holds neither `model.safetensors` nor `model.safetensors.index.json`; pass the file's own path";
+                Err(LoadError::NoFile { path: path.into(), why: why.into() })
+            }
+        };
+    }
+    if path.extension().is_some_and(|e| e == "json") {
+        return read_index(path);
+    }
+    Ok((file::open(path)?.into_iter().collect(), vec![path.into()]))
+}
+
+#[derive(Default)]
+struct Shards {
+    /// File name to path and tensors.
+    read: BTreeMap<String, Entries>,
+    paths: Vec<PathBuf>,
+}
+
+fn read_index(path: &Path) -> Result<(Entries, Vec<PathBuf>), LoadError> {
+    let bad = |why: String| LoadError::Index { path: path.into(), why };
+    let text = std::fs::read(path).map_err(|error| LoadError::Io { path: path.into(), error })?;
+    let json: serde_json::Value = serde_json::from_slice(&text).map_err(|e| bad(format!("it cannot be read: {e}")))?;
+    let map = json.get("weight_map").and_then(|m| m.as_object()).ok_or_else(|| bad("it has no object `weight_map`".into()))?;
+    let mut shards = Shards::default();
+    let mut entries = Entries::new();
+    for (name, shard) in map {
+        let shard = shard.as_str().ok_or_else(|| bad(format!("the file of `{name}` is no string")))?;
+        if !shards.read.contains_key(shard) {
+            // An index comes with its shards; a path that leads elsewhere is a mistake or worse.
+            if !Path::new(shard).components().all(|c| matches!(c, Component::Normal(_))) {
+                return Err(bad(format!("`{shard}` is not below the directory of the index")));
+            }
+            let place = path.with_file_name(shard);
+            shards.read.insert(shard.into(), file::open(&place)?.into_iter().collect());
+            shards.paths.push(place);
+        }
+        match shards.read.get_mut(shard).and_then(|s| s.remove(name)) {
+            Some(e) => entries.insert(name.clone(), e),
+            None => return Err(bad(format!("`{name}` is not in `{shard}`"))),
+        };
+    }
+    // What shards hold beyond the index is told as unexpected, like anything else.
+    for (name, e) in shards.read.into_values().flatten() {
+        entries.entry(name).or_insert(e);
+    }
+    Ok((entries, shards.paths))
+}

@@ -1,0 +1,244 @@
+//! Weights: loaded from safetensors files, initialised, replaced and saved.
+
+mod error;
+mod file;
+mod init;
+mod load;
+mod names;
+#[cfg(test)]
+mod tests;
+
+pub use error::{LoadError, Problem};
+pub use load::{LoadOptions, LoadReport};
+
+use crate::error::Error;
+use crate::interp::spell;
+use crate::tensor::{Tensor, TensorData};
+use crate::view::{View, element_count};
+use file::Mapping;
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::path::Path;
+use std::sync::Arc;
+use tancho_ir::graph::WeightDecl;
+use tancho_ir::{DType, Graph};
+
+/// The elements of one weight: owned, or part of a mapped file.
+#[derive(Clone, Debug)]
+pub struct WeightData {
+    shape: Vec<usize>,
+    store: Store,
+}
+
+#[derive(Clone, Debug)]
+enum Store {
+    Owned(TensorData),
+    /// f32 elements in the file as the machine has them, aligned; [`WeightData::mapped`] sees to it.
+    Mapped(Arc<Mapping>, Range<usize>),
+}
+
+impl WeightData {
+    /// The bytes of a mapped file as f32 without a copy, if their place and order allow it.
+    fn mapped(shape: Vec<usize>, file: &Arc<Mapping>, range: Range<usize>) -> Option<WeightData> {
+        let bytes = file.bytes().get(range.clone())?;
+        let fits = cfg!(target_endian = "little") && bytemuck::try_cast_slice::<u8, f32>(bytes).is_ok();
+        fits.then(|| WeightData { shape, store: Store::Mapped(file.clone(), range) })
+    }
+
+    /// The element type.
+    pub fn dtype(&self) -> DType {
+        match &self.store {
+            Store::Owned(d) => d.dtype(),
+            Store::Mapped(..) => DType::F32,
+        }
+    }
+
+    /// Length of each axis, outermost first.
+    pub fn shape(&self) -> &[usize] {
+        &self.shape
+    }
+
+    /// The elements, if they are f32.
+    pub fn as_f32(&self) -> Option<&[f32]> {
+        match &self.store {
+            Store::Owned(TensorData::F32(v)) => Some(v),
+            Store::Owned(_) => None,
+            Store::Mapped(file, range) => bytemuck::try_cast_slice(file.bytes().get(range.clone())?).ok(),
+        }
+    }
+
+    /// The elements whatever they are, if they are owned: only f32 is ever mapped.
+    pub fn owned(&self) -> Option<&TensorData> {
+        match &self.store {
+            Store::Owned(d) => Some(d),
+            Store::Mapped(..) => None,
+        }
+    }
+
+    /// Whether the elements are read from a mapped file.
+    pub fn is_mapped(&self) -> bool {
+        matches!(self.store, Store::Mapped(..))
+    }
+
+    /// An owned copy.
+    pub fn to_tensor(&self) -> Tensor {
+        match &self.store {
+            Store::Owned(d) => Tensor::from_parts(d.clone(), &self.shape),
+            Store::Mapped(..) => Tensor::from_parts(self.as_f32().unwrap_or_default().to_vec(), &self.shape),
+        }
+    }
+
+    /// The elements as a file has them: little-endian bytes.
+    fn file_bytes(&self) -> Cow<'_, [u8]> {
+        match &self.store {
+            Store::Mapped(file, range) => Cow::Borrowed(&file.bytes()[range.clone()]),
+            Store::Owned(d) if cfg!(target_endian = "little") => Cow::Borrowed(match d {
+                TensorData::F32(v) => bytemuck::cast_slice(v),
+                TensorData::I32(v) => bytemuck::cast_slice(v),
+                TensorData::Bool(v) => bytemuck::cast_slice(v),
+                TensorData::Bf16(v) => bytemuck::cast_slice(v),
+            }),
+            Store::Owned(d) => Cow::Owned(match d {
+                TensorData::F32(v) => v.iter().flat_map(|x| x.to_le_bytes()).collect(),
+                TensorData::I32(v) => v.iter().flat_map(|x| x.to_le_bytes()).collect(),
+                TensorData::Bool(v) => v.iter().map(|&b| u8::from(b)).collect(),
+                TensorData::Bf16(v) => v.iter().flat_map(|x| x.to_le_bytes()).collect(),
+            }),
+        }
+    }
+}
+
+impl From<Tensor> for WeightData {
+    fn from(t: Tensor) -> WeightData {
+        WeightData { shape: t.shape().to_vec(), store: Store::Owned(t.into_data()) }
+    }
+}
+
+/// The weights of a network, in the order of their declaration.
+#[derive(Clone, Debug)]
+pub struct Weights {
+    list: Vec<(String, WeightData)>,
+    index: BTreeMap<String, usize>,
+}
+
+impl Weights {
+    fn new(list: Vec<(String, WeightData)>) -> Weights {
+        let index = list.iter().enumerate().map(|(i, (n, _))| (n.clone(), i)).collect();
+        Weights { list, index }
+    }
+
+    /// Weights as the declaration says they start: deterministic in `seed` and each weight's name,
+    /// the same on every machine.
+    ///
+    /// # Errors
+    /// A weight has more elements than memory can hold.
+    pub fn init(graph: &Graph, seed: u64) -> Result<Weights, Error> {
+        let one = |d: &WeightDecl| {
+            let shape = shape_of(d)?;
+            Ok((d.name.clone(), init::tensor(d, shape, seed).into()))
+        };
+        Ok(Weights::new(graph.weights.iter().map(one).collect::<Result<_, Error>>()?))
+    }
+
+    /// Reads the declared weights from a `.safetensors` file, a sharded `.safetensors.index.json`, or a
+    /// directory with `model.safetensors` or `model.safetensors.index.json`.
+    ///
+    /// f32 weights stay in the mapped file: it must not be changed or truncated while they are in use.
+    ///
+    /// # Errors
+    /// The file cannot be read or is corrupt; or, all in one error, every weight that is missing, mis-shaped
+    /// or of a wrong type and every tensor of the file that nothing declares.
+    pub fn load(graph: &Graph, path: impl AsRef<Path>, options: &LoadOptions) -> Result<(Weights, LoadReport), Error> {
+        load::load(graph, path.as_ref(), options)
+    }
+
+    /// A weight by its declared name, if it is f32.
+    pub fn get(&self, name: &str) -> Option<View<'_, f32>> {
+        let w = self.data(name)?;
+        w.as_f32().map(|data| View::unchecked(data, &w.shape))
+    }
+
+    /// A weight by its declared name.
+    pub fn data(&self, name: &str) -> Option<&WeightData> {
+        self.index.get(name).map(|&i| &self.list[i].1)
+    }
+
+    /// The weight of that number in the graph.
+    pub fn at(&self, i: usize) -> Option<&WeightData> {
+        self.list.get(i).map(|w| &w.1)
+    }
+
+    /// The declared names, in order.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.list.iter().map(|(n, _)| n.as_str())
+    }
+
+    /// Names and weights, in order.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &WeightData)> {
+        self.list.iter().map(|(n, w)| (n.as_str(), w))
+    }
+
+    /// Number of weights.
+    pub fn len(&self) -> usize {
+        self.list.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.list.is_empty()
+    }
+
+    /// Replaces one weight; element type and shape stay.
+    ///
+    /// # Errors
+    /// There is no such weight, or it has another type.
+    pub fn set(&mut self, name: &str, t: Tensor) -> Result<(), Error> {
+        let Some(&i) = self.index.get(name) else {
+            return Err(Error::NoWeight { name: name.into(), suggestion: names::nearest(name, self.names()) });
+        };
+        let w = &mut self.list[i].1;
+        let (expected, found) = (spell(w.dtype(), w.shape()), spell(t.dtype(), t.shape()));
+        if expected != found {
+            return Err(Error::Weight { name: name.into(), expected, found });
+        }
+        *w = t.into();
+        Ok(())
+    }
+
+    /// Writes a safetensors file, whole or not at all: it is written beside its place and then moved there.
+    ///
+    /// # Errors
+    /// The file cannot be written.
+    pub fn save(&self, path: impl AsRef<Path>) -> Result<(), Error> {
+        let path = path.as_ref();
+        file::write(path, &self.list).map_err(|error| Error::Save { path: path.into(), error })
+    }
+
+    /// Gives the memory of mapped files back to the system, for use once the weights are packed. They
+    /// can still be read: their pages come from the file again.
+    pub fn release_pages(&mut self) {
+        let mut last: Option<&Arc<Mapping>> = None;
+        for (_, w) in &self.list {
+            if let Store::Mapped(file, _) = &w.store
+                && last.is_none_or(|l| !Arc::ptr_eq(l, file))
+            {
+                file.release_pages();
+                last = Some(file);
+            }
+        }
+    }
+}
+
+/// The shape of a declared weight, whose dims are static.
+fn shape_of(d: &WeightDecl) -> Result<Vec<usize>, Error> {
+    let axis = |x: &tancho_ir::Dim| {
+        let n = x.as_const().and_then(|n| usize::try_from(n).ok());
+        n.ok_or_else(|| Error::Dim { dim: x.to_string(), place: format!("weight `{}`", d.name), why: "it is no length of an axis".into() })
+    };
+    let shape: Vec<usize> = d.ty.shape.iter().map(axis).collect::<Result<_, _>>()?;
+    match element_count(&shape) {
+        Some(_) => Ok(shape),
+        None => Err(Error::Memory { bytes: shape.iter().try_fold(4u128, |b, &n| b.checked_mul(n as u128)).unwrap_or(u128::MAX) }),
+    }
+}

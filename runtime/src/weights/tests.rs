@@ -1,0 +1,269 @@
+//! Loading good files, bad files and wrong files.
+
+use super::*;
+use std::fs;
+use std::path::PathBuf;
+use tempfile::TempDir;
+
+/// A safetensors file from its header and data.
+fn bytes(header: &str, data: &[u8]) -> Vec<u8> {
+    let mut out = (header.len() as u64).to_le_bytes().to_vec();
+    out.extend(header.as_bytes());
+    out.extend(data);
+    out
+}
+
+fn entry(name: &str, dtype: &str, shape: &[usize], from: usize, to: usize) -> String {
+    format!(r#""{name}":{{"dtype":"{dtype}","shape":{shape:?},"data_offsets":[{from},{to}]}}"#)
+}
+
+fn graph(weights: &str) -> Graph {
+    Graph::parse(&format!("network Net<>\n{weights}\n%0: f32[] = const(f32 = 0.0)\nreturn %0\n")).expect("a graph")
+}
+
+struct Dir(TempDir);
+
+impl Dir {
+    fn new() -> Dir {
+        Dir(tempfile::tempdir().expect("a directory"))
+    }
+
+    fn put(&self, name: &str, content: &[u8]) -> PathBuf {
+        let path = self.0.path().join(name);
+        fs::write(&path, content).expect("written");
+        path
+    }
+}
+
+fn f32_bytes(values: &[f32]) -> Vec<u8> {
+    values.iter().flat_map(|x| x.to_le_bytes()).collect()
+}
+
+fn load_error(graph: &Graph, path: &Path, options: &LoadOptions) -> LoadError {
+    match Weights::load(graph, path, options) {
+        Err(Error::Load(e)) => *e,
+        other => panic!("expected a load error, not {other:?}"),
+    }
+}
+
+#[test]
+fn saved_weights_come_back_mapped_and_can_replace_their_own_file() {
+    let dir = Dir::new();
+    let path = dir.0.path().join("w.safetensors");
+    let g = graph(
+        "weight \"b\": bool[3] = ones\nweight \"h\": bf16[2] = normal(1.0)\nweight \"w\": f32[4, 3] = xavier\nweight \"n\": i32[2] = ones\nweight \"e\": f32[0, 4] = zeros",
+    );
+    let mut w = Weights::init(&g, 5).expect("weights");
+    w.save(&path).expect("saved");
+    let (mut back, report) = Weights::load(&g, &path, &LoadOptions::new()).expect("loaded");
+    assert_eq!(back.names().collect::<Vec<_>>(), ["b", "h", "w", "n", "e"]);
+    for (name, data) in w.iter() {
+        assert_eq!(back.data(name).map(WeightData::to_tensor), Some(data.to_tensor()), "{name}");
+    }
+    assert!(back.data("w").is_some_and(WeightData::is_mapped) && report.mapped == 48 && report.bytes == 48 + 8 + 4 + 3);
+    assert_eq!((report.converted.len(), report.unused.len()), (0, 0));
+    back.release_pages();
+    back.save(&path).expect("saved over its own mapping");
+    assert_eq!(back.get("w").map(|v| v.to_vec()), w.get("w").map(|v| v.to_vec()));
+    assert_eq!(fs::read_dir(dir.0.path()).expect("a directory").count(), 1);
+    assert!(back.get("b").is_none() && back.at(2).is_some() && back.at(9).is_none());
+    assert!(matches!(w.save(dir.0.path().join("no/such/w")), Err(Error::Save { .. })));
+    assert!(matches!(w.save("/"), Err(Error::Save { .. })));
+
+    w.set("w", Tensor::zeros(DType::F32, [4, 3]).expect("zeros")).expect("set");
+    assert_eq!(w.get("w").map(|v| v.data()[0]), Some(0.0));
+    let e = w.set("w", Tensor::scalar(1.0f32)).expect_err("another shape");
+    assert_eq!(e.to_string(), "weight `w` is f32[4, 3], but f32[] was given");
+    let e = w.set("hh", Tensor::scalar(1.0f32)).expect_err("another name");
+    assert_eq!(e.to_string(), "there is no weight `hh`; did you mean `h`?");
+}
+
+#[test]
+fn damaged_files_are_errors_and_nothing_else() {
+    let dir = Dir::new();
+    let g = graph("weight \"w\": f32[2] = zeros");
+    let max = usize::MAX;
+    let good = bytes(&format!("{{{}}}", entry("w", "F32", &[2], 0, 8)), &f32_bytes(&[1.0, 2.0]));
+    let with = |entries: &[String], n: usize| bytes(&format!("{{{}}}", entries.join(",")), &vec![0; n]);
+    let mut cases: Vec<(Vec<u8>, &str)> = vec![
+        (vec![], "it is empty"),
+        (vec![1, 2, 3], "it has 3 bytes"),
+        (u64::MAX.to_le_bytes().to_vec(), "its header would have 18446744073709551615 bytes"),
+        (100_000_001u64.to_le_bytes().to_vec(), "more than the 100000000"),
+        (99_000_000u64.to_le_bytes().to_vec(), "the file is cut off"),
+        (bytes("", &[]), "its header cannot be read"),
+        (bytes("{", &[]), "its header cannot be read"),
+        (bytes("[1, 2]", &[]), "its header cannot be read"),
+        (bytes("{\"w\": 3}", &[]), "its header cannot be read"),
+        (bytes(&"[".repeat(5000), &[]), "its header cannot be read"),
+        ([&7u64.to_le_bytes()[..], &b"{\"\xff\xfe\":"[..], &[0; 8]].concat(), "its header cannot be read"),
+        (with(&[entry("w", "F99", &[2], 0, 8)], 8), "unknown variant `F99`"),
+        (with(&[entry("w", "F32", &[2], 0, 8)], 7), "the file is cut off"),
+        (with(&[entry("w", "F32", &[2], 0, 8)], 9), "longer than its header says"),
+        (with(&[entry("w", "F32", &[3], 0, 8)], 8), "invalid shape, data type, or offset"),
+        (with(&[entry("w", "F16", &[2], 0, 8)], 8), "invalid shape, data type, or offset"),
+        (with(&[entry("w", "F4", &[3], 0, 1)], 1), "its header cannot be read"),
+        (with(&[entry("w", "F32", &[2], 8, 0)], 8), "invalid offset for tensor `w`"),
+        (with(&[entry("w", "F32", &[2], 4, 12)], 12), "invalid offset for tensor `w`"),
+        (with(&[entry("w", "F32", &[2], 0, 8), entry("v", "F32", &[2], 4, 12)], 12), "invalid offset for tensor `v`"),
+        (with(&[entry("w", "F32", &[2], 0, 8), entry("v", "F32", &[1], 12, 16)], 16), "invalid offset for tensor `v`"),
+        (with(&[entry("w", "F32", &[max, 2], 0, 8)], 8), "overflow"),
+        (with(&[entry("w", "F32", &[max / 4], 0, max)], 8), "overflow"),
+        (with(&[entry("w", "U8", &[max / 8], 0, max / 8)], 8), "the file is cut off"),
+        (with(&[entry("w", "F32", &[2], 0, 8), entry("w", "F32", &[1], 8, 12)], 12), "invalid offset"),
+        (bytes("{\"w\":{\"dtype\":\"F32\",\"shape\":[-2],\"data_offsets\":[0,8]}}", &[0; 8]), "its header cannot be read"),
+        (bytes("{\"w\":{\"dtype\":\"F32\",\"shape\":[1e30],\"data_offsets\":[0,8]}}", &[0; 8]), "its header cannot be read"),
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:0".to_vec(), "run `git lfs pull`"),
+        (b"PK\x03\x04 and so on and on".to_vec(), "convert it with"),
+        (b"<!DOCTYPE html><html>".to_vec(), "web page"),
+    ];
+    // Every cut of a good file.
+    cases.extend((1..good.len()).map(|n| (good[..n].to_vec(), "")));
+    for (i, (content, part)) in cases.iter().enumerate() {
+        let path = dir.put("bad.safetensors", content);
+        let e = load_error(&g, &path, &LoadOptions::new());
+        assert!(matches!(e, LoadError::Format { .. }) && e.to_string().contains(part), "case {i}: {e}");
+    }
+    // Every single byte of the header changed gives a result, of whatever kind.
+    for at in 0..good.len() - 8 {
+        for flip in [0x01, 0x20, 0x80, 0xff] {
+            let mut content = good.clone();
+            content[at] ^= flip;
+            let path = dir.put("flip.safetensors", &content);
+            let _ = Weights::load(&g, &path, &LoadOptions::new());
+        }
+    }
+}
+
+#[test]
+fn paths_that_are_no_files() {
+    let dir = Dir::new();
+    let g = graph("");
+    assert!(matches!(load_error(&g, &dir.0.path().join("none"), &LoadOptions::new()), LoadError::Io { .. }));
+    let e = load_error(&g, dir.0.path(), &LoadOptions::new());
+    assert!(matches!(e, LoadError::NoFile { .. }) && e.to_string().contains("neither `model.safetensors`"), "{e}");
+    if Path::new("/dev/null").exists() {
+        let e = load_error(&g, Path::new("/dev/null"), &LoadOptions::new());
+        assert!(e.to_string().contains("not a regular file"), "{e}");
+    }
+}
+
+#[test]
+fn half_and_double_floats_are_converted_and_said_so() {
+    let dir = Dir::new();
+    let g = graph(
+        "weight \"a\": f32[2] = zeros\nweight \"b\": f32[1] = zeros\nweight \"c\": f32[1] = zeros\nweight \"d\": bf16[1] = zeros\nweight \"z\": f32[1] = zeros",
+    );
+    let header = [
+        entry("a", "F16", &[2], 0, 4),
+        entry("b", "BF16", &[1], 4, 6),
+        entry("c", "F64", &[1], 6, 14),
+        entry("d", "F32", &[1], 14, 18),
+        entry("z", "F32", &[1], 18, 22),
+        entry("ids", "I64", &[1], 22, 30),
+    ];
+    let mut data = [half::f16::from_f32(1.5), half::f16::NEG_INFINITY].iter().flat_map(|x| x.to_le_bytes()).collect::<Vec<u8>>();
+    data.extend(half::bf16::from_f32(-3.0).to_le_bytes());
+    data.extend(0.1f64.to_le_bytes());
+    data.extend(f32_bytes(&[1.0 + f32::EPSILON, 7.0]));
+    data.extend([0; 8]);
+    // One blank more puts the f32s at an odd place: they must be copied, not mapped.
+    for blanks in 0..4 {
+        let path = dir.put("w.safetensors", &bytes(&format!("{{{}}}{}", header.join(","), " ".repeat(blanks)), &data));
+        let (w, report) = Weights::load(&g, &path, &LoadOptions::new().unused("ids")).expect("loaded");
+        assert_eq!(w.get("a").map(|v| v.to_vec()), Some(vec![1.5, f32::NEG_INFINITY]));
+        assert_eq!((w.get("b").map(|v| v.data()[0]), w.get("c").map(|v| v.data()[0])), (Some(-3.0), Some(0.1)));
+        assert_eq!(w.get("z").map(|v| v.data()[0]), Some(7.0));
+        assert_eq!(w.data("d").map(WeightData::to_tensor).and_then(|t| t.as_bf16().map(|d| d[0])), Some(half::bf16::ONE));
+        let said: Vec<(&str, &str)> = report.converted.iter().map(|(a, b)| (a.as_str(), b.as_str())).collect();
+        assert_eq!(said, [("a", "f16"), ("b", "bf16"), ("c", "f64"), ("d", "f32")]);
+        assert_eq!(report.unused, ["ids"]);
+        let text = report.to_string();
+        assert!(text.contains("1 converted from bf16: b") && text.contains("1 not used: ids"), "{text}");
+    }
+}
+
+#[test]
+fn one_error_tells_everything() {
+    let dir = Dir::new();
+    let g = graph(
+        "unused \"pooler.*\"\nweight \"ln.weight\": f32[2] = zeros\nweight \"ln.bias\": f32[2] = zeros\nweight \"q\": f32[2] = zeros\nweight \"k\": f32[2] = zeros\nweight \"far\": f32[1] = zeros",
+    );
+    let header = [
+        entry("ln.weigth", "F32", &[2], 0, 8),
+        entry("ln.bias", "F32", &[1, 2], 8, 16),
+        entry("q", "I32", &[2], 16, 24),
+        entry("k", "F32", &[2], 24, 32),
+        entry("pooler.w", "F32", &[1], 32, 36),
+        entry("cls.w", "F32", &[1], 36, 40),
+    ];
+    let path = dir.put("w.safetensors", &bytes(&format!("{{{}}}", header.join(",")), &[0; 40]));
+    let e = load_error(&g, &path, &LoadOptions::new());
+    let p = path.display();
+    assert_eq!(
+        e.to_string(),
+        format!(
+            "{p} does not fit the declaration of `Net`:
+  missing: `ln.weight`; did you mean `ln.weigth`?
+  missing: `far`
+  wrong shape: `ln.bias` is declared [2], but is [1, 2] in {p}
+  wrong element type: `q` is declared f32, but is i32 in {p}
+  unexpected: `cls.w` is in the file, but nothing declares it
+  unexpected: `ln.weigth` is in the file, but nothing declares it
+help: if the file may hold more, name it: `#[unused_weights(\"..\")]` or `LoadOptions::unused(\"..\")`"
+        )
+    );
+}
+
+#[test]
+fn prefixes_and_new_names() {
+    let dir = Dir::new();
+    let g = graph("unused \"pooler.*\"\nunused \"cls.*\"\nweight \"a.w\": f32[1] = zeros\nweight \"b.w\": f32[1] = zeros");
+    let header = [
+        entry("bert.a.w", "F32", &[1], 0, 4),
+        entry("bert.b.w", "F32", &[1], 4, 8),
+        entry("bert.pooler.w", "F32", &[1], 8, 12),
+        entry("cls.w", "F32", &[1], 12, 16),
+    ];
+    let path = dir.put("w.safetensors", &bytes(&format!("{{{}}}", header.join(",")), &f32_bytes(&[1.0, 2.0, 3.0, 4.0])));
+    let (w, report) = Weights::load(&g, &path, &LoadOptions::new().prefix("bert.")).expect("loaded");
+    assert_eq!((w.get("b.w").map(|v| v.data()[0]), report.unused), (Some(2.0), vec!["bert.pooler.w".into(), "cls.w".into()]));
+    let swap = |n: &str| if n == "a.w" { "b.w".to_string() } else { "a.w".to_string() };
+    let (w, _) = Weights::load(&g, &path, &LoadOptions::new().rename(swap).prefix("bert.")).expect("loaded");
+    assert_eq!(w.get("b.w").map(|v| v.data()[0]), Some(1.0));
+    let e = load_error(&g, &path, &LoadOptions::new()).to_string();
+    assert!(e.contains("missing: `a.w`; did you mean `bert.a.w`?") && e.contains("pass `LoadOptions::new().prefix(\"bert.\")`"), "{e}");
+    let bare = dir.put("b.safetensors", &bytes(&format!("{{{}}}", header.join(",").replace("bert.", "")), &[0; 16]));
+    let e = load_error(&g, &bare, &LoadOptions::new().prefix("bert.")).to_string();
+    assert!(e.contains("leave `LoadOptions::prefix` out"), "{e}");
+}
+
+#[test]
+fn sharded_files() {
+    let dir = Dir::new();
+    let g = graph("weight \"a\": f32[1] = zeros\nweight \"b\": f32[1] = zeros");
+    let one = |name: &str, x: f32| bytes(&format!("{{{}}}", entry(name, "F32", &[1], 0, 4)), &f32_bytes(&[x]));
+    dir.put("1.safetensors", &one("a", 1.0));
+    dir.put("2.safetensors", &one("b", 2.0));
+    let index = |text: &str| dir.put("model.safetensors.index.json", text.as_bytes());
+    index(r#"{"metadata":{}, "weight_map":{"a":"1.safetensors","b":"2.safetensors"}}"#);
+    let (w, report) = Weights::load(&g, dir.0.path(), &LoadOptions::new()).expect("loaded");
+    assert_eq!((w.get("a").map(|v| v.data()[0]), w.get("b").map(|v| v.data()[0]), report.files.len()), (Some(1.0), Some(2.0), 2));
+    for (text, part) in [
+        ("{", "cannot be read"),
+        ("{}", "no object `weight_map`"),
+        (r#"{"weight_map":{"a":3}}"#, "is no string"),
+        (r#"{"weight_map":{"a":"../1.safetensors"}}"#, "not below the directory"),
+        (r#"{"weight_map":{"a":"/etc/passwd"}}"#, "not below the directory"),
+        (r#"{"weight_map":{"a":""}}"#, "not a regular file"),
+        (r#"{"weight_map":{"a":"2.safetensors"}}"#, "`a` is not in `2.safetensors`"),
+        (r#"{"weight_map":{"a":"3.safetensors"}}"#, "cannot read"),
+        (r#"{"weight_map":{"a":"1.safetensors"}}"#, "missing: `b`"),
+    ] {
+        let e = load_error(&g, &index(text), &LoadOptions::new());
+        assert!(e.to_string().contains(part), "{text}: {e}");
+    }
+    // A file of its own goes before an index.
+    dir.put("model.safetensors", &one("a", 1.0));
+    assert!(matches!(load_error(&g, dir.0.path(), &LoadOptions::new()), LoadError::Mismatch { .. }));
+}
