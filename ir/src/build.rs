@@ -369,7 +369,8 @@ impl<'g> Scope<'g> {
                 self.require(dims[d.name].clone(), Relation::AtMost, Dim::constant(bound), &sig)?;
             }
         }
-        let here = self.source.clone();
+        // Until the callee says where it is, its ops are the call's.
+        let here = Source { scope: net.path.trim_end_matches('.').into(), ..self.source.clone() };
         let mut child = Scope { graph: self.graph, file: "", path: net.path.clone(), dims, options, leading, source: here };
         child.check_wheres(&sig)?;
         N::build(&mut child, args)

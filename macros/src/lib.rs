@@ -24,14 +24,14 @@ use tancho_ir::prelude::PRELUDE;
 /// Declares neural networks. The language is described in `docs/language.md`.
 #[proc_macro]
 pub fn network(input: proc_macro::TokenStream) -> proc_macro::TokenStream {
-    run(input.into(), &prelude()).into()
+    run(input.into(), &prelude(), false).into()
 }
 
 /// The networks of the prelude, for the crate `tancho` to emit once.
 #[doc(hidden)]
 #[proc_macro]
 pub fn __prelude(_: proc_macro::TokenStream) -> proc_macro::TokenStream {
-    run(prelude(), &TokenStream::new()).into()
+    run(prelude(), &TokenStream::new(), true).into()
 }
 
 /// The prelude's text as tokens.
@@ -40,7 +40,7 @@ fn prelude() -> TokenStream {
 }
 
 /// Networks to Rust, with an error for each mistake.
-fn run(input: TokenStream, prelude: &TokenStream) -> TokenStream {
+fn run(input: TokenStream, prelude: &TokenStream, borrowed: bool) -> TokenStream {
     let errors = Errors::default();
     let networks = parse::networks(input, &errors);
     if networks.is_empty() && errors.count() == 0 {
@@ -49,7 +49,7 @@ fn run(input: TokenStream, prelude: &TokenStream) -> TokenStream {
     }
     let library = known(prelude.clone());
     let checked = check::check(&networks, &library, &errors);
-    let mut out = expand::expand(&networks, &checked);
+    let mut out = expand::expand(&networks, &checked, borrowed);
     out.extend(errors.finish().iter().map(compile_error));
     out
 }

@@ -93,7 +93,7 @@ impl Emit {
         match stmt {
             Stmt::Once { body, outs } => {
                 let place = Place { wide: false, index: None, plus: 0, row: 0, acc: None };
-                let regs = self.body(c, body, place);
+                let regs = self.body(c, body, place, &[]);
                 for (r, s) in outs {
                     self.slots[*s as usize] = Some(regs[*r as usize]);
                 }
@@ -112,6 +112,8 @@ impl Emit {
         let zero = c.int(0);
         let start: Vec<Value> = folds.iter().map(|(k, ..)| self.identity(c, *k, true)).collect();
 
+        let hoisted = [self.invariants(c, body, false), self.invariants(c, body, true)];
+        let known_lane = |wide: bool| hoisted[usize::from(wide)].as_slice();
         let mut wide = start.clone();
         let mut done = zero;
         if known.is_none_or(|n| n >= block) {
@@ -121,7 +123,7 @@ impl Emit {
                 let mut next = Vec::new();
                 for u in 0..unroll {
                     let place = Place { wide: true, index: Some(i), plus: 4 * u, row: 0, acc: None };
-                    let regs = self.body(c, body, place);
+                    let regs = self.body(c, body, place, known_lane(true));
                     let mine = &acc[u as usize * folds.len()..];
                     next.extend(folds.iter().zip(mine).map(|((k, r, _), a)| self.fold(c, *k, *a, regs[*r as usize])));
                 }
@@ -138,7 +140,7 @@ impl Emit {
         if unroll > 1 && known.is_none_or(|n| n % block >= 4) {
             let end = c.b.ins().band_imm_s(n, -4);
             wide = c.for_range(done, end, 4, &wide, &mut |c, i, acc| {
-                let regs = self.body(c, body, Place { wide: true, index: Some(i), plus: 0, row: 0, acc: None });
+                let regs = self.body(c, body, Place { wide: true, index: Some(i), plus: 0, row: 0, acc: None }, known_lane(true));
                 folds.iter().zip(acc).map(|((k, r, _), a)| self.fold(c, *k, *a, regs[*r as usize])).collect()
             });
             done = end;
@@ -146,7 +148,7 @@ impl Emit {
         let mut narrow: Vec<Value> = folds.iter().zip(&wide).map(|((k, ..), v)| self.across(c, *k, *v)).collect();
         if known.is_none_or(|n| n % 4 != 0) {
             narrow = c.for_range(done, n, 1, &narrow, &mut |c, i, acc| {
-                let regs = self.body(c, body, Place { wide: false, index: Some(i), plus: 0, row: 0, acc: None });
+                let regs = self.body(c, body, Place { wide: false, index: Some(i), plus: 0, row: 0, acc: None }, known_lane(false));
                 folds.iter().zip(acc).map(|((k, r, _), a)| self.fold(c, *k, *a, regs[*r as usize])).collect()
             });
         }
@@ -164,13 +166,24 @@ impl Emit {
     }
 
     fn float(&self, c: &mut Code<'_, '_>, bits: u32, wide: bool) -> Value {
-        let s = c.b.ins().f32const(f32::from_bits(bits));
-        if wide { c.b.ins().splat(F32X4, s) } else { s }
+        if !wide {
+            return c.b.ins().f32const(f32::from_bits(bits));
+        }
+        self.vector(c, F32X4, bits)
     }
 
     fn integer(&self, c: &mut Code<'_, '_>, i: i32, wide: bool) -> Value {
-        let s = c.b.ins().iconst(I32, i64::from(i as u32));
-        if wide { c.b.ins().splat(I32X4, s) } else { s }
+        if !wide {
+            return c.b.ins().iconst(I32, i64::from(i as u32));
+        }
+        self.vector(c, I32X4, i as u32)
+    }
+
+    /// Four equal lanes from the constant pool.
+    fn vector(&self, c: &mut Code<'_, '_>, ty: Type, bits: u32) -> Value {
+        let bytes: Vec<u8> = (0..4).flat_map(|_| bits.to_le_bytes()).collect();
+        let constant = c.b.func.dfg.constants.insert(bytes.into());
+        c.b.ins().vconst(ty, constant)
     }
 
     fn is_wide(c: &Code<'_, '_>, v: Value) -> bool {
@@ -285,25 +298,44 @@ impl Emit {
         }
     }
 
-    /// Emits a body for the lanes at `place`; gives its registers.
-    fn body(&self, c: &mut Code<'_, '_>, body: &[Inst], place: Place) -> Vec<Value> {
+    /// Values of a body that are the same for every element, made before the loop.
+    fn invariants(&self, c: &mut Code<'_, '_>, body: &[Inst], wide: bool) -> Vec<Option<Value>> {
+        let constant = |i: &Inst| matches!(i, Inst::Float(_) | Inst::Int(_) | Inst::ArgInt(_) | Inst::Slot(..));
+        // An amount to shift by is no lane value.
+        let shifts = |r: usize| body.iter().all(|i| !i.operands().any(|o| o as usize == r) || matches!(i, Inst::Bin(Bin::Shl | Bin::Shr, ..)));
+        let make = |(r, i): (usize, &Inst)| (constant(i) && !shifts(r)).then(|| self.invariant(c, i, wide));
+        body.iter().enumerate().map(make).collect()
+    }
+
+    fn invariant(&self, c: &mut Code<'_, '_>, inst: &Inst, wide: bool) -> Value {
+        match *inst {
+            Inst::Float(bits) => self.float(c, bits, wide),
+            Inst::Int(i) => self.integer(c, i, wide),
+            Inst::ArgInt(l) => {
+                let n = c.len(l, &self.ints);
+                let n = c.b.ins().ireduce(I32, n);
+                if wide { c.b.ins().splat(I32X4, n) } else { n }
+            }
+            Inst::Slot(s, t) => match self.slots[s as usize] {
+                Some(v) if wide => c.b.ins().splat(lane_type(t, true), v),
+                Some(v) => v,
+                None => self.integer(c, 0, wide),
+            },
+            _ => self.integer(c, 0, wide),
+        }
+    }
+
+    /// Emits a body for the lanes at `place`; gives its registers. `known` are values made before.
+    fn body(&self, c: &mut Code<'_, '_>, body: &[Inst], place: Place, known: &[Option<Value>]) -> Vec<Value> {
         let types = body_types(body);
         let mut regs: Vec<Value> = Vec::with_capacity(body.len());
         let wide = place.wide;
         for inst in body {
             let r = |i: Reg| regs[i as usize];
             let v = match *inst {
-                Inst::Float(bits) => self.float(c, bits, wide),
-                Inst::Int(i) => self.integer(c, i, wide),
-                Inst::ArgInt(l) => {
-                    let n = c.len(l, &self.ints);
-                    let n = c.b.ins().ireduce(I32, n);
-                    if wide { c.b.ins().splat(I32X4, n) } else { n }
-                }
-                Inst::Slot(s, t) => match self.slots[s as usize] {
-                    Some(v) if wide => c.b.ins().splat(lane_type(t, true), v),
-                    Some(v) => v,
-                    None => self.integer(c, 0, wide),
+                Inst::Float(_) | Inst::Int(_) | Inst::ArgInt(_) | Inst::Slot(..) => match known.get(regs.len()) {
+                    Some(Some(v)) => *v,
+                    _ => self.invariant(c, inst, wide),
                 },
                 Inst::Index => self.index(c, place),
                 Inst::Acc => match place.acc {
@@ -572,11 +604,12 @@ impl Emit {
             Len::Const(n) if n % unroll == 0 => acc,
             _ => c.for_range(whole, n, 1, &acc, &mut |c, i, acc| turn(c, i, acc, 1)),
         };
+        let hoisted = self.invariants(c, body, wide);
         for r in 0..rows {
             for v in 0..vectors {
                 let plus = v * if wide { 4 } else { 1 };
                 let acc = acc[(r * vectors + v) as usize];
-                self.body(c, body, Place { wide, index: None, plus, row: r, acc: Some(acc) });
+                self.body(c, body, Place { wide, index: None, plus, row: r, acc: Some(acc) }, &hoisted);
             }
         }
     }

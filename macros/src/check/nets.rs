@@ -60,6 +60,10 @@ impl Body<'_> {
     /// A network of this macro call, of the prelude, or of elsewhere, with its path in the emitted code.
     fn resolve(&mut self, used: &Use) -> (proc_macro2::TokenStream, Target) {
         let known = |sig: &Sig| if sig.broken { Target::Broken } else { Target::Known(Box::new(sig.clone())) };
+        let prelude = used.text.strip_prefix("::").unwrap_or(&used.text).strip_prefix("tancho::nn::");
+        if let Some(sig) = prelude.and_then(|n| self.program.prelude.iter().find(|s| s.name == n)) {
+            return (used.path.clone(), known(sig));
+        }
         if used.single {
             if let Some(i) = self.program.sigs.iter().position(|s| s.name == used.text) {
                 self.program.uses.borrow_mut().push((self.me, i, used.place));

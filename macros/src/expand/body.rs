@@ -17,14 +17,15 @@ use tancho_ir::{DType, Dim, Type};
 /// let v2 = s.op("matmul", &[("a", v0), ("b", v1)], "")?;
 /// Ok(vec![v2])
 /// ```
-pub fn function(block: &Block, sig: &Sig, scope: &Ident, args: &Ident) -> TokenStream {
-    let e = Emit { scope };
+pub fn function(block: &Block, sig: &Sig, scope: &Ident, args: &Ident, borrowed: bool) -> TokenStream {
+    let e = Emit { scope, borrowed };
+    let file = (!borrowed).then(|| quote_spanned!(own()=> #scope.file(::core::file!());));
     let inputs = (0..sig.inputs.len()).map(var);
     let steps = e.steps(&block.steps);
     let results = block.results.iter().map(|v| var(*v));
     let wrong = failed(&format!("`{}` takes {} inputs", sig.name, sig.inputs.len()));
     quote_spanned! {own()=>
-        #scope.file(::core::file!());
+        #file
         let &[#(#inputs),*] = #args else { #wrong };
         #steps
         ::core::result::Result::Ok(::std::vec![#(#results),*])
@@ -51,6 +52,7 @@ fn net_var(id: usize) -> Ident {
 
 struct Emit<'a> {
     scope: &'a Ident,
+    borrowed: bool,
 }
 
 impl Emit<'_> {
@@ -61,7 +63,7 @@ impl Emit<'_> {
             let (line, column) = s.place.line_column();
             let at = Some((s.text.as_str(), line, column));
             let plain = matches!(s.kind, StepKind::Name { .. } | StepKind::Slot { .. } | StepKind::Read { .. } | StepKind::Assign { .. });
-            if !plain && at != before {
+            if !plain && !self.borrowed && at != before {
                 let (scope, text) = (self.scope, &s.text);
                 out.extend(quote_spanned!(own()=> #scope.at(#text, #line, #column);));
                 before = at;

@@ -10,7 +10,10 @@ use proc_macro2::{Ident, Span, TokenStream};
 use quote::quote_spanned;
 
 /// Everything a macro call emits.
-pub fn expand(networks: &[Network], checked: &[Checked]) -> TokenStream {
+///
+/// With `borrowed` the ops of a body carry the source of the call they are made for: what
+/// the user wrote is `up(x)`, not the prelude's body of `Linear`.
+pub fn expand(networks: &[Network], checked: &[Checked], borrowed: bool) -> TokenStream {
     let mut seen: Vec<String> = Vec::new();
     let mut out = TokenStream::new();
     for (n, c) in networks.iter().zip(checked) {
@@ -20,7 +23,7 @@ pub fn expand(networks: &[Network], checked: &[Checked]) -> TokenStream {
         }
         seen.push(c.sig.name.clone());
         out.extend(api::structs(n, c));
-        out.extend(network_impl(n, c));
+        out.extend(network_impl(n, c, borrowed));
     }
     out
 }
@@ -36,13 +39,13 @@ fn own() -> Span {
 ///     fn build(s: &mut Scope<'_>, args: &[Value]) -> Result<Vec<Value>, BuildError> { .. }
 /// }
 /// ```
-fn network_impl(n: &Network, c: &Checked) -> TokenStream {
+fn network_impl(n: &Network, c: &Checked, borrowed: bool) -> TokenStream {
     let name = &n.name;
     let sig = sig::constant(&c.sig, &n.unused_weights);
     let scope = Ident::new("__tancho_s", own());
     let args = Ident::new("__tancho_args", own());
     let body = match &c.body {
-        Some(b) => body::function(b, &c.sig, &scope, &args),
+        Some(b) => body::function(b, &c.sig, &scope, &args, borrowed),
         None => body::failed(&format!("`{}` has errors", c.sig.name)),
     };
     quote_spanned! {own()=>
