@@ -33,6 +33,8 @@ pub struct Network {
     pub body: Block,
     /// The header has an error: calls of the network are not judged.
     pub broken_header: bool,
+    /// The body has a syntax error.
+    pub broken_body: bool,
 }
 
 /// A declared dim.
@@ -226,6 +228,8 @@ pub enum ExprKind {
     Transpose(Box<Expr>),
     /// `a[..]`
     Index(Box<Expr>, Vec<Index>),
+    /// `keys.push(..)`
+    Push(Box<Expr>),
     /// `f(..)`
     Call(Callee, Vec<Arg>),
     /// `residual(x) { .. }`

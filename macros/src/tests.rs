@@ -1,1 +1,207 @@
+//! Declarations as token strings: what they expand to, what they say, and that nothing panics.
 
+use crate::errors::{Error, Errors};
+use crate::{check, expand, known, parse, prelude};
+use proc_macro2::{Delimiter, Group, TokenStream, TokenTree};
+
+const BERT: &str = r#"
+/// A layer.
+pub BertLayer<B, S: ..=512, D = 768, HEADS = 12, H = 4 * D>(option eps = 1e-12, option bias = true)
+    (x: [B, S, D], mask: bool[B, S]) -> ([B, S, D], [B, D])
+    where D % HEADS == 0, S < 513
+{
+    #[weights("attention.query")] net q: Linear<D, D>(bias = bias);
+    net k: Linear<IN = D, OUT = D>;
+    net ln: LayerNorm<D>(eps = eps);
+    param w: [D, H] = normal(0.02);
+    let a = attention(q(x), k(x), k(x), heads = HEADS, mask = mask);
+    let mut y = ln(x + a);
+    y = residual(y) { (gelu(y @ w)) @ w.t / -2 };
+    let h = rearrange(y, [b, s, (h d)] -> [b, h, s, d], h = HEADS);
+    let z = if bias && D == 768 { param _b: [D] = zeros; y + _b } else { y };
+    let first = z[0, 1..3] + z[S = 0][B = -1];
+    (z, mean(h, over = (HEADS, D / HEADS), where = mask))
+}
+
+Stack<B, S: ..=512, D = 768, N = 2>(x: [B, S, D], mask: bool[B, S]) -> [B, S, D] {
+    #[weights("layer.{i}")] net layers: [BertLayer<D = D>; N];
+    let mut x = x;
+    for layer in layers { let (y, _z) = layer(x, mask = mask); x = y; }
+    x
+}
+"#;
+
+fn errors_of(input: TokenStream) -> (String, Vec<Error>) {
+    let errors = Errors::default();
+    let networks = parse::networks(input, &errors);
+    let checked = check::check(&networks, &known(prelude()), &errors);
+    let out = expand::expand(&networks, &checked, false).to_string();
+    (out, errors.finish())
+}
+
+fn tokens(text: &str) -> TokenStream {
+    text.parse().unwrap_or_else(|e| panic!("{text}: {e}"))
+}
+
+fn said(text: &str) -> Vec<String> {
+    errors_of(tokens(text)).1.iter().map(|e| e.message.render()).collect()
+}
+
+/// A network `N<B, S, D = 8, H = 32>(x: [B, S, D], m: bool[B, S]) -> [B, S, D]` around a body.
+fn body(text: &str) -> Vec<String> {
+    said(&format!("N<B, S, D = 8, H = 32>(option eps = 1e-5, option flag = true)(x: [B, S, D], m: bool[B, S]) -> [B, S, D] {{ {text} }}"))
+}
+
+fn one(found: Vec<String>, expected: &str) {
+    assert_eq!(found, [expected], "\n{}", found.join("\n\n"));
+}
+
+#[test]
+fn good_declarations_say_nothing() {
+    for text in [
+        "relu(x)",
+        "let y = x; let y = y * 2 + D; y / eps",
+        "let (a, b) = (x, x); a - b",
+        "param w: [D, D]; x @ (w * 2)",
+        "param w: [H, D]; param v: [D, H] = uniform(-0.1, 0.1); x + gelu(x @ w.t) @ v.t",
+        "layer_norm(x, over = -1, eps = eps)",
+        "let y: [B, S] = max(x, over = D); x + expand(reshape(y, [B, S, 1]), [B, S, D])",
+        "max(x, 0)",
+        "clamp(x, -1, 1.5)",
+        "select(m, sum(x, over = D), 0); x",
+        "if flag { x } else { -x }",
+        "let mut y = x; y = -y; y",
+        "net l: Linear<D, D>; residual(x) { l(x) }",
+        "net _l: Linear<D, D>; x",
+        "concat(x[S = 0..1], x[S = 1..], axis = S)",
+        "transpose(transpose(x, axes = (0, 2, 1)), (0, 2, 1))",
+        "rearrange(rearrange(x, [b, s, d] -> [(b s), 1, d]), [n, 1, d] -> [n, d])[0..B]; x",
+    ] {
+        let text = text.replace("; x", "; let _n = 0; x");
+        let found = body(&text);
+        let dropped = found.iter().all(|m| m.starts_with("the value of"));
+        assert!(dropped, "{text}: {found:#?}");
+    }
+}
+
+#[test]
+fn the_whole_of_the_language() {
+    let found = said(BERT);
+    // `HEADS` is an axis of `h`, `D / HEADS` another; the mask of a mean is over leading axes.
+    assert!(found.len() == 1 && found[0].contains("the mask of `mean`"), "{found:#?}");
+}
+
+#[test]
+fn says_what_is_wrong_in_a_body() {
+    one(body("rellu(x)"), "unknown operation `rellu`\nhelp: did you mean `relu`?");
+    one(body("y"), "unknown value `y`");
+    one(body("x @ "), "expected a value after `@`\nhelp: for example `x @ w`");
+    one(body("let y = x + ; y"), "expected a value after `+`\nhelp: for example `x + y`");
+    one(body("let y = rellu(x); let z = y @ y; z"), "unknown operation `rellu`\nhelp: did you mean `relu`?");
+    one(body("softmax(x)"), "`softmax` needs `over`\nhelp: it is called as `softmax(x, over = ..)`");
+    one(body("softmax(x, ovr = D)").into_iter().take(1).collect(), "`softmax` has no argument `ovr`\nhelp: did you mean `over`?");
+    one(
+        body("layer_norm(x, over = H)"),
+        "`layer_norm` cannot normalise over `H`: `x` is [B, S, D (8)]\nhelp: the axes of `x` are B, S, D; did you mean `over = D`?",
+    );
+    one(body("layer_norm(x, over = D, eps_on = sdt)"), "`eps_on` takes one of `var`, `std`");
+    one(body("x.transpose()"), "there is no `.transpose`\nhelp: `x.t` swaps the last two axes; everything else is a call, `f(x)`");
+    one(body("x = x; x"), "`x` cannot be assigned to\nhelp: declare it with `let mut x = ..;`");
+    one(body("param w: [B]; x"), {
+        "the shape of weight `w` must be static, but B depends on the run-time dimension `B`\nhelp: a static dimension has a default: `B = 768`"
+    });
+    one(body("param w: [D] = one; x * w"), "`one` is no initial value\nhelp: there are `zeros`, `ones`, `xavier`, `normal(s)` and `uniform(a, b)`");
+    one(body("x[9]; x").into_iter().take(1).collect(), "the value of `x[9]` is not used\nhelp: name it, `let y = x[9];`, or leave the `;` out if it is the result");
+    one(body("let y = x[D = 8]; x"), "index 8 is outside of `x`\n  the axis has D (8) elements");
+    one(body("let f = x"), "expected `;` after `let`");
+}
+
+#[test]
+fn says_what_is_wrong_in_a_header() {
+    let network = |dims: &str| said(&format!("N<{dims}>(x: [B, D]) -> [B, D] {{ relu(x) }}"));
+    one(network("B, D = D"), "the default of dimension `D` depends on itself\nhelp: give one of them a number");
+    one(network("B, D = 8 - 9"), "dimension `D` cannot be -1");
+    one(network("B, D = 9223372036854775807 + 1"), {
+        "`9223372036854775807 + 1` cannot be a dimension: the value does not fit into 64 bits"
+    });
+    one(network("B, D = 8, E"), {
+        "the run-time dimension `E` follows from no input\nhelp: let it stand alone on an axis of an input, `[E, ..]`, or make it static: `E = 8`"
+    });
+    one(network("B, D = B"), {
+        "a default must be static, but B depends on the run-time dimension `B`\nhelp: a static dimension has a default: `B = 768`"
+    });
+    one(network("B, type = 8"), "`type` cannot be a name here: it is a keyword of Rust\nhelp: choose another name");
+    one(network("B, D = 8, B"), "`B` is declared twice");
+    assert_eq!(said("").len(), 0);
+    one(said("N"), "expected the inputs `(x: [B, D])`");
+}
+
+#[test]
+fn after_an_error_the_interface_is_there() {
+    let (out, errors) = errors_of(tokens("pub N<B, D = 8>(x: [B, D]) -> [B, D] { rellu(x) }"));
+    assert_eq!(errors.len(), 1);
+    for part in ["struct N ", "struct NDims", "struct NCompiled", "struct NSession", "pub fn run", "`N` has errors"] {
+        assert!(out.contains(part), "{part} is not in {out}");
+    }
+}
+
+#[test]
+fn deep_nesting_is_an_error() {
+    let deep = |open: &str, inner: &str, close: &str| body(&format!("{}{inner}{}", open.repeat(300), close.repeat(300)));
+    for found in [deep("(", "x", ")"), deep("relu(", "x", ")"), deep("-", "x", ""), deep("x + ", "x", ""), deep("residual(x) {", "x", "}")] {
+        assert!(found.iter().any(|m| m.starts_with("nested too deeply")), "{found:#?}");
+    }
+    let ifs = body(&"if flag { x } else ".repeat(300));
+    assert!(!ifs.is_empty());
+}
+
+/// All token trees in order, with the path of the groups they stand in.
+fn count(stream: &TokenStream) -> usize {
+    stream.clone().into_iter().map(|t| 1 + if let TokenTree::Group(g) = &t { count(&g.stream()) } else { 0 }).sum()
+}
+
+/// The stream with the token of that number dropped, doubled, swapped with the next, or everything after it cut.
+fn damaged(stream: TokenStream, at: &mut usize, how: usize) -> TokenStream {
+    let mut out: Vec<TokenTree> = Vec::new();
+    let mut waiting: Option<TokenTree> = None;
+    for t in stream {
+        let hit = *at == 0;
+        *at = at.wrapping_sub(1);
+        let t = match t {
+            TokenTree::Group(g) if !hit => {
+                let mut new = Group::new(g.delimiter(), damaged(g.stream(), at, how));
+                new.set_span(g.span());
+                TokenTree::Group(new)
+            }
+            t => t,
+        };
+        match (hit, how) {
+            (false, _) => {
+                out.push(t);
+                out.extend(waiting.take());
+            }
+            (true, 0) => {}
+            (true, 1) => out.extend([t.clone(), t]),
+            (true, 2) => waiting = Some(t),
+            (true, 3) => return out.into_iter().collect(),
+            (true, _) => out.push(TokenTree::Group(Group::new(Delimiter::Parenthesis, t.into()))),
+        }
+    }
+    out.extend(waiting);
+    out.into_iter().collect()
+}
+
+#[test]
+fn no_damage_makes_it_panic() {
+    let whole = tokens(BERT);
+    let n = count(&whole);
+    assert!(n > 300);
+    for how in 0..5 {
+        for at in 0..n {
+            let mut left = at;
+            let input = damaged(whole.clone(), &mut left, how);
+            let (out, errors) = errors_of(input);
+            assert!(!out.is_empty() || !errors.is_empty(), "damage {how} at {at} gave nothing");
+        }
+    }
+}

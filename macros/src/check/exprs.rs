@@ -34,6 +34,13 @@ impl Body<'_> {
             ExprKind::Neg(x) => self.neg(e, x),
             ExprKind::Binary(op, a, b) => self.binary(e, *op, a, b),
             ExprKind::Transpose(x) => self.transpose(e, x),
+            ExprKind::Push(x) => {
+                // The state itself is an error already.
+                if !matches!(self.eval(x, Hint::default()), Shaped::Poison) {
+                    self.fail(e.place, messages::not_yet("`.push(..)`"));
+                }
+                Shaped::Poison
+            }
             ExprKind::Index(x, list) => self.index(e, x, list),
             ExprKind::Call(callee, args) => self.call(e, callee, args, hint),
             ExprKind::Residual(x, body) => self.residual(e, x, body),

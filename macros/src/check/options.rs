@@ -41,7 +41,7 @@ impl Body<'_> {
         let (attr, text) = match def.kind {
             Kind::Axis | Kind::Axes | Kind::Perm => {
                 let x = x?;
-                let axes = self.axes(op, e, x)?;
+                let axes = self.axes(op, e, x, place)?;
                 let text = OptionText::Axes(axes.iter().map(|&a| emitted_axis(x, a)).collect());
                 if def.kind == Kind::Perm && is_open(&x.ty) {
                     self.fail(place, messages::open_axes_unsupported(op, &x.name));
@@ -110,7 +110,7 @@ impl Body<'_> {
     }
 
     /// One axis or a tuple of them.
-    pub fn axes(&mut self, op: &str, e: &Expr, x: &Tensor) -> Option<Vec<usize>> {
+    pub fn axes(&mut self, op: &str, e: &Expr, x: &Tensor, place: Place) -> Option<Vec<usize>> {
         match &e.kind {
             ExprKind::Tuple(parts) => {
                 let all: Vec<Option<usize>> = parts.iter().map(|p| self.axis(op, p, x)).collect();
@@ -125,12 +125,17 @@ impl Body<'_> {
                 }
                 all.into_iter().collect()
             }
-            _ => Some(vec![self.axis(op, e, x)?]),
+            // N08 underlines `over = H`, not `H` alone.
+            _ => Some(vec![self.axis_at(op, e, x, place)?]),
         }
     }
 
     /// An axis by its dim or by an integer that counts from either end.
     pub fn axis(&mut self, op: &str, e: &Expr, x: &Tensor) -> Option<usize> {
+        self.axis_at(op, e, x, e.place)
+    }
+
+    fn axis_at(&mut self, op: &str, e: &Expr, x: &Tensor, place: Place) -> Option<usize> {
         if matches!(e.kind, ExprKind::Poison) {
             return None;
         }
@@ -152,7 +157,7 @@ impl Body<'_> {
             return None;
         }
         let d = self.poly(e)?;
-        self.axis_of(op, &d, &e.text, x, e.place)
+        self.axis_of(op, &d, &e.text, x, place)
     }
 
     /// The one axis of `x` that is `d`.

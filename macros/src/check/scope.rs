@@ -145,11 +145,12 @@ pub fn body(program: &Program<'_>, me: usize, n: &Network, errors: &Errors) -> O
         b.bind(name, if sig.broken { Binding::Poison } else { Binding::Value(Shaped::Tensor(t)) });
     }
     let results = b.network(n);
-    if errors.count() == before && !sig.broken {
+    let broken = sig.broken || n.broken_body;
+    if errors.count() == before && !broken {
         b.report_unused();
     }
     let steps = std::mem::take(&mut b.steps);
-    (errors.count() == before && !sig.broken).then_some(Block { steps, results: results? })
+    (errors.count() == before && !broken).then_some(Block { steps, results: results? })
 }
 
 impl<'a> Body<'a> {

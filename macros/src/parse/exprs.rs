@@ -91,8 +91,10 @@ fn postfix(c: &mut Cursor<'_>) -> Parsed<Expr> {
                 e = make(c, start, ExprKind::Transpose(Box::new(e)), depth)?;
                 continue;
             }
-            if c.is_word("push") {
-                return Err(c.fail(Place::of(c.span()), messages::not_yet("`.push(..)` of a state")));
+            if c.is_word("push") && c.group_at(1, Delimiter::Parenthesis).is_some() {
+                c.at += 2;
+                e = make(c, start, ExprKind::Push(Box::new(e)), depth)?;
+                continue;
             }
             let what = c.peek().map(ToString::to_string).unwrap_or_default();
             return Err(c.fail(Place { first: dot, last: c.span() }, messages::no_method(&what, &e.text)));

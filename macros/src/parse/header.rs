@@ -45,6 +45,7 @@ pub fn network(c: &mut Cursor<'_>) -> Parsed<Network> {
         header: String::new(),
         body: Block::default(),
         broken_header: false,
+        broken_body: false,
     };
     if signature(c, &mut n).is_err() {
         n.broken_header = true;
@@ -62,10 +63,12 @@ pub fn network(c: &mut Cursor<'_>) -> Parsed<Network> {
     };
     // A network without a signature has entry points inside: one error, said at its name.
     if !n.broken_header || !n.outputs.is_empty() {
+        let before = c.errors.count();
         match c.inside(g, super::blocks::block) {
             Ok(b) => n.body = b,
             Err(Failed) => n.broken_header = true,
         }
+        n.broken_body = c.errors.count() > before;
     }
     Ok(n)
 }
