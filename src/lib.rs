@@ -1,10 +1,46 @@
-//! Neural networks declared in Rust, checked at compile time, compiled to native code.
+//! Neural networks declared in Rust source with [`network!`], checked at compile time,
+//! compiled to native CPU code at run time, and open to inspection at every stage.
+//!
+//! ```
+//! use tancho::{AsView, Target, network};
+//!
+//! network! {
+//!     /// Residual linear layer followed by layer norm.
+//!     pub ResidualNorm<B, D = 48>(x: [B, D]) -> [B, D] {
+//!         param w:    [D, D] = xavier;
+//!         param gain: [D] = ones;
+//!         param bias: [D] = zeros;
+//!
+//!         layer_norm(x + x @ w.t, gain, bias, over = D, eps = 1e-5)
+//!     }
+//! }
+//!
+//! # fn main() -> Result<(), tancho::Error> {
+//! let net = ResidualNorm::init(42)?;              // or load("weights.safetensors")
+//! println!("{}", net.ir());                       // one line an op, with its source
+//! let compiled = net.compile(Target::host())?;    // Send + Sync
+//! println!("{}", compiled.fused_ir());            // what was fused into which kernel
+//! let x = vec![0.5; 2 * 48];
+//! let mut session = compiled.session();           // owns the buffers, one per thread
+//! let y = session.run(x.view([2, 48]))?;          // B = 2 is bound here
+//! assert_eq!(y.shape(), [2, 48]);
+//! assert!(compiled.check(x.view([2, 48]))?.ok()); // against the reference interpreter
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! The language is described at [`network!`] and in the repository's `docs/language.md`; each
+//! compile error in `docs/errors.md`. Networks of the prelude are in [`nn`].
+
+// The macro's output names this crate `tancho`, here too.
+extern crate self as tancho;
 
 pub use tancho_ir::build::OptionValue;
 pub use tancho_ir::{DType, Dim, Graph};
+pub use tancho_macros::network;
 pub use tancho_runtime::{
-    AnyView, AsView, Blueprint, Compiled, Dump, Element, Error, LoadOptions, LoadReport, Model, OutputMut, Report, Session, Stats, Target,
-    Tensor, TensorData, Trace, View, ViewError, Weights, bf16,
+    AnyView, AsView, Blueprint, Compiled, Dump, Element, Error, LoadError, LoadOptions, LoadReport, Model, OutputMut, Report, Session,
+    Stats, Target, Tensor, TensorData, Trace, View, ViewError, Weights, bf16,
 };
 pub use tancho_runtime::{compare, interp, model, weights};
 
@@ -13,10 +49,16 @@ pub use tancho_ir::fuse;
 /// The passes between the declared graph and fusion.
 pub use tancho_ir::passes;
 
+/// The prelude: networks that every `network!` knows by name, with PyTorch's weight names.
+pub mod nn {
+    tancho_macros::__prelude!();
+}
+
+/// What the macro's output uses; not for anybody else.
 #[doc(hidden)]
 pub mod __private {
     pub use tancho_ir::build::*;
     pub use tancho_ir::graph::*;
-    pub use tancho_ir::op::Scalar;
+    pub use tancho_ir::op::{Number, Scalar};
     pub use tancho_runtime::{Declared, Model, OutputMut};
 }

@@ -564,6 +564,14 @@ fn attention(heads: &Dim, causal: bool, mask: bool, args: &[Arg<'_>], facts: &Fa
     Ok(q.ty.clone())
 }
 
+/// `10, 11 or 14`
+fn either(all: &[String]) -> String {
+    match all {
+        [init @ .., last] if !init.is_empty() => format!("{} or {last}", init.join(", ")),
+        _ => all.concat(),
+    }
+}
+
 fn heads_divide(heads: &Dim, d: &Dim, facts: &Facts) -> Result<()> {
     if let (Some(h), Some(n)) = (facts.value(heads), facts.value(d)) {
         if h <= 0 || n % h != 0 {
@@ -575,7 +583,7 @@ fn heads_divide(heads: &Dim, d: &Dim, facts: &Facts) -> Result<()> {
             let near: Vec<String> = (1..=n).filter(|c| n % c == 0 && (c - h).abs() <= 4).map(|c| c.to_string()).collect();
             let heads_name = heads.as_sym().unwrap_or("heads");
             let d_name = d.as_sym().map_or("the width".to_string(), str::to_string);
-            let also = if near.is_empty() { String::new() } else { format!(", or {heads_name} = {}", near.join(", ")) };
+            let also = if near.is_empty() { String::new() } else { format!(", or {heads_name} = {}", either(&near)) };
             return Err(e.fact(format!("{n} = {h} * {} + {}", n / h, n % h)).help(format!(
                 "choose {d_name} = {} or {}{also}",
                 n / h * h,

@@ -17,7 +17,7 @@ mod suggest;
 #[cfg(test)]
 mod tests;
 
-use errors::{Errors, Message, Place, compile_error};
+use errors::{Error, Errors, Message, Place, compile_error};
 use proc_macro2::{Span, TokenStream};
 use tancho_ir::prelude::PRELUDE;
 
@@ -41,6 +41,13 @@ fn prelude() -> TokenStream {
 
 /// Networks to Rust, with an error for each mistake.
 fn run(input: TokenStream, prelude: &TokenStream, borrowed: bool) -> TokenStream {
+    let (mut out, errors) = stages(input, prelude, borrowed);
+    out.extend(errors.iter().map(compile_error));
+    out
+}
+
+/// The three stages: what is emitted, and all errors.
+fn stages(input: TokenStream, prelude: &TokenStream, borrowed: bool) -> (TokenStream, Vec<Error>) {
     let errors = Errors::default();
     let networks = parse::networks(input, &errors);
     if networks.is_empty() && errors.count() == 0 {
@@ -49,9 +56,7 @@ fn run(input: TokenStream, prelude: &TokenStream, borrowed: bool) -> TokenStream
     }
     let library = known(prelude.clone());
     let checked = check::check(&networks, &library, &errors);
-    let mut out = expand::expand(&networks, &checked, borrowed);
-    out.extend(errors.finish().iter().map(compile_error));
-    out
+    (expand::expand(&networks, &checked, borrowed), errors.finish())
 }
 
 /// The networks of the prelude, whose signatures every macro call knows.

@@ -34,7 +34,10 @@ pub fn show_types(types: &[Type], facts: &Facts) -> String {
 
 /// A shape rule's message as it is.
 pub fn shape(e: &ShapeError) -> Message {
-    Message { text: e.message.clone(), facts: e.facts.clone(), help: e.help.clone() }
+    let mut facts = e.facts.clone();
+    // `x @ x` has one fact about `x`.
+    facts.dedup();
+    Message { text: e.message.clone(), facts, help: e.help.clone() }
 }
 
 /// N01's repair, for a sum whose one side is made from the other.
@@ -144,7 +147,10 @@ pub fn bad_number(text: &str, why: &str) -> Message {
 // ---- names ----
 
 pub fn duplicate(name: &str, what: &str, earlier: &str) -> Message {
-    Message::new(format!("the name `{name}` of {what} is taken by {earlier}")).help(
+    if what == earlier {
+        return Message::new(format!("`{name}` is declared twice"));
+    }
+    Message::new(format!("{what} cannot be called `{name}`: that is {earlier}")).help(
         "dimensions, options, inputs and items share one namespace; only `let` may use the name of an input or of another `let` again",
     )
 }
@@ -244,8 +250,11 @@ pub fn not_a_poly(text: &str) -> Message {
 }
 
 pub fn not_static(what: &str, d: &Dim, run: &str) -> Message {
-    Message::new(format!("{what} must be static, but {d} depends on the run-time dimension `{run}`"))
-        .help(format!("a static dimension has a default: `{run} = 768`"))
+    let m = match d.as_sym() {
+        Some(_) => Message::new(format!("{what} must be static, but `{run}` is a run-time dimension")),
+        None => Message::new(format!("{what} must be static, but {d} depends on the run-time dimension `{run}`")),
+    };
+    m.help(format!("a static dimension has a default: `{run} = 768`"))
 }
 
 pub fn negative_dim(name: &str, n: i64) -> Message {
@@ -272,7 +281,14 @@ pub fn where_fails(clause: &str, sides: &[(String, i64)], remainder: Option<(i64
         m = m.fact(listed(&values));
     }
     match remainder {
-        Some((a, b)) if b > 0 => m.fact(format!("{a} = {b} * {} + {}", a / b, a % b)),
+        Some((a, b)) if b > 0 => {
+            let m = m.fact(format!("{a} = {b} * {} + {}", a / b, a % b));
+            let below = a - a % b;
+            match (sides.iter().find(|(_, v)| *v == a), below.checked_add(b)) {
+                (Some((n, _)), Some(above)) => m.help(format!("choose {n} = {below} or {above}")),
+                _ => m,
+            }
+        }
         _ => m,
     }
 }
@@ -526,7 +542,7 @@ pub fn no_such_dim(network: &str, name: &str, dims: &[&str]) -> Message {
     match nearest(name, dims.iter().copied()) {
         Some(n) => m.help(format!("did you mean `{n}`?")),
         None if dims.is_empty() => m,
-        None => m.help(format!("its dimensions are {}", ticked(dims.iter().copied()))),
+        None => m.help(format!("it has {}", ticked(dims.iter().copied()))),
     }
 }
 
@@ -535,8 +551,12 @@ pub fn run_dim_given(network: &str, name: &str) -> Message {
 }
 
 pub fn too_many_dims(network: &str, dims: &[&str]) -> Message {
-    let m = Message::new(format!("`{network}` has {} static dimensions, more are given", dims.len()));
-    if dims.is_empty() { m } else { m.help(format!("they are {}, in this order", ticked(dims.iter().copied()))) }
+    let m = Message::new(format!("`{network}` is given more dimensions than it has"));
+    match dims {
+        [] => m.help("all its dimensions are taken from its inputs"),
+        [one] => m.help(format!("its only static dimension is `{one}`")),
+        _ => m.help(format!("its static dimensions are {}, in this order", ticked(dims.iter().copied()))),
+    }
 }
 
 pub fn missing_dim(network: &str, missing: &[&str], example: &str) -> Message {
@@ -553,7 +573,7 @@ pub fn no_such_option(network: &str, name: &str, options: &[&str]) -> Message {
     match nearest(name, options.iter().copied()) {
         Some(n) => m.help(format!("did you mean `{n}`?")),
         None if options.is_empty() => m.help("it has no options at all"),
-        None => m.help(format!("its options are {}", ticked(options.iter().copied()))),
+        None => m.help(format!("it has {}", ticked(options.iter().copied()))),
     }
 }
 
