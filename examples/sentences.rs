@@ -48,16 +48,16 @@ network! {
 }
 
 /// Where `scripts/fetch_models.py` puts the model.
-fn model_dir() -> PathBuf {
+pub fn model_dir() -> PathBuf {
     let var = |name: &str| std::env::var_os(name).filter(|v| !v.is_empty()).map(PathBuf::from);
     let cache = || var("XDG_CACHE_HOME").unwrap_or_else(|| var("HOME").unwrap_or_default().join(".cache")).join("tancho");
     var("TANCHO_MODELS").unwrap_or_else(cache).join("minilm")
 }
 
-type Failure = Box<dyn std::error::Error + Send + Sync>;
+pub type Failure = Box<dyn std::error::Error + Send + Sync>;
 
 /// Ids and mask of a batch, padded to the longest sentence.
-fn tokenize(tokenizer: &Tokenizer, sentences: &[String]) -> Result<(Vec<i32>, Vec<bool>, usize), Failure> {
+pub fn tokenize(tokenizer: &Tokenizer, sentences: &[String]) -> Result<(Vec<i32>, Vec<bool>, usize), Failure> {
     let encoded = tokenizer.encode_batch(sentences.to_vec(), true)?;
     let longest = encoded.iter().map(|e| e.get_ids().len()).max().unwrap_or(0);
     let (mut ids, mut mask) = (Vec::new(), Vec::new());
@@ -71,7 +71,7 @@ fn tokenize(tokenizer: &Tokenizer, sentences: &[String]) -> Result<(Vec<i32>, Ve
 }
 
 /// Unit vectors of the sentences, one after another, and their width.
-fn embed(sentences: &[String]) -> Result<(Vec<f32>, usize), Failure> {
+pub fn embed(sentences: &[String]) -> Result<(Vec<f32>, usize), Failure> {
     let dir = model_dir();
     let mut tokenizer = Tokenizer::from_file(dir.join("tokenizer.json"))
         .map_err(|e| format!("{}: {e}; run `python3 scripts/fetch_models.py` first", dir.display()))?;

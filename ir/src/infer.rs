@@ -580,14 +580,14 @@ fn heads_divide(heads: &Dim, d: &Dim, facts: &Facts) -> Result<()> {
             if h <= 0 {
                 return Err(e);
             }
-            let near: Vec<String> = (1..=n).filter(|c| n % c == 0 && (c - h).abs() <= 4).map(|c| c.to_string()).collect();
+            let near: Vec<String> = ((h - 4).max(1)..=h.saturating_add(4).min(n)).filter(|c| n % c == 0).map(|c| c.to_string()).collect();
             let heads_name = heads.as_sym().unwrap_or("heads");
             let d_name = d.as_sym().map_or("the width".to_string(), str::to_string);
             let also = if near.is_empty() { String::new() } else { format!(", or {heads_name} = {}", either(&near)) };
             return Err(e.fact(format!("{n} = {h} * {} + {}", n / h, n % h)).help(format!(
                 "choose {d_name} = {} or {}{also}",
                 n / h * h,
-                (n / h + 1) * h
+                (n / h + 1).saturating_mul(h)
             )));
         }
         if d.as_const().is_some() && heads.as_const().is_some() {

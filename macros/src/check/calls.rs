@@ -2,7 +2,7 @@
 
 use super::exprs::{Hint, public_name};
 use super::options::{OptionGiven, emitted_axis};
-use super::scope::{Binding, Body, Shaped, Tensor};
+use super::scope::{Binding, Body, Number, Shaped, Tensor};
 use crate::ast::{Arg, Callee, Expr, ExprKind};
 use crate::errors::Place;
 use crate::messages;
@@ -80,6 +80,8 @@ impl Body<'_> {
             "embedding" => lookup("gather"),
             "clamp" => return self.clamp(e, args),
             "split" => return self.split(e, args),
+            // A rounded quotient of dims as a scalar.
+            "floor" | "ceil" => return self.poly(e).map_or(Shaped::Poison, |d| Shaped::Number(Number::Dim(d))),
             _ => OPS.iter().find(|o| o.callable && o.name == name && !name.starts_with("reduce_")),
         };
         if let Some(row) = row {

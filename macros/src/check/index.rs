@@ -95,7 +95,7 @@ impl Body<'_> {
             let from_end = |d: Dim| if d.as_const().is_some_and(|n| n < 0) { len.plus(&d).unwrap_or(d) } else { d };
             return self.slice(e, t, axis, from_end(start), from_end(end), i);
         }
-        let outside = |n: i64| self.facts.value(&len).is_some_and(|l| n >= l || n < -l);
+        let outside = |n: i64| self.facts.value(&len).is_some_and(|l| n >= l || n < l.saturating_neg());
         if self.facts.value(&start).is_some_and(outside) {
             self.fail(i.place, messages::index_outside(&start.to_string(), &t.name, &len, &self.facts));
             return None;

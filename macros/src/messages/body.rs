@@ -1,0 +1,210 @@
+//! Axes, values, statements, `rearrange`.
+
+use super::*;
+
+/// N08
+pub fn no_axis(op: &str, axis: &str, name: &str, ty: &Type, facts: &Facts) -> Message {
+    let verb = match op {
+        "layer_norm" | "rms_norm" | "l2_normalize" => "normalise over",
+        "sum" | "mean" | "max" | "min" | "argmax" => "reduce over",
+        "softmax" | "log_softmax" => "run over",
+        _ => "work along",
+    };
+    let axes: Vec<String> = ty.shape.iter().map(Dim::to_string).collect();
+    let mut help = match axes.as_slice() {
+        [] => format!("`{name}` is a scalar and has no axes"),
+        [one] => format!("the only axis of `{name}` is {one}"),
+        _ => format!("the axes of `{name}` are {}", axes.join(", ")),
+    };
+    if let (true, Some(last)) = (verb == "normalise over", ty.shape.last()) {
+        help.push_str(&format!("; did you mean `over = {last}`?"));
+    }
+    Message::new(format!("`{op}` cannot {verb} `{axis}`: `{name}` is {}", show_type(ty, facts))).help(help)
+}
+
+pub fn ambiguous_axis(axis: &str, name: &str, ty: &Type, facts: &Facts) -> Message {
+    Message::new(format!("`{axis}` names several axes of `{name}`, which is {}", show_type(ty, facts)))
+        .help("name the axis by its number: 0 is the first, -1 the last")
+}
+
+pub fn axis_out_of_range(n: i64, name: &str, ty: &Type, facts: &Facts) -> Message {
+    Message::new(format!("`{name}` has no axis {n}: it is {}", show_type(ty, facts))).help("0 is the first axis, -1 the last")
+}
+
+pub fn axis_from_the_end(name: &str, ty: &Type, facts: &Facts) -> Message {
+    Message::new(format!("an axis of `{name}`, which is {}, is counted from the end", show_type(ty, facts)))
+        .help("`..` stands for any number of axes; -1 is the last axis")
+}
+
+pub fn axis_expected(what: &str) -> Message {
+    Message::new(format!("`{what}` is no axis"))
+        .help("an axis is a dimension's name or an integer; several stand in parentheses, `over = (C, H)`")
+}
+
+pub fn open_axes_unsupported(op: &str, name: &str) -> Message {
+    Message::new(format!("`{op}` of `{name}`, which has leading axes `..`, is not supported yet"))
+}
+
+pub fn index_count(given: usize, name: &str, ty: &Type, facts: &Facts) -> Message {
+    Message::new(format!("{given} indices for `{name}`, which is {}", show_type(ty, facts)))
+}
+
+pub fn index_outside(index: &str, name: &str, len: &Dim, facts: &Facts) -> Message {
+    Message::new(format!("index {index} is outside of `{name}`")).fact(format!("the axis has {} elements", facts.show(len)))
+}
+
+pub fn bad_index(text: &str) -> Message {
+    Message::new(format!("`{text}` is no index"))
+        .help("an index is a dimension such as `0`, `S - 1` or `-1`, a range `0..S`, or one i32 tensor of row ids")
+}
+
+pub fn not_a_matrix(name: &str, ty: &Type, facts: &Facts) -> Message {
+    Message::new(format!("`{name}.t` needs two axes: `{name}` is {}", show_type(ty, facts)))
+}
+
+pub fn split_uneven(name: &str, parts: i64, len: &Dim, facts: &Facts) -> Message {
+    Message::new(format!("`split` cannot cut {} into {parts} equal parts", facts.show(len)))
+        .fact(format!("it is an axis of `{name}`"))
+        .help(format!("promise it in the header: `where {len} % {parts} == 0`"))
+}
+
+pub fn split_parts() -> Message {
+    Message::new("`parts` takes a positive integer").help("for example `let (a, b) = split(x, axis = D, parts = 2);`")
+}
+
+pub fn scalar_type(text: &str, dtype: &str) -> Message {
+    Message::new(format!("`{text}` cannot be {dtype}"))
+}
+
+pub fn tuple_as_tensor(text: &str, n: usize) -> Message {
+    Message::new(format!("`{text}` is {n} values where one is needed")).help("take it apart first: `let (a, b) = ..;`")
+}
+
+pub fn list_as_value(text: &str) -> Message {
+    Message::new(format!("`{text}` is a shape, not a value"))
+}
+
+pub fn unused_value(text: &str) -> Message {
+    Message::new(format!("the value of `{text}` is not used"))
+        .help(format!("name it, `let y = {text};`, or leave the `;` out if it is the result"))
+}
+
+pub fn pattern_count(names: usize, values: usize) -> Message {
+    Message::new(format!("{names} names for {values} values"))
+}
+
+pub fn annotation(name: &str, declared: &[Type], actual: &[Type], facts: &Facts) -> Message {
+    Message::new(format!("`{name}` is declared as {} but its value is {}", show_types(declared, facts), show_types(actual, facts)))
+        .help("correct the annotation, or leave it out")
+}
+
+pub fn not_mutable(name: &str) -> Message {
+    Message::new(format!("`{name}` cannot be assigned to")).help(format!("declare it with `let mut {name} = ..;`"))
+}
+
+/// N14
+pub fn loop_shape(name: &str, enters: &Type, leaves: &Type, facts: &Facts) -> Message {
+    Message::new(format!(
+        "`{name}` changes shape inside `for`: it enters as {} and leaves as {}",
+        show_type(enters, facts),
+        show_type(leaves, facts)
+    ))
+    .help("every turn must give back the shape it was given; use `let` for a value of another shape")
+}
+
+pub fn assign_shape(name: &str, before: &Type, after: &Type, facts: &Facts) -> Message {
+    Message::new(format!("`{name}` is {} and cannot become {}", show_type(before, facts), show_type(after, facts)))
+        .help("use `let` for a value of another shape")
+}
+
+/// N07
+pub fn promise(
+    network: &str,
+    promised: &[Type],
+    actual: &[Type],
+    removed: Option<(&str, &str)>,
+    instead: Option<&str>,
+    facts: &Facts,
+) -> Message {
+    let (p, a) = (show_types(promised, facts), show_types(actual, facts));
+    let mut m = Message::new(format!("`{network}` promises {p} but its body is {a}"));
+    if let Some((axis, by)) = removed {
+        m = m.fact(format!("the `{axis}` axis was removed by `{by}`"));
+    }
+    match instead {
+        Some(v) => m.help(format!("return `{v}`, or change the promise to {a}")),
+        None => m.help(format!("change the promise to {a}, or the body")),
+    }
+}
+
+pub fn no_result(promised: &[Type]) -> Message {
+    Message::new(format!("the body gives no value, but {} is promised", show_types(promised, &Facts::default())))
+        .help("the last line of the body, without a `;`, is the result")
+}
+
+pub fn empty_block() -> Message {
+    Message::new("this block gives no value").help("its last line, without a `;`, is its value")
+}
+
+pub fn branches(cond_then: &[Type], otherwise: &[Type], facts: &Facts) -> Message {
+    Message::new("the branches of `if` differ in shape")
+        .fact(format!("`if` gives {}", show_types(cond_then, facts)))
+        .fact(format!("`else` gives {}", show_types(otherwise, facts)))
+        .help("both branches are checked, whatever the condition is; they must give one shape")
+}
+
+pub fn condition(name: &str) -> Message {
+    Message::new(format!("`{name}` is no condition"))
+        .help("a condition is an option that is `true` or `false`, `!option`, or `A == B` of static dimensions, joined by `&&`")
+}
+
+/// N10
+pub fn residual_broadcast(body: &str, ty: &Type, stream: &Type, facts: &Facts) -> Message {
+    Message::new(format!(
+        "`residual` does not broadcast: `{body}` is {} but the stream is {}",
+        show_type(ty, facts),
+        show_type(stream, facts)
+    ))
+    .help("a bias is added with `+`; a residual branch has the full shape")
+}
+
+/// N01, in the written-out form.
+pub fn residual_shape(stream: &str, ty: &Type, body: &str, branch: &Type, facts: &Facts) -> Message {
+    Message::new(format!("`residual` cannot add its branch to `{stream}`: their shapes differ"))
+        .fact(format!("`{stream}` is {}", show_type(ty, facts)))
+        .fact(format!("`{body}` is {}", show_type(branch, facts)))
+        .help(residual_help(ty))
+}
+
+/// N15
+pub fn axis_on_one_side(name: &str, on_right: bool, x: &str, ty: &Type, facts: &Facts) -> Message {
+    let (has, lacks) = if on_right { ("right", "left") } else { ("left", "right") };
+    let m = Message::new(format!("`{name}` appears on the {has} of `->` but not on the {lacks}"));
+    if on_right {
+        m.help(format!("the left side names every axis of `{x}`, which is {}", show_type(ty, facts)))
+    } else {
+        m.help("`rearrange` drops no elements; take one row first with `x[0]`, or reduce with `sum`")
+    }
+}
+
+pub fn axis_named_twice(name: &str) -> Message {
+    Message::new(format!("`{name}` stands twice on one side of `->`"))
+}
+
+pub fn pattern_rank(n: usize, x: &str, ty: &Type, facts: &Facts) -> Message {
+    Message::new(format!("the pattern has {n} axes but `{x}` is {}", show_type(ty, facts)))
+        .help(format!("the left side names every axis of `{x}`; several factors of one axis stand in parentheses, `(h d)`"))
+}
+
+pub fn unknown_lengths(names: &[&str], dim: &Dim, facts: &Facts) -> Message {
+    Message::new(format!("the lengths of {} do not follow from {}", ticked(names.iter().copied()), facts.show(dim)))
+        .help(format!("give all but one of them: `{} = ..`", names.first().copied().unwrap_or("h")))
+}
+
+pub fn lengths_differ(pattern: &str, product: &Dim, dim: &Dim, facts: &Facts) -> Message {
+    Message::new(format!("`{pattern}` holds {} elements but the axis has {}", facts.show(product), facts.show(dim)))
+}
+
+pub fn no_such_axis(name: &str) -> Message {
+    Message::new(format!("`{name}` is no axis of the pattern"))
+}

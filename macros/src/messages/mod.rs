@@ -1,0 +1,233 @@
+//! Every message of the macro, in one place. The letters N.. are those of `docs/errors.md`;
+//! N01, N02, N06 and N09 are the shape rules' own, in `tancho_ir::infer`.
+//!
+//! One sentence in lower case with the names in backticks and no full stop, then facts,
+//! then what to write instead.
+
+mod body;
+mod nets;
+mod syntax;
+
+pub use body::*;
+pub use nets::*;
+pub use syntax::*;
+
+use crate::ast::BinOp;
+use crate::errors::Message;
+use crate::suggest::nearest;
+use tancho_ir::infer::{ShapeError, show_type};
+use tancho_ir::{Dim, DimError, Facts, Type};
+
+/// Names in a list: `a`, `b` and `c`.
+fn listed(names: &[String]) -> String {
+    match names {
+        [] => String::new(),
+        [one] => one.clone(),
+        [init @ .., last] => format!("{} and {last}", init.join(", ")),
+    }
+}
+
+fn ticked<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
+    listed(&names.into_iter().map(|n| format!("`{n}`")).collect::<Vec<_>>())
+}
+
+/// The types of several results as written: `([B], [B, D])`, or one alone.
+pub fn show_types(types: &[Type], facts: &Facts) -> String {
+    let all: Vec<String> = types.iter().map(|t| show_type(t, facts)).collect();
+    match all.as_slice() {
+        [one] => one.clone(),
+        _ => format!("({})", all.join(", ")),
+    }
+}
+
+/// A shape rule's message as it is.
+pub fn shape(e: &ShapeError) -> Message {
+    let mut facts = e.facts.clone();
+    // `x @ x` has one fact about `x`.
+    facts.dedup();
+    Message { text: e.message.clone(), facts, help: e.help.clone() }
+}
+
+/// N01's repair, for a sum whose one side is made from the other.
+pub fn residual_help(stream: &Type) -> String {
+    let shape = tancho_ir::infer::show_type(stream, &Facts::default());
+    format!("a residual branch must keep the shape of its input; project it back to {shape} first")
+}
+
+pub fn duplicate(name: &str, what: &str, earlier: &str) -> Message {
+    if what == earlier {
+        return Message::new(format!("`{name}` is declared twice"));
+    }
+    Message::new(format!("{what} cannot be called `{name}`: that is {earlier}")).help(
+        "dimensions, options, inputs and items share one namespace; only `let` may use the name of an input or of another `let` again",
+    )
+}
+
+pub fn duplicate_network(name: &str) -> Message {
+    Message::new(format!("two networks are called `{name}`"))
+}
+
+/// N03
+pub fn unknown_dim<'a>(name: &str, dims: impl IntoIterator<Item = &'a str>) -> Message {
+    let m = Message::new(format!("unknown dimension `{name}`"));
+    let dims: Vec<&str> = dims.into_iter().collect();
+    match nearest(name, dims.iter().copied()) {
+        Some(n) => m.help(format!("a dimension with a similar name exists: `{n}`")),
+        None if dims.is_empty() => m.help(format!("declare it after the network's name: `<{name}>`")),
+        None => m.help(format!("the dimensions are {}; a new one is declared after the network's name", ticked(dims))),
+    }
+}
+
+pub fn not_a_dim(name: &str, what: &str) -> Message {
+    Message::new(format!("`{name}` is {what}, not a dimension"))
+}
+
+/// N04
+pub fn unknown_op<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Message {
+    let m = Message::new(format!("unknown operation `{name}`"));
+    match nearest(name, known) {
+        Some(n) => m.help(format!("did you mean `{n}`?")),
+        None => m,
+    }
+}
+
+pub fn unknown_value<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Message {
+    let m = Message::new(format!("unknown value `{name}`"));
+    match nearest(name, known) {
+        Some(n) => m.help(format!("did you mean `{n}`?")),
+        None => m,
+    }
+}
+
+pub fn is_an_op(name: &str) -> Message {
+    Message::new(format!("`{name}` is an operation, not a value")).help(format!("call it: `{name}(x)`"))
+}
+
+pub fn is_a_net(name: &str) -> Message {
+    Message::new(format!("`{name}` is a net, not a value")).help(format!("call it: `{name}(x)`"))
+}
+
+pub fn is_an_array(name: &str) -> Message {
+    Message::new(format!("`{name}` is an array of nets")).help(format!("go through it: `for layer in {name} {{ x = layer(x); }}`"))
+}
+
+pub fn not_an_array(name: &str) -> Message {
+    Message::new(format!("`{name}` is no array of nets")).help(format!("declare one: `net {name}: [Layer; LAYERS];`"))
+}
+
+pub fn not_callable(name: &str) -> Message {
+    Message::new(format!("`{name}` is a tensor and cannot be called")).help(format!("rows of a table are written `{name}[ids]`"))
+}
+
+/// N05
+pub fn unused(what: &str, name: &str) -> Message {
+    let m = Message::new(format!("{what} `{name}` is never used"));
+    if what == "parameter" {
+        m.help(format!("remove it, or write `param _{name}` to keep a weight the body ignores"))
+    } else {
+        m.help(format!("remove it, or write `net _{name}` to keep it"))
+    }
+}
+
+pub fn dim_cycle(names: &[String]) -> Message {
+    match names {
+        [one] => Message::new(format!("the default of dimension `{one}` depends on itself")),
+        _ => Message::new(format!("the defaults of the dimensions {} depend on each other", ticked(names.iter().map(String::as_str)))),
+    }
+    .help("give one of them a number")
+}
+
+pub fn dim_error(text: &str, e: &DimError) -> Message {
+    match e {
+        DimError::NotExact(p, c) => Message::new(format!("`{text}` is not a whole number: `{p}` is not divisible by `{c}`"))
+            .help(format!("`floor({text})` and `ceil({text})` round")),
+        e => Message::new(format!("`{text}` cannot be a dimension: {e}")),
+    }
+}
+
+pub fn no_licence(p: &Dim, c: &Dim, facts: &Facts) -> Message {
+    Message::new(format!("it is not known that {} divides {}", facts.show(c), facts.show(p)))
+        .help(format!("promise it in the header: `where {p} % {c} == 0`; or round with `floor({p} / {c})`"))
+}
+
+pub fn not_a_poly(text: &str) -> Message {
+    Message::new(format!("`{text}` is no dimension"))
+        .help("a dimension is made of integers, names of dimensions, `+ - *`, `floor(p / c)`, `ceil(p / c)` and exact `p / c`")
+}
+
+pub fn not_static(what: &str, d: &Dim, run: &str) -> Message {
+    let m = match d.as_sym() {
+        Some(_) => Message::new(format!("{what} must be static, but `{run}` is a run-time dimension")),
+        None => Message::new(format!("{what} must be static, but {d} depends on the run-time dimension `{run}`")),
+    };
+    m.help(format!("a static dimension has a default: `{run} = 768`"))
+}
+
+pub fn negative_dim(name: &str, n: i64) -> Message {
+    Message::new(format!("dimension `{name}` cannot be {n}"))
+}
+
+pub fn unbound_dim(name: &str) -> Message {
+    Message::new(format!("the run-time dimension `{name}` follows from no input"))
+        .help(format!("let it stand alone on an axis of an input, `[{name}, ..]`, or make it static: `{name} = 8`"))
+}
+
+pub fn unknown_dtype(name: &str) -> Message {
+    Message::new(format!("unknown element type `{name}`")).help("there are f32, bf16, i32 and bool; a shape without one is f32")
+}
+
+pub fn open_axes_here(what: &str) -> Message {
+    Message::new(format!("`..` cannot stand in the type of {what}"))
+}
+
+pub fn where_fails(clause: &str, sides: &[(String, i64)], remainder: Option<(i64, i64)>) -> Message {
+    let values: Vec<String> = sides.iter().map(|(n, v)| format!("{n} = {v}")).collect();
+    let mut m = Message::new(format!("`where {clause}` does not hold for the defaults"));
+    if !values.is_empty() {
+        m = m.fact(listed(&values));
+    }
+    match remainder {
+        Some((a, b)) if b > 0 => {
+            let m = m.fact(format!("{a} = {b} * {} + {}", a / b, a % b));
+            let below = a - a % b;
+            match (sides.iter().find(|(_, v)| *v == a), below.checked_add(b)) {
+                (Some((n, _)), Some(above)) => m.help(format!("choose {n} = {below} or {above}")),
+                _ => m,
+            }
+        }
+        _ => m,
+    }
+}
+
+pub fn option_default(name: &str) -> Message {
+    Message::new(format!("the default of option `{name}` must be a number, `true` or `false`"))
+}
+
+pub fn wrong_option_value(name: &str, takes: &str) -> Message {
+    Message::new(format!("`{name}` takes {takes}"))
+}
+
+pub fn no_such_argument(op: &str, name: &str, params: &[&str], options: &[&str]) -> Message {
+    let m = Message::new(format!("`{op}` has no argument `{name}`"));
+    if let Some(n) = nearest(name, params.iter().chain(options).copied()) {
+        return m.help(format!("did you mean `{n}`?"));
+    }
+    let tensors = if params.is_empty() { String::new() } else { format!("it takes {}", ticked(params.iter().copied())) };
+    match (tensors.is_empty(), options.is_empty()) {
+        (_, true) => m.help(tensors),
+        (true, false) => m.help(format!("its options are {}", ticked(options.iter().copied()))),
+        (false, false) => m.help(format!("{tensors}, and the options {}", ticked(options.iter().copied()))),
+    }
+}
+
+pub fn given_twice(name: &str) -> Message {
+    Message::new(format!("`{name}` is given twice"))
+}
+
+pub fn missing_argument(op: &str, name: &str, usage: &str) -> Message {
+    Message::new(format!("`{op}` needs `{name}`")).help(format!("it is called as `{usage}`"))
+}
+
+pub fn too_many_arguments(op: &str, usage: &str) -> Message {
+    Message::new(format!("`{op}` is given more than it takes")).help(format!("it is called as `{usage}`"))
+}

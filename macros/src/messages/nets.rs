@@ -1,0 +1,132 @@
+//! Weights and networks in use.
+
+use super::*;
+
+pub fn param_type(dtype: &str) -> Message {
+    not_yet(&format!("a weight of type {dtype}"))
+}
+
+pub fn unknown_init(text: &str) -> Message {
+    Message::new(format!("`{text}` is no initial value")).help("there are `zeros`, `ones`, `xavier`, `normal(s)` and `uniform(a, b)`")
+}
+
+/// N17
+pub fn path_without_turn(array: &str, turns: &str, path: &str) -> Message {
+    Message::new(format!("all {turns} turns of `{array}` would load the same tensors \"{path}\""))
+        .help(format!("put the turn's number in the path: #[weights(\"{path}.{{i}}\")]"))
+}
+
+pub fn turn_without_array(name: &str) -> Message {
+    Message::new(format!("`{{i}}` is the turn's number in an array of nets, and `{name}` is none"))
+}
+
+pub fn recursion(names: &[String]) -> Message {
+    match names {
+        [one] => Message::new(format!("`{one}` contains itself")),
+        [first, .., _] => Message::new(format!("`{first}` contains itself")).fact(names.join(" -> ") + " -> " + first),
+        [] => Message::new("a network contains itself"),
+    }
+    .help("a network is unrolled where it is used; repeat a layer with an array: `net layers: [Layer; LAYERS];`")
+}
+
+pub fn no_such_dim(network: &str, name: &str, dims: &[&str]) -> Message {
+    let m = Message::new(format!("`{network}` has no dimension `{name}`"));
+    match nearest(name, dims.iter().copied()) {
+        Some(n) => m.help(format!("did you mean `{n}`?")),
+        None if dims.is_empty() => m,
+        None => m.help(format!("it has {}", ticked(dims.iter().copied()))),
+    }
+}
+
+pub fn run_dim_given(network: &str, name: &str) -> Message {
+    Message::new(format!("dimension `{name}` of `{network}` is taken from its inputs at each call")).help("leave it out")
+}
+
+pub fn too_many_dims(network: &str, dims: &[&str]) -> Message {
+    let m = Message::new(format!("`{network}` is given more dimensions than it has"));
+    match dims {
+        [] => m.help("all its dimensions are taken from its inputs"),
+        [one] => m.help(format!("its only static dimension is `{one}`")),
+        _ => m.help(format!("its static dimensions are {}, in this order", ticked(dims.iter().copied()))),
+    }
+}
+
+pub fn missing_dim(network: &str, missing: &[&str], example: &str) -> Message {
+    Message::new(format!(
+        "`{network}` needs its dimension{} {}",
+        if missing.len() == 1 { "" } else { "s" },
+        ticked(missing.iter().copied())
+    ))
+    .help(format!("for example `{example}`"))
+}
+
+pub fn no_such_option(network: &str, name: &str, options: &[&str]) -> Message {
+    let m = Message::new(format!("`{network}` has no option `{name}`"));
+    match nearest(name, options.iter().copied()) {
+        Some(n) => m.help(format!("did you mean `{n}`?")),
+        None if options.is_empty() => m.help("it has no options at all"),
+        None => m.help(format!("it has {}", ticked(options.iter().copied()))),
+    }
+}
+
+pub fn option_needs_name(network: &str) -> Message {
+    Message::new(format!("options of `{network}` are given by name")).help("for example `(bias = false)`")
+}
+
+pub fn foreign_dim_needs_name(path: &str, text: &str) -> Message {
+    Message::new(format!("the dimensions of `{path}` are not known here and must be given by name"))
+        .help(format!("write `{path}<D = {text}>` with the name it has there"))
+}
+
+pub fn requires(network: &str, clause: &str, values: &[(String, i64)]) -> Message {
+    let all: Vec<String> = values.iter().map(|(n, v)| format!("{n} = {v}")).collect();
+    let m = Message::new(format!("`{network}` requires {clause}, which does not hold here"));
+    if all.is_empty() { m } else { m.fact(listed(&all)) }
+}
+
+pub fn input_count(network: &str, takes: &[(String, String)], given: usize) -> Message {
+    let n = takes.len();
+    let all: Vec<String> = takes.iter().map(|(n, t)| format!("{n}: {t}")).collect();
+    Message::new(format!("`{network}` takes {n} input{}, {given} given", if n == 1 { "" } else { "s" }))
+        .fact(format!("its inputs are ({})", all.join(", ")))
+}
+
+pub fn no_such_input(network: &str, name: &str, inputs: &[&str]) -> Message {
+    no_such_argument(network, name, inputs, &[])
+}
+
+/// A call of a network whose signature is known.
+pub fn wrong_input(network: &str, input: &str, takes: &str, name: &str, is: &str, why: Option<&str>) -> Message {
+    let m = Message::new(format!("`{network}` does not accept `{name}` for `{input}`"))
+        .fact(format!("`{input}` takes {takes}"))
+        .fact(format!("`{name}` is {is}"));
+    match why {
+        Some(w) => m.fact(w),
+        None => m,
+    }
+}
+
+pub fn over_bound(network: &str, dim: &str, bound: &Dim, given: &Dim, facts: &Facts) -> Message {
+    Message::new(format!("`{network}` takes {dim} up to {}, but it is {} here", facts.show(bound), facts.show(given)))
+}
+
+pub fn has_weights(network: &str) -> Message {
+    let net = network.to_lowercase();
+    Message::new(format!("`{network}` has weights and is called through a net"))
+        .help(format!("declare it, `net {net}: {network};`, and call `{net}(..)`"))
+}
+
+pub fn not_called_directly(path: &str) -> Message {
+    let last = path.rsplit("::").next().unwrap_or(path).to_lowercase();
+    Message::new(format!("`{path}` is not known here, and is called through a net"))
+        .help(format!("declare it, `net {last}: {path};`, and call `{last}(..)`"))
+}
+
+/// N12
+pub fn foreign_unannotated(what: &str, network: &str, example: Option<&str>) -> Message {
+    let m = Message::new(format!("the shape of `{what}` is not known here: `{network}` is declared by another `network!`"));
+    match example {
+        Some(e) => m.help(format!("write what you expect and it will be checked: `{e}`")),
+        None => m.help("name it and write what you expect: `let h: [B, S, D] = ..;`"),
+    }
+}

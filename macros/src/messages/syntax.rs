@@ -1,0 +1,112 @@
+//! What does not parse.
+
+use super::*;
+
+pub fn expected(what: &str, found: Option<&str>) -> Message {
+    match found {
+        Some(f) => Message::new(format!("expected {what}, found `{f}`")),
+        None => Message::new(format!("expected {what}")),
+    }
+}
+
+/// N20
+pub fn no_value_after(op: char) -> Message {
+    Message::new(format!("expected a value after `{op}`")).help(if op == '@' {
+        "for example `x @ w`".into()
+    } else {
+        format!("for example `x {op} y`")
+    })
+}
+
+/// N18
+pub fn mixed_operators(before: BinOp, op: BinOp, a: &str, b: &str, c: &str) -> Message {
+    let (x, y) = (before.symbol(), op.symbol());
+    let scalar = if before == BinOp::Matmul { op } else { before };
+    let meaning = if scalar == BinOp::Mul { "scales" } else { "divides" };
+    let first = format!("`({a} {x} {b}) {y} {c}`");
+    let last = format!("`{a} {x} ({b} {y} {c})`");
+    let help = if before == BinOp::Matmul {
+        format!("{first} {meaning} the product; {last} {meaning} first")
+    } else {
+        format!("{first} {meaning} first; {last} {meaning} the product")
+    };
+    Message::new(format!("`{x}` and `{y}` need parentheses when mixed")).help(help)
+}
+
+pub fn too_deep() -> Message {
+    Message::new(format!("nested too deeply: more than {} levels", crate::parse::MAX_DEPTH)).help("name a part of it with `let`")
+}
+
+pub fn keyword_as_name(word: &str) -> Message {
+    Message::new(format!("`{word}` cannot be a name here: it is a keyword of Rust")).help("choose another name")
+}
+
+pub fn reserved_name(word: &str) -> Message {
+    Message::new(format!("`{word}` cannot be a name: `__tancho` is reserved for the emitted code"))
+}
+
+pub fn not_yet(what: &str) -> Message {
+    Message::new(format!("{what} is not supported yet"))
+}
+
+pub fn no_signature(network: &str) -> Message {
+    Message::new(format!("`{network}` has no signature; several entry points (`fn`) are not supported yet"))
+        .help(format!("write the inputs and the result: `{network}<B, D = 768>(x: [B, D]) -> [B, D] {{ .. }}`"))
+}
+
+pub fn misplaced_attribute(name: &str, belongs: &str) -> Message {
+    Message::new(format!("`#[{name}(..)]` belongs before {belongs}"))
+}
+
+pub fn unknown_attribute(name: &str) -> Message {
+    let m = Message::new(format!("unknown attribute `{name}`"));
+    match nearest(name, ["weights", "unused_weights", "doc"]) {
+        Some(n) => m.help(format!("did you mean `{n}`?")),
+        None => m.help("there are `weights`, `unused_weights` and doc comments"),
+    }
+}
+
+pub fn empty_tuple() -> Message {
+    Message::new("expected something between `(` and `)`")
+}
+
+pub fn empty_index() -> Message {
+    Message::new("expected an index between `[` and `]`").help("for example `x[0]`, `x[S = -1]`, `x[0..S]` or `table[ids]`")
+}
+
+pub fn open_axes_first() -> Message {
+    Message::new("`..` stands first in a type").help("write `[.., D]`")
+}
+
+pub fn remainder_not_zero() -> Message {
+    Message::new("a remainder can only be compared with 0").help("for example `where D % HEADS == 0`")
+}
+
+pub fn no_method(name: &str, of: &str) -> Message {
+    Message::new(format!("there is no `.{name}`")).help(format!("`{of}.t` swaps the last two axes; everything else is a call, `f({of})`"))
+}
+
+pub fn path_is_no_value(path: &str) -> Message {
+    Message::new(format!("`{path}` is no value")).help(format!("a network of another module is used through a net: `net name: {path};`"))
+}
+
+pub fn if_without_else() -> Message {
+    Message::new("`if` needs an `else`").help("both branches give a value of one shape; `else { x }` gives `x` as it is")
+}
+
+pub fn bad_number(text: &str, why: &str) -> Message {
+    Message::new(format!("`{text}` is no number here: {why}"))
+}
+
+impl BinOp {
+    /// As written.
+    pub fn symbol(self) -> &'static str {
+        match self {
+            BinOp::Add => "+",
+            BinOp::Sub => "-",
+            BinOp::Mul => "*",
+            BinOp::Div => "/",
+            BinOp::Matmul => "@",
+        }
+    }
+}
