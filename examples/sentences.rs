@@ -102,10 +102,8 @@ fn main() -> ExitCode {
         }
     };
     for (i, a) in vectors.chunks(width).enumerate() {
-        let row: Vec<String> = vectors
-            .chunks(width)
-            .map(|b| format!("{:9.6}", a.iter().zip(b).map(|(x, y)| f64::from(x * y)).sum::<f64>()))
-            .collect();
+        let row: Vec<String> =
+            vectors.chunks(width).map(|b| format!("{:9.6}", a.iter().zip(b).map(|(x, y)| f64::from(x * y)).sum::<f64>())).collect();
         println!("{}  {}", row.join(" "), sentences[i]);
     }
     ExitCode::SUCCESS

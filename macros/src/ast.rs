@@ -285,7 +285,7 @@ pub struct Index {
 #[derive(Debug)]
 pub enum Cond {
     /// `a == b`
-    Equal(Expr, Expr),
+    Equal(Box<(Expr, Expr)>),
     /// `flag`, or `!flag` with `false`.
     Flag(Ident, bool),
 }

@@ -302,7 +302,8 @@ impl Emit {
     fn invariants(&self, c: &mut Code<'_, '_>, body: &[Inst], wide: bool) -> Vec<Option<Value>> {
         let constant = |i: &Inst| matches!(i, Inst::Float(_) | Inst::Int(_) | Inst::ArgInt(_) | Inst::Slot(..));
         // An amount to shift by is no lane value.
-        let shifts = |r: usize| body.iter().all(|i| !i.operands().any(|o| o as usize == r) || matches!(i, Inst::Bin(Bin::Shl | Bin::Shr, ..)));
+        let shifts =
+            |r: usize| body.iter().all(|i| !i.operands().any(|o| o as usize == r) || matches!(i, Inst::Bin(Bin::Shl | Bin::Shr, ..)));
         let make = |(r, i): (usize, &Inst)| (constant(i) && !shifts(r)).then(|| self.invariant(c, i, wide));
         body.iter().enumerate().map(make).collect()
     }

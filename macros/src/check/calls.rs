@@ -43,6 +43,34 @@ pub fn usage(name: &str) -> String {
     format!("{public}({})", parts.join(", "))
 }
 
+/// A tensor argument: its parameter, what is given for it, and where.
+type Operand<'e> = (&'static str, &'e Expr, Place);
+
+/// What an argument of an op is for.
+enum Slot {
+    /// The tensor parameter of that name.
+    Tensor(&'static str),
+    /// The option of that number.
+    Option(usize),
+}
+
+/// By name, or by position: tensors first, then options. `position` counts from 1.
+fn slot(row: &'static OpDef, a: &Arg, position: usize) -> Option<Slot> {
+    if let Some(n) = &a.name {
+        let param = row.params.iter().find(|p| n == p.name).map(|p| Slot::Tensor(p.name));
+        return param.or_else(|| row.options.iter().position(|o| n == o.name).map(Slot::Option));
+    }
+    let at = position.checked_sub(1)?;
+    if let Some(p) = row.params.get(at) {
+        return Some(Slot::Tensor(p.name));
+    }
+    if row.variadic {
+        return Some(Slot::Tensor("b"));
+    }
+    let option = at.checked_sub(row.params.len())?;
+    (option < row.options.len()).then_some(Slot::Option(option))
+}
+
 impl Body<'_> {
     /// A call: a local name first, then an op, then a network.
     pub fn call(&mut self, e: &Expr, callee: &Callee, args: &[Arg], hint: Hint<'_>) -> Shaped {
@@ -106,50 +134,16 @@ impl Body<'_> {
 
     fn table_op(&mut self, e: &Expr, row: &'static OpDef, args: &[Arg]) -> Shaped {
         let public = public_name(row.name);
-        let (mut tensors, mut options): (Vec<(&'static str, &Expr, Place)>, Vec<(usize, &Arg)>) = (Vec::new(), Vec::new());
+        let (mut tensors, mut options): (Vec<Operand<'_>>, Vec<(usize, &Arg)>) = (Vec::new(), Vec::new());
         let (mut position, mut ok) = (0, true);
         for a in args {
-            let slot = match &a.name {
-                Some(n) => {
-                    let n = n.to_string();
-                    let param = row.params.iter().find(|p| p.name == n).map(|p| p.name);
-                    match (param, row.options.iter().position(|o| o.name == n)) {
-                        (Some(p), _) => Some(Err(p)),
-                        (None, Some(o)) => Some(Ok(o)),
-                        (None, None) => None,
-                    }
-                }
-                None => {
-                    let at = position;
-                    position += 1;
-                    match row.params.get(at) {
-                        Some(p) => Some(Err(p.name)),
-                        None if row.variadic => Some(Err("b")),
-                        None => (at - row.params.len() < row.options.len()).then(|| Ok(at - row.params.len())),
-                    }
-                }
-            };
-            match slot {
-                Some(Err(p)) if !row.variadic && tensors.iter().any(|(n, ..)| *n == p) => {
-                    self.fail(a.place, messages::given_twice(p));
+            position += usize::from(a.name.is_none());
+            match slot(row, a, position) {
+                Some(Slot::Tensor(p)) if row.variadic || tensors.iter().all(|(n, ..)| *n != p) => tensors.push((p, &a.value, a.place)),
+                Some(Slot::Option(o)) if options.iter().all(|(i, _)| *i != o) => options.push((o, a)),
+                refused => {
                     ok = false;
-                }
-                Some(Err(p)) => tensors.push((p, &a.value, a.place)),
-                Some(Ok(o)) if options.iter().any(|(i, _)| *i == o) => {
-                    self.fail(a.place, messages::given_twice(row.options.get(o).map_or("", |o| o.name)));
-                    ok = false;
-                }
-                Some(Ok(o)) => options.push((o, a)),
-                None => {
-                    ok = false;
-                    match &a.name {
-                        Some(n) => {
-                            let params: Vec<&str> = row.params.iter().map(|p| p.name).collect();
-                            let names: Vec<&str> = row.options.iter().map(|o| o.name).collect();
-                            self.fail(a.place, messages::no_such_argument(public, &n.to_string(), &params, &names));
-                        }
-                        None => self.fail(a.place, messages::too_many_arguments(public, &usage(row.name))),
-                    }
+                    self.refuse_argument(row, a, refused);
                 }
             }
         }
@@ -173,6 +167,22 @@ impl Body<'_> {
         self.op(row.name, &refs, read, e.place, &e.text)
     }
 
+    /// An argument that is given twice, or that the op does not have.
+    fn refuse_argument(&self, row: &OpDef, a: &Arg, slot: Option<Slot>) {
+        let public = public_name(row.name);
+        let message = match (slot, &a.name) {
+            (Some(Slot::Tensor(p)), _) => messages::given_twice(p),
+            (Some(Slot::Option(o)), _) => messages::given_twice(row.options.get(o).map_or("", |o| o.name)),
+            (None, None) => messages::too_many_arguments(public, &usage(row.name)),
+            (None, Some(n)) => {
+                let params: Vec<&str> = row.params.iter().map(|p| p.name).collect();
+                let names: Vec<&str> = row.options.iter().map(|o| o.name).collect();
+                messages::no_such_argument(public, &n.to_string(), &params, &names)
+            }
+        };
+        self.fail(a.place, message);
+    }
+
     /// `[B, HEADS, S, HD]` says its heads by its shape.
     fn heads_of_four_axes(&self, row: &OpDef, all: &[(&'static str, Tensor, Place)], read: &mut Vec<OptionGiven>, place: Place) {
         if row.name != "attention" || read.iter().any(|o| o.name == "heads") {
@@ -187,7 +197,7 @@ impl Body<'_> {
     }
 
     /// Evaluates tensor arguments; numbers among them take the type of the others.
-    fn materialise(&mut self, row: &OpDef, args: &[(&'static str, &Expr, Place)]) -> Vec<(&'static str, Option<Tensor>, Place)> {
+    fn materialise(&mut self, row: &OpDef, args: &[Operand<'_>]) -> Vec<(&'static str, Option<Tensor>, Place)> {
         let values: Vec<Shaped> = args.iter().map(|(_, e, _)| self.eval(e, Hint::default())).collect();
         let counts = |name: &str| !(row.name == "select" && name == "cond") && name != "mask" && name != "where";
         let dtype = args.iter().zip(&values).find_map(|((n, ..), v)| match v {

@@ -286,7 +286,8 @@ impl Body<'_> {
                     None
                 }
             },
-            Cond::Equal(a, b) => {
+            Cond::Equal(sides) => {
+                let (a, b) = &**sides;
                 let (x, y) = (self.poly(a), self.poly(b));
                 let (x, y) = (x?, y?);
                 for (d, e) in [(&x, a), (&y, b)] {

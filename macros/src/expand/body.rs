@@ -238,7 +238,7 @@ impl Emit<'_> {
                 };
                 let c = Ident::new("__tancho_c", own());
                 quote_spanned! {own()=>
-                    let ::core::option::Option::Some(#c) = ::tancho::__private::scalar_for(::tancho::__private::DType::#name, #scope.option(#option)?)
+                    let ::core::option::Option::Some(#c) = ::tancho::__private::scalar_for(::tancho::DType::#name, #scope.option(#option)?)
                     else { #wrong };
                     let #out = #scope.constant(#c)?;
                 }
@@ -262,7 +262,12 @@ impl Emit<'_> {
             let (ty, v) = (ty.to_string(), var(*v));
             quote_spanned!(own()=> #scope.expect(#v, #ty)?;)
         });
-        quote_spanned!(own()=> #declare #taken #(#checks)*)
+        // N13: said before the call, so that the message names nothing of tancho's inside.
+        let known = expect.map(|_| {
+            let f = Ident::new("__tancho_network", own());
+            quote_spanned!(own()=> { fn #f<N: ::tancho::__private::Network>() {} #f::<#path>(); })
+        });
+        quote_spanned!(own()=> #known #declare #taken #(#checks)*)
     }
 
     /// Several results out of the vector they come in.

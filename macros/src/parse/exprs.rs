@@ -271,7 +271,7 @@ fn condition(c: &mut Cursor<'_>) -> Parsed<Cond> {
     }
     let left = expr(c)?;
     if c.eat("==").is_some() {
-        return Ok(Cond::Equal(left, expr(c)?));
+        return Ok(Cond::Equal(Box::new((left, expr(c)?))));
     }
     match left.kind {
         ExprKind::Name(name) => Ok(Cond::Flag(name, true)),
