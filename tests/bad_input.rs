@@ -149,7 +149,7 @@ fn paths_that_are_no_weights() {
     let dir = tempfile::tempdir().unwrap();
     for path in [dir.path().join("missing.safetensors"), dir.path().to_path_buf()] {
         let e = Two::load(&path).unwrap_err();
-        assert!(matches!(&e, Error::Load(l) if !matches!(**l, LoadError::Problems { .. })), "{e}");
+        assert!(matches!(&e, Error::Load(l) if !matches!(**l, LoadError::Mismatch { .. })), "{e}");
         assert!(e.to_string().contains(dir.path().to_str().unwrap()), "{e}");
     }
     let whole = std::fs::read(file(&[("w", "F32", &[4, 4]), ("b", "F32", &[4])]).path()).unwrap();

@@ -82,12 +82,15 @@ fn step(op: &Op, inner: Access, from: &[Dim], to: &[Dim]) -> Option<Access> {
 
 /// Strides after a reshape, group by group of axes with equal products.
 fn reshape_strides(strides: &[Dim], from: &[Dim], to: &[Dim]) -> Option<Vec<Dim>> {
+    // A shape with a visible 0 has no elements; any stride will do.
+    if to.iter().any(|d| d.is(0)) {
+        return Some(vec![Dim::constant(0); to.len()]);
+    }
     let from: Vec<(&Dim, &Dim)> = from.iter().zip(strides).filter(|(d, _)| !d.is(1)).collect();
     let mut out = vec![Dim::constant(0); to.len()];
     let wanted: Vec<usize> = (0..to.len()).filter(|&i| !to[i].is(1)).collect();
     let (mut i, mut j) = (0, 0);
     while i < from.len() || j < wanted.len() {
-        // A shape with a visible 0 has no elements; any stride will do.
         let (i0, j0) = (i, j);
         let (mut a, mut b) = (Dim::constant(1), Dim::constant(1));
         if i < from.len() {

@@ -311,14 +311,11 @@ impl Body {
                 let never = self.num(f64::NEG_INFINITY)?;
                 let scores = self.push(Op::Select, &[m, scores, never])?;
                 let p = self.softmax(scores, 3, false)?;
-                let out = self.push(Op::Matmul, &[p, v])?;
-                // Where no key may be attended the softmax is NaN; the rule says zeros.
-                let ones = self.push(Op::Cast(DType::F32), &[m])?;
-                let count = self.reduce(Reduction::Sum, ones, &[3], true)?;
-                let some = self.by(Binary::Gt, count, 0.0)?;
-                let some = self.push(Op::Expand(self.shape(out)), &[some])?;
+                // A key that is not attended has the weight 0, whatever the softmax makes of a row
+                // with no key at all.
                 let zero = self.num(0.0)?;
-                self.push(Op::Select, &[some, out, zero])?
+                let p = self.push(Op::Select, &[m, p, zero])?;
+                self.push(Op::Matmul, &[p, v])?
             }
         };
         if !merged {

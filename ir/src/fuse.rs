@@ -173,6 +173,10 @@ impl Fuser<'_> {
             if !is_elementwise(&node.op) {
                 break;
             }
+            if self.of[u.index()].is_some() {
+                self.decline(last, *u, "another kernel computes it already");
+                break;
+            }
             if self.is_output(last) {
                 self.decline(last, *u, "the product is itself a result");
                 break;
@@ -206,6 +210,10 @@ impl Fuser<'_> {
                     let [next] = users.as_slice() else { break };
                     let op = &self.g.node(*next).op;
                     if self.is_output(tail) || !(is_elementwise(op) || is_row_work(op)) {
+                        break;
+                    }
+                    if self.of[next.index()].is_some() {
+                        self.decline(tail, *next, "another kernel computes it already");
                         break;
                     }
                     match self.fits(*next, k) {
@@ -357,16 +365,24 @@ impl Fuser<'_> {
                 self.stored.insert(o);
             }
         }
-        for v in self.g.values() {
-            // A reshape that makes no affine address needs its argument in memory.
-            if is_view(&self.g.node(v).op) && !self.stored.contains(&v) && self.access(v).is_none() {
-                self.stored.insert(self.g.node(v).args[0]);
-            }
-            for i in 0..self.g.node(v).args.len() {
-                let a = self.g.node(v).args[i];
-                if self.must_store(v, i, a) {
-                    self.stored.insert(a);
+        // Storing a value changes the strides of the views behind it, so a view that could be
+        // read in place may have to be stored in the next round.
+        loop {
+            let before = self.stored.len();
+            for v in self.g.values() {
+                // A reshape that makes no affine address needs its argument in memory.
+                if is_view(&self.g.node(v).op) && !self.stored.contains(&v) && self.access(v).is_none() {
+                    self.stored.insert(self.g.node(v).args[0]);
                 }
+                for i in 0..self.g.node(v).args.len() {
+                    let a = self.g.node(v).args[i];
+                    if self.must_store(v, i, a) {
+                        self.stored.insert(a);
+                    }
+                }
+            }
+            if self.stored.len() == before {
+                break;
             }
         }
         for v in self.stored.clone() {

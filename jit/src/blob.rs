@@ -22,6 +22,9 @@ pub struct Arguments {
     pub guard: *mut u64,
 }
 
+/// More than a kernel has slots: the base of the status that [`Kernel::run`] gives.
+pub const STATUS_SLOTS: i64 = 1 << 16;
+
 type KernelFn = unsafe extern "C" fn(*const Arguments, i64, i64) -> i64;
 
 /// Owns a module's code and frees it when the last handle is gone.
@@ -80,7 +83,8 @@ impl Drop for CodeBlob {
 }
 
 impl Kernel {
-    /// Runs units `begin..end`. Gives -1, or the unit and slot of an id out of range as `unit * 16 + slot`.
+    /// Runs units `begin..end`. Gives -1, or the unit and slot of an id out of range as
+    /// `unit * STATUS_SLOTS + slot`.
     ///
     /// # Safety
     /// `args` must have, for the step's spec and bound parameters, as many buffers of the sizes the

@@ -134,6 +134,33 @@ impl<'m, M: Module> Functions<'m, M> {
         Ok(Callee { id })
     }
 
+    /// A function of the kernels' signature that calls a program alone: its first argument points
+    /// at the program's arguments, 8 bytes each. For tests of single programs.
+    pub fn caller(&mut self, p: &Program) -> Result<FuncId, CompileError> {
+        let callee = self.program(p)?;
+        let config = self.module.isa().frontend_config();
+        let mut signature = Signature::new(config.default_call_conv);
+        signature.params = vec![AbiParam::new(types::I64); 3];
+        signature.returns = vec![AbiParam::new(types::I64)];
+        let count = clif::signature(p, self.options, config.default_call_conv).params.len();
+        let name = format!("caller{}", self.programs.len());
+        self.define(&name, signature, |me, func| {
+            let program = me.module.declare_func_in_func(callee.id, func);
+            let mut b = FunctionBuilder::new(func, &mut me.builder);
+            let entry = b.create_block();
+            b.append_block_params_for_function_params(entry);
+            b.switch_to_block(entry);
+            b.seal_block(entry);
+            let from = b.block_params(entry)[0];
+            let mut code = Code { b: &mut b, guard: None };
+            let args: Vec<Value> = (0..count).map(|i| code.field(from, i as i32)).collect();
+            code.b.ins().call(program, &args);
+            let ok = code.int(-1);
+            code.b.ins().return_(&[ok]);
+            b.finalize(config);
+        })
+    }
+
     /// The function of a kernel: `fn(arguments, begin, end) -> status` over a range of its units.
     pub fn kernel(&mut self, spec: &KernelSpec) -> Result<FuncId, CompileError> {
         if let Some(&id) = self.kernels.get(spec) {

@@ -13,8 +13,10 @@ mod nest;
 pub mod plan;
 pub mod spec;
 mod target;
+#[doc(hidden)]
+pub mod testing;
 
-pub use blob::{Arguments, Kernel};
+pub use blob::{Arguments, Kernel, STATUS_SLOTS};
 pub use functions::FIELDS;
 pub use lower::{Program, Step, WeightPack};
 pub use target::Target;

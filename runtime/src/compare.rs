@@ -1,9 +1,12 @@
 //! The error measure, and reports of what differs from the reference.
 //!
 //! **The measure.** The error of an element is its distance from the reference, relative
-//! to the largest finite magnitude in the reference's row (its last axis); for a product
-//! (`matmul`, `linear`) relative to `sum |a * b|` of that element, because what cancels
-//! in a sum leaves its rounding errors behind. At most [`BOUND`] is right.
+//! to the largest finite magnitude in the reference's row (its last axis). A single op
+//! is measured on a scale of its own where it has one, because what cancels in a sum
+//! leaves its rounding errors behind: products (`matmul`, `linear`) on `sum |a * b|`, sums
+//! and means on those of `|x|`, `attention` on its result for `|v|`, `gelu` on `|x|`,
+//! norms and softmax on the largest magnitude along the axes they work over. At most
+//! [`BOUND`] is right.
 //! NaN equals NaN, an infinity must be met exactly, and -0 equals 0. A distance below
 //! the smallest normal f32 is none: subnormal results may be flushed. Integers and
 //! bools are exact.
@@ -117,7 +120,7 @@ fn table(f: &mut fmt::Formatter<'_>, rows: &[TensorReport]) -> fmt::Result {
     Ok(())
 }
 
-/// Compares a tensor with its reference. `scale`, one number an element, is `sum |a * b|` of a product.
+/// Compares a tensor with its reference. `scale`, one number an element, is what errors are relative to.
 pub fn compare<'a, 'b>(
     name: &str,
     got: impl Into<AnyView<'a>>,

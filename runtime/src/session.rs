@@ -365,7 +365,7 @@ impl Env<'_> {
 /// The error of an id out of range: which id it was, read where the kernel read it.
 fn id_error(compiled: &Compiled, step: usize, call: &Call, status: i64) -> Error {
     let code = &compiled.0.code;
-    let (unit, which) = (status / 16, (status % 16) as usize);
+    let (unit, which) = (status / tancho_jit::STATUS_SLOTS, (status % tancho_jit::STATUS_SLOTS) as usize);
     let s: &Step = &code.program.steps[step];
     let unknown = || Error::IdOutOfRange { op: s.name.clone(), id: -1, rows: 0, position: Vec::new() };
     let KernelSpec::Row(row) = &s.spec else { return unknown() };

@@ -35,12 +35,15 @@ struct Scheduler<'e> {
 /// Schedules `e` over rows of `len` elements; its pointers are `0..ptrs`, its integers `0..ints`.
 pub fn schedule(e: &Expr, len: Len, ptrs: u16, ints: u16) -> Scheduled {
     let mut s = Scheduler::new(e, ptrs);
-    // What must be kept is known once every pass has been tried; keeping takes loads away
-    // and never adds any, so the second round finds nothing new.
-    let mut stmts = s.passes(len);
-    if !s.kept.is_empty() {
-        stmts = s.passes(len);
-    }
+    // What must be kept is known once every pass has been tried. Keeping a value computes it in its
+    // own pass, which may need more kept values of earlier ones: try until nothing new is found.
+    let stmts = loop {
+        let before = s.kept.len();
+        let stmts = s.passes(len);
+        if s.kept.len() == before {
+            break stmts;
+        }
+    };
     let program = Program { ptrs: s.next_ptr, ints, slots: s.slots.len() as u16, stmts };
     Scheduled { program, scratch_rows: s.next_ptr - ptrs }
 }

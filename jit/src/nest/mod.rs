@@ -7,6 +7,7 @@ mod pack;
 mod row;
 
 use crate::code::{Code, Pointer};
+use crate::blob::STATUS_SLOTS;
 use crate::functions::{EXTRA, Nest, Prepared, compact};
 use crate::lanes::{Inst, Len, Mem, Program, Stmt};
 use crate::spec::{KernelSpec, Slot};
@@ -101,7 +102,7 @@ fn address(n: &Nest, c: &mut Code<'_, '_>, s: &Slot, coords: &[Value]) -> Pointe
 }
 
 /// The same for a slot that may take rows by number. A number out of range ends the
-/// kernel: it returns `unit * 16 + which`.
+/// kernel: it returns `unit * STATUS_SLOTS + which`.
 fn gathered(n: &Nest, c: &mut Code<'_, '_>, s: &Slot, coords: &[Value], unit: Value, which: usize) -> Pointer {
     let p = address(n, c, s, coords);
     let Some(g) = &s.gather else { return p };
@@ -114,7 +115,7 @@ fn gathered(n: &Nest, c: &mut Code<'_, '_>, s: &Slot, coords: &[Value], unit: Va
     c.b.ins().brif(ok, go, &[], stop, &[]);
     c.b.switch_to_block(stop);
     c.b.seal_block(stop);
-    let status = c.mul_imm(unit, 16);
+    let status = c.mul_imm(unit, STATUS_SLOTS);
     let status = c.add_imm(status, which as i64);
     c.b.ins().return_(&[status]);
     c.b.switch_to_block(go);

@@ -34,7 +34,8 @@ impl<'a> Heads<'a> {
 }
 
 /// Query `s` attends key `t` if the mask says so and, with `causal`, `t <= s + T - S`. With fewer key
-/// heads than query heads, query head `h` uses key head `h / (HEADS / KV)`.
+/// heads than query heads, query head `h` uses key head `h / (HEADS / KV)`. A key that is not attended
+/// has the weight 0: its score does not matter, its value is multiplied by 0.
 ///
 /// # Errors
 /// In words, if the heads do not divide the widths.
@@ -68,7 +69,7 @@ pub fn attention(heads: usize, causal: bool, scale: Option<f64>, args: &[&Tensor
     };
     let dot = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(&a, &b)| f64::from(a) * f64::from(b)).sum::<f64>();
     let mut seen: Vec<(usize, f64)> = Vec::with_capacity(keys);
-    let mut sums = vec![0.0f64; qh.width];
+    let (mut weights, mut sums) = (vec![0.0f64; keys], vec![0.0f64; qh.width]);
     for b in 0..batches {
         for h in 0..heads {
             let g = h / (heads / kv);
@@ -76,17 +77,16 @@ pub fn attention(heads: usize, causal: bool, scale: Option<f64>, args: &[&Tensor
                 let query = qh.row(b, h, s);
                 seen.clear();
                 seen.extend((0..keys).filter(|&t| attends(b, h, s, t)).map(|t| (t, dot(query, kh.row(b, g, t)) * scale)));
-                if seen.is_empty() {
-                    continue;
-                }
                 let top = seen.iter().map(|x| x.1).fold(f64::NEG_INFINITY, max);
-                let mut total = 0.0;
-                sums.fill(0.0);
+                weights.fill(0.0);
                 for &(t, score) in &seen {
-                    let e = (score - top).exp();
-                    total += e;
+                    weights[t] = (score - top).exp();
+                }
+                let total = if seen.is_empty() { 1.0 } else { weights.iter().sum::<f64>() };
+                sums.fill(0.0);
+                for (t, w) in weights.iter().enumerate() {
                     for (sum, &x) in sums.iter_mut().zip(vh.row(b, g, t)) {
-                        *sum += e * f64::from(x);
+                        *sum += w * f64::from(x);
                     }
                 }
                 let at = qh.at(b, h, s);

@@ -4,9 +4,11 @@
 //! between ops. Nothing here knows of kernels or fusion; compiled code is compared
 //! with it by [`compare`](crate::compare).
 //!
-//! Two rules that are said nowhere else: a masked-out element contributes nothing,
-//! whatever it holds, NaN included (in `attention`, its key and its value); and a
-//! query with no key to attend gives zeros.
+//! Rules that are said nowhere else: an element masked out of a reduction contributes
+//! nothing, whatever it holds, NaN included. In `attention` the score of a key that is
+//! not attended never matters, and its value has the weight 0, so that a NaN or an
+//! infinity there gives NaN (0 * NaN); a query with no key to attend weighs all values
+//! with 0 and gives zeros.
 
 mod attention;
 mod dims;
@@ -24,7 +26,7 @@ pub use erf::erf;
 
 use crate::error::Error;
 use crate::tensor::Tensor;
-use tancho_ir::op::{Op, Scalar};
+use tancho_ir::op::{Op, Reduction, Scalar, Unary};
 use tancho_ir::table::name_of;
 use tancho_ir::{DType, Graph, Value, verify};
 
@@ -181,19 +183,42 @@ impl<'g> Interpreter<'g> {
         })
     }
 
-    /// For a product, `sum |a * b|` (and `|bias|`) of each element of the result: the scale its error is
-    /// measured on. `None` for every other op.
+    /// The scale that the error of each element of `result` is measured on, where that is not its row
+    /// (see [`compare`](crate::compare)): the sum of the magnitudes of what is summed, or the
+    /// magnitudes along the axes that the op works over.
     ///
     /// # Errors
     /// An argument has another type than the graph gives it.
-    pub fn product_scale(&self, v: Value, args: &[&Tensor]) -> Result<Option<Vec<f64>>, Error> {
-        if !matches!(self.graph.node(v).op, Op::Matmul | Op::Linear { .. }) {
-            return Ok(None);
+    pub fn error_scale(&self, v: Value, args: &[&Tensor], result: &Tensor) -> Result<Option<Vec<f64>>, Error> {
+        let op = &self.graph.node(v).op;
+        let abs = |t: &Tensor| if t.as_f32().is_some() { elementwise::unary(Unary::Abs, t) } else { t.clone() };
+        let wide = |t: &Tensor| t.as_f32().map(|s| s.iter().map(|&x| f64::from(x)).collect::<Vec<f64>>());
+        let axes = match op {
+            Op::Matmul | Op::Linear { .. } | Op::Reduce { kind: Reduction::Sum | Reduction::Mean, .. } => {
+                let args: Vec<Tensor> = args.iter().map(|t| abs(t)).collect();
+                return Ok(wide(&self.eval_node(v, &args.iter().collect::<Vec<_>>())?));
+            }
+            Op::Attention { .. } => {
+                let values = abs(args[2]);
+                let mut args = args.to_vec();
+                args[2] = &values;
+                return Ok(wide(&self.eval_node(v, &args)?));
+            }
+            // `x * (1 + erf)`: for negative x the parenthesis cancels.
+            Op::Unary(Unary::Gelu | Unary::GeluTanh) => return Ok(wide(&abs(args[0]))),
+            Op::LayerNorm { axes, .. } | Op::RmsNorm { axes, .. } => axes.clone(),
+            Op::Softmax { axis, .. } | Op::L2Normalize { axis, .. } => vec![*axis],
+            _ => return Ok(None),
+        };
+        let y = f32s(result);
+        let mut scale = vec![0.0; y.len()];
+        let (rows, elements) = rows_and_elements(result.shape(), &axes);
+        for row in rows {
+            let places = || elements.iter().map(|e| row + e);
+            let largest = places().map(|i| f64::from(y[i]).abs()).filter(|x| x.is_finite()).fold(0.0, f64::max);
+            places().for_each(|i| scale[i] = largest);
         }
-        let abs: Vec<Tensor> = args.iter().map(|t| elementwise::unary(tancho_ir::op::Unary::Abs, t)).collect();
-        let abs: Vec<&Tensor> = abs.iter().collect();
-        let t = self.eval_node(v, &abs)?;
-        Ok(t.as_f32().map(|s| s.iter().map(|&x| f64::from(x)).collect()))
+        Ok(Some(scale))
     }
 }
 

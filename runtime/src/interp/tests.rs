@@ -203,7 +203,7 @@ fn products_of_every_form() {
     let args = [f(&[1.0, -1.0], &[1, 2]), f(&[3.0, 4.0], &[1, 2])];
     let g = graph_of(&Op::Linear { bias: false }, &args);
     let t = Interpreter::for_inputs(&g, &args).expect("binds");
-    assert_eq!(t.product_scale(Value(2), &[&args[0], &args[1]]).expect("evaluates"), Some(vec![7.0]));
+    assert_eq!(t.error_scale(Value(2), &[&args[0], &args[1]], &f(&[-1.0], &[1, 1])).expect("evaluates"), Some(vec![7.0]));
 }
 
 #[test]
@@ -225,13 +225,19 @@ fn attention(heads: usize, causal: bool, mask: bool) -> Op {
 #[test]
 fn attention_without_keys_gives_zeros() {
     let (q, kv) = (f(&[1.0, 1.0], &[1, 2, 1]), f(&[1.0, NAN], &[1, 2, 1]));
-    let v = f(&[5.0, NAN], &[1, 2, 1]);
-    // The masked key and its value are NaN and contribute nothing.
+    let v = f(&[5.0, 7.0], &[1, 2, 1]);
+    // The masked key is NaN and does not matter.
     let y = eval(&attention(1, false, true), &[q.clone(), kv.clone(), v.clone(), b(&[true, false], &[1, 2])]);
     same(&y, &f(&[5.0, 5.0], &[1, 2, 1]));
     let y = eval(&attention(1, false, true), &[q.clone(), kv.clone(), v.clone(), b(&[false, false, true, false], &[1, 2, 2])]);
     same(&y, &f(&[0.0, 5.0], &[1, 2, 1]));
-    same(&eval(&attention(1, true, false), &[q.clone(), kv, v]), &f(&[5.0, NAN], &[1, 2, 1]));
+    same(&eval(&attention(1, true, false), &[q.clone(), kv.clone(), v]), &f(&[5.0, NAN], &[1, 2, 1]));
+    // A masked value is multiplied by 0: a NaN there shows, even where no key is attended.
+    let v = f(&[5.0, INF], &[1, 2, 1]);
+    for mask in [[true, false], [false, false]] {
+        let y = eval(&attention(1, false, true), &[q.clone(), kv.clone(), v.clone(), b(&mask, &[1, 2])]);
+        same(&y, &f(&[NAN, NAN], &[1, 2, 1]));
+    }
     let none = f(&[], &[1, 0, 1]);
     same(&eval(&attention(1, false, false), &[q, none.clone(), none.clone()]), &f(&[0.0, 0.0], &[1, 2, 1]));
     same(&eval(&attention(1, true, false), &[none.clone(), none.clone(), none.clone()]), &none);

@@ -1,0 +1,57 @@
+//! Single lanes programs as functions, for tests. Always in checked mode: an access
+//! outside of its buffer is counted and does no harm, so that calling one is safe.
+
+use crate::blob::{Arguments, CodeBlob, Kernel, new_module};
+use crate::functions::Functions;
+use crate::lanes::clif::Options;
+use crate::lanes::oracle::{Memory, Pointer};
+use crate::lanes::{Program, Stmt};
+use crate::{CompileError, Target};
+
+/// A lanes program as native code.
+#[derive(Debug)]
+pub struct Function {
+    kernel: Kernel,
+    program: Program,
+}
+
+impl Function {
+    /// Compiles a program.
+    ///
+    /// # Errors
+    /// The machine cannot be targeted, or Cranelift refuses the code.
+    pub fn new(program: &Program) -> Result<Function, CompileError> {
+        let isa = Target::host().checked(true).isa()?;
+        let x86 = matches!(isa.triple().architecture, target_lexicon::Architecture::X86_64);
+        let mut module = new_module(isa)?;
+        let mut functions = Functions::new(&mut module, Options { x86, checked: true }, false);
+        let id = functions.caller(program)?;
+        let kernel = CodeBlob::finish(module, &[id])?.remove(0);
+        Ok(Function { kernel, program: program.clone() })
+    }
+
+    /// Runs it on memory of the oracle's form; gives the number of accesses outside of their buffers.
+    pub fn run(&self, mem: &mut Memory, ptrs: &[Pointer], ints: &[i64]) -> u64 {
+        let p = &self.program;
+        assert!(ptrs.len() == p.ptrs as usize && ints.len() == p.ints as usize, "arguments as declared");
+        let bases: Vec<*mut u8> = mem.iter_mut().map(|b| b.as_mut_ptr()).collect();
+        let mut guard = [0u64; 16];
+        let mut args: Vec<i64> = ptrs.iter().map(|(b, at)| bases[*b] as i64 + at).collect();
+        args.extend(ints);
+        for (b, _) in ptrs {
+            args.extend([bases[*b] as i64, mem[*b].len() as i64]);
+        }
+        args.push(guard.as_mut_ptr() as i64);
+        // SAFETY: the code of `Functions::caller` reads as many words as the program has parameters, which
+        // is how many were pushed. The program is in checked mode: it reads and writes only inside of the
+        // buffers' extents given here, which are those of `mem`, borrowed for writing, and in `guard`,
+        // whose 120 bytes behind the count hold any one access. Lengths end every loop.
+        unsafe { self.kernel.run(&*args.as_ptr().cast::<Arguments>(), 0, 0) };
+        guard[0]
+    }
+
+    /// Number of statements that fold, whose sums may be taken in another order than the oracle's.
+    pub fn folds(&self) -> usize {
+        self.program.stmts.iter().filter(|s| matches!(s, Stmt::Map { folds, .. } if !folds.is_empty())).count()
+    }
+}
