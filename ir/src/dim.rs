@@ -165,7 +165,7 @@ impl Dim {
                 let coef = a.coef.checked_mul(b.coef).ok_or(DimError::Overflow)?;
                 let mut atoms = a.atoms.clone();
                 atoms.extend(b.atoms.iter().cloned());
-                out.extend(cancel_quotient(Term { atoms, coef })?.terms);
+                out.push(Term { atoms, coef });
             }
         }
         Dim::normal(out)
@@ -176,7 +176,19 @@ impl Dim {
         dims.into_iter().try_fold(Dim::constant(1), |acc, d| acc.times(d))
     }
 
-    fn normal(mut terms: Vec<Term>) -> Result<Dim> {
+    /// The canonical form: equal terms added, then quotients cancelled as often as that goes.
+    fn normal(terms: Vec<Term>) -> Result<Dim> {
+        let mut out = Dim::merge(terms)?;
+        let cancelled = |t: &Term| cancel_quotient(t).transpose();
+        while let Some((i, new)) = out.iter().enumerate().find_map(|(i, t)| Some((i, cancelled(t)?))) {
+            out.remove(i);
+            out.extend(new?);
+            out = Dim::merge(out)?;
+        }
+        Ok(Dim { terms: out })
+    }
+
+    fn merge(mut terms: Vec<Term>) -> Result<Vec<Term>> {
         for t in &mut terms {
             t.atoms.sort();
             if t.atoms.len() > MAX_DEPTH {
@@ -198,7 +210,7 @@ impl Dim {
         if out.len() > MAX_TERMS {
             return Err(DimError::TooComplex);
         }
-        Ok(Dim { terms: out })
+        Ok(out)
     }
 
     /// A divisor must be one term with a positive coefficient.
@@ -284,6 +296,9 @@ impl Dim {
     /// (`where D % HEADS == 0`).
     pub fn exact_div(&self, c: &Dim) -> Result<Dim> {
         let ct = Dim::divisor(c)?;
+        if let Some(q) = self.over_quotient(c)? {
+            return Ok(q);
+        }
         let (whole, rest) = self.split_multiples(ct);
         let (whole, rest) = (Dim::normal(whole)?, Dim::normal(rest)?);
         if rest.terms.is_empty() {
@@ -298,9 +313,22 @@ impl Dim {
         whole.plus(&Dim::atom(Atom::Quot(Box::new(rest), Box::new(c.clone()))))
     }
 
+    /// `x*p / (p / d) = x*d`, where the divisor is such a quotient.
+    fn over_quotient(&self, c: &Dim) -> Result<Option<Dim>> {
+        match c.terms.as_slice() {
+            [Term { atoms, coef: 1 }] => match atoms.as_slice() {
+                [Atom::Quot(p, d)] if self == &**p => Ok(Some((**d).clone())),
+                [Atom::Quot(p, d)] if self.divisible_by(p) => self.exact_div(p)?.times(d).map(Some),
+                _ => Ok(None),
+            },
+            _ => Ok(None),
+        }
+    }
+
     /// Whether `c` visibly divides the dim: every term is a multiple of it.
     pub fn divisible_by(&self, c: &Dim) -> bool {
-        Dim::divisor(c).is_ok_and(|ct| self.split_multiples(ct).1.is_empty())
+        let each = Dim::divisor(c).is_ok_and(|ct| self.split_multiples(ct).1.is_empty());
+        each || matches!(self.over_quotient(c), Ok(Some(_)))
     }
 
     /// The value under `env`.
@@ -370,18 +398,23 @@ fn divide_term(t: &Term, c: &Term) -> Option<Term> {
     Some(Term { atoms, coef: t.coef / c.coef })
 }
 
-/// Applies `c * (p / c) = p` in one term as often as it fits.
-fn cancel_quotient(t: Term) -> Result<Dim> {
+/// Applies `c * (p / c) = p` in one term; nothing if it does not fit. Of `n * (p / c)` with a
+/// constant `c` only the rest `0 <= n < c` stays, so that sums come out the same in every order.
+fn cancel_quotient(t: &Term) -> Result<Option<Vec<Term>>> {
     for (i, a) in t.atoms.iter().enumerate() {
-        if let Atom::Quot(p, c) = a {
-            let mut others = t.clone();
-            others.atoms.remove(i);
-            if let Some(left) = divide_term(&others, Dim::divisor(c)?) {
-                return p.times(&Dim { terms: vec![left] });
-            }
+        let Atom::Quot(p, c) = a else { continue };
+        let c = Dim::divisor(c)?;
+        let (times, rest) = (t.coef.div_euclid(c.coef), t.coef.rem_euclid(c.coef));
+        let mut others = Term { atoms: t.atoms.clone(), coef: 1 };
+        others.atoms.remove(i);
+        let unit = Term { atoms: c.atoms.clone(), coef: 1 };
+        if let (Some(left), true) = (divide_term(&others, &unit), times != 0) {
+            let mut out = p.times(&Dim { terms: vec![Term { coef: times, ..left }] })?.terms;
+            out.push(Term { coef: rest, ..t.clone() });
+            return Ok(Some(out));
         }
     }
-    Ok(Dim { terms: if t.coef == 0 { Vec::new() } else { vec![t] } })
+    Ok(None)
 }
 
 impl fmt::Display for Atom {
@@ -590,10 +623,40 @@ mod tests {
             ("floor(H / 1)", "H"),
             ("B - B", "0"),
             ("B * (H / G) * G", "B * H"),
+            ("D / 2 + D / 2", "D"),
+            ("D / 3 + D / 3 + D / 3", "D"),
+            ("D - D / 3 - D / 3", "D / 3"),
+            ("4 * (D / 2)", "2*D"),
+            ("2 * H * (D / (4*H)) + H * (D / (4*H)) + H * (D / (4*H))", "D"),
+            ("B * (D / H) * H + B * (D / 2) + B * (D / 2)", "2*B*D"),
+            ("D / 2 / 2 + D / 2 / 2 + D / 2", "D"),
+            ("(D + 1) / 2 + (D + 1) / 2", "D + 1"),
+            ("D / (D / HEADS)", "HEADS"),
+            ("B*D / (D / HEADS)", "B*HEADS"),
         ] {
             assert_eq!(d(a), d(b), "{a} and {b}");
         }
         assert_ne!(d("4*D"), d("H"));
+    }
+
+    #[test]
+    fn sums_are_equal_in_every_order() {
+        let parts = ["D / 3", "5 * (D / 3)", "-(D / 3)", "D", "-2*D", "S / 2", "-(S / 2)", "D / 3 / 2", "7"];
+        let sum = |order: &mut dyn Iterator<Item = usize>| order.fold(Dim::default(), |sum, i| sum.plus(&d(parts[i])).unwrap());
+        let n = parts.len();
+        let want = sum(&mut (0..n));
+        let env = |s: &str| Some(if s == "D" { 18 } else { 4 });
+        assert_eq!(want.eval(&env), Ok(6 + 30 - 6 + 18 - 36 + 3 + 7));
+        for step in [1, 2, 4, 5, 7, 8] {
+            for start in 0..n {
+                assert_eq!(sum(&mut (0..n).map(|i| (start + i * step) % n)), want, "from {start} by {step}");
+            }
+        }
+        assert_eq!(sum(&mut (0..n).rev()), want);
+        // Sums of sums too.
+        let (front, back) = (sum(&mut (0..4)), sum(&mut (4..n)));
+        assert_eq!(back.plus(&front), Ok(want.clone()));
+        assert_eq!(want.minus(&front), Ok(back));
     }
 
     #[test]

@@ -3,7 +3,7 @@
 //! A kernel grows around each contraction (elementwise epilogue, then row work on
 //! the rows while they are hot) and around each row reduction or elementwise
 //! chain. Views join no kernel: they are read through (see [`crate::access`]).
-//! Legality is in [`Fuser::fits`] and [`Fuser::reaches`]; a fusion that declines
+//! Legality is in `Fuser::fits` and `Fuser::reaches`; a fusion that declines
 //! says why in [`Fused::declined`].
 
 use crate::access::{Access, is_view, resolve};
@@ -296,7 +296,8 @@ impl Fuser<'_> {
         let inside = |a: Value| self.of[a.index()] == Some(k);
         for &a in &node.args {
             let p = self.behind_expand(a);
-            if !inside(a) && !(p != a && inside(p)) && self.reaches(a, k) {
+            let here = inside(a) || (p != a && inside(p));
+            if !here && self.reaches(a, k) {
                 return None;
             }
         }
@@ -501,7 +502,8 @@ impl Kernel {
 
 impl fmt::Display for Fused {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "network {} in {} kernels", self.graph.name, self.kernels.len())?;
+        let n = self.kernels.len();
+        writeln!(f, "network {} in {n} kernel{}", self.graph.name, if n == 1 { "" } else { "s" })?;
         for (i, k) in self.kernels.iter().enumerate() {
             let outs: Vec<String> = k.outputs.iter().map(Value::to_string).collect();
             writeln!(f, "kernel {i} {} over {} -> {} {{", k.name(&self.graph), Shape(&k.domain), outs.join(", "))?;

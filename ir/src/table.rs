@@ -31,13 +31,10 @@ pub enum Attr {
 impl fmt::Display for Attr {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Attr::Axes(a) => {
-                write!(f, "(")?;
-                for x in a {
-                    write!(f, "{x},")?;
-                }
-                write!(f, ")")
-            }
+            Attr::Axes(a) => match a.as_slice() {
+                [x] => write!(f, "({x},)"),
+                many => write!(f, "({})", many.iter().map(usize::to_string).collect::<Vec<_>>().join(", ")),
+            },
             Attr::Dim(d) => write!(f, "{d}"),
             Attr::Dims(d) => write!(f, "{}", crate::types::Shape(d)),
             // A point or exponent always, so that the reader can tell it from a dim.

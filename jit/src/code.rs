@@ -33,6 +33,9 @@ pub struct Pointer {
     pub extent: Option<Extent>,
 }
 
+/// One turn of a loop: the counter and the carried values give the next ones.
+pub type Turn<'t> = &'t mut dyn FnMut(&mut Code<'_, '_>, Value, &[Value]) -> Vec<Value>;
+
 /// A function being built.
 pub struct Code<'a, 'f> {
     /// Cranelift's builder.
@@ -88,14 +91,7 @@ impl Code<'_, '_> {
 
     /// Runs `body(i, carried)` for `i` from `from` below `end` in steps of `step`. The test stands
     /// at the top: a loop may run no turn, and Cranelift keeps folding loads into arithmetic.
-    pub fn for_range(
-        &mut self,
-        from: Value,
-        end: Value,
-        step: i64,
-        carried: &[Value],
-        body: &mut dyn FnMut(&mut Code<'_, '_>, Value, &[Value]) -> Vec<Value>,
-    ) -> Vec<Value> {
+    pub fn for_range(&mut self, from: Value, end: Value, step: i64, carried: &[Value], body: Turn<'_>) -> Vec<Value> {
         let (head, inside, after) = (self.b.create_block(), self.b.create_block(), self.b.create_block());
         self.b.append_block_param(head, types::I64);
         for c in carried {

@@ -28,12 +28,6 @@ pub struct Functions<'m, M: Module> {
     pub code_bytes: usize,
 }
 
-/// A lanes program as a callee: its function, and which of the kernel's parameters its integers are.
-#[derive(Clone, Copy, Debug)]
-pub struct Callee {
-    id: FuncId,
-}
-
 /// A program with its integers renumbered, and the kernel parameters behind them.
 pub type Prepared = (Program, Vec<u16>);
 
@@ -122,16 +116,16 @@ impl<'m, M: Module> Functions<'m, M> {
     }
 
     /// The function of a lanes program.
-    pub fn program(&mut self, p: &Program) -> Result<Callee, CompileError> {
+    pub fn program(&mut self, p: &Program) -> Result<FuncId, CompileError> {
         if let Some(&id) = self.programs.get(p) {
-            return Ok(Callee { id });
+            return Ok(id);
         }
         let name = format!("lanes{}", self.programs.len());
         let config = self.module.isa().frontend_config();
         let signature = clif::signature(p, self.options, config.default_call_conv);
         let id = self.define(&name, signature, |me, func| clif::build(p, me.options, func, &mut me.builder, config))?;
         self.programs.insert(p.clone(), id);
-        Ok(Callee { id })
+        Ok(id)
     }
 
     /// A function of the kernels' signature that calls a program alone: its first argument points
@@ -145,7 +139,7 @@ impl<'m, M: Module> Functions<'m, M> {
         let count = clif::signature(p, self.options, config.default_call_conv).params.len();
         let name = format!("caller{}", self.programs.len());
         self.define(&name, signature, |me, func| {
-            let program = me.module.declare_func_in_func(callee.id, func);
+            let program = me.module.declare_func_in_func(callee, func);
             let mut b = FunctionBuilder::new(func, &mut me.builder);
             let entry = b.create_block();
             b.append_block_params_for_function_params(entry);
@@ -175,7 +169,7 @@ impl<'m, M: Module> Functions<'m, M> {
         signature.params = vec![AbiParam::new(types::I64); 3];
         signature.returns = vec![AbiParam::new(types::I64)];
         let id = self.define(&name, signature, |me, func| {
-            let refs: Vec<_> = callees.iter().map(|c| me.module.declare_func_in_func(c.id, func)).collect();
+            let refs: Vec<_> = callees.iter().map(|c| me.module.declare_func_in_func(*c, func)).collect();
             let mut b = FunctionBuilder::new(func, &mut me.builder);
             let entry = b.create_block();
             b.append_block_params_for_function_params(entry);
@@ -210,10 +204,8 @@ pub struct Nest {
     programs: Vec<Prepared>,
 }
 
-/// Fields of the argument block, 8 bytes each; `tancho-runtime` fills it.
-pub const FIELDS: [&str; 4] = ["buffers", "sizes", "params", "guard"];
-
 impl Nest {
+    /// Reads the argument block ([`Arguments`](crate::Arguments), field by field).
     fn enter(c: &mut Code<'_, '_>, ctx: Value, checked: bool, refs: Vec<codegen::ir::FuncRef>, programs: Vec<Prepared>) -> Nest {
         Nest {
             buffers: c.field(ctx, 0),

@@ -17,7 +17,6 @@ mod target;
 pub mod testing;
 
 pub use blob::{Arguments, Kernel, STATUS_SLOTS};
-pub use functions::FIELDS;
 pub use lower::{Program, Step, WeightPack};
 pub use target::Target;
 

@@ -1,6 +1,6 @@
 //! The error collector: what is wrong, where, and how it reaches rustc.
 
-use proc_macro2::{Delimiter, Group, Ident, Literal, Punct, Spacing, Span, TokenStream, TokenTree};
+use proc_macro2::{Ident, Span, TokenStream, TokenTree};
 use std::cell::{Cell, RefCell};
 
 /// More errors than this are only counted.
@@ -131,30 +131,9 @@ impl Drop for Errors {
     }
 }
 
-/// `::core::compile_error! { "text" }`, the path at the first token and the braces at the last:
-/// that is how rustc comes to underline the whole stretch.
+/// A `compile_error!` that rustc underlines from the first token to the last.
 pub fn compile_error(error: &Error) -> TokenStream {
     let Place { first, last } = error.place;
-    let punct = |c, spacing| {
-        let mut p = Punct::new(c, spacing);
-        p.set_span(first);
-        TokenTree::Punct(p)
-    };
-    let ident = |name| TokenTree::Ident(Ident::new(name, first));
-    let mut text = Literal::string(&error.message.render());
-    text.set_span(last);
-    let mut braces = Group::new(Delimiter::Brace, TokenTree::Literal(text).into());
-    braces.set_span(last);
-    [
-        punct(':', Spacing::Joint),
-        punct(':', Spacing::Alone),
-        ident("core"),
-        punct(':', Spacing::Joint),
-        punct(':', Spacing::Alone),
-        ident("compile_error"),
-        punct('!', Spacing::Alone),
-        TokenTree::Group(braces),
-    ]
-    .into_iter()
-    .collect()
+    let ends: TokenStream = [first, last].map(|span| TokenTree::from(Ident::new("_", span))).into_iter().collect();
+    syn::Error::new_spanned(ends, error.message.render()).to_compile_error()
 }

@@ -21,7 +21,7 @@ pub fn exp(e: &mut Expr, x: Reg) -> Reg {
     let (hi, lo) = (e.c(-LN2_HI), e.c(-LN2_LO));
     let r = e.fma(n, hi, x);
     let r = e.fma(n, lo, r);
-    let p = e.poly(r, &[1.987_569_1e-4, 1.398_2e-3, 8.333_452e-3, 4.166_579_6e-2, 1.666_666_5e-1, 5.000_000_1e-1]);
+    let p = e.poly(r, &[1.987_569_1e-4, 1.398_2e-3, 8.333_452e-3, 4.166_579_6e-2, 1.666_666_5e-1, 0.5]);
     let r2 = e.mul(r, r);
     let one = e.c(1.0);
     let t = e.add(r, one);
@@ -76,7 +76,7 @@ pub fn log(e: &mut Expr, x: Reg) -> Reg {
     let half = e.c(0.5);
     let hf = e.mul(f, half);
     let hfsq = e.mul(hf, f);
-    let (hi, lo) = (e.c(6.931_381_2e-1), e.c(9.058_001e-6));
+    let (hi, lo) = (e.c(0.693_138_1), e.c(9.058_001e-6));
     let t = e.add(hfsq, r);
     let klo = e.mul(k, lo);
     let y = e.fma(s, t, klo);

@@ -1,7 +1,7 @@
 //! Contractions: the right operand packed, the epilogue on accumulators, row work on finished rows.
 
 use super::body::Body;
-use super::{Lower, UNIT, WeightPack, Wide, bind, domain_of, join_axes, root_of};
+use super::{Lower, WeightPack, Wide, bind, domain_of, join_axes, root_of};
 use crate::CompileError;
 use crate::lanes::schedule::schedule;
 use crate::lanes::{Inst, Mem, STRIP};
@@ -145,6 +145,5 @@ fn pack_value(l: &mut Lower<'_>, matmul: Value, w: Value, access: &Access, lead:
     let from = l.wide(w, access.clone());
     let from = bind(&mut b, &from);
     let spec = PackSpec { batch: b.lens(lead), k: b.len(&matrix[0]), n: b.len(&matrix[1]), from, to: b.buffer(Buffer::Packed(matmul)) };
-    debug_assert!(UNIT.is(1));
     l.push(KernelSpec::Pack(spec), b, matmul)
 }

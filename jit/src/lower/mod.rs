@@ -203,5 +203,4 @@ fn root_of(g: &Graph, v: Value) -> Value {
     if is_view(&g.node(v).op) { root_of(g, g.node(v).args[0]) } else { v }
 }
 
-const UNIT: Len = Len::Const(1);
 const NONE: Len = Len::Const(0);

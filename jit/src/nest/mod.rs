@@ -6,8 +6,8 @@ mod contract;
 mod pack;
 mod row;
 
-use crate::code::{Code, Pointer};
 use crate::blob::STATUS_SLOTS;
+use crate::code::{Code, Pointer};
 use crate::functions::{EXTRA, Nest, Prepared, compact};
 use crate::lanes::{Inst, Len, Mem, Program, Stmt};
 use crate::spec::{KernelSpec, Slot};

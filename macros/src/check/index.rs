@@ -48,11 +48,14 @@ impl Body<'_> {
         Shaped::Tensor(value)
     }
 
+    /// Whether an index is an expression of ids: something in it is no dim and no integer.
     fn is_tensor(&self, e: &Expr) -> bool {
         match &e.kind {
             ExprKind::Name(n) => {
                 matches!(self.peek(&n.to_string()), Some(Binding::Value(_) | Binding::Slot(..) | Binding::Param(_) | Binding::Poison))
             }
+            ExprKind::Neg(x) => self.is_tensor(x),
+            ExprKind::Binary(_, a, b) => self.is_tensor(a) || self.is_tensor(b),
             _ => !looks_like_poly(e),
         }
     }

@@ -2,9 +2,9 @@
 
 use super::own;
 use crate::ast::Network;
-use crate::plan::{Checked, DimInfo, Sig};
+use crate::plan::{Checked, DimInfo, DimKind, Sig};
 use proc_macro2::{Ident, Literal, TokenStream};
-use quote::{format_ident, quote, quote_spanned};
+use quote::{ToTokens, format_ident, quote, quote_spanned};
 use tancho_ir::DType;
 
 /// Associated functions a constant of the same name would clash with.
@@ -75,9 +75,11 @@ impl Names<'_> {
         let (docs, vis, name) = (&n.docs, &n.vis, &n.name);
         let header = format!("\n```text\n{}\n```", n.header);
         let result = quote_spanned!(own()=> ::core::result::Result);
+        let option = quote_spanned!(own()=> ::core::option::Option);
+        let count = self.statics.len();
         let given = self.statics.iter().map(|(i, d)| {
             let text = &d.name;
-            quote_spanned!(own()=> (#text, dims.#i))
+            quote_spanned!(own()=> (#text, ::core::convert::Into::into(dims.#i)))
         });
         let constants = self.statics.iter().filter(|(_, d)| !METHODS.contains(&d.name.as_str())).filter_map(|(i, d)| {
             let value = Literal::usize_suffixed(usize::try_from(d.value?).ok()?);
@@ -106,6 +108,7 @@ impl Names<'_> {
         quote_spanned! {own()=>
             #docs
             #[doc = #header]
+            #[derive(::core::clone::Clone, ::core::fmt::Debug)]
             #vis struct #name(::tancho::__private::Model);
 
             #[automatically_derived]
@@ -122,7 +125,12 @@ impl Names<'_> {
                 /// The network with these dimensions, before it has weights.
                 pub fn with(dims: #dims) -> ::tancho::Blueprint<#name> {
                     let _ = &dims;
-                    ::tancho::Blueprint::new(&[#(#given),*])
+                    let given: [(&'static ::core::primitive::str, #option<::core::primitive::usize>); #count] = [#(#given),*];
+                    let given = ::core::iter::Iterator::filter_map(
+                        ::core::iter::IntoIterator::into_iter(given),
+                        |(name, value)| #option::Some((name, value?)),
+                    );
+                    ::tancho::Blueprint::new(&::core::iter::Iterator::collect::<::std::vec::Vec<_>>(given))
                 }
 
                 #defaults
@@ -147,21 +155,28 @@ impl Names<'_> {
         }
     }
 
-    /// The default of every static dim, if all have one.
-    fn defaults(&self) -> Option<Vec<Literal>> {
-        self.statics.iter().map(|(_, d)| Some(Literal::usize_suffixed(usize::try_from(d.value?).ok()?))).collect()
+    /// The default of every field of the dims, if all have one.
+    fn defaults(&self) -> Option<Vec<TokenStream>> {
+        let default = |d: &DimInfo| match &d.kind {
+            DimKind::Static(p) if p.as_const().is_none() => Some(quote_spanned!(own()=> ::core::option::Option::None)),
+            _ => Some(Literal::usize_suffixed(usize::try_from(d.value?).ok()?).into_token_stream()),
+        };
+        self.statics.iter().map(|(_, d)| default(d)).collect()
     }
 
-    /// `pub struct MlpDims { pub D: usize }`
+    /// `pub struct MlpDims { pub D: usize, pub H: Option<usize> }`: what is made from other dims follows them unless it is given.
     fn dims(&self) -> TokenStream {
         let (vis, dims) = (&self.n.vis, &self.dims);
-        let doc = format!(
-            "The static dimensions of [`{}`]. A dimension whose default is made from another one is not updated with it.",
-            self.n.name
-        );
+        let doc = format!("The static dimensions of [`{}`].", self.n.name);
         let fields = self.statics.iter().map(|(i, d)| {
-            let doc = format!("The dimension `{}`.", d.name);
-            quote_spanned!(own()=> #[doc = #doc] pub #i: ::core::primitive::usize)
+            let (mut doc, mut ty) = (format!("The dimension `{}`.", d.name), quote_spanned!(own()=> ::core::primitive::usize));
+            if let DimKind::Static(p) = &d.kind
+                && p.as_const().is_none()
+            {
+                doc.push_str(&format!(" `None`: `{p}`."));
+                ty = quote_spanned!(own()=> ::core::option::Option<#ty>);
+            }
+            quote_spanned!(own()=> #[doc = #doc] pub #i: #ty)
         });
         let default = self.defaults().map(|values| {
             let fields = self.statics.iter().zip(values).map(|((i, _), v)| quote!(#i: #v));
@@ -201,7 +216,7 @@ impl Names<'_> {
         let (parameters, arguments) = (self.parameters(), self.arguments());
         quote_spanned! {own()=>
             #[doc = #doc]
-            #[derive(::core::clone::Clone)]
+            #[derive(::core::clone::Clone, ::core::fmt::Debug)]
             #vis struct #compiled(::tancho::Compiled);
 
             #[automatically_derived]
@@ -252,6 +267,7 @@ impl Names<'_> {
         let comma = (!self.inputs.is_empty()).then(|| quote!(,));
         quote_spanned! {own()=>
             #[doc = #doc]
+            #[derive(::core::fmt::Debug)]
             #vis struct #session(::tancho::Session);
 
             #[automatically_derived]

@@ -6,6 +6,8 @@ use crate::ast::*;
 use crate::errors::Place;
 use crate::messages;
 use proc_macro2::{Delimiter, Ident};
+use quote::ToTokens;
+use syn::Path;
 
 /// Words of the language that begin what is not built yet.
 const LATER: &[&str] = &["buffer", "state", "repeat", "minimize", "train", "fn"];
@@ -123,18 +125,9 @@ fn net(c: &mut Cursor<'_>) -> Parsed<ItemKind> {
 /// `models::Encoder<D, H = 4 * D>(bias = false)`
 fn net_use(c: &mut Cursor<'_>) -> Parsed<Use> {
     let start = c.at;
-    c.eat("::");
-    loop {
-        if c.peek_ident().is_none() {
-            return Err(c.expected("the name of a network"));
-        }
-        c.at += 1;
-        if c.eat("::").is_none() {
-            break;
-        }
-    }
+    let Ok(path) = c.syn(Path::parse_mod_style) else { return Err(c.expected("the name of a network")) };
     let mut used = Use {
-        path: c.tokens.get(start..c.at).unwrap_or_default().iter().cloned().collect(),
+        path: path.into_token_stream(),
         text: c.text_since(start),
         single: c.at == start + 1,
         place: c.since(start),

@@ -5,6 +5,7 @@ use crate::ast::*;
 use crate::errors::Place;
 use crate::messages;
 use proc_macro2::{Delimiter, Group, Literal, TokenTree};
+use syn::Lit;
 
 /// An expression of tensors, of dims, or the value of an option: one grammar for all three.
 pub fn expr(c: &mut Cursor<'_>) -> Parsed<Expr> {
@@ -331,20 +332,18 @@ fn pattern(c: &mut Cursor<'_>) -> Parsed<Vec<Axis>> {
 }
 
 fn number(c: &Cursor<'_>, l: &Literal) -> Parsed<ExprKind> {
-    let text: String = l.to_string().chars().filter(|c| *c != '_').collect();
-    let place = Place::of(l.span());
-    if !text.starts_with(|c: char| c.is_ascii_digit()) {
-        return Err(c.expected("a value"));
-    }
-    if text.chars().all(|c| c.is_ascii_digit()) {
-        return match text.parse::<i64>() {
+    let bad = |why| Err(c.fail(Place::of(l.span()), messages::bad_number(&l.to_string(), why)));
+    let decimal = l.to_string().bytes().all(|b| b.is_ascii_digit() || b == b'_');
+    match Lit::new(l.clone()) {
+        Lit::Int(i) if decimal => match i.base10_parse() {
             Ok(i) => Ok(ExprKind::Number(i as f64, Some(i))),
-            Err(_) => Err(c.fail(place, messages::bad_number(&text, "it does not fit into 64 bits"))),
-        };
-    }
-    match text.parse::<f64>() {
-        Ok(x) if x.is_finite() => Ok(ExprKind::Number(x, None)),
-        Ok(_) => Err(c.fail(place, messages::bad_number(&text, "it is too large"))),
-        Err(_) => Err(c.fail(place, messages::bad_number(&text, "numbers are written in decimal and without a suffix"))),
+            Err(_) => bad("it does not fit into 64 bits"),
+        },
+        Lit::Float(x) if x.suffix().is_empty() => match x.base10_parse::<f64>() {
+            Ok(x) if x.is_finite() => Ok(ExprKind::Number(x, None)),
+            _ => bad("it is too large"),
+        },
+        Lit::Int(_) | Lit::Float(_) => bad("numbers are written in decimal and without a suffix"),
+        _ => Err(c.expected("a value")),
     }
 }

@@ -2,9 +2,14 @@
 
 use super::{Cursor, Failed, Parsed};
 use crate::ast::*;
-use crate::errors::Place;
+use crate::errors::{Message, Place};
 use crate::messages;
 use proc_macro2::{Delimiter, TokenStream, TokenTree};
+use quote::ToTokens;
+use syn::parse::{Parse, ParseStream, Parser};
+use syn::punctuated::Punctuated;
+use syn::spanned::Spanned;
+use syn::{Attribute, LitStr, Token, Visibility};
 use tancho_ir::graph::Relation;
 
 /// The attributes before a network or an item.
@@ -29,7 +34,7 @@ pub fn network(c: &mut Cursor<'_>) -> Parsed<Network> {
         c.fail(place, messages::misplaced_attribute("weights", "an item"));
     }
     let start = c.at;
-    let vis = visibility(c);
+    let vis = c.syn(Visibility::parse).map(Visibility::into_token_stream).unwrap_or_default();
     let name = c.name("the name of a network")?;
     let mut n = Network {
         docs: attrs.docs,
@@ -73,73 +78,55 @@ pub fn network(c: &mut Cursor<'_>) -> Parsed<Network> {
     Ok(n)
 }
 
-fn visibility(c: &mut Cursor<'_>) -> TokenStream {
-    let start = c.at;
-    if c.eat_word("pub") {
-        let restricted = c.peek_group(Delimiter::Parenthesis).is_some() && c.ident_at(1).is_some();
-        c.at += usize::from(restricted);
-    }
-    c.tokens.get(start..c.at).unwrap_or_default().iter().cloned().collect()
-}
-
 /// Reads any attributes; a bad one is reported and left out.
 pub fn attrs(c: &mut Cursor<'_>) -> Attrs {
     let mut out = Attrs::default();
     while c.is_punct("#") {
         let start = c.at;
         c.at += 1;
-        let Some(g) = c.group(Delimiter::Bracket) else {
+        if c.group(Delimiter::Bracket).is_none() {
             c.expected("`[..]` of an attribute");
             continue;
-        };
-        let place = c.since(start);
-        let tokens = c.tokens.get(start..c.at).unwrap_or_default();
-        let _ = c.inside(g, |a| attr(a, place, tokens, &mut out));
+        }
+        let (place, tokens) = (c.since(start), c.tokens.get(start..c.at).unwrap_or_default());
+        let read = Attribute::parse_outer.parse2(tokens.iter().cloned().collect());
+        if let Err(e) = read.and_then(|all| all.iter().try_for_each(|a| attr(c, a, place, &mut out))) {
+            c.fail(Place::of(e.span()), Message::new(e.to_string()));
+        }
     }
     out
 }
 
-fn attr(a: &mut Cursor<'_>, place: Place, tokens: &[TokenTree], out: &mut Attrs) -> Parsed<()> {
-    let Some(name) = a.peek_ident() else { return Err(a.expected("the name of an attribute")) };
-    a.at += 1;
-    match name.to_string().as_str() {
-        "doc" => {
-            out.docs.extend(tokens.iter().cloned());
-            Ok(())
-        }
+fn attr(c: &Cursor<'_>, a: &Attribute, place: Place, out: &mut Attrs) -> syn::Result<()> {
+    let name = a.path().to_token_stream().to_string();
+    match name.as_str() {
+        "doc" => a.to_tokens(&mut out.docs),
         "weights" => {
             out.of_item.get_or_insert(place);
-            let Some(g) = a.group(Delimiter::Parenthesis) else { return Err(a.expected("`(\"path\")`")) };
-            a.inside(g, |a| {
-                let path = string(a)?;
-                if a.done() || (a.eat(",").is_some() && a.done()) {
-                    out.weights = Some(path);
-                    return Ok(());
+            out.weights = a.parse_args_with(|args: ParseStream<'_>| {
+                let path: LitStr = args.parse()?;
+                args.parse::<Option<Token![,]>>()?;
+                let more: TokenStream = args.parse()?;
+                if let Some(t) = more.into_iter().next() {
+                    c.fail(Place::of(t.span()), messages::not_yet(&format!("`{t}` in `#[weights(..)]`")));
+                    return Ok(None);
                 }
-                let what = a.peek().map(ToString::to_string).unwrap_or_default();
-                Err(a.fail(Place::of(a.span()), messages::not_yet(&format!("`{what}` in `#[weights(..)]`"))))
-            })
+                Ok(Some((path.value(), path.span())))
+            })?;
         }
         "unused_weights" => {
             out.of_network.get_or_insert(place);
-            let Some(g) = a.group(Delimiter::Parenthesis) else { return Err(a.expected("`(\"pattern\")`")) };
-            out.unused_weights.extend(a.inside(g, |a| a.list(|a| string(a).map(|s| s.0)))?);
-            Ok(())
+            let patterns = a.parse_args_with(Punctuated::<LitStr, Token![,]>::parse_terminated)?;
+            out.unused_weights.extend(patterns.iter().map(LitStr::value));
         }
-        other @ ("frozen" | "no_decay" | "cfg" | "cfg_attr" | "allow" | "derive") => {
-            Err(a.fail(place, messages::not_yet(&format!("the attribute `{other}`"))))
+        "frozen" | "no_decay" | "cfg" | "cfg_attr" | "allow" | "derive" => {
+            c.fail(place, messages::not_yet(&format!("the attribute `{name}`")));
         }
-        other => Err(a.fail(Place::of(name.span()), messages::unknown_attribute(other))),
+        _ => {
+            c.fail(Place::of(a.path().span()), messages::unknown_attribute(&name));
+        }
     }
-}
-
-/// A string literal's value. Escapes beyond `\"` and `\\` have no place in a weight's name.
-fn string(c: &mut Cursor<'_>) -> Parsed<(String, proc_macro2::Span)> {
-    let Some(TokenTree::Literal(l)) = c.peek() else { return Err(c.expected("a string")) };
-    let text = l.to_string();
-    let Some(inner) = text.strip_prefix('"').and_then(|t| t.strip_suffix('"')) else { return Err(c.expected("a string in plain quotes")) };
-    c.at += 1;
-    Ok((inner.replace("\\\"", "\"").replace("\\\\", "\\"), l.span()))
+    Ok(())
 }
 
 fn signature(c: &mut Cursor<'_>, n: &mut Network) -> Parsed<()> {

@@ -9,6 +9,7 @@ use crate::errors::{Errors, Message, Place};
 use crate::messages;
 use crate::print;
 use proc_macro2::{Delimiter, Group, Ident, Spacing, Span, TokenStream, TokenTree};
+use syn::parse::{ParseStream, Parser};
 
 /// Expressions and blocks nested deeper than this are an error: every walk over them recurses.
 pub const MAX_DEPTH: usize = 128;
@@ -193,7 +194,9 @@ impl<'a> Cursor<'a> {
         if text == "_" {
             return Err(self.expected(what));
         }
-        if KEYWORDS.contains(&text.as_str()) || text.starts_with("r#") {
+        // syn knows the keywords of all editions but `gen`.
+        let keyword = syn::parse2::<Ident>(TokenTree::from(i.clone()).into()).is_err() || text == "gen";
+        if keyword || text.starts_with("r#") {
             return Err(self.fail(Place::of(i.span()), messages::keyword_as_name(&text)));
         }
         if text.starts_with("__tancho") {
@@ -201,6 +204,20 @@ impl<'a> Cursor<'a> {
         }
         self.at += 1;
         Ok(i.clone())
+    }
+
+    /// Reads with syn, no further than the next `;` or `{ .. }`; with an error nothing is read.
+    fn syn<T>(&mut self, read: impl FnOnce(ParseStream<'_>) -> syn::Result<T>) -> syn::Result<T> {
+        let ends = |t: &&TokenTree| match t {
+            TokenTree::Punct(p) => p.as_char() == ';',
+            TokenTree::Group(g) => g.delimiter() == Delimiter::Brace,
+            _ => false,
+        };
+        let rest: Vec<TokenTree> = self.tokens.iter().skip(self.at).take_while(|t| !ends(t)).cloned().collect();
+        let n = rest.len();
+        let (value, left) = (|s: ParseStream<'_>| Ok((read(s)?, s.parse::<TokenStream>()?))).parse2(rest.into_iter().collect())?;
+        self.at += n.saturating_sub(left.into_iter().count());
+        Ok(value)
     }
 
     fn group(&mut self, delimiter: Delimiter) -> Option<&'a Group> {
@@ -269,11 +286,3 @@ impl<'a> Cursor<'a> {
         self.is_punct("#") || (named && ["let", "for", "param", "net"].iter().any(|w| self.is_word(w)))
     }
 }
-
-/// Rust's keywords of edition 2024, which no emitted item can be called.
-const KEYWORDS: &[&str] = &[
-    "abstract", "as", "async", "await", "become", "box", "break", "const", "continue", "crate", "do", "dyn", "else", "enum", "extern",
-    "false", "final", "fn", "for", "gen", "if", "impl", "in", "let", "loop", "macro", "match", "mod", "move", "mut", "override", "priv",
-    "pub", "ref", "return", "self", "Self", "static", "struct", "super", "trait", "true", "try", "type", "typeof", "unsafe", "unsized",
-    "use", "virtual", "where", "while", "yield",
-];
