@@ -39,7 +39,7 @@ pub use tancho_ir::build::OptionValue;
 pub use tancho_ir::{DType, Dim, Graph};
 pub use tancho_macros::network;
 pub use tancho_runtime::{
-    AnyView, AsView, Blueprint, Compiled, Dump, Element, Error, LoadError, LoadOptions, LoadReport, Model, OutputMut, Report, Session,
+    AnyView, AsView, Blueprint, Compiled, Dump, Element, Error, Isa, LoadError, LoadOptions, LoadReport, Model, OutputMut, Report, Session,
     Stats, Target, Tensor, TensorData, Trace, View, ViewError, Weights, bf16,
 };
 pub use tancho_runtime::{compare, interp, model, weights};

@@ -82,9 +82,10 @@ fn step(op: &Op, inner: Access, from: &[Dim], to: &[Dim]) -> Option<Access> {
 
 /// Strides after a reshape, group by group of axes with equal products.
 fn reshape_strides(strides: &[Dim], from: &[Dim], to: &[Dim]) -> Option<Vec<Dim>> {
-    // A shape with a visible 0 has no elements; any stride will do.
+    // A shape with a visible 0 has no elements: any strides will do, but a stride of 0 along the row
+    // would say that there is one element to read.
     if to.iter().any(|d| d.is(0)) {
-        return Some(vec![Dim::constant(0); to.len()]);
+        return Some(vec![Dim::constant(1); to.len()]);
     }
     let from: Vec<(&Dim, &Dim)> = from.iter().zip(strides).filter(|(d, _)| !d.is(1)).collect();
     let mut out = vec![Dim::constant(0); to.len()];

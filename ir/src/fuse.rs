@@ -371,8 +371,9 @@ impl Fuser<'_> {
         loop {
             let before = self.stored.len();
             for v in self.g.values() {
-                // A reshape that makes no affine address needs its argument in memory.
-                if is_view(&self.g.node(v).op) && !self.stored.contains(&v) && self.access(v).is_none() {
+                // A reshape that makes no affine address needs its argument in memory, also where
+                // the view itself is stored.
+                if is_view(&self.g.node(v).op) && resolve(self.g, v, &|u| u != v && self.in_memory(u)).is_none() {
                     self.stored.insert(self.g.node(v).args[0]);
                 }
                 for i in 0..self.g.node(v).args.len() {

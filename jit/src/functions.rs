@@ -6,8 +6,9 @@
 use crate::code::{Code, Extent, Pointer};
 use crate::lanes::clif::{self, Options};
 use crate::lanes::{Inst, Len, Program, Stmt};
-use crate::nest;
+use crate::nest::{self, Menu};
 use crate::spec::KernelSpec;
+use crate::wide::{self, Width};
 use crate::{CompileError, Dump};
 use cranelift::codegen::ir::{Function, Signature, UserFuncName, Value, types};
 use cranelift::prelude::*;
@@ -18,7 +19,9 @@ use std::collections::HashMap;
 pub struct Functions<'m, M: Module> {
     module: &'m mut M,
     options: Options,
-    programs: HashMap<Program, FuncId>,
+    /// The width of wide programs, if the target has them.
+    width: Option<Width>,
+    programs: HashMap<Program, Callee>,
     kernels: HashMap<KernelSpec, FuncId>,
     builder: FunctionBuilderContext,
     context: codegen::Context,
@@ -26,6 +29,14 @@ pub struct Functions<'m, M: Module> {
     pub dumps: Option<Vec<Dump>>,
     /// Bytes of machine code.
     pub code_bytes: usize,
+}
+
+/// A lanes program as a callee.
+#[derive(Clone, Copy, Debug)]
+pub struct Callee {
+    id: FuncId,
+    /// Emitted wide: it takes the address of its arguments instead of the arguments.
+    wide: bool,
 }
 
 /// A program with its integers renumbered, and the kernel parameters behind them.
@@ -74,10 +85,11 @@ pub fn compact(p: &Program) -> Prepared {
 
 impl<'m, M: Module> Functions<'m, M> {
     /// Starts with no functions.
-    pub fn new(module: &'m mut M, options: Options, dump: bool) -> Self {
+    pub fn new(module: &'m mut M, options: Options, width: Option<Width>, dump: bool) -> Self {
         Functions {
             module,
             options,
+            width,
             programs: HashMap::new(),
             kernels: HashMap::new(),
             builder: FunctionBuilderContext::new(),
@@ -115,17 +127,41 @@ impl<'m, M: Module> Functions<'m, M> {
         Ok(id)
     }
 
-    /// The function of a lanes program.
-    pub fn program(&mut self, p: &Program) -> Result<FuncId, CompileError> {
-        if let Some(&id) = self.programs.get(p) {
-            return Ok(id);
+    /// The function of a lanes program: wide if the target has that and the emitter does the program.
+    pub fn program(&mut self, p: &Program) -> Result<Callee, CompileError> {
+        if let Some(&callee) = self.programs.get(p) {
+            return Ok(callee);
         }
         let name = format!("lanes{}", self.programs.len());
         let config = self.module.isa().frontend_config();
-        let signature = clif::signature(p, self.options, config.default_call_conv);
-        let id = self.define(&name, signature, |me, func| clif::build(p, me.options, func, &mut me.builder, config))?;
-        self.programs.insert(p.clone(), id);
-        Ok(id)
+        let callee = match self.width.and_then(|w| wide::emit(p, w).ok()) {
+            Some(code) => {
+                wide::verify::verify(&code, p).map_err(|message| CompileError::Emitted { function: name.clone(), message })?;
+                let mut signature = Signature::new(config.default_call_conv);
+                signature.params = vec![AbiParam::new(types::I64)];
+                let id = self.module.declare_function(&name, Linkage::Local, &signature).map_err(|e| fail(&name, e))?;
+                self.module.define_function_bytes(id, 64, &code, &[]).map_err(|e| fail(&name, e))?;
+                self.code_bytes += code.len();
+                if let Some(dumps) = &mut self.dumps {
+                    dumps.push(Dump { name, clif: String::new(), asm: wide::verify::listing(&code) });
+                }
+                Callee { id, wide: true }
+            }
+            None => {
+                let signature = clif::signature(p, self.options, config.default_call_conv);
+                let id = self.define(&name, signature, |me, func| clif::build(p, me.options, func, &mut me.builder, config))?;
+                Callee { id, wide: false }
+            }
+        };
+        self.programs.insert(p.clone(), callee);
+        Ok(callee)
+    }
+
+    /// The menu of tiles for a kernel: the wide one if the emitter does all its tiles.
+    fn menu(&self, spec: &KernelSpec) -> Menu {
+        let Some(w) = self.width else { return Menu::Narrow };
+        let does = |p: &Program| !p.stmts.iter().any(|s| matches!(s, Stmt::Tile { .. })) || wide::emit(p, w).is_ok();
+        if nest::programs(spec, Menu::Wide(w)).iter().all(|(p, _)| does(p)) { Menu::Wide(w) } else { Menu::Narrow }
     }
 
     /// A function of the kernels' signature that calls a program alone: its first argument points
@@ -139,7 +175,7 @@ impl<'m, M: Module> Functions<'m, M> {
         let count = clif::signature(p, self.options, config.default_call_conv).params.len();
         let name = format!("caller{}", self.programs.len());
         self.define(&name, signature, |me, func| {
-            let program = me.module.declare_func_in_func(callee, func);
+            let program = me.module.declare_func_in_func(callee.id, func);
             let mut b = FunctionBuilder::new(func, &mut me.builder);
             let entry = b.create_block();
             b.append_block_params_for_function_params(entry);
@@ -147,7 +183,7 @@ impl<'m, M: Module> Functions<'m, M> {
             b.seal_block(entry);
             let from = b.block_params(entry)[0];
             let mut code = Code { b: &mut b, guard: None };
-            let args: Vec<Value> = (0..count).map(|i| code.field(from, i as i32)).collect();
+            let args: Vec<Value> = if callee.wide { vec![from] } else { (0..count).map(|i| code.field(from, i as i32)).collect() };
             code.b.ins().call(program, &args);
             let ok = code.int(-1);
             code.b.ins().return_(&[ok]);
@@ -162,14 +198,15 @@ impl<'m, M: Module> Functions<'m, M> {
         }
         let name = format!("kernel{}", self.kernels.len());
         // The programs first: a nest refers to them.
-        let programs = nest::programs(spec);
+        let menu = self.menu(spec);
+        let programs = nest::programs(spec, menu);
         let callees = programs.iter().map(|(p, _)| self.program(p)).collect::<Result<Vec<_>, _>>()?;
         let config = self.module.isa().frontend_config();
         let mut signature = Signature::new(config.default_call_conv);
         signature.params = vec![AbiParam::new(types::I64); 3];
         signature.returns = vec![AbiParam::new(types::I64)];
         let id = self.define(&name, signature, |me, func| {
-            let refs: Vec<_> = callees.iter().map(|c| me.module.declare_func_in_func(*c, func)).collect();
+            let refs: Vec<_> = callees.iter().map(|c| (me.module.declare_func_in_func(c.id, func), c.wide)).collect();
             let mut b = FunctionBuilder::new(func, &mut me.builder);
             let entry = b.create_block();
             b.append_block_params_for_function_params(entry);
@@ -177,7 +214,7 @@ impl<'m, M: Module> Functions<'m, M> {
             b.seal_block(entry);
             let params = b.block_params(entry).to_vec();
             let mut code = Code { b: &mut b, guard: None };
-            let mut nest = Nest::enter(&mut code, params[0], me.options.checked, refs, programs);
+            let mut nest = Nest::enter(&mut code, params[0], me.options.checked, menu, refs, programs);
             code.guard = nest.guard;
             nest::build(spec, &mut nest, &mut code, params[1], params[2]);
             let ok = code.int(-1);
@@ -200,18 +237,28 @@ pub struct Nest {
     params: Value,
     /// The guard of checked mode.
     pub guard: Option<Value>,
-    refs: Vec<codegen::ir::FuncRef>,
+    /// Which tiles there are.
+    pub menu: Menu,
+    refs: Vec<(codegen::ir::FuncRef, bool)>,
     programs: Vec<Prepared>,
 }
 
 impl Nest {
     /// Reads the argument block ([`Arguments`](crate::Arguments), field by field).
-    fn enter(c: &mut Code<'_, '_>, ctx: Value, checked: bool, refs: Vec<codegen::ir::FuncRef>, programs: Vec<Prepared>) -> Nest {
+    fn enter(
+        c: &mut Code<'_, '_>,
+        ctx: Value,
+        checked: bool,
+        menu: Menu,
+        refs: Vec<(codegen::ir::FuncRef, bool)>,
+        programs: Vec<Prepared>,
+    ) -> Nest {
         Nest {
             buffers: c.field(ctx, 0),
             sizes: c.field(ctx, 1),
             params: c.field(ctx, 2),
             guard: checked.then(|| c.field(ctx, 3)),
+            menu,
             refs,
             programs,
         }
@@ -255,6 +302,16 @@ impl Nest {
                 None => self.len(c, Len::Arg(*u)),
             });
         }
+        let (callee, wide) = self.refs[program];
+        if wide {
+            let slot = c.b.create_sized_stack_slot(StackSlotData::new(StackSlotKind::ExplicitSlot, 8 * args.len() as u32, 3));
+            for (i, a) in args.iter().enumerate() {
+                c.b.ins().stack_store(types::I64, *a, slot, 8 * i as i32);
+            }
+            let block = c.b.ins().stack_addr(types::I64, slot, 0);
+            c.b.ins().call(callee, &[block]);
+            return;
+        }
         if let Some(guard) = self.guard {
             for p in ptrs {
                 match p.extent {
@@ -267,7 +324,7 @@ impl Nest {
             }
             args.push(guard);
         }
-        c.b.ins().call(self.refs[program], &args);
+        c.b.ins().call(callee, &args);
     }
 }
 

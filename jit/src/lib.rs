@@ -15,10 +15,11 @@ pub mod spec;
 mod target;
 #[doc(hidden)]
 pub mod testing;
+mod wide;
 
 pub use blob::{Arguments, Kernel, STATUS_SLOTS};
 pub use lower::{Program, Step, WeightPack};
-pub use target::Target;
+pub use target::{Isa, Target};
 
 use std::time::{Duration, Instant};
 use tancho_ir::Graph;
@@ -49,6 +50,22 @@ pub enum CompileError {
         function: String,
         /// Its words.
         message: String,
+    },
+    /// The emitter made code that its verifier rejects; a fault of this crate.
+    #[error("the emitted code of {function} is not sound: {message}")]
+    Emitted {
+        /// The function.
+        function: String,
+        /// What the verifier found.
+        message: String,
+    },
+    /// The machine lacks what was asked for.
+    #[error("this machine has no {isa}: its level is {host}")]
+    Isa {
+        /// What was asked for.
+        isa: Isa,
+        /// What it has.
+        host: Isa,
     },
     /// No executable memory.
     #[error("no executable memory: {0}")]
@@ -139,11 +156,11 @@ pub fn compile(graph: &Graph, target: Target, options: Options) -> Result<Compil
     stats.lower = start.elapsed();
 
     let start = Instant::now();
-    let isa = target.isa()?;
+    let isa = target.back_end()?;
     let x86 = matches!(isa.triple().architecture, target_lexicon::Architecture::X86_64);
     let mut module = blob::new_module(isa)?;
     let lanes_options = lanes::clif::Options { x86, checked: target.is_checked() };
-    let mut functions = functions::Functions::new(&mut module, lanes_options, options.dump);
+    let mut functions = functions::Functions::new(&mut module, lanes_options, target.width(), options.dump);
     let ids = program.steps.iter().map(|s| functions.kernel(&s.spec)).collect::<Result<Vec<_>, _>>()?;
     stats.steps = ids.len();
     stats.kernels = functions.kernel_count();

@@ -1,31 +1,84 @@
 //! What the code is generated for.
 
 use crate::CompileError;
+use crate::wide::Width;
 use cranelift::codegen::isa::OwnedTargetIsa;
 use cranelift::prelude::*;
+use std::fmt;
 
-/// A compilation target: the machine at hand, and how careful the code is.
+/// The vectors of the innermost loops.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Isa {
+    /// 128 bits, by Cranelift alone: what every platform has.
+    Clif128,
+    /// 256 bits: AVX2 and FMA.
+    Avx2,
+    /// 512 bits: AVX-512 F, BW, VL and DQ.
+    Avx512,
+}
+
+impl Isa {
+    /// All levels, narrow to wide.
+    pub const ALL: [Isa; 3] = [Isa::Clif128, Isa::Avx2, Isa::Avx512];
+
+    /// The widest level that this machine has.
+    pub fn host() -> Isa {
+        #[cfg(all(target_arch = "x86_64", unix))]
+        {
+            use std::arch::is_x86_feature_detected as has;
+            if has!("avx2") && has!("fma") && has!("bmi2") {
+                let wide = has!("avx512f") && has!("avx512bw") && has!("avx512vl") && has!("avx512dq");
+                return if wide { Isa::Avx512 } else { Isa::Avx2 };
+            }
+        }
+        Isa::Clif128
+    }
+}
+
+impl fmt::Display for Isa {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Isa::Clif128 => "clif128",
+            Isa::Avx2 => "avx2",
+            Isa::Avx512 => "avx512",
+        })
+    }
+}
+
+/// A compilation target: the machine at hand, how wide its vectors are taken, and how careful the code is.
 ///
 /// ```
-/// use tancho_jit::Target;
+/// use tancho_jit::{Isa, Target};
 /// let fast = Target::host();
+/// let narrow = Target::host().with_isa(Isa::Clif128).unwrap();
 /// let careful = Target::host().checked(true); // every access tested, for tests
-/// assert!(careful.is_checked() && !fast.is_checked());
+/// assert!(fast.isa() >= narrow.isa() && careful.is_checked());
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Target {
+    isa: Isa,
     checked: bool,
 }
 
 impl Target {
-    /// The machine this program runs on, 128-bit vectors.
+    /// The machine this program runs on, with its widest vectors.
     pub fn host() -> Target {
-        Target { checked: false }
+        Target { isa: Isa::host(), checked: false }
     }
 
-    /// Checked mode: every load and store is tested against its buffer. Slow; for tests.
+    /// The same with narrower vectors.
+    ///
+    /// # Errors
+    /// The machine does not have that level.
+    pub fn with_isa(self, isa: Isa) -> Result<Target, CompileError> {
+        let host = Isa::host();
+        if isa > host { Err(CompileError::Isa { isa, host }) } else { Ok(Target { isa, ..self }) }
+    }
+
+    /// Checked mode: every load and store of Cranelift's code is tested against its buffer. Slow; for tests.
+    /// It takes 128 bits: what the emitter makes is checked by decoding it instead.
     pub fn checked(self, checked: bool) -> Target {
-        Target { checked }
+        Target { checked, ..self }
     }
 
     /// Whether accesses are tested.
@@ -33,8 +86,22 @@ impl Target {
         self.checked
     }
 
+    /// The level of its vectors.
+    pub fn isa(self) -> Isa {
+        if self.checked { Isa::Clif128 } else { self.isa }
+    }
+
+    /// The width of emitted programs, if there are any.
+    pub(crate) fn width(self) -> Option<Width> {
+        match self.isa() {
+            Isa::Clif128 => None,
+            Isa::Avx2 => Some(Width::Y),
+            Isa::Avx512 => Some(Width::Z),
+        }
+    }
+
     /// Cranelift's back end for it.
-    pub(crate) fn isa(self) -> Result<OwnedTargetIsa, CompileError> {
+    pub(crate) fn back_end(self) -> Result<OwnedTargetIsa, CompileError> {
         let mut flags = settings::builder();
         // The verifier stays on: it catches a fault of ours before it is code. No mid-end: it moves
         // every multiply-add of a block behind the block's loads, which spills a tile's accumulators

@@ -117,6 +117,22 @@ fn says_what_is_wrong_in_a_body() {
     );
     one(body("let y = x[D = 8]; x"), "index 8 is outside of `x`\n  the axis has D (8) elements");
     one(body("let f = x"), "expected `;` after `let`");
+    for (number, why) in [
+        ("1f32", "numbers are written in decimal and without a suffix"),
+        ("0x10", "numbers are written in decimal and without a suffix"),
+        ("9223372036854775808", "it does not fit into 64 bits"),
+        ("1e999", "it is too large"),
+    ] {
+        one(body(&format!("x * {number}")), &format!("`{number}` is no number here: {why}"));
+    }
+    one(body("let gen = x; x"), "`gen` cannot be a name here: it is a keyword of Rust\nhelp: choose another name");
+    one(body("net l: fn; x"), "expected the name of a network, found `fn`");
+    assert!(body("x[x - 1]").concat().starts_with("rows are taken by i32 ids, but `x - 1` is [B, S, D (8)]"));
+    let item = |attribute: &str| body(&format!("{attribute} param w: [D]; x * w"));
+    one(item("#[weights(\"a\", transposed)]"), "`transposed` in `#[weights(..)]` is not supported yet");
+    one(item("#[weights]"), "expected attribute arguments in parentheses: #[weights(...)]");
+    one(item("#[weight(\"a\")]"), "unknown attribute `weight`\nhelp: did you mean `weights`?");
+    assert!(item("#[weights(\"a\\tb\",)] #[doc = \"w\"]").is_empty());
 }
 
 #[test]

@@ -22,7 +22,7 @@ pub use half::bf16;
 pub use inspect::Trace;
 pub use model::{Blueprint, Declared, Model};
 pub use session::Session;
-pub use tancho_jit::{Dump, Stats, Target};
+pub use tancho_jit::{Dump, Isa, Stats, Target};
 pub use tensor::{Tensor, TensorData};
 pub use view::{AnyView, AsView, OutputMut, View, ViewError};
 pub use weights::{LoadError, LoadOptions, LoadReport, Weights};

@@ -39,8 +39,8 @@ pub struct Session {
     arena: Lines,
     outputs: Vec<Output>,
     calls: Vec<Call>,
-    /// The values of the run-time dims the buffers are laid out for.
-    bound: Vec<i64>,
+    /// The values of the run-time dims the buffers are laid out for, if they are.
+    bound: Option<Vec<i64>>,
     ready: bool,
     dims: Vec<i64>,
     offsets: Vec<usize>,
@@ -63,7 +63,7 @@ impl Session {
             arena: Lines::default(),
             outputs,
             calls,
-            bound: Vec::new(),
+            bound: None,
             ready: false,
             dims: Vec::new(),
             offsets: Vec::new(),
@@ -151,10 +151,11 @@ impl Session {
         self.ready = false;
         let compiled = self.compiled.clone();
         bind_inputs(&compiled.0.graph, inputs, &mut self.dims)?;
-        if self.bound != self.dims {
-            self.bound.clear();
+        if self.bound.as_ref() != Some(&self.dims) {
+            let mut bound = self.bound.take().unwrap_or_default();
             self.lay_out()?;
-            self.bound.extend_from_slice(&self.dims);
+            bound.clone_from(&self.dims);
+            self.bound = Some(bound);
         }
         Ok(())
     }
@@ -237,7 +238,7 @@ impl Session {
             // are this session's or the caller's exclusive borrows, and nothing else runs meanwhile.
             let status = unsafe { code.kernels[i].run(&args, 0, call.units) };
             if status >= 0 {
-                return Err(id_error(&compiled, i, &self.calls[i], status));
+                return Err(id_error(&compiled, i, &self.calls[i], &self.dims, status));
             }
             if self.guard[0] > 0 {
                 let count = std::mem::take(&mut self.guard[0]);
@@ -363,7 +364,7 @@ impl Env<'_> {
 }
 
 /// The error of an id out of range: which id it was, read where the kernel read it.
-fn id_error(compiled: &Compiled, step: usize, call: &Call, status: i64) -> Error {
+fn id_error(compiled: &Compiled, step: usize, call: &Call, dims: &[i64], status: i64) -> Error {
     let code = &compiled.0.code;
     let (unit, which) = (status / tancho_jit::STATUS_SLOTS, (status % tancho_jit::STATUS_SLOTS) as usize);
     let s: &Step = &code.program.steps[step];
@@ -387,7 +388,18 @@ fn id_error(compiled: &Compiled, step: usize, call: &Call, status: i64) -> Error
     let graph = &code.fused.graph;
     let op = graph.values().find(|v| matches!(graph.node(*v).op, Op::Gather) && is_of(s, graph, *v, ids));
     let op = op.map_or_else(|| s.name.clone(), |v| graph.node(v).source.to_string());
-    Error::IdOutOfRange { op, id: i64::from(id), rows: len(gather.rows) as usize, position: coords.iter().map(|c| *c as usize).collect() }
+    // The place in the ids as they are stored, axis by axis.
+    let mut position = Vec::new();
+    if let tancho_jit::spec::Buffer::Value(root) = s.binding.buffers[ids.buffer as usize] {
+        let env = Env { graph, dims };
+        let mut rest = element;
+        for d in graph.ty(root).shape.iter().rev() {
+            let n = env.value(d).unwrap_or(1).max(1);
+            position.insert(0, (rest % n) as usize);
+            rest /= n;
+        }
+    }
+    Error::IdOutOfRange { op, id: i64::from(id), rows: len(gather.rows) as usize, position }
 }
 
 /// Whether gather `v` reads its ids from the buffer of this slot.

@@ -1,8 +1,10 @@
 //! The elementwise functions, each written once for every back end.
 //!
-//! Errors against the exact value, measured over all of their range: exp and log
-//! within 2 ulp, tanh and erf within 5e-7 absolute and relative near 0. NaN stays
-//! NaN; the limits at infinity and at the ends of the range are exact.
+//! Errors against the exact value, measured over all of their range by `tests/math.rs`:
+//! exp and log within 2 ulp (1.3 and 0.8), tanh and erf within 5e-7 absolute and 1e-6
+//! relative, sigmoid and silu within 4 ulp, gelu within 5e-7 of |x|, powers within 1e-5
+//! relative. NaN stays NaN; the limits at infinity and at the ends of the range are
+//! exact. Below -88.7 sigmoid and silu are 0, as in PyTorch: `exp(-x)` is infinite there.
 
 use super::expr::Expr;
 use super::{Bin, Cmp, Reg, Un};
@@ -94,10 +96,10 @@ pub fn log(e: &mut Expr, x: Reg) -> Reg {
     e.select(positive, y, nan)
 }
 
-/// Hyperbolic tangent: a rational approximation, saturated beyond ±7.905.
+/// Hyperbolic tangent: a rational approximation, which is exactly ±1 from this end of its range on.
 pub fn tanh(e: &mut Expr, x: Reg) -> Reg {
-    let x = e.at_least(x, -7.905_311);
-    let x = e.at_most(x, 7.905_311);
+    let x = e.at_least(x, -8.031_55);
+    let x = e.at_most(x, 8.031_55);
     let x2 = e.mul(x, x);
     let p = e.poly(x2, &[-2.760_768_5e-16, 2.000_188e-13, -8.604_672e-11, 5.122_297e-8, 1.485_722_4e-5, 6.372_619_3e-4, 4.893_524_6e-3]);
     let p = e.mul(p, x);
@@ -105,10 +107,10 @@ pub fn tanh(e: &mut Expr, x: Reg) -> Reg {
     e.div(p, q)
 }
 
-/// Error function: a rational approximation, saturated beyond ±4.
+/// Error function: a rational approximation, which is exactly ±1 from this end of its range on.
 pub fn erf(e: &mut Expr, x: Reg) -> Reg {
-    let x = e.at_least(x, -4.0);
-    let x = e.at_most(x, 4.0);
+    let x = e.at_least(x, -3.681_2);
+    let x = e.at_most(x, 3.681_2);
     let x2 = e.mul(x, x);
     let p = e.poly(x2, &[-2.726_142_3e-10, 2.770_681_5e-8, -2.101_024e-6, -5.692_506_6e-5, -7.349_906e-4, -2.954_6e-3, -1.609_603_9e-2]);
     let p = e.mul(p, x);
@@ -179,9 +181,10 @@ pub fn unary(e: &mut Expr, op: Unary, x: Reg) -> Reg {
             let t = e.add(x, three);
             let t = e.at_least(t, 0.0);
             let t = e.at_most(t, 6.0);
-            let six = e.c(6.0);
-            let y = e.mul(x, t);
-            e.div(y, six)
+            // The gate first, which is at most 1: the product with x does not overflow.
+            let sixth = e.c(1.0 / 6.0);
+            let gate = e.mul(t, sixth);
+            e.mul(x, gate)
         }
     }
 }

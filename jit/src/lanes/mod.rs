@@ -311,7 +311,7 @@ pub enum Stmt {
     Tile {
         /// Rows of the tile.
         rows: u8,
-        /// Columns of the tile, at most [`STRIP`].
+        /// Columns of the tile, from the first of a strip or inside of one; at 128 bits within one strip.
         cols: u8,
         /// Length of the sum.
         k: Len,
@@ -319,7 +319,8 @@ pub enum Stmt {
         a: u16,
         /// Elements from one row of it to the next.
         a_row: Len,
-        /// Pointer into a packed strip of the right operand: element `(k, c)` is `b[k * STRIP + c]`.
+        /// Pointer into the packed strips of the right operand: element `(i, c)` is
+        /// `b[(c / STRIP * k + i) * STRIP + c % STRIP]`.
         b: u16,
         /// What is done with each accumulator ([`Inst::Acc`]).
         body: Vec<Inst>,

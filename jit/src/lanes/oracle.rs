@@ -66,7 +66,7 @@ impl Machine<'_> {
                         let mut acc = 0f32;
                         for i in 0..self.len(*k) {
                             let x = f(self.load(*a, r * self.len(*a_row) + i, Mem::F32));
-                            let y = f(self.load(*b, i * STRIP + c, Mem::F32));
+                            let y = f(self.load(*b, (c / STRIP * self.len(*k) + i) * STRIP + c % STRIP, Mem::F32));
                             acc = x.mul_add(y, acc);
                         }
                         self.body(body, c, r, acc.to_bits());

@@ -148,7 +148,8 @@ fn join_axes(outer: &mut Vec<Dim>, slots: &mut [&mut Wide]) {
         i -= 1;
         let extent = outer[i].clone();
         let joins = |s: &Wide| {
-            let one = |s: &Wide| s.strides[i].times(&extent).is_ok_and(|d| d == s.strides[i - 1]);
+            // A block's rows are counted from its first, whatever axes they come from.
+            let one = |s: &Wide| s.block || s.strides[i].times(&extent).is_ok_and(|d| d == s.strides[i - 1]);
             one(s) && s.gather.as_ref().is_none_or(|(ids, ..)| one(ids))
         };
         if slots.iter().all(|s| joins(s))

@@ -2,8 +2,9 @@
 //! block of queries the scores, their softmax, and the product with the values.
 //! Only a block of scores exists at a time. A unit is one head of one sequence.
 
-use super::contract::{Columns, strip_column, tile_program};
-use super::{address, ceil_div, copy_program, dim_of, extra, min};
+use super::columns::{Calls, Columns, strip_column};
+use super::contract::tile_program;
+use super::{Menu, address, ceil_div, copy_program, dim_of, extra, min};
 use crate::code::{Code, Pointer};
 use crate::functions::Nest;
 use crate::lanes::expr::Expr;
@@ -41,15 +42,15 @@ fn row(s: &Slot) -> Len {
 }
 
 /// Tiles of the scores run over whole strips, so that a run-time number of keys needs no narrow tiles.
-fn score_columns(s: &AttentionSpec) -> Columns {
-    Columns::new(s.s, Len::Const(STRIP))
+fn score_columns(menu: Menu, s: &AttentionSpec) -> Columns {
+    Columns::new(menu, s.s, Len::Const(STRIP))
 }
 
-fn value_columns(s: &AttentionSpec) -> Columns {
-    Columns::new(s.s, Len::Const(s.width))
+fn value_columns(menu: Menu, s: &AttentionSpec) -> Columns {
+    Columns::new(menu, s.s, Len::Const(s.width))
 }
 
-pub fn programs(s: &AttentionSpec) -> Vec<Program> {
+pub fn programs(s: &AttentionSpec, menu: Menu) -> Vec<Program> {
     let zero = vec![Inst::Float(0), Inst::Store { ptr: 0, step: ONE, row_step: NONE, mem: Mem::F32, value: 0 }];
     let fill = Program { ptrs: 1, ints: 0, slots: 0, stmts: vec![Stmt::Map { len: extra(SEEN), body: zero, folds: Vec::new() }] };
     let mut list = vec![
@@ -64,9 +65,9 @@ pub fn programs(s: &AttentionSpec) -> Vec<Program> {
         Inst::Bin(crate::lanes::Bin::Mul, 0, 1),
         Inst::Store { ptr: 0, step: ONE, row_step: extra(PADDED), mem: Mem::F32, value: 2 },
     ];
-    list.extend(score_columns(s).programs().iter().map(|t| tile_program(*t, Len::Const(s.width), row(&s.q), 1, &scores)));
+    list.extend(score_columns(menu, s).shapes().iter().map(|t| tile_program(*t, Len::Const(s.width), row(&s.q), 1, &scores)));
     let out = [Inst::Acc, Inst::Store { ptr: 0, step: ONE, row_step: row(&s.out), mem: Mem::F32, value: 0 }];
-    list.extend(value_columns(s).programs().iter().map(|t| tile_program(*t, s.t, extra(PADDED), 1, &out)));
+    list.extend(value_columns(menu, s).shapes().iter().map(|t| tile_program(*t, s.t, extra(PADDED), 1, &out)));
     list
 }
 
@@ -124,21 +125,18 @@ pub fn build(s: &AttentionSpec, n: &mut Nest, c: &mut Code<'_, '_>, begin: Value
                 let bytes = c.mul_imm(at, 4);
                 c.moved(scores, bytes)
             };
-            let columns = score_columns(s);
-            columns.run(
-                n,
-                c,
-                4,
-                (q0, q1),
-                padded,
-                &[padded],
-                &|c, r| down(c, q, r, row(&s.q)),
-                &|c, j| strip_column(c, packed_k, width, j),
-                &|c, r, j| {
+            let columns = score_columns(n.menu, s);
+            let calls = Calls {
+                first: 4,
+                extra: &[padded],
+                left: &|c, r| down(c, q, r, row(&s.q)),
+                right: &|c, j| strip_column(c, packed_k, width, j),
+                slots: &|c, r, j| {
                     let p = score_row(c, r);
                     vec![down(c, p, j, ONE)]
                 },
-            );
+            };
+            columns.run(n, c, (q0, q1), padded, &calls);
             c.for_each(q0, q1, 1, &mut |c, r| {
                 let p = score_row(c, r);
                 let mut seen = keys;
@@ -161,20 +159,17 @@ pub fn build(s: &AttentionSpec, n: &mut Nest, c: &mut Code<'_, '_>, begin: Value
                     n.call(c, 3, &[behind], &[padded, rest]);
                 }
             });
-            value_columns(s).run(
-                n,
-                c,
-                4 + columns.programs().len(),
-                (q0, q1),
-                width,
-                &[padded],
-                &score_row,
-                &|c, j| strip_column(c, packed_v, keys, j),
-                &|c, r, j| {
+            let calls = Calls {
+                first: 4 + columns.shapes().len(),
+                extra: &[padded],
+                left: &score_row,
+                right: &|c, j| strip_column(c, packed_v, keys, j),
+                slots: &|c, r, j| {
                     let p = down(c, out, r, row(&s.out));
                     vec![down(c, p, j, ONE)]
                 },
-            );
+            };
+            value_columns(n.menu, s).run(n, c, (q0, q1), width, &calls);
         });
     });
 }

@@ -2,6 +2,7 @@
 //! computes addresses and calls lanes programs; it does no arithmetic on elements.
 
 mod attention;
+mod columns;
 mod contract;
 mod pack;
 mod row;
@@ -15,13 +16,22 @@ use cranelift::codegen::ir::{Value, types};
 use cranelift::prelude::*;
 use tancho_ir::Dim;
 
+/// Which tiles a nest calls: Cranelift's or the emitter's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Menu {
+    /// 128 bits.
+    Narrow,
+    /// AVX2 or AVX-512.
+    Wide(crate::wide::Width),
+}
+
 /// The lanes programs of a kernel, in the order its nest calls them by.
-pub fn programs(spec: &KernelSpec) -> Vec<Prepared> {
+pub fn programs(spec: &KernelSpec, menu: Menu) -> Vec<Prepared> {
     let list = match spec {
         KernelSpec::Row(s) => vec![s.work.program.clone()],
-        KernelSpec::Contract(s) => contract::programs(s),
+        KernelSpec::Contract(s) => contract::programs(s, menu),
         KernelSpec::Pack(s) => pack::programs(s),
-        KernelSpec::Attention(s) => attention::programs(s),
+        KernelSpec::Attention(s) => attention::programs(s, menu),
     };
     list.iter().map(compact).collect()
 }

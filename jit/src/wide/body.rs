@@ -1,0 +1,369 @@
+//! Straight-line bodies: registers by last use, constants and row scalars as memory operands.
+
+use super::asm::{Mask, Op2, Op3, Rm, V};
+use super::{Emit, Refused, Width};
+use crate::lanes::{Bin, Cmp, Inst, Len, Mem, Reg, Ty, Un, body_types};
+use iced_x86::{MemoryOperand, Register};
+use std::collections::BTreeMap;
+
+/// Where a body stands.
+#[derive(Clone)]
+pub struct Place<'m> {
+    /// The register each pointer is in, already at this row; indexed by pointer.
+    pub bases: &'m BTreeMap<u16, Register>,
+    /// The register that holds the element's number.
+    pub index: Option<Register>,
+    /// Elements to add to it.
+    pub plus: i64,
+    /// The row of a tile, for strides that are constants.
+    pub row: i64,
+    /// The tail's mask.
+    pub mask: Option<Mask>,
+    /// The accumulator.
+    pub acc: Option<V>,
+    /// Row scalars only: loads and stores of one element.
+    pub scalar: bool,
+}
+
+/// Where a value is while a body runs.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Loc {
+    Reg(V),
+    Mem(MemoryOperand),
+    /// A shift's amount, or the result of a store.
+    None,
+}
+
+struct Live<'f> {
+    loc: Vec<Loc>,
+    last: Vec<usize>,
+    free: &'f mut Vec<V>,
+}
+
+impl Live<'_> {
+    fn take(&mut self) -> Result<V, Refused> {
+        self.free.pop().ok_or_else(|| Refused("too few vector registers".into()))
+    }
+
+    /// Gives registers back whose value instruction `at` is the last to use.
+    fn release(&mut self, at: usize, used: impl Iterator<Item = Reg>) {
+        let mut done: Vec<V> = Vec::new();
+        for r in used {
+            if let Loc::Reg(v) = self.loc[r as usize]
+                && self.last[r as usize] == at
+                && !done.contains(&v)
+            {
+                done.push(v);
+            }
+        }
+        self.free.extend(done);
+    }
+}
+
+impl Emit<'_> {
+    /// Emits a body; `keep` are registers whose values the caller reads afterwards, in order. Registers come
+    /// from `free`, and all but those of `keep` go back to it (the accumulator's too).
+    pub fn body(&mut self, body: &[Inst], place: &Place<'_>, keep: &[Reg], free: &mut Vec<V>) -> Result<Vec<Rm>, Refused> {
+        let types = body_types(body);
+        let mut last: Vec<usize> = vec![0; body.len()];
+        for (i, inst) in body.iter().enumerate() {
+            last[i] = i;
+            for r in inst.operands() {
+                last[r as usize] = i;
+            }
+        }
+        for r in keep {
+            last[*r as usize] = usize::MAX;
+        }
+        let mut live = Live { loc: Vec::with_capacity(body.len()), last, free };
+        for (i, inst) in body.iter().enumerate() {
+            let loc = self.inst(i, inst, body, &types, place, &mut live)?;
+            live.loc.push(loc);
+            // A result nobody reads.
+            if let (Loc::Reg(v), true) = (loc, live.last[i] == i && !matches!(inst, Inst::Store { .. })) {
+                live.free.push(v);
+            }
+        }
+        keep.iter()
+            .map(|r| match live.loc[*r as usize] {
+                Loc::Reg(v) => Ok(Rm::Reg(v)),
+                Loc::Mem(m) => Ok(Rm::Mem(m)),
+                Loc::None => Err(Refused("a result that is no lane".into())),
+            })
+            .collect()
+    }
+
+    fn inst(
+        &mut self,
+        at: usize,
+        inst: &Inst,
+        body: &[Inst],
+        types: &[Ty],
+        place: &Place<'_>,
+        live: &mut Live<'_>,
+    ) -> Result<Loc, Refused> {
+        Ok(match *inst {
+            Inst::Float(bits) => self.operand(bits),
+            Inst::Int(n) => self.operand(n as u32),
+            Inst::ArgInt(Len::Const(n)) => self.operand(n as i32 as u32),
+            Inst::ArgInt(Len::Arg(n)) => {
+                let d = live.take()?;
+                let m = self.argument(self.p.ptrs + n);
+                self.a.broadcast(d, m)?;
+                Loc::Reg(d)
+            }
+            Inst::Slot(s, _) => Loc::Mem(self.slot(s)),
+            Inst::Acc => Loc::Reg(place.acc.ok_or_else(|| Refused("no accumulator here".into()))?),
+            Inst::Load { ptr, step, row_step, mem } => {
+                let d = live.take()?;
+                self.load(d, place, ptr, (step, row_step), mem)?;
+                Loc::Reg(d)
+            }
+            Inst::Store { ptr, step, row_step, mem, value } => {
+                let (v, temporary) = self.register(value, live)?;
+                self.store(v, place, ptr, (step, row_step), mem)?;
+                self.done(at, inst, temporary, live);
+                Loc::None
+            }
+            Inst::Un(op, a) => self.unary(at, inst, op, a, live)?,
+            Inst::Bin(op @ (Bin::Shl | Bin::Shr), a, b) => {
+                let Inst::Int(amount) = body[b as usize] else { return Err(Refused("a shift by a variable".into())) };
+                let (x, temporary) = self.register(a, live)?;
+                self.done(at, inst, temporary, live);
+                let d = live.take()?;
+                self.a.shift(op == Bin::Shl, d, x, amount)?;
+                Loc::Reg(d)
+            }
+            Inst::Bin(op, a, b) => {
+                let op = match op {
+                    Bin::Add => Op3::Add,
+                    Bin::Sub => Op3::Sub,
+                    Bin::Mul => Op3::Mul,
+                    Bin::Div => Op3::Div,
+                    Bin::Max => Op3::Max,
+                    Bin::Min => Op3::Min,
+                    Bin::IAdd => Op3::IAdd,
+                    Bin::ISub => Op3::ISub,
+                    Bin::IMul => Op3::IMul,
+                    Bin::And => Op3::And,
+                    Bin::Or => Op3::Or,
+                    _ => Op3::Xor,
+                };
+                let (x, temporary) = self.register(a, live)?;
+                let y = self.rm(b, live)?;
+                self.done(at, inst, temporary, live);
+                let d = live.take()?;
+                self.a.op3(op, d, x, y)?;
+                Loc::Reg(d)
+            }
+            Inst::Fma(a, b, c) => self.fma(at, inst, (a, b, c), live)?,
+            Inst::Cmp(op, a, b) => self.compare(at, inst, op, (a, b), types[a as usize], live)?,
+            Inst::Select(m, a, b) => {
+                let (mask, t0) = self.register(m, live)?;
+                let (x, t1) = self.register(a, live)?;
+                let (y, t2) = self.register(b, live)?;
+                // The destination holds the mask with 512 bits: never a register of the values.
+                let d = live.take()?;
+                if self.a.width == Width::Z {
+                    self.a.op2(Op2::Move, d, Rm::Reg(mask))?;
+                }
+                self.a.select(d, mask, x, y)?;
+                live.free.extend([t0, t1, t2].into_iter().flatten());
+                live.release(at, inst.operands());
+                Loc::Reg(d)
+            }
+            Inst::Index => return Err(Refused("the number of a lane".into())),
+            Inst::Fold(..) => return Err(Refused("a fold inside of a body".into())),
+        })
+    }
+
+    fn operand(&mut self, bits: u32) -> Loc {
+        match self.a.constant(bits) {
+            Rm::Mem(m) => Loc::Mem(m),
+            Rm::Reg(v) => Loc::Reg(v),
+        }
+    }
+
+    /// After the operands were read: temporaries and values that end here are free.
+    fn done(&self, at: usize, inst: &Inst, temporary: Option<V>, live: &mut Live<'_>) {
+        live.free.extend(temporary);
+        live.release(at, inst.operands());
+    }
+
+    /// A value in a register; the second is a register to give back.
+    fn register(&mut self, r: Reg, live: &mut Live<'_>) -> Result<(V, Option<V>), Refused> {
+        match live.loc[r as usize] {
+            Loc::Reg(v) => Ok((v, None)),
+            Loc::Mem(m) => {
+                let v = live.take()?;
+                self.a.op2(Op2::Move, v, Rm::Mem(m))?;
+                Ok((v, Some(v)))
+            }
+            Loc::None => Err(Refused("an operand that is no lane".into())),
+        }
+    }
+
+    fn rm(&mut self, r: Reg, live: &Live<'_>) -> Result<Rm, Refused> {
+        match live.loc[r as usize] {
+            Loc::Reg(v) => Ok(Rm::Reg(v)),
+            Loc::Mem(m) => Ok(Rm::Mem(m)),
+            Loc::None => Err(Refused("an operand that is no lane".into())),
+        }
+    }
+
+    fn unary(&mut self, at: usize, inst: &Inst, op: Un, a: Reg, live: &mut Live<'_>) -> Result<Loc, Refused> {
+        let x = self.rm(a, live)?;
+        if matches!(op, Un::Bits | Un::FromBits) {
+            // The same register under another type, or a copy where the old name lives on.
+            if let Rm::Reg(v) = x
+                && live.last[a as usize] == at
+            {
+                return Ok(Loc::Reg(v));
+            }
+            let d = live.take()?;
+            self.a.op2(Op2::Move, d, x)?;
+            return Ok(Loc::Reg(d));
+        }
+        if op == Un::ToIntSat {
+            return Err(Refused("a saturating conversion".into()));
+        }
+        if op == Un::Not {
+            let (v, temporary) = self.register(a, live)?;
+            let ones = self.a.constant(u32::MAX);
+            self.done(at, inst, temporary, live);
+            let d = live.take()?;
+            self.a.op3(Op3::Xor, d, v, ones)?;
+            return Ok(Loc::Reg(d));
+        }
+        live.release(at, inst.operands());
+        let d = live.take()?;
+        match op {
+            Un::Sqrt => self.a.op2(Op2::Sqrt, d, x)?,
+            Un::Round => self.a.round(d, x)?,
+            Un::ToInt => self.a.op2(Op2::ToInt, d, x)?,
+            _ => self.a.op2(Op2::ToFloat, d, x)?,
+        }
+        Ok(Loc::Reg(d))
+    }
+
+    /// `a * b + c`: the destination is an operand that ends here, or a copy of `c`.
+    fn fma(&mut self, at: usize, inst: &Inst, (a, b, c): (Reg, Reg, Reg), live: &mut Live<'_>) -> Result<Loc, Refused> {
+        let ends = |live: &Live<'_>, r: Reg| match live.loc[r as usize] {
+            Loc::Reg(v) if live.last[r as usize] == at => Some(v),
+            _ => None,
+        };
+        // One factor must be a register.
+        let (a, b) = if matches!(live.loc[a as usize], Loc::Mem(_)) { (b, a) } else { (a, b) };
+        if let (Some(d), true) = (ends(live, c), c != a && c != b) {
+            let (x, temporary) = self.register(a, live)?;
+            let y = self.rm(b, live)?;
+            self.a.op3(Op3::Fma231, d, x, y)?;
+            live.free.extend(temporary);
+            live.release(at, [a, b].into_iter());
+            return Ok(Loc::Reg(d));
+        }
+        for (first, other) in [(a, b), (b, a)] {
+            if let (Some(d), true) = (ends(live, first), first != other && first != c) {
+                let (x, temporary) = self.register(other, live)?;
+                let z = self.rm(c, live)?;
+                self.a.op3(Op3::Fma213, d, x, z)?;
+                live.free.extend(temporary);
+                live.release(at, [other, c].into_iter().filter(|r| *r != first));
+                return Ok(Loc::Reg(d));
+            }
+        }
+        let d = live.take()?;
+        let z = self.rm(c, live)?;
+        self.a.op2(Op2::Move, d, z)?;
+        let (x, temporary) = self.register(a, live)?;
+        let y = self.rm(b, live)?;
+        self.a.op3(Op3::Fma231, d, x, y)?;
+        self.done(at, inst, temporary, live);
+        Ok(Loc::Reg(d))
+    }
+
+    fn compare(&mut self, at: usize, inst: &Inst, op: Cmp, (a, b): (Reg, Reg), ty: Ty, live: &mut Live<'_>) -> Result<Loc, Refused> {
+        let (x, temporary) = self.register(a, live)?;
+        let y = self.rm(b, live)?;
+        self.done(at, inst, temporary, live);
+        let d = live.take()?;
+        if ty == Ty::F {
+            // Ordered and quiet; "not equal" is true where either is NaN.
+            let predicate = match op {
+                Cmp::Eq => 0x00,
+                Cmp::Ne => 0x04,
+                Cmp::Lt => 0x11,
+                Cmp::Le => 0x12,
+                Cmp::Gt => 0x1e,
+                Cmp::Ge => 0x1d,
+            };
+            self.a.compare(d, x, y, predicate)?;
+        } else if self.a.width == Width::Z {
+            let predicate = match op {
+                Cmp::Eq => 0,
+                Cmp::Lt => 1,
+                Cmp::Le => 2,
+                Cmp::Ne => 4,
+                Cmp::Ge => 5,
+                Cmp::Gt => 6,
+            };
+            self.a.compare_ints(d, x, y, predicate)?;
+        } else {
+            return Err(Refused("a comparison of ints at 256 bits".into()));
+        }
+        Ok(Loc::Reg(d))
+    }
+
+    /// The address of an access.
+    fn memory(&self, place: &Place<'_>, ptr: u16, (step, row_step): (Len, Len), mem: Mem) -> Result<MemoryOperand, Refused> {
+        let base = *place.bases.get(&ptr).ok_or_else(|| Refused("a pointer without a register".into()))?;
+        let size = mem.size();
+        let row = match row_step {
+            Len::Const(n) => place.row * n * size,
+            // The caller moves such pointers from row to row.
+            Len::Arg(_) => 0,
+        };
+        let (displacement, index) = match step {
+            Len::Const(0) => (row, None),
+            Len::Const(1) => (row + place.plus * size, place.index),
+            _ => return Err(Refused("elements that do not lie one after another".into())),
+        };
+        if i32::try_from(displacement).is_err() {
+            return Err(Refused("an offset beyond 31 bits".into()));
+        }
+        Ok(match index {
+            Some(i) => MemoryOperand::with_base_index_scale_displ_size(base, i, size as u32, displacement, 1),
+            None => MemoryOperand::with_base_displ(base, displacement),
+        })
+    }
+
+    fn load(&mut self, d: V, place: &Place<'_>, ptr: u16, steps: (Len, Len), mem: Mem) -> Result<(), Refused> {
+        let m = self.memory(place, ptr, steps, mem)?;
+        let one = place.scalar || steps.0.is(0);
+        match mem {
+            Mem::F32 | Mem::I32 if one => self.a.broadcast(d, m),
+            Mem::F32 | Mem::I32 => self.a.load(d, m, place.mask),
+            Mem::Bool if !one => {
+                self.a.load_bytes(d, m, place.mask)?;
+                // 1 becomes -1, a mask: the lowest bit spread over the lane.
+                self.a.shift(true, d, d, 31)?;
+                self.a.shift(false, d, d, 31)
+            }
+            _ => Err(Refused("elements of one or two bytes".into())),
+        }
+    }
+
+    fn store(&mut self, v: V, place: &Place<'_>, ptr: u16, steps: (Len, Len), mem: Mem) -> Result<(), Refused> {
+        if !matches!(mem, Mem::F32 | Mem::I32) {
+            return Err(Refused("elements of one or two bytes".into()));
+        }
+        let m = self.memory(place, ptr, steps, mem)?;
+        if place.scalar {
+            self.a.store_one(m, v)
+        } else if steps.0.is(0) {
+            Err(Refused("many elements written to one".into()))
+        } else {
+            self.a.store(m, v, place.mask)
+        }
+    }
+}

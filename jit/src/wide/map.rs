@@ -1,0 +1,287 @@
+//! Rows: several vectors a turn, then one, then a masked tail; folds over all of them.
+
+use super::asm::{Mask, Op2, Op3, Rm, V};
+use super::body::Place;
+use super::{Emit, Refused, Width};
+use crate::lanes::{Fold, Inst, Len, Reg};
+use iced_x86::{Code, Instruction, MemoryOperand, Register};
+use std::collections::BTreeMap;
+
+/// What the turns of a map have in common.
+struct Row<'b> {
+    body: &'b [Inst],
+    folds: &'b [(Fold, Reg, u16)],
+    bases: BTreeMap<u16, Register>,
+    index: Register,
+}
+
+impl Emit<'_> {
+    /// Row scalars: whole vectors of equal lanes.
+    pub fn once(&mut self, body: &[Inst], outs: &[(Reg, u16)]) -> Result<(), Refused> {
+        let bases = self.bases(body)?;
+        let mut free: Vec<V> = (0..self.a.width.registers()).rev().collect();
+        let place = Place { bases: &bases, index: None, plus: 0, row: 0, mask: None, acc: None, scalar: true };
+        let keep: Vec<Reg> = outs.iter().map(|o| o.0).collect();
+        let values = self.body(body, &place, &keep, &mut free)?;
+        for ((_, slot), value) in outs.iter().zip(values) {
+            self.keep(*slot, value, &mut free)?;
+        }
+        Ok(())
+    }
+
+    /// Stores a row scalar.
+    fn keep(&mut self, slot: u16, value: Rm, free: &mut [V]) -> Result<(), Refused> {
+        let v = match value {
+            Rm::Reg(v) => v,
+            m => {
+                let v = *free.last().ok_or_else(|| Refused("too few vector registers".into()))?;
+                self.a.op2(Op2::Move, v, m)?;
+                v
+            }
+        };
+        let m = self.slot(slot);
+        self.a.store(m, v, None)
+    }
+
+    /// Registers for the pointers a body uses.
+    fn bases(&mut self, body: &[Inst]) -> Result<BTreeMap<u16, Register>, Refused> {
+        let mut bases = BTreeMap::new();
+        for inst in body {
+            if let Inst::Load { ptr, .. } | Inst::Store { ptr, .. } = inst
+                && !bases.contains_key(ptr)
+            {
+                let r = self.pointer(*ptr)?;
+                bases.insert(*ptr, r);
+            }
+        }
+        Ok(bases)
+    }
+
+    pub fn map(&mut self, len: Len, body: &[Inst], folds: &[(Fold, Reg, u16)]) -> Result<(), Refused> {
+        if folds.iter().any(|f| matches!(f.0, Fold::MaxNan | Fold::MinNan)) {
+            return Err(Refused("a fold that keeps NaN".into()));
+        }
+        // Several accumulators hide the latency of a fold.
+        let many: i64 = if body.len() <= 12 { 4 } else { 1 };
+        let index = self.general()?;
+        let row = Row { body, folds, bases: self.bases(body)?, index };
+        let mut free: Vec<V> = (0..self.a.width.registers()).rev().collect();
+        let mut accs: Vec<Vec<V>> = Vec::new();
+        for _ in 0..if folds.is_empty() { 0 } else { many } {
+            let mut set = Vec::new();
+            for (k, ..) in folds {
+                let v = free.pop().ok_or_else(|| Refused("too few vector registers".into()))?;
+                let identity = self.a.constant(k.identity());
+                self.a.op2(Op2::Move, v, identity)?;
+                set.push(v);
+            }
+            accs.push(set);
+        }
+        self.push(Instruction::with2(Code::Mov_r32_imm32, narrow(index), 0))?;
+        let count = match len {
+            Len::Const(n) => Count::Known(n),
+            Len::Arg(i) => Count::Register(self.integer(i)?),
+        };
+        self.turns(&row, &count, many, &accs, &mut free)?;
+        for u in 1..accs.len() {
+            for (j, (k, ..)) in folds.iter().enumerate() {
+                let (d, x) = (accs[0][j], accs[u][j]);
+                self.combine(*k, d, x, None, &mut free)?;
+                free.push(x);
+            }
+        }
+        // A known number of elements that whole turns use up leaves nothing for single vectors.
+        let lanes = self.a.width.lanes();
+        if many > 1 && !matches!(count, Count::Known(n) if n % (many * lanes) < lanes) {
+            self.turns(&row, &count, 1, &accs, &mut free)?;
+        }
+        self.tail(&row, &count, &accs, &mut free)?;
+        for (j, (k, _, slot)) in folds.iter().enumerate() {
+            self.across(*k, accs[0][j], &mut free)?;
+            let m = self.slot(*slot);
+            self.a.store(m, accs[0][j], None)?;
+        }
+        Ok(())
+    }
+
+    /// A loop of `vectors` vectors a turn, while so many elements are left.
+    fn turns(&mut self, row: &Row<'_>, count: &Count, vectors: i64, accs: &[Vec<V>], free: &mut Vec<V>) -> Result<(), Refused> {
+        let step = vectors * self.a.width.lanes();
+        let top = self.a.label();
+        let limit = match count {
+            Count::Known(n) if *n < step => return Ok(()),
+            Count::Known(n) => Count::Known(n / step * step),
+            Count::Register(n) => {
+                let limit = self.general()?;
+                self.push(Instruction::with2(Code::Mov_r64_rm64, limit, *n))?;
+                self.push(Instruction::with2(Code::And_rm64_imm32, limit, -step as i32))?;
+                Count::Register(limit)
+            }
+        };
+        let after = self.a.label();
+        if let Count::Register(limit) = limit {
+            self.push(Instruction::with2(Code::Cmp_r64_rm64, row.index, limit))?;
+            self.push(Instruction::with_branch(Code::Jge_rel32_64, after))?;
+        }
+        self.a.place(top);
+        for u in 0..vectors {
+            let plus = u * self.a.width.lanes();
+            self.turn(row, plus, None, accs.get(u as usize), free)?;
+        }
+        self.push(Instruction::with2(Code::Add_rm64_imm32, row.index, step as i32))?;
+        match limit {
+            Count::Known(n) => self.push(Instruction::with2(
+                Code::Cmp_rm64_imm32,
+                row.index,
+                i32::try_from(n).map_err(|_| Refused("a row beyond 31 bits".into()))?,
+            ))?,
+            Count::Register(limit) => self.push(Instruction::with2(Code::Cmp_r64_rm64, row.index, limit))?,
+        }
+        self.push(Instruction::with_branch(Code::Jl_rel32_64, top))?;
+        self.a.place(after);
+        if matches!(limit, Count::Register(_)) {
+            self.used -= 1;
+        }
+        Ok(())
+    }
+
+    /// The elements behind the last whole vector.
+    fn tail(&mut self, row: &Row<'_>, count: &Count, accs: &[Vec<V>], free: &mut Vec<V>) -> Result<(), Refused> {
+        let lanes = self.a.width.lanes();
+        let after = self.a.label();
+        let mask = match count {
+            Count::Known(n) if n % lanes == 0 => return Ok(()),
+            Count::Known(n) => self.known_mask(n % lanes, free)?,
+            Count::Register(n) => {
+                let used = self.used;
+                let (rest, help) = (self.general()?, self.general()?);
+                self.push(Instruction::with2(Code::Mov_r64_rm64, rest, *n))?;
+                self.push(Instruction::with2(Code::Sub_r64_rm64, rest, row.index))?;
+                self.push(Instruction::with_branch(Code::Jle_rel32_64, after))?;
+                let mask = self.run_time_mask(rest, help, free)?;
+                self.used = used;
+                mask
+            }
+        };
+        self.turn(row, 0, Some(mask), accs.first(), free)?;
+        if let Mask::Vector(v) = mask {
+            free.push(v);
+        }
+        self.a.place(after);
+        Ok(())
+    }
+
+    /// A mask of the first `n` lanes.
+    pub fn known_mask(&mut self, n: i64, free: &mut Vec<V>) -> Result<Mask, Refused> {
+        match self.a.width {
+            Width::Z => {
+                let used = self.used;
+                let r = narrow(self.general()?);
+                self.used = used;
+                self.push(Instruction::with2(Code::Mov_r32_imm32, r, (1 << n) - 1))?;
+                self.push(Instruction::with2(Code::VEX_Kmovw_kr_r32, Register::K1, r))?;
+                Ok(Mask::K)
+            }
+            Width::Y => {
+                let data = (0..8).map(|i| if i < n { u32::MAX } else { 0 }).collect();
+                let label = self.a.pooled(data);
+                let v = free.pop().ok_or_else(|| Refused("too few vector registers".into()))?;
+                self.a.load(v, MemoryOperand::with_base_displ_size(Register::RIP, label as i64, 8), None)?;
+                Ok(Mask::Vector(v))
+            }
+        }
+    }
+
+    /// A mask of the first `rest` lanes, fewer than a vector has.
+    fn run_time_mask(&mut self, rest: Register, help: Register, free: &mut Vec<V>) -> Result<Mask, Refused> {
+        match self.a.width {
+            Width::Z => {
+                let (rest, help) = (narrow(rest), narrow(help));
+                self.push(Instruction::with2(Code::Mov_r32_imm32, help, -1))?;
+                self.push(Instruction::with3(Code::VEX_Bzhi_r32_rm32_r32, help, help, rest))?;
+                self.push(Instruction::with2(Code::VEX_Kmovw_kr_r32, Register::K1, help))?;
+                Ok(Mask::K)
+            }
+            Width::Y => {
+                // A window into eight set and eight clear lanes.
+                let label = self.a.pooled((0..16).map(|i| if i < 8 { u32::MAX } else { 0 }).collect());
+                let table = MemoryOperand::with_base_displ_size(Register::RIP, label as i64, 8);
+                self.push(Instruction::with2(Code::Lea_r64_m, help, table))?;
+                self.push(Instruction::with1(Code::Neg_rm64, rest))?;
+                let v = free.pop().ok_or_else(|| Refused("too few vector registers".into()))?;
+                self.a.load(v, MemoryOperand::with_base_index_scale_displ_size(help, rest, 4, 32, 1), None)?;
+                Ok(Mask::Vector(v))
+            }
+        }
+    }
+
+    /// The body once, and its folds.
+    fn turn(&mut self, row: &Row<'_>, plus: i64, mask: Option<Mask>, accs: Option<&Vec<V>>, free: &mut Vec<V>) -> Result<(), Refused> {
+        let place = Place { bases: &row.bases, index: Some(row.index), plus, row: 0, mask, acc: None, scalar: false };
+        let keep: Vec<Reg> = row.folds.iter().map(|f| f.1).collect();
+        let values = self.body(row.body, &place, &keep, free)?;
+        let Some(accs) = accs else { return Ok(()) };
+        let mut back: Vec<V> = Vec::new();
+        for (((k, ..), d), x) in row.folds.iter().zip(accs).zip(values) {
+            let v = match x {
+                Rm::Reg(v) => v,
+                m => {
+                    let v = free.pop().ok_or_else(|| Refused("too few vector registers".into()))?;
+                    self.a.op2(Op2::Move, v, m)?;
+                    v
+                }
+            };
+            self.combine(*k, *d, v, mask, free)?;
+            if !back.contains(&v) {
+                back.push(v);
+            }
+        }
+        free.extend(back);
+        Ok(())
+    }
+
+    /// `d = fold(d, x)`, in the masked lanes only.
+    fn combine(&mut self, k: Fold, d: V, x: V, mask: Option<Mask>, free: &mut Vec<V>) -> Result<(), Refused> {
+        let op = match k {
+            Fold::Sum => Op3::Add,
+            Fold::Max | Fold::MaxNan => Op3::Max,
+            Fold::MinNan => Op3::Min,
+            Fold::ISum => Op3::IAdd,
+            Fold::IMax => Op3::IMax,
+            Fold::IMin => Op3::IMin,
+        };
+        if let Some(Mask::Vector(m)) = mask {
+            // Lanes outside of the mask get the value that changes nothing.
+            let t = free.pop().ok_or_else(|| Refused("too few vector registers".into()))?;
+            let identity = self.a.constant(k.identity());
+            self.a.op2(Op2::Move, t, identity)?;
+            self.a.select(t, m, x, t)?;
+            self.a.op3(op, d, t, Rm::Reg(d))?;
+            free.push(t);
+            return Ok(());
+        }
+        // The value before the accumulator: a NaN among the values of a maximum is passed over.
+        self.a.op3_masked(op, d, x, Rm::Reg(d), mask)
+    }
+
+    /// The fold of all lanes, in every lane.
+    fn across(&mut self, k: Fold, d: V, free: &mut Vec<V>) -> Result<(), Refused> {
+        let t = free.pop().ok_or_else(|| Refused("too few vector registers".into()))?;
+        for step in 0..self.a.width.pick(3, 4) {
+            self.a.swap(t, d, step)?;
+            self.combine(k, d, t, None, free)?;
+        }
+        free.push(t);
+        Ok(())
+    }
+}
+
+enum Count {
+    Known(i64),
+    Register(Register),
+}
+
+/// The lower half of a general register.
+fn narrow(r: Register) -> Register {
+    r.full_register32()
+}

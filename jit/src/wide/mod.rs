@@ -1,0 +1,150 @@
+//! Lanes programs as AVX2 and AVX-512 code, from one description.
+//!
+//! Cranelift stops at 128 bits on x86-64; this is the second consumer of the
+//! same programs, for the innermost loops alone. No spilling (a program that
+//! needs more registers is refused, and the caller takes Cranelift's code), no
+//! scheduling, no common subexpressions. A function takes one argument, the
+//! address of its pointers and integers, 8 bytes each.
+
+mod asm;
+mod body;
+mod map;
+mod tile;
+pub mod verify;
+
+use crate::lanes::{Program, Stmt};
+use asm::Asm;
+use iced_x86::{Code, Instruction, MemoryOperand, Register};
+
+/// The width of the vectors.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Width {
+    /// 256 bits: AVX2 and FMA.
+    Y,
+    /// 512 bits: AVX-512 F, BW, VL, DQ.
+    Z,
+}
+
+impl Width {
+    /// The first for 256 bits, the second for 512.
+    pub fn pick<T>(self, y: T, z: T) -> T {
+        match self {
+            Width::Y => y,
+            Width::Z => z,
+        }
+    }
+
+    /// f32 lanes of a register.
+    pub fn lanes(self) -> i64 {
+        self.pick(8, 16)
+    }
+
+    /// Vector registers.
+    pub fn registers(self) -> u8 {
+        self.pick(16, 32)
+    }
+}
+
+/// Why a program is not emitted: a form the emitter does not do, or too few registers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refused(pub String);
+
+/// The general registers for addresses and counters, those a callee must keep last.
+const GENERAL: [Register; 14] = [
+    Register::RAX,
+    Register::RCX,
+    Register::RDX,
+    Register::RSI,
+    Register::R8,
+    Register::R9,
+    Register::R10,
+    Register::R11,
+    Register::RBX,
+    Register::RBP,
+    Register::R12,
+    Register::R13,
+    Register::R14,
+    Register::R15,
+];
+/// How many of them a function may use without saving them (System V).
+const FREE: usize = 8;
+
+/// A function under construction.
+struct Emit<'p> {
+    a: Asm,
+    p: &'p Program,
+    used: usize,
+    most: usize,
+}
+
+/// The code of a program.
+///
+/// # Errors
+/// The program has a form that stays with Cranelift, or needs more registers than there are.
+pub fn emit(p: &Program, width: Width) -> Result<Vec<u8>, Refused> {
+    let mut e = Emit { a: Asm::new(width), p, used: 0, most: 0 };
+    for stmt in &p.stmts {
+        e.used = 0;
+        match stmt {
+            Stmt::Once { body, outs } => e.once(body, outs)?,
+            Stmt::Map { len, body, folds } => e.map(*len, body, folds)?,
+            Stmt::Tile { rows, cols, k, a, a_row, b, body } => e.tile((*rows, *cols), *k, (*a, *a_row), *b, body)?,
+        }
+    }
+    let frame = i32::from(p.slots) * 64;
+    let made = |i: Result<Instruction, iced_x86::IcedError>| i.map_err(|e| Refused(e.to_string()));
+    let (mut before, mut after) = (Vec::new(), Vec::new());
+    let saved = GENERAL.iter().take(e.most).skip(FREE);
+    for r in saved.clone() {
+        before.push(made(Instruction::with1(Code::Push_r64, *r))?);
+    }
+    if frame > 0 {
+        before.push(made(Instruction::with2(Code::Sub_rm64_imm32, Register::RSP, frame))?);
+        after.push(made(Instruction::with2(Code::Add_rm64_imm32, Register::RSP, frame))?);
+    }
+    for r in saved.rev() {
+        after.push(made(Instruction::with1(Code::Pop_r64, *r))?);
+    }
+    // Dirty upper halves would slow every SSE instruction of Cranelift's code.
+    after.push(Instruction::with(Code::VEX_Vzeroupper));
+    after.push(Instruction::with(Code::Retnq));
+    e.a.assemble(&before, &after)
+}
+
+impl Emit<'_> {
+    /// A free general register.
+    fn general(&mut self) -> Result<Register, Refused> {
+        let r = GENERAL.get(self.used).copied().ok_or_else(|| Refused("too many pointers and counters".into()))?;
+        self.used += 1;
+        self.most = self.most.max(self.used);
+        Ok(r)
+    }
+
+    fn push(&mut self, i: Result<Instruction, iced_x86::IcedError>) -> Result<(), Refused> {
+        self.a.push(i.map_err(|e| Refused(e.to_string()))?);
+        Ok(())
+    }
+
+    /// Argument `i` of the function: pointers, then integers.
+    fn argument(&self, i: u16) -> MemoryOperand {
+        MemoryOperand::with_base_displ(Register::RDI, i64::from(i) * 8)
+    }
+
+    /// Loads a pointer argument into a register.
+    fn pointer(&mut self, i: u16) -> Result<Register, Refused> {
+        let r = self.general()?;
+        let m = self.argument(i);
+        self.push(Instruction::with2(Code::Mov_r64_rm64, r, m))?;
+        Ok(r)
+    }
+
+    /// Loads an integer argument into a register.
+    fn integer(&mut self, i: u16) -> Result<Register, Refused> {
+        self.pointer(self.p.ptrs + i)
+    }
+
+    /// Where a row scalar is kept: a whole vector of equal lanes.
+    fn slot(&self, s: u16) -> MemoryOperand {
+        MemoryOperand::with_base_displ(Register::RSP, i64::from(s) * 64)
+    }
+}

@@ -1,0 +1,216 @@
+//! Tiles of a product: accumulators in registers over the whole sum, then the epilogue.
+
+use super::asm::{Op3, Rm, V};
+use super::body::Place;
+use super::{Emit, Refused};
+use crate::lanes::{Inst, Len, STRIP};
+use iced_x86::{Code, Instruction, MemoryOperand, Register};
+use std::collections::BTreeMap;
+
+/// Terms of the sum a turn of the loop adds.
+const UNROLL: i64 = 4;
+
+/// Where the left operand's rows and the right operand's strips are.
+struct Operands {
+    /// Base register and displacement of each row.
+    rows: Vec<(Register, Option<(Register, u32)>, i64)>,
+    /// Registers to move along the sum, with the bytes of one term.
+    moving: Vec<(Register, i64)>,
+    /// Base register and displacement of each vector of the right operand.
+    right: Vec<(Register, i64)>,
+}
+
+impl Emit<'_> {
+    pub fn tile(&mut self, shape: (u8, u8), k: Len, a: (u16, Len), b: u16, body: &[Inst]) -> Result<(), Refused> {
+        let lanes = self.a.width.lanes();
+        let (rows, cols) = (i64::from(shape.0), i64::from(shape.1));
+        let vectors = (cols + lanes - 1) / lanes;
+        let accs = rows * vectors;
+        let all = i64::from(self.a.width.registers());
+        // The right operand's vectors (one row reads them from memory) and one element of the left one.
+        let held = if rows == 1 { 0 } else { vectors };
+        if accs + held + 1 > all {
+            return Err(Refused(format!("{rows} x {cols} accumulators")));
+        }
+        let counter = self.general()?;
+        let o = self.operands(rows, vectors, k, a, b)?;
+        let acc = |r: i64, v: i64| (r * vectors + v) as V;
+        for i in 0..accs as V {
+            self.a.op3(Op3::Xor, i, i, Rm::Reg(i))?;
+        }
+        let spare: Vec<V> = (accs as V..all as V).collect();
+        let term = |e: &mut Self, u: i64| -> Result<(), Refused> {
+            for (v, (base, at)) in o.right.iter().enumerate().take(held as usize) {
+                e.a.load(spare[v], MemoryOperand::with_base_displ(*base, at + u * STRIP * 4), None)?;
+            }
+            let lefts = &spare[held as usize..];
+            for (r, (base, index, at)) in o.rows.iter().enumerate() {
+                let x = lefts[r % lefts.len().min(4)];
+                let at = at + u * 4;
+                let m = match index {
+                    Some((i, scale)) => MemoryOperand::with_base_index_scale_displ_size(*base, *i, *scale, at, 1),
+                    None => MemoryOperand::with_base_displ(*base, at),
+                };
+                e.a.broadcast(x, m)?;
+                for (v, (base, at)) in o.right.iter().enumerate() {
+                    let b = match spare.get(v) {
+                        Some(b) if held > 0 => Rm::Reg(*b),
+                        _ => Rm::Mem(MemoryOperand::with_base_displ(*base, at + u * STRIP * 4)),
+                    };
+                    e.a.op3(Op3::Fma231, acc(r as i64, v as i64), x, b)?;
+                }
+            }
+            Ok(())
+        };
+        let advance = |e: &mut Self, by: i64| -> Result<(), Refused> {
+            for (r, bytes) in &o.moving {
+                e.push(Instruction::with2(Code::Add_rm64_imm32, *r, (by * bytes) as i32))?;
+            }
+            Ok(())
+        };
+        match k {
+            Len::Const(n) => {
+                let turns = n / UNROLL;
+                if turns > 0 {
+                    let top = self.a.label();
+                    let turns = i32::try_from(turns).map_err(|_| Refused("a sum beyond 31 bits".into()))?;
+                    self.push(Instruction::with2(Code::Mov_r32_imm32, counter.full_register32(), turns))?;
+                    self.a.place(top);
+                    for u in 0..UNROLL {
+                        term(self, u)?;
+                    }
+                    advance(self, UNROLL)?;
+                    self.push(Instruction::with1(Code::Dec_rm32, counter.full_register32()))?;
+                    self.push(Instruction::with_branch(Code::Jne_rel32_64, top))?;
+                }
+                for u in 0..n % UNROLL {
+                    term(self, u)?;
+                }
+            }
+            Len::Arg(i) => {
+                for (unroll, shift) in [(UNROLL, true), (1, false)] {
+                    let (top, after) = (self.a.label(), self.a.label());
+                    let m = self.argument(self.p.ptrs + i);
+                    self.push(Instruction::with2(Code::Mov_r64_rm64, counter, m))?;
+                    if shift {
+                        self.push(Instruction::with2(Code::Sar_rm64_imm8, counter, 2))?;
+                    } else {
+                        self.push(Instruction::with2(Code::And_rm64_imm32, counter, (UNROLL - 1) as i32))?;
+                    }
+                    self.push(Instruction::with2(Code::Test_rm64_r64, counter, counter))?;
+                    self.push(Instruction::with_branch(Code::Jle_rel32_64, after))?;
+                    self.a.place(top);
+                    for u in 0..unroll {
+                        term(self, u)?;
+                    }
+                    advance(self, unroll)?;
+                    self.push(Instruction::with1(Code::Dec_rm64, counter))?;
+                    self.push(Instruction::with_branch(Code::Jne_rel32_64, top))?;
+                    self.a.place(after);
+                }
+            }
+        }
+        self.used = 0;
+        self.epilogue(rows, vectors, cols, body, spare)
+    }
+
+    /// Addresses of the rows and strips.
+    fn operands(&mut self, rows: i64, vectors: i64, k: Len, a: (u16, Len), b: u16) -> Result<Operands, Refused> {
+        let mut o = Operands { rows: Vec::new(), moving: Vec::new(), right: Vec::new() };
+        let pa = self.pointer(a.0)?;
+        o.moving.push((pa, 4));
+        match a.1 {
+            Len::Const(n) if i32::try_from(rows * n * 4 + 64).is_ok() => o.rows = (0..rows).map(|r| (pa, None, r * n * 4)).collect(),
+            Len::Const(_) => return Err(Refused("rows too far apart".into())),
+            Len::Arg(i) => {
+                // Three rows a register: at it, one stride and two strides on.
+                let stride = self.integer(i)?;
+                self.push(Instruction::with2(Code::Shl_rm64_imm8, stride, 2))?;
+                let mut base = pa;
+                for r in 0..rows {
+                    if r > 0 && r % 3 == 0 {
+                        let next = self.general()?;
+                        // next = base + 3 * stride
+                        self.push(Instruction::with2(Code::Lea_r64_m, next, MemoryOperand::with_base_index_scale(base, stride, 2)))?;
+                        self.push(Instruction::with2(Code::Add_r64_rm64, next, stride))?;
+                        o.moving.push((next, 4));
+                        base = next;
+                    }
+                    o.rows.push((base, [None, Some((stride, 1)), Some((stride, 2))][r as usize % 3], 0));
+                }
+            }
+        }
+        let lanes = self.a.width.lanes();
+        let mut base = self.pointer(b)?;
+        o.moving.push((base, STRIP * 4));
+        let mut strip = 0;
+        for v in 0..vectors {
+            let (s, inside) = (v * lanes / STRIP, v * lanes % STRIP);
+            match k {
+                // Strips of a known length lie at constant distances.
+                Len::Const(n) => {
+                    let at = s * n * STRIP * 4 + inside * 4;
+                    if i32::try_from(at + UNROLL * STRIP * 4).is_err() {
+                        return Err(Refused("strips too far apart".into()));
+                    }
+                    o.right.push((base, at));
+                }
+                Len::Arg(i) => {
+                    if s != strip {
+                        let next = self.general()?;
+                        let m = self.argument(self.p.ptrs + i);
+                        self.push(Instruction::with2(Code::Mov_r64_rm64, next, m))?;
+                        self.push(Instruction::with2(Code::Shl_rm64_imm8, next, 6))?;
+                        self.push(Instruction::with2(Code::Add_r64_rm64, next, base))?;
+                        o.moving.push((next, STRIP * 4));
+                        base = next;
+                        strip = s;
+                    }
+                    o.right.push((base, inside * 4));
+                }
+            }
+        }
+        Ok(o)
+    }
+
+    /// The body for each accumulator, row by row.
+    fn epilogue(&mut self, rows: i64, vectors: i64, cols: i64, body: &[Inst], spare: Vec<V>) -> Result<(), Refused> {
+        let lanes = self.a.width.lanes();
+        let mut bases: BTreeMap<u16, Register> = BTreeMap::new();
+        let mut strides: BTreeMap<u16, Register> = BTreeMap::new();
+        for inst in body {
+            let (Inst::Load { ptr, row_step, mem, .. } | Inst::Store { ptr, row_step, mem, .. }) = inst else { continue };
+            if bases.contains_key(ptr) {
+                continue;
+            }
+            let r = self.pointer(*ptr)?;
+            bases.insert(*ptr, r);
+            if let Len::Arg(i) = row_step {
+                let s = self.integer(*i)?;
+                let shift = mem.size().trailing_zeros() as i32;
+                self.push(Instruction::with2(Code::Shl_rm64_imm8, s, shift))?;
+                strides.insert(*ptr, s);
+            }
+        }
+        let mut free: Vec<V> = spare.into_iter().rev().collect();
+        let rest = cols % lanes;
+        let mask = if rest > 0 { Some(self.known_mask(rest, &mut free)?) } else { None };
+        for r in 0..rows {
+            for v in 0..vectors {
+                let masked = if v + 1 == vectors { mask } else { None };
+                let acc = (r * vectors + v) as V;
+                let place = Place { bases: &bases, index: None, plus: v * lanes, row: r, mask: masked, acc: Some(acc), scalar: false };
+                if !body.iter().any(|i| matches!(i, Inst::Acc)) {
+                    free.push(acc);
+                }
+                self.body(body, &place, &[], &mut free)?;
+            }
+            if r + 1 < rows {
+                for (ptr, s) in &strides {
+                    self.push(Instruction::with2(Code::Add_r64_rm64, bases[ptr], *s))?;
+                }
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,172 @@
+//! PyTorch's answers (f32, eager, CPU; `tests/golden/torch`): the same weights and inputs through native
+//! code, every element within 1e-5 of its row.
+
+mod common;
+
+use common::views;
+use safetensors::{Dtype, SafeTensors};
+use tancho::compare::{BOUND, compare};
+use tancho::model::model_of;
+use tancho::{Graph, Target, Tensor};
+
+/// One golden file: `in.*`, `w.*` and `out.*`.
+struct Golden(Vec<u8>);
+
+impl Golden {
+    fn new(name: &str) -> Golden {
+        let path = format!("{}/tests/golden/torch/{name}.safetensors", env!("CARGO_MANIFEST_DIR"));
+        Golden(std::fs::read(&path).unwrap_or_else(|e| panic!("{path}: {e}")))
+    }
+
+    fn file(&self) -> SafeTensors<'_> {
+        SafeTensors::deserialize(&self.0).expect("a safetensors file")
+    }
+
+    fn numbers(&self, name: &str) -> (Vec<f64>, Vec<usize>) {
+        let file = self.file();
+        let t = file.tensor(name).unwrap_or_else(|e| panic!("{name}: {e}"));
+        let data = match t.dtype() {
+            Dtype::F32 => t.data().chunks_exact(4).map(|b| f64::from(f32::from_le_bytes(b.try_into().expect("4 bytes")))).collect(),
+            Dtype::F64 => t.data().chunks_exact(8).map(|b| f64::from_le_bytes(b.try_into().expect("8 bytes"))).collect(),
+            Dtype::U8 => t.data().iter().map(|b| f64::from(*b)).collect(),
+            other => panic!("{name} is {other:?}"),
+        };
+        (data, t.shape().to_vec())
+    }
+
+    fn floats(&self, name: &str) -> Tensor {
+        let (data, shape) = self.numbers(name);
+        Tensor::new(data.into_iter().map(|x| x as f32).collect::<Vec<f32>>(), shape).expect("the file's shape")
+    }
+
+    fn flags(&self, name: &str) -> Tensor {
+        let (data, shape) = self.numbers(name);
+        Tensor::new(data.into_iter().map(|x| x != 0.0).collect::<Vec<bool>>(), shape).expect("the file's shape")
+    }
+
+    /// The results of a network with this file's weights, which must be all it declares: in checked mode and
+    /// of the code that users run.
+    fn run(&self, text: &str, inputs: &[Tensor]) -> Vec<Vec<Tensor>> {
+        let g = Graph::parse(text).unwrap_or_else(|e| panic!("{e}\n{text}"));
+        let mut model = model_of(g, 0).unwrap_or_else(|e| panic!("{e}"));
+        let names: Vec<String> = model.weights().names().map(String::from).collect();
+        assert_eq!(names.len(), self.file().names().iter().filter(|n| n.starts_with("w.")).count(), "every weight is used");
+        for name in names {
+            let w = self.floats(&format!("w.{name}"));
+            model.weights_mut().set(&name, w).unwrap_or_else(|e| panic!("{e}"));
+        }
+        // The widest code of this machine, and checked mode.
+        let mut results = Vec::new();
+        for checked in [true, false] {
+            let c = model.compile(Target::host().checked(checked)).unwrap_or_else(|e| panic!("{e}"));
+            let mut s = c.session();
+            s.run_inputs(&views(inputs)).unwrap_or_else(|e| panic!("{e}\n{}", c.fused_ir()));
+            let divergence = c.first_divergence(&views(inputs)).unwrap_or_else(|e| panic!("{e}"));
+            assert!(divergence.is_none(), "{divergence:?}\n{}", c.fused_ir());
+            results.push((0..c.graph().outputs.len()).map(|i| s.tensor(i)).collect());
+        }
+        results
+    }
+
+    #[track_caller]
+    fn matches(&self, name: &str, got: &Tensor) {
+        let report = compare(name, got, &self.floats(name), None, BOUND);
+        assert!(report.ok(), "{report}");
+    }
+}
+
+#[test]
+fn residual_layer_norm() {
+    let g = Golden::new("residual_layer_norm");
+    let y = g.run(
+        "network ResidualLayerNorm<B>
+input x: f32[B, 48]
+weight \"w\": f32[48, 48] = xavier
+weight \"gain\": f32[48] = ones
+weight \"bias\": f32[48] = zeros
+%0: f32[B, 48] = input(index = 0)
+%1: f32[48, 48] = weight(index = 0)
+%2: f32[48] = weight(index = 1)
+%3: f32[48] = weight(index = 2)
+%4: f32[48, 48] = transpose(%1, axes = (1, 0))
+%5: f32[B, 48] = matmul(%0, %4)
+%6: f32[B, 48] = add(%0, %5)
+%7: f32[B, 48] = layer_norm(%6, gain = %2, bias = %3, over = (1,), eps = 1e-5)
+return %7, %6",
+        &[g.floats("in.x")],
+    );
+    for y in y {
+        g.matches("out.y", &y[0]);
+        g.matches("out.residual", &y[1]);
+    }
+}
+
+#[test]
+fn std_layer_norm() {
+    let g = Golden::new("std_layer_norm");
+    let y = g.run(
+        "network StdLayerNorm<B>
+input x: f32[B, 48]
+weight \"gamma\": f32[48] = ones
+weight \"beta\": f32[48] = zeros
+%0: f32[B, 48] = input(index = 0)
+%1: f32[48] = weight(index = 0)
+%2: f32[48] = weight(index = 1)
+%3: f32[B, 48] = layer_norm(%0, gain = %1, bias = %2, over = (1,), eps = 1e-5, eps_on = std)
+return %3",
+        &[g.floats("in.x")],
+    );
+    y.iter().for_each(|y| g.matches("out.y", &y[0]));
+}
+
+/// A constant row, 1e18, 1e-20, an offset of 1e4 and a ramp: PyTorch's f32 kernels lose some of them, so the
+/// answer is one in f64.
+#[test]
+fn layer_norm_of_hard_rows() {
+    let g = Golden::new("layer_norm_hard_rows");
+    let x = g.floats("in.x");
+    let y = g.run(
+        "network HardRows<B>
+input x: f32[B, 48]
+weight \"gain\": f32[48] = ones
+weight \"bias\": f32[48] = zeros
+%0: f32[B, 48] = input(index = 0)
+%1: f32[48] = weight(index = 0)
+%2: f32[48] = weight(index = 1)
+%3: f32[B, 48] = layer_norm(%0, gain = %1, bias = %2, over = (1,), eps = 1e-5)
+return %3",
+        &[x],
+    );
+    let (want, _) = g.numbers("out.y");
+    for y in y {
+        let got = y[0].as_f32().expect("f32");
+        assert!(want.iter().zip(got).all(|(w, g)| !w.is_finite() || g.is_finite()), "{got:?}");
+        g.matches("out.y", &y[0]);
+    }
+}
+
+/// `torch.nn.TransformerEncoderLayer`, post-LN, with padded positions, whose rows nobody reads.
+#[test]
+fn bert_layer() {
+    let g = Golden::new("bert_layer");
+    let keep = g.flags("in.keep");
+    let y = g.run(common::BERT_LAYER, &[g.floats("in.x"), keep.clone()]);
+    let kept = |t: &Tensor| {
+        let rows = t.as_f32().expect("f32").chunks(48).zip(keep.as_bool().expect("bool"));
+        let data: Vec<f32> = rows.filter(|(_, k)| **k).flat_map(|(r, _)| r.iter().copied()).collect();
+        let n = data.len() / 48;
+        Tensor::new(data, [n, 48]).expect("whole rows")
+    };
+    for y in y {
+        let report = compare("kept rows", &kept(&y[0]), &kept(&g.floats("out.y")), None, BOUND);
+        assert!(report.ok(), "{report}");
+    }
+}
+
+/// A pre-LN decoder block: q, k and v from one product, tanh gelu, causal attention.
+#[test]
+fn gpt2_block() {
+    let g = Golden::new("gpt2_block");
+    let y = g.run(common::GPT2_BLOCK, &[g.floats("in.x")]);
+    y.iter().for_each(|y| g.matches("out.y", &y[0]));
+}
