@@ -5,8 +5,8 @@
 
 mod common;
 
-use common::{Rng, check};
 use common::graphs::{Flavour, Random, check_seed};
+use common::{Rng, check};
 use std::collections::BTreeMap;
 use tancho::Tensor;
 use tancho_ir::table::OPS;

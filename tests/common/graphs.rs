@@ -799,7 +799,8 @@ fn holds(seed: u64, depth: usize, flavour: Flavour) -> Result<(), String> {
     // The levels of wide vectors in turn, each with the graph as it is and with every value a result.
     let isa = if seed % 2 == 0 { Isa::host() } else { Isa::host().min(Isa::Avx2) };
     let wide = Target::host().with_isa(isa).map_err(|e| e.to_string())?;
-    let (fused_wide, open_wide) = (compile_for(g, wide).map_err(|e| at("compile", &e))?, compile_for(&all, wide).map_err(|e| at("compile", &e))?);
+    let (fused_wide, open_wide) =
+        (compile_for(g, wide).map_err(|e| at("compile", &e))?, compile_for(&all, wide).map_err(|e| at("compile", &e))?);
     let (mut session, mut open_session) = (fused.session(), open.session());
     let mut first: Option<(Vec<Tensor>, Vec<Tensor>)> = None;
     for (i, (b, s)) in r.dims(seed).into_iter().enumerate() {

@@ -10,10 +10,18 @@ use std::collections::BTreeMap;
 /// Terms of the sum a turn of the loop adds.
 const UNROLL: i64 = 4;
 
+/// Where a row of the left operand begins.
+struct LeftRow {
+    base: Register,
+    /// A stride to add, once or twice.
+    index: Option<(Register, u32)>,
+    displacement: i64,
+}
+
 /// Where the left operand's rows and the right operand's strips are.
 struct Operands {
-    /// Base register and displacement of each row.
-    rows: Vec<(Register, Option<(Register, u32)>, i64)>,
+    /// The rows of the left operand.
+    rows: Vec<LeftRow>,
     /// Registers to move along the sum, with the bytes of one term.
     moving: Vec<(Register, i64)>,
     /// Base register and displacement of each vector of the right operand.
@@ -44,9 +52,9 @@ impl Emit<'_> {
                 e.a.load(spare[v], MemoryOperand::with_base_displ(*base, at + u * STRIP * 4), None)?;
             }
             let lefts = &spare[held as usize..];
-            for (r, (base, index, at)) in o.rows.iter().enumerate() {
+            for (r, LeftRow { base, index, displacement }) in o.rows.iter().enumerate() {
                 let x = lefts[r % lefts.len().min(4)];
-                let at = at + u * 4;
+                let at = displacement + u * 4;
                 let m = match index {
                     Some((i, scale)) => MemoryOperand::with_base_index_scale_displ_size(*base, *i, *scale, at, 1),
                     None => MemoryOperand::with_base_displ(*base, at),
@@ -120,7 +128,9 @@ impl Emit<'_> {
         let pa = self.pointer(a.0)?;
         o.moving.push((pa, 4));
         match a.1 {
-            Len::Const(n) if i32::try_from(rows * n * 4 + 64).is_ok() => o.rows = (0..rows).map(|r| (pa, None, r * n * 4)).collect(),
+            Len::Const(n) if i32::try_from(rows * n * 4 + 64).is_ok() => {
+                o.rows = (0..rows).map(|r| LeftRow { base: pa, index: None, displacement: r * n * 4 }).collect()
+            }
             Len::Const(_) => return Err(Refused("rows too far apart".into())),
             Len::Arg(i) => {
                 // Three rows a register: at it, one stride and two strides on.
@@ -136,7 +146,8 @@ impl Emit<'_> {
                         o.moving.push((next, 4));
                         base = next;
                     }
-                    o.rows.push((base, [None, Some((stride, 1)), Some((stride, 2))][r as usize % 3], 0));
+                    let index = [None, Some((stride, 1)), Some((stride, 2))][r as usize % 3];
+                    o.rows.push(LeftRow { base, index, displacement: 0 });
                 }
             }
         }
