@@ -45,6 +45,19 @@ pub struct OptionSig {
     pub default: OptionValue,
 }
 
+/// An input of a network's signature.
+#[derive(Clone, Copy, Debug)]
+pub struct InputSig {
+    /// Its name.
+    pub name: &'static str,
+    /// Its type as text, `i32[B, S]`.
+    pub ty: &'static str,
+    /// Line of its declaration, from 1.
+    pub line: u32,
+    /// Column, from 1.
+    pub column: u32,
+}
+
 /// The value of an option: no shape, known when the network is built.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum OptionValue {
@@ -71,12 +84,14 @@ impl fmt::Display for OptionValue {
 pub struct Sig {
     /// Its name.
     pub name: &'static str,
+    /// The file it is declared in.
+    pub file: &'static str,
     /// Dims in the order of declaration.
     pub dims: &'static [DimSig],
     /// Options in order.
     pub options: &'static [OptionSig],
-    /// Inputs: name and type text, `("ids", "i32[B, S]")`.
-    pub inputs: &'static [(&'static str, &'static str)],
+    /// Inputs in order.
+    pub inputs: &'static [InputSig],
     /// Type texts of the results.
     pub outputs: &'static [&'static str],
     /// `where` clauses: left side, relation, right side.
@@ -195,7 +210,7 @@ pub fn graph_of<N: Network>(statics: &[(&str, i64)], options: &[(&str, OptionVal
     }
     // Leading axes `..` of a network used on its own are one run-time axis.
     let mut leading = Vec::new();
-    if sig.inputs.iter().any(|(_, t)| t.contains("..")) {
+    if sig.inputs.iter().any(|i| i.ty.contains("..")) {
         graph.dims.push(RunDim { name: "N".into(), bound: None });
         leading.push(Dim::sym("N"));
     }
@@ -203,11 +218,13 @@ pub fn graph_of<N: Network>(statics: &[(&str, i64)], options: &[(&str, OptionVal
     let mut scope = Scope { graph: &mut graph, file: "", path: String::new(), dims, options, leading, source: Source::default() };
     scope.check_wheres(&sig)?;
     let mut args = Vec::new();
-    for (i, (name, text)) in sig.inputs.iter().enumerate() {
-        let ty = scope.ty(text)?;
-        scope.graph.inputs.push(InputDecl { name: name.to_string(), ty });
-        let v = scope.graph.push(Op::Input(i), &[], Source { text: name.to_string(), ..Source::default() })?;
-        scope.name(v, name);
+    for (i, input) in sig.inputs.iter().enumerate() {
+        let ty = scope.ty(input.ty)?;
+        scope.graph.inputs.push(InputDecl { name: input.name.into(), ty });
+        let text = format!("{}: {}", input.name, input.ty);
+        let source = Source { text, file: sig.file.into(), line: input.line, column: input.column, scope: String::new() };
+        let v = scope.graph.push(Op::Input(i), &[], source)?;
+        scope.name(v, input.name);
         args.push(v);
     }
     let outputs = N::build(&mut scope, &args)?;
@@ -384,14 +401,14 @@ impl<'g> Scope<'g> {
         }
         let mut leading: Option<Vec<Dim>> = None;
         let wrong = |i: usize, why: &str| {
-            let (name, text) = sig.inputs[i];
+            let InputSig { name, ty: text, .. } = sig.inputs[i];
             let m =
                 format!("`{}` does not accept this for `{name}`: it takes {text} but is given {}{why}", sig.name, self.graph.ty(args[i]));
             self.fail(BuildError::new(m))
         };
         // Two rounds: axes that are one symbol bind it, then every axis is compared.
         for round in 0..2 {
-            for (i, (_, text)) in sig.inputs.iter().enumerate() {
+            for (i, InputSig { ty: text, .. }) in sig.inputs.iter().enumerate() {
                 let (dtype, axes) = text::split_type(text).ok_or_else(|| self.fail(BuildError::new(format!("`{text}` is no type"))))?;
                 let ty = self.graph.ty(args[i]).clone();
                 let fixed = axes.iter().filter(|a| **a != "..").count();

@@ -317,6 +317,10 @@ impl Random {
         if dtype == DType::F32 && self.rng.chance(25) {
             return self.push(num(self.rng.clone().pick(&[0.0, 1.0, -1.5, 0.5, 3.0])), &[], 3.0);
         }
+        if dtype == DType::F32 && self.rng.chance(6) {
+            let d = self.rng.pick(&[Dim::sym("S"), Dim::sym("B"), n(5)]);
+            return self.push(Op::DimValue(d), &[], 40.0);
+        }
         if dtype == DType::I32 && self.rng.chance(40) {
             return self.push(Op::Const(Scalar::I32(2)), &[], 2.0);
         }
@@ -337,7 +341,11 @@ impl Random {
     }
 
     fn binary(&mut self) -> Option<Value> {
-        let x = if self.rng.chance(85) { self.float()? } else { self.value(|g, v| g.ty(v).dtype != DType::Bf16)? };
+        let x = match self.rng.below(20) {
+            0 | 1 => self.value(|g, v| g.ty(v).dtype == DType::I32)?,
+            2 | 3 => self.value(|g, v| g.ty(v).dtype == DType::Bool)?,
+            _ => self.float()?,
+        };
         let mut y = self.partner(x)?;
         let op = match self.dtype(x) {
             DType::Bool => self.rng.pick(&[Binary::And, Binary::Or, Binary::Eq, Binary::Ne]),

@@ -5,6 +5,7 @@ mod body;
 mod sig;
 
 use crate::ast::Network;
+use crate::errors::Place;
 use crate::plan::Checked;
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::quote_spanned;
@@ -41,7 +42,8 @@ fn own() -> Span {
 /// ```
 fn network_impl(n: &Network, c: &Checked, borrowed: bool) -> TokenStream {
     let name = &n.name;
-    let sig = sig::constant(&c.sig, &n.unused_weights);
+    let places: Vec<(u32, u32)> = n.inputs.iter().map(|i| Place::of(i.name.span()).line_column()).collect();
+    let sig = sig::constant(&c.sig, &n.unused_weights, &places);
     let scope = Ident::new("__tancho_s", own());
     let args = Ident::new("__tancho_args", own());
     let body = match &c.body {

@@ -8,7 +8,8 @@ use tancho_ir::build::OptionValue;
 use tancho_ir::graph::Relation;
 
 /// `Sig { name: "Mlp", dims: &[DimSig { name: "D", kind: DimKind::Static("768") }], .. }`
-pub fn constant(sig: &Sig, unused: &[String]) -> TokenStream {
+/// `places` are line and column of each input.
+pub fn constant(sig: &Sig, unused: &[String], places: &[(u32, u32)]) -> TokenStream {
     let name = &sig.name;
     let dims = sig.dims.iter().map(|d| {
         let (name, kind) = (&d.name, kind(&d.kind));
@@ -18,9 +19,10 @@ pub fn constant(sig: &Sig, unused: &[String]) -> TokenStream {
         let v = option_value(*v);
         quote_spanned!(own()=> ::tancho::__private::OptionSig { name: #name, default: #v })
     });
-    let inputs = sig.inputs.iter().map(|(name, ty)| {
+    let inputs = sig.inputs.iter().enumerate().map(|(i, (name, ty))| {
         let ty = ty.to_string();
-        quote!((#name, #ty))
+        let (line, column) = places.get(i).copied().unwrap_or_default();
+        quote_spanned!(own()=> ::tancho::__private::InputSig { name: #name, ty: #ty, line: #line, column: #column })
     });
     let outputs = sig.outputs.iter().map(ToString::to_string);
     let wheres = sig.wheres.iter().map(|(l, relation, r)| {
@@ -36,6 +38,7 @@ pub fn constant(sig: &Sig, unused: &[String]) -> TokenStream {
     quote_spanned! {own()=>
         ::tancho::__private::Sig {
             name: #name,
+            file: ::core::file!(),
             dims: &[#(#dims),*],
             options: &[#(#options),*],
             inputs: &[#(#inputs),*],
