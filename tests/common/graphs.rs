@@ -805,7 +805,7 @@ fn holds(seed: u64, depth: usize, flavour: Flavour) -> Result<(), String> {
     let all = Graph { outputs: ops.clone(), ..g.clone() };
     let open = compile(&all).map_err(|e| at("compile with every value as a result", &e))?;
     // The levels of wide vectors in turn, each with the graph as it is and with every value a result.
-    let isa = if seed % 2 == 0 { Isa::host() } else { Isa::host().min(Isa::Avx2) };
+    let isa = if seed.is_multiple_of(2) { Isa::host() } else { Isa::host().min(Isa::Avx2) };
     let wide = Target::host().with_isa(isa).map_err(|e| e.to_string())?;
     let (fused_wide, open_wide) =
         (compile_for(g, wide).map_err(|e| at("compile", &e))?, compile_for(&all, wide).map_err(|e| at("compile", &e))?);
