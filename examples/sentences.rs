@@ -54,6 +54,7 @@ pub fn model_dir() -> PathBuf {
     var("TANCHO_MODELS").unwrap_or_else(cache).join("minilm")
 }
 
+/// Any failure of this program, in words.
 pub type Failure = Box<dyn std::error::Error + Send + Sync>;
 
 /// Ids and mask of a batch, padded to the longest sentence.

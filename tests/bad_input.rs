@@ -65,7 +65,7 @@ fn bounds_and_where_clauses() {
 #[test]
 fn ids_out_of_range_leave_nothing_behind() {
     let mut s = rows();
-    let x = vec![1.0f32; 12];
+    let x = [1.0f32; 12];
     for bad in [5, -1, i32::MAX, i32::MIN] {
         let e = s.run([0, 1, 2, bad].view([2, 2]), x.view([2, 2, 3])).unwrap_err();
         let Error::IdOutOfRange { op, id, rows, position } = &e else { panic!("{e}") };

@@ -219,7 +219,7 @@ fn selections_and_casts() {
         }
     }
     // Halfway between two bf16 numbers, and just beside.
-    let near: Vec<f32> = (0..64u32).map(|i| f32::from_bits(0x3f80_7ff0 + (i % 32) + (i / 32 << 16))).collect();
+    let near: Vec<f32> = (0..64u32).map(|i| f32::from_bits(0x3f80_7ff0 + (i % 32) + ((i / 32) << 16))).collect();
     elementwise(&Op::Cast(DType::Bf16), &[f(&near, &[64])]);
 }
 
