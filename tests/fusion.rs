@@ -237,3 +237,25 @@ fn random_graphs_are_grouped_soundly() {
     }
     assert!(ops > 10_000, "{ops}");
 }
+
+/// A view that could be read in place may not any more once what is behind it is stored for another reader:
+/// `%3` has its rows in order while it is read through `%2`, but not when `%2` is copied for `%7`.
+#[test]
+fn storing_a_view_changes_the_views_of_it() {
+    let x = Rng::new(8).floats(&[5, 6]);
+    let text = "network A<B>
+input x: f32[B, 6]
+weight \"w\": f32[6, 5] = xavier
+weight \"v\": f32[1, 3] = xavier
+%0: f32[B, 6] = input(index = 0)
+%1: f32[6, B] = transpose(%0, axes = (1, 0))
+%2: f32[6, B, 1] = reshape(%1, shape = [6, B, 1])
+%3: f32[B, 1, 6] = transpose(%2, axes = (1, 2, 0))
+%4: f32[6, 5] = weight(index = 0)
+%5: f32[B, 1, 5] = matmul(%3, %4)
+%6: f32[1, 3] = weight(index = 1)
+%7: f32[6, B, 3] = matmul(%2, %6)
+return %5, %7";
+    check(text, &[x]);
+    assert_eq!(names(&fused(text)).iter().filter(|n| n.starts_with("move")).count(), 2);
+}

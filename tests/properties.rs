@@ -148,3 +148,28 @@ return %13, %12, %3",
         &[Rng::new(1).floats(&[2, 7, 24]), Tensor::new((0..14).map(|i| i % 11).collect::<Vec<i32>>(), [2, 7]).unwrap()],
     );
 }
+
+/// The kernel says which id of which unit was wrong, also where it reads many things before the ids.
+#[test]
+fn an_id_out_of_range_behind_many_operands() {
+    let mut text = String::from("network Many<B>\ninput x: f32[B, 4]\ninput ids: i32[B]\n");
+    (0..20).for_each(|i| text += &format!("weight \"w{i}\": f32[4] = ones\n"));
+    text += "weight \"t\": f32[7, 4] = ones\n%0: f32[B, 4] = input(index = 0)\n%1: i32[B] = input(index = 1)\n";
+    (0..20).for_each(|i| text += &format!("%{}: f32[4] = weight(index = {i})\n", 2 + i));
+    text += "%22: f32[7, 4] = weight(index = 20)\n%23: i32[B] = add(%1, %1)\n%24: f32[B, 4] = gather(%22, %23) // \"t[ids + ids]\" \"a.rs\":1:1\n";
+    (0..20).for_each(|i| text += &format!("%{}: f32[B, 4] = add(%{}, %{})\n", 25 + i, if i == 0 { 0 } else { 24 + i }, 2 + i));
+    text += "%45: f32[B, 4] = add(%44, %24)\nreturn %45";
+    let x = Rng::new(1).floats(&[5, 4]);
+    let ids = |v: [i32; 5]| Tensor::new(v.to_vec(), [5]).expect("fits");
+    let sums = check(&text, &[x.clone(), ids([0, 1, 2, 3, 0])]);
+    assert_eq!(sums[0].shape(), [5, 4]);
+    let g = tancho::Graph::parse(&text).expect("a graph");
+    let mut s = common::compile(&g).expect("compiles").session();
+    let bad = [x.clone(), ids([0, 1, 2, 9, 0])];
+    let e = s.run_inputs(&common::views(&bad)).expect_err("18 is no row").to_string();
+    assert!(e.contains("id 18 at position [3]") && e.contains("the table has 7 rows"), "{e}");
+    // The session goes on.
+    let good = [x, ids([0, 1, 2, 3, 0])];
+    s.run_inputs(&common::views(&good)).expect("runs");
+    assert!(common::same_bits(&s.tensor(0), &sums[0]));
+}

@@ -15,6 +15,9 @@
 //! assert_eq!(conv, Dim::parse("ceil(H / 2)").unwrap());
 //! ```
 
+mod parse;
+mod print;
+
 use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
@@ -375,14 +378,6 @@ impl Dim {
         }
         Ok(sum)
     }
-
-    /// Reads a polynomial: integers, names, `+ - *`, `floor(p / c)`, `ceil(p / c)`, exact `p / c`, parentheses.
-    pub fn parse(text: &str) -> Result<Dim> {
-        let mut p = Parser { rest: text, depth: 0 };
-        let d = p.sum()?;
-        p.skip();
-        if p.rest.is_empty() { Ok(d) } else { Err(DimError::Syntax(format!("expected the end of the dimension before `{}`", p.rest))) }
-    }
 }
 
 /// `t / c` if every atom and the coefficient of `c` divide `t`.
@@ -417,64 +412,6 @@ fn cancel_quotient(t: &Term) -> Result<Option<Vec<Term>>> {
     Ok(None)
 }
 
-impl fmt::Display for Atom {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Atom::Sym(s) => write!(f, "{s}"),
-            Atom::Floor(p, c) => write!(f, "floor({} / {})", Operand(p), Operand(c)),
-            Atom::Quot(p, c) => write!(f, "({} / {})", Operand(p), Operand(c)),
-        }
-    }
-}
-
-/// A dim as operand of `/`: in parentheses unless it is one atom or a constant.
-struct Operand<'a>(&'a Dim);
-
-impl fmt::Display for Operand<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let simple = self.0.as_sym().is_some() || self.0.as_const().is_some_and(|n| n >= 0);
-        if simple { write!(f, "{}", self.0) } else { write!(f, "({})", self.0) }
-    }
-}
-
-impl fmt::Display for Dim {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.terms.is_empty() {
-            return write!(f, "0");
-        }
-        // A quotient alone needs no parentheses around it.
-        if let [Term { atoms, coef: 1 }] = self.terms.as_slice()
-            && let [Atom::Quot(p, c)] = atoms.as_slice()
-        {
-            return write!(f, "{} / {}", Operand(p), Operand(c));
-        }
-        // Positive terms first: `S - 1`, not `-1 + S`; the order within each kind is the canonical one.
-        let (pos, neg): (Vec<&Term>, Vec<&Term>) = self.terms.iter().partition(|t| t.coef > 0);
-        for (i, t) in pos.iter().chain(&neg).enumerate() {
-            match (i, t.coef < 0) {
-                (0, false) => {}
-                (0, true) => write!(f, "-")?,
-                (_, false) => write!(f, " + ")?,
-                (_, true) => write!(f, " - ")?,
-            }
-            let size = t.coef.unsigned_abs();
-            let mut first = true;
-            if size != 1 || t.atoms.is_empty() {
-                write!(f, "{size}")?;
-                first = false;
-            }
-            for a in &t.atoms {
-                if !first {
-                    write!(f, "*")?;
-                }
-                first = false;
-                write!(f, "{a}")?;
-            }
-        }
-        Ok(())
-    }
-}
-
 impl From<i64> for Dim {
     fn from(n: i64) -> Dim {
         Dim::constant(n)
@@ -484,119 +421,6 @@ impl From<i64> for Dim {
 impl From<usize> for Dim {
     fn from(n: usize) -> Dim {
         Dim::constant(i64::try_from(n).unwrap_or(i64::MAX))
-    }
-}
-
-struct Parser<'a> {
-    rest: &'a str,
-    depth: usize,
-}
-
-impl<'a> Parser<'a> {
-    fn skip(&mut self) {
-        self.rest = self.rest.trim_start();
-    }
-
-    fn eat(&mut self, c: char) -> bool {
-        self.skip();
-        match self.rest.strip_prefix(c) {
-            Some(r) => {
-                self.rest = r;
-                true
-            }
-            None => false,
-        }
-    }
-
-    fn expect(&mut self, c: char) -> Result<()> {
-        if self.eat(c) { Ok(()) } else { Err(DimError::Syntax(format!("expected `{c}` in a dimension, found `{}`", self.rest))) }
-    }
-
-    fn sum(&mut self) -> Result<Dim> {
-        self.depth += 1;
-        if self.depth > MAX_DEPTH {
-            return Err(DimError::TooComplex);
-        }
-        let mut d = self.product()?;
-        loop {
-            if self.eat('+') {
-                d = d.plus(&self.product()?)?;
-            } else if self.eat('-') {
-                d = d.minus(&self.product()?)?;
-            } else {
-                self.depth -= 1;
-                return Ok(d);
-            }
-        }
-    }
-
-    fn product(&mut self) -> Result<Dim> {
-        let mut d = self.factor()?;
-        loop {
-            if self.eat('*') {
-                d = d.times(&self.factor()?)?;
-            } else if self.eat('/') {
-                d = d.exact_div(&self.factor()?)?;
-            } else {
-                return Ok(d);
-            }
-        }
-    }
-
-    fn word(&mut self) -> &'a str {
-        self.skip();
-        let end = self.rest.find(|c: char| !(c.is_alphanumeric() || c == '_' || c == '#')).unwrap_or(self.rest.len());
-        let (w, r) = self.rest.split_at(end);
-        self.rest = r;
-        w
-    }
-
-    fn factor(&mut self) -> Result<Dim> {
-        let mut negative = false;
-        while self.eat('-') {
-            negative = !negative;
-        }
-        let d = self.unsigned_factor()?;
-        if negative { d.times(&Dim::constant(-1)) } else { Ok(d) }
-    }
-
-    fn unsigned_factor(&mut self) -> Result<Dim> {
-        if self.eat('(') {
-            let d = self.sum()?;
-            self.expect(')')?;
-            return Ok(d);
-        }
-        let w = self.word();
-        if w.is_empty() {
-            return Err(DimError::Syntax(format!("expected a number or a name in a dimension, found `{}`", self.rest)));
-        }
-        if w.starts_with(|c: char| c.is_ascii_digit()) {
-            let digits: String = w.chars().filter(|c| *c != '_').collect();
-            return digits.parse().map(Dim::constant).map_err(|_| DimError::Overflow);
-        }
-        if (w == "floor" || w == "ceil") && self.eat('(') {
-            // The top-level `/` of the argument is the division to round, so the
-            // dividend is read as a sum of products that stop before it.
-            self.depth += 1;
-            if self.depth > MAX_DEPTH {
-                return Err(DimError::TooComplex);
-            }
-            let p = self.dividend()?;
-            self.expect('/')?;
-            let c = self.factor()?;
-            self.expect(')')?;
-            self.depth -= 1;
-            return if w == "floor" { p.floor_div(&c) } else { p.ceil_div(&c) };
-        }
-        Ok(Dim::sym(w))
-    }
-
-    fn dividend(&mut self) -> Result<Dim> {
-        let mut d = self.factor()?;
-        while self.eat('*') {
-            d = d.times(&self.factor()?)?;
-        }
-        Ok(d)
     }
 }
 

@@ -1,0 +1,175 @@
+//! Loads and stores of lanes: whole vectors where elements lie one after another, else lane by lane.
+
+use super::*;
+
+impl Emit {
+    /// Pointer and constant offset of the first lane, and the bytes from lane to lane.
+    fn address(&self, c: &mut Code<'_, '_>, place: Place, ptr: u16, steps: (Len, Len), size: i64) -> (Pointer, i32, Option<Value>) {
+        let (step, row_step) = steps;
+        let mut p = self.ptrs[ptr as usize];
+        let mut offset = 0;
+        if place.row != 0 && !row_step.is(0) {
+            match row_step {
+                Len::Const(n) => offset += place.row * n * size,
+                Len::Arg(_) => {
+                    let n = c.len(row_step, &self.ints);
+                    let bytes = c.mul_imm(n, place.row * size);
+                    p = c.moved(p, bytes);
+                }
+            }
+        }
+        match step {
+            Len::Const(n) => {
+                if let (Some(i), true) = (place.index, n != 0) {
+                    let bytes = c.mul_imm(i, n * size);
+                    p = c.moved(p, bytes);
+                }
+                offset += place.plus * n * size;
+            }
+            Len::Arg(_) => {
+                let n = c.len(step, &self.ints);
+                let bytes = c.mul_imm(n, size);
+                let zero = c.int(0);
+                let i = c.add_imm(place.index.unwrap_or(zero), place.plus);
+                let from = c.mul(i, bytes);
+                p = c.moved(p, from);
+                if let Ok(offset) = i32::try_from(offset) {
+                    return (p, offset, Some(bytes));
+                }
+            }
+        }
+        // Offsets beyond 31 bits go into the address.
+        match i32::try_from(offset) {
+            Ok(o) => (p, o, None),
+            Err(_) => {
+                let bytes = c.int(offset);
+                (c.moved(p, bytes), 0, None)
+            }
+        }
+    }
+
+    /// Pointers and offsets of each lane.
+    fn lanes(&self, c: &mut Code<'_, '_>, place: Place, ptr: u16, steps: (Len, Len), size: i64) -> Vec<(Pointer, i32)> {
+        let (p, offset, run_time) = self.address(c, place, ptr, steps, size);
+        let n = if place.wide { 4 } else { 1 };
+        let mut out = vec![(p, offset)];
+        for lane in 1..n {
+            out.push(match (run_time, steps.0) {
+                (Some(bytes), _) => {
+                    let more = c.mul_imm(bytes, lane);
+                    (c.moved(p, more), offset)
+                }
+                (None, Len::Const(step)) => {
+                    let more = c.int(lane * step * size);
+                    (c.moved(p, more), offset)
+                }
+                (None, Len::Arg(_)) => (p, offset),
+            });
+        }
+        out
+    }
+
+    pub fn load(&self, c: &mut Code<'_, '_>, place: Place, ptr: u16, steps: (Len, Len), mem: Mem) -> Value {
+        let ty = mem.ty();
+        if !place.wide {
+            let (p, offset, _) = self.address(c, place, ptr, steps, mem.size());
+            return self.load_one(c, p, offset, mem);
+        }
+        match steps.0 {
+            Len::Const(0) => {
+                let (p, offset, _) = self.address(c, place, ptr, steps, mem.size());
+                let s = self.load_one(c, p, offset, mem);
+                c.b.ins().splat(lane_type(ty, true), s)
+            }
+            Len::Const(1) => {
+                let (p, offset, _) = self.address(c, place, ptr, steps, mem.size());
+                match mem {
+                    Mem::F32 | Mem::I32 => c.load(lane_type(ty, true), p, offset),
+                    Mem::Bf16 => {
+                        let s = c.load(I64, p, offset);
+                        let v = c.b.ins().scalar_to_vector(types::I64X2, s);
+                        let v = self.cast(c, v, I16X8);
+                        let v = c.b.ins().uwiden_low(v);
+                        let v = c.b.ins().ishl_imm_s(v, 16);
+                        self.cast(c, v, F32X4)
+                    }
+                    Mem::Bool => {
+                        let s = c.load(I32, p, offset);
+                        let v = c.b.ins().scalar_to_vector(I32X4, s);
+                        let v = self.cast(c, v, I8X16);
+                        let v = c.b.ins().uwiden_low(v);
+                        let v = c.b.ins().uwiden_low(v);
+                        let zero = self.integer(c, 0, true);
+                        c.b.ins().icmp(IntCC::NotEqual, v, zero)
+                    }
+                }
+            }
+            _ => {
+                let lanes = self.lanes(c, place, ptr, steps, mem.size());
+                let first = self.load_one(c, lanes[0].0, lanes[0].1, mem);
+                let mut v = c.b.ins().splat(lane_type(ty, true), first);
+                for (i, (p, offset)) in lanes.into_iter().enumerate().skip(1) {
+                    let s = self.load_one(c, p, offset, mem);
+                    v = c.b.ins().insertlane(v, s, i as u8);
+                }
+                v
+            }
+        }
+    }
+
+    fn load_one(&self, c: &mut Code<'_, '_>, p: Pointer, offset: i32, mem: Mem) -> Value {
+        match mem {
+            Mem::F32 => c.load(F32, p, offset),
+            Mem::I32 => c.load(I32, p, offset),
+            Mem::Bf16 => {
+                let s = c.load(I16, p, offset);
+                let s = c.b.ins().uextend(I32, s);
+                let s = c.b.ins().ishl_imm_s(s, 16);
+                self.cast(c, s, F32)
+            }
+            Mem::Bool => {
+                let s = c.load(I8, p, offset);
+                c.b.ins().bmask(I32, s)
+            }
+        }
+    }
+
+    pub fn store(&self, c: &mut Code<'_, '_>, place: Place, ptr: u16, steps: (Len, Len), mem: Mem, value: Value) {
+        if !place.wide {
+            let (p, offset, _) = self.address(c, place, ptr, steps, mem.size());
+            self.store_one(c, p, offset, mem, value);
+        } else if steps.0.is(1) && matches!(mem, Mem::F32 | Mem::I32) {
+            let (p, offset, _) = self.address(c, place, ptr, steps, mem.size());
+            c.store(value, p, offset);
+        } else {
+            for (i, (p, offset)) in self.lanes(c, place, ptr, steps, mem.size()).into_iter().enumerate() {
+                let s = c.b.ins().extractlane(value, i as u8);
+                self.store_one(c, p, offset, mem, s);
+            }
+        }
+    }
+
+    fn store_one(&self, c: &mut Code<'_, '_>, p: Pointer, offset: i32, mem: Mem, value: Value) {
+        match mem {
+            Mem::F32 | Mem::I32 => c.store(value, p, offset),
+            Mem::Bool => {
+                let s = c.b.ins().band_imm_s(value, 1);
+                let s = c.b.ins().ireduce(I8, s);
+                c.store(s, p, offset);
+            }
+            Mem::Bf16 => {
+                let bits = self.cast(c, value, I32);
+                let odd = c.b.ins().ushr_imm_s(bits, 16);
+                let odd = c.b.ins().band_imm_s(odd, 1);
+                let half = c.b.ins().iadd_imm_s(odd, 0x7fff);
+                let rounded = c.b.ins().iadd(bits, half);
+                let quiet = c.b.ins().bor_imm_s(bits, 0x40_0000);
+                let nan = c.b.ins().fcmp(FloatCC::Unordered, value, value);
+                let bits = c.b.ins().select(nan, quiet, rounded);
+                let bits = c.b.ins().ushr_imm_s(bits, 16);
+                let s = c.b.ins().ireduce(I16, bits);
+                c.store(s, p, offset);
+            }
+        }
+    }
+}
