@@ -5,7 +5,8 @@
 
 mod common;
 
-use common::graphs::{Flavour, Random, check_seed};
+use common::graphs::{Flavour, Random};
+use common::holds::check_seed;
 use common::{Rng, check};
 use std::collections::BTreeMap;
 use tancho::Tensor;

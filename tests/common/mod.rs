@@ -4,6 +4,7 @@
 #![allow(dead_code)] // each test file uses a part
 
 pub mod graphs;
+pub mod holds;
 
 use tancho::model::model_of;
 use tancho::{AnyView, Compiled, Graph, Target, Tensor};
