@@ -127,6 +127,38 @@ impl Code<'_, '_> {
         });
     }
 
+    /// A loop whose body says how far each turn goes on: `body(i)` gives a positive number.
+    pub fn for_spans(&mut self, from: Value, end: Value, body: &mut dyn FnMut(&mut Code<'_, '_>, Value) -> Value) {
+        let (head, inside, after) = (self.b.create_block(), self.b.create_block(), self.b.create_block());
+        let i = self.b.append_block_param(head, types::I64);
+        self.b.ins().jump(head, &[from.into()]);
+        self.b.switch_to_block(head);
+        let more = self.b.ins().icmp(IntCC::SignedLessThan, i, end);
+        self.b.ins().brif(more, inside, &[], after, &[]);
+        self.b.switch_to_block(inside);
+        self.b.seal_block(inside);
+        let guard = self.guard;
+        let by = body(&mut Code { b: self.b, guard }, i);
+        let next = self.add(i, by);
+        self.b.ins().jump(head, &[next.into()]);
+        self.b.seal_block(head);
+        self.b.switch_to_block(after);
+        self.b.seal_block(after);
+    }
+
+    /// Runs `body` only where `condition` is not 0.
+    pub fn when(&mut self, condition: Value, body: &mut dyn FnMut(&mut Code<'_, '_>)) {
+        let (inside, after) = (self.b.create_block(), self.b.create_block());
+        self.b.ins().brif(condition, inside, &[], after, &[]);
+        self.b.switch_to_block(inside);
+        self.b.seal_block(inside);
+        let guard = self.guard;
+        body(&mut Code { b: self.b, guard });
+        self.b.ins().jump(after, &[]);
+        self.b.switch_to_block(after);
+        self.b.seal_block(after);
+    }
+
     /// The address of an access of `bytes` bytes. In checked mode an access outside of its
     /// buffer is counted and goes to the guard's own memory instead.
     pub fn guarded(&mut self, p: Pointer, offset: i32, bytes: i64) -> (Value, i32) {

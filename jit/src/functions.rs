@@ -6,9 +6,10 @@
 use crate::code::{Code, Extent, Pointer};
 use crate::lanes::clif::{self, Options};
 use crate::lanes::{Inst, Len, Program, Stmt};
+use crate::machine::Machine;
 use crate::nest::{self, Menu};
 use crate::spec::KernelSpec;
-use crate::wide::{self, Width};
+use crate::wide;
 use crate::{CompileError, Dump};
 use cranelift::codegen::ir::{Function, Signature, UserFuncName, Value, types};
 use cranelift::prelude::*;
@@ -19,8 +20,7 @@ use std::collections::HashMap;
 pub struct Functions<'m, M: Module> {
     module: &'m mut M,
     options: Options,
-    /// The width of wide programs, if the target has them.
-    width: Option<Width>,
+    machine: Machine,
     programs: HashMap<Program, Callee>,
     kernels: HashMap<KernelSpec, FuncId>,
     builder: FunctionBuilderContext,
@@ -85,11 +85,11 @@ pub fn compact(p: &Program) -> Prepared {
 
 impl<'m, M: Module> Functions<'m, M> {
     /// Starts with no functions.
-    pub fn new(module: &'m mut M, options: Options, width: Option<Width>, dump: bool) -> Self {
+    pub fn new(module: &'m mut M, options: Options, machine: Machine, dump: bool) -> Self {
         Functions {
             module,
             options,
-            width,
+            machine,
             programs: HashMap::new(),
             kernels: HashMap::new(),
             builder: FunctionBuilderContext::new(),
@@ -134,7 +134,7 @@ impl<'m, M: Module> Functions<'m, M> {
         }
         let name = format!("lanes{}", self.programs.len());
         let config = self.module.isa().frontend_config();
-        let callee = match self.width.and_then(|w| wide::emit(p, w).ok()) {
+        let callee = match self.machine.width.and_then(|w| wide::emit(p, w).ok()) {
             Some(code) => {
                 wide::verify::verify(&code, p).map_err(|message| CompileError::Emitted { function: name.clone(), message })?;
                 let mut signature = Signature::new(config.default_call_conv);
@@ -159,9 +159,10 @@ impl<'m, M: Module> Functions<'m, M> {
 
     /// The menu of tiles for a kernel: the wide one if the emitter does all its tiles.
     fn menu(&self, spec: &KernelSpec) -> Menu {
-        let Some(w) = self.width else { return Menu::Narrow };
+        let Some(w) = self.machine.width else { return Menu::Narrow };
         let does = |p: &Program| !p.stmts.iter().any(|s| matches!(s, Stmt::Tile { .. })) || wide::emit(p, w).is_ok();
-        if nest::programs(spec, Menu::Wide(w)).iter().all(|(p, _)| does(p)) { Menu::Wide(w) } else { Menu::Narrow }
+        let menu = Menu::Wide(self.machine);
+        if nest::programs(spec, menu).iter().all(|(p, _)| does(p)) { menu } else { Menu::Narrow }
     }
 
     /// A function of the kernels' signature that calls a program alone: its first argument points
@@ -235,6 +236,9 @@ pub struct Nest {
     buffers: Value,
     sizes: Value,
     params: Value,
+    scratch: Value,
+    /// Which units are meant ([`Part`](crate::Part)).
+    pub part: Value,
     /// The guard of checked mode.
     pub guard: Option<Value>,
     /// Which tiles there are.
@@ -258,6 +262,8 @@ impl Nest {
             sizes: c.field(ctx, 1),
             params: c.field(ctx, 2),
             guard: checked.then(|| c.field(ctx, 3)),
+            scratch: c.field(ctx, 4),
+            part: c.field(ctx, 5),
             menu,
             refs,
             programs,
@@ -269,6 +275,12 @@ impl Nest {
         let addr = c.field(self.buffers, i32::from(i));
         let extent = self.guard.map(|_| Extent { low: addr, size: c.field(self.sizes, i32::from(i)) });
         Pointer { addr, extent }
+    }
+
+    /// The start of this thread's part of working memory.
+    pub fn scratch(&self, c: &mut Code<'_, '_>, i: u16) -> Pointer {
+        let base = self.buffer(c, i);
+        c.moved(base, self.scratch)
     }
 
     /// A length: a constant, or a parameter.

@@ -9,6 +9,7 @@ mod code;
 mod functions;
 pub mod lanes;
 mod lower;
+mod machine;
 mod nest;
 pub mod plan;
 pub mod spec;
@@ -17,8 +18,9 @@ mod target;
 pub mod testing;
 mod wide;
 
-pub use blob::{Arguments, Kernel, STATUS_SLOTS};
+pub use blob::{Arguments, Kernel, Part, STATUS_SLOTS};
 pub use lower::{Program, Step, WeightPack};
+pub use machine::{Blocking, Machine};
 pub use target::{Isa, Target};
 
 use std::time::{Duration, Instant};
@@ -151,7 +153,7 @@ pub fn compile(graph: &Graph, target: Target, options: Options) -> Result<Compil
     stats.graph = start.elapsed();
 
     let start = Instant::now();
-    let program = lower::lower(&fused)?;
+    let program = lower::lower(&fused, target.machine())?;
     let plan = plan::plan(&fused, &program);
     stats.lower = start.elapsed();
 
@@ -160,7 +162,7 @@ pub fn compile(graph: &Graph, target: Target, options: Options) -> Result<Compil
     let x86 = matches!(isa.triple().architecture, target_lexicon::Architecture::X86_64);
     let mut module = blob::new_module(isa)?;
     let lanes_options = lanes::clif::Options { x86, checked: target.is_checked() };
-    let mut functions = functions::Functions::new(&mut module, lanes_options, target.width(), options.dump);
+    let mut functions = functions::Functions::new(&mut module, lanes_options, target.machine(), options.dump);
     let ids = program.steps.iter().map(|s| functions.kernel(&s.spec)).collect::<Result<Vec<_>, _>>()?;
     stats.steps = ids.len();
     stats.kernels = functions.kernel_count();

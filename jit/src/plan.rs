@@ -33,6 +33,8 @@ pub enum Place {
 pub struct Block {
     /// Bytes.
     pub size: Dim,
+    /// Each thread has so many of its own.
+    pub per_thread: bool,
     /// The first step that uses it.
     pub first: usize,
     /// The last step that uses it.
@@ -82,7 +84,7 @@ pub fn plan(fused: &Fused, program: &Program) -> Plan {
                 let at = match (b, known.get(b)) {
                     // Working memory is alive for its step alone.
                     (Buffer::Scratch, _) | (_, None) => {
-                        plan.blocks.push(Block { size, first: i, last: i });
+                        plan.blocks.push(Block { size, per_thread: *b == Buffer::Scratch, first: i, last: i });
                         known.insert(b.clone(), plan.blocks.len() - 1);
                         plan.blocks.len() - 1
                     }

@@ -6,6 +6,7 @@
 
 use crate::lanes::schedule::Scheduled;
 use crate::lanes::{Inst, Len, Mem};
+use crate::machine::Blocking;
 use std::collections::HashMap;
 use tancho_ir::{Dim, Value};
 
@@ -77,6 +78,8 @@ pub struct ContractSpec {
     pub rows: Option<(Scheduled, Vec<Slot>)>,
     /// The buffer for a block of product rows and scratch rows, if row work needs one.
     pub scratch: Option<u16>,
+    /// How it is cut into tiles and blocks.
+    pub blocking: Blocking,
 }
 
 /// A right operand that is no weight, brought into strips of 16 columns.
@@ -125,6 +128,10 @@ pub struct AttentionSpec {
     pub out: Slot,
     /// The buffer for packed keys and values and a block of scores.
     pub scratch: u16,
+    /// Queries of a block.
+    pub block: i64,
+    /// Columns of the widest tile of the product with the values.
+    pub columns: i64,
 }
 
 /// A kernel.
@@ -137,11 +144,6 @@ pub enum KernelSpec {
     Attention(AttentionSpec),
 }
 
-/// Rows of a block of a contraction: its right operand's strip stays in cache for so many.
-pub const ROW_BLOCK: i64 = 32;
-/// Queries of a block of attention.
-pub const QUERY_BLOCK: i64 = 32;
-
 /// What a kernel's buffer is when the network runs.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Buffer {
@@ -153,7 +155,7 @@ pub enum Buffer {
     Packed(Value),
     /// A weight packed when the network is compiled, by its number.
     PackedWeight(usize),
-    /// Working memory of one call.
+    /// Working memory of one call, apart for each thread.
     Scratch,
 }
 

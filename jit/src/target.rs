@@ -1,6 +1,7 @@
 //! What the code is generated for.
 
 use crate::CompileError;
+use crate::machine::Machine;
 use crate::wide::Width;
 use cranelift::codegen::isa::OwnedTargetIsa;
 use cranelift::prelude::*;
@@ -98,6 +99,11 @@ impl Target {
             Isa::Avx2 => Some(Width::Y),
             Isa::Avx512 => Some(Width::Z),
         }
+    }
+
+    /// What sizes of tiles and blocks follow from.
+    pub fn machine(self) -> Machine {
+        Machine::host(self.width())
     }
 
     /// Cranelift's back end for it.

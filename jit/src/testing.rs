@@ -42,7 +42,7 @@ impl Function {
         let isa = target.back_end()?;
         let x86 = matches!(isa.triple().architecture, target_lexicon::Architecture::X86_64);
         let mut module = new_module(isa)?;
-        let mut functions = Functions::new(&mut module, Options { x86, checked: target.is_checked() }, target.width(), false);
+        let mut functions = Functions::new(&mut module, Options { x86, checked: target.is_checked() }, target.machine(), false);
         let id = functions.caller(program)?;
         let kernel = CodeBlob::finish(module, &[id])?.remove(0);
         Ok(Function { kernel, program: program.clone(), checked: target.is_checked() })
@@ -64,6 +64,8 @@ impl Function {
             args.extend([bases[*b] as i64, mem[*b].len() as i64]);
         }
         args.push(guard.as_mut_ptr() as i64);
+        // A reference to the block must cover it.
+        args.resize(args.len().max(size_of::<Arguments>() / 8), 0);
         // SAFETY: the code of `Functions::caller` reads as many words as the program has parameters, which
         // is how many were pushed. In checked mode the program reads and writes only inside of the
         // buffers' extents given here, which are those of `mem`, borrowed for writing, and in `guard`,

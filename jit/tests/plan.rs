@@ -37,7 +37,7 @@ fn random_lifetimes_and_sizes() {
         for _ in 0..below(25) {
             let first = below(steps);
             let last = first + below(steps - first);
-            plan.blocks.push(Block { size: Dim::default(), first, last });
+            plan.blocks.push(Block { size: Dim::default(), per_thread: false, first, last });
         }
         let sizes: Vec<usize> = plan.blocks.iter().map(|_| [0, 1, 4, 63, 64, 65, 1000, 4096][below(8)]).collect();
         let total = places_soundly(&plan, &sizes);

@@ -3,6 +3,7 @@
 use crate::error::Error;
 use crate::memory::Lines;
 use crate::pack::pack;
+use crate::pool::cores;
 use crate::session::Session;
 use crate::weights::Weights;
 use std::sync::Arc;
@@ -10,6 +11,9 @@ use std::time::{Duration, Instant};
 use tancho_ir::Graph;
 use tancho_ir::fuse::Fused;
 use tancho_jit::{Dump, Stats, Target};
+
+/// More threads than any session may have: each has working memory of its own.
+const MOST_THREADS: usize = 256;
 
 /// A network as native code. Cheap to clone, `Send` and `Sync`; each thread makes a [`Session`] of its own.
 #[derive(Clone, Debug)]
@@ -90,9 +94,23 @@ impl Compiled {
         self.0.packed.iter().map(|p| p.bytes().len()).sum()
     }
 
-    /// Buffers to run it with.
+    /// Buffers to run it with, on all cores of the machine.
     pub fn session(&self) -> Session {
-        Session::new(self.clone())
+        Session::new(self.clone(), cores().min(MOST_THREADS))
+    }
+
+    /// The same with runs divided among `threads` threads. One thread is the caller's own; the others come
+    /// from a pool that all sessions of the process share. With more threads than cores the work is divided into so
+    /// many parts, but no more threads run than there are cores; so it is where other sessions run at the same time.
+    /// The results are the same to the last bit for any number.
+    ///
+    /// # Errors
+    /// No threads, or more than 256.
+    pub fn session_with_threads(&self, threads: usize) -> Result<Session, Error> {
+        if threads == 0 || threads > MOST_THREADS {
+            return Err(Error::Threads { asked: threads, most: MOST_THREADS });
+        }
+        Ok(Session::new(self.clone(), threads))
     }
 
     /// The same network with other outputs.

@@ -112,6 +112,14 @@ pub enum Error {
         /// The type given.
         found: String,
     },
+    /// A number of threads that no session can have.
+    #[error("a session cannot have {asked} threads; ask for 1 to {most}")]
+    Threads {
+        /// The number asked for.
+        asked: usize,
+        /// The largest there can be.
+        most: usize,
+    },
     /// The caller's buffer does not fit a result.
     #[error("output `{name}` is {expected}, but the buffer is {found}; make it exactly as large")]
     OutputSize {
@@ -153,12 +161,10 @@ pub enum Error {
     #[error("cannot compile: {0}")]
     Compile(String),
     /// Checked mode: a kernel left its buffers. A fault of the code generator.
-    #[error("kernel `{kernel}` (step {step}) left its buffers {count} times")]
+    #[error("kernels of `{network}` left their buffers {count} times")]
     OutOfBuffer {
-        /// The kernel.
-        kernel: String,
-        /// The step it is.
-        step: usize,
+        /// The network.
+        network: String,
         /// How often.
         count: u64,
     },

@@ -138,7 +138,7 @@ impl Session {
         let names: Vec<String> = named.iter().map(|v| g.label(*v)).collect();
         let mut session = match self.traced.take() {
             Some(s) => s,
-            None => Box::new(self.compiled().with_outputs(named)?.session()),
+            None => Box::new(Session::new(self.compiled().with_outputs(named)?, self.threads())),
         };
         let done = session.run_inputs(inputs);
         let values = names.into_iter().enumerate().map(|(i, n)| (n, session.tensor(i))).collect();

@@ -1,15 +1,20 @@
 //! Part of `tancho`: tensors, weights, the reference interpreter, and comparison with it.
 
+mod bind;
 pub mod compare;
 pub mod compiled;
 pub mod element;
 pub mod error;
+mod ids;
 pub mod inspect;
 pub mod interp;
 mod memory;
 pub mod model;
 mod pack;
+mod pool;
+mod region;
 pub mod session;
+mod stages;
 pub mod tensor;
 pub mod view;
 pub mod weights;

@@ -2,6 +2,7 @@
 
 use super::{Lower, Wide, bind};
 use crate::CompileError;
+use crate::lanes::Len;
 use crate::spec::{AttentionSpec, Binding, Buffer, KernelSpec};
 use tancho_ir::op::Op;
 use tancho_ir::{Dim, Value};
@@ -34,12 +35,13 @@ pub fn lower(l: &mut Lower<'_>, v: Value) -> Result<(), CompileError> {
     let out = bind(&mut b, &by_heads(l.whole(v)?, by_head, width));
     let mask = if *mask { Some(bind(&mut b, &mask_slot(l, node.args[3])?)) } else { None };
     let scale = scale.map_or(1.0 / (width as f64).sqrt(), |s| s.0) as f32;
+    let keys = b.len(t);
     let spec = AttentionSpec {
         batch: b.len(&q[0]),
         heads,
         key_heads,
         s: b.len(s),
-        t: b.len(t),
+        t: keys,
         width,
         q: sq,
         k: sk,
@@ -49,6 +51,8 @@ pub fn lower(l: &mut Lower<'_>, v: Value) -> Result<(), CompileError> {
         scale: scale.to_bits(),
         out,
         scratch: b.buffer(Buffer::Scratch),
+        block: l.machine.queries(keys),
+        columns: l.machine.blocking(Len::Const(width), keys, false).cols,
     };
     l.push(KernelSpec::Attention(spec), b, v)
 }

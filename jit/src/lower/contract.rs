@@ -98,8 +98,9 @@ pub fn lower(l: &mut Lower<'_>, k: &Kernel, matmul: Value, epilogue: &[Value], r
     let scratch = rows.is_some().then(|| b.buffer(Buffer::Scratch));
     let m = outer.pop().unwrap_or_else(|| Dim::constant(1));
     let (a, right) = (bind(&mut b, &left), bind(&mut b, &right));
-    let spec =
-        ContractSpec { batch: b.lens(&outer), m: b.len(&m), n: width, k: b.len(&depth), a, b: right, slots, epilogue, rows, scratch };
+    let k = b.len(&depth);
+    let blocking = l.machine.blocking(width, k, rows.is_some());
+    let spec = ContractSpec { batch: b.lens(&outer), m: b.len(&m), n: width, k, a, b: right, slots, epilogue, rows, scratch, blocking };
     l.push(KernelSpec::Contract(spec), b, matmul)
 }
 

@@ -3,9 +3,11 @@
 mod attention;
 mod body;
 mod contract;
+mod cost;
 mod rows;
 
 use crate::lanes::{Len, Mem};
+use crate::machine::Machine;
 use crate::spec::{Binding, Buffer, Gather, KernelSpec, Slot};
 use crate::{CompileError, nest};
 use tancho_ir::access::{Access, is_view, resolve};
@@ -25,8 +27,14 @@ pub struct Step {
     pub name: String,
     /// Units of work, as a dim over the network's run-time dims.
     pub units: Dim,
-    /// Bytes of working memory.
+    /// Units of a product that is divided by columns.
+    pub columns: Option<Dim>,
+    /// Bytes of working memory of one thread.
     pub scratch: Dim,
+    /// Floating-point operations of products: two for each multiply-add.
+    pub flops: Dim,
+    /// Bytes read and written, each once.
+    pub bytes: Dim,
 }
 
 /// A weight that is packed when the network is compiled, as strips `[N / 16][K][16]` per batch.
@@ -54,8 +62,8 @@ pub struct Program {
 }
 
 /// Lowers every kernel.
-pub fn lower(fused: &Fused) -> Result<Program, CompileError> {
-    let mut l = Lower { g: &fused.graph, fused, program: Program::default(), kernel: 0 };
+pub fn lower(fused: &Fused, machine: Machine) -> Result<Program, CompileError> {
+    let mut l = Lower { g: &fused.graph, fused, machine, program: Program::default(), kernel: 0 };
     for (i, k) in fused.kernels.iter().enumerate() {
         l.kernel = i;
         match &k.kind {
@@ -72,6 +80,7 @@ pub fn lower(fused: &Fused) -> Result<Program, CompileError> {
 struct Lower<'a> {
     g: &'a Graph,
     fused: &'a Fused,
+    machine: Machine,
     program: Program,
     kernel: usize,
 }
@@ -112,17 +121,20 @@ impl Lower<'_> {
     }
 
     fn push(&mut self, spec: KernelSpec, binding: Binding, at: Value) -> Result<(), CompileError> {
-        let (units, scratch) = nest::extents(&spec).ok_or_else(|| self.unsupported(at, "its size is too large to write down"))?;
+        let e = nest::extents(&spec).ok_or_else(|| self.unsupported(at, "its size is too large to write down"))?;
         let bind = |d: &Dim| {
             d.subst(&|s| s.strip_prefix('#').and_then(|i| binding.params.get(i.parse::<usize>().ok()?)).cloned())
                 .map_err(|e| self.unsupported(at, &e.to_string()))
         };
-        let (units, scratch) = (bind(&units)?, bind(&scratch)?);
+        let (units, scratch, columns) = (bind(&e.units)?, bind(&e.scratch)?, e.columns.as_ref().map(bind).transpose()?);
+        // Only estimates: what is too large to write down counts as nothing.
+        let (flops, bytes) = cost::cost(&spec).unwrap_or_default();
+        let (flops, bytes) = (bind(&flops)?, bind(&bytes)?);
         let name = match &spec {
             KernelSpec::Pack(_) => "pack".into(),
             _ => self.fused.kernels[self.kernel].name(self.g),
         };
-        self.program.steps.push(Step { spec, binding, kernel: self.kernel, name, units, scratch });
+        self.program.steps.push(Step { spec, binding, kernel: self.kernel, name, units, columns, scratch, flops, bytes });
         Ok(())
     }
 

@@ -4,14 +4,14 @@
 
 use super::columns::{Calls, Columns, strip_column};
 use super::contract::tile_program;
-use super::{Menu, address, ceil_div, copy_program, dim_of, extra, min};
+use super::{Extents, Menu, address, ceil_div, copy_program, dim_of, extra, min};
 use crate::code::{Code, Pointer};
 use crate::functions::Nest;
 use crate::lanes::expr::Expr;
 use crate::lanes::norms::{masked_softmax, softmax};
 use crate::lanes::schedule::{Scheduled, schedule};
 use crate::lanes::{Inst, Len, Mem, Program, STRIP, Stmt};
-use crate::spec::{AttentionSpec, QUERY_BLOCK, Slot};
+use crate::spec::{AttentionSpec, Slot};
 use cranelift::codegen::ir::Value;
 use cranelift::prelude::*;
 use tancho_ir::Dim;
@@ -43,11 +43,11 @@ fn row(s: &Slot) -> Len {
 
 /// Tiles of the scores run over whole strips, so that a run-time number of keys needs no narrow tiles.
 fn score_columns(menu: Menu, s: &AttentionSpec) -> Columns {
-    Columns::new(menu, s.s, Len::Const(STRIP))
+    Columns::new(menu, STRIP, s.s, Len::Const(STRIP))
 }
 
 fn value_columns(menu: Menu, s: &AttentionSpec) -> Columns {
-    Columns::new(menu, s.s, Len::Const(s.width))
+    Columns::new(menu, s.columns, s.s, Len::Const(s.width))
 }
 
 pub fn programs(s: &AttentionSpec, menu: Menu) -> Vec<Program> {
@@ -73,16 +73,16 @@ pub fn programs(s: &AttentionSpec, menu: Menu) -> Vec<Program> {
 
 /// Floats of scratch: packed keys, packed values, a block of scores and rows of the softmax.
 fn layout(s: &AttentionSpec) -> (i64, i64, i64) {
-    let rows = QUERY_BLOCK + i64::from(softmax_work(s).scratch_rows);
+    let rows = s.block + i64::from(softmax_work(s).scratch_rows);
     (s.width, (s.width + STRIP - 1) / STRIP * STRIP, rows)
 }
 
-pub fn extents(s: &AttentionSpec) -> Option<(Dim, Dim)> {
+pub fn extents(s: &AttentionSpec) -> Option<Extents> {
     let units = dim_of(s.batch).times(&Dim::constant(s.heads)).ok()?;
     let (k, v, rows) = layout(s);
     let padded = dim_of(s.t).ceil_div(&Dim::constant(STRIP)).ok()?.times(&Dim::constant(STRIP)).ok()?;
     let floats = padded.times(&Dim::constant(k + v + rows)).ok()?;
-    Some((units, floats.times(&Dim::constant(4)).ok()?))
+    Some(Extents { units, scratch: floats.times(&Dim::constant(4)).ok()?, columns: None })
 }
 
 pub fn build(s: &AttentionSpec, n: &mut Nest, c: &mut Code<'_, '_>, begin: Value, end: Value) {
@@ -90,7 +90,7 @@ pub fn build(s: &AttentionSpec, n: &mut Nest, c: &mut Code<'_, '_>, begin: Value
     let strips = ceil_div(c, keys, STRIP);
     let padded = c.mul_imm(strips, STRIP);
     let (k_floats, v_floats, _) = layout(s);
-    let base = n.buffer(c, s.scratch);
+    let base = n.scratch(c, s.scratch);
     let part = |c: &mut Code<'_, '_>, floats: i64| {
         let bytes = c.mul_imm(padded, 4 * floats);
         c.moved(base, bytes)
@@ -98,7 +98,7 @@ pub fn build(s: &AttentionSpec, n: &mut Nest, c: &mut Code<'_, '_>, begin: Value
     let packed_k = base;
     let packed_v = part(c, k_floats);
     let scores = part(c, k_floats + v_floats);
-    let rows: Vec<Pointer> = (0..softmax_work(s).scratch_rows).map(|i| part(c, k_floats + v_floats + QUERY_BLOCK + i64::from(i))).collect();
+    let rows: Vec<Pointer> = (0..softmax_work(s).scratch_rows).map(|i| part(c, k_floats + v_floats + s.block + i64::from(i))).collect();
     let zero = c.int(0);
     let width = c.int(s.width);
     let unseen = c.b.ins().isub(keys, queries);
@@ -111,8 +111,8 @@ pub fn build(s: &AttentionSpec, n: &mut Nest, c: &mut Code<'_, '_>, begin: Value
         let out = address(n, c, &s.out, &[b, h]);
         let mask = s.mask.as_ref().map(|m| (address(n, c, m, &[b, h]), m));
         pack(s, n, c, (k, v), (packed_k, packed_v), keys);
-        c.for_each(zero, queries, QUERY_BLOCK, &mut |c, q0| {
-            let q1 = c.add_imm(q0, QUERY_BLOCK);
+        c.for_each(zero, queries, s.block, &mut |c, q0| {
+            let q1 = c.add_imm(q0, s.block);
             let q1 = min(c, q1, queries);
             let down = |c: &mut Code<'_, '_>, p: Pointer, r: Value, l: Len| {
                 let by = n.times(c, r, l);
@@ -136,7 +136,7 @@ pub fn build(s: &AttentionSpec, n: &mut Nest, c: &mut Code<'_, '_>, begin: Value
                     vec![down(c, p, j, ONE)]
                 },
             };
-            columns.run(n, c, (q0, q1), padded, &calls);
+            columns.run(n, c, (q0, q1), (zero, padded), &calls);
             c.for_each(q0, q1, 1, &mut |c, r| {
                 let p = score_row(c, r);
                 let mut seen = keys;
@@ -169,7 +169,7 @@ pub fn build(s: &AttentionSpec, n: &mut Nest, c: &mut Code<'_, '_>, begin: Value
                     vec![down(c, p, j, ONE)]
                 },
             };
-            value_columns(n.menu, s).run(n, c, (q0, q1), width, &calls);
+            value_columns(n.menu, s).run(n, c, (q0, q1), (zero, width), &calls);
         });
     });
 }

@@ -30,48 +30,57 @@ fn group(width: i64, rows: &[u8]) -> Group {
     Group { width, bands: rows.iter().map(|r| (*r, width as u8)).collect() }
 }
 
-/// Groups for many rows and for one row; those that a constant `n` has no columns for are left out.
-fn menu(menu: Menu, n: Len) -> (Vec<Group>, Vec<Group>) {
-    let rest = |n: i64| (n > 0).then_some(n);
-    let tail = if let Len::Const(n) = n { rest(n % STRIP) } else { None };
+/// Groups for many rows and for one row, `main` columns being the widest; those that a constant `n` has no
+/// columns for are left out.
+fn menu(menu: Menu, main: i64, n: Len) -> (Vec<Group>, Vec<Group>) {
     let narrow_tails = [group(4, &[1]), group(1, &[1])];
     let (mut many, mut single) = match menu {
         // As many accumulators as fit beside a row of the right operand; one row takes a whole strip.
         Menu::Narrow => (vec![Group { width: STRIP, bands: vec![(4, 8), (1, 16)] }], vec![group(STRIP, &[1])]),
-        Menu::Wide(Width::Y) => (vec![group(STRIP, &[6, 4, 2, 1])], vec![group(64, &[1]), group(STRIP, &[1])]),
-        Menu::Wide(Width::Z) => (vec![group(48, &[8, 4, 2, 1]), group(STRIP, &[8, 4, 2, 1])], vec![group(128, &[1]), group(STRIP, &[1])]),
-    };
-    match (menu, tail, n) {
-        (_, None, Len::Const(_)) => {}
-        // A known rest is one masked tile.
-        (Menu::Wide(w), Some(rest), _) => {
-            many.push(group(rest, w.pick(&[6, 4, 2, 1], &[8, 4, 2, 1])));
-            single.push(group(rest, &[1]));
+        Menu::Wide(machine) => {
+            let high = |cols: i64| heights(machine.rows((cols + STRIP - 1) / STRIP).unwrap_or(2));
+            let many = match n {
+                // All columns behind the last whole group are one tile, masked if they are no whole vectors.
+                Len::Const(n) if n % main > 0 => vec![group(main, &high(main)), group(n % main, &high(n % main))],
+                _ => vec![group(main, &high(main)), group(STRIP, &high(STRIP))],
+            };
+            // One row: more columns at a time, to hide the latency of the sums.
+            let most = if machine.width == Some(Width::Z) { 128 } else { 64 };
+            (many, (0..4).map(|i| most >> i).filter(|w| *w >= STRIP).map(|w| group(w, &[1])).collect())
         }
+    };
+    match (menu, n) {
+        (_, Len::Const(n)) if n % STRIP == 0 => {}
+        (Menu::Wide(_), Len::Const(n)) => single.push(group(n % STRIP, &[1])),
         _ => {
             many.extend(narrow_tails.clone());
             single.extend(narrow_tails);
         }
     }
     if let Len::Const(n) = n {
-        let fits = |mut left: i64| {
-            move |g: &Group| {
-                let has = left >= g.width;
-                left %= g.width;
-                has
-            }
-        };
-        let (mut a, mut b) = (fits(n), fits(n));
-        many.retain(&mut a);
-        single.retain(&mut b);
+        // Columns may be divided among threads, so that a smaller group is used though a larger one divides `n`.
+        single.retain(|g| g.width <= n);
+        let mut left = n;
+        many.retain(|g| {
+            let has = left >= g.width;
+            left %= g.width;
+            has
+        });
     }
     (many, single)
 }
 
+/// Heights of tiles: the highest, then what is left over by halves.
+fn heights(most: i64) -> Vec<u8> {
+    let mut all = vec![most as u8];
+    all.extend([4u8, 2, 1].into_iter().filter(|h| i64::from(*h) < most));
+    all
+}
+
 impl Columns {
-    /// The cut of a product of `m` rows and `n` columns.
-    pub fn new(which: Menu, m: Len, n: Len) -> Columns {
-        let (groups, single) = menu(which, n);
+    /// The cut of a product of `m` rows and `n` columns, `main` of them at a time.
+    pub fn new(which: Menu, main: i64, m: Len, n: Len) -> Columns {
+        let (groups, single) = menu(which, main, n);
         let groups = if m.is(1) { Vec::new() } else { groups };
         let mut shapes: Vec<(u8, u8)> = Vec::new();
         for s in groups.iter().chain(&single).flat_map(|g| &g.bands) {
@@ -87,9 +96,10 @@ impl Columns {
         &self.shapes
     }
 
-    /// Emits the loops. `rows` is a range; `left(c, r)` gives the left operand's row, `right(c, j)`
+    /// Emits the loops. `rows` and `cols` are ranges, the latter from the start of a
+    /// group; `left(c, r)` gives the left operand's row, `right(c, j)`
     /// column `j` of the packed strips, `slots(c, r, j)` the pointers of the epilogue.
-    pub fn run(&self, n: &Nest, c: &mut Code<'_, '_>, rows: (Value, Value), cols: Value, calls: &Calls<'_>) {
+    pub fn run(&self, n: &Nest, c: &mut Code<'_, '_>, rows: (Value, Value), cols: (Value, Value), calls: &Calls<'_>) {
         if self.groups.is_empty() {
             return self.groups_over(&self.single, n, c, rows, cols, calls);
         }
@@ -107,13 +117,13 @@ impl Columns {
         c.b.seal_block(after);
     }
 
-    fn groups_over(&self, groups: &[Group], n: &Nest, c: &mut Code<'_, '_>, rows: (Value, Value), cols: Value, calls: &Calls<'_>) {
-        let mut from = c.int(0);
+    fn groups_over(&self, groups: &[Group], n: &Nest, c: &mut Code<'_, '_>, rows: (Value, Value), cols: (Value, Value), calls: &Calls<'_>) {
+        let (mut from, end) = cols;
         for g in groups {
             // As many whole groups as the columns left have.
-            let left = c.b.ins().isub(cols, from);
+            let left = c.b.ins().isub(end, from);
             let over = c.b.ins().srem_imm_s(left, g.width);
-            let to = c.b.ins().isub(cols, over);
+            let to = c.b.ins().isub(end, over);
             c.for_each(from, to, g.width, &mut |c, j| self.bands(g, n, c, rows, j, calls));
             from = to;
         }

@@ -1,12 +1,14 @@
-//! Products: row blocks, strips of 16 columns, tiles; then row work on the block
-//! while it is in cache. A unit is one row block of one batch.
+//! Products: blocks of rows, strips of 16 columns, tiles; then row work on the block
+//! while it is in cache. Work is divided by rows, or where they are few by columns:
+//! then row work waits for all columns and is a call of its own ([`Part`]).
 
 use super::columns::{Calls, Columns, strip_column};
-use super::{Menu, address, ceil_div, decode, dim_of, min, product_of};
+use super::{Extents, Menu, address, ceil_div, decode, dim_of, min, product_of};
+use crate::blob::Part;
 use crate::code::{Code, Pointer};
 use crate::functions::Nest;
 use crate::lanes::{Inst, Len, Program, Stmt};
-use crate::spec::{ContractSpec, ROW_BLOCK, Slot};
+use crate::spec::{ContractSpec, Slot};
 use cranelift::codegen::ir::Value;
 use cranelift::prelude::*;
 use tancho_ir::Dim;
@@ -29,64 +31,118 @@ fn row_of(s: &Slot) -> Len {
 }
 
 pub fn programs(s: &ContractSpec, menu: Menu) -> Vec<Program> {
-    let columns = Columns::new(menu, s.m, s.n);
+    let columns = Columns::new(menu, s.blocking.cols, s.m, s.n);
     let tile = |t: &(u8, u8)| tile_program(*t, s.k, row_of(&s.a), s.slots.len(), &s.epilogue);
     let mut p: Vec<Program> = columns.shapes().iter().map(tile).collect();
     p.extend(s.rows.iter().map(|(work, _)| work.program.clone()));
     p
 }
 
-pub fn extents(s: &ContractSpec) -> Option<(Dim, Dim)> {
-    let blocks = dim_of(s.m).ceil_div(&Dim::constant(ROW_BLOCK)).ok()?;
-    let rows = s.rows.as_ref().map_or(0, |(w, _)| ROW_BLOCK + i64::from(w.scratch_rows));
-    let scratch = dim_of(s.n).times(&Dim::constant(4 * rows)).ok()?;
-    Some((product_of(&s.batch)?.times(&blocks).ok()?, if s.scratch.is_some() { scratch } else { Dim::constant(0) }))
+pub fn extents(s: &ContractSpec) -> Option<Extents> {
+    let (batch, cut) = (product_of(&s.batch)?, s.blocking);
+    let parts = |l: Len, by: i64| dim_of(l).ceil_div(&Dim::constant(by)).ok();
+    let rows = s.rows.as_ref().map_or(0, |(w, _)| cut.block + i64::from(w.scratch_rows));
+    Some(Extents {
+        units: batch.times(&parts(s.m, cut.rows)?).ok()?,
+        scratch: if s.scratch.is_some() { dim_of(s.n).times(&Dim::constant(4 * rows)).ok()? } else { Dim::constant(0) },
+        columns: Some(batch.times(&parts(s.n, cut.cols)?).ok()?),
+    })
+}
+
+/// Rows and columns of one batch, as values.
+struct Area {
+    rows: (Value, Value),
+    cols: (Value, Value),
+    /// Units it makes up.
+    units: Value,
+    batch: Value,
+}
+
+/// The area that begins with unit `u`: a block of rows, or columns of all rows.
+fn area(s: &ContractSpec, n: &Nest, c: &mut Code<'_, '_>, (u, end): (Value, Value), by_columns: Value) -> Area {
+    let (m, cols, cut) = (n.len(c, s.m), n.len(c, s.n), s.blocking);
+    let zero = c.int(0);
+    let pick = |c: &mut Code<'_, '_>, a: Value, b: Value| c.b.ins().select(by_columns, a, b);
+    let (across, down) = (ceil_div(c, cols, cut.cols), ceil_div(c, m, cut.rows));
+    let per_batch = pick(c, across, down);
+    let (batch, at) = (c.b.ins().udiv(u, per_batch), c.b.ins().urem(u, per_batch));
+    let (left, inside) = (c.b.ins().isub(end, u), c.b.ins().isub(per_batch, at));
+    let most = min(c, left, inside);
+    let block = c.int(cut.block / cut.rows);
+    let block = min(c, most, block);
+    let units = pick(c, most, block);
+    let to = c.add(at, units);
+    let mut range = |by: i64, whole: bool, all: Value| {
+        let (from, to) = (c.mul_imm(at, by), c.mul_imm(to, by));
+        let to = min(c, to, all);
+        let (a, b) = if whole { ((zero, from), (all, to)) } else { ((from, zero), (to, all)) };
+        (pick(c, a.0, a.1), pick(c, b.0, b.1))
+    };
+    let rows = range(cut.rows, true, m);
+    let cols = range(cut.cols, false, cols);
+    Area { rows, cols, units, batch }
 }
 
 pub fn build(s: &ContractSpec, n: &mut Nest, c: &mut Code<'_, '_>, begin: Value, end: Value) {
-    let (m, cols, k) = (n.len(c, s.m), n.len(c, s.n), n.len(c, s.k));
-    let blocks = ceil_div(c, m, ROW_BLOCK);
-    let columns = Columns::new(n.menu, s.m, s.n);
+    let (cols, k) = (n.len(c, s.n), n.len(c, s.k));
+    let columns = Columns::new(n.menu, s.blocking.cols, s.m, s.n);
     let row_program = columns.shapes().len();
-    c.for_each(begin, end, 1, &mut |c, u| {
-        let (batch, block) = (c.b.ins().udiv(u, blocks), c.b.ins().urem(u, blocks));
+    let is = |c: &mut Code<'_, '_>, p: Part| c.b.ins().icmp_imm_s(IntCC::Equal, n.part, p as i64);
+    let (by_rows, by_columns, row_work) = (is(c, Part::Rows), is(c, Part::Columns), is(c, Part::RowWork));
+    // A thread's own block holds its rows at hand; columns divided among threads meet in the first one.
+    let own = s.scratch.map(|b| n.scratch(c, b));
+    let shared = s.scratch.map(|b| n.buffer(c, b));
+    let block = own.zip(shared).map(|(own, shared)| {
+        let addr = c.b.ins().select(by_rows, own.addr, shared.addr);
+        Pointer { addr, ..own }
+    });
+    c.for_spans(begin, end, &mut |c, u| {
+        let Area { rows, cols: across, units, batch } = area(s, n, c, (u, end), by_columns);
         let coords = decode(n, c, batch, &s.batch);
-        let m0 = c.mul_imm(block, ROW_BLOCK);
-        let m1 = c.add_imm(m0, ROW_BLOCK);
-        let m1 = min(c, m1, m);
         let a = address(n, c, &s.a, &coords);
         let b = address(n, c, &s.b, &coords);
-        let bases: Vec<Pointer> = s.slots.iter().map(|slot| address(n, c, slot, &coords)).collect();
-        // A block buffer starts at the block's first row.
-        let row_in = |c: &mut Code<'_, '_>, slot: &Slot, r: Value| if slot.block { c.b.ins().isub(r, m0) } else { r };
-        let calls = Calls {
-            first: 0,
-            extra: &[],
-            left: &|c, r| row_at(n, c, &s.a, a, r),
-            right: &|c, j| strip_column(c, b, k, j),
-            slots: &|c, r, j| {
-                let at = |(slot, base): (&Slot, &Pointer), c: &mut Code<'_, '_>| {
-                    let r = row_in(c, slot, r);
-                    let p = row_at(n, c, slot, *base, r);
-                    let across = n.times(c, j, slot.step);
-                    let across = c.mul_imm(across, slot.mem.size());
-                    c.moved(p, across)
-                };
-                s.slots.iter().zip(&bases).map(|x| at(x, c)).collect()
-            },
+        let zero = c.int(0);
+        let first = c.b.ins().select(by_rows, rows.0, zero);
+        let bases = |c: &mut Code<'_, '_>, slots: &[Slot]| -> Vec<Pointer> {
+            let base = |slot: &Slot| if slot.block { block } else { None }.unwrap_or_else(|| address(n, c, slot, &coords));
+            slots.iter().map(base).collect()
         };
-        columns.run(n, c, (m0, m1), cols, &calls);
-        if let Some((work, slots)) = &s.rows {
-            let bases: Vec<Pointer> = slots.iter().map(|slot| address(n, c, slot, &coords)).collect();
-            let mut scratch = Vec::new();
-            if let Some(buffer) = s.scratch {
-                let base = n.buffer(c, buffer);
-                for i in 0..work.scratch_rows {
-                    let bytes = c.mul_imm(cols, 4 * (ROW_BLOCK + i64::from(i)));
-                    scratch.push(c.moved(base, bytes));
-                }
-            }
-            c.for_each(m0, m1, 1, &mut |c, r| {
+        let row_in = |c: &mut Code<'_, '_>, slot: &Slot, r: Value| if slot.block { c.b.ins().isub(r, first) } else { r };
+        let tiles = &mut |c: &mut Code<'_, '_>| {
+            let bases = bases(c, &s.slots);
+            let calls = Calls {
+                first: 0,
+                extra: &[],
+                left: &|c, r| row_at(n, c, &s.a, a, r),
+                right: &|c, j| strip_column(c, b, k, j),
+                slots: &|c, r, j| {
+                    let at = |(slot, base): (&Slot, &Pointer), c: &mut Code<'_, '_>| {
+                        let r = row_in(c, slot, r);
+                        let p = row_at(n, c, slot, *base, r);
+                        let across = n.times(c, j, slot.step);
+                        let across = c.mul_imm(across, slot.mem.size());
+                        c.moved(p, across)
+                    };
+                    s.slots.iter().zip(&bases).map(|x| at(x, c)).collect()
+                },
+            };
+            columns.run(n, c, rows, across, &calls);
+        };
+        let Some((work, slots)) = &s.rows else {
+            tiles(c);
+            return units;
+        };
+        let wanted = c.b.ins().icmp_imm_s(IntCC::Equal, row_work, 0);
+        c.when(wanted, tiles);
+        let wanted = c.b.ins().icmp_imm_s(IntCC::Equal, by_columns, 0);
+        c.when(wanted, &mut |c| {
+            let bases = bases(c, slots);
+            let scratch = |i| {
+                let bytes = c.mul_imm(cols, 4 * (s.blocking.block + i64::from(i)));
+                own.map(|base| c.moved(base, bytes))
+            };
+            let scratch: Vec<Pointer> = (0..work.scratch_rows).filter_map(scratch).collect();
+            c.for_each(rows.0, rows.1, 1, &mut |c, r| {
                 let mut ptrs: Vec<Pointer> = (slots.iter().zip(&bases))
                     .map(|(slot, base)| {
                         let r = row_in(c, slot, r);
@@ -96,7 +152,8 @@ pub fn build(s: &ContractSpec, n: &mut Nest, c: &mut Code<'_, '_>, begin: Value,
                 ptrs.extend(&scratch);
                 n.call(c, row_program, &ptrs, &[]);
             });
-        }
+        });
+        units
     });
 }
 

@@ -11,6 +11,7 @@ use crate::blob::STATUS_SLOTS;
 use crate::code::{Code, Pointer};
 use crate::functions::{EXTRA, Nest, Prepared, compact};
 use crate::lanes::{Inst, Len, Mem, Program, Stmt};
+use crate::machine::Machine;
 use crate::spec::{KernelSpec, Slot};
 use cranelift::codegen::ir::{Value, types};
 use cranelift::prelude::*;
@@ -22,7 +23,7 @@ pub enum Menu {
     /// 128 bits.
     Narrow,
     /// AVX2 or AVX-512.
-    Wide(crate::wide::Width),
+    Wide(Machine),
 }
 
 /// The lanes programs of a kernel, in the order its nest calls them by.
@@ -46,9 +47,18 @@ pub fn build(spec: &KernelSpec, n: &mut Nest, c: &mut Code<'_, '_>, begin: Value
     }
 }
 
-/// Units and bytes of scratch of a kernel, as dims over its parameters `#0`, `#1` ...
-/// `None` where a product is too large to write down.
-pub fn extents(spec: &KernelSpec) -> Option<(Dim, Dim)> {
+/// How much work a kernel has, as dims over its parameters `#0`, `#1` ...
+pub struct Extents {
+    /// Units.
+    pub units: Dim,
+    /// Bytes of working memory of one thread.
+    pub scratch: Dim,
+    /// Units where a product is divided by columns.
+    pub columns: Option<Dim>,
+}
+
+/// How much work a kernel has; `None` where a product of its dims is too large to write down.
+pub fn extents(spec: &KernelSpec) -> Option<Extents> {
     match spec {
         KernelSpec::Row(s) => row::extents(s),
         KernelSpec::Contract(s) => contract::extents(s),

@@ -1,7 +1,7 @@
 //! Packing a right operand into strips `[N / 16][K][16]`. A unit is one strip.
 //! Columns behind the last stay as they are: no tile reads them.
 
-use super::{address, copy_program, decode, dim_of, extra, min, product_of};
+use super::{Extents, address, copy_program, decode, dim_of, extra, min, product_of};
 use crate::code::Code;
 use crate::functions::Nest;
 use crate::lanes::{Len, Program, STRIP};
@@ -14,9 +14,9 @@ pub fn programs(s: &PackSpec) -> Vec<Program> {
     vec![copy_program(extra(0), s.from.step, Len::Const(1))]
 }
 
-pub fn extents(s: &PackSpec) -> Option<(Dim, Dim)> {
+pub fn extents(s: &PackSpec) -> Option<Extents> {
     let strips = dim_of(s.n).ceil_div(&Dim::constant(STRIP)).ok()?;
-    Some((product_of(&s.batch)?.times(&strips).ok()?, Dim::constant(0)))
+    Some(Extents { units: product_of(&s.batch)?.times(&strips).ok()?, scratch: Dim::constant(0), columns: None })
 }
 
 pub fn build(s: &PackSpec, n: &mut Nest, c: &mut Code<'_, '_>, begin: Value, end: Value) {

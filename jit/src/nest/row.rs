@@ -1,15 +1,15 @@
 //! Row kernels: for each row the addresses of its slots, then the work.
 
-use super::{decode, dim_of, gathered, product_of};
+use super::{Extents, decode, dim_of, gathered, product_of};
 use crate::code::{Code, Pointer};
 use crate::functions::Nest;
 use crate::spec::RowSpec;
 use cranelift::codegen::ir::Value;
 use tancho_ir::Dim;
 
-pub fn extents(s: &RowSpec) -> Option<(Dim, Dim)> {
+pub fn extents(s: &RowSpec) -> Option<Extents> {
     let row = dim_of(s.len).times(&Dim::constant(4 * i64::from(s.work.scratch_rows))).ok()?;
-    Some((product_of(&s.outer)?, row))
+    Some(Extents { units: product_of(&s.outer)?, scratch: row, columns: None })
 }
 
 pub fn build(s: &RowSpec, n: &mut Nest, c: &mut Code<'_, '_>, begin: Value, end: Value) {
@@ -24,7 +24,7 @@ pub fn build(s: &RowSpec, n: &mut Nest, c: &mut Code<'_, '_>, begin: Value, end:
 
 fn scratch_rows(s: &RowSpec, n: &Nest, c: &mut Code<'_, '_>) -> Vec<Pointer> {
     let Some(buffer) = s.scratch else { return Vec::new() };
-    let base = n.buffer(c, buffer);
+    let base = n.scratch(c, buffer);
     let len = n.len(c, s.len);
     (0..s.work.scratch_rows)
         .map(|i| {

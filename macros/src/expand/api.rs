@@ -227,8 +227,16 @@ impl Names<'_> {
 
             #[allow(dead_code, clippy::all)]
             impl #compiled {
-                /// Buffers to run in; one session per thread.
+                /// Buffers to run in, on all cores; a caller's thread has a session of its own.
                 pub fn session(&self) -> #session { #session(self.0.session()) }
+
+                /// The same with runs divided among `threads` threads.
+                ///
+                /// # Errors
+                /// No threads, or too many.
+                pub fn session_with_threads(&self, threads: usize) -> ::core::result::Result<#session, ::tancho::Error> {
+                    ::core::result::Result::Ok(#session(self.0.session_with_threads(threads)?))
+                }
 
                 /// Runs the machine code and the reference interpreter and compares every value.
                 ///

@@ -1,0 +1,52 @@
+//! How much a kernel computes and moves: for dividing work, and for profiles.
+
+use crate::lanes::Len;
+use crate::spec::{KernelSpec, Slot};
+use tancho_ir::Dim;
+
+fn dim(l: Len) -> Dim {
+    match l {
+        Len::Const(n) => Dim::constant(n),
+        Len::Arg(i) => Dim::sym(&format!("#{i}")),
+    }
+}
+
+fn product(lens: impl IntoIterator<Item = Len>, factor: i64) -> Option<Dim> {
+    lens.into_iter().try_fold(Dim::constant(factor), |acc, l| acc.times(&dim(l))).ok()
+}
+
+fn sum(parts: impl IntoIterator<Item = Option<Dim>>) -> Option<Dim> {
+    parts.into_iter().try_fold(Dim::constant(0), |acc, p| acc.plus(&p?).ok())
+}
+
+/// Bytes of what a slot touches along these axes, and along a row of `len`: what lies still counts once.
+fn bytes(s: &Slot, axes: &[Len], len: Len) -> Option<Dim> {
+    let moving = axes.iter().zip(&s.strides).filter(|(_, stride)| !stride.is(0) || s.gather.is_some()).map(|(axis, _)| *axis);
+    let row = if s.step.is(0) { Len::Const(1) } else { len };
+    product(moving.chain([row]), s.mem.size())
+}
+
+/// Floating-point operations of products, and bytes read and written once each; dims over the kernel's
+/// parameters. `None` where they are too large to write down.
+pub fn cost(spec: &KernelSpec) -> Option<(Dim, Dim)> {
+    Some(match spec {
+        KernelSpec::Row(s) => (Dim::constant(0), sum(s.slots.iter().map(|slot| bytes(slot, &s.outer, s.len)))?),
+        KernelSpec::Contract(s) => {
+            let mut axes = s.batch.clone();
+            let right = s.b.strides.iter().zip(&axes).filter(|(stride, _)| !stride.is(0)).map(|(_, axis)| *axis);
+            let right = product(right.chain([s.k, s.n]), 4);
+            axes.push(s.m);
+            let flops = product(axes.iter().copied().chain([s.n, s.k]), 2)?;
+            let rows = s.rows.iter().flat_map(|(_, slots)| slots);
+            let slots = s.slots.iter().chain(rows).filter(|slot| !slot.block).map(|slot| bytes(slot, &axes, s.n));
+            (flops, sum(slots.chain([bytes(&s.a, &axes, s.k), right]))?)
+        }
+        KernelSpec::Pack(s) => (Dim::constant(0), product(s.batch.iter().copied().chain([s.k, s.n]), 8)?),
+        KernelSpec::Attention(s) => {
+            let width = Len::Const(s.width);
+            let flops = product([s.batch, Len::Const(s.heads), s.s, s.t, width], 4)?;
+            let of = |heads: i64, len: Len, tensors: i64| product([s.batch, Len::Const(heads), len, width], 4 * tensors);
+            (flops, sum([of(s.heads, s.s, 2), of(s.key_heads, s.t, 2)])?)
+        }
+    })
+}

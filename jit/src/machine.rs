@@ -1,0 +1,137 @@
+//! A model of the machine: sizes of tiles and blocks follow from its registers, ports and caches.
+
+use crate::lanes::{Len, STRIP};
+use crate::wide::Width;
+
+/// Cycles from one multiply-add to the next of the same accumulator.
+const LATENCY: i64 = 4;
+/// Multiply-adds and loads that a core starts in a cycle.
+const PORTS: i64 = 2;
+/// More rows than this hide no more loads, but leave more rows over.
+const MOST_ROWS: i64 = 8;
+
+/// A core's caches, and the vectors that code for it uses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Machine {
+    /// Bytes of the first data cache.
+    pub l1: i64,
+    /// Bytes of the second cache.
+    pub l2: i64,
+    /// Width of emitted code, if there is any.
+    pub(crate) width: Option<Width>,
+}
+
+/// How a product is cut for registers and caches.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Blocking {
+    /// Rows of the highest tile: work on rows is divided in multiples of them.
+    pub rows: i64,
+    /// Columns of the widest tile, a multiple of a strip: work on columns is divided in multiples of them.
+    pub cols: i64,
+    /// Rows of a block: the right operand is read once for each.
+    pub block: i64,
+}
+
+impl Machine {
+    /// This machine with vectors of a width.
+    pub(crate) fn host(width: Option<Width>) -> Machine {
+        let [l1, l2] = caches().unwrap_or([32 << 10, 512 << 10]);
+        Machine { l1, l2, width }
+    }
+
+    /// Rows of the highest tile that is `strips` wide, if there is one.
+    pub(crate) fn rows(self, strips: i64) -> Option<i64> {
+        let Some(width) = self.width else { return (strips == 1).then_some(4) };
+        let vectors = strips * STRIP / width.lanes();
+        // A row of the right operand and one element of the left one besides the accumulators.
+        let rows = (i64::from(width.registers()) - vectors - 1) / vectors;
+        let rows = rows.min(MOST_ROWS);
+        (rows >= 4).then_some(rows - rows % 2)
+    }
+
+    /// Cycles per row and term of a tile, times 1000: bound by multiply-adds, loads or latency.
+    fn cost(self, strips: i64) -> Option<i64> {
+        let lanes = self.width.map_or(4, Width::lanes);
+        let (rows, vectors) = (self.rows(strips)?, strips * STRIP / lanes);
+        Some(1000 * (rows * vectors).max(rows + vectors).max(LATENCY * PORTS) / PORTS / rows)
+    }
+
+    /// How a product of `n` columns with sums of `k` terms is cut; `whole` if work on whole rows follows it.
+    pub(crate) fn blocking(self, n: Len, k: Len, whole: bool) -> Blocking {
+        // The widest tile by the cost of all columns, the last ones in a tile of their own.
+        let total = |strips: i64| {
+            let all = match n {
+                Len::Const(n) => (n + STRIP - 1) / STRIP,
+                Len::Arg(_) => 1 << 20,
+            };
+            let rest = if all % strips == 0 { 0 } else { self.cost(all % strips)? };
+            Some((all / strips) * self.cost(strips)? + rest)
+        };
+        let best = (1..=6).filter_map(|s| Some((total(s)?, -self.rows(s)?, -s))).min();
+        let strips = best.map_or(1, |b| -b.2);
+        let rows = self.rows(strips).unwrap_or(4);
+        let floats = |l: Len| match l {
+            Len::Const(n) => n,
+            Len::Arg(_) => 1024,
+        };
+        // A block's rows, on both sides, take half of the second cache; the other half is for the columns at hand.
+        let room = self.l2 / 2 / 4 / (floats(k) + if whole { floats(n) } else { 0 }).max(1);
+        Blocking { rows, cols: strips * STRIP, block: (room.min(64) / rows * rows).max(rows) }
+    }
+
+    /// Queries of a block of attention: a block of scores over `t` keys takes a quarter of the second cache.
+    pub(crate) fn queries(self, t: Len) -> i64 {
+        let keys = match t {
+            Len::Const(n) => n.max(1),
+            Len::Arg(_) => 1024,
+        };
+        let rows = self.rows(1).unwrap_or(4);
+        ((self.l2 / 4 / 4 / keys).min(32) / rows * rows).max(rows)
+    }
+}
+
+/// Bytes of the first two data caches, as Linux tells.
+fn caches() -> Option<[i64; 2]> {
+    let read = |index: usize, what: &str| std::fs::read_to_string(format!("/sys/devices/system/cpu/cpu0/cache/index{index}/{what}")).ok();
+    let mut found = [None, None];
+    for index in 0..4 {
+        let (Some(level), Some(kind), Some(size)) = (read(index, "level"), read(index, "type"), read(index, "size")) else { continue };
+        let bytes = size.trim().strip_suffix('K').and_then(|k| k.parse::<i64>().ok()).map(|k| k << 10);
+        if let (Ok(level @ 1..=2), true) = (level.trim().parse::<usize>(), kind.trim() != "Instruction") {
+            found[level - 1] = bytes.filter(|b| *b > 0);
+        }
+    }
+    Some([found[0]?, found[1]?])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn machine(width: Option<Width>) -> Machine {
+        Machine { l1: 32 << 10, l2: 1 << 20, width }
+    }
+
+    #[test]
+    fn tiles_follow_from_registers() {
+        let tile = |w, n| {
+            let b = machine(w).blocking(Len::Const(n), Len::Const(768), false);
+            (b.rows, b.cols)
+        };
+        assert_eq!(tile(Some(Width::Z), 768), (8, 48));
+        assert_eq!(tile(Some(Width::Z), 64), (8, 32));
+        assert_eq!(tile(Some(Width::Z), 16), (8, 16));
+        assert_eq!(tile(Some(Width::Y), 768), (6, 16));
+        assert_eq!(tile(None, 768), (4, 16));
+    }
+
+    #[test]
+    fn blocks_fit_into_the_second_cache() {
+        for k in [1, 64, 768, 3072, 100_000] {
+            let m = machine(Some(Width::Z));
+            let b = m.blocking(Len::Const(768), Len::Const(k), true);
+            assert!(b.block % b.rows == 0 && b.block >= b.rows && b.block <= 64, "{b:?}");
+            assert!(b.block == b.rows || b.block * (k + 768) * 4 <= m.l2 / 2, "{b:?} of {k}");
+        }
+    }
+}

@@ -1,0 +1,109 @@
+//! Binding the run-time dims of a call, and what must hold of them.
+
+use crate::error::Error;
+use crate::interp::spell;
+use crate::view::AnyView;
+use tancho_ir::op::Op;
+use tancho_ir::{Dim, Graph};
+
+/// The values of the run-time dims by the shapes of the inputs, in the order of the declaration.
+pub fn bind_inputs(g: &Graph, inputs: &[AnyView<'_>], dims: &mut Vec<i64>) -> Result<(), Error> {
+    if inputs.len() != g.inputs.len() {
+        return Err(Error::InputCount { expected: g.inputs.len(), found: inputs.len() });
+    }
+    dims.clear();
+    dims.resize(g.dims.len(), -1);
+    let wrong = |i: usize, why: String| Error::Input {
+        name: g.inputs[i].name.clone(),
+        expected: g.inputs[i].ty.to_string(),
+        found: spell(inputs[i].dtype(), inputs[i].shape()),
+        why,
+    };
+    for (i, (decl, x)) in g.inputs.iter().zip(inputs).enumerate() {
+        x.check()?;
+        if decl.ty.dtype != x.dtype() || decl.ty.rank() != x.shape().len() {
+            return Err(wrong(i, String::new()));
+        }
+        for (axis, (d, n)) in decl.ty.shape.iter().zip(x.shape()).enumerate() {
+            if let Some(names) = x.names()
+                && d.as_const().is_none()
+                && names[axis] != d.to_string()
+            {
+                return Err(wrong(i, format!("axis {axis} is called `{}`, but it is `{d}`", names[axis])));
+            }
+            if let Some(at) = d.as_sym().and_then(|s| g.dims.iter().position(|r| r.name == s))
+                && dims[at] < 0
+            {
+                dims[at] = *n as i64;
+            }
+        }
+    }
+    let env = Env { graph: g, dims };
+    for (i, (decl, x)) in g.inputs.iter().zip(inputs).enumerate() {
+        for (axis, (d, n)) in decl.ty.shape.iter().zip(x.shape()).enumerate() {
+            let want = env.value(d)?;
+            if want != *n as i64 {
+                return Err(wrong(i, format!("axis {axis} is {n}, but `{d}` is {want} in this call")));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The graph under values of its dims.
+pub struct Env<'a> {
+    pub graph: &'a Graph,
+    pub dims: &'a [i64],
+}
+
+impl Env<'_> {
+    /// The value of a dim.
+    pub fn value(&self, d: &Dim) -> Result<i64, Error> {
+        let of = |s: &str| self.graph.dims.iter().position(|r| r.name == s).map(|i| self.dims[i]).filter(|v| *v >= 0);
+        d.eval(&of).map_err(|e| Error::Dim { dim: d.to_string(), place: format!("network `{}`", self.graph.name), why: e.to_string() })
+    }
+
+    /// The value of a dim that is a length.
+    pub fn length(&self, d: &Dim) -> Result<usize, Error> {
+        let n = self.value(d)?;
+        usize::try_from(n).map_err(|_| Error::Dim {
+            dim: d.to_string(),
+            place: format!("network `{}`", self.graph.name),
+            why: format!("a length cannot be {n}"),
+        })
+    }
+
+    /// Bounds, `where` clauses, shapes and slices.
+    pub fn check(&self) -> Result<(), Error> {
+        for (d, value) in self.graph.dims.iter().zip(self.dims) {
+            if let Some(bound) = d.bound.filter(|b| value > b) {
+                return Err(Error::Bound { dim: d.name.clone(), value: *value, bound });
+            }
+        }
+        for c in &self.graph.constraints {
+            let (left, right) = (self.value(&c.left)?, self.value(&c.right)?);
+            if !c.holds(left, right) {
+                return Err(Error::Constraint { clause: c.to_string(), left, right });
+            }
+        }
+        for v in self.graph.values() {
+            let node = self.graph.node(v);
+            if let Op::Slice { axis, start, end } = &node.op {
+                let len = self.length(&self.graph.ty(node.args[0]).shape[*axis])?;
+                let (start, end) = (self.value(start)?, self.value(end)?);
+                if start < 0 || end < start || end > len as i64 {
+                    return Err(Error::Slice { op: node.source.to_string(), axis: *axis, start, end, len });
+                }
+            }
+            let mut bytes = node.ty.dtype.size() as u128;
+            for d in &node.ty.shape {
+                bytes = bytes.saturating_mul(self.length(d)? as u128);
+            }
+            // Offsets of kernels are 63-bit; more memory than this no machine has.
+            if bytes > 1 << 46 {
+                return Err(Error::Memory { bytes });
+            }
+        }
+        Ok(())
+    }
+}
