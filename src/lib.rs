@@ -39,10 +39,10 @@ pub use tancho_ir::build::OptionValue;
 pub use tancho_ir::{DType, Dim, Graph};
 pub use tancho_macros::network;
 pub use tancho_runtime::{
-    AnyView, AsView, Blueprint, Compiled, Dump, Element, Error, Isa, LoadError, LoadOptions, LoadReport, Model, OutputMut, Report, Session,
-    Stats, Target, Tensor, TensorData, Trace, View, ViewError, Weights, bf16,
+    AnyView, AsView, Blueprint, Compiled, Dump, Element, Error, Isa, LoadError, LoadOptions, LoadReport, Model, OutputMut, Profile, Report,
+    Session, Stats, Target, Tensor, TensorData, Trace, View, ViewError, Weights, bf16,
 };
-pub use tancho_runtime::{compare, interp, model, weights};
+pub use tancho_runtime::{compare, interp, model, profile, weights};
 
 /// Fusion: which ops share a kernel, and why others do not.
 pub use tancho_ir::fuse;

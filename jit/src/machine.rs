@@ -59,15 +59,15 @@ impl Machine {
     /// How a product of `n` columns with sums of `k` terms is cut; `whole` if work on whole rows follows it.
     pub(crate) fn blocking(self, n: Len, k: Len, whole: bool) -> Blocking {
         // The widest tile by the cost of all columns, the last ones in a tile of their own.
+        let all = match n {
+            Len::Const(n) => (n + STRIP - 1) / STRIP,
+            Len::Arg(_) => 1 << 20,
+        };
         let total = |strips: i64| {
-            let all = match n {
-                Len::Const(n) => (n + STRIP - 1) / STRIP,
-                Len::Arg(_) => 1 << 20,
-            };
             let rest = if all % strips == 0 { 0 } else { self.cost(all % strips)? };
             Some((all / strips) * self.cost(strips)? + rest)
         };
-        let best = (1..=6).filter_map(|s| Some((total(s)?, -self.rows(s)?, -s))).min();
+        let best = (1..=all.min(6)).filter_map(|s| Some((total(s)?, -self.rows(s)?, -s))).min();
         let strips = best.map_or(1, |b| -b.2);
         let rows = self.rows(strips).unwrap_or(4);
         let floats = |l: Len| match l {

@@ -10,6 +10,7 @@ use crate::error::Error;
 use crate::ids::id_error;
 use crate::interp::spell;
 use crate::memory::Lines;
+use crate::profile::Cost;
 use crate::region::{self, Call, Progress};
 use crate::stages::{Stage, Work, divide};
 use crate::view::{AnyView, OutputMut, View};
@@ -30,11 +31,12 @@ pub struct Session {
     compiled: Compiled,
     arena: Lines,
     outputs: Vec<Output>,
-    calls: Vec<Call>,
+    pub(crate) calls: Vec<Call>,
     threads: usize,
-    stages: Vec<Stage>,
-    progress: Progress,
-    profiled: bool,
+    pub(crate) stages: Vec<Stage>,
+    pub(crate) progress: Progress,
+    /// Runs, and what each step of them cost, if that is wanted.
+    pub(crate) costs: Option<(u64, Vec<Cost>)>,
     /// The values of the run-time dims the buffers are laid out for, if they are.
     bound: Option<Vec<i64>>,
     ready: bool,
@@ -67,7 +69,7 @@ impl Session {
             threads,
             stages: Vec::new(),
             progress: Progress::default(),
-            profiled: false,
+            costs: None,
             traced: None,
             compiled,
         }
@@ -222,7 +224,7 @@ impl Session {
         // (inputs and weights were checked against their declared shapes), with working memory for every
         // thread; params are the binding's. Inputs, weights and packed weights are only read, the arena and
         // the results are this session's or the caller's exclusive borrows.
-        let stopped = unsafe { region::run(&code.kernels, &self.calls, &self.stages, &mut self.progress, self.profiled) };
+        let stopped = unsafe { region::run(&code.kernels, &self.calls, &self.stages, &mut self.progress, self.costs.is_some()) };
         if let Some((stage, status)) = stopped {
             let step = self.stages[stage].step;
             return Err(id_error(&compiled, step, &self.calls[step], &self.dims, status));
@@ -231,6 +233,7 @@ impl Session {
         if count > 0 {
             return Err(Error::OutOfBuffer { network: inner.graph.name.clone(), count });
         }
+        self.count_run();
         // A value returned twice was computed once.
         let outs = &code.fused.graph.outputs;
         for i in 0..outs.len() {
