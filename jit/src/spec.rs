@@ -130,8 +130,8 @@ pub struct AttentionSpec {
     pub scratch: u16,
     /// Queries of a block.
     pub block: i64,
-    /// Columns of the widest tile of the product with the values.
-    pub columns: i64,
+    /// Columns of the widest tiles of the scores, and of the product with the values.
+    pub columns: (i64, i64),
 }
 
 /// A kernel.

@@ -97,21 +97,20 @@ pub fn softmax(e: &mut Expr, x: Reg, log: bool) -> Reg {
     e.mul(p, r)
 }
 
-/// Softmax over the elements whose mask is set; the others are 0, and all are where none is set.
-pub fn masked_softmax(e: &mut Expr, x: Reg, keep: Reg) -> Reg {
+/// The exponentials of a row and the reciprocal of their sum, whose product is the softmax. Elements whose
+/// mask is not set are 0; so is the reciprocal where there are no others.
+pub fn softmax_parts(e: &mut Expr, x: Reg, keep: Option<Reg>) -> (Reg, Reg) {
     let (zero, one, low) = (e.c(0.0), e.c(1.0), e.c(f32::NEG_INFINITY));
-    let seen = e.select(keep, x, low);
+    let seen = keep.map_or(x, |k| e.select(k, x, low));
     let m = e.fold(Fold::Max, seen);
-    let count = e.select(keep, one, zero);
-    let any = e.fold(Fold::Max, count);
     let d = e.sub(x, m);
     let p = math::exp(e, d);
-    let p = e.select(keep, p, zero);
+    let p = keep.map_or(p, |k| e.select(k, p, zero));
     let s = e.fold(Fold::Sum, p);
     let r = e.div(one, s);
-    let some = e.cmp(Cmp::Gt, any, zero);
-    let r = e.select(some, r, zero);
-    e.mul(p, r)
+    // The largest element alone makes the sum 1; it is 0 only without any, and NaN shows in the exponentials.
+    let some = e.cmp(Cmp::Gt, s, zero);
+    (p, e.select(some, r, zero))
 }
 
 /// A reduction of a row; elements whose mask is not set do not count.

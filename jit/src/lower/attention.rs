@@ -36,6 +36,7 @@ pub fn lower(l: &mut Lower<'_>, v: Value) -> Result<(), CompileError> {
     let mask = if *mask { Some(bind(&mut b, &mask_slot(l, node.args[3])?)) } else { None };
     let scale = scale.map_or(1.0 / (width as f64).sqrt(), |s| s.0) as f32;
     let keys = b.len(t);
+    let cols = |n: Len, k: Len| l.machine.blocking(n, k, false).cols;
     let spec = AttentionSpec {
         batch: b.len(&q[0]),
         heads,
@@ -52,7 +53,7 @@ pub fn lower(l: &mut Lower<'_>, v: Value) -> Result<(), CompileError> {
         out,
         scratch: b.buffer(Buffer::Scratch),
         block: l.machine.queries(keys),
-        columns: l.machine.blocking(Len::Const(width), keys, false).cols,
+        columns: (cols(Len::Arg(0), Len::Const(width)), cols(Len::Const(width), keys)),
     };
     l.push(KernelSpec::Attention(spec), b, v)
 }

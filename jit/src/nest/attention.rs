@@ -2,13 +2,13 @@
 //! block of queries the scores, their softmax, and the product with the values.
 //! Only a block of scores exists at a time. A unit is one head of one sequence.
 
-use super::columns::{Calls, Columns, strip_column};
+use super::columns::{Calls, Columns, Count, strip_column};
 use super::contract::tile_program;
 use super::{Extents, Menu, address, ceil_div, copy_program, dim_of, extra, min};
 use crate::code::{Code, Pointer};
 use crate::functions::Nest;
 use crate::lanes::expr::Expr;
-use crate::lanes::norms::{masked_softmax, softmax};
+use crate::lanes::norms::softmax_parts;
 use crate::lanes::schedule::{Scheduled, schedule};
 use crate::lanes::{Inst, Len, Mem, Program, STRIP, Stmt};
 use crate::spec::{AttentionSpec, Slot};
@@ -22,43 +22,54 @@ const NONE: Len = Len::Const(0);
 const PADDED: u16 = 0;
 const SEEN: u16 = 1;
 
-/// Softmax of a row of scores: pointer 0 the scores, 1 the result, 2 the mask if there is one.
+/// Softmax of a row of scores in place, without its denominator: pointer 0 the scores, 1 the reciprocal
+/// of their sum, 2 the mask if there is one. The product with the values is scaled instead of its weights.
 fn softmax_work(s: &AttentionSpec) -> Scheduled {
     let mut e = Expr::default();
     let x = e.load(0, ONE, NONE, Mem::F32);
-    let y = match &s.mask {
-        Some(m) => {
-            let keep = e.load(2, m.step, NONE, Mem::Bool);
-            masked_softmax(&mut e, x, keep)
-        }
-        None => softmax(&mut e, x, false),
-    };
-    e.store(1, ONE, NONE, Mem::F32, y);
-    schedule(&e, extra(SEEN), if s.mask.is_some() { 3 } else { 2 }, 0)
+    let keep = s.mask.as_ref().map(|m| e.load(2, m.step, NONE, Mem::Bool));
+    let (weights, scale) = softmax_parts(&mut e, x, keep);
+    e.store(0, ONE, NONE, Mem::F32, weights);
+    e.store(1, NONE, NONE, Mem::F32, scale);
+    schedule(&e, extra(SEEN), 2 + u16::from(keep.is_some()), 0)
 }
 
 fn row(s: &Slot) -> Len {
     s.strides[2]
 }
 
+/// Copies a row of values into strips: for each strip its part of the row, then where it goes.
+fn value_strips(s: &AttentionSpec) -> Program {
+    let part = |i: i64| {
+        let ptr = 2 * i as u16;
+        let body = vec![
+            Inst::Load { ptr, step: s.v.step, row_step: NONE, mem: Mem::F32 },
+            Inst::Store { ptr: ptr + 1, step: ONE, row_step: NONE, mem: Mem::F32, value: 0 },
+        ];
+        Stmt::Map { len: Len::Const((s.width - i * STRIP).min(STRIP)), body, folds: Vec::new() }
+    };
+    let strips = strips(s);
+    Program { ptrs: 2 * strips as u16, ints: 0, slots: 0, stmts: (0..strips).map(part).collect() }
+}
+
+/// Strips of a head's width.
+fn strips(s: &AttentionSpec) -> i64 {
+    (s.width + STRIP - 1) / STRIP
+}
+
 /// Tiles of the scores run over whole strips, so that a run-time number of keys needs no narrow tiles.
 fn score_columns(menu: Menu, s: &AttentionSpec) -> Columns {
-    Columns::new(menu, STRIP, s.s, Len::Const(STRIP))
+    Columns::new(menu, s.columns.0, s.s, Count::Strips)
 }
 
 fn value_columns(menu: Menu, s: &AttentionSpec) -> Columns {
-    Columns::new(menu, s.columns, s.s, Len::Const(s.width))
+    Columns::new(menu, s.columns.1, s.s, Count::Any(Len::Const(s.width)))
 }
 
 pub fn programs(s: &AttentionSpec, menu: Menu) -> Vec<Program> {
     let zero = vec![Inst::Float(0), Inst::Store { ptr: 0, step: ONE, row_step: NONE, mem: Mem::F32, value: 0 }];
     let fill = Program { ptrs: 1, ints: 0, slots: 0, stmts: vec![Stmt::Map { len: extra(SEEN), body: zero, folds: Vec::new() }] };
-    let mut list = vec![
-        copy_program(Len::Const(s.width), s.k.step, Len::Const(STRIP)),
-        copy_program(extra(SEEN), s.v.step, ONE),
-        softmax_work(s).program,
-        fill,
-    ];
+    let mut list = vec![copy_program(Len::Const(s.width), s.k.step, Len::Const(STRIP)), value_strips(s), softmax_work(s).program, fill];
     let scores = [
         Inst::Acc,
         Inst::Float(s.scale),
@@ -66,22 +77,33 @@ pub fn programs(s: &AttentionSpec, menu: Menu) -> Vec<Program> {
         Inst::Store { ptr: 0, step: ONE, row_step: extra(PADDED), mem: Mem::F32, value: 2 },
     ];
     list.extend(score_columns(menu, s).shapes().iter().map(|t| tile_program(*t, Len::Const(s.width), row(&s.q), 1, &scores)));
-    let out = [Inst::Acc, Inst::Store { ptr: 0, step: ONE, row_step: row(&s.out), mem: Mem::F32, value: 0 }];
-    list.extend(value_columns(menu, s).shapes().iter().map(|t| tile_program(*t, s.t, extra(PADDED), 1, &out)));
+    let out = [
+        Inst::Acc,
+        Inst::Load { ptr: 1, step: NONE, row_step: ONE, mem: Mem::F32 },
+        Inst::Bin(crate::lanes::Bin::Mul, 0, 1),
+        Inst::Store { ptr: 0, step: ONE, row_step: row(&s.out), mem: Mem::F32, value: 2 },
+    ];
+    list.extend(value_columns(menu, s).shapes().iter().map(|t| tile_program(*t, s.t, extra(PADDED), 2, &out)));
     list
 }
 
-/// Floats of scratch: packed keys, packed values, a block of scores and rows of the softmax.
+/// Floats of scratch for each key: packed keys, packed values, a block of scores and rows of the softmax.
+/// Before them there are the reciprocals of a block.
 fn layout(s: &AttentionSpec) -> (i64, i64, i64) {
     let rows = s.block + i64::from(softmax_work(s).scratch_rows);
-    (s.width, (s.width + STRIP - 1) / STRIP * STRIP, rows)
+    (s.width, strips(s) * STRIP, rows)
+}
+
+/// Floats for the reciprocals of a block: whole cache lines.
+fn reciprocals(s: &AttentionSpec) -> i64 {
+    (s.block + STRIP - 1) / STRIP * STRIP
 }
 
 pub fn extents(s: &AttentionSpec) -> Option<Extents> {
     let units = dim_of(s.batch).times(&Dim::constant(s.heads)).ok()?;
     let (k, v, rows) = layout(s);
     let padded = dim_of(s.t).ceil_div(&Dim::constant(STRIP)).ok()?.times(&Dim::constant(STRIP)).ok()?;
-    let floats = padded.times(&Dim::constant(k + v + rows)).ok()?;
+    let floats = padded.times(&Dim::constant(k + v + rows)).ok()?.plus(&Dim::constant(reciprocals(s))).ok()?;
     Some(Extents { units, scratch: floats.times(&Dim::constant(4)).ok()?, columns: None })
 }
 
@@ -90,7 +112,9 @@ pub fn build(s: &AttentionSpec, n: &mut Nest, c: &mut Code<'_, '_>, begin: Value
     let strips = ceil_div(c, keys, STRIP);
     let padded = c.mul_imm(strips, STRIP);
     let (k_floats, v_floats, _) = layout(s);
-    let base = n.scratch(c, s.scratch);
+    let sums = n.scratch(c, s.scratch);
+    let skip = c.int(4 * reciprocals(s));
+    let base = c.moved(sums, skip);
     let part = |c: &mut Code<'_, '_>, floats: i64| {
         let bytes = c.mul_imm(padded, 4 * floats);
         c.moved(base, bytes)
@@ -146,7 +170,9 @@ pub fn build(s: &AttentionSpec, n: &mut Nest, c: &mut Code<'_, '_>, begin: Value
                     let last = c.b.ins().smax(last, zero);
                     seen = min(c, last, keys);
                 }
-                let mut ptrs = vec![p, p];
+                let number = c.b.ins().isub(r, q0);
+                let sum = down(c, sums, number, ONE);
+                let mut ptrs = vec![p, sum];
                 if let Some((m, slot)) = &mask {
                     let by = n.times(c, r, slot.strides[2]);
                     ptrs.push(c.moved(*m, by));
@@ -166,7 +192,8 @@ pub fn build(s: &AttentionSpec, n: &mut Nest, c: &mut Code<'_, '_>, begin: Value
                 right: &|c, j| strip_column(c, packed_v, keys, j),
                 slots: &|c, r, j| {
                     let p = down(c, out, r, row(&s.out));
-                    vec![down(c, p, j, ONE)]
+                    let number = c.b.ins().isub(r, q0);
+                    vec![down(c, p, j, ONE), down(c, sums, number, ONE)]
                 },
             };
             value_columns(n.menu, s).run(n, c, (q0, q1), (zero, width), &calls);
@@ -176,8 +203,7 @@ pub fn build(s: &AttentionSpec, n: &mut Nest, c: &mut Code<'_, '_>, begin: Value
 
 /// Keys into strips of 16 keys, values into strips of 16 columns.
 fn pack(s: &AttentionSpec, n: &Nest, c: &mut Code<'_, '_>, from: (Pointer, Pointer), to: (Pointer, Pointer), keys: Value) {
-    let zero = c.int(0);
-    let width = c.int(s.width);
+    let (zero, width) = (c.int(0), c.int(s.width));
     c.for_each(zero, keys, 1, &mut |c, t| {
         let by = n.times(c, t, row(&s.k));
         let by = c.mul_imm(by, 4);
@@ -187,16 +213,18 @@ fn pack(s: &AttentionSpec, n: &Nest, c: &mut Code<'_, '_>, from: (Pointer, Point
         let by = n.times(c, t, row(&s.v));
         let by = c.mul_imm(by, 4);
         let value = c.moved(from.1, by);
-        for first in (0..s.width).step_by(STRIP as usize) {
-            // Row t of the strip that holds columns first..first + 16.
+        let inside = c.mul_imm(t, STRIP * 4);
+        let mut ptrs = Vec::new();
+        for first in (0..strips(s)).map(|i| i * STRIP) {
+            let first_value = c.int(first);
+            let skip = n.times(c, first_value, s.v.step);
+            let skip = c.mul_imm(skip, 4);
+            ptrs.push(c.moved(value, skip));
+            // Row t of the strip.
             let strip = c.mul_imm(keys, first * 4);
-            let inside = c.mul_imm(t, STRIP * 4);
             let at = c.add(strip, inside);
-            let target = c.moved(to.1, at);
-            let skip = c.int(first * 4);
-            let source = c.moved(value, skip);
-            let count = c.int((s.width - first).min(STRIP));
-            n.call(c, 1, &[source, target], &[zero, count]);
+            ptrs.push(c.moved(to.1, at));
         }
+        n.call(c, 1, &ptrs, &[]);
     });
 }

@@ -30,9 +30,18 @@ fn group(width: i64, rows: &[u8]) -> Group {
     Group { width, bands: rows.iter().map(|r| (*r, width as u8)).collect() }
 }
 
-/// Groups for many rows and for one row, `main` columns being the widest; those that a constant `n` has no
-/// columns for are left out.
-fn menu(menu: Menu, main: i64, n: Len) -> (Vec<Group>, Vec<Group>) {
+/// How many columns a product has.
+#[derive(Clone, Copy, Debug)]
+pub enum Count {
+    /// Any number.
+    Any(Len),
+    /// Whole strips, how many is known when it runs.
+    Strips,
+}
+
+/// Groups for many rows and for one row, `main` columns being the widest; those that a constant number of
+/// columns has no use for are left out.
+fn menu(menu: Menu, main: i64, n: Count) -> (Vec<Group>, Vec<Group>) {
     let narrow_tails = [group(4, &[1]), group(1, &[1])];
     let (mut many, mut single) = match menu {
         // As many accumulators as fit beside a row of the right operand; one row takes a whole strip.
@@ -41,8 +50,13 @@ fn menu(menu: Menu, main: i64, n: Len) -> (Vec<Group>, Vec<Group>) {
             let high = |cols: i64| heights(machine.rows((cols + STRIP - 1) / STRIP).unwrap_or(2));
             let many = match n {
                 // All columns behind the last whole group are one tile, masked if they are no whole vectors.
-                Len::Const(n) if n % main > 0 => vec![group(main, &high(main)), group(n % main, &high(n % main))],
-                _ => vec![group(main, &high(main)), group(STRIP, &high(STRIP))],
+                Count::Any(Len::Const(n)) if n % main > 0 => vec![group(main, &high(main)), group(n % main, &high(n % main))],
+                _ => {
+                    let mut widths = vec![main, 2 * STRIP, STRIP];
+                    widths.retain(|w| *w <= main);
+                    widths.dedup();
+                    widths.into_iter().map(|w| group(w, &high(w))).collect()
+                }
             };
             // One row: more columns at a time, to hide the latency of the sums.
             let most = if machine.width == Some(Width::Z) { 128 } else { 64 };
@@ -50,14 +64,15 @@ fn menu(menu: Menu, main: i64, n: Len) -> (Vec<Group>, Vec<Group>) {
         }
     };
     match (menu, n) {
-        (_, Len::Const(n)) if n % STRIP == 0 => {}
-        (Menu::Wide(_), Len::Const(n)) => single.push(group(n % STRIP, &[1])),
+        (_, Count::Strips) => {}
+        (_, Count::Any(Len::Const(n))) if n % STRIP == 0 => {}
+        (Menu::Wide(_), Count::Any(Len::Const(n))) => single.push(group(n % STRIP, &[1])),
         _ => {
             many.extend(narrow_tails.clone());
             single.extend(narrow_tails);
         }
     }
-    if let Len::Const(n) = n {
+    if let Count::Any(Len::Const(n)) = n {
         // Columns may be divided among threads, so that a smaller group is used though a larger one divides `n`.
         single.retain(|g| g.width <= n);
         let mut left = n;
@@ -78,8 +93,8 @@ fn heights(most: i64) -> Vec<u8> {
 }
 
 impl Columns {
-    /// The cut of a product of `m` rows and `n` columns, `main` of them at a time.
-    pub fn new(which: Menu, main: i64, m: Len, n: Len) -> Columns {
+    /// The cut of a product of `m` rows and `n` columns, `main` of them at a time at most.
+    pub fn new(which: Menu, main: i64, m: Len, n: Count) -> Columns {
         let (groups, single) = menu(which, main, n);
         let groups = if m.is(1) { Vec::new() } else { groups };
         let mut shapes: Vec<(u8, u8)> = Vec::new();

@@ -2,7 +2,7 @@
 //! while it is in cache. Work is divided by rows, or where they are few by columns:
 //! then row work waits for all columns and is a call of its own ([`Part`]).
 
-use super::columns::{Calls, Columns, strip_column};
+use super::columns::{Calls, Columns, Count, strip_column};
 use super::{Extents, Menu, address, ceil_div, decode, dim_of, min, product_of};
 use crate::blob::Part;
 use crate::code::{Code, Pointer};
@@ -31,7 +31,7 @@ fn row_of(s: &Slot) -> Len {
 }
 
 pub fn programs(s: &ContractSpec, menu: Menu) -> Vec<Program> {
-    let columns = Columns::new(menu, s.blocking.cols, s.m, s.n);
+    let columns = Columns::new(menu, s.blocking.cols, s.m, Count::Any(s.n));
     let tile = |t: &(u8, u8)| tile_program(*t, s.k, row_of(&s.a), s.slots.len(), &s.epilogue);
     let mut p: Vec<Program> = columns.shapes().iter().map(tile).collect();
     p.extend(s.rows.iter().map(|(work, _)| work.program.clone()));
@@ -85,7 +85,7 @@ fn area(s: &ContractSpec, n: &Nest, c: &mut Code<'_, '_>, (u, end): (Value, Valu
 
 pub fn build(s: &ContractSpec, n: &mut Nest, c: &mut Code<'_, '_>, begin: Value, end: Value) {
     let (cols, k) = (n.len(c, s.n), n.len(c, s.k));
-    let columns = Columns::new(n.menu, s.blocking.cols, s.m, s.n);
+    let columns = Columns::new(n.menu, s.blocking.cols, s.m, Count::Any(s.n));
     let row_program = columns.shapes().len();
     let is = |c: &mut Code<'_, '_>, p: Part| c.b.ins().icmp_imm_s(IntCC::Equal, n.part, p as i64);
     let (by_rows, by_columns, row_work) = (is(c, Part::Rows), is(c, Part::Columns), is(c, Part::RowWork));
