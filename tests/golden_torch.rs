@@ -3,11 +3,11 @@
 
 mod common;
 
-use common::views;
+use common::{run_on, views};
 use safetensors::{Dtype, SafeTensors};
 use tancho::compare::{BOUND, compare};
 use tancho::model::model_of;
-use tancho::{Graph, Target, Tensor};
+use tancho::{Graph, Isa, Target, Tensor};
 
 /// One golden file: `in.*`, `w.*` and `out.*`.
 struct Golden(Vec<u8>);
@@ -44,8 +44,8 @@ impl Golden {
         Tensor::new(data.into_iter().map(|x| x != 0.0).collect::<Vec<bool>>(), shape).expect("the file's shape")
     }
 
-    /// The results of a network with this file's weights, which must be all it declares: in checked mode and
-    /// of the code that users run.
+    /// The results of a network with this file's weights, which must be all it declares: on every level of this
+    /// machine, in checked mode, and on several threads.
     fn run(&self, text: &str, inputs: &[Tensor]) -> Vec<Vec<Tensor>> {
         let g = Graph::parse(text).unwrap_or_else(|e| panic!("{e}\n{text}"));
         let mut model = model_of(g, 0).unwrap_or_else(|e| panic!("{e}"));
@@ -55,15 +55,16 @@ impl Golden {
             let w = self.floats(&format!("w.{name}"));
             model.weights_mut().set(&name, w).unwrap_or_else(|e| panic!("{e}"));
         }
-        // The widest code of this machine, and checked mode.
+        // Checked mode, and every level of this machine, on 1 to 3 threads.
+        let levels = Isa::ALL.into_iter().filter_map(|isa| Target::host().with_isa(isa).ok());
         let mut results = Vec::new();
-        for checked in [true, false] {
-            let c = model.compile(Target::host().checked(checked)).unwrap_or_else(|e| panic!("{e}"));
-            let mut s = c.session();
-            s.run_inputs(&views(inputs)).unwrap_or_else(|e| panic!("{e}\n{}", c.fused_ir()));
+        for target in levels.chain([Target::host().checked(true)]) {
+            let c = model.compile(target).unwrap_or_else(|e| panic!("{e}"));
             let divergence = c.first_divergence(&views(inputs)).unwrap_or_else(|e| panic!("{e}"));
-            assert!(divergence.is_none(), "{divergence:?}\n{}", c.fused_ir());
-            results.push((0..c.graph().outputs.len()).map(|i| s.tensor(i)).collect());
+            assert!(divergence.is_none(), "{target:?} {divergence:?}\n{}", c.fused_ir());
+            for threads in 1..=3 {
+                results.push(run_on(&c, threads, inputs).unwrap_or_else(|e| panic!("{target:?}, {threads} threads: {e}")));
+            }
         }
         results
     }

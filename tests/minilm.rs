@@ -7,7 +7,7 @@ mod sentences;
 
 use safetensors::SafeTensors;
 use sentences::{MiniLm, embed, model_dir, tokenize};
-use tancho::{AsView, Target};
+use tancho::{AsView, Isa, Target};
 use tokenizers::Tokenizer;
 
 struct Golden {
@@ -69,15 +69,23 @@ fn token_ids_are_the_reference_s() {
 fn a_padded_batch_gives_the_reference_s_states_and_embeddings() {
     let g = golden();
     let (ids, mask, s) = tokenize(&tokenizer(), &g.sentences).unwrap();
-    let mut session = model().compile(Target::host()).unwrap().session();
-    let (embeddings, hidden) = session.run(ids.view([11, s]), mask.view([11, s])).unwrap();
-    assert!(distance(embeddings.data(), &g.tensor("sentence_embedding")) < 1e-5);
     // The reference's padded positions hold what its own padding gave; only attended ones are compared.
     let want = g.tensor("last_hidden_state");
-    for (i, keep) in mask.iter().enumerate() {
-        if *keep {
-            let d = distance(&hidden.data()[i * 384..(i + 1) * 384], &want[i * 384..(i + 1) * 384]);
-            assert!(d < 1e-4, "position {i}: {d}");
+    for isa in Isa::ALL.into_iter().filter(|isa| *isa <= Isa::host()) {
+        let compiled = model().compile(Target::host().with_isa(isa).unwrap()).unwrap();
+        let mut bits: Option<Vec<u32>> = None;
+        for threads in 1..=3 {
+            let mut session = compiled.session_with_threads(threads).unwrap();
+            let (embeddings, hidden) = session.run(ids.view([11, s]), mask.view([11, s])).unwrap();
+            assert!(distance(embeddings.data(), &g.tensor("sentence_embedding")) < 1e-5);
+            for (i, keep) in mask.iter().enumerate() {
+                if *keep {
+                    let d = distance(&hidden.data()[i * 384..(i + 1) * 384], &want[i * 384..(i + 1) * 384]);
+                    assert!(d < 1e-4, "{isa}, {threads} threads, position {i}: {d}");
+                }
+            }
+            let these: Vec<u32> = hidden.data().iter().map(|x| x.to_bits()).collect();
+            assert!(bits.get_or_insert_with(|| these.clone()) == &these, "{isa}: {threads} threads give other bits than one");
         }
     }
 }

@@ -12,7 +12,7 @@ use crate::interp::spell;
 use crate::memory::Lines;
 use crate::profile::Cost;
 use crate::region::{self, Call, Progress};
-use crate::stages::{Stage, Work, divide};
+use crate::stages::{Stage, WORTH, Work, divide};
 use crate::view::{AnyView, OutputMut, View};
 use tancho_jit::plan::{ALIGN, Place};
 use tancho_jit::spec::KernelSpec;
@@ -33,6 +33,8 @@ pub struct Session {
     outputs: Vec<Output>,
     pub(crate) calls: Vec<Call>,
     threads: usize,
+    /// Less work than this is one thread's.
+    worth: i64,
     pub(crate) stages: Vec<Stage>,
     pub(crate) progress: Progress,
     /// Runs, and what each step of them cost, if that is wanted.
@@ -67,6 +69,7 @@ impl Session {
             sizes: Vec::new(),
             order: Vec::new(),
             threads,
+            worth: WORTH,
             stages: Vec::new(),
             progress: Progress::default(),
             costs: None,
@@ -83,6 +86,13 @@ impl Session {
     /// Among how many threads a run is divided.
     pub fn threads(&self) -> usize {
         self.threads
+    }
+
+    /// Divides even what is too small to be worth it. For tests.
+    #[doc(hidden)]
+    pub fn divide_all(&mut self) {
+        self.worth = 0;
+        self.bound = None;
     }
 
     /// Bytes of working memory it holds now, results included.
@@ -209,7 +219,7 @@ impl Session {
                 flops: env.value(&step.flops).unwrap_or(i64::MAX),
                 bytes: env.value(&step.bytes).unwrap_or(i64::MAX),
             };
-            divide(i, step, &call.work, self.threads, &mut self.stages);
+            divide(i, step, &call.work, self.threads, self.worth, &mut self.stages);
         }
         self.progress.reserve(self.stages.len(), self.threads);
         Ok(())

@@ -7,7 +7,7 @@ use tancho_jit::spec::{ContractSpec, KernelSpec};
 use tancho_jit::{Part, Step};
 
 /// Less work than this, in bytes or multiply-adds, is done sooner than another thread has begun.
-const WORTH: i64 = 1 << 15;
+pub const WORTH: i64 = 1 << 15;
 
 /// Units between two barriers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,12 +56,12 @@ fn ceil(a: i64, b: i64) -> i64 {
     a / b + i64::from(a % b > 0)
 }
 
-/// The stages of a step.
-pub fn divide(step: usize, s: &Step, w: &Work, threads: usize, out: &mut Vec<Stage>) {
+/// The stages of a step; one of less work than `worth` is done by one thread.
+pub fn divide(step: usize, s: &Step, w: &Work, threads: usize, worth: i64, out: &mut Vec<Stage>) {
     if w.units == 0 {
         return;
     }
-    let small = w.bytes.saturating_add(w.flops) < WORTH;
+    let small = w.bytes.saturating_add(w.flops) < worth;
     let threads = if small { 1 } else { threads };
     match &s.spec {
         KernelSpec::Contract(c) => contract(step, c, w, threads, out),
@@ -76,7 +76,7 @@ fn contract(step: usize, c: &ContractSpec, w: &Work, threads: usize, out: &mut V
     let block = c.blocking.block / c.blocking.rows;
     let few = w.units < 4 * threads as i64 && w.columns >= threads as i64;
     // Columns of all rows meet in one block, if they are not stored.
-    let meet = c.scratch.is_none() || (c.batch.is_empty() && w.units <= block);
+    let meet = !c.slots.iter().any(|s| s.block) || (c.batch.is_empty() && w.units <= block);
     if threads == 1 || !few || !meet {
         return out.push(Stage::new(step, Part::Rows, w.units, threads, block));
     }

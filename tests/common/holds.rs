@@ -2,7 +2,7 @@
 //! op and end to end, repeated runs.
 
 use super::graphs::{Flavour, Random};
-use super::{Rng, compile, compile_for, same_bits, views};
+use super::{Rng, compile, compile_for, run_on, same_bits, views};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use tancho::compare::compare;
 use tancho::interp::Interpreter;
@@ -56,6 +56,16 @@ fn holds(seed: u64, depth: usize, flavour: Flavour) -> Result<(), String> {
             let wide: Vec<Option<Tensor>> = results(&s).into_iter().map(Some).collect();
             let got = got.iter().cloned().map(Some).collect();
             end_to_end(&r, &inputs, &fused, &[("fused", got), ("unfused", unfused), ("wide", wide)]).map_err(|e| at("end to end", &e))?;
+        }
+        // However many threads a run is divided among: the same bits.
+        for (how, c) in [("checked", &fused), ("wide", &fused_wide)] {
+            let one = run_on(c, 1, &inputs).map_err(|e| at("run on one thread", &e))?;
+            for threads in [2, 3] {
+                let many = run_on(c, threads, &inputs).map_err(|e| at("run on threads", &e))?;
+                if let Some(j) = (0..one.len()).find(|j| !same_bits(&one[*j], &many[*j])) {
+                    return Err(at(&format!("{threads} threads ({how})"), &format!("result {j} is\n{}\nnot\n{}", many[j], one[j])));
+                }
+            }
         }
         // Into the caller's buffers, and again: the same bits.
         let into = run_into(&mut session, &x, &got).map_err(|e| at("run_inputs_into", &e))?;

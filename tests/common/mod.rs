@@ -97,6 +97,14 @@ pub fn same_bits(a: &Tensor, b: &Tensor) -> bool {
     }
 }
 
+/// The results of a run divided among so many threads, down to the smallest step.
+pub fn run_on(c: &Compiled, threads: usize, inputs: &[Tensor]) -> Result<Vec<Tensor>, tancho::Error> {
+    let mut s = c.session_with_threads(threads)?;
+    s.divide_all();
+    s.run_inputs(&views(inputs))?;
+    Ok((0..c.graph().outputs.len()).map(|i| s.tensor(i)).collect())
+}
+
 /// Compiles the text of a graph in checked mode, compares every op with the interpreter on the arguments
 /// that the native code had, and gives the results.
 #[track_caller]

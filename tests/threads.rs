@@ -1,0 +1,121 @@
+//! Runs divided among threads: the same bits for every number, errors as on one thread, and sessions side by side.
+
+use tancho::{AsView, Error, Target, network};
+
+network! {
+    /// Products of many and of few rows, row work behind them, attention.
+    Layer<B, S>(x: [B, S, 96]) -> [B, S, 96] {
+        net q: Linear<96, 96>;
+        net k: Linear<96, 96>;
+        net v: Linear<96, 96>;
+        net o: Linear<96, 96>;
+        net ln: LayerNorm<96>;
+
+        ln(x + o(attention(q(x), k(x), v(x), heads = 3)))
+    }
+
+    /// Rows by ids.
+    Rows<N>(ids: i32[N]) -> [N, 64] {
+        param table: [50, 64] = normal(1.0);
+        relu(table[ids])
+    }
+}
+
+fn sample(n: usize) -> Vec<f32> {
+    (0..n as u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 8) as f32 / (1 << 23) as f32 - 1.0).collect()
+}
+
+fn bits(x: &[f32]) -> Vec<u32> {
+    x.iter().map(|x| x.to_bits()).collect()
+}
+
+#[test]
+fn every_number_of_threads_gives_the_same_bits() {
+    let compiled = Layer::init(3).unwrap().compile(Target::host()).unwrap();
+    let x = sample(4 * 300 * 96);
+    for (b, s) in [(1, 1), (1, 2), (1, 9), (2, 33), (1, 300), (4, 77), (0, 5), (3, 0)] {
+        let x = &x[..b * s * 96];
+        let want = bits(compiled.session_with_threads(1).unwrap().run(x.view([b, s, 96])).unwrap().data());
+        for threads in [2, 3, 4, 7, 64] {
+            let mut session = compiled.session_with_threads(threads).unwrap();
+            for _ in 0..3 {
+                assert_eq!(bits(session.run(x.view([b, s, 96])).unwrap().data()), want, "{threads} threads, [{b}, {s}]");
+            }
+            session.divide_all();
+            assert_eq!(bits(session.run(x.view([b, s, 96])).unwrap().data()), want, "{threads} threads, [{b}, {s}], all divided");
+        }
+    }
+}
+
+#[test]
+fn no_threads_and_too_many_are_refused() {
+    let compiled = Layer::init(3).unwrap().compile(Target::host()).unwrap();
+    for asked in [0, 257, usize::MAX] {
+        let e = compiled.session_with_threads(asked).unwrap_err();
+        assert!(matches!(e, Error::Threads { asked: n, most: 256 } if n == asked), "{e}");
+        assert!(e.to_string().contains("ask for 1 to 256"), "{e}");
+    }
+    assert!(compiled.session().threads() >= 1);
+}
+
+#[test]
+fn the_first_id_out_of_range_is_told_whoever_finds_it() {
+    let compiled = Rows::init(3).unwrap().compile(Target::host()).unwrap();
+    let mut ids: Vec<i32> = (0..4000).map(|i| i % 50).collect();
+    let want = compiled.session_with_threads(1).unwrap().run(ids.view([4000])).unwrap().to_vec();
+    ids[1234] = 50;
+    ids[1300] = -1;
+    ids[3999] = 99;
+    for threads in 1..=3 {
+        let mut session = compiled.session_with_threads(threads).unwrap();
+        for _ in 0..20 {
+            let Err(Error::IdOutOfRange { id, rows, position, .. }) = session.run(ids.view([4000])).map(|_| ()) else { panic!("accepted") };
+            assert_eq!((id, rows, position), (50, 50, vec![1234]), "{threads} threads");
+            let good: Vec<i32> = (0..4000).map(|i| i % 50).collect();
+            assert_eq!(session.run(good.view([4000])).unwrap().data(), want, "the session stays usable");
+        }
+    }
+}
+
+#[test]
+fn sessions_in_many_threads_do_not_disturb_each_other() {
+    let compiled = Layer::init(3).unwrap().compile(Target::host()).unwrap();
+    let x = sample(64 * 96);
+    let want = bits(compiled.session_with_threads(1).unwrap().run(x.view([1, 64, 96])).unwrap().data());
+    std::thread::scope(|s| {
+        for threads in [1, 2, 2, 3, 5] {
+            let (compiled, x, want) = (&compiled, &x, &want);
+            s.spawn(move || {
+                let mut session = compiled.session_with_threads(threads).unwrap();
+                for _ in 0..200 {
+                    assert_eq!(&bits(session.run(x.view([1, 64, 96])).unwrap().data()), want);
+                }
+            });
+        }
+    });
+}
+
+#[test]
+fn a_profile_counts_every_kernel_and_line() {
+    let compiled = Layer::init(3).unwrap().compile(Target::host()).unwrap();
+    let mut session = compiled.session_with_threads(2).unwrap();
+    let x = sample(200 * 96);
+    session.run(x.view([2, 100, 96])).unwrap();
+    assert!(session.profile().kernels.is_empty(), "nothing is counted unless asked for");
+    session.set_profiling(true);
+    for _ in 0..3 {
+        session.run(x.view([2, 100, 96])).unwrap();
+    }
+    let p = session.profile();
+    assert_eq!((p.runs, p.threads, p.kernels.len()), (3, 2, compiled.stats().steps));
+    let (products, attention) = (2.0 * 200.0 * 96.0 * 96.0 * 4.0, 4.0 * 2.0 * 3.0 * 100.0 * 100.0 * 32.0);
+    assert_eq!(p.total().flops, 3.0 * (products + attention));
+    assert!(p.kernels.iter().all(|k| k.cost.nanos > 0 && k.cost.bytes > 0.0), "{p}");
+    let lines = p.lines();
+    assert_eq!(lines.iter().map(|l| l.cost.nanos).sum::<u64>(), p.total().nanos);
+    assert!(lines.iter().all(|l| l.source.file.ends_with("threads.rs")), "{p}");
+    let roof = tancho::profile::Roof { gflops: 100.0, gbytes: 20.0 };
+    assert!(p.table(roof).contains("attention(q(x), k(x), v(x), heads = 3)"), "{p}");
+    session.set_profiling(false);
+    assert!(session.profile().kernels.is_empty());
+}
