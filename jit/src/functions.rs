@@ -22,6 +22,8 @@ pub struct Functions<'m, M: Module> {
     options: Options,
     machine: Machine,
     programs: HashMap<Program, Callee>,
+    /// Wide code made while a menu was chosen, until it is defined.
+    emitted: HashMap<Program, Option<Vec<u8>>>,
     kernels: HashMap<KernelSpec, FuncId>,
     builder: FunctionBuilderContext,
     context: codegen::Context,
@@ -91,6 +93,7 @@ impl<'m, M: Module> Functions<'m, M> {
             options,
             machine,
             programs: HashMap::new(),
+            emitted: HashMap::new(),
             kernels: HashMap::new(),
             builder: FunctionBuilderContext::new(),
             context: codegen::Context::new(),
@@ -134,7 +137,8 @@ impl<'m, M: Module> Functions<'m, M> {
         }
         let name = format!("lanes{}", self.programs.len());
         let config = self.module.isa().frontend_config();
-        let callee = match self.machine.width.and_then(|w| wide::emit(p, w).ok()) {
+        let code = self.emitted.remove(p).unwrap_or_else(|| self.emit(p));
+        let callee = match code {
             Some(code) => {
                 wide::verify::verify(&code, p).map_err(|message| CompileError::Emitted { function: name.clone(), message })?;
                 let mut signature = Signature::new(config.default_call_conv);
@@ -157,12 +161,30 @@ impl<'m, M: Module> Functions<'m, M> {
         Ok(callee)
     }
 
-    /// The menu of tiles for a kernel: the wide one if the emitter does all its tiles.
-    fn menu(&self, spec: &KernelSpec) -> Menu {
-        let Some(w) = self.machine.width else { return Menu::Narrow };
-        let does = |p: &Program| !p.stmts.iter().any(|s| matches!(s, Stmt::Tile { .. })) || wide::emit(p, w).is_ok();
-        let menu = Menu::Wide(self.machine);
-        if nest::programs(spec, menu).iter().all(|(p, _)| does(p)) { menu } else { Menu::Narrow }
+    fn emit(&self, p: &Program) -> Option<Vec<u8>> {
+        self.machine.width.and_then(|w| wide::emit(p, w).ok())
+    }
+
+    /// The programs of a kernel with the menu of its tiles: the wide one if the emitter does them all.
+    fn choose(&mut self, spec: &KernelSpec) -> (Menu, Vec<Prepared>) {
+        if self.machine.width.is_some() {
+            let menu = Menu::Wide(self.machine);
+            let programs = nest::programs(spec, menu);
+            let mut tiles = programs.iter().map(|p| &p.0).filter(|p| p.stmts.iter().any(|s| matches!(s, Stmt::Tile { .. })));
+            let all = tiles.all(|p| {
+                if self.programs.get(p).is_some_and(|c| c.wide) {
+                    return true;
+                }
+                let code = self.emit(p);
+                let done = code.is_some();
+                self.emitted.insert(p.clone(), code);
+                done
+            });
+            if all {
+                return (menu, programs);
+            }
+        }
+        (Menu::Narrow, nest::programs(spec, Menu::Narrow))
     }
 
     /// A function of the kernels' signature that calls a program alone: its first argument points
@@ -199,8 +221,7 @@ impl<'m, M: Module> Functions<'m, M> {
         }
         let name = format!("kernel{}", self.kernels.len());
         // The programs first: a nest refers to them.
-        let menu = self.menu(spec);
-        let programs = nest::programs(spec, menu);
+        let (menu, programs) = self.choose(spec);
         let callees = programs.iter().map(|(p, _)| self.program(p)).collect::<Result<Vec<_>, _>>()?;
         let config = self.module.isa().frontend_config();
         let mut signature = Signature::new(config.default_call_conv);
