@@ -1,8 +1,7 @@
 //! Compiled networks: code, plan and packed weights, shared by sessions.
 
 use crate::error::Error;
-use crate::memory::Lines;
-use crate::pack::pack;
+use crate::pack::Packed;
 use crate::pool::cores;
 use crate::session::Session;
 use crate::weights::Weights;
@@ -10,6 +9,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tancho_ir::Graph;
 use tancho_ir::fuse::Fused;
+use tancho_jit::plan::Place;
 use tancho_jit::{Dump, Stats, Target};
 
 /// More threads than any session may have: each has working memory of its own.
@@ -24,7 +24,7 @@ pub(crate) struct Inner {
     pub graph: Arc<Graph>,
     pub weights: Arc<Weights>,
     pub code: tancho_jit::Compiled,
-    pub packed: Vec<Lines>,
+    pub packed: Packed,
     pub pack_time: Duration,
 }
 
@@ -32,9 +32,14 @@ impl Compiled {
     pub(crate) fn new(graph: Arc<Graph>, weights: Arc<Weights>, target: Target) -> Result<Compiled, Error> {
         let code = tancho_jit::compile(&graph, target, tancho_jit::Options::default())?;
         let start = Instant::now();
-        let packed = code.program.packs.iter().map(|p| pack(&weights, p)).collect::<Result<Vec<_>, _>>()?;
-        // What is packed is not read from the file again.
-        Weights::clone(&weights).release_pages();
+        for place in code.plan.places.iter().flatten() {
+            if let Place::Weight(n) = place
+                && weights.at(*n).is_none_or(|w| w.as_f32().is_none())
+            {
+                return Err(weights.not_f32(*n));
+            }
+        }
+        let packed = Packed::new(&weights, &code.program.packs)?;
         let pack_time = start.elapsed();
         Ok(Compiled(Arc::new(Inner { graph, weights, code, packed, pack_time })))
     }
@@ -91,7 +96,7 @@ impl Compiled {
 
     /// Bytes of packed weights.
     pub fn packed_bytes(&self) -> usize {
-        self.0.packed.iter().map(|p| p.bytes().len()).sum()
+        self.0.packed.len()
     }
 
     /// Buffers to run it with, on all cores of the machine.

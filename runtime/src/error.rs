@@ -3,6 +3,7 @@
 use crate::view::ViewError;
 use crate::weights::LoadError;
 use std::path::PathBuf;
+use tancho_ir::DType;
 use tancho_ir::build::BuildError;
 
 /// Any error of building, loading, compiling or running a network.
@@ -142,6 +143,14 @@ pub enum Error {
         expected: String,
         /// What was given.
         found: String,
+    },
+    /// A kernel would have to read a weight that is not f32.
+    #[error("weight `{name}` is {found}, but kernels read f32 weights only; declare it f32 or make it an input")]
+    WeightType {
+        /// The weight.
+        name: String,
+        /// Its element type.
+        found: DType,
     },
     /// There is no weight of that name.
     #[error("there is no weight `{name}`{}", suggestion.as_ref().map(|s| format!("; did you mean `{s}`?")).unwrap_or_default())]

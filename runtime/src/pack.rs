@@ -1,44 +1,278 @@
-//! Weights in the layout of the kernels: strips of 16 columns, `[N / 16][K][16]` per batch.
+//! Weights in the layout of the kernels: strips of 16 columns, `[N / 16][K][16]` per batch, all in one arena.
+//!
+//! Strips are independent of each other, so that threads take chunks of them until none is left.
 
 use crate::error::Error;
 use crate::memory::Lines;
-use crate::weights::Weights;
-use tancho_jit::WeightPack;
+use crate::weights::{WeightData, Weights};
+use std::ops::Range;
+use std::sync::{Mutex, PoisonError};
+use std::thread;
 use tancho_jit::lanes::STRIP;
+use tancho_jit::{WeightPack, WeightPart};
 
-/// Packs one weight.
-pub fn pack(weights: &Weights, p: &WeightPack) -> Result<Lines, Error> {
-    let missing = || Error::Compile(format!("weight {} is not f32", p.weight));
-    let data = weights.at(p.weight).and_then(|w| w.as_f32()).ok_or_else(missing)?;
-    let (k, n) = (p.k.0 as usize, p.n.0 as usize);
-    let strip = STRIP as usize;
-    let strips = n.div_ceil(strip);
-    let batches: usize = p.batch.iter().map(|b| b.0 as usize).product();
-    let floats = batches.checked_mul(strips).and_then(|x| x.checked_mul(k)).and_then(|x| x.checked_mul(strip));
-    let bytes = floats.and_then(|f| f.checked_mul(4)).ok_or(Error::Memory { bytes: u128::MAX })?;
-    let mut out = Lines::default();
-    if !out.reserve(bytes) {
-        return Err(Error::Memory { bytes: bytes as u128 });
-    }
-    let to = out.floats_mut();
-    for b in 0..batches {
-        let mut base = p.offset;
-        let mut rest = b as i64;
-        for (extent, stride) in p.batch.iter().rev() {
-            base += rest % extent * stride;
-            rest /= extent;
+const WIDTH: usize = STRIP as usize;
+/// Floats that a thread packs at a time.
+const CHUNK: usize = 1 << 18;
+
+/// The packed weights of a network.
+#[derive(Debug)]
+pub struct Packed {
+    arena: Lines,
+    /// The bytes of each.
+    ranges: Vec<Range<usize>>,
+}
+
+impl Packed {
+    /// Packs weights. Memory of mapped files is given back as soon as it has been read.
+    pub fn new(weights: &Weights, packs: &[WeightPack]) -> Result<Packed, Error> {
+        let mut ranges = Vec::new();
+        let mut end = 0usize;
+        for p in packs {
+            let start = end;
+            let bytes = p.floats().and_then(|f| f.checked_mul(4));
+            end = bytes.and_then(|b| start.checked_add(b)).ok_or(Error::Memory { bytes: u128::MAX })?;
+            ranges.push(start..end);
         }
-        for s in 0..strips {
-            let width = strip.min(n - s * strip);
-            let block = &mut to[(b * strips + s) * k * strip..][..k * strip];
-            for c in 0..width {
-                // Column by column: the weights of a linear layer lie with step 1 along K.
-                let from = base + (s * strip + c) as i64 * p.n.1;
-                for (i, row) in block.chunks_exact_mut(strip).enumerate() {
-                    row[c] = data[(from + i as i64 * p.k.1) as usize];
+        let mut arena = Lines::default();
+        if !arena.reserve(end) {
+            return Err(Error::Memory { bytes: end as u128 });
+        }
+        let mut chunks = Vec::new();
+        let mut rest = arena.floats_mut();
+        for (p, range) in packs.iter().zip(&ranges) {
+            let (mine, others) = rest.split_at_mut(range.len() / 4);
+            cut(weights, p, mine, &mut chunks)?;
+            rest = others;
+        }
+        run(chunks);
+        packs.iter().flat_map(|p| &p.parts).filter_map(|p| weights.at(p.weight)).for_each(WeightData::release_pages);
+        Ok(Packed { arena, ranges })
+    }
+
+    /// The packed weight of that number.
+    pub fn get(&self, i: usize) -> &[u8] {
+        &self.arena.bytes()[self.ranges[i].clone()]
+    }
+
+    /// Bytes of all of them.
+    pub fn len(&self) -> usize {
+        self.ranges.last().map_or(0, |r| r.end)
+    }
+}
+
+/// Strips of one matrix of one weight, and where they go.
+struct Chunk<'a> {
+    weight: &'a WeightData,
+    data: &'a [f32],
+    /// The place in `data` of the first strip's first element.
+    from: usize,
+    k_stride: usize,
+    n: usize,
+    n_stride: usize,
+    /// Floats of a strip.
+    strip: usize,
+    to: &'a mut [f32],
+    /// Nothing is read from the weight behind this chunk.
+    last: bool,
+}
+
+/// Cuts the work on one packed weight into chunks.
+fn cut<'a>(weights: &'a Weights, p: &'a WeightPack, mut to: &'a mut [f32], chunks: &mut Vec<Chunk<'a>>) -> Result<(), Error> {
+    let (batches, strip) = (p.batch.iter().product::<i64>(), p.k as usize * WIDTH);
+    for b in 0..batches {
+        for part in &p.parts {
+            let found = weights.at(part.weight).and_then(|w| Some((w, w.as_f32()?)));
+            let (weight, data) = found.ok_or_else(|| weights.not_f32(part.weight))?;
+            let (mine, others) = to.split_at_mut((part.n.0 as usize).div_ceil(WIDTH) * strip);
+            to = others;
+            let per = (CHUNK / strip.max(1)).max(1);
+            let count = mine.len().div_ceil((per * strip).max(1));
+            for (i, to) in mine.chunks_mut((per * strip).max(1)).enumerate() {
+                let first = (i * per * WIDTH) as i64;
+                chunks.push(Chunk {
+                    weight,
+                    data,
+                    from: (batch_offset(p, part, b) + first * part.n.1) as usize,
+                    k_stride: part.k_stride as usize,
+                    n: (part.n.0 - first) as usize,
+                    n_stride: part.n.1 as usize,
+                    strip,
+                    to,
+                    last: b + 1 == batches && i + 1 == count,
+                });
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The place in a weight of the first element of one of its matrices.
+fn batch_offset(p: &WeightPack, part: &WeightPart, mut b: i64) -> i64 {
+    let mut at = part.offset;
+    for (extent, stride) in p.batch.iter().zip(&part.batch_strides).rev() {
+        at += b % extent * stride;
+        b /= extent;
+    }
+    at
+}
+
+/// Packs the chunks on as many threads as the machine has cores.
+fn run(chunks: Vec<Chunk<'_>>) {
+    let threads = thread::available_parallelism().map_or(1, usize::from).min(chunks.len());
+    let queue = Mutex::new(chunks.into_iter());
+    let next = || queue.lock().unwrap_or_else(PoisonError::into_inner).next();
+    let work = || {
+        while let Some(mut chunk) = next() {
+            chunk.pack();
+            if chunk.last {
+                chunk.weight.release_pages();
+            }
+        }
+    };
+    thread::scope(|s| {
+        for _ in 1..threads {
+            // Without another thread this one does the work alone.
+            if thread::Builder::new().name("tancho-pack".into()).spawn_scoped(s, work).is_err() {
+                break;
+            }
+        }
+        work();
+    });
+}
+
+impl Chunk<'_> {
+    fn pack(&mut self) {
+        let (data, k_stride, n_stride) = (self.data, self.k_stride, self.n_stride);
+        for (s, to) in self.to.chunks_exact_mut(self.strip).enumerate() {
+            let from = self.from + s * WIDTH * n_stride;
+            let width = WIDTH.min(self.n - s * WIDTH);
+            let lines = to.as_chunks_mut::<WIDTH>().0;
+            if n_stride == 1 {
+                for (i, line) in lines.iter_mut().enumerate() {
+                    line[..width].copy_from_slice(&data[from + i * k_stride..][..width]);
+                }
+            } else if k_stride == 1 && width == WIDTH {
+                transpose(std::array::from_fn(|c| &data[from + c * n_stride..][..lines.len()]), lines);
+            } else {
+                for (i, line) in lines.iter_mut().enumerate() {
+                    for (c, x) in line[..width].iter_mut().enumerate() {
+                        *x = data[from + i * k_stride + c * n_stride];
+                    }
                 }
             }
         }
     }
-    Ok(out)
+}
+
+/// Sixteen rows of a linear layer's weight become the columns of `lines`, a few lines at a time, which are
+/// written whole while they are in cache.
+fn transpose(rows: [&[f32]; WIDTH], lines: &mut [[f32; WIDTH]]) {
+    const BLOCK: usize = 4;
+    let whole = lines.len() / BLOCK * BLOCK;
+    let (blocks, tail) = lines.split_at_mut(whole);
+    for (i, block) in blocks.as_chunks_mut::<BLOCK>().0.iter_mut().enumerate() {
+        for (c, row) in rows.iter().enumerate() {
+            let four = &row[i * BLOCK..][..BLOCK];
+            for (line, x) in block.iter_mut().zip(four) {
+                line[c] = *x;
+            }
+        }
+    }
+    for (i, line) in tail.iter_mut().enumerate() {
+        for (x, row) in line.iter_mut().zip(&rows) {
+            *x = row[whole + i];
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tensor::Tensor;
+    use tancho_ir::Graph;
+
+    /// Weights `a: [40, 23]`, `b: [7, 40]`, `c: [3, 5, 18]` and `e: [0, 4]`, each element its own number.
+    fn weights() -> Weights {
+        let text = "network A<>\nweight \"a\": f32[40, 23] = zeros\nweight \"b\": f32[7, 40] = zeros\nweight \"c\": f32[3, 5, 18] = zeros\nweight \"e\": f32[0, 4] = zeros\nweight \"i\": i32[16, 16] = ones\n%0: f32[40, 23] = weight(index = 0)\nreturn %0";
+        let g = Graph::parse(text).expect("the text of a graph");
+        let mut w = Weights::init(&g, 0).expect("weights");
+        for (i, (name, shape)) in [("a", vec![40usize, 23]), ("b", vec![7, 40]), ("c", vec![3, 5, 18])].into_iter().enumerate() {
+            let data: Vec<f32> = (0..shape.iter().product()).map(|x: usize| (1000 * (i + 1) + x) as f32).collect();
+            w.set(name, Tensor::new(data, shape).expect("a tensor")).expect("set");
+        }
+        w
+    }
+
+    fn part(weight: usize, offset: i64, batch_strides: &[i64], k_stride: i64, n: (i64, i64)) -> WeightPart {
+        WeightPart { weight, offset, batch_strides: batch_strides.to_vec(), k_stride, n }
+    }
+
+    #[test]
+    fn strips_hold_what_the_strides_say() {
+        let w = weights();
+        let packs = [
+            // A linear layer's weight: transposed.
+            WeightPack { batch: vec![], k: 23, parts: vec![part(0, 0, &[], 1, (40, 23))] },
+            // Rows as they lie.
+            WeightPack { batch: vec![], k: 7, parts: vec![part(1, 0, &[], 40, (40, 1))] },
+            // Neither step is 1: every third row of `a`, two elements apart.
+            WeightPack { batch: vec![], k: 11, parts: vec![part(0, 23, &[], 2, (13, 69))] },
+            // Parts side by side, of two weights.
+            WeightPack {
+                batch: vec![],
+                k: 7,
+                parts: vec![part(0, 3, &[], 1, (32, 23)), part(1, 8, &[], 40, (16, 1)), part(1, 0, &[], 40, (5, 1))],
+            },
+            // A matrix per batch.
+            WeightPack { batch: vec![3], k: 5, parts: vec![part(2, 0, &[90], 18, (18, 1))] },
+            WeightPack { batch: vec![2, 3], k: 6, parts: vec![part(2, 0, &[6, 90], 1, (5, 18))] },
+            // Nothing at all.
+            WeightPack { batch: vec![], k: 4, parts: vec![part(3, 0, &[], 1, (0, 4))] },
+            WeightPack { batch: vec![], k: 0, parts: vec![part(3, 0, &[], 4, (4, 1))] },
+        ];
+        let packed = Packed::new(&w, &packs).expect("packed");
+        assert_eq!(packed.len(), packs.iter().map(|p| 4 * p.floats().expect("counted")).sum::<usize>());
+        for (at, p) in packs.iter().enumerate() {
+            let got: &[f32] = bytemuck::cast_slice(packed.get(at));
+            assert_eq!(packed.get(at).as_ptr().addr() % 64, 0);
+            let mut want = Vec::new();
+            for b in 0..p.batch.iter().product() {
+                for q in &p.parts {
+                    let data = w.at(q.weight).and_then(|w| w.as_f32()).expect("f32");
+                    for s in 0..(q.n.0 + 15) / 16 {
+                        for (i, j) in (0..p.k).flat_map(|i| (16 * s..16 * (s + 1)).map(move |j| (i, j))) {
+                            let from = batch_offset(p, q, b) + i * q.k_stride + j * q.n.1;
+                            want.push(if j < q.n.0 { data[from as usize] } else { 0.0 });
+                        }
+                    }
+                }
+            }
+            assert_eq!(got, want, "pack {at}");
+        }
+        assert_eq!(batch_offset(&packs[5], &packs[5].parts[0], 4), 96);
+    }
+
+    #[test]
+    fn many_chunks_are_all_packed() {
+        let text = "network A<>\nweight \"a\": f32[1600, 700] = normal(1.0)\n%0: f32[1600, 700] = weight(index = 0)\nreturn %0";
+        let w = Weights::init(&Graph::parse(text).expect("the text of a graph"), 3).expect("weights");
+        let pack = WeightPack { batch: vec![], k: 700, parts: vec![part(0, 0, &[], 1, (1600, 700))] };
+        let packed = Packed::new(&w, std::slice::from_ref(&pack)).expect("packed");
+        let (got, data): (&[f32], _) = (bytemuck::cast_slice(packed.get(0)), w.at(0).and_then(|w| w.as_f32()).expect("f32"));
+        assert!(got.len() > 4 * CHUNK);
+        assert!((0..1600 * 700).all(|i| got[i] == data[(i / 11200 * 16 + i % 16) * 700 + i / 16 % 700]));
+    }
+
+    #[test]
+    fn what_cannot_be_packed_is_an_error() {
+        let w = weights();
+        let one = |p: WeightPart, k: i64| Packed::new(&w, &[WeightPack { batch: vec![], k, parts: vec![p] }]).map(|_| ());
+        let e = one(part(4, 0, &[], 1, (16, 16)), 16).expect_err("not f32");
+        assert_eq!(e.to_string(), "weight `i` is i32, but kernels read f32 weights only; declare it f32 or make it an input");
+        assert!(matches!(one(part(9, 0, &[], 1, (16, 16)), 16), Err(Error::Graph(_))));
+        for k in [i64::MAX, 1 << 55] {
+            assert!(matches!(one(part(0, 0, &[], 1, (16, 16)), k), Err(Error::Memory { .. })), "{k}");
+        }
+    }
 }

@@ -275,7 +275,7 @@ impl Session {
                         Some(w) => (w.as_ptr().cast_mut().cast(), w.len() * 4),
                         None => return Err(Error::Compile(format!("weight {n} is not f32"))),
                     },
-                    Place::Packed(n) => (inner.packed[n].start(), inner.packed[n].bytes().len()),
+                    Place::Packed(n) => (inner.packed.get(n).as_ptr().cast_mut(), inner.packed.get(n).len()),
                     Place::Output(n) => match into.as_deref_mut() {
                         Some(o) => o[n].raw(),
                         None => (self.outputs[n].data.start_mut(), self.outputs[n].data.bytes().len()),

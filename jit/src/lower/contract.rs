@@ -1,7 +1,7 @@
 //! Contractions: the right operand packed, the epilogue on accumulators, row work on finished rows.
 
 use super::body::Body;
-use super::{Lower, WeightPack, Wide, bind, domain_of, join_axes, root_of};
+use super::{Lower, WeightPack, WeightPart, Wide, bind, domain_of, join_axes, root_of};
 use crate::CompileError;
 use crate::lanes::schedule::schedule;
 use crate::lanes::{Inst, Mem, STRIP};
@@ -124,15 +124,16 @@ fn pack_weight(l: &mut Lower<'_>, w: Value, access: &Access, lead: &[Dim], matri
         return None;
     }
     let consts = |d: &[Dim]| d.iter().map(Dim::as_const).collect::<Option<Vec<i64>>>();
-    let (lead, matrix, strides) = (consts(lead)?, consts(matrix)?, consts(&access.strides)?);
+    let (batch, matrix, strides) = (consts(lead)?, consts(matrix)?, consts(&access.strides)?);
     let (outer, inner) = strides.split_at(lead.len());
-    let pack = WeightPack {
+    let part = WeightPart {
         weight,
         offset: access.offset.as_const()?,
-        batch: lead.into_iter().zip(outer.iter().copied()).collect(),
-        k: (matrix[0], inner[0]),
+        batch_strides: outer.to_vec(),
+        k_stride: inner[0],
         n: (matrix[1], inner[1]),
     };
+    let pack = WeightPack { batch, k: matrix[0], parts: vec![part] };
     let known = l.program.packs.iter().position(|p| *p == pack);
     Some(known.unwrap_or_else(|| {
         l.program.packs.push(pack);

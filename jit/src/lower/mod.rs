@@ -6,7 +6,7 @@ mod contract;
 mod cost;
 mod rows;
 
-use crate::lanes::{Len, Mem};
+use crate::lanes::{Len, Mem, STRIP};
 use crate::machine::Machine;
 use crate::spec::{Binding, Buffer, Gather, KernelSpec, Slot};
 use crate::{CompileError, nest};
@@ -37,19 +37,40 @@ pub struct Step {
     pub bytes: Dim,
 }
 
-/// A weight that is packed when the network is compiled, as strips `[N / 16][K][16]` per batch.
+/// Weights that are packed when the network is compiled, as strips `[N / 16][K][16]` per batch. Several
+/// parts lie side by side along N.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WeightPack {
+    /// Extents of the leading axes.
+    pub batch: Vec<i64>,
+    /// Rows.
+    pub k: i64,
+    /// What the columns are; all parts but the last have whole strips.
+    pub parts: Vec<WeightPart>,
+}
+
+/// A part of a [`WeightPack`]: how its columns are read from a weight.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WeightPart {
     /// The weight's number in the graph.
     pub weight: usize,
     /// Elements before the first.
     pub offset: i64,
-    /// Extent and stride of each leading axis.
-    pub batch: Vec<(i64, i64)>,
-    /// Rows and their stride.
-    pub k: (i64, i64),
+    /// Strides of the leading axes.
+    pub batch_strides: Vec<i64>,
+    /// Stride from row to row.
+    pub k_stride: i64,
     /// Columns and their stride.
     pub n: (i64, i64),
+}
+
+impl WeightPack {
+    /// Floats of the packed weights; `None` where they cannot be counted.
+    pub fn floats(&self) -> Option<usize> {
+        let strips = self.parts.iter().try_fold(0i64, |sum, p| sum.checked_add(p.n.0.checked_add(STRIP - 1)? / STRIP))?;
+        let rows = self.batch.iter().try_fold(strips.checked_mul(self.k)?, |n, b| n.checked_mul(*b))?;
+        usize::try_from(rows.checked_mul(STRIP)?).ok()
+    }
 }
 
 /// The calls of a network in order, and the weights to pack.

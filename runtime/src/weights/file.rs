@@ -27,12 +27,12 @@ impl Mapping {
         &self.map
     }
 
-    /// Lets the system forget the pages; they are read from the file when they are used again.
-    pub fn release_pages(&self) {
+    /// Lets the system forget the pages of a range; they are read from the file when they are used again.
+    pub fn release_pages(&self, range: std::ops::Range<usize>) {
         // SAFETY: the mapping is a shared read-only one of a file, which `open` demands nobody changes, so
         // pages that come back hold the same bytes. Where the system refuses, nothing is lost but memory.
         #[cfg(unix)]
-        let _ = unsafe { self.map.unchecked_advise(memmap2::UncheckedAdvice::DontNeed) };
+        let _ = unsafe { self.map.unchecked_advise_range(memmap2::UncheckedAdvice::DontNeed, range.start, range.len()) };
     }
 }
 

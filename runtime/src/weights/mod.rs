@@ -81,6 +81,13 @@ impl WeightData {
         matches!(self.store, Store::Mapped(..))
     }
 
+    /// Gives the memory of the elements back to the system if they are in a mapped file; they can still be read.
+    pub fn release_pages(&self) {
+        if let Store::Mapped(file, range) = &self.store {
+            file.release_pages(range.clone());
+        }
+    }
+
     /// An owned copy.
     pub fn to_tensor(&self) -> Tensor {
         match &self.store {
@@ -169,6 +176,14 @@ impl Weights {
         self.list.get(i).map(|w| &w.1)
     }
 
+    /// The error of a weight that kernels would have to read, but cannot.
+    pub(crate) fn not_f32(&self, i: usize) -> Error {
+        match self.list.get(i) {
+            Some((name, w)) => Error::WeightType { name: name.clone(), found: w.dtype() },
+            None => Error::Graph(format!("weight {i} is missing")),
+        }
+    }
+
     /// The declared names, in order.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.list.iter().map(|(n, _)| n.as_str())
@@ -217,16 +232,8 @@ impl Weights {
 
     /// Gives the memory of mapped files back to the system, for use once the weights are packed. They
     /// can still be read: their pages come from the file again.
-    pub fn release_pages(&mut self) {
-        let mut last: Option<&Arc<Mapping>> = None;
-        for (_, w) in &self.list {
-            if let Store::Mapped(file, _) = &w.store
-                && last.is_none_or(|l| !Arc::ptr_eq(l, file))
-            {
-                file.release_pages();
-                last = Some(file);
-            }
-        }
+    pub fn release_pages(&self) {
+        self.list.iter().for_each(|(_, w)| w.release_pages());
     }
 }
 

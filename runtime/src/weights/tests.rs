@@ -55,7 +55,7 @@ fn saved_weights_come_back_mapped_and_can_replace_their_own_file() {
     );
     let mut w = Weights::init(&g, 5).expect("weights");
     w.save(&path).expect("saved");
-    let (mut back, report) = Weights::load(&g, &path, &LoadOptions::new()).expect("loaded");
+    let (back, report) = Weights::load(&g, &path, &LoadOptions::new()).expect("loaded");
     assert_eq!(back.names().collect::<Vec<_>>(), ["b", "h", "w", "n", "e"]);
     for (name, data) in w.iter() {
         assert_eq!(back.data(name).map(WeightData::to_tensor), Some(data.to_tensor()), "{name}");
