@@ -38,6 +38,11 @@ pub enum Op3 {
     IMin,
 }
 
+/// The lower 128 bits of a vector register.
+fn xmm(v: V) -> Register {
+    Register::XMM0 + u32::from(v)
+}
+
 impl Op3 {
     fn code(self, w: Width) -> Code {
         use Code::*;
@@ -73,11 +78,29 @@ pub enum Op2 {
     Move,
 }
 
-/// The mask of a tail: the first lanes count.
+/// Shifts by a constant.
+#[derive(Clone, Copy, Debug)]
+#[allow(missing_docs)]
+pub enum Shift {
+    Left,
+    /// The sign comes in.
+    Right,
+    /// Zeros come in.
+    RightZero,
+}
+
+/// The predicate of a float comparison that is true where either is NaN.
+const UNORDERED: i32 = 3;
+/// Its opposite.
+pub const ORDERED: i32 = 7;
+/// Opmask of results of comparisons.
+const RESULT: Register = Register::K2;
+
+/// The lanes that count, as in a tail.
 #[derive(Clone, Copy, Debug)]
 pub enum Mask {
-    /// Opmask register 1.
-    K,
+    /// An opmask register.
+    K(Register),
     /// A vector register of 0 and -1.
     Vector(V),
 }
@@ -126,6 +149,23 @@ impl Asm {
         self.list.push(i);
     }
 
+    fn put(&mut self, i: std::result::Result<Instruction, iced_x86::IcedError>) -> Result<()> {
+        let i = made(i)?;
+        self.push(i);
+        Ok(())
+    }
+
+    /// Adds an instruction under an opmask: lanes outside of it keep what the destination had, or become 0.
+    fn put_masked(&mut self, i: std::result::Result<Instruction, iced_x86::IcedError>, mask: Option<Mask>, zero: bool) -> Result<()> {
+        let mut i = made(i)?;
+        if let Some(Mask::K(k)) = mask {
+            i.set_op_mask(k);
+            i.set_zeroing_masking(zero);
+        }
+        self.push(i);
+        Ok(())
+    }
+
     fn vector(&self, v: V) -> Register {
         self.width.pick(Register::YMM0, Register::ZMM0) + u32::from(v)
     }
@@ -137,15 +177,11 @@ impl Asm {
     /// With a mask, lanes outside of it keep what the destination had.
     pub fn op3_masked(&mut self, op: Op3, d: V, a: V, b: Rm, mask: Option<Mask>) -> Result<()> {
         let (code, d, a) = (op.code(self.width), self.vector(d), self.vector(a));
-        let mut i = made(match b {
+        let i = match b {
             Rm::Reg(b) => Instruction::with3(code, d, a, self.vector(b)),
             Rm::Mem(m) => Instruction::with3(code, d, a, m),
-        })?;
-        if let Some(Mask::K) = mask {
-            i.set_op_mask(Register::K1);
-        }
-        self.push(i);
-        Ok(())
+        };
+        self.put_masked(i, mask, false)
     }
 
     pub fn op2(&mut self, op: Op2, d: V, a: Rm) -> Result<()> {
@@ -167,8 +203,7 @@ impl Asm {
             ),
             Rm::Mem(m) => Instruction::with2(code, d, m),
         };
-        self.push(made(i)?);
-        Ok(())
+        self.put(i)
     }
 
     /// Rounds to nearest even.
@@ -179,135 +214,234 @@ impl Asm {
             Rm::Reg(a) => Instruction::with3(code, d, self.vector(a), 0),
             Rm::Mem(m) => Instruction::with3(code, d, m, 0),
         };
-        self.push(made(i)?);
-        Ok(())
+        self.put(i)
     }
 
-    /// Shifts by a constant: left, or arithmetic right.
-    pub fn shift(&mut self, left: bool, d: V, a: V, amount: i32) -> Result<()> {
-        let code = match (self.width, left) {
-            (Width::Y, true) => Code::VEX_Vpslld_ymm_ymm_imm8,
-            (Width::Y, false) => Code::VEX_Vpsrad_ymm_ymm_imm8,
-            (Width::Z, true) => Code::EVEX_Vpslld_zmm_k1z_zmmm512b32_imm8,
-            (Width::Z, false) => Code::EVEX_Vpsrad_zmm_k1z_zmmm512b32_imm8,
+    /// Shifts by a constant.
+    pub fn shift(&mut self, how: Shift, d: V, a: V, amount: i32) -> Result<()> {
+        use Code::*;
+        let (y, z) = match how {
+            Shift::Left => (VEX_Vpslld_ymm_ymm_imm8, EVEX_Vpslld_zmm_k1z_zmmm512b32_imm8),
+            Shift::Right => (VEX_Vpsrad_ymm_ymm_imm8, EVEX_Vpsrad_zmm_k1z_zmmm512b32_imm8),
+            Shift::RightZero => (VEX_Vpsrld_ymm_ymm_imm8, EVEX_Vpsrld_zmm_k1z_zmmm512b32_imm8),
         };
-        let i = made(Instruction::with3(code, self.vector(d), self.vector(a), amount))?;
-        self.push(i);
-        Ok(())
+        self.put(Instruction::with3(self.width.pick(y, z), self.vector(d), self.vector(a), amount))
     }
 
     /// A comparison of floats as a mask vector; `predicate` is that of `vcmpps`.
     pub fn compare(&mut self, d: V, a: V, b: Rm, predicate: i32) -> Result<()> {
-        let (a, code) =
-            (self.vector(a), self.width.pick(Code::VEX_Vcmpps_ymm_ymm_ymmm256_imm8, Code::EVEX_Vcmpps_kr_k1_zmm_zmmm512b32_imm8_sae));
-        let to = self.width.pick(self.vector(d), Register::K2);
+        self.compare_within(d, a, b, predicate, None)?;
+        self.spread(d)
+    }
+
+    /// With 512 bits the result is an opmask, and lanes outside of the mask are false.
+    fn compare_within(&mut self, d: V, a: V, b: Rm, predicate: i32, mask: Option<Mask>) -> Result<()> {
+        let code = self.width.pick(Code::VEX_Vcmpps_ymm_ymm_ymmm256_imm8, Code::EVEX_Vcmpps_kr_k1_zmm_zmmm512b32_imm8_sae);
+        let (to, a) = (self.width.pick(self.vector(d), RESULT), self.vector(a));
         let i = match b {
             Rm::Reg(b) => Instruction::with4(code, to, a, self.vector(b), predicate),
             Rm::Mem(m) => Instruction::with4(code, to, a, m, predicate),
         };
-        self.push(made(i)?);
-        self.spread(d)
+        self.put_masked(i, mask, false)
     }
 
-    /// A comparison of ints as a mask vector; only with 512 bits.
-    pub fn compare_ints(&mut self, d: V, a: V, b: Rm, predicate: i32) -> Result<()> {
-        let (a, code) = (self.vector(a), Code::EVEX_Vpcmpd_kr_k1_zmm_zmmm512b32_imm8);
-        let i = match b {
-            Rm::Reg(b) => Instruction::with4(code, Register::K2, a, self.vector(b), predicate),
-            Rm::Mem(m) => Instruction::with4(code, Register::K2, a, m, predicate),
-        };
-        self.push(made(i)?);
-        self.spread(d)
+    /// Whether ints are equal, or the first is greater, as a mask vector.
+    pub fn compare_ints(&mut self, d: V, a: V, b: Rm, greater: bool) -> Result<()> {
+        let a = self.vector(a);
+        match self.width {
+            Width::Y => {
+                let code = if greater { Code::VEX_Vpcmpgtd_ymm_ymm_ymmm256 } else { Code::VEX_Vpcmpeqd_ymm_ymm_ymmm256 };
+                let d = self.vector(d);
+                self.put(match b {
+                    Rm::Reg(b) => Instruction::with3(code, d, a, self.vector(b)),
+                    Rm::Mem(m) => Instruction::with3(code, d, a, m),
+                })
+            }
+            Width::Z => {
+                let (code, predicate) = (Code::EVEX_Vpcmpd_kr_k1_zmm_zmmm512b32_imm8, if greater { 6 } else { 0 });
+                self.put(match b {
+                    Rm::Reg(b) => Instruction::with4(code, RESULT, a, self.vector(b), predicate),
+                    Rm::Mem(m) => Instruction::with4(code, RESULT, a, m, predicate),
+                })?;
+                self.spread(d)
+            }
+        }
     }
 
     /// With 512 bits comparisons give an opmask: a mask vector of it.
     fn spread(&mut self, d: V) -> Result<()> {
-        if self.width == Width::Z {
-            let i = made(Instruction::with2(Code::EVEX_Vpmovm2d_zmm_kr, self.vector(d), Register::K2))?;
-            self.push(i);
+        match self.width {
+            Width::Y => Ok(()),
+            Width::Z => self.put(Instruction::with2(Code::EVEX_Vpmovm2d_zmm_kr, self.vector(d), RESULT)),
         }
-        Ok(())
     }
 
-    /// `d = m ? a : b` for a mask vector; `d` must hold `m` with 512 bits.
+    /// `d = m ? a : b` for a mask vector; with 512 bits `d` must be `m` or `b`.
     pub fn select(&mut self, d: V, m: V, a: V, b: V) -> Result<()> {
-        let (d, m, a, b) = (self.vector(d), self.vector(m), self.vector(a), self.vector(b));
-        let i = match self.width {
-            Width::Y => Instruction::with4(Code::VEX_Vblendvps_ymm_ymm_ymmm256_ymm, d, b, a, m),
-            Width::Z => Instruction::with4(Code::EVEX_Vpternlogd_zmm_k1z_zmm_zmmm512b32_imm8, d, a, b, 0xca),
-        };
-        self.push(made(i)?);
-        Ok(())
+        let [to, mask, x, y] = [d, m, a, b].map(|v| self.vector(v));
+        let ternary = Code::EVEX_Vpternlogd_zmm_k1z_zmm_zmmm512b32_imm8;
+        self.put(match self.width {
+            Width::Y => Instruction::with4(Code::VEX_Vblendvps_ymm_ymm_ymmm256_ymm, to, y, x, mask),
+            Width::Z if d == m => Instruction::with4(ternary, to, x, y, 0xca),
+            Width::Z => Instruction::with4(ternary, to, x, mask, 0xd8),
+        })
     }
 
-    /// A whole vector from memory; lanes outside of the mask are 0.
-    pub fn load(&mut self, d: V, m: MemoryOperand, mask: Option<Mask>) -> Result<()> {
-        match mask {
-            Some(Mask::Vector(k)) => {
-                let i = made(Instruction::with3(Code::VEX_Vmaskmovps_ymm_ymm_m256, self.vector(d), self.vector(k), m))?;
-                self.push(i);
+    /// `d = op(d, x)` for a maximum or minimum that keeps NaN; spoils `t` and `c`, of which `t` may be `x`.
+    pub fn keep_nan(&mut self, op: Op3, d: V, x: V, mask: Option<Mask>, (t, c): (V, V)) -> Result<()> {
+        // The instructions give the second where either is NaN: right for one in `x`, not for one in `d`.
+        match self.width {
+            Width::Y => {
+                self.compare(c, d, Rm::Reg(d), UNORDERED)?;
+                self.op3(op, t, d, Rm::Reg(x))?;
+                self.select(d, c, d, t)
             }
-            mask => {
+            Width::Z => {
+                self.compare_within(c, d, Rm::Reg(d), ORDERED, mask)?;
+                self.op3_masked(op, d, d, Rm::Reg(x), Some(Mask::K(RESULT)))
+            }
+        }
+    }
+
+    /// The bits of bf16, round to nearest even and NaN kept, in the lower halves of `d`; spoils `c`.
+    pub fn to_bf16(&mut self, d: V, v: V, c: V) -> Result<()> {
+        let (one, half, quiet) = (self.constant(1), self.constant(0x7fff), self.constant(0x40_0000));
+        self.shift(Shift::RightZero, d, v, 16)?;
+        self.op3(Op3::And, d, d, one)?;
+        self.op3(Op3::IAdd, d, d, half)?;
+        self.op3(Op3::IAdd, d, d, Rm::Reg(v))?;
+        self.compare(c, v, Rm::Reg(v), UNORDERED)?;
+        self.select(d, c, v, d)?;
+        self.op3(Op3::And, c, c, quiet)?;
+        self.op3(Op3::Or, d, d, Rm::Reg(c))?;
+        self.shift(Shift::RightZero, d, d, 16)
+    }
+
+    /// A whole vector from memory, elements of fewer than 4 bytes widened with zeros; lanes outside of the mask are 0.
+    pub fn load(&mut self, d: V, m: MemoryOperand, size: i64, mask: Option<Mask>) -> Result<()> {
+        let to = self.vector(d);
+        match (size, mask) {
+            (4, Some(Mask::Vector(k))) => self.put(Instruction::with3(Code::VEX_Vmaskmovps_ymm_ymm_m256, to, self.vector(k), m)),
+            (4, mask) => {
                 let code = self.width.pick(Code::VEX_Vmovups_ymm_ymmm256, Code::EVEX_Vmovups_zmm_k1z_zmmm512);
-                let mut i = made(Instruction::with2(code, self.vector(d), m))?;
-                if mask.is_some() {
-                    i.set_op_mask(Register::K1);
-                    i.set_zeroing_masking(true);
-                }
-                self.push(i);
+                self.put_masked(Instruction::with2(code, to, m), mask, true)
+            }
+            (_, Some(Mask::Vector(_))) => Err(Refused("a masked load of elements of one or two bytes".into())),
+            (size, mask) => self.put_masked(Instruction::with2(self.widening(size), to, m), mask, true),
+        }
+    }
+
+    fn widening(&self, size: i64) -> Code {
+        if size == 1 {
+            self.width.pick(Code::VEX_Vpmovzxbd_ymm_xmmm64, Code::EVEX_Vpmovzxbd_zmm_k1z_xmmm128)
+        } else {
+            self.width.pick(Code::VEX_Vpmovzxwd_ymm_xmmm128, Code::EVEX_Vpmovzxwd_zmm_k1z_ymmm256)
+        }
+    }
+
+    /// Elements of one or two bytes that lie packed in `d`, widened with zeros.
+    pub fn widen(&mut self, d: V, size: i64) -> Result<()> {
+        let from = if size * self.width.lanes() <= 16 { Register::XMM0 } else { Register::YMM0 } + u32::from(d);
+        self.put(Instruction::with2(self.widening(size), self.vector(d), from))
+    }
+
+    /// The lower `size` bytes of the lanes, packed in `d`, which is not `v`; no value may be larger.
+    pub fn pack(&mut self, d: V, v: V, size: i64) -> Result<()> {
+        use Code::*;
+        if self.width == Width::Z {
+            return self.put(match size {
+                1 => Instruction::with2(EVEX_Vpmovdb_xmmm128_k1z_zmm, xmm(d), self.vector(v)),
+                _ => Instruction::with2(EVEX_Vpmovdw_ymmm256_k1z_zmm, Register::YMM0 + u32::from(d), self.vector(v)),
+            });
+        }
+        self.extract_part(d, v, 1)?;
+        self.put(Instruction::with3(VEX_Vpackusdw_xmm_xmm_xmmm128, xmm(d), xmm(v), xmm(d)))?;
+        if size == 1 {
+            self.put(Instruction::with3(VEX_Vpackuswb_xmm_xmm_xmmm128, xmm(d), xmm(d), xmm(d)))?;
+        }
+        Ok(())
+    }
+
+    /// A whole vector to memory, of the lanes their lower `size` bytes; lanes outside of the mask stay as they are.
+    /// With 256 bits elements of fewer than 4 bytes come from [`pack`](Asm::pack).
+    pub fn store(&mut self, m: MemoryOperand, v: V, size: i64, mask: Option<Mask>) -> Result<()> {
+        use Code::*;
+        let from = self.vector(v);
+        match (size, mask) {
+            (4, Some(Mask::Vector(k))) => self.put(Instruction::with3(VEX_Vmaskmovps_m256_ymm_ymm, m, self.vector(k), from)),
+            (_, Some(Mask::Vector(_))) => Err(Refused("a masked store of elements of one or two bytes".into())),
+            (4, _) => {
+                let code = self.width.pick(VEX_Vmovups_ymmm256_ymm, EVEX_Vmovups_zmmm512_k1z_zmm);
+                self.put_masked(Instruction::with2(code, m, from), mask, false)
+            }
+            (size, _) => {
+                let code = match size {
+                    1 => self.width.pick(VEX_Vmovq_xmmm64_xmm, EVEX_Vpmovdb_xmmm128_k1z_zmm),
+                    _ => self.width.pick(VEX_Vmovdqu_xmmm128_xmm, EVEX_Vpmovdw_ymmm256_k1z_zmm),
+                };
+                self.put_masked(Instruction::with2(code, m, self.width.pick(xmm(v), from)), mask, false)
             }
         }
-        Ok(())
     }
 
-    /// A whole vector to memory; lanes outside of the mask stay as they are.
-    pub fn store(&mut self, m: MemoryOperand, v: V, mask: Option<Mask>) -> Result<()> {
-        match mask {
-            Some(Mask::Vector(k)) => {
-                let i = made(Instruction::with3(Code::VEX_Vmaskmovps_m256_ymm_ymm, m, self.vector(k), self.vector(v)))?;
-                self.push(i);
+    /// One element in every lane, at the lower end of lanes of its size.
+    pub fn broadcast(&mut self, d: V, m: MemoryOperand, size: i64) -> Result<()> {
+        use Code::*;
+        let code = match size {
+            1 => self.width.pick(VEX_Vpbroadcastb_ymm_xmmm8, EVEX_Vpbroadcastb_zmm_k1z_xmmm8),
+            2 => self.width.pick(VEX_Vpbroadcastw_ymm_xmmm16, EVEX_Vpbroadcastw_zmm_k1z_xmmm16),
+            _ => self.width.pick(VEX_Vbroadcastss_ymm_m32, EVEX_Vbroadcastss_zmm_k1z_xmmm32),
+        };
+        self.put(Instruction::with2(code, self.vector(d), m))
+    }
+
+    /// The lower half of a general register in every lane.
+    pub fn broadcast_general(&mut self, d: V, r: Register) -> Result<()> {
+        let r = r.full_register32();
+        if self.width == Width::Z {
+            return self.put(Instruction::with2(Code::EVEX_Vpbroadcastd_zmm_k1z_r32, self.vector(d), r));
+        }
+        self.put(Instruction::with2(Code::VEX_Vmovd_xmm_rm32, xmm(d), r))?;
+        self.put(Instruction::with2(Code::VEX_Vpbroadcastd_ymm_xmmm32, self.vector(d), xmm(d)))
+    }
+
+    /// An element from memory into place `at` of the lower 128 bits; all above them becomes 0, and with 4 bytes
+    /// at place 0 all else.
+    pub fn insert(&mut self, d: V, m: MemoryOperand, size: i64, at: i64) -> Result<()> {
+        use Code::*;
+        let code = match size {
+            1 => self.width.pick(VEX_Vpinsrb_xmm_xmm_r32m8_imm8, EVEX_Vpinsrb_xmm_xmm_r32m8_imm8),
+            2 => self.width.pick(VEX_Vpinsrw_xmm_xmm_r32m16_imm8, EVEX_Vpinsrw_xmm_xmm_r32m16_imm8),
+            _ if at == 0 => {
+                return self.put(Instruction::with2(self.width.pick(VEX_Vmovss_xmm_m32, EVEX_Vmovss_xmm_k1z_m32), xmm(d), m));
             }
-            mask => {
-                let code = self.width.pick(Code::VEX_Vmovups_ymmm256_ymm, Code::EVEX_Vmovups_zmmm512_k1z_zmm);
-                let mut i = made(Instruction::with2(code, m, self.vector(v)))?;
-                if mask.is_some() {
-                    i.set_op_mask(Register::K1);
-                }
-                self.push(i);
-            }
-        }
-        Ok(())
+            _ => self.width.pick(VEX_Vpinsrd_xmm_xmm_rm32_imm8, EVEX_Vpinsrd_xmm_xmm_rm32_imm8),
+        };
+        self.put(Instruction::with4(code, xmm(d), xmm(d), m, at as i32))
     }
 
-    /// The first lane to memory.
-    pub fn store_one(&mut self, m: MemoryOperand, v: V) -> Result<()> {
-        let code = self.width.pick(Code::VEX_Vmovss_m32_xmm, Code::EVEX_Vmovss_m32_k1_xmm);
-        let i = made(Instruction::with2(code, m, Register::XMM0 + u32::from(v)))?;
-        self.push(i);
-        Ok(())
+    /// The element at place `at` of the lower 128 bits to memory.
+    pub fn extract(&mut self, m: MemoryOperand, v: V, size: i64, at: i64) -> Result<()> {
+        use Code::*;
+        let code = match size {
+            1 => self.width.pick(VEX_Vpextrb_r32m8_xmm_imm8, EVEX_Vpextrb_r32m8_xmm_imm8),
+            2 => self.width.pick(VEX_Vpextrw_r32m16_xmm_imm8, EVEX_Vpextrw_r32m16_xmm_imm8),
+            _ if at == 0 => return self.put(Instruction::with2(self.width.pick(VEX_Vmovss_m32_xmm, EVEX_Vmovss_m32_k1_xmm), m, xmm(v))),
+            _ => self.width.pick(VEX_Vpextrd_rm32_xmm_imm8, EVEX_Vpextrd_rm32_xmm_imm8),
+        };
+        self.put(Instruction::with3(code, m, xmm(v), at as i32))
     }
 
-    /// One element of 32 bits in every lane.
-    pub fn broadcast(&mut self, d: V, m: MemoryOperand) -> Result<()> {
-        let code = self.width.pick(Code::VEX_Vbroadcastss_ymm_m32, Code::EVEX_Vbroadcastss_zmm_k1z_xmmm32);
-        let i = made(Instruction::with2(code, self.vector(d), m))?;
-        self.push(i);
-        Ok(())
+    /// Puts the lower 128 bits of `a` into those of number `part` of `d`.
+    pub fn insert_part(&mut self, d: V, a: V, part: i64) -> Result<()> {
+        let code = self.width.pick(Code::VEX_Vinserti128_ymm_ymm_xmmm128_imm8, Code::EVEX_Vinserti32x4_zmm_k1z_zmm_xmmm128_imm8);
+        self.put(Instruction::with4(code, self.vector(d), self.vector(d), xmm(a), part as i32))
     }
 
-    /// Bytes 0 and 1 widened to lanes.
-    pub fn load_bytes(&mut self, d: V, m: MemoryOperand, mask: Option<Mask>) -> Result<()> {
-        if matches!(mask, Some(Mask::Vector(_))) {
-            return Err(Refused("a tail of bytes at 256 bits".into()));
-        }
-        let code = self.width.pick(Code::VEX_Vpmovzxbd_ymm_xmmm64, Code::EVEX_Vpmovzxbd_zmm_k1z_xmmm128);
-        let mut i = made(Instruction::with2(code, self.vector(d), m))?;
-        if mask.is_some() {
-            i.set_op_mask(Register::K1);
-            i.set_zeroing_masking(true);
-        }
-        self.push(i);
-        Ok(())
+    /// The 128 bits of number `part` as the lower ones of `d`.
+    pub fn extract_part(&mut self, d: V, a: V, part: i64) -> Result<()> {
+        let code = self.width.pick(Code::VEX_Vextracti128_xmmm128_ymm_imm8, Code::EVEX_Vextracti32x4_xmmm128_k1z_zmm_imm8);
+        self.put(Instruction::with3(code, xmm(d), self.vector(a), part as i32))
     }
 
     /// Swaps halves of lanes, by steps: 0 swaps the halves of the register, each step smaller ones.
@@ -321,8 +455,7 @@ impl Asm {
             (Width::Z, 2) | (Width::Y, 1) => Instruction::with3(permute, d, a, 0x4e),
             _ => Instruction::with3(permute, d, a, 0xb1),
         };
-        self.push(made(i)?);
-        Ok(())
+        self.put(i)
     }
 
     /// A constant in every lane, as an operand.
@@ -332,6 +465,12 @@ impl Asm {
         let mut m = MemoryOperand::with_base_displ_size(Register::RIP, label as i64, 8);
         m.is_broadcast = self.width == Width::Z;
         Rm::Mem(m)
+    }
+
+    /// The numbers from `from` on, one a lane, as an operand.
+    pub fn numbers(&mut self, from: i64) -> Rm {
+        let label = self.pooled((0..self.width.lanes()).map(|i| (from + i) as u32).collect());
+        Rm::Mem(MemoryOperand::with_base_displ_size(Register::RIP, label as i64, 8))
     }
 
     /// Data behind the code.

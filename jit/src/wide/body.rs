@@ -1,8 +1,8 @@
 //! Straight-line bodies: registers by last use, constants and row scalars as memory operands.
 
-use super::asm::{Mask, Op2, Op3, Rm, V};
+use super::asm::{Mask, ORDERED, Op2, Op3, Rm, Shift, V};
 use super::{Emit, Refused, Width};
-use crate::lanes::{Bin, Cmp, Inst, Len, Mem, Reg, Ty, Un, body_types};
+use crate::lanes::{Bin, Cmp, Inst, Len, Reg, Ty, Un, body_types};
 use iced_x86::{MemoryOperand, Register};
 use std::collections::BTreeMap;
 
@@ -17,12 +17,28 @@ pub struct Place<'m> {
     pub plus: i64,
     /// The row of a tile, for strides that are constants.
     pub row: i64,
-    /// The tail's mask.
-    pub mask: Option<Mask>,
+    /// What is left, where that is less than a vector.
+    pub tail: Option<Tail>,
     /// The accumulator.
     pub acc: Option<V>,
     /// Row scalars only: loads and stores of one element.
     pub scalar: bool,
+}
+
+/// The elements behind the last whole vector.
+#[derive(Clone, Copy)]
+pub struct Tail {
+    /// Their lanes.
+    pub mask: Mask,
+    /// How many are left; or, in a register, how many the whole row has.
+    pub count: Count,
+}
+
+/// A number of elements.
+#[derive(Clone, Copy)]
+pub enum Count {
+    Known(i64),
+    Register(Register),
 }
 
 /// Where a value is while a body runs.
@@ -34,14 +50,14 @@ enum Loc {
     None,
 }
 
-struct Live<'f> {
+pub struct Live<'f> {
     loc: Vec<Loc>,
     last: Vec<usize>,
-    free: &'f mut Vec<V>,
+    pub free: &'f mut Vec<V>,
 }
 
 impl Live<'_> {
-    fn take(&mut self) -> Result<V, Refused> {
+    pub fn take(&mut self) -> Result<V, Refused> {
         self.free.pop().ok_or_else(|| Refused("too few vector registers".into()))
     }
 
@@ -109,19 +125,15 @@ impl Emit<'_> {
             Inst::ArgInt(Len::Arg(n)) => {
                 let d = live.take()?;
                 let m = self.argument(self.p.ptrs + n);
-                self.a.broadcast(d, m)?;
+                self.a.broadcast(d, m, 4)?;
                 Loc::Reg(d)
             }
             Inst::Slot(s, _) => Loc::Mem(self.slot(s)),
             Inst::Acc => Loc::Reg(place.acc.ok_or_else(|| Refused("no accumulator here".into()))?),
-            Inst::Load { ptr, step, row_step, mem } => {
-                let d = live.take()?;
-                self.load(d, place, ptr, (step, row_step), mem)?;
-                Loc::Reg(d)
-            }
+            Inst::Load { ptr, step, row_step, mem } => Loc::Reg(self.load(place, (ptr, step, row_step), mem, live)?),
             Inst::Store { ptr, step, row_step, mem, value } => {
                 let (v, temporary) = self.register(value, live)?;
-                self.store(v, place, ptr, (step, row_step), mem)?;
+                self.store(v, place, (ptr, step, row_step), mem, live)?;
                 self.done(at, inst, temporary, live);
                 Loc::None
             }
@@ -131,7 +143,7 @@ impl Emit<'_> {
                 let (x, temporary) = self.register(a, live)?;
                 self.done(at, inst, temporary, live);
                 let d = live.take()?;
-                self.a.shift(op == Bin::Shl, d, x, amount)?;
+                self.a.shift(if op == Bin::Shl { Shift::Left } else { Shift::Right }, d, x, amount & 31)?;
                 Loc::Reg(d)
             }
             Inst::Bin(op, a, b) => {
@@ -164,15 +176,32 @@ impl Emit<'_> {
                 let (y, t2) = self.register(b, live)?;
                 // The destination holds the mask with 512 bits: never a register of the values.
                 let d = live.take()?;
-                if self.a.width == Width::Z {
-                    self.a.op2(Op2::Move, d, Rm::Reg(mask))?;
-                }
+                let mask = match self.a.width {
+                    Width::Y => mask,
+                    Width::Z => {
+                        self.a.op2(Op2::Move, d, Rm::Reg(mask))?;
+                        d
+                    }
+                };
                 self.a.select(d, mask, x, y)?;
                 live.free.extend([t0, t1, t2].into_iter().flatten());
                 live.release(at, inst.operands());
                 Loc::Reg(d)
             }
-            Inst::Index => return Err(Refused("the number of a lane".into())),
+            Inst::Index if place.scalar => self.operand(0),
+            Inst::Index => {
+                let numbers = self.a.numbers(place.plus);
+                match (place.index, numbers) {
+                    (Some(index), numbers) => {
+                        let d = live.take()?;
+                        self.a.broadcast_general(d, index)?;
+                        self.a.op3(Op3::IAdd, d, d, numbers)?;
+                        Loc::Reg(d)
+                    }
+                    (None, Rm::Mem(m)) => Loc::Mem(m),
+                    (None, Rm::Reg(v)) => Loc::Reg(v),
+                }
+            }
             Inst::Fold(..) => return Err(Refused("a fold inside of a body".into())),
         })
     }
@@ -225,7 +254,18 @@ impl Emit<'_> {
             return Ok(Loc::Reg(d));
         }
         if op == Un::ToIntSat {
-            return Err(Refused("a saturating conversion".into()));
+            let (v, temporary) = self.register(a, live)?;
+            let (d, m) = (live.take()?, live.take()?);
+            // The instruction gives 0x80000000 for all that does not fit: turned over beyond the largest, 0 for NaN.
+            self.a.op2(Op2::ToInt, d, Rm::Reg(v))?;
+            let beyond = self.a.constant(2_147_483_648f32.to_bits());
+            self.a.compare(m, v, beyond, 0x1d)?;
+            self.a.op3(Op3::Xor, d, d, Rm::Reg(m))?;
+            self.a.compare(m, v, Rm::Reg(v), ORDERED)?;
+            self.a.op3(Op3::And, d, d, Rm::Reg(m))?;
+            live.free.push(m);
+            self.done(at, inst, temporary, live);
+            return Ok(Loc::Reg(d));
         }
         if op == Un::Not {
             let (v, temporary) = self.register(a, live)?;
@@ -283,6 +323,8 @@ impl Emit<'_> {
     }
 
     fn compare(&mut self, at: usize, inst: &Inst, op: Cmp, (a, b): (Reg, Reg), ty: Ty, live: &mut Live<'_>) -> Result<Loc, Refused> {
+        // Ints have but "equal" and "greater".
+        let (a, b) = if ty != Ty::F && matches!(op, Cmp::Lt | Cmp::Ge) { (b, a) } else { (a, b) };
         let (x, temporary) = self.register(a, live)?;
         let y = self.rm(b, live)?;
         self.done(at, inst, temporary, live);
@@ -298,72 +340,13 @@ impl Emit<'_> {
                 Cmp::Ge => 0x1d,
             };
             self.a.compare(d, x, y, predicate)?;
-        } else if self.a.width == Width::Z {
-            let predicate = match op {
-                Cmp::Eq => 0,
-                Cmp::Lt => 1,
-                Cmp::Le => 2,
-                Cmp::Ne => 4,
-                Cmp::Ge => 5,
-                Cmp::Gt => 6,
-            };
-            self.a.compare_ints(d, x, y, predicate)?;
         } else {
-            return Err(Refused("a comparison of ints at 256 bits".into()));
+            self.a.compare_ints(d, x, y, !matches!(op, Cmp::Eq | Cmp::Ne))?;
+            if matches!(op, Cmp::Ne | Cmp::Le | Cmp::Ge) {
+                let ones = self.a.constant(u32::MAX);
+                self.a.op3(Op3::Xor, d, d, ones)?;
+            }
         }
         Ok(Loc::Reg(d))
-    }
-
-    /// The address of an access.
-    fn memory(&self, place: &Place<'_>, ptr: u16, (step, row_step): (Len, Len), mem: Mem) -> Result<MemoryOperand, Refused> {
-        let base = *place.bases.get(&ptr).ok_or_else(|| Refused("a pointer without a register".into()))?;
-        let size = mem.size();
-        let row = match row_step {
-            Len::Const(n) => place.row * n * size,
-            // The caller moves such pointers from row to row.
-            Len::Arg(_) => 0,
-        };
-        let (displacement, index) = match step {
-            Len::Const(0) => (row, None),
-            Len::Const(1) => (row + place.plus * size, place.index),
-            _ => return Err(Refused("elements that do not lie one after another".into())),
-        };
-        if i32::try_from(displacement).is_err() {
-            return Err(Refused("an offset beyond 31 bits".into()));
-        }
-        Ok(match index {
-            Some(i) => MemoryOperand::with_base_index_scale_displ_size(base, i, size as u32, displacement, 1),
-            None => MemoryOperand::with_base_displ(base, displacement),
-        })
-    }
-
-    fn load(&mut self, d: V, place: &Place<'_>, ptr: u16, steps: (Len, Len), mem: Mem) -> Result<(), Refused> {
-        let m = self.memory(place, ptr, steps, mem)?;
-        let one = place.scalar || steps.0.is(0);
-        match mem {
-            Mem::F32 | Mem::I32 if one => self.a.broadcast(d, m),
-            Mem::F32 | Mem::I32 => self.a.load(d, m, place.mask),
-            Mem::Bool if !one => {
-                self.a.load_bytes(d, m, place.mask)?;
-                // 1 becomes -1, a mask: the lowest bit spread over the lane.
-                self.a.shift(true, d, d, 31)?;
-                self.a.shift(false, d, d, 31)
-            }
-            _ => Err(Refused("elements of one or two bytes".into())),
-        }
-    }
-
-    fn store(&mut self, v: V, place: &Place<'_>, ptr: u16, steps: (Len, Len), mem: Mem) -> Result<(), Refused> {
-        if !matches!(mem, Mem::F32 | Mem::I32) {
-            return Err(Refused("elements of one or two bytes".into()));
-        }
-        let m = self.memory(place, ptr, steps, mem)?;
-        if place.scalar {
-            self.a.store_one(m, v)
-        } else if steps.0.is(0) {
-            Err(Refused("many elements written to one".into()))
-        } else {
-            self.a.store(m, v, place.mask)
-        }
     }
 }

@@ -1,7 +1,7 @@
 //! Rows: several vectors a turn, then one, then a masked tail; folds over all of them.
 
 use super::asm::{Mask, Op2, Op3, Rm, V};
-use super::body::Place;
+use super::body::{Count, Place, Tail};
 use super::{Emit, Refused, Width};
 use crate::lanes::{Fold, Inst, Len, Reg};
 use iced_x86::{Code, Instruction, MemoryOperand, Register};
@@ -20,7 +20,7 @@ impl Emit<'_> {
     pub fn once(&mut self, body: &[Inst], outs: &[(Reg, u16)]) -> Result<(), Refused> {
         let bases = self.bases(body)?;
         let mut free: Vec<V> = (0..self.a.width.registers()).rev().collect();
-        let place = Place { bases: &bases, index: None, plus: 0, row: 0, mask: None, acc: None, scalar: true };
+        let place = Place { bases: &bases, index: None, plus: 0, row: 0, tail: None, acc: None, scalar: true };
         let keep: Vec<Reg> = outs.iter().map(|o| o.0).collect();
         let values = self.body(body, &place, &keep, &mut free)?;
         for ((_, slot), value) in outs.iter().zip(values) {
@@ -40,7 +40,7 @@ impl Emit<'_> {
             }
         };
         let m = self.slot(slot);
-        self.a.store(m, v, None)
+        self.a.store(m, v, 4, None)
     }
 
     /// Registers for the pointers a body uses.
@@ -58,11 +58,8 @@ impl Emit<'_> {
     }
 
     pub fn map(&mut self, len: Len, body: &[Inst], folds: &[(Fold, Reg, u16)]) -> Result<(), Refused> {
-        if folds.iter().any(|f| matches!(f.0, Fold::MaxNan | Fold::MinNan)) {
-            return Err(Refused("a fold that keeps NaN".into()));
-        }
-        // Several accumulators hide the latency of a fold.
-        let many: i64 = if body.len() <= 12 { 4 } else { 1 };
+        // Several accumulators hide the latency of a fold; elements taken one by one hide it themselves.
+        let many: i64 = if body.len() <= 12 && !body.iter().any(apart) { 4 } else { 1 };
         let index = self.general()?;
         let row = Row { body, folds, bases: self.bases(body)?, index };
         let mut free: Vec<V> = (0..self.a.width.registers()).rev().collect();
@@ -99,7 +96,7 @@ impl Emit<'_> {
         for (j, (k, _, slot)) in folds.iter().enumerate() {
             self.across(*k, accs[0][j], &mut free)?;
             let m = self.slot(*slot);
-            self.a.store(m, accs[0][j], None)?;
+            self.a.store(m, accs[0][j], 4, None)?;
         }
         Ok(())
     }
@@ -149,9 +146,9 @@ impl Emit<'_> {
     fn tail(&mut self, row: &Row<'_>, count: &Count, accs: &[Vec<V>], free: &mut Vec<V>) -> Result<(), Refused> {
         let lanes = self.a.width.lanes();
         let after = self.a.label();
-        let mask = match count {
+        let tail = match count {
             Count::Known(n) if n % lanes == 0 => return Ok(()),
-            Count::Known(n) => self.known_mask(n % lanes, free)?,
+            Count::Known(n) => Tail { mask: self.known_mask(n % lanes, free)?, count: Count::Known(n % lanes) },
             Count::Register(n) => {
                 let used = self.used;
                 let (rest, help) = (self.general()?, self.general()?);
@@ -160,11 +157,11 @@ impl Emit<'_> {
                 self.push(Instruction::with_branch(Code::Jle_rel32_64, after))?;
                 let mask = self.run_time_mask(rest, help, free)?;
                 self.used = used;
-                mask
+                Tail { mask, count: Count::Register(*n) }
             }
         };
-        self.turn(row, 0, Some(mask), accs.first(), free)?;
-        if let Mask::Vector(v) = mask {
+        self.turn(row, 0, Some(tail), accs.first(), free)?;
+        if let Mask::Vector(v) = tail.mask {
             free.push(v);
         }
         self.a.place(after);
@@ -180,13 +177,13 @@ impl Emit<'_> {
                 self.used = used;
                 self.push(Instruction::with2(Code::Mov_r32_imm32, r, (1 << n) - 1))?;
                 self.push(Instruction::with2(Code::VEX_Kmovw_kr_r32, Register::K1, r))?;
-                Ok(Mask::K)
+                Ok(Mask::K(Register::K1))
             }
             Width::Y => {
                 let data = (0..8).map(|i| if i < n { u32::MAX } else { 0 }).collect();
                 let label = self.a.pooled(data);
                 let v = free.pop().ok_or_else(|| Refused("too few vector registers".into()))?;
-                self.a.load(v, MemoryOperand::with_base_displ_size(Register::RIP, label as i64, 8), None)?;
+                self.a.load(v, MemoryOperand::with_base_displ_size(Register::RIP, label as i64, 8), 4, None)?;
                 Ok(Mask::Vector(v))
             }
         }
@@ -200,7 +197,7 @@ impl Emit<'_> {
                 self.push(Instruction::with2(Code::Mov_r32_imm32, help, -1))?;
                 self.push(Instruction::with3(Code::VEX_Bzhi_r32_rm32_r32, help, help, rest))?;
                 self.push(Instruction::with2(Code::VEX_Kmovw_kr_r32, Register::K1, help))?;
-                Ok(Mask::K)
+                Ok(Mask::K(Register::K1))
             }
             Width::Y => {
                 // A window into eight set and eight clear lanes.
@@ -209,15 +206,15 @@ impl Emit<'_> {
                 self.push(Instruction::with2(Code::Lea_r64_m, help, table))?;
                 self.push(Instruction::with1(Code::Neg_rm64, rest))?;
                 let v = free.pop().ok_or_else(|| Refused("too few vector registers".into()))?;
-                self.a.load(v, MemoryOperand::with_base_index_scale_displ_size(help, rest, 4, 32, 1), None)?;
+                self.a.load(v, MemoryOperand::with_base_index_scale_displ_size(help, rest, 4, 32, 1), 4, None)?;
                 Ok(Mask::Vector(v))
             }
         }
     }
 
     /// The body once, and its folds.
-    fn turn(&mut self, row: &Row<'_>, plus: i64, mask: Option<Mask>, accs: Option<&Vec<V>>, free: &mut Vec<V>) -> Result<(), Refused> {
-        let place = Place { bases: &row.bases, index: Some(row.index), plus, row: 0, mask, acc: None, scalar: false };
+    fn turn(&mut self, row: &Row<'_>, plus: i64, tail: Option<Tail>, accs: Option<&Vec<V>>, free: &mut Vec<V>) -> Result<(), Refused> {
+        let place = Place { bases: &row.bases, index: Some(row.index), plus, row: 0, tail, acc: None, scalar: false };
         let keep: Vec<Reg> = row.folds.iter().map(|f| f.1).collect();
         let values = self.body(row.body, &place, &keep, free)?;
         let Some(accs) = accs else { return Ok(()) };
@@ -231,7 +228,7 @@ impl Emit<'_> {
                     v
                 }
             };
-            self.combine(*k, *d, v, mask, free)?;
+            self.combine(*k, *d, v, tail.map(|t| t.mask), free)?;
             if !back.contains(&v) {
                 back.push(v);
             }
@@ -250,18 +247,31 @@ impl Emit<'_> {
             Fold::IMax => Op3::IMax,
             Fold::IMin => Op3::IMin,
         };
-        if let Some(Mask::Vector(m)) = mask {
+        let mut taken = Vec::new();
+        let mut take = |free: &mut Vec<V>| {
+            let v = free.pop().ok_or_else(|| Refused("too few vector registers".into()))?;
+            taken.push(v);
+            Ok(v)
+        };
+        let x = if let Some(Mask::Vector(m)) = mask {
             // Lanes outside of the mask get the value that changes nothing.
-            let t = free.pop().ok_or_else(|| Refused("too few vector registers".into()))?;
+            let t = take(free)?;
             let identity = self.a.constant(k.identity());
             self.a.op2(Op2::Move, t, identity)?;
             self.a.select(t, m, x, t)?;
-            self.a.op3(op, d, t, Rm::Reg(d))?;
-            free.push(t);
-            return Ok(());
+            t
+        } else {
+            x
+        };
+        if matches!(k, Fold::MaxNan | Fold::MinNan) {
+            let spoiled = (take(free)?, take(free)?);
+            self.a.keep_nan(op, d, x, mask, spoiled)?;
+        } else {
+            // The value before the accumulator: a NaN among the values of a maximum is passed over.
+            self.a.op3_masked(op, d, x, Rm::Reg(d), mask)?;
         }
-        // The value before the accumulator: a NaN among the values of a maximum is passed over.
-        self.a.op3_masked(op, d, x, Rm::Reg(d), mask)
+        free.extend(taken);
+        Ok(())
     }
 
     /// The fold of all lanes, in every lane.
@@ -276,9 +286,9 @@ impl Emit<'_> {
     }
 }
 
-enum Count {
-    Known(i64),
-    Register(Register),
+/// Whether an instruction of a map takes elements one by one.
+fn apart(i: &Inst) -> bool {
+    matches!(i, Inst::Load { step, .. } | Inst::Store { step, .. } if !step.is(0) && !step.is(1))
 }
 
 /// The lower half of a general register.

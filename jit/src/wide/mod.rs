@@ -9,6 +9,7 @@
 mod asm;
 mod body;
 mod map;
+mod memory;
 mod tile;
 pub mod verify;
 

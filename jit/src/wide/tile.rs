@@ -1,7 +1,7 @@
 //! Tiles of a product: accumulators in registers over the whole sum, then the epilogue.
 
 use super::asm::{Op3, Rm, V};
-use super::body::Place;
+use super::body::{Count, Place, Tail};
 use super::{Emit, Refused};
 use crate::lanes::{Inst, Len, STRIP};
 use iced_x86::{Code, Instruction, MemoryOperand, Register};
@@ -49,7 +49,7 @@ impl Emit<'_> {
         let spare: Vec<V> = (accs as V..all as V).collect();
         let term = |e: &mut Self, u: i64| -> Result<(), Refused> {
             for (v, (base, at)) in o.right.iter().enumerate().take(held as usize) {
-                e.a.load(spare[v], MemoryOperand::with_base_displ(*base, at + u * STRIP * 4), None)?;
+                e.a.load(spare[v], MemoryOperand::with_base_displ(*base, at + u * STRIP * 4), 4, None)?;
             }
             let lefts = &spare[held as usize..];
             for (r, LeftRow { base, index, displacement }) in o.rows.iter().enumerate() {
@@ -59,7 +59,7 @@ impl Emit<'_> {
                     Some((i, scale)) => MemoryOperand::with_base_index_scale_displ_size(*base, *i, *scale, at, 1),
                     None => MemoryOperand::with_base_displ(*base, at),
                 };
-                e.a.broadcast(x, m)?;
+                e.a.broadcast(x, m, 4)?;
                 for (v, (base, at)) in o.right.iter().enumerate() {
                     let b = match spare.get(v) {
                         Some(b) if held > 0 => Rm::Reg(*b),
@@ -205,12 +205,12 @@ impl Emit<'_> {
         }
         let mut free: Vec<V> = spare.into_iter().rev().collect();
         let rest = cols % lanes;
-        let mask = if rest > 0 { Some(self.known_mask(rest, &mut free)?) } else { None };
+        let tail = if rest > 0 { Some(Tail { mask: self.known_mask(rest, &mut free)?, count: Count::Known(rest) }) } else { None };
         for r in 0..rows {
             for v in 0..vectors {
-                let masked = if v + 1 == vectors { mask } else { None };
+                let tail = if v + 1 == vectors { tail } else { None };
                 let acc = (r * vectors + v) as V;
-                let place = Place { bases: &bases, index: None, plus: v * lanes, row: r, mask: masked, acc: Some(acc), scalar: false };
+                let place = Place { bases: &bases, index: None, plus: v * lanes, row: r, tail, acc: Some(acc), scalar: false };
                 if !body.iter().any(|i| matches!(i, Inst::Acc)) {
                     free.push(acc);
                 }

@@ -40,7 +40,11 @@ fn known(m: Mnemonic) -> bool {
     ) || matches!(
         m,
         Vpermilps | Vzeroupper | Kmovw | Bzhi | Mov | Add | Sub | And | Cmp | Test | Dec | Neg | Shl | Sar | Lea | Push | Pop | Nop | Ret
-    ) || matches!(m, Jge | Jle | Jl | Jne)
+    ) || matches!(
+        m,
+        Vpsrld | Vpcmpeqd | Vpcmpgtd | Vpmovzxwd | Vpmovdb | Vpmovdw | Vpackusdw | Vpackuswb | Vpbroadcastb | Vpbroadcastw | Vpbroadcastd
+    ) || matches!(m, Vpinsrb | Vpinsrw | Vpinsrd | Vpextrb | Vpextrw | Vpextrd | Vinserti128 | Vinserti32x4 | Vextracti128 | Vextracti32x4)
+        || matches!(m, Vmovd | Vmovq | Vmovdqu | Imul | Cmovge | Jge | Jle | Jl | Jne)
 }
 
 /// Checks the code of a program.

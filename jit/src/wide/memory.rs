@@ -1,0 +1,201 @@
+//! Loads and stores of lanes: whole vectors where elements lie one after another, else element by element.
+
+use super::asm::{Label, Op3, Rm, Shift, V};
+use super::body::{Count, Live, Place};
+use super::{Emit, Refused, Width};
+use crate::lanes::{Len, Mem};
+use iced_x86::{Code, Instruction, MemoryOperand, Register};
+
+/// A pointer, the elements from one to the next, and those from one row of a tile to the next.
+pub type Access = (u16, Len, Len);
+
+impl Emit<'_> {
+    pub fn load(&mut self, place: &Place<'_>, access: Access, mem: Mem, live: &mut Live<'_>) -> Result<V, Refused> {
+        let (d, size) = (live.take()?, mem.size());
+        let one = place.scalar || access.1.is(0);
+        if one {
+            let m = self.memory(place, access, 0, None, size)?;
+            self.a.broadcast(d, m, size)?;
+        } else if self.whole(place, access.1, size) {
+            let m = self.memory(place, access, place.plus, place.index, size)?;
+            self.a.load(d, m, size, place.tail.map(|t| t.mask))?;
+        } else {
+            self.collect(d, place, access, size, live)?;
+        }
+        match mem {
+            Mem::F32 | Mem::I32 => {}
+            Mem::Bf16 => self.a.shift(Shift::Left, d, d, 16)?,
+            Mem::Bool => {
+                if one {
+                    self.a.shift(Shift::RightZero, d, d, 24)?;
+                }
+                let zero = self.a.constant(0);
+                self.a.compare_ints(d, d, zero, true)?;
+            }
+        }
+        Ok(d)
+    }
+
+    pub fn store(&mut self, v: V, place: &Place<'_>, access: Access, mem: Mem, live: &mut Live<'_>) -> Result<(), Refused> {
+        if access.1.is(0) && !place.scalar {
+            return Err(Refused("many elements written to one".into()));
+        }
+        let size = mem.size();
+        let mut spare: Vec<V> = Vec::new();
+        // The element's bytes at the lower end of each lane.
+        let mut v = v;
+        if size < 4 {
+            let (d, c) = (live.take()?, live.take()?);
+            spare.extend([d, c]);
+            match mem {
+                Mem::Bf16 => self.a.to_bf16(d, v, c)?,
+                _ => self.a.shift(Shift::RightZero, d, v, 31)?,
+            }
+            v = d;
+            let whole = self.whole(place, access.1, size);
+            if !place.scalar && !(whole && self.a.width == Width::Z) {
+                self.a.pack(c, d, size)?;
+                v = c;
+            }
+        }
+        if place.scalar {
+            let m = self.memory(place, access, 0, None, size)?;
+            self.a.extract(m, v, size, 0)?;
+        } else if self.whole(place, access.1, size) {
+            let m = self.memory(place, access, place.plus, place.index, size)?;
+            self.a.store(m, v, size, place.tail.map(|t| t.mask))?;
+        } else {
+            self.scatter(v, place, access, size, live)?;
+        }
+        live.free.extend(spare);
+        Ok(())
+    }
+
+    /// Whether one instruction reaches all elements. AVX2 has no mask for those of one and two bytes.
+    fn whole(&self, place: &Place<'_>, step: Len, size: i64) -> bool {
+        step.is(1) && (size == 4 || self.a.width == Width::Z || place.tail.is_none())
+    }
+
+    /// The address of element `index + plus` of elements that lie one after another.
+    fn memory(&self, place: &Place<'_>, access: Access, plus: i64, index: Option<Register>, size: i64) -> Result<MemoryOperand, Refused> {
+        let (ptr, _, row_step) = access;
+        let base = *place.bases.get(&ptr).ok_or_else(|| Refused("a pointer without a register".into()))?;
+        let row = match row_step {
+            Len::Const(n) => place.row.checked_mul(n),
+            // The caller moves such pointers from row to row.
+            Len::Arg(_) => Some(0),
+        };
+        let at = row.and_then(|r| r.checked_add(plus)?.checked_mul(size)).filter(|at| i32::try_from(*at).is_ok());
+        let at = at.ok_or_else(|| Refused("an offset beyond 31 bits".into()))?;
+        Ok(match index {
+            Some(i) => MemoryOperand::with_base_index_scale_displ_size(base, i, size as u32, at, 1),
+            None => MemoryOperand::with_base_displ(base, at),
+        })
+    }
+
+    /// The address of a lane's element, in 64 bits whatever the stride; `t` is for its number. In a tail of unknown
+    /// length lanes behind the row leave for `out`, or read the first element of the tail.
+    fn element(
+        &mut self,
+        t: Register,
+        lane: i64,
+        place: &Place<'_>,
+        access: Access,
+        size: i64,
+        out: Option<Label>,
+    ) -> Result<MemoryOperand, Refused> {
+        let (_, step, _) = access;
+        let number = place.plus + lane;
+        let end = place.tail.and_then(|t| if let Count::Register(n) = t.count { Some(n) } else { None });
+        let narrow = |n: i64| i32::try_from(n).map_err(|_| Refused("a stride beyond 31 bits".into()));
+        let Some(index) = place.index else {
+            return match step {
+                Len::Const(n) => self.memory(place, access, number.saturating_mul(n), None, size),
+                Len::Arg(i) => {
+                    let stride = self.argument(self.p.ptrs + i);
+                    self.push(Instruction::with3(Code::Imul_r64_rm64_imm32, t, stride, narrow(number)?))?;
+                    self.memory(place, access, 0, Some(t), size)
+                }
+            };
+        };
+        if let (Len::Const(n), None) = (step, end) {
+            // Lanes of a vector are at constant distances.
+            if n == 1 {
+                return self.memory(place, access, number, Some(index), size);
+            }
+            if lane == 0 {
+                self.push(Instruction::with3(Code::Imul_r64_rm64_imm32, t, index, narrow(n)?))?;
+            }
+            return self.memory(place, access, number.saturating_mul(n), Some(t), size);
+        }
+        self.push(Instruction::with2(Code::Lea_r64_m, t, MemoryOperand::with_base_displ(index, number)))?;
+        if let (Some(end), true) = (end, lane > 0) {
+            self.push(Instruction::with2(Code::Cmp_r64_rm64, t, end))?;
+            self.push(match out {
+                Some(out) => Instruction::with_branch(Code::Jge_rel32_64, out),
+                None => Instruction::with2(Code::Cmovge_r64_rm64, t, index),
+            })?;
+        }
+        match step {
+            Len::Const(1) => {}
+            Len::Const(n) => self.push(Instruction::with3(Code::Imul_r64_rm64_imm32, t, t, narrow(n)?))?,
+            Len::Arg(i) => {
+                let stride = self.argument(self.p.ptrs + i);
+                self.push(Instruction::with2(Code::Imul_r64_rm64, t, stride))?;
+            }
+        }
+        self.memory(place, access, 0, Some(t), size)
+    }
+
+    /// The lanes that elements go to one by one.
+    fn lanes(&self, place: &Place<'_>) -> i64 {
+        match place.tail.map(|t| t.count) {
+            Some(Count::Known(n)) => n,
+            _ => self.a.width.lanes(),
+        }
+    }
+
+    /// Loads element by element, into 128 bits at a time; those of one and two bytes widened with zeros.
+    fn collect(&mut self, d: V, place: &Place<'_>, access: Access, size: i64, live: &mut Live<'_>) -> Result<(), Refused> {
+        let (t, per, lanes) = (self.general()?, 16 / size, self.lanes(place));
+        let more = if lanes > per { Some(live.take()?) } else { None };
+        for lane in 0..lanes {
+            let (part, at) = (lane / per, lane % per);
+            let x = more.filter(|_| part > 0).unwrap_or(d);
+            if at == 0 && size < 4 {
+                self.a.op3(Op3::Xor, x, x, Rm::Reg(x))?;
+            }
+            let m = self.element(t, lane, place, access, size, None)?;
+            self.a.insert(x, m, size, at)?;
+            if part > 0 && (at == per - 1 || lane == lanes - 1) {
+                self.a.insert_part(d, x, part)?;
+            }
+        }
+        if size < 4 {
+            self.a.widen(d, size)?;
+        }
+        live.free.extend(more);
+        self.used -= 1;
+        Ok(())
+    }
+
+    /// Stores packed elements one by one, in their order: where they are written over each other the last one stays.
+    fn scatter(&mut self, v: V, place: &Place<'_>, access: Access, size: i64, live: &mut Live<'_>) -> Result<(), Refused> {
+        let (t, per, lanes) = (self.general()?, 16 / size, self.lanes(place));
+        let more = if lanes > per { Some(live.take()?) } else { None };
+        let out = self.a.label();
+        for lane in 0..lanes {
+            let (part, at) = (lane / per, lane % per);
+            let m = self.element(t, lane, place, access, size, Some(out))?;
+            let x = more.filter(|_| part > 0).unwrap_or(v);
+            if part > 0 && at == 0 {
+                self.a.extract_part(x, v, part)?;
+            }
+            self.a.extract(m, x, size, at)?;
+        }
+        self.a.place(out);
+        live.free.extend(more);
+        self.used -= 1;
+        Ok(())
+    }
+}
