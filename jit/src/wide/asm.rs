@@ -109,6 +109,7 @@ pub enum Mask {
 pub type Label = u64;
 
 /// Instructions under construction.
+#[derive(Clone)]
 pub struct Asm {
     pub width: Width,
     list: Vec<Instruction>,

@@ -59,7 +59,19 @@ impl Emit<'_> {
 
     pub fn map(&mut self, len: Len, body: &[Inst], folds: &[(Fold, Reg, u16)]) -> Result<(), Refused> {
         // Several accumulators hide the latency of a fold; elements taken one by one hide it themselves.
-        let many: i64 = if body.len() <= 12 && !body.iter().any(apart) { 4 } else { 1 };
+        if body.len() <= 12 && !body.iter().any(apart) {
+            let before = self.a.clone();
+            if self.passes(len, body, folds, 4).is_ok() {
+                return Ok(());
+            }
+            // So many do not fit.
+            (self.a, self.used) = (before, 0);
+        }
+        self.passes(len, body, folds, 1)
+    }
+
+    /// Turns of `many` vectors, then of one, then the tail.
+    fn passes(&mut self, len: Len, body: &[Inst], folds: &[(Fold, Reg, u16)], many: i64) -> Result<(), Refused> {
         let index = self.general()?;
         let row = Row { body, folds, bases: self.bases(body)?, index };
         let mut free: Vec<V> = (0..self.a.width.registers()).rev().collect();
