@@ -9,6 +9,12 @@ use iced_x86::{Code, Instruction, MemoryOperand, Register};
 /// A pointer, the elements from one to the next, and those from one row of a tile to the next.
 pub type Access = (u16, Len, Len);
 
+/// Registers that walk along elements: the number of one times its stride, and a stride that is an argument.
+struct Walk {
+    at: Register,
+    stride: Option<Register>,
+}
+
 impl Emit<'_> {
     pub fn load(&mut self, place: &Place<'_>, access: Access, mem: Mem, live: &mut Live<'_>) -> Result<V, Refused> {
         let (d, size) = (live.take()?, mem.size());
@@ -93,58 +99,70 @@ impl Emit<'_> {
         })
     }
 
-    /// The address of a lane's element, in 64 bits whatever the stride; `t` is for its number. In a tail of unknown
+    /// Registers to walk along elements with.
+    fn walk(&mut self, step: Len) -> Result<Walk, Refused> {
+        let at = self.general()?;
+        let stride = if let Len::Arg(i) = step { Some(self.integer(i)?) } else { None };
+        Ok(Walk { at, stride })
+    }
+
+    /// The address of a lane's element, in 64 bits whatever the stride; lanes are taken in order. In a tail of unknown
     /// length lanes behind the row leave for `out`, or read the first element of the tail.
     fn element(
         &mut self,
-        t: Register,
+        walk: &Walk,
         lane: i64,
         place: &Place<'_>,
         access: Access,
         size: i64,
         out: Option<Label>,
     ) -> Result<MemoryOperand, Refused> {
-        let (_, step, _) = access;
+        let Walk { at, stride } = *walk;
         let number = place.plus + lane;
-        let end = place.tail.and_then(|t| if let Count::Register(n) = t.count { Some(n) } else { None });
         let narrow = |n: i64| i32::try_from(n).map_err(|_| Refused("a stride beyond 31 bits".into()));
-        let Some(index) = place.index else {
-            return match step {
-                Len::Const(n) => self.memory(place, access, number.saturating_mul(n), None, size),
-                Len::Arg(i) => {
-                    let stride = self.argument(self.p.ptrs + i);
-                    self.push(Instruction::with3(Code::Imul_r64_rm64_imm32, t, stride, narrow(number)?))?;
-                    self.memory(place, access, 0, Some(t), size)
-                }
-            };
+        let by = |e: &mut Self, from: Register| match (access.1, stride) {
+            (Len::Const(n), _) => e.push(Instruction::with3(Code::Imul_r64_rm64_imm32, at, from, narrow(n)?)),
+            (Len::Arg(_), Some(s)) => e.push(Instruction::with2(Code::Imul_r64_rm64, at, s)),
+            (Len::Arg(_), None) => Err(Refused("a stride without a register".into())),
         };
-        if let (Len::Const(n), None) = (step, end) {
-            // Lanes of a vector are at constant distances.
-            if n == 1 {
-                return self.memory(place, access, number, Some(index), size);
+        let end = place.tail.and_then(|t| if let Count::Register(n) = t.count { Some(n) } else { None });
+        match (access.1, stride, place.index) {
+            (_, _, Some(index)) if end.is_some() => {
+                self.push(Instruction::with2(Code::Lea_r64_m, at, MemoryOperand::with_base_displ(index, number)))?;
+                if let (Some(end), true) = (end, lane > 0) {
+                    self.push(Instruction::with2(Code::Cmp_r64_rm64, at, end))?;
+                    self.push(match out {
+                        Some(out) => Instruction::with_branch(Code::Jge_rel32_64, out),
+                        None => Instruction::with2(Code::Cmovge_r64_rm64, at, index),
+                    })?;
+                }
+                if !access.1.is(1) {
+                    by(self, at)?;
+                }
+                self.memory(place, access, 0, Some(at), size)
             }
-            if lane == 0 {
-                self.push(Instruction::with3(Code::Imul_r64_rm64_imm32, t, index, narrow(n)?))?;
+            (_, Some(s), index) => {
+                if lane > 0 {
+                    self.push(Instruction::with2(Code::Add_r64_rm64, at, s))?;
+                } else if let Some(index) = index {
+                    self.push(Instruction::with2(Code::Lea_r64_m, at, MemoryOperand::with_base_displ(index, number)))?;
+                    by(self, at)?;
+                } else {
+                    self.push(Instruction::with3(Code::Imul_r64_rm64_imm32, at, s, narrow(number)?))?;
+                }
+                self.memory(place, access, 0, Some(at), size)
             }
-            return self.memory(place, access, number.saturating_mul(n), Some(t), size);
-        }
-        self.push(Instruction::with2(Code::Lea_r64_m, t, MemoryOperand::with_base_displ(index, number)))?;
-        if let (Some(end), true) = (end, lane > 0) {
-            self.push(Instruction::with2(Code::Cmp_r64_rm64, t, end))?;
-            self.push(match out {
-                Some(out) => Instruction::with_branch(Code::Jge_rel32_64, out),
-                None => Instruction::with2(Code::Cmovge_r64_rm64, t, index),
-            })?;
-        }
-        match step {
-            Len::Const(1) => {}
-            Len::Const(n) => self.push(Instruction::with3(Code::Imul_r64_rm64_imm32, t, t, narrow(n)?))?,
-            Len::Arg(i) => {
-                let stride = self.argument(self.p.ptrs + i);
-                self.push(Instruction::with2(Code::Imul_r64_rm64, t, stride))?;
+            // Elements at constant distances.
+            (Len::Const(1), _, Some(index)) => self.memory(place, access, number, Some(index), size),
+            (Len::Const(n), _, Some(index)) => {
+                if lane == 0 {
+                    by(self, index)?;
+                }
+                self.memory(place, access, number.saturating_mul(n), Some(at), size)
             }
+            (Len::Const(n), _, None) => self.memory(place, access, number.saturating_mul(n), None, size),
+            (Len::Arg(_), None, _) => Err(Refused("a stride without a register".into())),
         }
-        self.memory(place, access, 0, Some(t), size)
     }
 
     /// The lanes that elements go to one by one.
@@ -157,7 +175,8 @@ impl Emit<'_> {
 
     /// Loads element by element, into 128 bits at a time; those of one and two bytes widened with zeros.
     fn collect(&mut self, d: V, place: &Place<'_>, access: Access, size: i64, live: &mut Live<'_>) -> Result<(), Refused> {
-        let (t, per, lanes) = (self.general()?, 16 / size, self.lanes(place));
+        let (used, per, lanes) = (self.used, 16 / size, self.lanes(place));
+        let walk = self.walk(access.1)?;
         let more = if lanes > per { Some(live.take()?) } else { None };
         for lane in 0..lanes {
             let (part, at) = (lane / per, lane % per);
@@ -165,7 +184,7 @@ impl Emit<'_> {
             if at == 0 && size < 4 {
                 self.a.op3(Op3::Xor, x, x, Rm::Reg(x))?;
             }
-            let m = self.element(t, lane, place, access, size, None)?;
+            let m = self.element(&walk, lane, place, access, size, None)?;
             self.a.insert(x, m, size, at)?;
             if part > 0 && (at == per - 1 || lane == lanes - 1) {
                 self.a.insert_part(d, x, part)?;
@@ -175,18 +194,19 @@ impl Emit<'_> {
             self.a.widen(d, size)?;
         }
         live.free.extend(more);
-        self.used -= 1;
+        self.used = used;
         Ok(())
     }
 
     /// Stores packed elements one by one, in their order: where they are written over each other the last one stays.
     fn scatter(&mut self, v: V, place: &Place<'_>, access: Access, size: i64, live: &mut Live<'_>) -> Result<(), Refused> {
-        let (t, per, lanes) = (self.general()?, 16 / size, self.lanes(place));
+        let (used, per, lanes) = (self.used, 16 / size, self.lanes(place));
+        let walk = self.walk(access.1)?;
         let more = if lanes > per { Some(live.take()?) } else { None };
         let out = self.a.label();
         for lane in 0..lanes {
             let (part, at) = (lane / per, lane % per);
-            let m = self.element(t, lane, place, access, size, Some(out))?;
+            let m = self.element(&walk, lane, place, access, size, Some(out))?;
             let x = more.filter(|_| part > 0).unwrap_or(v);
             if part > 0 && at == 0 {
                 self.a.extract_part(x, v, part)?;
@@ -195,7 +215,7 @@ impl Emit<'_> {
         }
         self.a.place(out);
         live.free.extend(more);
-        self.used -= 1;
+        self.used = used;
         Ok(())
     }
 }
