@@ -294,6 +294,17 @@ fn softmax_under_a_mask() {
     });
 }
 
+/// Its row scalars are a long body of their own.
+#[test]
+fn logarithms_of_softmax() {
+    every_length("softmax", |r| {
+        r.special = false;
+        let x = r.read(Mem::F32, 1);
+        let p = norms::softmax(&mut r.e, x, true);
+        r.write(Mem::F32, 1, p, 1e-5);
+    });
+}
+
 /// A stride whose elements lie further apart than an instruction's constants reach.
 #[test]
 fn strides_beyond_31_bits_are_refused() {

@@ -37,15 +37,29 @@ pub fn schedule(e: &Expr, len: Len, ptrs: u16, ints: u16) -> Scheduled {
     let mut s = Scheduler::new(e, ptrs);
     // What must be kept is known once every pass has been tried. Keeping a value computes it in its
     // own pass, which may need more kept values of earlier ones: try until nothing new is found.
-    let stmts = loop {
+    let mut stmts = loop {
         let before = s.kept.len();
         let stmts = s.passes(len);
         if s.kept.len() == before {
             break stmts;
         }
     };
+    drop_unread(&mut stmts);
     let program = Program { ptrs: s.next_ptr, ints, slots: s.slots.len() as u16, stmts };
     Scheduled { program, scratch_rows: s.next_ptr - ptrs }
+}
+
+/// Row scalars that no other statement reads stay within theirs.
+fn drop_unread(stmts: &mut [Stmt]) {
+    let bodies = stmts.iter().flat_map(|s| match s {
+        Stmt::Once { body, .. } | Stmt::Map { body, .. } | Stmt::Tile { body, .. } => body,
+    });
+    let read: BTreeSet<u16> = bodies.filter_map(|i| if let Inst::Slot(s, _) = i { Some(*s) } else { None }).collect();
+    for s in stmts {
+        if let Stmt::Once { outs, .. } = s {
+            outs.retain(|(_, slot)| read.contains(slot));
+        }
+    }
 }
 
 fn is_constant(i: &Inst) -> bool {

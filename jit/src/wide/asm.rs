@@ -305,7 +305,7 @@ impl Asm {
     }
 
     /// The bits of bf16, round to nearest even and NaN kept, in the lower halves of `d`; spoils `c`.
-    pub fn to_bf16(&mut self, d: V, v: V, c: V) -> Result<()> {
+    pub fn round_to_bf16(&mut self, d: V, v: V, c: V) -> Result<()> {
         let (one, half, quiet) = (self.constant(1), self.constant(0x7fff), self.constant(0x40_0000));
         self.shift(Shift::RightZero, d, v, 16)?;
         self.op3(Op3::And, d, d, one)?;

@@ -47,19 +47,19 @@ impl Emit<'_> {
             return Err(Refused("many elements written to one".into()));
         }
         let size = mem.size();
-        let mut spare: Vec<V> = Vec::new();
-        // The element's bytes at the lower end of each lane.
-        let mut v = v;
+        let whole = self.whole(place, access.1, size);
+        let (mut v, mut spare) = (v, Vec::new());
         if size < 4 {
+            // The element's bytes at the lower end of each lane; then side by side, unless the store does that itself.
             let (d, c) = (live.take()?, live.take()?);
             spare.extend([d, c]);
             match mem {
-                Mem::Bf16 => self.a.to_bf16(d, v, c)?,
+                Mem::Bf16 => self.a.round_to_bf16(d, v, c)?,
                 _ => self.a.shift(Shift::RightZero, d, v, 31)?,
             }
             v = d;
-            let whole = self.whole(place, access.1, size);
-            if !place.scalar && !(whole && self.a.width == Width::Z) {
+            let narrows = whole && self.a.width == Width::Z;
+            if !(place.scalar || narrows) {
                 self.a.pack(c, d, size)?;
                 v = c;
             }
@@ -67,7 +67,7 @@ impl Emit<'_> {
         if place.scalar {
             let m = self.memory(place, access, 0, None, size)?;
             self.a.extract(m, v, size, 0)?;
-        } else if self.whole(place, access.1, size) {
+        } else if whole {
             let m = self.memory(place, access, place.plus, place.index, size)?;
             self.a.store(m, v, size, place.tail.map(|t| t.mask))?;
         } else {
