@@ -9,6 +9,8 @@ use crate::lanes::oracle::{Memory, Pointer};
 use crate::lanes::{Program, Stmt};
 use crate::{CompileError, Isa, Target};
 
+pub use crate::wide::{Width, emit, verify::verify};
+
 /// A lanes program as native code.
 #[derive(Debug)]
 pub struct Function {

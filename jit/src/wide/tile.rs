@@ -88,7 +88,7 @@ impl Emit<'_> {
                         term(self, u)?;
                     }
                     advance(self, UNROLL)?;
-                    self.push(Instruction::with1(Code::Dec_rm32, counter.full_register32()))?;
+                    self.push(Instruction::with1(Code::Dec_rm64, counter))?;
                     self.push(Instruction::with_branch(Code::Jne_rel32_64, top))?;
                 }
                 for u in 0..n % UNROLL {

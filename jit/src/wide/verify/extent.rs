@@ -1,0 +1,94 @@
+//! What a program reads and writes behind each pointer, from the program alone.
+
+use crate::lanes::{Inst, Len, Mem, Program, STRIP, Stmt};
+
+/// Rows of bytes at equal distances, relative to a pointer.
+#[derive(Clone, Copy, Debug)]
+pub struct Region {
+    /// The first byte.
+    from: i64,
+    /// Bytes of a row.
+    bytes: i64,
+    rows: i64,
+    /// Bytes from one row to the next.
+    stride: i64,
+}
+
+impl Region {
+    /// `rows` times `count` elements; `None` if there are no elements. Steps may be negative.
+    fn new((count, step): (i64, i64), (rows, row_step): (i64, i64), size: i64) -> Option<Region> {
+        if count <= 0 || rows <= 0 {
+            return None;
+        }
+        let along = (count - 1).checked_mul(step)?.checked_mul(size)?;
+        let stride = row_step.checked_mul(size)?;
+        let down = (rows - 1).checked_mul(stride)?;
+        Some(Region { from: along.min(0) + down.min(0), bytes: along.abs() + size, rows, stride: stride.abs() })
+    }
+
+    /// Whether the bytes `from..to` lie in it: in one row, or anywhere if there is nothing between the rows.
+    fn holds(&self, from: i64, to: i64) -> bool {
+        let (from, to) = (from - self.from, to - self.from);
+        if self.stride > self.bytes && self.rows > 1 {
+            let row = from.div_euclid(self.stride);
+            return (0..self.rows).contains(&row) && to - row * self.stride <= self.bytes;
+        }
+        from >= 0 && to <= (self.rows - 1) * self.stride + self.bytes
+    }
+}
+
+/// The extents of a program's pointers for given integers.
+#[derive(Debug, Default)]
+pub struct Extents {
+    /// Each with its pointer and whether it is written.
+    regions: Vec<(u16, bool, Region)>,
+}
+
+impl Extents {
+    /// The extents of a program.
+    ///
+    /// # Errors
+    /// The program names a pointer or integer that it does not have.
+    pub fn new(p: &Program, ints: &[i64]) -> Result<Extents, String> {
+        let mut e = Extents { regions: Vec::with_capacity(8) };
+        let mut add = |ptr: u16, written: bool, region: Option<Region>| match region {
+            _ if ptr >= p.ptrs => Err(format!("the program has no pointer {ptr}")),
+            Some(r) => {
+                e.regions.push((ptr, written, r));
+                Ok(())
+            }
+            None => Ok(()),
+        };
+        let len = |l: Len| match l {
+            Len::Const(n) => Ok(n),
+            Len::Arg(i) => ints.get(usize::from(i)).copied().ok_or_else(|| format!("the program has no integer {i}")),
+        };
+        for stmt in &p.stmts {
+            let (count, rows, body) = match stmt {
+                Stmt::Once { body, .. } => (1, 1, body),
+                Stmt::Map { len: n, body, .. } => (len(*n)?, 1, body),
+                Stmt::Tile { rows, cols, k, a, a_row, b, body } => {
+                    let (rows, cols, k) = (i64::from(*rows), i64::from(*cols), len(*k)?);
+                    add(*a, false, Region::new((k, 1), (rows, len(*a_row)?), Mem::F32.size()))?;
+                    // Whole strips, and of the last one what its last row has up to the last column: a tile may
+                    // begin inside of a strip.
+                    let (strips, columns) = ((cols + STRIP - 1) / STRIP, (cols - 1) % STRIP + 1);
+                    let elements = if k > 0 { (strips * k - 1) * STRIP + columns } else { 0 };
+                    add(*b, false, Region::new((elements, 1), (1, 0), Mem::F32.size()))?;
+                    (cols, rows, body)
+                }
+            };
+            for inst in body {
+                let (Inst::Load { ptr, step, row_step, mem } | Inst::Store { ptr, step, row_step, mem, .. }) = inst else { continue };
+                let region = Region::new((count, len(*step)?), (rows, len(*row_step)?), mem.size());
+                add(*ptr, matches!(inst, Inst::Store { .. }), region)?;
+            }
+        }
+        Ok(e)
+    }
+
+    /// Whether the program reads (or writes) the bytes `from..to` behind a pointer.
+    pub fn allow(&self, ptr: u16, written: bool, from: i64, to: i64) -> bool {
+        self.regions.iter().any(|r| (r.0, r.1) == (ptr, written) && r.2.holds(from, to))
+    }
+}

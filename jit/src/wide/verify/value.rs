@@ -1,0 +1,106 @@
+//! Abstract values: an integer or an address whose distance from its base is affine in the turn of the loop at hand.
+
+/// What an address counts from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Base {
+    /// Nothing is known.
+    Unknown,
+    /// No address: an integer.
+    Int,
+    /// A pointer argument.
+    Pointer(u16),
+    /// The function's code.
+    Code,
+    /// The stack when the function was entered.
+    Stack,
+    /// What the register of that number held then.
+    Entry(u8),
+}
+
+/// `base + at + turn * n` in turn `n`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Value {
+    pub base: Base,
+    pub at: i64,
+    pub turn: i64,
+}
+
+impl Value {
+    /// Nothing is known of it.
+    pub const UNKNOWN: Value = Value { base: Base::Unknown, at: 0, turn: 0 };
+
+    /// A known distance from a base.
+    pub fn new(base: Base, at: i64) -> Value {
+        Value { base, at, turn: 0 }
+    }
+
+    /// An integer.
+    pub fn int(at: i64) -> Value {
+        Value::new(Base::Int, at)
+    }
+
+    /// The integer, if it is one and the same in every turn.
+    pub fn fixed(self) -> Option<i64> {
+        (self.base == Base::Int && self.turn == 0).then_some(self.at)
+    }
+
+    /// Its distance from the base in a turn.
+    pub fn in_turn(self, n: i64) -> Option<i64> {
+        self.turn.checked_mul(n)?.checked_add(self.at)
+    }
+
+    fn made(base: Base, at: Option<i64>, turn: Option<i64>) -> Value {
+        match (base, at, turn) {
+            (base, Some(at), Some(turn)) if base != Base::Unknown => Value { base, at, turn },
+            _ => Value::UNKNOWN,
+        }
+    }
+
+    pub fn plus(self, other: Value) -> Value {
+        let base = match (self.base, other.base) {
+            (base, Base::Int) | (Base::Int, base) => base,
+            _ => Base::Unknown,
+        };
+        Value::made(base, self.at.checked_add(other.at), self.turn.checked_add(other.turn))
+    }
+
+    pub fn minus(self, other: Value) -> Value {
+        let base = match (self.base, other.base) {
+            (base, Base::Int) => base,
+            (a, b) if a == b => {
+                if a == Base::Unknown {
+                    a
+                } else {
+                    Base::Int
+                }
+            }
+            _ => Base::Unknown,
+        };
+        Value::made(base, self.at.checked_sub(other.at), self.turn.checked_sub(other.turn))
+    }
+
+    pub fn times(self, factor: i64) -> Value {
+        let base = if self.base == Base::Int { Base::Int } else { Base::Unknown };
+        Value::made(base, self.at.checked_mul(factor), self.turn.checked_mul(factor))
+    }
+
+    /// A product that is affine: of an integer that stays the same from turn to turn.
+    pub fn product(self, other: Value) -> Value {
+        match (self.fixed(), other.fixed()) {
+            (_, Some(factor)) => self.times(factor),
+            (Some(factor), _) => other.times(factor),
+            _ => Value::UNKNOWN,
+        }
+    }
+
+    /// A function that is not affine: of integers alone that stay the same from turn to turn.
+    pub fn map(self, f: impl FnOnce(i64) -> i64) -> Value {
+        self.fixed().map_or(Value::UNKNOWN, |n| Value::int(f(n)))
+    }
+}
+
+impl From<Option<i64>> for Value {
+    fn from(n: Option<i64>) -> Value {
+        n.map_or(Value::UNKNOWN, Value::int)
+    }
+}
