@@ -35,9 +35,10 @@ impl Emit<'_> {
         let vectors = (cols + lanes - 1) / lanes;
         let accs = rows * vectors;
         let all = i64::from(self.a.width.registers());
-        // The right operand's vectors (one row reads them from memory) and one element of the left one.
-        let held = if rows == 1 { 0 } else { vectors };
-        if accs + held + 1 > all {
+        let rest = cols % lanes;
+        // The right operand's vectors (one row reads whole ones from memory) and one element of the left one.
+        let held = if rows > 1 { vectors } else { i64::from(rest > 0) };
+        if accs + held + 1 + i64::from(rest > 0) > all {
             return Err(Refused(format!("{rows} x {cols} accumulators")));
         }
         let counter = self.general()?;
@@ -46,10 +47,14 @@ impl Emit<'_> {
         for i in 0..accs as V {
             self.a.op3(Op3::Xor, i, i, Rm::Reg(i))?;
         }
-        let spare: Vec<V> = (accs as V..all as V).collect();
+        let mut spare: Vec<V> = (accs as V..all as V).collect();
+        // A tile that begins inside of a strip has nothing to read behind its last column.
+        let mask = if rest > 0 { Some(self.known_mask(rest, &mut spare)?) } else { None };
+        let first = o.right.len() - held as usize;
         let term = |e: &mut Self, u: i64| -> Result<(), Refused> {
-            for (v, (base, at)) in o.right.iter().enumerate().take(held as usize) {
-                e.a.load(spare[v], MemoryOperand::with_base_displ(*base, at + u * STRIP * 4), 4, None)?;
+            for (v, (base, at)) in o.right.iter().enumerate().skip(first) {
+                let masked = if v + 1 == o.right.len() { mask } else { None };
+                e.a.load(spare[v - first], MemoryOperand::with_base_displ(*base, at + u * STRIP * 4), 4, masked)?;
             }
             let lefts = &spare[held as usize..];
             for (r, LeftRow { base, index, displacement }) in o.rows.iter().enumerate() {
@@ -61,9 +66,9 @@ impl Emit<'_> {
                 };
                 e.a.broadcast(x, m, 4)?;
                 for (v, (base, at)) in o.right.iter().enumerate() {
-                    let b = match spare.get(v) {
-                        Some(b) if held > 0 => Rm::Reg(*b),
-                        _ => Rm::Mem(MemoryOperand::with_base_displ(*base, at + u * STRIP * 4)),
+                    let b = match v.checked_sub(first) {
+                        Some(v) => Rm::Reg(spare[v]),
+                        None => Rm::Mem(MemoryOperand::with_base_displ(*base, at + u * STRIP * 4)),
                     };
                     e.a.op3(Op3::Fma231, acc(r as i64, v as i64), x, b)?;
                 }
@@ -119,7 +124,8 @@ impl Emit<'_> {
             }
         }
         self.used = 0;
-        self.epilogue(rows, vectors, cols, body, spare)
+        let tail = mask.map(|mask| Tail { mask, count: Count::Known(rest) });
+        self.epilogue((rows, vectors), body, spare, tail)
     }
 
     /// Addresses of the rows and strips.
@@ -185,7 +191,7 @@ impl Emit<'_> {
     }
 
     /// The body for each accumulator, row by row.
-    fn epilogue(&mut self, rows: i64, vectors: i64, cols: i64, body: &[Inst], spare: Vec<V>) -> Result<(), Refused> {
+    fn epilogue(&mut self, (rows, vectors): (i64, i64), body: &[Inst], spare: Vec<V>, last: Option<Tail>) -> Result<(), Refused> {
         let lanes = self.a.width.lanes();
         let mut bases: BTreeMap<u16, Register> = BTreeMap::new();
         let mut strides: BTreeMap<u16, Register> = BTreeMap::new();
@@ -204,11 +210,9 @@ impl Emit<'_> {
             }
         }
         let mut free: Vec<V> = spare.into_iter().rev().collect();
-        let rest = cols % lanes;
-        let tail = if rest > 0 { Some(Tail { mask: self.known_mask(rest, &mut free)?, count: Count::Known(rest) }) } else { None };
         for r in 0..rows {
             for v in 0..vectors {
-                let tail = if v + 1 == vectors { tail } else { None };
+                let tail = if v + 1 == vectors { last } else { None };
                 let acc = (r * vectors + v) as V;
                 let place = Place { bases: &bases, index: None, plus: v * lanes, row: r, tail, acc: Some(acc), scalar: false };
                 if !body.iter().any(|i| matches!(i, Inst::Acc)) {

@@ -1,11 +1,15 @@
-//! Lanes programs with memory for them, run on every back end against the oracle.
+//! Random lanes programs with memory for them, and what must hold of their code.
 
-use tancho_jit::Isa;
+#![allow(dead_code, missing_docs)] // each test file uses a part
+
 use tancho_jit::lanes::oracle::{self, Memory, Pointer};
-use tancho_jit::lanes::{Mem, Program};
+use tancho_jit::lanes::{Bin, Cmp, Fold, Inst, Len, Mem, Program, Reg, STRIP, Stmt, Ty, Un, body_types};
 use tancho_jit::testing::Function;
+use tancho_jit::{CompileError, Isa};
 
-/// Random bits (SplitMix64).
+pub const NONE: Len = Len::Const(0);
+pub const ONE: Len = Len::Const(1);
+
 pub struct Rng(pub u64);
 
 impl Rng {
@@ -48,19 +52,38 @@ pub struct Case {
     pub memory: Memory,
     pub ptrs: Vec<Pointer>,
     pub ints: Vec<i64>,
+    /// Only what the emitter takes as a rule, and pointers at the first byte of their buffers.
+    pub plain: bool,
     /// The buffers that are written, how their elements lie, and by how much a float may differ.
     pub results: Vec<(usize, Mem, f32)>,
 }
 
 impl Case {
+    /// A length that the program knows, or is told.
+    pub fn len(&mut self, rng: &mut Rng, n: i64) -> Len {
+        if rng.below(2) == 0 {
+            return Len::Const(n);
+        }
+        self.ints.push(n);
+        self.program.ints += 1;
+        Len::Arg(self.program.ints - 1)
+    }
+
+    /// A buffer that ends with the last element, the pointer a few elements inside.
+    pub fn pointer(&mut self, rng: &mut Rng, mem: Mem, count: i64) -> u16 {
+        let before = if self.plain { 0 } else { rng.below(3) };
+        self.memory.push(rng.fill(mem, before + count.max(0) as usize));
+        self.ptrs.push((self.memory.len() - 1, before as i64 * mem.size()));
+        self.program.ptrs += 1;
+        self.program.ptrs - 1
+    }
+
     /// Runs it on every back end; gives their number.
     pub fn check(&self, what: &str) -> usize {
         let clif = Function::new(&self.program).unwrap_or_else(|e| panic!("{what}: {e}\n{:#?}", self.program));
         let mut back_ends = vec![(Isa::Clif128, clif)];
         for isa in [Isa::Avx2, Isa::Avx512] {
-            if let Ok(Some(f)) = Function::wide(&self.program, isa) {
-                back_ends.push((isa, f));
-            }
+            back_ends.extend(wide(&self.program, isa).map(|f| (isa, f)));
         }
         for (isa, f) in &back_ends {
             self.agree(f, &format!("{what} on {isa}"));
@@ -75,9 +98,14 @@ impl Case {
         let outside = f.run(&mut got, &self.ptrs, &self.ints);
         let at = || format!("{what}, ints {:?}\n{:#?}", self.ints, self.program);
         assert_eq!(outside, 0, "accesses outside of buffers: {}", at());
-        for (i, (got, want)) in got.iter().zip(&want).enumerate() {
+        self.compare(&got, &want, at);
+    }
+
+    /// What is written must be what the oracle wrote, and nothing else may have changed.
+    pub fn compare(&self, got: &Memory, want: &Memory, at: impl Fn() -> String) {
+        for (i, (got, want)) in got.iter().zip(want).enumerate() {
             match self.results.iter().find(|r| r.0 == i) {
-                None => assert_eq!(got, want, "buffer {i}, which is only read: {}", at()),
+                None => assert!(got == want, "buffer {i}, which is only read: {}", at()),
                 Some((_, mem, tolerance)) => {
                     let bad = differs(*mem, *tolerance, got, want);
                     assert!(bad.is_none(), "buffer {i}: {}: {}", bad.unwrap_or_default(), at());
@@ -87,8 +115,17 @@ impl Case {
     }
 }
 
+/// The emitter's code of a program, if it does that; code that is not sound is a failure.
+pub fn wide(program: &Program, isa: Isa) -> Option<Function> {
+    match Function::wide(program, isa) {
+        Ok(f) => f,
+        Err(CompileError::Isa { .. }) => None,
+        Err(e) => panic!("{e} on {isa}\n{program:#?}"),
+    }
+}
+
 /// The first element that differs; any NaN is any NaN, and -0 is 0 where sums are allowed to differ.
-fn differs(mem: Mem, tolerance: f32, got: &[u8], want: &[u8]) -> Option<String> {
+pub fn differs(mem: Mem, tolerance: f32, got: &[u8], want: &[u8]) -> Option<String> {
     let n = mem.size() as usize;
     let float = |b: &[u8]| match mem {
         Mem::F32 => f32::from_le_bytes([b[0], b[1], b[2], b[3]]),
@@ -101,4 +138,263 @@ fn differs(mem: Mem, tolerance: f32, got: &[u8], want: &[u8]) -> Option<String> 
         let near = tolerance > 0.0 && mem == Mem::F32 && (x == y || (x - y).abs() <= tolerance * y.abs().max(1.0));
         (g != w && !both_nan && !near).then(|| format!("element {i} is {g:?} ({x:e}), not {w:?} ({y:e})"))
     })
+}
+
+/// A random body: registers of known types, every instruction in its turn.
+#[derive(Default)]
+pub struct Body {
+    pub insts: Vec<Inst>,
+}
+
+impl Body {
+    pub fn push(&mut self, i: Inst) -> Reg {
+        self.insts.push(i);
+        (self.insts.len() - 1) as Reg
+    }
+
+    /// A register of that type; a constant if there is none.
+    pub fn reg(&mut self, rng: &mut Rng, t: Ty) -> Reg {
+        let types = body_types(&self.insts);
+        let is_store = |i: usize| matches!(self.insts[i], Inst::Store { .. });
+        let of: Vec<Reg> = (0..types.len()).filter(|i| types[*i] == t && !is_store(*i)).map(|i| i as Reg).collect();
+        if !of.is_empty() {
+            return rng.pick(&of);
+        }
+        match t {
+            Ty::F => self.float(1.5),
+            Ty::I => self.push(Inst::Int(-3)),
+            Ty::M => {
+                let i = self.reg(rng, Ty::I);
+                self.push(Inst::Cmp(Cmp::Ge, i, i))
+            }
+        }
+    }
+
+    pub fn float(&mut self, x: f32) -> Reg {
+        self.push(Inst::Float(x.to_bits()))
+    }
+
+    /// The same without NaN, whose bits are nobody's business.
+    pub fn number(&mut self, x: Reg) -> Reg {
+        let (zero, nan) = (self.float(0.0), self.push(Inst::Cmp(Cmp::Ne, x, x)));
+        self.push(Inst::Select(nan, zero, x))
+    }
+
+    /// Brought between two bounds; NaN becomes the lower.
+    pub fn between(&mut self, x: Reg, low: f32, high: f32) -> Reg {
+        let (low, high) = (self.float(low), self.float(high));
+        let x = self.push(Inst::Bin(Bin::Max, x, low));
+        self.push(Inst::Bin(Bin::Min, x, high))
+    }
+
+    pub fn step(&mut self, rng: &mut Rng) {
+        const FLOAT: [Bin; 6] = [Bin::Add, Bin::Sub, Bin::Mul, Bin::Div, Bin::Max, Bin::Min];
+        const INT: [Bin; 6] = [Bin::IAdd, Bin::ISub, Bin::IMul, Bin::And, Bin::Or, Bin::Xor];
+        const CMP: [Cmp; 6] = [Cmp::Eq, Cmp::Ne, Cmp::Lt, Cmp::Le, Cmp::Gt, Cmp::Ge];
+        match rng.below(17) {
+            0..3 => {
+                let (a, b) = (self.reg(rng, Ty::F), self.reg(rng, Ty::F));
+                self.push(Inst::Bin(rng.pick(&FLOAT), a, b));
+            }
+            3 => {
+                let (a, b, c) = (self.reg(rng, Ty::F), self.reg(rng, Ty::F), self.reg(rng, Ty::F));
+                self.push(Inst::Fma(a, b, c));
+            }
+            4 => {
+                let (a, b) = (self.reg(rng, Ty::I), self.reg(rng, Ty::I));
+                self.push(Inst::Bin(rng.pick(&INT), a, b));
+            }
+            5 => {
+                let (a, b) = (self.reg(rng, Ty::M), self.reg(rng, Ty::M));
+                self.push(Inst::Bin(rng.pick(&[Bin::And, Bin::Or, Bin::Xor]), a, b));
+            }
+            6 => {
+                let a = self.reg(rng, Ty::I);
+                let by = self.push(Inst::Int(rng.pick(&[0, 1, 7, 16, 23, 31])));
+                self.push(Inst::Bin(rng.pick(&[Bin::Shl, Bin::Shr]), a, by));
+            }
+            7 | 8 => {
+                let t = rng.pick(&[Ty::F, Ty::F, Ty::I]);
+                let (a, b) = (self.reg(rng, t), self.reg(rng, t));
+                self.push(Inst::Cmp(rng.pick(&CMP), a, b));
+            }
+            9 | 10 => {
+                let t = rng.pick(&[Ty::F, Ty::F, Ty::I, Ty::M]);
+                let (m, a, b) = (self.reg(rng, Ty::M), self.reg(rng, t), self.reg(rng, t));
+                self.push(Inst::Select(m, a, b));
+            }
+            11 => {
+                let a = self.reg(rng, Ty::F);
+                self.push(Inst::Un(rng.pick(&[Un::Sqrt, Un::Round, Un::ToIntSat]), a));
+            }
+            12 => {
+                // What does not fit is another number on each machine.
+                let a = self.reg(rng, Ty::F);
+                let a = self.between(a, -1e6, 1e6);
+                self.push(Inst::Un(Un::ToInt, a));
+            }
+            13 => {
+                let a = self.reg(rng, Ty::I);
+                self.push(Inst::Un(Un::ToFloat, a));
+            }
+            14 => {
+                let a = self.reg(rng, Ty::F);
+                let a = self.number(a);
+                self.push(Inst::Un(Un::Bits, a));
+            }
+            15 => {
+                // Finite ones: magnitudes below 2.
+                let a = self.reg(rng, Ty::I);
+                let mask = self.push(Inst::Int(0xbfff_ffff_u32 as i32));
+                let a = self.push(Inst::Bin(Bin::And, a, mask));
+                self.push(Inst::Un(Un::FromBits, a));
+            }
+            _ => {
+                let a = self.reg(rng, Ty::M);
+                self.push(Inst::Un(Un::Not, a));
+            }
+        }
+    }
+}
+
+pub const MEMS: [Mem; 4] = [Mem::F32, Mem::I32, Mem::Bool, Mem::Bf16];
+
+impl Case {
+    /// One of them, of plain ones the first `usual`.
+    fn one_of<T: Copy>(&self, rng: &mut Rng, usual: usize, of: &[T]) -> T {
+        rng.pick(if self.plain { &of[..usual] } else { of })
+    }
+
+    /// A step along a row.
+    fn step(&mut self, rng: &mut Rng, n: i64) -> Len {
+        if self.plain { Len::Const(n) } else { self.len(rng, n) }
+    }
+}
+
+/// Loads of every kind of memory with every kind of step.
+pub fn loads(case: &mut Case, rng: &mut Rng, b: &mut Body, len: i64, steps: &[i64]) {
+    for _ in 0..1 + rng.below(4) {
+        let mem = if rng.below(2) == 0 { Mem::F32 } else { case.one_of(rng, 3, &MEMS) };
+        let step = case.one_of(rng, steps.len().min(4), steps);
+        let ptr = case.pointer(rng, mem, if step == 0 { 1 } else { (len - 1) * step + 1 });
+        let step = if steps == [0] { NONE } else { case.step(rng, step) };
+        b.push(Inst::Load { ptr, step, row_step: NONE, mem });
+    }
+}
+
+/// A store of a register to a buffer of its own.
+pub fn store(case: &mut Case, rng: &mut Rng, b: &mut Body, len: i64, value: Reg) {
+    let mem = match body_types(&b.insts)[value as usize] {
+        Ty::F => case.one_of(rng, 2, &[Mem::F32, Mem::F32, Mem::Bf16]),
+        Ty::I => Mem::I32,
+        Ty::M => Mem::Bool,
+    };
+    let step = case.one_of(rng, 2, &[1, 1, 2]);
+    let ptr = case.pointer(rng, mem, (len - 1) * step + 1);
+    let step = case.step(rng, step);
+    b.push(Inst::Store { ptr, step, row_step: NONE, mem, value });
+    case.results.push((case.memory.len() - 1, mem, 0.0));
+}
+
+/// Scalars, a pass with folds, scalars of the folds, and a pass that uses the exact ones.
+pub fn random_rows(seed: u64, len: i64, plain: bool) -> Case {
+    let rng = &mut Rng(seed);
+    let mut case = Case { plain, ..Case::default() };
+    let length = case.len(rng, len);
+    let mut once = Body::default();
+    loads(&mut case, rng, &mut once, 1, &[0]);
+    let known = case.len(rng, 12);
+    once.push(Inst::ArgInt(known));
+    once.step(rng);
+    let (scalar, whole) = (once.reg(rng, Ty::F), once.reg(rng, Ty::I));
+    case.program.stmts.push(Stmt::Once { body: once.insts, outs: vec![(scalar, 0), (whole, 1)] });
+
+    let mut b = Body::default();
+    loads(&mut case, rng, &mut b, len, &[0, 1, 1, 1, 2, 3]);
+    b.insts.extend([Inst::Slot(0, Ty::F), Inst::Slot(1, Ty::I)]);
+    if !plain {
+        b.push(Inst::Index);
+    }
+    for _ in 0..rng.below(14) {
+        b.step(rng);
+    }
+    let (mut folds, mut slots) = (Vec::new(), 2);
+    for _ in 0..rng.below(4) {
+        let kind = case.one_of(rng, 5, &[Fold::Sum, Fold::Max, Fold::ISum, Fold::IMax, Fold::IMin, Fold::MaxNan, Fold::MinNan]);
+        let mut r = b.reg(rng, kind.ty());
+        if kind == Fold::Sum {
+            r = b.between(r, -1.0, 1.0);
+        } else if kind == Fold::Max {
+            // A NaN may get lost in it.
+            r = b.number(r);
+        }
+        folds.push((kind, r, slots));
+        slots += 1;
+    }
+    for _ in 0..1 + rng.below(2) {
+        let t = rng.pick(&[Ty::F, Ty::I, Ty::M]);
+        let value = b.reg(rng, t);
+        store(&mut case, rng, &mut b, len, value);
+    }
+    case.program.stmts.push(Stmt::Map { len: length, body: b.insts, folds: folds.clone() });
+    for (kind, _, slot) in &folds {
+        let mem = if kind.ty() == Ty::F { Mem::F32 } else { Mem::I32 };
+        let ptr = case.pointer(rng, mem, 1);
+        let body = vec![Inst::Slot(*slot, kind.ty()), Inst::Store { ptr, step: NONE, row_step: NONE, mem, value: 0 }];
+        case.program.stmts.push(Stmt::Once { body, outs: Vec::new() });
+        // Of 0 and -0 the largest is either.
+        case.results.push((case.memory.len() - 1, mem, if kind.ty() == Ty::F { 1e-5 } else { 0.0 }));
+    }
+
+    let mut b = Body::default();
+    loads(&mut case, rng, &mut b, len, &[0, 1, 1, 1, 2, 3]);
+    let exact = folds.iter().find(|f| f.0.ty() == Ty::I).map_or(1, |f| f.2);
+    b.push(Inst::Slot(exact, Ty::I));
+    for _ in 0..rng.below(6) {
+        b.step(rng);
+    }
+    let t = rng.pick(&[Ty::F, Ty::I]);
+    let value = b.reg(rng, t);
+    store(&mut case, rng, &mut b, len, value);
+    case.program.stmts.push(Stmt::Map { len: length, body: b.insts, folds: Vec::new() });
+    case.program.slots = slots;
+    case
+}
+
+/// A tile with an epilogue that reads a bias and others, and stores in every kind of memory.
+pub fn tile(seed: u64, (rows, cols): (u8, u8), k: i64, plain: bool) -> Case {
+    let rng = &mut Rng(seed);
+    let mut case = Case { plain, ..Case::default() };
+    let depth = case.len(rng, k);
+    let left_row = k + rng.below(4) as i64;
+    let a_row = case.len(rng, left_row);
+    let (r, c) = (i64::from(rows), i64::from(cols));
+    let a = case.pointer(rng, Mem::F32, (r - 1) * left_row + k);
+    // Nothing behind the last column of the last strip: a tile may begin inside of one.
+    let strips = (c + STRIP - 1) / STRIP;
+    let b = case.pointer(rng, Mem::F32, if k > 0 { (strips * k - 1) * STRIP + (c - 1) % STRIP + 1 } else { 0 });
+    let mut body = Body { insts: vec![Inst::Acc] };
+    let bias = case.pointer(rng, Mem::F32, c);
+    body.push(Inst::Load { ptr: bias, step: ONE, row_step: NONE, mem: Mem::F32 });
+    for _ in 0..rng.below(3) {
+        let mem = case.one_of(rng, 3, &MEMS);
+        let (step, row) = case.one_of(rng, 4, &[(1, c), (1, c + 3), (0, 1), (0, 0), (2, 2 * c + 1)]);
+        let ptr = case.pointer(rng, mem, (r - 1) * row + (c - 1) * step + 1);
+        let (step, row_step) = (case.step(rng, step), case.len(rng, row));
+        body.push(Inst::Load { ptr, step, row_step, mem });
+    }
+    for _ in 0..rng.below(8) {
+        body.step(rng);
+    }
+    for _ in 0..1 + rng.below(2) {
+        let value = if rng.below(2) == 0 { 0 } else { body.reg(rng, Ty::F) };
+        let mem = case.one_of(rng, 2, &[Mem::F32, Mem::F32, Mem::Bf16]);
+        let (step, row) = case.one_of(rng, 2, &[(1, c), (1, c + 5), (2, 2 * c)]);
+        let ptr = case.pointer(rng, mem, (r - 1) * row + (c - 1) * step + 1);
+        let (step, row_step) = (case.step(rng, step), case.len(rng, row));
+        body.push(Inst::Store { ptr, step, row_step, mem, value });
+        case.results.push((case.memory.len() - 1, mem, 0.0));
+    }
+    case.program.stmts = vec![Stmt::Tile { rows, cols, k: depth, a, a_row, b, body: body.insts }];
+    case
 }
