@@ -11,6 +11,9 @@ use crate::{CompileError, Isa, Target};
 
 pub use crate::wide::{Width, emit, verify::verify};
 
+/// Words that a reference to an argument block covers, of which a single program's caller reads only its own.
+const BLOCK: usize = size_of::<Arguments>() / 8;
+
 /// A lanes program as native code.
 #[derive(Debug)]
 pub struct Function {
@@ -25,7 +28,7 @@ impl Function {
     /// # Errors
     /// The machine cannot be targeted, or Cranelift refuses the code.
     pub fn new(program: &Program) -> Result<Function, CompileError> {
-        Function::build(program, Target::host().checked(true))
+        Function::build(&[program], Target::host().checked(true))?.pop().ok_or_else(|| CompileError::Host("no function".into()))
     }
 
     /// The emitter's code for a program; `None` if it leaves the program to Cranelift.
@@ -34,20 +37,48 @@ impl Function {
     /// The machine does not have that level, or the code is not sound.
     pub fn wide(program: &Program, isa: Isa) -> Result<Option<Function>, CompileError> {
         let target = Target::host().with_isa(isa)?;
-        match target.width().map(|w| crate::wide::emit(program, w)) {
-            Some(Ok(_)) => Function::build(program, target).map(Some),
+        match target.width().map(|w| emit(program, w)) {
+            Some(Ok(_)) => Ok(Function::build(&[program], target)?.pop()),
             _ => Ok(None),
         }
     }
 
-    fn build(program: &Program, target: Target) -> Result<Function, CompileError> {
+    /// The same for many programs at once, in one range of memory.
+    ///
+    /// # Errors
+    /// As of [`Function::wide`].
+    pub fn wide_all<'p>(programs: impl IntoIterator<Item = &'p Program>, isa: Isa) -> Result<Vec<Option<Function>>, CompileError> {
+        let target = Target::host().with_isa(isa)?;
+        let does = |p: &&Program| target.width().is_some_and(|w| emit(p, w).is_ok());
+        let (all, taken): (Vec<&Program>, Vec<bool>) = programs.into_iter().map(|p| (p, does(&p))).unzip();
+        let emitted: Vec<&Program> = all.iter().zip(&taken).filter(|x| *x.1).map(|x| *x.0).collect();
+        let mut functions = Function::build(&emitted, target)?.into_iter();
+        Ok(taken.into_iter().map(|t| if t { functions.next() } else { None }).collect())
+    }
+
+    fn build(programs: &[&Program], target: Target) -> Result<Vec<Function>, CompileError> {
         let isa = target.back_end()?;
         let x86 = matches!(isa.triple().architecture, target_lexicon::Architecture::X86_64);
         let mut module = new_module(isa)?;
         let mut functions = Functions::new(&mut module, Options { x86, checked: target.is_checked() }, target.machine(), false);
-        let id = functions.caller(program)?;
-        let kernel = CodeBlob::finish(module, &[id])?.remove(0);
-        Ok(Function { kernel, program: program.clone(), checked: target.is_checked() })
+        let ids = programs.iter().map(|p| functions.caller(p)).collect::<Result<Vec<_>, _>>()?;
+        let kernels = CodeBlob::finish(module, &ids)?;
+        let made = |(kernel, p): (Kernel, &&Program)| Function { kernel, program: (*p).clone(), checked: target.is_checked() };
+        Ok(kernels.into_iter().zip(programs).map(made).collect())
+    }
+
+    /// Runs it on memory of the caller's.
+    ///
+    /// # Safety
+    /// The oracle makes the program's accesses, with these integers, inside of memory that these pointers
+    /// point at and that nobody else uses meanwhile; the function is not in checked mode.
+    pub unsafe fn call(&self, ptrs: &[*mut u8], ints: &[i64]) {
+        let p = &self.program;
+        assert!(ptrs.len() == p.ptrs as usize && ints.len() == p.ints as usize && !self.checked, "arguments as declared");
+        let mut args: Vec<i64> = ptrs.iter().map(|p| *p as i64).chain(ints.iter().copied()).collect();
+        args.resize(args.len().max(BLOCK), 0);
+        // SAFETY: the code of `Functions::caller` reads as many words as were collected; the rest is the caller's.
+        unsafe { self.kernel.run(&*args.as_ptr().cast::<Arguments>(), 0, 0) };
     }
 
     /// Runs it on memory of the oracle's form; gives the number of accesses outside of their buffers.
@@ -66,8 +97,7 @@ impl Function {
             args.extend([bases[*b] as i64, mem[*b].len() as i64]);
         }
         args.push(guard.as_mut_ptr() as i64);
-        // A reference to the block must cover it.
-        args.resize(args.len().max(size_of::<Arguments>() / 8), 0);
+        args.resize(args.len().max(BLOCK), 0);
         // SAFETY: the code of `Functions::caller` reads as many words as the program has parameters, which
         // is how many were pushed. In checked mode the program reads and writes only inside of the
         // buffers' extents given here, which are those of `mem`, borrowed for writing, and in `guard`,
