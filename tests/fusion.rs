@@ -3,10 +3,10 @@
 mod common;
 
 use common::graphs::{Flavour, Random};
-use common::{BERT_LAYER, GPT2_BLOCK, Rng, check};
+use common::{BERT_LAYER, GPT2_BLOCK, Rng, check, compile_for, views};
 use std::collections::BTreeSet;
-use tancho::Graph;
 use tancho::fuse::{Fused, Kind, fuse};
+use tancho::{Graph, Isa, Target, Tensor};
 use tancho_ir::Value;
 use tancho_ir::access::is_view;
 use tancho_ir::op::Op;
@@ -188,6 +188,154 @@ fn transformer_layers() {
     );
 }
 
+/// Query, key and value with weights of their own, of `x: f32[B, S, 32]`; `heads` of 8, keys of 16 columns.
+fn parallel(lines: &str) -> String {
+    format!(
+        "network A<B, S>
+input x: f32[B, S, 32]
+input keep: bool[B, S]
+weight \"q.weight\": f32[32, 32] = xavier
+weight \"q.bias\": f32[32] = normal(1.0)
+weight \"k.weight\": f32[16, 32] = xavier
+weight \"k.bias\": f32[16] = normal(1.0)
+weight \"v.weight\": f32[32, 16] = xavier
+weight \"v.bias\": f32[16] = normal(1.0)
+weight \"small\": f32[8, 32] = xavier
+%0: f32[B, S, 32] = input(index = 0)
+%1: bool[B, S] = input(index = 1)
+%2: f32[32, 32] = weight(index = 0)
+%3: f32[32] = weight(index = 1)
+{lines}"
+    )
+}
+
+/// A product's query, key and value with biases; the weights stand where they are used first.
+const BIASED: &str = "%4: f32[B, S, 32] = linear(%0, %2, b = %3) // \"q(x)\" \"a.rs\":3:4 \"layers.0.q\"
+%5: f32[16, 32] = weight(index = 2)
+%6: f32[16] = weight(index = 3)
+%7: f32[B, S, 16] = linear(%0, %5, b = %6) // \"k(x)\" \"a.rs\":3:10 \"layers.0.k\"
+%8: f32[32, 16] = weight(index = 4)
+%9: f32[16] = weight(index = 5)
+%10: f32[B, S, 16] = matmul(%0, %8) // \"x @ v\" \"a.rs\":3:16 \"layers.0\"
+%11: f32[B, S, 16] = add(%9, %10) // \"b + x @ v\" \"a.rs\":3:16 \"layers.0\"
+";
+
+/// The products of a fused graph: the number of columns of each.
+fn products(f: &Fused) -> Vec<String> {
+    let contract = f.kernels.iter().filter(|k| matches!(k.kind, Kind::Contract { .. }));
+    contract.map(|k| k.domain.last().map(ToString::to_string).unwrap_or_default()).collect()
+}
+
+/// Compares with the interpreter in checked mode and on every level of the machine.
+#[track_caller]
+fn check_everywhere(text: &str, inputs: &[Tensor]) {
+    check(text, inputs);
+    let g = Graph::parse(text).unwrap();
+    for isa in Isa::ALL.into_iter().filter_map(|isa| Target::host().with_isa(isa).ok()) {
+        let report = compile_for(&g, isa).unwrap().check_inputs(&views(inputs)).unwrap();
+        assert!(report.ok(), "{report}");
+    }
+}
+
+#[test]
+fn query_key_and_value_are_one_product() {
+    let mut rng = Rng::new(4);
+    let inputs = [rng.floats(&[2, 37, 32]), rng.flags(&[2, 37])];
+    let text = parallel(&format!("{BIASED}%12: f32[B, S, 32] = attention(%4, %7, %11, mask = %1, heads = 4)\nreturn %12"));
+    let f = fused(&text);
+    assert_eq!((names(&f), products(&f)), (vec!["contract+add".into(), "attention".into()], vec!["64".into()]));
+    assert_eq!((f.packed.len(), f.declined.len()), (2, 0));
+    // What is merged says so in the user's words, and each slice is what the user wrote.
+    let sum = f.kernels[0].outputs[0];
+    assert_eq!(f.graph.node(sum).source.to_string(), "`q(x), k(x), b + x @ v` at a.rs:3:4 in layers.0");
+    let slices = f.graph.values().filter(|v| matches!(f.graph.node(*v).op, Op::Slice { .. }));
+    let sources: Vec<String> = slices.map(|v| f.graph.node(v).source.to_string()).collect();
+    assert_eq!(sources[..2], ["`q(x)` at a.rs:3:4 in layers.0.q", "`k(x)` at a.rs:3:10 in layers.0.k"]);
+    check_everywhere(&text, &inputs);
+    // Heads split by hand, keys read by another product, no biases.
+    let text = parallel(
+        "%4: f32[B, S, 32] = linear(%0, %2)
+%5: f32[16, 32] = weight(index = 2)
+%6: f32[B, S, 16] = linear(%0, %5)
+%7: f32[B, S, 2, 16] = reshape(%4, shape = [B, S, 2, 16])
+%8: f32[B, 2, S, 16] = transpose(%7, axes = (0, 2, 1, 3))
+%9: f32[B, 1, S, 16] = reshape(%6, shape = [B, 1, S, 16])
+%10: f32[B, 2, S, 16] = attention(%8, %9, %9, heads = 2, causal = true)
+%11: f32[16, 16] = slice(%5, axis = (1,), start = 0, end = 16)
+%12: f32[B, S, 16] = matmul(%6, %11)
+return %10, %12",
+    );
+    let f = fused(&text);
+    assert_eq!((names(&f), products(&f)), (vec!["contract".into(), "attention".into(), "contract".into()], vec!["48".into(), "16".into()]));
+    check_everywhere(&text, &inputs);
+}
+
+#[test]
+fn products_stay_alone_where_a_slice_would_cost_something() {
+    let mut rng = Rng::new(5);
+    let inputs = [rng.floats(&[2, 19, 32]), rng.flags(&[2, 19])];
+    let two = "%4: f32[B, S, 32] = linear(%0, %2)\n%5: f32[B, S, 32] = matmul(%0, %2)\n";
+    for (lines, columns) in [
+        // Different work behind each product is fused into it.
+        (format!("{two}%6: f32[B, S, 32] = silu(%4)\n%7: f32[B, S, 32] = mul(%6, %5)\nreturn %7"), vec!["32", "32"]),
+        (format!("{two}%6: f32[B, S, 32] = softmax(%4, over = (2,))\n%7: f32[B, S, 32] = attention(%6, %5, %5, heads = 4)\nreturn %7"), vec!["32", "32"]),
+        // A result is stored whole.
+        (format!("{two}%6: f32[B, S, 32] = attention(%4, %5, %5, heads = 4)\nreturn %6, %5"), vec!["32", "32"]),
+        // A slice of rows is no `[B, 2 * S, 16]` in place.
+        (format!("{two}%6: f32[B, 2*S, 16] = reshape(%4, shape = [B, 2*S, 16])\n%7: f32[B, 2*S, 16] = reshape(%5, shape = [B, 2*S, 16])\n%8: f32[B, 2*S, 16] = attention(%6, %7, %7, heads = 2)\nreturn %8"), vec!["32", "32"]),
+        // Half a strip.
+        (
+            "%4: f32[8, 32] = weight(index = 6)\n%5: f32[B, S, 8] = linear(%0, %4)\n%6: f32[16, 32] = weight(index = 2)\n%7: f32[B, S, 16] = linear(%0, %6)\n%8: f32[B, S, 8] = attention(%5, %5, %5, heads = 1)\n%9: f32[B, S, 16] = attention(%7, %7, %7, heads = 1)\nreturn %8, %9".into(),
+            vec!["8", "16"],
+        ),
+        // A bias here and none there.
+        (
+            "%4: f32[B, S, 32] = linear(%0, %2, b = %3)\n%5: f32[B, S, 32] = matmul(%0, %2)\n%6: f32[B, S, 32] = attention(%4, %5, %5, heads = 4)\nreturn %6".into(),
+            vec!["32", "32"],
+        ),
+        // Another left operand.
+        (
+            "%4: f32[B, S, 32] = tanh(%0)\n%5: f32[B, S, 32] = linear(%0, %2)\n%6: f32[B, S, 32] = linear(%4, %2)\n%7: f32[B, S, 32] = attention(%5, %6, %6, heads = 4)\nreturn %7".into(),
+            vec!["32", "32"],
+        ),
+    ] {
+        let text = parallel(&lines);
+        let f = fused(&text);
+        assert_eq!(products(&f), columns, "{f}");
+        assert!(f.packed.is_empty());
+        check(&text, &inputs);
+    }
+}
+
+/// Weights that the user concatenates are put together when they are packed, if they are in whole strips.
+#[test]
+fn concatenated_weights_need_no_kernel() {
+    let mut rng = Rng::new(6);
+    let inputs = [rng.floats(&[2, 19, 32]), rng.flags(&[2, 19])];
+    let lines = "%4: f32[32, 16] = weight(index = 4)
+%5: f32[32, 48] = concat(%2, %4, axis = (1,))
+%6: f32[16] = weight(index = 3)
+%7: f32[48] = concat(%6, %3, axis = (0,))
+%8: f32[B, S, 48] = matmul(%0, %5)
+%9: f32[B, S, 48] = add(%8, %7)
+return %9";
+    let text = parallel(lines);
+    assert_eq!(names(&fused(&text)), ["contract+add"]);
+    check_everywhere(&text, &inputs);
+    // As a result, or as a left operand, it is a value like any other.
+    for other in [
+        "return %9, %5",
+        "%10: f32[32, 32] = transpose(%2, axes = (1, 0))\n%11: f32[48, 32] = transpose(%5, axes = (1, 0))\n%12: f32[48, 32] = matmul(%11, %10)\nreturn %9, %12",
+    ] {
+        let text = parallel(&lines.replace("return %9", other));
+        assert!(names(&fused(&text)).iter().any(|n| n == "concat"));
+        check(&text, &inputs);
+    }
+    let text = parallel(&lines.replace("weight(index = 4)", "slice(%2, axis = (1,), start = 7, end = 23)"));
+    assert_eq!(names(&fused(&text)), ["contract+add"]);
+    check_everywhere(&text, &inputs);
+}
+
 /// Every op is in exactly one kernel (or is a view, a source, or rows taken by their reader), kernels run
 /// after those they read from, and every value is stored at most once and before it is read.
 #[test]
@@ -202,6 +350,7 @@ fn random_graphs_are_grouped_soundly() {
         let mut grouped = BTreeSet::new();
         for (i, k) in f.kernels.iter().enumerate() {
             let mine: BTreeSet<Value> = k.nodes.iter().copied().collect();
+            assert!(k.nodes.iter().all(|v| !f.packed.contains(v)), "seed {seed}: kernel {i} computes what is packed\n{f}");
             for &v in &k.nodes {
                 assert!(grouped.insert(v), "seed {seed}: {v} is in two kernels\n{f}");
                 // Sources that are results are read as they came.
@@ -215,7 +364,7 @@ fn random_graphs_are_grouped_soundly() {
                         continue;
                     }
                     let in_place = is_view(&node.op) || matches!(node.op, Op::Gather);
-                    let source = matches!(node.op, Op::Input(_) | Op::Weight(_) | Op::Const(_) | Op::DimValue(_));
+                    let source = matches!(node.op, Op::Input(_) | Op::Weight(_) | Op::Const(_) | Op::DimValue(_)) || f.packed.contains(&r);
                     assert!(in_place || source, "seed {seed}: kernel {i} reads {r}, which is not stored yet\n{f}");
                     reads.extend(&node.args);
                 }
@@ -229,7 +378,7 @@ fn random_graphs_are_grouped_soundly() {
         for v in g.values() {
             let node = g.node(v);
             let free = is_view(&node.op) || matches!(node.op, Op::Gather | Op::Input(_) | Op::Weight(_) | Op::Const(_) | Op::DimValue(_));
-            assert!(free || grouped.contains(&v), "seed {seed}: {v} is in no kernel\n{f}");
+            assert!(free || grouped.contains(&v) || f.packed.contains(&v), "seed {seed}: {v} is in no kernel\n{f}");
         }
         assert!(g.outputs.iter().all(|o| stored.contains(o)), "seed {seed}: a result is not stored\n{f}");
         assert!(f.declined.iter().all(|d| !d.reason.is_empty()));

@@ -57,8 +57,8 @@ pub fn resolve(g: &Graph, v: Value, stored: &dyn Fn(Value) -> bool) -> Option<Ac
     step(&node.op, inner, from, &node.ty.shape)
 }
 
-/// One view on top of an access to its argument.
-fn step(op: &Op, inner: Access, from: &[Dim], to: &[Dim]) -> Option<Access> {
+/// One view on top of an access to its argument, which has the shape `from`.
+pub fn step(op: &Op, inner: Access, from: &[Dim], to: &[Dim]) -> Option<Access> {
     let Access { root, mut offset, strides } = inner;
     let strides = match op {
         Op::Transpose(p) => p.iter().map(|&i| strides[i].clone()).collect(),

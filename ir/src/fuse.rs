@@ -68,9 +68,14 @@ pub struct Fused {
     pub graph: Graph,
     /// Its kernels.
     pub kernels: Vec<Kernel>,
+    /// Concatenations of weights that need no kernel: they are put together when the network is compiled.
+    pub packed: BTreeSet<Value>,
     /// What was not fused, and why.
     pub declined: Vec<Decline>,
 }
+
+/// Columns of a strip of a packed right operand: each part of a packed concatenation starts a strip of its own.
+pub const STRIP: i64 = 16;
 
 /// Larger groups than this compile slowly and gain nothing.
 const MAX_NODES: usize = 48;
@@ -116,9 +121,11 @@ struct Fuser<'g> {
 /// Groups the nodes of a graph that has run through [`crate::passes`].
 pub fn fuse(graph: &Graph) -> Fused {
     let n = graph.nodes.len();
+    let users = graph.users();
+    let packed: BTreeSet<Value> = graph.values().filter(|v| is_packed(graph, &users, *v)).collect();
     let mut f = Fuser {
         g: graph,
-        users: graph.users(),
+        users,
         kernels: Vec::new(),
         of: vec![None; n],
         level: vec![Level::Full; n],
@@ -127,7 +134,7 @@ pub fn fuse(graph: &Graph) -> Fused {
     };
     for v in graph.values() {
         let op = &graph.node(v).op;
-        if f.of[v.index()].is_some() || is_view(op) || is_source(op) {
+        if f.of[v.index()].is_some() || is_view(op) || is_source(op) || packed.contains(&v) {
             continue;
         }
         match op {
@@ -141,7 +148,27 @@ pub fn fuse(graph: &Graph) -> Fused {
     f.store_what_must_be();
     f.find_outputs();
     let order = f.order();
-    Fused { graph: graph.clone(), kernels: order.into_iter().map(|i| f.kernels[i].clone()).collect(), declined: f.declined }
+    let kernels = order.into_iter().map(|i| f.kernels[i].clone()).collect();
+    Fused { graph: graph.clone(), kernels, packed, declined: f.declined }
+}
+
+/// Whether a value is a concatenation of weights in whole strips that is read as packed weights are: as the
+/// right operand of products, along their columns, or as a vector such as a bias.
+fn is_packed(g: &Graph, users: &[Vec<Value>], v: Value) -> bool {
+    let node = g.node(v);
+    let Op::Concat { axis } = node.op else { return false };
+    let whole = |a: &Value| g.ty(*a).shape[axis].as_const().is_some_and(|n| n % STRIP == 0);
+    let weight = |a: &Value| {
+        let access = resolve(g, *a, &|_| false);
+        access.is_some_and(|x| matches!(g.node(x.root).op, Op::Weight(_)) && x.strides.iter().all(|s| s.as_const().is_some()))
+    };
+    let right = |u: &Value| g.node(*u).op == Op::Matmul && g.node(*u).args[0] != v;
+    let read = match node.ty.rank() {
+        1 => users[v.index()].iter().all(|u| is_elementwise(&g.node(*u).op)),
+        2 => axis == 1 && users[v.index()].iter().all(right),
+        _ => false,
+    };
+    read && node.ty.dtype == DType::F32 && !g.outputs.contains(&v) && node.args.iter().all(|a| whole(a) && weight(a))
 }
 
 impl Fuser<'_> {

@@ -10,6 +10,7 @@
 pub mod fold_constants;
 pub mod lower_axes;
 pub mod lower_linear;
+pub mod merge_parallel_matmuls;
 pub mod remove_dead;
 pub mod simplify;
 
@@ -32,6 +33,8 @@ pub const PASSES: &[Pass] = &[
     Pass { name: "lower_linear", run: lower_linear::run },
     Pass { name: "lower_axes", run: lower_axes::run },
     Pass { name: "simplify", run: simplify::run },
+    Pass { name: "remove_dead", run: remove_dead::run },
+    Pass { name: "merge_parallel_matmuls", run: merge_parallel_matmuls::run },
     Pass { name: "remove_dead", run: remove_dead::run },
 ];
 

@@ -286,7 +286,7 @@ impl Inst {
 }
 
 /// Columns of one strip of a packed right operand: `[N / 16][K][16]`.
-pub const STRIP: i64 = 16;
+pub const STRIP: i64 = tancho_ir::fuse::STRIP;
 
 /// One statement of a program.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]

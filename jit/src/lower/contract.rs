@@ -6,7 +6,7 @@ use crate::CompileError;
 use crate::lanes::schedule::schedule;
 use crate::lanes::{Inst, Mem, STRIP};
 use crate::spec::{Binding, Buffer, ContractSpec, KernelSpec, PackSpec, Slot};
-use tancho_ir::access::Access;
+use tancho_ir::access::{Access, resolve};
 use tancho_ir::fuse::Kernel;
 use tancho_ir::op::Op;
 use tancho_ir::{Dim, Value};
@@ -30,7 +30,8 @@ pub fn lower(l: &mut Lower<'_>, k: &Kernel, matmul: Value, epilogue: &[Value], r
         stride = stride.times(d).map_err(big)?;
     }
     let access = l.access(w)?;
-    let buffer = match pack_weight(l, w, &access, lead, matrix) {
+    let packed = l.packed.get(&w).copied().or_else(|| pack_weight(l, w, &access, lead, matrix));
+    let buffer = match packed {
         Some(p) => Buffer::PackedWeight(p),
         None => {
             pack_value(l, matmul, w, &access, lead, matrix)?;
@@ -119,26 +120,40 @@ fn with_row_strides(insts: &[Inst], slots: &[Slot]) -> Vec<Inst> {
 
 /// A weight read through views alone is packed once, when the network is compiled.
 fn pack_weight(l: &mut Lower<'_>, w: Value, access: &Access, lead: &[Dim], matrix: &[Dim]) -> Option<usize> {
-    let Op::Weight(weight) = l.g.node(access.root).op else { return None };
     if root_of(l.g, w) != access.root || l.stored(access.root) {
         return None;
     }
-    let consts = |d: &[Dim]| d.iter().map(Dim::as_const).collect::<Option<Vec<i64>>>();
-    let (batch, matrix, strides) = (consts(lead)?, consts(matrix)?, consts(&access.strides)?);
-    let (outer, inner) = strides.split_at(lead.len());
-    let part = WeightPart {
-        weight,
-        offset: access.offset.as_const()?,
-        batch_strides: outer.to_vec(),
-        k_stride: inner[0],
-        n: (matrix[1], inner[1]),
+    let part = weight_part(l, access, &matrix[1])?;
+    let pack = WeightPack { batch: consts(lead)?, k: matrix[0].as_const()?, parts: vec![part] };
+    Some(l.program.pack(pack))
+}
+
+/// Weights side by side: the right operand `[K, N]` of products, or a vector, which is packed as one of one row.
+pub fn pack_concat(l: &Lower<'_>, v: Value) -> Result<WeightPack, CompileError> {
+    let part = |a: &Value| {
+        let (_, n) = domain_of(&l.g.ty(*a).shape);
+        weight_part(l, &resolve(l.g, *a, &|_| false)?, &n)
     };
-    let pack = WeightPack { batch, k: matrix[0], parts: vec![part] };
-    let known = l.program.packs.iter().position(|p| *p == pack);
-    Some(known.unwrap_or_else(|| {
-        l.program.packs.push(pack);
-        l.program.packs.len() - 1
-    }))
+    let parts = l.g.node(v).args.iter().map(part).collect::<Option<Vec<_>>>();
+    let (rows, _) = domain_of(&l.g.ty(v).shape);
+    let k = Dim::product(&rows).ok().and_then(|k| k.as_const());
+    match (k, parts) {
+        (Some(k), Some(parts)) => Ok(WeightPack { batch: Vec::new(), k, parts }),
+        _ => Err(l.unsupported(v, "its parts are no weights of static shapes")),
+    }
+}
+
+/// How `n` columns are read from a weight: the last two strides are those of rows and columns.
+fn weight_part(l: &Lower<'_>, access: &Access, n: &Dim) -> Option<WeightPart> {
+    let Op::Weight(weight) = l.g.node(access.root).op else { return None };
+    let mut strides = consts(&access.strides)?;
+    let column = strides.pop()?;
+    let k_stride = strides.pop().unwrap_or(0);
+    Some(WeightPart { weight, offset: access.offset.as_const()?, batch_strides: strides, k_stride, n: (n.as_const()?, column) })
+}
+
+fn consts(dims: &[Dim]) -> Option<Vec<i64>> {
+    dims.iter().map(Dim::as_const).collect()
 }
 
 /// A right operand that another kernel made is packed by a kernel of its own.

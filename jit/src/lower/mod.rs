@@ -10,6 +10,7 @@ use crate::lanes::{Len, Mem, STRIP};
 use crate::machine::Machine;
 use crate::spec::{Binding, Buffer, Gather, KernelSpec, Slot};
 use crate::{CompileError, nest};
+use std::collections::HashMap;
 use tancho_ir::access::{Access, is_view, resolve};
 use tancho_ir::fuse::{Fused, Kind};
 use tancho_ir::{DType, Dim, Graph, Value};
@@ -82,9 +83,24 @@ pub struct Program {
     pub packs: Vec<WeightPack>,
 }
 
+impl Program {
+    /// The number of a pack, which is added if it is new.
+    fn pack(&mut self, pack: WeightPack) -> usize {
+        self.packs.iter().position(|p| *p == pack).unwrap_or_else(|| {
+            self.packs.push(pack);
+            self.packs.len() - 1
+        })
+    }
+}
+
 /// Lowers every kernel.
 pub fn lower(fused: &Fused, machine: Machine) -> Result<Program, CompileError> {
-    let mut l = Lower { g: &fused.graph, fused, machine, program: Program::default(), kernel: 0 };
+    let mut l = Lower { g: &fused.graph, fused, machine, program: Program::default(), packed: HashMap::new(), kernel: 0 };
+    for &v in &fused.packed {
+        let pack = contract::pack_concat(&l, v)?;
+        let pack = l.program.pack(pack);
+        l.packed.insert(v, pack);
+    }
     for (i, k) in fused.kernels.iter().enumerate() {
         l.kernel = i;
         match &k.kind {
@@ -103,6 +119,8 @@ struct Lower<'a> {
     fused: &'a Fused,
     machine: Machine,
     program: Program,
+    /// The packs of concatenated weights.
+    packed: HashMap<Value, usize>,
     kernel: usize,
 }
 
@@ -170,7 +188,8 @@ impl Lower<'_> {
         let mut strides = a.strides;
         let step = strides.pop().unwrap_or_default();
         let mem = mem_of(self.g.ty(v).dtype);
-        Wide { buffer: Buffer::Value(a.root), mem, offset: a.offset, strides, step, gather: None, block: false }
+        let buffer = self.packed.get(&a.root).map_or(Buffer::Value(a.root), |p| Buffer::PackedWeight(*p));
+        Wide { buffer, mem, offset: a.offset, strides, step, gather: None, block: false }
     }
 }
 

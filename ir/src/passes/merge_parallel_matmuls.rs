@@ -1,0 +1,156 @@
+//! Products of one value with several weights become one: `x @ a`, `x @ b` .. are slices of
+//! `x @ concat(a, b, ..)`, and biases are concatenated in the same way. The query, key and value of attention
+//! are the usual case.
+//!
+//! Weights are put side by side when they are packed and slices are read through strides, so nothing is
+//! copied when the network runs. Where a reader would need a copy, or would have been fused into its own
+//! product, the product stays alone.
+
+use super::Rewriter;
+use crate::access::{Access, is_view, row_major, step};
+use crate::dim::Dim;
+use crate::fuse::STRIP;
+use crate::graph::{Graph, Source, Value};
+use crate::infer::ShapeError;
+use crate::op::{Binary, Op};
+use crate::types::DType;
+use std::collections::HashMap;
+
+/// A product that may be merged with others.
+#[derive(Clone, Copy, Debug)]
+struct Branch {
+    /// The right operand, `[K, N]`.
+    weight: Value,
+    bias: Option<Value>,
+    /// The product, with the bias added if there is one.
+    result: Value,
+    columns: i64,
+}
+
+/// Runs the pass.
+pub fn run(old: &Graph) -> Result<Graph, ShapeError> {
+    let groups = groups(old);
+    let group_of: HashMap<Value, usize> =
+        groups.iter().enumerate().flat_map(|(i, (_, branches))| branches.iter().map(move |b| (b.result, i))).collect();
+    let mut merged: Vec<Option<Value>> = vec![None; groups.len()];
+    Rewriter::run(old, |r, v, _| {
+        let Some(&g) = group_of.get(&v) else { return Ok(None) };
+        let (x, branches) = &groups[g];
+        let whole = match merged[g] {
+            Some(whole) => whole,
+            None => *merged[g].insert(merge(r, *x, branches)?),
+        };
+        let before = branches.iter().take_while(|b| b.result != v);
+        let start: i64 = before.map(|b| b.columns).sum();
+        let columns = old.ty(v).shape.last().cloned().unwrap_or_default();
+        let end = Dim::constant(start).plus(&columns)?;
+        let slice = Op::Slice { axis: old.ty(v).rank() - 1, start: Dim::constant(start), end };
+        Ok(Some(r.push(slice, &[whole], v)?))
+    })
+}
+
+/// The products to merge, by their left operand.
+fn groups(g: &Graph) -> Vec<(Value, Vec<Branch>)> {
+    let users = g.users();
+    let mut groups: Vec<(Value, Vec<Branch>)> = Vec::new();
+    for v in g.values() {
+        let Some((x, branch)) = branch(g, &users, v) else { continue };
+        let same = |(y, list): &&mut (Value, Vec<Branch>)| *y == x && list[0].bias.is_some() == branch.bias.is_some();
+        match groups.iter_mut().find(same) {
+            Some((_, list)) => list.push(branch),
+            None => groups.push((x, vec![branch])),
+        }
+    }
+    groups.retain(|(_, list)| list.len() > 1);
+    groups
+}
+
+/// A product with a weight whose readers may as well read a slice, and its left operand.
+fn branch(g: &Graph, users: &[Vec<Value>], v: Value) -> Option<(Value, Branch)> {
+    let (Op::Matmul, [x, weight]) = (&g.node(v).op, g.node(v).args.as_slice()) else { return None };
+    let columns = g.ty(*weight).shape.last()?.as_const().filter(|n| *n > 0 && n % STRIP == 0)?;
+    let root = match &g.node(*weight).op {
+        Op::Transpose(_) => g.node(*weight).args[0],
+        _ => *weight,
+    };
+    if !is_weight(g, root, 2) {
+        return None;
+    }
+    let bias = match users[v.index()].as_slice() {
+        [u] if !g.outputs.contains(&v) && g.node(*u).op == Op::Binary(Binary::Add) => {
+            let bias = g.node(*u).args.iter().copied().find(|a| is_weight(g, *a, 1) && g.ty(*a).shape[0].is(columns));
+            bias.map(|b| (b, *u))
+        }
+        _ => None,
+    };
+    let result = bias.map_or(v, |(_, sum)| sum);
+    // Any other row stride than its own shows which views need the rows one after another.
+    let mut wider = g.ty(v).shape.clone();
+    *wider.last_mut()? = Dim::constant(2 * columns);
+    let access = Access { root: result, offset: Dim::constant(0), strides: row_major(&wider)? };
+    let branch = Branch { weight: *weight, bias: bias.map(|b| b.0), result, columns };
+    reads_slices(g, users, result, &access).then_some((*x, branch))
+}
+
+fn is_weight(g: &Graph, v: Value, rank: usize) -> bool {
+    matches!(g.node(v).op, Op::Weight(_)) && g.ty(v).dtype == DType::F32 && g.ty(v).rank() == rank
+}
+
+/// Whether all readers of `v` read it as well where it lies like this: attention and products read
+/// rows of any stride, through views or not. Other readers may gain more by fusion with the product.
+fn reads_slices(g: &Graph, users: &[Vec<Value>], v: Value, access: &Access) -> bool {
+    let rows = access.strides.last().is_some_and(|s| s.is(1));
+    !g.outputs.contains(&v)
+        && users[v.index()].iter().all(|u| {
+            let node = g.node(*u);
+            match &node.op {
+                op if is_view(op) => {
+                    let viewed = step(op, access.clone(), &g.ty(v).shape, &node.ty.shape);
+                    viewed.is_some_and(|a| reads_slices(g, users, *u, &a))
+                }
+                Op::Attention { .. } => rows,
+                Op::Matmul => rows && node.args[1] != v,
+                _ => false,
+            }
+        })
+}
+
+/// The merged product, in the place of the first.
+fn merge(r: &mut Rewriter<'_>, x: Value, branches: &[Branch]) -> Result<Value, ShapeError> {
+    let source = joined(branches.iter().map(|b| &r.old.node(b.result).source));
+    let concat = |r: &mut Rewriter<'_>, parts: Vec<Value>, axis: usize| {
+        let parts = parts.into_iter().map(|p| early(r, p)).collect::<Result<Vec<_>, _>>()?;
+        r.new.push(Op::Concat { axis }, &parts, source.clone())
+    };
+    let weights = concat(r, branches.iter().map(|b| b.weight).collect(), 1)?;
+    let biases: Vec<Value> = branches.iter().filter_map(|b| b.bias).collect();
+    let bias = if biases.is_empty() { None } else { Some(concat(r, biases, 0)?) };
+    let product = r.new.push(Op::Matmul, &[r.map[x.index()], weights], source.clone())?;
+    match bias {
+        Some(b) => r.new.push(Op::Binary(Binary::Add), &[product, b], source),
+        None => Ok(product),
+    }
+}
+
+/// A weight or a view of one, which may stand behind the merged product: then it is copied before it.
+fn early(r: &mut Rewriter<'_>, v: Value) -> Result<Value, ShapeError> {
+    if let Some(&there) = r.map.get(v.index()) {
+        return Ok(there);
+    }
+    let node = r.old.node(v);
+    let args = node.args.iter().map(|a| early(r, *a)).collect::<Result<Vec<_>, _>>()?;
+    let copy = r.push(node.op.clone(), &args, v)?;
+    r.new.nodes[copy.index()].name.clone_from(&node.name);
+    Ok(copy)
+}
+
+/// The texts of all products at the place of the first, in the net they have in common.
+fn joined<'a>(sources: impl Iterator<Item = &'a Source>) -> Source {
+    let all: Vec<&Source> = sources.collect();
+    let Some(first) = all.first() else { return Source::default() };
+    let path: Vec<&str> = first.scope.split('.').collect();
+    let common = |s: &&Source| path.iter().zip(s.scope.split('.')).take_while(|(a, b)| **a == *b).count();
+    let depth = all.iter().map(common).min().unwrap_or(0);
+    let text = all.iter().map(|s| s.text.as_str()).collect::<Vec<_>>().join(", ");
+    Source { text, scope: path[..depth].join("."), ..(*first).clone() }
+}
