@@ -42,7 +42,7 @@ pub use tancho_runtime::{
     AnyView, AsView, Blueprint, Compiled, Dump, Element, Error, Isa, LoadError, LoadOptions, LoadReport, Model, OutputMut, Profile, Report,
     Session, Stats, Target, Tensor, TensorData, Trace, View, ViewError, Weights, bf16,
 };
-pub use tancho_runtime::{compare, interp, model, profile, weights};
+pub use tancho_runtime::{compare, interp, limits, model, profile, weights};
 
 /// Fusion: which ops share a kernel, and why others do not.
 pub use tancho_ir::fuse;

@@ -23,7 +23,7 @@ pub struct Functions<'m, M: Module> {
     machine: Machine,
     programs: HashMap<Program, Callee>,
     /// Wide code made while a menu was chosen, until it is defined.
-    emitted: HashMap<Program, Option<Vec<u8>>>,
+    wide: HashMap<Program, Option<Vec<u8>>>,
     kernels: HashMap<KernelSpec, FuncId>,
     builder: FunctionBuilderContext,
     context: codegen::Context,
@@ -93,7 +93,7 @@ impl<'m, M: Module> Functions<'m, M> {
             options,
             machine,
             programs: HashMap::new(),
-            emitted: HashMap::new(),
+            wide: HashMap::new(),
             kernels: HashMap::new(),
             builder: FunctionBuilderContext::new(),
             context: codegen::Context::new(),
@@ -137,20 +137,9 @@ impl<'m, M: Module> Functions<'m, M> {
         }
         let name = format!("lanes{}", self.programs.len());
         let config = self.module.isa().frontend_config();
-        let code = self.emitted.remove(p).unwrap_or_else(|| self.emit(p));
+        let code = self.wide.remove(p).unwrap_or_else(|| self.emit(p));
         let callee = match code {
-            Some(code) => {
-                wide::verify::verify(&code, p).map_err(|message| CompileError::Emitted { function: name.clone(), message })?;
-                let mut signature = Signature::new(config.default_call_conv);
-                signature.params = vec![AbiParam::new(types::I64)];
-                let id = self.module.declare_function(&name, Linkage::Local, &signature).map_err(|e| fail(&name, e))?;
-                self.module.define_function_bytes(id, 64, &code, &[]).map_err(|e| fail(&name, e))?;
-                self.code_bytes += code.len();
-                if let Some(dumps) = &mut self.dumps {
-                    dumps.push(Dump { name, clif: String::new(), asm: wide::verify::listing(&code) });
-                }
-                Callee { id, wide: true }
-            }
+            Some(code) => self.emitted(name, &code, p)?,
             None => {
                 let signature = clif::signature(p, self.options, config.default_call_conv);
                 let id = self.define(&name, signature, |me, func| clif::build(p, me.options, func, &mut me.builder, config))?;
@@ -177,7 +166,7 @@ impl<'m, M: Module> Functions<'m, M> {
                 }
                 let code = self.emit(p);
                 let done = code.is_some();
-                self.emitted.insert(p.clone(), code);
+                self.wide.insert(p.clone(), code);
                 done
             });
             if all {
@@ -187,31 +176,66 @@ impl<'m, M: Module> Functions<'m, M> {
         (Menu::Narrow, nest::programs(spec, Menu::Narrow))
     }
 
-    /// A function of the kernels' signature that calls a program alone: its first argument points
-    /// at the program's arguments, 8 bytes each. For tests of single programs.
+    /// Emitted code as a function, once it is verified.
+    pub fn emitted(&mut self, name: String, code: &[u8], p: &Program) -> Result<Callee, CompileError> {
+        wide::verify::verify(code, p).map_err(|message| CompileError::Emitted { function: name.clone(), message })?;
+        let mut signature = Signature::new(self.module.isa().frontend_config().default_call_conv);
+        signature.params = vec![AbiParam::new(types::I64)];
+        let id = self.module.declare_function(&name, Linkage::Local, &signature).map_err(|e| fail(&name, e))?;
+        self.module.define_function_bytes(id, 64, code, &[]).map_err(|e| fail(&name, e))?;
+        self.code_bytes += code.len();
+        if let Some(dumps) = &mut self.dumps {
+            dumps.push(Dump { name, clif: String::new(), asm: wide::verify::listing(code) });
+        }
+        Ok(Callee { id, wide: true })
+    }
+
+    /// A kernel that calls a program alone, once for each unit: its first argument points at the
+    /// program's arguments, 8 bytes each.
     pub fn caller(&mut self, p: &Program) -> Result<FuncId, CompileError> {
         let callee = self.program(p)?;
+        let call_conv = self.module.isa().frontend_config().default_call_conv;
+        let count = clif::signature(p, self.options, call_conv).params.len();
+        self.calls(callee, count)
+    }
+
+    /// A kernel that calls `callee` with `count` arguments once for each unit.
+    pub fn calls(&mut self, callee: Callee, count: usize) -> Result<FuncId, CompileError> {
+        self.bare(&format!("caller{}", callee.id.as_u32()), |module, c, [from, begin, end]| {
+            let program = module.declare_func_in_func(callee.id, c.b.func);
+            let args: Vec<Value> = if callee.wide { vec![from] } else { (0..count).map(|i| c.field(from, i as i32)).collect() };
+            c.for_each(begin, end, 1, &mut |c, _| {
+                c.b.ins().call(program, &args);
+            });
+        })
+    }
+
+    /// A function of the kernels' signature with any body, that gives "all went well".
+    pub fn bare(&mut self, name: &str, body: impl FnOnce(&mut M, &mut Code<'_, '_>, [Value; 3])) -> Result<FuncId, CompileError> {
+        let signature = self.kernel_signature();
         let config = self.module.isa().frontend_config();
-        let mut signature = Signature::new(config.default_call_conv);
-        signature.params = vec![AbiParam::new(types::I64); 3];
-        signature.returns = vec![AbiParam::new(types::I64)];
-        let count = clif::signature(p, self.options, config.default_call_conv).params.len();
-        let name = format!("caller{}", self.programs.len());
-        self.define(&name, signature, |me, func| {
-            let program = me.module.declare_func_in_func(callee.id, func);
+        self.define(name, signature, |me, func| {
             let mut b = FunctionBuilder::new(func, &mut me.builder);
             let entry = b.create_block();
             b.append_block_params_for_function_params(entry);
             b.switch_to_block(entry);
             b.seal_block(entry);
-            let from = b.block_params(entry)[0];
+            let params = b.block_params(entry);
+            let params = [params[0], params[1], params[2]];
             let mut code = Code { b: &mut b, guard: None };
-            let args: Vec<Value> = if callee.wide { vec![from] } else { (0..count).map(|i| code.field(from, i as i32)).collect() };
-            code.b.ins().call(program, &args);
+            body(me.module, &mut code, params);
             let ok = code.int(-1);
             code.b.ins().return_(&[ok]);
             b.finalize(config);
         })
+    }
+
+    /// `fn(arguments, begin, end) -> status`
+    fn kernel_signature(&self) -> Signature {
+        let mut signature = Signature::new(self.module.isa().frontend_config().default_call_conv);
+        signature.params = vec![AbiParam::new(types::I64); 3];
+        signature.returns = vec![AbiParam::new(types::I64)];
+        signature
     }
 
     /// The function of a kernel: `fn(arguments, begin, end) -> status` over a range of its units.
@@ -224,9 +248,7 @@ impl<'m, M: Module> Functions<'m, M> {
         let (menu, programs) = self.choose(spec);
         let callees = programs.iter().map(|(p, _)| self.program(p)).collect::<Result<Vec<_>, _>>()?;
         let config = self.module.isa().frontend_config();
-        let mut signature = Signature::new(config.default_call_conv);
-        signature.params = vec![AbiParam::new(types::I64); 3];
-        signature.returns = vec![AbiParam::new(types::I64)];
+        let signature = self.kernel_signature();
         let id = self.define(&name, signature, |me, func| {
             let refs: Vec<_> = callees.iter().map(|c| (me.module.declare_func_in_func(c.id, func), c.wide)).collect();
             let mut b = FunctionBuilder::new(func, &mut me.builder);

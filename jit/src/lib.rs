@@ -8,6 +8,7 @@ mod blob;
 mod code;
 mod functions;
 pub mod lanes;
+pub mod limits;
 mod lower;
 mod machine;
 mod nest;

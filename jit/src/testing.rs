@@ -78,7 +78,7 @@ impl Function {
         let mut args: Vec<i64> = ptrs.iter().map(|p| *p as i64).chain(ints.iter().copied()).collect();
         args.resize(args.len().max(BLOCK), 0);
         // SAFETY: the code of `Functions::caller` reads as many words as were collected; the rest is the caller's.
-        unsafe { self.kernel.run(&*args.as_ptr().cast::<Arguments>(), 0, 0) };
+        unsafe { self.kernel.run(&*args.as_ptr().cast::<Arguments>(), 0, 1) };
     }
 
     /// Runs it on memory of the oracle's form; gives the number of accesses outside of their buffers.
@@ -103,7 +103,7 @@ impl Function {
         // buffers' extents given here, which are those of `mem`, borrowed for writing, and in `guard`,
         // whose 120 bytes behind the count hold any one access; otherwise the oracle has just made the
         // same accesses inside of them. Lengths end every loop.
-        unsafe { self.kernel.run(&*args.as_ptr().cast::<Arguments>(), 0, 0) };
+        unsafe { self.kernel.run(&*args.as_ptr().cast::<Arguments>(), 0, 1) };
         guard[0]
     }
 

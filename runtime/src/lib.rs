@@ -8,6 +8,7 @@ pub mod error;
 mod ids;
 pub mod inspect;
 pub mod interp;
+pub mod limits;
 mod memory;
 pub mod model;
 mod pack;

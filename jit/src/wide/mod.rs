@@ -10,6 +10,7 @@ mod asm;
 mod body;
 mod map;
 mod memory;
+pub mod peak;
 mod tile;
 pub mod verify;
 

@@ -1,0 +1,255 @@
+//! What this machine can do at most, measured: multiply-adds, clock, and bandwidth of each level of memory.
+//!
+//! A time in milliseconds says little about a kernel; the share of the machine's limit that it
+//! reaches does, and holds on other machines too.
+//!
+//! ```
+//! use tancho_runtime::limits::Limits;
+//! use tancho_runtime::Isa;
+//!
+//! let limits = Limits::measure(Isa::host(), 1)?;
+//! println!("{limits}");
+//! // A product of 128x768 by 768x768 reads its operands and writes its result.
+//! let (flops, read, written) = (2 * 128 * 768 * 768, 4 * (128 * 768 + 768 * 768), 4 * 128 * 768);
+//! let seconds = limits.seconds(flops, read, written);
+//! assert!(seconds > 0.0 && seconds < 1.0);
+//! # Ok::<(), tancho_runtime::Error>(())
+//! ```
+
+use crate::error::Error;
+use crate::memory::Lines;
+use std::fmt;
+use std::num::NonZeroUsize;
+use std::sync::Barrier;
+use std::thread;
+use std::time::Instant;
+use tancho_jit::limits::Probes;
+use tancho_jit::{Isa, Target};
+
+/// Bytes that all threads together go through in memory beyond the caches, and at least so much.
+const MEMORY: usize = 256 << 20;
+/// Bytes of a timed run in a cache, for each thread.
+const CACHED: usize = 96 << 20;
+/// Floating-point operations of a timed run, for each thread.
+const FLOPS: u64 = 150_000_000;
+/// Additions of a timed run of the clock.
+const ADDITIONS: u64 = 2_000_000;
+
+/// Bandwidth of one level of memory, all threads together.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Level {
+    /// `L1`, `L2`, `L3` or `DRAM`.
+    pub name: &'static str,
+    /// Bytes it holds, for all threads together; `usize::MAX` for DRAM.
+    pub bytes: usize,
+    /// Reading, in GB/s.
+    pub read: f64,
+    /// Copying in GB/s, where each byte counts twice: read and written.
+    pub copy: f64,
+}
+
+/// The limits of a machine for one level of vectors and a number of threads.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Limits {
+    /// The level of the vectors.
+    pub isa: Isa,
+    /// Threads that ran at once.
+    pub threads: usize,
+    /// Multiply-adds in f32, each counted as two operations, in GFLOP/s.
+    pub gflops: f64,
+    /// The clock in GHz, by a chain of additions of a cycle each.
+    pub ghz: f64,
+    /// The levels of memory, near to far.
+    pub levels: Vec<Level>,
+}
+
+/// What a timed run does.
+#[derive(Clone, Copy)]
+enum Work {
+    MultiplyAdds,
+    Additions,
+    Read,
+    Copy,
+}
+
+/// Runs of one kind; the best counts.
+#[derive(Clone, Copy)]
+struct Probe {
+    work: Work,
+    /// Bytes of the buffer of each thread.
+    bytes: usize,
+    runs: usize,
+}
+
+/// When a thread did how much, in seconds from a common start.
+#[derive(Clone, Copy)]
+struct Span {
+    from: f64,
+    to: f64,
+    amount: f64,
+}
+
+impl Limits {
+    /// Measures them, in about a second; other programs that run meanwhile lower what is found.
+    ///
+    /// # Errors
+    /// The machine does not have that level, cannot be targeted, or has no memory.
+    pub fn measure(isa: Isa, threads: usize) -> Result<Limits, Error> {
+        let threads = NonZeroUsize::new(threads).map_or(1, NonZeroUsize::get);
+        let probes = Probes::new(Target::host().with_isa(isa)?)?;
+        let caches = cache_sizes();
+        let of_thread = [caches[0], caches[1], caches[2] / threads];
+        // Four times the last cache leaves little of it in there.
+        let memory = MEMORY.max(caches[2] * 4) / threads;
+
+        let mut list = vec![Probe { work: Work::MultiplyAdds, bytes: 0, runs: 8 }, Probe { work: Work::Additions, bytes: 0, runs: 8 }];
+        for bytes in of_thread {
+            // Half of a cache is surely in it.
+            list.extend([Work::Read, Work::Copy].map(|work| Probe { work, bytes: bytes / 2, runs: 8 }));
+        }
+        list.extend([Work::Read, Work::Copy].map(|work| Probe { work, bytes: memory, runs: 4 }));
+        let rates = rates(&probes, &list, threads, memory)?;
+
+        let capacity = [caches[0] * threads, caches[1] * threads, caches[2], usize::MAX];
+        let levels = ["L1", "L2", "L3", "DRAM"].into_iter().zip(capacity).zip(rates[2..].chunks(2));
+        Ok(Limits {
+            isa,
+            threads,
+            gflops: rates[0] / 1e9,
+            ghz: rates[1] / threads as f64 / 1e9,
+            levels: levels.map(|((name, bytes), r)| Level { name, bytes, read: r[0] / 1e9, copy: r[1] / 1e9 }).collect(),
+        })
+    }
+
+    /// The nearest level that `bytes` live in from one run to the next, with a third of it left to others.
+    pub fn level(&self, bytes: u64) -> Option<&Level> {
+        self.levels.iter().find(|l| bytes <= (l.bytes / 3 * 2) as u64)
+    }
+
+    /// The least time for so many floating-point operations and bytes, whichever takes longer. As much as is
+    /// written is taken as copied, the rest as read.
+    pub fn seconds(&self, flops: u64, read: u64, written: u64) -> f64 {
+        let moved = self.level(read + written).map_or(0.0, |l| {
+            let copied = read.min(written);
+            (2 * copied) as f64 / l.copy + (read + written - 2 * copied) as f64 / l.read
+        });
+        (flops as f64 / self.gflops).max(moved) / 1e9
+    }
+}
+
+impl fmt::Display for Limits {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Limits { isa, threads, gflops, ghz, levels } = self;
+        let s = if *threads == 1 { "" } else { "s" };
+        writeln!(f, "limits at {isa}, {threads} thread{s}: {gflops:.0} GFLOP/s of f32 multiply-adds, clock {ghz:.2} GHz")?;
+        let list: Vec<String> = levels.iter().map(|l| format!("{} {:.0} / {:.0}", l.name, l.read, l.copy)).collect();
+        write!(f, "GB/s read / copied (read + written): {}", list.join(", "))
+    }
+}
+
+/// The best rate of each probe per second, all threads together.
+fn rates(probes: &Probes, list: &[Probe], threads: usize, memory: usize) -> Result<Vec<f64>, Error> {
+    let floats = memory / 4;
+    let mut buffer = Lines::default();
+    if !buffer.reserve(memory * threads) {
+        return Err(Error::Memory { bytes: (memory * threads) as u128 });
+    }
+    let (barrier, start) = (Barrier::new(threads), Instant::now());
+    let spans: Vec<Vec<Vec<Span>>> = thread::scope(|scope| {
+        let parts = buffer.floats_mut().chunks_exact_mut(floats).take(threads);
+        let handles: Vec<_> = parts.map(|part| scope.spawn(|| runs(probes, list, part, &barrier, start))).collect();
+        handles.into_iter().filter_map(|h| h.join().ok()).collect()
+    });
+    Ok((0..list.len()).map(|p| (0..list[p].runs).map(|r| together(spans.iter().map(|t| t[p][r]))).fold(0.0, f64::max)).collect())
+}
+
+/// The rate of one run of all threads, from the first start to the last end.
+fn together(spans: impl Iterator<Item = Span>) -> f64 {
+    let none = Span { from: f64::INFINITY, to: 0.0, amount: 0.0 };
+    let all = spans.fold(none, |a, b| Span { from: a.from.min(b.from), to: a.to.max(b.to), amount: a.amount + b.amount });
+    all.amount / (all.to - all.from)
+}
+
+/// All runs of one thread, each begun together with the other threads'.
+fn runs(probes: &Probes, list: &[Probe], part: &mut [f32], barrier: &Barrier, start: Instant) -> Vec<Vec<Span>> {
+    // The pages become this thread's.
+    part.fill(1.0);
+    let mut run = |p: &Probe| {
+        let n = p.bytes / 4;
+        let times = (CACHED / p.bytes.max(1)).max(1) as u64;
+        barrier.wait();
+        let from = start.elapsed().as_secs_f64();
+        let amount = match p.work {
+            Work::MultiplyAdds => probes.multiply_adds(FLOPS),
+            Work::Additions => probes.additions(ADDITIONS),
+            Work::Read => {
+                std::hint::black_box(probes.read(&part[..n], times));
+                times * p.bytes as u64
+            }
+            Work::Copy => {
+                let (from, to) = part[..n].split_at_mut(n / 2);
+                probes.copy(from, to, times);
+                times * p.bytes as u64
+            }
+        };
+        Span { from, to: start.elapsed().as_secs_f64(), amount: amount as f64 }
+    };
+    list.iter()
+        .map(|p| {
+            if p.runs > 4 {
+                // Caches and clock as in the runs that count.
+                run(p);
+            }
+            (0..p.runs).map(|_| run(p)).collect()
+        })
+        .collect()
+}
+
+/// Bytes of the data caches L1, L2 and L3; common ones where the system does not say.
+fn cache_sizes() -> [usize; 3] {
+    let mut sizes = [32 << 10, 1 << 20, 32 << 20];
+    for i in 0..8 {
+        let text = |what: &str| std::fs::read_to_string(format!("/sys/devices/system/cpu/cpu0/cache/index{i}/{what}")).unwrap_or_default();
+        let level = text("level").trim().parse::<usize>().ok().filter(|l| (1..=3).contains(l));
+        let kib = text("size").trim().strip_suffix('K').and_then(|k| k.parse::<usize>().ok()).filter(|k| *k > 0);
+        if let (Some(level), Some(kib), false) = (level, kib, text("type").starts_with("Instruction")) {
+            sizes[level - 1] = kib << 10;
+        }
+    }
+    sizes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn limits() -> Limits {
+        let level = |name, bytes, read, copy| Level { name, bytes, read, copy };
+        let levels = vec![level("L1", 3 << 10, 200.0, 100.0), level("DRAM", usize::MAX, 20.0, 10.0)];
+        Limits { isa: Isa::Clif128, threads: 1, gflops: 50.0, ghz: 1.0, levels }
+    }
+
+    #[test]
+    fn the_longer_of_arithmetic_and_movement_counts() {
+        let l = limits();
+        assert_eq!(l.seconds(50_000, 0, 0), 1e-6);
+        assert_eq!(l.seconds(0, 2000, 0), 1e-8);
+        assert_eq!(l.seconds(0, 1000, 1000), 2e-8, "copied");
+        assert_eq!(l.seconds(1, 3000, 1000), 3e-7, "beyond two thirds of L1; 1000 copied, 2000 read");
+    }
+
+    #[test]
+    fn rates_are_those_of_all_threads_from_first_to_last() {
+        let span = |from, to, amount| Span { from, to, amount };
+        assert_eq!(together([span(1.0, 2.0, 3.0), span(2.0, 3.0, 5.0)].into_iter()), 4.0);
+    }
+
+    #[test]
+    fn two_threads_measure_every_level() {
+        let l = Limits::measure(Isa::Clif128, 2).unwrap();
+        assert!(l.threads == 2 && l.gflops > 0.0 && l.ghz > 0.0, "{l}");
+        assert!(l.levels.iter().map(|l| l.name).eq(["L1", "L2", "L3", "DRAM"]), "{l}");
+        assert!(l.levels.iter().all(|l| l.read > 0.0 && l.copy > 0.0), "{l}");
+        assert!(l.levels.windows(2).all(|w| w[0].bytes <= w[1].bytes), "{l}");
+    }
+}
