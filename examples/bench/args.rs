@@ -1,0 +1,95 @@
+//! The command line.
+
+use super::cases::{Case, named};
+use lexopt::{Arg, Parser, ValueExt};
+use std::ffi::OsString;
+use tancho::Isa;
+
+/// What is asked for.
+#[derive(Debug, PartialEq)]
+pub struct Args {
+    pub threads: usize,
+    pub isa: Isa,
+    pub cases: Vec<Case>,
+    pub sweep: bool,
+    pub json: bool,
+    pub help: bool,
+}
+
+fn list<T: ToString>(all: impl IntoIterator<Item = T>) -> String {
+    all.into_iter().map(|x| x.to_string()).collect::<Vec<_>>().join(" ")
+}
+
+/// The levels that this machine has.
+fn levels() -> impl Iterator<Item = Isa> {
+    Isa::ALL.into_iter().filter(|i| *i <= Isa::host())
+}
+
+/// The text of `--help`.
+pub fn help() -> String {
+    let cases: String = named().iter().map(|c| format!("  {}\n", c.name)).collect();
+    format!(
+        "Measures the machine's limits, then how much of them networks reach.
+
+usage: cargo run --release --example bench -- [OPTIONS]
+
+  --threads N     threads of a session (default 1)
+  --case NAME     this case only; may be given several times; the beginning of a name takes all that begin so
+  --isa LEVEL     vectors: {} (default: the widest of this machine)
+  --sweep         neighbouring sizes too, and how far their share of the limit is from that of the named case
+  --json          one object per case and line: case threads isa median_ms min_ms compile_ms gflops peak_share
+  -h, --help      this text
+
+Columns: median and shortest of at least 30 runs; GFLOP/s of the products' multiply-adds, and GB/s of inputs, weights and
+results; the limit, which is the time of the same multiply-adds or bytes at the measured speed of the machine, whichever is
+longer; its share of the median; time to compile, and to pack the weights.
+
+cases
+{cases}",
+        list(levels())
+    )
+}
+
+/// Reads the arguments.
+///
+/// # Errors
+/// One line that says what is wrong and what there is instead.
+pub fn parse(given: impl IntoIterator<Item = OsString>) -> Result<Args, String> {
+    let mut parser = Parser::from_args(given);
+    let mut args = Args { threads: 1, isa: Isa::host(), cases: Vec::new(), sweep: false, json: false, help: false };
+    let text = |parser: &mut Parser| parser.value().and_then(|v| v.string()).map_err(|e| e.to_string());
+    while let Some(arg) = parser.next().map_err(|e| e.to_string())? {
+        match arg {
+            Arg::Long("threads") => {
+                let n = text(&mut parser)?;
+                args.threads =
+                    n.parse().ok().filter(|n| *n > 0).ok_or_else(|| format!("--threads {n}: a session has at least 1 thread"))?;
+            }
+            Arg::Long("isa") => {
+                let name = text(&mut parser)?;
+                args.isa =
+                    levels().find(|i| i.to_string() == name).ok_or_else(|| format!("--isa {name}: this machine has {}", list(levels())))?;
+            }
+            Arg::Long("case") => {
+                let name = text(&mut parser)?;
+                let all = named();
+                let exact = all.iter().any(|c| c.name == name);
+                let fits = |c: &&Case| if exact { c.name == name } else { !name.is_empty() && c.name.starts_with(&name) };
+                let found: Vec<Case> = all.iter().filter(fits).cloned().collect();
+                if found.is_empty() {
+                    return Err(format!("--case {name}: there is no such case, but {}", list(all.iter().map(|c| &c.name))));
+                }
+                let new: Vec<Case> = found.into_iter().filter(|c| !args.cases.contains(c)).collect();
+                args.cases.extend(new);
+            }
+            Arg::Long("sweep") => args.sweep = true,
+            Arg::Long("json") => args.json = true,
+            Arg::Long("help") | Arg::Short('h') => args.help = true,
+            other => return Err(format!("{}; --help says what there is", other.unexpected())),
+        }
+    }
+    if args.cases.is_empty() {
+        args.cases = named();
+    }
+    Ok(args)
+}

@@ -1,0 +1,77 @@
+//! One case: compiled, run, and compared with the limit.
+
+use super::cases::Case;
+use std::time::{Duration, Instant};
+use tancho::limits::Limits;
+use tancho::model::model_of;
+use tancho::{AnyView, Compiled, Error, Session, Target};
+
+/// Runs of a case at least.
+const RUNS: usize = 30;
+/// Time for all of them at least.
+const SPAN: Duration = Duration::from_millis(300);
+
+/// What was measured, in milliseconds.
+#[derive(Clone, Debug)]
+pub struct Measured {
+    pub case: String,
+    pub median: f64,
+    pub min: f64,
+    pub compile: f64,
+    pub pack: f64,
+    pub limit: f64,
+    pub gflops: f64,
+    pub gbs: f64,
+}
+
+impl Measured {
+    /// The share of the limit.
+    pub fn share(&self) -> f64 {
+        self.limit / self.median
+    }
+}
+
+/// Threads that [`session`] runs on when it is asked for `threads`.
+pub fn threads_of(_threads: usize) -> usize {
+    1
+}
+
+/// A session of so many threads: for now one, as [`threads_of`] says.
+fn session(compiled: &Compiled, _threads: usize) -> Result<Session, Error> {
+    Ok(compiled.session())
+}
+
+/// Measures a case.
+pub fn measure(case: &Case, limits: &Limits) -> Result<Measured, Error> {
+    let target = Target::host().with_isa(limits.isa)?;
+    let compiled = model_of(case.graph()?, 1)?.compile(target)?;
+    let inputs = case.inputs()?;
+    let views: Vec<AnyView<'_>> = inputs.iter().map(AnyView::from).collect();
+    let mut session = session(&compiled, limits.threads)?;
+    let start = Instant::now();
+    let mut warm = 0;
+    while warm < 3 || (start.elapsed() < SPAN / 3 && warm < RUNS) {
+        session.run_inputs(&views)?;
+        warm += 1;
+    }
+    let (mut times, start) = (Vec::new(), Instant::now());
+    while times.len() < RUNS || start.elapsed() < SPAN {
+        let start = Instant::now();
+        session.run_inputs(&views)?;
+        times.push(start.elapsed().as_secs_f64() * 1e3);
+    }
+    times.sort_by(f64::total_cmp);
+    let (median, min) = (times[times.len() / 2], times[0]);
+    let cost = case.cost();
+    let per_second = |amount: u64| amount as f64 / (median * 1e6);
+    Ok(Measured {
+        case: case.name.clone(),
+        median,
+        min,
+        compile: compiled.stats().total().as_secs_f64() * 1e3,
+        pack: compiled.pack_time().as_secs_f64() * 1e3,
+        limit: limits.seconds(cost.flops, cost.read, cost.written) * 1e3,
+        gflops: per_second(cost.flops),
+        gbs: per_second(cost.read + cost.written),
+    })
+}
