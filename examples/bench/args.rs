@@ -62,8 +62,11 @@ pub fn parse(given: impl IntoIterator<Item = OsString>) -> Result<Args, String> 
         match arg {
             Arg::Long("threads") => {
                 let n = text(&mut parser)?;
-                args.threads =
-                    n.parse().ok().filter(|n| *n > 0).ok_or_else(|| format!("--threads {n}: a session has at least 1 thread"))?;
+                args.threads = n
+                    .parse()
+                    .ok()
+                    .filter(|n| (1..=256).contains(n))
+                    .ok_or_else(|| format!("--threads {n}: a session has 1 to 256 threads"))?;
             }
             Arg::Long("isa") => {
                 let name = text(&mut parser)?;

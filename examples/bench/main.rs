@@ -13,7 +13,7 @@ mod measure;
 mod sentences;
 
 use args::Args;
-use measure::{Measured, measure, threads_of};
+use measure::{Measured, measure};
 use std::process::ExitCode;
 use tancho::limits::Limits;
 use tancho::{Error, Isa};
@@ -33,10 +33,7 @@ fn object(m: &Measured, threads: usize, isa: Isa) -> serde_json::Value {
 }
 
 fn run(args: &Args) -> Result<(), Error> {
-    let threads = threads_of(args.threads);
-    if threads != args.threads {
-        eprintln!("note: sessions run on {threads} thread; --threads {} is not available yet", args.threads);
-    }
+    let threads = args.threads;
     let limits = Limits::measure(args.isa, threads)?;
     if args.json {
         eprintln!("{limits}");

@@ -4,7 +4,7 @@ use super::cases::Case;
 use std::time::{Duration, Instant};
 use tancho::limits::Limits;
 use tancho::model::model_of;
-use tancho::{AnyView, Compiled, Error, Session, Target};
+use tancho::{AnyView, Error, Target};
 
 /// Runs of a case at least.
 const RUNS: usize = 30;
@@ -31,23 +31,13 @@ impl Measured {
     }
 }
 
-/// Threads that [`session`] runs on when it is asked for `threads`.
-pub fn threads_of(_threads: usize) -> usize {
-    1
-}
-
-/// A session of so many threads: for now one, as [`threads_of`] says.
-fn session(compiled: &Compiled, _threads: usize) -> Result<Session, Error> {
-    Ok(compiled.session())
-}
-
 /// Measures a case.
 pub fn measure(case: &Case, limits: &Limits) -> Result<Measured, Error> {
     let target = Target::host().with_isa(limits.isa)?;
     let compiled = model_of(case.graph()?, 1)?.compile(target)?;
     let inputs = case.inputs()?;
     let views: Vec<AnyView<'_>> = inputs.iter().map(AnyView::from).collect();
-    let mut session = session(&compiled, limits.threads)?;
+    let mut session = compiled.session_with_threads(limits.threads)?;
     let start = Instant::now();
     let mut warm = 0;
     while warm < 3 || (start.elapsed() < SPAN / 3 && warm < RUNS) {

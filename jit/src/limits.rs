@@ -120,7 +120,7 @@ impl Probes {
 /// `times` units of a probe; the callers above know what each does with its arguments.
 fn call(kernel: &Kernel, args: &[i64], times: u64) {
     let units = i64::try_from(times).unwrap_or(i64::MAX);
-    let mut block = [0i64; STREAMS + 2];
+    let mut block = [0i64; size_of::<Arguments>() / 8 + STREAMS];
     block[..args.len()].copy_from_slice(args);
     // SAFETY: the kernel reads as many arguments as its program has: `read_program` four pointers to `n`
     // elements each, one to a sum, and `n`; `copy_program` two pointers and `n`; the others none; and the
