@@ -59,10 +59,8 @@ pub struct Limits {
     pub gflops: f64,
     /// The clock in GHz, by a chain of additions of a cycle each.
     pub ghz: f64,
-    /// The levels of memory, near to far; L3 at several sizes, since much of a small one is in L2.
+    /// The levels of memory, near to far; L3 at several sizes, since it fills gradually.
     pub levels: Vec<Level>,
-    /// Bytes of the last cache.
-    pub cache: usize,
 }
 
 /// What a timed run does.
@@ -102,9 +100,12 @@ impl Limits {
         let caches = cache_sizes();
         // Half of a cache is surely in it; four times the last one leaves little of it in there.
         let mut sizes = vec![("L1", caches[0] / 2), ("L2", caches[1] / 2)];
-        let last = caches[2] / 2 / threads;
-        let shared = std::iter::successors(Some(last), |bytes| Some(bytes / 2)).take_while(|bytes| *bytes >= 2 * caches[1]);
-        sizes.extend(shared.collect::<Vec<_>>().into_iter().rev().map(|bytes| ("L3", bytes)));
+        let last = caches[2] / threads;
+        let shared = std::iter::successors(Some(last / 2), |bytes| Some(bytes / 2)).take_while(|bytes| *bytes >= 2 * caches[1]);
+        let mut shared: Vec<usize> = shared.collect();
+        shared.reverse();
+        shared.extend([last / 4 * 3, last]);
+        sizes.extend(shared.into_iter().map(|bytes| ("L3", bytes)));
         let memory = MEMORY.max(caches[2] * 4) / threads;
         sizes.push(("DRAM", memory));
 
@@ -122,17 +123,13 @@ impl Limits {
             gflops: rates[0] / 1e9,
             ghz: rates[1] / threads as f64 / 1e9,
             levels: levels.map(|((name, bytes), r)| Level { name, bytes: bytes * threads, read: r[0] / 1e9, copy: r[1] / 1e9 }).collect(),
-            cache: caches[2],
         })
     }
 
-    /// The level that `bytes` live in from one run to the next, with a third of the last cache left to others:
-    /// the largest measured that is no larger, so that its speed is a limit.
+    /// The level that `bytes` live in from one run to the next: the largest measured size that is no larger,
+    /// so that its speed is a limit.
     pub fn level(&self, bytes: u64) -> Option<&Level> {
-        if bytes > (self.cache / 3 * 2) as u64 {
-            return self.levels.last();
-        }
-        self.levels.iter().filter(|l| l.bytes as u64 <= bytes).next_back().or(self.levels.first())
+        self.levels.iter().rfind(|l| l.bytes as u64 <= bytes).or(self.levels.first())
     }
 
     /// The least time for so many floating-point operations and bytes, whichever takes longer. As much as is
@@ -148,7 +145,7 @@ impl Limits {
 
 impl fmt::Display for Limits {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Limits { isa, threads, gflops, ghz, levels, .. } = self;
+        let Limits { isa, threads, gflops, ghz, levels } = self;
         let s = if *threads == 1 { "" } else { "s" };
         writeln!(f, "limits at {isa}, {threads} thread{s}: {gflops:.0} GFLOP/s of f32 multiply-adds, clock {ghz:.2} GHz")?;
         let size = |bytes: usize| if bytes < 1 << 20 { format!("{} KiB", bytes >> 10) } else { format!("{} MiB", bytes >> 20) };
@@ -235,8 +232,8 @@ mod tests {
 
     fn limits() -> Limits {
         let level = |name, bytes, read, copy| Level { name, bytes, read, copy };
-        let levels = vec![level("L1", 100, 200.0, 100.0), level("L2", 1000, 100.0, 50.0), level("DRAM", 100_000, 20.0, 10.0)];
-        Limits { isa: Isa::Clif128, threads: 1, gflops: 50.0, ghz: 1.0, levels, cache: 6000 }
+        let levels = vec![level("L1", 100, 200.0, 100.0), level("L2", 1000, 100.0, 50.0), level("DRAM", 5000, 20.0, 10.0)];
+        Limits { isa: Isa::Clif128, threads: 1, gflops: 50.0, ghz: 1.0, levels }
     }
 
     #[test]
@@ -246,7 +243,7 @@ mod tests {
         assert_eq!(l.seconds(0, 10, 0), 5e-11);
         assert_eq!(l.seconds(0, 500, 0), 2.5e-9, "less than the next measured size");
         assert_eq!(l.seconds(0, 1000, 1000), 4e-8, "copied");
-        assert_eq!(l.seconds(1, 4000, 1000), 3.5e-7, "beyond two thirds of the cache; 1000 copied, 3000 read");
+        assert_eq!(l.seconds(1, 4000, 1000), 3.5e-7, "1000 copied, 3000 read");
     }
 
     #[test]

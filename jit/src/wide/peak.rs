@@ -29,7 +29,7 @@ pub fn multiply_adds(width: Width) -> Result<(Vec<u8>, Program, u64), Refused> {
     for v in 0..accumulators {
         a.op3(Op3::Fma213, v, factor, Rm::Reg(term))?;
     }
-    a.push(made(Instruction::with2(Code::Sub_rm64_imm32, Register::RAX, 1))?);
+    a.push(made(Instruction::with1(Code::Dec_rm64, Register::RAX))?);
     a.push(made(Instruction::with_branch(Code::Jne_rel32_64, top))?);
     let after = [Instruction::with(Code::VEX_Vzeroupper), Instruction::with(Code::Retnq)];
     let flops = TURNS as u64 * u64::from(accumulators) * width.lanes() as u64 * 2;
