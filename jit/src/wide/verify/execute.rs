@@ -140,7 +140,7 @@ impl<'c> Machine<'c> {
             self.all = false;
             if !self.assume_less(&mut start) {
                 let What::Jump(m, _) = self.code.steps[jump].what else { return Err(fail("no jump")) };
-                break last_turn(m, self.s.flags).ok_or_else(|| fail("no end"))?;
+                break last_turn(m, self.s.flags).ok_or_else(|| fail("no count that meets its limit"))?;
             }
         };
         for s in &self.spans {
@@ -353,17 +353,16 @@ fn taken(m: Mnemonic, n: i64) -> bool {
     }
 }
 
-/// The first turn behind which a jump is not taken.
+/// The first turn behind which a jump is not taken. The count must meet its limit: then the number of turns is affine in
+/// both, while one that steps over it is not.
 fn last_turn(m: Mnemonic, flags: Value) -> Option<i64> {
     let Value { base: Base::Int, at, turn } = flags else { return None };
-    // Up or down to 0, or one beyond.
     let (left, by) = if turn < 0 { (at, turn.checked_neg()?) } else { (at.checked_neg()?, turn) };
-    if by == 0 || left < 0 {
+    if by == 0 || left < 0 || left % by != 0 {
         return None;
     }
     match (m, turn > 0) {
-        (Mnemonic::Jne, _) if left % by == 0 => Some(left / by),
-        (Mnemonic::Jl, true) | (Mnemonic::Jg, false) => Some((left + by - 1) / by),
+        (Mnemonic::Jne, _) | (Mnemonic::Jl, true) | (Mnemonic::Jg, false) => Some(left / by),
         (Mnemonic::Jle, true) | (Mnemonic::Jge, false) => Some(left / by + 1),
         _ => None,
     }

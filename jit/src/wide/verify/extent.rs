@@ -2,7 +2,8 @@
 
 use crate::lanes::{Inst, Len, Mem, Program, STRIP, Stmt};
 
-/// Rows of bytes at equal distances, relative to a pointer.
+/// Rows of bytes at equal distances, relative to a pointer. What lies between the elements of a row counts as the row's,
+/// what lies between the rows does not.
 #[derive(Clone, Copy, Debug)]
 pub struct Region {
     /// The first byte.
