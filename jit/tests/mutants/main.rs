@@ -6,9 +6,9 @@ mod common;
 mod machine;
 
 use common::{Rng, random_rows, tile};
-use iced_x86::{BlockEncoder, BlockEncoderOptions, Instruction, InstructionBlock, Mnemonic, OpKind, Register};
+use iced_x86::{BlockEncoder, BlockEncoderOptions, Code, Instruction, InstructionBlock, MemoryOperand, Mnemonic, OpKind, Register};
 use machine::{Run, allowed, decode, run};
-use tancho_jit::lanes::{Inst, Len, Program, Stmt};
+use tancho_jit::lanes::{Inst, Len, Mem, Program, Stmt};
 use tancho_jit::testing::{Width, emit, verify};
 
 /// Mutants of each kind that are tried of one program.
@@ -168,9 +168,9 @@ fn changes(i: &Instruction) -> Vec<(String, Instruction)> {
         }
     }
     let other = match i.mnemonic() {
-        Mnemonic::Jl => Some(iced_x86::Code::Jle_rel32_64),
-        Mnemonic::Jge => Some(iced_x86::Code::Jg_rel32_64),
-        Mnemonic::Jle => Some(iced_x86::Code::Jl_rel32_64),
+        Mnemonic::Jl => Some(Code::Jle_rel32_64),
+        Mnemonic::Jge => Some(Code::Jg_rel32_64),
+        Mnemonic::Jle => Some(Code::Jl_rel32_64),
         _ => None,
     };
     if let Some(code) = other {
@@ -244,4 +244,56 @@ fn no_mutant_survives_at_256_bits() {
 #[test]
 fn no_mutant_survives_at_512_bits() {
     no_mutant_survives(Width::Z);
+}
+
+/// Instructions at the start of sound code that the verifier does not know, does not follow, or that spoil something.
+#[test]
+fn what_is_not_followed_is_refused() {
+    use Register::*;
+    let load = Inst::Load { ptr: 0, step: Len::Const(1), row_step: Len::Const(0), mem: Mem::F32 };
+    let store = Inst::Store { ptr: 1, step: Len::Const(1), row_step: Len::Const(0), mem: Mem::F32, value: 0 };
+    let copy = Stmt::Map { len: Len::Const(40), body: vec![load, store], folds: Vec::new() };
+    let p = Program { ptrs: 2, ints: 0, slots: 0, stmts: vec![copy] };
+    let at = |base, displacement| MemoryOperand::with_base_displ(base, displacement);
+    let lanes = MemoryOperand::with_base_index_scale(RDI, ZMM1, 4);
+    let narrow = MemoryOperand::with_base(R8D);
+    let gather = Instruction::with2(Code::EVEX_Vgatherdps_zmm_k1_vm32z, ZMM2, lanes).map(|mut i| {
+        i.set_op_mask(K1);
+        i
+    });
+    let segment = MemoryOperand::new(RDI, None, 1, 0, 0, false, FS);
+    let spoilers = [
+        ("a gather", gather),
+        ("a vector from an unknown register", Instruction::with2(Code::VEX_Vmovups_ymm_ymmm256, YMM1, at(RBX, 0))),
+        ("an address of 32 bits", Instruction::with2(Code::VEX_Vmovups_ymm_ymmm256, YMM1, narrow)),
+        ("another segment", Instruction::with2(Code::VEX_Vbroadcastss_ymm_m32, YMM1, segment)),
+        ("the arguments written", Instruction::with2(Code::VEX_Vmovups_ymmm256_ymm, at(RDI, 0), YMM1)),
+        ("beyond the arguments", Instruction::with2(Code::VEX_Vbroadcastss_ymm_m32, YMM1, at(RDI, 16))),
+        ("an argument that is none", Instruction::with2(Code::Mov_r64_rm64, R9, at(RDI, 16))),
+        ("half of an argument", Instruction::with2(Code::Mov_r64_rm64, R9, at(RDI, 4))),
+        ("a frame that is not there", Instruction::with2(Code::VEX_Vmovups_ymmm256_ymm, at(RSP, -32), YMM1)),
+        ("the caller's frame", Instruction::with2(Code::VEX_Vmovups_ymm_ymmm256, YMM1, at(RSP, 0))),
+        ("a general store", Instruction::with2(Code::Mov_rm64_r64, at(RDI, 0), RAX)),
+        ("an addition from memory", Instruction::with2(Code::Add_r64_rm64, RAX, at(RDI, 0))),
+        ("a kept register", Instruction::with2(Code::Mov_r32_imm32, EBX, 1)),
+        ("the arguments' address", Instruction::with2(Code::Mov_r64_rm64, RDI, RAX)),
+        ("half a register", Instruction::with2(Code::Mov_r32_rm32, EAX, ECX)),
+        ("something left on the stack", Instruction::with1(Code::Push_r64, RAX)),
+        ("the stack moved", Instruction::with2(Code::Sub_rm64_imm32, RSP, 64)),
+        ("a call", Instruction::with1(Code::Call_rm64, RAX)),
+        ("a jump elsewhere", Instruction::with1(Code::Jmp_rm64, RAX)),
+        ("a system call", Ok(Instruction::with(Code::Syscall))),
+    ];
+    for width in [Width::Y, Width::Z] {
+        let code = emit(&p, width).expect("a copy");
+        assert_eq!(verify(&code, &p), Ok(()));
+        let list = decode(&code);
+        let constants = &code[list.last().map_or(0, Instruction::next_ip) as usize..];
+        let with = |i: Instruction| encode(&[&[i], &list[..]].concat(), constants).expect("encodes");
+        assert_eq!(verify(&with(Instruction::with(Code::Nopd)), &p), Ok(()), "nothing spoilt at {width:?}");
+        for (what, i) in &spoilers {
+            let code = with(*i.as_ref().expect("an instruction"));
+            assert!(verify(&code, &p).is_err(), "{what} is passed at {width:?}");
+        }
+    }
 }

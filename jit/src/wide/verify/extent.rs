@@ -28,6 +28,7 @@ impl Region {
     }
 
     /// Whether the bytes `from..to` lie in it: in one row, or anywhere if there is nothing between the rows.
+    #[inline]
     fn holds(&self, from: i64, to: i64) -> bool {
         let (from, to) = (from - self.from, to - self.from);
         if self.stride > self.bytes && self.rows > 1 {
@@ -89,6 +90,7 @@ impl Extents {
     }
 
     /// Whether the program reads (or writes) the bytes `from..to` behind a pointer.
+    #[inline]
     pub fn allow(&self, ptr: u16, written: bool, from: i64, to: i64) -> bool {
         self.regions.iter().any(|r| (r.0, r.1) == (ptr, written) && r.2.holds(from, to))
     }

@@ -4,14 +4,16 @@
 //! the stack and the registers a callee must keep are as they were and the upper halves are clean at the one return.
 //!
 //! Every address lies inside of the extent that the *program* gives its pointer ([`extent`]), while trip counts,
-//! masks and offsets come from the *code* alone ([`execute`]). A program without integer arguments is proved: the
-//! abstract execution covers every turn of every loop. One with integer arguments is executed for chosen values
-//! ([`samples`]), each of which is covered the same way.
+//! masks and offsets come from the *code* alone ([`execute`], [`turns`]). Of a program without integer arguments that is a proof:
+//! the abstract execution covers every turn of every loop. One with integer arguments is executed for chosen values
+//! ([`samples`]), each of which is covered the same way: a check at these values.
+//! An access, jump or instruction that the verifier does not follow is refused.
 
 mod decode;
 mod execute;
 mod extent;
 mod general;
+mod turns;
 mod value;
 
 use crate::lanes::Program;
@@ -39,11 +41,11 @@ pub fn verify(code: &[u8], p: &Program) -> Result<(), String> {
 
 /// Values of the integer arguments to execute code for.
 ///
-/// Code splits an integer by the power of two `modulus` into whole turns and a rest, and does nothing else to it but
-/// add, subtract and scale. So among the values of one rest that make at least one turn, addresses, trip counts and
-/// extents are affine in each integer: what holds at one turn and at [`MANY`] turns holds between. Each
-/// integer takes every rest at no turn, one and many. Of several integers not all combinations are taken:
-/// there the samples are a check and no proof.
+/// Code splits an integer by powers of two up to `modulus` into whole turns and a rest, adds, subtracts and scales, and its loops
+/// meet their limits. So among the values of one rest that make at least one turn, addresses, trip counts and
+/// extents are affine in each integer: what holds at one turn and at [`MANY`] turns should hold between. Each
+/// integer takes every rest at no turn, one and many. This is a check at samples, no proof; of several integers
+/// not all combinations are taken.
 fn samples(modulus: i64, ints: u16) -> impl Iterator<Item = Vec<i64>> {
     let rests = modulus.max(FEWEST);
     let values = move |n: i64| [0, 1, MANY][(n / rests) as usize] * rests + n % rests;

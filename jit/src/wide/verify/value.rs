@@ -30,25 +30,30 @@ impl Value {
     pub const UNKNOWN: Value = Value { base: Base::Unknown, at: 0, turn: 0 };
 
     /// A known distance from a base.
+    #[inline]
     pub fn new(base: Base, at: i64) -> Value {
         Value { base, at, turn: 0 }
     }
 
     /// An integer.
+    #[inline]
     pub fn int(at: i64) -> Value {
         Value::new(Base::Int, at)
     }
 
     /// The integer, if it is one and the same in every turn.
+    #[inline]
     pub fn fixed(self) -> Option<i64> {
         (self.base == Base::Int && self.turn == 0).then_some(self.at)
     }
 
     /// Its distance from the base in a turn.
+    #[inline]
     pub fn in_turn(self, n: i64) -> Option<i64> {
         self.turn.checked_mul(n)?.checked_add(self.at)
     }
 
+    #[inline]
     fn made(base: Base, at: Option<i64>, turn: Option<i64>) -> Value {
         match (base, at, turn) {
             (base, Some(at), Some(turn)) if base != Base::Unknown => Value { base, at, turn },
@@ -56,6 +61,7 @@ impl Value {
         }
     }
 
+    #[inline]
     pub fn plus(self, other: Value) -> Value {
         let base = match (self.base, other.base) {
             (base, Base::Int) | (Base::Int, base) => base,
@@ -64,6 +70,7 @@ impl Value {
         Value::made(base, self.at.checked_add(other.at), self.turn.checked_add(other.turn))
     }
 
+    #[inline]
     pub fn minus(self, other: Value) -> Value {
         let base = match (self.base, other.base) {
             (base, Base::Int) => base,
@@ -79,6 +86,7 @@ impl Value {
         Value::made(base, self.at.checked_sub(other.at), self.turn.checked_sub(other.turn))
     }
 
+    #[inline]
     pub fn times(self, factor: i64) -> Value {
         let base = if self.base == Base::Int { Base::Int } else { Base::Unknown };
         Value::made(base, self.at.checked_mul(factor), self.turn.checked_mul(factor))
@@ -94,12 +102,14 @@ impl Value {
     }
 
     /// A function that is not affine: of integers alone that stay the same from turn to turn.
+    #[inline]
     pub fn map(self, f: impl FnOnce(i64) -> i64) -> Value {
         self.fixed().map_or(Value::UNKNOWN, |n| Value::int(f(n)))
     }
 }
 
 impl From<Option<i64>> for Value {
+    #[inline]
     fn from(n: Option<i64>) -> Value {
         n.map_or(Value::UNKNOWN, Value::int)
     }

@@ -1,0 +1,94 @@
+//! All turns of a loop at once.
+//!
+//! A loop is executed once as it is. If its jump is taken, each register's change in that turn is assumed to be its
+//! change in every turn, and the loop is executed once more for all turns at the same time, with values affine in the number of
+//! the turn. That proves the assumption by induction, gives every address as affine and hence
+//! monotone, so that its first and last turn bound the others, and the number of turns from the jump's condition.
+
+use super::decode::What;
+use super::execute::{Machine, RSP, State};
+use super::value::{Base, Value};
+use iced_x86::Mnemonic;
+
+/// An address in a loop, and its bytes.
+pub struct Span {
+    pub ip: u64,
+    pub from: Value,
+    pub bytes: i64,
+    pub written: bool,
+}
+
+impl Machine<'_> {
+    /// The turns of the loop of steps `head..=jump` behind the first.
+    pub fn all_turns(&mut self, head: usize, jump: usize) -> Result<(), String> {
+        let fail = |what: &str| format!("{what} in the loop up to {:#x}", self.code.steps[jump].ip);
+        let Some((_, mut start)) = self.head.take().filter(|h| h.0 == head) else { return Err(fail("no way in")) };
+        for (a, b) in start.general.iter_mut().zip(&self.s.general) {
+            let change = b.minus(*a);
+            *a = if a.base == b.base && change.base == Base::Int { Value { turn: change.at, ..*a } } else { Value::UNKNOWN };
+        }
+        if start.general[RSP].turn != 0 || start.general[RSP].base != Base::Stack {
+            return Err(fail("a stack that moves"));
+        }
+        start.flags = Value::UNKNOWN;
+        // What is not as assumed behind the turn is unknown before it, until all the rest is: no more than there are registers.
+        let last = loop {
+            self.s = start.clone();
+            self.spans.clear();
+            self.all = true;
+            for at in head..=jump {
+                self.step(at)?;
+            }
+            self.all = false;
+            if !self.assume_less(&mut start) {
+                let What::Jump(m, _) = self.code.steps[jump].what else { return Err(fail("no jump")) };
+                break last_turn(m, self.s.flags).ok_or_else(|| fail("no count that meets its limit"))?;
+            }
+        };
+        for s in &self.spans {
+            let outside = || format!("memory outside of its extent at {:#x}, turn {last} of a loop", s.ip);
+            let (a, b) = (s.from.at, s.from.in_turn(last).ok_or_else(outside)?);
+            if !self.inside(s.from.base, s.written, a.min(b), a.max(b).saturating_add(s.bytes)) {
+                return Err(outside());
+            }
+        }
+        for v in &mut self.s.general {
+            *v = v.in_turn(last).map_or(Value::UNKNOWN, |at| Value::new(v.base, at));
+        }
+        self.s.flags = Value::UNKNOWN;
+        Ok(())
+    }
+
+    /// Takes out of the state before a turn what the one behind it contradicts; gives whether there was any.
+    fn assume_less(&self, start: &mut State) -> bool {
+        let mut less = false;
+        for (before, after) in start.general.iter_mut().zip(&self.s.general) {
+            let next = before.at.checked_add(before.turn).map(|at| Value { at, ..*before });
+            if before.base != Base::Unknown && next != Some(*after) {
+                (*before, less) = (Value::UNKNOWN, true);
+            }
+        }
+        for (before, _) in start.opmasks.iter_mut().zip(self.s.opmasks).filter(|(b, a)| **b != u64::MAX && **b != *a) {
+            (*before, less) = (u64::MAX, true);
+        }
+        for (before, _) in start.vectors.iter_mut().zip(self.s.vectors).filter(|(b, a)| **b != u16::MAX && **b != *a) {
+            (*before, less) = (u16::MAX, true);
+        }
+        less
+    }
+}
+
+/// The first turn behind which a jump is not taken. The count must meet its limit: then the number of turns is affine in
+/// both, while one that steps over it is not.
+fn last_turn(m: Mnemonic, flags: Value) -> Option<i64> {
+    let Value { base: Base::Int, at, turn } = flags else { return None };
+    let (left, by) = if turn < 0 { (at, turn.checked_neg()?) } else { (at.checked_neg()?, turn) };
+    if by == 0 || left < 0 || left % by != 0 {
+        return None;
+    }
+    match (m, turn > 0) {
+        (Mnemonic::Jne, _) | (Mnemonic::Jl, true) | (Mnemonic::Jg, false) => Some(left / by),
+        (Mnemonic::Jle, true) | (Mnemonic::Jge, false) => Some(left / by + 1),
+        _ => None,
+    }
+}
