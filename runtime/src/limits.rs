@@ -90,7 +90,7 @@ struct Span {
 }
 
 impl Limits {
-    /// Measures them, in about a second; other programs that run meanwhile lower what is found.
+    /// Measures them, in about a second, with at least one thread; other programs that run meanwhile lower what is found.
     ///
     /// # Errors
     /// The machine does not have that level, cannot be targeted, or has no memory.
@@ -105,8 +105,9 @@ impl Limits {
         let mut shared: Vec<usize> = shared.collect();
         shared.reverse();
         shared.extend([last / 4 * 3, last]);
-        sizes.extend(shared.into_iter().map(|bytes| ("L3", bytes)));
-        let memory = MEMORY.max(caches[2] * 4) / threads;
+        // Of many threads the part of each may be less than its own L2 holds.
+        sizes.extend(shared.into_iter().filter(|bytes| *bytes > caches[1] / 2).map(|bytes| ("L3", bytes)));
+        let memory = (MEMORY.max(caches[2] * 4) / threads).max(caches[1] * 2);
         sizes.push(("DRAM", memory));
 
         let mut list = vec![Probe { work: Work::MultiplyAdds, bytes: 0, runs: 8 }, Probe { work: Work::Additions, bytes: 0, runs: 8 }];
