@@ -23,6 +23,8 @@ pub struct Place<'m> {
     pub acc: Option<V>,
     /// Row scalars only: loads and stores of one element.
     pub scalar: bool,
+    /// Results that nobody needs: the caller computes them itself.
+    pub without: &'m [Reg],
 }
 
 /// The elements behind the last whole vector.
@@ -88,12 +90,16 @@ impl Emit<'_> {
                 last[r as usize] = i;
             }
         }
-        for r in keep {
+        for r in keep.iter().chain(self.held.keys()) {
             last[*r as usize] = usize::MAX;
         }
         let mut live = Live { loc: Vec::with_capacity(body.len()), last, free };
         for (i, inst) in body.iter().enumerate() {
-            let loc = self.inst(i, inst, body, &types, place, &mut live)?;
+            let loc = match self.held.get(&(i as Reg)) {
+                Some(v) => Loc::Reg(*v),
+                None if place.without.contains(&(i as Reg)) => Loc::None,
+                None => self.inst(i, inst, body, &types, place, &mut live)?,
+            };
             live.loc.push(loc);
             // A result nobody reads.
             if let (Loc::Reg(v), true) = (loc, live.last[i] == i && !matches!(inst, Inst::Store { .. })) {

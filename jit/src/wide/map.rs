@@ -3,7 +3,7 @@
 use super::asm::{Mask, Op2, Op3, Rm, V};
 use super::body::{Count, Place, Tail};
 use super::{Emit, Refused, Width};
-use crate::lanes::{Fold, Inst, Len, Reg};
+use crate::lanes::{Bin, Fold, Inst, Len, Reg};
 use iced_x86::{Code, Instruction, MemoryOperand, Register};
 use std::collections::BTreeMap;
 
@@ -20,7 +20,7 @@ impl Emit<'_> {
     pub fn once(&mut self, body: &[Inst], outs: &[(Reg, u16)]) -> Result<(), Refused> {
         let bases = self.bases(body)?;
         let mut free: Vec<V> = (0..self.a.width.registers()).rev().collect();
-        let place = Place { bases: &bases, index: None, plus: 0, row: 0, tail: None, acc: None, scalar: true };
+        let place = Place { bases: &bases, index: None, plus: 0, row: 0, tail: None, acc: None, scalar: true, without: &[] };
         let keep: Vec<Reg> = outs.iter().map(|o| o.0).collect();
         let values = self.body(body, &place, &keep, &mut free)?;
         for ((_, slot), value) in outs.iter().zip(values) {
@@ -59,19 +59,57 @@ impl Emit<'_> {
 
     pub fn map(&mut self, len: Len, body: &[Inst], folds: &[(Fold, Reg, u16)]) -> Result<(), Refused> {
         // Several accumulators hide the latency of a fold; elements taken one by one hide it themselves.
-        if body.len() <= 12 && !body.iter().any(apart) {
-            let before = self.a.clone();
-            if self.passes(len, body, folds, 4).is_ok() {
-                return Ok(());
+        let several = body.len() <= 12 && !body.iter().any(apart);
+        let before = self.a.clone();
+        let mut outcome = Err(Refused("nothing tried".into()));
+        // What does not fit into registers is tried with less in them.
+        for (many, hold) in [(4, true), (4, false), (1, true), (1, false)] {
+            if many == 1 || several {
+                (self.a, self.used) = (before.clone(), 0);
+                outcome = self.passes(len, body, folds, many, hold);
+                self.held.clear();
+                if outcome.is_ok() {
+                    break;
+                }
             }
-            // So many do not fit.
-            (self.a, self.used) = (before, 0);
         }
-        self.passes(len, body, folds, 1)
+        outcome
     }
 
-    /// Turns of `many` vectors, then of one, then the tail.
-    fn passes(&mut self, len: Len, body: &[Inst], folds: &[(Fold, Reg, u16)], many: i64) -> Result<(), Refused> {
+    /// Takes what is the same for every element of a row into registers: as memory operands they would take
+    /// as many loads as the elements.
+    fn hold(&mut self, body: &[Inst], free: &mut Vec<V>) -> Result<(), Refused> {
+        let mut wanted: Vec<Reg> = body.iter().flat_map(Inst::operands).filter(|r| constant(&body[*r as usize])).collect();
+        wanted.sort_unstable();
+        wanted.dedup();
+        for r in wanted {
+            let v = free.pop().ok_or_else(|| Refused("too few vector registers".into()))?;
+            match body[r as usize] {
+                Inst::Slot(s, _) => {
+                    let m = self.slot(s);
+                    self.a.op2(Op2::Move, v, Rm::Mem(m))?;
+                }
+                Inst::Float(bits) => self.hold_bits(v, bits)?,
+                Inst::Int(n) => self.hold_bits(v, n as u32)?,
+                Inst::ArgInt(Len::Const(n)) => self.hold_bits(v, n as i32 as u32)?,
+                Inst::ArgInt(Len::Arg(n)) => {
+                    let m = self.argument(self.p.ptrs + n);
+                    self.a.broadcast(v, m, 4)?;
+                }
+                _ => {}
+            }
+            self.held.insert(r, v);
+        }
+        Ok(())
+    }
+
+    fn hold_bits(&mut self, v: V, bits: u32) -> Result<(), Refused> {
+        let m = self.a.constant(bits);
+        self.a.op2(Op2::Move, v, m)
+    }
+
+    /// Turns of `many` vectors, then of one, then the tail; constants in registers if they are to be held.
+    fn passes(&mut self, len: Len, body: &[Inst], folds: &[(Fold, Reg, u16)], many: i64, hold: bool) -> Result<(), Refused> {
         let index = self.general()?;
         let row = Row { body, folds, bases: self.bases(body)?, index };
         let mut free: Vec<V> = (0..self.a.width.registers()).rev().collect();
@@ -85,6 +123,9 @@ impl Emit<'_> {
                 set.push(v);
             }
             accs.push(set);
+        }
+        if hold {
+            self.hold(body, &mut free)?;
         }
         self.push(Instruction::with2(Code::Mov_r32_imm32, narrow(index), 0))?;
         let count = match len {
@@ -226,25 +267,42 @@ impl Emit<'_> {
 
     /// The body once, and its folds.
     fn turn(&mut self, row: &Row<'_>, plus: i64, tail: Option<Tail>, accs: Option<&Vec<V>>, free: &mut Vec<V>) -> Result<(), Refused> {
-        let place = Place { bases: &row.bases, index: Some(row.index), plus, row: 0, tail, acc: None, scalar: false };
-        let keep: Vec<Reg> = row.folds.iter().map(|f| f.1).collect();
+        let mask = tail.map(|t| t.mask);
+        // A sum of products that nobody else reads adds them as it multiplies; AVX2 has no mask for that.
+        let factors = |f: &(Fold, Reg, u16)| match (f.0, &row.body[f.1 as usize], mask) {
+            (_, _, Some(Mask::Vector(_))) => None,
+            (Fold::Sum, Inst::Bin(Bin::Mul, a, b), _) if readers(row, f.1) == 1 => Some((*a, *b)),
+            _ => None,
+        };
+        let products: Vec<Option<(Reg, Reg)>> = row.folds.iter().map(factors).collect();
+        let without: Vec<Reg> = row.folds.iter().zip(&products).filter(|(_, p)| p.is_some()).map(|(f, _)| f.1).collect();
+        let index = Some(row.index);
+        let place = Place { bases: &row.bases, index, plus, row: 0, tail, acc: None, scalar: false, without: &without };
+        let both = |(f, p): (&(Fold, Reg, u16), &Option<(Reg, Reg)>)| p.map_or([f.1, f.1], |(a, b)| [a, b]);
+        let keep: Vec<Reg> = row.folds.iter().zip(&products).flat_map(both).collect();
         let values = self.body(row.body, &place, &keep, free)?;
         let Some(accs) = accs else { return Ok(()) };
         let mut back: Vec<V> = Vec::new();
-        for (((k, ..), d), x) in row.folds.iter().zip(accs).zip(values) {
-            let v = match x {
-                Rm::Reg(v) => v,
+        for (((k, ..), d), (x, product)) in row.folds.iter().zip(accs).zip(values.chunks_exact(2).zip(&products)) {
+            let mut register = |e: &mut Self, free: &mut Vec<V>, x: Rm| match x {
+                Rm::Reg(v) => Ok(v),
                 m => {
                     let v = free.pop().ok_or_else(|| Refused("too few vector registers".into()))?;
-                    self.a.op2(Op2::Move, v, m)?;
-                    v
+                    e.a.op2(Op2::Move, v, m)?;
+                    back.push(v);
+                    Ok::<V, Refused>(v)
                 }
             };
-            self.combine(*k, *d, v, tail.map(|t| t.mask), free)?;
-            if !back.contains(&v) {
-                back.push(v);
+            let v = register(self, free, x[0])?;
+            match product {
+                Some(_) => self.a.op3_masked(Op3::Fma231, *d, v, x[1], mask)?,
+                None => self.combine(*k, *d, v, mask, free)?,
             }
         }
+        back.extend(values.iter().filter_map(|x| if let Rm::Reg(v) = x { Some(*v) } else { None }));
+        back.sort_unstable();
+        back.dedup();
+        back.retain(|v| !self.held.values().any(|h| h == v));
         free.extend(back);
         Ok(())
     }
@@ -296,6 +354,16 @@ impl Emit<'_> {
         free.push(t);
         Ok(())
     }
+}
+
+/// How many instructions and folds read a register.
+fn readers(row: &Row<'_>, r: Reg) -> usize {
+    row.body.iter().flat_map(Inst::operands).chain(row.folds.iter().map(|f| f.1)).filter(|x| *x == r).count()
+}
+
+/// Whether a register is the same for every element.
+fn constant(i: &Inst) -> bool {
+    matches!(i, Inst::Slot(..) | Inst::Float(_) | Inst::Int(_) | Inst::ArgInt(_))
 }
 
 /// Whether an instruction of a map takes elements one by one.

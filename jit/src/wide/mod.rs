@@ -14,9 +14,10 @@ pub mod peak;
 mod tile;
 pub mod verify;
 
-use crate::lanes::{Program, Stmt};
+use crate::lanes::{Program, Reg, Stmt};
 use asm::Asm;
 use iced_x86::{Code, Instruction, MemoryOperand, Register};
+use std::collections::BTreeMap;
 
 /// The width of the vectors.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -77,6 +78,8 @@ struct Emit<'p> {
     p: &'p Program,
     used: usize,
     most: usize,
+    /// The registers that hold a body's constants while a row is worked on.
+    held: BTreeMap<Reg, u8>,
 }
 
 /// The code of a program.
@@ -84,7 +87,7 @@ struct Emit<'p> {
 /// # Errors
 /// The program has a form that stays with Cranelift, or needs more registers than there are.
 pub fn emit(p: &Program, width: Width) -> Result<Vec<u8>, Refused> {
-    let mut e = Emit { a: Asm::new(width), p, used: 0, most: 0 };
+    let mut e = Emit { a: Asm::new(width), p, used: 0, most: 0, held: BTreeMap::new() };
     for stmt in &p.stmts {
         e.used = 0;
         match stmt {

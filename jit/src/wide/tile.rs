@@ -214,7 +214,8 @@ impl Emit<'_> {
             for v in 0..vectors {
                 let tail = if v + 1 == vectors { last } else { None };
                 let acc = (r * vectors + v) as V;
-                let place = Place { bases: &bases, index: None, plus: v * lanes, row: r, tail, acc: Some(acc), scalar: false };
+                let place =
+                    Place { bases: &bases, index: None, plus: v * lanes, row: r, tail, acc: Some(acc), scalar: false, without: &[] };
                 if !body.iter().any(|i| matches!(i, Inst::Acc)) {
                     free.push(acc);
                 }
