@@ -208,13 +208,17 @@ impl Machine<'_> {
             Sub => x.wrapping_sub(y),
             Dec => x.wrapping_sub(1),
             Neg => x.wrapping_neg(),
+            Imul if i.op_count() == 3 => y.wrapping_mul(self.read(i, 2)?),
+            Imul => x.wrapping_mul(y),
+            Cmovge if self.flags >= 0 => y,
+            Cmovge => x,
             And => x & y,
             Shl => x.wrapping_shl(y as u32),
             Sar => x >> (y & 63),
             _ => return None,
         };
         self.general[to.full_register().number()] = if to.is_gpr32() { result & 0xffff_ffff } else { result };
-        if !matches!(i.mnemonic(), Mov | Lea | Pop) {
+        if !matches!(i.mnemonic(), Mov | Lea | Pop | Cmovge) {
             self.flags = i128::from(signed(result));
         }
         Some(())
