@@ -7,6 +7,12 @@ use crate::lanes::{Bin, Fold, Inst, Len, Reg};
 use iced_x86::{Code, Instruction, MemoryOperand, Register};
 use std::collections::BTreeMap;
 
+/// What a turn adds to a fold.
+enum Term {
+    Value(Reg),
+    Product(Reg, Reg),
+}
+
 /// What the turns of a map have in common.
 struct Row<'b> {
     body: &'b [Inst],
@@ -269,34 +275,37 @@ impl Emit<'_> {
     fn turn(&mut self, row: &Row<'_>, plus: i64, tail: Option<Tail>, accs: Option<&Vec<V>>, free: &mut Vec<V>) -> Result<(), Refused> {
         let mask = tail.map(|t| t.mask);
         // A sum of products that nobody else reads adds them as it multiplies; AVX2 has no mask for that.
-        let factors = |f: &(Fold, Reg, u16)| match (f.0, &row.body[f.1 as usize], mask) {
-            (_, _, Some(Mask::Vector(_))) => None,
-            (Fold::Sum, Inst::Bin(Bin::Mul, a, b), _) if readers(row, f.1) == 1 => Some((*a, *b)),
-            _ => None,
+        let term = |fold: Fold, r: Reg| match (fold, row.body[r as usize], mask) {
+            (_, _, Some(Mask::Vector(_))) => Term::Value(r),
+            (Fold::Sum, Inst::Bin(Bin::Mul, a, b), _) if readers(row, r) == 1 => Term::Product(a, b),
+            _ => Term::Value(r),
         };
-        let products: Vec<Option<(Reg, Reg)>> = row.folds.iter().map(factors).collect();
-        let without: Vec<Reg> = row.folds.iter().zip(&products).filter(|(_, p)| p.is_some()).map(|(f, _)| f.1).collect();
+        let terms: Vec<Term> = row.folds.iter().map(|f| term(f.0, f.1)).collect();
+        let products = row.folds.iter().zip(&terms).filter(|(_, t)| matches!(t, Term::Product(..)));
+        let without: Vec<Reg> = products.map(|(f, _)| f.1).collect();
         let index = Some(row.index);
         let place = Place { bases: &row.bases, index, plus, row: 0, tail, acc: None, scalar: false, without: &without };
-        let both = |(f, p): (&(Fold, Reg, u16), &Option<(Reg, Reg)>)| p.map_or([f.1, f.1], |(a, b)| [a, b]);
-        let keep: Vec<Reg> = row.folds.iter().zip(&products).flat_map(both).collect();
+        let operands = |t: &Term| match *t {
+            Term::Value(r) => [r, r],
+            Term::Product(a, b) => [a, b],
+        };
+        let keep: Vec<Reg> = terms.iter().flat_map(operands).collect();
         let values = self.body(row.body, &place, &keep, free)?;
         let Some(accs) = accs else { return Ok(()) };
         let mut back: Vec<V> = Vec::new();
-        for (((k, ..), d), (x, product)) in row.folds.iter().zip(accs).zip(values.chunks_exact(2).zip(&products)) {
-            let mut register = |e: &mut Self, free: &mut Vec<V>, x: Rm| match x {
-                Rm::Reg(v) => Ok(v),
+        for (n, (((k, ..), d), term)) in row.folds.iter().zip(accs).zip(&terms).enumerate() {
+            let x = match values[2 * n] {
+                Rm::Reg(v) => v,
                 m => {
                     let v = free.pop().ok_or_else(|| Refused("too few vector registers".into()))?;
-                    e.a.op2(Op2::Move, v, m)?;
+                    self.a.op2(Op2::Move, v, m)?;
                     back.push(v);
-                    Ok::<V, Refused>(v)
+                    v
                 }
             };
-            let v = register(self, free, x[0])?;
-            match product {
-                Some(_) => self.a.op3_masked(Op3::Fma231, *d, v, x[1], mask)?,
-                None => self.combine(*k, *d, v, mask, free)?,
+            match term {
+                Term::Product(..) => self.a.op3_masked(Op3::Fma231, *d, x, values[2 * n + 1], mask)?,
+                Term::Value(_) => self.combine(*k, *d, x, mask, free)?,
             }
         }
         back.extend(values.iter().filter_map(|x| if let Rm::Reg(v) = x { Some(*v) } else { None }));
