@@ -52,6 +52,12 @@ pub fn cores() -> usize {
     *CORES.get_or_init(|| thread::available_parallelism().map_or(1, usize::from))
 }
 
+/// Whether more callers and workers are at work than there are cores: a worker does best to leave then, as its
+/// caller would wait for it while others have its core.
+pub fn crowded() -> bool {
+    pool().active.load(Ordering::Relaxed) > cores()
+}
+
 /// Waits until something is so: spins, then lets others run.
 pub fn wait_until(so: impl Fn() -> bool) {
     let mut turns = 0;

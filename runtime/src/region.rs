@@ -146,9 +146,10 @@ impl Region<'_> {
         }
     }
 
-    /// What one thread does of all stages.
+    /// What one thread does of all stages. A worker leaves where there are too many of them; the caller does the rest.
     fn work(&self, thread: usize) {
         let threads = self.progress.threads;
+        let leaves = || thread > 0 && pool::crowded();
         for (i, s) in self.stages.iter().enumerate() {
             let start = (self.timed && thread == 0).then(Instant::now);
             let done = &self.progress.done[i].0;
@@ -156,7 +157,7 @@ impl Region<'_> {
             for t in (thread..threads).chain(0..thread) {
                 let (next, end) = (&self.progress.next[i * threads + t].0, s.range(t).1);
                 // Looking first keeps the line shared where nothing is left.
-                while next.load(Ordering::Relaxed) < end {
+                while next.load(Ordering::Relaxed) < end && !leaves() {
                     let begin = next.fetch_add(s.grain, Ordering::Relaxed);
                     if begin < end {
                         let to = (begin + s.grain).min(end);
@@ -168,7 +169,11 @@ impl Region<'_> {
             if mine > 0 {
                 done.fetch_add(mine, Ordering::Release);
             }
-            pool::wait_until(|| done.load(Ordering::Acquire) == s.units);
+            let over = || done.load(Ordering::Acquire) == s.units;
+            pool::wait_until(|| over() || leaves());
+            if !over() {
+                return;
+            }
             self.time(i, start);
             if self.failed.load(Ordering::Relaxed) != i64::MAX {
                 return;
