@@ -18,6 +18,7 @@
 
 use crate::error::Error;
 use crate::memory::Lines;
+use crate::profile::Roof;
 use std::fmt;
 use std::num::NonZeroUsize;
 use std::sync::Barrier;
@@ -131,6 +132,20 @@ impl Limits {
     /// so that its speed is a limit.
     pub fn level(&self, bytes: u64) -> Option<&Level> {
         self.levels.iter().rfind(|l| l.bytes as u64 <= bytes).or(self.levels.first())
+    }
+
+    /// What a [`Profile`](crate::Profile) is set against, for runs that touch so many bytes, weights included.
+    ///
+    /// ```
+    /// # use tancho_runtime::{Isa, limits::Limits};
+    /// let limits = Limits::measure(Isa::host(), 1)?;
+    /// let (cached, far) = (limits.roof(1 << 20), limits.roof(1 << 30));
+    /// assert!(cached.gflops == far.gflops && far.gbytes > 0.0);
+    /// // println!("{}", session.profile().table(far));
+    /// # Ok::<(), tancho_runtime::Error>(())
+    /// ```
+    pub fn roof(&self, bytes: u64) -> Roof {
+        Roof { gflops: self.gflops, gbytes: self.level(bytes).map_or(0.0, |l| l.read) }
     }
 
     /// The least time for so many floating-point operations and bytes, whichever takes longer. As much as is
