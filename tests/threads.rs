@@ -1,6 +1,7 @@
 //! Runs divided among threads: the same bits for every number, errors as on one thread, and sessions side by side.
 
-use tancho::{AsView, Error, Target, network};
+use tancho::model::model_of;
+use tancho::{AsView, Error, Graph, Isa, Target, network};
 
 network! {
     /// Products of many and of few rows, row work behind them, attention.
@@ -43,6 +44,33 @@ fn every_number_of_threads_gives_the_same_bits() {
             }
             session.divide_all();
             assert_eq!(bits(session.run(x.view([b, s, 96])).unwrap().data()), want, "{threads} threads, [{b}, {s}], all divided");
+        }
+    }
+}
+
+#[test]
+fn every_number_of_columns_is_whole_however_it_is_cut() {
+    for n in (1..=40).chain([47, 48, 49, 63, 64, 65, 79, 80, 95, 96, 97, 112, 113, 127, 128, 129, 144, 160, 176, 193, 240, 251]) {
+        let text = format!(
+            "network P<B>\ninput x: f32[B, 5]\nweight \"w\": f32[{n}, 5] = normal(1.0)\n%0: f32[B, 5] = input(index = 0)\n\
+             %1: f32[{n}, 5] = weight(index = 0)\n%2: f32[B, {n}] = linear(%0, %1)\nreturn %2"
+        );
+        let model = model_of(Graph::parse(&text).unwrap(), 7).unwrap();
+        for isa in Isa::ALL.into_iter().filter(|isa| *isa <= Isa::host()) {
+            let compiled = model.compile(Target::host().with_isa(isa).unwrap()).unwrap();
+            for rows in [1, 2, 3, 4, 5, 7, 8, 9, 17] {
+                let x = sample(rows * 5);
+                let want = compiled.interpret_inputs(&[x.view([rows, 5]).into()]).unwrap();
+                let want = want[0].as_f32().unwrap();
+                for threads in 1..=3 {
+                    let mut session = compiled.session_with_threads(threads).unwrap();
+                    session.divide_all();
+                    session.run_inputs(&[x.view([rows, 5]).into()]).unwrap();
+                    let got = session.output::<f32>(0);
+                    let near = got.data().iter().zip(want).all(|(a, b)| (a - b).abs() <= 1e-5 * b.abs().max(1.0));
+                    assert!(near && got.data().len() == want.len(), "{n} columns, {rows} rows, {isa}, {threads} threads");
+                }
+            }
         }
     }
 }

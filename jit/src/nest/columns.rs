@@ -21,6 +21,8 @@ struct Group {
 /// How a product of `m` rows and `n` columns is cut.
 pub struct Columns {
     groups: Vec<Group>,
+    /// For two to four rows: as many columns as registers allow, since so few rows hide no latency.
+    few: Vec<Group>,
     /// For one row alone: more columns at a time, to hide the latency of the sums.
     single: Vec<Group>,
     shapes: Vec<(u8, u8)>,
@@ -85,6 +87,24 @@ fn menu(menu: Menu, main: i64, n: Count) -> (Vec<Group>, Vec<Group>) {
     (many, single)
 }
 
+/// Rows that are few.
+const FEW: i64 = 4;
+
+/// Groups for two to [`FEW`] rows, each height a tile of its own, so that each weight is read once; columns are
+/// divided among threads by `main`. Only a known number of columns has them, and only 512 bits the registers.
+fn few(menu: Menu, main: i64, n: Count) -> Vec<Group> {
+    let (Menu::Wide(machine), Count::Any(Len::Const(n))) = (menu, n) else { return Vec::new() };
+    if machine.width != Some(Width::Z) {
+        return Vec::new();
+    }
+    // Whatever the widest leaves of the columns, the next must end where they end.
+    let widest = if 6 * STRIP % main == 0 { 6 * STRIP } else { main };
+    let mut widths = vec![widest, main, n % main];
+    widths.retain(|w| (1..=n).contains(w));
+    widths.dedup();
+    widths.into_iter().map(|w| group(w, &[4, 3, 2])).collect()
+}
+
 /// Heights of tiles: the highest, then what is left over by halves.
 fn heights(most: i64) -> Vec<u8> {
     let mut all = vec![most as u8];
@@ -95,15 +115,18 @@ fn heights(most: i64) -> Vec<u8> {
 impl Columns {
     /// The cut of a product of `m` rows and `n` columns, `main` of them at a time at most.
     pub fn new(which: Menu, main: i64, m: Len, n: Count) -> Columns {
-        let (groups, single) = menu(which, main, n);
-        let groups = if m.is(1) { Vec::new() } else { groups };
+        let (mut groups, single) = menu(which, main, n);
+        let mut few = few(which, main, n);
+        if m.is(1) {
+            (groups, few) = (Vec::new(), Vec::new());
+        }
         let mut shapes: Vec<(u8, u8)> = Vec::new();
-        for s in groups.iter().chain(&single).flat_map(|g| &g.bands) {
+        for s in groups.iter().chain(&few).chain(&single).flat_map(|g| &g.bands) {
             if !shapes.contains(s) {
                 shapes.push(*s);
             }
         }
-        Columns { groups, single, shapes }
+        Columns { groups, few, single, shapes }
     }
 
     /// Rows and columns of the tiles, in the order of their programs.
@@ -119,15 +142,20 @@ impl Columns {
             return self.groups_over(&self.single, n, c, rows, cols, calls);
         }
         let count = c.b.ins().isub(rows.1, rows.0);
-        let alone = c.b.ins().icmp_imm_s(IntCC::Equal, count, 1);
-        let (one, many, after) = (c.b.create_block(), c.b.create_block(), c.b.create_block());
-        c.b.ins().brif(alone, one, &[], many, &[]);
-        for (block, groups) in [(one, &self.single), (many, &self.groups)] {
-            c.b.switch_to_block(block);
-            c.b.seal_block(block);
+        let after = c.b.create_block();
+        for (most, groups) in [(1, &self.single), (FEW, &self.few)].into_iter().filter(|(_, g)| !g.is_empty()) {
+            let (these, others) = (c.b.create_block(), c.b.create_block());
+            let fits = c.b.ins().icmp_imm_s(IntCC::SignedLessThanOrEqual, count, most);
+            c.b.ins().brif(fits, these, &[], others, &[]);
+            c.b.switch_to_block(these);
+            c.b.seal_block(these);
             self.groups_over(groups, n, c, rows, cols, calls);
             c.b.ins().jump(after, &[]);
+            c.b.switch_to_block(others);
+            c.b.seal_block(others);
         }
+        self.groups_over(&self.groups, n, c, rows, cols, calls);
+        c.b.ins().jump(after, &[]);
         c.b.switch_to_block(after);
         c.b.seal_block(after);
     }
