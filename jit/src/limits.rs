@@ -122,10 +122,9 @@ fn call(kernel: &Kernel, args: &[i64], times: u64) {
     let units = i64::try_from(times).unwrap_or(i64::MAX);
     let mut block = [0i64; size_of::<Arguments>() / 8 + STREAMS];
     block[..args.len()].copy_from_slice(args);
-    // SAFETY: the kernel reads as many arguments as its program has: `read_program` four pointers to `n`
-    // elements each, one to a sum, and `n`; `copy_program` two pointers and `n`; the others none; and the
-    // block is no smaller than `Arguments`. `read`
-    // and `copy` made them of slices with so many elements, the written ones borrowed for writing.
+    // The block is no smaller than `Arguments`; `read_program` reads four pointers to `n` elements each, one to a
+    // sum, and `n`; `copy_program` two pointers and `n`; the others nothing.
+    // SAFETY: `read` and `copy` made these of slices with so many elements, the written ones borrowed for writing.
     unsafe { kernel.run(&*block.as_ptr().cast::<Arguments>(), 0, units) };
 }
 

@@ -10,11 +10,9 @@ const PORTS: i64 = 2;
 /// More rows than this hide no more loads, but leave more rows over.
 const MOST_ROWS: i64 = 8;
 
-/// A core's caches, and the vectors that code for it uses.
+/// A core's second cache, and the vectors that code for it uses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Machine {
-    /// Bytes of the first data cache.
-    pub l1: i64,
     /// Bytes of the second cache.
     pub l2: i64,
     /// Width of emitted code, if there is any.
@@ -35,8 +33,7 @@ pub struct Blocking {
 impl Machine {
     /// This machine with vectors of a width.
     pub(crate) fn host(width: Option<Width>) -> Machine {
-        let [l1, l2] = caches().unwrap_or([32 << 10, 512 << 10]);
-        Machine { l1, l2, width }
+        Machine { l2: second_cache().unwrap_or(512 << 10), width }
     }
 
     /// Rows of the highest tile that is `strips` wide, if there is one.
@@ -90,18 +87,12 @@ impl Machine {
     }
 }
 
-/// Bytes of the first two data caches, as Linux tells.
-fn caches() -> Option<[i64; 2]> {
+/// Bytes of the second cache, as Linux tells.
+fn second_cache() -> Option<i64> {
     let read = |index: usize, what: &str| std::fs::read_to_string(format!("/sys/devices/system/cpu/cpu0/cache/index{index}/{what}")).ok();
-    let mut found = [None, None];
-    for index in 0..4 {
-        let (Some(level), Some(kind), Some(size)) = (read(index, "level"), read(index, "type"), read(index, "size")) else { continue };
-        let bytes = size.trim().strip_suffix('K').and_then(|k| k.parse::<i64>().ok()).map(|k| k << 10);
-        if let (Ok(level @ 1..=2), true) = (level.trim().parse::<usize>(), kind.trim() != "Instruction") {
-            found[level - 1] = bytes.filter(|b| *b > 0);
-        }
-    }
-    Some([found[0]?, found[1]?])
+    let index = (0..4).find(|i| read(*i, "level").is_some_and(|l| l.trim() == "2"))?;
+    let kilobytes: i64 = read(index, "size")?.trim().strip_suffix('K')?.parse().ok()?;
+    (kilobytes > 0).then_some(kilobytes << 10)
 }
 
 #[cfg(test)]
@@ -109,7 +100,7 @@ mod tests {
     use super::*;
 
     fn machine(width: Option<Width>) -> Machine {
-        Machine { l1: 32 << 10, l2: 1 << 20, width }
+        Machine { l2: 1 << 20, width }
     }
 
     #[test]

@@ -98,11 +98,10 @@ impl Function {
         }
         args.push(guard.as_mut_ptr() as i64);
         args.resize(args.len().max(BLOCK), 0);
-        // SAFETY: the code of `Functions::caller` reads as many words as the program has parameters, which
-        // is how many were pushed. In checked mode the program reads and writes only inside of the
-        // buffers' extents given here, which are those of `mem`, borrowed for writing, and in `guard`,
-        // whose 120 bytes behind the count hold any one access; otherwise the oracle has just made the
-        // same accesses inside of them. Lengths end every loop.
+        // The code of `Functions::caller` reads as many words as were pushed. In checked mode every access is inside of
+        // the extents given here, those of `mem`, or in `guard`, which has room for any one; else the oracle has
+        // just made the same accesses inside of them. Lengths end every loop.
+        // SAFETY: so nothing but `mem`, borrowed for writing, and `guard` is touched.
         unsafe { self.kernel.run(&*args.as_ptr().cast::<Arguments>(), 0, 1) };
         guard[0]
     }

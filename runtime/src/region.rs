@@ -81,10 +81,10 @@ struct Region<'a> {
     timed: bool,
 }
 
-// SAFETY: kernels and calls are only read. The buffers behind a call's pointers are written by the kernels:
-// units of a stage never write what another unit reads or writes (each has rows, heads, strips or columns of
-// its own, and working memory goes by thread), each unit is claimed once, and no unit of a stage begins
-// before all of the stage before are done (`wait_until` reads `done` with Acquire behind Release).
+// Kernels and calls are only read. Units of a stage never write what another unit reads or writes: each has rows,
+// heads, strips or columns of its own, and working memory goes by thread.
+// SAFETY: each unit is claimed once, and none begins before all of the stage before are done: `wait_until` reads
+// `done` with Acquire behind the Release of who did them. So no two threads write, or write and read, the same bytes.
 unsafe impl Sync for Region<'_> {}
 
 /// Runs all stages; gives the stage and status of a kernel that found an id out of range.

@@ -230,10 +230,9 @@ impl Session {
         let inner = &compiled.0;
         let code = &inner.code;
         self.point(inputs, into.as_deref_mut())?;
-        // SAFETY: the buffers are those of the plan with at least the sizes it computed from the bound dims
-        // (inputs and weights were checked against their declared shapes), with working memory for every
-        // thread; params are the binding's. Inputs, weights and packed weights are only read, the arena and
-        // the results are this session's or the caller's exclusive borrows.
+        // The plan computed the buffers' sizes from the bound dims, with working memory for every thread; inputs and
+        // weights were checked against their declared shapes, and are only read.
+        // SAFETY: buffers and params are the plan's and the binding's; what is written is borrowed exclusively.
         let stopped = unsafe { region::run(&code.kernels, &self.calls, &self.stages, &mut self.progress, self.costs.is_some()) };
         if let Some((stage, status)) = stopped {
             let step = self.stages[stage].step;
