@@ -2,7 +2,11 @@
 //! written here, and agrees with the interpreter. Nothing that the macro emits may be warned about.
 #![deny(warnings, missing_docs, missing_debug_implementations)]
 
-use tancho::{AsView, OptionValue, Target, Tensor, bf16, network};
+#[path = "common/own.rs"]
+mod own;
+
+use own::target;
+use tancho::{AsView, OptionValue, Tensor, bf16, network};
 
 network! {
     /// Two results, options of two kinds, a branch on one of them.
@@ -100,51 +104,6 @@ network! {
     pub Given<D = 2>() -> [D] { param w: [D] = ones; w * D }
     pub Fixed<D = 3, K = 2>(x: [D]) -> [K] { param w: [K, D] = ones; w @ x }
 }
-
-fn target() -> Target {
-    Target::host().checked(true)
-}
-
-/// Compiles, compares with the interpreter, and runs.
-macro_rules! run {
-    ($net:expr, $($x:expr),*) => {{
-        let compiled = $net.compile(target()).unwrap();
-        let report = compiled.check($($x),*).unwrap();
-        assert!(report.ok(), "{report}\n{}", compiled.fused_ir());
-        let mut session = compiled.session();
-        session.run($($x),*).map(Own::own).unwrap()
-    }};
-}
-
-/// Every result as a vector.
-trait Own {
-    type Owned;
-    fn own(self) -> Self::Owned;
-}
-
-impl<T: tancho::Element> Own for tancho::View<'_, T> {
-    type Owned = Vec<T>;
-    fn own(self) -> Vec<T> {
-        self.to_vec()
-    }
-}
-
-macro_rules! own {
-    ($($t:ident)*) => {
-        impl<$($t: Own),*> Own for ($($t,)*) {
-            type Owned = ($($t::Owned,)*);
-            #[allow(non_snake_case)]
-            fn own(self) -> Self::Owned {
-                let ($($t,)*) = self;
-                ($($t.own(),)*)
-            }
-        }
-    };
-}
-own!(A B);
-own!(A B C);
-own!(A B C D);
-own!(A B C D E F);
 
 fn count(n: usize) -> Vec<f32> {
     (0..n).map(|i| i as f32).collect()

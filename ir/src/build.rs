@@ -8,6 +8,8 @@ use crate::dim::{Dim, DimError};
 use crate::graph::*;
 use crate::infer::ShapeError;
 use crate::op::{Op, Scalar};
+use crate::storage::Storage;
+pub use crate::storage::{Attributes, share_weights};
 use crate::table::{Call, CallError, make};
 use crate::text;
 use crate::types::{DType, Shape, Type};
@@ -84,6 +86,8 @@ impl fmt::Display for OptionValue {
 pub struct Sig {
     /// Its name.
     pub name: &'static str,
+    /// The entry point; empty in the short form, which has one.
+    pub entry: &'static str,
     /// The file it is declared in.
     pub file: &'static str,
     /// Dims in the order of declaration.
@@ -142,7 +146,7 @@ impl fmt::Display for BuildError {
 impl std::error::Error for BuildError {}
 
 impl BuildError {
-    fn new(message: impl Into<String>) -> BuildError {
+    pub(crate) fn new(message: impl Into<String>) -> BuildError {
         BuildError { message: message.into(), source: Box::default() }
     }
 }
@@ -167,12 +171,16 @@ impl From<CallError> for BuildError {
 
 type Result<T, E = BuildError> = std::result::Result<T, E>;
 
+/// A graph with more ops is refused: nothing that large was meant, and memory would end before the build does.
+const MOST_OPS: usize = 1 << 20;
+
 /// A `net` item: where its weights live and what was fixed for it.
 #[derive(Clone, Debug, Default)]
 pub struct Net {
     path: String,
-    statics: Vec<(String, Dim)>,
+    dims: Vec<(String, Dim)>,
     options: Vec<(String, OptionValue)>,
+    storage: Storage,
 }
 
 /// The place a body is built in: the graph, the values of its dims and options, and the path of its weights.
@@ -185,6 +193,9 @@ pub struct Scope<'g> {
     options: BTreeMap<String, OptionValue>,
     leading: Vec<Dim>,
     source: Source,
+    storage: Storage,
+    /// The loops around, innermost last: what paths call the turn, and its number.
+    turns: Vec<(&'static str, usize)>,
 }
 
 /// Builds the graph of a network. `statics` and `options` override the defaults.
@@ -194,10 +205,18 @@ pub struct Scope<'g> {
 pub fn graph_of<N: Network>(statics: &[(&str, i64)], options: &[(&str, OptionValue)]) -> Result<Graph> {
     let sig = N::SIG;
     let mut graph =
-        Graph { name: sig.name.into(), unused_weights: sig.unused_weights.iter().map(|s| s.to_string()).collect(), ..Graph::default() };
+        Graph { name: sig.name.into(), entry: sig.entry.into(), unused_weights: sig.unused_weights.iter().map(|s| s.to_string()).collect(), ..Graph::default() };
     let given: Vec<(String, Dim)> = statics.iter().map(|(n, v)| (n.to_string(), Dim::constant(*v))).collect();
-    let mut dims = bind_statics(&sig, &given)?;
+    let mut dims = bind_given(&sig, &given)?;
+    let equal = sig.equalities()?;
     for d in sig.dims {
+        // What a `where` clause says is another dim has no length of its own.
+        if equal.iter().any(|(name, _)| name == d.name) {
+            continue;
+        }
+        if dims.contains_key(d.name) && !d.is_static() {
+            return Err(BuildError::new(format!("dim `{}` of `{}` is taken from its inputs", d.name, sig.name)));
+        }
         match d.kind {
             DimKind::Run => graph.dims.push(RunDim { name: d.name.into(), bound: None }),
             DimKind::Bounded(text) => {
@@ -208,6 +227,7 @@ pub fn graph_of<N: Network>(statics: &[(&str, i64)], options: &[(&str, OptionVal
         }
         dims.insert(d.name.into(), Dim::sym(d.name));
     }
+    follow(&equal, &mut dims)?;
     // Leading axes `..` of a network used on its own are one run-time axis.
     let mut leading = Vec::new();
     if sig.inputs.iter().any(|i| i.ty.contains("..")) {
@@ -215,7 +235,17 @@ pub fn graph_of<N: Network>(statics: &[(&str, i64)], options: &[(&str, OptionVal
         leading.push(Dim::sym("N"));
     }
     let options = bind_options(&sig, &options.iter().map(|(n, v)| (n.to_string(), *v)).collect::<Vec<_>>())?;
-    let mut scope = Scope { graph: &mut graph, file: "", path: String::new(), dims, options, leading, source: Source::default() };
+    let mut scope = Scope {
+        graph: &mut graph,
+        file: "",
+        path: String::new(),
+        dims,
+        options,
+        leading,
+        source: Source::default(),
+        storage: Storage::default(),
+        turns: Vec::new(),
+    };
     scope.check_wheres(&sig)?;
     let mut args = Vec::new();
     for (i, input) in sig.inputs.iter().enumerate() {
@@ -229,7 +259,14 @@ pub fn graph_of<N: Network>(statics: &[(&str, i64)], options: &[(&str, OptionVal
     }
     let outputs = N::build(&mut scope, &args)?;
     graph.outputs = outputs;
-    Ok(graph)
+    let bound = |d: &RunDim| graph.inputs.iter().any(|i| i.ty.shape.iter().any(|x| x.as_sym() == Some(&d.name)));
+    match graph.dims.iter().find(|d| !bound(d)) {
+        Some(d) => {
+            let m = format!("dim `{}` of `{}` follows from none of its inputs; a network that uses `{1}` must hand it on", d.name, sig.name);
+            Err(BuildError::new(m))
+        }
+        None => Ok(graph),
+    }
 }
 
 fn constant(sig: &Sig, name: &str, d: &Dim, env: &BTreeMap<String, Dim>) -> Result<i64> {
@@ -237,20 +274,46 @@ fn constant(sig: &Sig, name: &str, d: &Dim, env: &BTreeMap<String, Dim>) -> Resu
     d.as_const().ok_or_else(|| BuildError::new(format!("dim `{name}` of `{}` is not static: it depends on {d}", sig.name)))
 }
 
-/// Values of the static dims: those given, then defaults, which may use each other in any order.
-fn bind_statics(sig: &Sig, given: &[(String, Dim)]) -> Result<BTreeMap<String, Dim>> {
+/// Adds the dims that a `where` clause says are others, once those are known.
+fn follow(equal: &[(String, Dim)], dims: &mut BTreeMap<String, Dim>) -> Result<()> {
+    for (name, d) in equal {
+        if !dims.contains_key(name) && d.syms().iter().all(|s| dims.contains_key(s)) {
+            dims.insert(name.clone(), d.subst(&|s| dims.get(s).cloned())?);
+        }
+    }
+    Ok(())
+}
+
+impl DimSig {
+    /// Whether its number is known when the network is built.
+    fn is_static(&self) -> bool {
+        matches!(self.kind, DimKind::Static(_) | DimKind::Required)
+    }
+}
+
+impl Sig {
+    /// What the `==` of `where` clauses lets dims be written as; the macro writes shapes by the same rule.
+    fn equalities(&self) -> Result<Vec<(String, Dim)>> {
+        let run = |name: &str| self.dims.iter().any(|d| d.name == name && !d.is_static());
+        let mut facts = crate::types::Facts::default();
+        for (l, _, r) in self.wheres.iter().filter(|(_, relation, _)| *relation == Relation::Equal) {
+            facts.equate(&Dim::parse(l)?, &Dim::parse(r)?, &run);
+        }
+        Ok(facts.equal)
+    }
+}
+
+/// Dims by name: those given, then the defaults of static ones, which may use each other in any order.
+fn bind_given(sig: &Sig, given: &[(String, Dim)]) -> Result<BTreeMap<String, Dim>> {
     let mut env = BTreeMap::new();
     for (name, d) in given {
-        match sig.dims.iter().find(|s| s.name == name).map(|s| s.kind) {
-            Some(DimKind::Static(_) | DimKind::Required) => {
-                if d.as_const().is_some_and(|n| n < 0) {
-                    return Err(BuildError::new(format!("dim `{name}` of `{}` cannot be {d}", sig.name)));
-                }
-                env.insert(name.clone(), d.clone());
-            }
-            Some(_) => return Err(BuildError::new(format!("dim `{name}` of `{}` is taken from its inputs", sig.name))),
-            None => return Err(BuildError::new(format!("`{}` has no dim `{name}`", sig.name))),
+        if sig.dims.iter().all(|s| s.name != name) {
+            return Err(BuildError::new(format!("`{}` has no dim `{name}`", sig.name)));
         }
+        if d.as_const().is_some_and(|n| n < 0) {
+            return Err(BuildError::new(format!("dim `{name}` of `{}` cannot be {d}", sig.name)));
+        }
+        env.insert(name.clone(), d.clone());
     }
     for _ in 0..=sig.dims.len() {
         for s in sig.dims {
@@ -262,7 +325,7 @@ fn bind_statics(sig: &Sig, given: &[(String, Dim)]) -> Result<BTreeMap<String, D
             }
         }
     }
-    let missing = sig.dims.iter().find(|s| matches!(s.kind, DimKind::Static(_) | DimKind::Required) && !env.contains_key(s.name));
+    let missing = sig.dims.iter().find(|s| s.is_static() && !env.contains_key(s.name));
     match missing {
         Some(s) => Err(BuildError::new(format!("dim `{}` of `{}` must be given", s.name, sig.name))),
         None => Ok(env),
@@ -305,12 +368,44 @@ impl<'g> Scope<'g> {
         Dim::parse(text).and_then(|d| d.subst(&|s| self.dims.get(s).cloned())).map_err(|e| self.fail(e))
     }
 
-    /// The number of turns of a net array or the parts of a split: a static dim.
+    /// A static dim as a number: the parts of a split, an end of a loop.
     pub fn count(&self, text: &str) -> Result<usize> {
         let d = self.dim(text)?;
         d.as_const()
             .and_then(|n| usize::try_from(n).ok())
             .ok_or_else(|| self.fail(BuildError::new(format!("`{text}` must be static here, but is {d}"))))
+    }
+
+    /// The turns of a loop.
+    pub fn turns(&self, from: &str, to: &str) -> Result<std::ops::Range<usize>> {
+        let (from, to) = (self.count(from)?, self.count(to)?);
+        if to.saturating_sub(from) > MOST_OPS {
+            return Err(self.fail(BuildError::new(format!("{} turns: loops are unrolled, {MOST_OPS} is the most", to - from))));
+        }
+        if from > to {
+            return Err(self.fail(BuildError::new(format!("the loop from {from} to {to} ends before it begins"))));
+        }
+        Ok(from..to)
+    }
+
+    /// Begins a turn: `{name}` in paths is its number, and so is the dim `name` if it is one.
+    pub fn begin_turn(&mut self, name: &'static str, number: usize, is_dim: bool) {
+        if is_dim {
+            self.dims.insert(name.into(), Dim::from(number));
+        }
+        self.turns.push((name, number));
+    }
+
+    /// Ends it.
+    pub fn end_turn(&mut self) {
+        if let Some((name, _)) = self.turns.pop() {
+            self.dims.remove(name);
+        }
+    }
+
+    /// A path with the turns' numbers in it.
+    fn numbered(&self, path: &str) -> String {
+        self.turns.iter().rev().fold(path.to_string(), |p, (name, n)| p.replace(&format!("{{{name}}}"), &n.to_string()))
     }
 
     /// The value of an option of this network.
@@ -338,46 +433,75 @@ impl<'g> Scope<'g> {
     }
 
     /// Declares a weight, or finds it again: one name in one graph is one weight.
-    pub fn param(&mut self, name: &str, path: &str, ty: &str, init: Init) -> Result<Value> {
-        let full = format!("{}{path}", self.path);
+    pub fn param(&mut self, name: &str, path: &str, ty: &str, init: Init, attributes: &Attributes<'_>) -> Result<Value> {
+        let storage = self.storage.with(attributes, |t| self.count(t))?;
         let ty = self.ty(ty)?;
         if let Some(d) = ty.shape.iter().find(|d| d.as_const().is_none()) {
-            return Err(self.fail(BuildError::new(format!("weight `{full}` has the run-time dim {d}"))));
+            return Err(self.fail(BuildError::new(format!("weight `{}{path}` has the run-time dim {d}", self.path))));
         }
-        if let Some(i) = self.graph.weights.iter().position(|w| w.name == full) {
-            if self.graph.weights[i].ty != ty {
-                let old = self.graph.weights[i].ty.clone();
-                return Err(self.fail(BuildError::new(format!("weight `{full}` is declared twice, as {old} and as {ty}"))));
+        let decl = storage.decl(format!("{}{}", self.path, self.numbered(path)), ty, init).map_err(|e| self.fail(e))?;
+        let known = self.graph.weights.iter().position(|w| w.name == decl.name);
+        let i = match known {
+            Some(i) if self.graph.weights[i].ty != decl.ty => {
+                let old = &self.graph.weights[i].ty;
+                return Err(self.fail(BuildError::new(format!("weight `{}` is declared twice, as {old} and as {}", decl.name, decl.ty))));
             }
-            let same = |n: &Node| n.op == Op::Weight(i);
-            if let Some(at) = self.graph.nodes.iter().position(same) {
-                return Ok(Value(at as u32));
+            Some(i) => i,
+            None => {
+                self.graph.weights.push(decl);
+                self.graph.weights.len() - 1
             }
+        };
+        let earlier = self.graph.nodes.iter().position(|n| n.op == Op::Weight(i));
+        let v = match earlier {
+            Some(at) => Value(at as u32),
+            None => {
+                let v = self.graph.push(Op::Weight(i), &[], self.source.clone()).map_err(|e| self.fail(e))?;
+                self.name(v, name);
+                v
+            }
+        };
+        if storage.transposed && self.graph.ty(v).rank() == 2 {
+            return self.graph.push(Op::Transpose(vec![1, 0]), &[v], self.source.clone()).map_err(|e| self.fail(e));
         }
-        let i = self.graph.weights.len();
-        self.graph.weights.push(WeightDecl { name: full, ty, init });
-        let v = self.graph.push(Op::Weight(i), &[], self.source.clone()).map_err(|e| self.fail(e))?;
-        self.name(v, name);
         Ok(v)
     }
 
     /// Declares a net: its weights live under `path`; dims and options are given as `"D=768"` texts.
-    pub fn net(&self, path: &str, statics: &[(&str, &str)], options: &[(&str, OptionValue)]) -> Result<Net> {
-        let statics = statics.iter().map(|(n, t)| Ok((n.to_string(), self.dim(t)?))).collect::<Result<Vec<_>>>()?;
+    pub fn net(
+        &self,
+        path: &str,
+        dims: &[(&str, &str)],
+        options: &[(&str, OptionValue)],
+        attributes: &Attributes<'_>,
+    ) -> Result<Net> {
+        let dims = dims.iter().map(|(n, t)| Ok((n.to_string(), self.dim(t)?))).collect::<Result<Vec<_>>>()?;
         let dot = if path.is_empty() { "" } else { "." };
-        Ok(Net { path: format!("{}{path}{dot}", self.path), statics, options: options.iter().map(|(n, v)| (n.to_string(), *v)).collect() })
+        Ok(Net {
+            path: format!("{}{}{dot}", self.path, self.numbered(path)),
+            dims,
+            options: options.iter().map(|(n, v)| (n.to_string(), *v)).collect(),
+            storage: self.storage.with(attributes, |t| self.count(t))?,
+        })
     }
 
-    /// The path of one turn of a net array: `{i}` becomes the turn's number.
-    pub fn turn(path: &str, i: usize) -> String {
-        path.replace("{i}", &i.to_string())
+    /// This network itself, for calls of its other entry points: its static dims, its options and its weights.
+    pub fn here(&self) -> Net {
+        let turn = |name: &String| self.turns.iter().any(|(t, _)| t == name);
+        let fixed = self.dims.iter().filter(|(n, d)| d.as_const().is_some() && !turn(n));
+        let dims = fixed.map(|(n, d)| (n.clone(), d.clone())).collect();
+        let options = self.options.iter().map(|(n, v)| (n.clone(), *v)).collect();
+        Net { path: self.path.clone(), dims, options, storage: self.storage.clone() }
     }
 
     /// Calls a network through a net.
     pub fn call<N: Network>(&mut self, net: &Net, args: &[Value]) -> Result<Vec<Value>> {
         let sig = N::SIG;
         let run = |e: BuildError| self.fail(e);
-        let mut dims = bind_statics(&sig, &net.statics).map_err(run)?;
+        if self.graph.nodes.len() > MOST_OPS {
+            return Err(run(BuildError::new(format!("the graph has more than {MOST_OPS} ops: nets and loops are unrolled"))));
+        }
+        let mut dims = bind_given(&sig, &net.dims).map_err(run)?;
         let options = bind_options(&sig, &net.options).map_err(run)?;
         let leading = self.bind_inputs(&sig, args, &mut dims)?;
         for d in sig.dims {
@@ -388,7 +512,9 @@ impl<'g> Scope<'g> {
         }
         // Until the callee says where it is, its ops are the call's.
         let here = Source { scope: net.path.trim_end_matches('.').into(), ..self.source.clone() };
-        let mut child = Scope { graph: self.graph, file: "", path: net.path.clone(), dims, options, leading, source: here };
+        let (path, storage) = (net.path.clone(), net.storage.clone());
+        let mut child =
+            Scope { graph: self.graph, file: "", path, dims, options, leading, source: here, storage, turns: Vec::new() };
         child.check_wheres(&sig)?;
         N::build(&mut child, args)
     }
@@ -437,6 +563,7 @@ impl<'g> Scope<'g> {
                 }
             }
         }
+        follow(&sig.equalities()?, dims)?;
         match sig.dims.iter().find(|d| !dims.contains_key(d.name)) {
             Some(d) => Err(self.fail(BuildError::new(format!("dim `{}` of `{}` follows from none of its inputs", d.name, sig.name)))),
             None => Ok(leading.unwrap_or_default()),

@@ -153,6 +153,61 @@ pub struct WeightDecl {
     pub ty: Type,
     /// How it starts when nothing is loaded.
     pub init: Init,
+    /// What its attributes say.
+    pub marks: Marks,
+}
+
+impl WeightDecl {
+    /// A weight that learns and is stored as it is.
+    pub fn new(name: impl Into<String>, ty: Type, init: Init) -> WeightDecl {
+        WeightDecl { name: name.into(), ty, init, marks: Marks::default() }
+    }
+
+    /// The name of the tensor in a file that the weight is, or is a part of.
+    pub fn stored_name(&self) -> &str {
+        match &self.marks.part {
+            Some(p) => self.name.strip_suffix(&p.to_string()).unwrap_or(&self.name),
+            None => &self.name,
+        }
+    }
+}
+
+/// What the attributes of a weight say.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Marks {
+    /// Loaded and saved, but no parameter: never learned.
+    pub buffer: bool,
+    /// `#[frozen]`: not learned.
+    pub frozen: bool,
+    /// `#[no_decay]`: learned without weight decay.
+    pub no_decay: bool,
+    /// The weight is a part of a stored tensor.
+    pub part: Option<Part>,
+}
+
+impl Marks {
+    /// Whether training changes the weight.
+    pub fn learns(&self) -> bool {
+        !self.buffer && !self.frozen
+    }
+}
+
+/// A part of a stored tensor: indices `start..end` of one axis, whatever its length is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Part {
+    /// The axis of the stored tensor.
+    pub axis: usize,
+    /// The first index.
+    pub start: usize,
+    /// One past the last.
+    pub end: usize,
+}
+
+impl fmt::Display for Part {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Part { axis, start, end } = self;
+        write!(f, "[{}{start}..{end}]", ":, ".repeat(*axis))
+    }
 }
 
 /// One operation with its arguments and the type of its result.
@@ -175,6 +230,8 @@ pub struct Node {
 pub struct Graph {
     /// The network's name.
     pub name: String,
+    /// The entry point it is the graph of; empty in a graph that was read or made by hand.
+    pub entry: String,
     /// Run-time dims.
     pub dims: Vec<RunDim>,
     /// What the run-time dims promise.

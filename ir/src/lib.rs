@@ -15,6 +15,7 @@ pub mod infer;
 pub mod op;
 pub mod passes;
 pub mod prelude;
+mod storage;
 pub mod table;
 pub mod text;
 mod types;

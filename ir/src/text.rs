@@ -86,7 +86,8 @@ impl fmt::Display for Graph {
                 None => d.name.clone(),
             })
             .collect();
-        writeln!(f, "network {}<{}>", self.name, dims.join(", "))?;
+        let dot = if self.entry.is_empty() { "" } else { "." };
+        writeln!(f, "network {}{dot}{}<{}>", self.name, self.entry, dims.join(", "))?;
         for c in &self.constraints {
             writeln!(f, "where {c}")?;
         }
@@ -97,7 +98,17 @@ impl fmt::Display for Graph {
             writeln!(f, "input {}: {}", i.name, i.ty)?;
         }
         for w in &self.weights {
-            writeln!(f, "weight {:?}: {} = {}", w.name, w.ty, w.init)?;
+            write!(f, "weight {:?}: {} = {}", w.name, w.ty, w.init)?;
+            let m = &w.marks;
+            for (set, word) in [(m.buffer, "buffer"), (m.frozen, "frozen"), (m.no_decay, "no_decay")] {
+                if set {
+                    write!(f, ", {word}")?;
+                }
+            }
+            if let Some(p) = &m.part {
+                write!(f, ", part {p}")?;
+            }
+            writeln!(f)?;
         }
         for v in self.values() {
             print_node(f, v, self.node(v))?;
@@ -263,7 +274,8 @@ impl Graph {
         match word {
             "network" => {
                 let (name, dims) = rest.split_once('<').ok_or("expected `network Name<dims>`")?;
-                self.name = name.into();
+                let (name, entry) = name.split_once('.').unwrap_or((name, ""));
+                (self.name, self.entry) = (name.into(), entry.into());
                 for d in split_commas(dims.strip_suffix('>').ok_or("expected `>`")?) {
                     let (name, bound) = match d.split_once("<=") {
                         Some((n, b)) => (n.trim(), Some(b.trim().parse().map_err(|_| format!("`{b}` is no bound"))?)),
@@ -281,8 +293,12 @@ impl Graph {
             "weight" => {
                 let (name, rest) = quoted(rest)?;
                 let (ty, init) = rest.strip_prefix(':').and_then(|r| r.rsplit_once(" = ")).ok_or("expected `: type = init`")?;
+                let mut words = split_commas(init).into_iter();
+                let init = words.next().unwrap_or_default();
                 let init = parse_init(init).ok_or_else(|| format!("`{init}` is no initialiser"))?;
-                self.weights.push(WeightDecl { name, ty: parse_type(ty)?, init });
+                let mut decl = WeightDecl::new(name, parse_type(ty)?, init);
+                words.try_for_each(|w| parse_mark(&mut decl.marks, w).ok_or_else(|| format!("`{w}` is said of no weight")))?;
+                self.weights.push(decl);
             }
             "return" => {
                 let defined = self.nodes.len();
@@ -348,6 +364,21 @@ impl Graph {
     }
 }
 
+fn parse_mark(marks: &mut Marks, word: &str) -> Option<()> {
+    match word {
+        "buffer" => marks.buffer = true,
+        "frozen" => marks.frozen = true,
+        "no_decay" => marks.no_decay = true,
+        _ => {
+            let inner = word.strip_prefix("part [")?.strip_suffix(']')?;
+            let (range, axis) = inner.strip_prefix(":, ").map_or((inner, 0), |r| (r, 1));
+            let (start, end) = range.split_once("..")?;
+            marks.part = Some(Part { axis, start: start.parse().ok()?, end: end.parse().ok()? });
+        }
+    }
+    Some(())
+}
+
 /// The index of the `)` that closes what was opened before `s`.
 fn closing(s: &str) -> Option<usize> {
     let mut depth = 0;
@@ -374,7 +405,8 @@ unused "pooler.*"
 input x: f32[B, S, 8]
 input keep: bool[B, S]
 weight "a\"b": f32[8] = normal(0.02)
-weight "w": f32[16, 8] = uniform(-1.0, 1.0)
+weight "w": f32[16, 8] = uniform(-1.0, 1.0), frozen, no_decay
+weight "v[:, 8..16]": f32[4, 8] = zeros, buffer, part [:, 8..16]
 %0: f32[B, S, 8] = input(index = 0) as "x" // "x" "src/a.rs":3:4 "layers.0"
 %1: bool[B, S] = input(index = 1)
 %2: f32[8] = weight(index = 0)

@@ -19,22 +19,43 @@ pub struct Network {
     pub dims: Vec<DimDecl>,
     /// The options.
     pub options: Vec<OptionDecl>,
+    /// The `where` clauses.
+    pub wheres: Vec<Where>,
+    /// The header as text, for docs.
+    pub header: String,
+    /// The items all entry points share; in the short form they stand in its body.
+    pub items: Vec<Item>,
+    /// The entry points: one called `forward` in the short form.
+    pub entries: Vec<Entry>,
+    /// Whether it is the short form: a signature, and a body that is `forward`.
+    pub short: bool,
+    /// The header has an error: calls of the network are not judged.
+    pub broken_header: bool,
+    /// The body has a syntax error.
+    pub broken_body: bool,
+}
+
+/// An entry point.
+#[derive(Debug)]
+pub struct Entry {
+    /// Doc comments, as attributes.
+    pub docs: TokenStream,
+    /// `pub`, `pub(crate)` or nothing.
+    pub vis: TokenStream,
+    /// Its name; the network's own span in the short form.
+    pub name: Ident,
+    /// `train fn`
+    pub train: bool,
     /// The inputs.
     pub inputs: Vec<Input>,
     /// The promised results; one for a result that is no tuple.
     pub outputs: Vec<Ty>,
     /// Where the results are promised.
     pub promise: Place,
-    /// The `where` clauses.
-    pub wheres: Vec<Where>,
     /// The header as text, for docs.
     pub header: String,
     /// The body.
     pub body: Block,
-    /// The header has an error: calls of the network are not judged.
-    pub broken_header: bool,
-    /// The body has a syntax error.
-    pub broken_body: bool,
 }
 
 /// A declared dim.
@@ -121,10 +142,27 @@ pub struct Block {
 pub struct Item {
     /// Its name.
     pub name: Ident,
-    /// The path of `#[weights("..")]`.
-    pub weights: Option<(String, Span)>,
+    /// Its attributes.
+    pub attrs: ItemAttrs,
     /// What it is.
     pub kind: ItemKind,
+}
+
+/// What the attributes of an item say.
+#[derive(Debug, Default)]
+pub struct ItemAttrs {
+    /// The text of its doc comments.
+    pub docs: Vec<String>,
+    /// The path of `#[weights("..")]`.
+    pub path: Option<(String, Span)>,
+    /// `#[weights("..", transposed)]`
+    pub transposed: Option<Span>,
+    /// `#[weights("..", rows = a..b)]`
+    pub rows: Option<(Expr, Expr)>,
+    /// `#[frozen]`
+    pub frozen: Option<Place>,
+    /// `#[no_decay]`
+    pub no_decay: Option<Place>,
 }
 
 /// What an item is.
@@ -132,6 +170,10 @@ pub struct Item {
 pub enum ItemKind {
     /// A weight and how it starts.
     Param(Ty, Option<Expr>),
+    /// A weight that is loaded and saved but never learned.
+    Buffer(Ty, Option<Expr>),
+    /// What a session keeps between calls, and the dim it grows along.
+    State(Ty, Option<Ident>),
     /// A network in use, or an array of them.
     Net(Use, Option<Expr>),
     /// Something that did not parse.
@@ -145,6 +187,8 @@ pub struct Use {
     pub path: TokenStream,
     /// The path as text.
     pub text: String,
+    /// The whole as text, with dims and options.
+    pub shown: String,
     /// Whether it is one name.
     pub single: bool,
     /// Where the path stands.
@@ -177,6 +221,23 @@ pub enum Stmt {
     Value(Expr),
     /// `for layer in layers { .. }`
     For(Ident, Ident, Block),
+    /// `repeat i in 0..N { .. }`
+    Repeat(Ident, Expr, Expr, Block),
+    /// `minimize loss with adamw(lr = lr);`
+    Minimize(Box<Minimize>),
+}
+
+/// `minimize loss with adamw(lr = lr)`
+#[derive(Debug)]
+pub struct Minimize {
+    /// What becomes smaller.
+    pub loss: Expr,
+    /// The optimiser.
+    pub optimiser: Callee,
+    /// Its settings.
+    pub args: Vec<Arg>,
+    /// Where.
+    pub place: Place,
 }
 
 /// An expression: of tensors, of dims, or the value of an option.
@@ -228,8 +289,8 @@ pub enum ExprKind {
     Transpose(Box<Expr>),
     /// `a[..]`
     Index(Box<Expr>, Vec<Index>),
-    /// `keys.push(..)`
-    Push(Box<Expr>),
+    /// `keys.push(v)`, or a call of another entry point of a net: `c.encode(x)`.
+    Method(Box<Expr>, Ident, Vec<Arg>),
     /// `f(..)`
     Call(Callee, Vec<Arg>),
     /// `residual(x) { .. }`

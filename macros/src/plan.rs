@@ -11,6 +11,8 @@ use tancho_ir::{DType, Dim, Type};
 pub struct Sig {
     /// Its name.
     pub name: String,
+    /// The entry point it is the signature of.
+    pub entry: String,
     /// Dims in order.
     pub dims: Vec<DimInfo>,
     /// Options with defaults.
@@ -61,10 +63,52 @@ impl DimInfo {
 /// A network ready to be emitted.
 #[derive(Debug)]
 pub struct Checked {
+    /// Its entry points in the order of the source; the one that is called through a net is [`Checked::main`].
+    pub entries: Vec<CheckedEntry>,
+    /// Which of them.
+    pub main: usize,
+    /// Its weights and nets, for docs.
+    pub items: Vec<ItemDoc>,
+}
+
+impl Checked {
+    /// The signature of the main entry point.
+    pub fn sig(&self) -> Option<&Sig> {
+        self.entries.get(self.main).map(|e| &e.sig)
+    }
+
+    /// Whether the entry point of that number becomes a graph: a `train fn` does not, nor what is declared twice.
+    pub fn is_built(&self, i: usize) -> bool {
+        let Some(e) = self.entries.get(i) else { return false };
+        let again = self.entries.iter().take(i).any(|other| other.sig.entry == e.sig.entry);
+        i == self.main || !(e.train || again)
+    }
+}
+
+/// An entry point ready to be emitted.
+#[derive(Debug)]
+pub struct CheckedEntry {
     /// Its signature.
     pub sig: Sig,
+    /// `train fn`
+    pub train: bool,
     /// Its body; nothing if it has an error.
     pub body: Option<Block>,
+    /// Why it cannot be built into a graph though it has no error.
+    pub refused: Option<String>,
+}
+
+/// A weight or net in the docs of a network.
+#[derive(Clone, Debug)]
+pub struct ItemDoc {
+    /// Its path in weight files.
+    pub path: String,
+    /// Its type, or the network it is.
+    pub what: String,
+    /// How it starts, and what its attributes say.
+    pub notes: String,
+    /// The user's doc comment.
+    pub docs: String,
 }
 
 /// A value of the emitted function, by number.
@@ -139,6 +183,36 @@ pub struct NetPlan {
     pub dims: Vec<(String, Dim)>,
     /// Options given.
     pub options: Vec<(String, Given)>,
+    /// What its attributes say.
+    pub marks: Marks,
+}
+
+/// What the attributes of an item say.
+#[derive(Clone, Debug, Default)]
+pub struct Marks {
+    /// Loaded and saved, never learned.
+    pub buffer: bool,
+    /// `#[frozen]`
+    pub frozen: bool,
+    /// `#[no_decay]`
+    pub no_decay: bool,
+    /// Matrices are stored transposed.
+    pub transposed: bool,
+    /// Only these rows of what is stored.
+    pub rows: Option<(Dim, Dim)>,
+}
+
+/// How a loop counts.
+#[derive(Clone, Debug)]
+pub struct Count {
+    /// What `{..}` in paths is called.
+    pub name: String,
+    /// The first turn.
+    pub from: Dim,
+    /// One past the last.
+    pub to: Dim,
+    /// Whether the turn's number is a dim of that name, too.
+    pub is_dim: bool,
 }
 
 /// What a step does.
@@ -156,6 +230,8 @@ pub enum StepKind {
         ty: Type,
         /// How it starts.
         init: Init,
+        /// What its attributes say.
+        marks: Marks,
     },
     /// Declares a net.
     Net(NetPlan),
@@ -185,8 +261,8 @@ pub enum StepKind {
         outs: Vec<Val>,
         /// Its path.
         path: TokenStream,
-        /// The net, or none for a network without weights.
-        net: Option<usize>,
+        /// Where its weights are.
+        home: Home,
         /// The inputs.
         args: Vec<Val>,
         /// Types the user wrote for the results of a foreign network.
@@ -253,13 +329,24 @@ pub enum StepKind {
         /// The results of either.
         outs: Vec<Val>,
     },
-    /// One turn for each net of an array.
-    For {
-        /// How many.
-        count: Dim,
+    /// One turn after another: for each net of an array, or so often.
+    Loop {
+        /// How often.
+        count: Count,
         /// The net of the turn.
-        net: NetPlan,
+        net: Option<NetPlan>,
         /// The body.
         body: Block,
     },
+}
+
+/// Where the weights of a called network are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Home {
+    /// The net of that number.
+    Net(usize),
+    /// It has none.
+    Nowhere,
+    /// Those of the caller: another entry point of the same network.
+    Here,
 }

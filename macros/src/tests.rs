@@ -129,8 +129,21 @@ fn says_what_is_wrong_in_a_body() {
     one(body("net l: fn; x"), "expected the name of a network, found `fn`");
     assert!(body("x[x - 1]").concat().starts_with("rows are taken by i32 ids, but `x - 1` is [B, S, D (8)]"));
     let item = |attribute: &str| body(&format!("{attribute} param w: [D]; x * w"));
-    one(item("#[weights(\"a\", transposed)]"), "`transposed` in `#[weights(..)]` is not supported yet");
-    one(item("#[weights]"), "expected attribute arguments in parentheses: #[weights(...)]");
+    one(item("#[weights(\"a\", transposed)]"), "only a matrix can be stored transposed, but `w` is [D (8)]\nhelp: leave `transposed` out");
+    one(item("#[weights]"), {
+        "`weights` takes the path of the weights in a file\nhelp: for example `#[weights(\"encoder.fc1\")]`; `transposed` and `rows = a..b` may follow the path"
+    });
+    one(item("#[weights(\"a\", row = 0..1)]"), "expected `transposed` or `rows = a..b`, found `row`");
+    one(item("#[weights(\"a{i}\")]"), {
+        "`{i}` is no turn of `w`\nhelp: the path of one weight or net has no number in it; `[Layer; N]` and `repeat` have turns"
+    });
+    one(item("#[weights(\"a\", rows = B..2)]"), {
+        "a row of a stored weight must be static, but `B` is a run-time dimension\nhelp: a static dimension has a default: `B = 768`"
+    });
+    one(item("#[cfg(test)]"), {
+        "`#[cfg]` has no meaning in `network!`\nhelp: put it before the whole `network! { .. }`; inside, `if` chooses by options and dimensions"
+    });
+    assert!(item("#[weights(\"a\", rows = 0..D,)] #[frozen] #[no_decay]").is_empty());
     one(item("#[weight(\"a\")]"), "unknown attribute `weight`\nhelp: did you mean `weights`?");
     assert!(item("#[weights(\"a\\tb\",)] #[doc = \"w\"]").is_empty());
 }

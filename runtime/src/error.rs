@@ -13,6 +13,12 @@ pub enum Error {
     /// The declaration could not be built into a graph.
     #[error(transparent)]
     Build(#[from] BuildError),
+    /// Something that the language has and the macro checks, but that does not run yet.
+    #[error("{what} is checked but not run yet")]
+    NotYet {
+        /// What it is.
+        what: String,
+    },
     /// Weights could not be loaded.
     #[error(transparent)]
     Load(#[from] Box<LoadError>),

@@ -7,13 +7,15 @@ use std::marker::PhantomData;
 use std::path::Path;
 use std::sync::Arc;
 use tancho_ir::Graph;
-use tancho_ir::build::{Network, OptionValue, graph_of};
+use tancho_ir::build::{BuildError, Network, OptionValue, share_weights};
 use tancho_jit::Target;
 
-/// A graph with its weights: what a declared network holds.
+/// A graph with its weights: what a declared network holds. A network with several entry points has a graph for
+/// each, over the same weights.
 #[derive(Clone, Debug)]
 pub struct Model {
     graph: Arc<Graph>,
+    others: Vec<Arc<Graph>>,
     weights: Arc<Weights>,
     report: LoadReport,
 }
@@ -22,6 +24,12 @@ impl Model {
     /// The graph as declared.
     pub fn graph(&self) -> &Graph {
         &self.graph
+    }
+
+    /// The graph of an entry point, by its name.
+    pub fn entry(&self, name: &str) -> Option<&Graph> {
+        let all = std::iter::once(&self.graph).chain(&self.others);
+        all.map(|g| &**g).find(|g| g.entry == name)
     }
 
     /// Its weights.
@@ -44,7 +52,24 @@ impl Model {
     /// # Errors
     /// The graph has a form that no kernel does, or the machine has no memory or instructions for it.
     pub fn compile(&self, target: Target) -> Result<Compiled, Error> {
-        Compiled::new(self.graph.clone(), self.weights.clone(), target)
+        self.compile_entry(0, target)
+    }
+
+    /// The same for the entry point of that number; 0 is the main one.
+    ///
+    /// # Errors
+    /// As [`Model::compile`].
+    #[doc(hidden)]
+    pub fn compile_entry(&self, i: usize, target: Target) -> Result<Compiled, Error> {
+        let graph = i.checked_sub(1).and_then(|i| self.others.get(i)).unwrap_or(&self.graph);
+        Compiled::new(graph.clone(), self.weights.clone(), target)
+    }
+
+    fn new(graphs: Vec<Graph>, weights: impl FnOnce(&Graph) -> Result<(Weights, LoadReport), Error>) -> Result<Model, Error> {
+        let mut graphs = graphs.into_iter().map(Arc::new);
+        let graph = graphs.next().ok_or_else(|| Error::Graph("a network has no entry point".into()))?;
+        let (weights, report) = weights(&graph)?;
+        Ok(Model { graph, others: graphs.collect(), weights: Arc::new(weights), report })
     }
 }
 
@@ -57,6 +82,11 @@ pub trait Declared: Network + Sized {
     fn model(&self) -> &Model;
     /// Its model, to change.
     fn model_mut(&mut self) -> &mut Model;
+    /// The graphs of its entry points, the main one first.
+    ///
+    /// # Errors
+    /// As [`Blueprint::graph`].
+    fn graphs(dims: &[(&str, i64)], options: &[(&str, OptionValue)]) -> Result<Vec<Graph>, BuildError>;
 }
 
 /// A declared network with values for its static dims and options, before it has weights.
@@ -85,8 +115,15 @@ impl<N: Declared> Blueprint<N> {
     /// # Errors
     /// A dim or option does not exist, a `where` clause does not hold, or a shape does not fit.
     pub fn graph(&self) -> Result<Graph, Error> {
+        self.graphs()?.into_iter().next().ok_or_else(|| Error::Graph("a network has no entry point".into()))
+    }
+
+    /// The graphs of all entry points, over the same weights.
+    fn graphs(&self) -> Result<Vec<Graph>, Error> {
         let options: Vec<(&str, OptionValue)> = self.options.iter().map(|(n, v)| (n.as_str(), *v)).collect();
-        Ok(graph_of::<N>(&self.dims, &options)?)
+        let mut graphs = N::graphs(&self.dims, &options)?;
+        share_weights(&mut graphs)?;
+        Ok(graphs)
     }
 
     /// The network with the weights of a safetensors file, an index of sharded files, or a folder with either.
@@ -103,9 +140,7 @@ impl<N: Declared> Blueprint<N> {
     /// # Errors
     /// As [`Blueprint::load`].
     pub fn load_with(&self, path: impl AsRef<Path>, options: &LoadOptions) -> Result<N, Error> {
-        let graph = self.graph()?;
-        let (weights, report) = Weights::load(&graph, path, options)?;
-        Ok(N::from_model(Model { graph: Arc::new(graph), weights: Arc::new(weights), report }))
+        Model::new(self.graphs()?, |g| Weights::load(g, path, options)).map(N::from_model)
     }
 
     /// The network with weights as their initialisers say; equal seeds give equal weights on every machine.
@@ -113,9 +148,7 @@ impl<N: Declared> Blueprint<N> {
     /// # Errors
     /// As [`Blueprint::graph`].
     pub fn init(&self, seed: u64) -> Result<N, Error> {
-        let graph = self.graph()?;
-        let weights = Weights::init(&graph, seed)?;
-        Ok(N::from_model(Model { graph: Arc::new(graph), weights: Arc::new(weights), report: LoadReport::default() }))
+        Model::new(self.graphs()?, |g| Ok((Weights::init(g, seed)?, LoadReport::default()))).map(N::from_model)
     }
 }
 
@@ -125,6 +158,5 @@ impl<N: Declared> Blueprint<N> {
 /// The graph is not valid.
 pub fn model_of(graph: Graph, seed: u64) -> Result<Model, Error> {
     tancho_ir::verify::verify(&graph).map_err(Error::Graph)?;
-    let weights = Weights::init(&graph, seed)?;
-    Ok(Model { graph: Arc::new(graph), weights: Arc::new(weights), report: LoadReport::default() })
+    Model::new(vec![graph], |g| Ok((Weights::init(g, seed)?, LoadReport::default())))
 }

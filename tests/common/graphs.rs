@@ -141,7 +141,7 @@ impl Random {
             return self.rng.pick(&old);
         }
         let i = self.graph.weights.len();
-        self.graph.weights.push(WeightDecl { name: format!("w{i}"), ty: Type::f32(dims), init: Init::Uniform(-1.0, 1.0) });
+        self.graph.weights.push(WeightDecl::new(format!("w{i}"), Type::f32(dims), Init::Uniform(-1.0, 1.0)));
         let v = self.graph.push(Op::Weight(i), &[], Source::default()).expect("a weight");
         self.note(v, 1.0, true);
         v

@@ -1,26 +1,25 @@
-//! Items and statements.
+//! Statements, and the body as a whole.
 
 use super::exprs::Hint;
 use super::scope::{Binding, Body, Shaped, Tensor};
 use super::sig;
-use crate::ast::{Block, Expr, ExprKind, Item, ItemKind, Network, Stmt, Ty};
+use crate::ast::{Block, Entry, Expr, ExprKind, Network, Stmt, Ty};
 use crate::errors::Place;
 use crate::messages;
-use crate::plan::{self, StepKind, Val};
+use crate::plan::{StepKind, Val};
 use proc_macro2::Ident;
-use tancho_ir::graph::Init;
 use tancho_ir::infer::is_suffix;
 use tancho_ir::{DType, Type};
 
 impl Body<'_> {
     /// The whole body against the promise of the signature.
-    pub fn network(&mut self, n: &Network) -> Option<Vec<Val>> {
+    pub fn network(&mut self, n: &Network, entry: &Entry) -> Option<Vec<Val>> {
         let promised = self.sig.outputs.clone();
         let hint = Hint { types: (!self.sig.broken).then_some(promised.as_slice()), name: None };
-        let value = self.block(&n.body, hint, false);
-        let Some(tail) = &n.body.tail else {
+        let value = self.block(&entry.body, hint, false);
+        let Some(tail) = &entry.body.tail else {
             if !n.broken_header {
-                let end = n.body.end.map_or(n.promise, Place::of);
+                let end = entry.body.end.map_or(entry.promise, Place::of);
                 self.fail(end, messages::no_result(&promised));
             }
             return None;
@@ -73,99 +72,6 @@ impl Body<'_> {
         value
     }
 
-    fn items(&mut self, items: &[Item]) {
-        for item in items {
-            let (name, place) = (item.name.to_string(), Place::of(item.name.span()));
-            let what = match item.kind {
-                ItemKind::Param(..) => "a param",
-                ItemKind::Net(..) => "a net",
-                ItemKind::Broken => {
-                    self.bind(&name, Binding::Poison);
-                    continue;
-                }
-            };
-            if self.loops > 0 {
-                self.fail(place, messages::not_yet("an item inside `for`"));
-                self.bind(&name, Binding::Poison);
-                continue;
-            }
-            if let Some(earlier) = self.taken(&name, true) {
-                self.fail(place, messages::duplicate(&name, what, earlier));
-                self.bind(&name, Binding::Poison);
-                continue;
-            }
-            let binding = match &item.kind {
-                ItemKind::Param(ty, init) => self.param(item, &name, ty, init.as_ref()),
-                ItemKind::Net(used, count) => self.net(item, &name, used, count.as_ref()),
-                ItemKind::Broken => None,
-            };
-            self.declare(&name, if matches!(item.kind, ItemKind::Param(..)) { "parameter" } else { "net" }, place);
-            self.bind(&name, binding.unwrap_or(Binding::Poison));
-        }
-    }
-
-    /// What already has a name that an item or, without `values`, a `let` wants.
-    fn taken(&self, name: &str, values: bool) -> Option<&'static str> {
-        if self.is_dim(name) {
-            return Some("a dimension");
-        }
-        if self.option(name).is_some() {
-            return Some("an option");
-        }
-        match self.peek(name)? {
-            Binding::Param(_) => Some("a param"),
-            Binding::Net(_) | Binding::Array(_) => Some("a net"),
-            Binding::Value(_) | Binding::Slot(..) => values.then_some("an input or `let`"),
-            Binding::Poison => None,
-        }
-    }
-
-    fn param(&mut self, item: &Item, name: &str, t: &Ty, init: Option<&Expr>) -> Option<Binding> {
-        let init = init.map(|e| (e, init_of(e)));
-        if let Some((e, None)) = init {
-            if !matches!(e.kind, ExprKind::Poison) {
-                self.fail(e.place, messages::unknown_init(&e.text));
-            }
-            return None;
-        }
-        let ty = self.dims(|d| sig::ty(t, d, Some("a weight")))?;
-        for (axis, d) in t.axes.iter().zip(&ty.shape) {
-            if let Some(run) = self.dims(|k| k.run_time(d).map(str::to_string)) {
-                self.fail(axis.place, messages::not_static(&format!("the shape of weight `{name}`"), d, &run));
-                return None;
-            }
-        }
-        if ty.dtype != DType::F32 {
-            self.fail(t.place, messages::param_type(ty.dtype.name()));
-            return None;
-        }
-        let default = if ty.rank() >= 2 { Init::Xavier } else { Init::Zeros };
-        let init = init.and_then(|(_, i)| i).unwrap_or(default);
-        let path = self.path(item, name, None)?;
-        let out = self.fresh();
-        let text = format!("param {name}");
-        let kind = StepKind::Param { out, name: name.into(), path, ty: ty.clone(), init };
-        self.step(Place::of(item.name.span()), &text, kind);
-        Some(Binding::Param(Tensor { ty, val: out, name: name.into() }))
-    }
-
-    /// The path of an item's weights; `turns` are those of an array.
-    pub fn path(&self, item: &Item, name: &str, turns: Option<&str>) -> Option<String> {
-        match (&item.weights, turns) {
-            (Some((path, span)), Some(turns)) if !path.contains("{i}") => {
-                self.fail(Place::of(*span), messages::path_without_turn(name, turns, path));
-                None
-            }
-            (Some((path, span)), None) if path.contains("{i}") => {
-                self.fail(Place::of(*span), messages::turn_without_array(name));
-                None
-            }
-            (Some((path, _)), _) => Some(path.clone()),
-            (None, Some(_)) => Some(format!("{name}.{{i}}")),
-            (None, None) => Some(name.into()),
-        }
-    }
-
     fn stmt(&mut self, s: &Stmt) {
         match s {
             Stmt::Let { mutable, names, tuple, ty, value } => self.let_stmt(*mutable, names, *tuple, ty.as_deref(), value),
@@ -178,6 +84,8 @@ impl Body<'_> {
                 }
             }
             Stmt::For(name, array, body) => self.for_stmt(name, array, body),
+            Stmt::Repeat(name, from, to, body) => self.repeat(name, from, to, body),
+            Stmt::Minimize(m) => self.minimize(m),
         }
     }
 
@@ -255,7 +163,7 @@ impl Body<'_> {
         }
         let out = self.fresh();
         self.step(value.place, &value.text, StepKind::Slot { out, from: t.val });
-        Binding::Slot(Tensor { val: out, ..t }, self.loops)
+        Binding::Slot(Tensor { val: out, ..t }, self.loops.len())
     }
 
     fn assign(&mut self, name: &Ident, value: &Expr) {
@@ -267,6 +175,7 @@ impl Body<'_> {
                 self.eval(value, Hint { types: None, name: Some(name) });
                 return;
             }
+            Some(Binding::State(i)) => return self.assign_state(i, name, value),
             Some(_) => return self.fail(Place::of(name.span()), messages::not_mutable(&text)),
             None => return self.fail(Place::of(name.span()), self.unknown(&text)),
         };
@@ -274,41 +183,11 @@ impl Body<'_> {
         let v = self.eval(value, Hint { types: Some(&types), name: Some(name) });
         let Some(t) = self.tensor(v, value, slot.ty.dtype) else { return };
         if t.ty != slot.ty {
-            let message = if self.loops > loops { messages::loop_shape } else { messages::assign_shape };
+            let message = if self.loops.len() > loops { messages::loop_shape } else { messages::assign_shape };
             return self.fail(place, message(&text, &slot.ty, &t.ty, &self.facts));
         }
         self.step(value.place, &value.text, StepKind::Name { of: t.val, name: text });
         self.step(place, &value.text, StepKind::Assign { slot: slot.val, from: t.val });
-    }
-
-    fn for_stmt(&mut self, name: &Ident, array: &Ident, body: &Block) {
-        let (text, place) = (array.to_string(), Place::of(array.span()));
-        let turn = match self.lookup(&text) {
-            Some(Binding::Array(i)) => self.nets.get(i).and_then(|n| Some((i, n.turns.clone()?, n.plan.clone()))),
-            Some(Binding::Poison) => None,
-            Some(_) => return self.fail(place, messages::not_an_array(&text)),
-            None => return self.fail(place, self.unknown(&text)),
-        };
-        if let Some(earlier) = self.taken(&name.to_string(), true) {
-            return self.fail(Place::of(name.span()), messages::duplicate(&name.to_string(), "a `for`", earlier));
-        }
-        self.loops += 1;
-        let (steps, ()) = self.collect(|b| {
-            b.scopes.push(Default::default());
-            b.bind(&name.to_string(), turn.as_ref().map_or(Binding::Poison, |(i, ..)| Binding::Net(*i)));
-            b.block(body, Hint::default(), false);
-            b.scopes.pop();
-        });
-        self.loops -= 1;
-        if let Some(tail) = &body.tail
-            && !matches!(tail.kind, ExprKind::Poison)
-        {
-            self.fail(tail.place, messages::unused_value(&tail.text));
-        }
-        if let Some((_, count, net)) = turn {
-            let body = plan::Block { steps, results: Vec::new() };
-            self.step(place, &format!("for {name} in {text}"), StepKind::For { count, net, body });
-        }
     }
 
     /// `residual(x) { body }`: the sum of both, whose shapes must be equal.
@@ -331,27 +210,5 @@ impl Body<'_> {
             return Shaped::Poison;
         }
         self.op("add", &[("a", &x, stream.place), ("b", &f, tail.place)], Vec::new(), e.place, &e.text)
-    }
-}
-
-fn init_of(e: &Expr) -> Option<Init> {
-    let number = |e: &Expr| match sig::literal(e)? {
-        tancho_ir::build::OptionValue::Float(x) => Some(x),
-        tancho_ir::build::OptionValue::Int(i) => Some(i as f64),
-        tancho_ir::build::OptionValue::Bool(_) => None,
-    };
-    match &e.kind {
-        ExprKind::Name(n) if n == "zeros" => Some(Init::Zeros),
-        ExprKind::Name(n) if n == "ones" => Some(Init::Ones),
-        ExprKind::Name(n) if n == "xavier" => Some(Init::Xavier),
-        ExprKind::Call(f, args) => {
-            let all: Option<Vec<f64>> = args.iter().map(|a| if a.name.is_none() { number(&a.value) } else { None }).collect();
-            match (f.text.as_str(), all?.as_slice()) {
-                ("normal", [s]) if *s >= 0.0 => Some(Init::Normal(*s)),
-                ("uniform", [a, b]) if a <= b => Some(Init::Uniform(*a, *b)),
-                _ => None,
-            }
-        }
-        _ => None,
     }
 }

@@ -81,7 +81,10 @@ impl Body<'_> {
             Some(Binding::Poison) => None,
             Some(Binding::Array(_)) => Some(messages::is_an_array(name)),
             Some(_) => Some(messages::not_callable(name)),
-            None => return self.call_op(e, callee, args, hint),
+            None => match callee.name.as_ref().and_then(|n| self.own_entry(n)) {
+                Some(entry) => return self.call_own(e, callee, entry, args),
+                None => return self.call_op(e, callee, args, hint),
+            },
         };
         if let Some(m) = refused {
             self.fail(callee.place, m);

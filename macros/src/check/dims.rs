@@ -19,22 +19,31 @@ pub struct Dims<'a> {
 }
 
 impl Dims<'_> {
-    /// The polynomial, or nothing after reporting what is wrong with it.
+    /// The polynomial, or nothing after reporting what is wrong with it. What is promised to be equal is written alike.
     pub fn poly(&self, e: &Expr) -> Option<Dim> {
-        let checked = |d: Result<Dim, DimError>| match d {
+        let d = self.as_written(e)?;
+        self.checked(e, self.facts.reduce(&d))
+    }
+
+    fn checked(&self, e: &Expr, d: Result<Dim, DimError>) -> Option<Dim> {
+        match d {
             Ok(d) => Some(d),
             Err(err) => {
                 self.errors.push(e.place, messages::dim_error(&e.text, &err));
                 None
             }
-        };
+        }
+    }
+
+    fn as_written(&self, e: &Expr) -> Option<Dim> {
+        let checked = |d| self.checked(e, d);
         match &e.kind {
             ExprKind::Poison => None,
             ExprKind::Number(_, Some(n)) => Some(Dim::constant(*n)),
             ExprKind::Name(name) => self.named(&name.to_string(), e),
-            ExprKind::Neg(x) => checked(self.poly(x)?.times(&Dim::constant(-1))),
+            ExprKind::Neg(x) => checked(self.as_written(x)?.times(&Dim::constant(-1))),
             ExprKind::Binary(op, a, b) => {
-                let (x, y) = (self.poly(a), self.poly(b));
+                let (x, y) = (self.as_written(a), self.as_written(b));
                 let (x, y) = (x?, y?);
                 match op {
                     BinOp::Add => checked(x.plus(&y)),
@@ -50,7 +59,7 @@ impl Dims<'_> {
             ExprKind::Call(callee, args) if matches!(callee.text.as_str(), "floor" | "ceil") => {
                 let [arg] = args.as_slice() else { return self.no_poly(e) };
                 let ExprKind::Binary(BinOp::Div, p, c) = &arg.value.kind else { return self.no_poly(e) };
-                let (p, c) = (self.poly(p), self.poly(c));
+                let (p, c) = (self.as_written(p), self.as_written(c));
                 let (p, c) = (p?, c?);
                 checked(if callee.text == "floor" { p.floor_div(&c) } else { p.ceil_div(&c) })
             }

@@ -3,7 +3,7 @@
 use super::options::OptionGiven;
 use super::scope::{Binding, Body, Number, Shaped, Tensor};
 use super::sig::is_open;
-use crate::ast::{BinOp, Block, Cond, Expr, ExprKind};
+use crate::ast::{Arg as AstArg, BinOp, Block, Cond, Expr, ExprKind};
 use crate::errors::{Message, Place};
 use crate::messages;
 use crate::plan::{self, StepKind, Test};
@@ -34,13 +34,7 @@ impl Body<'_> {
             ExprKind::Neg(x) => self.neg(e, x),
             ExprKind::Binary(op, a, b) => self.binary(e, *op, a, b),
             ExprKind::Transpose(x) => self.transpose(e, x),
-            ExprKind::Push(x) => {
-                // The state itself is an error already.
-                if !matches!(self.eval(x, Hint::default()), Shaped::Poison) {
-                    self.fail(e.place, messages::not_yet("`.push(..)`"));
-                }
-                Shaped::Poison
-            }
+            ExprKind::Method(x, name, args) => self.method(e, x, name, args),
             ExprKind::Index(x, list) => self.index(e, x, list),
             ExprKind::Call(callee, args) => self.call(e, callee, args, hint),
             ExprKind::Residual(x, body) => self.residual(e, x, body),
@@ -57,13 +51,17 @@ impl Body<'_> {
     fn name(&mut self, name: &str, e: &Expr) -> Shaped {
         let message = match self.lookup(name) {
             Some(Binding::Poison) => return Shaped::Poison,
-            Some(Binding::Value(v)) => return v,
-            Some(Binding::Param(t)) => return Shaped::Tensor(t),
+            Some(Binding::Value(v)) => return self.alike(v),
+            Some(Binding::Param(t)) => return self.alike(Shaped::Tensor(t)),
+            Some(Binding::State(i)) => match self.states.get(i) {
+                Some(s) => return self.alike(Shaped::Tensor(s.tensor.clone())),
+                None => return Shaped::Poison,
+            },
             Some(Binding::Slot(t, _)) => {
                 // A later assignment must not change what this use has seen.
                 let out = self.fresh();
                 self.step(e.place, &e.text, StepKind::Read { out, from: t.val });
-                return Shaped::Tensor(Tensor { val: out, ..t });
+                return self.alike(Shaped::Tensor(Tensor { val: out, ..t }));
             }
             Some(Binding::Net(_)) => messages::is_a_net(name),
             Some(Binding::Array(_)) => messages::is_an_array(name),
@@ -79,6 +77,42 @@ impl Body<'_> {
         };
         self.fail(e.place, message);
         Shaped::Poison
+    }
+
+    /// A value with its shape written as the branch around it allows: where `A == B`, both are one name.
+    fn alike(&self, v: Shaped) -> Shaped {
+        match v {
+            Shaped::Tensor(mut t) => {
+                for d in &mut t.ty.shape {
+                    if let Ok(new) = self.facts.reduce(d) {
+                        *d = new;
+                    }
+                }
+                Shaped::Tensor(t)
+            }
+            Shaped::Tuple(parts) => Shaped::Tuple(parts.into_iter().map(|p| self.alike(p)).collect()),
+            other => other,
+        }
+    }
+
+    /// `keys.push(v)` of a state, or `classifier.encode(x)` of a net.
+    fn method(&mut self, e: &Expr, x: &Expr, name: &Ident, args: &[AstArg]) -> Shaped {
+        let binding = match &x.kind {
+            ExprKind::Name(n) => self.lookup(&n.to_string()),
+            _ => None,
+        };
+        match binding {
+            Some(Binding::State(i)) if name == "push" => self.push(e, i, args),
+            Some(Binding::Net(i)) => self.call_entry_of(e, i, name, args),
+            _ => {
+                let v = self.eval(x, Hint::default());
+                if !matches!(v, Shaped::Poison) {
+                    let message = if name == "push" { messages::push_of_no_state(&x.text) } else { messages::no_method(&name.to_string(), &x.text) };
+                    self.fail(Place::of(name.span()), message);
+                }
+                Shaped::Poison
+            }
+        }
     }
 
     /// "unknown value", with the nearest of all that could stand there.
@@ -241,12 +275,23 @@ impl Body<'_> {
     /// Both branches are checked; their types must agree where the condition's equalities hold.
     fn branches(&mut self, e: &Expr, conds: &[Cond], then: &Block, otherwise: &Block, hint: Hint<'_>) -> Shaped {
         let tests: Vec<Option<Test>> = conds.iter().map(|c| self.test(c)).collect();
+        let outside = self.facts.equal.clone();
+        let run = self.known.iter().filter(|d| !d.is_static()).map(|d| d.name.clone()).collect::<Vec<_>>();
+        for t in tests.iter().flatten() {
+            if let Test::Equal(a, b) = t {
+                self.facts.equate(a, b, &|n| run.iter().any(|r| r == n));
+            }
+        }
+        let before = self.changes();
         let (then_steps, a) = self.branch(e, then, hint);
+        self.facts.equal = outside;
+        let changed = self.rewind(&before);
         let (else_steps, b) = self.branch(e, otherwise, hint);
+        self.same_changes(&changed, e.place);
         let (Some(a), Some(b), Some(tests)) = (a, b, tests.into_iter().collect::<Option<Vec<Test>>>()) else { return Shaped::Poison };
         let types = |all: &[Tensor]| all.iter().map(|t| t.ty.clone()).collect::<Vec<_>>();
         let (ta, tb) = (types(&a), types(&b));
-        if equal_under(&ta, &tests) != equal_under(&tb, &tests) {
+        if self.equal_under(&ta, &tests) != self.equal_under(&tb, &tests) {
             self.fail(e.place, messages::branches(&ta, &tb, &self.facts));
             return Shaped::Poison;
         }
@@ -277,6 +322,18 @@ impl Body<'_> {
         (steps, tensors)
     }
 
+    /// Types with the equalities of a condition substituted.
+    fn equal_under(&self, types: &[Type], tests: &[Test]) -> Vec<Type> {
+        let mut facts = self.facts.clone();
+        for t in tests {
+            if let Test::Equal(a, b) = t {
+                facts.equate(a, b, &|n| self.known.iter().any(|d| d.name == n && !d.is_static()));
+            }
+        }
+        let reduced = |d: &Dim| facts.reduce(d).unwrap_or_else(|_| d.clone());
+        types.iter().map(|t| Type::new(t.dtype, t.shape.iter().map(reduced).collect())).collect()
+    }
+
     fn test(&mut self, c: &Cond) -> Option<Test> {
         match c {
             Cond::Flag(name, yes) => match self.option(&name.to_string()) {
@@ -300,25 +357,6 @@ impl Body<'_> {
             }
         }
     }
-}
-
-/// Types with the equalities of a condition substituted.
-fn equal_under(types: &[Type], tests: &[Test]) -> Vec<Type> {
-    let mut out = types.to_vec();
-    for t in tests {
-        let Test::Equal(a, b) = t else { continue };
-        let (name, value) = match (a.as_sym(), b.as_sym()) {
-            (Some(s), _) => (s, b),
-            (None, Some(s)) => (s, a),
-            (None, None) => continue,
-        };
-        for d in out.iter_mut().flat_map(|t| &mut t.shape) {
-            if let Ok(new) = d.subst(&|s| (s == name).then(|| value.clone())) {
-                *d = new;
-            }
-        }
-    }
-    out
 }
 
 /// Whether a name stands in a text as a word.

@@ -3,18 +3,27 @@
 mod blocks;
 mod calls;
 mod dims;
+mod entries;
 mod exprs;
+mod gradient;
 mod index;
+mod items;
+mod loops;
 mod nets;
 mod options;
 mod rearrange;
 mod scope;
 mod sig;
+mod state;
+mod train;
+
+pub use entries::entry_type;
 
 use crate::ast::Network;
 use crate::errors::{Errors, Place};
 use crate::messages;
-use crate::plan::{Checked, Sig};
+use crate::plan::{Checked, CheckedEntry, Sig};
+use scope::Declared;
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 
@@ -22,32 +31,99 @@ use std::collections::BTreeMap;
 pub struct Program<'a> {
     /// The networks of this macro call, in order.
     pub networks: &'a [Network],
-    /// Their signatures.
+    /// The signatures of their main entry points.
     pub sigs: Vec<Sig>,
+    /// The signatures of all entry points of each.
+    pub entries: Vec<Vec<Sig>>,
     /// The prelude's signatures.
     pub prelude: Vec<Sig>,
     /// Which network uses which, and where.
     uses: RefCell<Vec<(usize, usize, Place)>>,
+    /// Which entry point of which network calls which other of its own.
+    calls: RefCell<Vec<(usize, usize, usize, Place)>>,
 }
 
 /// Checks all networks; those with an error have no body.
 pub fn check(networks: &[Network], prelude: &[Network], errors: &Errors) -> Vec<Checked> {
     let quiet = Errors::default();
-    let prelude = prelude.iter().map(|n| sig::resolve(n, &quiet)).collect();
+    let prelude = prelude.iter().filter_map(|n| sig::resolve(n, &quiet).into_iter().next()).collect();
     quiet.finish();
     let before = errors.count();
     unique(networks, errors);
     let duplicated = errors.count() > before;
-    let sigs = networks.iter().map(|n| sig::resolve(n, errors)).collect();
-    let program = Program { networks, sigs, prelude, uses: RefCell::default() };
-    let mut bodies: Vec<_> = networks.iter().enumerate().map(|(i, n)| scope::body(&program, i, n, errors)).collect();
-    for i in recursive(&program, errors) {
-        if let Some(b) = bodies.get_mut(i) {
-            *b = None;
+    let entries: Vec<Vec<Sig>> = networks.iter().map(|n| sig::resolve(n, errors)).collect();
+    let sigs = networks.iter().zip(&entries).map(|(n, all)| all.get(main_of(n)).cloned().unwrap_or_default()).collect();
+    let program = Program { networks, sigs, entries, prelude, uses: RefCell::default(), calls: RefCell::default() };
+    let mut checked: Vec<Checked> = (0..networks.len()).map(|i| network(&program, i, errors)).collect();
+    let mut bad = recursive(&program, errors);
+    bad.extend(calls_itself(&program, errors));
+    for (i, c) in checked.iter_mut().enumerate() {
+        if duplicated || bad.contains(&i) {
+            c.entries.iter_mut().for_each(|e| e.body = None);
         }
     }
-    let sigs = program.sigs;
-    sigs.into_iter().zip(bodies).map(|(sig, body)| Checked { sig, body: body.filter(|_| !duplicated) }).collect()
+    checked
+}
+
+/// The entry point that is called through a net: `forward`, or else the first.
+fn main_of(n: &Network) -> usize {
+    let forward = n.entries.iter().position(|e| e.name == "forward" && !e.train);
+    forward.or_else(|| n.entries.iter().position(|e| !e.train)).unwrap_or(0)
+}
+
+fn network(program: &Program<'_>, i: usize, errors: &Errors) -> Checked {
+    let mut checked = Checked { entries: Vec::new(), main: 0, items: Vec::new() };
+    let Some((n, sigs)) = program.networks.get(i).zip(program.entries.get(i)) else { return checked };
+    checked.main = main_of(n);
+    let before = errors.count();
+    let mut declared: Vec<Declared> = Vec::new();
+    for (k, sig) in sigs.iter().enumerate() {
+        let entry = n.entries.get(k);
+        let mut out = CheckedEntry { sig: sig.clone(), train: entry.is_some_and(|e| e.train), body: None, refused: None };
+        if let Some(o) = entry.and_then(|e| scope::body(program, (i, k), n, e, errors)) {
+            (out.body, out.refused) = (o.block, o.refused);
+            merge(&mut declared, o.declared);
+            checked.items.extend(o.items.into_iter().filter(|new| checked.items.iter().all(|old| old.path != new.path)).collect::<Vec<_>>());
+        }
+        checked.entries.push(out);
+    }
+    if errors.count() == before && !n.broken_body && !sigs.iter().any(|s| s.broken) {
+        for d in declared.iter().filter(|d| !d.used && !d.name.starts_with('_')) {
+            errors.push(d.place, messages::unused(d.what, &d.name));
+            checked.entries.iter_mut().for_each(|e| e.body = None);
+        }
+    }
+    checked
+}
+
+/// An item that one entry point uses is used.
+fn merge(all: &mut Vec<Declared>, more: Vec<Declared>) {
+    for d in more {
+        match all.iter_mut().find(|a| a.name == d.name && a.place.line_column() == d.place.line_column()) {
+            Some(a) => a.used |= d.used,
+            None => all.push(d),
+        }
+    }
+}
+
+/// The networks with an entry point that calls itself.
+fn calls_itself(program: &Program<'_>, errors: &Errors) -> Vec<usize> {
+    let calls = program.calls.borrow();
+    let mut bad = Vec::new();
+    for (i, sigs) in program.entries.iter().enumerate() {
+        let here: Vec<(usize, usize, Place)> = calls.iter().filter(|c| c.0 == i).map(|c| (c.1, c.2, c.3)).collect();
+        for start in 0..sigs.len() {
+            let Some(path) = way_back(start, &here) else { continue };
+            let names: Vec<String> = path.iter().filter_map(|&k| sigs.get(k)).map(|s| s.entry.clone()).collect();
+            let last = path.last().copied().unwrap_or(start);
+            if let Some((_, _, place)) = here.iter().find(|(from, to, _)| *from == last && *to == start) {
+                errors.push(*place, messages::entry_recursion(&names));
+            }
+            bad.push(i);
+            break;
+        }
+    }
+    bad
 }
 
 fn unique(networks: &[Network], errors: &Errors) {

@@ -6,7 +6,7 @@ use super::sig::{facts, fails, is_open, literal, sides};
 use crate::ast::{Arg, Callee, Expr, ExprKind, Item, Use};
 use crate::errors::Place;
 use crate::messages;
-use crate::plan::{DimKind, Given, NetPlan, Sig, StepKind};
+use crate::plan::{DimKind, Given, Home, Marks, NetPlan, Sig, StepKind};
 use quote::quote_spanned;
 use std::collections::BTreeMap;
 use tancho_ir::build::OptionValue;
@@ -23,11 +23,12 @@ impl Body<'_> {
         let before = self.errors.count();
         let (path, target) = self.resolve(used);
         let turns = match count {
-            Some(e) => Some(self.turns(e)?),
+            Some(e) => Some(self.fixed(e, "the number of turns")?),
             None => None,
         };
         let shown = turns.as_ref().map(|d| self.facts.value(d).map_or(d.to_string(), |n| n.to_string()));
         let weights = self.path(item, name, shown.as_deref());
+        let marks = self.marks(item).unwrap_or_default();
         let (mut statics, mut given) = (BTreeMap::new(), Vec::new());
         let mut options = Vec::new();
         match &target {
@@ -48,7 +49,10 @@ impl Body<'_> {
         }
         let id = self.nets.len();
         let target = if self.errors.count() > before { Target::Broken } else { target };
-        let plan = NetPlan { id, path: weights.unwrap_or_default(), dims: given, options };
+        let path_text = weights.unwrap_or_default();
+        let what = turns.as_ref().map_or(used.shown.clone(), |t| format!("[{}; {t}]", used.shown));
+        self.document(item, &path_text, what, None, &marks);
+        let plan = NetPlan { id, path: path_text, dims: given, options, marks };
         let array = turns.is_some();
         if !array {
             self.step(Place::of(item.name.span()), &format!("net {name}"), StepKind::Net(plan.clone()));
@@ -66,7 +70,7 @@ impl Body<'_> {
         }
         if used.single {
             if let Some(i) = self.program.sigs.iter().position(|s| s.name == used.text) {
-                self.program.uses.borrow_mut().push((self.me, i, used.place));
+                self.program.uses.borrow_mut().push((self.me.0, i, used.place));
                 return (used.path.clone(), self.program.sigs.get(i).map_or(Target::Broken, known));
             }
             if let Some(sig) = self.program.prelude.iter().find(|s| s.name == used.text) {
@@ -81,23 +85,9 @@ impl Body<'_> {
         (used.path.clone(), Target::Foreign)
     }
 
-    fn turns(&mut self, e: &Expr) -> Option<Dim> {
-        let d = self.poly(e)?;
-        if let Some(run) = self.dims(|k| k.run_time(&d).map(str::to_string)) {
-            self.fail(e.place, messages::not_static("the number of turns", &d, &run));
-            return None;
-        }
-        Some(d)
-    }
-
-    /// A dim given in `<..>`: in this network's static dims.
+    /// A static dim given in `<..>`: in this network's static dims.
     fn given_dim(&mut self, a: &Arg) -> Option<Dim> {
-        let d = self.poly(&a.value)?;
-        if let Some(run) = self.dims(|k| k.run_time(&d).map(str::to_string)) {
-            self.fail(a.value.place, messages::not_static("a dimension given to a net", &d, &run));
-            return None;
-        }
-        Some(d)
+        self.fixed(&a.value, "a dimension given to a net")
     }
 
     fn given_dims(&mut self, sig: &Sig, used: &Use) -> Vec<(String, Dim)> {
@@ -119,9 +109,9 @@ impl Body<'_> {
             let kind = sig.dims.iter().find(|d| d.name == name).map(|d| d.is_static());
             match kind {
                 None => self.fail(a.place, messages::no_such_dim(&used.text, &name, &statics)),
-                Some(false) => self.fail(a.place, messages::run_dim_given(&used.text, &name)),
-                Some(true) if out.iter().any(|(n, _)| *n == name) => self.fail(a.place, messages::given_twice(&name)),
+                Some(_) if out.iter().any(|(n, _)| *n == name) => self.fail(a.place, messages::given_twice(&name)),
                 Some(true) => out.extend(self.given_dim(a).map(|d| (name, d))),
+                Some(false) => out.extend(self.poly(&a.value).map(|d| (name, d))),
             }
         }
         out
@@ -227,7 +217,7 @@ impl Body<'_> {
             }
             let clause = Constraint { left: l.clone(), relation: *relation, right: r.clone() };
             let numbers = statics.iter().filter_map(|(n, d)| Some((n.clone(), self.facts.value(d)?))).collect();
-            let callee = tancho_ir::Facts { divides: Vec::new(), values: numbers };
+            let callee = tancho_ir::Facts { values: numbers, ..Default::default() };
             self.fail(place, messages::requires(&sig.name, &clause.to_string(), &sides(&[l, r], &callee)));
             return;
         }
@@ -244,13 +234,17 @@ impl Body<'_> {
                 Shaped::Poison
             }
             Target::Foreign => self.call_foreign(e, &used, args, hint),
-            Target::Known(sig) => {
-                let Some(inputs) = self.inputs(e, sig, &used.text, args) else { return Shaped::Poison };
-                let Some(types) = self.accept(sig, &used, &inputs) else { return Shaped::Poison };
-                let vals = inputs.iter().map(|(t, _)| t.val).collect();
-                self.results(e, types, |outs| StepKind::Call { outs, path: used.path, net: Some(used.plan.id), args: vals, expect: None })
-            }
+            Target::Known(sig) => self.call_known(e, sig, &used, args, Home::Net(used.plan.id)),
         }
+    }
+
+    /// A call of an entry point whose signature is known.
+    pub fn call_known(&mut self, e: &Expr, sig: &Sig, used: &NetUse, args: &[Arg], home: Home) -> Shaped {
+        let Some(inputs) = self.inputs(e, sig, &used.text, args) else { return Shaped::Poison };
+        let Some(types) = self.accept(sig, used, &inputs, e.place) else { return Shaped::Poison };
+        let vals = inputs.iter().map(|(t, _)| t.val).collect();
+        let path = used.path.clone();
+        self.results(e, types, |outs| StepKind::Call { outs, path, home, args: vals, expect: None })
     }
 
     /// A network called by its own name: allowed where it has no weights.
@@ -270,18 +264,17 @@ impl Body<'_> {
             Some(s) if s.has_items => messages::has_weights(name),
             Some(s) => {
                 let path: proc_macro2::TokenStream = callee.name.iter().map(|n| proc_macro2::TokenTree::Ident(n.clone())).collect();
-                let used = Use { path, text: name.into(), single: true, place: callee.place, dims: Vec::new(), options: Vec::new() };
+                let text = name.to_string();
+                let used =
+                    Use { path, shown: text.clone(), text, single: true, place: callee.place, dims: Vec::new(), options: Vec::new() };
                 let (path, _) = self.resolve(&used);
                 if s.broken {
                     return Some(Shaped::Poison);
                 }
                 let statics = self.with_defaults(s, &[], &used, true);
-                let plan = NetPlan { id: usize::MAX, path: String::new(), dims: Vec::new(), options: Vec::new() };
+                let plan = NetPlan { id: usize::MAX, path: String::new(), dims: Vec::new(), options: Vec::new(), marks: Marks::default() };
                 let net = NetUse { path: path.clone(), text: name.into(), target: Target::Broken, statics, plan, turns: None };
-                let Some(inputs) = self.inputs(e, s, name, args) else { return Some(Shaped::Poison) };
-                let Some(types) = self.accept(s, &net, &inputs) else { return Some(Shaped::Poison) };
-                let vals = inputs.iter().map(|(t, _)| t.val).collect();
-                return Some(self.results(e, types, |outs| StepKind::Call { outs, path, net: None, args: vals, expect: None }));
+                return Some(self.call_known(e, s, &net, args, Home::Nowhere));
             }
         };
         let _ = hint;
@@ -349,7 +342,7 @@ impl Body<'_> {
     }
 
     /// Binds the callee's run-time dims to the arguments and compares every axis; the types of the results.
-    fn accept(&mut self, sig: &Sig, used: &NetUse, inputs: &[(Tensor, Place)]) -> Option<Vec<Type>> {
+    fn accept(&mut self, sig: &Sig, used: &NetUse, inputs: &[(Tensor, Place)], place: Place) -> Option<Vec<Type>> {
         let mut env = used.statics.clone();
         let mut leading: Option<Vec<Dim>> = None;
         // First what single symbols stand for, then everything compared.
@@ -395,6 +388,11 @@ impl Body<'_> {
                 self.fail(place, messages::over_bound(&used.text, &d.name, &bound, given, &self.facts));
                 return None;
             }
+        }
+        let unbound = sig.outputs.iter().flat_map(|t| &t.shape).flat_map(|d| d.syms()).find(|s| s != ".." && !env.contains_key(s));
+        if let Some(s) = unbound {
+            self.fail(place, messages::unbound_result(&used.text, &s));
+            return None;
         }
         Some(sig.outputs.iter().map(here).collect())
     }
@@ -467,7 +465,7 @@ impl Body<'_> {
         self.results(e, types.to_vec(), |outs| StepKind::Call {
             outs,
             path: used.path.clone(),
-            net: Some(used.plan.id),
+            home: Home::Net(used.plan.id),
             args: vals,
             expect,
         })

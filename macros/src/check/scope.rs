@@ -3,10 +3,11 @@
 use super::Program;
 use super::dims::Dims;
 use super::sig;
-use crate::ast::{Expr, Network};
+use super::state::State;
+use crate::ast::{Entry, Expr, Network};
 use crate::errors::{Errors, Message, Place};
 use crate::messages;
-use crate::plan::{Block, NetPlan, Sig, Step, StepKind, Val};
+use crate::plan::{Block, DimInfo, ItemDoc, NetPlan, Sig, Step, StepKind, Val};
 use proc_macro2::TokenStream;
 use std::collections::BTreeMap;
 use tancho_ir::build::OptionValue;
@@ -62,6 +63,8 @@ pub enum Binding {
     Net(usize),
     /// An array of nets.
     Array(usize),
+    /// What the session keeps.
+    State(usize),
 }
 
 /// Which network a net uses.
@@ -93,34 +96,56 @@ pub struct NetUse {
 }
 
 /// An item, to see whether it is used.
-struct Declared {
-    name: String,
-    what: &'static str,
-    place: Place,
-    used: bool,
+pub struct Declared {
+    pub name: String,
+    pub what: &'static str,
+    pub place: Place,
+    pub used: bool,
+}
+
+/// What the check of one entry point gives.
+pub struct Outcome {
+    /// Its steps; nothing if it has an error.
+    pub block: Option<Block>,
+    /// Its items, and whether it uses them.
+    pub declared: Vec<Declared>,
+    /// Its weights and nets, for docs.
+    pub items: Vec<ItemDoc>,
+    /// Why it cannot be built into a graph though it has no error.
+    pub refused: Option<String>,
 }
 
 /// One body while it is checked.
 pub struct Body<'a> {
     pub program: &'a Program<'a>,
-    pub me: usize,
+    /// The number of the network, and of the entry point in it.
+    pub me: (usize, usize),
     pub sig: &'a Sig,
+    /// Whether it is a `train fn`.
+    pub train: bool,
+    /// The dims of the network, and the turns of the loops around.
+    pub known: Vec<DimInfo>,
     pub facts: Facts,
     pub errors: &'a Errors,
     pub scopes: Vec<BTreeMap<String, Binding>>,
     pub nets: Vec<NetUse>,
+    pub states: Vec<State>,
     /// Axes that were taken away, and by what.
     pub removed: Vec<(Dim, String)>,
-    pub loops: usize,
+    /// The loops around, by what paths call their turns.
+    pub loops: Vec<String>,
+    /// Where something is minimised.
+    pub minimised: Vec<(Place, Option<Val>)>,
+    pub items: Vec<ItemDoc>,
     steps: Vec<Step>,
     vals: usize,
     declared: Vec<Declared>,
 }
 
-/// Checks the body of a network; nothing if it has an error.
-pub fn body(program: &Program<'_>, me: usize, n: &Network, errors: &Errors) -> Option<Block> {
-    let sig = program.sigs.get(me)?;
-    if sig.broken && n.outputs.is_empty() {
+/// Checks the body of an entry point.
+pub fn body(program: &Program<'_>, me: (usize, usize), n: &Network, entry: &Entry, errors: &Errors) -> Option<Outcome> {
+    let sig = program.entries.get(me.0)?.get(me.1)?;
+    if sig.broken && entry.outputs.is_empty() {
         return None;
     }
     let before = errors.count();
@@ -128,12 +153,17 @@ pub fn body(program: &Program<'_>, me: usize, n: &Network, errors: &Errors) -> O
         program,
         me,
         sig,
+        train: entry.train,
+        known: sig.dims.clone(),
         facts: sig::facts(sig),
         errors,
         scopes: vec![BTreeMap::new()],
         nets: Vec::new(),
+        states: Vec::new(),
         removed: Vec::new(),
-        loops: 0,
+        loops: Vec::new(),
+        minimised: Vec::new(),
+        items: Vec::new(),
         steps: Vec::new(),
         vals: 0,
         declared: Vec::new(),
@@ -144,13 +174,18 @@ pub fn body(program: &Program<'_>, me: usize, n: &Network, errors: &Errors) -> O
         // The types of a broken header are guesses.
         b.bind(name, if sig.broken { Binding::Poison } else { Binding::Value(Shaped::Tensor(t)) });
     }
-    let results = b.network(n);
-    let broken = sig.broken || n.broken_body;
-    if errors.count() == before && !broken {
-        b.report_unused();
-    }
+    b.items(&n.items);
+    let results = b.network(n, entry);
+    b.settle_states();
+    let whole = errors.count() == before && !sig.broken && !n.broken_body;
     let steps = std::mem::take(&mut b.steps);
-    (errors.count() == before && !broken).then_some(Block { steps, results: results? })
+    let block = whole.then_some(()).and(results).map(|results| Block { steps, results });
+    if let Some(block) = &block {
+        b.settle_training(entry, block);
+    }
+    let block = block.filter(|_| errors.count() == before);
+    let refused = b.states.first().map(|s| messages::states_do_not_run(&s.name, &sig.name));
+    Some(Outcome { block, declared: b.declared, items: b.items, refused })
 }
 
 impl<'a> Body<'a> {
@@ -202,12 +237,6 @@ impl<'a> Body<'a> {
         self.declared.push(Declared { name: name.into(), what, place, used: false });
     }
 
-    fn report_unused(&self) {
-        for d in self.declared.iter().filter(|d| !d.used && !d.name.starts_with('_')) {
-            self.fail(d.place, messages::unused(d.what, &d.name));
-        }
-    }
-
     /// An option's default.
     pub fn option(&self, name: &str) -> Option<OptionValue> {
         self.sig.options.iter().find(|(n, _)| n == name).map(|(_, v)| *v)
@@ -215,7 +244,7 @@ impl<'a> Body<'a> {
 
     /// Whether the network has a dim of that name.
     pub fn is_dim(&self, name: &str) -> bool {
-        self.sig.dims.iter().any(|d| d.name == name)
+        self.known.iter().any(|d| d.name == name)
     }
 
     /// Reads with the network's dims.
@@ -228,9 +257,10 @@ impl<'a> Body<'a> {
                 Binding::Poison | Binding::Value(_) | Binding::Slot(..) => "a tensor",
                 Binding::Param(_) => "a weight",
                 Binding::Net(_) | Binding::Array(_) => "a net",
+                Binding::State(_) => "a state",
             })
         };
-        read(&Dims { known: &self.sig.dims, facts: &self.facts, errors: self.errors, other: &other })
+        read(&Dims { known: &self.known, facts: &self.facts, errors: self.errors, other: &other })
     }
 
     /// The polynomial of an expression.

@@ -1,7 +1,7 @@
 //! Signatures: dims in any order, options, types of inputs and results, `where` clauses.
 
 use super::dims::Dims;
-use crate::ast::{self, Expr, ExprKind, Network, Ty};
+use crate::ast::{self, Block, Entry, Expr, ExprKind, Item, ItemKind, Network, Stmt, Ty};
 use crate::errors::{Errors, Place};
 use crate::messages;
 use crate::plan::{DimInfo, DimKind, Sig};
@@ -11,15 +11,17 @@ use tancho_ir::build::OptionValue;
 use tancho_ir::graph::Relation;
 use tancho_ir::{DType, Dim, Facts, Type};
 
-/// The signature of a network. With an error it is marked as broken and holds what could be read.
-pub fn resolve(n: &Network, errors: &Errors) -> Sig {
+/// The signatures of a network's entry points. With an error they are marked as broken and hold what could be
+/// read; a network whose header does not parse has one of its own name.
+pub fn resolve(n: &Network, errors: &Errors) -> Vec<Sig> {
     let before = errors.count();
     unique_names(n, errors);
-    let mut sig = Sig { name: n.name.to_string(), has_items: !n.body.items.is_empty(), ..Sig::default() };
+    let items = n.entries.iter().map(|e| e.body.items.len()).sum::<usize>() + n.items.len();
+    let mut sig = Sig { name: n.name.to_string(), has_items: items > 0, ..Sig::default() };
     sig.dims = n.dims.iter().map(|d| DimInfo { name: d.name.to_string(), kind: placeholder(d), value: None }).collect();
     let options: Vec<String> = n.options.iter().map(|o| o.name.to_string()).collect();
     let other = |name: &str| -> Option<&'static str> {
-        let input = n.inputs.iter().any(|i| i.name == name);
+        let input = n.entries.iter().flat_map(|e| &e.inputs).any(|i| i.name == name);
         if options.iter().any(|o| o == name) { Some("an option") } else { input.then_some("an input") }
     };
 
@@ -41,6 +43,7 @@ pub fn resolve(n: &Network, errors: &Errors) -> Sig {
     cycles(n, &sig, errors);
     values(n, &mut sig, errors);
     facts.values = numbers(&sig);
+    facts.equal = equalities(&sig);
 
     for o in &n.options {
         match literal(&o.default) {
@@ -50,15 +53,37 @@ pub fn resolve(n: &Network, errors: &Errors) -> Sig {
         }
     }
     let dims = Dims { known: &sig.dims, facts: &facts, errors, other: &other };
-    let inputs = n.inputs.iter().map(|i| (i.name.to_string(), ty(&i.ty, &dims, None).unwrap_or_else(|| Type::f32(Vec::new())))).collect();
-    let outputs = n.outputs.iter().map(|t| ty(t, &dims, None).unwrap_or_else(|| Type::f32(Vec::new()))).collect();
-    (sig.inputs, sig.outputs) = (inputs, outputs);
+    let read = |t: &Ty| ty(t, &dims, None).unwrap_or_else(|| Type::f32(Vec::new()));
+    let mut all: Vec<Sig> = n
+        .entries
+        .iter()
+        .map(|e| {
+            let inputs = e.inputs.iter().map(|i| (i.name.to_string(), read(&i.ty))).collect();
+            Sig { entry: e.name.to_string(), inputs, outputs: e.outputs.iter().map(read).collect(), ..sig.clone() }
+        })
+        .collect();
     if errors.count() == before && !n.broken_header {
-        follow_from_inputs(n, &sig, errors);
+        for (sig, entry) in all.iter().zip(&n.entries) {
+            follow_from_inputs(n, entry, sig, errors);
+        }
         hold_by_default(n, &sig, errors);
     }
-    sig.broken = n.broken_header || errors.count() > before;
-    sig
+    if all.is_empty() {
+        all.push(sig);
+    }
+    let broken = n.broken_header || errors.count() > before;
+    all.iter_mut().for_each(|s| s.broken = broken);
+    all
+}
+
+/// What the `==` of `where` clauses lets dims be written as.
+fn equalities(sig: &Sig) -> Vec<(String, Dim)> {
+    let run = |name: &str| sig.dims.iter().any(|d| d.name == name && !d.is_static());
+    let mut facts = Facts::default();
+    for (l, _, r) in sig.wheres.iter().filter(|(_, relation, _)| *relation == Relation::Equal) {
+        facts.equate(l, r, &run);
+    }
+    facts.equal
 }
 
 /// Default numbers of the static dims.
@@ -69,7 +94,7 @@ pub fn numbers(sig: &Sig) -> BTreeMap<String, i64> {
 /// What a signature promises: licences, and the numbers by default. The numbers of a
 /// clause that fails by default are left out, so that its failure is reported once.
 pub fn facts(sig: &Sig) -> Facts {
-    let mut f = Facts { divides: Vec::new(), values: numbers(sig) };
+    let mut f = Facts { divides: Vec::new(), values: numbers(sig), equal: equalities(sig) };
     for (l, relation, r) in &sig.wheres {
         if *relation == Relation::Multiple {
             f.divides.push((l.clone(), r.clone()));
@@ -117,22 +142,46 @@ fn kind(d: &ast::DimDecl, dims: &Dims<'_>) -> DimKind {
 
 /// Dims, options, inputs and items share one namespace.
 fn unique_names(n: &Network, errors: &Errors) {
-    let mut seen: BTreeMap<String, &str> = BTreeMap::new();
+    let mut seen: BTreeMap<String, &'static str> = BTreeMap::new();
     let dims = n.dims.iter().map(|d| (&d.name, "dimension"));
     let options = n.options.iter().map(|o| (&o.name, "option"));
-    let inputs = n.inputs.iter().map(|i| (&i.name, "input"));
-    let articles = |what: &str| {
-        if what == "dimension" {
-            "a dimension"
-        } else if what == "option" {
-            "an option"
-        } else {
-            "an input"
-        }
+    let articles = |what: &str| match what {
+        "dimension" => "a dimension",
+        "option" => "an option",
+        "item" => "an item",
+        "entry point" => "an entry point",
+        _ => "an input",
     };
-    for (name, what) in dims.chain(options).chain(inputs) {
+    let note = |seen: &mut BTreeMap<String, &'static str>, name: &Ident, what: &'static str| {
         if let Some(earlier) = seen.insert(name.to_string(), what) {
             errors.push(Place::of(name.span()), messages::duplicate(&name.to_string(), articles(what), articles(earlier)));
+        }
+    };
+    for (name, what) in dims.chain(options) {
+        note(&mut seen, name, what);
+    }
+    for e in &n.entries {
+        let mut seen = seen.clone();
+        e.inputs.iter().for_each(|i| note(&mut seen, &i.name, "input"));
+    }
+    if n.short {
+        return;
+    }
+    let items = n.items.iter().map(|i| &i.name);
+    for name in items {
+        // An item's own clash with a dim is found where it is declared.
+        seen.entry(name.to_string()).or_insert("item");
+    }
+    for e in &n.entries {
+        note(&mut seen, &e.name, "entry point");
+    }
+    // Every entry point gives methods their names.
+    let methods = |e: &Entry| ["into", "trace", "check", "interpret"].map(|m| if m == "into" { format!("{}_into", e.name) } else { format!("{m}_{}", e.name) });
+    for e in &n.entries {
+        let name = e.name.to_string();
+        let taken = ["session", "session_with_threads"].contains(&name.as_str()) || n.entries.iter().flat_map(methods).any(|m| m == name);
+        if taken {
+            errors.push(Place::of(e.name.span()), messages::entry_is_method(&name));
         }
     }
 }
@@ -256,20 +305,41 @@ pub fn literal(e: &Expr) -> Option<OptionValue> {
     }
 }
 
-/// A run-time dim is read off an axis where it stands alone.
-fn follow_from_inputs(n: &Network, sig: &Sig, errors: &Errors) {
+/// A run-time dim is read off an axis where it stands alone, grown by a state, equal to others, or handed on to a
+/// net, whose state grows it.
+fn follow_from_inputs(n: &Network, entry: &Entry, sig: &Sig, errors: &Errors) {
+    let equal = equalities(sig);
     for (d, decl) in sig.dims.iter().zip(&n.dims) {
         let alone = sig.inputs.iter().any(|(_, t)| t.shape.iter().any(|x| x.as_sym() == Some(&d.name)));
-        if !d.is_static() && !alone {
+        let elsewhere = || equal.iter().any(|(name, _)| *name == d.name) || grown(&n.items, d) || grown_in(&entry.body, d);
+        if !d.is_static() && !alone && !elsewhere() {
             errors.push(Place::of(decl.name.span()), messages::unbound_dim(&d.name));
         }
     }
     let open = sig.inputs.iter().any(|(_, t)| is_open(t));
-    for (t, decl) in sig.outputs.iter().zip(&n.outputs) {
+    for (t, decl) in sig.outputs.iter().zip(&entry.outputs) {
         if is_open(t) && !open {
             errors.push(decl.place, messages::open_axes_here("a result unless an input has them"));
         }
     }
+}
+
+/// Whether an item grows a dim, or hands it on by name.
+fn grown(items: &[Item], d: &DimInfo) -> bool {
+    items.iter().any(|i| match &i.kind {
+        ItemKind::State(_, grows) => grows.as_ref().is_some_and(|g| *g == d.name),
+        ItemKind::Net(used, _) => used.dims.iter().any(|a| a.name.is_some() && matches!(&a.value.kind, ExprKind::Name(v) if *v == d.name)),
+        ItemKind::Param(..) | ItemKind::Buffer(..) | ItemKind::Broken => false,
+    })
+}
+
+/// The same in a block and the loops in it.
+fn grown_in(b: &Block, d: &DimInfo) -> bool {
+    let inner = |s: &Stmt| match s {
+        Stmt::For(_, _, b) | Stmt::Repeat(_, _, _, b) => grown_in(b, d),
+        Stmt::Let { .. } | Stmt::Assign(..) | Stmt::Value(_) | Stmt::Minimize(_) => false,
+    };
+    grown(&b.items, d) || b.stmts.iter().any(inner)
 }
 
 /// Whether a type begins with the leading axes `..`.
@@ -278,7 +348,7 @@ pub fn is_open(t: &Type) -> bool {
 }
 
 fn hold_by_default(n: &Network, sig: &Sig, errors: &Errors) {
-    let numbers = Facts { divides: Vec::new(), values: numbers(sig) };
+    let numbers = Facts { values: numbers(sig), ..Facts::default() };
     for ((l, relation, r), w) in sig.wheres.iter().zip(&n.wheres) {
         let (lv, rv) = (numbers.value(l), numbers.value(r));
         if !fails(*relation, lv, rv) {

@@ -1,28 +1,30 @@
 //! The structs a network gives its user: declaration, dims, compiled form, session.
 
 use super::own;
+use super::methods::{Entry, compiled, entries, session};
 use crate::ast::Network;
-use crate::plan::{Checked, DimInfo, DimKind, Sig};
+use crate::plan::{Checked, DimInfo, DimKind, ItemDoc, Sig};
 use proc_macro2::{Ident, Literal, TokenStream};
 use quote::{ToTokens, format_ident, quote, quote_spanned};
-use tancho_ir::DType;
 
 /// Associated functions a constant of the same name would clash with.
 const METHODS: &[&str] = &["with", "load", "init", "ir", "weights", "weights_mut", "compile"];
 
 /// All structs of a network with their methods.
 pub fn structs(n: &Network, c: &Checked) -> TokenStream {
+    let empty = Sig::default();
     let names = Names {
         n,
         dims: format_ident!("{}Dims", n.name, span = n.name.span()),
         compiled: format_ident!("{}Compiled", n.name, span = n.name.span()),
         session: format_ident!("{}Session", n.name, span = n.name.span()),
-        statics: statics(&c.sig),
-        inputs: inputs(n, &c.sig),
-        outputs: c.sig.outputs.iter().map(|t| element(t.dtype)).collect(),
+        statics: statics(c.sig().unwrap_or(&empty)),
+        entries: entries(n, c),
+        items: &c.items,
+        trains: c.entries.iter().filter(|e| e.train).map(|e| e.sig.entry.as_str()).collect(),
     };
-    let parts = [names.declaration(), names.dims(), names.compiled(), names.session()];
-    parts.into_iter().collect()
+    let machine = [compiled(n, &names.compiled, &names.session, &names.entries), session(n, &names.session, &names.entries)];
+    [names.declaration(), names.dims()].into_iter().chain(machine).collect()
 }
 
 struct Names<'a> {
@@ -31,8 +33,10 @@ struct Names<'a> {
     compiled: Ident,
     session: Ident,
     statics: Vec<(Ident, &'a DimInfo)>,
-    inputs: Vec<(Ident, TokenStream)>,
-    outputs: Vec<TokenStream>,
+    /// The main one first.
+    entries: Vec<Entry>,
+    items: &'a [ItemDoc],
+    trains: Vec<&'a str>,
 }
 
 /// Static dims; of two with one name (an error) only the first.
@@ -46,25 +50,6 @@ fn statics(sig: &Sig) -> Vec<(Ident, &DimInfo)> {
     out
 }
 
-fn inputs(n: &Network, sig: &Sig) -> Vec<(Ident, TokenStream)> {
-    let mut out: Vec<(Ident, TokenStream)> = Vec::new();
-    for (i, (_, ty)) in n.inputs.iter().zip(&sig.inputs) {
-        if !out.iter().any(|(o, _)| *o == i.name) {
-            out.push((i.name.clone(), element(ty.dtype)));
-        }
-    }
-    out
-}
-
-fn element(d: DType) -> TokenStream {
-    match d {
-        DType::F32 => quote_spanned!(own()=> ::core::primitive::f32),
-        DType::I32 => quote_spanned!(own()=> ::core::primitive::i32),
-        DType::Bool => quote_spanned!(own()=> ::core::primitive::bool),
-        DType::Bf16 => quote_spanned!(own()=> ::tancho::bf16),
-    }
-}
-
 impl Names<'_> {
     /// ```text
     /// pub struct Mlp(Model);
@@ -73,7 +58,11 @@ impl Names<'_> {
     fn declaration(&self) -> TokenStream {
         let Names { n, dims, compiled, .. } = self;
         let (docs, vis, name) = (&n.docs, &n.vis, &n.name);
-        let header = format!("\n```text\n{}\n```", n.header);
+        let header = format!("\n```text\n{}\n```{}", n.header, self.table());
+        let built = self.entries.iter().map(|e| &e.built);
+        let others = (self.entries.len() > 1).then(|| self.other_graphs());
+        let compile = (0..self.entries.len()).map(|i| quote_spanned!(own()=> self.0.compile_entry(#i, target)?));
+        let training = self.training();
         let result = quote_spanned!(own()=> ::core::result::Result);
         let option = quote_spanned!(own()=> ::core::option::Option);
         let count = self.statics.len();
@@ -116,6 +105,12 @@ impl Names<'_> {
                 fn from_model(model: ::tancho::__private::Model) -> Self { #name(model) }
                 fn model(&self) -> &::tancho::__private::Model { &self.0 }
                 fn model_mut(&mut self) -> &mut ::tancho::__private::Model { &mut self.0 }
+                fn graphs(
+                    dims: &[(&::core::primitive::str, ::core::primitive::i64)],
+                    options: &[(&::core::primitive::str, ::tancho::OptionValue)],
+                ) -> #result<::std::vec::Vec<::tancho::Graph>, ::tancho::__private::BuildError> {
+                    ::core::result::Result::Ok(::std::vec![#(::tancho::__private::graph_of::<#built>(dims, options)?),*])
+                }
             }
 
             #[allow(dead_code, non_upper_case_globals, clippy::all)]
@@ -138,6 +133,8 @@ impl Names<'_> {
                 /// The graph as declared, one line per op when printed.
                 pub fn ir(&self) -> &::tancho::Graph { self.0.graph() }
 
+                #others
+
                 /// The weights by name.
                 pub fn weights(&self) -> &::tancho::Weights { self.0.weights() }
 
@@ -149,10 +146,53 @@ impl Names<'_> {
                 /// # Errors
                 /// The target cannot run it.
                 pub fn compile(&self, target: ::tancho::Target) -> #result<#compiled, ::tancho::Error> {
-                    ::core::result::Result::Ok(#compiled(self.0.compile(target)?))
+                    ::core::result::Result::Ok(#compiled(#(#compile),*))
                 }
+
+                #training
             }
         }
+    }
+
+    /// The weights and nets as a table, for the docs.
+    fn table(&self) -> String {
+        if self.items.is_empty() {
+            return String::new();
+        }
+        // A line break or a bar would end the row.
+        let cell = |s: &str| s.replace('|', "\\|").replace(['\n', '\r'], " ");
+        let rows = self.items.iter().map(|i| {
+            let docs = [i.notes.as_str(), i.docs.as_str()].map(cell).into_iter().filter(|s| !s.is_empty()).collect::<Vec<_>>();
+            format!("\n| `{}` | `{}` | {} |", cell(&i.path), cell(&i.what), docs.join("; "))
+        });
+        format!("\n\n| weights | | |\n|---|---|---|{}", rows.collect::<String>())
+    }
+
+    /// The graphs of the entry points besides the main one.
+    fn other_graphs(&self) -> TokenStream {
+        let names: Vec<String> = self.entries.iter().map(|e| format!("`{}`", e.run)).collect();
+        let doc = format!("The graph of an entry point, by its name: {}.", names.join(", "));
+        quote_spanned! {own()=>
+            #[doc = #doc]
+            pub fn ir_of(&self, entry: &::core::primitive::str) -> ::core::option::Option<&::tancho::Graph> { self.0.entry(entry) }
+        }
+    }
+
+    /// `compile_train`, where there is a `train fn`.
+    fn training(&self) -> Option<TokenStream> {
+        let what = format!("`train fn {}` of `{}`", self.trains.first()?, self.n.name);
+        Some(quote_spanned! {own()=>
+            /// Training is part of the language and checked, but not run yet.
+            ///
+            /// # Errors
+            /// Always, for now.
+            pub fn compile_train(
+                &self,
+                _: ::tancho::Target,
+            ) -> ::core::result::Result<::core::convert::Infallible, ::tancho::Error> {
+                ::core::result::Result::Err(::tancho::Error::NotYet { what: ::std::string::String::from(#what) })
+            }
+        })
     }
 
     /// The default of every field of the dims, if all have one.
@@ -194,142 +234,5 @@ impl Names<'_> {
             #vis struct #dims { #(#fields),* }
             #default
         }
-    }
-
-    /// `x: View<'_, f32>` for every input.
-    fn parameters(&self) -> TokenStream {
-        let all = self.inputs.iter().map(|(i, t)| quote_spanned!(own()=> #i: ::tancho::View<'_, #t>));
-        quote!(#(#all),*)
-    }
-
-    /// `&[x.into()]`
-    fn arguments(&self) -> TokenStream {
-        let all = self.inputs.iter().map(|(i, _)| quote_spanned!(own()=> ::core::convert::Into::into(#i)));
-        quote!(&[#(#all),*])
-    }
-
-    /// `pub struct MlpCompiled(Compiled);`
-    fn compiled(&self) -> TokenStream {
-        let Names { n, compiled, session, .. } = self;
-        let vis = &n.vis;
-        let doc = format!("[`{}`] as machine code; shared between threads.", n.name);
-        let (parameters, arguments) = (self.parameters(), self.arguments());
-        quote_spanned! {own()=>
-            #[doc = #doc]
-            #[derive(::core::clone::Clone, ::core::fmt::Debug)]
-            #vis struct #compiled(::tancho::Compiled);
-
-            #[automatically_derived]
-            impl ::core::ops::Deref for #compiled {
-                type Target = ::tancho::Compiled;
-                fn deref(&self) -> &::tancho::Compiled { &self.0 }
-            }
-
-            #[allow(dead_code, clippy::all)]
-            impl #compiled {
-                /// Buffers to run in, on all cores; a caller's thread has a session of its own.
-                pub fn session(&self) -> #session { #session(self.0.session()) }
-
-                /// The same with runs divided among `threads` threads.
-                ///
-                /// # Errors
-                /// No threads, or too many.
-                pub fn session_with_threads(&self, threads: usize) -> ::core::result::Result<#session, ::tancho::Error> {
-                    ::core::result::Result::Ok(#session(self.0.session_with_threads(threads)?))
-                }
-
-                /// Runs the machine code and the reference interpreter and compares every value.
-                ///
-                /// # Errors
-                /// The inputs do not fit the signature.
-                pub fn check(&self, #parameters) -> ::core::result::Result<::tancho::Report, ::tancho::Error> {
-                    self.0.check_inputs(#arguments)
-                }
-
-                /// Runs the reference interpreter.
-                ///
-                /// # Errors
-                /// The inputs do not fit the signature.
-                pub fn interpret(&self, #parameters) -> ::core::result::Result<::std::vec::Vec<::tancho::Tensor>, ::tancho::Error> {
-                    self.0.interpret_inputs(#arguments)
-                }
-            }
-        }
-    }
-
-    /// `pub struct MlpSession(Session);`
-    fn session(&self) -> TokenStream {
-        let Names { n, session, .. } = self;
-        let vis = &n.vis;
-        let doc = format!("Buffers to run [`{}`] in; one per thread.", n.name);
-        let (parameters, arguments) = (self.parameters(), self.arguments());
-        let views = self.outputs.iter().map(|t| quote_spanned!(own()=> ::tancho::View<'s, #t>));
-        let taken = self.outputs.iter().enumerate().map(|(i, t)| quote_spanned!(own()=> self.0.output::<#t>(#i)));
-        let (views, taken) = match self.outputs.len() {
-            1 => (quote!(#(#views)*), quote!(#(#taken)*)),
-            _ => (quote!((#(#views),*)), quote!((#(#taken),*))),
-        };
-        let outs = self.out_names();
-        let slices = outs.iter().zip(&self.outputs).map(|(o, t)| quote_spanned!(own()=> #o: &mut [#t]));
-        let given = outs.iter().map(|o| quote_spanned!(own()=> ::tancho::__private::OutputMut::from(#o)));
-        let comma = (!self.inputs.is_empty()).then(|| quote!(,));
-        quote_spanned! {own()=>
-            #[doc = #doc]
-            #[derive(::core::fmt::Debug)]
-            #vis struct #session(::tancho::Session);
-
-            #[automatically_derived]
-            impl ::core::ops::Deref for #session {
-                type Target = ::tancho::Session;
-                fn deref(&self) -> &::tancho::Session { &self.0 }
-            }
-
-            #[automatically_derived]
-            impl ::core::ops::DerefMut for #session {
-                fn deref_mut(&mut self) -> &mut ::tancho::Session { &mut self.0 }
-            }
-
-            #[allow(dead_code, clippy::all)]
-            impl #session {
-                /// Runs the network; the result is a view of the session's buffers.
-                ///
-                /// # Errors
-                /// The inputs do not fit the signature.
-                pub fn run<'s>(&'s mut self, #parameters) -> ::core::result::Result<#views, ::tancho::Error> {
-                    self.0.run_inputs(#arguments)?;
-                    ::core::result::Result::Ok(#taken)
-                }
-
-                /// Runs the network and writes the result where the caller wants it.
-                ///
-                /// # Errors
-                /// The inputs do not fit the signature, or the result has another length.
-                pub fn run_into(&mut self, #parameters #comma #(#slices),*) -> ::core::result::Result<(), ::tancho::Error> {
-                    self.0.run_inputs_into(#arguments, &mut [#(#given),*])
-                }
-
-                /// Runs the network and keeps the value and time of every op.
-                ///
-                /// # Errors
-                /// The inputs do not fit the signature.
-                pub fn trace(&mut self, #parameters) -> ::core::result::Result<::tancho::Trace, ::tancho::Error> {
-                    self.0.trace_inputs(#arguments)
-                }
-            }
-        }
-    }
-
-    /// `out`, or `out0`, `out1` ..; longer where an input has that name.
-    fn out_names(&self) -> Vec<Ident> {
-        let one = self.outputs.len() == 1;
-        (0..self.outputs.len())
-            .map(|i| {
-                let mut name = if one { "out".to_string() } else { format!("out{i}") };
-                while self.inputs.iter().any(|(n, _)| *n == name) {
-                    name.push('_');
-                }
-                Ident::new(&name, own())
-            })
-            .collect()
     }
 }

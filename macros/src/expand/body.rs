@@ -2,7 +2,7 @@
 
 use super::own;
 use super::sig::{float, integer, option_value};
-use crate::plan::{Axis, Block, Given, NetPlan, OptionText, Sig, Step, StepKind, Test, Val};
+use crate::plan::{Axis, Block, Given, Home, Marks, NetPlan, OptionText, Sig, Step, StepKind, Test, Val};
 use proc_macro2::{Ident, TokenStream};
 use quote::{format_ident, quote, quote_spanned};
 use tancho_ir::build::{OptionValue, scalar_for};
@@ -69,7 +69,7 @@ impl Emit<'_> {
                 before = at;
             }
             out.extend(self.step(s));
-            if matches!(s.kind, StepKind::If { .. } | StepKind::For { .. }) {
+            if matches!(s.kind, StepKind::If { .. } | StepKind::Loop { .. }) {
                 before = None;
             }
         }
@@ -79,14 +79,14 @@ impl Emit<'_> {
     fn step(&self, s: &Step) -> TokenStream {
         let scope = self.scope;
         match &s.kind {
-            StepKind::Param { out, name, path, ty, init } => {
-                let (out, ty, init) = (var(*out), ty.to_string(), init_value(*init));
-                quote_spanned!(own()=> let #out = #scope.param(#name, #path, #ty, #init)?;)
+            StepKind::Param { out, name, path, ty, init, marks: m } => {
+                let (out, ty, init, marks) = (var(*out), ty.to_string(), init_value(*init), marks(m));
+                quote_spanned!(own()=> let #out = #scope.param(#name, #path, #ty, #init, &#marks)?;)
             }
-            StepKind::Net(n) => self.net(n, None),
+            StepKind::Net(n) => self.net(n),
             StepKind::Op { out, name, args, options } => self.op(*out, name, args, options),
             StepKind::Constant { out, dtype, value } => self.constant(*out, *dtype, value),
-            StepKind::Call { outs, path, net, args, expect } => self.call(outs, path, *net, args, expect.as_deref()),
+            StepKind::Call { outs, path, home, args, expect } => self.call(outs, path, *home, args, expect.as_deref()),
             StepKind::Pick { out, from, axis, index } => {
                 let (out, v, axis, index) = (var(*out), var(*from), self.axis(*axis, *from), index.to_string());
                 let axis_var = Ident::new("__tancho_axis", own());
@@ -120,10 +120,19 @@ impl Emit<'_> {
                 let outs = outs.iter().map(|v| var(*v));
                 quote_spanned!(own()=> let (#(#outs,)*) = if #(#tests)&&* { #then } else { #otherwise };)
             }
-            StepKind::For { count, net, body } => {
-                let (count, turn) = (count.to_string(), Ident::new("__tancho_i", own()));
-                let (net, body) = (self.net(net, Some(&turn)), self.steps(&body.steps));
-                quote_spanned!(own()=> for #turn in 0..#scope.count(#count)? { #net #body })
+            StepKind::Loop { count, net, body } => {
+                let (turn, name, is_dim) = (Ident::new("__tancho_i", own()), &count.name, count.is_dim);
+                let (from, to) = (count.from.to_string(), count.to.to_string());
+                let net = net.as_ref().map(|n| self.net(n));
+                let body = self.steps(&body.steps);
+                quote_spanned! {own()=>
+                    for #turn in #scope.turns(#from, #to)? {
+                        #scope.begin_turn(#name, #turn, #is_dim);
+                        #net
+                        #body
+                        #scope.end_turn();
+                    }
+                }
             }
         }
     }
@@ -146,8 +155,8 @@ impl Emit<'_> {
         }
     }
 
-    /// `let n0 = s.net("up", &[("IN", "D")], &[("bias", OptionValue::Bool(false))])?;`
-    fn net(&self, n: &NetPlan, turn: Option<&Ident>) -> TokenStream {
+    /// `let n0 = s.net("up", &[("IN", "D")], &[("bias", OptionValue::Bool(false))], &Attributes::NONE)?;`
+    fn net(&self, n: &NetPlan) -> TokenStream {
         let (scope, out, path) = (self.scope, net_var(n.id), &n.path);
         let dims = n.dims.iter().map(|(name, d): &(String, Dim)| {
             let d = d.to_string();
@@ -160,11 +169,8 @@ impl Emit<'_> {
             };
             quote!((#name, #v))
         });
-        let path = match turn {
-            Some(i) => quote_spanned!(own()=> &::tancho::__private::Scope::turn(#path, #i)),
-            None => quote!(#path),
-        };
-        quote_spanned!(own()=> let #out = #scope.net(#path, &[#(#dims),*], &[#(#options),*])?;)
+        let marks = marks(&n.marks);
+        quote_spanned!(own()=> let #out = #scope.net(#path, &[#(#dims),*], &[#(#options),*], &#marks)?;)
     }
 
     fn op(&self, out: Val, name: &str, args: &[(&'static str, Val)], options: &[(&'static str, OptionText)]) -> TokenStream {
@@ -246,16 +252,15 @@ impl Emit<'_> {
         }
     }
 
-    fn call(&self, outs: &[Val], path: &TokenStream, net: Option<usize>, args: &[Val], expect: Option<&[Type]>) -> TokenStream {
+    fn call(&self, outs: &[Val], path: &TokenStream, home: Home, args: &[Val], expect: Option<&[Type]>) -> TokenStream {
         let scope = self.scope;
         let args = args.iter().map(|v| var(*v));
-        // A network without weights needs no home for them.
-        let (declare, net) = match net {
-            Some(id) => (TokenStream::new(), net_var(id)),
-            None => {
-                let n = Ident::new("__tancho_n", own());
-                (quote_spanned!(own()=> let #n = #scope.net("", &[], &[])?;), n)
-            }
+        let n = Ident::new("__tancho_n", own());
+        let (declare, net) = match home {
+            Home::Net(id) => (TokenStream::new(), net_var(id)),
+            // A network without weights needs no home for them.
+            Home::Nowhere => (quote_spanned!(own()=> let #n = ::tancho::__private::Net::default();), n),
+            Home::Here => (quote_spanned!(own()=> let #n = #scope.here();), n),
         };
         let taken = self.take(outs, quote_spanned!(own()=> #scope.call::<#path>(&#net, &[#(#args),*])?));
         let checks = expect.unwrap_or_default().iter().zip(outs).map(|(ty, v)| {
@@ -280,6 +285,24 @@ impl Emit<'_> {
             else { #wrong };
         }
     }
+}
+
+/// `Attributes { frozen: true, rows: Some(("0", "D")), ..Attributes::NONE }`
+fn marks(m: &Marks) -> TokenStream {
+    let flags = [(m.buffer, "buffer"), (m.frozen, "frozen"), (m.no_decay, "no_decay"), (m.transposed, "transposed")];
+    let flags = flags.iter().filter(|(set, _)| *set).map(|(_, name)| {
+        let name = Ident::new(name, own());
+        quote!(#name: true,)
+    });
+    let rows = m.rows.as_ref().map(|(a, b)| {
+        let (a, b) = (a.to_string(), b.to_string());
+        quote_spanned!(own()=> rows: ::core::option::Option::Some((#a, #b)),)
+    });
+    let set = quote!(#(#flags)* #rows);
+    if set.is_empty() {
+        return quote_spanned!(own()=> ::tancho::__private::Attributes::NONE);
+    }
+    quote_spanned!(own()=> ::tancho::__private::Attributes { #set ..::tancho::__private::Attributes::NONE })
 }
 
 fn scalar(c: Option<Scalar>, v: OptionValue) -> TokenStream {

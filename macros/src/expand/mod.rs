@@ -2,11 +2,12 @@
 
 mod api;
 mod body;
+mod methods;
 mod sig;
 
 use crate::ast::Network;
 use crate::errors::Place;
-use crate::plan::Checked;
+use crate::plan::{Checked, CheckedEntry};
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::quote_spanned;
 
@@ -19,12 +20,14 @@ pub fn expand(networks: &[Network], checked: &[Checked], borrowed: bool) -> Toke
     let mut out = TokenStream::new();
     for (n, c) in networks.iter().zip(checked) {
         // A second network of the same name is an error already; its item would be another.
-        if seen.contains(&c.sig.name) {
+        if seen.iter().any(|name| n.name == name) {
             continue;
         }
-        seen.push(c.sig.name.clone());
+        seen.push(n.name.to_string());
         out.extend(api::structs(n, c));
-        out.extend(network_impl(n, c, borrowed));
+        for (i, e) in c.entries.iter().enumerate().filter(|(i, _)| c.is_built(*i)) {
+            out.extend(network_impl(n, c, i, e, borrowed));
+        }
     }
     out
 }
@@ -34,23 +37,45 @@ fn own() -> Span {
     Span::mixed_site()
 }
 
+/// The type an entry point is built by: the network's own for the main one, a hidden one for each other.
+fn entry_type(n: &Network, c: &Checked, i: usize) -> (Ident, TokenStream) {
+    let (vis, name) = (&n.vis, &n.name);
+    match c.entries.get(i) {
+        Some(e) if i != c.main => {
+            let hidden = crate::check::entry_type(&name.to_string(), &e.sig.entry, own());
+            let declared = quote_spanned! {own()=>
+                #[doc(hidden)]
+                #[derive(::core::clone::Clone, ::core::fmt::Debug)]
+                #[allow(non_camel_case_types, dead_code)]
+                #vis enum #hidden {}
+            };
+            (hidden, declared)
+        }
+        _ => (name.clone(), TokenStream::new()),
+    }
+}
+
 /// ```text
 /// impl ::tancho::__private::Network for Mlp {
 ///     const SIG: Sig = Sig { name: "Mlp", dims: &[..], .. };
 ///     fn build(s: &mut Scope<'_>, args: &[Value]) -> Result<Vec<Value>, BuildError> { .. }
 /// }
 /// ```
-fn network_impl(n: &Network, c: &Checked, borrowed: bool) -> TokenStream {
-    let name = &n.name;
-    let places: Vec<(u32, u32)> = n.inputs.iter().map(|i| Place::of(i.name.span()).line_column()).collect();
-    let sig = sig::constant(&c.sig, &n.unused_weights, &places);
+fn network_impl(n: &Network, c: &Checked, i: usize, e: &CheckedEntry, borrowed: bool) -> TokenStream {
+    let (name, declared) = entry_type(n, c, i);
+    let inputs = n.entries.get(i).map(|e| e.inputs.as_slice()).unwrap_or_default();
+    let places: Vec<(u32, u32)> = inputs.iter().map(|i| Place::of(i.name.span()).line_column()).collect();
+    let sig = sig::constant(&e.sig, n.short, &n.unused_weights, &places);
     let scope = Ident::new("__tancho_s", own());
     let args = Ident::new("__tancho_args", own());
-    let body = match &c.body {
-        Some(b) => body::function(b, &c.sig, &scope, &args, borrowed),
-        None => body::failed(&format!("`{}` has errors", c.sig.name)),
+    let body = match (&e.body, &e.refused) {
+        _ if e.train => body::failed(&format!("`{}` has no entry point but a `train fn`", n.name)),
+        (Some(_), Some(why)) => body::failed(why),
+        (Some(b), None) => body::function(b, &e.sig, &scope, &args, borrowed),
+        (None, _) => body::failed(&format!("`{}` has errors", n.name)),
     };
     quote_spanned! {own()=>
+        #declared
         #[automatically_derived]
         #[allow(unused, clippy::all, non_snake_case)]
         impl ::tancho::__private::Network for #name {

@@ -8,9 +8,10 @@ use tancho_ir::build::OptionValue;
 use tancho_ir::graph::Relation;
 
 /// `Sig { name: "Mlp", dims: &[DimSig { name: "D", kind: DimKind::Static("768") }], .. }`
-/// `places` are line and column of each input.
-pub fn constant(sig: &Sig, unused: &[String], places: &[(u32, u32)]) -> TokenStream {
+/// `places` are line and column of each input; the entry point of the short form has no name.
+pub fn constant(sig: &Sig, short: bool, unused: &[String], places: &[(u32, u32)]) -> TokenStream {
     let name = &sig.name;
+    let entry = if short { "" } else { sig.entry.as_str() };
     let dims = sig.dims.iter().map(|d| {
         let (name, kind) = (&d.name, kind(&d.kind));
         quote_spanned!(own()=> ::tancho::__private::DimSig { name: #name, kind: ::tancho::__private::DimKind::#kind })
@@ -38,6 +39,7 @@ pub fn constant(sig: &Sig, unused: &[String], places: &[(u32, u32)]) -> TokenStr
     quote_spanned! {own()=>
         ::tancho::__private::Sig {
             name: #name,
+            entry: #entry,
             file: ::core::file!(),
             dims: &[#(#dims),*],
             options: &[#(#options),*],

@@ -105,7 +105,7 @@ pub fn not_mutable(name: &str) -> Message {
 /// N14
 pub fn loop_shape(name: &str, enters: &Type, leaves: &Type, facts: &Facts) -> Message {
     Message::new(format!(
-        "`{name}` changes shape inside `for`: it enters as {} and leaves as {}",
+        "`{name}` changes shape inside the loop: it enters as {} and leaves as {}",
         show_type(enters, facts),
         show_type(leaves, facts)
     ))

@@ -7,10 +7,12 @@
 mod body;
 mod nets;
 mod syntax;
+mod training;
 
 pub use body::*;
 pub use nets::*;
 pub use syntax::*;
+pub use training::*;
 
 use crate::ast::BinOp;
 use crate::errors::Message;

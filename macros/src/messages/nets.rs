@@ -10,14 +10,34 @@ pub fn unknown_init(text: &str) -> Message {
     Message::new(format!("`{text}` is no initial value")).help("there are `zeros`, `ones`, `xavier`, `normal(s)` and `uniform(a, b)`")
 }
 
-/// N17
-pub fn path_without_turn(array: &str, turns: &str, path: &str) -> Message {
-    Message::new(format!("all {turns} turns of `{array}` would load the same tensors \"{path}\""))
-        .help(format!("put the turn's number in the path: #[weights(\"{path}.{{i}}\")]"))
+/// N17: `turns` is the number of nets of an array.
+pub fn path_without_turn(name: &str, turns: Option<&str>, path: &str, missing: &[&str]) -> Message {
+    let numbers: String = missing.iter().map(|t| format!(".{{{t}}}")).collect();
+    let count = turns.map(|n| format!("{n} ")).unwrap_or_default();
+    Message::new(format!("all {count}turns of `{name}` would load the same tensors \"{path}\""))
+        .help(format!("put the turn's number in the path: #[weights(\"{path}{numbers}\")]"))
 }
 
-pub fn turn_without_array(name: &str) -> Message {
-    Message::new(format!("`{{i}}` is the turn's number in an array of nets, and `{name}` is none"))
+pub fn unknown_turn(name: &str, given: &str, turns: &[&str]) -> Message {
+    let m = Message::new(format!("`{{{given}}}` is no turn of `{name}`"));
+    if turns.is_empty() {
+        m.help("the path of one weight or net has no number in it; `[Layer; N]` and `repeat` have turns")
+    } else {
+        m.help(format!("its turns are {}", ticked(turns.iter().map(|t| format!("{{{t}}}")).collect::<Vec<_>>().iter().map(String::as_str))))
+    }
+}
+
+pub fn turn_called_i(name: &str) -> Message {
+    Message::new(format!("two turns of `{name}` are called `{{i}}`"))
+        .help("an array of nets counts its turns by `{i}`; call the turn of the `repeat` something else, or declare the item outside of the loop")
+}
+
+pub fn transposed_rank(name: &str, ty: &Type, facts: &Facts) -> Message {
+    Message::new(format!("only a matrix can be stored transposed, but `{name}` is {}", show_type(ty, facts))).help("leave `transposed` out")
+}
+
+pub fn repeat_backwards(from: &Dim, to: &Dim, facts: &Facts) -> Message {
+    Message::new(format!("`repeat` from {} to {} ends before it begins", facts.show(from), facts.show(to)))
 }
 
 pub fn recursion(names: &[String]) -> Message {
@@ -36,10 +56,6 @@ pub fn no_such_dim(network: &str, name: &str, dims: &[&str]) -> Message {
         None if dims.is_empty() => m,
         None => m.help(format!("it has {}", ticked(dims.iter().copied()))),
     }
-}
-
-pub fn run_dim_given(network: &str, name: &str) -> Message {
-    Message::new(format!("dimension `{name}` of `{network}` is taken from its inputs at each call")).help("leave it out")
 }
 
 pub fn too_many_dims(network: &str, dims: &[&str]) -> Message {
@@ -129,4 +145,9 @@ pub fn foreign_unannotated(what: &str, network: &str, example: Option<&str>) -> 
         Some(e) => m.help(format!("write what you expect and it will be checked: `{e}`")),
         None => m.help("name it and write what you expect: `let h: [B, S, D] = ..;`"),
     }
+}
+
+pub fn unbound_result(network: &str, dim: &str) -> Message {
+    Message::new(format!("the result of `{network}` depends on its `{dim}`, which follows from none of its inputs"))
+        .help(format!("hand it on where the net is declared: `{network}<{dim} = {dim}>`"))
 }

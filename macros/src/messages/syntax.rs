@@ -49,21 +49,26 @@ pub fn not_yet(what: &str) -> Message {
     Message::new(format!("{what} is not supported yet"))
 }
 
-pub fn no_signature(network: &str) -> Message {
-    Message::new(format!("`{network}` has no signature; several entry points (`fn`) are not supported yet"))
-        .help(format!("write the inputs and the result: `{network}<B, D = 768>(x: [B, D]) -> [B, D] {{ .. }}`"))
-}
-
 pub fn misplaced_attribute(name: &str, belongs: &str) -> Message {
     Message::new(format!("`#[{name}(..)]` belongs before {belongs}"))
 }
 
 pub fn unknown_attribute(name: &str) -> Message {
     let m = Message::new(format!("unknown attribute `{name}`"));
-    match nearest(name, ["weights", "unused_weights", "doc"]) {
+    match nearest(name, ["weights", "unused_weights", "frozen", "no_decay", "doc"]) {
         Some(n) => m.help(format!("did you mean `{n}`?")),
-        None => m.help("there are `weights`, `unused_weights` and doc comments"),
+        None => m.help("there are `weights`, `frozen`, `no_decay`, `unused_weights` and doc comments"),
     }
+}
+
+pub fn foreign_attribute(name: &str) -> Message {
+    Message::new(format!("`#[{name}]` has no meaning in `network!`"))
+        .help(if name.starts_with("cfg") { "put it before the whole `network! { .. }`; inside, `if` chooses by options and dimensions" } else { "leave it out" })
+}
+
+pub fn weights_attribute() -> Message {
+    Message::new("`weights` takes the path of the weights in a file")
+        .help("for example `#[weights(\"encoder.fc1\")]`; `transposed` and `rows = a..b` may follow the path")
 }
 
 pub fn empty_tuple() -> Message {

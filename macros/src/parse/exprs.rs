@@ -92,9 +92,11 @@ fn postfix(c: &mut Cursor<'_>) -> Parsed<Expr> {
                 e = make(c, start, ExprKind::Transpose(Box::new(e)), depth)?;
                 continue;
             }
-            if c.is_word("push") && c.group_at(1, Delimiter::Parenthesis).is_some() {
+            if let (Some(name), Some(g)) = (c.peek_ident(), c.group_at(1, Delimiter::Parenthesis)) {
                 c.at += 2;
-                e = make(c, start, ExprKind::Push(Box::new(e)), depth)?;
+                let args = c.inside(g, |c| c.list(arg))?;
+                let depth = depth.max(height(&args));
+                e = make(c, start, ExprKind::Method(Box::new(e), name.clone(), args), depth)?;
                 continue;
             }
             let what = c.peek().map(ToString::to_string).unwrap_or_default();
@@ -211,32 +213,38 @@ fn word(c: &mut Cursor<'_>, start: usize, word: &str) -> Parsed<Expr> {
         "residual" if c.group_at(1, Delimiter::Parenthesis).is_some() => residual(c, start),
         "rearrange" if c.group_at(1, Delimiter::Parenthesis).is_some() => rearrange(c, start),
         _ => {
-            c.eat("::");
-            c.at += 1;
-            while c.eat("::").is_some() {
-                c.name("a name after `::`")?;
-            }
-            let single = c.at == start + 1;
-            let name = c.tokens.get(start).and_then(|t| if let TokenTree::Ident(i) = t { Some(i.clone()) } else { None });
-            let (text, place) = (c.text_since(start), c.since(start));
+            let callee = callee(c)?;
             if let Some(g) = c.group(Delimiter::Parenthesis) {
                 let args = c.inside(g, |c| c.list(arg))?;
                 let depth = height(&args);
-                let callee = Callee { text, name: name.filter(|_| single), place };
                 return make(c, start, ExprKind::Call(callee, args), depth);
             }
-            match name {
-                Some(name) if single => make(c, start, ExprKind::Name(name), 0),
-                _ => Err(c.fail(place, messages::path_is_no_value(&text))),
+            match callee.name {
+                Some(name) => make(c, start, ExprKind::Name(name), 0),
+                None => Err(c.fail(callee.place, messages::path_is_no_value(&callee.text))),
             }
         }
     }
+}
+
+/// What is called: a name, or a path.
+pub fn callee(c: &mut Cursor<'_>) -> Parsed<Callee> {
+    let start = c.at;
+    c.eat("::");
+    c.at += 1;
+    while c.eat("::").is_some() {
+        c.name("a name after `::`")?;
+    }
+    let name = c.tokens.get(start).and_then(|t| if let TokenTree::Ident(i) = t { Some(i.clone()) } else { None });
+    Ok(Callee { text: c.text_since(start), name: name.filter(|_| c.at == start + 1), place: c.since(start) })
 }
 
 fn block_depth(b: &Block) -> usize {
     let of = |s: &Stmt| match s {
         Stmt::Let { value, .. } | Stmt::Assign(_, value) | Stmt::Value(value) => value.depth,
         Stmt::For(_, _, b) => block_depth(b) + 1,
+        Stmt::Repeat(_, from, to, b) => from.depth.max(to.depth).max(block_depth(b) + 1),
+        Stmt::Minimize(m) => m.loss.depth.max(height(&m.args)),
     };
     b.stmts.iter().map(of).chain(b.tail.iter().map(|e| e.depth)).max().unwrap_or(0) + 1
 }

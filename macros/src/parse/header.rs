@@ -1,58 +1,40 @@
-//! A network's header: attributes, name, dims, options, signature, `where`.
+//! A network's header: name, dims, options, signature, `where`.
 
+use super::attrs::attrs;
 use super::{Cursor, Failed, Parsed};
 use crate::ast::*;
-use crate::errors::{Message, Place};
+use crate::errors::Place;
 use crate::messages;
-use proc_macro2::{Delimiter, TokenStream, TokenTree};
+use proc_macro2::{Delimiter, Ident, TokenStream, TokenTree};
 use quote::ToTokens;
-use syn::parse::{Parse, ParseStream, Parser};
-use syn::punctuated::Punctuated;
-use syn::spanned::Spanned;
-use syn::{Attribute, LitStr, Token, Visibility};
+use syn::Visibility;
+use syn::parse::Parse;
 use tancho_ir::graph::Relation;
-
-/// The attributes before a network or an item.
-#[derive(Default)]
-pub struct Attrs {
-    /// Doc comments.
-    pub docs: TokenStream,
-    /// `#[weights("..")]`
-    pub weights: Option<(String, proc_macro2::Span)>,
-    /// `#[unused_weights(..)]`
-    pub unused_weights: Vec<String>,
-    /// The first attribute that only items have, and the first that only networks have.
-    pub of_item: Option<Place>,
-    /// The first attribute that only networks have.
-    pub of_network: Option<Place>,
-}
 
 /// Reads a network. Fails only where there is no name; a broken header still gives a network.
 pub fn network(c: &mut Cursor<'_>) -> Parsed<Network> {
     let attrs = attrs(c);
-    if let Some(place) = attrs.of_item {
-        c.fail(place, messages::misplaced_attribute("weights", "an item"));
-    }
+    attrs.before_network(c);
     let start = c.at;
-    let vis = c.syn(Visibility::parse).map(Visibility::into_token_stream).unwrap_or_default();
+    let vis = visibility(c);
     let name = c.name("the name of a network")?;
     let mut n = Network {
         docs: attrs.docs,
         unused_weights: attrs.unused_weights,
         vis,
-        promise: Place::of(name.span()),
         name,
         dims: Vec::new(),
         options: Vec::new(),
-        inputs: Vec::new(),
-        outputs: Vec::new(),
         wheres: Vec::new(),
         header: String::new(),
-        body: Block::default(),
+        items: Vec::new(),
+        entries: Vec::new(),
+        short: true,
         broken_header: false,
         broken_body: false,
     };
-    if signature(c, &mut n).is_err() {
+    let head = head(c, &mut n);
+    if head.is_err() {
         n.broken_header = true;
         while !c.done() && c.peek_group(Delimiter::Brace).is_none() {
             c.at += 1;
@@ -66,70 +48,32 @@ pub fn network(c: &mut Cursor<'_>) -> Parsed<Network> {
         n.broken_header = true;
         return Ok(n);
     };
-    // A network without a signature has entry points inside: one error, said at its name.
-    if !n.broken_header || !n.outputs.is_empty() {
-        let before = c.errors.count();
-        match c.inside(g, super::blocks::block) {
-            Ok(b) => n.body = b,
+    let before = c.errors.count();
+    match head {
+        Ok(Some(entry)) => match c.inside(g, super::blocks::block) {
+            Ok(body) => n.entries.push(Entry { header: n.header.clone(), body, ..entry }),
             Err(Failed) => n.broken_header = true,
+        },
+        Ok(None) => {
+            n.short = false;
+            if c.inside(g, |c| super::items::members(c, &mut n)).is_err() {
+                n.broken_header = true;
+            }
         }
-        n.broken_body = c.errors.count() > before;
+        // What the header promises is not known: the body would only be guessed at.
+        Err(Failed) => {}
     }
+    n.broken_body = c.errors.count() > before;
     Ok(n)
 }
 
-/// Reads any attributes; a bad one is reported and left out.
-pub fn attrs(c: &mut Cursor<'_>) -> Attrs {
-    let mut out = Attrs::default();
-    while c.is_punct("#") {
-        let start = c.at;
-        c.at += 1;
-        if c.group(Delimiter::Bracket).is_none() {
-            c.expected("`[..]` of an attribute");
-            continue;
-        }
-        let (place, tokens) = (c.since(start), c.tokens.get(start..c.at).unwrap_or_default());
-        let read = Attribute::parse_outer.parse2(tokens.iter().cloned().collect());
-        if let Err(e) = read.and_then(|all| all.iter().try_for_each(|a| attr(c, a, place, &mut out))) {
-            c.fail(Place::of(e.span()), Message::new(e.to_string()));
-        }
-    }
-    out
+/// `pub`, `pub(crate)`, or nothing.
+pub fn visibility(c: &mut Cursor<'_>) -> TokenStream {
+    c.syn(Visibility::parse).map(Visibility::into_token_stream).unwrap_or_default()
 }
 
-fn attr(c: &Cursor<'_>, a: &Attribute, place: Place, out: &mut Attrs) -> syn::Result<()> {
-    let name = a.path().to_token_stream().to_string();
-    match name.as_str() {
-        "doc" => a.to_tokens(&mut out.docs),
-        "weights" => {
-            out.of_item.get_or_insert(place);
-            out.weights = a.parse_args_with(|args: ParseStream<'_>| {
-                let path: LitStr = args.parse()?;
-                args.parse::<Option<Token![,]>>()?;
-                let more: TokenStream = args.parse()?;
-                if let Some(t) = more.into_iter().next() {
-                    c.fail(Place::of(t.span()), messages::not_yet(&format!("`{t}` in `#[weights(..)]`")));
-                    return Ok(None);
-                }
-                Ok(Some((path.value(), path.span())))
-            })?;
-        }
-        "unused_weights" => {
-            out.of_network.get_or_insert(place);
-            let patterns = a.parse_args_with(Punctuated::<LitStr, Token![,]>::parse_terminated)?;
-            out.unused_weights.extend(patterns.iter().map(LitStr::value));
-        }
-        "frozen" | "no_decay" | "cfg" | "cfg_attr" | "allow" | "derive" => {
-            c.fail(place, messages::not_yet(&format!("the attribute `{name}`")));
-        }
-        _ => {
-            c.fail(Place::of(a.path().span()), messages::unknown_attribute(&name));
-        }
-    }
-    Ok(())
-}
-
-fn signature(c: &mut Cursor<'_>, n: &mut Network) -> Parsed<()> {
+/// Dims, options, signature and `where`; no entry point if the network has none of its own.
+fn head(c: &mut Cursor<'_>, n: &mut Network) -> Parsed<Option<Entry>> {
     if c.is_punct("<") {
         n.dims = dims(c)?;
     }
@@ -139,17 +83,7 @@ fn signature(c: &mut Cursor<'_>, n: &mut Network) -> Parsed<()> {
         c.at += 1;
         n.options = c.inside(g, |o| o.list(option))?;
     }
-    let Some(g) = c.group(Delimiter::Parenthesis) else {
-        if c.peek_group(Delimiter::Brace).is_some() {
-            return Err(c.fail(Place::of(n.name.span()), messages::no_signature(&n.name.to_string())));
-        }
-        return Err(c.expected("the inputs `(x: [B, D])`"));
-    };
-    n.inputs = c.inside(g, |i| i.list(input))?;
-    c.expect("->", "and the type of the result")?;
-    let start = c.at;
-    n.outputs = types(c)?;
-    n.promise = c.since(start);
+    let entry = if c.peek_group(Delimiter::Brace).is_some() || c.is_word("where") { None } else { Some(signature(c, &n.name)?) };
     if c.eat_word("where") {
         loop {
             n.wheres.push(clause(c)?);
@@ -158,7 +92,27 @@ fn signature(c: &mut Cursor<'_>, n: &mut Network) -> Parsed<()> {
             }
         }
     }
-    Ok(())
+    Ok(entry)
+}
+
+/// `(x: [B, D]) -> [B, D]`
+pub fn signature(c: &mut Cursor<'_>, name: &Ident) -> Parsed<Entry> {
+    let Some(g) = c.group(Delimiter::Parenthesis) else { return Err(c.expected("the inputs `(x: [B, D])`")) };
+    let inputs = c.inside(g, |i| i.list(input))?;
+    c.expect("->", "and the type of the result")?;
+    let start = c.at;
+    let outputs = types(c)?;
+    Ok(Entry {
+        docs: TokenStream::new(),
+        vis: TokenStream::new(),
+        name: Ident::new("forward", name.span()),
+        train: false,
+        inputs,
+        outputs,
+        promise: c.since(start),
+        header: String::new(),
+        body: Block::default(),
+    })
 }
 
 /// `(option name ..)`; an input may be called `option`, as `(option: [B])`.

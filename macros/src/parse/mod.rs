@@ -1,8 +1,10 @@
 //! Tokens to the syntax tree. Judges no names and no shapes; recovers at `;`.
 
+mod attrs;
 mod blocks;
 mod exprs;
 mod header;
+mod items;
 
 use crate::ast::Network;
 use crate::errors::{Errors, Message, Place};
@@ -283,6 +285,7 @@ impl<'a> Cursor<'a> {
 
     fn begins_statement(&self) -> bool {
         let named = self.ident_at(1).is_some();
-        self.is_punct("#") || (named && ["let", "for", "param", "net"].iter().any(|w| self.is_word(w)))
+        const WORDS: [&str; 9] = ["let", "for", "repeat", "param", "buffer", "net", "state", "fn", "train"];
+        self.is_punct("#") || (named && WORDS.iter().any(|w| self.is_word(w)))
     }
 }

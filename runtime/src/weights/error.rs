@@ -75,6 +75,17 @@ pub enum Problem {
         /// The shape in the file.
         found: Vec<usize>,
     },
+    /// The weight is a part of a tensor that has no such part.
+    Part {
+        /// The name in the file.
+        name: String,
+        /// The file.
+        file: PathBuf,
+        /// The part, `[0..768]` or `[:, 0..768]`.
+        part: String,
+        /// The shape in the file.
+        found: Vec<usize>,
+    },
     /// The element type cannot become the declared one.
     Type {
         /// The name in the file.
@@ -103,6 +114,9 @@ impl fmt::Display for Problem {
             }
             Problem::Type { name, file, expected, found } => {
                 write!(f, "wrong element type: `{name}` is declared {expected}, but is {found} in {}", file.display())
+            }
+            Problem::Part { name, file, part, found } => {
+                write!(f, "no such part: `{name}{part}` is declared, but `{name}` is {found:?} in {}", file.display())
             }
             Problem::Unexpected { name } => write!(f, "unexpected: `{name}` is in the file, but nothing declares it"),
         }

@@ -94,7 +94,7 @@ mod tests {
 
     fn make(name: &str, init: Init, shape: &[usize], seed: u64) -> Vec<f32> {
         let ty = Type::f32(shape.iter().map(|&n| Dim::from(n)).collect());
-        let t = tensor(&WeightDecl { name: name.into(), ty, init }, shape.to_vec(), seed);
+        let t = tensor(&WeightDecl::new(name, ty, init), shape.to_vec(), seed);
         t.as_f32().expect("f32").to_vec()
     }
 

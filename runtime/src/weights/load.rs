@@ -10,7 +10,9 @@ use half::{bf16, f16};
 use safetensors::Dtype;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::ops::Range;
 use std::path::{Component, Path, PathBuf};
+use tancho_ir::graph::Part;
 use tancho_ir::{DType, Graph};
 
 type Rename = Box<dyn Fn(&str) -> String + Send + Sync>;
@@ -112,21 +114,34 @@ pub fn load(graph: &Graph, path: &Path, options: &LoadOptions) -> Result<(Weight
     let mut lacking: Vec<String> = Vec::new();
     for decl in &graph.weights {
         let shape = shape_of(decl)?;
-        let name = options.file_name(&decl.name);
+        // A part that was saved as a weight of its own is there under its own name.
+        let whole = options.file_name(&decl.name);
+        let (name, part) = match &decl.marks.part {
+            Some(part) if !entries.contains_key(&whole) => (options.file_name(decl.stored_name()), Some(part)),
+            _ => (whole, None),
+        };
         let Some(e) = entries.get(&name) else {
-            lacking.push(name);
+            if !lacking.contains(&name) {
+                lacking.push(name);
+            }
             continue;
         };
         let here = || e.path.as_path().to_path_buf();
         let (expected, found) = (decl.ty.dtype, e.dtype.to_string());
-        if e.shape != shape {
-            problems.push(Problem::Shape { name: name.clone(), file: here(), expected: shape, found: e.shape.clone() });
-        } else if let Some(w) = convert(e, expected, shape) {
+        let Some(stored) = Stored::of(e, part) else {
+            let part = part.map(ToString::to_string).unwrap_or_default();
+            problems.push(Problem::Part { name: name.clone(), file: here(), part, found: e.shape.clone() });
+            taken.insert(name);
+            continue;
+        };
+        if stored.shape != shape {
+            problems.push(Problem::Shape { name: name.clone(), file: here(), expected: shape, found: stored.shape });
+        } else if let Some(w) = convert(&stored, expected) {
             if !is_same(e.dtype, expected) {
                 report.converted.push((decl.name.clone(), found.to_lowercase()));
             }
-            report.bytes += e.range.len() as u64;
-            report.mapped += if w.is_mapped() { e.range.len() as u64 } else { 0 };
+            report.bytes += stored.len() as u64;
+            report.mapped += if w.is_mapped() { stored.len() as u64 } else { 0 };
             list.push((decl.name.clone(), w));
         } else {
             problems.push(Problem::Type { name: name.clone(), file: here(), expected: expected.to_string(), found: found.to_lowercase() });
@@ -172,14 +187,67 @@ fn is_same(from: Dtype, to: DType) -> bool {
     matches!((from, to), (Dtype::F32, DType::F32) | (Dtype::BF16, DType::Bf16) | (Dtype::I32, DType::I32) | (Dtype::BOOL, DType::Bool))
 }
 
-/// The elements as the declared type. Floats become floats; anything else must be what it is declared.
-fn convert(e: &Entry, to: DType, shape: Vec<usize>) -> Option<WeightData> {
-    let bytes = e.file.bytes().get(e.range.clone())?;
-    if (e.dtype, to) == (Dtype::F32, DType::F32)
-        && let Some(w) = WeightData::mapped(shape.clone(), &e.file, e.range.clone())
-    {
-        return Some(w);
+/// A tensor of a file, or the part of it that a weight is.
+struct Stored<'a> {
+    entry: &'a Entry,
+    shape: Vec<usize>,
+    bytes: Bytes,
+}
+
+enum Bytes {
+    /// They lie together in the file.
+    Range(Range<usize>),
+    /// A part of every row: put together.
+    Copy(Vec<u8>),
+}
+
+impl Stored<'_> {
+    /// Nothing if the part is not inside the tensor.
+    fn of<'a>(entry: &'a Entry, part: Option<&Part>) -> Option<Stored<'a>> {
+        let Some(Part { axis, start, end }) = part.cloned() else {
+            return Some(Stored { entry, shape: entry.shape.clone(), bytes: Bytes::Range(entry.range.clone()) });
+        };
+        let len = *entry.shape.get(axis)?;
+        if start > end || end > len {
+            return None;
+        }
+        let mut shape = entry.shape.clone();
+        shape[axis] = end - start;
+        // Bytes of one index of the axis, and of all of them.
+        let rows: usize = entry.shape[..axis].iter().product();
+        let all = entry.range.len().checked_div(rows).unwrap_or(0);
+        let one = all.checked_div(len).unwrap_or(0);
+        if axis == 0 {
+            let from = entry.range.start;
+            return Some(Stored { entry, shape, bytes: Bytes::Range(from + start * one..from + end * one) });
+        }
+        let bytes = entry.file.bytes().get(entry.range.clone())?;
+        let copy = bytes.chunks_exact(all.max(1)).flat_map(|row| &row[start * one..end * one]).copied().collect();
+        Some(Stored { entry, shape, bytes: Bytes::Copy(copy) })
     }
+
+    fn len(&self) -> usize {
+        match &self.bytes {
+            Bytes::Range(r) => r.len(),
+            Bytes::Copy(c) => c.len(),
+        }
+    }
+}
+
+/// The elements as the declared type. Floats become floats; anything else must be what it is declared.
+fn convert(s: &Stored<'_>, to: DType) -> Option<WeightData> {
+    let (e, shape) = (s.entry, s.shape.clone());
+    let bytes = match &s.bytes {
+        Bytes::Range(range) => {
+            if (e.dtype, to) == (Dtype::F32, DType::F32)
+                && let Some(w) = WeightData::mapped(shape.clone(), &e.file, range.clone())
+            {
+                return Some(w);
+            }
+            e.file.bytes().get(range.clone())?
+        }
+        Bytes::Copy(c) => c,
+    };
     let data: TensorData = match (e.dtype, to) {
         (Dtype::I32, DType::I32) => chunks(bytes, i32::from_le_bytes).into(),
         (Dtype::BOOL, DType::Bool) => bytes.iter().map(|&b| b != 0).collect::<Vec<_>>().into(),

@@ -1,0 +1,73 @@
+//! Calls of entry points: of the network's own, and of a net's.
+
+use super::exprs::Hint;
+use super::scope::{Body, NetUse, Shaped, Target};
+use crate::ast::{Arg, Callee, Expr};
+use crate::errors::Place;
+use crate::messages;
+use crate::plan::{Home, Marks, NetPlan, Sig};
+use proc_macro2::{Ident, Span, TokenStream};
+use quote::ToTokens;
+use tancho_ir::Dim;
+
+/// The type in the emitted code that stands for an entry point other than the main one.
+pub fn entry_type(network: &str, entry: &str, span: Span) -> Ident {
+    Ident::new(&format!("__tancho_{network}_{entry}"), span)
+}
+
+impl Body<'_> {
+    /// The number of this network's entry point of that name; the short form's has none that could be called.
+    pub fn own_entry(&self, name: &Ident) -> Option<usize> {
+        let n = self.program.networks.get(self.me.0)?;
+        if n.short { None } else { n.entries.iter().position(|e| e.name == *name) }
+    }
+
+    /// `forward(x)` in another entry point: the same weights.
+    pub fn call_own(&mut self, e: &Expr, callee: &Callee, entry: usize, args: &[Arg]) -> Shaped {
+        let Some((n, sig)) = self.program.networks.get(self.me.0).zip(self.program.entries.get(self.me.0).and_then(|s| s.get(entry))) else {
+            return Shaped::Poison;
+        };
+        if n.entries.get(entry).is_some_and(|e| e.train) {
+            return self.refuse(callee.place, messages::calls_train(&callee.text));
+        }
+        self.program.calls.borrow_mut().push((self.me.0, self.me.1, entry, callee.place));
+        if sig.broken {
+            return Shaped::Poison;
+        }
+        let statics = sig.dims.iter().filter(|d| d.is_static()).map(|d| (d.name.clone(), Dim::sym(&d.name))).collect();
+        let path = self.entry_path(sig, &n.name, callee.place.first);
+        let plan = NetPlan { id: usize::MAX, path: String::new(), dims: Vec::new(), options: Vec::new(), marks: Marks::default() };
+        let used = NetUse { path: path.clone(), text: callee.text.clone(), target: Target::Broken, statics, plan, turns: None };
+        self.call_known(e, sig, &used, args, Home::Here)
+    }
+
+    /// `classifier.encode(x)`
+    pub fn call_entry_of(&mut self, e: &Expr, net: usize, name: &Ident, args: &[Arg]) -> Shaped {
+        let Some(used) = self.nets.get(net).cloned() else { return Shaped::Poison };
+        let (place, text) = (Place::of(name.span()), name.to_string());
+        let Target::Known(main) = &used.target else {
+            if let Target::Foreign = used.target {
+                self.fail(place, messages::foreign_entry(&used.text, &text));
+            }
+            args.iter().for_each(|a| drop(self.eval(&a.value, Hint::default())));
+            return Shaped::Poison;
+        };
+        let here = self.program.sigs.iter().position(|s| s.name == main.name && used.path.to_string() == main.name);
+        let Some((i, n)) = here.and_then(|i| Some((i, self.program.networks.get(i)?))) else {
+            return self.refuse(place, messages::no_method(&text, &e.text));
+        };
+        let entry = n.entries.iter().position(|e| *name == e.name && !e.train && !n.short);
+        let Some(sig) = entry.and_then(|k| self.program.entries.get(i)?.get(k)) else {
+            let all: Vec<String> = n.entries.iter().filter(|e| !e.train && !n.short).map(|e| e.name.to_string()).collect();
+            return self.refuse(place, messages::no_such_entry(&used.text, &text, &all));
+        };
+        let used = NetUse { path: self.entry_path(sig, &n.name, name.span()), ..used };
+        let home = Home::Net(used.plan.id);
+        self.call_known(e, sig, &used, args, home)
+    }
+
+    fn entry_path(&self, sig: &Sig, network: &Ident, span: Span) -> TokenStream {
+        let main = self.program.sigs.iter().any(|s| s.name == sig.name && s.entry == sig.entry);
+        if main { Ident::new(&network.to_string(), span).into_token_stream() } else { entry_type(&sig.name, &sig.entry, span).into_token_stream() }
+    }
+}

@@ -1,0 +1,107 @@
+//! Whether a loss has a gradient: ops that have none may not stand between it and a weight.
+
+use super::scope::Body;
+use crate::errors::Place;
+use crate::messages;
+use crate::plan::{Block, Home, OptionText, Step, StepKind, Val};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Ops whose result does not change with small changes of what they are given.
+const FLAT: [&str; 10] = ["argmax", "eq", "ne", "lt", "le", "gt", "ge", "and", "or", "not"];
+
+/// What a value is made of.
+#[derive(Default)]
+struct Flow {
+    /// Values and where the ops that made them stand, by the value they made.
+    made: BTreeMap<Val, Vec<Val>>,
+    /// Ops without a gradient: their name, source text and place.
+    flat: BTreeMap<Val, (String, String, Place)>,
+    /// Values that learn: weights, and results of networks.
+    learned: BTreeSet<Val>,
+    /// Values behind which nothing learns, on purpose.
+    stopped: BTreeSet<Val>,
+}
+
+impl Body<'_> {
+    /// Reports the ops that keep a loss from reaching the weights it is made of.
+    pub fn gradient(&self, block: &Block, loss: Val, place: Place) {
+        let mut flow = Flow::default();
+        flow.block(block);
+        let before = flow.behind(loss);
+        for v in &before {
+            let Some((op, text, at)) = flow.flat.get(v) else { continue };
+            if flow.behind(*v).iter().any(|b| flow.learned.contains(b)) {
+                self.fail(*at, messages::no_gradient(op, text));
+                return;
+            }
+        }
+        if !before.iter().any(|v| flow.learned.contains(v)) {
+            self.fail(place, messages::loss_without_weights());
+        }
+    }
+}
+
+impl Flow {
+    fn block(&mut self, b: &Block) {
+        b.steps.iter().for_each(|s| self.step(s));
+    }
+
+    fn step(&mut self, s: &Step) {
+        match &s.kind {
+            StepKind::Param { out, marks, .. } => {
+                if !marks.buffer && !marks.frozen {
+                    self.learned.insert(*out);
+                }
+            }
+            StepKind::Op { out, name, args, options } => {
+                // Ids and conditions choose; what they choose among has the gradient.
+                let chosen = |n: &str| !matches!(n, "ids" | "cond" | "mask" | "where");
+                let to_integer = *name == "cast" && options.iter().any(|(_, t)| matches!(t, OptionText::Fixed(t) if t == "i32" || t == "bool"));
+                if FLAT.contains(name) || to_integer {
+                    self.flat.insert(*out, (name.to_string(), s.text.clone(), s.place));
+                }
+                if *name == "stop_gradient" {
+                    self.stopped.insert(*out);
+                }
+                self.made.entry(*out).or_default().extend(args.iter().filter(|(n, _)| chosen(n)).map(|(_, v)| *v));
+            }
+            StepKind::Call { outs, args, home, .. } => {
+                for out in outs {
+                    self.made.entry(*out).or_default().extend(args);
+                    if *home != Home::Nowhere {
+                        self.learned.insert(*out);
+                    }
+                }
+            }
+            StepKind::Pick { out, from, .. } | StepKind::Slot { out, from } | StepKind::Read { out, from } => {
+                self.made.entry(*out).or_default().push(*from);
+            }
+            StepKind::Assign { slot, from } => self.made.entry(*slot).or_default().push(*from),
+            StepKind::Split { outs, from, .. } => outs.iter().for_each(|o| self.made.entry(*o).or_default().push(*from)),
+            StepKind::If { then, otherwise, outs, .. } => {
+                for b in [then, otherwise] {
+                    self.block(b);
+                    outs.iter().zip(&b.results).for_each(|(o, v)| self.made.entry(*o).or_default().push(*v));
+                }
+            }
+            StepKind::Loop { body, .. } => self.block(body),
+            StepKind::Net(_) | StepKind::Constant { .. } | StepKind::Name { .. } => {}
+        }
+    }
+
+    /// All values that one is made of by ways a gradient could take back, itself among them.
+    fn behind(&self, v: Val) -> BTreeSet<Val> {
+        let (mut seen, mut open) = (BTreeSet::from([v]), vec![v]);
+        while let Some(at) = open.pop() {
+            if self.stopped.contains(&at) {
+                continue;
+            }
+            for &from in self.made.get(&at).into_iter().flatten() {
+                if seen.insert(from) {
+                    open.push(from);
+                }
+            }
+        }
+        seen
+    }
+}

@@ -1,0 +1,178 @@
+//! Items: names, weights, where they are stored.
+
+use super::scope::{Binding, Body, Tensor};
+use super::sig;
+use crate::ast::{Expr, ExprKind, Item, ItemKind, Ty};
+use crate::errors::Place;
+use crate::messages;
+use crate::plan::{ItemDoc, Marks, StepKind};
+use tancho_ir::DType;
+use tancho_ir::graph::Init;
+use tancho_ir::infer::show_type;
+
+impl Body<'_> {
+    /// Declares the items of a block.
+    pub fn items(&mut self, items: &[Item]) {
+        for item in items {
+            let (name, place) = (item.name.to_string(), Place::of(item.name.span()));
+            let (what, short) = match item.kind {
+                ItemKind::Param(..) => ("a param", "parameter"),
+                ItemKind::Buffer(..) => ("a buffer", "buffer"),
+                ItemKind::Net(..) => ("a net", "net"),
+                ItemKind::State(..) => ("a state", "state"),
+                ItemKind::Broken => {
+                    self.bind(&name, Binding::Poison);
+                    continue;
+                }
+            };
+            if let Some(earlier) = self.taken(&name, true) {
+                self.fail(place, messages::duplicate(&name, what, earlier));
+                self.bind(&name, Binding::Poison);
+                continue;
+            }
+            let binding = match &item.kind {
+                ItemKind::Param(ty, init) => self.param(item, &name, ty, init.as_ref(), false),
+                ItemKind::Buffer(ty, init) => self.param(item, &name, ty, init.as_ref(), true),
+                ItemKind::Net(used, count) => self.net(item, &name, used, count.as_ref()),
+                ItemKind::State(ty, grows) => self.state(item, &name, ty, grows.as_ref()),
+                ItemKind::Broken => None,
+            };
+            self.declare(&name, short, place);
+            self.bind(&name, binding.unwrap_or(Binding::Poison));
+        }
+    }
+
+    /// What already has a name that an item or, without `values`, a `let` wants.
+    pub fn taken(&self, name: &str, values: bool) -> Option<&'static str> {
+        if self.is_dim(name) {
+            return Some("a dimension");
+        }
+        if self.option(name).is_some() {
+            return Some("an option");
+        }
+        match self.peek(name)? {
+            Binding::Param(_) => Some("a param"),
+            Binding::Net(_) | Binding::Array(_) => Some("a net"),
+            Binding::State(_) => Some("a state"),
+            Binding::Value(_) | Binding::Slot(..) => values.then_some("an input or `let`"),
+            Binding::Poison => None,
+        }
+    }
+
+    fn param(&mut self, item: &Item, name: &str, t: &Ty, init: Option<&Expr>, buffer: bool) -> Option<Binding> {
+        let init = init.map(|e| (e, init_of(e)));
+        if let Some((e, None)) = init {
+            if !matches!(e.kind, ExprKind::Poison) {
+                self.fail(e.place, messages::unknown_init(&e.text));
+            }
+            return None;
+        }
+        let ty = self.dims(|d| sig::ty(t, d, Some("a weight")))?;
+        for (axis, d) in t.axes.iter().zip(&ty.shape) {
+            if let Some(run) = self.dims(|k| k.run_time(d).map(str::to_string)) {
+                self.fail(axis.place, messages::not_static(&format!("the shape of weight `{name}`"), d, &run));
+                return None;
+            }
+        }
+        if ty.dtype != DType::F32 {
+            self.fail(t.place, messages::param_type(ty.dtype.name()));
+            return None;
+        }
+        if let (Some(span), true) = (item.attrs.transposed, ty.rank() != 2) {
+            self.fail(Place::of(span), messages::transposed_rank(name, &ty, &self.facts));
+            return None;
+        }
+        let default = if ty.rank() >= 2 { Init::Xavier } else { Init::Zeros };
+        let init = init.and_then(|(_, i)| i).unwrap_or(default);
+        let path = self.path(item, name, None)?;
+        let marks = Marks { buffer, ..self.marks(item)? };
+        self.document(item, &path, show_type(&ty, &self.facts), Some(init), &marks);
+        let out = self.fresh();
+        let text = format!("{} {name}", if buffer { "buffer" } else { "param" });
+        let kind = StepKind::Param { out, name: name.into(), path, ty: ty.clone(), init, marks };
+        self.step(Place::of(item.name.span()), &text, kind);
+        Some(Binding::Param(Tensor { ty, val: out, name: name.into() }))
+    }
+
+    /// What the attributes of an item say.
+    pub fn marks(&mut self, item: &Item) -> Option<Marks> {
+        let rows = match &item.attrs.rows {
+            None => None,
+            Some((a, b)) => {
+                let (start, end) = (self.poly(a), self.poly(b));
+                for (d, e) in [(start.as_ref()?, a), (end.as_ref()?, b)] {
+                    if let Some(run) = self.dims(|k| k.run_time(d).map(str::to_string)) {
+                        self.fail(e.place, messages::not_static("a row of a stored weight", d, &run));
+                        return None;
+                    }
+                }
+                start.zip(end)
+            }
+        };
+        let is = |p: &Option<Place>| p.is_some();
+        Some(Marks {
+            buffer: false,
+            frozen: is(&item.attrs.frozen),
+            no_decay: is(&item.attrs.no_decay),
+            transposed: item.attrs.transposed.is_some(),
+            rows,
+        })
+    }
+
+    /// The path of an item's weights; `array` is the number of nets of an array.
+    pub fn path(&self, item: &Item, name: &str, array: Option<&str>) -> Option<String> {
+        let mut turns: Vec<&str> = self.loops.iter().map(String::as_str).collect();
+        turns.extend(array.map(|_| "i"));
+        if turns.iter().filter(|t| **t == "i").count() > 1 {
+            self.fail(Place::of(item.name.span()), messages::turn_called_i(name));
+            return None;
+        }
+        let Some((path, span)) = &item.attrs.path else {
+            let numbers: String = turns.iter().map(|t| format!(".{{{t}}}")).collect();
+            return Some(format!("{name}{numbers}"));
+        };
+        let missing: Vec<&str> = turns.iter().filter(|t| !path.contains(&format!("{{{t}}}"))).copied().collect();
+        if !missing.is_empty() {
+            self.fail(Place::of(*span), messages::path_without_turn(name, array, path, &missing));
+            return None;
+        }
+        let unknown = path.split('{').skip(1).filter_map(|p| Some(p.split_once('}')?.0)).find(|p| !turns.contains(p));
+        if let Some(u) = unknown {
+            self.fail(Place::of(*span), messages::unknown_turn(name, u, &turns));
+            return None;
+        }
+        Some(path.clone())
+    }
+
+    /// Notes a weight or net for the docs of the network.
+    pub fn document(&mut self, item: &Item, path: &str, what: String, init: Option<Init>, marks: &Marks) {
+        let mut notes: Vec<String> = init.iter().map(Init::to_string).collect();
+        let flags = [(marks.buffer, "buffer"), (marks.frozen, "frozen"), (marks.no_decay, "no decay"), (marks.transposed, "stored transposed")];
+        notes.extend(flags.iter().filter(|(yes, _)| *yes).map(|(_, s)| s.to_string()));
+        notes.extend(marks.rows.iter().map(|(a, b)| format!("rows {a}..{b}")));
+        let docs: Vec<&str> = item.attrs.docs.iter().map(|d| d.trim()).collect();
+        self.items.push(ItemDoc { path: path.into(), what, notes: notes.join(", "), docs: docs.join(" ") });
+    }
+}
+
+fn init_of(e: &Expr) -> Option<Init> {
+    let number = |e: &Expr| match sig::literal(e)? {
+        tancho_ir::build::OptionValue::Float(x) => Some(x),
+        tancho_ir::build::OptionValue::Int(i) => Some(i as f64),
+        tancho_ir::build::OptionValue::Bool(_) => None,
+    };
+    match &e.kind {
+        ExprKind::Name(n) if n == "zeros" => Some(Init::Zeros),
+        ExprKind::Name(n) if n == "ones" => Some(Init::Ones),
+        ExprKind::Name(n) if n == "xavier" => Some(Init::Xavier),
+        ExprKind::Call(f, args) => {
+            let all: Option<Vec<f64>> = args.iter().map(|a| if a.name.is_none() { number(&a.value) } else { None }).collect();
+            match (f.text.as_str(), all?.as_slice()) {
+                ("normal", [s]) if *s >= 0.0 => Some(Init::Normal(*s)),
+                ("uniform", [a, b]) if a <= b => Some(Init::Uniform(*a, *b)),
+                _ => None,
+            }
+        }
+        _ => None,
+    }
+}

@@ -1,0 +1,174 @@
+//! States: what a session keeps between calls, and `.push`.
+
+use super::exprs::Hint;
+use super::scope::{Binding, Body, Shaped, Tensor};
+use super::sig;
+use crate::ast::{Arg, Expr, Item, Ty};
+use crate::errors::Place;
+use crate::messages;
+use crate::plan::{DimKind, StepKind};
+use proc_macro2::Ident;
+use tancho_ir::{Dim, Type};
+
+/// A state of the body.
+#[derive(Clone, Debug)]
+pub struct State {
+    /// Its name.
+    pub name: String,
+    /// What it holds when a call begins.
+    pub tensor: Tensor,
+    /// The axis it grows along, and its dim.
+    pub grows: Option<(usize, String)>,
+    /// Where it is declared, and in how many loops.
+    pub place: Place,
+    loops: usize,
+    /// What was pushed in this call, and where; or where it was assigned.
+    changed: Vec<(Option<Dim>, Place)>,
+}
+
+impl Body<'_> {
+    /// `state keys: [B, HEADS, P, HD] grow P;`
+    pub fn state(&mut self, item: &Item, name: &str, t: &Ty, grows: Option<&Ident>) -> Option<Binding> {
+        let place = Place::of(item.name.span());
+        for attribute in [item.attrs.path.as_ref().map(|(_, s)| Place::of(*s)), item.attrs.frozen, item.attrs.no_decay].into_iter().flatten() {
+            self.fail(attribute, messages::no_weight(name));
+            return None;
+        }
+        let ty = self.dims(|d| sig::ty(t, d, Some("a state")))?;
+        let grows = match grows {
+            Some(g) => Some(self.growth(name, g, &ty)?),
+            None => None,
+        };
+        let val = self.fresh();
+        let tensor = Tensor { ty, val, name: name.into() };
+        self.states.push(State { name: name.into(), tensor, grows, place, loops: self.loops.len(), changed: Vec::new() });
+        Some(Binding::State(self.states.len() - 1))
+    }
+
+    /// The axis of `grow P`: a run-time dim with a bound that stands alone on one axis.
+    fn growth(&mut self, name: &str, dim: &Ident, ty: &Type) -> Option<(usize, String)> {
+        let (text, place) = (dim.to_string(), Place::of(dim.span()));
+        let refuse = |me: &Self, m| {
+            me.fail(place, m);
+            None
+        };
+        let Some(info) = self.known.iter().find(|d| d.name == text) else {
+            return refuse(self, messages::unknown_dim(&text, self.known.iter().map(|d| d.name.as_str())));
+        };
+        if !matches!(info.kind, DimKind::Bounded(_)) {
+            return refuse(self, messages::growth_needs_bound(name, &text, info.is_static()));
+        }
+        let at: Vec<usize> = ty.shape.iter().enumerate().filter(|(_, d)| d.syms().contains(&text)).map(|(i, _)| i).collect();
+        match at.as_slice() {
+            [i] if ty.shape.get(*i).and_then(Dim::as_sym) == Some(&text) => Some((*i, text)),
+            _ => refuse(self, messages::growth_axis(name, &text, ty)),
+        }
+    }
+
+    /// `keys.push(v)`: the state with the new rows behind those it has.
+    pub fn push(&mut self, e: &Expr, state: usize, args: &[Arg]) -> Shaped {
+        let [Arg { name: None, value, .. }] = args else { return self.refuse(e.place, messages::push_takes_one()) };
+        let v = self.eval(value, Hint::default());
+        let Some(state_now) = self.states.get(state).cloned() else { return Shaped::Poison };
+        let Some(v) = self.tensor(v, value, state_now.tensor.ty.dtype) else { return Shaped::Poison };
+        let Some((axis, dim)) = &state_now.grows else { return self.refuse(e.place, messages::push_without_growth(&state_now.name)) };
+        let want = &state_now.tensor.ty;
+        let rows = v.ty.shape.get(*axis).cloned();
+        let fits = v.ty.rank() == want.rank()
+            && v.ty.dtype == want.dtype
+            && v.ty.shape.iter().zip(&want.shape).enumerate().all(|(i, (a, b))| i == *axis || a == b);
+        let Some(rows) = rows.filter(|_| fits) else {
+            return self.refuse(value.place, messages::push_shape(&state_now.name, want, dim, &v.name, &v.ty, &self.facts));
+        };
+        if let Some(bound) = self.bound(dim)
+            && sig::fails(tancho_ir::graph::Relation::AtMost, self.facts.value(&rows), self.facts.value(&bound))
+        {
+            return self.refuse(e.place, messages::outgrows(&state_now.name, &bound, &rows, &self.facts));
+        }
+        let mut ty = want.clone();
+        let len = ty.shape.get(*axis).and_then(|p| p.plus(&rows).ok());
+        match (ty.shape.get_mut(*axis), len) {
+            (Some(d), Some(len)) => *d = len,
+            _ => return Shaped::Poison,
+        }
+        self.change(state, Some(rows), e.place);
+        let out = self.fresh();
+        self.step(e.place, &e.text, StepKind::Read { out, from: state_now.tensor.val });
+        Shaped::Tensor(Tensor { ty, val: out, name: e.text.clone() })
+    }
+
+    /// `h = expr;` of a state that does not grow.
+    pub fn assign_state(&mut self, state: usize, name: &Ident, value: &Expr) {
+        let Some(s) = self.states.get(state).cloned() else { return };
+        let place = Place::of(name.span()).to(value.place);
+        let types = [s.tensor.ty.clone()];
+        let v = self.eval(value, Hint { types: Some(&types), name: Some(name) });
+        let Some(t) = self.tensor(v, value, s.tensor.ty.dtype) else { return };
+        if s.grows.is_some() {
+            return self.fail(place, messages::growing_is_pushed(&s.name));
+        }
+        if t.ty != s.tensor.ty {
+            return self.fail(place, messages::assign_shape(&s.name, &s.tensor.ty, &t.ty, &self.facts));
+        }
+        self.change(state, None, place);
+    }
+
+    fn change(&mut self, state: usize, rows: Option<Dim>, place: Place) {
+        let depth = self.loops.len();
+        let Some(s) = self.states.get_mut(state) else { return };
+        let (name, pushes) = (s.name.clone(), s.grows.is_some());
+        let (again, in_loop) = (pushes && !s.changed.is_empty(), pushes && s.loops != depth);
+        s.changed.push((rows, place));
+        if again {
+            self.fail(place, messages::pushed_twice(&name));
+        } else if in_loop {
+            self.fail(place, messages::pushed_in_loop(&name));
+        }
+    }
+
+    /// What was pushed or assigned so far, to see what a branch adds.
+    pub fn changes(&self) -> Vec<usize> {
+        self.states.iter().map(|s| s.changed.len()).collect()
+    }
+
+    /// A branch begins where the other began: only one of them runs. Gives what this one has changed.
+    pub fn rewind(&mut self, before: &[usize]) -> Vec<usize> {
+        let after = self.changes();
+        for (s, n) in self.states.iter_mut().zip(before) {
+            s.changed.truncate(*n);
+        }
+        after
+    }
+
+    /// Whatever branch runs, a state is pushed once.
+    pub fn same_changes(&self, then: &[usize], place: Place) {
+        for ((s, now), then) in self.states.iter().zip(self.changes()).zip(then) {
+            if s.grows.is_some() && now != *then {
+                self.fail(place, messages::pushed_in_one_branch(&s.name));
+            }
+        }
+    }
+
+    /// At the end: every growing state was pushed, and those of one dim by as many rows.
+    pub fn settle_states(&mut self) {
+        let mut rows: Vec<(&str, &Dim, &str)> = Vec::new();
+        let before = self.errors.count();
+        for s in &self.states {
+            let Some((_, dim)) = &s.grows else { continue };
+            let Some((Some(n), place)) = s.changed.first() else {
+                if self.errors.count() == before {
+                    self.fail(s.place, messages::never_pushed(&s.name));
+                }
+                continue;
+            };
+            match rows.iter().find(|(d, ..)| d == dim) {
+                Some((_, m, other)) if *m != n => self.fail(*place, messages::uneven_growth(dim, other, m, &s.name, n, &self.facts)),
+                _ => rows.push((dim, n, &s.name)),
+            }
+        }
+    }
+
+    fn bound(&self, dim: &str) -> Option<Dim> {
+        self.known.iter().find(|d| d.name == dim).and_then(|d| if let DimKind::Bounded(b) = &d.kind { Some(b.clone()) } else { None })
+    }
+}

@@ -1,0 +1,252 @@
+//! What can be done with a compiled network: one set of methods for every entry point.
+
+use super::own;
+use crate::ast::{Input, Network};
+use crate::plan::{Checked, Sig};
+use proc_macro2::{Ident, Literal, TokenStream};
+use quote::{quote, quote_spanned};
+use tancho_ir::DType;
+
+/// An entry point as methods.
+pub struct Entry {
+    /// The type it is built by.
+    pub built: Ident,
+    docs: TokenStream,
+    vis: TokenStream,
+    /// Whether its methods have the short form's names.
+    short: bool,
+    /// `run`, `run_into`, `trace`; or `encode`, `encode_into`, `trace_encode`.
+    pub run: Ident,
+    into: Ident,
+    trace: Ident,
+    check: Ident,
+    interpret: Ident,
+    inputs: Vec<(Ident, TokenStream)>,
+    outputs: Vec<TokenStream>,
+}
+
+/// The entry points that can be run, the main one first.
+pub fn entries(n: &Network, c: &Checked) -> Vec<Entry> {
+    let mut order: Vec<usize> = (0..c.entries.len()).filter(|i| c.is_built(*i)).collect();
+    order.sort_by_key(|i| *i != c.main);
+    let one = |i: usize| {
+        let e = c.entries.get(i)?;
+        let decl = n.entries.get(i);
+        let span = decl.map_or(own(), |d| d.name.span());
+        // A network whose header does not parse has no entry point: it looks like the short form.
+        let short = n.short || e.sig.entry.is_empty();
+        let name = |name: &str, long: String| if short { Ident::new(name, own()) } else { Ident::new(&long, span) };
+        let entry = &e.sig.entry;
+        Some(Entry {
+            built: super::entry_type(n, c, i).0,
+            docs: decl.filter(|_| !short).map(documented).unwrap_or_default(),
+            short,
+            vis: decl.map(|d| &d.vis).filter(|v| !v.is_empty()).cloned().unwrap_or_else(|| quote!(pub)),
+            run: name("run", entry.clone()),
+            into: name("run_into", format!("{entry}_into")),
+            trace: name("trace", format!("trace_{entry}")),
+            check: name("check", format!("check_{entry}")),
+            interpret: name("interpret", format!("interpret_{entry}")),
+            inputs: inputs(decl.map(|d| d.inputs.as_slice()).unwrap_or_default(), &e.sig),
+            outputs: e.sig.outputs.iter().map(|t| element(t.dtype)).collect(),
+        })
+    };
+    order.into_iter().filter_map(one).collect()
+}
+
+/// The user's docs of an entry point, and its header.
+fn documented(e: &crate::ast::Entry) -> TokenStream {
+    let (docs, header) = (&e.docs, format!("\n```text\n{}\n```\n", e.header));
+    quote_spanned!(own()=> #docs #[doc = #header])
+}
+
+fn inputs(declared: &[Input], sig: &Sig) -> Vec<(Ident, TokenStream)> {
+    let mut out: Vec<(Ident, TokenStream)> = Vec::new();
+    for (i, (_, ty)) in declared.iter().zip(&sig.inputs) {
+        if !out.iter().any(|(o, _)| *o == i.name) {
+            out.push((i.name.clone(), element(ty.dtype)));
+        }
+    }
+    out
+}
+
+fn element(d: DType) -> TokenStream {
+    match d {
+        DType::F32 => quote_spanned!(own()=> ::core::primitive::f32),
+        DType::I32 => quote_spanned!(own()=> ::core::primitive::i32),
+        DType::Bool => quote_spanned!(own()=> ::core::primitive::bool),
+        DType::Bf16 => quote_spanned!(own()=> ::tancho::bf16),
+    }
+}
+
+
+impl Entry {
+    /// `x: View<'_, f32>` for every input.
+    fn parameters(&self) -> TokenStream {
+        let all = self.inputs.iter().map(|(i, t)| quote_spanned!(own()=> #i: ::tancho::View<'_, #t>));
+        quote!(#(#all),*)
+    }
+
+    /// `&[x.into()]`
+    fn arguments(&self) -> TokenStream {
+        let all = self.inputs.iter().map(|(i, _)| quote_spanned!(own()=> ::core::convert::Into::into(#i)));
+        quote!(&[#(#all),*])
+    }
+
+    /// `out`, or `out0`, `out1` ..; longer where an input has that name.
+    fn out_names(&self) -> Vec<Ident> {
+        let one = self.outputs.len() == 1;
+        (0..self.outputs.len())
+            .map(|i| {
+                let mut name = if one { "out".to_string() } else { format!("out{i}") };
+                while self.inputs.iter().any(|(n, _)| *n == name) {
+                    name.push('_');
+                }
+                Ident::new(&name, own())
+            })
+            .collect()
+    }
+
+    /// `check` and `interpret`, and the entry point itself where there are several.
+    fn compiled(&self, at: &Literal) -> TokenStream {
+        let Entry { vis, run, check, interpret, .. } = self;
+        let (parameters, arguments) = (self.parameters(), self.arguments());
+        let itself = (!self.short).then(|| {
+            let doc = format!("The entry point `{run}`, to look at.");
+            quote_spanned!(own()=> #[doc = #doc] #vis fn #run(&self) -> &::tancho::Compiled { &self.#at })
+        });
+        quote_spanned! {own()=>
+            #itself
+
+            /// Runs the machine code and the reference interpreter and compares every value.
+            ///
+            /// # Errors
+            /// The inputs do not fit the signature.
+            #vis fn #check(&self, #parameters) -> ::core::result::Result<::tancho::Report, ::tancho::Error> {
+                self.#at.check_inputs(#arguments)
+            }
+
+            /// Runs the reference interpreter.
+            ///
+            /// # Errors
+            /// The inputs do not fit the signature.
+            #vis fn #interpret(&self, #parameters) -> ::core::result::Result<::std::vec::Vec<::tancho::Tensor>, ::tancho::Error> {
+                self.#at.interpret_inputs(#arguments)
+            }
+        }
+    }
+
+    /// `run`, `run_into` and `trace`.
+    fn session(&self, at: &Literal) -> TokenStream {
+        let Entry { docs, vis, run, into, trace, .. } = self;
+        let (parameters, arguments) = (self.parameters(), self.arguments());
+        let views = self.outputs.iter().map(|t| quote_spanned!(own()=> ::tancho::View<'s, #t>));
+        let taken = self.outputs.iter().enumerate().map(|(i, t)| quote_spanned!(own()=> self.#at.output::<#t>(#i)));
+        let (views, taken) = match self.outputs.len() {
+            1 => (quote!(#(#views)*), quote!(#(#taken)*)),
+            _ => (quote!((#(#views),*)), quote!((#(#taken),*))),
+        };
+        let outs = self.out_names();
+        let slices = outs.iter().zip(&self.outputs).map(|(o, t)| quote_spanned!(own()=> #o: &mut [#t]));
+        let given = outs.iter().map(|o| quote_spanned!(own()=> ::tancho::__private::OutputMut::from(#o)));
+        let comma = (!self.inputs.is_empty()).then(|| quote!(,));
+        quote_spanned! {own()=>
+            #docs
+            /// Runs the network; the result is a view of the session's buffers.
+            ///
+            /// # Errors
+            /// The inputs do not fit the signature.
+            #vis fn #run<'s>(&'s mut self, #parameters) -> ::core::result::Result<#views, ::tancho::Error> {
+                self.#at.run_inputs(#arguments)?;
+                ::core::result::Result::Ok(#taken)
+            }
+
+            /// Runs the network and writes the result where the caller wants it.
+            ///
+            /// # Errors
+            /// The inputs do not fit the signature, or the result has another length.
+            #vis fn #into(&mut self, #parameters #comma #(#slices),*) -> ::core::result::Result<(), ::tancho::Error> {
+                self.#at.run_inputs_into(#arguments, &mut [#(#given),*])
+            }
+
+            /// Runs the network and keeps the value and time of every op.
+            ///
+            /// # Errors
+            /// The inputs do not fit the signature.
+            #vis fn #trace(&mut self, #parameters) -> ::core::result::Result<::tancho::Trace, ::tancho::Error> {
+                self.#at.trace_inputs(#arguments)
+            }
+        }
+    }
+}
+
+/// Numbers of tuple fields.
+fn fields(n: usize) -> impl Iterator<Item = Literal> {
+    (0..n).map(Literal::usize_unsuffixed)
+}
+
+/// `pub struct MlpCompiled(Compiled);`
+pub fn compiled(n: &Network, name: &Ident, session: &Ident, entries: &[Entry]) -> TokenStream {
+    let vis = &n.vis;
+    let doc = format!("[`{}`] as machine code; shared between threads.", n.name);
+    let parts = entries.iter().map(|_| quote_spanned!(own()=> ::tancho::Compiled));
+    let sessions = fields(entries.len()).map(|at| quote_spanned!(own()=> self.#at.session()));
+    let with_threads = fields(entries.len()).map(|at| quote_spanned!(own()=> self.#at.session_with_threads(threads)?));
+    let methods = fields(entries.len()).zip(entries).map(|(at, e)| e.compiled(&at));
+    quote_spanned! {own()=>
+        #[doc = #doc]
+        #[derive(::core::clone::Clone, ::core::fmt::Debug)]
+        #vis struct #name(#(#parts),*);
+
+        #[automatically_derived]
+        impl ::core::ops::Deref for #name {
+            type Target = ::tancho::Compiled;
+            fn deref(&self) -> &::tancho::Compiled { &self.0 }
+        }
+
+        #[allow(dead_code, clippy::all)]
+        impl #name {
+            /// Buffers to run it in, on all cores; a caller's thread has a session of its own.
+            pub fn session(&self) -> #session { #session(#(#sessions),*) }
+
+            /// The same with runs divided among `threads` threads.
+            ///
+            /// # Errors
+            /// No threads, or too many.
+            pub fn session_with_threads(&self, threads: usize) -> ::core::result::Result<#session, ::tancho::Error> {
+                ::core::result::Result::Ok(#session(#(#with_threads),*))
+            }
+
+            #(#methods)*
+        }
+    }
+}
+
+/// `pub struct MlpSession(Session);`
+pub fn session(n: &Network, name: &Ident, entries: &[Entry]) -> TokenStream {
+    let vis = &n.vis;
+    let doc = format!("Buffers to run [`{}`] in; one per thread.", n.name);
+    let parts = entries.iter().map(|_| quote_spanned!(own()=> ::tancho::Session));
+    let methods = fields(entries.len()).zip(entries).map(|(at, e)| e.session(&at));
+    quote_spanned! {own()=>
+        #[doc = #doc]
+        #[derive(::core::fmt::Debug)]
+        #vis struct #name(#(#parts),*);
+
+        #[automatically_derived]
+        impl ::core::ops::Deref for #name {
+            type Target = ::tancho::Session;
+            fn deref(&self) -> &::tancho::Session { &self.0 }
+        }
+
+        #[automatically_derived]
+        impl ::core::ops::DerefMut for #name {
+            fn deref_mut(&mut self) -> &mut ::tancho::Session { &mut self.0 }
+        }
+
+        #[allow(dead_code, clippy::all)]
+        impl #name {
+            #(#methods)*
+        }
+    }
+}
