@@ -7,7 +7,7 @@ mod own;
 
 use safetensors::{Dtype, View};
 use std::borrow::Cow;
-use tancho::{AsView, Error, Target, Tensor, network};
+use tancho::{AsView, Error, Target, Tensor, bf16, network};
 
 network! {
     /// Layers without a network of their own: the weights of a turn are declared in it.
@@ -80,6 +80,16 @@ network! {
     /// Where both are one, the branch may use either.
     pub Either<B, D = 2, E = 2>(x: [B, D], y: [B, E]) -> [B, E] {
         if D == E { x + y } else { y }
+    }
+
+    /// Weights of every type.
+    pub Typed<B, V = 3, D = 2>(ids: i32[B]) -> ([B, D], i32[B], bool[B], [B, D]) {
+        param table: bf16[V, D] = ones;
+        buffer next: i32[V];
+        buffer known: bool[V] = ones;
+        param w: bf16[D, D];
+        let rows = cast(table[ids], f32);
+        (rows, next[ids], known[ids], rows @ cast(w, f32).t)
     }
 
     /// Two ways in, one set of weights.
@@ -188,6 +198,19 @@ fn marks_reach_the_weights() {
     assert_eq!(run!(n.clone(), count(2).view([1, 2])), [0.0, 1.0]);
     let text = n.ir().to_string();
     assert_eq!(tancho::Graph::parse(&text).as_ref(), Ok(n.ir()), "{text}");
+}
+
+#[test]
+fn weights_of_every_type() {
+    let mut n = Typed::init(0).unwrap();
+    let b = |x: &[f32]| x.iter().map(|x| bf16::from_f32(*x)).collect::<Vec<_>>();
+    n.weights_mut().set("table", Tensor::new(b(&[0.0, 1.0, 2.0, 3.0, 4.0, 5.0]), [3, 2]).unwrap()).unwrap();
+    n.weights_mut().set("w", Tensor::new(b(&[1.0, 0.0, 0.5, 2.0]), [2, 2]).unwrap()).unwrap();
+    n.weights_mut().set("next", Tensor::new(vec![1, 2, 0], [3]).unwrap()).unwrap();
+    n.weights_mut().set("known", Tensor::new(vec![true, false, true], [3]).unwrap()).unwrap();
+    let (rows, next, known, product) = run!(n, [2, 1].view([2]));
+    assert_eq!((rows, next, known), (vec![4.0, 5.0, 2.0, 3.0], vec![0, 2], vec![true, false]));
+    assert_eq!(product, [4.0, 12.0, 2.0, 7.0]);
 }
 
 #[test]

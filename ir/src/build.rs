@@ -204,8 +204,12 @@ pub struct Scope<'g> {
 /// An unknown or missing dim or option, a `where` clause that does not hold, or a shape that does not fit.
 pub fn graph_of<N: Network>(statics: &[(&str, i64)], options: &[(&str, OptionValue)]) -> Result<Graph> {
     let sig = N::SIG;
-    let mut graph =
-        Graph { name: sig.name.into(), entry: sig.entry.into(), unused_weights: sig.unused_weights.iter().map(|s| s.to_string()).collect(), ..Graph::default() };
+    let mut graph = Graph {
+        name: sig.name.into(),
+        entry: sig.entry.into(),
+        unused_weights: sig.unused_weights.iter().map(|s| s.to_string()).collect(),
+        ..Graph::default()
+    };
     let given: Vec<(String, Dim)> = statics.iter().map(|(n, v)| (n.to_string(), Dim::constant(*v))).collect();
     let mut dims = bind_given(&sig, &given)?;
     let equal = sig.equalities()?;
@@ -262,7 +266,8 @@ pub fn graph_of<N: Network>(statics: &[(&str, i64)], options: &[(&str, OptionVal
     let bound = |d: &RunDim| graph.inputs.iter().any(|i| i.ty.shape.iter().any(|x| x.as_sym() == Some(&d.name)));
     match graph.dims.iter().find(|d| !bound(d)) {
         Some(d) => {
-            let m = format!("dim `{}` of `{}` follows from none of its inputs; a network that uses `{1}` must hand it on", d.name, sig.name);
+            let m =
+                format!("dim `{}` of `{}` follows from none of its inputs; a network that uses `{1}` must hand it on", d.name, sig.name);
             Err(BuildError::new(m))
         }
         None => Ok(graph),
@@ -468,13 +473,7 @@ impl<'g> Scope<'g> {
     }
 
     /// Declares a net: its weights live under `path`; dims and options are given as `"D=768"` texts.
-    pub fn net(
-        &self,
-        path: &str,
-        dims: &[(&str, &str)],
-        options: &[(&str, OptionValue)],
-        attributes: &Attributes<'_>,
-    ) -> Result<Net> {
+    pub fn net(&self, path: &str, dims: &[(&str, &str)], options: &[(&str, OptionValue)], attributes: &Attributes<'_>) -> Result<Net> {
         let dims = dims.iter().map(|(n, t)| Ok((n.to_string(), self.dim(t)?))).collect::<Result<Vec<_>>>()?;
         let dot = if path.is_empty() { "" } else { "." };
         Ok(Net {
@@ -513,8 +512,7 @@ impl<'g> Scope<'g> {
         // Until the callee says where it is, its ops are the call's.
         let here = Source { scope: net.path.trim_end_matches('.').into(), ..self.source.clone() };
         let (path, storage) = (net.path.clone(), net.storage.clone());
-        let mut child =
-            Scope { graph: self.graph, file: "", path, dims, options, leading, source: here, storage, turns: Vec::new() };
+        let mut child = Scope { graph: self.graph, file: "", path, dims, options, leading, source: here, storage, turns: Vec::new() };
         child.check_wheres(&sig)?;
         N::build(&mut child, args)
     }

@@ -43,7 +43,9 @@ impl Storage {
     pub fn with(&self, a: &Attributes<'_>, count: impl Fn(&str) -> Result<usize, BuildError>) -> Result<Storage, BuildError> {
         let rows = match a.rows {
             None => self.rows,
-            Some(_) if self.rows.is_some() => return Err(BuildError::new("`rows` stands before a net and before something in it: one of them must go")),
+            Some(_) if self.rows.is_some() => {
+                return Err(BuildError::new("`rows` stands before a net and before something in it: one of them must go"));
+            }
             Some((from, to)) => {
                 let (from, to) = (count(from)?, count(to)?);
                 if from > to {
@@ -52,12 +54,8 @@ impl Storage {
                 Some((from, to))
             }
         };
-        let marks = Marks {
-            buffer: a.buffer,
-            frozen: self.marks.frozen || a.frozen,
-            no_decay: self.marks.no_decay || a.no_decay,
-            part: None,
-        };
+        let marks =
+            Marks { buffer: a.buffer, frozen: self.marks.frozen || a.frozen, no_decay: self.marks.no_decay || a.no_decay, part: None };
         Ok(Storage { marks, transposed: self.transposed != a.transposed, rows })
     }
 

@@ -135,9 +135,8 @@ impl Facts {
     pub fn equate(&mut self, left: &Dim, right: &Dim, is_run_time: &dyn Fn(&str) -> bool) {
         let (Ok(l), Ok(r)) = (self.reduce(left), self.reduce(right)) else { return };
         let sides = [(&l, &r), (&r, &l)];
-        let fits = |run: bool| {
-            sides.iter().find_map(|(a, b)| Some((a.as_sym().filter(|s| is_run_time(s) == run && !b.syms().contains(*s))?, *b)))
-        };
+        let fits =
+            |run: bool| sides.iter().find_map(|(a, b)| Some((a.as_sym().filter(|s| is_run_time(s) == run && !b.syms().contains(*s))?, *b)));
         let Some((name, value)) = fits(true).or_else(|| fits(false)) else { return };
         for (_, d) in &mut self.equal {
             if let Ok(new) = d.subst(&|s| (s == name).then(|| value.clone())) {

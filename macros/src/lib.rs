@@ -13,6 +13,7 @@ mod messages;
 mod parse;
 mod plan;
 mod print;
+mod show;
 mod suggest;
 #[cfg(test)]
 mod tests;
@@ -79,7 +80,8 @@ fn stages(input: TokenStream, prelude: &TokenStream, borrowed: bool) -> (TokenSt
     }
     let library = known(prelude.clone());
     let checked = check::check(&networks, &library, &errors);
-    (expand::expand(&networks, &checked, borrowed), errors.finish())
+    let expanded = expand::expand(&networks, &checked, borrowed);
+    (expanded.into_iter().inspect(|(name, out)| show::if_asked(name, out)).map(|(_, out)| out).collect(), errors.finish())
 }
 
 /// The networks of the prelude, whose signatures every macro call knows.

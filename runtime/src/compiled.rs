@@ -9,7 +9,6 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tancho_ir::Graph;
 use tancho_ir::fuse::Fused;
-use tancho_jit::plan::Place;
 use tancho_jit::{Dump, Stats, Target};
 
 /// More threads than any session may have: each has working memory of its own.
@@ -32,13 +31,6 @@ impl Compiled {
     pub(crate) fn new(graph: Arc<Graph>, weights: Arc<Weights>, target: Target) -> Result<Compiled, Error> {
         let code = tancho_jit::compile(&graph, target, tancho_jit::Options::default())?;
         let start = Instant::now();
-        for place in code.plan.places.iter().flatten() {
-            if let Place::Weight(n) = place
-                && weights.at(*n).is_none_or(|w| w.as_f32().is_none())
-            {
-                return Err(weights.not_f32(*n));
-            }
-        }
         let packed = Packed::new(&weights, &code.program.packs)?;
         let pack_time = start.elapsed();
         Ok(Compiled(Arc::new(Inner { graph, weights, code, packed, pack_time })))

@@ -150,8 +150,8 @@ pub enum Error {
         /// What was given.
         found: String,
     },
-    /// A kernel would have to read a weight that is not f32.
-    #[error("weight `{name}` is {found}, but kernels read f32 weights only; declare it f32 or make it an input")]
+    /// A product would have to read a weight that is not f32.
+    #[error("weight `{name}` is {found}, but products read f32 weights only; declare it f32, or cast it")]
     WeightType {
         /// The weight.
         name: String,

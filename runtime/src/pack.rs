@@ -269,7 +269,7 @@ mod tests {
         let w = weights();
         let one = |p: WeightPart, k: i64| Packed::new(&w, &[WeightPack { batch: vec![], k, parts: vec![p] }]).map(|_| ());
         let e = one(part(4, 0, &[], 1, (16, 16)), 16).expect_err("not f32");
-        assert_eq!(e.to_string(), "weight `i` is i32, but kernels read f32 weights only; declare it f32 or make it an input");
+        assert_eq!(e.to_string(), "weight `i` is i32, but products read f32 weights only; declare it f32, or cast it");
         assert!(matches!(one(part(9, 0, &[], 1, (16, 16)), 16), Err(Error::Graph(_))));
         for k in [i64::MAX, 1 << 55] {
             assert!(matches!(one(part(0, 0, &[], 1, (16, 16)), k), Err(Error::Memory { .. })), "{k}");

@@ -270,9 +270,9 @@ impl Session {
             for place in places {
                 let (start, size) = match *place {
                     Place::Input(n) => (inputs[n].bytes().as_ptr().cast_mut(), inputs[n].bytes().len()),
-                    Place::Weight(n) => match inner.weights.at(n).and_then(|w| w.as_f32()) {
-                        Some(w) => (w.as_ptr().cast_mut().cast(), w.len() * 4),
-                        None => return Err(Error::Compile(format!("weight {n} is not f32"))),
+                    Place::Weight(n) => match inner.weights.at(n) {
+                        Some(w) => (w.bytes().as_ptr().cast_mut(), w.bytes().len()),
+                        None => return Err(Error::Graph(format!("weight {n} is missing"))),
                     },
                     Place::Packed(n) => (inner.packed.get(n).as_ptr().cast_mut(), inner.packed.get(n).len()),
                     Place::Output(n) => match into.as_deref_mut() {

@@ -27,6 +27,16 @@ impl TensorData {
         }
     }
 
+    /// The elements as bytes, in the machine's byte order.
+    pub fn bytes(&self) -> &[u8] {
+        match self {
+            TensorData::F32(v) => bytemuck::cast_slice(v),
+            TensorData::I32(v) => bytemuck::cast_slice(v),
+            TensorData::Bool(v) => bytemuck::cast_slice(v),
+            TensorData::Bf16(v) => bytemuck::cast_slice(v),
+        }
+    }
+
     /// Number of elements.
     pub fn len(&self) -> usize {
         match self {

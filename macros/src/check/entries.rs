@@ -24,7 +24,8 @@ impl Body<'_> {
 
     /// `forward(x)` in another entry point: the same weights.
     pub fn call_own(&mut self, e: &Expr, callee: &Callee, entry: usize, args: &[Arg]) -> Shaped {
-        let Some((n, sig)) = self.program.networks.get(self.me.0).zip(self.program.entries.get(self.me.0).and_then(|s| s.get(entry))) else {
+        let Some((n, sig)) = self.program.networks.get(self.me.0).zip(self.program.entries.get(self.me.0).and_then(|s| s.get(entry)))
+        else {
             return Shaped::Poison;
         };
         if n.entries.get(entry).is_some_and(|e| e.train) {
@@ -68,6 +69,10 @@ impl Body<'_> {
 
     fn entry_path(&self, sig: &Sig, network: &Ident, span: Span) -> TokenStream {
         let main = self.program.sigs.iter().any(|s| s.name == sig.name && s.entry == sig.entry);
-        if main { Ident::new(&network.to_string(), span).into_token_stream() } else { entry_type(&sig.name, &sig.entry, span).into_token_stream() }
+        if main {
+            Ident::new(&network.to_string(), span).into_token_stream()
+        } else {
+            entry_type(&sig.name, &sig.entry, span).into_token_stream()
+        }
     }
 }

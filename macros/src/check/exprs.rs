@@ -107,7 +107,8 @@ impl Body<'_> {
             _ => {
                 let v = self.eval(x, Hint::default());
                 if !matches!(v, Shaped::Poison) {
-                    let message = if name == "push" { messages::push_of_no_state(&x.text) } else { messages::no_method(&name.to_string(), &x.text) };
+                    let message =
+                        if name == "push" { messages::push_of_no_state(&x.text) } else { messages::no_method(&name.to_string(), &x.text) };
                     self.fail(Place::of(name.span()), message);
                 }
                 Shaped::Poison

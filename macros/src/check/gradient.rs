@@ -56,7 +56,8 @@ impl Flow {
             StepKind::Op { out, name, args, options } => {
                 // Ids and conditions choose; what they choose among has the gradient.
                 let chosen = |n: &str| !matches!(n, "ids" | "cond" | "mask" | "where");
-                let to_integer = *name == "cast" && options.iter().any(|(_, t)| matches!(t, OptionText::Fixed(t) if t == "i32" || t == "bool"));
+                let to_integer =
+                    *name == "cast" && options.iter().any(|(_, t)| matches!(t, OptionText::Fixed(t) if t == "i32" || t == "bool"));
                 if FLAT.contains(name) || to_integer {
                     self.flat.insert(*out, (name.to_string(), s.text.clone(), s.place));
                 }

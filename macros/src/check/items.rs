@@ -74,16 +74,22 @@ impl Body<'_> {
                 return None;
             }
         }
-        if ty.dtype != DType::F32 {
-            self.fail(t.place, messages::param_type(ty.dtype.name()));
-            return None;
-        }
         if let (Some(span), true) = (item.attrs.transposed, ty.rank() != 2) {
             self.fail(Place::of(span), messages::transposed_rank(name, &ty, &self.facts));
             return None;
         }
-        let default = if ty.rank() >= 2 { Init::Xavier } else { Init::Zeros };
+        let float = matches!(ty.dtype, DType::F32 | DType::Bf16);
+        let default = if float && ty.rank() >= 2 { Init::Xavier } else { Init::Zeros };
+        let given = init.as_ref().map(|(e, _)| e.place);
         let init = init.and_then(|(_, i)| i).unwrap_or(default);
+        let fits = match ty.dtype {
+            DType::F32 | DType::Bf16 => true,
+            DType::I32 | DType::Bool => matches!(init, Init::Zeros | Init::Ones),
+        };
+        if let (Some(place), false) = (given, fits) {
+            self.fail(place, messages::init_of_type(&init.to_string(), ty.dtype.name()));
+            return None;
+        }
         let path = self.path(item, name, None)?;
         let marks = Marks { buffer, ..self.marks(item)? };
         self.document(item, &path, show_type(&ty, &self.facts), Some(init), &marks);
@@ -147,7 +153,8 @@ impl Body<'_> {
     /// Notes a weight or net for the docs of the network.
     pub fn document(&mut self, item: &Item, path: &str, what: String, init: Option<Init>, marks: &Marks) {
         let mut notes: Vec<String> = init.iter().map(Init::to_string).collect();
-        let flags = [(marks.buffer, "buffer"), (marks.frozen, "frozen"), (marks.no_decay, "no decay"), (marks.transposed, "stored transposed")];
+        let flags =
+            [(marks.buffer, "buffer"), (marks.frozen, "frozen"), (marks.no_decay, "no decay"), (marks.transposed, "stored transposed")];
         notes.extend(flags.iter().filter(|(yes, _)| *yes).map(|(_, s)| s.to_string()));
         notes.extend(marks.rows.iter().map(|(a, b)| format!("rows {a}..{b}")));
         let docs: Vec<&str> = item.attrs.docs.iter().map(|d| d.trim()).collect();

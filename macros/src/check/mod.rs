@@ -83,7 +83,9 @@ fn network(program: &Program<'_>, i: usize, errors: &Errors) -> Checked {
         if let Some(o) = entry.and_then(|e| scope::body(program, (i, k), n, e, errors)) {
             (out.body, out.refused) = (o.block, o.refused);
             merge(&mut declared, o.declared);
-            checked.items.extend(o.items.into_iter().filter(|new| checked.items.iter().all(|old| old.path != new.path)).collect::<Vec<_>>());
+            checked
+                .items
+                .extend(o.items.into_iter().filter(|new| checked.items.iter().all(|old| old.path != new.path)).collect::<Vec<_>>());
         }
         checked.entries.push(out);
     }

@@ -176,7 +176,9 @@ fn unique_names(n: &Network, errors: &Errors) {
         note(&mut seen, &e.name, "entry point");
     }
     // Every entry point gives methods their names.
-    let methods = |e: &Entry| ["into", "trace", "check", "interpret"].map(|m| if m == "into" { format!("{}_into", e.name) } else { format!("{m}_{}", e.name) });
+    let methods = |e: &Entry| {
+        ["into", "trace", "check", "interpret"].map(|m| if m == "into" { format!("{}_into", e.name) } else { format!("{m}_{}", e.name) })
+    };
     for e in &n.entries {
         let name = e.name.to_string();
         let taken = ["session", "session_with_threads"].contains(&name.as_str()) || n.entries.iter().flat_map(methods).any(|m| m == name);

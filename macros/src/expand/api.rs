@@ -1,7 +1,7 @@
 //! The structs a network gives its user: declaration, dims, compiled form, session.
 
-use super::own;
 use super::methods::{Entry, compiled, entries, session};
+use super::own;
 use crate::ast::Network;
 use crate::plan::{Checked, DimInfo, DimKind, ItemDoc, Sig};
 use proc_macro2::{Ident, Literal, TokenStream};

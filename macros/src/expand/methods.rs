@@ -79,7 +79,6 @@ fn element(d: DType) -> TokenStream {
     }
 }
 
-
 impl Entry {
     /// `x: View<'_, f32>` for every input.
     fn parameters(&self) -> TokenStream {

@@ -11,23 +11,22 @@ use crate::plan::{Checked, CheckedEntry};
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::quote_spanned;
 
-/// Everything a macro call emits.
+/// Everything a macro call emits, network by network.
 ///
 /// With `borrowed` the ops of a body carry the source of the call they are made for: what
 /// the user wrote is `up(x)`, not the prelude's body of `Linear`.
-pub fn expand(networks: &[Network], checked: &[Checked], borrowed: bool) -> TokenStream {
-    let mut seen: Vec<String> = Vec::new();
-    let mut out = TokenStream::new();
+pub fn expand(networks: &[Network], checked: &[Checked], borrowed: bool) -> Vec<(String, TokenStream)> {
+    let mut out: Vec<(String, TokenStream)> = Vec::new();
     for (n, c) in networks.iter().zip(checked) {
         // A second network of the same name is an error already; its item would be another.
-        if seen.iter().any(|name| n.name == name) {
+        if out.iter().any(|(name, _)| n.name == name) {
             continue;
         }
-        seen.push(n.name.to_string());
-        out.extend(api::structs(n, c));
+        let mut tokens = api::structs(n, c);
         for (i, e) in c.entries.iter().enumerate().filter(|(i, _)| c.is_built(*i)) {
-            out.extend(network_impl(n, c, i, e, borrowed));
+            tokens.extend(network_impl(n, c, i, e, borrowed));
         }
+        out.push((n.name.to_string(), tokens));
     }
     out
 }

@@ -2,8 +2,8 @@
 
 use super::*;
 
-pub fn param_type(dtype: &str) -> Message {
-    not_yet(&format!("a weight of type {dtype}"))
+pub fn init_of_type(init: &str, dtype: &str) -> Message {
+    Message::new(format!("a weight of type {dtype} cannot start as `{init}`")).help("it starts as `zeros` or `ones`")
 }
 
 pub fn unknown_init(text: &str) -> Message {
@@ -28,8 +28,9 @@ pub fn unknown_turn(name: &str, given: &str, turns: &[&str]) -> Message {
 }
 
 pub fn turn_called_i(name: &str) -> Message {
-    Message::new(format!("two turns of `{name}` are called `{{i}}`"))
-        .help("an array of nets counts its turns by `{i}`; call the turn of the `repeat` something else, or declare the item outside of the loop")
+    Message::new(format!("two turns of `{name}` are called `{{i}}`")).help(
+        "an array of nets counts its turns by `{i}`; call the turn of the `repeat` something else, or declare the item outside of the loop",
+    )
 }
 
 pub fn transposed_rank(name: &str, ty: &Type, facts: &Facts) -> Message {

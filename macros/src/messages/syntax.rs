@@ -62,8 +62,11 @@ pub fn unknown_attribute(name: &str) -> Message {
 }
 
 pub fn foreign_attribute(name: &str) -> Message {
-    Message::new(format!("`#[{name}]` has no meaning in `network!`"))
-        .help(if name.starts_with("cfg") { "put it before the whole `network! { .. }`; inside, `if` chooses by options and dimensions" } else { "leave it out" })
+    Message::new(format!("`#[{name}]` has no meaning in `network!`")).help(if name.starts_with("cfg") {
+        "put it before the whole `network! { .. }`; inside, `if` chooses by options and dimensions"
+    } else {
+        "leave it out"
+    })
 }
 
 pub fn weights_attribute() -> Message {

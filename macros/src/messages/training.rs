@@ -32,7 +32,8 @@ pub fn push_of_no_state(name: &str) -> Message {
 }
 
 pub fn push_without_growth(state: &str) -> Message {
-    Message::new(format!("`{state}` does not grow")).help(format!("declare along which dimension: `state {state}: [..] grow P;`; or assign, `{state} = ..;`"))
+    Message::new(format!("`{state}` does not grow"))
+        .help(format!("declare along which dimension: `state {state}: [..] grow P;`; or assign, `{state} = ..;`"))
 }
 
 pub fn growing_is_pushed(state: &str) -> Message {
@@ -56,7 +57,8 @@ pub fn outgrows(state: &str, bound: &Dim, rows: &Dim, facts: &Facts) -> Message 
 }
 
 pub fn pushed_twice(state: &str) -> Message {
-    Message::new(format!("`{state}` is pushed to twice in one call")).help(format!("join the rows first: `{state}.push(concat(a, b, axis = ..))`"))
+    Message::new(format!("`{state}` is pushed to twice in one call"))
+        .help(format!("join the rows first: `{state}.push(concat(a, b, axis = ..))`"))
 }
 
 pub fn pushed_in_loop(state: &str) -> Message {
@@ -69,7 +71,8 @@ pub fn pushed_in_one_branch(state: &str) -> Message {
 }
 
 pub fn never_pushed(state: &str) -> Message {
-    Message::new(format!("`{state}` grows but is never pushed to")).help(format!("add the rows of this call: `let all = {state}.push(..);`"))
+    Message::new(format!("`{state}` grows but is never pushed to"))
+        .help(format!("add the rows of this call: `let all = {state}.push(..);`"))
 }
 
 pub fn uneven_growth(dim: &str, first: &str, rows: &Dim, second: &str, more: &Dim, facts: &Facts) -> Message {
@@ -96,7 +99,8 @@ pub fn nothing_minimised(name: &str) -> Message {
 }
 
 pub fn loss_is_scalar(name: &str, ty: &Type, facts: &Facts) -> Message {
-    Message::new(format!("a loss is one number, but `{name}` is {}", show_type(ty, facts))).help(format!("`mean({name}, over = ..)` makes one of it"))
+    Message::new(format!("a loss is one number, but `{name}` is {}", show_type(ty, facts)))
+        .help(format!("`mean({name}, over = ..)` makes one of it"))
 }
 
 pub fn loss_without_weights() -> Message {

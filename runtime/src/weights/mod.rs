@@ -96,16 +96,19 @@ impl WeightData {
         }
     }
 
+    /// The elements as the machine has them.
+    pub fn bytes(&self) -> &[u8] {
+        match &self.store {
+            Store::Mapped(file, range) => file.bytes().get(range.clone()).unwrap_or_default(),
+            Store::Owned(d) => d.bytes(),
+        }
+    }
+
     /// The elements as a file has them: little-endian bytes.
     fn file_bytes(&self) -> Cow<'_, [u8]> {
         match &self.store {
+            _ if cfg!(target_endian = "little") => Cow::Borrowed(self.bytes()),
             Store::Mapped(file, range) => Cow::Borrowed(&file.bytes()[range.clone()]),
-            Store::Owned(d) if cfg!(target_endian = "little") => Cow::Borrowed(match d {
-                TensorData::F32(v) => bytemuck::cast_slice(v),
-                TensorData::I32(v) => bytemuck::cast_slice(v),
-                TensorData::Bool(v) => bytemuck::cast_slice(v),
-                TensorData::Bf16(v) => bytemuck::cast_slice(v),
-            }),
             Store::Owned(d) => Cow::Owned(match d {
                 TensorData::F32(v) => v.iter().flat_map(|x| x.to_le_bytes()).collect(),
                 TensorData::I32(v) => v.iter().flat_map(|x| x.to_le_bytes()).collect(),
