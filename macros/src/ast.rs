@@ -222,7 +222,7 @@ pub enum Stmt {
     /// `for layer in layers { .. }`
     For(Ident, Ident, Block),
     /// `repeat i in 0..N { .. }`
-    Repeat(Ident, Expr, Expr, Block),
+    Repeat(Ident, Box<(Expr, Expr)>, Block),
     /// `minimize loss with adamw(lr = lr);`
     Minimize(Box<Minimize>),
 }

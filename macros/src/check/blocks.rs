@@ -84,7 +84,7 @@ impl Body<'_> {
                 }
             }
             Stmt::For(name, array, body) => self.for_stmt(name, array, body),
-            Stmt::Repeat(name, from, to, body) => self.repeat(name, from, to, body),
+            Stmt::Repeat(name, ends, body) => self.repeat(name, &ends.0, &ends.1, body),
             Stmt::Minimize(m) => self.minimize(m),
         }
     }

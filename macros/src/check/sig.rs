@@ -338,7 +338,7 @@ fn grown(items: &[Item], d: &DimInfo) -> bool {
 /// The same in a block and the loops in it.
 fn grown_in(b: &Block, d: &DimInfo) -> bool {
     let inner = |s: &Stmt| match s {
-        Stmt::For(_, _, b) | Stmt::Repeat(_, _, _, b) => grown_in(b, d),
+        Stmt::For(_, _, b) | Stmt::Repeat(_, _, b) => grown_in(b, d),
         Stmt::Let { .. } | Stmt::Assign(..) | Stmt::Value(_) | Stmt::Minimize(_) => false,
     };
     grown(&b.items, d) || b.stmts.iter().any(inner)

@@ -30,9 +30,8 @@ impl Body<'_> {
     /// `state keys: [B, HEADS, P, HD] grow P;`
     pub fn state(&mut self, item: &Item, name: &str, t: &Ty, grows: Option<&Ident>) -> Option<Binding> {
         let place = Place::of(item.name.span());
-        for attribute in
-            [item.attrs.path.as_ref().map(|(_, s)| Place::of(*s)), item.attrs.frozen, item.attrs.no_decay].into_iter().flatten()
-        {
+        let path = item.attrs.path.as_ref().map(|(_, s)| Place::of(*s));
+        if let Some(attribute) = path.or(item.attrs.frozen).or(item.attrs.no_decay) {
             self.fail(attribute, messages::no_weight(name));
             return None;
         }

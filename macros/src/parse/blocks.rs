@@ -125,7 +125,7 @@ fn repeat(c: &mut Cursor<'_>, b: &mut Block) -> Parsed<()> {
     let from = exprs::expr(c)?;
     c.expect("..", "between the first turn and the end")?;
     let to = exprs::expr(c)?;
-    b.stmts.push(Stmt::Repeat(name, from, to, braced(c)?));
+    b.stmts.push(Stmt::Repeat(name, Box::new((from, to)), braced(c)?));
     Ok(())
 }
 

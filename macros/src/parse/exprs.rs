@@ -243,7 +243,7 @@ fn block_depth(b: &Block) -> usize {
     let of = |s: &Stmt| match s {
         Stmt::Let { value, .. } | Stmt::Assign(_, value) | Stmt::Value(value) => value.depth,
         Stmt::For(_, _, b) => block_depth(b) + 1,
-        Stmt::Repeat(_, from, to, b) => from.depth.max(to.depth).max(block_depth(b) + 1),
+        Stmt::Repeat(_, ends, b) => ends.0.depth.max(ends.1.depth).max(block_depth(b) + 1),
         Stmt::Minimize(m) => m.loss.depth.max(height(&m.args)),
     };
     b.stmts.iter().map(of).chain(b.tail.iter().map(|e| e.depth)).max().unwrap_or(0) + 1
