@@ -321,6 +321,7 @@ fn bind_given(sig: &Sig, given: &[(String, Dim)]) -> Result<BTreeMap<String, Dim
         env.insert(name.clone(), d.clone());
     }
     for _ in 0..=sig.dims.len() {
+        let before = env.len();
         for s in sig.dims {
             if let (DimKind::Static(text), false) = (s.kind, env.contains_key(s.name)) {
                 let d = Dim::parse(text)?;
@@ -328,6 +329,9 @@ fn bind_given(sig: &Sig, given: &[(String, Dim)]) -> Result<BTreeMap<String, Dim
                     env.insert(s.name.into(), d.subst(&|x| env.get(x).cloned())?);
                 }
             }
+        }
+        if env.len() == before {
+            break;
         }
     }
     let missing = sig.dims.iter().find(|s| s.is_static() && !env.contains_key(s.name));

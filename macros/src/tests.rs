@@ -1,5 +1,8 @@
 //! Declarations as token strings: what they expand to, what they say, and that nothing panics.
 
+mod bad;
+mod fuzz;
+
 use crate::errors::Error;
 use crate::{prelude, stages};
 use proc_macro2::{Delimiter, Group, TokenStream, TokenTree};

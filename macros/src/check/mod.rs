@@ -2,6 +2,7 @@
 
 mod blocks;
 mod calls;
+mod defaults;
 mod dims;
 mod entries;
 mod exprs;

@@ -133,6 +133,7 @@ impl Body<'_> {
     fn with_defaults(&mut self, sig: &Sig, given: &[(String, Dim)], used: &Use, report: bool) -> BTreeMap<String, Dim> {
         let mut env: BTreeMap<String, Dim> = given.iter().cloned().collect();
         for _ in 0..=sig.dims.len() {
+            let before = env.len();
             for d in &sig.dims {
                 let DimKind::Static(p) = &d.kind else { continue };
                 if env.contains_key(&d.name) || !p.syms().iter().all(|s| env.contains_key(s)) {
@@ -141,6 +142,9 @@ impl Body<'_> {
                 if let Ok(v) = p.subst(&|s| env.get(s).cloned()) {
                     env.insert(d.name.clone(), v);
                 }
+            }
+            if env.len() == before {
+                break;
             }
         }
         let missing: Vec<&str> =

@@ -40,8 +40,7 @@ pub fn resolve(n: &Network, errors: &Errors) -> Vec<Sig> {
     for (info, kind) in sig.dims.iter_mut().zip(kinds) {
         info.kind = kind;
     }
-    cycles(n, &sig, errors);
-    values(n, &mut sig, errors);
+    super::defaults::settle(n, &mut sig, errors);
     facts.values = numbers(&sig);
     facts.equal = equalities(&sig);
 
@@ -184,79 +183,6 @@ fn unique_names(n: &Network, errors: &Errors) {
         let taken = ["session", "session_with_threads"].contains(&name.as_str()) || n.entries.iter().flat_map(methods).any(|m| m == name);
         if taken {
             errors.push(Place::of(e.name.span()), messages::entry_is_method(&name));
-        }
-    }
-}
-
-/// Reports defaults that depend on each other; they lose their default.
-fn cycles(n: &Network, sig: &Sig, errors: &Errors) {
-    let needs = |name: &str| match sig.dims.iter().find(|d| d.name == name).map(|d| &d.kind) {
-        Some(DimKind::Static(p)) => p.syms(),
-        _ => Default::default(),
-    };
-    let mut known: Vec<String> = Vec::new();
-    for d in &n.dims {
-        let name = d.name.to_string();
-        let (mut reached, mut open) = (Vec::new(), vec![name.clone()]);
-        while let Some(at) = open.pop() {
-            for next in needs(&at) {
-                if !reached.contains(&next) {
-                    reached.push(next.clone());
-                    open.push(next);
-                }
-            }
-        }
-        if !reached.contains(&name) || known.contains(&name) {
-            continue;
-        }
-        // Those that are reached and lead back are the cycle.
-        let mut cycle: Vec<String> = vec![name.clone()];
-        cycle.extend(reached.into_iter().filter(|r| *r != name && leads_to(r, &name, &needs)));
-        errors.push(Place::of(d.name.span()), messages::dim_cycle(&cycle));
-        known.extend(cycle);
-    }
-}
-
-fn leads_to(from: &str, to: &str, needs: &dyn Fn(&str) -> std::collections::BTreeSet<String>) -> bool {
-    let (mut seen, mut open) = (vec![from.to_string()], vec![from.to_string()]);
-    while let Some(at) = open.pop() {
-        for next in needs(&at) {
-            if next == to {
-                return true;
-            }
-            if !seen.contains(&next) {
-                seen.push(next.clone());
-                open.push(next);
-            }
-        }
-    }
-    false
-}
-
-/// Numbers of the defaults that have one.
-fn values(n: &Network, sig: &mut Sig, errors: &Errors) {
-    for _ in 0..sig.dims.len() {
-        let known = numbers(sig);
-        for (info, decl) in sig.dims.iter_mut().zip(&n.dims) {
-            let (DimKind::Static(p), None) = (&info.kind, info.value) else { continue };
-            if !p.syms().iter().all(|s| known.contains_key(s)) {
-                continue;
-            }
-            let place = match &decl.kind {
-                ast::DimKind::Static(e) => e.place,
-                _ => Place::of(decl.name.span()),
-            };
-            match p.eval(&|s| known.get(s).copied()) {
-                Ok(v) if v < 0 => {
-                    errors.push(place, messages::negative_dim(&info.name, v));
-                    info.kind = DimKind::Required;
-                }
-                Ok(v) => info.value = Some(v),
-                Err(e) => {
-                    errors.push(place, messages::dim_error(&p.to_string(), &e));
-                    info.kind = DimKind::Required;
-                }
-            }
         }
     }
 }

@@ -7,7 +7,7 @@ use super::{Cursor, Parsed, exprs};
 use crate::ast::*;
 use crate::errors::Place;
 use crate::messages;
-use proc_macro2::{Delimiter, Ident};
+use proc_macro2::{Delimiter, Ident, TokenTree};
 
 /// Reads everything up to the end; what does not parse is reported and stands as poison.
 pub fn block(c: &mut Cursor<'_>) -> Parsed<Block> {
@@ -41,7 +41,7 @@ fn part(c: &mut Cursor<'_>, b: &mut Block) -> Parsed<()> {
         "let" => let_stmt(c, b),
         "for" => for_stmt(c, b),
         "repeat" if named && c.word_at(2, "in") => repeat(c, b),
-        "minimize" if !c.is_punct_at(1, "=") && c.peek_at(1).is_some() => minimize(c, b),
+        "minimize" if is_minimize(c) => minimize(c, b),
         "fn" | "train" if named => {
             let place = Place::of(c.span());
             skip_entry(c);
@@ -129,6 +129,13 @@ fn repeat(c: &mut Cursor<'_>, b: &mut Block) -> Parsed<()> {
     Ok(())
 }
 
+/// Whether `minimize` begins a statement, and is no name: a value follows, and `with` before the `;`.
+fn is_minimize(c: &Cursor<'_>) -> bool {
+    let rest = || (1..).map_while(|i| c.peek_at(i)).take_while(|t| !matches!(t, TokenTree::Punct(p) if p.as_char() == ';'));
+    let value = rest().next().is_some_and(|t| !matches!(t, TokenTree::Punct(_)));
+    value && (c.ident_at(1).is_some() || rest().any(|t| matches!(t, TokenTree::Ident(i) if i == "with")))
+}
+
 /// `minimize loss with adamw(lr = lr);`
 fn minimize(c: &mut Cursor<'_>, b: &mut Block) -> Parsed<()> {
     let start = c.at;
@@ -165,7 +172,7 @@ fn poison(c: &mut Cursor<'_>, start: usize, items: usize, b: &mut Block) {
             let mut names: Vec<Ident> = probe.peek_ident().cloned().into_iter().collect();
             if let Some(g) = probe.peek_group(Delimiter::Parenthesis) {
                 let idents = super::flat(g.stream()).into_iter();
-                names = idents.filter_map(|t| if let proc_macro2::TokenTree::Ident(i) = t { Some(i) } else { None }).collect();
+                names = idents.filter_map(|t| if let TokenTree::Ident(i) = t { Some(i) } else { None }).collect();
             }
             let tuple = names.len() > 1;
             b.stmts.push(Stmt::Let { mutable, names, tuple, ty: None, value: nothing() });
