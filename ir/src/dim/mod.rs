@@ -272,6 +272,14 @@ impl Dim {
         {
             return whole.plus(&Dim::constant(r.div_euclid(cc)));
         }
+        // floor((g*p + r) / (g*c)) = floor((p + floor(r / g)) / c)
+        let (number, others): (Vec<&Term>, Vec<&Term>) = rest.terms.iter().partition(|t| t.atoms.is_empty());
+        let g = others.iter().fold(ct.coef, |g, t| gcd(g, t.coef));
+        if g > 1 {
+            let smaller = |t: &Term| Term { atoms: t.atoms.clone(), coef: t.coef.div_euclid(g) };
+            let p = Dim { terms: others.into_iter().chain(number).map(smaller).filter(|t| t.coef != 0).collect() };
+            return whole.plus(&p.floor_div(&Dim { terms: vec![smaller(ct)] })?);
+        }
         // floor((floor(p / a) + n) / b) = floor((p + n*a) / (a*b))
         let (floors, others): (Vec<&Term>, Vec<&Term>) =
             rest.terms.iter().partition(|t| matches!((t.coef, t.atoms.as_slice()), (1, [Atom::Floor(..)])));
@@ -380,6 +388,10 @@ impl Dim {
     }
 }
 
+fn gcd(a: i64, b: i64) -> i64 {
+    if b == 0 { a } else { gcd(b, a % b).saturating_abs() }
+}
+
 /// `t / c` if every atom and the coefficient of `c` divide `t`.
 fn divide_term(t: &Term, c: &Term) -> Option<Term> {
     if t.coef % c.coef != 0 {
@@ -445,6 +457,9 @@ mod tests {
             ("floor(floor(H / 2) / 3)", "floor(H / 6)"),
             ("floor((floor(H / 2) + 1) / 2)", "floor((H + 2) / 4)"),
             ("floor(H / 1)", "H"),
+            ("floor(2*H / 4)", "floor(H / 2)"),
+            ("floor((6*H - 5) / 4)", "floor((3*H + 1) / 2) - 2"),
+            ("floor((4*H + 2*B + 3) / (6*S))", "floor((2*H + B + 1) / (3*S))"),
             ("B - B", "0"),
             ("B * (H / G) * G", "B * H"),
             ("D / 2 + D / 2", "D"),
