@@ -125,7 +125,11 @@ impl Draw {
                         (name.to_string(), v)
                     }
                 };
-                if kind == 6 { (format!("floor(({p}) / {c})"), x.div_euclid(y)) } else { (format!("ceil(({p}) / {c})"), -(-x).div_euclid(y)) }
+                if kind == 6 {
+                    (format!("floor(({p}) / {c})"), x.div_euclid(y))
+                } else {
+                    (format!("ceil(({p}) / {c})"), -(-x).div_euclid(y))
+                }
             }
         }
     }

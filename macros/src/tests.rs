@@ -2,6 +2,7 @@
 
 mod bad;
 mod fuzz;
+mod grammar;
 
 use crate::errors::Error;
 use crate::{prelude, stages};

@@ -80,7 +80,7 @@ impl Body<'_> {
     }
 
     /// A value with its shape written as the branch around it allows: where `A == B`, both are one name.
-    fn alike(&self, v: Shaped) -> Shaped {
+    pub fn alike(&self, v: Shaped) -> Shaped {
         match v {
             Shaped::Tensor(mut t) => {
                 for d in &mut t.ty.shape {

@@ -176,7 +176,9 @@ pub fn body(program: &Program<'_>, me: (usize, usize), n: &Network, entry: &Entr
     }
     b.items(&n.items);
     let results = b.network(n, entry);
-    b.settle_states();
+    if errors.count() == before {
+        b.settle_states();
+    }
     let whole = errors.count() == before && !sig.broken && !n.broken_body;
     let steps = std::mem::take(&mut b.steps);
     let block = whole.then_some(()).and(results).map(|results| Block { steps, results });

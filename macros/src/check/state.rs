@@ -73,7 +73,8 @@ impl Body<'_> {
         let Some(state_now) = self.states.get(state).cloned() else { return Shaped::Poison };
         let Some(v) = self.tensor(v, value, state_now.tensor.ty.dtype) else { return Shaped::Poison };
         let Some((axis, dim)) = &state_now.grows else { return self.refuse(e.place, messages::push_without_growth(&state_now.name)) };
-        let want = &state_now.tensor.ty;
+        let Shaped::Tensor(now) = self.alike(Shaped::Tensor(state_now.tensor.clone())) else { return Shaped::Poison };
+        let want = &now.ty;
         let rows = v.ty.shape.get(*axis).cloned();
         let fits = v.ty.rank() == want.rank()
             && v.ty.dtype == want.dtype
@@ -153,13 +154,10 @@ impl Body<'_> {
     /// At the end: every growing state was pushed, and those of one dim by as many rows.
     pub fn settle_states(&mut self) {
         let mut rows: Vec<(&str, &Dim, &str)> = Vec::new();
-        let before = self.errors.count();
         for s in &self.states {
             let Some((_, dim)) = &s.grows else { continue };
             let Some((Some(n), place)) = s.changed.first() else {
-                if self.errors.count() == before {
-                    self.fail(s.place, messages::never_pushed(&s.name));
-                }
+                self.fail(s.place, messages::never_pushed(&s.name));
                 continue;
             };
             match rows.iter().find(|(d, ..)| d == dim) {

@@ -73,7 +73,7 @@ impl Body<'_> {
             }
             given.push(n);
         }
-        if !given.iter().any(|g| g == "lr") {
+        if m.args.iter().all(|a| a.name.is_some()) && !given.iter().any(|g| g == "lr") {
             self.fail(m.optimiser.place, messages::missing_argument(name, "lr", &format!("{name}(lr = 1e-3)")));
         }
     }

@@ -124,17 +124,21 @@ pub fn not_callable(name: &str) -> Message {
 /// N05
 pub fn unused(what: &str, name: &str) -> Message {
     let m = Message::new(format!("{what} `{name}` is never used"));
-    if what == "parameter" {
-        m.help(format!("remove it, or write `param _{name}` to keep a weight the body ignores"))
-    } else {
-        m.help(format!("remove it, or write `net _{name}` to keep it"))
+    match what {
+        "parameter" => m.help(format!("remove it, or write `param _{name}` to keep a weight the body ignores")),
+        "buffer" => m.help(format!("remove it, or write `buffer _{name}` to keep a weight the body ignores")),
+        _ => m.help(format!("remove it, or write `{what} _{name}` to keep it")),
     }
 }
 
 pub fn dim_cycle(names: &[String]) -> Message {
     match names {
         [one] => Message::new(format!("the default of dimension `{one}` depends on itself")),
-        _ => Message::new(format!("the defaults of the dimensions {} depend on each other", ticked(names.iter().map(String::as_str)))),
+        _ => {
+            let (shown, more) = names.split_at(names.len().min(6));
+            let dots = if more.is_empty() { String::new() } else { format!(" and {} more", more.len()) };
+            Message::new(format!("the defaults of the dimensions {}{dots} depend on each other", ticked(shown.iter().map(String::as_str))))
+        }
     }
     .help("give one of them a number")
 }

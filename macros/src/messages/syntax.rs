@@ -50,7 +50,7 @@ pub fn not_yet(what: &str) -> Message {
 }
 
 pub fn misplaced_attribute(name: &str, belongs: &str) -> Message {
-    Message::new(format!("`#[{name}(..)]` belongs before {belongs}"))
+    Message::new(format!("`#[{name}]` belongs before {belongs}"))
 }
 
 pub fn unknown_attribute(name: &str) -> Message {

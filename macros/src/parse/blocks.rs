@@ -17,7 +17,10 @@ pub fn block(c: &mut Cursor<'_>) -> Parsed<Block> {
         let items = b.items.len();
         if part(c, &mut b).is_err() {
             poison(c, start, items, &mut b);
-            c.recover(start);
+            // Whatever the block's value would have been, it was lost with the rest of the line.
+            if !c.recover(start) && b.tail.is_none() {
+                b.tail = Some(Box::new(nothing(Place::of(c.end))));
+            }
         }
     }
     Ok(b)
@@ -156,10 +159,15 @@ fn minimize(c: &mut Cursor<'_>, b: &mut Block) -> Parsed<()> {
     Ok(())
 }
 
+/// A value that did not parse.
+fn nothing(place: Place) -> Expr {
+    Expr { kind: ExprKind::Poison, place, text: String::new(), paren: false, depth: 0 }
+}
+
 /// What did not parse still declares its names, so that their uses are not errors too.
 fn poison(c: &mut Cursor<'_>, start: usize, items: usize, b: &mut Block) {
     let here = Place::of(c.tokens.get(start).map_or(c.end, |t| t.span()));
-    let nothing = || Expr { kind: ExprKind::Poison, place: here, text: String::new(), paren: false, depth: 0 };
+    let nothing = || nothing(here);
     if items::poison(c, start, items, &mut b.items) {
         return;
     }

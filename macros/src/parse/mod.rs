@@ -270,17 +270,25 @@ impl<'a> Cursor<'a> {
         }
     }
 
-    /// After a failure in a block: past the next `;`, or to what begins a statement.
-    fn recover(&mut self, start: usize) {
+    /// After a failure in a block: past the next `;` or the `{ .. }` of a loop, or to what begins a statement.
+    /// Whether there was one before the end.
+    fn recover(&mut self, start: usize) -> bool {
+        let word = |w: &str| matches!(self.tokens.get(start), Some(TokenTree::Ident(i)) if i == w);
+        let braces_end = word("for") || word("repeat") || word("fn");
         if self.at == start {
             self.at += 1;
         }
         while !self.done() {
             if self.eat(";").is_some() || self.begins_statement() {
-                return;
+                return true;
             }
+            let braces = self.peek_group(Delimiter::Brace).is_some();
             self.at += 1;
+            if braces && braces_end {
+                return true;
+            }
         }
+        false
     }
 
     fn begins_statement(&self) -> bool {

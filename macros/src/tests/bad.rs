@@ -11,10 +11,11 @@ fn any(found: &[String], part: &str) {
 
 #[test]
 fn networks_that_contain_each_other() {
-    let chain = |n: usize| -> String {
-        (0..n).map(|i| format!("N{i}<B>(x: [B]) -> [B] {{ net a: N{}; a(x) }}", (i + 1) % n)).collect()
-    };
-    one(said(&chain(1)), "`N0` contains itself\nhelp: a network is unrolled where it is used; repeat a layer with an array: `net layers: [Layer; LAYERS];`");
+    let chain = |n: usize| -> String { (0..n).map(|i| format!("N{i}<B>(x: [B]) -> [B] {{ net a: N{}; a(x) }}", (i + 1) % n)).collect() };
+    one(
+        said(&chain(1)),
+        "`N0` contains itself\nhelp: a network is unrolled where it is used; repeat a layer with an array: `net layers: [Layer; LAYERS];`",
+    );
     assert_eq!(said(&chain(3)).len(), 1);
     assert_eq!(said(&chain(300)).len(), 1);
     // Twice as many uses in each as in the one before: nothing is unrolled here.
