@@ -207,6 +207,6 @@ fn training() {
         said(
             "N<B> { param w: [1]; fn f(x: [B]) -> [B] { step(x) } train fn step(x: [B]) -> [B] { let l = sum(w, over = 0); minimize l with sgd(lr = 1); x } }",
         ),
-        { "`step` is a `train fn` and cannot be called\nhelp: it changes the weights; call what it calls" },
+        "`step` is a `train fn` and cannot be called\nhelp: it changes the weights; call what it calls",
     );
 }
