@@ -88,6 +88,28 @@ fn tanh_and_erf_are_within_5e_7() {
     }
 }
 
+/// Up to 2^22, next to the multiples of a quarter turn too; beyond is NaN.
+#[test]
+fn sin_and_cos_are_within_2_ulp() {
+    let limit = f64::from(1 << 22);
+    let within = |f: fn(f64) -> f64| move |x: f64| if x.abs() <= limit { f(x) } else { f64::NAN };
+    for (u, f) in [(Unary::Sin, f64::sin as fn(f64) -> f64), (Unary::Cos, f64::cos)] {
+        for end in [4.0, 300.0, 1e6, limit] {
+            let w = unary(u, -end, end, within(f));
+            assert!(w.ulps < 2.0 && w.absolute < 1e-7, "{u:?} of {:e}: {} ulp, {:e}", w.at, w.ulps, w.absolute);
+        }
+        let quarters = (0..2_670_000).step_by(3).chain(0..20_000);
+        let near = quarters.map(|n| (f64::from(n) * std::f64::consts::FRAC_PI_2) as f32);
+        let x: Vec<f32> = near.flat_map(|x| [x.next_down(), x, x.next_up()]).filter(|x| f64::from(*x) <= limit).collect();
+        let y = native(&Op::Unary(u), &x);
+        for (x, y) in x.iter().zip(&y) {
+            let want = f(f64::from(*x));
+            let relative = (f64::from(*y) - want).abs() / want.abs().max(f64::from(f32::MIN_POSITIVE));
+            assert!(relative < 2.5e-7, "{u:?} of {x:e} is {y:e}, not {want:e}");
+        }
+    }
+}
+
 #[test]
 fn square_roots_are_rounded_correctly() {
     assert!(unary(Unary::Sqrt, 0.0, 10.0, f64::sqrt).ulps <= 0.5);

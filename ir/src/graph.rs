@@ -267,7 +267,8 @@ impl Graph {
     /// Licences for exact division from the `where` clauses.
     pub fn facts(&self) -> Facts {
         let multiples = self.constraints.iter().filter(|c| c.relation == Relation::Multiple);
-        Facts { divides: multiples.map(|c| (c.left.clone(), c.right.clone())).collect(), ..Facts::default() }
+        let divides = multiples.map(|c| (c.left.clone(), c.right.clone())).collect();
+        Facts { divides, run_time: self.dims.iter().map(|d| d.name.clone()).collect(), ..Facts::default() }
     }
 
     /// How a value is called in messages: the user's name, the source text, or its number.

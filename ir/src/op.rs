@@ -19,6 +19,8 @@ pub enum Unary {
     Rsqrt,
     Tanh,
     Erf,
+    Sin,
+    Cos,
     Not,
     Relu,
     Relu6,
@@ -47,6 +49,7 @@ pub enum Binary {
     Le,
     Gt,
     Ge,
+    Swiglu,
 }
 
 impl Binary {
@@ -84,6 +87,15 @@ pub enum EpsOn {
     Var,
     /// `(x - mean) / (std + eps)`, biased std.
     Std,
+}
+
+/// Which elements of a head `rope` turns together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Pairs {
+    /// Element `i` with `i + HD / 2`, as GPT-NeoX and Llama in Hugging Face's form.
+    Halves,
+    /// Element `2 i` with `2 i + 1`, as the article and Llama in Meta's form.
+    Adjacent,
 }
 
 /// A float attribute compared and hashed by its bits.
@@ -137,6 +149,20 @@ pub enum Op {
     Const(Scalar),
     /// The value of a dim as an f32 scalar. No arguments.
     DimValue(Dim),
+    /// The numbers `start..end` as i32. No arguments.
+    Arange {
+        /// The first.
+        start: Dim,
+        /// One past the last.
+        end: Dim,
+    },
+    /// `ratio^0, ratio^1 ..`, each the f32 next to the exact number. No arguments.
+    Powers {
+        /// What is raised.
+        ratio: Number,
+        /// How many.
+        len: Dim,
+    },
     /// Elementwise function of one argument.
     Unary(Unary),
     /// Elementwise function of two arguments.
@@ -230,14 +256,62 @@ pub enum Op {
         /// Lower bound of the norm.
         eps: Number,
     },
-    /// Scaled dot-product attention; arguments `q`, `k`, `v`, mask if `mask`.
+    /// Layer norm over groups of channels of `[N, C, ..]`; arguments `x`, gain `[C]` if `gain`, bias `[C]` if `bias`.
+    GroupNorm {
+        /// How many groups; they divide the channels.
+        groups: Dim,
+        /// Added to the variance.
+        eps: Number,
+        /// A gain is given.
+        gain: bool,
+        /// A bias is given.
+        bias: bool,
+    },
+    /// Rotary position embedding of `[B, HEADS, S, HD]`: pair `i` of row `s` is turned by the angle
+    /// `(from + s) * base^(-2 i / HD)`. Position, frequency and angle are f32 numbers.
+    Rope {
+        /// The base of the frequencies.
+        base: Number,
+        /// The position of the first row.
+        from: Dim,
+        /// Which elements are a pair.
+        pairs: Pairs,
+    },
+    /// Zeros before and after `x` along `axis`.
+    Pad {
+        /// The axis that grows.
+        axis: usize,
+        /// How many before.
+        before: Dim,
+        /// How many after.
+        after: Dim,
+    },
+    /// `-log_softmax(logits)[id]` of each row; 0 where the id is `ignore`. An id out of range is an error.
+    CrossEntropy {
+        /// The id of rows that do not count.
+        ignore: i32,
+    },
+    /// Mean of `(a - b)^2` over the last axis.
+    Mse,
+    /// The identity here: what sets elements to 0 is training's.
+    Dropout {
+        /// The share of elements that training sets to 0.
+        p: Number,
+    },
+    /// The identity; training lets no gradient through.
+    StopGradient,
+    /// Scaled dot-product attention; arguments `q`, `k`, `v`, mask if `mask`, bias if `bias`.
     Attention {
         /// Number of query heads.
         heads: Dim,
         /// A query sees no key after its own position, counted from the end of the keys.
         causal: bool,
+        /// A query at position `p` sees no key before `p - window + 1`, positions counted as for `causal`.
+        window: Option<Dim>,
         /// A bool mask is the fourth argument; true means attend.
         mask: bool,
+        /// The last argument is added to the scaled scores.
+        bias: bool,
         /// Factor on the scores; `1/sqrt(head dim)` if absent.
         scale: Option<Number>,
     },
@@ -245,7 +319,7 @@ pub enum Op {
 
 impl Unary {
     /// The names of the language, in order.
-    pub const TABLE: [(Unary, &'static str); 16] = [
+    pub const TABLE: [(Unary, &'static str); 18] = [
         (Unary::Neg, "neg"),
         (Unary::Abs, "abs"),
         (Unary::Exp, "exp"),
@@ -254,6 +328,8 @@ impl Unary {
         (Unary::Rsqrt, "rsqrt"),
         (Unary::Tanh, "tanh"),
         (Unary::Erf, "erf"),
+        (Unary::Sin, "sin"),
+        (Unary::Cos, "cos"),
         (Unary::Not, "not"),
         (Unary::Relu, "relu"),
         (Unary::Relu6, "relu6"),
@@ -272,7 +348,7 @@ impl Unary {
 
 impl Binary {
     /// The names of the language, in order.
-    pub const TABLE: [(Binary, &'static str); 14] = [
+    pub const TABLE: [(Binary, &'static str); 15] = [
         (Binary::Add, "add"),
         (Binary::Sub, "sub"),
         (Binary::Mul, "mul"),
@@ -287,6 +363,7 @@ impl Binary {
         (Binary::Le, "le"),
         (Binary::Gt, "gt"),
         (Binary::Ge, "ge"),
+        (Binary::Swiglu, "swiglu"),
     ];
 
     /// Its name.

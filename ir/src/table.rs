@@ -141,6 +141,8 @@ pub const OPS: &[OpDef] = &[
     internal("weight", &[], &[must("index", Kind::Dim)], "a weight of the network"),
     internal("const", &[], &[or("f32", Kind::Float, ""), or("i32", Kind::Int, ""), or("bool", Kind::Bool, "")], "a scalar constant"),
     internal("dim", &[], &[must("of", Kind::Dim)], "the value of a dim as an f32 scalar"),
+    internal("arange", &[], &[must("start", Kind::Dim), must("end", Kind::Dim)], "start, start + 1 .. end - 1 as i32"),
+    internal("powers", &[], &[must("ratio", Kind::Float), must("len", Kind::Dim)], "ratio^0 .. ratio^(len - 1)"),
     row("neg", X, &[], "-x"),
     row("abs", X, &[], "|x|"),
     row("exp", X, &[], "e^x"),
@@ -149,6 +151,8 @@ pub const OPS: &[OpDef] = &[
     row("rsqrt", X, &[], "1 / sqrt(x)"),
     row("tanh", X, &[], "hyperbolic tangent"),
     row("erf", X, &[], "error function"),
+    row("sin", X, &[], "sine; NaN beyond 2^22, where neighbouring numbers are half a radian apart"),
+    row("cos", X, &[], "cosine; NaN beyond 2^22, where neighbouring numbers are half a radian apart"),
     row("not", X, &[], "logical not, bool"),
     row("relu", X, &[], "max(x, 0); NaN stays"),
     row("relu6", X, &[], "min(max(x, 0), 6)"),
@@ -171,6 +175,7 @@ pub const OPS: &[OpDef] = &[
     row("le", AB, &[], "a <= b"),
     row("gt", AB, &[], "a > b"),
     row("ge", AB, &[], "a >= b"),
+    row("swiglu", AB, &[], "silu(a) * b"),
     row("pow", X, &[must("exponent", Kind::Float)], "x ^ exponent"),
     row("select", &[req("cond"), req("a"), req("b")], &[], "a where cond, else b"),
     row("cast", X, &[must("to", Kind::Word(&["f32", "bf16", "i32", "bool"]))], "x in another element type"),
@@ -210,11 +215,47 @@ pub const OPS: &[OpDef] = &[
     ),
     row("l2_normalize", X, &[must("over", Kind::Axis), or("eps", Kind::Float, "1e-12")], "x / max(sqrt(sum(x^2)), eps)"),
     row(
-        "attention",
-        &[req("q"), req("k"), req("v"), opt("mask")],
-        &[must("heads", Kind::Dim), or("causal", Kind::Bool, "false"), or("scale", Kind::Float, "")],
-        "softmax(q k^T * scale, masked) v per head; a row with no key to attend gives zeros",
+        "group_norm",
+        &[req("x"), opt("gain"), opt("bias")],
+        &[must("groups", Kind::Dim), or("eps", Kind::Float, "1e-5")],
+        "[N, C, ..] normalised over groups of channels and all axes behind, then * gain + bias, both [C]",
     ),
+    row(
+        "attention",
+        &[req("q"), req("k"), req("v"), opt("mask"), opt("bias")],
+        &[
+            must("heads", Kind::Dim),
+            or("causal", Kind::Bool, "false"),
+            or("window", Kind::Dim, ""),
+            or("scale", Kind::Float, ""),
+        ],
+        "softmax(q k^T * scale + bias, masked) v per head; a row with no key to attend gives zeros",
+    ),
+    row(
+        "rope",
+        X,
+        &[
+            or("base", Kind::Float, "1e4"),
+            or("from", Kind::Dim, "0"),
+            or("pairs", Kind::Word(&["halves", "adjacent"]), "halves"),
+        ],
+        "pair i of row s of [B, HEADS, S, HD] turned by (from + s) * base^(-2 i / HD)",
+    ),
+    row(
+        "pad",
+        X,
+        &[must("axis", Kind::Axis), or("before", Kind::Dim, "0"), or("after", Kind::Dim, "0")],
+        "zeros before and after x along the axis",
+    ),
+    row(
+        "cross_entropy",
+        &[req("logits"), req("ids")],
+        &[or("ignore", Kind::Int, "-100")],
+        "-log_softmax(logits)[id] of each row; 0 where the id is `ignore`",
+    ),
+    row("mse", AB, &[], "mean of (a - b)^2 over the last axis"),
+    row("dropout", X, &[must("p", Kind::Float)], "x, but in training"),
+    row("stop_gradient", X, &[], "x, with no gradient"),
 ];
 
 /// The row of that name.
@@ -258,19 +299,31 @@ pub fn name_of(op: &Op) -> &'static str {
         Op::RmsNorm { .. } => "rms_norm",
         Op::L2Normalize { .. } => "l2_normalize",
         Op::Attention { .. } => "attention",
+        Op::Arange { .. } => "arange",
+        Op::Powers { .. } => "powers",
+        Op::GroupNorm { .. } => "group_norm",
+        Op::Rope { .. } => "rope",
+        Op::Pad { .. } => "pad",
+        Op::CrossEntropy { .. } => "cross_entropy",
+        Op::Mse => "mse",
+        Op::Dropout { .. } => "dropout",
+        Op::StopGradient => "stop_gradient",
     }
 }
 
 /// The options of an op in the order of its row; those at "absent" are left out.
 pub fn attrs_of(op: &Op) -> Vec<(&'static str, Attr)> {
     let float = |n: &Number| Attr::Float(n.0);
+    let dim = |d: &Dim| Attr::Dim(d.clone());
     match op {
         Op::Input(i) | Op::Weight(i) => vec![("index", Attr::Dim(Dim::from(*i)))],
         Op::Const(Scalar::F32(n)) => vec![("f32", float(n))],
         Op::Const(Scalar::I32(i)) => vec![("i32", Attr::Int(*i))],
         Op::Const(Scalar::Bool(b)) => vec![("bool", Attr::Bool(*b))],
         Op::DimValue(d) => vec![("of", Attr::Dim(d.clone()))],
-        Op::Unary(_) | Op::Binary(_) | Op::Select | Op::Matmul | Op::Gather | Op::Linear { .. } => Vec::new(),
+        Op::Arange { start, end } => vec![("start", dim(start)), ("end", dim(end))],
+        Op::Powers { ratio, len } => vec![("ratio", float(ratio)), ("len", dim(len))],
+        Op::Unary(_) | Op::Binary(_) | Op::Select | Op::Matmul | Op::Gather | Op::Linear { .. } | Op::Mse | Op::StopGradient => Vec::new(),
         Op::Pow(n) => vec![("exponent", float(n))],
         Op::Cast(d) => vec![("to", Attr::Word(d.name().into()))],
         Op::Reduce { axes, keep, .. } => vec![("over", Attr::Axes(axes.clone())), ("keep", Attr::Bool(*keep))],
@@ -278,7 +331,7 @@ pub fn attrs_of(op: &Op) -> Vec<(&'static str, Attr)> {
         Op::Reshape(s) | Op::Expand(s) => vec![("shape", Attr::Dims(s.clone()))],
         Op::Transpose(p) => vec![("axes", Attr::Axes(p.clone()))],
         Op::Slice { axis, start, end } => {
-            vec![("axis", Attr::Axes(vec![*axis])), ("start", Attr::Dim(start.clone())), ("end", Attr::Dim(end.clone()))]
+            vec![("axis", Attr::Axes(vec![*axis])), ("start", dim(start)), ("end", dim(end))]
         }
         Op::Concat { axis } => vec![("axis", Attr::Axes(vec![*axis]))],
         Op::Softmax { axis, .. } => vec![("over", Attr::Axes(vec![*axis]))],
@@ -289,8 +342,17 @@ pub fn attrs_of(op: &Op) -> Vec<(&'static str, Attr)> {
         ],
         Op::RmsNorm { axes, eps, .. } => vec![("over", Attr::Axes(axes.clone())), ("eps", float(eps))],
         Op::L2Normalize { axis, eps } => vec![("over", Attr::Axes(vec![*axis])), ("eps", float(eps))],
-        Op::Attention { heads, causal, scale, .. } => {
-            let mut a = vec![("heads", Attr::Dim(heads.clone())), ("causal", Attr::Bool(*causal))];
+        Op::GroupNorm { groups, eps, .. } => vec![("groups", dim(groups)), ("eps", float(eps))],
+        Op::Rope { base, from, pairs } => {
+            let pairs = if *pairs == Pairs::Halves { "halves" } else { "adjacent" };
+            vec![("base", float(base)), ("from", dim(from)), ("pairs", Attr::Word(pairs.into()))]
+        }
+        Op::Pad { axis, before, after } => vec![("axis", Attr::Axes(vec![*axis])), ("before", dim(before)), ("after", dim(after))],
+        Op::CrossEntropy { ignore } => vec![("ignore", Attr::Int(*ignore))],
+        Op::Dropout { p } => vec![("p", float(p))],
+        Op::Attention { heads, causal, window, scale, .. } => {
+            let mut a = vec![("heads", dim(heads)), ("causal", Attr::Bool(*causal))];
+            a.extend(window.iter().map(|w| ("window", dim(w))));
             a.extend(scale.iter().map(|s| ("scale", float(s))));
             a
         }
@@ -300,17 +362,16 @@ pub fn attrs_of(op: &Op) -> Vec<(&'static str, Attr)> {
 /// Which of the row's parameters the op's arguments are, in order.
 pub fn present_params(op: &Op, args: usize) -> Vec<&'static str> {
     let row = row_of(op);
-    let absent: &[&str] = match op {
-        Op::Reduce { masked: false, .. } => &["where"],
-        Op::Linear { bias: false } => &["b"],
-        Op::LayerNorm { gain: false, bias: false, .. } => &["gain", "bias"],
-        Op::LayerNorm { gain: false, .. } => &["gain"],
-        Op::LayerNorm { bias: false, .. } => &["bias"],
-        Op::RmsNorm { gain: false, .. } => &["gain"],
-        Op::Attention { mask: false, .. } => &["mask"],
+    let present: &[(&str, bool)] = match op {
+        Op::Reduce { masked, .. } => &[("where", *masked)],
+        Op::Linear { bias } => &[("b", *bias)],
+        Op::LayerNorm { gain, bias, .. } | Op::GroupNorm { gain, bias, .. } => &[("gain", *gain), ("bias", *bias)],
+        Op::RmsNorm { gain, .. } => &[("gain", *gain)],
+        Op::Attention { mask, bias, .. } => &[("mask", *mask), ("bias", *bias)],
         _ => &[],
     };
-    let mut names: Vec<&str> = row.params.iter().map(|p| p.name).filter(|n| !absent.contains(n)).collect();
+    let absent = |n: &&str| present.contains(&(*n, false));
+    let mut names: Vec<&str> = row.params.iter().map(|p| p.name).filter(|n| !absent(n)).collect();
     if row.variadic {
         names.resize(args, "b");
         names.truncate(args);
@@ -413,11 +474,23 @@ impl Options<'_> {
         }
     }
 
-    fn dim(&self, name: &'static str) -> Result<Dim, CallError> {
+    fn dim_if_given(&self, name: &'static str) -> Result<Option<Dim>, CallError> {
         match self.get(name) {
-            Some(Attr::Dim(d)) => Ok(d.clone()),
+            Some(Attr::Dim(d)) => Ok(Some(d.clone())),
             Some(_) => Err(self.bad(name)),
-            None => Err(CallError::Missing(name)),
+            None => Ok(Dim::parse(self.default(name)?).ok()),
+        }
+    }
+
+    fn dim(&self, name: &'static str) -> Result<Dim, CallError> {
+        self.dim_if_given(name)?.ok_or(CallError::Missing(name))
+    }
+
+    fn int(&self, name: &'static str) -> Result<i32, CallError> {
+        match self.get(name) {
+            Some(Attr::Int(i)) => Ok(*i),
+            Some(_) => Err(self.bad(name)),
+            None => self.default(name)?.parse().map_err(|_| CallError::Missing(name)),
         }
     }
 
@@ -531,7 +604,29 @@ pub fn make(name: &str, call: &Call<'_>) -> Result<Op, CallError> {
         }),
         "rms_norm" => Ok(Op::RmsNorm { axes: o.sorted_axes("over")?, eps: o.number("eps")?, gain: has("gain") }),
         "l2_normalize" => Ok(Op::L2Normalize { axis: o.axis("over")?, eps: o.number("eps")? }),
-        "attention" => Ok(Op::Attention { heads: o.dim("heads")?, causal: o.flag("causal")?, mask: has("mask"), scale: o.float("scale")? }),
+        "attention" => Ok(Op::Attention {
+            heads: o.dim("heads")?,
+            causal: o.flag("causal")?,
+            window: o.dim_if_given("window")?,
+            mask: has("mask"),
+            bias: has("bias"),
+            scale: o.float("scale")?,
+        }),
+        "arange" => Ok(Op::Arange { start: o.dim("start")?, end: o.dim("end")? }),
+        "powers" => Ok(Op::Powers { ratio: o.number("ratio")?, len: o.dim("len")? }),
+        "group_norm" => {
+            Ok(Op::GroupNorm { groups: o.dim("groups")?, eps: o.number("eps")?, gain: has("gain"), bias: has("bias") })
+        }
+        "rope" => Ok(Op::Rope {
+            base: o.number("base")?,
+            from: o.dim("from")?,
+            pairs: if o.word("pairs")? == "adjacent" { Pairs::Adjacent } else { Pairs::Halves },
+        }),
+        "pad" => Ok(Op::Pad { axis: o.axis("axis")?, before: o.dim("before")?, after: o.dim("after")? }),
+        "cross_entropy" => Ok(Op::CrossEntropy { ignore: o.int("ignore")? }),
+        "mse" => Ok(Op::Mse),
+        "dropout" => Ok(Op::Dropout { p: o.number("p")? }),
+        "stop_gradient" => Ok(Op::StopGradient),
         other => Err(CallError::Unknown(other.into())),
     }
 }

@@ -1,7 +1,7 @@
 //! Element types, tensor types, and what is known about dims beside their form.
 
 use crate::dim::{Dim, DimError};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 /// The element type of a tensor.
@@ -110,6 +110,8 @@ pub struct Facts {
     pub values: BTreeMap<String, i64>,
     /// `where A == p`, or the condition of the branch: `A` is written as `p`. No right side has a name of a left side.
     pub equal: Vec<(String, Dim)>,
+    /// The run-time dims.
+    pub run_time: BTreeSet<String>,
 }
 
 impl Facts {
@@ -149,6 +151,11 @@ impl Facts {
     /// The number a dim has when every static dim keeps its default.
     pub fn value(&self, d: &Dim) -> Option<i64> {
         d.eval(&|s| self.values.get(s).copied()).ok()
+    }
+
+    /// Whether a dim follows from the inputs of a call.
+    pub fn is_run_time(&self, d: &Dim) -> bool {
+        d.syms().iter().any(|s| self.run_time.contains(s))
     }
 
     /// The dim as text, with its number beside it when that says more: `4*D (3072)`.

@@ -5,7 +5,8 @@
 //! is measured on a scale of its own where it has one, because what cancels in a sum
 //! leaves its rounding errors behind: products (`matmul`, `linear`) on `sum |a * b|`, sums
 //! and means on those of `|x|`, `attention` on its result for `|v|`, `gelu` on `|x|`,
-//! norms and softmax on the largest magnitude along the axes they work over. At most
+//! norms and softmax on the largest magnitude along the axes they work over, `cross_entropy` on
+//! the largest of the logarithms that the loss is one of. At most
 //! [`BOUND`] is right.
 //! NaN equals NaN, an infinity must be met exactly, and -0 equals 0. A distance below
 //! the smallest normal f32 is none: subnormal results may be flushed. Integers and

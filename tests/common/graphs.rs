@@ -5,6 +5,8 @@
 //! comparison or a cast to an integer the smallest error may show as a large one, which no
 //! comparison of whole networks can allow for.
 
+mod composites;
+
 use super::Rng;
 use tancho::{DType, Dim, Graph, Tensor};
 use tancho_ir::Type;
@@ -276,6 +278,7 @@ impl Random {
         };
         let op = if self.rng.chance(75) { self.rng.pick(favoured) } else { self.rng.pick(&ALL) };
         let op = if self.rng.chance(4) { Random::attention } else { op };
+        let op = if self.rng.chance(12) { Random::composite } else { op };
         op(self)
     }
 
@@ -301,7 +304,7 @@ impl Random {
                 x = self.positive(x)?;
                 self.bound(x).max(2.0)
             }
-            Unary::Tanh | Unary::Erf | Unary::Sigmoid => 1.0,
+            Unary::Tanh | Unary::Erf | Unary::Sigmoid | Unary::Sin | Unary::Cos => 1.0,
             Unary::Relu6 => 6.0,
             _ => self.bound(x),
         };
@@ -354,7 +357,7 @@ impl Random {
         let (a, b) = (self.bound(x), self.bound(y));
         let bound = match op {
             Binary::Add | Binary::Sub => a + b,
-            Binary::Mul => a * b,
+            Binary::Mul | Binary::Swiglu => a * b,
             Binary::Div => a * 4.0,
             Binary::Max | Binary::Min => a.max(b),
             _ => 1.0,
@@ -720,6 +723,7 @@ impl Random {
         let axis = if merged { 1 } else { 2 };
         let t = self.shape(kv[0])[axis].clone();
         let mut args = vec![q, kv[0], kv[1]];
+        let bias = if self.rng.chance(15) { Some(self.attention_bias(heads, &s[axis], &t)?) } else { None };
         if self.rng.chance(60) {
             let forms = [
                 vec![s[0].clone(), t.clone()],
@@ -732,7 +736,10 @@ impl Random {
         let causal = self.rng.chance(50);
         let scale = self.rng.chance(30).then_some(Number(0.5));
         let bound = self.bound(kv[1]);
-        self.push(Op::Attention { heads: n(heads), causal, mask: args.len() == 4, scale }, &args, bound)
+        let mask = args.len() == 4;
+        args.extend(bias);
+        let window = self.rng.chance(15).then(|| self.rng.clone().pick(&[n(1), n(2), n(7), Dim::sym("B")]));
+        self.push(Op::Attention { heads: n(heads), causal, window, mask, bias: bias.is_some(), scale }, &args, bound)
     }
 
     /// The last value and some others: inputs, weights, views and one twice among them.

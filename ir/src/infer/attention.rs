@@ -4,8 +4,17 @@ use super::{Arg, At, BOOLS, FLOAT, Result, ShapeError, is_line, show_type, want}
 use crate::dim::Dim;
 use crate::types::{Facts, Type};
 
+/// What besides heads and arguments the rule depends on.
+#[derive(Clone, Copy)]
+pub struct Flags<'a> {
+    pub causal: bool,
+    pub window: Option<&'a Dim>,
+    pub mask: bool,
+    pub bias: bool,
+}
+
 /// `q [B, S, HEADS*HD]` with `k, v [B, T, KV*HD]`, or `q [B, HEADS, S, HD]` with `k, v [B, KV, T, HD]`.
-pub fn attention(heads: &Dim, causal: bool, mask: bool, args: &[Arg<'_>], facts: &Facts) -> Result<Type> {
+pub fn attention(heads: &Dim, flags: Flags<'_>, args: &[Arg<'_>], facts: &Facts) -> Result<Type> {
     for i in 0..3 {
         want(i, args, "`attention`", FLOAT)?;
     }
@@ -57,18 +66,40 @@ pub fn attention(heads: &Dim, causal: bool, mask: bool, args: &[Arg<'_>], facts:
             groups(heads, &ks[2].exact_div(&hd)?, facts)?;
         }
     }
-    if causal && facts.value(s).zip(facts.value(t)).is_some_and(|(s, t)| s > t) {
+    if flags.causal && facts.value(s).zip(facts.value(t)).is_some_and(|(s, t)| s > t) {
         return Err(lines(ShapeError::new("`attention` with `causal = true` has more queries than keys")).at(At::Option("causal")));
     }
-    if mask {
-        let m = &args[3];
+    if let Some(w) = flags.window
+        && facts.value(w).is_some_and(|n| !(1..=i64::from(i32::MAX)).contains(&n))
+    {
+        return Err(ShapeError::new(format!("a window of {} sees no key or is no i32", facts.show(w)))
+            .help("a query sees `window` keys, its own position among them")
+            .at(At::Option("window")));
+    }
+    let (over_keys, over_pairs, by_head) = (vec![&qs[0], t], vec![&qs[0], s, t], vec![&qs[0], heads, s, t]);
+    let fits = |m: &Arg<'_>, forms: &[&Vec<&Dim>]| {
+        forms.iter().any(|f| f.len() == m.ty.rank() && f.iter().zip(&m.ty.shape).all(|(a, b)| *a == b))
+    };
+    let misfit = |what: &str, i: usize| {
+        ShapeError::new(format!("{what} of `attention` does not fit: `{}` is {}", args[i].name, show_type(args[i].ty, facts)))
+            .fact(format!("queries are [{}, {s}], keys [{}, {t}]", qs[0], ks[0]))
+            .at(At::Arg(i))
+    };
+    if flags.mask {
         want(3, args, "the mask of `attention`", BOOLS)?;
-        let forms = [vec![&qs[0], t], vec![&qs[0], s, t], vec![&qs[0], heads, s, t]];
-        if !forms.iter().any(|f| f.len() == m.ty.rank() && f.iter().zip(&m.ty.shape).all(|(a, b)| *a == b)) {
-            return Err(ShapeError::new(format!("the mask of `attention` does not fit: `{}` is {}", m.name, show_type(m.ty, facts)))
-                .fact(format!("queries are [{}, {s}], keys [{}, {t}]", qs[0], ks[0]))
-                .help(format!("a mask is bool[{b}, {t}] over the keys, bool[{b}, {s}, {t}], or bool[{b}, {heads}, {s}, {t}]", b = qs[0]))
-                .at(At::Arg(3)));
+        if !fits(&args[3], &[&over_keys, &over_pairs, &by_head]) {
+            return Err(misfit("the mask", 3).help(format!(
+                "a mask is bool[{b}, {t}] over the keys, bool[{b}, {s}, {t}], or bool[{b}, {heads}, {s}, {t}]",
+                b = qs[0]
+            )));
+        }
+    }
+    if flags.bias {
+        let i = args.len() - 1;
+        want(i, args, "the bias of `attention`", FLOAT)?;
+        if !fits(&args[i], &[&by_head[1..].to_vec(), &by_head]) {
+            let e = misfit("the bias", i);
+            return Err(e.help(format!("a bias is added to the scores: [{heads}, {s}, {t}] or [{}, {heads}, {s}, {t}]", qs[0])));
         }
     }
     Ok(q.ty.clone())

@@ -4,6 +4,7 @@
 //! both show the same message, with the arguments' names as their caller knows them.
 
 mod attention;
+mod composites;
 
 use crate::dim::{Dim, DimError};
 use crate::op::*;
@@ -224,6 +225,9 @@ pub fn infer(op: &Op, args: &[Arg<'_>], facts: &Facts) -> Result<Type> {
         Op::Input(_) | Op::Weight(_) => Err(ShapeError::new(format!("{what} has the type of its declaration"))),
         Op::Const(c) => Ok(Type::new(c.dtype(), Vec::new())),
         Op::DimValue(_) => Ok(Type::f32(Vec::new())),
+        Op::Arange { start, end } => Ok(Type::new(DType::I32, vec![end.minus(start)?])),
+        Op::Powers { ratio, len } if 0.0 < ratio.0 && ratio.0 <= 1.0 => Ok(Type::f32(vec![len.clone()])),
+        Op::Powers { ratio, .. } => Err(ShapeError::new(format!("{what} needs a ratio in (0, 1], not {}", ratio.0))),
         Op::Unary(u) => {
             let allowed = match u {
                 Unary::Not => BOOLS,
@@ -299,7 +303,17 @@ pub fn infer(op: &Op, args: &[Arg<'_>], facts: &Facts) -> Result<Type> {
         }
         Op::LayerNorm { axes, gain, .. } => norm(name, axes, args, if *gain { &["gain", "bias"] } else { &["bias"] }, facts),
         Op::RmsNorm { axes, .. } => norm(name, axes, args, &["gain"], facts),
-        Op::Attention { heads, causal, mask, .. } => attention::attention(heads, *causal, *mask, args, facts),
+        Op::GroupNorm { groups, gain, .. } => composites::group_norm(groups, if *gain { &["gain", "bias"] } else { &["bias"] }, args, facts),
+        Op::Rope { base, .. } => composites::rope(*base, args, facts),
+        Op::Pad { axis, before, after } => composites::pad(*axis, before, after, args, facts),
+        Op::CrossEntropy { .. } => composites::cross_entropy(args, facts),
+        Op::Mse => composites::mse(args, facts),
+        Op::Dropout { p } => composites::dropout(*p, args),
+        Op::StopGradient => Ok(args[0].ty.clone()),
+        Op::Attention { heads, causal, window, mask, bias, .. } => {
+            let flags = attention::Flags { causal: *causal, window: window.as_ref(), mask: *mask, bias: *bias };
+            attention::attention(heads, flags, args, facts)
+        }
     }
 }
 
@@ -314,7 +328,7 @@ fn binary(b: Binary, args: &[Arg<'_>], facts: &Facts) -> Result<Type> {
     };
     let allowed = match b {
         Binary::And | Binary::Or => BOOLS,
-        Binary::Div => FLOAT,
+        Binary::Div | Binary::Swiglu => FLOAT,
         Binary::Eq | Binary::Ne => &[DType::F32, DType::I32, DType::Bool],
         _ => NUMBERS,
     };
@@ -418,6 +432,11 @@ fn concat(axis: usize, args: &[Arg<'_>], facts: &Facts) -> Result<Type> {
     Ok(out)
 }
 
+/// Whether a value is called by a name, which can be declared otherwise, or by the text of an expression.
+fn is_name(text: &str) -> bool {
+    text.chars().all(|c| c.is_alphanumeric() || c == '_')
+}
+
 fn gather(args: &[Arg<'_>], facts: &Facts) -> Result<Type> {
     let (t, ids) = (&args[0], &args[1]);
     if t.ty.rank() == 0 {
@@ -425,7 +444,11 @@ fn gather(args: &[Arg<'_>], facts: &Facts) -> Result<Type> {
     }
     if ids.ty.dtype != DType::I32 {
         return Err(ShapeError::new(format!("rows are taken by i32 ids, but `{}` is {}", ids.name, show_type(ids.ty, facts)))
-            .help(format!("declare it as `{}: i32{}`", ids.name, Shape(&ids.ty.shape)))
+            .help(if is_name(ids.name) {
+                format!("declare it as `{}: i32{}`", ids.name, Shape(&ids.ty.shape))
+            } else {
+                format!("convert on purpose: `cast({}, i32)`", ids.name)
+            })
             .at(At::Arg(1)));
     }
     let mut shape = ids.ty.shape.clone();

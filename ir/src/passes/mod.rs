@@ -9,6 +9,7 @@
 
 pub mod fold_constants;
 pub mod lower_axes;
+pub mod lower_composites;
 pub mod lower_linear;
 pub mod merge_parallel_matmuls;
 pub mod remove_dead;
@@ -28,6 +29,7 @@ pub struct Pass {
 
 /// Every pass, in the order they run.
 pub const PASSES: &[Pass] = &[
+    Pass { name: "lower_composites", run: lower_composites::run },
     Pass { name: "simplify", run: simplify::run },
     Pass { name: "fold_constants", run: fold_constants::run },
     Pass { name: "lower_linear", run: lower_linear::run },

@@ -9,7 +9,7 @@ use tancho_ir::{Dim, Value};
 
 pub fn lower(l: &mut Lower<'_>, v: Value) -> Result<(), CompileError> {
     let node = l.g.node(v);
-    let Op::Attention { heads, causal, mask, scale } = &node.op else { return Ok(()) };
+    let Op::Attention { heads, causal, mask, scale, .. } = &node.op else { return Ok(()) };
     let constant = |d: &Dim, what: &str| {
         d.as_const().filter(|n| *n > 0).ok_or_else(|| l.unsupported(v, &format!("{what} must be a positive static dim, but is {d}")))
     };

@@ -175,7 +175,18 @@ impl Body {
             Level::Kept
         };
         let args = node.args.iter().map(|a| self.operand(l, b, *a, level)).collect::<Result<Vec<_>, _>>()?;
-        let r = self.apply(l, v, &args)?;
+        let r = match &node.op {
+            Op::Arange { start, .. } => {
+                let start = b.len(start);
+                let (index, start) = (self.e.push(Inst::Index), self.e.push(Inst::ArgInt(start)));
+                self.e.bin(Bin::IAdd, index, start)
+            }
+            Op::Powers { ratio, len } => {
+                let index = self.e.push(Inst::Index);
+                math::powers(&mut self.e, index, ratio.0, len.as_const())
+            }
+            _ => self.apply(l, v, &args)?,
+        };
         self.regs.insert(v, r);
         self.per_row.insert(v, reduces || level != Level::Full);
         Ok(())

@@ -93,7 +93,8 @@ pub fn numbers(sig: &Sig) -> BTreeMap<String, i64> {
 /// What a signature promises: licences, and the numbers by default. The numbers of a
 /// clause that fails by default are left out, so that its failure is reported once.
 pub fn facts(sig: &Sig) -> Facts {
-    let mut f = Facts { divides: Vec::new(), values: numbers(sig), equal: equalities(sig) };
+    let run_time = sig.dims.iter().filter(|d| !d.is_static()).map(|d| d.name.clone()).collect();
+    let mut f = Facts { divides: Vec::new(), values: numbers(sig), equal: equalities(sig), run_time };
     for (l, relation, r) in &sig.wheres {
         if *relation == Relation::Multiple {
             f.divides.push((l.clone(), r.clone()));

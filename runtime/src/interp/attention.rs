@@ -33,14 +33,24 @@ impl<'a> Heads<'a> {
     }
 }
 
-/// Query `s` attends key `t` if the mask says so and, with `causal`, `t <= s + T - S`. With fewer key
+/// What besides heads and operands attention depends on.
+pub struct Rules<'a> {
+    pub causal: bool,
+    pub window: Option<i64>,
+    pub scale: Option<f64>,
+    pub mask: Option<&'a Tensor>,
+    /// `[HEADS, S, T]` or `[B, HEADS, S, T]`.
+    pub bias: Option<&'a Tensor>,
+}
+
+/// Query `s` stands at position `p = s + T - S` of the keys. It attends key `t` if the mask says so, with
+/// `causal` if `t <= p`, and with a window if `t > p - window`. With fewer key
 /// heads than query heads, query head `h` uses key head `h / (HEADS / KV)`. A key that is not attended
 /// has the weight 0: its score does not matter, its value is multiplied by 0.
 ///
 /// # Errors
 /// In words, if the heads do not divide the widths.
-pub fn attention(heads: usize, causal: bool, scale: Option<f64>, args: &[&Tensor]) -> Result<Tensor, String> {
-    let ([q, k, v], mask) = ([args[0], args[1], args[2]], args.get(3));
+pub fn attention(heads: usize, [q, k, v]: [&Tensor; 3], rules: &Rules<'_>) -> Result<Tensor, String> {
     let mut y = vec![0.0f32; q.len()];
     let merged = q.shape().len() == 3;
     let (batches, axis) = (q.shape()[0], if merged { 1 } else { 2 });
@@ -56,16 +66,23 @@ pub fn attention(heads: usize, causal: bool, scale: Option<f64>, args: &[&Tensor
         return Err(format!("they do not divide queries {:?} and keys {:?}", q.shape(), k.shape()));
     }
     let (kh, vh) = (Heads::new(k, kv), Heads::new(v, kv));
-    let scale = scale.unwrap_or(1.0 / (qh.width as f64).sqrt());
-    let bits = mask.and_then(|m| m.as_bool());
-    let rank = mask.map_or(0, |m| m.shape().len());
+    let scale = rules.scale.unwrap_or(1.0 / (qh.width as f64).sqrt());
+    let bits = rules.mask.and_then(|m| m.as_bool());
+    let rank = rules.mask.map_or(0, |m| m.shape().len());
     let attends = |b: usize, h: usize, s: usize, t: usize| {
         let row = match rank {
             2 => b,
             3 => b * queries + s,
             _ => (b * heads + h) * queries + s,
         };
-        (!causal || t + queries <= s + keys) && bits.is_none_or(|m| m[row * keys + t])
+        let (position, t_signed) = ((s + keys) as i64 - queries as i64, t as i64);
+        let seen = !rules.causal || t_signed <= position;
+        let near = rules.window.is_none_or(|w| t_signed > position - w);
+        seen && near && bits.is_none_or(|m| m[row * keys + t])
+    };
+    let added = |b: usize, h: usize, s: usize, t: usize| {
+        let head = |bias: &Tensor| if bias.shape().len() == 3 { h } else { b * heads + h };
+        rules.bias.map_or(0.0, |bias| f64::from(f32s(bias)[(head(bias) * queries + s) * keys + t]))
     };
     let dot = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(&a, &b)| f64::from(a) * f64::from(b)).sum::<f64>();
     let mut seen: Vec<(usize, f64)> = Vec::with_capacity(keys);
@@ -76,7 +93,7 @@ pub fn attention(heads: usize, causal: bool, scale: Option<f64>, args: &[&Tensor
             for s in 0..queries {
                 let query = qh.row(b, h, s);
                 seen.clear();
-                seen.extend((0..keys).filter(|&t| attends(b, h, s, t)).map(|t| (t, dot(query, kh.row(b, g, t)) * scale)));
+                seen.extend((0..keys).filter(|&t| attends(b, h, s, t)).map(|t| (t, dot(query, kh.row(b, g, t)) * scale + added(b, h, s, t))));
                 let top = seen.iter().map(|x| x.1).fold(f64::NEG_INFINITY, max);
                 weights.fill(0.0);
                 for &(t, score) in &seen {

@@ -27,6 +27,8 @@ fn unary_f64(u: Unary, x: f64) -> f64 {
         Unary::Rsqrt => 1.0 / x.sqrt(),
         Unary::Tanh => x.tanh(),
         Unary::Erf => erf(x),
+        Unary::Sin => angle(x).sin(),
+        Unary::Cos => angle(x).cos(),
         Unary::Relu => max(x, 0.0),
         Unary::Relu6 => min(max(x, 0.0), 6.0),
         Unary::Sigmoid => sigmoid(x),
@@ -46,6 +48,11 @@ fn unary_i32(u: Unary, x: i32) -> i32 {
         Unary::Relu => x.max(0),
         _ => x,
     }
+}
+
+/// An f32 beyond 2^22 is no angle: its neighbours are half a radian away.
+pub fn angle(x: f64) -> f64 {
+    if x.abs() <= f64::from(1 << 22) { x } else { f64::NAN }
 }
 
 fn sigmoid(x: f64) -> f64 {
@@ -91,6 +98,8 @@ fn binary_f64(op: Binary, a: f64, b: f64) -> f64 {
         Binary::Div => a / b,
         Binary::Max => max(a, b),
         Binary::Min => min(a, b),
+        // The gate is an f32 number, as between two ops.
+        Binary::Swiglu => f64::from((a * sigmoid(a)) as f32) * b,
         _ => f64::NAN,
     }
 }

@@ -14,8 +14,10 @@ mod attention;
 mod dims;
 mod elementwise;
 mod erf;
+mod losses;
 mod moves;
 mod norms;
+mod positions;
 mod products;
 mod reduce;
 #[cfg(test)]
@@ -141,12 +143,18 @@ impl<'g> Interpreter<'g> {
         let args = &args[..node.args.len()];
         let (x, out) = (args.first().copied(), self.shape(v));
         let first = || x.ok_or_else(|| Error::Argument { op: place(), index: 0, expected: "given".into(), found: "missing".into() });
+        let uneven = |d: &tancho_ir::Dim| {
+            let dim = d.to_string();
+            move |why| Error::Dim { dim, place: place(), why }
+        };
         Ok(match &node.op {
             Op::Input(_) | Op::Weight(_) => return Err(Error::Graph(format!("{} is no op to evaluate", place()))),
             Op::Const(Scalar::F32(n)) => Tensor::scalar(n.0 as f32),
             Op::Const(Scalar::I32(i)) => Tensor::scalar(*i),
             Op::Const(Scalar::Bool(b)) => Tensor::scalar(*b),
             Op::DimValue(d) => Tensor::scalar(self.dims.eval(d, &place)? as f32),
+            Op::Arange { start, .. } => positions::arange(self.dims.eval(start, &place)?, out),
+            Op::Powers { ratio, .. } => positions::powers(ratio.0, out),
             Op::Unary(u) => elementwise::unary(*u, first()?),
             Op::Binary(b) => elementwise::binary(*b, first()?, args[1], out),
             Op::Pow(n) => elementwise::pow(first()?, n.0),
@@ -172,14 +180,29 @@ impl<'g> Interpreter<'g> {
             }
             Op::RmsNorm { axes, eps, gain } => norms::rms_norm(first()?, gain.then(|| args[1]), axes, eps.0),
             Op::L2Normalize { axis, eps } => norms::l2_normalize(first()?, *axis, eps.0),
-            Op::Attention { heads, causal, scale, .. } => {
-                let n = self.dims.shape(std::slice::from_ref(heads), &place)?[0];
-                attention::attention(n, *causal, scale.map(|s| s.0), args).map_err(|why| Error::Dim {
-                    dim: heads.to_string(),
-                    place: place(),
-                    why,
-                })?
+            Op::GroupNorm { groups, eps, gain, bias } => {
+                let n = self.dims.shape(std::slice::from_ref(groups), &place)?[0];
+                norms::group_norm(first()?, gain.then(|| args[1]), bias.then(|| args[args.len() - 1]), n, eps.0).map_err(uneven(groups))?
             }
+            Op::Attention { heads, causal, window, mask, bias, scale } => {
+                let n = self.dims.shape(std::slice::from_ref(heads), &place)?[0];
+                let rules = attention::Rules {
+                    causal: *causal,
+                    window: window.as_ref().map(|w| self.dims.eval(w, &place)).transpose()?,
+                    scale: scale.map(|s| s.0),
+                    mask: mask.then(|| args[3]),
+                    bias: bias.then(|| args[args.len() - 1]),
+                };
+                attention::attention(n, [first()?, args[1], args[2]], &rules).map_err(uneven(heads))?
+            }
+            Op::Rope { base, from, pairs } => positions::rope(first()?, base.0, self.dims.eval(from, &place)?, *pairs),
+            Op::Pad { axis, before, .. } => {
+                let before = self.dims.shape(std::slice::from_ref(before), &place)?[0];
+                moves::pad(first()?, *axis, before, out)
+            }
+            Op::CrossEntropy { ignore } => losses::cross_entropy(first()?, args[1], *ignore, out, &place)?,
+            Op::Mse => losses::mse(first()?, args[1], out),
+            Op::Dropout { .. } | Op::StopGradient => first()?.clone(),
         })
     }
 
@@ -204,10 +227,18 @@ impl<'g> Interpreter<'g> {
                 args[2] = &values;
                 return Ok(wide(&self.eval_node(v, &args)?));
             }
+            // The logarithms that the loss is one of.
+            Op::CrossEntropy { .. } => {
+                let log = norms::softmax(args[0], args[0].shape().len() - 1, true);
+                let classes = args[0].shape().last().copied().unwrap_or(1).max(1);
+                let largest = |row: &[f32]| row.iter().map(|x| f64::from(x.abs())).filter(|x| x.is_finite()).fold(0.0, f64::max);
+                return Ok(Some(f32s(&log).chunks(classes).map(largest).collect()).filter(|s: &Vec<f64>| s.len() == result.len()));
+            }
             // `x * (1 + erf)`: for negative x the parenthesis cancels.
             Op::Unary(Unary::Gelu | Unary::GeluTanh) => return Ok(wide(&abs(args[0]))),
             Op::LayerNorm { axes, .. } | Op::RmsNorm { axes, .. } => axes.clone(),
             Op::Softmax { axis, .. } | Op::L2Normalize { axis, .. } => vec![*axis],
+            Op::GroupNorm { .. } => (1..result.shape().len()).collect(),
             _ => return Ok(None),
         };
         let y = f32s(result);

@@ -40,18 +40,38 @@ pub fn concat(args: &[&Tensor], axis: usize, out: &[usize]) -> Tensor {
     Tensor::from_parts(data, out)
 }
 
+pub fn pad(x: &Tensor, axis: usize, before: usize, out: &[usize]) -> Tensor {
+    let mut data = TensorData::zeros(x.dtype(), 0);
+    let inner: usize = out[axis + 1..].iter().product();
+    let outer: usize = out[..axis].iter().product();
+    let (row, first, len) = (out[axis] * inner, before * inner, x.shape()[axis] * inner);
+    for i in 0..outer {
+        data.append(&TensorData::zeros(x.dtype(), first), 0..first);
+        data.append(x.data(), i * len..(i + 1) * len);
+        let rest = row - first - len;
+        data.append(&TensorData::zeros(x.dtype(), rest), 0..rest);
+    }
+    Tensor::from_parts(data, out)
+}
+
+/// The row that the id at place `at` of the ids names.
+///
+/// # Errors
+/// There is no such row.
+pub fn checked_id(id: i32, at: usize, rows: usize, ids: &[usize], place: &dyn Fn() -> String) -> Result<usize, Error> {
+    usize::try_from(id).ok().filter(|i| *i < rows).ok_or_else(|| {
+        let position = strides(ids).iter().zip(ids).map(|(s, n)| at / s % n).collect();
+        Error::IdOutOfRange { op: place(), id: id.into(), rows, position }
+    })
+}
+
 pub fn gather(table: &Tensor, ids: &Tensor, out: &[usize], place: &dyn Fn() -> String) -> Result<Tensor, Error> {
     let rows = table.shape()[0];
     let width: usize = table.shape()[1..].iter().product();
     let mut data = TensorData::zeros(table.dtype(), 0);
     for (at, &id) in ids.as_i32().unwrap_or_default().iter().enumerate() {
-        match usize::try_from(id).ok().filter(|i| *i < rows) {
-            Some(row) => data.append(table.data(), row * width..(row + 1) * width),
-            None => {
-                let position = strides(ids.shape()).iter().zip(ids.shape()).map(|(s, n)| at / s % n).collect();
-                return Err(Error::IdOutOfRange { op: place(), id: id.into(), rows, position });
-            }
-        }
+        let row = checked_id(id, at, rows, ids.shape(), place)?;
+        data.append(table.data(), row * width..(row + 1) * width);
     }
     Ok(Tensor::from_parts(data, out))
 }

@@ -34,19 +34,51 @@ pub fn softmax(x: &Tensor, axis: usize, log: bool) -> Tensor {
     })
 }
 
+/// The mean of a row, and what its distances from the mean are divided by.
+fn mean_and_divisor(row: &[f64], eps: f64, eps_on: EpsOn) -> (f64, f64) {
+    let n = row.len() as f64;
+    let mean = row.iter().sum::<f64>() / n;
+    let var = row.iter().map(|x| (x - mean) * (x - mean)).sum::<f64>() / n;
+    let below = match eps_on {
+        EpsOn::Var => (var + eps).sqrt(),
+        EpsOn::Std => var.sqrt() + eps,
+    };
+    (mean, below)
+}
+
 pub fn layer_norm(x: &Tensor, gain: Option<&Tensor>, bias: Option<&Tensor>, axes: &[usize], eps: f64, eps_on: EpsOn) -> Tensor {
     map_rows(x, axes, |row| {
-        let n = row.len() as f64;
-        let mean = row.iter().sum::<f64>() / n;
-        let var = row.iter().map(|x| (x - mean) * (x - mean)).sum::<f64>() / n;
-        let below = match eps_on {
-            EpsOn::Var => (var + eps).sqrt(),
-            EpsOn::Std => var.sqrt() + eps,
-        };
+        let (mean, below) = mean_and_divisor(row, eps, eps_on);
         for (i, x) in row.iter_mut().enumerate() {
             *x = (*x - mean) / below * gain.map_or(1.0, |g| f32s(g)[i].into()) + bias.map_or(0.0, |b| f32s(b)[i].into());
         }
     })
+}
+
+/// `[N, C, ..]`: rows are groups of channels with all axes behind.
+///
+/// # Errors
+/// In words, if the groups do not divide the channels.
+pub fn group_norm(x: &Tensor, gain: Option<&Tensor>, bias: Option<&Tensor>, groups: usize, eps: f64) -> Result<Tensor, String> {
+    let shape = x.shape();
+    let (channels, inner) = (shape[1], shape[2..].iter().product::<usize>());
+    if groups == 0 || !channels.is_multiple_of(groups) {
+        return Err(format!("they do not divide {channels} channels"));
+    }
+    let each = channels / groups;
+    let rows = Tensor::from_parts(x.data().clone(), &[shape[0], groups, each * inner]);
+    let of = |p: Option<&Tensor>, channel: usize, absent: f64| p.map_or(absent, |p| f32s(p)[channel].into());
+    let mut row_number = 0;
+    let y = map_rows(&rows, &[2], |row| {
+        let first = row_number % groups * each;
+        row_number += 1;
+        let (mean, below) = mean_and_divisor(row, eps, EpsOn::Var);
+        for (i, x) in row.iter_mut().enumerate() {
+            let channel = first + i / inner;
+            *x = (*x - mean) / below * of(gain, channel, 1.0) + of(bias, channel, 0.0);
+        }
+    });
+    Ok(Tensor::from_parts(y.into_data(), shape))
 }
 
 pub fn rms_norm(x: &Tensor, gain: Option<&Tensor>, axes: &[usize], eps: f64) -> Tensor {

@@ -4,7 +4,8 @@ use super::*;
 use crate::compare::compare;
 use half::bf16;
 use tancho_ir::op::*;
-use tancho_ir::{Source, Type, decompose::decompose};
+use tancho_ir::decompose::{decompose, is_composite};
+use tancho_ir::{Source, Type};
 
 const NAN: f32 = f32::NAN;
 const INF: f32 = f32::INFINITY;
@@ -219,7 +220,7 @@ fn rows_that_have_no_softmax() {
 }
 
 fn attention(heads: usize, causal: bool, mask: bool) -> Op {
-    Op::Attention { heads: tancho_ir::Dim::from(heads), causal, mask, scale: None }
+    Op::Attention { heads: tancho_ir::Dim::from(heads), causal, window: None, mask, bias: false, scale: None }
 }
 
 #[test]
@@ -269,9 +270,29 @@ fn every_composite_is_its_decomposition() {
     let eps = Number(1e-5);
     let norm = |axes: &[usize], eps_on, gain, bias| Op::LayerNorm { axes: axes.to_vec(), eps, eps_on, gain, bias };
     let mean = |axes: &[usize], keep, masked| Op::Reduce { kind: Reduction::Mean, axes: axes.to_vec(), keep, masked };
-    let mut cases: Vec<(Op, Vec<Tensor>)> = Unary::TABLE.iter().skip(9).map(|(u, _)| (Op::Unary(*u), vec![z.f(&[5, 40])])).collect();
+    let mut cases: Vec<(Op, Vec<Tensor>)> = Unary::TABLE.iter().map(|(u, _)| Op::Unary(*u)).filter(is_composite).map(|op| (op, vec![z.f(&[5, 40])])).collect();
+    let dim = tancho_ir::Dim::from;
+    let rope = |from: usize, pairs| Op::Rope { base: Number(100.0), from: dim(from), pairs };
+    let group = |groups: usize, gain, bias| Op::GroupNorm { groups: dim(groups), eps, gain, bias };
+    let pad = |axis, before: usize, after: usize| Op::Pad { axis, before: dim(before), after: dim(after) };
     cases.extend([
         (Op::Unary(Unary::Relu), vec![i(&[-3, 0, 4], &[3])]),
+        (Op::Binary(Binary::Swiglu), vec![z.f(&[3, 4]), z.f(&[4])]),
+        (group(2, false, true), vec![z.f(&[3, 6, 5]), z.f(&[6])]),
+        (group(3, true, true), vec![z.f(&[2, 6, 3, 2]), z.f(&[6]), z.f(&[6])]),
+        (group(1, true, false), vec![z.f(&[2, 4]), z.f(&[4])]),
+        (rope(0, Pairs::Halves), vec![z.f(&[2, 3, 5, 6])]),
+        (rope(1_000_000, Pairs::Adjacent), vec![z.f(&[2, 3, 5, 8])]),
+        (rope(3, Pairs::Halves), vec![z.f(&[1, 1, 2, 0])]),
+        (pad(1, 2, 1), vec![z.f(&[3, 4, 2])]),
+        (pad(0, 0, 3), vec![i(&[1, 2], &[2])]),
+        (pad(0, 1, 0), vec![b(&[true], &[1])]),
+        (Op::CrossEntropy { ignore: -100 }, vec![z.f(&[3, 2, 5]), i(&[0, 4, -100, 2, 2, 1], &[3, 2])]),
+        (Op::CrossEntropy { ignore: 1 }, vec![z.f(&[3, 2]), i(&[0, 1, 1], &[3])]),
+        (Op::Mse, vec![z.f(&[3, 2, 5]), z.f(&[3, 2, 5])]),
+        (Op::Mse, vec![z.f(&[2, 0]), z.f(&[2, 0])]),
+        (Op::Dropout { p: Number(0.5) }, vec![z.f(&[3])]),
+        (Op::StopGradient, vec![i(&[3], &[1])]),
         (mean(&[0, 2], false, false), vec![z.f(&[3, 4, 5])]),
         (mean(&[0], true, false), vec![z.f(&[0, 3])]),
         (mean(&[1], false, true), vec![z.f(&[3, 4, 5]), z.b(&[3, 4])]),
@@ -307,7 +328,11 @@ fn every_composite_is_its_decomposition() {
                         args.push(z.b(&mask));
                     }
                     let scale = (h == 6).then_some(Number(0.3));
-                    cases.push((Op::Attention { heads: tancho_ir::Dim::from(h), causal, mask: !mask.is_empty(), scale }, args));
+                    let (heads, mask) = (dim(h), !mask.is_empty());
+                    let op = Op::Attention { heads: heads.clone(), causal, window: None, mask, bias: false, scale };
+                    cases.push((op, args.clone()));
+                    args.push(z.f(&if merged { vec![h, s, t] } else { vec![n, h, s, t] }));
+                    cases.push((Op::Attention { heads, causal, window: Some(dim(2)), mask, bias: true, scale }, args));
                 }
             }
         }

@@ -1,28 +1,39 @@
 //! What the composites mean: each as a small graph over core ops.
 //!
 //! The graph's inputs are the op's arguments under their names in the
-//! [table](crate::table); symbols in their types are its run-time dims. It holds
-//! core ops only, so decomposing is done in one step.
+//! [table](crate::table); symbols in their types are its run-time dims.
+
+mod attention;
+mod losses;
+mod rope;
 
 use crate::dim::Dim;
 use crate::graph::{Graph, InputDecl, RunDim, Source, Value};
 use crate::op::*;
-use crate::table::{name_of, present_params};
+use crate::table::{Attr, attrs_of, name_of, present_params};
 use crate::types::{DType, Type};
 use std::collections::BTreeSet;
 
-/// The definition of a composite on arguments of these types, or `None` for a core op.
+/// The definition of a composite on arguments of these types, or `None` for a core op. It holds core ops
+/// only, so decomposing is done in one step.
 ///
 /// `None` also where the types do not fit the op.
 pub fn decompose(op: &Op, arg_types: &[Type]) -> Option<Graph> {
+    decompose_to(op, arg_types, |_| false)
+}
+
+/// The same, but composites of the definition that `stays` accepts are not decomposed themselves.
+pub fn decompose_to(op: &Op, arg_types: &[Type], stays: fn(&Op) -> bool) -> Option<Graph> {
     let names = present_params(op, arg_types.len());
     if !is_composite(op) || names.len() != arg_types.len() {
         return None;
     }
-    let mut b = Body { g: Graph { name: name_of(op).into(), ..Graph::default() } };
+    let mut b = Body { g: Graph { name: name_of(op).into(), ..Graph::default() }, stays };
     let mut syms: BTreeSet<String> = arg_types.iter().flat_map(|t| &t.shape).flat_map(Dim::syms).collect();
-    if let Op::Attention { heads, .. } = op {
-        syms.extend(heads.syms());
+    for (_, attr) in attrs_of(op) {
+        if let Attr::Dim(d) = attr {
+            syms.extend(d.syms());
+        }
     }
     b.g.dims = syms.into_iter().map(|name| RunDim { name, bound: None }).collect();
     let mut args = Vec::new();
@@ -30,38 +41,7 @@ pub fn decompose(op: &Op, arg_types: &[Type]) -> Option<Graph> {
         b.g.inputs.push(InputDecl { name: (*name).into(), ty: ty.clone() });
         args.push(b.push(Op::Input(i), &[])?);
     }
-    let x = *args.first()?;
-    let out = match op {
-        Op::Unary(u) => b.unary_composite(*u, x),
-        Op::Reduce { axes, keep, masked: false, .. } => b.mean(x, axes, *keep),
-        Op::Reduce { axes, keep, .. } => b.masked_mean(x, args[1], axes, *keep),
-        Op::Linear { bias } => b.linear(x, args[1], bias.then(|| args[2])),
-        Op::Softmax { axis, log } => b.softmax(x, *axis, *log),
-        Op::LayerNorm { axes, eps, eps_on, gain, bias } => {
-            let y = b.standardized(x, axes, *eps, *eps_on)?;
-            let y = if *gain { b.with_param(BinaryParam::Gain, y, args[1], axes)? } else { y };
-            if *bias { b.with_param(BinaryParam::Bias, y, *args.last()?, axes) } else { Some(y) }
-        }
-        Op::RmsNorm { axes, eps, gain } => {
-            let square = b.bin(Binary::Mul, x, x)?;
-            let mean = b.mean(square, axes, true)?;
-            let eps = b.num(eps.0)?;
-            let shifted = b.bin(Binary::Add, mean, eps)?;
-            let root = b.un(Unary::Sqrt, shifted)?;
-            let y = b.with_kept(Binary::Div, x, root)?;
-            if *gain { b.with_param(BinaryParam::Gain, y, args[1], axes) } else { Some(y) }
-        }
-        Op::L2Normalize { axis, eps } => {
-            let square = b.bin(Binary::Mul, x, x)?;
-            let sum = b.reduce(Reduction::Sum, square, &[*axis], true)?;
-            let norm = b.un(Unary::Sqrt, sum)?;
-            let eps = b.num(eps.0)?;
-            let norm = b.bin(Binary::Max, norm, eps)?;
-            b.with_kept(Binary::Div, x, norm)
-        }
-        Op::Attention { heads, causal, scale, .. } => b.attention(heads, *causal, *scale, &args),
-        _ => None,
-    }?;
+    let out = b.define(op, &args)?;
     b.g.outputs = vec![out];
     Some(b.g)
 }
@@ -71,32 +51,84 @@ pub fn is_composite(op: &Op) -> bool {
     use Unary::*;
     match op {
         Op::Unary(u) => matches!(u, Relu | Relu6 | Sigmoid | Silu | Gelu | GeluTanh | HardSwish),
+        Op::Binary(b) => *b == Binary::Swiglu,
         Op::Reduce { kind, .. } => *kind == Reduction::Mean,
         Op::Linear { .. }
         | Op::Softmax { .. }
         | Op::LayerNorm { .. }
         | Op::RmsNorm { .. }
         | Op::L2Normalize { .. }
-        | Op::Attention { .. } => true,
+        | Op::GroupNorm { .. }
+        | Op::Attention { .. }
+        | Op::Rope { .. }
+        | Op::Pad { .. }
+        | Op::CrossEntropy { .. }
+        | Op::Mse
+        | Op::Dropout { .. }
+        | Op::StopGradient => true,
         _ => false,
     }
-}
-
-/// What a norm's parameter does to the normalised values.
-#[derive(Clone, Copy)]
-enum BinaryParam {
-    Gain,
-    Bias,
 }
 
 /// The graph under construction; every method gives `None` where a shape does not fit.
 struct Body {
     g: Graph,
+    /// Composites that are not decomposed.
+    stays: fn(&Op) -> bool,
 }
 
 impl Body {
     fn push(&mut self, op: Op, args: &[Value]) -> Option<Value> {
+        if is_composite(&op) && !(self.stays)(&op) {
+            return self.define(&op, args);
+        }
         self.g.push(op, args, Source::default()).ok()
+    }
+
+    /// The definition of a composite; `None` for a core op.
+    fn define(&mut self, op: &Op, args: &[Value]) -> Option<Value> {
+        let x = *args.first()?;
+        match op {
+            Op::Unary(u) => self.unary_composite(*u, x),
+            Op::Binary(Binary::Swiglu) => {
+                let gate = self.push(Op::Unary(Unary::Silu), &[x])?;
+                self.bin(Binary::Mul, gate, args[1])
+            }
+            Op::Reduce { kind: Reduction::Mean, axes, keep, masked: false } => self.mean(x, axes, *keep),
+            Op::Reduce { kind: Reduction::Mean, axes, keep, masked: true } => self.masked_mean(x, args[1], axes, *keep),
+            Op::Linear { bias } => self.linear(x, args[1], bias.then(|| args[2])),
+            Op::Softmax { axis, log } => self.softmax(x, *axis, *log),
+            Op::LayerNorm { axes, eps, eps_on, gain, bias } => {
+                let y = self.standardized(x, axes, *eps, *eps_on)?;
+                self.affine(y, gain.then(|| args[1]), bias.then(|| args[args.len() - 1]), axes)
+            }
+            Op::RmsNorm { axes, eps, gain } => {
+                let square = self.bin(Binary::Mul, x, x)?;
+                let mean = self.mean(square, axes, true)?;
+                let shifted = self.by(Binary::Add, mean, eps.0)?;
+                let root = self.un(Unary::Sqrt, shifted)?;
+                let y = self.with_kept(Binary::Div, x, root)?;
+                self.affine(y, gain.then(|| args[1]), None, axes)
+            }
+            Op::L2Normalize { axis, eps } => {
+                let square = self.bin(Binary::Mul, x, x)?;
+                let sum = self.reduce(Reduction::Sum, square, &[*axis], true)?;
+                let norm = self.un(Unary::Sqrt, sum)?;
+                let norm = self.by(Binary::Max, norm, eps.0)?;
+                self.with_kept(Binary::Div, x, norm)
+            }
+            Op::GroupNorm { groups, eps, gain, bias } => {
+                let y = self.group_norm(x, groups, *eps)?;
+                self.affine(y, gain.then(|| args[1]), bias.then(|| args[args.len() - 1]), &[1])
+            }
+            Op::Attention { .. } => self.attention(op, args),
+            Op::Rope { base, from, pairs } => self.rope(x, *base, from, *pairs),
+            Op::Pad { axis, before, after } => self.pad(x, *axis, before, after),
+            Op::CrossEntropy { ignore } => self.cross_entropy(x, args[1], *ignore),
+            Op::Mse => self.mse(x, args[1]),
+            Op::Dropout { .. } | Op::StopGradient => Some(x),
+            _ => None,
+        }
     }
 
     fn num(&mut self, x: f64) -> Option<Value> {
@@ -131,16 +163,48 @@ impl Body {
         self.bin(b, x, wide)
     }
 
-    /// `y` times a gain or plus a bias that runs along `axes`.
-    fn with_param(&mut self, which: BinaryParam, y: Value, p: Value, axes: &[usize]) -> Option<Value> {
+    /// `y * gain + bias`, as far as they are given; both run along `axes`.
+    fn affine(&mut self, mut y: Value, gain: Option<Value>, bias: Option<Value>, axes: &[usize]) -> Option<Value> {
         let shape = self.shape(y);
-        let thin = shape.iter().enumerate().map(|(i, d)| if axes.contains(&i) { d.clone() } else { Dim::constant(1) }).collect();
-        let p = self.push(Op::Reshape(thin), &[p])?;
-        let b = match which {
-            BinaryParam::Gain => Binary::Mul,
-            BinaryParam::Bias => Binary::Add,
-        };
-        self.with_kept(b, y, p)
+        for (b, p) in [(Binary::Mul, gain), (Binary::Add, bias)] {
+            let Some(p) = p else { continue };
+            let thin = shape.iter().enumerate().map(|(i, d)| if axes.contains(&i) { d.clone() } else { Dim::constant(1) }).collect();
+            let p = self.push(Op::Reshape(thin), &[p])?;
+            y = self.with_kept(b, y, p)?;
+        }
+        Some(y)
+    }
+
+    /// `[N, C, ..]` as rows of one group each, normalised.
+    fn group_norm(&mut self, x: Value, groups: &Dim, eps: Number) -> Option<Value> {
+        let shape = self.shape(x);
+        let [n, channels, rest @ ..] = shape.as_slice() else { return None };
+        let each = channels.exact_div(groups).ok()?;
+        let row = Dim::product(std::iter::once(&each).chain(rest)).ok()?;
+        let rows = self.push(Op::Reshape(vec![n.clone(), groups.clone(), row]), &[x])?;
+        let norm = Op::LayerNorm { axes: vec![2], eps, eps_on: EpsOn::Var, gain: false, bias: false };
+        let y = self.push(norm, &[rows])?;
+        self.push(Op::Reshape(shape), &[y])
+    }
+
+    fn pad(&mut self, x: Value, axis: usize, before: &Dim, after: &Dim) -> Option<Value> {
+        let ty = self.g.ty(x).clone();
+        let zero = self.push(Op::Const(Scalar::F32(Number(0.0))), &[])?;
+        let zero = self.push(Op::Cast(ty.dtype), &[zero])?;
+        let mut parts = Vec::new();
+        for (len, part) in [(Some(before), None), (None, Some(x)), (Some(after), None)] {
+            let mut shape = ty.shape.clone();
+            match len {
+                Some(len) if len.is(0) => continue,
+                Some(len) => shape[axis] = len.clone(),
+                None => {}
+            }
+            parts.push(match part {
+                Some(x) => x,
+                None => self.push(Op::Expand(shape), &[zero])?,
+            });
+        }
+        self.push(Op::Concat { axis }, &parts)
     }
 
     fn unary_composite(&mut self, u: Unary, x: Value) -> Option<Value> {
@@ -259,113 +323,6 @@ impl Body {
         };
         self.with_kept(Binary::Div, centred, below)
     }
-
-    fn attention(&mut self, heads: &Dim, causal: bool, scale: Option<Number>, args: &[Value]) -> Option<Value> {
-        let (q_shape, k_shape) = (self.shape(args[0]), self.shape(args[1]));
-        let merged = q_shape.len() == 3;
-        let hd = if merged { q_shape[2].exact_div(heads).ok()? } else { q_shape.get(3)?.clone() };
-        // `D / (D / HEADS)` is HEADS, which no rule of dims says.
-        let kv = if k_shape.last() == q_shape.last() { heads.clone() } else { k_shape.last()?.exact_div(&hd).ok()? };
-        let [q, k, v] = [self.heads_out(args[0], heads, &hd)?, self.heads_out(args[1], &kv, &hd)?, self.heads_out(args[2], &kv, &hd)?];
-        let [k, v] = [self.repeat_heads(k, heads)?, self.repeat_heads(v, heads)?];
-        let (batch, s, t) = (&q_shape[0], self.shape(q)[2].clone(), self.shape(k)[2].clone());
-        let grid = vec![batch.clone(), heads.clone(), s.clone(), t.clone()];
-
-        let kt = self.push(Op::Transpose(vec![0, 1, 3, 2]), &[k])?;
-        let scores = self.push(Op::Matmul, &[q, kt])?;
-        let factor = match scale {
-            Some(s) => self.num(s.0)?,
-            None => {
-                let width = self.push(Op::DimValue(hd.clone()), &[])?;
-                self.un(Unary::Rsqrt, width)?
-            }
-        };
-        let scores = self.bin(Binary::Mul, scores, factor)?;
-
-        let mut attend = None;
-        if let Some(&mask) = args.get(3) {
-            let m = self.shape(mask);
-            let one = Dim::constant(1);
-            let thin = match m.len() {
-                2 => vec![m[0].clone(), one.clone(), one, m[1].clone()],
-                3 => vec![m[0].clone(), one, m[1].clone(), m[2].clone()],
-                _ => m,
-            };
-            let thin = self.push(Op::Reshape(thin), &[mask])?;
-            attend = Some(self.push(Op::Expand(grid.clone()), &[thin])?);
-        }
-        if causal {
-            let past = self.causal_mask(&s, &t)?;
-            let past = self.push(Op::Expand(grid), &[past])?;
-            attend = Some(match attend {
-                Some(m) => self.bin(Binary::And, m, past)?,
-                None => past,
-            });
-        }
-        let out = match attend {
-            None => {
-                let p = self.softmax(scores, 3, false)?;
-                self.push(Op::Matmul, &[p, v])?
-            }
-            Some(m) => {
-                let never = self.num(f64::NEG_INFINITY)?;
-                let scores = self.push(Op::Select, &[m, scores, never])?;
-                let p = self.softmax(scores, 3, false)?;
-                // A key that is not attended has the weight 0, whatever the softmax makes of a row
-                // with no key at all.
-                let zero = self.num(0.0)?;
-                let p = self.push(Op::Select, &[m, p, zero])?;
-                self.push(Op::Matmul, &[p, v])?
-            }
-        };
-        if !merged {
-            return Some(out);
-        }
-        let rows = self.push(Op::Transpose(vec![0, 2, 1, 3]), &[out])?;
-        self.push(Op::Reshape(q_shape), &[rows]).filter(|_| k_shape.len() == 3)
-    }
-
-    /// `[B, S, N*HD]` as `[B, N, S, HD]`; the other form is left as it is.
-    fn heads_out(&mut self, x: Value, n: &Dim, hd: &Dim) -> Option<Value> {
-        let shape = self.shape(x);
-        let [b, s, _] = shape.as_slice() else { return Some(x) };
-        let split = vec![b.clone(), s.clone(), n.clone(), hd.clone()];
-        let x = self.push(Op::Reshape(split), &[x])?;
-        self.push(Op::Transpose(vec![0, 2, 1, 3]), &[x])
-    }
-
-    /// `[B, KV, T, HD]` as `[B, HEADS, T, HD]`: query head `h` uses key head `h / (HEADS / KV)`.
-    fn repeat_heads(&mut self, x: Value, heads: &Dim) -> Option<Value> {
-        let shape = self.shape(x);
-        let [b, kv, t, hd] = shape.as_slice() else { return None };
-        if kv == heads {
-            return Some(x);
-        }
-        let group = heads.exact_div(kv).ok()?;
-        let x = self.push(Op::Reshape(vec![b.clone(), kv.clone(), Dim::constant(1), t.clone(), hd.clone()]), &[x])?;
-        let x = self.push(Op::Expand(vec![b.clone(), kv.clone(), group, t.clone(), hd.clone()]), &[x])?;
-        self.push(Op::Reshape(vec![b.clone(), heads.clone(), t.clone(), hd.clone()]), &[x])
-    }
-
-    /// `[S, T]`, true where `t <= s + T - S`.
-    ///
-    /// Rows of `T + 1` trues and `S` falses, read with one element less a row, move right by
-    /// one from row to row; the columns from `S` on are the mask.
-    fn causal_mask(&mut self, s: &Dim, t: &Dim) -> Option<Value> {
-        let one = Dim::constant(1);
-        let [yes, no] = [self.push(Op::Const(Scalar::Bool(true)), &[])?, self.push(Op::Const(Scalar::Bool(false)), &[])?];
-        let yes = self.push(Op::Expand(vec![t.plus(&one).ok()?]), &[yes])?;
-        let no = self.push(Op::Expand(vec![s.clone()]), &[no])?;
-        let row = self.push(Op::Concat { axis: 0 }, &[yes, no])?;
-        let width = s.plus(t).ok()?;
-        let full = width.plus(&one).ok()?;
-        let rows = self.push(Op::Expand(vec![s.clone(), full.clone()]), &[row])?;
-        let flat = self.push(Op::Reshape(vec![s.times(&full).ok()?]), &[rows])?;
-        let end = s.times(&width).ok()?;
-        let flat = self.push(Op::Slice { axis: 0, start: Dim::constant(0), end }, &[flat])?;
-        let skewed = self.push(Op::Reshape(vec![s.clone(), width.clone()]), &[flat])?;
-        self.push(Op::Slice { axis: 1, start: s.clone(), end: width }, &[skewed])
-    }
 }
 
 #[cfg(test)]
@@ -382,14 +339,27 @@ mod tests {
     }
 
     fn attention(heads: &str, causal: bool, mask: bool) -> Op {
-        Op::Attention { heads: Dim::parse(heads).expect("a dim"), causal, mask, scale: None }
+        Op::Attention { heads: Dim::parse(heads).expect("a dim"), causal, window: None, mask, bias: false, scale: None }
+    }
+
+    /// With a bias as last argument, and a window.
+    fn biased(op: Op, window: &str) -> Op {
+        match op {
+            Op::Attention { heads, causal, mask, scale, .. } => {
+                Op::Attention { heads, causal, window: Dim::parse(window).ok(), mask, bias: true, scale }
+            }
+            other => other,
+        }
     }
 
     fn composites() -> Vec<(Op, Vec<&'static str>)> {
         let eps = Number(1e-5);
         let mean = |axes: &[usize], keep, masked| Op::Reduce { kind: Reduction::Mean, axes: axes.to_vec(), keep, masked };
         let norm = |axes: &[usize], eps_on, gain, bias| Op::LayerNorm { axes: axes.to_vec(), eps, eps_on, gain, bias };
-        let mut all: Vec<(Op, Vec<&str>)> = Unary::TABLE.iter().skip(9).map(|(u, _)| (Op::Unary(*u), vec!["f32[B, 4]"])).collect();
+        let mut all: Vec<(Op, Vec<&str>)> = Unary::TABLE.iter().map(|(u, _)| (Op::Unary(*u), vec!["f32[B, 4]"])).filter(|(op, _)| is_composite(op)).collect();
+        let dim = |text: &str| Dim::parse(text).expect("a dim");
+        let rope = |from, pairs| Op::Rope { base: Number(1e4), from: dim(from), pairs };
+        let pad = |axis, before, after| Op::Pad { axis, before: dim(before), after: dim(after) };
         all.extend([
             (Op::Unary(Unary::Relu), vec!["i32[B]"]),
             (mean(&[0, 2], false, false), vec!["f32[B, S, 4]"]),
@@ -403,6 +373,25 @@ mod tests {
             (norm(&[0, 2], EpsOn::Std, false, true), vec!["f32[3, S, 4]", "f32[3, 4]"]),
             (Op::RmsNorm { axes: vec![1], eps, gain: true }, vec!["f32[B, 4, 3]", "f32[4]"]),
             (Op::L2Normalize { axis: 1, eps }, vec!["f32[B, 4]"]),
+            (Op::Binary(Binary::Swiglu), vec!["f32[B, S]", "f32[S]"]),
+            (Op::GroupNorm { groups: dim("G"), eps, gain: false, bias: true }, vec!["f32[B, G*E, S]", "f32[G*E]"]),
+            (Op::GroupNorm { groups: dim("2"), eps, gain: true, bias: true }, vec!["f32[B, 6, S, 3]", "f32[6]", "f32[6]"]),
+            (Op::GroupNorm { groups: dim("2"), eps, gain: false, bias: false }, vec!["f32[B, 6]"]),
+            (rope("0", Pairs::Halves), vec!["f32[B, H, S, 8]"]),
+            (rope("P", Pairs::Adjacent), vec!["f32[B, H, S, 6]"]),
+            (pad(1, "2", "0"), vec!["f32[B, S]"]),
+            (pad(0, "P", "1"), vec!["bf16[B, S]"]),
+            (pad(0, "0", "0"), vec!["bool[B]"]),
+            (Op::CrossEntropy { ignore: -100 }, vec!["f32[B, S, C]", "i32[B, S]"]),
+            (Op::CrossEntropy { ignore: 0 }, vec!["f32[7]", "i32[]"]),
+            (Op::Mse, vec!["f32[B, S]", "f32[B, S]"]),
+            (Op::Dropout { p: Number(0.1) }, vec!["f32[B]"]),
+            (Op::StopGradient, vec!["i32[B]"]),
+            (biased(attention("H", true, false), "W"), vec!["f32[B, S, H*E]", "f32[B, T, H*E]", "f32[B, T, H*E]", "f32[H, S, T]"]),
+            (
+                biased(attention("4", false, true), "5"),
+                vec!["f32[B, 4, S, 8]", "f32[B, 2, T, 8]", "f32[B, 2, T, 8]", "bool[B, T]", "f32[B, 4, S, T]"],
+            ),
             (attention("H", true, false), vec!["f32[B, S, H*E]"; 3]),
             (attention("4", false, true), vec!["f32[B, S, 32]", "f32[B, T, 16]", "f32[B, T, 16]", "bool[B, T]"]),
             (attention("4", true, true), vec!["f32[B, 4, S, 8]", "f32[B, 2, T, 8]", "f32[B, 2, T, 8]", "bool[B, 4, S, T]"]),

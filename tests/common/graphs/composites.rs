@@ -1,0 +1,162 @@
+//! Steps of ops that are lowered to others, and of the numbers they are made of.
+
+use super::{IDS, LIMIT, Random, n};
+use tancho::{DType, Dim};
+use tancho_ir::graph::Value;
+use tancho_ir::op::*;
+
+impl Random {
+    /// One of them.
+    pub(super) fn composite(&mut self) -> Option<Value> {
+        match self.rng.below(9) {
+            0 => self.numbers(),
+            1 => self.swiglu(),
+            2 => self.group_norm(),
+            3 => self.rope(),
+            4 => self.pad(),
+            5 => self.cross_entropy(),
+            6 => self.mse(),
+            7 => self.identity(),
+            _ => self.angle(),
+        }
+    }
+
+    fn numbers(&mut self) -> Option<Value> {
+        let len = self.rng.pick(&[Dim::sym("S"), Dim::sym("B"), n(1), n(7), n(40), n(0)]);
+        if self.rng.chance(50) {
+            let ratio = Number(self.rng.pick(&[0.75, 1.0, 0.999, 1e-3, 0.1f64.powf(0.125)]));
+            return self.push(Op::Powers { ratio, len }, &[], 1.0);
+        }
+        let start = self.rng.pick(&[n(0), n(3), n(-2), Dim::sym("B")]);
+        let end = start.plus(&len).ok()?;
+        let from_zero = start.is(0);
+        let v = self.push(Op::Arange { start, end }, &[], 100.0)?;
+        if from_zero && len.as_const().is_some_and(|n| n <= IDS as i64) {
+            self.ids.push(v);
+        }
+        Some(v)
+    }
+
+    fn angle(&mut self) -> Option<Value> {
+        let x = self.float()?;
+        let op = self.rng.pick(&[Unary::Sin, Unary::Cos]);
+        self.push(Op::Unary(op), &[x], 1.0)
+    }
+
+    fn swiglu(&mut self) -> Option<Value> {
+        let a = self.float()?;
+        let b = self.partner(a)?;
+        let v = self.push(Op::Binary(Binary::Swiglu), &[a, b], self.bound(a) * self.bound(b))?;
+        self.tame(v, LIMIT)
+    }
+
+    fn group_norm(&mut self) -> Option<Value> {
+        let x = self.value(|g, v| {
+            let t = g.ty(v);
+            t.dtype == DType::F32 && t.rank() >= 2 && t.shape[1].as_const().is_some_and(|c| c > 0)
+        })?;
+        let shape = self.shape(x);
+        let c = shape[1].as_const()?;
+        let groups = self.rng.pick(&(1..=c.min(8)).filter(|g| c % g == 0).collect::<Vec<_>>());
+        let mut args = vec![x];
+        let [gain, bias] = [self.rng.chance(50), self.rng.chance(50)];
+        for _ in 0..usize::from(gain) + usize::from(bias) {
+            args.push(self.weight(&[c]));
+        }
+        let each: f64 = shape[2..].iter().map(Random::at_most).product::<f64>() * (c / groups) as f64;
+        let op = Op::GroupNorm { groups: n(groups), eps: Number(1e-5), gain, bias };
+        let v = self.push(op, &args, each.sqrt() + 1.0)?;
+        self.tame(v, LIMIT)
+    }
+
+    fn rope(&mut self) -> Option<Value> {
+        let heads = |g: &tancho::Graph, v: Value| {
+            let t = g.ty(v);
+            t.dtype == DType::F32 && t.rank() == 4 && t.shape[3].as_const().is_some_and(|w| w % 2 == 0)
+        };
+        let x = match self.value(heads) {
+            Some(x) => x,
+            None => {
+                // Heads out of rows.
+                let x = self.value(|g, v| {
+                    let t = g.ty(v);
+                    t.dtype == DType::F32 && t.rank() == 3 && t.shape[2].as_const().is_some_and(|w| w % 2 == 0)
+                })?;
+                let s = self.shape(x);
+                let width = s[2].as_const()?;
+                let h = self.rng.pick(&(1..=6).filter(|h| width % (2 * h) == 0).collect::<Vec<_>>());
+                let split = vec![s[0].clone(), s[1].clone(), n(h), n(width / h)];
+                let x = self.push(Op::Reshape(split), &[x], self.bound(x))?;
+                self.push(Op::Transpose(vec![0, 2, 1, 3]), &[x], self.bound(x))?
+            }
+        };
+        let from = self.rng.pick(&[n(0), n(5), n(1_000_000), Dim::sym("S")]);
+        let op = Op::Rope {
+            base: Number(self.rng.pick(&[1e4, 5e5, 1.0, 10.0])),
+            from,
+            pairs: self.rng.pick(&[Pairs::Halves, Pairs::Adjacent]),
+        };
+        self.push(op, &[x], self.bound(x) * 1.5)
+    }
+
+    fn pad(&mut self) -> Option<Value> {
+        let x = self.value(|g, v| g.ty(v).rank() > 0)?;
+        let axis = self.rng.below(self.graph.ty(x).rank());
+        let [before, after] = [0, 1].map(|_| self.rng.pick(&[n(0), n(1), n(3), n(0), Dim::sym("B")]));
+        let v = self.push(Op::Pad { axis, before, after }, &[x], self.bound(x))?;
+        if self.ids.contains(&x) {
+            self.ids.push(v);
+        }
+        Some(v)
+    }
+
+    fn cross_entropy(&mut self) -> Option<Value> {
+        let logits = self.value(|g, v| {
+            let t = g.ty(v);
+            t.dtype == DType::F32 && t.shape.last().and_then(Dim::as_const).is_some_and(|c| c >= IDS as i64)
+        })?;
+        let logits = self.tame(logits, LIMIT)?;
+        let rows = self.shape(logits).split_last()?.1.to_vec();
+        let there = self.ids.iter().copied().find(|v| self.graph.ty(*v).shape == rows);
+        let ids = match there {
+            Some(v) => v,
+            None => {
+                let one = self.push(Op::Const(Scalar::I32(3)), &[], 3.0)?;
+                self.push(Op::Expand(rows), &[one], 3.0)?
+            }
+        };
+        let ignore = self.rng.pick(&[-100, 0, 1]);
+        self.push(Op::CrossEntropy { ignore }, &[logits, ids], 2.0 * self.bound(logits) + 8.0)
+    }
+
+    fn mse(&mut self) -> Option<Value> {
+        let a = self.float_of_rank(1)?;
+        let shape = self.shape(a);
+        let b = self.value(|g, v| g.ty(v).dtype == DType::F32 && g.ty(v).shape == shape)?;
+        let v = self.push(Op::Mse, &[a, b], (self.bound(a) + self.bound(b)).powi(2))?;
+        self.tame(v, LIMIT)
+    }
+
+    fn identity(&mut self) -> Option<Value> {
+        if self.rng.chance(50) {
+            let x = self.float()?;
+            return self.push(Op::Dropout { p: Number(0.1) }, &[x], self.bound(x));
+        }
+        let x = self.value(|_, _| true)?;
+        let v = self.push(Op::StopGradient, &[x], self.bound(x))?;
+        if self.ids.contains(&x) {
+            self.ids.push(v);
+        }
+        Some(v)
+    }
+
+    /// A number for each head and key that grows with the key, over heads, queries and keys.
+    pub(super) fn attention_bias(&mut self, heads: i64, s: &Dim, t: &Dim) -> Option<Value> {
+        let slopes = self.weight(&[heads, 1, 1]);
+        let slopes = self.push(Op::Expand(vec![n(heads), s.clone(), t.clone()]), &[slopes], 1.0)?;
+        let keys = self.push(Op::Arange { start: n(0), end: t.clone() }, &[], 40.0)?;
+        let keys = self.push(Op::Cast(DType::F32), &[keys], 40.0)?;
+        let bias = self.push(Op::Binary(Binary::Mul), &[slopes, keys], 40.0)?;
+        self.tame(bias, 4.0)
+    }
+}
