@@ -614,7 +614,17 @@ impl<'g> Scope<'g> {
         let sub = |d: &Dim| d.subst(&|s| self.dims.get(s).cloned()).map_err(|e| self.fail(e));
         Ok(match a {
             Attr::Dim(d) => Attr::Dim(sub(d)?),
-            Attr::Dims(d) => Attr::Dims(d.iter().map(sub).collect::<Result<_>>()?),
+            Attr::Dims(dims) => {
+                let mut shape = Vec::new();
+                for d in dims {
+                    if d.as_sym() == Some("..") {
+                        shape.extend(self.leading.iter().cloned());
+                    } else {
+                        shape.push(sub(d)?);
+                    }
+                }
+                Attr::Dims(shape)
+            }
             other => other.clone(),
         })
     }
@@ -636,6 +646,11 @@ impl<'g> Scope<'g> {
     /// The type of a value.
     pub fn type_of(&self, v: Value) -> &Type {
         self.graph.ty(v)
+    }
+
+    /// The numbers of all axes of a value but the last `fixed`, as the beginning of a list: `0, 1, `.
+    pub fn leading_axes(&self, v: Value, fixed: usize) -> String {
+        (0..self.graph.ty(v).rank().saturating_sub(fixed)).map(|a| format!("{a}, ")).collect()
     }
 
     /// Checks a value against the type the user wrote for it.

@@ -223,22 +223,13 @@ pub const OPS: &[OpDef] = &[
     row(
         "attention",
         &[req("q"), req("k"), req("v"), opt("mask"), opt("bias")],
-        &[
-            must("heads", Kind::Dim),
-            or("causal", Kind::Bool, "false"),
-            or("window", Kind::Dim, ""),
-            or("scale", Kind::Float, ""),
-        ],
+        &[must("heads", Kind::Dim), or("causal", Kind::Bool, "false"), or("window", Kind::Dim, ""), or("scale", Kind::Float, "")],
         "softmax(q k^T * scale + bias, masked) v per head; a row with no key to attend gives zeros",
     ),
     row(
         "rope",
         X,
-        &[
-            or("base", Kind::Float, "1e4"),
-            or("from", Kind::Dim, "0"),
-            or("pairs", Kind::Word(&["halves", "adjacent"]), "halves"),
-        ],
+        &[or("base", Kind::Float, "1e4"), or("from", Kind::Dim, "0"), or("pairs", Kind::Word(&["halves", "adjacent"]), "halves")],
         "pair i of row s of [B, HEADS, S, HD] turned by (from + s) * base^(-2 i / HD)",
     ),
     row(
@@ -614,9 +605,7 @@ pub fn make(name: &str, call: &Call<'_>) -> Result<Op, CallError> {
         }),
         "arange" => Ok(Op::Arange { start: o.dim("start")?, end: o.dim("end")? }),
         "powers" => Ok(Op::Powers { ratio: o.number("ratio")?, len: o.dim("len")? }),
-        "group_norm" => {
-            Ok(Op::GroupNorm { groups: o.dim("groups")?, eps: o.number("eps")?, gain: has("gain"), bias: has("bias") })
-        }
+        "group_norm" => Ok(Op::GroupNorm { groups: o.dim("groups")?, eps: o.number("eps")?, gain: has("gain"), bias: has("bias") }),
         "rope" => Ok(Op::Rope {
             base: o.number("base")?,
             from: o.dim("from")?,

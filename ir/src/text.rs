@@ -166,7 +166,11 @@ fn parse_attr(kind: Kind, text: &str) -> Option<Attr> {
             Attr::Axes(split_commas(inner).iter().map(|a| a.parse().ok()).collect::<Option<_>>()?)
         }
         Kind::Dim => Attr::Dim(Dim::parse(text).ok()?),
-        Kind::Shape => Attr::Dims(split_type(text)?.1.iter().map(|a| Dim::parse(a).ok()).collect::<Option<_>>()?),
+        Kind::Shape => {
+            // In a network's body `..` stands for its leading axes.
+            let dim = |a: &&str| if *a == ".." { Some(Dim::sym(a)) } else { Dim::parse(a).ok() };
+            Attr::Dims(split_type(text)?.1.iter().map(dim).collect::<Option<_>>()?)
+        }
         Kind::Float => Attr::Float(text.parse().ok()?),
         Kind::Int => Attr::Int(text.parse().ok()?),
         Kind::Bool => Attr::Bool(text.parse().ok()?),

@@ -303,6 +303,8 @@ pub enum ExprKind {
     Tuple(Vec<Expr>),
     /// `[a, b]`
     List(Vec<Expr>),
+    /// `..` at the front of a list.
+    Leading,
 }
 
 /// What is called.
@@ -354,8 +356,10 @@ pub enum Cond {
 /// One axis of a `rearrange` pattern.
 #[derive(Debug)]
 pub struct Axis {
-    /// The names in it; one without parentheses; none for the literal 1.
+    /// The names in it; one without parentheses; none for the literal 1 and for `..`.
     pub names: Vec<Ident>,
+    /// It is `..`, which stands first.
+    pub leading: bool,
     /// Where.
     pub place: Place,
 }

@@ -121,6 +121,8 @@ pub enum Axis {
     At(usize),
     /// `rank - n`
     FromEnd(usize),
+    /// All axes but the last `n`.
+    Leading(usize),
 }
 
 /// Steps and the values they give back.

@@ -356,7 +356,8 @@ mod tests {
         let eps = Number(1e-5);
         let mean = |axes: &[usize], keep, masked| Op::Reduce { kind: Reduction::Mean, axes: axes.to_vec(), keep, masked };
         let norm = |axes: &[usize], eps_on, gain, bias| Op::LayerNorm { axes: axes.to_vec(), eps, eps_on, gain, bias };
-        let mut all: Vec<(Op, Vec<&str>)> = Unary::TABLE.iter().map(|(u, _)| (Op::Unary(*u), vec!["f32[B, 4]"])).filter(|(op, _)| is_composite(op)).collect();
+        let mut all: Vec<(Op, Vec<&str>)> =
+            Unary::TABLE.iter().map(|(u, _)| (Op::Unary(*u), vec!["f32[B, 4]"])).filter(|(op, _)| is_composite(op)).collect();
         let dim = |text: &str| Dim::parse(text).expect("a dim");
         let rope = |from, pairs| Op::Rope { base: Number(1e4), from: dim(from), pairs };
         let pad = |axis, before, after| Op::Pad { axis, before: dim(before), after: dim(after) };

@@ -77,9 +77,8 @@ pub fn attention(heads: &Dim, flags: Flags<'_>, args: &[Arg<'_>], facts: &Facts)
             .at(At::Option("window")));
     }
     let (over_keys, over_pairs, by_head) = (vec![&qs[0], t], vec![&qs[0], s, t], vec![&qs[0], heads, s, t]);
-    let fits = |m: &Arg<'_>, forms: &[&Vec<&Dim>]| {
-        forms.iter().any(|f| f.len() == m.ty.rank() && f.iter().zip(&m.ty.shape).all(|(a, b)| *a == b))
-    };
+    let fits =
+        |m: &Arg<'_>, forms: &[&Vec<&Dim>]| forms.iter().any(|f| f.len() == m.ty.rank() && f.iter().zip(&m.ty.shape).all(|(a, b)| *a == b));
     let misfit = |what: &str, i: usize| {
         ShapeError::new(format!("{what} of `attention` does not fit: `{}` is {}", args[i].name, show_type(args[i].ty, facts)))
             .fact(format!("queries are [{}, {s}], keys [{}, {t}]", qs[0], ks[0]))
@@ -88,10 +87,8 @@ pub fn attention(heads: &Dim, flags: Flags<'_>, args: &[Arg<'_>], facts: &Facts)
     if flags.mask {
         want(3, args, "the mask of `attention`", BOOLS)?;
         if !fits(&args[3], &[&over_keys, &over_pairs, &by_head]) {
-            return Err(misfit("the mask", 3).help(format!(
-                "a mask is bool[{b}, {t}] over the keys, bool[{b}, {s}, {t}], or bool[{b}, {heads}, {s}, {t}]",
-                b = qs[0]
-            )));
+            return Err(misfit("the mask", 3)
+                .help(format!("a mask is bool[{b}, {t}] over the keys, bool[{b}, {s}, {t}], or bool[{b}, {heads}, {s}, {t}]", b = qs[0])));
         }
     }
     if flags.bias {

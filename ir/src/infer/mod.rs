@@ -303,7 +303,9 @@ pub fn infer(op: &Op, args: &[Arg<'_>], facts: &Facts) -> Result<Type> {
         }
         Op::LayerNorm { axes, gain, .. } => norm(name, axes, args, if *gain { &["gain", "bias"] } else { &["bias"] }, facts),
         Op::RmsNorm { axes, .. } => norm(name, axes, args, &["gain"], facts),
-        Op::GroupNorm { groups, gain, .. } => composites::group_norm(groups, if *gain { &["gain", "bias"] } else { &["bias"] }, args, facts),
+        Op::GroupNorm { groups, gain, .. } => {
+            composites::group_norm(groups, if *gain { &["gain", "bias"] } else { &["bias"] }, args, facts)
+        }
         Op::Rope { base, .. } => composites::rope(*base, args, facts),
         Op::Pad { axis, before, after } => composites::pad(*axis, before, after, args, facts),
         Op::CrossEntropy { .. } => composites::cross_entropy(args, facts),
@@ -389,7 +391,8 @@ fn reduction_mask(op: &str, axes: &[usize], args: &[Arg<'_>], facts: &Facts) -> 
 
 fn expand(shape: &[Dim], args: &[Arg<'_>], facts: &Facts) -> Result<Type> {
     let from = &args[0].ty.shape;
-    let fits = from.len() <= shape.len() && from.iter().zip(&shape[shape.len() - from.len()..]).all(|(a, b)| a == b || a.is(1));
+    let fits = from.len() <= shape.len()
+        && from.iter().zip(&shape[shape.len() - from.len()..]).all(|(a, b)| a == b || (a.is(1) && b.as_sym() != Some("..")));
     if !fits {
         return Err(ShapeError::new(format!("`expand` cannot stretch `{}` to {}", args[0].name, Shape(shape)))
             .fact(is_line(&args[0], facts))

@@ -41,7 +41,7 @@ impl Body<'_> {
             ExprKind::If(conds, then, otherwise) => self.branches(e, conds, then, otherwise, hint),
             ExprKind::Rearrange(x, left, right, sizes) => self.rearrange(e, x, left, right, sizes),
             ExprKind::Tuple(parts) => Shaped::Tuple(parts.iter().map(|p| self.eval(p, Hint::default())).collect()),
-            ExprKind::List(_) => {
+            ExprKind::List(_) | ExprKind::Leading => {
                 self.fail(e.place, messages::list_as_value(&e.text));
                 Shaped::Poison
             }
@@ -199,16 +199,12 @@ impl Body<'_> {
         let v = self.eval(x, Hint::default());
         let Some(t) = self.tensor(v, x, DType::F32) else { return Shaped::Poison };
         let rank = t.ty.rank();
-        if is_open(&t.ty) {
-            self.fail(e.place, messages::open_axes_unsupported(".t", &t.name));
-            return Shaped::Poison;
-        }
-        if rank < 2 {
+        if rank < 2 + usize::from(is_open(&t.ty)) {
             self.fail(e.place, messages::not_a_matrix(&t.name, &t.ty, &self.facts));
             return Shaped::Poison;
         }
         let axes = (0..rank - 2).chain([rank - 1, rank - 2]).collect();
-        let option = OptionGiven::fixed("axes", Attr::Axes(axes), e.place);
+        let option = OptionGiven::permutation(&t, axes, e.place);
         self.op("transpose", &[("x", &t, x.place)], vec![option], e.place, &e.text)
     }
 

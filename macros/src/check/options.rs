@@ -30,6 +30,15 @@ impl OptionGiven {
     }
 }
 
+impl OptionGiven {
+    /// The axes of `t` in a new order, in which leading axes `..` stay first.
+    pub fn permutation(t: &Tensor, axes: Vec<usize>, place: Place) -> OptionGiven {
+        let emitted = axes.iter().map(|&a| if a == 0 && is_open(&t.ty) { Axis::Leading(t.ty.rank() - 1) } else { emitted_axis(t, a) });
+        let text = OptionText::Axes(emitted.collect());
+        OptionGiven { name: "axes", attr: Attr::Axes(axes), text, place }
+    }
+}
+
 /// The axis as the emitted code counts it.
 pub fn emitted_axis(t: &Tensor, axis: usize) -> Axis {
     if is_open(&t.ty) { Axis::FromEnd(t.ty.rank().saturating_sub(axis)) } else { Axis::At(axis) }
@@ -39,14 +48,18 @@ impl Body<'_> {
     /// Reads an option by its kind; `x` is the tensor its axes belong to.
     pub fn option_value(&mut self, op: &str, def: &OptionDef, e: &Expr, x: Option<&Tensor>, place: Place) -> Option<OptionGiven> {
         let (attr, text) = match def.kind {
-            Kind::Axis | Kind::Axes | Kind::Perm => {
+            Kind::Perm => {
+                let x = x?;
+                let mut axes = self.axes(op, e, x, place)?;
+                if is_open(&x.ty) {
+                    axes.insert(0, 0);
+                }
+                return Some(OptionGiven::permutation(x, axes, place));
+            }
+            Kind::Axis | Kind::Axes => {
                 let x = x?;
                 let axes = self.axes(op, e, x, place)?;
                 let text = OptionText::Axes(axes.iter().map(|&a| emitted_axis(x, a)).collect());
-                if def.kind == Kind::Perm && is_open(&x.ty) {
-                    self.fail(place, messages::open_axes_unsupported(op, &x.name));
-                    return None;
-                }
                 (Attr::Axes(axes), text)
             }
             Kind::Dim => {
@@ -55,12 +68,8 @@ impl Body<'_> {
             }
             Kind::Shape => {
                 let ExprKind::List(list) = &e.kind else { return self.wrong_kind(def, e) };
-                let dims: Vec<Option<Dim>> = list.iter().map(|e| self.poly(e)).collect();
+                let dims: Vec<Option<Dim>> = list.iter().map(|e| self.dim_of_shape(e)).collect();
                 let dims: Vec<Dim> = dims.into_iter().collect::<Option<_>>()?;
-                if let Some(x) = x.filter(|x| is_open(&x.ty)) {
-                    self.fail(place, messages::open_axes_unsupported(op, &x.name));
-                    return None;
-                }
                 let attr = Attr::Dims(dims);
                 let text = OptionText::Fixed(attr.to_string());
                 (attr, text)
@@ -74,6 +83,18 @@ impl Body<'_> {
             },
         };
         Some(OptionGiven { name: def.name, attr, text, place })
+    }
+
+    /// A dim of a shape, or its leading axes.
+    fn dim_of_shape(&self, e: &Expr) -> Option<Dim> {
+        if !matches!(e.kind, ExprKind::Leading) {
+            return self.poly(e);
+        }
+        if !self.sig.inputs.iter().any(|(_, t)| is_open(t)) {
+            self.fail(e.place, messages::no_leading_axes());
+            return None;
+        }
+        Some(Dim::sym(".."))
     }
 
     fn wrong_kind<T>(&self, def: &OptionDef, e: &Expr) -> Option<T> {

@@ -9,7 +9,6 @@ use crate::ast::{Arg, Axis, Expr};
 use crate::errors::Place;
 use crate::messages;
 use std::collections::BTreeMap;
-use tancho_ir::table::Attr;
 use tancho_ir::{DType, Dim};
 
 impl Body<'_> {
@@ -18,18 +17,25 @@ impl Body<'_> {
         let v = self.eval(x, Hint::default());
         let given = self.sizes(left, sizes);
         let Some(t) = self.tensor(v, x, DType::F32) else { return Shaped::Poison };
-        if is_open(&t.ty) {
-            return self.refuse(e.place, messages::open_axes_unsupported("rearrange", &t.name));
+        let open = is_open(&t.ty);
+        let leads = |side: &[Axis]| side.first().is_some_and(|a| a.leading);
+        if leads(left) != open || leads(right) != open {
+            let odd = if leads(left) == open { right } else { left };
+            let place = odd.first().map_or(e.place, |a| a.place);
+            return self.refuse(place, messages::pattern_leading(&t.name, &t.ty, open, &self.facts));
         }
+        // What is not said of the leading axes: they stay.
+        let skip = usize::from(open);
+        let (left, right) = (left.get(skip..).unwrap_or_default(), right.get(skip..).unwrap_or_default());
         if !self.both_sides(left, right, &t) {
             return Shaped::Poison;
         }
-        if left.len() != t.ty.rank() {
+        if left.len() + skip != t.ty.rank() {
             let place = left.first().zip(left.last()).map_or(e.place, |(a, b)| a.place.to(b.place));
-            return self.refuse(place, messages::pattern_rank(left.len(), &t.name, &t.ty, &self.facts));
+            return self.refuse(place, messages::pattern_rank(left.len() + skip, &t.name, &t.ty, &self.facts));
         }
         let Some(mut lengths) = given else { return Shaped::Poison };
-        for (axis, d) in left.iter().zip(&t.ty.shape) {
+        for (axis, d) in left.iter().zip(t.ty.shape.iter().skip(skip)) {
             if !self.open_group(axis, d, &mut lengths) {
                 return Shaped::Poison;
             }
@@ -140,14 +146,17 @@ impl Body<'_> {
         let names = |side: &[Axis]| side.iter().flat_map(|a| &a.names).map(ToString::to_string).collect::<Vec<String>>();
         let (from, to) = (names(left), names(right));
         let length = |n: &String| lengths.get(n).cloned();
+        let leading: Vec<Dim> = t.ty.shape.iter().take(usize::from(is_open(&t.ty))).cloned().collect();
+        let shape = |dims: Vec<Dim>| leading.iter().cloned().chain(dims).collect::<Vec<Dim>>();
         let mut value = t.clone();
         if left.iter().any(|a| a.names.len() != 1) {
             let open: Vec<Dim> = from.iter().map(length).collect::<Option<_>>()?;
-            value = self.reshape(&value, open, e.place, e)?;
+            value = self.reshape(&value, shape(open), e.place, e)?;
         }
         if from != to {
-            let order: Vec<usize> = to.iter().map(|n| from.iter().position(|f| f == n)).collect::<Option<_>>()?;
-            let option = OptionGiven::fixed("axes", Attr::Axes(order), e.place);
+            let moved: Vec<usize> = to.iter().map(|n| from.iter().position(|f| f == n)).collect::<Option<_>>()?;
+            let order = (0..leading.len()).chain(moved.iter().map(|a| a + leading.len())).collect();
+            let option = OptionGiven::permutation(&value, order, e.place);
             let Shaped::Tensor(moved) = self.op("transpose", &[("x", &value, e.place)], vec![option], e.place, &e.text) else {
                 return None;
             };
@@ -162,7 +171,7 @@ impl Body<'_> {
                 })
                 .collect();
             let closed: Vec<Dim> = groups.into_iter().collect::<Option<_>>()?;
-            value = self.reshape(&value, closed, e.place, e)?;
+            value = self.reshape(&value, shape(closed), e.place, e)?;
         }
         Some(value)
     }

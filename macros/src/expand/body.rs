@@ -197,7 +197,11 @@ impl Emit<'_> {
                                 format.push_str("{},");
                                 values.push(self.axis(*a, v));
                             }
-                            (Axis::At(n) | Axis::FromEnd(n), _) => format.push_str(&format!("{n},")),
+                            (Axis::Leading(_), Some(v)) => {
+                                format.push_str("{}");
+                                values.push(self.axis(*a, v));
+                            }
+                            (Axis::At(n) | Axis::FromEnd(n) | Axis::Leading(n), _) => format.push_str(&format!("{n},")),
                         }
                     }
                     format.push(')');
@@ -224,6 +228,7 @@ impl Emit<'_> {
         match axis {
             Axis::At(n) => quote!(#n),
             Axis::FromEnd(n) => quote_spanned!(own()=> #scope.type_of(#v).rank().saturating_sub(#n)),
+            Axis::Leading(n) => quote_spanned!(own()=> #scope.leading_axes(#v, #n)),
         }
     }
 

@@ -41,8 +41,18 @@ pub fn axis_expected(what: &str) -> Message {
         .help("an axis is a dimension's name or an integer; several stand in parentheses, `over = (C, H)`")
 }
 
-pub fn open_axes_unsupported(op: &str, name: &str) -> Message {
-    Message::new(format!("`{op}` of `{name}`, which has leading axes `..`, is not supported yet"))
+pub fn pattern_leading(name: &str, ty: &Type, open: bool, facts: &Facts) -> Message {
+    let shown = show_type(ty, facts);
+    if open {
+        Message::new(format!("`{name}` is {shown}: both sides of the pattern begin with `..`"))
+            .help("the leading axes stay where they are: `rearrange(x, [.., (h d)] -> [.., h, d], h = HEADS)`")
+    } else {
+        Message::new(format!("`..` in a pattern stands for the leading axes of `{name}`, which is {shown}")).help("name every axis")
+    }
+}
+
+pub fn no_leading_axes() -> Message {
+    Message::new("`..` in a shape stands for the leading axes of the inputs, and no input has them")
 }
 
 pub fn index_count(given: usize, name: &str, ty: &Type, facts: &Facts) -> Message {

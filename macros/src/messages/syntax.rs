@@ -83,7 +83,7 @@ pub fn empty_index() -> Message {
 }
 
 pub fn open_axes_first() -> Message {
-    Message::new("`..` stands first in a type").help("write `[.., D]`")
+    Message::new("`..` stands first in a type, shape or pattern").help("write `[.., D]`")
 }
 
 pub fn remainder_not_zero() -> Message {

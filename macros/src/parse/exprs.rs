@@ -155,13 +155,32 @@ fn primary(c: &mut Cursor<'_>) -> Parsed<Expr> {
         }
         Some(TokenTree::Group(g)) if g.delimiter() == Delimiter::Bracket => {
             c.at += 1;
-            let list = c.inside(g, |c| c.list(expr))?;
+            let list = c.inside(g, list_of_dims)?;
             let depth = list.iter().map(|e| e.depth).max().unwrap_or(0);
             make(c, start, ExprKind::List(list), depth)
         }
         Some(TokenTree::Ident(i)) => word(c, start, &i.to_string()),
         _ => Err(no_value(c)),
     }
+}
+
+/// `[.., B, 4 * D]`
+fn list_of_dims(c: &mut Cursor<'_>) -> Parsed<Vec<Expr>> {
+    let mut list = Vec::new();
+    if leading(c)? {
+        list.push(make(c, 0, ExprKind::Leading, 0)?);
+    }
+    list.extend(c.list(|c| if c.is_punct("..") { Err(c.fail(Place::of(c.span()), messages::open_axes_first())) } else { expr(c) })?);
+    Ok(list)
+}
+
+/// `..` and the comma behind it, at the front of a list.
+pub fn leading(c: &mut Cursor<'_>) -> Parsed<bool> {
+    let open = c.eat("..").is_some();
+    if open && !c.done() && c.eat(",").is_none() {
+        return Err(c.expected("`,` after `..`"));
+    }
+    Ok(open)
 }
 
 /// Nothing where a value should be: says what it should follow.
@@ -315,12 +334,19 @@ fn rearrange(c: &mut Cursor<'_>, start: usize) -> Parsed<Expr> {
     make(c, start, ExprKind::Rearrange(Box::new(x), left, right, sizes), depth)
 }
 
-/// `[b, s, (three h d), 1]`
+/// `[b, s, (three h d), 1]` or `[.., d]`
 fn pattern(c: &mut Cursor<'_>) -> Parsed<Vec<Axis>> {
     let Some(g) = c.group(Delimiter::Bracket) else { return Err(c.expected("a pattern such as `[b, s, (h d)]`")) };
     c.inside(g, |c| {
-        c.list(|c| {
+        let mut axes = Vec::new();
+        if leading(c)? {
+            axes.push(Axis { names: Vec::new(), leading: true, place: c.since(0) });
+        }
+        axes.extend(c.list(|c| {
             let start = c.at;
+            if c.is_punct("..") {
+                return Err(c.fail(Place::of(c.span()), messages::open_axes_first()));
+            }
             let mut names = Vec::new();
             if let Some(g) = c.group(Delimiter::Parenthesis) {
                 c.inside(g, |c| {
@@ -334,8 +360,9 @@ fn pattern(c: &mut Cursor<'_>) -> Parsed<Vec<Axis>> {
             } else {
                 names.push(c.name("the name of an axis, `(..)` or 1")?);
             }
-            Ok(Axis { names, place: c.since(start) })
-        })
+            Ok(Axis { names, leading: false, place: c.since(start) })
+        })?);
+        Ok(axes)
     })
 }
 

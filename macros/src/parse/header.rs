@@ -180,10 +180,7 @@ pub fn ty(c: &mut Cursor<'_>) -> Parsed<Ty> {
     c.at += usize::from(dtype.is_some());
     let Some(g) = c.group(Delimiter::Bracket) else { return Err(c.expected("a type such as `[B, D]` or `bool[B, S]`")) };
     let (open, axes) = c.inside(g, |c| {
-        let open = c.eat("..").is_some();
-        if open && !c.done() && c.eat(",").is_none() {
-            return Err(c.expected("`,` after `..`"));
-        }
+        let open = super::exprs::leading(c)?;
         let axes = c.list(|c| {
             if c.is_punct("..") {
                 return Err(c.fail(Place::of(c.span()), messages::open_axes_first()));

@@ -93,7 +93,9 @@ pub fn attention(heads: usize, [q, k, v]: [&Tensor; 3], rules: &Rules<'_>) -> Re
             for s in 0..queries {
                 let query = qh.row(b, h, s);
                 seen.clear();
-                seen.extend((0..keys).filter(|&t| attends(b, h, s, t)).map(|t| (t, dot(query, kh.row(b, g, t)) * scale + added(b, h, s, t))));
+                seen.extend(
+                    (0..keys).filter(|&t| attends(b, h, s, t)).map(|t| (t, dot(query, kh.row(b, g, t)) * scale + added(b, h, s, t))),
+                );
                 let top = seen.iter().map(|x| x.1).fold(f64::NEG_INFINITY, max);
                 weights.fill(0.0);
                 for &(t, score) in &seen {

@@ -3,8 +3,8 @@
 use super::*;
 use crate::compare::compare;
 use half::bf16;
-use tancho_ir::op::*;
 use tancho_ir::decompose::{decompose, is_composite};
+use tancho_ir::op::*;
 use tancho_ir::{Source, Type};
 
 const NAN: f32 = f32::NAN;
@@ -270,7 +270,8 @@ fn every_composite_is_its_decomposition() {
     let eps = Number(1e-5);
     let norm = |axes: &[usize], eps_on, gain, bias| Op::LayerNorm { axes: axes.to_vec(), eps, eps_on, gain, bias };
     let mean = |axes: &[usize], keep, masked| Op::Reduce { kind: Reduction::Mean, axes: axes.to_vec(), keep, masked };
-    let mut cases: Vec<(Op, Vec<Tensor>)> = Unary::TABLE.iter().map(|(u, _)| Op::Unary(*u)).filter(is_composite).map(|op| (op, vec![z.f(&[5, 40])])).collect();
+    let mut cases: Vec<(Op, Vec<Tensor>)> =
+        Unary::TABLE.iter().map(|(u, _)| Op::Unary(*u)).filter(is_composite).map(|op| (op, vec![z.f(&[5, 40])])).collect();
     let dim = tancho_ir::Dim::from;
     let rope = |from: usize, pairs| Op::Rope { base: Number(100.0), from: dim(from), pairs };
     let group = |groups: usize, gain, bias| Op::GroupNorm { groups: dim(groups), eps, gain, bias };

@@ -91,11 +91,8 @@ impl Random {
             }
         };
         let from = self.rng.pick(&[n(0), n(5), n(1_000_000), Dim::sym("S")]);
-        let op = Op::Rope {
-            base: Number(self.rng.pick(&[1e4, 5e5, 1.0, 10.0])),
-            from,
-            pairs: self.rng.pick(&[Pairs::Halves, Pairs::Adjacent]),
-        };
+        let op =
+            Op::Rope { base: Number(self.rng.pick(&[1e4, 5e5, 1.0, 10.0])), from, pairs: self.rng.pick(&[Pairs::Halves, Pairs::Adjacent]) };
         self.push(op, &[x], self.bound(x) * 1.5)
     }
 

@@ -1,0 +1,204 @@
+//! Ops of the language by values worked out by hand, and leading axes `..`: every network runs natively in
+//! checked mode and agrees with the interpreter.
+#![deny(warnings, missing_docs, missing_debug_implementations)]
+
+mod common;
+
+use common::compile;
+use tancho::{AsView, Error, Target, network};
+
+network! {
+    pub Losses<B, C = 3>(x: [B, C], ids: i32[B], y: [B, C]) -> ([B], [B]) { (cross_entropy(x, ids), mse(x, y)) }
+
+    pub Ignoring<B, C = 3>(x: [B, C], ids: i32[B]) -> [B] { cross_entropy(x, ids, ignore = 2) }
+
+    pub Padded<B, S>(x: [B, S], ids: i32[S]) -> ([B, S + 3], [B + 1, S], i32[S + B]) {
+        (pad(x, axis = S, before = 2, after = 1), pad(x, axis = 0, after = 1), pad(ids, axis = -1, before = B))
+    }
+
+    pub Gates<B, D = 2>(a: [B, D], b: [B, D]) -> ([B, D], [B, D], [B, D]) {
+        param up: [D, D] = ones;
+        (swiglu(a, b), swiglu(a @ up, b), dropout(a, p = 0.5) + stop_gradient(a))
+    }
+
+    pub Turned<B, H, S, P, D = 4>(x: [B, H, S, D], past: [P]) -> ([B, H, S, D], [B, H, S, D]) {
+        (rope(x, from = P), rope(x + 0 * sum(past, over = P), base = 100, pairs = adjacent))
+    }
+
+    pub Grouped<N, C = 4, L, G = 2>(x: [N, C, L]) -> ([N, C, L], [N, C, L]) where C % G == 0 {
+        param gain: [C];
+        param bias: [C];
+        (group_norm(x, gain, bias, groups = G, eps = 0), group_norm(x, groups = C))
+    }
+
+    pub Windows<B, S, T, W = 2>(q: [B, S, 1], k: [B, T, 1], bias: [1, S, T], late: bool[B, T]) -> ([B, S, 1], [B, S, 1], [B, S, 1]) {
+        (
+            attention(q, k, k, heads = 1, window = W),
+            attention(q, k, k, heads = 1, window = W, causal = true),
+            attention(q, k, k, late, bias, heads = 1),
+        )
+    }
+
+    pub Angles<B>(x: [B]) -> ([B], [B]) { (sin(x), cos(x)) }
+
+    /// Every form that fixed axes behind leading ones are moved by.
+    pub Leading<D = 6, HEADS = 2>(x: [.., D])
+        -> ([.., HEADS, D / HEADS], [.., D / HEADS, HEADS], [.., D / HEADS, HEADS], [.., D], [.., 2, D], [.., D / HEADS, HEADS])
+        where D % HEADS == 0
+    {
+        let heads = reshape(x, [.., HEADS, D / HEADS]);
+        (
+            heads,
+            heads.t,
+            transpose(heads, axes = (-1, -2)),
+            rearrange(heads.t, [.., d, h] -> [.., (h d)]),
+            expand(reshape(x, [.., 1, D]), [.., 2, D]),
+            rearrange(x, [.., (h d)] -> [.., d, h], h = HEADS),
+        )
+    }
+
+    pub Inside<B, S>(x: [B, S, 6], v: [6]) -> ([B, S, 2, 6], [3, 2], [6]) {
+        let (a, b, c, d, wide, e) = Leading(x);
+        let (f, turned, g, back, h, i) = Leading(v);
+        (wide, turned, back)
+    }
+}
+
+/// Compiles, compares with the interpreter, and runs.
+macro_rules! run {
+    ($net:expr, $($x:expr),*) => {{
+        let compiled = $net.compile(Target::host().checked(true)).unwrap();
+        let report = compiled.check($($x),*).unwrap();
+        assert!(report.ok(), "{report}\n{}", compiled.fused_ir());
+        let mut session = compiled.session();
+        session.run($($x),*).unwrap();
+        (0..compiled.graph().outputs.len()).map(|i| session.tensor(i)).collect::<Vec<_>>()
+    }};
+}
+
+#[track_caller]
+fn near(got: &tancho::Tensor, want: &[f32]) {
+    let got = got.as_f32().expect("f32");
+    let all = got.len() == want.len() && got.iter().zip(want).all(|(a, b)| (a - b).abs() <= 2e-6 * b.abs().max(1.0));
+    assert!(all, "{got:?}, not {want:?}");
+}
+
+#[test]
+fn losses_of_rows() {
+    let (two, five) = (2f32.ln(), 5f32.ln());
+    let x = [0.0, 0.0, 0.0, 0.0, two, five, 1.0, 2.0, 3.0];
+    let y = run!(Losses::init(0).unwrap(), x.view([3, 3]), [1, 2, -100].view([3]), [0.0f32; 9].view([3, 3]));
+    near(&y[0], &[3f32.ln(), (8f32 / 5.0).ln(), 0.0]);
+    near(&y[1], &[0.0, (two * two + five * five) / 3.0, 14.0 / 3.0]);
+    let y = run!(Ignoring::init(0).unwrap(), x.view([3, 3]), [1, 2, 0].view([3]));
+    near(&y[0], &[3f32.ln(), 0.0, (1.0 + 1f32.exp() + 2f32.exp()).ln()]);
+    let mut s = Losses::init(0).unwrap().compile(Target::host()).unwrap().session();
+    for id in [3, -1] {
+        let e = s.run(x.view([3, 3]), [0, id, 0].view([3]), x.view([3, 3])).unwrap_err();
+        assert!(matches!(&e, Error::IdOutOfRange { id: i, rows: 3, .. } if *i == i64::from(id)), "{e}");
+        assert!(e.to_string().contains("cross_entropy(x, ids)"), "{e}");
+    }
+}
+
+#[test]
+fn zeros_around_a_tensor() {
+    let y = run!(Padded::init(0).unwrap(), [1.0f32, 2.0, 3.0, 4.0].view([2, 2]), [7, 8].view([2]));
+    near(&y[0], &[0.0, 0.0, 1.0, 2.0, 0.0, 0.0, 0.0, 3.0, 4.0, 0.0]);
+    near(&y[1], &[1.0, 2.0, 3.0, 4.0, 0.0, 0.0]);
+    assert_eq!(y[2].as_i32(), Some(&[0, 0, 7, 8][..]));
+}
+
+#[test]
+fn gates_and_identities() {
+    let silu = |x: f32| x / (1.0 + (-x).exp());
+    let n = Gates::init(0).unwrap();
+    let y = run!(n, [1.0f32, -2.0, 0.0, 3.0].view([2, 2]), [2.0f32, 5.0, 4.0, -1.0].view([2, 2]));
+    near(&y[0], &[2.0 * silu(1.0), 5.0 * silu(-2.0), 0.0, -silu(3.0)]);
+    near(&y[1], &[2.0 * silu(-1.0), 5.0 * silu(-1.0), 4.0 * silu(3.0), -silu(3.0)]);
+    near(&y[2], &[2.0, -4.0, 0.0, 6.0]);
+    // The gate is an epilogue of the product.
+    let ir = n.compile(Target::host()).unwrap().fused_ir();
+    assert!(ir.contains("contract+swiglu"), "{ir}");
+}
+
+#[test]
+fn heads_are_turned_by_their_position() {
+    let x: Vec<f32> = (0..8).map(|i| i as f32 - 3.0).collect();
+    let y = run!(Turned::init(0).unwrap(), x.view([1, 1, 2, 4]), [0.0f32; 3].view([3]));
+    let turn = |a: f32, b: f32, angle: f32| (a * angle.cos() - b * angle.sin(), b * angle.cos() + a * angle.sin());
+    let (mut halves, mut adjacent) = (x.clone(), x.clone());
+    for s in 0..2 {
+        let (p, row) = (s as f32, 4 * s);
+        for i in 0..2 {
+            (halves[row + i], halves[row + i + 2]) = turn(x[row + i], x[row + i + 2], (p + 3.0) * [1.0, 0.01][i]);
+            (adjacent[row + 2 * i], adjacent[row + 2 * i + 1]) = turn(x[row + 2 * i], x[row + 2 * i + 1], p * [1.0, 0.1][i]);
+        }
+    }
+    near(&y[0], &halves);
+    near(&y[1], &adjacent);
+}
+
+#[test]
+fn groups_of_channels() {
+    let mut n = Grouped::init(0).unwrap();
+    for (name, data) in [("gain", [1.0f32, 2.0, 3.0, 4.0]), ("bias", [0.0, 0.5, 0.0, 0.0])] {
+        n.weights_mut().set(name, tancho::Tensor::new(data.to_vec(), [4]).unwrap()).unwrap();
+    }
+    let y = run!(n, [1.0f32, 3.0, 10.0, 20.0].view([1, 4, 1]));
+    near(&y[0], &[-1.0, 2.5, -3.0, 4.0]);
+    near(&y[1], &[0.0; 4]);
+}
+
+#[test]
+fn windows_and_biases() {
+    let (q, k) = ([0.0f32; 3], [1.0f32, 2.0, 6.0]);
+    let low = f32::ln(1e-9);
+    let bias = [0.0, low, low, low, 0.0, 0.0, 3f32.ln(), 0.0, low];
+    let y = run!(Windows::init(0).unwrap(), q.view([1, 3, 1]), k.view([1, 3, 1]), bias.view([1, 3, 3]), [true, true, false].view([1, 3]));
+    // A window alone hides the past, causality alone the future.
+    near(&y[0], &[3.0, 3.0, 4.0]);
+    near(&y[1], &[1.0, 1.5, 4.0]);
+    near(&y[2], &[1.0, 2.0, 1.25]);
+    // One query stands at the last key.
+    let y = run!(Windows::init(0).unwrap(), q[..1].view([1, 1, 1]), k.view([1, 3, 1]), bias[..3].view([1, 1, 3]), [true; 3].view([1, 3]));
+    near(&y[1], &[4.0]);
+}
+
+#[test]
+fn angles() {
+    let x = [0.0, 1.0, -2.5, 1e6];
+    let y = run!(Angles::init(0).unwrap(), x.view([4]));
+    near(&y[0], &[0.0, 0.841_471, -0.598_472_1, -0.349_993_5]);
+    near(&y[1], &[1.0, 0.540_302_3, -0.801_143_6, 0.936_752_1]);
+}
+
+#[test]
+fn leading_axes_stay_where_they_are() {
+    let x: Vec<f32> = (0..12).map(|i| i as f32).collect();
+    let y = run!(Leading::init(0).unwrap(), x.view([2, 6]));
+    let turned = [0.0, 3.0, 1.0, 4.0, 2.0, 5.0, 6.0, 9.0, 7.0, 10.0, 8.0, 11.0];
+    assert_eq!((y[0].shape(), y[1].shape(), y[4].shape()), (&[2, 2, 3][..], &[2, 3, 2][..], &[2, 2, 6][..]));
+    [0, 3].iter().for_each(|i| near(&y[*i], &x));
+    [1, 2, 5].iter().for_each(|i| near(&y[*i], &turned));
+    near(&y[4], &[&x[..6], &x[..6], &x[6..], &x[6..]].concat());
+    let y = run!(Inside::init(0).unwrap(), x.view([2, 1, 6]), x[..6].view([6]));
+    assert_eq!(y[0].shape(), [2, 1, 2, 6]);
+    near(&y[1], &turned[..6]);
+    near(&y[2], &x[..6]);
+}
+
+/// Far positions, wide heads: the frequencies are rounded to f32 and so are the angles.
+#[test]
+fn rope_far_away() {
+    let text = "network A<B>
+input x: f32[B, 2, 9, 64]
+%0: f32[B, 2, 9, 64] = input(index = 0)
+%1: f32[B, 2, 9, 64] = rope(%0, base = 10000.0, from = 999990, pairs = halves)
+%2: f32[B, 2, 9, 64] = rope(%0, base = 500000.0, from = 131000, pairs = adjacent)
+return %1, %2";
+    let y = common::check(text, &[common::Rng::new(5).floats(&[2, 2, 9, 64])]);
+    assert_eq!(y.len(), 2);
+    let bad = tancho::Graph::parse(&text.replace("2, 9, 64", "2, 9, B")).expect_err("a run-time width").to_string();
+    assert!(bad.contains("the frequencies of `rope` follow from the width of a head, but B is a run-time dim"), "{bad}");
+    assert!(compile(&tancho::Graph::parse(text).expect("a graph")).is_ok());
+}
