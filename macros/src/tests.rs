@@ -131,7 +131,8 @@ fn says_what_is_wrong_in_a_body() {
     }
     one(body("let gen = x; x"), "`gen` cannot be a name here: it is a keyword of Rust\nhelp: choose another name");
     one(body("net l: fn; x"), "expected the name of a network, found `fn`");
-    assert!(body("x[x - 1]").concat().starts_with("rows are taken by i32 ids, but `x - 1` is [B, S, D (8)]"));
+    one(body("x[x - 1]"), "rows are taken by i32 ids, but `x - 1` is [B, S, D (8)]\nhelp: convert on purpose: `cast(x - 1, i32)`");
+    one(body("let y = x; x[y]"), "rows are taken by i32 ids, but `y` is [B, S, D (8)]\nhelp: declare it as `y: i32[B, S, D]`");
     let item = |attribute: &str| body(&format!("{attribute} param w: [D]; x * w"));
     one(item("#[weights(\"a\", transposed)]"), "only a matrix can be stored transposed, but `w` is [D (8)]\nhelp: leave `transposed` out");
     one(item("#[weights]"), {
@@ -150,6 +151,66 @@ fn says_what_is_wrong_in_a_body() {
     assert!(item("#[weights(\"a\", rows = 0..D,)] #[frozen] #[no_decay]").is_empty());
     one(item("#[weight(\"a\")]"), "unknown attribute `weight`\nhelp: did you mean `weights`?");
     assert!(item("#[weights(\"a\\tb\",)] #[doc = \"w\"]").is_empty());
+}
+
+#[test]
+fn says_what_does_not_fit_an_op() {
+    let heads = |call: &str| body(&format!("let h = reshape(x, [B, S, 1, D]); let y = {call}; reshape(y, [B, S, D])"));
+    assert!(heads("rope(h, from = S, base = 500, pairs = adjacent)").is_empty());
+    one(heads("rope(h, pairs = odd)"), "`pairs` takes one of `halves`, `adjacent`");
+    one(heads("rope(h, base = 0.5)"), "the base of `rope` is at least 1, not 0.5");
+    one(body("rope(x)"), {
+        "`rope` turns heads: it needs [B, HEADS, S, HD]\n  `x` is [B, S, D (8)]\nhelp: split the heads off: `rearrange(x, [b, s, (h d)] -> [b, h, s, d], h = HEADS)`"
+    });
+    one(body("rope(reshape(x, [B, 1, D, S]))"), {
+        "the frequencies of `rope` follow from the width of a head, but S is a run-time dim\n  `reshape(x, [B, 1, D, S])` is [B, 1, D (8), S]\nhelp: make it static: give it a default"
+    });
+    one(body("group_norm(transpose(x, axes = (0, 2, 1)), groups = 3)"), {
+        "3 groups do not divide D (8) channels\n  `transpose(x, axes = (0, 2, 1))` is [B, D (8), S]"
+    });
+    one(body("group_norm(x, groups = 2)"), "it is not known that 2 groups divide S\nhelp: promise it: `where S % 2 == 0`");
+    one(body("pad(x, axis = S, before = -1)"), {
+        "`pad` adds elements, but `before` is -1\nhelp: a slice takes elements away: `x[axis = start..end]`"
+    });
+    one(body("cross_entropy(x, cast(m, i32)[0]); x").into_iter().take(1).collect(), {
+        "`cross_entropy` takes one id for each row of logits\n  `x` is [B, S, D (8)]\n  `cast(m, i32)[0]` is i32[S]\nhelp: the ids of `x` are i32[B, S]"
+    });
+    one(body("mse(x, x[0]); x").into_iter().take(1).collect(), {
+        "`mse` compares `x` and `x[0]`: their shapes differ\n  `x` is [B, S, D (8)]\n  `x[0]` is [S, D (8)]\nhelp: both sides have the same shape; nothing is repeated"
+    });
+    one(body("dropout(x, p = 2)"), "`dropout` sets a share of the elements to 0, which cannot be 2");
+    one(body("attention(x, x, x, heads = 1, window = 0)"), {
+        "a window of 0 sees no key or is no i32\nhelp: a query sees `window` keys, its own position among them"
+    });
+    one(body("attention(x, x, x, bias = x, heads = 1)"), {
+        "the bias of `attention` does not fit: `x` is [B, S, D (8)]\n  queries are [B, S], keys [B, S]\nhelp: a bias is added to the scores: [1, S, S] or [B, 1, S, S]"
+    });
+}
+
+#[test]
+fn leading_axes() {
+    let open = |text: &str| said(&format!("N<D = 8, H = 2>(x: [.., D]) -> [.., D] where D % H == 0 {{ {text} }}"));
+    for good in [
+        "let h = reshape(x, [.., H, D / H]); reshape(h.t.t, [.., D])",
+        "rearrange(rearrange(x, [.., (h d)] -> [.., d, h], h = H), [.., d, h] -> [.., (h d)])",
+        "x + reshape(expand(reshape(x, [.., 1, D]), [.., 1, D]), [.., D])",
+        "let h = reshape(x, [.., H, D / H]); reshape(transpose(h, axes = (-1, -2)), [.., D])",
+    ] {
+        assert!(open(good).is_empty(), "{good}: {:#?}", open(good));
+    }
+    one(open("x.t"), "`x.t` needs two axes besides `..`: `x` is [.., D (8)]");
+    one(open("reshape(x, [H, ..])"), "`..` stands first in a type, shape or pattern\nhelp: write `[.., D]`");
+    one(body("reshape(x, [.., D])"), "`..` in a shape stands for the leading axes of the inputs, and no input has them");
+    one(open("rearrange(x, [(h d)] -> [h, d], h = H)"), {
+        "`x` is [.., D (8)]: both sides of the pattern begin with `..`\nhelp: the leading axes stay where they are: `rearrange(x, [.., (h d)] -> [.., h, d], h = HEADS)`"
+    });
+    one(body("rearrange(x, [.., d] -> [.., d])"), {
+        "`..` in a pattern stands for the leading axes of `x`, which is [B, S, D (8)]\nhelp: name every axis"
+    });
+    one(open("group_norm(x, groups = 2)"), "`group_norm` needs [N, C, ..]: the channels are its second axis\n  `x` is [.., D (8)]");
+    one(open("transpose(reshape(x, [.., H, D / H]), axes = (-1))"), {
+        "`transpose` must name every axis exactly once\n  `reshape(x, [.., H, D / H])` is [.., H (2), D / H (4)]\nhelp: the leading axes stay, the 2 behind them move"
+    });
 }
 
 #[test]

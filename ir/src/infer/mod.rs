@@ -286,7 +286,10 @@ pub fn infer(op: &Op, args: &[Arg<'_>], facts: &Facts) -> Result<Type> {
             if seen.iter().copied().ne(0..args[0].ty.rank()) {
                 return Err(ShapeError::new("`transpose` must name every axis exactly once")
                     .fact(is_line(&args[0], facts))
-                    .help(format!("it has {} axes", args[0].ty.rank()))
+                    .help(match args[0].ty.shape.first().and_then(Dim::as_sym) {
+                        Some("..") => format!("the leading axes stay, the {} behind them move", args[0].ty.rank() - 1),
+                        _ => format!("it has {} axes", args[0].ty.rank()),
+                    })
                     .at(At::Option("axes")));
             }
             Ok(Type::new(args[0].ty.dtype, perm.iter().map(|&i| args[0].ty.shape[i].clone()).collect()))

@@ -69,7 +69,8 @@ pub fn bad_index(text: &str) -> Message {
 }
 
 pub fn not_a_matrix(name: &str, ty: &Type, facts: &Facts) -> Message {
-    Message::new(format!("`{name}.t` needs two axes: `{name}` is {}", show_type(ty, facts)))
+    let besides = if ty.shape.first().and_then(Dim::as_sym) == Some("..") { " besides `..`" } else { "" };
+    Message::new(format!("`{name}.t` needs two axes{besides}: `{name}` is {}", show_type(ty, facts)))
 }
 
 pub fn split_uneven(name: &str, parts: i64, len: &Dim, facts: &Facts) -> Message {
