@@ -153,3 +153,23 @@ fn powers_are_within_1e_5() {
         assert!(w.relative < 1e-5, "{c}: {:e} at {:e}", w.relative, w.at);
     }
 }
+
+/// The frequencies of `rope`: at far positions the last bit of one is a large angle.
+#[test]
+fn powers_of_a_ratio_are_rounded_correctly() {
+    for (base, n) in [(1e4f64, 32), (5e5, 64), (1e6, 128), (1e4, 4096), (10.0, 1), (1.0, 40), (1.5, 300)] {
+        let ratio = base.powf(-1.0 / f64::from(n));
+        for (declared, length) in [("N".to_string(), n), (n.to_string(), n)] {
+            let text = format!(
+                "network F<N>\ninput x: f32[N]\n%0: f32[N] = input(index = 0)\n%1: f32[{declared}] = powers(ratio = {ratio:?}, len = {declared})\nreturn %1"
+            );
+            let g = Graph::parse(&text).expect("a graph");
+            let c = model_of(g, 0).expect("a model").compile(Target::host()).expect("compiles");
+            let mut s = c.session();
+            let x = [Tensor::new(vec![0.0f32; length as usize], [length as usize]).expect("fits")];
+            s.run_inputs(&views(&x)).expect("runs");
+            let want: Vec<f32> = (0..n).map(|i| ratio.powf(f64::from(i)) as f32).collect();
+            assert_eq!(s.output::<f32>(0).to_vec(), want, "{base} {n} {declared}");
+        }
+    }
+}
