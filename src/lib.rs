@@ -61,4 +61,27 @@ pub mod __private {
     pub use tancho_ir::graph::*;
     pub use tancho_ir::op::{Number, Scalar};
     pub use tancho_runtime::{Declared, Model, OutputMut};
+
+    /// What editors see: see `macros/src/expand/mirror.rs`.
+    pub mod ide {
+        /// A dimension.
+        #[derive(Clone, Copy, Debug)]
+        pub struct Dim;
+        /// A tensor.
+        #[derive(Clone, Copy, Debug)]
+        pub struct Tensor;
+        /// A network in use.
+        #[derive(Clone, Copy, Debug)]
+        pub struct Net<N>(std::marker::PhantomData<fn() -> N>);
+
+        impl<N> Net<N> {
+            /// The only value.
+            pub const NEW: Net<N> = Net(std::marker::PhantomData);
+        }
+
+        /// The ops, as functions that editors can look up.
+        pub mod ops {
+            tancho_macros::__ops!();
+        }
+    }
 }

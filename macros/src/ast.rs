@@ -29,6 +29,8 @@ pub struct Network {
     pub entries: Vec<Entry>,
     /// Whether it is the short form: a signature, and a body that is `forward`.
     pub short: bool,
+    /// The names in what did not parse, for editors.
+    pub lost: Vec<Ident>,
     /// The header has an error: calls of the network are not judged.
     pub broken_header: bool,
     /// The body has a syntax error.
@@ -107,6 +109,8 @@ pub struct Ty {
     pub open: bool,
     /// The other axes.
     pub axes: Vec<Expr>,
+    /// Its source text.
+    pub text: String,
     /// Where.
     pub place: Place,
 }
@@ -133,6 +137,8 @@ pub struct Block {
     pub stmts: Vec<Stmt>,
     /// The value.
     pub tail: Option<Box<Expr>>,
+    /// The names in what did not parse, for editors.
+    pub lost: Vec<Ident>,
     /// The closing brace.
     pub end: Option<Span>,
 }

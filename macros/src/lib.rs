@@ -9,6 +9,7 @@ mod ast;
 mod check;
 mod errors;
 mod expand;
+mod forms;
 mod messages;
 mod parse;
 mod plan;
@@ -56,6 +57,13 @@ pub fn network(input: proc_macro::TokenStream) -> proc_macro::TokenStream {
 #[proc_macro]
 pub fn __prelude(_: proc_macro::TokenStream) -> proc_macro::TokenStream {
     run(prelude(), &TokenStream::new(), true).into()
+}
+
+/// The ops as documented functions that do nothing, for editors to look up.
+#[doc(hidden)]
+#[proc_macro]
+pub fn __ops(_: proc_macro::TokenStream) -> proc_macro::TokenStream {
+    expand::ops().into()
 }
 
 /// The prelude's text as tokens.

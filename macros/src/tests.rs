@@ -3,6 +3,7 @@
 mod bad;
 mod fuzz;
 mod grammar;
+mod mirror;
 
 use crate::errors::Error;
 use crate::{prelude, stages};

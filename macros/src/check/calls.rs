@@ -5,6 +5,7 @@ use super::options::{OptionGiven, emitted_axis};
 use super::scope::{Binding, Body, Number, Shaped, Tensor};
 use crate::ast::{Arg, Callee, Expr, ExprKind};
 use crate::errors::Place;
+use crate::forms::FORMS;
 use crate::messages;
 use crate::plan::StepKind;
 use tancho_ir::table::{Attr, OPS, OpDef, lookup};
@@ -111,7 +112,7 @@ impl Body<'_> {
             return v;
         }
         let ops = OPS.iter().filter(|o| o.callable && !o.name.starts_with("reduce_")).map(|o| o.name);
-        let more = ["embedding", "clamp", "split", "rearrange", "residual"];
+        let more = FORMS.iter().map(|(name, ..)| *name);
         let nets = self.scopes.iter().flatten().filter(|(_, b)| matches!(b, Binding::Net(_))).map(|(n, _)| n.as_str());
         let message = messages::unknown_op(name, ops.chain(more).chain(nets));
         self.fail(callee.place, message);

@@ -18,6 +18,7 @@ mod sig;
 mod state;
 mod train;
 
+pub use calls::usage;
 pub use entries::entry_type;
 
 use crate::ast::Network;

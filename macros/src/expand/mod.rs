@@ -3,7 +3,13 @@
 mod api;
 mod body;
 mod methods;
+mod mirror;
+mod ops;
 mod sig;
+
+#[cfg(test)]
+pub use mirror::mirror;
+pub use ops::ops;
 
 use crate::ast::Network;
 use crate::errors::Place;
@@ -26,6 +32,7 @@ pub fn expand(networks: &[Network], checked: &[Checked], borrowed: bool) -> Vec<
         for (i, e) in c.entries.iter().enumerate().filter(|(i, _)| c.is_built(*i)) {
             tokens.extend(network_impl(n, c, i, e, borrowed));
         }
+        tokens.extend(mirror::mirror(n, networks));
         out.push((n.name.to_string(), tokens));
     }
     out

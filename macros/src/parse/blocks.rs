@@ -21,6 +21,7 @@ pub fn block(c: &mut Cursor<'_>) -> Parsed<Block> {
             if !c.recover(start) && b.tail.is_none() {
                 b.tail = Some(Box::new(nothing(Place::of(c.end))));
             }
+            b.lost.extend(c.names_since(start));
         }
     }
     Ok(b)

@@ -3,7 +3,7 @@
 use super::attrs::attrs;
 use super::{Cursor, Failed, Parsed};
 use crate::ast::*;
-use crate::errors::Place;
+use crate::errors::{Errors, Place};
 use crate::messages;
 use proc_macro2::{Delimiter, Ident, TokenStream, TokenTree};
 use quote::ToTokens;
@@ -29,6 +29,7 @@ pub fn network(c: &mut Cursor<'_>) -> Parsed<Network> {
         header: String::new(),
         items: Vec::new(),
         entries: Vec::new(),
+        lost: Vec::new(),
         short: true,
         broken_header: false,
         broken_body: false,
@@ -39,6 +40,7 @@ pub fn network(c: &mut Cursor<'_>) -> Parsed<Network> {
         while !c.done() && c.peek_group(Delimiter::Brace).is_none() {
             c.at += 1;
         }
+        n.lost = c.names_since(start);
     }
     n.header = crate::print::header(c.tokens.get(start..c.at).unwrap_or_default());
     let Some(g) = c.group(Delimiter::Brace) else {
@@ -60,8 +62,15 @@ pub fn network(c: &mut Cursor<'_>) -> Parsed<Network> {
                 n.broken_header = true;
             }
         }
-        // What the header promises is not known: the body would only be guessed at.
-        Err(Failed) => {}
+        // What the header promises is not known: the body is read for editors only, and not judged.
+        Err(Failed) => {
+            let quiet = Errors::default();
+            let tokens = super::flat(g.stream());
+            if let Ok(body) = super::blocks::block(&mut Cursor::new(&tokens, g.span_close(), &quiet, c.depth)) {
+                n.entries.push(Entry { body, ..Entry::unknown(&n.name) });
+            }
+            quiet.finish();
+        }
     }
     n.broken_body = c.errors.count() > before;
     Ok(n)
@@ -102,17 +111,24 @@ pub fn signature(c: &mut Cursor<'_>, name: &Ident) -> Parsed<Entry> {
     c.expect("->", "and the type of the result")?;
     let start = c.at;
     let outputs = types(c)?;
-    Ok(Entry {
-        docs: TokenStream::new(),
-        vis: TokenStream::new(),
-        name: Ident::new("forward", name.span()),
-        train: false,
-        inputs,
-        outputs,
-        promise: c.since(start),
-        header: String::new(),
-        body: Block::default(),
-    })
+    Ok(Entry { inputs, outputs, promise: c.since(start), ..Entry::unknown(name) })
+}
+
+impl Entry {
+    /// An entry point of which nothing is known.
+    fn unknown(network: &Ident) -> Entry {
+        Entry {
+            docs: TokenStream::new(),
+            vis: TokenStream::new(),
+            name: Ident::new("forward", network.span()),
+            train: false,
+            inputs: Vec::new(),
+            outputs: Vec::new(),
+            promise: Place::of(network.span()),
+            header: String::new(),
+            body: Block::default(),
+        }
+    }
 }
 
 /// `(option name ..)`; an input may be called `option`, as `(option: [B])`.
@@ -189,7 +205,7 @@ pub fn ty(c: &mut Cursor<'_>) -> Parsed<Ty> {
         })?;
         Ok((open, axes))
     })?;
-    Ok(Ty { dtype, open, axes, place: c.since(start) })
+    Ok(Ty { dtype, open, axes, text: c.text_since(start), place: c.since(start) })
 }
 
 fn clause(c: &mut Cursor<'_>) -> Parsed<Where> {

@@ -19,6 +19,7 @@ pub fn members(c: &mut Cursor<'_>, n: &mut Network) -> Parsed<()> {
         if member(c, n).is_err() {
             poison(c, start, items, &mut n.items);
             c.recover(start);
+            n.lost.extend(c.names_since(start));
         }
     }
     if n.entries.is_empty() && !n.broken_header {

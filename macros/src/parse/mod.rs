@@ -125,6 +125,20 @@ impl<'a> Cursor<'a> {
         Place { first, last }
     }
 
+    /// The names from token `start` to the one just read, those in groups too; no keywords of Rust.
+    fn names_since(&self, start: usize) -> Vec<Ident> {
+        let mut open: Vec<TokenTree> = self.tokens.get(start..self.at).unwrap_or_default().to_vec();
+        let mut out = Vec::new();
+        while let Some(t) = open.pop() {
+            match t {
+                TokenTree::Group(g) => open.extend(g.stream()),
+                TokenTree::Ident(i) if syn::parse2::<Ident>(TokenTree::from(i.clone()).into()).is_ok() => out.push(i),
+                _ => {}
+            }
+        }
+        out
+    }
+
     /// The source text from token `start` to the one just read.
     fn text_since(&self, start: usize) -> String {
         print::source(self.tokens.get(start..self.at).unwrap_or_default())

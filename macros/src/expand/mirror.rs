@@ -1,0 +1,213 @@
+//! What editors see of a network: a function that is never called, made of the user's own identifiers.
+//!
+//! rust-analyzer knows nothing of the language, but it follows identifiers with the user's spans into whatever a macro
+//! emits. Every name of a declaration stands here once as a Rust item or `let` and otherwise as a use of it, so that
+//! hover, go to definition, rename and completion work inside the macro; made of the syntax tree alone, it is there
+//! while the network has errors. Expressions become tuples of what is in them: nothing that could be of a wrong type.
+//!
+//! Only rust-analyzer sets `cfg(rust_analyzer)`: rustc never compiles the function, so it costs no second wave of errors.
+
+use super::own;
+use crate::ast::*;
+use proc_macro2::{Ident, Span, TokenStream};
+use quote::{ToTokens, quote, quote_spanned};
+
+/// ```text
+/// const _: () = {
+///     #[cfg(rust_analyzer)]
+///     fn mlp() { const D: __Dim = __Dim; const up: Net<Linear> = ..; let x = __Tensor; (gelu, ((up, (x,)),)); }
+/// };
+/// ```
+pub fn mirror(n: &Network, networks: &[Network]) -> TokenStream {
+    let m = Mirror { networks };
+    let dims = n.dims.iter().map(|d| m.dim(d));
+    let options = n.options.iter().map(|o| {
+        let (name, default) = (&o.name, m.expr(&o.default));
+        quote_spanned!(own()=> let #name = __Tensor; #default;)
+    });
+    let wheres = n.wheres.iter().flat_map(|w| [m.expr(&w.left), m.expr(&w.right)]);
+    let items = m.items(&n.items);
+    let entries = n.entries.iter().map(|e| m.entry(e, n.short));
+    let lost = n.lost.iter();
+    quote_spanned! {own()=>
+        #[allow(unexpected_cfgs)]
+        const _: () = {
+            #[cfg(rust_analyzer)]
+            #[allow(warnings)]
+            fn network() {
+                use ::tancho::__private::ide::{Dim as __Dim, Net as __Net, Tensor as __Tensor};
+                use ::tancho::__private::ide::ops::*;
+                #(#dims)*
+                #(#options)*
+                #(#wheres;)*
+                #items
+                #(#entries)*
+                #(#lost;)*
+            }
+        };
+    }
+}
+
+struct Mirror<'a> {
+    networks: &'a [Network],
+}
+
+impl Mirror<'_> {
+    fn dim(&self, d: &DimDecl) -> TokenStream {
+        let name = &d.name;
+        let (doc, used) = match &d.kind {
+            DimKind::Run => ("A run-time dimension: taken from the inputs at each call.".to_string(), None),
+            DimKind::Bounded(e) => (format!("A run-time dimension: taken from the inputs at each call, at most `{}`.", e.text), Some(e)),
+            DimKind::Static(e) => (format!("A static dimension: `{}` unless whoever uses the network says otherwise.", e.text), Some(e)),
+            DimKind::Required => ("A static dimension: whoever uses the network must give it.".to_string(), None),
+        };
+        let used = used.map(|e| self.expr(e)).unwrap_or_else(|| quote!(()));
+        quote_spanned!(own()=> #[doc = #doc] const #name: __Dim = __Dim; #used;)
+    }
+
+    fn entry(&self, e: &Entry, short: bool) -> TokenStream {
+        let inputs = e.inputs.iter().map(|i| {
+            let (name, ty) = (&i.name, self.ty(&i.ty));
+            quote_spanned!(own()=> #ty; let #name = __Tensor;)
+        });
+        let outputs = e.outputs.iter().map(|t| self.ty(t));
+        let body = self.block(&e.body);
+        let name = (!short).then(|| {
+            let (name, docs) = (&e.name, &e.docs);
+            quote_spanned!(own()=> #docs const #name: __Net<()> = __Net::NEW;)
+        });
+        quote_spanned!(own()=> #name { #(#inputs)* #(#outputs;)* #body; })
+    }
+
+    fn ty(&self, t: &Ty) -> TokenStream {
+        let axes = t.axes.iter().map(|a| self.expr(a));
+        quote_spanned!(own()=> (#(#axes,)*))
+    }
+
+    /// The items of a block: they see each other, as Rust's do.
+    fn items(&self, items: &[Item]) -> TokenStream {
+        items.iter().map(|i| self.item(i)).collect()
+    }
+
+    fn item(&self, i: &Item) -> TokenStream {
+        let name = &i.name;
+        let docs = i.attrs.docs.iter();
+        let docs = quote!(#(#[doc = #docs])*);
+        let rows = i.attrs.rows.iter().flat_map(|(a, b)| [self.expr(a), self.expr(b)]);
+        let rows = quote!(#(#rows;)*);
+        let weight = |word: &str, ty: &Ty, init: &Option<Expr>| {
+            let (shown, axes) = (format!("`{word} {name}: {}`", ty.text), self.ty(ty));
+            // An initial value has words of its own: `normal(0.02)` is no op.
+            let init = init.as_ref().map(|e| format!(", at first `{}`", e.text)).unwrap_or_default();
+            let shown = format!("{shown}{init}");
+            quote_spanned!(own()=> #[doc = #shown] #docs const #name: __Tensor = __Tensor; #axes; #rows)
+        };
+        match &i.kind {
+            ItemKind::Param(ty, init) => weight("param", ty, init),
+            ItemKind::Buffer(ty, init) => weight("buffer", ty, init),
+            ItemKind::State(ty, grows) => {
+                let (state, grows) = (weight("state", ty, &None), grows.iter());
+                quote_spanned!(own()=> #state #(#grows;)*)
+            }
+            ItemKind::Net(used, count) => {
+                let shown = format!("`net {name}: {}`", used.shown);
+                let path = self.path(used);
+                let inside = used.dims.iter().map(|a| self.expr(&a.value));
+                let options = used.options.iter().map(|a| self.expr(&a.value));
+                let count = count.as_ref().map(|e| self.expr(e)).unwrap_or_else(|| quote!(()));
+                quote_spanned!(own()=> #[doc = #shown] #docs const #name: __Net<#path> = __Net::NEW; #(#inside;)* #(#options;)* #count; #rows)
+            }
+            ItemKind::Broken => quote_spanned!(own()=> const #name: __Tensor = __Tensor;),
+        }
+    }
+
+    /// The type of a network: those of the prelude are known by their name alone.
+    fn path(&self, used: &Use) -> TokenStream {
+        let path = &used.path;
+        let prelude = tancho_ir::prelude::PRELUDE.contains(&format!("pub {}<", used.text));
+        if used.single && prelude && !self.networks.iter().any(|n| n.name == used.text) {
+            return quote_spanned!(own()=> ::tancho::nn::#path);
+        }
+        path.clone()
+    }
+
+    fn block(&self, b: &Block) -> TokenStream {
+        let items = self.items(&b.items);
+        let stmts = b.stmts.iter().map(|s| self.stmt(s));
+        let lost = b.lost.iter();
+        let tail = b.tail.as_ref().map(|e| self.expr(e));
+        quote_spanned!(own()=> { #items #(#stmts)* #(#lost;)* #tail })
+    }
+
+    fn stmt(&self, s: &Stmt) -> TokenStream {
+        match s {
+            Stmt::Let { names, ty, value, .. } => {
+                let value = self.expr(value);
+                let types = ty.iter().flatten().map(|t| self.ty(t));
+                quote_spanned!(own()=> #value; #(#types;)* #(let #names = __Tensor;)*)
+            }
+            Stmt::Assign(name, value) => {
+                let value = self.expr(value);
+                quote_spanned!(own()=> (#name, #value);)
+            }
+            Stmt::Value(e) => {
+                let e = self.expr(e);
+                quote_spanned!(own()=> #e;)
+            }
+            Stmt::For(name, array, body) => {
+                let body = self.block(body);
+                quote_spanned!(own()=> { let #name = #array; #body; })
+            }
+            Stmt::Repeat(name, ends, body) => {
+                let (from, to, body) = (self.expr(&ends.0), self.expr(&ends.1), self.block(body));
+                quote_spanned!(own()=> { (#from, #to); #[doc = "The number of the turn."] const #name: __Dim = __Dim; #body; })
+            }
+            Stmt::Minimize(m) => {
+                let loss = self.expr(&m.loss);
+                let args = m.args.iter().map(|a| self.expr(&a.value));
+                quote_spanned!(own()=> #loss; #(#args;)*)
+            }
+        }
+    }
+
+    fn word(word: &str, span: Span) -> TokenStream {
+        Ident::new(word, span).into_token_stream()
+    }
+
+    fn args(&self, args: &[Arg]) -> TokenStream {
+        let all = args.iter().map(|a| self.expr(&a.value));
+        quote_spanned!(own()=> (#(#all,)*))
+    }
+
+    /// An expression as a tuple of the names in it.
+    fn expr(&self, e: &Expr) -> TokenStream {
+        let parts: Vec<TokenStream> = match &e.kind {
+            ExprKind::Poison | ExprKind::Number(..) | ExprKind::Bool(_) | ExprKind::Leading => return quote_spanned!(own()=> ()),
+            ExprKind::Name(name) => return name.to_token_stream(),
+            ExprKind::Neg(x) | ExprKind::Transpose(x) => return self.expr(x),
+            ExprKind::Binary(_, a, b) => vec![self.expr(a), self.expr(b)],
+            ExprKind::Index(x, list) => {
+                let axes = list.iter().filter_map(|i| i.axis.as_ref()).map(ToTokens::to_token_stream);
+                let ends = list.iter().flat_map(|i| [&i.start, &i.end]).flatten().map(|e| self.expr(e));
+                std::iter::once(self.expr(x)).chain(axes).chain(ends).collect()
+            }
+            ExprKind::Method(x, _, args) => vec![self.expr(x), self.args(args)],
+            // An initial value or a dim's `floor` is called by name too; a path is a network's.
+            ExprKind::Call(callee, args) => match &callee.name {
+                Some(name) => vec![name.to_token_stream(), self.args(args)],
+                None => vec![self.args(args)],
+            },
+            ExprKind::Residual(x, body) => vec![Self::word("residual", e.place.first), self.expr(x), self.block(body)],
+            ExprKind::If(conds, then, otherwise) => {
+                let conds = conds.iter().flat_map(|c| match c {
+                    Cond::Equal(sides) => vec![self.expr(&sides.0), self.expr(&sides.1)],
+                    Cond::Flag(name, _) => vec![name.to_token_stream()],
+                });
+                conds.chain([self.block(then), self.block(otherwise)]).collect()
+            }
+            ExprKind::Rearrange(x, _, _, sizes) => vec![Self::word("rearrange", e.place.first), self.expr(x), self.args(sizes)],
+            ExprKind::Tuple(list) | ExprKind::List(list) => list.iter().map(|e| self.expr(e)).collect(),
+        };
+        quote_spanned!(own()=> (#(#parts,)*))
+    }
+}
