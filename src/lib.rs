@@ -29,14 +29,15 @@
 //! # }
 //! ```
 //!
-//! The language is described at [`network!`] and in the repository's `docs/language.md`; each
-//! compile error in `docs/errors.md`. Networks of the prelude are in [`nn`].
+//! The language is described at [`network!`], each compile error in the repository's `docs/errors.md`, and what is
+//! proved about shapes in `docs/shapes.md`. Networks of the prelude are in [`nn`].
 
 // The macro's output names this crate `tancho`, here too.
 extern crate self as tancho;
 
 pub use tancho_ir::build::OptionValue;
 pub use tancho_ir::{DType, Dim, Graph};
+#[doc = include_str!("../docs/language.md")]
 pub use tancho_macros::network;
 pub use tancho_runtime::{
     AnyView, AsView, Blueprint, Compiled, Dump, Element, Error, Isa, LoadError, LoadOptions, LoadReport, Model, OutputMut, Profile, Report,

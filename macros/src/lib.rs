@@ -24,29 +24,6 @@ use proc_macro2::{Span, TokenStream};
 use tancho_ir::prelude::PRELUDE;
 
 /// Declares neural networks; shapes are checked when the crate is compiled.
-///
-/// ```text
-/// network! {
-///     /// Docs of the struct `Mlp`.
-///     pub Mlp<B, S: ..=512, D = 768, H = 4 * D>(option eps = 1e-5)(x: [B, S, D]) -> [B, S, D]
-///         where D % 2 == 0
-///     {
-///         #[weights("fc1")] net up: Linear<D, H>;
-///         param down: [H, D] = normal(0.02);
-///         let h = gelu(up(x));
-///         layer_norm(x + h @ down, over = D, eps = eps)
-///     }
-/// }
-/// ```
-///
-/// `B` is taken from the inputs at each call, `S` too and at most 512, `D` and `H` are fixed when
-/// the network is built, and `D = _` must be given by whoever uses it. `*` is elementwise, `@`
-/// contracts; axes are named by their dimensions. A `param` starts as `zeros`, `ones`, `xavier`,
-/// `normal(s)` or `uniform(a, b)`; unsaid, as `xavier` from two axes on, else as `zeros`.
-///
-/// `Mlp` gets `load`, `init`, `with(MlpDims { .. })`, `ir`, `weights` and `compile`;
-/// `MlpCompiled` gets `session`, `check` and `interpret`; `MlpSession` gets `run`, `run_into` and `trace`.
-/// Networks of one call see each other and the prelude; others are used by path, their results annotated.
 #[proc_macro]
 pub fn network(input: proc_macro::TokenStream) -> proc_macro::TokenStream {
     run(input.into(), &prelude(), false).into()
