@@ -87,7 +87,8 @@ impl Printer {
             return a != b;
         }
         let opens_call = matches!(text, "(" | "[") && self.out.ends_with(|c: char| c.is_alphanumeric() || c == '_');
-        !(joined || opens_call || matches!(text, "," | ";" | "." | ")" | "]" | ":" | ""))
+        let opens = self.out.ends_with(['(', '[', '<']);
+        !(joined || opens_call || opens || matches!(text, "," | ";" | "." | ")" | "]" | ":" | "<" | ">" | ""))
     }
 }
 
