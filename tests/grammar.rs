@@ -92,6 +92,11 @@ network! {
         (rows, next[ids], known[ids], rows @ cast(w, f32).t)
     }
 
+    /// Over everything, where nothing else is said.
+    pub Whole<B, D = 3>(x: [B, D], keep: bool[B, D]) -> ([], [], [1, 1], []) {
+        (mean(x), max(x), sum(x, keep = true), mean(x, where = keep))
+    }
+
     /// Two ways in, one set of weights.
     pub Coder<B, D = 2, H = 3> {
         param up: [D, H] = ones;
@@ -211,6 +216,13 @@ fn weights_of_every_type() {
     let (rows, next, known, product) = run!(n, [2, 1].view([2]));
     assert_eq!((rows, next, known), (vec![4.0, 5.0, 2.0, 3.0], vec![0, 2], vec![true, false]));
     assert_eq!(product, [4.0, 12.0, 2.0, 7.0]);
+}
+
+#[test]
+fn reductions_of_everything() {
+    let keep = [false, true, true, false, false, false];
+    let found = run!(Whole::init(0).unwrap(), count(6).view([2, 3]), keep.view([2, 3]));
+    assert_eq!(found, (vec![2.5], vec![5.0], vec![15.0], vec![1.5]));
 }
 
 #[test]

@@ -3,12 +3,13 @@
 use super::exprs::{Hint, public_name};
 use super::options::{OptionGiven, emitted_axis};
 use super::scope::{Binding, Body, Number, Shaped, Tensor};
+use super::sig::is_open;
 use crate::ast::{Arg, Callee, Expr, ExprKind};
 use crate::errors::Place;
 use crate::forms::FORMS;
 use crate::messages;
 use crate::plan::StepKind;
-use tancho_ir::table::{Attr, OPS, OpDef, lookup};
+use tancho_ir::table::{Attr, Kind, OPS, OpDef, lookup};
 use tancho_ir::{DType, Dim, Type};
 
 /// Ops of the language that are not built yet.
@@ -57,6 +58,16 @@ fn slot(row: &'static OpDef, a: &Arg, position: usize) -> Option<Slot> {
     (option < row.options.len()).then_some(Slot::Option(option))
 }
 
+/// A reduction that does not say over what is over everything: `mean(loss)`.
+fn all_axes(row: &OpDef, all: &[(&'static str, Tensor, Place)], read: &mut Vec<OptionGiven>, place: Place) {
+    let reduces = row.options.iter().any(|o| o.name == "over" && o.kind == Kind::Axes) && row.options.iter().any(|o| o.name == "keep");
+    let Some((_, x, _)) = all.first().filter(|_| reduces && read.iter().all(|o| o.name != "over")) else { return };
+    if x.ty.rank() > 0 && !is_open(&x.ty) {
+        let axes = (0..x.ty.rank()).collect();
+        read.push(OptionGiven::fixed("over", Attr::Axes(axes), place));
+    }
+}
+
 impl Body<'_> {
     /// A call: a local name first, then an op, then a network.
     pub fn call(&mut self, e: &Expr, callee: &Callee, args: &[Arg], hint: Hint<'_>) -> Shaped {
@@ -92,8 +103,8 @@ impl Body<'_> {
         let name = callee.text.as_str();
         let over = args.iter().any(|a| a.name.as_ref().is_some_and(|n| n == "over"));
         let row = match name {
-            "max" if over => lookup("reduce_max"),
-            "min" if over => lookup("reduce_min"),
+            "max" if over || args.len() == 1 => lookup("reduce_max"),
+            "min" if over || args.len() == 1 => lookup("reduce_min"),
             "embedding" => lookup("gather"),
             "clamp" => return self.clamp(e, args),
             "split" => return self.split(e, args),
@@ -151,6 +162,7 @@ impl Body<'_> {
         let all: Option<Vec<(&'static str, Tensor, Place)>> = given.into_iter().map(|(n, t, p)| Some((n, t?, p))).collect();
         let (Some(all), true) = (all, ok) else { return Shaped::Poison };
         self.heads_of_four_axes(row, &all, &mut read, e.place);
+        all_axes(row, &all, &mut read, e.place);
         let refs: Vec<(&'static str, &Tensor, Place)> = all.iter().map(|(n, t, p)| (*n, t, *p)).collect();
         self.note_removed(row, &refs, &read, e);
         self.op(row.name, &refs, read, e.place, &e.text)

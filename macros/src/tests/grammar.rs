@@ -210,3 +210,30 @@ fn training() {
         "`step` is a `train fn` and cannot be called\nhelp: it changes the weights; call what it calls",
     );
 }
+
+/// The article's `ResidualBlock`: its convolutions are not built yet, and that is all that is said of it.
+#[test]
+fn the_article_s_block() {
+    let found = said(
+        r#"
+        #[unused_weights("*.num_batches_tracked")]
+        pub ResidualBlock<N, CIN = 64, COUT = 128, STRIDE = 2, H, W>
+            (x: [N, CIN, H, W]) -> [N, COUT, ceil(H / STRIDE), ceil(W / STRIDE)]
+        {
+            net conv1: Conv2d<CIN, COUT, K = 3, STRIDE = STRIDE, PAD = 1>(bias = false);
+            net bn1:   BatchNorm<COUT>;
+            net conv2: Conv2d<COUT, COUT, K = 3, PAD = 1>(bias = false);
+            net bn2:   BatchNorm<COUT>;
+
+            let skip = if STRIDE == 1 && CIN == COUT { x } else {
+                #[weights("shortcut.0")] net conv: Conv2d<CIN, COUT, K = 1, STRIDE = STRIDE>(bias = false);
+                #[weights("shortcut.1")] net bn:   BatchNorm<COUT>;
+                bn(conv(x))
+            };
+            relu(residual(skip) { bn2(conv2(relu(bn1(conv1(x))))) })
+        }
+        "#,
+    );
+    assert_eq!(found.len(), 6, "{found:#?}");
+    assert!(found.iter().all(|m| m == "`Conv2d` is not supported yet" || m == "`BatchNorm` is not supported yet"), "{found:#?}");
+}

@@ -1,0 +1,200 @@
+//! The programs the language was designed with: those that run are run and compared with the interpreter, those with
+//! states or training are checked and say what is missing.
+#![deny(warnings, missing_docs, missing_debug_implementations)]
+
+#[path = "common/own.rs"]
+mod own;
+
+use tancho::{AsView, Error, Target, network};
+
+network! {
+    /// Residual linear layer followed by layer norm.
+    pub ResidualNorm<B, D = 768>(x: [B, D]) -> [B, D] {
+        param w:    [D, D] = xavier;
+        param gain: [D] = ones;
+        param bias: [D] = zeros;
+
+        layer_norm(x + x @ w.t, gain, bias, over = D, eps = 1e-5)
+    }
+}
+
+network! {
+    pub BertLayer<B, S: ..=512, D = 768, HEADS = 12, H = 4 * D>
+        (x: [B, S, D], mask: bool[B, S]) -> [B, S, D]
+        where D % HEADS == 0
+    {
+        #[weights("attention.self.query")]       net q:    Linear<D, D>;
+        #[weights("attention.self.key")]         net k:    Linear<D, D>;
+        #[weights("attention.self.value")]       net v:    Linear<D, D>;
+        #[weights("attention.output.dense")]     net o:    Linear<D, D>;
+        #[weights("attention.output.LayerNorm")] net ln1:  LayerNorm<D>(eps = 1e-12);
+        #[weights("intermediate.dense")]         net up:   Linear<D, H>;
+        #[weights("output.dense")]               net down: Linear<H, D>;
+        #[weights("output.LayerNorm")]           net ln2:  LayerNorm<D>(eps = 1e-12);
+
+        let a = attention(q(x), k(x), v(x), heads = HEADS, mask = mask);
+        let x = ln1(x + o(a));
+        ln2(x + down(gelu(up(x))))
+    }
+
+    pub BertEncoder<B, S: ..=512, D = 768, LAYERS = 12>
+        (x: [B, S, D], mask: bool[B, S]) -> [B, S, D]
+    {
+        #[weights("encoder.layer.{i}")] net layers: [BertLayer<D = D>; LAYERS];
+        let mut x = x;
+        for layer in layers { x = layer(x, mask); }
+        x
+    }
+}
+
+network! {
+    pub Gpt2Block<B, S, P: ..=T, D = 768, HEADS = 12, T = 1024>(x: [B, S, D]) -> [B, S, D]
+        where D % HEADS == 0
+    {
+        net ln_1: LayerNorm<D>;
+        net ln_2: LayerNorm<D>;
+        #[weights("attn.c_attn", transposed)] net qkv:  Linear<D, 3 * D>;
+        #[weights("attn.c_proj", transposed)] net proj: Linear<D, D>;
+        #[weights("mlp.c_fc",    transposed)] net up:   Linear<D, 4 * D>;
+        #[weights("mlp.c_proj",  transposed)] net down: Linear<4 * D, D>;
+        state keys:   [B, HEADS, P, D / HEADS] grow P;
+        state values: [B, HEADS, P, D / HEADS] grow P;
+
+        let heads = rearrange(qkv(ln_1(x)), [b, s, (three h d)] -> [three, b, h, s, d], three = 3, h = HEADS);
+        let k = keys.push(heads[1]);                    // [B, HEADS, P + S, D / HEADS]
+        let v = values.push(heads[2]);
+        let a = attention(heads[0], k, v, causal = true);
+        let x = x + proj(rearrange(a, [b, h, s, d] -> [b, s, (h d)]));
+        x + down(gelu_tanh(up(ln_2(x))))
+    }
+
+    pub Gpt2<B, S, P: ..=T, D = 768, LAYERS = 12, V = 50257, T = 1024>(ids: i32[B, S]) -> [B, V]
+        where P + S <= T
+    {
+        #[weights("wte.weight")] param wte: [V, D];
+        #[weights("wpe.weight")] param wpe: [T, D];
+        #[weights("h.{i}")]      net blocks: [Gpt2Block<D = D, T = T, P = P>; LAYERS];
+        net ln_f: LayerNorm<D>;
+
+        let mut x = wte[ids] + wpe[P..P + S];
+        for block in blocks { x = block(x); }
+        ln_f(x)[S = -1] @ wte.t                          // tied output; logits of the last token
+    }
+}
+
+network! {
+    /// The block above without its cache: every position is computed in each call.
+    pub Gpt2BlockWhole<B, S, D = 768, HEADS = 12>(x: [B, S, D]) -> [B, S, D]
+        where D % HEADS == 0
+    {
+        net ln_1: LayerNorm<D>;
+        net ln_2: LayerNorm<D>;
+        #[weights("attn.c_attn", transposed)] net qkv:  Linear<D, 3 * D>;
+        #[weights("attn.c_proj", transposed)] net proj: Linear<D, D>;
+        #[weights("mlp.c_fc",    transposed)] net up:   Linear<D, 4 * D>;
+        #[weights("mlp.c_proj",  transposed)] net down: Linear<4 * D, D>;
+
+        let heads = rearrange(qkv(ln_1(x)), [b, s, (three h d)] -> [three, b, h, s, d], three = 3, h = HEADS);
+        let a = attention(heads[0], heads[1], heads[2], causal = true);
+        let x = x + proj(rearrange(a, [b, h, s, d] -> [b, s, (h d)]));
+        x + down(gelu_tanh(up(ln_2(x))))
+    }
+}
+
+network! {
+    pub Classifier<B, D = 784, H = 256, C = 10> {
+        net up:   Linear<D, H>;
+        net norm: LayerNorm<H>;
+        net mix:  Linear<H, H>;
+        net head: Linear<H, C>;
+
+        fn forward(x: [B, D]) -> [B, C] {
+            let h = gelu(up(x));
+            head(norm(h + mix(h)))
+        }
+
+        train fn step(x: [B, D], y: i32[B], lr: []) -> [] {
+            let loss = mean(cross_entropy(forward(x), y));
+            minimize loss with adamw(lr = lr, weight_decay = 0.01);
+            loss
+        }
+    }
+}
+
+network! {
+    /// The article's norm: over the channels, eps on the standard deviation.
+    pub ChannelNorm<N, C = 6, H, W>(x: [N, C, H, W]) -> [N, C, H, W] {
+        param gain: [C] = ones;
+        param bias: [C] = zeros;
+        layer_norm(x, gain, bias, over = C, eps = 1e-5, eps_on = std)
+    }
+}
+
+/// Numbers in (-1, 1) that do not repeat soon.
+fn some(n: usize) -> Vec<f32> {
+    (0..n).map(|i| (i as f32 * 12.9898).sin()).collect()
+}
+
+#[test]
+fn the_seed_formula() {
+    let y = run!(ResidualNorm::init(1).unwrap(), some(3 * 768).view([3, 768]));
+    for row in y.chunks(768) {
+        let mean = row.iter().sum::<f32>() / 768.0;
+        let var = row.iter().map(|v| (v - mean).powi(2)).sum::<f32>() / 768.0;
+        assert!(mean.abs() < 1e-5 && (var - 1.0).abs() < 1e-3, "{mean} {var}");
+    }
+}
+
+#[test]
+fn bert() {
+    let dims = BertEncoderDims { D: 48, LAYERS: 2 };
+    let net = BertEncoder::with(dims).init(1).unwrap();
+    assert_eq!(net.weights().names().nth(2), Some("encoder.layer.0.attention.self.key.weight"));
+    assert_eq!(net.weights().len(), 32);
+    let y = run!(net, some(2 * 5 * 48).view([2, 5, 48]), [true, true, true, false, false, true, true, true, true, true].view([2, 5]));
+    assert!(y.iter().all(|v| v.is_finite()));
+}
+
+#[test]
+fn gpt2() {
+    let net = Gpt2BlockWhole::with(Gpt2BlockWholeDims { D: 24, HEADS: 3 }).init(1).unwrap();
+    let stored = net.weights().get("attn.c_attn.weight").unwrap();
+    assert_eq!(stored.shape(), [24, 72], "as Conv1D has it");
+    let x = some(2 * 7 * 24);
+    let whole = run!(net.clone(), x.view([2, 7, 24]));
+    // Causal: what comes later changes nothing before it.
+    let first: Vec<f32> = x.chunks(7 * 24).flat_map(|b| &b[..4 * 24]).copied().collect();
+    let part = run!(net, first.view([2, 4, 24]));
+    let near = |a: &[f32], b: &[f32]| a.iter().zip(b).all(|(a, b)| (a - b).abs() < 1e-5);
+    assert!(near(&part[..4 * 24], &whole[..4 * 24]) && near(&part[4 * 24..], &whole[7 * 24..11 * 24]));
+    let e = Gpt2::init(1).unwrap_err();
+    let what = "`Gpt2Block` has the state `keys`, and networks with states are checked but not run yet";
+    assert!(matches!(&e, Error::Build(b) if b.message == what), "{e}");
+}
+
+#[test]
+fn classifier() {
+    let net = Classifier::with(ClassifierDims { D: 20, H: 12, C: 4 }).init(42).unwrap();
+    let compiled = net.compile(Target::host().checked(true)).unwrap();
+    let x = some(60);
+    assert!(compiled.check_forward(x.view([3, 20])).unwrap().ok());
+    assert_eq!(compiled.session().forward(x.view([3, 20])).unwrap().shape(), [3, 4]);
+    let e = net.compile_train(Target::host()).unwrap_err().to_string();
+    assert_eq!(e, "`train fn step` of `Classifier` is checked but not run yet");
+}
+
+#[test]
+fn the_article_s_norm() {
+    let (n, c, area) = (2, 6, 15);
+    let x = some(n * c * area);
+    let y = run!(ChannelNorm::init(1).unwrap(), x.view([n, c, 3, 5]));
+    for at in 0..area {
+        let pixel: Vec<f64> = (0..c).map(|k| f64::from(x[k * area + at])).collect();
+        let mean = pixel.iter().sum::<f64>() / c as f64;
+        let std = (pixel.iter().map(|v| (v - mean).powi(2)).sum::<f64>() / c as f64).sqrt();
+        for k in 0..c {
+            let want = (pixel[k] - mean) / (std + 1e-5);
+            assert!((f64::from(y[k * area + at]) - want).abs() < 1e-5);
+        }
+    }
+}
