@@ -1,5 +1,44 @@
 //! "Did you mean": the nearest of some names.
 
+/// What PyTorch, NumPy and JAX call an operation, and how it is written here.
+const ELSEWHERE: [(&str, &str); 30] = [
+    ("cat", "concat(a, b, axis = ..)"),
+    ("concatenate", "concat(a, b, axis = ..)"),
+    ("stack", "concat(..) of values with an axis of length 1, made by reshape"),
+    ("chunk", "split(x, axis = .., parts = n)"),
+    ("view", "reshape(x, [..])"),
+    ("flatten", "reshape(x, [..])"),
+    ("squeeze", "reshape(x, [..])"),
+    ("unsqueeze", "reshape(x, [..])"),
+    ("permute", "transpose(x, axes = (..))"),
+    ("swapaxes", "x.t, or transpose(x, axes = (..))"),
+    ("broadcast_to", "expand(x, [..])"),
+    ("repeat", "expand(x, [..]), or a loop `repeat i in 0..N { .. }`"),
+    ("matmul", "a @ b"),
+    ("mm", "a @ b"),
+    ("bmm", "a @ b"),
+    ("dot", "a @ b"),
+    ("einsum", "a @ b, with rearrange before and after"),
+    ("add", "a + b"),
+    ("sub", "a - b"),
+    ("mul", "a * b"),
+    ("div", "a / b"),
+    ("where", "select(cond, a, b)"),
+    ("amax", "max(x, over = ..)"),
+    ("amin", "min(x, over = ..)"),
+    ("maximum", "max(a, b)"),
+    ("minimum", "min(a, b)"),
+    ("square", "x * x"),
+    ("scaled_dot_product_attention", "attention(q, k, v, heads = ..)"),
+    ("normalize", "l2_normalize(x, over = ..)"),
+    ("to", "cast(x, f32)"),
+];
+
+/// How an operation of another library is written here.
+pub fn elsewhere(name: &str) -> Option<&'static str> {
+    ELSEWHERE.iter().find(|(n, _)| *n == name).map(|(_, here)| *here)
+}
+
 /// The candidate that differs only in case, else the nearest within a third of the length.
 pub fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let allowed = (name.chars().count() / 3).max(1);

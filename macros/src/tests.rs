@@ -107,7 +107,7 @@ fn says_what_is_wrong_in_a_body() {
         "`layer_norm` cannot normalise over `H`: `x` is [B, S, D (8)]\nhelp: the axes of `x` are B, S, D; did you mean `over = D`?",
     );
     one(body("layer_norm(x, over = D, eps_on = sdt)"), "`eps_on` takes one of `var`, `std`");
-    one(body("x.transpose()"), "there is no `.transpose`\nhelp: `x.t` swaps the last two axes; everything else is a call, `f(x)`");
+    one(body("x.transpose()"), "there is no `.transpose`\nhelp: operations are called: `transpose(x)`");
     one(body("x = x; x"), "`x` cannot be assigned to\nhelp: declare it with `let mut x = ..;`");
     one(body("param w: [B]; x"), {
         "the shape of weight `w` must be static, but `B` is a run-time dimension\nhelp: a static dimension has a default: `B = 768`"

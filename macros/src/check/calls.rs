@@ -139,6 +139,11 @@ impl Body<'_> {
         for a in args {
             position += usize::from(a.name.is_none());
             match slot(row, a, position) {
+                // An axis by position: PyTorch's `mean(x, dim)`.
+                Some(Slot::Tensor(p)) if p != "x" && self.is_an_axis(row, a) => {
+                    ok = false;
+                    self.fail(a.place, messages::axis_needs_name(public, &a.value.text));
+                }
                 Some(Slot::Tensor(p)) if row.variadic || tensors.iter().all(|(n, ..)| *n != p) => tensors.push((p, &a.value, a.place)),
                 Some(Slot::Option(o)) if options.iter().all(|(i, _)| *i != o) => options.push((o, a)),
                 refused => {
@@ -166,6 +171,12 @@ impl Body<'_> {
         let refs: Vec<(&'static str, &Tensor, Place)> = all.iter().map(|(n, t, p)| (*n, t, *p)).collect();
         self.note_removed(row, &refs, &read, e);
         self.op(row.name, &refs, read, e.place, &e.text)
+    }
+
+    /// Whether an argument by position is an axis, which has a name: a dim of an op that works over one.
+    fn is_an_axis(&self, row: &OpDef, a: &Arg) -> bool {
+        let dim = matches!(&a.value.kind, ExprKind::Name(n) if self.is_dim(&n.to_string()));
+        a.name.is_none() && dim && row.options.iter().any(|o| o.name == "over")
     }
 
     /// An argument that is given twice, or that the op does not have.

@@ -36,6 +36,10 @@ pub fn axis_from_the_end(name: &str, ty: &Type, facts: &Facts) -> Message {
         .help("`..` stands for any number of axes; -1 is the last axis")
 }
 
+pub fn axis_needs_name(op: &str, axis: &str) -> Message {
+    Message::new(format!("`{op}` takes its axis by name")).help(format!("write `over = {axis}`"))
+}
+
 pub fn axis_expected(what: &str) -> Message {
     Message::new(format!("`{what}` is no axis"))
         .help("an axis is a dimension's name or an integer; several stand in parentheses, `over = (C, H)`")

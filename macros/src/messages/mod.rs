@@ -16,7 +16,7 @@ pub use training::*;
 
 use crate::ast::BinOp;
 use crate::errors::Message;
-use crate::suggest::nearest;
+use crate::suggest::{elsewhere, nearest};
 use tancho_ir::infer::{ShapeError, show_type};
 use tancho_ir::{Dim, DimError, Facts, Type};
 
@@ -87,6 +87,9 @@ pub fn not_a_dim(name: &str, what: &str) -> Message {
 /// N04
 pub fn unknown_op<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Message {
     let m = Message::new(format!("unknown operation `{name}`"));
+    if let Some(here) = elsewhere(name) {
+        return m.help(format!("it is written `{here}` here"));
+    }
     match nearest(name, known) {
         Some(n) => m.help(format!("did you mean `{n}`?")),
         None => m,

@@ -18,6 +18,39 @@ pub fn no_value_after(op: char) -> Message {
     })
 }
 
+/// `D: 8`
+pub fn bound_expected(dim: &str, text: &str) -> Message {
+    Message::new(format!("expected `..=` before the bound of `{dim}`"))
+        .help(format!("`{dim}: ..={text}` is a run-time dimension of at most {text}, `{dim} = {text}` a static one"))
+}
+
+/// `x ** 2`
+pub fn power(base: &str) -> Message {
+    Message::new("there is no operator `**`").help(format!("a constant power is `pow({base}, 2)`"))
+}
+
+/// `for i in 0..4`
+pub fn for_over_numbers(name: &str) -> Message {
+    Message::new("`for` goes through an array of nets").help(format!("so many turns are written `repeat {name} in 0..N {{ .. }}`"))
+}
+
+/// `while`, `return` and others of Rust's.
+pub fn no_statement(word: &str) -> Message {
+    let m = Message::new(format!("`{word}` is no part of `network!`"));
+    match word {
+        "return" => m.help("the last line of the body, without a `;`, is the result"),
+        "while" | "loop" => m.help("loops have a fixed number of turns: `repeat i in 0..N { .. }`, or `for layer in layers { .. }`"),
+        "match" => m.help("`if` chooses by options and static dimensions"),
+        _ => m,
+    }
+}
+
+/// `struct J { .. }` or `fn f(..)` where a network is expected.
+pub fn no_network(word: &str) -> Message {
+    Message::new(format!("expected the name of a network, found `{word}`"))
+        .help("a network is `pub Name<B, D = 768>(x: [B, D]) -> [B, D] { .. }`; Rust's own items stand outside of `network!`")
+}
+
 /// N18
 pub fn mixed_operators(before: BinOp, op: BinOp, a: &str, b: &str, c: &str) -> Message {
     let (x, y) = (before.symbol(), op.symbol());
@@ -91,7 +124,17 @@ pub fn remainder_not_zero() -> Message {
 }
 
 pub fn no_method(name: &str, of: &str) -> Message {
-    Message::new(format!("there is no `.{name}`")).help(format!("`{of}.t` swaps the last two axes; everything else is a call, `f({of})`"))
+    let m = Message::new(format!("there is no `.{name}`"));
+    if name == "T" {
+        return m.help(format!("the last two axes are swapped by `{of}.t`"));
+    }
+    if let Some(here) = elsewhere(name) {
+        return m.help(format!("it is written `{here}` here"));
+    }
+    if tancho_ir::table::OPS.iter().any(|o| o.callable && o.name == name) {
+        return m.help(format!("operations are called: `{name}({of})`"));
+    }
+    m.help(format!("`{of}.t` swaps the last two axes; everything else is a call, `f({of})`"))
 }
 
 pub fn path_is_no_value(path: &str) -> Message {

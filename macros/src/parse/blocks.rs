@@ -52,6 +52,9 @@ fn part(c: &mut Cursor<'_>, b: &mut Block) -> Parsed<()> {
             c.fail(place, messages::entry_in_body());
             Ok(())
         }
+        "while" | "loop" | "match" | "return" | "struct" | "const" | "static" | "type" | "use" | "impl" => {
+            Err(c.fail(Place::of(c.span()), messages::no_statement(&word)))
+        }
         w if named && ITEMS.contains(&w) => items::item(c, Default::default(), &mut b.items),
         _ if c.ident_at(0).is_some() && c.is_punct_at(1, "=") => {
             let name = c.name("a name")?;
@@ -114,6 +117,9 @@ fn for_stmt(c: &mut Cursor<'_>, b: &mut Block) -> Parsed<()> {
     let name = c.name("a name after `for`")?;
     if !c.eat_word("in") {
         return Err(c.expected("`in`"));
+    }
+    if matches!(c.peek(), Some(TokenTree::Literal(_))) || c.is_punct_at(1, "..") {
+        return Err(c.fail(Place::of(c.span()), messages::for_over_numbers(&name.to_string())));
     }
     let array = c.name("the name of a net array")?;
     let Some(g) = c.group(Delimiter::Brace) else { return Err(c.expected("`{ .. }`")) };

@@ -29,6 +29,10 @@ fn product(c: &mut Cursor<'_>) -> Parsed<Expr> {
     let mut left = unary(c)?;
     loop {
         let at = c.span();
+        if c.is_punct("*") && (c.is_punct_at(1, "*") || matches!(c.peek_at(1), Some(TokenTree::Punct(p)) if p.as_char() == '*')) {
+            let place = Place { first: c.span(), last: c.peek_at(1).map_or(c.span(), TokenTree::span) };
+            return Err(c.fail(place, messages::power(&left.text)));
+        }
         let op = if c.eat("*").is_some() {
             BinOp::Mul
         } else if c.eat("/").is_some() {

@@ -17,6 +17,9 @@ pub fn network(c: &mut Cursor<'_>) -> Parsed<Network> {
     attrs.before_network(c);
     let start = c.at;
     let vis = visibility(c);
+    if let Some(word) = ["fn", "struct", "enum", "mod", "impl", "type", "use"].into_iter().find(|w| c.is_word(w)) {
+        return Err(c.fail(Place::of(c.span()), messages::no_network(word)));
+    }
     let name = c.name("the name of a network")?;
     let mut n = Network {
         docs: attrs.docs,
@@ -148,7 +151,9 @@ fn dims(c: &mut Cursor<'_>) -> Parsed<Vec<DimDecl>> {
         let name = c.name("the name of a dimension or `>`")?;
         let kind = if c.eat(":").is_some() {
             if c.eat("..=").is_none() {
-                return Err(c.expected("`..=` and an upper bound"));
+                let place = Place::of(c.span());
+                let after = super::exprs::expr(c);
+                return Err(after.map_or_else(|e| e, |e| c.fail(place, messages::bound_expected(&name.to_string(), &e.text))));
             }
             DimKind::Bounded(super::exprs::expr(c)?)
         } else if c.eat("=").is_some() {

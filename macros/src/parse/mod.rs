@@ -288,7 +288,7 @@ impl<'a> Cursor<'a> {
     /// Whether there was one before the end.
     fn recover(&mut self, start: usize) -> bool {
         let word = |w: &str| matches!(self.tokens.get(start), Some(TokenTree::Ident(i)) if i == w);
-        let braces_end = word("for") || word("repeat") || word("fn");
+        let braces_end = ["for", "repeat", "fn", "while", "loop", "match", "struct", "impl"].iter().any(|w| word(w));
         if self.at == start {
             self.at += 1;
         }

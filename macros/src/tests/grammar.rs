@@ -237,3 +237,30 @@ fn the_article_s_block() {
     assert_eq!(found.len(), 6, "{found:#?}");
     assert!(found.iter().all(|m| m == "`Conv2d` is not supported yet" || m == "`BatchNorm` is not supported yet"), "{found:#?}");
 }
+
+/// What people write who come from Rust or from PyTorch.
+#[test]
+fn habits_from_elsewhere() {
+    let first = |found: Vec<String>| found.into_iter().take(1).collect::<Vec<_>>();
+    one(body("x ** 2"), "there is no operator `**`\nhelp: a constant power is `pow(x, 2)`");
+    one(body("cat(x, x)"), "unknown operation `cat`\nhelp: it is written `concat(a, b, axis = ..)` here");
+    one(body("x.relu()"), "there is no `.relu`\nhelp: operations are called: `relu(x)`");
+    one(body("x.T"), "there is no `.T`\nhelp: the last two axes are swapped by `x.t`");
+    one(body("x.view(8)"), "there is no `.view`\nhelp: it is written `reshape(x, [..])` here");
+    one(body("mean(x, S); x").into_iter().take(1).collect(), "`mean` takes its axis by name\nhelp: write `over = S`");
+    one(
+        first(body("for i in 0..4 { let _y = x; } x")),
+        "`for` goes through an array of nets\nhelp: so many turns are written `repeat i in 0..N { .. }`",
+    );
+    one(body("while true { } x"), {
+        "`while` is no part of `network!`\nhelp: loops have a fixed number of turns: `repeat i in 0..N { .. }`, or `for layer in layers { .. }`"
+    });
+    one(body("return x;"), "`return` is no part of `network!`\nhelp: the last line of the body, without a `;`, is the result");
+    one(first(body("match x { } x")), "`match` is no part of `network!`\nhelp: `if` chooses by options and static dimensions");
+    one(said("fn f(x: [B]) -> [B] { x }"), {
+        "expected the name of a network, found `fn`\nhelp: a network is `pub Name<B, D = 768>(x: [B, D]) -> [B, D] { .. }`; Rust's own items stand outside of `network!`"
+    });
+    one(said("N<B, D: 8>(x: [B, D]) -> [B, D] { x }"), {
+        "expected `..=` before the bound of `D`\nhelp: `D: ..=8` is a run-time dimension of at most 8, `D = 8` a static one"
+    });
+}
