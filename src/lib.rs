@@ -59,6 +59,7 @@ pub mod nn {
 #[doc(hidden)]
 pub mod __private {
     pub use tancho_ir::build::*;
+    pub use tancho_ir::contract;
     pub use tancho_ir::graph::*;
     pub use tancho_ir::op::{Number, Scalar};
     pub use tancho_runtime::{Declared, Model, OutputMut};

@@ -38,6 +38,13 @@ pub enum DimKind {
     Required,
 }
 
+impl DimKind {
+    /// Whether its number is known when the network is built.
+    pub const fn is_static(&self) -> bool {
+        matches!(self, DimKind::Static(_) | DimKind::Required)
+    }
+}
+
 /// An option of a network's signature.
 #[derive(Clone, Copy, Debug)]
 pub struct OptionSig {
@@ -102,6 +109,8 @@ pub struct Sig {
     pub wheres: &'static [(&'static str, Relation, &'static str)],
     /// Patterns of `#[unused_weights(..)]`.
     pub unused_weights: &'static [&'static str],
+    /// The declaration has an error: calls of it are not judged by `cargo check`.
+    pub broken: bool,
 }
 
 /// A network declared by `network!`.
@@ -122,6 +131,15 @@ pub trait Network {
     /// A shape does not fit; only possible where the macro could not see both sides.
     #[doc(hidden)]
     fn build(scope: &mut Scope<'_>, args: &[Value]) -> Result<Vec<Value>, BuildError>;
+}
+
+/// A network as a value: what the macro needs of one it knows by its path alone.
+#[derive(Clone, Copy, Debug)]
+pub struct Callee {
+    /// Its signature.
+    pub sig: &'static Sig,
+    /// Its [`Network::build`].
+    pub build: fn(&mut Scope<'_>, &[Value]) -> Result<Vec<Value>, BuildError>,
 }
 
 /// Why a network could not be built into a graph.
@@ -311,14 +329,26 @@ impl Sig {
 /// Dims by name: those given, then the defaults of static ones, which may use each other in any order.
 fn bind_given(sig: &Sig, given: &[(String, Dim)]) -> Result<BTreeMap<String, Dim>> {
     let mut env = BTreeMap::new();
+    let mut position = 0;
     for (name, d) in given {
+        let name = if name.is_empty() {
+            position += 1;
+            let Some(at) = sig.static_dim(position - 1) else {
+                return Err(BuildError::new(format!("`{}` is given more dimensions than it has", sig.name)));
+            };
+            sig.dims[at].name
+        } else {
+            name
+        };
         if sig.dims.iter().all(|s| s.name != name) {
             return Err(BuildError::new(format!("`{}` has no dim `{name}`", sig.name)));
         }
         if d.as_const().is_some_and(|n| n < 0) {
             return Err(BuildError::new(format!("dim `{name}` of `{}` cannot be {d}", sig.name)));
         }
-        env.insert(name.clone(), d.clone());
+        if env.insert(name.to_string(), d.clone()).is_some() {
+            return Err(BuildError::new(format!("dim `{name}` of `{}` is given twice", sig.name)));
+        }
     }
     for _ in 0..=sig.dims.len() {
         let before = env.len();
@@ -345,7 +375,12 @@ fn bind_options(sig: &Sig, given: &[(String, OptionValue)]) -> Result<BTreeMap<S
     let mut env: BTreeMap<String, OptionValue> = sig.options.iter().map(|o| (o.name.to_string(), o.default)).collect();
     for (name, v) in given {
         match env.get_mut(name) {
-            Some(slot) => *slot = *v,
+            Some(slot) => match (crate::contract::refused(*slot, *v), *slot, *v) {
+                (Some(takes), ..) => return Err(BuildError::new(format!("`{name}` of `{}` takes {takes}", sig.name))),
+                // An integer is a number.
+                (None, OptionValue::Float(_), OptionValue::Int(i)) => *slot = OptionValue::Float(i as f64),
+                (None, _, v) => *slot = v,
+            },
             None => return Err(BuildError::new(format!("`{}` has no option `{name}`", sig.name))),
         }
     }
@@ -476,7 +511,7 @@ impl<'g> Scope<'g> {
         Ok(v)
     }
 
-    /// Declares a net: its weights live under `path`; dims and options are given as `"D=768"` texts.
+    /// Declares a net: its weights live under `path`. A dim with an empty name is given by position.
     pub fn net(&self, path: &str, dims: &[(&str, &str)], options: &[(&str, OptionValue)], attributes: &Attributes<'_>) -> Result<Net> {
         let dims = dims.iter().map(|(n, t)| Ok((n.to_string(), self.dim(t)?))).collect::<Result<Vec<_>>>()?;
         let dot = if path.is_empty() { "" } else { "." };
@@ -499,33 +534,65 @@ impl<'g> Scope<'g> {
 
     /// Calls a network through a net.
     pub fn call<N: Network>(&mut self, net: &Net, args: &[Value]) -> Result<Vec<Value>> {
-        let sig = N::SIG;
+        self.enter(&N::SIG, N::build, net, args)
+    }
+
+    /// Calls a network of which the macro saw no signature. Arguments are by position where their name is empty.
+    pub fn call_foreign(&mut self, callee: &Callee, net: &Net, args: &[(&str, Value)]) -> Result<Vec<Value>> {
+        let sig = callee.sig;
+        let mut slots = vec![None; sig.inputs.len()];
+        for (i, (name, v)) in args.iter().enumerate() {
+            let at = if name.is_empty() { Some(i) } else { sig.inputs.iter().position(|input| input.name == *name) };
+            match at.and_then(|i| slots.get_mut(i)) {
+                Some(slot @ None) => *slot = Some(*v),
+                Some(Some(_)) => return Err(self.fail(BuildError::new(format!("an input of `{}` is given twice", sig.name)))),
+                None if name.is_empty() => return Err(self.wrong_count(sig, args.len())),
+                None => return Err(self.fail(BuildError::new(format!("`{}` has no input `{name}`", sig.name)))),
+            }
+        }
+        let ordered: Option<Vec<Value>> = slots.into_iter().collect();
+        let ordered = ordered.ok_or_else(|| self.wrong_count(sig, args.len()))?;
+        self.enter(sig, callee.build, net, &ordered)
+    }
+
+    fn wrong_count(&self, sig: &Sig, given: usize) -> BuildError {
+        let n = sig.inputs.len();
+        let inputs = if n == 1 { "input" } else { "inputs" };
+        self.fail(BuildError::new(format!("`{}` takes {n} {inputs}, {given} given", sig.name)))
+    }
+
+    fn enter(
+        &mut self,
+        sig: &Sig,
+        build: impl FnOnce(&mut Scope<'_>, &[Value]) -> Result<Vec<Value>>,
+        net: &Net,
+        args: &[Value],
+    ) -> Result<Vec<Value>> {
         let run = |e: BuildError| self.fail(e);
         if self.graph.nodes.len() > MOST_OPS {
             return Err(run(BuildError::new(format!("the graph has more than {MOST_OPS} ops: nets and loops are unrolled"))));
         }
-        let mut dims = bind_given(&sig, &net.dims).map_err(run)?;
-        let options = bind_options(&sig, &net.options).map_err(run)?;
-        let leading = self.bind_inputs(&sig, args, &mut dims)?;
+        let mut dims = bind_given(sig, &net.dims).map_err(run)?;
+        let options = bind_options(sig, &net.options).map_err(run)?;
+        let leading = self.bind_inputs(sig, args, &mut dims)?;
         for d in sig.dims {
             if let DimKind::Bounded(text) = d.kind {
-                let bound = constant(&sig, d.name, &Dim::parse(text)?, &dims).map_err(|e| self.fail(e))?;
-                self.require(dims[d.name].clone(), Relation::AtMost, Dim::constant(bound), &sig)?;
+                let bound = constant(sig, d.name, &Dim::parse(text)?, &dims).map_err(|e| self.fail(e))?;
+                self.require(dims[d.name].clone(), Relation::AtMost, Dim::constant(bound), sig)?;
             }
         }
         // Until the callee says where it is, its ops are the call's.
         let here = Source { scope: net.path.trim_end_matches('.').into(), ..self.source.clone() };
         let (path, storage) = (net.path.clone(), net.storage.clone());
         let mut child = Scope { graph: self.graph, file: "", path, dims, options, leading, source: here, storage, turns: Vec::new() };
-        child.check_wheres(&sig)?;
-        N::build(&mut child, args)
+        child.check_wheres(sig)?;
+        build(&mut child, args)
     }
 
     /// Binds the callee's run-time dims to the shapes it is given; returns what `..` stands for.
     fn bind_inputs(&self, sig: &Sig, args: &[Value], dims: &mut BTreeMap<String, Dim>) -> Result<Vec<Dim>> {
         if args.len() != sig.inputs.len() {
-            let m = format!("`{}` takes {} inputs, {} given", sig.name, sig.inputs.len(), args.len());
-            return Err(self.fail(BuildError::new(m)));
+            return Err(self.wrong_count(sig, args.len()));
         }
         let mut leading: Option<Vec<Dim>> = None;
         let wrong = |i: usize, why: &str| {

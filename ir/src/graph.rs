@@ -84,27 +84,39 @@ pub enum Relation {
     Multiple,
 }
 
-impl Constraint {
+impl Relation {
     /// Whether it holds for these values.
-    pub fn holds(&self, left: i64, right: i64) -> bool {
-        match self.relation {
+    pub const fn holds(self, left: i64, right: i64) -> bool {
+        match self {
             Relation::Equal => left == right,
             Relation::AtMost => left <= right,
             Relation::Less => left < right,
             Relation::Multiple => right > 0 && left % right == 0,
         }
     }
+
+    /// What is written between the sides, and after them.
+    pub const fn written(self) -> (&'static str, &'static str) {
+        match self {
+            Relation::Equal => (" == ", ""),
+            Relation::AtMost => (" <= ", ""),
+            Relation::Less => (" < ", ""),
+            Relation::Multiple => (" % ", " == 0"),
+        }
+    }
+}
+
+impl Constraint {
+    /// Whether it holds for these values.
+    pub fn holds(&self, left: i64, right: i64) -> bool {
+        self.relation.holds(left, right)
+    }
 }
 
 impl fmt::Display for Constraint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (l, r) = (&self.left, &self.right);
-        match self.relation {
-            Relation::Equal => write!(f, "{l} == {r}"),
-            Relation::AtMost => write!(f, "{l} <= {r}"),
-            Relation::Less => write!(f, "{l} < {r}"),
-            Relation::Multiple => write!(f, "{l} % {r} == 0"),
-        }
+        let (between, after) = self.relation.written();
+        write!(f, "{}{between}{}{after}", self.left, self.right)
     }
 }
 

@@ -7,6 +7,7 @@
 
 pub mod access;
 pub mod build;
+pub mod contract;
 pub mod decompose;
 mod dim;
 pub mod fuse;

@@ -187,6 +187,15 @@ pub struct NetPlan {
     pub options: Vec<(String, Given)>,
     /// What its attributes say.
     pub marks: Marks,
+    /// Of a network of another macro call: what its signature is compared with.
+    pub foreign: Option<ForeignNet>,
+}
+
+impl NetPlan {
+    /// One that is never declared: of a network without weights, or of the caller's own.
+    pub fn nowhere() -> NetPlan {
+        NetPlan { id: usize::MAX, path: String::new(), dims: Vec::new(), options: Vec::new(), marks: Marks::default(), foreign: None }
+    }
 }
 
 /// What the attributes of an item say.
@@ -215,6 +224,51 @@ pub struct Count {
     pub to: Dim,
     /// Whether the turn's number is a dim of that name, too.
     pub is_dim: bool,
+}
+
+/// A network of another macro call in use, to be checked where its signature is known.
+#[derive(Clone, Debug)]
+pub struct ForeignNet {
+    /// The path in the emitted code.
+    pub path: TokenStream,
+    /// The path as written.
+    pub text: String,
+    /// Where it stands.
+    pub place: Place,
+    /// Numbers of the given dims in the caller's defaults, and where they are given.
+    pub dims: Vec<(i64, Place)>,
+    /// Values of the given options by default, and where they are given.
+    pub options: Vec<(OptionValue, Place)>,
+}
+
+/// A call of such a network.
+#[derive(Clone, Debug)]
+pub struct ForeignCall {
+    /// Numbers of the net's dims at each sample.
+    pub dims: Vec<Vec<i64>>,
+    /// The arguments.
+    pub args: Vec<Sampled>,
+    /// The results as promised.
+    pub results: Vec<Sampled>,
+    /// Where the promise stands.
+    pub promise: Place,
+    /// Where the call stands.
+    pub call: Place,
+}
+
+/// A tensor with the numbers of its axes at each sample.
+#[derive(Clone, Debug)]
+pub struct Sampled {
+    /// The input it is given for by name; else empty.
+    pub input: String,
+    /// Its name in messages; empty for a result without one.
+    pub name: String,
+    /// Its type as shown.
+    pub ty: String,
+    /// The numbers.
+    pub at: Vec<Vec<i64>>,
+    /// Where it is written.
+    pub place: Place,
 }
 
 /// What a step does.
@@ -267,8 +321,8 @@ pub enum StepKind {
         home: Home,
         /// The inputs.
         args: Vec<Val>,
-        /// Types the user wrote for the results of a foreign network.
-        expect: Option<Vec<Type>>,
+        /// Of a foreign network: what is known of the call, and the types the user wrote for the results.
+        foreign: Option<(ForeignCall, Vec<Type>)>,
     },
     /// Takes one row of an axis.
     Pick {

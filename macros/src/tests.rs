@@ -121,6 +121,11 @@ fn says_what_is_wrong_in_a_body() {
         "the value of `x[9]` is not used\nhelp: name it, `let y = x[9];`, or leave the `;` out if it is the result",
     );
     one(body("let y = x[D = 8]; x"), "index 8 is outside of `x`\n  the axis has D (8) elements");
+    // An annotation with an error is not a missing one.
+    one(body("net l: m::F<8>; let y: [B, S, E] = l(x, m = m); y"), {
+        "unknown dimension `E`\nhelp: the dimensions are `B`, `S`, `D` and `H`; a new one is declared after the network's name"
+    });
+    one(body("net l: m::F<D - 9>; l(x)"), "dimension `D - 9` cannot be -1");
     one(body("let f = x"), "expected `;` after `let`");
     for (number, why) in [
         ("1f32", "numbers are written in decimal and without a suffix"),

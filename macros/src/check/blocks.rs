@@ -94,7 +94,9 @@ impl Body<'_> {
             let types: Vec<_> = all.iter().map(|t| self.dims(|d| sig::ty(t, d, None))).collect();
             types.into_iter().collect()
         });
-        let mut v = self.eval(value, Hint { types: declared.as_deref(), name: names.first() });
+        // An annotation with an error is one all the same: N12 is not for it.
+        let types = ty.map(|_| declared.as_deref().unwrap_or_default());
+        let mut v = self.eval(value, Hint { types, name: names.first() });
         if ty.is_some() && declared.is_none() {
             v = Shaped::Poison;
         }

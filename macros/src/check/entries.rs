@@ -5,7 +5,7 @@ use super::scope::{Body, NetUse, Shaped, Target};
 use crate::ast::{Arg, Callee, Expr};
 use crate::errors::Place;
 use crate::messages;
-use crate::plan::{Home, Marks, NetPlan, Sig};
+use crate::plan::{Home, NetPlan, Sig};
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::ToTokens;
 use tancho_ir::Dim;
@@ -37,8 +37,14 @@ impl Body<'_> {
         }
         let statics = sig.dims.iter().filter(|d| d.is_static()).map(|d| (d.name.clone(), Dim::sym(&d.name))).collect();
         let path = self.entry_path(sig, &n.name, callee.place.first);
-        let plan = NetPlan { id: usize::MAX, path: String::new(), dims: Vec::new(), options: Vec::new(), marks: Marks::default() };
-        let used = NetUse { path: path.clone(), text: callee.text.clone(), target: Target::Broken, statics, plan, turns: None };
+        let used = NetUse {
+            path: path.clone(),
+            text: callee.text.clone(),
+            target: Target::Broken,
+            statics,
+            plan: NetPlan::nowhere(),
+            turns: None,
+        };
         self.call_known(e, sig, &used, args, Home::Here)
     }
 

@@ -272,18 +272,21 @@ impl Body<'_> {
     /// Both branches are checked; their types must agree where the condition's equalities hold.
     fn branches(&mut self, e: &Expr, conds: &[Cond], then: &Block, otherwise: &Block, hint: Hint<'_>) -> Shaped {
         let tests: Vec<Option<Test>> = conds.iter().map(|c| self.test(c)).collect();
-        let outside = self.facts.equal.clone();
+        let (around, outside) = (self.assumed.clone(), self.facts.equal.clone());
         let run = self.known.iter().filter(|d| !d.is_static()).map(|d| d.name.clone()).collect::<Vec<_>>();
         for t in tests.iter().flatten() {
             if let Test::Equal(a, b) = t {
                 self.facts.equate(a, b, &|n| run.iter().any(|r| r == n));
             }
         }
+        self.assumed = self.assume(&tests, true);
         let before = self.changes();
         let (then_steps, a) = self.branch(e, then, hint);
-        self.facts.equal = outside;
+        (self.assumed, self.facts.equal) = (around.clone(), outside);
         let changed = self.rewind(&before);
+        self.assumed = self.assume(&tests, false);
         let (else_steps, b) = self.branch(e, otherwise, hint);
+        self.assumed = around;
         self.same_changes(&changed, e.place);
         let (Some(a), Some(b), Some(tests)) = (a, b, tests.into_iter().collect::<Option<Vec<Test>>>()) else { return Shaped::Poison };
         let types = |all: &[Tensor]| all.iter().map(|t| t.ty.clone()).collect::<Vec<_>>();

@@ -1,4 +1,4 @@
-//! Nets: what is fixed for them, and calls of networks whose signature is known or foreign.
+//! Nets: what is fixed for them, and calls of networks whose signature is known.
 
 use super::exprs::Hint;
 use super::scope::{Binding, Body, NetUse, Shaped, Target, Tensor};
@@ -6,7 +6,7 @@ use super::sig::{facts, fails, is_open, literal, sides};
 use crate::ast::{Arg, Callee, Expr, ExprKind, Item, Use};
 use crate::errors::Place;
 use crate::messages;
-use crate::plan::{DimKind, Given, Home, Marks, NetPlan, Sig, StepKind};
+use crate::plan::{DimKind, Given, Home, NetPlan, Sig, StepKind};
 use quote::quote_spanned;
 use std::collections::BTreeMap;
 use tancho_ir::build::OptionValue;
@@ -30,7 +30,7 @@ impl Body<'_> {
         let weights = self.path(item, name, shown.as_deref());
         let marks = self.marks(item).unwrap_or_default();
         let (mut statics, mut given) = (BTreeMap::new(), Vec::new());
-        let mut options = Vec::new();
+        let (mut options, mut foreign) = (Vec::new(), None);
         match &target {
             Target::Known(sig) => {
                 given = self.given_dims(sig, used);
@@ -44,6 +44,7 @@ impl Body<'_> {
             Target::Foreign => {
                 given = self.foreign_dims(used);
                 options = self.given_options(None, used);
+                foreign = (self.errors.count() == before).then(|| self.foreign_net(used, &given, &options));
             }
             Target::Broken => {}
         }
@@ -52,7 +53,7 @@ impl Body<'_> {
         let path_text = weights.unwrap_or_default();
         let what = turns.as_ref().map_or(used.shown.clone(), |t| format!("[{}; {t}]", used.shown));
         self.document(item, &path_text, what, None, &marks);
-        let plan = NetPlan { id, path: path_text, dims: given, options, marks };
+        let plan = NetPlan { id, path: path_text, dims: given, options, marks, foreign };
         let array = turns.is_some();
         if !array {
             self.step(Place::of(item.name.span()), &format!("net {name}"), StepKind::Net(plan.clone()));
@@ -86,8 +87,13 @@ impl Body<'_> {
     }
 
     /// A static dim given in `<..>`: in this network's static dims.
-    fn given_dim(&mut self, a: &Arg) -> Option<Dim> {
-        self.fixed(&a.value, "a dimension given to a net")
+    pub fn given_dim(&mut self, a: &Arg) -> Option<Dim> {
+        let d = self.fixed(&a.value, "a dimension given to a net")?;
+        if let Some(n) = self.facts.value(&d).filter(|n| *n < 0) {
+            self.fail(a.value.place, messages::negative_dim(&a.value.text, n));
+            return None;
+        }
+        Some(d)
     }
 
     fn given_dims(&mut self, sig: &Sig, used: &Use) -> Vec<(String, Dim)> {
@@ -112,18 +118,6 @@ impl Body<'_> {
                 Some(_) if out.iter().any(|(n, _)| *n == name) => self.fail(a.place, messages::given_twice(&name)),
                 Some(true) => out.extend(self.given_dim(a).map(|d| (name, d))),
                 Some(false) => out.extend(self.poly(&a.value).map(|d| (name, d))),
-            }
-        }
-        out
-    }
-
-    fn foreign_dims(&mut self, used: &Use) -> Vec<(String, Dim)> {
-        let mut out: Vec<(String, Dim)> = Vec::new();
-        for a in &used.dims {
-            match &a.name {
-                None => self.fail(a.place, messages::foreign_dim_needs_name(&used.text, &a.value.text)),
-                Some(n) if out.iter().any(|(o, _)| n == o) => self.fail(a.place, messages::given_twice(&n.to_string())),
-                Some(n) => out.extend(self.given_dim(a).map(|d| (n.to_string(), d))),
             }
         }
         out
@@ -192,8 +186,8 @@ impl Body<'_> {
                     self.fail(a.place, messages::no_such_option(&used.text, &name, &options));
                     continue;
                 }
-                // A number written as an integer is a number.
-                (Some(Some(OptionValue::Float(_))), OptionValue::Int(i)) if of.is_none() => OptionValue::Float(i as f64),
+                // An integer is a number.
+                (Some(Some(OptionValue::Float(_))), OptionValue::Int(i)) => OptionValue::Float(i as f64),
                 (Some(Some(d)), v) if std::mem::discriminant(&d) != std::mem::discriminant(&v) => {
                     let takes = match d {
                         OptionValue::Bool(_) => "`true` or `false`",
@@ -248,7 +242,7 @@ impl Body<'_> {
         let Some(types) = self.accept(sig, used, &inputs, e.place) else { return Shaped::Poison };
         let vals = inputs.iter().map(|(t, _)| t.val).collect();
         let path = used.path.clone();
-        self.results(e, types, |outs| StepKind::Call { outs, path, home, args: vals, expect: None })
+        self.results(e, types, |outs| StepKind::Call { outs, path, home, args: vals, foreign: None })
     }
 
     /// A network called by its own name: allowed where it has no weights.
@@ -276,8 +270,14 @@ impl Body<'_> {
                     return Some(Shaped::Poison);
                 }
                 let statics = self.with_defaults(s, &[], &used, true);
-                let plan = NetPlan { id: usize::MAX, path: String::new(), dims: Vec::new(), options: Vec::new(), marks: Marks::default() };
-                let net = NetUse { path: path.clone(), text: name.into(), target: Target::Broken, statics, plan, turns: None };
+                let net = NetUse {
+                    path: path.clone(),
+                    text: name.into(),
+                    target: Target::Broken,
+                    statics,
+                    plan: NetPlan::nowhere(),
+                    turns: None,
+                };
                 return Some(self.call_known(e, s, &net, args, Home::Nowhere));
             }
         };
@@ -288,7 +288,8 @@ impl Body<'_> {
         Some(self.refuse(callee.place, message))
     }
 
-    fn results(&mut self, e: &Expr, types: Vec<Type>, kind: impl FnOnce(Vec<usize>) -> StepKind) -> Shaped {
+    /// The values of a call's results.
+    pub fn results(&mut self, e: &Expr, types: Vec<Type>, kind: impl FnOnce(Vec<usize>) -> StepKind) -> Shaped {
         let outs: Vec<usize> = types.iter().map(|_| self.fresh()).collect();
         let values = outs.iter().zip(types).map(|(&val, ty)| Shaped::Tensor(Tensor { ty, val, name: e.text.clone() }));
         let mut values: Vec<Shaped> = values.collect();
@@ -354,6 +355,10 @@ impl Body<'_> {
             let axes = want.shape.get(usize::from(is_open(want))..).unwrap_or_default();
             let Some(lead) = t.ty.rank().checked_sub(axes.len()) else { continue };
             let (head, rest) = t.ty.shape.split_at_checked(lead)?;
+            // How many axes `..` has is not known here: it is none of those that are written.
+            if rest.iter().any(|d| d.as_sym() == Some("..")) {
+                continue;
+            }
             if is_open(want) {
                 leading.get_or_insert_with(|| head.to_vec());
             }
@@ -429,49 +434,5 @@ impl Body<'_> {
             wanted.clone()
         };
         messages::wrong_input(&used.text, input, &show_type(&shown, &self.facts), &t.name, &show_type(&t.ty, &self.facts), why.as_deref())
-    }
-
-    /// N12: the result's shape of a foreign network is what the user says it is.
-    fn call_foreign(&mut self, e: &Expr, used: &NetUse, args: &[Arg], hint: Hint<'_>) -> Shaped {
-        let mut vals = Vec::new();
-        let mut first = None;
-        let mut ok = true;
-        for a in args {
-            if let Some(n) = &a.name {
-                self.fail(a.place, messages::not_yet(&format!("an input by name (`{n} = ..`) of a foreign network")));
-                ok = false;
-            }
-            let v = self.eval(&a.value, Hint::default());
-            match self.tensor(v, &a.value, DType::F32) {
-                Some(t) => {
-                    first.get_or_insert(t.ty.clone());
-                    vals.push(t.val);
-                }
-                None => ok = false,
-            }
-        }
-        let Some(types) = hint.types else {
-            if ok {
-                let place = hint.name.map_or(e.place, |n| Place::of(n.span()));
-                let what = hint.name.map_or(e.text.clone(), ToString::to_string);
-                let example = first.map(|t| {
-                    let name = hint.name.map_or("h".to_string(), ToString::to_string);
-                    format!("let {name}: {} = {};", show_type(&t, &Default::default()), e.text)
-                });
-                self.fail(place, messages::foreign_unannotated(&what, &used.text, example.as_deref()));
-            }
-            return Shaped::Poison;
-        };
-        if !ok {
-            return Shaped::Poison;
-        }
-        let expect = Some(types.to_vec());
-        self.results(e, types.to_vec(), |outs| StepKind::Call {
-            outs,
-            path: used.path.clone(),
-            home: Home::Net(used.plan.id),
-            args: vals,
-            expect,
-        })
     }
 }

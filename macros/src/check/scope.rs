@@ -134,6 +134,8 @@ pub struct Body<'a> {
     pub removed: Vec<(Dim, String)>,
     /// The loops around, by what paths call their turns.
     pub loops: Vec<String>,
+    /// What holds in the branches around.
+    pub assumed: super::samples::Assumed,
     /// Where something is minimised.
     pub minimised: Vec<(Place, Option<Val>)>,
     pub items: Vec<ItemDoc>,
@@ -162,6 +164,7 @@ pub fn body(program: &Program<'_>, me: (usize, usize), n: &Network, entry: &Entr
         states: Vec::new(),
         removed: Vec::new(),
         loops: Vec::new(),
+        assumed: Default::default(),
         minimised: Vec::new(),
         items: Vec::new(),
         steps: Vec::new(),

@@ -1,8 +1,8 @@
 //! The body as straight Rust: one statement a step.
 
-use super::own;
 use super::sig::{float, integer, option_value};
-use crate::plan::{Axis, Block, Given, Home, Marks, NetPlan, OptionText, Sig, Step, StepKind, Test, Val};
+use super::{foreign, own};
+use crate::plan::{Axis, Block, ForeignCall, Given, Home, Marks, NetPlan, OptionText, Sig, Step, StepKind, Test, Val};
 use proc_macro2::{Ident, TokenStream};
 use quote::{format_ident, quote, quote_spanned};
 use tancho_ir::build::{OptionValue, scalar_for};
@@ -86,7 +86,10 @@ impl Emit<'_> {
             StepKind::Net(n) => self.net(n),
             StepKind::Op { out, name, args, options } => self.op(*out, name, args, options),
             StepKind::Constant { out, dtype, value } => self.constant(*out, *dtype, value),
-            StepKind::Call { outs, path, home, args, expect } => self.call(outs, path, *home, args, expect.as_deref()),
+            StepKind::Call { outs, home: Home::Net(net), args, foreign: Some((call, types)), .. } => {
+                self.call_foreign(outs, *net, args, call, types)
+            }
+            StepKind::Call { outs, path, home, args, .. } => self.call(outs, path, *home, args),
             StepKind::Pick { out, from, axis, index } => {
                 let (out, v, axis, index) = (var(*out), var(*from), self.axis(*axis, *from), index.to_string());
                 let axis_var = Ident::new("__tancho_axis", own());
@@ -257,7 +260,7 @@ impl Emit<'_> {
         }
     }
 
-    fn call(&self, outs: &[Val], path: &TokenStream, home: Home, args: &[Val], expect: Option<&[Type]>) -> TokenStream {
+    fn call(&self, outs: &[Val], path: &TokenStream, home: Home, args: &[Val]) -> TokenStream {
         let scope = self.scope;
         let args = args.iter().map(|v| var(*v));
         let n = Ident::new("__tancho_n", own());
@@ -268,16 +271,21 @@ impl Emit<'_> {
             Home::Here => (quote_spanned!(own()=> let #n = #scope.here();), n),
         };
         let taken = self.take(outs, quote_spanned!(own()=> #scope.call::<#path>(&#net, &[#(#args),*])?));
-        let checks = expect.unwrap_or_default().iter().zip(outs).map(|(ty, v)| {
+        quote_spanned!(own()=> #declare #taken)
+    }
+
+    fn call_foreign(&self, outs: &[Val], net: usize, args: &[Val], call: &ForeignCall, types: &[Type]) -> TokenStream {
+        let (scope, callee, net) = (self.scope, foreign::callee(net), net_var(net));
+        let args = call.args.iter().zip(args).map(|(a, v)| {
+            let (name, v) = (&a.input, var(*v));
+            quote!((#name, #v))
+        });
+        let taken = self.take(outs, quote_spanned!(own()=> #scope.call_foreign(&#callee, &#net, &[#(#args),*])?));
+        let checks = types.iter().zip(outs).map(|(ty, v)| {
             let (ty, v) = (ty.to_string(), var(*v));
             quote_spanned!(own()=> #scope.expect(#v, #ty)?;)
         });
-        // N13: said before the call, so that the message names nothing of tancho's inside.
-        let known = expect.map(|_| {
-            let f = Ident::new("__tancho_network", own());
-            quote_spanned!(own()=> { fn #f<N: ::tancho::__private::Network>() {} #f::<#path>(); })
-        });
-        quote_spanned!(own()=> #known #declare #taken #(#checks)*)
+        quote_spanned!(own()=> #taken #(#checks)*)
     }
 
     /// Several results out of the vector they come in.

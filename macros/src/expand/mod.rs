@@ -2,6 +2,7 @@
 
 mod api;
 mod body;
+mod foreign;
 mod methods;
 mod mirror;
 mod ops;
@@ -80,8 +81,8 @@ fn network_impl(n: &Network, c: &Checked, i: usize, e: &CheckedEntry, borrowed: 
         (Some(b), None) => body::function(b, &e.sig, &scope, &args, borrowed),
         (None, _) => body::failed(&format!("`{}` has errors", n.name)),
     };
-    quote_spanned! {own()=>
-        #declared
+    let checks = e.body.as_ref().map(|b| foreign::checks(b, &e.sig.name)).unwrap_or_default();
+    let network = quote_spanned! {own()=>
         #[automatically_derived]
         #[allow(unused, clippy::all, non_snake_case)]
         impl ::tancho::__private::Network for #name {
@@ -93,5 +94,9 @@ fn network_impl(n: &Network, c: &Checked, i: usize, e: &CheckedEntry, borrowed: 
                 #body
             }
         }
+    };
+    if checks.is_empty() {
+        return quote_spanned!(own()=> #declared #network);
     }
+    quote_spanned!(own()=> #declared #[allow(clippy::all)] const _: () = { #checks #network };)
 }

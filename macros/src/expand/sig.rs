@@ -10,7 +10,7 @@ use tancho_ir::graph::Relation;
 /// `Sig { name: "Mlp", dims: &[DimSig { name: "D", kind: DimKind::Static("768") }], .. }`
 /// `places` are line and column of each input; the entry point of the short form has no name.
 pub fn constant(sig: &Sig, short: bool, unused: &[String], places: &[(u32, u32)]) -> TokenStream {
-    let name = &sig.name;
+    let (name, broken) = (&sig.name, sig.broken);
     let entry = if short { "" } else { sig.entry.as_str() };
     let dims = sig.dims.iter().map(|d| {
         let (name, kind) = (&d.name, kind(&d.kind));
@@ -47,6 +47,7 @@ pub fn constant(sig: &Sig, short: bool, unused: &[String], places: &[(u32, u32)]
             outputs: &[#(#outputs),*],
             wheres: &[#(#wheres),*],
             unused_weights: &[#(#unused),*],
+            broken: #broken,
         }
     }
 }

@@ -90,11 +90,6 @@ pub fn option_needs_name(network: &str) -> Message {
     Message::new(format!("options of `{network}` are given by name")).help("for example `(bias = false)`")
 }
 
-pub fn foreign_dim_needs_name(path: &str, text: &str) -> Message {
-    Message::new(format!("the dimensions of `{path}` are not known here and must be given by name"))
-        .help(format!("write `{path}<D = {text}>` with the name it has there"))
-}
-
 pub fn requires(network: &str, clause: &str, values: &[(String, i64)]) -> Message {
     let all: Vec<String> = values.iter().map(|(n, v)| format!("{n} = {v}")).collect();
     let m = Message::new(format!("`{network}` requires {clause}, which does not hold here"));

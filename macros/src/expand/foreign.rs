@@ -1,0 +1,145 @@
+//! Networks of other macro calls: a constant for each, and a check of each use that rustc evaluates.
+
+use super::own;
+use super::sig::{integer, option_value};
+use crate::errors::Place;
+use crate::plan::{Block, ForeignCall, ForeignNet, Home, NetPlan, Sampled, StepKind};
+use proc_macro2::{Delimiter, Group, Ident, TokenStream, TokenTree};
+use quote::{format_ident, quote, quote_spanned};
+
+/// The constant that holds a foreign network.
+pub fn callee(net: usize) -> Ident {
+    format_ident!("__TANCHO_N{}", net, span = own())
+}
+
+/// What is fixed for it.
+fn fixed(net: usize) -> Ident {
+    format_ident!("__TANCHO_U{}", net, span = own())
+}
+
+/// The mistake in that, if there is one.
+fn fault(net: usize) -> Ident {
+    format_ident!("__TANCHO_F{}", net, span = own())
+}
+
+/// The constants and checks of a body. The user's path stands in them once, so that what is wrong with it is one error.
+///
+/// ```text
+/// const __TANCHO_N0: Callee = Callee { sig: &<models::Encoder as Network>::SIG, build: <models::Encoder as Network>::build };
+/// const __TANCHO_U0: NetUse = NetUse { caller: "Tower", path: "models::Encoder", dims: &[..], options: &[] };
+/// const __TANCHO_F0: Option<Fault> = net(__TANCHO_N0.sig, &__TANCHO_U0);
+/// const _: () = { report(&__TANCHO_F0, At::Path); };
+/// const _: () = { const __TANCHO_F: Option<Fault> = call(&__TANCHO_F0, ..); report(&__TANCHO_F, At::Argument(0)); .. };
+/// ```
+pub fn checks(body: &Block, caller: &str) -> TokenStream {
+    let (mut out, mut seen) = (TokenStream::new(), Vec::new());
+    block(body, caller, &mut seen, &mut out);
+    out
+}
+
+fn block<'a>(b: &'a Block, caller: &str, seen: &mut Vec<&'a NetPlan>, out: &mut TokenStream) {
+    for s in &b.steps {
+        match &s.kind {
+            StepKind::Net(n) => net(n, caller, seen, out),
+            StepKind::Loop { net: n, body, .. } => {
+                n.iter().for_each(|n| net(n, caller, seen, out));
+                block(body, caller, seen, out);
+            }
+            StepKind::If { then, otherwise, .. } => {
+                block(then, caller, seen, out);
+                block(otherwise, caller, seen, out);
+            }
+            StepKind::Call { home: Home::Net(id), foreign: Some((call, _)), .. } => {
+                if let Some(n) = seen.iter().find(|n| n.id == *id) {
+                    out.extend(check_call(n, call, caller));
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+fn net<'a>(n: &'a NetPlan, caller: &str, seen: &mut Vec<&'a NetPlan>, out: &mut TokenStream) {
+    let Some(foreign) = n.foreign.as_ref().filter(|_| seen.iter().all(|s| s.id != n.id)) else { return };
+    seen.push(n);
+    let (name, used, path) = (callee(n.id), fixed(n.id), &foreign.path);
+    let value = net_use(n, foreign, caller, foreign.dims.iter().map(|(at, _)| vec![*at]).collect());
+    let places = foreign.dims.iter().enumerate().map(|(i, (_, place))| (quote!(Dim(#i)), *place));
+    let options = foreign.options.iter().enumerate().map(|(i, (_, place))| (quote!(Option(#i)), *place));
+    let places: Vec<_> = places.chain(options).chain([(quote!(Path), foreign.place)]).collect();
+    let (mistake, check) = (fault(n.id), reports(&fault(n.id), &places));
+    out.extend(quote_spanned! {own()=>
+        const #name: ::tancho::__private::Callee = ::tancho::__private::Callee {
+            sig: &<#path as ::tancho::__private::Network>::SIG,
+            build: <#path as ::tancho::__private::Network>::build,
+        };
+        const #used: ::tancho::__private::contract::NetUse = #value;
+        const #mistake: ::core::option::Option<::tancho::__private::contract::Fault> = ::tancho::__private::contract::net(#name.sig, &#used);
+        const _: () = { #check };
+    });
+}
+
+/// `dims` are the numbers of the given ones.
+fn net_use(n: &NetPlan, foreign: &ForeignNet, caller: &str, dims: Vec<Vec<i64>>) -> TokenStream {
+    let path = &foreign.text;
+    let dims = n.dims.iter().zip(dims).map(|((name, d), at)| {
+        let (text, at) = (d.to_string(), at.into_iter().map(integer));
+        quote_spanned!(own()=> ::tancho::__private::contract::GivenDim { name: #name, text: #text, at: &[#(#at),*] })
+    });
+    let options = n.options.iter().zip(&foreign.options).map(|((name, _), (v, _))| {
+        let v = option_value(*v);
+        quote!((#name, #v))
+    });
+    quote_spanned! {own()=>
+        ::tancho::__private::contract::NetUse { caller: #caller, path: #path, dims: &[#(#dims),*], options: &[#(#options),*] }
+    }
+}
+
+fn check_call(n: &NetPlan, call: &ForeignCall, caller: &str) -> TokenStream {
+    let Some(foreign) = &n.foreign else { return TokenStream::new() };
+    let (name, net_fault) = (callee(n.id), fault(n.id));
+    let used = if n.dims.is_empty() {
+        let used = fixed(n.id);
+        quote!(#used)
+    } else {
+        net_use(n, foreign, caller, call.dims.clone())
+    };
+    let args = call.args.iter().map(tensor);
+    let results = call.results.iter().map(tensor);
+    let value = quote_spanned! {own()=>
+        call(&#net_fault, #name.sig, &#used, &::tancho::__private::contract::Call { args: &[#(#args),*], results: &[#(#results),*] })
+    };
+    let arguments = call.args.iter().enumerate().map(|(i, a)| (quote!(Argument(#i)), a.place));
+    let places: Vec<_> = arguments.chain([(quote!(Promise), call.promise), (quote!(Call), call.call)]).collect();
+    let mistake = Ident::new("__TANCHO_F", own());
+    let check = reports(&mistake, &places);
+    quote_spanned! {own()=>
+        const _: () = {
+            const #mistake: ::core::option::Option<::tancho::__private::contract::Fault> = ::tancho::__private::contract::#value;
+            #check
+        };
+    }
+}
+
+fn tensor(t: &Sampled) -> TokenStream {
+    let (input, name, ty) = (&t.input, &t.name, &t.ty);
+    let at = t.at.iter().map(|axes| {
+        let axes = axes.iter().map(|n| integer(*n));
+        quote!(&[#(#axes),*])
+    });
+    quote_spanned! {own()=>
+        ::tancho::__private::contract::Tensor { input: #input, name: #name, ty: #ty, at: &[#(#at),*] }
+    }
+}
+
+/// In a constant, which is evaluated whenever the crate is checked: a mistake is shown where its `report` has its span.
+fn reports(mistake: &Ident, places: &[(TokenStream, Place)]) -> TokenStream {
+    let all = places.iter().map(|(at, place)| {
+        let (first, at) = (place.first, quote_spanned!(own()=> &#mistake, ::tancho::__private::contract::At::#at));
+        let mut arguments = Group::new(Delimiter::Parenthesis, at);
+        arguments.set_span(place.last);
+        let arguments = TokenTree::Group(arguments);
+        quote_spanned!(first=> ::tancho::__private::contract::report #arguments;)
+    });
+    all.collect()
+}

@@ -1,0 +1,12 @@
+use tancho::network;
+
+network! {
+    pub Tower<B, D = 16>(x: [B, D]) -> [B, D] {
+        net a: tancho_zoo::Mpl<D>;
+        let h: [B, D] = a(x);
+        let h: [B, D] = a(h);
+        h
+    }
+}
+
+fn main() {}
