@@ -125,7 +125,7 @@ fn says_what_is_wrong_in_a_body() {
     one(body("net l: m::F<8>; let y: [B, S, E] = l(x, m = m); y"), {
         "unknown dimension `E`\nhelp: the dimensions are `B`, `S`, `D` and `H`; a new one is declared after the network's name"
     });
-    one(body("net l: m::F<D - 9>; l(x)"), "dimension `D - 9` cannot be -1");
+    one(body("net l: m::F<D - 9>; l(x)"), "dimension `D - 9` cannot be -1\nhelp: a dimension is 0 or more");
     one(body("let f = x"), "expected `;` after `let`");
     for (number, why) in [
         ("1f32", "numbers are written in decimal and without a suffix"),
@@ -223,7 +223,7 @@ fn leading_axes() {
 fn says_what_is_wrong_in_a_header() {
     let network = |dims: &str| said(&format!("N<{dims}>(x: [B, D]) -> [B, D] {{ relu(x) }}"));
     one(network("B, D = D"), "the default of dimension `D` depends on itself\nhelp: give one of them a number");
-    one(network("B, D = 8 - 9"), "dimension `D` cannot be -1");
+    one(network("B, D = 8 - 9"), "dimension `D` cannot be -1\nhelp: a dimension is 0 or more");
     one(network("B, D = 9223372036854775807 + 1"), {
         "`9223372036854775807 + 1` cannot be a dimension: the value does not fit into 64 bits"
     });

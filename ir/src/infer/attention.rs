@@ -122,8 +122,14 @@ fn heads_divide(heads: &Dim, d: &Dim, facts: &Facts) -> Result<()> {
             let heads_name = heads.as_sym().unwrap_or("heads");
             let d_name = d.as_sym().map_or("the width".to_string(), str::to_string);
             let also = if near.is_empty() { String::new() } else { format!(", or {heads_name} = {}", either(&near)) };
+            // The numbers alone would be an error again: a use may override them.
+            let promise = if d.as_const().is_some() || facts.divides(d, heads) {
+                String::new()
+            } else {
+                format!("; and promise it: `where {d} % {heads} == 0`")
+            };
             return Err(e.fact(format!("{n} = {h} * {} + {}", n / h, n % h)).help(format!(
-                "choose {d_name} = {} or {}{also}",
+                "choose {d_name} = {} or {}{also}{promise}",
                 n / h * h,
                 (n / h + 1).saturating_mul(h)
             )));

@@ -449,7 +449,9 @@ fn gather(args: &[Arg<'_>], facts: &Facts) -> Result<Type> {
         return Err(ShapeError::new(format!("`{}` has no rows to take", t.name)).fact(is_line(t, facts)).at(At::Arg(0)));
     }
     if ids.ty.dtype != DType::I32 {
-        return Err(ShapeError::new(format!("rows are taken by i32 ids, but `{}` is {}", ids.name, show_type(ids.ty, facts)))
+        // The element type is what is wrong: it is said even where it is f32.
+        let found = format!("{}[{}]", ids.ty.dtype, ids.ty.shape.iter().map(|d| facts.show(d)).collect::<Vec<_>>().join(", "));
+        return Err(ShapeError::new(format!("rows are taken by i32 ids, but `{}` is {found}", ids.name))
             .help(if is_name(ids.name) {
                 format!("declare it as `{}: i32{}`", ids.name, Shape(&ids.ty.shape))
             } else {

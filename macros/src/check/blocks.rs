@@ -33,6 +33,12 @@ impl Body<'_> {
         Some(tensors.into_iter().map(|t| t.val).collect())
     }
 
+    /// Whose promise it is: the network's, or one of its entry points'.
+    fn said_name(&self) -> &str {
+        let short = self.program.networks.get(self.me.0).is_none_or(|n| n.short);
+        if short { &self.sig.name } else { &self.sig.entry }
+    }
+
     fn broken_promise(&self, tail: &Expr, promised: &[Type], types: &[Type]) {
         let (mut removed, mut instead) = (None, None);
         if let ([p], [t]) = (promised, types) {
@@ -42,7 +48,7 @@ impl Body<'_> {
             instead = self.scopes.iter().flatten().find(|(_, b)| fits(b)).map(|(n, _)| n.clone());
         }
         let removed = removed.as_ref().map(|(a, b)| (a.as_str(), b.as_str()));
-        self.fail(tail.place, messages::promise(&self.sig.name, promised, types, removed, instead.as_deref(), &self.facts));
+        self.fail(tail.place, messages::promise(self.said_name(), promised, types, removed, instead.as_deref(), &self.facts));
     }
 
     /// All tensors of a value.
@@ -111,7 +117,7 @@ impl Body<'_> {
             (true, Shaped::Tuple(parts)) if parts.len() == names.len() => parts,
             (true, v) => {
                 let n = if let Shaped::Tuple(p) = &v { p.len() } else { 1 };
-                self.fail(value.place, messages::pattern_count(names.len(), n));
+                self.fail(value.place, messages::pattern_count(&value.text, names.len(), n));
                 vec![Shaped::Poison; names.len()]
             }
         };

@@ -19,7 +19,7 @@ impl Body<'_> {
             && let ExprKind::Number(_, Some(n)) = i.kind
         {
             let part = usize::try_from(n).ok().and_then(|n| parts.get(n)).cloned();
-            return part.unwrap_or_else(|| self.refuse(i.place, messages::pattern_count(parts.len(), parts.len())));
+            return part.unwrap_or_else(|| self.refuse(i.place, messages::part_outside(&e.text, parts.len())));
         }
         let Some(t) = self.tensor(v, x, DType::F32) else { return Shaped::Poison };
         if let [Index { axis: None, start: Some(ids), range: false, .. }] = list

@@ -28,7 +28,7 @@ pub fn mirror(n: &Network, networks: &[Network]) -> TokenStream {
     let wheres = n.wheres.iter().flat_map(|w| [m.expr(&w.left), m.expr(&w.right)]);
     let items = m.items(&n.items);
     let entries = n.entries.iter().map(|e| m.entry(e, n.short));
-    let lost = n.lost.iter();
+    let lost = n.lost.iter().filter(|i| is_name(i));
     quote_spanned! {own()=>
         #[allow(unexpected_cfgs)]
         const _: () = {
@@ -50,6 +50,11 @@ pub fn mirror(n: &Network, networks: &[Network]) -> TokenStream {
 
 struct Mirror<'a> {
     networks: &'a [Network],
+}
+
+/// Whether rustc would read it as a name: what editors are shown is parsed by rustc, too.
+fn is_name(i: &Ident) -> bool {
+    i != "gen" && syn::parse2::<Ident>(i.to_token_stream()).is_ok()
 }
 
 impl Mirror<'_> {
@@ -86,7 +91,7 @@ impl Mirror<'_> {
 
     /// The items of a block: they see each other, as Rust's do.
     fn items(&self, items: &[Item]) -> TokenStream {
-        items.iter().map(|i| self.item(i)).collect()
+        items.iter().filter(|i| is_name(&i.name)).map(|i| self.item(i)).collect()
     }
 
     fn item(&self, i: &Item) -> TokenStream {
@@ -134,7 +139,7 @@ impl Mirror<'_> {
     fn block(&self, b: &Block) -> TokenStream {
         let items = self.items(&b.items);
         let stmts = b.stmts.iter().map(|s| self.stmt(s));
-        let lost = b.lost.iter();
+        let lost = b.lost.iter().filter(|i| is_name(i));
         let tail = b.tail.as_ref().map(|e| self.expr(e));
         quote_spanned!(own()=> { #items #(#stmts)* #(#lost;)* #tail })
     }
@@ -144,10 +149,11 @@ impl Mirror<'_> {
             Stmt::Let { names, ty, value, .. } => {
                 let value = self.expr(value);
                 let types = ty.iter().flatten().map(|t| self.ty(t));
+                let names = names.iter().filter(|n| is_name(n));
                 quote_spanned!(own()=> #value; #(#types;)* #(let #names = __Tensor;)*)
             }
             Stmt::Assign(name, value) => {
-                let value = self.expr(value);
+                let (name, value) = (self.name(name), self.expr(value));
                 quote_spanned!(own()=> (#name, #value);)
             }
             Stmt::Value(e) => {
@@ -179,29 +185,33 @@ impl Mirror<'_> {
         quote_spanned!(own()=> (#(#all,)*))
     }
 
+    fn name(&self, name: &Ident) -> TokenStream {
+        if is_name(name) { name.to_token_stream() } else { quote_spanned!(own()=> ()) }
+    }
+
     /// An expression as a tuple of the names in it.
     fn expr(&self, e: &Expr) -> TokenStream {
         let parts: Vec<TokenStream> = match &e.kind {
             ExprKind::Poison | ExprKind::Number(..) | ExprKind::Bool(_) | ExprKind::Leading => return quote_spanned!(own()=> ()),
-            ExprKind::Name(name) => return name.to_token_stream(),
+            ExprKind::Name(name) => return self.name(name),
             ExprKind::Neg(x) | ExprKind::Transpose(x) => return self.expr(x),
             ExprKind::Binary(_, a, b) => vec![self.expr(a), self.expr(b)],
             ExprKind::Index(x, list) => {
-                let axes = list.iter().filter_map(|i| i.axis.as_ref()).map(ToTokens::to_token_stream);
+                let axes = list.iter().filter_map(|i| i.axis.as_ref()).map(|n| self.name(n));
                 let ends = list.iter().flat_map(|i| [&i.start, &i.end]).flatten().map(|e| self.expr(e));
                 std::iter::once(self.expr(x)).chain(axes).chain(ends).collect()
             }
             ExprKind::Method(x, _, args) => vec![self.expr(x), self.args(args)],
             // An initial value or a dim's `floor` is called by name too; a path is a network's.
             ExprKind::Call(callee, args) => match &callee.name {
-                Some(name) => vec![name.to_token_stream(), self.args(args)],
+                Some(name) => vec![self.name(name), self.args(args)],
                 None => vec![self.args(args)],
             },
             ExprKind::Residual(x, body) => vec![Self::word("residual", e.place.first), self.expr(x), self.block(body)],
             ExprKind::If(conds, then, otherwise) => {
                 let conds = conds.iter().flat_map(|c| match c {
                     Cond::Equal(sides) => vec![self.expr(&sides.0), self.expr(&sides.1)],
-                    Cond::Flag(name, _) => vec![name.to_token_stream()],
+                    Cond::Flag(name, _) => vec![self.name(name)],
                 });
                 conds.chain([self.block(then), self.block(otherwise)]).collect()
             }

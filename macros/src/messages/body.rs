@@ -19,7 +19,11 @@ pub fn no_axis(op: &str, axis: &str, name: &str, ty: &Type, facts: &Facts) -> Me
     if let (true, Some(last)) = (verb == "normalise over", ty.shape.last()) {
         help.push_str(&format!("; did you mean `over = {last}`?"));
     }
-    Message::new(format!("`{op}` cannot {verb} `{axis}`: `{name}` is {}", show_type(ty, facts))).help(help)
+    let text = match op {
+        "an index" => format!("`{name}` has no axis `{axis}`: it is {}", show_type(ty, facts)),
+        _ => format!("`{op}` cannot {verb} `{axis}`: `{name}` is {}", show_type(ty, facts)),
+    };
+    Message::new(text).help(help)
 }
 
 pub fn ambiguous_axis(axis: &str, name: &str, ty: &Type, facts: &Facts) -> Message {
@@ -60,7 +64,15 @@ pub fn no_leading_axes() -> Message {
 }
 
 pub fn index_count(given: usize, name: &str, ty: &Type, facts: &Facts) -> Message {
-    Message::new(format!("{given} indices for `{name}`, which is {}", show_type(ty, facts)))
+    let indices = if given == 1 { "index" } else { "indices" };
+    let axes = match ty.rank() {
+        0 => "no axes".to_string(),
+        1 => "one axis".to_string(),
+        n => format!("{n} axes"),
+    };
+    Message::new(format!("{given} {indices} for `{name}`, which has {axes}"))
+        .fact(format!("`{name}` is {}", show_type(ty, facts)))
+        .help("an index is for an axis: `x[0, 1..3]` by position, `x[S = 0]` by the axis' name")
 }
 
 pub fn index_outside(index: &str, name: &str, len: &Dim, facts: &Facts) -> Message {
@@ -96,7 +108,7 @@ pub fn tuple_as_tensor(text: &str, n: usize) -> Message {
 }
 
 pub fn list_as_value(text: &str) -> Message {
-    Message::new(format!("`{text}` is a shape, not a value"))
+    Message::new(format!("`{text}` is a shape, not a value")).help("a shape is what `reshape(x, [..])` and `expand(x, [..])` are given")
 }
 
 pub fn unused_value(text: &str) -> Message {
@@ -104,8 +116,19 @@ pub fn unused_value(text: &str) -> Message {
         .help(format!("name it, `let y = {text};`, or leave the `;` out if it is the result"))
 }
 
-pub fn pattern_count(names: usize, values: usize) -> Message {
-    Message::new(format!("{names} names for {values} values"))
+pub fn pattern_count(text: &str, names: usize, values: usize) -> Message {
+    let plural = |n: usize| if n == 1 { "" } else { "s" };
+    let m = Message::new(format!("`{text}` gives {values} value{}, but the pattern has {names} name{}", plural(values), plural(names)));
+    if values == 1 {
+        return m.help(format!("write `let a = {text};`"));
+    }
+    let all: Vec<String> = (0..values.min(26)).map(|i| char::from(b'a' + u8::try_from(i).unwrap_or(0)).to_string()).collect();
+    m.help(format!("write `let ({}) = ..;`", all.join(", ")))
+}
+
+pub fn part_outside(text: &str, values: usize) -> Message {
+    Message::new(format!("there is no value `{text}`: it is one of {values}"))
+        .help("they are numbered from 0; or take them apart, `let (a, b) = ..;`")
 }
 
 pub fn annotation(name: &str, declared: &[Type], actual: &[Type], facts: &Facts) -> Message {

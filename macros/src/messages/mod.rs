@@ -155,8 +155,12 @@ pub fn dim_error(text: &str, e: &DimError) -> Message {
 }
 
 pub fn no_licence(p: &Dim, c: &Dim, facts: &Facts) -> Message {
-    Message::new(format!("it is not known that {} divides {}", facts.show(c), facts.show(p)))
-        .help(format!("promise it in the header: `where {p} % {c} == 0`; or round with `floor({p} / {c})`"))
+    let m = Message::new(format!("it is not known that {} divides {}", facts.show(c), facts.show(p)));
+    let m = match facts.value(p).zip(facts.value(c)) {
+        Some((n, by)) if by > 0 && n % by != 0 => m.fact(format!("{n} = {by} * {} + {}", n / by, n % by)),
+        _ => m,
+    };
+    m.help(format!("promise it in the header: `where {p} % {c} == 0`; or round with `floor({p} / {c})`"))
 }
 
 pub fn not_a_poly(text: &str) -> Message {
@@ -173,7 +177,7 @@ pub fn not_static(what: &str, d: &Dim, run: &str) -> Message {
 }
 
 pub fn negative_dim(name: &str, n: i64) -> Message {
-    Message::new(format!("dimension `{name}` cannot be {n}"))
+    Message::new(format!("dimension `{name}` cannot be {n}")).help("a dimension is 0 or more")
 }
 
 pub fn unbound_dim(name: &str) -> Message {

@@ -18,6 +18,11 @@ pub fn no_value_after(op: char) -> Message {
     })
 }
 
+/// A signature without `->`.
+pub fn result_expected() -> Message {
+    Message::new("expected `->` and the type of the result").help("for example `(x: [B, D]) -> [B, D]`; several are `-> ([B, D], [B])`")
+}
+
 /// `D: 8`
 pub fn bound_expected(dim: &str, text: &str) -> Message {
     Message::new(format!("expected `..=` before the bound of `{dim}`"))

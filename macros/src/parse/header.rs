@@ -111,7 +111,9 @@ fn head(c: &mut Cursor<'_>, n: &mut Network) -> Parsed<Option<Entry>> {
 pub fn signature(c: &mut Cursor<'_>, name: &Ident) -> Parsed<Entry> {
     let Some(g) = c.group(Delimiter::Parenthesis) else { return Err(c.expected("the inputs `(x: [B, D])`")) };
     let inputs = c.inside(g, |i| i.list(input))?;
-    c.expect("->", "and the type of the result")?;
+    if c.eat("->").is_none() {
+        return Err(c.fail(Place::of(c.span()), messages::result_expected()));
+    }
     let start = c.at;
     let outputs = types(c)?;
     Ok(Entry { inputs, outputs, promise: c.since(start), ..Entry::unknown(name) })
