@@ -177,6 +177,32 @@ fn dims_and_options_that_do_not_fit() {
     assert!(matches!(net.weights_mut().set("ww", Tensor::scalar(1.0f32)), Err(Error::NoWeight { suggestion: Some(_), .. })));
 }
 
+mod ring {
+    tancho::network! {
+        pub Odd<B>(x: [B]) -> [B] { net even: super::Even; let y: [B] = even(x); y }
+    }
+}
+
+network! {
+    /// Contains itself by way of another macro call, which neither of them can see.
+    pub Even<B>(x: [B]) -> [B] { net odd: ring::Odd; let y: [B] = odd(x); y }
+
+    pub Doubling<B>(x: [B]) -> [B] { net a: D5; a(x) }
+    D5<B>(x: [B]) -> [B] { net n: [D4; 64]; let mut x = x; for l in n { x = l(x); } x }
+    D4<B>(x: [B]) -> [B] { net n: [D3; 64]; let mut x = x; for l in n { x = l(x); } x }
+    D3<B>(x: [B]) -> [B] { net n: [D2; 64]; let mut x = x; for l in n { x = l(x); } x }
+    D2<B>(x: [B]) -> [B] { net n: [D1; 64]; let mut x = x; for l in n { x = l(x); } x }
+    D1<B>(x: [B]) -> [B] { x * 2 }
+}
+
+#[test]
+fn networks_without_end() {
+    let e = Even::init(1).unwrap_err().to_string();
+    assert!(e.contains("stands inside of 64 networks: does it contain itself?"), "{e}");
+    let e = Doubling::init(1).unwrap_err().to_string();
+    assert!(e.contains("the graph has more than 1048576 ops: nets and loops are unrolled"), "{e}");
+}
+
 #[test]
 fn compiled_networks_are_shared_between_threads() {
     fn shared<T: Send + Sync + Clone>() {}

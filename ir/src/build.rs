@@ -191,6 +191,8 @@ type Result<T, E = BuildError> = std::result::Result<T, E>;
 
 /// A graph with more ops is refused: nothing that large was meant, and memory would end before the build does.
 const MOST_OPS: usize = 1 << 20;
+/// Networks inside of networks: each is a call of Rust, and the stack is finite.
+const MOST_NETS: usize = 64;
 
 /// A `net` item: where its weights live and what was fixed for it.
 #[derive(Clone, Debug, Default)]
@@ -214,6 +216,8 @@ pub struct Scope<'g> {
     storage: Storage,
     /// The loops around, innermost last: what paths call the turn, and its number.
     turns: Vec<(&'static str, usize)>,
+    /// How many networks it is inside of.
+    depth: usize,
 }
 
 /// Builds the graph of a network. `statics` and `options` override the defaults.
@@ -267,6 +271,7 @@ pub fn graph_of<N: Network>(statics: &[(&str, i64)], options: &[(&str, OptionVal
         source: Source::default(),
         storage: Storage::default(),
         turns: Vec::new(),
+        depth: 0,
     };
     scope.check_wheres(&sig)?;
     let mut args = Vec::new();
@@ -572,6 +577,10 @@ impl<'g> Scope<'g> {
         if self.graph.nodes.len() > MOST_OPS {
             return Err(run(BuildError::new(format!("the graph has more than {MOST_OPS} ops: nets and loops are unrolled"))));
         }
+        // Networks of one macro call are seen not to contain each other; those of several are not.
+        if self.depth >= MOST_NETS {
+            return Err(run(BuildError::new(format!("`{}` stands inside of {MOST_NETS} networks: does it contain itself?", sig.name))));
+        }
         let mut dims = bind_given(sig, &net.dims).map_err(run)?;
         let options = bind_options(sig, &net.options).map_err(run)?;
         let leading = self.bind_inputs(sig, args, &mut dims)?;
@@ -584,7 +593,18 @@ impl<'g> Scope<'g> {
         // Until the callee says where it is, its ops are the call's.
         let here = Source { scope: net.path.trim_end_matches('.').into(), ..self.source.clone() };
         let (path, storage) = (net.path.clone(), net.storage.clone());
-        let mut child = Scope { graph: self.graph, file: "", path, dims, options, leading, source: here, storage, turns: Vec::new() };
+        let mut child = Scope {
+            graph: self.graph,
+            file: "",
+            path,
+            dims,
+            options,
+            leading,
+            source: here,
+            storage,
+            turns: Vec::new(),
+            depth: self.depth + 1,
+        };
         child.check_wheres(sig)?;
         build(&mut child, args)
     }

@@ -137,8 +137,8 @@ fn says_what_is_wrong_in_a_body() {
     }
     one(body("let gen = x; x"), "`gen` cannot be a name here: it is a keyword of Rust\nhelp: choose another name");
     one(body("net l: fn; x"), "expected the name of a network, found `fn`");
-    one(body("x[x - 1]"), "rows are taken by i32 ids, but `x - 1` is [B, S, D (8)]\nhelp: convert on purpose: `cast(x - 1, i32)`");
-    one(body("let y = x; x[y]"), "rows are taken by i32 ids, but `y` is [B, S, D (8)]\nhelp: declare it as `y: i32[B, S, D]`");
+    one(body("x[x - 1]"), "rows are taken by i32 ids, but `x - 1` is f32[B, S, D (8)]\nhelp: convert on purpose: `cast(x - 1, i32)`");
+    one(body("let y = x; x[y]"), "rows are taken by i32 ids, but `y` is f32[B, S, D (8)]\nhelp: declare it as `y: i32[B, S, D]`");
     let item = |attribute: &str| body(&format!("{attribute} param w: [D]; x * w"));
     one(item("#[weights(\"a\", transposed)]"), "only a matrix can be stored transposed, but `w` is [D (8)]\nhelp: leave `transposed` out");
     one(item("#[weights]"), {
