@@ -1,0 +1,18 @@
+use tancho::network;
+
+network! {
+    pub Coder<B, D = 8, H = 4> {
+        net up: Linear<D, H>;
+        fn encode(x: [B, D]) -> [B, H] { tanh(up(x)) }
+        fn forward(x: [B, D]) -> [B, H] { encode(x) }
+    }
+
+    pub User<B, D = 8>(x: [B, D]) -> [B, 4] {
+        net c: Coder<D>;
+        c.encode(x)
+    }
+}
+
+pub fn check() {
+    User::init(1).unwrap();
+}

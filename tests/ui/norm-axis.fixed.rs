@@ -1,0 +1,11 @@
+use tancho::network;
+
+network! {
+    pub Norm<B, S, D = 768, H = 3072>(x: [B, S, D]) -> [B, S, D] {
+        layer_norm(x, over = D) * H
+    }
+}
+
+pub fn check() {
+    Norm::init(1).unwrap();
+}
