@@ -129,38 +129,62 @@ fn broadcast(what: &str, args: &[Arg<'_>], facts: &Facts) -> Result<Vec<Dim>> {
                 for a in args {
                     e = e.fact(is_line(a, facts));
                 }
-                return Err(e.help(broadcast_help(args)));
+                return Err(e.help(broadcast_help(args, facts)));
             }
         }
     }
     Ok(shape)
 }
 
-fn broadcast_help(args: &[Arg<'_>]) -> String {
-    let [a, b] = args else {
+fn broadcast_help(args: &[Arg<'_>], facts: &Facts) -> String {
+    let rank = args.iter().map(|a| a.ty.rank()).max().unwrap_or(0);
+    let big = args.iter().find(|a| a.ty.rank() == rank);
+    let small = big.and_then(|b| args.iter().find(|a| !is_suffix(&a.ty.shape, &b.ty.shape)));
+    let Some((small, big)) = small.zip(big) else {
         return "the shapes must be equal, or one a trailing part of the other".into();
     };
-    let (small, big) = if a.ty.rank() <= b.ty.rank() { (a, b) } else { (b, a) };
-    if small.ty.rank() == big.ty.rank() {
-        if small.ty.shape.iter().zip(&big.ty.shape).all(|(s, b)| s == b || s.is(1) || b.is(1)) {
-            return format!("an axis of length 1 is not stretched by itself; write `expand(.., {})`", Shape(&big.ty.shape));
+    let (s, b) = (&small.ty.shape, &big.ty.shape);
+    if s.len() == b.len() {
+        let stretches = |from: &[Dim], to: &[Dim]| from.iter().zip(to).all(|(x, y)| x == y || x.is(1));
+        if let Some((from, to)) = [(small, big), (big, small)].into_iter().find(|(x, y)| stretches(&x.ty.shape, &y.ty.shape)) {
+            return format!("an axis of length 1 is not stretched by itself; write `expand({}, {})`", from.name, Shape(&to.ty.shape));
+        }
+        let same_number = |x: &Dim, y: &Dim| facts.value(x).is_some() && facts.value(x) == facts.value(y);
+        let mut differ = s.iter().zip(b).filter(|(x, y)| x != y);
+        if let Some((x, y)) = differ.next()
+            && same_number(x, y)
+            && differ.all(|(x, y)| same_number(x, y))
+        {
+            return format!("{x} and {y} are equal only by default; use the same name on both sides");
         }
         return "both sides must have the same shape; a side may also be a trailing part of the other, as a bias is".into();
     }
-    // A vector along another axis than the last: the article's gain over the channels.
-    if let [d] = small.ty.shape.as_slice()
-        && let Some(i) = big.ty.shape.iter().position(|x| x == d)
-    {
-        return format!(
-            "only a trailing part is repeated, and the last axis of `{}` is {}, not {d}; to run along axis {i} write `expand(reshape({}, [{d}{}]), {})`",
-            big.name,
-            big.ty.shape.last().map(Dim::to_string).unwrap_or_default(),
+    // A part that is not the trailing one: the article's gain over the channels, a mask over rows.
+    match among(s, b) {
+        Some(spread) => format!(
+            "only a trailing part of {} is repeated; write `expand(reshape({}, {}), {})`",
+            Shape(b),
             small.name,
-            ", 1".repeat(big.ty.rank() - 1 - i),
-            Shape(&big.ty.shape),
-        );
+            Shape(&spread),
+            Shape(b)
+        ),
+        None => format!("only a trailing part of {} is repeated; write `expand` for anything else", Shape(b)),
     }
-    format!("only a trailing part of {} is repeated; write `expand` for anything else", Shape(&big.ty.shape))
+}
+
+/// `small` with an axis of length 1 for each axis of `big` that it lacks, from its first axis on; its axes must be
+/// some of `big`'s, in order.
+fn among(small: &[Dim], big: &[Dim]) -> Option<Vec<Dim>> {
+    let mut left = small.iter().peekable();
+    let mut out = Vec::new();
+    for d in big {
+        if left.next_if(|x| *x == d).is_some() {
+            out.push(d.clone());
+        } else if !out.is_empty() {
+            out.push(Dim::constant(1));
+        }
+    }
+    (left.peek().is_none() && !out.is_empty()).then_some(out)
 }
 
 /// An argument must be of one of these element types.
@@ -186,8 +210,10 @@ fn same_dtype(what: &str, args: &[Arg<'_>], pair: (usize, usize)) -> Result<()> 
     if a.ty.dtype == b.ty.dtype {
         return Ok(());
     }
+    // Towards f32: the other direction loses something.
+    let (from, to) = if a.ty.dtype == DType::F32 { (b, a) } else { (a, b) };
     Err(ShapeError::new(format!("{what}: `{}` is {} but `{}` is {}", a.name, a.ty.dtype, b.name, b.ty.dtype))
-        .help("nothing is converted silently; write `cast(.., f32)` where it is meant"))
+        .help(format!("nothing is converted silently; write `cast({}, {})` where it is meant", from.name, to.ty.dtype)))
 }
 
 fn axis_ok(op: &str, axis: usize, a: &Arg<'_>, option: &'static str, facts: &Facts) -> Result<()> {
@@ -276,7 +302,8 @@ pub fn infer(op: &Op, args: &[Arg<'_>], facts: &Facts) -> Result<Type> {
                     args[0].name
                 ))
                 .fact(format!("`{}` is {}, {} elements", args[0].name, show_type(args[0].ty, facts), facts.show(&from)))
-                .fact(format!("{} has {} elements", Shape(shape), facts.show(&to))));
+                .fact(format!("{} has {} elements", Shape(shape), facts.show(&to)))
+                .help("`reshape` keeps every element; `sum` or `mean` take an axis away, `expand` repeats one"));
             }
             Ok(Type::new(args[0].ty.dtype, shape.clone()))
         }
@@ -288,7 +315,11 @@ pub fn infer(op: &Op, args: &[Arg<'_>], facts: &Facts) -> Result<Type> {
                     .fact(is_line(&args[0], facts))
                     .help(match args[0].ty.shape.first().and_then(Dim::as_sym) {
                         Some("..") => format!("the leading axes stay, the {} behind them move", args[0].ty.rank() - 1),
-                        _ => format!("it has {} axes", args[0].ty.rank()),
+                        _ => format!(
+                            "for example `transpose({}, axes = ({}))`",
+                            args[0].name,
+                            (0..args[0].ty.rank()).rev().map(|i| i.to_string()).collect::<Vec<_>>().join(", ")
+                        ),
                     })
                     .at(At::Option("axes")));
             }
@@ -352,15 +383,20 @@ fn matmul(args: &[Arg<'_>], facts: &Facts) -> Result<Type> {
     let (x, w) = (&a.ty.shape, &b.ty.shape);
     let lines = |e: ShapeError| e.fact(is_line(a, facts)).fact(is_line(b, facts));
     if x.is_empty() || w.len() < 2 {
-        return Err(lines(ShapeError::new("`@` needs [.., M, K] @ [.., K, N]"))
-            .help("a matrix times a vector is written `x @ w` with `x` the vector on the left, or `w @ x` for one vector [K]"));
+        let e = lines(ShapeError::new("`@` needs [.., M, K] @ [.., K, N]"));
+        return Err(match (x.last(), w.as_slice()) {
+            (Some(k), [d]) if k == d => e.help(format!("to contract with a vector write `sum({} * {}, over = {d})`", a.name, b.name)),
+            (Some(_), [_]) => e.help("`w @ x` takes one vector: [M, K] @ [K]"),
+            _ => e.help(format!("a scalar is multiplied with `*`: `{} * {}`", a.name, b.name)),
+        });
     }
     let (k, wk) = (&x[x.len() - 1], &w[w.len() - 2]);
+    let leading_fit = w.len() == 2 || (x.len() == w.len() && x[..x.len() - 2] == w[..w.len() - 2]);
     if k != wk {
         let e = lines(ShapeError::new(format!("inner dimensions of `@` differ: {} is not {}", facts.show(k), facts.show(wk))));
-        return Err(if w.last() == Some(k) {
+        return Err(if w.last() == Some(k) && leading_fit {
             e.help(format!("`{}` fits if transposed: `{} @ {}.t`", b.name, a.name, b.name))
-        } else if x.len() >= 2 && &x[x.len() - 2] == wk {
+        } else if x.len() >= 2 && &x[x.len() - 2] == wk && leading_fit {
             e.help(format!("`{}` fits if transposed: `{}.t @ {}`", a.name, a.name, b.name))
         } else if facts.value(k).is_some() && facts.value(k) == facts.value(wk) {
             e.help(format!("{k} and {wk} are equal only by default; use the same name on both sides"))
@@ -368,7 +404,7 @@ fn matmul(args: &[Arg<'_>], facts: &Facts) -> Result<Type> {
             e.help("the last axis of the left side meets the last but one of the right side")
         });
     }
-    if w.len() > 2 && (x.len() != w.len() || x[..x.len() - 2] != w[..w.len() - 2]) {
+    if !leading_fit {
         return Err(lines(ShapeError::new("the leading axes of `@` differ"))
             .help("both sides have the same leading axes, or the right side is one matrix [K, N]"));
     }
@@ -427,10 +463,11 @@ fn concat(axis: usize, args: &[Arg<'_>], facts: &Facts) -> Result<Type> {
         same_dtype("`concat` joins tensors of one type", args, (0, i))?;
         let fits = b.ty.rank() == out.rank() && b.ty.shape.iter().zip(&out.shape).enumerate().all(|(j, (x, y))| j == axis || x == y);
         if !fits {
-            return Err(ShapeError::new(format!("`concat` cannot join `{}` and `{}` along axis {axis}", args[0].name, b.name))
+            let along = &args[0].ty.shape[axis];
+            return Err(ShapeError::new(format!("`concat` cannot join `{}` and `{}` along axis {axis}, {along}", args[0].name, b.name))
                 .fact(is_line(&args[0], facts))
                 .fact(is_line(b, facts))
-                .help("every other axis must be equal")
+                .help("both have as many axes, and all but the joined one are equal")
                 .at(At::Arg(i)));
         }
         out.shape[axis] = out.shape[axis].plus(&b.ty.shape[axis])?;
@@ -446,18 +483,20 @@ fn is_name(text: &str) -> bool {
 fn gather(args: &[Arg<'_>], facts: &Facts) -> Result<Type> {
     let (t, ids) = (&args[0], &args[1]);
     if t.ty.rank() == 0 {
-        return Err(ShapeError::new(format!("`{}` has no rows to take", t.name)).fact(is_line(t, facts)).at(At::Arg(0)));
+        return Err(ShapeError::new(format!("`{}` has no rows to take", t.name))
+            .fact(is_line(t, facts))
+            .help("a table has at least one axis, `[V, D]`")
+            .at(At::Arg(0)));
     }
     if ids.ty.dtype != DType::I32 {
         // The element type is what is wrong: it is said even where it is f32.
         let found = format!("{}[{}]", ids.ty.dtype, ids.ty.shape.iter().map(|d| facts.show(d)).collect::<Vec<_>>().join(", "));
-        return Err(ShapeError::new(format!("rows are taken by i32 ids, but `{}` is {found}", ids.name))
-            .help(if is_name(ids.name) {
-                format!("declare it as `{}: i32{}`", ids.name, Shape(&ids.ty.shape))
-            } else {
-                format!("convert on purpose: `cast({}, i32)`", ids.name)
-            })
-            .at(At::Arg(1)));
+        let help = match ids.ty.dtype {
+            DType::Bool => format!("where a mask is meant, write `select({}, a, b)` or the `where` of a reduction", ids.name),
+            _ if is_name(ids.name) => format!("declare it as `{}: i32{}`", ids.name, Shape(&ids.ty.shape)),
+            _ => format!("convert on purpose: `cast({}, i32)`", ids.name),
+        };
+        return Err(ShapeError::new(format!("rows are taken by i32 ids, but `{}` is {found}", ids.name)).help(help).at(At::Arg(1)));
     }
     let mut shape = ids.ty.shape.clone();
     shape.extend(t.ty.shape[1..].iter().cloned());
@@ -471,7 +510,9 @@ fn linear(args: &[Arg<'_>], facts: &Facts) -> Result<Type> {
     let (x, w) = (&args[0], &args[1]);
     let lines = |e: ShapeError| e.fact(is_line(x, facts)).fact(is_line(w, facts));
     let (Some(k), [out, wk]) = (x.ty.shape.last(), w.ty.shape.as_slice()) else {
-        return Err(lines(ShapeError::new("`linear` needs `x` [.., IN] and `w` [OUT, IN]")));
+        return Err(
+            lines(ShapeError::new("`linear` needs `x` [.., IN] and `w` [OUT, IN]")).help("a weight is declared as `param w: [OUT, IN];`")
+        );
     };
     if k != wk {
         let e = lines(ShapeError::new(format!(
@@ -482,15 +523,17 @@ fn linear(args: &[Arg<'_>], facts: &Facts) -> Result<Type> {
             facts.show(k)
         )));
         return Err(if k == out {
-            e.help(format!("`w` is [OUT, IN]; `{}.t` fits", w.name))
+            e.help(format!("`linear` takes a weight [OUT, IN]; `{}.t` fits", w.name))
         } else {
-            e.help("`w` is [OUT, IN], as PyTorch stores it")
+            e.help(format!("`linear` takes a weight [OUT, IN], here [{out}, {k}]"))
         });
     }
     if let Some(b) = args.get(2)
         && b.ty.shape.as_slice() != std::slice::from_ref(out)
     {
-        return Err(ShapeError::new(format!("`{}` is {} but `linear` needs a bias [{out}]", b.name, show_type(b.ty, facts))).at(At::Arg(2)));
+        return Err(ShapeError::new(format!("`{}` is {} but `linear` needs a bias [{out}]", b.name, show_type(b.ty, facts)))
+            .help(format!("declare `param {}: [{out}] = zeros;`", b.name))
+            .at(At::Arg(2)));
     }
     let mut shape = x.ty.shape.clone();
     if let Some(last) = shape.last_mut() {

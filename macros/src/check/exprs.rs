@@ -149,7 +149,10 @@ impl Body<'_> {
             BinOp::Matmul => self.matmul(e, (&x, a), (&y, b)),
             BinOp::Add => self.add(e, (&x, a), (&y, b)),
             BinOp::Sub => self.op("sub", &[("a", &x, a.place), ("b", &y, b.place)], Vec::new(), e.place, &e.text),
-            BinOp::Mul => self.op("mul", &[("a", &x, a.place), ("b", &y, b.place)], Vec::new(), e.place, &e.text),
+            BinOp::Mul => {
+                let help = gain_of_norm(a, &x, b, &y).or_else(|| gain_of_norm(b, &y, a, &x));
+                self.op_with_help("mul", &[("a", &x, a.place), ("b", &y, b.place)], Vec::new(), e.place, &e.text, help)
+            }
             BinOp::Div => self.op("div", &[("a", &x, a.place), ("b", &y, b.place)], Vec::new(), e.place, &e.text),
         }
     }
@@ -357,6 +360,22 @@ impl Body<'_> {
             }
         }
     }
+}
+
+/// The repair of `layer_norm(x, over = C) * gain` with a gain along `C`, which the article's own module writes.
+fn gain_of_norm(norm: &Expr, x: &Tensor, gain: &Expr, g: &Tensor) -> Option<String> {
+    let ExprKind::Call(callee, args) = &norm.kind else { return None };
+    let (options, tensors): (Vec<&AstArg>, Vec<&AstArg>) = args.iter().partition(|a| a.name.is_some());
+    let ([input], [d]) = (tensors.as_slice(), g.ty.shape.as_slice()) else { return None };
+    let named = |a: &&AstArg, name: &str| a.name.as_ref().is_some_and(|n| n == name);
+    let over = options.iter().any(|a| named(a, "over") && a.value.text == d.to_string());
+    let is_norm = matches!(callee.text.as_str(), "layer_norm" | "rms_norm");
+    if !is_norm || !over || options.iter().any(|a| named(a, "gain")) || x.ty.shape.last() == Some(d) {
+        return None;
+    }
+    let rest: Vec<String> =
+        options.iter().map(|a| format!("{} = {}", a.name.as_ref().map(ToString::to_string).unwrap_or_default(), a.value.text)).collect();
+    Some(messages::gain_help(&callee.text, &input.value.text, &rest.join(", "), &gain.text))
 }
 
 /// Whether a name stands in a text as a word.

@@ -2,7 +2,7 @@
 
 use super::exprs::Hint;
 use super::scope::{Binding, Body};
-use crate::ast::{Block, Expr, ExprKind};
+use crate::ast::{Block, Expr, ExprKind, ItemKind, Stmt};
 use crate::errors::Place;
 use crate::messages;
 use crate::plan::{self, Count, DimInfo, DimKind, StepKind};
@@ -23,7 +23,9 @@ impl Body<'_> {
             return self.fail(Place::of(name.span()), messages::duplicate(&name.to_string(), "a `for`", earlier));
         }
         let binding = turn.as_ref().map_or(Binding::Poison, |(i, ..)| Binding::Net(*i));
+        let before = self.errors.count();
         let steps = self.turns("i", &name.to_string(), binding, body);
+        self.moves(body, &format!("for {name} in {text}"), Place::of(name.span()).to(place), before);
         if let Some((_, count, net)) = turn {
             let body = plan::Block { steps, results: Vec::new() };
             let count = Count { name: "i".into(), from: Dim::default(), to: count, is_dim: false };
@@ -33,7 +35,7 @@ impl Body<'_> {
 
     /// `repeat i in 0..N { .. }`: the turn's number is a dim of the body.
     pub fn repeat(&mut self, name: &Ident, from: &Expr, to: &Expr, body: &Block) {
-        let (text, place) = (name.to_string(), Place::of(name.span()));
+        let (text, place, before) = (name.to_string(), Place::of(name.span()), self.errors.count());
         let ends: Vec<Option<Dim>> = [from, to].into_iter().map(|e| self.fixed(e, "the number of turns")).collect();
         if let Some(earlier) = self.taken(&text, true) {
             return self.fail(place, messages::duplicate(&text, "the turn of a `repeat`", earlier));
@@ -42,6 +44,7 @@ impl Body<'_> {
         self.known.push(DimInfo { name: text.clone(), kind: DimKind::Required, value: None });
         let steps = self.turns(&text, "", Binding::Poison, body);
         self.known.pop();
+        self.moves(body, &format!("repeat {text} in {}..{}", from.text, to.text), place.to(to.place), before);
         let [Some(from), Some(to)] = ends.as_slice() else { return };
         if self.facts.value(from).zip(self.facts.value(to)).is_some_and(|(a, b)| a > b) {
             return self.fail(place, messages::repeat_backwards(from, to, &self.facts));
@@ -51,6 +54,21 @@ impl Body<'_> {
             let body = plan::Block { steps, results: Vec::new() };
             self.step(place, &format!("repeat {text} in {from}..{to}"), StepKind::Loop { count, net: None, body });
         }
+    }
+
+    /// A loop without an assignment, a state or a loss has no effect: a `let` in it hides the stream it was meant for.
+    fn moves(&self, body: &Block, text: &str, place: Place, before: usize) {
+        if self.errors.count() > before || assigns(body) {
+            return;
+        }
+        let names = body.stmts.iter().filter_map(|s| if let Stmt::Let { names, .. } = s { Some(names) } else { None });
+        let names: Vec<String> = names.flatten().map(ToString::to_string).collect();
+        // `let _y` says that nobody will look.
+        if names.iter().any(|n| n.starts_with('_')) {
+            return;
+        }
+        let hidden = names.into_iter().find(|n| matches!(self.peek(n), Some(Binding::Slot(..))));
+        self.fail(place, messages::idle_loop(text, hidden.as_deref()));
     }
 
     /// A dim that is known when the graph is built.
@@ -82,4 +100,14 @@ impl Body<'_> {
         }
         steps
     }
+}
+
+/// Whether a block changes something outside of it.
+fn assigns(b: &Block) -> bool {
+    let stmt = |s: &Stmt| match s {
+        Stmt::Assign(..) | Stmt::Minimize(_) => true,
+        Stmt::For(_, _, inner) | Stmt::Repeat(_, _, inner) => assigns(inner),
+        Stmt::Let { .. } | Stmt::Value(_) => false,
+    };
+    b.stmts.iter().any(stmt) || b.items.iter().any(|i| matches!(i.kind, ItemKind::State(..) | ItemKind::Broken))
 }

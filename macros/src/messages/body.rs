@@ -140,6 +140,15 @@ pub fn not_mutable(name: &str) -> Message {
     Message::new(format!("`{name}` cannot be assigned to")).help(format!("declare it with `let mut {name} = ..;`"))
 }
 
+/// A loop that only makes values of its own.
+pub fn idle_loop(what: &str, inner: Option<&str>) -> Message {
+    let m = Message::new(format!("`{what}` changes nothing: it assigns to no variable"));
+    match inner {
+        Some(x) => m.help(format!("`let` makes a new value in each turn; assign to the stream instead: `{x} = ..;`")),
+        None => m.help("declare the stream before it, `let mut x = x;`, and assign to it: `x = ..;`"),
+    }
+}
+
 /// N14
 pub fn loop_shape(name: &str, enters: &Type, leaves: &Type, facts: &Facts) -> Message {
     Message::new(format!(

@@ -50,6 +50,11 @@ pub fn shape(e: &ShapeError) -> Message {
     Message { text: e.message.clone(), facts, help: e.help.clone() }
 }
 
+/// The repair of a norm that is multiplied by its gain along another axis than the last.
+pub fn gain_help(norm: &str, x: &str, rest: &str, gain: &str) -> String {
+    format!("a gain runs along the axis of its norm if the norm is given it: `{norm}({x}, {gain}, {rest})`")
+}
+
 /// N01's repair, for a sum whose one side is made from the other.
 pub fn residual_help(stream: &Type) -> String {
     let shape = tancho_ir::infer::show_type(stream, &Facts::default());

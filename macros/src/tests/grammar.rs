@@ -36,6 +36,16 @@ fn loops() {
 }
 
 #[test]
+fn loops_that_change_nothing() {
+    one(body("let mut y = x; repeat i in 0..3 { let y = y * i; } y"), {
+        "`repeat i in 0..3` changes nothing: it assigns to no variable\nhelp: `let` makes a new value in each turn; assign to the stream instead: `y = ..;`"
+    });
+    one(body("net ls: [Linear<D, D>; 2]; for l in ls { let y = l(x); } x"), {
+        "`for l in ls` changes nothing: it assigns to no variable\nhelp: declare the stream before it, `let mut x = x;`, and assign to it: `x = ..;`"
+    });
+}
+
+#[test]
 fn storage() {
     one(body("buffer n: i32[D] = normal(1.0); x * cast(n, f32)"), {
         "a weight of type i32 cannot start as `normal(1.0)`\nhelp: it starts as `zeros` or `ones`"
