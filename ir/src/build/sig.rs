@@ -1,0 +1,174 @@
+//! The signature of a network as constant data, and what goes wrong when it is built.
+
+use super::*;
+
+/// A dim of a network's signature.
+#[derive(Clone, Copy, Debug)]
+pub struct DimSig {
+    /// Its name.
+    pub name: &'static str,
+    /// Run-time, bounded or static.
+    pub kind: DimKind,
+}
+
+/// What kind of dim it is; the texts are polynomials.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DimKind {
+    /// Taken from the inputs at each call.
+    Run,
+    /// The same with an upper bound.
+    Bounded(&'static str),
+    /// A number fixed when the network is built, with its default.
+    Static(&'static str),
+    /// A number that every use must give.
+    Required,
+}
+
+impl DimKind {
+    /// Whether its number is known when the network is built.
+    pub const fn is_static(&self) -> bool {
+        matches!(self, DimKind::Static(_) | DimKind::Required)
+    }
+}
+
+/// An option of a network's signature.
+#[derive(Clone, Copy, Debug)]
+pub struct OptionSig {
+    /// Its name.
+    pub name: &'static str,
+    /// Its default.
+    pub default: OptionValue,
+}
+
+/// An input of a network's signature.
+#[derive(Clone, Copy, Debug)]
+pub struct InputSig {
+    /// Its name.
+    pub name: &'static str,
+    /// Its type as text, `i32[B, S]`.
+    pub ty: &'static str,
+    /// Line of its declaration, from 1.
+    pub line: u32,
+    /// Column, from 1.
+    pub column: u32,
+}
+
+/// The value of an option: no shape, known when the network is built.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum OptionValue {
+    /// A flag.
+    Bool(bool),
+    /// An integer.
+    Int(i64),
+    /// A number.
+    Float(f64),
+}
+
+impl fmt::Display for OptionValue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            OptionValue::Bool(b) => write!(f, "{b}"),
+            OptionValue::Int(i) => write!(f, "{i}"),
+            OptionValue::Float(x) => write!(f, "{x:?}"),
+        }
+    }
+}
+
+/// The signature of a network, as constant data.
+#[derive(Clone, Copy, Debug)]
+pub struct Sig {
+    /// Its name.
+    pub name: &'static str,
+    /// The entry point; empty in the short form, which has one.
+    pub entry: &'static str,
+    /// The file it is declared in.
+    pub file: &'static str,
+    /// Dims in the order of declaration.
+    pub dims: &'static [DimSig],
+    /// Options in order.
+    pub options: &'static [OptionSig],
+    /// Inputs in order.
+    pub inputs: &'static [InputSig],
+    /// Type texts of the results.
+    pub outputs: &'static [&'static str],
+    /// `where` clauses: left side, relation, right side.
+    pub wheres: &'static [(&'static str, Relation, &'static str)],
+    /// Patterns of `#[unused_weights(..)]`.
+    pub unused_weights: &'static [&'static str],
+    /// The declaration has an error: calls of it are not judged by `cargo check`.
+    pub broken: bool,
+}
+
+/// A network declared by `network!`.
+///
+/// The macro implements it; there is no need to do so by hand.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a network",
+    label = "not declared by `network!`",
+    note = "only items declared by `network!` (or types implementing `Network`) can be called in a network body"
+)]
+pub trait Network {
+    /// The signature as declared.
+    const SIG: Sig;
+
+    /// Adds the body to a graph and returns the results.
+    ///
+    /// # Errors
+    /// A shape does not fit; only possible where the macro could not see both sides.
+    #[doc(hidden)]
+    fn build(scope: &mut Scope<'_>, args: &[Value]) -> Result<Vec<Value>, BuildError>;
+}
+
+/// A network as a value: what the macro needs of one it knows by its path alone.
+#[derive(Clone, Copy, Debug)]
+pub struct Callee {
+    /// Its signature.
+    pub sig: &'static Sig,
+    /// Its [`Network::build`].
+    pub build: fn(&mut Scope<'_>, &[Value]) -> Result<Vec<Value>, BuildError>,
+}
+
+/// Why a network could not be built into a graph.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BuildError {
+    /// What is wrong.
+    pub message: String,
+    /// Where it was written.
+    pub source: Box<Source>,
+}
+
+impl fmt::Display for BuildError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.message)?;
+        if self.source.line > 0 || !self.source.text.is_empty() {
+            write!(f, "\n  at {}", self.source)?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for BuildError {}
+
+impl BuildError {
+    pub(crate) fn new(message: impl Into<String>) -> BuildError {
+        BuildError { message: message.into(), source: Box::default() }
+    }
+}
+
+impl From<DimError> for BuildError {
+    fn from(e: DimError) -> BuildError {
+        BuildError::new(e.to_string())
+    }
+}
+
+impl From<ShapeError> for BuildError {
+    fn from(e: ShapeError) -> BuildError {
+        BuildError::new(e.to_string())
+    }
+}
+
+impl From<CallError> for BuildError {
+    fn from(e: CallError) -> BuildError {
+        BuildError::new(e.to_string())
+    }
+}
