@@ -211,3 +211,36 @@ fn rows_by_expressions() {
     assert_eq!((twice, cast, before), (vec![4., 5., 8., 9.], vec![6., 7., 0., 1.], vec![0., 1., 2., 3.]));
     assert_eq!((minus, last, next), (vec![8., 9., 6., 7.], vec![8., 9.], vec![5., 7.]));
 }
+
+/// Names of the standard library mean other things here, and none of them is there unasked.
+#[no_implicit_prelude]
+#[deny(missing_docs, warnings)]
+#[forbid(unsafe_code)]
+pub mod bare {
+    ::tancho::network! {
+        /// Not the standard one.
+        pub Vec<B, T = 8>(out: [B, T]) -> [B, T] { param w: [T, T] = xavier; residual(out) { out @ w } }
+        /// Nor this.
+        pub Result<B, D = 8>(session: [B, D], weights: [B, D]) -> [B, D] { net v: Vec<D>; v(session) + weights }
+        /// Nor this.
+        pub Option<B, D = 8>(net: [B, D]) -> [B, D] { buffer scale: [D] = ones; net * scale }
+        /// Several entry points.
+        pub String<B, D = 8, Z = 2> {
+            net down: Linear<D, Z>;
+            net up:   Linear<Z, D>;
+            /// There and back.
+            fn forward(x: [B, D]) -> [B, D] { decode(encode(x)) }
+            fn encode(x: [B, D]) -> [B, Z] { down(x) }
+            fn decode(z: [B, Z]) -> [B, D] { up(z) }
+        }
+    }
+}
+
+#[test]
+fn no_name_of_the_host_is_in_the_way() {
+    let compiled = bare::Result::init(1).unwrap().compile(target()).unwrap();
+    let x = [0.5; 16];
+    assert!(compiled.check(x.view([2, 8]), x.view([2, 8])).unwrap().ok());
+    let compiled = bare::String::init(1).unwrap().compile(target()).unwrap();
+    assert!(compiled.check_forward(x.view([2, 8])).unwrap().ok());
+}

@@ -190,7 +190,7 @@ impl Names<'_> {
                 &self,
                 _: ::tancho::Target,
             ) -> ::core::result::Result<::core::convert::Infallible, ::tancho::Error> {
-                ::core::result::Result::Err(::tancho::Error::NotYet { what: ::std::string::String::from(#what) })
+                ::core::result::Result::Err(::tancho::Error::NotYet { what: ::core::convert::Into::into(#what) })
             }
         })
     }

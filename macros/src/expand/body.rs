@@ -36,7 +36,7 @@ pub fn function(block: &Block, sig: &Sig, scope: &Ident, args: &Ident, borrowed:
 pub fn failed(message: &str) -> TokenStream {
     quote_spanned! {own()=>
         return ::core::result::Result::Err(::tancho::__private::BuildError {
-            message: ::std::string::String::from(#message),
+            message: ::core::convert::Into::into(#message),
             source: ::core::default::Default::default(),
         });
     }

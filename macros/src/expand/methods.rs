@@ -147,7 +147,7 @@ impl Entry {
         };
         let outs = self.out_names();
         let slices = outs.iter().zip(&self.outputs).map(|(o, t)| quote_spanned!(own()=> #o: &mut [#t]));
-        let given = outs.iter().map(|o| quote_spanned!(own()=> ::tancho::__private::OutputMut::from(#o)));
+        let given = outs.iter().map(|o| quote_spanned!(own()=> ::core::convert::Into::into(#o)));
         let comma = (!self.inputs.is_empty()).then(|| quote!(,));
         quote_spanned! {own()=>
             #docs

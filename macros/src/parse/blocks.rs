@@ -37,7 +37,9 @@ fn part(c: &mut Cursor<'_>, b: &mut Block) -> Parsed<()> {
         if ITEMS.iter().any(|w| c.is_word(w)) {
             return items::item(c, attrs, &mut b.items);
         }
-        return Err(c.expected("`param`, `buffer`, `net` or `state` after an attribute"));
+        if !(c.is_word("fn") || c.is_word("train")) {
+            return Err(c.expected("`param`, `buffer`, `net` or `state` after an attribute"));
+        }
     }
     let named = c.ident_at(1).is_some();
     let word = c.peek_ident().map(ToString::to_string).unwrap_or_default();
@@ -47,10 +49,12 @@ fn part(c: &mut Cursor<'_>, b: &mut Block) -> Parsed<()> {
         "repeat" if named && c.word_at(2, "in") => repeat(c, b),
         "minimize" if is_minimize(c) => minimize(c, b),
         "fn" | "train" if named => {
-            let place = Place::of(c.span());
-            skip_entry(c);
-            c.fail(place, messages::entry_in_body());
-            Ok(())
+            // What follows may call it, and would be wrong for no other reason.
+            let failed = c.fail(Place::of(c.span()), messages::entry_in_body());
+            while !c.done() {
+                c.at += 1;
+            }
+            Err(failed)
         }
         "while" | "loop" | "match" | "return" | "struct" | "const" | "static" | "type" | "use" | "impl" => {
             Err(c.fail(Place::of(c.span()), messages::no_statement(&word)))
@@ -71,13 +75,6 @@ fn part(c: &mut Cursor<'_>, b: &mut Block) -> Parsed<()> {
 /// The `;` after something.
 pub fn end_of(c: &mut Cursor<'_>, what: &str) -> Parsed<()> {
     if c.eat(";").is_some() { Ok(()) } else { Err(c.expected(&format!("`;` after {what}"))) }
-}
-
-/// Past the `{ .. }` of an entry point that stands where none may.
-fn skip_entry(c: &mut Cursor<'_>) {
-    while !c.done() && c.group(Delimiter::Brace).is_none() {
-        c.at += 1;
-    }
 }
 
 fn value(c: &mut Cursor<'_>, b: &mut Block) -> Parsed<()> {

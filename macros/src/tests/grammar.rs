@@ -81,6 +81,8 @@ fn entry_points() {
     one(body("fn g(x: [B]) -> [B] { x } x"), {
         "`fn` cannot stand in the body of a network with a signature\nhelp: leave the signature out and declare every entry point: `Name<B, D = 768> { fn forward(..) -> .. { .. } }`"
     });
+    let twice = body("/// Docs. \n fn g(x: [B]) -> [B] { x } fn h(x: [B]) -> [B] { x } h(g(x))");
+    assert!(twice.len() == 1 && twice[0].starts_with("`fn` cannot stand"), "{twice:?}");
     let used = |call: &str| {
         said(&format!(
             "C<B> {{ fn forward(x: [B]) -> [B] {{ x }} fn half(x: [B]) -> [B] {{ x / 2 }} }} N<B>(x: [B]) -> [B] {{ net c: C; {call} }}"
