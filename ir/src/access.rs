@@ -70,8 +70,10 @@ pub fn step(op: &Op, inner: Access, from: &[Dim], to: &[Dim]) -> Option<Access> 
             }
             s
         }
-        Op::Slice { axis, start, .. } => {
+        Op::Slice { axis, start, step, .. } => {
             offset = offset.plus(&start.times(&strides[*axis]).ok()?).ok()?;
+            let mut strides = strides;
+            strides[*axis] = strides[*axis].times(step).ok()?;
             strides
         }
         Op::Reshape(_) => reshape_strides(&strides, from, to)?,

@@ -21,6 +21,7 @@ pub mod table;
 pub mod text;
 mod types;
 pub mod verify;
+mod window;
 
 pub use dim::{Dim, DimError};
 pub use graph::{Graph, Node, Source, Value};

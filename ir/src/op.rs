@@ -98,6 +98,70 @@ pub enum Pairs {
     Adjacent,
 }
 
+/// Where the channels of an image stand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Layout {
+    /// `[N, C, H, W]`, as PyTorch has it.
+    Nchw,
+    /// `[N, H, W, C]`: a pixel's channels lie side by side.
+    Nhwc,
+}
+
+impl Layout {
+    /// Its name in the language.
+    pub fn name(self) -> &'static str {
+        match self {
+            Layout::Nchw => "nchw",
+            Layout::Nhwc => "nhwc",
+        }
+    }
+
+    /// The axis of the channels.
+    pub fn channels(self) -> usize {
+        match self {
+            Layout::Nchw => 1,
+            Layout::Nhwc => 3,
+        }
+    }
+
+    /// The axis of the rows; that of the columns is the next.
+    pub fn rows(self) -> usize {
+        match self {
+            Layout::Nchw => 2,
+            Layout::Nhwc => 1,
+        }
+    }
+}
+
+/// What surrounds an image before a window runs over it.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Padding {
+    /// TensorFlow's: as much as `ceil(length / stride)` positions need, the odd one behind.
+    Same,
+    /// Above, below, left and right.
+    Explicit([Dim; 4]),
+}
+
+/// How a window runs over the rows and columns of an image.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Window {
+    /// Pixels from one position to the next, down and across.
+    pub stride: [Dim; 2],
+    /// What surrounds the image.
+    pub pad: Padding,
+    /// Pixels from one element of the window to the next.
+    pub dilation: [Dim; 2],
+}
+
+/// How a pooling combines the pixels of its window.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[allow(missing_docs)]
+pub enum Pooling {
+    Max,
+    Avg,
+    Sum,
+}
+
 /// A float attribute compared and hashed by its bits.
 #[derive(Clone, Copy, Debug)]
 pub struct Number(pub f64);
@@ -199,7 +263,7 @@ pub enum Op {
     Transpose(Vec<usize>),
     /// Repetition along axes of length 1 and along new leading axes.
     Expand(Vec<Dim>),
-    /// Elements `start..end` along `axis`.
+    /// Every `step`-th of the elements `start..end` along `axis`.
     Slice {
         /// The axis that is cut.
         axis: usize,
@@ -207,6 +271,8 @@ pub enum Op {
         start: Dim,
         /// One past the last index.
         end: Dim,
+        /// Elements from one to the next; positive.
+        step: Dim,
     },
     /// The arguments one after another along `axis`.
     Concat {
@@ -266,6 +332,60 @@ pub enum Op {
         gain: bool,
         /// A bias is given.
         bias: bool,
+    },
+    /// Convolution of images `x` with filters `w [O, C / groups, KH, KW]`, plus `b [O]` if `bias`. Filters are not flipped.
+    Conv2d {
+        /// How the filters run over the image.
+        window: Window,
+        /// Parts of the channels, each with filters of its own.
+        groups: Dim,
+        /// A bias is the third argument.
+        bias: bool,
+        /// Where the channels of `x` and of the result stand; filters are laid out as above in both.
+        layout: Layout,
+    },
+    /// [`Op::Conv2d`] of `[N, C, L]` with filters `[O, C / groups, K]`.
+    Conv1d {
+        /// Elements from one position to the next.
+        stride: Dim,
+        /// What surrounds `x`; above and below are unused.
+        pad: Padding,
+        /// Elements from one element of the window to the next.
+        dilation: Dim,
+        /// Parts of the channels.
+        groups: Dim,
+        /// A bias is the third argument.
+        bias: bool,
+    },
+    /// The pixels of a window combined, channel by channel. Surroundings do not count for `Max` and are 0 else.
+    Pool2d {
+        /// How they are combined. A NaN in the window is its maximum.
+        kind: Pooling,
+        /// Rows and columns of the window.
+        kernel: [Dim; 2],
+        /// How it runs over the image.
+        window: Window,
+        /// Where the channels stand.
+        layout: Layout,
+        /// The mean counts what surrounds the image.
+        count_pad: bool,
+    },
+    /// Batch norm with known statistics: `(x - mean) / sqrt(var + eps) * gain + bias`, all `[C]`, of `x [N, C, ..]`.
+    BatchNorm {
+        /// Added to the variance.
+        eps: Number,
+    },
+    /// The mean of each channel of `[N, C, ..]`.
+    GlobalMean,
+    /// All axes from this one on as one.
+    Flatten {
+        /// The first of them.
+        from: usize,
+    },
+    /// Each pixel of `[N, C, H, W]` repeated.
+    UpsampleNearest {
+        /// How often, down and across.
+        scale: [Dim; 2],
     },
     /// Rotary position embedding of `[B, HEADS, S, HD]`: pair `i` of row `s` is turned by the angle
     /// `(from + s) * base^(-2 i / HD)`. Position, frequency and angle are f32 numbers.

@@ -30,6 +30,54 @@ pub RmsNorm<D = _>(option eps = 1e-6)(x: [.., D]) -> [.., D] {
     rms_norm(x, weight, over = D, eps = eps)
 }
 
+/// Layer norm over groups of channels (`torch.nn.GroupNorm`; Wu and He 2018).
+pub GroupNorm<GROUPS = _, C = _, N, H, W>(option eps = 1e-5)(x: [N, C, H, W]) -> [N, C, H, W] where C % GROUPS == 0 {
+    param weight: [C] = ones;
+    param bias: [C] = zeros;
+    group_norm(x, weight, bias, groups = GROUPS, eps = eps)
+}
+
+/// Convolution of images with square filters (`torch.nn.Conv2d`). Filters of other forms, and `pad = same`, are for `conv2d`.
+pub Conv2d<CIN = _, COUT = _, K = _, STRIDE = 1, PAD = 0, DIL = 1, GROUPS = 1, N, H, W>(option bias = true)
+    (x: [N, CIN, H, W])
+    -> [N, COUT, floor((H + 2 * PAD - DIL * (K - 1) - 1) / STRIDE) + 1, floor((W + 2 * PAD - DIL * (K - 1) - 1) / STRIDE) + 1]
+    where CIN % GROUPS == 0, COUT % GROUPS == 0
+{
+    param weight: [COUT, CIN / GROUPS, K, K] = xavier;
+    if bias {
+        #[weights("bias")]
+        param b: [COUT] = zeros;
+        conv2d(x, weight, b, stride = STRIDE, pad = PAD, dilation = DIL, groups = GROUPS)
+    } else {
+        conv2d(x, weight, stride = STRIDE, pad = PAD, dilation = DIL, groups = GROUPS)
+    }
+}
+
+/// Convolution along one axis (`torch.nn.Conv1d`).
+pub Conv1d<CIN = _, COUT = _, K = _, STRIDE = 1, PAD = 0, DIL = 1, GROUPS = 1, N, L>(option bias = true)
+    (x: [N, CIN, L]) -> [N, COUT, floor((L + 2 * PAD - DIL * (K - 1) - 1) / STRIDE) + 1]
+    where CIN % GROUPS == 0, COUT % GROUPS == 0
+{
+    param weight: [COUT, CIN / GROUPS, K] = xavier;
+    if bias {
+        #[weights("bias")]
+        param b: [COUT] = zeros;
+        conv1d(x, weight, b, stride = STRIDE, pad = PAD, dilation = DIL, groups = GROUPS)
+    } else {
+        conv1d(x, weight, stride = STRIDE, pad = PAD, dilation = DIL, groups = GROUPS)
+    }
+}
+
+/// Batch norm of images with the statistics of training (`torch.nn.BatchNorm2d` in evaluation; Ioffe and Szegedy 2015).
+#[unused_weights("num_batches_tracked")]
+pub BatchNorm<C = _, N, H, W>(option eps = 1e-5)(x: [N, C, H, W]) -> [N, C, H, W] {
+    param weight: [C] = ones;
+    param bias: [C] = zeros;
+    buffer running_mean: [C] = zeros;
+    buffer running_var: [C] = ones;
+    batch_norm(x, weight, bias, running_mean, running_var, eps = eps)
+}
+
 /// Rows of a table by ids (`torch.nn.Embedding`).
 pub Embedding<V = _, D = _>(ids: i32[..]) -> [.., D] {
     param weight: [V, D] = normal(1.0);

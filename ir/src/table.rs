@@ -67,6 +67,10 @@ pub enum Kind {
     Bool,
     /// One of these words.
     Word(&'static [&'static str]),
+    /// A dim, or two for rows and columns.
+    Pair,
+    /// What surrounds an image.
+    Pad,
 }
 
 /// A tensor parameter of an operation.
@@ -126,6 +130,10 @@ const X: &[Param] = &[req("x")];
 const AB: &[Param] = &[req("a"), req("b")];
 const REDUCE: &[Param] = &[req("x"), opt("where")];
 const OVER_KEEP: &[OptionDef] = &[must("over", Kind::Axes), or("keep", Kind::Bool, "false")];
+
+const LAYOUT: Kind = Kind::Word(&["nchw", "nhwc"]);
+const POOL: &[OptionDef] =
+    &[must("kernel", Kind::Pair), or("stride", Kind::Pair, ""), or("pad", Kind::Pad, "0"), or("layout", LAYOUT, "nchw")];
 
 const fn row(name: &'static str, params: &'static [Param], options: &'static [OptionDef], formula: &'static str) -> OpDef {
     OpDef { name, params, variadic: false, options, callable: true, formula }
@@ -188,7 +196,12 @@ pub const OPS: &[OpDef] = &[
     row("reshape", X, &[must("shape", Kind::Shape)], "the same elements under another shape"),
     row("transpose", X, &[must("axes", Kind::Perm)], "axes in another order"),
     row("expand", X, &[must("shape", Kind::Shape)], "repeat axes of length 1 and new leading axes"),
-    internal("slice", X, &[must("axis", Kind::Axis), must("start", Kind::Dim), must("end", Kind::Dim)], "x[.., start..end, ..]"),
+    internal(
+        "slice",
+        X,
+        &[must("axis", Kind::Axis), must("start", Kind::Dim), must("end", Kind::Dim), or("step", Kind::Dim, "1")],
+        "x[.., (start..end).step_by(step), ..]",
+    ),
     OpDef {
         name: "concat",
         params: &[req("a"), opt("b")],
@@ -220,6 +233,47 @@ pub const OPS: &[OpDef] = &[
         &[must("groups", Kind::Dim), or("eps", Kind::Float, "1e-5")],
         "[N, C, ..] normalised over groups of channels and all axes behind, then * gain + bias, both [C]",
     ),
+    row(
+        "conv2d",
+        &[req("x"), req("w"), opt("b")],
+        &[
+            or("stride", Kind::Pair, "1"),
+            or("pad", Kind::Pad, "0"),
+            or("dilation", Kind::Pair, "1"),
+            or("groups", Kind::Dim, "1"),
+            or("layout", LAYOUT, "nchw"),
+        ],
+        "convolution of [N, C, H, W] with filters w [O, C / groups, KH, KW], plus b [O]",
+    ),
+    row(
+        "conv1d",
+        &[req("x"), req("w"), opt("b")],
+        &[or("stride", Kind::Dim, "1"), or("pad", Kind::Pad, "0"), or("dilation", Kind::Dim, "1"), or("groups", Kind::Dim, "1")],
+        "convolution of [N, C, L] with filters w [O, C / groups, K], plus b [O]",
+    ),
+    row("max_pool2d", X, POOL, "largest pixel of each window, channel by channel; NaN if there is one"),
+    row(
+        "avg_pool2d",
+        X,
+        &[
+            must("kernel", Kind::Pair),
+            or("stride", Kind::Pair, ""),
+            or("pad", Kind::Pad, "0"),
+            or("layout", LAYOUT, "nchw"),
+            or("count_include_pad", Kind::Bool, "false"),
+        ],
+        "mean of the pixels of each window, channel by channel",
+    ),
+    internal("sum_pool2d", X, POOL, "sum of the pixels of each window, channel by channel"),
+    row(
+        "batch_norm",
+        &[req("x"), req("gain"), req("bias"), req("mean"), req("var")],
+        &[or("eps", Kind::Float, "1e-5")],
+        "(x - mean) / sqrt(var + eps) * gain + bias of [N, C, ..], all [C]",
+    ),
+    row("global_mean", X, &[], "mean of each channel of [N, C, ..]: [N, C]"),
+    row("flatten", X, &[or("from", Kind::Axis, "1")], "all axes from `from` on as one"),
+    row("upsample_nearest", X, &[must("scale", Kind::Pair)], "each pixel of [N, C, H, W] repeated `scale` times down and across"),
     row(
         "attention",
         &[req("q"), req("k"), req("v"), opt("mask"), opt("bias")],
@@ -293,6 +347,15 @@ pub fn name_of(op: &Op) -> &'static str {
         Op::Arange { .. } => "arange",
         Op::Powers { .. } => "powers",
         Op::GroupNorm { .. } => "group_norm",
+        Op::Conv2d { .. } => "conv2d",
+        Op::Conv1d { .. } => "conv1d",
+        Op::Pool2d { kind: Pooling::Max, .. } => "max_pool2d",
+        Op::Pool2d { kind: Pooling::Avg, .. } => "avg_pool2d",
+        Op::Pool2d { kind: Pooling::Sum, .. } => "sum_pool2d",
+        Op::BatchNorm { .. } => "batch_norm",
+        Op::GlobalMean => "global_mean",
+        Op::Flatten { .. } => "flatten",
+        Op::UpsampleNearest { .. } => "upsample_nearest",
         Op::Rope { .. } => "rope",
         Op::Pad { .. } => "pad",
         Op::CrossEntropy { .. } => "cross_entropy",
@@ -306,6 +369,12 @@ pub fn name_of(op: &Op) -> &'static str {
 pub fn attrs_of(op: &Op) -> Vec<(&'static str, Attr)> {
     let float = |n: &Number| Attr::Float(n.0);
     let dim = |d: &Dim| Attr::Dim(d.clone());
+    let pair = |p: &[Dim; 2]| Attr::Dims(p.to_vec());
+    let padding = |p: &Padding| match p {
+        Padding::Same => Attr::Word("same".into()),
+        Padding::Explicit(p) => Attr::Dims(p.to_vec()),
+    };
+    let layout = |l: &Layout| Attr::Word(l.name().into());
     match op {
         Op::Input(i) | Op::Weight(i) => vec![("index", Attr::Dim(Dim::from(*i)))],
         Op::Const(Scalar::F32(n)) => vec![("f32", float(n))],
@@ -314,15 +383,21 @@ pub fn attrs_of(op: &Op) -> Vec<(&'static str, Attr)> {
         Op::DimValue(d) => vec![("of", Attr::Dim(d.clone()))],
         Op::Arange { start, end } => vec![("start", dim(start)), ("end", dim(end))],
         Op::Powers { ratio, len } => vec![("ratio", float(ratio)), ("len", dim(len))],
-        Op::Unary(_) | Op::Binary(_) | Op::Select | Op::Matmul | Op::Gather | Op::Linear { .. } | Op::Mse | Op::StopGradient => Vec::new(),
+        Op::Unary(_) | Op::Binary(_) | Op::Select | Op::Matmul | Op::Gather | Op::Linear { .. } | Op::Mse | Op::StopGradient | Op::GlobalMean => {
+            Vec::new()
+        }
         Op::Pow(n) => vec![("exponent", float(n))],
         Op::Cast(d) => vec![("to", Attr::Word(d.name().into()))],
         Op::Reduce { axes, keep, .. } => vec![("over", Attr::Axes(axes.clone())), ("keep", Attr::Bool(*keep))],
         Op::Argmax { axis, keep } => vec![("over", Attr::Axes(vec![*axis])), ("keep", Attr::Bool(*keep))],
         Op::Reshape(s) | Op::Expand(s) => vec![("shape", Attr::Dims(s.clone()))],
         Op::Transpose(p) => vec![("axes", Attr::Axes(p.clone()))],
-        Op::Slice { axis, start, end } => {
-            vec![("axis", Attr::Axes(vec![*axis])), ("start", dim(start)), ("end", dim(end))]
+        Op::Slice { axis, start, end, step } => {
+            let mut a = vec![("axis", Attr::Axes(vec![*axis])), ("start", dim(start)), ("end", dim(end))];
+            if !step.is(1) {
+                a.push(("step", dim(step)));
+            }
+            a
         }
         Op::Concat { axis } => vec![("axis", Attr::Axes(vec![*axis]))],
         Op::Softmax { axis, .. } => vec![("over", Attr::Axes(vec![*axis]))],
@@ -334,6 +409,27 @@ pub fn attrs_of(op: &Op) -> Vec<(&'static str, Attr)> {
         Op::RmsNorm { axes, eps, .. } => vec![("over", Attr::Axes(axes.clone())), ("eps", float(eps))],
         Op::L2Normalize { axis, eps } => vec![("over", Attr::Axes(vec![*axis])), ("eps", float(eps))],
         Op::GroupNorm { groups, eps, .. } => vec![("groups", dim(groups)), ("eps", float(eps))],
+        Op::Conv2d { window, groups, layout: l, .. } => vec![
+            ("stride", pair(&window.stride)),
+            ("pad", padding(&window.pad)),
+            ("dilation", pair(&window.dilation)),
+            ("groups", dim(groups)),
+            ("layout", layout(l)),
+        ],
+        Op::Conv1d { stride, pad, dilation, groups, .. } => {
+            vec![("stride", dim(stride)), ("pad", padding(pad)), ("dilation", dim(dilation)), ("groups", dim(groups))]
+        }
+        Op::Pool2d { kind, kernel, window, layout: l, count_pad } => {
+            let mut a =
+                vec![("kernel", pair(kernel)), ("stride", pair(&window.stride)), ("pad", padding(&window.pad)), ("layout", layout(l))];
+            if *kind == Pooling::Avg {
+                a.push(("count_include_pad", Attr::Bool(*count_pad)));
+            }
+            a
+        }
+        Op::BatchNorm { eps } => vec![("eps", float(eps))],
+        Op::Flatten { from } => vec![("from", Attr::Axes(vec![*from]))],
+        Op::UpsampleNearest { scale } => vec![("scale", pair(scale))],
         Op::Rope { base, from, pairs } => {
             let pairs = if *pairs == Pairs::Halves { "halves" } else { "adjacent" };
             vec![("base", float(base)), ("from", dim(from)), ("pairs", Attr::Word(pairs.into()))]
@@ -355,7 +451,7 @@ pub fn present_params(op: &Op, args: usize) -> Vec<&'static str> {
     let row = row_of(op);
     let present: &[(&str, bool)] = match op {
         Op::Reduce { masked, .. } => &[("where", *masked)],
-        Op::Linear { bias } => &[("b", *bias)],
+        Op::Linear { bias } | Op::Conv2d { bias, .. } | Op::Conv1d { bias, .. } => &[("b", *bias)],
         Op::LayerNorm { gain, bias, .. } | Op::GroupNorm { gain, bias, .. } => &[("gain", *gain), ("bias", *bias)],
         Op::RmsNorm { gain, .. } => &[("gain", *gain)],
         Op::Attention { mask, bias, .. } => &[("mask", *mask), ("bias", *bias)],
@@ -422,6 +518,8 @@ impl Kind {
             Kind::Float => "a number".into(),
             Kind::Int => "an integer".into(),
             Kind::Bool => "`true` or `false`".into(),
+            Kind::Pair => "a dimension, or two: `(rows, columns)`".into(),
+            Kind::Pad => "`same`, a dimension, two `(rows, columns)` or four `(above, below, left, right)`".into(),
             Kind::Word(w) => format!("one of {}", w.iter().map(|w| format!("`{w}`")).collect::<Vec<_>>().join(", ")),
         }
     }
@@ -459,6 +557,11 @@ impl Options<'_> {
     }
 
     fn axis(&self, name: &'static str) -> Result<usize, CallError> {
+        if self.get(name).is_none()
+            && let Ok(n) = self.default(name)?.parse()
+        {
+            return Ok(n);
+        }
         match self.axes(name)?.as_slice() {
             [a] => Ok(*a),
             _ => Err(self.bad(name)),
@@ -475,6 +578,49 @@ impl Options<'_> {
 
     fn dim(&self, name: &'static str) -> Result<Dim, CallError> {
         self.dim_if_given(name)?.ok_or(CallError::Missing(name))
+    }
+
+    /// One dim for both, or two.
+    fn pair_if_given(&self, name: &'static str) -> Result<Option<[Dim; 2]>, CallError> {
+        Ok(match self.get(name) {
+            Some(Attr::Dims(d)) => match d.as_slice() {
+                [both] => Some([both.clone(), both.clone()]),
+                [rows, columns] => Some([rows.clone(), columns.clone()]),
+                _ => return Err(self.bad(name)),
+            },
+            Some(_) => return Err(self.bad(name)),
+            None => Dim::parse(self.default(name)?).ok().map(|d| [d.clone(), d]),
+        })
+    }
+
+    fn pair(&self, name: &'static str) -> Result<[Dim; 2], CallError> {
+        self.pair_if_given(name)?.ok_or(CallError::Missing(name))
+    }
+
+    fn padding(&self, name: &'static str) -> Result<Padding, CallError> {
+        Ok(Padding::Explicit(match self.get(name) {
+            Some(Attr::Word(w)) if w == "same" => return Ok(Padding::Same),
+            Some(Attr::Dims(d)) => match d.as_slice() {
+                [all] => std::array::from_fn(|_| all.clone()),
+                [rows, columns] => [rows.clone(), rows.clone(), columns.clone(), columns.clone()],
+                [above, below, left, right] => [above.clone(), below.clone(), left.clone(), right.clone()],
+                _ => return Err(self.bad(name)),
+            },
+            Some(_) => return Err(self.bad(name)),
+            None => std::array::from_fn(|_| Dim::constant(0)),
+        }))
+    }
+
+    fn layout(&self) -> Result<Layout, CallError> {
+        Ok(if self.word("layout")? == "nhwc" { Layout::Nhwc } else { Layout::Nchw })
+    }
+
+    fn pool(&self, kind: Pooling) -> Result<Op, CallError> {
+        let kernel = self.pair("kernel")?;
+        let stride = self.pair_if_given("stride")?.unwrap_or_else(|| kernel.clone());
+        let window = Window { stride, pad: self.padding("pad")?, dilation: [Dim::constant(1), Dim::constant(1)] };
+        let count_pad = kind == Pooling::Avg && self.flag("count_include_pad")?;
+        Ok(Op::Pool2d { kind, kernel, window, layout: self.layout()?, count_pad })
     }
 
     fn int(&self, name: &'static str) -> Result<i32, CallError> {
@@ -580,7 +726,7 @@ pub fn make(name: &str, call: &Call<'_>) -> Result<Op, CallError> {
         "reshape" => Ok(Op::Reshape(o.shape("shape")?)),
         "transpose" => Ok(Op::Transpose(o.axes("axes")?)),
         "expand" => Ok(Op::Expand(o.shape("shape")?)),
-        "slice" => Ok(Op::Slice { axis: o.axis("axis")?, start: o.dim("start")?, end: o.dim("end")? }),
+        "slice" => Ok(Op::Slice { axis: o.axis("axis")?, start: o.dim("start")?, end: o.dim("end")?, step: o.dim("step")? }),
         "concat" => Ok(Op::Concat { axis: o.axis("axis")? }),
         "gather" => Ok(Op::Gather),
         "linear" => Ok(Op::Linear { bias: has("b") }),
@@ -606,6 +752,26 @@ pub fn make(name: &str, call: &Call<'_>) -> Result<Op, CallError> {
         "arange" => Ok(Op::Arange { start: o.dim("start")?, end: o.dim("end")? }),
         "powers" => Ok(Op::Powers { ratio: o.number("ratio")?, len: o.dim("len")? }),
         "group_norm" => Ok(Op::GroupNorm { groups: o.dim("groups")?, eps: o.number("eps")?, gain: has("gain"), bias: has("bias") }),
+        "conv2d" => Ok(Op::Conv2d {
+            window: Window { stride: o.pair("stride")?, pad: o.padding("pad")?, dilation: o.pair("dilation")? },
+            groups: o.dim("groups")?,
+            bias: has("b"),
+            layout: o.layout()?,
+        }),
+        "conv1d" => Ok(Op::Conv1d {
+            stride: o.dim("stride")?,
+            pad: o.padding("pad")?,
+            dilation: o.dim("dilation")?,
+            groups: o.dim("groups")?,
+            bias: has("b"),
+        }),
+        "max_pool2d" => o.pool(Pooling::Max),
+        "avg_pool2d" => o.pool(Pooling::Avg),
+        "sum_pool2d" => o.pool(Pooling::Sum),
+        "batch_norm" => Ok(Op::BatchNorm { eps: o.number("eps")? }),
+        "global_mean" => Ok(Op::GlobalMean),
+        "flatten" => Ok(Op::Flatten { from: o.axis("from")? }),
+        "upsample_nearest" => Ok(Op::UpsampleNearest { scale: o.pair("scale")? }),
         "rope" => Ok(Op::Rope {
             base: o.number("base")?,
             from: o.dim("from")?,

@@ -112,7 +112,7 @@ fn random_view(g: &mut Graph, rng: &mut Rng, x: Value) -> Option<Value> {
             let start = rng.below(len as usize + 1) as i64;
             let end = start + rng.below((len - start) as usize + 1) as i64;
             let end = if s[axis].as_const().is_none() && end == len { s[axis].clone() } else { n(end) };
-            Op::Slice { axis, start: n(start), end }
+            Op::Slice { axis, start: n(start), end, step: n(1) }
         }
     };
     let ty = g.infer(&op, &[x]).ok()?;

@@ -346,6 +346,8 @@ pub struct Index {
     pub end: Option<Expr>,
     /// Whether `..` is written.
     pub range: bool,
+    /// `step 2`
+    pub step: Option<Expr>,
     /// Where.
     pub place: Place,
 }

@@ -1,13 +1,12 @@
 //! "Did you mean": the nearest of some names.
 
 /// What PyTorch, NumPy and JAX call an operation, and how it is written here.
-const ELSEWHERE: [(&str, &str); 30] = [
+const ELSEWHERE: [(&str, &str); 38] = [
     ("cat", "concat(a, b, axis = ..)"),
     ("concatenate", "concat(a, b, axis = ..)"),
     ("stack", "concat(..) of values with an axis of length 1, made by reshape"),
     ("chunk", "split(x, axis = .., parts = n)"),
     ("view", "reshape(x, [..])"),
-    ("flatten", "reshape(x, [..])"),
     ("squeeze", "reshape(x, [..])"),
     ("unsqueeze", "reshape(x, [..])"),
     ("permute", "transpose(x, axes = (..))"),
@@ -32,6 +31,15 @@ const ELSEWHERE: [(&str, &str); 30] = [
     ("scaled_dot_product_attention", "attention(q, k, v, heads = ..)"),
     ("normalize", "l2_normalize(x, over = ..)"),
     ("to", "cast(x, f32)"),
+    ("conv", "conv2d(x, w, b, stride = 1, pad = 0)"),
+    ("conv3d", "conv2d(x, w): windows have two axes here"),
+    ("pool", "max_pool2d(x, kernel = ..) or avg_pool2d(x, kernel = ..)"),
+    ("max_pool", "max_pool2d(x, kernel = ..)"),
+    ("avg_pool", "avg_pool2d(x, kernel = ..)"),
+    ("adaptive_avg_pool2d", "global_mean(x), which is [N, C]"),
+    ("global_avg_pool", "global_mean(x)"),
+    ("interpolate", "upsample_nearest(x, scale = ..)"),
+    ("batch_norm2d", "batch_norm(x, gain, bias, mean, var)"),
 ];
 
 /// How an operation of another library is written here.

@@ -3,8 +3,8 @@
 use crate::error::Error;
 use crate::interp::spell;
 use crate::view::AnyView;
-use tancho_ir::op::Op;
-use tancho_ir::{Dim, Graph};
+use tancho_ir::op::{Op, Window};
+use tancho_ir::{Dim, Graph, Value};
 
 /// The values of the run-time dims by the shapes of the inputs, in the order of the declaration.
 pub fn bind_inputs(g: &Graph, inputs: &[AnyView<'_>], dims: &mut Vec<i64>) -> Result<(), Error> {
@@ -73,7 +73,38 @@ impl Env<'_> {
         })
     }
 
-    /// Bounds, `where` clauses, shapes and slices.
+    /// A window stands on the image and what surrounds it.
+    fn window_fits(&self, op: &Op, v: Value) -> Result<(), Error> {
+        let node = self.graph.node(v);
+        let shape = |i: usize| &self.graph.ty(node.args[i]).shape;
+        let one = Dim::constant(1);
+        let (window, lengths, kernel) = match op {
+            Op::Conv2d { window, layout, .. } => {
+                let (x, w) = (shape(0), shape(1));
+                (window.clone(), [&x[layout.rows()], &x[layout.rows() + 1]], [&w[2], &w[3]])
+            }
+            Op::Conv1d { stride, pad, dilation, .. } => {
+                (Window::along_columns(stride, pad, dilation), [&one, &shape(0)[2]], [&one, &shape(1)[2]])
+            }
+            Op::Pool2d { kernel, window, layout, .. } => {
+                let x = shape(0);
+                (window.clone(), [&x[layout.rows()], &x[layout.rows() + 1]], [&kernel[0], &kernel[1]])
+            }
+            _ => return Ok(()),
+        };
+        for axis in 0..2 {
+            let fault = |e: tancho_ir::DimError| Error::Graph(e.to_string());
+            let room = self.value(&window.room(axis, lengths[axis], kernel[axis]).map_err(fault)?)?;
+            if room < 0 {
+                let spans = self.value(&window.extent(axis, kernel[axis]).map_err(fault)?)?;
+                let op = node.source.to_string();
+                return Err(Error::Window { op, axis: ["rows", "columns"][axis], spans, padded: spans + room });
+            }
+        }
+        Ok(())
+    }
+
+    /// Bounds, `where` clauses, shapes, slices and windows.
     pub fn check(&self) -> Result<(), Error> {
         for (d, value) in self.graph.dims.iter().zip(self.dims) {
             if let Some(bound) = d.bound.filter(|b| value > b) {
@@ -88,7 +119,8 @@ impl Env<'_> {
         }
         for v in self.graph.values() {
             let node = self.graph.node(v);
-            if let Op::Slice { axis, start, end } = &node.op {
+            self.window_fits(&node.op, v)?;
+            if let Op::Slice { axis, start, end, .. } = &node.op {
                 let len = self.length(&self.graph.ty(node.args[0]).shape[*axis])?;
                 let (start, end) = (self.value(start)?, self.value(end)?);
                 if start < 0 || end < start || end > len as i64 {

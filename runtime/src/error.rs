@@ -107,6 +107,18 @@ pub enum Error {
         /// Length of the axis.
         len: usize,
     },
+    /// A window is larger than the image with its padding.
+    #[error("{op}: the window spans {spans} {axis}, but the image with its padding has only {padded} in this call; pass larger images")]
+    Window {
+        /// The op, as written.
+        op: String,
+        /// `rows` or `columns`.
+        axis: &'static str,
+        /// Pixels from the first to the last of the window.
+        spans: i64,
+        /// Pixels of the image and what surrounds it.
+        padded: i64,
+    },
     /// An op was given other arguments than the graph says.
     #[error("{op}: argument {index} must be {expected}, but is {found}")]
     Argument {

@@ -605,7 +605,7 @@ impl Random {
                 self.rng.pick(&[(n(0), half.clone()), (half, s[axis].clone()), (n(0), s[axis].clone())])
             }
         };
-        self.moved(Op::Slice { axis, start, end }, x)
+        self.moved(Op::Slice { axis, start, end, step: Dim::constant(1) }, x)
     }
 
     fn concat(&mut self) -> Option<Value> {

@@ -60,6 +60,12 @@ impl Scope<'_> {
             }
         }
         // Until the callee says where it is, its ops are the call's.
+        for pattern in sig.unused_weights {
+            let pattern = format!("{}{pattern}", net.path);
+            if !self.graph.unused_weights.contains(&pattern) {
+                self.graph.unused_weights.push(pattern);
+            }
+        }
         let here = Source { scope: net.path.trim_end_matches('.').into(), ..self.source.clone() };
         let (path, storage) = (net.path.clone(), net.storage.clone());
         let mut child = Scope {

@@ -352,7 +352,7 @@ impl<'g> Scope<'g> {
             start = len.plus(&start)?;
         }
         let end = start.plus(&Dim::constant(1))?;
-        let cut = self.graph.push(Op::Slice { axis, start, end }, &[v], self.source.clone()).map_err(|e| self.fail(e))?;
+        let cut = self.graph.push(Op::Slice { axis, start, end, step: Dim::constant(1) }, &[v], self.source.clone()).map_err(|e| self.fail(e))?;
         shape.remove(axis);
         self.graph.push(Op::Reshape(shape), &[cut], self.source.clone()).map_err(|e| self.fail(e))
     }
@@ -368,7 +368,7 @@ impl<'g> Scope<'g> {
         let mut out = Vec::new();
         for i in 0..n {
             let start = part.times(&Dim::from(i))?;
-            let op = Op::Slice { axis, start: start.clone(), end: start.plus(&part)? };
+            let op = Op::Slice { axis, start: start.clone(), end: start.plus(&part)?, step: Dim::constant(1) };
             out.push(self.graph.push(op, &[v], self.source.clone()).map_err(|e| self.fail(e))?);
         }
         Ok(out)

@@ -4,6 +4,7 @@
 //! [table](crate::table); symbols in their types are its run-time dims.
 
 mod attention;
+mod conv;
 mod losses;
 mod rope;
 
@@ -31,8 +32,10 @@ pub fn decompose_to(op: &Op, arg_types: &[Type], stays: fn(&Op) -> bool) -> Opti
     let mut b = Body { g: Graph { name: name_of(op).into(), ..Graph::default() }, stays };
     let mut syms: BTreeSet<String> = arg_types.iter().flat_map(|t| &t.shape).flat_map(Dim::syms).collect();
     for (_, attr) in attrs_of(op) {
-        if let Attr::Dim(d) = attr {
-            syms.extend(d.syms());
+        match attr {
+            Attr::Dim(d) => syms.extend(d.syms()),
+            Attr::Dims(all) => syms.extend(all.iter().flat_map(Dim::syms)),
+            _ => {}
         }
     }
     b.g.dims = syms.into_iter().map(|name| RunDim { name, bound: None }).collect();
@@ -60,6 +63,12 @@ pub fn is_composite(op: &Op) -> bool {
         | Op::L2Normalize { .. }
         | Op::GroupNorm { .. }
         | Op::Attention { .. }
+        | Op::Conv1d { .. }
+        | Op::Pool2d { kind: Pooling::Avg, .. }
+        | Op::BatchNorm { .. }
+        | Op::GlobalMean
+        | Op::Flatten { .. }
+        | Op::UpsampleNearest { .. }
         | Op::Rope { .. }
         | Op::Pad { .. }
         | Op::CrossEntropy { .. }
@@ -122,6 +131,21 @@ impl Body {
                 self.affine(y, gain.then(|| args[1]), bias.then(|| args[args.len() - 1]), &[1])
             }
             Op::Attention { .. } => self.attention(op, args),
+            Op::Conv1d { .. } => self.conv1d(op, args),
+            Op::Pool2d { .. } => self.avg_pool2d(op, x),
+            Op::BatchNorm { eps } => self.batch_norm(args, *eps),
+            Op::GlobalMean => {
+                let pixels: Vec<usize> = (2..self.shape(x).len()).collect();
+                self.mean(x, &pixels, false)
+            }
+            Op::Flatten { from } => {
+                let mut shape = self.shape(x);
+                let joined = Dim::product(shape.get(*from..)?).ok()?;
+                shape.truncate(*from);
+                shape.push(joined);
+                self.push(Op::Reshape(shape), &[x])
+            }
+            Op::UpsampleNearest { scale } => self.upsample_nearest(x, scale),
             Op::Rope { base, from, pairs } => self.rope(x, *base, from, *pairs),
             Op::Pad { axis, before, after } => self.pad(x, *axis, before, after),
             Op::CrossEntropy { ignore } => self.cross_entropy(x, args[1], *ignore),
@@ -360,8 +384,26 @@ mod tests {
             Unary::TABLE.iter().map(|(u, _)| (Op::Unary(*u), vec!["f32[B, 4]"])).filter(|(op, _)| is_composite(op)).collect();
         let dim = |text: &str| Dim::parse(text).expect("a dim");
         let rope = |from, pairs| Op::Rope { base: Number(1e4), from: dim(from), pairs };
-        let pad = |axis, before, after| Op::Pad { axis, before: dim(before), after: dim(after) };
+        let zeros = |axis, before, after| Op::Pad { axis, before: dim(before), after: dim(after) };
+        let pad = |p: [&str; 4]| Padding::Explicit(p.map(dim));
+        let window = |s: &str, p| Window { stride: [dim(s), dim(s)], pad: p, dilation: [dim("1"), dim("1")] };
+        let avg = |kernel: [&str; 2], w, layout, count_pad| {
+            Op::Pool2d { kind: Pooling::Avg, kernel: kernel.map(dim), window: w, layout, count_pad }
+        };
+        let conv1d = |pad, bias| Op::Conv1d { stride: dim("2"), pad, dilation: dim("1"), groups: dim("2"), bias };
         all.extend([
+            (conv1d(Padding::Same, false), vec!["f32[N, 4, L]", "f32[6, 2, 3]"]),
+            (conv1d(pad(["0", "0", "1", "2"]), true), vec!["f32[N, 4, 9]", "f32[6, 2, 3]", "f32[6]"]),
+            (avg(["2", "2"], window("2", pad(["0"; 4])), Layout::Nchw, false), vec!["f32[N, C, H, W]"]),
+            (avg(["3", "2"], window("2", pad(["1"; 4])), Layout::Nchw, false), vec!["f32[N, C, H, 8]"]),
+            (avg(["3", "3"], window("1", Padding::Same), Layout::Nhwc, false), vec!["f32[N, H, W, C]"]),
+            (avg(["3", "3"], window("1", pad(["1"; 4])), Layout::Nhwc, true), vec!["f32[N, H, W, C]"]),
+            (Op::BatchNorm { eps }, vec!["f32[N, 4, H, W]", "f32[4]", "f32[4]", "f32[4]", "f32[4]"]),
+            (Op::BatchNorm { eps }, vec!["f32[N, 4]", "f32[4]", "f32[4]", "f32[4]", "f32[4]"]),
+            (Op::GlobalMean, vec!["f32[N, C, H, W]"]),
+            (Op::Flatten { from: 1 }, vec!["i32[N, C, H]"]),
+            (Op::Flatten { from: 0 }, vec!["f32[N, C]"]),
+            (Op::UpsampleNearest { scale: [dim("2"), dim("3")] }, vec!["f32[N, C, H, W]"]),
             (Op::Unary(Unary::Relu), vec!["i32[B]"]),
             (mean(&[0, 2], false, false), vec!["f32[B, S, 4]"]),
             (mean(&[1], false, true), vec!["f32[B, S, 4]", "bool[B, S]"]),
@@ -380,9 +422,9 @@ mod tests {
             (Op::GroupNorm { groups: dim("2"), eps, gain: false, bias: false }, vec!["f32[B, 6]"]),
             (rope("0", Pairs::Halves), vec!["f32[B, H, S, 8]"]),
             (rope("P", Pairs::Adjacent), vec!["f32[B, H, S, 6]"]),
-            (pad(1, "2", "0"), vec!["f32[B, S]"]),
-            (pad(0, "P", "1"), vec!["bf16[B, S]"]),
-            (pad(0, "0", "0"), vec!["bool[B]"]),
+            (zeros(1, "2", "0"), vec!["f32[B, S]"]),
+            (zeros(0, "P", "1"), vec!["bf16[B, S]"]),
+            (zeros(0, "0", "0"), vec!["bool[B]"]),
             (Op::CrossEntropy { ignore: -100 }, vec!["f32[B, S, C]", "i32[B, S]"]),
             (Op::CrossEntropy { ignore: 0 }, vec!["f32[7]", "i32[]"]),
             (Op::Mse, vec!["f32[B, S]", "f32[B, S]"]),

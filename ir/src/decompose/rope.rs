@@ -53,7 +53,7 @@ impl Body {
             }
         };
         let mut part = |i: i64| {
-            let slice = Op::Slice { axis, start: Dim::constant(i * step), end: Dim::constant((i + 1) * step) };
+            let slice = Op::Slice { axis, start: Dim::constant(i * step), end: Dim::constant((i + 1) * step), step: Dim::constant(1) };
             let x = self.push(slice, &[whole])?;
             self.push(Op::Reshape(half.clone()), &[x])
         };

@@ -5,6 +5,7 @@
 
 mod attention;
 mod composites;
+mod conv;
 
 use crate::dim::{Dim, DimError};
 use crate::op::*;
@@ -326,7 +327,7 @@ pub fn infer(op: &Op, args: &[Arg<'_>], facts: &Facts) -> Result<Type> {
             Ok(Type::new(args[0].ty.dtype, perm.iter().map(|&i| args[0].ty.shape[i].clone()).collect()))
         }
         Op::Expand(shape) => expand(shape, args, facts),
-        Op::Slice { axis, start, end } => slice(*axis, start, end, args, facts),
+        Op::Slice { axis, start, end, step } => slice(*axis, (start, end, step), args, facts),
         Op::Concat { axis } => concat(*axis, args, facts),
         Op::Gather => gather(args, facts),
         Op::Linear { .. } => linear(args, facts),
@@ -340,6 +341,15 @@ pub fn infer(op: &Op, args: &[Arg<'_>], facts: &Facts) -> Result<Type> {
         Op::GroupNorm { groups, gain, .. } => {
             composites::group_norm(groups, if *gain { &["gain", "bias"] } else { &["bias"] }, args, facts)
         }
+        Op::Conv2d { window, groups, layout, .. } => conv::conv2d(window, groups, *layout, args, facts),
+        Op::Conv1d { stride, pad, dilation, groups, .. } => {
+            conv::conv1d(&Window::along_columns(stride, pad, dilation), groups, args, facts)
+        }
+        Op::Pool2d { kernel, window, layout, .. } => conv::pool2d(name, kernel, window, *layout, args, facts),
+        Op::BatchNorm { .. } => conv::batch_norm(args, facts),
+        Op::GlobalMean => conv::global_mean(args, facts),
+        Op::Flatten { from } => conv::flatten(*from, args, facts),
+        Op::UpsampleNearest { scale } => conv::upsample_nearest(scale, args, facts),
         Op::Rope { base, .. } => composites::rope(*base, args, facts),
         Op::Pad { axis, before, after } => composites::pad(*axis, before, after, args, facts),
         Op::CrossEntropy { .. } => composites::cross_entropy(args, facts),
@@ -440,8 +450,11 @@ fn expand(shape: &[Dim], args: &[Arg<'_>], facts: &Facts) -> Result<Type> {
     Ok(Type::new(args[0].ty.dtype, shape.to_vec()))
 }
 
-fn slice(axis: usize, start: &Dim, end: &Dim, args: &[Arg<'_>], facts: &Facts) -> Result<Type> {
+fn slice(axis: usize, (start, end, step): (&Dim, &Dim, &Dim), args: &[Arg<'_>], facts: &Facts) -> Result<Type> {
     axis_ok("slice", axis, &args[0], "axis", facts)?;
+    if facts.is_run_time(step) || facts.value(step).is_some_and(|n| n < 1) {
+        return Err(ShapeError::new(format!("the step of a slice is a positive static dim, not {}", facts.show(step))).at(At::Option("step")));
+    }
     let len = &args[0].ty.shape[axis];
     let size = end.minus(start)?;
     // What cannot be decided here (run-time dims) is checked when the dims are bound.
@@ -452,7 +465,7 @@ fn slice(axis: usize, start: &Dim, end: &Dim, args: &[Arg<'_>], facts: &Facts) -
             .help(format!("axis {axis} has {} elements", facts.show(len))));
     }
     let mut shape = args[0].ty.shape.clone();
-    shape[axis] = size;
+    shape[axis] = size.ceil_div(step)?;
     Ok(Type::new(args[0].ty.dtype, shape))
 }
 

@@ -44,7 +44,7 @@ pub fn run(old: &Graph) -> Result<Graph, ShapeError> {
         let start: i64 = before.map(|b| b.columns).sum();
         let columns = old.ty(v).shape.last().cloned().unwrap_or_default();
         let end = Dim::constant(start).plus(&columns)?;
-        let slice = Op::Slice { axis: old.ty(v).rank() - 1, start: Dim::constant(start), end };
+        let slice = Op::Slice { axis: old.ty(v).rank() - 1, start: Dim::constant(start), end, step: Dim::constant(1) };
         Ok(Some(r.push(slice, &[whole], v)?))
     })
 }

@@ -13,7 +13,7 @@ use tancho_ir::table::{Attr, Kind, OPS, OpDef, lookup};
 use tancho_ir::{DType, Dim, Type};
 
 /// Ops of the language that are not built yet.
-const LATER: &[&str] = &["conv2d", "conv1d", "max_pool2d", "avg_pool2d", "random_uniform", "batch_norm"];
+const LATER: &[&str] = &["random_uniform"];
 
 /// How an op is called, for messages: `softmax(x, over = ..)`.
 pub fn usage(name: &str) -> String {

@@ -85,7 +85,7 @@ impl Body<'_> {
 
     fn cut(&mut self, e: &Expr, t: &Tensor, axis: usize, i: &Index) -> Option<Tensor> {
         let len = t.ty.shape.get(axis)?.clone();
-        for part in [&i.start, &i.end].into_iter().flatten() {
+        for part in [&i.start, &i.end, &i.step].into_iter().flatten() {
             if !looks_like_poly(part) {
                 self.fail(part.place, messages::bad_index(&part.text));
                 return None;
@@ -116,7 +116,11 @@ impl Body<'_> {
             OptionGiven { name: "axis", attr: Attr::Axes(vec![axis]), text: OptionText::Axes(vec![emitted_axis(t, axis)]), place: i.place };
         let start = OptionGiven::fixed("start", Attr::Dim(start), i.place);
         let end = OptionGiven::fixed("end", Attr::Dim(end), i.place);
-        match self.op("slice", &[("x", t, i.place)], vec![at, start, end], e.place, &e.text) {
+        let mut options = vec![at, start, end];
+        if let Some(step) = &i.step {
+            options.push(OptionGiven::fixed("step", Attr::Dim(self.poly(step)?), step.place));
+        }
+        match self.op("slice", &[("x", t, i.place)], options, e.place, &e.text) {
             Shaped::Tensor(s) => Some(Tensor { name: t.name.clone(), ..s }),
             _ => None,
         }

@@ -14,9 +14,6 @@ use tancho_ir::graph::{Constraint, Relation};
 use tancho_ir::infer::show_type;
 use tancho_ir::{DType, Dim, Type};
 
-/// Networks of the language's prelude that are not built yet.
-const LATER: &[&str] = &["GroupNorm", "Conv1d", "Conv2d", "BatchNorm"];
-
 impl Body<'_> {
     /// A `net` item.
     pub fn net(&mut self, item: &Item, name: &str, used: &Use, count: Option<&Expr>) -> Option<Binding> {
@@ -77,10 +74,6 @@ impl Body<'_> {
             if let Some(sig) = self.program.prelude.iter().find(|s| s.name == used.text) {
                 let name = &used.path;
                 return (quote_spanned!(used.place.first=> ::tancho::nn::#name), known(sig));
-            }
-            if LATER.contains(&used.text.as_str()) {
-                self.fail(used.place, messages::not_yet(&format!("`{}`", used.text)));
-                return (used.path.clone(), Target::Broken);
             }
         }
         (used.path.clone(), Target::Foreign)

@@ -74,6 +74,21 @@ impl Body<'_> {
                 let text = OptionText::Fixed(attr.to_string());
                 (attr, text)
             }
+            Kind::Pad if matches!(&e.kind, ExprKind::Name(n) if n == "same") => (Attr::Word("same".into()), OptionText::Fixed("same".into())),
+            Kind::Pair | Kind::Pad => {
+                let parts = match &e.kind {
+                    ExprKind::Tuple(parts) => parts.as_slice(),
+                    _ => std::slice::from_ref(e),
+                };
+                let most = if def.kind == Kind::Pad { 4 } else { 2 };
+                if !matches!(parts.len(), 1 | 2) && parts.len() != most || !parts.iter().all(super::dims::looks_like_poly) {
+                    return self.wrong_kind(def, e);
+                }
+                let dims: Vec<Option<Dim>> = parts.iter().map(|p| self.poly(p)).collect();
+                let attr = Attr::Dims(dims.into_iter().collect::<Option<_>>()?);
+                let text = OptionText::Fixed(attr.to_string());
+                (attr, text)
+            }
             Kind::Float | Kind::Int | Kind::Bool => self.scalar_option(def, e)?,
             Kind::Word(words) => match &e.kind {
                 ExprKind::Name(n) if words.contains(&n.to_string().as_str()) => {

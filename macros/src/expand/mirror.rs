@@ -198,7 +198,7 @@ impl Mirror<'_> {
             ExprKind::Binary(_, a, b) => vec![self.expr(a), self.expr(b)],
             ExprKind::Index(x, list) => {
                 let axes = list.iter().filter_map(|i| i.axis.as_ref()).map(|n| self.name(n));
-                let ends = list.iter().flat_map(|i| [&i.start, &i.end]).flatten().map(|e| self.expr(e));
+                let ends = list.iter().flat_map(|i| [&i.start, &i.end, &i.step]).flatten().map(|e| self.expr(e));
                 std::iter::once(self.expr(x)).chain(axes).chain(ends).collect()
             }
             ExprKind::Method(x, _, args) => vec![self.expr(x), self.args(args)],

@@ -111,7 +111,7 @@ fn postfix(c: &mut Cursor<'_>) -> Parsed<Expr> {
         if list.is_empty() {
             return Err(c.fail(Place::of(g.span()), messages::empty_index()));
         }
-        let parts = list.iter().flat_map(|i| [&i.start, &i.end]).flatten().map(|e| e.depth);
+        let parts = list.iter().flat_map(|i| [&i.start, &i.end, &i.step]).flatten().map(|e| e.depth);
         let depth = parts.max().unwrap_or(0).max(e.depth);
         e = make(c, start, ExprKind::Index(Box::new(e), list), depth)?;
     }
@@ -122,8 +122,9 @@ fn index(c: &mut Cursor<'_>) -> Parsed<Index> {
     let axis = named(c);
     let first = if c.is_punct("..") { None } else { Some(expr(c)?) };
     let range = c.eat("..").is_some();
-    let end = if range && !c.done() && !c.is_punct(",") { Some(expr(c)?) } else { None };
-    Ok(Index { axis, start: first, end, range, place: c.since(start) })
+    let end = if range && !c.done() && !c.is_punct(",") && !c.is_word("step") { Some(expr(c)?) } else { None };
+    let step = if range && c.eat_word("step") { Some(expr(c)?) } else { None };
+    Ok(Index { axis, start: first, end, range, step, place: c.since(start) })
 }
 
 /// `name =` before a value.

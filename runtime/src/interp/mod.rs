@@ -11,6 +11,7 @@
 //! with 0 and gives zeros.
 
 mod attention;
+mod conv;
 mod dims;
 mod elementwise;
 mod erf;
@@ -28,7 +29,7 @@ pub use erf::erf;
 
 use crate::error::Error;
 use crate::tensor::Tensor;
-use tancho_ir::op::{Op, Reduction, Scalar, Unary};
+use tancho_ir::op::{Layout, Op, Pooling, Reduction, Scalar, Unary, Window};
 use tancho_ir::table::name_of;
 use tancho_ir::{DType, Graph, Value, verify};
 
@@ -166,9 +167,10 @@ impl<'g> Interpreter<'g> {
             Op::Reshape(_) => Tensor::from_parts(first()?.data().clone(), out),
             Op::Transpose(perm) => moves::transpose(first()?, perm, out),
             Op::Expand(_) => moves::expand(first()?, out),
-            Op::Slice { axis, start, end } => {
+            Op::Slice { axis, start, end, step } => {
                 let range = (self.dims.eval(start, &place)?, self.dims.eval(end, &place)?);
-                moves::slice(first()?, *axis, range, out, &place)?
+                let step = self.dims.shape(std::slice::from_ref(step), &place)?[0];
+                moves::slice(first()?, *axis, range, step, out, &place)?
             }
             Op::Concat { axis } => moves::concat(args, *axis, out),
             Op::Gather => moves::gather(first()?, args[1], out, &place)?,
@@ -195,6 +197,32 @@ impl<'g> Interpreter<'g> {
                 };
                 attention::attention(n, [first()?, args[1], args[2]], &rules).map_err(uneven(heads))?
             }
+            Op::Conv2d { window, groups, layout, bias } => {
+                let groups = self.dims.shape(std::slice::from_ref(groups), &place)?[0];
+                let kernel = &self.graph.ty(node.args[1]).shape[2..];
+                let frame = self.frame(v, window, kernel, *layout)?;
+                conv::conv2d(first()?, args[1], bias.then(|| args[2]), &frame, groups, out)
+            }
+            Op::Conv1d { stride, pad, dilation, groups, bias } => {
+                let groups = self.dims.shape(std::slice::from_ref(groups), &place)?[0];
+                let one = tancho_ir::Dim::constant(1);
+                let kernel = [one, self.graph.ty(node.args[1]).shape[2].clone()];
+                let frame = self.frame(v, &Window::along_columns(stride, pad, dilation), &kernel, Layout::Nchw)?;
+                let one_row = |t: &Tensor| Tensor::from_parts(t.data().clone(), &[t.shape()[0], t.shape()[1], 1, t.shape()[2]]);
+                let y = conv::conv2d(&one_row(first()?), &one_row(args[1]), bias.then(|| args[2]), &frame, groups, &[out[0], out[1], 1, out[2]]);
+                Tensor::from_parts(y.into_data(), out)
+            }
+            Op::Pool2d { kind, kernel, window, layout, count_pad } => {
+                let frame = self.frame(v, window, kernel, *layout)?;
+                conv::pool2d(*kind, first()?, &frame, *count_pad, out)
+            }
+            Op::BatchNorm { eps } => {
+                first()?;
+                conv::batch_norm(args, eps.0)
+            }
+            Op::GlobalMean => reduce::reduce(Reduction::Mean, first()?, &(2..first()?.shape().len()).collect::<Vec<_>>(), None, out),
+            Op::Flatten { .. } => Tensor::from_parts(first()?.data().clone(), out),
+            Op::UpsampleNearest { .. } => conv::upsample_nearest(first()?, out),
             Op::Rope { base, from, pairs } => positions::rope(first()?, base.0, self.dims.eval(from, &place)?, *pairs),
             Op::Pad { axis, before, .. } => {
                 let before = self.dims.shape(std::slice::from_ref(before), &place)?[0];
@@ -204,6 +232,29 @@ impl<'g> Interpreter<'g> {
             Op::Mse => losses::mse(first()?, args[1], out),
             Op::Dropout { .. } | Op::StopGradient => first()?.clone(),
         })
+    }
+
+    /// A window in numbers under the dims.
+    fn frame(&self, v: Value, window: &Window, kernel: &[tancho_ir::Dim], layout: Layout) -> Result<conv::Frame, Error> {
+        let place = || place(self.graph, v);
+        let pair = |d: &[tancho_ir::Dim]| self.dims.shape(d, &place).map(|n| [n[0], n[1]]);
+        // Rows and columns are the last axes but for channels; a signal `[N, C, L]` is an image of one row.
+        let x = &self.graph.ty(self.graph.node(v).args[0]).shape;
+        let one = tancho_ir::Dim::constant(1);
+        let lengths = if x.len() == 3 { [&one, &x[2]] } else { [&x[layout.rows()], &x[layout.rows() + 1]] };
+        let mut before = [0; 2];
+        for axis in 0..2 {
+            let fault = |e: tancho_ir::DimError| Error::Graph(format!("{}: {e}", place()));
+            let room = window.room(axis, lengths[axis], &kernel[axis]).map_err(fault)?;
+            let room = self.dims.eval(&room, &place)?;
+            if room < 0 {
+                let spans = self.dims.eval(&window.extent(axis, &kernel[axis]).map_err(fault)?, &place)?;
+                return Err(Error::Window { op: place(), axis: ["rows", "columns"][axis], spans, padded: spans + room });
+            }
+            let (first, _) = window.around(axis, lengths[axis], &kernel[axis]).map_err(fault)?;
+            before[axis] = self.dims.shape(&[first], &place)?[0];
+        }
+        Ok(conv::Frame { kernel: pair(kernel)?, stride: pair(&window.stride)?, dilation: pair(&window.dilation)?, before, layout })
     }
 
     /// The scale that the error of each element of `result` is measured on, where that is not its row
@@ -217,7 +268,13 @@ impl<'g> Interpreter<'g> {
         let abs = |t: &Tensor| if t.as_f32().is_some() { elementwise::unary(Unary::Abs, t) } else { t.clone() };
         let wide = |t: &Tensor| t.as_f32().map(|s| s.iter().map(|&x| f64::from(x)).collect::<Vec<f64>>());
         let axes = match op {
-            Op::Matmul | Op::Linear { .. } | Op::Reduce { kind: Reduction::Sum | Reduction::Mean, .. } => {
+            Op::Matmul
+            | Op::Linear { .. }
+            | Op::Conv2d { .. }
+            | Op::Conv1d { .. }
+            | Op::Pool2d { kind: Pooling::Sum | Pooling::Avg, .. }
+            | Op::GlobalMean
+            | Op::Reduce { kind: Reduction::Sum | Reduction::Mean, .. } => {
                 let args: Vec<Tensor> = args.iter().map(|t| abs(t)).collect();
                 return Ok(wide(&self.eval_node(v, &args.iter().collect::<Vec<_>>())?));
             }
@@ -226,6 +283,13 @@ impl<'g> Interpreter<'g> {
                 let mut args = args.to_vec();
                 args[2] = &values;
                 return Ok(wide(&self.eval_node(v, &args)?));
+            }
+            // What is subtracted from what: both may be large.
+            Op::BatchNorm { .. } => {
+                let mut all: Vec<Tensor> = args.iter().map(|t| abs(t)).collect();
+                all[3] = elementwise::unary(Unary::Neg, &all[3]);
+                all[4] = args[4].clone();
+                return Ok(wide(&self.eval_node(v, &all.iter().collect::<Vec<_>>())?));
             }
             // The logarithms that the loss is one of.
             Op::CrossEntropy { .. } => {

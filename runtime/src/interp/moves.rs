@@ -17,14 +17,21 @@ pub fn expand(x: &Tensor, out: &[usize]) -> Tensor {
     Tensor::from_parts(x.data().pick(from.into_iter()), out)
 }
 
-pub fn slice(x: &Tensor, axis: usize, (start, end): (i64, i64), out: &[usize], place: &dyn Fn() -> String) -> Result<Tensor, Error> {
+pub fn slice(
+    x: &Tensor,
+    axis: usize,
+    (start, end): (i64, i64),
+    step: usize,
+    out: &[usize],
+    place: &dyn Fn() -> String,
+) -> Result<Tensor, Error> {
     let len = x.shape()[axis];
     if start < 0 || end < start || end > len as i64 {
         return Err(Error::Slice { op: place(), axis, start, end, len });
     }
     let s = strides(x.shape());
     let first = start as usize * s[axis];
-    let from = offsets(out.iter().zip(&s).map(|(&n, &stride)| (n, stride)));
+    let from = offsets(out.iter().zip(&s).enumerate().map(|(i, (&n, &stride))| (n, if i == axis { stride * step } else { stride })));
     Ok(Tensor::from_parts(x.data().pick(from.into_iter().map(|i| first + i)), out))
 }
 

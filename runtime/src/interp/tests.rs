@@ -174,7 +174,7 @@ fn moves() {
     let x = i(&(0..12).collect::<Vec<_>>(), &[2, 3, 2]);
     same(&eval(&Op::Transpose(vec![2, 0, 1]), std::slice::from_ref(&x)), &i(&[0, 2, 4, 6, 8, 10, 1, 3, 5, 7, 9, 11], &[2, 2, 3]));
     let n = |n: usize| tancho_ir::Dim::from(n);
-    let cut = Op::Slice { axis: 1, start: n(1), end: n(3) };
+    let cut = Op::Slice { axis: 1, start: n(1), end: n(3), step: n(1) };
     same(&eval(&cut, std::slice::from_ref(&x)), &i(&[2, 3, 4, 5, 8, 9, 10, 11], &[2, 2, 2]));
     let wide = Op::Expand(vec![n(2), n(2), n(3)]);
     same(&eval(&wide, &[i(&[7, 8], &[2, 1])]), &i(&[7, 7, 7, 8, 8, 8, 7, 7, 7, 8, 8, 8], &[2, 2, 3]));
