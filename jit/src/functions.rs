@@ -82,7 +82,7 @@ pub fn compact(p: &Program) -> Prepared {
             }
         }
     }
-    (Program { ints: used.len() as u16, stmts, ..*p }, used)
+    (Program { ints: used.len() as u16, stmts, derived: p.derived.clone(), ..*p }, used)
 }
 
 impl<'m, M: Module> Functions<'m, M> {

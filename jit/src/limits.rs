@@ -138,7 +138,7 @@ fn read_program() -> Program {
         Stmt::Map { len: Len::Arg(0), body, folds: vec![(Fold::Sum, 6, 0)] },
         Stmt::Once { body: vec![Inst::Slot(0, Ty::F), keep], outs: Vec::new() },
     ];
-    Program { ptrs: streams + 1, ints: 1, slots: 1, stmts }
+    Program { ptrs: streams + 1, ints: 1, slots: 1, derived: Vec::new(), stmts }
 }
 
 /// One row to another.
@@ -147,7 +147,7 @@ fn copy_program() -> Program {
         Inst::Load { ptr: 0, step: ONE, row_step: NONE, mem: Mem::F32 },
         Inst::Store { ptr: 1, step: ONE, row_step: NONE, mem: Mem::F32, value: 0 },
     ];
-    Program { ptrs: 2, ints: 1, slots: 0, stmts: vec![Stmt::Map { len: Len::Arg(0), body, folds: Vec::new() }] }
+    Program { ptrs: 2, ints: 1, slots: 0, derived: Vec::new(), stmts: vec![Stmt::Map { len: Len::Arg(0), body, folds: Vec::new() }] }
 }
 
 #[cfg(test)]

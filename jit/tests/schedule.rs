@@ -40,7 +40,7 @@ fn plain(e: &Expr, len: Len, ptrs: u16) -> Program {
     }
     stmts.push(Stmt::Map { len, body: prefix(e.insts.len(), &slots, Some(true)), folds: Vec::new() });
     stmts.push(Stmt::Once { body: prefix(e.insts.len(), &slots, Some(false)), outs: Vec::new() });
-    Program { ptrs, ints: 0, slots: slots.len() as u16, stmts }
+    Program { ptrs, ints: 0, slots: slots.len() as u16, derived: Vec::new(), stmts }
 }
 
 /// Runs both ways on rows of `len` elements; scratch rows begin with NaN, so that one that is read before it

@@ -4,7 +4,7 @@ use super::Rewriter;
 use crate::decompose::decompose_to;
 use crate::graph::{Graph, Value};
 use crate::infer::ShapeError;
-use crate::op::Op;
+use crate::op::{Op, Pooling};
 use crate::table::name_of;
 use crate::types::Type;
 
@@ -12,6 +12,12 @@ use crate::types::Type;
 fn has_kernel(op: &Op) -> bool {
     match op {
         Op::GroupNorm { .. }
+        | Op::Conv1d { .. }
+        | Op::Pool2d { kind: Pooling::Avg, .. }
+        | Op::BatchNorm { .. }
+        | Op::GlobalMean
+        | Op::Flatten { .. }
+        | Op::UpsampleNearest { .. }
         | Op::Rope { .. }
         | Op::Pad { .. }
         | Op::CrossEntropy { .. }

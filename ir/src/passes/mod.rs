@@ -7,6 +7,8 @@
 //! 3. [`fuse`](crate::fuse) groups its nodes into kernels and says what it declined.
 //! 4. `tancho_jit::compile` lowers each kernel once, plans the buffers and finalizes the code.
 
+pub mod channels_last;
+pub mod fold_batch_norm;
 pub mod fold_constants;
 pub mod lower_axes;
 pub mod lower_composites;
@@ -29,9 +31,11 @@ pub struct Pass {
 
 /// Every pass, in the order they run.
 pub const PASSES: &[Pass] = &[
+    Pass { name: "fold_batch_norm", run: fold_batch_norm::run },
     Pass { name: "lower_composites", run: lower_composites::run },
     Pass { name: "simplify", run: simplify::run },
     Pass { name: "fold_constants", run: fold_constants::run },
+    Pass { name: "channels_last", run: channels_last::run },
     Pass { name: "lower_linear", run: lower_linear::run },
     Pass { name: "lower_axes", run: lower_axes::run },
     Pass { name: "simplify", run: simplify::run },

@@ -51,5 +51,5 @@ pub fn run(old: &Graph) -> Result<Graph, ShapeError> {
 
 /// A slice keeps its bounds check unless it visibly starts at 0.
 fn keeps_slice(op: &Op) -> bool {
-    !matches!(op, Op::Slice { start, .. } if !start.is(0))
+    !matches!(op, Op::Slice { start, step, .. } if !start.is(0) || !step.is(1))
 }

@@ -5,7 +5,7 @@
 //! methods are the vocabulary in which [`math`](super::math) and
 //! [`norms`](super::norms) are written, once for every back end.
 
-use super::{Bin, Cmp, Fold, Inst, Len, Mem, Reg, Ty, Un};
+use super::{Bin, Cmp, Derived, Fold, Inst, Len, Mem, Reg, Ty, Un};
 use std::collections::HashMap;
 
 /// A list of instructions in which equal ones are one.
@@ -15,6 +15,8 @@ pub struct Expr {
     pub insts: Vec<Inst>,
     types: Vec<Ty>,
     known: HashMap<Inst, Reg>,
+    /// Pointers at constant distances from others; the first is called [`DERIVED`](super::DERIVED).
+    pub derived: Vec<Derived>,
 }
 
 impl Expr {
@@ -51,6 +53,16 @@ impl Expr {
     /// The elements of a row: `step` 1, or 0 for a row scalar.
     pub fn load(&mut self, ptr: u16, step: Len, row_step: Len, mem: Mem) -> Reg {
         self.push(Inst::Load { ptr, step, row_step, mem })
+    }
+
+    /// The elements of a row that begins `at` elements behind a pointer.
+    pub fn load_at(&mut self, ptr: u16, at: i64, step: Len) -> Reg {
+        let d = Derived { ptr, at };
+        let i = self.derived.iter().position(|x| *x == d).unwrap_or_else(|| {
+            self.derived.push(d);
+            self.derived.len() - 1
+        });
+        self.load(super::DERIVED + i as u16, step, Len::Const(0), Mem::F32)
     }
 
     /// Writes the elements of a row, or a row scalar.

@@ -327,6 +327,18 @@ pub enum Stmt {
     },
 }
 
+/// Pointers from this number on are [`Program::derived`] ones.
+pub const DERIVED: u16 = 0x8000;
+
+/// A pointer at a constant distance from another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Derived {
+    /// The pointer argument it is made of.
+    pub ptr: u16,
+    /// Elements of 32 bits from there.
+    pub at: i64,
+}
+
 /// A leaf function: `fn(pointers.., integers..)`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Default)]
 pub struct Program {
@@ -336,8 +348,20 @@ pub struct Program {
     pub ints: u16,
     /// Number of row scalars.
     pub slots: u16,
+    /// Pointers at constant distances from arguments; the first is called [`DERIVED`].
+    pub derived: Vec<Derived>,
     /// The statements in order.
     pub stmts: Vec<Stmt>,
+}
+
+impl Program {
+    /// The argument behind a pointer, and the bytes from there; `None` if there is no such pointer.
+    pub fn resolve(&self, ptr: u16) -> Option<(u16, i64)> {
+        match ptr.checked_sub(DERIVED) {
+            Some(i) => self.derived.get(usize::from(i)).map(|d| (d.ptr, d.at * 4)),
+            None => Some((ptr, 0)),
+        }
+    }
 }
 
 /// The lane type of each register of a body; a store's is that of its value.

@@ -9,6 +9,7 @@ pub type Memory = Vec<Vec<u8>>;
 pub type Pointer = (usize, i64);
 
 struct Machine<'a> {
+    program: &'a Program,
     mem: &'a mut Memory,
     ptrs: &'a [Pointer],
     ints: &'a [i64],
@@ -18,7 +19,7 @@ struct Machine<'a> {
 /// Runs a program. Panics where an access leaves its buffer: that is a fault of the program.
 pub fn run(program: &Program, mem: &mut Memory, ptrs: &[Pointer], ints: &[i64]) {
     assert!(ptrs.len() == program.ptrs as usize && ints.len() == program.ints as usize, "arguments as declared");
-    let mut m = Machine { mem, ptrs, ints, slots: vec![0; program.slots as usize] };
+    let mut m = Machine { program, mem, ptrs, ints, slots: vec![0; program.slots as usize] };
     for stmt in &program.stmts {
         m.stmt(stmt);
     }
@@ -77,8 +78,9 @@ impl Machine<'_> {
     }
 
     fn at(&self, ptr: u16, element: i64, size: i64) -> (usize, usize) {
+        let (ptr, more) = self.program.resolve(ptr).expect("a pointer of the program");
         let (buf, offset) = self.ptrs[ptr as usize];
-        let byte = offset + element * size;
+        let byte = offset + more + element * size;
         assert!(byte >= 0 && byte + size <= self.mem[buf].len() as i64, "byte {byte} of buffer {buf}");
         (buf, byte as usize)
     }

@@ -45,7 +45,7 @@ pub fn schedule(e: &Expr, len: Len, ptrs: u16, ints: u16) -> Scheduled {
         }
     };
     drop_unread(&mut stmts);
-    let program = Program { ptrs: s.next_ptr, ints, slots: s.slots.len() as u16, stmts };
+    let program = Program { ptrs: s.next_ptr, ints, slots: s.slots.len() as u16, derived: e.derived.clone(), stmts };
     Scheduled { program, scratch_rows: s.next_ptr - ptrs }
 }
 

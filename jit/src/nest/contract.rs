@@ -23,7 +23,7 @@ pub fn tile_program(shape: (u8, u8), k: Len, a_row: Len, slots: usize, epilogue:
         })
         .collect();
     let stmt = Stmt::Tile { rows: shape.0, cols: shape.1, k, a: 0, a_row, b: 1, body };
-    Program { ptrs: 2 + slots as u16, ints: 0, slots: 0, stmts: vec![stmt] }
+    Program { ptrs: 2 + slots as u16, ints: 0, slots: 0, derived: Vec::new(), stmts: vec![stmt] }
 }
 
 fn row_of(s: &Slot) -> Len {

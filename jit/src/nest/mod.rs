@@ -162,7 +162,7 @@ fn copy_program(len: Len, from_step: Len, to_step: Len) -> Program {
         Inst::Load { ptr: 0, step: from_step, row_step: zero, mem: Mem::F32 },
         Inst::Store { ptr: 1, step: to_step, row_step: zero, mem: Mem::F32, value: 0 },
     ];
-    Program { ptrs: 2, ints: 0, slots: 0, stmts: vec![Stmt::Map { len, body, folds: Vec::new() }] }
+    Program { ptrs: 2, ints: 0, slots: 0, derived: Vec::new(), stmts: vec![Stmt::Map { len, body, folds: Vec::new() }] }
 }
 
 /// An integer that the nest passes itself.

@@ -53,11 +53,11 @@ impl Emit<'_> {
     fn bases(&mut self, body: &[Inst]) -> Result<BTreeMap<u16, Register>, Refused> {
         let mut bases = BTreeMap::new();
         for inst in body {
-            if let Inst::Load { ptr, .. } | Inst::Store { ptr, .. } = inst
-                && !bases.contains_key(ptr)
-            {
-                let r = self.pointer(*ptr)?;
-                bases.insert(*ptr, r);
+            let (Inst::Load { ptr, .. } | Inst::Store { ptr, .. }) = inst else { continue };
+            let (ptr, _) = self.p.resolve(*ptr).ok_or_else(|| Refused("a pointer that is not there".into()))?;
+            if !bases.contains_key(&ptr) {
+                let r = self.pointer(ptr)?;
+                bases.insert(ptr, r);
             }
         }
         Ok(bases)

@@ -85,13 +85,14 @@ impl Emit<'_> {
     /// The address of element `index + plus` of elements that lie one after another.
     fn memory(&self, place: &Place<'_>, access: Access, plus: i64, index: Option<Register>, size: i64) -> Result<MemoryOperand, Refused> {
         let (ptr, _, row_step) = access;
+        let (ptr, more) = self.p.resolve(ptr).ok_or_else(|| Refused("a pointer that is not there".into()))?;
         let base = *place.bases.get(&ptr).ok_or_else(|| Refused("a pointer without a register".into()))?;
         let row = match row_step {
             Len::Const(n) => place.row.checked_mul(n),
             // The caller moves such pointers from row to row.
             Len::Arg(_) => Some(0),
         };
-        let at = row.and_then(|r| r.checked_add(plus)?.checked_mul(size)).filter(|at| i32::try_from(*at).is_ok());
+        let at = row.and_then(|r| r.checked_add(plus)?.checked_mul(size)?.checked_add(more)).filter(|at| i32::try_from(*at).is_ok());
         let at = at.ok_or_else(|| Refused("an offset beyond 31 bits".into()))?;
         Ok(match index {
             Some(i) => MemoryOperand::with_base_index_scale_displ_size(base, i, size as u32, at, 1),

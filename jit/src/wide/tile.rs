@@ -3,7 +3,7 @@
 use super::asm::{Op3, Rm, V};
 use super::body::{Count, Place, Tail};
 use super::{Emit, Refused};
-use crate::lanes::{Inst, Len, STRIP};
+use crate::lanes::{DERIVED, Inst, Len, STRIP};
 use iced_x86::{Code, Instruction, MemoryOperand, Register};
 use std::collections::BTreeMap;
 
@@ -197,6 +197,9 @@ impl Emit<'_> {
         let mut strides: BTreeMap<u16, Register> = BTreeMap::new();
         for inst in body {
             let (Inst::Load { ptr, row_step, mem, .. } | Inst::Store { ptr, row_step, mem, .. }) = inst else { continue };
+            if *ptr >= DERIVED {
+                return Err(Refused("a derived pointer in a tile".into()));
+            }
             if bases.contains_key(ptr) {
                 continue;
             }

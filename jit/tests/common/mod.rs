@@ -3,7 +3,7 @@
 #![allow(dead_code, missing_docs)] // each test file uses a part
 
 use tancho_jit::lanes::oracle::{self, Memory, Pointer};
-use tancho_jit::lanes::{Bin, Cmp, Fold, Inst, Len, Mem, Program, Reg, STRIP, Stmt, Ty, Un, body_types};
+use tancho_jit::lanes::{Bin, Cmp, DERIVED, Derived, Fold, Inst, Len, Mem, Program, Reg, STRIP, Stmt, Ty, Un, body_types};
 use tancho_jit::testing::Function;
 use tancho_jit::{CompileError, Isa};
 
@@ -276,7 +276,13 @@ pub fn loads(case: &mut Case, rng: &mut Rng, b: &mut Body, len: i64, steps: &[i6
     for _ in 0..1 + rng.below(4) {
         let mem = if rng.below(2) == 0 { Mem::F32 } else { case.one_of(rng, 3, &MEMS) };
         let step = case.one_of(rng, steps.len().min(4), steps);
-        let ptr = case.pointer(rng, mem, if step == 0 { 1 } else { (len - 1) * step + 1 });
+        let at = if rng.below(4) == 0 { rng.below(20) as i64 } else { 0 };
+        let more = at * 4 / mem.size();
+        let mut ptr = case.pointer(rng, mem, more + if step == 0 { 1 } else { (len - 1).max(0) * step + 1 });
+        if at > 0 {
+            case.program.derived.push(Derived { ptr, at });
+            ptr = DERIVED + case.program.derived.len() as u16 - 1;
+        }
         let step = if steps == [0] { NONE } else { case.step(rng, step) };
         b.push(Inst::Load { ptr, step, row_step: NONE, mem });
     }

@@ -253,7 +253,7 @@ fn what_is_not_followed_is_refused() {
     let load = Inst::Load { ptr: 0, step: Len::Const(1), row_step: Len::Const(0), mem: Mem::F32 };
     let store = Inst::Store { ptr: 1, step: Len::Const(1), row_step: Len::Const(0), mem: Mem::F32, value: 0 };
     let copy = Stmt::Map { len: Len::Const(40), body: vec![load, store], folds: Vec::new() };
-    let p = Program { ptrs: 2, ints: 0, slots: 0, stmts: vec![copy] };
+    let p = Program { ptrs: 2, ints: 0, slots: 0, derived: Vec::new(), stmts: vec![copy] };
     let at = |base, displacement| MemoryOperand::with_base_displ(base, displacement);
     let lanes = MemoryOperand::with_base_index_scale(RDI, ZMM1, 4);
     let narrow = MemoryOperand::with_base(R8D);

@@ -46,6 +46,7 @@ pub fn build(p: &Program, o: Options, func: &mut Function, ctx: &mut FunctionBui
     let (np, ni) = (p.ptrs as usize, p.ints as usize);
     let extent = |i: usize| o.checked.then(|| Extent { low: params[np + ni + 2 * i], size: params[np + ni + 2 * i + 1] });
     let mut m = Emit {
+        derived: p.derived.clone(),
         ptrs: (0..np).map(|i| Pointer { addr: params[i], extent: extent(i) }).collect(),
         ints: params[np..np + ni].to_vec(),
         slots: vec![None; p.slots as usize],
@@ -62,6 +63,7 @@ pub fn build(p: &Program, o: Options, func: &mut Function, ctx: &mut FunctionBui
 
 #[derive(Clone)]
 struct Emit {
+    derived: Vec<Derived>,
     ptrs: Vec<Pointer>,
     ints: Vec<Value>,
     /// Row scalars, as scalars of 32 bits.

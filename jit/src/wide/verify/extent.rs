@@ -83,7 +83,8 @@ impl Extents {
             for inst in body {
                 let (Inst::Load { ptr, step, row_step, mem } | Inst::Store { ptr, step, row_step, mem, .. }) = inst else { continue };
                 let region = Region::new((count, len(*step)?), (rows, len(*row_step)?), mem.size());
-                add(*ptr, matches!(inst, Inst::Store { .. }), region)?;
+                let (ptr, more) = p.resolve(*ptr).ok_or_else(|| format!("the program has no pointer {ptr}"))?;
+                add(ptr, matches!(inst, Inst::Store { .. }), region.map(|r| Region { from: r.from + more, ..r }))?;
             }
         }
         Ok(e)

@@ -1,0 +1,63 @@
+//! A batch norm behind a convolution becomes part of it: the filters are multiplied by
+//! `gain / sqrt(var + eps)`, one number a filter, and what is left is a bias.
+//!
+//! Only where filters and statistics follow from weights alone, and nobody else reads the convolution.
+
+use super::Rewriter;
+use crate::dim::Dim;
+use crate::graph::{Graph, Value};
+use crate::infer::ShapeError;
+use crate::op::{Binary, Number, Op, Scalar, Unary};
+
+/// Whether a value follows from weights and constants alone.
+pub fn of_weights(g: &Graph) -> Vec<bool> {
+    let mut of = Vec::with_capacity(g.nodes.len());
+    for n in &g.nodes {
+        let made = match n.op {
+            Op::Weight(_) | Op::Const(_) => true,
+            Op::Input(_) | Op::DimValue(_) | Op::Arange { .. } | Op::Powers { .. } => false,
+            _ => n.args.iter().all(|a: &Value| of[a.index()]),
+        };
+        of.push(made);
+    }
+    of
+}
+
+/// Runs the pass.
+pub fn run(old: &Graph) -> Result<Graph, ShapeError> {
+    let (of, counts) = (of_weights(old), old.use_counts());
+    Rewriter::run(old, |r, v, args| {
+        let Op::BatchNorm { eps } = old.node(v).op else { return Ok(None) };
+        let conv = old.node(v).args[0];
+        let folds = matches!(old.node(conv).op, Op::Conv2d { .. } | Op::Conv1d { .. }) && counts[conv.index()] == 1;
+        let parts = old.node(conv).args[1..].iter().chain(&old.node(v).args[1..]);
+        if !folds || !parts.clone().all(|p| of[p.index()]) {
+            return Ok(None);
+        }
+        let made = r.new.node(args[0]).clone();
+        let &[_, gain, bias, mean, var] = args else { return Ok(None) };
+        let bin = |r: &mut Rewriter<'_>, b, x, y| r.push(Op::Binary(b), &[x, y], v);
+        let eps = r.push(Op::Const(Scalar::F32(Number(eps.0))), &[], v)?;
+        let below = bin(r, Binary::Add, var, eps)?;
+        let below = r.push(Op::Unary(Unary::Sqrt), &[below], v)?;
+        let scale = bin(r, Binary::Div, gain, below)?;
+        // The convolution's own bias is centred with its result.
+        let centre = match made.args.get(2) {
+            Some(b) => bin(r, Binary::Sub, mean, *b)?,
+            None => mean,
+        };
+        let centre = bin(r, Binary::Mul, centre, scale)?;
+        let shift = bin(r, Binary::Sub, bias, centre)?;
+        let shape = r.new.ty(made.args[1]).shape.clone();
+        let mut thin = vec![Dim::constant(1); shape.len()];
+        thin[0] = shape[0].clone();
+        let wide = r.push(Op::Reshape(thin), &[scale], v)?;
+        let wide = r.push(Op::Expand(shape), &[wide], v)?;
+        let filters = bin(r, Binary::Mul, made.args[1], wide)?;
+        let mut op = made.op;
+        if let Op::Conv2d { bias, .. } | Op::Conv1d { bias, .. } = &mut op {
+            *bias = true;
+        }
+        r.push(op, &[made.args[0], filters, shift], v).map(Some)
+    })
+}
