@@ -7,7 +7,7 @@ use common::{run_on, views};
 use safetensors::{Dtype, SafeTensors};
 use tancho::compare::{BOUND, compare};
 use tancho::model::model_of;
-use tancho::{Graph, Isa, Target, Tensor};
+use tancho::{Graph, Isa, Model, Target, Tensor, network};
 
 /// One golden file: `in.*`, `w.*` and `out.*`.
 struct Golden(Vec<u8>);
@@ -48,7 +48,10 @@ impl Golden {
     /// machine, in checked mode, and on several threads.
     fn run(&self, text: &str, inputs: &[Tensor]) -> Vec<Vec<Tensor>> {
         let g = Graph::parse(text).unwrap_or_else(|e| panic!("{e}\n{text}"));
-        let mut model = model_of(g, 0).unwrap_or_else(|e| panic!("{e}"));
+        self.run_model(model_of(g, 0).unwrap_or_else(|e| panic!("{e}")), inputs)
+    }
+
+    fn run_model(&self, mut model: Model, inputs: &[Tensor]) -> Vec<Vec<Tensor>> {
         let names: Vec<String> = model.weights().names().map(String::from).collect();
         assert_eq!(names.len(), self.file().names().iter().filter(|n| n.starts_with("w.")).count(), "every weight is used");
         for name in names {
@@ -67,6 +70,19 @@ impl Golden {
             }
         }
         results
+    }
+
+    /// The same for an image `[N, C, H, W]`, whose rows are the channels of a pixel.
+    #[track_caller]
+    fn matches_image(&self, name: &str, got: &Tensor) {
+        let want = self.floats(name);
+        let &[_, c, h, w] = want.shape() else { panic!("{name} is no image") };
+        let (data, inner) = (want.as_f32().expect("f32"), h * w);
+        let pixel = |i: usize| i / (c * inner) * c * inner + i % inner;
+        let largest = |i: usize| (0..c).map(|k| f64::from(data[pixel(i) + k * inner].abs())).fold(0.0, f64::max);
+        let scale: Vec<f64> = (0..data.len()).map(largest).collect();
+        let report = compare(name, got, &want, Some(&scale), BOUND);
+        assert!(report.ok(), "{report}");
     }
 
     #[track_caller]
@@ -170,4 +186,73 @@ fn gpt2_block() {
     let g = Golden::new("gpt2_block");
     let y = g.run(common::GPT2_BLOCK, &[g.floats("in.x")]);
     y.iter().for_each(|y| g.matches("out.y", &y[0]));
+}
+
+network! {
+    /// The article's `ResidualBlock`.
+    #[unused_weights("*.num_batches_tracked")]
+    pub ResidualBlock<N, CIN = 64, COUT = 128, STRIDE = 2, H, W>
+        (x: [N, CIN, H, W]) -> [N, COUT, ceil(H / STRIDE), ceil(W / STRIDE)]
+    {
+        net conv1: Conv2d<CIN, COUT, K = 3, STRIDE = STRIDE, PAD = 1>(bias = false);
+        net bn1:   BatchNorm<COUT>;
+        net conv2: Conv2d<COUT, COUT, K = 3, PAD = 1>(bias = false);
+        net bn2:   BatchNorm<COUT>;
+
+        let skip = if STRIDE == 1 && CIN == COUT { x } else {
+            #[weights("shortcut.0")] net conv: Conv2d<CIN, COUT, K = 1, STRIDE = STRIDE>(bias = false);
+            #[weights("shortcut.1")] net bn:   BatchNorm<COUT>;
+            bn(conv(x))
+        };
+        relu(residual(skip) { bn2(conv2(relu(bn1(conv1(x))))) })
+    }
+
+    /// The article's `LayerNorm` over the channels, eps added to the standard deviation.
+    pub ChannelNorm<C = _, N, H, W>(x: [N, C, H, W]) -> [N, C, H, W] {
+        param gamma: [C] = ones;
+        param beta:  [C] = zeros;
+
+        layer_norm(x, gamma, beta, over = C, eps = 1e-5, eps_on = std)
+    }
+
+    /// The article's `ResidualBlockWithLN`.
+    pub ResidualBlockWithLN<N, CIN = 64, COUT = 128, STRIDE = 2, H, W>
+        (x: [N, CIN, H, W]) -> [N, COUT, ceil(H / STRIDE), ceil(W / STRIDE)]
+    {
+        net conv1: Conv2d<CIN, COUT, K = 3, STRIDE = STRIDE, PAD = 1>(bias = false);
+        #[weights("bn1")] net norm1: ChannelNorm<COUT>;
+        net conv2: Conv2d<COUT, COUT, K = 3, PAD = 1>(bias = false);
+        #[weights("bn2")] net norm2: ChannelNorm<COUT>;
+
+        let skip = if STRIDE == 1 && CIN == COUT { x } else {
+            #[weights("shortcut.0")] net conv: Conv2d<CIN, COUT, K = 1, STRIDE = STRIDE>(bias = false);
+            #[weights("shortcut.1")] net norm: ChannelNorm<COUT>;
+            norm(conv(x))
+        };
+        relu(residual(skip) { norm2(conv2(relu(norm1(conv1(x))))) })
+    }
+}
+
+/// The article's blocks: identity and projected shortcuts, strides of 1 and 2, odd sizes.
+#[test]
+fn residual_blocks() {
+    for (cin, cout, stride) in [(16, 16, 1), (8, 16, 1), (8, 16, 2)] {
+        let g = Golden::new(&format!("residual_block_batch_norm_{cin}_{cout}_s{stride}"));
+        let dims = ResidualBlockDims { CIN: cin, COUT: cout, STRIDE: stride };
+        let net = ResidualBlock::with(dims).graph().unwrap_or_else(|e| panic!("{e}"));
+        let model = model_of(net, 0).unwrap_or_else(|e| panic!("{e}"));
+        g.run_model(model, &[g.floats("in.x")]).iter().for_each(|y| g.matches_image("out.y", &y[0]));
+    }
+}
+
+/// The same with layer norm over the channels.
+#[test]
+fn residual_blocks_with_layer_norm() {
+    for (cin, cout, stride) in [(16, 16, 1), (8, 16, 1), (8, 16, 2)] {
+        let g = Golden::new(&format!("residual_block_std_layer_norm_{cin}_{cout}_s{stride}"));
+        let dims = ResidualBlockWithLNDims { CIN: cin, COUT: cout, STRIDE: stride };
+        let net = ResidualBlockWithLN::with(dims).graph().unwrap_or_else(|e| panic!("{e}"));
+        let model = model_of(net, 0).unwrap_or_else(|e| panic!("{e}"));
+        g.run_model(model, &[g.floats("in.x")]).iter().for_each(|y| g.matches_image("out.y", &y[0]));
+    }
 }

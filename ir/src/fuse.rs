@@ -70,6 +70,8 @@ pub struct Fused {
     pub kernels: Vec<Kernel>,
     /// Concatenations of weights that need no kernel: they are put together when the network is compiled.
     pub packed: BTreeSet<Value>,
+    /// Values that follow from weights alone and need no kernel: they are computed when the network is compiled.
+    pub prepared: BTreeSet<Value>,
     /// What was not fused, and why.
     pub declined: Vec<Decline>,
 }
@@ -123,6 +125,7 @@ pub fn fuse(graph: &Graph) -> Fused {
     let n = graph.nodes.len();
     let users = graph.users();
     let packed: BTreeSet<Value> = graph.values().filter(|v| is_packed(graph, &users, *v)).collect();
+    let prepared = prepared(graph, &users);
     let mut f = Fuser {
         g: graph,
         users,
@@ -134,11 +137,14 @@ pub fn fuse(graph: &Graph) -> Fused {
     };
     for v in graph.values() {
         let op = &graph.node(v).op;
-        if f.of[v.index()].is_some() || is_view(op) || is_source(op) || packed.contains(&v) {
+        if f.of[v.index()].is_some() || is_view(op) || is_source(op) || packed.contains(&v) || prepared.contains(&v) {
             continue;
         }
         match op {
             Op::Matmul => f.contract(v),
+            Op::Conv2d { .. } if !is_depthwise(graph, v) => f.contract(v),
+            // A window begins a kernel: what is behind it joins.
+            Op::Conv2d { .. } | Op::Pool2d { .. } => f.alone(v, Kind::Rows),
             Op::Attention { .. } => f.alone(v, Kind::Attention(v)),
             Op::Concat { .. } => f.alone(v, Kind::Concat(v)),
             Op::Gather => {}
@@ -149,7 +155,59 @@ pub fn fuse(graph: &Graph) -> Fused {
     f.find_outputs();
     let order = f.order();
     let kernels = order.into_iter().map(|i| f.kernels[i].clone()).collect();
-    Fused { graph: graph.clone(), kernels, packed, declined: f.declined }
+    Fused { graph: graph.clone(), kernels, packed, prepared, declined: f.declined }
+}
+
+/// Whether a convolution has one filter for each channel of its own.
+pub fn is_depthwise(g: &Graph, v: Value) -> bool {
+    let node = g.node(v);
+    let Op::Conv2d { groups, .. } = &node.op else { return false };
+    let w = &g.ty(node.args[1]).shape;
+    !groups.is(1) && w[0] == *groups && w[1].is(1)
+}
+
+/// Elementwise ops on weights, if only such ops, products, convolutions and row kernels read them.
+fn prepared(g: &Graph, users: &[Vec<Value>]) -> BTreeSet<Value> {
+    let of_weights = crate::passes::fold_batch_norm::of_weights(g);
+    let mut all = BTreeSet::new();
+    for v in g.values().collect::<Vec<_>>().into_iter().rev() {
+        let node = g.node(v);
+        let made = of_weights[v.index()]
+            && is_elementwise(&node.op)
+            && node.args.iter().chain([&v]).all(|a| g.ty(*a).dtype == DType::F32)
+            && node.ty.shape.iter().all(|d| d.as_const().is_some());
+        if made && readers(g, users, v).is_some_and(|r| r.iter().all(|(u, i)| reads_prepared(g, *u, *i, &all))) {
+            all.insert(v);
+        }
+    }
+    all
+}
+
+/// Whether a node takes a prepared value as its argument `i`.
+fn reads_prepared(g: &Graph, u: Value, i: usize, prepared: &BTreeSet<Value>) -> bool {
+    match &g.node(u).op {
+        Op::Matmul => i == 1,
+        Op::Conv2d { .. } => i > 0,
+        op => prepared.contains(&u) || is_elementwise(op) || is_row_work(op),
+    }
+}
+
+/// Who reads a value, through views, and as which argument; `None` if it or a view of it is a result.
+fn readers(g: &Graph, users: &[Vec<Value>], v: Value) -> Option<Vec<(Value, usize)>> {
+    let (mut all, mut todo) = (Vec::new(), vec![v]);
+    while let Some(v) = todo.pop() {
+        if g.outputs.contains(&v) {
+            return None;
+        }
+        for &u in &users[v.index()] {
+            if is_view(&g.node(u).op) {
+                todo.push(u);
+            } else {
+                all.extend(g.node(u).args.iter().enumerate().filter(|(_, a)| **a == v).map(|(i, _)| (u, i)));
+            }
+        }
+    }
+    Some(all)
 }
 
 /// Whether a value is a concatenation of weights in whole strips that is read as packed weights are: as the
@@ -220,12 +278,15 @@ impl Fuser<'_> {
             epilogue.push(*u);
             last = *u;
         }
+        let grouped = matches!(&self.g.node(matmul).op, Op::Conv2d { groups, .. } if !groups.is(1));
         // Row work may follow even where the row has other users: it is then stored as well.
         let start = self.users[last.index()].iter().copied().find(|u| is_row_work(&self.g.node(*u).op) && self.of[u.index()].is_none());
         if let Some(u) = start {
             let args = self.g.node(u).args.clone();
             let first = self.g.node(u).args[0] == last;
-            if !first || args[1..].iter().any(|a| self.reaches(*a, k)) {
+            if grouped {
+                self.decline(last, u, "a row is computed in groups of channels");
+            } else if !first || args[1..].iter().any(|a| self.reaches(*a, k)) {
                 self.decline(last, u, "its other arguments need the product");
             } else {
                 self.take(k, u);
@@ -435,9 +496,15 @@ impl Fuser<'_> {
         let unit = || self.access(a).and_then(|x| x.strides.last().cloned()).is_none_or(|s| s.is(1));
         match reader {
             Op::Matmul if i == 0 => !unit() && self.of[a.index()].is_none(),
+            Op::Conv2d { .. } | Op::Pool2d { .. } if i == 0 => self.of[a.index()].is_none() && !(unit() && self.pixels_known(a)),
             Op::Attention { .. } if i < 3 => !unit() && self.of[a.index()].is_none(),
             _ => false,
         }
+    }
+
+    /// Whether the distance from one pixel of a row to the next is known when compiled.
+    fn pixels_known(&self, x: Value) -> bool {
+        self.access(x).is_some_and(|a| a.strides.len() == 4 && a.strides[2].as_const().is_some())
     }
 
     fn kind_of(&self, v: Value) -> Option<&Kind> {
@@ -519,7 +586,10 @@ impl Kernel {
         };
         let joined = |vs: &[Value]| vs.iter().map(|v| format!("+{}", op(*v))).collect::<String>();
         match &self.kind {
-            Kind::Contract { epilogue, rows, .. } => format!("contract{}{}", joined(epilogue), joined(rows)),
+            Kind::Contract { matmul, epilogue, rows } => {
+                let product = if g.node(*matmul).op == Op::Matmul { "contract" } else { "conv" };
+                format!("{product}{}{}", joined(epilogue), joined(rows))
+            }
             Kind::Attention(_) => "attention".into(),
             Kind::Rows => format!("row{}", joined(&self.nodes)),
             Kind::Concat(_) => "concat".into(),

@@ -383,9 +383,15 @@ pub fn attrs_of(op: &Op) -> Vec<(&'static str, Attr)> {
         Op::DimValue(d) => vec![("of", Attr::Dim(d.clone()))],
         Op::Arange { start, end } => vec![("start", dim(start)), ("end", dim(end))],
         Op::Powers { ratio, len } => vec![("ratio", float(ratio)), ("len", dim(len))],
-        Op::Unary(_) | Op::Binary(_) | Op::Select | Op::Matmul | Op::Gather | Op::Linear { .. } | Op::Mse | Op::StopGradient | Op::GlobalMean => {
-            Vec::new()
-        }
+        Op::Unary(_)
+        | Op::Binary(_)
+        | Op::Select
+        | Op::Matmul
+        | Op::Gather
+        | Op::Linear { .. }
+        | Op::Mse
+        | Op::StopGradient
+        | Op::GlobalMean => Vec::new(),
         Op::Pow(n) => vec![("exponent", float(n))],
         Op::Cast(d) => vec![("to", Attr::Word(d.name().into()))],
         Op::Reduce { axes, keep, .. } => vec![("over", Attr::Axes(axes.clone())), ("keep", Attr::Bool(*keep))],

@@ -15,9 +15,7 @@ impl Window {
         let one = Dim::constant(1);
         let pad = match pad {
             Padding::Same => Padding::Same,
-            Padding::Explicit([.., left, right]) => {
-                Padding::Explicit([Dim::constant(0), Dim::constant(0), left.clone(), right.clone()])
-            }
+            Padding::Explicit([.., left, right]) => Padding::Explicit([Dim::constant(0), Dim::constant(0), left.clone(), right.clone()]),
         };
         Window { stride: [one.clone(), stride.clone()], pad, dilation: [one, dilation.clone()] }
     }

@@ -20,7 +20,7 @@ pub mod testing;
 mod wide;
 
 pub use blob::{Arguments, Kernel, Part, STATUS_SLOTS};
-pub use lower::{Program, Step, WeightPack, WeightPart};
+pub use lower::{Constant, Program, Scale, Step, WeightPack, WeightPart};
 pub use machine::{Blocking, Machine};
 pub use target::{Isa, Target};
 

@@ -40,6 +40,56 @@ pub struct Gather {
     pub row_stride: Len,
 }
 
+/// A window that runs over an image `[N, H, W, C]`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct WindowSpec {
+    /// The image: strides along N, H and W; the last is a constant, and channels lie side by side.
+    pub from: Slot,
+    /// Rows and columns of the image.
+    pub image: [Len; 2],
+    /// Rows and columns of the result.
+    pub out: [Len; 2],
+    /// Pixels before the image's first row and column.
+    pub before: [Len; 2],
+    /// Elements of the window, down and across.
+    pub kernel: [i64; 2],
+    /// Pixels from one position to the next.
+    pub stride: [i64; 2],
+    /// Pixels from one element to the next.
+    pub dilation: [i64; 2],
+    /// Channels that a window sees: all, or those of a group.
+    pub chunk: i64,
+    /// The result's first axis is that of the groups.
+    pub grouped: bool,
+    /// What surrounds the image, by its bits.
+    pub fill: u32,
+}
+
+impl WindowSpec {
+    /// Elements from one pixel of a row to the next.
+    pub fn column(&self) -> i64 {
+        match self.from.strides.last() {
+            Some(Len::Const(n)) => *n,
+            _ => self.chunk,
+        }
+    }
+
+    /// Numbers that a window sees.
+    pub fn terms(&self) -> i64 {
+        self.kernel[0] * self.kernel[1] * self.chunk
+    }
+
+    /// Whether a row of the window is one run of elements.
+    pub fn side_by_side(&self) -> bool {
+        self.kernel[1] == 1 || (self.dilation[1] == 1 && self.column() == self.chunk)
+    }
+
+    /// Pixels from the first to the last of a row of the window.
+    pub fn span(&self) -> i64 {
+        (self.kernel[1] - 1) * self.dilation[1] + 1
+    }
+}
+
 /// Rows worked on one by one.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct RowSpec {
@@ -53,6 +103,8 @@ pub struct RowSpec {
     pub len: Len,
     /// The buffer scratch rows are taken from, if there are any.
     pub scratch: Option<u16>,
+    /// A window whose rows are the slots from this number on. The outer axes are then N, H and W of the result.
+    pub window: Option<(WindowSpec, usize)>,
 }
 
 /// A matrix product with what is fused into it.
@@ -68,6 +120,9 @@ pub struct ContractSpec {
     pub k: Len,
     /// The left operand: strides along the batch axes, then from row to row.
     pub a: Slot,
+    /// The left operand's rows are what a window sees at each pixel of the result: they are copied into scratch
+    /// memory, a block at a time.
+    pub window: Option<WindowSpec>,
     /// The packed right operand: strides along the batch axes.
     pub b: Slot,
     /// What is read and written for each accumulator; strides as of `a`.

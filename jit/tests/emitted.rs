@@ -314,7 +314,13 @@ fn strides_beyond_31_bits_are_refused() {
             Inst::Load { ptr: 0, step: Len::Const(step), row_step: NONE, mem: Mem::F32 },
             Inst::Store { ptr: 1, step: ONE, row_step: NONE, mem: Mem::F32, value: 0 },
         ];
-        let program = Program { ptrs: 2, ints: 1, slots: 0, derived: Vec::new(), stmts: vec![Stmt::Map { len: Len::Arg(0), body, folds: Vec::new() }] };
+        let program = Program {
+            ptrs: 2,
+            ints: 1,
+            slots: 0,
+            derived: Vec::new(),
+            stmts: vec![Stmt::Map { len: Len::Arg(0), body, folds: Vec::new() }],
+        };
         for isa in [Isa::Avx2, Isa::Avx512] {
             if isa <= Isa::host() {
                 assert!(matches!(Function::wide(&program, isa), Ok(None)), "{step} on {isa}");
@@ -359,7 +365,13 @@ fn epilogues_of_tiles() {
             }
             let body = r.e.insts.clone();
             let tile = Stmt::Tile { rows, cols, k: Len::Const(k), a: 0, a_row: Len::Const(k), b: 1, body };
-            r.case.program = Program { ptrs: r.case.ptrs.len() as u16, ints: r.case.ints.len() as u16, slots: 0, derived: Vec::new(), stmts: vec![tile] };
+            r.case.program = Program {
+                ptrs: r.case.ptrs.len() as u16,
+                ints: r.case.ints.len() as u16,
+                slots: 0,
+                derived: Vec::new(),
+                stmts: vec![tile],
+            };
             let f = Function::wide(&r.case.program, isa).expect("sound code");
             let f = f.unwrap_or_else(|| panic!("{rows} x {cols} on {isa} is left to Cranelift"));
             r.case.agree(&f, &format!("{rows} x {cols} on {isa}"));

@@ -105,7 +105,13 @@ fn checked_mode_finds_every_access_outside() {
             Inst::Load { ptr: 0, step: ONE, row_step: NONE, mem: Mem::F32 },
             Inst::Store { ptr: 1, step: ONE, row_step: NONE, mem: Mem::F32, value: 0 },
         ];
-        let program = Program { ptrs: 2, ints: 1, slots: 0, derived: Vec::new(), stmts: vec![Stmt::Map { len: Len::Arg(0), body, folds: Vec::new() }] };
+        let program = Program {
+            ptrs: 2,
+            ints: 1,
+            slots: 0,
+            derived: Vec::new(),
+            stmts: vec![Stmt::Map { len: Len::Arg(0), body, folds: Vec::new() }],
+        };
         let f = Function::new(&program).expect("compiles");
         let (short, fits) = (4 * (len as usize - 1), 4 * len as usize);
         for (from, to, from_at, to_at, good) in [

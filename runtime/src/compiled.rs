@@ -31,7 +31,7 @@ impl Compiled {
     pub(crate) fn new(graph: Arc<Graph>, weights: Arc<Weights>, target: Target) -> Result<Compiled, Error> {
         let code = tancho_jit::compile(&graph, target, tancho_jit::Options::default())?;
         let start = Instant::now();
-        let packed = Packed::new(&weights, &code.program.packs)?;
+        let packed = Packed::new(&weights, &code.program.packs, &code.program.prepared)?;
         let pack_time = start.elapsed();
         Ok(Compiled(Arc::new(Inner { graph, weights, code, packed, pack_time })))
     }

@@ -3,13 +3,16 @@
 //! Strips are independent of each other, so that threads take chunks of them until none is left.
 
 use crate::error::Error;
+use crate::interp::{Dims, Interpreter};
 use crate::memory::Lines;
+use crate::tensor::Tensor;
 use crate::weights::{WeightData, Weights};
 use std::ops::Range;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
+use tancho_ir::Graph;
 use tancho_jit::lanes::STRIP;
-use tancho_jit::{WeightPack, WeightPart};
+use tancho_jit::{Constant, WeightPack, WeightPart};
 
 const WIDTH: usize = STRIP as usize;
 /// Floats that a thread packs at a time.
@@ -25,7 +28,9 @@ pub struct Packed {
 
 impl Packed {
     /// Packs weights. Memory of mapped files is given back as soon as it has been read.
-    pub fn new(weights: &Weights, packs: &[WeightPack]) -> Result<Packed, Error> {
+    pub fn new(weights: &Weights, packs: &[WeightPack], prepared: &[Graph]) -> Result<Packed, Error> {
+        let prepared = prepared.iter().map(|g| prepare(g, weights)).collect::<Result<Vec<_>, _>>()?;
+        let known = Known { weights, prepared: &prepared };
         let mut ranges = Vec::new();
         let mut end = 0usize;
         for p in packs {
@@ -42,11 +47,11 @@ impl Packed {
         let mut rest = arena.floats_mut();
         for (p, range) in packs.iter().zip(&ranges) {
             let (mine, others) = rest.split_at_mut(range.len() / 4);
-            cut(weights, p, mine, &mut chunks)?;
+            cut(&known, p, mine, &mut chunks)?;
             rest = others;
         }
         run(chunks);
-        packs.iter().flat_map(|p| &p.parts).filter_map(|p| weights.at(p.weight)).for_each(WeightData::release_pages);
+        packs.iter().flat_map(|p| &p.parts).filter_map(|p| known.weight(p.from)).for_each(WeightData::release_pages);
         Ok(Packed { arena, ranges })
     }
 
@@ -61,13 +66,44 @@ impl Packed {
     }
 }
 
+/// A value that follows from weights.
+fn prepare(g: &Graph, weights: &Weights) -> Result<Tensor, Error> {
+    let of = |i: usize| weights.at(i).map(WeightData::to_tensor).ok_or_else(|| weights.not_f32(i));
+    let mut all = Interpreter::new(g, Dims::default())?.run(&[], &of)?;
+    all.pop().ok_or_else(|| Error::Graph(format!("`{}` has no result", g.name)))
+}
+
+/// Numbers that packs are made of.
+struct Known<'a> {
+    weights: &'a Weights,
+    prepared: &'a [Tensor],
+}
+
+impl<'a> Known<'a> {
+    fn weight(&self, c: Constant) -> Option<&'a WeightData> {
+        if let Constant::Weight(i) = c { self.weights.at(i) } else { None }
+    }
+
+    fn floats(&self, c: Constant) -> Result<&'a [f32], Error> {
+        match c {
+            Constant::Weight(i) => self.weights.at(i).and_then(|w| w.as_f32()).ok_or_else(|| self.weights.not_f32(i)),
+            Constant::Prepared(i) => {
+                let t = self.prepared.get(i).and_then(|t| t.as_f32());
+                t.ok_or_else(|| Error::Graph(format!("there is no prepared value {i}")))
+            }
+        }
+    }
+}
+
 /// Strips of one matrix of one weight, and where they go.
 struct Chunk<'a> {
-    weight: &'a WeightData,
+    weight: Option<&'a WeightData>,
     data: &'a [f32],
     /// The place in `data` of the first strip's first element.
     from: usize,
-    k_stride: usize,
+    rows: Arc<Rows>,
+    /// Factors, and the elements that have one.
+    scale: Option<(&'a [f32], usize)>,
     n: usize,
     n_stride: usize,
     /// Floats of a strip.
@@ -77,13 +113,48 @@ struct Chunk<'a> {
     last: bool,
 }
 
+/// Where the rows of a matrix lie.
+enum Rows {
+    /// At equal distances.
+    Even(usize),
+    /// Each at a distance of its own from the first.
+    At(Vec<usize>),
+}
+
+impl Rows {
+    fn new(extents: &[i64], strides: &[i64]) -> Rows {
+        match (extents, strides) {
+            ([], _) | (_, []) => Rows::Even(0),
+            ([_], [stride]) => Rows::Even(*stride as usize),
+            _ => {
+                let mut at = vec![0usize];
+                for (n, stride) in extents.iter().zip(strides) {
+                    at = at.iter().flat_map(|a| (0..*n).map(move |i| a + (i * stride) as usize)).collect();
+                }
+                Rows::At(at)
+            }
+        }
+    }
+
+    fn at(&self, i: usize) -> usize {
+        match self {
+            Rows::Even(stride) => i * stride,
+            Rows::At(all) => all[i],
+        }
+    }
+}
+
 /// Cuts the work on one packed weight into chunks.
-fn cut<'a>(weights: &'a Weights, p: &'a WeightPack, mut to: &'a mut [f32], chunks: &mut Vec<Chunk<'a>>) -> Result<(), Error> {
-    let (batches, strip) = (p.batch.iter().product::<i64>(), p.k as usize * WIDTH);
+fn cut<'a>(known: &Known<'a>, p: &WeightPack, mut to: &'a mut [f32], chunks: &mut Vec<Chunk<'a>>) -> Result<(), Error> {
+    let (batches, strip) = (p.batch.iter().product::<i64>(), p.rows().unwrap_or(0) as usize * WIDTH);
     for b in 0..batches {
         for part in &p.parts {
-            let found = weights.at(part.weight).and_then(|w| Some((w, w.as_f32()?)));
-            let (weight, data) = found.ok_or_else(|| weights.not_f32(part.weight))?;
+            let (weight, data) = (known.weight(part.from), known.floats(part.from)?);
+            let scale = match part.scale {
+                Some(s) => Some((known.floats(s.by)?, s.run as usize)),
+                None => None,
+            };
+            let rows = Arc::new(Rows::new(&p.k, &part.k_strides));
             let (mine, others) = to.split_at_mut((part.n.0 as usize).div_ceil(WIDTH) * strip);
             to = others;
             let per = (CHUNK / strip.max(1)).max(1);
@@ -94,7 +165,8 @@ fn cut<'a>(weights: &'a Weights, p: &'a WeightPack, mut to: &'a mut [f32], chunk
                     weight,
                     data,
                     from: (batch_offset(p, part, b) + first * part.n.1) as usize,
-                    k_stride: part.k_stride as usize,
+                    rows: rows.clone(),
+                    scale,
                     n: (part.n.0 - first) as usize,
                     n_stride: part.n.1 as usize,
                     strip,
@@ -126,7 +198,7 @@ fn run(chunks: Vec<Chunk<'_>>) {
         while let Some(mut chunk) = next() {
             chunk.pack();
             if chunk.last {
-                chunk.weight.release_pages();
+                chunk.weight.into_iter().for_each(WeightData::release_pages);
             }
         }
     };
@@ -143,22 +215,32 @@ fn run(chunks: Vec<Chunk<'_>>) {
 
 impl Chunk<'_> {
     fn pack(&mut self) {
-        let (data, k_stride, n_stride) = (self.data, self.k_stride, self.n_stride);
+        let (data, n_stride, rows) = (self.data, self.n_stride, self.rows.clone());
         for (s, to) in self.to.chunks_exact_mut(self.strip).enumerate() {
             let from = self.from + s * WIDTH * n_stride;
             let width = WIDTH.min(self.n - s * WIDTH);
             let lines = to.as_chunks_mut::<WIDTH>().0;
             if n_stride == 1 {
                 for (i, line) in lines.iter_mut().enumerate() {
-                    line[..width].copy_from_slice(&data[from + i * k_stride..][..width]);
+                    line[..width].copy_from_slice(&data[from + rows.at(i)..][..width]);
                 }
-            } else if k_stride == 1 && width == WIDTH {
+            } else if matches!(*rows, Rows::Even(1)) && width == WIDTH {
                 transpose(std::array::from_fn(|c| &data[from + c * n_stride..][..lines.len()]), lines);
             } else {
                 for (i, line) in lines.iter_mut().enumerate() {
+                    let from = from + rows.at(i);
                     for (c, x) in line[..width].iter_mut().enumerate() {
-                        *x = data[from + i * k_stride + c * n_stride];
+                        *x = data[from + c * n_stride];
                     }
+                }
+            }
+            if let Some((by, run)) = self.scale {
+                let factors: [f32; WIDTH] =
+                    std::array::from_fn(
+                        |c| if c < width { by.get((from + c * n_stride) / run.max(1)).copied().unwrap_or(0.0) } else { 0.0 },
+                    );
+                for line in lines.iter_mut() {
+                    line[..width].iter_mut().zip(&factors).for_each(|(x, f)| *x *= f);
                 }
             }
         }
@@ -189,7 +271,6 @@ fn transpose(rows: [&[f32]; WIDTH], lines: &mut [[f32; WIDTH]]) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::tensor::Tensor;
     use tancho_ir::Graph;
 
     /// Weights `a: [40, 23]`, `b: [7, 40]`, `c: [3, 5, 18]` and `e: [0, 4]`, each element its own number.
@@ -205,7 +286,14 @@ mod tests {
     }
 
     fn part(weight: usize, offset: i64, batch_strides: &[i64], k_stride: i64, n: (i64, i64)) -> WeightPart {
-        WeightPart { weight, offset, batch_strides: batch_strides.to_vec(), k_stride, n }
+        WeightPart {
+            from: Constant::Weight(weight),
+            scale: None,
+            offset,
+            batch_strides: batch_strides.to_vec(),
+            k_strides: vec![k_stride],
+            n,
+        }
     }
 
     #[test]
@@ -213,25 +301,25 @@ mod tests {
         let w = weights();
         let packs = [
             // A linear layer's weight: transposed.
-            WeightPack { batch: vec![], k: 23, parts: vec![part(0, 0, &[], 1, (40, 23))] },
+            WeightPack { batch: vec![], k: vec![23], parts: vec![part(0, 0, &[], 1, (40, 23))] },
             // Rows as they lie.
-            WeightPack { batch: vec![], k: 7, parts: vec![part(1, 0, &[], 40, (40, 1))] },
+            WeightPack { batch: vec![], k: vec![7], parts: vec![part(1, 0, &[], 40, (40, 1))] },
             // Neither step is 1: every third row of `a`, two elements apart.
-            WeightPack { batch: vec![], k: 11, parts: vec![part(0, 23, &[], 2, (13, 69))] },
+            WeightPack { batch: vec![], k: vec![11], parts: vec![part(0, 23, &[], 2, (13, 69))] },
             // Parts side by side, of two weights.
             WeightPack {
                 batch: vec![],
-                k: 7,
+                k: vec![7],
                 parts: vec![part(0, 3, &[], 1, (32, 23)), part(1, 8, &[], 40, (16, 1)), part(1, 0, &[], 40, (5, 1))],
             },
             // A matrix per batch.
-            WeightPack { batch: vec![3], k: 5, parts: vec![part(2, 0, &[90], 18, (18, 1))] },
-            WeightPack { batch: vec![2, 3], k: 6, parts: vec![part(2, 0, &[6, 90], 1, (5, 18))] },
+            WeightPack { batch: vec![3], k: vec![5], parts: vec![part(2, 0, &[90], 18, (18, 1))] },
+            WeightPack { batch: vec![2, 3], k: vec![6], parts: vec![part(2, 0, &[6, 90], 1, (5, 18))] },
             // Nothing at all.
-            WeightPack { batch: vec![], k: 4, parts: vec![part(3, 0, &[], 1, (0, 4))] },
-            WeightPack { batch: vec![], k: 0, parts: vec![part(3, 0, &[], 4, (4, 1))] },
+            WeightPack { batch: vec![], k: vec![4], parts: vec![part(3, 0, &[], 1, (0, 4))] },
+            WeightPack { batch: vec![], k: vec![0], parts: vec![part(3, 0, &[], 4, (4, 1))] },
         ];
-        let packed = Packed::new(&w, &packs).expect("packed");
+        let packed = Packed::new(&w, &packs, &[]).expect("packed");
         assert_eq!(packed.len(), packs.iter().map(|p| 4 * p.floats().expect("counted")).sum::<usize>());
         for (at, p) in packs.iter().enumerate() {
             let got: &[f32] = bytemuck::cast_slice(packed.get(at));
@@ -239,10 +327,11 @@ mod tests {
             let mut want = Vec::new();
             for b in 0..p.batch.iter().product() {
                 for q in &p.parts {
-                    let data = w.at(q.weight).and_then(|w| w.as_f32()).expect("f32");
+                    let Constant::Weight(weight) = q.from else { panic!("a weight") };
+                    let data = w.at(weight).and_then(|w| w.as_f32()).expect("f32");
                     for s in 0..(q.n.0 + 15) / 16 {
-                        for (i, j) in (0..p.k).flat_map(|i| (16 * s..16 * (s + 1)).map(move |j| (i, j))) {
-                            let from = batch_offset(p, q, b) + i * q.k_stride + j * q.n.1;
+                        for (i, j) in (0..p.k[0]).flat_map(|i| (16 * s..16 * (s + 1)).map(move |j| (i, j))) {
+                            let from = batch_offset(p, q, b) + i * q.k_strides[0] + j * q.n.1;
                             want.push(if j < q.n.0 { data[from as usize] } else { 0.0 });
                         }
                     }
@@ -257,8 +346,8 @@ mod tests {
     fn many_chunks_are_all_packed() {
         let text = "network A<>\nweight \"a\": f32[1600, 700] = normal(1.0)\n%0: f32[1600, 700] = weight(index = 0)\nreturn %0";
         let w = Weights::init(&Graph::parse(text).expect("the text of a graph"), 3).expect("weights");
-        let pack = WeightPack { batch: vec![], k: 700, parts: vec![part(0, 0, &[], 1, (1600, 700))] };
-        let packed = Packed::new(&w, std::slice::from_ref(&pack)).expect("packed");
+        let pack = WeightPack { batch: vec![], k: vec![700], parts: vec![part(0, 0, &[], 1, (1600, 700))] };
+        let packed = Packed::new(&w, std::slice::from_ref(&pack), &[]).expect("packed");
         let (got, data): (&[f32], _) = (bytemuck::cast_slice(packed.get(0)), w.at(0).and_then(|w| w.as_f32()).expect("f32"));
         assert!(got.len() > 4 * CHUNK);
         assert!((0..1600 * 700).all(|i| got[i] == data[(i / 11200 * 16 + i % 16) * 700 + i / 16 % 700]));
@@ -267,7 +356,7 @@ mod tests {
     #[test]
     fn what_cannot_be_packed_is_an_error() {
         let w = weights();
-        let one = |p: WeightPart, k: i64| Packed::new(&w, &[WeightPack { batch: vec![], k, parts: vec![p] }]).map(|_| ());
+        let one = |p: WeightPart, k: i64| Packed::new(&w, &[WeightPack { batch: vec![], k: vec![k], parts: vec![p] }], &[]).map(|_| ());
         let e = one(part(4, 0, &[], 1, (16, 16)), 16).expect_err("not f32");
         assert_eq!(e.to_string(), "weight `i` is i32, but products read f32 weights only; declare it f32, or cast it");
         assert!(matches!(one(part(9, 0, &[], 1, (16, 16)), 16), Err(Error::Graph(_))));

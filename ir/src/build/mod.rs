@@ -352,7 +352,8 @@ impl<'g> Scope<'g> {
             start = len.plus(&start)?;
         }
         let end = start.plus(&Dim::constant(1))?;
-        let cut = self.graph.push(Op::Slice { axis, start, end, step: Dim::constant(1) }, &[v], self.source.clone()).map_err(|e| self.fail(e))?;
+        let cut =
+            self.graph.push(Op::Slice { axis, start, end, step: Dim::constant(1) }, &[v], self.source.clone()).map_err(|e| self.fail(e))?;
         shape.remove(axis);
         self.graph.push(Op::Reshape(shape), &[cut], self.source.clone()).map_err(|e| self.fail(e))
     }

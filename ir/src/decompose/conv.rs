@@ -59,9 +59,7 @@ impl Body {
     pub fn upsample_nearest(&mut self, x: Value, scale: &[Dim; 2]) -> Option<Value> {
         let shape = self.shape(x);
         let [n, c, h, w] = shape.as_slice() else { return None };
-        let split = |down: &Dim, across: &Dim| {
-            vec![n.clone(), c.clone(), h.clone(), down.clone(), w.clone(), across.clone()]
-        };
+        let split = |down: &Dim, across: &Dim| vec![n.clone(), c.clone(), h.clone(), down.clone(), w.clone(), across.clone()];
         let one = Dim::constant(1);
         let y = self.push(Op::Reshape(split(&one, &one)), &[x])?;
         let y = self.push(Op::Expand(split(&scale[0], &scale[1])), &[y])?;

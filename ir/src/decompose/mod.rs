@@ -387,8 +387,12 @@ mod tests {
         let zeros = |axis, before, after| Op::Pad { axis, before: dim(before), after: dim(after) };
         let pad = |p: [&str; 4]| Padding::Explicit(p.map(dim));
         let window = |s: &str, p| Window { stride: [dim(s), dim(s)], pad: p, dilation: [dim("1"), dim("1")] };
-        let avg = |kernel: [&str; 2], w, layout, count_pad| {
-            Op::Pool2d { kind: Pooling::Avg, kernel: kernel.map(dim), window: w, layout, count_pad }
+        let avg = |kernel: [&str; 2], w, layout, count_pad| Op::Pool2d {
+            kind: Pooling::Avg,
+            kernel: kernel.map(dim),
+            window: w,
+            layout,
+            count_pad,
         };
         let conv1d = |pad, bias| Op::Conv1d { stride: dim("2"), pad, dilation: dim("1"), groups: dim("2"), bias };
         all.extend([

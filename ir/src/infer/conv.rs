@@ -16,9 +16,11 @@ fn sound(op: &str, w: &Window, facts: &Facts) -> Result<()> {
     for (name, dims, least) in [("stride", w.stride.as_slice(), 1), ("dilation", &w.dilation, 1), ("pad", pads, 0)] {
         for d in dims {
             if facts.is_run_time(d) {
-                return Err(ShapeError::new(format!("`{name}` of `{op}` is known when the network is compiled, but {d} is a run-time dim"))
-                    .help("make it static: give it a default")
-                    .at(At::Option(name)));
+                return Err(ShapeError::new(format!(
+                    "`{name}` of `{op}` is known when the network is compiled, but {d} is a run-time dim"
+                ))
+                .help("make it static: give it a default")
+                .at(At::Option(name)));
             }
             if let Some(n) = facts.value(d).filter(|n| *n < least) {
                 let e = ShapeError::new(format!("`{name}` of `{op}` is at least {least}, not {n}")).at(At::Option(name));
@@ -64,12 +66,10 @@ fn grouped(op: &str, groups: &Dim, channels: &Dim, what: &str, facts: &Facts) ->
     }
     let known = facts.value(groups).zip(facts.value(channels));
     match known {
-        Some((g, c)) if g <= 0 || c % g != 0 => Err(ShapeError::new(format!(
-            "{} groups of `{op}` do not divide {} {what} channels",
-            facts.show(groups),
-            facts.show(channels)
-        ))
-        .at(At::Option("groups"))),
+        Some((g, c)) if g <= 0 || c % g != 0 => {
+            Err(ShapeError::new(format!("{} groups of `{op}` do not divide {} {what} channels", facts.show(groups), facts.show(channels)))
+                .at(At::Option("groups")))
+        }
         Some(_) if groups.as_const().is_some() && channels.as_const().is_some() => Ok(()),
         _ if facts.divides(channels, groups) => Ok(()),
         _ => Err(ShapeError::new(format!("it is not known that {} groups divide {}", facts.show(groups), facts.show(channels)))
@@ -185,8 +185,12 @@ pub fn pool2d(op: &'static str, kernel: &[Dim; 2], window: &Window, layout: Layo
             && let Some(k) = facts.value(k)
             && let Some(pad) = p[2 * axis..2 * axis + 2].iter().find(|p| facts.value(p).is_some_and(|n| n > k / 2))
         {
-            return Err(ShapeError::new(format!("the padding of `{op}` is at most half of its kernel, {}, not {}", k / 2, facts.show(pad)))
-                .at(At::Option("pad")));
+            return Err(ShapeError::new(format!(
+                "the padding of `{op}` is at most half of its kernel, {}, not {}",
+                k / 2,
+                facts.show(pad)
+            ))
+            .at(At::Option("pad")));
         }
     }
     Ok(Type::f32(shape))

@@ -453,7 +453,9 @@ fn expand(shape: &[Dim], args: &[Arg<'_>], facts: &Facts) -> Result<Type> {
 fn slice(axis: usize, (start, end, step): (&Dim, &Dim, &Dim), args: &[Arg<'_>], facts: &Facts) -> Result<Type> {
     axis_ok("slice", axis, &args[0], "axis", facts)?;
     if facts.is_run_time(step) || facts.value(step).is_some_and(|n| n < 1) {
-        return Err(ShapeError::new(format!("the step of a slice is a positive static dim, not {}", facts.show(step))).at(At::Option("step")));
+        return Err(
+            ShapeError::new(format!("the step of a slice is a positive static dim, not {}", facts.show(step))).at(At::Option("step"))
+        );
     }
     let len = &args[0].ty.shape[axis];
     let size = end.minus(start)?;

@@ -41,13 +41,8 @@ pub fn run(old: &Graph) -> Result<Graph, ShapeError> {
             }
             Op::Pool2d { kind, kernel, window, layout: Layout::Nchw, count_pad } => {
                 let x = to_last(r, &mut known, args[0], Layout::Nchw, v)?;
-                let pool = Op::Pool2d {
-                    kind: *kind,
-                    kernel: kernel.clone(),
-                    window: window.clone(),
-                    layout: Layout::Nhwc,
-                    count_pad: *count_pad,
-                };
+                let pool =
+                    Op::Pool2d { kind: *kind, kernel: kernel.clone(), window: window.clone(), layout: Layout::Nhwc, count_pad: *count_pad };
                 r.push(pool, &[x], v)?
             }
             op if args.iter().any(|a| known.contains_key(a)) => match follow(r, &mut known, op, args, v)? {
@@ -131,9 +126,7 @@ fn follow(r: &mut Rewriter<'_>, known: &mut Known, op: &Op, args: &[Value], at: 
             all[0] = x;
             r.push(op, &all, at).map(|y| Some(Followed::Four(y)))
         }
-        Op::Softmax { axis, log } => {
-            r.push(Op::Softmax { axis: place(*axis), log: *log }, &[x], at).map(|y| Some(Followed::Four(y)))
-        }
+        Op::Softmax { axis, log } => r.push(Op::Softmax { axis: place(*axis), log: *log }, &[x], at).map(|y| Some(Followed::Four(y))),
         Op::L2Normalize { axis, eps } => {
             r.push(Op::L2Normalize { axis: place(*axis), eps: *eps }, &[x], at).map(|y| Some(Followed::Four(y)))
         }

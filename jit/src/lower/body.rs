@@ -47,6 +47,11 @@ impl Body {
         self.per_row.insert(v, false);
     }
 
+    /// A pointer of its own, which the kernel's nest may set.
+    pub fn pointer(&mut self, w: Wide) -> u16 {
+        self.slot(w)
+    }
+
     fn slot(&mut self, w: Wide) -> u16 {
         self.slots.push(w);
         (self.slots.len() - 1) as u16

@@ -1,6 +1,7 @@
 //! Contractions: the right operand packed, the epilogue on accumulators, row work on finished rows.
 
 use super::body::Body;
+use super::window::WideWindow;
 use super::{Lower, WeightPack, WeightPart, Wide, bind, domain_of, join_axes, root_of};
 use crate::CompileError;
 use crate::lanes::schedule::schedule;
@@ -13,35 +14,11 @@ use tancho_ir::{Dim, Value};
 
 pub fn lower(l: &mut Lower<'_>, k: &Kernel, matmul: Value, epilogue: &[Value], rows: &[Value]) -> Result<(), CompileError> {
     let big = |e: tancho_ir::DimError| CompileError::Unsupported { what: l.g.label(matmul), why: e.to_string() };
-    let [x, w] = l.g.node(matmul).args[..] else { return Err(l.unsupported(matmul, "a product has two arguments")) };
-    let (outer, n) = domain_of(&l.g.ty(matmul).shape);
-    let depth = l.g.ty(x).shape.last().cloned().unwrap_or_default();
     let mut b = Binding::default();
-
-    // The right operand in strips: leading axes, if it has any of its own, then one matrix.
-    let shape = l.g.ty(w).shape.clone();
-    let (lead, matrix) = shape.split_at(shape.len() - 2);
-    let strips = matrix[1].ceil_div(&Dim::constant(STRIP)).map_err(big)?;
-    let one = strips.times(&matrix[0]).and_then(|d| d.times(&Dim::constant(STRIP))).map_err(big)?;
-    let mut strides = vec![Dim::constant(0); outer.len()];
-    let mut stride = one;
-    for (i, d) in lead.iter().enumerate().rev() {
-        strides[i] = stride.clone();
-        stride = stride.times(d).map_err(big)?;
-    }
-    let access = l.access(w)?;
-    let packed = l.packed.get(&w).copied().or_else(|| pack_weight(l, w, &access, lead, matrix));
-    let buffer = match packed {
-        Some(p) => Buffer::PackedWeight(p),
-        None => {
-            pack_value(l, matmul, w, &access, lead, matrix)?;
-            Buffer::Packed(matmul)
-        }
+    let Operands { mut left, mut right, outer, n, depth, window, group } = match l.g.node(matmul).op {
+        Op::Matmul => matmul_operands(l, matmul)?,
+        _ => conv_operands(l, matmul)?,
     };
-    let mut right = Wide { buffer, mem: Mem::F32, offset: Dim::constant(0), strides, step: Dim::constant(1), gather: None, block: false };
-
-    let left = l.access(x)?;
-    let mut left = l.wide(x, left);
     let width = b.len(&n);
     let mut tile = Body::new(outer.len(), width);
     let acc = tile.e.push(Inst::Acc);
@@ -83,10 +60,26 @@ pub fn lower(l: &mut Lower<'_>, k: &Kernel, matmul: Value, epilogue: &[Value], r
     }
 
     let mut outer = outer;
-    let mut all: Vec<&mut Wide> = vec![&mut left, &mut right];
+    if let Some(each) = &group {
+        // The first axis is that of the groups: each has its own part of the columns.
+        for w in &mut tile.slots {
+            w.strides[0] = w.step.times(each).map_err(big)?;
+        }
+    }
+    let mut all: Vec<&mut Wide> = vec![&mut right];
+    if window.is_none() {
+        all.push(&mut left);
+    }
     all.extend(tile.slots.iter_mut());
     all.extend(after.slots.iter_mut());
     join_axes(&mut outer, &mut all);
+    if window.is_some() {
+        left.strides = vec![Dim::constant(0); outer.len()];
+        if let Some(row) = left.strides.last_mut() {
+            *row = depth.clone();
+        }
+    }
+    let window = window.map(|w| w.bind(&mut b));
 
     let slots: Vec<Slot> = tile.slots.iter().map(|w| bind(&mut b, w)).collect();
     let epilogue = with_row_strides(&tile.e.insts, &slots);
@@ -96,13 +89,91 @@ pub fn lower(l: &mut Lower<'_>, k: &Kernel, matmul: Value, epilogue: &[Value], r
         let slots: Vec<Slot> = after.slots.iter().map(|w| bind(&mut b, w)).collect();
         Some((schedule(&after.e, width, slots.len() as u16, b.params.len() as u16), slots))
     };
-    let scratch = rows.is_some().then(|| b.buffer(Buffer::Scratch));
+    let scratch = (rows.is_some() || window.is_some()).then(|| b.buffer(Buffer::Scratch));
     let m = outer.pop().unwrap_or_else(|| Dim::constant(1));
     let (a, right) = (bind(&mut b, &left), bind(&mut b, &right));
     let k = b.len(&depth);
     let blocking = l.machine.blocking(width, k, rows.is_some());
-    let spec = ContractSpec { batch: b.lens(&outer), m: b.len(&m), n: width, k, a, b: right, slots, epilogue, rows, scratch, blocking };
+    let spec =
+        ContractSpec { batch: b.lens(&outer), m: b.len(&m), n: width, k, a, window, b: right, slots, epilogue, rows, scratch, blocking };
     l.push(KernelSpec::Contract(spec), b, matmul)
+}
+
+/// What a product is made of.
+struct Operands {
+    left: Wide,
+    right: Wide,
+    outer: Vec<Dim>,
+    n: Dim,
+    depth: Dim,
+    /// The left operand's rows are what this sees.
+    window: Option<WideWindow>,
+    /// Columns of a group, if the first axis is that of groups.
+    group: Option<Dim>,
+}
+
+fn matmul_operands(l: &mut Lower<'_>, matmul: Value) -> Result<Operands, CompileError> {
+    let big = |e: tancho_ir::DimError| CompileError::Unsupported { what: l.g.label(matmul), why: e.to_string() };
+    let [x, w] = l.g.node(matmul).args[..] else { return Err(l.unsupported(matmul, "a product has two arguments")) };
+    let (outer, n) = domain_of(&l.g.ty(matmul).shape);
+    let depth = l.g.ty(x).shape.last().cloned().unwrap_or_default();
+    // The right operand in strips: leading axes, if it has any of its own, then one matrix.
+    let shape = l.g.ty(w).shape.clone();
+    let (lead, matrix) = shape.split_at(shape.len() - 2);
+    let strips = matrix[1].ceil_div(&Dim::constant(STRIP)).map_err(big)?;
+    let one = strips.times(&matrix[0]).and_then(|d| d.times(&Dim::constant(STRIP))).map_err(big)?;
+    let mut strides = vec![Dim::constant(0); outer.len()];
+    let mut stride = one;
+    for (i, d) in lead.iter().enumerate().rev() {
+        strides[i] = stride.clone();
+        stride = stride.times(d).map_err(big)?;
+    }
+    let access = l.access(w)?;
+    let packed = l.packed.get(&w).copied().or_else(|| pack_weight(l, w, &access, lead, matrix));
+    let buffer = match packed {
+        Some(p) => Buffer::PackedWeight(p),
+        None => {
+            pack_value(l, matmul, w, &access, lead, matrix)?;
+            Buffer::Packed(matmul)
+        }
+    };
+    let right = Wide { buffer, mem: Mem::F32, offset: Dim::constant(0), strides, step: Dim::constant(1), gather: None, block: false };
+
+    let left = l.access(x)?;
+    let left = l.wide(x, left);
+    Ok(Operands { left, right, outer, n, depth, window: None, group: None })
+}
+
+/// A convolution: rows are what the window sees at each pixel of the result.
+fn conv_operands(l: &mut Lower<'_>, v: Value) -> Result<Operands, CompileError> {
+    let node = l.g.node(v);
+    let Op::Conv2d { groups, .. } = &node.op else { return Err(l.unsupported(v, "it is no product")) };
+    let groups = groups.as_const().ok_or_else(|| l.unsupported(v, "its groups must be known when compiled"))?;
+    let shape = &l.g.ty(node.args[1]).shape;
+    let known = |d: &Dim| d.as_const().ok_or_else(|| l.unsupported(v, "its channels must be known when compiled"));
+    let (o, each) = (known(&shape[0])?, known(&shape[1])?);
+    let window = l.window(v, (groups > 1).then_some(each))?;
+    let pack = l.filters(v, groups)?;
+    let (mut outer, _) = domain_of(&node.ty.shape);
+    let columns = o / groups.max(1);
+    let depth = window.terms();
+    let mut strides = vec![Dim::constant(0); outer.len()];
+    if groups > 1 {
+        outer.insert(0, Dim::constant(groups));
+        strides.insert(0, Dim::constant((columns + STRIP - 1) / STRIP * STRIP * depth));
+    }
+    let wide = |buffer, strides| Wide {
+        buffer,
+        mem: Mem::F32,
+        offset: Dim::constant(0),
+        strides,
+        step: Dim::constant(1),
+        gather: None,
+        block: false,
+    };
+    let (left, right) = (wide(Buffer::Scratch, Vec::new()), wide(Buffer::PackedWeight(pack), strides));
+    let group = (groups > 1).then(|| Dim::constant(columns));
+    Ok(Operands { left, right, outer, n: Dim::constant(columns), depth: Dim::constant(depth), window: Some(window), group })
 }
 
 /// Tiles address rows themselves: each access gets its slot's stride from row to row.
@@ -124,32 +195,36 @@ fn pack_weight(l: &mut Lower<'_>, w: Value, access: &Access, lead: &[Dim], matri
         return None;
     }
     let part = weight_part(l, access, &matrix[1])?;
-    let pack = WeightPack { batch: consts(lead)?, k: matrix[0].as_const()?, parts: vec![part] };
+    let pack = WeightPack { batch: consts(lead)?, k: vec![matrix[0].as_const()?], parts: vec![part] };
     Some(l.program.pack(pack))
 }
 
 /// Weights side by side: the right operand `[K, N]` of products, or a vector, which is packed as one of one row.
-pub fn pack_concat(l: &Lower<'_>, v: Value) -> Result<WeightPack, CompileError> {
-    let part = |a: &Value| {
-        let (_, n) = domain_of(&l.g.ty(*a).shape);
-        weight_part(l, &resolve(l.g, *a, &|_| false)?, &n)
+pub fn pack_concat(l: &mut Lower<'_>, v: Value) -> Result<WeightPack, CompileError> {
+    let g = l.g;
+    let mut part = |a: &Value| {
+        let (_, n) = domain_of(&g.ty(*a).shape);
+        weight_part(l, &resolve(g, *a, &|_| false)?, &n)
     };
-    let parts = l.g.node(v).args.iter().map(part).collect::<Option<Vec<_>>>();
+    let parts = g.node(v).args.iter().map(&mut part).collect::<Option<Vec<_>>>();
     let (rows, _) = domain_of(&l.g.ty(v).shape);
     let k = Dim::product(&rows).ok().and_then(|k| k.as_const());
     match (k, parts) {
-        (Some(k), Some(parts)) => Ok(WeightPack { batch: Vec::new(), k, parts }),
+        (Some(k), Some(parts)) => Ok(WeightPack { batch: Vec::new(), k: vec![k], parts }),
         _ => Err(l.unsupported(v, "its parts are no weights of static shapes")),
     }
 }
 
 /// How `n` columns are read from a weight: the last two strides are those of rows and columns.
-fn weight_part(l: &Lower<'_>, access: &Access, n: &Dim) -> Option<WeightPart> {
-    let Op::Weight(weight) = l.g.node(access.root).op else { return None };
+fn weight_part(l: &mut Lower<'_>, access: &Access, n: &Dim) -> Option<WeightPart> {
+    if !l.is_constant(access.root) {
+        return None;
+    }
     let mut strides = consts(&access.strides)?;
     let column = strides.pop()?;
-    let k_stride = strides.pop().unwrap_or(0);
-    Some(WeightPart { weight, offset: access.offset.as_const()?, batch_strides: strides, k_stride, n: (n.as_const()?, column) })
+    let k_strides = vec![strides.pop().unwrap_or(0)];
+    let (from, scale) = l.read(access, column).ok()?;
+    Some(WeightPart { from, scale, offset: access.offset.as_const()?, batch_strides: strides, k_strides, n: (n.as_const()?, column) })
 }
 
 fn consts(dims: &[Dim]) -> Option<Vec<i64>> {

@@ -4,7 +4,9 @@ mod attention;
 mod body;
 mod contract;
 mod cost;
+mod prepare;
 mod rows;
+mod window;
 
 use crate::lanes::{Len, Mem, STRIP};
 use crate::machine::Machine;
@@ -44,32 +46,57 @@ pub struct Step {
 pub struct WeightPack {
     /// Extents of the leading axes.
     pub batch: Vec<i64>,
-    /// Rows.
-    pub k: i64,
+    /// Rows: the product of these, the last running fastest.
+    pub k: Vec<i64>,
     /// What the columns are; all parts but the last have whole strips.
     pub parts: Vec<WeightPart>,
+}
+
+/// Numbers that are known when the network is compiled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Constant {
+    /// The weight of that number in the graph.
+    Weight(usize),
+    /// The value of that number that follows from weights ([`Program::prepared`]).
+    Prepared(usize),
+}
+
+/// One factor for each `run` elements of a weight, in their order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Scale {
+    /// The factors.
+    pub by: Constant,
+    /// How many elements have one factor.
+    pub run: i64,
 }
 
 /// A part of a [`WeightPack`]: how its columns are read from a weight.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WeightPart {
-    /// The weight's number in the graph.
-    pub weight: usize,
+    /// What is read.
+    pub from: Constant,
+    /// What it is multiplied by.
+    pub scale: Option<Scale>,
     /// Elements before the first.
     pub offset: i64,
     /// Strides of the leading axes.
     pub batch_strides: Vec<i64>,
-    /// Stride from row to row.
-    pub k_stride: i64,
+    /// Strides along the axes of the rows.
+    pub k_strides: Vec<i64>,
     /// Columns and their stride.
     pub n: (i64, i64),
 }
 
 impl WeightPack {
+    /// Rows; `None` where they cannot be counted.
+    pub fn rows(&self) -> Option<i64> {
+        self.k.iter().try_fold(1i64, |n, k| n.checked_mul(*k))
+    }
+
     /// Floats of the packed weights; `None` where they cannot be counted.
     pub fn floats(&self) -> Option<usize> {
         let strips = self.parts.iter().try_fold(0i64, |sum, p| sum.checked_add(p.n.0.checked_add(STRIP - 1)? / STRIP))?;
-        let rows = self.batch.iter().try_fold(strips.checked_mul(self.k)?, |n, b| n.checked_mul(*b))?;
+        let rows = self.batch.iter().try_fold(strips.checked_mul(self.rows()?)?, |n, b| n.checked_mul(*b))?;
         usize::try_from(rows.checked_mul(STRIP)?).ok()
     }
 }
@@ -81,6 +108,8 @@ pub struct Program {
     pub steps: Vec<Step>,
     /// Weights to pack.
     pub packs: Vec<WeightPack>,
+    /// Values that follow from weights: graphs without inputs and with one result.
+    pub prepared: Vec<Graph>,
 }
 
 impl Program {
@@ -95,9 +124,11 @@ impl Program {
 
 /// Lowers every kernel.
 pub fn lower(fused: &Fused, machine: Machine) -> Result<Program, CompileError> {
-    let mut l = Lower { g: &fused.graph, fused, machine, program: Program::default(), packed: HashMap::new(), kernel: 0 };
+    let mut l =
+        Lower { g: &fused.graph, fused, machine, program: Program::default(), packed: HashMap::new(), prepared: HashMap::new(), kernel: 0 };
+    prepare::vectors(&mut l)?;
     for &v in &fused.packed {
-        let pack = contract::pack_concat(&l, v)?;
+        let pack = contract::pack_concat(&mut l, v)?;
         let pack = l.program.pack(pack);
         l.packed.insert(v, pack);
     }
@@ -119,8 +150,10 @@ struct Lower<'a> {
     fused: &'a Fused,
     machine: Machine,
     program: Program,
-    /// The packs of concatenated weights.
+    /// The packs of values that are known when the network is compiled.
     packed: HashMap<Value, usize>,
+    /// The numbers of values that follow from weights.
+    prepared: HashMap<Value, usize>,
     kernel: usize,
 }
 

@@ -1,6 +1,7 @@
 //! Row kernels, moves and concatenations.
 
 use super::body::{Body, Level};
+use super::window::WideWindow;
 use super::{Lower, Wide, bind, domain_of, join_axes};
 use crate::CompileError;
 use crate::lanes::schedule::schedule;
@@ -16,14 +17,21 @@ pub fn lower(l: &mut Lower<'_>, k: &Kernel) -> Result<(), CompileError> {
     let mut b = Binding::default();
     let n = b.len(&len);
     let mut body = Body::new(outer.len(), n);
+    let mut window = None;
     for &v in &k.nodes {
-        body.node(l, &mut b, v)?;
+        if matches!(l.g.node(v).op, Op::Conv2d { .. } | Op::Pool2d { .. }) {
+            let w = l.window(v, None)?;
+            let first = l.fold_window(&mut body, &mut b, v, &w)?;
+            window = Some((w, first));
+        } else {
+            body.node(l, &mut b, v)?;
+        }
     }
     for &v in &k.outputs {
         body.store(l, &mut b, v)?;
     }
     let at = k.nodes[k.nodes.len() - 1];
-    finish(l, b, body, outer, &len, at)
+    finish(l, b, body, (outer, &len), window, at)
 }
 
 /// Stores a view, gather, input, weight or constant.
@@ -57,7 +65,7 @@ pub fn store(l: &mut Lower<'_>, v: Value) -> Result<(), CompileError> {
         w.step = Dim::constant(0);
     }
     body.store_to(&mut b, v, w, single);
-    finish(l, b, body, outer, &len, v)
+    finish(l, b, body, (outer, &len), None, v)
 }
 
 /// An input or weight that is itself a result: read as declared. Constants come from the body.
@@ -86,19 +94,29 @@ pub fn concat(l: &mut Lower<'_>, v: Value) -> Result<(), CompileError> {
         let mut w = l.whole(v)?;
         w.offset = start.times(&strides[axis]).map_err(|e| l.unsupported(v, &e.to_string()))?;
         body.store_to(&mut b, v, w, false);
-        finish(l, b, body, outer, &len, v)?;
+        finish(l, b, body, (outer, &len), None, v)?;
         start = start.plus(&shape[axis]).map_err(|e| l.unsupported(v, &e.to_string()))?;
     }
     Ok(())
 }
 
-fn finish(l: &mut Lower<'_>, mut b: Binding, mut body: Body, mut outer: Vec<Dim>, len: &Dim, at: Value) -> Result<(), CompileError> {
-    let mut all: Vec<&mut Wide> = body.slots.iter_mut().collect();
-    join_axes(&mut outer, &mut all);
+fn finish(
+    l: &mut Lower<'_>,
+    mut b: Binding,
+    mut body: Body,
+    (mut outer, len): (Vec<Dim>, &Dim),
+    window: Option<(WideWindow, usize)>,
+    at: Value,
+) -> Result<(), CompileError> {
+    if window.is_none() {
+        let mut all: Vec<&mut Wide> = body.slots.iter_mut().collect();
+        join_axes(&mut outer, &mut all);
+    }
+    let window = window.map(|(w, first)| (w.bind(&mut b), first));
     let n = b.len(len);
     let slots = body.slots.iter().map(|w| bind(&mut b, w)).collect::<Vec<_>>();
     let outer = b.lens(&outer);
     let work = schedule(&body.e, n, slots.len() as u16, b.params.len() as u16);
-    let scratch = (work.scratch_rows > 0).then(|| b.buffer(Buffer::Scratch));
-    l.push(KernelSpec::Row(RowSpec { outer, slots, work, len: n, scratch }), b, at)
+    let scratch = (work.scratch_rows > 0 || window.is_some()).then(|| b.buffer(Buffer::Scratch));
+    l.push(KernelSpec::Row(RowSpec { outer, slots, work, len: n, scratch, window }), b, at)
 }

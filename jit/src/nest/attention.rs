@@ -68,7 +68,13 @@ fn value_columns(menu: Menu, s: &AttentionSpec) -> Columns {
 
 pub fn programs(s: &AttentionSpec, menu: Menu) -> Vec<Program> {
     let zero = vec![Inst::Float(0), Inst::Store { ptr: 0, step: ONE, row_step: NONE, mem: Mem::F32, value: 0 }];
-    let fill = Program { ptrs: 1, ints: 0, slots: 0, derived: Vec::new(), stmts: vec![Stmt::Map { len: extra(SEEN), body: zero, folds: Vec::new() }] };
+    let fill = Program {
+        ptrs: 1,
+        ints: 0,
+        slots: 0,
+        derived: Vec::new(),
+        stmts: vec![Stmt::Map { len: extra(SEEN), body: zero, folds: Vec::new() }],
+    };
     let mut list = vec![copy_program(Len::Const(s.width), s.k.step, Len::Const(STRIP)), value_strips(s), softmax_work(s).program, fill];
     let scores = [
         Inst::Acc,

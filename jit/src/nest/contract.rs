@@ -3,12 +3,12 @@
 //! then row work waits for all columns and is a call of its own ([`Part`]).
 
 use super::columns::{Calls, Columns, Count, strip_column};
-use super::{Extents, Menu, address, ceil_div, decode, dim_of, min, product_of};
+use super::{Extents, Menu, address, ceil_div, decode, dim_of, min, product_of, window};
 use crate::blob::Part;
 use crate::code::{Code, Pointer};
 use crate::functions::Nest;
 use crate::lanes::{Inst, Len, Program, Stmt};
-use crate::spec::{ContractSpec, Slot};
+use crate::spec::{ContractSpec, Slot, WindowSpec};
 use cranelift::codegen::ir::Value;
 use cranelift::prelude::*;
 use tancho_ir::Dim;
@@ -35,6 +35,10 @@ pub fn programs(s: &ContractSpec, menu: Menu) -> Vec<Program> {
     let tile = |t: &(u8, u8)| tile_program(*t, s.k, row_of(&s.a), s.slots.len(), &s.epilogue);
     let mut p: Vec<Program> = columns.shapes().iter().map(tile).collect();
     p.extend(s.rows.iter().map(|(work, _)| work.program.clone()));
+    if let Some(w) = &s.window {
+        p.push(window::gather(w));
+        p.extend(window::border(w));
+    }
     p
 }
 
@@ -44,9 +48,17 @@ pub fn extents(s: &ContractSpec) -> Option<Extents> {
     let rows = s.rows.as_ref().map_or(0, |(w, _)| cut.block + i64::from(w.scratch_rows));
     Some(Extents {
         units: batch.times(&parts(s.m, cut.rows)?).ok()?,
-        scratch: if s.scratch.is_some() { dim_of(s.n).times(&Dim::constant(4 * rows)).ok()? } else { Dim::constant(0) },
+        scratch: match s.scratch {
+            Some(_) => dim_of(s.n).times(&Dim::constant(4 * rows)).ok()?.plus(&Dim::constant(window_bytes(s))).ok()?,
+            None => Dim::constant(0),
+        },
         columns: Some(batch.times(&parts(s.n, cut.cols)?).ok()?),
     })
+}
+
+/// Bytes of a block of what a window sees.
+fn window_bytes(s: &ContractSpec) -> i64 {
+    s.window.as_ref().map_or(0, |w| 4 * s.blocking.block * w.terms())
 }
 
 /// Rows and columns of one batch, as values.
@@ -99,7 +111,14 @@ pub fn build(s: &ContractSpec, n: &mut Nest, c: &mut Code<'_, '_>, begin: Value,
     c.for_spans(begin, end, &mut |c, u| {
         let Area { rows, cols: across, units, batch } = area(s, n, c, (u, end), by_columns);
         let coords = decode(n, c, batch, &s.batch);
-        let a = address(n, c, &s.a, &coords);
+        let a = match own.zip(s.window.as_ref()) {
+            Some((own, _)) => {
+                let rows = s.rows.as_ref().map_or(0, |(w, _)| s.blocking.block + i64::from(w.scratch_rows));
+                let behind = c.mul_imm(cols, 4 * rows);
+                c.moved(own, behind)
+            }
+            None => address(n, c, &s.a, &coords),
+        };
         let b = address(n, c, &s.b, &coords);
         let zero = c.int(0);
         let first = c.b.ins().select(by_rows, rows.0, zero);
@@ -108,12 +127,15 @@ pub fn build(s: &ContractSpec, n: &mut Nest, c: &mut Code<'_, '_>, begin: Value,
             slots.iter().map(base).collect()
         };
         let row_in = |c: &mut Code<'_, '_>, slot: &Slot, r: Value| if slot.block { c.b.ins().isub(r, first) } else { r };
-        let tiles = &mut |c: &mut Code<'_, '_>| {
+        let tiles_of = |c: &mut Code<'_, '_>, rows: (Value, Value), begins: Option<Value>| {
             let bases = bases(c, &s.slots);
             let calls = Calls {
                 first: 0,
                 extra: &[],
-                left: &|c, r| row_at(n, c, &s.a, a, r),
+                left: &|c, r| {
+                    let r = begins.map_or(r, |b| c.b.ins().isub(r, b));
+                    row_at(n, c, &s.a, a, r)
+                },
                 right: &|c, j| strip_column(c, b, k, j),
                 slots: &|c, r, j| {
                     let at = |(slot, base): (&Slot, &Pointer), c: &mut Code<'_, '_>| {
@@ -127,6 +149,16 @@ pub fn build(s: &ContractSpec, n: &mut Nest, c: &mut Code<'_, '_>, begin: Value,
                 },
             };
             columns.run(n, c, rows, across, &calls);
+        };
+        let tiles = &mut |c: &mut Code<'_, '_>| {
+            let Some(w) = &s.window else { return tiles_of(c, rows, None) };
+            let block = window_block(s, w, n, c, (batch, &coords));
+            c.for_each(rows.0, rows.1, s.blocking.block, &mut |c, from| {
+                let to = c.add_imm(from, s.blocking.block);
+                let to = min(c, to, rows.1);
+                window::block(w, n, c, &block, (from, to), a, row_program + usize::from(s.rows.is_some()));
+                tiles_of(c, (from, to), Some(from));
+            });
         };
         let Some((work, slots)) = &s.rows else {
             tiles(c);
@@ -155,6 +187,18 @@ pub fn build(s: &ContractSpec, n: &mut Nest, c: &mut Code<'_, '_>, begin: Value,
         });
         units
     });
+}
+
+/// Which pixels of the result the rows of a batch are.
+fn window_block(s: &ContractSpec, w: &WindowSpec, n: &Nest, c: &mut Code<'_, '_>, (batch, coords): (Value, &[Value])) -> window::Block {
+    let length = n.len(c, s.m);
+    let mut number = batch;
+    if w.grouped {
+        let one = c.int(1);
+        let per = s.batch[1..].iter().fold(one, |p, l| n.times(c, p, *l));
+        number = c.b.ins().urem(batch, per);
+    }
+    window::Block { number, length, group: w.grouped.then(|| coords[0]) }
 }
 
 /// A slot's pointer moved to row `r`.

@@ -6,6 +6,7 @@ mod columns;
 mod contract;
 mod pack;
 mod row;
+mod window;
 
 use crate::blob::STATUS_SLOTS;
 use crate::code::{Code, Pointer};
@@ -29,7 +30,7 @@ pub enum Menu {
 /// The lanes programs of a kernel, in the order its nest calls them by.
 pub fn programs(spec: &KernelSpec, menu: Menu) -> Vec<Prepared> {
     let list = match spec {
-        KernelSpec::Row(s) => vec![s.work.program.clone()],
+        KernelSpec::Row(s) => row::programs(s),
         KernelSpec::Contract(s) => contract::programs(s, menu),
         KernelSpec::Pack(s) => pack::programs(s),
         KernelSpec::Attention(s) => attention::programs(s, menu),

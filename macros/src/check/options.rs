@@ -74,7 +74,9 @@ impl Body<'_> {
                 let text = OptionText::Fixed(attr.to_string());
                 (attr, text)
             }
-            Kind::Pad if matches!(&e.kind, ExprKind::Name(n) if n == "same") => (Attr::Word("same".into()), OptionText::Fixed("same".into())),
+            Kind::Pad if matches!(&e.kind, ExprKind::Name(n) if n == "same") => {
+                (Attr::Word("same".into()), OptionText::Fixed("same".into()))
+            }
             Kind::Pair | Kind::Pad => {
                 let parts = match &e.kind {
                     ExprKind::Tuple(parts) => parts.as_slice(),

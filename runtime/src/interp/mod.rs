@@ -209,7 +209,14 @@ impl<'g> Interpreter<'g> {
                 let kernel = [one, self.graph.ty(node.args[1]).shape[2].clone()];
                 let frame = self.frame(v, &Window::along_columns(stride, pad, dilation), &kernel, Layout::Nchw)?;
                 let one_row = |t: &Tensor| Tensor::from_parts(t.data().clone(), &[t.shape()[0], t.shape()[1], 1, t.shape()[2]]);
-                let y = conv::conv2d(&one_row(first()?), &one_row(args[1]), bias.then(|| args[2]), &frame, groups, &[out[0], out[1], 1, out[2]]);
+                let y = conv::conv2d(
+                    &one_row(first()?),
+                    &one_row(args[1]),
+                    bias.then(|| args[2]),
+                    &frame,
+                    groups,
+                    &[out[0], out[1], 1, out[2]],
+                );
                 Tensor::from_parts(y.into_data(), out)
             }
             Op::Pool2d { kind, kernel, window, layout, count_pad } => {

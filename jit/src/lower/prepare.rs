@@ -1,0 +1,103 @@
+//! Values that follow from weights alone: small graphs that are evaluated when the network is compiled.
+
+use super::{Constant, Lower, Scale, WeightPack, WeightPart, root_of};
+use crate::CompileError;
+use std::collections::{BTreeSet, HashMap};
+use tancho_ir::access::{Access, is_view};
+use tancho_ir::op::{Binary, Op};
+use tancho_ir::{Dim, Graph, Value};
+
+/// Packs, as they lie, the prepared values that kernels read element by element.
+pub fn vectors(l: &mut Lower<'_>) -> Result<(), CompileError> {
+    let (g, fused) = (l.g, l.fused);
+    let mut read: BTreeSet<Value> = BTreeSet::new();
+    for v in g.values().filter(|v| !fused.prepared.contains(v) && !is_view(&g.node(*v).op)) {
+        let op = &g.node(v).op;
+        let elements = g.node(v).args.iter().enumerate().filter(|(i, _)| !(matches!(op, Op::Matmul | Op::Conv2d { .. }) && *i == 1));
+        read.extend(elements.map(|(_, a)| root_of(g, *a)).filter(|a| fused.prepared.contains(a)));
+    }
+    for v in read {
+        let n = Dim::product(&g.ty(v).shape).ok().and_then(|n| n.as_const());
+        let n = n.ok_or_else(|| l.unsupported(v, "its size is not known"))?;
+        let from = l.constant(v)?;
+        let part = WeightPart { from, scale: None, offset: 0, batch_strides: Vec::new(), k_strides: Vec::new(), n: (n, 1) };
+        let pack = l.program.pack(WeightPack { batch: Vec::new(), k: Vec::new(), parts: vec![part] });
+        l.packed.insert(v, pack);
+    }
+    Ok(())
+}
+
+impl Lower<'_> {
+    /// What is known of a value when the network is compiled.
+    pub fn constant(&mut self, v: Value) -> Result<Constant, CompileError> {
+        if let Op::Weight(w) = self.g.node(v).op {
+            return Ok(Constant::Weight(w));
+        }
+        if let Some(&n) = self.prepared.get(&v) {
+            return Ok(Constant::Prepared(n));
+        }
+        let graph = subgraph(self.g, v);
+        self.program.prepared.push(graph);
+        self.prepared.insert(v, self.program.prepared.len() - 1);
+        Ok(Constant::Prepared(self.program.prepared.len() - 1))
+    }
+
+    /// Whether a packed operand can be made of a root: it is a weight, or follows from weights.
+    pub fn is_constant(&self, root: Value) -> bool {
+        matches!(self.g.node(root).op, Op::Weight(_)) || self.fused.prepared.contains(&root)
+    }
+
+    /// What an access reads that begins at a weight or a prepared value. A product of a weight with one number for
+    /// each of its first indices is multiplied out when it is packed, if the columns are those indices.
+    pub fn read(&mut self, access: &Access, column: i64) -> Result<(Constant, Option<Scale>), CompileError> {
+        let root = access.root;
+        if self.fused.prepared.contains(&root)
+            && let Some((weight, by, run)) = scaled(self.g, root)
+            && run == column
+            && access.offset.is(0)
+        {
+            let scale = Scale { by: self.constant(by)?, run };
+            return Ok((self.constant(weight)?, Some(scale)));
+        }
+        Ok((self.constant(root)?, None))
+    }
+}
+
+/// `weight * expand(reshape(by, [N, 1, ..]))`: the weight, the factors, and the elements that have one factor.
+fn scaled(g: &Graph, v: Value) -> Option<(Value, Value, i64)> {
+    let node = g.node(v);
+    let (Op::Binary(Binary::Mul), [weight, wide]) = (&node.op, node.args.as_slice()) else { return None };
+    let (Op::Weight(_), Op::Expand(_)) = (&g.node(*weight).op, &g.node(*wide).op) else { return None };
+    let thin = g.node(*wide).args[0];
+    let by = g.node(thin).args.first().copied().filter(|_| matches!(g.node(thin).op, Op::Reshape(_)))?;
+    let (shape, thin) = (&node.ty.shape, &g.ty(thin).shape);
+    let first = shape.first()?;
+    let fits = g.ty(*weight).shape == *shape
+        && thin.len() == shape.len()
+        && thin[0] == *first
+        && thin[1..].iter().all(|d| d.is(1))
+        && g.ty(by).shape == std::slice::from_ref(first)
+        && !is_view(&g.node(by).op);
+    let run = Dim::product(&shape[1..]).ok()?.as_const()?;
+    fits.then_some((*weight, by, run))
+}
+
+/// What `v` is computed from, as a graph of its own.
+fn subgraph(g: &Graph, v: Value) -> Graph {
+    let mut needed = BTreeSet::from([v]);
+    for u in g.values().collect::<Vec<_>>().into_iter().rev() {
+        if needed.contains(&u) {
+            needed.extend(g.node(u).args.iter().copied());
+        }
+    }
+    let mut out = Graph { name: g.label(v), weights: g.weights.clone(), ..Graph::default() };
+    let mut map: HashMap<Value, Value> = HashMap::new();
+    for u in needed {
+        let node = g.node(u);
+        let args: Vec<Value> = node.args.iter().map(|a| map[a]).collect();
+        let made = out.push_typed(node.op.clone(), &args, node.ty.clone(), node.source.clone());
+        map.insert(u, made);
+    }
+    out.outputs = vec![map[&v]];
+    out
+}

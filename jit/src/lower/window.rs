@@ -1,0 +1,186 @@
+//! Windows over images: what a convolution or a pooling reads, and the filters.
+
+use super::body::Body;
+use super::{Lower, WeightPack, WeightPart, Wide, bind};
+use crate::CompileError;
+use crate::lanes::{Mem, Reg, STRIP};
+use crate::spec::{Binding, Buffer, WindowSpec};
+use tancho_ir::op::{Op, Pooling, Window};
+use tancho_ir::{Dim, Value};
+
+/// A window before dims are bound.
+pub struct WideWindow {
+    from: Wide,
+    image: [Dim; 2],
+    out: [Dim; 2],
+    before: [Dim; 2],
+    pub kernel: [i64; 2],
+    stride: [i64; 2],
+    dilation: [i64; 2],
+    chunk: i64,
+    grouped: bool,
+    fill: f32,
+}
+
+impl WideWindow {
+    pub fn bind(&self, b: &mut Binding) -> WindowSpec {
+        WindowSpec {
+            from: bind(b, &self.from),
+            image: [b.len(&self.image[0]), b.len(&self.image[1])],
+            out: [b.len(&self.out[0]), b.len(&self.out[1])],
+            before: [b.len(&self.before[0]), b.len(&self.before[1])],
+            kernel: self.kernel,
+            stride: self.stride,
+            dilation: self.dilation,
+            chunk: self.chunk,
+            grouped: self.grouped,
+            fill: self.fill.to_bits(),
+        }
+    }
+
+    /// Numbers that a window sees.
+    pub fn terms(&self) -> i64 {
+        self.kernel[0] * self.kernel[1] * self.chunk
+    }
+}
+
+impl Lower<'_> {
+    /// The window of a convolution or a pooling; `chunk` channels are seen at a time.
+    pub fn window(&self, v: Value, chunk: Option<i64>) -> Result<WideWindow, CompileError> {
+        let unknown = |what: &str| self.unsupported(v, &format!("{what} of a window must be known when compiled"));
+        let node = self.g.node(v);
+        let x = node.args[0];
+        let (window, kernel, fill): (&Window, Vec<Dim>, f32) = match &node.op {
+            Op::Conv2d { window, .. } => (window, self.g.ty(node.args[1]).shape[2..].to_vec(), 0.0),
+            Op::Pool2d { window, kernel, kind, .. } => {
+                (window, kernel.to_vec(), if *kind == Pooling::Max { f32::NEG_INFINITY } else { 0.0 })
+            }
+            _ => return Err(self.unsupported(v, "it has no window")),
+        };
+        let shape = &self.g.ty(x).shape;
+        let pair = |d: &[Dim], what: &str| match (d[0].as_const(), d[1].as_const()) {
+            (Some(a), Some(b)) => Ok([a, b]),
+            _ => Err(unknown(what)),
+        };
+        let before = |axis: usize| {
+            let around = window.around(axis, &shape[1 + axis], &kernel[axis]);
+            around.map(|a| a.0).map_err(|e| self.unsupported(v, &e.to_string()))
+        };
+        let access = self.access(x)?;
+        let whole = access.strides.len() == 4 && access.strides[2].as_const().is_some();
+        let channels = shape[3].as_const().ok_or_else(|| unknown("the channels"))?;
+        if !whole || !(access.strides[3].is(1) || channels <= 1) {
+            return Err(self.unsupported(v, "its image must lie in memory pixel by pixel"));
+        }
+        let from = self.wide(x, access);
+        let out = &node.ty.shape;
+        Ok(WideWindow {
+            from,
+            image: [shape[1].clone(), shape[2].clone()],
+            out: [out[1].clone(), out[2].clone()],
+            before: [before(0)?, before(1)?],
+            kernel: pair(&kernel, "the size")?,
+            stride: pair(&window.stride, "the stride")?,
+            dilation: pair(&window.dilation, "the dilation")?,
+            chunk: chunk.unwrap_or(channels),
+            grouped: chunk.is_some(),
+            fill,
+        })
+    }
+
+    /// The filters of a convolution in strips, a matrix `[KH * KW * C, O]` for each group.
+    pub fn filters(&mut self, v: Value, groups: i64) -> Result<usize, CompileError> {
+        let w = self.g.node(v).args[1];
+        let access = self.access(w)?;
+        let unfit = |l: &Self| l.unsupported(v, "the filters of a convolution must follow from weights by elementwise ops and views");
+        if !self.is_constant(access.root) {
+            return Err(unfit(self));
+        }
+        let consts = |dims: &[Dim]| dims.iter().map(Dim::as_const).collect::<Option<Vec<i64>>>();
+        let shape = consts(&self.g.ty(w).shape).ok_or_else(|| unfit(self))?;
+        let strides = consts(&access.strides).ok_or_else(|| unfit(self))?;
+        let (&[o, c, kh, kw], &[so, sc, sh, sw]) = (shape.as_slice(), strides.as_slice()) else { return Err(unfit(self)) };
+        let each = o / groups.max(1);
+        let (from, scale) = self.read(&access, so)?;
+        let part = WeightPart {
+            from,
+            scale,
+            offset: access.offset.as_const().ok_or_else(|| unfit(self))?,
+            batch_strides: vec![so * each],
+            k_strides: vec![sh, sw, sc],
+            n: (each, so),
+        };
+        Ok(self.program.pack(WeightPack { batch: vec![groups], k: vec![kh, kw, c], parts: vec![part] }))
+    }
+
+    /// The filters of a convolution of one channel each: a row of channels for each element of the window, in whole strips.
+    fn taps(&mut self, v: Value) -> Result<(usize, i64), CompileError> {
+        let w = self.g.node(v).args[1];
+        let pack = self.filters(v, 1)?;
+        let WeightPack { k, parts, .. } = self.program.packs[pack].clone();
+        // Only asked for the strides: a pack that nobody reads is not made.
+        if pack + 1 == self.program.packs.len() {
+            self.program.packs.pop();
+        }
+        let [part] = parts.as_slice() else { return Err(self.unsupported(w, "its filters have parts")) };
+        let mut rows = Vec::new();
+        for i in 0..k[0] {
+            for j in 0..k[1] {
+                let mut row = part.clone();
+                row.offset += i * part.k_strides[0] + j * part.k_strides[1];
+                row.k_strides = Vec::new();
+                row.batch_strides = Vec::new();
+                rows.push(row);
+            }
+        }
+        let pack = self.program.pack(WeightPack { batch: Vec::new(), k: Vec::new(), parts: rows });
+        Ok((pack, (part.n.0 + STRIP - 1) / STRIP * STRIP))
+    }
+
+    /// A convolution of one channel each, or a pooling: what each element of the window adds, channel by channel.
+    /// The window's rows are slots of their own; gives the number of the first.
+    pub fn fold_window(&mut self, body: &mut Body, b: &mut Binding, v: Value, w: &WideWindow) -> Result<usize, CompileError> {
+        let op = self.g.node(v).op.clone();
+        let taps = if matches!(op, Op::Conv2d { .. }) { Some(self.taps(v)?) } else { None };
+        let first = body.slots.len();
+        let column = w.from.strides[2].as_const().unwrap_or(w.chunk);
+        let row = Wide { strides: vec![Dim::constant(0); 3], offset: Dim::constant(0), step: Dim::constant(1), ..w.from.clone() };
+        let rows: Vec<u16> = (0..w.kernel[0]).map(|_| body.pointer(row.clone())).collect();
+        let filters = taps.map(|(pack, _)| {
+            body.pointer(Wide {
+                buffer: Buffer::PackedWeight(pack),
+                mem: Mem::F32,
+                offset: Dim::constant(0),
+                strides: vec![Dim::constant(0); 3],
+                step: Dim::constant(1),
+                gather: None,
+                block: false,
+            })
+        });
+        let one = b.len(&Dim::constant(1));
+        let e = &mut body.e;
+        let mut acc: Option<Reg> = None;
+        for (i, ptr) in rows.iter().enumerate() {
+            for j in 0..w.kernel[1] {
+                let x = e.load_at(*ptr, j * w.dilation[1] * column, one);
+                acc = Some(match (filters.zip(taps), acc, &op) {
+                    (Some((f, (_, row))), acc, _) => {
+                        let tap = e.load_at(f, (i as i64 * w.kernel[1] + j) * row, one);
+                        match acc {
+                            Some(acc) => e.fma(x, tap, acc),
+                            None => e.mul(x, tap),
+                        }
+                    }
+                    (None, None, _) => x,
+                    (None, Some(acc), Op::Pool2d { kind: Pooling::Max, .. }) => {
+                        crate::lanes::math::binary(e, tancho_ir::op::Binary::Max, acc, x)
+                    }
+                    (None, Some(acc), _) => e.add(acc, x),
+                });
+            }
+        }
+        let acc = acc.unwrap_or_else(|| e.c(0.0));
+        body.define(v, acc);
+        Ok(first)
+    }
+}
