@@ -350,7 +350,10 @@ fn random_graphs_are_grouped_soundly() {
         let mut grouped = BTreeSet::new();
         for (i, k) in f.kernels.iter().enumerate() {
             let mine: BTreeSet<Value> = k.nodes.iter().copied().collect();
-            assert!(k.nodes.iter().all(|v| !f.packed.contains(v)), "seed {seed}: kernel {i} computes what is packed\n{f}");
+            assert!(
+                k.nodes.iter().all(|v| !f.packed.contains(v) && !f.prepared.contains(v)),
+                "seed {seed}: kernel {i} computes what is packed\n{f}"
+            );
             for &v in &k.nodes {
                 assert!(grouped.insert(v), "seed {seed}: {v} is in two kernels\n{f}");
                 // Sources that are results are read as they came.
@@ -364,7 +367,8 @@ fn random_graphs_are_grouped_soundly() {
                         continue;
                     }
                     let in_place = is_view(&node.op) || matches!(node.op, Op::Gather);
-                    let source = matches!(node.op, Op::Input(_) | Op::Weight(_) | Op::Const(_) | Op::DimValue(_)) || f.packed.contains(&r);
+                    let source = matches!(node.op, Op::Input(_) | Op::Weight(_) | Op::Const(_) | Op::DimValue(_));
+                    let source = source || f.packed.contains(&r) || f.prepared.contains(&r);
                     assert!(in_place || source, "seed {seed}: kernel {i} reads {r}, which is not stored yet\n{f}");
                     reads.extend(&node.args);
                 }
@@ -378,7 +382,10 @@ fn random_graphs_are_grouped_soundly() {
         for v in g.values() {
             let node = g.node(v);
             let free = is_view(&node.op) || matches!(node.op, Op::Gather | Op::Input(_) | Op::Weight(_) | Op::Const(_) | Op::DimValue(_));
-            assert!(free || grouped.contains(&v) || f.packed.contains(&v), "seed {seed}: {v} is in no kernel\n{f}");
+            assert!(
+                free || grouped.contains(&v) || f.packed.contains(&v) || f.prepared.contains(&v),
+                "seed {seed}: {v} is in no kernel\n{f}"
+            );
         }
         assert!(g.outputs.iter().all(|o| stored.contains(o)), "seed {seed}: a result is not stored\n{f}");
         assert!(f.declined.iter().all(|d| !d.reason.is_empty()));

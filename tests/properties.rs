@@ -47,9 +47,14 @@ fn move_graphs() {
 }
 
 #[test]
+fn image_graphs() {
+    graphs(Flavour::Images, 60_000, 400);
+}
+
+#[test]
 fn the_graphs_have_every_op() {
     let mut seen: BTreeMap<&str, usize> = BTreeMap::new();
-    for (first, flavour) in [(10_000, Flavour::Mixed), (40_000, Flavour::Attention)] {
+    for (first, flavour) in [(10_000, Flavour::Mixed), (40_000, Flavour::Attention), (60_000, Flavour::Images)] {
         for seed in first..first + 400 {
             for node in &Random::new(seed, 12, flavour).graph.nodes {
                 *seen.entry(tancho_ir::table::name_of(&node.op)).or_default() += 1;

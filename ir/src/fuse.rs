@@ -142,7 +142,7 @@ pub fn fuse(graph: &Graph) -> Fused {
         }
         match op {
             Op::Matmul => f.contract(v),
-            Op::Conv2d { .. } if !is_depthwise(graph, v) => f.contract(v),
+            Op::Conv2d { .. } if !(is_depthwise(graph, v) && f.known_filters(v, &prepared)) => f.contract(v),
             // A window begins a kernel: what is behind it joins.
             Op::Conv2d { .. } | Op::Pool2d { .. } => f.alone(v, Kind::Rows),
             Op::Attention { .. } => f.alone(v, Kind::Attention(v)),
@@ -168,7 +168,12 @@ pub fn is_depthwise(g: &Graph, v: Value) -> bool {
 
 /// Elementwise ops on weights, if only such ops, products, convolutions and row kernels read them.
 fn prepared(g: &Graph, users: &[Vec<Value>]) -> BTreeSet<Value> {
-    let of_weights = crate::passes::fold_batch_norm::of_weights(g);
+    let mut of_weights: Vec<bool> = Vec::with_capacity(g.nodes.len());
+    for n in &g.nodes {
+        let through = is_view(&n.op) || is_elementwise(&n.op);
+        let made = matches!(n.op, Op::Weight(_) | Op::Const(_)) || through && n.args.iter().all(|a| of_weights[a.index()]);
+        of_weights.push(made);
+    }
     let mut all = BTreeSet::new();
     for v in g.values().collect::<Vec<_>>().into_iter().rev() {
         let node = g.node(v);
@@ -502,9 +507,16 @@ impl Fuser<'_> {
         }
     }
 
+    /// Whether the filters of a convolution are known when compiled, and read through views that keep addresses affine.
+    fn known_filters(&self, v: Value, prepared: &BTreeSet<Value>) -> bool {
+        let access = resolve(self.g, self.g.node(v).args[1], &|_| false);
+        access.is_some_and(|a| matches!(self.g.node(a.root).op, Op::Weight(_)) || prepared.contains(&a.root))
+    }
+
     /// Whether the distance from one pixel of a row to the next is known when compiled.
     fn pixels_known(&self, x: Value) -> bool {
-        self.access(x).is_some_and(|a| a.strides.len() == 4 && a.strides[2].as_const().is_some())
+        let one = self.g.ty(x).shape.get(2).is_some_and(|w| w.is(1));
+        self.access(x).is_some_and(|a| a.strides.len() == 4 && a.strides[2].as_const().is_some_and(|s| s > 0 || one))
     }
 
     fn kind_of(&self, v: Value) -> Option<&Kind> {

@@ -102,11 +102,12 @@ pub fn plan(fused: &Fused, program: &Program) -> Plan {
 /// Bytes of a packed right operand: units of the packing step are strips.
 fn packed_size(step: &crate::Step) -> Dim {
     let crate::spec::KernelSpec::Pack(s) = &step.spec else { return Dim::default() };
-    let k = match s.k {
+    let dim = |l: &crate::lanes::Len| match *l {
         crate::lanes::Len::Const(n) => Dim::constant(n),
         crate::lanes::Len::Arg(i) => step.binding.params[i as usize].clone(),
     };
-    step.units.times(&k).and_then(|d| d.times(&Dim::constant(4 * crate::lanes::STRIP))).unwrap_or_default()
+    let rows = s.k.iter().try_fold(Dim::constant(1), |p, l| p.times(&dim(l)));
+    rows.and_then(|k| step.units.times(&k)).and_then(|d| d.times(&Dim::constant(4 * crate::lanes::STRIP))).unwrap_or_default()
 }
 
 impl Plan {

@@ -142,11 +142,11 @@ pub struct ContractSpec {
 pub struct PackSpec {
     /// Leading axes.
     pub batch: Vec<Len>,
-    /// Rows.
-    pub k: Len,
+    /// Axes of the rows, the last running fastest.
+    pub k: Vec<Len>,
     /// Columns.
     pub n: Len,
-    /// Where it is read: strides along the batch axes, then from row to row; step along the columns.
+    /// Where it is read: strides along the batch axes, then along those of the rows; step along the columns.
     pub from: Slot,
     /// The packed buffer.
     pub to: u16,

@@ -6,6 +6,7 @@
 //! comparison of whole networks can allow for.
 
 mod composites;
+mod images;
 
 use super::Rng;
 use tancho::{DType, Dim, Graph, Tensor};
@@ -32,6 +33,7 @@ pub enum Flavour {
     Products,
     Attention,
     Moves,
+    Images,
 }
 
 /// A random graph with what is known of its values.
@@ -107,6 +109,10 @@ impl Random {
         let mut shapes = vec![forms[0].clone()];
         if self.flavour == Flavour::Attention && self.rng.chance(50) {
             shapes[0] = forms[4].clone();
+        }
+        if self.flavour == Flavour::Images {
+            shapes[0] = self.image_shape();
+            shapes.push(vec![b.clone(), s.clone()]);
         }
         for _ in 0..self.rng.below(3) {
             shapes.push(self.rng.pick(&forms));
@@ -259,6 +265,8 @@ impl Random {
         const PRODUCTS: [Step; 7] =
             [Random::matmul, Random::linear, Random::linear, Random::unary, Random::binary, Random::norm, Random::reduce];
         const ATTENTION: [Step; 5] = [Random::attention, Random::attention, Random::linear, Random::transpose, Random::binary];
+        const IMAGES: [Step; 6] =
+            [Random::image_step, Random::image_step, Random::image_step, Random::image_step, Random::unary, Random::binary];
         const MOVES: [Step; 8] = [
             Random::reshape,
             Random::transpose,
@@ -274,6 +282,7 @@ impl Random {
             Flavour::Rows => &ROWS,
             Flavour::Products => &PRODUCTS,
             Flavour::Attention => &ATTENTION,
+            Flavour::Images => &IMAGES,
             Flavour::Moves => &MOVES,
         };
         let op = if self.rng.chance(75) { self.rng.pick(favoured) } else { self.rng.pick(&ALL) };

@@ -153,8 +153,8 @@ fn interpret(g: &Graph, inputs: &[Tensor], weights: &tancho::Compiled, noise: Op
     Ok(all)
 }
 
-/// The interpreter gives the same answer for the graph after each pass: bit for bit, but for
-/// `lower_linear` and `lower_composites`, which round once more between the ops that take the place of one.
+/// The interpreter gives the same answer for the graph after each pass: bit for bit, but for those that round
+/// once more between the ops that take the place of one, or add in another order.
 fn passes_keep_the_answer(r: &Random, inputs: &[Tensor], c: &tancho::Compiled) -> Result<(), String> {
     let of = |g: &Graph| -> Result<Vec<Tensor>, String> {
         let all = interpret(g, inputs, c, None)?;
@@ -166,7 +166,7 @@ fn passes_keep_the_answer(r: &Random, inputs: &[Tensor], c: &tancho::Compiled) -
         g = (pass.run)(&g).map_err(|e| format!("{}: {e}", pass.name))?;
         tancho_ir::verify::verify(&g).map_err(|e| format!("{}: {e}\n{g}", pass.name))?;
         let got = of(&g)?;
-        if !matches!(pass.name, "lower_linear" | "lower_composites") {
+        if !matches!(pass.name, "lower_linear" | "lower_composites" | "fold_batch_norm" | "channels_last") {
             for (i, (got, want)) in got.iter().zip(&want).enumerate() {
                 // -0 and 0 are equal.
                 let report = compare("result", got, want, None, 0.0);

@@ -166,7 +166,8 @@ fn operand(r: &mut Rewriter<'_>, known: &mut Known, a: Value, shape: &[Dim], at:
         let mut padded = vec![Dim::constant(1); 4usize.saturating_sub(thin.len())];
         padded.extend(thin);
         if padded.len() == 4 && padded[0].is(1) && padded[2].is(1) && padded[3].is(1) {
-            return r.push(Op::Reshape(vec![padded[1].clone()]), &[inner], at);
+            let row = if padded[1] == shape[1] { vec![padded[1].clone()] } else { Vec::new() };
+            return r.push(Op::Reshape(row), &[inner], at);
         }
     }
     let whole = if own.len() < 4 { r.push(Op::Expand(shape.to_vec()), &[a], at)? } else { a };

@@ -30,7 +30,7 @@ pub fn run(old: &Graph) -> Result<Graph, ShapeError> {
         let Op::BatchNorm { eps } = old.node(v).op else { return Ok(None) };
         let conv = old.node(v).args[0];
         let folds = matches!(old.node(conv).op, Op::Conv2d { .. } | Op::Conv1d { .. }) && counts[conv.index()] == 1;
-        let parts = old.node(conv).args[1..].iter().chain(&old.node(v).args[1..]);
+        let parts = old.node(conv).args.iter().skip(1).chain(&old.node(v).args[1..]);
         if !folds || !parts.clone().all(|p| of[p.index()]) {
             return Ok(None);
         }

@@ -153,7 +153,13 @@ fn conv_operands(l: &mut Lower<'_>, v: Value) -> Result<Operands, CompileError> 
     let known = |d: &Dim| d.as_const().ok_or_else(|| l.unsupported(v, "its channels must be known when compiled"));
     let (o, each) = (known(&shape[0])?, known(&shape[1])?);
     let window = l.window(v, (groups > 1).then_some(each))?;
-    let pack = l.filters(v, groups)?;
+    let buffer = match l.filters(v, groups)? {
+        Some(pack) => Buffer::PackedWeight(pack),
+        None => {
+            l.pack_filters(v, groups)?;
+            Buffer::Packed(v)
+        }
+    };
     let (mut outer, _) = domain_of(&node.ty.shape);
     let columns = o / groups.max(1);
     let depth = window.terms();
@@ -171,7 +177,7 @@ fn conv_operands(l: &mut Lower<'_>, v: Value) -> Result<Operands, CompileError> 
         gather: None,
         block: false,
     };
-    let (left, right) = (wide(Buffer::Scratch, Vec::new()), wide(Buffer::PackedWeight(pack), strides));
+    let (left, right) = (wide(Buffer::Scratch, Vec::new()), wide(buffer, strides));
     let group = (groups > 1).then(|| Dim::constant(columns));
     Ok(Operands { left, right, outer, n: Dim::constant(columns), depth: Dim::constant(depth), window: Some(window), group })
 }
@@ -236,6 +242,7 @@ fn pack_value(l: &mut Lower<'_>, matmul: Value, w: Value, access: &Access, lead:
     let mut b = Binding::default();
     let from = l.wide(w, access.clone());
     let from = bind(&mut b, &from);
-    let spec = PackSpec { batch: b.lens(lead), k: b.len(&matrix[0]), n: b.len(&matrix[1]), from, to: b.buffer(Buffer::Packed(matmul)) };
+    let spec =
+        PackSpec { batch: b.lens(lead), k: vec![b.len(&matrix[0])], n: b.len(&matrix[1]), from, to: b.buffer(Buffer::Packed(matmul)) };
     l.push(KernelSpec::Pack(spec), b, matmul)
 }

@@ -41,7 +41,7 @@ pub fn cost(spec: &KernelSpec) -> Option<(Dim, Dim)> {
             let slots = s.slots.iter().chain(rows).filter(|slot| !slot.block).map(|slot| bytes(slot, &axes, s.n));
             (flops, sum(slots.chain([bytes(&s.a, &axes, s.k), right]))?)
         }
-        KernelSpec::Pack(s) => (Dim::constant(0), product(s.batch.iter().copied().chain([s.k, s.n]), 8)?),
+        KernelSpec::Pack(s) => (Dim::constant(0), product(s.batch.iter().chain(&s.k).copied().chain([s.n]), 8)?),
         KernelSpec::Attention(s) => {
             let width = Len::Const(s.width);
             let flops = product([s.batch, Len::Const(s.heads), s.s, s.t, width], 4)?;

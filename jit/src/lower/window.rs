@@ -3,8 +3,9 @@
 use super::body::Body;
 use super::{Lower, WeightPack, WeightPart, Wide, bind};
 use crate::CompileError;
-use crate::lanes::{Mem, Reg, STRIP};
-use crate::spec::{Binding, Buffer, WindowSpec};
+use crate::lanes::{Len, Mem, Reg, STRIP};
+use crate::spec::{Binding, Buffer, KernelSpec, PackSpec, WindowSpec};
+use tancho_ir::access::resolve;
 use tancho_ir::op::{Op, Pooling, Window};
 use tancho_ir::{Dim, Value};
 
@@ -72,7 +73,11 @@ impl Lower<'_> {
         if !whole || !(access.strides[3].is(1) || channels <= 1) {
             return Err(self.unsupported(v, "its image must lie in memory pixel by pixel"));
         }
-        let from = self.wide(x, access);
+        let mut from = self.wide(x, access);
+        // The one pixel of a row has no next one: any distance will do, but patches are laid out by it.
+        if shape[2].is(1) {
+            from.strides[2] = Dim::constant(channels);
+        }
         let out = &node.ty.shape;
         Ok(WideWindow {
             from,
@@ -88,41 +93,52 @@ impl Lower<'_> {
         })
     }
 
-    /// The filters of a convolution in strips, a matrix `[KH * KW * C, O]` for each group.
-    pub fn filters(&mut self, v: Value, groups: i64) -> Result<usize, CompileError> {
+    /// The filters of a convolution in strips, a matrix `[KH * KW * C, O]` for each group, if they follow from weights.
+    pub fn filters(&mut self, v: Value, groups: i64) -> Result<Option<usize>, CompileError> {
+        Ok(self.filter_part(v, groups)?.map(|(k, part)| self.program.pack(WeightPack { batch: vec![groups], k, parts: vec![part] })))
+    }
+
+    /// How filters that follow from weights are read; the extents of their rows.
+    fn filter_part(&mut self, v: Value, groups: i64) -> Result<Option<(Vec<i64>, WeightPart)>, CompileError> {
         let w = self.g.node(v).args[1];
-        let access = self.access(w)?;
-        let unfit = |l: &Self| l.unsupported(v, "the filters of a convolution must follow from weights by elementwise ops and views");
-        if !self.is_constant(access.root) {
-            return Err(unfit(self));
-        }
+        let Some(access) = resolve(self.g, w, &|_| false).filter(|a| self.is_constant(a.root)) else { return Ok(None) };
         let consts = |dims: &[Dim]| dims.iter().map(Dim::as_const).collect::<Option<Vec<i64>>>();
-        let shape = consts(&self.g.ty(w).shape).ok_or_else(|| unfit(self))?;
-        let strides = consts(&access.strides).ok_or_else(|| unfit(self))?;
-        let (&[o, c, kh, kw], &[so, sc, sh, sw]) = (shape.as_slice(), strides.as_slice()) else { return Err(unfit(self)) };
+        let (Some(shape), Some(strides), Some(offset)) = (consts(&self.g.ty(w).shape), consts(&access.strides), access.offset.as_const())
+        else {
+            return Ok(None);
+        };
+        let (&[o, c, kh, kw], &[so, sc, sh, sw]) = (shape.as_slice(), strides.as_slice()) else { return Ok(None) };
         let each = o / groups.max(1);
         let (from, scale) = self.read(&access, so)?;
-        let part = WeightPart {
-            from,
-            scale,
-            offset: access.offset.as_const().ok_or_else(|| unfit(self))?,
-            batch_strides: vec![so * each],
-            k_strides: vec![sh, sw, sc],
-            n: (each, so),
+        let part = WeightPart { from, scale, offset, batch_strides: vec![so * each], k_strides: vec![sh, sw, sc], n: (each, so) };
+        Ok(Some((vec![kh, kw, c], part)))
+    }
+
+    /// Filters that another kernel made are brought into strips by a kernel of its own.
+    pub fn pack_filters(&mut self, v: Value, groups: i64) -> Result<(), CompileError> {
+        let w = self.g.node(v).args[1];
+        let [o, c, kh, kw] = self.g.ty(w).shape.clone().try_into().map_err(|_| self.unsupported(v, "its filters have four axes"))?;
+        let each = o.as_const().unwrap_or(0) / groups.max(1);
+        let access = self.access(w)?;
+        let mut from = self.wide(w, access);
+        let [so, sc, sh] = [0, 1, 2].map(|i| from.strides[i].clone());
+        let sw = std::mem::replace(&mut from.step, so.clone());
+        let group = so.times(&Dim::constant(each)).map_err(|e| self.unsupported(v, &e.to_string()))?;
+        from.strides = vec![group, sh, sw, sc];
+        let mut b = Binding::default();
+        let spec = PackSpec {
+            batch: vec![Len::Const(groups)],
+            k: b.lens(&[kh, kw, c]),
+            n: Len::Const(each),
+            from: bind(&mut b, &from),
+            to: b.buffer(Buffer::Packed(v)),
         };
-        Ok(self.program.pack(WeightPack { batch: vec![groups], k: vec![kh, kw, c], parts: vec![part] }))
+        self.push(KernelSpec::Pack(spec), b, v)
     }
 
     /// The filters of a convolution of one channel each: a row of channels for each element of the window, in whole strips.
     fn taps(&mut self, v: Value) -> Result<(usize, i64), CompileError> {
-        let w = self.g.node(v).args[1];
-        let pack = self.filters(v, 1)?;
-        let WeightPack { k, parts, .. } = self.program.packs[pack].clone();
-        // Only asked for the strides: a pack that nobody reads is not made.
-        if pack + 1 == self.program.packs.len() {
-            self.program.packs.pop();
-        }
-        let [part] = parts.as_slice() else { return Err(self.unsupported(w, "its filters have parts")) };
+        let (k, part) = self.filter_part(v, 1)?.ok_or_else(|| self.unsupported(v, "its filters are not known when compiled"))?;
         let mut rows = Vec::new();
         for i in 0..k[0] {
             for j in 0..k[1] {

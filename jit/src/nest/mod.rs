@@ -122,6 +122,17 @@ fn address(n: &Nest, c: &mut Code<'_, '_>, s: &Slot, coords: &[Value]) -> Pointe
     }
 }
 
+/// Bytes from a slot's first element to the one at these coordinates.
+fn offset(n: &Nest, c: &mut Code<'_, '_>, s: &Slot, coords: &[Value]) -> Value {
+    let mut bytes = c.int(0);
+    for (x, stride) in coords.iter().zip(&s.strides) {
+        let step = n.times(c, *x, *stride);
+        let step = c.mul_imm(step, s.mem.size());
+        bytes = c.add(bytes, step);
+    }
+    bytes
+}
+
 /// The same for a slot that may take rows by number. A number out of range ends the
 /// kernel: it returns `unit * STATUS_SLOTS + which`.
 fn gathered(n: &Nest, c: &mut Code<'_, '_>, s: &Slot, coords: &[Value], unit: Value, which: usize) -> Pointer {

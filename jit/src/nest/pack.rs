@@ -1,11 +1,11 @@
 //! Packing a right operand into strips `[N / 16][K][16]`. A unit is one strip.
 //! Columns behind the last stay as they are: no tile reads them.
 
-use super::{Extents, address, copy_program, decode, dim_of, extra, min, product_of};
+use super::{Extents, address, copy_program, decode, dim_of, extra, min, offset, product_of};
 use crate::code::Code;
 use crate::functions::Nest;
 use crate::lanes::{Len, Program, STRIP};
-use crate::spec::PackSpec;
+use crate::spec::{PackSpec, Slot};
 use cranelift::codegen::ir::Value;
 use cranelift::prelude::*;
 use tancho_ir::Dim;
@@ -20,11 +20,12 @@ pub fn extents(s: &PackSpec) -> Option<Extents> {
 }
 
 pub fn build(s: &PackSpec, n: &mut Nest, c: &mut Code<'_, '_>, begin: Value, end: Value) {
-    let (k, cols) = (n.len(c, s.k), n.len(c, s.n));
+    let one = c.int(1);
+    let (k, cols) = (s.k.iter().fold(one, |p, l| n.times(c, p, *l)), n.len(c, s.n));
     let strips = super::ceil_div(c, cols, STRIP);
     let to = n.buffer(c, s.to);
     let zero = c.int(0);
-    let k_stride = s.from.strides.last().copied().unwrap_or(Len::Const(0));
+    let row_axes = Slot { offset: Len::Const(0), strides: s.from.strides[s.batch.len()..].to_vec(), ..s.from.clone() };
     c.for_each(begin, end, 1, &mut |c, u| {
         let (batch, strip) = (c.b.ins().udiv(u, strips), c.b.ins().urem(u, strips));
         let coords = decode(n, c, batch, &s.batch);
@@ -40,8 +41,8 @@ pub fn build(s: &PackSpec, n: &mut Nest, c: &mut Code<'_, '_>, begin: Value, end
         let at = c.mul(u, size);
         let to = c.moved(to, at);
         c.for_each(zero, k, 1, &mut |c, i| {
-            let down = n.times(c, i, k_stride);
-            let down = c.mul_imm(down, 4);
+            let coords = decode(n, c, i, &s.k);
+            let down = offset(n, c, &row_axes, &coords);
             let across = c.mul_imm(i, STRIP * 4);
             let ptrs = [c.moved(from, down), c.moved(to, across)];
             n.call(c, 0, &ptrs, &[width]);
