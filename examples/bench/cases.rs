@@ -1,7 +1,8 @@
 //! The cases: networks, sizes, inputs, and what of each the machine's limits are about.
 
+use super::resnet::{BasicBlock, BasicBlockDims, NormBlock, NormBlockDims, ResNet};
 use super::sentences::{BertLayer, BertLayerDims, MiniLm};
-use tancho::{Error, Graph, Tensor, ViewError, network};
+use tancho::{DType, Error, Graph, Tensor, ViewError, network};
 
 network! {
     /// `LN(x + x W^T + b)`.
@@ -41,6 +42,11 @@ enum Net {
     Mlp,
     Bert,
     MiniLm,
+    /// The article's block with batch norm: from so many channels, at a stride.
+    Block(usize),
+    /// The same with layer norm over the channels.
+    NormBlock(usize),
+    ResNet,
 }
 
 /// A network at a size.
@@ -49,10 +55,11 @@ pub struct Case {
     /// The name it is asked for by.
     pub name: String,
     net: Net,
-    /// Sequences, or 1.
+    /// Sequences, images, or 1.
     batch: usize,
-    /// Rows, or the length of a sequence.
+    /// Rows, the length of a sequence, or the side of an image.
     rows: usize,
+    /// The width of a layer, or the channels of an image.
     width: usize,
 }
 
@@ -82,6 +89,11 @@ pub fn named() -> Vec<Case> {
         case("W4_minilm_b1s16", Net::MiniLm, 1, 16, 384),
         case("W4_minilm_b1s128", Net::MiniLm, 1, 128, 384),
         case("W4_minilm_b32s128", Net::MiniLm, 32, 128, 384),
+        case("W6_block_s1_bn", Net::Block(1), 1, 56, 64),
+        case("W6_block_s2_bn", Net::Block(2), 1, 56, 64),
+        case("W6_resnet18", Net::ResNet, 1, 224, 3),
+        case("W7_block_s1_cln", Net::NormBlock(1), 1, 56, 64),
+        case("W7_block_s2_cln", Net::NormBlock(2), 1, 56, 64),
     ]
 }
 
@@ -89,15 +101,24 @@ impl Case {
     /// The same at sizes nearby, which nobody tuned for: other widths of the linear and feed-forward
     /// layers, other numbers of rows, other lengths of a sequence.
     pub fn neighbours(&self) -> Vec<Case> {
-        let widths: &[usize] = if matches!(self.net, Net::LinearNorm | Net::Mlp) { &[640, 1000, 1024] } else { &[] };
+        let widths: &[usize] = match self.net {
+            Net::LinearNorm | Net::Mlp => &[640, 1000, 1024],
+            Net::Block(_) | Net::NormBlock(_) => &[48, 100],
+            _ => &[],
+        };
         let rows: &[usize] = match (self.net, self.batch, self.rows) {
             (Net::LinearNorm | Net::Mlp, _, 1) => &[3],
             (Net::LinearNorm | Net::Mlp, _, 128) => &[17, 100],
             (Net::Bert | Net::MiniLm, 1, 128) => &[77, 197, 384],
+            (Net::Block(_) | Net::NormBlock(_), ..) => &[14, 61],
+            (Net::ResNet, ..) => &[160, 231],
             _ => &[],
         };
         let wide = widths.iter().map(|d| Case { name: format!("{}_d{d}", self.name), width: *d, ..self.clone() });
-        let base = self.name.trim_end_matches(|c: char| c.is_ascii_digit());
+        let base = match self.net {
+            Net::Block(_) | Net::NormBlock(_) | Net::ResNet => format!("{}_h", self.name),
+            _ => self.name.trim_end_matches(|c: char| c.is_ascii_digit()).to_string(),
+        };
         wide.chain(rows.iter().map(|n| Case { name: format!("{base}{n}"), rows: *n, ..self.clone() })).collect()
     }
 
@@ -111,6 +132,10 @@ impl Case {
             Net::Mlp => Mlp::with(MlpDims { D: d, ..Default::default() }).graph(),
             Net::Bert => BertLayer::with(BertLayerDims { D: d, ..Default::default() }).graph(),
             Net::MiniLm => MiniLm::with(Default::default()).graph(),
+            // At a stride of 2 the channels double.
+            Net::Block(s) => BasicBlock::with(BasicBlockDims { CIN: d, COUT: s * d, STRIDE: s }).graph(),
+            Net::NormBlock(s) => NormBlock::with(NormBlockDims { CIN: d, COUT: s * d, STRIDE: s }).graph(),
+            Net::ResNet => ResNet::with(Default::default()).graph(),
         }
     }
 
@@ -131,11 +156,15 @@ impl Case {
                 let ids: Vec<i32> = numbers(b * s, 0).map(|x| (x as usize % MiniLm::V) as i32).collect();
                 vec![Tensor::new(ids, [b, s])?, mask()?]
             }
+            Net::Block(_) | Net::NormBlock(_) | Net::ResNet => vec![floats(vec![b, d, s, s], 0)?],
         })
     }
 
     /// What it costs at least. Norms, gelu, softmax, biases, ids and masks are not counted.
     pub fn cost(&self) -> Cost {
+        if let Net::Block(_) | Net::NormBlock(_) | Net::ResNet = self.net {
+            return self.graph().map_or(Cost { flops: 0, read: 0, written: 0 }, |g| self.cost_of(&g));
+        }
         let (s, d) = (self.rows as u64, self.width as u64);
         let n = self.batch as u64 * s;
         // Four projections, scores and their product with the values, two layers of 4 * d.
@@ -149,7 +178,30 @@ impl Case {
             Net::Bert => (layer, 12 * d * d, rows),
             // The rows of the embedding that the ids name are its inputs.
             Net::MiniLm => (MiniLm::LAYERS as u64 * layer, MiniLm::LAYERS as u64 * 12 * d * d, rows),
+            Net::Block(_) | Net::NormBlock(_) | Net::ResNet => (0, 0, 0),
         };
         Cost { flops, read: 4 * weights + inputs, written: rows }
+    }
+
+    /// The cost of a network of images, by the filters and results of its convolutions.
+    fn cost_of(&self, g: &Graph) -> Cost {
+        let value = |s: &str| Some(if s == "N" { self.batch } else { self.rows } as i64);
+        let count = |shape: &[tancho::Dim]| shape.iter().map(|d| d.eval(&value).unwrap_or(0) as u64).product::<u64>();
+        let (mut flops, mut weights) = (0, 0);
+        for v in g.values() {
+            let node = g.node(v);
+            // The second argument of a convolution or a linear layer is a weight, with one number for each term of a sum first.
+            let Some(w) = node.args.get(1).map(|w| &g.ty(*w).shape).filter(|w| matches!(w.len(), 2 | 4) && node.ty.dtype == DType::F32)
+            else {
+                continue;
+            };
+            if w.iter().all(|d| d.as_const().is_some()) {
+                flops += 2 * count(&node.ty.shape) * count(&w[1..]);
+                weights += count(w);
+            }
+        }
+        let input: u64 = g.inputs.iter().map(|i| count(&i.ty.shape)).sum();
+        let written: u64 = g.outputs.iter().map(|o| count(&g.ty(*o).shape)).sum();
+        Cost { flops, read: 4 * (weights + input), written: 4 * written }
     }
 }

@@ -9,6 +9,9 @@ mod args;
 mod cases;
 mod measure;
 #[allow(dead_code)] // its networks are benchmarked, its program is not
+#[path = "../resnet.rs"]
+mod resnet;
+#[allow(dead_code)] // its networks are benchmarked, its program is not
 #[path = "../sentences.rs"]
 mod sentences;
 
