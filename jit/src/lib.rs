@@ -18,11 +18,12 @@ mod target;
 #[doc(hidden)]
 pub mod testing;
 mod wide;
+pub mod winograd;
 
 pub use blob::{Arguments, Kernel, Part, STATUS_SLOTS};
 pub use lower::{Constant, Program, Scale, Step, WeightPack, WeightPart};
 pub use machine::{Blocking, Machine};
-pub use target::{Isa, Target};
+pub use target::{Isa, Precision, Target};
 
 use std::time::{Duration, Instant};
 use tancho_ir::Graph;
@@ -154,7 +155,7 @@ pub fn compile(graph: &Graph, target: Target, options: Options) -> Result<Compil
     stats.graph = start.elapsed();
 
     let start = Instant::now();
-    let program = lower::lower(&fused, target.machine())?;
+    let program = lower::lower(&fused, target.machine(), target.precision())?;
     let plan = plan::plan(&fused, &program);
     stats.lower = start.elapsed();
 

@@ -137,6 +137,35 @@ pub struct ContractSpec {
     pub blocking: Blocking,
 }
 
+/// A convolution by Winograd's algorithm.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct WinogradSpec {
+    /// The image and the result.
+    pub window: WindowSpec,
+    /// Number of images.
+    pub images: Len,
+    /// Results of a side of a tile.
+    pub m: i64,
+    /// Input channels.
+    pub channels: i64,
+    /// Output channels.
+    pub columns: i64,
+    /// The buffer of the transformed filters: strips `[C][16]` for each place of a patch.
+    pub filters: u16,
+    /// What is read and written for each result; strides along N, H and W.
+    pub slots: Vec<Slot>,
+    /// The work on each result of a tile: pointer 0 is the tile's products, then the slots, then scratch rows.
+    pub work: Vec<Scheduled>,
+    /// The buffer for patches, products and scratch rows.
+    pub scratch: u16,
+    /// Tiles done together.
+    pub block: i64,
+    /// Tiles of a unit of work.
+    pub unit: i64,
+    /// Columns of the widest tile of a product.
+    pub cols: i64,
+}
+
 /// A right operand that is no weight, brought into strips of 16 columns.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct PackSpec {
@@ -195,6 +224,7 @@ pub struct AttentionSpec {
 pub enum KernelSpec {
     Row(RowSpec),
     Contract(ContractSpec),
+    Winograd(WinogradSpec),
     Pack(PackSpec),
     Attention(AttentionSpec),
 }

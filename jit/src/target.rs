@@ -46,6 +46,19 @@ impl fmt::Display for Isa {
     }
 }
 
+/// How far results may be from the exact ones to be had sooner. It is about convolutions of 3x3 pixels at a stride of 1
+/// alone: Winograd's algorithm makes fewer products of sums, which round more.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Precision {
+    /// Sums of products as they are written.
+    Direct,
+    /// Tiles of 2x2 results, 2.25 times fewer products: errors within 4 times those of [`Precision::Direct`].
+    #[default]
+    Standard,
+    /// Tiles of 4x4 results, 4 times fewer products: larger errors.
+    Fast,
+}
+
 /// A compilation target: the machine at hand, how wide its vectors are taken, and how careful the code is.
 ///
 /// ```
@@ -59,12 +72,13 @@ impl fmt::Display for Isa {
 pub struct Target {
     isa: Isa,
     checked: bool,
+    precision: Precision,
 }
 
 impl Target {
     /// The machine this program runs on, with its widest vectors.
     pub fn host() -> Target {
-        Target { isa: Isa::host(), checked: false }
+        Target { isa: Isa::host(), checked: false, precision: Precision::Standard }
     }
 
     /// The same with narrower vectors.
@@ -80,6 +94,22 @@ impl Target {
     /// It takes 128 bits: what the emitter makes is checked by decoding it instead.
     pub fn checked(self, checked: bool) -> Target {
         Target { checked, ..self }
+    }
+
+    /// The same with convolutions more or less exact.
+    ///
+    /// ```
+    /// use tancho_jit::{Precision, Target};
+    /// let fast = Target::host().with_precision(Precision::Fast);
+    /// assert_eq!((fast.precision(), Target::host().precision()), (Precision::Fast, Precision::Standard));
+    /// ```
+    pub fn with_precision(self, precision: Precision) -> Target {
+        Target { precision, ..self }
+    }
+
+    /// How exact convolutions are.
+    pub fn precision(self) -> Precision {
+        self.precision
     }
 
     /// Whether accesses are tested.

@@ -109,6 +109,8 @@ struct Chunk<'a> {
     /// Floats of a strip.
     strip: usize,
     to: &'a mut [f32],
+    /// Filters are transformed: the strips of each place of a patch. `rows` are then their strides.
+    transformed: Vec<&'a mut [f32]>,
     /// Nothing is read from the weight behind this chunk.
     last: bool,
 }
@@ -147,6 +149,9 @@ impl Rows {
 /// Cuts the work on one packed weight into chunks.
 fn cut<'a>(known: &Known<'a>, p: &WeightPack, mut to: &'a mut [f32], chunks: &mut Vec<Chunk<'a>>) -> Result<(), Error> {
     let (batches, strip) = (p.batch.iter().product::<i64>(), p.rows().unwrap_or(0) as usize * WIDTH);
+    if let Some(m) = p.winograd {
+        return filters(known, p, m as usize, to, chunks);
+    }
     for b in 0..batches {
         for part in &p.parts {
             let (weight, data) = (known.weight(part.from), known.floats(part.from)?);
@@ -171,10 +176,43 @@ fn cut<'a>(known: &Known<'a>, p: &WeightPack, mut to: &'a mut [f32], chunks: &mu
                     n_stride: part.n.1 as usize,
                     strip,
                     to,
+                    transformed: Vec::new(),
                     last: b + 1 == batches && i + 1 == count,
                 });
             }
         }
+    }
+    Ok(())
+}
+
+/// Cuts the work on filters that are transformed into chunks: some strips of every place of a patch.
+fn filters<'a>(known: &Known<'a>, p: &WeightPack, m: usize, to: &'a mut [f32], chunks: &mut Vec<Chunk<'a>>) -> Result<(), Error> {
+    let [part] = p.parts.as_slice() else { return Err(Error::Graph("filters have one part".into())) };
+    let (strip, places) = (p.rows().unwrap_or(0) as usize * WIDTH, (m + 2) * (m + 2));
+    let (weight, data) = (known.weight(part.from), known.floats(part.from)?);
+    let scale = match part.scale {
+        Some(s) => Some((known.floats(s.by)?, s.run as usize)),
+        None => None,
+    };
+    let per = (CHUNK / (strip * places).max(1)).max(1);
+    let strips = (part.n.0 as usize).div_ceil(WIDTH);
+    let count = strips.div_ceil(per);
+    let mut to: Vec<_> = to.chunks_mut((strips * strip).max(1)).map(|place| place.chunks_mut((per * strip).max(1))).collect();
+    for i in 0..count {
+        let first = (i * per * WIDTH) as i64;
+        chunks.push(Chunk {
+            weight,
+            data,
+            from: (part.offset + first * part.n.1) as usize,
+            rows: Arc::new(Rows::At(part.k_strides.iter().map(|s| *s as usize).collect())),
+            scale,
+            n: (part.n.0 - first) as usize,
+            n_stride: part.n.1 as usize,
+            strip,
+            to: &mut [],
+            transformed: to.iter_mut().filter_map(Iterator::next).collect(),
+            last: i + 1 == count,
+        });
     }
     Ok(())
 }
@@ -214,7 +252,44 @@ fn run(chunks: Vec<Chunk<'_>>) {
 }
 
 impl Chunk<'_> {
+    /// `G g Gt` of 16 filters at a time.
+    fn transform(&mut self) {
+        let side = self.transformed.len().isqrt();
+        let g = tancho_jit::winograd::matrices(side.saturating_sub(2)).g;
+        let Rows::At(strides) = &*self.rows else { return };
+        let &[down, across, channel] = strides.as_slice() else { return };
+        let strips = self.transformed.first().map_or(0, |t| t.len() / self.strip.max(1));
+        for s in 0..strips {
+            let width = WIDTH.min(self.n - s * WIDTH);
+            let from = |c: usize| self.from + (s * WIDTH + c) * self.n_stride;
+            let factors: [f32; WIDTH] = std::array::from_fn(|c| match self.scale {
+                Some((by, run)) if c < width => by.get(from(c) / run.max(1)).copied().unwrap_or(0.0),
+                _ => 1.0,
+            });
+            for k in 0..self.strip / WIDTH {
+                let tap = |i: usize, j: usize| -> [f32; WIDTH] {
+                    let at = k * channel + i * down + j * across;
+                    std::array::from_fn(|c| if c < width { self.data[from(c) + at] * factors[c] } else { 0.0 })
+                };
+                let taps: [[[f32; WIDTH]; 3]; 3] = std::array::from_fn(|i| std::array::from_fn(|j| tap(i, j)));
+                for (a, row) in g.iter().enumerate() {
+                    let half: [[f32; WIDTH]; 3] =
+                        std::array::from_fn(|j| std::array::from_fn(|c| (0..3).map(|i| row[i] * taps[i][j][c]).sum()));
+                    for (b, column) in g.iter().enumerate() {
+                        let to = &mut self.transformed[a * side + b][s * self.strip + k * WIDTH..][..WIDTH];
+                        for (c, x) in to.iter_mut().enumerate() {
+                            *x = (0..3).map(|j| half[j][c] * column[j]).sum();
+                        }
+                    }
+                }
+            }
+        }
+    }
+
     fn pack(&mut self) {
+        if !self.transformed.is_empty() {
+            return self.transform();
+        }
         let (data, n_stride, rows) = (self.data, self.n_stride, self.rows.clone());
         for (s, to) in self.to.chunks_exact_mut(self.strip).enumerate() {
             let from = self.from + s * WIDTH * n_stride;
@@ -301,23 +376,24 @@ mod tests {
         let w = weights();
         let packs = [
             // A linear layer's weight: transposed.
-            WeightPack { batch: vec![], k: vec![23], parts: vec![part(0, 0, &[], 1, (40, 23))] },
+            WeightPack { winograd: None, batch: vec![], k: vec![23], parts: vec![part(0, 0, &[], 1, (40, 23))] },
             // Rows as they lie.
-            WeightPack { batch: vec![], k: vec![7], parts: vec![part(1, 0, &[], 40, (40, 1))] },
+            WeightPack { winograd: None, batch: vec![], k: vec![7], parts: vec![part(1, 0, &[], 40, (40, 1))] },
             // Neither step is 1: every third row of `a`, two elements apart.
-            WeightPack { batch: vec![], k: vec![11], parts: vec![part(0, 23, &[], 2, (13, 69))] },
+            WeightPack { winograd: None, batch: vec![], k: vec![11], parts: vec![part(0, 23, &[], 2, (13, 69))] },
             // Parts side by side, of two weights.
             WeightPack {
+                winograd: None,
                 batch: vec![],
                 k: vec![7],
                 parts: vec![part(0, 3, &[], 1, (32, 23)), part(1, 8, &[], 40, (16, 1)), part(1, 0, &[], 40, (5, 1))],
             },
             // A matrix per batch.
-            WeightPack { batch: vec![3], k: vec![5], parts: vec![part(2, 0, &[90], 18, (18, 1))] },
-            WeightPack { batch: vec![2, 3], k: vec![6], parts: vec![part(2, 0, &[6, 90], 1, (5, 18))] },
+            WeightPack { winograd: None, batch: vec![3], k: vec![5], parts: vec![part(2, 0, &[90], 18, (18, 1))] },
+            WeightPack { winograd: None, batch: vec![2, 3], k: vec![6], parts: vec![part(2, 0, &[6, 90], 1, (5, 18))] },
             // Nothing at all.
-            WeightPack { batch: vec![], k: vec![4], parts: vec![part(3, 0, &[], 1, (0, 4))] },
-            WeightPack { batch: vec![], k: vec![0], parts: vec![part(3, 0, &[], 4, (4, 1))] },
+            WeightPack { winograd: None, batch: vec![], k: vec![4], parts: vec![part(3, 0, &[], 1, (0, 4))] },
+            WeightPack { winograd: None, batch: vec![], k: vec![0], parts: vec![part(3, 0, &[], 4, (4, 1))] },
         ];
         let packed = Packed::new(&w, &packs, &[]).expect("packed");
         assert_eq!(packed.len(), packs.iter().map(|p| 4 * p.floats().expect("counted")).sum::<usize>());
@@ -346,7 +422,7 @@ mod tests {
     fn many_chunks_are_all_packed() {
         let text = "network A<>\nweight \"a\": f32[1600, 700] = normal(1.0)\n%0: f32[1600, 700] = weight(index = 0)\nreturn %0";
         let w = Weights::init(&Graph::parse(text).expect("the text of a graph"), 3).expect("weights");
-        let pack = WeightPack { batch: vec![], k: vec![700], parts: vec![part(0, 0, &[], 1, (1600, 700))] };
+        let pack = WeightPack { winograd: None, batch: vec![], k: vec![700], parts: vec![part(0, 0, &[], 1, (1600, 700))] };
         let packed = Packed::new(&w, std::slice::from_ref(&pack), &[]).expect("packed");
         let (got, data): (&[f32], _) = (bytemuck::cast_slice(packed.get(0)), w.at(0).and_then(|w| w.as_f32()).expect("f32"));
         assert!(got.len() > 4 * CHUNK);
@@ -356,7 +432,9 @@ mod tests {
     #[test]
     fn what_cannot_be_packed_is_an_error() {
         let w = weights();
-        let one = |p: WeightPart, k: i64| Packed::new(&w, &[WeightPack { batch: vec![], k: vec![k], parts: vec![p] }], &[]).map(|_| ());
+        let one = |p: WeightPart, k: i64| {
+            Packed::new(&w, &[WeightPack { winograd: None, batch: vec![], k: vec![k], parts: vec![p] }], &[]).map(|_| ())
+        };
         let e = one(part(4, 0, &[], 1, (16, 16)), 16).expect_err("not f32");
         assert_eq!(e.to_string(), "weight `i` is i32, but products read f32 weights only; declare it f32, or cast it");
         assert!(matches!(one(part(9, 0, &[], 1, (16, 16)), 16), Err(Error::Graph(_))));

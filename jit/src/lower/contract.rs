@@ -201,7 +201,7 @@ fn pack_weight(l: &mut Lower<'_>, w: Value, access: &Access, lead: &[Dim], matri
         return None;
     }
     let part = weight_part(l, access, &matrix[1])?;
-    let pack = WeightPack { batch: consts(lead)?, k: vec![matrix[0].as_const()?], parts: vec![part] };
+    let pack = WeightPack { winograd: None, batch: consts(lead)?, k: vec![matrix[0].as_const()?], parts: vec![part] };
     Some(l.program.pack(pack))
 }
 
@@ -216,7 +216,7 @@ pub fn pack_concat(l: &mut Lower<'_>, v: Value) -> Result<WeightPack, CompileErr
     let (rows, _) = domain_of(&l.g.ty(v).shape);
     let k = Dim::product(&rows).ok().and_then(|k| k.as_const());
     match (k, parts) {
-        (Some(k), Some(parts)) => Ok(WeightPack { batch: Vec::new(), k: vec![k], parts }),
+        (Some(k), Some(parts)) => Ok(WeightPack { winograd: None, batch: Vec::new(), k: vec![k], parts }),
         _ => Err(l.unsupported(v, "its parts are no weights of static shapes")),
     }
 }

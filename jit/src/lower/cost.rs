@@ -41,6 +41,16 @@ pub fn cost(spec: &KernelSpec) -> Option<(Dim, Dim)> {
             let slots = s.slots.iter().chain(rows).filter(|slot| !slot.block).map(|slot| bytes(slot, &axes, s.n));
             (flops, sum(slots.chain([bytes(&s.a, &axes, s.k), right]))?)
         }
+        KernelSpec::Winograd(s) => {
+            // Those of the products that are made, not of the convolution.
+            let (places, tile) = ((s.m + 2) * (s.m + 2), s.m * s.m);
+            let pixels = product([s.images, s.window.out[0], s.window.out[1]], 1)?;
+            let products = pixels.times(&Dim::constant(2 * places * s.channels * s.columns / tile)).ok()?;
+            let axes = [s.images, s.window.out[0], s.window.out[1]];
+            let slots = s.slots.iter().map(|slot| bytes(slot, &axes, Len::Const(s.columns)));
+            let image = product([s.images, s.window.image[0], s.window.image[1]], 4 * s.channels);
+            (products, sum(slots.chain([image, Some(Dim::constant(4 * places * s.channels * s.columns))]))?)
+        }
         KernelSpec::Pack(s) => (Dim::constant(0), product(s.batch.iter().chain(&s.k).copied().chain([s.n]), 8)?),
         KernelSpec::Attention(s) => {
             let width = Len::Const(s.width);

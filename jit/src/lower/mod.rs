@@ -7,10 +7,12 @@ mod cost;
 mod prepare;
 mod rows;
 mod window;
+mod winograd;
 
 use crate::lanes::{Len, Mem, STRIP};
 use crate::machine::Machine;
 use crate::spec::{Binding, Buffer, Gather, KernelSpec, Slot};
+use crate::target::Precision;
 use crate::{CompileError, nest};
 use std::collections::HashMap;
 use tancho_ir::access::{Access, is_view, resolve};
@@ -48,6 +50,8 @@ pub struct WeightPack {
     pub batch: Vec<i64>,
     /// Rows: the product of these, the last running fastest.
     pub k: Vec<i64>,
+    /// Filters of 3x3 are transformed for Winograd's tiles of that side: a matrix for each place of a patch.
+    pub winograd: Option<i64>,
     /// What the columns are; all parts but the last have whole strips.
     pub parts: Vec<WeightPart>,
 }
@@ -96,8 +100,9 @@ impl WeightPack {
     /// Floats of the packed weights; `None` where they cannot be counted.
     pub fn floats(&self) -> Option<usize> {
         let strips = self.parts.iter().try_fold(0i64, |sum, p| sum.checked_add(p.n.0.checked_add(STRIP - 1)? / STRIP))?;
+        let places = self.winograd.map_or(1, |m| (m + 2) * (m + 2));
         let rows = self.batch.iter().try_fold(strips.checked_mul(self.rows()?)?, |n, b| n.checked_mul(*b))?;
-        usize::try_from(rows.checked_mul(STRIP)?).ok()
+        usize::try_from(rows.checked_mul(STRIP)?.checked_mul(places)?).ok()
     }
 }
 
@@ -123,9 +128,9 @@ impl Program {
 }
 
 /// Lowers every kernel.
-pub fn lower(fused: &Fused, machine: Machine) -> Result<Program, CompileError> {
-    let mut l =
-        Lower { g: &fused.graph, fused, machine, program: Program::default(), packed: HashMap::new(), prepared: HashMap::new(), kernel: 0 };
+pub fn lower(fused: &Fused, machine: Machine, precision: Precision) -> Result<Program, CompileError> {
+    let (program, packed, prepared) = Default::default();
+    let mut l = Lower { g: &fused.graph, fused, machine, precision, program, packed, prepared, kernel: 0 };
     prepare::vectors(&mut l)?;
     for &v in &fused.packed {
         let pack = contract::pack_concat(&mut l, v)?;
@@ -135,7 +140,15 @@ pub fn lower(fused: &Fused, machine: Machine) -> Result<Program, CompileError> {
     for (i, k) in fused.kernels.iter().enumerate() {
         l.kernel = i;
         match &k.kind {
-            Kind::Contract { matmul, epilogue, rows } => contract::lower(&mut l, k, *matmul, epilogue, rows)?,
+            Kind::Contract { matmul, epilogue, rows } => {
+                let made = match winograd::tile(&l, *matmul) {
+                    Some(m) => winograd::lower(&mut l, k, *matmul, epilogue, rows, m)?,
+                    None => None,
+                };
+                if made.is_none() {
+                    contract::lower(&mut l, k, *matmul, epilogue, rows)?;
+                }
+            }
             Kind::Attention(v) => attention::lower(&mut l, *v)?,
             Kind::Rows => rows::lower(&mut l, k)?,
             Kind::Concat(v) => rows::concat(&mut l, *v)?,
@@ -149,6 +162,7 @@ struct Lower<'a> {
     g: &'a Graph,
     fused: &'a Fused,
     machine: Machine,
+    precision: Precision,
     program: Program,
     /// The packs of values that are known when the network is compiled.
     packed: HashMap<Value, usize>,
@@ -204,6 +218,7 @@ impl Lower<'_> {
         let (flops, bytes) = (bind(&flops)?, bind(&bytes)?);
         let name = match &spec {
             KernelSpec::Pack(_) => "pack".into(),
+            KernelSpec::Winograd(_) => self.fused.kernels[self.kernel].name(self.g).replacen("conv", "winograd", 1),
             _ => self.fused.kernels[self.kernel].name(self.g),
         };
         self.program.steps.push(Step { spec, binding, kernel: self.kernel, name, units, columns, scratch, flops, bytes });

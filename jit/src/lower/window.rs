@@ -95,11 +95,13 @@ impl Lower<'_> {
 
     /// The filters of a convolution in strips, a matrix `[KH * KW * C, O]` for each group, if they follow from weights.
     pub fn filters(&mut self, v: Value, groups: i64) -> Result<Option<usize>, CompileError> {
-        Ok(self.filter_part(v, groups)?.map(|(k, part)| self.program.pack(WeightPack { batch: vec![groups], k, parts: vec![part] })))
+        Ok(self
+            .filter_part(v, groups)?
+            .map(|(k, part)| self.program.pack(WeightPack { winograd: None, batch: vec![groups], k, parts: vec![part] })))
     }
 
     /// How filters that follow from weights are read; the extents of their rows.
-    fn filter_part(&mut self, v: Value, groups: i64) -> Result<Option<(Vec<i64>, WeightPart)>, CompileError> {
+    pub fn filter_part(&mut self, v: Value, groups: i64) -> Result<Option<(Vec<i64>, WeightPart)>, CompileError> {
         let w = self.g.node(v).args[1];
         let Some(access) = resolve(self.g, w, &|_| false).filter(|a| self.is_constant(a.root)) else { return Ok(None) };
         let consts = |dims: &[Dim]| dims.iter().map(Dim::as_const).collect::<Option<Vec<i64>>>();
@@ -149,7 +151,7 @@ impl Lower<'_> {
                 rows.push(row);
             }
         }
-        let pack = self.program.pack(WeightPack { batch: Vec::new(), k: Vec::new(), parts: rows });
+        let pack = self.program.pack(WeightPack { winograd: None, batch: Vec::new(), k: Vec::new(), parts: rows });
         Ok((pack, (part.n.0 + STRIP - 1) / STRIP * STRIP))
     }
 

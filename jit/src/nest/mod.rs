@@ -7,6 +7,7 @@ mod contract;
 mod pack;
 mod row;
 mod window;
+mod winograd;
 
 use crate::blob::STATUS_SLOTS;
 use crate::code::{Code, Pointer};
@@ -32,6 +33,7 @@ pub fn programs(spec: &KernelSpec, menu: Menu) -> Vec<Prepared> {
     let list = match spec {
         KernelSpec::Row(s) => row::programs(s),
         KernelSpec::Contract(s) => contract::programs(s, menu),
+        KernelSpec::Winograd(s) => winograd::programs(s, menu),
         KernelSpec::Pack(s) => pack::programs(s),
         KernelSpec::Attention(s) => attention::programs(s, menu),
     };
@@ -43,6 +45,7 @@ pub fn build(spec: &KernelSpec, n: &mut Nest, c: &mut Code<'_, '_>, begin: Value
     match spec {
         KernelSpec::Row(s) => row::build(s, n, c, begin, end),
         KernelSpec::Contract(s) => contract::build(s, n, c, begin, end),
+        KernelSpec::Winograd(s) => winograd::build(s, n, c, begin, end),
         KernelSpec::Pack(s) => pack::build(s, n, c, begin, end),
         KernelSpec::Attention(s) => attention::build(s, n, c, begin, end),
     }
@@ -63,6 +66,7 @@ pub fn extents(spec: &KernelSpec) -> Option<Extents> {
     match spec {
         KernelSpec::Row(s) => row::extents(s),
         KernelSpec::Contract(s) => contract::extents(s),
+        KernelSpec::Winograd(s) => winograd::extents(s),
         KernelSpec::Pack(s) => pack::extents(s),
         KernelSpec::Attention(s) => attention::extents(s),
     }

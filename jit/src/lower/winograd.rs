@@ -1,0 +1,126 @@
+//! Convolutions of 3x3 pixels at a stride of 1, by Winograd's algorithm: fewer products, and a row program for each
+//! result of a tile that takes it from them.
+
+use super::body::Body;
+use super::{Lower, WeightPack, Wide, bind};
+use crate::CompileError;
+use crate::lanes::schedule::schedule;
+use crate::lanes::{Len, Mem, Reg, STRIP};
+use crate::spec::{Binding, Buffer, KernelSpec, WinogradSpec};
+use crate::target::Precision;
+use crate::winograd::matrices;
+use tancho_ir::fuse::Kernel;
+use tancho_ir::op::{Op, Window};
+use tancho_ir::{Dim, Value};
+
+/// Fewer channels than this on either side have more work with transforms than products save.
+const LEAST: i64 = 16;
+
+/// The side of a tile of results, if the algorithm is to be used.
+pub fn tile(l: &Lower<'_>, v: Value) -> Option<i64> {
+    let node = l.g.node(v);
+    let Op::Conv2d { window: Window { stride, dilation, .. }, groups, .. } = &node.op else { return None };
+    let [o, c, kh, kw] = l.g.ty(node.args[1]).shape.as_slice() else { return None };
+    let unit = stride.iter().chain(dilation).chain([groups]).all(|d| d.is(1)) && kh.is(3) && kw.is(3);
+    let enough = [o, c].iter().all(|d| d.as_const().is_some_and(|n| n >= LEAST));
+    match l.precision {
+        _ if !unit || !enough => None,
+        Precision::Direct => None,
+        Precision::Standard => Some(2),
+        Precision::Fast => Some(4),
+    }
+}
+
+/// Lowers a convolution with what is fused into it; `None` if its filters do not follow from weights.
+pub fn lower(l: &mut Lower<'_>, k: &Kernel, v: Value, epilogue: &[Value], rows: &[Value], m: i64) -> Result<Option<()>, CompileError> {
+    let Some((_, part)) = l.filter_part(v, 1)? else { return Ok(None) };
+    let (n, channels) = (part.n.0, l.g.ty(l.g.node(v).args[1]).shape[1].as_const().unwrap_or(0));
+    let filters = l.program.pack(WeightPack { winograd: Some(m), k: vec![channels], batch: Vec::new(), parts: vec![part] });
+    let mut b = Binding::default();
+    let window = l.window(v, None)?.bind(&mut b);
+    let width = Len::Const(n);
+    // Whole tiles of rows for the products, as many tiles of results as keep both sides of them in the second cache.
+    let places = (m + 2) * (m + 2);
+    let room = l.machine.l2 / 4 * 3 / (4 * places * (channels + n)).max(1);
+    let block = (room / 8 * 8).clamp(8, 64);
+    let last = epilogue.last().copied().unwrap_or(v);
+    let mut work = Vec::new();
+    let mut slots = Vec::new();
+    for i in 0..m * m {
+        let mut body = Body::new(3, width);
+        let products = body.pointer(scratch());
+        let acc = result(&mut body, products, m as usize, i as usize, block * n);
+        body.define(v, acc);
+        for &e in epilogue.iter().chain(rows) {
+            body.node(l, &mut b, e)?;
+        }
+        for &o in k.outputs.iter().filter(|o| **o == last || rows.contains(o)) {
+            body.store(l, &mut b, o)?;
+        }
+        let bound: Vec<_> = body.slots[1..].iter().map(|w| bind(&mut b, w)).collect();
+        work.push(schedule(&body.e, width, body.slots.len() as u16, b.params.len() as u16));
+        slots = bound;
+    }
+    let images = b.len(&l.g.ty(v).shape[0]);
+    let spec = WinogradSpec {
+        window,
+        images,
+        m,
+        channels,
+        columns: n,
+        filters: b.buffer(Buffer::PackedWeight(filters)),
+        slots,
+        work,
+        scratch: b.buffer(Buffer::Scratch),
+        block,
+        unit: 4,
+        cols: l.machine.blocking(width, Len::Const(channels), false).cols.max(STRIP),
+    };
+    l.push(KernelSpec::Winograd(spec), b, v).map(Some)
+}
+
+/// The products of a tile: a pointer that the nest sets.
+fn scratch() -> Wide {
+    Wide {
+        buffer: Buffer::Scratch,
+        mem: Mem::F32,
+        offset: Dim::constant(0),
+        strides: vec![Dim::constant(0); 3],
+        step: Dim::constant(1),
+        gather: None,
+        block: false,
+    }
+}
+
+/// Result `i` of a tile, `At M A`; places lie `apart`.
+fn result(body: &mut Body, products: u16, m: usize, i: usize, apart: i64) -> Reg {
+    let at = matrices(m).at;
+    let side = m + 2;
+    let e = &mut body.e;
+    let add = |e: &mut crate::lanes::expr::Expr, sum: Option<Reg>, k: f32, x: Reg| match (sum, k) {
+        (None, 1.0) => x,
+        (Some(s), 1.0) => e.add(s, x),
+        (Some(s), -1.0) => e.sub(s, x),
+        (None, k) => {
+            let c = e.c(k);
+            e.mul(x, c)
+        }
+        (Some(s), k) => {
+            let c = e.c(k);
+            e.fma(x, c, s)
+        }
+    };
+    let (down, across) = (at[i / m], at[i % m]);
+    let mut sum = None;
+    for b in (0..side).filter(|b| across[*b] != 0.0) {
+        let mut column = None;
+        for a in (0..side).filter(|a| down[*a] != 0.0) {
+            let x = e.load_at(products, (a * side + b) as i64 * apart, Len::Const(1));
+            column = Some(add(e, column, down[a], x));
+        }
+        if let Some(column) = column {
+            sum = Some(add(e, sum, across[b], column));
+        }
+    }
+    sum.unwrap_or_else(|| e.c(0.0))
+}
