@@ -37,6 +37,7 @@ fn what_is_wrong_is_one_line_with_what_there_is() {
     for (line, parts) in [
         ("--case W9", &["W9", "W1_lin_ln_n128", "W4_minilm_b32s128"][..]),
         ("--isa sse9", &["sse9", "clif128"]),
+        ("--precision exact", &["exact", "direct", "standard", "fast"]),
         ("--threads 0", &["0", "1 to 256"]),
         ("--threads many", &["many", "1 to 256"]),
         ("--threads 257", &["257", "1 to 256"]),

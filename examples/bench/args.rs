@@ -3,13 +3,14 @@
 use super::cases::{Case, named};
 use lexopt::{Arg, Parser, ValueExt};
 use std::ffi::OsString;
-use tancho::Isa;
+use tancho::{Isa, Precision};
 
 /// What is asked for.
 #[derive(Debug, PartialEq)]
 pub struct Args {
     pub threads: usize,
     pub isa: Isa,
+    pub precision: Precision,
     pub cases: Vec<Case>,
     pub sweep: bool,
     pub json: bool,
@@ -36,17 +37,20 @@ usage: cargo run --release --example bench -- [OPTIONS]
   --threads N     threads of a session (default 1)
   --case NAME     this case only; may be given several times; the beginning of a name takes all that begin so
   --isa LEVEL     vectors: {} (default: the widest of this machine)
+  --precision P   of convolutions: {} (default: standard)
   --sweep         neighbouring sizes too, and how far their share of the limit is from that of the named case
   --json          one object per case and line: case threads isa median_ms min_ms compile_ms gflops peak_share
   -h, --help      this text
 
 Columns: median and shortest of at least 30 runs; GFLOP/s of the products' multiply-adds, and GB/s of inputs, weights and
 results; the limit, which is the time of the same multiply-adds or bytes at the measured speed of the machine, whichever is
-longer; its share of the median; time to compile, and to pack the weights.
+longer; its share of the median; time to compile, and to pack the weights. Convolutions are counted as they are written:
+Winograd's algorithm makes fewer multiply-adds, and may take less time than the limit.
 
 cases
 {cases}",
-        list(levels())
+        list(levels()),
+        list(Precision::ALL)
     )
 }
 
@@ -56,7 +60,8 @@ cases
 /// One line that says what is wrong and what there is instead.
 pub fn parse(given: impl IntoIterator<Item = OsString>) -> Result<Args, String> {
     let mut parser = Parser::from_args(given);
-    let mut args = Args { threads: 1, isa: Isa::host(), cases: Vec::new(), sweep: false, json: false, help: false };
+    let mut args =
+        Args { threads: 1, isa: Isa::host(), precision: Precision::Standard, cases: Vec::new(), sweep: false, json: false, help: false };
     let text = |parser: &mut Parser| parser.value().and_then(|v| v.string()).map_err(|e| e.to_string());
     while let Some(arg) = parser.next().map_err(|e| e.to_string())? {
         match arg {
@@ -72,6 +77,11 @@ pub fn parse(given: impl IntoIterator<Item = OsString>) -> Result<Args, String> 
                 let name = text(&mut parser)?;
                 args.isa =
                     levels().find(|i| i.to_string() == name).ok_or_else(|| format!("--isa {name}: this machine has {}", list(levels())))?;
+            }
+            Arg::Long("precision") => {
+                let name = text(&mut parser)?;
+                let found = Precision::ALL.into_iter().find(|p| p.to_string() == name);
+                args.precision = found.ok_or_else(|| format!("--precision {name}: there is {}", list(Precision::ALL)))?;
             }
             Arg::Long("case") => {
                 let name = text(&mut parser)?;

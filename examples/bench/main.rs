@@ -58,10 +58,10 @@ fn run(args: &Args) -> Result<(), Error> {
         }
     };
     for case in &args.cases {
-        let named = measure(case, &limits)?;
+        let named = measure(case, &limits, args.precision)?;
         show(&named, None);
         for neighbour in if args.sweep { case.neighbours() } else { Vec::new() } {
-            show(&measure(&neighbour, &limits)?, Some(&named));
+            show(&measure(&neighbour, &limits, args.precision)?, Some(&named));
         }
     }
     Ok(())

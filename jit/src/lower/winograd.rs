@@ -16,17 +16,24 @@ use tancho_ir::{Dim, Value};
 /// Fewer channels than this on either side have more work with transforms than products save.
 const LEAST: i64 = 16;
 
+/// Bytes of transformed filters beyond which large tiles take longer to read than they save: deep layers have many
+/// channels and few pixels.
+const MOST_FILTERS: i64 = 4 << 20;
+
 /// The side of a tile of results, if the algorithm is to be used.
 pub fn tile(l: &Lower<'_>, v: Value) -> Option<i64> {
     let node = l.g.node(v);
     let Op::Conv2d { window: Window { stride, dilation, .. }, groups, .. } = &node.op else { return None };
     let [o, c, kh, kw] = l.g.ty(node.args[1]).shape.as_slice() else { return None };
     let unit = stride.iter().chain(dilation).chain([groups]).all(|d| d.is(1)) && kh.is(3) && kw.is(3);
+    // One row or column of pixels leaves nothing of a tile to share.
+    let thin = l.g.node(v).ty.shape[1..3].iter().any(|d| d.is(1));
     let enough = [o, c].iter().all(|d| d.as_const().is_some_and(|n| n >= LEAST));
     match l.precision {
-        _ if !unit || !enough => None,
+        _ if !unit || !enough || thin => None,
         Precision::Direct => None,
         Precision::Standard => Some(2),
+        Precision::Fast if o.as_const()? * c.as_const()? * 36 * 4 > MOST_FILTERS => Some(2),
         Precision::Fast => Some(4),
     }
 }
