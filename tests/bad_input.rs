@@ -26,6 +26,13 @@ network! {
 
     pub Window<N>(x: [N, 2]) -> [3, 2] { x[0..3] }
 
+    pub Conv<N, H, W>(x: [N, 2, H, W]) -> [N, 3, floor((H - 1) / 2), W - 4] {
+        param w: [3, 2, 3, 5];
+        conv2d(x, w, stride = (2, 1))
+    }
+
+    pub Pool<N, H, W>(x: [N, 2, H, W]) -> [N, 2, floor(H / 3), floor(W / 3)] { max_pool2d(x, kernel = 3) }
+
     pub Scaled<B, D = 2>(option eps = 1e-5)(x: [B, D]) -> [B, D] { layer_norm(x, over = D, eps = eps) }
 }
 
@@ -221,4 +228,22 @@ fn compiled_networks_are_shared_between_threads() {
             });
         }
     });
+}
+
+/// Images smaller than a window, and no images at all; the session goes on.
+#[test]
+fn windows_larger_than_the_image() {
+    let x = vec![1.0f32; 2 * 2 * 9 * 9];
+    let mut s = Conv::init(1).unwrap().compile(Target::host()).unwrap().session();
+    let e = s.run(x[..2 * 2 * 9].view([1, 2, 2, 9])).unwrap_err();
+    assert!(matches!(e, Error::Window { axis: "rows", spans: 3, padded: 2, .. }), "{e}");
+    assert!(e.to_string().contains("conv2d(x, w, stride = (2, 1))"), "{e}");
+    let e = s.run(x[..2 * 9 * 4].view([1, 2, 9, 4])).unwrap_err();
+    assert!(matches!(e, Error::Window { axis: "columns", spans: 5, padded: 4, .. }), "{e}");
+    assert!(s.run(x[..0].view([1, 2, 0, 9])).is_err());
+    assert_eq!(s.run(x[..0].view([0, 2, 9, 9])).unwrap().shape(), [0, 3, 4, 5]);
+    assert_eq!(s.run(x.view([2, 2, 9, 9])).unwrap().shape(), [2, 3, 4, 5]);
+    let mut s = Pool::init(1).unwrap().compile(Target::host()).unwrap().session();
+    assert!(matches!(s.run(x[..36].view([1, 2, 9, 2])), Err(Error::Window { axis: "columns", .. })));
+    assert_eq!(s.run(x.view([2, 2, 9, 9])).unwrap().shape(), [2, 2, 3, 3]);
 }

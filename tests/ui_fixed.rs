@@ -76,6 +76,7 @@ twins! {
     weights_index = "ui/weights-index.fixed.rs",
     where_divides = "ui/where-divides.fixed.rs",
     whole_lines = "ui/whole-lines.fixed.rs",
+    windows = "ui/windows.fixed.rs",
     wrong_inputs = "ui/wrong-inputs.fixed.rs",
 }
 

@@ -41,7 +41,7 @@ pub GroupNorm<GROUPS = _, C = _, N, H, W>(option eps = 1e-5)(x: [N, C, H, W]) ->
 pub Conv2d<CIN = _, COUT = _, K = _, STRIDE = 1, PAD = 0, DIL = 1, GROUPS = 1, N, H, W>(option bias = true)
     (x: [N, CIN, H, W])
     -> [N, COUT, floor((H + 2 * PAD - DIL * (K - 1) - 1) / STRIDE) + 1, floor((W + 2 * PAD - DIL * (K - 1) - 1) / STRIDE) + 1]
-    where CIN % GROUPS == 0, COUT % GROUPS == 0
+    where CIN % GROUPS == 0, COUT % GROUPS == 0, 1 <= STRIDE, 1 <= DIL
 {
     param weight: [COUT, CIN / GROUPS, K, K] = xavier;
     if bias {
@@ -56,7 +56,7 @@ pub Conv2d<CIN = _, COUT = _, K = _, STRIDE = 1, PAD = 0, DIL = 1, GROUPS = 1, N
 /// Convolution along one axis (`torch.nn.Conv1d`).
 pub Conv1d<CIN = _, COUT = _, K = _, STRIDE = 1, PAD = 0, DIL = 1, GROUPS = 1, N, L>(option bias = true)
     (x: [N, CIN, L]) -> [N, COUT, floor((L + 2 * PAD - DIL * (K - 1) - 1) / STRIDE) + 1]
-    where CIN % GROUPS == 0, COUT % GROUPS == 0
+    where CIN % GROUPS == 0, COUT % GROUPS == 0, 1 <= STRIDE, 1 <= DIL
 {
     param weight: [COUT, CIN / GROUPS, K] = xavier;
     if bias {

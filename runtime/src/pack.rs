@@ -267,19 +267,20 @@ impl Chunk<'_> {
                 _ => 1.0,
             });
             for k in 0..self.strip / WIDTH {
-                let tap = |i: usize, j: usize| -> [f32; WIDTH] {
-                    let at = k * channel + i * down + j * across;
-                    std::array::from_fn(|c| if c < width { self.data[from(c) + at] * factors[c] } else { 0.0 })
-                };
-                let taps: [[[f32; WIDTH]; 3]; 3] = std::array::from_fn(|i| std::array::from_fn(|j| tap(i, j)));
+                let mut taps = [[[0.0f32; WIDTH]; 3]; 3];
+                for (c, factor) in factors.iter().enumerate().take(width) {
+                    let at = from(c) + k * channel;
+                    for (i, row) in taps.iter_mut().enumerate() {
+                        for (j, tap) in row.iter_mut().enumerate() {
+                            tap[c] = self.data[at + i * down + j * across] * factor;
+                        }
+                    }
+                }
                 for (a, row) in g.iter().enumerate() {
-                    let half: [[f32; WIDTH]; 3] =
-                        std::array::from_fn(|j| std::array::from_fn(|c| (0..3).map(|i| row[i] * taps[i][j][c]).sum()));
+                    let half: [[f32; WIDTH]; 3] = [0, 1, 2].map(|j| combined(row, [&taps[0][j], &taps[1][j], &taps[2][j]]));
                     for (b, column) in g.iter().enumerate() {
                         let to = &mut self.transformed[a * side + b][s * self.strip + k * WIDTH..][..WIDTH];
-                        for (c, x) in to.iter_mut().enumerate() {
-                            *x = (0..3).map(|j| half[j][c] * column[j]).sum();
-                        }
+                        to.copy_from_slice(&combined(column, [&half[0], &half[1], &half[2]]));
                     }
                 }
             }
@@ -320,6 +321,15 @@ impl Chunk<'_> {
             }
         }
     }
+}
+
+/// `Σ by * x`, lane by lane.
+fn combined(by: &[f32; 3], x: [&[f32; WIDTH]; 3]) -> [f32; WIDTH] {
+    let mut sum = [0.0; WIDTH];
+    for (i, sum) in sum.iter_mut().enumerate() {
+        *sum = by[0] * x[0][i] + by[1] * x[1][i] + by[2] * x[2][i];
+    }
+    sum
 }
 
 /// Sixteen rows of a linear layer's weight become the columns of `lines`, a few lines at a time, which are

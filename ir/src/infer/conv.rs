@@ -89,8 +89,9 @@ fn channels(op: &str, c: &Dim, groups: &Dim, args: &[Arg<'_>], facts: &Facts) ->
         let mut filters: Vec<String> = w.ty.shape.iter().map(Dim::to_string).collect();
         filters[1] = wanted.clone();
         let e = ShapeError::new(format!(
-            "the filters of `{op}` see {} channels each, but `{}` has {}{}",
+            "the filters of `{op}` see {} channel{} each, but `{}` has {}{}",
             facts.show(each),
+            if each.is(1) { "" } else { "s" },
             x.name,
             facts.show(c),
             if groups.is(1) { String::new() } else { format!(" in {} groups", facts.show(groups)) }

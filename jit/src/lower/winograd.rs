@@ -49,7 +49,7 @@ pub fn lower(l: &mut Lower<'_>, k: &Kernel, v: Value, epilogue: &[Value], rows: 
     // Whole tiles of rows for the products, as many tiles of results as keep both sides of them in the second cache.
     let places = (m + 2) * (m + 2);
     let room = l.machine.l2 / 4 * 3 / (4 * places * (channels + n)).max(1);
-    let block = (room / 8 * 8).clamp(8, 64);
+    let block = (room / 8 * 8).clamp(16, 64);
     let last = epilogue.last().copied().unwrap_or(v);
     let mut work = Vec::new();
     let mut slots = Vec::new();

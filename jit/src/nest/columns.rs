@@ -129,6 +129,18 @@ impl Columns {
         Columns { groups, few, single, shapes }
     }
 
+    /// The same for blocks of pixels: few rows alone are too rare for tiles of their own.
+    pub fn of_pixels(which: Menu, main: i64, n: Count) -> Columns {
+        let (groups, _) = menu(which, main, n);
+        let mut shapes: Vec<(u8, u8)> = Vec::new();
+        for s in groups.iter().flat_map(|g| &g.bands) {
+            if !shapes.contains(s) {
+                shapes.push(*s);
+            }
+        }
+        Columns { groups, few: Vec::new(), single: Vec::new(), shapes }
+    }
+
     /// Rows and columns of the tiles, in the order of their programs.
     pub fn shapes(&self) -> &[(u8, u8)] {
         &self.shapes

@@ -30,8 +30,15 @@ fn row_of(s: &Slot) -> Len {
     s.strides.last().copied().unwrap_or(Len::Const(0))
 }
 
+fn columns(s: &ContractSpec, menu: Menu) -> Columns {
+    match s.window {
+        Some(_) => Columns::of_pixels(menu, s.blocking.cols, Count::Any(s.n)),
+        None => Columns::new(menu, s.blocking.cols, s.m, Count::Any(s.n)),
+    }
+}
+
 pub fn programs(s: &ContractSpec, menu: Menu) -> Vec<Program> {
-    let columns = Columns::new(menu, s.blocking.cols, s.m, Count::Any(s.n));
+    let columns = columns(s, menu);
     let tile = |t: &(u8, u8)| tile_program(*t, s.k, row_of(&s.a), s.slots.len(), &s.epilogue);
     let mut p: Vec<Program> = columns.shapes().iter().map(tile).collect();
     p.extend(s.rows.iter().map(|(work, _)| work.program.clone()));
@@ -97,7 +104,7 @@ fn area(s: &ContractSpec, n: &Nest, c: &mut Code<'_, '_>, (u, end): (Value, Valu
 
 pub fn build(s: &ContractSpec, n: &mut Nest, c: &mut Code<'_, '_>, begin: Value, end: Value) {
     let (cols, k) = (n.len(c, s.n), n.len(c, s.k));
-    let columns = Columns::new(n.menu, s.blocking.cols, s.m, Count::Any(s.n));
+    let columns = columns(s, n.menu);
     let row_program = columns.shapes().len();
     let is = |c: &mut Code<'_, '_>, p: Part| c.b.ins().icmp_imm_s(IntCC::Equal, n.part, p as i64);
     let (by_rows, by_columns, row_work) = (is(c, Part::Rows), is(c, Part::Columns), is(c, Part::RowWork));

@@ -42,8 +42,7 @@ impl WinogradSpec {
 }
 
 fn columns(s: &WinogradSpec, menu: Menu) -> Columns {
-    // One tile alone is rare: tiles of a block are rows of many.
-    Columns::new(menu, s.cols, Len::Const(s.block), Count::Any(Len::Const(s.columns)))
+    Columns::of_pixels(menu, s.cols, Count::Any(Len::Const(s.columns)))
 }
 
 /// Adds the instructions of `Σ coefficients * values`; leaves out zeros.

@@ -6,6 +6,7 @@ use super::{Emit, Refused, Width};
 use crate::lanes::{Bin, Fold, Inst, Len, Reg};
 use iced_x86::{Code, Instruction, MemoryOperand, Register};
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 
 /// What a turn adds to a fold.
 enum Term {
@@ -55,9 +56,8 @@ impl Emit<'_> {
         for inst in body {
             let (Inst::Load { ptr, .. } | Inst::Store { ptr, .. }) = inst else { continue };
             let (ptr, _) = self.p.resolve(*ptr).ok_or_else(|| Refused("a pointer that is not there".into()))?;
-            if !bases.contains_key(&ptr) {
-                let r = self.pointer(ptr)?;
-                bases.insert(ptr, r);
+            if let Entry::Vacant(place) = bases.entry(ptr) {
+                place.insert(self.pointer(ptr)?);
             }
         }
         Ok(bases)

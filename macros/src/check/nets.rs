@@ -233,6 +233,10 @@ impl Body<'_> {
     pub fn call_known(&mut self, e: &Expr, sig: &Sig, used: &NetUse, args: &[Arg], home: Home) -> Shaped {
         let Some(inputs) = self.inputs(e, sig, &used.text, args) else { return Shaped::Poison };
         let Some(types) = self.accept(sig, used, &inputs, e.place) else { return Shaped::Poison };
+        if let Some(ty) = types.iter().find(|t| t.shape.iter().any(|d| self.facts.value(d).is_some_and(|n| n < 0))) {
+            let given: Vec<(&str, &Type)> = inputs.iter().map(|(t, _)| (t.name.as_str(), &t.ty)).collect();
+            return self.refuse(e.place, messages::negative_result(&e.text, &used.text, ty, &given, &self.facts));
+        }
         let vals = inputs.iter().map(|(t, _)| t.val).collect();
         let path = used.path.clone();
         self.results(e, types, |outs| StepKind::Call { outs, path, home, args: vals, foreign: None })

@@ -50,6 +50,12 @@ pub fn recursion(names: &[String]) -> Message {
     .help("a network is unrolled where it is used; repeat a layer with an array: `net layers: [Layer; LAYERS];`")
 }
 
+pub fn negative_result(text: &str, network: &str, ty: &Type, given: &[(&str, &Type)], facts: &Facts) -> Message {
+    let m = Message::new(format!("`{text}` would be {}, and no axis is shorter than 0", show_type(ty, facts)));
+    let m = given.iter().fold(m, |m, (name, t)| m.fact(format!("`{name}` is {}", show_type(t, facts))));
+    m.help(format!("its input is too small for `{network}` with these dimensions: a window stands on the image and its padding"))
+}
+
 pub fn no_such_dim(network: &str, name: &str, dims: &[&str]) -> Message {
     let m = Message::new(format!("`{network}` has no dimension `{name}`"));
     match nearest(name, dims.iter().copied()) {
