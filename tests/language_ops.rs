@@ -39,6 +39,34 @@ network! {
         )
     }
 
+    pub Strided<B, S>(x: [B, S]) -> ([B, ceil(S / 2)], [ceil(B / 2), S], [B, ceil((S - 1) / 3)]) {
+        (x[S = 0..S step 2], x[.. step 2], x[.., 1..S step 3])
+    }
+
+    /// The shortcut of the first ResNets: every second pixel, and zeros for the new channels.
+    pub OptionA<N, C = 2, H, W>(x: [N, C, H, W]) -> [N, 2 * C, ceil(H / 2), ceil(W / 2)] {
+        pad(x[H = 0..H step 2, W = 0..W step 2], axis = 1, before = floor(C / 2), after = C - floor(C / 2))
+    }
+
+    pub Signals<N, L>(x: [N, 2, L]) -> ([N, 1, ceil(L / 2)], [N, 2 * L]) {
+        #[weights("w")] param w: [1, 2, 3] = ones;
+        (conv1d(x, w, stride = 2, pad = same), flatten(x))
+    }
+
+    pub Images<N, H, W>(x: [N, 1, H, W])
+        -> ([N, 1, H, W], [N, 1, 2 * H, 3 * W], [N, 1], [N, 1, H, W], [N, 1, H, W], [N, 1, H, W])
+    {
+        #[weights("w")] param w: [1, 1, 3, 3] = ones;
+        (
+            conv2d(x, w, pad = 1),
+            upsample_nearest(x, scale = (2, 3)),
+            global_mean(x),
+            max_pool2d(x, kernel = 3, stride = 1, pad = 1),
+            avg_pool2d(x, kernel = 3, stride = 1, pad = 1),
+            avg_pool2d(x, kernel = 3, stride = 1, pad = (1, 1, 1, 1), count_include_pad = true),
+        )
+    }
+
     pub Angles<B>(x: [B]) -> ([B], [B]) { (sin(x), cos(x)) }
 
     /// Every form that fixed axes behind leading ones are moved by.
@@ -162,6 +190,37 @@ fn windows_and_biases() {
     // One query stands at the last key.
     let y = run!(Windows::init(0).unwrap(), q[..1].view([1, 1, 1]), k.view([1, 3, 1]), bias[..3].view([1, 1, 3]), [true; 3].view([1, 3]));
     near(&y[1], &[4.0]);
+}
+
+#[test]
+fn steps() {
+    let x: Vec<f32> = (0..15).map(|i| i as f32).collect();
+    let y = run!(Strided::init(0).unwrap(), x.view([3, 5]));
+    near(&y[0], &[0.0, 2.0, 4.0, 5.0, 7.0, 9.0, 10.0, 12.0, 14.0]);
+    near(&y[1], &[0.0, 1.0, 2.0, 3.0, 4.0, 10.0, 11.0, 12.0, 13.0, 14.0]);
+    near(&y[2], &[1.0, 4.0, 6.0, 9.0, 11.0, 14.0]);
+    let y = run!(OptionA::init(0).unwrap(), x[..12].view([1, 2, 2, 3]));
+    near(&y[0], &[0.0, 0.0, 0.0, 2.0, 6.0, 8.0, 0.0, 0.0]);
+}
+
+#[test]
+fn signals() {
+    let y = run!(Signals::init(0).unwrap(), [1.0, 2.0, 3.0, 4.0, 10.0, 20.0, 30.0, 40.0].view([1, 2, 4]));
+    near(&y[0], &[66.0, 77.0]);
+    near(&y[1], &[1.0, 2.0, 3.0, 4.0, 10.0, 20.0, 30.0, 40.0]);
+}
+
+#[test]
+fn images() {
+    let y = run!(Images::init(0).unwrap(), [1.0, 2.0, 3.0, 4.0, 5.0, 6.0].view([1, 1, 2, 3]));
+    near(&y[0], &[12.0, 21.0, 16.0, 12.0, 21.0, 16.0]);
+    let wide = [1.0, 1.0, 1.0, 2.0, 2.0, 2.0, 3.0, 3.0, 3.0];
+    let below = wide.map(|x| x + 3.0);
+    near(&y[1], &[wide, wide, below, below].concat());
+    near(&y[2], &[3.5]);
+    near(&y[3], &[5.0, 6.0, 6.0, 5.0, 6.0, 6.0]);
+    near(&y[4], &[3.0, 3.5, 4.0, 3.0, 3.5, 4.0]);
+    near(&y[5], &[12.0, 21.0, 16.0, 12.0, 21.0, 16.0].map(|x| x / 9.0));
 }
 
 #[test]

@@ -46,7 +46,7 @@ enum Net {
     Block(usize),
     /// The same with layer norm over the channels.
     NormBlock(usize),
-    ResNet,
+    Images,
 }
 
 /// A network at a size.
@@ -91,7 +91,7 @@ pub fn named() -> Vec<Case> {
         case("W4_minilm_b32s128", Net::MiniLm, 32, 128, 384),
         case("W6_block_s1_bn", Net::Block(1), 1, 56, 64),
         case("W6_block_s2_bn", Net::Block(2), 1, 56, 64),
-        case("W6_resnet18", Net::ResNet, 1, 224, 3),
+        case("W6_resnet18", Net::Images, 1, 224, 3),
         case("W7_block_s1_cln", Net::NormBlock(1), 1, 56, 64),
         case("W7_block_s2_cln", Net::NormBlock(2), 1, 56, 64),
     ]
@@ -111,12 +111,12 @@ impl Case {
             (Net::LinearNorm | Net::Mlp, _, 128) => &[17, 100],
             (Net::Bert | Net::MiniLm, 1, 128) => &[77, 197, 384],
             (Net::Block(_) | Net::NormBlock(_), ..) => &[14, 61],
-            (Net::ResNet, ..) => &[160, 231],
+            (Net::Images, ..) => &[160, 231],
             _ => &[],
         };
         let wide = widths.iter().map(|d| Case { name: format!("{}_d{d}", self.name), width: *d, ..self.clone() });
         let base = match self.net {
-            Net::Block(_) | Net::NormBlock(_) | Net::ResNet => format!("{}_h", self.name),
+            Net::Block(_) | Net::NormBlock(_) | Net::Images => format!("{}_h", self.name),
             _ => self.name.trim_end_matches(|c: char| c.is_ascii_digit()).to_string(),
         };
         wide.chain(rows.iter().map(|n| Case { name: format!("{base}{n}"), rows: *n, ..self.clone() })).collect()
@@ -135,7 +135,7 @@ impl Case {
             // At a stride of 2 the channels double.
             Net::Block(s) => BasicBlock::with(BasicBlockDims { CIN: d, COUT: s * d, STRIDE: s }).graph(),
             Net::NormBlock(s) => NormBlock::with(NormBlockDims { CIN: d, COUT: s * d, STRIDE: s }).graph(),
-            Net::ResNet => ResNet::with(Default::default()).graph(),
+            Net::Images => ResNet::with(Default::default()).graph(),
         }
     }
 
@@ -156,13 +156,13 @@ impl Case {
                 let ids: Vec<i32> = numbers(b * s, 0).map(|x| (x as usize % MiniLm::V) as i32).collect();
                 vec![Tensor::new(ids, [b, s])?, mask()?]
             }
-            Net::Block(_) | Net::NormBlock(_) | Net::ResNet => vec![floats(vec![b, d, s, s], 0)?],
+            Net::Block(_) | Net::NormBlock(_) | Net::Images => vec![floats(vec![b, d, s, s], 0)?],
         })
     }
 
     /// What it costs at least. Norms, gelu, softmax, biases, ids and masks are not counted.
     pub fn cost(&self) -> Cost {
-        if let Net::Block(_) | Net::NormBlock(_) | Net::ResNet = self.net {
+        if let Net::Block(_) | Net::NormBlock(_) | Net::Images = self.net {
             return self.graph().map_or(Cost { flops: 0, read: 0, written: 0 }, |g| self.cost_of(&g));
         }
         let (s, d) = (self.rows as u64, self.width as u64);
@@ -178,7 +178,7 @@ impl Case {
             Net::Bert => (layer, 12 * d * d, rows),
             // The rows of the embedding that the ids name are its inputs.
             Net::MiniLm => (MiniLm::LAYERS as u64 * layer, MiniLm::LAYERS as u64 * 12 * d * d, rows),
-            Net::Block(_) | Net::NormBlock(_) | Net::ResNet => (0, 0, 0),
+            Net::Block(_) | Net::NormBlock(_) | Net::Images => (0, 0, 0),
         };
         Cost { flops, read: 4 * weights + inputs, written: rows }
     }

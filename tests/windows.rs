@@ -1,0 +1,115 @@
+//! Convolutions and pooling over NaN, infinities, zeros and subnormal numbers, and what their kernels have in common
+//! with what the reference says, on every level.
+
+mod common;
+
+use common::{Rng, views};
+use tancho::compare::{BOUND, compare};
+use tancho::interp::Interpreter;
+use tancho::model::model_of;
+use tancho::{Graph, Isa, Precision, Target, Tensor};
+
+/// The numbers that sums and maxima go wrong at, among small ordinary ones.
+fn special(shape: &[usize], seed: u64, often: usize) -> Tensor {
+    const SPECIAL: [f32; 8] = [f32::NAN, f32::INFINITY, f32::NEG_INFINITY, -0.0, 1e-45, -1e-40, f32::MIN_POSITIVE, 0.0];
+    let mut rng = Rng::new(seed);
+    let data: Vec<f32> = (0..shape.iter().product())
+        .map(|_| if rng.below(often) == 0 { rng.pick(&SPECIAL) } else { (rng.below(17) as f32 - 8.0) / 8.0 })
+        .collect();
+    Tensor::new(data, shape).expect("fits")
+}
+
+/// Every level of this machine and checked mode.
+fn targets(precision: Precision) -> Vec<Target> {
+    let levels = Isa::ALL.into_iter().filter_map(|isa| Target::host().with_isa(isa).ok());
+    levels.chain([Target::host().checked(true)]).map(|t| t.with_precision(precision)).collect()
+}
+
+/// A network of one op over `x [N, C, H, W]`, with filters `w` if they have a shape.
+fn graph(op: &str, x: &[usize], w: Option<&[usize]>, out: &[usize]) -> Graph {
+    let mut text = format!("network Op<>\ninput x: f32{x:?}\n");
+    if let Some(w) = w {
+        text += &format!("weight \"w\": f32{w:?} = uniform(-1.0, 1.0)\n");
+    }
+    text += &format!("%0: f32{x:?} = input(index = 0)\n");
+    if let Some(w) = w {
+        text += &format!("%1: f32{w:?} = weight(index = 0)\n");
+    }
+    let n = 1 + usize::from(w.is_some());
+    text += &format!("%{n}: f32{out:?} = {op}\nreturn %{n}");
+    Graph::parse(&text).unwrap_or_else(|e| panic!("{e}\n{text}"))
+}
+
+/// Results of native code with those of the reference.
+fn both(g: &Graph, x: &Tensor, target: Target) -> (Tensor, Tensor) {
+    let compiled = model_of(g.clone(), 5).expect("a model").compile(target).unwrap_or_else(|e| panic!("{e}\n{g}"));
+    let mut s = compiled.session();
+    s.run_inputs(&views(std::slice::from_ref(x))).expect("runs");
+    let weights = |i: usize| Ok(compiled.weights().at(i).expect("a weight").to_tensor());
+    let interpreter = Interpreter::for_inputs(g, std::slice::from_ref(x)).expect("an interpreter");
+    let want = interpreter.run(std::slice::from_ref(x), &weights).expect("interpreted");
+    (s.tensor(0), want[0].clone())
+}
+
+/// Maxima are exact, and a NaN in a window is its maximum; what surrounds the image does not count.
+#[test]
+fn pooling_of_special_values() {
+    for (kernel, stride, pad, out) in [(3, 2, 1, 5), (2, 2, 0, 4), (5, 1, 2, 9), (1, 3, 0, 3)] {
+        for c in [1, 5, 16, 33] {
+            for op in ["max_pool2d", "sum_pool2d"] {
+                let text = format!(
+                    "{op}(%0, kernel = [{kernel}, {kernel}], stride = [{stride}, {stride}], pad = [{pad}, {pad}, {pad}, {pad}], layout = nchw)"
+                );
+                let g = graph(&text, &[2, c, 9, 9], None, &[2, c, out, out]);
+                let x = special(&[2, c, 9, 9], c as u64, 9);
+                for target in targets(Precision::Standard) {
+                    let (got, want) = both(&g, &x, target);
+                    let bound = if op == "max_pool2d" { 0.0 } else { BOUND };
+                    let report = compare(op, &got, &want, Some(&vec![25.0; want.len()]), bound);
+                    assert!(report.ok() && report.max_rel <= bound, "{target:?} {text}\n{report}");
+                }
+            }
+        }
+    }
+}
+
+/// Sums of products have an infinity or a NaN where the reference has one, and nowhere else.
+#[test]
+fn convolutions_of_special_values() {
+    for (c, o, groups, k, stride, dilation) in
+        [(3, 5, 1, 3, 1, 1), (16, 32, 1, 3, 2, 1), (16, 16, 16, 3, 1, 1), (8, 12, 4, 5, 1, 2), (17, 50, 1, 1, 1, 1), (20, 20, 20, 5, 2, 1)]
+    {
+        let span = (k - 1) * dilation + 1;
+        let pad = span / 2;
+        let out = (11 + 2 * pad - span) / stride + 1;
+        let text = format!(
+            "conv2d(%0, %1, stride = [{stride}, {stride}], pad = [{pad}, {pad}, {pad}, {pad}], dilation = [{dilation}, {dilation}], groups = {groups}, layout = nchw)"
+        );
+        let g = graph(&text, &[1, c, 11, 11], Some(&[o, c / groups, k, k]), &[1, o, out, out]);
+        let x = special(&[1, c, 11, 11], 7, 60);
+        for target in targets(Precision::Direct) {
+            let (got, want) = both(&g, &x, target);
+            let scale = vec![(c / groups * k * k) as f64; want.len()];
+            let report = compare("conv2d", &got, &want, Some(&scale), BOUND);
+            assert!(report.ok(), "{target:?} {text}\n{report}");
+        }
+    }
+}
+
+/// Winograd's tiles may spread a NaN or an infinity to their other results, and never hide one.
+#[test]
+fn tiles_of_special_values() {
+    let text = "conv2d(%0, %1, stride = [1, 1], pad = [1, 1, 1, 1], dilation = [1, 1], groups = 1, layout = nchw)";
+    let g = graph(text, &[2, 16, 13, 10], Some(&[24, 16, 3, 3]), &[2, 24, 13, 10]);
+    let x = special(&[2, 16, 13, 10], 3, 900);
+    for precision in [Precision::Standard, Precision::Fast] {
+        for target in targets(precision) {
+            let (got, want) = both(&g, &x, target);
+            let (got, want) = (got.as_f32().expect("f32"), want.as_f32().expect("f32"));
+            assert!(got.iter().zip(want).all(|(g, w)| w.is_finite() || !g.is_finite()), "{target:?}");
+            assert!(got.iter().zip(want).all(|(g, w)| !g.is_finite() || (g - w).abs() <= 1e-4), "{target:?}");
+            let finite = |v: &[f32]| v.iter().filter(|x| x.is_finite()).count();
+            assert!(finite(want) < want.len() && finite(got) > want.len() / 4, "{target:?}: {} of {}", finite(got), finite(want));
+        }
+    }
+}
