@@ -64,6 +64,7 @@ fn errors_stay_within_what_is_stated() {
             (17, 50, [1, 5, 7]),
             (64, 64, [1, 14, 13]),
             (256, 48, [1, 9, 9]),
+            (24, 384, [2, 6, 9]),
             (512, 16, [1, 7, 7]),
         ] {
             let [direct, standard, fast] = measured(c, o, image, isa);

@@ -148,8 +148,10 @@ pub struct WinogradSpec {
     pub m: i64,
     /// Input channels.
     pub channels: i64,
-    /// Output channels.
+    /// Output channels of a part.
     pub columns: i64,
+    /// Parts of the output channels: work is divided among them before tiles, so that a thread reads its own filters.
+    pub parts: i64,
     /// The buffer of the transformed filters: strips `[C][16]` for each place of a patch.
     pub filters: u16,
     /// What is read and written for each result; strides along N, H and W.

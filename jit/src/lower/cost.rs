@@ -45,11 +45,11 @@ pub fn cost(spec: &KernelSpec) -> Option<(Dim, Dim)> {
             // Those of the products that are made, not of the convolution.
             let (places, tile) = ((s.m + 2) * (s.m + 2), s.m * s.m);
             let pixels = product([s.images, s.window.out[0], s.window.out[1]], 1)?;
-            let products = pixels.times(&Dim::constant(2 * places * s.channels * s.columns / tile)).ok()?;
+            let products = pixels.times(&Dim::constant(2 * places * s.channels * s.columns * s.parts / tile)).ok()?;
             let axes = [s.images, s.window.out[0], s.window.out[1]];
-            let slots = s.slots.iter().map(|slot| bytes(slot, &axes, Len::Const(s.columns)));
+            let slots = s.slots.iter().map(|slot| bytes(slot, &axes, Len::Const(s.columns * s.parts)));
             let image = product([s.images, s.window.image[0], s.window.image[1]], 4 * s.channels);
-            (products, sum(slots.chain([image, Some(Dim::constant(4 * places * s.channels * s.columns))]))?)
+            (products, sum(slots.chain([image, Some(Dim::constant(4 * places * s.channels * s.columns * s.parts))]))?)
         }
         KernelSpec::Pack(s) => (Dim::constant(0), product(s.batch.iter().chain(&s.k).copied().chain([s.n]), 8)?),
         KernelSpec::Attention(s) => {

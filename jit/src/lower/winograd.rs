@@ -20,6 +20,9 @@ const LEAST: i64 = 16;
 /// channels and few pixels.
 const MOST_FILTERS: i64 = 4 << 20;
 
+/// Columns of a part: many enough that transforming patches anew for each costs little.
+const PART: i64 = 128;
+
 /// The side of a tile of results, if the algorithm is to be used.
 pub fn tile(l: &Lower<'_>, v: Value) -> Option<i64> {
     let node = l.g.node(v);
@@ -45,10 +48,13 @@ pub fn lower(l: &mut Lower<'_>, k: &Kernel, v: Value, epilogue: &[Value], rows: 
     let filters = l.program.pack(WeightPack { winograd: Some(m), k: vec![channels], batch: Vec::new(), parts: vec![part] });
     let mut b = Binding::default();
     let window = l.window(v, None)?.bind(&mut b);
-    let width = Len::Const(n);
+    // Work on whole rows needs all columns.
+    let parts = if rows.is_empty() && n % PART == 0 { n / PART } else { 1 };
+    let columns = n / parts;
+    let width = Len::Const(columns);
     // Whole tiles of rows for the products, as many tiles of results as keep both sides of them in the second cache.
     let places = (m + 2) * (m + 2);
-    let room = l.machine.l2 / 4 * 3 / (4 * places * (channels + n)).max(1);
+    let room = l.machine.l2 / 4 * 3 / (4 * places * (channels + columns)).max(1);
     let block = (room / 8 * 8).clamp(16, 64);
     let last = epilogue.last().copied().unwrap_or(v);
     let mut work = Vec::new();
@@ -56,7 +62,7 @@ pub fn lower(l: &mut Lower<'_>, k: &Kernel, v: Value, epilogue: &[Value], rows: 
     for i in 0..m * m {
         let mut body = Body::new(3, width);
         let products = body.pointer(scratch());
-        let acc = result(&mut body, products, m as usize, i as usize, block * n);
+        let acc = result(&mut body, products, m as usize, i as usize, block * columns);
         body.define(v, acc);
         for &e in epilogue.iter().chain(rows) {
             body.node(l, &mut b, e)?;
@@ -74,7 +80,8 @@ pub fn lower(l: &mut Lower<'_>, k: &Kernel, v: Value, epilogue: &[Value], rows: 
         images,
         m,
         channels,
-        columns: n,
+        columns,
+        parts,
         filters: b.buffer(Buffer::PackedWeight(filters)),
         slots,
         work,

@@ -126,7 +126,8 @@ pub fn extents(s: &WinogradSpec) -> Option<Extents> {
     let all = dim_of(s.images).times(&tiles(s.window.out[0])?).ok()?.times(&tiles(s.window.out[1])?).ok()?;
     let patch = s.places() * s.window.column();
     let floats = s.patches() + s.products() + s.scratch_rows() * s.columns + patch;
-    Some(Extents { units: all.ceil_div(&Dim::constant(s.unit)).ok()?, scratch: Dim::constant(4 * floats), columns: None })
+    let units = all.ceil_div(&Dim::constant(s.unit)).ok()?.times(&Dim::constant(s.parts)).ok()?;
+    Some(Extents { units, scratch: Dim::constant(4 * floats), columns: None })
 }
 
 /// Where a block's numbers are in scratch memory.
@@ -178,9 +179,14 @@ pub fn build(s: &WinogradSpec, n: &mut Nest, c: &mut Code<'_, '_>, begin: Value,
         [number, c.b.ins().udiv(inside, wide), c.b.ins().urem(inside, wide)]
     };
     c.for_spans(begin, end, &mut |c, u| {
-        let left = c.b.ins().isub(end, u);
+        let per_part = super::ceil_div(c, all, s.unit);
+        let (part, at) = (c.b.ins().udiv(u, per_part), c.b.ins().urem(u, per_part));
+        let (left, inside) = (c.b.ins().isub(end, u), c.b.ins().isub(per_part, at));
         let most = c.int(s.block / s.unit);
         let units = min(c, left, most);
+        let units = min(c, units, inside);
+        let u = at;
+        let column = c.mul_imm(part, s.columns);
         let from = c.mul_imm(u, s.unit);
         let to = c.add(u, units);
         let to = c.mul_imm(to, s.unit);
@@ -207,10 +213,11 @@ pub fn build(s: &WinogradSpec, n: &mut Nest, c: &mut Code<'_, '_>, begin: Value,
             n.call(c, transform, &ptrs, &[]);
         });
         let (places, k, width) = (c.int(s.places()), c.int(s.channels), c.int(s.columns));
-        let strips = (s.columns + STRIP - 1) / STRIP;
+        let strips = s.parts * (s.columns + STRIP - 1) / STRIP;
+        let own = moved(c, filters, column, s.channels);
         c.for_each(zero, places, 1, &mut |c, p| {
             let left = moved(c, a.patches, p, s.block * s.channels);
-            let right = moved(c, filters, p, strips * STRIP * s.channels);
+            let right = moved(c, own, p, strips * STRIP * s.channels);
             let to = moved(c, a.products, p, s.block * s.columns);
             let calls = Calls {
                 first: 0,
@@ -232,15 +239,20 @@ pub fn build(s: &WinogradSpec, n: &mut Nest, c: &mut Code<'_, '_>, begin: Value,
                 let (down, across) = (i as i64 / s.m, i as i64 % s.m);
                 let row = c.mul_imm(th, s.m);
                 let row = c.add_imm(row, down);
-                let column = c.mul_imm(tw, s.m);
-                let column = c.add_imm(column, across);
+                let pixel = c.mul_imm(tw, s.m);
+                let pixel = c.add_imm(pixel, across);
                 let there = c.b.ins().icmp(IntCC::SignedLessThan, row, rows);
-                let here = c.b.ins().icmp(IntCC::SignedLessThan, column, cols);
+                let here = c.b.ins().icmp(IntCC::SignedLessThan, pixel, cols);
                 let both = c.b.ins().band(there, here);
                 c.when(both, &mut |c| {
-                    let coords = [number, row, column];
+                    let coords = [number, row, pixel];
                     let mut ptrs = vec![products];
-                    ptrs.extend(s.slots.iter().map(|slot: &Slot| gathered(n, c, slot, &coords, u, 0)));
+                    ptrs.extend(s.slots.iter().map(|slot: &Slot| {
+                        let p = gathered(n, c, slot, &coords, u, 0);
+                        let across = n.times(c, column, slot.step);
+                        let across = c.mul_imm(across, slot.mem.size());
+                        c.moved(p, across)
+                    }));
                     ptrs.extend((0..w.scratch_rows).map(|r| {
                         let bytes = c.int(4 * i64::from(r) * s.columns);
                         c.moved(a.rows, bytes)
