@@ -213,7 +213,7 @@ pub fn build(s: &WinogradSpec, n: &mut Nest, c: &mut Code<'_, '_>, begin: Value,
             n.call(c, transform, &ptrs, &[]);
         });
         let (places, k, width) = (c.int(s.places()), c.int(s.channels), c.int(s.columns));
-        let strips = s.parts * (s.columns + STRIP - 1) / STRIP;
+        let strips = s.parts * ((s.columns + STRIP - 1) / STRIP);
         let own = moved(c, filters, column, s.channels);
         c.for_each(zero, places, 1, &mut |c, p| {
             let left = moved(c, a.patches, p, s.block * s.channels);
