@@ -138,6 +138,15 @@ impl Rows {
         }
     }
 
+    /// Elements from the first row's to behind the last row's, if every row is listed; of the strides of filters the
+    /// largest, which is that of a channel.
+    fn reach(&self) -> usize {
+        match self {
+            Rows::Even(_) => usize::MAX,
+            Rows::At(all) => all.iter().max().map_or(0, |m| m + 1),
+        }
+    }
+
     fn at(&self, i: usize) -> usize {
         match self {
             Rows::Even(stride) => i * stride,
@@ -235,9 +244,7 @@ fn run(chunks: Vec<Chunk<'_>>) {
     let work = || {
         while let Some(mut chunk) = next() {
             chunk.pack();
-            if chunk.last {
-                chunk.weight.into_iter().for_each(WeightData::release_pages);
-            }
+            chunk.release();
         }
     };
     thread::scope(|s| {
@@ -284,6 +291,19 @@ impl Chunk<'_> {
                     }
                 }
             }
+        }
+    }
+
+    /// Gives the file's pages of what was read back, of filters and rows one by one, else when all of it was read.
+    fn release(&self) {
+        let Some(weight) = self.weight else { return };
+        if self.n_stride > 1 && self.rows.reach() <= self.n_stride {
+            let strips = self.transformed.first().map_or(self.to.len(), |t| t.len()) / self.strip.max(1);
+            let columns = self.n.min(strips * WIDTH);
+            weight.release_part(self.from..self.from + columns * self.n_stride);
+        }
+        if self.last {
+            weight.release_pages();
         }
     }
 

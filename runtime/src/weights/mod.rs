@@ -88,6 +88,14 @@ impl WeightData {
         }
     }
 
+    /// The same for some of its elements.
+    pub fn release_part(&self, elements: std::ops::Range<usize>) {
+        if let Store::Mapped(file, range) = &self.store {
+            let at = |i: usize| range.start.saturating_add(i.saturating_mul(4)).min(range.end);
+            file.release_pages(at(elements.start)..at(elements.end));
+        }
+    }
+
     /// An owned copy.
     pub fn to_tensor(&self) -> Tensor {
         match &self.store {
