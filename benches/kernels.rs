@@ -35,6 +35,18 @@ network! {
     /// Softmax of each row.
     pub Softmax<B, D>(x: [B, D]) -> [B, D] { softmax(x, over = D) }
 
+    /// A convolution of 3x3 pixels.
+    pub Conv<N, H, W, C = 64, STRIDE = 1>(x: [N, C, H, W]) -> [N, C, ceil(H / STRIDE), ceil(W / STRIDE)] {
+        net conv: Conv2d<C, C, K = 3, STRIDE = STRIDE, PAD = 1>(bias = false);
+        conv(x)
+    }
+
+    /// One filter for each channel, and relu6.
+    pub Depthwise<N, H, W, C = 144>(x: [N, C, H, W]) -> [N, C, H, W] {
+        param w: [C, 1, 3, 3];
+        relu6(conv2d(x, w, pad = 1, groups = C))
+    }
+
     /// Attention of 12 heads of 64.
     pub Attention<B, S, D = 768, HEADS = 12>(q: [B, S, D], k: [B, S, D], v: [B, S, D]) -> [B, S, D]
         where D % HEADS == 0
@@ -48,6 +60,7 @@ type Kernel = (&'static str, Result<Graph, Error>, Vec<Vec<usize>>, Throughput);
 
 fn kernels() -> Vec<Kernel> {
     let product = |n, k| Product::with(ProductDims { N: n, K: k }).graph();
+    let conv = |c, stride| Conv::with(ConvDims { C: c, STRIDE: stride }).graph();
     let fmas = |m: u64, n: u64, k: u64| Throughput::Elements(m * n * k);
     let rows = |streams: u64| Throughput::Bytes(4 * streams * 4096 * 768);
     let row = vec![4096, 768];
@@ -60,6 +73,9 @@ fn kernels() -> Vec<Kernel> {
         ("layer norm 4096x768", Norm::with(Default::default()).graph(), vec![row.clone()], rows(2)),
         ("add, layer norm 4096x768", AddNorm::with(Default::default()).graph(), vec![row.clone(), row.clone()], rows(3)),
         ("softmax 4096x768", Softmax::with(SoftmaxDims {}).graph(), vec![row], rows(2)),
+        ("conv 3x3, 64 of 56x56", conv(64, 1), vec![vec![1, 64, 56, 56]], fmas(56 * 56, 64, 9 * 64)),
+        ("conv 3x3 / 2, 128 of 56x56", conv(128, 2), vec![vec![1, 128, 56, 56]], fmas(28 * 28, 128, 9 * 128)),
+        ("depthwise 3x3, 144 of 56x56", Depthwise::with(Default::default()).graph(), vec![vec![1, 144, 56, 56]], fmas(56 * 56, 144, 9)),
         ("attention 128x12x64", Attention::with(Default::default()).graph(), vec![vec![1, 128, 768]; 3], fmas(2 * 128, 128, 768)),
     ]
 }

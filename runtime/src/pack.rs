@@ -448,6 +448,41 @@ mod tests {
         assert_eq!(batch_offset(&packs[5], &packs[5].parts[0], 4), 96);
     }
 
+    /// Filters `[20, 3, 3, 3]` by hand: in the order of a window's elements, with a factor each, and transformed.
+    #[test]
+    fn filters_are_ordered_scaled_and_transformed() {
+        let text = "network A<>\nweight \"f\": f32[20, 3, 3, 3] = normal(1.0)\nweight \"s\": f32[20] = uniform(0.5, 2.0)\n%0: f32[20] = weight(index = 1)\nreturn %0";
+        let g = Graph::parse(text).expect("the text of a graph");
+        let double = Graph::parse(
+            "network D<>\nweight \"f\": f32[20, 3, 3, 3] = zeros\nweight \"s\": f32[20] = zeros\n%0: f32[20] = weight(index = 1)\n%1: f32[20] = add(%0, %0)\nreturn %1",
+        );
+        let w = Weights::init(&g, 9).expect("weights");
+        let [f, s] = [0, 1].map(|i| w.at(i).and_then(|w| w.as_f32()).expect("f32"));
+        let scale = Some(tancho_jit::Scale { by: Constant::Prepared(0), run: 27 });
+        let part = WeightPart { from: Constant::Weight(0), scale, offset: 0, batch_strides: vec![], k_strides: vec![3, 1, 9], n: (20, 27) };
+        let pack = |winograd: Option<i64>, k: &[i64]| WeightPack { winograd, batch: vec![], k: k.to_vec(), parts: vec![part.clone()] };
+        let packs = [pack(None, &[3, 3, 3]), pack(Some(2), &[3]), pack(Some(4), &[3])];
+        let packed = Packed::new(&w, &packs, &[double.expect("the text of a graph")]).expect("packed");
+        let value = |o: usize, c: usize, i: usize, j: usize| if o < 20 { f[o * 27 + c * 9 + i * 3 + j] * 2.0 * s[o] } else { 0.0 };
+        let got: &[f32] = bytemuck::cast_slice(packed.get(0));
+        for (o, k) in (0..32).flat_map(|o| (0..27).map(move |k| (o, k))) {
+            assert_eq!(got[(o / 16 * 27 + k) * 16 + o % 16], value(o, k % 3, k / 9, k / 3 % 3));
+        }
+        for (at, m) in [(1, 2), (2, 4)] {
+            let (got, g): (&[f32], _) = (bytemuck::cast_slice(packed.get(at)), tancho_jit::winograd::matrices(m).g);
+            assert_eq!(got.len(), (m + 2) * (m + 2) * 2 * 3 * 16);
+            for (a, b) in (0..m + 2).flat_map(|a| (0..m + 2).map(move |b| (a, b))) {
+                for (o, c) in (0..32).flat_map(|o| (0..3).map(move |c| (o, c))) {
+                    let terms = (0..9).map(|n| f64::from(g[a][n / 3]) * f64::from(value(o, c, n / 3, n % 3)) * f64::from(g[b][n % 3]));
+                    let (want, size) = terms.fold((0.0, 0.0), |(s, t), x| (s + x, t + x.abs()));
+                    let place = a * (m + 2) + b;
+                    let got = f64::from(got[((place * 2 + o / 16) * 3 + c) * 16 + o % 16]);
+                    assert!((got - want).abs() <= 1e-6 * size, "F({m}) place {a}, {b} of filter {o}: {got}, not {want}");
+                }
+            }
+        }
+    }
+
     #[test]
     fn many_chunks_are_all_packed() {
         let text = "network A<>\nweight \"a\": f32[1600, 700] = normal(1.0)\n%0: f32[1600, 700] = weight(index = 0)\nreturn %0";
