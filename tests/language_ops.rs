@@ -67,6 +67,15 @@ network! {
         )
     }
 
+    /// Networks of the prelude for images and signals.
+    pub Norms<N, H, W, C = 4>(x: [N, C, H, W]) -> ([N, C, H, W], [N, 3, H * W], [N, C, H, W]) where C % 2 == 0 {
+        net groups: GroupNorm<2, C>;
+        net signal: Conv1d<C, 3, K = 3, PAD = 1>;
+        net wide:   Conv2d<C, C, K = 3, PAD = 2, DIL = 2, GROUPS = 2>;
+        net batch:  BatchNorm<C>;
+        (groups(x), signal(reshape(x, [N, C, H * W])), batch(wide(x)))
+    }
+
     pub Angles<B>(x: [B]) -> ([B], [B]) { (sin(x), cos(x)) }
 
     /// Every form that fixed axes behind leading ones are moved by.
@@ -208,6 +217,23 @@ fn signals() {
     let y = run!(Signals::init(0).unwrap(), [1.0, 2.0, 3.0, 4.0, 10.0, 20.0, 30.0, 40.0].view([1, 2, 4]));
     near(&y[0], &[66.0, 77.0]);
     near(&y[1], &[1.0, 2.0, 3.0, 4.0, 10.0, 20.0, 30.0, 40.0]);
+}
+
+#[test]
+fn norms_of_images() {
+    let x: Vec<f32> = (0..2 * 4 * 3 * 5).map(|i| ((i * 13) % 29) as f32 - 14.0).collect();
+    let net = Norms::init(3).unwrap();
+    let names: Vec<&str> = net.weights().names().collect();
+    assert_eq!(names[..4], ["groups.weight", "groups.bias", "signal.weight", "signal.bias"]);
+    assert_eq!(net.weights().get("wide.weight").unwrap().shape(), [4, 2, 3, 3]);
+    let y = run!(net, x.view([2, 4, 3, 5]));
+    assert_eq!((y[0].shape(), y[1].shape(), y[2].shape()), (&[2, 4, 3, 5][..], &[2, 3, 15][..], &[2, 4, 3, 5][..]));
+    // Each group of each image has mean 0 and variance 1.
+    for group in y[0].as_f32().expect("f32").chunks(2 * 15) {
+        let mean = group.iter().sum::<f32>() / 30.0;
+        let var = group.iter().map(|v| (v - mean).powi(2)).sum::<f32>() / 30.0;
+        assert!(mean.abs() < 1e-5 && (var - 1.0).abs() < 1e-4, "{mean} {var}");
+    }
 }
 
 #[test]

@@ -276,7 +276,34 @@ fn every_composite_is_its_decomposition() {
     let rope = |from: usize, pairs| Op::Rope { base: Number(100.0), from: dim(from), pairs };
     let group = |groups: usize, gain, bias| Op::GroupNorm { groups: dim(groups), eps, gain, bias };
     let pad = |axis, before: usize, after: usize| Op::Pad { axis, before: dim(before), after: dim(after) };
+    let mut w = Noise(2);
+    let around = |pad: [usize; 4]| Padding::Explicit(pad.map(dim));
+    let conv1d =
+        |pad, stride: usize, groups: usize, bias| Op::Conv1d { stride: dim(stride), pad, dilation: dim(2), groups: dim(groups), bias };
+    let mean_of = |kernel: [usize; 2], stride: usize, pad, layout, count_pad| Op::Pool2d {
+        kind: Pooling::Avg,
+        kernel: kernel.map(dim),
+        window: Window { stride: [dim(stride), dim(stride)], pad, dilation: [dim(1), dim(1)] },
+        layout,
+        count_pad,
+    };
+    let statistics = |z: &mut Noise, c: usize| {
+        let mut all: Vec<Tensor> = (0..4).map(|_| z.f(&[c])).collect();
+        all[3] = f(&all[3].as_f32().expect("f32").iter().map(|x| x * x + 0.1).collect::<Vec<_>>(), &[c]);
+        all
+    };
     cases.extend([
+        (conv1d(around([0, 0, 1, 3]), 2, 1, true), vec![w.f(&[2, 3, 7]), w.f(&[4, 3, 3]), w.f(&[4])]),
+        (conv1d(Padding::Same, 1, 2, false), vec![w.f(&[1, 4, 5]), w.f(&[6, 2, 3])]),
+        (mean_of([2, 3], 2, around([0; 4]), Layout::Nchw, false), vec![w.f(&[2, 3, 5, 7])]),
+        (mean_of([3, 3], 1, around([1; 4]), Layout::Nchw, false), vec![w.f(&[1, 2, 4, 3])]),
+        (mean_of([3, 3], 2, Padding::Same, Layout::Nhwc, false), vec![w.f(&[1, 4, 3, 2])]),
+        (mean_of([3, 2], 1, around([1, 0, 1, 1]), Layout::Nhwc, true), vec![w.f(&[1, 4, 3, 2])]),
+        (Op::BatchNorm { eps }, std::iter::once(w.f(&[2, 3, 4, 5])).chain(statistics(&mut w, 3)).collect()),
+        (Op::BatchNorm { eps }, std::iter::once(w.f(&[4, 3])).chain(statistics(&mut w, 3)).collect()),
+        (Op::GlobalMean, vec![w.f(&[2, 3, 4, 5])]),
+        (Op::Flatten { from: 2 }, vec![i(&[1, 2, 3, 4], &[1, 1, 2, 2])]),
+        (Op::UpsampleNearest { scale: [dim(2), dim(3)] }, vec![w.f(&[1, 2, 3, 2])]),
         (Op::Unary(Unary::Relu), vec![i(&[-3, 0, 4], &[3])]),
         (Op::Binary(Binary::Swiglu), vec![z.f(&[3, 4]), z.f(&[4])]),
         (group(2, false, true), vec![z.f(&[3, 6, 5]), z.f(&[6])]),
