@@ -34,7 +34,11 @@ fn words() -> BTreeMap<&'static str, Vec<String>> {
     let mut all: BTreeMap<&str, Vec<String>> = BTreeMap::new();
     for row in OPS.iter().filter(|o| o.callable) {
         for option in row.options {
-            let Kind::Word(words) = option.kind else { continue };
+            let words: &[&str] = match option.kind {
+                Kind::Word(words) => words,
+                Kind::Pad => &["same"],
+                _ => continue,
+            };
             for word in words {
                 all.entry(word).or_default().push(format!("`{}` of `{}`", option.name, row.name));
             }
