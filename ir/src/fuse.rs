@@ -154,7 +154,9 @@ pub fn fuse(graph: &Graph) -> Fused {
     f.store_what_must_be();
     f.find_outputs();
     let order = f.order();
-    let kernels = order.into_iter().map(|i| f.kernels[i].clone()).collect();
+    // What was stored for a reader that turned out to be prepared is read by nobody.
+    let idle = |k: &Kernel| matches!(k.kind, Kind::Move(_)) && k.outputs.is_empty();
+    let kernels = order.into_iter().map(|i| f.kernels[i].clone()).filter(|k| !idle(k)).collect();
     Fused { graph: graph.clone(), kernels, packed, prepared, declined: f.declined }
 }
 
