@@ -10,6 +10,7 @@ use crate::access::{Access, is_view, resolve};
 use crate::dim::Dim;
 use crate::graph::{Graph, Value};
 use crate::op::{Binary, Op};
+use crate::prepare;
 use crate::text::print_node;
 use crate::types::{DType, Shape};
 use std::collections::BTreeSet;
@@ -125,7 +126,7 @@ pub fn fuse(graph: &Graph) -> Fused {
     let n = graph.nodes.len();
     let users = graph.users();
     let packed: BTreeSet<Value> = graph.values().filter(|v| is_packed(graph, &users, *v)).collect();
-    let prepared = prepared(graph, &users);
+    let prepared = prepare::prepared(graph, &users);
     let mut f = Fuser {
         g: graph,
         users,
@@ -161,60 +162,11 @@ pub fn fuse(graph: &Graph) -> Fused {
 }
 
 /// Whether a convolution has one filter for each channel of its own.
-pub fn is_depthwise(g: &Graph, v: Value) -> bool {
+fn is_depthwise(g: &Graph, v: Value) -> bool {
     let node = g.node(v);
     let Op::Conv2d { groups, .. } = &node.op else { return false };
     let w = &g.ty(node.args[1]).shape;
     !groups.is(1) && w[0] == *groups && w[1].is(1)
-}
-
-/// Elementwise ops on weights, if only such ops, products, convolutions and row kernels read them.
-fn prepared(g: &Graph, users: &[Vec<Value>]) -> BTreeSet<Value> {
-    let mut of_weights: Vec<bool> = Vec::with_capacity(g.nodes.len());
-    for n in &g.nodes {
-        let through = is_view(&n.op) || is_elementwise(&n.op);
-        let made = matches!(n.op, Op::Weight(_) | Op::Const(_)) || through && n.args.iter().all(|a| of_weights[a.index()]);
-        of_weights.push(made);
-    }
-    let mut all = BTreeSet::new();
-    for v in g.values().collect::<Vec<_>>().into_iter().rev() {
-        let node = g.node(v);
-        let made = of_weights[v.index()]
-            && is_elementwise(&node.op)
-            && node.args.iter().chain([&v]).all(|a| g.ty(*a).dtype == DType::F32)
-            && node.ty.shape.iter().all(|d| d.as_const().is_some());
-        if made && readers(g, users, v).is_some_and(|r| r.iter().all(|(u, i)| reads_prepared(g, *u, *i, &all))) {
-            all.insert(v);
-        }
-    }
-    all
-}
-
-/// Whether a node takes a prepared value as its argument `i`.
-fn reads_prepared(g: &Graph, u: Value, i: usize, prepared: &BTreeSet<Value>) -> bool {
-    match &g.node(u).op {
-        Op::Matmul => i == 1,
-        Op::Conv2d { .. } => i > 0,
-        op => prepared.contains(&u) || is_elementwise(op) || is_row_work(op),
-    }
-}
-
-/// Who reads a value, through views, and as which argument; `None` if it or a view of it is a result.
-fn readers(g: &Graph, users: &[Vec<Value>], v: Value) -> Option<Vec<(Value, usize)>> {
-    let (mut all, mut todo) = (Vec::new(), vec![v]);
-    while let Some(v) = todo.pop() {
-        if g.outputs.contains(&v) {
-            return None;
-        }
-        for &u in &users[v.index()] {
-            if is_view(&g.node(u).op) {
-                todo.push(u);
-            } else {
-                all.extend(g.node(u).args.iter().enumerate().filter(|(_, a)| **a == v).map(|(i, _)| (u, i)));
-            }
-        }
-    }
-    Some(all)
 }
 
 /// Whether a value is a concatenation of weights in whole strips that is read as packed weights are: as the

@@ -16,12 +16,14 @@ pub mod infer;
 pub mod op;
 pub mod passes;
 pub mod prelude;
+mod prepare;
 mod storage;
 pub mod table;
 pub mod text;
 mod types;
 pub mod verify;
 mod window;
+pub use window::Sight;
 
 pub use dim::{Dim, DimError};
 pub use graph::{Graph, Node, Source, Value};

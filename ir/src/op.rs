@@ -346,12 +346,8 @@ pub enum Op {
     },
     /// [`Op::Conv2d`] of `[N, C, L]` with filters `[O, C / groups, K]`.
     Conv1d {
-        /// Elements from one position to the next.
-        stride: Dim,
-        /// What surrounds `x`; above and below are unused.
-        pad: Padding,
-        /// Elements from one element of the window to the next.
-        dilation: Dim,
+        /// How the filters run, as over an image of one row.
+        window: Window,
         /// Parts of the channels.
         groups: Dim,
         /// A bias is the third argument.

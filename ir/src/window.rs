@@ -1,7 +1,36 @@
 //! Where a window stands on an image: lengths of results, and what surrounds the image.
 
 use crate::dim::{Dim, DimError};
-use crate::op::{Padding, Window};
+use crate::graph::{Graph, Value};
+use crate::op::{Op, Padding, Window};
+
+/// A window over an image: how it runs, and along rows and columns the lengths of the image and of the window.
+#[derive(Clone, Debug)]
+pub struct Sight {
+    /// How it runs.
+    pub window: Window,
+    /// Rows and columns of the image.
+    pub image: [Dim; 2],
+    /// Rows and columns of the window.
+    pub kernel: [Dim; 2],
+}
+
+impl Graph {
+    /// The window of a convolution or a pooling; that of a signal is one over an image of one row.
+    pub fn sight(&self, v: Value) -> Option<Sight> {
+        let node = self.node(v);
+        let shape = |i: usize| &self.ty(node.args[i]).shape;
+        let pair = |s: &[Dim], at: usize| [s[at].clone(), s[at + 1].clone()];
+        let one_row = |length: &Dim| [Dim::constant(1), length.clone()];
+        let (window, image, kernel) = match &node.op {
+            Op::Conv2d { window, layout, .. } => (window, pair(shape(0), layout.rows()), pair(shape(1), 2)),
+            Op::Conv1d { window, .. } => (window, one_row(&shape(0)[2]), one_row(&shape(1)[2])),
+            Op::Pool2d { kernel, window, layout, .. } => (window, pair(shape(0), layout.rows()), kernel.clone()),
+            _ => return None,
+        };
+        Some(Sight { window: window.clone(), image, kernel })
+    }
+}
 
 impl Window {
     /// A window that moves pixel by pixel over an image with nothing around it.

@@ -84,6 +84,16 @@ impl WindowSpec {
         self.kernel[1] == 1 || (self.dilation[1] == 1 && self.column() == self.chunk)
     }
 
+    /// Floats from one row of a patch, which holds a window that does not stand on the image alone, to the next.
+    pub fn patch_row(&self) -> i64 {
+        self.span() * self.column()
+    }
+
+    /// Floats of a patch.
+    pub fn patch(&self) -> i64 {
+        self.kernel[0] * self.patch_row()
+    }
+
     /// Pixels from the first to the last of a row of the window.
     pub fn span(&self) -> i64 {
         (self.kernel[1] - 1) * self.dilation[1] + 1

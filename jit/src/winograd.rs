@@ -3,6 +3,8 @@
 //! A tile of `m x m` results of a filter `g` over a patch `d` of `m + 2` pixels a side is
 //! `At [(G g Gt) * (Bt d B)] A`, with `(m + 2)^2` products instead of `9 m^2`.
 
+use crate::lanes::{Bin, Inst, Reg};
+
 /// The matrices for one size of tile.
 #[derive(Clone, Copy, Debug)]
 pub struct Matrices {
@@ -61,6 +63,36 @@ pub const FOUR: Matrices = Matrices {
 /// The matrices for tiles of `m` results a side.
 pub fn matrices(m: usize) -> &'static Matrices {
     if m == 4 { &FOUR } else { &TWO }
+}
+
+/// The instructions of `Σ coefficients * values`, zeros left out; `push` adds one to `to`, `value` gives a term's register.
+pub(crate) fn combine<T>(
+    to: &mut T,
+    push: impl Fn(&mut T, Inst) -> Reg,
+    coefficients: &[f32],
+    mut value: impl FnMut(&mut T, usize) -> Reg,
+) -> Option<Reg> {
+    // A factor of 1 first, so that nothing begins with a negation.
+    let mut order: Vec<usize> = (0..coefficients.len()).filter(|i| coefficients[*i] != 0.0).collect();
+    order.sort_by_key(|i| coefficients[*i] != 1.0);
+    let mut sum: Option<Reg> = None;
+    for i in order {
+        let (k, x) = (coefficients[i], value(to, i));
+        sum = Some(match (sum, k) {
+            (None, 1.0) => x,
+            (None, k) => {
+                let c = push(to, Inst::Float(k.to_bits()));
+                push(to, Inst::Bin(Bin::Mul, x, c))
+            }
+            (Some(s), 1.0) => push(to, Inst::Bin(Bin::Add, s, x)),
+            (Some(s), -1.0) => push(to, Inst::Bin(Bin::Sub, s, x)),
+            (Some(s), k) => {
+                let c = push(to, Inst::Float(k.to_bits()));
+                push(to, Inst::Fma(x, c, s))
+            }
+        });
+    }
+    sum
 }
 
 #[cfg(test)]

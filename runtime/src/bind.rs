@@ -3,8 +3,8 @@
 use crate::error::Error;
 use crate::interp::spell;
 use crate::view::AnyView;
-use tancho_ir::op::{Op, Window};
-use tancho_ir::{Dim, Graph, Value};
+use tancho_ir::op::Op;
+use tancho_ir::{Dim, Graph, Sight, Value};
 
 /// The values of the run-time dims by the shapes of the inputs, in the order of the declaration.
 pub fn bind_inputs(g: &Graph, inputs: &[AnyView<'_>], dims: &mut Vec<i64>) -> Result<(), Error> {
@@ -50,6 +50,26 @@ pub fn bind_inputs(g: &Graph, inputs: &[AnyView<'_>], dims: &mut Vec<i64>) -> Re
     Ok(())
 }
 
+/// The window of a convolution or a pooling, which must stand on the image and what surrounds it; `None` for other ops.
+pub fn window_fits(
+    g: &Graph,
+    v: Value,
+    value: &dyn Fn(&Dim) -> Result<i64, Error>,
+    place: &dyn Fn() -> String,
+) -> Result<Option<Sight>, Error> {
+    let Some(sight) = g.sight(v) else { return Ok(None) };
+    let fault = |e: tancho_ir::DimError| Error::Graph(format!("{}: {e}", place()));
+    for (axis, name) in ["rows", "columns"].into_iter().enumerate() {
+        let (image, kernel) = (&sight.image[axis], &sight.kernel[axis]);
+        let room = value(&sight.window.room(axis, image, kernel).map_err(fault)?)?;
+        if room < 0 {
+            let spans = value(&sight.window.extent(axis, kernel).map_err(fault)?)?;
+            return Err(Error::Window { op: place(), axis: name, spans, padded: spans + room });
+        }
+    }
+    Ok(Some(sight))
+}
+
 /// The graph under values of its dims.
 pub struct Env<'a> {
     pub graph: &'a Graph,
@@ -73,37 +93,6 @@ impl Env<'_> {
         })
     }
 
-    /// A window stands on the image and what surrounds it.
-    fn window_fits(&self, op: &Op, v: Value) -> Result<(), Error> {
-        let node = self.graph.node(v);
-        let shape = |i: usize| &self.graph.ty(node.args[i]).shape;
-        let one = Dim::constant(1);
-        let (window, lengths, kernel) = match op {
-            Op::Conv2d { window, layout, .. } => {
-                let (x, w) = (shape(0), shape(1));
-                (window.clone(), [&x[layout.rows()], &x[layout.rows() + 1]], [&w[2], &w[3]])
-            }
-            Op::Conv1d { stride, pad, dilation, .. } => {
-                (Window::along_columns(stride, pad, dilation), [&one, &shape(0)[2]], [&one, &shape(1)[2]])
-            }
-            Op::Pool2d { kernel, window, layout, .. } => {
-                let x = shape(0);
-                (window.clone(), [&x[layout.rows()], &x[layout.rows() + 1]], [&kernel[0], &kernel[1]])
-            }
-            _ => return Ok(()),
-        };
-        for axis in 0..2 {
-            let fault = |e: tancho_ir::DimError| Error::Graph(e.to_string());
-            let room = self.value(&window.room(axis, lengths[axis], kernel[axis]).map_err(fault)?)?;
-            if room < 0 {
-                let spans = self.value(&window.extent(axis, kernel[axis]).map_err(fault)?)?;
-                let op = node.source.to_string();
-                return Err(Error::Window { op, axis: ["rows", "columns"][axis], spans, padded: spans + room });
-            }
-        }
-        Ok(())
-    }
-
     /// Bounds, `where` clauses, shapes, slices and windows.
     pub fn check(&self) -> Result<(), Error> {
         for (d, value) in self.graph.dims.iter().zip(self.dims) {
@@ -119,7 +108,7 @@ impl Env<'_> {
         }
         for v in self.graph.values() {
             let node = self.graph.node(v);
-            self.window_fits(&node.op, v)?;
+            window_fits(self.graph, v, &|d| self.value(d), &|| node.source.to_string())?;
             if let Op::Slice { axis, start, end, .. } = &node.op {
                 let len = self.length(&self.graph.ty(node.args[0]).shape[*axis])?;
                 let (start, end) = (self.value(start)?, self.value(end)?);

@@ -59,13 +59,13 @@ impl Scope<'_> {
                 self.require(dims[d.name].clone(), Relation::AtMost, Dim::constant(bound), sig)?;
             }
         }
-        // Until the callee says where it is, its ops are the call's.
         for pattern in sig.unused_weights {
             let pattern = format!("{}{pattern}", net.path);
             if !self.graph.unused_weights.contains(&pattern) {
                 self.graph.unused_weights.push(pattern);
             }
         }
+        // Until the callee says where it is, its ops are the call's.
         let here = Source { scope: net.path.trim_end_matches('.').into(), ..self.source.clone() };
         let (path, storage) = (net.path.clone(), net.storage.clone());
         let mut child = Scope {

@@ -8,15 +8,14 @@ use crate::op::*;
 impl Body {
     /// One over images of one row.
     pub fn conv1d(&mut self, op: &Op, args: &[Value]) -> Option<Value> {
-        let Op::Conv1d { stride, pad, dilation, groups, bias } = op else { return None };
+        let Op::Conv1d { window, groups, bias } = op else { return None };
         let one_row = |mut shape: Vec<Dim>| {
             shape.insert(2, Dim::constant(1));
             Op::Reshape(shape)
         };
         let x = self.push(one_row(self.shape(args[0])), &[args[0]])?;
         let w = self.push(one_row(self.shape(args[1])), &[args[1]])?;
-        let window = Window::along_columns(stride, pad, dilation);
-        let conv = Op::Conv2d { window, groups: groups.clone(), bias: *bias, layout: Layout::Nchw };
+        let conv = Op::Conv2d { window: window.clone(), groups: groups.clone(), bias: *bias, layout: Layout::Nchw };
         let all: Vec<Value> = [x, w].into_iter().chain(args.get(2).copied()).collect();
         let y = self.push(conv, &all)?;
         let mut shape = self.shape(y);

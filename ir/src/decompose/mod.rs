@@ -394,7 +394,7 @@ mod tests {
             layout,
             count_pad,
         };
-        let conv1d = |pad, bias| Op::Conv1d { stride: dim("2"), pad, dilation: dim("1"), groups: dim("2"), bias };
+        let conv1d = |pad, bias| Op::Conv1d { window: Window::along_columns(&dim("2"), &pad, &dim("1")), groups: dim("2"), bias };
         all.extend([
             (conv1d(Padding::Same, false), vec!["f32[N, 4, L]", "f32[6, 2, 3]"]),
             (conv1d(pad(["0", "0", "1", "2"]), true), vec!["f32[N, 4, 9]", "f32[6, 2, 3]", "f32[6]"]),

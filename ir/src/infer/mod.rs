@@ -342,9 +342,7 @@ pub fn infer(op: &Op, args: &[Arg<'_>], facts: &Facts) -> Result<Type> {
             composites::group_norm(groups, if *gain { &["gain", "bias"] } else { &["bias"] }, args, facts)
         }
         Op::Conv2d { window, groups, layout, .. } => conv::conv2d(window, groups, *layout, args, facts),
-        Op::Conv1d { stride, pad, dilation, groups, .. } => {
-            conv::conv1d(&Window::along_columns(stride, pad, dilation), groups, args, facts)
-        }
+        Op::Conv1d { window, groups, .. } => conv::conv1d(window, groups, args, facts),
         Op::Pool2d { kernel, window, layout, .. } => conv::pool2d(name, kernel, window, *layout, args, facts),
         Op::BatchNorm { .. } => conv::batch_norm(args, facts),
         Op::GlobalMean => conv::global_mean(args, facts),

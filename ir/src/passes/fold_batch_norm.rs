@@ -1,27 +1,14 @@
 //! A batch norm behind a convolution becomes part of it: the filters are multiplied by
 //! `gain / sqrt(var + eps)`, one number a filter, and what is left is a bias.
 //!
-//! Only where filters and statistics follow from weights alone, and nobody else reads the convolution.
+//! Only where filters and statistics follow from weights at no cost in a run, and nobody else reads the convolution.
 
 use super::Rewriter;
 use crate::dim::Dim;
-use crate::graph::{Graph, Value};
+use crate::graph::Graph;
 use crate::infer::ShapeError;
 use crate::op::{Binary, Number, Op, Scalar, Unary};
-
-/// Whether a value follows from weights and constants alone.
-pub fn of_weights(g: &Graph) -> Vec<bool> {
-    let mut of = Vec::with_capacity(g.nodes.len());
-    for n in &g.nodes {
-        let made = match n.op {
-            Op::Weight(_) | Op::Const(_) => true,
-            Op::Input(_) | Op::DimValue(_) | Op::Arange { .. } | Op::Powers { .. } => false,
-            _ => n.args.iter().all(|a: &Value| of[a.index()]),
-        };
-        of.push(made);
-    }
-    of
-}
+use crate::prepare::of_weights;
 
 /// Runs the pass.
 pub fn run(old: &Graph) -> Result<Graph, ShapeError> {

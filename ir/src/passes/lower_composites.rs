@@ -1,31 +1,26 @@
 //! Composites without kernels of their own become what they are defined by: core ops, and composites that have kernels.
 
 use super::Rewriter;
-use crate::decompose::decompose_to;
+use crate::decompose::{decompose_to, is_composite};
 use crate::graph::{Graph, Value};
 use crate::infer::ShapeError;
-use crate::op::{Op, Pooling};
+use crate::op::Op;
 use crate::table::name_of;
 use crate::types::Type;
 
 /// Whether kernels are made of this op as it is.
 fn has_kernel(op: &Op) -> bool {
     match op {
-        Op::GroupNorm { .. }
-        | Op::Conv1d { .. }
-        | Op::Pool2d { kind: Pooling::Avg, .. }
-        | Op::BatchNorm { .. }
-        | Op::GlobalMean
-        | Op::Flatten { .. }
-        | Op::UpsampleNearest { .. }
-        | Op::Rope { .. }
-        | Op::Pad { .. }
-        | Op::CrossEntropy { .. }
-        | Op::Mse
-        | Op::Dropout { .. }
-        | Op::StopGradient => false,
+        Op::Unary(_)
+        | Op::Binary(_)
+        | Op::Reduce { .. }
+        | Op::Linear { .. }
+        | Op::Softmax { .. }
+        | Op::LayerNorm { .. }
+        | Op::RmsNorm { .. }
+        | Op::L2Normalize { .. } => true,
         Op::Attention { window, bias, .. } => window.is_none() && !bias,
-        _ => true,
+        op => !is_composite(op),
     }
 }
 

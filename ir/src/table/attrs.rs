@@ -61,9 +61,12 @@ pub fn attrs_of(op: &Op) -> Vec<(&'static str, Attr)> {
             ("groups", dim(groups)),
             ("layout", layout(l)),
         ],
-        Op::Conv1d { stride, pad, dilation, groups, .. } => {
-            vec![("stride", dim(stride)), ("pad", padding(pad)), ("dilation", dim(dilation)), ("groups", dim(groups))]
-        }
+        Op::Conv1d { window, groups, .. } => vec![
+            ("stride", dim(&window.stride[1])),
+            ("pad", padding(&window.pad)),
+            ("dilation", dim(&window.dilation[1])),
+            ("groups", dim(groups)),
+        ],
         Op::Pool2d { kind, kernel, window, layout: l, count_pad } => {
             let mut a =
                 vec![("kernel", pair(kernel)), ("stride", pair(&window.stride)), ("pad", padding(&window.pad)), ("layout", layout(l))];

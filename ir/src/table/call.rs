@@ -280,9 +280,7 @@ pub fn make(name: &str, call: &Call<'_>) -> Result<Op, CallError> {
             layout: o.layout()?,
         }),
         "conv1d" => Ok(Op::Conv1d {
-            stride: o.dim("stride")?,
-            pad: o.padding("pad")?,
-            dilation: o.dim("dilation")?,
+            window: Window::along_columns(&o.dim("stride")?, &o.padding("pad")?, &o.dim("dilation")?),
             groups: o.dim("groups")?,
             bias: has("b"),
         }),

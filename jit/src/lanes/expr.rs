@@ -57,12 +57,8 @@ impl Expr {
 
     /// The elements of a row that begins `at` elements behind a pointer.
     pub fn load_at(&mut self, ptr: u16, at: i64, step: Len) -> Reg {
-        let d = Derived { ptr, at };
-        let i = self.derived.iter().position(|x| *x == d).unwrap_or_else(|| {
-            self.derived.push(d);
-            self.derived.len() - 1
-        });
-        self.load(super::DERIVED + i as u16, step, Len::Const(0), Mem::F32)
+        let ptr = super::derive(&mut self.derived, ptr, at);
+        self.load(ptr, step, Len::Const(0), Mem::F32)
     }
 
     /// Writes the elements of a row, or a row scalar.

@@ -339,6 +339,24 @@ pub struct Derived {
     pub at: i64,
 }
 
+/// The pointer `at` elements behind another, which is added to the list if it is new.
+pub fn derive(list: &mut Vec<Derived>, ptr: u16, at: i64) -> u16 {
+    let d = Derived { ptr, at };
+    let i = list.iter().position(|x| *x == d).unwrap_or_else(|| {
+        list.push(d);
+        list.len() - 1
+    });
+    DERIVED + i as u16
+}
+
+/// The argument behind a pointer, and the bytes from there; `None` if there is no such pointer.
+pub fn resolve(list: &[Derived], ptr: u16) -> Option<(u16, i64)> {
+    match ptr.checked_sub(DERIVED) {
+        Some(i) => list.get(usize::from(i)).map(|d| (d.ptr, d.at * 4)),
+        None => Some((ptr, 0)),
+    }
+}
+
 /// A leaf function: `fn(pointers.., integers..)`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Default)]
 pub struct Program {
@@ -357,10 +375,7 @@ pub struct Program {
 impl Program {
     /// The argument behind a pointer, and the bytes from there; `None` if there is no such pointer.
     pub fn resolve(&self, ptr: u16) -> Option<(u16, i64)> {
-        match ptr.checked_sub(DERIVED) {
-            Some(i) => self.derived.get(usize::from(i)).map(|d| (d.ptr, d.at * 4)),
-            None => Some((ptr, 0)),
-        }
+        resolve(&self.derived, ptr)
     }
 }
 

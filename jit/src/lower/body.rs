@@ -47,12 +47,8 @@ impl Body {
         self.per_row.insert(v, false);
     }
 
-    /// A pointer of its own, which the kernel's nest may set.
+    /// A pointer of its own.
     pub fn pointer(&mut self, w: Wide) -> u16 {
-        self.slot(w)
-    }
-
-    fn slot(&mut self, w: Wide) -> u16 {
         self.slots.push(w);
         (self.slots.len() - 1) as u16
     }
@@ -61,7 +57,7 @@ impl Body {
     pub fn load(&mut self, b: &mut Binding, mut w: Wide, row: bool) -> Reg {
         w.strides = aligned(w.strides, self.outer);
         let (step, mem) = (if row { b.len(&w.step) } else { NONE }, w.mem);
-        let ptr = self.slot(w);
+        let ptr = self.pointer(w);
         self.e.load(ptr, step, ROW_STRIDE_LATER, mem)
     }
 
@@ -81,7 +77,7 @@ impl Body {
         w.strides = aligned(w.strides, self.outer);
         let (step, mem) = (if per_row { NONE } else { b.len(&w.step) }, w.mem);
         let value = self.regs[&v];
-        let ptr = self.slot(w);
+        let ptr = self.pointer(w);
         self.e.store(ptr, step, ROW_STRIDE_LATER, mem, value);
     }
 

@@ -5,7 +5,7 @@ use super::window::WideWindow;
 use super::{Lower, WeightPack, WeightPart, Wide, bind, domain_of, join_axes, root_of};
 use crate::CompileError;
 use crate::lanes::schedule::schedule;
-use crate::lanes::{Inst, Mem, STRIP};
+use crate::lanes::{Inst, STRIP};
 use crate::spec::{Binding, Buffer, ContractSpec, KernelSpec, PackSpec, Slot};
 use tancho_ir::access::{Access, resolve};
 use tancho_ir::fuse::Kernel;
@@ -35,15 +35,7 @@ pub fn lower(l: &mut Lower<'_>, k: &Kernel, matmul: Value, epilogue: &[Value], r
         if let Some(row) = s.last_mut() {
             *row = n.clone();
         }
-        block = Wide {
-            buffer: Buffer::Scratch,
-            mem: Mem::F32,
-            offset: Dim::constant(0),
-            strides: s,
-            step: Dim::constant(1),
-            gather: None,
-            block: true,
-        };
+        block = Wide { strides: s, block: true, ..Wide::floats(Buffer::Scratch, 0) };
     }
     if stored || !rows.is_empty() {
         tile.store_to(&mut b, last, block.clone(), false);
@@ -137,7 +129,7 @@ fn matmul_operands(l: &mut Lower<'_>, matmul: Value) -> Result<Operands, Compile
             Buffer::Packed(matmul)
         }
     };
-    let right = Wide { buffer, mem: Mem::F32, offset: Dim::constant(0), strides, step: Dim::constant(1), gather: None, block: false };
+    let right = Wide { strides, ..Wide::floats(buffer, 0) };
 
     let left = l.access(x)?;
     let left = l.wide(x, left);
@@ -162,22 +154,14 @@ fn conv_operands(l: &mut Lower<'_>, v: Value) -> Result<Operands, CompileError> 
     };
     let (mut outer, _) = domain_of(&node.ty.shape);
     let columns = o / groups.max(1);
-    let depth = window.terms();
+    let depth =
+        Dim::product(&shape[1..]).ok().and_then(|d| d.as_const()).ok_or_else(|| l.unsupported(v, "its filters must have a known size"))?;
     let mut strides = vec![Dim::constant(0); outer.len()];
     if groups > 1 {
         outer.insert(0, Dim::constant(groups));
         strides.insert(0, Dim::constant((columns + STRIP - 1) / STRIP * STRIP * depth));
     }
-    let wide = |buffer, strides| Wide {
-        buffer,
-        mem: Mem::F32,
-        offset: Dim::constant(0),
-        strides,
-        step: Dim::constant(1),
-        gather: None,
-        block: false,
-    };
-    let (left, right) = (wide(Buffer::Scratch, Vec::new()), wide(buffer, strides));
+    let (left, right) = (Wide::floats(Buffer::Scratch, 0), Wide { strides, ..Wide::floats(buffer, 0) });
     let group = (groups > 1).then(|| Dim::constant(columns));
     Ok(Operands { left, right, outer, n: Dim::constant(columns), depth: Dim::constant(depth), window: Some(window), group })
 }
@@ -201,7 +185,7 @@ fn pack_weight(l: &mut Lower<'_>, w: Value, access: &Access, lead: &[Dim], matri
         return None;
     }
     let part = weight_part(l, access, &matrix[1])?;
-    let pack = WeightPack { winograd: None, batch: consts(lead)?, k: vec![matrix[0].as_const()?], parts: vec![part] };
+    let pack = WeightPack::plain(consts(lead)?, vec![matrix[0].as_const()?], vec![part]);
     Some(l.program.pack(pack))
 }
 
@@ -216,7 +200,7 @@ pub fn pack_concat(l: &mut Lower<'_>, v: Value) -> Result<WeightPack, CompileErr
     let (rows, _) = domain_of(&l.g.ty(v).shape);
     let k = Dim::product(&rows).ok().and_then(|k| k.as_const());
     match (k, parts) {
-        (Some(k), Some(parts)) => Ok(WeightPack { winograd: None, batch: Vec::new(), k: vec![k], parts }),
+        (Some(k), Some(parts)) => Ok(WeightPack::plain(Vec::new(), vec![k], parts)),
         _ => Err(l.unsupported(v, "its parts are no weights of static shapes")),
     }
 }

@@ -1,7 +1,7 @@
 //! How much a kernel computes and moves: for dividing work, and for profiles.
 
 use crate::lanes::Len;
-use crate::spec::{KernelSpec, Slot};
+use crate::spec::{KernelSpec, Slot, WindowSpec};
 use tancho_ir::Dim;
 
 fn dim(l: Len) -> Dim {
@@ -26,11 +26,19 @@ fn bytes(s: &Slot, axes: &[Len], len: Len) -> Option<Dim> {
     product(moving.chain([row]), s.mem.size())
 }
 
+/// Bytes of the image under a window, by the pixels of the result along these axes.
+fn image(w: &WindowSpec, axes: &[Len]) -> Option<Dim> {
+    product(axes.iter().copied(), 4 * w.stride[0] * w.stride[1] * w.chunk)
+}
+
 /// Floating-point operations of products, and bytes read and written once each; dims over the kernel's
 /// parameters. `None` where they are too large to write down.
 pub fn cost(spec: &KernelSpec) -> Option<(Dim, Dim)> {
     Some(match spec {
-        KernelSpec::Row(s) => (Dim::constant(0), sum(s.slots.iter().map(|slot| bytes(slot, &s.outer, s.len)))?),
+        KernelSpec::Row(s) => {
+            let image = s.window.as_ref().map(|(w, _)| image(w, &s.outer));
+            (Dim::constant(0), sum(s.slots.iter().map(|slot| bytes(slot, &s.outer, s.len)).chain(image))?)
+        }
         KernelSpec::Contract(s) => {
             let mut axes = s.batch.clone();
             let right = s.b.strides.iter().zip(&axes).filter(|(stride, _)| !stride.is(0)).map(|(_, axis)| *axis);
@@ -39,7 +47,11 @@ pub fn cost(spec: &KernelSpec) -> Option<(Dim, Dim)> {
             let flops = product(axes.iter().copied().chain([s.n, s.k]), 2)?;
             let rows = s.rows.iter().flat_map(|(_, slots)| slots);
             let slots = s.slots.iter().chain(rows).filter(|slot| !slot.block).map(|slot| bytes(slot, &axes, s.n));
-            (flops, sum(slots.chain([bytes(&s.a, &axes, s.k), right]))?)
+            let left = match &s.window {
+                Some(w) => image(w, &axes),
+                None => bytes(&s.a, &axes, s.k),
+            };
+            (flops, sum(slots.chain([left, right]))?)
         }
         KernelSpec::Winograd(s) => {
             // Those of the products that are made, not of the convolution.

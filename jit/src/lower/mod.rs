@@ -92,6 +92,11 @@ pub struct WeightPart {
 }
 
 impl WeightPack {
+    /// One whose columns are read as they are.
+    pub fn plain(batch: Vec<i64>, k: Vec<i64>, parts: Vec<WeightPart>) -> WeightPack {
+        WeightPack { batch, k, winograd: None, parts }
+    }
+
     /// Rows; `None` where they cannot be counted.
     pub fn rows(&self) -> Option<i64> {
         self.k.iter().try_fold(1i64, |n, k| n.checked_mul(*k))
@@ -181,6 +186,14 @@ struct Wide {
     step: Dim,
     gather: Option<(Box<Wide>, Dim, Dim)>,
     block: bool,
+}
+
+impl Wide {
+    /// Floats that lie one after another from a buffer's start, the same along so many outer axes.
+    fn floats(buffer: Buffer, outer: usize) -> Wide {
+        let (offset, step) = (Dim::constant(0), Dim::constant(1));
+        Wide { buffer, mem: Mem::F32, offset, strides: vec![Dim::constant(0); outer], step, gather: None, block: false }
+    }
 }
 
 fn mem_of(d: DType) -> Mem {

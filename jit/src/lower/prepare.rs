@@ -21,7 +21,7 @@ pub fn vectors(l: &mut Lower<'_>) -> Result<(), CompileError> {
         let n = n.ok_or_else(|| l.unsupported(v, "its size is not known"))?;
         let from = l.constant(v)?;
         let part = WeightPart { from, scale: None, offset: 0, batch_strides: Vec::new(), k_strides: Vec::new(), n: (n, 1) };
-        let pack = l.program.pack(WeightPack { winograd: None, batch: Vec::new(), k: Vec::new(), parts: vec![part] });
+        let pack = l.program.pack(WeightPack::plain(Vec::new(), Vec::new(), vec![part]));
         l.packed.insert(v, pack);
     }
     Ok(())

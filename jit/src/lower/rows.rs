@@ -21,7 +21,7 @@ pub fn lower(l: &mut Lower<'_>, k: &Kernel) -> Result<(), CompileError> {
     for &v in &k.nodes {
         if matches!(l.g.node(v).op, Op::Conv2d { .. } | Op::Pool2d { .. }) {
             let w = l.window(v, None)?;
-            let first = l.fold_window(&mut body, &mut b, v, &w)?;
+            let first = l.fold_window(&mut body, v, &w)?;
             window = Some((w, first));
         } else {
             body.node(l, &mut b, v)?;

@@ -3,11 +3,11 @@
 use super::body::Body;
 use super::{Lower, WeightPack, WeightPart, Wide, bind};
 use crate::CompileError;
-use crate::lanes::{Len, Mem, Reg, STRIP};
+use crate::lanes::{Len, Reg, STRIP};
 use crate::spec::{Binding, Buffer, KernelSpec, PackSpec, WindowSpec};
 use tancho_ir::access::resolve;
-use tancho_ir::op::{Op, Pooling, Window};
-use tancho_ir::{Dim, Value};
+use tancho_ir::op::{Op, Pooling};
+use tancho_ir::{Dim, Sight, Value};
 
 /// A window before dims are bound.
 pub struct WideWindow {
@@ -38,11 +38,6 @@ impl WideWindow {
             fill: self.fill.to_bits(),
         }
     }
-
-    /// Numbers that a window sees.
-    pub fn terms(&self) -> i64 {
-        self.kernel[0] * self.kernel[1] * self.chunk
-    }
 }
 
 impl Lower<'_> {
@@ -51,20 +46,15 @@ impl Lower<'_> {
         let unknown = |what: &str| self.unsupported(v, &format!("{what} of a window must be known when compiled"));
         let node = self.g.node(v);
         let x = node.args[0];
-        let (window, kernel, fill): (&Window, Vec<Dim>, f32) = match &node.op {
-            Op::Conv2d { window, .. } => (window, self.g.ty(node.args[1]).shape[2..].to_vec(), 0.0),
-            Op::Pool2d { window, kernel, kind, .. } => {
-                (window, kernel.to_vec(), if *kind == Pooling::Max { f32::NEG_INFINITY } else { 0.0 })
-            }
-            _ => return Err(self.unsupported(v, "it has no window")),
-        };
+        let Sight { window, image, kernel } = self.g.sight(v).ok_or_else(|| self.unsupported(v, "it has no window"))?;
+        let fill = if matches!(node.op, Op::Pool2d { kind: Pooling::Max, .. }) { f32::NEG_INFINITY } else { 0.0 };
         let shape = &self.g.ty(x).shape;
         let pair = |d: &[Dim], what: &str| match (d[0].as_const(), d[1].as_const()) {
             (Some(a), Some(b)) => Ok([a, b]),
             _ => Err(unknown(what)),
         };
         let before = |axis: usize| {
-            let around = window.around(axis, &shape[1 + axis], &kernel[axis]);
+            let around = window.around(axis, &image[axis], &kernel[axis]);
             around.map(|a| a.0).map_err(|e| self.unsupported(v, &e.to_string()))
         };
         let access = self.access(x)?;
@@ -79,11 +69,12 @@ impl Lower<'_> {
             from.strides[2] = Dim::constant(channels);
         }
         let out = &node.ty.shape;
+        let before = [before(0)?, before(1)?];
         Ok(WideWindow {
             from,
-            image: [shape[1].clone(), shape[2].clone()],
+            image,
             out: [out[1].clone(), out[2].clone()],
-            before: [before(0)?, before(1)?],
+            before,
             kernel: pair(&kernel, "the size")?,
             stride: pair(&window.stride, "the stride")?,
             dilation: pair(&window.dilation, "the dilation")?,
@@ -95,9 +86,8 @@ impl Lower<'_> {
 
     /// The filters of a convolution in strips, a matrix `[KH * KW * C, O]` for each group, if they follow from weights.
     pub fn filters(&mut self, v: Value, groups: i64) -> Result<Option<usize>, CompileError> {
-        Ok(self
-            .filter_part(v, groups)?
-            .map(|(k, part)| self.program.pack(WeightPack { winograd: None, batch: vec![groups], k, parts: vec![part] })))
+        let part = self.filter_part(v, groups)?;
+        Ok(part.map(|(k, part)| self.program.pack(WeightPack::plain(vec![groups], k, vec![part]))))
     }
 
     /// How filters that follow from weights are read; the extents of their rows.
@@ -151,31 +141,21 @@ impl Lower<'_> {
                 rows.push(row);
             }
         }
-        let pack = self.program.pack(WeightPack { winograd: None, batch: Vec::new(), k: Vec::new(), parts: rows });
+        let pack = self.program.pack(WeightPack::plain(Vec::new(), Vec::new(), rows));
         Ok((pack, (part.n.0 + STRIP - 1) / STRIP * STRIP))
     }
 
     /// A convolution of one channel each, or a pooling: what each element of the window adds, channel by channel.
     /// The window's rows are slots of their own; gives the number of the first.
-    pub fn fold_window(&mut self, body: &mut Body, b: &mut Binding, v: Value, w: &WideWindow) -> Result<usize, CompileError> {
+    pub fn fold_window(&mut self, body: &mut Body, v: Value, w: &WideWindow) -> Result<usize, CompileError> {
         let op = self.g.node(v).op.clone();
         let taps = if matches!(op, Op::Conv2d { .. }) { Some(self.taps(v)?) } else { None };
         let first = body.slots.len();
         let column = w.from.strides[2].as_const().unwrap_or(w.chunk);
-        let row = Wide { strides: vec![Dim::constant(0); 3], offset: Dim::constant(0), step: Dim::constant(1), ..w.from.clone() };
+        let row = Wide::floats(w.from.buffer.clone(), 3);
         let rows: Vec<u16> = (0..w.kernel[0]).map(|_| body.pointer(row.clone())).collect();
-        let filters = taps.map(|(pack, _)| {
-            body.pointer(Wide {
-                buffer: Buffer::PackedWeight(pack),
-                mem: Mem::F32,
-                offset: Dim::constant(0),
-                strides: vec![Dim::constant(0); 3],
-                step: Dim::constant(1),
-                gather: None,
-                block: false,
-            })
-        });
-        let one = b.len(&Dim::constant(1));
+        let filters = taps.map(|(pack, _)| body.pointer(Wide::floats(Buffer::PackedWeight(pack), 3)));
+        let one = Len::Const(1);
         let e = &mut body.e;
         let mut acc: Option<Reg> = None;
         for (i, ptr) in rows.iter().enumerate() {

@@ -4,14 +4,15 @@
 use super::body::Body;
 use super::{Lower, WeightPack, Wide, bind};
 use crate::CompileError;
+use crate::lanes::expr::Expr;
 use crate::lanes::schedule::schedule;
-use crate::lanes::{Len, Mem, Reg, STRIP};
+use crate::lanes::{Len, Reg, STRIP};
 use crate::spec::{Binding, Buffer, KernelSpec, WinogradSpec};
 use crate::target::Precision;
-use crate::winograd::matrices;
+use crate::winograd::{combine, matrices};
+use tancho_ir::Value;
 use tancho_ir::fuse::Kernel;
 use tancho_ir::op::{Op, Window};
-use tancho_ir::{Dim, Value};
 
 /// Fewer channels than this on either side have more work with transforms than products save.
 const LEAST: i64 = 16;
@@ -45,7 +46,7 @@ pub fn tile(l: &Lower<'_>, v: Value) -> Option<i64> {
 pub fn lower(l: &mut Lower<'_>, k: &Kernel, v: Value, epilogue: &[Value], rows: &[Value], m: i64) -> Result<Option<()>, CompileError> {
     let Some((_, part)) = l.filter_part(v, 1)? else { return Ok(None) };
     let (n, channels) = (part.n.0, l.g.ty(l.g.node(v).args[1]).shape[1].as_const().unwrap_or(0));
-    let filters = l.program.pack(WeightPack { winograd: Some(m), k: vec![channels], batch: Vec::new(), parts: vec![part] });
+    let filters = l.program.pack(WeightPack { winograd: Some(m), ..WeightPack::plain(Vec::new(), vec![channels], vec![part]) });
     let mut b = Binding::default();
     let window = l.window(v, None)?.bind(&mut b);
     // Work on whole rows needs all columns.
@@ -61,7 +62,7 @@ pub fn lower(l: &mut Lower<'_>, k: &Kernel, v: Value, epilogue: &[Value], rows: 
     let mut slots = Vec::new();
     for i in 0..m * m {
         let mut body = Body::new(3, width);
-        let products = body.pointer(scratch());
+        let products = body.pointer(Wide::floats(Buffer::Scratch, 3));
         let acc = result(&mut body, products, m as usize, i as usize, block * columns);
         body.define(v, acc);
         for &e in epilogue.iter().chain(rows) {
@@ -93,48 +94,14 @@ pub fn lower(l: &mut Lower<'_>, k: &Kernel, v: Value, epilogue: &[Value], rows: 
     l.push(KernelSpec::Winograd(spec), b, v).map(Some)
 }
 
-/// The products of a tile: a pointer that the nest sets.
-fn scratch() -> Wide {
-    Wide {
-        buffer: Buffer::Scratch,
-        mem: Mem::F32,
-        offset: Dim::constant(0),
-        strides: vec![Dim::constant(0); 3],
-        step: Dim::constant(1),
-        gather: None,
-        block: false,
-    }
-}
-
 /// Result `i` of a tile, `At M A`; places lie `apart`.
 fn result(body: &mut Body, products: u16, m: usize, i: usize, apart: i64) -> Reg {
     let at = matrices(m).at;
     let side = m + 2;
-    let e = &mut body.e;
-    let add = |e: &mut crate::lanes::expr::Expr, sum: Option<Reg>, k: f32, x: Reg| match (sum, k) {
-        (None, 1.0) => x,
-        (Some(s), 1.0) => e.add(s, x),
-        (Some(s), -1.0) => e.sub(s, x),
-        (None, k) => {
-            let c = e.c(k);
-            e.mul(x, c)
-        }
-        (Some(s), k) => {
-            let c = e.c(k);
-            e.fma(x, c, s)
-        }
-    };
     let (down, across) = (at[i / m], at[i % m]);
-    let mut sum = None;
-    for b in (0..side).filter(|b| across[*b] != 0.0) {
-        let mut column = None;
-        for a in (0..side).filter(|a| down[*a] != 0.0) {
-            let x = e.load_at(products, (a * side + b) as i64 * apart, Len::Const(1));
-            column = Some(add(e, column, down[a], x));
-        }
-        if let Some(column) = column {
-            sum = Some(add(e, sum, across[b], column));
-        }
-    }
-    sum.unwrap_or_else(|| e.c(0.0))
+    let column = |e: &mut Expr, b: usize| {
+        let product = |e: &mut Expr, a: usize| e.load_at(products, (a * side + b) as i64 * apart, Len::Const(1));
+        combine(e, Expr::push, down, product).unwrap_or(0)
+    };
+    combine(&mut body.e, Expr::push, across, column).unwrap_or(0)
 }

@@ -120,6 +120,10 @@ impl Columns {
         if m.is(1) {
             (groups, few) = (Vec::new(), Vec::new());
         }
+        Columns::of(groups, few, single)
+    }
+
+    fn of(groups: Vec<Group>, few: Vec<Group>, single: Vec<Group>) -> Columns {
         let mut shapes: Vec<(u8, u8)> = Vec::new();
         for s in groups.iter().chain(&few).chain(&single).flat_map(|g| &g.bands) {
             if !shapes.contains(s) {
@@ -131,14 +135,7 @@ impl Columns {
 
     /// The same for blocks of pixels: few rows alone are too rare for tiles of their own.
     pub fn of_pixels(which: Menu, main: i64, n: Count) -> Columns {
-        let (groups, _) = menu(which, main, n);
-        let mut shapes: Vec<(u8, u8)> = Vec::new();
-        for s in groups.iter().flat_map(|g| &g.bands) {
-            if !shapes.contains(s) {
-                shapes.push(*s);
-            }
-        }
-        Columns { groups, few: Vec::new(), single: Vec::new(), shapes }
+        Columns::of(menu(which, main, n).0, Vec::new(), Vec::new())
     }
 
     /// Rows and columns of the tiles, in the order of their programs.

@@ -102,39 +102,32 @@ fn decode(n: &Nest, c: &mut Code<'_, '_>, u: Value, axes: &[Len]) -> Vec<Value> 
 /// The address of a slot at these coordinates along its strides; strides beyond the coordinates do not count.
 fn address(n: &Nest, c: &mut Code<'_, '_>, s: &Slot, coords: &[Value]) -> Pointer {
     let base = n.buffer(c, s.buffer);
-    let size = s.mem.size();
-    let mut bytes = match s.offset {
-        Len::Const(0) => None,
+    let base = match s.offset {
+        Len::Const(0) => base,
         o => {
             let o = n.len(c, o);
-            Some(c.mul_imm(o, size))
+            let bytes = c.mul_imm(o, s.mem.size());
+            c.moved(base, bytes)
         }
     };
-    for (x, stride) in coords.iter().zip(&s.strides) {
-        if !stride.is(0) {
-            let step = n.times(c, *x, *stride);
-            let step = c.mul_imm(step, size);
-            bytes = Some(match bytes {
-                Some(b) => c.add(b, step),
-                None => step,
-            });
-        }
+    along(n, c, base, s.mem, coords, &s.strides)
+}
+
+/// A pointer moved by these coordinates along strides.
+fn along(n: &Nest, c: &mut Code<'_, '_>, base: Pointer, mem: Mem, coords: &[Value], strides: &[Len]) -> Pointer {
+    let mut bytes: Option<Value> = None;
+    for (x, stride) in coords.iter().zip(strides).filter(|(_, stride)| !stride.is(0)) {
+        let step = n.times(c, *x, *stride);
+        let step = c.mul_imm(step, mem.size());
+        bytes = Some(match bytes {
+            Some(b) => c.add(b, step),
+            None => step,
+        });
     }
     match bytes {
         Some(b) => c.moved(base, b),
         None => base,
     }
-}
-
-/// Bytes from a slot's first element to the one at these coordinates.
-fn offset(n: &Nest, c: &mut Code<'_, '_>, s: &Slot, coords: &[Value]) -> Value {
-    let mut bytes = c.int(0);
-    for (x, stride) in coords.iter().zip(&s.strides) {
-        let step = n.times(c, *x, *stride);
-        let step = c.mul_imm(step, s.mem.size());
-        bytes = c.add(bytes, step);
-    }
-    bytes
 }
 
 /// The same for a slot that may take rows by number. A number out of range ends the

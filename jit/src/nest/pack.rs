@@ -1,11 +1,11 @@
 //! Packing a right operand into strips `[N / 16][K][16]`. A unit is one strip.
 //! Columns behind the last stay as they are: no tile reads them.
 
-use super::{Extents, address, copy_program, decode, dim_of, extra, min, offset, product_of};
+use super::{Extents, address, along, copy_program, decode, dim_of, extra, min, product_of};
 use crate::code::Code;
 use crate::functions::Nest;
 use crate::lanes::{Len, Program, STRIP};
-use crate::spec::{PackSpec, Slot};
+use crate::spec::PackSpec;
 use cranelift::codegen::ir::Value;
 use cranelift::prelude::*;
 use tancho_ir::Dim;
@@ -25,7 +25,7 @@ pub fn build(s: &PackSpec, n: &mut Nest, c: &mut Code<'_, '_>, begin: Value, end
     let strips = super::ceil_div(c, cols, STRIP);
     let to = n.buffer(c, s.to);
     let zero = c.int(0);
-    let row_axes = Slot { offset: Len::Const(0), strides: s.from.strides[s.batch.len()..].to_vec(), ..s.from.clone() };
+    let row_strides = &s.from.strides[s.batch.len()..];
     c.for_each(begin, end, 1, &mut |c, u| {
         let (batch, strip) = (c.b.ins().udiv(u, strips), c.b.ins().urem(u, strips));
         let coords = decode(n, c, batch, &s.batch);
@@ -42,9 +42,9 @@ pub fn build(s: &PackSpec, n: &mut Nest, c: &mut Code<'_, '_>, begin: Value, end
         let to = c.moved(to, at);
         c.for_each(zero, k, 1, &mut |c, i| {
             let coords = decode(n, c, i, &s.k);
-            let down = offset(n, c, &row_axes, &coords);
+            let from = along(n, c, from, s.from.mem, &coords, row_strides);
             let across = c.mul_imm(i, STRIP * 4);
-            let ptrs = [c.moved(from, down), c.moved(to, across)];
+            let ptrs = [from, c.moved(to, across)];
             n.call(c, 0, &ptrs, &[width]);
         });
     });

@@ -6,7 +6,6 @@ use crate::functions::Nest;
 use crate::lanes::Program;
 use crate::spec::{RowSpec, WindowSpec};
 use cranelift::codegen::ir::Value;
-use cranelift::prelude::*;
 use tancho_ir::Dim;
 
 pub fn programs(s: &RowSpec) -> Vec<Program> {
@@ -17,14 +16,9 @@ pub fn programs(s: &RowSpec) -> Vec<Program> {
     p
 }
 
-/// Floats of a patch: a row for each row of the window.
-fn patch_floats(w: &WindowSpec) -> i64 {
-    w.kernel[0] * w.span() * w.column()
-}
-
 pub fn extents(s: &RowSpec) -> Option<Extents> {
     let row = dim_of(s.len).times(&Dim::constant(4 * i64::from(s.work.scratch_rows))).ok()?;
-    let patch = s.window.as_ref().map_or(0, |(w, _)| 4 * patch_floats(w));
+    let patch = s.window.as_ref().map_or(0, |(w, _)| 4 * w.patch());
     Some(Extents { units: product_of(&s.outer)?, scratch: row.plus(&Dim::constant(patch)).ok()?, columns: None })
 }
 
@@ -44,24 +38,12 @@ pub fn build(s: &RowSpec, n: &mut Nest, c: &mut Code<'_, '_>, begin: Value, end:
 
 /// The rows that the window sees at these coordinates, on the image or in a patch.
 fn window_rows(s: &RowSpec, w: &WindowSpec, n: &Nest, c: &mut Code<'_, '_>, coords: &[Value]) -> Vec<Pointer> {
-    let image = window::image(w, n, c, coords[0], None);
-    let spot = window::spot(w, n, c, image, [coords[1], coords[2]]);
-    let on_image = window::rows(w, n, c, spot.first);
-    let Some(buffer) = s.scratch else { return on_image };
+    let Some(buffer) = s.scratch else { return Vec::new() };
     let base = n.scratch(c, buffer);
     let len = n.len(c, s.len);
     let bytes = c.mul_imm(len, 4 * i64::from(s.work.scratch_rows));
     let patch = c.moved(base, bytes);
-    let row = w.span() * w.column();
-    let outside = c.b.ins().icmp_imm_s(IntCC::Equal, spot.inside, 0);
-    c.when(outside, &mut |c| window::patch(w, n, c, &spot, patch, [row, w.dilation[1] * w.column()], 1));
-    (on_image.into_iter().enumerate())
-        .map(|(i, p)| {
-            let bytes = c.int(4 * row * i as i64);
-            let q = c.moved(patch, bytes);
-            window::pick(c, spot.inside, p, q)
-        })
-        .collect()
+    window::seen(w, n, c, (coords[0], [coords[1], coords[2]]), patch, 1)
 }
 
 fn scratch_rows(s: &RowSpec, n: &Nest, c: &mut Code<'_, '_>) -> Vec<Pointer> {

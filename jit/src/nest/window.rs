@@ -4,7 +4,7 @@
 use super::{address, copy_program, decode};
 use crate::code::{Code, Extent, Pointer};
 use crate::functions::Nest;
-use crate::lanes::{DERIVED, Derived, Inst, Len, Mem, Program, Stmt};
+use crate::lanes::{Inst, Len, Mem, Program, Stmt, derive};
 use crate::spec::WindowSpec;
 use cranelift::codegen::ir::Value;
 use cranelift::prelude::*;
@@ -13,14 +13,14 @@ const ONE: Len = Len::Const(1);
 const NONE: Len = Len::Const(0);
 
 /// The window at one position.
-pub struct Spot {
+struct Spot {
     /// The image's row and column under the window's first element; perhaps outside.
     row: Value,
     column: Value,
     /// The address of that pixel, though nothing may be there.
-    pub first: Pointer,
+    first: Pointer,
     /// Whether the whole window stands on the image.
-    pub inside: Value,
+    inside: Value,
 }
 
 /// Copies what a window that stands on the image sees, `[KH][KW][chunk]`: pointers are the window's rows and the target.
@@ -29,14 +29,10 @@ pub fn gather(w: &WindowSpec) -> Program {
     // Elements that lie side by side are one run.
     let (runs, len) = if w.side_by_side() { (1, kw * w.chunk) } else { (kw, w.chunk) };
     let (mut body, mut derived) = (Vec::new(), Vec::new());
-    let mut at = |ptr: u16, at: i64| {
-        derived.push(Derived { ptr, at });
-        DERIVED + derived.len() as u16 - 1
-    };
     for i in 0..kh {
         for j in 0..runs {
-            let from = at(i as u16, j * w.dilation[1] * w.column());
-            let to = at(kh as u16, (i * runs + j) * len);
+            let from = derive(&mut derived, i as u16, j * w.dilation[1] * w.column());
+            let to = derive(&mut derived, kh as u16, (i * runs + j) * len);
             let value = body.len() as u32;
             body.push(Inst::Load { ptr: from, step: ONE, row_step: NONE, mem: Mem::F32 });
             body.push(Inst::Store { ptr: to, step: ONE, row_step: NONE, mem: Mem::F32, value });
@@ -54,7 +50,7 @@ pub fn border(w: &WindowSpec) -> [Program; 2] {
 }
 
 /// The address of image `n`, or of its group's channels.
-pub fn image(w: &WindowSpec, n: &Nest, c: &mut Code<'_, '_>, number: Value, group: Option<Value>) -> Pointer {
+fn image(w: &WindowSpec, n: &Nest, c: &mut Code<'_, '_>, number: Value, group: Option<Value>) -> Pointer {
     let p = address(n, c, &w.from, &[number]);
     match group {
         Some(g) => {
@@ -66,7 +62,7 @@ pub fn image(w: &WindowSpec, n: &Nest, c: &mut Code<'_, '_>, number: Value, grou
 }
 
 /// The window at position `(row, column)` of the result.
-pub fn spot(w: &WindowSpec, n: &Nest, c: &mut Code<'_, '_>, image: Pointer, at: [Value; 2]) -> Spot {
+fn spot(w: &WindowSpec, n: &Nest, c: &mut Code<'_, '_>, image: Pointer, at: [Value; 2]) -> Spot {
     let mut first = [at[0]; 2];
     let mut inside = None;
     for axis in 0..2 {
@@ -93,8 +89,8 @@ pub fn spot(w: &WindowSpec, n: &Nest, c: &mut Code<'_, '_>, image: Pointer, at: 
     Spot { row: first[0], column: first[1], first: c.moved(image, bytes), inside }
 }
 
-/// The rows of a window, whose first elements lie `row` apart.
-pub fn rows(w: &WindowSpec, n: &Nest, c: &mut Code<'_, '_>, first: Pointer) -> Vec<Pointer> {
+/// The rows of a window that stands on the image.
+fn rows(w: &WindowSpec, n: &Nest, c: &mut Code<'_, '_>, first: Pointer) -> Vec<Pointer> {
     (0..w.kernel[0])
         .map(|i| {
             let down = c.int(i * w.dilation[0]);
@@ -107,7 +103,7 @@ pub fn rows(w: &WindowSpec, n: &Nest, c: &mut Code<'_, '_>, first: Pointer) -> V
 
 /// Makes the patch of a window that does not stand on the image alone: elements `steps` apart, down and across.
 /// `programs` is the number of the first of [`border`]'s.
-pub fn patch(w: &WindowSpec, n: &Nest, c: &mut Code<'_, '_>, s: &Spot, to: Pointer, steps: [i64; 2], programs: usize) {
+fn patch(w: &WindowSpec, n: &Nest, c: &mut Code<'_, '_>, s: &Spot, to: Pointer, steps: [i64; 2], programs: usize) {
     let zero = c.int(0);
     let (high, wide) = (c.int(w.kernel[0]), c.int(w.kernel[1]));
     c.for_each(zero, high, 1, &mut |c, i| {
@@ -139,13 +135,35 @@ pub fn patch(w: &WindowSpec, n: &Nest, c: &mut Code<'_, '_>, s: &Spot, to: Point
 }
 
 /// One pointer or the other.
-pub fn pick(c: &mut Code<'_, '_>, condition: Value, a: Pointer, b: Pointer) -> Pointer {
+fn pick(c: &mut Code<'_, '_>, condition: Value, a: Pointer, b: Pointer) -> Pointer {
     let addr = c.b.ins().select(condition, a.addr, b.addr);
     let extent = a
         .extent
         .zip(b.extent)
         .map(|(a, b)| Extent { low: c.b.ins().select(condition, a.low, b.low), size: c.b.ins().select(condition, a.size, b.size) });
     Pointer { addr, extent }
+}
+
+/// The rows that a window sees at a position of the result: on the image, or in a patch that is made at `to`.
+pub fn seen(
+    w: &WindowSpec,
+    n: &Nest,
+    c: &mut Code<'_, '_>,
+    (number, at): (Value, [Value; 2]),
+    to: Pointer,
+    programs: usize,
+) -> Vec<Pointer> {
+    let image = image(w, n, c, number, None);
+    let spot = spot(w, n, c, image, at);
+    let outside = c.b.ins().icmp_imm_s(IntCC::Equal, spot.inside, 0);
+    c.when(outside, &mut |c| patch(w, n, c, &spot, to, [w.patch_row(), w.dilation[1] * w.column()], programs));
+    (rows(w, n, c, spot.first).into_iter().enumerate())
+        .map(|(i, p)| {
+            let bytes = c.int(4 * w.patch_row() * i as i64);
+            let q = c.moved(to, bytes);
+            pick(c, spot.inside, p, q)
+        })
+        .collect()
 }
 
 /// The rows of windows one after another in memory: those of pixels `rows` of the result, in the order of its rows.

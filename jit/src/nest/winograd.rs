@@ -6,9 +6,9 @@ use super::contract::tile_program;
 use super::{Extents, Menu, dim_of, gathered, min, window};
 use crate::code::{Code, Pointer};
 use crate::functions::Nest;
-use crate::lanes::{Bin, DERIVED, Derived, Inst, Len, Mem, Program, Reg, STRIP, Stmt};
+use crate::lanes::{Inst, Len, Mem, Program, Reg, STRIP, Stmt, derive};
 use crate::spec::{Slot, WindowSpec, WinogradSpec};
-use crate::winograd::matrices;
+use crate::winograd::{combine, matrices};
 use cranelift::codegen::ir::Value;
 use cranelift::prelude::*;
 use tancho_ir::Dim;
@@ -24,6 +24,11 @@ impl WinogradSpec {
     /// Products of a tile.
     fn places(&self) -> i64 {
         self.side() * self.side()
+    }
+
+    /// The patch is a window of its own: it moves by whole tiles.
+    fn patch(&self) -> WindowSpec {
+        WindowSpec { kernel: [self.side(); 2], stride: [self.m; 2], ..self.window.clone() }
     }
 
     /// Floats of the transformed patches of a block.
@@ -45,64 +50,30 @@ fn columns(s: &WinogradSpec, menu: Menu) -> Columns {
     Columns::of_pixels(menu, s.cols, Count::Any(Len::Const(s.columns)))
 }
 
-/// Adds the instructions of `Σ coefficients * values`; leaves out zeros.
-fn combine(body: &mut Vec<Inst>, coefficients: &[f32], mut value: impl FnMut(&mut Vec<Inst>, usize) -> Reg) -> Option<Reg> {
-    let push = |body: &mut Vec<Inst>, i: Inst| {
-        body.push(i);
-        body.len() as Reg - 1
-    };
-    // A positive one first, so that nothing begins with a negation.
-    let mut order: Vec<usize> = (0..coefficients.len()).filter(|i| coefficients[*i] != 0.0).collect();
-    order.sort_by_key(|i| coefficients[*i] != 1.0);
-    let mut sum: Option<Reg> = None;
-    for i in order {
-        let (k, x) = (coefficients[i], value(body, i));
-        sum = Some(match (sum, k) {
-            (None, 1.0) => x,
-            (None, k) => {
-                let c = push(body, Inst::Float(k.to_bits()));
-                push(body, Inst::Bin(Bin::Mul, x, c))
-            }
-            (Some(s), 1.0) => push(body, Inst::Bin(Bin::Add, s, x)),
-            (Some(s), -1.0) => push(body, Inst::Bin(Bin::Sub, s, x)),
-            (Some(s), k) => {
-                let c = push(body, Inst::Float(k.to_bits()));
-                push(body, Inst::Fma(x, c, s))
-            }
-        });
-    }
-    sum
-}
-
 /// `Bt d B` of a patch, channel by channel: pointers are the patch's rows and the target, whose places lie
 /// `block * channels` apart.
 fn transform(s: &WinogradSpec) -> Program {
     let bt = matrices(s.m as usize).bt;
     let side = s.side() as usize;
     let (mut body, mut derived) = (Vec::new(), Vec::new());
-    let mut at = |ptr: usize, at: i64| {
-        let d = Derived { ptr: ptr as u16, at };
-        let i = derived.iter().position(|x| *x == d).unwrap_or_else(|| {
-            derived.push(d);
-            derived.len() - 1
-        });
-        DERIVED + i as u16
+    let push = |body: &mut Vec<Inst>, i: Inst| {
+        body.push(i);
+        body.len() as Reg - 1
     };
     // Row by row of the result: few values are alive at a time, and loads cost less than registers.
     for (i, row) in bt.iter().enumerate() {
         let down: Vec<Option<Reg>> = (0..side)
             .map(|j| {
-                combine(&mut body, row, |body, a| {
-                    let ptr = at(a, j as i64 * s.window.column());
-                    body.push(Inst::Load { ptr, step: ONE, row_step: NONE, mem: Mem::F32 });
-                    body.len() as Reg - 1
+                combine(&mut body, push, row, |body, a| {
+                    let ptr = derive(&mut derived, a as u16, j as i64 * s.window.column());
+                    push(body, Inst::Load { ptr, step: ONE, row_step: NONE, mem: Mem::F32 })
                 })
             })
             .collect();
         for (b, across) in bt.iter().enumerate() {
-            let Some(value) = combine(&mut body, across, |_, j| down[j].unwrap_or(0)) else { continue };
+            let Some(value) = combine(&mut body, push, across, |_, j| down[j].unwrap_or(0)) else { continue };
             let place = (i * side + b) as i64;
-            let ptr = at(side, place * s.block * s.channels);
+            let ptr = derive(&mut derived, side as u16, place * s.block * s.channels);
             body.push(Inst::Store { ptr, step: ONE, row_step: NONE, mem: Mem::F32, value });
         }
     }
@@ -124,8 +95,7 @@ pub fn programs(s: &WinogradSpec, menu: Menu) -> Vec<Program> {
 pub fn extents(s: &WinogradSpec) -> Option<Extents> {
     let tiles = |l: Len| dim_of(l).ceil_div(&Dim::constant(s.m)).ok();
     let all = dim_of(s.images).times(&tiles(s.window.out[0])?).ok()?.times(&tiles(s.window.out[1])?).ok()?;
-    let patch = s.places() * s.window.column();
-    let floats = s.patches() + s.products() + s.scratch_rows() * s.columns + patch;
+    let floats = s.patches() + s.products() + s.scratch_rows() * s.columns + s.patch().patch();
     let units = all.ceil_div(&Dim::constant(s.unit)).ok()?.times(&Dim::constant(s.parts)).ok()?;
     Some(Extents { units, scratch: Dim::constant(4 * floats), columns: None })
 }
@@ -159,9 +129,7 @@ pub fn build(s: &WinogradSpec, n: &mut Nest, c: &mut Code<'_, '_>, begin: Value,
     let columns = columns(s, n.menu);
     let transform = columns.shapes().len();
     let work = transform + 3;
-    let side = s.side();
-    // The patch is a window of its own: it moves by whole tiles.
-    let patch = WindowSpec { kernel: [side, side], stride: [s.m, s.m], ..s.window.clone() };
+    let patch = s.patch();
     let a = areas(s, n, c);
     let filters = n.buffer(c, s.filters);
     let across = |c: &mut Code<'_, '_>, l: Len| {
@@ -195,20 +163,8 @@ pub fn build(s: &WinogradSpec, n: &mut Nest, c: &mut Code<'_, '_>, begin: Value,
         c.for_each(zero, count, 1, &mut |c, t| {
             let tile = c.add(from, t);
             let [number, th, tw] = place(c, tile);
-            let image = window::image(&patch, n, c, number, None);
-            let spot = window::spot(&patch, n, c, image, [th, tw]);
+            let mut ptrs = window::seen(&patch, n, c, (number, [th, tw]), a.patch, transform + 1);
             let to = moved(c, a.patches, t, s.channels);
-            let row = side * patch.column();
-            let outside = c.b.ins().icmp_imm_s(IntCC::Equal, spot.inside, 0);
-            c.when(outside, &mut |c| window::patch(&patch, n, c, &spot, a.patch, [row, patch.column()], transform + 1));
-            let on_image = window::rows(&patch, n, c, spot.first);
-            let mut ptrs: Vec<Pointer> = (on_image.into_iter().enumerate())
-                .map(|(i, p)| {
-                    let bytes = c.int(4 * row * i as i64);
-                    let q = c.moved(a.patch, bytes);
-                    window::pick(c, spot.inside, p, q)
-                })
-                .collect();
             ptrs.push(to);
             n.call(c, transform, &ptrs, &[]);
         });

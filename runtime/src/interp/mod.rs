@@ -27,11 +27,12 @@ mod tests;
 pub use dims::Dims;
 pub use erf::erf;
 
+use crate::bind::window_fits;
 use crate::error::Error;
 use crate::tensor::Tensor;
-use tancho_ir::op::{Layout, Op, Pooling, Reduction, Scalar, Unary, Window};
+use tancho_ir::op::{Layout, Op, Pooling, Reduction, Scalar, Unary};
 use tancho_ir::table::name_of;
-use tancho_ir::{DType, Graph, Value, verify};
+use tancho_ir::{DType, Dim, Graph, Sight, Value, verify};
 
 /// A graph with values for its run-time dims, ready to be evaluated.
 #[derive(Debug)]
@@ -197,32 +198,18 @@ impl<'g> Interpreter<'g> {
                 };
                 attention::attention(n, [first()?, args[1], args[2]], &rules).map_err(uneven(heads))?
             }
-            Op::Conv2d { window, groups, layout, bias } => {
+            Op::Conv2d { groups, layout, bias, .. } => {
                 let groups = self.dims.shape(std::slice::from_ref(groups), &place)?[0];
-                let kernel = &self.graph.ty(node.args[1]).shape[2..];
-                let frame = self.frame(v, window, kernel, *layout)?;
-                conv::conv2d(first()?, args[1], bias.then(|| args[2]), &frame, groups, out)
+                conv::conv2d(first()?, args[1], bias.then(|| args[2]), &self.frame(v, *layout)?, groups, out)
             }
-            Op::Conv1d { stride, pad, dilation, groups, bias } => {
+            Op::Conv1d { groups, bias, .. } => {
                 let groups = self.dims.shape(std::slice::from_ref(groups), &place)?[0];
-                let one = tancho_ir::Dim::constant(1);
-                let kernel = [one, self.graph.ty(node.args[1]).shape[2].clone()];
-                let frame = self.frame(v, &Window::along_columns(stride, pad, dilation), &kernel, Layout::Nchw)?;
                 let one_row = |t: &Tensor| Tensor::from_parts(t.data().clone(), &[t.shape()[0], t.shape()[1], 1, t.shape()[2]]);
-                let y = conv::conv2d(
-                    &one_row(first()?),
-                    &one_row(args[1]),
-                    bias.then(|| args[2]),
-                    &frame,
-                    groups,
-                    &[out[0], out[1], 1, out[2]],
-                );
+                let (x, w, shape) = (one_row(first()?), one_row(args[1]), [out[0], out[1], 1, out[2]]);
+                let y = conv::conv2d(&x, &w, bias.then(|| args[2]), &self.frame(v, Layout::Nchw)?, groups, &shape);
                 Tensor::from_parts(y.into_data(), out)
             }
-            Op::Pool2d { kind, kernel, window, layout, count_pad } => {
-                let frame = self.frame(v, window, kernel, *layout)?;
-                conv::pool2d(*kind, first()?, &frame, *count_pad, out)
-            }
+            Op::Pool2d { kind, layout, count_pad, .. } => conv::pool2d(*kind, first()?, &self.frame(v, *layout)?, *count_pad, out),
             Op::BatchNorm { eps } => {
                 first()?;
                 conv::batch_norm(args, eps.0)
@@ -242,26 +229,15 @@ impl<'g> Interpreter<'g> {
     }
 
     /// A window in numbers under the dims.
-    fn frame(&self, v: Value, window: &Window, kernel: &[tancho_ir::Dim], layout: Layout) -> Result<conv::Frame, Error> {
+    fn frame(&self, v: Value, layout: Layout) -> Result<conv::Frame, Error> {
         let place = || place(self.graph, v);
-        let pair = |d: &[tancho_ir::Dim]| self.dims.shape(d, &place).map(|n| [n[0], n[1]]);
-        // Rows and columns are the last axes but for channels; a signal `[N, C, L]` is an image of one row.
-        let x = &self.graph.ty(self.graph.node(v).args[0]).shape;
-        let one = tancho_ir::Dim::constant(1);
-        let lengths = if x.len() == 3 { [&one, &x[2]] } else { [&x[layout.rows()], &x[layout.rows() + 1]] };
-        let mut before = [0; 2];
-        for axis in 0..2 {
-            let fault = |e: tancho_ir::DimError| Error::Graph(format!("{}: {e}", place()));
-            let room = window.room(axis, lengths[axis], &kernel[axis]).map_err(fault)?;
-            let room = self.dims.eval(&room, &place)?;
-            if room < 0 {
-                let spans = self.dims.eval(&window.extent(axis, &kernel[axis]).map_err(fault)?, &place)?;
-                return Err(Error::Window { op: place(), axis: ["rows", "columns"][axis], spans, padded: spans + room });
-            }
-            let (first, _) = window.around(axis, lengths[axis], &kernel[axis]).map_err(fault)?;
-            before[axis] = self.dims.shape(&[first], &place)?[0];
-        }
-        Ok(conv::Frame { kernel: pair(kernel)?, stride: pair(&window.stride)?, dilation: pair(&window.dilation)?, before, layout })
+        let pair = |d: &[Dim; 2]| self.dims.shape(d, &place).map(|n| [n[0], n[1]]);
+        let sight = window_fits(self.graph, v, &|d| self.dims.eval(d, &place), &place)?;
+        let Sight { window, image, kernel } = sight.ok_or_else(|| Error::Graph(format!("{} has no window", place())))?;
+        let fault = |e: tancho_ir::DimError| Error::Graph(format!("{}: {e}", place()));
+        let before = |axis: usize| window.around(axis, &image[axis], &kernel[axis]).map(|a| a.0).map_err(fault);
+        let before = pair(&[before(0)?, before(1)?])?;
+        Ok(conv::Frame { kernel: pair(&kernel)?, stride: pair(&window.stride)?, dilation: pair(&window.dilation)?, before, layout })
     }
 
     /// The scale that the error of each element of `result` is measured on, where that is not its row

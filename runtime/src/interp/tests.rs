@@ -278,8 +278,10 @@ fn every_composite_is_its_decomposition() {
     let pad = |axis, before: usize, after: usize| Op::Pad { axis, before: dim(before), after: dim(after) };
     let mut w = Noise(2);
     let around = |pad: [usize; 4]| Padding::Explicit(pad.map(dim));
-    let conv1d =
-        |pad, stride: usize, groups: usize, bias| Op::Conv1d { stride: dim(stride), pad, dilation: dim(2), groups: dim(groups), bias };
+    let conv1d = |pad, stride: usize, groups: usize, bias| {
+        let window = Window::along_columns(&dim(stride), &pad, &dim(2));
+        Op::Conv1d { window, groups: dim(groups), bias }
+    };
     let mean_of = |kernel: [usize; 2], stride: usize, pad, layout, count_pad| Op::Pool2d {
         kind: Pooling::Avg,
         kernel: kernel.map(dim),

@@ -144,14 +144,9 @@ impl Random {
         if self.rng.chance(50) {
             args.push(self.weight(&[o]));
         }
-        let [_, stride] = window.stride;
-        let [_, dilation] = window.dilation;
-        let pad = match window.pad {
-            Padding::Explicit([_, _, left, right]) => Padding::Explicit([n(0), n(0), left, right]),
-            same => same,
-        };
+        let window = Window::along_columns(&window.stride[1], &window.pad, &window.dilation[1]);
         let bound = self.bound(x) * (c / groups * k) as f64 + 1.0;
-        let v = self.push(Op::Conv1d { stride, pad, dilation, groups: n(groups), bias: args.len() == 3 }, &args, bound)?;
+        let v = self.push(Op::Conv1d { window, groups: n(groups), bias: args.len() == 3 }, &args, bound)?;
         self.tame(v, LIMIT)
     }
 

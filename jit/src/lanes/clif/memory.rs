@@ -6,10 +6,7 @@ impl Emit {
     /// Pointer and constant offset of the first lane, and the bytes from lane to lane.
     fn address(&self, c: &mut Code<'_, '_>, place: Place, ptr: u16, steps: (Len, Len), size: i64) -> (Pointer, i32, Option<Value>) {
         let (step, row_step) = steps;
-        let (ptr, mut offset) = match ptr.checked_sub(DERIVED) {
-            Some(i) => (self.derived[usize::from(i)].ptr, self.derived[usize::from(i)].at * 4),
-            None => (ptr, 0),
-        };
+        let (ptr, mut offset) = resolve(&self.derived, ptr).unwrap_or((ptr, 0));
         let mut p = self.ptrs[ptr as usize];
         if place.row != 0 && !row_step.is(0) {
             match row_step {
