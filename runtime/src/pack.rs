@@ -28,8 +28,8 @@ pub struct Packed {
 
 impl Packed {
     /// Packs weights. Memory of mapped files is given back as soon as it has been read.
-    pub fn new(weights: &Weights, packs: &[WeightPack], prepared: &[Graph]) -> Result<Packed, Error> {
-        let prepared = prepared.iter().map(|g| prepare(g, weights)).collect::<Result<Vec<_>, _>>()?;
+    pub fn new(weights: &Weights, packs: &[WeightPack], prepared: &Graph) -> Result<Packed, Error> {
+        let prepared = prepare(prepared, weights)?;
         let known = Known { weights, prepared: &prepared };
         let mut ranges = Vec::new();
         let mut end = 0usize;
@@ -66,11 +66,13 @@ impl Packed {
     }
 }
 
-/// A value that follows from weights.
-fn prepare(g: &Graph, weights: &Weights) -> Result<Tensor, Error> {
+/// The values that follow from weights.
+fn prepare(g: &Graph, weights: &Weights) -> Result<Vec<Tensor>, Error> {
+    if g.outputs.is_empty() {
+        return Ok(Vec::new());
+    }
     let of = |i: usize| weights.at(i).map(WeightData::to_tensor).ok_or_else(|| weights.not_f32(i));
-    let mut all = Interpreter::new(g, Dims::default())?.run(&[], &of)?;
-    all.pop().ok_or_else(|| Error::Graph(format!("`{}` has no result", g.name)))
+    Interpreter::new(g, Dims::default())?.run(&[], &of)
 }
 
 /// Numbers that packs are made of.
@@ -84,6 +86,10 @@ impl<'a> Known<'a> {
         if let Constant::Weight(i) = c { self.weights.at(i) } else { None }
     }
 
+    fn scale(&self, part: &WeightPart) -> Result<Factors<'a>, Error> {
+        part.scale.map(|s| Ok((self.floats(s.by)?, s.run as usize))).transpose()
+    }
+
     fn floats(&self, c: Constant) -> Result<&'a [f32], Error> {
         match c {
             Constant::Weight(i) => self.weights.at(i).and_then(|w| w.as_f32()).ok_or_else(|| self.weights.not_f32(i)),
@@ -95,6 +101,9 @@ impl<'a> Known<'a> {
     }
 }
 
+/// Factors, and the elements of a weight that have one.
+type Factors<'a> = Option<(&'a [f32], usize)>;
+
 /// Strips of one matrix of one weight, and where they go.
 struct Chunk<'a> {
     weight: Option<&'a WeightData>,
@@ -102,14 +111,13 @@ struct Chunk<'a> {
     /// The place in `data` of the first strip's first element.
     from: usize,
     rows: Arc<Rows>,
-    /// Factors, and the elements that have one.
-    scale: Option<(&'a [f32], usize)>,
+    scale: Factors<'a>,
     n: usize,
     n_stride: usize,
     /// Floats of a strip.
     strip: usize,
     to: &'a mut [f32],
-    /// Filters are transformed: the strips of each place of a patch. `rows` are then their strides.
+    /// Filters are transformed: the strips of each place of a patch.
     transformed: Vec<&'a mut [f32]>,
     /// Nothing is read from the weight behind this chunk.
     last: bool,
@@ -121,6 +129,8 @@ enum Rows {
     Even(usize),
     /// Each at a distance of its own from the first.
     At(Vec<usize>),
+    /// Filters to be transformed: the distances down, across and from channel to channel.
+    Filter([usize; 3]),
 }
 
 impl Rows {
@@ -138,12 +148,12 @@ impl Rows {
         }
     }
 
-    /// Elements from the first row's to behind the last row's, if every row is listed; of the strides of filters the
-    /// largest, which is that of a channel.
-    fn reach(&self) -> usize {
+    /// Elements from the first row's to behind the last row's of `count`.
+    fn reach(&self, count: usize) -> usize {
         match self {
-            Rows::Even(_) => usize::MAX,
+            Rows::Even(stride) => count.saturating_sub(1).saturating_mul(*stride).saturating_add(1),
             Rows::At(all) => all.iter().max().map_or(0, |m| m + 1),
+            Rows::Filter([down, across, channel]) => 2 * (down + across) + count.saturating_sub(1).saturating_mul(*channel) + 1,
         }
     }
 
@@ -151,6 +161,7 @@ impl Rows {
         match self {
             Rows::Even(stride) => i * stride,
             Rows::At(all) => all[i],
+            Rows::Filter([.., channel]) => i * channel,
         }
     }
 }
@@ -164,10 +175,7 @@ fn cut<'a>(known: &Known<'a>, p: &WeightPack, mut to: &'a mut [f32], chunks: &mu
     for b in 0..batches {
         for part in &p.parts {
             let (weight, data) = (known.weight(part.from), known.floats(part.from)?);
-            let scale = match part.scale {
-                Some(s) => Some((known.floats(s.by)?, s.run as usize)),
-                None => None,
-            };
+            let scale = known.scale(part)?;
             let rows = Arc::new(Rows::new(&p.k, &part.k_strides));
             let (mine, others) = to.split_at_mut((part.n.0 as usize).div_ceil(WIDTH) * strip);
             to = others;
@@ -197,12 +205,11 @@ fn cut<'a>(known: &Known<'a>, p: &WeightPack, mut to: &'a mut [f32], chunks: &mu
 /// Cuts the work on filters that are transformed into chunks: some strips of every place of a patch.
 fn filters<'a>(known: &Known<'a>, p: &WeightPack, m: usize, to: &'a mut [f32], chunks: &mut Vec<Chunk<'a>>) -> Result<(), Error> {
     let [part] = p.parts.as_slice() else { return Err(Error::Graph("filters have one part".into())) };
+    let &[down, across, channel] = part.k_strides.as_slice() else { return Err(Error::Graph("filters have three strides".into())) };
+    let rows = Arc::new(Rows::Filter([down, across, channel].map(|s| s as usize)));
     let (strip, places) = (p.rows().unwrap_or(0) as usize * WIDTH, (m + 2) * (m + 2));
     let (weight, data) = (known.weight(part.from), known.floats(part.from)?);
-    let scale = match part.scale {
-        Some(s) => Some((known.floats(s.by)?, s.run as usize)),
-        None => None,
-    };
+    let scale = known.scale(part)?;
     let per = (CHUNK / (strip * places).max(1)).max(1);
     let strips = (part.n.0 as usize).div_ceil(WIDTH);
     let count = strips.div_ceil(per);
@@ -213,7 +220,7 @@ fn filters<'a>(known: &Known<'a>, p: &WeightPack, m: usize, to: &'a mut [f32], c
             weight,
             data,
             from: (part.offset + first * part.n.1) as usize,
-            rows: Arc::new(Rows::At(part.k_strides.iter().map(|s| *s as usize).collect())),
+            rows: rows.clone(),
             scale,
             n: (part.n.0 - first) as usize,
             n_stride: part.n.1 as usize,
@@ -263,8 +270,7 @@ impl Chunk<'_> {
     fn transform(&mut self) {
         let side = self.transformed.len().isqrt();
         let g = tancho_jit::winograd::matrices(side.saturating_sub(2)).g;
-        let Rows::At(strides) = &*self.rows else { return };
-        let &[down, across, channel] = strides.as_slice() else { return };
+        let Rows::Filter([down, across, channel]) = *self.rows else { return };
         let strips = self.transformed.first().map_or(0, |t| t.len() / self.strip.max(1));
         for s in 0..strips {
             let width = WIDTH.min(self.n - s * WIDTH);
@@ -297,7 +303,7 @@ impl Chunk<'_> {
     /// Gives the file's pages of what was read back, of filters and rows one by one, else when all of it was read.
     fn release(&self) {
         let Some(weight) = self.weight else { return };
-        if self.n_stride > 1 && self.rows.reach() <= self.n_stride {
+        if self.n_stride > 1 && self.rows.reach(self.strip / WIDTH) <= self.n_stride {
             let strips = self.transformed.first().map_or(self.to.len(), |t| t.len()) / self.strip.max(1);
             let columns = self.n.min(strips * WIDTH);
             weight.release_part(self.from..self.from + columns * self.n_stride);
@@ -425,7 +431,7 @@ mod tests {
             WeightPack { winograd: None, batch: vec![], k: vec![4], parts: vec![part(3, 0, &[], 1, (0, 4))] },
             WeightPack { winograd: None, batch: vec![], k: vec![0], parts: vec![part(3, 0, &[], 4, (4, 1))] },
         ];
-        let packed = Packed::new(&w, &packs, &[]).expect("packed");
+        let packed = Packed::new(&w, &packs, &Graph::default()).expect("packed");
         assert_eq!(packed.len(), packs.iter().map(|p| 4 * p.floats().expect("counted")).sum::<usize>());
         for (at, p) in packs.iter().enumerate() {
             let got: &[f32] = bytemuck::cast_slice(packed.get(at));
@@ -462,7 +468,7 @@ mod tests {
         let part = WeightPart { from: Constant::Weight(0), scale, offset: 0, batch_strides: vec![], k_strides: vec![3, 1, 9], n: (20, 27) };
         let pack = |winograd: Option<i64>, k: &[i64]| WeightPack { winograd, batch: vec![], k: k.to_vec(), parts: vec![part.clone()] };
         let packs = [pack(None, &[3, 3, 3]), pack(Some(2), &[3]), pack(Some(4), &[3])];
-        let packed = Packed::new(&w, &packs, &[double.expect("the text of a graph")]).expect("packed");
+        let packed = Packed::new(&w, &packs, &double.expect("the text of a graph")).expect("packed");
         let value = |o: usize, c: usize, i: usize, j: usize| if o < 20 { f[o * 27 + c * 9 + i * 3 + j] * 2.0 * s[o] } else { 0.0 };
         let got: &[f32] = bytemuck::cast_slice(packed.get(0));
         for (o, k) in (0..32).flat_map(|o| (0..27).map(move |k| (o, k))) {
@@ -488,7 +494,7 @@ mod tests {
         let text = "network A<>\nweight \"a\": f32[1600, 700] = normal(1.0)\n%0: f32[1600, 700] = weight(index = 0)\nreturn %0";
         let w = Weights::init(&Graph::parse(text).expect("the text of a graph"), 3).expect("weights");
         let pack = WeightPack { winograd: None, batch: vec![], k: vec![700], parts: vec![part(0, 0, &[], 1, (1600, 700))] };
-        let packed = Packed::new(&w, std::slice::from_ref(&pack), &[]).expect("packed");
+        let packed = Packed::new(&w, std::slice::from_ref(&pack), &Graph::default()).expect("packed");
         let (got, data): (&[f32], _) = (bytemuck::cast_slice(packed.get(0)), w.at(0).and_then(|w| w.as_f32()).expect("f32"));
         assert!(got.len() > 4 * CHUNK);
         assert!((0..1600 * 700).all(|i| got[i] == data[(i / 11200 * 16 + i % 16) * 700 + i / 16 % 700]));
@@ -498,7 +504,7 @@ mod tests {
     fn what_cannot_be_packed_is_an_error() {
         let w = weights();
         let one = |p: WeightPart, k: i64| {
-            Packed::new(&w, &[WeightPack { winograd: None, batch: vec![], k: vec![k], parts: vec![p] }], &[]).map(|_| ())
+            Packed::new(&w, &[WeightPack { winograd: None, batch: vec![], k: vec![k], parts: vec![p] }], &Graph::default()).map(|_| ())
         };
         let e = one(part(4, 0, &[], 1, (16, 16)), 16).expect_err("not f32");
         assert_eq!(e.to_string(), "weight `i` is i32, but products read f32 weights only; declare it f32, or cast it");

@@ -213,7 +213,7 @@ fn weight_part(l: &mut Lower<'_>, access: &Access, n: &Dim) -> Option<WeightPart
     let mut strides = consts(&access.strides)?;
     let column = strides.pop()?;
     let k_strides = vec![strides.pop().unwrap_or(0)];
-    let (from, scale) = l.read(access, column).ok()?;
+    let (from, scale) = l.read(access, column);
     Some(WeightPart { from, scale, offset: access.offset.as_const()?, batch_strides: strides, k_strides, n: (n.as_const()?, column) })
 }
 

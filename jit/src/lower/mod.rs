@@ -61,7 +61,7 @@ pub struct WeightPack {
 pub enum Constant {
     /// The weight of that number in the graph.
     Weight(usize),
-    /// The value of that number that follows from weights ([`Program::prepared`]).
+    /// The result of that number of [`Program::prepared`].
     Prepared(usize),
 }
 
@@ -118,8 +118,8 @@ pub struct Program {
     pub steps: Vec<Step>,
     /// Weights to pack.
     pub packs: Vec<WeightPack>,
-    /// Values that follow from weights: graphs without inputs and with one result.
-    pub prepared: Vec<Graph>,
+    /// Values that follow from weights: the results of a graph without inputs.
+    pub prepared: Graph,
 }
 
 impl Program {
@@ -160,6 +160,7 @@ pub fn lower(fused: &Fused, machine: Machine, precision: Precision) -> Result<Pr
             Kind::Move(v) => rows::store(&mut l, *v)?,
         }
     }
+    l.program.prepared = prepare::graph(l.g, &l.prepared);
     Ok(l.program)
 }
 
@@ -171,8 +172,8 @@ struct Lower<'a> {
     program: Program,
     /// The packs of values that are known when the network is compiled.
     packed: HashMap<Value, usize>,
-    /// The numbers of values that follow from weights.
-    prepared: HashMap<Value, usize>,
+    /// Values that follow from weights, in the order of their numbers.
+    prepared: Vec<Value>,
     kernel: usize,
 }
 

@@ -1,4 +1,4 @@
-//! Values that follow from weights alone: small graphs that are evaluated when the network is compiled.
+//! Values that follow from weights alone: a graph that is evaluated when the network is compiled.
 
 use super::{Constant, Lower, Scale, WeightPack, WeightPart, root_of};
 use crate::CompileError;
@@ -19,7 +19,7 @@ pub fn vectors(l: &mut Lower<'_>) -> Result<(), CompileError> {
     for v in read {
         let n = Dim::product(&g.ty(v).shape).ok().and_then(|n| n.as_const());
         let n = n.ok_or_else(|| l.unsupported(v, "its size is not known"))?;
-        let from = l.constant(v)?;
+        let from = l.constant(v);
         let part = WeightPart { from, scale: None, offset: 0, batch_strides: Vec::new(), k_strides: Vec::new(), n: (n, 1) };
         let pack = l.program.pack(WeightPack::plain(Vec::new(), Vec::new(), vec![part]));
         l.packed.insert(v, pack);
@@ -29,17 +29,15 @@ pub fn vectors(l: &mut Lower<'_>) -> Result<(), CompileError> {
 
 impl Lower<'_> {
     /// What is known of a value when the network is compiled.
-    pub fn constant(&mut self, v: Value) -> Result<Constant, CompileError> {
+    pub fn constant(&mut self, v: Value) -> Constant {
         if let Op::Weight(w) = self.g.node(v).op {
-            return Ok(Constant::Weight(w));
+            return Constant::Weight(w);
         }
-        if let Some(&n) = self.prepared.get(&v) {
-            return Ok(Constant::Prepared(n));
-        }
-        let graph = subgraph(self.g, v);
-        self.program.prepared.push(graph);
-        self.prepared.insert(v, self.program.prepared.len() - 1);
-        Ok(Constant::Prepared(self.program.prepared.len() - 1))
+        let known = self.prepared.iter().position(|u| *u == v);
+        Constant::Prepared(known.unwrap_or_else(|| {
+            self.prepared.push(v);
+            self.prepared.len() - 1
+        }))
     }
 
     /// Whether a packed operand can be made of a root: it is a weight, or follows from weights.
@@ -49,17 +47,17 @@ impl Lower<'_> {
 
     /// What an access reads that begins at a weight or a prepared value. A product of a weight with one number for
     /// each of its first indices is multiplied out when it is packed, if the columns are those indices.
-    pub fn read(&mut self, access: &Access, column: i64) -> Result<(Constant, Option<Scale>), CompileError> {
+    pub fn read(&mut self, access: &Access, column: i64) -> (Constant, Option<Scale>) {
         let root = access.root;
         if self.fused.prepared.contains(&root)
             && let Some((weight, by, run)) = scaled(self.g, root)
             && run == column
             && access.offset.is(0)
         {
-            let scale = Scale { by: self.constant(by)?, run };
-            return Ok((self.constant(weight)?, Some(scale)));
+            let scale = Scale { by: self.constant(by), run };
+            return (self.constant(weight), Some(scale));
         }
-        Ok((self.constant(root)?, None))
+        (self.constant(root), None)
     }
 }
 
@@ -82,15 +80,15 @@ fn scaled(g: &Graph, v: Value) -> Option<(Value, Value, i64)> {
     fits.then_some((*weight, by, run))
 }
 
-/// What `v` is computed from, as a graph of its own.
-fn subgraph(g: &Graph, v: Value) -> Graph {
-    let mut needed = BTreeSet::from([v]);
+/// What these values are computed from, as a graph of its own with them as results.
+pub fn graph(g: &Graph, values: &[Value]) -> Graph {
+    let mut needed: BTreeSet<Value> = values.iter().copied().collect();
     for u in g.values().collect::<Vec<_>>().into_iter().rev() {
         if needed.contains(&u) {
             needed.extend(g.node(u).args.iter().copied());
         }
     }
-    let mut out = Graph { name: g.label(v), weights: g.weights.clone(), ..Graph::default() };
+    let mut out = Graph { name: g.name.clone(), weights: g.weights.clone(), ..Graph::default() };
     let mut map: HashMap<Value, Value> = HashMap::new();
     for u in needed {
         let node = g.node(u);
@@ -98,6 +96,6 @@ fn subgraph(g: &Graph, v: Value) -> Graph {
         let made = out.push_typed(node.op.clone(), &args, node.ty.clone(), node.source.clone());
         map.insert(u, made);
     }
-    out.outputs = vec![map[&v]];
+    out.outputs = values.iter().map(|v| map[v]).collect();
     out
 }

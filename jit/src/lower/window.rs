@@ -101,7 +101,7 @@ impl Lower<'_> {
         };
         let (&[o, c, kh, kw], &[so, sc, sh, sw]) = (shape.as_slice(), strides.as_slice()) else { return Ok(None) };
         let each = o / groups.max(1);
-        let (from, scale) = self.read(&access, so)?;
+        let (from, scale) = self.read(&access, so);
         let part = WeightPart { from, scale, offset, batch_strides: vec![so * each], k_strides: vec![sh, sw, sc], n: (each, so) };
         Ok(Some((vec![kh, kw, c], part)))
     }
