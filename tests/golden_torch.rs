@@ -7,7 +7,7 @@ use common::{run_on, views};
 use safetensors::{Dtype, SafeTensors};
 use tancho::compare::{BOUND, compare};
 use tancho::model::model_of;
-use tancho::{Graph, Isa, Model, Target, Tensor, network};
+use tancho::{AsView, Graph, Isa, Model, Target, Tensor, network};
 
 /// One golden file: `in.*`, `w.*` and `out.*`.
 struct Golden(Vec<u8>);
@@ -186,6 +186,54 @@ fn gpt2_block() {
     let g = Golden::new("gpt2_block");
     let y = g.run(common::GPT2_BLOCK, &[g.floats("in.x")]);
     y.iter().for_each(|y| g.matches("out.y", &y[0]));
+}
+
+network! {
+    /// The same block with a cache of keys and values.
+    pub Gpt2Block<B, S, P: ..=T, D = 48, HEADS = 4, T = 11>(x: [B, S, D]) -> [B, S, D]
+        where D % HEADS == 0, P + S <= T
+    {
+        net ln_1: LayerNorm<D>;
+        net ln_2: LayerNorm<D>;
+        net qkv:  Linear<D, 3 * D>;
+        net proj: Linear<D, D>;
+        net up:   Linear<D, 4 * D>;
+        net down: Linear<4 * D, D>;
+        state keys:   [B, P, D] grow P;
+        state values: [B, P, D] grow P;
+
+        let (q, k, v) = split(qkv(ln_1(x)), axis = -1, parts = 3);
+        let x = x + proj(attention(q, keys.push(k), values.push(v), heads = HEADS, causal = true));
+        x + down(gelu_tanh(up(ln_2(x))))
+    }
+}
+
+/// All positions at once, in chunks and one by one, on every level.
+#[test]
+fn gpt2_block_with_a_cache() {
+    let g = Golden::new("gpt2_block");
+    let mut net = Gpt2Block::init(0).expect("a net");
+    for name in net.weights().names().map(String::from).collect::<Vec<_>>() {
+        net.weights_mut().set(&name, g.floats(&format!("w.{name}"))).expect("a weight");
+    }
+    let (x, want) = (g.floats("in.x"), g.floats("out.y"));
+    let (x, want) = (x.as_f32().expect("f32"), want.as_f32().expect("f32"));
+    let rows = |data: &[f32], from: usize, to: usize| [&data[from * 48..to * 48], &data[(11 + from) * 48..(11 + to) * 48]].concat();
+    let levels = Isa::ALL.into_iter().filter_map(|isa| Target::host().with_isa(isa).ok());
+    for target in levels.chain([Target::host().checked(true)]) {
+        let compiled = net.compile(target).expect("compiles");
+        for parts in [&[11][..], &[4, 1, 6], &[1; 11]] {
+            let (mut session, mut from) = (compiled.session(), 0);
+            for n in parts {
+                let (x, want) = (rows(x, from, from + n), rows(want, from, from + n));
+                let y = session.run(x.view([2, *n, 48])).expect("runs").to_vec();
+                let [y, want] = [y, want].map(|d| Tensor::new(d, [2, *n, 48]).expect("its shape"));
+                let report = compare("y", &y, &want, None, BOUND);
+                assert!(report.ok(), "{target:?} {parts:?} {from}: {report}");
+                from += n;
+            }
+        }
+    }
 }
 
 network! {

@@ -267,12 +267,6 @@ fn entry_points_share_weights() {
 
 network! {
     /// Part of the language, checked, and not run yet.
-    pub Cached<B, S, P: ..=T, D = 2, T = 8>(x: [B, S, D]) -> [B, S, D] where P + S <= T {
-        state keys: [B, P, D] grow P;
-        let k = keys.push(x);
-        x + expand(mean(k, over = 1, keep = true), [B, S, D]) * 0
-    }
-
     pub Learner<B, D = 2> {
         net up: Linear<D, 1>;
         fn forward(x: [B, D]) -> [B, 1] { up(x) }
@@ -287,8 +281,6 @@ network! {
 
 #[test]
 fn what_does_not_run_yet_is_one_clear_error() {
-    let e = Cached::init(0).unwrap_err().to_string();
-    assert!(e.contains("`Cached` has the state `keys`, and networks with states are checked but not run yet"), "{e}");
     let n = Learner::init(0).unwrap();
     let e = n.compile_train(Target::host()).unwrap_err();
     assert!(matches!(&e, Error::NotYet { what } if what.contains("train fn step")), "{e}");

@@ -83,25 +83,6 @@ network! {
 }
 
 network! {
-    /// The block above without its cache: every position is computed in each call.
-    pub Gpt2BlockWhole<B, S, D = 768, HEADS = 12>(x: [B, S, D]) -> [B, S, D]
-        where D % HEADS == 0
-    {
-        net ln_1: LayerNorm<D>;
-        net ln_2: LayerNorm<D>;
-        #[weights("attn.c_attn", transposed)] net qkv:  Linear<D, 3 * D>;
-        #[weights("attn.c_proj", transposed)] net proj: Linear<D, D>;
-        #[weights("mlp.c_fc",    transposed)] net up:   Linear<D, 4 * D>;
-        #[weights("mlp.c_proj",  transposed)] net down: Linear<4 * D, D>;
-
-        let heads = rearrange(qkv(ln_1(x)), [b, s, (three h d)] -> [three, b, h, s, d], three = 3, h = HEADS);
-        let a = attention(heads[0], heads[1], heads[2], causal = true);
-        let x = x + proj(rearrange(a, [b, h, s, d] -> [b, s, (h d)]));
-        x + down(gelu_tanh(up(ln_2(x))))
-    }
-}
-
-network! {
     pub Classifier<B, D = 784, H = 256, C = 10> {
         net up:   Linear<D, H>;
         net norm: LayerNorm<H>;
@@ -157,19 +138,24 @@ fn bert() {
 
 #[test]
 fn gpt2() {
-    let net = Gpt2BlockWhole::with(Gpt2BlockWholeDims { D: 24, HEADS: 3 }).init(1).unwrap();
-    let stored = net.weights().get("attn.c_attn.weight").unwrap();
-    assert_eq!(stored.shape(), [24, 72], "as Conv1D has it");
-    let x = some(2 * 7 * 24);
-    let whole = run!(net.clone(), x.view([2, 7, 24]));
-    // Causal: what comes later changes nothing before it.
-    let first: Vec<f32> = x.chunks(7 * 24).flat_map(|b| &b[..4 * 24]).copied().collect();
-    let part = run!(net, first.view([2, 4, 24]));
-    let near = |a: &[f32], b: &[f32]| a.iter().zip(b).all(|(a, b)| (a - b).abs() < 1e-5);
-    assert!(near(&part[..4 * 24], &whole[..4 * 24]) && near(&part[4 * 24..], &whole[7 * 24..11 * 24]));
-    let e = Gpt2::init(1).unwrap_err();
-    let what = "`Gpt2Block` has the state `keys`, and networks with states are checked but not run yet";
-    assert!(matches!(&e, Error::Build(b) if b.message == what), "{e}");
+    let net = Gpt2::with(Gpt2Dims { D: 48, LAYERS: 2, V: 31, T: 24 }).init(1).unwrap();
+    let stored = net.weights().get("h.1.attn.c_attn.weight").unwrap();
+    assert_eq!(stored.shape(), [48, 144], "as Conv1D has it");
+    let compiled = net.compile(Target::host().checked(true)).unwrap();
+    let ids: Vec<i32> = (0..24).map(|i| (7 * i + 3) % 31).collect();
+    let mut whole = compiled.session();
+    assert!(whole.check(ids.view([1, 24])).unwrap().ok());
+    let want = whole.run(ids.view([1, 24])).unwrap().to_vec();
+    let mut session = compiled.session();
+    for part in [&ids[..7], &ids[7..8], &ids[8..11], &ids[11..24]] {
+        assert!(session.check(part.view([1, part.len()])).unwrap().ok());
+        session.run(part.view([1, part.len()])).unwrap();
+    }
+    let got = session.output::<f32>(0).to_vec();
+    assert!(got.iter().zip(&want).all(|(a, b)| (a - b).abs() < 1e-5));
+    assert_eq!(session.state("h.1.values").unwrap().unwrap().shape(), [1, 12, 24, 4]);
+    let full = session.run([5].view([1, 1])).unwrap_err();
+    assert!(matches!(full, Error::Full { held: 24, capacity: 24, .. }), "{full}");
 }
 
 #[test]

@@ -34,7 +34,7 @@ pub fn is_view(op: &Op) -> bool {
 }
 
 impl Access {
-    /// The whole of a stored value.
+    /// The whole of a stored value that lies in memory by this shape.
     pub fn whole(root: Value, shape: &[Dim]) -> Option<Access> {
         Some(Access { root, offset: Dim::constant(0), strides: row_major(shape)? })
     }
@@ -50,7 +50,7 @@ impl Access {
 pub fn resolve(g: &Graph, v: Value, stored: &dyn Fn(Value) -> bool) -> Option<Access> {
     let node = g.node(v);
     if stored(v) || !is_view(&node.op) {
-        return Access::whole(v, &node.ty.shape);
+        return Access::whole(v, &g.room(v));
     }
     let from = &g.ty(node.args[0]).shape;
     let inner = resolve(g, node.args[0], stored)?;

@@ -34,6 +34,8 @@ pub enum Kind {
     Rows,
     /// Copies into one result, one after another along an axis.
     Concat(Value),
+    /// New rows of a state, written behind those it has.
+    Push(Value),
     /// A view or a gather that must be stored.
     Move(Value),
 }
@@ -97,7 +99,7 @@ pub fn is_elementwise(op: &Op) -> bool {
 }
 
 fn is_source(op: &Op) -> bool {
-    matches!(op, Op::Input(_) | Op::Weight(_) | Op::Const(_) | Op::DimValue(_))
+    matches!(op, Op::Input(_) | Op::Weight(_) | Op::State(_) | Op::Const(_) | Op::DimValue(_))
 }
 
 /// How a value lies in the domain of a kernel.
@@ -148,6 +150,7 @@ pub fn fuse(graph: &Graph) -> Fused {
             Op::Conv2d { .. } | Op::Pool2d { .. } => f.alone(v, Kind::Rows),
             Op::Attention { .. } => f.alone(v, Kind::Attention(v)),
             Op::Concat { .. } => f.alone(v, Kind::Concat(v)),
+            Op::Push { .. } => f.alone(v, Kind::Push(v)),
             Op::Gather => {}
             _ => f.row_work(v),
         }
@@ -185,7 +188,7 @@ fn is_packed(g: &Graph, users: &[Vec<Value>], v: Value) -> bool {
         2 => axis == 1 && users[v.index()].iter().all(right),
         _ => false,
     };
-    read && node.ty.dtype == DType::F32 && !g.outputs.contains(&v) && node.args.iter().all(|a| whole(a) && weight(a))
+    read && node.ty.dtype == DType::F32 && !g.is_result(v) && node.args.iter().all(|a| whole(a) && weight(a))
 }
 
 impl Fuser<'_> {
@@ -200,7 +203,7 @@ impl Fuser<'_> {
     }
 
     fn is_output(&self, v: Value) -> bool {
-        self.g.outputs.contains(&v)
+        self.g.is_result(v)
     }
 
     /// Grows a contraction: elementwise users one by one, then row work.
@@ -408,7 +411,7 @@ impl Fuser<'_> {
 
     /// Adds a move for each value that some reader cannot read in place.
     fn store_what_must_be(&mut self) {
-        for &o in &self.g.outputs {
+        for o in self.g.results() {
             if self.of[o.index()].is_none() {
                 self.stored.insert(o);
             }
@@ -485,7 +488,7 @@ impl Fuser<'_> {
 
     /// A kernel stores what other kernels read and what the network returns.
     fn find_outputs(&mut self) {
-        let mut needed: BTreeSet<Value> = self.g.outputs.iter().copied().collect();
+        let mut needed: BTreeSet<Value> = self.g.results().collect();
         for (k, kernel) in self.kernels.iter().enumerate() {
             let mut reads: Vec<Value> = kernel.nodes.iter().flat_map(|n| self.g.node(*n).args.clone()).collect();
             if let Kind::Move(v) = kernel.kind
@@ -559,6 +562,7 @@ impl Kernel {
             Kind::Attention(_) => "attention".into(),
             Kind::Rows => format!("row{}", joined(&self.nodes)),
             Kind::Concat(_) => "concat".into(),
+            Kind::Push(_) => "push".into(),
             Kind::Move(v) => format!("move+{}", op(*v)),
         }
     }

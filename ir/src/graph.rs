@@ -222,6 +222,26 @@ impl fmt::Display for Part {
     }
 }
 
+/// What a session keeps from one run to the next: a cache of keys, the hidden state of a recurrent network.
+#[derive(Clone, Debug, PartialEq)]
+pub struct StateDecl {
+    /// Its name: the path through the nets, joined by dots.
+    pub name: String,
+    /// Its type before a run. It starts as zeros; a growing one without rows.
+    pub ty: Type,
+    /// The axis it grows along: a run-time dim with a bound, which is the room for it.
+    pub grows: Option<usize>,
+    /// What it is after a run; as it was, if nothing.
+    pub next: Option<Value>,
+}
+
+impl StateDecl {
+    /// The dim it grows along.
+    pub fn grown_dim(&self) -> Option<&str> {
+        self.ty.shape.get(self.grows?)?.as_sym()
+    }
+}
+
 /// One operation with its arguments and the type of its result.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Node {
@@ -252,6 +272,8 @@ pub struct Graph {
     pub inputs: Vec<InputDecl>,
     /// Weights in the order of their first use.
     pub weights: Vec<WeightDecl>,
+    /// What a session keeps.
+    pub states: Vec<StateDecl>,
     /// Patterns of names that a weight file may hold besides.
     pub unused_weights: Vec<String>,
     /// One node a value.
@@ -312,6 +334,7 @@ impl Graph {
         match op {
             Op::Input(i) => declared(self.inputs.get(*i).map(|d| &d.ty), "input", *i),
             Op::Weight(i) => declared(self.weights.get(*i).map(|d| &d.ty), "weight", *i),
+            Op::State(i) => declared(self.states.get(*i).map(|d| &d.ty), "state", *i),
             _ => {
                 let labels: Vec<String> = args.iter().map(|&v| self.label(v)).collect();
                 let args: Vec<Arg<'_>> = args.iter().zip(&labels).map(|(&v, name)| Arg { ty: self.ty(v), name }).collect();
@@ -327,10 +350,53 @@ impl Graph {
         v
     }
 
-    /// How often each value is used, outputs included.
+    /// What a run is for: its results, and what its states become.
+    pub fn results(&self) -> impl Iterator<Item = Value> {
+        self.outputs.iter().copied().chain(self.states.iter().filter_map(|s| s.next))
+    }
+
+    /// Whether a value is a result of the run, or what a state becomes.
+    pub fn is_result(&self, v: Value) -> bool {
+        self.results().any(|r| r == v)
+    }
+
+    /// Gives results and states the values that a pass has made of them.
+    pub fn set_results(&mut self, old: &Graph, new: impl Fn(Value) -> Value) {
+        self.outputs = old.outputs.iter().map(|o| new(*o)).collect();
+        for (s, before) in self.states.iter_mut().zip(&old.states) {
+            s.next = before.next.map(&new);
+        }
+    }
+
+    /// The state that a value lives in: it is what the state was, or the state with the new rows behind it.
+    pub fn lives_in(&self, v: Value) -> Option<usize> {
+        let node = self.node(v);
+        match (&node.op, node.args.first().map(|a| &self.node(*a).op)) {
+            (Op::State(i), _) | (Op::Push { .. }, Some(Op::State(i))) => Some(*i),
+            _ => None,
+        }
+    }
+
+    /// The shape by which a stored value lies in memory: a growing state's has room for all rows.
+    pub fn room(&self, v: Value) -> Vec<Dim> {
+        let mut shape = self.ty(v).shape.clone();
+        let grown = self.lives_in(v).and_then(|i| self.states[i].grows.zip(self.capacity(i)));
+        if let Some((axis, rows)) = grown {
+            shape[axis] = Dim::constant(rows);
+        }
+        shape
+    }
+
+    /// The rows that a growing state has room for.
+    pub fn capacity(&self, state: usize) -> Option<i64> {
+        let dim = self.states.get(state)?.grown_dim()?;
+        self.dims.iter().find(|d| d.name == dim)?.bound
+    }
+
+    /// How often each value is used, results included.
     pub fn use_counts(&self) -> Vec<usize> {
         let mut n = vec![0; self.nodes.len()];
-        for v in self.nodes.iter().flat_map(|n| &n.args).chain(&self.outputs) {
+        for v in self.nodes.iter().flat_map(|n| n.args.iter().copied()).chain(self.results()) {
             n[v.index()] += 1;
         }
         n

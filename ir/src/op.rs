@@ -209,6 +209,8 @@ pub enum Op {
     Input(usize),
     /// The graph's weight of that number. No arguments.
     Weight(usize),
+    /// What the graph's state of that number is before the run. No arguments.
+    State(usize),
     /// A scalar constant. No arguments.
     Const(Scalar),
     /// The value of a dim as an f32 scalar. No arguments.
@@ -277,6 +279,11 @@ pub enum Op {
     /// The arguments one after another along `axis`.
     Concat {
         /// The axis that grows.
+        axis: usize,
+    },
+    /// A growing state with new rows behind those it has: arguments `state`, `rows`.
+    Push {
+        /// The axis it grows along.
         axis: usize,
     },
     /// Rows of a table (first argument) by i32 ids (second argument).

@@ -48,7 +48,7 @@ fn reads_prepared(g: &Graph, u: Value, i: usize, prepared: &BTreeSet<Value>) -> 
 fn readers(g: &Graph, users: &[Vec<Value>], v: Value) -> Option<Vec<(Value, usize)>> {
     let (mut all, mut todo) = (Vec::new(), vec![v]);
     while let Some(v) = todo.pop() {
-        if g.outputs.contains(&v) {
+        if g.is_result(v) {
             return None;
         }
         for &u in &users[v.index()] {

@@ -2,7 +2,7 @@
 
 use crate::build::BuildError;
 use crate::dim::Dim;
-use crate::graph::{Graph, Init, Marks, Part, WeightDecl};
+use crate::graph::{Graph, Init, Marks, Part, StateDecl, WeightDecl};
 use crate::op::Op;
 use crate::types::Type;
 
@@ -88,6 +88,13 @@ impl Storage {
 /// A weight has another type in another graph.
 pub fn share_weights(graphs: &mut [Graph]) -> Result<(), BuildError> {
     let mut all: Vec<WeightDecl> = Vec::new();
+    for (i, g) in graphs.iter().enumerate() {
+        // Each entry point has a session of its own.
+        let both = |s: &&StateDecl| graphs[..i].iter().any(|h| h.states.iter().any(|t| t.name == s.name));
+        if let Some(s) = g.states.iter().find(both) {
+            return Err(BuildError::new(format!("the state `{}` is used by two entry points; a state belongs to one", s.name)));
+        }
+    }
     for g in graphs.iter() {
         for w in &g.weights {
             match all.iter().find(|a| a.name == w.name) {

@@ -5,6 +5,7 @@
 //! where P + S <= 1024
 //! input x: f32[B, 768]
 //! weight "up.weight": f32[3072, 768] = xavier
+//! state "keys": f32[B, P, 64] grow axis 1 = %7
 //! %0: f32[B, 768] = input(index = 0) as "x"
 //! %1: f32[3072, 768] = weight(index = 0) as "up.weight"
 //! %2: f32[B, 3072] = linear(%0, %1) // "up(x)" "src/main.rs":9:20 "mlp.up"
@@ -107,6 +108,16 @@ impl fmt::Display for Graph {
             }
             if let Some(p) = &m.part {
                 write!(f, ", part {p}")?;
+            }
+            writeln!(f)?;
+        }
+        for s in &self.states {
+            write!(f, "state {:?}: {}", s.name, s.ty)?;
+            if let Some(axis) = s.grows {
+                write!(f, " grow axis {axis}")?;
+            }
+            if let Some(next) = s.next {
+                write!(f, " = {next}")?;
             }
             writeln!(f)?;
         }
@@ -306,6 +317,20 @@ impl Graph {
                 let mut decl = WeightDecl::new(name, parse_type(ty)?, init);
                 words.try_for_each(|w| parse_mark(&mut decl.marks, w).ok_or_else(|| format!("`{w}` is said of no weight")))?;
                 self.weights.push(decl);
+            }
+            "state" => {
+                let (name, rest) = quoted(rest)?;
+                let rest = rest.strip_prefix(':').ok_or("expected `: type`")?;
+                let (rest, next) = match rest.split_once(" = ") {
+                    // What the state becomes is checked when all is read.
+                    Some((rest, v)) => (rest, Some(parse_value(v, u32::MAX as usize)?)),
+                    None => (rest, None),
+                };
+                let (ty, grows) = match rest.split_once(" grow axis ") {
+                    Some((ty, axis)) => (ty, Some(axis.trim().parse().map_err(|_| format!("`{axis}` is no axis"))?)),
+                    None => (rest, None),
+                };
+                self.states.push(StateDecl { name, ty: parse_type(ty)?, grows, next });
             }
             "return" => {
                 let defined = self.nodes.len();

@@ -24,6 +24,10 @@ pub enum Place {
     Packed(usize),
     /// A result of the network, by number.
     Output(usize),
+    /// A state as it is before the run, by number; a growing one has room for all its rows.
+    State(usize),
+    /// What a state that does not grow becomes, by number.
+    Next(usize),
     /// A block of the arena, by number.
     Block(usize),
 }
@@ -62,14 +66,19 @@ pub fn plan(fused: &Fused, program: &Program) -> Plan {
             let source = |v: &Value| match g.node(*v).op {
                 tancho_ir::op::Op::Input(n) => Some(Place::Input(n)),
                 tancho_ir::op::Op::Weight(n) => Some(Place::Weight(n)),
-                _ => None,
+                _ => g.lives_in(*v).map(Place::State),
+            };
+            let result = |v: &Value| {
+                let output = g.outputs.iter().position(|o| o == v).map(Place::Output);
+                output.or_else(|| g.states.iter().position(|s| s.next == Some(*v)).map(Place::Next))
             };
             let fixed = match b {
+                Buffer::Value(v) if matches!(g.node(*v).op, tancho_ir::op::Op::Push { .. }) => source(v),
                 Buffer::PackedWeight(n) => Some(Place::Packed(*n)),
                 Buffer::Source(v) => source(v),
                 Buffer::Value(v) if !stored(v) => source(v),
                 // A value returned twice is computed into the first and copied to the second.
-                Buffer::Value(v) => g.outputs.iter().position(|o| o == v).map(Place::Output),
+                Buffer::Value(v) => result(v),
                 _ => None,
             };
             places.push(fixed.unwrap_or_else(|| {

@@ -94,8 +94,6 @@ pub struct CheckedEntry {
     pub train: bool,
     /// Its body; nothing if it has an error.
     pub body: Option<Block>,
-    /// Why it cannot be built into a graph though it has no error.
-    pub refused: Option<String>,
 }
 
 /// A weight or net in the docs of a network.
@@ -288,6 +286,37 @@ pub enum StepKind {
         init: Init,
         /// What its attributes say.
         marks: Marks,
+    },
+    /// Declares a state.
+    State {
+        /// What it is before the run.
+        out: Val,
+        /// What it is now.
+        slot: Val,
+        /// Its path in the session.
+        path: String,
+        /// Its type.
+        ty: Type,
+        /// The axis it grows along.
+        grows: Option<usize>,
+    },
+    /// Adds rows to a state.
+    Push {
+        /// The state with its new rows.
+        out: Val,
+        /// The state before the run.
+        state: Val,
+        /// The rows.
+        rows: Val,
+    },
+    /// Gives a state that does not grow another value.
+    Keep {
+        /// The state before the run.
+        state: Val,
+        /// What it is now.
+        slot: Val,
+        /// The value.
+        from: Val,
     },
     /// Declares a net.
     Net(NetPlan),

@@ -6,13 +6,14 @@ use crate::view::AnyView;
 use tancho_ir::op::Op;
 use tancho_ir::{Dim, Graph, Sight, Value};
 
-/// The values of the run-time dims by the shapes of the inputs, in the order of the declaration.
-pub fn bind_inputs(g: &Graph, inputs: &[AnyView<'_>], dims: &mut Vec<i64>) -> Result<(), Error> {
+/// The values of the run-time dims by the shapes of the inputs, in the order of the declaration. `rows` has those that
+/// states grow along, and -1 for others.
+pub fn bind_inputs(g: &Graph, inputs: &[AnyView<'_>], rows: &[i64], dims: &mut Vec<i64>) -> Result<(), Error> {
     if inputs.len() != g.inputs.len() {
         return Err(Error::InputCount { expected: g.inputs.len(), found: inputs.len() });
     }
     dims.clear();
-    dims.resize(g.dims.len(), -1);
+    dims.extend_from_slice(rows);
     let wrong = |i: usize, why: String| Error::Input {
         name: g.inputs[i].name.clone(),
         expected: g.inputs[i].ty.to_string(),

@@ -71,6 +71,49 @@ pub enum Error {
         /// Its bound.
         bound: i64,
     },
+    /// The states of a session have no room for the rows of this call.
+    #[error(
+        "the session is full: `{dim}` has room for {capacity} rows, {held} are there and this call adds {added}; \
+         pass fewer, reset or truncate the session, or raise the bound of `{dim}`"
+    )]
+    Full {
+        /// The dim that states grow along.
+        dim: String,
+        /// Rows there are.
+        held: i64,
+        /// Rows there is room for.
+        capacity: i64,
+        /// Rows this call adds.
+        added: i64,
+    },
+    /// The states of a session were made for other dims.
+    #[error("the session's states were made with {dim} = {held}, but this call has {dim} = {found}; reset the session, or make another")]
+    StateDim {
+        /// The dim.
+        dim: String,
+        /// Its value when the states were made.
+        held: i64,
+        /// Its value in this call.
+        found: i64,
+    },
+    /// There is no state, or no dim that states grow along, of that name.
+    #[error("there is no state or growing dim `{name}`; there are {known}")]
+    NoState {
+        /// The name asked for.
+        name: String,
+        /// Those there are.
+        known: String,
+    },
+    /// More rows were to be kept than there are.
+    #[error("`{dim}` has {held} rows and cannot be truncated to {asked}")]
+    Truncate {
+        /// The dim.
+        dim: String,
+        /// Rows there are.
+        held: i64,
+        /// Rows asked for.
+        asked: usize,
+    },
     /// A `where` clause does not hold.
     #[error("`where {clause}` does not hold: the left side is {left}, the right side {right}")]
     Constraint {

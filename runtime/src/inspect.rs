@@ -17,8 +17,7 @@ impl Compiled {
     /// # Errors
     /// An input does not fit, an id or a slice is out of range.
     pub fn interpret_inputs(&self, inputs: &[AnyView<'_>]) -> Result<Vec<Tensor>, Error> {
-        let inputs = tensors(inputs)?;
-        Interpreter::for_inputs(self.graph(), &inputs)?.run(&inputs, &|i| self.weight(i))
+        self.session().interpret_inputs(inputs)
     }
 
     fn weight(&self, i: usize) -> Result<Tensor, Error> {
@@ -32,18 +31,7 @@ impl Compiled {
     /// # Errors
     /// Neither way runs: an input does not fit, an id or a slice is out of range.
     pub fn check_inputs(&self, inputs: &[AnyView<'_>]) -> Result<Report, Error> {
-        let want = self.interpret_inputs(inputs)?;
-        let mut session = self.session();
-        session.run_inputs(inputs)?;
-        let mut report = Report::default();
-        for (i, want) in want.iter().enumerate() {
-            let name = self.graph().label(self.graph().outputs[i]);
-            report.tensors.push(compare(&name, &session.tensor(i), want, None, BOUND));
-        }
-        if !report.ok() {
-            report.diverges_at = self.first_divergence(inputs)?;
-        }
-        Ok(report)
+        self.session().check_inputs(inputs)
     }
 
     /// The first op whose native result is not what the interpreter makes of the native arguments.
@@ -51,18 +39,71 @@ impl Compiled {
     /// # Errors
     /// As [`Compiled::check_inputs`].
     pub fn first_divergence(&self, inputs: &[AnyView<'_>]) -> Result<Option<OpReport>, Error> {
-        let g = self.graph();
+        self.session().first_divergence(inputs)
+    }
+}
+
+impl Session {
+    /// What the reference interpreter makes of these inputs and the states of the session, which keep what they hold.
+    ///
+    /// # Errors
+    /// As [`Compiled::interpret_inputs`].
+    pub fn interpret_inputs(&self, inputs: &[AnyView<'_>]) -> Result<Vec<Tensor>, Error> {
+        let inputs = tensors(inputs)?;
+        self.interpreter(&inputs)?.run(&inputs, &|i| self.compiled().weight(i))
+    }
+
+    fn interpreter(&self, inputs: &[Tensor]) -> Result<Interpreter<'_>, Error> {
+        match self.held() {
+            Some(states) => Interpreter::for_call(self.compiled().graph(), inputs, &states),
+            None => Interpreter::for_inputs(self.compiled().graph(), inputs),
+        }
+    }
+
+    /// As [`Compiled::check_inputs`], from the states of the session, which keep what they hold. What the states would
+    /// become is compared as well.
+    ///
+    /// # Errors
+    /// As [`Compiled::check_inputs`].
+    pub fn check_inputs(&self, inputs: &[AnyView<'_>]) -> Result<Report, Error> {
+        let g = self.compiled().graph();
+        let given = tensors(inputs)?;
+        let interpreter = self.interpreter(&given)?;
+        let all = interpreter.run_all(&given, &|i| self.compiled().weight(i))?;
+        let mut session = self.fork()?;
+        session.run_inputs(inputs)?;
+        let mut report = Report::default();
+        for (i, o) in g.outputs.iter().enumerate() {
+            report.tensors.push(compare(&g.label(*o), &session.tensor(i), &all[o.index()], None, BOUND));
+        }
+        for ((s, want), got) in g.states.iter().zip(interpreter.states_after(&all)).zip(session.held().unwrap_or_default()) {
+            report.tensors.push(compare(&s.name, &got, &want, None, BOUND));
+        }
+        if !report.ok() {
+            report.diverges_at = self.first_divergence(inputs)?;
+        }
+        Ok(report)
+    }
+
+    /// As [`Compiled::first_divergence`], from the states of the session, which keep what they hold.
+    ///
+    /// # Errors
+    /// As [`Compiled::check_inputs`].
+    pub fn first_divergence(&self, inputs: &[AnyView<'_>]) -> Result<Option<OpReport>, Error> {
+        let g = self.compiled().graph();
         let ops: Vec<Value> = g.values().filter(|v| !matches!(g.node(*v).op, Op::Input(_) | Op::Weight(_))).collect();
-        let mut session = if g.outputs == ops { self.session() } else { self.with_outputs(ops.clone())?.session() };
+        let compiled = if g.outputs == ops { self.compiled().clone() } else { self.compiled().with_outputs(ops.clone())? };
+        let mut session = compiled.session();
+        session.states = self.states.fork(g)?;
         session.run_inputs(inputs)?;
         let given = tensors(inputs)?;
-        let interpreter = Interpreter::for_inputs(g, &given)?;
+        let interpreter = self.interpreter(&given)?;
         let mut values: Vec<Tensor> = Vec::with_capacity(g.nodes.len());
         for v in g.values() {
             let node = g.node(v);
             let value = match node.op {
                 Op::Input(i) => given[i].clone(),
-                Op::Weight(i) => self.weight(i)?,
+                Op::Weight(i) => self.compiled().weight(i)?,
                 _ => {
                     let args: Vec<&Tensor> = node.args.iter().map(|a| &values[a.index()]).collect();
                     let want = interpreter.eval_node(v, &args)?;
@@ -126,7 +167,7 @@ impl Session {
         .unwrap_or_else(|_| Tensor::scalar(f32::NAN))
     }
 
-    /// Runs the network so that every named value is kept. Slower than a run, and compiled for it at the
+    /// Runs the network so that every named value is kept; states keep what they hold. Slower than a run, and compiled for it at the
     /// first call: fused values are stored as well.
     ///
     /// # Errors
@@ -140,6 +181,7 @@ impl Session {
             Some(s) => s,
             None => Box::new(Session::new(self.compiled().with_outputs(named)?, self.threads())),
         };
+        session.states = self.states.fork(self.compiled().graph())?;
         let done = session.run_inputs(inputs);
         let values = names.into_iter().enumerate().map(|(i, n)| (n, session.tensor(i))).collect();
         self.traced = Some(session);

@@ -17,6 +17,7 @@ pub mod profile;
 mod region;
 pub mod session;
 mod stages;
+mod state;
 pub mod tensor;
 pub mod view;
 pub mod weights;

@@ -73,7 +73,8 @@ impl Lines {
         }
     }
 
-    fn bytes_mut(&mut self) -> &mut [u8] {
+    /// The bytes, for writing.
+    pub fn bytes_mut(&mut self) -> &mut [u8] {
         match &mut self.0 {
             Store::Heap(lines) => bytemuck::cast_slice_mut(lines),
             Store::Mapped { map, from, len } => &mut map[*from..*from + *len],

@@ -205,7 +205,7 @@ impl fmt::Display for Profile {
 fn main_op(k: &Kernel) -> Option<Value> {
     match k.kind {
         Kind::Contract { matmul, .. } => Some(matmul),
-        Kind::Attention(v) | Kind::Concat(v) | Kind::Move(v) => Some(v),
+        Kind::Attention(v) | Kind::Concat(v) | Kind::Push(v) | Kind::Move(v) => Some(v),
         Kind::Rows => k.nodes.last().copied(),
     }
 }

@@ -13,6 +13,8 @@ use crate::memory::Lines;
 use crate::profile::Cost;
 use crate::region::{self, Call, Progress};
 use crate::stages::{Stage, WORTH, Work, divide};
+use crate::state::States;
+use crate::tensor::Tensor;
 use crate::view::{AnyView, OutputMut, View};
 use tancho_jit::plan::{ALIGN, Place};
 use tancho_jit::spec::KernelSpec;
@@ -31,6 +33,7 @@ pub struct Session {
     compiled: Compiled,
     arena: Lines,
     outputs: Vec<Output>,
+    pub(crate) states: States,
     pub(crate) calls: Vec<Call>,
     threads: usize,
     /// Less work than this is one thread's.
@@ -61,6 +64,7 @@ impl Session {
         Session {
             arena: Lines::default(),
             outputs,
+            states: States::new(&compiled.0.graph),
             calls,
             bound: None,
             ready: false,
@@ -95,9 +99,75 @@ impl Session {
         self.bound = None;
     }
 
+    /// Forgets what earlier runs left: states are zeros again, those that grow have no rows.
+    pub fn reset(&mut self) {
+        self.states.reset(&self.compiled.0.graph);
+        self.bound = None;
+    }
+
+    /// The rows that states have along a dim they grow along, such as the cached positions of a decoder.
+    ///
+    /// # Errors
+    /// No state grows along it.
+    pub fn rows(&self, dim: &str) -> Result<usize, Error> {
+        self.grown(dim).map(|i| self.states.rows()[i] as usize)
+    }
+
+    /// Forgets all rows but the first along a dim that states grow along, to go on from there with others.
+    ///
+    /// # Errors
+    /// No state grows along it, or there are fewer rows.
+    pub fn truncate(&mut self, dim: &str, rows: usize) -> Result<(), Error> {
+        let i = self.grown(dim)?;
+        let held = self.states.rows()[i];
+        if rows as i64 > held {
+            return Err(Error::Truncate { dim: dim.into(), held, asked: rows });
+        }
+        self.states.truncate(i, rows as i64);
+        Ok(())
+    }
+
+    fn grown(&self, dim: &str) -> Result<usize, Error> {
+        let g = &self.compiled.0.graph;
+        let found = g.dims.iter().position(|d| d.name == dim).filter(|i| self.states.rows()[*i] >= 0);
+        found.ok_or_else(|| {
+            let all: Vec<&str> =
+                g.dims.iter().enumerate().filter(|(i, _)| self.states.rows()[*i] >= 0).map(|(_, d)| d.name.as_str()).collect();
+            no_state(dim, &all)
+        })
+    }
+
+    /// What a state holds now, by its path through the nets: `blocks.3.keys`. `None` before the first run.
+    ///
+    /// # Errors
+    /// There is no state of that name.
+    pub fn state(&self, name: &str) -> Result<Option<Tensor>, Error> {
+        let g = &self.compiled.0.graph;
+        let i = g.states.iter().position(|s| s.name == name);
+        let i = i.ok_or_else(|| no_state(name, &g.states.iter().map(|s| s.name.as_str()).collect::<Vec<_>>()))?;
+        Ok(self.states.tensor(g, i))
+    }
+
+    /// What all states hold; `None` before the first run, and where there are none.
+    pub(crate) fn held(&self) -> Option<Vec<Tensor>> {
+        let g = &self.compiled.0.graph;
+        if g.states.is_empty() { None } else { (0..g.states.len()).map(|i| self.states.tensor(g, i)).collect() }
+    }
+
+    /// Another session that goes on from where this one is: a prompt that was read once is continued in several ways.
+    ///
+    /// # Errors
+    /// Memory is short.
+    pub fn fork(&self) -> Result<Session, Error> {
+        let mut new = Session::new(self.compiled.clone(), self.threads);
+        new.worth = self.worth;
+        new.states = self.states.fork(&self.compiled.0.graph)?;
+        Ok(new)
+    }
+
     /// Bytes of working memory it holds now, results included.
     pub fn memory_bytes(&self) -> usize {
-        self.arena.bytes().len() + self.outputs.iter().map(|o| o.data.bytes().len()).sum::<usize>()
+        self.arena.bytes().len() + self.states.bytes() + self.outputs.iter().map(|o| o.data.bytes().len()).sum::<usize>()
     }
 
     /// Runs the network; [`Session::output`] gives the results.
@@ -165,7 +235,7 @@ impl Session {
     fn prepare(&mut self, inputs: &[AnyView<'_>]) -> Result<(), Error> {
         self.ready = false;
         let compiled = self.compiled.clone();
-        bind_inputs(&compiled.0.graph, inputs, &mut self.dims)?;
+        bind_inputs(&compiled.0.graph, inputs, self.states.rows(), &mut self.dims)?;
         if self.bound.as_ref() != Some(&self.dims) {
             let mut bound = self.bound.take().unwrap_or_default();
             self.lay_out()?;
@@ -180,6 +250,7 @@ impl Session {
         let compiled = self.compiled.clone();
         let inner = &compiled.0;
         let env = Env { graph: &inner.graph, dims: &self.dims };
+        self.states.prepare(&env)?;
         env.check()?;
         let (plan, steps) = (&inner.code.plan, &inner.code.program.steps);
         for (o, v) in self.outputs.iter_mut().zip(&inner.graph.outputs) {
@@ -242,6 +313,7 @@ impl Session {
         if count > 0 {
             return Err(Error::OutOfBuffer { network: inner.graph.name.clone(), count });
         }
+        self.states.commit(&Env { graph: &inner.graph, dims: &self.dims })?;
         self.count_run();
         // A value returned twice was computed once.
         let outs = &code.fused.graph.outputs;
@@ -279,6 +351,8 @@ impl Session {
                         Some(o) => o[n].raw(),
                         None => (self.outputs[n].data.start_mut(), self.outputs[n].data.bytes().len()),
                     },
+                    Place::State(n) => self.states.now(n),
+                    Place::Next(n) => self.states.next(n),
                     Place::Block(n) => {
                         // SAFETY: the plan placed block n inside the arena, which was reserved for it.
                         (unsafe { arena.add(self.offsets[n]) }, self.sizes[n])
@@ -290,4 +364,9 @@ impl Session {
         }
         Ok(())
     }
+}
+
+fn no_state(name: &str, known: &[&str]) -> Error {
+    let known = if known.is_empty() { "none".into() } else { known.join(", ") };
+    Error::NoState { name: name.into(), known }
 }

@@ -119,7 +119,8 @@ pub fn graph_of<N: Network>(statics: &[(&str, i64)], options: &[(&str, OptionVal
     }
     let outputs = N::build(&mut scope, &args)?;
     graph.outputs = outputs;
-    let bound = |d: &RunDim| graph.inputs.iter().any(|i| i.ty.shape.iter().any(|x| x.as_sym() == Some(&d.name)));
+    let grown = |d: &RunDim| graph.states.iter().any(|s| s.grown_dim() == Some(&d.name));
+    let bound = |d: &RunDim| grown(d) || graph.inputs.iter().any(|i| i.ty.shape.iter().any(|x| x.as_sym() == Some(&d.name)));
     match graph.dims.iter().find(|d| !bound(d)) {
         Some(d) => {
             let m =
@@ -252,6 +253,52 @@ impl<'g> Scope<'g> {
             return self.graph.push(Op::Transpose(vec![1, 0]), &[v], self.source.clone()).map_err(|e| self.fail(e));
         }
         Ok(v)
+    }
+
+    /// Declares a state; gives what it is before the run, and what it is now: a net that is called again goes on with
+    /// what the call before left.
+    pub fn state(&mut self, path: &str, ty: &str, grows: Option<usize>) -> Result<(Value, Value)> {
+        let name = format!("{}{}", self.path, self.numbered(path));
+        let ty = self.ty(ty)?;
+        let known = self.graph.states.iter().position(|s| s.name == name);
+        if let Some(i) = known {
+            let at = self.graph.nodes.iter().position(|n| n.op == Op::State(i)).map(|at| Value(at as u32));
+            return match (at, grows) {
+                (Some(v), None) if self.graph.states[i].ty == ty => Ok((v, self.graph.states[i].next.unwrap_or(v))),
+                _ => Err(self.fail(BuildError::new(format!(
+                    "the state `{name}` would be pushed to twice in one run: its net is called twice, declare one for each call"
+                )))),
+            };
+        }
+        if let Some(axis) = grows
+            && !ty.shape.get(axis).and_then(Dim::as_sym).is_some_and(|s| self.graph.dims.iter().any(|d| d.name == s && d.bound.is_some()))
+        {
+            let grown = ty.shape.get(axis).map(Dim::to_string).unwrap_or_default();
+            return Err(self.fail(BuildError::new(format!(
+                "the state `{name}` grows along `{grown}`, which has no bound in `{}`: declare it there as `P: ..=T` and hand it on, `P = P`",
+                self.graph.name
+            ))));
+        }
+        self.graph.states.push(StateDecl { name, ty, grows, next: None });
+        let v = self.graph.push(Op::State(self.graph.states.len() - 1), &[], self.source.clone()).map_err(|e| self.fail(e))?;
+        self.name(v, path);
+        Ok((v, v))
+    }
+
+    /// Adds rows to a growing state, and gives it with them.
+    pub fn push(&mut self, state: Value, rows: Value) -> Result<Value> {
+        let Op::State(i) = self.graph.node(state).op else { return Err(self.fail(BuildError::new("rows are pushed to no state"))) };
+        let axis = self.graph.states[i].grows.unwrap_or_default();
+        let v = self.graph.push(Op::Push { axis }, &[state, rows], self.source.clone()).map_err(|e| self.fail(e))?;
+        self.graph.states[i].next = Some(v);
+        Ok(v)
+    }
+
+    /// Gives a state that does not grow another value.
+    pub fn keep(&mut self, state: Value, value: Value) -> Result<()> {
+        let Op::State(i) = self.graph.node(state).op else { return Err(self.fail(BuildError::new("a value is kept in no state"))) };
+        self.graph.states[i].next = Some(value);
+        Ok(())
     }
 
     /// Declares a net: its weights live under `path`. A dim with an empty name is given by position.

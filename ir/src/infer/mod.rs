@@ -249,7 +249,7 @@ pub fn infer(op: &Op, args: &[Arg<'_>], facts: &Facts) -> Result<Type> {
     }
     let what = format!("`{name}`");
     match op {
-        Op::Input(_) | Op::Weight(_) => Err(ShapeError::new(format!("{what} has the type of its declaration"))),
+        Op::Input(_) | Op::Weight(_) | Op::State(_) => Err(ShapeError::new(format!("{what} has the type of its declaration"))),
         Op::Const(c) => Ok(Type::new(c.dtype(), Vec::new())),
         Op::DimValue(_) => Ok(Type::f32(Vec::new())),
         Op::Arange { start, end } => Ok(Type::new(DType::I32, vec![end.minus(start)?])),
@@ -328,7 +328,7 @@ pub fn infer(op: &Op, args: &[Arg<'_>], facts: &Facts) -> Result<Type> {
         }
         Op::Expand(shape) => expand(shape, args, facts),
         Op::Slice { axis, start, end, step } => slice(*axis, (start, end, step), args, facts),
-        Op::Concat { axis } => concat(*axis, args, facts),
+        Op::Concat { axis } | Op::Push { axis } => concat(name, *axis, args, facts),
         Op::Gather => gather(args, facts),
         Op::Linear { .. } => linear(args, facts),
         Op::Softmax { axis, .. } | Op::L2Normalize { axis, .. } => {
@@ -469,15 +469,15 @@ fn slice(axis: usize, (start, end, step): (&Dim, &Dim, &Dim), args: &[Arg<'_>], 
     Ok(Type::new(args[0].ty.dtype, shape))
 }
 
-fn concat(axis: usize, args: &[Arg<'_>], facts: &Facts) -> Result<Type> {
-    axis_ok("concat", axis, &args[0], "axis", facts)?;
+fn concat(name: &str, axis: usize, args: &[Arg<'_>], facts: &Facts) -> Result<Type> {
+    axis_ok(name, axis, &args[0], "axis", facts)?;
     let mut out = args[0].ty.clone();
     for (i, b) in args.iter().enumerate().skip(1) {
-        same_dtype("`concat` joins tensors of one type", args, (0, i))?;
+        same_dtype(&format!("`{name}` joins tensors of one type"), args, (0, i))?;
         let fits = b.ty.rank() == out.rank() && b.ty.shape.iter().zip(&out.shape).enumerate().all(|(j, (x, y))| j == axis || x == y);
         if !fits {
             let along = &args[0].ty.shape[axis];
-            return Err(ShapeError::new(format!("`concat` cannot join `{}` and `{}` along axis {axis}, {along}", args[0].name, b.name))
+            return Err(ShapeError::new(format!("`{name}` cannot join `{}` and `{}` along axis {axis}, {along}", args[0].name, b.name))
                 .fact(is_line(&args[0], facts))
                 .fact(is_line(b, facts))
                 .help("both have as many axes, and all but the joined one are equal")

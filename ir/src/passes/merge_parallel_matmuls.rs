@@ -77,7 +77,7 @@ fn branch(g: &Graph, users: &[Vec<Value>], v: Value) -> Option<(Value, Branch)> 
         return None;
     }
     let bias = match users[v.index()].as_slice() {
-        [u] if !g.outputs.contains(&v) && g.node(*u).op == Op::Binary(Binary::Add) => {
+        [u] if !g.is_result(v) && g.node(*u).op == Op::Binary(Binary::Add) => {
             let bias = g.node(*u).args.iter().copied().find(|a| is_weight(g, *a, 1) && g.ty(*a).shape[0].is(columns));
             bias.map(|b| (b, *u))
         }
@@ -100,7 +100,7 @@ fn is_weight(g: &Graph, v: Value, rank: usize) -> bool {
 /// rows of any stride, through views or not. Other readers may gain more by fusion with the product.
 fn reads_slices(g: &Graph, users: &[Vec<Value>], v: Value, access: &Access) -> bool {
     let rows = access.strides.last().is_some_and(|s| s.is(1));
-    !g.outputs.contains(&v)
+    !g.is_result(v)
         && users[v.index()].iter().all(|u| {
             let node = g.node(*u);
             match &node.op {

@@ -15,6 +15,7 @@ pub mod lower_composites;
 pub mod lower_linear;
 pub mod merge_parallel_matmuls;
 pub mod remove_dead;
+pub mod separate_results;
 pub mod simplify;
 
 use crate::graph::{Graph, Source, Value};
@@ -42,6 +43,7 @@ pub const PASSES: &[Pass] = &[
     Pass { name: "remove_dead", run: remove_dead::run },
     Pass { name: "merge_parallel_matmuls", run: merge_parallel_matmuls::run },
     Pass { name: "remove_dead", run: remove_dead::run },
+    Pass { name: "separate_results", run: separate_results::run },
 ];
 
 /// Runs all passes; `seen` is shown the graph after each, by name.
@@ -85,7 +87,7 @@ impl<'a> Rewriter<'a> {
             }
             r.map.push(made);
         }
-        r.new.outputs = old.outputs.iter().map(|o| r.map[o.index()]).collect();
+        r.new.set_results(old, |v| r.map[v.index()]);
         Ok(r.new)
     }
 

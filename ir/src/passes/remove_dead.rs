@@ -1,4 +1,4 @@
-//! Drops nodes that no output needs. Inputs stay, used or not: the signature is fixed.
+//! Drops nodes that no result or state needs. Inputs stay, used or not: the signature is fixed.
 
 use crate::graph::{Graph, Value};
 use crate::infer::ShapeError;
@@ -7,7 +7,7 @@ use crate::op::Op;
 /// Runs the pass.
 pub fn run(old: &Graph) -> Result<Graph, ShapeError> {
     let mut live = vec![false; old.nodes.len()];
-    for o in &old.outputs {
+    for o in old.results() {
         live[o.index()] = true;
     }
     for i in (0..old.nodes.len()).rev() {
@@ -28,6 +28,6 @@ pub fn run(old: &Graph) -> Result<Graph, ShapeError> {
         map[v.index()] = Value(new.nodes.len() as u32);
         new.nodes.push(node);
     }
-    new.outputs = old.outputs.iter().map(|o| map[o.index()]).collect();
+    new.set_results(old, |v| map[v.index()]);
     Ok(new)
 }

@@ -15,7 +15,7 @@ pub fn attrs_of(op: &Op) -> Vec<(&'static str, Attr)> {
     };
     let layout = |l: &Layout| Attr::Word(l.name().into());
     match op {
-        Op::Input(i) | Op::Weight(i) => vec![("index", Attr::Dim(Dim::from(*i)))],
+        Op::Input(i) | Op::Weight(i) | Op::State(i) => vec![("index", Attr::Dim(Dim::from(*i)))],
         Op::Const(Scalar::F32(n)) => vec![("f32", float(n))],
         Op::Const(Scalar::I32(i)) => vec![("i32", Attr::Int(*i))],
         Op::Const(Scalar::Bool(b)) => vec![("bool", Attr::Bool(*b))],
@@ -44,7 +44,7 @@ pub fn attrs_of(op: &Op) -> Vec<(&'static str, Attr)> {
             }
             a
         }
-        Op::Concat { axis } => vec![("axis", Attr::Axes(vec![*axis]))],
+        Op::Concat { axis } | Op::Push { axis } => vec![("axis", Attr::Axes(vec![*axis]))],
         Op::Softmax { axis, .. } => vec![("over", Attr::Axes(vec![*axis]))],
         Op::LayerNorm { axes, eps, eps_on, .. } => vec![
             ("over", Attr::Axes(axes.clone())),

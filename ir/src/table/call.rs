@@ -228,6 +228,8 @@ pub fn make(name: &str, call: &Call<'_>) -> Result<Op, CallError> {
     match name {
         "input" => Ok(Op::Input(o.index("index")?)),
         "weight" => Ok(Op::Weight(o.index("index")?)),
+        "state" => Ok(Op::State(o.index("index")?)),
+        "push" => Ok(Op::Push { axis: o.axis("axis")? }),
         "const" => match call.options.first() {
             Some((_, Attr::Float(x))) => Ok(Op::Const(Scalar::F32(Number(*x)))),
             Some((_, Attr::Int(i))) => Ok(Op::Const(Scalar::I32(*i))),

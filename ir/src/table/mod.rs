@@ -152,6 +152,8 @@ const fn internal(name: &'static str, params: &'static [Param], options: &'stati
 pub const OPS: &[OpDef] = &[
     internal("input", &[], &[must("index", Kind::Dim)], "an input of the network"),
     internal("weight", &[], &[must("index", Kind::Dim)], "a weight of the network"),
+    internal("state", &[], &[must("index", Kind::Dim)], "what a state is before the run"),
+    internal("push", &[req("state"), req("rows")], &[must("axis", Kind::Axis)], "a growing state with new rows behind those it has"),
     internal("const", &[], &[or("f32", Kind::Float, ""), or("i32", Kind::Int, ""), or("bool", Kind::Bool, "")], "a scalar constant"),
     internal("dim", &[], &[must("of", Kind::Dim)], "the value of a dim as an f32 scalar"),
     internal("arange", &[], &[must("start", Kind::Dim), must("end", Kind::Dim)], "start, start + 1 .. end - 1 as i32"),
@@ -324,6 +326,8 @@ pub fn name_of(op: &Op) -> &'static str {
     match op {
         Op::Input(_) => "input",
         Op::Weight(_) => "weight",
+        Op::State(_) => "state",
+        Op::Push { .. } => "push",
         Op::Const(_) => "const",
         Op::DimValue(_) => "dim",
         Op::Unary(u) => u.name(),

@@ -157,6 +157,7 @@ pub fn lower(fused: &Fused, machine: Machine, precision: Precision) -> Result<Pr
             Kind::Attention(v) => attention::lower(&mut l, *v)?,
             Kind::Rows => rows::lower(&mut l, k)?,
             Kind::Concat(v) => rows::concat(&mut l, *v)?,
+            Kind::Push(v) => rows::push(&mut l, *v)?,
             Kind::Move(v) => rows::store(&mut l, *v)?,
         }
     }
@@ -241,8 +242,7 @@ impl Lower<'_> {
 
     /// A stored value whole, its last axis as the row.
     fn whole(&self, v: Value) -> Result<Wide, CompileError> {
-        let shape = &self.g.ty(v).shape;
-        let a = Access::whole(v, shape).ok_or_else(|| self.unsupported(v, "its size is too large to write down"))?;
+        let a = Access::whole(v, &self.g.room(v)).ok_or_else(|| self.unsupported(v, "its size is too large to write down"))?;
         Ok(self.wide(v, a))
     }
 

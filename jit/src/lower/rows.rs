@@ -84,20 +84,32 @@ pub fn concat(l: &mut Lower<'_>, v: Value) -> Result<(), CompileError> {
     let strides = row_major(&l.g.ty(v).shape).ok_or_else(|| l.unsupported(v, "its size is too large to write down"))?;
     let mut start = Dim::constant(0);
     for a in l.g.node(v).args.clone() {
-        let shape = l.g.ty(a).shape.clone();
-        let (outer, len) = domain_of(&shape);
-        let mut b = Binding::default();
-        let n = b.len(&len);
-        let mut body = Body::new(outer.len(), n);
-        let r = body.external(l, &mut b, a, Level::Full)?;
-        body.define(v, r);
-        let mut w = l.whole(v)?;
-        w.offset = start.times(&strides[axis]).map_err(|e| l.unsupported(v, &e.to_string()))?;
-        body.store_to(&mut b, v, w, false);
-        finish(l, b, body, (outer, &len), None, v)?;
-        start = start.plus(&shape[axis]).map_err(|e| l.unsupported(v, &e.to_string()))?;
+        copy_part(l, v, a, &start, &strides[axis])?;
+        start = start.plus(&l.g.ty(a).shape[axis]).map_err(|e| l.unsupported(v, &e.to_string()))?;
     }
     Ok(())
+}
+
+/// The new rows of a state, copied behind those it has.
+pub fn push(l: &mut Lower<'_>, v: Value) -> Result<(), CompileError> {
+    let (Op::Push { axis }, [state, rows]) = (&l.g.node(v).op, &l.g.node(v).args[..]) else { return Ok(()) };
+    let (axis, state, rows) = (*axis, *state, *rows);
+    let strides = row_major(&l.g.room(v)).ok_or_else(|| l.unsupported(v, "its size is too large to write down"))?;
+    copy_part(l, v, rows, &l.g.ty(state).shape[axis].clone(), &strides[axis])
+}
+
+/// Copies `part` into a value, behind `start` rows of so many elements.
+fn copy_part(l: &mut Lower<'_>, v: Value, part: Value, start: &Dim, stride: &Dim) -> Result<(), CompileError> {
+    let (outer, len) = domain_of(&l.g.ty(part).shape.clone());
+    let mut b = Binding::default();
+    let n = b.len(&len);
+    let mut body = Body::new(outer.len(), n);
+    let r = body.external(l, &mut b, part, Level::Full)?;
+    body.define(v, r);
+    let mut w = l.whole(v)?;
+    w.offset = start.times(stride).map_err(|e| l.unsupported(v, &e.to_string()))?;
+    body.store_to(&mut b, v, w, false);
+    finish(l, b, body, (outer, &len), None, v)
 }
 
 fn finish(

@@ -54,7 +54,12 @@ impl Body<'_> {
             Some(Binding::Value(v)) => return self.alike(v),
             Some(Binding::Param(t)) => return self.alike(Shaped::Tensor(t)),
             Some(Binding::State(i)) => match self.states.get(i) {
-                Some(s) => return self.alike(Shaped::Tensor(s.tensor.clone())),
+                Some(s) => {
+                    let t = s.tensor.clone();
+                    let out = self.fresh();
+                    self.step(e.place, &e.text, StepKind::Read { out, from: t.val });
+                    return self.alike(Shaped::Tensor(Tensor { val: out, ..t }));
+                }
                 None => return Shaped::Poison,
             },
             Some(Binding::Slot(t, _)) => {

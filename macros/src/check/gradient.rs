@@ -77,7 +77,8 @@ impl Flow {
             StepKind::Pick { out, from, .. } | StepKind::Slot { out, from } | StepKind::Read { out, from } => {
                 self.made.entry(*out).or_default().push(*from);
             }
-            StepKind::Assign { slot, from } => self.made.entry(*slot).or_default().push(*from),
+            StepKind::Push { out, state, rows } => self.made.entry(*out).or_default().extend([*state, *rows]),
+            StepKind::Assign { slot, from } | StepKind::Keep { slot, from, .. } => self.made.entry(*slot).or_default().push(*from),
             StepKind::Split { outs, from, .. } => outs.iter().for_each(|o| self.made.entry(*o).or_default().push(*from)),
             StepKind::If { then, otherwise, outs, .. } => {
                 for b in [then, otherwise] {
@@ -86,7 +87,7 @@ impl Flow {
                 }
             }
             StepKind::Loop { body, .. } => self.block(body),
-            StepKind::Net(_) | StepKind::Constant { .. } | StepKind::Name { .. } => {}
+            StepKind::State { .. } | StepKind::Net(_) | StepKind::Constant { .. } | StepKind::Name { .. } => {}
         }
     }
 

@@ -83,9 +83,9 @@ fn network(program: &Program<'_>, i: usize, errors: &Errors) -> Checked {
     let mut declared: Vec<Declared> = Vec::new();
     for (k, sig) in sigs.iter().enumerate() {
         let entry = n.entries.get(k);
-        let mut out = CheckedEntry { sig: sig.clone(), train: entry.is_some_and(|e| e.train), body: None, refused: None };
+        let mut out = CheckedEntry { sig: sig.clone(), train: entry.is_some_and(|e| e.train), body: None };
         if let Some(o) = entry.and_then(|e| scope::body(program, (i, k), n, e, errors)) {
-            (out.body, out.refused) = (o.block, o.refused);
+            out.body = o.block;
             merge(&mut declared, o.declared);
             checked
                 .items

@@ -111,8 +111,6 @@ pub struct Outcome {
     pub declared: Vec<Declared>,
     /// Its weights and nets, for docs.
     pub items: Vec<ItemDoc>,
-    /// Why it cannot be built into a graph though it has no error.
-    pub refused: Option<String>,
 }
 
 /// One body while it is checked.
@@ -189,8 +187,7 @@ pub fn body(program: &Program<'_>, me: (usize, usize), n: &Network, entry: &Entr
         b.settle_training(entry, block);
     }
     let block = block.filter(|_| errors.count() == before);
-    let refused = b.states.first().map(|s| messages::states_do_not_run(&s.name, &sig.name));
-    Some(Outcome { block, declared: b.declared, items: b.items, refused })
+    Some(Outcome { block, declared: b.declared, items: b.items })
 }
 
 impl<'a> Body<'a> {

@@ -180,7 +180,8 @@ fn unique_names(n: &Network, errors: &Errors) {
     };
     for e in &n.entries {
         let name = e.name.to_string();
-        let taken = ["session", "session_with_threads"].contains(&name.as_str()) || n.entries.iter().flat_map(methods).any(|m| m == name);
+        let taken = ["session", "session_with_threads", "fork", "reset"].contains(&name.as_str())
+            || n.entries.iter().flat_map(methods).any(|m| m == name);
         if taken {
             errors.push(Place::of(e.name.span()), messages::entry_is_method(&name));
         }

@@ -6,7 +6,7 @@ use super::sig;
 use crate::ast::{Arg, Expr, Item, Ty};
 use crate::errors::Place;
 use crate::messages;
-use crate::plan::{DimKind, StepKind};
+use crate::plan::{DimKind, StepKind, Val};
 use proc_macro2::Ident;
 use tancho_ir::{Dim, Type};
 
@@ -15,8 +15,10 @@ use tancho_ir::{Dim, Type};
 pub struct State {
     /// Its name.
     pub name: String,
-    /// What it holds when a call begins.
+    /// What it holds now.
     pub tensor: Tensor,
+    /// What it holds when a call begins.
+    before: Val,
     /// The axis it grows along, and its dim.
     pub grows: Option<(usize, String)>,
     /// Where it is declared, and in how many loops.
@@ -40,9 +42,12 @@ impl Body<'_> {
             Some(g) => Some(self.growth(name, g, &ty)?),
             None => None,
         };
-        let val = self.fresh();
+        let path = self.path(item, name, None)?;
+        let (before, val) = (self.fresh(), self.fresh());
+        let axis = grows.as_ref().map(|(axis, _)| *axis);
+        self.step(place, &format!("state {name}"), StepKind::State { out: before, slot: val, path, ty: ty.clone(), grows: axis });
         let tensor = Tensor { ty, val, name: name.into() };
-        self.states.push(State { name: name.into(), tensor, grows, place, loops: self.loops.len(), changed: Vec::new() });
+        self.states.push(State { name: name.into(), tensor, before, grows, place, loops: self.loops.len(), changed: Vec::new() });
         Some(Binding::State(self.states.len() - 1))
     }
 
@@ -95,7 +100,7 @@ impl Body<'_> {
         }
         self.change(state, Some(rows), e.place);
         let out = self.fresh();
-        self.step(e.place, &e.text, StepKind::Read { out, from: state_now.tensor.val });
+        self.step(e.place, &e.text, StepKind::Push { out, state: state_now.before, rows: v.val });
         Shaped::Tensor(Tensor { ty, val: out, name: e.text.clone() })
     }
 
@@ -113,6 +118,7 @@ impl Body<'_> {
             return self.fail(place, messages::assign_shape(&s.name, &s.tensor.ty, &t.ty, &self.facts));
         }
         self.change(state, None, place);
+        self.step(place, &value.text, StepKind::Keep { state: s.before, slot: s.tensor.val, from: t.val });
     }
 
     fn change(&mut self, state: usize, rows: Option<Dim>, place: Place) {

@@ -83,6 +83,22 @@ impl Emit<'_> {
                 let (out, ty, init, marks) = (var(*out), ty.to_string(), init_value(*init), marks(m));
                 quote_spanned!(own()=> let #out = #scope.param(#name, #path, #ty, #init, &#marks)?;)
             }
+            StepKind::State { out, slot, path, ty, grows } => {
+                let (out, slot, ty) = (var(*out), var(*slot), ty.to_string());
+                let grows = match grows {
+                    Some(axis) => quote_spanned!(own()=> ::core::option::Option::Some(#axis)),
+                    None => quote_spanned!(own()=> ::core::option::Option::None),
+                };
+                quote_spanned!(own()=> let (#out, mut #slot) = #scope.state(#path, #ty, #grows)?;)
+            }
+            StepKind::Push { out, state, rows } => {
+                let (out, state, rows) = (var(*out), var(*state), var(*rows));
+                quote_spanned!(own()=> let #out = #scope.push(#state, #rows)?;)
+            }
+            StepKind::Keep { state, slot, from } => {
+                let (state, slot, from) = (var(*state), var(*slot), var(*from));
+                quote_spanned!(own()=> #slot = #from; #scope.keep(#state, #from)?;)
+            }
             StepKind::Net(n) => self.net(n),
             StepKind::Op { out, name, args, options } => self.op(*out, name, args, options),
             StepKind::Constant { out, dtype, value } => self.constant(*out, *dtype, value),

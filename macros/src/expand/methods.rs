@@ -137,7 +137,7 @@ impl Entry {
 
     /// `run`, `run_into` and `trace`.
     fn session(&self, at: &Literal) -> TokenStream {
-        let Entry { docs, vis, run, into, trace, .. } = self;
+        let Entry { docs, vis, run, into, trace, check, .. } = self;
         let (parameters, arguments) = (self.parameters(), self.arguments());
         let views = self.outputs.iter().map(|t| quote_spanned!(own()=> ::tancho::View<'s, #t>));
         let taken = self.outputs.iter().enumerate().map(|(i, t)| quote_spanned!(own()=> self.#at.output::<#t>(#i)));
@@ -174,6 +174,15 @@ impl Entry {
             /// The inputs do not fit the signature.
             #vis fn #trace(&mut self, #parameters) -> ::core::result::Result<::tancho::Trace, ::tancho::Error> {
                 self.#at.trace_inputs(#arguments)
+            }
+
+            /// Runs the machine code and the reference interpreter from the session's states, which keep what they
+            /// hold, and compares every result and state.
+            ///
+            /// # Errors
+            /// The inputs do not fit the signature.
+            #vis fn #check(&self, #parameters) -> ::core::result::Result<::tancho::Report, ::tancho::Error> {
+                self.#at.check_inputs(#arguments)
             }
         }
     }
@@ -226,6 +235,7 @@ pub fn session(n: &Network, name: &Ident, entries: &[Entry]) -> TokenStream {
     let vis = &n.vis;
     let doc = format!("Buffers to run [`{}`] in; one per thread.", n.name);
     let parts = entries.iter().map(|_| quote_spanned!(own()=> ::tancho::Session));
+    let (forks, resets) = (fields(entries.len()), fields(entries.len()));
     let methods = fields(entries.len()).zip(entries).map(|(at, e)| e.session(&at));
     quote_spanned! {own()=>
         #[doc = #doc]
@@ -245,6 +255,17 @@ pub fn session(n: &Network, name: &Ident, entries: &[Entry]) -> TokenStream {
 
         #[allow(dead_code, clippy::all)]
         impl #name {
+            /// Another session that goes on from where this one is, with states of its own.
+            ///
+            /// # Errors
+            /// Memory is short.
+            pub fn fork(&self) -> ::core::result::Result<Self, ::tancho::Error> {
+                ::core::result::Result::Ok(#name(#(self.#forks.fork()?),*))
+            }
+
+            /// Forgets what earlier runs left in the states.
+            pub fn reset(&mut self) { #(self.#resets.reset();)* }
+
             #(#methods)*
         }
     }

@@ -75,11 +75,10 @@ fn network_impl(n: &Network, c: &Checked, i: usize, e: &CheckedEntry, borrowed: 
     let sig = sig::constant(&e.sig, n.short, &n.unused_weights, &places);
     let scope = Ident::new("__tancho_s", own());
     let args = Ident::new("__tancho_args", own());
-    let body = match (&e.body, &e.refused) {
+    let body = match &e.body {
         _ if e.train => body::failed(&format!("`{}` has no entry point but a `train fn`", n.name)),
-        (Some(_), Some(why)) => body::failed(why),
-        (Some(b), None) => body::function(b, &e.sig, &scope, &args, borrowed),
-        (None, _) => body::failed(&format!("`{}` has errors", n.name)),
+        Some(b) => body::function(b, &e.sig, &scope, &args, borrowed),
+        None => body::failed(&format!("`{}` has errors", n.name)),
     };
     let checks = e.body.as_ref().map(|b| foreign::checks(b, &e.sig.name)).unwrap_or_default();
     let network = quote_spanned! {own()=>

@@ -2,10 +2,6 @@
 
 use super::*;
 
-pub fn states_do_not_run(state: &str, network: &str) -> String {
-    format!("`{network}` has the state `{state}`, and networks with states are checked but not run yet")
-}
-
 pub fn no_weight(name: &str) -> Message {
     Message::new(format!("the state `{name}` is no weight and has no attributes of one"))
         .help("a state starts as zeros and lives in the session; leave the attribute out")

@@ -25,10 +25,14 @@ impl Dims {
     /// # Errors
     /// The number of inputs, an element type, a rank or an axis does not fit the declaration.
     pub fn of_inputs(graph: &Graph, inputs: &[Tensor]) -> Result<Dims, Error> {
+        Dims::default().with_inputs(graph, inputs)
+    }
+
+    fn with_inputs(mut self, graph: &Graph, inputs: &[Tensor]) -> Result<Dims, Error> {
+        let dims = &mut self;
         if inputs.len() != graph.inputs.len() {
             return Err(Error::InputCount { expected: graph.inputs.len(), found: inputs.len() });
         }
-        let mut dims = Dims::default();
         let pairs = || graph.inputs.iter().zip(inputs);
         let wrong = |i: usize, why: String| Error::Input {
             name: graph.inputs[i].name.clone(),
@@ -54,7 +58,30 @@ impl Dims {
                 }
             }
         }
-        Ok(dims)
+        Ok(self)
+    }
+
+    /// The same with the states of a session: the dims that they grow along have as many rows as they have, or none
+    /// without states.
+    ///
+    /// # Errors
+    /// As [`Dims::of_inputs`], or a state does not fit its declaration.
+    pub fn of_call(graph: &Graph, inputs: &[Tensor], states: Option<&[Tensor]>) -> Result<Dims, Error> {
+        let mut grown = Dims::default();
+        for (i, s) in graph.states.iter().enumerate() {
+            let Some((dim, axis)) = s.grown_dim().zip(s.grows) else { continue };
+            let rows = match states {
+                None => 0,
+                Some(all) => all.get(i).and_then(|t| t.shape().get(axis)).copied().ok_or_else(|| Error::Argument {
+                    op: format!("state `{}`", s.name),
+                    index: i,
+                    expected: s.ty.to_string(),
+                    found: all.get(i).map_or("missing".into(), |t| spell(t.dtype(), t.shape())),
+                })?,
+            };
+            grown.values.insert(dim.into(), rows as i64);
+        }
+        grown.with_inputs(graph, inputs)
     }
 
     /// The value of one dim.

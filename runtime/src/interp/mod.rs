@@ -40,6 +40,8 @@ pub struct Interpreter<'g> {
     graph: &'g Graph,
     dims: Dims,
     shapes: Vec<Vec<usize>>,
+    /// What each state is before the run.
+    states: Vec<Tensor>,
 }
 
 impl<'g> Interpreter<'g> {
@@ -51,15 +53,42 @@ impl<'g> Interpreter<'g> {
         verify::verify(graph).map_err(Error::Graph)?;
         dims.check(graph)?;
         let shapes = graph.values().map(|v| dims.shape(&graph.ty(v).shape, &|| place(graph, v))).collect::<Result<_, _>>()?;
-        Ok(Interpreter { graph, dims, shapes })
+        let zeros = |s: &tancho_ir::graph::StateDecl| {
+            let shape = dims.shape(&s.ty.shape, &|| format!("state `{}`", s.name))?;
+            Tensor::zeros(s.ty.dtype, shape).map_err(Error::from)
+        };
+        let states = graph.states.iter().map(zeros).collect::<Result<_, _>>()?;
+        Ok(Interpreter { graph, dims, shapes, states })
     }
 
-    /// The graph under the dims that these inputs have.
+    /// The graph under the dims that these inputs have; states are as in a new session.
     ///
     /// # Errors
     /// As [`Interpreter::new`], or an input does not fit its declaration.
     pub fn for_inputs(graph: &'g Graph, inputs: &[Tensor]) -> Result<Interpreter<'g>, Error> {
-        Interpreter::new(graph, Dims::of_inputs(graph, inputs)?)
+        Interpreter::new(graph, Dims::of_call(graph, inputs, None)?)
+    }
+
+    /// The same with what the states are before the run, in the order of the graph.
+    ///
+    /// # Errors
+    /// As [`Interpreter::for_inputs`], or a state does not fit its declaration.
+    pub fn for_call(graph: &'g Graph, inputs: &[Tensor], states: &[Tensor]) -> Result<Interpreter<'g>, Error> {
+        let mut made = Interpreter::new(graph, Dims::of_call(graph, inputs, Some(states))?)?;
+        for (i, (want, given)) in made.states.iter_mut().zip(states).enumerate() {
+            if want.dtype() != given.dtype() || want.shape() != given.shape() {
+                let (expected, found) = (spell(want.dtype(), want.shape()), spell(given.dtype(), given.shape()));
+                return Err(Error::Argument { op: format!("state `{}`", graph.states[i].name), index: i, expected, found });
+            }
+            *want = given.clone();
+        }
+        Ok(made)
+    }
+
+    /// What the states are after a run that gave these values (see [`Interpreter::run_all`]).
+    pub fn states_after(&self, all: &[Tensor]) -> Vec<Tensor> {
+        let after = |(s, before): (&tancho_ir::graph::StateDecl, &Tensor)| s.next.map_or(before, |v| &all[v.index()]).clone();
+        self.graph.states.iter().zip(&self.states).map(after).collect()
     }
 
     /// The values of the run-time dims.
@@ -151,6 +180,7 @@ impl<'g> Interpreter<'g> {
         };
         Ok(match &node.op {
             Op::Input(_) | Op::Weight(_) => return Err(Error::Graph(format!("{} is no op to evaluate", place()))),
+            Op::State(i) => self.states[*i].clone(),
             Op::Const(Scalar::F32(n)) => Tensor::scalar(n.0 as f32),
             Op::Const(Scalar::I32(i)) => Tensor::scalar(*i),
             Op::Const(Scalar::Bool(b)) => Tensor::scalar(*b),
@@ -173,7 +203,7 @@ impl<'g> Interpreter<'g> {
                 let step = self.dims.shape(std::slice::from_ref(step), &place)?[0];
                 moves::slice(first()?, *axis, range, step, out, &place)?
             }
-            Op::Concat { axis } => moves::concat(args, *axis, out),
+            Op::Concat { axis } | Op::Push { axis } => moves::concat(args, *axis, out),
             Op::Gather => moves::gather(first()?, args[1], out, &place)?,
             Op::Linear { .. } => products::linear(first()?, args[1], args.get(2).copied(), out),
             Op::Softmax { axis, log } => norms::softmax(first()?, *axis, *log),

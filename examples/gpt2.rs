@@ -1,0 +1,45 @@
+//! GPT-2 (Radford et al. 2019) with a cache of keys and values, and Hugging Face's weight names.
+//!
+//! ```text
+//! cargo run --release --example gpt2 -- path/to/gpt2 "The residual connection"
+//! ```
+
+use tancho::network;
+
+network! {
+    /// One block. Hugging Face's `Conv1D` stores its weights as `[IN, OUT]`, hence `transposed`.
+    pub Gpt2Block<B, S, P: ..=T, D = 768, HEADS = 12, T = 1024>(x: [B, S, D]) -> [B, S, D]
+        where D % HEADS == 0
+    {
+        net ln_1: LayerNorm<D>;
+        net ln_2: LayerNorm<D>;
+        #[weights("attn.c_attn", transposed)] net qkv:  Linear<D, 3 * D>;
+        #[weights("attn.c_proj", transposed)] net proj: Linear<D, D>;
+        #[weights("mlp.c_fc",    transposed)] net up:   Linear<D, 4 * D>;
+        #[weights("mlp.c_proj",  transposed)] net down: Linear<4 * D, D>;
+        state keys:   [B, P, D] grow P;
+        state values: [B, P, D] grow P;
+
+        let (q, k, v) = split(qkv(ln_1(x)), axis = -1, parts = 3);
+        let a = attention(q, keys.push(k), values.push(v), heads = HEADS, causal = true);
+        let x = x + proj(a);
+        x + down(gelu_tanh(up(ln_2(x))))
+    }
+
+    /// GPT-2 small: token ids to the logits of the token that follows the last.
+    #[unused_weights("*.attn.bias", "*.attn.masked_bias")]
+    pub Gpt2<B, S, P: ..=T, D = 768, HEADS = 12, LAYERS = 12, V = 50257, T = 1024>(ids: i32[B, S]) -> [B, V]
+        where D % HEADS == 0, P + S <= T
+    {
+        #[weights("wte.weight")] param wte: [V, D] = normal(0.02);
+        #[weights("wpe.weight")] param wpe: [T, D] = normal(0.02);
+        #[weights("h.{i}")]      net blocks: [Gpt2Block<D = D, HEADS = HEADS, T = T, P = P>; LAYERS];
+        net ln_f: LayerNorm<D>;
+
+        let mut x = wte[ids] + wpe[P..P + S];
+        for block in blocks { x = block(x); }
+        ln_f(x)[S = -1] @ wte.t
+    }
+}
+
+fn main() {}

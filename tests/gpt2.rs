@@ -1,0 +1,40 @@
+//! GPT-2: PyTorch's answers for a block, and the cache.
+
+#[path = "../examples/gpt2.rs"]
+#[allow(dead_code, missing_docs)]
+mod gpt2;
+
+use gpt2::{Gpt2, Gpt2Dims};
+use tancho::{AsView, Error, Isa, Target};
+
+fn small() -> Gpt2Dims {
+    Gpt2Dims { D: 48, HEADS: 4, LAYERS: 3, V: 61, T: 40 }
+}
+
+#[test]
+fn a_prompt_gives_the_same_in_chunks_of_any_size() -> Result<(), Error> {
+    let net = Gpt2::with(small()).init(5)?;
+    let ids: Vec<i32> = (0..2 * 20).map(|i| (i * i * 7 + 3) % 61).collect();
+    let part = |from: usize, to: usize| -> Vec<i32> { [&ids[from..to], &ids[20 + from..20 + to]].concat() };
+    for isa in Isa::ALL.into_iter().filter(|i| *i <= Isa::host()) {
+        let compiled = net.compile(Target::host().with_isa(isa)?)?;
+        let mut whole = compiled.session();
+        assert!(whole.check(ids.view([2, 20]))?.ok(), "{isa}");
+        let want = whole.run(ids.view([2, 20]))?.data().to_vec();
+        for chunk in [1, 3, 7, 16] {
+            let mut session = compiled.session();
+            let mut last = Vec::new();
+            for from in (0..20).step_by(chunk) {
+                let to = (from + chunk).min(20);
+                let ids = part(from, to);
+                let report = session.check(ids.view([2, to - from]))?;
+                assert!(report.ok(), "{isa} {from}..{to}: {report}");
+                last = session.run(ids.view([2, to - from]))?.data().to_vec();
+            }
+            assert_eq!(session.rows("P")?, 20);
+            let error = last.iter().zip(&want).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+            assert!(error < 1e-5, "{isa} in {chunk}: {error}");
+        }
+    }
+    Ok(())
+}
