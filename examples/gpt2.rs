@@ -17,12 +17,12 @@ network! {
         #[weights("attn.c_proj", transposed)] net proj: Linear<D, D>;
         #[weights("mlp.c_fc",    transposed)] net up:   Linear<D, 4 * D>;
         #[weights("mlp.c_proj",  transposed)] net down: Linear<4 * D, D>;
-        state keys:   [B, P, D] grow P;
-        state values: [B, P, D] grow P;
+        state keys:   [B, HEADS, P, D / HEADS] grow P;
+        state values: [B, HEADS, P, D / HEADS] grow P;
 
-        let (q, k, v) = split(qkv(ln_1(x)), axis = -1, parts = 3);
-        let a = attention(q, keys.push(k), values.push(v), heads = HEADS, causal = true);
-        let x = x + proj(a);
+        let heads = rearrange(qkv(ln_1(x)), [b, s, (three h d)] -> [three, b, h, s, d], three = 3, h = HEADS);
+        let a = attention(heads[0], keys.push(heads[1]), values.push(heads[2]), heads = HEADS, causal = true);
+        let x = x + proj(rearrange(a, [b, h, s, d] -> [b, s, (h d)]));
         x + down(gelu_tanh(up(ln_2(x))))
     }
 

@@ -1,5 +1,6 @@
 //! The cases: networks, sizes, inputs, and what of each the machine's limits are about.
 
+use super::gpt2::Gpt2;
 use super::resnet::{BasicBlock, BasicBlockDims, NormBlock, NormBlockDims, ResNet};
 use super::sentences::{BertLayer, BertLayerDims, MiniLm};
 use tancho::{DType, Error, Graph, Tensor, ViewError, network};
@@ -47,6 +48,8 @@ enum Net {
     /// The same with layer norm over the channels.
     NormBlock(usize),
     Images,
+    /// GPT-2 small.
+    Gpt2,
 }
 
 /// A network at a size.
@@ -61,6 +64,8 @@ pub struct Case {
     rows: usize,
     /// The width of a layer, or the channels of an image.
     width: usize,
+    /// Positions that are cached when a run begins.
+    pub cached: usize,
 }
 
 /// Arithmetic and memory that a case cannot do without.
@@ -76,7 +81,8 @@ pub struct Cost {
 
 /// The named cases.
 pub fn named() -> Vec<Case> {
-    let case = |name: &str, net, batch, rows, width| Case { name: name.into(), net, batch, rows, width };
+    let case = |name: &str, net, batch, rows, width| Case { name: name.into(), net, batch, rows, width, cached: 0 };
+    let token = |name: &str, net, cached, width| Case { cached, ..case(name, net, 1, 1, width) };
     vec![
         case("W1_lin_ln_n1", Net::LinearNorm, 1, 1, 768),
         case("W1_lin_ln_n128", Net::LinearNorm, 1, 128, 768),
@@ -89,6 +95,9 @@ pub fn named() -> Vec<Case> {
         case("W4_minilm_b1s16", Net::MiniLm, 1, 16, 384),
         case("W4_minilm_b1s128", Net::MiniLm, 1, 128, 384),
         case("W4_minilm_b32s128", Net::MiniLm, 32, 128, 384),
+        case("W5_gpt2_prefill128", Net::Gpt2, 1, 128, 768),
+        token("W5_gpt2_decode", Net::Gpt2, 128, 768),
+        token("W5_gpt2_decode_p990", Net::Gpt2, 990, 768),
         case("W6_block_s1_bn", Net::Block(1), 1, 56, 64),
         case("W6_block_s2_bn", Net::Block(2), 1, 56, 64),
         case("W6_resnet18", Net::Images, 1, 224, 3),
@@ -136,7 +145,13 @@ impl Case {
             Net::Block(s) => BasicBlock::with(BasicBlockDims { CIN: d, COUT: s * d, STRIDE: s }).graph(),
             Net::NormBlock(s) => NormBlock::with(NormBlockDims { CIN: d, COUT: s * d, STRIDE: s }).graph(),
             Net::Images => ResNet::with(Default::default()).graph(),
+            Net::Gpt2 => Gpt2::with(Default::default()).graph(),
         }
+    }
+
+    /// Inputs of the run that fills the cache.
+    pub fn prompt(&self) -> Result<Vec<Tensor>, ViewError> {
+        Case { rows: self.cached, ..self.clone() }.inputs()
     }
 
     /// Inputs that look random and are the same on every machine.
@@ -148,14 +163,13 @@ impl Case {
             Tensor::new(data, shape)
         };
         let mask = || Tensor::new(vec![true; b * s], [b, s]);
+        let ids = |v: usize| Tensor::new(numbers(b * s, 0).map(|x| (x as usize % v) as i32).collect::<Vec<i32>>(), [b, s]);
         Ok(match self.net {
             Net::LinearNorm | Net::Norm | Net::Mlp => vec![floats(vec![s, d], 0)?],
             Net::AddNorm => vec![floats(vec![s, d], 0)?, floats(vec![s, d], 1 << 20)?],
             Net::Bert => vec![floats(vec![b, s, d], 0)?, mask()?],
-            Net::MiniLm => {
-                let ids: Vec<i32> = numbers(b * s, 0).map(|x| (x as usize % MiniLm::V) as i32).collect();
-                vec![Tensor::new(ids, [b, s])?, mask()?]
-            }
+            Net::MiniLm => vec![ids(MiniLm::V)?, mask()?],
+            Net::Gpt2 => vec![ids(Gpt2::V)?],
             Net::Block(_) | Net::NormBlock(_) | Net::Images => vec![floats(vec![b, d, s, s], 0)?],
         })
     }
@@ -168,7 +182,7 @@ impl Case {
         let (s, d) = (self.rows as u64, self.width as u64);
         let n = self.batch as u64 * s;
         // Four projections, scores and their product with the values, two layers of 4 * d.
-        let layer = 8 * n * d * d + 4 * n * s * d + 16 * n * d * d;
+        let layer = 8 * n * d * d + 4 * n * (s + self.cached as u64) * d + 16 * n * d * d;
         let rows = 4 * n * d;
         let (flops, weights, inputs) = match self.net {
             Net::LinearNorm => (2 * n * d * d, d * d, rows),
@@ -178,6 +192,12 @@ impl Case {
             Net::Bert => (layer, 12 * d * d, rows),
             // The rows of the embedding that the ids name are its inputs.
             Net::MiniLm => (MiniLm::LAYERS as u64 * layer, MiniLm::LAYERS as u64 * 12 * d * d, rows),
+            Net::Gpt2 => {
+                let (layers, logits) = (Gpt2::LAYERS as u64, Gpt2::V as u64 * d);
+                // The cached keys and values are read as well.
+                let cache = 8 * layers * self.cached as u64 * d;
+                (layers * layer + 2 * self.batch as u64 * logits, layers * 12 * d * d + logits, rows + cache)
+            }
             Net::Block(_) | Net::NormBlock(_) | Net::Images => (0, 0, 0),
         };
         Cost { flops, read: 4 * weights + inputs, written: rows }

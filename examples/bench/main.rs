@@ -7,6 +7,9 @@
 
 mod args;
 mod cases;
+#[allow(dead_code)] // its network is benchmarked, its program is not
+#[path = "../gpt2.rs"]
+mod gpt2;
 mod measure;
 #[allow(dead_code)] // its networks are benchmarked, its program is not
 #[path = "../resnet.rs"]

@@ -4,6 +4,7 @@
 
 use super::columns::{Calls, Columns, Count, strip_column};
 use super::contract::tile_program;
+use super::decode;
 use super::{Extents, Menu, address, ceil_div, copy_program, dim_of, extra, min};
 use crate::code::{Code, Pointer};
 use crate::functions::Nest;
@@ -90,11 +91,17 @@ pub fn programs(s: &AttentionSpec, menu: Menu) -> Vec<Program> {
         Inst::Store { ptr: 0, step: ONE, row_step: row(&s.out), mem: Mem::F32, value: 2 },
     ];
     list.extend(value_columns(menu, s).shapes().iter().map(|t| tile_program(*t, s.t, extra(PADDED), 2, &out)));
+    list.extend(decode::programs(s, menu));
     list
 }
 
+/// The number of the first program for few queries.
+fn programs_before(s: &AttentionSpec, menu: Menu) -> usize {
+    4 + score_columns(menu, s).shapes().len() + value_columns(menu, s).shapes().len()
+}
+
 /// Floats of scratch for each key: packed keys, packed values, a block of scores and rows of the softmax.
-/// Before them there are the reciprocals of a block.
+/// Before them there are the reciprocals of a block, and the sums of a single query.
 fn layout(s: &AttentionSpec) -> (i64, i64, i64) {
     let rows = s.block + i64::from(softmax_work(s).scratch_rows);
     (s.width, strips(s) * STRIP, rows)
@@ -109,18 +116,20 @@ pub fn extents(s: &AttentionSpec) -> Option<Extents> {
     let units = dim_of(s.batch).times(&Dim::constant(s.heads)).ok()?;
     let (k, v, rows) = layout(s);
     let padded = dim_of(s.t).ceil_div(&Dim::constant(STRIP)).ok()?.times(&Dim::constant(STRIP)).ok()?;
-    let floats = padded.times(&Dim::constant(k + v + rows)).ok()?.plus(&Dim::constant(reciprocals(s))).ok()?;
+    let floats = padded.times(&Dim::constant(k + v + rows)).ok()?.plus(&Dim::constant(reciprocals(s) + strips(s) * STRIP)).ok()?;
     Some(Extents { units, scratch: floats.times(&Dim::constant(4)).ok()?, columns: None })
 }
 
 pub fn build(s: &AttentionSpec, n: &mut Nest, c: &mut Code<'_, '_>, begin: Value, end: Value) {
     let (queries, keys) = (n.len(c, s.s), n.len(c, s.t));
-    let strips = ceil_div(c, keys, STRIP);
-    let padded = c.mul_imm(strips, STRIP);
+    let padded = ceil_div(c, keys, STRIP);
+    let padded = c.mul_imm(padded, STRIP);
     let (k_floats, v_floats, _) = layout(s);
     let sums = n.scratch(c, s.scratch);
     let skip = c.int(4 * reciprocals(s));
-    let base = c.moved(sums, skip);
+    let single = c.moved(sums, skip);
+    let skip = c.int(4 * strips(s) * STRIP);
+    let base = c.moved(single, skip);
     let part = |c: &mut Code<'_, '_>, floats: i64| {
         let bytes = c.mul_imm(padded, 4 * floats);
         c.moved(base, bytes)
@@ -140,69 +149,77 @@ pub fn build(s: &AttentionSpec, n: &mut Nest, c: &mut Code<'_, '_>, begin: Value
         let (q, k, v) = (address(n, c, &s.q, &[b, h]), address(n, c, &s.k, &[b, kv]), address(n, c, &s.v, &[b, kv]));
         let out = address(n, c, &s.out, &[b, h]);
         let mask = s.mask.as_ref().map(|m| (address(n, c, m, &[b, h]), m));
-        pack(s, n, c, (k, v), (packed_k, packed_v), keys);
-        c.for_each(zero, queries, s.block, &mut |c, q0| {
-            let q1 = c.add_imm(q0, s.block);
-            let q1 = min(c, q1, queries);
-            let down = |c: &mut Code<'_, '_>, p: Pointer, r: Value, l: Len| {
-                let by = n.times(c, r, l);
-                let by = c.mul_imm(by, 4);
-                c.moved(p, by)
-            };
-            let score_row = |c: &mut Code<'_, '_>, r: Value| {
-                let r = c.b.ins().isub(r, q0);
-                let at = c.mul(r, padded);
-                let bytes = c.mul_imm(at, 4);
-                c.moved(scores, bytes)
-            };
-            let columns = score_columns(n.menu, s);
-            let calls = Calls {
-                first: 4,
-                extra: &[padded],
-                left: &|c, r| down(c, q, r, row(&s.q)),
-                right: &|c, j| strip_column(c, packed_k, width, j),
-                slots: &|c, r, j| {
+        let down = |c: &mut Code<'_, '_>, p: Pointer, r: Value, l: Len| {
+            let by = n.times(c, r, l);
+            let by = c.mul_imm(by, 4);
+            c.moved(p, by)
+        };
+        let softmax = |c: &mut Code<'_, '_>, r: Value, p: Pointer, sum: Pointer| {
+            let mut seen = keys;
+            if s.causal {
+                let last = c.add(r, unseen);
+                let last = c.add_imm(last, 1);
+                let last = c.b.ins().smax(last, zero);
+                seen = min(c, last, keys);
+            }
+            let mut ptrs = vec![p, sum];
+            if let Some((m, slot)) = &mask {
+                let by = n.times(c, r, slot.strides[2]);
+                ptrs.push(c.moved(*m, by));
+            }
+            ptrs.extend(&rows);
+            n.call(c, 2, &ptrs, &[padded, seen]);
+            if s.causal {
+                let rest = c.b.ins().isub(keys, seen);
+                let behind = down(c, p, seen, ONE);
+                n.call(c, 3, &[behind], &[padded, rest]);
+            }
+        };
+        let by = |c: &mut Code<'_, '_>, r: Value| softmax(c, r, scores, sums);
+        let head = decode::Head { q, k, v, out, row: scores, reciprocal: sums, sums: single, queries, keys, softmax: &by };
+        let first = programs_before(s, n.menu);
+        decode::choose(s, c, queries, &mut |c| decode::build(s, n, c, &head, first), &mut |c| {
+            pack(s, n, c, (k, v), (packed_k, packed_v), keys);
+            c.for_each(zero, queries, s.block, &mut |c, q0| {
+                let q1 = c.add_imm(q0, s.block);
+                let q1 = min(c, q1, queries);
+                let score_row = |c: &mut Code<'_, '_>, r: Value| {
+                    let r = c.b.ins().isub(r, q0);
+                    let at = c.mul(r, padded);
+                    let bytes = c.mul_imm(at, 4);
+                    c.moved(scores, bytes)
+                };
+                let columns = score_columns(n.menu, s);
+                let calls = Calls {
+                    first: 4,
+                    extra: &[padded],
+                    left: &|c, r| down(c, q, r, row(&s.q)),
+                    right: &|c, j| strip_column(c, packed_k, width, j),
+                    slots: &|c, r, j| {
+                        let p = score_row(c, r);
+                        vec![down(c, p, j, ONE)]
+                    },
+                };
+                columns.run(n, c, (q0, q1), (zero, padded), &calls);
+                c.for_each(q0, q1, 1, &mut |c, r| {
                     let p = score_row(c, r);
-                    vec![down(c, p, j, ONE)]
-                },
-            };
-            columns.run(n, c, (q0, q1), (zero, padded), &calls);
-            c.for_each(q0, q1, 1, &mut |c, r| {
-                let p = score_row(c, r);
-                let mut seen = keys;
-                if s.causal {
-                    let last = c.add(r, unseen);
-                    let last = c.add_imm(last, 1);
-                    let last = c.b.ins().smax(last, zero);
-                    seen = min(c, last, keys);
-                }
-                let number = c.b.ins().isub(r, q0);
-                let sum = down(c, sums, number, ONE);
-                let mut ptrs = vec![p, sum];
-                if let Some((m, slot)) = &mask {
-                    let by = n.times(c, r, slot.strides[2]);
-                    ptrs.push(c.moved(*m, by));
-                }
-                ptrs.extend(&rows);
-                n.call(c, 2, &ptrs, &[padded, seen]);
-                if s.causal {
-                    let rest = c.b.ins().isub(keys, seen);
-                    let behind = down(c, p, seen, ONE);
-                    n.call(c, 3, &[behind], &[padded, rest]);
-                }
-            });
-            let calls = Calls {
-                first: 4 + columns.shapes().len(),
-                extra: &[padded],
-                left: &score_row,
-                right: &|c, j| strip_column(c, packed_v, keys, j),
-                slots: &|c, r, j| {
-                    let p = down(c, out, r, row(&s.out));
                     let number = c.b.ins().isub(r, q0);
-                    vec![down(c, p, j, ONE), down(c, sums, number, ONE)]
-                },
-            };
-            value_columns(n.menu, s).run(n, c, (q0, q1), (zero, width), &calls);
+                    let sum = down(c, sums, number, ONE);
+                    softmax(c, r, p, sum);
+                });
+                let calls = Calls {
+                    first: 4 + columns.shapes().len(),
+                    extra: &[padded],
+                    left: &score_row,
+                    right: &|c, j| strip_column(c, packed_v, keys, j),
+                    slots: &|c, r, j| {
+                        let p = down(c, out, r, row(&s.out));
+                        let number = c.b.ins().isub(r, q0);
+                        vec![down(c, p, j, ONE), down(c, sums, number, ONE)]
+                    },
+                };
+                value_columns(n.menu, s).run(n, c, (q0, q1), (zero, width), &calls);
+            });
         });
     });
 }

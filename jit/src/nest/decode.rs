@@ -1,0 +1,202 @@
+//! Attention of few queries over many keys, as a decoder's next token has it: keys and values are read where
+//! they lie, each once, from several places at a time, so that a cache is read as fast as memory gives it.
+
+use crate::code::{Code, Pointer};
+use crate::functions::Nest;
+use crate::lanes::{Bin, Fold, Inst, Len, Mem, Program, Reg, Stmt, Ty};
+use crate::nest::Menu;
+use crate::spec::{AttentionSpec, Slot};
+use crate::wide::Width;
+use cranelift::codegen::ir::Value;
+use cranelift::prelude::*;
+
+const ONE: Len = Len::Const(1);
+const NONE: Len = Len::Const(0);
+
+/// At most so many queries are worked on one by one; packing the keys pays from more on.
+const FEW: i64 = 4;
+
+/// Whether queries may be few: they are fewer than keys.
+pub fn applies(s: &AttentionSpec) -> bool {
+    let few = match s.s {
+        Len::Const(n) => n <= FEW,
+        Len::Arg(_) => s.s != s.t,
+    };
+    few && s.k.step.is(1) && s.v.step.is(1)
+}
+
+/// Rows done together, each from a place of its own: one stream does not keep memory busy, eight do. Registers hold a
+/// sum and a vector of each.
+fn places(menu: Menu) -> u16 {
+    match menu {
+        Menu::Wide(m) if m.width == Some(Width::Z) => 8,
+        _ => 6,
+    }
+}
+
+fn push(body: &mut Vec<Inst>, i: Inst) -> Reg {
+    body.push(i);
+    body.len() as Reg - 1
+}
+
+/// Scores of a key at each of `n` places: pointers are the query, the keys, and their scores.
+fn scores(s: &AttentionSpec, n: u16) -> Program {
+    let (mut body, mut folds) = (Vec::new(), Vec::new());
+    let q = push(&mut body, Inst::Load { ptr: 0, step: ONE, row_step: NONE, mem: s.q.mem });
+    for i in 0..n {
+        let k = push(&mut body, Inst::Load { ptr: 1 + i, step: ONE, row_step: NONE, mem: s.k.mem });
+        let product = push(&mut body, Inst::Bin(Bin::Mul, q, k));
+        folds.push((Fold::Sum, product, i));
+    }
+    let dots = Stmt::Map { len: Len::Const(s.width), body, folds };
+    let mut body = Vec::new();
+    let scale = push(&mut body, Inst::Float(s.scale));
+    for i in 0..n {
+        let dot = push(&mut body, Inst::Slot(i, Ty::F));
+        let value = push(&mut body, Inst::Bin(Bin::Mul, dot, scale));
+        push(&mut body, Inst::Store { ptr: 1 + n + i, step: NONE, row_step: NONE, mem: Mem::F32, value });
+    }
+    program(n, vec![dots, Stmt::Once { body, outs: Vec::new() }])
+}
+
+/// Adds a weighted row of values at each of `n` places to the sums: pointers are the sums, the rows, and their weights.
+fn weighted(s: &AttentionSpec, n: u16) -> Program {
+    let (mut body, mut outs) = (Vec::new(), Vec::new());
+    for i in 0..n {
+        outs.push((push(&mut body, Inst::Load { ptr: 1 + n + i, step: NONE, row_step: NONE, mem: Mem::F32 }), i));
+    }
+    let weights = Stmt::Once { body, outs };
+    let mut body = Vec::new();
+    let mut sum = push(&mut body, Inst::Load { ptr: 0, step: ONE, row_step: NONE, mem: Mem::F32 });
+    for i in 0..n {
+        let w = push(&mut body, Inst::Slot(i, Ty::F));
+        let v = push(&mut body, Inst::Load { ptr: 1 + i, step: ONE, row_step: NONE, mem: s.v.mem });
+        sum = push(&mut body, Inst::Fma(w, v, sum));
+    }
+    push(&mut body, Inst::Store { ptr: 0, step: ONE, row_step: NONE, mem: Mem::F32, value: sum });
+    program(n, vec![weights, Stmt::Map { len: Len::Const(s.width), body, folds: Vec::new() }])
+}
+
+fn program(places: u16, stmts: Vec<Stmt>) -> Program {
+    Program { ptrs: 1 + 2 * places, ints: 0, slots: places, derived: Vec::new(), stmts }
+}
+
+/// The sums times the reciprocal of the weights' sum: pointers are the reciprocal, the sums and the result.
+fn scaled(s: &AttentionSpec) -> Program {
+    let mut body = Vec::new();
+    let by = push(&mut body, Inst::Load { ptr: 0, step: NONE, row_step: NONE, mem: Mem::F32 });
+    let sum = push(&mut body, Inst::Load { ptr: 1, step: ONE, row_step: NONE, mem: Mem::F32 });
+    let value = push(&mut body, Inst::Bin(Bin::Mul, sum, by));
+    push(&mut body, Inst::Store { ptr: 2, step: ONE, row_step: NONE, mem: s.out.mem, value });
+    Program {
+        ptrs: 3,
+        ints: 0,
+        slots: 0,
+        derived: Vec::new(),
+        stmts: vec![Stmt::Map { len: Len::Const(s.width), body, folds: Vec::new() }],
+    }
+}
+
+/// The programs, in the order their numbers count from the first.
+pub fn programs(s: &AttentionSpec, menu: Menu) -> Vec<Program> {
+    if !applies(s) {
+        return Vec::new();
+    }
+    let (n, zero) = (places(menu), Inst::Float(0));
+    let store = Inst::Store { ptr: 0, step: ONE, row_step: NONE, mem: Mem::F32, value: 0 };
+    let clear = Stmt::Map { len: Len::Const(s.width), body: vec![zero, store], folds: Vec::new() };
+    let clear = Program { ptrs: 1, ints: 0, slots: 0, derived: Vec::new(), stmts: vec![clear] };
+    vec![scores(s, n), scores(s, 1), clear, weighted(s, n), weighted(s, 1), scaled(s)]
+}
+
+/// What the loops over queries share: memory of one head, and how many queries and keys there are.
+pub struct Head<'a> {
+    pub q: Pointer,
+    pub k: Pointer,
+    pub v: Pointer,
+    pub out: Pointer,
+    /// A row of scores, the reciprocal of its sum, and sums of values.
+    pub row: Pointer,
+    pub reciprocal: Pointer,
+    pub sums: Pointer,
+    pub queries: Value,
+    pub keys: Value,
+    /// Softmax of the scores of a query, which sees so many keys; the scores of others become 0.
+    pub softmax: &'a dyn Fn(&mut Code<'_, '_>, Value),
+}
+
+/// Branches on the number of queries: few are done here by `few`, else `many` runs.
+pub fn choose(
+    s: &AttentionSpec,
+    c: &mut Code<'_, '_>,
+    queries: Value,
+    few: &mut dyn FnMut(&mut Code<'_, '_>),
+    many: &mut dyn FnMut(&mut Code<'_, '_>),
+) {
+    match s.s {
+        _ if !applies(s) => many(c),
+        Len::Const(_) => few(c),
+        Len::Arg(_) => {
+            let (here, there, after) = (c.b.create_block(), c.b.create_block(), c.b.create_block());
+            let fits = c.b.ins().icmp_imm_s(IntCC::SignedLessThanOrEqual, queries, FEW);
+            c.b.ins().brif(fits, here, &[], there, &[]);
+            c.b.switch_to_block(here);
+            c.b.seal_block(here);
+            few(c);
+            c.b.ins().jump(after, &[]);
+            c.b.switch_to_block(there);
+            c.b.seal_block(there);
+            many(c);
+            c.b.ins().jump(after, &[]);
+            c.b.switch_to_block(after);
+            c.b.seal_block(after);
+        }
+    }
+}
+
+/// One head, query by query. `first` is the number of the first of [`programs`].
+pub fn build(s: &AttentionSpec, n: &Nest, c: &mut Code<'_, '_>, h: &Head<'_>, first: usize) {
+    let zero = c.int(0);
+    let places = places(n.menu);
+    // Each place has as many rows, and those left over are done one by one.
+    let each = c.b.ins().sdiv_imm_s(h.keys, i64::from(places));
+    let whole = c.mul_imm(each, i64::from(places));
+    let at = |c: &mut Code<'_, '_>, p: Pointer, i: Value, slot: &Slot| {
+        let by = n.times(c, i, slot.strides[2]);
+        let by = c.mul_imm(by, slot.mem.size());
+        c.moved(p, by)
+    };
+    // Pointers to rows of a slot and to their scores, at each place.
+    let pointers = |c: &mut Code<'_, '_>, first: Pointer, p: Pointer, slot: &Slot, t: Value, places: u16| {
+        let (mut all, mut scores, mut t) = (vec![first], Vec::new(), t);
+        for place in 0..places {
+            if place > 0 {
+                t = c.add(t, each);
+            }
+            all.push(at(c, p, t, slot));
+            let by = c.mul_imm(t, 4);
+            scores.push(c.moved(h.row, by));
+        }
+        all.extend(scores);
+        all
+    };
+    let over = |c: &mut Code<'_, '_>, program: usize, first: Pointer, p: Pointer, slot: &Slot| {
+        c.for_each(zero, each, 1, &mut |c, t| {
+            let all = pointers(c, first, p, slot, t, places);
+            n.call(c, program, &all, &[]);
+        });
+        c.for_each(whole, h.keys, 1, &mut |c, t| {
+            let all = pointers(c, first, p, slot, t, 1);
+            n.call(c, program + 1, &all, &[]);
+        });
+    };
+    c.for_each(zero, h.queries, 1, &mut |c, r| {
+        let q = at(c, h.q, r, &s.q);
+        over(c, first, q, h.k, &s.k);
+        (h.softmax)(c, r);
+        n.call(c, first + 2, &[h.sums], &[]);
+        over(c, first + 3, h.sums, h.v, &s.v);
+        let out = at(c, h.out, r, &s.out);
+        n.call(c, first + 5, &[h.reciprocal, h.sums, out], &[]);
+    });
+}
