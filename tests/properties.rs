@@ -61,7 +61,9 @@ fn the_graphs_have_every_op() {
             }
         }
     }
-    let rare: Vec<&str> = OPS.iter().map(|row| row.name).filter(|n| seen.get(n).is_none_or(|c| *c < 10)).collect();
+    // States are grafted onto such graphs in tests/states.rs, which runs them several times.
+    let names = OPS.iter().map(|row| row.name).filter(|n| !matches!(*n, "state" | "push"));
+    let rare: Vec<&str> = names.filter(|n| seen.get(n).is_none_or(|c| *c < 10)).collect();
     assert_eq!(rare, [""; 0], "{seen:?}");
 }
 

@@ -1,6 +1,14 @@
 //! States: caches that grow, hidden values that are replaced, and what a session does with them.
 
-use tancho::{AsView, Error, Target, Tensor, network};
+mod common;
+
+use common::graphs::{Flavour, Random};
+use common::{Rng, views};
+use tancho::model::model_of;
+use tancho::{AsView, DType, Error, Isa, Target, Tensor, network};
+use tancho_ir::graph::{RunDim, Source, StateDecl};
+use tancho_ir::op::{Binary, Op, Reduction};
+use tancho_ir::{Dim, Graph, Type, Value};
 
 network! {
     /// The mean of all rows so far, of every sequence.
@@ -111,4 +119,76 @@ fn states_take_each_others_values() -> Result<(), Error> {
         assert_eq!((a.data()[0], b.data()[0]), want);
     }
     Ok(())
+}
+
+/// Adds states to a random graph: what some values were in the run before, and all rows of others so far.
+fn with_states(r: &Random, seed: u64) -> Graph {
+    let (mut g, mut rng) = (r.graph.clone(), Rng::new(seed));
+    let push = |g: &mut Graph, op: Op, args: &[Value]| g.push(op, args, Source::default());
+    let floats: Vec<Value> = g.values().filter(|v| g.ty(*v).dtype == DType::F32 && g.ty(*v).rank() > 0).collect();
+    for i in 0..1 + rng.below(3) {
+        if floats.is_empty() {
+            break;
+        }
+        let v = rng.pick(&floats);
+        let shape = g.ty(v).shape.clone();
+        let axis = rng.below(shape.len());
+        let grows = rng.chance(60).then_some(axis);
+        let mut before = shape.clone();
+        if grows.is_some() {
+            let dim = format!("P{i}");
+            before[axis] = Dim::sym(&dim);
+            g.dims.push(RunDim { name: dim, bound: Some(400) });
+        }
+        g.states.push(StateDecl { name: format!("s{i}"), ty: Type::f32(before), grows, next: None });
+        let number = g.states.len() - 1;
+        let old = push(&mut g, Op::State(number), &[]).expect("a state");
+        let next = match grows {
+            None => push(&mut g, Op::Binary(Binary::Add), &[old, v]),
+            Some(axis) => push(&mut g, Op::Push { axis }, &[old, v]),
+        };
+        let next = next.expect("the shapes fit");
+        g.states.last_mut().expect("a state").next = Some(next);
+        if grows.is_some() && rng.chance(80) {
+            let sum = Op::Reduce { kind: Reduction::Mean, axes: vec![axis], keep: rng.chance(50), masked: false };
+            let sum = push(&mut g, sum, &[next]).expect("a mean");
+            g.outputs.push(sum);
+        } else if rng.chance(50) {
+            g.outputs.push(next);
+        }
+    }
+    g
+}
+
+#[test]
+fn random_networks_with_states() {
+    for seed in 80_000..80_160 {
+        let flavour = if seed % 3 == 0 { Flavour::Attention } else { Flavour::Mixed };
+        let r = Random::new(seed, 8, flavour);
+        let g = with_states(&r, seed);
+        let read = Graph::parse(&g.to_string()).unwrap_or_else(|e| panic!("{seed}: {e}\n{g}"));
+        assert_eq!(read, g, "{seed}");
+        let model = model_of(g.clone(), seed).unwrap_or_else(|e| panic!("{seed}: {e}\n{g}"));
+        let isa = if seed % 2 == 0 { Isa::host() } else { Isa::host().min(Isa::Avx2) };
+        for target in [Target::host().checked(true), Target::host().with_isa(isa).expect("a level")] {
+            let c = model.compile(target).unwrap_or_else(|e| panic!("{seed}: {e}\n{g}"));
+            let mut session = c.session_with_threads(1 + seed as usize % 3).expect("a session");
+            session.divide_all();
+            // The states' dims stay what they are in the first run; S is none of theirs in most.
+            for (turn, s) in [3, 1, 5, 0, 2].into_iter().enumerate() {
+                let inputs = r.inputs(2, s, seed + turn as u64);
+                let x = views(&inputs);
+                let told = match session.check_inputs(&x) {
+                    Ok(report) => report,
+                    Err(Error::StateDim { .. } | Error::Full { .. }) if turn > 0 => break,
+                    Err(e) => panic!("{seed} in run {turn}: {e}\n{g}"),
+                };
+                // Results behind several ops carry the errors of all of them: the ops are compared one by one.
+                if !told.ok() {
+                    assert!(told.diverges_at.is_none(), "{seed} in run {turn}: {told}\n{g}");
+                }
+                session.run_inputs(&x).unwrap_or_else(|e| panic!("{seed} in run {turn}: {e}\n{g}"));
+            }
+        }
+    }
 }

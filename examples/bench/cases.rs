@@ -200,7 +200,8 @@ impl Case {
             }
             Net::Block(_) | Net::NormBlock(_) | Net::Images => (0, 0, 0),
         };
-        Cost { flops, read: 4 * weights + inputs, written: rows }
+        let written = if self.net == Net::Gpt2 { 4 * Gpt2::V as u64 } else { rows };
+        Cost { flops, read: 4 * weights + inputs, written }
     }
 
     /// The cost of a network of images, by the filters and results of its convolutions.

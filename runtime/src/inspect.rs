@@ -68,10 +68,10 @@ impl Session {
     pub fn check_inputs(&self, inputs: &[AnyView<'_>]) -> Result<Report, Error> {
         let g = self.compiled().graph();
         let given = tensors(inputs)?;
-        let interpreter = self.interpreter(&given)?;
-        let all = interpreter.run_all(&given, &|i| self.compiled().weight(i))?;
         let mut session = self.fork()?;
         session.run_inputs(inputs)?;
+        let interpreter = self.interpreter(&given)?;
+        let all = interpreter.run_all(&given, &|i| self.compiled().weight(i))?;
         let mut report = Report::default();
         for (i, o) in g.outputs.iter().enumerate() {
             report.tensors.push(compare(&g.label(*o), &session.tensor(i), &all[o.index()], None, BOUND));
