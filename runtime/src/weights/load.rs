@@ -1,7 +1,8 @@
 //! Loading: files found, names mapped, and everything that does not fit told at once.
 
+use super::blocks::Coded;
 use super::error::{LoadError, Problem};
-use super::file::{self, Entry};
+use super::file::{self, Entry, FileType};
 use super::names::{matches, nearest};
 use super::{WeightData, Weights, shape_of};
 use crate::error::Error;
@@ -183,7 +184,8 @@ fn help(lacking: &[String], free: &[&str], options: &LoadOptions) -> Option<Stri
     })
 }
 
-fn is_same(from: Dtype, to: DType) -> bool {
+fn is_same(from: FileType, to: DType) -> bool {
+    let FileType::Plain(from) = from else { return false };
     matches!((from, to), (Dtype::F32, DType::F32) | (Dtype::BF16, DType::Bf16) | (Dtype::I32, DType::I32) | (Dtype::BOOL, DType::Bool))
 }
 
@@ -237,9 +239,16 @@ impl Stored<'_> {
 /// The elements as the declared type. Floats become floats; anything else must be what it is declared.
 fn convert(s: &Stored<'_>, to: DType) -> Option<WeightData> {
     let (e, shape) = (s.entry, s.shape.clone());
+    let dtype = match (e.dtype, &s.bytes) {
+        (FileType::Plain(d), _) => d,
+        (FileType::Coded(coding), Bytes::Range(range)) if to == DType::F32 => {
+            return Coded::new(e.file.clone(), range.clone(), coding).and_then(|c| WeightData::of_blocks(shape, c));
+        }
+        (FileType::Coded(_), _) => return None,
+    };
     let bytes = match &s.bytes {
         Bytes::Range(range) => {
-            if (e.dtype, to) == (Dtype::F32, DType::F32)
+            if (dtype, to) == (Dtype::F32, DType::F32)
                 && let Some(w) = WeightData::mapped(shape.clone(), &e.file, range.clone())
             {
                 return Some(w);
@@ -248,7 +257,7 @@ fn convert(s: &Stored<'_>, to: DType) -> Option<WeightData> {
         }
         Bytes::Copy(c) => c,
     };
-    let data: TensorData = match (e.dtype, to) {
+    let data: TensorData = match (dtype, to) {
         (Dtype::I32, DType::I32) => chunks(bytes, i32::from_le_bytes).into(),
         (Dtype::BOOL, DType::Bool) => bytes.iter().map(|&b| b != 0).collect::<Vec<_>>().into(),
         (Dtype::BF16, DType::Bf16) => chunks(bytes, bf16::from_le_bytes).into(),

@@ -1,7 +1,9 @@
 //! Weights: loaded from safetensors files, initialised, replaced and saved.
 
+mod blocks;
 mod error;
 mod file;
+mod gguf;
 mod init;
 mod load;
 mod names;
@@ -9,12 +11,14 @@ mod names;
 mod tests;
 
 pub use error::{LoadError, Problem};
+pub use gguf::{Gguf, Metadata};
 pub use load::{LoadOptions, LoadReport};
 
 use crate::error::Error;
 use crate::interp::spell;
 use crate::tensor::{Tensor, TensorData};
 use crate::view::{View, element_count};
+pub(crate) use blocks::Coded;
 use file::Mapping;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -36,9 +40,16 @@ enum Store {
     Owned(TensorData),
     /// f32 elements in the file as the machine has them, aligned; [`WeightData::mapped`] sees to it.
     Mapped(Arc<Mapping>, Range<usize>),
+    /// Blocks of a mapped file, f32 when decoded.
+    Coded(Coded),
 }
 
 impl WeightData {
+    /// Coded elements of a mapped file; `None` if they are not as many as the shape has.
+    fn of_blocks(shape: Vec<usize>, coded: Coded) -> Option<WeightData> {
+        (element_count(&shape) == Some(coded.len())).then(|| WeightData { shape, store: Store::Coded(coded) })
+    }
+
     /// The bytes of a mapped file as f32 without a copy, if their place and order allow it.
     fn mapped(shape: Vec<usize>, file: &Arc<Mapping>, range: Range<usize>) -> Option<WeightData> {
         let bytes = file.bytes().get(range.clone())?;
@@ -50,7 +61,7 @@ impl WeightData {
     pub fn dtype(&self) -> DType {
         match &self.store {
             Store::Owned(d) => d.dtype(),
-            Store::Mapped(..) => DType::F32,
+            Store::Mapped(..) | Store::Coded(_) => DType::F32,
         }
     }
 
@@ -59,11 +70,12 @@ impl WeightData {
         &self.shape
     }
 
-    /// The elements, if they are f32.
+    /// The elements, if they are f32. Coded ones are decoded for it, and stay in memory from then on.
     pub fn as_f32(&self) -> Option<&[f32]> {
         match &self.store {
             Store::Owned(TensorData::F32(v)) => Some(v),
             Store::Owned(_) => None,
+            Store::Coded(c) => Some(c.floats()),
             Store::Mapped(file, range) => bytemuck::try_cast_slice(file.bytes().get(range.clone())?).ok(),
         }
     }
@@ -72,27 +84,38 @@ impl WeightData {
     pub fn owned(&self) -> Option<&TensorData> {
         match &self.store {
             Store::Owned(d) => Some(d),
-            Store::Mapped(..) => None,
+            Store::Mapped(..) | Store::Coded(_) => None,
         }
+    }
+
+    /// The elements, if they are coded.
+    pub(crate) fn coded(&self) -> Option<&Coded> {
+        if let Store::Coded(c) = &self.store { Some(c) } else { None }
     }
 
     /// Whether the elements are read from a mapped file.
     pub fn is_mapped(&self) -> bool {
-        matches!(self.store, Store::Mapped(..))
+        matches!(self.store, Store::Mapped(..) | Store::Coded(_))
     }
 
     /// Gives the memory of the elements back to the system if they are in a mapped file; they can still be read.
     pub fn release_pages(&self) {
-        if let Store::Mapped(file, range) = &self.store {
-            file.release_pages(range.clone());
+        match &self.store {
+            Store::Mapped(file, range) => file.release_pages(range.clone()),
+            Store::Coded(c) => c.release(0..c.len()),
+            Store::Owned(_) => {}
         }
     }
 
     /// The same for some of its elements.
     pub fn release_part(&self, elements: std::ops::Range<usize>) {
-        if let Store::Mapped(file, range) = &self.store {
-            let at = |i: usize| range.start.saturating_add(i.saturating_mul(4)).min(range.end);
-            file.release_pages(at(elements.start)..at(elements.end));
+        match &self.store {
+            Store::Mapped(file, range) => {
+                let at = |i: usize| range.start.saturating_add(i.saturating_mul(4)).min(range.end);
+                file.release_pages(at(elements.start)..at(elements.end));
+            }
+            Store::Coded(c) => c.release(elements),
+            Store::Owned(_) => {}
         }
     }
 
@@ -101,6 +124,7 @@ impl WeightData {
         match &self.store {
             Store::Owned(d) => Tensor::from_parts(d.clone(), &self.shape),
             Store::Mapped(..) => Tensor::from_parts(self.as_f32().unwrap_or_default().to_vec(), &self.shape),
+            Store::Coded(c) => Tensor::from_parts(c.to_vec(), &self.shape),
         }
     }
 
@@ -109,12 +133,14 @@ impl WeightData {
         match &self.store {
             Store::Mapped(file, range) => file.bytes().get(range.clone()).unwrap_or_default(),
             Store::Owned(d) => d.bytes(),
+            Store::Coded(c) => bytemuck::cast_slice(c.floats()),
         }
     }
 
     /// The elements as a file has them: little-endian bytes.
     fn file_bytes(&self) -> Cow<'_, [u8]> {
         match &self.store {
+            Store::Coded(c) => Cow::Owned(c.to_vec().iter().flat_map(|x| x.to_le_bytes()).collect()),
             _ if cfg!(target_endian = "little") => Cow::Borrowed(self.bytes()),
             Store::Mapped(file, range) => Cow::Borrowed(&file.bytes()[range.clone()]),
             Store::Owned(d) => Cow::Owned(match d {
@@ -159,7 +185,7 @@ impl Weights {
         Ok(Weights::new(graph.weights.iter().map(one).collect::<Result<_, Error>>()?))
     }
 
-    /// Reads the declared weights from a `.safetensors` file, a sharded `.safetensors.index.json`, or a
+    /// Reads the declared weights from a `.safetensors` or `.gguf` file, a sharded `.safetensors.index.json`, or a
     /// directory with `model.safetensors` or `model.safetensors.index.json`.
     ///
     /// f32 weights stay in the mapped file: it must not be changed or truncated while they are in use.

@@ -1,0 +1,91 @@
+//! SmolLM2 (Allal et al. 2025), a decoder of the Llama family, by the names that llama.cpp's GGUF files have.
+
+use std::path::{Path, PathBuf};
+use tancho::weights::Gguf;
+use tancho::{Error, network};
+
+network! {
+    /// One block: grouped-query attention and a gated feed-forward layer, each behind an RMS norm. GGUF files of Llama
+    /// models have the rows of `q` and `k` in the order that turns neighbours together.
+    pub LlamaBlock<B, S, P: ..=T, D = 576, HEADS = 9, KV = 3, H = 1536, T = 2048>(x: [B, S, D]) -> [B, S, D]
+        where D % HEADS == 0, HEADS % KV == 0
+    {
+        net attn_norm:   RmsNorm<D>(eps = 1e-5);
+        net attn_q:      Linear<D, D>(bias = false);
+        net attn_k:      Linear<D, KV * (D / HEADS)>(bias = false);
+        net attn_v:      Linear<D, KV * (D / HEADS)>(bias = false);
+        net attn_output: Linear<D, D>(bias = false);
+        net ffn_norm:    RmsNorm<D>(eps = 1e-5);
+        net ffn_gate:    Linear<D, H>(bias = false);
+        net ffn_up:      Linear<D, H>(bias = false);
+        net ffn_down:    Linear<H, D>(bias = false);
+        state keys:   [B, KV, P, D / HEADS] grow P;
+        state values: [B, KV, P, D / HEADS] grow P;
+
+        let n = attn_norm(x);
+        let q = rope(rearrange(attn_q(n), [b, s, (h d)] -> [b, h, s, d], h = HEADS), base = 1e5, from = P, pairs = adjacent);
+        let k = rope(rearrange(attn_k(n), [b, s, (h d)] -> [b, h, s, d], h = KV), base = 1e5, from = P, pairs = adjacent);
+        let v = rearrange(attn_v(n), [b, s, (h d)] -> [b, h, s, d], h = KV);
+        let a = attention(q, keys.push(k), values.push(v), heads = HEADS, causal = true);
+        let x = x + attn_output(rearrange(a, [b, h, s, d] -> [b, s, (h d)]));
+        let n = ffn_norm(x);
+        x + ffn_down(swiglu(ffn_gate(n), ffn_up(n)))
+    }
+
+    /// Token ids to the logits of the token that follows the last. The output layer is the embedding.
+    pub SmolLm2<B, S, P: ..=T, D = 576, HEADS = 9, KV = 3, H = 1536, LAYERS = 30, V = 49152, T = 2048>
+        (ids: i32[B, S]) -> [B, V]
+        where D % HEADS == 0, HEADS % KV == 0, P + S <= T
+    {
+        #[weights("token_embd.weight")] param embed: [V, D];
+        #[weights("blk.{i}")]           net blocks: [LlamaBlock<D = D, HEADS = HEADS, KV = KV, H = H, T = T, P = P>; LAYERS];
+        #[weights("output_norm")]       net norm: RmsNorm<D>(eps = 1e-5);
+
+        let mut x = embed[ids];
+        for block in blocks { x = block(x); }
+        norm(x)[S = -1] @ embed.t
+    }
+}
+
+/// Why a file does not have the model that is declared here.
+pub type Failure = Box<dyn std::error::Error + Send + Sync>;
+
+/// Where `scripts/fetch_models.py` puts the model.
+pub fn model_path() -> PathBuf {
+    let var = |name: &str| std::env::var_os(name).filter(|v| !v.is_empty()).map(PathBuf::from);
+    let cache = || var("XDG_CACHE_HOME").unwrap_or_else(|| var("HOME").unwrap_or_default().join(".cache")).join("tancho");
+    var("TANCHO_MODELS").unwrap_or_else(cache).join("smollm2").join("SmolLM2-135M-Instruct.Q4_1.gguf")
+}
+
+/// The model of a file, with room for `context` tokens.
+///
+/// # Errors
+/// The file is of another architecture, or not what it says.
+pub fn load(path: &Path, file: &Gguf, context: usize) -> Result<SmolLm2, Failure> {
+    let architecture = file.text("general.architecture")?;
+    if architecture != "llama" {
+        return Err(format!("{} has a model of the architecture `{architecture}`; this program runs `llama`", path.display()).into());
+    }
+    let number = |key: &str| file.integer(&format!("llama.{key}"));
+    for (key, want) in [("rope.freq_base", 1e5), ("attention.layer_norm_rms_epsilon", 1e-5)] {
+        let found = file.number(&format!("llama.{key}"))?;
+        // Files have these as f32.
+        if (found - want).abs() > 1e-6 * want {
+            return Err(format!("{} has `llama.{key}` {found}; this program's declaration has {want}", path.display()).into());
+        }
+    }
+    let longest = number("context_length")?;
+    if context == 0 || context > longest {
+        return Err(format!("a context of {context} tokens; the model was trained for 1 to {longest}").into());
+    }
+    let dims = SmolLm2Dims {
+        D: number("embedding_length")?,
+        HEADS: number("attention.head_count")?,
+        KV: number("attention.head_count_kv")?,
+        H: number("feed_forward_length")?,
+        LAYERS: number("block_count")?,
+        V: number("vocab_size")?,
+        T: context,
+    };
+    SmolLm2::with(dims).load(path).map_err(|e: Error| e.into())
+}
