@@ -6,6 +6,8 @@
 mod args;
 #[path = "../examples/bench/cases.rs"]
 mod cases;
+#[path = "../examples/chat/model.rs"]
+mod chat;
 #[path = "../examples/gpt2.rs"]
 mod gpt2;
 #[path = "../examples/resnet.rs"]
@@ -70,8 +72,11 @@ fn every_case_has_neighbours_of_other_sizes_and_costs_of_its_weights() {
             assert_eq!(inputs.len(), c.graph().unwrap().inputs.len(), "{}", c.name);
             let rows = cost.read - 4 * weights(&c.graph().unwrap()) as u64;
             let images = 4 * c.inputs().unwrap()[0].len() as u64;
-            // GPT-2's inputs are the embeddings of its ids, and the keys and values of the tokens before.
-            let decoder = 4 * 768 * (inputs[0].len() + 2 * 12 * c.cached) as u64;
+            // A decoder's inputs are the embeddings of its ids, and the keys and values of the tokens before.
+            let decoder = match c.name.contains("smollm2") {
+                true => 4 * (576 * inputs[0].len() + 2 * 30 * 192 * c.cached) as u64,
+                false => 4 * 768 * (inputs[0].len() + 2 * 12 * c.cached) as u64,
+            };
             assert!(rows == decoder || rows == cost.written || rows == 2 * cost.written || rows == images, "{}: {cost:?}", c.name);
             names.push(c.name);
         }

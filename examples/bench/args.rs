@@ -3,7 +3,7 @@
 use super::cases::{Case, named};
 use lexopt::{Arg, Parser, ValueExt};
 use std::ffi::OsString;
-use tancho::{Isa, Precision};
+use tancho::{Format, Isa, Precision};
 
 /// What is asked for.
 #[derive(Debug, PartialEq)]
@@ -11,6 +11,7 @@ pub struct Args {
     pub threads: usize,
     pub isa: Isa,
     pub precision: Precision,
+    pub weights: Format,
     pub cases: Vec<Case>,
     pub sweep: bool,
     pub json: bool,
@@ -38,6 +39,7 @@ usage: cargo run --release --example bench -- [OPTIONS]
   --case NAME     this case only; may be given several times; the beginning of a name takes all that begin so
   --isa LEVEL     vectors: {} (default: the widest of this machine)
   --precision P   of convolutions: {} (default: standard)
+  --weights F     in memory: {} (default: f32)
   --sweep         neighbouring sizes too, and how far their share of the limit is from that of the named case
   --json          one object per case and line: case threads isa median_ms min_ms compile_ms gflops peak_share
   -h, --help      this text
@@ -50,7 +52,8 @@ Winograd's algorithm makes fewer multiply-adds, and may take less time than the 
 cases
 {cases}",
         list(levels()),
-        list(Precision::ALL)
+        list(Precision::ALL),
+        list(Format::ALL)
     )
 }
 
@@ -60,8 +63,16 @@ cases
 /// One line that says what is wrong and what there is instead.
 pub fn parse(given: impl IntoIterator<Item = OsString>) -> Result<Args, String> {
     let mut parser = Parser::from_args(given);
-    let mut args =
-        Args { threads: 1, isa: Isa::host(), precision: Precision::Standard, cases: Vec::new(), sweep: false, json: false, help: false };
+    let mut args = Args {
+        threads: 1,
+        isa: Isa::host(),
+        precision: Precision::Standard,
+        weights: Format::F32,
+        cases: Vec::new(),
+        sweep: false,
+        json: false,
+        help: false,
+    };
     let text = |parser: &mut Parser| parser.value().and_then(|v| v.string()).map_err(|e| e.to_string());
     while let Some(arg) = parser.next().map_err(|e| e.to_string())? {
         match arg {
@@ -82,6 +93,11 @@ pub fn parse(given: impl IntoIterator<Item = OsString>) -> Result<Args, String> 
                 let name = text(&mut parser)?;
                 let found = Precision::ALL.into_iter().find(|p| p.to_string() == name);
                 args.precision = found.ok_or_else(|| format!("--precision {name}: there is {}", list(Precision::ALL)))?;
+            }
+            Arg::Long("weights") => {
+                let name = text(&mut parser)?;
+                let found = Format::ALL.into_iter().find(|f| f.to_string() == name);
+                args.weights = found.ok_or_else(|| format!("--weights {name}: there is {}", list(Format::ALL)))?;
             }
             Arg::Long("case") => {
                 let name = text(&mut parser)?;

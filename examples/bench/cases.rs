@@ -1,5 +1,6 @@
 //! The cases: networks, sizes, inputs, and what of each the machine's limits are about.
 
+use super::chat::SmolLm2;
 use super::gpt2::Gpt2;
 use super::resnet::{BasicBlock, BasicBlockDims, NormBlock, NormBlockDims, ResNet};
 use super::sentences::{BertLayer, BertLayerDims, MiniLm};
@@ -50,6 +51,8 @@ enum Net {
     Images,
     /// GPT-2 small.
     Gpt2,
+    /// SmolLM2-135M.
+    SmolLm2,
 }
 
 /// A network at a size.
@@ -98,6 +101,8 @@ pub fn named() -> Vec<Case> {
         case("W5_gpt2_prefill128", Net::Gpt2, 1, 128, 768),
         token("W5_gpt2_decode", Net::Gpt2, 128, 768),
         token("W5_gpt2_decode_p990", Net::Gpt2, 990, 768),
+        case("W5_smollm2_prefill128", Net::SmolLm2, 1, 128, 576),
+        token("W5_smollm2_decode", Net::SmolLm2, 128, 576),
         case("W6_block_s1_bn", Net::Block(1), 1, 56, 64),
         case("W6_block_s2_bn", Net::Block(2), 1, 56, 64),
         case("W6_resnet18", Net::Images, 1, 224, 3),
@@ -146,6 +151,7 @@ impl Case {
             Net::NormBlock(s) => NormBlock::with(NormBlockDims { CIN: d, COUT: s * d, STRIDE: s }).graph(),
             Net::Images => ResNet::with(Default::default()).graph(),
             Net::Gpt2 => Gpt2::with(Default::default()).graph(),
+            Net::SmolLm2 => SmolLm2::with(Default::default()).graph(),
         }
     }
 
@@ -170,6 +176,7 @@ impl Case {
             Net::Bert => vec![floats(vec![b, s, d], 0)?, mask()?],
             Net::MiniLm => vec![ids(MiniLm::V)?, mask()?],
             Net::Gpt2 => vec![ids(Gpt2::V)?],
+            Net::SmolLm2 => vec![ids(SmolLm2::V)?],
             Net::Block(_) | Net::NormBlock(_) | Net::Images => vec![floats(vec![b, d, s, s], 0)?],
         })
     }
@@ -198,9 +205,22 @@ impl Case {
                 let cache = 8 * layers * self.cached as u64 * d;
                 (layers * layer + 2 * self.batch as u64 * logits, layers * 12 * d * d + logits, rows + cache)
             }
+            Net::SmolLm2 => {
+                let (layers, logits) = (SmolLm2::LAYERS as u64, SmolLm2::V as u64 * d);
+                let kv = d * SmolLm2::KV as u64 / SmolLm2::HEADS as u64;
+                // Queries and their output, keys and values, three of the feed-forward layer.
+                let weights = 2 * d * d + 2 * d * kv + 3 * d * SmolLm2::H as u64;
+                let cached = self.cached as u64;
+                let flops = layers * (2 * n * weights + 4 * n * (s + cached) * d) + 2 * self.batch as u64 * logits;
+                (flops, layers * weights + logits, rows + 8 * layers * cached * kv)
+            }
             Net::Block(_) | Net::NormBlock(_) | Net::Images => (0, 0, 0),
         };
-        let written = if self.net == Net::Gpt2 { 4 * Gpt2::V as u64 } else { rows };
+        let written = match self.net {
+            Net::Gpt2 => 4 * Gpt2::V as u64,
+            Net::SmolLm2 => 4 * SmolLm2::V as u64,
+            _ => rows,
+        };
         Cost { flops, read: 4 * weights + inputs, written }
     }
 

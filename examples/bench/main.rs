@@ -8,6 +8,9 @@
 mod args;
 mod cases;
 #[allow(dead_code)] // its network is benchmarked, its program is not
+#[path = "../chat/model.rs"]
+mod chat;
+#[allow(dead_code)] // its network is benchmarked, its program is not
 #[path = "../gpt2.rs"]
 mod gpt2;
 mod measure;
@@ -61,10 +64,10 @@ fn run(args: &Args) -> Result<(), Error> {
         }
     };
     for case in &args.cases {
-        let named = measure(case, &limits, args.precision)?;
+        let named = measure(case, &limits, (args.precision, args.weights))?;
         show(&named, None);
         for neighbour in if args.sweep { case.neighbours() } else { Vec::new() } {
-            show(&measure(&neighbour, &limits, args.precision)?, Some(&named));
+            show(&measure(&neighbour, &limits, (args.precision, args.weights))?, Some(&named));
         }
     }
     Ok(())

@@ -4,7 +4,7 @@ use super::cases::Case;
 use std::time::{Duration, Instant};
 use tancho::limits::Limits;
 use tancho::model::model_of;
-use tancho::{AnyView, Error, Precision, Target};
+use tancho::{AnyView, Error, Format, Precision, Target};
 
 /// Runs of a case at least.
 const RUNS: usize = 30;
@@ -32,8 +32,8 @@ impl Measured {
 }
 
 /// Measures a case.
-pub fn measure(case: &Case, limits: &Limits, precision: Precision) -> Result<Measured, Error> {
-    let target = Target::host().with_isa(limits.isa)?.with_precision(precision);
+pub fn measure(case: &Case, limits: &Limits, (precision, weights): (Precision, Format)) -> Result<Measured, Error> {
+    let target = Target::host().with_isa(limits.isa)?.with_precision(precision).with_weights(weights);
     let compiled = model_of(case.graph()?, 1)?.compile(target)?;
     let inputs = case.inputs()?;
     let views: Vec<AnyView<'_>> = inputs.iter().map(AnyView::from).collect();

@@ -23,7 +23,7 @@ pub mod winograd;
 pub use blob::{Arguments, Kernel, Part, STATUS_SLOTS};
 pub use lower::{Constant, Program, Scale, Step, WeightPack, WeightPart};
 pub use machine::{Blocking, Machine};
-pub use target::{Isa, Precision, Target};
+pub use target::{Format, Isa, Precision, Target};
 
 use std::time::{Duration, Instant};
 use tancho_ir::Graph;
@@ -155,7 +155,7 @@ pub fn compile(graph: &Graph, target: Target, options: Options) -> Result<Compil
     stats.graph = start.elapsed();
 
     let start = Instant::now();
-    let program = lower::lower(&fused, target.machine(), target.precision())?;
+    let program = lower::lower(&fused, target)?;
     let plan = plan::plan(&fused, &program);
     stats.lower = start.elapsed();
 

@@ -1,6 +1,7 @@
 //! A model of the machine: sizes of tiles and blocks follow from its registers, ports and caches.
 
 use crate::lanes::{Len, STRIP};
+use crate::target::Format;
 use crate::wide::Width;
 
 /// Cycles from one multiply-add to the next of the same accumulator.
@@ -38,35 +39,50 @@ impl Machine {
 
     /// Rows of the highest tile that is `strips` wide, if there is one.
     pub(crate) fn rows(self, strips: i64) -> Option<i64> {
+        self.rows_of(strips, Format::F32)
+    }
+
+    /// The same with weights of a format.
+    pub(crate) fn rows_of(self, strips: i64, format: Format) -> Option<i64> {
         let Some(width) = self.width else { return (strips == 1).then_some(4) };
         let vectors = strips * STRIP / width.lanes();
-        // A row of the right operand and one element of the left one besides the accumulators.
-        let rows = (i64::from(width.registers()) - vectors - 1) / vectors;
+        // A row of the right operand and one element of the left one besides the accumulators; of bf16 both halves, and
+        // a mask of one of them.
+        let besides = match format {
+            Format::F32 => vectors + 1,
+            Format::Bf16 => 2 * vectors + 2,
+        };
+        let rows = (i64::from(width.registers()) - besides) / vectors;
         let rows = rows.min(MOST_ROWS);
         (rows >= 4).then_some(rows - rows % 2)
     }
 
     /// Cycles per row and term of a tile, times 1000: bound by multiply-adds, loads or latency.
-    fn cost(self, strips: i64) -> Option<i64> {
+    fn cost(self, strips: i64, format: Format) -> Option<i64> {
         let lanes = self.width.map_or(4, Width::lanes);
-        let (rows, vectors) = (self.rows(strips)?, strips * STRIP / lanes);
+        let (rows, vectors) = (self.rows_of(strips, format)?, strips * STRIP / lanes);
         Some(1000 * (rows * vectors).max(rows + vectors).max(LATENCY * PORTS) / PORTS / rows)
     }
 
     /// How a product of `n` columns with sums of `k` terms is cut; `whole` if work on whole rows follows it.
     pub(crate) fn blocking(self, n: Len, k: Len, whole: bool) -> Blocking {
+        self.blocking_of(n, k, whole, Format::F32)
+    }
+
+    /// The same with weights of a format.
+    pub(crate) fn blocking_of(self, n: Len, k: Len, whole: bool, format: Format) -> Blocking {
         // The widest tile by the cost of all columns, the last ones in a tile of their own.
         let all = match n {
             Len::Const(n) => (n + STRIP - 1) / STRIP,
             Len::Arg(_) => 1 << 20,
         };
         let total = |strips: i64| {
-            let rest = if all % strips == 0 { 0 } else { self.cost(all % strips)? };
-            Some((all / strips) * self.cost(strips)? + rest)
+            let rest = if all % strips == 0 { 0 } else { self.cost(all % strips, format)? };
+            Some((all / strips) * self.cost(strips, format)? + rest)
         };
-        let best = (1..=all.min(6)).filter_map(|s| Some((total(s)?, -self.rows(s)?, -s))).min();
+        let best = (1..=all.min(6)).filter_map(|s| Some((total(s)?, -self.rows_of(s, format)?, -s))).min();
         let strips = best.map_or(1, |b| -b.2);
-        let rows = self.rows(strips).unwrap_or(4);
+        let rows = self.rows_of(strips, format).unwrap_or(4);
         let floats = |l: Len| match l {
             Len::Const(n) => n,
             Len::Arg(_) => 1024,

@@ -7,6 +7,7 @@
 use crate::lanes::schedule::Scheduled;
 use crate::lanes::{Inst, Len, Mem};
 use crate::machine::Blocking;
+use crate::target::Format;
 use std::collections::HashMap;
 use tancho_ir::{Dim, Value};
 
@@ -135,6 +136,8 @@ pub struct ContractSpec {
     pub window: Option<WindowSpec>,
     /// The packed right operand: strides along the batch axes.
     pub b: Slot,
+    /// How its elements are kept.
+    pub format: Format,
     /// What is read and written for each accumulator; strides as of `a`.
     pub slots: Vec<Slot>,
     /// The work on each accumulator; pointer `i` is slot `i`.

@@ -79,6 +79,40 @@ impl fmt::Display for Precision {
     }
 }
 
+/// How weights of products are kept in memory. What they are multiplied with, sums and results are f32.
+///
+/// A product of few rows takes the time that memory needs to give its weights, so half the bytes are half the time.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Format {
+    /// As they are.
+    #[default]
+    F32,
+    /// bfloat16: 8 bits of mantissa, rounded to nearest even; errors of a product up to 2^-9 of `sum |x w|`.
+    Bf16,
+}
+
+impl Format {
+    /// All of them, from the most exact.
+    pub const ALL: [Format; 2] = [Format::F32, Format::Bf16];
+
+    /// Elements of a column that lie together in 32 bits.
+    pub(crate) fn together(self) -> i64 {
+        match self {
+            Format::F32 => 1,
+            Format::Bf16 => 2,
+        }
+    }
+}
+
+impl fmt::Display for Format {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Format::F32 => "f32",
+            Format::Bf16 => "bf16",
+        })
+    }
+}
+
 /// A compilation target: the machine at hand, how wide its vectors are taken, and how careful the code is.
 ///
 /// ```
@@ -93,12 +127,13 @@ pub struct Target {
     isa: Isa,
     checked: bool,
     precision: Precision,
+    weights: Format,
 }
 
 impl Target {
     /// The machine this program runs on, with its widest vectors.
     pub fn host() -> Target {
-        Target { isa: Isa::host(), checked: false, precision: Precision::Standard }
+        Target { isa: Isa::host(), checked: false, precision: Precision::Standard, weights: Format::F32 }
     }
 
     /// The same with narrower vectors.
@@ -125,6 +160,22 @@ impl Target {
     /// ```
     pub fn with_precision(self, precision: Precision) -> Target {
         Target { precision, ..self }
+    }
+
+    /// The same with the weights of matrix products in another format; those of convolutions, norms and embeddings stay f32.
+    ///
+    /// ```
+    /// use tancho_jit::{Format, Target};
+    /// assert_eq!(Target::host().weights(), Format::F32); // nobody gets less without asking
+    /// assert_eq!(Target::host().with_weights(Format::Bf16).weights(), Format::Bf16);
+    /// ```
+    pub fn with_weights(self, weights: Format) -> Target {
+        Target { weights, ..self }
+    }
+
+    /// The format of weights.
+    pub fn weights(self) -> Format {
+        self.weights
     }
 
     /// How exact convolutions are.

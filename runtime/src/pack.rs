@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use tancho_ir::Graph;
 use tancho_jit::lanes::STRIP;
-use tancho_jit::{Constant, WeightPack, WeightPart};
+use tancho_jit::{Constant, Format, WeightPack, WeightPart};
 
 const WIDTH: usize = STRIP as usize;
 /// Floats that a thread packs at a time.
@@ -131,6 +131,8 @@ struct Chunk<'a> {
     n_stride: usize,
     /// Floats of a strip.
     strip: usize,
+    /// How they are kept.
+    format: Format,
     to: &'a mut [f32],
     /// Filters are transformed: the strips of each place of a patch.
     transformed: Vec<&'a mut [f32]>,
@@ -192,11 +194,13 @@ fn cut<'a>(known: &Known<'a>, p: &WeightPack, mut to: &'a mut [f32], chunks: &mu
             let (weight, data) = (known.weight(part.from), known.elements(part.from)?);
             let scale = known.scale(part)?;
             let rows = Arc::new(Rows::new(&p.k, &part.k_strides));
-            let (mine, others) = to.split_at_mut((part.n.0 as usize).div_ceil(WIDTH) * strip);
+            // With bf16 two elements take the place of one.
+            let stored = if p.format == Format::Bf16 { strip / 2 } else { strip };
+            let (mine, others) = to.split_at_mut((part.n.0 as usize).div_ceil(WIDTH) * stored);
             to = others;
             let per = (CHUNK / strip.max(1)).max(1);
-            let count = mine.len().div_ceil((per * strip).max(1));
-            for (i, to) in mine.chunks_mut((per * strip).max(1)).enumerate() {
+            let count = mine.len().div_ceil((per * stored).max(1));
+            for (i, to) in mine.chunks_mut((per * stored).max(1)).enumerate() {
                 let first = (i * per * WIDTH) as i64;
                 chunks.push(Chunk {
                     weight,
@@ -207,6 +211,7 @@ fn cut<'a>(known: &Known<'a>, p: &WeightPack, mut to: &'a mut [f32], chunks: &mu
                     n: (part.n.0 - first) as usize,
                     n_stride: part.n.1 as usize,
                     strip,
+                    format: p.format,
                     to,
                     transformed: Vec::new(),
                     last: b + 1 == batches && i + 1 == count,
@@ -240,6 +245,7 @@ fn filters<'a>(known: &Known<'a>, p: &WeightPack, m: usize, to: &'a mut [f32], c
             n: (part.n.0 - first) as usize,
             n_stride: part.n.1 as usize,
             strip,
+            format: Format::F32,
             to: &mut [],
             transformed: to.iter_mut().filter_map(Iterator::next).collect(),
             last: i + 1 == count,
@@ -320,7 +326,8 @@ impl Chunk<'_> {
     fn release(&self) {
         let Some(weight) = self.weight else { return };
         if self.n_stride > 1 && self.rows.reach(self.strip / WIDTH) <= self.n_stride {
-            let strips = self.transformed.first().map_or(self.to.len(), |t| t.len()) / self.strip.max(1);
+            let stored = if self.format == Format::Bf16 { self.strip / 2 } else { self.strip };
+            let strips = self.transformed.first().map_or(self.to.len(), |t| t.len()) / stored.max(1);
             let columns = self.n.min(strips * WIDTH);
             weight.release_part(self.from..self.from + columns * self.n_stride);
         }
@@ -332,6 +339,19 @@ impl Chunk<'_> {
     fn pack(&mut self) {
         if !self.transformed.is_empty() {
             return self.transform();
+        }
+        if self.format == Format::Bf16 {
+            let halves = std::mem::take(&mut self.to);
+            let mut floats = vec![0.0; halves.len() * 2];
+            Chunk { format: Format::F32, to: &mut floats, rows: self.rows.clone(), transformed: Vec::new(), ..*self }.pack();
+            for (lines, to) in floats.as_chunks::<{ 2 * WIDTH }>().0.iter().zip(halves.as_chunks_mut::<WIDTH>().0) {
+                let bits = |x: f32| u32::from(half::bf16::from_f32(x).to_bits());
+                for (c, to) in to.iter_mut().enumerate() {
+                    *to = f32::from_bits(bits(lines[c]) | bits(lines[WIDTH + c]) << 16);
+                }
+            }
+            self.to = halves;
+            return;
         }
         let (n_stride, rows) = (self.n_stride, self.rows.clone());
         let columns = self.n.min(self.to.len() / self.strip.max(1) * WIDTH);
@@ -439,24 +459,31 @@ mod tests {
         let w = weights();
         let packs = [
             // A linear layer's weight: transposed.
-            WeightPack { winograd: None, batch: vec![], k: vec![23], parts: vec![part(0, 0, &[], 1, (40, 23))] },
+            WeightPack { format: Format::F32, winograd: None, batch: vec![], k: vec![23], parts: vec![part(0, 0, &[], 1, (40, 23))] },
             // Rows as they lie.
-            WeightPack { winograd: None, batch: vec![], k: vec![7], parts: vec![part(1, 0, &[], 40, (40, 1))] },
+            WeightPack { format: Format::F32, winograd: None, batch: vec![], k: vec![7], parts: vec![part(1, 0, &[], 40, (40, 1))] },
             // Neither step is 1: every third row of `a`, two elements apart.
-            WeightPack { winograd: None, batch: vec![], k: vec![11], parts: vec![part(0, 23, &[], 2, (13, 69))] },
+            WeightPack { format: Format::F32, winograd: None, batch: vec![], k: vec![11], parts: vec![part(0, 23, &[], 2, (13, 69))] },
             // Parts side by side, of two weights.
             WeightPack {
+                format: Format::F32,
                 winograd: None,
                 batch: vec![],
                 k: vec![7],
                 parts: vec![part(0, 3, &[], 1, (32, 23)), part(1, 8, &[], 40, (16, 1)), part(1, 0, &[], 40, (5, 1))],
             },
             // A matrix per batch.
-            WeightPack { winograd: None, batch: vec![3], k: vec![5], parts: vec![part(2, 0, &[90], 18, (18, 1))] },
-            WeightPack { winograd: None, batch: vec![2, 3], k: vec![6], parts: vec![part(2, 0, &[6, 90], 1, (5, 18))] },
+            WeightPack { format: Format::F32, winograd: None, batch: vec![3], k: vec![5], parts: vec![part(2, 0, &[90], 18, (18, 1))] },
+            WeightPack {
+                format: Format::F32,
+                winograd: None,
+                batch: vec![2, 3],
+                k: vec![6],
+                parts: vec![part(2, 0, &[6, 90], 1, (5, 18))],
+            },
             // Nothing at all.
-            WeightPack { winograd: None, batch: vec![], k: vec![4], parts: vec![part(3, 0, &[], 1, (0, 4))] },
-            WeightPack { winograd: None, batch: vec![], k: vec![0], parts: vec![part(3, 0, &[], 4, (4, 1))] },
+            WeightPack { format: Format::F32, winograd: None, batch: vec![], k: vec![4], parts: vec![part(3, 0, &[], 1, (0, 4))] },
+            WeightPack { format: Format::F32, winograd: None, batch: vec![], k: vec![0], parts: vec![part(3, 0, &[], 4, (4, 1))] },
         ];
         let packed = Packed::new(&w, &packs, &Graph::default()).expect("packed");
         assert_eq!(packed.len(), packs.iter().map(|p| 4 * p.floats().expect("counted")).sum::<usize>());
@@ -493,7 +520,13 @@ mod tests {
         let [f, s] = [0, 1].map(|i| w.at(i).and_then(|w| w.as_f32()).expect("f32"));
         let scale = Some(tancho_jit::Scale { by: Constant::Prepared(0), run: 27 });
         let part = WeightPart { from: Constant::Weight(0), scale, offset: 0, batch_strides: vec![], k_strides: vec![3, 1, 9], n: (20, 27) };
-        let pack = |winograd: Option<i64>, k: &[i64]| WeightPack { winograd, batch: vec![], k: k.to_vec(), parts: vec![part.clone()] };
+        let pack = |winograd: Option<i64>, k: &[i64]| WeightPack {
+            format: Format::F32,
+            winograd,
+            batch: vec![],
+            k: k.to_vec(),
+            parts: vec![part.clone()],
+        };
         let packs = [pack(None, &[3, 3, 3]), pack(Some(2), &[3]), pack(Some(4), &[3])];
         let packed = Packed::new(&w, &packs, &double.expect("the text of a graph")).expect("packed");
         let value = |o: usize, c: usize, i: usize, j: usize| if o < 20 { f[o * 27 + c * 9 + i * 3 + j] * 2.0 * s[o] } else { 0.0 };
@@ -520,7 +553,8 @@ mod tests {
     fn many_chunks_are_all_packed() {
         let text = "network A<>\nweight \"a\": f32[1600, 700] = normal(1.0)\n%0: f32[1600, 700] = weight(index = 0)\nreturn %0";
         let w = Weights::init(&Graph::parse(text).expect("the text of a graph"), 3).expect("weights");
-        let pack = WeightPack { winograd: None, batch: vec![], k: vec![700], parts: vec![part(0, 0, &[], 1, (1600, 700))] };
+        let pack =
+            WeightPack { format: Format::F32, winograd: None, batch: vec![], k: vec![700], parts: vec![part(0, 0, &[], 1, (1600, 700))] };
         let packed = Packed::new(&w, std::slice::from_ref(&pack), &Graph::default()).expect("packed");
         let (got, data): (&[f32], _) = (bytemuck::cast_slice(packed.get(0)), w.at(0).and_then(|w| w.as_f32()).expect("f32"));
         assert!(got.len() > 4 * CHUNK);
@@ -531,7 +565,12 @@ mod tests {
     fn what_cannot_be_packed_is_an_error() {
         let w = weights();
         let one = |p: WeightPart, k: i64| {
-            Packed::new(&w, &[WeightPack { winograd: None, batch: vec![], k: vec![k], parts: vec![p] }], &Graph::default()).map(|_| ())
+            Packed::new(
+                &w,
+                &[WeightPack { format: Format::F32, winograd: None, batch: vec![], k: vec![k], parts: vec![p] }],
+                &Graph::default(),
+            )
+            .map(|_| ())
         };
         let e = one(part(4, 0, &[], 1, (16, 16)), 16).expect_err("not f32");
         assert_eq!(e.to_string(), "weight `i` is i32, but products read f32 weights only; declare it f32, or cast it");

@@ -7,6 +7,8 @@
 //! the back ends: [`oracle`] (plain Rust, one element at a time, the meaning of a
 //! program) and [`clif`] (Cranelift, 128 bits).
 
+use crate::target::Format;
+
 pub mod clif;
 pub mod expr;
 pub mod math;
@@ -320,8 +322,11 @@ pub enum Stmt {
         /// Elements from one row of it to the next.
         a_row: Len,
         /// Pointer into the packed strips of the right operand: element `(i, c)` is
-        /// `b[(c / STRIP * k + i) * STRIP + c % STRIP]`.
+        /// `b[(c / STRIP * k + i) * STRIP + c % STRIP]`. In bf16, elements `2 i` and `2 i + 1` of a column are the
+        /// lower and the upper half of 32 bits: `b[(c / STRIP * (k / 2) + i) * STRIP + c % STRIP]`.
         b: u16,
+        /// How they are kept there; with bf16, `k` is an even constant.
+        format: Format,
         /// What is done with each accumulator ([`Inst::Acc`]).
         body: Vec<Inst>,
     },

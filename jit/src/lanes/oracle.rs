@@ -61,13 +61,19 @@ impl Machine<'_> {
                     self.slots[*s as usize] = *a;
                 }
             }
-            Stmt::Tile { rows, cols, k, a, a_row, b, body } => {
+            Stmt::Tile { rows, cols, k, a, a_row, b, format, body } => {
                 for r in 0..i64::from(*rows) {
                     for c in 0..i64::from(*cols) {
                         let mut acc = 0f32;
                         for i in 0..self.len(*k) {
                             let x = f(self.load(*a, r * self.len(*a_row) + i, Mem::F32));
-                            let y = f(self.load(*b, (c / STRIP * self.len(*k) + i) * STRIP + c % STRIP, Mem::F32));
+                            let n = format.together();
+                            let bits = self.load(*b, (c / STRIP * (self.len(*k) / n) + i / n) * STRIP + c % STRIP, Mem::I32);
+                            let y = f(match format {
+                                Format::F32 => bits,
+                                Format::Bf16 if i % 2 == 0 => bits << 16,
+                                Format::Bf16 => bits & 0xffff_0000,
+                            });
                             acc = x.mul_add(y, acc);
                         }
                         self.body(body, c, r, acc.to_bits());

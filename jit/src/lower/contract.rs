@@ -7,6 +7,7 @@ use crate::CompileError;
 use crate::lanes::schedule::schedule;
 use crate::lanes::{Inst, STRIP};
 use crate::spec::{Binding, Buffer, ContractSpec, KernelSpec, PackSpec, Slot};
+use crate::target::Format;
 use tancho_ir::access::{Access, resolve};
 use tancho_ir::fuse::Kernel;
 use tancho_ir::op::Op;
@@ -15,7 +16,7 @@ use tancho_ir::{Dim, Value};
 pub fn lower(l: &mut Lower<'_>, k: &Kernel, matmul: Value, epilogue: &[Value], rows: &[Value]) -> Result<(), CompileError> {
     let big = |e: tancho_ir::DimError| CompileError::Unsupported { what: l.g.label(matmul), why: e.to_string() };
     let mut b = Binding::default();
-    let Operands { mut left, mut right, outer, n, depth, window, group } = match l.g.node(matmul).op {
+    let Operands { mut left, mut right, format, outer, n, depth, window, group } = match l.g.node(matmul).op {
         Op::Matmul => matmul_operands(l, matmul)?,
         _ => conv_operands(l, matmul)?,
     };
@@ -85,9 +86,9 @@ pub fn lower(l: &mut Lower<'_>, k: &Kernel, matmul: Value, epilogue: &[Value], r
     let m = outer.pop().unwrap_or_else(|| Dim::constant(1));
     let (a, right) = (bind(&mut b, &left), bind(&mut b, &right));
     let k = b.len(&depth);
-    let blocking = l.machine.blocking(width, k, rows.is_some());
-    let spec =
-        ContractSpec { batch: b.lens(&outer), m: b.len(&m), n: width, k, a, window, b: right, slots, epilogue, rows, scratch, blocking };
+    let blocking = l.machine.blocking_of(width, k, rows.is_some(), format);
+    let (batch, m) = (b.lens(&outer), b.len(&m));
+    let spec = ContractSpec { batch, m, n: width, k, a, window, b: right, format, slots, epilogue, rows, scratch, blocking };
     l.push(KernelSpec::Contract(spec), b, matmul)
 }
 
@@ -95,6 +96,7 @@ pub fn lower(l: &mut Lower<'_>, k: &Kernel, matmul: Value, epilogue: &[Value], r
 struct Operands {
     left: Wide,
     right: Wide,
+    format: Format,
     outer: Vec<Dim>,
     n: Dim,
     depth: Dim,
@@ -133,7 +135,8 @@ fn matmul_operands(l: &mut Lower<'_>, matmul: Value) -> Result<Operands, Compile
 
     let left = l.access(x)?;
     let left = l.wide(x, left);
-    Ok(Operands { left, right, outer, n, depth, window: None, group: None })
+    let format = packed.map_or(Format::F32, |p| l.program.packs[p].format);
+    Ok(Operands { left, right, format, outer, n, depth, window: None, group: None })
 }
 
 /// A convolution: rows are what the window sees at each pixel of the result.
@@ -163,7 +166,16 @@ fn conv_operands(l: &mut Lower<'_>, v: Value) -> Result<Operands, CompileError> 
     }
     let (left, right) = (Wide::floats(Buffer::Scratch, 0), Wide { strides, ..Wide::floats(buffer, 0) });
     let group = (groups > 1).then(|| Dim::constant(columns));
-    Ok(Operands { left, right, outer, n: Dim::constant(columns), depth: Dim::constant(depth), window: Some(window), group })
+    Ok(Operands {
+        left,
+        right,
+        format: Format::F32,
+        outer,
+        n: Dim::constant(columns),
+        depth: Dim::constant(depth),
+        window: Some(window),
+        group,
+    })
 }
 
 /// Tiles address rows themselves: each access gets its slot's stride from row to row.
@@ -185,8 +197,9 @@ fn pack_weight(l: &mut Lower<'_>, w: Value, access: &Access, lead: &[Dim], matri
         return None;
     }
     let part = weight_part(l, access, &matrix[1])?;
-    let pack = WeightPack::plain(consts(lead)?, vec![matrix[0].as_const()?], vec![part]);
-    Some(l.program.pack(pack))
+    let k = matrix[0].as_const()?;
+    let format = if lead.is_empty() { format_of(l, k) } else { Format::F32 };
+    Some(l.program.pack(WeightPack { format, ..WeightPack::plain(consts(lead)?, vec![k], vec![part]) }))
 }
 
 /// Weights side by side: the right operand `[K, N]` of products, or a vector, which is packed as one of one row.
@@ -200,9 +213,17 @@ pub fn pack_concat(l: &mut Lower<'_>, v: Value) -> Result<WeightPack, CompileErr
     let (rows, _) = domain_of(&l.g.ty(v).shape);
     let k = Dim::product(&rows).ok().and_then(|k| k.as_const());
     match (k, parts) {
-        (Some(k), Some(parts)) => Ok(WeightPack::plain(Vec::new(), vec![k], parts)),
+        (Some(k), Some(parts)) => {
+            let format = if rows.is_empty() { Format::F32 } else { format_of(l, k) };
+            Ok(WeightPack { format, ..WeightPack::plain(Vec::new(), vec![k], parts) })
+        }
         _ => Err(l.unsupported(v, "its parts are no weights of static shapes")),
     }
+}
+
+/// The format of a weight with sums of `k` terms: what was asked for, where as many terms lie together.
+fn format_of(l: &Lower<'_>, k: i64) -> Format {
+    if k > 0 && k % l.weights.together() == 0 { l.weights } else { Format::F32 }
 }
 
 /// How `n` columns are read from a weight: the last two strides are those of rows and columns.

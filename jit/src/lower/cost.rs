@@ -42,7 +42,7 @@ pub fn cost(spec: &KernelSpec) -> Option<(Dim, Dim)> {
         KernelSpec::Contract(s) => {
             let mut axes = s.batch.clone();
             let right = s.b.strides.iter().zip(&axes).filter(|(stride, _)| !stride.is(0)).map(|(_, axis)| *axis);
-            let right = product(right.chain([s.k, s.n]), 4);
+            let right = product(right.chain([s.k, s.n]), 4 / s.format.together());
             axes.push(s.m);
             let flops = product(axes.iter().copied().chain([s.n, s.k]), 2)?;
             let rows = s.rows.iter().flat_map(|(_, slots)| slots);

@@ -12,7 +12,7 @@ mod winograd;
 use crate::lanes::{Len, Mem, STRIP};
 use crate::machine::Machine;
 use crate::spec::{Binding, Buffer, Gather, KernelSpec, Slot};
-use crate::target::Precision;
+use crate::target::{Format, Precision, Target};
 use crate::{CompileError, nest};
 use std::collections::HashMap;
 use tancho_ir::access::{Access, is_view, resolve};
@@ -52,6 +52,8 @@ pub struct WeightPack {
     pub k: Vec<i64>,
     /// Filters of 3x3 are transformed for Winograd's tiles of that side: a matrix for each place of a patch.
     pub winograd: Option<i64>,
+    /// How the elements are kept: with bf16 those of two rows lie together in 32 bits.
+    pub format: Format,
     /// What the columns are; all parts but the last have whole strips.
     pub parts: Vec<WeightPart>,
 }
@@ -94,7 +96,7 @@ pub struct WeightPart {
 impl WeightPack {
     /// One whose columns are read as they are.
     pub fn plain(batch: Vec<i64>, k: Vec<i64>, parts: Vec<WeightPart>) -> WeightPack {
-        WeightPack { batch, k, winograd: None, parts }
+        WeightPack { batch, k, winograd: None, format: Format::F32, parts }
     }
 
     /// Rows; `None` where they cannot be counted.
@@ -107,7 +109,7 @@ impl WeightPack {
         let strips = self.parts.iter().try_fold(0i64, |sum, p| sum.checked_add(p.n.0.checked_add(STRIP - 1)? / STRIP))?;
         let places = self.winograd.map_or(1, |m| (m + 2) * (m + 2));
         let rows = self.batch.iter().try_fold(strips.checked_mul(self.rows()?)?, |n, b| n.checked_mul(*b))?;
-        usize::try_from(rows.checked_mul(STRIP)?.checked_mul(places)?).ok()
+        usize::try_from(rows.checked_mul(STRIP)?.checked_mul(places)? / self.format.together()).ok()
     }
 }
 
@@ -133,9 +135,10 @@ impl Program {
 }
 
 /// Lowers every kernel.
-pub fn lower(fused: &Fused, machine: Machine, precision: Precision) -> Result<Program, CompileError> {
+pub fn lower(fused: &Fused, target: Target) -> Result<Program, CompileError> {
     let (program, packed, prepared) = Default::default();
-    let mut l = Lower { g: &fused.graph, fused, machine, precision, program, packed, prepared, kernel: 0 };
+    let (machine, precision, weights) = (target.machine(), target.precision(), target.weights());
+    let mut l = Lower { g: &fused.graph, fused, machine, precision, weights, program, packed, prepared, kernel: 0 };
     prepare::vectors(&mut l)?;
     for &v in &fused.packed {
         let pack = contract::pack_concat(&mut l, v)?;
@@ -170,6 +173,7 @@ struct Lower<'a> {
     fused: &'a Fused,
     machine: Machine,
     precision: Precision,
+    weights: Format,
     program: Program,
     /// The packs of values that are known when the network is compiled.
     packed: HashMap<Value, usize>,

@@ -5,6 +5,7 @@ use super::Menu;
 use crate::code::{Code, Pointer};
 use crate::functions::Nest;
 use crate::lanes::{Len, STRIP};
+use crate::target::Format;
 use crate::wide::Width;
 use cranelift::codegen::ir::Value;
 use cranelift::prelude::*;
@@ -43,13 +44,13 @@ pub enum Count {
 
 /// Groups for many rows and for one row, `main` columns being the widest; those that a constant number of
 /// columns has no use for are left out.
-fn menu(menu: Menu, main: i64, n: Count) -> (Vec<Group>, Vec<Group>) {
+fn menu(menu: Menu, main: i64, n: Count, format: Format) -> (Vec<Group>, Vec<Group>) {
     let narrow_tails = [group(4, &[1]), group(1, &[1])];
     let (mut many, mut single) = match menu {
         // As many accumulators as fit beside a row of the right operand; one row takes a whole strip.
         Menu::Narrow => (vec![Group { width: STRIP, bands: vec![(4, 8), (1, 16)] }], vec![group(STRIP, &[1])]),
         Menu::Wide(machine) => {
-            let high = |cols: i64| heights(machine.rows((cols + STRIP - 1) / STRIP).unwrap_or(2));
+            let high = |cols: i64| heights(machine.rows_of((cols + STRIP - 1) / STRIP, format).unwrap_or(2));
             let many = match n {
                 // All columns behind the last whole group are one tile, masked if they are no whole vectors.
                 Count::Any(Len::Const(n)) if n % main > 0 => vec![group(main, &high(main)), group(n % main, &high(n % main))],
@@ -115,7 +116,12 @@ fn heights(most: i64) -> Vec<u8> {
 impl Columns {
     /// The cut of a product of `m` rows and `n` columns, `main` of them at a time at most.
     pub fn new(which: Menu, main: i64, m: Len, n: Count) -> Columns {
-        let (mut groups, single) = menu(which, main, n);
+        Columns::with(which, main, m, n, Format::F32)
+    }
+
+    /// The same with weights of a format.
+    pub fn with(which: Menu, main: i64, m: Len, n: Count, format: Format) -> Columns {
+        let (mut groups, single) = menu(which, main, n, format);
         let mut few = few(which, main, n);
         if m.is(1) {
             (groups, few) = (Vec::new(), Vec::new());
@@ -135,7 +141,7 @@ impl Columns {
 
     /// The same for blocks of pixels: few rows alone are too rare for tiles of their own.
     pub fn of_pixels(which: Menu, main: i64, n: Count) -> Columns {
-        Columns::of(menu(which, main, n).0, Vec::new(), Vec::new())
+        Columns::of(menu(which, main, n, Format::F32).0, Vec::new(), Vec::new())
     }
 
     /// Rows and columns of the tiles, in the order of their programs.

@@ -9,11 +9,17 @@ use crate::code::{Code, Pointer};
 use crate::functions::Nest;
 use crate::lanes::{Inst, Len, Program, Stmt};
 use crate::spec::{ContractSpec, Slot, WindowSpec};
+use crate::target::Format;
 use cranelift::codegen::ir::Value;
 use cranelift::prelude::*;
 use tancho_ir::Dim;
 
 pub fn tile_program(shape: (u8, u8), k: Len, a_row: Len, slots: usize, epilogue: &[Inst]) -> Program {
+    tile_of(shape, (k, Format::F32), a_row, slots, epilogue)
+}
+
+/// A tile with weights of a format.
+fn tile_of(shape: (u8, u8), (k, format): (Len, Format), a_row: Len, slots: usize, epilogue: &[Inst]) -> Program {
     let body = epilogue
         .iter()
         .map(|i| match *i {
@@ -22,7 +28,7 @@ pub fn tile_program(shape: (u8, u8), k: Len, a_row: Len, slots: usize, epilogue:
             other => other,
         })
         .collect();
-    let stmt = Stmt::Tile { rows: shape.0, cols: shape.1, k, a: 0, a_row, b: 1, body };
+    let stmt = Stmt::Tile { rows: shape.0, cols: shape.1, k, a: 0, a_row, b: 1, format, body };
     Program { ptrs: 2 + slots as u16, ints: 0, slots: 0, derived: Vec::new(), stmts: vec![stmt] }
 }
 
@@ -33,13 +39,13 @@ fn row_of(s: &Slot) -> Len {
 fn columns(s: &ContractSpec, menu: Menu) -> Columns {
     match s.window {
         Some(_) => Columns::of_pixels(menu, s.blocking.cols, Count::Any(s.n)),
-        None => Columns::new(menu, s.blocking.cols, s.m, Count::Any(s.n)),
+        None => Columns::with(menu, s.blocking.cols, s.m, Count::Any(s.n), s.format),
     }
 }
 
 pub fn programs(s: &ContractSpec, menu: Menu) -> Vec<Program> {
     let columns = columns(s, menu);
-    let tile = |t: &(u8, u8)| tile_program(*t, s.k, row_of(&s.a), s.slots.len(), &s.epilogue);
+    let tile = |t: &(u8, u8)| tile_of(*t, (s.k, s.format), row_of(&s.a), s.slots.len(), &s.epilogue);
     let mut p: Vec<Program> = columns.shapes().iter().map(tile).collect();
     p.extend(s.rows.iter().map(|(work, _)| work.program.clone()));
     if let Some(w) = &s.window {
@@ -103,7 +109,12 @@ fn area(s: &ContractSpec, n: &Nest, c: &mut Code<'_, '_>, (u, end): (Value, Valu
 }
 
 pub fn build(s: &ContractSpec, n: &mut Nest, c: &mut Code<'_, '_>, begin: Value, end: Value) {
-    let (cols, k) = (n.len(c, s.n), n.len(c, s.k));
+    // Lines of a strip: with bf16 each holds two terms.
+    let lines = match s.k {
+        Len::Const(k) => Len::Const(k / s.format.together()),
+        k => k,
+    };
+    let (cols, lines) = (n.len(c, s.n), n.len(c, lines));
     let columns = columns(s, n.menu);
     let row_program = columns.shapes().len();
     let is = |c: &mut Code<'_, '_>, p: Part| c.b.ins().icmp_imm_s(IntCC::Equal, n.part, p as i64);
@@ -143,7 +154,7 @@ pub fn build(s: &ContractSpec, n: &mut Nest, c: &mut Code<'_, '_>, begin: Value,
                     let r = begins.map_or(r, |b| c.b.ins().isub(r, b));
                     row_at(n, c, &s.a, a, r)
                 },
-                right: &|c, j| strip_column(c, b, k, j),
+                right: &|c, j| strip_column(c, b, lines, j),
                 slots: &|c, r, j| {
                     let at = |(slot, base): (&Slot, &Pointer), c: &mut Code<'_, '_>| {
                         let r = row_in(c, slot, r);

@@ -1,9 +1,10 @@
 //! Tiles of a product: accumulators in registers over the whole sum, then the epilogue.
 
-use super::asm::{Op3, Rm, V};
+use super::asm::{Mask, Op2, Op3, Rm, Shift, V};
 use super::body::{Count, Place, Tail};
 use super::{Emit, Refused};
 use crate::lanes::{DERIVED, Inst, Len, STRIP};
+use crate::target::Format;
 use iced_x86::{Code, Instruction, MemoryOperand, Register};
 use std::collections::BTreeMap;
 
@@ -28,8 +29,35 @@ struct Operands {
     right: Vec<(Register, i64)>,
 }
 
+/// Registers of a tile whose right operand is bf16.
+struct Halves {
+    /// Ones in the upper half of each lane.
+    upper: V,
+    /// An element of the left operand.
+    left: V,
+    /// Lower and upper halves of all vectors of a row of the right operand, or of one at a time.
+    vectors: Vec<(V, V)>,
+}
+
+impl Halves {
+    fn new(spare: &mut Vec<V>, hold: bool, vectors: i64) -> Halves {
+        let mut take = || spare.pop().unwrap_or_default();
+        let (upper, left) = (take(), take());
+        Halves { upper, left, vectors: (0..if hold { vectors } else { 1 }).map(|_| (take(), take())).collect() }
+    }
+
+    fn registers(&self) -> impl Iterator<Item = V> {
+        self.vectors.iter().flat_map(|(a, b)| [*a, *b]).chain([self.upper, self.left])
+    }
+}
+
 impl Emit<'_> {
-    pub fn tile(&mut self, shape: (u8, u8), k: Len, a: (u16, Len), b: u16, body: &[Inst]) -> Result<(), Refused> {
+    pub fn tile(&mut self, shape: (u8, u8), (k, format): (Len, Format), a: (u16, Len), b: u16, body: &[Inst]) -> Result<(), Refused> {
+        let k = match (k, format) {
+            (k, Format::F32) => k,
+            (Len::Const(n), Format::Bf16) if n % 2 == 0 => Len::Const(n / 2),
+            _ => return Err(Refused("a sum of bf16 whose length is no even constant".into())),
+        };
         let lanes = self.a.width.lanes();
         let (rows, cols) = (i64::from(shape.0), i64::from(shape.1));
         let vectors = (cols + lanes - 1) / lanes;
@@ -37,12 +65,17 @@ impl Emit<'_> {
         let all = i64::from(self.a.width.registers());
         let rest = cols % lanes;
         // The right operand's vectors (one row reads whole ones from memory) and one element of the left one.
-        let held = if rows > 1 { vectors } else { i64::from(rest > 0) };
-        if accs + held + 1 + i64::from(rest > 0) > all {
+        let held = match format {
+            Format::F32 if rows > 1 => vectors,
+            Format::F32 => i64::from(rest > 0),
+            Format::Bf16 => 0,
+        };
+        let needed = if format == Format::F32 { held + 1 } else { 5 };
+        if accs + needed + i64::from(rest > 0) > all {
             return Err(Refused(format!("{rows} x {cols} accumulators")));
         }
         let counter = self.general()?;
-        let o = self.operands(rows, vectors, k, a, b)?;
+        let o = self.operands(rows, vectors, (k, format), a, b)?;
         let acc = |r: i64, v: i64| (r * vectors + v) as V;
         for i in 0..accs as V {
             self.a.op3(Op3::Xor, i, i, Rm::Reg(i))?;
@@ -51,7 +84,15 @@ impl Emit<'_> {
         // A tile that begins inside of a strip has nothing to read behind its last column.
         let mask = if rest > 0 { Some(self.known_mask(rest, &mut spare)?) } else { None };
         let first = o.right.len() - held as usize;
+        let halves = (format == Format::Bf16).then(|| Halves::new(&mut spare, accs + 4 + 2 * vectors <= all, vectors));
+        if let Some(h) = &halves {
+            let upper = self.a.constant(0xffff_0000);
+            self.a.op2(Op2::Move, h.upper, upper)?;
+        }
         let term = |e: &mut Self, u: i64| -> Result<(), Refused> {
+            if let Some(h) = &halves {
+                return e.halves(h, &o, u, mask, &acc);
+            }
             for (v, (base, at)) in o.right.iter().enumerate().skip(first) {
                 let masked = if v + 1 == o.right.len() { mask } else { None };
                 e.a.load(spare[v - first], MemoryOperand::with_base_displ(*base, at + u * STRIP * 4), 4, masked)?;
@@ -124,15 +165,53 @@ impl Emit<'_> {
             }
         }
         self.used = 0;
+        spare.extend(halves.iter().flat_map(Halves::registers));
         let tail = mask.map(|mask| Tail { mask, count: Count::Known(rest) });
         self.epilogue((rows, vectors), body, spare, tail)
     }
 
+    /// Two terms of each sum: the lower and the upper halves of the right operand's elements.
+    fn halves(&mut self, h: &Halves, o: &Operands, u: i64, mask: Option<Mask>, acc: &impl Fn(i64, i64) -> V) -> Result<(), Refused> {
+        let right = |e: &mut Self, v: usize, (low, high): (V, V)| -> Result<(), Refused> {
+            let (base, at) = o.right[v];
+            let masked = if v + 1 == o.right.len() { mask } else { None };
+            e.a.load(low, MemoryOperand::with_base_displ(base, at + u * STRIP * 4), 4, masked)?;
+            e.a.op3(Op3::And, high, h.upper, Rm::Reg(low))?;
+            e.a.shift(Shift::Left, low, low, 16)
+        };
+        let left = |e: &mut Self, row: &LeftRow, half: i64| {
+            let at = row.displacement + u * 8 + half * 4;
+            let m = match row.index {
+                Some((i, scale)) => MemoryOperand::with_base_index_scale_displ_size(row.base, i, scale, at, 1),
+                None => MemoryOperand::with_base_displ(row.base, at),
+            };
+            e.a.broadcast(h.left, m, 4)
+        };
+        let turns: Vec<std::ops::Range<usize>> =
+            if h.vectors.len() == o.right.len() { vec![0..o.right.len()] } else { (0..o.right.len()).map(|v| v..v + 1).collect() };
+        for turn in turns {
+            for (v, at) in turn.clone().zip(&h.vectors) {
+                right(self, v, *at)?;
+            }
+            for (r, row) in o.rows.iter().enumerate() {
+                for half in 0..2 {
+                    left(self, row, half)?;
+                    for (v, (low, high)) in turn.clone().zip(&h.vectors) {
+                        let x = if half == 0 { *low } else { *high };
+                        self.a.op3(Op3::Fma231, acc(r as i64, v as i64), h.left, Rm::Reg(x))?;
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
     /// Addresses of the rows and strips.
-    fn operands(&mut self, rows: i64, vectors: i64, k: Len, a: (u16, Len), b: u16) -> Result<Operands, Refused> {
+    fn operands(&mut self, rows: i64, vectors: i64, (k, format): (Len, Format), a: (u16, Len), b: u16) -> Result<Operands, Refused> {
         let mut o = Operands { rows: Vec::new(), moving: Vec::new(), right: Vec::new() };
         let pa = self.pointer(a.0)?;
-        o.moving.push((pa, 4));
+        let term = 4 * format.together();
+        o.moving.push((pa, term));
         match a.1 {
             Len::Const(n) if i32::try_from(rows * n * 4 + 64).is_ok() => {
                 o.rows = (0..rows).map(|r| LeftRow { base: pa, index: None, displacement: r * n * 4 }).collect()
@@ -149,7 +228,7 @@ impl Emit<'_> {
                         // next = base + 3 * stride
                         self.push(Instruction::with2(Code::Lea_r64_m, next, MemoryOperand::with_base_index_scale(base, stride, 2)))?;
                         self.push(Instruction::with2(Code::Add_r64_rm64, next, stride))?;
-                        o.moving.push((next, 4));
+                        o.moving.push((next, term));
                         base = next;
                     }
                     let index = [None, Some((stride, 1)), Some((stride, 2))][r as usize % 3];

@@ -5,7 +5,7 @@
 use tancho_jit::lanes::oracle::{self, Memory, Pointer};
 use tancho_jit::lanes::{Bin, Cmp, DERIVED, Derived, Fold, Inst, Len, Mem, Program, Reg, STRIP, Stmt, Ty, Un, body_types};
 use tancho_jit::testing::Function;
-use tancho_jit::{CompileError, Isa};
+use tancho_jit::{CompileError, Format, Isa};
 
 pub const NONE: Len = Len::Const(0);
 pub const ONE: Len = Len::Const(1);
@@ -371,14 +371,22 @@ pub fn random_rows(seed: u64, len: i64, plain: bool) -> Case {
 pub fn tile(seed: u64, (rows, cols): (u8, u8), k: i64, plain: bool) -> Case {
     let rng = &mut Rng(seed);
     let mut case = Case { plain, ..Case::default() };
-    let depth = case.len(rng, k);
+    let format = if rng.below(3) == 0 { Format::Bf16 } else { Format::F32 };
+    let (k, depth) = match format {
+        Format::F32 => (k, case.len(rng, k)),
+        Format::Bf16 => (k + k % 2, Len::Const(k + k % 2)),
+    };
     let left_row = k + rng.below(4) as i64;
     let a_row = case.len(rng, left_row);
     let (r, c) = (i64::from(rows), i64::from(cols));
     let a = case.pointer(rng, Mem::F32, (r - 1) * left_row + k);
     // Nothing behind the last column of the last strip: a tile may begin inside of one.
     let strips = (c + STRIP - 1) / STRIP;
-    let b = case.pointer(rng, Mem::F32, if k > 0 { (strips * k - 1) * STRIP + (c - 1) % STRIP + 1 } else { 0 });
+    let elements = |lines: i64| if lines > 0 { (strips * lines - 1) * STRIP + (c - 1) % STRIP + 1 } else { 0 };
+    let b = match format {
+        Format::F32 => case.pointer(rng, Mem::F32, elements(k)),
+        Format::Bf16 => case.pointer(rng, Mem::Bf16, 2 * elements(k / 2)),
+    };
     let mut body = Body { insts: vec![Inst::Acc] };
     let bias = case.pointer(rng, Mem::F32, c);
     body.push(Inst::Load { ptr: bias, step: ONE, row_step: NONE, mem: Mem::F32 });
@@ -401,6 +409,6 @@ pub fn tile(seed: u64, (rows, cols): (u8, u8), k: i64, plain: bool) -> Case {
         body.push(Inst::Store { ptr, step, row_step, mem, value });
         case.results.push((case.memory.len() - 1, mem, 0.0));
     }
-    case.program.stmts = vec![Stmt::Tile { rows, cols, k: depth, a, a_row, b, body: body.insts }];
+    case.program.stmts = vec![Stmt::Tile { rows, cols, k: depth, a, a_row, b, format, body: body.insts }];
     case
 }

@@ -1,16 +1,19 @@
 //! Tiles of a product: the accumulators stay in registers over the whole sum.
 
 use super::*;
+use crate::target::Format;
 
 impl Emit {
-    pub fn tile(&self, c: &mut Code<'_, '_>, shape: (u8, u8), k: Len, a: (u16, Len), b: u16, body: &[Inst]) {
+    pub fn tile(&self, c: &mut Code<'_, '_>, shape: (u8, u8), k: Len, a: (u16, Len), b: (u16, Format), body: &[Inst]) {
         let (rows, cols) = (i64::from(shape.0), i64::from(shape.1));
         let wide = cols % 4 == 0;
         let vectors = if wide { cols / 4 } else { cols };
         let lane = lane_type(Ty::F, wide);
         let step_bytes = if wide { 16 } else { 4 };
         let pa = self.ptrs[a.0 as usize];
-        let pb = self.ptrs[b as usize];
+        let (pb, format) = (self.ptrs[b.0 as usize], b.1);
+        // A turn takes as many terms as lie together.
+        let together = format.together();
         // The rows of the left operand: constant offsets, or addresses made once.
         let bases: Vec<(Pointer, i64)> = (0..rows)
             .map(|r| match a.1 {
@@ -24,11 +27,14 @@ impl Emit {
             .collect();
         let zero = self.float(c, 0, wide);
         let start = vec![zero; (rows * vectors) as usize];
-        let n = c.len(k, &self.ints);
+        let n = match k {
+            Len::Const(n) => c.int(n / together),
+            Len::Arg(_) => c.len(k, &self.ints),
+        };
         let unroll = 4;
         let turn = |c: &mut Code<'_, '_>, i: Value, acc: &[Value], unroll: i64| -> Vec<Value> {
             let mut acc = acc.to_vec();
-            let a_bytes = c.mul_imm(i, 4);
+            let a_bytes = c.mul_imm(i, 4 * together);
             let b_bytes = c.mul_imm(i, 4 * STRIP);
             let pb = c.moved(pb, b_bytes);
             let lefts: Vec<(Pointer, i64)> = if matches!(a.1, Len::Const(_)) && bases.iter().all(|b| b.0.addr == pa.addr) {
@@ -38,13 +44,31 @@ impl Emit {
                 bases.iter().map(|(p, o)| (c.moved(*p, a_bytes), *o)).collect()
             };
             for u in 0..unroll {
-                let right: Vec<Value> = (0..vectors).map(|v| c.load(lane, pb, (u * 4 * STRIP + v * step_bytes) as i32)).collect();
-                for (r, (p, o)) in lefts.iter().enumerate() {
-                    let s = c.load(F32, *p, (*o + u * 4) as i32);
-                    let s = if wide { c.b.ins().splat(F32X4, s) } else { s };
-                    for (v, w) in right.iter().enumerate() {
-                        let at = r * vectors as usize + v;
-                        acc[at] = c.b.ins().fma(*w, s, acc[at]);
+                for half in 0..together {
+                    let one = |c: &mut Code<'_, '_>, v: i64| {
+                        let at = (u * 4 * STRIP + v * step_bytes) as i32;
+                        match format {
+                            Format::F32 => c.load(lane, pb, at),
+                            Format::Bf16 => {
+                                let both = c.load(lane_type(Ty::I, wide), pb, at);
+                                let bits = if half == 0 {
+                                    c.b.ins().ishl_imm_u(both, 16)
+                                } else {
+                                    let upper = self.integer(c, -0x1_0000, wide);
+                                    c.b.ins().band(both, upper)
+                                };
+                                c.b.ins().bitcast(lane, lane_order(), bits)
+                            }
+                        }
+                    };
+                    let right: Vec<Value> = (0..vectors).map(|v| one(c, v)).collect();
+                    for (r, (p, o)) in lefts.iter().enumerate() {
+                        let s = c.load(F32, *p, (*o + (u * together + half) * 4) as i32);
+                        let s = if wide { c.b.ins().splat(F32X4, s) } else { s };
+                        for (v, w) in right.iter().enumerate() {
+                            let at = r * vectors as usize + v;
+                            acc[at] = c.b.ins().fma(*w, s, acc[at]);
+                        }
                     }
                 }
             }
@@ -54,7 +78,7 @@ impl Emit {
         let whole = c.b.ins().band_imm_s(n, -unroll);
         let acc = c.for_range(from, whole, unroll, &start, &mut |c, i, acc| turn(c, i, acc, unroll));
         let acc = match k {
-            Len::Const(n) if n % unroll == 0 => acc,
+            Len::Const(n) if n / together % unroll == 0 => acc,
             _ => c.for_range(whole, n, 1, &acc, &mut |c, i, acc| turn(c, i, acc, 1)),
         };
         let hoisted = self.invariants(c, body, wide);
