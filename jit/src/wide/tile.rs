@@ -187,9 +187,10 @@ impl Emit<'_> {
             };
             e.a.broadcast(h.left, m, 4)
         };
-        let turns: Vec<std::ops::Range<usize>> =
-            if h.vectors.len() == o.right.len() { vec![0..o.right.len()] } else { (0..o.right.len()).map(|v| v..v + 1).collect() };
-        for turn in turns {
+        // All vectors at once, or one after another.
+        let step = h.vectors.len().max(1);
+        for first in (0..o.right.len()).step_by(step) {
+            let turn = first..(first + step).min(o.right.len());
             for (v, at) in turn.clone().zip(&h.vectors) {
                 right(self, v, *at)?;
             }
