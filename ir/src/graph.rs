@@ -283,6 +283,22 @@ pub struct Graph {
 }
 
 impl Graph {
+    /// The same declarations without nodes and results.
+    pub(crate) fn emptied(&self) -> Graph {
+        Graph {
+            name: self.name.clone(),
+            entry: self.entry.clone(),
+            dims: self.dims.clone(),
+            constraints: self.constraints.clone(),
+            inputs: self.inputs.clone(),
+            weights: self.weights.clone(),
+            states: self.states.clone(),
+            unused_weights: self.unused_weights.clone(),
+            nodes: Vec::with_capacity(self.nodes.len()),
+            outputs: Vec::new(),
+        }
+    }
+
     /// The node of a value.
     pub fn node(&self, v: Value) -> &Node {
         &self.nodes[v.index()]
@@ -336,9 +352,14 @@ impl Graph {
             Op::Weight(i) => declared(self.weights.get(*i).map(|d| &d.ty), "weight", *i),
             Op::State(i) => declared(self.states.get(*i).map(|d| &d.ty), "state", *i),
             _ => {
-                let labels: Vec<String> = args.iter().map(|&v| self.label(v)).collect();
-                let args: Vec<Arg<'_>> = args.iter().zip(&labels).map(|(&v, name)| Arg { ty: self.ty(v), name }).collect();
-                infer(op, &args, &self.facts())
+                let facts = self.facts();
+                let bare: Vec<Arg<'_>> = args.iter().map(|&v| Arg { ty: self.ty(v), name: "" }).collect();
+                // Names are made for messages alone.
+                infer(op, &bare, &facts).or_else(|_| {
+                    let labels: Vec<String> = args.iter().map(|&v| self.label(v)).collect();
+                    let args: Vec<Arg<'_>> = args.iter().zip(&labels).map(|(&v, name)| Arg { ty: self.ty(v), name }).collect();
+                    infer(op, &args, &facts)
+                })
             }
         }
     }

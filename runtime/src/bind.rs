@@ -94,8 +94,8 @@ impl Env<'_> {
         })
     }
 
-    /// Bounds, `where` clauses, shapes, slices and windows.
-    pub fn check(&self) -> Result<(), Error> {
+    /// Bounds and `where` clauses.
+    pub fn check_clauses(&self) -> Result<(), Error> {
         for (d, value) in self.graph.dims.iter().zip(self.dims) {
             if let Some(bound) = d.bound.filter(|b| value > b) {
                 return Err(Error::Bound { dim: d.name.clone(), value: *value, bound });
@@ -107,23 +107,18 @@ impl Env<'_> {
                 return Err(Error::Constraint { clause: c.to_string(), left, right });
             }
         }
-        for v in self.graph.values() {
-            let node = self.graph.node(v);
-            window_fits(self.graph, v, &|d| self.value(d), &|| node.source.to_string())?;
-            if let Op::Slice { axis, start, end, .. } = &node.op {
-                let len = self.length(&self.graph.ty(node.args[0]).shape[*axis])?;
-                let (start, end) = (self.value(start)?, self.value(end)?);
-                if start < 0 || end < start || end > len as i64 {
-                    return Err(Error::Slice { op: node.source.to_string(), axis: *axis, start, end, len });
-                }
-            }
-            let mut bytes = node.ty.dtype.size() as u128;
-            for d in &node.ty.shape {
-                bytes = bytes.saturating_mul(self.length(d)? as u128);
-            }
-            // Offsets of kernels are 63-bit; more memory than this no machine has.
-            if bytes > 1 << 46 {
-                return Err(Error::Memory { bytes });
+        Ok(())
+    }
+
+    /// Whether a node's slice or window fits.
+    pub fn check_node(&self, v: Value) -> Result<(), Error> {
+        let node = self.graph.node(v);
+        window_fits(self.graph, v, &|d| self.value(d), &|| node.source.to_string())?;
+        if let Op::Slice { axis, start, end, .. } = &node.op {
+            let len = self.length(&self.graph.ty(node.args[0]).shape[*axis])?;
+            let (start, end) = (self.value(start)?, self.value(end)?);
+            if start < 0 || end < start || end > len as i64 {
+                return Err(Error::Slice { op: node.source.to_string(), axis: *axis, start, end, len });
             }
         }
         Ok(())

@@ -1,6 +1,7 @@
 //! Compiled networks: code, plan and packed weights, shared by sessions.
 
 use crate::error::Error;
+use crate::layout::Layout;
 use crate::pack::Packed;
 use crate::pool::cores;
 use crate::session::Session;
@@ -23,6 +24,7 @@ pub(crate) struct Inner {
     pub graph: Arc<Graph>,
     pub weights: Arc<Weights>,
     pub code: tancho_jit::Compiled,
+    pub layout: Layout,
     pub packed: Packed,
     pub pack_time: Duration,
 }
@@ -33,7 +35,8 @@ impl Compiled {
         let start = Instant::now();
         let packed = Packed::new(&weights, &code.program.packs, &code.program.prepared)?;
         let pack_time = start.elapsed();
-        Ok(Compiled(Arc::new(Inner { graph, weights, code, packed, pack_time })))
+        let layout = Layout::new(&graph, &code);
+        Ok(Compiled(Arc::new(Inner { graph, weights, code, layout, packed, pack_time })))
     }
 
     /// The graph as declared.

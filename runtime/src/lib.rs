@@ -8,6 +8,7 @@ pub mod error;
 mod ids;
 pub mod inspect;
 pub mod interp;
+mod layout;
 pub mod limits;
 mod memory;
 pub mod model;

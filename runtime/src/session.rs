@@ -48,6 +48,10 @@ pub struct Session {
     dims: Vec<i64>,
     offsets: Vec<usize>,
     sizes: Vec<usize>,
+    /// The sizes that the blocks have room for where they are.
+    placed: Vec<usize>,
+    /// The values of the layout's polynomials.
+    values: Vec<Option<i64>>,
     order: Vec<usize>,
     pub(crate) traced: Option<Box<Session>>,
 }
@@ -71,6 +75,8 @@ impl Session {
             dims: Vec::new(),
             offsets: Vec::new(),
             sizes: Vec::new(),
+            placed: Vec::new(),
+            values: Vec::new(),
             order: Vec::new(),
             threads,
             worth: WORTH,
@@ -251,7 +257,10 @@ impl Session {
         let inner = &compiled.0;
         let env = Env { graph: &inner.graph, dims: &self.dims };
         self.states.prepare(&env)?;
-        env.check()?;
+        let layout = &inner.layout;
+        layout.bind(&env, &mut self.values);
+        let values = self.values.as_slice();
+        layout.check(&env, values)?;
         let (plan, steps) = (&inner.code.plan, &inner.code.program.steps);
         for (o, v) in self.outputs.iter_mut().zip(&inner.graph.outputs) {
             let ty = inner.graph.ty(*v);
@@ -266,29 +275,34 @@ impl Session {
             }
         }
         self.sizes.clear();
-        for b in &plan.blocks {
-            let size = env.length(&b.size)?;
+        for (b, at) in plan.blocks.iter().zip(&layout.blocks) {
+            let size = layout.length(*at, values, &env)?;
             // Threads must not write to one cache line.
             let size = if b.per_thread { size.next_multiple_of(ALIGN).checked_mul(self.threads) } else { Some(size) };
             self.sizes.push(size.ok_or(Error::Memory { bytes: u128::MAX })?);
         }
-        let total = plan.place(&self.sizes, &mut self.offsets, &mut self.order);
-        if !self.arena.reserve(total) {
-            return Err(Error::Memory { bytes: total as u128 });
+        // Blocks that fit into the places they have stay there: placing anew takes longer than a small run.
+        let fit = self.placed.len() == self.sizes.len() && self.placed.iter().zip(&self.sizes).all(|(room, size)| size <= room);
+        if !fit {
+            let total = plan.place(&self.sizes, &mut self.offsets, &mut self.order);
+            self.placed.clear();
+            if !self.arena.reserve(total) {
+                return Err(Error::Memory { bytes: total as u128 });
+            }
+            self.placed.clone_from(&self.sizes);
         }
         self.stages.clear();
-        for (i, (call, step)) in self.calls.iter_mut().zip(steps).enumerate() {
+        for (i, ((call, step), dims)) in self.calls.iter_mut().zip(steps).zip(&layout.steps).enumerate() {
             call.params.clear();
-            for d in &step.binding.params {
-                call.params.push(env.value(d)?);
+            for at in &dims.params {
+                call.params.push(layout.value(*at, values, &env)?);
             }
-            call.scratch = env.length(&step.scratch)?.next_multiple_of(ALIGN) as i64;
+            call.scratch = layout.length(dims.scratch, values, &env)?.next_multiple_of(ALIGN) as i64;
             call.work = Work {
-                units: env.value(&step.units)?,
-                columns: step.columns.as_ref().map_or(Ok(0), |d| env.value(d))?,
-                // Estimates: too large is as good as very large.
-                flops: env.value(&step.flops).unwrap_or(i64::MAX),
-                bytes: env.value(&step.bytes).unwrap_or(i64::MAX),
+                units: layout.value(dims.units, values, &env)?,
+                columns: dims.columns.map_or(Ok(0), |at| layout.value(at, values, &env))?,
+                flops: layout.estimate(dims.flops, values),
+                bytes: layout.estimate(dims.bytes, values),
             };
             divide(i, step, &call.work, self.threads, self.worth, &mut self.stages);
         }

@@ -73,8 +73,7 @@ impl<'a> Rewriter<'a> {
         old: &'a Graph,
         mut step: impl FnMut(&mut Rewriter<'a>, Value, &[Value]) -> Result<Option<Value>, ShapeError>,
     ) -> Result<Graph, ShapeError> {
-        let new = Graph { nodes: Vec::with_capacity(old.nodes.len()), outputs: Vec::new(), ..old.clone() };
-        let mut r = Rewriter { old, new, map: Vec::new() };
+        let mut r = Rewriter { old, new: old.emptied(), map: Vec::new() };
         for v in old.values() {
             let args: Vec<Value> = old.node(v).args.iter().map(|a| r.map[a.index()]).collect();
             let made = match step(&mut r, v, &args)? {

@@ -19,7 +19,7 @@ pub fn run(old: &Graph) -> Result<Graph, ShapeError> {
         }
     }
     let mut map = vec![Value(0); old.nodes.len()];
-    let mut new = Graph { nodes: Vec::new(), outputs: Vec::new(), ..old.clone() };
+    let mut new = old.emptied();
     for v in old.values().filter(|v| live[v.index()]) {
         let mut node = old.node(v).clone();
         for a in &mut node.args {

@@ -1,0 +1,154 @@
+//! GGUF files made by hand: what is read, and that whatever is wrong with one is an error that says what.
+
+use tancho::weights::{Gguf, Metadata};
+use tancho::{Error, LoadError, network};
+
+network! {
+    Small<B, D = 32>(x: [B, D]) -> [B, 2] {
+        param f:  [2, D];
+        param q8: [2, D];
+        param q4: [2, D];
+        x @ f.t + (x @ q8.t) * (x @ q4.t)
+    }
+}
+
+fn text(s: &str) -> Vec<u8> {
+    [&(s.len() as u64).to_le_bytes()[..], s.as_bytes()].concat()
+}
+
+/// One key with a value whose type and bytes are given.
+fn key(name: &str, kind: u32, value: &[u8]) -> Vec<u8> {
+    [text(name), kind.to_le_bytes().to_vec(), value.to_vec()].concat()
+}
+
+fn tensor(name: &str, shape: &[u64], kind: u32, offset: u64) -> Vec<u8> {
+    let axes: Vec<u8> = shape.iter().flat_map(|d| d.to_le_bytes()).collect();
+    [text(name), (shape.len() as u32).to_le_bytes().to_vec(), axes, kind.to_le_bytes().to_vec(), offset.to_le_bytes().to_vec()].concat()
+}
+
+/// A file of these parts; offsets count from the end of the header.
+fn file(version: u32, keys: &[Vec<u8>], tensors: &[Vec<u8>], data: &[u8]) -> Vec<u8> {
+    let counts = [(tensors.len() as u64).to_le_bytes(), (keys.len() as u64).to_le_bytes()].concat();
+    let mut out = [b"GGUF".to_vec(), version.to_le_bytes().to_vec(), counts, keys.concat(), tensors.concat()].concat();
+    out.resize(out.len().next_multiple_of(32), 0);
+    out.extend_from_slice(data);
+    out
+}
+
+/// f32 in order, q8_0 blocks that are 0.5 * (i - 16), q4_1 blocks that are 0.25 * (i % 16) - 1.
+fn data() -> Vec<u8> {
+    let floats: Vec<u8> = (0..64).flat_map(|i| (i as f32).to_le_bytes()).collect();
+    let q8: Vec<u8> = [0x3800u16.to_le_bytes().to_vec(), (0..32).map(|i| (i - 16i8) as u8).collect()].concat();
+    let q4: Vec<u8> = [0x3400u16.to_le_bytes().to_vec(), 0xbc00u16.to_le_bytes().to_vec(), (0..16).map(|i| i | i << 4).collect()].concat();
+    let mut out = floats;
+    out.extend([&q8[..], &q8].concat());
+    out.resize(out.len().next_multiple_of(32), 0);
+    out.extend([&q4[..], &q4].concat());
+    out
+}
+
+fn good() -> Vec<u8> {
+    let list = [8u32.to_le_bytes().to_vec(), 2u64.to_le_bytes().to_vec(), text("a"), text("b c")].concat();
+    let keys = [
+        key("general.architecture", 8, &text("small")),
+        key("small.blocks", 4, &7u32.to_le_bytes()),
+        key("small.eps", 6, &0.5f32.to_le_bytes()),
+        key("small.words", 9, &list),
+        key("small.flag", 7, &[1]),
+    ];
+    let tensors = [tensor("f", &[32, 2], 0, 0), tensor("q8", &[32, 2], 8, 256), tensor("q4", &[32, 2], 3, 352)];
+    file(3, &keys, &tensors, &data())
+}
+
+fn written(bytes: &[u8]) -> tempfile::NamedTempFile {
+    let f = tempfile::NamedTempFile::with_suffix(".gguf").expect("a file");
+    std::fs::write(f.path(), bytes).expect("written");
+    f
+}
+
+fn refused(bytes: &[u8]) -> String {
+    match Gguf::open(written(bytes).path()) {
+        Err(e @ (LoadError::Gguf { .. } | LoadError::Format { .. })) => e.to_string(),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn what_a_file_says_and_holds() -> Result<(), Error> {
+    let f = written(&good());
+    let g = Gguf::open(f.path())?;
+    assert_eq!((g.text("general.architecture")?, g.integer("small.blocks")?, g.number("small.eps")?), ("small", 7, 0.5));
+    assert_eq!((g.texts("small.words")?, g.get("small.flag")), (vec!["a", "b c"], Some(&Metadata::Bool(true))));
+    assert_eq!(g.tensors().map(|(n, s)| (n.to_string(), s.to_vec())).collect::<Vec<_>>()[1], ("q8".into(), vec![2, 32]));
+    for (key, says) in [("small.none", "does not say `small.none`"), ("small.words", "`small.words` is not an integer")] {
+        assert!(g.integer(key).expect_err("no integer").to_string().contains(says), "{key}");
+    }
+    let net = Small::load(f.path())?;
+    let get = |name: &str| net.weights().get(name).expect("a weight").data().to_vec();
+    assert_eq!(get("f")[33], 33.0);
+    assert_eq!(get("q8")[..32], (0..32).map(|i| (i as f32 - 16.0) / 2.0).collect::<Vec<_>>());
+    assert_eq!(get("q4")[32..], (0..32).map(|i| (i % 16) as f32 / 4.0 - 1.0).collect::<Vec<_>>());
+    Ok(())
+}
+
+#[test]
+fn every_fault_is_said() {
+    let bytes = good();
+    // Cut off anywhere: an error, whatever is missing.
+    for end in 0..bytes.len() {
+        let said = refused(&bytes[..end]);
+        assert!(said.contains("cut off") || said.contains("empty") || said.contains("GGUF"), "{end}: {said}");
+    }
+    let t = |t: Vec<u8>| file(3, &[], &[t], &data());
+    let huge = tensor("f", &[u64::MAX / 2, 8], 0, 0);
+    for (bytes, says) in [
+        (file(1, &[], &[], &[]), "version 1"),
+        (b"GGUF\0\0\0\x03\0\0\0\0".to_vec(), "big-endian"),
+        (t(tensor("f", &[32], 14, 0)), "tensor `f` is q6_k; f32, f16, bf16, q4_0, q4_1 and q8_0 are read"),
+        (t(tensor("f", &[32], 77, 0)), "of the unknown type 77"),
+        (t(tensor("f", &[32, 999], 0, 0)), "tensor `f` [999, 32] is not inside the file"),
+        (t(tensor("f", &[32], 0, u64::MAX - 8)), "not inside the file"),
+        (t(huge), "not inside the file"),
+        (t(tensor("f", &[31], 8, 0)), "not inside the file"),
+        (t(tensor("f", &[1, 1, 1, 1, 1], 0, 0)), "5 axes"),
+        (file(3, &[key("k", 13, &[])], &[], &[]), "unknown type 13"),
+        (file(3, &[key("k", 8, &[9, 0, 0, 0, 0, 0, 0, 0, 1])], &[], &[]), "cut off"),
+        (file(3, &[key("k", 8, &[1, 0, 0, 0, 0, 0, 0, 0, 0xff])], &[], &[]), "not UTF-8"),
+        (file(3, &[key("k", 7, &[1]), key("k", 7, &[1])], &[], &[]), "`k` is there twice"),
+        (file(3, &[key("general.alignment", 4, &0u32.to_le_bytes())], &[], &[]), "no alignment"),
+        (file(3, &[key("k", 9, &[[0u8; 4].to_vec(), u64::MAX.to_le_bytes().to_vec()].concat())], &[], &[]), "cut off"),
+    ] {
+        let said = refused(&bytes);
+        assert!(said.contains(says), "{said}\ninstead of {says}");
+    }
+    let twice = file(3, &[], &[tensor("f", &[2], 0, 0), tensor("f", &[2], 0, 0)], &data());
+    assert!(refused(&twice).contains("tensor `f` is there twice"));
+}
+
+/// Bytes changed anywhere: read or refused, never a panic, and never memory beyond the file.
+#[test]
+fn changed_bytes_break_nothing() {
+    let bytes = good();
+    for at in 0..bytes.len() {
+        for value in [0, 1, 0x7f, 0x80, 0xff] {
+            let mut changed = bytes.clone();
+            changed[at] = value;
+            let f = written(&changed);
+            if let Ok(net) = Small::load(f.path()) {
+                assert_eq!(net.weights().get("q8").expect("a weight").data().len(), 64);
+            }
+        }
+    }
+}
+
+#[test]
+fn a_file_that_does_not_fit_is_told_at_once() {
+    let tensors = [tensor("f", &[32, 3], 0, 0), tensor("q8", &[32, 2], 8, 512), tensor("other", &[32], 0, 0)];
+    let mut data = data();
+    data.resize(2048, 0);
+    let f = written(&file(3, &[], &tensors, &data));
+    let said = Small::load(f.path()).expect_err("does not fit").to_string();
+    for part in ["missing: `q4`", "`f` is declared [2, 32], but is [3, 32]", "unexpected: `other`"] {
+        assert!(said.contains(part), "{said}");
+    }
+}
