@@ -112,7 +112,7 @@ fn every_fault_is_said() {
         (t(tensor("f", &[31], 8, 0)), "not inside the file"),
         (t(tensor("f", &[1, 1, 1, 1, 1], 0, 0)), "5 axes"),
         (file(3, &[key("k", 13, &[])], &[], &[]), "unknown type 13"),
-        (file(3, &[key("k", 8, &[9, 0, 0, 0, 0, 0, 0, 0, 1])], &[], &[]), "cut off"),
+        (file(3, &[key("k", 8, &[200, 0, 0, 0, 0, 0, 0, 0, 1])], &[], &[]), "cut off"),
         (file(3, &[key("k", 8, &[1, 0, 0, 0, 0, 0, 0, 0, 0xff])], &[], &[]), "not UTF-8"),
         (file(3, &[key("k", 7, &[1]), key("k", 7, &[1])], &[], &[]), "`k` is there twice"),
         (file(3, &[key("general.alignment", 4, &0u32.to_le_bytes())], &[], &[]), "no alignment"),
