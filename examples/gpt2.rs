@@ -3,8 +3,15 @@
 //! ```text
 //! cargo run --release --example gpt2 -- path/to/gpt2 "The residual connection"
 //! ```
+//!
+//! The folder holds `model.safetensors` and `tokenizer.json`, as the repository `openai-community/gpt2` has them on the
+//! Hugging Face hub. Prints the likeliest continuation.
 
-use tancho::network;
+use std::io::Write;
+use std::path::Path;
+use std::process::ExitCode;
+use tancho::{AsView, Target, network};
+use tokenizers::Tokenizer;
 
 network! {
     /// One block. Hugging Face's `Conv1D` stores its weights as `[IN, OUT]`, hence `transposed`.
@@ -42,4 +49,39 @@ network! {
     }
 }
 
-fn main() {}
+/// Tokens that follow a prompt.
+const LENGTH: usize = 64;
+
+fn run(folder: &Path, prompt: &str) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+    let tokenizer = Tokenizer::from_file(folder.join("tokenizer.json"))?;
+    let mut session = Gpt2::load(folder.join("model.safetensors"))?.compile(Target::host())?.session();
+    let mut ids: Vec<i32> = tokenizer.encode(prompt, false)?.get_ids().iter().map(|id| *id as i32).collect();
+    let mut words = tokenizer.decode_stream(false);
+    print!("{prompt}");
+    for _ in 0..LENGTH {
+        // The prompt first, then one token at a time: the same machine code.
+        let logits = session.run(ids.view([1, ids.len()]))?;
+        let all = logits.data();
+        let next = (0..all.len()).reduce(|a, b| if all[b] > all[a] { b } else { a }).unwrap_or(0);
+        print!("{}", words.step(next as u32)?.unwrap_or_default());
+        std::io::stdout().flush()?;
+        ids = vec![next as i32];
+    }
+    println!();
+    Ok(())
+}
+
+fn main() -> ExitCode {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    let [folder, prompt] = args.as_slice() else {
+        eprintln!("usage: gpt2 FOLDER PROMPT\nthe folder holds model.safetensors and tokenizer.json of GPT-2");
+        return ExitCode::from(2);
+    };
+    match run(Path::new(folder), prompt) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(e) => {
+            eprintln!("{e}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,6 +1,6 @@
 //! A model of the machine: sizes of tiles and blocks follow from its registers, ports and caches.
 
-use crate::lanes::{Len, STRIP};
+use crate::lanes::{Len, STRIP, Terms};
 use crate::target::Format;
 use crate::wide::Width;
 
@@ -18,6 +18,8 @@ pub struct Machine {
     pub l2: i64,
     /// Width of emitted code, if there is any.
     pub(crate) width: Option<Width>,
+    /// Whether it adds products of bf16 two at a time.
+    pub(crate) pairs: bool,
 }
 
 /// How a product is cut for registers and caches.
@@ -34,23 +36,23 @@ pub struct Blocking {
 impl Machine {
     /// This machine with vectors of a width.
     pub(crate) fn host(width: Option<Width>) -> Machine {
-        Machine { l2: second_cache().unwrap_or(512 << 10), width }
+        Machine { l2: second_cache().unwrap_or(512 << 10), width, pairs: width == Some(Width::Z) && has_pairs() }
     }
 
     /// Rows of the highest tile that is `strips` wide, if there is one.
     pub(crate) fn rows(self, strips: i64) -> Option<i64> {
-        self.rows_of(strips, Format::F32)
+        self.rows_of(strips, Terms::F32)
     }
 
-    /// The same with weights of a format.
-    pub(crate) fn rows_of(self, strips: i64, format: Format) -> Option<i64> {
+    /// The same with other terms.
+    pub(crate) fn rows_of(self, strips: i64, terms: Terms) -> Option<i64> {
         let Some(width) = self.width else { return (strips == 1).then_some(4) };
         let vectors = strips * STRIP / width.lanes();
         // A row of the right operand and one element of the left one besides the accumulators; of bf16 both halves, and
         // a mask of one of them.
-        let besides = match format {
-            Format::F32 => vectors + 1,
-            Format::Bf16 => 2 * vectors + 2,
+        let besides = match terms {
+            Terms::F32 | Terms::Pairs => vectors + 1,
+            Terms::Halves => 2 * vectors + 2,
         };
         let rows = (i64::from(width.registers()) - besides) / vectors;
         let rows = rows.min(MOST_ROWS);
@@ -58,31 +60,40 @@ impl Machine {
     }
 
     /// Cycles per row and term of a tile, times 1000: bound by multiply-adds, loads or latency.
-    fn cost(self, strips: i64, format: Format) -> Option<i64> {
+    fn cost(self, strips: i64, terms: Terms) -> Option<i64> {
         let lanes = self.width.map_or(4, Width::lanes);
-        let (rows, vectors) = (self.rows_of(strips, format)?, strips * STRIP / lanes);
+        let (rows, vectors) = (self.rows_of(strips, terms)?, strips * STRIP / lanes);
         Some(1000 * (rows * vectors).max(rows + vectors).max(LATENCY * PORTS) / PORTS / rows)
+    }
+
+    /// The terms of products of many rows with weights of a format, and of few.
+    pub(crate) fn terms(self, format: Format) -> (Terms, Terms) {
+        match format {
+            Format::F32 => (Terms::F32, Terms::F32),
+            Format::Bf16 if self.pairs => (Terms::Pairs, Terms::Halves),
+            Format::Bf16 => (Terms::Halves, Terms::Halves),
+        }
     }
 
     /// How a product of `n` columns with sums of `k` terms is cut; `whole` if work on whole rows follows it.
     pub(crate) fn blocking(self, n: Len, k: Len, whole: bool) -> Blocking {
-        self.blocking_of(n, k, whole, Format::F32)
+        self.blocking_of(n, k, whole, Terms::F32)
     }
 
-    /// The same with weights of a format.
-    pub(crate) fn blocking_of(self, n: Len, k: Len, whole: bool, format: Format) -> Blocking {
+    /// The same with other terms.
+    pub(crate) fn blocking_of(self, n: Len, k: Len, whole: bool, terms: Terms) -> Blocking {
         // The widest tile by the cost of all columns, the last ones in a tile of their own.
         let all = match n {
             Len::Const(n) => (n + STRIP - 1) / STRIP,
             Len::Arg(_) => 1 << 20,
         };
         let total = |strips: i64| {
-            let rest = if all % strips == 0 { 0 } else { self.cost(all % strips, format)? };
-            Some((all / strips) * self.cost(strips, format)? + rest)
+            let rest = if all % strips == 0 { 0 } else { self.cost(all % strips, terms)? };
+            Some((all / strips) * self.cost(strips, terms)? + rest)
         };
-        let best = (1..=all.min(6)).filter_map(|s| Some((total(s)?, -self.rows_of(s, format)?, -s))).min();
+        let best = (1..=all.min(6)).filter_map(|s| Some((total(s)?, -self.rows_of(s, terms)?, -s))).min();
         let strips = best.map_or(1, |b| -b.2);
-        let rows = self.rows_of(strips, format).unwrap_or(4);
+        let rows = self.rows_of(strips, terms).unwrap_or(4);
         let floats = |l: Len| match l {
             Len::Const(n) => n,
             Len::Arg(_) => 1024,
@@ -103,6 +114,14 @@ impl Machine {
     }
 }
 
+/// Whether the machine has AVX-512 BF16.
+fn has_pairs() -> bool {
+    #[cfg(target_arch = "x86_64")]
+    return std::arch::is_x86_feature_detected!("avx512bf16");
+    #[cfg(not(target_arch = "x86_64"))]
+    false
+}
+
 /// Bytes of the second cache, as Linux tells.
 fn second_cache() -> Option<i64> {
     let read = |index: usize, what: &str| std::fs::read_to_string(format!("/sys/devices/system/cpu/cpu0/cache/index{index}/{what}")).ok();
@@ -116,7 +135,7 @@ mod tests {
     use super::*;
 
     fn machine(width: Option<Width>) -> Machine {
-        Machine { l2: 1 << 20, width }
+        Machine { l2: 1 << 20, width, pairs: false }
     }
 
     #[test]

@@ -79,7 +79,8 @@ impl fmt::Display for Precision {
     }
 }
 
-/// How weights of products are kept in memory. What they are multiplied with, sums and results are f32.
+/// How weights of products are kept in memory. Sums and results are f32; what weights are multiplied with is f32 too, but for
+/// bf16 on machines with AVX-512 BF16, where rows of more than four at a time are rounded to bf16 as well.
 ///
 /// A product of few rows takes the time that memory needs to give its weights, so half the bytes are half the time.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -87,7 +88,8 @@ pub enum Format {
     /// As they are.
     #[default]
     F32,
-    /// bfloat16: 8 bits of mantissa, rounded to nearest even; errors of a product up to 2^-9 of `sum |x w|`.
+    /// bfloat16: 8 bits of mantissa, rounded to nearest even; errors of a product up to 2^-9 of `sum |x w|`, 2^-8 where
+    /// both are rounded.
     Bf16,
 }
 

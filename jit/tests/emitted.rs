@@ -4,11 +4,11 @@
 mod common;
 
 use common::{Case, Rng};
+use tancho_jit::Isa;
 use tancho_jit::lanes::expr::Expr;
 use tancho_jit::lanes::schedule::schedule;
-use tancho_jit::lanes::{Bin, Cmp, Fold, Inst, Len, Mem, Program, Reg, STRIP, Stmt, Ty, Un, norms};
+use tancho_jit::lanes::{Bin, Cmp, Fold, Inst, Len, Mem, Program, Reg, STRIP, Stmt, Terms, Ty, Un, norms};
 use tancho_jit::testing::Function;
-use tancho_jit::{Format, Isa};
 
 const NONE: Len = Len::Const(0);
 const ONE: Len = Len::Const(1);
@@ -364,7 +364,7 @@ fn epilogues_of_tiles() {
                 r.case.results.push((r.case.memory.len() - 1, mem, 0.0));
             }
             let body = r.e.insts.clone();
-            let tile = Stmt::Tile { rows, cols, k: Len::Const(k), a: 0, a_row: Len::Const(k), b: 1, format: Format::F32, body };
+            let tile = Stmt::Tile { rows, cols, k: Len::Const(k), a: 0, a_row: Len::Const(k), b: 1, terms: Terms::F32, body };
             r.case.program = Program {
                 ptrs: r.case.ptrs.len() as u16,
                 ints: r.case.ints.len() as u16,

@@ -7,8 +7,6 @@
 //! the back ends: [`oracle`] (plain Rust, one element at a time, the meaning of a
 //! program) and [`clif`] (Cranelift, 128 bits).
 
-use crate::target::Format;
-
 pub mod clif;
 pub mod expr;
 pub mod math;
@@ -290,6 +288,30 @@ impl Inst {
 /// Columns of one strip of a packed right operand: `[N / 16][K][16]`.
 pub const STRIP: i64 = tancho_ir::fuse::STRIP;
 
+/// What the operands of a tile are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Terms {
+    /// f32 both.
+    F32,
+    /// f32 by bf16, whose values are f32 in the upper half of their bits.
+    Halves,
+    /// bf16 both: elements `2 i` and `2 i + 1` of a row of the left operand lie together as well. Of a pair the second
+    /// is added first, each rounded once; what is subnormal counts as 0.
+    Pairs,
+}
+
+impl Terms {
+    /// Elements of a column of the right operand that lie together in 32 bits.
+    pub fn together(self) -> i64 {
+        if self == Terms::F32 { 1 } else { 2 }
+    }
+
+    /// Elements of 32 bits that so many terms are of a row of the left operand.
+    pub fn left(self, k: i64) -> i64 {
+        if self == Terms::Pairs { k / 2 } else { k }
+    }
+}
+
 /// One statement of a program.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Stmt {
@@ -317,16 +339,16 @@ pub enum Stmt {
         cols: u8,
         /// Length of the sum.
         k: Len,
-        /// Pointer of the left operand, rows of f32 with unit step.
+        /// Pointer of the left operand, rows with unit step.
         a: u16,
-        /// Elements from one row of it to the next.
+        /// Elements of 32 bits from one row of it to the next.
         a_row: Len,
         /// Pointer into the packed strips of the right operand: element `(i, c)` is
         /// `b[(c / STRIP * k + i) * STRIP + c % STRIP]`. In bf16, elements `2 i` and `2 i + 1` of a column are the
         /// lower and the upper half of 32 bits: `b[(c / STRIP * (k / 2) + i) * STRIP + c % STRIP]`.
         b: u16,
-        /// How they are kept there; with bf16, `k` is an even constant.
-        format: Format,
+        /// What the operands' elements are; but for f32, `k` is an even constant.
+        terms: Terms,
         /// What is done with each accumulator ([`Inst::Acc`]).
         body: Vec<Inst>,
     },

@@ -61,20 +61,29 @@ impl Machine<'_> {
                     self.slots[*s as usize] = *a;
                 }
             }
-            Stmt::Tile { rows, cols, k, a, a_row, b, format, body } => {
+            Stmt::Tile { rows, cols, k, a, a_row, b, terms, body } => {
                 for r in 0..i64::from(*rows) {
                     for c in 0..i64::from(*cols) {
+                        let n = terms.together();
                         let mut acc = 0f32;
-                        for i in 0..self.len(*k) {
-                            let x = f(self.load(*a, r * self.len(*a_row) + i, Mem::F32));
-                            let n = format.together();
-                            let bits = self.load(*b, (c / STRIP * (self.len(*k) / n) + i / n) * STRIP + c % STRIP, Mem::I32);
-                            let y = f(match format {
-                                Format::F32 => bits,
-                                Format::Bf16 if i % 2 == 0 => bits << 16,
-                                Format::Bf16 => bits & 0xffff_0000,
-                            });
-                            acc = x.mul_add(y, acc);
+                        for line in 0..self.len(*k) / n {
+                            let right = self.load(*b, (c / STRIP * (self.len(*k) / n) + line) * STRIP + c % STRIP, Mem::I32);
+                            let left = |i: i64| self.load(*a, r * self.len(*a_row) + i, Mem::I32);
+                            let halves = |x: u32| [f(x << 16), f(x & 0xffff_0000)];
+                            let normal = |x: f32| if x.is_subnormal() { 0.0f32.copysign(x) } else { x };
+                            match terms {
+                                Terms::F32 => acc = f(left(line)).mul_add(f(right), acc),
+                                Terms::Halves => {
+                                    for (i, y) in halves(right).into_iter().enumerate() {
+                                        acc = f(left(2 * line + i as i64)).mul_add(y, acc);
+                                    }
+                                }
+                                Terms::Pairs => {
+                                    for (x, y) in halves(left(line)).into_iter().zip(halves(right)).rev() {
+                                        acc = normal(normal(x).mul_add(normal(y), acc));
+                                    }
+                                }
+                            }
                         }
                         self.body(body, c, r, acc.to_bits());
                     }

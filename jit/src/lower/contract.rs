@@ -82,11 +82,11 @@ pub fn lower(l: &mut Lower<'_>, k: &Kernel, matmul: Value, epilogue: &[Value], r
         let slots: Vec<Slot> = after.slots.iter().map(|w| bind(&mut b, w)).collect();
         Some((schedule(&after.e, width, slots.len() as u16, b.params.len() as u16), slots))
     };
-    let scratch = (rows.is_some() || window.is_some()).then(|| b.buffer(Buffer::Scratch));
+    let scratch = (rows.is_some() || window.is_some() || format != Format::F32).then(|| b.buffer(Buffer::Scratch));
     let m = outer.pop().unwrap_or_else(|| Dim::constant(1));
     let (a, right) = (bind(&mut b, &left), bind(&mut b, &right));
     let k = b.len(&depth);
-    let blocking = l.machine.blocking_of(width, k, rows.is_some(), format);
+    let blocking = l.machine.blocking_of(width, k, rows.is_some(), l.machine.terms(format).0);
     let (batch, m) = (b.lens(&outer), b.len(&m));
     let spec = ContractSpec { batch, m, n: width, k, a, window, b: right, format, slots, epilogue, rows, scratch, blocking };
     l.push(KernelSpec::Contract(spec), b, matmul)

@@ -83,14 +83,14 @@ pub fn programs(s: &AttentionSpec, menu: Menu) -> Vec<Program> {
         Inst::Bin(crate::lanes::Bin::Mul, 0, 1),
         Inst::Store { ptr: 0, step: ONE, row_step: extra(PADDED), mem: Mem::F32, value: 2 },
     ];
-    list.extend(score_columns(menu, s).shapes().iter().map(|t| tile_program(*t, Len::Const(s.width), row(&s.q), 1, &scores)));
+    list.extend(score_columns(menu, s).shapes().iter().map(|t| tile_program((t.0, t.1), Len::Const(s.width), row(&s.q), 1, &scores)));
     let out = [
         Inst::Acc,
         Inst::Load { ptr: 1, step: NONE, row_step: ONE, mem: Mem::F32 },
         Inst::Bin(crate::lanes::Bin::Mul, 0, 1),
         Inst::Store { ptr: 0, step: ONE, row_step: row(&s.out), mem: Mem::F32, value: 2 },
     ];
-    list.extend(value_columns(menu, s).shapes().iter().map(|t| tile_program(*t, s.t, extra(PADDED), 2, &out)));
+    list.extend(value_columns(menu, s).shapes().iter().map(|t| tile_program((t.0, t.1), s.t, extra(PADDED), 2, &out)));
     list.extend(decode::programs(s, menu));
     list
 }
@@ -193,7 +193,8 @@ pub fn build(s: &AttentionSpec, n: &mut Nest, c: &mut Code<'_, '_>, begin: Value
                 let calls = Calls {
                     first: 4,
                     extra: &[padded],
-                    left: &|c, r| down(c, q, r, row(&s.q)),
+                    left: &|c, r, _| down(c, q, r, row(&s.q)),
+                    begin: None,
                     right: &|c, j| strip_column(c, packed_k, width, j),
                     slots: &|c, r, j| {
                         let p = score_row(c, r);
@@ -210,7 +211,8 @@ pub fn build(s: &AttentionSpec, n: &mut Nest, c: &mut Code<'_, '_>, begin: Value
                 let calls = Calls {
                     first: 4 + columns.shapes().len(),
                     extra: &[padded],
-                    left: &score_row,
+                    left: &|c, r, _| score_row(c, r),
+                    begin: None,
                     right: &|c, j| strip_column(c, packed_v, keys, j),
                     slots: &|c, r, j| {
                         let p = down(c, out, r, row(&s.out));

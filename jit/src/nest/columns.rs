@@ -4,8 +4,7 @@
 use super::Menu;
 use crate::code::{Code, Pointer};
 use crate::functions::Nest;
-use crate::lanes::{Len, STRIP};
-use crate::target::Format;
+use crate::lanes::{Len, STRIP, Terms};
 use crate::wide::Width;
 use cranelift::codegen::ir::Value;
 use cranelift::prelude::*;
@@ -26,7 +25,10 @@ pub struct Columns {
     few: Vec<Group>,
     /// For one row alone: more columns at a time, to hide the latency of the sums.
     single: Vec<Group>,
-    shapes: Vec<(u8, u8)>,
+    /// Rows, columns and terms of the tiles.
+    shapes: Vec<(u8, u8, Terms)>,
+    /// Terms of tiles of many rows, and of few.
+    terms: (Terms, Terms),
 }
 
 fn group(width: i64, rows: &[u8]) -> Group {
@@ -44,13 +46,13 @@ pub enum Count {
 
 /// Groups for many rows and for one row, `main` columns being the widest; those that a constant number of
 /// columns has no use for are left out.
-fn menu(menu: Menu, main: i64, n: Count, format: Format) -> (Vec<Group>, Vec<Group>) {
+fn menu(menu: Menu, main: i64, n: Count, many_terms: Terms) -> (Vec<Group>, Vec<Group>) {
     let narrow_tails = [group(4, &[1]), group(1, &[1])];
     let (mut many, mut single) = match menu {
         // As many accumulators as fit beside a row of the right operand; one row takes a whole strip.
         Menu::Narrow => (vec![Group { width: STRIP, bands: vec![(4, 8), (1, 16)] }], vec![group(STRIP, &[1])]),
         Menu::Wide(machine) => {
-            let high = |cols: i64| heights(machine.rows_of((cols + STRIP - 1) / STRIP, format).unwrap_or(2));
+            let high = |cols: i64| heights(machine.rows_of((cols + STRIP - 1) / STRIP, many_terms).unwrap_or(2));
             let many = match n {
                 // All columns behind the last whole group are one tile, masked if they are no whole vectors.
                 Count::Any(Len::Const(n)) if n % main > 0 => vec![group(main, &high(main)), group(n % main, &high(n % main))],
@@ -116,36 +118,37 @@ fn heights(most: i64) -> Vec<u8> {
 impl Columns {
     /// The cut of a product of `m` rows and `n` columns, `main` of them at a time at most.
     pub fn new(which: Menu, main: i64, m: Len, n: Count) -> Columns {
-        Columns::with(which, main, m, n, Format::F32)
+        Columns::with(which, main, m, n, (Terms::F32, Terms::F32))
     }
 
     /// The same with weights of a format.
-    pub fn with(which: Menu, main: i64, m: Len, n: Count, format: Format) -> Columns {
-        let (mut groups, single) = menu(which, main, n, format);
+    pub fn with(which: Menu, main: i64, m: Len, n: Count, terms: (Terms, Terms)) -> Columns {
+        let (mut groups, single) = menu(which, main, n, terms.0);
         let mut few = few(which, main, n);
         if m.is(1) {
             (groups, few) = (Vec::new(), Vec::new());
         }
-        Columns::of(groups, few, single)
+        Columns::of(groups, few, single, terms)
     }
 
-    fn of(groups: Vec<Group>, few: Vec<Group>, single: Vec<Group>) -> Columns {
-        let mut shapes: Vec<(u8, u8)> = Vec::new();
-        for s in groups.iter().chain(&few).chain(&single).flat_map(|g| &g.bands) {
-            if !shapes.contains(s) {
-                shapes.push(*s);
+    fn of(groups: Vec<Group>, few: Vec<Group>, single: Vec<Group>, terms: (Terms, Terms)) -> Columns {
+        let mut shapes: Vec<(u8, u8, Terms)> = Vec::new();
+        let few_rows = few.iter().chain(&single).flat_map(|g| &g.bands).map(|b| (b.0, b.1, terms.1));
+        for s in groups.iter().flat_map(|g| &g.bands).map(|b| (b.0, b.1, terms.0)).chain(few_rows) {
+            if !shapes.contains(&s) {
+                shapes.push(s);
             }
         }
-        Columns { groups, few, single, shapes }
+        Columns { groups, few, single, shapes, terms }
     }
 
     /// The same for blocks of pixels: few rows alone are too rare for tiles of their own.
     pub fn of_pixels(which: Menu, main: i64, n: Count) -> Columns {
-        Columns::of(menu(which, main, n, Format::F32).0, Vec::new(), Vec::new())
+        Columns::of(menu(which, main, n, Terms::F32).0, Vec::new(), Vec::new(), (Terms::F32, Terms::F32))
     }
 
-    /// Rows and columns of the tiles, in the order of their programs.
-    pub fn shapes(&self) -> &[(u8, u8)] {
+    /// Rows, columns and terms of the tiles, in the order of their programs.
+    pub fn shapes(&self) -> &[(u8, u8, Terms)] {
         &self.shapes
     }
 
@@ -154,7 +157,7 @@ impl Columns {
     /// column `j` of the packed strips, `slots(c, r, j)` the pointers of the epilogue.
     pub fn run(&self, n: &Nest, c: &mut Code<'_, '_>, rows: (Value, Value), cols: (Value, Value), calls: &Calls<'_>) {
         if self.groups.is_empty() {
-            return self.groups_over(&self.single, n, c, rows, cols, calls);
+            return self.groups_over((&self.single, self.terms.1), n, c, rows, cols, calls);
         }
         let count = c.b.ins().isub(rows.1, rows.0);
         let after = c.b.create_block();
@@ -164,34 +167,45 @@ impl Columns {
             c.b.ins().brif(fits, these, &[], others, &[]);
             c.b.switch_to_block(these);
             c.b.seal_block(these);
-            self.groups_over(groups, n, c, rows, cols, calls);
+            self.groups_over((groups, self.terms.1), n, c, rows, cols, calls);
             c.b.ins().jump(after, &[]);
             c.b.switch_to_block(others);
             c.b.seal_block(others);
         }
-        self.groups_over(&self.groups, n, c, rows, cols, calls);
+        if let Some(begin) = calls.begin {
+            begin(c);
+        }
+        self.groups_over((&self.groups, self.terms.0), n, c, rows, cols, calls);
         c.b.ins().jump(after, &[]);
         c.b.switch_to_block(after);
         c.b.seal_block(after);
     }
 
-    fn groups_over(&self, groups: &[Group], n: &Nest, c: &mut Code<'_, '_>, rows: (Value, Value), cols: (Value, Value), calls: &Calls<'_>) {
+    fn groups_over(
+        &self,
+        (groups, terms): (&[Group], Terms),
+        n: &Nest,
+        c: &mut Code<'_, '_>,
+        rows: (Value, Value),
+        cols: (Value, Value),
+        calls: &Calls<'_>,
+    ) {
         let (mut from, end) = cols;
         for g in groups {
             // As many whole groups as the columns left have.
             let left = c.b.ins().isub(end, from);
             let over = c.b.ins().srem_imm_s(left, g.width);
             let to = c.b.ins().isub(end, over);
-            c.for_each(from, to, g.width, &mut |c, j| self.bands(g, n, c, rows, j, calls));
+            c.for_each(from, to, g.width, &mut |c, j| self.bands((g, terms), n, c, rows, j, calls));
             from = to;
         }
     }
 
     /// The bands of one group of columns.
-    fn bands(&self, g: &Group, n: &Nest, c: &mut Code<'_, '_>, rows: (Value, Value), j: Value, calls: &Calls<'_>) {
+    fn bands(&self, (g, terms): (&Group, Terms), n: &Nest, c: &mut Code<'_, '_>, rows: (Value, Value), j: Value, calls: &Calls<'_>) {
         let mut from = rows.0;
         for shape in &g.bands {
-            let Some(program) = self.shapes.iter().position(|s| s == shape) else { continue };
+            let Some(program) = self.shapes.iter().position(|s| *s == (shape.0, shape.1, terms)) else { continue };
             let high = i64::from(shape.0);
             let left = c.b.ins().isub(rows.1, from);
             let over = c.b.ins().srem_imm_s(left, high);
@@ -200,7 +214,7 @@ impl Columns {
                 let j = c.add_imm(j, part);
                 let b = (calls.right)(c, j);
                 c.for_each(from, to, high, &mut |c, r| {
-                    let mut ptrs = vec![(calls.left)(c, r), b];
+                    let mut ptrs = vec![(calls.left)(c, r, terms), b];
                     ptrs.extend((calls.slots)(c, r, j));
                     n.call(c, calls.first + program, &ptrs, calls.extra);
                 });
@@ -217,7 +231,9 @@ pub struct Calls<'a> {
     /// Integers of the nest's own.
     pub extra: &'a [Value],
     /// The left operand's row.
-    pub left: &'a dyn Fn(&mut Code<'_, '_>, Value) -> Pointer,
+    pub left: &'a dyn Fn(&mut Code<'_, '_>, Value, Terms) -> Pointer,
+    /// What comes before tiles of many rows.
+    pub begin: Option<&'a dyn Fn(&mut Code<'_, '_>)>,
     /// A column of the packed strips.
     pub right: &'a dyn Fn(&mut Code<'_, '_>, Value) -> Pointer,
     /// The pointers of the epilogue at a row and column.

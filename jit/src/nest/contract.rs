@@ -7,7 +7,7 @@ use super::{Extents, Menu, address, ceil_div, decode, dim_of, min, product_of, w
 use crate::blob::Part;
 use crate::code::{Code, Pointer};
 use crate::functions::Nest;
-use crate::lanes::{Inst, Len, Program, Stmt};
+use crate::lanes::{Inst, Len, Mem, Program, Stmt, Terms};
 use crate::spec::{ContractSpec, Slot, WindowSpec};
 use crate::target::Format;
 use cranelift::codegen::ir::Value;
@@ -15,11 +15,11 @@ use cranelift::prelude::*;
 use tancho_ir::Dim;
 
 pub fn tile_program(shape: (u8, u8), k: Len, a_row: Len, slots: usize, epilogue: &[Inst]) -> Program {
-    tile_of(shape, (k, Format::F32), a_row, slots, epilogue)
+    tile_of(shape, (k, Terms::F32), a_row, slots, epilogue)
 }
 
-/// A tile with weights of a format.
-fn tile_of(shape: (u8, u8), (k, format): (Len, Format), a_row: Len, slots: usize, epilogue: &[Inst]) -> Program {
+/// A tile with other terms.
+fn tile_of(shape: (u8, u8), (k, terms): (Len, Terms), a_row: Len, slots: usize, epilogue: &[Inst]) -> Program {
     let body = epilogue
         .iter()
         .map(|i| match *i {
@@ -28,7 +28,7 @@ fn tile_of(shape: (u8, u8), (k, format): (Len, Format), a_row: Len, slots: usize
             other => other,
         })
         .collect();
-    let stmt = Stmt::Tile { rows: shape.0, cols: shape.1, k, a: 0, a_row, b: 1, format, body };
+    let stmt = Stmt::Tile { rows: shape.0, cols: shape.1, k, a: 0, a_row, b: 1, terms, body };
     Program { ptrs: 2 + slots as u16, ints: 0, slots: 0, derived: Vec::new(), stmts: vec![stmt] }
 }
 
@@ -36,21 +36,50 @@ fn row_of(s: &Slot) -> Len {
     s.strides.last().copied().unwrap_or(Len::Const(0))
 }
 
+/// Terms of tiles of many rows, and of few.
+fn terms(s: &ContractSpec, menu: Menu) -> (Terms, Terms) {
+    match (menu, s.format) {
+        (Menu::Wide(machine), format) => machine.terms(format),
+        (Menu::Narrow, Format::F32) => (Terms::F32, Terms::F32),
+        (Menu::Narrow, Format::Bf16) => (Terms::Halves, Terms::Halves),
+    }
+}
+
+/// Terms of a sum, if rows of the left operand become pairs of bf16 for tiles of many.
+fn paired(s: &ContractSpec, menu: Menu) -> Option<i64> {
+    match s.k {
+        Len::Const(k) if terms(s, menu).0 == Terms::Pairs => Some(k),
+        _ => None,
+    }
+}
+
 fn columns(s: &ContractSpec, menu: Menu) -> Columns {
     match s.window {
         Some(_) => Columns::of_pixels(menu, s.blocking.cols, Count::Any(s.n)),
-        None => Columns::with(menu, s.blocking.cols, s.m, Count::Any(s.n), s.format),
+        None => Columns::with(menu, s.blocking.cols, s.m, Count::Any(s.n), terms(s, menu)),
     }
 }
 
 pub fn programs(s: &ContractSpec, menu: Menu) -> Vec<Program> {
     let columns = columns(s, menu);
-    let tile = |t: &(u8, u8)| tile_of(*t, (s.k, s.format), row_of(&s.a), s.slots.len(), &s.epilogue);
+    let row = |t: Terms| match (t, s.k) {
+        (Terms::Pairs, Len::Const(k)) => Len::Const(k / 2),
+        _ => row_of(&s.a),
+    };
+    let tile = |t: &(u8, u8, Terms)| tile_of((t.0, t.1), (s.k, t.2), row(t.2), s.slots.len(), &s.epilogue);
     let mut p: Vec<Program> = columns.shapes().iter().map(tile).collect();
     p.extend(s.rows.iter().map(|(work, _)| work.program.clone()));
     if let Some(w) = &s.window {
         p.push(window::gather(w));
         p.extend(window::border(w));
+    }
+    if paired(s, menu).is_some() {
+        let body = vec![
+            Inst::Load { ptr: 0, step: Len::Const(1), row_step: Len::Const(0), mem: Mem::F32 },
+            Inst::Store { ptr: 1, step: Len::Const(1), row_step: Len::Const(0), mem: Mem::Bf16, value: 0 },
+        ];
+        let stmt = Stmt::Map { len: s.k, body, folds: Vec::new() };
+        p.push(Program { ptrs: 2, ints: 0, slots: 0, derived: Vec::new(), stmts: vec![stmt] });
     }
     p
 }
@@ -69,9 +98,13 @@ pub fn extents(s: &ContractSpec) -> Option<Extents> {
     })
 }
 
-/// Bytes of a block of what a window sees.
+/// Bytes of a block of what a window sees, or of rows as bf16.
 fn window_bytes(s: &ContractSpec) -> i64 {
-    s.window.as_ref().map_or(0, |w| 4 * s.blocking.block * w.terms())
+    match (&s.window, s.format, s.k) {
+        (Some(w), ..) => 4 * s.blocking.block * w.terms(),
+        (None, Format::Bf16, Len::Const(k)) => (2 * s.blocking.block * k + 63) / 64 * 64,
+        _ => 0,
+    }
 }
 
 /// Rows and columns of one batch, as values.
@@ -117,6 +150,8 @@ pub fn build(s: &ContractSpec, n: &mut Nest, c: &mut Code<'_, '_>, begin: Value,
     let (cols, lines) = (n.len(c, s.n), n.len(c, lines));
     let columns = columns(s, n.menu);
     let row_program = columns.shapes().len();
+    let pairs = paired(s, n.menu);
+    let converter = row_program + usize::from(s.rows.is_some());
     let is = |c: &mut Code<'_, '_>, p: Part| c.b.ins().icmp_imm_s(IntCC::Equal, n.part, p as i64);
     let (by_rows, by_columns, row_work) = (is(c, Part::Rows), is(c, Part::Columns), is(c, Part::RowWork));
     // A thread's own block holds its rows at hand; columns divided among threads meet in the first one.
@@ -129,12 +164,14 @@ pub fn build(s: &ContractSpec, n: &mut Nest, c: &mut Code<'_, '_>, begin: Value,
     c.for_spans(begin, end, &mut |c, u| {
         let Area { rows, cols: across, units, batch } = area(s, n, c, (u, end), by_columns);
         let coords = decode(n, c, batch, &s.batch);
-        let a = match own.zip(s.window.as_ref()) {
-            Some((own, _)) => {
-                let rows = s.rows.as_ref().map_or(0, |(w, _)| s.blocking.block + i64::from(w.scratch_rows));
-                let behind = c.mul_imm(cols, 4 * rows);
-                c.moved(own, behind)
-            }
+        // Behind the block of rows: what a window sees, or rows as bf16.
+        let copied = own.map(|own| {
+            let rows = s.rows.as_ref().map_or(0, |(w, _)| s.blocking.block + i64::from(w.scratch_rows));
+            let behind = c.mul_imm(cols, 4 * rows);
+            c.moved(own, behind)
+        });
+        let a = match copied.filter(|_| s.window.is_some()) {
+            Some(copied) => copied,
             None => address(n, c, &s.a, &coords),
         };
         let b = address(n, c, &s.b, &coords);
@@ -147,13 +184,35 @@ pub fn build(s: &ContractSpec, n: &mut Nest, c: &mut Code<'_, '_>, begin: Value,
         let row_in = |c: &mut Code<'_, '_>, slot: &Slot, r: Value| if slot.block { c.b.ins().isub(r, first) } else { r };
         let tiles_of = |c: &mut Code<'_, '_>, rows: (Value, Value), begins: Option<Value>| {
             let bases = bases(c, &s.slots);
+            let convert = |c: &mut Code<'_, '_>| {
+                let Some((k, copied)) = pairs.zip(copied) else { return };
+                c.for_each(rows.0, rows.1, 1, &mut |c, r| {
+                    let from = row_at(n, c, &s.a, a, r);
+                    let r = begins.map_or(r, |b| c.b.ins().isub(r, b));
+                    let down = c.mul_imm(r, 2 * k);
+                    let to = c.moved(copied, down);
+                    n.call(c, converter, &[from, to], &[]);
+                });
+            };
             let calls = Calls {
                 first: 0,
                 extra: &[],
-                left: &|c, r| {
-                    let r = begins.map_or(r, |b| c.b.ins().isub(r, b));
-                    row_at(n, c, &s.a, a, r)
+                left: &|c, r, terms| {
+                    let inside = |c: &mut Code<'_, '_>| begins.map_or(r, |b| c.b.ins().isub(r, b));
+                    match (terms, pairs.zip(copied)) {
+                        (Terms::Pairs, Some((k, copied))) => {
+                            let r = inside(c);
+                            let down = c.mul_imm(r, 2 * k);
+                            c.moved(copied, down)
+                        }
+                        _ if s.window.is_some() => {
+                            let r = inside(c);
+                            row_at(n, c, &s.a, a, r)
+                        }
+                        _ => row_at(n, c, &s.a, a, r),
+                    }
                 },
+                begin: if pairs.is_some() { Some(&convert) } else { None },
                 right: &|c, j| strip_column(c, b, lines, j),
                 slots: &|c, r, j| {
                     let at = |(slot, base): (&Slot, &Pointer), c: &mut Code<'_, '_>| {
@@ -169,6 +228,13 @@ pub fn build(s: &ContractSpec, n: &mut Nest, c: &mut Code<'_, '_>, begin: Value,
             columns.run(n, c, rows, across, &calls);
         };
         let tiles = &mut |c: &mut Code<'_, '_>| {
+            if pairs.is_some() {
+                return c.for_each(rows.0, rows.1, s.blocking.block, &mut |c, from| {
+                    let to = c.add_imm(from, s.blocking.block);
+                    let to = min(c, to, rows.1);
+                    tiles_of(c, (from, to), Some(from));
+                });
+            }
             let Some(w) = &s.window else { return tiles_of(c, rows, None) };
             let block = window_block(s, w, n, c, (batch, &coords));
             c.for_each(rows.0, rows.1, s.blocking.block, &mut |c, from| {

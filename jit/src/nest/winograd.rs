@@ -6,7 +6,7 @@ use super::contract::tile_program;
 use super::{Extents, Menu, dim_of, gathered, min, window};
 use crate::code::{Code, Pointer};
 use crate::functions::Nest;
-use crate::lanes::{Inst, Len, Mem, Program, Reg, STRIP, Stmt, derive};
+use crate::lanes::{Inst, Len, Mem, Program, Reg, STRIP, Stmt, Terms, derive};
 use crate::spec::{Slot, WindowSpec, WinogradSpec};
 use crate::winograd::{combine, matrices};
 use cranelift::codegen::ir::Value;
@@ -84,7 +84,7 @@ fn transform(s: &WinogradSpec) -> Program {
 pub fn programs(s: &WinogradSpec, menu: Menu) -> Vec<Program> {
     let store = [Inst::Acc, Inst::Store { ptr: 0, step: ONE, row_step: Len::Const(s.columns), mem: Mem::F32, value: 0 }];
     let channels = Len::Const(s.channels);
-    let tile = |t: &(u8, u8)| tile_program(*t, channels, channels, 1, &store);
+    let tile = |t: &(u8, u8, Terms)| tile_program((t.0, t.1), channels, channels, 1, &store);
     let mut p: Vec<Program> = columns(s, menu).shapes().iter().map(tile).collect();
     p.push(transform(s));
     p.extend(window::border(&s.window));
@@ -178,7 +178,8 @@ pub fn build(s: &WinogradSpec, n: &mut Nest, c: &mut Code<'_, '_>, begin: Value,
             let calls = Calls {
                 first: 0,
                 extra: &[],
-                left: &|c, r| moved(c, left, r, s.channels),
+                begin: None,
+                left: &|c, r, _| moved(c, left, r, s.channels),
                 right: &|c, j| strip_column(c, right, k, j),
                 slots: &|c, r, j| {
                     let row = moved(c, to, r, s.columns);

@@ -28,6 +28,8 @@ pub enum Op3 {
     Min,
     Fma231,
     Fma213,
+    /// Sums of two products of bf16; with 512 bits only.
+    DotBf16,
     And,
     Or,
     Xor,
@@ -55,6 +57,7 @@ impl Op3 {
             Op3::Min => (VEX_Vminps_ymm_ymm_ymmm256, EVEX_Vminps_zmm_k1z_zmm_zmmm512b32_sae),
             Op3::Fma231 => (VEX_Vfmadd231ps_ymm_ymm_ymmm256, EVEX_Vfmadd231ps_zmm_k1z_zmm_zmmm512b32_er),
             Op3::Fma213 => (VEX_Vfmadd213ps_ymm_ymm_ymmm256, EVEX_Vfmadd213ps_zmm_k1z_zmm_zmmm512b32_er),
+            Op3::DotBf16 => (INVALID, EVEX_Vdpbf16ps_zmm_k1z_zmm_zmmm512b32),
             Op3::And => (VEX_Vpand_ymm_ymm_ymmm256, EVEX_Vpandd_zmm_k1z_zmm_zmmm512b32),
             Op3::Or => (VEX_Vpor_ymm_ymm_ymmm256, EVEX_Vpord_zmm_k1z_zmm_zmmm512b32),
             Op3::Xor => (VEX_Vpxor_ymm_ymm_ymmm256, EVEX_Vpxord_zmm_k1z_zmm_zmmm512b32),

@@ -2,9 +2,8 @@
 
 use super::asm::{Mask, Op2, Op3, Rm, Shift, V};
 use super::body::{Count, Place, Tail};
-use super::{Emit, Refused};
-use crate::lanes::{DERIVED, Inst, Len, STRIP};
-use crate::target::Format;
+use super::{Emit, Refused, Width};
+use crate::lanes::{DERIVED, Inst, Len, STRIP, Terms};
 use iced_x86::{Code, Instruction, MemoryOperand, Register};
 use std::collections::BTreeMap;
 
@@ -52,10 +51,13 @@ impl Halves {
 }
 
 impl Emit<'_> {
-    pub fn tile(&mut self, shape: (u8, u8), (k, format): (Len, Format), a: (u16, Len), b: u16, body: &[Inst]) -> Result<(), Refused> {
-        let k = match (k, format) {
-            (k, Format::F32) => k,
-            (Len::Const(n), Format::Bf16) if n % 2 == 0 => Len::Const(n / 2),
+    pub fn tile(&mut self, shape: (u8, u8), (k, terms): (Len, Terms), a: (u16, Len), b: u16, body: &[Inst]) -> Result<(), Refused> {
+        if terms == Terms::Pairs && self.a.width == Width::Y {
+            return Err(Refused("products of bf16 at 256 bits".into()));
+        }
+        let k = match (k, terms) {
+            (k, Terms::F32) => k,
+            (Len::Const(n), _) if n % 2 == 0 => Len::Const(n / 2),
             _ => return Err(Refused("a sum of bf16 whose length is no even constant".into())),
         };
         let lanes = self.a.width.lanes();
@@ -65,17 +67,17 @@ impl Emit<'_> {
         let all = i64::from(self.a.width.registers());
         let rest = cols % lanes;
         // The right operand's vectors (one row reads whole ones from memory) and one element of the left one.
-        let held = match format {
-            Format::F32 if rows > 1 => vectors,
-            Format::F32 => i64::from(rest > 0),
-            Format::Bf16 => 0,
+        let held = match terms {
+            Terms::Halves => 0,
+            _ if rows > 1 => vectors,
+            _ => i64::from(rest > 0),
         };
-        let needed = if format == Format::F32 { held + 1 } else { 5 };
+        let needed = if terms == Terms::Halves { 5 } else { held + 1 };
         if accs + needed + i64::from(rest > 0) > all {
             return Err(Refused(format!("{rows} x {cols} accumulators")));
         }
         let counter = self.general()?;
-        let o = self.operands(rows, vectors, (k, format), a, b)?;
+        let o = self.operands(rows, vectors, (k, terms), a, b)?;
         let acc = |r: i64, v: i64| (r * vectors + v) as V;
         for i in 0..accs as V {
             self.a.op3(Op3::Xor, i, i, Rm::Reg(i))?;
@@ -84,7 +86,8 @@ impl Emit<'_> {
         // A tile that begins inside of a strip has nothing to read behind its last column.
         let mask = if rest > 0 { Some(self.known_mask(rest, &mut spare)?) } else { None };
         let first = o.right.len() - held as usize;
-        let halves = (format == Format::Bf16).then(|| Halves::new(&mut spare, accs + 4 + 2 * vectors <= all, vectors));
+        let sum = if terms == Terms::Pairs { Op3::DotBf16 } else { Op3::Fma231 };
+        let halves = (terms == Terms::Halves).then(|| Halves::new(&mut spare, accs + 4 + 2 * vectors <= all, vectors));
         if let Some(h) = &halves {
             let upper = self.a.constant(0xffff_0000);
             self.a.op2(Op2::Move, h.upper, upper)?;
@@ -111,7 +114,7 @@ impl Emit<'_> {
                         Some(v) => Rm::Reg(spare[v]),
                         None => Rm::Mem(MemoryOperand::with_base_displ(*base, at + u * STRIP * 4)),
                     };
-                    e.a.op3(Op3::Fma231, acc(r as i64, v as i64), x, b)?;
+                    e.a.op3(sum, acc(r as i64, v as i64), x, b)?;
                 }
             }
             Ok(())
@@ -208,10 +211,10 @@ impl Emit<'_> {
     }
 
     /// Addresses of the rows and strips.
-    fn operands(&mut self, rows: i64, vectors: i64, (k, format): (Len, Format), a: (u16, Len), b: u16) -> Result<Operands, Refused> {
+    fn operands(&mut self, rows: i64, vectors: i64, (k, terms): (Len, Terms), a: (u16, Len), b: u16) -> Result<Operands, Refused> {
         let mut o = Operands { rows: Vec::new(), moving: Vec::new(), right: Vec::new() };
         let pa = self.pointer(a.0)?;
-        let term = 4 * format.together();
+        let term = 4 * terms.left(terms.together());
         o.moving.push((pa, term));
         match a.1 {
             Len::Const(n) if i32::try_from(rows * n * 4 + 64).is_ok() => {

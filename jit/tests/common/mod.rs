@@ -3,9 +3,9 @@
 #![allow(dead_code, missing_docs)] // each test file uses a part
 
 use tancho_jit::lanes::oracle::{self, Memory, Pointer};
-use tancho_jit::lanes::{Bin, Cmp, DERIVED, Derived, Fold, Inst, Len, Mem, Program, Reg, STRIP, Stmt, Ty, Un, body_types};
+use tancho_jit::lanes::{Bin, Cmp, DERIVED, Derived, Fold, Inst, Len, Mem, Program, Reg, STRIP, Stmt, Terms, Ty, Un, body_types};
 use tancho_jit::testing::Function;
-use tancho_jit::{CompileError, Format, Isa};
+use tancho_jit::{CompileError, Isa};
 
 pub const NONE: Len = Len::Const(0);
 pub const ONE: Len = Len::Const(1);
@@ -367,25 +367,38 @@ pub fn random_rows(seed: u64, len: i64, plain: bool) -> Case {
     case
 }
 
+/// Whether this machine adds products of bf16.
+fn pairs() -> bool {
+    #[cfg(target_arch = "x86_64")]
+    return std::arch::is_x86_feature_detected!("avx512bf16");
+    #[cfg(not(target_arch = "x86_64"))]
+    false
+}
+
 /// A tile with an epilogue that reads a bias and others, and stores in every kind of memory.
 pub fn tile(seed: u64, (rows, cols): (u8, u8), k: i64, plain: bool) -> Case {
     let rng = &mut Rng(seed);
     let mut case = Case { plain, ..Case::default() };
-    let format = if rng.below(3) == 0 { Format::Bf16 } else { Format::F32 };
-    let (k, depth) = match format {
-        Format::F32 => (k, case.len(rng, k)),
-        Format::Bf16 => (k + k % 2, Len::Const(k + k % 2)),
+    let terms = match rng.below(6) {
+        0 | 1 => Terms::Halves,
+        2 if pairs() => Terms::Pairs,
+        _ => Terms::F32,
     };
-    let left_row = k + rng.below(4) as i64;
+    let (k, depth) = match terms {
+        Terms::F32 => (k, case.len(rng, k)),
+        _ => (k + k % 2, Len::Const(k + k % 2)),
+    };
+    let left_row = terms.left(k) + rng.below(4) as i64;
     let a_row = case.len(rng, left_row);
     let (r, c) = (i64::from(rows), i64::from(cols));
-    let a = case.pointer(rng, Mem::F32, (r - 1) * left_row + k);
+    let left = (r - 1) * left_row + terms.left(k);
+    let a = if terms == Terms::Pairs { case.pointer(rng, Mem::Bf16, 2 * left) } else { case.pointer(rng, Mem::F32, left) };
     // Nothing behind the last column of the last strip: a tile may begin inside of one.
     let strips = (c + STRIP - 1) / STRIP;
     let elements = |lines: i64| if lines > 0 { (strips * lines - 1) * STRIP + (c - 1) % STRIP + 1 } else { 0 };
-    let b = match format {
-        Format::F32 => case.pointer(rng, Mem::F32, elements(k)),
-        Format::Bf16 => case.pointer(rng, Mem::Bf16, 2 * elements(k / 2)),
+    let b = match terms {
+        Terms::F32 => case.pointer(rng, Mem::F32, elements(k)),
+        _ => case.pointer(rng, Mem::Bf16, 2 * elements(k / 2)),
     };
     let mut body = Body { insts: vec![Inst::Acc] };
     let bias = case.pointer(rng, Mem::F32, c);
@@ -409,6 +422,6 @@ pub fn tile(seed: u64, (rows, cols): (u8, u8), k: i64, plain: bool) -> Case {
         body.push(Inst::Store { ptr, step, row_step, mem, value });
         case.results.push((case.memory.len() - 1, mem, 0.0));
     }
-    case.program.stmts = vec![Stmt::Tile { rows, cols, k: depth, a, a_row, b, format, body: body.insts }];
+    case.program.stmts = vec![Stmt::Tile { rows, cols, k: depth, a, a_row, b, terms, body: body.insts }];
     case
 }

@@ -3,7 +3,6 @@
 
 use iced_x86::{Decoder, DecoderOptions, Instruction, InstructionInfoFactory, Mnemonic, OpAccess, OpKind, Register};
 use std::collections::{BTreeMap, BTreeSet};
-use tancho_jit::Format;
 use tancho_jit::lanes::{Inst, Len, Program, STRIP, Stmt};
 
 /// Bytes touched: pointer, whether written, offset.
@@ -240,12 +239,12 @@ pub fn allowed(p: &Program, ints: &[i64]) -> Touched {
         let (rows, count, body) = match stmt {
             Stmt::Once { body, .. } => (1, 1, body),
             Stmt::Map { len: n, body, .. } => (1, len(*n), body),
-            Stmt::Tile { rows, cols, k, a, a_row, b, format, body } => {
+            Stmt::Tile { rows, cols, k, a, a_row, b, terms, body } => {
                 let (rows, cols, k) = (i64::from(*rows), i64::from(*cols), len(*k));
-                for i in 0..k {
+                for i in 0..terms.left(k) {
                     (0..rows).for_each(|r| mark(*a, false, r * len(*a_row) + i, 4));
                 }
-                let lines = if *format == Format::F32 { k } else { k / 2 };
+                let lines = k / terms.together();
                 let last = (cols - 1) / STRIP * lines * STRIP + (lines - 1) * STRIP + (cols - 1) % STRIP;
                 (0..if lines > 0 { last + 1 } else { 0 }).for_each(|e| mark(*b, false, e, 4));
                 (rows, cols, body)

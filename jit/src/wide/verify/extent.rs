@@ -69,13 +69,13 @@ impl Extents {
             let (count, rows, body) = match stmt {
                 Stmt::Once { body, .. } => (1, 1, body),
                 Stmt::Map { len: n, body, .. } => (len(*n)?, 1, body),
-                Stmt::Tile { rows, cols, k, a, a_row, b, format, body } => {
+                Stmt::Tile { rows, cols, k, a, a_row, b, terms, body } => {
                     let (rows, cols, k) = (i64::from(*rows), i64::from(*cols), len(*k)?);
-                    add(*a, false, Region::new((k, 1), (rows, len(*a_row)?), Mem::F32.size()))?;
+                    add(*a, false, Region::new((terms.left(k), 1), (rows, len(*a_row)?), Mem::F32.size()))?;
                     // Whole strips, and of the last one what its last row has up to the last column: a tile may
                     // begin inside of a strip.
                     let (strips, columns) = ((cols + STRIP - 1) / STRIP, (cols - 1) % STRIP + 1);
-                    let lines = k / format.together();
+                    let lines = k / terms.together();
                     let elements = if lines > 0 { (strips * lines - 1) * STRIP + columns } else { 0 };
                     add(*b, false, Region::new((elements, 1), (1, 0), Mem::F32.size()))?;
                     (cols, rows, body)
