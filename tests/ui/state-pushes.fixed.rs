@@ -16,5 +16,13 @@ network! {
 }
 
 pub fn check() {
-    assert!(Cache::init(1).is_err() && Memory::init(1).is_err());
+    use tancho::{AsView, Target};
+    let x: Vec<f32> = (0..3 * 8).map(|i| i as f32).collect();
+    let mut cache = Cache::init(1).unwrap().compile(Target::host()).unwrap().session();
+    assert_eq!(cache.run(x.view([1, 3, 8])).unwrap().shape(), [1, 6, 8]);
+    assert_eq!(cache.rows("P").unwrap(), 6);
+    let mut memory = Memory::init(1).unwrap().compile(Target::host()).unwrap().session();
+    assert_eq!(memory.run(x.view([1, 3, 8])).unwrap().data(), x);
+    assert_eq!(memory.state("last").unwrap().unwrap().as_f32().unwrap(), &x[16..]);
+    assert_eq!(memory.run(x[..8].view([1, 1, 8])).unwrap().data()[24..], x[..8]);
 }
