@@ -9,7 +9,7 @@
 use super::Rewriter;
 use crate::access::{Access, is_view, row_major, step};
 use crate::dim::Dim;
-use crate::fuse::STRIP;
+use crate::fuse::{STRIP, is_elementwise};
 use crate::graph::{Graph, Source, Value};
 use crate::infer::ShapeError;
 use crate::op::{Binary, Op};
@@ -89,25 +89,28 @@ fn branch(g: &Graph, users: &[Vec<Value>], v: Value) -> Option<(Value, Branch)> 
     *wider.last_mut()? = Dim::constant(2 * columns);
     let access = Access { root: result, offset: Dim::constant(0), strides: row_major(&wider)? };
     let branch = Branch { weight: *weight, bias: bias.map(|b| b.0), result, columns };
-    reads_slices(g, users, result, &access).then_some((*x, branch))
+    reads_slices(g, users, result, &access, false).then_some((*x, branch))
 }
 
 fn is_weight(g: &Graph, v: Value, rank: usize) -> bool {
     matches!(g.node(v).op, Op::Weight(_)) && g.ty(v).dtype == DType::F32 && g.ty(v).rank() == rank
 }
 
-/// Whether all readers of `v` read it as well where it lies like this: attention and products read
-/// rows of any stride, through views or not. Other readers may gain more by fusion with the product.
-fn reads_slices(g: &Graph, users: &[Vec<Value>], v: Value, access: &Access) -> bool {
+/// Whether all readers of `v` read it as well where it lies like this: attention, products and caches read
+/// rows of any stride, through views or not. Others may gain more by fusion with the product, but behind a view they
+/// cannot be fused with it.
+fn reads_slices(g: &Graph, users: &[Vec<Value>], v: Value, access: &Access, viewed: bool) -> bool {
     let rows = access.strides.last().is_some_and(|s| s.is(1));
     !g.is_result(v)
         && users[v.index()].iter().all(|u| {
             let node = g.node(*u);
             match &node.op {
                 op if is_view(op) => {
-                    let viewed = step(op, access.clone(), &g.ty(v).shape, &node.ty.shape);
-                    viewed.is_some_and(|a| reads_slices(g, users, *u, &a))
+                    let view = step(op, access.clone(), &g.ty(v).shape, &node.ty.shape);
+                    view.is_some_and(|a| reads_slices(g, users, *u, &a, true))
                 }
+                Op::Push { .. } => true,
+                op if is_elementwise(op) => viewed,
                 Op::Attention { .. } => rows,
                 Op::Matmul => rows && node.args[1] != v,
                 _ => false,
