@@ -14,6 +14,7 @@ pub mod lower_axes;
 pub mod lower_composites;
 pub mod lower_linear;
 pub mod merge_parallel_matmuls;
+pub mod narrow_slices;
 pub mod remove_dead;
 pub mod separate_results;
 pub mod simplify;
@@ -35,6 +36,7 @@ pub const PASSES: &[Pass] = &[
     Pass { name: "fold_batch_norm", run: fold_batch_norm::run },
     Pass { name: "lower_composites", run: lower_composites::run },
     Pass { name: "simplify", run: simplify::run },
+    Pass { name: "narrow_slices", run: narrow_slices::run },
     Pass { name: "fold_constants", run: fold_constants::run },
     Pass { name: "channels_last", run: channels_last::run },
     Pass { name: "lower_linear", run: lower_linear::run },
