@@ -48,13 +48,19 @@ impl Machine {
     pub(crate) fn rows_of(self, strips: i64, terms: Terms) -> Option<i64> {
         let Some(width) = self.width else { return (strips == 1).then_some(4) };
         let vectors = strips * STRIP / width.lanes();
+        if terms.group().is_some() && width == Width::Y {
+            return None;
+        }
         // A row of the right operand and one element of the left one besides the accumulators; of bf16 both halves, and
         // a mask of one of them.
         let besides = match terms {
             Terms::F32 | Terms::Pairs => vectors + 1,
-            Terms::Halves => 2 * vectors + 2,
+            Terms::Halves | Terms::Nibbles => 2 * vectors + 2,
+            Terms::Bytes => vectors + 1,
         };
-        let rows = (i64::from(width.registers()) - besides) / vectors;
+        // The sum of a group beside each accumulator.
+        let each = if terms.group().is_some() { 2 } else { 1 };
+        let rows = (i64::from(width.registers()) - besides) / (each * vectors);
         let rows = rows.min(MOST_ROWS);
         (rows >= 4).then_some(rows - rows % 2)
     }
@@ -118,6 +124,14 @@ impl Machine {
 fn has_pairs() -> bool {
     #[cfg(target_arch = "x86_64")]
     return std::arch::is_x86_feature_detected!("avx512bf16");
+    #[cfg(not(target_arch = "x86_64"))]
+    false
+}
+
+/// Whether the machine has AVX-512 VNNI.
+pub(crate) fn has_dots() -> bool {
+    #[cfg(target_arch = "x86_64")]
+    return std::arch::is_x86_feature_detected!("avx512vnni");
     #[cfg(not(target_arch = "x86_64"))]
     false
 }

@@ -78,6 +78,7 @@ impl Rows {
             Mem::Bf16 => ((self.rng.pick(&FLOATS) >> 16) as u16).to_le_bytes().to_vec(),
             Mem::I32 => self.rng.pick(&INTS).to_le_bytes().to_vec(),
             Mem::Bool => vec![self.rng.pick(&[0, 0, 1, 1, 1])],
+            Mem::I8 => vec![self.rng.pick(&[0, 1, 0x7f, 0x80, 0xff])],
         }
     }
 
@@ -222,12 +223,15 @@ fn conversions() {
 #[test]
 fn strides() {
     for (from, to) in [(1, 1), (0, 1), (2, 1), (1, 3), (17, 2), (-1, 1), (1, -1), (-3, -2), (3, 17), (-17, 1)] {
-        every_length(&format!("strides {from} to {to}"), |r| {
-            for mem in [Mem::F32, Mem::Bf16, Mem::I32, Mem::Bool] {
-                let x = r.read(mem, from);
-                r.write(mem, to, x, 0.0);
-            }
-        });
+        // As many pointers as registers hold.
+        for mems in [&[Mem::F32, Mem::Bf16, Mem::I32, Mem::Bool][..], &[Mem::I8]] {
+            every_length(&format!("strides {from} to {to}"), |r| {
+                for mem in mems {
+                    let x = r.read(*mem, from);
+                    r.write(*mem, to, x, 0.0);
+                }
+            });
+        }
     }
 }
 
@@ -236,7 +240,7 @@ fn strides() {
 fn strides_of_any_value() {
     for len in 0..=40 {
         for step in [0i64, 1, -1, 5] {
-            for mem in [Mem::F32, Mem::Bf16, Mem::I32, Mem::Bool] {
+            for mem in [Mem::F32, Mem::Bf16, Mem::I32, Mem::Bool, Mem::I8] {
                 let mut r = Rows::new(len as u64, len, true);
                 let (from, to) = (r.buffer(mem, step, 1), r.buffer(mem, step, 1));
                 let step = r.length(step);
@@ -252,7 +256,7 @@ fn strides_of_any_value() {
 /// A row that is read and written, with what is before and behind it.
 #[test]
 fn rows_in_place() {
-    for mem in [Mem::F32, Mem::Bf16, Mem::I32, Mem::Bool] {
+    for mem in [Mem::F32, Mem::Bf16, Mem::I32, Mem::Bool, Mem::I8] {
         for step in [1, 3] {
             every_length("in place", |r| {
                 let ptr = r.buffer(mem, step, 2);
@@ -275,7 +279,7 @@ fn row_scalars_of_every_kind() {
     for told in [false, true] {
         for seed in 0..40 {
             let mut r = Rows::new(seed, 1, told);
-            for mem in [Mem::F32, Mem::Bf16, Mem::I32, Mem::Bool] {
+            for mem in [Mem::F32, Mem::Bf16, Mem::I32, Mem::Bool, Mem::I8] {
                 let x = r.read(mem, 0);
                 r.write(mem, 0, x, 0.0);
             }

@@ -44,6 +44,8 @@ pub enum Mem {
     I32,
     /// One byte, 0 or 1; a mask lane.
     Bool,
+    /// One byte with a sign, an integer lane; stored as its lowest byte.
+    I8,
 }
 
 impl Mem {
@@ -52,7 +54,7 @@ impl Mem {
         match self {
             Mem::F32 | Mem::I32 => 4,
             Mem::Bf16 => 2,
-            Mem::Bool => 1,
+            Mem::Bool | Mem::I8 => 1,
         }
     }
 
@@ -60,7 +62,7 @@ impl Mem {
     pub fn ty(self) -> Ty {
         match self {
             Mem::F32 | Mem::Bf16 => Ty::F,
-            Mem::I32 => Ty::I,
+            Mem::I32 | Mem::I8 => Ty::I,
             Mem::Bool => Ty::M,
         }
     }
@@ -298,17 +300,75 @@ pub enum Terms {
     /// bf16 both: elements `2 i` and `2 i + 1` of a row of the left operand lie together as well. Of a pair the second
     /// is added first, each rounded once; what is subnormal counts as 0.
     Pairs,
+    /// Integers of 8 bits both, in groups of 64 terms. In a column of the right operand a group is 16 lines of 4 bytes, of which
+    /// 128 is to be taken, and a line with its f32 factor; in a row of the left one it is 64 bytes with a sign, their f32
+    /// factor, and -128 times their sum as an i32. The sum of a group's products is exact; it is multiplied by the
+    /// column's factor, and that by the row's is added to the accumulator, rounded once.
+    Bytes,
+    /// Integers of 8 bits by such of 4 bits, in groups of 32 terms. In a column of the right operand a group is 4 lines of 4 bytes,
+    /// whose lower halves are terms `8 i` to `8 i + 3` and whose upper halves are the 4 after them, and a line of two
+    /// finite f16, a factor in the lower half and a summand in the upper one; in a row of the left one it is 32 bytes with a
+    /// sign, their f32 factor, and the factor times their sum in f32. The product of summand and sum is added last.
+    Nibbles,
+}
+
+/// How integers are grouped in the operands of a tile.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Group {
+    /// Terms that have one factor.
+    pub terms: i64,
+    /// Lines of 32 bits that their integers take in the right operand.
+    pub lines: i64,
+}
+
+impl Group {
+    /// Lines of 32 bits of a group in the right operand: integers, then factors.
+    pub fn right(self) -> i64 {
+        self.lines + 1
+    }
+
+    /// Elements of 32 bits of a group in the left operand: 4 bytes each, then the factor and the sum.
+    pub fn left(self) -> i64 {
+        self.terms / 4 + 2
+    }
 }
 
 impl Terms {
-    /// Elements of a column of the right operand that lie together in 32 bits.
-    pub fn together(self) -> i64 {
-        if self == Terms::F32 { 1 } else { 2 }
+    /// The groups of integers.
+    pub fn group(self) -> Option<Group> {
+        match self {
+            Terms::Bytes => Some(Group { terms: 64, lines: 16 }),
+            Terms::Nibbles => Some(Group { terms: 32, lines: 4 }),
+            Terms::F32 | Terms::Halves | Terms::Pairs => None,
+        }
     }
 
-    /// Elements of 32 bits that so many terms are of a row of the left operand.
+    /// Terms that cannot be parted: a sum has a multiple of them.
+    pub fn together(self) -> i64 {
+        match (self, self.group()) {
+            (_, Some(g)) => g.terms,
+            (Terms::F32, None) => 1,
+            (_, None) => 2,
+        }
+    }
+
+    /// Lines of 32 bits of so many terms of a column of the right operand.
+    pub fn lines(self, k: i64) -> i64 {
+        k / self.together() * self.group().map_or(1, Group::right)
+    }
+
+    /// Elements of 32 bits of so many terms of a row of the left operand.
     pub fn left(self, k: i64) -> i64 {
-        if self == Terms::Pairs { k / 2 } else { k }
+        match (self, self.group()) {
+            (_, Some(g)) => k / g.terms * g.left(),
+            (Terms::Pairs, None) => k / 2,
+            (_, None) => k,
+        }
+    }
+
+    /// Whether rows of f32 are brought into another form first.
+    pub fn converts(self) -> bool {
+        !matches!(self, Terms::F32 | Terms::Halves)
     }
 }
 
@@ -345,9 +405,10 @@ pub enum Stmt {
         a_row: Len,
         /// Pointer into the packed strips of the right operand: element `(i, c)` is
         /// `b[(c / STRIP * k + i) * STRIP + c % STRIP]`. In bf16, elements `2 i` and `2 i + 1` of a column are the
-        /// lower and the upper half of 32 bits: `b[(c / STRIP * (k / 2) + i) * STRIP + c % STRIP]`.
+        /// lower and the upper half of 32 bits: `b[(c / STRIP * (k / 2) + i) * STRIP + c % STRIP]`. So are lines of other
+        /// [`Terms`].
         b: u16,
-        /// What the operands' elements are; but for f32, `k` is an even constant.
+        /// What the operands' elements are; but for f32, `k` is a constant, a multiple of [`Terms::together`].
         terms: Terms,
         /// What is done with each accumulator ([`Inst::Acc`]).
         body: Vec<Inst>,

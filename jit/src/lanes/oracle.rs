@@ -64,32 +64,60 @@ impl Machine<'_> {
             Stmt::Tile { rows, cols, k, a, a_row, b, terms, body } => {
                 for r in 0..i64::from(*rows) {
                     for c in 0..i64::from(*cols) {
-                        let n = terms.together();
-                        let mut acc = 0f32;
-                        for line in 0..self.len(*k) / n {
-                            let right = self.load(*b, (c / STRIP * (self.len(*k) / n) + line) * STRIP + c % STRIP, Mem::I32);
-                            let left = |i: i64| self.load(*a, r * self.len(*a_row) + i, Mem::I32);
-                            let halves = |x: u32| [f(x << 16), f(x & 0xffff_0000)];
-                            let normal = |x: f32| if x.is_subnormal() { 0.0f32.copysign(x) } else { x };
-                            match terms {
-                                Terms::F32 => acc = f(left(line)).mul_add(f(right), acc),
-                                Terms::Halves => {
-                                    for (i, y) in halves(right).into_iter().enumerate() {
-                                        acc = f(left(2 * line + i as i64)).mul_add(y, acc);
-                                    }
-                                }
-                                Terms::Pairs => {
-                                    for (x, y) in halves(left(line)).into_iter().zip(halves(right)).rev() {
-                                        acc = normal(normal(x).mul_add(normal(y), acc));
-                                    }
-                                }
-                            }
-                        }
+                        let acc = self.sum((*a, r * self.len(*a_row)), (*b, c), self.len(*k), *terms);
                         self.body(body, c, r, acc.to_bits());
                     }
                 }
             }
         }
+    }
+
+    /// The sum of `k` products of a row, which begins at an element of its pointer, and a column.
+    fn sum(&self, (a, row): (u16, i64), (b, c): (u16, i64), k: i64, terms: Terms) -> f32 {
+        let right = |line: i64| self.load(b, (c / STRIP * terms.lines(k) + line) * STRIP + c % STRIP, Mem::I32);
+        let left = |i: i64| self.load(a, row + i, Mem::I32);
+        let halves = |x: u32| [f(x << 16), f(x & 0xffff_0000)];
+        let normal = |x: f32| if x.is_subnormal() { 0.0f32.copysign(x) } else { x };
+        let mut acc = 0f32;
+        if let Some(g) = terms.group() {
+            for n in 0..k / g.terms {
+                let (at, from) = (n * g.right(), n * g.left());
+                let (factor, extra) = (f(left(from + g.terms / 4)), left(from + g.terms / 4 + 1));
+                let mut dot = if terms == Terms::Bytes { extra as i32 } else { 0 };
+                for t in 0..g.terms {
+                    let x = (left(from + t / 4) >> (t % 4 * 8)) as i8;
+                    let y = match terms {
+                        Terms::Bytes => right(at + t / 4) >> (t % 4 * 8) & 0xff,
+                        _ => right(at + t / 8) >> (t % 4 * 8 + t % 8 / 4 * 4) & 0xf,
+                    };
+                    dot = dot.wrapping_add(i32::from(x) * y as i32);
+                }
+                let scale = right(at + g.lines);
+                if terms == Terms::Bytes {
+                    acc = (dot as f32 * f(scale)).mul_add(factor, acc);
+                } else {
+                    acc = (dot as f32 * half(scale as u16)).mul_add(factor, acc);
+                    acc = half((scale >> 16) as u16).mul_add(f(extra), acc);
+                }
+            }
+            return acc;
+        }
+        for line in 0..terms.lines(k) {
+            match terms {
+                Terms::Halves => {
+                    for (i, y) in halves(right(line)).into_iter().enumerate() {
+                        acc = f(left(2 * line + i as i64)).mul_add(y, acc);
+                    }
+                }
+                Terms::Pairs => {
+                    for (x, y) in halves(left(line)).into_iter().zip(halves(right(line))).rev() {
+                        acc = normal(normal(x).mul_add(normal(y), acc));
+                    }
+                }
+                _ => acc = f(left(line)).mul_add(f(right(line)), acc),
+            }
+        }
+        acc
     }
 
     fn at(&self, ptr: u16, element: i64, size: i64) -> (usize, usize) {
@@ -107,6 +135,7 @@ impl Machine<'_> {
             Mem::F32 | Mem::I32 => u32::from_le_bytes([b[0], b[1], b[2], b[3]]),
             Mem::Bf16 => u32::from(u16::from_le_bytes([b[0], b[1]])) << 16,
             Mem::Bool => mask(b[0] != 0),
+            Mem::I8 => b[0] as i8 as i32 as u32,
         }
     }
 
@@ -117,6 +146,7 @@ impl Machine<'_> {
             Mem::F32 | Mem::I32 => b[..4].copy_from_slice(&value.to_le_bytes()),
             Mem::Bf16 => b[..2].copy_from_slice(&to_bf16(value).to_le_bytes()),
             Mem::Bool => b[0] = u8::from(value != 0),
+            Mem::I8 => b[0] = value as u8,
         }
     }
 
@@ -151,6 +181,12 @@ impl Machine<'_> {
         }
         regs
     }
+}
+
+/// A finite f16: its exponent and mantissa at the place of those of an f32, whose exponent counts from 112 more.
+fn half(bits: u16) -> f32 {
+    let (sign, rest) = (u32::from(bits >> 15) << 31, u32::from(bits & 0x7fff) << 13);
+    f(sign | rest) * f((127 + 112) << 23)
 }
 
 /// Round to nearest even; a NaN keeps its sign and stays NaN.

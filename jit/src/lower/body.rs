@@ -1,6 +1,6 @@
 //! The nodes of a kernel as one expression over a row, with a slot for all it reads and writes.
 
-use super::{Lower, NONE, Wide, aligned, mem_of};
+use super::{Lower, NONE, Wide, aligned};
 use crate::CompileError;
 use crate::lanes::expr::Expr;
 use crate::lanes::{Bin, Cmp, Inst, Len, Mem, Reg, Ty, Un, math, norms};
@@ -223,28 +223,28 @@ impl Body {
 
 fn cast(e: &mut Expr, to: DType, x: Reg) -> Reg {
     let from = e.ty(x);
-    match (from, mem_of(to)) {
-        (Ty::F, Mem::F32) | (Ty::I, Mem::I32) | (Ty::M, Mem::Bool) => x,
-        (Ty::F, Mem::Bf16) => round_to_bf16(e, x),
-        (Ty::F, Mem::I32) => e.un(Un::ToIntSat, x),
-        (Ty::F, Mem::Bool) => {
+    match (from, to) {
+        (Ty::F, DType::F32) | (Ty::I, DType::I32) | (Ty::M, DType::Bool) => x,
+        (Ty::F, DType::Bf16) => round_to_bf16(e, x),
+        (Ty::F, DType::I32) => e.un(Un::ToIntSat, x),
+        (Ty::F, DType::Bool) => {
             let zero = e.c(0.0);
             e.cmp(Cmp::Ne, x, zero)
         }
-        (Ty::I, Mem::F32) => e.un(Un::ToFloat, x),
-        (Ty::I, Mem::Bf16) => {
+        (Ty::I, DType::F32) => e.un(Un::ToFloat, x),
+        (Ty::I, DType::Bf16) => {
             let f = e.un(Un::ToFloat, x);
             round_to_bf16(e, f)
         }
-        (Ty::I, Mem::Bool) => {
+        (Ty::I, DType::Bool) => {
             let zero = e.i(0);
             e.cmp(Cmp::Ne, x, zero)
         }
-        (Ty::M, Mem::I32) => {
+        (Ty::M, DType::I32) => {
             let (one, zero) = (e.i(1), e.i(0));
             e.select(x, one, zero)
         }
-        (Ty::M, Mem::F32 | Mem::Bf16) => {
+        (Ty::M, DType::F32 | DType::Bf16) => {
             let (one, zero) = (e.c(1.0), e.c(0.0));
             e.select(x, one, zero)
         }

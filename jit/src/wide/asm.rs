@@ -30,6 +30,8 @@ pub enum Op3 {
     Fma213,
     /// Sums of two products of bf16; with 512 bits only.
     DotBf16,
+    /// Sums of four products of bytes, without a sign by with one; with 512 bits only.
+    DotBytes,
     And,
     Or,
     Xor,
@@ -58,6 +60,7 @@ impl Op3 {
             Op3::Fma231 => (VEX_Vfmadd231ps_ymm_ymm_ymmm256, EVEX_Vfmadd231ps_zmm_k1z_zmm_zmmm512b32_er),
             Op3::Fma213 => (VEX_Vfmadd213ps_ymm_ymm_ymmm256, EVEX_Vfmadd213ps_zmm_k1z_zmm_zmmm512b32_er),
             Op3::DotBf16 => (INVALID, EVEX_Vdpbf16ps_zmm_k1z_zmm_zmmm512b32),
+            Op3::DotBytes => (INVALID, EVEX_Vpdpbusd_zmm_k1z_zmm_zmmm512b32),
             Op3::And => (VEX_Vpand_ymm_ymm_ymmm256, EVEX_Vpandd_zmm_k1z_zmm_zmmm512b32),
             Op3::Or => (VEX_Vpor_ymm_ymm_ymmm256, EVEX_Vpord_zmm_k1z_zmm_zmmm512b32),
             Op3::Xor => (VEX_Vpxor_ymm_ymm_ymmm256, EVEX_Vpxord_zmm_k1z_zmm_zmmm512b32),

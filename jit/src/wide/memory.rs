@@ -38,6 +38,12 @@ impl Emit<'_> {
                 let zero = self.a.constant(0);
                 self.a.compare_ints(d, d, zero, true)?;
             }
+            Mem::I8 => {
+                if !one {
+                    self.a.shift(Shift::Left, d, d, 24)?;
+                }
+                self.a.shift(Shift::Right, d, d, 24)?;
+            }
         }
         Ok(d)
     }
@@ -55,6 +61,10 @@ impl Emit<'_> {
             spare.extend([d, c]);
             match mem {
                 Mem::Bf16 => self.a.round_to_bf16(d, v, c)?,
+                Mem::I8 => {
+                    let byte = self.a.constant(0xff);
+                    self.a.op3(Op3::And, d, v, byte)?;
+                }
                 _ => self.a.shift(Shift::RightZero, d, v, 31)?,
             }
             v = d;

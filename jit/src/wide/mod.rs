@@ -8,6 +8,7 @@
 
 mod asm;
 mod body;
+mod grouped;
 mod map;
 mod memory;
 pub mod peak;

@@ -11,21 +11,32 @@ use std::collections::BTreeMap;
 const UNROLL: i64 = 4;
 
 /// Where a row of the left operand begins.
-struct LeftRow {
+pub struct LeftRow {
     base: Register,
     /// A stride to add, once or twice.
     index: Option<(Register, u32)>,
     displacement: i64,
 }
 
+impl LeftRow {
+    /// The element that lies so many bytes from where the row is.
+    pub fn at(&self, bytes: i64) -> MemoryOperand {
+        let at = self.displacement + bytes;
+        match self.index {
+            Some((i, scale)) => MemoryOperand::with_base_index_scale_displ_size(self.base, i, scale, at, 1),
+            None => MemoryOperand::with_base_displ(self.base, at),
+        }
+    }
+}
+
 /// Where the left operand's rows and the right operand's strips are.
-struct Operands {
+pub struct Operands {
     /// The rows of the left operand.
-    rows: Vec<LeftRow>,
-    /// Registers to move along the sum, with the bytes of one term.
-    moving: Vec<(Register, i64)>,
+    pub rows: Vec<LeftRow>,
+    /// Registers to move along the sum, with the bytes of one turn.
+    pub moving: Vec<(Register, i64)>,
     /// Base register and displacement of each vector of the right operand.
-    right: Vec<(Register, i64)>,
+    pub right: Vec<(Register, i64)>,
 }
 
 /// Registers of a tile whose right operand is bf16.
@@ -55,11 +66,15 @@ impl Emit<'_> {
         if terms == Terms::Pairs && self.a.width == Width::Y {
             return Err(Refused("products of bf16 at 256 bits".into()));
         }
+        // The lines of a strip.
         let k = match (k, terms) {
             (k, Terms::F32) => k,
-            (Len::Const(n), _) if n % 2 == 0 => Len::Const(n / 2),
-            _ => return Err(Refused("a sum of bf16 whose length is no even constant".into())),
+            (Len::Const(n), _) if n % terms.together() == 0 => Len::Const(terms.lines(n)),
+            _ => return Err(Refused("a sum whose length is no constant of whole groups".into())),
         };
+        if let Some(group) = terms.group() {
+            return self.grouped(shape, (k, terms, group), a, b, body);
+        }
         let lanes = self.a.width.lanes();
         let (rows, cols) = (i64::from(shape.0), i64::from(shape.1));
         let vectors = (cols + lanes - 1) / lanes;
@@ -101,14 +116,9 @@ impl Emit<'_> {
                 e.a.load(spare[v - first], MemoryOperand::with_base_displ(*base, at + u * STRIP * 4), 4, masked)?;
             }
             let lefts = &spare[held as usize..];
-            for (r, LeftRow { base, index, displacement }) in o.rows.iter().enumerate() {
+            for (r, row) in o.rows.iter().enumerate() {
                 let x = lefts[r % lefts.len().min(4)];
-                let at = displacement + u * 4;
-                let m = match index {
-                    Some((i, scale)) => MemoryOperand::with_base_index_scale_displ_size(*base, *i, *scale, at, 1),
-                    None => MemoryOperand::with_base_displ(*base, at),
-                };
-                e.a.broadcast(x, m, 4)?;
+                e.a.broadcast(x, row.at(u * 4), 4)?;
                 for (v, (base, at)) in o.right.iter().enumerate() {
                     let b = match v.checked_sub(first) {
                         Some(v) => Rm::Reg(spare[v]),
@@ -116,12 +126,6 @@ impl Emit<'_> {
                     };
                     e.a.op3(sum, acc(r as i64, v as i64), x, b)?;
                 }
-            }
-            Ok(())
-        };
-        let advance = |e: &mut Self, by: i64| -> Result<(), Refused> {
-            for (r, bytes) in &o.moving {
-                e.push(Instruction::with2(Code::Add_rm64_imm32, *r, (by * bytes) as i32))?;
             }
             Ok(())
         };
@@ -136,7 +140,7 @@ impl Emit<'_> {
                     for u in 0..UNROLL {
                         term(self, u)?;
                     }
-                    advance(self, UNROLL)?;
+                    self.advance(&o, UNROLL)?;
                     self.push(Instruction::with1(Code::Dec_rm64, counter))?;
                     self.push(Instruction::with_branch(Code::Jne_rel32_64, top))?;
                 }
@@ -160,7 +164,7 @@ impl Emit<'_> {
                     for u in 0..unroll {
                         term(self, u)?;
                     }
-                    advance(self, unroll)?;
+                    self.advance(&o, unroll)?;
                     self.push(Instruction::with1(Code::Dec_rm64, counter))?;
                     self.push(Instruction::with_branch(Code::Jne_rel32_64, top))?;
                     self.a.place(after);
@@ -173,6 +177,14 @@ impl Emit<'_> {
         self.epilogue((rows, vectors), body, spare, tail)
     }
 
+    /// Moves the operands along the sum.
+    pub fn advance(&mut self, o: &Operands, turns: i64) -> Result<(), Refused> {
+        for (r, bytes) in &o.moving {
+            self.push(Instruction::with2(Code::Add_rm64_imm32, *r, (turns * bytes) as i32))?;
+        }
+        Ok(())
+    }
+
     /// Two terms of each sum: the lower and the upper halves of the right operand's elements.
     fn halves(&mut self, h: &Halves, o: &Operands, u: i64, mask: Option<Mask>, acc: &impl Fn(i64, i64) -> V) -> Result<(), Refused> {
         let right = |e: &mut Self, v: usize, (low, high): (V, V)| -> Result<(), Refused> {
@@ -182,14 +194,7 @@ impl Emit<'_> {
             e.a.op3(Op3::And, high, h.upper, Rm::Reg(low))?;
             e.a.shift(Shift::Left, low, low, 16)
         };
-        let left = |e: &mut Self, row: &LeftRow, half: i64| {
-            let at = row.displacement + u * 8 + half * 4;
-            let m = match row.index {
-                Some((i, scale)) => MemoryOperand::with_base_index_scale_displ_size(row.base, i, scale, at, 1),
-                None => MemoryOperand::with_base_displ(row.base, at),
-            };
-            e.a.broadcast(h.left, m, 4)
-        };
+        let left = |e: &mut Self, row: &LeftRow, half: i64| e.a.broadcast(h.left, row.at(u * 8 + half * 4), 4);
         // All vectors at once, or one after another.
         let step = h.vectors.len().max(1);
         for first in (0..o.right.len()).step_by(step) {
@@ -210,14 +215,15 @@ impl Emit<'_> {
         Ok(())
     }
 
-    /// Addresses of the rows and strips.
-    fn operands(&mut self, rows: i64, vectors: i64, (k, terms): (Len, Terms), a: (u16, Len), b: u16) -> Result<Operands, Refused> {
+    /// Addresses of the rows, and of the strips of `k` lines.
+    pub fn operands(&mut self, rows: i64, vectors: i64, (k, terms): (Len, Terms), a: (u16, Len), b: u16) -> Result<Operands, Refused> {
         let mut o = Operands { rows: Vec::new(), moving: Vec::new(), right: Vec::new() };
         let pa = self.pointer(a.0)?;
         let term = 4 * terms.left(terms.together());
+        let line = 4 * STRIP * terms.lines(terms.together());
         o.moving.push((pa, term));
         match a.1 {
-            Len::Const(n) if i32::try_from(rows * n * 4 + 64).is_ok() => {
+            Len::Const(n) if i32::try_from(rows * n * 4 + UNROLL * term).is_ok() => {
                 o.rows = (0..rows).map(|r| LeftRow { base: pa, index: None, displacement: r * n * 4 }).collect()
             }
             Len::Const(_) => return Err(Refused("rows too far apart".into())),
@@ -242,7 +248,7 @@ impl Emit<'_> {
         }
         let lanes = self.a.width.lanes();
         let mut base = self.pointer(b)?;
-        o.moving.push((base, STRIP * 4));
+        o.moving.push((base, line));
         let mut strip = 0;
         for v in 0..vectors {
             let (s, inside) = (v * lanes / STRIP, v * lanes % STRIP);
@@ -250,7 +256,7 @@ impl Emit<'_> {
                 // Strips of a known length lie at constant distances.
                 Len::Const(n) => {
                     let at = s * n * STRIP * 4 + inside * 4;
-                    if i32::try_from(at + UNROLL * STRIP * 4).is_err() {
+                    if i32::try_from(at + UNROLL * line).is_err() {
                         return Err(Refused("strips too far apart".into()));
                     }
                     o.right.push((base, at));
@@ -262,7 +268,7 @@ impl Emit<'_> {
                         self.push(Instruction::with2(Code::Mov_r64_rm64, next, m))?;
                         self.push(Instruction::with2(Code::Shl_rm64_imm8, next, 6))?;
                         self.push(Instruction::with2(Code::Add_r64_rm64, next, base))?;
-                        o.moving.push((next, STRIP * 4));
+                        o.moving.push((next, line));
                         base = next;
                         strip = s;
                     }
@@ -274,7 +280,7 @@ impl Emit<'_> {
     }
 
     /// The body for each accumulator, row by row.
-    fn epilogue(&mut self, (rows, vectors): (i64, i64), body: &[Inst], spare: Vec<V>, last: Option<Tail>) -> Result<(), Refused> {
+    pub fn epilogue(&mut self, (rows, vectors): (i64, i64), body: &[Inst], spare: Vec<V>, last: Option<Tail>) -> Result<(), Refused> {
         let lanes = self.a.width.lanes();
         let mut bases: BTreeMap<u16, Register> = BTreeMap::new();
         let mut strides: BTreeMap<u16, Register> = BTreeMap::new();

@@ -39,6 +39,7 @@ impl Rng {
                 Mem::Bf16 => out.extend(((x.to_bits() >> 16) as u16).to_le_bytes()),
                 Mem::I32 => out.extend((self.bits() as i32 >> 20).to_le_bytes()),
                 Mem::Bool => out.push(u8::from(self.below(2) == 0)),
+                Mem::I8 => out.push(self.bits() as u8),
             }
         }
         out
@@ -130,7 +131,7 @@ pub fn differs(mem: Mem, tolerance: f32, got: &[u8], want: &[u8]) -> Option<Stri
     let float = |b: &[u8]| match mem {
         Mem::F32 => f32::from_le_bytes([b[0], b[1], b[2], b[3]]),
         Mem::Bf16 => f32::from_bits(u32::from(u16::from_le_bytes([b[0], b[1]])) << 16),
-        Mem::I32 | Mem::Bool => 0.0,
+        Mem::I32 | Mem::Bool | Mem::I8 => 0.0,
     };
     got.chunks(n).zip(want.chunks(n)).enumerate().find_map(|(i, (g, w))| {
         let (x, y) = (float(g), float(w));
@@ -257,7 +258,7 @@ impl Body {
     }
 }
 
-pub const MEMS: [Mem; 4] = [Mem::F32, Mem::I32, Mem::Bool, Mem::Bf16];
+pub const MEMS: [Mem; 5] = [Mem::F32, Mem::I32, Mem::Bool, Mem::Bf16, Mem::I8];
 
 impl Case {
     /// One of them, of plain ones the first `usual`.
@@ -268,6 +269,29 @@ impl Case {
     /// A step along a row.
     fn step(&mut self, rng: &mut Rng, n: i64) -> Len {
         if self.plain { Len::Const(n) } else { self.len(rng, n) }
+    }
+}
+
+impl Case {
+    /// Fills the operands of a tile of integers, rows and strips of so many groups: any bytes and factors, sums as large as sums of
+    /// bytes are.
+    fn integers(&mut self, rng: &mut Rng, terms: Terms, (a, row, rows): (u16, i64, i64), (b, elements): (u16, i64), groups: i64) {
+        let group = terms.group().expect("groups");
+        let mut write = |ptr: u16, at: i64, word: u32| {
+            let (buffer, from) = self.ptrs[usize::from(ptr)];
+            let at = (from + 4 * at) as usize;
+            self.memory[buffer][at..at + 4].copy_from_slice(&word.to_le_bytes());
+        };
+        for (r, g) in (0..rows).flat_map(|r| (0..groups).map(move |g| (r, g))) {
+            let at = r * row + g * group.left();
+            (0..group.terms / 4).for_each(|i| write(a, at + i, rng.bits() as u32));
+            if terms == Terms::Bytes {
+                write(a, at + group.terms / 4 + 1, (rng.bits() as i32 >> 11) as u32);
+            }
+        }
+        for line in (0..elements / STRIP).filter(|l| l % group.right() < group.lines) {
+            (0..STRIP).for_each(|c| write(b, line * STRIP + c, rng.bits() as u32));
+        }
     }
 }
 
@@ -292,7 +316,7 @@ pub fn loads(case: &mut Case, rng: &mut Rng, b: &mut Body, len: i64, steps: &[i6
 pub fn store(case: &mut Case, rng: &mut Rng, b: &mut Body, len: i64, value: Reg) {
     let mem = match body_types(&b.insts)[value as usize] {
         Ty::F => case.one_of(rng, 2, &[Mem::F32, Mem::F32, Mem::Bf16]),
-        Ty::I => Mem::I32,
+        Ty::I => case.one_of(rng, 2, &[Mem::I32, Mem::I8, Mem::I8]),
         Ty::M => Mem::Bool,
     };
     let step = case.one_of(rng, 2, &[1, 1, 2]);
@@ -375,17 +399,33 @@ fn pairs() -> bool {
     false
 }
 
+/// Whether this machine adds products of bytes.
+pub fn dots() -> bool {
+    #[cfg(target_arch = "x86_64")]
+    return Isa::host() == Isa::Avx512 && std::arch::is_x86_feature_detected!("avx512vnni");
+    #[cfg(not(target_arch = "x86_64"))]
+    false
+}
+
 /// A tile with an epilogue that reads a bias and others, and stores in every kind of memory.
 pub fn tile(seed: u64, (rows, cols): (u8, u8), k: i64, plain: bool) -> Case {
     let rng = &mut Rng(seed);
-    let mut case = Case { plain, ..Case::default() };
-    let terms = match rng.below(6) {
+    let terms = match rng.below(8) {
         0 | 1 => Terms::Halves,
         2 if pairs() => Terms::Pairs,
+        3 => Terms::Bytes,
+        4 => Terms::Nibbles,
         _ => Terms::F32,
     };
-    let (k, depth) = match terms {
-        Terms::F32 => (k, case.len(rng, k)),
+    tile_of(rng, terms, (rows, cols), k, plain)
+}
+
+/// The same with the operands given.
+pub fn tile_of(rng: &mut Rng, terms: Terms, (rows, cols): (u8, u8), k: i64, plain: bool) -> Case {
+    let mut case = Case { plain, ..Case::default() };
+    let (k, depth) = match (terms, terms.group()) {
+        (_, Some(group)) => (k % 4 * group.terms, Len::Const(k % 4 * group.terms)),
+        (Terms::F32, None) => (k, case.len(rng, k)),
         _ => (k + k % 2, Len::Const(k + k % 2)),
     };
     let left_row = terms.left(k) + rng.below(4) as i64;
@@ -397,9 +437,12 @@ pub fn tile(seed: u64, (rows, cols): (u8, u8), k: i64, plain: bool) -> Case {
     let strips = (c + STRIP - 1) / STRIP;
     let elements = |lines: i64| if lines > 0 { (strips * lines - 1) * STRIP + (c - 1) % STRIP + 1 } else { 0 };
     let b = match terms {
-        Terms::F32 => case.pointer(rng, Mem::F32, elements(k)),
-        _ => case.pointer(rng, Mem::Bf16, 2 * elements(k / 2)),
+        Terms::Halves | Terms::Pairs => case.pointer(rng, Mem::Bf16, 2 * elements(terms.lines(k))),
+        _ => case.pointer(rng, Mem::F32, elements(terms.lines(k))),
     };
+    if let Some(group) = terms.group() {
+        case.integers(rng, terms, (a, left_row, r), (b, elements(terms.lines(k))), k / group.terms);
+    }
     let mut body = Body { insts: vec![Inst::Acc] };
     let bias = case.pointer(rng, Mem::F32, c);
     body.push(Inst::Load { ptr: bias, step: ONE, row_step: NONE, mem: Mem::F32 });

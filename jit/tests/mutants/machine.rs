@@ -244,7 +244,7 @@ pub fn allowed(p: &Program, ints: &[i64]) -> Touched {
                 for i in 0..terms.left(k) {
                     (0..rows).for_each(|r| mark(*a, false, r * len(*a_row) + i, 4));
                 }
-                let lines = k / terms.together();
+                let lines = terms.lines(k);
                 let last = (cols - 1) / STRIP * lines * STRIP + (lines - 1) * STRIP + (cols - 1) % STRIP;
                 (0..if lines > 0 { last + 1 } else { 0 }).for_each(|e| mark(*b, false, e, 4));
                 (rows, cols, body)

@@ -102,6 +102,13 @@ impl Emit {
                         let zero = self.integer(c, 0, true);
                         c.b.ins().icmp(IntCC::NotEqual, v, zero)
                     }
+                    Mem::I8 => {
+                        let s = c.load(I32, p, offset);
+                        let v = c.b.ins().scalar_to_vector(I32X4, s);
+                        let v = self.cast(c, v, I8X16);
+                        let v = c.b.ins().swiden_low(v);
+                        c.b.ins().swiden_low(v)
+                    }
                 }
             }
             _ => {
@@ -131,6 +138,10 @@ impl Emit {
                 let s = c.load(I8, p, offset);
                 c.b.ins().bmask(I32, s)
             }
+            Mem::I8 => {
+                let s = c.load(I8, p, offset);
+                c.b.ins().sextend(I32, s)
+            }
         }
     }
 
@@ -155,6 +166,10 @@ impl Emit {
             Mem::Bool => {
                 let s = c.b.ins().band_imm_s(value, 1);
                 let s = c.b.ins().ireduce(I8, s);
+                c.store(s, p, offset);
+            }
+            Mem::I8 => {
+                let s = c.b.ins().ireduce(I8, value);
                 c.store(s, p, offset);
             }
             Mem::Bf16 => {

@@ -2,7 +2,150 @@
 
 use super::*;
 
+/// Terms or lines that a turn of the loop adds.
+const UNROLL: i64 = 4;
+
+/// A tile's operands.
+struct Tile {
+    vectors: i64,
+    /// Four columns to a vector, or one.
+    wide: bool,
+    terms: Terms,
+    /// The rows of the left operand: addresses made once, and constant offsets.
+    left: Vec<(Pointer, i64)>,
+    /// All rows have the same address.
+    one_base: bool,
+    right: Pointer,
+}
+
+impl Tile {
+    /// Bytes from one vector of columns to the next.
+    fn step(&self) -> i64 {
+        if self.wide { 16 } else { 4 }
+    }
+
+    /// The rows, so many bytes on.
+    fn left(&self, c: &mut Code<'_, '_>, bytes: Value) -> Vec<(Pointer, i64)> {
+        if let (true, Some((base, _))) = (self.one_base, self.left.first()) {
+            let p = c.moved(*base, bytes);
+            return self.left.iter().map(|(_, o)| (p, *o)).collect();
+        }
+        self.left.iter().map(|(p, o)| (c.moved(*p, bytes), *o)).collect()
+    }
+}
+
+/// A value in every lane.
+fn spread(c: &mut Code<'_, '_>, s: Value, wide: bool) -> Value {
+    let ty = c.b.func.dfg.value_type(s);
+    if wide { c.b.ins().splat(if ty == F32 { F32X4 } else { I32X4 }, s) } else { s }
+}
+
 impl Emit {
+    pub fn tile(&self, c: &mut Code<'_, '_>, shape: (u8, u8), k: Len, a: (u16, Len), b: (u16, Terms), body: &[Inst]) {
+        let (rows, cols) = (i64::from(shape.0), i64::from(shape.1));
+        let wide = cols % 4 == 0;
+        let pa = self.ptrs[a.0 as usize];
+        let mut one_base = true;
+        let left = (0..rows)
+            .map(|r| match a.1 {
+                Len::Const(n) if i32::try_from(r * n * 4 + 512).is_ok() => (pa, r * n * 4),
+                n => {
+                    one_base = false;
+                    let n = c.len(n, &self.ints);
+                    let bytes = c.mul_imm(n, r * 4);
+                    (c.moved(pa, bytes), 0)
+                }
+            })
+            .collect();
+        let vectors = if wide { cols / 4 } else { cols };
+        let t = Tile { vectors, wide, terms: b.1, left, one_base, right: self.ptrs[b.0 as usize] };
+        let zero = self.float(c, 0, wide);
+        let start = vec![zero; (rows * vectors) as usize];
+        let acc = match t.terms.group() {
+            Some(group) => self.groups(c, &t, (k, group), &start),
+            None => self.sums(c, &t, k, &start),
+        };
+        let hoisted = self.invariants(c, body, wide);
+        for r in 0..rows {
+            for v in 0..vectors {
+                let acc = acc[(r * vectors + v) as usize];
+                let plus = v * t.step() / 4;
+                self.body(c, body, Place { wide, index: None, plus, row: r, acc: Some(acc) }, &hoisted);
+            }
+        }
+    }
+
+    /// Sums of floats.
+    fn sums(&self, c: &mut Code<'_, '_>, t: &Tile, k: Len, start: &[Value]) -> Vec<Value> {
+        let together = t.terms.together();
+        let n = match k {
+            Len::Const(n) => c.int(n / together),
+            Len::Arg(_) => c.len(k, &self.ints),
+        };
+        let from = c.int(0);
+        let whole = c.b.ins().band_imm_s(n, -UNROLL);
+        let acc = c.for_range(from, whole, UNROLL, start, &mut |c, i, acc| self.lines(c, t, i, acc, UNROLL));
+        match k {
+            Len::Const(n) if n / together % UNROLL == 0 => acc,
+            _ => c.for_range(whole, n, 1, &acc, &mut |c, i, acc| self.lines(c, t, i, acc, 1)),
+        }
+    }
+
+    /// Adds the terms of some lines, from line `i` on.
+    fn lines(&self, c: &mut Code<'_, '_>, t: &Tile, i: Value, acc: &[Value], count: i64) -> Vec<Value> {
+        let (mut acc, terms) = (acc.to_vec(), t.terms);
+        let together = terms.together();
+        let a_bytes = c.mul_imm(i, 4 * terms.left(together));
+        let b_bytes = c.mul_imm(i, 4 * STRIP);
+        let right = c.moved(t.right, b_bytes);
+        let left = t.left(c, a_bytes);
+        for u in 0..count {
+            // A pair of bf16 is added from its second on.
+            let halves: Vec<i64> = if terms == Terms::Pairs { vec![1, 0] } else { (0..together).collect() };
+            for half in halves {
+                let column = |c: &mut Code<'_, '_>, v: i64| {
+                    let at = (u * 4 * STRIP + v * t.step()) as i32;
+                    if terms == Terms::F32 {
+                        return c.load(lane_type(Ty::F, t.wide), right, at);
+                    }
+                    let both = c.load(lane_type(Ty::I, t.wide), right, at);
+                    self.half(c, both, half, (terms, t.wide))
+                };
+                let columns: Vec<Value> = (0..t.vectors).map(|v| column(c, v)).collect();
+                for (r, (p, o)) in left.iter().enumerate() {
+                    let x = if terms == Terms::Pairs {
+                        let both = c.load(I32, *p, (*o + u * 4) as i32);
+                        self.half(c, both, half, (terms, false))
+                    } else {
+                        c.load(F32, *p, (*o + (u * together + half) * 4) as i32)
+                    };
+                    let x = spread(c, x, t.wide);
+                    for (acc, y) in acc[r * columns.len()..].iter_mut().zip(&columns) {
+                        *acc = c.b.ins().fma(*y, x, *acc);
+                        if terms == Terms::Pairs {
+                            let bits = self.cast(c, *acc, lane_type(Ty::I, t.wide));
+                            let bits = self.normal(c, bits, t.wide);
+                            *acc = self.cast(c, bits, lane_type(Ty::F, t.wide));
+                        }
+                    }
+                }
+            }
+        }
+        acc
+    }
+
+    /// The lower or upper bf16 of lanes, as floats.
+    fn half(&self, c: &mut Code<'_, '_>, both: Value, half: i64, (terms, wide): (Terms, bool)) -> Value {
+        let bits = if half == 0 {
+            c.b.ins().ishl_imm_u(both, 16)
+        } else {
+            let upper = self.integer(c, -0x1_0000, wide);
+            c.b.ins().band(both, upper)
+        };
+        let bits = if terms == Terms::Pairs { self.normal(c, bits, wide) } else { bits };
+        self.cast(c, bits, lane_type(Ty::F, wide))
+    }
+
     /// The bits of a float, of 0 where it is subnormal.
     fn normal(&self, c: &mut Code<'_, '_>, bits: Value, wide: bool) -> Value {
         let (exponent, sign, zero) = (self.integer(c, 0x7f80_0000, wide), self.integer(c, i32::MIN, wide), self.integer(c, 0, wide));
@@ -11,105 +154,95 @@ impl Emit {
         if wide { c.b.ins().bitselect(small, sign, bits) } else { c.b.ins().select(small, sign, bits) }
     }
 
-    pub fn tile(&self, c: &mut Code<'_, '_>, shape: (u8, u8), k: Len, a: (u16, Len), b: (u16, Terms), body: &[Inst]) {
-        let (rows, cols) = (i64::from(shape.0), i64::from(shape.1));
-        let wide = cols % 4 == 0;
-        let vectors = if wide { cols / 4 } else { cols };
-        let lane = lane_type(Ty::F, wide);
-        let step_bytes = if wide { 16 } else { 4 };
-        let pa = self.ptrs[a.0 as usize];
-        let (pb, terms) = (self.ptrs[b.0 as usize], b.1);
-        // A turn takes as many terms as lie together.
-        let together = terms.together();
-        // The rows of the left operand: constant offsets, or addresses made once.
-        let bases: Vec<(Pointer, i64)> = (0..rows)
-            .map(|r| match a.1 {
-                Len::Const(n) if i32::try_from(r * n * 4 + 64).is_ok() => (pa, r * n * 4),
-                n => {
-                    let n = c.len(n, &self.ints);
-                    let bytes = c.mul_imm(n, r * 4);
-                    (c.moved(pa, bytes), 0)
-                }
-            })
-            .collect();
-        let zero = self.float(c, 0, wide);
-        let start = vec![zero; (rows * vectors) as usize];
+    /// Sums of integers in groups. They are summed as floats: below 2^24 that is exact.
+    fn groups(&self, c: &mut Code<'_, '_>, t: &Tile, (k, group): (Len, Group), start: &[Value]) -> Vec<Value> {
         let n = match k {
-            Len::Const(n) => c.int(n / together),
+            Len::Const(n) => c.int(n / group.terms),
             Len::Arg(_) => c.len(k, &self.ints),
         };
-        let unroll = 4;
-        let turn = |c: &mut Code<'_, '_>, i: Value, acc: &[Value], unroll: i64| -> Vec<Value> {
-            let mut acc = acc.to_vec();
-            let a_bytes = c.mul_imm(i, 4 * terms.left(together));
-            let b_bytes = c.mul_imm(i, 4 * STRIP);
-            let pb = c.moved(pb, b_bytes);
-            let lefts: Vec<(Pointer, i64)> = if matches!(a.1, Len::Const(_)) && bases.iter().all(|b| b.0.addr == pa.addr) {
-                let p = c.moved(pa, a_bytes);
-                bases.iter().map(|(_, o)| (p, *o)).collect()
-            } else {
-                bases.iter().map(|(p, o)| (c.moved(*p, a_bytes), *o)).collect()
+        let from = c.int(0);
+        c.for_range(from, n, 1, start, &mut |c, i, acc| {
+            let a_bytes = c.mul_imm(i, 4 * group.left());
+            let b_bytes = c.mul_imm(i, 4 * STRIP * group.right());
+            let right = c.moved(t.right, b_bytes);
+            let left = t.left(c, a_bytes);
+            let at = |n: i64, o: i64| (o + group.terms + n) as i32;
+            let begin = |c: &mut Code<'_, '_>, (p, o): (Pointer, i64)| {
+                if t.terms == Terms::Nibbles {
+                    return self.float(c, 0, t.wide);
+                }
+                let sum = c.load(I32, p, at(4, o));
+                let sum = c.b.ins().fcvt_from_sint(F32, sum);
+                spread(c, sum, t.wide)
             };
-            for u in 0..unroll {
-                // A pair of bf16 is added from its second on.
-                let halves: Vec<i64> = if terms == Terms::Pairs { vec![1, 0] } else { (0..together).collect() };
-                for half in halves {
-                    let part = |c: &mut Code<'_, '_>, both: Value, wide: bool| {
-                        let bits = if half == 0 {
-                            c.b.ins().ishl_imm_u(both, 16)
-                        } else {
-                            let upper = self.integer(c, -0x1_0000, wide);
-                            c.b.ins().band(both, upper)
-                        };
-                        let bits = if terms == Terms::Pairs { self.normal(c, bits, wide) } else { bits };
-                        c.b.ins().bitcast(lane_type(Ty::F, wide), lane_order(), bits)
-                    };
-                    let one = |c: &mut Code<'_, '_>, v: i64| {
-                        let at = (u * 4 * STRIP + v * step_bytes) as i32;
-                        if terms == Terms::F32 {
-                            return c.load(lane, pb, at);
-                        }
-                        let both = c.load(lane_type(Ty::I, wide), pb, at);
-                        part(c, both, wide)
-                    };
-                    let right: Vec<Value> = (0..vectors).map(|v| one(c, v)).collect();
-                    for (r, (p, o)) in lefts.iter().enumerate() {
-                        let s = match terms {
-                            Terms::Pairs => {
-                                let both = c.load(I32, *p, (*o + u * 4) as i32);
-                                part(c, both, false)
-                            }
-                            _ => c.load(F32, *p, (*o + (u * together + half) * 4) as i32),
-                        };
-                        let s = if wide { c.b.ins().splat(F32X4, s) } else { s };
-                        for (v, w) in right.iter().enumerate() {
-                            let at = r * vectors as usize + v;
-                            acc[at] = c.b.ins().fma(*w, s, acc[at]);
-                            if terms == Terms::Pairs {
-                                let bits = c.b.ins().bitcast(lane_type(Ty::I, wide), lane_order(), acc[at]);
-                                let bits = self.normal(c, bits, wide);
-                                acc[at] = c.b.ins().bitcast(lane, lane_order(), bits);
-                            }
-                        }
+            let sums: Vec<Value> = left.iter().flat_map(|row| vec![begin(c, *row); t.vectors as usize]).collect();
+            let (zero, lines) = (c.int(0), c.int(group.lines));
+            let sums = c.for_range(zero, lines, 1, &sums, &mut |c, line, sums| self.line(c, t, (&left, right), line, sums));
+            let mut acc = acc.to_vec();
+            for v in 0..t.vectors {
+                let scale = c.load(lane_type(Ty::I, t.wide), right, (group.lines * STRIP * 4 + v * t.step()) as i32);
+                let (factor, summand) = match t.terms {
+                    Terms::Nibbles => (self.small_float(c, scale, t.wide, 0), Some(self.small_float(c, scale, t.wide, 1))),
+                    _ => (self.cast(c, scale, lane_type(Ty::F, t.wide)), None),
+                };
+                for (r, (p, o)) in left.iter().enumerate() {
+                    let n = r * t.vectors as usize + v as usize;
+                    let x = c.load(F32, *p, at(0, *o));
+                    let x = spread(c, x, t.wide);
+                    let scaled = c.b.ins().fmul(sums[n], factor);
+                    acc[n] = c.b.ins().fma(scaled, x, acc[n]);
+                    if let Some(summand) = summand {
+                        let sum = c.load(F32, *p, at(4, *o));
+                        let sum = spread(c, sum, t.wide);
+                        acc[n] = c.b.ins().fma(summand, sum, acc[n]);
                     }
                 }
             }
             acc
-        };
-        let from = c.int(0);
-        let whole = c.b.ins().band_imm_s(n, -unroll);
-        let acc = c.for_range(from, whole, unroll, &start, &mut |c, i, acc| turn(c, i, acc, unroll));
-        let acc = match k {
-            Len::Const(n) if n / together % unroll == 0 => acc,
-            _ => c.for_range(whole, n, 1, &acc, &mut |c, i, acc| turn(c, i, acc, 1)),
-        };
-        let hoisted = self.invariants(c, body, wide);
-        for r in 0..rows {
-            for v in 0..vectors {
-                let plus = v * if wide { 4 } else { 1 };
-                let acc = acc[(r * vectors + v) as usize];
-                self.body(c, body, Place { wide, index: None, plus, row: r, acc: Some(acc) }, &hoisted);
+        })
+    }
+
+    /// Adds the products of one line of integers.
+    fn line(&self, c: &mut Code<'_, '_>, t: &Tile, (left, right): (&[(Pointer, i64)], Pointer), line: Value, sums: &[Value]) -> Vec<Value> {
+        let mut sums = sums.to_vec();
+        let (parts, bits) = if t.terms == Terms::Nibbles { (8, 4) } else { (4, 8) };
+        let b_bytes = c.mul_imm(line, 4 * STRIP);
+        let right = c.moved(right, b_bytes);
+        let a_bytes = c.mul_imm(line, parts);
+        let left: Vec<(Pointer, i64)> = left.iter().map(|(p, o)| (c.moved(*p, a_bytes), *o)).collect();
+        let words: Vec<Value> = (0..t.vectors).map(|v| c.load(lane_type(Ty::I, t.wide), right, (v * t.step()) as i32)).collect();
+        let mask = self.integer(c, (1 << bits) - 1, t.wide);
+        for part in 0..parts {
+            // Lower halves of all bytes come before the upper ones.
+            let shift = part % 4 * 8 + part / 4 * 4;
+            let column = |c: &mut Code<'_, '_>, word: &Value| {
+                let x = if shift > 0 { c.b.ins().ushr_imm_u(*word, shift) } else { *word };
+                let x = c.b.ins().band(x, mask);
+                c.b.ins().fcvt_from_sint(lane_type(Ty::F, t.wide), x)
+            };
+            let columns: Vec<Value> = words.iter().map(|w| column(c, w)).collect();
+            for (r, (p, o)) in left.iter().enumerate() {
+                let x = c.load(I8, *p, (*o + part) as i32);
+                let x = c.b.ins().sextend(I32, x);
+                let x = c.b.ins().fcvt_from_sint(F32, x);
+                let x = spread(c, x, t.wide);
+                for (sum, y) in sums[r * columns.len()..].iter_mut().zip(&columns) {
+                    *sum = c.b.ins().fma(*y, x, *sum);
+                }
             }
         }
+        sums
+    }
+
+    /// The lower or upper f16 of lanes, as floats: exponent and mantissa at their place in an f32, whose exponent counts from
+    /// 112 more.
+    fn small_float(&self, c: &mut Code<'_, '_>, both: Value, wide: bool, half: i64) -> Value {
+        let bits = if half == 0 { c.b.ins().ishl_imm_u(both, 16) } else { both };
+        let bits = c.b.ins().sshr_imm_u(bits, 3);
+        let mask = self.integer(c, 0x8fff_e000_u32 as i32, wide);
+        let bits = c.b.ins().band(bits, mask);
+        let x = self.cast(c, bits, lane_type(Ty::F, wide));
+        let power = self.float(c, (127 + 112) << 23, wide);
+        c.b.ins().fmul(x, power)
     }
 }

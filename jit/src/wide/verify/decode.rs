@@ -20,7 +20,7 @@ enum Form {
 fn form(m: Mnemonic) -> Option<Form> {
     use Mnemonic::*;
     Some(match m {
-        Vaddps | Vsubps | Vmulps | Vdivps | Vmaxps | Vminps | Vfmadd231ps | Vfmadd213ps | Vdpbf16ps | Vsqrtps => Form::Vector,
+        Vaddps | Vsubps | Vmulps | Vdivps | Vmaxps | Vminps | Vfmadd231ps | Vfmadd213ps | Vdpbf16ps | Vpdpbusd | Vsqrtps => Form::Vector,
         Vpand | Vpandd | Vpor | Vpord | Vpxor | Vpxord | Vpslld | Vpsrad => Form::Vector,
         Vpaddd | Vpsubd | Vpmulld | Vpmaxsd | Vpminsd | Vcvttps2dq | Vcvtdq2ps | Vroundps | Vrndscaleps => Form::Vector,
         Vcmpps | Vpcmpd | Vpmovm2d | Vblendvps | Vpternlogd | Vshuff32x4 | Vperm2f128 | Vpermilps => Form::Vector,

@@ -75,7 +75,7 @@ impl Extents {
                     // Whole strips, and of the last one what its last row has up to the last column: a tile may
                     // begin inside of a strip.
                     let (strips, columns) = ((cols + STRIP - 1) / STRIP, (cols - 1) % STRIP + 1);
-                    let lines = k / terms.together();
+                    let lines = terms.lines(k);
                     let elements = if lines > 0 { (strips * lines - 1) * STRIP + columns } else { 0 };
                     add(*b, false, Region::new((elements, 1), (1, 0), Mem::F32.size()))?;
                     (cols, rows, body)
