@@ -115,3 +115,150 @@ fn the_check_tells_the_loss() -> Result<(), Error> {
     assert!(net.compile(Target::host())?.check(ids.view([2, 6]))?.ok());
     Ok(())
 }
+
+network! {
+    /// The same with whole groups of terms, and a product of another length that has none.
+    Groups<N, K = 128, M = 70>(x: [N, K]) -> ([N, M], [N, M]) {
+        net up:   Linear<K, M>;
+        net down: Linear<M, M>(bias = false);
+        net norm: LayerNorm<M>;
+        let y = up(x) * 0.5;
+        (y, norm(down(y)))
+    }
+}
+
+/// Elements of a group as integers with a sign, and their factor.
+fn quantized(x: &[f32]) -> (Vec<i32>, f32) {
+    let most = x.iter().fold(0f32, |m, x| m.max(x.abs()));
+    let by = if most < 1e-30 { 0.0 } else { 127.0 / most };
+    (x.iter().map(|x| (x * by).round_ties_even() as i32).collect(), if most < 1e-30 { 0.0 } else { most / 127.0 })
+}
+
+/// A group of 4-bit elements: the least is 0, the largest 15.
+fn in_4_bits(x: &[f32]) -> Vec<f64> {
+    let (least, most) = x.iter().fold((f32::INFINITY, f32::NEG_INFINITY), |(a, b), x| (a.min(*x), b.max(*x)));
+    let (d, m) = (half::f16::from_f32((most - least) / 15.0).to_f32(), half::f16::from_f32(least).to_f32());
+    let code = |x: f32| if d > 0.0 { ((x - m) / d).round_ties_even().clamp(0.0, 15.0) } else { 0.0 };
+    x.iter().map(|x| f64::from(code(*x)) * f64::from(d) + f64::from(m)).collect()
+}
+
+/// What a product is with rows and weights rounded as the format says, computed in f64.
+fn product_of_integers(format: Format, x: &[f32], w: &[f32]) -> f64 {
+    let groups = x.chunks(format.group()).zip(w.chunks(format.group()));
+    let sum = |(x, w): (&[f32], &[f32])| -> f64 {
+        let (rows, factor) = quantized(x);
+        let weights: Vec<f64> = match format {
+            Format::Int8 => {
+                let (codes, factor) = quantized(w);
+                codes.iter().map(|c| f64::from(*c) * f64::from(factor)).collect()
+            }
+            _ => in_4_bits(w),
+        };
+        rows.iter().zip(&weights).map(|(x, w)| f64::from(*x) * f64::from(factor) * w).sum()
+    };
+    groups.map(sum).sum()
+}
+
+#[test]
+fn integers_are_what_rounded_rows_and_weights_give() -> Result<(), Error> {
+    let net = Groups::init(11)?;
+    let weight = |name: &str| net.weights().get(name).map(|w| w.data().to_vec()).expect("a weight");
+    let (up, bias, down) = (weight("up.weight"), weight("up.bias"), weight("down.weight"));
+    let levels = Isa::ALL.into_iter().filter_map(|isa| Target::host().with_isa(isa).ok());
+    let targets: Vec<Target> = levels.chain([Target::host().checked(true)]).collect();
+    for (format, target) in [Format::Int8, Format::Q4].into_iter().flat_map(|f| targets.iter().map(move |t| (f, *t))) {
+        let compiled = net.compile(target.with_weights(format))?;
+        for n in [0, 1, 2, 3, 4, 5, 7, 8, 33, 64, 65, 130] {
+            // One group of zeros, one of numbers so small that they count as such.
+            let x: Vec<f32> = (0..n * 128)
+                .map(|i| {
+                    ((i as f32 * 12.9898).sin() * 3.0)
+                        * if i / 64 == 3 {
+                            0.0
+                        } else if i / 64 == 4 {
+                            1e-38
+                        } else {
+                            1.0
+                        }
+                })
+                .collect();
+            let y: Vec<f32> = (x.chunks(128))
+                .flat_map(|x| up.chunks(128).zip(&bias).map(move |(w, b)| (x, w, b)))
+                .map(|(x, w, b)| (0.5 * (product_of_integers(format, x, w) + f64::from(*b))) as f32)
+                .collect();
+            // 70 terms are no whole groups.
+            let z: Vec<f64> = (y.chunks(70))
+                .flat_map(|y| down.chunks(70).map(|w| y.iter().zip(w).map(|(y, w)| f64::from(*y) * f64::from(*w)).sum()))
+                .collect();
+            let norm = |z: &[f64]| -> Vec<f32> {
+                let mean = z.iter().sum::<f64>() / 70.0;
+                let variance = z.iter().map(|z| (z - mean).powi(2)).sum::<f64>() / 70.0;
+                z.iter().map(|z| ((z - mean) / (variance + 1e-5).sqrt()) as f32).collect()
+            };
+            let want = [Tensor::new(y, [n, 70])?, Tensor::new(z.chunks(70).flat_map(norm).collect::<Vec<_>>(), [n, 70])?];
+            for threads in 1..=3 {
+                let mut session = compiled.session_with_threads(threads)?;
+                session.divide_all();
+                session.run(x.view([n, 128]))?;
+                for (i, want) in want.iter().enumerate() {
+                    let report = compare("y", &session.tensor(i), want, None, 2e-5);
+                    assert!(report.ok(), "{format}, {target:?} {n} rows, {threads} threads: {report}");
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Infinities and NaN of a row show in it, and in no other.
+#[test]
+fn bad_rows_stay_alone() -> Result<(), Error> {
+    let net = Groups::init(12)?;
+    for format in [Format::Int8, Format::Q4] {
+        let compiled = net.compile(Target::host().with_weights(format))?;
+        for bad in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
+            let mut x: Vec<f32> = (0..9 * 128).map(|i| (i as f32 * 7.13).cos()).collect();
+            let mut session = compiled.session();
+            session.run(x.view([9, 128]))?;
+            let good = session.tensor(0).as_f32().expect("f32").to_vec();
+            x[4 * 128 + 77] = bad;
+            session.run(x.view([9, 128]))?;
+            for (i, (got, was)) in session.output::<f32>(0).data().iter().zip(&good).enumerate() {
+                assert!(if i / 70 == 4 { !got.is_finite() } else { got == was }, "{format}, {bad}: element {i} is {got}, was {was}");
+            }
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn weights_that_integers_cannot_hold_are_an_error() -> Result<(), Error> {
+    let mut net = Groups::init(13)?;
+    let mut w = net.weights().get("up.weight").expect("a weight").data().to_vec();
+    w[1234] = f32::NAN;
+    net.weights_mut().set("up.weight", Tensor::new(w, [70, 128])?)?;
+    for format in [Format::Int8, Format::Q4] {
+        let e = net.compile(Target::host().with_weights(format)).map(|_| ()).expect_err("NaN");
+        assert_eq!(
+            e.to_string(),
+            "weight `up.weight` has an element that is NaN, infinite or beyond f16: integers cannot hold it; take f32 or bf16"
+        );
+    }
+    net.compile(Target::host().with_weights(Format::Bf16))?;
+    Ok(())
+}
+
+/// Bytes of packed weights, of products that are whole groups.
+#[test]
+fn integers_take_less_memory() -> Result<(), Error> {
+    let net = Product::with(ProductDims { K: 256, M: 512 }).init(1)?;
+    let bytes = |f: Format| net.compile(Target::host().with_weights(f)).map(|c| c.packed_bytes());
+    let vectors = 3 * 512 * 4;
+    let f32 = bytes(Format::F32)?;
+    assert!(f32 >= 256 * 512 * 4);
+    for (format, bits) in [(Format::Bf16, 16.0), (Format::Int8, 8.5), (Format::Q4, 5.0)] {
+        let most = (256.0 * 512.0 * bits / 8.0) as usize + vectors;
+        assert!(bytes(format)? <= most, "{format}: {} bytes, not {most}", bytes(format)?);
+    }
+    Ok(())
+}

@@ -136,9 +136,11 @@ pub struct Compiled {
 
 /// What to compile besides the code.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Options {
+pub struct Options<'a> {
     /// Keep the functions as text.
     pub dump: bool,
+    /// The coarsest format that each weight may take, whatever the target says; any for those that are not listed.
+    pub coarsest: &'a [Format],
 }
 
 /// Compiles a graph: every stage, in order.
@@ -146,7 +148,7 @@ pub struct Options {
 /// # Errors
 /// The graph is not well formed, an op has a form no kernel does, or the machine has no
 /// memory or instructions for it.
-pub fn compile(graph: &Graph, target: Target, options: Options) -> Result<Compiled, CompileError> {
+pub fn compile(graph: &Graph, target: Target, options: Options<'_>) -> Result<Compiled, CompileError> {
     let mut stats = Stats::default();
     let start = Instant::now();
     tancho_ir::verify::verify(graph).map_err(CompileError::Graph)?;
@@ -155,7 +157,7 @@ pub fn compile(graph: &Graph, target: Target, options: Options) -> Result<Compil
     stats.graph = start.elapsed();
 
     let start = Instant::now();
-    let program = lower::lower(&fused, target)?;
+    let program = lower::lower(&fused, target, options.coarsest)?;
     let plan = plan::plan(&fused, &program);
     stats.lower = start.elapsed();
 

@@ -40,12 +40,7 @@ impl Machine {
     }
 
     /// Rows of the highest tile that is `strips` wide, if there is one.
-    pub(crate) fn rows(self, strips: i64) -> Option<i64> {
-        self.rows_of(strips, Terms::F32)
-    }
-
-    /// The same with other terms.
-    pub(crate) fn rows_of(self, strips: i64, terms: Terms) -> Option<i64> {
+    pub(crate) fn rows(self, strips: i64, terms: Terms) -> Option<i64> {
         let Some(width) = self.width else { return (strips == 1).then_some(4) };
         let vectors = strips * STRIP / width.lanes();
         if terms.group().is_some() && width == Width::Y {
@@ -68,26 +63,20 @@ impl Machine {
     /// Cycles per row and term of a tile, times 1000: bound by multiply-adds, loads or latency.
     fn cost(self, strips: i64, terms: Terms) -> Option<i64> {
         let lanes = self.width.map_or(4, Width::lanes);
-        let (rows, vectors) = (self.rows_of(strips, terms)?, strips * STRIP / lanes);
+        let (rows, vectors) = (self.rows(strips, terms)?, strips * STRIP / lanes);
         Some(1000 * (rows * vectors).max(rows + vectors).max(LATENCY * PORTS) / PORTS / rows)
     }
 
     /// The terms of products of many rows with weights of a format, and of few.
     pub(crate) fn terms(self, format: Format) -> (Terms, Terms) {
         match format {
-            Format::F32 => (Terms::F32, Terms::F32),
             Format::Bf16 if self.pairs => (Terms::Pairs, Terms::Halves),
-            Format::Bf16 => (Terms::Halves, Terms::Halves),
+            _ => (format.layout(), format.layout()),
         }
     }
 
     /// How a product of `n` columns with sums of `k` terms is cut; `whole` if work on whole rows follows it.
-    pub(crate) fn blocking(self, n: Len, k: Len, whole: bool) -> Blocking {
-        self.blocking_of(n, k, whole, Terms::F32)
-    }
-
-    /// The same with other terms.
-    pub(crate) fn blocking_of(self, n: Len, k: Len, whole: bool, terms: Terms) -> Blocking {
+    pub(crate) fn blocking(self, n: Len, k: Len, whole: bool, terms: Terms) -> Blocking {
         // The widest tile by the cost of all columns, the last ones in a tile of their own.
         let all = match n {
             Len::Const(n) => (n + STRIP - 1) / STRIP,
@@ -97,9 +86,9 @@ impl Machine {
             let rest = if all % strips == 0 { 0 } else { self.cost(all % strips, terms)? };
             Some((all / strips) * self.cost(strips, terms)? + rest)
         };
-        let best = (1..=all.min(6)).filter_map(|s| Some((total(s)?, -self.rows_of(s, terms)?, -s))).min();
+        let best = (1..=all.min(6)).filter_map(|s| Some((total(s)?, -self.rows(s, terms)?, -s))).min();
         let strips = best.map_or(1, |b| -b.2);
-        let rows = self.rows_of(strips, terms).unwrap_or(4);
+        let rows = self.rows(strips, terms).unwrap_or(4);
         let floats = |l: Len| match l {
             Len::Const(n) => n,
             Len::Arg(_) => 1024,
@@ -115,7 +104,7 @@ impl Machine {
             Len::Const(n) => n.max(1),
             Len::Arg(_) => 1024,
         };
-        let rows = self.rows(1).unwrap_or(4);
+        let rows = self.rows(1, Terms::F32).unwrap_or(4);
         ((self.l2 / 4 / 4 / keys).min(32) / rows * rows).max(rows)
     }
 }
@@ -155,7 +144,7 @@ mod tests {
     #[test]
     fn tiles_follow_from_registers() {
         let tile = |w, n| {
-            let b = machine(w).blocking(Len::Const(n), Len::Const(768), false);
+            let b = machine(w).blocking(Len::Const(n), Len::Const(768), false, Terms::F32);
             (b.rows, b.cols)
         };
         assert_eq!(tile(Some(Width::Z), 768), (8, 48));
@@ -169,7 +158,7 @@ mod tests {
     fn blocks_fit_into_the_second_cache() {
         for k in [1, 64, 768, 3072, 100_000] {
             let m = machine(Some(Width::Z));
-            let b = m.blocking(Len::Const(768), Len::Const(k), true);
+            let b = m.blocking(Len::Const(768), Len::Const(k), true, Terms::F32);
             assert!(b.block % b.rows == 0 && b.block >= b.rows && b.block <= 64, "{b:?}");
             assert!(b.block == b.rows || b.block * (k + 768) * 4 <= m.l2 / 2, "{b:?} of {k}");
         }

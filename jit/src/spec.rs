@@ -5,9 +5,8 @@
 //! the bound dims before each call ([`Len::Arg`] is the kernel's parameter of that number).
 
 use crate::lanes::schedule::Scheduled;
-use crate::lanes::{Inst, Len, Mem};
+use crate::lanes::{Inst, Len, Mem, Terms};
 use crate::machine::Blocking;
-use crate::target::Format;
 use std::collections::HashMap;
 use tancho_ir::{Dim, Value};
 
@@ -136,8 +135,8 @@ pub struct ContractSpec {
     pub window: Option<WindowSpec>,
     /// The packed right operand: strides along the batch axes.
     pub b: Slot,
-    /// How its elements are kept.
-    pub format: Format,
+    /// What the operands are in tiles of many rows, and of few.
+    pub terms: (Terms, Terms),
     /// What is read and written for each accumulator; strides as of `a`.
     pub slots: Vec<Slot>,
     /// The work on each accumulator; pointer `i` is slot `i`.

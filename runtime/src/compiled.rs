@@ -31,7 +31,7 @@ pub(crate) struct Inner {
 
 impl Compiled {
     pub(crate) fn new(graph: Arc<Graph>, weights: Arc<Weights>, target: Target) -> Result<Compiled, Error> {
-        let code = tancho_jit::compile(&graph, target, tancho_jit::Options::default())?;
+        let code = tancho_jit::compile(&graph, target, tancho_jit::Options { dump: false, coarsest: &weights.coarsest() })?;
         let start = Instant::now();
         let packed = Packed::new(&weights, &code.program.packs, &code.program.prepared)?;
         let pack_time = start.elapsed();
@@ -75,7 +75,7 @@ impl Compiled {
     /// # Errors
     /// The machine has no memory for it.
     pub fn dump(&self) -> Result<Vec<Dump>, Error> {
-        let options = tancho_jit::Options { dump: true };
+        let options = tancho_jit::Options { dump: true, coarsest: &self.0.weights.coarsest() };
         Ok(tancho_jit::compile(&self.0.graph, self.0.code.target, options)?.dumps)
     }
 

@@ -31,6 +31,12 @@ pub enum Error {
         #[source]
         error: std::io::Error,
     },
+    /// A weight cannot be kept as integers.
+    #[error("weight `{name}` has an element that is NaN, infinite or beyond f16: integers cannot hold it; take f32 or bf16")]
+    Integers {
+        /// The weight.
+        name: String,
+    },
     /// An input is missing or does not fit its declaration.
     #[error("input `{name}` is declared {expected}, but {found} was given{}", reason(why))]
     Input {

@@ -2,7 +2,7 @@
 
 use super::{Lower, Wide, bind};
 use crate::CompileError;
-use crate::lanes::Len;
+use crate::lanes::{Len, Terms};
 use crate::spec::{AttentionSpec, Binding, Buffer, KernelSpec};
 use tancho_ir::op::Op;
 use tancho_ir::{Dim, Value};
@@ -36,7 +36,7 @@ pub fn lower(l: &mut Lower<'_>, v: Value) -> Result<(), CompileError> {
     let mask = if *mask { Some(bind(&mut b, &mask_slot(l, node.args[3])?)) } else { None };
     let scale = scale.map_or(1.0 / (width as f64).sqrt(), |s| s.0) as f32;
     let keys = b.len(t);
-    let cols = |n: Len, k: Len| l.machine.blocking(n, k, false).cols;
+    let cols = |n: Len, k: Len| l.machine.blocking(n, k, false, Terms::F32).cols;
     let spec = AttentionSpec {
         batch: b.len(&q[0]),
         heads,

@@ -2,7 +2,7 @@
 
 use super::body::Body;
 use super::window::WideWindow;
-use super::{Lower, WeightPack, WeightPart, Wide, bind, domain_of, join_axes, root_of};
+use super::{Constant, Lower, WeightPack, WeightPart, Wide, bind, domain_of, join_axes, root_of};
 use crate::CompileError;
 use crate::lanes::schedule::schedule;
 use crate::lanes::{Inst, STRIP};
@@ -82,13 +82,14 @@ pub fn lower(l: &mut Lower<'_>, k: &Kernel, matmul: Value, epilogue: &[Value], r
         let slots: Vec<Slot> = after.slots.iter().map(|w| bind(&mut b, w)).collect();
         Some((schedule(&after.e, width, slots.len() as u16, b.params.len() as u16), slots))
     };
-    let scratch = (rows.is_some() || window.is_some() || format != Format::F32).then(|| b.buffer(Buffer::Scratch));
+    let terms = l.machine.terms(format);
+    let scratch = (rows.is_some() || window.is_some() || terms.0.converts()).then(|| b.buffer(Buffer::Scratch));
     let m = outer.pop().unwrap_or_else(|| Dim::constant(1));
     let (a, right) = (bind(&mut b, &left), bind(&mut b, &right));
     let k = b.len(&depth);
-    let blocking = l.machine.blocking_of(width, k, rows.is_some(), l.machine.terms(format).0);
+    let blocking = l.machine.blocking(width, k, rows.is_some(), terms.0);
     let (batch, m) = (b.lens(&outer), b.len(&m));
-    let spec = ContractSpec { batch, m, n: width, k, a, window, b: right, format, slots, epilogue, rows, scratch, blocking };
+    let spec = ContractSpec { batch, m, n: width, k, a, window, b: right, terms, slots, epilogue, rows, scratch, blocking };
     l.push(KernelSpec::Contract(spec), b, matmul)
 }
 
@@ -198,8 +199,9 @@ fn pack_weight(l: &mut Lower<'_>, w: Value, access: &Access, lead: &[Dim], matri
     }
     let part = weight_part(l, access, &matrix[1])?;
     let k = matrix[0].as_const()?;
-    let format = if lead.is_empty() { format_of(l, k) } else { Format::F32 };
-    Some(l.program.pack(WeightPack { format, ..WeightPack::plain(consts(lead)?, vec![k], vec![part]) }))
+    let plain = WeightPack::plain(consts(lead)?, vec![k], vec![part]);
+    let format = if lead.is_empty() { format_of(l, &plain.parts, k) } else { Format::F32 };
+    Some(l.program.pack(WeightPack { format, ..plain }))
 }
 
 /// Weights side by side: the right operand `[K, N]` of products, or a vector, which is packed as one of one row.
@@ -214,16 +216,21 @@ pub fn pack_concat(l: &mut Lower<'_>, v: Value) -> Result<WeightPack, CompileErr
     let k = Dim::product(&rows).ok().and_then(|k| k.as_const());
     match (k, parts) {
         (Some(k), Some(parts)) => {
-            let format = if rows.is_empty() { Format::F32 } else { format_of(l, k) };
+            let format = if rows.is_empty() { Format::F32 } else { format_of(l, &parts, k) };
             Ok(WeightPack { format, ..WeightPack::plain(Vec::new(), vec![k], parts) })
         }
         _ => Err(l.unsupported(v, "its parts are no weights of static shapes")),
     }
 }
 
-/// The format of a weight with sums of `k` terms: what was asked for, where as many terms lie together.
-fn format_of(l: &Lower<'_>, k: i64) -> Format {
-    if k > 0 && k % l.weights.together() == 0 { l.weights } else { Format::F32 }
+/// The format of weights with sums of `k` terms: what was asked for, where they may be so coarse and are whole groups.
+fn format_of(l: &Lower<'_>, parts: &[WeightPart], k: i64) -> Format {
+    let coarsest = |p: &WeightPart| match p.from {
+        Constant::Weight(i) => l.coarsest.get(i).copied().unwrap_or(Format::Q4),
+        Constant::Prepared(_) => Format::Q4,
+    };
+    let format = parts.iter().map(coarsest).fold(l.weights, Format::min);
+    if k > 0 && k % format.layout().together() == 0 { format } else { Format::F32 }
 }
 
 /// How `n` columns are read from a weight: the last two strides are those of rows and columns.

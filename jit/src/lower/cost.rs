@@ -1,6 +1,6 @@
 //! How much a kernel computes and moves: for dividing work, and for profiles.
 
-use crate::lanes::Len;
+use crate::lanes::{Len, Terms};
 use crate::spec::{KernelSpec, Slot, WindowSpec};
 use tancho_ir::Dim;
 
@@ -42,7 +42,11 @@ pub fn cost(spec: &KernelSpec) -> Option<(Dim, Dim)> {
         KernelSpec::Contract(s) => {
             let mut axes = s.batch.clone();
             let right = s.b.strides.iter().zip(&axes).filter(|(stride, _)| !stride.is(0)).map(|(_, axis)| *axis);
-            let right = product(right.chain([s.k, s.n]), 4 / s.format.together());
+            let right = match (s.terms.0, s.k) {
+                (Terms::F32, k) => product(right.chain([k, s.n]), 4)?,
+                (terms, Len::Const(k)) => product(right.chain([s.n]), 4 * terms.lines(k))?,
+                _ => return None,
+            };
             axes.push(s.m);
             let flops = product(axes.iter().copied().chain([s.n, s.k]), 2)?;
             let rows = s.rows.iter().flat_map(|(_, slots)| slots);
@@ -51,7 +55,7 @@ pub fn cost(spec: &KernelSpec) -> Option<(Dim, Dim)> {
                 Some(w) => image(w, &axes),
                 None => bytes(&s.a, &axes, s.k),
             };
-            (flops, sum(slots.chain([left, right]))?)
+            (flops, sum(slots.chain([left, Some(right)]))?)
         }
         KernelSpec::Winograd(s) => {
             // Those of the products that are made, not of the convolution.

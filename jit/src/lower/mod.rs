@@ -52,7 +52,7 @@ pub struct WeightPack {
     pub k: Vec<i64>,
     /// Filters of 3x3 are transformed for Winograd's tiles of that side: a matrix for each place of a patch.
     pub winograd: Option<i64>,
-    /// How the elements are kept: with bf16 those of two rows lie together in 32 bits.
+    /// How the elements are kept: [`Terms`](crate::lanes::Terms) says where those of a column lie.
     pub format: Format,
     /// What the columns are; all parts but the last have whole strips.
     pub parts: Vec<WeightPart>,
@@ -108,8 +108,15 @@ impl WeightPack {
     pub fn floats(&self) -> Option<usize> {
         let strips = self.parts.iter().try_fold(0i64, |sum, p| sum.checked_add(p.n.0.checked_add(STRIP - 1)? / STRIP))?;
         let places = self.winograd.map_or(1, |m| (m + 2) * (m + 2));
-        let rows = self.batch.iter().try_fold(strips.checked_mul(self.rows()?)?, |n, b| n.checked_mul(*b))?;
-        usize::try_from(rows.checked_mul(STRIP)?.checked_mul(places)? / self.format.together()).ok()
+        // Counted as f32 first: no format takes more.
+        self.batch.iter().try_fold(strips.checked_mul(self.rows()?)?, |n, b| n.checked_mul(*b))?.checked_mul(STRIP)?.checked_mul(places)?;
+        let matrices = self.batch.iter().product::<i64>() * places * strips;
+        usize::try_from(matrices * self.lines()? * STRIP).ok()
+    }
+
+    /// Lines of 32 bits of a column; `None` where they cannot be counted.
+    pub fn lines(&self) -> Option<i64> {
+        self.rows().map(|k| self.format.layout().lines(k))
     }
 }
 
@@ -135,10 +142,12 @@ impl Program {
 }
 
 /// Lowers every kernel.
-pub fn lower(fused: &Fused, target: Target) -> Result<Program, CompileError> {
+///
+/// Weights take no format coarser than theirs, if they have one.
+pub fn lower(fused: &Fused, target: Target, coarsest: &[Format]) -> Result<Program, CompileError> {
     let (program, packed, prepared) = Default::default();
     let (machine, precision, weights) = (target.machine(), target.precision(), target.weights());
-    let mut l = Lower { g: &fused.graph, fused, machine, precision, weights, program, packed, prepared, kernel: 0 };
+    let mut l = Lower { g: &fused.graph, fused, machine, precision, weights, coarsest, program, packed, prepared, kernel: 0 };
     prepare::vectors(&mut l)?;
     for &v in &fused.packed {
         let pack = contract::pack_concat(&mut l, v)?;
@@ -174,6 +183,7 @@ struct Lower<'a> {
     machine: Machine,
     precision: Precision,
     weights: Format,
+    coarsest: &'a [Format],
     program: Program,
     /// The packs of values that are known when the network is compiled.
     packed: HashMap<Value, usize>,

@@ -6,7 +6,7 @@ use super::{Lower, WeightPack, Wide, bind};
 use crate::CompileError;
 use crate::lanes::expr::Expr;
 use crate::lanes::schedule::schedule;
-use crate::lanes::{Len, Reg, STRIP};
+use crate::lanes::{Len, Reg, STRIP, Terms};
 use crate::spec::{Binding, Buffer, KernelSpec, WinogradSpec};
 use crate::target::Precision;
 use crate::winograd::{combine, matrices};
@@ -89,7 +89,7 @@ pub fn lower(l: &mut Lower<'_>, k: &Kernel, v: Value, epilogue: &[Value], rows: 
         scratch: b.buffer(Buffer::Scratch),
         block,
         unit: 4,
-        cols: l.machine.blocking(width, Len::Const(channels), false).cols.max(STRIP),
+        cols: l.machine.blocking(width, Len::Const(channels), false, Terms::F32).cols.max(STRIP),
     };
     l.push(KernelSpec::Winograd(spec), b, v).map(Some)
 }

@@ -11,7 +11,7 @@ use crate::functions::Nest;
 use crate::lanes::expr::Expr;
 use crate::lanes::norms::softmax_parts;
 use crate::lanes::schedule::{Scheduled, schedule};
-use crate::lanes::{Inst, Len, Mem, Program, STRIP, Stmt};
+use crate::lanes::{Inst, Len, Mem, Program, STRIP, Stmt, Terms};
 use crate::spec::{AttentionSpec, Slot};
 use cranelift::codegen::ir::Value;
 use cranelift::prelude::*;
@@ -60,11 +60,11 @@ fn strips(s: &AttentionSpec) -> i64 {
 
 /// Tiles of the scores run over whole strips, so that a run-time number of keys needs no narrow tiles.
 fn score_columns(menu: Menu, s: &AttentionSpec) -> Columns {
-    Columns::new(menu, s.columns.0, s.s, Count::Strips)
+    Columns::new(menu, s.columns.0, s.s, Count::Strips, (Terms::F32, Terms::F32))
 }
 
 fn value_columns(menu: Menu, s: &AttentionSpec) -> Columns {
-    Columns::new(menu, s.columns.1, s.s, Count::Any(Len::Const(s.width)))
+    Columns::new(menu, s.columns.1, s.s, Count::Any(Len::Const(s.width)), (Terms::F32, Terms::F32))
 }
 
 pub fn programs(s: &AttentionSpec, menu: Menu) -> Vec<Program> {

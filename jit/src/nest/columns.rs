@@ -52,7 +52,7 @@ fn menu(menu: Menu, main: i64, n: Count, many_terms: Terms) -> (Vec<Group>, Vec<
         // As many accumulators as fit beside a row of the right operand; one row takes a whole strip.
         Menu::Narrow => (vec![Group { width: STRIP, bands: vec![(4, 8), (1, 16)] }], vec![group(STRIP, &[1])]),
         Menu::Wide(machine) => {
-            let high = |cols: i64| heights(machine.rows_of((cols + STRIP - 1) / STRIP, many_terms).unwrap_or(2));
+            let high = |cols: i64| heights(machine.rows((cols + STRIP - 1) / STRIP, many_terms).unwrap_or(2));
             let many = match n {
                 // All columns behind the last whole group are one tile, masked if they are no whole vectors.
                 Count::Any(Len::Const(n)) if n % main > 0 => vec![group(main, &high(main)), group(n % main, &high(n % main))],
@@ -95,13 +95,13 @@ const FEW: i64 = 4;
 
 /// Groups for two to [`FEW`] rows, each height a tile of its own, so that each weight is read once; columns are
 /// divided among threads by `main`. Only a known number of columns has them, and only 512 bits the registers.
-fn few(menu: Menu, main: i64, n: Count) -> Vec<Group> {
+fn few(menu: Menu, main: i64, n: Count, terms: Terms) -> Vec<Group> {
     let (Menu::Wide(machine), Count::Any(Len::Const(n))) = (menu, n) else { return Vec::new() };
     if machine.width != Some(Width::Z) {
         return Vec::new();
     }
     // Whatever the widest leaves of the columns, the next must end where they end.
-    let widest = if 6 * STRIP % main == 0 { 6 * STRIP } else { main };
+    let widest = if 6 * STRIP % main == 0 && terms.group().is_none() { 6 * STRIP } else { main };
     let mut widths = vec![widest, main, n % main];
     widths.retain(|w| (1..=n).contains(w));
     widths.dedup();
@@ -117,14 +117,9 @@ fn heights(most: i64) -> Vec<u8> {
 
 impl Columns {
     /// The cut of a product of `m` rows and `n` columns, `main` of them at a time at most.
-    pub fn new(which: Menu, main: i64, m: Len, n: Count) -> Columns {
-        Columns::with(which, main, m, n, (Terms::F32, Terms::F32))
-    }
-
-    /// The same with weights of a format.
-    pub fn with(which: Menu, main: i64, m: Len, n: Count, terms: (Terms, Terms)) -> Columns {
+    pub fn new(which: Menu, main: i64, m: Len, n: Count, terms: (Terms, Terms)) -> Columns {
         let (mut groups, single) = menu(which, main, n, terms.0);
-        let mut few = few(which, main, n);
+        let mut few = few(which, main, n, terms.1);
         if m.is(1) {
             (groups, few) = (Vec::new(), Vec::new());
         }
@@ -156,7 +151,13 @@ impl Columns {
     /// group; `left(c, r)` gives the left operand's row, `right(c, j)`
     /// column `j` of the packed strips, `slots(c, r, j)` the pointers of the epilogue.
     pub fn run(&self, n: &Nest, c: &mut Code<'_, '_>, rows: (Value, Value), cols: (Value, Value), calls: &Calls<'_>) {
+        let begin = |c: &mut Code<'_, '_>, terms: Terms| {
+            if let (Some(begin), true) = (calls.begin, terms.converts()) {
+                begin(c);
+            }
+        };
         if self.groups.is_empty() {
+            begin(c, self.terms.1);
             return self.groups_over((&self.single, self.terms.1), n, c, rows, cols, calls);
         }
         let count = c.b.ins().isub(rows.1, rows.0);
@@ -167,14 +168,13 @@ impl Columns {
             c.b.ins().brif(fits, these, &[], others, &[]);
             c.b.switch_to_block(these);
             c.b.seal_block(these);
+            begin(c, self.terms.1);
             self.groups_over((groups, self.terms.1), n, c, rows, cols, calls);
             c.b.ins().jump(after, &[]);
             c.b.switch_to_block(others);
             c.b.seal_block(others);
         }
-        if let Some(begin) = calls.begin {
-            begin(c);
-        }
+        begin(c, self.terms.0);
         self.groups_over((&self.groups, self.terms.0), n, c, rows, cols, calls);
         c.b.ins().jump(after, &[]);
         c.b.switch_to_block(after);
@@ -232,7 +232,7 @@ pub struct Calls<'a> {
     pub extra: &'a [Value],
     /// The left operand's row.
     pub left: &'a dyn Fn(&mut Code<'_, '_>, Value, Terms) -> Pointer,
-    /// What comes before tiles of many rows.
+    /// What comes before tiles whose terms are no f32 of the left operand.
     pub begin: Option<&'a dyn Fn(&mut Code<'_, '_>)>,
     /// A column of the packed strips.
     pub right: &'a dyn Fn(&mut Code<'_, '_>, Value) -> Pointer,

@@ -3,13 +3,12 @@
 //! then row work waits for all columns and is a call of its own ([`Part`]).
 
 use super::columns::{Calls, Columns, Count, strip_column};
-use super::{Extents, Menu, address, ceil_div, decode, dim_of, min, product_of, window};
+use super::{Extents, Menu, address, ceil_div, convert, decode, dim_of, min, product_of, window};
 use crate::blob::Part;
 use crate::code::{Code, Pointer};
 use crate::functions::Nest;
-use crate::lanes::{Inst, Len, Mem, Program, Stmt, Terms};
+use crate::lanes::{Inst, Len, Program, Stmt, Terms};
 use crate::spec::{ContractSpec, Slot, WindowSpec};
-use crate::target::Format;
 use cranelift::codegen::ir::Value;
 use cranelift::prelude::*;
 use tancho_ir::Dim;
@@ -36,19 +35,10 @@ fn row_of(s: &Slot) -> Len {
     s.strides.last().copied().unwrap_or(Len::Const(0))
 }
 
-/// Terms of tiles of many rows, and of few.
-fn terms(s: &ContractSpec, menu: Menu) -> (Terms, Terms) {
-    match (menu, s.format) {
-        (Menu::Wide(machine), format) => machine.terms(format),
-        (Menu::Narrow, Format::F32) => (Terms::F32, Terms::F32),
-        (Menu::Narrow, Format::Bf16) => (Terms::Halves, Terms::Halves),
-    }
-}
-
-/// Terms of a sum, if rows of the left operand become pairs of bf16 for tiles of many.
-fn paired(s: &ContractSpec, menu: Menu) -> Option<i64> {
+/// Terms of a sum, if rows of the left operand are brought into another form for tiles of many.
+fn converted(s: &ContractSpec) -> Option<(i64, Terms)> {
     match s.k {
-        Len::Const(k) if terms(s, menu).0 == Terms::Pairs => Some(k),
+        Len::Const(k) if s.terms.0.converts() => Some((k, s.terms.0)),
         _ => None,
     }
 }
@@ -56,14 +46,14 @@ fn paired(s: &ContractSpec, menu: Menu) -> Option<i64> {
 fn columns(s: &ContractSpec, menu: Menu) -> Columns {
     match s.window {
         Some(_) => Columns::of_pixels(menu, s.blocking.cols, Count::Any(s.n)),
-        None => Columns::with(menu, s.blocking.cols, s.m, Count::Any(s.n), terms(s, menu)),
+        None => Columns::new(menu, s.blocking.cols, s.m, Count::Any(s.n), s.terms),
     }
 }
 
 pub fn programs(s: &ContractSpec, menu: Menu) -> Vec<Program> {
     let columns = columns(s, menu);
     let row = |t: Terms| match (t, s.k) {
-        (Terms::Pairs, Len::Const(k)) => Len::Const(k / 2),
+        (t, Len::Const(k)) if t.converts() => Len::Const(t.left(k)),
         _ => row_of(&s.a),
     };
     let tile = |t: &(u8, u8, Terms)| tile_of((t.0, t.1), (s.k, t.2), row(t.2), s.slots.len(), &s.epilogue);
@@ -73,14 +63,7 @@ pub fn programs(s: &ContractSpec, menu: Menu) -> Vec<Program> {
         p.push(window::gather(w));
         p.extend(window::border(w));
     }
-    if paired(s, menu).is_some() {
-        let body = vec![
-            Inst::Load { ptr: 0, step: Len::Const(1), row_step: Len::Const(0), mem: Mem::F32 },
-            Inst::Store { ptr: 1, step: Len::Const(1), row_step: Len::Const(0), mem: Mem::Bf16, value: 0 },
-        ];
-        let stmt = Stmt::Map { len: s.k, body, folds: Vec::new() };
-        p.push(Program { ptrs: 2, ints: 0, slots: 0, derived: Vec::new(), stmts: vec![stmt] });
-    }
+    p.extend(converted(s).map(|(_, terms)| convert::program(terms, s.k)));
     p
 }
 
@@ -98,11 +81,11 @@ pub fn extents(s: &ContractSpec) -> Option<Extents> {
     })
 }
 
-/// Bytes of a block of what a window sees, or of rows as bf16.
+/// Bytes of a block of what a window sees, or of rows in another form.
 fn window_bytes(s: &ContractSpec) -> i64 {
-    match (&s.window, s.format, s.k) {
-        (Some(w), ..) => 4 * s.blocking.block * w.terms(),
-        (None, Format::Bf16, Len::Const(k)) => (2 * s.blocking.block * k + 63) / 64 * 64,
+    match (&s.window, converted(s)) {
+        (Some(w), _) => 4 * s.blocking.block * w.terms(),
+        (None, Some((k, terms))) => (4 * s.blocking.block * terms.left(k) + 63) / 64 * 64,
         _ => 0,
     }
 }
@@ -142,15 +125,14 @@ fn area(s: &ContractSpec, n: &Nest, c: &mut Code<'_, '_>, (u, end): (Value, Valu
 }
 
 pub fn build(s: &ContractSpec, n: &mut Nest, c: &mut Code<'_, '_>, begin: Value, end: Value) {
-    // Lines of a strip: with bf16 each holds two terms.
     let lines = match s.k {
-        Len::Const(k) => Len::Const(k / s.format.together()),
+        Len::Const(k) => Len::Const(s.terms.0.lines(k)),
         k => k,
     };
     let (cols, lines) = (n.len(c, s.n), n.len(c, lines));
     let columns = columns(s, n.menu);
     let row_program = columns.shapes().len();
-    let pairs = paired(s, n.menu);
+    let converted = converted(s);
     let converter = row_program + usize::from(s.rows.is_some());
     let is = |c: &mut Code<'_, '_>, p: Part| c.b.ins().icmp_imm_s(IntCC::Equal, n.part, p as i64);
     let (by_rows, by_columns, row_work) = (is(c, Part::Rows), is(c, Part::Columns), is(c, Part::RowWork));
@@ -164,7 +146,7 @@ pub fn build(s: &ContractSpec, n: &mut Nest, c: &mut Code<'_, '_>, begin: Value,
     c.for_spans(begin, end, &mut |c, u| {
         let Area { rows, cols: across, units, batch } = area(s, n, c, (u, end), by_columns);
         let coords = decode(n, c, batch, &s.batch);
-        // Behind the block of rows: what a window sees, or rows as bf16.
+        // Behind the block of rows: what a window sees, or rows in another form.
         let copied = own.map(|own| {
             let rows = s.rows.as_ref().map_or(0, |(w, _)| s.blocking.block + i64::from(w.scratch_rows));
             let behind = c.mul_imm(cols, 4 * rows);
@@ -184,35 +166,31 @@ pub fn build(s: &ContractSpec, n: &mut Nest, c: &mut Code<'_, '_>, begin: Value,
         let row_in = |c: &mut Code<'_, '_>, slot: &Slot, r: Value| if slot.block { c.b.ins().isub(r, first) } else { r };
         let tiles_of = |c: &mut Code<'_, '_>, rows: (Value, Value), begins: Option<Value>| {
             let bases = bases(c, &s.slots);
+            let copied_row = |c: &mut Code<'_, '_>, r: Value, (k, terms): (i64, Terms), to: Pointer| {
+                let r = begins.map_or(r, |b| c.b.ins().isub(r, b));
+                let down = c.mul_imm(r, 4 * terms.left(k));
+                c.moved(to, down)
+            };
             let convert = |c: &mut Code<'_, '_>| {
-                let Some((k, copied)) = pairs.zip(copied) else { return };
+                let Some((row, to)) = converted.zip(copied) else { return };
                 c.for_each(rows.0, rows.1, 1, &mut |c, r| {
                     let from = row_at(n, c, &s.a, a, r);
-                    let r = begins.map_or(r, |b| c.b.ins().isub(r, b));
-                    let down = c.mul_imm(r, 2 * k);
-                    let to = c.moved(copied, down);
-                    n.call(c, converter, &[from, to], &[]);
+                    let to = copied_row(c, r, row, to);
+                    convert::row(n, c, converter, row, (from, to));
                 });
             };
             let calls = Calls {
                 first: 0,
                 extra: &[],
-                left: &|c, r, terms| {
-                    let inside = |c: &mut Code<'_, '_>| begins.map_or(r, |b| c.b.ins().isub(r, b));
-                    match (terms, pairs.zip(copied)) {
-                        (Terms::Pairs, Some((k, copied))) => {
-                            let r = inside(c);
-                            let down = c.mul_imm(r, 2 * k);
-                            c.moved(copied, down)
-                        }
-                        _ if s.window.is_some() => {
-                            let r = inside(c);
-                            row_at(n, c, &s.a, a, r)
-                        }
-                        _ => row_at(n, c, &s.a, a, r),
+                left: &|c, r, terms| match converted.zip(copied).filter(|_| terms.converts()) {
+                    Some((row, to)) => copied_row(c, r, row, to),
+                    None if s.window.is_some() => {
+                        let r = begins.map_or(r, |b| c.b.ins().isub(r, b));
+                        row_at(n, c, &s.a, a, r)
                     }
+                    None => row_at(n, c, &s.a, a, r),
                 },
-                begin: if pairs.is_some() { Some(&convert) } else { None },
+                begin: converted.is_some().then_some(&convert),
                 right: &|c, j| strip_column(c, b, lines, j),
                 slots: &|c, r, j| {
                     let at = |(slot, base): (&Slot, &Pointer), c: &mut Code<'_, '_>| {
@@ -228,7 +206,7 @@ pub fn build(s: &ContractSpec, n: &mut Nest, c: &mut Code<'_, '_>, begin: Value,
             columns.run(n, c, rows, across, &calls);
         };
         let tiles = &mut |c: &mut Code<'_, '_>| {
-            if pairs.is_some() {
+            if converted.is_some() {
                 return c.for_each(rows.0, rows.1, s.blocking.block, &mut |c, from| {
                     let to = c.add_imm(from, s.blocking.block);
                     let to = min(c, to, rows.1);

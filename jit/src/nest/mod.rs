@@ -4,6 +4,7 @@
 mod attention;
 mod columns;
 mod contract;
+mod convert;
 mod decode;
 mod pack;
 mod row;

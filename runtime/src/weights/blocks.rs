@@ -5,6 +5,7 @@ use half::{bf16, f16};
 use std::fmt;
 use std::ops::Range;
 use std::sync::{Arc, OnceLock};
+use tancho_jit::Format;
 
 /// How elements are coded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -106,6 +107,33 @@ impl Coded {
         let bytes = self.file.bytes().get(self.range.start + first * size..self.range.start + end * size).unwrap_or_default();
         bytes.chunks_exact(size).zip(floats.chunks_exact_mut(n)).for_each(|(block, to)| self.coding.decode(block, to));
         (first * n, floats)
+    }
+
+    /// The format that holds the elements without rounding them again, if that is coarser than f32.
+    pub fn coarsest(&self) -> Format {
+        match self.coding {
+            Coding::Q8_0 => Format::Int8,
+            _ => Format::Q4,
+        }
+    }
+
+    /// Whether they are blocks of 4 bits.
+    pub fn has_nibbles(&self) -> bool {
+        matches!(self.coding, Coding::Q4_0 | Coding::Q4_1)
+    }
+
+    /// Factor, summand and codes of the block of 4 bits that begins at an element.
+    pub fn nibbles(&self, element: usize) -> Option<(f16, f16, [u8; 32])> {
+        let at = self.range.start + element / 32 * self.coding.bytes();
+        let block = self.file.bytes().get(at..at + self.coding.bytes())?;
+        let half = |at: usize| f16::from_le_bytes([block[at], block[at + 1]]);
+        let (least, codes) = match self.coding {
+            // Exact: a power of two.
+            Coding::Q4_0 => (f16::from_f32(-8.0 * half(0).to_f32()), &block[2..]),
+            Coding::Q4_1 => (half(2), &block[4..]),
+            _ => return None,
+        };
+        Some((half(0), least, std::array::from_fn(|i| if i < 16 { codes[i] & 15 } else { codes[i - 16] >> 4 })))
     }
 
     /// All elements, which stay in memory from the first call on.

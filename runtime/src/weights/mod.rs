@@ -27,6 +27,7 @@ use std::path::Path;
 use std::sync::Arc;
 use tancho_ir::graph::WeightDecl;
 use tancho_ir::{DType, Graph};
+use tancho_jit::{Constant, Format};
 
 /// The elements of one weight: owned, or part of a mapped file.
 #[derive(Clone, Debug)]
@@ -219,6 +220,17 @@ impl Weights {
             Some((name, w)) => Error::WeightType { name: name.clone(), found: w.dtype() },
             None => Error::Graph(format!("weight {i} is missing")),
         }
+    }
+
+    /// The error of a weight with elements that are no finite numbers.
+    pub(crate) fn no_integers(&self, c: Constant) -> Error {
+        let name = if let Constant::Weight(i) = c { self.list.get(i).map(|(name, _)| name.clone()) } else { None };
+        Error::Integers { name: name.unwrap_or_else(|| "a value that follows from weights".into()) }
+    }
+
+    /// The coarsest format that each may take: what came in 8 bits is not cut to 4.
+    pub(crate) fn coarsest(&self) -> Vec<Format> {
+        self.list.iter().map(|(_, w)| w.coded().map_or(Format::Q4, Coded::coarsest)).collect()
     }
 
     /// The declared names, in order.

@@ -2,6 +2,8 @@
 //!
 //! Strips are independent of each other, so that threads take chunks of them until none is left.
 
+mod integers;
+
 use crate::error::Error;
 use crate::interp::{Dims, Interpreter};
 use crate::memory::Lines;
@@ -50,7 +52,7 @@ impl Packed {
             cut(&known, p, mine, &mut chunks)?;
             rest = others;
         }
-        run(chunks);
+        run(chunks).map_err(|c| weights.no_integers(c))?;
         packs.iter().flat_map(|p| &p.parts).filter_map(|p| known.weight(p.from)).for_each(WeightData::release_pages);
         Ok(Packed { arena, ranges })
     }
@@ -122,6 +124,7 @@ type Factors<'a> = Option<(&'a [f32], usize)>;
 /// Strips of one matrix of one weight, and where they go.
 struct Chunk<'a> {
     weight: Option<&'a WeightData>,
+    number: Constant,
     data: Elements<'a>,
     /// The place in `data` of the first strip's first element.
     from: usize,
@@ -131,6 +134,8 @@ struct Chunk<'a> {
     n_stride: usize,
     /// Floats of a strip.
     strip: usize,
+    /// Words of a strip as it is kept.
+    stored: usize,
     /// How they are kept.
     format: Format,
     to: &'a mut [f32],
@@ -194,8 +199,7 @@ fn cut<'a>(known: &Known<'a>, p: &WeightPack, mut to: &'a mut [f32], chunks: &mu
             let (weight, data) = (known.weight(part.from), known.elements(part.from)?);
             let scale = known.scale(part)?;
             let rows = Arc::new(Rows::new(&p.k, &part.k_strides));
-            // With bf16 two elements take the place of one.
-            let stored = if p.format == Format::Bf16 { strip / 2 } else { strip };
+            let stored = p.lines().unwrap_or(0) as usize * WIDTH;
             let (mine, others) = to.split_at_mut((part.n.0 as usize).div_ceil(WIDTH) * stored);
             to = others;
             let per = (CHUNK / strip.max(1)).max(1);
@@ -204,6 +208,7 @@ fn cut<'a>(known: &Known<'a>, p: &WeightPack, mut to: &'a mut [f32], chunks: &mu
                 let first = (i * per * WIDTH) as i64;
                 chunks.push(Chunk {
                     weight,
+                    number: part.from,
                     data,
                     from: (batch_offset(p, part, b) + first * part.n.1) as usize,
                     rows: rows.clone(),
@@ -211,6 +216,7 @@ fn cut<'a>(known: &Known<'a>, p: &WeightPack, mut to: &'a mut [f32], chunks: &mu
                     n: (part.n.0 - first) as usize,
                     n_stride: part.n.1 as usize,
                     strip,
+                    stored,
                     format: p.format,
                     to,
                     transformed: Vec::new(),
@@ -238,6 +244,7 @@ fn filters<'a>(known: &Known<'a>, p: &WeightPack, m: usize, to: &'a mut [f32], c
         let first = (i * per * WIDTH) as i64;
         chunks.push(Chunk {
             weight,
+            number: part.from,
             data,
             from: (part.offset + first * part.n.1) as usize,
             rows: rows.clone(),
@@ -245,6 +252,7 @@ fn filters<'a>(known: &Known<'a>, p: &WeightPack, m: usize, to: &'a mut [f32], c
             n: (part.n.0 - first) as usize,
             n_stride: part.n.1 as usize,
             strip,
+            stored: strip,
             format: Format::F32,
             to: &mut [],
             transformed: to.iter_mut().filter_map(Iterator::next).collect(),
@@ -264,14 +272,18 @@ fn batch_offset(p: &WeightPack, part: &WeightPart, mut b: i64) -> i64 {
     at
 }
 
-/// Packs the chunks on as many threads as the machine has cores.
-fn run(chunks: Vec<Chunk<'_>>) {
+/// Packs the chunks on as many threads as the machine has cores. The error is of one that its format has no numbers for.
+fn run(chunks: Vec<Chunk<'_>>) -> Result<(), Constant> {
     let threads = thread::available_parallelism().map_or(1, usize::from).min(chunks.len());
     let queue = Mutex::new(chunks.into_iter());
+    let failed = Mutex::new(Ok(()));
     let next = || queue.lock().unwrap_or_else(PoisonError::into_inner).next();
     let work = || {
         while let Some(mut chunk) = next() {
-            chunk.pack();
+            if !chunk.pack() {
+                *failed.lock().unwrap_or_else(PoisonError::into_inner) = Err(chunk.number);
+                return;
+            }
             chunk.release();
         }
     };
@@ -284,6 +296,7 @@ fn run(chunks: Vec<Chunk<'_>>) {
         }
         work();
     });
+    failed.into_inner().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Chunk<'_> {
@@ -326,8 +339,7 @@ impl Chunk<'_> {
     fn release(&self) {
         let Some(weight) = self.weight else { return };
         if self.n_stride > 1 && self.rows.reach(self.strip / WIDTH) <= self.n_stride {
-            let stored = if self.format == Format::Bf16 { self.strip / 2 } else { self.strip };
-            let strips = self.transformed.first().map_or(self.to.len(), |t| t.len()) / stored.max(1);
+            let strips = self.transformed.first().map_or(self.to.len(), |t| t.len()) / self.stored.max(1);
             let columns = self.n.min(strips * WIDTH);
             weight.release_part(self.from..self.from + columns * self.n_stride);
         }
@@ -336,23 +348,42 @@ impl Chunk<'_> {
         }
     }
 
-    fn pack(&mut self) {
+    /// Packs it; gives whether its format has numbers for all elements.
+    fn pack(&mut self) -> bool {
         if !self.transformed.is_empty() {
-            return self.transform();
+            self.transform();
+            return true;
         }
-        if self.format == Format::Bf16 {
-            let halves = std::mem::take(&mut self.to);
-            let mut floats = vec![0.0; halves.len() * 2];
-            Chunk { format: Format::F32, to: &mut floats, rows: self.rows.clone(), transformed: Vec::new(), ..*self }.pack();
-            for (lines, to) in floats.as_chunks::<{ 2 * WIDTH }>().0.iter().zip(halves.as_chunks_mut::<WIDTH>().0) {
-                let bits = |x: f32| u32::from(half::bf16::from_f32(x).to_bits());
-                for (c, to) in to.iter_mut().enumerate() {
-                    *to = f32::from_bits(bits(lines[c]) | bits(lines[WIDTH + c]) << 16);
+        if self.format == Format::F32 {
+            self.pack_floats();
+            return true;
+        }
+        if let Some(whole) = integers::copy_nibbles(self) {
+            return whole;
+        }
+        let words = std::mem::take(&mut self.to);
+        let mut floats = vec![0.0; words.len() / self.stored.max(1) * self.strip];
+        let (format, stored) = (self.format, self.stored);
+        Chunk { format: Format::F32, stored: self.strip, to: &mut floats, rows: self.rows.clone(), transformed: Vec::new(), ..*self }
+            .pack_floats();
+        let strips = floats.chunks_exact(self.strip.max(1)).zip(words.chunks_exact_mut(stored.max(1)));
+        let mut strips = strips.map(|(from, to)| (from.as_chunks::<WIDTH>().0, to.as_chunks_mut::<WIDTH>().0));
+        let whole = match format {
+            Format::Int8 => strips.all(|(from, to)| integers::bytes(from, to)),
+            Format::Q4 => strips.all(|(from, to)| integers::nibbles(from, to)),
+            Format::F32 | Format::Bf16 => strips.all(|(from, to)| {
+                for ([first, second], to) in from.as_chunks::<2>().0.iter().zip(to) {
+                    let bits = |x: f32| u32::from(half::bf16::from_f32(x).to_bits());
+                    *to = std::array::from_fn(|c| f32::from_bits(bits(first[c]) | bits(second[c]) << 16));
                 }
-            }
-            self.to = halves;
-            return;
-        }
+                true
+            }),
+        };
+        self.to = words;
+        whole
+    }
+
+    fn pack_floats(&mut self) {
         let (n_stride, rows) = (self.n_stride, self.rows.clone());
         let columns = self.n.min(self.to.len() / self.strip.max(1) * WIDTH);
         let decoded;
