@@ -12,7 +12,7 @@ use safetensors::SafeTensors;
 use serde_json::Value;
 use std::sync::OnceLock;
 use tancho::weights::Gguf;
-use tancho::{AsView, Target};
+use tancho::{AsView, Format, Target};
 use text::{Message, conversation, ids, tokenizer};
 use tokenizers::Tokenizer;
 
@@ -147,4 +147,25 @@ fn the_loss_of_a_passage_is_the_reference_s() {
     let all = json("smollm2.json");
     let (found, want) = (loss(compiled(), &integers(&all["nll_ids"])), all["nll_mean"].as_f64().expect("a number"));
     assert!((found - want).abs() < 1e-4, "{found} instead of {want}");
+}
+
+/// Perplexity of the passage with weights in other formats: the file's blocks of 4 bits are exact in `q4`, so what is lost there is
+/// rows rounded to 8 bits.
+#[test]
+fn other_formats_keep_the_perplexity() {
+    let all = json("smollm2.json");
+    let (ids, reference) = (integers(&all["nll_ids"]), all["nll_mean"].as_f64().expect("a number"));
+    let net = net();
+    let sizes: Vec<usize> = [(Format::Bf16, 0.005), (Format::Int8, 0.02), (Format::Q4, 0.02)]
+        .into_iter()
+        .map(|(format, bound)| {
+            let compiled = net.compile(Target::host().with_weights(format)).expect("compiles");
+            let change = (loss(&compiled, &ids) - reference).exp() - 1.0;
+            println!("{format}: perplexity {:+.3} %", change * 100.0);
+            assert!(change.abs() < bound, "{format}: perplexity changes by {change}");
+            compiled.packed_bytes()
+        })
+        .collect();
+    // The output layer came in 8 bits, and keeps them: a fifth of all weights.
+    assert!(sizes[1] < sizes[0] * 54 / 100 && sizes[2] < sizes[1] * 75 / 100, "{sizes:?}");
 }
