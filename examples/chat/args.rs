@@ -4,6 +4,7 @@ use super::sample::Sampling;
 use lexopt::{Arg, Parser, ValueExt};
 use std::ffi::OsString;
 use std::path::PathBuf;
+use tancho::Format;
 
 /// What is asked for.
 #[derive(Debug, PartialEq)]
@@ -14,6 +15,9 @@ pub struct Args {
     pub most: usize,
     pub context: usize,
     pub threads: Option<usize>,
+    pub weights: Format,
+    /// A text to compare the formats of weights with.
+    pub compare: Option<PathBuf>,
     pub sampling: Sampling,
 }
 
@@ -28,6 +32,8 @@ usage: cargo run --release --example chat -- [OPTIONS]
   --max N            tokens of an answer at most (default 512)
   --context N        tokens of the whole conversation at most (default 2048)
   --threads N        threads (default: all cores)
+  --weights FORMAT   f32 (default), bf16, int8 or q4: fewer bytes are more tokens a second
+  --compare FILE     reads this text with weights in each format, prints what it costs and gains, and ends
   --temperature T    0 takes the likeliest token (default), more takes others too
   --top-k N          only among the N likeliest (default 0: all)
   --top-p P          only among the likeliest whose probabilities add up to P (default 1)
@@ -44,7 +50,17 @@ Ctrl-C ends an answer; twice, or at the prompt, it ends the program.
 /// One line that says what is wrong.
 pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Option<Args>, String> {
     let mut parser = Parser::from_args(args);
-    let mut all = Args { model: None, prompt: None, system: None, most: 512, context: 2048, threads: None, sampling: Sampling::default() };
+    let mut all = Args {
+        model: None,
+        prompt: None,
+        system: None,
+        most: 512,
+        context: 2048,
+        threads: None,
+        weights: Format::F32,
+        compare: None,
+        sampling: Sampling::default(),
+    };
     while let Some(arg) = parser.next().map_err(|e| e.to_string())? {
         let name = match arg {
             Arg::Short('h') | Arg::Long("help") => return Ok(None),
@@ -52,9 +68,8 @@ pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Option<Args>, S
             other => return Err(format!("{}; see --help", other.unexpected())),
         };
         let value = match name.as_str() {
-            "prompt" | "system" | "model" | "max" | "context" | "threads" | "temperature" | "top-k" | "top-p" | "repetition" | "seed" => {
-                parser.value().map_err(|e| e.to_string())?
-            }
+            "prompt" | "system" | "model" | "weights" | "compare" | "max" | "context" | "threads" | "temperature" | "top-k" | "top-p"
+            | "repetition" | "seed" => parser.value().map_err(|e| e.to_string())?,
             _ => return Err(format!("there is no option --{name}; see --help")),
         };
         let text = || value.clone().string().map_err(|_| format!("--{name}: the text is not UTF-8"));
@@ -73,6 +88,12 @@ pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Option<Args>, S
             }
             "system" => all.system = Some(text()?),
             "model" => all.model = Some(value.into()),
+            "compare" => all.compare = Some(value.into()),
+            "weights" => {
+                let (name, known) = (text()?, Format::ALL.map(|f| f.to_string()).join(", "));
+                let found = Format::ALL.into_iter().find(|f| f.to_string() == name);
+                all.weights = found.ok_or_else(|| format!("--weights {name}: there is {known}"))?;
+            }
             "max" => all.most = count(1)?,
             "context" => all.context = count(1)?,
             "threads" => all.threads = Some(count(1)?),

@@ -9,6 +9,7 @@
 //! Without a prompt it asks for one, line by line, until the input ends. Ctrl-C ends an answer.
 
 mod args;
+mod compare;
 mod model;
 mod sample;
 mod text;
@@ -50,8 +51,8 @@ struct Took {
 }
 
 impl Chat {
-    /// Reads ids, of which the session may have some already; gives the logits behind the last.
-    fn read(&mut self, ids: &[i32]) -> Result<&[f32], Failure> {
+    /// Reads ids, of which the session may have some already: the logits behind the last are its result then.
+    fn read(&mut self, ids: &[i32]) -> Result<(), Error> {
         let same = self.read.iter().zip(ids).take_while(|(a, b)| a == b).count();
         // The last is read anew: its logits are wanted.
         let same = same.min(ids.len().saturating_sub(1));
@@ -63,8 +64,7 @@ impl Chat {
             self.session.run(part.view([1, part.len()]))?;
             self.read.extend_from_slice(part);
         }
-        let logits = self.session.output::<f32>(0);
-        Ok(logits.data())
+        Ok(())
     }
 
     /// Answers, and writes the answer as it comes.
@@ -78,26 +78,18 @@ impl Chat {
         let mut took = Took::default();
         let mut begun = start;
         for n in 0..=most {
-            let mut sampler = self.sampler.clone();
-            let logits = match self.read(&all) {
-                Ok(logits) => logits,
-                Err(e) => match e.downcast::<Error>().map(|e| *e) {
-                    Ok(Error::Full { capacity, .. }) if n > 0 => {
-                        writeln!(out, "\n[the context of {capacity} tokens is full]")?;
-                        break;
-                    }
-                    Ok(e) => {
-                        self.messages.pop();
-                        return Err(e.into());
-                    }
-                    Err(e) => {
-                        self.messages.pop();
-                        return Err(e);
-                    }
-                },
-            };
-            let next = sampler.next(logits, &all);
-            self.sampler = sampler;
+            match self.read(&all) {
+                Ok(()) => {}
+                Err(Error::Full { capacity, .. }) if n > 0 => {
+                    writeln!(out, "\n[the context of {capacity} tokens is full]")?;
+                    break;
+                }
+                Err(e) => {
+                    self.messages.pop();
+                    return Err(e.into());
+                }
+            }
+            let next = self.sampler.next(self.session.output::<f32>(0).data(), &all);
             if n == 0 {
                 took.prompt = (prompt.len().saturating_sub(had.min(prompt.len())), start.elapsed());
                 begun = Instant::now();
@@ -135,7 +127,11 @@ fn run(args: Args) -> Result<(), Failure> {
     let file = Gguf::open(&path)?;
     let net = model::load(&path, &file, args.context)?;
     let tokenizer = text::tokenizer(&file)?;
-    let compiled = net.compile(Target::host())?;
+    if let Some(path) = &args.compare {
+        let text = std::fs::read_to_string(path).map_err(|e| format!("{}: {e}", path.display()))?;
+        return compare::formats(&net, &ids(&tokenizer, &text)?, &args, &mut std::io::stdout().lock());
+    }
+    let compiled = net.compile(Target::host().with_weights(args.weights))?;
     let session = match args.threads {
         Some(n) => compiled.session_with_threads(n)?,
         None => compiled.session(),
