@@ -5,7 +5,7 @@ mod common;
 use common::graphs::{Flavour, Random};
 use common::{Rng, views};
 use tancho::model::model_of;
-use tancho::{AsView, DType, Error, Isa, Target, Tensor, network};
+use tancho::{AsView, DType, Error, Isa, Target, Tensor, bf16, network};
 use tancho_ir::graph::{RunDim, Source, StateDecl};
 use tancho_ir::op::{Binary, Op, Reduction};
 use tancho_ir::{Dim, Graph, Type, Value};
@@ -191,4 +191,58 @@ fn random_networks_with_states() {
             }
         }
     }
+}
+
+network! {
+    /// Attention to all rows so far, with grouped queries.
+    Remembering<B, S, P: ..=64, D = 40, HEADS = 4, KV = 2>(x: [B, S, D]) -> [B, S, D]
+        where D % HEADS == 0, HEADS % KV == 0
+    {
+        net to_q: Linear<D, D>;
+        net to_k: Linear<D, KV * (D / HEADS)>;
+        net to_v: Linear<D, KV * (D / HEADS)>;
+        state keys:   [B, KV, P, D / HEADS] grow P;
+        state values: [B, KV, P, D / HEADS] grow P;
+        let q = rearrange(to_q(x), [b, s, (h d)] -> [b, h, s, d], h = HEADS);
+        let k = rearrange(to_k(x), [b, s, (h d)] -> [b, h, s, d], h = KV);
+        let v = rearrange(to_v(x), [b, s, (h d)] -> [b, h, s, d], h = KV);
+        let a = attention(q, keys.push(k), values.push(v), heads = HEADS, causal = true);
+        x + rearrange(a, [b, h, s, d] -> [b, s, (h d)])
+    }
+}
+
+/// A cache in bf16 by choice: what is kept is rounded to nearest even, results are what rounded keys and values give, and attention reads
+/// them where they are.
+#[test]
+fn states_of_bf16() -> Result<(), Error> {
+    let net = Remembering::init(5)?;
+    let plain = net.compile(Target::host())?;
+    let levels = Isa::ALL.into_iter().filter_map(|isa| Target::host().with_isa(isa).ok());
+    for target in levels.chain([Target::host().checked(true)]) {
+        let compiled = net.compile(target.with_bf16_states(true))?;
+        assert!(!compiled.fused_ir().contains("to = f32"), "{}", compiled.fused_ir());
+        for b in [1, 3] {
+            let (mut session, mut exact) = (compiled.session(), plain.session());
+            // A prompt, tokens one by one, a few at once, and a longer part.
+            for s in [9, 1, 1, 3, 17, 1, 5] {
+                let x: Vec<f32> = (0..b * s * 40).map(|i| ((i + 31 * s) as f32 * 0.37).sin()).collect();
+                let report = session.check(x.view([b, s, 40]))?;
+                assert!(report.ok(), "{target:?}, {s} rows: {report}");
+                let got = session.run(x.view([b, s, 40]))?.data().to_vec();
+                let want = exact.run(x.view([b, s, 40]))?;
+                let error = got.iter().zip(want.data()).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+                assert!(error > 0.0 && error < 2e-2, "{target:?}, {s} rows: {error}");
+            }
+            let held = session.state("keys")?.expect("a state");
+            let full = exact.state("keys")?.expect("a state");
+            let want: Vec<bf16> = full.as_f32().expect("f32").iter().map(|x| bf16::from_f32(*x)).collect();
+            let close = |a: &bf16, b: &bf16| (a.to_f32() - b.to_f32()).abs() <= b.to_f32().abs() / 128.0;
+            assert!(held.as_bf16().expect("bf16").iter().zip(&want).all(|(a, b)| close(a, b)));
+            let mut fork = session.fork()?;
+            let x = vec![0.5; b * 40];
+            assert_eq!(fork.run(x.view([b, 1, 40]))?.data().to_vec(), session.run(x.view([b, 1, 40]))?.data().to_vec());
+            assert!(session.memory_bytes() < exact.memory_bytes());
+        }
+    }
+    Ok(())
 }

@@ -75,6 +75,8 @@ pub struct Fused {
     pub packed: BTreeSet<Value>,
     /// Values that follow from weights alone and need no kernel: they are computed when the network is compiled.
     pub prepared: BTreeSet<Value>,
+    /// States of bf16 as f32 that need no kernel: attention reads them as they are.
+    pub widened: BTreeSet<Value>,
     /// What was not fused, and why.
     pub declined: Vec<Decline>,
 }
@@ -114,6 +116,7 @@ enum Level {
 struct Fuser<'g> {
     g: &'g Graph,
     users: Vec<Vec<Value>>,
+    widened: BTreeSet<Value>,
     kernels: Vec<Kernel>,
     /// The kernel each node belongs to.
     of: Vec<Option<usize>>,
@@ -129,9 +132,11 @@ pub fn fuse(graph: &Graph) -> Fused {
     let users = graph.users();
     let packed: BTreeSet<Value> = graph.values().filter(|v| is_packed(graph, &users, *v)).collect();
     let prepared = prepare::prepared(graph, &users);
+    let widened: BTreeSet<Value> = graph.values().filter(|v| is_widened(graph, &users, *v)).collect();
     let mut f = Fuser {
         g: graph,
         users,
+        widened,
         kernels: Vec::new(),
         of: vec![None; n],
         level: vec![Level::Full; n],
@@ -140,7 +145,8 @@ pub fn fuse(graph: &Graph) -> Fused {
     };
     for v in graph.values() {
         let op = &graph.node(v).op;
-        if f.of[v.index()].is_some() || is_view(op) || is_source(op) || packed.contains(&v) || prepared.contains(&v) {
+        if f.of[v.index()].is_some() || is_view(op) || is_source(op) || packed.contains(&v) || prepared.contains(&v) || f.widened.contains(&v)
+        {
             continue;
         }
         match op {
@@ -161,7 +167,7 @@ pub fn fuse(graph: &Graph) -> Fused {
     // What was stored for a reader that turned out to be prepared is read by nobody.
     let idle = |k: &Kernel| matches!(k.kind, Kind::Move(_)) && k.outputs.is_empty();
     let kernels = order.into_iter().map(|i| f.kernels[i].clone()).filter(|k| !idle(k)).collect();
-    Fused { graph: graph.clone(), kernels, packed, prepared, declined: f.declined }
+    Fused { graph: graph.clone(), kernels, packed, prepared, widened: f.widened, declined: f.declined }
 }
 
 /// Whether a convolution has one filter for each channel of its own.
@@ -189,6 +195,19 @@ fn is_packed(g: &Graph, users: &[Vec<Value>], v: Value) -> bool {
         _ => false,
     };
     read && node.ty.dtype == DType::F32 && !g.is_result(v) && node.args.iter().all(|a| whole(a) && weight(a))
+}
+
+/// Whether a value is f32 of a bf16 state, read as keys or values of attention alone.
+fn is_widened(g: &Graph, users: &[Vec<Value>], v: Value) -> bool {
+    let node = g.node(v);
+    let state = node.op == Op::Cast(DType::F32)
+        && g.ty(node.args[0]).dtype == DType::Bf16
+        && matches!(g.node(node.args[0]).op, Op::State(_) | Op::Push { .. });
+    let key = |u: &Value| {
+        let user = g.node(*u);
+        matches!(user.op, Op::Attention { .. }) && user.args.iter().enumerate().all(|(i, a)| *a != v || i == 1 || i == 2)
+    };
+    state && !g.is_result(v) && users[v.index()].iter().all(key)
 }
 
 impl Fuser<'_> {
@@ -500,7 +519,7 @@ impl Fuser<'_> {
             while i < reads.len() {
                 let r = self.root(reads[i]);
                 i += 1;
-                if self.of[r.index()].is_none() && matches!(self.g.node(r).op, Op::Gather) {
+                if self.of[r.index()].is_none() && (matches!(self.g.node(r).op, Op::Gather) || self.widened.contains(&r)) {
                     reads.extend(self.g.node(r).args.clone());
                 } else if self.of[r.index()] != Some(k) || matches!(kernel.kind, Kind::Move(v) if v != r) {
                     needed.insert(r);

@@ -148,12 +148,13 @@ pub struct Target {
     checked: bool,
     precision: Precision,
     weights: Format,
+    bf16_states: bool,
 }
 
 impl Target {
     /// The machine this program runs on, with its widest vectors.
     pub fn host() -> Target {
-        Target { isa: Isa::host(), checked: false, precision: Precision::Standard, weights: Format::F32 }
+        Target { isa: Isa::host(), checked: false, precision: Precision::Standard, weights: Format::F32, bf16_states: false }
     }
 
     /// The same with narrower vectors.
@@ -191,6 +192,23 @@ impl Target {
     /// ```
     pub fn with_weights(self, weights: Format) -> Target {
         Target { weights, ..self }
+    }
+
+    /// The same with states that grow, such as caches of keys and values, kept as bf16 instead of f32: half the memory, and half
+    /// the bytes that attention reads for a token. What is pushed is rounded to nearest even, 8 bits of mantissa.
+    ///
+    /// ```
+    /// use tancho_jit::Target;
+    /// let target = Target::host().with_bf16_states(true);
+    /// assert!(target.bf16_states() && !Target::host().bf16_states()); // nobody gets less without asking
+    /// ```
+    pub fn with_bf16_states(self, bf16_states: bool) -> Target {
+        Target { bf16_states, ..self }
+    }
+
+    /// Whether states that grow are kept as bf16.
+    pub fn bf16_states(self) -> bool {
+        self.bf16_states
     }
 
     /// The format of weights.

@@ -31,6 +31,10 @@ pub(crate) struct Inner {
 
 impl Compiled {
     pub(crate) fn new(graph: Arc<Graph>, weights: Arc<Weights>, target: Target) -> Result<Compiled, Error> {
+        let graph = match target.bf16_states() && !graph.states.is_empty() {
+            true => Arc::new(tancho_ir::passes::round_states::run(&graph).map_err(|e| Error::Graph(e.to_string()))?),
+            false => graph,
+        };
         let code = tancho_jit::compile(&graph, target, tancho_jit::Options { dump: false, coarsest: &weights.coarsest() })?;
         let start = Instant::now();
         let packed = Packed::new(&weights, &code.program.packs, &code.program.prepared)?;

@@ -8,6 +8,7 @@ use crate::bind::Env;
 use crate::error::Error;
 use crate::memory::Lines;
 use crate::tensor::{Tensor, TensorData};
+use std::sync::Arc;
 use tancho_ir::{DType, Dim, Graph};
 
 /// One state's memory.
@@ -27,28 +28,43 @@ pub struct States {
     rows: Vec<i64>,
     /// The dims that the memory was made for, if states hold something.
     made_for: Option<Vec<i64>>,
+    layout: Arc<Layout>,
+}
+
+/// What follows from the graph alone.
+#[derive(Debug, Default)]
+struct Layout {
+    /// Numbers of dims that states grow along, and what they are after a run.
+    grown: Vec<(usize, Dim)>,
+    /// Numbers of other dims that shapes of states have.
+    fixed: Vec<usize>,
+}
+
+impl Layout {
+    fn new(g: &Graph) -> Layout {
+        let mut grown: Vec<(usize, Dim)> = Vec::new();
+        for s in &g.states {
+            let at = g.dims.iter().position(|d| Some(d.name.as_str()) == s.grown_dim());
+            let after = s.next.zip(s.grows).map(|(next, axis)| g.ty(next).shape[axis].clone());
+            grown.extend(at.zip(after).filter(|new| !grown.contains(new)));
+        }
+        let named = |name: &str| g.states.iter().any(|s| s.ty.shape.iter().any(|d| d.syms().iter().any(|n| n == name)));
+        let grows = |name: &str| g.states.iter().any(|s| s.grown_dim() == Some(name));
+        let fixed = g.dims.iter().enumerate().filter(|(_, d)| named(&d.name) && !grows(&d.name)).map(|(i, _)| i).collect();
+        Layout { grown, fixed }
+    }
 }
 
 impl States {
     pub fn new(g: &Graph) -> States {
         let grown = |name: &str| g.states.iter().any(|s| s.grown_dim() == Some(name));
         let rows = g.dims.iter().map(|d| if grown(&d.name) { 0 } else { -1 }).collect();
-        States { held: g.states.iter().map(|_| Held::default()).collect(), rows, made_for: None }
+        States { held: g.states.iter().map(|_| Held::default()).collect(), rows, made_for: None, layout: Arc::new(Layout::new(g)) }
     }
 
     /// The rows of the dims that states grow along; -1 for other dims.
     pub fn rows(&self) -> &[i64] {
         &self.rows
-    }
-
-    /// How far each dim grows in a run under these dims.
-    fn grown<'e>(&self, env: &'e Env<'_>) -> impl Iterator<Item = Result<(usize, i64), Error>> + use<'e> {
-        let one = |s: &tancho_ir::graph::StateDecl| {
-            let at = env.graph.dims.iter().position(|d| Some(d.name.as_str()) == s.grown_dim())?;
-            let after = &env.graph.ty(s.next?).shape[s.grows?];
-            Some(env.value(after).map(|n| (at, n)))
-        };
-        env.graph.states.iter().filter_map(one)
     }
 
     /// Whether a run under these dims has room, and memory for it.
@@ -57,19 +73,16 @@ impl States {
     /// A state would outgrow its bound, states were made for other dims, or memory is short.
     pub fn prepare(&mut self, env: &Env<'_>) -> Result<(), Error> {
         let g = env.graph;
-        for grown in self.grown(env) {
-            let (at, after) = grown?;
+        for (at, after) in &self.layout.grown {
+            let (at, after) = (*at, env.value(after)?);
             if let Some(capacity) = g.dims[at].bound.filter(|b| after > *b) {
                 let held = self.rows[at];
                 return Err(Error::Full { dim: g.dims[at].name.clone(), held, capacity, added: after - held });
             }
         }
         if let Some(made) = &self.made_for {
-            let kept = |name: &str| g.states.iter().any(|s| s.ty.shape.iter().any(|d| d.syms().iter().any(|n| n == name)));
-            for (i, d) in g.dims.iter().enumerate() {
-                if self.rows[i] < 0 && kept(&d.name) && made[i] != env.dims[i] {
-                    return Err(Error::StateDim { dim: d.name.clone(), held: made[i], found: env.dims[i] });
-                }
+            if let Some(i) = self.layout.fixed.iter().copied().find(|i| made[*i] != env.dims[*i]) {
+                return Err(Error::StateDim { dim: g.dims[i].name.clone(), held: made[i], found: env.dims[i] });
             }
             return Ok(());
         }
@@ -96,7 +109,7 @@ impl States {
         if self.held.is_empty() {
             return Ok(());
         }
-        let grown = self.grown(env).collect::<Result<Vec<_>, _>>()?;
+        let grown = self.layout.grown.iter().map(|(at, after)| Ok((*at, env.value(after)?))).collect::<Result<Vec<_>, Error>>()?;
         grown.into_iter().for_each(|(at, rows)| self.rows[at] = rows);
         for (s, held) in env.graph.states.iter().zip(&mut self.held) {
             if s.grows.is_none() && s.next.is_some() {
@@ -167,7 +180,7 @@ impl States {
 
     /// The same states in memory of their own.
     pub fn fork(&self, g: &Graph) -> Result<States, Error> {
-        let mut new = States { held: Vec::new(), rows: self.rows.clone(), made_for: self.made_for.clone() };
+        let mut new = States { held: Vec::new(), rows: self.rows.clone(), made_for: self.made_for.clone(), layout: self.layout.clone() };
         for (i, old) in self.held.iter().enumerate() {
             let mut held = Held { bytes: old.bytes, ..Held::default() };
             if !held.now.reserve(old.bytes) || (g.states[i].grows.is_none() && !held.next.reserve(old.bytes)) {

@@ -3,6 +3,7 @@
 //! The whole machine, from a declaration to native code:
 //!
 //! 1. `network!` checks the shapes and emits `build`, which makes the [`Graph`].
+//!    A target may ask for its states as bf16: [`round_states`].
 //! 2. [`PASSES`] bring the graph into the form that kernels are made of.
 //! 3. [`fuse`](crate::fuse) groups its nodes into kernels and says what it declined.
 //! 4. `tancho_jit::compile` lowers each kernel once, plans the buffers and finalizes the code.
@@ -16,6 +17,7 @@ pub mod lower_linear;
 pub mod merge_parallel_matmuls;
 pub mod narrow_slices;
 pub mod remove_dead;
+pub mod round_states;
 pub mod separate_results;
 pub mod simplify;
 

@@ -28,6 +28,7 @@ pub fn lower(l: &mut Lower<'_>, v: Value) -> Result<(), CompileError> {
     let (s, t) = if by_head { (&q[2], &k[2]) } else { (&q[1], &k[1]) };
     let mut b = Binding::default();
     let operand = |l: &Lower<'_>, b: &mut Binding, x: Value| -> Result<crate::spec::Slot, CompileError> {
+        let x = if l.fused.widened.contains(&x) { l.g.node(x).args[0] } else { x };
         let access = l.access(x)?;
         Ok(bind(b, &by_heads(l.wide(x, access), by_head, width)))
     };

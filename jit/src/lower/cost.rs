@@ -71,8 +71,8 @@ pub fn cost(spec: &KernelSpec) -> Option<(Dim, Dim)> {
         KernelSpec::Attention(s) => {
             let width = Len::Const(s.width);
             let flops = product([s.batch, Len::Const(s.heads), s.s, s.t, width], 4)?;
-            let of = |heads: i64, len: Len, tensors: i64| product([s.batch, Len::Const(heads), len, width], 4 * tensors);
-            (flops, sum([of(s.heads, s.s, 2), of(s.key_heads, s.t, 2)])?)
+            let of = |heads: i64, len: Len, bytes: i64| product([s.batch, Len::Const(heads), len, width], bytes);
+            (flops, sum([of(s.heads, s.s, 8), of(s.key_heads, s.t, s.k.mem.size() + s.v.mem.size())])?)
         }
     })
 }

@@ -44,7 +44,7 @@ fn value_strips(s: &AttentionSpec) -> Program {
     let part = |i: i64| {
         let ptr = 2 * i as u16;
         let body = vec![
-            Inst::Load { ptr, step: s.v.step, row_step: NONE, mem: Mem::F32 },
+            Inst::Load { ptr, step: s.v.step, row_step: NONE, mem: s.v.mem },
             Inst::Store { ptr: ptr + 1, step: ONE, row_step: NONE, mem: Mem::F32, value: 0 },
         ];
         Stmt::Map { len: Len::Const((s.width - i * STRIP).min(STRIP)), body, folds: Vec::new() }
@@ -76,7 +76,7 @@ pub fn programs(s: &AttentionSpec, menu: Menu) -> Vec<Program> {
         derived: Vec::new(),
         stmts: vec![Stmt::Map { len: extra(SEEN), body: zero, folds: Vec::new() }],
     };
-    let mut list = vec![copy_program(Len::Const(s.width), s.k.step, Len::Const(STRIP)), value_strips(s), softmax_work(s).program, fill];
+    let mut list = vec![copy_program(Len::Const(s.width), (s.k.mem, s.k.step), Len::Const(STRIP)), value_strips(s), softmax_work(s).program, fill];
     let scores = [
         Inst::Acc,
         Inst::Float(s.scale),
@@ -231,19 +231,19 @@ fn pack(s: &AttentionSpec, n: &Nest, c: &mut Code<'_, '_>, from: (Pointer, Point
     let (zero, width) = (c.int(0), c.int(s.width));
     c.for_each(zero, keys, 1, &mut |c, t| {
         let by = n.times(c, t, row(&s.k));
-        let by = c.mul_imm(by, 4);
+        let by = c.mul_imm(by, s.k.mem.size());
         let key = c.moved(from.0, by);
         let column = strip_column(c, to.0, width, t);
         n.call(c, 0, &[key, column], &[]);
         let by = n.times(c, t, row(&s.v));
-        let by = c.mul_imm(by, 4);
+        let by = c.mul_imm(by, s.v.mem.size());
         let value = c.moved(from.1, by);
         let inside = c.mul_imm(t, STRIP * 4);
         let mut ptrs = Vec::new();
         for first in (0..strips(s)).map(|i| i * STRIP) {
             let first_value = c.int(first);
             let skip = n.times(c, first_value, s.v.step);
-            let skip = c.mul_imm(skip, 4);
+            let skip = c.mul_imm(skip, s.v.mem.size());
             ptrs.push(c.moved(value, skip));
             // Row t of the strip.
             let strip = c.mul_imm(keys, first * 4);

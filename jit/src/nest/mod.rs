@@ -167,10 +167,10 @@ fn min(c: &mut Code<'_, '_>, a: Value, b: Value) -> Value {
 }
 
 /// A program that copies a row of `len` elements of 32 bits.
-fn copy_program(len: Len, from_step: Len, to_step: Len) -> Program {
+fn copy_program(len: Len, (mem, from_step): (Mem, Len), to_step: Len) -> Program {
     let zero = Len::Const(0);
     let body = vec![
-        Inst::Load { ptr: 0, step: from_step, row_step: zero, mem: Mem::F32 },
+        Inst::Load { ptr: 0, step: from_step, row_step: zero, mem },
         Inst::Store { ptr: 1, step: to_step, row_step: zero, mem: Mem::F32, value: 0 },
     ];
     Program { ptrs: 2, ints: 0, slots: 0, derived: Vec::new(), stmts: vec![Stmt::Map { len, body, folds: Vec::new() }] }

@@ -4,14 +4,14 @@
 use super::{Extents, address, along, copy_program, decode, dim_of, extra, min, product_of};
 use crate::code::Code;
 use crate::functions::Nest;
-use crate::lanes::{Len, Program, STRIP};
+use crate::lanes::{Len, Mem, Program, STRIP};
 use crate::spec::PackSpec;
 use cranelift::codegen::ir::Value;
 use cranelift::prelude::*;
 use tancho_ir::Dim;
 
 pub fn programs(s: &PackSpec) -> Vec<Program> {
-    vec![copy_program(extra(0), s.from.step, Len::Const(1))]
+    vec![copy_program(extra(0), (Mem::F32, s.from.step), Len::Const(1))]
 }
 
 pub fn extents(s: &PackSpec) -> Option<Extents> {
