@@ -12,6 +12,7 @@ pub struct Args {
     pub isa: Isa,
     pub precision: Precision,
     pub weights: Format,
+    pub bf16_states: bool,
     pub cases: Vec<Case>,
     pub sweep: bool,
     pub json: bool,
@@ -40,6 +41,7 @@ usage: cargo run --release --example bench -- [OPTIONS]
   --isa LEVEL     vectors: {} (default: the widest of this machine)
   --precision P   of convolutions: {} (default: standard)
   --weights F     in memory: {} (default: f32)
+  --cache F       states that grow, such as keys and values: f32 (default) or bf16
   --sweep         neighbouring sizes too, and how far their share of the limit is from that of the named case
   --json          one object per case and line: case threads isa median_ms min_ms compile_ms gflops peak_share
   -h, --help      this text
@@ -68,6 +70,7 @@ pub fn parse(given: impl IntoIterator<Item = OsString>) -> Result<Args, String> 
         isa: Isa::host(),
         precision: Precision::Standard,
         weights: Format::F32,
+        bf16_states: false,
         cases: Vec::new(),
         sweep: false,
         json: false,
@@ -98,6 +101,13 @@ pub fn parse(given: impl IntoIterator<Item = OsString>) -> Result<Args, String> 
                 let name = text(&mut parser)?;
                 let found = Format::ALL.into_iter().find(|f| f.to_string() == name);
                 args.weights = found.ok_or_else(|| format!("--weights {name}: there is {}", list(Format::ALL)))?;
+            }
+            Arg::Long("cache") => {
+                args.bf16_states = match text(&mut parser)?.as_str() {
+                    "f32" => false,
+                    "bf16" => true,
+                    other => return Err(format!("--cache {other}: there is f32, bf16")),
+                };
             }
             Arg::Long("case") => {
                 let name = text(&mut parser)?;

@@ -4,7 +4,7 @@ use super::chat::SmolLm2;
 use super::gpt2::Gpt2;
 use super::resnet::{BasicBlock, BasicBlockDims, NormBlock, NormBlockDims, ResNet};
 use super::sentences::{BertLayer, BertLayerDims, MiniLm};
-use tancho::{DType, Error, Graph, Tensor, ViewError, network};
+use tancho::{DType, Error, Format, Graph, Target, Tensor, ViewError, network};
 
 network! {
     /// `LN(x + x W^T + b)`.
@@ -182,7 +182,7 @@ impl Case {
     }
 
     /// What it costs at least. Norms, gelu, softmax, biases, ids and masks are not counted.
-    pub fn cost(&self) -> Cost {
+    pub fn cost(&self, target: Target) -> Cost {
         if let Net::Block(_) | Net::NormBlock(_) | Net::Images = self.net {
             return self.graph().map_or(Cost { flops: 0, read: 0, written: 0 }, |g| self.cost_of(&g));
         }
@@ -191,6 +191,14 @@ impl Case {
         // Four projections, scores and their product with the values, two layers of 4 * d.
         let layer = 8 * n * d * d + 4 * n * (s + self.cached as u64) * d + 16 * n * d * d;
         let rows = 4 * n * d;
+        // Bytes of a key and its value, for each number of it; and half bits of a weight, with what its group has of factors.
+        let cached_bytes = if target.bf16_states() { 4 } else { 8 };
+        let bits = match target.weights() {
+            Format::F32 => 64,
+            Format::Bf16 => 32,
+            Format::Int8 => 17,
+            Format::Q4 => 10,
+        };
         let (flops, weights, inputs) = match self.net {
             Net::LinearNorm => (2 * n * d * d, d * d, rows),
             Net::Norm => (0, 0, rows),
@@ -202,7 +210,7 @@ impl Case {
             Net::Gpt2 => {
                 let (layers, logits) = (Gpt2::LAYERS as u64, Gpt2::V as u64 * d);
                 // The cached keys and values are read as well.
-                let cache = 8 * layers * self.cached as u64 * d;
+                let cache = cached_bytes * layers * self.cached as u64 * d;
                 (layers * layer + 2 * self.batch as u64 * logits, layers * 12 * d * d + logits, rows + cache)
             }
             Net::SmolLm2 => {
@@ -212,7 +220,7 @@ impl Case {
                 let weights = 2 * d * d + 2 * d * kv + 3 * d * SmolLm2::H as u64;
                 let cached = self.cached as u64;
                 let flops = layers * (2 * n * weights + 4 * n * (s + cached) * d) + 2 * self.batch as u64 * logits;
-                (flops, layers * weights + logits, rows + 8 * layers * cached * kv)
+                (flops, layers * weights + logits, rows + cached_bytes * layers * cached * kv)
             }
             Net::Block(_) | Net::NormBlock(_) | Net::Images => (0, 0, 0),
         };
@@ -221,7 +229,7 @@ impl Case {
             Net::SmolLm2 => 4 * SmolLm2::V as u64,
             _ => rows,
         };
-        Cost { flops, read: 4 * weights + inputs, written }
+        Cost { flops, read: weights * bits / 16 + inputs, written }
     }
 
     /// The cost of a network of images, by the filters and results of its convolutions.

@@ -25,7 +25,7 @@ use args::Args;
 use measure::{Measured, measure};
 use std::process::ExitCode;
 use tancho::limits::Limits;
-use tancho::{Error, Isa};
+use tancho::{Error, Isa, Target};
 
 /// A row of the table.
 fn row(m: &Measured) -> String {
@@ -63,11 +63,12 @@ fn run(args: &Args) -> Result<(), Error> {
             println!("{}", row(m));
         }
     };
+    let target = Target::host().with_precision(args.precision).with_weights(args.weights).with_bf16_states(args.bf16_states);
     for case in &args.cases {
-        let named = measure(case, &limits, (args.precision, args.weights))?;
+        let named = measure(case, &limits, target)?;
         show(&named, None);
         for neighbour in if args.sweep { case.neighbours() } else { Vec::new() } {
-            show(&measure(&neighbour, &limits, (args.precision, args.weights))?, Some(&named));
+            show(&measure(&neighbour, &limits, target)?, Some(&named));
         }
     }
     Ok(())

@@ -4,7 +4,7 @@ use super::cases::Case;
 use std::time::{Duration, Instant};
 use tancho::limits::Limits;
 use tancho::model::model_of;
-use tancho::{AnyView, Error, Format, Precision, Target};
+use tancho::{AnyView, Error, Target};
 
 /// Runs of a case at least.
 const RUNS: usize = 30;
@@ -32,8 +32,8 @@ impl Measured {
 }
 
 /// Measures a case.
-pub fn measure(case: &Case, limits: &Limits, (precision, weights): (Precision, Format)) -> Result<Measured, Error> {
-    let target = Target::host().with_isa(limits.isa)?.with_precision(precision).with_weights(weights);
+pub fn measure(case: &Case, limits: &Limits, target: Target) -> Result<Measured, Error> {
+    let target = target.with_isa(limits.isa)?;
     let compiled = model_of(case.graph()?, 1)?.compile(target)?;
     let inputs = case.inputs()?;
     let views: Vec<AnyView<'_>> = inputs.iter().map(AnyView::from).collect();
@@ -67,7 +67,7 @@ pub fn measure(case: &Case, limits: &Limits, (precision, weights): (Precision, F
     }
     times.sort_by(f64::total_cmp);
     let (median, min) = (times[times.len() / 2], times[0]);
-    let cost = case.cost();
+    let cost = case.cost(target);
     let per_second = |amount: u64| amount as f64 / (median * 1e6);
     Ok(Measured {
         case: case.name.clone(),

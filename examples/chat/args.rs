@@ -16,6 +16,7 @@ pub struct Args {
     pub context: usize,
     pub threads: Option<usize>,
     pub weights: Format,
+    pub bf16_cache: bool,
     /// A text to compare the formats of weights with.
     pub compare: Option<PathBuf>,
     pub sampling: Sampling,
@@ -33,6 +34,7 @@ usage: cargo run --release --example chat -- [OPTIONS]
   --context N        tokens of the whole conversation at most (default 2048)
   --threads N        threads (default: all cores)
   --weights FORMAT   f32 (default), bf16, int8 or q4: fewer bytes are more tokens a second
+  --cache FORMAT     f32 (default) or bf16: of the keys and values of what was read
   --compare FILE     reads this text with weights in each format, prints what it costs and gains, and ends
   --temperature T    0 takes the likeliest token (default), more takes others too
   --top-k N          only among the N likeliest (default 0: all)
@@ -58,6 +60,7 @@ pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Option<Args>, S
         context: 2048,
         threads: None,
         weights: Format::F32,
+        bf16_cache: false,
         compare: None,
         sampling: Sampling::default(),
     };
@@ -68,8 +71,8 @@ pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Option<Args>, S
             other => return Err(format!("{}; see --help", other.unexpected())),
         };
         let value = match name.as_str() {
-            "prompt" | "system" | "model" | "weights" | "compare" | "max" | "context" | "threads" | "temperature" | "top-k" | "top-p"
-            | "repetition" | "seed" => parser.value().map_err(|e| e.to_string())?,
+            "prompt" | "system" | "model" | "weights" | "cache" | "compare" | "max" | "context" | "threads" | "temperature" | "top-k"
+            | "top-p" | "repetition" | "seed" => parser.value().map_err(|e| e.to_string())?,
             _ => return Err(format!("there is no option --{name}; see --help")),
         };
         let text = || value.clone().string().map_err(|_| format!("--{name}: the text is not UTF-8"));
@@ -89,6 +92,11 @@ pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Option<Args>, S
             "system" => all.system = Some(text()?),
             "model" => all.model = Some(value.into()),
             "compare" => all.compare = Some(value.into()),
+            "cache" => match text()?.as_str() {
+                "f32" => all.bf16_cache = false,
+                "bf16" => all.bf16_cache = true,
+                other => return Err(format!("--cache {other}: there is f32, bf16")),
+            },
             "weights" => {
                 let (name, known) = (text()?, Format::ALL.map(|f| f.to_string()).join(", "));
                 let found = Format::ALL.into_iter().find(|f| f.to_string() == name);

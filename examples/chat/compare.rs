@@ -18,8 +18,8 @@ struct Reading {
     bytes: usize,
 }
 
-fn read(net: &SmolLm2, ids: &[i32], format: Format, threads: Option<usize>) -> Result<Reading, Failure> {
-    let compiled = net.compile(Target::host().with_weights(format))?;
+fn read(net: &SmolLm2, ids: &[i32], target: Target, threads: Option<usize>) -> Result<Reading, Failure> {
+    let compiled = net.compile(target)?;
     let mut session = match threads {
         Some(n) => compiled.session_with_threads(n)?,
         None => compiled.session(),
@@ -52,18 +52,20 @@ pub fn formats(net: &SmolLm2, ids: &[i32], args: &Args, out: &mut impl Write) ->
     if ids.len() > args.context {
         return Err(format!("the text has {} tokens, the context {}; take a shorter one, or --context", ids.len(), args.context).into());
     }
-    writeln!(out, "{} tokens, each after those before it; against f32:", ids.len() - 1)?;
-    writeln!(out, "weights      MB   tokens/s  perplexity   change  same likeliest  largest logit error")?;
+    writeln!(out, "{} tokens, each after those before it; against f32; `+cache` keeps keys and values in bf16:", ids.len() - 1)?;
+    writeln!(out, "weights         MB   tokens/s  perplexity   change  same likeliest  largest logit error")?;
     let mut reference: Option<Reading> = None;
-    for format in Format::ALL {
-        let r = read(net, ids, format, args.threads)?;
+    let host = Target::host();
+    let formats = Format::ALL.map(|f| (f.to_string(), host.with_weights(f)));
+    let caches = [Format::F32, Format::Q4].map(|f| (format!("{f}+cache"), host.with_weights(f).with_bf16_states(true)));
+    for (name, target) in formats.into_iter().chain(caches) {
+        let r = read(net, ids, target, args.threads)?;
         let f32 = reference.as_ref().unwrap_or(&r);
         let same = r.likeliest.iter().zip(&f32.likeliest).filter(|(a, b)| a == b).count() as f64 / r.likeliest.len() as f64;
         let error = r.last.iter().zip(&f32.last).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
         writeln!(
             out,
-            "{:7}  {:6.1}  {:9.1}  {:10.3}  {:+6.2}%  {:13.1}%  {error:19.4}",
-            format.to_string(),
+            "{name:10}  {:6.1}  {:9.1}  {:10.3}  {:+6.2}%  {:13.1}%  {error:19.4}",
             r.bytes as f64 / 1e6,
             1.0 / r.a_token.as_secs_f64().max(1e-9),
             r.loss.exp(),

@@ -131,7 +131,7 @@ fn run(args: Args) -> Result<(), Failure> {
         let text = std::fs::read_to_string(path).map_err(|e| format!("{}: {e}", path.display()))?;
         return compare::formats(&net, &ids(&tokenizer, &text)?, &args, &mut std::io::stdout().lock());
     }
-    let compiled = net.compile(Target::host().with_weights(args.weights))?;
+    let compiled = net.compile(Target::host().with_weights(args.weights).with_bf16_states(args.bf16_cache))?;
     let session = match args.threads {
         Some(n) => compiled.session_with_threads(n)?,
         None => compiled.session(),

@@ -145,7 +145,12 @@ pub fn fuse(graph: &Graph) -> Fused {
     };
     for v in graph.values() {
         let op = &graph.node(v).op;
-        if f.of[v.index()].is_some() || is_view(op) || is_source(op) || packed.contains(&v) || prepared.contains(&v) || f.widened.contains(&v)
+        if f.of[v.index()].is_some()
+            || is_view(op)
+            || is_source(op)
+            || packed.contains(&v)
+            || prepared.contains(&v)
+            || f.widened.contains(&v)
         {
             continue;
         }

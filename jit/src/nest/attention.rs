@@ -76,7 +76,8 @@ pub fn programs(s: &AttentionSpec, menu: Menu) -> Vec<Program> {
         derived: Vec::new(),
         stmts: vec![Stmt::Map { len: extra(SEEN), body: zero, folds: Vec::new() }],
     };
-    let mut list = vec![copy_program(Len::Const(s.width), (s.k.mem, s.k.step), Len::Const(STRIP)), value_strips(s), softmax_work(s).program, fill];
+    let mut list =
+        vec![copy_program(Len::Const(s.width), (s.k.mem, s.k.step), Len::Const(STRIP)), value_strips(s), softmax_work(s).program, fill];
     let scores = [
         Inst::Acc,
         Inst::Float(s.scale),

@@ -46,7 +46,10 @@ pub fn gather(w: &WindowSpec) -> Program {
 pub fn border(w: &WindowSpec) -> [Program; 2] {
     let body = vec![Inst::Float(w.fill), Inst::Store { ptr: 0, step: ONE, row_step: NONE, mem: Mem::F32, value: 0 }];
     let fill = Stmt::Map { len: Len::Const(w.chunk), body, folds: Vec::new() };
-    [copy_program(Len::Const(w.chunk), (Mem::F32, ONE), ONE), Program { ptrs: 1, ints: 0, slots: 0, derived: Vec::new(), stmts: vec![fill] }]
+    [
+        copy_program(Len::Const(w.chunk), (Mem::F32, ONE), ONE),
+        Program { ptrs: 1, ints: 0, slots: 0, derived: Vec::new(), stmts: vec![fill] },
+    ]
 }
 
 /// The address of image `n`, or of its group's channels.
