@@ -5,10 +5,11 @@
 //! ```
 //!
 //! The folder holds `model.safetensors` and `tokenizer.json`, as the repository `openai-community/gpt2` has them on the
-//! Hugging Face hub. Prints the likeliest continuation.
+//! Hugging Face hub. With `--features hub` a prompt alone is enough: the files are fetched from there. Prints the
+//! likeliest continuation.
 
 use std::io::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use tancho::{AsView, Target, network};
 use tokenizers::Tokenizer;
@@ -52,9 +53,27 @@ network! {
 /// Tokens that follow a prompt.
 const LENGTH: usize = 64;
 
-fn run(folder: &Path, prompt: &str) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
-    let tokenizer = Tokenizer::from_file(folder.join("tokenizer.json"))?;
-    let mut session = Gpt2::load(folder.join("model.safetensors"))?.compile(Target::host())?.session();
+type Failure = Box<dyn std::error::Error + Send + Sync>;
+
+/// Weights and tokenizer of the real model.
+#[cfg(feature = "hub")]
+fn fetched() -> Result<[PathBuf; 2], Failure> {
+    let file = |name: &str| tancho::hub::fetch("openai-community/gpt2", name);
+    Ok([file("model.safetensors")?, file("tokenizer.json")?])
+}
+
+#[cfg(not(feature = "hub"))]
+fn fetched() -> Result<[PathBuf; 2], Failure> {
+    Err("name a folder with model.safetensors and tokenizer.json, or run with `--features hub`, which fetches them".into())
+}
+
+fn run(folder: Option<&Path>, prompt: &str) -> Result<(), Failure> {
+    let [weights, tokenizer] = match folder {
+        Some(folder) => ["model.safetensors", "tokenizer.json"].map(|name| folder.join(name)),
+        None => fetched()?,
+    };
+    let tokenizer = Tokenizer::from_file(tokenizer)?;
+    let mut session = Gpt2::load(weights)?.compile(Target::host())?.session();
     let mut ids: Vec<i32> = tokenizer.encode(prompt, false)?.get_ids().iter().map(|id| *id as i32).collect();
     let mut words = tokenizer.decode_stream(false);
     print!("{prompt}");
@@ -73,11 +92,19 @@ fn run(folder: &Path, prompt: &str) -> Result<(), Box<dyn std::error::Error + Se
 
 fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().skip(1).collect();
-    let [folder, prompt] = args.as_slice() else {
-        eprintln!("usage: gpt2 FOLDER PROMPT\nthe folder holds model.safetensors and tokenizer.json of GPT-2");
-        return ExitCode::from(2);
+    let (folder, prompt) = match args.as_slice() {
+        [prompt] => (None, prompt),
+        [folder, prompt] => (Some(Path::new(folder)), prompt),
+        _ => {
+            eprintln!("usage: gpt2 [FOLDER] PROMPT\nthe folder holds model.safetensors and tokenizer.json of GPT-2");
+            return ExitCode::from(2);
+        }
     };
-    match run(Path::new(folder), prompt) {
+    if prompt.trim().is_empty() {
+        eprintln!("the prompt is empty");
+        return ExitCode::from(2);
+    }
+    match run(folder, prompt) {
         Ok(()) => ExitCode::SUCCESS,
         Err(e) => {
             eprintln!("{e}");

@@ -50,6 +50,9 @@ pub use tancho_ir::fuse;
 /// The passes between the declared graph and fusion.
 pub use tancho_ir::passes;
 
+#[cfg(feature = "hub")]
+pub mod hub;
+
 /// The prelude: networks that every `network!` knows by name, with PyTorch's weight names.
 pub mod nn {
     tancho_macros::__prelude!();
