@@ -17,7 +17,7 @@ mod sentences;
 
 use args::parse;
 use cases::named;
-use tancho::{Graph, Isa};
+use tancho::{Graph, Isa, Target};
 
 fn args(line: &str) -> Result<args::Args, String> {
     parse(line.split_whitespace().map(Into::into))
@@ -68,7 +68,7 @@ fn every_case_has_neighbours_of_other_sizes_and_costs_of_its_weights() {
     let mut names = Vec::new();
     for case in named() {
         for c in std::iter::once(case.clone()).chain(case.neighbours()) {
-            let (cost, inputs) = (c.cost(), c.inputs().unwrap());
+            let (cost, inputs) = (c.cost(Target::host()), c.inputs().unwrap());
             assert_eq!(inputs.len(), c.graph().unwrap().inputs.len(), "{}", c.name);
             let rows = cost.read - 4 * weights(&c.graph().unwrap()) as u64;
             let images = 4 * c.inputs().unwrap()[0].len() as u64;

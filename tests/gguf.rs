@@ -1,7 +1,7 @@
 //! GGUF files made by hand: what is read, and that whatever is wrong with one is an error that says what.
 
 use tancho::weights::{Gguf, Metadata};
-use tancho::{Error, LoadError, network};
+use tancho::{AsView, Error, Format, Isa, LoadError, Target, network};
 
 network! {
     Small<B, D = 32>(x: [B, D]) -> [B, 2] {
@@ -151,4 +151,29 @@ fn a_file_that_does_not_fit_is_told_at_once() {
     for part in ["missing: `q4`", "`f` is declared [2, 32], but is [3, 32]", "unexpected: `other`"] {
         assert!(said.contains(part), "{said}");
     }
+}
+
+network! {
+    #[unused_weights("f", "q8")]
+    Quarter<B, D = 32>(x: [B, D]) -> [B, 2] {
+        param q4: [2, D];
+        x @ q4.t
+    }
+}
+
+/// Blocks of 4 bits are multiplied as they are: with rows that 8 bits hold exactly, the sums are those of the elements.
+#[test]
+fn blocks_of_4_bits_are_not_rounded_again() -> Result<(), Error> {
+    let net = Quarter::load(written(&good()).path())?;
+    // The largest magnitude is 127, so the factor of a row is 1.
+    let x: Vec<f32> = (0..7 * 32).map(|i| if i % 32 == 31 { 127.0 } else { (i * 37 % 200) as f32 - 100.0 }).collect();
+    let want = net.compile(Target::host())?.interpret(x.view([7, 32]))?;
+    for isa in Isa::ALL.into_iter().filter(|i| *i <= Isa::host()) {
+        let mut session = net.compile(Target::host().with_isa(isa)?.with_weights(Format::Q4))?.session();
+        for n in [7, 3, 1] {
+            let got = session.run(x[..n * 32].view([n, 32]))?.data().to_vec();
+            assert_eq!(got, want[0].as_f32().expect("f32")[..n * 2], "{isa}, {n} rows");
+        }
+    }
+    Ok(())
 }

@@ -38,3 +38,18 @@ fn a_prompt_gives_the_same_in_chunks_of_any_size() -> Result<(), Error> {
     }
     Ok(())
 }
+
+#[test]
+fn weights_lie_as_conv1d_has_them_and_a_full_cache_is_an_error() -> Result<(), Error> {
+    let net = Gpt2::with(Gpt2Dims { T: 24, ..small() }).init(1)?;
+    let stored = net.weights().get("h.1.attn.c_attn.weight").map(|w| w.shape().to_vec());
+    assert_eq!(stored, Some(vec![48, 144]));
+    let mut session = net.compile(Target::host().checked(true))?.session();
+    let ids: Vec<i32> = (0..24).map(|i| (7 * i + 3) % 61).collect();
+    assert!(session.check(ids.view([1, 24]))?.ok());
+    session.run(ids.view([1, 24]))?;
+    assert_eq!(session.state("h.1.values")?.map(|t| t.shape().to_vec()), Some(vec![1, 4, 24, 12]));
+    let full = session.run([5].view([1, 1])).map(|_| ()).expect_err("it is full");
+    assert!(matches!(full, Error::Full { held: 24, capacity: 24, .. }), "{full}");
+    Ok(())
+}
