@@ -151,7 +151,7 @@ impl<'m, M: Module> Functions<'m, M> {
     }
 
     fn emit(&self, p: &Program) -> Option<Vec<u8>> {
-        self.machine.width.and_then(|w| wide::emit(p, w).ok())
+        self.machine.width.and_then(|w| wide::emit(p, w, self.machine.dots).ok())
     }
 
     /// The programs of a kernel with the menu of its tiles: the wide one if the emitter does them all.

@@ -20,6 +20,8 @@ pub struct Machine {
     pub(crate) width: Option<Width>,
     /// Whether it adds products of bf16 two at a time.
     pub(crate) pairs: bool,
+    /// Whether it adds products of bytes four at a time.
+    pub(crate) dots: bool,
 }
 
 /// How a product is cut for registers and caches.
@@ -36,28 +38,31 @@ pub struct Blocking {
 impl Machine {
     /// This machine with vectors of a width.
     pub(crate) fn host(width: Option<Width>) -> Machine {
-        Machine { l2: second_cache().unwrap_or(512 << 10), width, pairs: width == Some(Width::Z) && has_pairs() }
+        Machine {
+            l2: second_cache().unwrap_or(512 << 10),
+            width,
+            pairs: width == Some(Width::Z) && has_pairs(),
+            dots: width == Some(Width::Z) && has_dots(),
+        }
     }
 
     /// Rows of the highest tile that is `strips` wide, if there is one.
     pub(crate) fn rows(self, strips: i64, terms: Terms) -> Option<i64> {
         let Some(width) = self.width else { return (strips == 1).then_some(4) };
         let vectors = strips * STRIP / width.lanes();
-        if terms.group().is_some() && width == Width::Y {
-            return None;
-        }
         // A row of the right operand and one element of the left one besides the accumulators; of bf16 both halves, and
         // a mask of one of them.
         let besides = match terms {
             Terms::F32 | Terms::Pairs => vectors + 1,
-            Terms::Halves | Terms::Nibbles => 2 * vectors + 2,
-            Terms::Bytes => vectors + 1,
+            Terms::Halves => 2 * vectors + 2,
+            // Without an instruction for four products of bytes each vector takes two, and a sum of two one more.
+            Terms::Bytes | Terms::Nibbles => 2 * vectors + 3,
         };
         // The sum of a group beside each accumulator.
         let each = if terms.group().is_some() { 2 } else { 1 };
         let rows = (i64::from(width.registers()) - besides) / (each * vectors);
         let rows = rows.min(MOST_ROWS);
-        (rows >= 4).then_some(rows - rows % 2)
+        (rows >= if terms.group().is_some() { 2 } else { 4 }).then_some(rows - rows % 2)
     }
 
     /// Cycles per row and term of a tile, times 1000: bound by multiply-adds, loads or latency.
@@ -118,7 +123,7 @@ fn has_pairs() -> bool {
 }
 
 /// Whether the machine has AVX-512 VNNI.
-pub(crate) fn has_dots() -> bool {
+fn has_dots() -> bool {
     #[cfg(target_arch = "x86_64")]
     return std::arch::is_x86_feature_detected!("avx512vnni");
     #[cfg(not(target_arch = "x86_64"))]
@@ -138,7 +143,7 @@ mod tests {
     use super::*;
 
     fn machine(width: Option<Width>) -> Machine {
-        Machine { l2: 1 << 20, width, pairs: false }
+        Machine { l2: 1 << 20, width, pairs: false, dots: false }
     }
 
     #[test]

@@ -7,6 +7,7 @@ use crate::functions::Functions;
 use crate::lanes::clif::Options;
 use crate::lanes::oracle::{Memory, Pointer};
 use crate::lanes::{Program, Stmt};
+use crate::machine::Machine;
 use crate::{CompileError, Isa, Target};
 
 pub use crate::wide::{Width, emit, verify::verify};
@@ -28,7 +29,9 @@ impl Function {
     /// # Errors
     /// The machine cannot be targeted, or Cranelift refuses the code.
     pub fn new(program: &Program) -> Result<Function, CompileError> {
-        Function::build(&[program], Target::host().checked(true))?.pop().ok_or_else(|| CompileError::Host("no function".into()))
+        Function::build(&[program], Target::host().checked(true), Target::host().checked(true).machine())?
+            .pop()
+            .ok_or_else(|| CompileError::Host("no function".into()))
     }
 
     /// The emitter's code for a program; `None` if it leaves the program to Cranelift.
@@ -36,9 +39,18 @@ impl Function {
     /// # Errors
     /// The machine does not have that level, or the code is not sound.
     pub fn wide(program: &Program, isa: Isa) -> Result<Option<Function>, CompileError> {
+        Function::wide_by(program, isa, true)
+    }
+
+    /// The same as on a machine without AVX-512 VNNI, unless `dots`.
+    ///
+    /// # Errors
+    /// As of [`Function::wide`].
+    pub fn wide_by(program: &Program, isa: Isa, dots: bool) -> Result<Option<Function>, CompileError> {
         let target = Target::host().with_isa(isa)?;
-        match target.width().map(|w| emit(program, w)) {
-            Some(Ok(_)) => Ok(Function::build(&[program], target)?.pop()),
+        let machine = Machine { dots: target.machine().dots && dots, ..target.machine() };
+        match target.width().map(|w| emit(program, w, machine.dots)) {
+            Some(Ok(_)) => Ok(Function::build(&[program], target, machine)?.pop()),
             _ => Ok(None),
         }
     }
@@ -49,18 +61,18 @@ impl Function {
     /// As of [`Function::wide`].
     pub fn wide_all<'p>(programs: impl IntoIterator<Item = &'p Program>, isa: Isa) -> Result<Vec<Option<Function>>, CompileError> {
         let target = Target::host().with_isa(isa)?;
-        let does = |p: &&Program| target.width().is_some_and(|w| emit(p, w).is_ok());
+        let does = |p: &&Program| target.width().is_some_and(|w| emit(p, w, target.machine().dots).is_ok());
         let (all, taken): (Vec<&Program>, Vec<bool>) = programs.into_iter().map(|p| (p, does(&p))).unzip();
         let emitted: Vec<&Program> = all.iter().zip(&taken).filter(|x| *x.1).map(|x| *x.0).collect();
-        let mut functions = Function::build(&emitted, target)?.into_iter();
+        let mut functions = Function::build(&emitted, target, target.machine())?.into_iter();
         Ok(taken.into_iter().map(|t| if t { functions.next() } else { None }).collect())
     }
 
-    fn build(programs: &[&Program], target: Target) -> Result<Vec<Function>, CompileError> {
+    fn build(programs: &[&Program], target: Target, machine: Machine) -> Result<Vec<Function>, CompileError> {
         let isa = target.back_end()?;
         let x86 = matches!(isa.triple().architecture, target_lexicon::Architecture::X86_64);
         let mut module = new_module(isa)?;
-        let mut functions = Functions::new(&mut module, Options { x86, checked: target.is_checked() }, target.machine(), false);
+        let mut functions = Functions::new(&mut module, Options { x86, checked: target.is_checked() }, machine, false);
         let ids = programs.iter().map(|p| functions.caller(p)).collect::<Result<Vec<_>, _>>()?;
         let kernels = CodeBlob::finish(module, &ids)?;
         let made = |(kernel, p): (Kernel, &&Program)| Function { kernel, program: (*p).clone(), checked: target.is_checked() };

@@ -3,7 +3,7 @@
 
 mod common;
 
-use common::{Case, NONE, ONE, Rng, dots, random_rows, tile, tile_of, wide};
+use common::{Case, NONE, ONE, Rng, random_rows, tile, tile_of, wide};
 use std::collections::BTreeSet;
 use tancho_jit::Isa;
 use tancho_jit::lanes::{Fold, Inst, Len, Mem, Program, Stmt, Terms, Ty};
@@ -101,7 +101,23 @@ fn wide_tiles() {
 #[test]
 fn tiles_of_integers() {
     for terms in [Terms::Bytes, Terms::Nibbles] {
-        for (rows, cols) in [(1, 16), (1, 5), (1, 128), (1, 112), (2, 32), (3, 20), (4, 32), (6, 32), (8, 16), (1, 1), (4, 8)] {
+        for (rows, cols) in [
+            (1, 16),
+            (1, 5),
+            (1, 128),
+            (1, 112),
+            (1, 32),
+            (1, 24),
+            (2, 16),
+            (2, 13),
+            (2, 32),
+            (3, 20),
+            (4, 32),
+            (6, 32),
+            (8, 16),
+            (1, 1),
+            (4, 8),
+        ] {
             for groups in [0, 1, 2, 3] {
                 let rng = &mut Rng(u64::from(rows) * 1000 + u64::from(cols) * 10 + groups as u64);
                 for plain in [false, true] {
@@ -110,10 +126,14 @@ fn tiles_of_integers() {
                     if cols <= 16 {
                         case.check(&what);
                     }
-                    let emitted = wide(&case.program, Isa::Avx512);
-                    emitted.iter().for_each(|f| case.agree(f, &what));
-                    // Programs that are not plain may need more registers for their bodies than there are.
-                    assert!(emitted.is_some() || !dots() || !plain, "{what} is left to Cranelift");
+                    // AVX-512 with and without VNNI, and AVX2, whose registers hold fewer.
+                    let large = rows > 2 || cols > 32 || (rows > 1 && cols > 16);
+                    for (isa, with, does) in [(Isa::Avx512, true, true), (Isa::Avx512, false, true), (Isa::Avx2, false, !large)] {
+                        let Ok(emitted) = Function::wide_by(&case.program, isa, with) else { continue };
+                        emitted.iter().for_each(|f| case.agree(f, &format!("{what}, {isa}, VNNI {with}")));
+                        // Programs that are not plain may need more registers for their bodies than there are.
+                        assert!(emitted.is_some() || !does || !plain, "{what} is left to Cranelift by {isa}, VNNI {with}");
+                    }
                 }
             }
         }

@@ -64,7 +64,11 @@ fn menu(menu: Menu, main: i64, n: Count, many_terms: Terms) -> (Vec<Group>, Vec<
                 }
             };
             // One row: more columns at a time, to hide the latency of the sums.
-            let most = if machine.width == Some(Width::Z) { 128 } else { 64 };
+            let most = match machine.width {
+                Some(Width::Z) => 128,
+                _ if many_terms.group().is_some() => 32,
+                _ => 64,
+            };
             (many, (0..4).map(|i| most >> i).filter(|w| *w >= STRIP).map(|w| group(w, &[1])).collect())
         }
     };

@@ -32,6 +32,12 @@ pub enum Op3 {
     DotBf16,
     /// Sums of four products of bytes, without a sign by with one; with 512 bits only.
     DotBytes,
+    /// Sums of two products of 16 bits.
+    DotWords,
+    /// Sums of two products of bytes, without a sign by with one, in 16 bits that must hold them.
+    DotBytesInWords,
+    /// Sums of 16 bits.
+    AddWords,
     And,
     Or,
     Xor,
@@ -61,6 +67,9 @@ impl Op3 {
             Op3::Fma213 => (VEX_Vfmadd213ps_ymm_ymm_ymmm256, EVEX_Vfmadd213ps_zmm_k1z_zmm_zmmm512b32_er),
             Op3::DotBf16 => (INVALID, EVEX_Vdpbf16ps_zmm_k1z_zmm_zmmm512b32),
             Op3::DotBytes => (INVALID, EVEX_Vpdpbusd_zmm_k1z_zmm_zmmm512b32),
+            Op3::DotWords => (VEX_Vpmaddwd_ymm_ymm_ymmm256, EVEX_Vpmaddwd_zmm_k1z_zmm_zmmm512),
+            Op3::DotBytesInWords => (VEX_Vpmaddubsw_ymm_ymm_ymmm256, EVEX_Vpmaddubsw_zmm_k1z_zmm_zmmm512),
+            Op3::AddWords => (VEX_Vpaddw_ymm_ymm_ymmm256, EVEX_Vpaddw_zmm_k1z_zmm_zmmm512),
             Op3::And => (VEX_Vpand_ymm_ymm_ymmm256, EVEX_Vpandd_zmm_k1z_zmm_zmmm512b32),
             Op3::Or => (VEX_Vpor_ymm_ymm_ymmm256, EVEX_Vpord_zmm_k1z_zmm_zmmm512b32),
             Op3::Xor => (VEX_Vpxor_ymm_ymm_ymmm256, EVEX_Vpxord_zmm_k1z_zmm_zmmm512b32),
@@ -231,6 +240,17 @@ impl Asm {
             Shift::Left => (VEX_Vpslld_ymm_ymm_imm8, EVEX_Vpslld_zmm_k1z_zmmm512b32_imm8),
             Shift::Right => (VEX_Vpsrad_ymm_ymm_imm8, EVEX_Vpsrad_zmm_k1z_zmmm512b32_imm8),
             Shift::RightZero => (VEX_Vpsrld_ymm_ymm_imm8, EVEX_Vpsrld_zmm_k1z_zmmm512b32_imm8),
+        };
+        self.put(Instruction::with3(self.width.pick(y, z), self.vector(d), self.vector(a), amount))
+    }
+
+    /// Shifts each 16 bits by a constant.
+    pub fn shift_words(&mut self, how: Shift, d: V, a: V, amount: i32) -> Result<()> {
+        use Code::*;
+        let (y, z) = match how {
+            Shift::Left => (VEX_Vpsllw_ymm_ymm_imm8, EVEX_Vpsllw_zmm_k1z_zmmm512_imm8),
+            Shift::Right => (VEX_Vpsraw_ymm_ymm_imm8, EVEX_Vpsraw_zmm_k1z_zmmm512_imm8),
+            Shift::RightZero => (VEX_Vpsrlw_ymm_ymm_imm8, EVEX_Vpsrlw_zmm_k1z_zmmm512_imm8),
         };
         self.put(Instruction::with3(self.width.pick(y, z), self.vector(d), self.vector(a), amount))
     }

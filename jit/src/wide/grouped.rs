@@ -4,7 +4,7 @@
 use super::asm::{Mask, Op2, Op3, Rm, Shift, V};
 use super::body::{Count, Tail};
 use super::tile::Operands;
-use super::{Emit, Refused, Width};
+use super::{Emit, Refused};
 use crate::lanes::{Group, Inst, Len, STRIP, Terms};
 use iced_x86::{Code, Instruction, MemoryOperand};
 
@@ -12,10 +12,12 @@ use iced_x86::{Code, Instruction, MemoryOperand};
 struct Registers {
     /// The sum of a group for each accumulator.
     sums: Vec<V>,
-    /// Of each vector at hand of the right operand: its bytes, or its lower and upper halves of bytes.
+    /// Of each vector at hand of the right operand: its bytes; its lower and upper halves of bytes; or its even and odd bytes.
     right: Vec<(V, V)>,
     /// Elements of the left operand.
     left: (V, V),
+    /// Sums of two products, where there is no instruction for four.
+    product: Option<V>,
 }
 
 impl Emit<'_> {
@@ -28,9 +30,6 @@ impl Emit<'_> {
         b: u16,
         body: &[Inst],
     ) -> Result<(), Refused> {
-        if self.a.width == Width::Y || !crate::machine::has_dots() {
-            return Err(Refused("products of bytes without AVX-512 VNNI".into()));
-        }
         let Len::Const(count) = lines else { return Err(Refused("a number of groups that is no constant".into())) };
         let lanes = self.a.width.lanes();
         let (rows, cols) = (i64::from(shape.0), i64::from(shape.1));
@@ -38,8 +37,9 @@ impl Emit<'_> {
         let (accs, all, rest) = (rows * vectors, i64::from(self.a.width.registers()), cols % lanes);
         // One row takes the vectors of the right operand one after another.
         let held = if rows > 1 { vectors } else { 1 };
-        let each = if terms == Terms::Nibbles { 2 } else { 1 };
-        if 2 * accs + held * each + each > all {
+        let both = terms == Terms::Nibbles || !self.dots;
+        let each = if both { 2 } else { 1 };
+        if 2 * accs + held * each + each + i64::from(!self.dots) + i64::from(rest > 0) > all {
             return Err(Refused(format!("{rows} x {cols} accumulators and sums")));
         }
         let counter = self.general()?;
@@ -56,8 +56,9 @@ impl Emit<'_> {
             Ok((first, if both { take()? } else { first }))
         };
         let r = Registers {
-            left: pair(each == 2)?,
-            right: (0..held).map(|_| pair(each == 2)).collect::<Result<_, _>>()?,
+            left: pair(both)?,
+            right: (0..held).map(|_| pair(both)).collect::<Result<_, _>>()?,
+            product: if self.dots { None } else { Some(pair(false)?.0) },
             sums: (0..accs).map(|_| Ok(pair(false)?.0)).collect::<Result<_, Refused>>()?,
         };
         let turns = count / group.right();
@@ -113,17 +114,24 @@ impl Emit<'_> {
         let nibbles = terms == Terms::Nibbles;
         let left = |e: &mut Self, row: usize| -> Result<(), Refused> {
             let row = &o.rows[row];
-            if !nibbles {
-                return e.a.broadcast(r.left.0, row.at(4 * line), 4);
+            let (first, second) = r.left;
+            if nibbles {
+                e.a.broadcast(first, row.at(8 * line), 4)?;
+                return e.a.broadcast(second, row.at(8 * line + 4), 4);
             }
-            e.a.broadcast(r.left.0, row.at(8 * line), 4)?;
-            e.a.broadcast(r.left.1, row.at(8 * line + 4), 4)
+            e.a.broadcast(first, row.at(4 * line), 4)?;
+            if !e.dots {
+                e.a.shift_words(Shift::Right, second, first, 8)?;
+                e.a.shift_words(Shift::Left, first, first, 8)?;
+                e.a.shift_words(Shift::Right, first, first, 8)?;
+            }
+            Ok(())
         };
         let alone = o.rows.len() == 1;
         if alone {
             left(self, 0)?;
         }
-        let low = self.a.constant(0x0f0f_0f0f);
+        let (low, even) = (self.a.constant(0x0f0f_0f0f), self.a.constant(0x00ff_00ff));
         self.each_turn(r, o, |e, from, to| {
             for (v, &(first, second)) in (from..to).zip(&r.right) {
                 e.right(o, v, line, first, mask)?;
@@ -131,6 +139,9 @@ impl Emit<'_> {
                     e.a.shift(Shift::RightZero, second, first, 4)?;
                     e.a.op3(Op3::And, first, first, low)?;
                     e.a.op3(Op3::And, second, second, low)?;
+                } else if !e.dots {
+                    e.a.shift_words(Shift::RightZero, second, first, 8)?;
+                    e.a.op3(Op3::And, first, first, even)?;
                 }
             }
             for row in 0..o.rows.len() {
@@ -139,9 +150,21 @@ impl Emit<'_> {
                 }
                 for (v, &(first, second)) in (from..to).zip(&r.right) {
                     let sum = r.sums[row * o.right.len() + v];
-                    e.a.op3(Op3::DotBytes, sum, first, Rm::Reg(r.left.0))?;
-                    if nibbles {
-                        e.a.op3(Op3::DotBytes, sum, second, Rm::Reg(r.left.1))?;
+                    let both = [(first, r.left.0), (second, r.left.1)];
+                    match r.product {
+                        None => {
+                            for (w, x) in both.into_iter().take(if nibbles { 2 } else { 1 }) {
+                                e.a.op3(Op3::DotBytes, sum, w, Rm::Reg(x))?;
+                            }
+                        }
+                        Some(product) => {
+                            // Sums of a whole group of 4 by 8 bits are below 2^15.
+                            let (dot, add) = if nibbles { (Op3::DotBytesInWords, Op3::AddWords) } else { (Op3::DotWords, Op3::IAdd) };
+                            for (w, x) in both {
+                                e.a.op3(dot, product, w, Rm::Reg(x))?;
+                                e.a.op3(add, sum, sum, Rm::Reg(product))?;
+                            }
+                        }
                     }
                 }
             }
@@ -151,6 +174,13 @@ impl Emit<'_> {
 
     /// Scales the sums of a group and adds them to the accumulators.
     fn end_group(&mut self, r: &Registers, o: &Operands, terms: Terms, group: Group, mask: Option<Mask>) -> Result<(), Refused> {
+        if let Some(ones) = r.product.filter(|_| terms == Terms::Nibbles) {
+            let words = self.a.constant(0x0001_0001);
+            self.a.op2(Op2::Move, ones, words)?;
+            for sum in &r.sums {
+                self.a.op3(Op3::DotWords, *sum, *sum, Rm::Reg(ones))?;
+            }
+        }
         self.each_turn(r, o, |e, from, to| {
             for (v, &(first, second)) in (from..to).zip(&r.right) {
                 e.right(o, v, group.lines, first, mask)?;

@@ -76,6 +76,8 @@ const FREE: usize = 8;
 /// A function under construction.
 struct Emit<'p> {
     a: Asm,
+    /// Products of bytes are summed four at a time.
+    dots: bool,
     p: &'p Program,
     used: usize,
     most: usize,
@@ -83,12 +85,12 @@ struct Emit<'p> {
     held: BTreeMap<Reg, u8>,
 }
 
-/// The code of a program.
+/// The code of a program; `dots` if the machine has AVX-512 VNNI.
 ///
 /// # Errors
 /// The program has a form that stays with Cranelift, or needs more registers than there are.
-pub fn emit(p: &Program, width: Width) -> Result<Vec<u8>, Refused> {
-    let mut e = Emit { a: Asm::new(width), p, used: 0, most: 0, held: BTreeMap::new() };
+pub fn emit(p: &Program, width: Width, dots: bool) -> Result<Vec<u8>, Refused> {
+    let mut e = Emit { a: Asm::new(width), dots: dots && width == Width::Z, p, used: 0, most: 0, held: BTreeMap::new() };
     for stmt in &p.stmts {
         e.used = 0;
         match stmt {

@@ -399,14 +399,6 @@ fn pairs() -> bool {
     false
 }
 
-/// Whether this machine adds products of bytes.
-pub fn dots() -> bool {
-    #[cfg(target_arch = "x86_64")]
-    return Isa::host() == Isa::Avx512 && std::arch::is_x86_feature_detected!("avx512vnni");
-    #[cfg(not(target_arch = "x86_64"))]
-    false
-}
-
 /// A tile with an epilogue that reads a bias and others, and stores in every kind of memory.
 pub fn tile(seed: u64, (rows, cols): (u8, u8), k: i64, plain: bool) -> Case {
     let rng = &mut Rng(seed);
