@@ -9,9 +9,14 @@
 //! Prints the five most likely of ImageNet's 1,000 classes, by number; without arguments for the photographs that the
 //! script fetches, whose file names end with the number of what they show.
 
+#[path = "common/models.rs"]
+#[allow(clippy::duplicate_mod)] // the benchmark has several examples as modules
+mod models;
+
 use fast_image_resize::images::Image;
 use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
 use jpeg_decoder::{Decoder, PixelFormat};
+pub use models::model_dir;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Instant;
@@ -78,13 +83,6 @@ network! {
 
 /// Any failure of this program, in words.
 pub type Failure = Box<dyn std::error::Error + Send + Sync>;
-
-/// Where `scripts/fetch_models.py` puts models and images.
-pub fn model_dir(name: &str) -> PathBuf {
-    let var = |name: &str| std::env::var_os(name).filter(|v| !v.is_empty()).map(PathBuf::from);
-    let cache = || var("XDG_CACHE_HOME").unwrap_or_else(|| var("HOME").unwrap_or_default().join(".cache")).join("tancho");
-    var("TANCHO_MODELS").unwrap_or_else(cache).join(name)
-}
 
 /// A photograph as the network wants it: its short side brought to 256 pixels, bicubic, and the 224x224 in its middle,
 /// as bytes `[224, 224, 3]`.

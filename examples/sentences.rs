@@ -7,6 +7,10 @@
 //!
 //! Prints the cosine similarity of each pair of sentences.
 
+#[path = "common/models.rs"]
+#[allow(clippy::duplicate_mod)] // the benchmark has several examples as modules
+mod models;
+
 use std::path::PathBuf;
 use std::process::ExitCode;
 use tancho::{AsView, Error, Target, network};
@@ -49,9 +53,7 @@ network! {
 
 /// Where `scripts/fetch_models.py` puts the model.
 pub fn model_dir() -> PathBuf {
-    let var = |name: &str| std::env::var_os(name).filter(|v| !v.is_empty()).map(PathBuf::from);
-    let cache = || var("XDG_CACHE_HOME").unwrap_or_else(|| var("HOME").unwrap_or_default().join(".cache")).join("tancho");
-    var("TANCHO_MODELS").unwrap_or_else(cache).join("minilm")
+    models::model_dir("minilm")
 }
 
 /// Any failure of this program, in words.

@@ -1,5 +1,9 @@
 //! SmolLM2 (Allal et al. 2025), a decoder of the Llama family, by the names that llama.cpp's GGUF files have.
 
+#[path = "../common/models.rs"]
+#[allow(clippy::duplicate_mod)] // the benchmark has several examples as modules
+mod models;
+
 use std::path::{Path, PathBuf};
 use tancho::weights::Gguf;
 use tancho::{Error, network};
@@ -52,9 +56,7 @@ pub type Failure = Box<dyn std::error::Error + Send + Sync>;
 
 /// Where `scripts/fetch_models.py` puts the model.
 pub fn model_path() -> PathBuf {
-    let var = |name: &str| std::env::var_os(name).filter(|v| !v.is_empty()).map(PathBuf::from);
-    let cache = || var("XDG_CACHE_HOME").unwrap_or_else(|| var("HOME").unwrap_or_default().join(".cache")).join("tancho");
-    var("TANCHO_MODELS").unwrap_or_else(cache).join("smollm2").join("SmolLM2-135M-Instruct.Q4_1.gguf")
+    models::model_dir("smollm2").join("SmolLM2-135M-Instruct.Q4_1.gguf")
 }
 
 /// The model of a file, with room for `context` tokens.

@@ -4,6 +4,7 @@ use crate::dim::Dim;
 use crate::infer::{Arg, ShapeError, infer};
 use crate::op::Op;
 use crate::types::{Facts, Type};
+use std::borrow::Cow;
 use std::fmt;
 
 /// A value of a graph: the result of the node of that number.
@@ -399,13 +400,14 @@ impl Graph {
     }
 
     /// The shape by which a stored value lies in memory: a growing state's has room for all rows.
-    pub fn room(&self, v: Value) -> Vec<Dim> {
-        let mut shape = self.ty(v).shape.clone();
-        let grown = self.lives_in(v).and_then(|i| self.states[i].grows.zip(self.capacity(i)));
-        if let Some((axis, rows)) = grown {
-            shape[axis] = Dim::constant(rows);
-        }
-        shape
+    pub fn room(&self, v: Value) -> Cow<'_, [Dim]> {
+        let shape = &self.ty(v).shape;
+        let Some((axis, rows)) = self.lives_in(v).and_then(|i| self.states[i].grows.zip(self.capacity(i))) else {
+            return Cow::Borrowed(shape);
+        };
+        let mut shape = shape.clone();
+        shape[axis] = Dim::constant(rows);
+        Cow::Owned(shape)
     }
 
     /// The rows that a growing state has room for.

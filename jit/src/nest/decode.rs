@@ -137,19 +137,10 @@ pub fn choose(
         _ if !applies(s) => many(c),
         Len::Const(_) => few(c),
         Len::Arg(_) => {
-            let (here, there, after) = (c.b.create_block(), c.b.create_block(), c.b.create_block());
             let fits = c.b.ins().icmp_imm_s(IntCC::SignedLessThanOrEqual, queries, FEW);
-            c.b.ins().brif(fits, here, &[], there, &[]);
-            c.b.switch_to_block(here);
-            c.b.seal_block(here);
-            few(c);
-            c.b.ins().jump(after, &[]);
-            c.b.switch_to_block(there);
-            c.b.seal_block(there);
-            many(c);
-            c.b.ins().jump(after, &[]);
-            c.b.switch_to_block(after);
-            c.b.seal_block(after);
+            c.when(fits, few);
+            let more = c.b.ins().icmp_imm_s(IntCC::SignedGreaterThan, queries, FEW);
+            c.when(more, many);
         }
     }
 }

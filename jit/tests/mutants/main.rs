@@ -181,7 +181,7 @@ fn changes(i: &Instruction) -> Vec<(String, Instruction)> {
 
 /// Tries mutants of a program; gives how many were wrong, of the program and of the code.
 fn try_one(seed: u64, p: &Program, width: Width, of_case: &[i64]) -> Option<(usize, usize)> {
-    let code = emit(p, width, seed % 2 == 0).ok()?;
+    let code = emit(p, width, seed.is_multiple_of(2)).ok()?;
     let rng = &mut Rng(seed);
     let samples = samples(rng, p, of_case);
     assert_eq!(wrong(&code, p, &samples), Some(false), "the emitter's own code, seed {seed}\n{p:#?}");

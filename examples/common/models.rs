@@ -1,0 +1,10 @@
+//! Where `scripts/fetch_models.py` puts models.
+
+use std::path::PathBuf;
+
+/// The folder of a model: `$TANCHO_MODELS`, else `tancho` in the user's cache.
+pub fn model_dir(name: &str) -> PathBuf {
+    let var = |name: &str| std::env::var_os(name).filter(|v| !v.is_empty()).map(PathBuf::from);
+    let cache = || var("XDG_CACHE_HOME").unwrap_or_else(|| var("HOME").unwrap_or_default().join(".cache")).join("tancho");
+    var("TANCHO_MODELS").unwrap_or_else(cache).join(name)
+}
