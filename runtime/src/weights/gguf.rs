@@ -118,12 +118,10 @@ impl Gguf {
     /// # Errors
     /// As [`Gguf::integer`].
     pub fn texts(&self, key: &str) -> Result<Vec<&str>, LoadError> {
-        let text = |m: &'_ Metadata| if let Metadata::Text(_) = m { Some(()) } else { None };
-        let list = self.as_a(key, "a list of texts", |m| match m {
-            Metadata::List(all) if all.iter().all(|m| text(m).is_some()) => Some(all),
+        self.as_a(key, "a list of texts", |m| match m {
+            Metadata::List(all) => all.iter().map(|m| if let Metadata::Text(t) = m { Some(t.as_str()) } else { None }).collect(),
             _ => None,
-        })?;
-        Ok(list.iter().filter_map(|m| if let Metadata::Text(t) = m { Some(t.as_str()) } else { None }).collect())
+        })
     }
 
     /// A list of integers.
