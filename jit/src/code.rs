@@ -159,6 +159,31 @@ impl Code<'_, '_> {
         self.b.seal_block(after);
     }
 
+    /// The value of `yes` where `condition` is not 0, else that of `no`; only one of them runs.
+    pub fn either<'t>(
+        &mut self,
+        condition: Value,
+        yes: &'t mut dyn FnMut(&mut Code<'_, '_>) -> Value,
+        no: &'t mut dyn FnMut(&mut Code<'_, '_>) -> Value,
+    ) -> Value {
+        let (inside, others, after) = (self.b.create_block(), self.b.create_block(), self.b.create_block());
+        self.b.ins().brif(condition, inside, &[], others, &[]);
+        let guard = self.guard;
+        for (block, body) in [(inside, yes), (others, no)] {
+            self.b.switch_to_block(block);
+            self.b.seal_block(block);
+            let value = body(&mut Code { b: self.b, guard });
+            if self.b.block_params(after).is_empty() {
+                let ty = self.b.func.dfg.value_type(value);
+                self.b.append_block_param(after, ty);
+            }
+            self.b.ins().jump(after, &[value.into()]);
+        }
+        self.b.switch_to_block(after);
+        self.b.seal_block(after);
+        self.b.block_params(after)[0]
+    }
+
     /// The address of an access of `bytes` bytes. In checked mode an access outside of its
     /// buffer is counted and goes to the guard's own memory instead.
     pub fn guarded(&mut self, p: Pointer, offset: i32, bytes: i64) -> (Value, i32) {

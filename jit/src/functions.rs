@@ -65,8 +65,9 @@ pub fn compact(p: &Program) -> Prepared {
                 *len = rename(*len);
                 body
             }
-            Stmt::Tile { k, a_row, body, .. } => {
+            Stmt::Tile { k, strip, a_row, body, .. } => {
                 *k = rename(*k);
+                *strip = rename(*strip);
                 *a_row = rename(*a_row);
                 body
             }

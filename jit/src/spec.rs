@@ -218,8 +218,12 @@ pub struct AttentionSpec {
     pub v: Slot,
     /// Strides along batch, head, query; step along the keys.
     pub mask: Option<Slot>,
+    /// What is added to the scaled scores; strides as of the mask.
+    pub bias: Option<Slot>,
     /// A query sees no key behind it, counted from the end.
     pub causal: bool,
+    /// A query sees so many keys up to its own place, and those behind it.
+    pub window: Option<Len>,
     /// Factor on the scores, by its bits.
     pub scale: u32,
     /// Where the result goes.

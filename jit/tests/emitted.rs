@@ -368,7 +368,17 @@ fn epilogues_of_tiles() {
                 r.case.results.push((r.case.memory.len() - 1, mem, 0.0));
             }
             let body = r.e.insts.clone();
-            let tile = Stmt::Tile { rows, cols, k: Len::Const(k), a: 0, a_row: Len::Const(k), b: 1, terms: Terms::F32, body };
+            let tile = Stmt::Tile {
+                rows,
+                cols,
+                k: Len::Const(k),
+                strip: Len::Const(k),
+                a: 0,
+                a_row: Len::Const(k),
+                b: 1,
+                terms: Terms::F32,
+                body,
+            };
             r.case.program = Program {
                 ptrs: r.case.ptrs.len() as u16,
                 ints: r.case.ints.len() as u16,

@@ -53,7 +53,7 @@ impl Body {
                 let scores = self.push(Op::Select, &[m, scores, never])?;
                 let p = self.push(softmax, &[scores])?;
                 // A key that is not attended has the weight 0, whatever the softmax makes of a row
-                // with no key at all.
+                // with no key at all. (One hidden by its place does not count even if its value is not finite.)
                 let zero = self.num(0.0)?;
                 let p = self.push(Op::Select, &[m, p, zero])?;
                 self.push(Op::Matmul, &[p, v])?

@@ -18,8 +18,8 @@ fn has_kernel(op: &Op) -> bool {
         | Op::Softmax { .. }
         | Op::LayerNorm { .. }
         | Op::RmsNorm { .. }
-        | Op::L2Normalize { .. } => true,
-        Op::Attention { window, bias, .. } => window.is_none() && !bias,
+        | Op::L2Normalize { .. }
+        | Op::Attention { .. } => true,
         op => !is_composite(op),
     }
 }

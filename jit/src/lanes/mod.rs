@@ -399,16 +399,18 @@ pub enum Stmt {
         cols: u8,
         /// Length of the sum.
         k: Len,
+        /// Length of the right operand's strips: that of the sum, or more where it takes a part of them.
+        strip: Len,
         /// Pointer of the left operand, rows with unit step.
         a: u16,
         /// Elements of 32 bits from one row of it to the next.
         a_row: Len,
         /// Pointer into the packed strips of the right operand: element `(i, c)` is
-        /// `b[(c / STRIP * k + i) * STRIP + c % STRIP]`. In bf16, elements `2 i` and `2 i + 1` of a column are the
-        /// lower and the upper half of 32 bits: `b[(c / STRIP * (k / 2) + i) * STRIP + c % STRIP]`. So are lines of other
+        /// `b[(c / STRIP * strip + i) * STRIP + c % STRIP]`. In bf16, elements `2 i` and `2 i + 1` of a column are the
+        /// lower and the upper half of 32 bits: `b[(c / STRIP * (strip / 2) + i) * STRIP + c % STRIP]`. So are lines of other
         /// [`Terms`].
         b: u16,
-        /// What the operands' elements are; but for f32, `k` is a constant, a multiple of [`Terms::together`].
+        /// What the operands' elements are; but for f32, `k` and `strip` are constants, multiples of [`Terms::together`].
         terms: Terms,
         /// What is done with each accumulator ([`Inst::Acc`]).
         body: Vec<Inst>,

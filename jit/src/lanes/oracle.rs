@@ -61,10 +61,10 @@ impl Machine<'_> {
                     self.slots[*s as usize] = *a;
                 }
             }
-            Stmt::Tile { rows, cols, k, a, a_row, b, terms, body } => {
+            Stmt::Tile { rows, cols, k, strip, a, a_row, b, terms, body } => {
                 for r in 0..i64::from(*rows) {
                     for c in 0..i64::from(*cols) {
-                        let acc = self.sum((*a, r * self.len(*a_row)), (*b, c), self.len(*k), *terms);
+                        let acc = self.sum((*a, r * self.len(*a_row)), (*b, c), (self.len(*k), self.len(*strip)), *terms);
                         self.body(body, c, r, acc.to_bits());
                     }
                 }
@@ -73,8 +73,8 @@ impl Machine<'_> {
     }
 
     /// The sum of `k` products of a row, which begins at an element of its pointer, and a column.
-    fn sum(&self, (a, row): (u16, i64), (b, c): (u16, i64), k: i64, terms: Terms) -> f32 {
-        let right = |line: i64| self.load(b, (c / STRIP * terms.lines(k) + line) * STRIP + c % STRIP, Mem::I32);
+    fn sum(&self, (a, row): (u16, i64), (b, c): (u16, i64), (k, strip): (i64, i64), terms: Terms) -> f32 {
+        let right = |line: i64| self.load(b, (c / STRIP * terms.lines(strip) + line) * STRIP + c % STRIP, Mem::I32);
         let left = |i: i64| self.load(a, row + i, Mem::I32);
         let halves = |x: u32| [f(x << 16), f(x & 0xffff_0000)];
         let normal = |x: f32| if x.is_subnormal() { 0.0f32.copysign(x) } else { x };

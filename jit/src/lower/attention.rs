@@ -9,7 +9,7 @@ use tancho_ir::{Dim, Value};
 
 pub fn lower(l: &mut Lower<'_>, v: Value) -> Result<(), CompileError> {
     let node = l.g.node(v);
-    let Op::Attention { heads, causal, mask, scale, .. } = &node.op else { return Ok(()) };
+    let Op::Attention { heads, causal, window, mask, bias, scale } = &node.op else { return Ok(()) };
     let constant = |d: &Dim, what: &str| {
         d.as_const().filter(|n| *n > 0).ok_or_else(|| l.unsupported(v, &format!("{what} must be a positive static dim, but is {d}")))
     };
@@ -35,6 +35,10 @@ pub fn lower(l: &mut Lower<'_>, v: Value) -> Result<(), CompileError> {
     let (sq, sk, sv) = (operand(l, &mut b, node.args[0])?, operand(l, &mut b, node.args[1])?, operand(l, &mut b, node.args[2])?);
     let out = bind(&mut b, &by_heads(l.whole(v)?, by_head, width));
     let mask = if *mask { Some(bind(&mut b, &mask_slot(l, node.args[3])?)) } else { None };
+    let bias = match node.args.last() {
+        Some(x) if *bias => Some(bind(&mut b, &bias_slot(l, *x)?)),
+        _ => None,
+    };
     let scale = scale.map_or(1.0 / (width as f64).sqrt(), |s| s.0) as f32;
     let keys = b.len(t);
     let cols = |n: Len, k: Len| l.machine.blocking(n, k, false, Terms::F32).cols;
@@ -49,7 +53,9 @@ pub fn lower(l: &mut Lower<'_>, v: Value) -> Result<(), CompileError> {
         k: sk,
         v: sv,
         mask,
+        bias,
         causal: *causal,
+        window: window.as_ref().map(|w| b.len(w)),
         scale: scale.to_bits(),
         out,
         scratch: b.buffer(Buffer::Scratch),
@@ -77,6 +83,15 @@ fn mask_slot(l: &Lower<'_>, m: Value) -> Result<Wide, CompileError> {
         2 => w.strides.extend([zero.clone(), zero]),
         3 => w.strides.insert(1, zero),
         _ => {}
+    }
+    Ok(w)
+}
+
+/// A bias over heads, queries and keys, of all sequences or of each.
+fn bias_slot(l: &Lower<'_>, x: Value) -> Result<Wide, CompileError> {
+    let mut w = l.wide(x, l.access(x)?);
+    if l.g.ty(x).rank() == 3 {
+        w.strides.insert(0, Dim::constant(0));
     }
     Ok(w)
 }

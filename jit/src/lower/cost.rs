@@ -70,6 +70,7 @@ pub fn cost(spec: &KernelSpec) -> Option<(Dim, Dim)> {
         KernelSpec::Pack(s) => (Dim::constant(0), product(s.batch.iter().chain(&s.k).copied().chain([s.n]), 8)?),
         KernelSpec::Attention(s) => {
             let width = Len::Const(s.width);
+            // Keys that no query sees by its place are counted too: what is left of them is no polynomial.
             let flops = product([s.batch, Len::Const(s.heads), s.s, s.t, width], 4)?;
             let of = |heads: i64, len: Len, bytes: i64| product([s.batch, Len::Const(heads), len, width], bytes);
             (flops, sum([of(s.heads, s.s, 8), of(s.key_heads, s.t, s.k.mem.size() + s.v.mem.size())])?)

@@ -13,12 +13,13 @@ use cranelift::codegen::ir::Value;
 use cranelift::prelude::*;
 use tancho_ir::Dim;
 
+/// A tile of f32 over strips as long as its sum.
 pub fn tile_program(shape: (u8, u8), k: Len, a_row: Len, slots: usize, epilogue: &[Inst]) -> Program {
-    tile_of(shape, (k, Terms::F32), a_row, slots, epilogue)
+    tile_of(shape, (k, k, Terms::F32), a_row, slots, epilogue)
 }
 
-/// A tile with other terms.
-fn tile_of(shape: (u8, u8), (k, terms): (Len, Terms), a_row: Len, slots: usize, epilogue: &[Inst]) -> Program {
+/// A tile of a sum of `k` terms over strips of so many.
+pub fn tile_of(shape: (u8, u8), (k, strip, terms): (Len, Len, Terms), a_row: Len, slots: usize, epilogue: &[Inst]) -> Program {
     let body = epilogue
         .iter()
         .map(|i| match *i {
@@ -27,7 +28,7 @@ fn tile_of(shape: (u8, u8), (k, terms): (Len, Terms), a_row: Len, slots: usize, 
             other => other,
         })
         .collect();
-    let stmt = Stmt::Tile { rows: shape.0, cols: shape.1, k, a: 0, a_row, b: 1, terms, body };
+    let stmt = Stmt::Tile { rows: shape.0, cols: shape.1, k, strip, a: 0, a_row, b: 1, terms, body };
     Program { ptrs: 2 + slots as u16, ints: 0, slots: 0, derived: Vec::new(), stmts: vec![stmt] }
 }
 
@@ -56,7 +57,7 @@ pub fn programs(s: &ContractSpec, menu: Menu) -> Vec<Program> {
         (t, Len::Const(k)) if t.converts() => Len::Const(t.left(k)),
         _ => row_of(&s.a),
     };
-    let tile = |t: &(u8, u8, Terms)| tile_of((t.0, t.1), (s.k, t.2), row(t.2), s.slots.len(), &s.epilogue);
+    let tile = |t: &(u8, u8, Terms)| tile_of((t.0, t.1), (s.k, s.k, t.2), row(t.2), s.slots.len(), &s.epilogue);
     let mut p: Vec<Program> = columns.shapes().iter().map(tile).collect();
     p.extend(s.rows.iter().map(|(work, _)| work.program.clone()));
     if let Some(w) = &s.window {

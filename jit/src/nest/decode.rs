@@ -44,7 +44,7 @@ fn scores(s: &AttentionSpec, n: u16) -> Program {
     let (mut body, mut folds) = (Vec::new(), Vec::new());
     let q = push(&mut body, Inst::Load { ptr: 0, step: ONE, row_step: NONE, mem: s.q.mem });
     for i in 0..n {
-        let k = push(&mut body, Inst::Load { ptr: 1 + i, step: ONE, row_step: NONE, mem: s.k.mem });
+        let k = push(&mut body, Inst::Load { ptr: 1 + i, step: s.k.step, row_step: NONE, mem: s.k.mem });
         let product = push(&mut body, Inst::Bin(Bin::Mul, q, k));
         folds.push((Fold::Sum, product, i));
     }
@@ -70,7 +70,7 @@ fn weighted(s: &AttentionSpec, n: u16) -> Program {
     let mut sum = push(&mut body, Inst::Load { ptr: 0, step: ONE, row_step: NONE, mem: Mem::F32 });
     for i in 0..n {
         let w = push(&mut body, Inst::Slot(i, Ty::F));
-        let v = push(&mut body, Inst::Load { ptr: 1 + i, step: ONE, row_step: NONE, mem: s.v.mem });
+        let v = push(&mut body, Inst::Load { ptr: 1 + i, step: s.v.step, row_step: NONE, mem: s.v.mem });
         sum = push(&mut body, Inst::Fma(w, v, sum));
     }
     push(&mut body, Inst::Store { ptr: 0, step: ONE, row_step: NONE, mem: Mem::F32, value: sum });
@@ -99,9 +99,6 @@ fn scaled(s: &AttentionSpec) -> Program {
 
 /// The programs, in the order their numbers count from the first.
 pub fn programs(s: &AttentionSpec, menu: Menu) -> Vec<Program> {
-    if !applies(s) {
-        return Vec::new();
-    }
     let (n, zero) = (places(menu), Inst::Float(0));
     let store = Inst::Store { ptr: 0, step: ONE, row_step: NONE, mem: Mem::F32, value: 0 };
     let clear = Stmt::Map { len: Len::Const(s.width), body: vec![zero, store], folds: Vec::new() };
@@ -109,7 +106,10 @@ pub fn programs(s: &AttentionSpec, menu: Menu) -> Vec<Program> {
     vec![scores(s, n), scores(s, 1), clear, weighted(s, n), weighted(s, 1), scaled(s)]
 }
 
-/// What the loops over queries share: memory of one head, and how many queries and keys there are.
+/// Keys from the first up to the second.
+pub type Keys = (Value, Value);
+
+/// What the loops over queries share: memory of one head, how many queries there are, and what they see.
 pub struct Head<'a> {
     pub q: Pointer,
     pub k: Pointer,
@@ -120,28 +120,18 @@ pub struct Head<'a> {
     pub reciprocal: Pointer,
     pub sums: Pointer,
     pub queries: Value,
-    pub keys: Value,
-    /// Softmax of the scores of a query, which sees so many keys; the scores of others become 0.
-    pub softmax: &'a dyn Fn(&mut Code<'_, '_>, Value),
+    /// The keys that a query sees.
+    pub seen: &'a dyn Fn(&mut Code<'_, '_>, Value) -> Keys,
+    /// Softmax of the scores of a query and the keys it sees.
+    pub softmax: &'a dyn Fn(&mut Code<'_, '_>, Value, Keys),
 }
 
-/// Branches on the number of queries: few are done here by `few`, else `many` runs.
-pub fn choose(
-    s: &AttentionSpec,
-    c: &mut Code<'_, '_>,
-    queries: Value,
-    few: &mut dyn FnMut(&mut Code<'_, '_>),
-    many: &mut dyn FnMut(&mut Code<'_, '_>),
-) {
+/// Whether queries are so few that they are worked on one by one.
+pub fn few(s: &AttentionSpec, c: &mut Code<'_, '_>, queries: Value) -> Value {
     match s.s {
-        _ if !applies(s) => many(c),
-        Len::Const(_) => few(c),
-        Len::Arg(_) => {
-            let fits = c.b.ins().icmp_imm_s(IntCC::SignedLessThanOrEqual, queries, FEW);
-            c.when(fits, few);
-            let more = c.b.ins().icmp_imm_s(IntCC::SignedGreaterThan, queries, FEW);
-            c.when(more, many);
-        }
+        _ if !applies(s) => c.b.ins().iconst(types::I8, 0),
+        Len::Const(_) => c.b.ins().iconst(types::I8, 1),
+        Len::Arg(_) => c.b.ins().icmp_imm_s(IntCC::SignedLessThanOrEqual, queries, FEW),
     }
 }
 
@@ -149,44 +139,40 @@ pub fn choose(
 pub fn build(s: &AttentionSpec, n: &Nest, c: &mut Code<'_, '_>, h: &Head<'_>, first: usize) {
     let zero = c.int(0);
     let places = places(n.menu);
-    // Each place has as many rows, and those left over are done one by one.
-    let each = c.b.ins().sdiv_imm_s(h.keys, i64::from(places));
-    let whole = c.mul_imm(each, i64::from(places));
     let at = |c: &mut Code<'_, '_>, p: Pointer, i: Value, slot: &Slot| {
         let by = n.times(c, i, slot.strides[2]);
         let by = c.mul_imm(by, slot.mem.size());
         c.moved(p, by)
     };
-    // Pointers to rows of a slot and to their scores, at each place.
-    let pointers = |c: &mut Code<'_, '_>, first: Pointer, p: Pointer, slot: &Slot, t: Value, places: u16| {
-        let (mut all, mut scores, mut t) = (vec![first], Vec::new(), t);
-        for place in 0..places {
-            if place > 0 {
-                t = c.add(t, each);
+    // Rows of a slot and their scores: the same number of rows from each place on, then those left over one by one.
+    let over = |c: &mut Code<'_, '_>, program: usize, first: Pointer, (p, slot): (Pointer, &Slot), (from, to): (Value, Value)| {
+        let count = c.b.ins().isub(to, from);
+        let each = c.b.ins().sdiv_imm_s(count, i64::from(places));
+        let whole = c.mul_imm(each, i64::from(places));
+        let (end, whole) = (c.add(from, each), c.add(from, whole));
+        let turn = |c: &mut Code<'_, '_>, program: usize, t: Value, places: u16| {
+            let (mut all, mut scores, mut t) = (vec![first], Vec::new(), t);
+            for place in 0..places {
+                if place > 0 {
+                    t = c.add(t, each);
+                }
+                all.push(at(c, p, t, slot));
+                let by = c.mul_imm(t, 4);
+                scores.push(c.moved(h.row, by));
             }
-            all.push(at(c, p, t, slot));
-            let by = c.mul_imm(t, 4);
-            scores.push(c.moved(h.row, by));
-        }
-        all.extend(scores);
-        all
-    };
-    let over = |c: &mut Code<'_, '_>, program: usize, first: Pointer, p: Pointer, slot: &Slot| {
-        c.for_each(zero, each, 1, &mut |c, t| {
-            let all = pointers(c, first, p, slot, t, places);
+            all.extend(scores);
             n.call(c, program, &all, &[]);
-        });
-        c.for_each(whole, h.keys, 1, &mut |c, t| {
-            let all = pointers(c, first, p, slot, t, 1);
-            n.call(c, program + 1, &all, &[]);
-        });
+        };
+        c.for_each(from, end, 1, &mut |c, t| turn(c, program, t, places));
+        c.for_each(whole, to, 1, &mut |c, t| turn(c, program + 1, t, 1));
     };
     c.for_each(zero, h.queries, 1, &mut |c, r| {
         let q = at(c, h.q, r, &s.q);
-        over(c, first, q, h.k, &s.k);
-        (h.softmax)(c, r);
+        let seen = (h.seen)(c, r);
+        over(c, first, q, (h.k, &s.k), seen);
+        (h.softmax)(c, r, seen);
         n.call(c, first + 2, &[h.sums], &[]);
-        over(c, first + 3, h.sums, h.v, &s.v);
+        over(c, first + 3, h.sums, (h.v, &s.v), seen);
         let out = at(c, h.out, r, &s.out);
         n.call(c, first + 5, &[h.reciprocal, h.sums, out], &[]);
     });

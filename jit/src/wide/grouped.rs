@@ -21,11 +21,11 @@ struct Registers {
 }
 
 impl Emit<'_> {
-    /// A tile of `lines` per strip.
+    /// A tile that reads `lines` of strips that have `strip`.
     pub fn grouped(
         &mut self,
         shape: (u8, u8),
-        (lines, terms, group): (Len, Terms, Group),
+        (lines, strip, terms, group): (Len, Len, Terms, Group),
         a: (u16, Len),
         b: u16,
         body: &[Inst],
@@ -43,7 +43,7 @@ impl Emit<'_> {
             return Err(Refused(format!("{rows} x {cols} accumulators and sums")));
         }
         let counter = self.general()?;
-        let o = self.operands(rows, vectors, (lines, terms), a, b)?;
+        let o = self.operands(rows, vectors, (strip, terms), a, b)?;
         for i in 0..accs as V {
             self.a.op3(Op3::Xor, i, i, Rm::Reg(i))?;
         }

@@ -96,7 +96,9 @@ pub fn emit(p: &Program, width: Width, dots: bool) -> Result<Vec<u8>, Refused> {
         match stmt {
             Stmt::Once { body, outs } => e.once(body, outs)?,
             Stmt::Map { len, body, folds } => e.map(*len, body, folds)?,
-            Stmt::Tile { rows, cols, k, a, a_row, b, terms, body } => e.tile((*rows, *cols), (*k, *terms), (*a, *a_row), *b, body)?,
+            Stmt::Tile { rows, cols, k, strip, a, a_row, b, terms, body } => {
+                e.tile((*rows, *cols), (*k, *strip, *terms), (*a, *a_row), *b, body)?
+            }
         }
     }
     let frame = i32::from(p.slots) * 64;

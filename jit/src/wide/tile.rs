@@ -62,18 +62,25 @@ impl Halves {
 }
 
 impl Emit<'_> {
-    pub fn tile(&mut self, shape: (u8, u8), (k, terms): (Len, Terms), a: (u16, Len), b: u16, body: &[Inst]) -> Result<(), Refused> {
+    pub fn tile(
+        &mut self,
+        shape: (u8, u8),
+        (k, strip, terms): (Len, Len, Terms),
+        a: (u16, Len),
+        b: u16,
+        body: &[Inst],
+    ) -> Result<(), Refused> {
         if terms == Terms::Pairs && self.a.width == Width::Y {
             return Err(Refused("products of bf16 at 256 bits".into()));
         }
-        // The lines of a strip.
-        let k = match (k, terms) {
-            (k, Terms::F32) => k,
-            (Len::Const(n), _) if n % terms.together() == 0 => Len::Const(terms.lines(n)),
-            _ => return Err(Refused("a sum whose length is no constant of whole groups".into())),
+        let lines = |k: Len| match (k, terms) {
+            (k, Terms::F32) => Ok(k),
+            (Len::Const(n), _) if n % terms.together() == 0 => Ok(Len::Const(terms.lines(n))),
+            _ => Err(Refused("a sum whose length is no constant of whole groups".into())),
         };
+        let (k, strip) = (lines(k)?, lines(strip)?);
         if let Some(group) = terms.group() {
-            return self.grouped(shape, (k, terms, group), a, b, body);
+            return self.grouped(shape, (k, strip, terms, group), a, b, body);
         }
         let lanes = self.a.width.lanes();
         let (rows, cols) = (i64::from(shape.0), i64::from(shape.1));
@@ -92,7 +99,7 @@ impl Emit<'_> {
             return Err(Refused(format!("{rows} x {cols} accumulators")));
         }
         let counter = self.general()?;
-        let o = self.operands(rows, vectors, (k, terms), a, b)?;
+        let o = self.operands(rows, vectors, (strip, terms), a, b)?;
         let acc = |r: i64, v: i64| (r * vectors + v) as V;
         for i in 0..accs as V {
             self.a.op3(Op3::Xor, i, i, Rm::Reg(i))?;
@@ -215,8 +222,8 @@ impl Emit<'_> {
         Ok(())
     }
 
-    /// Addresses of the rows, and of the strips of `k` lines.
-    pub fn operands(&mut self, rows: i64, vectors: i64, (k, terms): (Len, Terms), a: (u16, Len), b: u16) -> Result<Operands, Refused> {
+    /// Addresses of the rows, and of the strips of so many lines.
+    pub fn operands(&mut self, rows: i64, vectors: i64, (strip, terms): (Len, Terms), a: (u16, Len), b: u16) -> Result<Operands, Refused> {
         let mut o = Operands { rows: Vec::new(), moving: Vec::new(), right: Vec::new() };
         let pa = self.pointer(a.0)?;
         let term = 4 * terms.left(terms.together());
@@ -249,10 +256,10 @@ impl Emit<'_> {
         let lanes = self.a.width.lanes();
         let mut base = self.pointer(b)?;
         o.moving.push((base, line));
-        let mut strip = 0;
+        let mut last = 0;
         for v in 0..vectors {
             let (s, inside) = (v * lanes / STRIP, v * lanes % STRIP);
-            match k {
+            match strip {
                 // Strips of a known length lie at constant distances.
                 Len::Const(n) => {
                     let at = s * n * STRIP * 4 + inside * 4;
@@ -262,7 +269,7 @@ impl Emit<'_> {
                     o.right.push((base, at));
                 }
                 Len::Arg(i) => {
-                    if s != strip {
+                    if s != last {
                         let next = self.general()?;
                         let m = self.argument(self.p.ptrs + i);
                         self.push(Instruction::with2(Code::Mov_r64_rm64, next, m))?;
@@ -270,7 +277,7 @@ impl Emit<'_> {
                         self.push(Instruction::with2(Code::Add_r64_rm64, next, base))?;
                         o.moving.push((next, line));
                         base = next;
-                        strip = s;
+                        last = s;
                     }
                     o.right.push((base, inside * 4));
                 }

@@ -420,6 +420,14 @@ pub fn tile_of(rng: &mut Rng, terms: Terms, (rows, cols): (u8, u8), k: i64, plai
         (Terms::F32, None) => (k, case.len(rng, k)),
         _ => (k + k % 2, Len::Const(k + k % 2)),
     };
+    // Of every fourth strip there is more than the sum takes.
+    let (more, whole) = if rng.below(4) == 0 { (rng.below(5) as i64 * terms.together(), false) } else { (0, true) };
+    let strip_terms = k + more;
+    let strip = match (depth, terms) {
+        (depth, _) if whole => depth,
+        (_, Terms::F32) => case.len(rng, strip_terms),
+        _ => Len::Const(strip_terms),
+    };
     let left_row = terms.left(k) + rng.below(4) as i64;
     let a_row = case.len(rng, left_row);
     let (r, c) = (i64::from(rows), i64::from(cols));
@@ -427,13 +435,14 @@ pub fn tile_of(rng: &mut Rng, terms: Terms, (rows, cols): (u8, u8), k: i64, plai
     let a = if terms == Terms::Pairs { case.pointer(rng, Mem::Bf16, 2 * left) } else { case.pointer(rng, Mem::F32, left) };
     // Nothing behind the last column of the last strip: a tile may begin inside of one.
     let strips = (c + STRIP - 1) / STRIP;
-    let elements = |lines: i64| if lines > 0 { (strips * lines - 1) * STRIP + (c - 1) % STRIP + 1 } else { 0 };
+    let lines = (strips - 1) * terms.lines(strip_terms) + terms.lines(k);
+    let elements = if k > 0 { (lines - 1) * STRIP + (c - 1) % STRIP + 1 } else { 0 };
     let b = match terms {
-        Terms::Halves | Terms::Pairs => case.pointer(rng, Mem::Bf16, 2 * elements(terms.lines(k))),
-        _ => case.pointer(rng, Mem::F32, elements(terms.lines(k))),
+        Terms::Halves | Terms::Pairs => case.pointer(rng, Mem::Bf16, 2 * elements),
+        _ => case.pointer(rng, Mem::F32, elements),
     };
     if let Some(group) = terms.group() {
-        case.integers(rng, terms, (a, left_row, r), (b, elements(terms.lines(k))), k / group.terms);
+        case.integers(rng, terms, (a, left_row, r), (b, elements), k / group.terms);
     }
     let mut body = Body { insts: vec![Inst::Acc] };
     let bias = case.pointer(rng, Mem::F32, c);
@@ -457,6 +466,6 @@ pub fn tile_of(rng: &mut Rng, terms: Terms, (rows, cols): (u8, u8), k: i64, plai
         body.push(Inst::Store { ptr, step, row_step, mem, value });
         case.results.push((case.memory.len() - 1, mem, 0.0));
     }
-    case.program.stmts = vec![Stmt::Tile { rows, cols, k: depth, a, a_row, b, terms, body: body.insts }];
+    case.program.stmts = vec![Stmt::Tile { rows, cols, k: depth, strip, a, a_row, b, terms, body: body.insts }];
     case
 }

@@ -239,14 +239,16 @@ pub fn allowed(p: &Program, ints: &[i64]) -> Touched {
         let (rows, count, body) = match stmt {
             Stmt::Once { body, .. } => (1, 1, body),
             Stmt::Map { len: n, body, .. } => (1, len(*n), body),
-            Stmt::Tile { rows, cols, k, a, a_row, b, terms, body } => {
+            Stmt::Tile { rows, cols, k, strip, a, a_row, b, terms, body } => {
                 let (rows, cols, k) = (i64::from(*rows), i64::from(*cols), len(*k));
                 for i in 0..terms.left(k) {
                     (0..rows).for_each(|r| mark(*a, false, r * len(*a_row) + i, 4));
                 }
                 let lines = terms.lines(k);
-                let last = (cols - 1) / STRIP * lines * STRIP + (lines - 1) * STRIP + (cols - 1) % STRIP;
-                (0..if lines > 0 { last + 1 } else { 0 }).for_each(|e| mark(*b, false, e, 4));
+                let strip = |s: i64, columns: i64| (s * terms.lines(len(*strip)) + lines - 1) * STRIP + columns;
+                let whole = if cols > STRIP { strip((cols - 1) / STRIP - 1, STRIP) } else { 0 };
+                let end = whole.max(strip((cols - 1) / STRIP, (cols - 1) % STRIP + 1));
+                (0..if lines > 0 { end } else { 0 }).for_each(|e| mark(*b, false, e, 4));
                 (rows, cols, body)
             }
         };

@@ -60,11 +60,18 @@ fn programs(p: &Program) -> Vec<(String, Program)> {
                     });
                 }
             }
-            Stmt::Tile { k, a_row, rows, cols, .. } => {
+            Stmt::Tile { k, strip, a_row, rows, cols, .. } => {
                 for l in others(*k) {
                     add(format!("k {l:?}"), s, &|s| {
                         if let Stmt::Tile { k, .. } = s {
                             *k = l
+                        }
+                    });
+                }
+                for l in others(*strip) {
+                    add(format!("strip {l:?}"), s, &|s| {
+                        if let Stmt::Tile { strip, .. } = s {
+                            *strip = l
                         }
                     });
                 }

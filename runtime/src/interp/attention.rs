@@ -45,8 +45,9 @@ pub struct Rules<'a> {
 
 /// Query `s` stands at position `p = s + T - S` of the keys. It attends key `t` if the mask says so, with
 /// `causal` if `t <= p`, and with a window if `t > p - window`. With fewer key
-/// heads than query heads, query head `h` uses key head `h / (HEADS / KV)`. A key that is not attended
-/// has the weight 0: its score does not matter, its value is multiplied by 0.
+/// heads than query heads, query head `h` uses key head `h / (HEADS / KV)`. A key that it does not
+/// see by its place does not count, whatever it holds. One that the mask hides has the weight 0: its score does not matter, its
+/// value is multiplied by 0.
 ///
 /// # Errors
 /// In words, if the heads do not divide the widths.
@@ -75,10 +76,14 @@ pub fn attention(heads: usize, [q, k, v]: [&Tensor; 3], rules: &Rules<'_>) -> Re
             3 => b * queries + s,
             _ => (b * heads + h) * queries + s,
         };
-        let (position, t_signed) = ((s + keys) as i64 - queries as i64, t as i64);
-        let seen = !rules.causal || t_signed <= position;
-        let near = rules.window.is_none_or(|w| t_signed > position - w);
-        seen && near && bits.is_none_or(|m| m[row * keys + t])
+        bits.is_none_or(|m| m[row * keys + t])
+    };
+    // Keys that a query sees by its place.
+    let seen_by = |s: usize| {
+        let position = (s + keys) as i64 - queries as i64;
+        let within = |t: i64| t.clamp(0, keys as i64) as usize;
+        let to = if rules.causal { within(position + 1) } else { keys };
+        rules.window.map_or(0, |w| within(position + 1 - w))..to
     };
     let added = |b: usize, h: usize, s: usize, t: usize| {
         let head = |bias: &Tensor| if bias.shape().len() == 3 { h } else { b * heads + h };
@@ -94,7 +99,7 @@ pub fn attention(heads: usize, [q, k, v]: [&Tensor; 3], rules: &Rules<'_>) -> Re
                 let query = qh.row(b, h, s);
                 seen.clear();
                 seen.extend(
-                    (0..keys).filter(|&t| attends(b, h, s, t)).map(|t| (t, dot(query, kh.row(b, g, t)) * scale + added(b, h, s, t))),
+                    seen_by(s).filter(|&t| attends(b, h, s, t)).map(|t| (t, dot(query, kh.row(b, g, t)) * scale + added(b, h, s, t))),
                 );
                 let top = seen.iter().map(|x| x.1).fold(f64::NEG_INFINITY, max);
                 weights.fill(0.0);
@@ -103,7 +108,7 @@ pub fn attention(heads: usize, [q, k, v]: [&Tensor; 3], rules: &Rules<'_>) -> Re
                 }
                 let total = if seen.is_empty() { 1.0 } else { weights.iter().sum::<f64>() };
                 sums.fill(0.0);
-                for (t, w) in weights.iter().enumerate() {
+                for (t, w) in seen_by(s).map(|t| (t, weights[t])) {
                     for (sum, &x) in sums.iter_mut().zip(vh.row(b, g, t)) {
                         *sum += w * f64::from(x);
                     }

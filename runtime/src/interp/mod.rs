@@ -5,9 +5,10 @@
 //! with it by [`compare`](crate::compare).
 //!
 //! Rules that are said nowhere else: an element masked out of a reduction contributes
-//! nothing, whatever it holds, NaN included. In `attention` the score of a key that is
-//! not attended never matters, and its value has the weight 0, so that a NaN or an
-//! infinity there gives NaN (0 * NaN); a query with no key to attend weighs all values
+//! nothing, whatever it holds, NaN included. In `attention` a key that a query does not
+//! see by its place (`causal`, `window`) does not count, NaN included. The score of a key
+//! that the mask hides never matters either, but its value has the weight 0, so that a NaN
+//! or an infinity there gives NaN (0 * NaN); a query with no key to attend weighs values
 //! with 0 and gives zeros.
 
 mod attention;

@@ -104,7 +104,9 @@ impl Emit {
                 }
             }
             Stmt::Map { len, body, folds } => self.map(c, *len, body, folds),
-            Stmt::Tile { rows, cols, k, a, a_row, b, terms, body } => self.tile(c, (*rows, *cols), *k, (*a, *a_row), (*b, *terms), body),
+            Stmt::Tile { rows, cols, k, a, a_row, b, terms, body, .. } => {
+                self.tile(c, (*rows, *cols), *k, (*a, *a_row), (*b, *terms), body)
+            }
         }
     }
 

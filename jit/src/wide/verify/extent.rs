@@ -69,14 +69,16 @@ impl Extents {
             let (count, rows, body) = match stmt {
                 Stmt::Once { body, .. } => (1, 1, body),
                 Stmt::Map { len: n, body, .. } => (len(*n)?, 1, body),
-                Stmt::Tile { rows, cols, k, a, a_row, b, terms, body } => {
-                    let (rows, cols, k) = (i64::from(*rows), i64::from(*cols), len(*k)?);
+                Stmt::Tile { rows, cols, k, strip, a, a_row, b, terms, body } => {
+                    let (rows, cols, k, strip) = (i64::from(*rows), i64::from(*cols), len(*k)?, len(*strip)?);
                     add(*a, false, Region::new((terms.left(k), 1), (rows, len(*a_row)?), Mem::F32.size()))?;
                     // Whole strips, and of the last one what its last row has up to the last column: a tile may
                     // begin inside of a strip.
                     let (strips, columns) = ((cols + STRIP - 1) / STRIP, (cols - 1) % STRIP + 1);
-                    let lines = terms.lines(k);
-                    let elements = if lines > 0 { (strips * lines - 1) * STRIP + columns } else { 0 };
+                    let (lines, strip) = (terms.lines(k), terms.lines(strip));
+                    // Strips of no length of their own lie upon each other: the last but one is then read further.
+                    let before = if strips > 1 { ((strips - 2) * strip + lines) * STRIP } else { 0 };
+                    let elements = if lines > 0 { before.max(((strips - 1) * strip + lines - 1) * STRIP + columns) } else { 0 };
                     add(*b, false, Region::new((elements, 1), (1, 0), Mem::F32.size()))?;
                     (cols, rows, body)
                 }
