@@ -262,3 +262,50 @@ fn integers_take_less_memory() -> Result<(), Error> {
     }
     Ok(())
 }
+
+/// However rows are divided among threads, and wherever a row stands, its results are the same bits.
+#[test]
+fn a_row_s_results_do_not_depend_on_threads() -> Result<(), Error> {
+    let net = Product::with(ProductDims { K: 192, M: 144 }).init(9)?;
+    let levels: Vec<Target> = Isa::ALL.into_iter().filter_map(|isa| Target::host().with_isa(isa).ok()).collect();
+    for (format, target) in Format::ALL.into_iter().flat_map(|f| levels.iter().map(move |t| (f, *t))) {
+        let compiled = net.compile(target.with_weights(format))?;
+        for n in [1, 2, 4, 5, 9, 65, 66, 129] {
+            // All rows are equal.
+            let x: Vec<f32> = (0..n * 192).map(|i| ((i % 192) as f32 * 0.731).sin()).collect();
+            let mut first: Option<Vec<f32>> = None;
+            for threads in 1..=4 {
+                let mut session = compiled.session_with_threads(threads)?;
+                session.divide_all();
+                let (y, _) = session.run(x.view([n, 192]))?;
+                let row = first.get_or_insert_with(|| y.data()[..144].to_vec());
+                for (r, got) in y.data().chunks(144).enumerate() {
+                    assert_eq!(got, row, "{format}, {target:?}, {n} rows, {threads} threads, row {r}");
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+network! {
+    /// What follows from a weight alone is multiplied by, and added as it lies.
+    Both<N, K = 64, M = 48>(x: [N, K], z: [N, K, M]) -> ([N, M], [N, K, M]) {
+        param w: [K, M] = normal(1.0);
+        let half = w * 0.5;
+        (x @ half, z + half)
+    }
+}
+
+#[test]
+fn a_prepared_weight_is_a_matrix_and_a_summand() -> Result<(), Error> {
+    for m in [16, 37, 48] {
+        let net = Both::with(BothDims { K: 64, M: m }).init(2)?;
+        let (x, z) = (vec![0.25; 3 * 64], vec![1.0; 3 * 64 * m]);
+        for target in [Target::host(), Target::host().checked(true)] {
+            let report = net.compile(target)?.check(x.view([3, 64]), z.view([3, 64, m]))?;
+            assert!(report.ok(), "{m} columns: {report}");
+        }
+    }
+    Ok(())
+}

@@ -246,3 +246,161 @@ fn states_of_bf16() -> Result<(), Error> {
     }
     Ok(())
 }
+
+network! {
+    /// Two ways in, each with a state of its own.
+    TwoWays<B, D = 3> {
+        fn last(x: [B, D]) -> [B, D] {
+            state before: [B, D];
+            let old = before;
+            before = x;
+            old
+        }
+        fn all(x: [B, D]) -> [B, D] {
+            state sum: [B, D];
+            sum = sum + x;
+            sum
+        }
+    }
+
+    /// A cache, and what was looked up in the call before; ids are looked up behind the push.
+    Lookup<B, S, P: ..=6, V = 5, D = 2>(x: [B, S, D], ids: i32[B]) -> [B, D] {
+        param table: [V, D] = normal(1.0);
+        state seen: [B, P, D] grow P;
+        state found: [B, D];
+        let all = sum(seen.push(x), over = 1);
+        let y = all + found;
+        found = table[ids];
+        y + found
+    }
+
+    /// What the net inside keeps has the shape that it is called with.
+    Kept<B, T>(x: [B, T]) -> [B, T] {
+        state h: [B, T];
+        h = h + x;
+        h
+    }
+
+    /// It grows from call to call.
+    Moving<B, S, P: ..=8>(x: [B, S]) -> [B, P + S] {
+        state seen: [B, P] grow P;
+        net kept: Kept;
+        kept(seen.push(x))
+    }
+}
+
+#[test]
+fn states_of_all_entry_points_are_reached() -> Result<(), Error> {
+    let mut session = TwoWays::init(1)?.compile(Target::host())?.session();
+    session.last([1.0, 2.0, 3.0].view([1, 3]))?;
+    session.all([1.0; 6].view([2, 3]))?;
+    assert_eq!(session.state("before")?.expect("it ran").as_f32(), Some(&[1.0, 2.0, 3.0][..]));
+    assert_eq!(session.state("sum")?.expect("it ran").as_f32(), Some(&[1.0; 6][..]));
+    assert!(matches!(session.state("none"), Err(Error::NoState { .. })));
+    assert!(session.memory_bytes() >= 3 * 12 + 3 * 24);
+    let mut fork = session.fork()?;
+    assert_eq!(fork.last([0.0; 3].view([1, 3]))?.data(), [1.0, 2.0, 3.0]);
+    assert_eq!(fork.all([2.0; 6].view([2, 3]))?.data(), [3.0; 6]);
+    session.reset();
+    assert_eq!(session.all([2.0; 3].view([1, 3]))?.data(), [2.0; 3]);
+    Ok(())
+}
+
+#[test]
+fn a_trace_begins_where_the_session_is() -> Result<(), Error> {
+    let compiled = Running::init(1)?.compile(Target::host())?;
+    for runs in [0, 2] {
+        let mut session = compiled.session();
+        for _ in 0..runs {
+            session.run([3.0; 12].view([2, 2, 3]))?;
+        }
+        // Twice at the same dims, after a reset for another batch, and of a fork.
+        for _ in 0..2 {
+            assert_eq!(session.trace([3.0; 12].view([2, 2, 3]))?.iter().count(), 1);
+            assert_eq!(session.rows("P")?, 2 * runs);
+        }
+        session.reset();
+        for _ in 0..2 {
+            session.trace([1.0; 24].view([4, 2, 3]))?;
+        }
+        assert!(session.fork()?.check([1.0; 24].view([4, 2, 3]))?.ok());
+        assert_eq!(session.run([1.0; 24].view([4, 2, 3]))?.data(), [1.0; 12]);
+    }
+    Ok(())
+}
+
+/// Whatever is wrong with a call, its states are as they were, and the next call gives what it would have given.
+#[test]
+fn a_call_that_fails_changes_no_state() -> Result<(), Error> {
+    let compiled = Lookup::init(1)?.compile(Target::host())?;
+    let (mut session, mut other) = (compiled.session(), compiled.session());
+    let good = ([1.0, 2.0, 3.0, 4.0], [1, 3]);
+    for s in [&mut session, &mut other] {
+        s.run(good.0.view([2, 1, 2]), good.1.view([2]))?;
+    }
+    let kept = |s: &LookupSession| -> Result<_, Error> { Ok((s.rows("P")?, s.state("seen")?, s.state("found")?)) };
+    let before = kept(&session)?;
+    let rows = [9.0; 64];
+    let wrong = [
+        session.run(rows[..4].view([2, 1, 2]), [0, 7].view([2])).map(drop),
+        session.run(rows[..24].view([2, 6, 2]), [0, 1].view([2])).map(drop),
+        session.run(rows[..6].view([3, 1, 2]), [0, 1, 2].view([3])).map(drop),
+        session.run(rows[..6].view([2, 1, 3]), [0, 1].view([2])).map(drop),
+        session.run(rows[..4].view([2, 1, 2]), [0, 1, 2].view([3])).map(drop),
+    ];
+    for (i, e) in wrong.into_iter().enumerate() {
+        let e = e.expect_err("it is wrong").to_string();
+        assert!(!e.is_empty(), "{i}");
+        assert_eq!(kept(&session)?, before, "{i}: {e}");
+    }
+    let again = session.run(good.0.view([2, 1, 2]), good.1.view([2]))?.data().to_vec();
+    assert_eq!(again, other.run(good.0.view([2, 1, 2]), good.1.view([2]))?.data());
+    assert_eq!(kept(&session)?, kept(&other)?);
+    // No rows are a call as well.
+    let none = session.run(rows[..0].view([2, 0, 2]), good.1.view([2]))?.data().to_vec();
+    assert_eq!(none, other.run(rows[..0].view([2, 0, 2]), good.1.view([2]))?.data());
+    assert_eq!(session.rows("P")?, 2);
+    Ok(())
+}
+
+#[test]
+fn buffers_beyond_the_results_are_refused() -> Result<(), Error> {
+    let compiled = Running::init(1)?.compile(Target::host())?;
+    let mut session = compiled.session();
+    let (x, mut y, mut more) = ([1.0f32; 3], [0.0f32; 3], [0.0f32; 3]);
+    let inputs = [tancho::AnyView::from(x.view([1, 1, 3]))];
+    let wrong = session.run_inputs_into(&inputs, &mut [(&mut y[..]).into(), (&mut more[..]).into()]);
+    assert!(matches!(wrong, Err(Error::OutputSize { .. })));
+    assert_eq!((session.rows("P")?, y), (0, [0.0; 3]));
+    Ok(())
+}
+
+#[test]
+fn a_state_of_a_shape_that_grows_is_an_error() {
+    let e = Moving::init(1).map(drop).expect_err("its state would change its shape").to_string();
+    assert!(e.contains("`kept.h`") && e.contains("`P`"), "{e}");
+}
+
+/// Truncated in the middle of a batch, forked and gone on with, with a growing axis that is not the second.
+#[test]
+fn a_fork_after_a_truncation_holds_what_is_left() -> Result<(), Error> {
+    let net = Remembering::init(3)?;
+    let compiled = net.compile(Target::host())?;
+    let x: Vec<f32> = (0..2 * 9 * 40).map(|i| (i as f32 * 0.71).sin()).collect();
+    let part = |from: usize, to: usize| -> Vec<f32> { [&x[from * 40..to * 40], &x[(9 + from) * 40..(9 + to) * 40]].concat() };
+    let mut session = compiled.session();
+    session.run(x.view([2, 9, 40]))?;
+    session.truncate("P", 4)?;
+    let mut fork = session.fork()?;
+    let want = session.run(part(4, 9).view([2, 5, 40]))?.data().to_vec();
+    assert_eq!(fork.run(part(4, 9).view([2, 5, 40]))?.data(), want);
+    let mut whole = compiled.session();
+    whole.run(part(0, 4).view([2, 4, 40]))?;
+    assert_eq!(whole.run(part(4, 9).view([2, 5, 40]))?.data(), want);
+    // A larger batch after a reset.
+    session.reset();
+    let more: Vec<f32> = [x.clone(), x.clone()].concat();
+    let y = session.run(more.view([4, 9, 40]))?.data().to_vec();
+    assert_eq!(compiled.session().run(more.view([4, 9, 40]))?.data(), y);
+    Ok(())
+}

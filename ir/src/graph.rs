@@ -416,6 +416,16 @@ impl Graph {
         self.dims.iter().find(|d| d.name == dim)?.bound
     }
 
+    /// A state whose shape follows, but for its own axis that grows, from a dim that states grow along, and that dim.
+    pub fn moving_state(&self) -> Option<(&str, String)> {
+        let grown: Vec<&str> = self.states.iter().filter_map(StateDecl::grown_dim).collect();
+        self.states.iter().find_map(|s| {
+            let others = s.ty.shape.iter().enumerate().filter(|(i, _)| s.grows != Some(*i));
+            let dim = others.flat_map(|(_, d)| d.syms()).find(|d| grown.contains(&d.as_str()))?;
+            Some((s.name.as_str(), dim))
+        })
+    }
+
     /// How often each value is used, results included.
     pub fn use_counts(&self) -> Vec<usize> {
         let mut n = vec![0; self.nodes.len()];

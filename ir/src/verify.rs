@@ -8,7 +8,8 @@
 //! 6. Names of inputs, weights and dims are each unique.
 //! 7. There is at least one output.
 //! 8. A growing state grows along a bounded dim that stands alone on one of its axes and follows from no input. It
-//!    becomes itself with new rows, and all that grow along one dim grow by as many. Other states keep their type.
+//!    becomes itself with new rows, and all that grow along one dim grow by as many. Other states keep their type. But for
+//!    its own axis that grows, no state's shape follows from a dim that states grow along.
 //! 9. Rows are pushed to a growing state alone, along its axis, once.
 
 use crate::dim::Dim;
@@ -94,6 +95,9 @@ fn states(g: &Graph) -> Result<(), String> {
             Some((_, first)) if *first != rows => return Err(format!("states grow along `{dim}` by {first} and by {rows}")),
             _ => grown.push((dim, rows)),
         }
+    }
+    if let Some((state, dim)) = g.moving_state() {
+        return Err(format!("state `{state}` would change its shape as states grow along `{dim}`"));
     }
     for v in g.values() {
         if let Op::Push { .. } = g.node(v).op

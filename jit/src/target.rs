@@ -183,7 +183,8 @@ impl Target {
         Target { precision, ..self }
     }
 
-    /// The same with the weights of matrix products in another format; those of convolutions, norms and embeddings stay f32.
+    /// The same with the weights of matrix products in another format, convolutions of single pixels among them; those of other
+    /// convolutions, of norms, and of embeddings that are gathered stay f32.
     ///
     /// ```
     /// use tancho_jit::{Format, Target};

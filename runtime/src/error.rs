@@ -189,7 +189,7 @@ pub enum Error {
         most: usize,
     },
     /// The caller's buffer does not fit a result.
-    #[error("output `{name}` is {expected}, but the buffer is {found}; make it exactly as large")]
+    #[error("output `{name}` is {expected}, but what was given is {found}; make it exactly as large")]
     OutputSize {
         /// The output.
         name: String,

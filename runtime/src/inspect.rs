@@ -94,7 +94,7 @@ impl Session {
         let ops: Vec<Value> = g.values().filter(|v| !matches!(g.node(*v).op, Op::Input(_) | Op::Weight(_))).collect();
         let compiled = if g.outputs == ops { self.compiled().clone() } else { self.compiled().with_outputs(ops.clone())? };
         let mut session = compiled.session();
-        session.states = self.states.fork(g)?;
+        session.adopt(self.forked_states()?);
         session.run_inputs(inputs)?;
         let given = tensors(inputs)?;
         let interpreter = self.interpreter(&given)?;
@@ -181,7 +181,7 @@ impl Session {
             Some(s) => s,
             None => Box::new(Session::new(self.compiled().with_outputs(named)?, self.threads())),
         };
-        session.states = self.states.fork(self.compiled().graph())?;
+        session.adopt(self.forked_states()?);
         let done = session.run_inputs(inputs);
         let values = names.into_iter().enumerate().map(|(i, n)| (n, session.tensor(i))).collect();
         self.traced = Some(session);

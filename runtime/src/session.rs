@@ -33,7 +33,7 @@ pub struct Session {
     compiled: Compiled,
     arena: Lines,
     outputs: Vec<Output>,
-    pub(crate) states: States,
+    states: States,
     pub(crate) calls: Vec<Call>,
     threads: usize,
     /// Less work than this is one thread's.
@@ -167,8 +167,19 @@ impl Session {
     pub fn fork(&self) -> Result<Session, Error> {
         let mut new = Session::new(self.compiled.clone(), self.threads);
         new.worth = self.worth;
-        new.states = self.states.fork(&self.compiled.0.graph)?;
+        new.adopt(self.forked_states()?);
         Ok(new)
+    }
+
+    /// What it holds, in memory of its own.
+    pub(crate) fn forked_states(&self) -> Result<States, Error> {
+        self.states.fork(&self.compiled.0.graph)
+    }
+
+    /// Goes on from other states, whose memory is not what buffers were laid out for.
+    pub(crate) fn adopt(&mut self, states: States) {
+        self.states = states;
+        self.bound = None;
     }
 
     /// Bytes of working memory it holds now, results included.
@@ -193,6 +204,10 @@ impl Session {
     pub fn run_inputs_into(&mut self, inputs: &[AnyView<'_>], into: &mut [OutputMut<'_>]) -> Result<(), Error> {
         self.prepare(inputs)?;
         let g = &self.compiled.0.graph;
+        if into.len() > self.outputs.len() {
+            let (expected, found) = (format!("{} results", self.outputs.len()), format!("{} buffers", into.len()));
+            return Err(Error::OutputSize { name: g.name.clone(), expected, found });
+        }
         for (i, out) in self.outputs.iter().enumerate() {
             let dtype = g.ty(g.outputs[i]).dtype;
             let fits = into.get(i).is_some_and(|o| o.dtype() == dtype && o.len() == out.len);

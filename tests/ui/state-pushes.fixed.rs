@@ -13,6 +13,13 @@ network! {
         let all = keys.push(x);
         all
     }
+
+    pub Counts<B, S, P: ..=512, D = 8>(x: [B, S, D]) -> [B, P + S] {
+        state keys: [B, P, D] grow P;
+        state counts: [B, P] grow P;
+        let all = keys.push(x);
+        counts.push(sum(x, over = D))
+    }
 }
 
 pub fn check() {
@@ -25,4 +32,6 @@ pub fn check() {
     assert_eq!(memory.run(x.view([1, 3, 8])).unwrap().data(), x);
     assert_eq!(memory.state("last").unwrap().unwrap().as_f32().unwrap(), &x[16..]);
     assert_eq!(memory.run(x[..8].view([1, 1, 8])).unwrap().data()[24..], x[..8]);
+    let mut counts = Counts::init(1).unwrap().compile(Target::host()).unwrap().session();
+    assert_eq!(counts.run(x.view([1, 3, 8])).unwrap().data(), [28.0, 92.0, 156.0]);
 }

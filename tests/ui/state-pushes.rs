@@ -23,6 +23,14 @@ network! {
         let all = keys.push(x.t);
         x.push(all)
     }
+
+    pub Counts<B, S, P: ..=512, D = 8>(x: [B, S, D]) -> [B, P] {
+        state keys: [B, P, D] grow P;
+        state counts: [B, P];
+        let all = keys.push(x);
+        counts = counts + 1.0;
+        counts
+    }
 }
 
 fn main() {}

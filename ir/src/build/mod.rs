@@ -119,6 +119,12 @@ pub fn graph_of<N: Network>(statics: &[(&str, i64)], options: &[(&str, OptionVal
     }
     let outputs = N::build(&mut scope, &args)?;
     graph.outputs = outputs;
+    if let Some((state, dim)) = graph.moving_state() {
+        return Err(BuildError::new(format!(
+            "the state `{state}` of `{}` would change its shape from call to call: states grow along `{dim}`",
+            sig.name
+        )));
+    }
     let grown = |d: &RunDim| graph.states.iter().any(|s| s.grown_dim() == Some(&d.name));
     let bound = |d: &RunDim| grown(d) || graph.inputs.iter().any(|i| i.ty.shape.iter().any(|x| x.as_sym() == Some(&d.name)));
     match graph.dims.iter().find(|d| !bound(d)) {

@@ -124,7 +124,9 @@ fn matmul_operands(l: &mut Lower<'_>, matmul: Value) -> Result<Operands, Compile
         stride = stride.times(d).map_err(big)?;
     }
     let access = l.access(w)?;
-    let packed = l.packed.get(&w).copied().or_else(|| pack_weight(l, w, &access, lead, matrix));
+    // A prepared value may be packed as it lies as well, for others.
+    let side_by_side = l.packed.get(&w).copied().filter(|_| l.fused.packed.contains(&w));
+    let packed = side_by_side.or_else(|| pack_weight(l, w, &access, lead, matrix));
     let buffer = match packed {
         Some(p) => Buffer::PackedWeight(p),
         None => {
@@ -225,11 +227,12 @@ pub fn pack_concat(l: &mut Lower<'_>, v: Value) -> Result<WeightPack, CompileErr
 
 /// The format of weights with sums of `k` terms: what was asked for, where they may be so coarse and are whole groups.
 fn format_of(l: &Lower<'_>, parts: &[WeightPart], k: i64) -> Format {
-    let coarsest = |p: &WeightPart| match p.from {
-        Constant::Weight(i) => l.coarsest.get(i).copied().unwrap_or(Format::Q4),
-        Constant::Prepared(_) => Format::Q4,
+    let weights = |p: &WeightPart| match p.from {
+        Constant::Weight(i) => vec![i],
+        Constant::Prepared(i) => l.weights_behind(l.prepared[i]),
     };
-    let format = parts.iter().map(coarsest).fold(l.weights, Format::min);
+    let coarsest = |i: usize| l.coarsest.get(i).copied().unwrap_or(Format::Q4);
+    let format = parts.iter().flat_map(weights).map(coarsest).fold(l.weights, Format::min);
     if k > 0 && k % format.layout().together() == 0 { format } else { Format::F32 }
 }
 

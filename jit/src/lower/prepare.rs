@@ -40,6 +40,15 @@ impl Lower<'_> {
         }))
     }
 
+    /// The weights that a prepared value follows from.
+    pub fn weights_behind(&self, v: Value) -> Vec<usize> {
+        let node = self.g.node(v);
+        match node.op {
+            Op::Weight(i) => vec![i],
+            _ => node.args.iter().flat_map(|a| self.weights_behind(*a)).collect(),
+        }
+    }
+
     /// Whether a packed operand can be made of a root: it is a weight, or follows from weights.
     pub fn is_constant(&self, root: Value) -> bool {
         matches!(self.g.node(root).op, Op::Weight(_)) || self.fused.prepared.contains(&root)

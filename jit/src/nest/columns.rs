@@ -29,6 +29,8 @@ pub struct Columns {
     shapes: Vec<(u8, u8, Terms)>,
     /// Terms of tiles of many rows, and of few.
     terms: (Terms, Terms),
+    /// Rows of the whole product.
+    m: Len,
 }
 
 fn group(width: i64, rows: &[u8]) -> Group {
@@ -127,10 +129,10 @@ impl Columns {
         if m.is(1) {
             (groups, few) = (Vec::new(), Vec::new());
         }
-        Columns::of(groups, few, single, terms)
+        Columns::of(groups, few, single, terms, m)
     }
 
-    fn of(groups: Vec<Group>, few: Vec<Group>, single: Vec<Group>, terms: (Terms, Terms)) -> Columns {
+    fn of(groups: Vec<Group>, few: Vec<Group>, single: Vec<Group>, terms: (Terms, Terms), m: Len) -> Columns {
         let mut shapes: Vec<(u8, u8, Terms)> = Vec::new();
         let few_rows = few.iter().chain(&single).flat_map(|g| &g.bands).map(|b| (b.0, b.1, terms.1));
         for s in groups.iter().flat_map(|g| &g.bands).map(|b| (b.0, b.1, terms.0)).chain(few_rows) {
@@ -138,12 +140,12 @@ impl Columns {
                 shapes.push(s);
             }
         }
-        Columns { groups, few, single, shapes, terms }
+        Columns { groups, few, single, shapes, terms, m }
     }
 
     /// The same for blocks of pixels: few rows alone are too rare for tiles of their own.
     pub fn of_pixels(which: Menu, main: i64, n: Count) -> Columns {
-        Columns::of(menu(which, main, n, Terms::F32).0, Vec::new(), Vec::new(), (Terms::F32, Terms::F32))
+        Columns::of(menu(which, main, n, Terms::F32).0, Vec::new(), Vec::new(), (Terms::F32, Terms::F32), Len::Arg(0))
     }
 
     /// Rows, columns and terms of the tiles, in the order of their programs.
@@ -164,7 +166,9 @@ impl Columns {
             begin(c, self.terms.1);
             return self.groups_over((&self.single, self.terms.1), n, c, rows, cols, calls);
         }
-        let count = c.b.ins().isub(rows.1, rows.0);
+        // Where few rows have other terms, those of the whole product decide: a row's result must not depend on how rows are
+        // divided among threads.
+        let count = if self.terms.0 == self.terms.1 { c.b.ins().isub(rows.1, rows.0) } else { n.len(c, self.m) };
         let after = c.b.create_block();
         for (most, groups) in [(1, &self.single), (FEW, &self.few)].into_iter().filter(|(_, g)| !g.is_empty()) {
             let (these, others) = (c.b.create_block(), c.b.create_block());

@@ -157,8 +157,17 @@ impl Body<'_> {
         }
     }
 
-    /// At the end: every growing state was pushed, and those of one dim by as many rows.
+    /// At the end: every growing state was pushed, those of one dim by as many rows, and nothing else of a state's shape grows.
     pub fn settle_states(&mut self) {
+        let grown = |s: &State| s.grows.as_ref().map(|(_, dim)| dim.clone());
+        let dims: Vec<String> = self.states.iter().filter_map(grown).collect();
+        for s in &self.states {
+            let own = s.grows.as_ref().map(|(axis, _)| *axis);
+            let others = s.tensor.ty.shape.iter().enumerate().filter(|(i, _)| Some(*i) != own);
+            if let Some(dim) = others.flat_map(|(_, d)| d.syms()).find(|d| dims.contains(d)) {
+                self.fail(s.place, messages::moving_state(&s.name, &s.tensor.ty, &dim));
+            }
+        }
         let mut rows: Vec<(&str, &Dim, &str)> = Vec::new();
         for s in &self.states {
             let Some((_, dim)) = &s.grows else { continue };

@@ -237,6 +237,7 @@ pub fn session(n: &Network, name: &Ident, entries: &[Entry]) -> TokenStream {
     let parts = entries.iter().map(|_| quote_spanned!(own()=> ::tancho::Session));
     let (forks, resets) = (fields(entries.len()), fields(entries.len()));
     let methods = fields(entries.len()).zip(entries).map(|(at, e)| e.session(&at));
+    let all = (entries.len() > 1).then(|| all_entries(entries.len()));
     quote_spanned! {own()=>
         #[doc = #doc]
         #[derive(::core::fmt::Debug)]
@@ -266,7 +267,41 @@ pub fn session(n: &Network, name: &Ident, entries: &[Entry]) -> TokenStream {
             /// Forgets what earlier runs left in the states.
             pub fn reset(&mut self) { #(self.#resets.reset();)* }
 
+            #all
+
             #(#methods)*
         }
+    }
+}
+
+/// What a session of several entry points does with the states and buffers of all of them: a state belongs to one.
+///
+/// ```text
+/// pub fn state(&self, name: &str) -> Result<Option<Tensor>, Error> {
+///     match self.0.state(name) { Err(Error::NoState { .. }) => {} other => return other }
+///     match self.1.state(name) { Err(Error::NoState { .. }) => {} other => return other }
+///     self.0.state(name)
+/// }
+/// ```
+fn all_entries(n: usize) -> TokenStream {
+    let (states, bytes, profiled) = (fields(n), fields(n), fields(n));
+    quote_spanned! {own()=>
+        /// What a state holds now; `None` before the first run.
+        ///
+        /// # Errors
+        /// There is no state of that name.
+        pub fn state(&self, name: &str) -> ::core::result::Result<::core::option::Option<::tancho::Tensor>, ::tancho::Error> {
+            #(match self.#states.state(name) {
+                ::core::result::Result::Err(::tancho::Error::NoState { .. }) => {}
+                other => return other,
+            })*
+            self.0.state(name)
+        }
+
+        /// Bytes of working memory that all entry points hold now.
+        pub fn memory_bytes(&self) -> usize { 0 #(+ self.#bytes.memory_bytes())* }
+
+        /// Counts where the time goes, in every entry point.
+        pub fn set_profiling(&mut self, on: bool) { #(self.#profiled.set_profiling(on);)* }
     }
 }

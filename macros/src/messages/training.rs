@@ -71,6 +71,11 @@ pub fn never_pushed(state: &str) -> Message {
         .help(format!("add the rows of this call: `let all = {state}.push(..);`"))
 }
 
+pub fn moving_state(state: &str, ty: &Type, dim: &str) -> Message {
+    Message::new(format!("`{state}` is {}, but `{dim}` grows from call to call", show_type(ty, &Facts::default())))
+        .help(format!("a state keeps its shape; let `{state}` grow along `{dim}` too, or give it a dimension that stays"))
+}
+
 pub fn uneven_growth(dim: &str, first: &str, rows: &Dim, second: &str, more: &Dim, facts: &Facts) -> Message {
     Message::new(format!("states that grow along `{dim}` must grow alike"))
         .fact(format!("`{first}` grows by {}", facts.show(rows)))

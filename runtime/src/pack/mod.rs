@@ -387,17 +387,19 @@ impl Chunk<'_> {
         let (n_stride, rows) = (self.n_stride, self.rows.clone());
         let columns = self.n.min(self.to.len() / self.strip.max(1) * WIDTH);
         let decoded;
-        let data = match self.data {
-            Elements::Floats(data) => data,
+        // Where the data begins in the weight.
+        let (data, begin) = match self.data {
+            Elements::Floats(data) => (data, 0),
             Elements::Coded(coded) => {
                 let reach = columns.saturating_sub(1) * n_stride + rows.reach(self.strip / WIDTH);
                 let (first, floats) = coded.decode(self.from..self.from + reach);
-                (decoded, self.from) = (floats, self.from - first);
-                &decoded
+                decoded = floats;
+                (decoded.as_slice(), first)
             }
         };
         for (s, to) in self.to.chunks_exact_mut(self.strip).enumerate() {
-            let from = self.from + s * WIDTH * n_stride;
+            let place = self.from + s * WIDTH * n_stride;
+            let from = place - begin;
             let width = WIDTH.min(self.n - s * WIDTH);
             let lines = to.as_chunks_mut::<WIDTH>().0;
             if n_stride == 1 {
@@ -417,7 +419,7 @@ impl Chunk<'_> {
             if let Some((by, run)) = self.scale {
                 let factors: [f32; WIDTH] =
                     std::array::from_fn(
-                        |c| if c < width { by.get((from + c * n_stride) / run.max(1)).copied().unwrap_or(0.0) } else { 0.0 },
+                        |c| if c < width { by.get((place + c * n_stride) / run.max(1)).copied().unwrap_or(0.0) } else { 0.0 },
                     );
                 for line in lines.iter_mut() {
                     line[..width].iter_mut().zip(&factors).for_each(|(x, f)| *x *= f);

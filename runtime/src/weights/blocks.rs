@@ -2,6 +2,7 @@
 
 use super::file::Mapping;
 use half::{bf16, f16};
+use safetensors::Dtype;
 use std::fmt;
 use std::ops::Range;
 use std::sync::{Arc, OnceLock};
@@ -40,6 +41,15 @@ impl Coding {
         match self {
             Coding::F16 | Coding::Bf16 => 1,
             Coding::Q4_0 | Coding::Q4_1 | Coding::Q8_0 => 32,
+        }
+    }
+
+    /// The element type, where elements are coded one by one.
+    pub fn plain(self) -> Option<Dtype> {
+        match self {
+            Coding::F16 => Some(Dtype::F16),
+            Coding::Bf16 => Some(Dtype::BF16),
+            Coding::Q4_0 | Coding::Q4_1 | Coding::Q8_0 => None,
         }
     }
 

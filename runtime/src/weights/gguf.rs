@@ -16,6 +16,8 @@ use std::sync::Arc;
 const ALIGNMENT: usize = 32;
 /// Axes of a tensor at most.
 const MOST_AXES: u32 = 4;
+/// Values of a list at most: each takes some tens of bytes in memory, and may take one in the file.
+const MOST_VALUES: u64 = 1 << 24;
 
 /// A value that a GGUF file says of its model.
 #[derive(Clone, Debug, PartialEq)]
@@ -188,6 +190,9 @@ impl<'a> Reader<'a> {
             8 => Metadata::Text(self.text()?),
             9 if depth < 2 => {
                 let (kind, n) = (self.u32()?, self.u64()?);
+                if n > MOST_VALUES && n <= (self.bytes.len() - self.at) as u64 {
+                    return Err(format!("a list at byte {} has {n} values; {MOST_VALUES} is the most", self.at));
+                }
                 // Every value has a byte at least: more than those left there cannot be.
                 let room = usize::try_from(n).unwrap_or(usize::MAX).min(self.bytes.len() - self.at);
                 let mut all = Vec::with_capacity(room.min(1 << 16));
@@ -196,6 +201,7 @@ impl<'a> Reader<'a> {
                 }
                 Metadata::List(all)
             }
+            9 => return Err(format!("the lists at byte {} lie too deep in each other", self.at)),
             10 => Metadata::Integer(i64::try_from(self.u64()?).map_err(|_| "an integer is beyond 63 bits")?),
             11 => Metadata::Integer(i64::from_le_bytes(self.array()?)),
             12 => Metadata::Float(f64::from_le_bytes(self.array()?)),
@@ -219,7 +225,7 @@ fn element_type(number: u32) -> Option<FileType> {
 
 /// ggml's names of types that are not read.
 fn unread(number: u32) -> String {
-    const NAMES: [(u32, &str); 10] = [
+    const NAMES: [(u32, &str); 17] = [
         (6, "q5_0"),
         (7, "q5_1"),
         (9, "q8_1"),
@@ -229,7 +235,14 @@ fn unread(number: u32) -> String {
         (13, "q5_k"),
         (14, "q6_k"),
         (15, "q8_k"),
+        (16, "iq2_xxs"),
+        (17, "iq2_xs"),
+        (18, "iq3_xxs"),
+        (19, "iq1_s"),
         (20, "iq4_nl"),
+        (21, "iq3_s"),
+        (22, "iq2_s"),
+        (23, "iq4_xs"),
     ];
     NAMES.iter().find(|(n, _)| *n == number).map_or_else(|| format!("of the unknown type {number}"), |(_, name)| name.to_string())
 }
@@ -245,7 +258,7 @@ fn parse(file: &Arc<Mapping>, path: &Arc<PathBuf>) -> Read<Parsed> {
     r.at = 4;
     match r.u32()? {
         2 | 3 => {}
-        v if v.swap_bytes() <= 3 => return Err("it is big-endian; only little-endian files are read".into()),
+        v if (1..=3).contains(&v.swap_bytes()) => return Err("it is big-endian; only little-endian files are read".into()),
         v => return Err(format!("it has version {v}; versions 2 and 3 are read")),
     }
     let (tensors, values) = (r.u64()?, r.u64()?);
@@ -276,13 +289,26 @@ fn parse(file: &Arc<Mapping>, path: &Arc<PathBuf>) -> Read<Parsed> {
     }
     let alignment = match metadata.get("general.alignment") {
         None => ALIGNMENT,
-        Some(Metadata::Integer(n)) if (1..=1 << 20).contains(n) => *n as usize,
+        Some(Metadata::Integer(n)) if (1..=1 << 20).contains(n) && n.count_ones() == 1 => *n as usize,
         Some(_) => return Err("`general.alignment` is no alignment".into()),
     };
     let start = r.at.next_multiple_of(alignment);
     let mut entries: Vec<(String, Entry)> = Vec::new();
     let mut names = BTreeSet::new();
     for (name, dtype, shape, offset) in found {
+        let block = match dtype {
+            FileType::Coded(c) => c.elements(),
+            FileType::Plain(_) => 1,
+        };
+        let row = shape.last().copied().unwrap_or(1);
+        if !row.is_multiple_of(block) {
+            return Err(format!("tensor `{name}` {shape:?} is {dtype}: a row of {row} elements is no whole number of blocks of {block}"));
+        }
+        if !offset.is_multiple_of(alignment as u64) {
+            return Err(format!(
+                "tensor `{name}` begins at {offset}, which is no multiple of the alignment {alignment}: the file is damaged"
+            ));
+        }
         let range = place(&shape, dtype, start, offset).filter(|r| r.end <= bytes.len());
         let Some(range) = range else {
             return Err(format!(
@@ -298,16 +324,13 @@ fn parse(file: &Arc<Mapping>, path: &Arc<PathBuf>) -> Read<Parsed> {
     Ok((metadata, entries))
 }
 
-/// Where a tensor lies; `None` where it cannot be counted, or a row is no whole number of blocks.
+/// Where a tensor of whole blocks lies; `None` where it cannot be counted.
 fn place(shape: &[usize], ty: FileType, start: usize, offset: u64) -> Option<Range<usize>> {
     let (elements, bytes) = match ty {
         FileType::Plain(_) => (1, 4),
         FileType::Coded(c) => (c.elements(), c.bytes()),
     };
     let n = shape.iter().try_fold(1usize, |n, d| n.checked_mul(*d))?;
-    if !shape.last().copied().unwrap_or(1).is_multiple_of(elements) {
-        return None;
-    }
     let from = start.checked_add(usize::try_from(offset).ok()?)?;
     Some(from..from.checked_add((n / elements).checked_mul(bytes)?)?)
 }

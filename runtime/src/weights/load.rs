@@ -145,7 +145,9 @@ pub fn load(graph: &Graph, path: &Path, options: &LoadOptions) -> Result<(Weight
             report.mapped += if w.is_mapped() { stored.len() as u64 } else { 0 };
             list.push((decl.name.clone(), w));
         } else {
-            problems.push(Problem::Type { name: name.clone(), file: here(), expected: expected.to_string(), found: found.to_lowercase() });
+            let cut = matches!(e.dtype, FileType::Coded(c) if c.plain().is_none()) && part.is_some();
+            let found = found.to_lowercase() + if cut { ", whose blocks the declared part would cut," } else { "" };
+            problems.push(Problem::Type { name: name.clone(), file: here(), expected: expected.to_string(), found });
         }
         taken.insert(name);
     }
@@ -244,7 +246,7 @@ fn convert(s: &Stored<'_>, to: DType) -> Option<WeightData> {
         (FileType::Coded(coding), Bytes::Range(range)) if to == DType::F32 => {
             return Coded::new(e.file.clone(), range.clone(), coding).and_then(|c| WeightData::of_blocks(shape, c));
         }
-        (FileType::Coded(_), _) => return None,
+        (FileType::Coded(coding), _) => coding.plain()?,
     };
     let bytes = match &s.bytes {
         Bytes::Range(range) => {
