@@ -10,6 +10,8 @@ const LATENCY: i64 = 4;
 const PORTS: i64 = 2;
 /// More rows than this hide no more loads, but leave more rows over.
 const MOST_ROWS: i64 = 8;
+/// Rows of a block at most: the right operand is read once for each block, and from the main memory if it is large.
+const MOST_IN_BLOCK: i64 = 128;
 
 /// A core's second cache, and the vectors that code for it uses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -98,9 +100,10 @@ impl Machine {
             Len::Const(n) => n,
             Len::Arg(_) => 1024,
         };
-        // A block's rows, on both sides, take half of the second cache; the other half is for the columns at hand.
-        let room = self.l2 / 2 / 4 / (floats(k) + if whole { floats(n) } else { 0 }).max(1);
-        Blocking { rows, cols: strips * STRIP, block: (room.min(64) / rows * rows).max(rows) }
+        // A block's rows, on both sides, fit into the second cache. The columns at hand have to stay there, the rows do not:
+        // a tile reads few bytes of them for what it computes.
+        let room = self.l2 / 4 / (floats(k) + if whole { floats(n) } else { 0 }).max(1);
+        Blocking { rows, cols: strips * STRIP, block: (room.min(MOST_IN_BLOCK) / rows * rows).max(rows) }
     }
 
     /// Queries of a block of attention: a block of scores over `t` keys takes a quarter of the second cache.
@@ -164,8 +167,8 @@ mod tests {
         for k in [1, 64, 768, 3072, 100_000] {
             let m = machine(Some(Width::Z));
             let b = m.blocking(Len::Const(768), Len::Const(k), true, Terms::F32);
-            assert!(b.block % b.rows == 0 && b.block >= b.rows && b.block <= 64, "{b:?}");
-            assert!(b.block == b.rows || b.block * (k + 768) * 4 <= m.l2 / 2, "{b:?} of {k}");
+            assert!(b.block % b.rows == 0 && b.block >= b.rows && b.block <= 128, "{b:?}");
+            assert!(b.block == b.rows || b.block * (k + 768) * 4 <= m.l2, "{b:?} of {k}");
         }
     }
 }

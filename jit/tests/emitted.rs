@@ -377,6 +377,7 @@ fn epilogues_of_tiles() {
                 a_row: Len::Const(k),
                 b: 1,
                 terms: Terms::F32,
+                ahead: None,
                 body,
             };
             r.case.program = Program {

@@ -412,10 +412,25 @@ pub enum Stmt {
         b: u16,
         /// What the operands' elements are; but for f32, `k` and `strip` are constants, multiples of [`Terms::together`].
         terms: Terms,
+        /// What may be brought nearer meanwhile.
+        ahead: Option<Ahead>,
         /// What is done with each accumulator ([`Inst::Acc`]).
         body: Vec<Inst>,
     },
 }
+
+/// Memory that will be read soon: lines of 64 bytes from a pointer on, so many for each turn of the loop over a tile's sum. A
+/// hint: nothing there is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Ahead {
+    /// The pointer.
+    pub ptr: u16,
+    /// Lines a turn.
+    pub lines: u8,
+}
+
+/// Lines of a strip that one turn of the loop over a tile's sum takes, where they are no groups.
+pub const UNROLL: i64 = 4;
 
 /// Pointers from this number on are [`Program::derived`] ones.
 pub const DERIVED: u16 = 0x8000;

@@ -61,7 +61,7 @@ impl Machine<'_> {
                     self.slots[*s as usize] = *a;
                 }
             }
-            Stmt::Tile { rows, cols, k, strip, a, a_row, b, terms, body } => {
+            Stmt::Tile { rows, cols, k, strip, a, a_row, b, terms, body, .. } => {
                 for r in 0..i64::from(*rows) {
                     for c in 0..i64::from(*cols) {
                         let acc = self.sum((*a, r * self.len(*a_row)), (*b, c), (self.len(*k), self.len(*strip)), *terms);

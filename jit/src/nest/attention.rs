@@ -130,7 +130,7 @@ pub fn programs(s: &AttentionSpec, menu: Menu) -> Vec<Program> {
         Inst::Store { ptr: 0, step: ONE, row_step: row(&s.out), mem: Mem::F32, value: 2 },
     ];
     let seen = if in_part(s) { extra(SEEN) } else { s.t };
-    let values = |t: &(u8, u8, Terms)| tile_of((t.0, t.1), (seen, s.t, Terms::F32), extra(PADDED), 2, &out);
+    let values = |t: &(u8, u8, Terms)| tile_of((t.0, t.1), (seen, s.t, Terms::F32), extra(PADDED), 2, &out, 0);
     list.extend(value_columns(menu, s).shapes().iter().map(values));
     if one_by_one(s) {
         list.extend(decode::programs(s, menu));
@@ -265,6 +265,7 @@ pub fn build(s: &AttentionSpec, n: &mut Nest, c: &mut Code<'_, '_>, begin: Value
                     extra: &[padded],
                     left: &|c, r, _| down(c, q, r, row(&s.q)),
                     begin: None,
+                    ahead: &|_, _| 0,
                     right: &|c, j| strip_column(c, packed_k, width, j),
                     slots: &|c, r, j| {
                         let p = score_row(c, r);
@@ -300,6 +301,7 @@ pub fn build(s: &AttentionSpec, n: &mut Nest, c: &mut Code<'_, '_>, begin: Value
                         down(c, p, from, ONE)
                     },
                     begin: None,
+                    ahead: &|_, _| 0,
                     right: &|c, j| {
                         let p = strip_column(c, packed_v, keys, j);
                         let lines = c.mul_imm(from, 4 * STRIP);

@@ -221,9 +221,21 @@ impl Columns {
             for part in (0..g.width).step_by(usize::from(shape.1)) {
                 let j = c.add_imm(j, part);
                 let b = (calls.right)(c, j);
+                let ahead = (calls.ahead)((shape.0, shape.1), terms);
+                let next = (ahead > 0).then(|| {
+                    let behind = c.add_imm(j, i64::from(shape.1));
+                    (calls.right)(c, behind)
+                });
                 c.for_each(from, to, high, &mut |c, r| {
                     let mut ptrs = vec![(calls.left)(c, r, terms), b];
                     ptrs.extend((calls.slots)(c, r, j));
+                    // Each band brings its part.
+                    ptrs.extend(next.map(|next| {
+                        let done = c.b.ins().isub(r, from);
+                        let band = c.b.ins().sdiv_imm_s(done, high);
+                        let at = c.mul_imm(band, ahead);
+                        c.moved(next, at)
+                    }));
                     n.call(c, calls.first + program, &ptrs, calls.extra);
                 });
             }
@@ -242,6 +254,8 @@ pub struct Calls<'a> {
     pub left: &'a dyn Fn(&mut Code<'_, '_>, Value, Terms) -> Pointer,
     /// What comes before tiles whose terms are no f32 of the left operand.
     pub begin: Option<&'a dyn Fn(&mut Code<'_, '_>)>,
+    /// Bytes that a tile of that shape and these terms brings nearer, of the columns that come next.
+    pub ahead: &'a dyn Fn((u8, u8), Terms) -> i64,
     /// A column of the packed strips.
     pub right: &'a dyn Fn(&mut Code<'_, '_>, Value) -> Pointer,
     /// The pointers of the epilogue at a row and column.

@@ -7,7 +7,7 @@ use super::{Extents, Menu, address, ceil_div, convert, decode, dim_of, min, prod
 use crate::blob::Part;
 use crate::code::{Code, Pointer};
 use crate::functions::Nest;
-use crate::lanes::{Inst, Len, Program, Stmt, Terms};
+use crate::lanes::{Ahead, Inst, Len, Program, STRIP, Stmt, Terms, UNROLL};
 use crate::spec::{ContractSpec, Slot, WindowSpec};
 use cranelift::codegen::ir::Value;
 use cranelift::prelude::*;
@@ -15,11 +15,11 @@ use tancho_ir::Dim;
 
 /// A tile of f32 over strips as long as its sum.
 pub fn tile_program(shape: (u8, u8), k: Len, a_row: Len, slots: usize, epilogue: &[Inst]) -> Program {
-    tile_of(shape, (k, k, Terms::F32), a_row, slots, epilogue)
+    tile_of(shape, (k, k, Terms::F32), a_row, slots, epilogue, 0)
 }
 
-/// A tile of a sum of `k` terms over strips of so many.
-pub fn tile_of(shape: (u8, u8), (k, strip, terms): (Len, Len, Terms), a_row: Len, slots: usize, epilogue: &[Inst]) -> Program {
+/// A tile of a sum of `k` terms over strips of so many; with `lines` that a turn brings nearer, their pointer is the last.
+pub fn tile_of(shape: (u8, u8), (k, strip, terms): (Len, Len, Terms), a_row: Len, slots: usize, epilogue: &[Inst], lines: u8) -> Program {
     let body = epilogue
         .iter()
         .map(|i| match *i {
@@ -28,8 +28,9 @@ pub fn tile_of(shape: (u8, u8), (k, strip, terms): (Len, Len, Terms), a_row: Len
             other => other,
         })
         .collect();
-    let stmt = Stmt::Tile { rows: shape.0, cols: shape.1, k, strip, a: 0, a_row, b: 1, terms, body };
-    Program { ptrs: 2 + slots as u16, ints: 0, slots: 0, derived: Vec::new(), stmts: vec![stmt] }
+    let ahead = (lines > 0).then_some(Ahead { ptr: 2 + slots as u16, lines });
+    let stmt = Stmt::Tile { rows: shape.0, cols: shape.1, k, strip, a: 0, a_row, b: 1, terms, ahead, body };
+    Program { ptrs: 2 + slots as u16 + u16::from(lines > 0), ints: 0, slots: 0, derived: Vec::new(), stmts: vec![stmt] }
 }
 
 fn row_of(s: &Slot) -> Len {
@@ -51,13 +52,39 @@ fn columns(s: &ContractSpec, menu: Menu) -> Columns {
     }
 }
 
+/// Lines a turn that tiles of many rows bring nearer: the bands of a whole block bring all of the next group of columns, which
+/// else the first of them would wait for.
+fn lines_ahead(s: &ContractSpec, menu: Menu, (rows, cols): (u8, u8), terms: Terms) -> u8 {
+    let (Menu::Wide(_), Len::Const(k)) = (menu, s.k) else { return 0 };
+    if i64::from(rows) < s.blocking.rows || i64::from(cols) < s.blocking.cols || s.window.is_some() {
+        return 0;
+    }
+    let (turns, bands) = (turns(terms, k), s.blocking.block / s.blocking.rows);
+    if turns == 0 || bands < 4 {
+        return 0;
+    }
+    let lines = s.blocking.cols / STRIP * terms.lines(k);
+    u8::try_from((lines + turns * bands - 1) / (turns * bands)).unwrap_or(0)
+}
+
+/// Turns of the loop over the sum of a tile.
+fn turns(terms: Terms, k: i64) -> i64 {
+    match terms.group() {
+        Some(group) => k / group.terms,
+        None => terms.lines(k) / UNROLL,
+    }
+}
+
 pub fn programs(s: &ContractSpec, menu: Menu) -> Vec<Program> {
     let columns = columns(s, menu);
     let row = |t: Terms| match (t, s.k) {
         (t, Len::Const(k)) if t.converts() => Len::Const(t.left(k)),
         _ => row_of(&s.a),
     };
-    let tile = |t: &(u8, u8, Terms)| tile_of((t.0, t.1), (s.k, s.k, t.2), row(t.2), s.slots.len(), &s.epilogue);
+    let tile = |t: &(u8, u8, Terms)| {
+        let lines = lines_ahead(s, menu, (t.0, t.1), t.2);
+        tile_of((t.0, t.1), (s.k, s.k, t.2), row(t.2), s.slots.len(), &s.epilogue, lines)
+    };
     let mut p: Vec<Program> = columns.shapes().iter().map(tile).collect();
     p.extend(s.rows.iter().map(|(work, _)| work.program.clone()));
     if let Some(w) = &s.window {
@@ -193,6 +220,10 @@ pub fn build(s: &ContractSpec, n: &mut Nest, c: &mut Code<'_, '_>, begin: Value,
                 },
                 begin: converted.is_some().then_some(&convert),
                 right: &|c, j| strip_column(c, b, lines, j),
+                ahead: &|shape, terms| match (lines_ahead(s, n.menu, shape, terms), s.k) {
+                    (0, _) | (_, Len::Arg(_)) => 0,
+                    (count, Len::Const(k)) => 64 * i64::from(count) * turns(terms, k),
+                },
                 slots: &|c, r, j| {
                     let at = |(slot, base): (&Slot, &Pointer), c: &mut Code<'_, '_>| {
                         let r = row_in(c, slot, r);

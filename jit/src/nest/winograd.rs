@@ -179,6 +179,7 @@ pub fn build(s: &WinogradSpec, n: &mut Nest, c: &mut Code<'_, '_>, begin: Value,
                 first: 0,
                 extra: &[],
                 begin: None,
+                ahead: &|_, _| 0,
                 left: &|c, r, _| moved(c, left, r, s.channels),
                 right: &|c, j| strip_column(c, right, k, j),
                 slots: &|c, r, j| {

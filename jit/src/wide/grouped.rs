@@ -72,6 +72,7 @@ impl Emit<'_> {
                 self.line(&r, &o, terms, line, mask)?;
             }
             self.end_group(&r, &o, terms, group, mask)?;
+            self.bring_nearer(&o)?;
             self.advance(&o, 1)?;
             self.push(Instruction::with1(Code::Dec_rm64, counter))?;
             self.push(Instruction::with_branch(Code::Jne_rel32_64, top))?;

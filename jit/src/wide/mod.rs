@@ -15,7 +15,7 @@ pub mod peak;
 mod tile;
 pub mod verify;
 
-use crate::lanes::{Program, Reg, Stmt};
+use crate::lanes::{Ahead, Program, Reg, Stmt};
 use asm::Asm;
 use iced_x86::{Code, Instruction, MemoryOperand, Register};
 use std::collections::BTreeMap;
@@ -81,6 +81,8 @@ struct Emit<'p> {
     p: &'p Program,
     used: usize,
     most: usize,
+    /// What the tile at hand may bring nearer.
+    ahead: Option<Ahead>,
     /// The registers that hold a body's constants while a row is worked on.
     held: BTreeMap<Reg, u8>,
 }
@@ -90,13 +92,14 @@ struct Emit<'p> {
 /// # Errors
 /// The program has a form that stays with Cranelift, or needs more registers than there are.
 pub fn emit(p: &Program, width: Width, dots: bool) -> Result<Vec<u8>, Refused> {
-    let mut e = Emit { a: Asm::new(width), dots: dots && width == Width::Z, p, used: 0, most: 0, held: BTreeMap::new() };
+    let mut e = Emit { a: Asm::new(width), dots: dots && width == Width::Z, p, used: 0, most: 0, ahead: None, held: BTreeMap::new() };
     for stmt in &p.stmts {
         e.used = 0;
         match stmt {
             Stmt::Once { body, outs } => e.once(body, outs)?,
             Stmt::Map { len, body, folds } => e.map(*len, body, folds)?,
-            Stmt::Tile { rows, cols, k, strip, a, a_row, b, terms, body } => {
+            Stmt::Tile { rows, cols, k, strip, a, a_row, b, terms, ahead, body } => {
+                e.ahead = *ahead;
                 e.tile((*rows, *cols), (*k, *strip, *terms), (*a, *a_row), *b, body)?
             }
         }

@@ -3,12 +3,9 @@
 use super::asm::{Mask, Op2, Op3, Rm, Shift, V};
 use super::body::{Count, Place, Tail};
 use super::{Emit, Refused, Width};
-use crate::lanes::{DERIVED, Inst, Len, STRIP, Terms};
+use crate::lanes::{Ahead, DERIVED, Inst, Len, STRIP, Terms, UNROLL};
 use iced_x86::{Code, Instruction, MemoryOperand, Register};
 use std::collections::BTreeMap;
-
-/// Terms of the sum a turn of the loop adds.
-const UNROLL: i64 = 4;
 
 /// Where a row of the left operand begins.
 pub struct LeftRow {
@@ -33,8 +30,10 @@ impl LeftRow {
 pub struct Operands {
     /// The rows of the left operand.
     pub rows: Vec<LeftRow>,
-    /// Registers to move along the sum, with the bytes of one turn.
+    /// Registers to move along the sum, with the bytes of one term or group.
     pub moving: Vec<(Register, i64)>,
+    /// What is brought nearer, and lines of it a turn.
+    pub ahead: Option<(Register, u8)>,
     /// Base register and displacement of each vector of the right operand.
     pub right: Vec<(Register, i64)>,
 }
@@ -147,6 +146,7 @@ impl Emit<'_> {
                     for u in 0..UNROLL {
                         term(self, u)?;
                     }
+                    self.bring_nearer(&o)?;
                     self.advance(&o, UNROLL)?;
                     self.push(Instruction::with1(Code::Dec_rm64, counter))?;
                     self.push(Instruction::with_branch(Code::Jne_rel32_64, top))?;
@@ -171,6 +171,9 @@ impl Emit<'_> {
                     for u in 0..unroll {
                         term(self, u)?;
                     }
+                    if shift {
+                        self.bring_nearer(&o)?;
+                    }
                     self.advance(&o, unroll)?;
                     self.push(Instruction::with1(Code::Dec_rm64, counter))?;
                     self.push(Instruction::with_branch(Code::Jne_rel32_64, top))?;
@@ -182,6 +185,15 @@ impl Emit<'_> {
         spare.extend(halves.iter().flat_map(Halves::registers));
         let tail = mask.map(|mask| Tail { mask, count: Count::Known(rest) });
         self.epilogue((rows, vectors), body, spare, tail)
+    }
+
+    /// Brings nearer what a turn may, and goes on from there.
+    pub fn bring_nearer(&mut self, o: &Operands) -> Result<(), Refused> {
+        let Some((r, lines)) = o.ahead else { return Ok(()) };
+        for line in 0..i64::from(lines) {
+            self.push(Instruction::with1(Code::Prefetcht1_m8, MemoryOperand::with_base_displ(r, 64 * line)))?;
+        }
+        self.push(Instruction::with2(Code::Add_rm64_imm32, r, 64 * i32::from(lines)))
     }
 
     /// Moves the operands along the sum.
@@ -224,7 +236,11 @@ impl Emit<'_> {
 
     /// Addresses of the rows, and of the strips of so many lines.
     pub fn operands(&mut self, rows: i64, vectors: i64, (strip, terms): (Len, Terms), a: (u16, Len), b: u16) -> Result<Operands, Refused> {
-        let mut o = Operands { rows: Vec::new(), moving: Vec::new(), right: Vec::new() };
+        let ahead = match self.ahead {
+            Some(Ahead { ptr, lines }) if lines > 0 => Some((self.pointer(ptr)?, lines)),
+            _ => None,
+        };
+        let mut o = Operands { rows: Vec::new(), moving: Vec::new(), ahead, right: Vec::new() };
         let pa = self.pointer(a.0)?;
         let term = 4 * terms.left(terms.together());
         let line = 4 * STRIP * terms.lines(terms.together());

@@ -3,7 +3,7 @@
 #![allow(dead_code, missing_docs)] // each test file uses a part
 
 use tancho_jit::lanes::oracle::{self, Memory, Pointer};
-use tancho_jit::lanes::{Bin, Cmp, DERIVED, Derived, Fold, Inst, Len, Mem, Program, Reg, STRIP, Stmt, Terms, Ty, Un, body_types};
+use tancho_jit::lanes::{Ahead, Bin, Cmp, DERIVED, Derived, Fold, Inst, Len, Mem, Program, Reg, STRIP, Stmt, Terms, Ty, Un, body_types};
 use tancho_jit::testing::Function;
 use tancho_jit::{CompileError, Isa};
 
@@ -444,6 +444,9 @@ pub fn tile_of(rng: &mut Rng, terms: Terms, (rows, cols): (u8, u8), k: i64, plai
     if let Some(group) = terms.group() {
         case.integers(rng, terms, (a, left_row, r), (b, elements), k / group.terms);
     }
+    // Whatever is said to come next, be it no memory at all.
+    let lines = rng.below(4) as u8;
+    let ahead = (rng.below(3) == 0).then(|| Ahead { ptr: case.pointer(rng, Mem::F32, 1), lines });
     let mut body = Body { insts: vec![Inst::Acc] };
     let bias = case.pointer(rng, Mem::F32, c);
     body.push(Inst::Load { ptr: bias, step: ONE, row_step: NONE, mem: Mem::F32 });
@@ -466,6 +469,6 @@ pub fn tile_of(rng: &mut Rng, terms: Terms, (rows, cols): (u8, u8), k: i64, plai
         body.push(Inst::Store { ptr, step, row_step, mem, value });
         case.results.push((case.memory.len() - 1, mem, 0.0));
     }
-    case.program.stmts = vec![Stmt::Tile { rows, cols, k: depth, strip, a, a_row, b, terms, body: body.insts }];
+    case.program.stmts = vec![Stmt::Tile { rows, cols, k: depth, strip, a, a_row, b, terms, ahead, body: body.insts }];
     case
 }

@@ -176,7 +176,8 @@ impl Machine<'_> {
         let x = if i.op_count() > 0 && to.is_gpr() { self.read(i, 0)? } else { 0 };
         let signed = |n: i64| if to.is_gpr32() { i64::from(n as i32) } else { n };
         let result = match i.mnemonic() {
-            Nop | Vzeroupper => return Some(()),
+            // A hint reads nothing.
+            Nop | Vzeroupper | Prefetcht1 => return Some(()),
             Push => {
                 self.general[4] -= 8;
                 self.pushed.push(x);
@@ -239,7 +240,7 @@ pub fn allowed(p: &Program, ints: &[i64]) -> Touched {
         let (rows, count, body) = match stmt {
             Stmt::Once { body, .. } => (1, 1, body),
             Stmt::Map { len: n, body, .. } => (1, len(*n), body),
-            Stmt::Tile { rows, cols, k, strip, a, a_row, b, terms, body } => {
+            Stmt::Tile { rows, cols, k, strip, a, a_row, b, terms, body, .. } => {
                 let (rows, cols, k) = (i64::from(*rows), i64::from(*cols), len(*k));
                 for i in 0..terms.left(k) {
                     (0..rows).for_each(|r| mark(*a, false, r * len(*a_row) + i, 4));

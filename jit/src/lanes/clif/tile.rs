@@ -1,9 +1,7 @@
 //! Tiles of a product: the accumulators stay in registers over the whole sum.
 
 use super::*;
-
-/// Terms or lines that a turn of the loop adds.
-const UNROLL: i64 = 4;
+use crate::lanes::UNROLL;
 
 /// A tile's operands.
 struct Tile {

@@ -31,7 +31,7 @@ fn form(m: Mnemonic) -> Option<Form> {
         Vinserti128 | Vinserti32x4 | Vextracti128 | Vextracti32x4 | Vmovd | Vmovq | Vmovdqu => Form::Vector,
         Vmaskmovps => Form::MaskedBySecond,
         Kmovw | Bzhi | Mov | Add | Sub | And | Cmp | Test | Dec | Neg | Shl | Sar | Lea | Push | Pop | Nop | Ret => Form::General,
-        Imul | Cmovge => Form::General,
+        Imul | Cmovge | Prefetcht1 => Form::General,
         Jge | Jg | Jle | Jl | Jne => Form::General,
         _ => return None,
     })

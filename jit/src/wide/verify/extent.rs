@@ -69,7 +69,7 @@ impl Extents {
             let (count, rows, body) = match stmt {
                 Stmt::Once { body, .. } => (1, 1, body),
                 Stmt::Map { len: n, body, .. } => (len(*n)?, 1, body),
-                Stmt::Tile { rows, cols, k, strip, a, a_row, b, terms, body } => {
+                Stmt::Tile { rows, cols, k, strip, a, a_row, b, terms, body, .. } => {
                     let (rows, cols, k, strip) = (i64::from(*rows), i64::from(*cols), len(*k)?, len(*strip)?);
                     add(*a, false, Region::new((terms.left(k), 1), (rows, len(*a_row)?), Mem::F32.size()))?;
                     // Whole strips, and of the last one what its last row has up to the last column: a tile may

@@ -76,7 +76,8 @@ pub fn operation(i: &Instruction) -> Option<(Op, usize)> {
     use Mnemonic::*;
     let shift = || immediate(i).filter(|n| (0..32).contains(n));
     Some(match i.mnemonic() {
-        Nop => (Op::Nothing, 0),
+        // A hint reads nothing, whatever its address is.
+        Nop | Prefetcht1 => (Op::Nothing, 0),
         Ret if i.code() == Code::Retnq => (Op::Return, 0),
         // Writing the lower half clears the upper one.
         Mov if half(i, 0).is_some() => (Op::Set(Operand::Number(immediate(i)? & 0xffff_ffff)), half(i, 0)?),
