@@ -11,7 +11,7 @@
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use tancho::{AsView, Target, network};
+use tancho::{AsView, Error, Target, network};
 use tokenizers::Tokenizer;
 
 network! {
@@ -50,8 +50,10 @@ network! {
     }
 }
 
-/// Tokens that follow a prompt.
+/// Tokens that follow a prompt at most.
 const LENGTH: usize = 64;
+/// The token that ends a text.
+const END: usize = 50256;
 
 type Failure = Box<dyn std::error::Error + Send + Sync>;
 
@@ -79,9 +81,18 @@ fn run(folder: Option<&Path>, prompt: &str) -> Result<(), Failure> {
     print!("{prompt}");
     for _ in 0..LENGTH {
         // The prompt first, then one token at a time: the same machine code.
-        let logits = session.run(ids.view([1, ids.len()]))?;
+        let logits = match session.run(ids.view([1, ids.len()])) {
+            Err(Error::Full { held, capacity, .. }) if held > 0 => {
+                print!("\n[the context of {capacity} tokens is full]");
+                break;
+            }
+            other => other?,
+        };
         let all = logits.data();
-        let next = (0..all.len()).reduce(|a, b| if all[b] > all[a] { b } else { a }).unwrap_or(0);
+        let next = (0..all.len()).reduce(|a, b| if all[b] > all[a] { b } else { a }).unwrap_or(END);
+        if next == END {
+            break;
+        }
         print!("{}", words.step(next as u32)?.unwrap_or_default());
         std::io::stdout().flush()?;
         ids = vec![next as i32];
@@ -91,7 +102,7 @@ fn run(folder: Option<&Path>, prompt: &str) -> Result<(), Failure> {
 }
 
 fn main() -> ExitCode {
-    let args: Vec<String> = std::env::args().skip(1).collect();
+    let args: Vec<String> = std::env::args_os().skip(1).map(|a| a.to_string_lossy().into_owned()).collect();
     let (folder, prompt) = match args.as_slice() {
         [prompt] => (None, prompt),
         [folder, prompt] => (Some(Path::new(folder)), prompt),

@@ -107,10 +107,77 @@ fn a_prompt_beyond_the_context_is_an_error_and_the_chat_goes_on() {
     let lines: Vec<&str> = said.lines().collect();
     assert_eq!(lines.len(), 3, "{said}");
     assert_eq!(lines[0], "the line is not UTF-8 from byte 0 on; it is passed over");
-    assert!(lines[1].contains("64"), "{said}");
+    assert!(lines[1].starts_with("the conversation has 1") && lines[1].contains("the context room for 64: say less"), "{said}");
     assert!(lines[2].starts_with("[prompt: "), "{said}");
     // An answer until the context is full.
     let out = chat(&["--context", "48", "--prompt", "Tell me a long story about a crane."], b"");
     assert!(out.status.success(), "{out:?}");
-    assert!(String::from_utf8_lossy(&out.stdout).ends_with("\n[the context of 48 tokens is full]\n\n"), "{out:?}");
+    assert!(String::from_utf8_lossy(&out.stdout).ends_with("\n[the context of 48 tokens is full]\n"), "{out:?}");
+}
+
+/// What it answered to lines of input, greedily in 4 bits.
+fn answers(input: &str, more: &[&str]) -> Vec<String> {
+    let out = chat(&[&["--max", "12", "--weights", "q4", "--context", "160"], more].concat(), input.as_bytes());
+    assert!(out.status.success(), "{out:?}");
+    let said = String::from_utf8(out.stdout).expect("UTF-8");
+    said.split("> ").map(|a| a.trim().to_string()).filter(|a| !a.is_empty()).collect()
+}
+
+#[test]
+fn a_conversation_goes_on_from_what_was_said() {
+    let plain = answers("What is a crane?\nWhere does it live?\n", &[]);
+    assert_eq!(plain.len(), 2, "{plain:?}");
+    // A new conversation answers as the first did.
+    let anew = answers("What is a crane?\n/reset\nWhat is a crane?\n", &[]);
+    assert_eq!(anew, [plain[0].clone(), plain[0].clone()]);
+    // A question that does not fit leaves the conversation as it was.
+    let long = "word ".repeat(200);
+    assert_eq!(answers(&format!("What is a crane?\n{long}\nWhere does it live?\n"), &[]), plain);
+    // What is cached is what a single pass over the same text gives.
+    assert_eq!(answers("What is a crane?\nWhere does it live?\n", &["--threads", "1"]), plain);
+}
+
+#[test]
+fn equal_seeds_give_equal_answers() {
+    let with = |seed| answers("Tell me a story.\n", &["--temperature", "1.2", "--top-k", "50", "--top-p", "0.95", "--seed", seed]);
+    assert_eq!(with("5"), with("5"));
+    assert_ne!(with("5"), with("6"));
+}
+
+/// Ctrl-C ends the answer and not the program.
+#[cfg(unix)]
+#[test]
+fn ctrl_c_ends_an_answer() {
+    use std::io::{BufRead, BufReader, Read};
+    // Built by now, and without cargo between it and the signal.
+    assert!(chat(&["--help"], b"").status.success());
+    let tests = std::env::current_exe().expect("a path");
+    let program = tests.ancestors().nth(2).expect("a folder").join("examples/chat");
+    let mut run = Command::new(program)
+        .args(["--weights", "q4", "--max", "600"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("it runs");
+    let interrupt = |id: u32| assert!(Command::new("kill").args(["-INT", &id.to_string()]).status().expect("kill runs").success());
+    let (mut input, mut output) = (run.stdin.take().expect("a pipe"), run.stdout.take().expect("a pipe"));
+    let mut told = BufReader::new(run.stderr.take().expect("a pipe"));
+    input.write_all(b"Tell me a very long story.\n").expect("it reads");
+    // It is answering.
+    let mut some = [0; 24];
+    output.read_exact(&mut some).expect("an answer");
+    interrupt(run.id());
+    let mut line = String::new();
+    told.read_line(&mut line).expect("a line");
+    assert!(line.starts_with("[prompt: "), "{line}");
+    // The next question is answered.
+    input.write_all(b"/reset\nSay hi.\n").expect("it reads");
+    drop(input);
+    let mut rest = String::new();
+    output.read_to_string(&mut rest).expect("text");
+    line.clear();
+    told.read_line(&mut line).expect("a line");
+    assert!(line.starts_with("[prompt: ") && rest.contains("> > "), "{line}{rest}");
+    assert!(run.wait().expect("it ends").success());
 }

@@ -293,3 +293,56 @@ fn coded_filters_are_scaled_by_their_own_factors() -> Result<(), Error> {
     }
     Ok(())
 }
+
+network! {
+    /// A table that is gathered, tied to the output, and one that something else reads as well.
+    Tables<B, S, V = 40, D = 32>(ids: i32[B, S]) -> ([B, S, D], [B, S, V], [V, D]) {
+        param table: [V, D];
+        param other: [V, D];
+        (table[ids] * 2.0, table[ids] @ table.t, other + other[ids[B = 0]][S = 0])
+    }
+}
+
+/// Rows of a coded table are decoded as ids name them, by several threads at a time.
+#[test]
+fn coded_tables_are_gathered() -> Result<(), Error> {
+    let rows = |seed: usize| -> Vec<u8> {
+        (0..40)
+            .flat_map(|r| {
+                [half::f16::from_f32(0.25).to_bits().to_le_bytes().to_vec(), (0..32).map(|i| (r * seed + i) as u8).collect()].concat()
+            })
+            .collect()
+    };
+    let tensors = [tensor("table", &[32, 40], 8, 0), tensor("other", &[32, 40], 8, 1376)];
+    let mut data = rows(3);
+    data.resize(1376, 0);
+    data.extend(rows(5));
+    let net = Tables::load(written(&file(3, &[], &tensors, &data)).path())?;
+    for format in Format::ALL {
+        let compiled = net.compile(Target::host().with_weights(format))?;
+        std::thread::scope(|s| {
+            for t in 0..3 {
+                let compiled = &compiled;
+                s.spawn(move || {
+                    let mut session = compiled.session_with_threads(1).expect("a session");
+                    for turn in 0..20 {
+                        let ids: Vec<i32> = (0..6).map(|i| (i * 7 + turn * 3 + t) % 40).collect();
+                        let (y, _, _) = session.run(ids.view([2, 3])).expect("runs");
+                        for (id, row) in ids.iter().zip(y.data().chunks(32)) {
+                            let want: Vec<f32> = (0..32).map(|i| f32::from((id * 3 + i) as u8 as i8) * 0.5).collect();
+                            assert_eq!(row, want, "row {id}");
+                        }
+                    }
+                });
+            }
+        });
+        let mut session = compiled.session();
+        for wrong in [-1, 40] {
+            assert!(matches!(session.run([0, wrong, 2].view([1, 3])), Err(Error::IdOutOfRange { .. })), "{wrong}");
+        }
+        let report = compiled.check([39, 0, 17].view([1, 3]))?;
+        assert!(report.ok() || format > Format::F32, "{report}");
+        assert!(report.tensors[0].max_abs == 0.0 && report.tensors[2].max_abs == 0.0, "{report}");
+    }
+    Ok(())
+}

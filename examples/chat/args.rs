@@ -43,7 +43,7 @@ usage: cargo run --release --example chat -- [OPTIONS]
   --seed N           equal seeds give equal answers (default 0)
   -h, --help         this text
 
-Ctrl-C ends an answer; twice, or at the prompt, it ends the program.
+A line /reset begins a new conversation. Ctrl-C ends an answer; twice, or at the prompt, it ends the program.
 ";
 
 /// Reads the arguments; nothing if help is asked for.

@@ -12,106 +12,21 @@ mod args;
 mod compare;
 mod model;
 mod sample;
+mod talk;
 mod text;
 
 use args::Args;
-use model::{Failure, SmolLm2Session};
+use model::Failure;
 use sample::Sampler;
 use std::io::{BufRead, Write};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
+use talk::{Chat, Took};
+use tancho::Target;
 use tancho::weights::Gguf;
-use tancho::{AsView, Error, Target};
-use text::{Message, conversation, ids};
-use tokenizers::Tokenizer;
-
-/// Tokens of a prompt that are read in one run.
-const CHUNK: usize = 256;
-
-/// A conversation that goes on.
-struct Chat {
-    session: SmolLm2Session,
-    tokenizer: Tokenizer,
-    template: String,
-    end: i32,
-    sampler: Sampler,
-    messages: Vec<Message>,
-    /// The ids that the session has read.
-    read: Vec<i32>,
-    stopped: Arc<AtomicBool>,
-}
-
-/// What an answer took.
-#[derive(Default)]
-struct Took {
-    prompt: (usize, Duration),
-    answer: (usize, Duration),
-}
-
-impl Chat {
-    /// Reads ids, of which the session may have some already: the logits behind the last are its result then.
-    fn read(&mut self, ids: &[i32]) -> Result<(), Error> {
-        let same = self.read.iter().zip(ids).take_while(|(a, b)| a == b).count();
-        // The last is read anew: its logits are wanted.
-        let same = same.min(ids.len().saturating_sub(1));
-        if same < self.read.len() {
-            self.session.truncate("P", same)?;
-            self.read.truncate(same);
-        }
-        for part in ids[same..].chunks(CHUNK) {
-            self.session.run(part.view([1, part.len()]))?;
-            self.read.extend_from_slice(part);
-        }
-        Ok(())
-    }
-
-    /// Answers, and writes the answer as it comes.
-    fn answer(&mut self, question: String, most: usize, out: &mut impl Write) -> Result<Took, Failure> {
-        self.messages.push(Message { role: "user", content: question });
-        let prompt = ids(&self.tokenizer, &conversation(&self.template, &self.messages)?)?;
-        let (start, had) = (Instant::now(), self.read.len());
-        let tokenizer = self.tokenizer.clone();
-        let mut words = tokenizer.decode_stream(true);
-        let (mut all, mut said) = (prompt.clone(), String::new());
-        let mut took = Took::default();
-        let mut begun = start;
-        for n in 0..=most {
-            match self.read(&all) {
-                Ok(()) => {}
-                Err(Error::Full { capacity, .. }) if n > 0 => {
-                    writeln!(out, "\n[the context of {capacity} tokens is full]")?;
-                    break;
-                }
-                Err(e) => {
-                    self.messages.pop();
-                    return Err(e.into());
-                }
-            }
-            let next = self.sampler.next(self.session.output::<f32>(0).data(), &all);
-            if n == 0 {
-                took.prompt = (prompt.len().saturating_sub(had.min(prompt.len())), start.elapsed());
-                begun = Instant::now();
-            } else {
-                took.answer = (n, begun.elapsed());
-            }
-            if next == self.end || n == most || self.stopped.swap(false, Ordering::Relaxed) {
-                break;
-            }
-            all.push(next);
-            if let Some(text) = words.step(next as u32)? {
-                write!(out, "{text}")?;
-                out.flush()?;
-                said.push_str(&text);
-            }
-        }
-        writeln!(out)?;
-        out.flush()?;
-        self.messages.push(Message { role: "assistant", content: said });
-        Ok(took)
-    }
-}
+use text::{Message, ids};
 
 fn rate((n, time): (usize, Duration)) -> String {
     format!("{n} tokens in {:.2} s, {:.1} a second", time.as_secs_f64(), n as f64 / time.as_secs_f64().max(1e-9))
@@ -148,12 +63,15 @@ fn run(args: Args) -> Result<(), Failure> {
         session,
         tokenizer,
         template: file.text("tokenizer.chat_template")?.into(),
-        end: i32::try_from(file.integer("tokenizer.ggml.eos_token_id")?)?,
+        context: args.context,
+        ends: text::ends(&file)?,
         sampler: Sampler::new(args.sampling),
         messages: args.system.into_iter().map(|content| Message { role: "system", content }).collect(),
         read: Vec::new(),
         stopped,
     };
+    // Its words are the tokenizer's now, its weights the network's.
+    drop((file, net));
     let mut out = std::io::stdout().lock();
     let told = |took: Took| eprintln!("[prompt: {}; answer: {}]", rate(took.prompt), rate(took.answer));
     if let Some(prompt) = args.prompt {
@@ -180,6 +98,10 @@ fn run(args: Args) -> Result<(), Failure> {
             }
         };
         if question.is_empty() {
+            continue;
+        }
+        if question == "/reset" {
+            chat.begin_anew();
             continue;
         }
         match chat.answer(question.into(), args.most, &mut out) {

@@ -5,7 +5,7 @@
 mod models;
 
 use std::path::{Path, PathBuf};
-use tancho::weights::Gguf;
+use tancho::weights::{Gguf, Metadata};
 use tancho::{Error, network};
 
 network! {
@@ -76,16 +76,31 @@ pub fn load(path: &Path, file: &Gguf, context: usize) -> Result<SmolLm2, Failure
             return Err(format!("{} has `llama.{key}` {found}; this program's declaration has {want}", path.display()).into());
         }
     }
+    if file.get("llama.rope.scaling.type").is_some_and(|m| *m != Metadata::Text("none".into())) {
+        return Err(format!("{} scales its rope (`llama.rope.scaling.type`); this program's declaration does not", path.display()).into());
+    }
+    let (width, heads, layers) = (number("embedding_length")?, number("attention.head_count")?, number("block_count")?);
+    for key in ["rope.dimension_count", "attention.key_length", "attention.value_length"] {
+        let found = if file.get(&format!("llama.{key}")).is_some() { Some(number(key)?) } else { None };
+        if let Some(n) = found.filter(|n| n * heads != width) {
+            return Err(format!("{} has `llama.{key}` {n}; this program's declaration has {width} / {heads}", path.display()).into());
+        }
+    }
+    // Before so many blocks are declared.
+    let last = format!("blk.{}.attn_norm.weight", layers.saturating_sub(1));
+    if layers > 0 && !file.tensors().any(|(name, _)| name == last) {
+        return Err(format!("{} says that it has {layers} blocks, but has no `{last}`", path.display()).into());
+    }
     let longest = number("context_length")?;
     if context == 0 || context > longest {
         return Err(format!("a context of {context} tokens; the model was trained for 1 to {longest}").into());
     }
     let dims = SmolLm2Dims {
-        D: number("embedding_length")?,
-        HEADS: number("attention.head_count")?,
+        D: width,
+        HEADS: heads,
         KV: number("attention.head_count_kv")?,
         H: number("feed_forward_length")?,
-        LAYERS: number("block_count")?,
+        LAYERS: layers,
         V: number("vocab_size")?,
         T: context,
     };

@@ -20,7 +20,7 @@ pub struct Machine {
     pub l2: i64,
     /// Width of emitted code, if there is any.
     pub(crate) width: Option<Width>,
-    /// Whether it adds products of bf16 two at a time.
+    /// Whether it adds products of bf16 two at a time, faster than those of f32 one at a time.
     pub(crate) pairs: bool,
     /// Whether it adds products of bytes four at a time.
     pub(crate) dots: bool,
@@ -100,9 +100,11 @@ impl Machine {
             Len::Const(n) => n,
             Len::Arg(_) => 1024,
         };
+        // Rows in another form are shorter.
+        let left = if terms.converts() { terms.left(floats(k)) } else { floats(k) };
         // A block's rows, on both sides, fit into the second cache. The columns at hand have to stay there, the rows do not:
         // a tile reads few bytes of them for what it computes.
-        let room = self.l2 / 4 / (floats(k) + if whole { floats(n) } else { 0 }).max(1);
+        let room = self.l2 / 4 / (left + if whole { floats(n) } else { 0 }).max(1);
         Blocking { rows, cols: strips * STRIP, block: (room.min(MOST_IN_BLOCK) / rows * rows).max(rows) }
     }
 
@@ -117,12 +119,24 @@ impl Machine {
     }
 }
 
-/// Whether the machine has AVX-512 BF16.
+/// Whether the machine has AVX-512 BF16, and starts as many of its instructions in a cycle as multiply-adds. Intel's cores up to
+/// Granite Rapids do not: 128x3072x768 ran there at 108 GFLOP/s with pairs, at 150 with bf16 weights and f32 rows, and at 175 in f32.
 fn has_pairs() -> bool {
     #[cfg(target_arch = "x86_64")]
-    return std::arch::is_x86_feature_detected!("avx512bf16");
+    return std::arch::is_x86_feature_detected!("avx512bf16") && vendor() != *b"GenuineIntel";
     #[cfg(not(target_arch = "x86_64"))]
     false
+}
+
+/// Who made the machine.
+#[cfg(target_arch = "x86_64")]
+fn vendor() -> [u8; 12] {
+    let id = std::arch::x86_64::__cpuid(0);
+    let mut name = [0; 12];
+    for (to, part) in name.chunks_exact_mut(4).zip([id.ebx, id.edx, id.ecx]) {
+        to.copy_from_slice(&part.to_le_bytes());
+    }
+    name
 }
 
 /// Whether the machine has AVX-512 VNNI.

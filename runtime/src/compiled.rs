@@ -1,6 +1,7 @@
 //! Compiled networks: code, plan and packed weights, shared by sessions.
 
 use crate::error::Error;
+use crate::gathered::Gathered;
 use crate::layout::Layout;
 use crate::pack::Packed;
 use crate::pool::cores;
@@ -26,6 +27,7 @@ pub(crate) struct Inner {
     pub code: tancho_jit::Compiled,
     pub layout: Layout,
     pub packed: Packed,
+    pub gathered: Vec<Gathered>,
     pub pack_time: Duration,
 }
 
@@ -39,8 +41,8 @@ impl Compiled {
         let start = Instant::now();
         let packed = Packed::new(&weights, &code.program.packs, &code.program.prepared)?;
         let pack_time = start.elapsed();
-        let layout = Layout::new(&graph, &code);
-        Ok(Compiled(Arc::new(Inner { graph, weights, code, layout, packed, pack_time })))
+        let (layout, gathered) = (Layout::new(&graph, &code), Gathered::of(&code, &weights));
+        Ok(Compiled(Arc::new(Inner { graph, weights, code, layout, packed, gathered, pack_time })))
     }
 
     /// The graph as declared.

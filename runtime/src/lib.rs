@@ -5,6 +5,7 @@ pub mod compare;
 pub mod compiled;
 pub mod element;
 pub mod error;
+mod gathered;
 mod ids;
 pub mod inspect;
 pub mod interp;

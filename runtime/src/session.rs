@@ -329,6 +329,7 @@ impl Session {
         let compiled = self.compiled.clone();
         let inner = &compiled.0;
         let code = &inner.code;
+        inner.gathered.iter().for_each(|g| g.want(inputs));
         self.point(inputs, into.as_deref_mut())?;
         // The plan computed the buffers' sizes from the bound dims, with working memory for every thread; inputs and
         // weights were checked against their declared shapes, and are only read.
@@ -371,9 +372,10 @@ impl Session {
             for place in places {
                 let (start, size) = match *place {
                     Place::Input(n) => (inputs[n].bytes().as_ptr().cast_mut(), inputs[n].bytes().len()),
-                    Place::Weight(n) => match inner.weights.at(n) {
-                        Some(w) => (w.bytes().as_ptr().cast_mut(), w.bytes().len()),
-                        None => return Err(Error::Graph(format!("weight {n} is missing"))),
+                    Place::Weight(n) => match (inner.gathered.iter().find(|g| g.weight == n), inner.weights.at(n)) {
+                        (Some(g), _) => (g.place().0.cast_mut(), g.place().1),
+                        (None, Some(w)) => (w.bytes().as_ptr().cast_mut(), w.bytes().len()),
+                        (None, None) => return Err(Error::Graph(format!("weight {n} is missing"))),
                     },
                     Place::Packed(n) => (inner.packed.get(n).as_ptr().cast_mut(), inner.packed.get(n).len()),
                     Place::Output(n) => match into.as_deref_mut() {

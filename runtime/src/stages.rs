@@ -82,7 +82,10 @@ fn contract(step: usize, c: &ContractSpec, w: &Work, threads: usize, out: &mut V
     if threads == 1 || !few || !meet {
         return out.push(Stage::new(step, Part::Rows, w.units, threads, block));
     }
-    out.push(Stage::new(step, Part::Columns, w.columns, threads, i64::MAX));
+    let columns = Stage::new(step, Part::Columns, w.columns, threads, i64::MAX);
+    // Each piece brings all rows into the form of the products: one a thread.
+    let whole = c.terms.0.converts().then(|| ceil(w.columns, threads as i64).max(1));
+    out.push(Stage { grain: whole.unwrap_or(columns.grain), ..columns });
     if c.rows.is_some() {
         let threads = if w.units == 1 { 1 } else { threads };
         out.push(Stage::new(step, Part::RowWork, w.units, threads, block));

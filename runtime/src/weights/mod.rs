@@ -7,6 +7,7 @@ mod gguf;
 mod init;
 mod load;
 mod names;
+mod rows;
 #[cfg(test)]
 mod tests;
 
@@ -20,6 +21,7 @@ use crate::tensor::{Tensor, TensorData};
 use crate::view::{View, element_count};
 pub(crate) use blocks::Coded;
 use file::Mapping;
+pub(crate) use rows::Rows;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::ops::Range;
