@@ -12,33 +12,47 @@ type Line = [f32; WIDTH];
 const BYTES: usize = 64;
 const NIBBLES: usize = 32;
 
-/// A word from four bytes, the first lowest.
-fn word(bytes: [u8; 4]) -> f32 {
-    f32::from_bits(u32::from_le_bytes(bytes))
+/// Added to a number below 2^22 it leaves the nearest integer, ties to even, in the lowest bits: on baseline x86-64 rounding is
+/// a call, and this is one addition of a vector.
+const TO_INTEGER: f32 = 12_582_912.0;
+
+/// The lowest byte of the nearest integer.
+fn integer(x: f32) -> u32 {
+    (x + TO_INTEGER).to_bits() & 0xff
+}
+
+/// Of each column the largest bits of a magnitude: in the order of floats, NaN and infinity behind all numbers.
+fn largest(group: &[Line]) -> [i32; WIDTH] {
+    let mut most = [0i32; WIDTH];
+    for line in group {
+        most = from_fn(|c| most[c].max((line[c].to_bits() & 0x7fff_ffff) as i32));
+    }
+    most
+}
+
+fn finite(most: &[i32; WIDTH]) -> bool {
+    most.iter().all(|m| *m < f32::INFINITY.to_bits() as i32)
 }
 
 /// Columns as bytes, groups of 64: the largest magnitude becomes 127. Gives whether all elements are finite.
 pub fn bytes(from: &[Line], to: &mut [Line]) -> bool {
     for (group, to) in from.as_chunks::<BYTES>().0.iter().zip(to.as_chunks_mut::<{ BYTES / 4 + 1 }>().0) {
-        if !group.iter().flatten().all(|x| x.is_finite()) {
+        let most = largest(group);
+        if !finite(&most) {
             return false;
         }
-        let most: Line = from_fn(|c| group.iter().fold(0.0, |m: f32, line| m.max(line[c].abs())));
+        let most = most.map(|m| f32::from_bits(m as u32));
         // Below that there is no reciprocal, and nothing to tell from 0.
         let factors: Line = most.map(|m| if m < 1e-30 { 0.0 } else { m / 127.0 });
         let by: Line = most.map(|m| if m < 1e-30 { 0.0 } else { 127.0 / m });
         let (lines, last) = to.split_at_mut(BYTES / 4);
         for (four, line) in group.as_chunks::<4>().0.iter().zip(lines) {
-            *line = from_fn(|c| word(from_fn(|i| ((four[i][c] * by[c]).round_ties_even() as i32 + 128) as u8)));
+            let code = |i: usize, c: usize| (integer(four[i][c] * by[c]) ^ 0x80) << (8 * i);
+            *line = from_fn(|c| f32::from_bits(code(0, c) | code(1, c) | code(2, c) | code(3, c)));
         }
         last[0] = factors;
     }
     true
-}
-
-/// The codes of a group of a column: of each word's bytes lower halves come before upper ones.
-fn nibble_words(codes: &[u8; NIBBLES]) -> [f32; NIBBLES / 8] {
-    from_fn(|l| word(from_fn(|i| codes[8 * l + i] | codes[8 * l + 4 + i] << 4)))
 }
 
 /// A factor and a summand, if both are finite.
@@ -51,21 +65,39 @@ fn pair(factor: f16, summand: f16) -> Option<f32> {
 /// factors and summands.
 pub fn nibbles(from: &[Line], to: &mut [Line]) -> bool {
     for (group, to) in from.as_chunks::<NIBBLES>().0.iter().zip(to.as_chunks_mut::<{ NIBBLES / 8 + 1 }>().0) {
-        for c in 0..WIDTH {
-            let column: [f32; NIBBLES] = from_fn(|i| group[i][c]);
-            if !column.iter().all(|x| x.is_finite()) {
-                return false;
-            }
-            let (least, most) = column.iter().fold((f32::MAX, f32::MIN), |(a, b), x| (a.min(*x), b.max(*x)));
-            let (factor, summand) = (f16::from_f32((most - least) / 15.0), f16::from_f32(least));
-            let Some(pair) = pair(factor, summand) else { return false };
-            let (d, m) = (factor.to_f32(), summand.to_f32());
-            let code = |x: f32| if d > 0.0 { ((x - m) / d).round_ties_even().clamp(0.0, 15.0) as u8 } else { 0 };
-            let words = nibble_words(&column.map(code));
-            to.iter_mut().zip(words.into_iter().chain([pair])).for_each(|(line, word)| line[c] = word);
+        if !finite(&largest(group)) {
+            return false;
+        }
+        let (mut least, mut most) = (group[0], group[0]);
+        for line in &group[1..] {
+            least = from_fn(|c| if line[c] < least[c] { line[c] } else { least[c] });
+            most = from_fn(|c| if line[c] > most[c] { line[c] } else { most[c] });
+        }
+        let factors: [f16; WIDTH] = from_fn(|c| f16::from_f32((most[c] - least[c]) / 15.0));
+        let summands = least.map(f16::from_f32);
+        let (lines, last) = to.split_at_mut(NIBBLES / 8);
+        for (c, to) in last[0].iter_mut().enumerate() {
+            let Some(pair) = pair(factors[c], summands[c]) else { return false };
+            *to = pair;
+        }
+        // A group of equal elements has the factor 0: then all codes are 0.
+        let d: Line = factors.map(|f| if f.to_f32() > 0.0 { f.to_f32() } else { f32::INFINITY });
+        let m: Line = summands.map(f16::to_f32);
+        for (eight, line) in group.as_chunks::<8>().0.iter().zip(lines) {
+            let code = |i: usize, c: usize| integer(((eight[i][c] - m[c]) / d[c]).clamp(0.0, 15.0));
+            // Of each byte the lower half comes before the upper ones of all.
+            let byte = |i: usize, c: usize| (code(i, c) | code(i + 4, c) << 4) << (8 * i);
+            *line = from_fn(|c| f32::from_bits(byte(0, c) | byte(1, c) | byte(2, c) | byte(3, c)));
         }
     }
     true
+}
+
+/// The words of a group from the bytes of a block, of which the lower halves are its first 16 codes and the upper ones its last.
+fn block_words(codes: [u8; NIBBLES / 2]) -> [f32; NIBBLES / 8] {
+    let four: [u32; 4] = from_fn(|i| u32::from_le_bytes(from_fn(|b| codes[4 * i + b])));
+    let word = |first: u32, second: u32| f32::from_bits(first & 0x0f0f_0f0f | (second & 0x0f0f_0f0f) << 4);
+    [word(four[0], four[1]), word(four[2], four[3]), word(four[0] >> 4, four[1] >> 4), word(four[2] >> 4, four[3] >> 4)]
 }
 
 /// Blocks of 4 bits as they are in the file; `None` if the chunk does not consist of whole ones. Gives whether their
@@ -84,7 +116,7 @@ pub fn copy_nibbles(chunk: &mut Chunk<'_>) -> Option<bool> {
                 let mut words = [0.0; NIBBLES / 8 + 1];
                 if column < chunk.n {
                     let (factor, summand, codes) = coded.nibbles(chunk.from + column * chunk.n_stride + g * NIBBLES)?;
-                    words[..NIBBLES / 8].copy_from_slice(&nibble_words(&codes));
+                    words[..NIBBLES / 8].copy_from_slice(&block_words(codes));
                     let Some(pair) = pair(factor, summand) else { return Some(false) };
                     words[NIBBLES / 8] = pair;
                 }

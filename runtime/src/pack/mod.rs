@@ -373,8 +373,7 @@ impl Chunk<'_> {
             Format::Q4 => strips.all(|(from, to)| integers::nibbles(from, to)),
             Format::F32 | Format::Bf16 => strips.all(|(from, to)| {
                 for ([first, second], to) in from.as_chunks::<2>().0.iter().zip(to) {
-                    let bits = |x: f32| u32::from(half::bf16::from_f32(x).to_bits());
-                    *to = std::array::from_fn(|c| f32::from_bits(bits(first[c]) | bits(second[c]) << 16));
+                    *to = std::array::from_fn(|c| f32::from_bits(bf16_bits(first[c]) | bf16_bits(second[c]) << 16));
                 }
                 true
             }),
@@ -429,6 +428,14 @@ impl Chunk<'_> {
     }
 }
 
+/// The bits of the nearest bf16, ties to even; NaN stays NaN. What the crate `half` does, without branches.
+fn bf16_bits(x: f32) -> u32 {
+    let bits = x.to_bits();
+    let rounded = (bits.wrapping_add(0x7fff + (bits >> 16 & 1))) >> 16;
+    let nan = bits >> 16 | 0x40;
+    if bits & 0x7fff_ffff > 0x7f80_0000 { nan } else { rounded }
+}
+
 /// `Σ by * x`, lane by lane.
 fn combined(by: &[f32; 3], x: [&[f32; WIDTH]; 3]) -> [f32; WIDTH] {
     let mut sum = [0.0; WIDTH];
@@ -463,6 +470,15 @@ fn transpose(rows: [&[f32]; WIDTH], lines: &mut [[f32; WIDTH]]) {
 mod tests {
     use super::*;
     use tancho_ir::Graph;
+
+    #[test]
+    fn bf16_is_rounded_as_the_crate_half_does() {
+        let special = [0.0, -0.0, 1.0, f32::MAX, f32::MIN, f32::INFINITY, f32::NEG_INFINITY, f32::NAN, 1e-45, -1e-40];
+        let some = (0..200_000u32).map(|i| f32::from_bits(i.wrapping_mul(2_654_435_761)));
+        for x in special.into_iter().chain(some) {
+            assert_eq!(bf16_bits(x), u32::from(half::bf16::from_f32(x).to_bits()), "{x:e}");
+        }
+    }
 
     /// Weights `a: [40, 23]`, `b: [7, 40]`, `c: [3, 5, 18]` and `e: [0, 4]`, each element its own number.
     fn weights() -> Weights {

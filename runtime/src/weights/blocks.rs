@@ -132,8 +132,8 @@ impl Coded {
         matches!(self.coding, Coding::Q4_0 | Coding::Q4_1)
     }
 
-    /// Factor, summand and codes of the block of 4 bits that begins at an element.
-    pub fn nibbles(&self, element: usize) -> Option<(f16, f16, [u8; 32])> {
+    /// Factor, summand and codes of the block of 4 bits that begins at an element: lower halves are the first 16 codes.
+    pub fn nibbles(&self, element: usize) -> Option<(f16, f16, [u8; 16])> {
         let at = self.range.start + element / 32 * self.coding.bytes();
         let block = self.file.bytes().get(at..at + self.coding.bytes())?;
         let half = |at: usize| f16::from_le_bytes([block[at], block[at + 1]]);
@@ -143,7 +143,7 @@ impl Coded {
             Coding::Q4_1 => (half(2), &block[4..]),
             _ => return None,
         };
-        Some((half(0), least, std::array::from_fn(|i| if i < 16 { codes[i] & 15 } else { codes[i - 16] >> 4 })))
+        Some((half(0), least, codes.try_into().ok()?))
     }
 
     /// All elements, which stay in memory from the first call on.
