@@ -309,3 +309,44 @@ fn a_prepared_weight_is_a_matrix_and_a_summand() -> Result<(), Error> {
     }
     Ok(())
 }
+
+/// Products of many sizes, with few rows and many, on every level: what rounded rows and weights give, and NaN or an infinity
+/// in a row stays in it.
+#[test]
+fn products_of_integers_of_many_sizes() -> Result<(), Error> {
+    let levels = Isa::ALL.into_iter().filter_map(|isa| Target::host().with_isa(isa).ok());
+    let targets: Vec<Target> = levels.chain([Target::host().checked(true)]).collect();
+    let mut turn = 0;
+    for (k, m) in [(64, 1), (64, 16), (128, 37), (192, 48), (64, 130), (320, 95), (128, 200), (64, 257)] {
+        let net = Product::with(ProductDims { K: k, M: m }).init(k as u64 + m as u64)?;
+        let weight = |name: &str| net.weights().get(name).map(|w| w.data().to_vec()).expect("a weight");
+        let (w, bias) = (weight("up.weight"), weight("up.bias"));
+        for (format, target) in [Format::Int8, Format::Q4].into_iter().flat_map(|f| targets.iter().map(move |t| (f, *t))) {
+            let compiled = net.compile(target.with_weights(format))?;
+            for n in [1, 2, 3, 4, 6, 19] {
+                turn += 1;
+                let mut x: Vec<f32> = (0..n * k).map(|i| ((i + turn) as f32 * 12.9898).sin() * 2.0).collect();
+                let bad = [None, Some(f32::NAN), Some(f32::INFINITY)][turn % 3].map(|special| (turn % n, special));
+                if let Some((row, special)) = bad {
+                    x[row * k + turn % k] = special;
+                }
+                let mut session = compiled.session_with_threads(1 + turn % 3)?;
+                session.divide_all();
+                let (y, _) = session.run(x.view([n, k]))?;
+                for (r, (x, y)) in x.chunks(k).zip(y.data().chunks(m)).enumerate() {
+                    for ((w, b), got) in w.chunks(k).zip(&bias).zip(y) {
+                        if bad.is_some_and(|(row, _)| row == r) {
+                            assert!(!got.is_finite(), "{format}, {target:?}, {n} x {k} x {m}, row {r}: {got}");
+                            continue;
+                        }
+                        let want = 0.5 * (product_of_integers(format, x, w) + f64::from(*b));
+                        let scale: f64 = x.iter().zip(w).map(|(x, w)| f64::from((x * w).abs())).sum::<f64>() + 1.0;
+                        let error = (f64::from(*got) - want).abs() / scale;
+                        assert!(error < 2e-6, "{format}, {target:?}, {n} x {k} x {m}, row {r}: {got}, not {want}");
+                    }
+                }
+            }
+        }
+    }
+    Ok(())
+}
