@@ -6,6 +6,7 @@ use crate::op::Op;
 use crate::types::{Facts, Type};
 use std::borrow::Cow;
 use std::fmt;
+use std::sync::Arc;
 
 /// A value of a graph: the result of the node of that number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -24,19 +25,19 @@ impl fmt::Display for Value {
     }
 }
 
-/// Where in the user's source an op was written.
+/// Where in the user's source an op was written. Texts are shared: every pass hands them on for every node.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Default)]
 pub struct Source {
     /// The source text of the expression.
-    pub text: String,
+    pub text: Arc<str>,
     /// The file, as the compiler names it.
-    pub file: String,
+    pub file: Arc<str>,
     /// Line, from 1; 0 where unknown.
     pub line: u32,
     /// Column, from 1.
     pub column: u32,
     /// The path of nets it is in, `layers.3.ln1`; empty at the top.
-    pub scope: String,
+    pub scope: Arc<str>,
 }
 
 impl fmt::Display for Source {
@@ -327,7 +328,7 @@ impl Graph {
         let n = self.node(v);
         match &n.name {
             Some(name) => name.clone(),
-            None if !n.source.text.is_empty() => n.source.text.clone(),
+            None if !n.source.text.is_empty() => n.source.text.to_string(),
             None => v.to_string(),
         }
     }

@@ -387,7 +387,7 @@ impl Graph {
             let line = nums.next().ok_or("a line number is missing")??;
             let column = nums.next().ok_or("a column number is missing")??;
             let scope = if scope.is_empty() { String::new() } else { quoted(scope)?.0 };
-            source = Source { text, file, line, column, scope };
+            source = Source { text: text.into(), file: file.into(), line, column, scope: scope.into() };
         } else if !rest.is_empty() {
             return Err(format!("expected the end of the line, found `{rest}`"));
         }

@@ -6,6 +6,7 @@
 use crate::session::Session;
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::Arc;
 use tancho_ir::Value;
 use tancho_ir::fuse::{Kernel, Kind};
 use tancho_ir::graph::Source;
@@ -126,10 +127,10 @@ impl Profile {
 
     /// The same by line of the source: a network used many times has its lines once.
     pub fn lines(&self) -> Vec<LineCost> {
-        let mut lines: BTreeMap<(String, u32, String), LineCost> = BTreeMap::new();
+        let mut lines: BTreeMap<(Arc<str>, u32, Arc<str>), LineCost> = BTreeMap::new();
         let mut line = |s: &Source, own: Option<&Cost>| {
             // Without a place the text stands for the line.
-            let key = (s.file.clone(), s.line, if s.line == 0 { s.text.clone() } else { String::new() });
+            let key = (s.file.clone(), s.line, if s.line == 0 { s.text.clone() } else { "".into() });
             let new = LineCost { source: s.clone(), kernels: 0, fused_into: 0, cost: Cost::default() };
             let entry = lines.entry(key).or_insert(new);
             match own {

@@ -112,7 +112,7 @@ pub fn graph_of<N: Network>(statics: &[(&str, i64)], options: &[(&str, OptionVal
         let ty = scope.ty(input.ty)?;
         scope.graph.inputs.push(InputDecl { name: input.name.into(), ty });
         let text = format!("{}: {}", input.name, input.ty);
-        let source = Source { text, file: sig.file.into(), line: input.line, column: input.column, scope: String::new() };
+        let source = Source { text: text.into(), file: sig.file.into(), line: input.line, column: input.column, scope: "".into() };
         let v = scope.graph.push(Op::Input(i), &[], source)?;
         scope.name(v, input.name);
         args.push(v);

@@ -45,8 +45,8 @@ struct Term {
 /// A dimension: a polynomial in canonical form.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
 pub struct Dim {
-    /// Sorted by atoms, no zero coefficient, no two terms with equal atoms.
-    terms: Vec<Term>,
+    /// Sorted by atoms, no zero coefficient, no two terms with equal atoms. Shared: graphs hold thousands of equal dims.
+    terms: Arc<[Term]>,
 }
 
 /// Why a dim could not be built, read or evaluated.
@@ -89,7 +89,7 @@ impl Dim {
         if n == 0 {
             return Dim::default();
         }
-        Dim { terms: vec![Term { atoms: Vec::new(), coef: n }] }
+        Dim { terms: Arc::new([Term { atoms: Vec::new(), coef: n }]) }
     }
 
     /// The symbol `name`.
@@ -98,12 +98,12 @@ impl Dim {
     }
 
     fn atom(a: Atom) -> Dim {
-        Dim { terms: vec![Term { atoms: vec![a], coef: 1 }] }
+        Dim { terms: Arc::new([Term { atoms: vec![a], coef: 1 }]) }
     }
 
     /// The value, if the dim is a constant.
     pub fn as_const(&self) -> Option<i64> {
-        match self.terms.as_slice() {
+        match &*self.terms {
             [] => Some(0),
             [t] if t.atoms.is_empty() => Some(t.coef),
             _ => None,
@@ -112,7 +112,7 @@ impl Dim {
 
     /// The name, if the dim is one symbol alone.
     pub fn as_sym(&self) -> Option<&str> {
-        match self.terms.as_slice() {
+        match &*self.terms {
             [Term { atoms, coef: 1 }] => match atoms.as_slice() {
                 [Atom::Sym(s)] => Some(s),
                 _ => None,
@@ -149,7 +149,7 @@ impl Dim {
 
     /// `self + other`.
     pub fn plus(&self, other: &Dim) -> Result<Dim> {
-        Dim::normal(self.terms.iter().chain(&other.terms).cloned().collect())
+        Dim::normal(self.terms.iter().chain(&*other.terms).cloned().collect())
     }
 
     /// `self - other`.
@@ -163,8 +163,8 @@ impl Dim {
             return Err(DimError::TooComplex);
         }
         let mut out = Vec::new();
-        for a in &self.terms {
-            for b in &other.terms {
+        for a in &*self.terms {
+            for b in &*other.terms {
                 let coef = a.coef.checked_mul(b.coef).ok_or(DimError::Overflow)?;
                 let mut atoms = a.atoms.clone();
                 atoms.extend(b.atoms.iter().cloned());
@@ -188,7 +188,7 @@ impl Dim {
             out.extend(new?);
             out = Dim::merge(out)?;
         }
-        Ok(Dim { terms: out })
+        Ok(Dim { terms: out.into() })
     }
 
     fn merge(mut terms: Vec<Term>) -> Result<Vec<Term>> {
@@ -218,7 +218,7 @@ impl Dim {
 
     /// A divisor must be one term with a positive coefficient.
     fn divisor(c: &Dim) -> Result<&Term> {
-        match c.terms.as_slice() {
+        match &*c.terms {
             [t] if t.coef > 0 => Ok(t),
             _ => Err(DimError::BadDivisor(c.to_string())),
         }
@@ -227,7 +227,7 @@ impl Dim {
     /// Splits into the part every term of which `c` divides, already divided, and the rest.
     fn split_multiples(&self, c: &Term) -> (Vec<Term>, Vec<Term>) {
         let (mut whole, mut rest) = (Vec::new(), Vec::new());
-        for t in &self.terms {
+        for t in &*self.terms {
             match divide_term(t, c) {
                 Some(q) => whole.push(q),
                 None => rest.push(t.clone()),
@@ -278,7 +278,7 @@ impl Dim {
         if g > 1 {
             let smaller = |t: &Term| Term { atoms: t.atoms.clone(), coef: t.coef.div_euclid(g) };
             let p = Dim { terms: others.into_iter().chain(number).map(smaller).filter(|t| t.coef != 0).collect() };
-            return whole.plus(&p.floor_div(&Dim { terms: vec![smaller(ct)] })?);
+            return whole.plus(&p.floor_div(&Dim { terms: Arc::new([smaller(ct)]) })?);
         }
         // floor((floor(p / a) + n) / b) = floor((p + n*a) / (a*b))
         let (floors, others): (Vec<&Term>, Vec<&Term>) =
@@ -326,7 +326,7 @@ impl Dim {
 
     /// `x*p / (p / d) = x*d`, where the divisor is such a quotient.
     fn over_quotient(&self, c: &Dim) -> Result<Option<Dim>> {
-        match c.terms.as_slice() {
+        match &*c.terms {
             [Term { atoms, coef: 1 }] => match atoms.as_slice() {
                 [Atom::Quot(p, d)] if self == &**p => Ok(Some((**d).clone())),
                 [Atom::Quot(p, d)] if self.divisible_by(p) => self.exact_div(p)?.times(d).map(Some),
@@ -345,7 +345,7 @@ impl Dim {
     /// The value under `env`.
     pub fn eval(&self, env: &dyn Fn(&str) -> Option<i64>) -> Result<i64> {
         let mut sum = 0i64;
-        for t in &self.terms {
+        for t in &*self.terms {
             let mut v = t.coef;
             for a in &t.atoms {
                 let x = match a {
@@ -372,7 +372,7 @@ impl Dim {
     /// The dim with symbols replaced; symbols that `env` does not know stay.
     pub fn subst(&self, env: &dyn Fn(&str) -> Option<Dim>) -> Result<Dim> {
         let mut sum = Dim::default();
-        for t in &self.terms {
+        for t in &*self.terms {
             let mut v = Dim::constant(t.coef);
             for a in &t.atoms {
                 let x = match a {
@@ -416,7 +416,7 @@ fn cancel_quotient(t: &Term) -> Result<Option<Vec<Term>>> {
         others.atoms.remove(i);
         let unit = Term { atoms: c.atoms.clone(), coef: 1 };
         if let (Some(left), true) = (divide_term(&others, &unit), times != 0) {
-            let mut out = p.times(&Dim { terms: vec![Term { coef: times, ..left }] })?.terms;
+            let mut out = p.times(&Dim { terms: Arc::new([Term { coef: times, ..left }]) })?.terms.to_vec();
             out.push(Term { coef: rest, ..t.clone() });
             return Ok(Some(out));
         }

@@ -29,7 +29,7 @@ impl fmt::Display for Dim {
             return write!(f, "0");
         }
         // A quotient alone needs no parentheses around it.
-        if let [Term { atoms, coef: 1 }] = self.terms.as_slice()
+        if let [Term { atoms, coef: 1 }] = &*self.terms
             && let [Atom::Quot(p, c)] = atoms.as_slice()
         {
             return write!(f, "{} / {}", Operand(p), Operand(c));

@@ -154,6 +154,6 @@ fn joined<'a>(sources: impl Iterator<Item = &'a Source>) -> Source {
     let path: Vec<&str> = first.scope.split('.').collect();
     let common = |s: &&Source| path.iter().zip(s.scope.split('.')).take_while(|(a, b)| **a == *b).count();
     let depth = all.iter().map(common).min().unwrap_or(0);
-    let text = all.iter().map(|s| s.text.as_str()).collect::<Vec<_>>().join(", ");
-    Source { text, scope: path[..depth].join("."), ..(*first).clone() }
+    let text = all.iter().map(|s| &*s.text).collect::<Vec<_>>().join(", ");
+    Source { text: text.into(), scope: path[..depth].join(".").into(), ..(*first).clone() }
 }
