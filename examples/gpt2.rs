@@ -74,7 +74,7 @@ fn run(folder: Option<&Path>, prompt: &str) -> Result<(), Failure> {
         Some(folder) => ["model.safetensors", "tokenizer.json"].map(|name| folder.join(name)),
         None => fetched()?,
     };
-    let tokenizer = Tokenizer::from_file(tokenizer)?;
+    let tokenizer = Tokenizer::from_file(&tokenizer).map_err(|e| format!("{}: {e}", tokenizer.display()))?;
     let mut session = Gpt2::load(weights)?.compile(Target::host())?.session();
     let mut ids: Vec<i32> = tokenizer.encode(prompt, false)?.get_ids().iter().map(|id| *id as i32).collect();
     let mut words = tokenizer.decode_stream(false);
