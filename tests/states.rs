@@ -297,6 +297,8 @@ fn states_of_all_entry_points_are_reached() -> Result<(), Error> {
     assert_eq!(session.state("before")?.expect("it ran").as_f32(), Some(&[1.0, 2.0, 3.0][..]));
     assert_eq!(session.state("sum")?.expect("it ran").as_f32(), Some(&[1.0; 6][..]));
     assert!(matches!(session.state("none"), Err(Error::NoState { .. })));
+    assert!(matches!(session.rows("B"), Err(Error::NoState { .. })));
+    assert!(matches!(session.truncate("B", 0), Err(Error::NoState { .. })));
     assert!(session.memory_bytes() >= 3 * 12 + 3 * 24);
     let mut fork = session.fork()?;
     assert_eq!(fork.last([0.0; 3].view([1, 3]))?.data(), [1.0, 2.0, 3.0]);

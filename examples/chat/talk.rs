@@ -81,7 +81,7 @@ impl Chat {
         done.map(|(took, _)| took)
     }
 
-    /// What it took and what was said; nothing if it was stopped before the question was read.
+    /// What it took and what was said; nothing if it was stopped before anything was.
     fn reply(&mut self, most: usize, out: &mut impl Write) -> Result<(Took, Option<String>), Failure> {
         let mut all = ids(&self.tokenizer, &conversation(&self.template, &self.messages)?)?;
         if all.len() > self.context {
@@ -101,7 +101,12 @@ impl Chat {
         let tokenizer = self.tokenizer.clone();
         let mut words = tokenizer.decode_stream(true);
         let (mut said, mut answer, start) = (String::new(), Vec::new(), Instant::now());
-        while !self.is_stopped() {
+        let mut stopped = false;
+        loop {
+            stopped = stopped || self.is_stopped();
+            if stopped {
+                break;
+            }
             let next = self.sampler.next(self.session.output::<f32>(0).data(), &all);
             if self.ends.contains(&next) {
                 break;
@@ -131,6 +136,6 @@ impl Chat {
         }
         writeln!(out)?;
         out.flush()?;
-        Ok((took, Some(said)))
+        Ok((took, (!stopped || !said.is_empty()).then_some(said)))
     }
 }

@@ -435,3 +435,6 @@ pub enum Home {
     /// Those of the caller: another entry point of the same network.
     Here,
 }
+
+/// Methods that a session has where a network has several entry points: of the states and buffers of all.
+pub const OF_ALL_ENTRIES: [&str; 4] = ["rows", "truncate", "state", "memory_bytes"];

@@ -43,7 +43,7 @@ impl fmt::Display for Bound {
 pub struct Cost {
     /// Nanoseconds, from the caller's side: waiting for other threads included.
     pub nanos: u64,
-    /// Floating-point operations of products.
+    /// Floating-point operations of products. Attention counts all keys, also those that no query sees by its place.
     pub flops: f64,
     /// Bytes read and written, each once a kernel.
     pub bytes: f64,

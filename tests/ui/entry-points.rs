@@ -16,6 +16,11 @@ network! {
         h.encode(y)
     }
 
+    pub Recurrent<B> {
+        fn step(x: [B]) -> [B] { x }
+        fn state(x: [B]) -> [B] { x }
+    }
+
     pub Nothing<B, D = 8> {
         param w: [D];
     }

@@ -87,7 +87,11 @@ pub fn lower(l: &mut Lower<'_>, k: &Kernel, matmul: Value, epilogue: &[Value], r
     let m = outer.pop().unwrap_or_else(|| Dim::constant(1));
     let (a, right) = (bind(&mut b, &left), bind(&mut b, &right));
     let k = b.len(&depth);
-    let blocking = l.machine.blocking(width, k, rows.is_some(), terms.0);
+    let mut blocking = l.machine.blocking(width, k, rows.is_some(), terms.0);
+    if window.is_some() {
+        // What it sees is copied before it is read: half of the second cache for it, the other half for the columns at hand.
+        blocking.block = (blocking.block / 2 / blocking.rows * blocking.rows).max(blocking.rows);
+    }
     let (batch, m) = (b.lens(&outer), b.len(&m));
     let spec = ContractSpec { batch, m, n: width, k, a, window, b: right, terms, slots, epilogue, rows, scratch, blocking };
     l.push(KernelSpec::Contract(spec), b, matmul)

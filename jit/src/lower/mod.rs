@@ -36,7 +36,7 @@ pub struct Step {
     pub columns: Option<Dim>,
     /// Bytes of working memory of one thread.
     pub scratch: Dim,
-    /// Floating-point operations of products: two for each multiply-add.
+    /// Floating-point operations of products: two for each multiply-add. Attention counts all keys, those that no query sees too.
     pub flops: Dim,
     /// Bytes read and written, each once.
     pub bytes: Dim,

@@ -42,11 +42,15 @@ impl Lower<'_> {
 
     /// The weights that a prepared value follows from.
     pub fn weights_behind(&self, v: Value) -> Vec<usize> {
-        let node = self.g.node(v);
-        match node.op {
-            Op::Weight(i) => vec![i],
-            _ => node.args.iter().flat_map(|a| self.weights_behind(*a)).collect(),
+        let (mut seen, mut todo, mut weights) = (BTreeSet::from([v]), vec![v], Vec::new());
+        while let Some(v) = todo.pop() {
+            let node = self.g.node(v);
+            if let Op::Weight(i) = node.op {
+                weights.push(i);
+            }
+            todo.extend(node.args.iter().filter(|a| seen.insert(**a)));
         }
+        weights
     }
 
     /// Whether a packed operand can be made of a root: it is a weight, or follows from weights.

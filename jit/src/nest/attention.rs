@@ -204,7 +204,9 @@ pub fn build(s: &AttentionSpec, n: &mut Nest, c: &mut Code<'_, '_>, begin: Value
         let from = s.window.map_or(zero, |w| {
             let w = n.len(c, w);
             let from = c.b.ins().isub(next, w);
-            within(c, from)
+            let from = within(c, from);
+            // A window whose length the call gives may be below 1, and sees nothing.
+            min(c, from, to)
         });
         (from, to)
     };

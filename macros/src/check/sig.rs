@@ -4,7 +4,7 @@ use super::dims::Dims;
 use crate::ast::{self, Block, Entry, Expr, ExprKind, Item, ItemKind, Network, Stmt, Ty};
 use crate::errors::{Errors, Place};
 use crate::messages;
-use crate::plan::{DimInfo, DimKind, Sig};
+use crate::plan::{DimInfo, DimKind, OF_ALL_ENTRIES, Sig};
 use proc_macro2::Ident;
 use std::collections::BTreeMap;
 use tancho_ir::build::OptionValue;
@@ -180,7 +180,9 @@ fn unique_names(n: &Network, errors: &Errors) {
     };
     for e in &n.entries {
         let name = e.name.to_string();
-        let taken = ["session", "session_with_threads", "fork", "reset"].contains(&name.as_str())
+        let several = n.entries.len() > 1 && OF_ALL_ENTRIES.contains(&name.as_str());
+        let taken = several
+            || ["session", "session_with_threads", "fork", "reset"].contains(&name.as_str())
             || n.entries.iter().flat_map(methods).any(|m| m == name);
         if taken {
             errors.push(Place::of(e.name.span()), messages::entry_is_method(&name));

@@ -2,7 +2,7 @@
 
 use super::own;
 use crate::ast::{Input, Network};
-use crate::plan::{Checked, Sig};
+use crate::plan::{Checked, OF_ALL_ENTRIES, Sig};
 use proc_macro2::{Ident, Literal, TokenStream};
 use quote::{quote, quote_spanned};
 use tancho_ir::DType;
@@ -237,7 +237,8 @@ pub fn session(n: &Network, name: &Ident, entries: &[Entry]) -> TokenStream {
     let parts = entries.iter().map(|_| quote_spanned!(own()=> ::tancho::Session));
     let (forks, resets) = (fields(entries.len()), fields(entries.len()));
     let methods = fields(entries.len()).zip(entries).map(|(at, e)| e.session(&at));
-    let all = (entries.len() > 1).then(|| all_entries(entries.len()));
+    let clash = entries.iter().any(|e| OF_ALL_ENTRIES.iter().any(|m| e.run == m));
+    let all = (entries.len() > 1 && !clash).then(|| all_entries(entries.len()));
     quote_spanned! {own()=>
         #[doc = #doc]
         #[derive(::core::fmt::Debug)]
@@ -274,34 +275,58 @@ pub fn session(n: &Network, name: &Ident, entries: &[Entry]) -> TokenStream {
     }
 }
 
-/// What a session of several entry points does with the states and buffers of all of them: a state belongs to one.
+/// What a session of several entry points does with the states and buffers of all of them: a state belongs to one, or each has
+/// one of its own for a net that they share, and what has run is asked first.
 ///
 /// ```text
-/// pub fn state(&self, name: &str) -> Result<Option<Tensor>, Error> {
-///     match self.0.state(name) { Err(Error::NoState { .. }) => {} other => return other }
-///     match self.1.state(name) { Err(Error::NoState { .. }) => {} other => return other }
-///     self.0.state(name)
+/// pub fn rows(&self, dim: &str) -> Result<usize, Error> {
+///     match self.0.rows(dim) { Err(Error::NoState { .. }) => {} other => return other }
+///     match self.1.rows(dim) { Err(Error::NoState { .. }) => {} other => return other }
+///     self.0.rows(dim)
 /// }
 /// ```
 fn all_entries(n: usize) -> TokenStream {
-    let (states, bytes, profiled) = (fields(n), fields(n), fields(n));
+    let first_that_has = |call: TokenStream| {
+        let at = fields(n);
+        quote_spanned! {own()=>
+            #(match self.#at.#call {
+                ::core::result::Result::Err(::tancho::Error::NoState { .. }) => {}
+                other => return other,
+            })*
+            self.0.#call
+        }
+    };
+    let rows = first_that_has(quote_spanned!(own()=> rows(dim)));
+    let truncate = first_that_has(quote_spanned!(own()=> truncate(dim, rows)));
+    let (held, known, bytes) = (fields(n), fields(n), fields(n));
     quote_spanned! {own()=>
+        /// The rows that states have along a dim, of the first entry point whose states grow along it.
+        ///
+        /// # Errors
+        /// No state grows along it.
+        pub fn rows(&self, dim: &str) -> ::core::result::Result<usize, ::tancho::Error> { #rows }
+
+        /// Forgets all rows but the first along a dim, of the first entry point whose states grow along it.
+        ///
+        /// # Errors
+        /// No state grows along it, or there are fewer rows.
+        pub fn truncate(&mut self, dim: &str, rows: usize) -> ::core::result::Result<(), ::tancho::Error> { #truncate }
+
         /// What a state holds now; `None` before the first run.
         ///
         /// # Errors
         /// There is no state of that name.
         pub fn state(&self, name: &str) -> ::core::result::Result<::core::option::Option<::tancho::Tensor>, ::tancho::Error> {
-            #(match self.#states.state(name) {
-                ::core::result::Result::Err(::tancho::Error::NoState { .. }) => {}
-                other => return other,
+            #(if let ::core::result::Result::Ok(::core::option::Option::Some(held)) = self.#held.state(name) {
+                return ::core::result::Result::Ok(::core::option::Option::Some(held));
+            })*
+            #(if self.#known.state(name).is_ok() {
+                return ::core::result::Result::Ok(::core::option::Option::None);
             })*
             self.0.state(name)
         }
 
         /// Bytes of working memory that all entry points hold now.
         pub fn memory_bytes(&self) -> usize { 0 #(+ self.#bytes.memory_bytes())* }
-
-        /// Counts where the time goes, in every entry point.
-        pub fn set_profiling(&mut self, on: bool) { #(self.#profiled.set_profiling(on);)* }
     }
 }
