@@ -415,3 +415,38 @@ return %5, %7";
     check(text, &[x]);
     assert_eq!(names(&fused(text)).iter().filter(|n| n.starts_with("move")).count(), 2);
 }
+
+/// Two sides that meet are one kernel, unless somebody else reads a side or one waits for the other's kernel.
+#[test]
+fn sides_that_meet_are_one_kernel() {
+    let head = "network N<B>
+input a: f32[B, 24]
+input b: f32[B, 24]
+input c: f32[24]
+%0: f32[B, 24] = input(index = 0)
+%1: f32[B, 24] = input(index = 1)
+%2: f32[24] = input(index = 2)
+%3: f32[B, 24] = mul(%0, %2)
+%4: f32[B, 24] = mul(%1, %2)
+";
+    let mut rng = Rng::new(6);
+    let x = [rng.floats(&[5, 24]), rng.floats(&[5, 24]), rng.floats(&[24])];
+    for (rest, kernels) in [
+        ("%5: f32[B, 24] = sub(%3, %4)\nreturn %5", 1),
+        ("%5: f32[B, 24] = exp(%3)\n%6: f32[B, 24] = tanh(%4)\n%7: f32[B, 24] = add(%5, %6)\n%8: f32[B, 24] = mul(%7, %7)\nreturn %8", 1),
+        // Both sides are results, or one of them.
+        ("%5: f32[B, 24] = sub(%3, %4)\nreturn %5, %4", 2),
+        ("%5: f32[B, 24] = sub(%3, %4)\nreturn %5, %3", 1),
+        // A row of sums is no elementwise work.
+        ("%5: f32[B, 24] = softmax(%4, over = (1,))\n%6: f32[B, 24] = add(%3, %5)\nreturn %6", 2),
+        // The second side waits for a softmax of the first.
+        (
+            "%5: f32[24, B] = transpose(%3, axes = (1, 0))\n%6: f32[24, B] = softmax(%5, over = (1,))\n%7: f32[B, 24] = transpose(%6, axes = (1, 0))\n%8: f32[B, 24] = mul(%7, %4)\n%9: f32[B, 24] = sub(%3, %8)\nreturn %9",
+            3,
+        ),
+    ] {
+        let text = format!("{head}{rest}");
+        check(&text, &x);
+        assert_eq!(fused(&text).kernels.len(), kernels, "{text}\n{}", fused(&text));
+    }
+}

@@ -6,6 +6,8 @@
 //! Legality is in `Fuser::fits` and `Fuser::reaches`; a fusion that declines
 //! says why in [`Fused::declined`].
 
+mod join;
+
 use crate::access::{Access, is_view, resolve};
 use crate::dim::Dim;
 use crate::graph::{Graph, Value};
@@ -170,7 +172,7 @@ pub fn fuse(graph: &Graph) -> Fused {
     f.find_outputs();
     let order = f.order();
     // What was stored for a reader that turned out to be prepared is read by nobody.
-    let idle = |k: &Kernel| matches!(k.kind, Kind::Move(_)) && k.outputs.is_empty();
+    let idle = |k: &Kernel| k.nodes.is_empty() || (matches!(k.kind, Kind::Move(_)) && k.outputs.is_empty());
     let kernels = order.into_iter().map(|i| f.kernels[i].clone()).filter(|k| !idle(k)).collect();
     Fused { graph: graph.clone(), kernels, packed, prepared, widened: f.widened, declined: f.declined }
 }
@@ -332,6 +334,8 @@ impl Fuser<'_> {
                 candidates.push(k);
             }
         }
+        self.join_sides(v, &candidates);
+        candidates.retain(|k| !self.kernels[*k].nodes.is_empty());
         for k in candidates {
             let producer = self.kernels[k].nodes[self.kernels[k].nodes.len() - 1];
             if self.kernels[k].nodes.len() >= MAX_NODES {

@@ -1,0 +1,38 @@
+//! Elementwise work on two sides that meet, as in `a * c - b * s`: the sides have nothing to do with each other until then,
+//! and become one kernel if nobody else reads them.
+
+use super::{Fuser, Kind, Level, MAX_NODES, is_elementwise};
+use crate::graph::Value;
+
+impl Fuser<'_> {
+    /// Joins the kernels of the arguments of an elementwise op as far as that may be done, into the first of them.
+    pub(super) fn join_sides(&mut self, v: Value, kernels: &[usize]) {
+        let Some((&into, others)) = kernels.split_first() else { return };
+        if !is_elementwise(&self.g.node(v).op) {
+            return;
+        }
+        for &k in others {
+            if self.may_join(v, into, k) {
+                let nodes = std::mem::take(&mut self.kernels[k].nodes);
+                nodes.iter().for_each(|n| self.of[n.index()] = Some(into));
+                self.kernels[into].nodes.extend(nodes);
+                self.kernels[into].nodes.sort();
+            }
+        }
+    }
+
+    /// Whether the nodes of kernel `k`, which only `v` reads, may run in kernel `into`: for the same elements, none waiting for
+    /// the other's.
+    fn may_join(&self, v: Value, into: usize, k: usize) -> bool {
+        let (one, two) = (&self.kernels[into], &self.kernels[k]);
+        let plain = |n: &Value| is_elementwise(&self.g.node(*n).op) && self.level[n.index()] == Level::Full;
+        let read_here = |n: &Value| !self.g.is_result(*n) && self.users[n.index()].iter().all(|u| *u == v || self.of[u.index()] == Some(k));
+        let waits = |nodes: &[Value], for_: usize| nodes.iter().flat_map(|n| &self.g.node(*n).args).any(|a| self.reaches(*a, for_));
+        (one.kind == Kind::Rows && two.kind == Kind::Rows && one.domain == two.domain)
+            && one.nodes.len() + two.nodes.len() < MAX_NODES
+            && one.nodes.iter().chain(&two.nodes).all(plain)
+            && two.nodes.iter().all(read_here)
+            && !waits(&one.nodes, k)
+            && !waits(&two.nodes, into)
+    }
+}
