@@ -48,13 +48,13 @@ pub enum Count {
 
 /// Groups for many rows and for one row, `main` columns being the widest; those that a constant number of
 /// columns has no use for are left out.
-fn menu(menu: Menu, main: i64, n: Count, many_terms: Terms) -> (Vec<Group>, Vec<Group>) {
+fn menu(menu: Menu, main: i64, n: Count, terms: (Terms, Terms)) -> (Vec<Group>, Vec<Group>) {
     let narrow_tails = [group(4, &[1]), group(1, &[1])];
     let (mut many, mut single) = match menu {
         // As many accumulators as fit beside a row of the right operand; one row takes a whole strip.
         Menu::Narrow => (vec![Group { width: STRIP, bands: vec![(4, 8), (1, 16)] }], vec![group(STRIP, &[1])]),
         Menu::Wide(machine) => {
-            let high = |cols: i64| heights(machine.rows((cols + STRIP - 1) / STRIP, many_terms).unwrap_or(2));
+            let high = |cols: i64| heights(machine.rows((cols + STRIP - 1) / STRIP, terms.0).unwrap_or(2));
             let many = match n {
                 // All columns behind the last whole group are one tile, masked if they are no whole vectors.
                 Count::Any(Len::Const(n)) if n % main > 0 => vec![group(main, &high(main)), group(n % main, &high(n % main))],
@@ -65,10 +65,11 @@ fn menu(menu: Menu, main: i64, n: Count, many_terms: Terms) -> (Vec<Group>, Vec<
                     widths.into_iter().map(|w| group(w, &high(w))).collect()
                 }
             };
-            // One row: more columns at a time, to hide the latency of the sums.
+            // One row: more columns at a time, to hide the latency of the sums. Two terms a line take half as many.
             let most = match machine.width {
+                Some(Width::Z) if terms.1 == Terms::Halves => 64,
                 Some(Width::Z) => 128,
-                _ if many_terms.group().is_some() => 32,
+                _ if terms.1.group().is_some() => 32,
                 _ => 64,
             };
             (many, (0..4).map(|i| most >> i).filter(|w| *w >= STRIP).map(|w| group(w, &[1])).collect())
@@ -124,7 +125,7 @@ fn heights(most: i64) -> Vec<u8> {
 impl Columns {
     /// The cut of a product of `m` rows and `n` columns, `main` of them at a time at most.
     pub fn new(which: Menu, main: i64, m: Len, n: Count, terms: (Terms, Terms)) -> Columns {
-        let (mut groups, single) = menu(which, main, n, terms.0);
+        let (mut groups, single) = menu(which, main, n, terms);
         let mut few = few(which, main, n, terms.1);
         if m.is(1) {
             (groups, few) = (Vec::new(), Vec::new());
@@ -145,7 +146,7 @@ impl Columns {
 
     /// The same for blocks of pixels: few rows alone are too rare for tiles of their own.
     pub fn of_pixels(which: Menu, main: i64, n: Count) -> Columns {
-        Columns::of(menu(which, main, n, Terms::F32).0, Vec::new(), Vec::new(), (Terms::F32, Terms::F32), Len::Arg(0))
+        Columns::of(menu(which, main, n, (Terms::F32, Terms::F32)).0, Vec::new(), Vec::new(), (Terms::F32, Terms::F32), Len::Arg(0))
     }
 
     /// Rows, columns and terms of the tiles, in the order of their programs.
