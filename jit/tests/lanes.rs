@@ -3,10 +3,10 @@
 
 mod common;
 
-use common::{Case, NONE, ONE, Rng, random_rows, tile, tile_of, wide};
+use common::{Case, NONE, ONE, Rng, pairs, random_rows, tile, tile_of, wide};
 use std::collections::BTreeSet;
 use tancho_jit::Isa;
-use tancho_jit::lanes::{Fold, Inst, Len, Mem, Program, Stmt, Terms, Ty};
+use tancho_jit::lanes::{Bin, Fold, Inst, Len, Mem, PART, Program, Stmt, Terms, Ty, UNROLL};
 use tancho_jit::testing::Function;
 
 #[test]
@@ -94,6 +94,80 @@ fn wide_tiles() {
             }
         }
         assert!(emitted > 0 || isa > Isa::host(), "no tile for {isa}");
+    }
+}
+
+/// Sums of so many terms that they are made in parts: one turn more and less, several parts, every rest. The parts are the same
+/// everywhere, so every bit is.
+#[test]
+fn tiles_of_long_sums() {
+    let turns = [PART - 1, PART, PART + 1, 2 * PART, 3 * PART - 1];
+    for (n, (rows, cols)) in [(1, 16), (4, 16), (3, 5), (2, 24), (6, 16)].into_iter().enumerate() {
+        for (i, turns) in turns.into_iter().enumerate() {
+            for terms in [Terms::F32, Terms::Halves, Terms::Pairs, Terms::Bytes, Terms::Nibbles] {
+                if terms == Terms::Pairs && !pairs() {
+                    continue;
+                }
+                let rng = &mut Rng(300_000 + 100 * n as u64 + i as u64);
+                let case = tile_of(rng, terms, (rows, cols), (turns * UNROLL + i as i64) * terms.together().min(2), true);
+                let what = format!("{terms:?}, {rows} x {cols}, {turns} turns");
+                if cols <= 16 {
+                    case.check(&what);
+                }
+                for isa in [Isa::Avx2, Isa::Avx512] {
+                    wide(&case.program, isa).iter().for_each(|f| case.agree(f, &format!("{what}, {isa}")));
+                }
+            }
+        }
+    }
+}
+
+/// A sum of alike numbers has no larger error, however many they are, and infinities and NaN come through.
+#[test]
+fn sums_of_rows_do_not_lose_digits() {
+    let load = Inst::Load { ptr: 0, step: ONE, row_step: NONE, mem: Mem::F32 };
+    let keep = Inst::Store { ptr: 1, step: NONE, row_step: NONE, mem: Mem::F32, value: 0 };
+    let sum_of = |len: Len, body: Vec<Inst>, term| Program {
+        ptrs: 2,
+        ints: 1,
+        slots: 1,
+        derived: Vec::new(),
+        stmts: vec![
+            Stmt::Map { len, body, folds: vec![(Fold::Sum, term, 0)] },
+            Stmt::Once { body: vec![Inst::Slot(0, Ty::F), keep], outs: Vec::new() },
+        ],
+    };
+    for n in [1000i64, 4096, 4097, 70_001, 1 << 20] {
+        for len in [Len::Const(n), Len::Arg(0)] {
+            for (body, term) in [(vec![load], 0), (vec![load, Inst::Float(0.7f32.to_bits()), Inst::Bin(Bin::Mul, 0, 1)], 2)] {
+                let mut functions = vec![Function::new(&sum_of(len, body.clone(), term)).expect("compiles")];
+                functions.extend([Isa::Avx2, Isa::Avx512].into_iter().filter_map(|isa| wide(&sum_of(len, body.clone(), term), isa)));
+                for f in &functions {
+                    let run = |row: &[f32]| {
+                        let mut memory = vec![row.iter().flat_map(|x| x.to_le_bytes()).collect(), vec![0; 4]];
+                        assert_eq!(f.run(&mut memory, &[(0, 0), (1, 0)], &[n]), 0, "accesses outside");
+                        f32::from_le_bytes(memory[1][..4].try_into().expect("four bytes"))
+                    };
+                    let factor = if term == 0 { 1.0 } else { f64::from(0.7f32) };
+                    for x in [0.1f32, 1.0 / 3.0, 1.1, -7.7] {
+                        let want = f64::from(x) * factor * n as f64;
+                        let error = (f64::from(run(&vec![x; n as usize])) / want - 1.0).abs();
+                        assert!(error < 1e-6, "{n} times {x}, {len:?}: an error of {error:.1e}");
+                    }
+                    let mut row = vec![1.0f32; n as usize];
+                    for (special, want) in [(f32::INFINITY, f32::INFINITY), (f32::NEG_INFINITY, f32::NEG_INFINITY), (f32::NAN, f32::NAN)] {
+                        for at in [0, n as usize / 2, n as usize - 1] {
+                            row[at] = special;
+                            let got = run(&row);
+                            assert!(got == want || (got.is_nan() && want.is_nan()), "{special} at {at} of {n}: {got}");
+                            row[at] = 1.0;
+                        }
+                    }
+                    // The total leaves the range of f32 in one of its parts.
+                    assert_eq!(run(&vec![3e38; n as usize]), f32::INFINITY, "{n} times 3e38");
+                }
+            }
+        }
     }
 }
 

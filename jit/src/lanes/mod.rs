@@ -391,7 +391,7 @@ pub enum Stmt {
         /// `(how, what, slot of the result)`.
         folds: Vec<(Fold, Reg, u16)>,
     },
-    /// `acc[r][c] = Σ_k a[r][k] * b[k][c]`, then the body for each accumulator.
+    /// `acc[r][c] = Σ_k a[r][k] * b[k][c]`, in parts as [`PART`] says, then the body for each accumulator.
     Tile {
         /// Rows of the tile.
         rows: u8,
@@ -431,6 +431,38 @@ pub struct Ahead {
 
 /// Lines of a strip that one turn of the loop over a tile's sum takes, where they are no groups.
 pub const UNROLL: i64 = 4;
+
+/// Turns of a loop over a sum that one partial sum takes.
+///
+/// The rounding error of a chain of additions grows with its length, so longer sums are made of partial sums. Where the
+/// turns that are left, the one at hand among them, are a multiple of this number, an accumulator is added to its [`Total`] and begins
+/// anew. Back ends split the sums of tiles in this way and no other; where they split those of rows is theirs to choose.
+pub const PART: i64 = 64;
+
+/// The sum of partial sums, with what the additions to it lost to rounding (Fast2Sum, Dekker 1971): its error is that
+/// of the partial sums, however many they are.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Total {
+    /// What the partial sums make.
+    pub sum: f32,
+    /// What rounding took from it.
+    pub lost: f32,
+}
+
+impl Total {
+    /// Adds a partial sum.
+    pub fn add(&mut self, part: f32) {
+        let sum = self.sum + part;
+        self.lost += part - (sum - self.sum);
+        self.sum = sum;
+    }
+
+    /// The sum of all, with the last part. What is lost is no number where the sum is infinite, and does not count there.
+    pub fn with(self, part: f32) -> f32 {
+        let all = self.sum + (part + self.lost);
+        if all.is_nan() { self.sum + part } else { all }
+    }
+}
 
 /// Pointers from this number on are [`Program::derived`] ones.
 pub const DERIVED: u16 = 0x8000;

@@ -51,14 +51,18 @@ impl Machine<'_> {
             }
             Stmt::Map { len, body, folds } => {
                 let mut acc: Vec<u32> = folds.iter().map(|(k, _, _)| k.identity()).collect();
+                let mut sums = vec![0f64; folds.len()];
                 for i in 0..self.len(*len) {
                     let regs = self.body(body, i, 0, 0);
-                    for (a, (k, r, _)) in acc.iter_mut().zip(folds) {
-                        *a = fold(*k, *a, regs[*r as usize]);
+                    for ((a, sum), (k, r, _)) in acc.iter_mut().zip(&mut sums).zip(folds) {
+                        match k {
+                            Fold::Sum => *sum += f64::from(f(regs[*r as usize])),
+                            _ => *a = fold(*k, *a, regs[*r as usize]),
+                        }
                     }
                 }
-                for (a, (_, _, s)) in acc.iter().zip(folds) {
-                    self.slots[*s as usize] = *a;
+                for ((a, sum), (k, _, s)) in acc.iter().zip(&sums).zip(folds) {
+                    self.slots[*s as usize] = if *k == Fold::Sum { (*sum as f32).to_bits() } else { *a };
                 }
             }
             Stmt::Tile { rows, cols, k, strip, a, a_row, b, terms, body, .. } => {
@@ -78,9 +82,17 @@ impl Machine<'_> {
         let left = |i: i64| self.load(a, row + i, Mem::I32);
         let halves = |x: u32| [f(x << 16), f(x & 0xffff_0000)];
         let normal = |x: f32| if x.is_subnormal() { 0.0f32.copysign(x) } else { x };
-        let mut acc = 0f32;
+        let (mut acc, mut total) = (0f32, Total::default());
+        let in_parts = |turns: i64| turns >= PART;
+        let mut begin = |turns: i64, turn: i64, acc: &mut f32| {
+            if (turns - turn) % PART == 0 {
+                total.add(std::mem::take(acc));
+            }
+        };
         if let Some(g) = terms.group() {
-            for n in 0..k / g.terms {
+            let turns = k / g.terms;
+            for n in 0..turns {
+                begin(turns, n, &mut acc);
                 let (at, from) = (n * g.right(), n * g.left());
                 let (factor, extra) = (f(left(from + g.terms / 4)), left(from + g.terms / 4 + 1));
                 let mut dot = if terms == Terms::Bytes { extra as i32 } else { 0 };
@@ -100,9 +112,13 @@ impl Machine<'_> {
                     acc = half((scale >> 16) as u16).mul_add(f(extra), acc);
                 }
             }
-            return acc;
+            return if in_parts(turns) { total.with(acc) } else { acc };
         }
+        let turns = terms.lines(k) / UNROLL;
         for line in 0..terms.lines(k) {
+            if line % UNROLL == 0 && line / UNROLL < turns {
+                begin(turns, line / UNROLL, &mut acc);
+            }
             match terms {
                 Terms::Halves => {
                     for (i, y) in halves(right(line)).into_iter().enumerate() {
@@ -117,7 +133,7 @@ impl Machine<'_> {
                 _ => acc = f(left(line)).mul_add(f(right(line)), acc),
             }
         }
-        acc
+        if in_parts(turns) { total.with(acc) } else { acc }
     }
 
     fn at(&self, ptr: u16, element: i64, size: i64) -> (usize, usize) {

@@ -5,6 +5,7 @@
 use super::columns::{Calls, Columns, Count, strip_column};
 use super::contract::{tile_of, tile_program};
 use super::decode;
+use super::sums;
 use super::{Extents, Menu, address, ceil_div, copy_program, dim_of, extra, min};
 use crate::code::{Code, Pointer};
 use crate::functions::Nest;
@@ -167,7 +168,7 @@ pub fn extents(s: &AttentionSpec) -> Option<Extents> {
     let units = dim_of(s.batch).times(&Dim::constant(s.heads)).ok()?;
     let (k, v, rows) = layout(s);
     let padded = dim_of(s.t).ceil_div(&Dim::constant(STRIP)).ok()?.times(&Dim::constant(STRIP)).ok()?;
-    let floats = padded.times(&Dim::constant(k + v + rows)).ok()?.plus(&Dim::constant(reciprocals(s) + strips(s) * STRIP)).ok()?;
+    let floats = padded.times(&Dim::constant(k + v + rows)).ok()?.plus(&Dim::constant(reciprocals(s) + sums::floats(s.width))).ok()?;
     Some(Extents { units, scratch: floats.times(&Dim::constant(4)).ok()?, columns: None })
 }
 
@@ -179,7 +180,7 @@ pub fn build(s: &AttentionSpec, n: &mut Nest, c: &mut Code<'_, '_>, begin: Value
     let sums = n.scratch(c, s.scratch);
     let skip = c.int(4 * reciprocals(s));
     let single = c.moved(sums, skip);
-    let skip = c.int(4 * strips(s) * STRIP);
+    let skip = c.int(4 * sums::floats(s.width));
     let base = c.moved(single, skip);
     let part = |c: &mut Code<'_, '_>, floats: i64| {
         let bytes = c.mul_imm(padded, 4 * floats);

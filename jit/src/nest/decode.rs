@@ -3,8 +3,9 @@
 
 use crate::code::{Code, Pointer};
 use crate::functions::Nest;
-use crate::lanes::{Bin, Fold, Inst, Len, Mem, Program, Reg, Stmt, Ty};
-use crate::nest::Menu;
+use crate::lanes::{Bin, Fold, Inst, Len, Mem, PART, Program, Stmt, Ty};
+use crate::nest::sums::{self, push};
+use crate::nest::{Menu, min};
 use crate::spec::{AttentionSpec, Slot};
 use crate::wide::Width;
 use cranelift::codegen::ir::Value;
@@ -32,11 +33,6 @@ fn places(menu: Menu) -> u16 {
         Menu::Wide(m) if m.width == Some(Width::Z) => 8,
         _ => 6,
     }
-}
-
-fn push(body: &mut Vec<Inst>, i: Inst) -> Reg {
-    body.push(i);
-    body.len() as Reg - 1
 }
 
 /// Scores of a key at each of `n` places: pointers are the query, the keys, and their scores.
@@ -83,27 +79,18 @@ fn program(places: u16, stmts: Vec<Stmt>) -> Program {
 
 /// The sums times the reciprocal of the weights' sum: pointers are the reciprocal, the sums and the result.
 fn scaled(s: &AttentionSpec) -> Program {
-    let mut body = Vec::new();
+    let (mut body, mut derived) = (Vec::new(), Vec::new());
     let by = push(&mut body, Inst::Load { ptr: 0, step: NONE, row_step: NONE, mem: Mem::F32 });
-    let sum = push(&mut body, Inst::Load { ptr: 1, step: ONE, row_step: NONE, mem: Mem::F32 });
+    let sum = sums::whole(s.width, &mut body, &mut derived, 1);
     let value = push(&mut body, Inst::Bin(Bin::Mul, sum, by));
     push(&mut body, Inst::Store { ptr: 2, step: ONE, row_step: NONE, mem: s.out.mem, value });
-    Program {
-        ptrs: 3,
-        ints: 0,
-        slots: 0,
-        derived: Vec::new(),
-        stmts: vec![Stmt::Map { len: Len::Const(s.width), body, folds: Vec::new() }],
-    }
+    sums::map(s.width, 3, derived, body)
 }
 
 /// The programs, in the order their numbers count from the first.
 pub fn programs(s: &AttentionSpec, menu: Menu) -> Vec<Program> {
-    let (n, zero) = (places(menu), Inst::Float(0));
-    let store = Inst::Store { ptr: 0, step: ONE, row_step: NONE, mem: Mem::F32, value: 0 };
-    let clear = Stmt::Map { len: Len::Const(s.width), body: vec![zero, store], folds: Vec::new() };
-    let clear = Program { ptrs: 1, ints: 0, slots: 0, derived: Vec::new(), stmts: vec![clear] };
-    vec![scores(s, n), scores(s, 1), clear, weighted(s, n), weighted(s, 1), scaled(s)]
+    let n = places(menu);
+    vec![scores(s, n), scores(s, 1), sums::clear(s.width), weighted(s, n), weighted(s, 1), scaled(s), sums::add_part(s.width)]
 }
 
 /// Keys from the first up to the second.
@@ -144,35 +131,45 @@ pub fn build(s: &AttentionSpec, n: &Nest, c: &mut Code<'_, '_>, h: &Head<'_>, fi
         let by = c.mul_imm(by, slot.mem.size());
         c.moved(p, by)
     };
-    // Rows of a slot and their scores: the same number of rows from each place on, then those left over one by one.
-    let over = |c: &mut Code<'_, '_>, program: usize, first: Pointer, (p, slot): (Pointer, &Slot), (from, to): (Value, Value)| {
-        let count = c.b.ins().isub(to, from);
-        let each = c.b.ins().sdiv_imm_s(count, i64::from(places));
-        let whole = c.mul_imm(each, i64::from(places));
-        let (end, whole) = (c.add(from, each), c.add(from, whole));
-        let turn = |c: &mut Code<'_, '_>, program: usize, t: Value, places: u16| {
-            let (mut all, mut scores, mut t) = (vec![first], Vec::new(), t);
-            for place in 0..places {
-                if place > 0 {
-                    t = c.add(t, each);
+    // Rows of a slot and their scores: the same number of rows from each place on, then those left over one by one. Between parts
+    // of the loop runs the program `part`.
+    let over =
+        |c: &mut Code<'_, '_>, program: usize, part: Option<usize>, first: Pointer, (p, slot): (Pointer, &Slot), (from, to): Keys| {
+            let count = c.b.ins().isub(to, from);
+            let each = c.b.ins().sdiv_imm_s(count, i64::from(places));
+            let whole = c.mul_imm(each, i64::from(places));
+            let (end, whole) = (c.add(from, each), c.add(from, whole));
+            let turn = |c: &mut Code<'_, '_>, program: usize, t: Value, places: u16| {
+                let (mut all, mut scores, mut t) = (vec![first], Vec::new(), t);
+                for place in 0..places {
+                    if place > 0 {
+                        t = c.add(t, each);
+                    }
+                    all.push(at(c, p, t, slot));
+                    let by = c.mul_imm(t, 4);
+                    scores.push(c.moved(h.row, by));
                 }
-                all.push(at(c, p, t, slot));
-                let by = c.mul_imm(t, 4);
-                scores.push(c.moved(h.row, by));
-            }
-            all.extend(scores);
-            n.call(c, program, &all, &[]);
+                all.extend(scores);
+                n.call(c, program, &all, &[]);
+            };
+            c.for_each(from, end, PART, &mut |c, t| {
+                if let Some(program) = part {
+                    let behind = c.b.ins().icmp(IntCC::SignedGreaterThan, t, from);
+                    c.when(behind, &mut |c| n.call(c, program, &[first], &[]));
+                }
+                let next = c.add_imm(t, PART);
+                let next = min(c, next, end);
+                c.for_each(t, next, 1, &mut |c, t| turn(c, program, t, places));
+            });
+            c.for_each(whole, to, 1, &mut |c, t| turn(c, program + 1, t, 1));
         };
-        c.for_each(from, end, 1, &mut |c, t| turn(c, program, t, places));
-        c.for_each(whole, to, 1, &mut |c, t| turn(c, program + 1, t, 1));
-    };
     c.for_each(zero, h.queries, 1, &mut |c, r| {
         let q = at(c, h.q, r, &s.q);
         let seen = (h.seen)(c, r);
-        over(c, first, q, (h.k, &s.k), seen);
+        over(c, first, None, q, (h.k, &s.k), seen);
         (h.softmax)(c, r, seen);
         n.call(c, first + 2, &[h.sums], &[]);
-        over(c, first + 3, h.sums, (h.v, &s.v), seen);
+        over(c, first + 3, Some(first + 6), h.sums, (h.v, &s.v), seen);
         let out = at(c, h.out, r, &s.out);
         n.call(c, first + 5, &[h.reciprocal, h.sums, out], &[]);
     });

@@ -8,6 +8,7 @@ mod convert;
 mod decode;
 mod pack;
 mod row;
+mod sums;
 mod window;
 mod winograd;
 

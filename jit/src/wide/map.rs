@@ -2,8 +2,9 @@
 
 use super::asm::{Mask, Op2, Op3, Rm, V};
 use super::body::{Count, Place, Tail};
+use super::parts::Often;
 use super::{Emit, Refused, Width};
-use crate::lanes::{Bin, Fold, Inst, Len, Reg};
+use crate::lanes::{Bin, Fold, Inst, Len, PART, Reg};
 use iced_x86::{Code, Instruction, MemoryOperand, Register};
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
@@ -134,11 +135,32 @@ impl Emit<'_> {
             self.hold(body, &mut free)?;
         }
         self.push(Instruction::with2(Code::Mov_r32_imm32, narrow(index), 0))?;
-        let count = match len {
-            Len::Const(n) => Count::Known(n),
-            Len::Arg(i) => Count::Register(self.integer(i)?),
+        let every = PART * many * self.a.width.lanes();
+        let (count, often) = match len {
+            Len::Const(n) => (Count::Known(n), Often::of(n / (many * self.a.width.lanes()))),
+            Len::Arg(i) => (Count::Register(self.integer(i)?), Often::From(i, every)),
         };
-        self.turns(&row, &count, many, &accs, &mut free)?;
+        let sums: Vec<usize> = (0..folds.len()).filter(|j| folds[*j].0 == Fold::Sum).collect();
+        let often = if sums.is_empty() { Often::Never } else { often };
+        let helpers = |free: &[V]| match free {
+            [.., a, b] => Ok((*a, *b)),
+            _ if matches!(often, Often::Never) => Ok((0, 0)),
+            _ => Err(Refused("too few vector registers".into())),
+        };
+        self.begin_totals(often, sums.len(), helpers(&free)?.0)?;
+        self.turns(&row, &count, many, &accs, &mut free, &mut |e, free| {
+            let helpers = helpers(free)?;
+            e.at_parts(often, (row.index, every), |e| {
+                for (n, j) in sums.iter().enumerate() {
+                    for set in &accs[1..] {
+                        e.a.op3(Op3::Add, accs[0][*j], accs[0][*j], Rm::Reg(set[*j]))?;
+                        e.a.op3(Op3::Xor, set[*j], set[*j], Rm::Reg(set[*j]))?;
+                    }
+                    e.add_part(accs[0][*j], n, helpers)?;
+                }
+                Ok(())
+            })
+        })?;
         for u in 1..accs.len() {
             for (j, (k, ..)) in folds.iter().enumerate() {
                 let (d, x) = (accs[0][j], accs[u][j]);
@@ -149,9 +171,11 @@ impl Emit<'_> {
         // A known number of elements that whole turns use up leaves nothing for single vectors.
         let lanes = self.a.width.lanes();
         if many > 1 && !matches!(count, Count::Known(n) if n % (many * lanes) < lanes) {
-            self.turns(&row, &count, 1, &accs, &mut free)?;
+            self.turns(&row, &count, 1, &accs, &mut free, &mut |_, _| Ok(()))?;
         }
         self.tail(&row, &count, &accs, &mut free)?;
+        let last: Vec<V> = sums.iter().map(|j| accs[0][*j]).collect();
+        self.add_totals(often, &last, helpers(&free)?)?;
         for (j, (k, _, slot)) in folds.iter().enumerate() {
             self.across(*k, accs[0][j], &mut free)?;
             let m = self.slot(*slot);
@@ -160,8 +184,16 @@ impl Emit<'_> {
         Ok(())
     }
 
-    /// A loop of `vectors` vectors a turn, while so many elements are left.
-    fn turns(&mut self, row: &Row<'_>, count: &Count, vectors: i64, accs: &[Vec<V>], free: &mut Vec<V>) -> Result<(), Refused> {
+    /// A loop of `vectors` vectors a turn, while so many elements are left; `behind` is what comes behind each turn.
+    fn turns(
+        &mut self,
+        row: &Row<'_>,
+        count: &Count,
+        vectors: i64,
+        accs: &[Vec<V>],
+        free: &mut Vec<V>,
+        behind: &mut dyn FnMut(&mut Self, &[V]) -> Result<(), Refused>,
+    ) -> Result<(), Refused> {
         let step = vectors * self.a.width.lanes();
         let top = self.a.label();
         let limit = match count {
@@ -185,6 +217,7 @@ impl Emit<'_> {
             self.turn(row, plus, None, accs.get(u as usize), free)?;
         }
         self.push(Instruction::with2(Code::Add_rm64_imm32, row.index, step as i32))?;
+        behind(self, free)?;
         match limit {
             Count::Known(n) => self.push(Instruction::with2(
                 Code::Cmp_rm64_imm32,

@@ -11,6 +11,7 @@ mod body;
 mod grouped;
 mod map;
 mod memory;
+mod parts;
 pub mod peak;
 mod tile;
 pub mod verify;
@@ -85,6 +86,8 @@ struct Emit<'p> {
     ahead: Option<Ahead>,
     /// The registers that hold a body's constants while a row is worked on.
     held: BTreeMap<Reg, u8>,
+    /// Bytes of the frame.
+    frame: i64,
 }
 
 /// The code of a program; `dots` if the machine has AVX-512 VNNI.
@@ -92,7 +95,8 @@ struct Emit<'p> {
 /// # Errors
 /// The program has a form that stays with Cranelift, or needs more registers than there are.
 pub fn emit(p: &Program, width: Width, dots: bool) -> Result<Vec<u8>, Refused> {
-    let mut e = Emit { a: Asm::new(width), dots: dots && width == Width::Z, p, used: 0, most: 0, ahead: None, held: BTreeMap::new() };
+    let (a, held, frame) = (Asm::new(width), BTreeMap::new(), i64::from(p.slots) * 64);
+    let mut e = Emit { a, dots: dots && width == Width::Z, p, used: 0, most: 0, ahead: None, held, frame };
     for stmt in &p.stmts {
         e.used = 0;
         match stmt {
@@ -104,7 +108,7 @@ pub fn emit(p: &Program, width: Width, dots: bool) -> Result<Vec<u8>, Refused> {
             }
         }
     }
-    let frame = i32::from(p.slots) * 64;
+    let frame = i32::try_from(e.frame).map_err(|_| Refused("a frame beyond 31 bits".into()))?;
     let made = |i: Result<Instruction, iced_x86::IcedError>| i.map_err(|e| Refused(e.to_string()));
     let (mut before, mut after) = (Vec::new(), Vec::new());
     let saved = GENERAL.iter().take(e.most).skip(FREE);

@@ -3,7 +3,9 @@
 #![allow(dead_code, missing_docs)] // each test file uses a part
 
 use tancho_jit::lanes::oracle::{self, Memory, Pointer};
-use tancho_jit::lanes::{Ahead, Bin, Cmp, DERIVED, Derived, Fold, Inst, Len, Mem, Program, Reg, STRIP, Stmt, Terms, Ty, Un, body_types};
+use tancho_jit::lanes::{
+    Ahead, Bin, Cmp, DERIVED, Derived, Fold, Inst, Len, Mem, PART, Program, Reg, STRIP, Stmt, Terms, Ty, Un, body_types,
+};
 use tancho_jit::testing::Function;
 use tancho_jit::{CompileError, Isa};
 
@@ -392,7 +394,7 @@ pub fn random_rows(seed: u64, len: i64, plain: bool) -> Case {
 }
 
 /// Whether this machine adds products of bf16.
-fn pairs() -> bool {
+pub fn pairs() -> bool {
     #[cfg(target_arch = "x86_64")]
     return std::arch::is_x86_feature_detected!("avx512bf16");
     #[cfg(not(target_arch = "x86_64"))]
@@ -415,8 +417,10 @@ pub fn tile(seed: u64, (rows, cols): (u8, u8), k: i64, plain: bool) -> Case {
 /// The same with the operands given.
 pub fn tile_of(rng: &mut Rng, terms: Terms, (rows, cols): (u8, u8), k: i64, plain: bool) -> Case {
     let mut case = Case { plain, ..Case::default() };
+    // A few groups, or as many as make a sum of parts.
+    let groups = if k < 4 * PART { k % 4 } else { k / 4 };
     let (k, depth) = match (terms, terms.group()) {
-        (_, Some(group)) => (k % 4 * group.terms, Len::Const(k % 4 * group.terms)),
+        (_, Some(group)) => (groups * group.terms, Len::Const(groups * group.terms)),
         (Terms::F32, None) => (k, case.len(rng, k)),
         _ => (k + k % 2, Len::Const(k + k % 2)),
     };

@@ -4,6 +4,7 @@
 //! a tile keeps its accumulators in registers.
 
 mod memory;
+mod parts;
 mod tile;
 
 use super::*;
@@ -13,6 +14,7 @@ use cranelift::codegen::ir::types::{self, F32, F32X4, I8, I8X16, I16, I16X8, I32
 use cranelift::codegen::ir::{Function, Signature, Value};
 use cranelift::prelude::isa::TargetFrontendConfig;
 use cranelift::prelude::*;
+use parts::Parts;
 
 /// What the code is for.
 #[derive(Clone, Copy, Debug)]
@@ -123,10 +125,20 @@ impl Emit {
         let known_lane = |wide: bool| hoisted[usize::from(wide)].as_slice();
         let mut wide = start.clone();
         let mut done = zero;
+        let sums: Vec<usize> = (0..folds.len()).filter(|j| folds[*j].0 == Fold::Sum).collect();
+        let mut parts = None;
         if known.is_none_or(|n| n >= block) {
             let end = c.b.ins().band_imm_s(n, -block);
             let many: Vec<Value> = (0..unroll).flat_map(|_| start.iter().copied()).collect();
-            let out = c.for_range(zero, end, block, &many, &mut |c, i, acc| {
+            let none = self.float(c, 0, true);
+            let p = Parts::new(c, (end, known), block, sums.len(), none);
+            let mut add = |c: &mut Code<'_, '_>, acc: &[Value]| {
+                let part = |j: &usize| (1..unroll as usize).fold(acc[*j], |sum, u| c.b.ins().fadd(sum, acc[u * folds.len() + j]));
+                let partial: Vec<Value> = sums.iter().map(part).collect();
+                p.add(c, &partial);
+                acc.iter().enumerate().map(|(i, x)| if folds[i % folds.len()].0 == Fold::Sum { none } else { *x }).collect()
+            };
+            let out = p.run(c, (end, block), &many, &mut add, &mut |c, i, acc| {
                 let mut next = Vec::new();
                 for u in 0..unroll {
                     let place = Place { wide: true, index: Some(i), plus: 4 * u, row: 0, acc: None };
@@ -143,6 +155,7 @@ impl Emit {
                 }
             }
             done = end;
+            parts = Some(p);
         }
         if unroll > 1 && known.is_none_or(|n| n % block >= 4) {
             let end = c.b.ins().band_imm_s(n, -4);
@@ -151,6 +164,10 @@ impl Emit {
                 folds.iter().zip(acc).map(|((k, r, _), a)| self.fold(c, *k, *a, regs[*r as usize])).collect()
             });
             done = end;
+        }
+        if let Some(p) = parts {
+            let last: Vec<Value> = sums.iter().map(|j| wide[*j]).collect();
+            sums.iter().zip(p.with(c, &last)).for_each(|(j, sum)| wide[*j] = sum);
         }
         let mut narrow: Vec<Value> = folds.iter().zip(&wide).map(|((k, ..), v)| self.across(c, *k, *v)).collect();
         if known.is_none_or(|n| n % 4 != 0) {

@@ -80,13 +80,19 @@ impl Emit {
             Len::Const(n) => c.int(n / together),
             Len::Arg(_) => c.len(k, &self.ints),
         };
-        let from = c.int(0);
+        let known = if let Len::Const(n) = k { Some(n / together) } else { None };
         let whole = c.b.ins().band_imm_s(n, -UNROLL);
-        let acc = c.for_range(from, whole, UNROLL, start, &mut |c, i, acc| self.lines(c, t, i, acc, UNROLL));
-        match k {
-            Len::Const(n) if n / together % UNROLL == 0 => acc,
+        let parts = Parts::new(c, (whole, known), UNROLL, start.len(), start[0]);
+        let mut add = |c: &mut Code<'_, '_>, acc: &[Value]| {
+            parts.add(c, acc);
+            start.to_vec()
+        };
+        let acc = parts.run(c, (whole, UNROLL), start, &mut add, &mut |c, i, acc| self.lines(c, t, i, acc, UNROLL));
+        let acc = match known {
+            Some(n) if n % UNROLL == 0 => acc,
             _ => c.for_range(whole, n, 1, &acc, &mut |c, i, acc| self.lines(c, t, i, acc, 1)),
-        }
+        };
+        parts.with(c, &acc)
     }
 
     /// Adds the terms of some lines, from line `i` on.
@@ -158,8 +164,13 @@ impl Emit {
             Len::Const(n) => c.int(n / group.terms),
             Len::Arg(_) => c.len(k, &self.ints),
         };
-        let from = c.int(0);
-        c.for_range(from, n, 1, start, &mut |c, i, acc| {
+        let known = if let Len::Const(n) = k { Some(n / group.terms) } else { None };
+        let parts = Parts::new(c, (n, known), 1, start.len(), start[0]);
+        let mut add = |c: &mut Code<'_, '_>, acc: &[Value]| {
+            parts.add(c, acc);
+            start.to_vec()
+        };
+        let acc = parts.run(c, (n, 1), start, &mut add, &mut |c, i, acc| {
             let a_bytes = c.mul_imm(i, 4 * group.left());
             let b_bytes = c.mul_imm(i, 4 * STRIP * group.right());
             let right = c.moved(t.right, b_bytes);
@@ -197,7 +208,8 @@ impl Emit {
                 }
             }
             acc
-        })
+        });
+        parts.with(c, &acc)
     }
 
     /// Adds the products of one line of integers.

@@ -3,6 +3,7 @@
 
 use super::general::{Address, Op, operation, split};
 use crate::lanes::Program;
+use crate::wide::parts::frame;
 use iced_x86::{CodeSize, Decoder, DecoderOptions, FlowControl, Instruction, InstructionInfoFactory, Mnemonic, OpAccess, OpKind, Register};
 
 /// How the verifier treats an instruction.
@@ -135,7 +136,8 @@ fn masks(list: &[Instruction]) -> (u32, u8) {
     })
 }
 
-/// Loops, as numbers of their first and last instruction: entered at the first alone, without a jump inside.
+/// Loops, as numbers of their first and last instruction: entered at the first alone and left behind the last. Jumps inside
+/// go forward and stay inside.
 fn loops(list: &[Instruction]) -> Result<Vec<(usize, usize)>, String> {
     let mut jumps = Vec::new();
     for (n, i) in list.iter().enumerate() {
@@ -150,7 +152,13 @@ fn loops(list: &[Instruction]) -> Result<Vec<(usize, usize)>, String> {
     }
     let loops: Vec<_> = jumps.iter().filter(|(n, to)| to <= n).map(|(n, to)| (*to, *n)).collect();
     for (head, last) in &loops {
-        let inside = jumps.iter().any(|(n, to)| (n != last && (head..=last).contains(&n)) || (head + 1..=*last).contains(to));
+        let within = |n: &usize| (head..=last).contains(&n);
+        let crosses = |(n, to): &(usize, usize)| match (within(n), within(to)) {
+            (true, true) => n != last && to <= n,
+            (true, false) => n != last,
+            (false, inside) => inside && to != head,
+        };
+        let inside = jumps.iter().any(crosses);
         let stack = list[*head..=*last].iter().any(|i| matches!(i.mnemonic(), Mnemonic::Push | Mnemonic::Pop | Mnemonic::Ret));
         if inside || stack {
             return Err(format!("a loop that is no plain one at {:#x}", list[*head].ip()));
@@ -174,7 +182,7 @@ impl<'c> Decoded<'c> {
             end: list.last().map_or(0, |i| i.next_ip() as i64),
             ptrs: i64::from(p.ptrs),
             ints: i64::from(p.ints),
-            frame: 64 * i64::from(p.slots),
+            frame: frame(p),
             modulus: 1,
         };
         let mut info = InstructionInfoFactory::new();

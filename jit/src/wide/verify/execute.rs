@@ -35,6 +35,8 @@ pub struct Machine<'c> {
     /// Whether it executes all turns at once: then the accesses, to be checked when the number of turns is known.
     pub spans: Vec<Span>,
     pub all: bool,
+    /// What was known at jumps inside of the loop, whose turns may take them or not, and where they go.
+    pub skips: Vec<(usize, State)>,
 }
 
 /// What comes after a step.
@@ -50,7 +52,7 @@ impl<'c> Machine<'c> {
         let mut general: [Value; 16] = std::array::from_fn(|r| Value::new(Base::Entry(r as u8), 0));
         general[RSP] = Value::new(Base::Stack, 0);
         let s = State { general, opmasks: [u64::MAX; 8], vectors: [u16::MAX; 32], flags: Value::UNKNOWN };
-        Machine { code, extents, ints, s, stack: Vec::new(), head: None, spans: Vec::new(), all: false }
+        Machine { code, extents, ints, s, stack: Vec::new(), head: None, spans: Vec::new(), all: false, skips: Vec::new() }
     }
 
     /// Executes the function.
@@ -80,6 +82,7 @@ impl<'c> Machine<'c> {
             What::Head if !self.all => self.head = Some((at, self.s.clone())),
             What::Head => {}
             What::Vector(v) => self.vector(v, step.ip).map_err(|e| fail(&e))?,
+            What::Jump(_, to) if self.all && *to > at => self.skips.push((*to, self.s.clone())),
             What::Jump(m, to) => {
                 let (Base::Int, true) = (self.s.flags.base, self.all || self.s.flags.turn == 0) else {
                     return Err(fail("a jump on flags that are not followed"));
@@ -190,6 +193,7 @@ impl<'c> Machine<'c> {
             Op::Sub(y) => (Some(x.minus(of(y))), Some(x.minus(of(y)))),
             Op::Compare(y) => (None, Some(x.minus(of(y)))),
             Op::Test => (None, Some(x)),
+            Op::TestBits(mask) => (None, Some(x.map(|n| n & mask))),
             Op::Negate => (Some(Value::int(0).minus(x)), Some(Value::int(0).minus(x))),
             Op::And(mask) => (Some(x.map(|n| n & mask)), Some(x.map(|n| n & mask))),
             Op::Times(factor) => (Some(x.times(factor)), Some(Value::UNKNOWN)),

@@ -34,6 +34,8 @@ pub enum Op {
     Compare(Operand),
     /// Sets the flags as of a comparison with 0.
     Test,
+    /// The same of these bits.
+    TestBits(i64),
     Negate,
     And(i64),
     Times(i64),
@@ -88,7 +90,8 @@ pub fn operation(i: &Instruction) -> Option<(Op, usize)> {
         Sub => (Op::Sub(second(i)?), full(i, 0)?),
         Dec => (Op::Sub(Operand::Number(1)), full(i, 0)?),
         Cmp => (Op::Compare(second(i)?), full(i, 0)?),
-        Test if i.op0_register() == i.op1_register() => (Op::Test, full(i, 0)?),
+        Test if i.op1_kind() == OpKind::Register && i.op0_register() == i.op1_register() => (Op::Test, full(i, 0)?),
+        Test => (Op::TestBits(immediate(i)?), full(i, 0)?),
         Neg => (Op::Negate, full(i, 0)?),
         And => (Op::And(immediate(i)?), full(i, 0)?),
         Imul if i.op_count() == 3 => (Op::SetProduct(full(i, 1)?, i.immediate(2) as i64), full(i, 0)?),

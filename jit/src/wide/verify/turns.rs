@@ -3,7 +3,8 @@
 //! A loop is executed once as it is. If its jump is taken, each register's change in that turn is assumed to be its
 //! change in every turn, and the loop is executed once more for all turns at the same time, with values affine in the number of
 //! the turn. That proves the assumption by induction, gives every address as affine and hence
-//! monotone, so that its first and last turn bound the others, and the number of turns from the jump's condition.
+//! monotone, so that its first and last turn bound the others, and the number of turns from the jump's condition. What jumps
+//! inside of the loop skip is executed as well, and what it changes is unknown where they go.
 
 use super::decode::What;
 use super::execute::{Machine, RSP, State};
@@ -37,6 +38,7 @@ impl Machine<'_> {
             self.spans.clear();
             self.all = true;
             for at in head..=jump {
+                self.meet(at);
                 self.step(at)?;
             }
             self.all = false;
@@ -57,6 +59,18 @@ impl Machine<'_> {
         }
         self.s.flags = Value::UNKNOWN;
         Ok(())
+    }
+
+    /// At the target of jumps inside of the loop only what is known on all ways is known.
+    fn meet(&mut self, at: usize) {
+        while let Some(n) = self.skips.iter().position(|s| s.0 == at) {
+            let (_, other) = self.skips.swap_remove(n);
+            let s = &mut self.s;
+            s.general.iter_mut().zip(other.general).filter(|(a, b)| **a != *b).for_each(|(a, _)| *a = Value::UNKNOWN);
+            s.opmasks.iter_mut().zip(other.opmasks).filter(|(a, b)| **a != *b).for_each(|(a, _)| *a = u64::MAX);
+            s.vectors.iter_mut().zip(other.vectors).filter(|(a, b)| **a != *b).for_each(|(a, _)| *a = u16::MAX);
+            s.flags = Value::UNKNOWN;
+        }
     }
 
     /// Takes out of the state before a turn what the one behind it contradicts; gives whether there was any.

@@ -1,0 +1,110 @@
+//! Sums in parts: partial sums go to totals in the frame, as [`Total`](super::Total) says.
+
+use super::*;
+use crate::code::Turn;
+use cranelift::codegen::ir::{StackSlot, StackSlotData, StackSlotKind};
+
+/// The totals of some sums, if there may be so many turns that there are parts.
+pub struct Parts(Option<Totals>);
+
+struct Totals {
+    slot: StackSlot,
+    ty: Type,
+    /// Whether the loop has a whole part, as a number.
+    some: Value,
+}
+
+impl Totals {
+    /// Where a total is, and what was lost to rounding.
+    fn at(&self, n: usize) -> (i32, i32) {
+        let bytes = self.ty.bytes() as i32;
+        (2 * n as i32 * bytes, (2 * n as i32 + 1) * bytes)
+    }
+}
+
+impl Parts {
+    /// Totals of `count` sums like `zero` over a loop of steps of `step` up to `end`, which is `known` or not.
+    pub fn new(c: &mut Code<'_, '_>, (end, known): (Value, Option<i64>), step: i64, count: usize, zero: Value) -> Parts {
+        if count == 0 || known.is_some_and(|n| n < PART * step) {
+            return Parts(None);
+        }
+        let ty = c.b.func.dfg.value_type(zero);
+        let align = ty.bytes().trailing_zeros() as u8;
+        let slot = c.b.create_sized_stack_slot(StackSlotData::new(StackSlotKind::ExplicitSlot, 2 * count as u32 * ty.bytes(), align));
+        let some = c.b.ins().icmp_imm_s(IntCC::SignedGreaterThanOrEqual, end, PART * step);
+        let some = c.b.ins().uextend(I64, some);
+        let t = Totals { slot, ty, some };
+        c.when(some, &mut |c| {
+            for n in 0..count {
+                let (sum, lost) = t.at(n);
+                c.b.ins().stack_store(I64, zero, slot, sum);
+                c.b.ins().stack_store(I64, zero, slot, lost);
+            }
+        });
+        Parts(Some(t))
+    }
+
+    /// A loop from 0 to `end`, a multiple of `step`; where a part begins, `add` gives its partial sums to [`Parts::add`]
+    /// and what is carried on.
+    pub fn run(
+        &self,
+        c: &mut Code<'_, '_>,
+        (end, step): (Value, i64),
+        start: &[Value],
+        add: &mut dyn FnMut(&mut Code<'_, '_>, &[Value]) -> Vec<Value>,
+        turn: Turn<'_>,
+    ) -> Vec<Value> {
+        let zero = c.int(0);
+        if self.0.is_none() {
+            return c.for_range(zero, end, step, start, turn);
+        }
+        let part = PART * step;
+        let rest = c.b.ins().urem_imm_u(end, part);
+        let acc = c.for_range(zero, rest, step, start, turn);
+        c.for_range(rest, end, part, &acc, &mut |c, i, acc| {
+            let acc = add(c, acc);
+            let to = c.add_imm(i, part);
+            c.for_range(i, to, step, &acc, turn)
+        })
+    }
+
+    /// Adds partial sums to their totals.
+    pub fn add(&self, c: &mut Code<'_, '_>, parts: &[Value]) {
+        let Some(t) = &self.0 else { return };
+        for (n, part) in parts.iter().enumerate() {
+            let (at, lost_at) = t.at(n);
+            let (total, lost) = (c.b.ins().stack_load(I64, t.ty, t.slot, at), c.b.ins().stack_load(I64, t.ty, t.slot, lost_at));
+            let sum = c.b.ins().fadd(total, *part);
+            let change = c.b.ins().fsub(sum, total);
+            let error = c.b.ins().fsub(*part, change);
+            let lost = c.b.ins().fadd(lost, error);
+            c.b.ins().stack_store(I64, sum, t.slot, at);
+            c.b.ins().stack_store(I64, lost, t.slot, lost_at);
+        }
+    }
+
+    /// The whole sums, of the last parts.
+    pub fn with(&self, c: &mut Code<'_, '_>, parts: &[Value]) -> Vec<Value> {
+        let Some(t) = &self.0 else { return parts.to_vec() };
+        let zero = c.int(0);
+        // One turn or none.
+        c.for_range(zero, t.some, 1, parts, &mut |c, _, parts| {
+            let whole = |(n, part): (usize, &Value)| {
+                let (at, lost_at) = t.at(n);
+                let (total, lost) = (c.b.ins().stack_load(I64, t.ty, t.slot, at), c.b.ins().stack_load(I64, t.ty, t.slot, lost_at));
+                let all = c.b.ins().fadd(*part, lost);
+                let all = c.b.ins().fadd(total, all);
+                let plain = c.b.ins().fadd(*part, total);
+                // What is lost is no number where a total is infinite.
+                let valid = c.b.ins().fcmp(FloatCC::Ordered, all, all);
+                if t.ty.is_vector() {
+                    let valid = c.b.ins().bitcast(t.ty, lane_order(), valid);
+                    c.b.ins().bitselect(valid, all, plain)
+                } else {
+                    c.b.ins().select(valid, all, plain)
+                }
+            };
+            parts.iter().enumerate().map(whole).collect()
+        })
+    }
+}

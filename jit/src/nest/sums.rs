@@ -1,0 +1,77 @@
+//! Rows of sums in memory: a row of partial sums, one of their totals and one of what these lost to rounding, as of
+//! [`Total`](crate::lanes::Total).
+
+use crate::lanes::{Bin, Cmp, Derived, Inst, Len, Mem, Program, Reg, STRIP, Stmt, derive};
+
+const ONE: Len = Len::Const(1);
+const NONE: Len = Len::Const(0);
+
+pub fn push(body: &mut Vec<Inst>, i: Inst) -> Reg {
+    body.push(i);
+    body.len() as Reg - 1
+}
+
+pub fn load(body: &mut Vec<Inst>, ptr: u16) -> Reg {
+    push(body, Inst::Load { ptr, step: ONE, row_step: NONE, mem: Mem::F32 })
+}
+
+pub fn store(body: &mut Vec<Inst>, ptr: u16, value: Reg) {
+    push(body, Inst::Store { ptr, step: ONE, row_step: NONE, mem: Mem::F32, value });
+}
+
+/// One statement over a row of `width` floats.
+pub fn map(width: i64, ptrs: u16, derived: Vec<Derived>, body: Vec<Inst>) -> Program {
+    Program { ptrs, ints: 0, slots: 0, derived, stmts: vec![Stmt::Map { len: Len::Const(width), body, folds: Vec::new() }] }
+}
+
+/// Floats from one row of sums to the next.
+fn apart(width: i64) -> i64 {
+    (width + STRIP - 1) / STRIP * STRIP
+}
+
+/// Floats of the sums of a row of `width`.
+pub fn floats(width: i64) -> i64 {
+    3 * apart(width)
+}
+
+/// Pointers to the three rows behind pointer `ptr`.
+fn rows(width: i64, derived: &mut Vec<Derived>, ptr: u16) -> [u16; 3] {
+    [ptr, derive(derived, ptr, apart(width)), derive(derived, ptr, 2 * apart(width))]
+}
+
+/// Clears the sums behind pointer 0.
+pub fn clear(width: i64) -> Program {
+    let (mut body, mut derived) = (Vec::new(), Vec::new());
+    let zero = push(&mut body, Inst::Float(0));
+    for ptr in rows(width, &mut derived, 0) {
+        store(&mut body, ptr, zero);
+    }
+    map(width, 1, derived, body)
+}
+
+/// Adds the partial sums behind pointer 0 to their totals.
+pub fn add_part(width: i64) -> Program {
+    let (mut body, mut derived) = (Vec::new(), Vec::new());
+    let rows = rows(width, &mut derived, 0);
+    let [part, total, lost] = rows.map(|ptr| load(&mut body, ptr));
+    let sum = push(&mut body, Inst::Bin(Bin::Add, total, part));
+    let change = push(&mut body, Inst::Bin(Bin::Sub, sum, total));
+    let error = push(&mut body, Inst::Bin(Bin::Sub, part, change));
+    let lost = push(&mut body, Inst::Bin(Bin::Add, lost, error));
+    let zero = push(&mut body, Inst::Float(0));
+    for (ptr, value) in rows.into_iter().zip([zero, sum, lost]) {
+        store(&mut body, ptr, value);
+    }
+    map(width, 1, derived, body)
+}
+
+/// An element of the whole sums behind pointer `ptr`.
+pub fn whole(width: i64, body: &mut Vec<Inst>, derived: &mut Vec<Derived>, ptr: u16) -> Reg {
+    let [part, total, lost] = rows(width, derived, ptr).map(|ptr| load(body, ptr));
+    let plain = push(body, Inst::Bin(Bin::Add, total, part));
+    let all = push(body, Inst::Bin(Bin::Add, part, lost));
+    let all = push(body, Inst::Bin(Bin::Add, total, all));
+    // What is lost is no number where a total is infinite.
+    let valid = push(body, Inst::Cmp(Cmp::Eq, all, all));
+    push(body, Inst::Select(valid, all, plain))
+}
