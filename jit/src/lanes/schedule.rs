@@ -172,18 +172,50 @@ impl<'e> Scheduler<'e> {
         })
     }
 
-    /// Emits what `r` needs in the body of pass `p`; `wide` in a map, else among row scalars.
+    /// Emits what `r` needs in the body of pass `p`; `wide` in a map, else among row scalars. A list of what is still to be
+    /// emitted takes the place of a recursion, which would be as deep as the longest chain of instructions.
     fn emit(&mut self, r: Reg, p: usize, b: &mut Body, wide: bool) -> Reg {
-        if let Some(&done) = b.done.get(&r) {
-            return done;
+        let mut wanted = vec![r];
+        while let Some(&r) = wanted.last() {
+            if b.done.contains_key(&r) {
+                wanted.pop();
+                continue;
+            }
+            let missing = self.inputs(r, p, wide).find(|o| !b.done.contains_key(o));
+            match missing {
+                Some(o) => wanted.push(o),
+                None => self.emit_one(r, p, b, wide),
+            }
         }
+        b.done[&r]
+    }
+
+    /// Whether `r` is a row scalar that an earlier statement left.
+    fn from_slot(&self, r: Reg, p: usize, wide: bool) -> bool {
+        let (i, inst) = (r as usize, self.e.insts[r as usize]);
+        !self.full[i] && !is_constant(&inst) && (wide || matches!(inst, Inst::Fold(..)) || self.depth[i] < p)
+    }
+
+    /// Whether `r` is read from the row that an earlier pass kept it in.
+    fn from_row(&self, r: Reg, p: usize) -> bool {
         let i = r as usize;
-        let inst = self.e.insts[i];
-        let from_slot = !self.full[i] && !is_constant(&inst) && (wide || matches!(inst, Inst::Fold(..)) || self.depth[i] < p);
-        let made = if from_slot {
+        self.full[i] && self.depth[i] < p && self.cost[i] > CHEAP && self.e.ty(r) == super::Ty::F
+    }
+
+    /// What must be emitted before `r`, in order.
+    fn inputs(&self, r: Reg, p: usize, wide: bool) -> impl Iterator<Item = Reg> + use<> {
+        let computed = !self.from_slot(r, p, wide) && !self.from_row(r, p);
+        let inputs: BTreeSet<Reg> = if computed { self.e.insts[r as usize].operands().collect() } else { BTreeSet::new() };
+        inputs.into_iter()
+    }
+
+    /// Emits `r`, whose operands are.
+    fn emit_one(&mut self, r: Reg, p: usize, b: &mut Body, wide: bool) {
+        let inst = self.e.insts[r as usize];
+        let made = if self.from_slot(r, p, wide) {
             let slot = self.slot(r);
             b.push(Inst::Slot(slot, self.e.ty(r)))
-        } else if self.full[i] && self.depth[i] < p && self.cost[i] > CHEAP && self.e.ty(r) == super::Ty::F {
+        } else if self.from_row(r, p) {
             let ptr = match self.kept.get(&r) {
                 Some(ptr) => *ptr,
                 None => {
@@ -197,12 +229,9 @@ impl<'e> Scheduler<'e> {
             };
             b.push(Inst::Load { ptr, step: Len::Const(1), row_step: Len::Const(0), mem: Mem::F32 })
         } else {
-            let names: BTreeMap<Reg, Reg> =
-                inst.operands().collect::<BTreeSet<_>>().into_iter().map(|o| (o, self.emit(o, p, b, wide))).collect();
-            b.push(inst.map(|o| names[&o]))
+            b.push(inst.map(|o| b.done[&o]))
         };
         b.done.insert(r, made);
-        made
     }
 }
 
