@@ -65,6 +65,11 @@ pub struct WindowSpec {
     pub fill: u32,
 }
 
+/// Whether code is written for each of so many elements of a window: else loops run over them.
+pub fn written_out(elements: i64) -> bool {
+    elements <= 128
+}
+
 impl WindowSpec {
     /// Elements from one pixel of a row to the next.
     pub fn column(&self) -> i64 {
@@ -113,8 +118,30 @@ pub struct RowSpec {
     pub len: Len,
     /// The buffer scratch rows are taken from, if there are any.
     pub scratch: Option<u16>,
-    /// A window whose rows are the slots from this number on. The outer axes are then N, H and W of the result.
-    pub window: Option<(WindowSpec, usize)>,
+    /// A window that the row is made of. The outer axes are then N, H and W of the result.
+    pub window: Option<RowWindow>,
+}
+
+/// What a row kernel sees of an image.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct RowWindow {
+    /// The window.
+    pub window: WindowSpec,
+    /// The slots from this number on are the rows of the window; where it is folded before, one slot is the result.
+    pub first: usize,
+    /// How it is folded before the work, if it has too many elements to be written out there.
+    pub fold: Option<WindowFold>,
+}
+
+/// What becomes of the elements of a window, channel by channel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum WindowFold {
+    /// Their maximum; NaN if there is one.
+    Max,
+    /// Their sum.
+    Sum,
+    /// Their sum, each times a row of filters: the slot of these, and floats from one to the next.
+    Filtered(usize, i64),
 }
 
 /// A matrix product with what is fused into it.

@@ -28,7 +28,7 @@ fn bytes(s: &Slot, axes: &[Len], len: Len) -> Option<Dim> {
 
 /// Bytes of the image under a window, by the pixels of the result along these axes.
 fn image(w: &WindowSpec, axes: &[Len]) -> Option<Dim> {
-    product(axes.iter().copied(), 4 * w.stride[0] * w.stride[1] * w.chunk)
+    product(axes.iter().copied().chain([w.stride[0], w.stride[1], w.chunk].map(Len::Const)), 4)
 }
 
 /// Floating-point operations of products, and bytes read and written once each; dims over the kernel's
@@ -36,7 +36,7 @@ fn image(w: &WindowSpec, axes: &[Len]) -> Option<Dim> {
 pub fn cost(spec: &KernelSpec) -> Option<(Dim, Dim)> {
     Some(match spec {
         KernelSpec::Row(s) => {
-            let image = s.window.as_ref().map(|(w, _)| image(w, &s.outer));
+            let image = s.window.as_ref().map(|w| image(&w.window, &s.outer));
             (Dim::constant(0), sum(s.slots.iter().map(|slot| bytes(slot, &s.outer, s.len)).chain(image))?)
         }
         KernelSpec::Contract(s) => {

@@ -5,7 +5,7 @@ use super::window::WideWindow;
 use super::{Lower, Wide, bind, domain_of, join_axes};
 use crate::CompileError;
 use crate::lanes::schedule::schedule;
-use crate::spec::{Binding, Buffer, KernelSpec, RowSpec};
+use crate::spec::{Binding, Buffer, KernelSpec, RowSpec, RowWindow, WindowFold};
 use tancho_ir::access::row_major;
 use tancho_ir::fuse::Kernel;
 use tancho_ir::op::Op;
@@ -21,8 +21,8 @@ pub fn lower(l: &mut Lower<'_>, k: &Kernel) -> Result<(), CompileError> {
     for &v in &k.nodes {
         if matches!(l.g.node(v).op, Op::Conv2d { .. } | Op::Pool2d { .. }) {
             let w = l.window(v, None)?;
-            let first = l.fold_window(&mut body, v, &w)?;
-            window = Some((w, first));
+            let (first, fold) = l.fold_window(&mut body, v, &w)?;
+            window = Some((w, first, fold));
         } else {
             body.node(l, &mut b, v)?;
         }
@@ -117,14 +117,14 @@ fn finish(
     mut b: Binding,
     mut body: Body,
     (mut outer, len): (Vec<Dim>, &Dim),
-    window: Option<(WideWindow, usize)>,
+    window: Option<(WideWindow, usize, Option<WindowFold>)>,
     at: Value,
 ) -> Result<(), CompileError> {
     if window.is_none() {
         let mut all: Vec<&mut Wide> = body.slots.iter_mut().collect();
         join_axes(&mut outer, &mut all);
     }
-    let window = window.map(|(w, first)| (w.bind(&mut b), first));
+    let window = window.map(|(w, first, fold)| RowWindow { window: w.bind(&mut b), first, fold });
     let n = b.len(len);
     let slots = body.slots.iter().map(|w| bind(&mut b, w)).collect::<Vec<_>>();
     let outer = b.lens(&outer);

@@ -3,8 +3,8 @@
 use super::body::Body;
 use super::{Lower, WeightPack, WeightPart, Wide, bind};
 use crate::CompileError;
-use crate::lanes::{Len, Reg, STRIP};
-use crate::spec::{Binding, Buffer, KernelSpec, PackSpec, WindowSpec};
+use crate::lanes::{Len, Mem, Reg, STRIP};
+use crate::spec::{Binding, Buffer, KernelSpec, PackSpec, WindowFold, WindowSpec, written_out};
 use tancho_ir::access::resolve;
 use tancho_ir::op::{Op, Pooling};
 use tancho_ir::{Dim, Sight, Value};
@@ -23,7 +23,22 @@ pub struct WideWindow {
     fill: f32,
 }
 
+/// Floats of a patch at most: what surrounds an image is copied into one with all that lies between the window's elements.
+const PATCH: i64 = 1 << 20;
+
 impl WideWindow {
+    /// Elements from one pixel of a row to the next.
+    fn column(&self) -> i64 {
+        self.from.strides[2].as_const().unwrap_or(self.chunk)
+    }
+
+    /// Whether code is written for each of its elements.
+    fn is_small(&self) -> bool {
+        let row = (self.kernel[1] - 1).checked_mul(self.dilation[1]).and_then(|n| n.checked_add(1)?.checked_mul(self.column()));
+        let patch = row.and_then(|n| n.checked_mul(self.kernel[0]));
+        self.kernel[0].checked_mul(self.kernel[1]).is_some_and(written_out) && patch.is_some_and(|n| n <= PATCH)
+    }
+
     pub fn bind(&self, b: &mut Binding) -> WindowSpec {
         WindowSpec {
             from: bind(b, &self.from),
@@ -146,12 +161,24 @@ impl Lower<'_> {
     }
 
     /// A convolution of one channel each, or a pooling: what each element of the window adds, channel by channel.
-    /// The window's rows are slots of their own; gives the number of the first.
-    pub fn fold_window(&mut self, body: &mut Body, v: Value, w: &WideWindow) -> Result<usize, CompileError> {
+    /// The window's rows are slots of their own, or its result is one where it has too many elements; gives the number of the first.
+    pub fn fold_window(&mut self, body: &mut Body, v: Value, w: &WideWindow) -> Result<(usize, Option<WindowFold>), CompileError> {
         let op = self.g.node(v).op.clone();
         let taps = if matches!(op, Op::Conv2d { .. }) { Some(self.taps(v)?) } else { None };
         let first = body.slots.len();
-        let column = w.from.strides[2].as_const().unwrap_or(w.chunk);
+        if !w.is_small() {
+            let row = Wide::floats(w.from.buffer.clone(), 3);
+            let result = body.pointer(row);
+            let fold = match (taps, &op) {
+                (Some((pack, row)), _) => WindowFold::Filtered(usize::from(body.pointer(Wide::floats(Buffer::PackedWeight(pack), 3))), row),
+                (None, Op::Pool2d { kind: Pooling::Max, .. }) => WindowFold::Max,
+                _ => WindowFold::Sum,
+            };
+            let result = body.e.load(result, Len::Const(1), Len::Const(0), Mem::F32);
+            body.define(v, result);
+            return Ok((first, Some(fold)));
+        }
+        let column = w.column();
         let row = Wide::floats(w.from.buffer.clone(), 3);
         let rows: Vec<u16> = (0..w.kernel[0]).map(|_| body.pointer(row.clone())).collect();
         let filters = taps.map(|(pack, _)| body.pointer(Wide::floats(Buffer::PackedWeight(pack), 3)));
@@ -179,6 +206,6 @@ impl Lower<'_> {
         }
         let acc = acc.unwrap_or_else(|| e.c(0.0));
         body.define(v, acc);
-        Ok(first)
+        Ok((first, None))
     }
 }

@@ -88,8 +88,8 @@ pub fn programs(s: &ContractSpec, menu: Menu) -> Vec<Program> {
     let mut p: Vec<Program> = columns.shapes().iter().map(tile).collect();
     p.extend(s.rows.iter().map(|(work, _)| work.program.clone()));
     if let Some(w) = &s.window {
-        p.push(window::gather(w));
         p.extend(window::border(w));
+        p.extend(window::gather(w));
     }
     p.extend(converted(s).map(|(_, terms)| convert::program(terms, s.k)));
     p

@@ -10,6 +10,7 @@ mod pack;
 mod row;
 mod sums;
 mod window;
+mod window_fold;
 mod winograd;
 
 use crate::blob::STATUS_SLOTS;

@@ -5,7 +5,7 @@ use super::{address, copy_program, decode};
 use crate::code::{Code, Extent, Pointer};
 use crate::functions::Nest;
 use crate::lanes::{Inst, Len, Mem, Program, Stmt, derive};
-use crate::spec::WindowSpec;
+use crate::spec::{WindowSpec, written_out};
 use cranelift::codegen::ir::Value;
 use cranelift::prelude::*;
 
@@ -23,11 +23,19 @@ struct Spot {
     inside: Value,
 }
 
-/// Copies what a window that stands on the image sees, `[KH][KW][chunk]`: pointers are the window's rows and the target.
-pub fn gather(w: &WindowSpec) -> Program {
-    let [kh, kw] = w.kernel;
-    // Elements that lie side by side are one run.
-    let (runs, len) = if w.side_by_side() { (1, kw * w.chunk) } else { (kw, w.chunk) };
+/// Runs of elements of a row of the window that lie side by side.
+fn runs(w: &WindowSpec) -> i64 {
+    if w.side_by_side() { 1 } else { w.kernel[1] }
+}
+
+/// Copies what a window that stands on the image sees, `[KH][KW][chunk]`: pointers are the window's rows and the target. `None` if it
+/// has too many runs; then they are copied one by one.
+pub fn gather(w: &WindowSpec) -> Option<Program> {
+    let (kh, runs) = (w.kernel[0], runs(w));
+    if !written_out(kh.saturating_mul(runs)) {
+        return None;
+    }
+    let len = w.kernel[1] / runs * w.chunk;
     let (mut body, mut derived) = (Vec::new(), Vec::new());
     for i in 0..kh {
         for j in 0..runs {
@@ -39,7 +47,7 @@ pub fn gather(w: &WindowSpec) -> Program {
         }
     }
     let stmt = Stmt::Map { len: Len::Const(len), body, folds: Vec::new() };
-    Program { ptrs: kh as u16 + 1, ints: 0, slots: 0, derived, stmts: vec![stmt] }
+    Some(Program { ptrs: kh as u16 + 1, ints: 0, slots: 0, derived, stmts: vec![stmt] })
 }
 
 /// Copies one pixel's channels, and fills them with what surrounds the image.
@@ -181,13 +189,17 @@ pub fn block(w: &WindowSpec, n: &Nest, c: &mut Code<'_, '_>, batch: &Block, rows
         let row = c.b.ins().isub(r, rows_of.0);
         let bytes = c.mul_imm(row, step);
         let to = c.moved(to, bytes);
+        let pixels = |c: &mut Code<'_, '_>| patch(w, n, c, &spot, to, [w.kernel[1] * w.chunk, w.chunk], programs);
+        if !written_out(w.kernel[0].saturating_mul(runs(w))) {
+            return pixels(c);
+        }
         c.when(spot.inside, &mut |c| {
             let mut ptrs = rows(w, n, c, spot.first);
             ptrs.push(to);
-            n.call(c, programs, &ptrs, &[]);
+            n.call(c, programs + 2, &ptrs, &[]);
         });
         let outside = c.b.ins().icmp_imm_s(IntCC::Equal, spot.inside, 0);
-        c.when(outside, &mut |c| patch(w, n, c, &spot, to, [w.kernel[1] * w.chunk, w.chunk], programs + 1));
+        c.when(outside, &mut |c| pixels(c));
     });
 }
 
