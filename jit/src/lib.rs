@@ -13,6 +13,7 @@ mod lower;
 mod machine;
 mod nest;
 pub mod plan;
+pub mod sizes;
 pub mod spec;
 mod target;
 #[doc(hidden)]
@@ -153,12 +154,13 @@ pub fn compile(graph: &Graph, target: Target, options: Options<'_>) -> Result<Co
     let start = Instant::now();
     tancho_ir::verify::verify(graph).map_err(CompileError::Graph)?;
     let graph = passes::run_all(graph, &mut |_, _| ()).map_err(|e| CompileError::Graph(e.to_string()))?;
+    sizes::check(&graph)?;
     let fused = fuse(&graph);
     stats.graph = start.elapsed();
 
     let start = Instant::now();
     let program = lower::lower(&fused, target, options.coarsest)?;
-    let plan = plan::plan(&fused, &program);
+    let plan = plan::plan(&fused, &program)?;
     stats.lower = start.elapsed();
 
     let start = Instant::now();

@@ -4,11 +4,13 @@
 //! Lifetimes are known when compiling; offsets follow when the run-time dims are
 //! bound, from sizes and lifetimes alone ([`Plan::place`]).
 
+use crate::CompileError;
+use crate::lanes::{Len, STRIP};
 use crate::lower::Program;
-use crate::spec::Buffer;
+use crate::spec::{Buffer, KernelSpec};
 use std::collections::HashMap;
 use tancho_ir::fuse::Fused;
-use tancho_ir::{Dim, Value};
+use tancho_ir::{Dim, DimError, Type, Value};
 
 /// Bytes that every buffer's start is a multiple of: a cache line.
 pub const ALIGN: usize = 64;
@@ -55,7 +57,10 @@ pub struct Plan {
 }
 
 /// Plans the buffers of a program.
-pub fn plan(fused: &Fused, program: &Program) -> Plan {
+///
+/// # Errors
+/// A size is too large to write down.
+pub fn plan(fused: &Fused, program: &Program) -> Result<Plan, CompileError> {
     let g = &fused.graph;
     let mut plan = Plan::default();
     let mut known: HashMap<Buffer, usize> = HashMap::new();
@@ -81,42 +86,46 @@ pub fn plan(fused: &Fused, program: &Program) -> Plan {
                 Buffer::Value(v) => result(v),
                 _ => None,
             };
-            places.push(fixed.unwrap_or_else(|| {
-                let size = match b {
-                    Buffer::Value(v) | Buffer::Source(v) => {
-                        let ty = g.ty(*v);
-                        Dim::product(&ty.shape).and_then(|n| n.times(&Dim::from(ty.dtype.size()))).unwrap_or_default()
-                    }
-                    Buffer::Packed(_) => packed_size(step),
-                    _ => step.scratch.clone(),
-                };
-                let at = match (b, known.get(b)) {
-                    // Working memory is alive for its step alone.
-                    (Buffer::Scratch, _) | (_, None) => {
-                        plan.blocks.push(Block { size, per_thread: *b == Buffer::Scratch, first: i, last: i });
-                        known.insert(b.clone(), plan.blocks.len() - 1);
-                        plan.blocks.len() - 1
-                    }
-                    (_, Some(&at)) => at,
-                };
-                plan.blocks[at].last = i;
-                Place::Block(at)
-            }));
+            if let Some(place) = fixed {
+                places.push(place);
+                continue;
+            }
+            let at = match (b, known.get(b)) {
+                // Working memory is alive for its step alone.
+                (Buffer::Scratch, _) | (_, None) => {
+                    let (what, size) = match b {
+                        Buffer::Value(v) | Buffer::Source(v) => (*v, bytes(g.ty(*v))),
+                        Buffer::Packed(v) => (*v, packed_size(step)),
+                        Buffer::PackedWeight(_) | Buffer::Scratch => (fused.kernels[step.kernel].nodes[0], Ok(step.scratch.clone())),
+                    };
+                    let size = size.map_err(|e| CompileError::Unsupported { what: g.label(what), why: format!("its size: {e}") })?;
+                    plan.blocks.push(Block { size, per_thread: *b == Buffer::Scratch, first: i, last: i });
+                    known.insert(b.clone(), plan.blocks.len() - 1);
+                    plan.blocks.len() - 1
+                }
+                (_, Some(&at)) => at,
+            };
+            plan.blocks[at].last = i;
+            places.push(Place::Block(at));
         }
         plan.places.push(places);
     }
-    plan
+    Ok(plan)
+}
+
+fn bytes(ty: &Type) -> Result<Dim, DimError> {
+    Dim::product(&ty.shape)?.times(&Dim::from(ty.dtype.size()))
 }
 
 /// Bytes of a packed right operand: units of the packing step are strips.
-fn packed_size(step: &crate::Step) -> Dim {
-    let crate::spec::KernelSpec::Pack(s) = &step.spec else { return Dim::default() };
-    let dim = |l: &crate::lanes::Len| match *l {
-        crate::lanes::Len::Const(n) => Dim::constant(n),
-        crate::lanes::Len::Arg(i) => step.binding.params[i as usize].clone(),
+fn packed_size(step: &crate::Step) -> Result<Dim, DimError> {
+    let KernelSpec::Pack(s) = &step.spec else { return Ok(Dim::default()) };
+    let dim = |l: &Len| match *l {
+        Len::Const(n) => Dim::constant(n),
+        Len::Arg(i) => step.binding.params[i as usize].clone(),
     };
-    let rows = s.k.iter().try_fold(Dim::constant(1), |p, l| p.times(&dim(l)));
-    rows.and_then(|k| step.units.times(&k)).and_then(|d| d.times(&Dim::constant(4 * crate::lanes::STRIP))).unwrap_or_default()
+    let rows = s.k.iter().try_fold(Dim::constant(1), |p, l| p.times(&dim(l)))?;
+    step.units.times(&rows)?.times(&Dim::constant(4 * STRIP))
 }
 
 impl Plan {

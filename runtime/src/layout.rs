@@ -7,6 +7,7 @@ use std::collections::{HashMap, HashSet};
 use tancho_ir::op::Op;
 use tancho_ir::{Dim, Graph, Value};
 use tancho_jit::Compiled;
+use tancho_jit::sizes::MOST_BYTES;
 
 /// The number of a polynomial.
 #[derive(Clone, Copy, Debug)]
@@ -34,6 +35,11 @@ pub struct Layout {
     watched: Vec<Value>,
     /// Element size and shape of values, each once.
     shapes: Vec<(u128, Vec<At>)>,
+}
+
+/// Offsets of kernels are 63-bit.
+fn fits(bytes: u128) -> Result<(), Error> {
+    if bytes > MOST_BYTES as u128 { Err(Error::Memory { bytes }) } else { Ok(()) }
 }
 
 #[derive(Default)]
@@ -125,11 +131,9 @@ impl Layout {
             for d in shape {
                 bytes = bytes.saturating_mul(self.length(*d, values, env)? as u128);
             }
-            // Offsets of kernels are 63-bit; more memory than this no machine has.
-            if bytes > 1 << 46 {
-                return Err(Error::Memory { bytes });
-            }
+            fits(bytes)?;
         }
-        Ok(())
+        // Passes add values that the declaration does not have, and steps working memory.
+        self.blocks.iter().try_for_each(|b| fits(self.length(*b, values, env)? as u128))
     }
 }

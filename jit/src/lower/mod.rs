@@ -236,6 +236,10 @@ impl Lower<'_> {
     }
 
     fn push(&mut self, spec: KernelSpec, binding: Binding, at: Value) -> Result<(), CompileError> {
+        // Their numbers have 16 bits.
+        if binding.params.len() > usize::from(u16::MAX) || binding.buffers.len() > usize::from(u16::MAX) {
+            return Err(self.unsupported(at, "it reads and writes too much at once"));
+        }
         let e = nest::extents(&spec).ok_or_else(|| self.unsupported(at, "its size is too large to write down"))?;
         let bind = |d: &Dim| {
             d.subst(&|s| s.strip_prefix('#').and_then(|i| binding.params.get(i.parse::<usize>().ok()?)).cloned())

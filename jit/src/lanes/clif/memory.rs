@@ -8,6 +8,7 @@ impl Emit {
         let (step, row_step) = steps;
         let (ptr, mut offset) = resolve(&self.derived, ptr).unwrap_or((ptr, 0));
         let mut p = self.ptrs[ptr as usize];
+        let mut run_time = None;
         if place.row != 0 && !row_step.is(0) {
             match row_step {
                 Len::Const(n) => offset += place.row * n * size,
@@ -33,17 +34,15 @@ impl Emit {
                 let i = c.add_imm(place.index.unwrap_or(zero), place.plus);
                 let from = c.mul(i, bytes);
                 p = c.moved(p, from);
-                if let Ok(offset) = i32::try_from(offset) {
-                    return (p, offset, Some(bytes));
-                }
+                run_time = Some(bytes);
             }
         }
         // Offsets beyond 31 bits go into the address.
         match i32::try_from(offset) {
-            Ok(o) => (p, o, None),
+            Ok(o) => (p, o, run_time),
             Err(_) => {
                 let bytes = c.int(offset);
-                (c.moved(p, bytes), 0, None)
+                (c.moved(p, bytes), 0, run_time)
             }
         }
     }

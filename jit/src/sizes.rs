@@ -1,0 +1,51 @@
+//! Bounds of what code may be made for: sizes, offsets and strides are computed in 64 bits while code is made and while it
+//! runs, and none of them may overflow.
+
+use crate::CompileError;
+use tancho_ir::op::{Op, Padding};
+use tancho_ir::{Dim, Graph, Sight, Value};
+
+/// Bytes of a value at most, 64 TiB: more memory than this no machine has, and a few such values are far below 2^63.
+pub const MOST_BYTES: i64 = 1 << 46;
+
+/// Elements from one element of a window or a slice to another at most: further none is in memory.
+pub const MOST_DISTANCE: i64 = MOST_BYTES / 4;
+
+/// Checks that the parts of all sizes that are known are within [`MOST_BYTES`]. An axis without elements does not make the others
+/// smaller: strides are products of those. What depends on run-time dims is checked when they are bound.
+///
+/// # Errors
+/// The first value that is larger.
+pub fn check(g: &Graph) -> Result<(), CompileError> {
+    let fits = |v: Value| {
+        let one = Dim::constant(1);
+        let shape = g.room(v);
+        let elements = Dim::product(shape.iter().map(|d| if d.is(0) { &one } else { d })).ok()?;
+        // Coefficients that may be multiplied by this without overflow are small enough.
+        elements.times(&Dim::from(g.ty(v).dtype.size())).ok()?.times(&Dim::constant(i64::MAX / MOST_BYTES)).ok()
+    };
+    let refused = |v: Value, why: String| CompileError::Unsupported { what: g.label(v), why };
+    for v in g.values() {
+        if fits(v).is_none() {
+            return Err(refused(v, format!("{} has more elements than memory can hold", g.ty(v))));
+        }
+        if let Some(n) = distances(g, v).into_iter().find(|n| !(-MOST_DISTANCE..=MOST_DISTANCE).contains(n)) {
+            return Err(refused(v, format!("a window or a slice cannot go {n} elements far")));
+        }
+    }
+    Ok(())
+}
+
+/// The lengths and steps of a window or a slice that are known.
+fn distances(g: &Graph, v: Value) -> Vec<i64> {
+    let dims: Vec<Dim> = match (&g.node(v).op, g.sight(v)) {
+        (Op::Slice { start, end, step, .. }, _) => vec![start.clone(), end.clone(), step.clone()],
+        (_, Some(Sight { window, kernel, .. })) => {
+            let spans = (0..2).map(|axis| window.extent(axis, &kernel[axis]).unwrap_or_else(|_| Dim::constant(i64::MAX)));
+            let around = if let Padding::Explicit(p) = &window.pad { p.as_slice() } else { &[] };
+            kernel.iter().chain(&window.stride).chain(&window.dilation).chain(around).cloned().chain(spans).collect()
+        }
+        _ => Vec::new(),
+    };
+    dims.iter().filter_map(Dim::as_const).collect()
+}
