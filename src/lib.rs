@@ -40,8 +40,8 @@ pub use tancho_ir::{DType, Dim, Graph};
 #[doc = include_str!("../docs/language.md")]
 pub use tancho_macros::network;
 pub use tancho_runtime::{
-    AnyView, AsView, Blueprint, Compiled, Dump, Element, Error, Format, Isa, LoadError, LoadOptions, LoadReport, Model, OutputMut,
-    Precision, Profile, Report, Session, Stats, Target, Tensor, TensorData, Trace, View, ViewError, Weights, bf16,
+    AnyView, AsView, Blueprint, CompileError, Compiled, Dump, Element, Error, Format, Isa, LoadError, LoadOptions, LoadReport, Model,
+    OutputMut, Precision, Profile, Report, Session, Stats, Target, Tensor, TensorData, Trace, View, ViewError, Weights, bf16,
 };
 pub use tancho_runtime::{compare, interp, limits, model, profile, weights};
 

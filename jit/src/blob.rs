@@ -1,12 +1,9 @@
 //! Executable memory with an owner.
 
 use crate::CompileError;
-use cranelift_jit::{ArenaMemoryProvider, JITBuilder, JITModule};
-use cranelift_module::{FuncId, default_libcall_names};
-use std::sync::Arc;
-
-/// Address space reserved for a network's code; pages are taken as they are used.
-const RESERVE: usize = 64 << 20;
+use crate::executable::{Code, CodeMemory};
+use cranelift_jit::{JITBuilder, JITModule};
+use cranelift_module::{FuncId, ModuleError, default_libcall_names};
 
 /// The argument block of a kernel, as the generated code reads it.
 #[repr(C)]
@@ -42,59 +39,52 @@ pub const STATUS_SLOTS: i64 = 1 << 16;
 
 type KernelFn = unsafe extern "C" fn(*const Arguments, i64, i64) -> i64;
 
-/// Owns a module's code and frees it when the last handle is gone.
+/// Functions on their way to executable memory.
 pub struct CodeBlob {
-    /// Taken out by `drop` alone.
-    module: Option<JITModule>,
+    /// Where Cranelift and the emitter put them. Dropped half way, it leaves nothing behind.
+    pub module: JITModule,
+    code: Code,
 }
 
-impl std::fmt::Debug for CodeBlob {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("CodeBlob")
-    }
-}
-
-// SAFETY: after `finish` nothing writes to the module or its memory; the code itself
-// works on its arguments only. What JITModule holds besides is freed on drop, by one owner.
-unsafe impl Send for CodeBlob {}
-// SAFETY: as above: shared access only reads.
-unsafe impl Sync for CodeBlob {}
-
-/// A kernel's code; keeps its blob alive.
+/// A kernel's code; keeps the memory of all that it was made with.
 #[derive(Clone, Debug)]
 pub struct Kernel {
     entry: KernelFn,
-    _blob: Arc<CodeBlob>,
-}
-
-/// An empty module whose memory is one reserved range, so that near calls reach.
-pub fn new_module(isa: cranelift::codegen::isa::OwnedTargetIsa) -> Result<JITModule, CompileError> {
-    let memory = ArenaMemoryProvider::new_with_size(RESERVE).map_err(|e| CompileError::Memory(e.to_string()))?;
-    let mut builder = JITBuilder::with_isa(isa, default_libcall_names());
-    builder.memory_provider(Box::new(memory));
-    Ok(JITModule::new(builder))
+    _code: Code,
 }
 
 impl CodeBlob {
+    /// No functions yet.
+    ///
+    /// # Errors
+    /// The system has no memory for them.
+    pub fn new(isa: cranelift::codegen::isa::OwnedTargetIsa) -> Result<CodeBlob, CompileError> {
+        let (memory, code) = CodeMemory::new()?;
+        let mut builder = JITBuilder::with_isa(isa, default_libcall_names());
+        builder.memory_provider(Box::new(memory));
+        Ok(CodeBlob { module: JITModule::new(builder), code })
+    }
+
     /// Makes the code executable (and no longer writable) and gives its kernels.
-    pub fn finish(mut module: JITModule, ids: &[FuncId]) -> Result<Vec<Kernel>, CompileError> {
-        module.finalize_definitions().map_err(|e| CompileError::Memory(e.to_string()))?;
-        let addresses: Vec<*const u8> = ids.iter().map(|id| module.get_finalized_function(*id)).collect();
-        let blob = Arc::new(CodeBlob { module: Some(module) });
-        // SAFETY: every id was defined with the kernel signature (three i64, one i64 back,
-        // the host's C convention), and the blob keeps the code alive with the handle.
+    ///
+    /// # Errors
+    /// The system does not let it become executable.
+    pub fn finish(mut self, ids: &[FuncId]) -> Result<Vec<Kernel>, CompileError> {
+        self.module.finalize_definitions().map_err(refused)?;
+        // SAFETY: every id was defined with the kernel signature (three i64, one i64 back, the host's C convention), and
+        // `finalize_definitions` has filled `code`, which keeps the function's memory with the handle.
         let entry = |a: *const u8| unsafe { std::mem::transmute::<*const u8, KernelFn>(a) };
-        Ok(addresses.into_iter().map(|a| Kernel { entry: entry(a), _blob: Arc::clone(&blob) }).collect())
+        let kernel = |id: &FuncId| Kernel { entry: entry(self.module.get_finalized_function(*id)), _code: self.code.clone() };
+        Ok(ids.iter().map(kernel).collect())
     }
 }
 
-impl Drop for CodeBlob {
-    fn drop(&mut self) {
-        if let Some(module) = self.module.take() {
-            // SAFETY: every pointer into the code is in a `Kernel`, which holds the blob.
-            unsafe { module.free_memory() };
-        }
-    }
+/// What a module says that has no memory for its code.
+pub fn refused(e: ModuleError) -> CompileError {
+    CompileError::Memory(match e {
+        ModuleError::Allocation { err } => err.to_string(),
+        other => other.to_string(),
+    })
 }
 
 impl Kernel {

@@ -3,6 +3,7 @@
 //!
 //! Everything here works on any [`Module`], so that an object file is another driver.
 
+use crate::blob::refused;
 use crate::code::{Code, Extent, Pointer};
 use crate::lanes::clif::{self, Options};
 use crate::lanes::{Inst, Len, Program, Stmt};
@@ -272,6 +273,9 @@ impl<'m, M: Module> Functions<'m, M> {
 }
 
 fn fail(name: &str, e: ModuleError) -> CompileError {
+    if matches!(e, ModuleError::Allocation { .. }) {
+        return refused(e);
+    }
     CompileError::Cranelift { function: name.into(), message: format!("{e:?}") }
 }
 

@@ -6,6 +6,7 @@
 
 mod blob;
 mod code;
+mod executable;
 mod functions;
 pub mod lanes;
 pub mod limits;
@@ -166,9 +167,9 @@ pub fn compile(graph: &Graph, target: Target, options: Options<'_>) -> Result<Co
     let start = Instant::now();
     let isa = target.back_end()?;
     let x86 = matches!(isa.triple().architecture, target_lexicon::Architecture::X86_64);
-    let mut module = blob::new_module(isa)?;
+    let mut blob = blob::CodeBlob::new(isa)?;
     let lanes_options = lanes::clif::Options { x86, checked: target.is_checked() };
-    let mut functions = functions::Functions::new(&mut module, lanes_options, target.machine(), options.dump);
+    let mut functions = functions::Functions::new(&mut blob.module, lanes_options, target.machine(), options.dump);
     let ids = program.steps.iter().map(|s| functions.kernel(&s.spec)).collect::<Result<Vec<_>, _>>()?;
     stats.steps = ids.len();
     stats.kernels = functions.kernel_count();
@@ -178,7 +179,7 @@ pub fn compile(graph: &Graph, target: Target, options: Options<'_>) -> Result<Co
     stats.codegen = start.elapsed();
 
     let start = Instant::now();
-    let kernels = blob::CodeBlob::finish(module, &ids)?;
+    let kernels = blob.finish(&ids)?;
     stats.finalize = start.elapsed();
     Ok(Compiled { fused, program, kernels, plan, stats, dumps, target })
 }

@@ -3,7 +3,7 @@
 //! It comes from the same emitter and the same Cranelift as the kernels, so a limit says what code of a
 //! level can do at most, not what some other compiler makes of the machine.
 
-use crate::blob::{Arguments, CodeBlob, Kernel, new_module};
+use crate::blob::{Arguments, CodeBlob, Kernel};
 use crate::functions::Functions;
 use crate::lanes::clif::Options;
 use crate::lanes::{Bin, Fold, Inst, Len, Mem, Program, Stmt, Ty};
@@ -41,8 +41,8 @@ impl Probes {
     pub fn new(target: Target) -> Result<Probes, CompileError> {
         let isa = target.back_end()?;
         let x86 = matches!(isa.triple().architecture, target_lexicon::Architecture::X86_64);
-        let mut module = new_module(isa)?;
-        let mut functions = Functions::new(&mut module, Options { x86, checked: false }, target.machine(), false);
+        let mut blob = CodeBlob::new(isa)?;
+        let mut functions = Functions::new(&mut blob.module, Options { x86, checked: false }, target.machine(), false);
         let (multiply_adds, flops) = match target.width() {
             Some(width) => {
                 let function = || "multiply_adds".to_string();
@@ -80,7 +80,7 @@ impl Probes {
             });
         })?;
         let ids = [multiply_adds, additions, functions.caller(&read_program())?, functions.caller(&copy_program())?];
-        let mut kernels = CodeBlob::finish(module, &ids)?.into_iter();
+        let mut kernels = blob.finish(&ids)?.into_iter();
         let mut next = || kernels.next().ok_or_else(|| CompileError::Memory("a function is missing".into()));
         Ok(Probes { multiply_adds: next()?, flops, additions: next()?, read: next()?, copy: next()? })
     }

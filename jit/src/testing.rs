@@ -2,7 +2,7 @@
 //! outside of its buffer is counted and does no harm; the emitter's run only where the oracle has
 //! shown that no access is outside. So calling one is safe.
 
-use crate::blob::{Arguments, CodeBlob, Kernel, new_module};
+use crate::blob::{Arguments, CodeBlob, Kernel};
 use crate::functions::Functions;
 use crate::lanes::clif::Options;
 use crate::lanes::oracle::{Memory, Pointer};
@@ -71,10 +71,10 @@ impl Function {
     fn build(programs: &[&Program], target: Target, machine: Machine) -> Result<Vec<Function>, CompileError> {
         let isa = target.back_end()?;
         let x86 = matches!(isa.triple().architecture, target_lexicon::Architecture::X86_64);
-        let mut module = new_module(isa)?;
-        let mut functions = Functions::new(&mut module, Options { x86, checked: target.is_checked() }, machine, false);
+        let mut blob = CodeBlob::new(isa)?;
+        let mut functions = Functions::new(&mut blob.module, Options { x86, checked: target.is_checked() }, machine, false);
         let ids = programs.iter().map(|p| functions.caller(p)).collect::<Result<Vec<_>, _>>()?;
-        let kernels = CodeBlob::finish(module, &ids)?;
+        let kernels = blob.finish(&ids)?;
         let made = |(kernel, p): (Kernel, &&Program)| Function { kernel, program: (*p).clone(), checked: target.is_checked() };
         Ok(kernels.into_iter().zip(programs).map(made).collect())
     }

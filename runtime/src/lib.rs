@@ -33,7 +33,7 @@ pub use inspect::Trace;
 pub use model::{Blueprint, Declared, Model};
 pub use profile::Profile;
 pub use session::Session;
-pub use tancho_jit::{Dump, Format, Isa, Precision, Stats, Target};
+pub use tancho_jit::{CompileError, Dump, Format, Isa, Precision, Stats, Target};
 pub use tensor::{Tensor, TensorData};
 pub use view::{AnyView, AsView, OutputMut, View, ViewError};
 pub use weights::{LoadError, LoadOptions, LoadReport, Weights};
