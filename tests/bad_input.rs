@@ -57,6 +57,23 @@ fn inputs_of_the_wrong_shape_or_rank() {
 }
 
 #[test]
+fn axes_longer_than_memory_are_said() {
+    let (ids, x): ([i32; 0], [f32; 0]) = ([], []);
+    let mut s = rows();
+    for long in [1usize << 63, usize::MAX] {
+        let e = s.run(ids.view([long, 0]), x.view([long, 0, 3])).unwrap_err();
+        assert!(matches!(&e, Error::View(v) if v.to_string().contains(&long.to_string())), "{e}");
+        let c = Rows::init(1).unwrap().compile(Target::host()).unwrap();
+        let e = c.interpret(ids.view([long, 0]), x.view([long, 0, 3])).map(drop).unwrap_err();
+        assert!(matches!(&e, Error::View(v) if v.to_string().contains(&long.to_string())), "{e}");
+        assert!(Tensor::new(Vec::<f32>::new(), [0, long]).is_err());
+        // Static dims too: the message has the number that was given.
+        let e = Two::with(TwoDims { D: long }).graph().unwrap_err();
+        assert!(matches!(&e, Error::Dim { dim, why, .. } if dim == "D" && why.contains(&long.to_string())), "{e}");
+    }
+}
+
+#[test]
 fn bounds_and_where_clauses() {
     let mut s = rows();
     let (ids, x) = (vec![0i32; 10], vec![0.0f32; 30]);

@@ -67,6 +67,26 @@ fn a_state_grows_by_the_rows_of_each_call() -> Result<(), Error> {
 }
 
 #[test]
+fn a_session_cannot_keep_more_rows_than_it_has() -> Result<(), Error> {
+    let mut session = Running::init(1)?.compile(Target::host())?.session();
+    session.run([1.0; 6].view([1, 2, 3]))?;
+    for asked in [3, 1 << 31, 1 << 62, 1 << 63, usize::MAX - 2, usize::MAX] {
+        let e = session.truncate("P", asked).expect_err("there are two rows");
+        assert!(matches!(e, Error::Truncate { held: 2, asked: a, .. } if a == asked), "{e}");
+        assert_eq!(session.rows("P")?, 2, "after {asked}");
+    }
+    // It is as it was.
+    assert_eq!(session.fork()?.run([4.0; 3].view([1, 1, 3]))?.data(), [2.0; 3]);
+    assert_eq!(session.run([4.0; 3].view([1, 1, 3]))?.data(), [2.0; 3]);
+    session.truncate("P", 2)?;
+    session.truncate("P", 0)?;
+    assert_eq!(session.run([5.0; 3].view([1, 1, 3]))?.data(), [5.0; 3]);
+    session.reset();
+    assert_eq!(session.run([6.0; 3].view([1, 1, 3]))?.data(), [6.0; 3]);
+    Ok(())
+}
+
+#[test]
 fn a_fork_goes_its_own_way() -> Result<(), Error> {
     let compiled = Running::init(1)?.compile(Target::host())?;
     let mut first = compiled.session_with_threads(1)?;

@@ -35,7 +35,7 @@ pub fn bind_inputs(g: &Graph, inputs: &[AnyView<'_>], rows: &[i64], dims: &mut V
             if let Some(at) = d.as_sym().and_then(|s| g.dims.iter().position(|r| r.name == s))
                 && dims[at] < 0
             {
-                dims[at] = *n as i64;
+                dims[at] = i64::try_from(*n).map_err(|_| wrong(i, format!("axis {axis} is longer than any axis can be")))?;
             }
         }
     }
@@ -43,7 +43,7 @@ pub fn bind_inputs(g: &Graph, inputs: &[AnyView<'_>], rows: &[i64], dims: &mut V
     for (i, (decl, x)) in g.inputs.iter().zip(inputs).enumerate() {
         for (axis, (d, n)) in decl.ty.shape.iter().zip(x.shape()).enumerate() {
             let want = env.value(d)?;
-            if want != *n as i64 {
+            if usize::try_from(want) != Ok(*n) {
                 return Err(wrong(i, format!("axis {axis} is {n}, but `{d}` is {want} in this call")));
             }
         }

@@ -92,7 +92,7 @@ pub trait Declared: Network + Sized {
 /// A declared network with values for its static dims and options, before it has weights.
 #[derive(Clone, Debug)]
 pub struct Blueprint<N> {
-    dims: Vec<(&'static str, i64)>,
+    dims: Vec<(&'static str, usize)>,
     options: Vec<(String, OptionValue)>,
     network: PhantomData<fn() -> N>,
 }
@@ -100,8 +100,7 @@ pub struct Blueprint<N> {
 impl<N: Declared> Blueprint<N> {
     /// A blueprint with these static dims.
     pub fn new(dims: &[(&'static str, usize)]) -> Blueprint<N> {
-        let dims = dims.iter().map(|(n, v)| (*n, i64::try_from(*v).unwrap_or(i64::MAX))).collect();
-        Blueprint { dims, options: Vec::new(), network: PhantomData }
+        Blueprint { dims: dims.to_vec(), options: Vec::new(), network: PhantomData }
     }
 
     /// Sets an option of the network.
@@ -121,7 +120,12 @@ impl<N: Declared> Blueprint<N> {
     /// The graphs of all entry points, over the same weights.
     fn graphs(&self) -> Result<Vec<Graph>, Error> {
         let options: Vec<(&str, OptionValue)> = self.options.iter().map(|(n, v)| (n.as_str(), *v)).collect();
-        let mut graphs = N::graphs(&self.dims, &options)?;
+        let length = |(name, n): &(&'static str, usize)| match i64::try_from(*n) {
+            Ok(n) => Ok((*name, n)),
+            Err(_) => Err(Error::Dim { dim: (*name).into(), place: "the static dims".into(), why: format!("a length cannot be {n}") }),
+        };
+        let dims: Vec<(&str, i64)> = self.dims.iter().map(length).collect::<Result<_, _>>()?;
+        let mut graphs = N::graphs(&dims, &options)?;
         share_weights(&mut graphs)?;
         Ok(graphs)
     }

@@ -15,7 +15,7 @@ use crate::region::{self, Call, Progress};
 use crate::stages::{Stage, WORTH, Work, divide};
 use crate::state::States;
 use crate::tensor::Tensor;
-use crate::view::{AnyView, OutputMut, View};
+use crate::view::{AnyView, OutputMut, View, element_count};
 use tancho_jit::plan::{ALIGN, Place};
 use tancho_jit::spec::KernelSpec;
 
@@ -126,10 +126,9 @@ impl Session {
     pub fn truncate(&mut self, dim: &str, rows: usize) -> Result<(), Error> {
         let i = self.grown(dim)?;
         let held = self.states.rows()[i];
-        if rows as i64 > held {
-            return Err(Error::Truncate { dim: dim.into(), held, asked: rows });
-        }
-        self.states.truncate(i, rows as i64);
+        let kept = i64::try_from(rows).ok().filter(|kept| *kept <= held);
+        let kept = kept.ok_or_else(|| Error::Truncate { dim: dim.into(), held, asked: rows })?;
+        self.states.truncate(i, kept);
         Ok(())
     }
 
@@ -283,7 +282,7 @@ impl Session {
             for d in &ty.shape {
                 o.shape.push(env.length(d)?);
             }
-            o.len = o.shape.iter().product();
+            o.len = element_count(&o.shape).ok_or(Error::Memory { bytes: u128::MAX })?;
             let bytes = o.len * ty.dtype.size();
             if !o.data.reserve(bytes) {
                 return Err(Error::Memory { bytes: bytes as u128 });

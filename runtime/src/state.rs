@@ -87,14 +87,15 @@ impl States {
             return Ok(());
         }
         for (s, held) in g.states.iter().zip(&mut self.held) {
-            let mut bytes = s.ty.dtype.size();
+            let mut bytes = s.ty.dtype.size() as u128;
             for (i, d) in s.ty.shape.iter().enumerate() {
                 let n = match s.grown_dim().filter(|_| s.grows == Some(i)).and_then(|d| g.dims.iter().find(|x| x.name == d)?.bound) {
-                    Some(room) => room as usize,
+                    Some(room) => usize::try_from(room).map_err(|_| Error::Memory { bytes: u128::MAX })?,
                     None => env.length(d)?,
                 };
-                bytes = bytes.checked_mul(n).ok_or(Error::Memory { bytes: u128::MAX })?;
+                bytes = bytes.saturating_mul(n as u128);
             }
+            let bytes = usize::try_from(bytes).map_err(|_| Error::Memory { bytes })?;
             let room = held.now.reserve(bytes) && (s.grows.is_some() || held.next.reserve(bytes));
             if !room {
                 return Err(Error::Memory { bytes: bytes as u128 });
@@ -171,10 +172,12 @@ impl States {
         let shape: Vec<usize> = decl.ty.shape.iter().map(value).collect::<Option<_>>()?;
         let size = decl.ty.dtype.size();
         let axis = decl.grows.unwrap_or(0);
-        let inner = size * shape[axis.min(shape.len())..].iter().skip(usize::from(!shape.is_empty())).product::<usize>();
-        let used = inner * shape.get(axis).copied().unwrap_or(1);
-        let room = g.capacity(i).map_or(used, |rows| inner * rows as usize);
-        let outer: usize = shape[..axis.min(shape.len())].iter().product();
+        // Memory was had for all of it, so products are exact, unless there is nothing.
+        let product = |axes: &[usize]| axes.iter().fold(1usize, |p, n| p.saturating_mul(*n));
+        let inner = product(shape.get(axis + 1..).unwrap_or_default()).saturating_mul(size);
+        let used = inner.saturating_mul(shape.get(axis).copied().unwrap_or(1));
+        let room = g.capacity(i).and_then(|rows| usize::try_from(rows).ok()).map_or(used, |rows| inner.saturating_mul(rows));
+        let outer = if used == 0 { 0 } else { product(&shape[..axis.min(shape.len())]) };
         Some((shape, (0..outer).map(|o| o * room..o * room + used).collect()))
     }
 

@@ -28,18 +28,19 @@ pub enum ViewError {
         /// The axes asked for.
         rank: usize,
     },
-    /// The number of elements does not fit into a `usize`.
-    #[error("the shape {shape:?} has more elements than memory can hold")]
+    /// The number of elements, or the length of an axis, is more than memory can hold.
+    #[error("the shape {shape:?} is larger than memory can hold")]
     Overflow {
         /// The shape asked for.
         shape: Vec<usize>,
     },
 }
 
-/// The number of elements of a shape, if memory could hold it.
+/// The number of elements of a shape, if memory could hold it. No axis is longer than `i64::MAX`, also where there are no elements:
+/// dims are `i64`.
 pub(crate) fn element_count(shape: &[usize]) -> Option<usize> {
     if shape.contains(&0) {
-        return Some(0);
+        return shape.iter().all(|n| i64::try_from(*n).is_ok()).then_some(0);
     }
     shape.iter().try_fold(1usize, |n, &d| n.checked_mul(d)).filter(|n| *n <= isize::MAX as usize / 8)
 }
