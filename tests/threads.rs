@@ -1,5 +1,9 @@
 //! Runs divided among threads: the same bits for every number, errors as on one thread, and sessions side by side.
 
+#[path = "common/alone.rs"]
+mod alone;
+
+use tancho::limits::Limits;
 use tancho::model::model_of;
 use tancho::{AsView, Error, Graph, Isa, Target, network};
 
@@ -84,6 +88,42 @@ fn no_threads_and_too_many_are_refused() {
         assert!(e.to_string().contains("ask for 1 to 256"), "{e}");
     }
     assert!(compiled.session().threads() >= 1);
+}
+
+/// What needs threads takes those that the system gives, also if these are none.
+#[cfg(target_os = "linux")]
+#[test]
+fn fewer_threads_than_were_asked_for() {
+    alone::alone("fewer_threads_than_were_asked_for", || {
+        // A user that nobody is: threads of others count as well, and the limit is not kept for root.
+        // SAFETY: the calls change no memory.
+        let root = unsafe { libc::geteuid() == 0 && libc::setuid(54321) == 0 };
+        let allow = |threads| {
+            let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+            // SAFETY: the limit is this function's own; one call writes it, the other reads it.
+            let set = unsafe {
+                libc::getrlimit(libc::RLIMIT_NPROC, &mut limit);
+                libc::setrlimit(libc::RLIMIT_NPROC, &libc::rlimit { rlim_cur: threads, ..limit })
+            };
+            assert_eq!(set, 0);
+        };
+        let measured = |asked: usize, want: usize| {
+            let l = Limits::measure(Isa::Clif128, asked).expect("fewer threads are no error");
+            assert_eq!(l.threads, want, "of {asked}: {l}");
+            assert!(l.gflops > 0.0 && l.levels.iter().all(|l| l.read > 0.0 && l.copy > 0.0), "{l}");
+        };
+        if root {
+            let own = std::fs::read_dir("/proc/self/task").expect("Linux").count();
+            allow(own as u64 + 1);
+            measured(5, 2);
+        }
+        allow(1);
+        measured(3, 1);
+        let compiled = Layer::init(3).expect("no thread is needed").compile(Target::host()).expect("packing goes on alone");
+        let x = sample(2 * 96);
+        let mut session = compiled.session_with_threads(4).expect("4 parts");
+        assert!(session.run(x.view([1, 2, 96])).is_ok());
+    });
 }
 
 #[test]

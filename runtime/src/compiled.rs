@@ -14,7 +14,7 @@ use tancho_ir::fuse::Fused;
 use tancho_jit::{Dump, Stats, Target};
 
 /// More threads than any session may have: each has working memory of its own.
-const MOST_THREADS: usize = 256;
+pub(crate) const MOST_THREADS: usize = 256;
 
 /// A network as native code. Cheap to clone, `Send` and `Sync`; each thread makes a [`Session`] of its own.
 #[derive(Clone, Debug)]

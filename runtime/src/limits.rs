@@ -16,12 +16,12 @@
 //! # Ok::<(), tancho_runtime::Error>(())
 //! ```
 
+use crate::compiled::MOST_THREADS;
 use crate::error::Error;
 use crate::memory::Lines;
 use crate::profile::Roof;
 use std::fmt;
-use std::num::NonZeroUsize;
-use std::sync::Barrier;
+use std::sync::{Barrier, OnceLock};
 use std::thread;
 use std::time::Instant;
 use tancho_jit::limits::Probes;
@@ -90,15 +90,37 @@ struct Span {
     amount: f64,
 }
 
+/// What an attempt gives.
+enum Measured {
+    Limits(Limits),
+    /// Not so many threads are to be had, but these.
+    Only(usize),
+}
+
 impl Limits {
     /// Measures them, in about a second, with at least one thread; other programs that run meanwhile lower what is found.
+    /// Where the system does not give the process so many threads, they are the limits of those it gives:
+    /// [`Limits::threads`] says how many.
     ///
     /// # Errors
-    /// The machine does not have that level, cannot be targeted, or has no memory.
+    /// There are more threads than a session can have, or the machine does not have that level, cannot be targeted, or
+    /// has no memory.
     pub fn measure(isa: Isa, threads: usize) -> Result<Limits, Error> {
-        let threads = NonZeroUsize::new(threads).map_or(1, NonZeroUsize::get);
+        if threads > MOST_THREADS {
+            return Err(Error::Threads { asked: threads, most: MOST_THREADS });
+        }
         let probes = Probes::new(Target::host().with_isa(isa)?)?;
-        let caches = cache_sizes();
+        let (caches, mut threads) = (cache_sizes(), threads.max(1));
+        loop {
+            match Limits::measure_all(isa, &probes, caches, threads)? {
+                Measured::Limits(limits) => return Ok(limits),
+                // Sizes of buffers depend on the number.
+                Measured::Only(fewer) => threads = fewer,
+            }
+        }
+    }
+
+    fn measure_all(isa: Isa, probes: &Probes, caches: [usize; 3], threads: usize) -> Result<Measured, Error> {
         // Half of a cache is surely in it; four times the last one leaves little of it in there.
         let mut sizes = vec![("L1", caches[0] / 2), ("L2", caches[1] / 2)];
         let last = caches[2] / threads;
@@ -108,7 +130,7 @@ impl Limits {
         shared.extend([last / 4 * 3, last]);
         // Of many threads the part of each may be less than its own L2 holds.
         sizes.extend(shared.into_iter().filter(|bytes| *bytes > caches[1] / 2).map(|bytes| ("L3", bytes)));
-        let memory = (MEMORY.max(caches[2] * 4) / threads).max(caches[1] * 2);
+        let memory = (MEMORY.max(caches[2] * 4) / threads).max(caches[1] * 2).max(caches[0]);
         sizes.push(("DRAM", memory));
 
         let mut list = vec![Probe { work: Work::MultiplyAdds, bytes: 0, runs: 8 }, Probe { work: Work::Additions, bytes: 0, runs: 8 }];
@@ -116,16 +138,19 @@ impl Limits {
             let runs = if *bytes == memory { 4 } else { 8 };
             list.extend([Work::Read, Work::Copy].map(|work| Probe { work, bytes: *bytes, runs }));
         }
-        let rates = rates(&probes, &list, threads, memory)?;
+        let rates = match rates(probes, &list, threads, memory)? {
+            Ok(rates) => rates,
+            Err(fewer) => return Ok(Measured::Only(fewer)),
+        };
 
         let levels = sizes.into_iter().zip(rates[2..].chunks(2));
-        Ok(Limits {
+        Ok(Measured::Limits(Limits {
             isa,
             threads,
             gflops: rates[0] / 1e9,
             ghz: rates[1] / threads as f64 / 1e9,
             levels: levels.map(|((name, bytes), r)| Level { name, bytes: bytes * threads, read: r[0] / 1e9, copy: r[1] / 1e9 }).collect(),
-        })
+        }))
     }
 
     /// The level that `bytes` live in from one run to the next: the largest measured size that is no larger,
@@ -170,20 +195,28 @@ impl fmt::Display for Limits {
     }
 }
 
-/// The best rate of each probe per second, all threads together.
-fn rates(probes: &Probes, list: &[Probe], threads: usize, memory: usize) -> Result<Vec<f64>, Error> {
+/// The best rate of each probe per second, all threads together, the caller's among them; or how many threads there are to have.
+fn rates(probes: &Probes, list: &[Probe], threads: usize, memory: usize) -> Result<Result<Vec<f64>, usize>, Error> {
     let floats = memory / 4;
     let mut buffer = Lines::default();
     if !buffer.reserve(memory * threads) {
         return Err(Error::Memory { bytes: (memory * threads) as u128 });
     }
-    let (barrier, start) = (Barrier::new(threads), Instant::now());
-    let spans: Vec<Vec<Vec<Span>>> = thread::scope(|scope| {
-        let parts = buffer.floats_mut().chunks_exact_mut(floats).take(threads);
-        let handles: Vec<_> = parts.map(|part| scope.spawn(|| runs(probes, list, part, &barrier, start))).collect();
-        handles.into_iter().filter_map(|h| h.join().ok()).collect()
+    // Nobody waits for those that could not be started: the barrier is there when all have come, or none is and all leave.
+    let (gate, start) = (OnceLock::<Option<Barrier>>::new(), Instant::now());
+    let work = |part: &mut [f32]| gate.wait().as_ref().map(|barrier| runs(probes, list, part, barrier, start));
+    let spans: Result<Vec<Vec<Vec<Span>>>, usize> = thread::scope(|scope| {
+        let mut parts = buffer.floats_mut().chunks_exact_mut(floats).take(threads);
+        let own = parts.next();
+        let others: Vec<_> = parts.map_while(|part| thread::Builder::new().spawn_scoped(scope, || work(part)).ok()).collect();
+        let came = 1 + others.len();
+        gate.get_or_init(|| (came == threads).then(|| Barrier::new(threads)));
+        let own = own.and_then(work);
+        let all = own.into_iter().chain(others.into_iter().filter_map(|h| h.join().ok().flatten())).collect();
+        if came == threads { Ok(all) } else { Err(came) }
     });
-    Ok((0..list.len()).map(|p| (0..list[p].runs).map(|r| together(spans.iter().map(|t| t[p][r]))).fold(0.0, f64::max)).collect())
+    let best = |p: usize, spans: &[Vec<Vec<Span>>]| (0..list[p].runs).map(|r| together(spans.iter().map(|t| t[p][r]))).fold(0.0, f64::max);
+    Ok(spans.map(|spans| (0..list.len()).map(|p| best(p, &spans)).collect()))
 }
 
 /// The rate of one run of all threads, from the first start to the last end.
@@ -266,6 +299,13 @@ mod tests {
     fn rates_are_those_of_all_threads_from_first_to_last() {
         let span = |from, to, amount| Span { from, to, amount };
         assert_eq!(together([span(1.0, 2.0, 3.0), span(2.0, 3.0, 5.0)].into_iter()), 4.0);
+    }
+
+    #[test]
+    fn more_threads_than_a_session_can_have_are_refused() {
+        for asked in [MOST_THREADS + 1, 1 << 31, 1 << 62, usize::MAX / 2, usize::MAX] {
+            assert!(matches!(Limits::measure(Isa::Clif128, asked), Err(Error::Threads { asked: a, most: MOST_THREADS }) if a == asked));
+        }
     }
 
     #[test]
