@@ -118,6 +118,9 @@ impl Session {
             };
             values.push(value);
         }
+        if ops.is_empty() {
+            return Ok(None);
+        }
         Ok(None)
     }
 }
@@ -126,14 +129,15 @@ fn tensors(inputs: &[AnyView<'_>]) -> Result<Vec<Tensor>, Error> {
     inputs.iter().map(|x| x.to_tensor().map_err(Error::from)).collect()
 }
 
-/// The values that have a name in the declaration, as a run computed them.
+/// The values that have a name in the declaration, and the results, as a run computed them.
 #[derive(Clone, Debug)]
 pub struct Trace {
     values: Vec<(String, Tensor)>,
 }
 
 impl Trace {
-    /// The value of that name: `h`, or `layers.3.x` inside of a net.
+    /// The value of that name: `h`, or `layers.3.x` inside of a net. A result without a name is called as it is written:
+    /// `x @ w.t + b`.
     pub fn get(&self, name: &str) -> Option<&Tensor> {
         self.values.iter().find(|(n, _)| n == name).map(|(_, t)| t)
     }
@@ -167,7 +171,7 @@ impl Session {
         .unwrap_or_else(|_| Tensor::scalar(f32::NAN))
     }
 
-    /// Runs the network so that every named value is kept; states keep what they hold. Slower than a run, and compiled for it at the
+    /// Runs the network so that every named value and every result is kept; states keep what they hold. Slower than a run, and compiled for it at the
     /// first call: fused values are stored as well.
     ///
     /// # Errors
@@ -175,7 +179,7 @@ impl Session {
     pub fn trace_inputs(&mut self, inputs: &[AnyView<'_>]) -> Result<Trace, Error> {
         let g = self.compiled().graph();
         let is_named = |v: &Value| g.node(*v).name.is_some() && !matches!(g.node(*v).op, Op::Input(_) | Op::Weight(_));
-        let named: Vec<Value> = g.values().filter(is_named).collect();
+        let named: Vec<Value> = g.values().filter(|v| is_named(v) || g.outputs.contains(v)).collect();
         let names: Vec<String> = named.iter().map(|v| g.label(*v)).collect();
         let mut session = match self.traced.take() {
             Some(s) => s,
