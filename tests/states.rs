@@ -301,6 +301,12 @@ network! {
         h
     }
 
+    /// It has no elements, however many rows it has room for.
+    Nothing<B, S, P: ..=4611686018427387904, D = 0>(x: [B, S, D]) -> [B, D] {
+        state seen: [B, P, D] grow P;
+        sum(seen.push(x), over = 1)
+    }
+
     /// It grows from call to call.
     Moving<B, S, P: ..=8>(x: [B, S]) -> [B, P + S] {
         state seen: [B, P] grow P;
@@ -325,6 +331,21 @@ fn states_of_all_entry_points_are_reached() -> Result<(), Error> {
     assert_eq!(fork.all([2.0; 6].view([2, 3]))?.data(), [3.0; 6]);
     session.reset();
     assert_eq!(session.all([2.0; 3].view([1, 3]))?.data(), [2.0; 3]);
+    Ok(())
+}
+
+#[test]
+fn a_state_without_elements_is_kept_as_others_are() -> Result<(), Error> {
+    let compiled = Nothing::init(1)?.compile(Target::host())?;
+    let none: [f32; 0] = [];
+    for batch in [0, 3, 1 << 40] {
+        let mut session = compiled.session();
+        session.run(none.view([batch, 2, 0]))?;
+        let mut fork = session.fork()?;
+        assert_eq!(fork.run(none.view([batch, 1, 0]))?.shape(), [batch, 0]);
+        assert_eq!(fork.state("seen")?.expect("it ran").shape(), [batch, 3, 0]);
+        assert_eq!(session.rows("P")?, 2);
+    }
     Ok(())
 }
 

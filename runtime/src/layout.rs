@@ -3,6 +3,7 @@
 
 use crate::bind::Env;
 use crate::error::Error;
+use crate::live::{self, Flow};
 use std::collections::{HashMap, HashSet};
 use tancho_ir::op::Op;
 use tancho_ir::{Dim, Graph, Value};
@@ -31,14 +32,18 @@ pub struct Layout {
     pub steps: Vec<StepDims>,
     /// The sizes of the plan's blocks.
     pub blocks: Vec<At>,
+    pub flows: Vec<Flow>,
     /// Nodes whose windows or slices may not fit.
     watched: Vec<Value>,
     /// Element size and shape of values, each once.
     shapes: Vec<(u128, Vec<At>)>,
 }
 
-/// Offsets of kernels are 63-bit.
-fn fits(bytes: u128) -> Result<(), Error> {
+/// Offsets of kernels are 63-bit; more memory than this no machine has.
+///
+/// # Errors
+/// It is more.
+pub fn may_be_had(bytes: u128) -> Result<(), Error> {
     if bytes > MOST_BYTES as u128 { Err(Error::Memory { bytes }) } else { Ok(()) }
 }
 
@@ -84,7 +89,7 @@ impl Layout {
         let mut seen = HashSet::new();
         let types = declared.values().map(|v| declared.ty(v)).filter(|t| seen.insert((t.dtype.size(), t.shape.clone())));
         let shapes = types.map(|t| (t.dtype.size() as u128, t.shape.iter().map(|d| k.add(d)).collect())).collect();
-        Layout { dims: k.dims, steps, blocks, watched, shapes }
+        Layout { dims: k.dims, steps, blocks, flows: live::flows(code), watched, shapes }
     }
 
     /// The value of each polynomial; those that have none are found when they are needed.
@@ -131,9 +136,8 @@ impl Layout {
             for d in shape {
                 bytes = bytes.saturating_mul(self.length(*d, values, env)? as u128);
             }
-            fits(bytes)?;
+            may_be_had(bytes)?;
         }
-        // Passes add values that the declaration does not have, and steps working memory.
-        self.blocks.iter().try_for_each(|b| fits(self.length(*b, values, env)? as u128))
+        Ok(())
     }
 }

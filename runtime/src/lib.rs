@@ -11,6 +11,7 @@ pub mod inspect;
 pub mod interp;
 mod layout;
 pub mod limits;
+mod live;
 mod memory;
 pub mod model;
 mod pack;

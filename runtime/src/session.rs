@@ -9,6 +9,8 @@ use crate::element::Element;
 use crate::error::Error;
 use crate::ids::id_error;
 use crate::interp::spell;
+use crate::layout::may_be_had;
+use crate::live;
 use crate::memory::Lines;
 use crate::profile::Cost;
 use crate::region::{self, Call, Progress};
@@ -18,6 +20,9 @@ use crate::tensor::Tensor;
 use crate::view::{AnyView, OutputMut, View, element_count};
 use tancho_jit::plan::{ALIGN, Place};
 use tancho_jit::spec::KernelSpec;
+
+/// Bytes of a block that cannot be computed, which is no error if nobody needs it.
+const UNKNOWN: usize = usize::MAX;
 
 /// A result's memory and the shape it has now.
 #[derive(Debug, Default)]
@@ -53,6 +58,8 @@ pub struct Session {
     /// The values of the layout's polynomials.
     values: Vec<Option<i64>>,
     order: Vec<usize>,
+    /// The steps that have anything to do.
+    live: Vec<bool>,
     pub(crate) traced: Option<Box<Session>>,
 }
 
@@ -78,6 +85,7 @@ impl Session {
             placed: Vec::new(),
             values: Vec::new(),
             order: Vec::new(),
+            live: Vec::new(),
             threads,
             worth: WORTH,
             stages: Vec::new(),
@@ -290,10 +298,24 @@ impl Session {
         }
         self.sizes.clear();
         for (b, at) in plan.blocks.iter().zip(&layout.blocks) {
-            let size = layout.length(*at, values, &env)?;
+            let Ok(size) = layout.length(*at, values, &env) else {
+                self.sizes.push(UNKNOWN);
+                continue;
+            };
+            may_be_had(size as u128)?;
             // Threads must not write to one cache line.
-            let size = if b.per_thread { size.next_multiple_of(ALIGN).checked_mul(self.threads) } else { Some(size) };
-            self.sizes.push(size.ok_or(Error::Memory { bytes: u128::MAX })?);
+            self.sizes.push(if b.per_thread { size.next_multiple_of(ALIGN) * self.threads } else { size });
+        }
+        let (outputs, states) = (&self.outputs, &self.states);
+        let is_empty = |place: Place| match place {
+            Place::Output(n) => outputs[n].len == 0,
+            Place::State(n) | Place::Next(n) => states.size(n) == 0,
+            _ => true,
+        };
+        let has_units = |step: usize| layout.value(layout.steps[step].units, values, &env).is_ok_and(|units| units > 0);
+        live::find(&layout.flows, &is_empty, &has_units, &mut self.sizes, &mut self.live);
+        if let Some(n) = self.sizes.iter().position(|size| *size == UNKNOWN) {
+            layout.length(layout.blocks[n], values, &env)?;
         }
         // Blocks that fit into the places they have stay there: placing anew takes longer than a small run.
         let fit = self.placed.len() == self.sizes.len() && self.placed.iter().zip(&self.sizes).all(|(room, size)| size <= room);
@@ -308,10 +330,16 @@ impl Session {
         self.stages.clear();
         for (i, ((call, step), dims)) in self.calls.iter_mut().zip(steps).zip(&layout.steps).enumerate() {
             call.params.clear();
+            call.work = Work::default();
+            if !self.live[i] {
+                continue;
+            }
             for at in &dims.params {
                 call.params.push(layout.value(*at, values, &env)?);
             }
-            call.scratch = layout.length(dims.scratch, values, &env)?.next_multiple_of(ALIGN) as i64;
+            let scratch = layout.length(dims.scratch, values, &env)?;
+            may_be_had(scratch as u128)?;
+            call.scratch = scratch.next_multiple_of(ALIGN) as i64;
             call.work = Work {
                 units: layout.value(dims.units, values, &env)?,
                 columns: dims.columns.map_or(Ok(0), |at| layout.value(at, values, &env))?,

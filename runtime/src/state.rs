@@ -147,6 +147,11 @@ impl States {
         (held.next.start_mut(), held.bytes)
     }
 
+    /// Bytes of a state.
+    pub fn size(&self, i: usize) -> usize {
+        self.held[i].bytes
+    }
+
     /// Bytes of memory reserved; of a growing state only what has rows is in use.
     pub fn bytes(&self) -> usize {
         self.held.iter().map(|h| h.now.bytes().len() + h.next.bytes().len()).sum()
