@@ -1,10 +1,11 @@
 //! Looking inside: the reference check, the first op that diverges, and traces of named values.
 
-use crate::compare::{BOUND, OpReport, Report, compare};
+use crate::compare::{BOUND, OpReport, Report, compare, compare_within};
 use crate::compiled::Compiled;
 use crate::error::Error;
 use crate::interp::Interpreter;
 use crate::session::Session;
+use crate::spread;
 use crate::tensor::Tensor;
 use crate::view::AnyView;
 use std::fmt;
@@ -66,21 +67,49 @@ impl Session {
     /// # Errors
     /// As [`Compiled::check_inputs`].
     pub fn check_inputs(&self, inputs: &[AnyView<'_>]) -> Result<Report, Error> {
-        let g = self.compiled().graph();
-        let given = tensors(inputs)?;
         let mut session = self.fork()?;
         session.run_inputs(inputs)?;
+        let results = (0..session.compiled().graph().outputs.len()).map(|i| session.tensor(i));
+        self.judge_inputs(inputs, &results.chain(session.held().unwrap_or_default()).collect::<Vec<_>>())
+    }
+
+    /// What [`Session::check_inputs`] says if a run gives these results, with what the states become behind them. For tests.
+    ///
+    /// # Errors
+    /// As [`Compiled::check_inputs`].
+    #[doc(hidden)]
+    pub fn judge_inputs(&self, inputs: &[AnyView<'_>], results: &[Tensor]) -> Result<Report, Error> {
+        let g = self.compiled().graph();
+        let given = tensors(inputs)?;
         let interpreter = self.interpreter(&given)?;
         let all = interpreter.run_all(&given, &|i| self.compiled().weight(i))?;
-        let mut report = Report::default();
-        for (i, o) in g.outputs.iter().enumerate() {
-            report.tensors.push(compare(&g.label(*o), &session.tensor(i), &all[o.index()], None, BOUND));
+        let names: Vec<String> = g.outputs.iter().map(|o| g.label(*o)).chain(g.states.iter().map(|s| s.name.clone())).collect();
+        let reference = |all: &[Tensor]| -> Vec<Tensor> {
+            g.outputs.iter().map(|o| all[o.index()].clone()).chain(interpreter.states_after(all)).collect()
+        };
+        let right = reference(&all);
+        let pairs = || names.iter().zip(results.iter().zip(&right));
+        let tensors = pairs().map(|(name, (got, want))| compare(name, got, want, None, BOUND)).collect();
+        let mut report = Report { tensors, diverges_at: None };
+        if report.ok() {
+            return Ok(report);
         }
-        for ((s, want), got) in g.states.iter().zip(interpreter.states_after(&all)).zip(session.held().unwrap_or_default()) {
-            report.tensors.push(compare(&s.name, &got, &want, None, BOUND));
-        }
-        if !report.ok() {
-            report.diverges_at = self.first_divergence(inputs)?;
+        let errors = match self.walk(inputs)? {
+            Walk::Diverges(op) => {
+                report.diverges_at = Some(op);
+                return Ok(report);
+            }
+            Walk::Errors(errors) => errors,
+        };
+        let mut reach: Vec<Vec<f64>> = right.iter().map(|t| vec![0.0; t.len()]).collect();
+        for seed in 0..spread::TRIES {
+            // An id that an error takes out of range says nothing about the others.
+            let Ok(moved) = spread::run(g, &interpreter, &all, &errors, seed) else { continue };
+            reach.iter_mut().zip(reference(&moved)).zip(&right).for_each(|((reach, seen), right)| spread::widen(reach, &seen, right));
+            report.tensors = pairs().zip(&reach).map(|((name, (got, want)), reach)| compare_within(name, got, want, reach)).collect();
+            if report.ok() {
+                break;
+            }
         }
         Ok(report)
     }
@@ -90,8 +119,20 @@ impl Session {
     /// # Errors
     /// As [`Compiled::check_inputs`].
     pub fn first_divergence(&self, inputs: &[AnyView<'_>]) -> Result<Option<OpReport>, Error> {
+        match self.walk(inputs)? {
+            Walk::Diverges(op) => Ok(Some(op)),
+            Walk::Errors(_) => Ok(None),
+        }
+    }
+
+    /// Runs every op by itself and compares it with what the interpreter makes of the same arguments.
+    fn walk(&self, inputs: &[AnyView<'_>]) -> Result<Walk, Error> {
         let g = self.compiled().graph();
+        let mut errors = vec![0.0; g.nodes.len()];
         let ops: Vec<Value> = g.values().filter(|v| !matches!(g.node(*v).op, Op::Input(_) | Op::Weight(_))).collect();
+        if ops.is_empty() {
+            return Ok(Walk::Errors(errors));
+        }
         let compiled = if g.outputs == ops { self.compiled().clone() } else { self.compiled().with_outputs(ops.clone())? };
         let mut session = compiled.session();
         session.adopt(self.forked_states()?);
@@ -111,18 +152,24 @@ impl Session {
                     let got = session.tensor(ops.binary_search(&v).unwrap_or(0));
                     let report = compare(&g.label(v), &got, &want, scale.as_deref(), BOUND);
                     if !report.ok() {
-                        return Ok(Some(OpReport { label: g.label(v), place: node.source.to_string(), report }));
+                        return Ok(Walk::Diverges(OpReport { label: g.label(v), place: node.source.to_string(), report }));
                     }
+                    errors[v.index()] = report.max_rel;
                     got
                 }
             };
             values.push(value);
         }
-        if ops.is_empty() {
-            return Ok(None);
-        }
-        Ok(None)
+        Ok(Walk::Errors(errors))
     }
+}
+
+/// What the ops of a network are by themselves.
+enum Walk {
+    /// The first that is wrong.
+    Diverges(OpReport),
+    /// The largest error of each value, by the measure of its op.
+    Errors(Vec<f64>),
 }
 
 fn tensors(inputs: &[AnyView<'_>]) -> Result<Vec<Tensor>, Error> {

@@ -19,6 +19,7 @@ mod pool;
 pub mod profile;
 mod region;
 pub mod session;
+mod spread;
 mod stages;
 mod state;
 pub mod tensor;

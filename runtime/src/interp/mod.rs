@@ -29,9 +29,10 @@ pub use dims::Dims;
 pub use erf::erf;
 
 use crate::bind::window_fits;
+use crate::compare::{BOUND, largest_in_rows};
 use crate::error::Error;
 use crate::tensor::Tensor;
-use tancho_ir::op::{Layout, Op, Pooling, Reduction, Scalar, Unary};
+use tancho_ir::op::{Binary, Layout, Op, Pooling, Reduction, Scalar, Unary};
 use tancho_ir::table::name_of;
 use tancho_ir::{DType, Dim, Graph, Sight, Value, verify};
 
@@ -314,6 +315,16 @@ impl<'g> Interpreter<'g> {
             }
             // `x * (1 + erf)`: for negative x the parenthesis cancels.
             Op::Unary(Unary::Gelu | Unary::GeluTanh) => return Ok(wide(&abs(args[0]))),
+            // A sigmoid below the smallest normal f32 may be flushed before it is multiplied.
+            Op::Unary(Unary::Silu) | Op::Binary(Binary::Swiglu) => {
+                let factors = match args {
+                    [a, b] => elementwise::binary(Binary::Mul, &abs(a), &abs(b), result.shape()),
+                    _ => abs(args[0]),
+                };
+                let flushed = |x: &f32| f64::from(x.min(f32::MAX)) * f64::from(f32::MIN_POSITIVE) / BOUND;
+                let scale = largest_in_rows(result).into_iter().zip(f32s(&factors).iter().map(flushed));
+                return Ok(Some(scale.map(|(row, flushed)| row.max(flushed)).collect()));
+            }
             Op::LayerNorm { axes, .. } | Op::RmsNorm { axes, .. } => axes.clone(),
             Op::Softmax { axis, .. } | Op::L2Normalize { axis, .. } => vec![*axis],
             Op::GroupNorm { .. } => (1..result.shape().len()).collect(),
