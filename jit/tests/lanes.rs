@@ -152,7 +152,7 @@ fn sums_of_rows_do_not_lose_digits() {
                     for x in [0.1f32, 1.0 / 3.0, 1.1, -7.7] {
                         let want = f64::from(x) * factor * n as f64;
                         let error = (f64::from(run(&vec![x; n as usize])) / want - 1.0).abs();
-                        assert!(error < 1e-6, "{n} times {x}, {len:?}: an error of {error:.1e}");
+                        assert!(error < 2e-6, "{n} times {x}, {len:?}: an error of {error:.1e}");
                     }
                     let mut row = vec![1.0f32; n as usize];
                     for (special, want) in [(f32::INFINITY, f32::INFINITY), (f32::NEG_INFINITY, f32::NEG_INFINITY), (f32::NAN, f32::NAN)] {

@@ -68,7 +68,7 @@ impl Machine<'_> {
             Stmt::Tile { rows, cols, k, strip, a, a_row, b, terms, body, .. } => {
                 for r in 0..i64::from(*rows) {
                     for c in 0..i64::from(*cols) {
-                        let acc = self.sum((*a, r * self.len(*a_row)), (*b, c), (self.len(*k), self.len(*strip)), *terms);
+                        let acc = self.sum((*a, r * self.len(*a_row)), (*b, c), (*k, self.len(*strip)), *terms);
                         self.body(body, c, r, acc.to_bits());
                     }
                 }
@@ -77,22 +77,23 @@ impl Machine<'_> {
     }
 
     /// The sum of `k` products of a row, which begins at an element of its pointer, and a column.
-    fn sum(&self, (a, row): (u16, i64), (b, c): (u16, i64), (k, strip): (i64, i64), terms: Terms) -> f32 {
+    fn sum(&self, (a, row): (u16, i64), (b, c): (u16, i64), (length, strip): (Len, i64), terms: Terms) -> f32 {
+        let k = self.len(length);
         let right = |line: i64| self.load(b, (c / STRIP * terms.lines(strip) + line) * STRIP + c % STRIP, Mem::I32);
         let left = |i: i64| self.load(a, row + i, Mem::I32);
         let halves = |x: u32| [f(x << 16), f(x & 0xffff_0000)];
         let normal = |x: f32| if x.is_subnormal() { 0.0f32.copysign(x) } else { x };
         let (mut acc, mut total) = (0f32, Total::default());
-        let in_parts = |turns: i64| turns >= PART;
-        let mut begin = |turns: i64, turn: i64, acc: &mut f32| {
+        let turns = terms.group().map_or(terms.lines(k) / UNROLL, |g| k / g.terms);
+        let parts = Parts::of(if let Len::Const(_) = length { Some(turns) } else { None });
+        let mut begin = |turn: i64, acc: &mut f32| {
             if (turns - turn) % PART == 0 {
-                total.add(std::mem::take(acc));
+                total.add(std::mem::take(acc), parts);
             }
         };
         if let Some(g) = terms.group() {
-            let turns = k / g.terms;
             for n in 0..turns {
-                begin(turns, n, &mut acc);
+                begin(n, &mut acc);
                 let (at, from) = (n * g.right(), n * g.left());
                 let (factor, extra) = (f(left(from + g.terms / 4)), left(from + g.terms / 4 + 1));
                 let mut dot = if terms == Terms::Bytes { extra as i32 } else { 0 };
@@ -112,12 +113,11 @@ impl Machine<'_> {
                     acc = half((scale >> 16) as u16).mul_add(f(extra), acc);
                 }
             }
-            return if in_parts(turns) { total.with(acc) } else { acc };
+            return if turns >= PART { total.with(acc) } else { acc };
         }
-        let turns = terms.lines(k) / UNROLL;
         for line in 0..terms.lines(k) {
             if line % UNROLL == 0 && line / UNROLL < turns {
-                begin(turns, line / UNROLL, &mut acc);
+                begin(line / UNROLL, &mut acc);
             }
             match terms {
                 Terms::Halves => {
@@ -133,7 +133,7 @@ impl Machine<'_> {
                 _ => acc = f(left(line)).mul_add(f(right(line)), acc),
             }
         }
-        if in_parts(turns) { total.with(acc) } else { acc }
+        if turns >= PART { total.with(acc) } else { acc }
     }
 
     fn at(&self, ptr: u16, element: i64, size: i64) -> (usize, usize) {

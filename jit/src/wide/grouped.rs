@@ -3,7 +3,7 @@
 
 use super::asm::{Mask, Op2, Op3, Rm, Shift, V};
 use super::body::{Count, Tail};
-use super::parts::Often;
+use super::parts::Sums;
 use super::tile::Operands;
 use super::{Emit, Refused};
 use crate::lanes::{Group, Inst, Len, PART, STRIP, Terms};
@@ -63,14 +63,14 @@ impl Emit<'_> {
             sums: (0..accs).map(|_| Ok(pair(false)?.0)).collect::<Result<_, Refused>>()?,
         };
         let turns = count / group.right();
-        let (often, helpers) = (Often::of(turns), (r.left.0, r.right[0].0));
-        self.begin_totals(often, accs as usize, helpers.0)?;
+        let (sums, helpers) = (Sums::of(Len::Const(turns), 1, accs as usize), (r.left.0, r.right[0].0));
+        self.begin_totals(sums, helpers.0)?;
         if turns > 0 {
             let top = self.a.label();
             let turns = i32::try_from(turns).map_err(|_| Refused("a sum beyond 31 bits".into()))?;
             self.push(Instruction::with2(Code::Mov_r32_imm32, counter.full_register32(), turns))?;
             self.a.place(top);
-            self.at_parts(often, (counter, PART), |e| (0..accs as V).try_for_each(|i| e.add_part(i, usize::from(i), helpers)))?;
+            self.at_parts(sums, (counter, PART), |e| (0..accs as V).try_for_each(|i| e.add_part(sums, i, usize::from(i), helpers)))?;
             self.begin_group(&r, &o, terms, group)?;
             for line in 0..group.lines {
                 self.line(&r, &o, terms, line, mask)?;
@@ -81,7 +81,7 @@ impl Emit<'_> {
             self.push(Instruction::with1(Code::Dec_rm64, counter))?;
             self.push(Instruction::with_branch(Code::Jne_rel32_64, top))?;
         }
-        self.add_totals(often, &(0..accs as V).collect::<Vec<V>>(), helpers)?;
+        self.add_totals(sums, &(0..accs as V).collect::<Vec<V>>(), helpers)?;
         self.used = 0;
         let tail = mask.map(|mask| Tail { mask, count: Count::Known(rest) });
         self.epilogue((rows, vectors), body, free, tail)

@@ -2,7 +2,7 @@
 
 use super::asm::{Mask, Op2, Op3, Rm, V};
 use super::body::{Count, Place, Tail};
-use super::parts::Often;
+use super::parts::Sums;
 use super::{Emit, Refused, Width};
 use crate::lanes::{Bin, Fold, Inst, Len, PART, Reg};
 use iced_x86::{Code, Instruction, MemoryOperand, Register};
@@ -135,28 +135,28 @@ impl Emit<'_> {
             self.hold(body, &mut free)?;
         }
         self.push(Instruction::with2(Code::Mov_r32_imm32, narrow(index), 0))?;
-        let every = PART * many * self.a.width.lanes();
-        let (count, often) = match len {
-            Len::Const(n) => (Count::Known(n), Often::of(n / (many * self.a.width.lanes()))),
-            Len::Arg(i) => (Count::Register(self.integer(i)?), Often::From(i, every)),
+        let count = match len {
+            Len::Const(n) => Count::Known(n),
+            Len::Arg(i) => Count::Register(self.integer(i)?),
         };
-        let sums: Vec<usize> = (0..folds.len()).filter(|j| folds[*j].0 == Fold::Sum).collect();
-        let often = if sums.is_empty() { Often::Never } else { often };
+        let summed: Vec<usize> = (0..folds.len()).filter(|j| folds[*j].0 == Fold::Sum).collect();
+        let turn = many * self.a.width.lanes();
+        let sums = Sums::of(len, turn, summed.len());
         let helpers = |free: &[V]| match free {
             [.., a, b] => Ok((*a, *b)),
-            _ if matches!(often, Often::Never) => Ok((0, 0)),
+            _ if sums.whole() => Ok((0, 0)),
             _ => Err(Refused("too few vector registers".into())),
         };
-        self.begin_totals(often, sums.len(), helpers(&free)?.0)?;
+        self.begin_totals(sums, helpers(&free)?.0)?;
         self.turns(&row, &count, many, &accs, &mut free, &mut |e, free| {
             let helpers = helpers(free)?;
-            e.at_parts(often, (row.index, every), |e| {
-                for (n, j) in sums.iter().enumerate() {
+            e.at_parts(sums, (row.index, PART * turn), |e| {
+                for (n, j) in summed.iter().enumerate() {
                     for set in &accs[1..] {
                         e.a.op3(Op3::Add, accs[0][*j], accs[0][*j], Rm::Reg(set[*j]))?;
                         e.a.op3(Op3::Xor, set[*j], set[*j], Rm::Reg(set[*j]))?;
                     }
-                    e.add_part(accs[0][*j], n, helpers)?;
+                    e.add_part(sums, accs[0][*j], n, helpers)?;
                 }
                 Ok(())
             })
@@ -174,8 +174,8 @@ impl Emit<'_> {
             self.turns(&row, &count, 1, &accs, &mut free, &mut |_, _| Ok(()))?;
         }
         self.tail(&row, &count, &accs, &mut free)?;
-        let last: Vec<V> = sums.iter().map(|j| accs[0][*j]).collect();
-        self.add_totals(often, &last, helpers(&free)?)?;
+        let last: Vec<V> = summed.iter().map(|j| accs[0][*j]).collect();
+        self.add_totals(sums, &last, helpers(&free)?)?;
         for (j, (k, _, slot)) in folds.iter().enumerate() {
             self.across(*k, accs[0][j], &mut free)?;
             let m = self.slot(*slot);

@@ -2,7 +2,7 @@
 
 use super::asm::{ORDERED, Op2, Op3, Rm, V};
 use super::{Emit, Refused};
-use crate::lanes::{Fold, PART, Program, Stmt};
+use crate::lanes::{Fold, Len, PART, Parts, Program, Stmt};
 use iced_x86::{Code, Instruction, MemoryOperand, Register};
 
 /// Bytes of the largest vector.
@@ -19,39 +19,52 @@ pub fn frame(p: &Program) -> i64 {
     VECTOR * (i64::from(p.slots) + 2 * totals.max().unwrap_or(0))
 }
 
-/// How often partial sums are added to their totals.
+/// How the sums of a loop are made.
 #[derive(Clone, Copy)]
-pub enum Often {
-    /// Never: the loop has too few turns.
-    Never,
-    /// As often as it has [`PART`] turns.
-    Always,
-    /// The same, if the argument of that number is at least so large: else the loop has too few turns.
-    From(u16, i64),
+pub struct Sums {
+    parts: Parts,
+    /// The argument that tells how many turns the loop has, and its value from which on there is a whole part.
+    least: Option<(u16, i64)>,
+    count: usize,
 }
 
-impl Often {
-    /// How often a loop of `turns` turns has whole parts.
-    pub fn of(turns: i64) -> Often {
-        if turns >= PART { Often::Always } else { Often::Never }
+impl Sums {
+    /// Those of a loop with as many turns as elements of a length in groups of `each`; there are `count` sums.
+    pub fn of(length: Len, each: i64, count: usize) -> Sums {
+        match length {
+            _ if count == 0 => Sums { parts: Parts::None, least: None, count },
+            Len::Const(n) => Sums { parts: Parts::of(Some(n / each)), least: None, count },
+            Len::Arg(i) => Sums { parts: Parts::of(None), least: Some((i, PART * each)), count },
+        }
+    }
+
+    /// Whether there are no parts.
+    pub fn whole(self) -> bool {
+        self.parts == Parts::None
     }
 }
 
 impl Emit<'_> {
-    fn total(&mut self, n: usize) -> (Rm, Rm) {
-        let bytes = self.a.width.lanes() * 4;
-        let at = VECTOR * i64::from(self.p.slots) + 2 * n as i64 * bytes;
-        self.frame = self.frame.max(at + 2 * bytes);
-        let place = |at: i64| Rm::Mem(MemoryOperand::with_base_displ(Register::RSP, at));
-        (place(at), place(at + bytes))
+    /// Where total `n` is, and what it lost: all totals lie side by side, so that few lines of the cache hold them.
+    fn total(&mut self, sums: Sums, n: usize) -> (Rm, Rm) {
+        let (first, bytes) = (VECTOR * i64::from(self.p.slots), self.a.width.lanes() * 4);
+        let mut place = |n: usize| {
+            let at = first + n as i64 * bytes;
+            self.frame = self.frame.max(at + bytes);
+            Rm::Mem(MemoryOperand::with_base_displ(Register::RSP, at))
+        };
+        match sums.parts {
+            Parts::Many => (place(n), place(sums.count + n)),
+            Parts::None | Parts::Few => (place(n), place(n)),
+        }
     }
 
-    /// Emits `code` where sums have whole parts.
-    fn where_in_parts(&mut self, often: Often, code: impl FnOnce(&mut Self) -> Result<(), Refused>) -> Result<(), Refused> {
-        match often {
-            Often::Never => Ok(()),
-            Often::Always => code(self),
-            Often::From(argument, least) => {
+    /// Emits `code` where the loop has a whole part.
+    fn where_in_parts(&mut self, sums: Sums, code: impl FnOnce(&mut Self) -> Result<(), Refused>) -> Result<(), Refused> {
+        match sums.least {
+            _ if sums.whole() => Ok(()),
+            None => code(self),
+            Some((argument, least)) => {
                 let (after, used) = (self.a.label(), self.used);
                 let n = self.integer(argument)?;
                 self.used = used;
@@ -65,14 +78,16 @@ impl Emit<'_> {
         }
     }
 
-    /// Begins so many totals; spoils `zero`.
-    pub fn begin_totals(&mut self, often: Often, count: usize, zero: V) -> Result<(), Refused> {
-        self.where_in_parts(often, |e| {
+    /// Begins the totals; spoils `zero`.
+    pub fn begin_totals(&mut self, sums: Sums, zero: V) -> Result<(), Refused> {
+        self.where_in_parts(sums, |e| {
             e.a.op3(Op3::Xor, zero, zero, Rm::Reg(zero))?;
-            for n in 0..count {
-                let (sum, lost) = e.total(n);
+            for n in 0..sums.count {
+                let (sum, lost) = e.total(sums, n);
                 e.write(sum, zero)?;
-                e.write(lost, zero)?;
+                if sums.parts == Parts::Many {
+                    e.write(lost, zero)?;
+                }
             }
             Ok(())
         })
@@ -81,11 +96,11 @@ impl Emit<'_> {
     /// Inside of a loop: where `counter` is a multiple of `every`, a power of two, `code` runs.
     pub fn at_parts(
         &mut self,
-        often: Often,
+        sums: Sums,
         (counter, every): (Register, i64),
         code: impl FnOnce(&mut Self) -> Result<(), Refused>,
     ) -> Result<(), Refused> {
-        if matches!(often, Often::Never) {
+        if sums.whole() {
             return Ok(());
         }
         let after = self.a.label();
@@ -97,8 +112,13 @@ impl Emit<'_> {
     }
 
     /// Adds a partial sum to its total and clears it; spoils the two others.
-    pub fn add_part(&mut self, part: V, n: usize, (sum, change): (V, V)) -> Result<(), Refused> {
-        let (total, lost) = self.total(n);
+    pub fn add_part(&mut self, sums: Sums, part: V, n: usize, (sum, change): (V, V)) -> Result<(), Refused> {
+        let (total, lost) = self.total(sums, n);
+        if sums.parts != Parts::Many {
+            self.a.op3(Op3::Add, part, part, total)?;
+            self.write(total, part)?;
+            return self.a.op3(Op3::Xor, part, part, Rm::Reg(part));
+        }
         self.a.op3(Op3::Add, sum, part, total)?;
         self.a.op3(Op3::Sub, change, sum, total)?;
         self.write(total, sum)?;
@@ -109,10 +129,14 @@ impl Emit<'_> {
     }
 
     /// Makes last parts whole sums: those of the totals from the first on; spoils the two others.
-    pub fn add_totals(&mut self, often: Often, parts: &[V], (all, valid): (V, V)) -> Result<(), Refused> {
-        self.where_in_parts(often, |e| {
+    pub fn add_totals(&mut self, sums: Sums, parts: &[V], (all, valid): (V, V)) -> Result<(), Refused> {
+        self.where_in_parts(sums, |e| {
             for (n, part) in parts.iter().enumerate() {
-                let (total, lost) = e.total(n);
+                let (total, lost) = e.total(sums, n);
+                if sums.parts != Parts::Many {
+                    e.a.op3(Op3::Add, *part, *part, total)?;
+                    continue;
+                }
                 e.a.op3(Op3::Add, all, *part, lost)?;
                 e.a.op3(Op3::Add, all, all, total)?;
                 e.a.op3(Op3::Add, *part, *part, total)?;

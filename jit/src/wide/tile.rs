@@ -2,7 +2,7 @@
 
 use super::asm::{Mask, Op2, Op3, Rm, Shift, V};
 use super::body::{Count, Place, Tail};
-use super::parts::Often;
+use super::parts::Sums;
 use super::{Emit, Refused, Width};
 use crate::lanes::{Ahead, DERIVED, Inst, Len, PART, STRIP, Terms, UNROLL};
 use iced_x86::{Code, Instruction, MemoryOperand, Register};
@@ -136,18 +136,15 @@ impl Emit<'_> {
             }
             Ok(())
         };
-        let often = match k {
-            Len::Const(n) => Often::of(n / UNROLL),
-            Len::Arg(i) => Often::From(i, PART * UNROLL),
-        };
+        let sums = Sums::of(k, UNROLL, accs as usize);
         let helpers = match (&halves, spare.as_slice()) {
             (Some(h), _) => (h.left, h.vectors[0].0),
             (None, [a, b, ..]) => (*a, *b),
-            _ if matches!(often, Often::Never) => (0, 0),
+            _ if sums.whole() => (0, 0),
             _ => return Err(Refused("too few vector registers".into())),
         };
-        let add_parts = |e: &mut Self| (0..accs as V).try_for_each(|i| e.add_part(i, usize::from(i), helpers));
-        self.begin_totals(often, accs as usize, helpers.0)?;
+        let add_parts = |e: &mut Self| (0..accs as V).try_for_each(|i| e.add_part(sums, i, usize::from(i), helpers));
+        self.begin_totals(sums, helpers.0)?;
         match k {
             Len::Const(n) => {
                 let turns = n / UNROLL;
@@ -156,7 +153,7 @@ impl Emit<'_> {
                     let turns = i32::try_from(turns).map_err(|_| Refused("a sum beyond 31 bits".into()))?;
                     self.push(Instruction::with2(Code::Mov_r32_imm32, counter.full_register32(), turns))?;
                     self.a.place(top);
-                    self.at_parts(often, (counter, PART), add_parts)?;
+                    self.at_parts(sums, (counter, PART), add_parts)?;
                     for u in 0..UNROLL {
                         term(self, u)?;
                     }
@@ -182,7 +179,9 @@ impl Emit<'_> {
                     self.push(Instruction::with2(Code::Test_rm64_r64, counter, counter))?;
                     self.push(Instruction::with_branch(Code::Jle_rel32_64, after))?;
                     self.a.place(top);
-                    self.at_parts(if shift { often } else { Often::Never }, (counter, PART), add_parts)?;
+                    if shift {
+                        self.at_parts(sums, (counter, PART), add_parts)?;
+                    }
                     for u in 0..unroll {
                         term(self, u)?;
                     }
@@ -196,7 +195,7 @@ impl Emit<'_> {
                 }
             }
         }
-        self.add_totals(often, &(0..accs as V).collect::<Vec<V>>(), helpers)?;
+        self.add_totals(sums, &(0..accs as V).collect::<Vec<V>>(), helpers)?;
         self.used = 0;
         spare.extend(halves.iter().flat_map(Halves::registers));
         let tail = mask.map(|mask| Tail { mask, count: Count::Known(rest) });

@@ -14,7 +14,7 @@ use cranelift::codegen::ir::types::{self, F32, F32X4, I8, I8X16, I16, I16X8, I32
 use cranelift::codegen::ir::{Function, Signature, Value};
 use cranelift::prelude::isa::TargetFrontendConfig;
 use cranelift::prelude::*;
-use parts::Parts;
+use parts::Sums;
 
 /// What the code is for.
 #[derive(Clone, Copy, Debug)]
@@ -131,7 +131,7 @@ impl Emit {
             let end = c.b.ins().band_imm_s(n, -block);
             let many: Vec<Value> = (0..unroll).flat_map(|_| start.iter().copied()).collect();
             let none = self.float(c, 0, true);
-            let p = Parts::new(c, (end, known), block, sums.len(), none);
+            let p = Sums::new(c, (end, known), block, sums.len(), none);
             let mut add = |c: &mut Code<'_, '_>, acc: &[Value]| {
                 let part = |j: &usize| (1..unroll as usize).fold(acc[*j], |sum, u| c.b.ins().fadd(sum, acc[u * folds.len() + j]));
                 let partial: Vec<Value> = sums.iter().map(part).collect();

@@ -5,13 +5,14 @@ use crate::code::Turn;
 use cranelift::codegen::ir::{StackSlot, StackSlotData, StackSlotKind};
 
 /// The totals of some sums, if there may be so many turns that there are parts.
-pub struct Parts(Option<Totals>);
+pub struct Sums(Option<Totals>);
 
 struct Totals {
     slot: StackSlot,
     ty: Type,
     /// Whether the loop has a whole part, as a number.
     some: Value,
+    parts: Parts,
 }
 
 impl Totals {
@@ -22,18 +23,19 @@ impl Totals {
     }
 }
 
-impl Parts {
+impl Sums {
     /// Totals of `count` sums like `zero` over a loop of steps of `step` up to `end`, which is `known` or not.
-    pub fn new(c: &mut Code<'_, '_>, (end, known): (Value, Option<i64>), step: i64, count: usize, zero: Value) -> Parts {
-        if count == 0 || known.is_some_and(|n| n < PART * step) {
-            return Parts(None);
+    pub fn new(c: &mut Code<'_, '_>, (end, known): (Value, Option<i64>), step: i64, count: usize, zero: Value) -> Sums {
+        let parts = Parts::of(known.map(|n| n / step));
+        if count == 0 || parts == Parts::None {
+            return Sums(None);
         }
         let ty = c.b.func.dfg.value_type(zero);
         let align = ty.bytes().trailing_zeros() as u8;
         let slot = c.b.create_sized_stack_slot(StackSlotData::new(StackSlotKind::ExplicitSlot, 2 * count as u32 * ty.bytes(), align));
         let some = c.b.ins().icmp_imm_s(IntCC::SignedGreaterThanOrEqual, end, PART * step);
         let some = c.b.ins().uextend(I64, some);
-        let t = Totals { slot, ty, some };
+        let t = Totals { slot, ty, some, parts };
         c.when(some, &mut |c| {
             for n in 0..count {
                 let (sum, lost) = t.at(n);
@@ -41,10 +43,10 @@ impl Parts {
                 c.b.ins().stack_store(I64, zero, slot, lost);
             }
         });
-        Parts(Some(t))
+        Sums(Some(t))
     }
 
-    /// A loop from 0 to `end`, a multiple of `step`; where a part begins, `add` gives its partial sums to [`Parts::add`]
+    /// A loop from 0 to `end`, a multiple of `step`; where a part begins, `add` gives its partial sums to [`Sums::add`]
     /// and what is carried on.
     pub fn run(
         &self,
@@ -73,12 +75,16 @@ impl Parts {
         let Some(t) = &self.0 else { return };
         for (n, part) in parts.iter().enumerate() {
             let (at, lost_at) = t.at(n);
-            let (total, lost) = (c.b.ins().stack_load(I64, t.ty, t.slot, at), c.b.ins().stack_load(I64, t.ty, t.slot, lost_at));
+            let total = c.b.ins().stack_load(I64, t.ty, t.slot, at);
             let sum = c.b.ins().fadd(total, *part);
+            c.b.ins().stack_store(I64, sum, t.slot, at);
+            if t.parts != Parts::Many {
+                continue;
+            }
+            let lost = c.b.ins().stack_load(I64, t.ty, t.slot, lost_at);
             let change = c.b.ins().fsub(sum, total);
             let error = c.b.ins().fsub(*part, change);
             let lost = c.b.ins().fadd(lost, error);
-            c.b.ins().stack_store(I64, sum, t.slot, at);
             c.b.ins().stack_store(I64, lost, t.slot, lost_at);
         }
     }
@@ -91,10 +97,14 @@ impl Parts {
         c.for_range(zero, t.some, 1, parts, &mut |c, _, parts| {
             let whole = |(n, part): (usize, &Value)| {
                 let (at, lost_at) = t.at(n);
-                let (total, lost) = (c.b.ins().stack_load(I64, t.ty, t.slot, at), c.b.ins().stack_load(I64, t.ty, t.slot, lost_at));
+                let total = c.b.ins().stack_load(I64, t.ty, t.slot, at);
+                let plain = c.b.ins().fadd(*part, total);
+                if t.parts != Parts::Many {
+                    return plain;
+                }
+                let lost = c.b.ins().stack_load(I64, t.ty, t.slot, lost_at);
                 let all = c.b.ins().fadd(*part, lost);
                 let all = c.b.ins().fadd(total, all);
-                let plain = c.b.ins().fadd(*part, total);
                 // What is lost is no number where a total is infinite.
                 let valid = c.b.ins().fcmp(FloatCC::Ordered, all, all);
                 if t.ty.is_vector() {

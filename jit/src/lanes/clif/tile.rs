@@ -82,7 +82,7 @@ impl Emit {
         };
         let known = if let Len::Const(n) = k { Some(n / together) } else { None };
         let whole = c.b.ins().band_imm_s(n, -UNROLL);
-        let parts = Parts::new(c, (whole, known), UNROLL, start.len(), start[0]);
+        let parts = Sums::new(c, (whole, known), UNROLL, start.len(), start[0]);
         let mut add = |c: &mut Code<'_, '_>, acc: &[Value]| {
             parts.add(c, acc);
             start.to_vec()
@@ -165,7 +165,7 @@ impl Emit {
             Len::Arg(_) => c.len(k, &self.ints),
         };
         let known = if let Len::Const(n) = k { Some(n / group.terms) } else { None };
-        let parts = Parts::new(c, (n, known), 1, start.len(), start[0]);
+        let parts = Sums::new(c, (n, known), 1, start.len(), start[0]);
         let mut add = |c: &mut Code<'_, '_>, acc: &[Value]| {
             parts.add(c, acc);
             start.to_vec()
