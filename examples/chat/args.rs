@@ -19,6 +19,8 @@ pub struct Args {
     pub bf16_cache: bool,
     /// A text to compare the formats of weights with.
     pub compare: Option<PathBuf>,
+    /// Whether names of special tokens in what the user says are those tokens.
+    pub raw: bool,
     pub sampling: Sampling,
 }
 
@@ -29,6 +31,7 @@ usage: cargo run --release --example chat -- [OPTIONS]
 
   --prompt TEXT      answers this and ends; without it, asks line by line
   --system TEXT      what the model is told before the conversation (default: what its template says)
+  --raw              names of special tokens, such as <|im_end|>, in what you say are those tokens (default: letters)
   --model FILE       a GGUF file (default: where scripts/fetch_models.py puts it)
   --max N            tokens of an answer at most (default 512)
   --context N        tokens of the whole conversation at most (default 2048)
@@ -62,11 +65,16 @@ pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Option<Args>, S
         weights: Format::F32,
         bf16_cache: false,
         compare: None,
+        raw: false,
         sampling: Sampling::default(),
     };
     while let Some(arg) = parser.next().map_err(|e| e.to_string())? {
         let name = match arg {
             Arg::Short('h') | Arg::Long("help") => return Ok(None),
+            Arg::Long("raw") => {
+                all.raw = true;
+                continue;
+            }
             Arg::Long(name) => name.to_string(),
             other => return Err(format!("{}; see --help", other.unexpected())),
         };

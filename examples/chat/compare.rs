@@ -1,7 +1,7 @@
 //! What weights in other formats cost and gain, measured on a text of the user's.
 
 use super::args::Args;
-use super::model::{Failure, SmolLm2};
+use super::model::{Failure, SmolLm2, checked};
 use std::io::Write;
 use std::time::{Duration, Instant};
 use tancho::{AsView, Format, Target};
@@ -29,7 +29,7 @@ fn read(net: &SmolLm2, ids: &[i32], target: Target, threads: Option<usize>) -> R
         let start = Instant::now();
         let logits = session.run(pair[..1].view([1, 1]))?;
         times.push(start.elapsed());
-        let logits = logits.data();
+        let logits = checked(logits.data())?;
         let best = (0..logits.len()).max_by(|a, b| logits[*a].total_cmp(&logits[*b])).unwrap_or(0);
         let sum: f64 = logits.iter().map(|x| f64::from(x - logits[best]).exp()).sum();
         let next = usize::try_from(pair[1]).ok().and_then(|i| logits.get(i)).ok_or("a token that the model does not have")?;
@@ -44,8 +44,8 @@ fn read(net: &SmolLm2, ids: &[i32], target: Target, threads: Option<usize>) -> R
 /// A table of all formats.
 ///
 /// # Errors
-/// The text is too short or too long, or a format does not hold the weights.
-pub fn formats(net: &SmolLm2, ids: &[i32], args: &Args, out: &mut impl Write) -> Result<(), Failure> {
+/// The text is too short or too long, a format does not hold the weights, or the model's logits are not numbers.
+pub fn formats(net: &SmolLm2, ids: &[i32], args: &Args, out: &mut dyn Write) -> Result<(), Failure> {
     if ids.len() < 2 {
         return Err(format!("a text of {} tokens says nothing; take one of some hundred", ids.len()).into());
     }

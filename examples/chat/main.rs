@@ -11,12 +11,15 @@
 mod args;
 mod compare;
 mod model;
+#[path = "../common/program.rs"]
+mod program;
 mod sample;
 mod talk;
 mod text;
 
 use args::Args;
-use model::Failure;
+use model::NotNumbers;
+use program::{Failure, tell};
 use sample::Sampler;
 use std::io::{BufRead, Write};
 use std::process::ExitCode;
@@ -26,13 +29,13 @@ use std::time::Duration;
 use talk::{Chat, Took};
 use tancho::Target;
 use tancho::weights::Gguf;
-use text::{Message, ids};
+use text::Message;
 
 fn rate((n, time): (usize, Duration)) -> String {
     format!("{n} tokens in {:.2} s, {:.1} a second", time.as_secs_f64(), n as f64 / time.as_secs_f64().max(1e-9))
 }
 
-fn run(args: Args) -> Result<(), Failure> {
+fn run(args: Args, out: &mut dyn Write) -> Result<(), Failure> {
     let path = args.model.clone().unwrap_or_else(model::model_path);
     if !path.exists() {
         return Err(
@@ -44,7 +47,8 @@ fn run(args: Args) -> Result<(), Failure> {
     let tokenizer = text::tokenizer(&file)?;
     if let Some(path) = &args.compare {
         let text = std::fs::read_to_string(path).map_err(|e| format!("{}: {e}", path.display()))?;
-        return compare::formats(&net, &ids(&tokenizer, &text)?, &args, &mut std::io::stdout().lock());
+        let ids = if args.raw { text::ids(&tokenizer, &text)? } else { text::plain_ids(&tokenizer, &text)? };
+        return compare::formats(&net, &ids, &args, out);
     }
     let compiled = net.compile(Target::host().with_weights(args.weights).with_bf16_states(args.bf16_cache))?;
     let session = match args.threads {
@@ -67,15 +71,15 @@ fn run(args: Args) -> Result<(), Failure> {
         ends: text::ends(&file)?,
         sampler: Sampler::new(args.sampling),
         messages: args.system.into_iter().map(|content| Message { role: "system", content }).collect(),
+        raw: args.raw,
         read: Vec::new(),
         stopped,
     };
     // Its words are the tokenizer's now, its weights the network's.
     drop((file, net));
-    let mut out = std::io::stdout().lock();
-    let told = |took: Took| eprintln!("[prompt: {}; answer: {}]", rate(took.prompt), rate(took.answer));
+    let told = |took: Took| tell(format!("[prompt: {}; answer: {}]", rate(took.prompt), rate(took.answer)));
     if let Some(prompt) = args.prompt {
-        told(chat.answer(prompt, args.most, &mut out)?);
+        told(chat.answer(prompt, args.most, out)?);
         return Ok(());
     }
     let mut line = Vec::new();
@@ -93,7 +97,7 @@ fn run(args: Args) -> Result<(), Failure> {
         let question = match std::str::from_utf8(&line) {
             Ok(text) => text.trim(),
             Err(e) => {
-                eprintln!("the line is not UTF-8 from byte {} on; it is passed over", e.valid_up_to());
+                tell(format!("the line is not UTF-8 from byte {} on; it is passed over", e.valid_up_to()));
                 continue;
             }
         };
@@ -104,31 +108,19 @@ fn run(args: Args) -> Result<(), Failure> {
             chat.begin_anew();
             continue;
         }
-        match chat.answer(question.into(), args.most, &mut out) {
+        match chat.answer(question.into(), args.most, out) {
             Ok(took) => told(took),
+            Err(e) if e.is::<NotNumbers>() || e.is::<std::io::Error>() => return Err(e),
             // A question that does not fit is no reason to stop.
-            Err(e) => eprintln!("{e}"),
+            Err(e) => tell(e),
         }
     }
 }
 
 fn main() -> ExitCode {
-    let args = match args::parse(std::env::args_os().skip(1)) {
-        Ok(Some(args)) => args,
-        Ok(None) => {
-            print!("{}", args::HELP);
-            return ExitCode::SUCCESS;
-        }
-        Err(e) => {
-            eprintln!("{e}");
-            return ExitCode::from(2);
-        }
-    };
-    match run(args) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(e) => {
-            eprintln!("{e}");
-            ExitCode::FAILURE
-        }
+    match args::parse(std::env::args_os().skip(1)) {
+        Ok(Some(args)) => program::run(|out| run(args, out)),
+        Ok(None) => program::run(|out| Ok(write!(out, "{}", args::HELP)?)),
+        Err(e) => program::misused(e),
     }
 }

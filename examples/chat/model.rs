@@ -66,13 +66,15 @@ pub fn model_path() -> PathBuf {
 pub fn load(path: &Path, file: &Gguf, context: usize) -> Result<SmolLm2, Failure> {
     let architecture = file.text("general.architecture")?;
     if architecture != "llama" {
+        let architecture = architecture.escape_debug();
         return Err(format!("{} has a model of the architecture `{architecture}`; this program runs `llama`", path.display()).into());
     }
     let number = |key: &str| file.integer(&format!("llama.{key}"));
     for (key, want) in [("rope.freq_base", 1e5), ("attention.layer_norm_rms_epsilon", 1e-5)] {
         let found = file.number(&format!("llama.{key}"))?;
-        // Files have these as f32.
-        if (found - want).abs() > 1e-6 * want {
+        // Files have these as f32. A NaN is near nothing.
+        let near = (found - want).abs() <= 1e-6 * want;
+        if !near {
             return Err(format!("{} has `llama.{key}` {found}; this program's declaration has {want}", path.display()).into());
         }
     }
@@ -82,7 +84,7 @@ pub fn load(path: &Path, file: &Gguf, context: usize) -> Result<SmolLm2, Failure
     let (width, heads, layers) = (number("embedding_length")?, number("attention.head_count")?, number("block_count")?);
     for key in ["rope.dimension_count", "attention.key_length", "attention.value_length"] {
         let found = if file.get(&format!("llama.{key}")).is_some() { Some(number(key)?) } else { None };
-        if let Some(n) = found.filter(|n| n * heads != width) {
+        if let Some(n) = found.filter(|n| n.checked_mul(heads) != Some(width)) {
             return Err(format!("{} has `llama.{key}` {n}; this program's declaration has {width} / {heads}", path.display()).into());
         }
     }
@@ -105,4 +107,28 @@ pub fn load(path: &Path, file: &Gguf, context: usize) -> Result<SmolLm2, Failure
         T: context,
     };
     SmolLm2::with(dims).load(path).map_err(|e: Error| e.into())
+}
+
+/// Logits of which some are NaN or infinite.
+#[derive(Debug)]
+pub struct NotNumbers {
+    bad: usize,
+    all: usize,
+}
+
+impl std::fmt::Display for NotNumbers {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let NotNumbers { bad, all } = self;
+        write!(f, "{bad} of the model's {all} logits are NaN or infinite; its file is damaged, or its weights do not fit --weights")
+    }
+}
+
+impl std::error::Error for NotNumbers {}
+
+/// Logits that can be compared with one another.
+pub fn checked(logits: &[f32]) -> Result<&[f32], NotNumbers> {
+    match logits.iter().filter(|x| !x.is_finite()).count() {
+        0 => Ok(logits),
+        bad => Err(NotNumbers { bad, all: logits.len() }),
+    }
 }

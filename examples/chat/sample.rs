@@ -38,8 +38,8 @@ impl Sampler {
         Sampler { rng: Rng::with_seed(how.seed), how, logits: Vec::new(), order: Vec::new() }
     }
 
-    /// The next token behind `before`. Logits that are not numbers are never chosen.
-    pub fn next(&mut self, logits: &[f32], before: &[i32]) -> i32 {
+    /// The next token behind `before`; nothing if there is none to choose. Logits that are NaN are never chosen.
+    pub fn next(&mut self, logits: &[f32], before: &[i32]) -> Option<i32> {
         self.logits.clear();
         self.logits.extend_from_slice(logits);
         if self.how.repetition != 1.0 {
@@ -52,7 +52,7 @@ impl Sampler {
         let all = &self.logits;
         if self.how.temperature <= 0.0 {
             let best = (0..all.len()).filter(|i| !all[*i].is_nan()).reduce(|a, b| if all[b] > all[a] { b } else { a });
-            return best.unwrap_or(0) as i32;
+            return best.map(|i| i as i32);
         }
         self.order.clear();
         self.order.extend((0..all.len() as u32).filter(|i| !all[*i as usize].is_nan()));
@@ -62,7 +62,7 @@ impl Sampler {
             k => k.min(self.order.len()),
         };
         if keep == 0 {
-            return 0;
+            return None;
         }
         if keep < self.order.len() {
             self.order.select_nth_unstable_by(keep - 1, likelier);
@@ -82,6 +82,6 @@ impl Sampler {
             left -= w;
             left < 0.0
         });
-        self.order[chosen.unwrap_or(count - 1)] as i32
+        Some(self.order[chosen.unwrap_or(count - 1)] as i32)
     }
 }

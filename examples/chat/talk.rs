@@ -1,8 +1,8 @@
 //! A conversation: what was said, what the session has read of it, and the next answer.
 
-use super::model::{Failure, SmolLm2Session};
+use super::model::{Failure, SmolLm2Session, checked};
 use super::sample::Sampler;
-use super::text::{Message, conversation, ids};
+use super::text::{Message, prompt};
 use std::io::Write;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -24,6 +24,8 @@ pub struct Chat {
     pub ends: Vec<i32>,
     pub sampler: Sampler,
     pub messages: Vec<Message>,
+    /// Whether names of special tokens in what the user says are those tokens.
+    pub raw: bool,
     /// The ids that the session has read.
     pub read: Vec<i32>,
     pub stopped: Arc<AtomicBool>,
@@ -69,8 +71,8 @@ impl Chat {
     /// Answers, and writes the answer as it comes. After an error the conversation is as it was.
     ///
     /// # Errors
-    /// The conversation does not fit into the context, or nobody reads the answer.
-    pub fn answer(&mut self, question: String, most: usize, out: &mut impl Write) -> Result<Took, Failure> {
+    /// The conversation does not fit into the context, the model's logits are not numbers, or nobody reads the answer.
+    pub fn answer(&mut self, question: String, most: usize, out: &mut dyn Write) -> Result<Took, Failure> {
         let kept = self.messages.len();
         self.messages.push(Message { role: "user", content: question });
         let done = self.reply(most, out);
@@ -82,8 +84,8 @@ impl Chat {
     }
 
     /// What it took and what was said; nothing if it was stopped before anything was.
-    fn reply(&mut self, most: usize, out: &mut impl Write) -> Result<(Took, Option<String>), Failure> {
-        let mut all = ids(&self.tokenizer, &conversation(&self.template, &self.messages)?)?;
+    fn reply(&mut self, most: usize, out: &mut dyn Write) -> Result<(Took, Option<String>), Failure> {
+        let mut all = prompt(&self.tokenizer, &self.template, &self.messages, self.raw)?;
         if all.len() > self.context {
             return Err(format!(
                 "the conversation has {} tokens with this, and the context room for {}: say less, begin anew with /reset, or take a larger --context",
@@ -107,7 +109,8 @@ impl Chat {
             if stopped {
                 break;
             }
-            let next = self.sampler.next(self.session.output::<f32>(0).data(), &all);
+            let logits = checked(self.session.output::<f32>(0).data())?;
+            let next = self.sampler.next(logits, &all).ok_or("the model has no tokens")?;
             if self.ends.contains(&next) {
                 break;
             }

@@ -1,8 +1,12 @@
 //! Text to ids and back, and conversations as the model was trained to read them: all of it from the GGUF file.
 
+#[path = "special.rs"]
+mod special;
+
 use super::model::Failure;
 use minijinja::syntax::SyntaxConfig;
 use minijinja::{Environment, Value, context};
+use special::{Special, StandIns};
 use tancho::weights::{Gguf, Metadata};
 use tokenizers::models::bpe::{BPE, Vocab};
 use tokenizers::pre_tokenizers::PreTokenizerWrapper;
@@ -21,6 +25,7 @@ const CONTROL: i64 = 3;
 pub fn tokenizer(file: &Gguf) -> Result<Tokenizer, Failure> {
     let (model, before) = (file.text("tokenizer.ggml.model")?, file.text("tokenizer.ggml.pre")?);
     if (model, before) != ("gpt2", "smollm") {
+        let (model, before) = (model.escape_debug(), before.escape_debug());
         return Err(format!("the file's tokenizer is `{model}` with `{before}`; this program has `gpt2` with `smollm`").into());
     }
     let tokens = file.texts("tokenizer.ggml.tokens")?;
@@ -34,7 +39,10 @@ pub fn tokenizer(file: &Gguf) -> Result<Tokenizer, Failure> {
     let vocab: Vocab = tokens.iter().enumerate().map(|(id, t)| (t.to_string(), id as u32)).collect();
     let merge = |m: &&str| m.split_once(' ').map(|(a, b)| (a.to_string(), b.to_string()));
     let merges = file.texts("tokenizer.ggml.merges")?;
-    let merges = merges.iter().map(|m| merge(m).ok_or_else(|| format!("`{m}` is no merge of two tokens"))).collect::<Result<_, _>>()?;
+    let merges = merges
+        .iter()
+        .map(|m| merge(m).ok_or_else(|| format!("`{}` is no merge of two tokens", m.escape_debug())))
+        .collect::<Result<_, _>>()?;
     let mut tokenizer = Tokenizer::new(BPE::builder().vocab_and_merges(vocab, merges).build()?);
     let byte_level = ByteLevel::new(false, false, true);
     let parts = vec![PreTokenizerWrapper::Digits(Digits::new(true)), PreTokenizerWrapper::ByteLevel(byte_level)];
@@ -42,6 +50,8 @@ pub fn tokenizer(file: &Gguf) -> Result<Tokenizer, Failure> {
     tokenizer.with_decoder(Some(byte_level));
     let control = tokens.iter().zip(&kinds).filter(|(_, k)| **k == CONTROL).map(|(t, _)| AddedToken::from(t.to_string(), true));
     tokenizer.add_special_tokens(control.collect::<Vec<_>>())?;
+    // Which names are tokens and which are letters is for `ids` and `prompt` to tell.
+    tokenizer.set_encode_special_tokens(true);
     Ok(tokenizer)
 }
 
@@ -59,9 +69,32 @@ pub fn ends(file: &Gguf) -> Result<Vec<i32>, Failure> {
     }
 }
 
+/// Ids of a text, in which names of special tokens are letters like others.
+pub fn plain_ids(tokenizer: &Tokenizer, text: &str) -> Result<Vec<i32>, Failure> {
+    Ok(tokenizer.encode_fast(text, false)?.get_ids().iter().map(|id| *id as i32).collect())
+}
+
 /// Ids of a text, in which names of special tokens are those tokens.
 pub fn ids(tokenizer: &Tokenizer, text: &str) -> Result<Vec<i32>, Failure> {
-    Ok(tokenizer.encode_fast(text, false)?.get_ids().iter().map(|id| *id as i32).collect())
+    Special::of(tokenizer).ids(text, |part| plain_ids(tokenizer, part))
+}
+
+/// Ids of a conversation, up to where the model answers. The template's special tokens are tokens. What somebody said has
+/// none: with `raw`, what the user said has.
+///
+/// # Errors
+/// The template is not one, or refuses the conversation.
+pub fn prompt(tokenizer: &Tokenizer, template: &str, messages: &[Message], raw: bool) -> Result<Vec<i32>, Failure> {
+    let special = Special::of(tokenizer);
+    let stand_ins = StandIns::new(&special, messages.iter().map(|m| m.content.as_str()).chain([template]))?;
+    let hidden: Vec<Message> = messages
+        .iter()
+        .map(|m| match raw && m.role != "assistant" {
+            true => m.clone(),
+            false => Message { role: m.role, content: stand_ins.hide(&m.content) },
+        })
+        .collect();
+    special.ids(&conversation(template, &hidden)?, |part| plain_ids(tokenizer, &stand_ins.show(part)))
 }
 
 /// What somebody said.
