@@ -12,11 +12,16 @@
 #[path = "common/models.rs"]
 #[allow(clippy::duplicate_mod)] // the benchmark has several examples as modules
 mod models;
+#[path = "common/program.rs"]
+#[allow(clippy::duplicate_mod)] // the benchmark has several examples as modules
+mod program;
 
 use fast_image_resize::images::Image;
 use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
 use jpeg_decoder::{Decoder, PixelFormat};
 pub use models::model_dir;
+use program::Failure;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Instant;
@@ -26,6 +31,10 @@ use tancho::{AsView, Target, network};
 pub const SIDE: usize = 224;
 /// The short side that a photograph is brought to first.
 const SHORT: usize = 256;
+/// Pixels of a photograph at most: a file of some kilobytes may claim 65,535 x 65,535.
+const MOST_PIXELS: usize = 1 << 26;
+/// How many times its short side the long side of a photograph may be: the whole of it is resized.
+const MOST_RATIO: usize = 16;
 
 network! {
     /// A depthwise convolution between two of single pixels: more channels, the window, fewer channels.
@@ -81,23 +90,28 @@ network! {
     }
 }
 
-/// Any failure of this program, in words.
-pub type Failure = Box<dyn std::error::Error + Send + Sync>;
-
 /// A photograph as the network wants it: its short side brought to 256 pixels, bicubic, and the 224x224 in its middle,
 /// as bytes `[224, 224, 3]`.
 pub fn crop(path: &Path) -> Result<Vec<u8>, Failure> {
     let why = |e: &dyn std::fmt::Display| format!("{}: {e}", path.display());
     let file = std::fs::File::open(path).map_err(|e| why(&e))?;
     let mut decoder = Decoder::new(std::io::BufReader::new(file));
-    let pixels = decoder.decode().map_err(|e| why(&e))?;
+    // Before there are pixels: the header alone says how much memory they take.
+    decoder.read_info().map_err(|e| why(&e))?;
     let info = decoder.info().ok_or_else(|| why(&"it has no size"))?;
+    let (w, h) = (usize::from(info.width), usize::from(info.height));
+    if w * h > MOST_PIXELS {
+        return Err(why(&format!("{w}x{h} pixels are too many; this program takes up to {MOST_PIXELS}")).into());
+    }
+    if w.max(h) > MOST_RATIO * w.min(h) {
+        return Err(why(&format!("{w}x{h} pixels are too thin; one side may be up to {MOST_RATIO} times the other")).into());
+    }
+    let pixels = decoder.decode().map_err(|e| why(&e))?;
     let rgb: Vec<u8> = match info.pixel_format {
         PixelFormat::RGB24 => pixels,
         PixelFormat::L8 => pixels.iter().flat_map(|x| [*x; 3]).collect(),
         other => return Err(why(&format!("{other:?} is no form of a photograph")).into()),
     };
-    let (w, h) = (usize::from(info.width), usize::from(info.height));
     let short = w.min(h).max(1);
     let (to_w, to_h) = ((w * SHORT + short / 2) / short, (h * SHORT + short / 2) / short);
     // In floats: with bytes the resizer's weights have too few bits to tell two near classes apart.
@@ -138,7 +152,7 @@ pub fn photographs() -> Result<Vec<PathBuf>, Failure> {
     Ok(all)
 }
 
-fn run() -> Result<(), Failure> {
+fn run(out: &mut dyn Write) -> Result<(), Failure> {
     let mut paths: Vec<PathBuf> = std::env::args_os().skip(1).map(PathBuf::from).collect();
     if paths.is_empty() {
         paths = photographs()?;
@@ -146,7 +160,7 @@ fn run() -> Result<(), Failure> {
     let model = model_dir("efficientnet_lite0").join("model.safetensors");
     let net = EfficientNetLite0::load(&model).map_err(|e| format!("{e}; run `python3 scripts/fetch_models.py`"))?;
     let compiled = net.compile(Target::host())?;
-    println!("compiled in {:.1?}, weights packed in {:.1?}", compiled.stats().total(), compiled.pack_time());
+    writeln!(out, "compiled in {:.1?}, weights packed in {:.1?}", compiled.stats().total(), compiled.pack_time())?;
     let mut session = compiled.session();
     for path in paths {
         let image = normalized(&crop(&path)?);
@@ -154,17 +168,11 @@ fn run() -> Result<(), Failure> {
         let logits = session.run(image.view([1, 3, SIDE, SIDE]))?;
         let took = start.elapsed();
         let best: Vec<String> = top(logits.data(), 5).iter().map(|(i, p)| format!("{i} ({:.1} %)", 100.0 * p)).collect();
-        println!("{}: {}, in {took:.1?}", path.file_name().unwrap_or(path.as_os_str()).display(), best.join(", "));
+        writeln!(out, "{}: {}, in {took:.1?}", path.file_name().unwrap_or(path.as_os_str()).display(), best.join(", "))?;
     }
     Ok(())
 }
 
 fn main() -> ExitCode {
-    match run() {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(e) => {
-            eprintln!("{e}");
-            ExitCode::FAILURE
-        }
-    }
+    program::run(run)
 }

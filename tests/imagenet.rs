@@ -79,3 +79,34 @@ fn the_same_classes_are_on_top() {
     }
     assert!(wrong.is_empty(), "{wrong:?}");
 }
+
+/// What the header of a grey JPEG file of that size leads to.
+fn said_of(width: u16, height: u16) -> String {
+    let ([h1, h0], [w1, w0]) = (height.to_be_bytes(), width.to_be_bytes());
+    let header = [0xff, 0xd8, 0xff, 0xc0, 0, 11, 8, h1, h0, w1, w0, 1, 1, 0x11, 0];
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("photo.jpg");
+    std::fs::write(&path, header).expect("written");
+    crop(&path).expect_err("there are no pixels").to_string()
+}
+
+/// Few bytes that ask for much memory are told by their header, before there is a pixel.
+#[test]
+fn photographs_have_bounds() {
+    for (width, height) in [(65_535, 65_535), (8_193, 8_192)] {
+        let said = said_of(width, height);
+        assert!(said.ends_with(&format!("photo.jpg: {width}x{height} pixels are too many; this program takes up to 67108864")), "{said}");
+    }
+    for (width, height) in [(1, 20_000), (20_000, 1), (1, 17), (65_535, 1_000)] {
+        let said = said_of(width, height);
+        assert!(
+            said.contains(&format!("photo.jpg: {width}x{height} pixels are too thin; one side may be up to 16 times the other")),
+            "{said}"
+        );
+    }
+    // At the bounds it is the missing pixels that are told.
+    for (width, height) in [(1, 16), (16, 1), (8_192, 8_192)] {
+        let said = said_of(width, height);
+        assert!(said.contains("photo.jpg: ") && !said.contains("too many") && !said.contains("too thin"), "{said}");
+    }
+}
