@@ -8,8 +8,14 @@
 //! Hugging Face hub. With `--features hub` a prompt alone is enough: the files are fetched from there. Prints the
 //! likeliest continuation.
 
+#[path = "common/program.rs"]
+#[allow(clippy::duplicate_mod)] // the benchmark has several examples as modules
+mod program;
+
+use program::Failure;
+use std::ffi::OsString;
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use tancho::{AsView, Error, Target, network};
 use tokenizers::Tokenizer;
@@ -50,17 +56,24 @@ network! {
     }
 }
 
+const USAGE: &str = "usage: gpt2 [FOLDER] PROMPT\nthe folder holds model.safetensors and tokenizer.json of GPT-2";
 /// Tokens that follow a prompt at most.
 const LENGTH: usize = 64;
 /// The token that ends a text.
 const END: usize = 50256;
 
-type Failure = Box<dyn std::error::Error + Send + Sync>;
-
 /// Weights and tokenizer of the real model.
 #[cfg(feature = "hub")]
 fn fetched() -> Result<[PathBuf; 2], Failure> {
-    let file = |name: &str| tancho::hub::fetch("openai-community/gpt2", name);
+    let file = |name: &str| {
+        let mut told = None;
+        tancho::hub::fetch_with_progress("openai-community/gpt2", name, |had, size| {
+            let tenths = 10 * had / size.max(1);
+            if told.replace(tenths) != Some(tenths) {
+                program::tell(format!("{name}: {} % of {:.1} MB", 10 * tenths, size as f64 / 1e6));
+            }
+        })
+    };
     Ok([file("model.safetensors")?, file("tokenizer.json")?])
 }
 
@@ -69,7 +82,7 @@ fn fetched() -> Result<[PathBuf; 2], Failure> {
     Err("name a folder with model.safetensors and tokenizer.json, or run with `--features hub`, which fetches them".into())
 }
 
-fn run(folder: Option<&Path>, prompt: &str) -> Result<(), Failure> {
+fn run(folder: Option<PathBuf>, prompt: &str, out: &mut dyn Write) -> Result<(), Failure> {
     let [weights, tokenizer] = match folder {
         Some(folder) => ["model.safetensors", "tokenizer.json"].map(|name| folder.join(name)),
         None => fetched()?,
@@ -78,12 +91,12 @@ fn run(folder: Option<&Path>, prompt: &str) -> Result<(), Failure> {
     let mut session = Gpt2::load(weights)?.compile(Target::host())?.session();
     let mut ids: Vec<i32> = tokenizer.encode(prompt, false)?.get_ids().iter().map(|id| *id as i32).collect();
     let mut words = tokenizer.decode_stream(false);
-    print!("{prompt}");
+    write!(out, "{prompt}")?;
     for _ in 0..LENGTH {
         // The prompt first, then one token at a time: the same machine code.
         let logits = match session.run(ids.view([1, ids.len()])) {
             Err(Error::Full { held, capacity, .. }) if held > 0 => {
-                print!("\n[the context of {capacity} tokens is full]");
+                write!(out, "\n[the context of {capacity} tokens is full]")?;
                 break;
             }
             other => other?,
@@ -93,33 +106,28 @@ fn run(folder: Option<&Path>, prompt: &str) -> Result<(), Failure> {
         if next == END {
             break;
         }
-        print!("{}", words.step(next as u32)?.unwrap_or_default());
-        std::io::stdout().flush()?;
+        write!(out, "{}", words.step(next as u32)?.unwrap_or_default())?;
+        out.flush()?;
         ids = vec![next as i32];
     }
-    println!();
+    writeln!(out)?;
     Ok(())
 }
 
-fn main() -> ExitCode {
-    let args: Vec<String> = std::env::args_os().skip(1).map(|a| a.to_string_lossy().into_owned()).collect();
-    let (folder, prompt) = match args.as_slice() {
-        [prompt] => (None, prompt),
-        [folder, prompt] => (Some(Path::new(folder)), prompt),
-        _ => {
-            eprintln!("usage: gpt2 [FOLDER] PROMPT\nthe folder holds model.safetensors and tokenizer.json of GPT-2");
-            return ExitCode::from(2);
-        }
-    };
-    if prompt.trim().is_empty() {
-        eprintln!("the prompt is empty");
-        return ExitCode::from(2);
+/// The folder, if one is named, and the prompt.
+fn arguments(mut given: Vec<OsString>) -> Result<(Option<PathBuf>, String), &'static str> {
+    let prompt = given.pop().ok_or(USAGE)?.into_string().map_err(|_| "the prompt is not UTF-8")?;
+    let folder = given.pop().map(PathBuf::from);
+    match given.is_empty() {
+        false => Err(USAGE),
+        true if prompt.trim().is_empty() => Err("the prompt is empty"),
+        true => Ok((folder, prompt)),
     }
-    match run(folder, prompt) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(e) => {
-            eprintln!("{e}");
-            ExitCode::FAILURE
-        }
+}
+
+fn main() -> ExitCode {
+    match arguments(std::env::args_os().skip(1).collect()) {
+        Ok((folder, prompt)) => program::run(|out| run(folder, &prompt, out)),
+        Err(e) => program::misused(e),
     }
 }

@@ -4,6 +4,12 @@
 //! cargo run --release --example quickstart
 //! ```
 
+#[path = "common/program.rs"]
+mod program;
+
+use program::Failure;
+use std::io::Write;
+use std::process::ExitCode;
 use std::time::Instant;
 use tancho::{AsView, Error, Target, network};
 
@@ -53,36 +59,41 @@ fn median_us(mut run: impl FnMut() -> Result<(), Error>) -> Result<f64, Error> {
     Ok(times[25])
 }
 
-fn main() -> Result<(), Error> {
+fn run(out: &mut dyn Write) -> Result<(), Failure> {
     let x = sample(64 * 256);
 
     // A network is a value with weights: initialised here, `load("file.safetensors")` for real ones.
     let net = ResidualNorm::init(42)?;
-    println!("as declared: one line an op, with the source it comes from\n\n{}", net.ir());
+    writeln!(out, "as declared: one line an op, with the source it comes from\n\n{}", net.ir())?;
 
     let compiled = net.compile(Target::host())?;
-    println!("in kernels: the product, the residual and the layer norm are one\n\n{}", compiled.fused_ir());
+    writeln!(out, "in kernels: the product, the residual and the layer norm are one\n\n{}", compiled.fused_ir())?;
 
     // A session owns the buffers. B is bound by the input; another B needs no new code.
     let mut session = compiled.session();
     for rows in [1, 64] {
         let y = session.run(x[..rows * 256].view([rows, 256]))?;
-        println!("{rows:2} rows: y[0][..4] = {:?}", &y.data()[..4]);
+        writeln!(out, "{rows:2} rows: y[0][..4] = {:?}", &y.data()[..4])?;
     }
 
     // The same inputs through plain loops in f64: the specification of every op.
-    println!("\nagainst the interpreter\n{}\n", compiled.check(x.view([64, 256]))?);
+    writeln!(out, "\nagainst the interpreter\n{}\n", compiled.check(x.view([64, 256]))?)?;
 
     let mlp = Mlp::init(42)?.compile(Target::host())?;
-    println!("the two blocks share their code: {} kernels run, {} compiled\n\n{}", mlp.stats().steps, mlp.stats().kernels, mlp.fused_ir());
-    println!("against the interpreter\n{}\n", mlp.check(x.view([64, 256]))?);
+    let stats = mlp.stats();
+    writeln!(out, "the two blocks share their code: {} kernels run, {} compiled\n\n{}", stats.steps, stats.kernels, mlp.fused_ir())?;
+    writeln!(out, "against the interpreter\n{}\n", mlp.check(x.view([64, 256]))?)?;
 
-    let mut out = vec![0.0; 64 * 256];
+    let mut y = vec![0.0; 64 * 256];
     let mut mlp_session = mlp.session();
-    let norm_us = median_us(|| session.run_into(x.view([64, 256]), &mut out))?;
-    let mlp_us = median_us(|| mlp_session.run_into(x.view([64, 256]), &mut out))?;
-    println!("             compile ms   run us (64 rows, one thread, median of 51)");
-    println!("ResidualNorm {:10.2}   {norm_us:6.0}", compiled.stats().total().as_secs_f64() * 1e3);
-    println!("Mlp          {:10.2}   {mlp_us:6.0}", mlp.stats().total().as_secs_f64() * 1e3);
+    let norm_us = median_us(|| session.run_into(x.view([64, 256]), &mut y))?;
+    let mlp_us = median_us(|| mlp_session.run_into(x.view([64, 256]), &mut y))?;
+    writeln!(out, "             compile ms   run us (64 rows, one thread, median of 51)")?;
+    writeln!(out, "ResidualNorm {:10.2}   {norm_us:6.0}", compiled.stats().total().as_secs_f64() * 1e3)?;
+    writeln!(out, "Mlp          {:10.2}   {mlp_us:6.0}", mlp.stats().total().as_secs_f64() * 1e3)?;
     Ok(())
+}
+
+fn main() -> ExitCode {
+    program::run(run)
 }

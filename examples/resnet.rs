@@ -8,9 +8,15 @@
 //! Without a file the weights are random. Prints how the network is cut into kernels, how long it takes, and
 //! whether the reference interpreter agrees.
 
+#[path = "common/program.rs"]
+#[allow(clippy::duplicate_mod)] // the benchmark has several examples as modules
+mod program;
+
+use program::Failure;
+use std::io::Write;
 use std::process::ExitCode;
 use std::time::Instant;
-use tancho::{AsView, Error, Target, network};
+use tancho::{AsView, Target, network};
 
 network! {
     /// The article's `ResidualBlock`: two convolutions with batch norm around a shortcut, which is the identity
@@ -100,34 +106,28 @@ fn sample(n: usize) -> Vec<f32> {
     (0..n as u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 8) as f32 / (1 << 23) as f32 - 1.0).collect()
 }
 
-fn run() -> Result<(), Error> {
+fn run(out: &mut dyn Write) -> Result<(), Failure> {
     let net = match std::env::args_os().nth(1) {
         Some(path) => ResNet::load(path)?,
         None => ResNet::init(42)?,
     };
     let compiled = net.compile(Target::host())?;
-    println!("{}", compiled.fused_ir());
-    println!("compiled in {:.1?}, weights packed in {:.1?}", compiled.stats().total(), compiled.pack_time());
+    writeln!(out, "{}", compiled.fused_ir())?;
+    writeln!(out, "compiled in {:.1?}, weights packed in {:.1?}", compiled.stats().total(), compiled.pack_time())?;
 
     let image = sample(3 * 224 * 224);
     let mut session = compiled.session();
     session.run(image.view([1, 3, 224, 224]))?;
     let start = Instant::now();
     let logits = session.run(image.view([1, 3, 224, 224]))?;
-    println!("one image of 224x224 in {:.1?}: {} logits", start.elapsed(), logits.shape()[1]);
+    writeln!(out, "one image of 224x224 in {:.1?}: {} logits", start.elapsed(), logits.shape()[1])?;
 
     // The same code runs on images of any size; a small one is soon interpreted.
     let report = compiled.check(image[..2 * 3 * 48 * 40].view([2, 3, 48, 40]))?;
-    println!("{report}");
+    writeln!(out, "{report}")?;
     Ok(())
 }
 
 fn main() -> ExitCode {
-    match run() {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(e) => {
-            eprintln!("{e}");
-            ExitCode::FAILURE
-        }
-    }
+    program::run(run)
 }

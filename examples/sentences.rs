@@ -10,7 +10,13 @@
 #[path = "common/models.rs"]
 #[allow(clippy::duplicate_mod)] // the benchmark has several examples as modules
 mod models;
+#[path = "common/program.rs"]
+#[allow(clippy::duplicate_mod)] // the benchmark has several examples as modules
+mod program;
 
+pub use program::Failure;
+use std::ffi::OsString;
+use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use tancho::{AsView, Error, Target, network};
@@ -56,9 +62,6 @@ pub fn model_dir() -> PathBuf {
     models::model_dir("minilm")
 }
 
-/// Any failure of this program, in words.
-pub type Failure = Box<dyn std::error::Error + Send + Sync>;
-
 /// Ids and mask of a batch, padded to the longest sentence.
 pub fn tokenize(tokenizer: &Tokenizer, sentences: &[String]) -> Result<(Vec<i32>, Vec<bool>, usize), Failure> {
     let encoded = tokenizer.encode_batch(sentences.to_vec(), true)?;
@@ -77,37 +80,45 @@ pub fn tokenize(tokenizer: &Tokenizer, sentences: &[String]) -> Result<(Vec<i32>
 pub fn embed(sentences: &[String]) -> Result<(Vec<f32>, usize), Failure> {
     let dir = model_dir();
     let mut tokenizer = Tokenizer::from_file(dir.join("tokenizer.json"))
-        .map_err(|e| format!("{}: {e}; run `python3 scripts/fetch_models.py` first", dir.display()))?;
+        .map_err(|e| format!("{}: {e}; run `python3 scripts/fetch_models.py` first", dir.join("tokenizer.json").display()))?;
     // The file pads and cuts to 128 tokens; the network takes any length up to 512.
     tokenizer.with_padding(None).with_truncation(None)?;
     let (ids, mask, s) = tokenize(&tokenizer, sentences)?;
-    let model = MiniLm::load(dir.join("model.safetensors"))?;
+    let model = MiniLm::load(dir.join("model.safetensors")).map_err(|e| format!("{e}; run `python3 scripts/fetch_models.py` first"))?;
     let mut session = model.compile(Target::host())?.session();
     let b = sentences.len();
     let (embeddings, _) = session.run(ids.view([b, s]), mask.view([b, s]))?;
     Ok((embeddings.to_vec(), MiniLm::D))
 }
 
-fn main() -> ExitCode {
-    let sentences: Vec<String> = std::env::args().skip(1).collect();
-    if sentences.is_empty() {
-        eprintln!("usage: sentences SENTENCE...\nprints the cosine similarity of each pair of sentences");
-        return ExitCode::from(2);
+/// What the command line says.
+fn sentences(args: impl Iterator<Item = OsString>) -> Result<Vec<String>, String> {
+    let text = |arg: OsString| arg.into_string().map_err(|arg| format!("`{}` is not UTF-8", arg.display()));
+    let all: Vec<String> = args.map(text).collect::<Result<_, _>>()?;
+    match all.is_empty() {
+        true => Err("usage: sentences SENTENCE...\nprints the cosine similarity of each pair of sentences".into()),
+        false => Ok(all),
     }
-    let (vectors, width) = match embed(&sentences) {
-        Ok(done) => done,
-        Err(e) => {
-            match e.downcast_ref::<Error>() {
-                Some(Error::Bound { value, bound, .. }) => eprintln!("a sentence has {value} tokens; the model takes at most {bound}"),
-                _ => eprintln!("{e}"),
-            }
-            return ExitCode::FAILURE;
+}
+
+fn run(sentences: &[String], out: &mut dyn Write) -> Result<(), Failure> {
+    let (vectors, width) = embed(sentences).map_err(|e| match e.downcast_ref::<Error>() {
+        Some(Error::Bound { value, bound, .. }) => format!("a sentence has {value} tokens; the model takes at most {bound}").into(),
+        _ => e,
+    })?;
+    for (sentence, a) in sentences.iter().zip(vectors.chunks(width)) {
+        for b in vectors.chunks(width) {
+            let cosine: f64 = a.iter().zip(b).map(|(x, y)| f64::from(x * y)).sum();
+            write!(out, "{cosine:9.6} ")?;
         }
-    };
-    for (i, a) in vectors.chunks(width).enumerate() {
-        let row: Vec<String> =
-            vectors.chunks(width).map(|b| format!("{:9.6}", a.iter().zip(b).map(|(x, y)| f64::from(x * y)).sum::<f64>())).collect();
-        println!("{}  {}", row.join(" "), sentences[i]);
+        writeln!(out, " {sentence}")?;
     }
-    ExitCode::SUCCESS
+    Ok(())
+}
+
+fn main() -> ExitCode {
+    match sentences(std::env::args_os().skip(1)) {
+        Ok(sentences) => program::run(|out| run(&sentences, out)),
+        Err(e) => program::misused(e),
+    }
 }

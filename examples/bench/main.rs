@@ -14,6 +14,9 @@ mod chat;
 #[path = "../gpt2.rs"]
 mod gpt2;
 mod measure;
+#[path = "../common/program.rs"]
+#[allow(clippy::duplicate_mod)] // the examples below have it too
+mod program;
 #[allow(dead_code)] // its networks are benchmarked, its program is not
 #[path = "../resnet.rs"]
 mod resnet;
@@ -23,9 +26,11 @@ mod sentences;
 
 use args::Args;
 use measure::{Measured, measure};
+use program::{Failure, tell};
+use std::io::Write;
 use std::process::ExitCode;
 use tancho::limits::Limits;
-use tancho::{Error, Isa, Target};
+use tancho::{Isa, Target};
 
 /// A row of the table.
 fn row(m: &Measured) -> String {
@@ -41,56 +46,44 @@ fn object(m: &Measured, threads: usize, isa: Isa) -> serde_json::Value {
     })
 }
 
-fn run(args: &Args) -> Result<(), Error> {
+fn run(args: &Args, out: &mut dyn Write) -> Result<(), Failure> {
     let threads = args.threads;
     let limits = Limits::measure(args.isa, threads)?;
     if args.json {
-        eprintln!("{limits}");
+        tell(&limits);
     } else {
-        println!("{limits}\n");
-        println!(
+        writeln!(out, "{limits}\n")?;
+        writeln!(
+            out,
             "{:22} {:>10} {:>10} {:>8} {:>8} {:>10} {:>7} {:>9} {:>9}",
             "case", "median ms", "min ms", "GFLOP/s", "GB/s", "limit ms", "share %", "compile", "packing"
-        );
+        )?;
     }
-    let show = |m: &Measured, beside: Option<&Measured>| {
+    let mut show = |m: &Measured, beside: Option<&Measured>| {
         if args.json {
-            println!("{}", object(m, threads, args.isa));
+            writeln!(out, "{}", object(m, threads, args.isa))
         } else if let Some(named) = beside {
             let points = 100.0 * (m.share() - named.share());
-            println!("{}   {points:+.1} points of {} ({:.1} %)", row(m), named.case, 100.0 * named.share());
+            writeln!(out, "{}   {points:+.1} points of {} ({:.1} %)", row(m), named.case, 100.0 * named.share())
         } else {
-            println!("{}", row(m));
+            writeln!(out, "{}", row(m))
         }
     };
     let target = Target::host().with_precision(args.precision).with_weights(args.weights).with_bf16_states(args.bf16_states);
     for case in &args.cases {
         let named = measure(case, &limits, target)?;
-        show(&named, None);
+        show(&named, None)?;
         for neighbour in if args.sweep { case.neighbours() } else { Vec::new() } {
-            show(&measure(&neighbour, &limits, target)?, Some(&named));
+            show(&measure(&neighbour, &limits, target)?, Some(&named))?;
         }
     }
     Ok(())
 }
 
 fn main() -> ExitCode {
-    let args = match args::parse(std::env::args_os().skip(1)) {
-        Ok(args) => args,
-        Err(e) => {
-            eprintln!("{e}");
-            return ExitCode::from(2);
-        }
-    };
-    if args.help {
-        print!("{}", args::help());
-        return ExitCode::SUCCESS;
-    }
-    match run(&args) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(e) => {
-            eprintln!("{e}");
-            ExitCode::FAILURE
-        }
+    match args::parse(std::env::args_os().skip(1)) {
+        Ok(args) if args.help => program::run(|out| Ok(write!(out, "{}", args::help())?)),
+        Ok(args) => program::run(|out| run(&args, out)),
+        Err(e) => program::misused(e),
     }
 }
