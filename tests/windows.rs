@@ -7,7 +7,7 @@ use common::{Rng, views};
 use tancho::compare::{BOUND, compare};
 use tancho::interp::Interpreter;
 use tancho::model::model_of;
-use tancho::{Graph, Isa, Precision, Target, Tensor};
+use tancho::{AsView, Error, Graph, Isa, Precision, Target, Tensor, network};
 
 /// The numbers that sums and maxima go wrong at, among small ordinary ones.
 fn special(shape: &[usize], seed: u64, often: usize) -> Tensor {
@@ -110,6 +110,67 @@ fn tiles_of_special_values() {
             assert!(got.iter().zip(want).all(|(g, w)| !g.is_finite() || (g - w).abs() <= 1e-4), "{target:?}");
             let finite = |v: &[f32]| v.iter().filter(|x| x.is_finite()).count();
             assert!(finite(want) < want.len() && finite(got) > want.len() / 4, "{target:?}: {} of {}", finite(got), finite(want));
+        }
+    }
+}
+
+network! {
+    /// A batch norm's channels are axis 1, which of channels last is the rows.
+    RowNorm<N, R = 2>(x: [N, R, 1, 1]) -> [N, R, 1, 2] {
+        param w: [2, 1, 1, 1] = ones;
+        param gain: [R];
+        param bias: [R] = zeros;
+        param mean: [R] = zeros;
+        param var: [R] = ones;
+        batch_norm(conv2d(x, w, layout = nhwc), gain, bias, mean, var, eps = 0)
+    }
+}
+
+/// With as many rows as filters, where taking one axis for the other fits, and with more.
+#[test]
+fn norms_behind_channels_last_are_of_their_rows() -> Result<(), Error> {
+    for (x, gain, want) in [
+        (vec![3.0, 5.0], vec![1.0, 10.0], vec![3.0, 3.0, 50.0, 50.0]),
+        (vec![3.0, 5.0, 7.0], vec![1.0, 10.0, 100.0], vec![3.0, 3.0, 50.0, 50.0, 700.0, 700.0]),
+    ] {
+        let rows = x.len();
+        let mut net = RowNorm::with(RowNormDims { R: rows }).init(0)?;
+        net.weights_mut().set("gain", Tensor::new(gain, [rows])?)?;
+        for target in targets(Precision::Standard) {
+            let compiled = net.compile(target)?;
+            assert_eq!(compiled.session().run(x.view([1, rows, 1, 1]))?.data(), want, "{target:?}");
+            assert!(compiled.check(x.view([1, rows, 1, 1]))?.ok(), "{target:?}");
+        }
+    }
+    Ok(())
+}
+
+/// The channels of both are axis 1, or the norm is of rows: the same as the reference, for any number of rows and filters.
+#[test]
+fn norms_behind_convolutions_of_both_layouts() {
+    for (layout, x, out) in [
+        ("nchw", [2, 4, 5, 3], [2, 6, 5, 3]),
+        ("nhwc", [2, 6, 3, 4], [2, 6, 3, 6]),
+        ("nhwc", [2, 5, 3, 4], [2, 5, 3, 6]),
+        ("nhwc", [2, 4, 6, 4], [2, 4, 6, 6]),
+    ] {
+        let c = out[1];
+        let mut text = format!("network Op<>\ninput x: f32{x:?}\nweight \"w\": f32[6, 4, 3, 3] = uniform(-1.0, 1.0)\n");
+        for name in ["gain", "bias", "mean"] {
+            text += &format!("weight \"{name}\": f32[{c}] = uniform(-1.0, 1.0)\n");
+        }
+        text += &format!(
+            "weight \"var\": f32[{c}] = uniform(0.5, 1.5)\n%0: f32{x:?} = input(index = 0)\n%1: f32[6, 4, 3, 3] = weight(index = 0)\n"
+        );
+        (2..6).for_each(|i| text += &format!("%{i}: f32[{c}] = weight(index = {})\n", i - 1));
+        text += &format!("%6: f32{out:?} = conv2d(%0, %1, pad = [1, 1, 1, 1], layout = {layout})\n");
+        text += &format!("%7: f32{out:?} = batch_norm(%6, %2, %3, %4, %5, eps = 1e-5)\nreturn %7");
+        let g = Graph::parse(&text).unwrap_or_else(|e| panic!("{e}\n{text}"));
+        let x = Rng::new(5).floats(&x);
+        for target in targets(Precision::Standard) {
+            let (got, want) = both(&g, &x, target);
+            let report = compare("batch_norm", &got, &want, Some(&vec![36.0; want.len()]), BOUND);
+            assert!(report.ok(), "{target:?} {layout} {out:?}\n{report}");
         }
     }
 }

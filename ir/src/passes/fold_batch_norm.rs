@@ -1,7 +1,8 @@
 //! A batch norm behind a convolution becomes part of it: the filters are multiplied by
 //! `gain / sqrt(var + eps)`, one number a filter, and what is left is a bias.
 //!
-//! Only where filters and statistics follow from weights at no cost in a run, and nobody else reads the convolution.
+//! Only where the norm's channels are the filters, filters and statistics follow from weights at no cost in a run, and
+//! nobody else reads the convolution. Behind channels last, the norm's axis 1 is the rows of the image.
 
 use super::Rewriter;
 use crate::dim::Dim;
@@ -10,13 +11,25 @@ use crate::infer::ShapeError;
 use crate::op::{Binary, Number, Op, Scalar, Unary};
 use crate::prepare::of_weights;
 
+/// The axis that a batch norm's statistics run along.
+const NORMED: usize = 1;
+
+/// The axis of a convolution's result that has one element a filter.
+fn filter_axis(op: &Op) -> Option<usize> {
+    match op {
+        Op::Conv2d { layout, .. } => Some(layout.channels()),
+        Op::Conv1d { .. } => Some(1),
+        _ => None,
+    }
+}
+
 /// Runs the pass.
 pub fn run(old: &Graph) -> Result<Graph, ShapeError> {
     let (of, counts) = (of_weights(old), old.use_counts());
     Rewriter::run(old, |r, v, args| {
         let Op::BatchNorm { eps } = old.node(v).op else { return Ok(None) };
         let conv = old.node(v).args[0];
-        let folds = matches!(old.node(conv).op, Op::Conv2d { .. } | Op::Conv1d { .. }) && counts[conv.index()] == 1;
+        let folds = filter_axis(&old.node(conv).op) == Some(NORMED) && counts[conv.index()] == 1;
         let parts = old.node(conv).args.iter().skip(1).chain(&old.node(v).args[1..]);
         if !folds || !parts.clone().all(|p| of[p.index()]) {
             return Ok(None);

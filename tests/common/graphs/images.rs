@@ -31,9 +31,14 @@ impl Random {
     }
 
     fn image(&mut self) -> Option<Value> {
+        self.image_of(Layout::Nchw)
+    }
+
+    /// An image whose channels stand there: any value of four axes may be one.
+    fn image_of(&mut self, layout: Layout) -> Option<Value> {
         let fits = |g: &Graph, v: Value| {
             let t = g.ty(v);
-            t.dtype == DType::F32 && t.rank() == 4 && t.shape[1].as_const().is_some_and(|c| (1..=48).contains(&c))
+            t.dtype == DType::F32 && t.rank() == 4 && t.shape[layout.channels()].as_const().is_some_and(|c| (1..=48).contains(&c))
         };
         let x = self.value(fits)?;
         self.tame(x, 4.0)
@@ -53,11 +58,11 @@ impl Random {
         }
     }
 
-    fn window(&mut self, x: &[Dim], kernel: [i64; 2], pools: bool) -> Option<Window> {
+    fn window(&mut self, image: &[Dim], kernel: [i64; 2], pools: bool) -> Option<Window> {
         let stride = [0, 1].map(|_| self.rng.pick(&[1, 1, 1, 2, 2, 3]));
         let dilation = [0, 1].map(|_| if pools { 1 } else { self.rng.pick(&[1, 1, 1, 2, 3]) });
         let extents = [0, 1].map(|i| (kernel[i] - 1) * dilation[i] + 1);
-        let [rows, columns] = [0, 1].map(|i| (&x[2 + i], extents[i]));
+        let [rows, columns] = [0, 1].map(|i| (&image[i], extents[i]));
         let wide = (0..2).all(|i| extents[i] >= stride[i] || extents[i] == 1);
         let pad = if wide && self.rng.chance(40) {
             Padding::Same
@@ -91,17 +96,27 @@ impl Random {
     }
 
     fn conv2d(&mut self) -> Option<Value> {
-        let x = self.image()?;
-        let shape = self.shape(x);
-        let c = shape[1].as_const()?;
-        let kernel = self.kernel();
-        let window = self.window(&shape, kernel, false)?;
-        let (groups, o) = self.groups(c);
-        let layout = if self.rng.chance(15) { Layout::Nhwc } else { Layout::Nchw };
-        let x = match layout {
-            Layout::Nchw => x,
-            Layout::Nhwc => self.push(Op::Transpose(vec![0, 2, 3, 1]), &[x], self.bound(x))?,
+        // A value that is read with channels last as it stands, or an image turned over and back.
+        let (layout, turned) = match self.rng.below(20) {
+            0..3 => (Layout::Nhwc, true),
+            3..7 => (Layout::Nhwc, false),
+            _ => (Layout::Nchw, false),
         };
+        let mut x = self.image_of(if turned { Layout::Nchw } else { layout })?;
+        if turned {
+            x = self.push(Op::Transpose(vec![0, 2, 3, 1]), &[x], self.bound(x))?;
+        }
+        let shape = self.shape(x);
+        let c = shape[layout.channels()].as_const()?;
+        let kernel = self.kernel();
+        let window = self.window(&shape[layout.rows()..], kernel, false)?;
+        let (groups, mut o) = self.groups(c);
+        // As many filters as rows: what takes one axis for the other then fits, and is wrong.
+        if let (Layout::Nhwc, 1, Some(rows)) = (layout, groups, shape[1].as_const().filter(|r| (1..=24).contains(r)))
+            && self.rng.chance(50)
+        {
+            o = rows;
+        }
         let w = self.weight(&[o, c / groups, kernel[0], kernel[1]]);
         let mut args = vec![x, w];
         if self.rng.chance(50) {
@@ -109,13 +124,13 @@ impl Random {
         }
         let bound = self.bound(x) * (c / groups * kernel[0] * kernel[1]) as f64 + 1.0;
         let mut v = self.push(Op::Conv2d { window, groups: n(groups), bias: args.len() == 3, layout }, &args, bound)?;
-        if layout == Layout::Nhwc {
+        if turned {
             v = self.push(Op::Transpose(vec![0, 3, 1, 2]), &[v], bound)?;
         }
-        match self.rng.below(5) {
-            0 => self.norm_behind(v, o),
-            1 => self.push(Op::Unary(Unary::Relu6), &[v], 6.0),
-            2 => self.push(Op::Unary(Unary::Relu), &[v], bound),
+        match (self.rng.below(5), self.shape(v)[1].as_const().filter(|c| *c > 0)) {
+            (0, Some(c)) => self.norm_behind(v, c),
+            (1, _) => self.push(Op::Unary(Unary::Relu6), &[v], 6.0),
+            (2, _) => self.push(Op::Unary(Unary::Relu), &[v], bound),
             _ => self.tame(v, LIMIT),
         }
     }
@@ -138,7 +153,7 @@ impl Random {
         let shape = self.shape(x);
         let c = shape[1].as_const()?;
         let k = self.rng.pick(&[1, 2, 3, 5]);
-        let window = self.window(&[n(1), n(1), n(1), shape[2].clone()], [1, k], false)?;
+        let window = self.window(&[n(1), shape[2].clone()], [1, k], false)?;
         let (groups, o) = self.groups(c);
         let mut args = vec![x, self.weight(&[o, c / groups, k])];
         if self.rng.chance(50) {
@@ -151,19 +166,21 @@ impl Random {
     }
 
     fn pool2d(&mut self) -> Option<Value> {
-        let x = self.image()?;
+        let layout = if self.rng.chance(30) { Layout::Nhwc } else { Layout::Nchw };
+        let x = self.image_of(layout)?;
         let shape = self.shape(x);
+        let pixels = &shape[layout.rows()..][..2];
         let kernel = [0, 1].map(|_| self.rng.pick(&[1, 2, 3, 3, 5]));
-        let window = self.window(&shape, kernel, true)?;
+        let window = self.window(pixels, kernel, true)?;
         let kind = self.rng.pick(&[Pooling::Max, Pooling::Max, Pooling::Avg, Pooling::Sum]);
         // A maximum or mean over what surrounds an image alone is no number.
-        let empty = shape[2..].iter().any(|d| d.as_const().is_none() || d.is(0));
+        let empty = pixels.iter().any(|d| d.as_const().is_none() || d.is(0));
         if empty && kind != Pooling::Sum && window.pad != Padding::Same {
             return None;
         }
         let count_pad = kind == Pooling::Avg && self.rng.chance(50);
         let bound = self.bound(x) * if kind == Pooling::Sum { (kernel[0] * kernel[1]) as f64 } else { 1.0 };
-        let v = self.push(Op::Pool2d { kind, kernel: kernel.map(n), window, layout: Layout::Nchw, count_pad }, &[x], bound)?;
+        let v = self.push(Op::Pool2d { kind, kernel: kernel.map(n), window, layout, count_pad }, &[x], bound)?;
         self.tame(v, LIMIT)
     }
 
