@@ -174,3 +174,39 @@ fn norms_behind_convolutions_of_both_layouts() {
         }
     }
 }
+
+/// Statistics far from 0: the difference from the mean is what counts, and f32 has it exactly. Folded into filters it has been
+/// rounded with the product: by as much as f32 rounds numbers of that size.
+#[test]
+fn batch_norms_far_from_zero() {
+    for (mean, deviation) in [(100.0f64, 0.01f64), (-700.0, 0.7), (1e4, 0.1), (0.5, 1.0)] {
+        let (low, high) = (mean - deviation / 4.0, mean + deviation / 4.0);
+        let variances = (deviation * deviation / 2.0, deviation * deviation * 2.0);
+        let text = |folded: bool| {
+            let mut text = String::from("network Op<N>\ninput x: f32[N, 4, 3, 5]\n");
+            for (name, (a, b)) in [("gain", (0.5, 2.0)), ("bias", (-0.5, 0.5)), ("mean", (low, high)), ("var", variances)] {
+                text += &format!("weight \"{name}\": f32[4] = uniform({a:?}, {b:?})\n");
+            }
+            text += "weight \"w\": f32[4, 1, 1, 1] = ones\n%0: f32[N, 4, 3, 5] = input(index = 0)\n";
+            (1..5).for_each(|i| text += &format!("%{i}: f32[4] = weight(index = {})\n", i - 1));
+            text += "%5: f32[4, 1, 1, 1] = weight(index = 4)\n";
+            let x = if folded { "conv2d(%0, %5, groups = 4)" } else { "reshape(%0, shape = [N, 4, 3, 5])" };
+            text += &format!("%6: f32[N, 4, 3, 5] = {x}\n%7: f32[N, 4, 3, 5] = batch_norm(%6, %1, %2, %3, %4, eps = 1e-12)\nreturn %7");
+            Graph::parse(&text).unwrap_or_else(|e| panic!("{e}\n{text}"))
+        };
+        let noise = Rng::new(2).floats(&[3, 4, 3, 5]);
+        let x: Vec<f32> = noise.as_f32().expect("f32").iter().map(|z| (mean + deviation * f64::from(*z)) as f32).collect();
+        let x = Tensor::new(x, [3, 4, 3, 5]).expect("fits");
+        // Results are of size 1: in units of what f32 rounds them by, and of what it rounds `mean / deviation` by.
+        let far = mean.abs() / deviation;
+        for (folded, allowed) in [(false, 4.0), (true, 8.0 * far.max(1.0))] {
+            for target in targets(Precision::Standard) {
+                let (got, want) = both(&text(folded), &x, target);
+                let pairs = got.as_f32().expect("f32").iter().zip(want.as_f32().expect("f32"));
+                let most = pairs.map(|(g, w)| f64::from(g - w).abs()).fold(0.0, f64::max);
+                println!("mean {mean}, deviation {deviation}, folded {folded}: {most:e}");
+                assert!(most <= allowed * 1.2e-7, "{target:?} mean {mean}, deviation {deviation}, folded {folded}: {most:e}");
+            }
+        }
+    }
+}

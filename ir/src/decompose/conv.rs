@@ -43,15 +43,17 @@ impl Body {
         self.bin(Binary::Div, sum, count)
     }
 
-    /// `x * scale + shift`: two numbers a channel.
+    /// `(x - mean) * scale + bias`: the difference is exact where `x` is near its mean, however far from 0 that is.
     pub fn batch_norm(&mut self, args: &[Value], eps: Number) -> Option<Value> {
         let &[x, gain, bias, mean, var] = args else { return None };
         let shifted = self.by(Binary::Add, var, eps.0)?;
         let std = self.un(Unary::Sqrt, shifted)?;
         let scale = self.bin(Binary::Div, gain, std)?;
-        let centre = self.bin(Binary::Mul, mean, scale)?;
-        let shift = self.bin(Binary::Sub, bias, centre)?;
-        self.affine(x, Some(scale), Some(shift), &[1])
+        let mut y = x;
+        for (b, along) in [(Binary::Sub, mean), (Binary::Mul, scale), (Binary::Add, bias)] {
+            y = self.along(b, y, along, &[1])?;
+        }
+        Some(y)
     }
 
     /// Axes of length 1 behind rows and columns, stretched.

@@ -187,14 +187,19 @@ impl Body {
         self.bin(b, x, wide)
     }
 
+    /// `y` and `p`, which runs along `axes`.
+    fn along(&mut self, b: Binary, y: Value, p: Value, axes: &[usize]) -> Option<Value> {
+        let shape = self.shape(y);
+        let thin = shape.iter().enumerate().map(|(i, d)| if axes.contains(&i) { d.clone() } else { Dim::constant(1) }).collect();
+        let p = self.push(Op::Reshape(thin), &[p])?;
+        self.with_kept(b, y, p)
+    }
+
     /// `y * gain + bias`, as far as they are given; both run along `axes`.
     fn affine(&mut self, mut y: Value, gain: Option<Value>, bias: Option<Value>, axes: &[usize]) -> Option<Value> {
-        let shape = self.shape(y);
         for (b, p) in [(Binary::Mul, gain), (Binary::Add, bias)] {
             let Some(p) = p else { continue };
-            let thin = shape.iter().enumerate().map(|(i, d)| if axes.contains(&i) { d.clone() } else { Dim::constant(1) }).collect();
-            let p = self.push(Op::Reshape(thin), &[p])?;
-            y = self.with_kept(b, y, p)?;
+            y = self.along(b, y, p, axes)?;
         }
         Some(y)
     }
