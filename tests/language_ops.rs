@@ -78,26 +78,53 @@ network! {
 
     pub Angles<B>(x: [B]) -> ([B], [B]) { (sin(x), cos(x)) }
 
-    /// Every form that fixed axes behind leading ones are moved by.
-    pub Leading<D = 6, HEADS = 2>(x: [.., D])
-        -> ([.., HEADS, D / HEADS], [.., D / HEADS, HEADS], [.., D / HEADS, HEADS], [.., D], [.., 2, D], [.., D / HEADS, HEADS])
-        where D % HEADS == 0
+    /// One number for both ends of a signal, two for before and behind.
+    pub Ends<L>(x: [1, 1, L])
+        -> ([1, 1, L], [1, 1, L], [1, 1, L], [1, 1, L + 1], [1, 1, L], [1, 1, ceil(L / 2)], [1, 1, floor((L - 1) / 2) + 1])
     {
-        let heads = reshape(x, [.., HEADS, D / HEADS]);
+        #[weights("w")] param w: [1, 1, 3] = ones;
         (
-            heads,
-            heads.t,
-            transpose(heads, axes = (-1, -2)),
-            rearrange(heads.t, [.., d, h] -> [.., (h d)]),
-            expand(reshape(x, [.., 1, D]), [.., 2, D]),
-            rearrange(x, [.., (h d)] -> [.., d, h], h = HEADS),
+            conv1d(x, w, pad = 1),
+            conv1d(x, w, pad = (2, 0)),
+            conv1d(x, w, pad = (0, 2)),
+            conv1d(x, w, pad = (2, 1)),
+            conv1d(x, w, pad = (4, 0), dilation = 2),
+            conv1d(x, w, pad = same, stride = 2),
+            conv1d(x, w, pad = (2, 0), stride = 2),
         )
     }
 
-    pub Inside<B, S>(x: [B, S, 6], v: [6]) -> ([B, S, 2, 6], [3, 2], [6]) {
-        let (a, b, c, d, wide, e) = Leading(x);
-        let (f, turned, g, back, h, i) = Leading(v);
-        (wide, turned, back)
+    /// One number for both axes, two for rows and columns, four for the sides.
+    pub Sides<H, W>(x: [1, 1, H, W])
+        -> (
+            [1, 1, H, W], [1, 1, H, W - 2], [1, 1, H, W], [1, 1, ceil(H / 2), W], [1, 1, H - 2, W],
+            [1, 1, floor(H / 2), floor(W / 2)], [1, 1, floor(H / 2), W], [1, 1, H - 1, W], [1, 1, H, W - 1],
+            [1, 1, H, W], [1, 1, H, W - 2],
+            [1, 1, 2 * H, 2 * W], [1, 1, 2 * H, W]
+        )
+    {
+        #[weights("w")] param w: [1, 1, 3, 3] = ones;
+        #[weights("v")] param v: [1, 1, 3, 1] = ones;
+        (
+            conv2d(x, w, pad = 1),
+            conv2d(x, w, pad = (1, 0)),
+            conv2d(x, w, pad = (2, 0, 0, 2)),
+            conv2d(x, v, pad = (1, 0), stride = (2, 1)),
+            conv2d(x, v, pad = (1, 0), dilation = (2, 1)),
+            max_pool2d(x, kernel = 2),
+            max_pool2d(x, kernel = (2, 1)),
+            max_pool2d(x, kernel = (2, 1), stride = 1),
+            max_pool2d(x, kernel = (1, 2), stride = (1, 1)),
+            max_pool2d(x, kernel = 2, stride = 1, pad = (1, 0, 0, 1)),
+            avg_pool2d(x, kernel = 3, stride = 1, pad = (1, 0)),
+            upsample_nearest(x, scale = 2),
+            upsample_nearest(x, scale = (2, 1)),
+        )
+    }
+
+    /// Several axes in parentheses, and one as a tuple of its own.
+    pub Axes<A, B, C>(x: [A, B, C]) -> ([B], [B], [A, B], [C, A, B]) {
+        (sum(x, over = (A, C)), sum(x, over = (0, -1)), sum(x, over = (C,)), transpose(x, axes = (C, A, B)))
     }
 }
 
@@ -286,4 +313,45 @@ return %1, %2";
     let bad = tancho::Graph::parse(&text.replace("2, 9, 64", "2, 9, B")).expect_err("a run-time width").to_string();
     assert!(bad.contains("the frequencies of `rope` follow from the width of a head, but B is a run-time dim"), "{bad}");
     assert!(compile(&tancho::Graph::parse(text).expect("a graph")).is_ok());
+}
+
+#[test]
+fn what_each_number_of_an_option_is_for() {
+    let y = run!(Ends::init(0).unwrap(), [1.0, 10.0, 100.0, 1000.0].view([1, 1, 4]));
+    near(&y[0], &[11.0, 111.0, 1110.0, 1100.0]);
+    near(&y[1], &[1.0, 11.0, 111.0, 1110.0]);
+    near(&y[2], &[111.0, 1110.0, 1100.0, 1000.0]);
+    near(&y[3], &[1.0, 11.0, 111.0, 1110.0, 1100.0]);
+    near(&y[4], &[1.0, 10.0, 101.0, 1010.0]);
+    near(&y[5], &[111.0, 1100.0]);
+    near(&y[6], &[1.0, 111.0]);
+
+    let y = run!(Sides::init(0).unwrap(), [1.0, 2.0, 3.0, 10.0, 20.0, 30.0, 100.0, 200.0, 300.0].view([1, 1, 3, 3]));
+    near(&y[0], &[33.0, 66.0, 55.0, 333.0, 666.0, 555.0, 330.0, 660.0, 550.0]);
+    near(&y[1], &[66.0, 666.0, 660.0]);
+    near(&y[2], &[6.0, 5.0, 3.0, 66.0, 55.0, 33.0, 666.0, 555.0, 333.0]);
+    near(&y[3], &[11.0, 22.0, 33.0, 110.0, 220.0, 330.0]);
+    near(&y[4], &[10.0, 20.0, 30.0]);
+    near(&y[5], &[20.0]);
+    near(&y[6], &[10.0, 20.0, 30.0]);
+    near(&y[7], &[10.0, 20.0, 30.0, 100.0, 200.0, 300.0]);
+    near(&y[8], &[2.0, 3.0, 20.0, 30.0, 200.0, 300.0]);
+    near(&y[9], &[2.0, 3.0, 3.0, 20.0, 30.0, 30.0, 200.0, 300.0, 300.0]);
+    near(&y[10], &[11.0, 74.0, 110.0]);
+    near(
+        &y[11],
+        &[[1.0, 1.0, 2.0, 2.0, 3.0, 3.0]; 2]
+            .concat()
+            .into_iter()
+            .chain([[10.0, 10.0, 20.0, 20.0, 30.0, 30.0]; 2].concat())
+            .chain([[100.0, 100.0, 200.0, 200.0, 300.0, 300.0]; 2].concat())
+            .collect::<Vec<f32>>(),
+    );
+    near(&y[12], &[1.0, 2.0, 3.0, 1.0, 2.0, 3.0, 10.0, 20.0, 30.0, 10.0, 20.0, 30.0, 100.0, 200.0, 300.0, 100.0, 200.0, 300.0]);
+
+    let y = run!(Axes::init(0).unwrap(), [1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0].view([2, 2, 2]));
+    near(&y[0], &[14.0, 22.0]);
+    near(&y[1], &[14.0, 22.0]);
+    near(&y[2], &[3.0, 7.0, 11.0, 15.0]);
+    near(&y[3], &[1.0, 3.0, 5.0, 7.0, 2.0, 4.0, 6.0, 8.0]);
 }

@@ -182,9 +182,9 @@ fn parse_attr(kind: Kind, text: &str) -> Option<Attr> {
             let dim = |a: &&str| if *a == ".." { Some(Dim::sym(a)) } else { Dim::parse(a).ok() };
             Attr::Dims(split_type(text)?.1.iter().map(dim).collect::<Option<_>>()?)
         }
-        Kind::Pad if text == "same" => Attr::Word(text.into()),
-        Kind::Pair | Kind::Pad if !text.starts_with('[') => Attr::Dims(vec![Dim::parse(text).ok()?]),
-        Kind::Pair | Kind::Pad => Attr::Dims(split_type(text)?.1.iter().map(|a| Dim::parse(a).ok()).collect::<Option<_>>()?),
+        Kind::Pad | Kind::Ends if text == "same" => Attr::Word(text.into()),
+        Kind::Pair | Kind::Pad | Kind::Ends if !text.starts_with('[') => Attr::Dims(vec![Dim::parse(text).ok()?]),
+        Kind::Pair | Kind::Pad | Kind::Ends => Attr::Dims(split_type(text)?.1.iter().map(|a| Dim::parse(a).ok()).collect::<Option<_>>()?),
         Kind::Float => Attr::Float(text.parse().ok()?),
         Kind::Int => Attr::Int(text.parse().ok()?),
         Kind::Bool => Attr::Bool(text.parse().ok()?),

@@ -160,6 +160,9 @@ pub fn conv1d(window: &Window, groups: &Dim, args: &[Arg<'_>], facts: &Facts) ->
     image(op, 3, "a signal [N, C, L]", x, facts)?;
     if w.ty.rank() != 3 {
         return Err(ShapeError::new("`conv1d` takes filters [O, C / groups, K]").fact(is_line(w, facts)).at(At::Arg(1)));
+    if *window != Window::along_columns(&window.stride[1], &window.pad, &window.dilation[1]) {
+        return Err(ShapeError::new("`conv1d` runs along one axis, but its window has rows").at(At::Option("pad")));
+    }
     }
     sound(op, window, facts)?;
     channels(op, &x.ty.shape[1], groups, args, facts)?;

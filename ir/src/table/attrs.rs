@@ -13,6 +13,11 @@ pub fn attrs_of(op: &Op) -> Vec<(&'static str, Attr)> {
         Padding::Same => Attr::Word("same".into()),
         Padding::Explicit(p) => Attr::Dims(p.to_vec()),
     };
+    // A signal's padding is that of an image of one row.
+    let ends = |p: &Padding| match p {
+        Padding::Same => Attr::Word("same".into()),
+        Padding::Explicit([.., before, behind]) => Attr::Dims(vec![before.clone(), behind.clone()]),
+    };
     let layout = |l: &Layout| Attr::Word(l.name().into());
     match op {
         Op::Input(i) | Op::Weight(i) | Op::State(i) => vec![("index", Attr::Dim(Dim::from(*i)))],
@@ -63,7 +68,7 @@ pub fn attrs_of(op: &Op) -> Vec<(&'static str, Attr)> {
         ],
         Op::Conv1d { window, groups, .. } => vec![
             ("stride", dim(&window.stride[1])),
-            ("pad", padding(&window.pad)),
+            ("pad", ends(&window.pad)),
             ("dilation", dim(&window.dilation[1])),
             ("groups", dim(groups)),
         ],

@@ -132,6 +132,21 @@ impl Options<'_> {
         }))
     }
 
+    /// What surrounds a signal, as an image of one row.
+    fn ends(&self, name: &'static str) -> Result<Padding, CallError> {
+        let (before, behind) = match self.get(name) {
+            Some(Attr::Word(w)) if w == "same" => return Ok(Padding::Same),
+            Some(Attr::Dims(d)) => match d.as_slice() {
+                [both] => (both.clone(), both.clone()),
+                [before, behind] => (before.clone(), behind.clone()),
+                _ => return Err(self.bad(name)),
+            },
+            Some(_) => return Err(self.bad(name)),
+            None => (Dim::constant(0), Dim::constant(0)),
+        };
+        Ok(Padding::Explicit([Dim::constant(0), Dim::constant(0), before, behind]))
+    }
+
     fn layout(&self) -> Result<Layout, CallError> {
         Ok(if self.word("layout")? == "nhwc" { Layout::Nhwc } else { Layout::Nchw })
     }
@@ -282,7 +297,7 @@ pub fn make(name: &str, call: &Call<'_>) -> Result<Op, CallError> {
             layout: o.layout()?,
         }),
         "conv1d" => Ok(Op::Conv1d {
-            window: Window::along_columns(&o.dim("stride")?, &o.padding("pad")?, &o.dim("dilation")?),
+            window: Window::along_columns(&o.dim("stride")?, &o.ends("pad")?, &o.dim("dilation")?),
             groups: o.dim("groups")?,
             bias: has("b"),
         }),

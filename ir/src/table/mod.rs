@@ -74,8 +74,10 @@ pub enum Kind {
     Word(&'static [&'static str]),
     /// A dim, or two for rows and columns.
     Pair,
-    /// What surrounds an image.
+    /// What surrounds an image: a dim for all sides, two for rows and columns, or four.
     Pad,
+    /// What surrounds a signal: a dim for both ends, or two.
+    Ends,
 }
 
 /// A tensor parameter of an operation.
@@ -255,7 +257,7 @@ pub const OPS: &[OpDef] = &[
     row(
         "conv1d",
         &[req("x"), req("w"), opt("b")],
-        &[or("stride", Kind::Dim, "1"), or("pad", Kind::Pad, "0"), or("dilation", Kind::Dim, "1"), or("groups", Kind::Dim, "1")],
+        &[or("stride", Kind::Dim, "1"), or("pad", Kind::Ends, "0"), or("dilation", Kind::Dim, "1"), or("groups", Kind::Dim, "1")],
         "convolution of [N, C, L] with filters w [O, C / groups, K], plus b [O]",
     ),
     row("max_pool2d", X, POOL, "largest pixel of each window, channel by channel; NaN if there is one"),
@@ -387,6 +389,7 @@ impl Kind {
             Kind::Int => "an integer".into(),
             Kind::Bool => "`true` or `false`".into(),
             Kind::Pair => "a dimension, or two: `(rows, columns)`".into(),
+            Kind::Ends => "`same`, a dimension, or two: `(before, behind)`".into(),
             Kind::Pad => "`same`, a dimension, two `(rows, columns)` or four `(above, below, left, right)`".into(),
             Kind::Word(w) => format!("one of {}", w.iter().map(|w| format!("`{w}`")).collect::<Vec<_>>().join(", ")),
         }

@@ -74,10 +74,10 @@ impl Body<'_> {
                 let text = OptionText::Fixed(attr.to_string());
                 (attr, text)
             }
-            Kind::Pad if matches!(&e.kind, ExprKind::Name(n) if n == "same") => {
+            Kind::Pad | Kind::Ends if matches!(&e.kind, ExprKind::Name(n) if n == "same") => {
                 (Attr::Word("same".into()), OptionText::Fixed("same".into()))
             }
-            Kind::Pair | Kind::Pad => {
+            Kind::Pair | Kind::Pad | Kind::Ends => {
                 let parts = match &e.kind {
                     ExprKind::Tuple(parts) => parts.as_slice(),
                     _ => std::slice::from_ref(e),

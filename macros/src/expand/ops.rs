@@ -36,7 +36,7 @@ fn words() -> BTreeMap<&'static str, Vec<String>> {
         for option in row.options {
             let words: &[&str] = match option.kind {
                 Kind::Word(words) => words,
-                Kind::Pad => &["same"],
+                Kind::Pad | Kind::Ends => &["same"],
                 _ => continue,
             };
             for word in words {
