@@ -126,6 +126,41 @@ network! {
     pub Axes<A, B, C>(x: [A, B, C]) -> ([B], [B], [A, B], [C, A, B]) {
         (sum(x, over = (A, C)), sum(x, over = (0, -1)), sum(x, over = (C,)), transpose(x, axes = (C, A, B)))
     }
+
+    /// A reduction that does not say over what is over everything, whatever else is said.
+    pub Whole<A, B>(x: [A, B], m: bool[A, B])
+        -> ([], [], [1, 1], [1, 1], [], [], [1, 1], [1, 1], [], [])
+    {
+        (
+            max(x), min(x),
+            max(x, keep = true), min(x, keep = true),
+            max(x, where = m), min(x, where = m),
+            max(x, where = m, keep = true), min(x, keep = true, where = m),
+            sum(x, where = m), mean(x, where = m),
+        )
+    }
+
+    /// Every form that fixed axes behind leading ones are moved by.
+    pub Leading<D = 6, HEADS = 2>(x: [.., D])
+        -> ([.., HEADS, D / HEADS], [.., D / HEADS, HEADS], [.., D / HEADS, HEADS], [.., D], [.., 2, D], [.., D / HEADS, HEADS])
+        where D % HEADS == 0
+    {
+        let heads = reshape(x, [.., HEADS, D / HEADS]);
+        (
+            heads,
+            heads.t,
+            transpose(heads, axes = (-1, -2)),
+            rearrange(heads.t, [.., d, h] -> [.., (h d)]),
+            expand(reshape(x, [.., 1, D]), [.., 2, D]),
+            rearrange(x, [.., (h d)] -> [.., d, h], h = HEADS),
+        )
+    }
+
+    pub Inside<B, S>(x: [B, S, 6], v: [6]) -> ([B, S, 2, 6], [3, 2], [6]) {
+        let (a, b, c, d, wide, e) = Leading(x);
+        let (f, turned, g, back, h, i) = Leading(v);
+        (wide, turned, back)
+    }
 }
 
 /// Compiles, compares with the interpreter, and runs.
@@ -354,4 +389,12 @@ fn what_each_number_of_an_option_is_for() {
     near(&y[1], &[14.0, 22.0]);
     near(&y[2], &[3.0, 7.0, 11.0, 15.0]);
     near(&y[3], &[1.0, 3.0, 5.0, 7.0, 2.0, 4.0, 6.0, 8.0]);
+}
+
+#[test]
+fn reductions_of_everything() {
+    let y = run!(Whole::init(0).unwrap(), [9.0, 2.0, -3.0, -8.0].view([2, 2]), [false, true, true, false].view([2, 2]));
+    let all = y.iter().map(|t| t.as_f32().unwrap()[0]).collect::<Vec<f32>>();
+    assert_eq!(all, [9.0, -8.0, 9.0, -8.0, 2.0, -3.0, 2.0, -3.0, -1.0, -0.5]);
+    assert_eq!(y[6].shape(), [1, 1]);
 }

@@ -101,10 +101,12 @@ impl Body<'_> {
 
     fn call_op(&mut self, e: &Expr, callee: &Callee, args: &[Arg], hint: Hint<'_>) -> Shaped {
         let name = callee.text.as_str();
-        let over = args.iter().any(|a| a.name.as_ref().is_some_and(|n| n == "over"));
+        // Of one tensor they are reductions, whichever of a reduction's arguments follow by name.
+        let reduces =
+            args.len() == 1 || args.iter().any(|a| a.name.as_ref().is_some_and(|n| ["over", "keep", "where"].iter().any(|w| n == w)));
         let row = match name {
-            "max" if over || args.len() == 1 => lookup("reduce_max"),
-            "min" if over || args.len() == 1 => lookup("reduce_min"),
+            "max" if reduces => lookup("reduce_max"),
+            "min" if reduces => lookup("reduce_min"),
             "embedding" => lookup("gather"),
             "clamp" => return self.clamp(e, args),
             "split" => return self.split(e, args),
