@@ -7,6 +7,7 @@ mod attention;
 mod composites;
 mod conv;
 
+mod numbers;
 use crate::dim::{Dim, DimError};
 use crate::op::*;
 use crate::types::{DType, Facts, Shape, Type};
@@ -250,6 +251,7 @@ pub fn infer(op: &Op, args: &[Arg<'_>], facts: &Facts) -> Result<Type> {
     let what = format!("`{name}`");
     match op {
         Op::Input(_) | Op::Weight(_) | Op::State(_) => Err(ShapeError::new(format!("{what} has the type of its declaration"))),
+    numbers::in_range(op)?;
         Op::Const(c) => Ok(Type::new(c.dtype(), Vec::new())),
         Op::DimValue(_) => Ok(Type::f32(Vec::new())),
         Op::Arange { start, end } => Ok(Type::new(DType::I32, vec![end.minus(start)?])),

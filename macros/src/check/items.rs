@@ -163,6 +163,7 @@ impl Body<'_> {
 }
 
 fn init_of(e: &Expr) -> Option<Init> {
+    let fits = |x: &f64| x.abs() <= f64::from(f32::MAX);
     let number = |e: &Expr| match sig::literal(e)? {
         tancho_ir::build::OptionValue::Float(x) => Some(x),
         tancho_ir::build::OptionValue::Int(i) => Some(i as f64),
@@ -175,8 +176,8 @@ fn init_of(e: &Expr) -> Option<Init> {
         ExprKind::Call(f, args) => {
             let all: Option<Vec<f64>> = args.iter().map(|a| if a.name.is_none() { number(&a.value) } else { None }).collect();
             match (f.text.as_str(), all?.as_slice()) {
-                ("normal", [s]) if *s >= 0.0 => Some(Init::Normal(*s)),
-                ("uniform", [a, b]) if a <= b => Some(Init::Uniform(*a, *b)),
+                ("normal", [s]) if *s >= 0.0 && fits(s) => Some(Init::Normal(*s)),
+                ("uniform", [a, b]) if a <= b && fits(a) && fits(b) => Some(Init::Uniform(*a, *b)),
                 _ => None,
             }
         }

@@ -11,6 +11,8 @@ use crate::plan::{Block, DimInfo, ItemDoc, NetPlan, Sig, Step, StepKind, Val};
 use proc_macro2::TokenStream;
 use std::collections::BTreeMap;
 use tancho_ir::build::OptionValue;
+use tancho_ir::infer::infer;
+use tancho_ir::op::Op;
 use tancho_ir::{DType, Dim, Facts, Type};
 
 /// A tensor of the body.
@@ -297,11 +299,15 @@ impl<'a> Body<'a> {
             Number::Of(name, v) => (*v, Given::Of(name.clone())),
         };
         let natural = if matches!(value, OptionValue::Bool(_)) { DType::Bool } else { dtype };
-        if tancho_ir::build::scalar_for(natural, value).is_none() {
+        let Some(scalar) = tancho_ir::build::scalar_for(natural, value) else {
             self.fail(e.place, messages::scalar_type(&e.text, natural.name()));
             return None;
         }
         let out = self.fresh();
+        };
+        if let Err(error) = infer(&Op::Const(scalar), &[], &self.facts) {
+            self.fail(e.place, messages::shape(&error));
+            return None;
         self.step(e.place, &e.text, StepKind::Constant { out, dtype: natural, value: given });
         Some(Tensor { ty: Type::new(natural, Vec::new()), val: out, name: e.text.clone() })
     }

@@ -7,7 +7,12 @@ pub fn init_of_type(init: &str, dtype: &str) -> Message {
 }
 
 pub fn unknown_init(text: &str) -> Message {
-    Message::new(format!("`{text}` is no initial value")).help("there are `zeros`, `ones`, `xavier`, `normal(s)` and `uniform(a, b)`")
+    let help = match text.split('(').next() {
+        Some("normal") => "`normal(s)` takes the standard deviation: an f32 of at least 0",
+        Some("uniform") => "`uniform(a, b)` takes both ends of the range: f32 numbers, the smaller one first",
+        _ => "there are `zeros`, `ones`, `xavier`, `normal(s)` and `uniform(a, b)`",
+    };
+    Message::new(format!("`{text}` is no initial value")).help(help)
 }
 
 /// N17: `turns` is the number of nets of an array.
