@@ -27,4 +27,4 @@ pub use window::Sight;
 
 pub use dim::{Dim, DimError};
 pub use graph::{Graph, Node, Source, Value};
-pub use types::{DType, Facts, Shape, Type};
+pub use types::{DType, Facts, MAX_RANK, Shape, Type};

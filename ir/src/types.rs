@@ -84,6 +84,9 @@ impl fmt::Display for Type {
     }
 }
 
+/// Axes that an input or a result of a network may have. Values between them may have more.
+pub const MAX_RANK: usize = 8;
+
 /// Prints a shape as `[B, 4*D]`.
 pub struct Shape<'a>(pub &'a [Dim]);
 

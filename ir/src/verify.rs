@@ -4,17 +4,21 @@
 //! 2. An op has the arguments its row in the table says, and its attributes are in range.
 //! 3. Each node's type is what the shape rule infers from its arguments' types.
 //! 4. An input or weight node names a declaration and has its type.
-//! 5. Shapes use only the declared run-time dims; weights use none.
-//! 6. Names of inputs, weights and dims are each unique.
+//! 5. Shapes, options and `where` clauses use only the declared run-time dims; weights use none. No axis is known to be shorter
+//!    than 0.
+//! 6. Names of inputs, weights and dims are each unique; those of dims and inputs are words, which dims are read as. No
+//!    bound is below 0.
 //! 7. There is at least one output.
-//! 8. A growing state grows along a bounded dim that stands alone on one of its axes and follows from no input. It
-//!    becomes itself with new rows, and all that grow along one dim grow by as many. Other states keep their type. But for
+//! 8. A growing state grows along a dim that has a bound of at least 1, stands alone on one of its axes and follows from no
+//!    input. It becomes itself with new rows, and all that grow along one dim grow by as many. Other states keep their type. But for
 //!    its own axis that grows, no state's shape follows from a dim that states grow along.
 //! 9. Rows are pushed to a growing state alone, along its axis, once.
 
 use crate::dim::Dim;
-use crate::graph::{Graph, Node};
+use crate::graph::{Graph, Init, Node};
 use crate::op::Op;
+use crate::table::{Attr, attrs_of};
+use crate::types::MAX_RANK;
 use std::collections::BTreeSet;
 
 /// Checks the invariants.
@@ -27,22 +31,52 @@ pub fn verify(g: &Graph) -> Result<(), String> {
     unique("weight", g.weights.iter().map(|d| d.name.as_str()))?;
     unique("state", g.states.iter().map(|d| d.name.as_str()))?;
     let dims: BTreeSet<&str> = g.dims.iter().map(|d| d.name.as_str()).collect();
-    let known = |what: &str, shape: &[crate::Dim]| -> Result<(), String> {
-        match shape.iter().flat_map(|d| d.syms()).find(|s| !dims.contains(s.as_str())) {
+    let known = |what: &str, of: &[Dim]| -> Result<(), String> {
+        match of.iter().flat_map(|d| d.syms()).find(|s| !dims.contains(s.as_str())) {
             Some(s) => Err(format!("{what} uses `{s}`, which is no dim of the network")),
             None => Ok(()),
         }
     };
+    let shape = |what: &str, shape: &[Dim]| match shape.iter().find(|d| d.as_const().is_some_and(|n| n < 0)) {
+        Some(d) => Err(format!("{what} has an axis of {d}: no axis is shorter than 0")),
+        None => known(what, shape),
+    };
+    for d in &g.dims {
+        if !is_dim_name(&d.name) {
+            return Err(format!("`{}` is no name of a dim: letters, digits and `_`, and no digit first", d.name.escape_debug()));
+        }
+        if let Some(b) = d.bound.filter(|b| *b < 0) {
+            return Err(format!("dim `{}` is at most {b}: no dim is below 0", d.name));
+        }
+    }
+    for c in &g.constraints {
+        known(&format!("`where {c}`"), &[c.left.clone(), c.right.clone()])?;
+    }
     for i in &g.inputs {
-        known(&format!("input `{}`", i.name), &i.ty.shape)?;
+        if !is_word(&i.name) {
+            return Err(format!("`{}` is no name of an input: letters, digits and `_`", i.name.escape_debug()));
+        }
+        shape(&format!("input `{}`", i.name), &i.ty.shape)?;
     }
     for w in &g.weights {
         if w.ty.shape.iter().any(|d| d.as_const().is_none()) {
             return Err(format!("weight `{}` is {}: a weight has static dims", w.name, w.ty));
         }
+        shape(&format!("weight `{}`", w.name), &w.ty.shape)?;
+        let sound = match w.init {
+            Init::Normal(s) => (0.0..=f64::from(f32::MAX)).contains(&s),
+            Init::Uniform(a, b) => a <= b && (b - a).is_finite() && [a, b].iter().all(|x| x.abs() <= f64::from(f32::MAX)),
+            Init::Zeros | Init::Ones | Init::Xavier => true,
+        };
+        if !sound {
+            return Err(format!("weight `{}` starts as {}, which is no range of f32 numbers", w.name, w.init));
+        }
+        if let Some(p) = w.marks.part.as_ref().filter(|p| p.start > p.end) {
+            return Err(format!("weight `{}` is the part {p}, which ends before it begins", w.name));
+        }
     }
     for s in &g.states {
-        known(&format!("state `{}`", s.name), &s.ty.shape)?;
+        shape(&format!("state `{}`", s.name), &s.ty.shape)?;
     }
     for v in g.values() {
         let n = g.node(v);
@@ -53,7 +87,14 @@ pub fn verify(g: &Graph) -> Result<(), String> {
         if ty != n.ty {
             return Err(format!("{v} is said to be {} but is {ty}", n.ty));
         }
-        known(&v.to_string(), &n.ty.shape)?;
+        shape(&v.to_string(), &n.ty.shape)?;
+        for (option, attr) in attrs_of(&n.op) {
+            match attr {
+                Attr::Dim(d) => known(&format!("`{option}` of {v}"), &[d])?,
+                Attr::Dims(all) => known(&format!("`{option}` of {v}"), &all)?,
+                _ => {}
+            }
+        }
     }
     states(g)?;
     match g.outputs.iter().find(|o| o.index() >= g.nodes.len()) {
@@ -61,6 +102,33 @@ pub fn verify(g: &Graph) -> Result<(), String> {
         None if g.outputs.is_empty() => Err("there is no output".into()),
         None => Ok(()),
     }
+}
+
+/// What a caller gives and is given can be seen as tensors: they have at most [`MAX_RANK`] axes. No invariant of passes, since
+/// inner values may have more and become results where they are looked at.
+///
+/// # Errors
+/// The first input or result with more, in words.
+pub fn interface(g: &Graph) -> Result<(), String> {
+    let inputs = g.inputs.iter().map(|i| (format!("input `{}`", i.name), &i.ty));
+    let outputs = g.outputs.iter().enumerate().map(|(i, o)| (format!("result {i}"), g.ty(*o)));
+    match inputs.chain(outputs).find(|(_, ty)| ty.rank() > MAX_RANK) {
+        Some((what, ty)) => Err(format!(
+            "{what} is {ty}, which has {} axes: inputs and results have at most {MAX_RANK}, join neighbouring ones with `reshape`",
+            ty.rank()
+        )),
+        None => Ok(()),
+    }
+}
+
+/// Whether a name is letters, digits and `_`.
+fn is_word(name: &str) -> bool {
+    !name.is_empty() && name.chars().all(|c| c.is_alphanumeric() || c == '_')
+}
+
+/// Whether a dim of that name is read back as it: `floor` and `ceil` are read as names where no parenthesis follows.
+fn is_dim_name(name: &str) -> bool {
+    is_word(name) && Dim::parse(name).is_ok_and(|d| d.as_sym() == Some(name))
 }
 
 fn states(g: &Graph) -> Result<(), String> {
@@ -79,6 +147,9 @@ fn states(g: &Graph) -> Result<(), String> {
         let (Some(dim), Some(_)) = (s.grown_dim(), g.capacity(i)) else {
             return Err(format!("state `{}` grows along axis {axis}, which is no bounded dim", s.name));
         };
+        if let Some(bound) = g.dims.iter().find(|d| d.name == dim).and_then(|d| d.bound).filter(|b| *b < 1) {
+            return Err(format!("state `{}` grows along `{dim}`, which is at most {bound}: there is no room for a row", s.name));
+        }
         if s.ty.shape.iter().filter(|d| d.syms().iter().any(|n| n == dim)).count() != 1 {
             return Err(format!("state `{}` grows along `{dim}`, which stands on another of its axes as well", s.name));
         }

@@ -161,6 +161,6 @@ impl<N: Declared> Blueprint<N> {
 /// # Errors
 /// The graph is not valid.
 pub fn model_of(graph: Graph, seed: u64) -> Result<Model, Error> {
-    tancho_ir::verify::verify(&graph).map_err(Error::Graph)?;
+    tancho_ir::verify::verify(&graph).and_then(|()| tancho_ir::verify::interface(&graph)).map_err(Error::Graph)?;
     Model::new(vec![graph], |g| Ok((Weights::init(g, seed)?, LoadReport::default())))
 }

@@ -7,7 +7,7 @@ use std::fmt;
 use tancho_ir::DType;
 
 /// The most axes a view has.
-pub const MAX_RANK: usize = 8;
+pub const MAX_RANK: usize = tancho_ir::MAX_RANK;
 
 /// Why a slice cannot be seen under a shape.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

@@ -80,6 +80,9 @@ pub fn graph_of<N: Network>(statics: &[(&str, i64)], options: &[(&str, OptionVal
             DimKind::Run => graph.dims.push(RunDim { name: d.name.into(), bound: None }),
             DimKind::Bounded(text) => {
                 let bound = constant(&sig, d.name, &Dim::parse(text)?, &dims)?;
+                if bound < 0 {
+                    return Err(BuildError::new(format!("dim `{}` of `{}` cannot be at most {bound}", d.name, sig.name)));
+                }
                 graph.dims.push(RunDim { name: d.name.into(), bound: Some(bound) });
             }
             DimKind::Static(_) | DimKind::Required => continue,
@@ -119,6 +122,7 @@ pub fn graph_of<N: Network>(statics: &[(&str, i64)], options: &[(&str, OptionVal
     }
     let outputs = N::build(&mut scope, &args)?;
     graph.outputs = outputs;
+    crate::verify::interface(&graph).map_err(|e| BuildError::new(format!("`{}`: {e}", sig.name)))?;
     if let Some((state, dim)) = graph.moving_state() {
         return Err(BuildError::new(format!(
             "the state `{state}` of `{}` would change its shape from call to call: states grow along `{dim}`",
@@ -276,14 +280,20 @@ impl<'g> Scope<'g> {
                 )))),
             };
         }
-        if let Some(axis) = grows
-            && !ty.shape.get(axis).and_then(Dim::as_sym).is_some_and(|s| self.graph.dims.iter().any(|d| d.name == s && d.bound.is_some()))
-        {
+        if let Some(axis) = grows {
             let grown = ty.shape.get(axis).map(Dim::to_string).unwrap_or_default();
-            return Err(self.fail(BuildError::new(format!(
-                "the state `{name}` grows along `{grown}`, which has no bound in `{}`: declare it there as `P: ..=T` and hand it on, `P = P`",
-                self.graph.name
-            ))));
+            let bound = ty.shape.get(axis).and_then(Dim::as_sym).and_then(|s| self.graph.dims.iter().find(|d| d.name == s)?.bound);
+            if let Some(bound) = bound.filter(|b| *b < 1) {
+                return Err(self.fail(BuildError::new(format!(
+                    "the state `{name}` grows along `{grown}`, which is at most {bound}: there is no room for a row"
+                ))));
+            }
+            if bound.is_none() {
+                return Err(self.fail(BuildError::new(format!(
+                    "the state `{name}` grows along `{grown}`, which has no bound in `{}`: declare it there as `P: ..=T` and hand it on, `P = P`",
+                    self.graph.name
+                ))));
+            }
         }
         self.graph.states.push(StateDecl { name, ty, grows, next: None });
         let v = self.graph.push(Op::State(self.graph.states.len() - 1), &[], self.source.clone()).map_err(|e| self.fail(e))?;

@@ -9,7 +9,7 @@ use proc_macro2::Ident;
 use std::collections::BTreeMap;
 use tancho_ir::build::OptionValue;
 use tancho_ir::graph::Relation;
-use tancho_ir::{DType, Dim, Facts, Type};
+use tancho_ir::{DType, Dim, Facts, MAX_RANK, Type};
 
 /// The signatures of a network's entry points. With an error they are marked as broken and hold what could be
 /// read; a network whose header does not parse has one of its own name.
@@ -52,7 +52,9 @@ pub fn resolve(n: &Network, errors: &Errors) -> Vec<Sig> {
         }
     }
     let dims = Dims { known: &sig.dims, facts: &facts, errors, other: &other };
-    let read = |t: &Ty| ty(t, &dims, None).unwrap_or_else(|| Type::f32(Vec::new()));
+    // A type with an error keeps its element type, which callers' slices have.
+    let element = |t: &Ty| t.dtype.as_ref().and_then(|i| DType::from_name(&i.to_string())).unwrap_or(DType::F32);
+    let read = |t: &Ty| ty(t, &dims, None).unwrap_or_else(|| Type::new(element(t), Vec::new()));
     let mut all: Vec<Sig> = n
         .entries
         .iter()
@@ -62,6 +64,9 @@ pub fn resolve(n: &Network, errors: &Errors) -> Vec<Sig> {
         })
         .collect();
     if errors.count() == before && !n.broken_header {
+        for (sig, entry) in all.iter().zip(&n.entries) {
+            few_axes(entry, sig, errors);
+        }
         for (sig, entry) in all.iter().zip(&n.entries) {
             follow_from_inputs(n, entry, sig, errors);
         }
@@ -134,7 +139,13 @@ fn kind(d: &ast::DimDecl, dims: &Dims<'_>) -> DimKind {
     match &d.kind {
         ast::DimKind::Run => DimKind::Run,
         ast::DimKind::Required => DimKind::Required,
-        ast::DimKind::Bounded(e) => fixed(e, "a bound").map_or(DimKind::Run, DimKind::Bounded),
+        ast::DimKind::Bounded(e) => {
+            let bound = fixed(e, "a bound");
+            if let Some(n) = bound.as_ref().and_then(Dim::as_const).filter(|n| *n < 0) {
+                dims.errors.push(e.place, messages::negative_dim(&e.text, n));
+            }
+            bound.map_or(DimKind::Run, DimKind::Bounded)
+        }
         ast::DimKind::Static(e) => fixed(e, "a default").map_or(DimKind::Required, DimKind::Static),
     }
 }
@@ -251,6 +262,17 @@ fn follow_from_inputs(n: &Network, entry: &Entry, sig: &Sig, errors: &Errors) {
     for (t, decl) in sig.outputs.iter().zip(&entry.outputs) {
         if is_open(t) && !open {
             errors.push(decl.place, messages::open_axes_here("a result unless an input has them"));
+        }
+    }
+}
+
+/// What a caller gives and is given has few axes.
+fn few_axes(entry: &Entry, sig: &Sig, errors: &Errors) {
+    let inputs = entry.inputs.iter().zip(&sig.inputs).map(|(i, (_, t))| (i.name.to_string(), &i.ty, t));
+    let outputs = entry.outputs.iter().zip(&sig.outputs).map(|(o, t)| ("the result".to_string(), o, t));
+    for (what, written, ty) in inputs.chain(outputs) {
+        if ty.rank() > MAX_RANK {
+            errors.push(written.place, messages::many_axes(&what, ty.rank()));
         }
     }
 }

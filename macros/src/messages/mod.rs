@@ -190,6 +190,12 @@ pub fn unbound_dim(name: &str) -> Message {
         .help(format!("let it stand alone on an axis of an input, `[{name}, ..]`, or make it static: `{name} = 8`"))
 }
 
+pub fn many_axes(what: &str, rank: usize) -> Message {
+    let what = if what.contains(' ') { what.to_string() } else { format!("`{what}`") };
+    Message::new(format!("{what} has {rank} axes, and inputs and results have at most {}", tancho_ir::MAX_RANK))
+        .help("join neighbouring axes; inside of the body values may have any number: `reshape(x, [A, B, ..])`")
+}
+
 pub fn unknown_dtype(name: &str) -> Message {
     Message::new(format!("unknown element type `{name}`")).help("there are f32, bf16, i32 and bool; a shape without one is f32")
 }

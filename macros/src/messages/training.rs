@@ -13,6 +13,11 @@ pub fn growth_needs_bound(state: &str, dim: &str, is_static: bool) -> Message {
         .help(format!("a session reserves room for the longest: declare `{dim}: ..=1024`"))
 }
 
+pub fn growth_without_room(state: &str, dim: &str, bound: &Dim, facts: &Facts) -> Message {
+    Message::new(format!("`{state}` grows along `{dim}`, which is at most {}: there is no room for a row", facts.show(bound)))
+        .help(format!("give `{dim}` the number of rows to keep: `{dim}: ..=512`"))
+}
+
 pub fn growth_axis(state: &str, dim: &str, ty: &Type) -> Message {
     Message::new(format!("`{state}` grows along `{dim}`, which must stand alone on one of its axes"))
         .fact(format!("`{state}` is {}", show_type(ty, &Facts::default())))
