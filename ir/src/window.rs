@@ -49,6 +49,14 @@ impl Window {
         Window { stride: [one.clone(), stride.clone()], pad, dilation: [one, dilation.clone()] }
     }
 
+    /// Whether nothing surrounds the image where the window is one pixel.
+    pub fn is_bare(&self) -> bool {
+        match &self.pad {
+            Padding::Same => true,
+            Padding::Explicit(p) => p.iter().all(|d| d.is(0)),
+        }
+    }
+
     /// Pixels from the first to the last of a window of `kernel` elements, both counted; `axis` is 0 for rows, 1 for columns.
     ///
     /// # Errors

@@ -34,6 +34,23 @@ pub fn attention(heads: &Dim, flags: Flags<'_>, args: &[Arg<'_>], facts: &Facts)
             lines(ShapeError::new(format!("the batch of `{}` is {} but that of `{}` is {}", q.name, qs[0], k.name, ks[0]))).at(At::Arg(1))
         );
     }
+    let widths: &[(&str, &Dim, At)] = match rank {
+        3 => &[
+            ("the number of heads", heads, At::Option("heads")),
+            ("the width of the queries", &qs[2], At::Arg(0)),
+            ("the width of the keys", &ks[2], At::Arg(1)),
+        ],
+        _ => &[
+            ("the number of heads", heads, At::Option("heads")),
+            ("the width of a head", &qs[3], At::Arg(0)),
+            ("the number of key heads", &ks[1], At::Arg(1)),
+        ],
+    };
+    for (what, d, at) in widths {
+        if facts.value(d).is_some_and(|n| n < 1) {
+            return Err(lines(ShapeError::new(format!("{what} of `attention` is at least 1, not {}", facts.show(d)))).at(*at));
+        }
+    }
     let (s, t) = if rank == 3 { (&qs[1], &ks[1]) } else { (&qs[2], &ks[2]) };
     if rank == 4 {
         if &qs[1] != heads {

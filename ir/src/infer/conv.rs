@@ -1,5 +1,6 @@
 //! The shape rules of windows over images: convolutions and pooling, and of what goes with them.
 
+use super::compiled::known;
 use super::{Arg, At, FLOAT, Result, ShapeError, is_line, show_type, want};
 use crate::dim::{Dim, DimError};
 use crate::op::{Layout, Padding, Window};
@@ -7,28 +8,26 @@ use crate::types::{Facts, Type};
 
 const AXES: [&str; 2] = ["rows", "columns"];
 
+/// A number of a window is known, and at least so much.
+fn at_least(op: &str, name: &'static str, least: i64, d: &Dim, facts: &Facts) -> Result<()> {
+    known(op, &format!("`{name}`"), d, At::Option(name), facts)?;
+    match facts.value(d) {
+        Some(n) if n < least => Err(ShapeError::new(format!("`{name}` of `{op}` is at least {least}, not {n}")).at(At::Option(name))),
+        _ => Ok(()),
+    }
+}
+
 /// Strides and dilations are at least 1, paddings at least 0, and all are known when compiled.
 fn sound(op: &str, w: &Window, facts: &Facts) -> Result<()> {
     let pads: &[Dim] = match &w.pad {
         Padding::Same => &[],
         Padding::Explicit(p) => p,
     };
-    for (name, dims, least) in [("stride", w.stride.as_slice(), 1), ("dilation", &w.dilation, 1), ("pad", pads, 0)] {
-        for d in dims {
-            if facts.is_run_time(d) {
-                return Err(ShapeError::new(format!(
-                    "`{name}` of `{op}` is known when the network is compiled, but {d} is a run-time dim"
-                ))
-                .help("make it static: give it a default")
-                .at(At::Option(name)));
-            }
-            if let Some(n) = facts.value(d).filter(|n| *n < least) {
-                let e = ShapeError::new(format!("`{name}` of `{op}` is at least {least}, not {n}")).at(At::Option(name));
-                return Err(if name == "stride" { e.help("a stride of 1 visits every pixel") } else { e });
-            }
-        }
+    for d in &w.stride {
+        at_least(op, "stride", 1, d, facts).map_err(|e| if e.help.is_none() { e.help("a stride of 1 visits every pixel") } else { e })?;
     }
-    Ok(())
+    w.dilation.iter().try_for_each(|d| at_least(op, "dilation", 1, d, facts))?;
+    pads.iter().try_for_each(|d| at_least(op, "pad", 0, d, facts))
 }
 
 /// How many positions a window has along one axis; it must fit into the image and what surrounds it.
@@ -160,9 +159,9 @@ pub fn conv1d(window: &Window, groups: &Dim, args: &[Arg<'_>], facts: &Facts) ->
     image(op, 3, "a signal [N, C, L]", x, facts)?;
     if w.ty.rank() != 3 {
         return Err(ShapeError::new("`conv1d` takes filters [O, C / groups, K]").fact(is_line(w, facts)).at(At::Arg(1)));
+    }
     if *window != Window::along_columns(&window.stride[1], &window.pad, &window.dilation[1]) {
         return Err(ShapeError::new("`conv1d` runs along one axis, but its window has rows").at(At::Option("pad")));
-    }
     }
     sound(op, window, facts)?;
     channels(op, &x.ty.shape[1], groups, args, facts)?;
@@ -175,13 +174,11 @@ pub fn pool2d(op: &'static str, kernel: &[Dim; 2], window: &Window, layout: Layo
     want(0, args, &format!("`{op}`"), FLOAT)?;
     let x = &args[0];
     image(op, 4, layout_text(layout), x, facts)?;
+    // First: the stride is the kernel where no other is said.
+    kernel.iter().try_for_each(|k| at_least(op, "kernel", 1, k, facts))?;
     sound(op, window, facts)?;
     let mut shape = x.ty.shape.clone();
     for (axis, k) in kernel.iter().enumerate() {
-        if facts.is_run_time(k) || facts.value(k).is_some_and(|n| n < 1) {
-            return Err(ShapeError::new(format!("`kernel` of `{op}` is at least 1 and known when compiled, not {}", facts.show(k)))
-                .at(At::Option("kernel")));
-        }
         let at = layout.rows() + axis;
         shape[at] = positions(op, window, axis, &x.ty.shape[at], k, x, facts)?;
         // As PyTorch: a window never stands on the surroundings alone.

@@ -4,10 +4,11 @@
 //! both show the same message, with the arguments' names as their caller knows them.
 
 mod attention;
+mod compiled;
 mod composites;
 mod conv;
-
 mod numbers;
+
 use crate::dim::{Dim, DimError};
 use crate::op::*;
 use crate::types::{DType, Facts, Shape, Type};
@@ -93,6 +94,8 @@ impl From<DimError> for ShapeError {
 }
 
 type Result<T> = std::result::Result<T, ShapeError>;
+
+pub use compiled::known_when_compiled;
 
 fn is_line(a: &Arg<'_>, facts: &Facts) -> String {
     format!("`{}` is {}", a.name, show_type(a.ty, facts))
@@ -248,10 +251,10 @@ pub fn infer(op: &Op, args: &[Arg<'_>], facts: &Facts) -> Result<Type> {
     if args.len() != wanted {
         return Err(ShapeError::new(format!("`{name}` takes {wanted} tensors here, {} given", args.len())));
     }
+    numbers::in_range(op)?;
     let what = format!("`{name}`");
     match op {
         Op::Input(_) | Op::Weight(_) | Op::State(_) => Err(ShapeError::new(format!("{what} has the type of its declaration"))),
-    numbers::in_range(op)?;
         Op::Const(c) => Ok(Type::new(c.dtype(), Vec::new())),
         Op::DimValue(_) => Ok(Type::f32(Vec::new())),
         Op::Arange { start, end } => Ok(Type::new(DType::I32, vec![end.minus(start)?])),

@@ -10,7 +10,7 @@ use crate::dim::Dim;
 use crate::fuse::is_elementwise;
 use crate::graph::{Graph, Value};
 use crate::infer::ShapeError;
-use crate::op::{Binary, Layout, Op, Padding, Window};
+use crate::op::{Binary, Layout, Op, Window};
 use std::collections::HashMap;
 
 /// `[N, C, H, W]` to `[N, H, W, C]`.
@@ -82,8 +82,7 @@ fn to_last(r: &mut Rewriter<'_>, known: &mut Known, x: Value, layout: Layout, at
 /// A convolution of `x [N, H, W, C]`, without its bias.
 fn convolution(r: &mut Rewriter<'_>, x: Value, w: Value, (window, groups): (&Window, &Dim), at: Value) -> Result<Value, ShapeError> {
     let shape = r.new.ty(w).shape.clone();
-    let bare = matches!(&window.pad, Padding::Explicit(p) if p.iter().all(|d| d.is(0))) || window.pad == Padding::Same;
-    if !(shape[2].is(1) && shape[3].is(1) && groups.is(1) && bare) {
+    if !(shape[2].is(1) && shape[3].is(1) && groups.is(1) && window.is_bare()) {
         let op = Op::Conv2d { window: window.clone(), groups: groups.clone(), bias: false, layout: Layout::Nhwc };
         return r.push(op, &[x, w], at);
     }

@@ -9,7 +9,7 @@ use crate::messages;
 use crate::plan::{self, StepKind, Test};
 use proc_macro2::Ident;
 use tancho_ir::build::OptionValue;
-use tancho_ir::infer::{Arg, At, infer};
+use tancho_ir::infer::{Arg, At, infer, known_when_compiled};
 use tancho_ir::table::{Attr, Call, CallError, OPS, make};
 use tancho_ir::{DType, Dim, Type};
 
@@ -253,7 +253,8 @@ impl Body<'_> {
             }
         };
         let inferred: Vec<Arg<'_>> = args.iter().map(|(_, t, _)| Arg { ty: &t.ty, name: &t.name }).collect();
-        match infer(&op, &inferred, &self.facts) {
+        let ty = infer(&op, &inferred, &self.facts).and_then(|ty| known_when_compiled(&op, &inferred, &self.facts).map(|()| ty));
+        match ty {
             Ok(ty) => {
                 let out = self.fresh();
                 let args = args.iter().map(|(n, t, _)| (*n, t.val)).collect();
