@@ -10,6 +10,7 @@ mod foreign;
 mod gradient;
 mod index;
 mod items;
+mod kept;
 mod loops;
 mod nets;
 mod options;
@@ -48,6 +49,8 @@ pub struct Program<'a> {
 }
 
 /// Checks all networks; those with an error have no body.
+    /// Which entry point keeps which states, itself or through nets.
+    kept: RefCell<Vec<kept::Kept>>,
 pub fn check(networks: &[Network], prelude: &[Network], errors: &Errors) -> Vec<Checked> {
     let quiet = Errors::default();
     let prelude = prelude.iter().filter_map(|n| sig::resolve(n, &quiet).into_iter().next()).collect();
@@ -57,13 +60,19 @@ pub fn check(networks: &[Network], prelude: &[Network], errors: &Errors) -> Vec<
     let duplicated = errors.count() > before;
     let entries: Vec<Vec<Sig>> = networks.iter().map(|n| sig::resolve(n, errors)).collect();
     let sigs = networks.iter().zip(&entries).map(|(n, all)| all.get(main_of(n)).cloned().unwrap_or_default()).collect();
-    let program = Program { networks, sigs, entries, prelude, uses: RefCell::default(), calls: RefCell::default() };
+    let program =
+        Program { networks, sigs, entries, prelude, uses: RefCell::default(), calls: RefCell::default(), kept: RefCell::default() };
+    let before = errors.count();
     let mut checked: Vec<Checked> = (0..networks.len()).map(|i| network(&program, i, errors)).collect();
     let mut bad = recursive(&program, errors);
     bad.extend(calls_itself(&program, errors));
     for (i, c) in checked.iter_mut().enumerate() {
+    let judged = errors.count() == before;
         if duplicated || bad.contains(&i) {
             c.entries.iter_mut().for_each(|e| e.body = None);
+    if judged && bad.is_empty() {
+        bad.extend(kept::shared(&program, errors));
+    }
         }
     }
     checked

@@ -1,6 +1,7 @@
 //! Nets: what is fixed for them, and calls of networks whose signature is known.
 
 use super::exprs::Hint;
+use super::kept::Kept;
 use super::scope::{Binding, Body, NetUse, Shaped, Target, Tensor};
 use super::sig::{facts, fails, is_open, literal, sides};
 use crate::ast::{Arg, Callee, Expr, ExprKind, Item, Use};
@@ -237,9 +238,26 @@ impl Body<'_> {
             let given: Vec<(&str, &Type)> = inputs.iter().map(|(t, _)| (t.name.as_str(), &t.ty)).collect();
             return self.refuse(e.place, messages::negative_result(&e.text, &used.text, ty, &given, &self.facts));
         }
+        self.keeps(sig, used, home, e.place);
         let vals = inputs.iter().map(|(t, _)| t.val).collect();
         let path = used.path.clone();
         self.results(e, types, |outs| StepKind::Call { outs, path, home, args: vals, foreign: None })
+    }
+
+    /// Notes a call of an entry point of this macro call, which may keep states.
+    fn keeps(&self, sig: &Sig, used: &NetUse, home: Home, place: Place) {
+        let path = match home {
+            Home::Here => String::new(),
+            Home::Net(_) if !used.path.to_string().starts_with("::") => used.plan.path.clone(),
+            Home::Net(_) | Home::Nowhere => return,
+        };
+        let callee = self.program.entries.iter().enumerate().find_map(|(i, all)| {
+            let k = all.iter().position(|s| s.name == sig.name && s.entry == sig.entry)?;
+            Some((i, k))
+        });
+        if callee.is_some() {
+            self.program.kept.borrow_mut().push(Kept { by: self.me, path, place, of: callee });
+        }
     }
 
     /// A network called by its own name: allowed where it has no weights.

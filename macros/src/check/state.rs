@@ -1,6 +1,7 @@
 //! States: what a session keeps between calls, and `.push`.
 
 use super::exprs::Hint;
+use super::kept::Kept;
 use super::scope::{Binding, Body, Shaped, Tensor};
 use super::sig;
 use crate::ast::{Arg, Expr, Item, Ty};
@@ -43,6 +44,7 @@ impl Body<'_> {
             None => None,
         };
         let path = self.path(item, name, None)?;
+        self.program.kept.borrow_mut().push(Kept { by: self.me, path: path.clone(), place, of: None });
         let (before, val) = (self.fresh(), self.fresh());
         let axis = grows.as_ref().map(|(axis, _)| *axis);
         self.step(place, &format!("state {name}"), StepKind::State { out: before, slot: val, path, ty: ty.clone(), grows: axis });

@@ -5,6 +5,7 @@ use crate::ast::{Input, Network};
 use crate::plan::{Checked, OF_ALL_ENTRIES, Sig};
 use proc_macro2::{Ident, Literal, TokenStream};
 use quote::{quote, quote_spanned};
+use std::collections::BTreeSet;
 use tancho_ir::DType;
 
 /// An entry point as methods.
@@ -107,36 +108,40 @@ impl Entry {
     }
 
     /// `check` and `interpret`, and the entry point itself where there are several.
-    fn compiled(&self, at: &Literal) -> TokenStream {
+    fn compiled(&self, at: &Literal, free: &mut Free) -> TokenStream {
         let Entry { vis, run, check, interpret, .. } = self;
         let (parameters, arguments) = (self.parameters(), self.arguments());
-        let itself = (!self.short).then(|| {
+        let itself = (!self.short && free.take(run)).then(|| {
             let doc = format!("The entry point `{run}`, to look at.");
             quote_spanned!(own()=> #[doc = #doc] #vis fn #run(&self) -> &::tancho::Compiled { &self.#at })
         });
-        quote_spanned! {own()=>
-            #itself
-
-            /// Runs the machine code and the reference interpreter and compares every value.
-            ///
-            /// # Errors
-            /// The inputs do not fit the signature.
-            #vis fn #check(&self, #parameters) -> ::core::result::Result<::tancho::Report, ::tancho::Error> {
-                self.#at.check_inputs(#arguments)
+        let check = free.take(check).then(|| {
+            quote_spanned! {own()=>
+                /// Runs the machine code and the reference interpreter and compares every value.
+                ///
+                /// # Errors
+                /// The inputs do not fit the signature.
+                #vis fn #check(&self, #parameters) -> ::core::result::Result<::tancho::Report, ::tancho::Error> {
+                    self.#at.check_inputs(#arguments)
+                }
             }
-
-            /// Runs the reference interpreter.
-            ///
-            /// # Errors
-            /// The inputs do not fit the signature.
-            #vis fn #interpret(&self, #parameters) -> ::core::result::Result<::std::vec::Vec<::tancho::Tensor>, ::tancho::Error> {
-                self.#at.interpret_inputs(#arguments)
+        });
+        let interpret = free.take(interpret).then(|| {
+            quote_spanned! {own()=>
+                /// Runs the reference interpreter.
+                ///
+                /// # Errors
+                /// The inputs do not fit the signature.
+                #vis fn #interpret(&self, #parameters) -> ::core::result::Result<::std::vec::Vec<::tancho::Tensor>, ::tancho::Error> {
+                    self.#at.interpret_inputs(#arguments)
+                }
             }
-        }
+        });
+        quote!(#itself #check #interpret)
     }
 
     /// `run`, `run_into` and `trace`.
-    fn session(&self, at: &Literal) -> TokenStream {
+    fn session(&self, at: &Literal, free: &mut Free) -> TokenStream {
         let Entry { docs, vis, run, into, trace, check, .. } = self;
         let (parameters, arguments) = (self.parameters(), self.arguments());
         let views = self.outputs.iter().map(|t| quote_spanned!(own()=> ::tancho::View<'s, #t>));
@@ -149,6 +154,40 @@ impl Entry {
         let slices = outs.iter().zip(&self.outputs).map(|(o, t)| quote_spanned!(own()=> #o: &mut [#t]));
         let given = outs.iter().map(|o| quote_spanned!(own()=> ::core::convert::Into::into(#o)));
         let comma = (!self.inputs.is_empty()).then(|| quote!(,));
+        let into = free.take(into).then(|| {
+            quote_spanned! {own()=>
+                /// Runs the network and writes the result where the caller wants it.
+                ///
+                /// # Errors
+                /// The inputs do not fit the signature, or the result has another length.
+                #vis fn #into(&mut self, #parameters #comma #(#slices),*) -> ::core::result::Result<(), ::tancho::Error> {
+                    self.#at.run_inputs_into(#arguments, &mut [#(#given),*])
+                }
+            }
+        });
+        let trace = free.take(trace).then(|| {
+            quote_spanned! {own()=>
+                /// Runs the network and keeps the value and time of every op.
+                ///
+                /// # Errors
+                /// The inputs do not fit the signature.
+                #vis fn #trace(&mut self, #parameters) -> ::core::result::Result<::tancho::Trace, ::tancho::Error> {
+                    self.#at.trace_inputs(#arguments)
+                }
+            }
+        });
+        let check = free.take(check).then(|| {
+            quote_spanned! {own()=>
+                /// Runs the machine code and the reference interpreter from the session's states, which keep what they
+                /// hold, and compares every result and state.
+                ///
+                /// # Errors
+                /// The inputs do not fit the signature.
+                #vis fn #check(&self, #parameters) -> ::core::result::Result<::tancho::Report, ::tancho::Error> {
+                    self.#at.check_inputs(#arguments)
+                }
+            }
+        });
         quote_spanned! {own()=>
             #docs
             /// Runs the network; the result is a view of the session's buffers.
@@ -160,31 +199,27 @@ impl Entry {
                 ::core::result::Result::Ok(#taken)
             }
 
-            /// Runs the network and writes the result where the caller wants it.
-            ///
-            /// # Errors
-            /// The inputs do not fit the signature, or the result has another length.
-            #vis fn #into(&mut self, #parameters #comma #(#slices),*) -> ::core::result::Result<(), ::tancho::Error> {
-                self.#at.run_inputs_into(#arguments, &mut [#(#given),*])
-            }
-
-            /// Runs the network and keeps the value and time of every op.
-            ///
-            /// # Errors
-            /// The inputs do not fit the signature.
-            #vis fn #trace(&mut self, #parameters) -> ::core::result::Result<::tancho::Trace, ::tancho::Error> {
-                self.#at.trace_inputs(#arguments)
-            }
-
-            /// Runs the machine code and the reference interpreter from the session's states, which keep what they
-            /// hold, and compares every result and state.
-            ///
-            /// # Errors
-            /// The inputs do not fit the signature.
-            #vis fn #check(&self, #parameters) -> ::core::result::Result<::tancho::Report, ::tancho::Error> {
-                self.#at.check_inputs(#arguments)
-            }
+            #into
+            #trace
+            #check
         }
+    }
+}
+
+/// The method names of a type that are still free. An entry point whose name is taken is an error already, which rustc
+/// need not say again.
+#[derive(Default)]
+struct Free(BTreeSet<String>);
+
+impl Free {
+    /// Takes a name if nobody has.
+    fn take(&mut self, name: &Ident) -> bool {
+        self.0.insert(name.to_string())
+    }
+
+    /// The same for a method that every network has.
+    fn own(&mut self, name: &str) -> bool {
+        self.0.insert(name.into())
     }
 }
 
@@ -200,7 +235,11 @@ pub fn compiled(n: &Network, name: &Ident, session: &Ident, entries: &[Entry]) -
     let parts = entries.iter().map(|_| quote_spanned!(own()=> ::tancho::Compiled));
     let sessions = fields(entries.len()).map(|at| quote_spanned!(own()=> self.#at.session()));
     let with_threads = fields(entries.len()).map(|at| quote_spanned!(own()=> self.#at.session_with_threads(threads)?));
-    let methods = fields(entries.len()).zip(entries).map(|(at, e)| e.compiled(&at));
+    let mut free = Free::default();
+    for m in ["session", "session_with_threads"] {
+        free.own(m);
+    }
+    let methods: Vec<TokenStream> = fields(entries.len()).zip(entries).map(|(at, e)| e.compiled(&at, &mut free)).collect();
     quote_spanned! {own()=>
         #[doc = #doc]
         #[derive(::core::clone::Clone, ::core::fmt::Debug)]
@@ -236,7 +275,28 @@ pub fn session(n: &Network, name: &Ident, entries: &[Entry]) -> TokenStream {
     let doc = format!("Buffers to run [`{}`] in; one per thread.", n.name);
     let parts = entries.iter().map(|_| quote_spanned!(own()=> ::tancho::Session));
     let (forks, resets) = (fields(entries.len()), fields(entries.len()));
-    let methods = fields(entries.len()).zip(entries).map(|(at, e)| e.session(&at));
+    let mut free = Free::default();
+    for e in entries {
+        free.take(&e.run);
+    }
+    let fork = free.own("fork").then(|| {
+        quote_spanned! {own()=>
+            /// Another session that goes on from where this one is, with states of its own.
+            ///
+            /// # Errors
+            /// Memory is short.
+            pub fn fork(&self) -> ::core::result::Result<Self, ::tancho::Error> {
+                ::core::result::Result::Ok(#name(#(self.#forks.fork()?),*))
+            }
+        }
+    });
+    let reset = free.own("reset").then(|| {
+        quote_spanned! {own()=>
+            /// Forgets what earlier runs left in the states.
+            pub fn reset(&mut self) { #(self.#resets.reset();)* }
+        }
+    });
+    let methods: Vec<TokenStream> = fields(entries.len()).zip(entries).map(|(at, e)| e.session(&at, &mut free)).collect();
     let clash = entries.iter().any(|e| OF_ALL_ENTRIES.iter().any(|m| e.run == m));
     let all = (entries.len() > 1 && !clash).then(|| all_entries(entries.len()));
     quote_spanned! {own()=>
@@ -257,17 +317,8 @@ pub fn session(n: &Network, name: &Ident, entries: &[Entry]) -> TokenStream {
 
         #[allow(dead_code, clippy::all)]
         impl #name {
-            /// Another session that goes on from where this one is, with states of its own.
-            ///
-            /// # Errors
-            /// Memory is short.
-            pub fn fork(&self) -> ::core::result::Result<Self, ::tancho::Error> {
-                ::core::result::Result::Ok(#name(#(self.#forks.fork()?),*))
-            }
-
-            /// Forgets what earlier runs left in the states.
-            pub fn reset(&mut self) { #(self.#resets.reset();)* }
-
+            #fork
+            #reset
             #all
 
             #(#methods)*

@@ -23,6 +23,13 @@ pub fn growth_axis(state: &str, dim: &str, ty: &Type) -> Message {
         .fact(format!("`{state}` is {}", show_type(ty, &Facts::default())))
 }
 
+pub fn shared_state(path: &str, net: bool, first: &str, second: &str) -> Message {
+    let what = if net { format!("the net `{path}` keeps a state, and") } else { format!("the state `{path}`") };
+    Message::new(format!("{what} is used by the entry points `{first}` and `{second}`"))
+        .fact("each entry point has a session of its own, so that a state belongs to one of them")
+        .help("declare it in the `fn` that uses it, or make one `fn` of both")
+}
+
 pub fn push_takes_one() -> Message {
     Message::new("`push` takes one tensor: the new rows").help("for example `keys.push(k)`")
 }
