@@ -179,10 +179,12 @@ pub fn body(program: &Program<'_>, me: (usize, usize), n: &Network, entry: &Entr
     }
     b.items(&n.items);
     let results = b.network(n, entry);
-    if errors.count() == before {
+    // What did not parse may be the push of a state.
+    let judged = !sig.broken && !n.broken_body;
+    if errors.count() == before && judged {
         b.settle_states();
     }
-    let whole = errors.count() == before && !sig.broken && !n.broken_body;
+    let whole = errors.count() == before && judged;
     let steps = std::mem::take(&mut b.steps);
     let block = whole.then_some(()).and(results).map(|results| Block { steps, results });
     if let Some(block) = &block {
@@ -302,12 +304,12 @@ impl<'a> Body<'a> {
         let Some(scalar) = tancho_ir::build::scalar_for(natural, value) else {
             self.fail(e.place, messages::scalar_type(&e.text, natural.name()));
             return None;
-        }
-        let out = self.fresh();
         };
         if let Err(error) = infer(&Op::Const(scalar), &[], &self.facts) {
             self.fail(e.place, messages::shape(&error));
             return None;
+        }
+        let out = self.fresh();
         self.step(e.place, &e.text, StepKind::Constant { out, dtype: natural, value: given });
         Some(Tensor { ty: Type::new(natural, Vec::new()), val: out, name: e.text.clone() })
     }
