@@ -32,6 +32,9 @@ use scope::Declared;
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 
+/// What the names of a network's other types end with.
+pub const GENERATED: [&str; 3] = ["Dims", "Compiled", "Session"];
+
 /// Everything a body may refer to.
 pub struct Program<'a> {
     /// The networks of this macro call, in order.
@@ -46,11 +49,11 @@ pub struct Program<'a> {
     uses: RefCell<Vec<(usize, usize, Place)>>,
     /// Which entry point of which network calls which other of its own.
     calls: RefCell<Vec<(usize, usize, usize, Place)>>,
+    /// Which entry point keeps which states, itself or through nets.
+    kept: RefCell<Vec<kept::Kept>>,
 }
 
 /// Checks all networks; those with an error have no body.
-    /// Which entry point keeps which states, itself or through nets.
-    kept: RefCell<Vec<kept::Kept>>,
 pub fn check(networks: &[Network], prelude: &[Network], errors: &Errors) -> Vec<Checked> {
     let quiet = Errors::default();
     let prelude = prelude.iter().filter_map(|n| sig::resolve(n, &quiet).into_iter().next()).collect();
@@ -64,15 +67,15 @@ pub fn check(networks: &[Network], prelude: &[Network], errors: &Errors) -> Vec<
         Program { networks, sigs, entries, prelude, uses: RefCell::default(), calls: RefCell::default(), kept: RefCell::default() };
     let before = errors.count();
     let mut checked: Vec<Checked> = (0..networks.len()).map(|i| network(&program, i, errors)).collect();
+    let judged = errors.count() == before;
     let mut bad = recursive(&program, errors);
     bad.extend(calls_itself(&program, errors));
-    for (i, c) in checked.iter_mut().enumerate() {
-    let judged = errors.count() == before;
-        if duplicated || bad.contains(&i) {
-            c.entries.iter_mut().for_each(|e| e.body = None);
     if judged && bad.is_empty() {
         bad.extend(kept::shared(&program, errors));
     }
+    for (i, c) in checked.iter_mut().enumerate() {
+        if duplicated || bad.contains(&i) {
+            c.entries.iter_mut().for_each(|e| e.body = None);
         }
     }
     checked
@@ -147,6 +150,12 @@ fn unique(networks: &[Network], errors: &Errors) {
         let name = n.name.to_string();
         if seen.insert(name.clone(), ()).is_some() {
             errors.push(Place::of(n.name.span()), messages::duplicate_network(&name));
+        }
+    }
+    for n in networks {
+        let name = n.name.to_string();
+        if let Some(other) = GENERATED.iter().find_map(|g| seen.get_key_value(name.strip_suffix(g)?)) {
+            errors.push(Place::of(n.name.span()), messages::generated_name(&name, other.0));
         }
     }
 }

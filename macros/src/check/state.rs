@@ -66,14 +66,14 @@ impl Body<'_> {
         if !matches!(info.kind, DimKind::Bounded(_)) {
             return refuse(self, messages::growth_needs_bound(name, &text, info.is_static()));
         }
-        let at: Vec<usize> = ty.shape.iter().enumerate().filter(|(_, d)| d.syms().contains(&text)).map(|(i, _)| i).collect();
-        match at.as_slice() {
         if let DimKind::Bounded(bound) = &info.kind
             && self.facts.value(bound).is_some_and(|n| n < 1)
         {
             let m = messages::growth_without_room(name, &text, bound, &self.facts);
             return refuse(self, m);
         }
+        let at: Vec<usize> = ty.shape.iter().enumerate().filter(|(_, d)| d.syms().contains(&text)).map(|(i, _)| i).collect();
+        match at.as_slice() {
             [i] if ty.shape.get(*i).and_then(Dim::as_sym) == Some(&text) => Some((*i, text)),
             _ => refuse(self, messages::growth_axis(name, &text, ty)),
         }

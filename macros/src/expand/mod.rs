@@ -13,7 +13,8 @@ pub use mirror::mirror;
 pub use ops::ops;
 
 use crate::ast::Network;
-use crate::errors::Place;
+use crate::check::GENERATED;
+use crate::errors::{Error, Place};
 use crate::plan::{Checked, CheckedEntry};
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::quote_spanned;
@@ -25,8 +26,10 @@ use quote::quote_spanned;
 pub fn expand(networks: &[Network], checked: &[Checked], borrowed: bool) -> Vec<(String, TokenStream)> {
     let mut out: Vec<(String, TokenStream)> = Vec::new();
     for (n, c) in networks.iter().zip(checked) {
-        // A second network of the same name is an error already; its item would be another.
-        if out.iter().any(|(name, _)| n.name == name) {
+        // A second network of the same name, or of one that another's types have, is an error already; its item would be another.
+        let own = n.name.to_string();
+        let generated = GENERATED.iter().filter_map(|g| own.strip_suffix(g)).any(|of| networks.iter().any(|other| other.name == of));
+        if generated || out.iter().any(|(name, _)| *name == own) {
             continue;
         }
         let mut tokens = api::structs(n, c);
@@ -34,7 +37,7 @@ pub fn expand(networks: &[Network], checked: &[Checked], borrowed: bool) -> Vec<
             tokens.extend(network_impl(n, c, i, e, borrowed));
         }
         tokens.extend(mirror::mirror(n, networks));
-        out.push((n.name.to_string(), tokens));
+        out.push((own, tokens));
     }
     out
 }

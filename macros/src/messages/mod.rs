@@ -70,6 +70,11 @@ pub fn duplicate(name: &str, what: &str, earlier: &str) -> Message {
     )
 }
 
+pub fn generated_name(name: &str, network: &str) -> Message {
+    Message::new(format!("a network cannot be called `{name}` beside `{network}`, which has a type of that name"))
+        .help(format!("`{network}` comes with `{network}Dims`, `{network}Compiled` and `{network}Session`"))
+}
+
 pub fn duplicate_network(name: &str) -> Message {
     Message::new(format!("two networks are called `{name}`"))
 }
