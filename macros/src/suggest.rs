@@ -1,50 +1,50 @@
 //! "Did you mean": the nearest of some names.
 
-/// What PyTorch, NumPy and JAX call an operation, and how it is written here.
-const ELSEWHERE: [(&str, &str); 38] = [
-    ("cat", "concat(a, b, axis = ..)"),
-    ("concatenate", "concat(a, b, axis = ..)"),
-    ("stack", "concat(..) of values with an axis of length 1, made by reshape"),
-    ("chunk", "split(x, axis = .., parts = n)"),
-    ("view", "reshape(x, [..])"),
-    ("squeeze", "reshape(x, [..])"),
-    ("unsqueeze", "reshape(x, [..])"),
-    ("permute", "transpose(x, axes = (..))"),
-    ("swapaxes", "x.t, or transpose(x, axes = (..))"),
-    ("broadcast_to", "expand(x, [..])"),
-    ("repeat", "expand(x, [..]), or a loop `repeat i in 0..N { .. }`"),
-    ("matmul", "a @ b"),
-    ("mm", "a @ b"),
-    ("bmm", "a @ b"),
-    ("dot", "a @ b"),
-    ("einsum", "a @ b, with rearrange before and after"),
-    ("add", "a + b"),
-    ("sub", "a - b"),
-    ("mul", "a * b"),
-    ("div", "a / b"),
-    ("where", "select(cond, a, b)"),
-    ("amax", "max(x, over = ..)"),
-    ("amin", "min(x, over = ..)"),
-    ("maximum", "max(a, b)"),
-    ("minimum", "min(a, b)"),
-    ("square", "x * x"),
-    ("scaled_dot_product_attention", "attention(q, k, v, heads = ..)"),
-    ("normalize", "l2_normalize(x, over = ..)"),
-    ("to", "cast(x, f32)"),
-    ("conv", "conv2d(x, w, b, stride = 1, pad = 0)"),
-    ("conv3d", "conv2d(x, w): windows have two axes here"),
-    ("pool", "max_pool2d(x, kernel = ..) or avg_pool2d(x, kernel = ..)"),
-    ("max_pool", "max_pool2d(x, kernel = ..)"),
-    ("avg_pool", "avg_pool2d(x, kernel = ..)"),
-    ("adaptive_avg_pool2d", "global_mean(x), which is [N, C]"),
-    ("global_avg_pool", "global_mean(x)"),
-    ("interpolate", "upsample_nearest(x, scale = ..)"),
-    ("batch_norm2d", "batch_norm(x, gain, bias, mean, var)"),
+/// What PyTorch, NumPy and JAX call an operation, how it is written here, and what is to be said besides.
+const ELSEWHERE: [(&str, &str, &str); 38] = [
+    ("cat", "concat(a, b, axis = ..)", ""),
+    ("concatenate", "concat(a, b, axis = ..)", ""),
+    ("stack", "concat(a, b, axis = ..)", ", of values that `reshape` gave an axis of length 1"),
+    ("chunk", "split(x, axis = .., parts = n)", ""),
+    ("view", "reshape(x, [..])", ""),
+    ("squeeze", "reshape(x, [..])", ""),
+    ("unsqueeze", "reshape(x, [..])", ""),
+    ("permute", "transpose(x, axes = (..))", ""),
+    ("swapaxes", "transpose(x, axes = (..))", ", and for the last two axes `x.t`"),
+    ("broadcast_to", "expand(x, [..])", ""),
+    ("repeat", "expand(x, [..])", ", and a loop `repeat i in 0..N { .. }`"),
+    ("matmul", "a @ b", ""),
+    ("mm", "a @ b", ""),
+    ("bmm", "a @ b", ""),
+    ("dot", "a @ b", ""),
+    ("einsum", "a @ b", ", with `rearrange` before and after"),
+    ("add", "a + b", ""),
+    ("sub", "a - b", ""),
+    ("mul", "a * b", ""),
+    ("div", "a / b", ""),
+    ("where", "select(cond, a, b)", ""),
+    ("amax", "max(x, over = ..)", ""),
+    ("amin", "min(x, over = ..)", ""),
+    ("maximum", "max(a, b)", ""),
+    ("minimum", "min(a, b)", ""),
+    ("square", "x * x", ""),
+    ("scaled_dot_product_attention", "attention(q, k, v, heads = ..)", ""),
+    ("normalize", "l2_normalize(x, over = ..)", ""),
+    ("to", "cast(x, f32)", ""),
+    ("conv", "conv2d(x, w, b, stride = 1, pad = 0)", ""),
+    ("conv3d", "conv2d(x, w, b, stride = 1, pad = 0)", ": a window has two axes at most"),
+    ("pool", "max_pool2d(x, kernel = ..)", ", or `avg_pool2d(x, kernel = ..)`"),
+    ("max_pool", "max_pool2d(x, kernel = ..)", ""),
+    ("avg_pool", "avg_pool2d(x, kernel = ..)", ""),
+    ("adaptive_avg_pool2d", "global_mean(x)", ", which is `[N, C]`"),
+    ("global_avg_pool", "global_mean(x)", ""),
+    ("interpolate", "upsample_nearest(x, scale = ..)", ""),
+    ("batch_norm2d", "batch_norm(x, gain, bias, mean, var)", ""),
 ];
 
-/// How an operation of another library is written here.
-pub fn elsewhere(name: &str) -> Option<&'static str> {
-    ELSEWHERE.iter().find(|(n, _)| *n == name).map(|(_, here)| *here)
+/// How an operation of another library is written here, as a sentence.
+pub fn elsewhere(name: &str) -> Option<String> {
+    ELSEWHERE.iter().find(|(n, ..)| *n == name).map(|(_, here, more)| format!("it is written `{here}` here{more}"))
 }
 
 /// The candidate that differs only in case, else the nearest within a third of the length.

@@ -98,7 +98,7 @@ pub fn not_a_dim(name: &str, what: &str) -> Message {
 pub fn unknown_op<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Message {
     let m = Message::new(format!("unknown operation `{name}`"));
     if let Some(here) = elsewhere(name) {
-        return m.help(format!("it is written `{here}` here"));
+        return m.help(here);
     }
     match nearest(name, known) {
         Some(n) => m.help(format!("did you mean `{n}`?")),
@@ -190,15 +190,15 @@ pub fn negative_dim(name: &str, n: i64) -> Message {
     Message::new(format!("dimension `{name}` cannot be {n}")).help("a dimension is 0 or more")
 }
 
-pub fn unbound_dim(name: &str) -> Message {
-    Message::new(format!("the run-time dimension `{name}` follows from no input"))
-        .help(format!("let it stand alone on an axis of an input, `[{name}, ..]`, or make it static: `{name} = 8`"))
-}
-
 pub fn many_axes(what: &str, rank: usize) -> Message {
     let what = if what.contains(' ') { what.to_string() } else { format!("`{what}`") };
     Message::new(format!("{what} has {rank} axes, and inputs and results have at most {}", tancho_ir::MAX_RANK))
         .help("join neighbouring axes; inside of the body values may have any number: `reshape(x, [A, B, ..])`")
+}
+
+pub fn unbound_dim(name: &str) -> Message {
+    Message::new(format!("the run-time dimension `{name}` follows from no input"))
+        .help(format!("let it stand alone on an axis of an input, `[{name}, ..]`, or make it static: `{name} = 8`"))
 }
 
 pub fn unknown_dtype(name: &str) -> Message {

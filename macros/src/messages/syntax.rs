@@ -34,6 +34,27 @@ pub fn power(base: &str) -> Message {
     Message::new("there is no operator `**`").help(format!("a constant power is `pow({base}, 2)`"))
 }
 
+/// `x > 0`, `a % 2`, `a and b`: what another language has an operator for. `left` is what stands before it.
+pub fn no_operator(op: &str, left: &str) -> Message {
+    let call = match op {
+        ">" => "gt",
+        "<" => "lt",
+        ">=" => "ge",
+        "<=" => "le",
+        "==" => "eq",
+        "!=" => "ne",
+        "and" | "&&" | "&" => "and",
+        "or" | "||" | "|" => "or",
+        _ => "",
+    };
+    let m = Message::new(format!("there is no operator `{op}`"));
+    match op {
+        "%" => m.help("a remainder is asked for of dimensions, in the header: `where D % HEADS == 0`"),
+        "^" => m.help(format!("a constant power is `pow({left}, 2)`")),
+        _ => m.help(format!("it is a call: `{call}({left}, ..)`")),
+    }
+}
+
 /// `for i in 0..4`
 pub fn for_over_numbers(name: &str) -> Message {
     Message::new("`for` goes through an array of nets").help(format!("so many turns are written `repeat {name} in 0..N {{ .. }}`"))
@@ -124,8 +145,13 @@ pub fn open_axes_first() -> Message {
     Message::new("`..` stands first in a type, shape or pattern").help("write `[.., D]`")
 }
 
-pub fn remainder_not_zero() -> Message {
-    Message::new("a remainder can only be compared with 0").help("for example `where D % HEADS == 0`")
+/// `left % by == rest`
+pub fn remainder_not_zero(left: &str, by: &str, rest: &str) -> Message {
+    let plain = |text: &str| text.chars().all(|c| c.is_alphanumeric() || c == '_');
+    let left = if plain(left) { left.to_string() } else { format!("({left})") };
+    let rest = if plain(rest) { rest.to_string() } else { format!("({rest})") };
+    Message::new("a remainder can only be compared with 0")
+        .help(format!("the rest goes to the left: `where ({left} - {rest}) % {by} == 0`"))
 }
 
 pub fn no_method(name: &str, of: &str) -> Message {
@@ -134,7 +160,7 @@ pub fn no_method(name: &str, of: &str) -> Message {
         return m.help(format!("the last two axes are swapped by `{of}.t`"));
     }
     if let Some(here) = elsewhere(name) {
-        return m.help(format!("it is written `{here}` here"));
+        return m.help(here);
     }
     if tancho_ir::table::OPS.iter().any(|o| o.callable && o.name == name) {
         return m.help(format!("operations are called: `{name}({of})`"));

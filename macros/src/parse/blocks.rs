@@ -64,11 +64,19 @@ fn part(c: &mut Cursor<'_>, b: &mut Block) -> Parsed<()> {
             let name = c.name("a name")?;
             c.expect("=", "in an assignment")?;
             let value = exprs::expr(c)?;
-            end_of(c, "the assignment")?;
+            end_of_value(c, &value, "the assignment")?;
             b.stmts.push(Stmt::Assign(name, value));
             Ok(())
         }
         _ => value(c, b),
+    }
+}
+
+/// The `;` after a value, or the operator that another language has there.
+fn end_of_value(c: &mut Cursor<'_>, value: &Expr, what: &str) -> Parsed<()> {
+    match c.eat(";") {
+        Some(_) => Ok(()),
+        None => Err(exprs::no_operator(c, value).unwrap_or_else(|| c.expected(&format!("`;` after {what}")))),
     }
 }
 
@@ -84,7 +92,7 @@ fn value(c: &mut Cursor<'_>, b: &mut Block) -> Parsed<()> {
     } else if c.eat(";").is_some() {
         b.stmts.push(Stmt::Value(e));
     } else {
-        return Err(c.expected("an operator, `;` or the end of the block"));
+        return Err(exprs::no_operator(c, &e).unwrap_or_else(|| c.expected("an operator, `;` or the end of the block")));
     }
     Ok(())
 }
@@ -104,7 +112,7 @@ fn let_stmt(c: &mut Cursor<'_>, b: &mut Block) -> Parsed<()> {
     let ty = if c.eat(":").is_some() { Some(types(c)?) } else { None };
     c.expect("=", "and a value")?;
     let value = exprs::expr(c)?;
-    end_of(c, "`let`")?;
+    end_of_value(c, &value, "`let`")?;
     b.stmts.push(Stmt::Let { mutable, names, tuple, ty, value });
     Ok(())
 }
@@ -156,7 +164,7 @@ fn minimize(c: &mut Cursor<'_>, b: &mut Block) -> Parsed<()> {
     }
     let optimiser = exprs::callee(c)?;
     let Some(g) = c.group(Delimiter::Parenthesis) else { return Err(c.expected("`(lr = ..)` after the optimiser")) };
-    let args = c.inside(g, |c| c.list(exprs::arg))?;
+    let args = c.inside(g, |c| c.list(exprs::argument))?;
     let place = c.since(start);
     end_of(c, "`minimize`")?;
     b.stmts.push(Stmt::Minimize(Box::new(Minimize { loss, optimiser, args, place })));

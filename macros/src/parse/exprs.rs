@@ -98,7 +98,7 @@ fn postfix(c: &mut Cursor<'_>) -> Parsed<Expr> {
             }
             if let (Some(name), Some(g)) = (c.peek_ident(), c.group_at(1, Delimiter::Parenthesis)) {
                 c.at += 2;
-                let args = c.inside(g, |c| c.list(arg))?;
+                let args = c.inside(g, |c| c.list(argument))?;
                 let depth = depth.max(height(&args));
                 e = make(c, start, ExprKind::Method(Box::new(e), name.clone(), args), depth)?;
                 continue;
@@ -132,6 +132,30 @@ fn named(c: &mut Cursor<'_>) -> Option<proc_macro2::Ident> {
     let name = c.peek_ident().filter(|_| c.is_punct_at(1, "="))?;
     c.at += 2;
     Some(name.clone())
+}
+
+/// Reports an operator behind a value that other languages have and this one has not.
+pub fn no_operator(c: &Cursor<'_>, left: &Expr) -> Option<Failed> {
+    // The longer ones first.
+    const SIGNS: [&str; 12] = [">=", "<=", "==", "!=", "&&", "||", ">", "<", "%", "&", "|", "^"];
+    const WORDS: [&str; 2] = ["and", "or"];
+    let sign = SIGNS.into_iter().find(|s| {
+        let is = |(i, ch): (usize, char)| matches!(c.peek_at(i), Some(TokenTree::Punct(p)) if p.as_char() == ch);
+        s.chars().enumerate().all(is)
+    });
+    let word = WORDS.into_iter().find(|w| c.is_word(w));
+    let op = sign.or(word)?;
+    let last = c.peek_at(sign.map_or(0, |s| s.len() - 1)).map_or(c.span(), TokenTree::span);
+    Some(c.fail(Place { first: c.span(), last }, messages::no_operator(op, &left.text)))
+}
+
+/// An argument of a call.
+pub fn argument(c: &mut Cursor<'_>) -> Parsed<Arg> {
+    let a = arg(c)?;
+    match no_operator(c, &a.value) {
+        Some(failed) => Err(failed),
+        None => Ok(a),
+    }
 }
 
 /// An argument, perhaps by name.
@@ -206,7 +230,13 @@ fn no_value(c: &Cursor<'_>) -> Failed {
 
 fn parenthesised(c: &Cursor<'_>, start: usize, g: &Group) -> Parsed<Expr> {
     let (mut list, comma) = c.inside(g, |c| {
-        let list = c.list(expr)?;
+        let list = c.list(|c| {
+            let e = expr(c)?;
+            match no_operator(c, &e) {
+                Some(failed) => Err(failed),
+                None => Ok(e),
+            }
+        })?;
         let comma = matches!(c.tokens.last(), Some(TokenTree::Punct(p)) if p.as_char() == ',');
         Ok((list, comma))
     })?;
@@ -239,7 +269,7 @@ fn word(c: &mut Cursor<'_>, start: usize, word: &str) -> Parsed<Expr> {
         _ => {
             let callee = callee(c)?;
             if let Some(g) = c.group(Delimiter::Parenthesis) {
-                let args = c.inside(g, |c| c.list(arg))?;
+                let args = c.inside(g, |c| c.list(argument))?;
                 let depth = height(&args);
                 return make(c, start, ExprKind::Call(callee, args), depth);
             }
@@ -333,7 +363,7 @@ fn rearrange(c: &mut Cursor<'_>, start: usize) -> Parsed<Expr> {
         if !c.done() {
             c.expect(",", "after the pattern")?;
         }
-        Ok((x, left, right, c.list(arg)?))
+        Ok((x, left, right, c.list(argument)?))
     })?;
     let depth = height(&sizes).max(x.depth);
     make(c, start, ExprKind::Rearrange(Box::new(x), left, right, sizes), depth)

@@ -234,7 +234,7 @@ fn clause(c: &mut Cursor<'_>) -> Parsed<Where> {
         c.expect("==", "0 after a remainder")?;
         let zero = super::exprs::expr(c)?;
         if !matches!(zero.kind, ExprKind::Number(_, Some(0))) {
-            return Err(c.fail(zero.place, messages::remainder_not_zero()));
+            return Err(c.fail(zero.place, messages::remainder_not_zero(&left.text, &right.text, &zero.text)));
         }
     }
     Ok(Where { left, relation, right, place: c.since(start) })

@@ -121,7 +121,7 @@ fn net_use(c: &mut Cursor<'_>) -> Parsed<Use> {
         }
     }
     if let Some(g) = c.group(Delimiter::Parenthesis) {
-        used.options = c.inside(g, |o| o.list(exprs::arg))?;
+        used.options = c.inside(g, |o| o.list(exprs::argument))?;
     }
     used.shown = c.text_since(start);
     Ok(used)
