@@ -208,6 +208,13 @@ fn powers() {
     for c in [0.0, 1.0, 2.0, 3.0, -1.0, -2.0, -3.0, 0.5, -0.5, 1.5, 2.5, -2.5, 17.0, 16.0, -17.0, 18.0, 40.0, 0.1] {
         elementwise(&Op::Pow(Number(c)), std::slice::from_ref(&x));
     }
+    // From 2^53 on every number is whole and even, from 2^24 on every f32.
+    let x = f(&[-1.0, 1.0, -2.0, 2.0, -0.5, -0.0, 0.0, -INF, INF, NAN], &[10]);
+    for c in [2f64.powi(52) + 1.0, 2f64.powi(53), 1e16, 1e30, -1e16, 2f64.powi(24) + 1.0] {
+        elementwise(&Op::Pow(Number(c)), std::slice::from_ref(&x));
+        let y = op(&Op::Pow(Number(c)), std::slice::from_ref(&x));
+        assert_eq!(y.as_f32().expect("f32")[0], if c % 2.0 == 0.0 { 1.0 } else { -1.0 }, "(-1)^{c}");
+    }
 }
 
 #[test]
