@@ -131,7 +131,7 @@ pub enum Error {
         right: i64,
     },
     /// An id has no row in its table.
-    #[error("{op}: id {id} at position {position:?} is out of range: the table has {rows} rows, ids run from 0 to {}", *rows as i64 - 1)]
+    #[error("{op}: id {id} at position {position:?} is out of range: {}", of_rows(*rows))]
     IdOutOfRange {
         /// The op, as written.
         op: String,
@@ -255,6 +255,15 @@ pub enum Error {
 impl From<LoadError> for Error {
     fn from(e: LoadError) -> Error {
         Error::Load(Box::new(e))
+    }
+}
+
+/// Which ids a table of so many rows has.
+fn of_rows(rows: usize) -> String {
+    match rows {
+        0 => "the table is empty, no id has a row in it".into(),
+        1 => "the table has one row, whose id is 0".into(),
+        n => format!("the table has {n} rows, ids run from 0 to {}", n - 1),
     }
 }
 
