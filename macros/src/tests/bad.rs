@@ -105,8 +105,16 @@ fn names_from_elsewhere() {
 }
 
 #[test]
-fn five_hundred_deep() {
-    let deep = |open: &str, inner: &str, close: &str| body(&format!("{}{inner}{}", open.repeat(500), close.repeat(500)));
+fn nested_deeply() {
+    // On the stack of a test's thread, which is smaller than the compiler's.
+    for levels in [500, 10_000] {
+        nested(levels);
+    }
+}
+
+/// One clear error each, of everything that can stand in itself, and of chains of operators.
+fn nested(levels: usize) {
+    let deep = |open: &str, inner: &str, close: &str| body(&format!("{}{inner}{}", open.repeat(levels), close.repeat(levels)));
     for found in [
         deep("(", "x", ")"),
         deep("[", "x", "]"),
@@ -122,10 +130,10 @@ fn five_hundred_deep() {
         deep("if flag { x } else ", "{ x }", ""),
         deep("repeat i in 0..2 {", "let _y = x;", "}"),
         deep("for a in b {", "", "}"),
-        body(&format!("let _y: [{}D{}] = x; x", "(".repeat(500), ")".repeat(500))),
-        body(&format!("net l: {}A; x", "a::".repeat(500))),
-        body(&format!("net l: {}A{}; x", "[".repeat(500), "; 2]".repeat(500))),
-        said(&format!("N<B>(x: {}[B]{}) -> [B] {{ x }}", "(".repeat(500), ")".repeat(500))),
+        body(&format!("let _y: [{}D{}] = x; x", "(".repeat(levels), ")".repeat(levels))),
+        body(&format!("net l: {}A; x", "a::".repeat(levels))),
+        body(&format!("net l: {}A{}; x", "[".repeat(levels), "; 2]".repeat(levels))),
+        said(&format!("N<B>(x: {}[B]{}) -> [B] {{ x }}", "(".repeat(levels), ")".repeat(levels))),
     ] {
         assert!(!found.is_empty() && found.len() < 5, "{found:#?}");
     }
