@@ -17,11 +17,11 @@ network! {
 
     pub Through<B, S, P: ..=8, D = 8> {
         fn one(x: [B, S, D]) -> [B, P + S, D] {
-            net cache: Cache<P = P>;
+            net cache: Cache<D = D, P = P>;
             cache(x)
         }
         fn two(x: [B, S, D]) -> [B, P + S, D] {
-            net twice: Cache<P = P>;
+            net twice: Cache<D = D, P = P>;
             twice(x) * 2
         }
     }

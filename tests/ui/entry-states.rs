@@ -25,7 +25,7 @@ network! {
 
     /// The same through a net.
     pub Through<B, S, P: ..=8, D = 8> {
-        net cache: Cache<P = P>;
+        net cache: Cache<D = D, P = P>;
         fn one(x: [B, S, D]) -> [B, P + S, D] { cache(x) }
         fn two(x: [B, S, D]) -> [B, P + S, D] { cache(x) * 2 }
     }

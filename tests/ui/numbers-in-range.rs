@@ -5,7 +5,7 @@ network! {
         (x + 1e39, x * -1e39, x - big)
     }
 
-    pub Norms<N, C = 4>(x: [N, C], gain: [C]) -> ([N, C], [N, C], [N, C], [N, C], [N, C]) {
+    pub Norms<N, C = 4>(x: [N, C], gain: [C]) -> ([N, C], [N, C], [N, C], [N, C], [N, C]) where C % 2 == 0 {
         (
             layer_norm(x, over = C, eps = -1),
             rms_norm(x, over = C, eps = 1e-50),
