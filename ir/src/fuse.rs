@@ -7,6 +7,9 @@
 //! says why in [`Fused::declined`].
 
 mod join;
+mod order;
+mod reach;
+mod stored;
 
 use crate::access::{Access, is_view, resolve};
 use crate::dim::Dim;
@@ -15,6 +18,7 @@ use crate::op::{Binary, Op};
 use crate::prepare;
 use crate::text::print_node;
 use crate::types::{DType, Shape};
+use reach::Reach;
 use std::collections::BTreeSet;
 use std::fmt;
 
@@ -81,6 +85,8 @@ pub struct Fused {
     pub widened: BTreeSet<Value>,
     /// What was not fused, and why.
     pub declined: Vec<Decline>,
+    /// Edges of the graph that were followed to see which kernels wait for which: what fusion costs besides one look at each node.
+    pub edges: usize,
 }
 
 /// Columns of a strip of a packed right operand: each part of a packed concatenation starts a strip of its own.
@@ -126,15 +132,21 @@ struct Fuser<'g> {
     /// Views, gathers and sources that must be in memory.
     stored: BTreeSet<Value>,
     declined: Vec<Decline>,
+    /// Whether each value is a result.
+    results: Vec<bool>,
+    /// How views read what they are views of, as far as it has been worked out.
+    through: Vec<Option<Option<Access>>>,
+    reach: Reach,
 }
 
 /// Groups the nodes of a graph that has run through [`crate::passes`].
 pub fn fuse(graph: &Graph) -> Fused {
     let n = graph.nodes.len();
-    let users = graph.users();
-    let packed: BTreeSet<Value> = graph.values().filter(|v| is_packed(graph, &users, *v)).collect();
-    let prepared = prepare::prepared(graph, &users);
-    let widened: BTreeSet<Value> = graph.values().filter(|v| is_widened(graph, &users, *v)).collect();
+    let (users, results) = (graph.users(), graph.are_results());
+    let inner = |v: &Value| !results[v.index()];
+    let packed: BTreeSet<Value> = graph.values().filter(|v| inner(v) && is_packed(graph, &users, *v)).collect();
+    let prepared = prepare::prepared(graph, &users, &results);
+    let widened: BTreeSet<Value> = graph.values().filter(|v| inner(v) && is_widened(graph, &users, *v)).collect();
     let mut f = Fuser {
         g: graph,
         users,
@@ -144,8 +156,12 @@ pub fn fuse(graph: &Graph) -> Fused {
         level: vec![Level::Full; n],
         stored: BTreeSet::new(),
         declined: Vec::new(),
+        results,
+        through: vec![None; n],
+        reach: Reach::new(graph),
     };
     for v in graph.values() {
+        f.look_at(v);
         let op = &graph.node(v).op;
         if f.of[v.index()].is_some()
             || is_view(op)
@@ -174,7 +190,7 @@ pub fn fuse(graph: &Graph) -> Fused {
     // What was stored for a reader that turned out to be prepared is read by nobody.
     let idle = |k: &Kernel| k.nodes.is_empty() || (matches!(k.kind, Kind::Move(_)) && k.outputs.is_empty());
     let kernels = order.into_iter().map(|i| f.kernels[i].clone()).filter(|k| !idle(k)).collect();
-    Fused { graph: graph.clone(), kernels, packed, prepared, widened: f.widened, declined: f.declined }
+    Fused { graph: graph.clone(), kernels, packed, prepared, widened: f.widened, declined: f.declined, edges: f.reach.edges }
 }
 
 /// Whether a convolution has one filter for each channel of its own.
@@ -201,7 +217,7 @@ fn is_packed(g: &Graph, users: &[Vec<Value>], v: Value) -> bool {
         2 => axis == 1 && users[v.index()].iter().all(right),
         _ => false,
     };
-    read && node.ty.dtype == DType::F32 && !g.is_result(v) && node.args.iter().all(|a| whole(a) && weight(a))
+    read && node.ty.dtype == DType::F32 && node.args.iter().all(|a| whole(a) && weight(a))
 }
 
 /// Whether a value is f32 of a bf16 state, read as keys or values of attention alone.
@@ -214,14 +230,15 @@ fn is_widened(g: &Graph, users: &[Vec<Value>], v: Value) -> bool {
         let user = g.node(*u);
         matches!(user.op, Op::Attention { .. }) && user.args.iter().enumerate().all(|(i, a)| *a != v || i == 1 || i == 2)
     };
-    state && !g.is_result(v) && users[v.index()].iter().all(key)
+    state && users[v.index()].iter().all(key)
 }
 
 impl Fuser<'_> {
     fn alone(&mut self, v: Value, kind: Kind) {
         let domain = self.g.ty(v).shape.clone();
-        self.of[v.index()] = Some(self.kernels.len());
-        self.kernels.push(Kernel { kind, domain, nodes: vec![v], outputs: Vec::new() });
+        let k = self.kernels.len();
+        self.kernels.push(Kernel { kind, domain, nodes: Vec::new(), outputs: Vec::new() });
+        self.take(k, v);
     }
 
     fn decline(&mut self, producer: Value, consumer: Value, reason: impl Into<String>) {
@@ -229,7 +246,7 @@ impl Fuser<'_> {
     }
 
     fn is_output(&self, v: Value) -> bool {
-        self.g.is_result(v)
+        self.results[v.index()]
     }
 
     /// Grows a contraction: elementwise users one by one, then row work.
@@ -313,6 +330,7 @@ impl Fuser<'_> {
     fn take(&mut self, k: usize, v: Value) {
         self.of[v.index()] = Some(k);
         self.kernels[k].nodes.push(v);
+        self.taken(k, v);
     }
 
     fn level_of_result(&self, v: Value) -> Level {
@@ -364,7 +382,21 @@ impl Fuser<'_> {
 
     /// Whether `v` may join kernel `k`, and how it lies there: each argument from inside must be
     /// one element per element or per row, and none from outside may wait for the kernel.
-    fn fits(&self, v: Value, k: usize) -> Option<Level> {
+    fn fits(&mut self, v: Value, k: usize) -> Option<Level> {
+        let level = self.lies(v, k)?;
+        let g = self.g;
+        for &a in &g.node(v).args {
+            let p = self.behind_expand(a);
+            let here = self.of[a.index()] == Some(k) || (p != a && self.of[p.index()] == Some(k));
+            if !here && self.reaches(a, k) {
+                return None;
+            }
+        }
+        Some(level)
+    }
+
+    /// How `v` would lie in kernel `k`.
+    fn lies(&self, v: Value, k: usize) -> Option<Level> {
         let node = self.g.node(v);
         let domain = &self.kernels[k].domain;
         let rows = domain.split_last().map(|(_, r)| r)?;
@@ -372,13 +404,6 @@ impl Fuser<'_> {
         kept.push(Dim::constant(1));
         let is_row_shape = |s: &[Dim]| s == rows || s == kept;
         let inside = |a: Value| self.of[a.index()] == Some(k);
-        for &a in &node.args {
-            let p = self.behind_expand(a);
-            let here = inside(a) || (p != a && inside(p));
-            if !here && self.reaches(a, k) {
-                return None;
-            }
-        }
         if is_row_work(&node.op) {
             let x = node.args[0];
             let full = inside(x) && self.level[x.index()] == Level::Full && self.g.ty(x).shape == *domain;
@@ -410,167 +435,6 @@ impl Fuser<'_> {
             return Some(Level::Row);
         }
         full.then_some(Level::Full)
-    }
-
-    /// Whether computing `v` needs a result of kernel `k`.
-    fn reaches(&self, v: Value, k: usize) -> bool {
-        let mut seen = vec![false; self.g.nodes.len()];
-        let mut todo = vec![v];
-        while let Some(v) = todo.pop() {
-            if std::mem::replace(&mut seen[v.index()], true) {
-                continue;
-            }
-            match self.of[v.index()] {
-                Some(j) if j == k => return true,
-                Some(j) => todo.extend(self.kernels[j].nodes.iter().flat_map(|n| &self.g.node(*n).args)),
-                None => todo.extend(&self.g.node(v).args),
-            }
-        }
-        false
-    }
-
-    fn in_memory(&self, v: Value) -> bool {
-        self.stored.contains(&v) || (self.of[v.index()].is_some() && !is_view(&self.g.node(v).op))
-    }
-
-    fn access(&self, v: Value) -> Option<Access> {
-        resolve(self.g, v, &|v| self.in_memory(v))
-    }
-
-    /// Adds a move for each value that some reader cannot read in place.
-    fn store_what_must_be(&mut self) {
-        for o in self.g.results() {
-            if self.of[o.index()].is_none() {
-                self.stored.insert(o);
-            }
-        }
-        // Storing a value changes the strides of the views behind it, so a view that could be
-        // read in place may have to be stored in the next round.
-        loop {
-            let before = self.stored.len();
-            for v in self.g.values() {
-                // A reshape that makes no affine address needs its argument in memory, also where
-                // the view itself is stored.
-                if is_view(&self.g.node(v).op) && resolve(self.g, v, &|u| u != v && self.in_memory(u)).is_none() {
-                    self.stored.insert(self.g.node(v).args[0]);
-                }
-                for i in 0..self.g.node(v).args.len() {
-                    let a = self.g.node(v).args[i];
-                    if self.must_store(v, i, a) {
-                        self.stored.insert(a);
-                    }
-                }
-            }
-            if self.stored.len() == before {
-                break;
-            }
-        }
-        for v in self.stored.clone() {
-            self.alone(v, Kind::Move(v));
-        }
-    }
-
-    /// Whether argument `i` of `v` must be in memory, whole and in order.
-    fn must_store(&self, v: Value, i: usize, a: Value) -> bool {
-        let node = self.g.node(a);
-        let reader = &self.g.node(v).op;
-        if matches!(node.op, Op::Gather) {
-            // A row kernel takes the rows by id itself.
-            let whole_rows = self.g.ty(node.args[0]).rank() >= 2;
-            let full = whole_rows && self.of[v.index()].is_some_and(|k| self.kernels[k].domain == node.ty.shape);
-            return !(full && (is_elementwise(reader) || is_row_work(reader)) && !matches!(self.kind_of(v), Some(Kind::Contract { .. })));
-        }
-        if matches!(node.op, Op::Const(_) | Op::DimValue(_)) {
-            return !(is_elementwise(reader) || is_row_work(reader));
-        }
-        let unit = || self.access(a).and_then(|x| x.strides.last().cloned()).is_none_or(|s| s.is(1));
-        match reader {
-            Op::Matmul if i == 0 => !unit() && self.of[a.index()].is_none(),
-            Op::Conv2d { .. } | Op::Pool2d { .. } if i == 0 => self.of[a.index()].is_none() && !(unit() && self.pixels_known(a)),
-            Op::Attention { .. } if i < 3 => !unit() && self.of[a.index()].is_none(),
-            _ => false,
-        }
-    }
-
-    /// Whether the filters of a convolution are known when compiled, and read through views that keep addresses affine.
-    fn known_filters(&self, v: Value, prepared: &BTreeSet<Value>) -> bool {
-        let access = resolve(self.g, self.g.node(v).args[1], &|_| false);
-        access.is_some_and(|a| matches!(self.g.node(a.root).op, Op::Weight(_)) || prepared.contains(&a.root))
-    }
-
-    /// Whether the distance from one pixel of a row to the next is known when compiled.
-    fn pixels_known(&self, x: Value) -> bool {
-        let one = self.g.ty(x).shape.get(2).is_some_and(|w| w.is(1));
-        self.access(x).is_some_and(|a| a.strides.len() == 4 && a.strides[2].as_const().is_some_and(|s| s > 0 || one))
-    }
-
-    fn kind_of(&self, v: Value) -> Option<&Kind> {
-        self.of[v.index()].map(|k| &self.kernels[k].kind)
-    }
-
-    /// What is read in memory when `v` is read: the end of its views.
-    fn root(&self, v: Value) -> Value {
-        let node = self.g.node(v);
-        if is_view(&node.op) && !self.stored.contains(&v) { self.root(node.args[0]) } else { v }
-    }
-
-    /// A kernel stores what other kernels read and what the network returns.
-    fn find_outputs(&mut self) {
-        let mut needed: BTreeSet<Value> = self.g.results().collect();
-        for (k, kernel) in self.kernels.iter().enumerate() {
-            let mut reads: Vec<Value> = kernel.nodes.iter().flat_map(|n| self.g.node(*n).args.clone()).collect();
-            if let Kind::Move(v) = kernel.kind
-                && is_source(&self.g.node(v).op)
-            {
-                reads.clear();
-            }
-            let mut i = 0;
-            while i < reads.len() {
-                let r = self.root(reads[i]);
-                i += 1;
-                if self.of[r.index()].is_none() && (matches!(self.g.node(r).op, Op::Gather) || self.widened.contains(&r)) {
-                    reads.extend(self.g.node(r).args.clone());
-                } else if self.of[r.index()] != Some(k) || matches!(kernel.kind, Kind::Move(v) if v != r) {
-                    needed.insert(r);
-                }
-            }
-        }
-        for k in &mut self.kernels {
-            k.nodes.sort();
-            k.outputs = k.nodes.iter().copied().filter(|v| needed.contains(v)).collect();
-        }
-    }
-
-    /// The kernels sorted so that each runs after those it reads from.
-    fn order(&self) -> Vec<usize> {
-        let mut done = vec![false; self.kernels.len()];
-        let mut order = Vec::new();
-        // Kernels are visited in the order of their last node, which keeps the program's order.
-        let mut todo: Vec<usize> = (0..self.kernels.len()).collect();
-        todo.sort_by_key(|&k| self.kernels[k].nodes.last().copied());
-        for k in todo {
-            self.visit(k, &mut done, &mut order);
-        }
-        order
-    }
-
-    fn visit(&self, k: usize, done: &mut [bool], order: &mut Vec<usize>) {
-        if std::mem::replace(&mut done[k], true) {
-            return;
-        }
-        let mut seen = BTreeSet::new();
-        let mut reads: Vec<Value> = self.kernels[k].nodes.iter().flat_map(|n| self.g.node(*n).args.clone()).collect();
-        while let Some(v) = reads.pop() {
-            if !seen.insert(v) {
-                continue;
-            }
-            match self.of[v.index()] {
-                Some(j) if j == k => {}
-                Some(j) => self.visit(j, done, order),
-                None => reads.extend(self.g.node(v).args.clone()),
-            }
-        }
-        order.push(k);
     }
 }
 

@@ -5,6 +5,7 @@ use crate::infer::{Arg, ShapeError, infer};
 use crate::op::Op;
 use crate::types::{Facts, Type};
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 
@@ -378,9 +379,11 @@ impl Graph {
         self.outputs.iter().copied().chain(self.states.iter().filter_map(|s| s.next))
     }
 
-    /// Whether a value is a result of the run, or what a state becomes.
-    pub fn is_result(&self, v: Value) -> bool {
-        self.results().any(|r| r == v)
+    /// Whether each value is a result of the run, or what a state becomes.
+    pub fn are_results(&self) -> Vec<bool> {
+        let mut all = vec![false; self.nodes.len()];
+        self.results().for_each(|r| all[r.index()] = true);
+        all
     }
 
     /// Gives results and states the values that a pass has made of them.
@@ -419,10 +422,10 @@ impl Graph {
 
     /// A state whose shape follows, but for its own axis that grows, from a dim that states grow along, and that dim.
     pub fn moving_state(&self) -> Option<(&str, String)> {
-        let grown: Vec<&str> = self.states.iter().filter_map(StateDecl::grown_dim).collect();
+        let grown: BTreeSet<&str> = self.states.iter().filter_map(StateDecl::grown_dim).collect();
         self.states.iter().find_map(|s| {
             let others = s.ty.shape.iter().enumerate().filter(|(i, _)| s.grows != Some(*i));
-            let dim = others.flat_map(|(_, d)| d.syms()).find(|d| grown.contains(&d.as_str()))?;
+            let dim = others.flat_map(|(_, d)| d.syms()).find(|d| grown.contains(d.as_str()))?;
             Some((s.name.as_str(), dim))
         })
     }

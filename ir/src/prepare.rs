@@ -19,7 +19,7 @@ pub fn of_weights(g: &Graph) -> Vec<bool> {
 }
 
 /// Elementwise ops on weights, if only such ops, products, convolutions and row kernels read them.
-pub fn prepared(g: &Graph, users: &[Vec<Value>]) -> BTreeSet<Value> {
+pub fn prepared(g: &Graph, users: &[Vec<Value>], results: &[bool]) -> BTreeSet<Value> {
     let of = of_weights(g);
     let mut all = BTreeSet::new();
     for v in g.values().collect::<Vec<_>>().into_iter().rev() {
@@ -28,36 +28,36 @@ pub fn prepared(g: &Graph, users: &[Vec<Value>]) -> BTreeSet<Value> {
             && is_elementwise(&node.op)
             && node.args.iter().chain([&v]).all(|a| g.ty(*a).dtype == DType::F32)
             && node.ty.shape.iter().all(|d| d.as_const().is_some());
-        if made && readers(g, users, v).is_some_and(|r| r.iter().all(|(u, i)| reads_prepared(g, *u, *i, &all))) {
+        if made && is_read_prepared(g, users, results, v, &all) {
             all.insert(v);
         }
     }
     all
 }
 
-/// Whether a node takes a prepared value as its argument `i`.
-fn reads_prepared(g: &Graph, u: Value, i: usize, prepared: &BTreeSet<Value>) -> bool {
-    match &g.node(u).op {
-        Op::Matmul => i == 1,
-        Op::Conv2d { .. } => i > 0,
-        op => prepared.contains(&u) || is_elementwise(op) || is_row_work(op),
-    }
-}
-
-/// Who reads a value, through views, and as which argument; `None` if it or a view of it is a result.
-fn readers(g: &Graph, users: &[Vec<Value>], v: Value) -> Option<Vec<(Value, usize)>> {
-    let (mut all, mut todo) = (Vec::new(), vec![v]);
+/// Whether all who read a value, through views, take a prepared one, and neither it nor a view of it is a result.
+fn is_read_prepared(g: &Graph, users: &[Vec<Value>], results: &[bool], v: Value, prepared: &BTreeSet<Value>) -> bool {
+    let mut todo = vec![v];
     while let Some(v) = todo.pop() {
-        if g.is_result(v) {
-            return None;
+        if results[v.index()] {
+            return false;
         }
         for &u in &users[v.index()] {
-            if is_view(&g.node(u).op) {
-                todo.push(u);
-            } else {
-                all.extend(g.node(u).args.iter().enumerate().filter(|(_, a)| **a == v).map(|(i, _)| (u, i)));
+            let read = |at: &[Value]| at.contains(&v);
+            let (op, args) = (&g.node(u).op, &g.node(u).args);
+            let taken = match op {
+                op if is_view(op) => {
+                    todo.push(u);
+                    true
+                }
+                Op::Matmul => !read(&args[..1]),
+                Op::Conv2d { .. } => !read(&args[..1]),
+                op => prepared.contains(&u) || is_elementwise(op) || is_row_work(op),
+            };
+            if !taken {
+                return false;
             }
         }
     }
-    Some(all)
+    true
 }

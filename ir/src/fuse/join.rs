@@ -17,22 +17,23 @@ impl Fuser<'_> {
                 nodes.iter().for_each(|n| self.of[n.index()] = Some(into));
                 self.kernels[into].nodes.extend(nodes);
                 self.kernels[into].nodes.sort();
+                self.joined(into, k);
             }
         }
     }
 
     /// Whether the nodes of kernel `k`, which only `v` reads, may run in kernel `into`: for the same elements, none waiting for
     /// the other's.
-    fn may_join(&self, v: Value, into: usize, k: usize) -> bool {
+    fn may_join(&mut self, v: Value, into: usize, k: usize) -> bool {
         let (one, two) = (&self.kernels[into], &self.kernels[k]);
         let plain = |n: &Value| is_elementwise(&self.g.node(*n).op) && self.level[n.index()] == Level::Full;
-        let read_here = |n: &Value| !self.g.is_result(*n) && self.users[n.index()].iter().all(|u| *u == v || self.of[u.index()] == Some(k));
-        let waits = |nodes: &[Value], for_: usize| nodes.iter().flat_map(|n| &self.g.node(*n).args).any(|a| self.reaches(*a, for_));
-        (one.kind == Kind::Rows && two.kind == Kind::Rows && one.domain == two.domain)
+        let read_here = |n: &Value| !self.is_output(*n) && self.users[n.index()].iter().all(|u| *u == v || self.of[u.index()] == Some(k));
+        let fit = (one.kind == Kind::Rows && two.kind == Kind::Rows && one.domain == two.domain)
             && one.nodes.len() + two.nodes.len() < MAX_NODES
             && one.nodes.iter().chain(&two.nodes).all(plain)
-            && two.nodes.iter().all(read_here)
-            && !waits(&one.nodes, k)
-            && !waits(&two.nodes, into)
+            && two.nodes.iter().all(read_here);
+        // One node of a kernel stands for all of them.
+        let (Some(&of_one), Some(&of_two)) = (one.nodes.first(), two.nodes.first()) else { return false };
+        fit && !self.reaches(of_one, k) && !self.reaches(of_two, into)
     }
 }

@@ -30,18 +30,23 @@ struct Branch {
 /// Runs the pass.
 pub fn run(old: &Graph) -> Result<Graph, ShapeError> {
     let groups = groups(old);
-    let group_of: HashMap<Value, usize> =
-        groups.iter().enumerate().flat_map(|(i, (_, branches))| branches.iter().map(move |b| (b.result, i))).collect();
+    // The group of each result, and its first column in the merged product.
+    let mut place: HashMap<Value, (usize, i64)> = HashMap::new();
+    for (i, (_, branches)) in groups.iter().enumerate() {
+        let mut start = 0;
+        for b in branches {
+            place.insert(b.result, (i, start));
+            start += b.columns;
+        }
+    }
     let mut merged: Vec<Option<Value>> = vec![None; groups.len()];
     Rewriter::run(old, |r, v, _| {
-        let Some(&g) = group_of.get(&v) else { return Ok(None) };
+        let Some(&(g, start)) = place.get(&v) else { return Ok(None) };
         let (x, branches) = &groups[g];
         let whole = match merged[g] {
             Some(whole) => whole,
             None => *merged[g].insert(merge(r, *x, branches)?),
         };
-        let before = branches.iter().take_while(|b| b.result != v);
-        let start: i64 = before.map(|b| b.columns).sum();
         let columns = old.ty(v).shape.last().cloned().unwrap_or_default();
         let end = Dim::constant(start).plus(&columns)?;
         let slice = Op::Slice { axis: old.ty(v).rank() - 1, start: Dim::constant(start), end, step: Dim::constant(1) };
@@ -51,22 +56,23 @@ pub fn run(old: &Graph) -> Result<Graph, ShapeError> {
 
 /// The products to merge, by their left operand.
 fn groups(g: &Graph) -> Vec<(Value, Vec<Branch>)> {
-    let users = g.users();
+    let (users, results) = (g.users(), g.are_results());
     let mut groups: Vec<(Value, Vec<Branch>)> = Vec::new();
+    let mut known: HashMap<(Value, bool), usize> = HashMap::new();
     for v in g.values() {
-        let Some((x, branch)) = branch(g, &users, v) else { continue };
-        let same = |(y, list): &&mut (Value, Vec<Branch>)| *y == x && list[0].bias.is_some() == branch.bias.is_some();
-        match groups.iter_mut().find(same) {
-            Some((_, list)) => list.push(branch),
-            None => groups.push((x, vec![branch])),
-        }
+        let Some((x, branch)) = branch(g, &users, &results, v) else { continue };
+        let at = *known.entry((x, branch.bias.is_some())).or_insert_with(|| {
+            groups.push((x, Vec::new()));
+            groups.len() - 1
+        });
+        groups[at].1.push(branch);
     }
     groups.retain(|(_, list)| list.len() > 1);
     groups
 }
 
 /// A product with a weight whose readers may as well read a slice, and its left operand.
-fn branch(g: &Graph, users: &[Vec<Value>], v: Value) -> Option<(Value, Branch)> {
+fn branch(g: &Graph, users: &[Vec<Value>], results: &[bool], v: Value) -> Option<(Value, Branch)> {
     let (Op::Matmul, [x, weight]) = (&g.node(v).op, g.node(v).args.as_slice()) else { return None };
     let columns = g.ty(*weight).shape.last()?.as_const().filter(|n| *n > 0 && n % STRIP == 0)?;
     let root = match &g.node(*weight).op {
@@ -77,7 +83,7 @@ fn branch(g: &Graph, users: &[Vec<Value>], v: Value) -> Option<(Value, Branch)> 
         return None;
     }
     let bias = match users[v.index()].as_slice() {
-        [u] if !g.is_result(v) && g.node(*u).op == Op::Binary(Binary::Add) => {
+        [u] if !results[v.index()] && g.node(*u).op == Op::Binary(Binary::Add) => {
             let bias = g.node(*u).args.iter().copied().find(|a| is_weight(g, *a, 1) && g.ty(*a).shape[0].is(columns));
             bias.map(|b| (b, *u))
         }
@@ -89,7 +95,7 @@ fn branch(g: &Graph, users: &[Vec<Value>], v: Value) -> Option<(Value, Branch)> 
     *wider.last_mut()? = Dim::constant(2 * columns);
     let access = Access { root: result, offset: Dim::constant(0), strides: row_major(&wider)? };
     let branch = Branch { weight: *weight, bias: bias.map(|b| b.0), result, columns };
-    reads_slices(g, users, result, &access, false).then_some((*x, branch))
+    reads_slices(g, users, results, result, access).then_some((*x, branch))
 }
 
 fn is_weight(g: &Graph, v: Value, rank: usize) -> bool {
@@ -99,23 +105,32 @@ fn is_weight(g: &Graph, v: Value, rank: usize) -> bool {
 /// Whether all readers of `v` read it as well where it lies like this: attention, products and caches read
 /// rows of any stride, through views or not. Others may gain more by fusion with the product, but behind a view they
 /// cannot be fused with it.
-fn reads_slices(g: &Graph, users: &[Vec<Value>], v: Value, access: &Access, viewed: bool) -> bool {
-    let rows = access.strides.last().is_some_and(|s| s.is(1));
-    !g.is_result(v)
-        && users[v.index()].iter().all(|u| {
-            let node = g.node(*u);
-            match &node.op {
+fn reads_slices(g: &Graph, users: &[Vec<Value>], results: &[bool], v: Value, access: Access) -> bool {
+    let mut todo = vec![(v, access, false)];
+    while let Some((v, access, viewed)) = todo.pop() {
+        if results[v.index()] {
+            return false;
+        }
+        let rows = access.strides.last().is_some_and(|s| s.is(1));
+        for &u in &users[v.index()] {
+            let node = g.node(u);
+            let reads = match &node.op {
                 op if is_view(op) => {
                     let view = step(op, access.clone(), &g.ty(v).shape, &node.ty.shape);
-                    view.is_some_and(|a| reads_slices(g, users, *u, &a, true))
+                    view.map(|a| todo.push((u, a, true))).is_some()
                 }
                 Op::Push { .. } => true,
                 op if is_elementwise(op) => viewed,
                 Op::Attention { .. } => rows,
                 Op::Matmul => rows && node.args[1] != v,
                 _ => false,
+            };
+            if !reads {
+                return false;
             }
-        })
+        }
+    }
+    true
 }
 
 /// The merged product, in the place of the first.

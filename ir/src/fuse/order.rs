@@ -1,0 +1,88 @@
+//! What kernels store, and the order they run in.
+
+use super::{Fuser, Kind, is_source};
+use crate::access::is_view;
+use crate::graph::Value;
+use crate::op::Op;
+use std::collections::BTreeSet;
+
+impl Fuser<'_> {
+    /// What is read in memory when each value is read: the end of its views.
+    fn roots(&self) -> Vec<Value> {
+        let mut roots: Vec<Value> = Vec::with_capacity(self.g.nodes.len());
+        for v in self.g.values() {
+            let node = self.g.node(v);
+            roots.push(if is_view(&node.op) && !self.stored.contains(&v) { roots[node.args[0].index()] } else { v });
+        }
+        roots
+    }
+
+    /// A kernel stores what other kernels read and what the network returns.
+    pub(super) fn find_outputs(&mut self) {
+        let roots = self.roots();
+        let mut needed: BTreeSet<Value> = self.g.results().collect();
+        for (k, kernel) in self.kernels.iter().enumerate() {
+            let mut reads: Vec<Value> = kernel.nodes.iter().flat_map(|n| self.g.node(*n).args.clone()).collect();
+            if let Kind::Move(v) = kernel.kind
+                && is_source(&self.g.node(v).op)
+            {
+                reads.clear();
+            }
+            let mut i = 0;
+            while i < reads.len() {
+                let r = roots[reads[i].index()];
+                i += 1;
+                if self.of[r.index()].is_none() && (matches!(self.g.node(r).op, Op::Gather) || self.widened.contains(&r)) {
+                    reads.extend(self.g.node(r).args.clone());
+                } else if self.of[r.index()] != Some(k) || matches!(kernel.kind, Kind::Move(v) if v != r) {
+                    needed.insert(r);
+                }
+            }
+        }
+        for k in &mut self.kernels {
+            k.nodes.sort();
+            k.outputs = k.nodes.iter().copied().filter(|v| needed.contains(v)).collect();
+        }
+    }
+
+    /// The kernels sorted so that each runs after those it reads from.
+    pub(super) fn order(&self) -> Vec<usize> {
+        // Kernels are visited in the order of their last node, which keeps the program's order.
+        let mut todo: Vec<usize> = (0..self.kernels.len()).collect();
+        todo.sort_by_key(|&k| self.kernels[k].nodes.last().copied());
+        let (mut visited, mut passed) = (vec![false; self.kernels.len()], vec![false; self.g.nodes.len()]);
+        let mut order = Vec::new();
+        let mut ways: Vec<Way> = Vec::new();
+        for k in todo {
+            if !std::mem::replace(&mut visited[k], true) {
+                ways.push(self.reads_of_kernel(k));
+            }
+            // Depth first, the last argument first: what is read lies on top of what reads it.
+            while let Some(way) = ways.last_mut() {
+                let Some(v) = way.reads.pop() else {
+                    order.extend(way.kernel);
+                    ways.pop();
+                    continue;
+                };
+                match self.of[v.index()] {
+                    Some(j) if !std::mem::replace(&mut visited[j], true) => ways.push(self.reads_of_kernel(j)),
+                    None if !std::mem::replace(&mut passed[v.index()], true) => {
+                        ways.push(Way { kernel: None, reads: self.g.node(v).args.clone() });
+                    }
+                    _ => {}
+                }
+            }
+        }
+        order
+    }
+
+    fn reads_of_kernel(&self, k: usize) -> Way {
+        Way { kernel: Some(k), reads: self.kernels[k].nodes.iter().flat_map(|n| self.g.node(*n).args.clone()).collect() }
+    }
+}
+
+/// What is still to be visited before a kernel, or before what stands between kernels.
+struct Way {
+    kernel: Option<usize>,
+    reads: Vec<Value>,
+}

@@ -1,0 +1,130 @@
+//! What must be in memory that no kernel makes: views that keep no address affine, rows that some reader cannot take in place.
+
+use super::{Fuser, Kind, is_elementwise, is_row_work};
+use crate::access::{Access, is_view, resolve, through};
+use crate::graph::Value;
+use crate::op::Op;
+use std::collections::BTreeSet;
+
+impl Fuser<'_> {
+    fn in_memory(&self, v: Value) -> bool {
+        self.stored.contains(&v) || (self.of[v.index()].is_some() && !is_view(&self.g.node(v).op))
+    }
+
+    /// How a value is read.
+    fn access(&mut self, v: Value) -> Option<Access> {
+        if self.in_memory(v) || !is_view(&self.g.node(v).op) {
+            return Access::whole(v, &self.g.room(v));
+        }
+        self.through(v)
+    }
+
+    /// How a view reads what it is a view of, whether it is stored itself or not. Views of views build on each other's.
+    fn through(&mut self, v: Value) -> Option<Access> {
+        let g = self.g;
+        let mut views = Vec::new();
+        let mut at = v;
+        let mut access = loop {
+            if let Some(known) = &self.through[at.index()] {
+                break known.clone();
+            }
+            views.push(at);
+            at = g.node(at).args[0];
+            if self.in_memory(at) || !is_view(&g.node(at).op) {
+                break Access::whole(at, &g.room(at));
+            }
+        };
+        for view in views.into_iter().rev() {
+            access = access.and_then(|inner| through(g, view, inner));
+            self.through[view.index()] = Some(access.clone());
+        }
+        access
+    }
+
+    /// Puts a value into memory: the views behind it read it there.
+    fn store(&mut self, v: Value) {
+        if !self.stored.insert(v) {
+            return;
+        }
+        let mut todo = vec![v];
+        while let Some(v) = todo.pop() {
+            for &u in &self.users[v.index()] {
+                if self.through[u.index()].take().is_some() && !self.stored.contains(&u) {
+                    todo.push(u);
+                }
+            }
+        }
+    }
+
+    /// Adds a move for each value that some reader cannot read in place.
+    pub(super) fn store_what_must_be(&mut self) {
+        let g = self.g;
+        for o in g.results() {
+            if self.of[o.index()].is_none() {
+                self.store(o);
+            }
+        }
+        // Storing a value changes the strides of the views behind it, so a view that could be
+        // read in place may have to be stored in the next round.
+        loop {
+            let before = self.stored.len();
+            for v in g.values() {
+                // A reshape that makes no affine address needs its argument in memory, also where
+                // the view itself is stored.
+                if is_view(&g.node(v).op) && self.through(v).is_none() {
+                    self.store(g.node(v).args[0]);
+                }
+                for (i, &a) in g.node(v).args.iter().enumerate() {
+                    if self.must_store(v, i, a) {
+                        self.store(a);
+                    }
+                }
+            }
+            if self.stored.len() == before {
+                break;
+            }
+        }
+        for v in self.stored.clone() {
+            self.alone(v, Kind::Move(v));
+        }
+    }
+
+    /// Whether argument `i` of `v` must be in memory, whole and in order.
+    fn must_store(&mut self, v: Value, i: usize, a: Value) -> bool {
+        let g = self.g;
+        let (node, reader) = (g.node(a), &g.node(v).op);
+        if matches!(node.op, Op::Gather) {
+            // A row kernel takes the rows by id itself.
+            let whole_rows = g.ty(node.args[0]).rank() >= 2;
+            let full = whole_rows && self.of[v.index()].is_some_and(|k| self.kernels[k].domain == node.ty.shape);
+            return !(full && (is_elementwise(reader) || is_row_work(reader)) && !matches!(self.kind_of(v), Some(Kind::Contract { .. })));
+        }
+        if matches!(node.op, Op::Const(_) | Op::DimValue(_)) {
+            return !(is_elementwise(reader) || is_row_work(reader));
+        }
+        let made = self.of[a.index()].is_some();
+        let mut unit = || self.access(a).and_then(|x| x.strides.last().cloned()).is_none_or(|s| s.is(1));
+        match reader {
+            Op::Matmul if i == 0 => !made && !unit(),
+            Op::Conv2d { .. } | Op::Pool2d { .. } if i == 0 => !made && !(unit() && self.pixels_known(a)),
+            Op::Attention { .. } if i < 3 => !made && !unit(),
+            _ => false,
+        }
+    }
+
+    /// Whether the filters of a convolution are known when compiled, and read through views that keep addresses affine.
+    pub(super) fn known_filters(&self, v: Value, prepared: &BTreeSet<Value>) -> bool {
+        let access = resolve(self.g, self.g.node(v).args[1], &|_| false);
+        access.is_some_and(|a| matches!(self.g.node(a.root).op, Op::Weight(_)) || prepared.contains(&a.root))
+    }
+
+    /// Whether the distance from one pixel of a row to the next is known when compiled.
+    fn pixels_known(&mut self, x: Value) -> bool {
+        let one = self.g.ty(x).shape.get(2).is_some_and(|w| w.is(1));
+        self.access(x).is_some_and(|a| a.strides.len() == 4 && a.strides[2].as_const().is_some_and(|s| s > 0 || one))
+    }
+
+    fn kind_of(&self, v: Value) -> Option<&Kind> {
+        self.of[v.index()].map(|k| &self.kernels[k].kind)
+    }
+}
