@@ -2,9 +2,10 @@
 
 use crate::build::BuildError;
 use crate::dim::Dim;
-use crate::graph::{Graph, Init, Marks, Part, StateDecl, WeightDecl};
+use crate::graph::{Graph, Init, Marks, Part, WeightDecl};
 use crate::op::Op;
 use crate::types::Type;
+use std::collections::HashMap;
 
 /// What the attributes of an item say; texts are polynomials.
 #[derive(Clone, Copy, Debug)]
@@ -87,27 +88,31 @@ impl Storage {
 /// # Errors
 /// A weight has another type in another graph.
 pub fn share_weights(graphs: &mut [Graph]) -> Result<(), BuildError> {
-    let mut all: Vec<WeightDecl> = Vec::new();
+    let mut states: HashMap<&str, usize> = HashMap::new();
     for (i, g) in graphs.iter().enumerate() {
         // Each entry point has a session of its own.
-        let both = |s: &&StateDecl| graphs[..i].iter().any(|h| h.states.iter().any(|t| t.name == s.name));
-        if let Some(s) = g.states.iter().find(both) {
+        if let Some(s) = g.states.iter().find(|s| *states.entry(&s.name).or_insert(i) != i) {
             return Err(BuildError::new(format!("the state `{}` is used by two entry points; a state belongs to one", s.name)));
         }
     }
+    let mut all: Vec<WeightDecl> = Vec::new();
+    let mut known: HashMap<String, usize> = HashMap::new();
     for g in graphs.iter() {
         for w in &g.weights {
-            match all.iter().find(|a| a.name == w.name) {
+            match known.get(&w.name).map(|i| &all[*i]) {
                 Some(a) if a.ty != w.ty => {
                     return Err(BuildError::new(format!("weight `{}` is {} in one entry point and {} in another", w.name, a.ty, w.ty)));
                 }
                 Some(_) => {}
-                None => all.push(w.clone()),
+                None => {
+                    known.insert(w.name.clone(), all.len());
+                    all.push(w.clone());
+                }
             }
         }
     }
     for g in graphs {
-        let places: Vec<usize> = g.weights.iter().filter_map(|w| all.iter().position(|a| a.name == w.name)).collect();
+        let places: Vec<usize> = g.weights.iter().filter_map(|w| known.get(&w.name).copied()).collect();
         for n in &mut g.nodes {
             if let Op::Weight(i) = &mut n.op {
                 *i = places[*i];

@@ -15,11 +15,11 @@
 //! 9. Rows are pushed to a growing state alone, along its axis, once.
 
 use crate::dim::Dim;
-use crate::graph::{Graph, Init, Node};
+use crate::graph::{Graph, Init, Node, Value};
 use crate::op::Op;
 use crate::table::{Attr, attrs_of};
 use crate::types::MAX_RANK;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Checks the invariants.
 ///
@@ -132,7 +132,8 @@ fn is_dim_name(name: &str) -> bool {
 }
 
 fn states(g: &Graph) -> Result<(), String> {
-    let mut grown: Vec<(&str, &Dim)> = Vec::new();
+    let mut grown: BTreeMap<&str, &Dim> = BTreeMap::new();
+    let of_inputs: BTreeSet<&str> = g.inputs.iter().flat_map(|i| &i.ty.shape).filter_map(Dim::as_sym).collect();
     for (i, s) in g.states.iter().enumerate() {
         let next = match s.next {
             Some(v) if v.index() >= g.nodes.len() => return Err(format!("state `{}` becomes {v}, which does not exist", s.name)),
@@ -153,7 +154,7 @@ fn states(g: &Graph) -> Result<(), String> {
         if s.ty.shape.iter().filter(|d| d.syms().iter().any(|n| n == dim)).count() != 1 {
             return Err(format!("state `{}` grows along `{dim}`, which stands on another of its axes as well", s.name));
         }
-        if g.inputs.iter().any(|i| i.ty.shape.iter().any(|d| d.as_sym() == Some(dim))) {
+        if of_inputs.contains(dim) {
             return Err(format!("state `{}` grows along `{dim}`, which is taken from an input", s.name));
         }
         let rows = match next {
@@ -162,17 +163,18 @@ fn states(g: &Graph) -> Result<(), String> {
             }
             _ => return Err(format!("state `{}` grows, but does not become itself with new rows", s.name)),
         };
-        match grown.iter().find(|(d, _)| *d == dim) {
-            Some((_, first)) if *first != rows => return Err(format!("states grow along `{dim}` by {first} and by {rows}")),
-            _ => grown.push((dim, rows)),
+        let first = *grown.entry(dim).or_insert(rows);
+        if first != rows {
+            return Err(format!("states grow along `{dim}` by {first} and by {rows}"));
         }
     }
     if let Some((state, dim)) = g.moving_state() {
         return Err(format!("state `{state}` would change its shape as states grow along `{dim}`"));
     }
+    let becomes: BTreeSet<Value> = g.states.iter().filter_map(|s| s.next).collect();
     for v in g.values() {
         if let Op::Push { .. } = g.node(v).op
-            && !g.states.iter().any(|s| s.next == Some(v))
+            && !becomes.contains(&v)
         {
             return Err(format!("{v} pushes to a state that does not become it"));
         }

@@ -70,6 +70,7 @@ impl Scope<'_> {
         let (path, storage) = (net.path.clone(), net.storage.clone());
         let mut child = Scope {
             graph: self.graph,
+            known: self.known,
             file: "",
             path,
             dims,

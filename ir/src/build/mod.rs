@@ -19,7 +19,7 @@ use crate::text;
 use crate::types::{DType, Shape, Type};
 use bind::{bind_given, bind_options, constant, follow};
 pub use sig::*;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 
 type Result<T, E = BuildError> = std::result::Result<T, E>;
@@ -36,10 +36,18 @@ pub struct Net {
     storage: Storage,
 }
 
+/// The weights and states of a graph by their names: their numbers, and the values they are.
+#[derive(Debug, Default)]
+struct Known {
+    weights: HashMap<String, (usize, Value)>,
+    states: HashMap<String, (usize, Value)>,
+}
+
 /// The place a body is built in: the graph, the values of its dims and options, and the path of its weights.
 #[derive(Debug)]
 pub struct Scope<'g> {
     graph: &'g mut Graph,
+    known: &'g mut Known,
     file: &'static str,
     path: String,
     dims: BTreeMap<String, Dim>,
@@ -97,8 +105,10 @@ pub fn graph_of<N: Network>(statics: &[(&str, i64)], options: &[(&str, OptionVal
         leading.push(Dim::sym("N"));
     }
     let options = bind_options(&sig, &options.iter().map(|(n, v)| (n.to_string(), *v)).collect::<Vec<_>>())?;
+    let mut known = Known::default();
     let mut scope = Scope {
         graph: &mut graph,
+        known: &mut known,
         file: "",
         path: String::new(),
         dims,
@@ -238,23 +248,17 @@ impl<'g> Scope<'g> {
             return Err(self.fail(BuildError::new(format!("weight `{}{path}` has the run-time dim {d}", self.path))));
         }
         let decl = storage.decl(format!("{}{}", self.path, self.numbered(path)), ty, init).map_err(|e| self.fail(e))?;
-        let known = self.graph.weights.iter().position(|w| w.name == decl.name);
-        let i = match known {
-            Some(i) if self.graph.weights[i].ty != decl.ty => {
+        let v = match self.known.weights.get(&decl.name) {
+            Some(&(i, _)) if self.graph.weights[i].ty != decl.ty => {
                 let old = &self.graph.weights[i].ty;
                 return Err(self.fail(BuildError::new(format!("weight `{}` is declared twice, as {old} and as {}", decl.name, decl.ty))));
             }
-            Some(i) => i,
+            Some(&(_, v)) => v,
             None => {
+                let (i, full) = (self.graph.weights.len(), decl.name.clone());
                 self.graph.weights.push(decl);
-                self.graph.weights.len() - 1
-            }
-        };
-        let earlier = self.graph.nodes.iter().position(|n| n.op == Op::Weight(i));
-        let v = match earlier {
-            Some(at) => Value(at as u32),
-            None => {
                 let v = self.graph.push(Op::Weight(i), &[], self.source.clone()).map_err(|e| self.fail(e))?;
+                self.known.weights.insert(full, (i, v));
                 self.name(v, name);
                 v
             }
@@ -270,11 +274,9 @@ impl<'g> Scope<'g> {
     pub fn state(&mut self, path: &str, ty: &str, grows: Option<usize>) -> Result<(Value, Value)> {
         let name = format!("{}{}", self.path, self.numbered(path));
         let ty = self.ty(ty)?;
-        let known = self.graph.states.iter().position(|s| s.name == name);
-        if let Some(i) = known {
-            let at = self.graph.nodes.iter().position(|n| n.op == Op::State(i)).map(|at| Value(at as u32));
-            return match (at, grows) {
-                (Some(v), None) if self.graph.states[i].ty == ty => Ok((v, self.graph.states[i].next.unwrap_or(v))),
+        if let Some(&(i, v)) = self.known.states.get(&name) {
+            return match grows {
+                None if self.graph.states[i].ty == ty => Ok((v, self.graph.states[i].next.unwrap_or(v))),
                 _ => Err(self.fail(BuildError::new(format!(
                     "the state `{name}` would be pushed to twice in one run: its net is called twice, declare one for each call"
                 )))),
@@ -295,8 +297,10 @@ impl<'g> Scope<'g> {
                 ))));
             }
         }
-        self.graph.states.push(StateDecl { name, ty, grows, next: None });
-        let v = self.graph.push(Op::State(self.graph.states.len() - 1), &[], self.source.clone()).map_err(|e| self.fail(e))?;
+        let i = self.graph.states.len();
+        self.graph.states.push(StateDecl { name: name.clone(), ty, grows, next: None });
+        let v = self.graph.push(Op::State(i), &[], self.source.clone()).map_err(|e| self.fail(e))?;
+        self.known.states.insert(name, (i, v));
         self.name(v, path);
         Ok((v, v))
     }

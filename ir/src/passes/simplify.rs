@@ -30,12 +30,13 @@ pub fn run(old: &Graph) -> Result<Graph, ShapeError> {
         let mut op = node.op.clone();
         let mut args = args.to_vec();
         if let [x] = args.as_slice() {
-            let inner = r.new.node(*x).clone();
+            // What has many arguments is not copied for each of its readers.
+            let inner = r.new.node(*x);
             match (&op, &inner.op) {
-                (Op::Reshape(_), Op::Reshape(_)) => args = inner.args,
+                (Op::Reshape(_), Op::Reshape(_)) => args = inner.args.clone(),
                 (Op::Transpose(outer), Op::Transpose(first)) => {
                     op = Op::Transpose(outer.iter().map(|&i| first[i]).collect());
-                    args = inner.args;
+                    args = inner.args.clone();
                 }
                 _ => {}
             }
