@@ -207,7 +207,7 @@ fn pack_weight(l: &mut Lower<'_>, w: Value, access: &Access, lead: &[Dim], matri
     let k = matrix[0].as_const()?;
     let plain = WeightPack::plain(consts(lead)?, vec![k], vec![part]);
     let format = if lead.is_empty() { format_of(l, &plain.parts, k) } else { Format::F32 };
-    Some(l.program.pack(WeightPack { format, ..plain }))
+    Some(l.pack(WeightPack { format, ..plain }))
 }
 
 /// Weights side by side: the right operand `[K, N]` of products, or a vector, which is packed as one of one row.
@@ -231,12 +231,11 @@ pub fn pack_concat(l: &mut Lower<'_>, v: Value) -> Result<WeightPack, CompileErr
 
 /// The format of weights with sums of `k` terms: what was asked for, where they may be so coarse and are whole groups.
 fn format_of(l: &Lower<'_>, parts: &[WeightPart], k: i64) -> Format {
-    let weights = |p: &WeightPart| match p.from {
-        Constant::Weight(i) => vec![i],
-        Constant::Prepared(i) => l.weights_behind(l.prepared[i]),
+    let coarsest = |p: &WeightPart| match p.from {
+        Constant::Weight(i) => l.coarsest.get(i).copied().unwrap_or(Format::Q4),
+        Constant::Prepared(i) => l.formats[l.prepared[i].index()],
     };
-    let coarsest = |i: usize| l.coarsest.get(i).copied().unwrap_or(Format::Q4);
-    let format = parts.iter().flat_map(weights).map(coarsest).fold(l.weights, Format::min);
+    let format = parts.iter().map(coarsest).fold(l.weights, Format::min);
     if k > 0 && k % format.layout().together() == 0 { format } else { Format::F32 }
 }
 

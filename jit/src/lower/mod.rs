@@ -15,7 +15,7 @@ use crate::spec::{Binding, Buffer, Gather, KernelSpec, Slot};
 use crate::target::{Format, Precision, Target};
 use crate::{CompileError, nest};
 use std::collections::HashMap;
-use tancho_ir::access::{Access, is_view, resolve};
+use tancho_ir::access::{Access, is_view, resolve_all};
 use tancho_ir::fuse::{Fused, Kind};
 use tancho_ir::{DType, Dim, Graph, Value};
 
@@ -44,7 +44,7 @@ pub struct Step {
 
 /// Weights that are packed when the network is compiled, as strips `[N / 16][K][16]` per batch. Several
 /// parts lie side by side along N.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct WeightPack {
     /// Extents of the leading axes.
     pub batch: Vec<i64>,
@@ -59,7 +59,7 @@ pub struct WeightPack {
 }
 
 /// Numbers that are known when the network is compiled.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Constant {
     /// The weight of that number in the graph.
     Weight(usize),
@@ -68,7 +68,7 @@ pub enum Constant {
 }
 
 /// One factor for each `run` elements of a weight, in their order.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Scale {
     /// The factors.
     pub by: Constant,
@@ -77,7 +77,7 @@ pub struct Scale {
 }
 
 /// A part of a [`WeightPack`]: how its columns are read from a weight.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct WeightPart {
     /// What is read.
     pub from: Constant,
@@ -131,27 +131,38 @@ pub struct Program {
     pub prepared: Graph,
 }
 
-impl Program {
-    /// The number of a pack, which is added if it is new.
-    fn pack(&mut self, pack: WeightPack) -> usize {
-        self.packs.iter().position(|p| *p == pack).unwrap_or_else(|| {
-            self.packs.push(pack);
-            self.packs.len() - 1
-        })
-    }
-}
-
 /// Lowers every kernel.
 ///
 /// Weights take no format coarser than theirs, if they have one.
 pub fn lower(fused: &Fused, target: Target, coarsest: &[Format]) -> Result<Program, CompileError> {
-    let (program, packed, prepared) = Default::default();
+    let g = &fused.graph;
+    let (program, packed, packs, prepared, numbers) = Default::default();
     let (machine, precision, weights) = (target.machine(), target.precision(), target.weights());
-    let mut l = Lower { g: &fused.graph, fused, machine, precision, weights, coarsest, program, packed, prepared, kernel: 0 };
+    let mut stored = vec![false; g.nodes.len()];
+    fused.kernels.iter().flat_map(|k| &k.outputs).for_each(|v| stored[v.index()] = true);
+    let views = resolve_all(g, &|v| stored[v.index()]);
+    let formats = prepare::formats(g, coarsest);
+    let mut l = Lower {
+        g,
+        fused,
+        machine,
+        precision,
+        weights,
+        coarsest,
+        formats,
+        stored,
+        views,
+        program,
+        packed,
+        packs,
+        prepared,
+        numbers,
+        kernel: 0,
+    };
     prepare::vectors(&mut l)?;
     for &v in &fused.packed {
         let pack = contract::pack_concat(&mut l, v)?;
-        let pack = l.program.pack(pack);
+        let pack = l.pack(pack);
         l.packed.insert(v, pack);
     }
     for (i, k) in fused.kernels.iter().enumerate() {
@@ -184,11 +195,21 @@ struct Lower<'a> {
     precision: Precision,
     weights: Format,
     coarsest: &'a [Format],
+    /// The coarsest format that each value may take.
+    formats: Vec<Format>,
+    /// Whether each value is in memory once its kernel has run.
+    stored: Vec<bool>,
+    /// How each view is read.
+    views: Vec<Option<Access>>,
     program: Program,
     /// The packs of values that are known when the network is compiled.
     packed: HashMap<Value, usize>,
+    /// The numbers of the packs.
+    packs: HashMap<WeightPack, usize>,
     /// Values that follow from weights, in the order of their numbers.
     prepared: Vec<Value>,
+    /// Their numbers.
+    numbers: HashMap<Value, usize>,
     kernel: usize,
 }
 
@@ -224,11 +245,29 @@ fn mem_of(d: DType) -> Mem {
 impl Lower<'_> {
     /// Whether a value is in memory once its kernel has run.
     fn stored(&self, v: Value) -> bool {
-        self.fused.kernels.iter().any(|k| k.outputs.contains(&v))
+        self.stored[v.index()]
     }
 
+    /// How a value is read.
     fn access(&self, v: Value) -> Result<Access, CompileError> {
-        resolve(self.g, v, &|v| self.stored(v)).ok_or_else(|| self.unsupported(v, "its address is too large to write down"))
+        if is_view(&self.g.node(v).op) && !self.stored(v) {
+            return self.view(v);
+        }
+        Access::whole(v, &self.g.room(v)).ok_or_else(|| self.unsupported(v, "its address is too large to write down"))
+    }
+
+    /// How a view reads what it is a view of, whether it is stored itself or not.
+    fn view(&self, v: Value) -> Result<Access, CompileError> {
+        self.views[v.index()].clone().ok_or_else(|| self.unsupported(v, "its address is too large to write down"))
+    }
+
+    /// The number of a pack, which is added if it is new.
+    fn pack(&mut self, pack: WeightPack) -> usize {
+        let Lower { packs, program, .. } = self;
+        *packs.entry(pack).or_insert_with_key(|pack| {
+            program.packs.push(pack.clone());
+            program.packs.len() - 1
+        })
     }
 
     fn unsupported(&self, v: Value, why: &str) -> CompileError {
@@ -332,8 +371,11 @@ fn domain_of(shape: &[Dim]) -> (Vec<Dim>, Dim) {
 }
 
 /// The value behind a view that no kernel stores.
-fn root_of(g: &Graph, v: Value) -> Value {
-    if is_view(&g.node(v).op) { root_of(g, g.node(v).args[0]) } else { v }
+fn root_of(g: &Graph, mut v: Value) -> Value {
+    while is_view(&g.node(v).op) {
+        v = g.node(v).args[0];
+    }
+    v
 }
 
 const NONE: Len = Len::Const(0);

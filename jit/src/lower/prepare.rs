@@ -2,6 +2,7 @@
 
 use super::{Constant, Lower, Scale, WeightPack, WeightPart, root_of};
 use crate::CompileError;
+use crate::target::Format;
 use std::collections::{BTreeSet, HashMap};
 use tancho_ir::access::{Access, is_view};
 use tancho_ir::op::{Binary, Op};
@@ -21,10 +22,21 @@ pub fn vectors(l: &mut Lower<'_>) -> Result<(), CompileError> {
         let n = n.ok_or_else(|| l.unsupported(v, "its size is not known"))?;
         let from = l.constant(v);
         let part = WeightPart { from, scale: None, offset: 0, batch_strides: Vec::new(), k_strides: Vec::new(), n: (n, 1) };
-        let pack = l.program.pack(WeightPack::plain(Vec::new(), Vec::new(), vec![part]));
+        let pack = l.pack(WeightPack::plain(Vec::new(), Vec::new(), vec![part]));
         l.packed.insert(v, pack);
     }
     Ok(())
+}
+
+/// The coarsest format that each value may take: that of the finest of the weights it follows from.
+pub fn formats(g: &Graph, coarsest: &[Format]) -> Vec<Format> {
+    let mut all: Vec<Format> = Vec::with_capacity(g.nodes.len());
+    for node in &g.nodes {
+        let of_args = node.args.iter().map(|a| all[a.index()]).fold(Format::Q4, Format::min);
+        let own = if let Op::Weight(i) = node.op { coarsest.get(i).copied() } else { None };
+        all.push(own.unwrap_or(of_args));
+    }
+    all
 }
 
 impl Lower<'_> {
@@ -33,24 +45,11 @@ impl Lower<'_> {
         if let Op::Weight(w) = self.g.node(v).op {
             return Constant::Weight(w);
         }
-        let known = self.prepared.iter().position(|u| *u == v);
-        Constant::Prepared(known.unwrap_or_else(|| {
-            self.prepared.push(v);
-            self.prepared.len() - 1
+        let prepared = &mut self.prepared;
+        Constant::Prepared(*self.numbers.entry(v).or_insert_with(|| {
+            prepared.push(v);
+            prepared.len() - 1
         }))
-    }
-
-    /// The weights that a prepared value follows from.
-    pub fn weights_behind(&self, v: Value) -> Vec<usize> {
-        let (mut seen, mut todo, mut weights) = (BTreeSet::from([v]), vec![v], Vec::new());
-        while let Some(v) = todo.pop() {
-            let node = self.g.node(v);
-            if let Op::Weight(i) = node.op {
-                weights.push(i);
-            }
-            todo.extend(node.args.iter().filter(|a| seen.insert(**a)));
-        }
-        weights
     }
 
     /// Whether a packed operand can be made of a root: it is a weight, or follows from weights.

@@ -51,9 +51,7 @@ pub fn store(l: &mut Lower<'_>, v: Value) -> Result<(), CompileError> {
     let r = if matches!(node.op, Op::Gather) {
         body.gather(l, &mut b, v)?
     } else if tancho_ir::access::is_view(&node.op) {
-        let access = tancho_ir::access::resolve(l.g, v, &|u| u != v && l.stored(u));
-        let access = access.ok_or_else(|| l.unsupported(v, "its address is too large to write down"))?;
-        let w = l.wide(v, access);
+        let w = l.wide(v, l.view(v)?);
         body.load(&mut b, w, true)
     } else {
         source(l, &mut b, &mut body, v)?

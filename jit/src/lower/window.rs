@@ -102,7 +102,7 @@ impl Lower<'_> {
     /// The filters of a convolution in strips, a matrix `[KH * KW * C, O]` for each group, if they follow from weights.
     pub fn filters(&mut self, v: Value, groups: i64) -> Result<Option<usize>, CompileError> {
         let part = self.filter_part(v, groups)?;
-        Ok(part.map(|(k, part)| self.program.pack(WeightPack::plain(vec![groups], k, vec![part]))))
+        Ok(part.map(|(k, part)| self.pack(WeightPack::plain(vec![groups], k, vec![part]))))
     }
 
     /// How filters that follow from weights are read; the extents of their rows.
@@ -156,7 +156,7 @@ impl Lower<'_> {
                 rows.push(row);
             }
         }
-        let pack = self.program.pack(WeightPack::plain(Vec::new(), Vec::new(), rows));
+        let pack = self.pack(WeightPack::plain(Vec::new(), Vec::new(), rows));
         Ok((pack, (part.n.0 + STRIP - 1) / STRIP * STRIP))
     }
 

@@ -46,7 +46,7 @@ pub fn tile(l: &Lower<'_>, v: Value) -> Option<i64> {
 pub fn lower(l: &mut Lower<'_>, k: &Kernel, v: Value, epilogue: &[Value], rows: &[Value], m: i64) -> Result<Option<()>, CompileError> {
     let Some((_, part)) = l.filter_part(v, 1)? else { return Ok(None) };
     let (n, channels) = (part.n.0, l.g.ty(l.g.node(v).args[1]).shape[1].as_const().unwrap_or(0));
-    let filters = l.program.pack(WeightPack { winograd: Some(m), ..WeightPack::plain(Vec::new(), vec![channels], vec![part]) });
+    let filters = l.pack(WeightPack { winograd: Some(m), ..WeightPack::plain(Vec::new(), vec![channels], vec![part]) });
     let mut b = Binding::default();
     let window = l.window(v, None)?.bind(&mut b);
     // Work on whole rows needs all columns.
