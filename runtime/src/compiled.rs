@@ -7,6 +7,7 @@ use crate::pack::Packed;
 use crate::pool::cores;
 use crate::session::Session;
 use crate::weights::Weights;
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tancho_ir::Graph;
@@ -27,7 +28,10 @@ pub(crate) struct Inner {
     pub code: tancho_jit::Compiled,
     pub layout: Layout,
     pub packed: Packed,
+    /// By the numbers of their weights, in ascending order.
     pub gathered: Vec<Gathered>,
+    /// Results that are another result as well, which stands before them, with the number of that.
+    pub twice: Vec<(usize, usize)>,
     pub pack_time: Duration,
 }
 
@@ -42,7 +46,10 @@ impl Compiled {
         let packed = Packed::new(&weights, &code.program.packs, &code.program.prepared)?;
         let pack_time = start.elapsed();
         let (layout, gathered) = (Layout::new(&graph, &code), Gathered::of(&code, &weights));
-        Ok(Compiled(Arc::new(Inner { graph, weights, code, layout, packed, gathered, pack_time })))
+        let mut first = HashMap::new();
+        let outputs = code.fused.graph.outputs.iter().enumerate();
+        let twice = outputs.filter_map(|(i, o)| Some((i, *first.entry(*o).or_insert(i))).filter(|(i, first)| first < i)).collect();
+        Ok(Compiled(Arc::new(Inner { graph, weights, code, layout, packed, gathered, twice, pack_time })))
     }
 
     /// The graph as declared.

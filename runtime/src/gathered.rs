@@ -18,19 +18,26 @@ pub struct Gathered {
 impl Gathered {
     /// All of them. A weight that anything else reads, or by numbers that are computed, is not among them: it is decoded whole.
     pub fn of(code: &tancho_jit::Compiled, weights: &Weights) -> Vec<Gathered> {
+        // The steps that read each weight, and as which of their buffers.
+        let mut readers: Vec<Vec<(usize, usize)>> = vec![Vec::new(); weights.len()];
+        for (step, places) in code.plan.places.iter().enumerate() {
+            for (at, place) in places.iter().enumerate() {
+                if let Place::Weight(n) = place {
+                    readers[*n].push((step, at));
+                }
+            }
+        }
         let gathered = |weight: usize| {
             let coded = weights.at(weight)?.coded()?;
             let (mut inputs, mut row) = (Vec::new(), None);
-            for (step, places) in code.program.steps.iter().zip(&code.plan.places) {
-                for at in (0..places.len()).filter(|at| matches!(places[*at], Place::Weight(n) if n == weight)) {
-                    let KernelSpec::Row(spec) = &step.spec else { return None };
-                    for slot in spec.slots.iter().filter(|s| usize::from(s.buffer) == at) {
-                        let (input, elements) = rows_of(slot, places, coded.len())?;
-                        if row.replace(elements).is_some_and(|other| other != elements) {
-                            return None;
-                        }
-                        inputs.push(input);
+            for &(step, at) in &readers[weight] {
+                let KernelSpec::Row(spec) = &code.program.steps[step].spec else { return None };
+                for slot in spec.slots.iter().filter(|s| usize::from(s.buffer) == at) {
+                    let (input, elements) = rows_of(slot, &code.plan.places[step], coded.len())?;
+                    if row.replace(elements).is_some_and(|other| other != elements) {
+                        return None;
                     }
+                    inputs.push(input);
                 }
             }
             Some(Gathered { weight, inputs, rows: Rows::new(coded, row?)? })

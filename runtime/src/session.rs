@@ -373,16 +373,13 @@ impl Session {
         self.states.commit(&Env { graph: &inner.graph, dims: &self.dims })?;
         self.count_run();
         // A value returned twice was computed once.
-        let outs = &code.fused.graph.outputs;
-        for i in 0..outs.len() {
-            if let Some(first) = outs[..i].iter().position(|o| *o == outs[i]) {
-                match into.as_deref_mut() {
-                    Some(o) => {
-                        let (head, tail) = o.split_at_mut(i);
-                        tail[0].copy_from(&head[first]);
-                    }
-                    None => self.outputs[i].data = self.outputs[first].data.clone(),
+        for &(i, first) in &inner.twice {
+            match into.as_deref_mut() {
+                Some(o) => {
+                    let (head, tail) = o.split_at_mut(i);
+                    tail[0].copy_from(&head[first]);
                 }
+                None => self.outputs[i].data = self.outputs[first].data.clone(),
             }
         }
         self.ready = into.is_none();
@@ -399,10 +396,10 @@ impl Session {
             for place in places {
                 let (start, size) = match *place {
                     Place::Input(n) => (inputs[n].bytes().as_ptr().cast_mut(), inputs[n].bytes().len()),
-                    Place::Weight(n) => match (inner.gathered.iter().find(|g| g.weight == n), inner.weights.at(n)) {
-                        (Some(g), _) => (g.place().0.cast_mut(), g.place().1),
-                        (None, Some(w)) => (w.bytes().as_ptr().cast_mut(), w.bytes().len()),
-                        (None, None) => return Err(Error::Graph(format!("weight {n} is missing"))),
+                    Place::Weight(n) => match (inner.gathered.binary_search_by_key(&n, |g| g.weight), inner.weights.at(n)) {
+                        (Ok(g), _) => (inner.gathered[g].place().0.cast_mut(), inner.gathered[g].place().1),
+                        (_, Some(w)) => (w.bytes().as_ptr().cast_mut(), w.bytes().len()),
+                        (_, None) => return Err(Error::Graph(format!("weight {n} is missing"))),
                     },
                     Place::Packed(n) => (inner.packed.get(n).as_ptr().cast_mut(), inner.packed.get(n).len()),
                     Place::Output(n) => match into.as_deref_mut() {
