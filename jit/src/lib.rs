@@ -16,6 +16,7 @@ mod nest;
 pub mod plan;
 pub mod sizes;
 pub mod spec;
+mod taken;
 mod target;
 #[doc(hidden)]
 pub mod testing;

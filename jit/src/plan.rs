@@ -8,7 +8,8 @@ use crate::CompileError;
 use crate::lanes::{Len, STRIP};
 use crate::lower::Program;
 use crate::spec::{Buffer, KernelSpec};
-use std::collections::HashMap;
+use crate::taken::Taken;
+use std::collections::{HashMap, HashSet};
 use tancho_ir::fuse::Fused;
 use tancho_ir::{Dim, DimError, Type, Value};
 
@@ -64,26 +65,27 @@ pub fn plan(fused: &Fused, program: &Program) -> Result<Plan, CompileError> {
     let g = &fused.graph;
     let mut plan = Plan::default();
     let mut known: HashMap<Buffer, usize> = HashMap::new();
+    let stored: HashSet<Value> = fused.kernels.iter().flat_map(|k| k.outputs.iter().copied()).collect();
+    let mut results: HashMap<Value, Place> = HashMap::new();
+    let states = g.states.iter().enumerate().filter_map(|(i, s)| Some((s.next?, Place::Next(i))));
+    for (v, place) in g.outputs.iter().enumerate().map(|(i, o)| (*o, Place::Output(i))).chain(states) {
+        results.entry(v).or_insert(place);
+    }
     for (i, step) in program.steps.iter().enumerate() {
         let mut places = Vec::new();
         for b in &step.binding.buffers {
-            let stored = |v: &Value| fused.kernels.iter().any(|k| k.outputs.contains(v));
             let source = |v: &Value| match g.node(*v).op {
                 tancho_ir::op::Op::Input(n) => Some(Place::Input(n)),
                 tancho_ir::op::Op::Weight(n) => Some(Place::Weight(n)),
                 _ => g.lives_in(*v).map(Place::State),
             };
-            let result = |v: &Value| {
-                let output = g.outputs.iter().position(|o| o == v).map(Place::Output);
-                output.or_else(|| g.states.iter().position(|s| s.next == Some(*v)).map(Place::Next))
-            };
             let fixed = match b {
                 Buffer::Value(v) if matches!(g.node(*v).op, tancho_ir::op::Op::Push { .. }) => source(v),
                 Buffer::PackedWeight(n) => Some(Place::Packed(*n)),
                 Buffer::Source(v) => source(v),
-                Buffer::Value(v) if !stored(v) => source(v),
+                Buffer::Value(v) if !stored.contains(v) => source(v),
                 // A value returned twice is computed into the first and copied to the second.
-                Buffer::Value(v) => result(v),
+                Buffer::Value(v) => results.get(v).copied(),
                 _ => None,
             };
             if let Some(place) = fixed {
@@ -138,23 +140,11 @@ impl Plan {
         order.clear();
         order.extend(0..n);
         order.sort_by_key(|&i| (std::cmp::Reverse(sizes[i]), i));
+        let mut taken = Taken::new(self.blocks.iter().map(|b| b.last).max().unwrap_or(0));
         let mut total = 0;
-        for rank in 0..n {
-            let i = order[rank];
+        for &i in order.iter() {
             let size = sizes[i].next_multiple_of(ALIGN);
-            let mut at = 0;
-            // Move behind each block that is alive at the same time, until nothing overlaps.
-            loop {
-                let clash = order[..rank].iter().copied().find(|&j| {
-                    let alive = self.blocks[i].first <= self.blocks[j].last && self.blocks[j].first <= self.blocks[i].last;
-                    let (a, b) = (offsets[j], offsets[j] + sizes[j].next_multiple_of(ALIGN));
-                    alive && at < b && a < at + size
-                });
-                match clash {
-                    Some(j) => at = offsets[j] + sizes[j].next_multiple_of(ALIGN),
-                    None => break,
-                }
-            }
+            let at = taken.take(self.blocks[i].first, self.blocks[i].last, size);
             offsets[i] = at;
             total = total.max(at + size);
         }

@@ -18,10 +18,33 @@ fn places_soundly(plan: &Plan, sizes: &[usize]) -> usize {
             assert!(!(together && overlap && sizes[i] > 0 && sizes[j] > 0), "blocks {i} and {j} at {at} and {other}");
         }
     }
+    assert_eq!((&offsets, total), (&one_by_one(plan, sizes).0, one_by_one(plan, sizes).1), "{sizes:?} {:?}", plan.blocks);
     let mut again = Vec::new();
     assert_eq!(plan.place(sizes, &mut again, &mut order), total);
     assert_eq!(again, offsets);
     total
+}
+
+/// First fit, largest first, as it is said: behind each block that is alive at the same time and in the way.
+fn one_by_one(plan: &Plan, sizes: &[usize]) -> (Vec<usize>, usize) {
+    let mut order: Vec<usize> = (0..sizes.len()).collect();
+    order.sort_by_key(|&i| (std::cmp::Reverse(sizes[i]), i));
+    let (mut offsets, mut total) = (vec![0; sizes.len()], 0);
+    for rank in 0..order.len() {
+        let i = order[rank];
+        let (size, mut at) = (sizes[i].next_multiple_of(ALIGN), 0);
+        let in_the_way = |at: usize, j: usize| {
+            let (a, b) = (&plan.blocks[i], &plan.blocks[j]);
+            let end = offsets[j] + sizes[j].next_multiple_of(ALIGN);
+            (a.first <= b.last && b.first <= a.last && at < end && offsets[j] < at + size).then_some(end)
+        };
+        while let Some(end) = order[..rank].iter().find_map(|j| in_the_way(at, *j)) {
+            at = end;
+        }
+        offsets[i] = at;
+        total = total.max(at + size);
+    }
+    (offsets, total)
 }
 
 #[test]
@@ -31,12 +54,14 @@ fn random_lifetimes_and_sizes() {
         state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         (state >> 33) as usize % n
     };
-    for _ in 0..3000 {
-        let steps = 1 + below(20);
+    for round in 0..3000 {
+        // A few blocks, and now and then many: short ones, and such that live to the end.
+        let many = round % 50 == 0;
+        let steps = 1 + below(if many { 90 } else { 20 });
         let mut plan = Plan::default();
-        for _ in 0..below(25) {
+        for _ in 0..below(if many { 120 } else { 25 }) {
             let first = below(steps);
-            let last = first + below(steps - first);
+            let last = first + below((steps - first).min(1 + below(steps)));
             plan.blocks.push(Block { size: Dim::default(), per_thread: false, first, last });
         }
         let sizes: Vec<usize> = plan.blocks.iter().map(|_| [0, 1, 4, 63, 64, 65, 1000, 4096][below(8)]).collect();
