@@ -234,17 +234,27 @@ fn bad_rows_stay_alone() -> Result<(), Error> {
 #[test]
 fn weights_that_integers_cannot_hold_are_an_error() -> Result<(), Error> {
     let mut net = Groups::init(13)?;
-    let mut w = net.weights().get("up.weight").expect("a weight").data().to_vec();
-    w[1234] = f32::NAN;
+    let good = net.weights().get("up.weight").expect("a weight").data().to_vec();
+    for bad in [f32::NAN, f32::NEG_INFINITY, f32::MAX, 3e38, 70_000.0, -65_505.0] {
+        let mut w = good.clone();
+        w[1234] = bad;
+        net.weights_mut().set("up.weight", Tensor::new(w, [70, 128])?)?;
+        for format in [Format::Int8, Format::Q4] {
+            let e = net.compile(Target::host().with_weights(format)).map(|_| ()).expect_err("it cannot be held");
+            assert_eq!(
+                e.to_string(),
+                "weight `up.weight` has an element that is NaN or beyond 65504, the largest f16: integers cannot hold it; take f32 or bf16",
+                "{bad}"
+            );
+        }
+        net.compile(Target::host().with_weights(Format::Bf16))?;
+    }
+    let mut w = good;
+    w[1234] = 65_504.0;
     net.weights_mut().set("up.weight", Tensor::new(w, [70, 128])?)?;
     for format in [Format::Int8, Format::Q4] {
-        let e = net.compile(Target::host().with_weights(format)).map(|_| ()).expect_err("NaN");
-        assert_eq!(
-            e.to_string(),
-            "weight `up.weight` has an element that is NaN, infinite or beyond f16: integers cannot hold it; take f32 or bf16"
-        );
+        net.compile(Target::host().with_weights(format))?;
     }
-    net.compile(Target::host().with_weights(Format::Bf16))?;
     Ok(())
 }
 

@@ -31,8 +31,8 @@ pub enum Error {
         #[source]
         error: std::io::Error,
     },
-    /// A weight cannot be kept as integers.
-    #[error("weight `{name}` has an element that is NaN, infinite or beyond f16: integers cannot hold it; take f32 or bf16")]
+    /// A weight cannot be kept as integers, of 8 bits or of 4.
+    #[error("weight `{name}` has an element that is NaN or beyond 65504, the largest f16: integers cannot hold it; take f32 or bf16")]
     Integers {
         /// The weight.
         name: String,

@@ -30,15 +30,20 @@ fn largest(group: &[Line]) -> [i32; WIDTH] {
     most
 }
 
-fn finite(most: &[i32; WIDTH]) -> bool {
-    most.iter().all(|m| *m < f32::INFINITY.to_bits() as i32)
+/// The largest magnitude that integers hold, whatever the format: of 4 bits the factors and summands are f16, and no choice
+/// of a format is to decide whether a network compiles. Sums of what is larger would soon leave f32, too.
+const LARGEST: f32 = 65504.0;
+
+/// Whether no element is NaN or too large.
+fn held(most: &[i32; WIDTH]) -> bool {
+    most.iter().all(|m| *m <= LARGEST.to_bits() as i32)
 }
 
-/// Columns as bytes, groups of 64: the largest magnitude becomes 127. Gives whether all elements are finite.
+/// Columns as bytes, groups of 64: the largest magnitude becomes 127. Gives whether all elements are held.
 pub fn bytes(from: &[Line], to: &mut [Line]) -> bool {
     for (group, to) in from.as_chunks::<BYTES>().0.iter().zip(to.as_chunks_mut::<{ BYTES / 4 + 1 }>().0) {
         let most = largest(group);
-        if !finite(&most) {
+        if !held(&most) {
             return false;
         }
         let most = most.map(|m| f32::from_bits(m as u32));
@@ -61,11 +66,10 @@ fn pair(factor: f16, summand: f16) -> Option<f32> {
     (factor.is_finite() && summand.is_finite()).then(|| f32::from_bits(bits))
 }
 
-/// Columns as halves of bytes, groups of 32: the least element becomes 0, the largest 15. Gives whether f16 holds all
-/// factors and summands.
+/// Columns as halves of bytes, groups of 32: the least element becomes 0, the largest 15. Gives whether all elements are held.
 pub fn nibbles(from: &[Line], to: &mut [Line]) -> bool {
     for (group, to) in from.as_chunks::<NIBBLES>().0.iter().zip(to.as_chunks_mut::<{ NIBBLES / 8 + 1 }>().0) {
-        if !finite(&largest(group)) {
+        if !held(&largest(group)) {
             return false;
         }
         let (mut least, mut most) = (group[0], group[0]);
@@ -100,8 +104,15 @@ fn block_words(codes: [u8; NIBBLES / 2]) -> [f32; NIBBLES / 8] {
     [word(four[0], four[1]), word(four[2], four[3]), word(four[0] >> 4, four[1] >> 4), word(four[2] >> 4, four[3] >> 4)]
 }
 
-/// Blocks of 4 bits as they are in the file; `None` if the chunk does not consist of whole ones. Gives whether their
-/// factors are finite.
+/// Whether all elements of a block of 4 bits are held.
+fn block_held(factor: f16, summand: f16, codes: &[u8]) -> bool {
+    let (d, m) = (factor.to_f32(), summand.to_f32());
+    let held = |code: u8| (f32::from(code) * d + m).abs() <= LARGEST;
+    (held(0) && held(15)) || codes.iter().all(|c| held(c & 15) && held(c >> 4))
+}
+
+/// Blocks of 4 bits as they are in the file; `None` if the chunk does not consist of whole ones. Gives whether all their
+/// elements are held.
 pub fn copy_nibbles(chunk: &mut Chunk<'_>) -> Option<bool> {
     let Elements::Coded(coded) = chunk.data else { return None };
     let aligned = matches!(*chunk.rows, Rows::Even(1)) && [chunk.from, chunk.n_stride].iter().all(|n| n.is_multiple_of(NIBBLES));
@@ -116,6 +127,9 @@ pub fn copy_nibbles(chunk: &mut Chunk<'_>) -> Option<bool> {
                 let mut words = [0.0; NIBBLES / 8 + 1];
                 if column < chunk.n {
                     let (factor, summand, codes) = coded.nibbles(chunk.from + column * chunk.n_stride + g * NIBBLES)?;
+                    if !block_held(factor, summand, &codes) {
+                        return Some(false);
+                    }
                     words[..NIBBLES / 8].copy_from_slice(&block_words(codes));
                     let Some(pair) = pair(factor, summand) else { return Some(false) };
                     words[NIBBLES / 8] = pair;
@@ -179,9 +193,21 @@ mod tests {
             assert!(!bytes(&from, &mut vec![[0.0; WIDTH]; 17]), "{bad}");
             assert!(!nibbles(&from, &mut vec![[0.0; WIDTH]; 10]), "{bad}");
         }
-        let mut large = lines(32);
-        large[0][0] = -1e6;
-        assert!(!nibbles(&large, &mut vec![[0.0; WIDTH]; 5]), "f16 ends at 65504");
+        // One rule for both: f16 ends at 65504.
+        for (x, held) in [(-1e6, false), (70_000.0, false), (65_505.0, false), (f32::MAX, false), (65_504.0, true), (-65_504.0, true)] {
+            let mut large = lines(64);
+            large[0][0] = x;
+            let (mut in_bytes, mut in_nibbles) = (vec![[0.0; WIDTH]; 17], vec![[0.0; WIDTH]; 10]);
+            assert_eq!((bytes(&large, &mut in_bytes), nibbles(&large, &mut in_nibbles)), (held, held), "{x}");
+            if held {
+                let back = [byte_element(&in_bytes, 0, 0), nibble_element(&in_nibbles, 0, 0)];
+                assert!(back.iter().all(|y| (y - x).abs() <= x.abs() / 100.0), "{back:?} for {x}");
+            }
+        }
+        let half = f16::from_f32;
+        assert!(block_held(half(1.0), half(-65_504.0), &[0xff; 16]) && !block_held(half(5_000.0), half(0.0), &[0xf0; 16]));
+        assert!(block_held(half(5_000.0), half(0.0), &[0xdd; 16]), "65,000 at most");
+        assert!(!block_held(f16::INFINITY, half(0.0), &[0; 16]) && !block_held(half(1.0), f16::NAN, &[0; 16]));
         let zeros = vec![[0.0; WIDTH]; 64];
         let mut to = vec![[1.0; WIDTH]; 17];
         assert!(bytes(&zeros, &mut to) && (0..64).all(|k| byte_element(&to, k, 3) == 0.0));
