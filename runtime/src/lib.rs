@@ -18,6 +18,7 @@ mod pack;
 mod pool;
 pub mod profile;
 mod region;
+mod replace;
 pub mod session;
 mod spread;
 mod stages;

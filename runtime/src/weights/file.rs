@@ -4,12 +4,13 @@ use super::WeightData;
 use super::blocks::Coding;
 use super::error::LoadError;
 use super::gguf::Gguf;
+use crate::replace::replace;
 use memmap2::Mmap;
 use safetensors::Dtype;
 use safetensors::tensor::{Metadata, TensorInfo};
 use std::fmt;
 use std::fs::{self, File};
-use std::io::{self, BufWriter, Write};
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tancho_ir::DType;
@@ -140,7 +141,7 @@ fn foreign(bytes: &[u8]) -> Option<&'static str> {
     KNOWN.iter().find(|(magic, _)| !real && bytes.starts_with(magic)).map(|k| k.1)
 }
 
-/// Writes the file beside its place and moves it there, so that a mapping of the old file stays whole.
+/// Writes a file in the place of another, of which a mapping stays whole.
 pub fn write(path: &Path, weights: &[(String, WeightData)]) -> io::Result<()> {
     let mut ordered: Vec<&(String, WeightData)> = weights.iter().collect();
     // Wide elements first: then each tensor is aligned.
@@ -164,21 +165,9 @@ pub fn write(path: &Path, weights: &[(String, WeightData)]) -> io::Result<()> {
     let mut header = serde_json::to_vec(&metadata)?;
     header.resize(header.len().next_multiple_of(PREFIX), b' ');
 
-    let name = path.file_name().ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "the path names no file"))?;
-    let temporary = path.with_file_name(format!(".{}.{}", name.to_string_lossy(), std::process::id()));
-    let written = (|| {
-        let mut f = BufWriter::new(File::create(&temporary)?);
+    replace(path, |f| {
         f.write_all(&(header.len() as u64).to_le_bytes())?;
         f.write_all(&header)?;
-        for (_, w) in &ordered {
-            f.write_all(&w.file_bytes())?;
-        }
-        f.into_inner().map_err(io::IntoInnerError::into_error)?.sync_all()?;
-        fs::rename(&temporary, path)
-    })();
-    if written.is_err() {
-        // The first error is the one to tell.
-        let _ = fs::remove_file(&temporary);
-    }
-    written
+        ordered.iter().try_for_each(|(_, w)| f.write_all(&w.file_bytes()))
+    })
 }

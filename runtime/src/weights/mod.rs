@@ -272,10 +272,12 @@ impl Weights {
         Ok(())
     }
 
-    /// Writes a safetensors file, whole or not at all: it is written beside its place and then moved there.
+    /// Writes a safetensors file, whole or not at all: it is written beside its place under a name of its own, and then
+    /// moved there. Several threads or processes may save to one path while others load it: each load sees one of the
+    /// files, whole. A symbolic link is followed, and the permissions of a file that is there stay.
     ///
     /// # Errors
-    /// The file cannot be written.
+    /// The file cannot be written: what was there is as it was, and nothing is left beside it.
     pub fn save(&self, path: impl AsRef<Path>) -> Result<(), Error> {
         let path = path.as_ref();
         file::write(path, &self.list).map_err(|error| Error::Save { path: path.into(), error })
