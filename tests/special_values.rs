@@ -442,7 +442,7 @@ return %5";
     let c = compile(&g).expect("compiles");
     let mut s = c.session();
     s.run_inputs(&views(std::slice::from_ref(&x))).expect("runs");
-    let weights = |i: usize| Ok(c.weights().at(i).expect("a weight").to_tensor());
+    let weights = |i: usize| c.weights().at(i).expect("a weight").to_tensor();
     let want = Interpreter::for_inputs(&g, std::slice::from_ref(&x)).and_then(|t| t.run(std::slice::from_ref(&x), &weights)).expect("runs");
     let report = tancho::compare::compare("y", &s.tensor(0), &want[0], None, tancho::compare::BOUND);
     assert!(report.ok(), "{report}");

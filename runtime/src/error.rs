@@ -245,11 +245,30 @@ pub enum Error {
         count: u64,
     },
     /// More memory is needed than there can be.
-    #[error("{bytes} bytes of memory are needed and cannot be had; pass smaller inputs")]
+    #[error("{} of memory are needed and cannot be had; pass smaller inputs", counted(*bytes))]
     Memory {
         /// How many; `u128::MAX` where they cannot be counted.
         bytes: u128,
     },
+    /// A weight, or what is made of weights, needs more memory than there can be.
+    #[error("{what}: {} of memory are needed and cannot be had; declare smaller weights, or take a machine with more", counted(*bytes))]
+    WeightMemory {
+        /// The weight, or what is made.
+        what: String,
+        /// How many bytes; `u128::MAX` where they cannot be counted.
+        bytes: u128,
+    },
+}
+
+impl Error {
+    /// An error of memory that weights need, not inputs; any other stays as it is.
+    pub(crate) fn of_weight(self, what: &str) -> Error {
+        if let Error::Memory { bytes } = self { Error::WeightMemory { what: what.into(), bytes } } else { self }
+    }
+}
+
+fn counted(bytes: u128) -> String {
+    if bytes == u128::MAX { "more bytes than can be counted".into() } else { format!("{bytes} bytes") }
 }
 
 impl From<LoadError> for Error {

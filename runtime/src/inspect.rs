@@ -23,7 +23,7 @@ impl Compiled {
 
     fn weight(&self, i: usize) -> Result<Tensor, Error> {
         let missing = || Error::Graph(format!("weight {i} is missing"));
-        self.weights().at(i).map(|w| w.to_tensor()).ok_or_else(missing)
+        self.weights().at(i).ok_or_else(missing)?.to_tensor()
     }
 
     /// Runs the same inputs natively and through the interpreter and compares the results. Where they
@@ -84,10 +84,10 @@ impl Session {
         let interpreter = self.interpreter(&given)?;
         let all = interpreter.run_all(&given, &|i| self.compiled().weight(i))?;
         let names: Vec<String> = g.outputs.iter().map(|o| g.label(*o)).chain(g.states.iter().map(|s| s.name.clone())).collect();
-        let reference = |all: &[Tensor]| -> Vec<Tensor> {
-            g.outputs.iter().map(|o| all[o.index()].clone()).chain(interpreter.states_after(all)).collect()
+        let reference = |all: &[Tensor]| -> Result<Vec<Tensor>, Error> {
+            Ok(g.outputs.iter().map(|o| all[o.index()].clone()).chain(interpreter.states_after(all)?).collect())
         };
-        let right = reference(&all);
+        let right = reference(&all)?;
         let pairs = || names.iter().zip(results.iter().zip(&right));
         let tensors = pairs().map(|(name, (got, want))| compare(name, got, want, None, BOUND)).collect();
         let mut report = Report { tensors, diverges_at: None };
@@ -105,7 +105,7 @@ impl Session {
         for seed in 0..spread::TRIES {
             // An id that an error takes out of range says nothing about the others.
             let Ok(moved) = spread::run(g, &interpreter, &all, &errors, seed) else { continue };
-            reach.iter_mut().zip(reference(&moved)).zip(&right).for_each(|((reach, seen), right)| spread::widen(reach, &seen, right));
+            reach.iter_mut().zip(reference(&moved)?).zip(&right).for_each(|((reach, seen), right)| spread::widen(reach, &seen, right));
             report.tensors = pairs().zip(&reach).map(|((name, (got, want)), reach)| compare_within(name, got, want, reach)).collect();
             if report.ok() {
                 break;

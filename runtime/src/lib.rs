@@ -19,6 +19,7 @@ mod pool;
 pub mod profile;
 mod region;
 mod replace;
+mod reserve;
 pub mod session;
 mod spread;
 mod stages;

@@ -150,7 +150,7 @@ impl<N: Declared> Blueprint<N> {
     /// The network with weights as their initialisers say; equal seeds give equal weights on every machine.
     ///
     /// # Errors
-    /// As [`Blueprint::graph`].
+    /// As [`Blueprint::graph`]; or there is no memory for the weights.
     pub fn init(&self, seed: u64) -> Result<N, Error> {
         Model::new(self.graphs()?, |g| Ok((Weights::init(g, seed)?, LoadReport::default()))).map(N::from_model)
     }

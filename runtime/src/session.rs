@@ -398,7 +398,7 @@ impl Session {
                     Place::Input(n) => (inputs[n].bytes().as_ptr().cast_mut(), inputs[n].bytes().len()),
                     Place::Weight(n) => match (inner.gathered.binary_search_by_key(&n, |g| g.weight), inner.weights.at(n)) {
                         (Ok(g), _) => (inner.gathered[g].place().0.cast_mut(), inner.gathered[g].place().1),
-                        (_, Some(w)) => (w.bytes().as_ptr().cast_mut(), w.bytes().len()),
+                        (_, Some(w)) => (w.bytes()?.as_ptr().cast_mut(), w.bytes()?.len()),
                         (_, None) => return Err(Error::Graph(format!("weight {n} is missing"))),
                     },
                     Place::Packed(n) => (inner.packed.get(n).as_ptr().cast_mut(), inner.packed.get(n).len()),

@@ -1,6 +1,8 @@
 //! Owned tensors.
 
 use crate::element::Element;
+use crate::error::Error;
+use crate::reserve::{collected, copied, room, zeros};
 use crate::view::{AnyView, View, ViewError, element_count};
 use half::bf16;
 use std::fmt;
@@ -53,26 +55,63 @@ impl TensorData {
     }
 
     /// That many zeros.
-    pub fn zeros(dtype: DType, len: usize) -> TensorData {
-        match dtype {
-            DType::F32 => TensorData::F32(vec![0.0; len]),
-            DType::I32 => TensorData::I32(vec![0; len]),
-            DType::Bool => TensorData::Bool(vec![false; len]),
-            DType::Bf16 => TensorData::Bf16(vec![bf16::ZERO; len]),
-        }
+    ///
+    /// # Errors
+    /// They are more than memory can hold.
+    pub fn zeros(dtype: DType, len: usize) -> Result<TensorData, ViewError> {
+        TensorData::reserved_zeros(dtype, len).map_err(|_| ViewError::Overflow { shape: vec![len] })
     }
 
-    /// The elements at these places, in their order.
-    pub(crate) fn pick(&self, at: impl Iterator<Item = usize>) -> TensorData {
+    pub(crate) fn reserved_zeros(dtype: DType, len: usize) -> Result<TensorData, Error> {
+        Ok(match dtype {
+            DType::F32 => TensorData::F32(zeros(len)?),
+            DType::I32 => TensorData::I32(zeros(len)?),
+            DType::Bool => TensorData::Bool(zeros(len)?),
+            DType::Bf16 => TensorData::Bf16(zeros(len)?),
+        })
+    }
+
+    /// No elements yet, and room for so many.
+    pub(crate) fn room(dtype: DType, len: usize) -> Result<TensorData, Error> {
+        Ok(match dtype {
+            DType::F32 => TensorData::F32(room(len)?),
+            DType::I32 => TensorData::I32(room(len)?),
+            DType::Bool => TensorData::Bool(room(len)?),
+            DType::Bf16 => TensorData::Bf16(room(len)?),
+        })
+    }
+
+    /// A copy, if there is memory for it.
+    pub(crate) fn copied(&self) -> Result<TensorData, Error> {
+        Ok(match self {
+            TensorData::F32(v) => TensorData::F32(copied(v)?),
+            TensorData::I32(v) => TensorData::I32(copied(v)?),
+            TensorData::Bool(v) => TensorData::Bool(copied(v)?),
+            TensorData::Bf16(v) => TensorData::Bf16(copied(v)?),
+        })
+    }
+
+    /// The `n` elements at these places, in their order.
+    pub(crate) fn pick(&self, n: usize, at: impl Iterator<Item = usize>) -> Result<TensorData, Error> {
+        Ok(match self {
+            TensorData::F32(v) => TensorData::F32(collected(n, at.map(|i| v[i]))?),
+            TensorData::I32(v) => TensorData::I32(collected(n, at.map(|i| v[i]))?),
+            TensorData::Bool(v) => TensorData::Bool(collected(n, at.map(|i| v[i]))?),
+            TensorData::Bf16(v) => TensorData::Bf16(collected(n, at.map(|i| v[i]))?),
+        })
+    }
+
+    /// Appends zeros, for which there is room.
+    pub(crate) fn append_zeros(&mut self, n: usize) {
         match self {
-            TensorData::F32(v) => TensorData::F32(at.map(|i| v[i]).collect()),
-            TensorData::I32(v) => TensorData::I32(at.map(|i| v[i]).collect()),
-            TensorData::Bool(v) => TensorData::Bool(at.map(|i| v[i]).collect()),
-            TensorData::Bf16(v) => TensorData::Bf16(at.map(|i| v[i]).collect()),
+            TensorData::F32(v) => v.resize(v.len() + n, 0.0),
+            TensorData::I32(v) => v.resize(v.len() + n, 0),
+            TensorData::Bool(v) => v.resize(v.len() + n, false),
+            TensorData::Bf16(v) => v.resize(v.len() + n, bf16::ZERO),
         }
     }
 
-    /// Appends a range of another tensor's elements; nothing happens between different types.
+    /// Appends a range of another tensor's elements, for which there is room; nothing happens between different types.
     pub(crate) fn append(&mut self, from: &TensorData, range: std::ops::Range<usize>) {
         match (self, from) {
             (TensorData::F32(to), TensorData::F32(v)) => to.extend_from_slice(&v[range]),
@@ -117,9 +156,9 @@ impl Tensor {
     /// The shape has more elements than memory can hold.
     pub fn zeros(dtype: DType, shape: impl Into<Vec<usize>>) -> Result<Tensor, ViewError> {
         let shape = shape.into();
-        match element_count(&shape) {
-            Some(n) => Ok(Tensor { data: TensorData::zeros(dtype, n), shape }),
-            None => Err(ViewError::Overflow { shape }),
+        match element_count(&shape).map(|n| TensorData::reserved_zeros(dtype, n)) {
+            Some(Ok(data)) => Ok(Tensor { data, shape }),
+            _ => Err(ViewError::Overflow { shape }),
         }
     }
 
@@ -133,6 +172,11 @@ impl Tensor {
         let data = data.into();
         debug_assert_eq!(element_count(shape), Some(data.len()));
         Tensor { data, shape: shape.to_vec() }
+    }
+
+    /// A copy, if there is memory for it.
+    pub(crate) fn copied(&self) -> Result<Tensor, Error> {
+        Ok(Tensor { data: self.data.copied()?, shape: self.shape.clone() })
     }
 
     /// The element type.

@@ -1,6 +1,7 @@
 //! Borrowed tensors: a slice with a shape, and axis names where the caller gives them.
 
 use crate::element::Element;
+use crate::reserve::copied;
 use crate::tensor::Tensor;
 use half::bf16;
 use std::fmt;
@@ -28,7 +29,7 @@ pub enum ViewError {
         /// The axes asked for.
         rank: usize,
     },
-    /// The number of elements, or the length of an axis, is more than memory can hold.
+    /// The number of elements, or the length of an axis, is more than memory can hold, or the memory cannot be had.
     #[error("the shape {shape:?} is larger than memory can hold")]
     Overflow {
         /// The shape asked for.
@@ -287,15 +288,21 @@ impl<'a> AnyView<'a> {
     /// An owned copy.
     ///
     /// # Errors
-    /// The slice does not fit the shape.
+    /// The slice does not fit the shape, or there is no memory for a copy.
     pub fn to_tensor(&self) -> Result<Tensor, ViewError> {
-        let shape = self.shape().to_vec();
+        fn owned<T: Element>(v: &View<'_, T>) -> Result<Tensor, ViewError> {
+            let shape = v.shape().to_vec();
+            match copied(v.data()) {
+                Ok(data) => Tensor::new(data, shape),
+                Err(_) => Err(ViewError::Overflow { shape }),
+            }
+        }
         self.check()?;
         match self {
-            AnyView::F32(v) => Tensor::new(v.to_vec(), shape),
-            AnyView::I32(v) => Tensor::new(v.to_vec(), shape),
-            AnyView::Bool(v) => Tensor::new(v.to_vec(), shape),
-            AnyView::Bf16(v) => Tensor::new(v.to_vec(), shape),
+            AnyView::F32(v) => owned(v),
+            AnyView::I32(v) => owned(v),
+            AnyView::Bool(v) => owned(v),
+            AnyView::Bf16(v) => owned(v),
         }
     }
 }

@@ -94,7 +94,7 @@ fn results(s: &Session) -> Vec<Tensor> {
 
 /// The results in buffers of the caller's.
 fn run_into(s: &mut Session, inputs: &[tancho::AnyView<'_>], like: &[Tensor]) -> Result<Vec<Tensor>, String> {
-    let mut data: Vec<TensorData> = like.iter().map(|t| TensorData::zeros(t.dtype(), t.len())).collect();
+    let mut data: Vec<TensorData> = like.iter().map(|t| TensorData::zeros(t.dtype(), t.len()).expect("memory")).collect();
     let mut into: Vec<OutputMut<'_>> = data
         .iter_mut()
         .map(|d| match d {
@@ -120,7 +120,7 @@ fn interpret(g: &Graph, inputs: &[Tensor], weights: &tancho::Compiled, noise: Op
         let args: Vec<&Tensor> = node.args.iter().map(|a| &all[a.index()]).collect();
         let mut y = match node.op {
             Op::Input(i) => inputs[i].clone(),
-            Op::Weight(i) => weights.weights().at(i).ok_or("a weight is missing")?.to_tensor(),
+            Op::Weight(i) => weights.weights().at(i).ok_or("a weight is missing")?.to_tensor().map_err(err)?,
             _ => t.eval_node(v, &args).map_err(err)?,
         };
         let moves = matches!(

@@ -2,6 +2,8 @@
 
 use super::elementwise::max;
 use super::f32s;
+use crate::error::Error;
+use crate::reserve::{room, zeros};
 use crate::tensor::Tensor;
 
 /// Where the heads of a `[B, S, N*HD]` or `[B, N, S, HD]` tensor are.
@@ -50,21 +52,21 @@ pub struct Rules<'a> {
 /// value is multiplied by 0.
 ///
 /// # Errors
-/// In words, if the heads do not divide the widths.
-pub fn attention(heads: usize, [q, k, v]: [&Tensor; 3], rules: &Rules<'_>) -> Result<Tensor, String> {
-    let mut y = vec![0.0f32; q.len()];
+/// The heads do not divide the widths; `uneven` makes it of the reason in words.
+pub fn attention(heads: usize, [q, k, v]: [&Tensor; 3], rules: &Rules<'_>, uneven: impl FnOnce(String) -> Error) -> Result<Tensor, Error> {
+    let mut y = zeros::<f32>(q.len())?;
     let merged = q.shape().len() == 3;
     let (batches, axis) = (q.shape()[0], if merged { 1 } else { 2 });
     let (queries, keys) = (q.shape()[axis], k.shape()[axis]);
-    let qh = Heads::new(q, heads);
     // No element means no head width, and nothing to compute.
     if y.is_empty() || k.is_empty() {
         return Ok(Tensor::from_parts(y, q.shape()));
     }
+    let qh = Heads::new(q, heads);
     let kv = if merged { k.shape()[2].checked_div(qh.width).unwrap_or(0) } else { k.shape()[1] };
     let whole = !merged || (qh.width * heads == q.shape()[2] && qh.width * kv == k.shape()[2]);
     if !whole || kv == 0 || !heads.is_multiple_of(kv) {
-        return Err(format!("they do not divide queries {:?} and keys {:?}", q.shape(), k.shape()));
+        return Err(uneven(format!("they do not divide queries {:?} and keys {:?}", q.shape(), k.shape())));
     }
     let (kh, vh) = (Heads::new(k, kv), Heads::new(v, kv));
     let scale = rules.scale.unwrap_or(1.0 / (qh.width as f64).sqrt());
@@ -90,8 +92,8 @@ pub fn attention(heads: usize, [q, k, v]: [&Tensor; 3], rules: &Rules<'_>) -> Re
         rules.bias.map_or(0.0, |bias| f64::from(f32s(bias)[(head(bias) * queries + s) * keys + t]))
     };
     let dot = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(&a, &b)| f64::from(a) * f64::from(b)).sum::<f64>();
-    let mut seen: Vec<(usize, f64)> = Vec::with_capacity(keys);
-    let (mut weights, mut sums) = (vec![0.0f64; keys], vec![0.0f64; qh.width]);
+    let mut seen: Vec<(usize, f64)> = room(keys)?;
+    let (mut weights, mut sums) = (zeros::<f64>(keys)?, zeros::<f64>(qh.width)?);
     for b in 0..batches {
         for h in 0..heads {
             let g = h / (heads / kv);

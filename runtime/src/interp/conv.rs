@@ -1,7 +1,9 @@
 //! Windows over images: convolutions and pooling.
 
 use super::elementwise::max;
-use super::{f32s, strides};
+use super::{count, f32s, strides};
+use crate::error::Error;
+use crate::reserve::{collected, room, zeros};
 use crate::tensor::Tensor;
 use tancho_ir::op::{Layout, Pooling};
 
@@ -37,17 +39,19 @@ fn image<'a>(data: &'a [f32], shape: &[usize], layout: Layout) -> Image<'a> {
 }
 
 impl Frame {
-    /// The image's row or column under element `k` of the window at position `o`, if there is one.
-    fn under(&self, axis: usize, o: usize, k: usize, len: usize) -> Option<usize> {
-        (o * self.stride[axis] + k * self.dilation[axis]).checked_sub(self.before[axis]).filter(|i| *i < len)
+    /// The elements of the window at position `o` that stand on the image, each with the row or column under it. A window
+    /// may be far larger than the image that it stands on.
+    fn under(&self, axis: usize, o: usize, len: usize) -> impl Iterator<Item = (usize, usize)> {
+        let (start, step, before) = (o.saturating_mul(self.stride[axis]), self.dilation[axis].max(1), self.before[axis]);
+        let first = before.saturating_sub(start).div_ceil(step);
+        let behind = before.saturating_add(len).saturating_sub(start).div_ceil(step).min(self.kernel[axis]);
+        (first..behind).map(move |k| (k, start + k * step - before))
     }
 
     /// Calls `f` with every element of the window at `(oh, ow)` that stands on the image, and the pixel under it.
     fn each(&self, at: (usize, usize), len: [usize; 4], mut f: impl FnMut([usize; 2], [usize; 2])) {
-        for kh in 0..self.kernel[0] {
-            let Some(ih) = self.under(0, at.0, kh, len[2]) else { continue };
-            for kw in 0..self.kernel[1] {
-                let Some(iw) = self.under(1, at.1, kw, len[3]) else { continue };
+        for (kh, ih) in self.under(0, at.0, len[2]) {
+            for (kw, iw) in self.under(1, at.1, len[3]) {
                 f([kh, kw], [ih, iw]);
             }
         }
@@ -56,6 +60,9 @@ impl Frame {
 
 /// Every position of the result, `N, C, H, W`, with its offset.
 fn positions(out: &[usize], layout: Layout, mut f: impl FnMut([usize; 4], usize)) {
+    if count(out) == 0 {
+        return;
+    }
     let y = image(&[], out, layout);
     for n in 0..y.len[0] {
         for c in 0..y.len[1] {
@@ -69,14 +76,18 @@ fn positions(out: &[usize], layout: Layout, mut f: impl FnMut([usize; 4], usize)
 }
 
 /// `w` is `[O, C / groups, KH, KW]`.
-pub fn conv2d(x: &Tensor, w: &Tensor, bias: Option<&Tensor>, frame: &Frame, groups: usize, out: &[usize]) -> Tensor {
+pub fn conv2d(x: &Tensor, w: &Tensor, bias: Option<&Tensor>, frame: &Frame, groups: usize, out: &[usize]) -> Result<Tensor, Error> {
     let x = image(f32s(x), x.shape(), frame.layout);
     let (filters, ws) = (f32s(w), strides(w.shape()));
     let (each, per_group) = (w.shape()[1], w.shape()[0] / groups.max(1));
-    let mut y = vec![0.0f32; out.iter().product()];
+    let mut y = zeros::<f32>(count(out))?;
     positions(out, frame.layout, |[n, o, h, v], at| {
         let mut sum = bias.map_or(0.0, |b| f64::from(f32s(b)[o]));
         let first = o / per_group.max(1) * each;
+        if each == 0 {
+            y[at] = sum as f32;
+            return;
+        }
         frame.each((h, v), x.len, |[kh, kw], [ih, iw]| {
             let pixel = n * x.step[0] + first * x.step[1] + ih * x.step[2] + iw * x.step[3];
             let filter = o * ws[0] + kh * ws[2] + kw * ws[3];
@@ -86,48 +97,48 @@ pub fn conv2d(x: &Tensor, w: &Tensor, bias: Option<&Tensor>, frame: &Frame, grou
         });
         y[at] = sum as f32;
     });
-    Tensor::from_parts(y, out)
+    Ok(Tensor::from_parts(y, out))
 }
 
-pub fn pool2d(kind: Pooling, x: &Tensor, frame: &Frame, count_pad: bool, out: &[usize]) -> Tensor {
+pub fn pool2d(kind: Pooling, x: &Tensor, frame: &Frame, count_pad: bool, out: &[usize]) -> Result<Tensor, Error> {
     let x = image(f32s(x), x.shape(), frame.layout);
-    let mut y = vec![0.0f32; out.iter().product()];
+    let mut y = zeros::<f32>(count(out))?;
     positions(out, frame.layout, |[n, c, h, v], at| {
-        let (mut sum, mut top, mut count) = (0.0, f64::NEG_INFINITY, 0usize);
+        let (mut sum, mut top, mut seen) = (0.0, f64::NEG_INFINITY, 0usize);
         frame.each((h, v), x.len, |_, [ih, iw]| {
             let value = f64::from(x.data[n * x.step[0] + c * x.step[1] + ih * x.step[2] + iw * x.step[3]]);
             sum += value;
             top = max(top, value);
-            count += 1;
+            seen += 1;
         });
-        let count = if count_pad { frame.kernel[0] * frame.kernel[1] } else { count };
+        let counted = if count_pad { frame.kernel[0].saturating_mul(frame.kernel[1]) } else { seen };
         y[at] = match kind {
             Pooling::Max => top as f32,
             Pooling::Sum => sum as f32,
-            Pooling::Avg => (sum / count as f64) as f32,
+            Pooling::Avg => (sum / counted as f64) as f32,
         };
     });
-    Tensor::from_parts(y, out)
+    Ok(Tensor::from_parts(y, out))
 }
 
 /// `[N, C, ..]`, and four numbers a channel.
-pub fn batch_norm(args: &[&Tensor], eps: f64) -> Tensor {
+pub fn batch_norm(args: &[&Tensor], eps: f64) -> Result<Tensor, Error> {
     let (x, shape) = (f32s(args[0]), args[0].shape());
-    let (channels, inner) = (shape[1], shape[2..].iter().product::<usize>().max(1));
+    let (channels, inner) = (shape[1], count(&shape[2..]).max(1));
     let of = |i: usize, c: usize| f64::from(f32s(args[i])[c]);
     let y = x.iter().enumerate().map(|(i, &x)| {
         let c = i / inner % channels.max(1);
         ((f64::from(x) - of(3, c)) / (of(4, c) + eps).sqrt() * of(1, c) + of(2, c)) as f32
     });
-    Tensor::from_parts(y.collect::<Vec<f32>>(), shape)
+    Ok(Tensor::from_parts(collected(x.len(), y)?, shape))
 }
 
-pub fn upsample_nearest(x: &Tensor, out: &[usize]) -> Tensor {
+pub fn upsample_nearest(x: &Tensor, out: &[usize]) -> Result<Tensor, Error> {
     let (shape, s) = (x.shape(), strides(x.shape()));
-    let mut from = Vec::with_capacity(out.iter().product());
+    let mut from = room(count(out))?;
     positions(out, Layout::Nchw, |[n, c, h, w], _| {
         let (ih, iw) = (h * shape[2] / out[2], w * shape[3] / out[3]);
         from.push(n * s[0] + c * s[1] + ih * s[2] + iw * s[3]);
     });
-    Tensor::from_parts(x.data().pick(from.into_iter()), out)
+    Ok(Tensor::from_parts(x.data().pick(from.len(), from.into_iter())?, out))
 }

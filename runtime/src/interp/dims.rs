@@ -44,16 +44,17 @@ impl Dims {
             if decl.ty.dtype != t.dtype() || decl.ty.rank() != t.shape().len() {
                 return Err(wrong(i, String::new()));
             }
-            for (d, &n) in decl.ty.shape.iter().zip(t.shape()) {
+            for (axis, (d, &n)) in decl.ty.shape.iter().zip(t.shape()).enumerate() {
+                let n = i64::try_from(n).map_err(|_| wrong(i, format!("axis {axis} is {n}, which is more than dims can be")))?;
                 if let Some(s) = d.as_sym() {
-                    dims.values.entry(s.into()).or_insert(n as i64);
+                    dims.values.entry(s.into()).or_insert(n);
                 }
             }
         }
         for (i, (decl, t)) in pairs().enumerate() {
             for (axis, (d, &n)) in decl.ty.shape.iter().zip(t.shape()).enumerate() {
                 let want = dims.eval(d, &|| format!("input `{}`", decl.name))?;
-                if want != n as i64 {
+                if usize::try_from(want) != Ok(n) {
                     return Err(wrong(i, format!("axis {axis} is {n}, but `{d}` is {want} in this call")));
                 }
             }
@@ -70,7 +71,7 @@ impl Dims {
         let mut grown = Dims::default();
         for (i, s) in graph.states.iter().enumerate() {
             let Some((dim, axis)) = s.grown_dim().zip(s.grows) else { continue };
-            let rows = match states {
+            let rows: usize = match states {
                 None => 0,
                 Some(all) => all.get(i).and_then(|t| t.shape().get(axis)).copied().ok_or_else(|| Error::Argument {
                     op: format!("state `{}`", s.name),
@@ -79,7 +80,7 @@ impl Dims {
                     found: all.get(i).map_or("missing".into(), |t| spell(t.dtype(), t.shape())),
                 })?,
             };
-            grown.values.insert(dim.into(), rows as i64);
+            grown.values.insert(dim.into(), i64::try_from(rows).unwrap_or(i64::MAX));
         }
         grown.with_inputs(graph, inputs)
     }

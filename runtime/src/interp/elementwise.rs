@@ -1,19 +1,26 @@
 //! Elementwise ops and casts.
 
-use super::{erf, f32s};
+use super::{count, erf, f32s};
+use crate::error::Error;
+use crate::reserve::{collected, copied};
 use crate::tensor::{Tensor, TensorData};
 use half::bf16;
 use tancho_ir::DType;
 use tancho_ir::op::{Binary, Unary};
 
-pub fn unary(u: Unary, x: &Tensor) -> Tensor {
+/// The results of a function of each element.
+fn map<A: Copy, T>(v: &[A], f: impl Fn(A) -> T) -> Result<Vec<T>, Error> {
+    collected(v.len(), v.iter().map(|&x| f(x)))
+}
+
+pub fn unary(u: Unary, x: &Tensor) -> Result<Tensor, Error> {
     let data = match x.data() {
-        TensorData::F32(v) => TensorData::F32(v.iter().map(|&x| unary_f64(u, f64::from(x)) as f32).collect()),
-        TensorData::I32(v) => TensorData::I32(v.iter().map(|&x| unary_i32(u, x)).collect()),
-        TensorData::Bool(v) => TensorData::Bool(v.iter().map(|&x| !x).collect()),
-        TensorData::Bf16(v) => TensorData::Bf16(v.clone()),
+        TensorData::F32(v) => TensorData::F32(map(v, |x| unary_f64(u, f64::from(x)) as f32)?),
+        TensorData::I32(v) => TensorData::I32(map(v, |x| unary_i32(u, x))?),
+        TensorData::Bool(v) => TensorData::Bool(map(v, |x| !x)?),
+        TensorData::Bf16(v) => TensorData::Bf16(copied(v)?),
     };
-    Tensor::from_parts(data, x.shape())
+    Ok(Tensor::from_parts(data, x.shape()))
 }
 
 /// One f32 function; the formulas are those of the op table.
@@ -69,25 +76,21 @@ pub fn min(a: f64, b: f64) -> f64 {
     if a.is_nan() || a < b { a } else { b }
 }
 
-/// Pairs of elements under a shape of which each argument's is a trailing part.
-fn pairs<'a, T: Copy>(a: &'a [T], b: &'a [T], out: &[usize]) -> impl Iterator<Item = (T, T)> + use<'a, T> {
-    let n = out.iter().product();
-    a.iter().copied().cycle().zip(b.iter().copied().cycle()).take(n)
+/// The results of a function of pairs of elements, under a shape of which each argument's is a trailing part.
+fn pairs<A: Copy, T>(a: &[A], b: &[A], out: &[usize], f: impl Fn(A, A) -> T) -> Result<Vec<T>, Error> {
+    let n = count(out);
+    collected(n, a.iter().cycle().zip(b.iter().cycle()).take(n).map(|(&a, &b)| f(a, b)))
 }
 
-pub fn binary(op: Binary, a: &Tensor, b: &Tensor, out: &[usize]) -> Tensor {
+pub fn binary(op: Binary, a: &Tensor, b: &Tensor, out: &[usize]) -> Result<Tensor, Error> {
     let data = match (a.data(), b.data()) {
-        (TensorData::F32(a), TensorData::F32(b)) if op.is_comparison() => {
-            TensorData::Bool(pairs(a, b, out).map(|(a, b)| compare(op, &a, &b)).collect())
-        }
-        (TensorData::I32(a), TensorData::I32(b)) if op.is_comparison() => {
-            TensorData::Bool(pairs(a, b, out).map(|(a, b)| compare(op, &a, &b)).collect())
-        }
-        (TensorData::Bool(a), TensorData::Bool(b)) => TensorData::Bool(pairs(a, b, out).map(|(a, b)| logic(op, a, b)).collect()),
-        (TensorData::I32(a), TensorData::I32(b)) => TensorData::I32(pairs(a, b, out).map(|(a, b)| binary_i32(op, a, b)).collect()),
-        _ => TensorData::F32(pairs(f32s(a), f32s(b), out).map(|(a, b)| binary_f64(op, a.into(), b.into()) as f32).collect()),
+        (TensorData::F32(a), TensorData::F32(b)) if op.is_comparison() => TensorData::Bool(pairs(a, b, out, |a, b| compare(op, &a, &b))?),
+        (TensorData::I32(a), TensorData::I32(b)) if op.is_comparison() => TensorData::Bool(pairs(a, b, out, |a, b| compare(op, &a, &b))?),
+        (TensorData::Bool(a), TensorData::Bool(b)) => TensorData::Bool(pairs(a, b, out, |a, b| logic(op, a, b))?),
+        (TensorData::I32(a), TensorData::I32(b)) => TensorData::I32(pairs(a, b, out, |a, b| binary_i32(op, a, b))?),
+        _ => TensorData::F32(pairs(f32s(a), f32s(b), out, |a, b| binary_f64(op, a.into(), b.into()) as f32)?),
     };
-    Tensor::from_parts(data, out)
+    Ok(Tensor::from_parts(data, out))
 }
 
 fn binary_f64(op: Binary, a: f64, b: f64) -> f64 {
@@ -134,49 +137,46 @@ fn logic(op: Binary, a: bool, b: bool) -> bool {
     }
 }
 
-pub fn pow(x: &Tensor, exponent: f64) -> Tensor {
-    let y: Vec<f32> = f32s(x).iter().map(|&x| f64::from(x).powf(exponent) as f32).collect();
-    Tensor::from_parts(y, x.shape())
+pub fn pow(x: &Tensor, exponent: f64) -> Result<Tensor, Error> {
+    Ok(Tensor::from_parts(map(f32s(x), |x| f64::from(x).powf(exponent) as f32)?, x.shape()))
 }
 
-pub fn select(cond: &Tensor, a: &Tensor, b: &Tensor, out: &[usize]) -> Tensor {
-    fn choose<T: Copy>(cond: &[bool], a: &[T], b: &[T], out: &[usize]) -> Vec<T> {
-        cond.iter().cycle().zip(pairs(a, b, out)).map(|(c, (a, b))| if *c { a } else { b }).collect()
+pub fn select(cond: &Tensor, a: &Tensor, b: &Tensor, out: &[usize]) -> Result<Tensor, Error> {
+    fn choose<T: Copy>(cond: &[bool], a: &[T], b: &[T], out: &[usize]) -> Result<Vec<T>, Error> {
+        let (n, both) = (count(out), a.iter().cycle().zip(b.iter().cycle()));
+        collected(n, cond.iter().cycle().zip(both).take(n).map(|(c, (a, b))| if *c { *a } else { *b }))
     }
     let c = cond.as_bool().unwrap_or_default();
     let data: TensorData = match (a.data(), b.data()) {
-        (TensorData::I32(a), TensorData::I32(b)) => choose(c, a, b, out).into(),
-        (TensorData::Bool(a), TensorData::Bool(b)) => choose(c, a, b, out).into(),
-        (TensorData::Bf16(a), TensorData::Bf16(b)) => choose(c, a, b, out).into(),
-        _ => choose(c, f32s(a), f32s(b), out).into(),
+        (TensorData::I32(a), TensorData::I32(b)) => choose(c, a, b, out)?.into(),
+        (TensorData::Bool(a), TensorData::Bool(b)) => choose(c, a, b, out)?.into(),
+        (TensorData::Bf16(a), TensorData::Bf16(b)) => choose(c, a, b, out)?.into(),
+        _ => choose(c, f32s(a), f32s(b), out)?.into(),
     };
-    Tensor::from_parts(data, out)
+    Ok(Tensor::from_parts(data, out))
 }
 
 /// f32 to i32 truncates and saturates, NaN gives 0; everything but 0 is true, NaN too; bf16 takes
 /// the nearest, of two the even one. Between bf16 and i32 the way is over f32.
-pub fn cast(x: &Tensor, to: DType) -> Tensor {
-    if x.dtype() == to {
-        return x.clone();
+pub fn cast(x: &Tensor, to: DType) -> Result<Tensor, Error> {
+    fn of_f32<A: Copy>(v: &[A], wide: impl Fn(A) -> f32, to: DType) -> Result<TensorData, Error> {
+        Ok(match to {
+            DType::F32 => TensorData::F32(map(v, wide)?),
+            DType::I32 => TensorData::I32(map(v, |x| wide(x) as i32)?),
+            DType::Bool => TensorData::Bool(map(v, |x| wide(x) != 0.0)?),
+            DType::Bf16 => TensorData::Bf16(map(v, |x| bf16::from_f32(wide(x)))?),
+        })
     }
-    let wide: Vec<f32>;
-    let data: TensorData = match (x.data(), to) {
-        (TensorData::I32(v), DType::Bool) => v.iter().map(|&i| i != 0).collect::<Vec<_>>().into(),
-        (TensorData::Bool(v), DType::I32) => v.iter().map(|&b| i32::from(b)).collect::<Vec<_>>().into(),
-        (data, _) => {
-            wide = match data {
-                TensorData::F32(v) => v.clone(),
-                TensorData::I32(v) => v.iter().map(|&i| i as f32).collect(),
-                TensorData::Bool(v) => v.iter().map(|&b| f32::from(u8::from(b))).collect(),
-                TensorData::Bf16(v) => v.iter().map(|b| b.to_f32()).collect(),
-            };
-            match to {
-                DType::F32 => wide.into(),
-                DType::I32 => wide.iter().map(|&x| x as i32).collect::<Vec<_>>().into(),
-                DType::Bool => wide.iter().map(|&x| x != 0.0).collect::<Vec<_>>().into(),
-                DType::Bf16 => wide.iter().map(|&x| bf16::from_f32(x)).collect::<Vec<_>>().into(),
-            }
-        }
+    if x.dtype() == to {
+        return x.copied();
+    }
+    let data = match (x.data(), to) {
+        (TensorData::I32(v), DType::Bool) => TensorData::Bool(map(v, |i| i != 0)?),
+        (TensorData::Bool(v), DType::I32) => TensorData::I32(map(v, i32::from)?),
+        (TensorData::F32(v), _) => of_f32(v, |x| x, to)?,
+        (TensorData::I32(v), _) => of_f32(v, |i| i as f32, to)?,
+        (TensorData::Bool(v), _) => of_f32(v, |b| f32::from(u8::from(b)), to)?,
+        (TensorData::Bf16(v), _) => of_f32(v, bf16::to_f32, to)?,
     };
-    Tensor::from_parts(data, x.shape())
+    Ok(Tensor::from_parts(data, x.shape()))
 }

@@ -31,7 +31,9 @@ pub use erf::erf;
 use crate::bind::window_fits;
 use crate::compare::{BOUND, largest_in_rows};
 use crate::error::Error;
-use crate::tensor::Tensor;
+use crate::reserve::{collected, room, short, zeros};
+use crate::tensor::{Tensor, TensorData};
+use crate::view::element_count;
 use tancho_ir::op::{Binary, Layout, Op, Pooling, Reduction, Scalar, Unary};
 use tancho_ir::table::name_of;
 use tancho_ir::{DType, Dim, Graph, Sight, Value, verify};
@@ -57,7 +59,7 @@ impl<'g> Interpreter<'g> {
         let shapes = graph.values().map(|v| dims.shape(&graph.ty(v).shape, &|| place(graph, v))).collect::<Result<_, _>>()?;
         let zeros = |s: &tancho_ir::graph::StateDecl| {
             let shape = dims.shape(&s.ty.shape, &|| format!("state `{}`", s.name))?;
-            Tensor::zeros(s.ty.dtype, shape).map_err(Error::from)
+            TensorData::reserved_zeros(s.ty.dtype, count(&shape)).map(|data| Tensor::from_parts(data, &shape))
         };
         let states = graph.states.iter().map(zeros).collect::<Result<_, _>>()?;
         Ok(Interpreter { graph, dims, shapes, states })
@@ -82,14 +84,17 @@ impl<'g> Interpreter<'g> {
                 let (expected, found) = (spell(want.dtype(), want.shape()), spell(given.dtype(), given.shape()));
                 return Err(Error::Argument { op: format!("state `{}`", graph.states[i].name), index: i, expected, found });
             }
-            *want = given.clone();
+            *want = given.copied()?;
         }
         Ok(made)
     }
 
     /// What the states are after a run that gave these values (see [`Interpreter::run_all`]).
-    pub fn states_after(&self, all: &[Tensor]) -> Vec<Tensor> {
-        let after = |(s, before): (&tancho_ir::graph::StateDecl, &Tensor)| s.next.map_or(before, |v| &all[v.index()]).clone();
+    ///
+    /// # Errors
+    /// There is no memory for them.
+    pub fn states_after(&self, all: &[Tensor]) -> Result<Vec<Tensor>, Error> {
+        let after = |(s, before): (&tancho_ir::graph::StateDecl, &Tensor)| s.next.map_or(before, |v| &all[v.index()]).copied();
         self.graph.states.iter().zip(&self.states).map(after).collect()
     }
 
@@ -109,13 +114,14 @@ impl<'g> Interpreter<'g> {
     /// As [`Interpreter::run_all`].
     pub fn run(&self, inputs: &[Tensor], weights: &dyn Fn(usize) -> Result<Tensor, Error>) -> Result<Vec<Tensor>, Error> {
         let all = self.run_all(inputs, weights)?;
-        Ok(self.graph.outputs.iter().map(|o| all[o.index()].clone()).collect())
+        self.graph.outputs.iter().map(|o| all[o.index()].copied()).collect()
     }
 
     /// Every value of the graph, in order. `weights` gives the weight of that number.
     ///
     /// # Errors
-    /// An input or weight does not fit its declaration, an id is out of range or a slice is out of bounds.
+    /// An input or weight does not fit its declaration, an id is out of range, a slice is out of bounds, or there is no
+    /// memory for the values.
     pub fn run_all(&self, inputs: &[Tensor], weights: &dyn Fn(usize) -> Result<Tensor, Error>) -> Result<Vec<Tensor>, Error> {
         if inputs.len() != self.graph.inputs.len() {
             return Err(Error::InputCount { expected: self.graph.inputs.len(), found: inputs.len() });
@@ -125,14 +131,14 @@ impl<'g> Interpreter<'g> {
             let node = self.graph.node(v);
             let t = match node.op {
                 Op::Input(i) => {
-                    let t = inputs[i].clone();
-                    self.fits(v, &t).map_err(|expected| Error::Input {
+                    let t = &inputs[i];
+                    self.fits(v, t).map_err(|expected| Error::Input {
                         name: self.graph.inputs[i].name.clone(),
                         expected,
                         found: spell(t.dtype(), t.shape()),
                         why: String::new(),
                     })?;
-                    t
+                    t.copied()?
                 }
                 Op::Weight(i) => {
                     let t = weights(i)?;
@@ -161,8 +167,8 @@ impl<'g> Interpreter<'g> {
     /// One op on arguments of the caller's; they must have the types the graph gives them.
     ///
     /// # Errors
-    /// An argument has another type, an id is out of range or a slice is out of bounds. Inputs and
-    /// weights are no ops of arguments.
+    /// An argument has another type, an id is out of range, a slice is out of bounds, or there is no memory for the result.
+    /// Inputs and weights are no ops of arguments.
     pub fn eval_node(&self, v: Value, args: &[&Tensor]) -> Result<Tensor, Error> {
         let node = self.graph.node(v);
         let place = || place(self.graph, v);
@@ -182,42 +188,42 @@ impl<'g> Interpreter<'g> {
         };
         Ok(match &node.op {
             Op::Input(_) | Op::Weight(_) => return Err(Error::Graph(format!("{} is no op to evaluate", place()))),
-            Op::State(i) => self.states[*i].clone(),
+            Op::State(i) => self.states[*i].copied()?,
             Op::Const(Scalar::F32(n)) => Tensor::scalar(n.0 as f32),
             Op::Const(Scalar::I32(i)) => Tensor::scalar(*i),
             Op::Const(Scalar::Bool(b)) => Tensor::scalar(*b),
             Op::DimValue(d) => Tensor::scalar(self.dims.eval(d, &place)? as f32),
-            Op::Arange { start, .. } => positions::arange(self.dims.eval(start, &place)?, out),
-            Op::Powers { ratio, .. } => positions::powers(ratio.0, out),
-            Op::Unary(u) => elementwise::unary(*u, first()?),
-            Op::Binary(b) => elementwise::binary(*b, first()?, args[1], out),
-            Op::Pow(n) => elementwise::pow(first()?, n.0),
-            Op::Select => elementwise::select(first()?, args[1], args[2], out),
-            Op::Cast(to) => elementwise::cast(first()?, *to),
-            Op::Matmul => products::matmul(first()?, args[1], out),
-            Op::Reduce { kind, axes, masked, .. } => reduce::reduce(*kind, first()?, axes, masked.then(|| args[1]), out),
-            Op::Argmax { axis, .. } => reduce::argmax(first()?, *axis, out),
-            Op::Reshape(_) => Tensor::from_parts(first()?.data().clone(), out),
-            Op::Transpose(perm) => moves::transpose(first()?, perm, out),
-            Op::Expand(_) => moves::expand(first()?, out),
+            Op::Arange { start, .. } => positions::arange(self.dims.eval(start, &place)?, out)?,
+            Op::Powers { ratio, .. } => positions::powers(ratio.0, out)?,
+            Op::Unary(u) => elementwise::unary(*u, first()?)?,
+            Op::Binary(b) => elementwise::binary(*b, first()?, args[1], out)?,
+            Op::Pow(n) => elementwise::pow(first()?, n.0)?,
+            Op::Select => elementwise::select(first()?, args[1], args[2], out)?,
+            Op::Cast(to) => elementwise::cast(first()?, *to)?,
+            Op::Matmul => products::matmul(first()?, args[1], out)?,
+            Op::Reduce { kind, axes, masked, .. } => reduce::reduce(*kind, first()?, axes, masked.then(|| args[1]), out)?,
+            Op::Argmax { axis, .. } => reduce::argmax(first()?, *axis, out)?,
+            Op::Reshape(_) | Op::Flatten { .. } => Tensor::from_parts(first()?.data().copied()?, out),
+            Op::Transpose(perm) => moves::transpose(first()?, perm, out)?,
+            Op::Expand(_) => moves::expand(first()?, out)?,
             Op::Slice { axis, start, end, step } => {
                 let range = (self.dims.eval(start, &place)?, self.dims.eval(end, &place)?);
                 let step = self.dims.shape(std::slice::from_ref(step), &place)?[0];
                 moves::slice(first()?, *axis, range, step, out, &place)?
             }
-            Op::Concat { axis } | Op::Push { axis } => moves::concat(args, *axis, out),
+            Op::Concat { axis } | Op::Push { axis } => moves::concat(args, *axis, out)?,
             Op::Gather => moves::gather(first()?, args[1], out, &place)?,
-            Op::Linear { .. } => products::linear(first()?, args[1], args.get(2).copied(), out),
-            Op::Softmax { axis, log } => norms::softmax(first()?, *axis, *log),
+            Op::Linear { .. } => products::linear(first()?, args[1], args.get(2).copied(), out)?,
+            Op::Softmax { axis, log } => norms::softmax(first()?, *axis, *log)?,
             Op::LayerNorm { axes, eps, eps_on, gain, bias } => {
                 let gain_at = gain.then(|| args[1]);
-                norms::layer_norm(first()?, gain_at, bias.then(|| args[1 + usize::from(*gain)]), axes, eps.0, *eps_on)
+                norms::layer_norm(first()?, gain_at, bias.then(|| args[1 + usize::from(*gain)]), axes, eps.0, *eps_on)?
             }
-            Op::RmsNorm { axes, eps, gain } => norms::rms_norm(first()?, gain.then(|| args[1]), axes, eps.0),
-            Op::L2Normalize { axis, eps } => norms::l2_normalize(first()?, *axis, eps.0),
+            Op::RmsNorm { axes, eps, gain } => norms::rms_norm(first()?, gain.then(|| args[1]), axes, eps.0)?,
+            Op::L2Normalize { axis, eps } => norms::l2_normalize(first()?, *axis, eps.0)?,
             Op::GroupNorm { groups, eps, gain, bias } => {
                 let n = self.dims.shape(std::slice::from_ref(groups), &place)?[0];
-                norms::group_norm(first()?, gain.then(|| args[1]), bias.then(|| args[args.len() - 1]), n, eps.0).map_err(uneven(groups))?
+                norms::group_norm(first()?, gain.then(|| args[1]), bias.then(|| args[args.len() - 1]), n, eps.0, uneven(groups))?
             }
             Op::Attention { heads, causal, window, mask, bias, scale } => {
                 let n = self.dims.shape(std::slice::from_ref(heads), &place)?[0];
@@ -228,35 +234,37 @@ impl<'g> Interpreter<'g> {
                     mask: mask.then(|| args[3]),
                     bias: bias.then(|| args[args.len() - 1]),
                 };
-                attention::attention(n, [first()?, args[1], args[2]], &rules).map_err(uneven(heads))?
+                attention::attention(n, [first()?, args[1], args[2]], &rules, uneven(heads))?
             }
             Op::Conv2d { groups, layout, bias, .. } => {
                 let groups = self.dims.shape(std::slice::from_ref(groups), &place)?[0];
-                conv::conv2d(first()?, args[1], bias.then(|| args[2]), &self.frame(v, *layout)?, groups, out)
+                conv::conv2d(first()?, args[1], bias.then(|| args[2]), &self.frame(v, *layout)?, groups, out)?
             }
             Op::Conv1d { groups, bias, .. } => {
                 let groups = self.dims.shape(std::slice::from_ref(groups), &place)?[0];
-                let one_row = |t: &Tensor| Tensor::from_parts(t.data().clone(), &[t.shape()[0], t.shape()[1], 1, t.shape()[2]]);
-                let (x, w, shape) = (one_row(first()?), one_row(args[1]), [out[0], out[1], 1, out[2]]);
-                let y = conv::conv2d(&x, &w, bias.then(|| args[2]), &self.frame(v, Layout::Nchw)?, groups, &shape);
+                let one_row = |t: &Tensor| {
+                    let data = t.data().copied()?;
+                    Ok::<_, Error>(Tensor::from_parts(data, &[t.shape()[0], t.shape()[1], 1, t.shape()[2]]))
+                };
+                let (x, w, shape) = (one_row(first()?)?, one_row(args[1])?, [out[0], out[1], 1, out[2]]);
+                let y = conv::conv2d(&x, &w, bias.then(|| args[2]), &self.frame(v, Layout::Nchw)?, groups, &shape)?;
                 Tensor::from_parts(y.into_data(), out)
             }
-            Op::Pool2d { kind, layout, count_pad, .. } => conv::pool2d(*kind, first()?, &self.frame(v, *layout)?, *count_pad, out),
+            Op::Pool2d { kind, layout, count_pad, .. } => conv::pool2d(*kind, first()?, &self.frame(v, *layout)?, *count_pad, out)?,
             Op::BatchNorm { eps } => {
                 first()?;
-                conv::batch_norm(args, eps.0)
+                conv::batch_norm(args, eps.0)?
             }
-            Op::GlobalMean => reduce::reduce(Reduction::Mean, first()?, &(2..first()?.shape().len()).collect::<Vec<_>>(), None, out),
-            Op::Flatten { .. } => Tensor::from_parts(first()?.data().clone(), out),
-            Op::UpsampleNearest { .. } => conv::upsample_nearest(first()?, out),
-            Op::Rope { base, from, pairs } => positions::rope(first()?, base.0, self.dims.eval(from, &place)?, *pairs),
+            Op::GlobalMean => reduce::reduce(Reduction::Mean, first()?, &(2..first()?.shape().len()).collect::<Vec<_>>(), None, out)?,
+            Op::UpsampleNearest { .. } => conv::upsample_nearest(first()?, out)?,
+            Op::Rope { base, from, pairs } => positions::rope(first()?, base.0, self.dims.eval(from, &place)?, *pairs)?,
             Op::Pad { axis, before, .. } => {
                 let before = self.dims.shape(std::slice::from_ref(before), &place)?[0];
-                moves::pad(first()?, *axis, before, out)
+                moves::pad(first()?, *axis, before, out)?
             }
             Op::CrossEntropy { ignore } => losses::cross_entropy(first()?, args[1], *ignore, out, &place)?,
-            Op::Mse => losses::mse(first()?, args[1], out),
-            Op::Dropout { .. } | Op::StopGradient => first()?.clone(),
+            Op::Mse => losses::mse(first()?, args[1], out)?,
+            Op::Dropout { .. } | Op::StopGradient => first()?.copied()?,
         })
     }
 
@@ -277,11 +285,11 @@ impl<'g> Interpreter<'g> {
     /// magnitudes along the axes that the op works over.
     ///
     /// # Errors
-    /// An argument has another type than the graph gives it.
+    /// An argument has another type than the graph gives it, or there is no memory for the scales.
     pub fn error_scale(&self, v: Value, args: &[&Tensor], result: &Tensor) -> Result<Option<Vec<f64>>, Error> {
         let op = &self.graph.node(v).op;
-        let abs = |t: &Tensor| if t.as_f32().is_some() { elementwise::unary(Unary::Abs, t) } else { t.clone() };
-        let wide = |t: &Tensor| t.as_f32().map(|s| s.iter().map(|&x| f64::from(x)).collect::<Vec<f64>>());
+        let abs = |t: &Tensor| if t.as_f32().is_some() { elementwise::unary(Unary::Abs, t) } else { t.copied() };
+        let wide = |t: &Tensor| t.as_f32().map(|s| collected(s.len(), s.iter().map(|&x| f64::from(x)))).transpose();
         let axes = match op {
             Op::Matmul
             | Op::Linear { .. }
@@ -290,40 +298,41 @@ impl<'g> Interpreter<'g> {
             | Op::Pool2d { kind: Pooling::Sum | Pooling::Avg, .. }
             | Op::GlobalMean
             | Op::Reduce { kind: Reduction::Sum | Reduction::Mean, .. } => {
-                let args: Vec<Tensor> = args.iter().map(|t| abs(t)).collect();
-                return Ok(wide(&self.eval_node(v, &args.iter().collect::<Vec<_>>())?));
+                let args: Vec<Tensor> = args.iter().map(|t| abs(t)).collect::<Result<_, _>>()?;
+                return wide(&self.eval_node(v, &args.iter().collect::<Vec<_>>())?);
             }
             Op::Attention { .. } => {
-                let values = abs(args[2]);
+                let values = abs(args[2])?;
                 let mut args = args.to_vec();
                 args[2] = &values;
-                return Ok(wide(&self.eval_node(v, &args)?));
+                return wide(&self.eval_node(v, &args)?);
             }
             // What is subtracted from what: both may be large.
             Op::BatchNorm { .. } => {
-                let mut all: Vec<Tensor> = args.iter().map(|t| abs(t)).collect();
-                all[3] = elementwise::unary(Unary::Neg, &all[3]);
-                all[4] = args[4].clone();
-                return Ok(wide(&self.eval_node(v, &all.iter().collect::<Vec<_>>())?));
+                let mut all: Vec<Tensor> = args.iter().map(|t| abs(t)).collect::<Result<_, _>>()?;
+                all[3] = elementwise::unary(Unary::Neg, &all[3])?;
+                all[4] = args[4].copied()?;
+                return wide(&self.eval_node(v, &all.iter().collect::<Vec<_>>())?);
             }
             // The logarithms that the loss is one of.
             Op::CrossEntropy { .. } => {
-                let log = norms::softmax(args[0], args[0].shape().len() - 1, true);
+                let log = norms::softmax(args[0], args[0].shape().len() - 1, true)?;
                 let classes = args[0].shape().last().copied().unwrap_or(1).max(1);
                 let largest = |row: &[f32]| row.iter().map(|x| f64::from(x.abs())).filter(|x| x.is_finite()).fold(0.0, f64::max);
-                return Ok(Some(f32s(&log).chunks(classes).map(largest).collect()).filter(|s: &Vec<f64>| s.len() == result.len()));
+                let scales = collected(result.len(), f32s(&log).chunks(classes).take(result.len()).map(largest))?;
+                return Ok((scales.len() == result.len()).then_some(scales));
             }
             // `x * (1 + erf)`: for negative x the parenthesis cancels.
-            Op::Unary(Unary::Gelu | Unary::GeluTanh) => return Ok(wide(&abs(args[0]))),
+            Op::Unary(Unary::Gelu | Unary::GeluTanh) => return wide(&abs(args[0])?),
             // A sigmoid below the smallest normal f32 may be flushed before it is multiplied.
             Op::Unary(Unary::Silu) | Op::Binary(Binary::Swiglu) => {
                 let factors = match args {
-                    [a, b] => elementwise::binary(Binary::Mul, &abs(a), &abs(b), result.shape()),
-                    _ => abs(args[0]),
+                    [a, b] => elementwise::binary(Binary::Mul, &abs(a)?, &abs(b)?, result.shape())?,
+                    _ => abs(args[0])?,
                 };
                 let flushed = |x: &f32| f64::from(x.min(f32::MAX)) * f64::from(f32::MIN_POSITIVE) / BOUND;
                 let scale = largest_in_rows(result).into_iter().zip(f32s(&factors).iter().map(flushed));
-                return Ok(Some(scale.map(|(row, flushed)| row.max(flushed)).collect()));
+                return Ok(Some(collected(result.len(), scale.map(|(row, flushed)| row.max(flushed)))?));
             }
             Op::LayerNorm { axes, .. } | Op::RmsNorm { axes, .. } => axes.clone(),
             Op::Softmax { axis, .. } | Op::L2Normalize { axis, .. } => vec![*axis],
@@ -331,8 +340,8 @@ impl<'g> Interpreter<'g> {
             _ => return Ok(None),
         };
         let y = f32s(result);
-        let mut scale = vec![0.0; y.len()];
-        let (rows, elements) = rows_and_elements(result.shape(), &axes);
+        let mut scale = zeros(y.len())?;
+        let (rows, elements) = rows_and_elements(result.shape(), &axes)?;
         for row in rows {
             let places = || elements.iter().map(|e| row + e);
             let largest = places().map(|i| f64::from(y[i]).abs()).filter(|x| x.is_finite()).fold(0.0, f64::max);
@@ -358,27 +367,38 @@ fn f32s(t: &Tensor) -> &[f32] {
     t.as_f32().unwrap_or_default()
 }
 
-/// Distance between neighbours along each axis, in elements.
+/// Elements of a shape that is known to fit; none if an axis has none, however long the others are.
+fn count(shape: &[usize]) -> usize {
+    element_count(shape).unwrap_or(0)
+}
+
+/// Distance between neighbours along each axis, in elements. They may be anything where there is no element.
 fn strides(shape: &[usize]) -> Vec<usize> {
-    let mut s = vec![1; shape.len()];
+    let mut s = vec![1usize; shape.len()];
     for i in (1..shape.len()).rev() {
-        s[i - 1] = s[i] * shape[i];
+        s[i - 1] = s[i].wrapping_mul(shape[i]);
     }
     s
 }
 
 /// The offsets of all indices over `(length, stride)` axes, in row-major order.
-fn offsets(axes: impl IntoIterator<Item = (usize, usize)>) -> Vec<usize> {
-    let mut out = vec![0];
-    for (n, stride) in axes {
-        out = out.iter().flat_map(|o| (0..n).map(move |i| o + i * stride)).collect();
+fn offsets(axes: impl Iterator<Item = (usize, usize)> + Clone) -> Result<Vec<usize>, Error> {
+    let mut out = room(1)?;
+    if axes.clone().any(|(n, _)| n == 0) {
+        return Ok(out);
     }
-    out
+    out.push(0);
+    for (n, stride) in axes {
+        let all = out.len().checked_mul(n).ok_or_else(|| short::<usize>(usize::MAX))?;
+        out = collected(all, out.iter().flat_map(|o| (0..n).map(move |i| o + i * stride)))?;
+    }
+    Ok(out)
 }
 
-/// Offsets of the rows and, within a row, of the elements along `axes`.
-fn rows_and_elements(shape: &[usize], axes: &[usize]) -> (Vec<usize>, Vec<usize>) {
-    let s = strides(shape);
-    let rows = offsets((0..shape.len()).filter(|i| !axes.contains(i)).map(|i| (shape[i], s[i])));
-    (rows, offsets(axes.iter().map(|&i| (shape[i], s[i]))))
+/// Offsets of the rows and, within a row, of the elements along `axes`. Without elements there may be rows, of nothing.
+fn rows_and_elements(shape: &[usize], axes: &[usize]) -> Result<(Vec<usize>, Vec<usize>), Error> {
+    let s = if count(shape) > 0 { strides(shape) } else { vec![0; shape.len()] };
+    let rows = offsets((0..shape.len()).filter(|i| !axes.contains(i)).map(|i| (shape[i], s[i])))?;
+    let none = axes.iter().any(|&i| shape[i] == 0) || rows.is_empty();
+    Ok((rows, if none { Vec::new() } else { offsets(axes.iter().map(|&i| (shape[i], s[i])))? }))
 }

@@ -1,20 +1,20 @@
 //! Ops that only move elements.
 
-use super::{offsets, strides};
+use super::{count, offsets, strides};
 use crate::error::Error;
 use crate::tensor::{Tensor, TensorData};
 
-pub fn transpose(x: &Tensor, perm: &[usize], out: &[usize]) -> Tensor {
+pub fn transpose(x: &Tensor, perm: &[usize], out: &[usize]) -> Result<Tensor, Error> {
     let s = strides(x.shape());
-    let from = offsets(perm.iter().map(|&i| (x.shape()[i], s[i])));
-    Tensor::from_parts(x.data().pick(from.into_iter()), out)
+    let from = offsets(perm.iter().map(|&i| (x.shape()[i], s[i])))?;
+    Ok(Tensor::from_parts(x.data().pick(from.len(), from.into_iter())?, out))
 }
 
-pub fn expand(x: &Tensor, out: &[usize]) -> Tensor {
+pub fn expand(x: &Tensor, out: &[usize]) -> Result<Tensor, Error> {
     let (s, new) = (strides(x.shape()), out.len() - x.shape().len());
     let stride = |i: usize| if i < new || x.shape()[i - new] == 1 { 0 } else { s[i - new] };
-    let from = offsets(out.iter().enumerate().map(|(i, &n)| (n, stride(i))));
-    Tensor::from_parts(x.data().pick(from.into_iter()), out)
+    let from = offsets(out.iter().enumerate().map(|(i, &n)| (n, stride(i))))?;
+    Ok(Tensor::from_parts(x.data().pick(from.len(), from.into_iter())?, out))
 }
 
 pub fn slice(
@@ -30,35 +30,38 @@ pub fn slice(
         return Err(Error::Slice { op: place(), axis, start, end, len });
     }
     let s = strides(x.shape());
-    let first = start as usize * s[axis];
-    let from = offsets(out.iter().zip(&s).enumerate().map(|(i, (&n, &stride))| (n, if i == axis { stride * step } else { stride })));
-    Ok(Tensor::from_parts(x.data().pick(from.into_iter().map(|i| first + i)), out))
+    let first = (start as usize).wrapping_mul(s[axis]);
+    let stride = |i: usize| if i == axis { s[i].wrapping_mul(step) } else { s[i] };
+    let from = offsets(out.iter().enumerate().map(|(i, &n)| (n, stride(i))))?;
+    Ok(Tensor::from_parts(x.data().pick(from.len(), from.into_iter().map(|i| first + i))?, out))
 }
 
-pub fn concat(args: &[&Tensor], axis: usize, out: &[usize]) -> Tensor {
-    let mut data = TensorData::zeros(args[0].dtype(), 0);
-    let outer: usize = out[..axis].iter().product();
+pub fn concat(args: &[&Tensor], axis: usize, out: &[usize]) -> Result<Tensor, Error> {
+    let all = count(out);
+    let mut data = TensorData::room(args[0].dtype(), all)?;
+    let outer = if all > 0 { count(&out[..axis]) } else { 0 };
     for i in 0..outer {
         for a in args {
-            let n: usize = a.shape()[axis..].iter().product();
+            let n = count(&a.shape()[axis..]);
             data.append(a.data(), i * n..(i + 1) * n);
         }
     }
-    Tensor::from_parts(data, out)
+    Ok(Tensor::from_parts(data, out))
 }
 
-pub fn pad(x: &Tensor, axis: usize, before: usize, out: &[usize]) -> Tensor {
-    let mut data = TensorData::zeros(x.dtype(), 0);
-    let inner: usize = out[axis + 1..].iter().product();
-    let outer: usize = out[..axis].iter().product();
-    let (row, first, len) = (out[axis] * inner, before * inner, x.shape()[axis] * inner);
-    for i in 0..outer {
-        data.append(&TensorData::zeros(x.dtype(), first), 0..first);
-        data.append(x.data(), i * len..(i + 1) * len);
-        let rest = row - first - len;
-        data.append(&TensorData::zeros(x.dtype(), rest), 0..rest);
+pub fn pad(x: &Tensor, axis: usize, before: usize, out: &[usize]) -> Result<Tensor, Error> {
+    let all = count(out);
+    let mut data = TensorData::room(x.dtype(), all)?;
+    if all > 0 {
+        let (outer, inner) = (count(&out[..axis]), count(&out[axis + 1..]));
+        let (row, first, len) = (out[axis] * inner, before * inner, x.shape()[axis] * inner);
+        for i in 0..outer {
+            data.append_zeros(first);
+            data.append(x.data(), i * len..(i + 1) * len);
+            data.append_zeros(row - first - len);
+        }
     }
-    Tensor::from_parts(data, out)
+    Ok(Tensor::from_parts(data, out))
 }
 
 /// The row that the id at place `at` of the ids names.
@@ -74,11 +77,13 @@ pub fn checked_id(id: i32, at: usize, rows: usize, ids: &[usize], place: &dyn Fn
 
 pub fn gather(table: &Tensor, ids: &Tensor, out: &[usize], place: &dyn Fn() -> String) -> Result<Tensor, Error> {
     let rows = table.shape()[0];
-    let width: usize = table.shape()[1..].iter().product();
-    let mut data = TensorData::zeros(table.dtype(), 0);
+    let width = count(&table.shape()[1..]);
+    let mut data = TensorData::room(table.dtype(), count(out))?;
     for (at, &id) in ids.as_i32().unwrap_or_default().iter().enumerate() {
         let row = checked_id(id, at, rows, ids.shape(), place)?;
-        data.append(table.data(), row * width..(row + 1) * width);
+        if !table.is_empty() {
+            data.append(table.data(), row * width..(row + 1) * width);
+        }
     }
     Ok(Tensor::from_parts(data, out))
 }

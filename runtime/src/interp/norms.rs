@@ -1,16 +1,21 @@
 //! Ops on rows: softmax and the norms.
 
 use super::elementwise::max;
-use super::{f32s, rows_and_elements};
+use super::{count, f32s, rows_and_elements};
+use crate::error::Error;
+use crate::reserve::zeros;
 use crate::tensor::Tensor;
 use tancho_ir::op::EpsOn;
 
 /// Applies `f` to each row along `axes`, as f64s in row-major order of those axes.
-fn map_rows(x: &Tensor, axes: &[usize], mut f: impl FnMut(&mut [f64])) -> Tensor {
-    let (rows, elements) = rows_and_elements(x.shape(), axes);
+fn map_rows(x: &Tensor, axes: &[usize], mut f: impl FnMut(&mut [f64])) -> Result<Tensor, Error> {
     let v = f32s(x);
-    let mut y = vec![0.0f32; v.len()];
-    let mut row = vec![0.0; elements.len()];
+    let mut y = zeros::<f32>(v.len())?;
+    if v.is_empty() {
+        return Ok(Tensor::from_parts(y, x.shape()));
+    }
+    let (rows, elements) = rows_and_elements(x.shape(), axes)?;
+    let mut row = zeros::<f64>(elements.len())?;
     for start in rows {
         for (to, e) in row.iter_mut().zip(&elements) {
             *to = v[start + e].into();
@@ -20,11 +25,11 @@ fn map_rows(x: &Tensor, axes: &[usize], mut f: impl FnMut(&mut [f64])) -> Tensor
             y[start + e] = *from as f32;
         }
     }
-    Tensor::from_parts(y, x.shape())
+    Ok(Tensor::from_parts(y, x.shape()))
 }
 
 /// A row of -inf alone, or with a NaN or +inf in it, gives NaN, as in PyTorch.
-pub fn softmax(x: &Tensor, axis: usize, log: bool) -> Tensor {
+pub fn softmax(x: &Tensor, axis: usize, log: bool) -> Result<Tensor, Error> {
     map_rows(x, &[axis], |row| {
         let top = row.iter().copied().fold(f64::NEG_INFINITY, max);
         let sum: f64 = row.iter().map(|x| (x - top).exp()).sum();
@@ -46,7 +51,14 @@ fn mean_and_divisor(row: &[f64], eps: f64, eps_on: EpsOn) -> (f64, f64) {
     (mean, below)
 }
 
-pub fn layer_norm(x: &Tensor, gain: Option<&Tensor>, bias: Option<&Tensor>, axes: &[usize], eps: f64, eps_on: EpsOn) -> Tensor {
+pub fn layer_norm(
+    x: &Tensor,
+    gain: Option<&Tensor>,
+    bias: Option<&Tensor>,
+    axes: &[usize],
+    eps: f64,
+    eps_on: EpsOn,
+) -> Result<Tensor, Error> {
     map_rows(x, axes, |row| {
         let (mean, below) = mean_and_divisor(row, eps, eps_on);
         for (i, x) in row.iter_mut().enumerate() {
@@ -58,15 +70,25 @@ pub fn layer_norm(x: &Tensor, gain: Option<&Tensor>, bias: Option<&Tensor>, axes
 /// `[N, C, ..]`: rows are groups of channels with all axes behind.
 ///
 /// # Errors
-/// In words, if the groups do not divide the channels.
-pub fn group_norm(x: &Tensor, gain: Option<&Tensor>, bias: Option<&Tensor>, groups: usize, eps: f64) -> Result<Tensor, String> {
+/// The groups do not divide the channels; `uneven` makes it of the reason in words.
+pub fn group_norm(
+    x: &Tensor,
+    gain: Option<&Tensor>,
+    bias: Option<&Tensor>,
+    groups: usize,
+    eps: f64,
+    uneven: impl FnOnce(String) -> Error,
+) -> Result<Tensor, Error> {
     let shape = x.shape();
-    let (channels, inner) = (shape[1], shape[2..].iter().product::<usize>());
+    let channels = shape[1];
     if groups == 0 || !channels.is_multiple_of(groups) {
-        return Err(format!("they do not divide {channels} channels"));
+        return Err(uneven(format!("they do not divide {channels} channels")));
     }
-    let each = channels / groups;
-    let rows = Tensor::from_parts(x.data().clone(), &[shape[0], groups, each * inner]);
+    if x.is_empty() {
+        return x.copied();
+    }
+    let (each, inner) = (channels / groups, count(&shape[2..]));
+    let rows = Tensor::from_parts(x.data().copied()?, &[shape[0], groups, each * inner]);
     let of = |p: Option<&Tensor>, channel: usize, absent: f64| p.map_or(absent, |p| f32s(p)[channel].into());
     let mut row_number = 0;
     let y = map_rows(&rows, &[2], |row| {
@@ -77,11 +99,11 @@ pub fn group_norm(x: &Tensor, gain: Option<&Tensor>, bias: Option<&Tensor>, grou
             let channel = first + i / inner;
             *x = (*x - mean) / below * of(gain, channel, 1.0) + of(bias, channel, 0.0);
         }
-    });
+    })?;
     Ok(Tensor::from_parts(y.into_data(), shape))
 }
 
-pub fn rms_norm(x: &Tensor, gain: Option<&Tensor>, axes: &[usize], eps: f64) -> Tensor {
+pub fn rms_norm(x: &Tensor, gain: Option<&Tensor>, axes: &[usize], eps: f64) -> Result<Tensor, Error> {
     map_rows(x, axes, |row| {
         let mean_square = row.iter().map(|x| x * x).sum::<f64>() / row.len() as f64;
         let below = (mean_square + eps).sqrt();
@@ -91,7 +113,7 @@ pub fn rms_norm(x: &Tensor, gain: Option<&Tensor>, axes: &[usize], eps: f64) -> 
     })
 }
 
-pub fn l2_normalize(x: &Tensor, axis: usize, eps: f64) -> Tensor {
+pub fn l2_normalize(x: &Tensor, axis: usize, eps: f64) -> Result<Tensor, Error> {
     map_rows(x, &[axis], |row| {
         let norm = max(row.iter().map(|x| x * x).sum::<f64>().sqrt(), eps);
         row.iter_mut().for_each(|x| *x /= norm);

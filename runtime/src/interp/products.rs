@@ -1,17 +1,19 @@
 //! Matrix products.
 
-use super::f32s;
+use super::{count, f32s};
+use crate::error::Error;
+use crate::reserve::{collected, room, zeros};
 use crate::tensor::Tensor;
 
 /// Rows that share one pass over the right side: their sums are independent, so the adder is kept busy.
 const ROWS: usize = 4;
 
 /// `x [M, K]` times `w [N, K]` transposed, each element summed in f64 along K in order.
-fn times_transposed(x: &[f32], w: &[f32], k: usize, n: usize, mut put: impl FnMut(f64)) {
-    if k == 0 || n == 0 {
-        return;
+fn times_transposed(x: &[f32], w: &[f32], k: usize, n: usize, mut put: impl FnMut(f64)) -> Result<(), Error> {
+    if k == 0 || n == 0 || x.is_empty() {
+        return Ok(());
     }
-    let mut block = vec![0.0; ROWS * n];
+    let mut block = zeros::<f64>(ROWS.saturating_mul(n))?;
     for rows in x.chunks(ROWS * k) {
         let m = rows.len() / k;
         // A short last block reads its last row again, and drops the result.
@@ -32,36 +34,37 @@ fn times_transposed(x: &[f32], w: &[f32], k: usize, n: usize, mut put: impl FnMu
         }
         block[..m * n].iter().for_each(|&s| put(s));
     }
+    Ok(())
 }
 
-pub fn matmul(a: &Tensor, b: &Tensor, out: &[usize]) -> Tensor {
+pub fn matmul(a: &Tensor, b: &Tensor, out: &[usize]) -> Result<Tensor, Error> {
     let rank = b.shape().len();
     let (k, n) = (b.shape()[rank - 2], b.shape()[rank - 1]);
     let (x, w) = (f32s(a), f32s(b));
-    let len: usize = out.iter().product();
-    let batches: usize = b.shape()[..rank - 2].iter().product();
-    if k == 0 || n == 0 || batches == 0 {
-        return Tensor::from_parts(vec![0.0f32; len], out);
+    let len = count(out);
+    if len == 0 || k == 0 {
+        return Ok(Tensor::from_parts(zeros::<f32>(len)?, out));
     }
-    let mut y = Vec::with_capacity(len);
+    let batches = count(&b.shape()[..rank - 2]);
+    let mut y = room(len)?;
     let rows = x.len() / batches;
     for (i, w) in w.chunks_exact(k * n).enumerate() {
-        let wt: Vec<f32> = (0..k * n).map(|j| w[j % k * n + j / k]).collect();
-        times_transposed(&x[i * rows..(i + 1) * rows], &wt, k, n, |s| y.push(s as f32));
+        let wt: Vec<f32> = collected(k * n, (0..k * n).map(|j| w[j % k * n + j / k]))?;
+        times_transposed(&x[i * rows..(i + 1) * rows], &wt, k, n, |s| y.push(s as f32))?;
     }
-    Tensor::from_parts(y, out)
+    Ok(Tensor::from_parts(y, out))
 }
 
-pub fn linear(x: &Tensor, w: &Tensor, bias: Option<&Tensor>, out: &[usize]) -> Tensor {
-    let (n, k) = (w.shape()[0], w.shape()[1]);
-    let mut sums = Vec::with_capacity(out.iter().product());
+pub fn linear(x: &Tensor, w: &Tensor, bias: Option<&Tensor>, out: &[usize]) -> Result<Tensor, Error> {
+    let (n, k, len) = (w.shape()[0], w.shape()[1], count(out));
+    let mut sums = room(len)?;
     if k == 0 {
-        sums.resize(out.iter().product(), 0.0);
+        sums.resize(len, 0.0);
     }
-    times_transposed(f32s(x), f32s(w), k, n, |s| sums.push(s));
+    times_transposed(f32s(x), f32s(w), k, n, |s| sums.push(s))?;
     let y: Vec<f32> = match bias.map(f32s) {
-        Some(b) => sums.iter().zip(b.iter().cycle()).map(|(s, &b)| (s + f64::from(b)) as f32).collect(),
-        None => sums.iter().map(|&s| s as f32).collect(),
+        Some(b) => collected(len, sums.iter().zip(b.iter().cycle()).map(|(s, &b)| (s + f64::from(b)) as f32))?,
+        None => collected(len, sums.iter().map(|&s| s as f32))?,
     };
-    Tensor::from_parts(y, out)
+    Ok(Tensor::from_parts(y, out))
 }

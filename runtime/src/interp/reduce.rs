@@ -1,7 +1,9 @@
 //! Reductions.
 
 use super::elementwise::{max, min};
-use super::{f32s, rows_and_elements};
+use super::{count, f32s, rows_and_elements};
+use crate::error::Error;
+use crate::reserve::collected;
 use crate::tensor::{Tensor, TensorData};
 use tancho_ir::op::Reduction;
 
@@ -17,9 +19,9 @@ impl Mask<'_> {
     }
 }
 
-pub fn reduce(kind: Reduction, x: &Tensor, axes: &[usize], mask: Option<&Tensor>, out: &[usize]) -> Tensor {
-    let (rows, elements) = rows_and_elements(x.shape(), axes);
-    let inner = mask.map_or(1, |m| x.shape()[m.shape().len()..].iter().product());
+pub fn reduce(kind: Reduction, x: &Tensor, axes: &[usize], mask: Option<&Tensor>, out: &[usize]) -> Result<Tensor, Error> {
+    let (rows, elements) = rows_and_elements(x.shape(), axes)?;
+    let inner = mask.map_or(1, |m| count(&x.shape()[m.shape().len()..]));
     let mask = Mask { bits: mask.and_then(|m| m.as_bool()), inner };
     let places = |row: usize| elements.iter().map(move |e| row + e).filter(|&i| mask.has(i));
     if let TensorData::I32(v) = x.data() {
@@ -31,7 +33,7 @@ pub fn reduce(kind: Reduction, x: &Tensor, axes: &[usize], mask: Option<&Tensor>
                 Reduction::Min => row.fold(i32::MAX, i32::min),
             }
         };
-        return Tensor::from_parts(rows.iter().map(one).collect::<Vec<i32>>(), out);
+        return Ok(Tensor::from_parts(collected(rows.len(), rows.iter().map(one))?, out));
     }
     let v = f32s(x);
     let one = |row: &usize| {
@@ -47,11 +49,11 @@ pub fn reduce(kind: Reduction, x: &Tensor, axes: &[usize], mask: Option<&Tensor>
             }
         }) as f32
     };
-    Tensor::from_parts(rows.iter().map(one).collect::<Vec<f32>>(), out)
+    Ok(Tensor::from_parts(collected(rows.len(), rows.iter().map(one))?, out))
 }
 
 /// The first of the largest; a NaN counts as larger than everything; 0 along an axis of length 0.
-pub fn argmax(x: &Tensor, axis: usize, out: &[usize]) -> Tensor {
+pub fn argmax(x: &Tensor, axis: usize, out: &[usize]) -> Result<Tensor, Error> {
     fn first_largest<T: Copy>(row: impl Iterator<Item = T>, beats: impl Fn(T, T) -> bool) -> i32 {
         let mut best: Option<(usize, T)> = None;
         for (i, x) in row.enumerate() {
@@ -61,7 +63,7 @@ pub fn argmax(x: &Tensor, axis: usize, out: &[usize]) -> Tensor {
         }
         best.map_or(0, |(i, _)| i as i32)
     }
-    let (rows, elements) = rows_and_elements(x.shape(), &[axis]);
+    let (rows, elements) = rows_and_elements(x.shape(), &[axis])?;
     let one = |row: &usize| {
         let places = elements.iter().map(|e| row + e);
         match x.data() {
@@ -69,5 +71,5 @@ pub fn argmax(x: &Tensor, axis: usize, out: &[usize]) -> Tensor {
             _ => first_largest(places.map(|i| f32s(x)[i]), |a, b| a > b || (a.is_nan() && !b.is_nan())),
         }
     };
-    Tensor::from_parts(rows.iter().map(one).collect::<Vec<i32>>(), out)
+    Ok(Tensor::from_parts(collected(rows.len(), rows.iter().map(one))?, out))
 }

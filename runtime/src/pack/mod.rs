@@ -9,6 +9,7 @@ mod tests;
 use crate::error::Error;
 use crate::interp::{Dims, Interpreter};
 use crate::memory::Lines;
+use crate::reserve::{collected, short, zeros};
 use crate::tensor::Tensor;
 use crate::weights::{Coded, WeightData, Weights};
 use std::ops::Range;
@@ -32,7 +33,14 @@ pub struct Packed {
 
 impl Packed {
     /// Packs weights. Memory of mapped files is given back as soon as it has been read.
+    ///
+    /// # Errors
+    /// A weight is no f32, its format has no numbers for it, or there is no memory ([`Error::WeightMemory`]).
     pub fn new(weights: &Weights, packs: &[WeightPack], prepared: &Graph) -> Result<Packed, Error> {
+        Packed::pack(weights, packs, prepared).map_err(|e| e.of_weight("the packed weights"))
+    }
+
+    fn pack(weights: &Weights, packs: &[WeightPack], prepared: &Graph) -> Result<Packed, Error> {
         let prepared = prepare(prepared, weights)?;
         let known = Known { weights, prepared: &prepared };
         let mut ranges = Vec::new();
@@ -54,7 +62,10 @@ impl Packed {
             cut(&known, p, mine, &mut chunks)?;
             rest = others;
         }
-        run(chunks).map_err(|c| weights.no_integers(c))?;
+        run(chunks).map_err(|fault| match fault {
+            Fault::Numbers(c) => weights.no_integers(c),
+            Fault::Memory(e) => e,
+        })?;
         packs.iter().flat_map(|p| &p.parts).filter_map(|p| known.weight(p.from)).for_each(WeightData::release_pages);
         Ok(Packed { arena, ranges })
     }
@@ -75,7 +86,7 @@ fn prepare(g: &Graph, weights: &Weights) -> Result<Vec<Tensor>, Error> {
     if g.outputs.is_empty() {
         return Ok(Vec::new());
     }
-    let of = |i: usize| weights.at(i).map(WeightData::to_tensor).ok_or_else(|| weights.not_f32(i));
+    let of = |i: usize| weights.at(i).ok_or_else(|| weights.not_f32(i))?.to_tensor();
     Interpreter::new(g, Dims::default())?.run(&[], &of)
 }
 
@@ -104,7 +115,10 @@ impl<'a> Known<'a> {
 
     fn floats(&self, c: Constant) -> Result<&'a [f32], Error> {
         match c {
-            Constant::Weight(i) => self.weights.at(i).and_then(|w| w.as_f32()).ok_or_else(|| self.weights.not_f32(i)),
+            Constant::Weight(i) => {
+                let floats = self.weights.at(i).map(WeightData::floats).transpose()?;
+                floats.flatten().ok_or_else(|| self.weights.not_f32(i))
+            }
             Constant::Prepared(i) => {
                 let t = self.prepared.get(i).and_then(|t| t.as_f32());
                 t.ok_or_else(|| Error::Graph(format!("there is no prepared value {i}")))
@@ -158,18 +172,19 @@ enum Rows {
 }
 
 impl Rows {
-    fn new(extents: &[i64], strides: &[i64]) -> Rows {
-        match (extents, strides) {
+    fn new(extents: &[i64], strides: &[i64]) -> Result<Rows, Error> {
+        Ok(match (extents, strides) {
             ([], _) | (_, []) => Rows::Even(0),
             ([_], [stride]) => Rows::Even(*stride as usize),
             _ => {
                 let mut at = vec![0usize];
                 for (n, stride) in extents.iter().zip(strides) {
-                    at = at.iter().flat_map(|a| (0..*n).map(move |i| a + (i * stride) as usize)).collect();
+                    let all = usize::try_from(*n).ok().and_then(|n| at.len().checked_mul(n)).ok_or(Error::Memory { bytes: u128::MAX })?;
+                    at = collected(all, at.iter().flat_map(|a| (0..*n).map(move |i| a + (i * stride) as usize)))?;
                 }
                 Rows::At(at)
             }
-        }
+        })
     }
 
     /// Elements from the first row's to behind the last row's of `count`.
@@ -192,6 +207,10 @@ impl Rows {
 
 /// Cuts the work on one packed weight into chunks.
 fn cut<'a>(known: &Known<'a>, p: &WeightPack, mut to: &'a mut [f32], chunks: &mut Vec<Chunk<'a>>) -> Result<(), Error> {
+    // Nothing to pack, though there may be ever so many batches of it.
+    if to.is_empty() {
+        return Ok(());
+    }
     let (batches, strip) = (p.batch.iter().product::<i64>(), p.rows().unwrap_or(0) as usize * WIDTH);
     if let Some(m) = p.winograd {
         return filters(known, p, m as usize, to, chunks);
@@ -200,7 +219,7 @@ fn cut<'a>(known: &Known<'a>, p: &WeightPack, mut to: &'a mut [f32], chunks: &mu
         for part in &p.parts {
             let (weight, data) = (known.weight(part.from), known.elements(part.from)?);
             let scale = known.scale(part)?;
-            let rows = Arc::new(Rows::new(&p.k, &part.k_strides));
+            let rows = Arc::new(Rows::new(&p.k, &part.k_strides)?);
             let stored = p.lines().unwrap_or(0) as usize * WIDTH;
             let (mine, others) = to.split_at_mut((part.n.0 as usize).div_ceil(WIDTH) * stored);
             to = others;
@@ -208,6 +227,7 @@ fn cut<'a>(known: &Known<'a>, p: &WeightPack, mut to: &'a mut [f32], chunks: &mu
             let count = mine.len().div_ceil((per * stored).max(1));
             for (i, to) in mine.chunks_mut((per * stored).max(1)).enumerate() {
                 let first = (i * per * WIDTH) as i64;
+                chunks.try_reserve(1).map_err(|_| short::<Chunk<'_>>(chunks.len() + 1))?;
                 chunks.push(Chunk {
                     weight,
                     number: part.from,
@@ -274,16 +294,29 @@ fn batch_offset(p: &WeightPack, part: &WeightPart, mut b: i64) -> i64 {
     at
 }
 
-/// Packs the chunks on as many threads as the machine has cores. The error is of one that its format has no numbers for.
-fn run(chunks: Vec<Chunk<'_>>) -> Result<(), Constant> {
+/// Why a chunk was not packed.
+enum Fault {
+    /// Its format has no numbers for this.
+    Numbers(Constant),
+    /// There is no memory for the elements in between.
+    Memory(Error),
+}
+
+/// Packs the chunks on as many threads as the machine has cores. The error is that of one of them.
+fn run(chunks: Vec<Chunk<'_>>) -> Result<(), Fault> {
     let threads = thread::available_parallelism().map_or(1, usize::from).min(chunks.len());
     let queue = Mutex::new(chunks.into_iter());
     let failed = Mutex::new(Ok(()));
     let next = || queue.lock().unwrap_or_else(PoisonError::into_inner).next();
     let work = || {
         while let Some(mut chunk) = next() {
-            if !chunk.pack() {
-                *failed.lock().unwrap_or_else(PoisonError::into_inner) = Err(chunk.number);
+            let fault = match chunk.pack() {
+                Ok(true) => None,
+                Ok(false) => Some(Fault::Numbers(chunk.number)),
+                Err(e) => Some(Fault::Memory(e)),
+            };
+            if let Some(fault) = fault {
+                *failed.lock().unwrap_or_else(PoisonError::into_inner) = Err(fault);
                 return;
             }
             chunk.release();
@@ -351,23 +384,25 @@ impl Chunk<'_> {
     }
 
     /// Packs it; gives whether its format has numbers for all elements.
-    fn pack(&mut self) -> bool {
+    ///
+    /// # Errors
+    /// There is no memory for what is in between.
+    fn pack(&mut self) -> Result<bool, Error> {
         if !self.transformed.is_empty() {
             self.transform();
-            return true;
+            return Ok(true);
         }
         if self.format == Format::F32 {
-            self.pack_floats();
-            return true;
+            return self.pack_floats().map(|()| true);
         }
         if let Some(whole) = integers::copy_nibbles(self) {
-            return whole;
+            return Ok(whole);
         }
         let words = std::mem::take(&mut self.to);
-        let mut floats = vec![0.0; words.len() / self.stored.max(1) * self.strip];
+        let mut floats = zeros::<f32>(words.len() / self.stored.max(1) * self.strip)?;
         let (format, stored) = (self.format, self.stored);
         Chunk { format: Format::F32, stored: self.strip, to: &mut floats, rows: self.rows.clone(), transformed: Vec::new(), ..*self }
-            .pack_floats();
+            .pack_floats()?;
         let strips = floats.chunks_exact(self.strip.max(1)).zip(words.chunks_exact_mut(stored.max(1)));
         let mut strips = strips.map(|(from, to)| (from.as_chunks::<WIDTH>().0, to.as_chunks_mut::<WIDTH>().0));
         let whole = match format {
@@ -381,10 +416,10 @@ impl Chunk<'_> {
             }),
         };
         self.to = words;
-        whole
+        Ok(whole)
     }
 
-    fn pack_floats(&mut self) {
+    fn pack_floats(&mut self) -> Result<(), Error> {
         let (n_stride, rows) = (self.n_stride, self.rows.clone());
         let columns = self.n.min(self.to.len() / self.strip.max(1) * WIDTH);
         let decoded;
@@ -393,7 +428,7 @@ impl Chunk<'_> {
             Elements::Floats(data) => (data, 0),
             Elements::Coded(coded) => {
                 let reach = columns.saturating_sub(1) * n_stride + rows.reach(self.strip / WIDTH);
-                let (first, floats) = coded.decode(self.from..self.from + reach);
+                let (first, floats) = coded.decode(self.from..self.from + reach)?;
                 decoded = floats;
                 (decoded.as_slice(), first)
             }
@@ -427,6 +462,7 @@ impl Chunk<'_> {
                 }
             }
         }
+        Ok(())
     }
 }
 

@@ -140,6 +140,6 @@ fn what_cannot_be_packed_is_an_error() {
     assert_eq!(e.to_string(), "weight `i` is i32, but products read f32 weights only; declare it f32, or cast it");
     assert!(matches!(one(part(9, 0, &[], 1, (16, 16)), 16), Err(Error::Graph(_))));
     for k in [i64::MAX, 1 << 55] {
-        assert!(matches!(one(part(0, 0, &[], 1, (16, 16)), k), Err(Error::Memory { .. })), "{k}");
+        assert!(matches!(one(part(0, 0, &[], 1, (16, 16)), k), Err(Error::WeightMemory { .. })), "{k}");
     }
 }

@@ -1,9 +1,12 @@
 //! Weights as ggml codes them: blocks of a few elements with a scale of their own, decoded when they are read.
 
 use super::file::Mapping;
+use crate::error::Error;
+use crate::reserve::{copied, zeros};
 use half::{bf16, f16};
 use safetensors::Dtype;
 use std::fmt;
+use std::io::{self, Write};
 use std::ops::Range;
 use std::sync::{Arc, OnceLock};
 use tancho_jit::Format;
@@ -109,14 +112,28 @@ impl Coded {
         self.range.len() / self.coding.bytes() * self.coding.elements()
     }
 
-    /// The elements of whole blocks that cover a range, and the number of the first of them.
-    pub fn decode(&self, wanted: Range<usize>) -> (usize, Vec<f32>) {
-        let (n, size) = (self.coding.elements(), self.coding.bytes());
+    /// Decodes the whole blocks that cover a range; gives the number of their first element, and the elements.
+    ///
+    /// # Errors
+    /// There is no memory for them.
+    pub fn decode(&self, wanted: Range<usize>) -> Result<(usize, Vec<f32>), Error> {
+        let n = self.coding.elements();
         let (first, end) = (wanted.start / n, wanted.end.min(self.len()).div_ceil(n).max(wanted.start / n));
-        let mut floats = vec![0.0; (end - first) * n];
-        let bytes = self.file.bytes().get(self.range.start + first * size..self.range.start + end * size).unwrap_or_default();
+        let mut floats = zeros((end - first) * n)?;
+        self.decode_into(first * n, &mut floats);
+        Ok((first * n, floats))
+    }
+
+    /// Decodes whole blocks from the one that begins at an element.
+    pub fn decode_into(&self, first: usize, floats: &mut [f32]) {
+        let (n, size) = (self.coding.elements(), self.coding.bytes());
+        let bytes = self.file.bytes().get(self.range.start + first / n * size..self.range.end).unwrap_or_default();
         bytes.chunks_exact(size).zip(floats.chunks_exact_mut(n)).for_each(|(block, to)| self.coding.decode(block, to));
-        (first * n, floats)
+    }
+
+    /// Elements of a block.
+    pub fn block(&self) -> usize {
+        self.coding.elements()
     }
 
     /// The format that holds the elements without rounding them again, if that is coarser than f32.
@@ -147,13 +164,37 @@ impl Coded {
     }
 
     /// All elements, which stay in memory from the first call on.
-    pub fn floats(&self) -> &[f32] {
-        self.floats.get_or_init(|| Arc::new(self.decode(0..self.len()).1))
+    ///
+    /// # Errors
+    /// There is no memory for them.
+    pub fn floats(&self) -> Result<&[f32], Error> {
+        if let Some(floats) = self.floats.get() {
+            return Ok(floats);
+        }
+        let decoded = self.decode(0..self.len())?.1;
+        Ok(self.floats.get_or_init(|| Arc::new(decoded)))
     }
 
     /// All elements; they stay in memory only if they are there already.
-    pub fn to_vec(&self) -> Vec<f32> {
-        self.floats.get().map_or_else(|| self.decode(0..self.len()).1, |f| f.to_vec())
+    ///
+    /// # Errors
+    /// There is no memory for them.
+    pub fn to_vec(&self) -> Result<Vec<f32>, Error> {
+        self.floats.get().map_or_else(|| Ok(self.decode(0..self.len())?.1), |f| copied(f))
+    }
+
+    /// Writes all elements as a file has them, some at a time.
+    pub fn write(&self, to: &mut impl Write) -> io::Result<()> {
+        const AT_ONCE: usize = 1 << 12;
+        let (mut floats, mut bytes) = (vec![0.0; AT_ONCE], Vec::with_capacity(4 * AT_ONCE));
+        for first in (0..self.len()).step_by(AT_ONCE) {
+            let floats = &mut floats[..AT_ONCE.min(self.len() - first)];
+            self.decode_into(first, floats);
+            bytes.clear();
+            bytes.extend(floats.iter().flat_map(|x| x.to_le_bytes()));
+            to.write_all(&bytes)?;
+        }
+        Ok(())
     }
 
     /// Gives the memory of some elements' file pages back to the system.

@@ -149,7 +149,7 @@ pub fn write(path: &Path, weights: &[(String, WeightData)]) -> io::Result<()> {
     let mut at = 0;
     let mut infos = Vec::new();
     for (name, w) in &ordered {
-        let bytes = w.file_bytes().len();
+        let bytes = w.file_len();
         let dtype = match w.dtype() {
             DType::F32 => Dtype::F32,
             DType::Bf16 => Dtype::BF16,
@@ -168,6 +168,6 @@ pub fn write(path: &Path, weights: &[(String, WeightData)]) -> io::Result<()> {
     replace(path, |f| {
         f.write_all(&(header.len() as u64).to_le_bytes())?;
         f.write_all(&header)?;
-        ordered.iter().try_for_each(|(_, w)| f.write_all(&w.file_bytes()))
+        ordered.iter().try_for_each(|(_, w)| w.write(f))
     })
 }

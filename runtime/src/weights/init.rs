@@ -1,7 +1,10 @@
 //! Weights as they start. Only `+ - * / sqrt` are used, which are exact on every
 //! machine, so a seed gives the same bits everywhere.
 
+use crate::error::Error;
+use crate::reserve::collected;
 use crate::tensor::{Tensor, TensorData};
+use crate::view::element_count;
 use half::bf16;
 use tancho_ir::DType;
 use tancho_ir::graph::{Init, WeightDecl};
@@ -65,10 +68,14 @@ fn fans(shape: &[usize]) -> (f64, f64) {
     }
 }
 
-pub fn tensor(d: &WeightDecl, shape: Vec<usize>, seed: u64) -> Tensor {
-    let n = shape.iter().product();
+/// A weight as it starts.
+///
+/// # Errors
+/// There is no memory for it.
+pub fn tensor(d: &WeightDecl, shape: &[usize], seed: u64) -> Result<Tensor, Error> {
+    let n = element_count(shape).unwrap_or(usize::MAX);
     let mut rng = Rng::new(seed, &d.name);
-    let (fan_in, fan_out) = fans(&shape);
+    let (fan_in, fan_out) = fans(shape);
     let glorot = (6.0 / (fan_in + fan_out)).sqrt();
     let mut one = || match d.init {
         Init::Zeros => 0.0,
@@ -79,12 +86,12 @@ pub fn tensor(d: &WeightDecl, shape: Vec<usize>, seed: u64) -> Tensor {
     };
     let values = (0..n).map(|_| one());
     let data = match d.ty.dtype {
-        DType::F32 => TensorData::F32(values.map(|x| x as f32).collect()),
-        DType::I32 => TensorData::I32(values.map(|x| x as i32).collect()),
-        DType::Bool => TensorData::Bool(values.map(|x| x != 0.0).collect()),
-        DType::Bf16 => TensorData::Bf16(values.map(bf16::from_f64).collect()),
+        DType::F32 => TensorData::F32(collected(n, values.map(|x| x as f32))?),
+        DType::I32 => TensorData::I32(collected(n, values.map(|x| x as i32))?),
+        DType::Bool => TensorData::Bool(collected(n, values.map(|x| x != 0.0))?),
+        DType::Bf16 => TensorData::Bf16(collected(n, values.map(bf16::from_f64))?),
     };
-    Tensor::from_parts(data, &shape)
+    Ok(Tensor::from_parts(data, shape))
 }
 
 #[cfg(test)]
@@ -94,7 +101,7 @@ mod tests {
 
     fn make(name: &str, init: Init, shape: &[usize], seed: u64) -> Vec<f32> {
         let ty = Type::f32(shape.iter().map(|&n| Dim::from(n)).collect());
-        let t = tensor(&WeightDecl::new(name, ty, init), shape.to_vec(), seed);
+        let t = tensor(&WeightDecl::new(name, ty, init), shape, seed).expect("memory");
         t.as_f32().expect("f32").to_vec()
     }
 

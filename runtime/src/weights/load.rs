@@ -1,20 +1,15 @@
 //! Loading: files found, names mapped, and everything that does not fit told at once.
 
-use super::blocks::Coded;
+use super::convert::{Stored, convert, is_same};
 use super::error::{LoadError, Problem};
 use super::file::{self, Entry, FileType};
 use super::names::{matches, nearest};
-use super::{WeightData, Weights, shape_of};
+use super::{Weights, shape_of, weight_text};
 use crate::error::Error;
-use crate::tensor::{Tensor, TensorData};
-use half::{bf16, f16};
-use safetensors::Dtype;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
-use std::ops::Range;
 use std::path::{Component, Path, PathBuf};
-use tancho_ir::graph::Part;
-use tancho_ir::{DType, Graph};
+use tancho_ir::Graph;
 
 type Rename = Box<dyn Fn(&str) -> String + Send + Sync>;
 
@@ -113,6 +108,8 @@ pub fn load(graph: &Graph, path: &Path, options: &LoadOptions) -> Result<(Weight
     let mut list = Vec::new();
     let mut taken = BTreeSet::new();
     let mut lacking: Vec<String> = Vec::new();
+    // Told if nothing else is wrong: what else is wrong takes no memory to mend.
+    let mut memory = None;
     for decl in &graph.weights {
         let shape = shape_of(decl)?;
         // A part that was saved as a weight of its own is there under its own name.
@@ -137,17 +134,24 @@ pub fn load(graph: &Graph, path: &Path, options: &LoadOptions) -> Result<(Weight
         };
         if stored.shape != shape {
             problems.push(Problem::Shape { name: name.clone(), file: here(), expected: shape, found: stored.shape });
-        } else if let Some(w) = convert(&stored, expected) {
-            if !is_same(e.dtype, expected) {
-                report.converted.push((decl.name.clone(), found.to_lowercase()));
+            taken.insert(name);
+            continue;
+        }
+        match convert(&stored, expected) {
+            Ok(Some(w)) => {
+                if !is_same(e.dtype, expected) {
+                    report.converted.push((decl.name.clone(), found.to_lowercase()));
+                }
+                report.bytes += stored.len() as u64;
+                report.mapped += if w.is_mapped() { stored.len() as u64 } else { 0 };
+                list.push((decl.name.clone(), w));
             }
-            report.bytes += stored.len() as u64;
-            report.mapped += if w.is_mapped() { stored.len() as u64 } else { 0 };
-            list.push((decl.name.clone(), w));
-        } else {
-            let cut = matches!(e.dtype, FileType::Coded(c) if c.plain().is_none()) && part.is_some();
-            let found = found.to_lowercase() + if cut { ", whose blocks the declared part would cut," } else { "" };
-            problems.push(Problem::Type { name: name.clone(), file: here(), expected: expected.to_string(), found });
+            Ok(None) => {
+                let cut = matches!(e.dtype, FileType::Coded(c) if c.plain().is_none()) && part.is_some();
+                let found = found.to_lowercase() + if cut { ", whose blocks the declared part would cut," } else { "" };
+                problems.push(Problem::Type { name: name.clone(), file: here(), expected: expected.to_string(), found });
+            }
+            Err(e) => memory = memory.or_else(|| Some(e.of_weight(&weight_text(decl, &shape)))),
         }
         taken.insert(name);
     }
@@ -163,7 +167,10 @@ pub fn load(graph: &Graph, path: &Path, options: &LoadOptions) -> Result<(Weight
         }
     }
     if problems.is_empty() {
-        return Ok((Weights::new(list), report));
+        return match memory {
+            Some(e) => Err(e),
+            None => Ok((Weights::new(list), report)),
+        };
     }
     let extra = "if the file may hold more, name it: `#[unused_weights(\"..\")]` or `LoadOptions::unused(\"..\")`";
     let help = help.or_else(|| problems.iter().any(|p| matches!(p, Problem::Unexpected { .. })).then(|| extra.into()));
@@ -184,99 +191,6 @@ fn help(lacking: &[String], free: &[&str], options: &LoadOptions) -> Option<Stri
     } else {
         format!("the file has all of these under `{prefix}`: pass `LoadOptions::new().prefix(\"{prefix}\")`")
     })
-}
-
-fn is_same(from: FileType, to: DType) -> bool {
-    let FileType::Plain(from) = from else { return false };
-    matches!((from, to), (Dtype::F32, DType::F32) | (Dtype::BF16, DType::Bf16) | (Dtype::I32, DType::I32) | (Dtype::BOOL, DType::Bool))
-}
-
-/// A tensor of a file, or the part of it that a weight is.
-struct Stored<'a> {
-    entry: &'a Entry,
-    shape: Vec<usize>,
-    bytes: Bytes,
-}
-
-enum Bytes {
-    /// They lie together in the file.
-    Range(Range<usize>),
-    /// A part of every row: put together.
-    Copy(Vec<u8>),
-}
-
-impl Stored<'_> {
-    /// Nothing if the part is not inside the tensor.
-    fn of<'a>(entry: &'a Entry, part: Option<&Part>) -> Option<Stored<'a>> {
-        let Some(Part { axis, start, end }) = part.cloned() else {
-            return Some(Stored { entry, shape: entry.shape.clone(), bytes: Bytes::Range(entry.range.clone()) });
-        };
-        let len = *entry.shape.get(axis)?;
-        if start > end || end > len {
-            return None;
-        }
-        let mut shape = entry.shape.clone();
-        shape[axis] = end - start;
-        // Bytes of one index of the axis, and of all of them.
-        let rows: usize = entry.shape[..axis].iter().product();
-        let all = entry.range.len().checked_div(rows).unwrap_or(0);
-        let one = all.checked_div(len).unwrap_or(0);
-        if axis == 0 {
-            let from = entry.range.start;
-            return Some(Stored { entry, shape, bytes: Bytes::Range(from + start * one..from + end * one) });
-        }
-        let bytes = entry.file.bytes().get(entry.range.clone())?;
-        let copy = bytes.chunks_exact(all.max(1)).flat_map(|row| &row[start * one..end * one]).copied().collect();
-        Some(Stored { entry, shape, bytes: Bytes::Copy(copy) })
-    }
-
-    fn len(&self) -> usize {
-        match &self.bytes {
-            Bytes::Range(r) => r.len(),
-            Bytes::Copy(c) => c.len(),
-        }
-    }
-}
-
-/// The elements as the declared type. Floats become floats; anything else must be what it is declared.
-fn convert(s: &Stored<'_>, to: DType) -> Option<WeightData> {
-    let (e, shape) = (s.entry, s.shape.clone());
-    let dtype = match (e.dtype, &s.bytes) {
-        (FileType::Plain(d), _) => d,
-        (FileType::Coded(coding), Bytes::Range(range)) if to == DType::F32 => {
-            return Coded::new(e.file.clone(), range.clone(), coding).and_then(|c| WeightData::of_blocks(shape, c));
-        }
-        (FileType::Coded(coding), _) => coding.plain()?,
-    };
-    let bytes = match &s.bytes {
-        Bytes::Range(range) => {
-            if (dtype, to) == (Dtype::F32, DType::F32)
-                && let Some(w) = WeightData::mapped(shape.clone(), &e.file, range.clone())
-            {
-                return Some(w);
-            }
-            e.file.bytes().get(range.clone())?
-        }
-        Bytes::Copy(c) => c,
-    };
-    let data: TensorData = match (dtype, to) {
-        (Dtype::I32, DType::I32) => chunks(bytes, i32::from_le_bytes).into(),
-        (Dtype::BOOL, DType::Bool) => bytes.iter().map(|&b| b != 0).collect::<Vec<_>>().into(),
-        (Dtype::BF16, DType::Bf16) => chunks(bytes, bf16::from_le_bytes).into(),
-        (Dtype::F32, DType::F32) => chunks(bytes, f32::from_le_bytes).into(),
-        (Dtype::F16, DType::F32) => chunks(bytes, |b| f16::from_le_bytes(b).to_f32()).into(),
-        (Dtype::BF16, DType::F32) => chunks(bytes, |b| bf16::from_le_bytes(b).to_f32()).into(),
-        (Dtype::F64, DType::F32) => chunks(bytes, |b| f64::from_le_bytes(b) as f32).into(),
-        (Dtype::F32, DType::Bf16) => chunks(bytes, |b| bf16::from_f32(f32::from_le_bytes(b))).into(),
-        (Dtype::F16, DType::Bf16) => chunks(bytes, |b| bf16::from_f32(f16::from_le_bytes(b).to_f32())).into(),
-        (Dtype::F64, DType::Bf16) => chunks(bytes, |b| bf16::from_f64(f64::from_le_bytes(b))).into(),
-        _ => return None,
-    };
-    Tensor::new(data, shape).ok().map(WeightData::from)
-}
-
-fn chunks<const N: usize, T>(bytes: &[u8], f: impl Fn([u8; N]) -> T) -> Vec<T> {
-    bytes.as_chunks::<N>().0.iter().map(|b| f(*b)).collect()
 }
 
 type Entries = BTreeMap<String, Entry>;

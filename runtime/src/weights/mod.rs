@@ -1,6 +1,7 @@
 //! Weights: loaded from safetensors files, initialised, replaced and saved.
 
 mod blocks;
+mod convert;
 mod error;
 mod file;
 mod gguf;
@@ -15,15 +16,17 @@ pub use error::{LoadError, Problem};
 pub use gguf::{Gguf, Metadata};
 pub use load::{LoadOptions, LoadReport};
 
+use crate::element::Element;
 use crate::error::Error;
 use crate::interp::spell;
+use crate::reserve::copied;
 use crate::tensor::{Tensor, TensorData};
 use crate::view::{View, element_count};
 pub(crate) use blocks::Coded;
 use file::Mapping;
 pub(crate) use rows::Rows;
-use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::io::{self, Write};
 use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
@@ -40,7 +43,8 @@ pub struct WeightData {
 
 #[derive(Clone, Debug)]
 enum Store {
-    Owned(TensorData),
+    /// Shared by clones: elements never change, a weight is replaced as a whole.
+    Owned(Arc<TensorData>),
     /// f32 elements in the file as the machine has them, aligned; [`WeightData::mapped`] sees to it.
     Mapped(Arc<Mapping>, Range<usize>),
     /// Blocks of a mapped file, f32 when decoded.
@@ -73,14 +77,26 @@ impl WeightData {
         &self.shape
     }
 
-    /// The elements, if they are f32. Coded ones are decoded for it, and stay in memory from then on.
+    /// The elements, if they are f32 and there is memory for them: see [`WeightData::floats`].
     pub fn as_f32(&self) -> Option<&[f32]> {
-        match &self.store {
-            Store::Owned(TensorData::F32(v)) => Some(v),
-            Store::Owned(_) => None,
-            Store::Coded(c) => Some(c.floats()),
-            Store::Mapped(file, range) => bytemuck::try_cast_slice(file.bytes().get(range.clone())?).ok(),
-        }
+        self.floats().ok().flatten()
+    }
+
+    /// The elements; `None` if they are not f32. Coded ones are decoded for it, and stay in memory from then on.
+    ///
+    /// # Errors
+    /// There is no memory to decode them.
+    pub fn floats(&self) -> Result<Option<&[f32]>, Error> {
+        Ok(match &self.store {
+            Store::Owned(d) => f32::slice(d),
+            Store::Coded(c) => Some(c.floats().map_err(|e| self.too_large(e))?),
+            Store::Mapped(file, range) => file.bytes().get(range.clone()).and_then(|b| bytemuck::try_cast_slice(b).ok()),
+        })
+    }
+
+    /// An error of memory, told as one of this weight.
+    fn too_large(&self, e: Error) -> Error {
+        e.of_weight(&format!("a weight {}", spell(self.dtype(), &self.shape)))
     }
 
     /// The elements whatever they are, if they are owned: only f32 is ever mapped.
@@ -123,42 +139,59 @@ impl WeightData {
     }
 
     /// An owned copy.
-    pub fn to_tensor(&self) -> Tensor {
-        match &self.store {
-            Store::Owned(d) => Tensor::from_parts(d.clone(), &self.shape),
-            Store::Mapped(..) => Tensor::from_parts(self.as_f32().unwrap_or_default().to_vec(), &self.shape),
-            Store::Coded(c) => Tensor::from_parts(c.to_vec(), &self.shape),
-        }
+    ///
+    /// # Errors
+    /// There is no memory for it.
+    pub fn to_tensor(&self) -> Result<Tensor, Error> {
+        let data: Result<TensorData, Error> = match &self.store {
+            Store::Owned(d) => d.copied(),
+            Store::Mapped(..) => copied(self.as_f32().unwrap_or_default()).map(TensorData::F32),
+            Store::Coded(c) => c.to_vec().map(TensorData::F32),
+        };
+        data.map(|d| Tensor::from_parts(d, &self.shape)).map_err(|e| self.too_large(e))
     }
 
-    /// The elements as the machine has them.
-    pub fn bytes(&self) -> &[u8] {
-        match &self.store {
+    /// The elements as the machine has them; coded ones as [`WeightData::floats`] gives them.
+    ///
+    /// # Errors
+    /// There is no memory to decode them.
+    pub fn bytes(&self) -> Result<&[u8], Error> {
+        Ok(match &self.store {
             Store::Mapped(file, range) => file.bytes().get(range.clone()).unwrap_or_default(),
             Store::Owned(d) => d.bytes(),
-            Store::Coded(c) => bytemuck::cast_slice(c.floats()),
-        }
+            Store::Coded(_) => bytemuck::cast_slice(self.floats()?.unwrap_or_default()),
+        })
     }
 
-    /// The elements as a file has them: little-endian bytes.
-    fn file_bytes(&self) -> Cow<'_, [u8]> {
+    /// How many bytes [`WeightData::write`] writes.
+    fn file_len(&self) -> usize {
+        let elements = match &self.store {
+            Store::Owned(d) => d.len(),
+            Store::Mapped(_, range) => return range.len(),
+            Store::Coded(c) => c.len(),
+        };
+        elements * self.dtype().size()
+    }
+
+    /// Writes the elements as a file has them: little-endian bytes. Nothing as large as a weight is made for it.
+    fn write(&self, to: &mut impl Write) -> io::Result<()> {
         match &self.store {
-            Store::Coded(c) => Cow::Owned(c.to_vec().iter().flat_map(|x| x.to_le_bytes()).collect()),
-            _ if cfg!(target_endian = "little") => Cow::Borrowed(self.bytes()),
-            Store::Mapped(file, range) => Cow::Borrowed(&file.bytes()[range.clone()]),
-            Store::Owned(d) => Cow::Owned(match d {
-                TensorData::F32(v) => v.iter().flat_map(|x| x.to_le_bytes()).collect(),
-                TensorData::I32(v) => v.iter().flat_map(|x| x.to_le_bytes()).collect(),
-                TensorData::Bool(v) => v.iter().map(|&b| u8::from(b)).collect(),
-                TensorData::Bf16(v) => v.iter().flat_map(|x| x.to_le_bytes()).collect(),
-            }),
+            Store::Coded(c) => c.write(to),
+            Store::Mapped(file, range) => to.write_all(file.bytes().get(range.clone()).unwrap_or_default()),
+            Store::Owned(d) if cfg!(target_endian = "little") => to.write_all(d.bytes()),
+            Store::Owned(d) => match &**d {
+                TensorData::F32(v) => v.iter().try_for_each(|x| to.write_all(&x.to_le_bytes())),
+                TensorData::I32(v) => v.iter().try_for_each(|x| to.write_all(&x.to_le_bytes())),
+                TensorData::Bool(v) => v.iter().try_for_each(|&b| to.write_all(&[u8::from(b)])),
+                TensorData::Bf16(v) => v.iter().try_for_each(|x| to.write_all(&x.to_le_bytes())),
+            },
         }
     }
 }
 
 impl From<Tensor> for WeightData {
     fn from(t: Tensor) -> WeightData {
-        WeightData { shape: t.shape().to_vec(), store: Store::Owned(t.into_data()) }
+        WeightData { shape: t.shape().to_vec(), store: Store::Owned(Arc::new(t.into_data())) }
     }
 }
 
@@ -179,11 +212,12 @@ impl Weights {
     /// the same on every machine.
     ///
     /// # Errors
-    /// A weight has more elements than memory can hold.
+    /// There is no memory for a weight ([`Error::WeightMemory`]).
     pub fn init(graph: &Graph, seed: u64) -> Result<Weights, Error> {
         let one = |d: &WeightDecl| {
             let shape = shape_of(d)?;
-            Ok((d.name.clone(), init::tensor(d, shape, seed).into()))
+            let t = init::tensor(d, &shape, seed).map_err(|e| e.of_weight(&weight_text(d, &shape)))?;
+            Ok((d.name.clone(), t.into()))
         };
         Ok(Weights::new(graph.weights.iter().map(one).collect::<Result<_, Error>>()?))
     }
@@ -195,12 +229,12 @@ impl Weights {
     ///
     /// # Errors
     /// The file cannot be read or is corrupt; or, all in one error, every weight that is missing, mis-shaped
-    /// or of a wrong type and every tensor of the file that nothing declares.
+    /// or of a wrong type, and every tensor of the file that nothing declares; or there is no memory for weights that are converted ([`Error::WeightMemory`]).
     pub fn load(graph: &Graph, path: impl AsRef<Path>, options: &LoadOptions) -> Result<(Weights, LoadReport), Error> {
         load::load(graph, path.as_ref(), options)
     }
 
-    /// A weight by its declared name, if it is f32.
+    /// A weight by its declared name, if it is f32 and there is memory to decode it ([`WeightData::floats`]).
     pub fn get(&self, name: &str) -> Option<View<'_, f32>> {
         let w = self.data(name)?;
         w.as_f32().map(|data| View::unchecked(data, &w.shape))
@@ -297,8 +331,14 @@ fn shape_of(d: &WeightDecl) -> Result<Vec<usize>, Error> {
         n.ok_or_else(|| Error::Dim { dim: x.to_string(), place: format!("weight `{}`", d.name), why: "it is no length of an axis".into() })
     };
     let shape: Vec<usize> = d.ty.shape.iter().map(axis).collect::<Result<_, _>>()?;
-    match element_count(&shape) {
-        Some(_) => Ok(shape),
-        None => Err(Error::Memory { bytes: shape.iter().try_fold(4u128, |b, &n| b.checked_mul(n as u128)).unwrap_or(u128::MAX) }),
+    if element_count(&shape).is_some() {
+        return Ok(shape);
     }
+    let bytes = shape.iter().try_fold(d.ty.dtype.size() as u128, |b, &n| b.checked_mul(n as u128)).unwrap_or(u128::MAX);
+    Err(Error::Memory { bytes }.of_weight(&weight_text(d, &shape)))
+}
+
+/// How messages about memory call a weight.
+fn weight_text(d: &WeightDecl, shape: &[usize]) -> String {
+    format!("weight `{}` {}", d.name, spell(d.ty.dtype, shape))
 }

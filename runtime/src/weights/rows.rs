@@ -2,6 +2,7 @@
 //! them in f32 would take several times the file's memory.
 
 use super::blocks::Coded;
+use crate::reserve::zeros;
 use std::fmt;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -13,8 +14,14 @@ pub struct Rows {
     row: usize,
     /// Bits of f32. Memory that was not written to is not taken from the system.
     floats: Box<[AtomicU32]>,
+    known: Mutex<Known>,
+}
+
+struct Known {
     /// The rows that are decoded, a bit each.
-    known: Mutex<Vec<u64>>,
+    rows: Vec<u64>,
+    /// Room for the blocks that a row is in.
+    blocks: Vec<f32>,
 }
 
 impl Rows {
@@ -25,7 +32,8 @@ impl Rows {
             return None;
         }
         let floats = bytemuck::try_zeroed_slice_box(coded.len()).ok()?;
-        Some(Rows { coded: coded.clone(), row, floats, known: Mutex::new(vec![0; rows.div_ceil(64)]) })
+        let known = Known { rows: zeros(rows.div_ceil(64)).ok()?, blocks: zeros(row.checked_add(2 * coded.block())?).ok()? };
+        Some(Rows { coded: coded.clone(), row, floats, known: Mutex::new(known) })
     }
 
     /// Where they lie, and how many bytes they are; what was not wanted is 0.
@@ -36,16 +44,20 @@ impl Rows {
     /// Decodes rows by number. Numbers of no row are passed over: the kernel that takes them says so.
     pub fn want(&self, ids: &[i32]) {
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        let Known { rows, blocks } = &mut *known;
         for id in ids {
             let Some(id) = usize::try_from(*id).ok().filter(|id| *id < self.floats.len() / self.row) else { continue };
             let (word, bit) = (id / 64, 1 << (id % 64));
-            if known[word] & bit == 0 {
-                let (first, floats) = self.coded.decode(id * self.row..(id + 1) * self.row);
-                let from = &floats[id * self.row - first..][..self.row];
+            if rows[word] & bit == 0 {
+                let block = self.coded.block();
+                let before = id * self.row % block;
+                let covering = &mut blocks[..(before + self.row).next_multiple_of(block)];
+                self.coded.decode_into(id * self.row - before, covering);
+                let from = &covering[before..][..self.row];
                 for (to, x) in self.floats[id * self.row..].iter().zip(from) {
                     to.store(x.to_bits(), Ordering::Relaxed);
                 }
-                known[word] |= bit;
+                rows[word] |= bit;
             }
         }
     }
