@@ -1,5 +1,6 @@
 //! Why weights could not be loaded.
 
+use super::names::{cut, listed, path as at, shape};
 use std::fmt;
 use std::path::PathBuf;
 
@@ -8,7 +9,7 @@ use std::path::PathBuf;
 #[non_exhaustive]
 pub enum LoadError {
     /// The path names nothing that can be read.
-    #[error("cannot read {}: {error}", path.display())]
+    #[error("cannot read {}: {error}", at(path))]
     Io {
         /// The path.
         path: PathBuf,
@@ -17,7 +18,7 @@ pub enum LoadError {
         error: std::io::Error,
     },
     /// The path is neither a file nor a directory with weights.
-    #[error("{}: {why}", path.display())]
+    #[error("{}: {why}", at(path))]
     NoFile {
         /// The path.
         path: PathBuf,
@@ -25,7 +26,7 @@ pub enum LoadError {
         why: String,
     },
     /// The file is no safetensors file, or is damaged.
-    #[error("{} is not a valid safetensors file: {why}", path.display())]
+    #[error("{} is not a valid safetensors file: {why}", at(path))]
     Format {
         /// The file.
         path: PathBuf,
@@ -33,15 +34,15 @@ pub enum LoadError {
         why: String,
     },
     /// The file is no GGUF file, is damaged, or says or holds something else than is needed.
-    #[error("{} cannot be used as a GGUF file: {why}", path.display())]
+    #[error("{} cannot be used as a GGUF file: {why}", at(path))]
     Gguf {
         /// The file.
         path: PathBuf,
         /// What is wrong.
         why: String,
     },
-    /// The index of a sharded file is damaged or does not fit its shards.
-    #[error("{} is not a valid index of safetensors files: {why}", path.display())]
+    /// The index of a sharded file is damaged. What does not fit its shards is among the problems of a mismatch.
+    #[error("{} is not a valid index of safetensors files: {why}", at(path))]
     Index {
         /// The index.
         path: PathBuf,
@@ -49,13 +50,13 @@ pub enum LoadError {
         why: String,
     },
     /// The file and the declaration do not agree.
-    #[error("{} does not fit the declaration of `{network}`:{}{}", path.display(), lines(problems), note(help))]
+    #[error("{} does not fit the declaration of `{network}`:{}{}", at(path), lines(problems), note(help))]
     Mismatch {
         /// What was loaded.
         path: PathBuf,
         /// The network.
         network: String,
-        /// Everything that does not fit.
+        /// Everything that does not fit. The message shows some of each kind, and how many there are more.
         problems: Vec<Problem>,
         /// What would repair most of it.
         help: Option<String>,
@@ -64,6 +65,7 @@ pub enum LoadError {
 
 /// One thing in which a file and a declaration do not agree.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Problem {
     /// The file has no tensor of the weight's name.
     Missing {
@@ -110,29 +112,96 @@ pub enum Problem {
         /// The name in the file.
         name: String,
     },
+    /// A file of the index cannot be used.
+    Shard {
+        /// The file.
+        file: PathBuf,
+        /// What is wrong.
+        why: String,
+        /// The tensors that are in it by the index.
+        names: Vec<String>,
+    },
+    /// A file has no tensor of a name, though the index says so.
+    NotInShard {
+        /// The name in the index.
+        name: String,
+        /// The file.
+        file: PathBuf,
+    },
+    /// A tensor is in several files of the index, or several times in the index.
+    Twice {
+        /// The name.
+        name: String,
+        /// The files, or the index.
+        files: Vec<PathBuf>,
+    },
 }
 
-impl fmt::Display for Problem {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl Problem {
+    /// How messages begin.
+    fn kind(&self) -> &'static str {
         match self {
-            Problem::Missing { name, suggestion: None } => write!(f, "missing: `{name}`"),
-            Problem::Missing { name, suggestion: Some(s) } => write!(f, "missing: `{name}`; did you mean `{s}`?"),
-            Problem::Shape { name, file, expected, found } => {
-                write!(f, "wrong shape: `{name}` is declared {expected:?}, but is {found:?} in {}", file.display())
-            }
-            Problem::Type { name, file, expected, found } => {
-                write!(f, "wrong element type: `{name}` is declared {expected}, but is {found} in {}", file.display())
-            }
-            Problem::Part { name, file, part, found } => {
-                write!(f, "no such part: `{name}{part}` is declared, but `{name}` is {found:?} in {}", file.display())
-            }
-            Problem::Unexpected { name } => write!(f, "unexpected: `{name}` is in the file, but nothing declares it"),
+            Problem::Missing { .. } | Problem::NotInShard { .. } => "missing",
+            Problem::Shape { .. } => "wrong shape",
+            Problem::Part { .. } => "no such part",
+            Problem::Type { .. } => "wrong element type",
+            Problem::Unexpected { .. } => "unexpected",
+            Problem::Shard { .. } => "unusable",
+            Problem::Twice { .. } => "twice",
         }
     }
 }
 
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: ", self.kind())?;
+        match self {
+            Problem::Missing { name, suggestion: None } => write!(f, "`{}`", cut(name)),
+            Problem::Missing { name, suggestion: Some(s) } => write!(f, "`{}`; did you mean `{}`?", cut(name), cut(s)),
+            Problem::Shape { name, file, expected, found } => {
+                write!(f, "`{}` is declared {}, but is {} in {}", cut(name), shape(expected), shape(found), at(file))
+            }
+            Problem::Type { name, file, expected, found } => {
+                write!(f, "`{}` is declared {expected}, but is {found} in {}", cut(name), at(file))
+            }
+            Problem::Part { name, file, part, found } => {
+                let name = cut(name);
+                write!(f, "`{name}{part}` is declared, but `{name}` is {} in {}", shape(found), at(file))
+            }
+            Problem::Unexpected { name } => write!(f, "`{}` is in the file, but nothing declares it", cut(name)),
+            Problem::Shard { why, names, .. } => write!(f, "{why}; by the index it has {}", listed(names)),
+            Problem::NotInShard { name, file } => {
+                let file = file.file_name().unwrap_or(file.as_os_str());
+                write!(f, "`{}` is not in `{}`, though the index says so", cut(name), cut(&file.to_string_lossy()))
+            }
+            Problem::Twice { name, files } => {
+                let files: Vec<String> = files.iter().map(|p| at(p)).collect();
+                write!(f, "`{}` is more than once in {}", cut(name), files.join(" and "))
+            }
+        }
+    }
+}
+
+/// Problems of a kind that a message shows at most.
+const SHOWN: usize = 50;
+
 fn lines(problems: &[Problem]) -> String {
-    problems.iter().map(|p| format!("\n  {p}")).collect()
+    let mut out = String::new();
+    let mut kinds: Vec<(&str, usize)> = Vec::new();
+    for p in problems {
+        let at = kinds.iter().position(|k| k.0 == p.kind()).unwrap_or_else(|| {
+            kinds.push((p.kind(), 0));
+            kinds.len() - 1
+        });
+        kinds[at].1 += 1;
+        if kinds[at].1 <= SHOWN {
+            out += &format!("\n  {p}");
+        }
+    }
+    for (kind, n) in kinds.into_iter().filter(|k| k.1 > SHOWN) {
+        out += &format!("\n  {kind}: {} more", n - SHOWN);
+    }
+    out
 }
 
 fn note(help: &Option<String>) -> String {

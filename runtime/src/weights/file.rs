@@ -4,6 +4,8 @@ use super::WeightData;
 use super::blocks::Coding;
 use super::error::LoadError;
 use super::gguf::Gguf;
+use super::json::Header;
+use super::names::{cut, listed, path as at};
 use crate::replace::replace;
 use memmap2::Mmap;
 use safetensors::Dtype;
@@ -18,7 +20,7 @@ use tancho_ir::DType;
 /// Bytes of the header's length before the header.
 const PREFIX: usize = 8;
 /// The format's own limit of the header.
-const MAX_HEADER: u64 = 100_000_000;
+pub const MAX_HEADER: u64 = 100_000_000;
 
 /// A file in memory.
 #[derive(Debug)]
@@ -68,10 +70,26 @@ pub struct Entry {
     pub range: std::ops::Range<usize>,
 }
 
+/// What is at a path; a link that leads to nothing is told as that.
+pub fn stat(path: &Path) -> Result<fs::Metadata, LoadError> {
+    let error = match fs::metadata(path) {
+        Ok(about) => return Ok(about),
+        Err(error) => error,
+    };
+    let dangling = |p: &Path| Some((p.to_path_buf(), fs::read_link(p).ok().filter(|_| fs::metadata(p).is_err())?));
+    match path.ancestors().find_map(dangling) {
+        Some((link, to)) if error.kind() == io::ErrorKind::NotFound => {
+            let link = if link == path { "it".into() } else { format!("`{}`", at(&link)) };
+            Err(LoadError::NoFile { path: path.into(), why: format!("{link} is a link to `{}`, which leads to nothing", at(&to)) })
+        }
+        _ => Err(LoadError::Io { path: path.into(), error }),
+    }
+}
+
 /// Maps a file.
 pub fn map(path: &Path) -> Result<Arc<Mapping>, LoadError> {
     let io = |error| LoadError::Io { path: path.into(), error };
-    let meta = fs::metadata(path).map_err(io)?;
+    let meta = stat(path)?;
     // Opening a pipe or device could wait for ever.
     if !meta.is_file() {
         return Err(LoadError::NoFile { path: path.into(), why: "it is not a regular file".into() });
@@ -93,17 +111,17 @@ pub fn open(path: &Path) -> Result<Vec<(String, Entry)>, LoadError> {
         return Gguf::open(path).map(|g| g.entries);
     }
     let shared = Arc::new(path.to_path_buf());
-    let (start, metadata) = header(file.bytes()).map_err(|why| LoadError::Format { path: path.into(), why })?;
-    let entry = |(name, info): (String, &TensorInfo)| {
+    let (start, header) = header(file.bytes()).map_err(|why| LoadError::Format { path: path.into(), why })?;
+    let entry = |(name, info): (String, TensorInfo)| {
         let (from, to) = info.data_offsets;
         let range = start + from..start + to;
-        (name, Entry { file: file.clone(), path: shared.clone(), dtype: FileType::Plain(info.dtype), shape: info.shape.clone(), range })
+        (name, Entry { file: file.clone(), path: shared.clone(), dtype: FileType::Plain(info.dtype), shape: info.shape, range })
     };
-    Ok(metadata.tensors().into_iter().map(entry).collect())
+    Ok(header.tensors.into_iter().map(entry).collect())
 }
 
 /// Where the data starts, and the header; the tensors lie one after another and end where the file ends.
-fn header(bytes: &[u8]) -> Result<(usize, Metadata), String> {
+fn header(bytes: &[u8]) -> Result<(usize, Header), String> {
     if let Some(what) = foreign(bytes) {
         return Err(what.into());
     }
@@ -118,14 +136,17 @@ fn header(bytes: &[u8]) -> Result<(usize, Metadata), String> {
     let Some(json) = rest.get(..n) else {
         return Err(format!("its header should have {n} bytes, but only {} follow: the file is cut off", rest.len()));
     };
-    // Reading the metadata checks that the offsets leave no gap or overlap and fit shape and type.
-    let metadata: Metadata = serde_json::from_slice(json).map_err(|e| format!("its header cannot be read: {e}"))?;
-    let (said, there) = (metadata.data_len(), rest.len() - n);
+    let header = Header::read(json).map_err(|e| format!("its header cannot be read: {}", cut(&e)))?;
+    if !header.twice.is_empty() {
+        let names: Vec<&String> = header.twice.iter().collect();
+        return Err(format!("its header has more than one entry of a name: {}", listed(&names)));
+    }
+    let (said, there) = (header.data_len(), rest.len() - n);
     if said != there {
         let how = if said > there { "cut off" } else { "longer than its header says" };
         return Err(format!("its tensors have {said} bytes, but {there} follow the header: the file is {how}"));
     }
-    Ok((PREFIX + n, metadata))
+    Ok((PREFIX + n, header))
 }
 
 /// Files that are often taken for safetensors.

@@ -2,13 +2,14 @@
 
 use super::convert::{Stored, convert, is_same};
 use super::error::{LoadError, Problem};
-use super::file::{self, Entry, FileType};
-use super::names::{matches, nearest};
+use super::file::FileType;
+use super::index::{Fault, Found, read};
+use super::names::{cut, listed, matches, nearest};
 use super::{Weights, shape_of, weight_text};
 use crate::error::Error;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 use tancho_ir::Graph;
 
 type Rename = Box<dyn Fn(&str) -> String + Send + Sync>;
@@ -92,17 +93,17 @@ impl fmt::Display for LoadReport {
             kinds.entry(from).or_default().push(name);
         }
         for (from, names) in kinds {
-            write!(f, "\n  {} converted from {from}: {}", names.len(), names.join(", "))?;
+            write!(f, "\n  {} converted from {from}: {}", names.len(), listed(&names))?;
         }
         if !self.unused.is_empty() {
-            write!(f, "\n  {} not used: {}", self.unused.len(), self.unused.join(", "))?;
+            write!(f, "\n  {} not used: {}", self.unused.len(), listed(&self.unused))?;
         }
         Ok(())
     }
 }
 
 pub fn load(graph: &Graph, path: &Path, options: &LoadOptions) -> Result<(Weights, LoadReport), Error> {
-    let (entries, files) = read(path)?;
+    let Found { entries, files, faults } = read(path)?;
     let mut report = LoadReport { files, weights: graph.weights.len(), ..LoadReport::default() };
     let mut problems = Vec::new();
     let mut list = Vec::new();
@@ -155,10 +156,16 @@ pub fn load(graph: &Graph, path: &Path, options: &LoadOptions) -> Result<(Weight
         }
         taken.insert(name);
     }
+    // A fault of an index is told if somebody needs what it is about.
+    let needed: BTreeSet<&str> = taken.iter().chain(&lacking).map(String::as_str).collect();
+    let wanted = |n: &String| needed.contains(n.as_str()) || !options.covers(graph, n);
+    let faults: Vec<Fault> = faults.into_iter().filter(|f| f.names.iter().any(wanted)).collect();
+    let told: BTreeSet<&str> = faults.iter().flat_map(|f| &f.names).map(String::as_str).collect();
+    lacking.retain(|n| !told.contains(n.as_str()));
     let free: Vec<&str> = entries.keys().map(String::as_str).filter(|n| !taken.contains(*n)).collect();
     let help = help(&lacking, &free, options);
     let missing = lacking.into_iter().map(|name| Problem::Missing { suggestion: nearest(&name, free.iter().copied()), name });
-    problems.splice(0..0, missing.collect::<Vec<_>>());
+    problems.splice(0..0, faults.into_iter().map(|f| f.problem).chain(missing).collect::<Vec<_>>());
     for name in free {
         if options.covers(graph, name) {
             report.unused.push(name.into());
@@ -189,64 +196,7 @@ fn help(lacking: &[String], free: &[&str], options: &LoadOptions) -> Option<Stri
     Some(if prefix.is_empty() {
         "the file has these names without the prefix; leave `LoadOptions::prefix` out".into()
     } else {
+        let prefix = cut(prefix);
         format!("the file has all of these under `{prefix}`: pass `LoadOptions::new().prefix(\"{prefix}\")`")
     })
-}
-
-type Entries = BTreeMap<String, Entry>;
-
-/// All tensors under a path, and the files they are in.
-fn read(path: &Path) -> Result<(Entries, Vec<PathBuf>), LoadError> {
-    let meta = std::fs::metadata(path).map_err(|error| LoadError::Io { path: path.into(), error })?;
-    if meta.is_dir() {
-        let candidates = [path.join("model.safetensors"), path.join("model.safetensors.index.json")];
-        return match candidates.iter().find(|c| c.exists()) {
-            Some(c) => read(c),
-            None => {
-                let why = "the directory holds neither `model.safetensors` nor `model.safetensors.index.json`; pass the file's own path";
-                Err(LoadError::NoFile { path: path.into(), why: why.into() })
-            }
-        };
-    }
-    if path.extension().is_some_and(|e| e == "json") {
-        return read_index(path);
-    }
-    Ok((file::open(path)?.into_iter().collect(), vec![path.into()]))
-}
-
-#[derive(Default)]
-struct Shards {
-    /// File name to path and tensors.
-    read: BTreeMap<String, Entries>,
-    paths: Vec<PathBuf>,
-}
-
-fn read_index(path: &Path) -> Result<(Entries, Vec<PathBuf>), LoadError> {
-    let bad = |why: String| LoadError::Index { path: path.into(), why };
-    let text = std::fs::read(path).map_err(|error| LoadError::Io { path: path.into(), error })?;
-    let json: serde_json::Value = serde_json::from_slice(&text).map_err(|e| bad(format!("it cannot be read: {e}")))?;
-    let map = json.get("weight_map").and_then(|m| m.as_object()).ok_or_else(|| bad("it has no object `weight_map`".into()))?;
-    let mut shards = Shards::default();
-    let mut entries = Entries::new();
-    for (name, shard) in map {
-        let shard = shard.as_str().ok_or_else(|| bad(format!("the file of `{name}` is no string")))?;
-        if !shards.read.contains_key(shard) {
-            // An index comes with its shards; a path that leads elsewhere is a mistake or worse.
-            if !Path::new(shard).components().all(|c| matches!(c, Component::Normal(_))) {
-                return Err(bad(format!("`{shard}` is not below the directory of the index")));
-            }
-            let place = path.with_file_name(shard);
-            shards.read.insert(shard.into(), file::open(&place)?.into_iter().collect());
-            shards.paths.push(place);
-        }
-        match shards.read.get_mut(shard).and_then(|s| s.remove(name)) {
-            Some(e) => entries.insert(name.clone(), e),
-            None => return Err(bad(format!("`{name}` is not in `{shard}`"))),
-        };
-    }
-    // What shards hold beyond the index is told as unexpected, like anything else.
-    for (name, e) in shards.read.into_values().flatten() {
-        entries.entry(name).or_insert(e);
-    }
-    Ok((entries, shards.paths))
 }

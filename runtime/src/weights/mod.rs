@@ -5,7 +5,9 @@ mod convert;
 mod error;
 mod file;
 mod gguf;
+mod index;
 mod init;
+mod json;
 mod load;
 mod names;
 mod rows;
@@ -229,7 +231,8 @@ impl Weights {
     ///
     /// # Errors
     /// The file cannot be read or is corrupt; or, all in one error, every weight that is missing, mis-shaped
-    /// or of a wrong type, and every tensor of the file that nothing declares; or there is no memory for weights that are converted ([`Error::WeightMemory`]).
+    /// or of a wrong type, every tensor of the file that nothing declares, and every file of an index that cannot be read;
+    /// or there is no memory for weights that are converted ([`Error::WeightMemory`]).
     pub fn load(graph: &Graph, path: impl AsRef<Path>, options: &LoadOptions) -> Result<(Weights, LoadReport), Error> {
         load::load(graph, path.as_ref(), options)
     }

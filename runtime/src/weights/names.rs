@@ -1,4 +1,52 @@
-//! Names of tensors: patterns and near misses.
+//! Names of tensors: patterns, near misses, and how messages show them.
+
+/// Characters of a text out of a file that a message shows at most.
+const LONGEST: usize = 200;
+/// Names that a message lists at most.
+const LISTED: usize = 20;
+
+/// A text out of a file as it may stand in a message: control characters and the like as escapes, so that they do nothing to a
+/// terminal, and not longer than one reads.
+pub fn cut(text: &str) -> String {
+    let mut shown = escaped(text.chars().take(LONGEST));
+    let all = text.chars().count();
+    if all > LONGEST {
+        shown += &format!(".. ({all} characters)");
+    }
+    shown
+}
+
+/// The same of a path, whole.
+pub fn path(path: &std::path::Path) -> String {
+    escaped(path.to_string_lossy().chars())
+}
+
+fn escaped(text: impl Iterator<Item = char>) -> String {
+    let mut out = String::new();
+    for c in text {
+        match c {
+            '\'' | '"' => out.push(c),
+            c => out.extend(c.escape_debug()),
+        }
+    }
+    out
+}
+
+/// Names, of many some and how many more.
+pub fn listed(names: &[impl AsRef<str>]) -> String {
+    let shown: Vec<String> = names.iter().take(LISTED).map(|n| cut(n.as_ref())).collect();
+    let more = names.len() - shown.len();
+    shown.join(", ") + &if more > 0 { format!(" and {more} more") } else { String::new() }
+}
+
+/// A shape, of many axes some.
+pub fn shape(shape: &[usize]) -> String {
+    const MOST: usize = 16;
+    match shape.get(..MOST) {
+        Some(first) if shape.len() > MOST => format!("{first:?} and {} axes more", shape.len() - MOST),
+        _ => format!("{shape:?}"),
+    }
+}
 
 /// Whether `name` is covered by `pattern`, in which `*` stands for any characters.
 pub fn matches(pattern: &str, name: &str) -> bool {
@@ -78,6 +126,17 @@ mod tests {
         ] {
             assert_eq!(matches(pattern, name), yes, "{pattern} {name}");
         }
+    }
+
+    #[test]
+    fn what_a_file_says_does_nothing_to_a_terminal() {
+        assert_eq!(cut("a.b's \"c\" é"), "a.b's \"c\" é");
+        assert_eq!(cut("a\x1b[2J\n\u{202e}\\"), "a\\u{1b}[2J\\n\\u{202e}\\\\");
+        assert_eq!(cut(&"x".repeat(1_000)), format!("{}.. (1000 characters)", "x".repeat(200)));
+        assert_eq!(listed(&["a", "b\t"]), "a, b\\t");
+        let many: Vec<String> = (0..1_000).map(|i| i.to_string()).collect();
+        assert!(listed(&many).ends_with("18, 19 and 980 more"), "{}", listed(&many));
+        assert_eq!((shape(&[2, 3]), shape(&[1; 40]).len()), ("[2, 3]".into(), 48 + 17));
     }
 
     #[test]

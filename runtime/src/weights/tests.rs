@@ -114,7 +114,9 @@ fn damaged_files_are_errors_and_nothing_else() {
         (with(&[entry("w", "F32", &[max, 2], 0, 8)], 8), "overflow"),
         (with(&[entry("w", "F32", &[max / 4], 0, max)], 8), "overflow"),
         (with(&[entry("w", "U8", &[max / 8], 0, max / 8)], 8), "the file is cut off"),
-        (with(&[entry("w", "F32", &[2], 0, 8), entry("w", "F32", &[1], 8, 12)], 12), "invalid offset"),
+        (with(&[entry("w", "F32", &[2], 0, 8), entry("w", "F32", &[1], 8, 12)], 12), "more than one entry of a name: w"),
+        (with(&[entry("w", "I32", &[2], 0, 8), entry("w", "F32", &[2], 0, 8)], 8), "more than one entry of a name: w"),
+        (with(&[r#""__metadata__":{},"__metadata__":{}"#.into(), entry("w", "F32", &[2], 0, 8)], 8), "entry of a name: __metadata__"),
         (bytes("{\"w\":{\"dtype\":\"F32\",\"shape\":[-2],\"data_offsets\":[0,8]}}", &[0; 8]), "its header cannot be read"),
         (bytes("{\"w\":{\"dtype\":\"F32\",\"shape\":[1e30],\"data_offsets\":[0,8]}}", &[0; 8]), "its header cannot be read"),
         (b"version https://git-lfs.github.com/spec/v1\noid sha256:0".to_vec(), "run `git lfs pull`"),
@@ -146,6 +148,18 @@ fn paths_that_are_no_files() {
     assert!(matches!(load_error(&g, &dir.0.path().join("none"), &LoadOptions::new()), LoadError::Io { .. }));
     let e = load_error(&g, dir.0.path(), &LoadOptions::new());
     assert!(matches!(e, LoadError::NoFile { .. }) && e.to_string().contains("neither `model.safetensors`"), "{e}");
+    #[cfg(unix)]
+    {
+        let link = dir.0.path().join("model.safetensors");
+        std::os::unix::fs::symlink("../blobs/gone", &link).expect("a link");
+        for path in [dir.0.path(), &link] {
+            let e = load_error(&g, path, &LoadOptions::new()).to_string();
+            assert_eq!(e, format!("{}: it is a link to `../blobs/gone`, which leads to nothing", link.display()));
+        }
+        std::os::unix::fs::symlink("nowhere", dir.0.path().join("folder")).expect("a link");
+        let e = load_error(&g, &dir.0.path().join("folder/w.safetensors"), &LoadOptions::new()).to_string();
+        assert!(e.ends_with("folder` is a link to `nowhere`, which leads to nothing"), "{e}");
+    }
     if Path::new("/dev/null").exists() {
         let e = load_error(&g, Path::new("/dev/null"), &LoadOptions::new());
         assert!(e.to_string().contains("not a regular file"), "{e}");
@@ -267,7 +281,70 @@ fn sharded_files() {
         let e = load_error(&g, &index(text), &LoadOptions::new());
         assert!(e.to_string().contains(part), "{text}: {e}");
     }
+    // Several faults are one error, with what does not fit the declaration.
+    let g2 = graph("unused \"z\"\nweight \"a\": f32[1] = zeros\nweight \"b\": f32[2] = zeros\nweight \"c\": f32[1] = zeros");
+    let said = |text: &str| load_error(&g2, &index(text), &LoadOptions::new()).to_string();
+    let e = said(
+        r#"{"weight_map":{"a":"5.safetensors","b":"2.safetensors","c":"2.safetensors","d":"1.safetensors","e":"6.safetensors","z":"7.safetensors"}}"#,
+    );
+    for part in [
+        "5.safetensors: No such file",
+        "by the index it has a",
+        "6.safetensors: No such file",
+        "by the index it has e",
+        "missing: `c` is not in `2.safetensors`, though the index says so",
+        "missing: `d` is not in `1.safetensors`, though the index says so",
+        "wrong shape: `b` is declared [2], but is [1]",
+    ] {
+        assert!(e.contains(part), "{part} in: {e}");
+    }
+    // What nobody needs is nobody's fault; and what a file lacks is told once.
+    assert!(!e.contains("7.safetensors") && !e.contains("missing: `a`;") && !e.contains("missing: `a`\n"), "{e}");
+    // Contradictions.
+    let e = said(r#"{"weight_map":{"a":"1.safetensors","b":"2.safetensors","a":"1.safetensors","c":"2.safetensors","c":"1.safetensors"}}"#);
+    for part in ["twice: `a` is more than once in", "twice: `c` is more than once in"] {
+        assert!(e.contains(part), "{part} in: {e}");
+    }
+    let both = [entry("b", "F32", &[1], 0, 4), entry("a", "F32", &[1], 4, 8)].join(",");
+    dir.put("both.safetensors", &bytes(&format!("{{{both}}}"), &f32_bytes(&[5.0, 6.0])));
+    let e = load_error(&g, &index(r#"{"weight_map":{"a":"1.safetensors","b":"both.safetensors"}}"#), &LoadOptions::new()).to_string();
+    assert!(e.contains("twice: `a` is more than once in") && e.contains("1.safetensors and ") && !e.contains("twice: `b`"), "{e}");
+    for (text, part) in [
+        (r#"{"weight_map":{},"weight_map":{}}"#, "`weight_map` is there twice"),
+        (r#"{"weight_map":{"a":[1,{"b":2}],"b":null,"c":{"x":[]}}}"#, "the file of a, b, c is no string"),
+        (r#"[{"weight_map":{}}]"#, "expected an object"),
+        (r#"{"weight_map":{"\u001b[2J":0}}"#, "the file of \\u{1b}[2J is no string"),
+    ] {
+        let e = load_error(&g, &index(text), &LoadOptions::new()).to_string();
+        assert!(e.contains(part), "{text}: {e}");
+    }
     // A file of its own goes before an index.
     dir.put("model.safetensors", &one("a", 1.0));
     assert!(matches!(load_error(&g, dir.0.path(), &LoadOptions::new()), LoadError::Mismatch { .. }));
+}
+
+/// Whatever names a file has, what is printed does nothing to a terminal, and can be read.
+#[test]
+fn odd_and_many_names_are_shown_with_escapes_and_counted() {
+    let dir = Dir::new();
+    let g = graph("weight \"w\": f32[1] = zeros");
+    let odd = r"\u001b[2J\n\u0007";
+    let path =
+        dir.put("w.safetensors", &bytes(&format!("{{{},{}}}", entry(odd, "F32", &[1], 0, 4), entry("w", "F99", &[1], 4, 8)), &[0; 8]));
+    let e = load_error(&g, &path, &LoadOptions::new()).to_string();
+    assert!(e.contains("unknown variant `F99`"), "{e}");
+    let path = dir.put("w.safetensors", &bytes(&format!("{{{}}}", entry(odd, "F32", &[1], 0, 4)), &[0; 4]));
+    let e = load_error(&g, &path, &LoadOptions::new()).to_string();
+    assert!(e.contains(r"unexpected: `\u{1b}[2J\n\u{7}`") && e.chars().all(|c| c == '\n' || !c.is_control()), "{e:?}");
+    let (_, report) = Weights::load(&graph(""), &path, &LoadOptions::new().unused("*")).expect("loaded");
+    assert!(report.to_string().ends_with(r"1 not used: \u{1b}[2J\n\u{7}"), "{report}");
+
+    let many: Vec<String> = (0..5_000).map(|i| entry(&format!("tensor.{i}"), "F32", &[1], 4 * i, 4 * i + 4)).collect();
+    let path = dir.put("many.safetensors", &bytes(&format!("{{{}}}", many.join(",")), &[0; 20_000]));
+    let e = load_error(&g, &path, &LoadOptions::new());
+    assert!(matches!(&e, LoadError::Mismatch { problems, .. } if problems.len() == 5_001));
+    let text = e.to_string();
+    assert!(text.contains("missing: `w`") && text.contains("\n  unexpected: 4950 more") && text.len() < 6_000, "{text}");
+    let (_, report) = Weights::load(&graph(""), &path, &LoadOptions::new().unused("*")).expect("loaded");
+    assert!(report.unused.len() == 5_000 && report.to_string().ends_with("and 4980 more"), "{report}");
 }
