@@ -7,6 +7,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use tancho::interp::Interpreter;
+use tancho::weights::{Gguf, Metadata};
 use tancho::{AnyView, AsView, DType, Error, LoadOptions, Target, Tensor, TensorData, View, ViewError, Weights, bf16, network};
 
 network! {
@@ -109,6 +110,25 @@ fn blocks_that_memory_cannot_hold() {
         told_as_weights(&e.unwrap_err(), "a weight f32[22016, 22016]: 1938817024 bytes");
     }
     told_as_weights(&net.compile(Target::host()).unwrap_err(), "the packed weights");
+}
+
+/// Lists lie in the file until they are asked for.
+#[test]
+fn lists_of_metadata_take_no_memory() {
+    if !limited("lists_of_metadata_take_no_memory") {
+        return;
+    }
+    let (dir, n) = (tempfile::tempdir().unwrap(), 400u64 << 20);
+    let key =
+        [1u64.to_le_bytes().to_vec(), b"k".to_vec(), 9u32.to_le_bytes().to_vec(), 0u32.to_le_bytes().to_vec(), n.to_le_bytes().to_vec()]
+            .concat();
+    let head = [b"GGUF".to_vec(), 3u32.to_le_bytes().to_vec(), 0u64.to_le_bytes().to_vec(), 1u64.to_le_bytes().to_vec(), key].concat();
+    let g = Gguf::open(sparse(dir.path(), "k.gguf", &head, head.len() as u64 + n)).unwrap();
+    let Some(Metadata::List(list)) = g.get("k") else { panic!("a list") };
+    assert_eq!((list.len() as u64, list.iter().nth(1000)), (n, Some(Metadata::Integer(0))));
+    // As 64-bit integers they would be 3.4 GB.
+    let e = g.integers("k").unwrap_err().to_string();
+    assert!(e.contains("too long for memory"), "{e}");
 }
 
 #[test]

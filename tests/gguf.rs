@@ -111,21 +111,20 @@ fn every_fault_is_said() {
     for (bytes, says) in [
         (file(1, &[], &[], &[]), "version 1"),
         (b"GGUF\0\0\0\x03\0\0\0\0".to_vec(), "big-endian"),
-        (t(tensor("f", &[32], 14, 0)), "tensor `f` is q6_k; f32, f16, bf16, q4_0, q4_1 and q8_0 are read"),
-        (t(tensor("f", &[32], 77, 0)), "of the unknown type 77"),
         (t(tensor("f", &[32, 999], 0, 0)), "tensor `f` [999, 32] is not inside the file"),
         (t(tensor("f", &[32], 0, u64::MAX - 31)), "not inside the file"),
         (t(huge), "not inside the file"),
         (t(tensor("f", &[31], 8, 0)), "a row of 31 elements is no whole number of blocks of 32"),
         (t(tensor("f", &[8], 0, 4)), "begins at 4, which is no multiple of the alignment 32"),
-        (t(tensor("f", &[32], 23, 0)), "tensor `f` is iq4_xs"),
         (file(0, &[], &[], &[]), "version 0"),
         (file(3, &[key("k", 9, &nested(4))], &[], &[]), "too deep"),
         (file(3, &[key("general.alignment", 4, &24u32.to_le_bytes())], &[], &[]), "no alignment"),
         (t(tensor("f", &[1, 1, 1, 1, 1], 0, 0)), "5 axes"),
         (file(3, &[key("k", 13, &[])], &[], &[]), "unknown type 13"),
         (file(3, &[key("k", 8, &[200, 0, 0, 0, 0, 0, 0, 0, 1])], &[], &[]), "cut off"),
-        (file(3, &[key("k", 8, &[1, 0, 0, 0, 0, 0, 0, 0, 0xff])], &[], &[]), "not UTF-8"),
+        (t(tensor("f", &[4, 3], 27, 960)), "tensor `f` [3, 4] is not inside the file"),
+        (file(3, &[key("\u{1b}[2J", 7, &[1]), key("\u{1b}[2J", 7, &[1])], &[], &[]), "`\\u{1b}[2J` is there twice"),
+        (file(3, &[[1u64.to_le_bytes().to_vec(), vec![0xff], vec![0; 5]].concat()], &[], &[]), "not UTF-8"),
         (file(3, &[key("k", 7, &[1]), key("k", 7, &[1])], &[], &[]), "`k` is there twice"),
         (file(3, &[key("general.alignment", 4, &0u32.to_le_bytes())], &[], &[]), "no alignment"),
         (file(3, &[key("k", 9, &[[0u8; 4].to_vec(), u64::MAX.to_le_bytes().to_vec()].concat())], &[], &[]), "cut off"),
@@ -135,6 +134,98 @@ fn every_fault_is_said() {
     }
     let twice = file(3, &[], &[tensor("f", &[2], 0, 0), tensor("f", &[2], 0, 0)], &data());
     assert!(refused(&twice).contains("tensor `f` is there twice"));
+}
+
+/// A list of values of a type, of which the bytes are given.
+fn list(kind: u32, n: u64, values: &[u8]) -> Vec<u8> {
+    [kind.to_le_bytes().to_vec(), n.to_le_bytes().to_vec(), values.to_vec()].concat()
+}
+
+/// What only some readers need is judged when they ask for it.
+#[test]
+fn what_nobody_reads_is_no_fault() -> Result<(), Error> {
+    let words = [text("a"), 1u64.to_le_bytes().to_vec(), vec![0xff]].concat();
+    let keys = [
+        key("hash", 10, &u64::MAX.to_le_bytes()),
+        key("half", 10, &(1u64 << 63).to_le_bytes()),
+        key("hashes", 9, &list(10, 2, &[1u64.to_le_bytes(), u64::MAX.to_le_bytes()].concat())),
+        key("latin1", 8, &[1, 0, 0, 0, 0, 0, 0, 0, 0xe9]),
+        key("words", 9, &list(8, 2, &words)),
+        key("lists", 9, &list(9, 2, &[list(0, 3, &[1, 2, 3]), list(8, 1, &text("x"))].concat())),
+    ];
+    let f = written(&file(
+        3,
+        &keys,
+        &[tensor("q4", &[32, 2], 3, 0), tensor("f", &[7], 14, 3), tensor("q8", &[7], 77, 1 << 50)],
+        &data()[352..],
+    ));
+    let g = Gguf::open(f.path())?;
+    assert_eq!((g.get("hash"), g.get("half")), (Some(&Metadata::Unsigned(u64::MAX)), Some(&Metadata::Unsigned(1 << 63))));
+    assert_eq!((g.integer("hash")?, g.number("half")?), (usize::MAX, (1u64 << 63) as f64));
+    assert_eq!(g.get("latin1"), Some(&Metadata::Bytes(vec![0xe9])));
+    let list = |key: &str| match g.get(key) {
+        Some(Metadata::List(l)) => l.clone(),
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(list("hashes").iter().collect::<Vec<_>>(), [Metadata::Integer(1), Metadata::Unsigned(u64::MAX)]);
+    assert_eq!(list("words").iter().last(), Some(Metadata::Bytes(vec![0xff])));
+    let inner: Vec<usize> = list("lists").iter().map(|m| if let Metadata::List(l) = m { l.len() } else { 0 }).collect();
+    assert_eq!((inner, list("lists") == list("lists"), list("lists") == list("words")), (vec![3, 1], true, false));
+    for (key, says) in [("hashes", "`hashes` is not a list of integers below 2^63"), ("words", "`words` is not a list of integers")] {
+        assert!(g.integers(key).expect_err("no such integers").to_string().contains(says), "{key}");
+    }
+    assert!(g.texts("words").expect_err("no UTF-8").to_string().contains("`words` is not a list of texts"));
+    assert!(g.text("latin1").expect_err("no UTF-8").to_string().contains("`latin1` is not a text"));
+    // The types of tensors that the network does not need do not matter.
+    assert_eq!(Quarter::load(f.path())?.weights().get("q4").expect("a weight").data()[..2], [-1.0, -0.75]);
+    Ok(())
+}
+
+/// Types that are not read are told by their names, all of them at once.
+#[test]
+fn types_have_names() {
+    let named = [
+        (6, "q5_0"),
+        (14, "q6_k"),
+        (23, "iq4_xs"),
+        (29, "iq1_m"),
+        (34, "tq1_0"),
+        (35, "tq2_0"),
+        (39, "mxfp4"),
+        (77, "of the unknown type 77"),
+    ];
+    for (number, name) in named {
+        let tensors = [tensor("f", &[32, 2], number, 0), tensor("q8", &[32, 2], number, 0), tensor("q4", &[32, 2], 3, 352)];
+        let said = Small::load(written(&file(3, &[], &tensors, &data())).path()).expect_err("not read").to_string();
+        for weight in ["f", "q8"] {
+            let says =
+                format!("`{weight}` is declared f32, but is {name}, which is not read (f32, f16, bf16, q4_0, q4_1 and q8_0 are), in");
+            assert!(said.contains(&says), "{said}\ninstead of {says}");
+        }
+    }
+    // Plain types are what they are: of those, f64 is converted.
+    for (number, bytes, name) in [(24, 1, "i8"), (25, 2, "i16"), (26, 4, "i32"), (27, 8, "i64")] {
+        let tensors = [tensor("f", &[32, 2], number, 0), tensor("q8", &[32, 2], 8, 512), tensor("q4", &[32, 2], 3, 608)];
+        let mut data = vec![0u8; 64 * bytes];
+        data.resize(1024, 0);
+        let said = Small::load(written(&file(3, &[], &tensors, &data)).path()).expect_err("no floats").to_string();
+        assert!(said.contains(&format!("`f` is declared f32, but is {name} in")), "{said}");
+    }
+    let mut data: Vec<u8> = (0..64).flat_map(|i| f64::from(i).to_le_bytes()).collect();
+    data.resize(1024, 0);
+    let tensors = [tensor("f", &[32, 2], 28, 0), tensor("q8", &[32, 2], 8, 512), tensor("q4", &[32, 2], 3, 608)];
+    let net = Small::load(written(&file(3, &[], &tensors, &data)).path()).expect("f64 becomes f32");
+    assert_eq!(net.weights().get("f").expect("a weight").data()[63], 63.0);
+}
+
+#[test]
+fn a_part_of_a_model_is_told_as_that() {
+    let keys = [key("split.no", 2, &0u16.to_le_bytes()), key("split.count", 2, &2u16.to_le_bytes())];
+    let f = written(&file(3, &keys, &[tensor("q4", &[32, 2], 3, 352)], &data()));
+    let said = Small::load(f.path()).expect_err("a part").to_string();
+    assert!(said.contains("missing: `f`") && said.contains("help: the file is part 1 of 2 of a model; join the parts"), "{said}");
+    // Who needs no more than is in it may load it.
+    assert!(Quarter::load(f.path()).is_ok());
 }
 
 /// Bytes changed anywhere: read or refused, never a panic, and never memory beyond the file.

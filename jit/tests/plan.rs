@@ -61,7 +61,8 @@ fn random_lifetimes_and_sizes() {
         let mut plan = Plan::default();
         for _ in 0..below(if many { 120 } else { 25 }) {
             let first = below(steps);
-            let last = first + below((steps - first).min(1 + below(steps)));
+            let longest = 1 + below(steps);
+            let last = first + below((steps - first).min(longest));
             plan.blocks.push(Block { size: Dim::default(), per_thread: false, first, last });
         }
         let sizes: Vec<usize> = plan.blocks.iter().map(|_| [0, 1, 4, 63, 64, 65, 1000, 4096][below(8)]).collect();

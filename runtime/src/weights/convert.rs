@@ -79,6 +79,7 @@ pub fn convert(s: &Stored<'_>, to: DType) -> Result<Option<WeightData>, Error> {
             Some(d) => d,
             None => return Ok(None),
         },
+        (FileType::Unread(_), _) => return Ok(None),
     };
     let together;
     let bytes = match &s.bytes {

@@ -3,6 +3,7 @@
 use super::WeightData;
 use super::blocks::Coding;
 use super::error::LoadError;
+use super::ggml;
 use super::gguf::Gguf;
 use super::json::Header;
 use super::names::{cut, listed, path as at};
@@ -49,6 +50,8 @@ pub enum FileType {
     Plain(Dtype),
     /// Blocks of ggml.
     Coded(Coding),
+    /// One of ggml that is not read, by its number.
+    Unread(u32),
 }
 
 impl fmt::Display for FileType {
@@ -56,6 +59,10 @@ impl fmt::Display for FileType {
         match self {
             FileType::Plain(d) => f.write_str(&d.to_string().to_lowercase()),
             FileType::Coded(c) => c.fmt(f),
+            FileType::Unread(n) => match ggml::unread(*n) {
+                Some(name) => f.write_str(name),
+                None => write!(f, "of the unknown type {n}"),
+            },
         }
     }
 }
@@ -104,11 +111,20 @@ pub fn map(path: &Path) -> Result<Arc<Mapping>, LoadError> {
     Ok(Arc::new(Mapping { map }))
 }
 
+/// The tensors of a file.
+pub struct Opened {
+    /// In the order of the file.
+    pub entries: Vec<(String, Entry)>,
+    /// Which part of a split model it is, if it is one, and what to do.
+    pub part: Option<String>,
+}
+
 /// Maps a file and checks its header; every entry's range is inside the file and fits its type.
-pub fn open(path: &Path) -> Result<Vec<(String, Entry)>, LoadError> {
+pub fn open(path: &Path) -> Result<Opened, LoadError> {
     let file = map(path)?;
     if file.bytes().starts_with(b"GGUF") {
-        return Gguf::open(path).map(|g| g.entries);
+        let gguf = Gguf::of(file, path)?;
+        return Ok(Opened { part: gguf.part(), entries: gguf.entries });
     }
     let shared = Arc::new(path.to_path_buf());
     let (start, header) = header(file.bytes()).map_err(|why| LoadError::Format { path: path.into(), why })?;
@@ -117,7 +133,7 @@ pub fn open(path: &Path) -> Result<Vec<(String, Entry)>, LoadError> {
         let range = start + from..start + to;
         (name, Entry { file: file.clone(), path: shared.clone(), dtype: FileType::Plain(info.dtype), shape: info.shape, range })
     };
-    Ok(header.tensors.into_iter().map(entry).collect())
+    Ok(Opened { entries: header.tensors.into_iter().map(entry).collect(), part: None })
 }
 
 /// Where the data starts, and the header; the tensors lie one after another and end where the file ends.

@@ -1,13 +1,16 @@
 //! GGUF files, as llama.cpp writes them: what is said about a model, and its tensors.
 //!
 //! The format: <https://github.com/ggml-org/ggml/blob/master/docs/gguf.md>. Every length is checked against the
-//! bytes there are before anything is reserved or read, so that a damaged file is an error and nothing else.
+//! bytes there are before anything is reserved or read, so that a damaged file is an error and nothing else. What is
+//! only not supported, a type of a tensor or the range of a number, is an error of whoever asks for it.
 
-use super::blocks::Coding;
 use super::error::LoadError;
 use super::file::{self, Entry, FileType, Mapping};
-use safetensors::Dtype;
-use std::collections::{BTreeMap, BTreeSet};
+use super::ggml::file_type;
+pub use super::metadata::{List, Metadata};
+use super::metadata::{Read, Reader};
+use super::names::cut;
+use std::collections::BTreeMap;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -16,24 +19,8 @@ use std::sync::Arc;
 const ALIGNMENT: usize = 32;
 /// Axes of a tensor at most.
 const MOST_AXES: u32 = 4;
-/// Values of a list at most: each takes some tens of bytes in memory, and may take one in the file.
-const MOST_VALUES: u64 = 1 << 24;
-
-/// A value that a GGUF file says of its model.
-#[derive(Clone, Debug, PartialEq)]
-#[non_exhaustive]
-pub enum Metadata {
-    /// An integer of any width.
-    Integer(i64),
-    /// A number.
-    Float(f64),
-    /// A flag.
-    Bool(bool),
-    /// A text.
-    Text(String),
-    /// Several values.
-    List(Vec<Metadata>),
-}
+/// Keys, and tensors, at most: each takes some hundred bytes in memory, and few in the file.
+const MOST: u64 = 1 << 20;
 
 /// An open GGUF file: [`Weights::load`](super::Weights::load) reads its tensors, this what it says of them.
 ///
@@ -53,12 +40,24 @@ impl Gguf {
     /// Maps a file and reads its header; the file must not be changed or truncated while it is in use.
     ///
     /// # Errors
-    /// The file cannot be read, is no GGUF file of version 2 or 3, is cut off, or has a tensor of a type that is not known.
+    /// The file cannot be read, is no GGUF file of version 2 or 3, or is cut off. Tensors may be of types that are not read:
+    /// only to load one of those is an error.
     pub fn open(path: impl AsRef<Path>) -> Result<Gguf, LoadError> {
         let path = path.as_ref();
-        let file = file::map(path)?;
+        Gguf::of(file::map(path)?, path)
+    }
+
+    /// A file that is mapped.
+    pub(super) fn of(file: Arc<Mapping>, path: &Path) -> Result<Gguf, LoadError> {
         let (metadata, entries) = parse(&file, &Arc::new(path.to_path_buf())).map_err(|why| LoadError::Gguf { path: path.into(), why })?;
         Ok(Gguf { path: path.into(), metadata, entries })
+    }
+
+    /// Which part of a split model the file is, if it is one, and what to do about it.
+    pub(super) fn part(&self) -> Option<String> {
+        let count = self.integer("split.count").ok().filter(|n| *n > 1)?;
+        let number = self.integer("split.no").ok()?.saturating_add(1);
+        Some(format!("the file is part {number} of {count} of a model; join the parts: `llama-gguf-split --merge`"))
     }
 
     /// What the file says under a key.
@@ -78,10 +77,10 @@ impl Gguf {
 
     fn as_a<'a, T>(&'a self, key: &str, what: &str, read: impl Fn(&'a Metadata) -> Option<T>) -> Result<T, LoadError> {
         let why = match self.metadata.get(key) {
-            None => format!("it does not say `{key}`, which is needed"),
+            None => format!("it does not say `{}`, which is needed", cut(key)),
             Some(m) => match read(m) {
                 Some(x) => return Ok(x),
-                None => format!("`{key}` is not {what}"),
+                None => format!("`{}` is not {what}", cut(key)),
             },
         };
         Err(LoadError::Gguf { path: self.path.clone(), why })
@@ -92,7 +91,11 @@ impl Gguf {
     /// # Errors
     /// The file does not say it, or as something else.
     pub fn integer(&self, key: &str) -> Result<usize, LoadError> {
-        self.as_a(key, "an integer", |m| if let Metadata::Integer(i) = m { usize::try_from(*i).ok() } else { None })
+        self.as_a(key, "an integer", |m| match m {
+            Metadata::Integer(i) => usize::try_from(*i).ok(),
+            Metadata::Unsigned(n) => usize::try_from(*n).ok(),
+            _ => None,
+        })
     }
 
     /// A number.
@@ -103,6 +106,7 @@ impl Gguf {
         self.as_a(key, "a number", |m| match m {
             Metadata::Float(x) => Some(*x),
             Metadata::Integer(i) => Some(*i as f64),
+            Metadata::Unsigned(n) => Some(*n as f64),
             _ => None,
         })
     }
@@ -120,10 +124,7 @@ impl Gguf {
     /// # Errors
     /// As [`Gguf::integer`].
     pub fn texts(&self, key: &str) -> Result<Vec<&str>, LoadError> {
-        self.as_a(key, "a list of texts", |m| match m {
-            Metadata::List(all) => all.iter().map(|m| if let Metadata::Text(t) = m { Some(t.as_str()) } else { None }).collect(),
-            _ => None,
-        })
+        self.as_a(key, "a list of texts, or too long for memory", |m| if let Metadata::List(all) = m { all.texts() } else { None })
     }
 
     /// A list of integers.
@@ -131,206 +132,91 @@ impl Gguf {
     /// # Errors
     /// As [`Gguf::integer`].
     pub fn integers(&self, key: &str) -> Result<Vec<i64>, LoadError> {
-        let integer = |m: &Metadata| if let Metadata::Integer(i) = m { Some(*i) } else { None };
-        self.as_a(key, "a list of integers", |m| match m {
-            Metadata::List(all) => all.iter().map(integer).collect(),
-            _ => None,
-        })
+        let what = "a list of integers below 2^63, or too long for memory";
+        self.as_a(key, what, |m| if let Metadata::List(all) = m { all.integers() } else { None })
     }
-}
-
-/// The bytes that are left to read.
-struct Reader<'a> {
-    bytes: &'a [u8],
-    at: usize,
-}
-
-type Read<T> = Result<T, String>;
-
-impl<'a> Reader<'a> {
-    fn take(&mut self, n: u64) -> Read<&'a [u8]> {
-        let there = self.bytes.len() - self.at;
-        let n = usize::try_from(n).ok().filter(|n| *n <= there);
-        let n =
-            n.ok_or_else(|| format!("its header ends in the middle of something, at byte {}: the file is cut off or damaged", self.at))?;
-        self.at += n;
-        Ok(&self.bytes[self.at - n..self.at])
-    }
-
-    fn array<const N: usize>(&mut self) -> Read<[u8; N]> {
-        let mut out = [0; N];
-        out.copy_from_slice(self.take(N as u64)?);
-        Ok(out)
-    }
-
-    fn u32(&mut self) -> Read<u32> {
-        self.array().map(u32::from_le_bytes)
-    }
-
-    fn u64(&mut self) -> Read<u64> {
-        self.array().map(u64::from_le_bytes)
-    }
-
-    fn text(&mut self) -> Read<String> {
-        let n = self.u64()?;
-        let at = self.at;
-        String::from_utf8(self.take(n)?.to_vec()).map_err(|_| format!("the text at byte {at} is not UTF-8"))
-    }
-
-    fn value(&mut self, kind: u32, depth: usize) -> Read<Metadata> {
-        Ok(match kind {
-            0 => Metadata::Integer(self.array::<1>()?[0].into()),
-            1 => Metadata::Integer(i8::from_le_bytes(self.array()?).into()),
-            2 => Metadata::Integer(u16::from_le_bytes(self.array()?).into()),
-            3 => Metadata::Integer(i16::from_le_bytes(self.array()?).into()),
-            4 => Metadata::Integer(self.u32()?.into()),
-            5 => Metadata::Integer(i32::from_le_bytes(self.array()?).into()),
-            6 => Metadata::Float(f32::from_le_bytes(self.array()?).into()),
-            7 => Metadata::Bool(self.array::<1>()?[0] != 0),
-            8 => Metadata::Text(self.text()?),
-            9 if depth < 2 => {
-                let (kind, n) = (self.u32()?, self.u64()?);
-                if n > MOST_VALUES && n <= (self.bytes.len() - self.at) as u64 {
-                    return Err(format!("a list at byte {} has {n} values; {MOST_VALUES} is the most", self.at));
-                }
-                // Every value has a byte at least: more than those left there cannot be.
-                let room = usize::try_from(n).unwrap_or(usize::MAX).min(self.bytes.len() - self.at);
-                let mut all = Vec::with_capacity(room.min(1 << 16));
-                for _ in 0..n {
-                    all.push(self.value(kind, depth + 1)?);
-                }
-                Metadata::List(all)
-            }
-            9 => return Err(format!("the lists at byte {} lie too deep in each other", self.at)),
-            10 => Metadata::Integer(i64::try_from(self.u64()?).map_err(|_| "an integer is beyond 63 bits")?),
-            11 => Metadata::Integer(i64::from_le_bytes(self.array()?)),
-            12 => Metadata::Float(f64::from_le_bytes(self.array()?)),
-            _ => return Err(format!("a value at byte {} has the unknown type {kind}", self.at)),
-        })
-    }
-}
-
-/// Element type of a tensor by ggml's number.
-fn element_type(number: u32) -> Option<FileType> {
-    Some(match number {
-        0 => FileType::Plain(Dtype::F32),
-        1 => FileType::Coded(Coding::F16),
-        2 => FileType::Coded(Coding::Q4_0),
-        3 => FileType::Coded(Coding::Q4_1),
-        8 => FileType::Coded(Coding::Q8_0),
-        30 => FileType::Coded(Coding::Bf16),
-        _ => return None,
-    })
-}
-
-/// ggml's names of types that are not read.
-fn unread(number: u32) -> String {
-    const NAMES: [(u32, &str); 17] = [
-        (6, "q5_0"),
-        (7, "q5_1"),
-        (9, "q8_1"),
-        (10, "q2_k"),
-        (11, "q3_k"),
-        (12, "q4_k"),
-        (13, "q5_k"),
-        (14, "q6_k"),
-        (15, "q8_k"),
-        (16, "iq2_xxs"),
-        (17, "iq2_xs"),
-        (18, "iq3_xxs"),
-        (19, "iq1_s"),
-        (20, "iq4_nl"),
-        (21, "iq3_s"),
-        (22, "iq2_s"),
-        (23, "iq4_xs"),
-    ];
-    NAMES.iter().find(|(n, _)| *n == number).map_or_else(|| format!("of the unknown type {number}"), |(_, name)| name.to_string())
 }
 
 type Parsed = (BTreeMap<String, Metadata>, Vec<(String, Entry)>);
 
 fn parse(file: &Arc<Mapping>, path: &Arc<PathBuf>) -> Read<Parsed> {
     let bytes = file.bytes();
-    let mut r = Reader { bytes, at: 0 };
     if bytes.get(..4) != Some(b"GGUF") {
         return Err("it does not begin with `GGUF`".into());
     }
-    r.at = 4;
+    let mut r = Reader::new(file, 4);
     match r.u32()? {
         2 | 3 => {}
         v if (1..=3).contains(&v.swap_bytes()) => return Err("it is big-endian; only little-endian files are read".into()),
         v => return Err(format!("it has version {v}; versions 2 and 3 are read")),
     }
     let (tensors, values) = (r.u64()?, r.u64()?);
-    let mut metadata = BTreeMap::new();
-    for _ in 0..values {
-        let (key, kind) = (r.text()?, r.u32()?);
-        let value = r.value(kind, 0)?;
-        if metadata.insert(key.clone(), value).is_some() {
-            return Err(format!("`{key}` is there twice"));
+    // A file that says more than it has bytes for is cut off, and told as that.
+    for (n, what) in [(tensors, "tensors"), (values, "keys")] {
+        if n > MOST && n <= bytes.len() as u64 {
+            return Err(format!("it has {n} {what}; {MOST} is the most"));
         }
     }
-    let mut found: Vec<(String, FileType, Vec<usize>, u64)> = Vec::new();
+    let mut metadata = BTreeMap::new();
+    for _ in 0..values {
+        let (key, kind) = (r.name()?, r.u32()?);
+        if metadata.insert(key.to_string(), r.value(kind, 0)?).is_some() {
+            return Err(format!("`{}` is there twice", cut(key)));
+        }
+    }
+    let mut found: Vec<(&str, FileType, Vec<usize>, u64)> = Vec::new();
     for _ in 0..tensors {
-        let (name, axes) = (r.text()?, r.u32()?);
+        let (name, axes) = (r.name()?, r.u32()?);
         if axes > MOST_AXES {
-            return Err(format!("tensor `{name}` has {axes} axes; {MOST_AXES} is the most"));
+            return Err(format!("tensor `{}` has {axes} axes; {MOST_AXES} is the most", cut(name)));
         }
         let mut shape = Vec::new();
         for _ in 0..axes {
-            shape.push(usize::try_from(r.u64()?).map_err(|_| format!("tensor `{name}` is too large"))?);
+            shape.push(usize::try_from(r.u64()?).map_err(|_| format!("tensor `{}` is too large", cut(name)))?);
         }
         // The first is the axis of neighbours there, the last is here.
         shape.reverse();
         let (number, offset) = (r.u32()?, r.u64()?);
-        let ty = element_type(number)
-            .ok_or_else(|| format!("tensor `{name}` is {}; f32, f16, bf16, q4_0, q4_1 and q8_0 are read", unread(number)))?;
-        found.push((name, ty, shape, offset));
+        found.push((name, file_type(number), shape, offset));
     }
     let alignment = match metadata.get("general.alignment") {
         None => ALIGNMENT,
         Some(Metadata::Integer(n)) if (1..=1 << 20).contains(n) && n.count_ones() == 1 => *n as usize,
         Some(_) => return Err("`general.alignment` is no alignment".into()),
     };
-    let start = r.at.next_multiple_of(alignment);
+    let mut names: Vec<&str> = found.iter().map(|f| f.0).collect();
+    names.sort_unstable();
+    if let Some(pair) = names.windows(2).find(|p| p[0] == p[1]) {
+        return Err(format!("tensor `{}` is there twice", cut(pair[0])));
+    }
+    let start = r.at().next_multiple_of(alignment);
     let mut entries: Vec<(String, Entry)> = Vec::new();
-    let mut names = BTreeSet::new();
     for (name, dtype, shape, offset) in found {
-        let block = match dtype {
-            FileType::Coded(c) => c.elements(),
-            FileType::Plain(_) => 1,
-        };
-        let row = shape.last().copied().unwrap_or(1);
-        if !row.is_multiple_of(block) {
-            return Err(format!("tensor `{name}` {shape:?} is {dtype}: a row of {row} elements is no whole number of blocks of {block}"));
-        }
-        if !offset.is_multiple_of(alignment as u64) {
-            return Err(format!(
-                "tensor `{name}` begins at {offset}, which is no multiple of the alignment {alignment}: the file is damaged"
-            ));
-        }
-        let range = place(&shape, dtype, start, offset).filter(|r| r.end <= bytes.len());
-        let Some(range) = range else {
-            return Err(format!(
-                "tensor `{name}` {shape:?} is not inside the file, which has {} bytes: it is cut off or damaged",
-                bytes.len()
-            ));
-        };
-        if !names.insert(name.clone()) {
-            return Err(format!("tensor `{name}` is there twice"));
-        }
-        entries.push((name, Entry { file: file.clone(), path: path.clone(), dtype, shape, range }));
+        let range = place(&shape, dtype, start, offset, alignment, bytes.len()).map_err(|why| format!("tensor `{}` {why}", cut(name)))?;
+        entries.push((name.to_string(), Entry { file: file.clone(), path: path.clone(), dtype, shape, range }));
     }
     Ok((metadata, entries))
 }
 
-/// Where a tensor of whole blocks lies; `None` where it cannot be counted.
-fn place(shape: &[usize], ty: FileType, start: usize, offset: u64) -> Option<Range<usize>> {
-    let (elements, bytes) = match ty {
-        FileType::Plain(_) => (1, 4),
+/// Where a tensor lies. Of a type that is not read nobody knows, and nobody asks: whoever needs the tensor is told its type.
+fn place(shape: &[usize], dtype: FileType, start: usize, offset: u64, alignment: usize, len: usize) -> Read<Range<usize>> {
+    let (block, bytes) = match dtype {
+        FileType::Plain(d) => (1, d.bitsize() / 8),
         FileType::Coded(c) => (c.elements(), c.bytes()),
+        FileType::Unread(_) => return Ok(start..start),
     };
-    let n = shape.iter().try_fold(1usize, |n, d| n.checked_mul(*d))?;
-    let from = start.checked_add(usize::try_from(offset).ok()?)?;
-    Some(from..from.checked_add((n / elements).checked_mul(bytes)?)?)
+    let row = shape.last().copied().unwrap_or(1);
+    if !row.is_multiple_of(block) {
+        return Err(format!("{shape:?} is {dtype}: a row of {row} elements is no whole number of blocks of {block}"));
+    }
+    if !offset.is_multiple_of(alignment as u64) {
+        return Err(format!("begins at {offset}, which is no multiple of the alignment {alignment}: the file is damaged"));
+    }
+    let range = || {
+        let n = shape.iter().try_fold(1usize, |n, d| n.checked_mul(*d))?;
+        let from = start.checked_add(usize::try_from(offset).ok()?)?;
+        Some(from..from.checked_add((n / block).checked_mul(bytes)?)?)
+    };
+    let outside = || format!("{shape:?} is not inside the file, which has {len} bytes: it is cut off or damaged");
+    range().filter(|r| r.end <= len).ok_or_else(outside)
 }

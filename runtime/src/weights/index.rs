@@ -1,7 +1,7 @@
 //! Everything under a path: a file, the files of an index, or a folder with either.
 
 use super::error::{LoadError, Problem};
-use super::file::{self, Entry, MAX_HEADER};
+use super::file::{self, Entry, MAX_HEADER, Opened};
 use super::json::{Index, Place};
 use super::names::{cut, listed};
 use std::collections::BTreeMap;
@@ -16,6 +16,8 @@ pub struct Found {
     /// The files they are in.
     pub files: Vec<PathBuf>,
     pub faults: Vec<Fault>,
+    /// Which part of a split model the file is, if it is one.
+    pub part: Option<String>,
 }
 
 /// Something wrong with an index or its files, which is a matter of these tensors: told if somebody needs one of them.
@@ -41,7 +43,8 @@ pub fn read(path: &Path) -> Result<Found, LoadError> {
     if path.extension().is_some_and(|e| e == "json") {
         return read_index(path);
     }
-    Ok(Found { entries: file::open(path)?.into_iter().collect(), files: vec![path.into()], faults: Vec::new() })
+    let Opened { entries, part } = file::open(path)?;
+    Ok(Found { entries: entries.into_iter().collect(), files: vec![path.into()], faults: Vec::new(), part })
 }
 
 fn read_index(path: &Path) -> Result<Found, LoadError> {
@@ -85,7 +88,7 @@ fn read_index(path: &Path) -> Result<Found, LoadError> {
             false => Err(format!("`{}` is not below the directory of the index", cut(shard))),
         };
         let mut entries: BTreeMap<String, Entry> = match opened {
-            Ok(all) => all.into_iter().collect(),
+            Ok(o) => o.entries.into_iter().collect(),
             Err(why) => {
                 let names: Vec<String> = names.iter().map(ToString::to_string).collect();
                 found.faults.push(Fault { problem: Problem::Shard { file, why, names: names.clone() }, names });

@@ -103,7 +103,7 @@ impl fmt::Display for LoadReport {
 }
 
 pub fn load(graph: &Graph, path: &Path, options: &LoadOptions) -> Result<(Weights, LoadReport), Error> {
-    let Found { entries, files, faults } = read(path)?;
+    let Found { entries, files, faults, part: of_several } = read(path)?;
     let mut report = LoadReport { files, weights: graph.weights.len(), ..LoadReport::default() };
     let mut problems = Vec::new();
     let mut list = Vec::new();
@@ -127,6 +127,12 @@ pub fn load(graph: &Graph, path: &Path, options: &LoadOptions) -> Result<(Weight
         };
         let here = || e.path.as_path().to_path_buf();
         let (expected, found) = (decl.ty.dtype, e.dtype.to_string());
+        if let FileType::Unread(_) = e.dtype {
+            let found = format!("{found}, which is not read (f32, f16, bf16, q4_0, q4_1 and q8_0 are),");
+            problems.push(Problem::Type { name: name.clone(), file: here(), expected: expected.to_string(), found });
+            taken.insert(name);
+            continue;
+        }
         let Some(stored) = Stored::of(e, part) else {
             let part = part.map(ToString::to_string).unwrap_or_default();
             problems.push(Problem::Part { name: name.clone(), file: here(), part, found: e.shape.clone() });
@@ -163,7 +169,7 @@ pub fn load(graph: &Graph, path: &Path, options: &LoadOptions) -> Result<(Weight
     let told: BTreeSet<&str> = faults.iter().flat_map(|f| &f.names).map(String::as_str).collect();
     lacking.retain(|n| !told.contains(n.as_str()));
     let free: Vec<&str> = entries.keys().map(String::as_str).filter(|n| !taken.contains(*n)).collect();
-    let help = help(&lacking, &free, options);
+    let help = of_several.filter(|_| !lacking.is_empty()).or_else(|| help(&lacking, &free, options));
     let missing = lacking.into_iter().map(|name| Problem::Missing { suggestion: nearest(&name, free.iter().copied()), name });
     problems.splice(0..0, faults.into_iter().map(|f| f.problem).chain(missing).collect::<Vec<_>>());
     for name in free {

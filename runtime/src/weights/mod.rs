@@ -4,18 +4,20 @@ mod blocks;
 mod convert;
 mod error;
 mod file;
+mod ggml;
 mod gguf;
 mod index;
 mod init;
 mod json;
 mod load;
+mod metadata;
 mod names;
 mod rows;
 #[cfg(test)]
 mod tests;
 
 pub use error::{LoadError, Problem};
-pub use gguf::{Gguf, Metadata};
+pub use gguf::{Gguf, List, Metadata};
 pub use load::{LoadOptions, LoadReport};
 
 use crate::element::Element;
