@@ -45,7 +45,7 @@ fn both(g: &Graph, x: &Tensor, target: Target) -> (Tensor, Tensor) {
     let compiled = model_of(g.clone(), 5).expect("a model").compile(target).unwrap_or_else(|e| panic!("{e}\n{g}"));
     let mut s = compiled.session();
     s.run_inputs(&views(std::slice::from_ref(x))).expect("runs");
-    let weights = |i: usize| Ok(compiled.weights().at(i).expect("a weight").to_tensor());
+    let weights = |i: usize| compiled.weights().at(i).expect("a weight").to_tensor();
     let interpreter = Interpreter::for_inputs(g, std::slice::from_ref(x)).expect("an interpreter");
     let want = interpreter.run(std::slice::from_ref(x), &weights).expect("interpreted");
     (s.tensor(0), want[0].clone())

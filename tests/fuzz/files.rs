@@ -32,7 +32,7 @@ fn load(path: &Path, rng: &mut Rng) -> Result<bool, String> {
     };
     for w in &net.ir().weights {
         let data = net.weights().data(&w.name).ok_or_else(|| format!("`{}` is loaded but not there", w.name))?;
-        let elements = data.to_tensor().len();
+        let elements = data.to_tensor().map_err(|e| e.to_string())?.len();
         let want: usize = data.shape().iter().product();
         if elements != want {
             return Err(format!("`{}` has {elements} elements of {want}", w.name));
