@@ -7,9 +7,9 @@
 
 mod common;
 
-use common::{Rng, compile, same_bits, views};
+use common::{Rng, compile, compile_for, same_bits, views};
 use tancho::interp::Interpreter;
-use tancho::{DType, Dim, Graph, Tensor, bf16};
+use tancho::{DType, Dim, Graph, Isa, Target, Tensor, bf16};
 use tancho_ir::graph::InputDecl;
 use tancho_ir::op::*;
 use tancho_ir::{Source, Type};
@@ -447,4 +447,30 @@ return %5";
     let report = tancho::compare::compare("y", &s.tensor(0), &want[0], None, tancho::compare::BOUND);
     assert!(report.ok(), "{report}");
     assert!(want[0].as_f32().expect("f32").chunks(20).any(|r| r.iter().all(|x| x.is_finite())), "some rows are numbers");
+}
+
+/// Squares that leave the range of f32 make norms zeros, as `docs/language.md` says; `check` names the op. Numbers just inside
+/// of the range are normalised.
+#[test]
+fn norms_beyond_the_range_of_squares_are_reported() {
+    let cases = [
+        ("layer_norm(%0, over = (1,))", 1e20f32, 1e18),
+        ("rms_norm(%0, over = (1,))", 1e20, 1e18),
+        ("l2_normalize(%0, over = (1,))", 1e20, 1e18),
+        ("l2_normalize(%0, over = (1,), eps = 1e-30)", 1e-25, 1e-17),
+    ];
+    for (op, outside, inside) in cases {
+        let text = format!("network Norm<B>\ninput x: f32[B, 3]\n%0: f32[B, 3] = input(index = 0)\n%1: f32[B, 3] = {op}\nreturn %1");
+        let g = Graph::parse(&text).unwrap_or_else(|e| panic!("{e}"));
+        for isa in Isa::ALL.into_iter().filter(|isa| *isa <= Isa::host()) {
+            let c = compile_for(&g, Target::host().with_isa(isa).expect("a level")).expect("compiles");
+            let report = |size: f32| {
+                let x = Tensor::new(vec![size, 2.0 * size, 3.0 * size], [1, 3]).expect("fits");
+                c.check_inputs(&views(&[x])).expect("runs")
+            };
+            let (bad, good) = (report(outside), report(inside));
+            assert!(!bad.ok() && bad.diverges_at.is_some(), "{op} of {outside} on {isa}\n{bad}");
+            assert!(good.ok(), "{op} of {inside} on {isa}\n{good}");
+        }
+    }
 }

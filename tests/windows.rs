@@ -210,3 +210,81 @@ fn batch_norms_far_from_zero() {
         }
     }
 }
+
+/// Windows with more elements than code is written out for: borders, strides, dilations, and channels that do not fill a vector.
+#[test]
+fn windows_as_large_as_images() {
+    for ((h, w), kernel, stride, pad, dilation) in [
+        ((20usize, 17usize), (20usize, 17usize), (1usize, 1usize), 0usize, 1usize),
+        ((40, 9), (31, 9), (2, 1), 8, 1),
+        ((23, 23), (12, 12), (3, 2), 5, 2),
+        ((1, 300), (1, 200), (1, 7), 0, 1),
+        ((30, 30), (12, 13), (1, 1), 30, 1),
+    ] {
+        for c in [1, 5, 33] {
+            let span = |k: usize| (k - 1) * dilation + 1;
+            let out = |len: usize, k: usize, s: usize| (len + 2 * pad - span(k)) / s + 1;
+            let (oh, ow) = (out(h, kernel.0, stride.0), out(w, kernel.1, stride.1));
+            let frame = format!("stride = [{}, {}], pad = [{pad}, {pad}, {pad}, {pad}]", stride.0, stride.1);
+            let spread = format!("dilation = [{dilation}, {dilation}]");
+            let x = special(&[2, c, h, w], c as u64, 4000);
+            for (op, filters) in [("max_pool2d", false), ("sum_pool2d", false), ("conv2d", true)] {
+                let (text, weights) = match filters {
+                    false => (format!("{op}(%0, kernel = [{}, {}], {frame}, layout = nchw)", kernel.0, kernel.1), None),
+                    true => (format!("{op}(%0, %1, {frame}, {spread}, groups = {c}, layout = nchw)"), Some([c, 1, kernel.0, kernel.1])),
+                };
+                if dilation > 1 && !filters {
+                    continue;
+                }
+                let g = graph(&text, &[2, c, h, w], weights.as_ref().map(|w| &w[..]), &[2, c, oh, ow]);
+                for target in targets(Precision::Standard) {
+                    let (got, want) = both(&g, &x, target);
+                    let scale = vec![(kernel.0 * kernel.1) as f64; want.len()];
+                    let bound = if op == "max_pool2d" { 0.0 } else { BOUND };
+                    let report = compare(op, &got, &want, Some(&scale), bound);
+                    assert!(report.ok() && report.max_rel <= bound, "{target:?} {text}\n{report}");
+                }
+            }
+        }
+    }
+}
+
+/// Dense convolutions whose window has more runs of pixels than code is written out for.
+#[test]
+fn convolutions_with_large_windows() {
+    let text = "conv2d(%0, %1, stride = [2, 1], pad = [3, 3, 3, 3], dilation = [2, 2], groups = 1, layout = nchw)";
+    let (h, k) = (40, 12);
+    let out = h + 6 - (2 * (k - 1) + 1);
+    let g = graph(text, &[1, 3, h, h], Some(&[4, 3, k, k]), &[1, 4, out / 2 + 1, out + 1]);
+    let x = special(&[1, 3, h, h], 9, 3000);
+    for target in targets(Precision::Direct) {
+        let (got, want) = both(&g, &x, target);
+        let report = compare("conv2d", &got, &want, Some(&vec![(3 * k * k) as f64; want.len()]), BOUND);
+        assert!(report.ok(), "{target:?}\n{report}");
+    }
+}
+
+/// The largest windows compile on a small stack, and give what a sum and a maximum of all pixels are.
+#[test]
+fn windows_of_any_size_compile_on_a_small_stack() {
+    for side in [56, 112, 224] {
+        let g = |op: &str, padding: usize| {
+            let pad = format!("[{padding}, {padding}, {padding}, {padding}]");
+            graph(
+                &format!("{op}(%0, kernel = [{side}, {side}], stride = [1, 1], pad = {pad}, layout = nchw)"),
+                &[1, 2, side, side],
+                None,
+                &[1, 2, 1 + 2 * padding, 1 + 2 * padding],
+            )
+        };
+        let x = Tensor::new((0..2 * side * side).map(|i| (i % 1000) as f32).collect::<Vec<_>>(), [1, 2, side, side]).expect("fits");
+        for (op, padding) in [("max_pool2d", 0), ("sum_pool2d", 0), ("max_pool2d", 1), ("sum_pool2d", 1)] {
+            let (g, x) = (g(op, padding), x.clone());
+            let run = move || both(&g, &x, Target::host());
+            let small = std::thread::Builder::new().stack_size(1 << 20).spawn(run).expect("a thread");
+            let (got, want) = small.join().expect("no overflow");
+            let report = compare(op, &got, &want, None, 1e-6);
+            assert!(report.ok(), "{side}\n{report}");
+        }
+    }
+}

@@ -152,12 +152,26 @@ fn merge(r: &mut Rewriter<'_>, x: Value, branches: &[Branch]) -> Result<Value, S
 
 /// A weight or a view of one, which may stand behind the merged product: then it is copied before it.
 fn early(r: &mut Rewriter<'_>, v: Value) -> Result<Value, ShapeError> {
-    if let Some(&there) = r.map.get(v.index()) {
-        return Ok(there);
+    let (mut views, mut root) = (Vec::new(), v);
+    while r.map.get(root.index()).is_none()
+        && let Some(&inner) = r.old.node(root).args.first()
+    {
+        views.push(root);
+        root = inner;
     }
+    let mut copy = match r.map.get(root.index()) {
+        Some(&there) => there,
+        None => copied(r, root, &[])?,
+    };
+    for v in views.into_iter().rev() {
+        copy = copied(r, v, &[copy])?;
+    }
+    Ok(copy)
+}
+
+fn copied(r: &mut Rewriter<'_>, v: Value, args: &[Value]) -> Result<Value, ShapeError> {
     let node = r.old.node(v);
-    let args = node.args.iter().map(|a| early(r, *a)).collect::<Result<Vec<_>, _>>()?;
-    let copy = r.push(node.op.clone(), &args, v)?;
+    let copy = r.push(node.op.clone(), args, v)?;
     r.new.nodes[copy.index()].name.clone_from(&node.name);
     Ok(copy)
 }
