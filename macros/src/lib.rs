@@ -65,9 +65,8 @@ fn stages(input: TokenStream, prelude: &TokenStream, borrowed: bool) -> (TokenSt
     }
     let library = known(prelude.clone());
     let checked = check::check(&networks, &library, &errors);
-    let errors = errors.finish();
-    let expanded = expand::expand(&networks, &checked, errors.first(), borrowed);
-    (expanded.into_iter().inspect(|(name, out)| show::if_asked(name, out)).map(|(_, out)| out).collect(), errors)
+    let expanded = expand::expand(&networks, &checked, borrowed);
+    (expanded.into_iter().inspect(|(name, out)| show::if_asked(name, out)).map(|(_, out)| out).collect(), errors.finish())
 }
 
 /// The networks of the prelude, whose signatures every macro call knows.

@@ -3,7 +3,6 @@
 use super::methods::{Entry, compiled, entries, session};
 use super::own;
 use crate::ast::Network;
-use crate::errors::{Error, compile_error};
 use crate::plan::{Checked, DimInfo, DimKind, ItemDoc, Sig};
 use proc_macro2::{Ident, Literal, TokenStream};
 use quote::{ToTokens, format_ident, quote, quote_spanned};
@@ -11,9 +10,8 @@ use quote::{ToTokens, format_ident, quote, quote_spanned};
 /// Associated functions a constant of the same name would clash with.
 const METHODS: &[&str] = &["with", "load", "init", "ir", "weights", "weights_mut", "compile"];
 
-/// All structs of a network with their methods. Where its header has an error, nobody knows what the methods take: the types
-/// beside the declaration are then those of an `error` that is reported, of which rustc asks nothing more.
-pub fn structs(n: &Network, c: &Checked, error: Option<&Error>) -> TokenStream {
+/// All structs of a network with their methods.
+pub fn structs(n: &Network, c: &Checked) -> TokenStream {
     let empty = Sig::default();
     let names = Names {
         n,
@@ -24,13 +22,7 @@ pub fn structs(n: &Network, c: &Checked, error: Option<&Error>) -> TokenStream {
         entries: entries(n, c),
         items: &c.items,
         trains: c.entries.iter().filter(|e| e.train).map(|e| e.sig.entry.as_str()).collect(),
-        unknown: error.filter(|_| n.broken_header).map(compile_error),
     };
-    if let Some(error) = &names.unknown {
-        let (vis, all) = (&n.vis, [&names.dims, &names.compiled, &names.session]);
-        let aliases = all.into_iter().map(|name| quote_spanned!(own()=> #[doc(hidden)] #vis type #name = #error;));
-        return [names.declaration()].into_iter().chain(aliases).collect();
-    }
     let machine = [compiled(n, &names.compiled, &names.session, &names.entries), session(n, &names.session, &names.entries)];
     [names.declaration(), names.dims()].into_iter().chain(machine).collect()
 }
@@ -45,8 +37,6 @@ struct Names<'a> {
     entries: Vec<Entry>,
     items: &'a [ItemDoc],
     trains: Vec<&'a str>,
-    /// A type of which nothing is known.
-    unknown: Option<TokenStream>,
 }
 
 /// Static dims; of two with one name (an error) only the first.
@@ -71,20 +61,12 @@ impl Names<'_> {
         let header = format!("\n```text\n{}\n```{}", n.header, self.table());
         let built = self.entries.iter().map(|e| &e.built);
         let others = (self.entries.len() > 1).then(|| self.other_graphs());
-        let each = (0..self.entries.len()).map(|i| quote_spanned!(own()=> self.0.compile_entry(#i, target)?));
-        let compile = match self.unknown {
-            None => quote_spanned!(own()=> ::core::result::Result::Ok(#compiled(#(#each),*))),
-            Some(_) => {
-                let what = format!("`{}`", self.n.name);
-                quote_spanned!(own()=> ::core::result::Result::Err(::tancho::Error::NotYet { what: ::core::convert::Into::into(#what) }))
-            }
-        };
+        let compile = (0..self.entries.len()).map(|i| quote_spanned!(own()=> self.0.compile_entry(#i, target)?));
         let training = self.training();
         let result = quote_spanned!(own()=> ::core::result::Result);
         let option = quote_spanned!(own()=> ::core::option::Option);
-        let fields = self.statics.iter().filter(|_| self.unknown.is_none());
-        let count = fields.clone().count();
-        let given = fields.map(|(i, d)| {
+        let count = self.statics.len();
+        let given = self.statics.iter().map(|(i, d)| {
             let text = &d.name;
             quote_spanned!(own()=> (#text, ::core::convert::Into::into(dims.#i)))
         });
@@ -164,8 +146,7 @@ impl Names<'_> {
                 /// # Errors
                 /// The target cannot run it.
                 pub fn compile(&self, target: ::tancho::Target) -> #result<#compiled, ::tancho::Error> {
-                    let _ = &target;
-                    #compile
+                    ::core::result::Result::Ok(#compiled(#(#compile),*))
                 }
 
                 #training

@@ -22,8 +22,8 @@ use quote::quote_spanned;
 /// Everything a macro call emits, network by network.
 ///
 /// With `borrowed` the ops of a body carry the source of the call they are made for: what
-/// the user wrote is `up(x)`, not the prelude's body of `Linear`. `error` is one that is reported.
-pub fn expand(networks: &[Network], checked: &[Checked], error: Option<&Error>, borrowed: bool) -> Vec<(String, TokenStream)> {
+/// the user wrote is `up(x)`, not the prelude's body of `Linear`.
+pub fn expand(networks: &[Network], checked: &[Checked], borrowed: bool) -> Vec<(String, TokenStream)> {
     let mut out: Vec<(String, TokenStream)> = Vec::new();
     for (n, c) in networks.iter().zip(checked) {
         // A second network of the same name, or of one that another's types have, is an error already; its item would be another.
@@ -32,7 +32,7 @@ pub fn expand(networks: &[Network], checked: &[Checked], error: Option<&Error>, 
         if generated || out.iter().any(|(name, _)| *name == own) {
             continue;
         }
-        let mut tokens = api::structs(n, c, error);
+        let mut tokens = api::structs(n, c);
         for (i, e) in c.entries.iter().enumerate().filter(|(i, _)| c.is_built(*i)) {
             tokens.extend(network_impl(n, c, i, e, borrowed));
         }
