@@ -14,7 +14,7 @@ pub use ops::ops;
 
 use crate::ast::Network;
 use crate::check::GENERATED;
-use crate::errors::{Error, Place};
+use crate::errors::Place;
 use crate::plan::{Checked, CheckedEntry};
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::quote_spanned;
