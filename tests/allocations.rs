@@ -206,7 +206,9 @@ fn sizes_of_any_kind() {
         let made = Two::with(TwoDims { D: n }).init(7);
         assert_eq!(made.is_ok(), small(n), "{n}");
         let mut weights = Two::init(1).unwrap();
-        assert!(weights.weights_mut().set("w", Tensor::zeros(DType::F32, [0, n]).unwrap()).is_err());
+        if let Ok(none) = Tensor::zeros(DType::F32, [0, n]) {
+            assert!(weights.weights_mut().set("w", none).is_err());
+        }
         // Inputs of no elements, through the interpreter and compiled.
         let none: [f32; 0] = [];
         let compiled = Pairs::init(1).unwrap().compile(Target::host()).unwrap();
