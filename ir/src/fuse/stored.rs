@@ -106,7 +106,7 @@ impl Fuser<'_> {
         let mut unit = || self.access(a).and_then(|x| x.strides.last().cloned()).is_none_or(|s| s.is(1));
         match reader {
             Op::Matmul if i == 0 => !made && !unit(),
-            Op::Conv2d { .. } | Op::Pool2d { .. } if i == 0 => !made && !(unit() && self.pixels_known(a)),
+            Op::Conv2d { .. } | Op::Pool2d { .. } if i == 0 => !(made || unit() && self.pixels_known(a)),
             Op::Attention { .. } if i < 3 => !made && !unit(),
             _ => false,
         }

@@ -191,20 +191,20 @@ impl<'e> Scheduler<'e> {
     }
 
     /// Whether `r` is a row scalar that an earlier statement left.
-    fn from_slot(&self, r: Reg, p: usize, wide: bool) -> bool {
+    fn is_in_slot(&self, r: Reg, p: usize, wide: bool) -> bool {
         let (i, inst) = (r as usize, self.e.insts[r as usize]);
         !self.full[i] && !is_constant(&inst) && (wide || matches!(inst, Inst::Fold(..)) || self.depth[i] < p)
     }
 
     /// Whether `r` is read from the row that an earlier pass kept it in.
-    fn from_row(&self, r: Reg, p: usize) -> bool {
+    fn is_in_row(&self, r: Reg, p: usize) -> bool {
         let i = r as usize;
         self.full[i] && self.depth[i] < p && self.cost[i] > CHEAP && self.e.ty(r) == super::Ty::F
     }
 
     /// What must be emitted before `r`, in order.
     fn inputs(&self, r: Reg, p: usize, wide: bool) -> impl Iterator<Item = Reg> + use<> {
-        let computed = !self.from_slot(r, p, wide) && !self.from_row(r, p);
+        let computed = !self.is_in_slot(r, p, wide) && !self.is_in_row(r, p);
         let inputs: BTreeSet<Reg> = if computed { self.e.insts[r as usize].operands().collect() } else { BTreeSet::new() };
         inputs.into_iter()
     }
@@ -212,10 +212,10 @@ impl<'e> Scheduler<'e> {
     /// Emits `r`, whose operands are.
     fn emit_one(&mut self, r: Reg, p: usize, b: &mut Body, wide: bool) {
         let inst = self.e.insts[r as usize];
-        let made = if self.from_slot(r, p, wide) {
+        let made = if self.is_in_slot(r, p, wide) {
             let slot = self.slot(r);
             b.push(Inst::Slot(slot, self.e.ty(r)))
-        } else if self.from_row(r, p) {
+        } else if self.is_in_row(r, p) {
             let ptr = match self.kept.get(&r) {
                 Some(ptr) => *ptr,
                 None => {

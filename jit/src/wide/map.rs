@@ -9,6 +9,9 @@ use iced_x86::{Code, Instruction, MemoryOperand, Register};
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 
+/// What comes behind each turn of a loop, with the registers that are free there.
+type Behind<'f, 'p> = &'f mut dyn FnMut(&mut Emit<'p>, &[V]) -> Result<(), Refused>;
+
 /// What a turn adds to a fold.
 enum Term {
     Value(Reg),
@@ -23,7 +26,7 @@ struct Row<'b> {
     index: Register,
 }
 
-impl Emit<'_> {
+impl<'p> Emit<'p> {
     /// Row scalars: whole vectors of equal lanes.
     pub fn once(&mut self, body: &[Inst], outs: &[(Reg, u16)]) -> Result<(), Refused> {
         let bases = self.bases(body)?;
@@ -192,7 +195,7 @@ impl Emit<'_> {
         vectors: i64,
         accs: &[Vec<V>],
         free: &mut Vec<V>,
-        behind: &mut dyn FnMut(&mut Self, &[V]) -> Result<(), Refused>,
+        behind: Behind<'_, 'p>,
     ) -> Result<(), Refused> {
         let step = vectors * self.a.width.lanes();
         let top = self.a.label();
