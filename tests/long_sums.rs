@@ -3,6 +3,7 @@
 mod common;
 
 use common::views;
+use std::slice::from_ref;
 use tancho::model::model_of;
 use tancho::{Format, Graph, Isa, Precision, Target, Tensor, network};
 
@@ -58,8 +59,8 @@ fn sums_and_means() {
     let tenth = f64::from(0.1f32);
     for n in [65_536, 1_000_000, 4_000_000] {
         let x = same(0.1, &[n]);
-        check(&graph!(Sum::init(0)), &[x.clone()], |_| tenth * n as f64, 2e-6);
-        check(&graph!(Mean::init(0)), &[x.clone()], |_| tenth, 2e-6);
+        check(&graph!(Sum::init(0)), from_ref(&x), |_| tenth * n as f64, 2e-6);
+        check(&graph!(Mean::init(0)), from_ref(&x), |_| tenth, 2e-6);
     }
     check(&graph!(Column::init(0)), &[same(0.1, &[1_000_000, 3])], |_| tenth * 1e6, 2e-6);
     check(&graph!(Pool::init(0)), &[same(0.1, &[1, 2, 512, 512])], |_| tenth, 2e-6);
@@ -73,7 +74,7 @@ fn softmax_and_norms() {
         let other = f64::from(-1.7f32).exp();
         let sum = 1.0 + other * (n - 1) as f64;
         let x = Tensor::new(row, [1, n]).expect("fits");
-        check(&graph!(Softmax::init(0)), &[x.clone()], |i| if i == n / 3 { 1.0 / sum } else { other / sum }, 2e-6);
+        check(&graph!(Softmax::init(0)), from_ref(&x), |i| if i == n / 3 { 1.0 / sum } else { other / sum }, 2e-6);
     }
     let n = 262_144;
     let row: Vec<f32> = (0..n).map(|i| if i % 2 == 0 { 1.1 } else { 0.9 }).collect();
@@ -81,9 +82,9 @@ fn softmax_and_norms() {
     let (mean, deviation) = ((high + low) / 2.0, (high - low) / 2.0);
     let x = Tensor::new(row, [1, n]).expect("fits");
     let scale = 1.0 / (deviation * deviation + 1e-5).sqrt();
-    check(&graph!(Norm::init(0)), &[x.clone()], |i| (f64::from(if i % 2 == 0 { 1.1f32 } else { 0.9 }) - mean) * scale, 2e-6);
+    check(&graph!(Norm::init(0)), from_ref(&x), |i| (f64::from(if i % 2 == 0 { 1.1f32 } else { 0.9 }) - mean) * scale, 2e-6);
     let root = ((high * high + low * low) / 2.0 + 1e-6).sqrt();
-    check(&graph!(Rms::init(0)), &[x.clone()], |i| f64::from(if i % 2 == 0 { 1.1f32 } else { 0.9 }) / root, 2e-6);
+    check(&graph!(Rms::init(0)), from_ref(&x), |i| f64::from(if i % 2 == 0 { 1.1f32 } else { 0.9 }) / root, 2e-6);
 }
 
 /// The error of a partial sum of 512 alike products, of which every total is made.
@@ -94,7 +95,7 @@ fn products() {
     let tenth = f64::from(0.1f32);
     for (rows, k) in [(1, 65_536), (3, 2048), (3, 8192), (20, 8192)] {
         let x = same(0.1, &[rows, k]);
-        check(&graph!(Product::with(ProductDims { K: k, N: 5 }).init(0)), &[x.clone()], |_| tenth * k as f64, PRODUCT);
+        check(&graph!(Product::with(ProductDims { K: k, N: 5 }).init(0)), from_ref(&x), |_| tenth * k as f64, PRODUCT);
         check(&graph!(Dynamic::init(0)), &[x.clone(), same(1.0, &[k, 19])], |_| tenth * k as f64, PRODUCT);
     }
     // Weights in fewer bits are exact here; the rows of integer products are too.
@@ -124,7 +125,7 @@ fn convolutions_of_many_channels() {
     let (g, x) = (graph!(Conv::init(0)), same(0.1, &[1, 512, 9, 9]));
     for precision in [Precision::Direct, Precision::Standard] {
         for target in levels() {
-            let got = run(&g, target.with_precision(precision), std::slice::from_ref(&x));
+            let got = run(&g, target.with_precision(precision), from_ref(&x));
             near(&got, |_| f64::from(0.1f32) * 4608.0, PRODUCT, &format!("{precision:?} on {}", target.isa()));
         }
     }

@@ -121,10 +121,8 @@ impl Index {
     pub fn new() -> Index {
         let all = tensors();
         let shards = [serialized(&all[..3]), serialized(&all[3..])];
-        let place = |(i, t): (usize, &(&str, Dtype, Vec<usize>, Vec<u8>))| {
-            format!("\"{}\": \"{}.safetensors\"", t.0, if i < 3 { "a" } else { "b" })
-        };
-        let map: Vec<String> = all.iter().enumerate().map(place).collect();
+        let place = |(i, name): (usize, &str)| format!("\"{name}\": \"{}.safetensors\"", if i < 3 { "a" } else { "b" });
+        let map: Vec<String> = all.iter().map(|t| t.0).enumerate().map(place).collect();
         let text = format!("{{\"metadata\": {{\"total_size\": 1}}, \"weight_map\": {{{}}}}}", map.join(", "));
         let made = Index { text, shards, dir: tempfile::tempdir().expect("a directory") };
         made.write(&made.text, &made.shards);
