@@ -16,6 +16,9 @@ use tancho_ir::{Dim, DimError, Type, Value};
 /// Bytes that every buffer's start is a multiple of: a cache line.
 pub const ALIGN: usize = 64;
 
+/// So many blocks are compared with each other sooner than a tree is made of them.
+const FEW: usize = 1000;
+
 /// What a buffer of a step is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Place {
@@ -140,11 +143,26 @@ impl Plan {
         order.clear();
         order.extend(0..n);
         order.sort_by_key(|&i| (std::cmp::Reverse(sizes[i]), i));
-        let mut taken = Taken::new(self.blocks.iter().map(|b| b.last).max().unwrap_or(0));
+        let mut tree = (n > FEW).then(|| Taken::new(self.blocks.iter().map(|b| b.last).max().unwrap_or(0)));
         let mut total = 0;
-        for &i in order.iter() {
-            let size = sizes[i].next_multiple_of(ALIGN);
-            let at = taken.take(self.blocks[i].first, self.blocks[i].last, size);
+        for rank in 0..n {
+            let i = order[rank];
+            let (block, size) = (&self.blocks[i], sizes[i].next_multiple_of(ALIGN));
+            let at = match &mut tree {
+                Some(taken) => taken.take(block.first, block.last, size),
+                None => {
+                    let mut at = 0;
+                    // Move behind each block that is alive at the same time, until nothing overlaps.
+                    while let Some(end) = order[..rank].iter().find_map(|&j| {
+                        let alive = block.first <= self.blocks[j].last && self.blocks[j].first <= block.last;
+                        let (a, b) = (offsets[j], offsets[j] + sizes[j].next_multiple_of(ALIGN));
+                        (alive && at < b && a < at + size).then_some(b)
+                    }) {
+                        at = end;
+                    }
+                    at
+                }
+            };
             offsets[i] = at;
             total = total.max(at + size);
         }

@@ -55,11 +55,12 @@ fn random_lifetimes_and_sizes() {
         (state >> 33) as usize % n
     };
     for round in 0..3000 {
-        // A few blocks, and now and then many: short ones, and such that live to the end.
+        // A few blocks, now and then many, and once more than are compared one by one.
         let many = round % 50 == 0;
         let steps = 1 + below(if many { 90 } else { 20 });
         let mut plan = Plan::default();
-        for _ in 0..below(if many { 120 } else { 25 }) {
+        let count = if round == 0 { 1500 } else { below(if many { 120 } else { 25 }) };
+        for _ in 0..count {
             let first = below(steps);
             let longest = 1 + below(steps);
             let last = first + below((steps - first).min(longest));
