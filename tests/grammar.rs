@@ -143,8 +143,10 @@ fn repeat_declares_items_per_turn() {
     let gated = Gated::init(0).unwrap();
     assert_eq!(names(gated.weights()), ["gate.0", "layers.0.w", "gate.1", "layers.1.w"]);
     assert_eq!(run!(gated, count(2).view([1, 2])), [2.0, 3.0]);
-    let many = Tower::with(TowerDims { N: usize::MAX, ..Default::default() }).init(0).unwrap_err().to_string();
+    let turns = |n: usize| Tower::with(TowerDims { N: n, ..Default::default() }).init(0).unwrap_err().to_string();
+    let (many, beyond) = (turns(i64::MAX as usize), turns(usize::MAX));
     assert!(many.contains("turns: loops are unrolled"), "{many}");
+    assert!(beyond.contains("`N`") && beyond.contains("a length cannot be 18446744073709551615"), "{beyond}");
 }
 
 /// An f32 tensor for a file.

@@ -129,17 +129,22 @@ fn hidden_states_are_the_reference_s() {
     }
 }
 
-/// Mean loss of a passage, token by token.
-fn loss(compiled: &SmolLm2Compiled, ids: &[i32]) -> f64 {
+/// Logarithms of the probabilities of the next token, behind each token of a passage but the last.
+fn predictions(compiled: &SmolLm2Compiled, ids: &[i32]) -> Vec<Vec<f64>> {
     let mut session = compiled.session();
-    let mut one = |pair: &[i32]| {
-        let logits = session.run(pair[..1].view([1, 1])).expect("runs").to_vec();
+    let mut behind = |id: &i32| {
+        let logits = session.run([*id].view([1, 1])).expect("runs").to_vec();
         let top = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
         let sum: f64 = logits.iter().map(|x| f64::from(x - top).exp()).sum();
-        sum.ln() - f64::from(logits[pair[1] as usize] - top)
+        logits.iter().map(|x| f64::from(x - top) - sum.ln()).collect()
     };
-    let all: Vec<f64> = ids.windows(2).map(&mut one).collect();
-    all.iter().sum::<f64>() / all.len() as f64
+    ids[..ids.len() - 1].iter().map(&mut behind).collect()
+}
+
+/// Mean loss of a passage, token by token.
+fn loss(compiled: &SmolLm2Compiled, ids: &[i32]) -> f64 {
+    let all = predictions(compiled, ids);
+    -all.iter().zip(&ids[1..]).map(|(p, id)| p[*id as usize]).sum::<f64>() / all.len() as f64
 }
 
 #[test]
@@ -149,23 +154,29 @@ fn the_loss_of_a_passage_is_the_reference_s() {
     assert!((found - want).abs() < 1e-4, "{found} instead of {want}");
 }
 
-/// Perplexity of the passage with weights in other formats: the file's blocks of 4 bits are exact in `q4`, so what is lost there is
-/// rows rounded to 8 bits.
+/// What other formats of weights lose of the perplexity: what is expected of it where the f32 network is right, exp of the mean of
+/// `sum p (ln p - ln q)`. What a passage of 77 tokens has by chance on top changes from level to level with the last bits of sums: its
+/// perplexity in int8 is 1 to 3 % better than in f32. The file's blocks of 4 bits are exact in `q4`, so what is lost there is rows
+/// rounded to 8 bits.
 #[test]
 fn other_formats_keep_the_perplexity() {
-    let all = json("smollm2.json");
-    let (ids, reference) = (integers(&all["nll_ids"]), all["nll_mean"].as_f64().expect("a number"));
+    let ids = integers(&json("smollm2.json")["nll_ids"]);
+    let right = predictions(compiled(), &ids);
     let net = net();
-    let sizes: Vec<usize> = [(Format::Bf16, 0.005), (Format::Int8, 0.02), (Format::Q4, 0.02)]
-        .into_iter()
-        .map(|(format, bound)| {
-            let compiled = net.compile(Target::host().with_weights(format)).expect("compiles");
-            let change = (loss(&compiled, &ids) - reference).exp() - 1.0;
-            println!("{format}: perplexity {:+.3} %", change * 100.0);
-            assert!(change.abs() < bound, "{format}: perplexity changes by {change}");
-            compiled.packed_bytes()
-        })
-        .collect();
-    // The output layer came in 8 bits, and keeps them: a fifth of all weights.
-    assert!(sizes[1] < sizes[0] * 54 / 100 && sizes[2] < sizes[1] * 75 / 100, "{sizes:?}");
+    for isa in tancho::Isa::ALL.into_iter().filter(|isa| *isa <= tancho::Isa::host()) {
+        let target = Target::host().with_isa(isa).expect("a level of this machine");
+        let sizes: Vec<usize> = [(Format::Bf16, 0.005), (Format::Int8, 0.02), (Format::Q4, 0.02)]
+            .into_iter()
+            .map(|(format, bound)| {
+                let compiled = net.compile(target.with_weights(format)).expect("compiles");
+                let lost = |(p, q): (&Vec<f64>, &Vec<f64>)| p.iter().zip(q).map(|(p, q)| p.exp() * (p - q)).sum::<f64>();
+                let lost = right.iter().zip(&predictions(&compiled, &ids)).map(lost).sum::<f64>() / right.len() as f64;
+                println!("{isa}, {format}: perplexity {:+.3} %", lost.exp_m1() * 100.0);
+                assert!(lost.exp_m1() < bound, "{isa}, {format}: perplexity changes by {lost}");
+                compiled.packed_bytes()
+            })
+            .collect();
+        // The output layer came in 8 bits, and keeps them: a fifth of all weights.
+        assert!(sizes[1] < sizes[0] * 54 / 100 && sizes[2] < sizes[1] * 75 / 100, "{sizes:?}");
+    }
 }

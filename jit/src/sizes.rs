@@ -2,6 +2,7 @@
 //! runs, and none of them may overflow.
 
 use crate::CompileError;
+use tancho_ir::access::row_major;
 use tancho_ir::op::{Op, Padding};
 use tancho_ir::{Dim, Graph, Sight, Value};
 
@@ -11,18 +12,20 @@ pub const MOST_BYTES: i64 = 1 << 46;
 /// Elements from one element of a window or a slice to another at most: further none is in memory.
 pub const MOST_DISTANCE: i64 = MOST_BYTES / 4;
 
-/// Checks that the parts of all sizes that are known are within [`MOST_BYTES`]. An axis without elements does not make the others
-/// smaller: strides are products of those. What depends on run-time dims is checked when they are bound.
+/// Checks that the parts of all sizes and strides that are known are within [`MOST_BYTES`], also strides along an axis without
+/// elements. What depends on run-time dims is checked when they are bound.
 ///
 /// # Errors
 /// The first value that is larger.
 pub fn check(g: &Graph) -> Result<(), CompileError> {
     let fits = |v: Value| {
-        let one = Dim::constant(1);
         let shape = g.room(v);
-        let elements = Dim::product(shape.iter().map(|d| if d.is(0) { &one } else { d })).ok()?;
+        let bytes = Dim::from(g.ty(v).dtype.size());
         // Coefficients that may be multiplied by this without overflow are small enough.
-        elements.times(&Dim::from(g.ty(v).dtype.size())).ok()?.times(&Dim::constant(i64::MAX / MOST_BYTES)).ok()
+        let small = |elements: &Dim| elements.times(&bytes).ok()?.times(&Dim::constant(i64::MAX / MOST_BYTES)).ok();
+        let strides = row_major(&shape)?;
+        strides.iter().try_for_each(|s| small(s).map(drop))?;
+        small(&Dim::product(shape.iter()).ok()?)
     };
     let refused = |v: Value, why: String| CompileError::Unsupported { what: g.label(v), why };
     for v in g.values() {
