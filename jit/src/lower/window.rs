@@ -125,7 +125,8 @@ impl Lower<'_> {
     pub fn pack_filters(&mut self, v: Value, groups: i64) -> Result<(), CompileError> {
         let w = self.g.node(v).args[1];
         let [o, c, kh, kw] = self.g.ty(w).shape.clone().try_into().map_err(|_| self.unsupported(v, "its filters have four axes"))?;
-        let each = o.as_const().unwrap_or(0) / groups.max(1);
+        let all = o.as_const().ok_or_else(|| self.unsupported(v, "the number of its filters must be known when compiled"))?;
+        let each = all / groups.max(1);
         let access = self.access(w)?;
         let mut from = self.wide(w, access);
         let [so, sc, sh] = [0, 1, 2].map(|i| from.strides[i].clone());

@@ -45,7 +45,8 @@ pub fn tile(l: &Lower<'_>, v: Value) -> Option<i64> {
 /// Lowers a convolution with what is fused into it; `None` if its filters do not follow from weights.
 pub fn lower(l: &mut Lower<'_>, k: &Kernel, v: Value, epilogue: &[Value], rows: &[Value], m: i64) -> Result<Option<()>, CompileError> {
     let Some((_, part)) = l.filter_part(v, 1)? else { return Ok(None) };
-    let (n, channels) = (part.n.0, l.g.ty(l.g.node(v).args[1]).shape[1].as_const().unwrap_or(0));
+    let Some(channels) = l.g.ty(l.g.node(v).args[1]).shape[1].as_const() else { return Ok(None) };
+    let n = part.n.0;
     let filters = l.pack(WeightPack { winograd: Some(m), ..WeightPack::plain(Vec::new(), vec![channels], vec![part]) });
     let mut b = Binding::default();
     let window = l.window(v, None)?.bind(&mut b);
