@@ -783,6 +783,25 @@ impl Random {
             .collect()
     }
 
+    /// Elements of the largest value.
+    pub fn largest(&self, b: i64, s: i64) -> i64 {
+        self.graph.nodes.iter().map(|n| size(&n.ty.shape, b, s)).max().unwrap_or(0)
+    }
+
+    /// Inputs as of [`Random::inputs`], but that all floats of one are within a hundredth of each other.
+    pub fn alike(&self, b: i64, s: i64, seed: u64) -> Vec<Tensor> {
+        let mut rng = Rng::new(seed ^ 0xa11);
+        let alike = |t: Tensor| match t.as_f32() {
+            Some(x) => {
+                let common = rng.float();
+                let data: Vec<f32> = x.iter().map(|x| common * (1.0 + x / 200.0)).collect();
+                Tensor::new(data, t.shape()).expect("the same shape")
+            }
+            None => t,
+        };
+        self.inputs(b, s, seed).into_iter().map(alike).collect()
+    }
+
     /// Values of B and S to run with: small ones always, and others as far as no value becomes too large.
     pub fn dims(&self, seed: u64) -> Vec<(i64, i64)> {
         let mut rng = Rng::new(seed ^ 0xd1);
