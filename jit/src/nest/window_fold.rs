@@ -5,7 +5,7 @@ use super::sums::{self, load, map, push, store};
 use super::{address, ceil_div, min};
 use crate::code::{Code, Pointer};
 use crate::functions::Nest;
-use crate::lanes::{Bin, Fold, Inst, Program, Reg, derive};
+use crate::lanes::{Bin, Cmp, Fold, Inst, Program, Reg, derive};
 use crate::spec::{WindowFold, WindowSpec};
 use cranelift::codegen::ir::Value;
 use cranelift::prelude::*;
@@ -53,7 +53,6 @@ fn piece(w: &WindowSpec, fold: WindowFold, count: i64) -> Program {
 
 /// The larger of two numbers; NaN if one is.
 fn larger(body: &mut Vec<Inst>, a: Reg, b: Reg) -> Reg {
-    use crate::lanes::Cmp;
     let more = push(body, Inst::Cmp(Cmp::Gt, a, b));
     let nan = push(body, Inst::Cmp(Cmp::Ne, a, a));
     let keep = push(body, Inst::Bin(Bin::Or, more, nan));
