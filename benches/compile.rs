@@ -1,7 +1,9 @@
-//! Compiling graphs of 1,000 and 10,000 ops of every shape: `cargo bench --bench compile`, or with a part of a name behind `--`.
+//! Compiling graphs of 1,000 and 10,000 ops of every shape: `cargo bench --bench compile`, or with a part of
+//! a name behind `--`.
 //!
-//! Throughput is that of ops. Where it is about as large for 10,000 as for 1,000, no stage grows faster than its graph.
-//! `graph` is the passes and fusion; `whole` is all from the graph to a session that is ready to run, with the weights packed.
+//! Throughput is that of ops. Where it is about as large for 10,000 as for 1,000, no stage grows faster than
+//! its graph. `graph` is the passes and fusion; `whole` is all from the graph to a session that is ready to
+//! run, with the weights packed.
 
 #[path = "../tests/common/shapes.rs"]
 mod shapes;
@@ -21,7 +23,8 @@ fn bench(c: &mut Criterion) {
             group.throughput(Throughput::Elements(graph.nodes.len() as u64));
             group.bench_function(BenchmarkId::new("graph", n), |b| {
                 b.iter(|| {
-                    let graph = run_all(black_box(&graph), &mut |_, _| ()).unwrap_or_else(|e| panic!("{name}: {e}"));
+                    let graph =
+                        run_all(black_box(&graph), &mut |_, _| ()).unwrap_or_else(|e| panic!("{name}: {e}"));
                     black_box(fuse(&graph))
                 });
             });

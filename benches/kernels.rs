@@ -1,6 +1,8 @@
-//! Single kernels on every level of this machine: `cargo bench --bench kernels`, or with a part of a name behind `--`.
+//! Single kernels on every level of this machine: `cargo bench --bench kernels`, or with a part of a name
+//! behind `--`.
 //!
-//! Throughput is that of multiply-adds, each counted once, for products and attention, of bytes in and out otherwise.
+//! Throughput is that of multiply-adds, each counted once, for products and attention, of bytes in and out
+//! otherwise.
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use std::hint::black_box;
@@ -69,14 +71,34 @@ fn kernels() -> Vec<Kernel> {
         ("product 128x3072x768", product(3072, 768), vec![vec![128, 768]], fmas(128, 3072, 768)),
         ("product 512x768x768", product(768, 768), vec![vec![512, 768]], fmas(512, 768, 768)),
         ("product 1x768x768", product(768, 768), vec![vec![1, 768]], fmas(1, 768, 768)),
-        ("gelu product 128x3072x768", GeluProduct::with(Default::default()).graph(), vec![vec![128, 768]], fmas(128, 3072, 768)),
+        (
+            "gelu product 128x3072x768",
+            GeluProduct::with(Default::default()).graph(),
+            vec![vec![128, 768]],
+            fmas(128, 3072, 768),
+        ),
         ("layer norm 4096x768", Norm::with(Default::default()).graph(), vec![row.clone()], rows(2)),
-        ("add, layer norm 4096x768", AddNorm::with(Default::default()).graph(), vec![row.clone(), row.clone()], rows(3)),
+        (
+            "add, layer norm 4096x768",
+            AddNorm::with(Default::default()).graph(),
+            vec![row.clone(), row.clone()],
+            rows(3),
+        ),
         ("softmax 4096x768", Softmax::with(SoftmaxDims {}).graph(), vec![row], rows(2)),
         ("conv 3x3, 64 of 56x56", conv(64, 1), vec![vec![1, 64, 56, 56]], fmas(56 * 56, 64, 9 * 64)),
         ("conv 3x3 / 2, 128 of 56x56", conv(128, 2), vec![vec![1, 128, 56, 56]], fmas(28 * 28, 128, 9 * 128)),
-        ("depthwise 3x3, 144 of 56x56", Depthwise::with(Default::default()).graph(), vec![vec![1, 144, 56, 56]], fmas(56 * 56, 144, 9)),
-        ("attention 128x12x64", Attention::with(Default::default()).graph(), vec![vec![1, 128, 768]; 3], fmas(2 * 128, 128, 768)),
+        (
+            "depthwise 3x3, 144 of 56x56",
+            Depthwise::with(Default::default()).graph(),
+            vec![vec![1, 144, 56, 56]],
+            fmas(56 * 56, 144, 9),
+        ),
+        (
+            "attention 128x12x64",
+            Attention::with(Default::default()).graph(),
+            vec![vec![1, 128, 768]; 3],
+            fmas(2 * 128, 128, 768),
+        ),
     ]
 }
 
@@ -89,7 +111,9 @@ fn bench(c: &mut Criterion) {
             .into_iter()
             .map(|shape| {
                 let n = shape.iter().product::<usize>() as u32;
-                let data: Vec<f32> = (0..n).map(|i| (i.wrapping_mul(2_654_435_761) >> 8) as f32 / (1 << 23) as f32 - 1.0).collect();
+                let data: Vec<f32> = (0..n)
+                    .map(|i| (i.wrapping_mul(2_654_435_761) >> 8) as f32 / (1 << 23) as f32 - 1.0)
+                    .collect();
                 Tensor::new(data, shape).unwrap_or_else(|e| panic!("{name}: {e}"))
             })
             .collect();

@@ -4,9 +4,9 @@
 //! cargo run --release --example gpt2 -- path/to/gpt2 "The residual connection"
 //! ```
 //!
-//! The folder holds `model.safetensors` and `tokenizer.json`, as the repository `openai-community/gpt2` has them on the
-//! Hugging Face hub. With `--features hub` a prompt alone is enough: the files are fetched from there. Prints the
-//! likeliest continuation.
+//! The folder holds `model.safetensors` and `tokenizer.json`, as the repository `openai-community/gpt2` has
+//! them on the Hugging Face hub. With `--features hub` a prompt alone is enough: the files are fetched from
+//! there. Prints the likeliest continuation.
 
 #[path = "common/program.rs"]
 #[allow(clippy::duplicate_mod)] // the benchmark has several examples as modules
@@ -56,7 +56,8 @@ network! {
     }
 }
 
-const USAGE: &str = "usage: gpt2 [FOLDER] PROMPT\nthe folder holds model.safetensors and tokenizer.json of GPT-2";
+const USAGE: &str =
+    "usage: gpt2 [FOLDER] PROMPT\nthe folder holds model.safetensors and tokenizer.json of GPT-2";
 /// Tokens that follow a prompt at most.
 const LENGTH: usize = 64;
 /// The token that ends a text.

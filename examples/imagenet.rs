@@ -1,4 +1,5 @@
-//! EfficientNet-Lite0 (Tan and Le 2019, without squeeze-and-excitation) with its real weights, on real photographs.
+//! EfficientNet-Lite0 (Tan and Le 2019, without squeeze-and-excitation) with its real weights, on real
+//! photographs.
 //!
 //! ```text
 //! python3 scripts/fetch_models.py
@@ -6,8 +7,8 @@
 //! cargo run --release --example imagenet -- photo.jpg another.jpg
 //! ```
 //!
-//! Prints the five most likely of ImageNet's 1,000 classes, by number; without arguments for the photographs that the
-//! script fetches, whose file names end with the number of what they show.
+//! Prints the five most likely of ImageNet's 1,000 classes, by number; without arguments for the photographs
+//! that the script fetches, whose file names end with the number of what they show.
 
 #[path = "common/models.rs"]
 #[allow(clippy::duplicate_mod)] // the benchmark has several examples as modules
@@ -90,8 +91,8 @@ network! {
     }
 }
 
-/// A photograph as the network wants it: its short side brought to 256 pixels, bicubic, and the 224x224 in its middle,
-/// as bytes `[224, 224, 3]`.
+/// A photograph as the network wants it: its short side brought to 256 pixels, bicubic, and the 224x224 in
+/// its middle, as bytes `[224, 224, 3]`.
 pub fn crop(path: &Path) -> Result<Vec<u8>, Failure> {
     let why = |e: &dyn std::fmt::Display| format!("{}: {e}", path.display());
     let file = std::fs::File::open(path).map_err(|e| why(&e))?;
@@ -101,10 +102,15 @@ pub fn crop(path: &Path) -> Result<Vec<u8>, Failure> {
     let info = decoder.info().ok_or_else(|| why(&"it has no size"))?;
     let (w, h) = (usize::from(info.width), usize::from(info.height));
     if w * h > MOST_PIXELS {
-        return Err(why(&format!("{w}x{h} pixels are too many; this program takes up to {MOST_PIXELS}")).into());
+        return Err(
+            why(&format!("{w}x{h} pixels are too many; this program takes up to {MOST_PIXELS}")).into()
+        );
     }
     if w.max(h) > MOST_RATIO * w.min(h) {
-        return Err(why(&format!("{w}x{h} pixels are too thin; one side may be up to {MOST_RATIO} times the other")).into());
+        return Err(why(&format!(
+            "{w}x{h} pixels are too thin; one side may be up to {MOST_RATIO} times the other"
+        ))
+        .into());
     }
     let pixels = decoder.decode().map_err(|e| why(&e))?;
     let rgb: Vec<u8> = match info.pixel_format {
@@ -118,10 +124,15 @@ pub fn crop(path: &Path) -> Result<Vec<u8>, Failure> {
     let floats: Vec<u8> = rgb.iter().flat_map(|x| f32::from(*x).to_ne_bytes()).collect();
     let from = Image::from_vec_u8(w as u32, h as u32, floats, PixelType::F32x3).map_err(|e| why(&e))?;
     let mut to = Image::new(to_w as u32, to_h as u32, PixelType::F32x3);
-    let options = ResizeOptions::new().resize_alg(ResizeAlg::Convolution(FilterType::CatmullRom)).use_alpha(false);
+    let options =
+        ResizeOptions::new().resize_alg(ResizeAlg::Convolution(FilterType::CatmullRom)).use_alpha(false);
     Resizer::new().resize(&from, &mut to, &options).map_err(|e| why(&e))?;
     let (left, top) = ((to_w - SIDE) / 2, (to_h - SIDE) / 2);
-    let values: Vec<u8> = to.buffer().chunks_exact(4).map(|b| f32::from_ne_bytes([b[0], b[1], b[2], b[3]]).round() as u8).collect();
+    let values: Vec<u8> = to
+        .buffer()
+        .chunks_exact(4)
+        .map(|b| f32::from_ne_bytes([b[0], b[1], b[2], b[3]]).round() as u8)
+        .collect();
     let rows = values.chunks_exact(to_w * 3).skip(top).take(SIDE);
     Ok(rows.flat_map(|row| &row[left * 3..(left + SIDE) * 3]).copied().collect())
 }
@@ -158,17 +169,29 @@ fn run(out: &mut dyn Write) -> Result<(), Failure> {
         paths = photographs()?;
     }
     let model = model_dir("efficientnet_lite0").join("model.safetensors");
-    let net = EfficientNetLite0::load(&model).map_err(|e| format!("{e}; run `python3 scripts/fetch_models.py`"))?;
+    let net =
+        EfficientNetLite0::load(&model).map_err(|e| format!("{e}; run `python3 scripts/fetch_models.py`"))?;
     let compiled = net.compile(Target::host())?;
-    writeln!(out, "compiled in {:.1?}, weights packed in {:.1?}", compiled.stats().total(), compiled.pack_time())?;
+    writeln!(
+        out,
+        "compiled in {:.1?}, weights packed in {:.1?}",
+        compiled.stats().total(),
+        compiled.pack_time()
+    )?;
     let mut session = compiled.session();
     for path in paths {
         let image = normalized(&crop(&path)?);
         let start = Instant::now();
         let logits = session.run(image.view([1, 3, SIDE, SIDE]))?;
         let took = start.elapsed();
-        let best: Vec<String> = top(logits.data(), 5).iter().map(|(i, p)| format!("{i} ({:.1} %)", 100.0 * p)).collect();
-        writeln!(out, "{}: {}, in {took:.1?}", path.file_name().unwrap_or(path.as_os_str()).display(), best.join(", "))?;
+        let best: Vec<String> =
+            top(logits.data(), 5).iter().map(|(i, p)| format!("{i} ({:.1} %)", 100.0 * p)).collect();
+        writeln!(
+            out,
+            "{}: {}, in {took:.1?}",
+            path.file_name().unwrap_or(path.as_os_str()).display(),
+            best.join(", ")
+        )?;
     }
     Ok(())
 }

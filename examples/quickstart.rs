@@ -32,7 +32,8 @@ network! {
         residual(x) { down(gelu(up(norm(x)))) }
     }
 
-    /// Two blocks; each turn of `blocks` has weights of its own: `blocks.0.up.weight`, `blocks.1.up.weight` ...
+    /// Two blocks; each turn of `blocks` has weights of its own: `blocks.0.up.weight`, `blocks.1.up.weight`
+    /// ...
     pub Mlp<B, D = 256>(x: [B, D]) -> [B, D] {
         net blocks: [Block<D = D>; 2];
 
@@ -67,7 +68,11 @@ fn run(out: &mut dyn Write) -> Result<(), Failure> {
     writeln!(out, "as declared: one line an op, with the source it comes from\n\n{}", net.ir())?;
 
     let compiled = net.compile(Target::host())?;
-    writeln!(out, "in kernels: the product, the residual and the layer norm are one\n\n{}", compiled.fused_ir())?;
+    writeln!(
+        out,
+        "in kernels: the product, the residual and the layer norm are one\n\n{}",
+        compiled.fused_ir()
+    )?;
 
     // A session owns the buffers. B is bound by the input; another B needs no new code.
     let mut session = compiled.session();
@@ -81,7 +86,13 @@ fn run(out: &mut dyn Write) -> Result<(), Failure> {
 
     let mlp = Mlp::init(42)?.compile(Target::host())?;
     let stats = mlp.stats();
-    writeln!(out, "the two blocks share their code: {} kernels run, {} compiled\n\n{}", stats.steps, stats.kernels, mlp.fused_ir())?;
+    writeln!(
+        out,
+        "the two blocks share their code: {} kernels run, {} compiled\n\n{}",
+        stats.steps,
+        stats.kernels,
+        mlp.fused_ir()
+    )?;
     writeln!(out, "against the interpreter\n{}\n", mlp.check(x.view([64, 256]))?)?;
 
     let mut y = vec![0.0; 64 * 256];

@@ -1,4 +1,5 @@
-//! ResNet-18 and ResNet-34 (He et al. 2016) from the article's residual block, with torchvision's weight names.
+//! ResNet-18 and ResNet-34 (He et al. 2016) from the article's residual block, with torchvision's weight
+//! names.
 //!
 //! ```text
 //! cargo run --release --example resnet
@@ -19,8 +20,8 @@ use std::time::Instant;
 use tancho::{AsView, Target, network};
 
 network! {
-    /// The article's `ResidualBlock`: two convolutions with batch norm around a shortcut, which is the identity
-    /// where nothing changes its shape, else a 1x1 convolution.
+    /// The article's `ResidualBlock`: two convolutions with batch norm around a shortcut, which is the
+    /// identity where nothing changes its shape, else a 1x1 convolution.
     pub BasicBlock<N, CIN = 64, COUT = 64, STRIDE = 1, H, W>
         (x: [N, CIN, H, W]) -> [N, COUT, ceil(H / STRIDE), ceil(W / STRIDE)]
     {
@@ -113,7 +114,12 @@ fn run(out: &mut dyn Write) -> Result<(), Failure> {
     };
     let compiled = net.compile(Target::host())?;
     writeln!(out, "{}", compiled.fused_ir())?;
-    writeln!(out, "compiled in {:.1?}, weights packed in {:.1?}", compiled.stats().total(), compiled.pack_time())?;
+    writeln!(
+        out,
+        "compiled in {:.1?}, weights packed in {:.1?}",
+        compiled.stats().total(),
+        compiled.pack_time()
+    )?;
 
     let image = sample(3 * 224 * 224);
     let mut session = compiled.session();

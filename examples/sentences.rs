@@ -63,7 +63,10 @@ pub fn model_dir() -> PathBuf {
 }
 
 /// Ids and mask of a batch, padded to the longest sentence.
-pub fn tokenize(tokenizer: &Tokenizer, sentences: &[String]) -> Result<(Vec<i32>, Vec<bool>, usize), Failure> {
+pub fn tokenize(
+    tokenizer: &Tokenizer,
+    sentences: &[String],
+) -> Result<(Vec<i32>, Vec<bool>, usize), Failure> {
     let encoded = tokenizer.encode_batch(sentences.to_vec(), true)?;
     let longest = encoded.iter().map(|e| e.get_ids().len()).max().unwrap_or(0);
     let (mut ids, mut mask) = (Vec::new(), Vec::new());
@@ -79,12 +82,14 @@ pub fn tokenize(tokenizer: &Tokenizer, sentences: &[String]) -> Result<(Vec<i32>
 /// Unit vectors of the sentences, one after another, and their width.
 pub fn embed(sentences: &[String]) -> Result<(Vec<f32>, usize), Failure> {
     let dir = model_dir();
-    let mut tokenizer = Tokenizer::from_file(dir.join("tokenizer.json"))
-        .map_err(|e| format!("{}: {e}; run `python3 scripts/fetch_models.py` first", dir.join("tokenizer.json").display()))?;
+    let mut tokenizer = Tokenizer::from_file(dir.join("tokenizer.json")).map_err(|e| {
+        format!("{}: {e}; run `python3 scripts/fetch_models.py` first", dir.join("tokenizer.json").display())
+    })?;
     // The file pads and cuts to 128 tokens; the network takes any length up to 512.
     tokenizer.with_padding(None).with_truncation(None)?;
     let (ids, mask, s) = tokenize(&tokenizer, sentences)?;
-    let model = MiniLm::load(dir.join("model.safetensors")).map_err(|e| format!("{e}; run `python3 scripts/fetch_models.py` first"))?;
+    let model = MiniLm::load(dir.join("model.safetensors"))
+        .map_err(|e| format!("{e}; run `python3 scripts/fetch_models.py` first"))?;
     let mut session = model.compile(Target::host())?.session();
     let b = sentences.len();
     let (embeddings, _) = session.run(ids.view([b, s]), mask.view([b, s]))?;
@@ -96,14 +101,18 @@ fn sentences(args: impl Iterator<Item = OsString>) -> Result<Vec<String>, String
     let text = |arg: OsString| arg.into_string().map_err(|arg| format!("`{}` is not UTF-8", arg.display()));
     let all: Vec<String> = args.map(text).collect::<Result<_, _>>()?;
     match all.is_empty() {
-        true => Err("usage: sentences SENTENCE...\nprints the cosine similarity of each pair of sentences".into()),
+        true => {
+            Err("usage: sentences SENTENCE...\nprints the cosine similarity of each pair of sentences".into())
+        }
         false => Ok(all),
     }
 }
 
 fn run(sentences: &[String], out: &mut dyn Write) -> Result<(), Failure> {
     let (vectors, width) = embed(sentences).map_err(|e| match e.downcast_ref::<Error>() {
-        Some(Error::Bound { value, bound, .. }) => format!("a sentence has {value} tokens; the model takes at most {bound}").into(),
+        Some(Error::Bound { value, bound, .. }) => {
+            format!("a sentence has {value} tokens; the model takes at most {bound}").into()
+        }
         _ => e,
     })?;
     for (sentence, a) in sentences.iter().zip(vectors.chunks(width)) {

@@ -5,7 +5,8 @@
 //! # Ok::<(), tancho::hub::HubError>(())
 //! ```
 //!
-//! The cache, its locks and its half-loaded files are those of Python's `huggingface_hub`, and its settings too:
+//! The cache, its locks and its half-loaded files are those of Python's `huggingface_hub`, and its settings
+//! too:
 //!
 //! | variable | meaning |
 //! |---|---|
@@ -31,21 +32,28 @@ use std::path::PathBuf;
 
 /// The path of a file of a model, which is downloaded unless it is in the hub's cache already.
 ///
-/// A download counts only when it has the size that the hub states, and the hash if the hub states one that is SHA-256 (as of large
-/// files) or Git's; what is in the cache is taken as it is. An interrupted download goes on from where it was, in this call or in one
-/// to come. Of several processes that want a file at once one downloads it, and the others wait for it.
+/// A download counts only when it has the size that the hub states, and the hash if the hub states one that
+/// is SHA-256 (as of large files) or Git's; what is in the cache is taken as it is. An interrupted download
+/// goes on from where it was, in this call or in one to come. Of several processes that want a file at once
+/// one downloads it, and the others wait for it.
 ///
 /// # Errors
-/// [`HubError::cause`] has one for each that there is: no such repository or file, no network, no room on the disk ..
+/// [`HubError::cause`] has one for each that there is: no such repository or file, no network, no room on the
+/// disk ..
 pub fn fetch(repository: &str, file: &str) -> Result<PathBuf, HubError> {
     fetch_with_progress(repository, file, |_, _| ())
 }
 
-/// The same, and tells how far it is: the bytes that are there, and those of the whole file. A file in the cache is not told of.
+/// The same, and tells how far it is: the bytes that are there, and those of the whole file. A file in the
+/// cache is not told of.
 ///
 /// # Errors
 /// As [`fetch`].
-pub fn fetch_with_progress(repository: &str, file: &str, mut progress: impl FnMut(u64, u64)) -> Result<PathBuf, HubError> {
+pub fn fetch_with_progress(
+    repository: &str,
+    file: &str,
+    mut progress: impl FnMut(u64, u64),
+) -> Result<PathBuf, HubError> {
     let fetched = Hub::from_env().and_then(|hub| hub.fetch(repository, file, &mut progress));
     fetched.map_err(|cause| HubError::new(repository, file, cause))
 }
@@ -60,10 +68,18 @@ impl Hub {
     fn from_env() -> Result<Hub, HubCause> {
         let (var, home) = (|name: &str| std::env::var_os(name), std::env::home_dir());
         let (endpoint, token) = (settings::endpoint(var)?, settings::token(var, home.as_deref())?);
-        Ok(Hub { server: Server::new(endpoint, token, server::agent().build()), cache: settings::cache(var, home.as_deref())? })
+        Ok(Hub {
+            server: Server::new(endpoint, token, server::agent().build()),
+            cache: settings::cache(var, home.as_deref())?,
+        })
     }
 
-    fn fetch(&self, repository: &str, file: &str, progress: &mut dyn FnMut(u64, u64)) -> Result<PathBuf, HubCause> {
+    fn fetch(
+        &self,
+        repository: &str,
+        file: &str,
+        progress: &mut dyn FnMut(u64, u64),
+    ) -> Result<PathBuf, HubCause> {
         names::check_repository(repository)?;
         names::check_file(file)?;
         let folder = Folder::new(&self.cache, repository);

@@ -29,8 +29,8 @@
 //! # }
 //! ```
 //!
-//! The language is described at [`network!`], each compile error in the repository's `docs/errors.md`, and what is
-//! proved about shapes in `docs/shapes.md`. Networks of the prelude are in [`nn`].
+//! The language is described at [`network!`], each compile error in the repository's `docs/errors.md`, and
+//! what is proved about shapes in `docs/shapes.md`. Networks of the prelude are in [`nn`].
 
 // The macro's output names this crate `tancho`, here too.
 extern crate self as tancho;
@@ -40,8 +40,9 @@ pub use tancho_ir::{DType, Dim, Graph};
 #[doc = include_str!("../docs/language.md")]
 pub use tancho_macros::network;
 pub use tancho_runtime::{
-    AnyView, AsView, Blueprint, CompileError, Compiled, Dump, Element, Error, Format, Isa, LoadError, LoadOptions, LoadReport, Model,
-    OutputMut, Precision, Profile, Report, Session, Stats, Target, Tensor, TensorData, Trace, View, ViewError, Weights, bf16,
+    AnyView, AsView, Blueprint, CompileError, Compiled, Dump, Element, Error, Format, Isa, LoadError,
+    LoadOptions, LoadReport, Model, OutputMut, Precision, Profile, Report, Session, Stats, Target, Tensor,
+    TensorData, Trace, View, ViewError, Weights, bf16,
 };
 pub use tancho_runtime::{compare, interp, limits, model, profile, weights};
 

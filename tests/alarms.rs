@@ -1,5 +1,5 @@
-//! `check` tells rounding from faults: right kernels give no alarm, whatever cancels, and what is further off than
-//! rounding can be is found, also where each op by itself is right.
+//! `check` tells rounding from faults: right kernels give no alarm, whatever cancels, and what is further off
+//! than rounding can be is found, also where each op by itself is right.
 
 use std::ops::Deref;
 use tancho::{AnyView, AsView, Compiled, Error, Isa, Precision, Target, Tensor, network};
@@ -84,12 +84,18 @@ fn no_alarm(name: &str, compiled: impl Deref<Target = Compiled>, shape: &[usize]
     println!("{name}: {runs} times {shape:?}");
 }
 
-/// All networks, `runs` times. Each of so many rows is an input of its own: one wrong number of one row is an alarm.
+/// All networks, `runs` times. Each of so many rows is an input of its own: one wrong number of one row is an
+/// alarm.
 fn all(runs: usize, rows: usize) -> Result<(), Error> {
     for isa in [Isa::Clif128, Isa::host()] {
         let target = Target::host().with_isa(isa)?;
         no_alarm("one of two", ReluLinear::init(1)?.compile(target)?, &[rows, 64], runs);
-        no_alarm("one alone", ReluLinear::with(ReluLinearDims { C: 1 }).init(2)?.compile(target)?, &[rows, 64], runs);
+        no_alarm(
+            "one alone",
+            ReluLinear::with(ReluLinearDims { C: 1 }).init(2)?.compile(target)?,
+            &[rows, 64],
+            runs,
+        );
         no_alarm("regression", Regress::init(1)?.compile(target)?, &[rows, 64], runs);
         for precision in [Precision::Direct, Precision::Standard, Precision::Fast] {
             let target = target.with_precision(precision);
@@ -110,15 +116,22 @@ fn all(runs: usize, rows: usize) -> Result<(), Error> {
     Ok(())
 }
 
-/// `TANCHO_ALARM_ROUNDS=5` takes a hundred thousand inputs of each network on each level, millions in all, in some minutes.
+/// `TANCHO_ALARM_ROUNDS=5` takes a hundred thousand inputs of each network on each level, millions in all, in
+/// some minutes.
 #[test]
 fn right_kernels_give_no_alarm() -> Result<(), Error> {
     let rounds = std::env::var("TANCHO_ALARM_ROUNDS").ok().and_then(|n| n.parse().ok());
     all(rounds.unwrap_or(1), if rounds.is_some() { 20_000 } else { 500 })
 }
 
-/// What a network's result may be off by if each op is off by its bound: the sum of `|w|` times what the ops before may be.
-fn check_faults(compiled: impl Deref<Target = Compiled>, x: &[f32], shape: [usize; 2], bounds: &[f64]) -> Result<(), Error> {
+/// What a network's result may be off by if each op is off by its bound: the sum of `|w|` times what the ops
+/// before may be.
+fn check_faults(
+    compiled: impl Deref<Target = Compiled>,
+    x: &[f32],
+    shape: [usize; 2],
+    bounds: &[f64],
+) -> Result<(), Error> {
     let (session, inputs) = (compiled.session(), [AnyView::from(x.view(shape))]);
     let right = compiled.interpret_inputs(&inputs)?;
     let y = right[0].as_f32().expect("f32").to_vec();
@@ -160,8 +173,10 @@ fn faults_of_deep_networks_are_found() -> Result<(), Error> {
 /// `sum |w| * |x| + |b|` for each row of `x` and filter of `w`.
 fn magnitudes(x: &[f64], w: &[f32], b: &[f32]) -> Vec<f64> {
     let n = w.len() / b.len();
-    let one =
-        |row: &[f64], o: usize| row.iter().zip(&w[o * n..]).map(|(x, w)| x.abs() * f64::from(w.abs())).sum::<f64>() + f64::from(b[o].abs());
+    let one = |row: &[f64], o: usize| {
+        row.iter().zip(&w[o * n..]).map(|(x, w)| x.abs() * f64::from(w.abs())).sum::<f64>()
+            + f64::from(b[o].abs())
+    };
     x.chunks(n).flat_map(|row| (0..b.len()).map(move |o| one(row, o))).collect()
 }
 

@@ -1,5 +1,5 @@
-//! Memory that cannot be had, and sizes of any kind: a typed error or the right result, never an abort. The tests run in
-//! processes of their own with 2 GiB of address space, where an abort would show as a signal.
+//! Memory that cannot be had, and sizes of any kind: a typed error or the right result, never an abort. The
+//! tests run in processes of their own with 2 GiB of address space, where an abort would show as a signal.
 #![cfg(target_os = "linux")]
 
 use std::fs::File;
@@ -8,7 +8,10 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use tancho::interp::Interpreter;
 use tancho::weights::{Gguf, Metadata};
-use tancho::{AnyView, AsView, DType, Error, LoadOptions, Target, Tensor, TensorData, View, ViewError, Weights, bf16, network};
+use tancho::{
+    AnyView, AsView, DType, Error, LoadOptions, Target, Tensor, TensorData, View, ViewError, Weights, bf16,
+    network,
+};
 
 network! {
     pub Two<B, D = 4>(x: [B, D]) -> [B, D] {
@@ -26,7 +29,8 @@ network! {
 
 const CHILD: &str = "TANCHO_LIMITED";
 
-/// Whether this is the process in which the test runs; if not, it is started with little memory, and must pass.
+/// Whether this is the process in which the test runs; if not, it is started with little memory, and must
+/// pass.
 fn limited(test: &str) -> bool {
     if std::env::var_os(CHILD).is_some() {
         return true;
@@ -35,7 +39,12 @@ fn limited(test: &str) -> bool {
     child.args(["-c", "ulimit -v 2097152; exec \"$0\" --exact \"$1\" --test-threads 1"]);
     let out = child.arg(std::env::current_exe().unwrap()).arg(test).env(CHILD, "1").output().unwrap();
     let said = String::from_utf8_lossy(&out.stdout);
-    assert!(out.status.success() && said.contains("1 passed"), "{}\n{said}{}", out.status, String::from_utf8_lossy(&out.stderr));
+    assert!(
+        out.status.success() && said.contains("1 passed"),
+        "{}\n{said}{}",
+        out.status,
+        String::from_utf8_lossy(&out.stderr)
+    );
     false
 }
 
@@ -60,7 +69,10 @@ fn zeros(dir: &Path, dtype: &str, size: u64, d: u64) -> PathBuf {
 
 fn told_as_weights(e: &Error, what: &str) {
     let text = e.to_string();
-    assert!(matches!(e, Error::WeightMemory { .. }) && text.contains(what) && !text.contains("inputs"), "{text}");
+    assert!(
+        matches!(e, Error::WeightMemory { .. }) && text.contains(what) && !text.contains("inputs"),
+        "{text}"
+    );
 }
 
 #[test]
@@ -80,7 +92,9 @@ fn weights_that_memory_cannot_hold() {
         told_as_weights(&e, "weight `w` f32[20000, 20000]: 1600000000 bytes");
     }
     // A file that does not fit is told as that, for which no memory is missing.
-    let e = Two::with(TwoDims { D: 20_000 }).load_with(zeros(dir.path(), "F16", 2, 20_000), &LoadOptions::new().prefix("p.")).unwrap_err();
+    let e = Two::with(TwoDims { D: 20_000 })
+        .load_with(zeros(dir.path(), "F16", 2, 20_000), &LoadOptions::new().prefix("p."))
+        .unwrap_err();
     assert!(matches!(e, Error::Load(_)), "{e}");
     // What is mapped takes no memory, but its packed form does.
     let net = Two::with(TwoDims { D: 17_000 }).load(zeros(dir.path(), "F32", 4, 17_000)).unwrap();
@@ -103,7 +117,9 @@ fn blocks_that_memory_cannot_hold() {
     let mut head = [b"GGUF".to_vec(), 3u32.to_le_bytes().to_vec(), counts, text("w"), shape, place].concat();
     head.resize(head.len().next_multiple_of(32), 0);
     let dir = tempfile::tempdir().unwrap();
-    let net = Two::with(TwoDims { D: d as usize }).load(sparse(dir.path(), "w.gguf", &head, head.len() as u64 + d * d / 32 * 34)).unwrap();
+    let net = Two::with(TwoDims { D: d as usize })
+        .load(sparse(dir.path(), "w.gguf", &head, head.len() as u64 + d * d / 32 * 34))
+        .unwrap();
     let w = net.weights().data("w").unwrap();
     assert!(w.as_f32().is_none() && net.weights().get("w").is_none());
     for e in [w.floats().map(drop), w.to_tensor().map(drop), w.bytes().map(drop)] {
@@ -119,10 +135,22 @@ fn lists_of_metadata_take_no_memory() {
         return;
     }
     let (dir, n) = (tempfile::tempdir().unwrap(), 400u64 << 20);
-    let key =
-        [1u64.to_le_bytes().to_vec(), b"k".to_vec(), 9u32.to_le_bytes().to_vec(), 0u32.to_le_bytes().to_vec(), n.to_le_bytes().to_vec()]
-            .concat();
-    let head = [b"GGUF".to_vec(), 3u32.to_le_bytes().to_vec(), 0u64.to_le_bytes().to_vec(), 1u64.to_le_bytes().to_vec(), key].concat();
+    let key = [
+        1u64.to_le_bytes().to_vec(),
+        b"k".to_vec(),
+        9u32.to_le_bytes().to_vec(),
+        0u32.to_le_bytes().to_vec(),
+        n.to_le_bytes().to_vec(),
+    ]
+    .concat();
+    let head = [
+        b"GGUF".to_vec(),
+        3u32.to_le_bytes().to_vec(),
+        0u64.to_le_bytes().to_vec(),
+        1u64.to_le_bytes().to_vec(),
+        key,
+    ]
+    .concat();
     let g = Gguf::open(sparse(dir.path(), "k.gguf", &head, head.len() as u64 + n)).unwrap();
     let Some(Metadata::List(list)) = g.get("k") else { panic!("a list") };
     assert_eq!((list.len() as u64, list.iter().nth(1000)), (n, Some(Metadata::Integer(0))));
@@ -139,10 +167,17 @@ fn values_that_memory_cannot_hold() {
     let compiled = Pairs::init(1).unwrap().compile(Target::host()).unwrap();
     let x = vec![1.0f32; 40_000];
     let (x, y) = (x.view([40_000]), x.view([40_000]));
-    for e in [compiled.session().run(x, y).map(drop), compiled.interpret(x, y).map(drop), compiled.check(x, y).map(drop)] {
+    for e in [
+        compiled.session().run(x, y).map(drop),
+        compiled.interpret(x, y).map(drop),
+        compiled.check(x, y).map(drop),
+    ] {
         assert!(matches!(e, Err(Error::Memory { bytes: 6_400_000_000 })), "{e:?}");
     }
-    assert_eq!(compiled.interpret(x.data()[..3].view([3]), y.data()[..3].view([3])).unwrap()[0].as_f32(), Some(&[1.0; 9][..]));
+    assert_eq!(
+        compiled.interpret(x.data()[..3].view([3]), y.data()[..3].view([3])).unwrap()[0].as_f32(),
+        Some(&[1.0; 9][..])
+    );
     // Memory that is not written to is not taken, but a copy would be.
     let large = vec![0.0f32; 300_000_000];
     let e = AnyView::from(large.view([300_000_000])).to_tensor().unwrap_err();
@@ -250,9 +285,13 @@ fn ops_on_no_elements_beside_any_length() {
             (format!("[0, {n}, {n}]"), "layer_norm(%0, over = (1, 2))", format!("[0, {n}, {n}]")),
         ] {
             let dtype = if line.starts_with("argmax") { "i32" } else { "f32" };
-            let text = format!("network A<>\ninput x: f32{x}\n%0: f32{x} = input(index = 0)\n%1: {dtype}{out} = {line}\nreturn %1\n");
+            let text = format!(
+                "network A<>\ninput x: f32{x}\n%0: f32{x} = input(index = 0)\n%1: {dtype}{out} = {line}\nreturn %1\n"
+            );
             let g = tancho::Graph::parse(&text).unwrap_or_else(|e| panic!("{e}\n{text}"));
-            let shape = |s: &str| s.trim_matches(['[', ']']).split(", ").map(|n| n.parse().unwrap()).collect::<Vec<usize>>();
+            let shape = |s: &str| {
+                s.trim_matches(['[', ']']).split(", ").map(|n| n.parse().unwrap()).collect::<Vec<usize>>()
+            };
             let input = Tensor::zeros(DType::F32, shape(&x)).unwrap();
             let none = |_: usize| Err(Error::NotYet { what: "a weight".into() });
             let inputs = [input];
@@ -268,7 +307,8 @@ fn ops_on_no_elements_beside_any_length() {
         );
         let g = tancho::Graph::parse(&text).unwrap();
         let inputs = [Tensor::zeros(DType::F32, [0, n]).unwrap()];
-        let sum = Interpreter::for_inputs(&g, &inputs).and_then(|i| i.run(&inputs, &|_| Err(Error::NotYet { what: String::new() })));
+        let sum = Interpreter::for_inputs(&g, &inputs)
+            .and_then(|i| i.run(&inputs, &|_| Err(Error::NotYet { what: String::new() })));
         match n {
             2 => assert_eq!(sum.unwrap()[0].as_f32(), Some(&[0.0; 2][..])),
             _ => assert!(matches!(sum, Err(Error::Memory { .. })), "{sum:?}"),

@@ -1,5 +1,5 @@
-//! Attention by place, mask and bias: every form of it on every vector level, with few queries and many, against the
-//! interpreter, which alone decides what a key that is not seen may hold.
+//! Attention by place, mask and bias: every form of it on every vector level, with few queries and many,
+//! against the interpreter, which alone decides what a key that is not seen may hold.
 
 mod common;
 
@@ -88,7 +88,8 @@ fn forms() -> Vec<Form> {
 }
 
 /// Queries and keys: one, few and many, more of either, blocks that are not whole, and none.
-const LENGTHS: [(usize, usize); 11] = [(1, 1), (1, 61), (2, 17), (4, 33), (5, 5), (33, 33), (40, 71), (70, 95), (0, 5), (1, 0), (7, 0)];
+const LENGTHS: [(usize, usize); 11] =
+    [(1, 1), (1, 61), (2, 17), (4, 33), (5, 5), (33, 33), (40, 71), (70, 95), (0, 5), (1, 0), (7, 0)];
 
 fn targets() -> Vec<Target> {
     let isas = Isa::ALL.into_iter().filter(|i| *i <= Isa::host());
@@ -161,7 +162,10 @@ fn what_is_not_seen_does_not_count() {
                         data[at * 40 + rng.below(40)] = special;
                         x[operand] = Tensor::new(data, [1, t, 40]).expect("fits");
                         let report = c.check_inputs(&views(&x)).expect("runs");
-                        assert!(report.ok(), "{form:?}, {s} queries, {t} keys, {special} in {operand} at {at}\n{report}");
+                        assert!(
+                            report.ok(),
+                            "{form:?}, {s} queries, {t} keys, {special} in {operand} at {at}\n{report}"
+                        );
                         let mut session = c.session();
                         session.run_inputs(&views(&x)).expect("runs");
                         let y = session.tensor(0);
@@ -169,9 +173,13 @@ fn what_is_not_seen_does_not_count() {
                         // Query r sees keys up to r + t - s, from so many before it.
                         for r in 0..s {
                             let place = r + t - s;
-                            let seen = (!causal || at <= place) && window.is_none_or(|w| at as i64 > place as i64 - w);
+                            let seen = (!causal || at <= place)
+                                && window.is_none_or(|w| at as i64 > place as i64 - w);
                             if !seen {
-                                assert!(y[r * 80..(r + 1) * 80].iter().all(|x| x.is_finite()), "row {r}, key {at}");
+                                assert!(
+                                    y[r * 80..(r + 1) * 80].iter().all(|x| x.is_finite()),
+                                    "row {r}, key {at}"
+                                );
                             }
                         }
                     }

@@ -51,7 +51,9 @@ fn inputs_of_the_wrong_shape_or_rank() {
     assert!(e.contains("`ids` is declared i32[B, S]") && e.contains("i32[6]"), "{e}");
     let e = message(s.run(ids.view([2, 3]), x.view([2, 3, 4])).unwrap_err());
     assert!(e.contains("18") && e.contains("24"), "{e}");
-    let e = message(s.run(ids.view([2, 3]), View::named(&x, &[("B", 2), ("T", 3), ("D", 3)]).unwrap()).unwrap_err());
+    let e = message(
+        s.run(ids.view([2, 3]), View::named(&x, &[("B", 2), ("T", 3), ("D", 3)]).unwrap()).unwrap_err(),
+    );
     assert!(e.contains("called `T`, but it is `S`"), "{e}");
     assert!(s.run(ids.view([2, 3]), View::named(&x, &[("B", 2), ("S", 3), ("D", 3)]).unwrap()).is_ok());
 }
@@ -69,7 +71,10 @@ fn axes_longer_than_memory_are_said() {
         assert!(Tensor::new(Vec::<f32>::new(), [0, long]).is_err());
         // Static dims too: the message has the number that was given.
         let e = Two::with(TwoDims { D: long }).graph().unwrap_err();
-        assert!(matches!(&e, Error::Dim { dim, why, .. } if dim == "D" && why.contains(&long.to_string())), "{e}");
+        assert!(
+            matches!(&e, Error::Dim { dim, why, .. } if dim == "D" && why.contains(&long.to_string())),
+            "{e}"
+        );
     }
 }
 
@@ -77,13 +82,23 @@ fn axes_longer_than_memory_are_said() {
 fn bounds_and_where_clauses() {
     let mut s = rows();
     let (ids, x) = (vec![0i32; 10], vec![0.0f32; 30]);
-    assert!(matches!(s.run(ids.view([2, 5]), x.view([2, 5, 3])), Err(Error::Bound { value: 5, bound: 4, .. })));
+    assert!(matches!(
+        s.run(ids.view([2, 5]), x.view([2, 5, 3])),
+        Err(Error::Bound { value: 5, bound: 4, .. })
+    ));
     assert!(s.run(ids[..8].view([2, 4]), x[..24].view([2, 4, 3])).is_ok());
     let mut w = Window::init(0).unwrap().compile(Target::host()).unwrap().session();
     assert!(matches!(w.run(x[..4].view([2, 2])), Err(Error::Slice { start: 0, end: 3, len: 2, .. })));
     assert_eq!(w.run(x[..8].view([4, 2])).unwrap().shape(), [3, 2]);
-    let few = Rows::with(RowsDims { V: 2, ..RowsDims::default() }).init(0).unwrap().compile(Target::host()).unwrap();
-    assert!(matches!(few.session().run(ids[..2].view([1, 2]), x[..6].view([1, 2, 3])), Err(Error::Constraint { left: 2, right: 2, .. })));
+    let few = Rows::with(RowsDims { V: 2, ..RowsDims::default() })
+        .init(0)
+        .unwrap()
+        .compile(Target::host())
+        .unwrap();
+    assert!(matches!(
+        few.session().run(ids[..2].view([1, 2]), x[..6].view([1, 2, 3])),
+        Err(Error::Constraint { left: 2, right: 2, .. })
+    ));
 }
 
 #[test]
@@ -133,7 +148,10 @@ fn file(tensors: &[(&str, &str, &[usize])]) -> tempfile::NamedTempFile {
     let (mut header, mut at) = (serde_json::Map::new(), 0);
     for (name, dtype, shape) in tensors {
         let bytes = shape.iter().product::<usize>() * size(dtype);
-        header.insert(name.to_string(), serde_json::json!({"dtype": dtype, "shape": shape, "data_offsets": [at, at + bytes]}));
+        header.insert(
+            name.to_string(),
+            serde_json::json!({"dtype": dtype, "shape": shape, "data_offsets": [at, at + bytes]}),
+        );
         at += bytes;
     }
     let header = serde_json::to_vec(&header).unwrap();
@@ -198,7 +216,10 @@ fn dims_and_options_that_do_not_fit() {
     let mut net = Two::init(0).unwrap();
     let e = net.weights_mut().set("w", Tensor::new(vec![0.0f32; 4], [4]).unwrap()).unwrap_err();
     assert!(matches!(e, Error::Weight { .. }), "{e}");
-    assert!(matches!(net.weights_mut().set("ww", Tensor::scalar(1.0f32)), Err(Error::NoWeight { suggestion: Some(_), .. })));
+    assert!(matches!(
+        net.weights_mut().set("ww", Tensor::scalar(1.0f32)),
+        Err(Error::NoWeight { suggestion: Some(_), .. })
+    ));
 }
 
 mod ring {

@@ -1,4 +1,5 @@
-//! The benchmark's command line and cases: what is wrong is said with what there is, and costs are those of the graphs.
+//! The benchmark's command line and cases: what is wrong is said with what there is, and costs are those of
+//! the graphs.
 
 #![allow(dead_code)] // the example uses the rest
 
@@ -26,7 +27,10 @@ fn args(line: &str) -> Result<args::Args, String> {
 #[test]
 fn what_is_asked_for() {
     let all = args("").unwrap();
-    assert_eq!((all.threads, all.isa, all.cases.len(), all.sweep, all.json), (1, Isa::host(), named().len(), false, false));
+    assert_eq!(
+        (all.threads, all.isa, all.cases.len(), all.sweep, all.json),
+        (1, Isa::host(), named().len(), false, false)
+    );
     let some = args("--threads 3 --isa clif128 --case W1_lin_ln_n1 --case W3 --sweep --json").unwrap();
     let names: Vec<&str> = some.cases.iter().map(|c| c.name.as_str()).collect();
     // A whole name is that case alone, though others begin with it.
@@ -61,7 +65,8 @@ fn what_is_wrong_is_one_line_with_what_there_is() {
 fn every_case_has_neighbours_of_other_sizes_and_costs_of_its_weights() {
     let weights = |g: &Graph| -> i64 {
         // Vectors and embeddings are not counted.
-        let product = |name: &str| name.ends_with("weight") && !name.contains("embeddings") && name != "wpe.weight";
+        let product =
+            |name: &str| name.ends_with("weight") && !name.contains("embeddings") && name != "wpe.weight";
         let lens = g.weights.iter().filter(|w| product(&w.name) && w.ty.rank() != 1);
         lens.map(|w| w.ty.shape.iter().map(|d| d.as_const().unwrap_or(0)).product::<i64>()).sum()
     };
@@ -77,7 +82,11 @@ fn every_case_has_neighbours_of_other_sizes_and_costs_of_its_weights() {
                 true => 4 * (576 * inputs[0].len() + 2 * 30 * 192 * c.cached) as u64,
                 false => 4 * 768 * (inputs[0].len() + 2 * 12 * c.cached) as u64,
             };
-            assert!(rows == decoder || rows == cost.written || rows == 2 * cost.written || rows == images, "{}: {cost:?}", c.name);
+            assert!(
+                rows == decoder || rows == cost.written || rows == 2 * cost.written || rows == images,
+                "{}: {cost:?}",
+                c.name
+            );
             names.push(c.name);
         }
     }

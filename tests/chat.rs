@@ -33,7 +33,10 @@ fn tokens_are_chosen_by_their_probabilities() {
     near(counts(Sampling { top_p: 0.6, ..warm.clone() }, &[]), [4.0 / 7.0, 0.0, 3.0 / 7.0, 0.0]);
     near(counts(Sampling { top_p: 0.01, ..warm.clone() }, &[]), [1.0, 0.0, 0.0, 0.0]);
     // At half the temperature probabilities are squared.
-    near(counts(Sampling { temperature: 0.5, ..warm.clone() }, &[]), [16.0 / 30.0, 1.0 / 30.0, 9.0 / 30.0, 4.0 / 30.0]);
+    near(
+        counts(Sampling { temperature: 0.5, ..warm.clone() }, &[]),
+        [16.0 / 30.0, 1.0 / 30.0, 9.0 / 30.0, 4.0 / 30.0],
+    );
     // ln 4 / 2 = ln 2: the first is as likely as the last.
     near(counts(Sampling { repetition: 2.0, ..warm.clone() }, &[0, 99]), [0.25, 0.125, 0.375, 0.25]);
     assert_eq!(counts(warm.clone(), &[]), counts(warm.clone(), &[]));
@@ -78,8 +81,14 @@ fn bad_arguments_and_files_are_named() {
     assert_eq!(refused(&["--prompt", "  "]), "--prompt is empty\n");
     assert_eq!(refused(&["--weights", "int9"]), "--weights int9: there is f32, bf16, int8, q4\n");
     assert_eq!(refused(&["--top-p", "0"]), "--top-p takes a number above 0 and up to 1\n");
-    assert!(refused(&["--model", "nowhere.gguf"]).starts_with("nowhere.gguf is not there; run `python3 scripts/fetch_models.py` first"));
-    assert!(refused(&["--prompt", "Hi", "--context", "9000"]).contains("a context of 9000 tokens; the model was trained for 1 to"));
+    assert!(
+        refused(&["--model", "nowhere.gguf"])
+            .starts_with("nowhere.gguf is not there; run `python3 scripts/fetch_models.py` first")
+    );
+    assert!(
+        refused(&["--prompt", "Hi", "--context", "9000"])
+            .contains("a context of 9000 tokens; the model was trained for 1 to")
+    );
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("other.gguf");
     let name = path.to_str().expect("UTF-8");
@@ -108,17 +117,25 @@ fn a_prompt_beyond_the_context_is_an_error_and_the_chat_goes_on() {
     let lines: Vec<&str> = said.lines().collect();
     assert_eq!(lines.len(), 3, "{said}");
     assert_eq!(lines[0], "the line is not UTF-8 from byte 0 on; it is passed over");
-    assert!(lines[1].starts_with("the conversation has 1") && lines[1].contains("the context room for 64: say less"), "{said}");
+    assert!(
+        lines[1].starts_with("the conversation has 1")
+            && lines[1].contains("the context room for 64: say less"),
+        "{said}"
+    );
     assert!(lines[2].starts_with("[prompt: "), "{said}");
     // An answer until the context is full.
     let out = chat(&["--context", "48", "--prompt", "Tell me a long story about a crane."], b"");
     assert!(out.status.success(), "{out:?}");
-    assert!(String::from_utf8_lossy(&out.stdout).ends_with("\n[the context of 48 tokens is full]\n"), "{out:?}");
+    assert!(
+        String::from_utf8_lossy(&out.stdout).ends_with("\n[the context of 48 tokens is full]\n"),
+        "{out:?}"
+    );
 }
 
 /// What it answered to lines of input, greedily in 4 bits.
 fn answers(input: &str, more: &[&str]) -> Vec<String> {
-    let out = chat(&[&["--max", "12", "--weights", "q4", "--context", "160"], more].concat(), input.as_bytes());
+    let out =
+        chat(&[&["--max", "12", "--weights", "q4", "--context", "160"], more].concat(), input.as_bytes());
     assert!(out.status.success(), "{out:?}");
     let said = String::from_utf8(out.stdout).expect("UTF-8");
     said.split("> ").map(|a| a.trim().to_string()).filter(|a| !a.is_empty()).collect()
@@ -140,7 +157,12 @@ fn a_conversation_goes_on_from_what_was_said() {
 
 #[test]
 fn equal_seeds_give_equal_answers() {
-    let with = |seed| answers("Tell me a story.\n", &["--temperature", "1.2", "--top-k", "50", "--top-p", "0.95", "--seed", seed]);
+    let with = |seed| {
+        answers(
+            "Tell me a story.\n",
+            &["--temperature", "1.2", "--top-k", "50", "--top-p", "0.95", "--seed", seed],
+        )
+    };
     assert_eq!(with("5"), with("5"));
     assert_ne!(with("5"), with("6"));
 }
@@ -161,7 +183,9 @@ fn ctrl_c_ends_an_answer() {
         .stderr(Stdio::piped())
         .spawn()
         .expect("it runs");
-    let interrupt = |id: u32| assert!(Command::new("kill").args(["-INT", &id.to_string()]).status().expect("kill runs").success());
+    let interrupt = |id: u32| {
+        assert!(Command::new("kill").args(["-INT", &id.to_string()]).status().expect("kill runs").success())
+    };
     let (mut input, mut output) = (run.stdin.take().expect("a pipe"), run.stdout.take().expect("a pipe"));
     let mut told = BufReader::new(run.stderr.take().expect("a pipe"));
     input.write_all(b"Tell me a very long story.\n").expect("it reads");

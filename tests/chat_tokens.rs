@@ -16,7 +16,8 @@ use text::{Message, conversation, ids, plain_ids, prompt, tokenizer};
 use tokenizers::Tokenizer;
 
 fn file() -> Gguf {
-    Gguf::open(model::model_path()).unwrap_or_else(|e| panic!("{e}; run `python3 scripts/fetch_models.py` first"))
+    Gguf::open(model::model_path())
+        .unwrap_or_else(|e| panic!("{e}; run `python3 scripts/fetch_models.py` first"))
 }
 
 fn words() -> &'static Tokenizer {
@@ -52,7 +53,9 @@ const QUESTIONS: [&str; 7] = [
 #[test]
 fn what_is_said_is_letters() {
     let template = template();
-    let own = special(&prompt(words(), &template, &[Message { role: "user", content: "Hi".into() }], false).expect("ids"));
+    let own = special(
+        &prompt(words(), &template, &[Message { role: "user", content: "Hi".into() }], false).expect("ids"),
+    );
     assert!(own >= 3, "the template has tokens of its own");
     for question in QUESTIONS {
         let messages = [Message { role: "user", content: question.into() }];
@@ -61,12 +64,22 @@ fn what_is_said_is_letters() {
         // The text is the same to the last letter.
         assert_eq!(said(&made), conversation(&template, &messages).expect("text"));
         // An answer of the model's is no token either, and what it was told before.
-        let assistant = [messages[0].clone(), Message { role: "assistant", content: question.into() }, messages[0].clone()];
+        let assistant = [
+            messages[0].clone(),
+            Message { role: "assistant", content: question.into() },
+            messages[0].clone(),
+        ];
         let count = |raw| special(&prompt(words(), &template, &assistant, raw).expect("ids"));
-        let plain = [("user", "a"), ("assistant", "b"), ("user", "a")].map(|(role, content)| Message { role, content: content.into() });
-        assert_eq!(count(false), special(&prompt(words(), &template, &plain, false).expect("ids")), "{question}");
+        let plain = [("user", "a"), ("assistant", "b"), ("user", "a")]
+            .map(|(role, content)| Message { role, content: content.into() });
+        assert_eq!(
+            count(false),
+            special(&prompt(words(), &template, &plain, false).expect("ids")),
+            "{question}"
+        );
         let system = [Message { role: "system", content: question.into() }, messages[0].clone()];
-        let benign = [Message { role: "system", content: "a".into() }, Message { role: "user", content: "b".into() }];
+        let benign =
+            [Message { role: "system", content: "a".into() }, Message { role: "user", content: "b".into() }];
         let count = |m: &[Message]| special(&prompt(words(), &template, m, false).expect("ids"));
         assert_eq!(count(&system), count(&benign), "{question}");
     }
@@ -78,7 +91,11 @@ fn with_raw_names_of_tokens_are_tokens() {
     for question in QUESTIONS {
         let messages = [Message { role: "user", content: question.into() }];
         let raw = prompt(words(), &template, &messages, true).expect("ids");
-        assert_eq!(raw, ids(words(), &conversation(&template, &messages).expect("text")).expect("ids"), "{question}");
+        assert_eq!(
+            raw,
+            ids(words(), &conversation(&template, &messages).expect("text")).expect("ids"),
+            "{question}"
+        );
     }
     let one = [Message { role: "user", content: QUESTIONS[0].into() }];
     let count = |raw| special(&prompt(words(), &template, &one, raw).expect("ids"));
@@ -113,7 +130,8 @@ fn changed(at: usize, bytes: [u8; 4]) -> tempfile::NamedTempFile {
 /// Where these bytes stand in the model's file; once only.
 fn find(bytes: &[u8]) -> usize {
     let all = std::fs::read(model::model_path()).expect("the model");
-    let mut places = (0..all.len() - bytes.len()).filter(|i| all[*i] == bytes[0] && all[*i..].starts_with(bytes));
+    let mut places =
+        (0..all.len() - bytes.len()).filter(|i| all[*i] == bytes[0] && all[*i..].starts_with(bytes));
     let place = places.next().expect("it is there");
     assert_eq!(places.next(), None);
     place
@@ -121,7 +139,9 @@ fn find(bytes: &[u8]) -> usize {
 
 fn chat(model: &Path, args: &[&str]) -> Output {
     let mut run = Command::new(env!("CARGO"));
-    run.args(["run", "--quiet", "--example", "chat", "--", "--weights", "q4", "--model"]).arg(model).args(args);
+    run.args(["run", "--quiet", "--example", "chat", "--", "--weights", "q4", "--model"])
+        .arg(model)
+        .args(args);
     run.current_dir(env!("CARGO_MANIFEST_DIR")).output().expect("cargo runs")
 }
 
@@ -138,7 +158,10 @@ fn a_model_that_gives_nan_is_an_error() {
         let out = chat(damaged.path(), args);
         let said = String::from_utf8_lossy(&out.stderr).into_owned();
         assert_eq!(out.status.code(), Some(1), "{args:?}: {said}");
-        assert!(said.starts_with("49152 of the model's 49152 logits are NaN or infinite; "), "{args:?}: {said}");
+        assert!(
+            said.starts_with("49152 of the model's 49152 logits are NaN or infinite; "),
+            "{args:?}: {said}"
+        );
         assert_eq!(said.lines().count(), 1, "{args:?}: {said}");
     }
 }
@@ -153,7 +176,10 @@ fn a_base_or_an_epsilon_that_is_nan_is_refused() {
             let out = chat(damaged.path(), &["--prompt", "Hi"]);
             let said = String::from_utf8_lossy(&out.stderr).into_owned();
             assert_eq!(out.status.code(), Some(1), "{key} {value}: {said}");
-            assert!(said.contains(&format!("has `{key}` {value}; this program's declaration has")), "{key} {value}: {said}");
+            assert!(
+                said.contains(&format!("has `{key}` {value}; this program's declaration has")),
+                "{key} {value}: {said}"
+            );
         }
     }
 }

@@ -1,5 +1,6 @@
-//! Networks used by path: of another crate, of other modules and macro calls. Each gives what the same network gives that
-//! is declared in one place, agrees with the interpreter, and has the same names of weights.
+//! Networks used by path: of another crate, of other modules and macro calls. Each gives what the same
+//! network gives that is declared in one place, agrees with the interpreter, and has the same names of
+//! weights.
 #![deny(warnings)]
 
 mod common;
@@ -159,7 +160,10 @@ network! {
 #[test]
 fn leading_axes_options_branches_and_several_results() {
     for (e, shift, weights) in [(12, false, 5), (12, true, 6), (5, true, 6)] {
-        let net = Norms::with(NormsDims { E: e, ..Default::default() }).option("shift", OptionValue::Bool(shift)).init(2).unwrap();
+        let net = Norms::with(NormsDims { E: e, ..Default::default() })
+            .option("shift", OptionValue::Bool(shift))
+            .init(2)
+            .unwrap();
         assert_eq!(net.ir().weights.len(), weights, "{:?}", names(net.ir()));
         let report = net.compile(Target::host()).unwrap().check(numbers(2, 36).view([3, 12])).unwrap();
         assert!(report.ok(), "{report}");
@@ -215,7 +219,10 @@ mod models {
 #[test]
 fn every_path_is_a_path() {
     let net = models::deep::Paths::init(8).unwrap();
-    assert_eq!(net.ir().weights.iter().map(|w| w.name.as_str()).take(4).collect::<Vec<_>>(), ["a.w", "b.w", "c.w", "d.w"]);
+    assert_eq!(
+        net.ir().weights.iter().map(|w| w.name.as_str()).take(4).collect::<Vec<_>>(),
+        ["a.w", "b.w", "c.w", "d.w"]
+    );
     let report = net.compile(Target::host()).unwrap().check(numbers(2, 24).view([4, 6])).unwrap();
     assert!(report.ok(), "{report}");
 }

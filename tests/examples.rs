@@ -1,5 +1,5 @@
-//! Every example at a closed pipe, at a full disk, and with arguments that are no text: an end in order, and never a panic.
-//! Models that are not there fail these tests: run `python3 scripts/fetch_models.py`.
+//! Every example at a closed pipe, at a full disk, and with arguments that are no text: an end in order, and
+//! never a panic. Models that are not there fail these tests: run `python3 scripts/fetch_models.py`.
 #![cfg(unix)]
 
 use std::ffi::{OsStr, OsString};
@@ -17,7 +17,10 @@ const ALL: [&str; 7] = ["bench", "chat", "gpt2", "imagenet", "quickstart", "resn
 fn example(name: &str, args: &[&OsStr]) -> Command {
     static BUILT: OnceLock<PathBuf> = OnceLock::new();
     let folder = BUILT.get_or_init(|| {
-        let built = Command::new(env!("CARGO")).args(["build", "--quiet", "--examples"]).current_dir(env!("CARGO_MANIFEST_DIR")).status();
+        let built = Command::new(env!("CARGO"))
+            .args(["build", "--quiet", "--examples"])
+            .current_dir(env!("CARGO_MANIFEST_DIR"))
+            .status();
         assert!(built.expect("cargo runs").success());
         std::env::current_exe().expect("a path").ancestors().nth(2).expect("a folder").join("examples")
     });
@@ -33,13 +36,20 @@ fn gpt2() -> TempDir {
     let mut entries = Vec::new();
     let mut tensor = |name: String, shape: &[usize]| {
         let end = offset + 4 * shape.iter().product::<usize>();
-        entries.push(format!("\"{name}\":{{\"dtype\":\"F32\",\"shape\":{shape:?},\"data_offsets\":[{offset},{end}]}}"));
+        entries.push(format!(
+            "\"{name}\":{{\"dtype\":\"F32\",\"shape\":{shape:?},\"data_offsets\":[{offset},{end}]}}"
+        ));
         offset = end;
     };
     tensor("wte.weight".into(), &[50257, d]);
     tensor("wpe.weight".into(), &[1024, d]);
     for i in 0..12 {
-        for (name, rows, columns) in [("attn.c_attn", d, 3 * d), ("attn.c_proj", d, d), ("mlp.c_fc", d, 4 * d), ("mlp.c_proj", 4 * d, d)] {
+        for (name, rows, columns) in [
+            ("attn.c_attn", d, 3 * d),
+            ("attn.c_proj", d, d),
+            ("mlp.c_fc", d, 4 * d),
+            ("mlp.c_proj", 4 * d, d),
+        ] {
             tensor(format!("h.{i}.{name}.weight"), &[rows, columns]);
             tensor(format!("h.{i}.{name}.bias"), &[columns]);
         }
@@ -55,8 +65,13 @@ fn gpt2() -> TempDir {
     bytes.extend(header.as_bytes());
     let path = folder.path().join("model.safetensors");
     std::fs::write(&path, &bytes).expect("written");
-    OpenOptions::new().write(true).open(path).and_then(|f| f.set_len((bytes.len() + offset) as u64)).expect("as long");
-    let tokenizer = r#"{"version":"1.0","added_tokens":[],"model":{"type":"WordLevel","vocab":{"x":0},"unk_token":"x"}}"#;
+    OpenOptions::new()
+        .write(true)
+        .open(path)
+        .and_then(|f| f.set_len((bytes.len() + offset) as u64))
+        .expect("as long");
+    let tokenizer =
+        r#"{"version":"1.0","added_tokens":[],"model":{"type":"WordLevel","vocab":{"x":0},"unk_token":"x"}}"#;
     std::fs::write(folder.path().join("tokenizer.json"), tokenizer).expect("written");
     folder
 }
@@ -110,13 +125,17 @@ fn who_stops_reading_is_no_failure() {
 fn the_first_line_alone_is_read() {
     for (name, args) in printing() {
         let args: Vec<&OsStr> = args.iter().map(OsString::as_os_str).collect();
-        let mut run = example(name, &args).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it runs");
+        let mut run =
+            example(name, &args).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it runs");
         let mut line = Vec::new();
         BufReader::new(run.stdout.take().expect("a pipe")).read_until(b'\n', &mut line).expect("a line");
         let mut said = String::new();
         run.stderr.take().expect("a pipe").read_to_string(&mut said).expect("text");
         let status = run.wait().expect("it ends");
-        assert!(!line.is_empty() && status.success() && !said.contains("panicked"), "{name} {args:?}: {status} {said}");
+        assert!(
+            !line.is_empty() && status.success() && !said.contains("panicked"),
+            "{name} {args:?}: {status} {said}"
+        );
     }
 }
 
@@ -128,7 +147,10 @@ fn a_full_disk_is_one_line_and_status_1() {
         assert_eq!(out.status.code(), Some(1), "{name} {args:?}: {out:?}");
         let said = text(&out.stderr);
         let last = said.lines().last().unwrap_or_default();
-        assert!(last.contains("No space left on device") && !said.contains("panicked"), "{name} {args:?}: {said}");
+        assert!(
+            last.contains("No space left on device") && !said.contains("panicked"),
+            "{name} {args:?}: {said}"
+        );
         assert!(said.lines().count() == 1 || (name == "bench" && args.len() == 3), "{name} {args:?}: {said}");
     }
 }
@@ -208,7 +230,10 @@ fn models_that_are_not_there_are_told_with_where_to_get_them() {
     }
     // A tokenizer without weights, as an interrupted copy leaves it.
     let minilm = empty.path().join("minilm");
-    let cache = || std::env::var_os("XDG_CACHE_HOME").map_or_else(|| std::env::home_dir().expect("a home").join(".cache"), PathBuf::from);
+    let cache = || {
+        std::env::var_os("XDG_CACHE_HOME")
+            .map_or_else(|| std::env::home_dir().expect("a home").join(".cache"), PathBuf::from)
+    };
     let models = std::env::var_os("TANCHO_MODELS").map_or_else(|| cache().join("tancho"), PathBuf::from);
     std::fs::create_dir(&minilm).expect("a folder");
     std::fs::copy(models.join("minilm/tokenizer.json"), minilm.join("tokenizer.json")).expect(hint);
@@ -220,9 +245,11 @@ fn models_that_are_not_there_are_told_with_where_to_get_them() {
 #[test]
 fn no_example_is_left_out() {
     let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("examples");
-    let name =
-        |e: std::io::Result<std::fs::DirEntry>| e.expect("an entry").path().file_stem().expect("a name").to_string_lossy().into_owned();
-    let mut found: Vec<String> = std::fs::read_dir(folder).expect("a folder").map(name).filter(|n| n != "common").collect();
+    let name = |e: std::io::Result<std::fs::DirEntry>| {
+        e.expect("an entry").path().file_stem().expect("a name").to_string_lossy().into_owned()
+    };
+    let mut found: Vec<String> =
+        std::fs::read_dir(folder).expect("a folder").map(name).filter(|n| n != "common").collect();
     found.sort();
     assert_eq!(found, ALL);
     assert!(ALL.iter().all(|n| printing().iter().any(|(name, _)| name == n)));

@@ -4,7 +4,8 @@ use tancho::compare::compare;
 use tancho::{AsView, Error, Format, Isa, Target, Tensor, bf16, network};
 
 network! {
-    /// Products of several shapes: merged ones, an odd sum, an epilogue, row work, a tied and gathered weight.
+    /// Products of several shapes: merged ones, an odd sum, an epilogue, row work, a tied and gathered
+    /// weight.
     Shapes<B, S, D = 48, H = 70, V = 37>(ids: i32[B, S]) -> ([B, S, H], [B, V]) {
         param table: [V, D] = normal(1.0);
         net q:    Linear<D, D>;
@@ -53,15 +54,27 @@ fn bf16_is_what_rounded_weights_give() -> Result<(), Error> {
                 for (row, got) in session.output::<f32>(1).data().chunks(37).enumerate() {
                     let x = &table[ids[row * s + s - 1] as usize * 48..][..48];
                     for (w, got) in table.chunks(48).zip(got) {
-                        let sum: f64 = x.iter().zip(w).map(|(x, w)| f64::from(*x) * f64::from(bf16::from_f32(*w).to_f32())).sum();
+                        let sum: f64 = x
+                            .iter()
+                            .zip(w)
+                            .map(|(x, w)| f64::from(*x) * f64::from(bf16::from_f32(*w).to_f32()))
+                            .sum();
                         let scale: f64 = x.iter().zip(w).map(|(x, w)| f64::from((x * w).abs())).sum();
                         let bound = if b > 4 { 4e-3 } else { 1e-6 };
-                        assert!((sum - f64::from(*got)).abs() < bound * scale.max(1.0), "{target:?}: {got} instead of {sum}");
+                        assert!(
+                            (sum - f64::from(*got)).abs() < bound * scale.max(1.0),
+                            "{target:?}: {got} instead of {sum}"
+                        );
                     }
                 }
             }
         }
-        assert!(compiled.packed_bytes() < plain.packed_bytes() * 6 / 10, "{} of {}", compiled.packed_bytes(), plain.packed_bytes());
+        assert!(
+            compiled.packed_bytes() < plain.packed_bytes() * 6 / 10,
+            "{} of {}",
+            compiled.packed_bytes(),
+            plain.packed_bytes()
+        );
     }
     Ok(())
 }
@@ -80,14 +93,22 @@ network! {
 #[test]
 fn sums_are_exact() -> Result<(), Error> {
     let mut net = Product::init(3)?;
-    let w = net.weights().get("up.weight").expect("a weight").data().iter().map(|x| bf16::from_f32(*x).to_f32()).collect::<Vec<_>>();
+    let w = net
+        .weights()
+        .get("up.weight")
+        .expect("a weight")
+        .data()
+        .iter()
+        .map(|x| bf16::from_f32(*x).to_f32())
+        .collect::<Vec<_>>();
     net.weights_mut().set("up.weight", Tensor::new(w, [70, 66])?)?;
     let plain = net.compile(Target::host())?;
     let levels = Isa::ALL.into_iter().filter_map(|isa| Target::host().with_isa(isa).ok());
     for target in levels.chain([Target::host().checked(true)]) {
         let compiled = net.compile(target.with_weights(Format::Bf16))?;
         for n in [0, 1, 2, 3, 4, 5, 8, 9, 31, 64, 65, 130] {
-            let x: Vec<f32> = (0..n * 66).map(|i| bf16::from_f32((i as f32 * 12.9898).sin()).to_f32()).collect();
+            let x: Vec<f32> =
+                (0..n * 66).map(|i| bf16::from_f32((i as f32 * 12.9898).sin()).to_f32()).collect();
             let want = plain.interpret(x.view([n, 66]))?;
             for threads in 1..=3 {
                 let mut session = compiled.session_with_threads(threads)?;
@@ -131,7 +152,10 @@ network! {
 fn quantized(x: &[f32]) -> (Vec<i32>, f32) {
     let most = x.iter().fold(0f32, |m, x| m.max(x.abs()));
     let by = if most < 1e-30 { 0.0 } else { 127.0 / most };
-    (x.iter().map(|x| (x * by).round_ties_even() as i32).collect(), if most < 1e-30 { 0.0 } else { most / 127.0 })
+    (
+        x.iter().map(|x| (x * by).round_ties_even() as i32).collect(),
+        if most < 1e-30 { 0.0 } else { most / 127.0 },
+    )
 }
 
 /// A group of 4-bit elements: the least is 0, the largest 15.
@@ -166,7 +190,9 @@ fn integers_are_what_rounded_rows_and_weights_give() -> Result<(), Error> {
     let (up, bias, down) = (weight("up.weight"), weight("up.bias"), weight("down.weight"));
     let levels = Isa::ALL.into_iter().filter_map(|isa| Target::host().with_isa(isa).ok());
     let targets: Vec<Target> = levels.chain([Target::host().checked(true)]).collect();
-    for (format, target) in [Format::Int8, Format::Q4].into_iter().flat_map(|f| targets.iter().map(move |t| (f, *t))) {
+    for (format, target) in
+        [Format::Int8, Format::Q4].into_iter().flat_map(|f| targets.iter().map(move |t| (f, *t)))
+    {
         let compiled = net.compile(target.with_weights(format))?;
         for n in [0, 1, 2, 3, 4, 5, 7, 8, 33, 64, 65, 130] {
             // One group of zeros, one of numbers so small that they count as such.
@@ -188,14 +214,19 @@ fn integers_are_what_rounded_rows_and_weights_give() -> Result<(), Error> {
                 .collect();
             // 70 terms are no whole groups.
             let z: Vec<f64> = (y.chunks(70))
-                .flat_map(|y| down.chunks(70).map(|w| y.iter().zip(w).map(|(y, w)| f64::from(*y) * f64::from(*w)).sum()))
+                .flat_map(|y| {
+                    down.chunks(70).map(|w| y.iter().zip(w).map(|(y, w)| f64::from(*y) * f64::from(*w)).sum())
+                })
                 .collect();
             let norm = |z: &[f64]| -> Vec<f32> {
                 let mean = z.iter().sum::<f64>() / 70.0;
                 let variance = z.iter().map(|z| (z - mean).powi(2)).sum::<f64>() / 70.0;
                 z.iter().map(|z| ((z - mean) / (variance + 1e-5).sqrt()) as f32).collect()
             };
-            let want = [Tensor::new(y, [n, 70])?, Tensor::new(z.chunks(70).flat_map(norm).collect::<Vec<_>>(), [n, 70])?];
+            let want = [
+                Tensor::new(y, [n, 70])?,
+                Tensor::new(z.chunks(70).flat_map(norm).collect::<Vec<_>>(), [n, 70])?,
+            ];
             for threads in 1..=3 {
                 let mut session = compiled.session_with_threads(threads)?;
                 session.divide_all();
@@ -224,7 +255,10 @@ fn bad_rows_stay_alone() -> Result<(), Error> {
             x[4 * 128 + 77] = bad;
             session.run(x.view([9, 128]))?;
             for (i, (got, was)) in session.output::<f32>(0).data().iter().zip(&good).enumerate() {
-                assert!(if i / 70 == 4 { !got.is_finite() } else { got == was }, "{format}, {bad}: element {i} is {got}, was {was}");
+                assert!(
+                    if i / 70 == 4 { !got.is_finite() } else { got == was },
+                    "{format}, {bad}: element {i} is {got}, was {was}"
+                );
             }
         }
     }
@@ -240,7 +274,8 @@ fn weights_that_integers_cannot_hold_are_an_error() -> Result<(), Error> {
         w[1234] = bad;
         net.weights_mut().set("up.weight", Tensor::new(w, [70, 128])?)?;
         for format in [Format::Int8, Format::Q4] {
-            let e = net.compile(Target::host().with_weights(format)).map(|_| ()).expect_err("it cannot be held");
+            let e =
+                net.compile(Target::host().with_weights(format)).map(|_| ()).expect_err("it cannot be held");
             assert_eq!(
                 e.to_string(),
                 "weight `up.weight` has an element that is NaN or beyond 65504, the largest f16: integers cannot hold it; take f32 or bf16",
@@ -277,7 +312,8 @@ fn integers_take_less_memory() -> Result<(), Error> {
 #[test]
 fn a_row_s_results_do_not_depend_on_threads() -> Result<(), Error> {
     let net = Product::with(ProductDims { K: 192, M: 144 }).init(9)?;
-    let levels: Vec<Target> = Isa::ALL.into_iter().filter_map(|isa| Target::host().with_isa(isa).ok()).collect();
+    let levels: Vec<Target> =
+        Isa::ALL.into_iter().filter_map(|isa| Target::host().with_isa(isa).ok()).collect();
     for (format, target) in Format::ALL.into_iter().flat_map(|f| levels.iter().map(move |t| (f, *t))) {
         let compiled = net.compile(target.with_weights(format))?;
         for n in [1, 2, 4, 5, 9, 65, 66, 129] {
@@ -320,8 +356,8 @@ fn a_prepared_weight_is_a_matrix_and_a_summand() -> Result<(), Error> {
     Ok(())
 }
 
-/// Products of many sizes, with few rows and many, on every level: what rounded rows and weights give, and NaN or an infinity
-/// in a row stays in it.
+/// Products of many sizes, with few rows and many, on every level: what rounded rows and weights give, and
+/// NaN or an infinity in a row stays in it.
 #[test]
 fn products_of_integers_of_many_sizes() -> Result<(), Error> {
     let levels = Isa::ALL.into_iter().filter_map(|isa| Target::host().with_isa(isa).ok());
@@ -331,12 +367,15 @@ fn products_of_integers_of_many_sizes() -> Result<(), Error> {
         let net = Product::with(ProductDims { K: k, M: m }).init(k as u64 + m as u64)?;
         let weight = |name: &str| net.weights().get(name).map(|w| w.data().to_vec()).expect("a weight");
         let (w, bias) = (weight("up.weight"), weight("up.bias"));
-        for (format, target) in [Format::Int8, Format::Q4].into_iter().flat_map(|f| targets.iter().map(move |t| (f, *t))) {
+        for (format, target) in
+            [Format::Int8, Format::Q4].into_iter().flat_map(|f| targets.iter().map(move |t| (f, *t)))
+        {
             let compiled = net.compile(target.with_weights(format))?;
             for n in [1, 2, 3, 4, 6, 19] {
                 turn += 1;
                 let mut x: Vec<f32> = (0..n * k).map(|i| ((i + turn) as f32 * 12.9898).sin() * 2.0).collect();
-                let bad = [None, Some(f32::NAN), Some(f32::INFINITY)][turn % 3].map(|special| (turn % n, special));
+                let bad =
+                    [None, Some(f32::NAN), Some(f32::INFINITY)][turn % 3].map(|special| (turn % n, special));
                 if let Some((row, special)) = bad {
                     x[row * k + turn % k] = special;
                 }
@@ -346,13 +385,20 @@ fn products_of_integers_of_many_sizes() -> Result<(), Error> {
                 for (r, (x, y)) in x.chunks(k).zip(y.data().chunks(m)).enumerate() {
                     for ((w, b), got) in w.chunks(k).zip(&bias).zip(y) {
                         if bad.is_some_and(|(row, _)| row == r) {
-                            assert!(!got.is_finite(), "{format}, {target:?}, {n} x {k} x {m}, row {r}: {got}");
+                            assert!(
+                                !got.is_finite(),
+                                "{format}, {target:?}, {n} x {k} x {m}, row {r}: {got}"
+                            );
                             continue;
                         }
                         let want = 0.5 * (product_of_integers(format, x, w) + f64::from(*b));
-                        let scale: f64 = x.iter().zip(w).map(|(x, w)| f64::from((x * w).abs())).sum::<f64>() + 1.0;
+                        let scale: f64 =
+                            x.iter().zip(w).map(|(x, w)| f64::from((x * w).abs())).sum::<f64>() + 1.0;
                         let error = (f64::from(*got) - want).abs() / scale;
-                        assert!(error < 2e-6, "{format}, {target:?}, {n} x {k} x {m}, row {r}: {got}, not {want}");
+                        assert!(
+                            error < 2e-6,
+                            "{format}, {target:?}, {n} x {k} x {m}, row {r}: {got}, not {want}"
+                        );
                     }
                 }
             }

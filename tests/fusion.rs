@@ -150,7 +150,9 @@ return %6",
         assert!(declined.iter().any(|r| r == reason), "{declined:?}\n{lines}");
     }
     // The text of a fused graph ends with them.
-    let text = fused(&body("%4: f32[B, S, 16] = linear(%0, %1)\n%5: f32[B, S, 16] = relu(%4)\nreturn %5, %4")).to_string();
+    let text =
+        fused(&body("%4: f32[B, S, 16] = linear(%0, %1)\n%5: f32[B, S, 16] = relu(%4)\nreturn %5, %4"))
+            .to_string();
     assert!(text.ends_with("into the kernel of %3: the product is itself a result\n"), "{text}");
 }
 
@@ -158,7 +160,8 @@ return %6",
 fn long_chains_are_cut() {
     let mut lines = String::from("%4: f32[B, S, 16] = tanh(%0)\n");
     for i in 5..104 {
-        lines += &format!("%{i}: f32[B, S, 16] = {}(%{})\n", if i % 2 == 0 { "tanh" } else { "softmax" }, i - 1);
+        lines +=
+            &format!("%{i}: f32[B, S, 16] = {}(%{})\n", if i % 2 == 0 { "tanh" } else { "softmax" }, i - 1);
         lines = lines.replace("softmax(%", "sigmoid(%");
     }
     let (kernels, declined) = of(&(lines + "return %103"));
@@ -171,7 +174,13 @@ fn long_chains_are_cut() {
 fn transformer_layers() {
     assert_eq!(
         names(&fused(BERT_LAYER)),
-        ["contract+add", "attention", "contract+add+add+layer_norm", "contract+add+gelu", "contract+add+add+layer_norm"]
+        [
+            "contract+add",
+            "attention",
+            "contract+add+add+layer_norm",
+            "contract+add+gelu",
+            "contract+add+add+layer_norm"
+        ]
     );
     let f = fused(GPT2_BLOCK);
     assert_eq!(
@@ -241,9 +250,14 @@ fn check_everywhere(text: &str, inputs: &[Tensor]) {
 fn query_key_and_value_are_one_product() {
     let mut rng = Rng::new(4);
     let inputs = [rng.floats(&[2, 37, 32]), rng.flags(&[2, 37])];
-    let text = parallel(&format!("{BIASED}%12: f32[B, S, 32] = attention(%4, %7, %11, mask = %1, heads = 4)\nreturn %12"));
+    let text = parallel(&format!(
+        "{BIASED}%12: f32[B, S, 32] = attention(%4, %7, %11, mask = %1, heads = 4)\nreturn %12"
+    ));
     let f = fused(&text);
-    assert_eq!((names(&f), products(&f)), (vec!["contract+add".into(), "attention".into()], vec!["64".into()]));
+    assert_eq!(
+        (names(&f), products(&f)),
+        (vec!["contract+add".into(), "attention".into()], vec!["64".into()])
+    );
     assert_eq!((f.packed.len(), f.declined.len()), (2, 0));
     // What is merged says so in the user's words, and each slice is what the user wrote.
     let sum = f.kernels[0].outputs[0];
@@ -266,7 +280,10 @@ fn query_key_and_value_are_one_product() {
 return %10, %12",
     );
     let f = fused(&text);
-    assert_eq!((names(&f), products(&f)), (vec!["contract".into(), "attention".into(), "contract".into()], vec!["48".into(), "16".into()]));
+    assert_eq!(
+        (names(&f), products(&f)),
+        (vec!["contract".into(), "attention".into(), "contract".into()], vec!["48".into(), "16".into()])
+    );
     check_everywhere(&text, &inputs);
 }
 
@@ -342,7 +359,8 @@ return %9";
 fn random_graphs_are_grouped_soundly() {
     let mut ops = 0;
     for seed in 0..1500 {
-        let flavour = [Flavour::Mixed, Flavour::Rows, Flavour::Products, Flavour::Moves, Flavour::Attention][seed as usize % 5];
+        let flavour = [Flavour::Mixed, Flavour::Rows, Flavour::Products, Flavour::Moves, Flavour::Attention]
+            [seed as usize % 5];
         let g = Random::new(seed, 14, flavour).graph;
         let g = tancho::passes::run_all(&g, &mut |_, _| ()).unwrap_or_else(|e| panic!("{e}"));
         let f = fuse(&g);
@@ -367,21 +385,35 @@ fn random_graphs_are_grouped_soundly() {
                         continue;
                     }
                     let in_place = is_view(&node.op) || matches!(node.op, Op::Gather);
-                    let source = matches!(node.op, Op::Input(_) | Op::Weight(_) | Op::Const(_) | Op::DimValue(_));
+                    let source =
+                        matches!(node.op, Op::Input(_) | Op::Weight(_) | Op::Const(_) | Op::DimValue(_));
                     let source = source || f.packed.contains(&r) || f.prepared.contains(&r);
-                    assert!(in_place || source, "seed {seed}: kernel {i} reads {r}, which is not stored yet\n{f}");
+                    assert!(
+                        in_place || source,
+                        "seed {seed}: kernel {i} reads {r}, which is not stored yet\n{f}"
+                    );
                     reads.extend(&node.args);
                 }
             }
-            assert!(k.outputs.iter().all(|o| mine.contains(o)), "seed {seed}: kernel {i} stores what it does not compute\n{f}");
+            assert!(
+                k.outputs.iter().all(|o| mine.contains(o)),
+                "seed {seed}: kernel {i} stores what it does not compute\n{f}"
+            );
             for o in &k.outputs {
                 assert!(stored.insert(*o), "seed {seed}: {o} is stored twice\n{f}");
             }
-            assert!(!k.outputs.is_empty() || matches!(k.kind, Kind::Rows | Kind::Contract { .. }), "seed {seed}: kernel {i}\n{f}");
+            assert!(
+                !k.outputs.is_empty() || matches!(k.kind, Kind::Rows | Kind::Contract { .. }),
+                "seed {seed}: kernel {i}\n{f}"
+            );
         }
         for v in g.values() {
             let node = g.node(v);
-            let free = is_view(&node.op) || matches!(node.op, Op::Gather | Op::Input(_) | Op::Weight(_) | Op::Const(_) | Op::DimValue(_));
+            let free = is_view(&node.op)
+                || matches!(
+                    node.op,
+                    Op::Gather | Op::Input(_) | Op::Weight(_) | Op::Const(_) | Op::DimValue(_)
+                );
             assert!(
                 free || grouped.contains(&v) || f.packed.contains(&v) || f.prepared.contains(&v),
                 "seed {seed}: {v} is in no kernel\n{f}"
@@ -433,7 +465,10 @@ input c: f32[24]
     let x = [rng.floats(&[5, 24]), rng.floats(&[5, 24]), rng.floats(&[24])];
     for (rest, kernels) in [
         ("%5: f32[B, 24] = sub(%3, %4)\nreturn %5", 1),
-        ("%5: f32[B, 24] = exp(%3)\n%6: f32[B, 24] = tanh(%4)\n%7: f32[B, 24] = add(%5, %6)\n%8: f32[B, 24] = mul(%7, %7)\nreturn %8", 1),
+        (
+            "%5: f32[B, 24] = exp(%3)\n%6: f32[B, 24] = tanh(%4)\n%7: f32[B, 24] = add(%5, %6)\n%8: f32[B, 24] = mul(%7, %7)\nreturn %8",
+            1,
+        ),
         // Both sides are results, or one of them.
         ("%5: f32[B, 24] = sub(%3, %4)\nreturn %5, %4", 2),
         ("%5: f32[B, 24] = sub(%3, %4)\nreturn %5, %3", 1),

@@ -1,8 +1,9 @@
-//! Files and texts damaged at random: whatever is in them, there is an error or a network that runs right, and neither a
-//! panic nor memory beyond a limit.
+//! Files and texts damaged at random: whatever is in them, there is an error or a network that runs right,
+//! and neither a panic nor memory beyond a limit.
 //!
-//! Each target takes valid data, made here, and changes it by a seed. `TANCHO_SEED=n cargo test --test fuzz gguf` takes one
-//! seed alone; `TANCHO_FUZZ_SECONDS=n` goes on with new seeds for so long, from `TANCHO_SEED` on if that is set too.
+//! Each target takes valid data, made here, and changes it by a seed. `TANCHO_SEED=n cargo test --test fuzz
+//! gguf` takes one seed alone; `TANCHO_FUZZ_SECONDS=n` goes on with new seeds for so long, from `TANCHO_SEED`
+//! on if that is set too.
 
 mod common;
 #[path = "fuzz/files.rs"]

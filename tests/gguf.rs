@@ -23,13 +23,21 @@ fn key(name: &str, kind: u32, value: &[u8]) -> Vec<u8> {
 
 fn tensor(name: &str, shape: &[u64], kind: u32, offset: u64) -> Vec<u8> {
     let axes: Vec<u8> = shape.iter().flat_map(|d| d.to_le_bytes()).collect();
-    [text(name), (shape.len() as u32).to_le_bytes().to_vec(), axes, kind.to_le_bytes().to_vec(), offset.to_le_bytes().to_vec()].concat()
+    [
+        text(name),
+        (shape.len() as u32).to_le_bytes().to_vec(),
+        axes,
+        kind.to_le_bytes().to_vec(),
+        offset.to_le_bytes().to_vec(),
+    ]
+    .concat()
 }
 
 /// A file of these parts; offsets count from the end of the header.
 fn file(version: u32, keys: &[Vec<u8>], tensors: &[Vec<u8>], data: &[u8]) -> Vec<u8> {
     let counts = [(tensors.len() as u64).to_le_bytes(), (keys.len() as u64).to_le_bytes()].concat();
-    let mut out = [b"GGUF".to_vec(), version.to_le_bytes().to_vec(), counts, keys.concat(), tensors.concat()].concat();
+    let mut out =
+        [b"GGUF".to_vec(), version.to_le_bytes().to_vec(), counts, keys.concat(), tensors.concat()].concat();
     out.resize(out.len().next_multiple_of(32), 0);
     out.extend_from_slice(data);
     out
@@ -38,8 +46,14 @@ fn file(version: u32, keys: &[Vec<u8>], tensors: &[Vec<u8>], data: &[u8]) -> Vec
 /// f32 in order, q8_0 blocks that are 0.5 * (i - 16), q4_1 blocks that are 0.25 * (i % 16) - 1.
 fn data() -> Vec<u8> {
     let floats: Vec<u8> = (0..64).flat_map(|i| (i as f32).to_le_bytes()).collect();
-    let q8: Vec<u8> = [0x3800u16.to_le_bytes().to_vec(), (0..32).map(|i| (i - 16i8) as u8).collect()].concat();
-    let q4: Vec<u8> = [0x3400u16.to_le_bytes().to_vec(), 0xbc00u16.to_le_bytes().to_vec(), (0..16).map(|i| i | i << 4).collect()].concat();
+    let q8: Vec<u8> =
+        [0x3800u16.to_le_bytes().to_vec(), (0..32).map(|i| (i - 16i8) as u8).collect()].concat();
+    let q4: Vec<u8> = [
+        0x3400u16.to_le_bytes().to_vec(),
+        0xbc00u16.to_le_bytes().to_vec(),
+        (0..16).map(|i| i | i << 4).collect(),
+    ]
+    .concat();
     let mut out = floats;
     out.extend([&q8[..], &q8].concat());
     out.resize(out.len().next_multiple_of(32), 0);
@@ -56,7 +70,8 @@ fn good() -> Vec<u8> {
         key("small.words", 9, &list),
         key("small.flag", 7, &[1]),
     ];
-    let tensors = [tensor("f", &[32, 2], 0, 0), tensor("q8", &[32, 2], 8, 256), tensor("q4", &[32, 2], 3, 352)];
+    let tensors =
+        [tensor("f", &[32, 2], 0, 0), tensor("q8", &[32, 2], 8, 256), tensor("q4", &[32, 2], 3, 352)];
     file(3, &keys, &tensors, &data())
 }
 
@@ -84,10 +99,21 @@ fn refused(bytes: &[u8]) -> String {
 fn what_a_file_says_and_holds() -> Result<(), Error> {
     let f = written(&good());
     let g = Gguf::open(f.path())?;
-    assert_eq!((g.text("general.architecture")?, g.integer("small.blocks")?, g.number("small.eps")?), ("small", 7, 0.5));
-    assert_eq!((g.texts("small.words")?, g.get("small.flag")), (vec!["a", "b c"], Some(&Metadata::Bool(true))));
-    assert_eq!(g.tensors().map(|(n, s)| (n.to_string(), s.to_vec())).collect::<Vec<_>>()[1], ("q8".into(), vec![2, 32]));
-    for (key, says) in [("small.none", "does not say `small.none`"), ("small.words", "`small.words` is not an integer")] {
+    assert_eq!(
+        (g.text("general.architecture")?, g.integer("small.blocks")?, g.number("small.eps")?),
+        ("small", 7, 0.5)
+    );
+    assert_eq!(
+        (g.texts("small.words")?, g.get("small.flag")),
+        (vec!["a", "b c"], Some(&Metadata::Bool(true)))
+    );
+    assert_eq!(
+        g.tensors().map(|(n, s)| (n.to_string(), s.to_vec())).collect::<Vec<_>>()[1],
+        ("q8".into(), vec![2, 32])
+    );
+    for (key, says) in
+        [("small.none", "does not say `small.none`"), ("small.words", "`small.words` is not an integer")]
+    {
         assert!(g.integer(key).expect_err("no integer").to_string().contains(says), "{key}");
     }
     let net = Small::load(f.path())?;
@@ -123,11 +149,17 @@ fn every_fault_is_said() {
         (file(3, &[key("k", 13, &[])], &[], &[]), "unknown type 13"),
         (file(3, &[key("k", 8, &[200, 0, 0, 0, 0, 0, 0, 0, 1])], &[], &[]), "cut off"),
         (t(tensor("f", &[4, 3], 27, 960)), "tensor `f` [3, 4] is not inside the file"),
-        (file(3, &[key("\u{1b}[2J", 7, &[1]), key("\u{1b}[2J", 7, &[1])], &[], &[]), "`\\u{1b}[2J` is there twice"),
+        (
+            file(3, &[key("\u{1b}[2J", 7, &[1]), key("\u{1b}[2J", 7, &[1])], &[], &[]),
+            "`\\u{1b}[2J` is there twice",
+        ),
         (file(3, &[[1u64.to_le_bytes().to_vec(), vec![0xff], vec![0; 5]].concat()], &[], &[]), "not UTF-8"),
         (file(3, &[key("k", 7, &[1]), key("k", 7, &[1])], &[], &[]), "`k` is there twice"),
         (file(3, &[key("general.alignment", 4, &0u32.to_le_bytes())], &[], &[]), "no alignment"),
-        (file(3, &[key("k", 9, &[[0u8; 4].to_vec(), u64::MAX.to_le_bytes().to_vec()].concat())], &[], &[]), "cut off"),
+        (
+            file(3, &[key("k", 9, &[[0u8; 4].to_vec(), u64::MAX.to_le_bytes().to_vec()].concat())], &[], &[]),
+            "cut off",
+        ),
     ] {
         let said = refused(&bytes);
         assert!(said.contains(says), "{said}\ninstead of {says}");
@@ -160,18 +192,31 @@ fn what_nobody_reads_is_no_fault() -> Result<(), Error> {
         &data()[352..],
     ));
     let g = Gguf::open(f.path())?;
-    assert_eq!((g.get("hash"), g.get("half")), (Some(&Metadata::Unsigned(u64::MAX)), Some(&Metadata::Unsigned(1 << 63))));
+    assert_eq!(
+        (g.get("hash"), g.get("half")),
+        (Some(&Metadata::Unsigned(u64::MAX)), Some(&Metadata::Unsigned(1 << 63)))
+    );
     assert_eq!((g.integer("hash")?, g.number("half")?), (usize::MAX, (1u64 << 63) as f64));
     assert_eq!(g.get("latin1"), Some(&Metadata::Bytes(vec![0xe9])));
     let list = |key: &str| match g.get(key) {
         Some(Metadata::List(l)) => l.clone(),
         other => panic!("{other:?}"),
     };
-    assert_eq!(list("hashes").iter().collect::<Vec<_>>(), [Metadata::Integer(1), Metadata::Unsigned(u64::MAX)]);
+    assert_eq!(
+        list("hashes").iter().collect::<Vec<_>>(),
+        [Metadata::Integer(1), Metadata::Unsigned(u64::MAX)]
+    );
     assert_eq!(list("words").iter().last(), Some(Metadata::Bytes(vec![0xff])));
-    let inner: Vec<usize> = list("lists").iter().map(|m| if let Metadata::List(l) = m { l.len() } else { 0 }).collect();
-    assert_eq!((inner, list("lists") == list("lists"), list("lists") == list("words")), (vec![3, 1], true, false));
-    for (key, says) in [("hashes", "`hashes` is not a list of integers below 2^63"), ("words", "`words` is not a list of integers")] {
+    let inner: Vec<usize> =
+        list("lists").iter().map(|m| if let Metadata::List(l) = m { l.len() } else { 0 }).collect();
+    assert_eq!(
+        (inner, list("lists") == list("lists"), list("lists") == list("words")),
+        (vec![3, 1], true, false)
+    );
+    for (key, says) in [
+        ("hashes", "`hashes` is not a list of integers below 2^63"),
+        ("words", "`words` is not a list of integers"),
+    ] {
         assert!(g.integers(key).expect_err("no such integers").to_string().contains(says), "{key}");
     }
     assert!(g.texts("words").expect_err("no UTF-8").to_string().contains("`words` is not a list of texts"));
@@ -195,25 +240,37 @@ fn types_have_names() {
         (77, "of the unknown type 77"),
     ];
     for (number, name) in named {
-        let tensors = [tensor("f", &[32, 2], number, 0), tensor("q8", &[32, 2], number, 0), tensor("q4", &[32, 2], 3, 352)];
-        let said = Small::load(written(&file(3, &[], &tensors, &data())).path()).expect_err("not read").to_string();
+        let tensors = [
+            tensor("f", &[32, 2], number, 0),
+            tensor("q8", &[32, 2], number, 0),
+            tensor("q4", &[32, 2], 3, 352),
+        ];
+        let said =
+            Small::load(written(&file(3, &[], &tensors, &data())).path()).expect_err("not read").to_string();
         for weight in ["f", "q8"] {
-            let says =
-                format!("`{weight}` is declared f32, but is {name}, which is not read (f32, f16, bf16, q4_0, q4_1 and q8_0 are), in");
+            let says = format!(
+                "`{weight}` is declared f32, but is {name}, which is not read (f32, f16, bf16, q4_0, q4_1 and q8_0 are), in"
+            );
             assert!(said.contains(&says), "{said}\ninstead of {says}");
         }
     }
     // Plain types are what they are: of those, f64 is converted.
     for (number, bytes, name) in [(24, 1, "i8"), (25, 2, "i16"), (26, 4, "i32"), (27, 8, "i64")] {
-        let tensors = [tensor("f", &[32, 2], number, 0), tensor("q8", &[32, 2], 8, 512), tensor("q4", &[32, 2], 3, 608)];
+        let tensors = [
+            tensor("f", &[32, 2], number, 0),
+            tensor("q8", &[32, 2], 8, 512),
+            tensor("q4", &[32, 2], 3, 608),
+        ];
         let mut data = vec![0u8; 64 * bytes];
         data.resize(1024, 0);
-        let said = Small::load(written(&file(3, &[], &tensors, &data)).path()).expect_err("no floats").to_string();
+        let said =
+            Small::load(written(&file(3, &[], &tensors, &data)).path()).expect_err("no floats").to_string();
         assert!(said.contains(&format!("`f` is declared f32, but is {name} in")), "{said}");
     }
     let mut data: Vec<u8> = (0..64).flat_map(|i| f64::from(i).to_le_bytes()).collect();
     data.resize(1024, 0);
-    let tensors = [tensor("f", &[32, 2], 28, 0), tensor("q8", &[32, 2], 8, 512), tensor("q4", &[32, 2], 3, 608)];
+    let tensors =
+        [tensor("f", &[32, 2], 28, 0), tensor("q8", &[32, 2], 8, 512), tensor("q4", &[32, 2], 3, 608)];
     let net = Small::load(written(&file(3, &[], &tensors, &data)).path()).expect("f64 becomes f32");
     assert_eq!(net.weights().get("f").expect("a weight").data()[63], 63.0);
 }
@@ -223,7 +280,11 @@ fn a_part_of_a_model_is_told_as_that() {
     let keys = [key("split.no", 2, &0u16.to_le_bytes()), key("split.count", 2, &2u16.to_le_bytes())];
     let f = written(&file(3, &keys, &[tensor("q4", &[32, 2], 3, 352)], &data()));
     let said = Small::load(f.path()).expect_err("a part").to_string();
-    assert!(said.contains("missing: `f`") && said.contains("help: the file is part 1 of 2 of a model; join the parts"), "{said}");
+    assert!(
+        said.contains("missing: `f`")
+            && said.contains("help: the file is part 1 of 2 of a model; join the parts"),
+        "{said}"
+    );
     // Who needs no more than is in it may load it.
     assert!(Quarter::load(f.path()).is_ok());
 }
@@ -264,12 +325,14 @@ network! {
     }
 }
 
-/// Blocks of 4 bits are multiplied as they are: with rows that 8 bits hold exactly, the sums are those of the elements.
+/// Blocks of 4 bits are multiplied as they are: with rows that 8 bits hold exactly, the sums are those of the
+/// elements.
 #[test]
 fn blocks_of_4_bits_are_not_rounded_again() -> Result<(), Error> {
     let net = Quarter::load(written(&good()).path())?;
     // The largest magnitude is 127, so the factor of a row is 1.
-    let x: Vec<f32> = (0..7 * 32).map(|i| if i % 32 == 31 { 127.0 } else { (i * 37 % 200) as f32 - 100.0 }).collect();
+    let x: Vec<f32> =
+        (0..7 * 32).map(|i| if i % 32 == 31 { 127.0 } else { (i * 37 % 200) as f32 - 100.0 }).collect();
     let want = net.compile(Target::host())?.interpret(x.view([7, 32]))?;
     for isa in Isa::ALL.into_iter().filter(|i| *i <= Isa::host()) {
         let mut session = net.compile(Target::host().with_isa(isa)?.with_weights(Format::Q4))?.session();
@@ -298,18 +361,23 @@ network! {
 
 #[test]
 fn elements_of_two_bytes_are_floats() -> Result<(), Error> {
-    for (number, a) in [(1, halves(12, |x| half::f16::from_f32(x).to_bits())), (30, halves(12, |x| half::bf16::from_f32(x).to_bits()))] {
+    for (number, a) in [
+        (1, halves(12, |x| half::f16::from_f32(x).to_bits())),
+        (30, halves(12, |x| half::bf16::from_f32(x).to_bits())),
+    ] {
         let mut data = a.clone();
         data.resize(32, 0);
         data.extend(a);
         data.resize(64, 0);
         // [4, 5]: of each row the first four.
         data.extend((0..20).flat_map(|i| half::f16::from_f32(i as f32).to_bits().to_le_bytes()));
-        let tensors = [tensor("a", &[4, 3], number, 0), tensor("b", &[4, 3], number, 32), tensor("c", &[5, 4], 1, 64)];
+        let tensors =
+            [tensor("a", &[4, 3], number, 0), tensor("b", &[4, 3], number, 32), tensor("c", &[5, 4], 1, 64)];
         let net = Two::load(written(&file(3, &[], &tensors, &data)).path())?;
         assert_eq!(net.weights().get("a").expect("a weight").data()[11], 11.0 / 4.0);
         let x = [1.0, 0.0, 0.0, 2.0];
-        let (mut session, want) = (net.compile(Target::host())?.session(), net.compile(Target::host())?.interpret(x.view([1, 4]))?);
+        let (mut session, want) =
+            (net.compile(Target::host())?.session(), net.compile(Target::host())?.interpret(x.view([1, 4]))?);
         let (y, z) = session.run(x.view([1, 4]))?;
         assert_eq!((y.data(), Some(z.data())), (&[3.0, 9.0, 15.0][..], want[1].as_f32()));
         assert_eq!(z.data(), [30.0, 33.0, 36.0, 39.0]);
@@ -330,14 +398,19 @@ fn blocks_are_not_cut() {
     let q8: Vec<u8> = [0x3800u16.to_le_bytes().to_vec(), vec![1; 32]].concat();
     let f = written(&file(3, &[], &[tensor("q8", &[32, 32], 8, 0)], &q8.repeat(32)));
     let said = Cut::load(f.path()).expect_err("it would be cut").to_string();
-    assert!(said.contains("`q8` is declared f32, but is q8_0, whose blocks the declared part would cut"), "{said}");
+    assert!(
+        said.contains("`q8` is declared f32, but is q8_0, whose blocks the declared part would cut"),
+        "{said}"
+    );
 }
 
 /// Blocks of 4 bits without a summand: `(q - 8) * d`.
 #[test]
 fn q4_0_is_read_and_multiplied() -> Result<(), Error> {
-    let block: Vec<u8> = [0x3400u16.to_le_bytes().to_vec(), (0..16).map(|i| i | (15 - i) << 4).collect()].concat();
-    let net = Quarter::load(written(&file(3, &[], &[tensor("q4", &[32, 2], 2, 0)], &block.repeat(2))).path())?;
+    let block: Vec<u8> =
+        [0x3400u16.to_le_bytes().to_vec(), (0..16).map(|i| i | (15 - i) << 4).collect()].concat();
+    let net =
+        Quarter::load(written(&file(3, &[], &[tensor("q4", &[32, 2], 2, 0)], &block.repeat(2))).path())?;
     let want: Vec<f32> = (0..16).chain((0..16).rev()).map(|q| (q as f32 - 8.0) / 4.0).collect();
     assert_eq!(net.weights().get("q4").expect("a weight").data(), [want.clone(), want.clone()].concat());
     let x: Vec<f32> = (0..32).map(|i| if i == 31 { 127.0 } else { (i * 37 % 200) as f32 - 100.0 }).collect();
@@ -350,7 +423,8 @@ fn q4_0_is_read_and_multiplied() -> Result<(), Error> {
 }
 
 network! {
-    /// A convolution whose filters are multiplied by one number each while they are packed, in several pieces.
+    /// A convolution whose filters are multiplied by one number each while they are packed, in several
+    /// pieces.
     Scaled<N, C = 128, O = 400>(x: [N, C, 3, 3]) -> [N, O, 1, 1] {
         param w: [O, C, 3, 3];
         param gain: [O];
@@ -365,11 +439,17 @@ network! {
 fn coded_filters_are_scaled_by_their_own_factors() -> Result<(), Error> {
     let (o, k) = (400, 128 * 9);
     let f32s = |f: &dyn Fn(usize) -> f32| -> Vec<u8> { (0..o).flat_map(|i| f(i).to_le_bytes()).collect() };
-    let w: Vec<u8> = (0..o * k).flat_map(|i| half::f16::from_f32((i * 7919 % 1009) as f32 / 1009.0).to_bits().to_le_bytes()).collect();
+    let w: Vec<u8> = (0..o * k)
+        .flat_map(|i| half::f16::from_f32((i * 7919 % 1009) as f32 / 1009.0).to_bits().to_le_bytes())
+        .collect();
     let mut data = w;
     let mut tensors = vec![tensor("w", &[3, 3, 128, o as u64], 1, 0)];
-    let parts: [(&str, &dyn Fn(usize) -> f32); 4] =
-        [("gain", &|i| 1.0 + (i % 301) as f32), ("bias", &|_| 1000.0), ("mean", &|i| (i % 3) as f32), ("var", &|i| 1.0 + (i % 5) as f32)];
+    let parts: [(&str, &dyn Fn(usize) -> f32); 4] = [
+        ("gain", &|i| 1.0 + (i % 301) as f32),
+        ("bias", &|_| 1000.0),
+        ("mean", &|i| (i % 3) as f32),
+        ("var", &|i| 1.0 + (i % 5) as f32),
+    ];
     for (name, f) in parts {
         tensors.push(tensor(name, &[o as u64], 0, data.len() as u64));
         data.extend(f32s(f));
@@ -400,7 +480,11 @@ fn coded_tables_are_gathered() -> Result<(), Error> {
     let rows = |seed: usize| -> Vec<u8> {
         (0..40)
             .flat_map(|r| {
-                [half::f16::from_f32(0.25).to_bits().to_le_bytes().to_vec(), (0..32).map(|i| (r * seed + i) as u8).collect()].concat()
+                [
+                    half::f16::from_f32(0.25).to_bits().to_le_bytes().to_vec(),
+                    (0..32).map(|i| (r * seed + i) as u8).collect(),
+                ]
+                .concat()
             })
             .collect()
     };
@@ -420,7 +504,8 @@ fn coded_tables_are_gathered() -> Result<(), Error> {
                         let ids: Vec<i32> = (0..6).map(|i| (i * 7 + turn * 3 + t) % 40).collect();
                         let (y, _, _) = session.run(ids.view([2, 3])).expect("runs");
                         for (id, row) in ids.iter().zip(y.data().chunks(32)) {
-                            let want: Vec<f32> = (0..32).map(|i| f32::from((id * 3 + i) as u8 as i8) * 0.5).collect();
+                            let want: Vec<f32> =
+                                (0..32).map(|i| f32::from((id * 3 + i) as u8 as i8) * 0.5).collect();
                             assert_eq!(row, want, "row {id}");
                         }
                     }
@@ -429,7 +514,10 @@ fn coded_tables_are_gathered() -> Result<(), Error> {
         });
         let mut session = compiled.session();
         for wrong in [-1, 40] {
-            assert!(matches!(session.run([0, wrong, 2].view([1, 3])), Err(Error::IdOutOfRange { .. })), "{wrong}");
+            assert!(
+                matches!(session.run([0, wrong, 2].view([1, 3])), Err(Error::IdOutOfRange { .. })),
+                "{wrong}"
+            );
         }
         let report = compiled.check([39, 0, 17].view([1, 3]))?;
         assert!(report.ok() || format > Format::F32, "{report}");

@@ -26,8 +26,14 @@ impl Golden {
         let file = self.file();
         let t = file.tensor(name).unwrap_or_else(|e| panic!("{name}: {e}"));
         let data = match t.dtype() {
-            Dtype::F32 => t.data().chunks_exact(4).map(|b| f64::from(f32::from_le_bytes(b.try_into().expect("4 bytes")))).collect(),
-            Dtype::F64 => t.data().chunks_exact(8).map(|b| f64::from_le_bytes(b.try_into().expect("8 bytes"))).collect(),
+            Dtype::F32 => t
+                .data()
+                .chunks_exact(4)
+                .map(|b| f64::from(f32::from_le_bytes(b.try_into().expect("4 bytes"))))
+                .collect(),
+            Dtype::F64 => {
+                t.data().chunks_exact(8).map(|b| f64::from_le_bytes(b.try_into().expect("8 bytes"))).collect()
+            }
             Dtype::U8 => t.data().iter().map(|b| f64::from(*b)).collect(),
             other => panic!("{name} is {other:?}"),
         };
@@ -36,16 +42,18 @@ impl Golden {
 
     fn floats(&self, name: &str) -> Tensor {
         let (data, shape) = self.numbers(name);
-        Tensor::new(data.into_iter().map(|x| x as f32).collect::<Vec<f32>>(), shape).expect("the file's shape")
+        Tensor::new(data.into_iter().map(|x| x as f32).collect::<Vec<f32>>(), shape)
+            .expect("the file's shape")
     }
 
     fn flags(&self, name: &str) -> Tensor {
         let (data, shape) = self.numbers(name);
-        Tensor::new(data.into_iter().map(|x| x != 0.0).collect::<Vec<bool>>(), shape).expect("the file's shape")
+        Tensor::new(data.into_iter().map(|x| x != 0.0).collect::<Vec<bool>>(), shape)
+            .expect("the file's shape")
     }
 
-    /// The results of a network with this file's weights, which must be all it declares: on every level of this
-    /// machine, in checked mode, and on several threads.
+    /// The results of a network with this file's weights, which must be all it declares: on every level of
+    /// this machine, in checked mode, and on several threads.
     fn run(&self, text: &str, inputs: &[Tensor]) -> Vec<Vec<Tensor>> {
         let g = Graph::parse(text).unwrap_or_else(|e| panic!("{e}\n{text}"));
         self.run_model(model_of(g, 0).unwrap_or_else(|e| panic!("{e}")), inputs)
@@ -53,7 +61,11 @@ impl Golden {
 
     fn run_model(&self, mut model: Model, inputs: &[Tensor]) -> Vec<Vec<Tensor>> {
         let names: Vec<String> = model.weights().names().map(String::from).collect();
-        assert_eq!(names.len(), self.file().names().iter().filter(|n| n.starts_with("w.")).count(), "every weight is used");
+        assert_eq!(
+            names.len(),
+            self.file().names().iter().filter(|n| n.starts_with("w.")).count(),
+            "every weight is used"
+        );
         for name in names {
             let w = self.floats(&format!("w.{name}"));
             model.weights_mut().set(&name, w).unwrap_or_else(|e| panic!("{e}"));
@@ -66,7 +78,10 @@ impl Golden {
             let divergence = c.first_divergence(&views(inputs)).unwrap_or_else(|e| panic!("{e}"));
             assert!(divergence.is_none(), "{target:?} {divergence:?}\n{}", c.fused_ir());
             for threads in 1..=3 {
-                results.push(run_on(&c, threads, inputs).unwrap_or_else(|e| panic!("{target:?}, {threads} threads: {e}")));
+                results.push(
+                    run_on(&c, threads, inputs)
+                        .unwrap_or_else(|e| panic!("{target:?}, {threads} threads: {e}")),
+                );
             }
         }
         results
@@ -79,7 +94,8 @@ impl Golden {
         let &[_, c, h, w] = want.shape() else { panic!("{name} is no image") };
         let (data, inner) = (want.as_f32().expect("f32"), h * w);
         let pixel = |i: usize| i / (c * inner) * c * inner + i % inner;
-        let largest = |i: usize| (0..c).map(|k| f64::from(data[pixel(i) + k * inner].abs())).fold(0.0, f64::max);
+        let largest =
+            |i: usize| (0..c).map(|k| f64::from(data[pixel(i) + k * inner].abs())).fold(0.0, f64::max);
         let scale: Vec<f64> = (0..data.len()).map(largest).collect();
         let report = compare(name, got, &want, Some(&scale), BOUND);
         assert!(report.ok(), "{report}");
@@ -218,7 +234,9 @@ fn gpt2_block_with_a_cache() {
     }
     let (x, want) = (g.floats("in.x"), g.floats("out.y"));
     let (x, want) = (x.as_f32().expect("f32"), want.as_f32().expect("f32"));
-    let rows = |data: &[f32], from: usize, to: usize| [&data[from * 48..to * 48], &data[(11 + from) * 48..(11 + to) * 48]].concat();
+    let rows = |data: &[f32], from: usize, to: usize| {
+        [&data[from * 48..to * 48], &data[(11 + from) * 48..(11 + to) * 48]].concat()
+    };
     let levels = Isa::ALL.into_iter().filter_map(|isa| Target::host().with_isa(isa).ok());
     for target in levels.chain([Target::host().checked(true)]) {
         let compiled = net.compile(target).expect("compiles");

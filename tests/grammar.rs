@@ -1,5 +1,5 @@
-//! Loops, entry points, storage of weights, buffers, `where` with `==`: by values, natively in checked mode and
-//! against the interpreter.
+//! Loops, entry points, storage of weights, buffers, `where` with `==`: by values, natively in checked mode
+//! and against the interpreter.
 #![deny(warnings, missing_docs, missing_debug_implementations)]
 
 #[path = "common/own.rs"]
@@ -143,7 +143,8 @@ fn repeat_declares_items_per_turn() {
     let gated = Gated::init(0).unwrap();
     assert_eq!(names(gated.weights()), ["gate.0", "layers.0.w", "gate.1", "layers.1.w"]);
     assert_eq!(run!(gated, count(2).view([1, 2])), [2.0, 3.0]);
-    let turns = |n: usize| Tower::with(TowerDims { N: n, ..Default::default() }).init(0).unwrap_err().to_string();
+    let turns =
+        |n: usize| Tower::with(TowerDims { N: n, ..Default::default() }).init(0).unwrap_err().to_string();
     let (many, beyond) = (turns(i64::MAX as usize), turns(usize::MAX));
     assert!(many.contains("turns: loops are unrolled"), "{many}");
     assert!(beyond.contains("`N`") && beyond.contains("a length cannot be 18446744073709551615"), "{beyond}");
@@ -178,7 +179,8 @@ fn file(tensors: &[(&str, &[usize])]) -> tempfile::TempPath {
 #[test]
 fn weights_stored_otherwise() {
     // `c_attn` is [IN, OUT] with q, k and v side by side; `in_proj` is [OUT, IN] with them one under another.
-    let path = file(&[("c_attn.weight", &[2, 6]), ("c_attn.bias", &[6]), ("in_proj", &[6, 2]), ("head", &[2, 3])]);
+    let path =
+        file(&[("c_attn.weight", &[2, 6]), ("c_attn.bias", &[6]), ("in_proj", &[6, 2]), ("head", &[2, 3])]);
     let n = Stored::load(&path).unwrap();
     let x = [1.0f32, 10.0];
     let expect = (vec![60.0, 72.0], vec![84.0, 96.0], vec![98.0, 120.0], vec![30.0, 41.0, 52.0]);
@@ -189,7 +191,11 @@ fn weights_stored_otherwise() {
     assert_eq!(run!(Stored::load(&path).unwrap(), x.view([1, 2])), expect);
     let short = file(&[("c_attn.weight", &[2, 3]), ("c_attn.bias", &[6]), ("in_proj", &[2])]);
     let e = Stored::load(&short).unwrap_err().to_string();
-    for part in ["no such part: `c_attn.weight[:, 2..4]` is declared", "no such part: `in_proj[4..6]`", "missing: `head`"] {
+    for part in [
+        "no such part: `c_attn.weight[:, 2..4]` is declared",
+        "no such part: `in_proj[4..6]`",
+        "missing: `head`",
+    ] {
         assert!(e.contains(part), "{part}: {e}");
     }
     let products = n.compile(Target::host()).unwrap().fused_ir();
@@ -199,9 +205,16 @@ fn weights_stored_otherwise() {
 #[test]
 fn marks_reach_the_weights() {
     let n = Marked::init(0).unwrap();
-    let marks: Vec<(&str, bool, bool, bool)> =
-        n.ir().weights.iter().map(|w| (w.name.as_str(), w.marks.buffer, w.marks.learns(), w.marks.no_decay)).collect();
-    assert_eq!(marks, [("gain", false, true, true), ("mean", true, false, false), ("scale.w", false, false, false)]);
+    let marks: Vec<(&str, bool, bool, bool)> = n
+        .ir()
+        .weights
+        .iter()
+        .map(|w| (w.name.as_str(), w.marks.buffer, w.marks.learns(), w.marks.no_decay))
+        .collect();
+    assert_eq!(
+        marks,
+        [("gain", false, true, true), ("mean", true, false, false), ("scale.w", false, false, false)]
+    );
     assert_eq!(run!(n.clone(), count(2).view([1, 2])), [0.0, 1.0]);
     let text = n.ir().to_string();
     assert_eq!(tancho::Graph::parse(&text).as_ref(), Ok(n.ir()), "{text}");
@@ -237,7 +250,8 @@ fn promised_equal() {
     let mut s = p.compile(Target::host()).unwrap().session();
     let e = s.run(count(8).view([1, 2, 4]), count(6).view([1, 3, 2])).unwrap_err().to_string();
     assert!(e.contains("input `y`") && e.contains('2') && e.contains('3'), "{e}");
-    let e = Promised::with(PromisedDims { H: Some(5), ..Default::default() }).init(0).unwrap_err().to_string();
+    let e =
+        Promised::with(PromisedDims { H: Some(5), ..Default::default() }).init(0).unwrap_err().to_string();
     assert!(e.contains("`Promised` requires"), "{e}");
     assert_eq!(run!(Either::init(0).unwrap(), count(2).view([1, 2]), count(2).view([1, 2])), [0.0, 2.0]);
     let other = Either::with(EitherDims { E: 1, ..Default::default() }).init(0).unwrap();
@@ -286,5 +300,8 @@ fn what_does_not_run_yet_is_one_clear_error() {
     let n = Learner::init(0).unwrap();
     let e = n.compile_train(Target::host()).unwrap_err();
     assert!(matches!(&e, Error::NotYet { what } if what.contains("train fn step")), "{e}");
-    assert_eq!(n.compile(Target::host()).unwrap().session().forward(count(2).view([1, 2])).unwrap().shape(), [1, 1]);
+    assert_eq!(
+        n.compile(Target::host()).unwrap().session().forward(count(2).view([1, 2])).unwrap().shape(),
+        [1, 1]
+    );
 }

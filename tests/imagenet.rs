@@ -14,11 +14,15 @@ const HINT: &str = "run `python3 scripts/fetch_models.py`";
 fn golden() -> (serde_json::Value, Vec<u8>) {
     let dir = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden");
     let read = |name: &str| std::fs::read(dir.join(name)).expect("a golden file");
-    (serde_json::from_slice(&read("efficientnet_lite0.json")).expect("json"), read("efficientnet_lite0.safetensors"))
+    (
+        serde_json::from_slice(&read("efficientnet_lite0.json")).expect("json"),
+        read("efficientnet_lite0.safetensors"),
+    )
 }
 
 fn model() -> EfficientNetLite0 {
-    EfficientNetLite0::load(model_dir("efficientnet_lite0").join("model.safetensors")).unwrap_or_else(|e| panic!("{e}; {HINT}"))
+    EfficientNetLite0::load(model_dir("efficientnet_lite0").join("model.safetensors"))
+        .unwrap_or_else(|e| panic!("{e}; {HINT}"))
 }
 
 fn floats(bytes: &[u8]) -> Vec<f32> {
@@ -30,14 +34,22 @@ fn floats(bytes: &[u8]) -> Vec<f32> {
 fn logits_are_the_reference_s() {
     let (_, tensors) = golden();
     let st = SafeTensors::deserialize(&tensors).expect("a safetensors file");
-    let crops: Vec<f32> = st.tensor("images_u8").expect("crops").data().chunks_exact(SIDE * SIDE * 3).flat_map(normalized).collect();
+    let crops: Vec<f32> = st
+        .tensor("images_u8")
+        .expect("crops")
+        .data()
+        .chunks_exact(SIDE * SIDE * 3)
+        .flat_map(normalized)
+        .collect();
     let want = floats(st.tensor("logits").expect("logits").data());
     let model = model();
     let size = 3 * SIDE * SIDE;
-    let farthest = |got: &[f32], want: &[f32]| got.iter().zip(want).map(|(g, w)| (g - w).abs()).fold(0.0f32, f32::max);
+    let farthest =
+        |got: &[f32], want: &[f32]| got.iter().zip(want).map(|(g, w)| (g - w).abs()).fold(0.0f32, f32::max);
     for isa in Isa::ALL.into_iter().filter(|i| *i <= Isa::host()) {
         for precision in Precision::ALL {
-            let target = Target::host().with_isa(isa).expect("a level of this machine").with_precision(precision);
+            let target =
+                Target::host().with_isa(isa).expect("a level of this machine").with_precision(precision);
             let mut session = model.compile(target).expect("compiles").session();
             let all = session.run(crops.view([4, 3, SIDE, SIDE])).expect("runs").data().to_vec();
             assert!(farthest(&all, &want) < 1e-3, "{isa} {precision}: {}", farthest(&all, &want));
@@ -72,7 +84,8 @@ fn the_same_classes_are_on_top() {
             let most = far.iter().max().copied().unwrap_or(0);
             assert!(most <= 8 && mean <= 0.3, "{}: {most} off at most, {mean:.3} on average", files[i]);
         }
-        let best = top(session.run(normalized(&bytes).view([1, 3, SIDE, SIDE])).expect("runs").data(), 1)[0].0;
+        let best =
+            top(session.run(normalized(&bytes).view([1, 3, SIDE, SIDE])).expect("runs").data(), 1)[0].0;
         if best != want[i] {
             wrong.push((files[i].clone(), best, want[i]));
         }
@@ -95,18 +108,28 @@ fn said_of(width: u16, height: u16) -> String {
 fn photographs_have_bounds() {
     for (width, height) in [(65_535, 65_535), (8_193, 8_192)] {
         let said = said_of(width, height);
-        assert!(said.ends_with(&format!("photo.jpg: {width}x{height} pixels are too many; this program takes up to 67108864")), "{said}");
+        assert!(
+            said.ends_with(&format!(
+                "photo.jpg: {width}x{height} pixels are too many; this program takes up to 67108864"
+            )),
+            "{said}"
+        );
     }
     for (width, height) in [(1, 20_000), (20_000, 1), (1, 17), (65_535, 1_000)] {
         let said = said_of(width, height);
         assert!(
-            said.contains(&format!("photo.jpg: {width}x{height} pixels are too thin; one side may be up to 16 times the other")),
+            said.contains(&format!(
+                "photo.jpg: {width}x{height} pixels are too thin; one side may be up to 16 times the other"
+            )),
             "{said}"
         );
     }
     // At the bounds it is the missing pixels that are told.
     for (width, height) in [(1, 16), (16, 1), (8_192, 8_192)] {
         let said = said_of(width, height);
-        assert!(said.contains("photo.jpg: ") && !said.contains("too many") && !said.contains("too thin"), "{said}");
+        assert!(
+            said.contains("photo.jpg: ") && !said.contains("too many") && !said.contains("too thin"),
+            "{said}"
+        );
     }
 }

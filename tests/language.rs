@@ -114,7 +114,9 @@ fn options_and_several_results() {
     let x = count(4);
     let (y, sums) = run!(Affine::init(0).unwrap(), x.view([1, 4]));
     assert_eq!((y, sums), (vec![1.0, 3.0, 5.0, 7.0], vec![16.0]));
-    let other = Affine::with(AffineDims { D: 2 }).option("scale", OptionValue::Float(-1.0)).option("shift", OptionValue::Bool(false));
+    let other = Affine::with(AffineDims { D: 2 })
+        .option("scale", OptionValue::Float(-1.0))
+        .option("shift", OptionValue::Bool(false));
     assert_eq!(run!(other.init(0).unwrap(), x.view([2, 2])), (vec![0.0, -1.0, -2.0, -3.0], vec![-1.0, -5.0]));
     let odd = Affine::with(AffineDims { D: 3 }).init(0).unwrap_err().to_string();
     assert!(odd.contains("`Affine` requires"), "{odd}");
@@ -170,8 +172,14 @@ fn branches_on_dims() {
 #[test]
 fn defaults_follow_the_dims_they_are_made_from() {
     let w = |dims| Derived::with(dims).init(0).unwrap();
-    assert_eq!(run!(w(DerivedDims { D: 1, ..Default::default() }), [5.0f32].view([1, 1])), [15., 15., 15., 15.]);
-    assert_eq!(run!(w(DerivedDims { D: 1, H: Some(1), ..Default::default() }), [5.0f32].view([1, 1])), [5., 5.]);
+    assert_eq!(
+        run!(w(DerivedDims { D: 1, ..Default::default() }), [5.0f32].view([1, 1])),
+        [15., 15., 15., 15.]
+    );
+    assert_eq!(
+        run!(w(DerivedDims { D: 1, H: Some(1), ..Default::default() }), [5.0f32].view([1, 1])),
+        [5., 5.]
+    );
     assert_eq!((Derived::D, Derived::H, Derived::K), (2, 6, 8));
     assert_eq!(run!(w(DerivedDims { K: Some(1), ..Default::default() }), [1.0f32, 1.0].view([1, 2])), [12.]);
 }
@@ -179,7 +187,8 @@ fn defaults_follow_the_dims_they_are_made_from() {
 #[test]
 fn element_types() {
     let b = |x: &[f32]| x.iter().map(|x| bf16::from_f32(*x)).collect::<Vec<_>>();
-    let (y, j, k, s) = run!(Types::init(0).unwrap(), b(&[1.5, -2.0]).view([2]), [3, -9].view([2]), [false, true].view([2]));
+    let (y, j, k, s) =
+        run!(Types::init(0).unwrap(), b(&[1.5, -2.0]).view([2]), [3, -9].view([2]), [false, true].view([2]));
     assert_eq!((y, j, k, s), (b(&[3.0, -4.0]), vec![6, 16], vec![false, true], vec![7, -9]));
 }
 
@@ -188,7 +197,8 @@ fn vectors_and_scalars() {
     let (product, negated, sum) = run!(Vectors::init(0).unwrap(), count(6).view([2, 3]), count(3).view([3]));
     assert_eq!((product, negated, sum), (vec![5., 14.], vec![0., -2., -4.], vec![3.]));
     let x = [-3.0, 4.0, 0.5, -1.0, 7.0, 2.0f32];
-    let (clamped, relu, scaled, mean, max, big) = run!(Scalars::init(0).unwrap(), x.view([1, 3, 2]), [true, true, false].view([1, 3]));
+    let (clamped, relu, scaled, mean, max, big) =
+        run!(Scalars::init(0).unwrap(), x.view([1, 3, 2]), [true, true, false].view([1, 3]));
     assert_eq!(clamped, [-1.0, 1.5, 0.5, -1.0, 1.5, 1.5]);
     assert_eq!(relu, [0.0, 4.0, 0.5, 0.0, 7.0, 2.0]);
     assert_eq!(scaled, [1.5, 5.0, 3.25, 2.5, 6.5, 4.0]);

@@ -178,7 +178,8 @@ macro_rules! run {
 #[track_caller]
 fn near(got: &tancho::Tensor, want: &[f32]) {
     let got = got.as_f32().expect("f32");
-    let all = got.len() == want.len() && got.iter().zip(want).all(|(a, b)| (a - b).abs() <= 2e-6 * b.abs().max(1.0));
+    let all = got.len() == want.len()
+        && got.iter().zip(want).all(|(a, b)| (a - b).abs() <= 2e-6 * b.abs().max(1.0));
     assert!(all, "{got:?}, not {want:?}");
 }
 
@@ -224,13 +225,16 @@ fn gates_and_identities() {
 fn heads_are_turned_by_their_position() {
     let x: Vec<f32> = (0..8).map(|i| i as f32 - 3.0).collect();
     let y = run!(Turned::init(0).unwrap(), x.view([1, 1, 2, 4]), [0.0f32; 3].view([3]));
-    let turn = |a: f32, b: f32, angle: f32| (a * angle.cos() - b * angle.sin(), b * angle.cos() + a * angle.sin());
+    let turn =
+        |a: f32, b: f32, angle: f32| (a * angle.cos() - b * angle.sin(), b * angle.cos() + a * angle.sin());
     let (mut halves, mut adjacent) = (x.clone(), x.clone());
     for s in 0..2 {
         let (p, row) = (s as f32, 4 * s);
         for i in 0..2 {
-            (halves[row + i], halves[row + i + 2]) = turn(x[row + i], x[row + i + 2], (p + 3.0) * [1.0, 0.01][i]);
-            (adjacent[row + 2 * i], adjacent[row + 2 * i + 1]) = turn(x[row + 2 * i], x[row + 2 * i + 1], p * [1.0, 0.1][i]);
+            (halves[row + i], halves[row + i + 2]) =
+                turn(x[row + i], x[row + i + 2], (p + 3.0) * [1.0, 0.01][i]);
+            (adjacent[row + 2 * i], adjacent[row + 2 * i + 1]) =
+                turn(x[row + 2 * i], x[row + 2 * i + 1], p * [1.0, 0.1][i]);
         }
     }
     near(&y[0], &halves);
@@ -253,13 +257,25 @@ fn windows_and_biases() {
     let (q, k) = ([0.0f32; 3], [1.0f32, 2.0, 6.0]);
     let low = f32::ln(1e-9);
     let bias = [0.0, low, low, low, 0.0, 0.0, 3f32.ln(), 0.0, low];
-    let y = run!(Windows::init(0).unwrap(), q.view([1, 3, 1]), k.view([1, 3, 1]), bias.view([1, 3, 3]), [true, true, false].view([1, 3]));
+    let y = run!(
+        Windows::init(0).unwrap(),
+        q.view([1, 3, 1]),
+        k.view([1, 3, 1]),
+        bias.view([1, 3, 3]),
+        [true, true, false].view([1, 3])
+    );
     // A window alone hides the past, causality alone the future.
     near(&y[0], &[3.0, 3.0, 4.0]);
     near(&y[1], &[1.0, 1.5, 4.0]);
     near(&y[2], &[1.0, 2.0, 1.25]);
     // One query stands at the last key.
-    let y = run!(Windows::init(0).unwrap(), q[..1].view([1, 1, 1]), k.view([1, 3, 1]), bias[..3].view([1, 1, 3]), [true; 3].view([1, 3]));
+    let y = run!(
+        Windows::init(0).unwrap(),
+        q[..1].view([1, 1, 1]),
+        k.view([1, 3, 1]),
+        bias[..3].view([1, 1, 3]),
+        [true; 3].view([1, 3])
+    );
     near(&y[1], &[4.0]);
 }
 
@@ -289,7 +305,10 @@ fn norms_of_images() {
     assert_eq!(names[..4], ["groups.weight", "groups.bias", "signal.weight", "signal.bias"]);
     assert_eq!(net.weights().get("wide.weight").unwrap().shape(), [4, 2, 3, 3]);
     let y = run!(net, x.view([2, 4, 3, 5]));
-    assert_eq!((y[0].shape(), y[1].shape(), y[2].shape()), (&[2, 4, 3, 5][..], &[2, 3, 15][..], &[2, 4, 3, 5][..]));
+    assert_eq!(
+        (y[0].shape(), y[1].shape(), y[2].shape()),
+        (&[2, 4, 3, 5][..], &[2, 3, 15][..], &[2, 4, 3, 5][..])
+    );
     // Each group of each image has mean 0 and variance 1.
     for group in y[0].as_f32().expect("f32").chunks(2 * 15) {
         let mean = group.iter().sum::<f32>() / 30.0;
@@ -345,8 +364,12 @@ input x: f32[B, 2, 9, 64]
 return %1, %2";
     let y = common::check(text, &[common::Rng::new(5).floats(&[2, 2, 9, 64])]);
     assert_eq!(y.len(), 2);
-    let bad = tancho::Graph::parse(&text.replace("2, 9, 64", "2, 9, B")).expect_err("a run-time width").to_string();
-    assert!(bad.contains("the frequencies of `rope` follow from the width of a head, but B is a run-time dim"), "{bad}");
+    let bad =
+        tancho::Graph::parse(&text.replace("2, 9, 64", "2, 9, B")).expect_err("a run-time width").to_string();
+    assert!(
+        bad.contains("the frequencies of `rope` follow from the width of a head, but B is a run-time dim"),
+        "{bad}"
+    );
     assert!(compile(&tancho::Graph::parse(text).expect("a graph")).is_ok());
 }
 
@@ -361,7 +384,10 @@ fn what_each_number_of_an_option_is_for() {
     near(&y[5], &[111.0, 1100.0]);
     near(&y[6], &[1.0, 111.0]);
 
-    let y = run!(Sides::init(0).unwrap(), [1.0, 2.0, 3.0, 10.0, 20.0, 30.0, 100.0, 200.0, 300.0].view([1, 1, 3, 3]));
+    let y = run!(
+        Sides::init(0).unwrap(),
+        [1.0, 2.0, 3.0, 10.0, 20.0, 30.0, 100.0, 200.0, 300.0].view([1, 1, 3, 3])
+    );
     near(&y[0], &[33.0, 66.0, 55.0, 333.0, 666.0, 555.0, 330.0, 660.0, 550.0]);
     near(&y[1], &[66.0, 666.0, 660.0]);
     near(&y[2], &[6.0, 5.0, 3.0, 66.0, 55.0, 33.0, 666.0, 555.0, 333.0]);
@@ -382,7 +408,13 @@ fn what_each_number_of_an_option_is_for() {
             .chain([[100.0, 100.0, 200.0, 200.0, 300.0, 300.0]; 2].concat())
             .collect::<Vec<f32>>(),
     );
-    near(&y[12], &[1.0, 2.0, 3.0, 1.0, 2.0, 3.0, 10.0, 20.0, 30.0, 10.0, 20.0, 30.0, 100.0, 200.0, 300.0, 100.0, 200.0, 300.0]);
+    near(
+        &y[12],
+        &[
+            1.0, 2.0, 3.0, 1.0, 2.0, 3.0, 10.0, 20.0, 30.0, 10.0, 20.0, 30.0, 100.0, 200.0, 300.0, 100.0,
+            200.0, 300.0,
+        ],
+    );
 
     let y = run!(Axes::init(0).unwrap(), [1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0].view([2, 2, 2]));
     near(&y[0], &[14.0, 22.0]);
@@ -393,7 +425,11 @@ fn what_each_number_of_an_option_is_for() {
 
 #[test]
 fn reductions_of_everything() {
-    let y = run!(Whole::init(0).unwrap(), [9.0, 2.0, -3.0, -8.0].view([2, 2]), [false, true, true, false].view([2, 2]));
+    let y = run!(
+        Whole::init(0).unwrap(),
+        [9.0, 2.0, -3.0, -8.0].view([2, 2]),
+        [false, true, true, false].view([2, 2])
+    );
     let all = y.iter().map(|t| t.as_f32().unwrap()[0]).collect::<Vec<f32>>();
     assert_eq!(all, [9.0, -8.0, 9.0, -8.0, 2.0, -3.0, 2.0, -3.0, -1.0, -0.5]);
     assert_eq!(y[6].shape(), [1, 1]);

@@ -11,10 +11,14 @@ fn fusion_follows_as_many_edges_as_there_are_nodes() {
         for n in [1_000, 10_000] {
             let graph = make(n);
             let (fused, nodes) = (fuse(&graph), graph.nodes.len());
-            // Values of the towers are far from all that they wait for, and from all that waits for them: there the search gives up.
+            // Values of the towers are far from all that they wait for, and from all that waits for them:
+            // there the search gives up.
             let most = if *name == "two towers" { 1000 } else { 64 };
             assert!(fused.edges <= most * nodes, "{name}: {} edges for {nodes} nodes", fused.edges);
-            assert!(fused.kernels.iter().map(|k| k.nodes.len()).sum::<usize>() > 0, "{name}: nothing is computed");
+            assert!(
+                fused.kernels.iter().map(|k| k.nodes.len()).sum::<usize>() > 0,
+                "{name}: nothing is computed"
+            );
         }
     }
 }

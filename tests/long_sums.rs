@@ -1,4 +1,5 @@
-//! Sums of many alike numbers: an error of f32 does not grow with their number. Expected values are computed in f64.
+//! Sums of many alike numbers: an error of f32 does not grow with their number. Expected values are computed
+//! in f64.
 
 mod common;
 
@@ -43,7 +44,12 @@ fn run(g: &Graph, target: Target, inputs: &[Tensor]) -> Tensor {
 /// Runs on every level and compares each element.
 fn check(g: &Graph, inputs: &[Tensor], want: impl Fn(usize) -> f64, bound: f64) {
     for target in levels() {
-        near(&run(g, target, inputs), &want, bound, &format!("{} of {:?} on {}", g.name, inputs[0].shape(), target.isa()));
+        near(
+            &run(g, target, inputs),
+            &want,
+            bound,
+            &format!("{} of {:?} on {}", g.name, inputs[0].shape(), target.isa()),
+        );
     }
 }
 
@@ -74,7 +80,12 @@ fn softmax_and_norms() {
         let other = f64::from(-1.7f32).exp();
         let sum = 1.0 + other * (n - 1) as f64;
         let x = Tensor::new(row, [1, n]).expect("fits");
-        check(&graph!(Softmax::init(0)), from_ref(&x), |i| if i == n / 3 { 1.0 / sum } else { other / sum }, 2e-6);
+        check(
+            &graph!(Softmax::init(0)),
+            from_ref(&x),
+            |i| if i == n / 3 { 1.0 / sum } else { other / sum },
+            2e-6,
+        );
     }
     let n = 262_144;
     let row: Vec<f32> = (0..n).map(|i| if i % 2 == 0 { 1.1 } else { 0.9 }).collect();
@@ -82,9 +93,19 @@ fn softmax_and_norms() {
     let (mean, deviation) = ((high + low) / 2.0, (high - low) / 2.0);
     let x = Tensor::new(row, [1, n]).expect("fits");
     let scale = 1.0 / (deviation * deviation + 1e-5).sqrt();
-    check(&graph!(Norm::init(0)), from_ref(&x), |i| (f64::from(if i % 2 == 0 { 1.1f32 } else { 0.9 }) - mean) * scale, 2e-6);
+    check(
+        &graph!(Norm::init(0)),
+        from_ref(&x),
+        |i| (f64::from(if i % 2 == 0 { 1.1f32 } else { 0.9 }) - mean) * scale,
+        2e-6,
+    );
     let root = ((high * high + low * low) / 2.0 + 1e-6).sqrt();
-    check(&graph!(Rms::init(0)), from_ref(&x), |i| f64::from(if i % 2 == 0 { 1.1f32 } else { 0.9 }) / root, 2e-6);
+    check(
+        &graph!(Rms::init(0)),
+        from_ref(&x),
+        |i| f64::from(if i % 2 == 0 { 1.1f32 } else { 0.9 }) / root,
+        2e-6,
+    );
 }
 
 /// The error of a partial sum of 512 alike products, of which every total is made.
@@ -95,7 +116,12 @@ fn products() {
     let tenth = f64::from(0.1f32);
     for (rows, k) in [(1, 65_536), (3, 2048), (3, 8192), (20, 8192)] {
         let x = same(0.1, &[rows, k]);
-        check(&graph!(Product::with(ProductDims { K: k, N: 5 }).init(0)), from_ref(&x), |_| tenth * k as f64, PRODUCT);
+        check(
+            &graph!(Product::with(ProductDims { K: k, N: 5 }).init(0)),
+            from_ref(&x),
+            |_| tenth * k as f64,
+            PRODUCT,
+        );
         check(&graph!(Dynamic::init(0)), &[x.clone(), same(1.0, &[k, 19])], |_| tenth * k as f64, PRODUCT);
     }
     // Weights in fewer bits are exact here; the rows of integer products are too.
@@ -126,7 +152,12 @@ fn convolutions_of_many_channels() {
     for precision in [Precision::Direct, Precision::Standard] {
         for target in levels() {
             let got = run(&g, target.with_precision(precision), from_ref(&x));
-            near(&got, |_| f64::from(0.1f32) * 4608.0, PRODUCT, &format!("{precision:?} on {}", target.isa()));
+            near(
+                &got,
+                |_| f64::from(0.1f32) * 4608.0,
+                PRODUCT,
+                &format!("{precision:?} on {}", target.isa()),
+            );
         }
     }
 }

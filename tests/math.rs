@@ -14,7 +14,8 @@ use common::views;
 
 /// The native results of an op on these numbers.
 fn native(op: &Op, x: &[f32]) -> Vec<f32> {
-    let text = "network F<N>\ninput x: f32[N]\n%0: f32[N] = input(index = 0)\n%1: f32[N] = neg(%0)\nreturn %1";
+    let text =
+        "network F<N>\ninput x: f32[N]\n%0: f32[N] = input(index = 0)\n%1: f32[N] = neg(%0)\nreturn %1";
     let mut g = Graph::parse(text).expect("a graph");
     g.nodes[1].op = op.clone();
     let c = model_of(g, 0).expect("a model").compile(Target::host()).expect("compiles");
@@ -51,7 +52,10 @@ fn measure(op: &Op, low: f64, high: f64, exact: impl Fn(f64) -> f64) -> Worst {
         }
         // Just below the overflow either is right.
         if want.abs() > f64::from(f32::MAX) * 0.99999 {
-            assert!(y.abs() > f32::MAX * 0.9999 && f64::from(y.signum()) == want.signum(), "{op:?} of {x:e} is {y:e}");
+            assert!(
+                y.abs() > f32::MAX * 0.9999 && f64::from(y.signum()) == want.signum(),
+                "{op:?} of {x:e} is {y:e}"
+            );
             continue;
         }
         assert!(y.is_finite(), "{op:?} of {x:e} is {y:e}, not {want:e}");
@@ -66,7 +70,10 @@ fn measure(op: &Op, low: f64, high: f64, exact: impl Fn(f64) -> f64) -> Worst {
             w.relative = w.relative.max(d / want.abs());
         }
     }
-    println!("{op:?}: {:.2} ulp at {:e}, {:.2e} absolute, {:.2e} relative", w.ulps, w.at, w.absolute, w.relative);
+    println!(
+        "{op:?}: {:.2} ulp at {:e}, {:.2e} absolute, {:.2e} relative",
+        w.ulps, w.at, w.absolute, w.relative
+    );
     w
 }
 
@@ -96,11 +103,18 @@ fn sin_and_cos_are_within_2_ulp() {
     for (u, f) in [(Unary::Sin, f64::sin as fn(f64) -> f64), (Unary::Cos, f64::cos)] {
         for end in [4.0, 300.0, 1e6, limit] {
             let w = unary(u, -end, end, within(f));
-            assert!(w.ulps < 2.0 && w.absolute < 1e-7, "{u:?} of {:e}: {} ulp, {:e}", w.at, w.ulps, w.absolute);
+            assert!(
+                w.ulps < 2.0 && w.absolute < 1e-7,
+                "{u:?} of {:e}: {} ulp, {:e}",
+                w.at,
+                w.ulps,
+                w.absolute
+            );
         }
         let quarters = (0..2_670_000).step_by(3).chain(0..20_000);
         let near = quarters.map(|n| (f64::from(n) * std::f64::consts::FRAC_PI_2) as f32);
-        let x: Vec<f32> = near.flat_map(|x| [x.next_down(), x, x.next_up()]).filter(|x| f64::from(*x) <= limit).collect();
+        let x: Vec<f32> =
+            near.flat_map(|x| [x.next_down(), x, x.next_up()]).filter(|x| f64::from(*x) <= limit).collect();
         let y = native(&Op::Unary(u), &x);
         for (x, y) in x.iter().zip(&y) {
             let want = f(f64::from(*x));
@@ -121,7 +135,8 @@ fn sigmoid_and_silu_are_within_a_few_ulp() {
     let sigmoid = |x: f64| 1.0 / (1.0 + (-x).exp());
     assert!(unary(Unary::Sigmoid, -20.0, 20.0, sigmoid).ulps < 4.0);
     // Where exp(-x) is infinite, both are 0.
-    let silu = unary(Unary::Silu, -20.0, 20.0, |x| if x < -f64::from(f32::MAX).ln() { 0.0 } else { x * sigmoid(x) });
+    let silu =
+        unary(Unary::Silu, -20.0, 20.0, |x| if x < -f64::from(f32::MAX).ln() { 0.0 } else { x * sigmoid(x) });
     assert!(silu.ulps < 4.0);
     assert_eq!(native(&Op::Unary(Unary::Silu), &[-88.8]), [0.0]);
 }

@@ -19,7 +19,8 @@ struct Golden {
 
 fn golden() -> Golden {
     let dir = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden");
-    let json: serde_json::Value = serde_json::from_slice(&std::fs::read(dir.join("minilm.json")).unwrap()).unwrap();
+    let json: serde_json::Value =
+        serde_json::from_slice(&std::fs::read(dir.join("minilm.json")).unwrap()).unwrap();
     Golden {
         sentences: serde_json::from_value(json["sentences"].clone()).unwrap(),
         ids: serde_json::from_value(json["input_ids"].clone()).unwrap(),
@@ -38,13 +39,15 @@ impl Golden {
 
 fn tokenizer() -> Tokenizer {
     let path = model_dir().join("tokenizer.json");
-    let mut t = Tokenizer::from_file(&path).unwrap_or_else(|e| panic!("{}: {e}; run `python3 scripts/fetch_models.py`", path.display()));
+    let mut t = Tokenizer::from_file(&path)
+        .unwrap_or_else(|e| panic!("{}: {e}; run `python3 scripts/fetch_models.py`", path.display()));
     t.with_padding(None).with_truncation(None).unwrap();
     t
 }
 
 fn model() -> MiniLm {
-    MiniLm::load(model_dir().join("model.safetensors")).unwrap_or_else(|e| panic!("{e}; run `python3 scripts/fetch_models.py`"))
+    MiniLm::load(model_dir().join("model.safetensors"))
+        .unwrap_or_else(|e| panic!("{e}; run `python3 scripts/fetch_models.py`"))
 }
 
 /// The largest absolute difference.
@@ -85,7 +88,10 @@ fn a_padded_batch_gives_the_reference_s_states_and_embeddings() {
                 }
             }
             let these: Vec<u32> = hidden.data().iter().map(|x| x.to_bits()).collect();
-            assert!(bits.get_or_insert_with(|| these.clone()) == &these, "{isa}: {threads} threads give other bits than one");
+            assert!(
+                bits.get_or_insert_with(|| these.clone()) == &these,
+                "{isa}: {threads} threads give other bits than one"
+            );
         }
     }
 }

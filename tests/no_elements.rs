@@ -1,4 +1,5 @@
-//! Shapes without elements, however long their axes are: kernels count rows, so what has no elements must not be counted.
+//! Shapes without elements, however long their axes are: kernels count rows, so what has no elements must not
+//! be counted.
 
 use tancho::{AsView, Error, Target, network};
 
@@ -51,7 +52,8 @@ fn none() -> [f32; 0] {
 
 #[test]
 fn rows_without_elements_are_not_counted() -> Result<(), Error> {
-    let (elementwise, rows) = (Elementwise::init(1)?.compile(Target::host())?, RowWork::init(1)?.compile(Target::host())?);
+    let (elementwise, rows) =
+        (Elementwise::init(1)?.compile(Target::host())?, RowWork::init(1)?.compile(Target::host())?);
     let (mut a, mut b) = (elementwise.session(), rows.session());
     for n in MANY {
         assert_eq!(a.run(none().view([n, 0]))?.shape(), [n, 0]);
@@ -87,7 +89,8 @@ fn what_only_skipped_steps_read_is_not_computed() -> Result<(), Error> {
 
 #[test]
 fn products_and_attention_without_elements() -> Result<(), Error> {
-    let (attends, product) = (Attends::init(1)?.compile(Target::host())?, Product::init(1)?.compile(Target::host())?);
+    let (attends, product) =
+        (Attends::init(1)?.compile(Target::host())?, Product::init(1)?.compile(Target::host())?);
     let (mut a, mut p) = (attends.session(), product.session());
     for n in [1 << 31, 1 << 40] {
         let (y, c) = a.run(none().view([n, 0, 8]), none().view([n, 0, 8]))?;
@@ -113,7 +116,10 @@ fn a_value_of_two_readers_is_computed_for_the_one_that_has_work() -> Result<(), 
         let (got_x, got_y) = session.run(x.view([a, 4]), y.view([b, 4]))?;
         for (got, want) in [(got_x, &want[0]), (got_y, &want[1])] {
             let want = want.as_f32().expect("f32");
-            assert!(got.len() == want.len() && got.data().iter().zip(want).all(|(g, w)| (g - w).abs() < 1e-6), "{got} {want:?}");
+            assert!(
+                got.len() == want.len() && got.data().iter().zip(want).all(|(g, w)| (g - w).abs() < 1e-6),
+                "{got} {want:?}"
+            );
         }
     }
     Ok(())

@@ -1,5 +1,5 @@
-//! The programs the language was designed with: those that run are run and compared with the interpreter, one with
-//! training is checked and says what is missing.
+//! The programs the language was designed with: those that run are run and compared with the interpreter, one
+//! with training is checked and says what is missing.
 #![deny(warnings, missing_docs, missing_debug_implementations)]
 
 #[path = "common/own.rs"]
@@ -97,7 +97,11 @@ fn bert() {
     let net = BertEncoder::with(dims).init(1).unwrap();
     assert_eq!(net.weights().names().nth(2), Some("encoder.layer.0.attention.self.key.weight"));
     assert_eq!(net.weights().len(), 32);
-    let y = run!(net, some(2 * 5 * 48).view([2, 5, 48]), [true, true, true, false, false, true, true, true, true, true].view([2, 5]));
+    let y = run!(
+        net,
+        some(2 * 5 * 48).view([2, 5, 48]),
+        [true, true, true, false, false, true, true, true, true, true].view([2, 5])
+    );
     assert!(y.iter().all(|v| v.is_finite()));
 }
 

@@ -51,15 +51,22 @@ fn image_graphs() {
     graphs(Flavour::Images, 60_000, 400);
 }
 
-/// Each op of random graphs over long rows of numbers that are alike is as near to the reference as over short ones: errors of sums
-/// that grow with their length show where the terms have a part in common.
+/// Each op of random graphs over long rows of numbers that are alike is as near to the reference as over
+/// short ones: errors of sums that grow with their length show where the terms have a part in common.
 #[test]
 fn long_rows_of_alike_values() {
     let mut long = 0;
-    for (flavour, first) in [(Flavour::Rows, 20_000), (Flavour::Products, 30_000), (Flavour::Attention, 40_000), (Flavour::Mixed, 10_000)] {
+    for (flavour, first) in [
+        (Flavour::Rows, 20_000),
+        (Flavour::Products, 30_000),
+        (Flavour::Attention, 40_000),
+        (Flavour::Mixed, 10_000),
+    ] {
         for seed in first..first + 12 {
             let r = Random::new(seed, 6, flavour);
-            let Some(s) = [9001, 3000, 1030].into_iter().find(|s| r.largest(1, *s) <= 40_000) else { continue };
+            let Some(s) = [9001, 3000, 1030].into_iter().find(|s| r.largest(1, *s) <= 40_000) else {
+                continue;
+            };
             long += 1;
             let mut graph = r.graph.clone();
             // Some promise that rows are short.
@@ -68,9 +75,15 @@ fn long_rows_of_alike_values() {
             let inputs = r.alike(1, s, seed);
             for isa in tancho::Isa::ALL.into_iter().filter(|isa| *isa <= tancho::Isa::host()) {
                 let target = tancho::Target::host().with_isa(isa).expect("a level of this machine");
-                let c = common::compile_for(&graph, target).unwrap_or_else(|e| panic!("{seed} {flavour:?}: {e}"));
-                let wrong = c.first_divergence(&common::views(&inputs)).unwrap_or_else(|e| panic!("{seed} {flavour:?}: {e}"));
-                assert!(wrong.is_none(), "TANCHO_SEED={seed} {flavour:?}, rows of {s} on {isa}\n{wrong:?}\n{graph}");
+                let c =
+                    common::compile_for(&graph, target).unwrap_or_else(|e| panic!("{seed} {flavour:?}: {e}"));
+                let wrong = c
+                    .first_divergence(&common::views(&inputs))
+                    .unwrap_or_else(|e| panic!("{seed} {flavour:?}: {e}"));
+                assert!(
+                    wrong.is_none(),
+                    "TANCHO_SEED={seed} {flavour:?}, rows of {s} on {isa}\n{wrong:?}\n{graph}"
+                );
             }
         }
     }
@@ -80,7 +93,9 @@ fn long_rows_of_alike_values() {
 #[test]
 fn the_graphs_have_every_op() {
     let mut seen: BTreeMap<&str, usize> = BTreeMap::new();
-    for (first, flavour) in [(10_000, Flavour::Mixed), (40_000, Flavour::Attention), (60_000, Flavour::Images)] {
+    for (first, flavour) in
+        [(10_000, Flavour::Mixed), (40_000, Flavour::Attention), (60_000, Flavour::Images)]
+    {
         for seed in first..first + 400 {
             for node in &Random::new(seed, 12, flavour).graph.nodes {
                 *seen.entry(tancho_ir::table::name_of(&node.op)).or_default() += 1;
@@ -179,7 +194,10 @@ weight \"t\": f32[11, 24] = normal(1.0)
 %12: i32[B, S] = argmax(%10, over = (2,))
 %13: f32[B, 48, S] = transpose(%11, axes = (0, 2, 1))
 return %13, %12, %3",
-        &[Rng::new(1).floats(&[2, 7, 24]), Tensor::new((0..14).map(|i| i % 11).collect::<Vec<i32>>(), [2, 7]).unwrap()],
+        &[
+            Rng::new(1).floats(&[2, 7, 24]),
+            Tensor::new((0..14).map(|i| i % 11).collect::<Vec<i32>>(), [2, 7]).unwrap(),
+        ],
     );
 }
 
@@ -188,10 +206,13 @@ return %13, %12, %3",
 fn an_id_out_of_range_behind_many_operands() {
     let mut text = String::from("network Many<B>\ninput x: f32[B, 4]\ninput ids: i32[B]\n");
     (0..20).for_each(|i| text += &format!("weight \"w{i}\": f32[4] = ones\n"));
-    text += "weight \"t\": f32[7, 4] = ones\n%0: f32[B, 4] = input(index = 0)\n%1: i32[B] = input(index = 1)\n";
+    text +=
+        "weight \"t\": f32[7, 4] = ones\n%0: f32[B, 4] = input(index = 0)\n%1: i32[B] = input(index = 1)\n";
     (0..20).for_each(|i| text += &format!("%{}: f32[4] = weight(index = {i})\n", 2 + i));
     text += "%22: f32[7, 4] = weight(index = 20)\n%23: i32[B] = add(%1, %1)\n%24: f32[B, 4] = gather(%22, %23) // \"t[ids + ids]\" \"a.rs\":1:1\n";
-    (0..20).for_each(|i| text += &format!("%{}: f32[B, 4] = add(%{}, %{})\n", 25 + i, if i == 0 { 0 } else { 24 + i }, 2 + i));
+    (0..20).for_each(|i| {
+        text += &format!("%{}: f32[B, 4] = add(%{}, %{})\n", 25 + i, if i == 0 { 0 } else { 24 + i }, 2 + i)
+    });
     text += "%45: f32[B, 4] = add(%44, %24)\nreturn %45";
     let x = Rng::new(1).floats(&[5, 4]);
     let ids = |v: [i32; 5]| Tensor::new(v.to_vec(), [5]).expect("fits");

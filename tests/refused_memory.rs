@@ -1,4 +1,5 @@
-//! Executable memory that the system refuses is an error: no panic, nothing left behind, and what was compiled before goes on.
+//! Executable memory that the system refuses is an error: no panic, nothing left behind, and what was
+//! compiled before goes on.
 #![cfg(target_os = "linux")]
 
 #[path = "common/alone.rs"]
@@ -99,7 +100,9 @@ fn a_process_without_mappings() {
         let page = |i: usize| {
             let rights = if i.is_multiple_of(2) { libc::PROT_NONE } else { libc::PROT_READ };
             // SAFETY: new memory, where the system has room; nothing refers to it.
-            unsafe { libc::mmap(std::ptr::null_mut(), 4096, rights, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS, -1, 0) }
+            unsafe {
+                libc::mmap(std::ptr::null_mut(), 4096, rights, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS, -1, 0)
+            }
         };
         let mut pages: Vec<_> = Vec::with_capacity(1 << 20);
         pages.extend((0..1 << 20).map(page).take_while(|p| *p != libc::MAP_FAILED));

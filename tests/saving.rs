@@ -17,18 +17,21 @@ network! {
 }
 
 fn same(a: &Square, b: &Square) -> bool {
-    ["up", "down"].iter().all(|n| a.weights().get(n).map(|v| v.data().to_vec()) == b.weights().get(n).map(|v| v.data().to_vec()))
+    ["up", "down"].iter().all(|n| {
+        a.weights().get(n).map(|v| v.data().to_vec()) == b.weights().get(n).map(|v| v.data().to_vec())
+    })
 }
 
 /// What stands in a folder, sorted.
 fn names(dir: &Path) -> Vec<String> {
-    let mut all: Vec<String> = fs::read_dir(dir).unwrap().map(|e| e.unwrap().file_name().to_string_lossy().into_owned()).collect();
+    let mut all: Vec<String> =
+        fs::read_dir(dir).unwrap().map(|e| e.unwrap().file_name().to_string_lossy().into_owned()).collect();
     all.sort();
     all
 }
 
-/// Two networks are saved to one path by several threads, while others load it: each save succeeds, and each load gives one of
-/// the two, whole.
+/// Two networks are saved to one path by several threads, while others load it: each save succeeds, and each
+/// load gives one of the two, whole.
 #[test]
 fn saves_and_loads_of_one_path_at_a_time() {
     let dir = tempfile::tempdir().unwrap();
@@ -42,13 +45,20 @@ fn saves_and_loads_of_one_path_at_a_time() {
                 s.spawn(|| {
                     while !done.load(Ordering::Relaxed) || loads.load(Ordering::Relaxed) < 10 {
                         let net = Square::load(&path).unwrap();
-                        assert!(nets.iter().any(|n| same(n, &net)), "some weights of one network, and some of the other");
+                        assert!(
+                            nets.iter().any(|n| same(n, &net)),
+                            "some weights of one network, and some of the other"
+                        );
                         loads.fetch_add(1, Ordering::Relaxed);
                     }
                 })
             })
             .collect();
-        let writers: Vec<_> = nets.iter().chain(&nets).map(|n| s.spawn(|| (0..30).try_for_each(|_| n.weights().save(&path)))).collect();
+        let writers: Vec<_> = nets
+            .iter()
+            .chain(&nets)
+            .map(|n| s.spawn(|| (0..30).try_for_each(|_| n.weights().save(&path))))
+            .collect();
         let saved: Vec<_> = writers.into_iter().map(|w| w.join().unwrap()).collect();
         done.store(true, Ordering::Relaxed);
         readers.into_iter().for_each(|r| r.join().unwrap());
@@ -57,7 +67,8 @@ fn saves_and_loads_of_one_path_at_a_time() {
     assert_eq!(names(dir.path()), ["m.safetensors"]);
 }
 
-/// Other processes may have this one's number: what they would have put beside the file is not touched or followed.
+/// Other processes may have this one's number: what they would have put beside the file is not touched or
+/// followed.
 #[test]
 fn nothing_beside_the_file_is_touched() {
     let dir = tempfile::tempdir().unwrap();
@@ -116,7 +127,11 @@ fn links_are_written_through() {
     nets[1].weights().save(at("far")).unwrap();
     nets[1].weights().save(at("dangling")).unwrap();
     for file in ["blobs/real", "blobs/new"] {
-        assert!(!fs::symlink_metadata(at(file)).unwrap().is_symlink() && same(&Square::load(at(file)).unwrap(), &nets[1]), "{file}");
+        assert!(
+            !fs::symlink_metadata(at(file)).unwrap().is_symlink()
+                && same(&Square::load(at(file)).unwrap(), &nets[1]),
+            "{file}"
+        );
     }
     for link in ["near", "far", "dangling"] {
         assert!(fs::symlink_metadata(at(link)).unwrap().is_symlink(), "{link}");
@@ -134,22 +149,28 @@ fn what_is_no_file_is_not_replaced() {
     let socket = dir.path().join("socket");
     let _listener = std::os::unix::net::UnixListener::bind(&socket).unwrap();
     fs::create_dir(dir.path().join("folder")).unwrap();
-    for (path, says) in
-        [(socket, "is not a regular file"), (dir.path().join("folder"), "it is a directory"), ("/dev/null".into(), "is not a regular file")]
-    {
+    for (path, says) in [
+        (socket, "is not a regular file"),
+        (dir.path().join("folder"), "it is a directory"),
+        ("/dev/null".into(), "is not a regular file"),
+    ] {
         let e = net.weights().save(&path).unwrap_err();
         assert!(matches!(e, Error::Save { .. }) && e.to_string().contains(says), "{e}");
     }
     assert_eq!(names(dir.path()), ["folder", "socket"]);
 }
 
-/// A disk that is full, as a limit on the size of files: the old file is as it was, and nothing is left beside it.
+/// A disk that is full, as a limit on the size of files: the old file is as it was, and nothing is left
+/// beside it.
 #[test]
 fn a_save_that_fails_leaves_nothing() {
     const CHILD: &str = "TANCHO_SAVE_TO";
     if let Some(path) = std::env::var_os(CHILD) {
         let e = Square::init(2).unwrap().weights().save(&path).unwrap_err();
-        assert!(matches!(&e, Error::Save { error, .. } if error.kind() == std::io::ErrorKind::FileTooLarge), "{e}");
+        assert!(
+            matches!(&e, Error::Save { error, .. } if error.kind() == std::io::ErrorKind::FileTooLarge),
+            "{e}"
+        );
         return;
     }
     let dir = tempfile::tempdir().unwrap();
@@ -160,7 +181,11 @@ fn a_save_that_fails_leaves_nothing() {
     child.args(["-c", "trap '' XFSZ; ulimit -f 20; exec \"$0\" --exact a_save_that_fails_leaves_nothing"]);
     let out = child.arg(std::env::current_exe().unwrap()).env(CHILD, &path).output().unwrap();
     let said = String::from_utf8_lossy(&out.stdout);
-    assert!(out.status.success() && said.contains("1 passed"), "{said}{}", String::from_utf8_lossy(&out.stderr));
+    assert!(
+        out.status.success() && said.contains("1 passed"),
+        "{said}{}",
+        String::from_utf8_lossy(&out.stderr)
+    );
     assert!(same(&Square::load(&path).unwrap(), &net));
     assert_eq!(names(dir.path()), ["m.safetensors"]);
 }

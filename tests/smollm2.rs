@@ -1,4 +1,5 @@
-//! SmolLM2-135M-Instruct from its GGUF file against `tests/golden/smollm2*`: numpy in float32 over the dequantised weights.
+//! SmolLM2-135M-Instruct from its GGUF file against `tests/golden/smollm2*`: numpy in float32 over the
+//! dequantised weights.
 
 #[path = "../examples/chat/model.rs"]
 #[allow(dead_code, missing_docs)]
@@ -55,7 +56,8 @@ fn argmax(logits: &[f32]) -> i32 {
 #[test]
 fn token_ids_are_those_of_llama_cpp() {
     let all = json("smollm2_tokens.json");
-    let (strings, wanted) = (all["strings"].as_array().expect("strings"), all["ids"].as_array().expect("ids"));
+    let (strings, wanted) =
+        (all["strings"].as_array().expect("strings"), all["ids"].as_array().expect("ids"));
     assert!(strings.len() >= 10);
     for (text, want) in strings.iter().zip(wanted) {
         let text = text.as_str().expect("a string");
@@ -64,7 +66,10 @@ fn token_ids_are_those_of_llama_cpp() {
         assert_eq!(words().decode(&back, false).expect("text"), text);
     }
     let nll = &json("smollm2.json");
-    assert_eq!(ids(words(), nll["nll_text"].as_str().expect("text")).expect("ids"), integers(&nll["nll_ids"]));
+    assert_eq!(
+        ids(words(), nll["nll_text"].as_str().expect("text")).expect("ids"),
+        integers(&nll["nll_ids"])
+    );
 }
 
 #[test]
@@ -73,9 +78,14 @@ fn the_template_makes_the_prompt() {
     let all = json("smollm2.json");
     let prompt = &all["prompts"][2];
     let text = prompt["prompt"].as_str().expect("a prompt");
-    let question = text.split("<|im_start|>user\n").nth(1).and_then(|t| t.split("<|im_end|>").next()).expect("a question");
+    let question = text
+        .split("<|im_start|>user\n")
+        .nth(1)
+        .and_then(|t| t.split("<|im_end|>").next())
+        .expect("a question");
     let messages = [Message { role: "user", content: question.into() }];
-    let made = conversation(file.text("tokenizer.chat_template").expect("a template"), &messages).expect("a conversation");
+    let made = conversation(file.text("tokenizer.chat_template").expect("a template"), &messages)
+        .expect("a conversation");
     assert_eq!(made, text);
     assert_eq!(ids(words(), &made).expect("ids"), integers(&prompt["prompt_ids"]));
 }
@@ -150,14 +160,15 @@ fn loss(compiled: &SmolLm2Compiled, ids: &[i32]) -> f64 {
 #[test]
 fn the_loss_of_a_passage_is_the_reference_s() {
     let all = json("smollm2.json");
-    let (found, want) = (loss(compiled(), &integers(&all["nll_ids"])), all["nll_mean"].as_f64().expect("a number"));
+    let (found, want) =
+        (loss(compiled(), &integers(&all["nll_ids"])), all["nll_mean"].as_f64().expect("a number"));
     assert!((found - want).abs() < 1e-4, "{found} instead of {want}");
 }
 
-/// What other formats of weights lose of the perplexity: what is expected of it where the f32 network is right, exp of the mean of
-/// `sum p (ln p - ln q)`. What a passage of 77 tokens has by chance on top changes from level to level with the last bits of sums: its
-/// perplexity in int8 is 1 to 3 % better than in f32. The file's blocks of 4 bits are exact in `q4`, so what is lost there is rows
-/// rounded to 8 bits.
+/// What other formats of weights lose of the perplexity: what is expected of it where the f32 network is
+/// right, exp of the mean of `sum p (ln p - ln q)`. What a passage of 77 tokens has by chance on top changes
+/// from level to level with the last bits of sums: its perplexity in int8 is 1 to 3 % better than in f32. The
+/// file's blocks of 4 bits are exact in `q4`, so what is lost there is rows rounded to 8 bits.
 #[test]
 fn other_formats_keep_the_perplexity() {
     let ids = integers(&json("smollm2.json")["nll_ids"]);
@@ -169,8 +180,11 @@ fn other_formats_keep_the_perplexity() {
             .into_iter()
             .map(|(format, bound)| {
                 let compiled = net.compile(target.with_weights(format)).expect("compiles");
-                let lost = |(p, q): (&Vec<f64>, &Vec<f64>)| p.iter().zip(q).map(|(p, q)| p.exp() * (p - q)).sum::<f64>();
-                let lost = right.iter().zip(&predictions(&compiled, &ids)).map(lost).sum::<f64>() / right.len() as f64;
+                let lost = |(p, q): (&Vec<f64>, &Vec<f64>)| {
+                    p.iter().zip(q).map(|(p, q)| p.exp() * (p - q)).sum::<f64>()
+                };
+                let lost = right.iter().zip(&predictions(&compiled, &ids)).map(lost).sum::<f64>()
+                    / right.len() as f64;
                 println!("{isa}, {format}: perplexity {:+.3} %", lost.exp_m1() * 100.0);
                 assert!(lost.exp_m1() < bound, "{isa}, {format}: perplexity changes by {lost}");
                 compiled.packed_bytes()

@@ -102,7 +102,9 @@ fn op(op: &Op, args: &[Tensor]) -> Tensor {
 #[track_caller]
 fn elementwise(o: &Op, args: &[Tensor]) {
     let n = args[0].len();
-    let as_shape = |s: &[usize]| -> Vec<Tensor> { args.iter().map(|t| Tensor::new(t.data().clone(), s).expect("fits")).collect() };
+    let as_shape = |s: &[usize]| -> Vec<Tensor> {
+        args.iter().map(|t| Tensor::new(t.data().clone(), s).expect("fits")).collect()
+    };
     let narrow = op(o, &as_shape(&[n, 1]));
     let wide = op(o, &as_shape(&[1, n]));
     let wide = Tensor::new(wide.into_data(), [n, 1]).expect("fits");
@@ -173,8 +175,10 @@ fn functions_of_two_arguments() {
         [f(&a, &[a.len()]), f(&b, &[b.len()])]
     };
     let floats = columns(&SPECIAL);
-    // From -88.7 down the gate of `swiglu` is 0, as `silu` is, where the exact one is tiny: times infinity it is seen.
-    let gates = columns(&SPECIAL.iter().copied().filter(|x| !(-110.0..-88.7).contains(x)).collect::<Vec<_>>());
+    // From -88.7 down the gate of `swiglu` is 0, as `silu` is, where the exact one is tiny: times infinity it
+    // is seen.
+    let gates =
+        columns(&SPECIAL.iter().copied().filter(|x| !(-110.0..-88.7).contains(x)).collect::<Vec<_>>());
     elementwise(&Op::Binary(Binary::Swiglu), &gates);
     let (a, b) = pairs(&[i32::MIN, i32::MAX, 0, -1, 1, 65_536]);
     let n = a.len();
@@ -205,7 +209,9 @@ fn powers() {
     // Not at the edge of the range, where the result overflows on one side only.
     let x: Vec<f32> = SPECIAL.iter().copied().filter(|x| !(88.6..88.9).contains(&x.abs())).collect();
     let x = f(&x, &[x.len()]);
-    for c in [0.0, 1.0, 2.0, 3.0, -1.0, -2.0, -3.0, 0.5, -0.5, 1.5, 2.5, -2.5, 17.0, 16.0, -17.0, 18.0, 40.0, 0.1] {
+    for c in
+        [0.0, 1.0, 2.0, 3.0, -1.0, -2.0, -3.0, 0.5, -0.5, 1.5, 2.5, -2.5, 17.0, 16.0, -17.0, 18.0, 40.0, 0.1]
+    {
         elementwise(&Op::Pow(Number(c)), std::slice::from_ref(&x));
     }
     // From 2^53 on every number is whole and even, from 2^24 on every f32.
@@ -233,7 +239,8 @@ fn selections_and_casts() {
         }
     }
     // Halfway between two bf16 numbers, and just beside.
-    let near: Vec<f32> = (0..64u32).map(|i| f32::from_bits(0x3f80_7ff0 + (i % 32) + ((i / 32) << 16))).collect();
+    let near: Vec<f32> =
+        (0..64u32).map(|i| f32::from_bits(0x3f80_7ff0 + (i % 32) + ((i / 32) << 16))).collect();
     elementwise(&Op::Cast(DType::Bf16), &[f(&near, &[64])]);
 }
 
@@ -268,7 +275,12 @@ fn row_ops() -> Vec<Op> {
         Op::L2Normalize { axis: 1, eps: Number(1e-12) },
         Op::Argmax { axis: 1, keep: false },
     ];
-    ops.extend(Reduction::TABLE.map(|(kind, _)| Op::Reduce { kind, axes: vec![1], keep: false, masked: false }));
+    ops.extend(Reduction::TABLE.map(|(kind, _)| Op::Reduce {
+        kind,
+        axes: vec![1],
+        keep: false,
+        masked: false,
+    }));
     ops
 }
 
@@ -335,7 +347,10 @@ fn what_a_mask_hides_does_not_matter() {
         for keep in [hide, none] {
             let keep = Tensor::new(keep, [n, len]).expect("fits");
             for (kind, _) in Reduction::TABLE {
-                let y = op(&Op::Reduce { kind, axes: vec![1], keep: false, masked: true }, &[x.clone(), keep.clone()]);
+                let y = op(
+                    &Op::Reduce { kind, axes: vec![1], keep: false, masked: true },
+                    &[x.clone(), keep.clone()],
+                );
                 let first = keep.as_bool().expect("bool")[..len].contains(&true);
                 let finite = y.as_f32().expect("f32").iter().skip(usize::from(!first)).all(|y| y.is_finite());
                 assert!(finite, "{kind:?}: {y:?}");
@@ -355,7 +370,12 @@ fn products() {
             a[m * k / 2] = special;
             let y = op(&Op::Matmul, &[f(&a, &[m, k]), f(&b, &[k, n])]);
             let touched = m * k / 2 / k;
-            let clean = y.as_f32().expect("f32").chunks(n).enumerate().all(|(i, r)| i == touched || r.iter().all(|x| x.abs() < 1e3));
+            let clean = y
+                .as_f32()
+                .expect("f32")
+                .chunks(n)
+                .enumerate()
+                .all(|(i, r)| i == touched || r.iter().all(|x| x.abs() < 1e3));
             assert!(clean, "{special} in row {touched}: {y:?}");
             a[m * k / 2] = 0.5;
             b[k * n / 3] = special;
@@ -397,8 +417,20 @@ fn attention() {
                         keep[..t].fill(false);
                     }
                 }
-                let args = [f(&q, &[b, s, h * w]), f(&k, &[b, t, h * w]), v, Tensor::new(keep, [b, t]).expect("fits")];
-                let o = Op::Attention { heads: Dim::from(h), causal, window: None, mask: true, bias: false, scale: None };
+                let args = [
+                    f(&q, &[b, s, h * w]),
+                    f(&k, &[b, t, h * w]),
+                    v,
+                    Tensor::new(keep, [b, t]).expect("fits"),
+                ];
+                let o = Op::Attention {
+                    heads: Dim::from(h),
+                    causal,
+                    window: None,
+                    mask: true,
+                    bias: false,
+                    scale: None,
+                };
                 let y = op(&o, &args);
                 let y = y.as_f32().expect("f32");
                 if where_ >= 2 {
@@ -410,21 +442,40 @@ fn attention() {
             }
         }
     }
-    // A value that is masked out is multiplied by 0: NaN shows. One that is not seen by its place does not count.
+    // A value that is masked out is multiplied by 0: NaN shows. One that is not seen by its place does not
+    // count.
     let (q, k) = (f(&[1.0; 4], &[1, 2, 2]), f(&[1.0; 4], &[1, 2, 2]));
     let v = f(&[1.0, 2.0, 3.0, NAN], &[1, 2, 2]);
-    let masked = Op::Attention { heads: Dim::constant(1), causal: false, window: None, mask: true, bias: false, scale: None };
+    let masked = Op::Attention {
+        heads: Dim::constant(1),
+        causal: false,
+        window: None,
+        mask: true,
+        bias: false,
+        scale: None,
+    };
     for keep in [[true, false], [false, false]] {
-        let y = op(&masked, &[q.clone(), k.clone(), v.clone(), Tensor::new(keep.to_vec(), [1, 2]).expect("fits")]);
+        let y = op(
+            &masked,
+            &[q.clone(), k.clone(), v.clone(), Tensor::new(keep.to_vec(), [1, 2]).expect("fits")],
+        );
         let first = f32::from(u8::from(keep[0]));
         assert!(same_bits(&y, &f(&[first, NAN, first, NAN], &[1, 2, 2])), "{y:?}");
     }
-    let causal = Op::Attention { heads: Dim::constant(1), causal: true, window: None, mask: false, bias: false, scale: None };
+    let causal = Op::Attention {
+        heads: Dim::constant(1),
+        causal: true,
+        window: None,
+        mask: false,
+        bias: false,
+        scale: None,
+    };
     let y = op(&causal, &[q, k, v]);
     assert!(same_bits(&y, &f(&[1.0, 2.0, 2.0, NAN], &[1, 2, 2])), "{y:?}");
 }
 
-/// A gelu or exponential in an epilogue, a norm behind it: fused kernels meet special values as single ops do.
+/// A gelu or exponential in an epilogue, a norm behind it: fused kernels meet special values as single ops
+/// do.
 #[test]
 fn fused_kernels() {
     let text = "network Fused<B>
@@ -443,14 +494,19 @@ return %5";
     let mut s = c.session();
     s.run_inputs(&views(std::slice::from_ref(&x))).expect("runs");
     let weights = |i: usize| c.weights().at(i).expect("a weight").to_tensor();
-    let want = Interpreter::for_inputs(&g, std::slice::from_ref(&x)).and_then(|t| t.run(std::slice::from_ref(&x), &weights)).expect("runs");
+    let want = Interpreter::for_inputs(&g, std::slice::from_ref(&x))
+        .and_then(|t| t.run(std::slice::from_ref(&x), &weights))
+        .expect("runs");
     let report = tancho::compare::compare("y", &s.tensor(0), &want[0], None, tancho::compare::BOUND);
     assert!(report.ok(), "{report}");
-    assert!(want[0].as_f32().expect("f32").chunks(20).any(|r| r.iter().all(|x| x.is_finite())), "some rows are numbers");
+    assert!(
+        want[0].as_f32().expect("f32").chunks(20).any(|r| r.iter().all(|x| x.is_finite())),
+        "some rows are numbers"
+    );
 }
 
-/// Squares that leave the range of f32 make norms zeros, as `docs/language.md` says; `check` names the op. Numbers just inside
-/// of the range are normalised.
+/// Squares that leave the range of f32 make norms zeros, as `docs/language.md` says; `check` names the op.
+/// Numbers just inside of the range are normalised.
 #[test]
 fn norms_beyond_the_range_of_squares_are_reported() {
     let cases = [
@@ -460,7 +516,9 @@ fn norms_beyond_the_range_of_squares_are_reported() {
         ("l2_normalize(%0, over = (1,), eps = 1e-30)", 1e-25, 1e-17),
     ];
     for (op, outside, inside) in cases {
-        let text = format!("network Norm<B>\ninput x: f32[B, 3]\n%0: f32[B, 3] = input(index = 0)\n%1: f32[B, 3] = {op}\nreturn %1");
+        let text = format!(
+            "network Norm<B>\ninput x: f32[B, 3]\n%0: f32[B, 3] = input(index = 0)\n%1: f32[B, 3] = {op}\nreturn %1"
+        );
         let g = Graph::parse(&text).unwrap_or_else(|e| panic!("{e}"));
         for isa in Isa::ALL.into_iter().filter(|isa| *isa <= Isa::host()) {
             let c = compile_for(&g, Target::host().with_isa(isa).expect("a level")).expect("compiles");

@@ -145,7 +145,8 @@ fn states_take_each_others_values() -> Result<(), Error> {
 fn with_states(r: &Random, seed: u64) -> Graph {
     let (mut g, mut rng) = (r.graph.clone(), Rng::new(seed));
     let push = |g: &mut Graph, op: Op, args: &[Value]| g.push(op, args, Source::default());
-    let floats: Vec<Value> = g.values().filter(|v| g.ty(*v).dtype == DType::F32 && g.ty(*v).rank() > 0).collect();
+    let floats: Vec<Value> =
+        g.values().filter(|v| g.ty(*v).dtype == DType::F32 && g.ty(*v).rank() > 0).collect();
     for i in 0..1 + rng.below(3) {
         if floats.is_empty() {
             break;
@@ -170,7 +171,8 @@ fn with_states(r: &Random, seed: u64) -> Graph {
         let next = next.expect("the shapes fit");
         g.states.last_mut().expect("a state").next = Some(next);
         if grows.is_some() && rng.chance(80) {
-            let sum = Op::Reduce { kind: Reduction::Mean, axes: vec![axis], keep: rng.chance(50), masked: false };
+            let sum =
+                Op::Reduce { kind: Reduction::Mean, axes: vec![axis], keep: rng.chance(50), masked: false };
             let sum = push(&mut g, sum, &[next]).expect("a mean");
             g.outputs.push(sum);
         } else if rng.chance(50) {
@@ -203,7 +205,8 @@ fn random_networks_with_states() {
                     Err(Error::StateDim { .. } | Error::Full { .. }) if turn > 0 => break,
                     Err(e) => panic!("{seed} in run {turn}: {e}\n{g}"),
                 };
-                // Results behind several ops carry the errors of all of them: the ops are compared one by one.
+                // Results behind several ops carry the errors of all of them: the ops are compared one by
+                // one.
                 if !told.ok() {
                     assert!(told.diverges_at.is_none(), "{seed} in run {turn}: {told}\n{g}");
                 }
@@ -231,8 +234,8 @@ network! {
     }
 }
 
-/// A cache in bf16 by choice: what is kept is rounded to nearest even, results are what rounded keys and values give, and attention reads
-/// them where they are.
+/// A cache in bf16 by choice: what is kept is rounded to nearest even, results are what rounded keys and
+/// values give, and attention reads them where they are.
 #[test]
 fn states_of_bf16() -> Result<(), Error> {
     let net = Remembering::init(5)?;
@@ -260,7 +263,10 @@ fn states_of_bf16() -> Result<(), Error> {
             assert!(held.as_bf16().expect("bf16").iter().zip(&want).all(|(a, b)| close(a, b)));
             let mut fork = session.fork()?;
             let x = vec![0.5; b * 40];
-            assert_eq!(fork.run(x.view([b, 1, 40]))?.data().to_vec(), session.run(x.view([b, 1, 40]))?.data().to_vec());
+            assert_eq!(
+                fork.run(x.view([b, 1, 40]))?.data().to_vec(),
+                session.run(x.view([b, 1, 40]))?.data().to_vec()
+            );
             assert!(session.memory_bytes() < exact.memory_bytes());
         }
     }
@@ -360,7 +366,10 @@ fn a_trace_begins_where_the_session_is() -> Result<(), Error> {
         // Twice at the same dims, after a reset for another batch, and of a fork.
         for _ in 0..2 {
             let trace = session.trace([3.0; 12].view([2, 2, 3]))?;
-            assert_eq!(trace.iter().map(|(name, _)| name).collect::<Vec<_>>(), ["seen", "mean(seen.push(x), over = 1)"]);
+            assert_eq!(
+                trace.iter().map(|(name, _)| name).collect::<Vec<_>>(),
+                ["seen", "mean(seen.push(x), over = 1)"]
+            );
             assert_eq!(session.rows("P")?, 2 * runs);
         }
         session.reset();
@@ -373,7 +382,8 @@ fn a_trace_begins_where_the_session_is() -> Result<(), Error> {
     Ok(())
 }
 
-/// Whatever is wrong with a call, its states are as they were, and the next call gives what it would have given.
+/// Whatever is wrong with a call, its states are as they were, and the next call gives what it would have
+/// given.
 #[test]
 fn a_call_that_fails_changes_no_state() -> Result<(), Error> {
     let compiled = Lookup::init(1)?.compile(Target::host())?;
@@ -382,7 +392,8 @@ fn a_call_that_fails_changes_no_state() -> Result<(), Error> {
     for s in [&mut session, &mut other] {
         s.run(good.0.view([2, 1, 2]), good.1.view([2]))?;
     }
-    let kept = |s: &LookupSession| -> Result<_, Error> { Ok((s.rows("P")?, s.state("seen")?, s.state("found")?)) };
+    let kept =
+        |s: &LookupSession| -> Result<_, Error> { Ok((s.rows("P")?, s.state("seen")?, s.state("found")?)) };
     let before = kept(&session)?;
     let rows = [9.0; 64];
     let wrong = [
@@ -431,7 +442,9 @@ fn a_fork_after_a_truncation_holds_what_is_left() -> Result<(), Error> {
     let net = Remembering::init(3)?;
     let compiled = net.compile(Target::host())?;
     let x: Vec<f32> = (0..2 * 9 * 40).map(|i| (i as f32 * 0.71).sin()).collect();
-    let part = |from: usize, to: usize| -> Vec<f32> { [&x[from * 40..to * 40], &x[(9 + from) * 40..(9 + to) * 40]].concat() };
+    let part = |from: usize, to: usize| -> Vec<f32> {
+        [&x[from * 40..to * 40], &x[(9 + from) * 40..(9 + to) * 40]].concat()
+    };
     let mut session = compiled.session();
     session.run(x.view([2, 9, 40]))?;
     session.truncate("P", 4)?;

@@ -1,4 +1,5 @@
-//! Runs divided among threads: the same bits for every number, errors as on one thread, and sessions side by side.
+//! Runs divided among threads: the same bits for every number, errors as on one thread, and sessions side by
+//! side.
 
 #[path = "common/alone.rs"]
 mod alone;
@@ -44,17 +45,27 @@ fn every_number_of_threads_gives_the_same_bits() {
         for threads in [2, 3, 4, 7, 64] {
             let mut session = compiled.session_with_threads(threads).unwrap();
             for _ in 0..3 {
-                assert_eq!(bits(session.run(x.view([b, s, 96])).unwrap().data()), want, "{threads} threads, [{b}, {s}]");
+                assert_eq!(
+                    bits(session.run(x.view([b, s, 96])).unwrap().data()),
+                    want,
+                    "{threads} threads, [{b}, {s}]"
+                );
             }
             session.divide_all();
-            assert_eq!(bits(session.run(x.view([b, s, 96])).unwrap().data()), want, "{threads} threads, [{b}, {s}], all divided");
+            assert_eq!(
+                bits(session.run(x.view([b, s, 96])).unwrap().data()),
+                want,
+                "{threads} threads, [{b}, {s}], all divided"
+            );
         }
     }
 }
 
 #[test]
 fn every_number_of_columns_is_whole_however_it_is_cut() {
-    for n in (1..=40).chain([47, 48, 49, 63, 64, 65, 79, 80, 95, 96, 97, 112, 113, 127, 128, 129, 144, 160, 176, 193, 240, 251]) {
+    for n in (1..=40).chain([
+        47, 48, 49, 63, 64, 65, 79, 80, 95, 96, 97, 112, 113, 127, 128, 129, 144, 160, 176, 193, 240, 251,
+    ]) {
         let text = format!(
             "network P<B>\ninput x: f32[B, 5]\nweight \"w\": f32[{n}, 5] = normal(1.0)\n%0: f32[B, 5] = input(index = 0)\n\
              %1: f32[{n}, 5] = weight(index = 0)\n%2: f32[B, {n}] = linear(%0, %1)\nreturn %2"
@@ -71,8 +82,12 @@ fn every_number_of_columns_is_whole_however_it_is_cut() {
                     session.divide_all();
                     session.run_inputs(&[x.view([rows, 5]).into()]).unwrap();
                     let got = session.output::<f32>(0);
-                    let near = got.data().iter().zip(want).all(|(a, b)| (a - b).abs() <= 1e-5 * b.abs().max(1.0));
-                    assert!(near && got.data().len() == want.len(), "{n} columns, {rows} rows, {isa}, {threads} threads");
+                    let near =
+                        got.data().iter().zip(want).all(|(a, b)| (a - b).abs() <= 1e-5 * b.abs().max(1.0));
+                    assert!(
+                        near && got.data().len() == want.len(),
+                        "{n} columns, {rows} rows, {isa}, {threads} threads"
+                    );
                 }
             }
         }
@@ -119,7 +134,10 @@ fn fewer_threads_than_were_asked_for() {
         }
         allow(1);
         measured(3, 1);
-        let compiled = Layer::init(3).expect("no thread is needed").compile(Target::host()).expect("packing goes on alone");
+        let compiled = Layer::init(3)
+            .expect("no thread is needed")
+            .compile(Target::host())
+            .expect("packing goes on alone");
         let x = sample(2 * 96);
         let mut session = compiled.session_with_threads(4).expect("4 parts");
         assert!(session.run(x.view([1, 2, 96])).is_ok());
@@ -137,7 +155,11 @@ fn the_first_id_out_of_range_is_told_whoever_finds_it() {
     for threads in 1..=3 {
         let mut session = compiled.session_with_threads(threads).unwrap();
         for _ in 0..20 {
-            let Err(Error::IdOutOfRange { id, rows, position, .. }) = session.run(ids.view([4000])).map(|_| ()) else { panic!("accepted") };
+            let Err(Error::IdOutOfRange { id, rows, position, .. }) =
+                session.run(ids.view([4000])).map(|_| ())
+            else {
+                panic!("accepted")
+            };
             assert_eq!((id, rows, position), (50, 50, vec![1234]), "{threads} threads");
             let good: Vec<i32> = (0..4000).map(|i| i % 50).collect();
             assert_eq!(session.run(good.view([4000])).unwrap().data(), want, "the session stays usable");

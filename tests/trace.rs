@@ -38,7 +38,11 @@ fn each_value_is_traced_once() -> Result<(), Error> {
     let mut session = Several::init(1)?.compile(Target::host())?.session();
     let trace = session.trace([1.0f32, -2.0, 3.0, 0.5].view([1, 4]))?;
     let found: Vec<_> = trace.iter().map(|(name, t)| (name, t.as_f32().expect("f32").to_vec())).collect();
-    let want = [("h", vec![1.0, 0.0, 3.0, 0.5]), ("y", vec![2.0, 0.0, 6.0, 1.0]), ("x - 1", vec![0.0, -3.0, 2.0, -0.5])];
+    let want = [
+        ("h", vec![1.0, 0.0, 3.0, 0.5]),
+        ("y", vec![2.0, 0.0, 6.0, 1.0]),
+        ("x - 1", vec![0.0, -3.0, 2.0, -0.5]),
+    ];
     assert_eq!(found, want);
     Ok(())
 }

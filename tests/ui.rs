@@ -3,7 +3,8 @@
 #[test]
 fn mistakes_are_explained() {
     let cases = trybuild::TestCases::new();
-    let files = std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/ui")).expect("the folder of the cases");
+    let files =
+        std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/ui")).expect("the folder of the cases");
     let mut all: Vec<_> = files.map(|f| f.expect("a file").path()).collect();
     all.sort();
     for path in all {

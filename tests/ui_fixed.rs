@@ -94,7 +94,8 @@ const WITHOUT_TWIN: [&str; 1] = ["unsupported"];
 
 /// The names of the files in `tests/ui` with this ending.
 fn named(ending: &str) -> BTreeSet<String> {
-    let files = std::fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/ui")).expect("the folder of the cases");
+    let files = std::fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/ui"))
+        .expect("the folder of the cases");
     let names = files.map(|f| f.expect("a file").file_name().into_string().expect("a name"));
     names.filter_map(|n| Some(n.strip_suffix(ending)?.to_string())).filter(|n| !n.contains('.')).collect()
 }
@@ -104,10 +105,13 @@ fn every_case_is_whole() {
     let cases = named(".rs");
     assert!(cases.len() > 50, "{}", cases.len());
     assert_eq!(cases, named(".stderr"), "a case has a text it must give");
-    let expected: BTreeSet<String> = cases.iter().filter(|c| !WITHOUT_TWIN.contains(&c.as_str())).cloned().collect();
+    let expected: BTreeSet<String> =
+        cases.iter().filter(|c| !WITHOUT_TWIN.contains(&c.as_str())).cloned().collect();
     assert_eq!(named(".fixed.rs"), expected, "a case has a twin");
-    let listed: BTreeSet<String> =
-        TWINS.iter().filter_map(|t| Some(t.strip_prefix("ui/")?.strip_suffix(".fixed.rs")?.to_string())).collect();
+    let listed: BTreeSet<String> = TWINS
+        .iter()
+        .filter_map(|t| Some(t.strip_prefix("ui/")?.strip_suffix(".fixed.rs")?.to_string()))
+        .collect();
     assert_eq!(listed, expected, "a twin is listed here");
     let errors = include_str!("../docs/errors.md");
     let unexplained: Vec<&String> = cases.iter().filter(|c| !errors.contains(&format!("`{c}`"))).collect();

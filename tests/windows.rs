@@ -1,5 +1,5 @@
-//! Convolutions and pooling over NaN, infinities, zeros and subnormal numbers, and what their kernels have in common
-//! with what the reference says, on every level.
+//! Convolutions and pooling over NaN, infinities, zeros and subnormal numbers, and what their kernels have in
+//! common with what the reference says, on every level.
 
 mod common;
 
@@ -11,7 +11,8 @@ use tancho::{AsView, Error, Graph, Isa, Precision, Target, Tensor, network};
 
 /// The numbers that sums and maxima go wrong at, among small ordinary ones.
 fn special(shape: &[usize], seed: u64, often: usize) -> Tensor {
-    const SPECIAL: [f32; 8] = [f32::NAN, f32::INFINITY, f32::NEG_INFINITY, -0.0, 1e-45, -1e-40, f32::MIN_POSITIVE, 0.0];
+    const SPECIAL: [f32; 8] =
+        [f32::NAN, f32::INFINITY, f32::NEG_INFINITY, -0.0, 1e-45, -1e-40, f32::MIN_POSITIVE, 0.0];
     let mut rng = Rng::new(seed);
     let data: Vec<f32> = (0..shape.iter().product())
         .map(|_| if rng.below(often) == 0 { rng.pick(&SPECIAL) } else { (rng.below(17) as f32 - 8.0) / 8.0 })
@@ -42,7 +43,8 @@ fn graph(op: &str, x: &[usize], w: Option<&[usize]>, out: &[usize]) -> Graph {
 
 /// Results of native code with those of the reference.
 fn both(g: &Graph, x: &Tensor, target: Target) -> (Tensor, Tensor) {
-    let compiled = model_of(g.clone(), 5).expect("a model").compile(target).unwrap_or_else(|e| panic!("{e}\n{g}"));
+    let compiled =
+        model_of(g.clone(), 5).expect("a model").compile(target).unwrap_or_else(|e| panic!("{e}\n{g}"));
     let mut s = compiled.session();
     s.run_inputs(&views(std::slice::from_ref(x))).expect("runs");
     let weights = |i: usize| compiled.weights().at(i).expect("a weight").to_tensor();
@@ -76,9 +78,14 @@ fn pooling_of_special_values() {
 /// Sums of products have an infinity or a NaN where the reference has one, and nowhere else.
 #[test]
 fn convolutions_of_special_values() {
-    for (c, o, groups, k, stride, dilation) in
-        [(3, 5, 1, 3, 1, 1), (16, 32, 1, 3, 2, 1), (16, 16, 16, 3, 1, 1), (8, 12, 4, 5, 1, 2), (17, 50, 1, 1, 1, 1), (20, 20, 20, 5, 2, 1)]
-    {
+    for (c, o, groups, k, stride, dilation) in [
+        (3, 5, 1, 3, 1, 1),
+        (16, 32, 1, 3, 2, 1),
+        (16, 16, 16, 3, 1, 1),
+        (8, 12, 4, 5, 1, 2),
+        (17, 50, 1, 1, 1, 1),
+        (20, 20, 20, 5, 2, 1),
+    ] {
         let span = (k - 1) * dilation + 1;
         let pad = span / 2;
         let out = (11 + 2 * pad - span) / stride + 1;
@@ -99,7 +106,8 @@ fn convolutions_of_special_values() {
 /// Winograd's tiles may spread a NaN or an infinity to their other results, and never hide one.
 #[test]
 fn tiles_of_special_values() {
-    let text = "conv2d(%0, %1, stride = [1, 1], pad = [1, 1, 1, 1], dilation = [1, 1], groups = 1, layout = nchw)";
+    let text =
+        "conv2d(%0, %1, stride = [1, 1], pad = [1, 1, 1, 1], dilation = [1, 1], groups = 1, layout = nchw)";
     let g = graph(text, &[2, 16, 13, 10], Some(&[24, 16, 3, 3]), &[2, 24, 13, 10]);
     let x = special(&[2, 16, 13, 10], 3, 900);
     for precision in [Precision::Standard, Precision::Fast] {
@@ -109,7 +117,12 @@ fn tiles_of_special_values() {
             assert!(got.iter().zip(want).all(|(g, w)| w.is_finite() || !g.is_finite()), "{target:?}");
             assert!(got.iter().zip(want).all(|(g, w)| !g.is_finite() || (g - w).abs() <= 1e-4), "{target:?}");
             let finite = |v: &[f32]| v.iter().filter(|x| x.is_finite()).count();
-            assert!(finite(want) < want.len() && finite(got) > want.len() / 4, "{target:?}: {} of {}", finite(got), finite(want));
+            assert!(
+                finite(want) < want.len() && finite(got) > want.len() / 4,
+                "{target:?}: {} of {}",
+                finite(got),
+                finite(want)
+            );
         }
     }
 }
@@ -145,7 +158,8 @@ fn norms_behind_channels_last_are_of_their_rows() -> Result<(), Error> {
     Ok(())
 }
 
-/// The channels of both are axis 1, or the norm is of rows: the same as the reference, for any number of rows and filters.
+/// The channels of both are axis 1, or the norm is of rows: the same as the reference, for any number of rows
+/// and filters.
 #[test]
 fn norms_behind_convolutions_of_both_layouts() {
     for (layout, x, out) in [
@@ -155,7 +169,8 @@ fn norms_behind_convolutions_of_both_layouts() {
         ("nhwc", [2, 4, 6, 4], [2, 4, 6, 6]),
     ] {
         let c = out[1];
-        let mut text = format!("network Op<>\ninput x: f32{x:?}\nweight \"w\": f32[6, 4, 3, 3] = uniform(-1.0, 1.0)\n");
+        let mut text =
+            format!("network Op<>\ninput x: f32{x:?}\nweight \"w\": f32[6, 4, 3, 3] = uniform(-1.0, 1.0)\n");
         for name in ["gain", "bias", "mean"] {
             text += &format!("weight \"{name}\": f32[{c}] = uniform(-1.0, 1.0)\n");
         }
@@ -175,8 +190,8 @@ fn norms_behind_convolutions_of_both_layouts() {
     }
 }
 
-/// Statistics far from 0: the difference from the mean is what counts, and f32 has it exactly. Folded into filters it has been
-/// rounded with the product: by as much as f32 rounds numbers of that size.
+/// Statistics far from 0: the difference from the mean is what counts, and f32 has it exactly. Folded into
+/// filters it has been rounded with the product: by as much as f32 rounds numbers of that size.
 #[test]
 fn batch_norms_far_from_zero() {
     for (mean, deviation) in [(100.0f64, 0.01f64), (-700.0, 0.7), (1e4, 0.1), (0.5, 1.0)] {
@@ -184,20 +199,26 @@ fn batch_norms_far_from_zero() {
         let variances = (deviation * deviation / 2.0, deviation * deviation * 2.0);
         let text = |folded: bool| {
             let mut text = String::from("network Op<N>\ninput x: f32[N, 4, 3, 5]\n");
-            for (name, (a, b)) in [("gain", (0.5, 2.0)), ("bias", (-0.5, 0.5)), ("mean", (low, high)), ("var", variances)] {
+            for (name, (a, b)) in
+                [("gain", (0.5, 2.0)), ("bias", (-0.5, 0.5)), ("mean", (low, high)), ("var", variances)]
+            {
                 text += &format!("weight \"{name}\": f32[4] = uniform({a:?}, {b:?})\n");
             }
             text += "weight \"w\": f32[4, 1, 1, 1] = ones\n%0: f32[N, 4, 3, 5] = input(index = 0)\n";
             (1..5).for_each(|i| text += &format!("%{i}: f32[4] = weight(index = {})\n", i - 1));
             text += "%5: f32[4, 1, 1, 1] = weight(index = 4)\n";
             let x = if folded { "conv2d(%0, %5, groups = 4)" } else { "reshape(%0, shape = [N, 4, 3, 5])" };
-            text += &format!("%6: f32[N, 4, 3, 5] = {x}\n%7: f32[N, 4, 3, 5] = batch_norm(%6, %1, %2, %3, %4, eps = 1e-12)\nreturn %7");
+            text += &format!(
+                "%6: f32[N, 4, 3, 5] = {x}\n%7: f32[N, 4, 3, 5] = batch_norm(%6, %1, %2, %3, %4, eps = 1e-12)\nreturn %7"
+            );
             Graph::parse(&text).unwrap_or_else(|e| panic!("{e}\n{text}"))
         };
         let noise = Rng::new(2).floats(&[3, 4, 3, 5]);
-        let x: Vec<f32> = noise.as_f32().expect("f32").iter().map(|z| (mean + deviation * f64::from(*z)) as f32).collect();
+        let x: Vec<f32> =
+            noise.as_f32().expect("f32").iter().map(|z| (mean + deviation * f64::from(*z)) as f32).collect();
         let x = Tensor::new(x, [3, 4, 3, 5]).expect("fits");
-        // Results are of size 1: in units of what f32 rounds them by, and of what it rounds `mean / deviation` by.
+        // Results are of size 1: in units of what f32 rounds them by, and of what it rounds `mean /
+        // deviation` by.
         let far = mean.abs() / deviation;
         for (folded, allowed) in [(false, 4.0), (true, 8.0 * far.max(1.0))] {
             for target in targets(Precision::Standard) {
@@ -205,13 +226,17 @@ fn batch_norms_far_from_zero() {
                 let pairs = got.as_f32().expect("f32").iter().zip(want.as_f32().expect("f32"));
                 let most = pairs.map(|(g, w)| f64::from(g - w).abs()).fold(0.0, f64::max);
                 println!("mean {mean}, deviation {deviation}, folded {folded}: {most:e}");
-                assert!(most <= allowed * 1.2e-7, "{target:?} mean {mean}, deviation {deviation}, folded {folded}: {most:e}");
+                assert!(
+                    most <= allowed * 1.2e-7,
+                    "{target:?} mean {mean}, deviation {deviation}, folded {folded}: {most:e}"
+                );
             }
         }
     }
 }
 
-/// Windows with more elements than code is written out for: borders, strides, dilations, and channels that do not fill a vector.
+/// Windows with more elements than code is written out for: borders, strides, dilations, and channels that do
+/// not fill a vector.
 #[test]
 fn windows_as_large_as_images() {
     for ((h, w), kernel, stride, pad, dilation) in [
@@ -230,8 +255,14 @@ fn windows_as_large_as_images() {
             let x = special(&[2, c, h, w], c as u64, 4000);
             for (op, filters) in [("max_pool2d", false), ("sum_pool2d", false), ("conv2d", true)] {
                 let (text, weights) = match filters {
-                    false => (format!("{op}(%0, kernel = [{}, {}], {frame}, layout = nchw)", kernel.0, kernel.1), None),
-                    true => (format!("{op}(%0, %1, {frame}, {spread}, groups = {c}, layout = nchw)"), Some([c, 1, kernel.0, kernel.1])),
+                    false => (
+                        format!("{op}(%0, kernel = [{}, {}], {frame}, layout = nchw)", kernel.0, kernel.1),
+                        None,
+                    ),
+                    true => (
+                        format!("{op}(%0, %1, {frame}, {spread}, groups = {c}, layout = nchw)"),
+                        Some([c, 1, kernel.0, kernel.1]),
+                    ),
                 };
                 if dilation > 1 && !filters {
                     continue;
@@ -252,7 +283,8 @@ fn windows_as_large_as_images() {
 /// Dense convolutions whose window has more runs of pixels than code is written out for.
 #[test]
 fn convolutions_with_large_windows() {
-    let text = "conv2d(%0, %1, stride = [2, 1], pad = [3, 3, 3, 3], dilation = [2, 2], groups = 1, layout = nchw)";
+    let text =
+        "conv2d(%0, %1, stride = [2, 1], pad = [3, 3, 3, 3], dilation = [2, 2], groups = 1, layout = nchw)";
     let (h, k) = (40, 12);
     let out = h + 6 - (2 * (k - 1) + 1);
     let g = graph(text, &[1, 3, h, h], Some(&[4, 3, k, k]), &[1, 4, out / 2 + 1, out + 1]);
@@ -277,7 +309,11 @@ fn windows_of_any_size_compile_on_a_small_stack() {
                 &[1, 2, 1 + 2 * padding, 1 + 2 * padding],
             )
         };
-        let x = Tensor::new((0..2 * side * side).map(|i| (i % 1000) as f32).collect::<Vec<_>>(), [1, 2, side, side]).expect("fits");
+        let x = Tensor::new(
+            (0..2 * side * side).map(|i| (i % 1000) as f32).collect::<Vec<_>>(),
+            [1, 2, side, side],
+        )
+        .expect("fits");
         for (op, padding) in [("max_pool2d", 0), ("sum_pool2d", 0), ("max_pool2d", 1), ("sum_pool2d", 1)] {
             let (g, x) = (g(op, padding), x.clone());
             let run = move || both(&g, &x, Target::host());

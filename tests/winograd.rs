@@ -23,7 +23,8 @@ return %2"
 /// Largest and root-mean-square error over all results, relative to the sums of magnitudes.
 fn errors(got: &Tensor, want: &Tensor, scale: &Tensor) -> (f64, f64) {
     let all = [got, want, scale].map(|t| t.as_f32().expect("f32"));
-    let each = (0..all[0].len()).map(|i| f64::from(all[0][i] - all[1][i]).abs() / f64::from(all[2][i]).max(1e-30));
+    let each =
+        (0..all[0].len()).map(|i| f64::from(all[0][i] - all[1][i]).abs() / f64::from(all[2][i]).max(1e-30));
     let (mut most, mut squares) = (0.0f64, 0.0);
     for e in each {
         most = most.max(e);
@@ -45,12 +46,17 @@ fn results(o: usize, x: &Tensor, isa: Isa) -> [[Tensor; 3]; 3] {
     let mut absolute = model_of(graph(c, o), 7).expect("a model");
     let w_abs: Vec<f32> = model.weights().get("w").expect("filters").data().iter().map(|x| x.abs()).collect();
     absolute.weights_mut().set("w", Tensor::new(w_abs, [o, c, 3, 3]).expect("filters")).expect("set");
-    let magnitudes = Tensor::new(x.as_f32().expect("f32").iter().map(|x| x.abs()).collect::<Vec<f32>>(), x.shape()).expect("an image");
+    let magnitudes =
+        Tensor::new(x.as_f32().expect("f32").iter().map(|x| x.abs()).collect::<Vec<f32>>(), x.shape())
+            .expect("an image");
     let target = Target::host().with_isa(isa).expect("a level of this machine");
     let direct = model.compile(target.with_precision(Precision::Direct)).expect("compiles");
     let want = direct.interpret_inputs(&views(std::slice::from_ref(x))).expect("interpreted");
-    let scale =
-        absolute.compile(target).expect("compiles").interpret_inputs(&views(std::slice::from_ref(&magnitudes))).expect("interpreted");
+    let scale = absolute
+        .compile(target)
+        .expect("compiles")
+        .interpret_inputs(&views(std::slice::from_ref(&magnitudes)))
+        .expect("interpreted");
     [Precision::Direct, Precision::Standard, Precision::Fast].map(|p| {
         let compiled = model.compile(target.with_precision(p)).expect("compiles");
         let mut s = compiled.session();
@@ -59,8 +65,8 @@ fn results(o: usize, x: &Tensor, isa: Isa) -> [[Tensor; 3]; 3] {
     })
 }
 
-/// A pixel of one channel much larger than all others: products of the transforms have sums of its weights where the direct form
-/// has one alone, which may be small. What the README states.
+/// A pixel of one channel much larger than all others: products of the transforms have sums of its weights
+/// where the direct form has one alone, which may be small. What the README states.
 #[test]
 fn beside_a_large_pixel() {
     const SIDE: usize = 12;
@@ -76,13 +82,16 @@ fn beside_a_large_pixel() {
                 worst = std::array::from_fn(|i| worst[i].max(each[i]));
             }
             println!("{isa}, a pixel of {size:e}: {worst:?}");
-            assert!(worst[0] <= 1.2e-6 && worst[1] <= standard && worst[2] <= fast, "{isa}, {size:e}: {worst:?}");
+            assert!(
+                worst[0] <= 1.2e-6 && worst[1] <= standard && worst[2] <= fast,
+                "{isa}, {size:e}: {worst:?}"
+            );
         }
     }
 }
 
-/// The bounds that `Precision` states. Sizes that leave rests of tiles, images smaller than a tile, channels that are
-/// no whole vectors.
+/// The bounds that `Precision` states. Sizes that leave rests of tiles, images smaller than a tile, channels
+/// that are no whole vectors.
 #[test]
 fn errors_stay_within_what_is_stated() {
     for isa in Isa::ALL.into_iter().filter(|i| *i <= Isa::host()) {
@@ -96,10 +105,15 @@ fn errors_stay_within_what_is_stated() {
             (512, 16, [1, 7, 7]),
         ] {
             let [direct, standard, fast] = measured(c, o, image, isa);
-            println!("{isa}, {c} to {o} channels of {image:?}, largest and rms: {direct:?} {standard:?} {fast:?}");
+            println!(
+                "{isa}, {c} to {o} channels of {image:?}, largest and rms: {direct:?} {standard:?} {fast:?}"
+            );
             // An image of one pixel meets one ninth of each filter, and the tile all of it.
             let factor = if image[1] == 1 { 9.0 } else { 4.0 };
-            assert!(standard.0 <= factor * direct.0 && standard.1 <= factor * direct.1, "{standard:?} {direct:?}");
+            assert!(
+                standard.0 <= factor * direct.0 && standard.1 <= factor * direct.1,
+                "{standard:?} {direct:?}"
+            );
             assert!(fast.0 <= 4e-6 && fast.1 <= 4e-7, "{fast:?}");
         }
     }

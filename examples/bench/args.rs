@@ -89,18 +89,21 @@ pub fn parse(given: impl IntoIterator<Item = OsString>) -> Result<Args, String> 
             }
             Arg::Long("isa") => {
                 let name = text(&mut parser)?;
-                args.isa =
-                    levels().find(|i| i.to_string() == name).ok_or_else(|| format!("--isa {name}: this machine has {}", list(levels())))?;
+                args.isa = levels()
+                    .find(|i| i.to_string() == name)
+                    .ok_or_else(|| format!("--isa {name}: this machine has {}", list(levels())))?;
             }
             Arg::Long("precision") => {
                 let name = text(&mut parser)?;
                 let found = Precision::ALL.into_iter().find(|p| p.to_string() == name);
-                args.precision = found.ok_or_else(|| format!("--precision {name}: there is {}", list(Precision::ALL)))?;
+                args.precision =
+                    found.ok_or_else(|| format!("--precision {name}: there is {}", list(Precision::ALL)))?;
             }
             Arg::Long("weights") => {
                 let name = text(&mut parser)?;
                 let found = Format::ALL.into_iter().find(|f| f.to_string() == name);
-                args.weights = found.ok_or_else(|| format!("--weights {name}: there is {}", list(Format::ALL)))?;
+                args.weights =
+                    found.ok_or_else(|| format!("--weights {name}: there is {}", list(Format::ALL)))?;
             }
             Arg::Long("cache") => {
                 args.bf16_states = match text(&mut parser)?.as_str() {
@@ -113,10 +116,15 @@ pub fn parse(given: impl IntoIterator<Item = OsString>) -> Result<Args, String> 
                 let name = text(&mut parser)?;
                 let all = named();
                 let exact = all.iter().any(|c| c.name == name);
-                let fits = |c: &&Case| if exact { c.name == name } else { !name.is_empty() && c.name.starts_with(&name) };
+                let fits = |c: &&Case| {
+                    if exact { c.name == name } else { !name.is_empty() && c.name.starts_with(&name) }
+                };
                 let found: Vec<Case> = all.iter().filter(fits).cloned().collect();
                 if found.is_empty() {
-                    return Err(format!("--case {name}: there is no such case, but {}", list(all.iter().map(|c| &c.name))));
+                    return Err(format!(
+                        "--case {name}: there is no such case, but {}",
+                        list(all.iter().map(|c| &c.name))
+                    ));
                 }
                 let new: Vec<Case> = found.into_iter().filter(|c| !args.cases.contains(c)).collect();
                 args.cases.extend(new);

@@ -84,7 +84,8 @@ pub struct Cost {
 
 /// The named cases.
 pub fn named() -> Vec<Case> {
-    let case = |name: &str, net, batch, rows, width| Case { name: name.into(), net, batch, rows, width, cached: 0 };
+    let case =
+        |name: &str, net, batch, rows, width| Case { name: name.into(), net, batch, rows, width, cached: 0 };
     let token = |name: &str, net, cached, width| Case { cached, ..case(name, net, 1, 1, width) };
     vec![
         case("W1_lin_ln_n1", Net::LinearNorm, 1, 1, 768),
@@ -128,12 +129,14 @@ impl Case {
             (Net::Images, ..) => &[160, 231],
             _ => &[],
         };
-        let wide = widths.iter().map(|d| Case { name: format!("{}_d{d}", self.name), width: *d, ..self.clone() });
+        let wide =
+            widths.iter().map(|d| Case { name: format!("{}_d{d}", self.name), width: *d, ..self.clone() });
         let base = match self.net {
             Net::Block(_) | Net::NormBlock(_) | Net::Images => format!("{}_h", self.name),
             _ => self.name.trim_end_matches(|c: char| c.is_ascii_digit()).to_string(),
         };
-        wide.chain(rows.iter().map(|n| Case { name: format!("{base}{n}"), rows: *n, ..self.clone() })).collect()
+        wide.chain(rows.iter().map(|n| Case { name: format!("{base}{n}"), rows: *n, ..self.clone() }))
+            .collect()
     }
 
     /// The graph.
@@ -163,13 +166,17 @@ impl Case {
     /// Inputs that look random and are the same on every machine.
     pub fn inputs(&self) -> Result<Vec<Tensor>, ViewError> {
         let (b, s, d) = (self.batch, self.rows, self.width);
-        let numbers = |n: usize, seed: u32| (0..n as u32).map(move |i| (i ^ seed).wrapping_mul(2_654_435_761) >> 8);
+        let numbers =
+            |n: usize, seed: u32| (0..n as u32).map(move |i| (i ^ seed).wrapping_mul(2_654_435_761) >> 8);
         let floats = |shape: Vec<usize>, seed| {
-            let data: Vec<f32> = numbers(shape.iter().product(), seed).map(|x| x as f32 / (1 << 23) as f32 - 1.0).collect();
+            let data: Vec<f32> =
+                numbers(shape.iter().product(), seed).map(|x| x as f32 / (1 << 23) as f32 - 1.0).collect();
             Tensor::new(data, shape)
         };
         let mask = || Tensor::new(vec![true; b * s], [b, s]);
-        let ids = |v: usize| Tensor::new(numbers(b * s, 0).map(|x| (x as usize % v) as i32).collect::<Vec<i32>>(), [b, s]);
+        let ids = |v: usize| {
+            Tensor::new(numbers(b * s, 0).map(|x| (x as usize % v) as i32).collect::<Vec<i32>>(), [b, s])
+        };
         Ok(match self.net {
             Net::LinearNorm | Net::Norm | Net::Mlp => vec![floats(vec![s, d], 0)?],
             Net::AddNorm => vec![floats(vec![s, d], 0)?, floats(vec![s, d], 1 << 20)?],
@@ -191,7 +198,8 @@ impl Case {
         // Four projections, scores and their product with the values, two layers of 4 * d.
         let layer = 8 * n * d * d + 4 * n * (s + self.cached as u64) * d + 16 * n * d * d;
         let rows = 4 * n * d;
-        // Bytes of a key and its value, for each number of it; and half bits of a weight, with what its group has of factors.
+        // Bytes of a key and its value, for each number of it; and half bits of a weight, with what its group
+        // has of factors.
         let cached_bytes = if target.bf16_states() { 4 } else { 8 };
         let bits = match target.weights() {
             Format::F32 => 64,
@@ -219,7 +227,8 @@ impl Case {
                 // Queries and their output, keys and values, three of the feed-forward layer.
                 let weights = 2 * d * d + 2 * d * kv + 3 * d * SmolLm2::H as u64;
                 let cached = self.cached as u64;
-                let flops = layers * (2 * n * weights + 4 * n * (s + cached) * d) + 2 * self.batch as u64 * logits;
+                let flops =
+                    layers * (2 * n * weights + 4 * n * (s + cached) * d) + 2 * self.batch as u64 * logits;
                 (flops, layers * weights + logits, rows + cached_bytes * layers * cached * kv)
             }
             Net::Block(_) | Net::NormBlock(_) | Net::Images => (0, 0, 0),
@@ -235,12 +244,18 @@ impl Case {
     /// The cost of a network of images, by the filters and results of its convolutions.
     fn cost_of(&self, g: &Graph) -> Cost {
         let value = |s: &str| Some(if s == "N" { self.batch } else { self.rows } as i64);
-        let count = |shape: &[tancho::Dim]| shape.iter().map(|d| d.eval(&value).unwrap_or(0) as u64).product::<u64>();
+        let count =
+            |shape: &[tancho::Dim]| shape.iter().map(|d| d.eval(&value).unwrap_or(0) as u64).product::<u64>();
         let (mut flops, mut weights) = (0, 0);
         for v in g.values() {
             let node = g.node(v);
-            // The second argument of a convolution or a linear layer is a weight, with one number for each term of a sum first.
-            let Some(w) = node.args.get(1).map(|w| &g.ty(*w).shape).filter(|w| matches!(w.len(), 2 | 4) && node.ty.dtype == DType::F32)
+            // The second argument of a convolution or a linear layer is a weight, with one number for each
+            // term of a sum first.
+            let Some(w) = node
+                .args
+                .get(1)
+                .map(|w| &g.ty(*w).shape)
+                .filter(|w| matches!(w.len(), 2 | 4) && node.ty.dtype == DType::F32)
             else {
                 continue;
             };

@@ -36,7 +36,9 @@ use tancho::{Isa, Target};
 fn row(m: &Measured) -> String {
     let Measured { case, median, min, compile, pack, limit, gflops, gbs } = m;
     let share = 100.0 * m.share();
-    format!("{case:22} {median:10.4} {min:10.4} {gflops:8.1} {gbs:8.1} {limit:10.4} {share:7.1} {compile:9.1} {pack:9.1}")
+    format!(
+        "{case:22} {median:10.4} {min:10.4} {gflops:8.1} {gbs:8.1} {limit:10.4} {share:7.1} {compile:9.1} {pack:9.1}"
+    )
 }
 
 fn object(m: &Measured, threads: usize, isa: Isa) -> serde_json::Value {
@@ -64,12 +66,21 @@ fn run(args: &Args, out: &mut dyn Write) -> Result<(), Failure> {
             writeln!(out, "{}", object(m, threads, args.isa))
         } else if let Some(named) = beside {
             let points = 100.0 * (m.share() - named.share());
-            writeln!(out, "{}   {points:+.1} points of {} ({:.1} %)", row(m), named.case, 100.0 * named.share())
+            writeln!(
+                out,
+                "{}   {points:+.1} points of {} ({:.1} %)",
+                row(m),
+                named.case,
+                100.0 * named.share()
+            )
         } else {
             writeln!(out, "{}", row(m))
         }
     };
-    let target = Target::host().with_precision(args.precision).with_weights(args.weights).with_bf16_states(args.bf16_states);
+    let target = Target::host()
+        .with_precision(args.precision)
+        .with_weights(args.weights)
+        .with_bf16_states(args.bf16_states);
     for case in &args.cases {
         let named = measure(case, &limits, target)?;
         show(&named, None)?;

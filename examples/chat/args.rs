@@ -79,8 +79,10 @@ pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Option<Args>, S
             other => return Err(format!("{}; see --help", other.unexpected())),
         };
         let value = match name.as_str() {
-            "prompt" | "system" | "model" | "weights" | "cache" | "compare" | "max" | "context" | "threads" | "temperature" | "top-k"
-            | "top-p" | "repetition" | "seed" => parser.value().map_err(|e| e.to_string())?,
+            "prompt" | "system" | "model" | "weights" | "cache" | "compare" | "max" | "context"
+            | "threads" | "temperature" | "top-k" | "top-p" | "repetition" | "seed" => {
+                parser.value().map_err(|e| e.to_string())?
+            }
             _ => return Err(format!("there is no option --{name}; see --help")),
         };
         let text = || value.clone().string().map_err(|_| format!("--{name}: the text is not UTF-8"));
@@ -95,7 +97,9 @@ pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Option<Args>, S
         let s = &mut all.sampling;
         match name.as_str() {
             "prompt" => {
-                all.prompt = Some(text()?).filter(|t| !t.trim().is_empty()).map_or(Err("--prompt is empty".to_string()), |t| Ok(Some(t)))?
+                all.prompt = Some(text()?)
+                    .filter(|t| !t.trim().is_empty())
+                    .map_or(Err("--prompt is empty".to_string()), |t| Ok(Some(t)))?
             }
             "system" => all.system = Some(text()?),
             "model" => all.model = Some(value.into()),
@@ -113,11 +117,16 @@ pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Option<Args>, S
             "max" => all.most = count(1)?,
             "context" => all.context = count(1)?,
             "threads" => all.threads = Some(count(1)?),
-            "temperature" => s.temperature = number("a number of at least 0", &|x| x >= 0.0 && x.is_finite())?,
+            "temperature" => {
+                s.temperature = number("a number of at least 0", &|x| x >= 0.0 && x.is_finite())?
+            }
             "top-k" => s.top_k = count(0)?,
             "top-p" => s.top_p = number("a number above 0 and up to 1", &|x| x > 0.0 && x <= 1.0)?,
             "repetition" => s.repetition = number("a number above 0", &|x| x > 0.0 && x.is_finite())?,
-            _ => s.seed = text()?.parse().map_err(|_| "--seed takes a whole number of at least 0".to_string())?,
+            _ => {
+                s.seed =
+                    text()?.parse().map_err(|_| "--seed takes a whole number of at least 0".to_string())?
+            }
         }
     }
     Ok(Some(all))

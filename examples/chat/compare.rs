@@ -32,36 +32,57 @@ fn read(net: &SmolLm2, ids: &[i32], target: Target, threads: Option<usize>) -> R
         let logits = checked(logits.data())?;
         let best = (0..logits.len()).max_by(|a, b| logits[*a].total_cmp(&logits[*b])).unwrap_or(0);
         let sum: f64 = logits.iter().map(|x| f64::from(x - logits[best]).exp()).sum();
-        let next = usize::try_from(pair[1]).ok().and_then(|i| logits.get(i)).ok_or("a token that the model does not have")?;
+        let next = usize::try_from(pair[1])
+            .ok()
+            .and_then(|i| logits.get(i))
+            .ok_or("a token that the model does not have")?;
         loss += sum.ln() - f64::from(next - logits[best]);
         likeliest.push(best);
         last = logits.to_vec();
     }
     times.sort_unstable();
-    Ok(Reading { loss: loss / times.len() as f64, likeliest, last, a_token: times[times.len() / 2], bytes: compiled.packed_bytes() })
+    Ok(Reading {
+        loss: loss / times.len() as f64,
+        likeliest,
+        last,
+        a_token: times[times.len() / 2],
+        bytes: compiled.packed_bytes(),
+    })
 }
 
 /// A table of all formats.
 ///
 /// # Errors
-/// The text is too short or too long, a format does not hold the weights, or the model's logits are not numbers.
+/// The text is too short or too long, a format does not hold the weights, or the model's logits are not
+/// numbers.
 pub fn formats(net: &SmolLm2, ids: &[i32], args: &Args, out: &mut dyn Write) -> Result<(), Failure> {
     if ids.len() < 2 {
         return Err(format!("a text of {} tokens says nothing; take one of some hundred", ids.len()).into());
     }
     if ids.len() > args.context {
-        return Err(format!("the text has {} tokens, the context {}; take a shorter one, or --context", ids.len(), args.context).into());
+        return Err(format!(
+            "the text has {} tokens, the context {}; take a shorter one, or --context",
+            ids.len(),
+            args.context
+        )
+        .into());
     }
-    writeln!(out, "{} tokens, each after those before it; against f32; `+cache` keeps keys and values in bf16:", ids.len() - 1)?;
+    writeln!(
+        out,
+        "{} tokens, each after those before it; against f32; `+cache` keeps keys and values in bf16:",
+        ids.len() - 1
+    )?;
     writeln!(out, "weights         MB   tokens/s  perplexity   change  same likeliest  largest logit error")?;
     let mut reference: Option<Reading> = None;
     let host = Target::host();
     let formats = Format::ALL.map(|f| (f.to_string(), host.with_weights(f)));
-    let caches = [Format::F32, Format::Q4].map(|f| (format!("{f}+cache"), host.with_weights(f).with_bf16_states(true)));
+    let caches = [Format::F32, Format::Q4]
+        .map(|f| (format!("{f}+cache"), host.with_weights(f).with_bf16_states(true)));
     for (name, target) in formats.into_iter().chain(caches) {
         let r = read(net, ids, target, args.threads)?;
         let f32 = reference.as_ref().unwrap_or(&r);
-        let same = r.likeliest.iter().zip(&f32.likeliest).filter(|(a, b)| a == b).count() as f64 / r.likeliest.len() as f64;
+        let same = r.likeliest.iter().zip(&f32.likeliest).filter(|(a, b)| a == b).count() as f64
+            / r.likeliest.len() as f64;
         let error = r.last.iter().zip(&f32.last).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
         writeln!(
             out,

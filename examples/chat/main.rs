@@ -32,15 +32,21 @@ use tancho::weights::Gguf;
 use text::Message;
 
 fn rate((n, time): (usize, Duration)) -> String {
-    format!("{n} tokens in {:.2} s, {:.1} a second", time.as_secs_f64(), n as f64 / time.as_secs_f64().max(1e-9))
+    format!(
+        "{n} tokens in {:.2} s, {:.1} a second",
+        time.as_secs_f64(),
+        n as f64 / time.as_secs_f64().max(1e-9)
+    )
 }
 
 fn run(args: Args, out: &mut dyn Write) -> Result<(), Failure> {
     let path = args.model.clone().unwrap_or_else(model::model_path);
     if !path.exists() {
-        return Err(
-            format!("{} is not there; run `python3 scripts/fetch_models.py` first, or name a file with --model", path.display()).into()
-        );
+        return Err(format!(
+            "{} is not there; run `python3 scripts/fetch_models.py` first, or name a file with --model",
+            path.display()
+        )
+        .into());
     }
     let file = Gguf::open(&path)?;
     let net = model::load(&path, &file, args.context)?;
@@ -50,7 +56,8 @@ fn run(args: Args, out: &mut dyn Write) -> Result<(), Failure> {
         let ids = if args.raw { text::ids(&tokenizer, &text)? } else { text::plain_ids(&tokenizer, &text)? };
         return compare::formats(&net, &ids, &args, out);
     }
-    let compiled = net.compile(Target::host().with_weights(args.weights).with_bf16_states(args.bf16_cache))?;
+    let compiled =
+        net.compile(Target::host().with_weights(args.weights).with_bf16_states(args.bf16_cache))?;
     let session = match args.threads {
         Some(n) => compiled.session_with_threads(n)?,
         None => compiled.session(),

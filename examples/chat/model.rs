@@ -9,8 +9,8 @@ use tancho::weights::{Gguf, Metadata};
 use tancho::{Error, network};
 
 network! {
-    /// One block: grouped-query attention and a gated feed-forward layer, each behind an RMS norm. GGUF files of Llama
-    /// models have the rows of `q` and `k` in the order that turns neighbours together.
+    /// One block: grouped-query attention and a gated feed-forward layer, each behind an RMS norm. GGUF files
+    /// of Llama models have the rows of `q` and `k` in the order that turns neighbours together.
     pub LlamaBlock<B, S, P: ..=T, D = 576, HEADS = 9, KV = 3, H = 1536, T = 2048>(x: [B, S, D]) -> [B, S, D]
         where D % HEADS == 0, HEADS % KV == 0
     {
@@ -67,7 +67,11 @@ pub fn load(path: &Path, file: &Gguf, context: usize) -> Result<SmolLm2, Failure
     let architecture = file.text("general.architecture")?;
     if architecture != "llama" {
         let architecture = architecture.escape_debug();
-        return Err(format!("{} has a model of the architecture `{architecture}`; this program runs `llama`", path.display()).into());
+        return Err(format!(
+            "{} has a model of the architecture `{architecture}`; this program runs `llama`",
+            path.display()
+        )
+        .into());
     }
     let number = |key: &str| file.integer(&format!("llama.{key}"));
     for (key, want) in [("rope.freq_base", 1e5), ("attention.layer_norm_rms_epsilon", 1e-5)] {
@@ -75,23 +79,38 @@ pub fn load(path: &Path, file: &Gguf, context: usize) -> Result<SmolLm2, Failure
         // Files have these as f32. A NaN is near nothing.
         let near = (found - want).abs() <= 1e-6 * want;
         if !near {
-            return Err(format!("{} has `llama.{key}` {found}; this program's declaration has {want}", path.display()).into());
+            return Err(format!(
+                "{} has `llama.{key}` {found}; this program's declaration has {want}",
+                path.display()
+            )
+            .into());
         }
     }
     if file.get("llama.rope.scaling.type").is_some_and(|m| *m != Metadata::Text("none".into())) {
-        return Err(format!("{} scales its rope (`llama.rope.scaling.type`); this program's declaration does not", path.display()).into());
+        return Err(format!(
+            "{} scales its rope (`llama.rope.scaling.type`); this program's declaration does not",
+            path.display()
+        )
+        .into());
     }
-    let (width, heads, layers) = (number("embedding_length")?, number("attention.head_count")?, number("block_count")?);
+    let (width, heads, layers) =
+        (number("embedding_length")?, number("attention.head_count")?, number("block_count")?);
     for key in ["rope.dimension_count", "attention.key_length", "attention.value_length"] {
         let found = if file.get(&format!("llama.{key}")).is_some() { Some(number(key)?) } else { None };
         if let Some(n) = found.filter(|n| n.checked_mul(heads) != Some(width)) {
-            return Err(format!("{} has `llama.{key}` {n}; this program's declaration has {width} / {heads}", path.display()).into());
+            return Err(format!(
+                "{} has `llama.{key}` {n}; this program's declaration has {width} / {heads}",
+                path.display()
+            )
+            .into());
         }
     }
     // Before so many blocks are declared.
     let last = format!("blk.{}.attn_norm.weight", layers.saturating_sub(1));
     if layers > 0 && !file.tensors().any(|(name, _)| name == last) {
-        return Err(format!("{} says that it has {layers} blocks, but has no `{last}`", path.display()).into());
+        return Err(
+            format!("{} says that it has {layers} blocks, but has no `{last}`", path.display()).into()
+        );
     }
     let longest = number("context_length")?;
     if context == 0 || context > longest {
@@ -119,7 +138,10 @@ pub struct NotNumbers {
 impl std::fmt::Display for NotNumbers {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let NotNumbers { bad, all } = self;
-        write!(f, "{bad} of the model's {all} logits are NaN or infinite; its file is damaged, or its weights do not fit --weights")
+        write!(
+            f,
+            "{bad} of the model's {all} logits are NaN or infinite; its file is damaged, or its weights do not fit --weights"
+        )
     }
 }
 

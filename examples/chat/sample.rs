@@ -11,7 +11,8 @@ pub struct Sampling {
     pub top_k: usize,
     /// Only the likeliest whose probabilities add up to this.
     pub top_p: f32,
-    /// Divides the logits above 0 of tokens that were there already, and multiplies those below (Keskar et al. 2019).
+    /// Divides the logits above 0 of tokens that were there already, and multiplies those below (Keskar et
+    /// al. 2019).
     pub repetition: f32,
     /// Equal seeds give equal answers.
     pub seed: u64,
@@ -38,7 +39,8 @@ impl Sampler {
         Sampler { rng: Rng::with_seed(how.seed), how, logits: Vec::new(), order: Vec::new() }
     }
 
-    /// The next token behind `before`; nothing if there is none to choose. Logits that are NaN are never chosen.
+    /// The next token behind `before`; nothing if there is none to choose. Logits that are NaN are never
+    /// chosen.
     pub fn next(&mut self, logits: &[f32], before: &[i32]) -> Option<i32> {
         self.logits.clear();
         self.logits.extend_from_slice(logits);
@@ -51,7 +53,9 @@ impl Sampler {
         }
         let all = &self.logits;
         if self.how.temperature <= 0.0 {
-            let best = (0..all.len()).filter(|i| !all[*i].is_nan()).reduce(|a, b| if all[b] > all[a] { b } else { a });
+            let best = (0..all.len())
+                .filter(|i| !all[*i].is_nan())
+                .reduce(|a, b| if all[b] > all[a] { b } else { a });
             return best.map(|i| i as i32);
         }
         self.order.clear();
@@ -70,7 +74,8 @@ impl Sampler {
         }
         self.order.sort_unstable_by(likelier);
         let top = all[self.order[0] as usize];
-        let weights: Vec<f32> = self.order.iter().map(|i| ((all[*i as usize] - top) / self.how.temperature).exp()).collect();
+        let weights: Vec<f32> =
+            self.order.iter().map(|i| ((all[*i as usize] - top) / self.how.temperature).exp()).collect();
         let total: f32 = weights.iter().sum();
         let (mut within, mut count) = (0.0, 0);
         while count < weights.len() && (count == 0 || within < self.how.top_p * total) {

@@ -48,8 +48,8 @@ impl Chat {
         self.stopped.swap(false, Ordering::Relaxed)
     }
 
-    /// Reads ids, of which the session may have some already: the logits behind the last are its result then. Gives how many it
-    /// read; nothing if it was stopped before all were.
+    /// Reads ids, of which the session may have some already: the logits behind the last are its result then.
+    /// Gives how many it read; nothing if it was stopped before all were.
     fn read(&mut self, ids: &[i32]) -> Result<Option<usize>, Error> {
         let same = self.read.iter().zip(ids).take_while(|(a, b)| a == b).count();
         // The last is read anew: its logits are wanted.
@@ -71,7 +71,8 @@ impl Chat {
     /// Answers, and writes the answer as it comes. After an error the conversation is as it was.
     ///
     /// # Errors
-    /// The conversation does not fit into the context, the model's logits are not numbers, or nobody reads the answer.
+    /// The conversation does not fit into the context, the model's logits are not numbers, or nobody reads
+    /// the answer.
     pub fn answer(&mut self, question: String, most: usize, out: &mut dyn Write) -> Result<Took, Failure> {
         let kept = self.messages.len();
         self.messages.push(Message { role: "user", content: question });

@@ -1,4 +1,5 @@
-//! Text to ids and back, and conversations as the model was trained to read them: all of it from the GGUF file.
+//! Text to ids and back, and conversations as the model was trained to read them: all of it from the GGUF
+//! file.
 
 #[path = "special.rs"]
 mod special;
@@ -26,7 +27,10 @@ pub fn tokenizer(file: &Gguf) -> Result<Tokenizer, Failure> {
     let (model, before) = (file.text("tokenizer.ggml.model")?, file.text("tokenizer.ggml.pre")?);
     if (model, before) != ("gpt2", "smollm") {
         let (model, before) = (model.escape_debug(), before.escape_debug());
-        return Err(format!("the file's tokenizer is `{model}` with `{before}`; this program has `gpt2` with `smollm`").into());
+        return Err(format!(
+            "the file's tokenizer is `{model}` with `{before}`; this program has `gpt2` with `smollm`"
+        )
+        .into());
     }
     let tokens = file.texts("tokenizer.ggml.tokens")?;
     let kinds = file.integers("tokenizer.ggml.token_type")?;
@@ -45,10 +49,15 @@ pub fn tokenizer(file: &Gguf) -> Result<Tokenizer, Failure> {
         .collect::<Result<_, _>>()?;
     let mut tokenizer = Tokenizer::new(BPE::builder().vocab_and_merges(vocab, merges).build()?);
     let byte_level = ByteLevel::new(false, false, true);
-    let parts = vec![PreTokenizerWrapper::Digits(Digits::new(true)), PreTokenizerWrapper::ByteLevel(byte_level)];
+    let parts =
+        vec![PreTokenizerWrapper::Digits(Digits::new(true)), PreTokenizerWrapper::ByteLevel(byte_level)];
     tokenizer.with_pre_tokenizer(Some(Sequence::new(parts)));
     tokenizer.with_decoder(Some(byte_level));
-    let control = tokens.iter().zip(&kinds).filter(|(_, k)| **k == CONTROL).map(|(t, _)| AddedToken::from(t.to_string(), true));
+    let control = tokens
+        .iter()
+        .zip(&kinds)
+        .filter(|(_, k)| **k == CONTROL)
+        .map(|(t, _)| AddedToken::from(t.to_string(), true));
     tokenizer.add_special_tokens(control.collect::<Vec<_>>())?;
     // Which names are tokens and which are letters is for `ids` and `prompt` to tell.
     tokenizer.set_encode_special_tokens(true);
@@ -79,12 +88,17 @@ pub fn ids(tokenizer: &Tokenizer, text: &str) -> Result<Vec<i32>, Failure> {
     Special::of(tokenizer).ids(text, |part| plain_ids(tokenizer, part))
 }
 
-/// Ids of a conversation, up to where the model answers. The template's special tokens are tokens. What somebody said has
-/// none: with `raw`, what the user said has.
+/// Ids of a conversation, up to where the model answers. The template's special tokens are tokens. What
+/// somebody said has none: with `raw`, what the user said has.
 ///
 /// # Errors
 /// The template is not one, or refuses the conversation.
-pub fn prompt(tokenizer: &Tokenizer, template: &str, messages: &[Message], raw: bool) -> Result<Vec<i32>, Failure> {
+pub fn prompt(
+    tokenizer: &Tokenizer,
+    template: &str,
+    messages: &[Message],
+    raw: bool,
+) -> Result<Vec<i32>, Failure> {
     let special = Special::of(tokenizer);
     let stand_ins = StandIns::new(&special, messages.iter().map(|m| m.content.as_str()).chain([template]))?;
     let hidden: Vec<Message> = messages

@@ -10,14 +10,16 @@ use std::process::ExitCode;
 /// Any failure of a program, in words.
 pub type Failure = Box<dyn Error + Send + Sync>;
 
-/// Runs a program that writes to stdout, and gives its exit status. A failure is one message on stderr and status 1. Who
-/// reads the output may stop before its end, as `head` does: that is no failure.
+/// Runs a program that writes to stdout, and gives its exit status. A failure is one message on stderr and
+/// status 1. Who reads the output may stop before its end, as `head` does: that is no failure.
 pub fn run(program: impl FnOnce(&mut dyn Write) -> Result<(), Failure>) -> ExitCode {
     let mut out = std::io::stdout().lock();
     let done = program(&mut out).and_then(|()| out.flush().map_err(Failure::from));
     match done {
         Ok(()) => ExitCode::SUCCESS,
-        Err(e) if e.downcast_ref::<std::io::Error>().is_some_and(|e| e.kind() == ErrorKind::BrokenPipe) => ExitCode::SUCCESS,
+        Err(e) if e.downcast_ref::<std::io::Error>().is_some_and(|e| e.kind() == ErrorKind::BrokenPipe) => {
+            ExitCode::SUCCESS
+        }
         Err(e) => {
             tell(e);
             ExitCode::FAILURE

@@ -41,7 +41,9 @@ impl Access {
 
     /// Whether the elements of the view lie one after another in row-major order.
     pub fn is_contiguous(&self, shape: &[Dim]) -> bool {
-        row_major(shape).is_some_and(|want| shape.iter().zip(&want).zip(&self.strides).all(|((d, w), s)| d.is(1) || w == s))
+        row_major(shape).is_some_and(|want| {
+            shape.iter().zip(&want).zip(&self.strides).all(|((d, w), s)| d.is(1) || w == s)
+        })
     }
 }
 
@@ -57,8 +59,8 @@ pub fn resolve(g: &Graph, v: Value, stored: &dyn Fn(Value) -> bool) -> Option<Ac
     views.into_iter().rev().try_fold(whole, |inner, view| through(g, view, inner))
 }
 
-/// How each view reads what is stored, whether it is stored itself or not; `None` for what is no view, and where
-/// [`resolve`] gives none.
+/// How each view reads what is stored, whether it is stored itself or not; `None` for what is no view, and
+/// where [`resolve`] gives none.
 pub fn resolve_all(g: &Graph, stored: &dyn Fn(Value) -> bool) -> Vec<Option<Access>> {
     let mut all: Vec<Option<Access>> = Vec::with_capacity(g.nodes.len());
     for v in g.values() {
@@ -171,6 +173,9 @@ mod tests {
         // Heads moved before the sequence: the two last axes no longer join.
         let moved = shape("S*768, 64, 768, 1");
         assert_eq!(reshape_strides(&moved, &shape("B, 12, S, 64"), &shape("B, 12, 64*S")), None);
-        assert_eq!(reshape_strides(&moved, &shape("B, 12, S, 64"), &shape("B, 12, S, 1, 64")).map(|s| s[4].clone()), Some(1i64.into()));
+        assert_eq!(
+            reshape_strides(&moved, &shape("B, 12, S, 64"), &shape("B, 12, S, 1, 64")).map(|s| s[4].clone()),
+            Some(1i64.into())
+        );
     }
 }

@@ -79,17 +79,20 @@ pub struct Fused {
     pub kernels: Vec<Kernel>,
     /// Concatenations of weights that need no kernel: they are put together when the network is compiled.
     pub packed: BTreeSet<Value>,
-    /// Values that follow from weights alone and need no kernel: they are computed when the network is compiled.
+    /// Values that follow from weights alone and need no kernel: they are computed when the network is
+    /// compiled.
     pub prepared: BTreeSet<Value>,
     /// States of bf16 as f32 that need no kernel: attention reads them as they are.
     pub widened: BTreeSet<Value>,
     /// What was not fused, and why.
     pub declined: Vec<Decline>,
-    /// Edges of the graph that were followed to see which kernels wait for which: what fusion costs besides one look at each node.
+    /// Edges of the graph that were followed to see which kernels wait for which: what fusion costs besides
+    /// one look at each node.
     pub edges: usize,
 }
 
-/// Columns of a strip of a packed right operand: each part of a packed concatenation starts a strip of its own.
+/// Columns of a strip of a packed right operand: each part of a packed concatenation starts a strip of its
+/// own.
 pub const STRIP: i64 = 16;
 
 /// Larger groups than this compile slowly and gain nothing.
@@ -99,7 +102,12 @@ const MAX_NODES: usize = 48;
 pub fn is_row_work(op: &Op) -> bool {
     matches!(
         op,
-        Op::Reduce { .. } | Op::Argmax { .. } | Op::Softmax { .. } | Op::LayerNorm { .. } | Op::RmsNorm { .. } | Op::L2Normalize { .. }
+        Op::Reduce { .. }
+            | Op::Argmax { .. }
+            | Op::Softmax { .. }
+            | Op::LayerNorm { .. }
+            | Op::RmsNorm { .. }
+            | Op::L2Normalize { .. }
     )
 }
 
@@ -144,9 +152,11 @@ pub fn fuse(graph: &Graph) -> Fused {
     let n = graph.nodes.len();
     let (users, results) = (graph.users(), graph.are_results());
     let inner = |v: &Value| !results[v.index()];
-    let packed: BTreeSet<Value> = graph.values().filter(|v| inner(v) && is_packed(graph, &users, *v)).collect();
+    let packed: BTreeSet<Value> =
+        graph.values().filter(|v| inner(v) && is_packed(graph, &users, *v)).collect();
     let prepared = prepare::prepared(graph, &users, &results);
-    let widened: BTreeSet<Value> = graph.values().filter(|v| inner(v) && is_widened(graph, &users, *v)).collect();
+    let widened: BTreeSet<Value> =
+        graph.values().filter(|v| inner(v) && is_widened(graph, &users, *v)).collect();
     let mut f = Fuser {
         g: graph,
         users,
@@ -190,7 +200,15 @@ pub fn fuse(graph: &Graph) -> Fused {
     // What was stored for a reader that turned out to be prepared is read by nobody.
     let idle = |k: &Kernel| k.nodes.is_empty() || (matches!(k.kind, Kind::Move(_)) && k.outputs.is_empty());
     let kernels = order.into_iter().map(|i| f.kernels[i].clone()).filter(|k| !idle(k)).collect();
-    Fused { graph: graph.clone(), kernels, packed, prepared, widened: f.widened, declined: f.declined, edges: f.reach.edges }
+    Fused {
+        graph: graph.clone(),
+        kernels,
+        packed,
+        prepared,
+        widened: f.widened,
+        declined: f.declined,
+        edges: f.reach.edges,
+    }
 }
 
 /// Whether a convolution has one filter for each channel of its own.
@@ -209,7 +227,9 @@ fn is_packed(g: &Graph, users: &[Vec<Value>], v: Value) -> bool {
     let whole = |a: &Value| g.ty(*a).shape[axis].as_const().is_some_and(|n| n % STRIP == 0);
     let weight = |a: &Value| {
         let access = resolve(g, *a, &|_| false);
-        access.is_some_and(|x| matches!(g.node(x.root).op, Op::Weight(_)) && x.strides.iter().all(|s| s.as_const().is_some()))
+        access.is_some_and(|x| {
+            matches!(g.node(x.root).op, Op::Weight(_)) && x.strides.iter().all(|s| s.as_const().is_some())
+        })
     };
     let right = |u: &Value| g.node(*u).op == Op::Matmul && g.node(*u).args[0] != v;
     let read = match node.ty.rank() {
@@ -228,7 +248,8 @@ fn is_widened(g: &Graph, users: &[Vec<Value>], v: Value) -> bool {
         && matches!(g.node(node.args[0]).op, Op::State(_) | Op::Push { .. });
     let key = |u: &Value| {
         let user = g.node(*u);
-        matches!(user.op, Op::Attention { .. }) && user.args.iter().enumerate().all(|(i, a)| *a != v || i == 1 || i == 2)
+        matches!(user.op, Op::Attention { .. })
+            && user.args.iter().enumerate().all(|(i, a)| *a != v || i == 1 || i == 2)
     };
     state && users[v.index()].iter().all(key)
 }
@@ -276,7 +297,11 @@ impl Fuser<'_> {
                 break;
             }
             if node.ty.shape != shape {
-                self.decline(last, *u, format!("its result is {}, not {}", Shape(&node.ty.shape), Shape(&shape)));
+                self.decline(
+                    last,
+                    *u,
+                    format!("its result is {}, not {}", Shape(&node.ty.shape), Shape(&shape)),
+                );
                 break;
             }
             self.take(k, *u);
@@ -285,7 +310,10 @@ impl Fuser<'_> {
         }
         let grouped = matches!(&self.g.node(matmul).op, Op::Conv2d { groups, .. } if !groups.is(1));
         // Row work may follow even where the row has other users: it is then stored as well.
-        let start = self.users[last.index()].iter().copied().find(|u| is_row_work(&self.g.node(*u).op) && self.of[u.index()].is_none());
+        let start = self.users[last.index()]
+            .iter()
+            .copied()
+            .find(|u| is_row_work(&self.g.node(*u).op) && self.of[u.index()].is_none());
         if let Some(u) = start {
             let args = self.g.node(u).args.clone();
             let first = self.g.node(u).args[0] == last;
@@ -367,7 +395,8 @@ impl Fuser<'_> {
             }
         }
         let node = self.g.node(v);
-        let domain = if is_row_work(&node.op) { self.g.ty(node.args[0]).shape.clone() } else { node.ty.shape.clone() };
+        let domain =
+            if is_row_work(&node.op) { self.g.ty(node.args[0]).shape.clone() } else { node.ty.shape.clone() };
         self.alone(v, Kind::Rows);
         let k = self.kernels.len() - 1;
         self.kernels[k].domain = domain;
@@ -425,7 +454,11 @@ impl Fuser<'_> {
                 }
             } else if p != a && inside(p) {
                 // A row's value stretched along the row.
-                if !(full && self.level[p.index()] == Level::Row && self.g.ty(p).shape == kept && shape == domain) {
+                if !(full
+                    && self.level[p.index()] == Level::Row
+                    && self.g.ty(p).shape == kept
+                    && shape == domain)
+                {
                     return None;
                 }
                 row = false;
@@ -466,7 +499,13 @@ impl fmt::Display for Fused {
         writeln!(f, "network {} in {n} kernel{}", self.graph.name, if n == 1 { "" } else { "s" })?;
         for (i, k) in self.kernels.iter().enumerate() {
             let outs: Vec<String> = k.outputs.iter().map(Value::to_string).collect();
-            writeln!(f, "kernel {i} {} over {} -> {} {{", k.name(&self.graph), Shape(&k.domain), outs.join(", "))?;
+            writeln!(
+                f,
+                "kernel {i} {} over {} -> {} {{",
+                k.name(&self.graph),
+                Shape(&k.domain),
+                outs.join(", ")
+            )?;
             for v in &k.nodes {
                 write!(f, "  ")?;
                 print_node(f, *v, self.graph.node(*v))?;
@@ -477,7 +516,13 @@ impl fmt::Display for Fused {
         let outs: Vec<String> = self.graph.outputs.iter().map(Value::to_string).collect();
         writeln!(f, "return {}", outs.join(", "))?;
         for d in &self.declined {
-            writeln!(f, "not fused: {} into the kernel of {}: {}", self.graph.label(d.consumer), self.graph.label(d.producer), d.reason)?;
+            writeln!(
+                f,
+                "not fused: {} into the kernel of {}: {}",
+                self.graph.label(d.consumer),
+                self.graph.label(d.producer),
+                d.reason
+            )?;
         }
         Ok(())
     }

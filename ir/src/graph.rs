@@ -348,8 +348,9 @@ impl Graph {
     /// # Errors
     /// The shape rule of the op does not hold, or the op is an input or weight without declaration.
     pub fn infer(&self, op: &Op, args: &[Value]) -> Result<Type, ShapeError> {
-        let declared =
-            |ty: Option<&Type>, what: &str, i: usize| ty.cloned().ok_or_else(|| ShapeError::new(format!("there is no {what} {i}")));
+        let declared = |ty: Option<&Type>, what: &str, i: usize| {
+            ty.cloned().ok_or_else(|| ShapeError::new(format!("there is no {what} {i}")))
+        };
         match op {
             Op::Input(i) => declared(self.inputs.get(*i).map(|d| &d.ty), "input", *i),
             Op::Weight(i) => declared(self.weights.get(*i).map(|d| &d.ty), "weight", *i),
@@ -360,7 +361,8 @@ impl Graph {
                 // Names are made for messages alone.
                 infer(op, &bare, &facts).or_else(|_| {
                     let labels: Vec<String> = args.iter().map(|&v| self.label(v)).collect();
-                    let args: Vec<Arg<'_>> = args.iter().zip(&labels).map(|(&v, name)| Arg { ty: self.ty(v), name }).collect();
+                    let args: Vec<Arg<'_>> =
+                        args.iter().zip(&labels).map(|(&v, name)| Arg { ty: self.ty(v), name }).collect();
                     infer(op, &args, &facts)
                 })
             }
@@ -406,7 +408,8 @@ impl Graph {
     /// The shape by which a stored value lies in memory: a growing state's has room for all rows.
     pub fn room(&self, v: Value) -> Cow<'_, [Dim]> {
         let shape = &self.ty(v).shape;
-        let Some((axis, rows)) = self.lives_in(v).and_then(|i| self.states[i].grows.zip(self.capacity(i))) else {
+        let Some((axis, rows)) = self.lives_in(v).and_then(|i| self.states[i].grows.zip(self.capacity(i)))
+        else {
             return Cow::Borrowed(shape);
         };
         let mut shape = shape.clone();
@@ -420,7 +423,8 @@ impl Graph {
         self.dims.iter().find(|d| d.name == dim)?.bound
     }
 
-    /// A state whose shape follows, but for its own axis that grows, from a dim that states grow along, and that dim.
+    /// A state whose shape follows, but for its own axis that grows, from a dim that states grow along, and
+    /// that dim.
     pub fn moving_state(&self) -> Option<(&str, String)> {
         let grown: BTreeSet<&str> = self.states.iter().filter_map(StateDecl::grown_dim).collect();
         self.states.iter().find_map(|s| {
@@ -455,7 +459,8 @@ impl Graph {
 
     /// Number of elements of all weights together.
     pub fn parameter_count(&self) -> i64 {
-        let elements = |d: &WeightDecl| Dim::product(&d.ty.shape).ok().and_then(|p| p.as_const()).unwrap_or(0);
+        let elements =
+            |d: &WeightDecl| Dim::product(&d.ty.shape).ok().and_then(|p| p.as_const()).unwrap_or(0);
         self.weights.iter().map(elements).sum()
     }
 }

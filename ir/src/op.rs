@@ -241,7 +241,8 @@ pub enum Op {
     Cast(DType),
     /// `[.., M, K] @ [.., K, N]` or `[.., M, K] @ [K, N]`.
     Matmul,
-    /// A reduction over `axes` (sorted); with `masked` a second bool argument selects the elements that count.
+    /// A reduction over `axes` (sorted); with `masked` a second bool argument selects the elements that
+    /// count.
     Reduce {
         /// What combines the elements.
         kind: Reduction,
@@ -300,7 +301,8 @@ pub enum Op {
         /// Give the logarithm.
         log: bool,
     },
-    /// Layer norm over `axes`; arguments `x`, gain if `gain`, bias if `bias`, both shaped like the normalised axes.
+    /// Layer norm over `axes`; arguments `x`, gain if `gain`, bias if `bias`, both shaped like the normalised
+    /// axes.
     LayerNorm {
         /// The normalised axes, ascending.
         axes: Vec<usize>,
@@ -329,7 +331,8 @@ pub enum Op {
         /// Lower bound of the norm.
         eps: Number,
     },
-    /// Layer norm over groups of channels of `[N, C, ..]`; arguments `x`, gain `[C]` if `gain`, bias `[C]` if `bias`.
+    /// Layer norm over groups of channels of `[N, C, ..]`; arguments `x`, gain `[C]` if `gain`, bias `[C]` if
+    /// `bias`.
     GroupNorm {
         /// How many groups; they divide the channels.
         groups: Dim,
@@ -340,7 +343,8 @@ pub enum Op {
         /// A bias is given.
         bias: bool,
     },
-    /// Convolution of images `x` with filters `w [O, C / groups, KH, KW]`, plus `b [O]` if `bias`. Filters are not flipped.
+    /// Convolution of images `x` with filters `w [O, C / groups, KH, KW]`, plus `b [O]` if `bias`. Filters
+    /// are not flipped.
     Conv2d {
         /// How the filters run over the image.
         window: Window,
@@ -360,7 +364,8 @@ pub enum Op {
         /// A bias is the third argument.
         bias: bool,
     },
-    /// The pixels of a window combined, channel by channel. Surroundings do not count for `Max` and are 0 else.
+    /// The pixels of a window combined, channel by channel. Surroundings do not count for `Max` and are 0
+    /// else.
     Pool2d {
         /// How they are combined. A NaN in the window is its maximum.
         kind: Pooling,
@@ -373,7 +378,8 @@ pub enum Op {
         /// The mean counts what surrounds the image.
         count_pad: bool,
     },
-    /// Batch norm with known statistics: `(x - mean) / sqrt(var + eps) * gain + bias`, all `[C]`, of `x [N, C, ..]`.
+    /// Batch norm with known statistics: `(x - mean) / sqrt(var + eps) * gain + bias`, all `[C]`, of `x [N,
+    /// C, ..]`.
     BatchNorm {
         /// Added to the variance.
         eps: Number,
@@ -497,8 +503,12 @@ impl Binary {
 
 impl Reduction {
     /// The names of the language, in order.
-    pub const TABLE: [(Reduction, &'static str); 4] =
-        [(Reduction::Sum, "sum"), (Reduction::Mean, "mean"), (Reduction::Max, "max"), (Reduction::Min, "min")];
+    pub const TABLE: [(Reduction, &'static str); 4] = [
+        (Reduction::Sum, "sum"),
+        (Reduction::Mean, "mean"),
+        (Reduction::Max, "max"),
+        (Reduction::Min, "min"),
+    ];
 
     /// Its name.
     pub fn name(self) -> &'static str {

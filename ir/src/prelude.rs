@@ -37,7 +37,8 @@ pub GroupNorm<GROUPS = _, C = _, N, H, W>(option eps = 1e-5)(x: [N, C, H, W]) ->
     group_norm(x, weight, bias, groups = GROUPS, eps = eps)
 }
 
-/// Convolution of images with square filters (`torch.nn.Conv2d`). Filters of other forms, and `pad = same`, are for `conv2d`.
+/// Convolution of images with square filters (`torch.nn.Conv2d`). Filters of other forms, and `pad = same`,
+/// are for `conv2d`.
 pub Conv2d<CIN = _, COUT = _, K = _, STRIDE = 1, PAD = 0, DIL = 1, GROUPS = 1, N, H, W>(option bias = true)
     (x: [N, CIN, H, W])
     -> [N, COUT, floor((H + 2 * PAD - DIL * (K - 1) - 1) / STRIDE) + 1, floor((W + 2 * PAD - DIL * (K - 1) - 1) / STRIDE) + 1]
@@ -68,7 +69,8 @@ pub Conv1d<CIN = _, COUT = _, K = _, STRIDE = 1, PAD = 0, DIL = 1, GROUPS = 1, N
     }
 }
 
-/// Batch norm of images with the statistics of training (`torch.nn.BatchNorm2d` in evaluation; Ioffe and Szegedy 2015).
+/// Batch norm of images with the statistics of training (`torch.nn.BatchNorm2d` in evaluation; Ioffe and
+/// Szegedy 2015).
 #[unused_weights("num_batches_tracked")]
 pub BatchNorm<C = _, N, H, W>(option eps = 1e-5)(x: [N, C, H, W]) -> [N, C, H, W] {
     param weight: [C] = ones;

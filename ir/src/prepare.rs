@@ -12,7 +12,8 @@ pub fn of_weights(g: &Graph) -> Vec<bool> {
     let mut of: Vec<bool> = Vec::with_capacity(g.nodes.len());
     for n in &g.nodes {
         let through = is_view(&n.op) || is_elementwise(&n.op);
-        let made = matches!(n.op, Op::Weight(_) | Op::Const(_)) || through && n.args.iter().all(|a| of[a.index()]);
+        let made =
+            matches!(n.op, Op::Weight(_) | Op::Const(_)) || through && n.args.iter().all(|a| of[a.index()]);
         of.push(made);
     }
     of
@@ -35,8 +36,15 @@ pub fn prepared(g: &Graph, users: &[Vec<Value>], results: &[bool]) -> BTreeSet<V
     all
 }
 
-/// Whether all who read a value, through views, take a prepared one, and neither it nor a view of it is a result.
-fn is_read_prepared(g: &Graph, users: &[Vec<Value>], results: &[bool], v: Value, prepared: &BTreeSet<Value>) -> bool {
+/// Whether all who read a value, through views, take a prepared one, and neither it nor a view of it is a
+/// result.
+fn is_read_prepared(
+    g: &Graph,
+    users: &[Vec<Value>],
+    results: &[bool],
+    v: Value,
+    prepared: &BTreeSet<Value>,
+) -> bool {
     let mut todo = vec![v];
     while let Some(v) = todo.pop() {
         if results[v.index()] {

@@ -24,7 +24,8 @@ pub struct Attributes<'a> {
 
 impl Attributes<'_> {
     /// An item without attributes.
-    pub const NONE: Attributes<'static> = Attributes { buffer: false, frozen: false, no_decay: false, transposed: false, rows: None };
+    pub const NONE: Attributes<'static> =
+        Attributes { buffer: false, frozen: false, no_decay: false, transposed: false, rows: None };
 }
 
 /// The attributes of the nets around a weight, and its own.
@@ -41,11 +42,17 @@ impl Storage {
     ///
     /// # Errors
     /// Rows are no numbers.
-    pub fn with(&self, a: &Attributes<'_>, count: impl Fn(&str) -> Result<usize, BuildError>) -> Result<Storage, BuildError> {
+    pub fn with(
+        &self,
+        a: &Attributes<'_>,
+        count: impl Fn(&str) -> Result<usize, BuildError>,
+    ) -> Result<Storage, BuildError> {
         let rows = match a.rows {
             None => self.rows,
             Some(_) if self.rows.is_some() => {
-                return Err(BuildError::new("`rows` stands before a net and before something in it: one of them must go"));
+                return Err(BuildError::new(
+                    "`rows` stands before a net and before something in it: one of them must go",
+                ));
             }
             Some((from, to)) => {
                 let (from, to) = (count(from)?, count(to)?);
@@ -55,8 +62,12 @@ impl Storage {
                 Some((from, to))
             }
         };
-        let marks =
-            Marks { buffer: a.buffer, frozen: self.marks.frozen || a.frozen, no_decay: self.marks.no_decay || a.no_decay, part: None };
+        let marks = Marks {
+            buffer: a.buffer,
+            frozen: self.marks.frozen || a.frozen,
+            no_decay: self.marks.no_decay || a.no_decay,
+            part: None,
+        };
         Ok(Storage { marks, transposed: self.transposed != a.transposed, rows })
     }
 
@@ -71,7 +82,9 @@ impl Storage {
             let rows = ty.shape.first().and_then(Dim::as_const);
             if rows != i64::try_from(end - start).ok() {
                 let has = rows.map_or("no rows".to_string(), |n| format!("{n} rows"));
-                return Err(BuildError::new(format!("weight `{name}` has {has}, but is stored in rows {start}..{end}")));
+                return Err(BuildError::new(format!(
+                    "weight `{name}` has {has}, but is stored in rows {start}..{end}"
+                )));
             }
             marks.part = Some(Part { axis: usize::from(swapped), start, end });
         }
@@ -92,7 +105,10 @@ pub fn share_weights(graphs: &mut [Graph]) -> Result<(), BuildError> {
     for (i, g) in graphs.iter().enumerate() {
         // Each entry point has a session of its own.
         if let Some(s) = g.states.iter().find(|s| *states.entry(&s.name).or_insert(i) != i) {
-            return Err(BuildError::new(format!("the state `{}` is used by two entry points; a state belongs to one", s.name)));
+            return Err(BuildError::new(format!(
+                "the state `{}` is used by two entry points; a state belongs to one",
+                s.name
+            )));
         }
     }
     let mut all: Vec<WeightDecl> = Vec::new();
@@ -101,7 +117,10 @@ pub fn share_weights(graphs: &mut [Graph]) -> Result<(), BuildError> {
         for w in &g.weights {
             match known.get(&w.name).map(|i| &all[*i]) {
                 Some(a) if a.ty != w.ty => {
-                    return Err(BuildError::new(format!("weight `{}` is {} in one entry point and {} in another", w.name, a.ty, w.ty)));
+                    return Err(BuildError::new(format!(
+                        "weight `{}` is {} in one entry point and {} in another",
+                        w.name, a.ty, w.ty
+                    )));
                 }
                 Some(_) => {}
                 None => {

@@ -183,8 +183,12 @@ fn parse_attr(kind: Kind, text: &str) -> Option<Attr> {
             Attr::Dims(split_type(text)?.1.iter().map(dim).collect::<Option<_>>()?)
         }
         Kind::Pad | Kind::Ends if text == "same" => Attr::Word(text.into()),
-        Kind::Pair | Kind::Pad | Kind::Ends if !text.starts_with('[') => Attr::Dims(vec![Dim::parse(text).ok()?]),
-        Kind::Pair | Kind::Pad | Kind::Ends => Attr::Dims(split_type(text)?.1.iter().map(|a| Dim::parse(a).ok()).collect::<Option<_>>()?),
+        Kind::Pair | Kind::Pad | Kind::Ends if !text.starts_with('[') => {
+            Attr::Dims(vec![Dim::parse(text).ok()?])
+        }
+        Kind::Pair | Kind::Pad | Kind::Ends => {
+            Attr::Dims(split_type(text)?.1.iter().map(|a| Dim::parse(a).ok()).collect::<Option<_>>()?)
+        }
         Kind::Float => Attr::Float(text.parse().ok()?),
         Kind::Int => Attr::Int(text.parse().ok()?),
         Kind::Bool => Attr::Bool(text.parse().ok()?),
@@ -194,10 +198,16 @@ fn parse_attr(kind: Kind, text: &str) -> Option<Attr> {
 
 fn parse_option(op: &str, part: &str) -> Result<(&'static str, Attr), String> {
     let row = lookup(op).ok_or_else(|| format!("unknown operation `{op}`"))?;
-    let (name, value) = part.split_once('=').ok_or_else(|| format!("expected `name = value`, found `{part}`"))?;
+    let (name, value) =
+        part.split_once('=').ok_or_else(|| format!("expected `name = value`, found `{part}`"))?;
     let name = name.trim();
-    let def = row.options.iter().find(|o| o.name == name).ok_or_else(|| format!("`{op}` has no option `{name}`"))?;
-    let attr = parse_attr(def.kind, value.trim()).ok_or_else(|| format!("`{name}` takes {}", def.kind.describe()))?;
+    let def = row
+        .options
+        .iter()
+        .find(|o| o.name == name)
+        .ok_or_else(|| format!("`{op}` has no option `{name}`"))?;
+    let attr = parse_attr(def.kind, value.trim())
+        .ok_or_else(|| format!("`{name}` takes {}", def.kind.describe()))?;
     Ok((def.name, attr))
 }
 
@@ -220,7 +230,8 @@ fn quoted(s: &str) -> Result<(String, &str), String> {
                 Some('t') => out.push('\t'),
                 Some('0') => out.push('\0'),
                 Some('u') => {
-                    let digits: String = chars.by_ref().map(|(_, c)| c).skip(1).take_while(|c| *c != '}').collect();
+                    let digits: String =
+                        chars.by_ref().map(|(_, c)| c).skip(1).take_while(|c| *c != '}').collect();
                     let c = u32::from_str_radix(&digits, 16).ok().and_then(char::from_u32);
                     out.push(c.ok_or_else(|| format!("bad escape in `{s}`"))?);
                 }
@@ -234,12 +245,18 @@ fn quoted(s: &str) -> Result<(String, &str), String> {
 }
 
 fn parse_value(s: &str, defined: usize) -> Result<Value, String> {
-    let n: u32 = s.trim().strip_prefix('%').and_then(|n| n.parse().ok()).ok_or_else(|| format!("expected a value `%n`, found `{s}`"))?;
+    let n: u32 = s
+        .trim()
+        .strip_prefix('%')
+        .and_then(|n| n.parse().ok())
+        .ok_or_else(|| format!("expected a value `%n`, found `{s}`"))?;
     if (n as usize) < defined { Ok(Value(n)) } else { Err(format!("%{n} is used before it is defined")) }
 }
 
 fn parse_init(s: &str) -> Option<Init> {
-    let nums = |rest: &str| -> Option<Vec<f64>> { split_commas(rest.strip_suffix(')')?).iter().map(|x| x.parse().ok()).collect() };
+    let nums = |rest: &str| -> Option<Vec<f64>> {
+        split_commas(rest.strip_suffix(')')?).iter().map(|x| x.parse().ok()).collect()
+    };
     Some(match s {
         "zeros" => Init::Zeros,
         "ones" => Init::Ones,
@@ -297,7 +314,9 @@ impl Graph {
                 (self.name, self.entry) = (name.into(), entry.into());
                 for d in split_commas(dims.strip_suffix('>').ok_or("expected `>`")?) {
                     let (name, bound) = match d.split_once("<=") {
-                        Some((n, b)) => (n.trim(), Some(b.trim().parse().map_err(|_| format!("`{b}` is no bound"))?)),
+                        Some((n, b)) => {
+                            (n.trim(), Some(b.trim().parse().map_err(|_| format!("`{b}` is no bound"))?))
+                        }
                         None => (d, None),
                     };
                     self.dims.push(RunDim { name: name.into(), bound });
@@ -311,12 +330,17 @@ impl Graph {
             }
             "weight" => {
                 let (name, rest) = quoted(rest)?;
-                let (ty, init) = rest.strip_prefix(':').and_then(|r| r.rsplit_once(" = ")).ok_or("expected `: type = init`")?;
+                let (ty, init) = rest
+                    .strip_prefix(':')
+                    .and_then(|r| r.rsplit_once(" = "))
+                    .ok_or("expected `: type = init`")?;
                 let mut words = split_commas(init).into_iter();
                 let init = words.next().unwrap_or_default();
                 let init = parse_init(init).ok_or_else(|| format!("`{init}` is no initialiser"))?;
                 let mut decl = WeightDecl::new(name, parse_type(ty)?, init);
-                words.try_for_each(|w| parse_mark(&mut decl.marks, w).ok_or_else(|| format!("`{w}` is said of no weight")))?;
+                words.try_for_each(|w| {
+                    parse_mark(&mut decl.marks, w).ok_or_else(|| format!("`{w}` is said of no weight"))
+                })?;
                 self.weights.push(decl);
             }
             "state" => {
@@ -328,14 +352,17 @@ impl Graph {
                     None => (rest, None),
                 };
                 let (ty, grows) = match rest.split_once(" grow axis ") {
-                    Some((ty, axis)) => (ty, Some(axis.trim().parse().map_err(|_| format!("`{axis}` is no axis"))?)),
+                    Some((ty, axis)) => {
+                        (ty, Some(axis.trim().parse().map_err(|_| format!("`{axis}` is no axis"))?))
+                    }
                     None => (rest, None),
                 };
                 self.states.push(StateDecl { name, ty: parse_type(ty)?, grows, next });
             }
             "return" => {
                 let defined = self.nodes.len();
-                self.outputs = split_commas(rest).iter().map(|v| parse_value(v, defined)).collect::<Result<_, _>>()?;
+                self.outputs =
+                    split_commas(rest).iter().map(|v| parse_value(v, defined)).collect::<Result<_, _>>()?;
             }
             _ => return Err(format!("expected a declaration, a value or `return`, found `{word}`")),
         }
@@ -365,7 +392,11 @@ impl Graph {
                 given.push(name);
                 args.push(parse_value(part, here)?);
             } else if let Some((name, v)) = part.split_once(" = %") {
-                let p = row.params.iter().find(|p| p.name == name).ok_or_else(|| format!("`{op}` has no parameter `{name}`"))?;
+                let p = row
+                    .params
+                    .iter()
+                    .find(|p| p.name == name)
+                    .ok_or_else(|| format!("`{op}` has no parameter `{name}`"))?;
                 given.push(p.name);
                 args.push(parse_value(&format!("%{v}"), here)?);
             } else {
@@ -384,7 +415,10 @@ impl Graph {
             let (text, r) = quoted(r)?;
             let (file, r) = quoted(r.trim())?;
             let (place, scope) = r.split_once(' ').unwrap_or((r, ""));
-            let mut nums = place.split(':').skip(1).map(|n| n.parse::<u32>().map_err(|_| format!("`{place}` is no place")));
+            let mut nums = place
+                .split(':')
+                .skip(1)
+                .map(|n| n.parse::<u32>().map_err(|_| format!("`{place}` is no place")));
             let line = nums.next().ok_or("a line number is missing")??;
             let column = nums.next().ok_or("a column number is missing")??;
             let scope = if scope.is_empty() { String::new() } else { quoted(scope)?.0 };
@@ -505,7 +539,10 @@ return %10, %4
             (plain("network A<>\nweight \"w\": f32[2] = uniform(2, 1)"), "no range of f32 numbers"),
             (plain("network A<>\nweight \"w\": f32[2] = uniform(0, 1e39)"), "no range of f32 numbers"),
             (plain("network A<>\nweight \"w\": f32[2] = ones, part [5..3]"), "ends before it begins"),
-            ("network A<>\n%0: f32[] = dim(of = Q)\nreturn %0".into(), "`of` of %0 uses `Q`, which is no dim"),
+            (
+                "network A<>\n%0: f32[] = dim(of = Q)\nreturn %0".into(),
+                "`of` of %0 uses `Q`, which is no dim",
+            ),
             ("network A<>\n%0: f32[] = const(f32 = 1e39)\nreturn %0".into(), "which no f32 can be"),
         ] {
             let e = Graph::parse(&text).expect_err(&text);
@@ -549,10 +586,14 @@ return %10, %4
     #[test]
     fn inputs_and_results_have_few_axes() {
         let nine = "1, 1, 1, 1, 1, 1, 1, 1, 2";
-        let result =
-            format!("network A<>\ninput x: f32[2]\n%0: f32[2] = input(index = 0)\n%1: f32[{nine}] = reshape(%0, shape = [{nine}])\n");
+        let result = format!(
+            "network A<>\ninput x: f32[2]\n%0: f32[2] = input(index = 0)\n%1: f32[{nine}] = reshape(%0, shape = [{nine}])\n"
+        );
         let e = Graph::parse(&format!("{result}return %1")).expect_err("nine axes");
-        assert!(e.message.contains("result 0") && e.message.contains("9 axes: inputs and results have at most 8"), "{e}");
+        assert!(
+            e.message.contains("result 0") && e.message.contains("9 axes: inputs and results have at most 8"),
+            "{e}"
+        );
         assert!(Graph::parse(&format!("{result}%2: f32[2] = reshape(%1, shape = [2])\nreturn %2")).is_ok());
         let input = format!(
             "network A<>\ninput x: f32[{nine}]\n%0: f32[{nine}] = input(index = 0)\n%1: f32[2] = reshape(%0, shape = [2])\nreturn %1"

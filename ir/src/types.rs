@@ -111,7 +111,8 @@ pub struct Facts {
     pub divides: Vec<(Dim, Dim)>,
     /// Default values of static dims, shown beside their names.
     pub values: BTreeMap<String, i64>,
-    /// `where A == p`, or the condition of the branch: `A` is written as `p`. No right side has a name of a left side.
+    /// `where A == p`, or the condition of the branch: `A` is written as `p`. No right side has a name of a
+    /// left side.
     pub equal: Vec<(String, Dim)>,
     /// The run-time dims.
     pub run_time: BTreeSet<String>,
@@ -120,7 +121,8 @@ pub struct Facts {
 impl Facts {
     /// Whether `c` divides `p`: visibly, or by a `where` clause.
     pub fn divides(&self, p: &Dim, c: &Dim) -> bool {
-        p.divisible_by(c) || self.divides.iter().any(|(a, b)| b == c && p.minus(a).is_ok_and(|rest| rest.divisible_by(c)))
+        p.divisible_by(c)
+            || self.divides.iter().any(|(a, b)| b == c && p.minus(a).is_ok_and(|rest| rest.divisible_by(c)))
     }
 
     /// The dim with what is promised to be equal written alike.
@@ -134,14 +136,17 @@ impl Facts {
         d.subst(&|s| self.equal.iter().find(|(name, _)| name == s).map(|(_, d)| d.clone()))
     }
 
-    /// Adds what `left == right` lets a dim be written as: a name alone on one side, which the other side does not
-    /// have, becomes the other side. A run-time name goes first, since weights may be made of a static one.
-    /// Equations of another form promise nothing that shapes could use.
+    /// Adds what `left == right` lets a dim be written as: a name alone on one side, which the other side
+    /// does not have, becomes the other side. A run-time name goes first, since weights may be made of a
+    /// static one. Equations of another form promise nothing that shapes could use.
     pub fn equate(&mut self, left: &Dim, right: &Dim, is_run_time: &dyn Fn(&str) -> bool) {
         let (Ok(l), Ok(r)) = (self.reduce(left), self.reduce(right)) else { return };
         let sides = [(&l, &r), (&r, &l)];
-        let fits =
-            |run: bool| sides.iter().find_map(|(a, b)| Some((a.as_sym().filter(|s| is_run_time(s) == run && !b.syms().contains(*s))?, *b)));
+        let fits = |run: bool| {
+            sides.iter().find_map(|(a, b)| {
+                Some((a.as_sym().filter(|s| is_run_time(s) == run && !b.syms().contains(*s))?, *b))
+            })
+        };
         let Some((name, value)) = fits(true).or_else(|| fits(false)) else { return };
         for (_, d) in &mut self.equal {
             if let Ok(new) = d.subst(&|s| (s == name).then(|| value.clone())) {

@@ -4,14 +4,15 @@
 //! 2. An op has the arguments its row in the table says, and its attributes are in range.
 //! 3. Each node's type is what the shape rule infers from its arguments' types.
 //! 4. An input or weight node names a declaration and has its type.
-//! 5. Shapes, options and `where` clauses use only the declared run-time dims; weights use none. No axis is known to be shorter
-//!    than 0.
-//! 6. Names of inputs, weights and dims are each unique; those of dims and inputs are words, which dims are read as. No
-//!    bound is below 0.
+//! 5. Shapes, options and `where` clauses use only the declared run-time dims; weights use none. No axis is
+//!    known to be shorter than 0.
+//! 6. Names of inputs, weights and dims are each unique; those of dims and inputs are words, which dims are
+//!    read as. No bound is below 0.
 //! 7. There is at least one output.
-//! 8. A growing state grows along a dim that has a bound of at least 1, stands alone on one of its axes and follows from no
-//!    input. It becomes itself with new rows, and all that grow along one dim grow by as many. Other states keep their type. But for
-//!    its own axis that grows, no state's shape follows from a dim that states grow along.
+//! 8. A growing state grows along a dim that has a bound of at least 1, stands alone on one of its axes and
+//!    follows from no input. It becomes itself with new rows, and all that grow along one dim grow by as
+//!    many. Other states keep their type. But for its own axis that grows, no state's shape follows from a
+//!    dim that states grow along.
 //! 9. Rows are pushed to a growing state alone, along its axis, once.
 
 use crate::dim::Dim;
@@ -43,7 +44,10 @@ pub fn verify(g: &Graph) -> Result<(), String> {
     };
     for d in &g.dims {
         if !is_dim_name(&d.name) {
-            return Err(format!("`{}` is no name of a dim: letters, digits and `_`, and no digit first", d.name.escape_debug()));
+            return Err(format!(
+                "`{}` is no name of a dim: letters, digits and `_`, and no digit first",
+                d.name.escape_debug()
+            ));
         }
         if let Some(b) = d.bound.filter(|b| *b < 0) {
             return Err(format!("dim `{}` is at most {b}: no dim is below 0", d.name));
@@ -54,7 +58,10 @@ pub fn verify(g: &Graph) -> Result<(), String> {
     }
     for i in &g.inputs {
         if !is_word(&i.name) {
-            return Err(format!("`{}` is no name of an input: letters, digits and `_`", i.name.escape_debug()));
+            return Err(format!(
+                "`{}` is no name of an input: letters, digits and `_`",
+                i.name.escape_debug()
+            ));
         }
         shape(&format!("input `{}`", i.name), &i.ty.shape)?;
     }
@@ -65,11 +72,16 @@ pub fn verify(g: &Graph) -> Result<(), String> {
         shape(&format!("weight `{}`", w.name), &w.ty.shape)?;
         let sound = match w.init {
             Init::Normal(s) => (0.0..=f64::from(f32::MAX)).contains(&s),
-            Init::Uniform(a, b) => a <= b && (b - a).is_finite() && [a, b].iter().all(|x| x.abs() <= f64::from(f32::MAX)),
+            Init::Uniform(a, b) => {
+                a <= b && (b - a).is_finite() && [a, b].iter().all(|x| x.abs() <= f64::from(f32::MAX))
+            }
             Init::Zeros | Init::Ones | Init::Xavier => true,
         };
         if !sound {
-            return Err(format!("weight `{}` starts as {}, which is no range of f32 numbers", w.name, w.init));
+            return Err(format!(
+                "weight `{}` starts as {}, which is no range of f32 numbers",
+                w.name, w.init
+            ));
         }
         if let Some(p) = w.marks.part.as_ref().filter(|p| p.start > p.end) {
             return Err(format!("weight `{}` is the part {p}, which ends before it begins", w.name));
@@ -104,8 +116,8 @@ pub fn verify(g: &Graph) -> Result<(), String> {
     }
 }
 
-/// What a caller gives and is given can be seen as tensors: they have at most [`MAX_RANK`] axes. No invariant of passes, since
-/// inner values may have more and become results where they are looked at.
+/// What a caller gives and is given can be seen as tensors: they have at most [`MAX_RANK`] axes. No invariant
+/// of passes, since inner values may have more and become results where they are looked at.
 ///
 /// # Errors
 /// The first input or result with more, in words.
@@ -126,22 +138,28 @@ fn is_word(name: &str) -> bool {
     !name.is_empty() && name.chars().all(|c| c.is_alphanumeric() || c == '_')
 }
 
-/// Whether a dim of that name is read back as it: `floor` and `ceil` are read as names where no parenthesis follows.
+/// Whether a dim of that name is read back as it: `floor` and `ceil` are read as names where no parenthesis
+/// follows.
 fn is_dim_name(name: &str) -> bool {
     is_word(name) && Dim::parse(name).is_ok_and(|d| d.as_sym() == Some(name))
 }
 
 fn states(g: &Graph) -> Result<(), String> {
     let mut grown: BTreeMap<&str, &Dim> = BTreeMap::new();
-    let of_inputs: BTreeSet<&str> = g.inputs.iter().flat_map(|i| &i.ty.shape).filter_map(Dim::as_sym).collect();
+    let of_inputs: BTreeSet<&str> =
+        g.inputs.iter().flat_map(|i| &i.ty.shape).filter_map(Dim::as_sym).collect();
     for (i, s) in g.states.iter().enumerate() {
         let next = match s.next {
-            Some(v) if v.index() >= g.nodes.len() => return Err(format!("state `{}` becomes {v}, which does not exist", s.name)),
+            Some(v) if v.index() >= g.nodes.len() => {
+                return Err(format!("state `{}` becomes {v}, which does not exist", s.name));
+            }
             next => next.map(|v| g.node(v)),
         };
         let Some(axis) = s.grows else {
             match next {
-                Some(n) if n.ty != s.ty => return Err(format!("state `{}` is {} but becomes {}", s.name, s.ty, n.ty)),
+                Some(n) if n.ty != s.ty => {
+                    return Err(format!("state `{}` is {} but becomes {}", s.name, s.ty, n.ty));
+                }
                 _ => continue,
             }
         };
@@ -149,16 +167,24 @@ fn states(g: &Graph) -> Result<(), String> {
             return Err(format!("state `{}` grows along axis {axis}, which is no bounded dim", s.name));
         };
         if let Some(bound) = g.dims.iter().find(|d| d.name == dim).and_then(|d| d.bound).filter(|b| *b < 1) {
-            return Err(format!("state `{}` grows along `{dim}`, which is at most {bound}: there is no room for a row", s.name));
+            return Err(format!(
+                "state `{}` grows along `{dim}`, which is at most {bound}: there is no room for a row",
+                s.name
+            ));
         }
         if s.ty.shape.iter().filter(|d| d.syms().iter().any(|n| n == dim)).count() != 1 {
-            return Err(format!("state `{}` grows along `{dim}`, which stands on another of its axes as well", s.name));
+            return Err(format!(
+                "state `{}` grows along `{dim}`, which stands on another of its axes as well",
+                s.name
+            ));
         }
         if of_inputs.contains(dim) {
             return Err(format!("state `{}` grows along `{dim}`, which is taken from an input", s.name));
         }
         let rows = match next {
-            Some(Node { op: Op::Push { axis: at }, args, .. }) if *at == axis && g.node(args[0]).op == Op::State(i) => {
+            Some(Node { op: Op::Push { axis: at }, args, .. })
+                if *at == axis && g.node(args[0]).op == Op::State(i) =>
+            {
                 &g.ty(args[1]).shape[axis]
             }
             _ => return Err(format!("state `{}` grows, but does not become itself with new rows", s.name)),

@@ -4,7 +4,8 @@ use crate::dim::{Dim, DimError};
 use crate::graph::{Graph, Value};
 use crate::op::{Op, Padding, Window};
 
-/// A window over an image: how it runs, and along rows and columns the lengths of the image and of the window.
+/// A window over an image: how it runs, and along rows and columns the lengths of the image and of the
+/// window.
 #[derive(Clone, Debug)]
 pub struct Sight {
     /// How it runs.
@@ -25,7 +26,9 @@ impl Graph {
         let (window, image, kernel) = match &node.op {
             Op::Conv2d { window, layout, .. } => (window, pair(shape(0), layout.rows()), pair(shape(1), 2)),
             Op::Conv1d { window, .. } => (window, one_row(&shape(0)[2]), one_row(&shape(1)[2])),
-            Op::Pool2d { kernel, window, layout, .. } => (window, pair(shape(0), layout.rows()), kernel.clone()),
+            Op::Pool2d { kernel, window, layout, .. } => {
+                (window, pair(shape(0), layout.rows()), kernel.clone())
+            }
             _ => return None,
         };
         Some(Sight { window: window.clone(), image, kernel })
@@ -36,7 +39,11 @@ impl Window {
     /// A window that moves pixel by pixel over an image with nothing around it.
     pub fn dense() -> Window {
         let one = || [Dim::constant(1), Dim::constant(1)];
-        Window { stride: one(), pad: Padding::Explicit(std::array::from_fn(|_| Dim::constant(0))), dilation: one() }
+        Window {
+            stride: one(),
+            pad: Padding::Explicit(std::array::from_fn(|_| Dim::constant(0))),
+            dilation: one(),
+        }
     }
 
     /// A window along one axis, as one over an image of one row.
@@ -44,7 +51,9 @@ impl Window {
         let one = Dim::constant(1);
         let pad = match pad {
             Padding::Same => Padding::Same,
-            Padding::Explicit([.., left, right]) => Padding::Explicit([Dim::constant(0), Dim::constant(0), left.clone(), right.clone()]),
+            Padding::Explicit([.., left, right]) => {
+                Padding::Explicit([Dim::constant(0), Dim::constant(0), left.clone(), right.clone()])
+            }
         };
         Window { stride: [one.clone(), stride.clone()], pad, dilation: [one, dilation.clone()] }
     }
@@ -57,7 +66,8 @@ impl Window {
         }
     }
 
-    /// Pixels from the first to the last of a window of `kernel` elements, both counted; `axis` is 0 for rows, 1 for columns.
+    /// Pixels from the first to the last of a window of `kernel` elements, both counted; `axis` is 0 for
+    /// rows, 1 for columns.
     ///
     /// # Errors
     /// The result is too large.
@@ -95,7 +105,9 @@ impl Window {
     pub fn positions(&self, axis: usize, length: &Dim, kernel: &Dim) -> Result<Dim, DimError> {
         match &self.pad {
             Padding::Same => length.ceil_div(&self.stride[axis]),
-            Padding::Explicit(_) => self.room(axis, length, kernel)?.floor_div(&self.stride[axis])?.plus(&Dim::constant(1)),
+            Padding::Explicit(_) => {
+                self.room(axis, length, kernel)?.floor_div(&self.stride[axis])?.plus(&Dim::constant(1))
+            }
         }
     }
 
@@ -106,7 +118,9 @@ impl Window {
     pub fn room(&self, axis: usize, length: &Dim, kernel: &Dim) -> Result<Dim, DimError> {
         match &self.pad {
             Padding::Same => Ok(Dim::constant(0)),
-            Padding::Explicit(p) => length.plus(&p[2 * axis])?.plus(&p[2 * axis + 1])?.minus(&self.extent(axis, kernel)?),
+            Padding::Explicit(p) => {
+                length.plus(&p[2 * axis])?.plus(&p[2 * axis + 1])?.minus(&self.extent(axis, kernel)?)
+            }
         }
     }
 }
@@ -126,7 +140,9 @@ mod tests {
     #[test]
     fn positions_are_those_of_pytorch_and_tensorflow() {
         let pad = |n: i64| Padding::Explicit(std::array::from_fn(|_| Dim::constant(n)));
-        let positions = |w: &Window, length: &str, kernel: &str| w.positions(0, &dim(length), &dim(kernel)).expect("a length").to_string();
+        let positions = |w: &Window, length: &str, kernel: &str| {
+            w.positions(0, &dim(length), &dim(kernel)).expect("a length").to_string()
+        };
         assert_eq!(positions(&window("2", "1", pad(3)), "224", "7"), "112");
         assert_eq!(positions(&window("1", "2", pad(0)), "9", "3"), "5");
         assert_eq!(positions(&window("2", "1", pad(1)), "H", "3"), dim("ceil(H / 2)").to_string());
@@ -137,7 +153,9 @@ mod tests {
     #[test]
     fn same_has_the_odd_pixel_behind() {
         let w = window("2", "1", Padding::Same);
-        let around = |length: &str, kernel: &str| w.around(0, &dim(length), &dim(kernel)).map(|(a, b)| (a.to_string(), b.to_string()));
+        let around = |length: &str, kernel: &str| {
+            w.around(0, &dim(length), &dim(kernel)).map(|(a, b)| (a.to_string(), b.to_string()))
+        };
         let text = |a: &str, b: &str| Ok((a.to_string(), b.to_string()));
         assert_eq!(around("224", "3"), text("0", "1"));
         assert_eq!(around("7", "3"), text("1", "1"));

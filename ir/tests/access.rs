@@ -47,9 +47,17 @@ fn elements(g: &Graph, v: Value) -> Vec<i64> {
     let one = |i: &Vec<i64>| -> i64 {
         let at: Vec<i64> = match &node.op {
             Op::Reshape(_) => return inner[flat(i, &to) as usize],
-            Op::Transpose(p) => (0..from.len()).map(|a| i[p.iter().position(|x| *x == a).expect("a permutation")]).collect(),
-            Op::Expand(_) => from.iter().zip(&i[to.len() - from.len()..]).map(|(n, i)| if *n == 1 { 0 } else { *i }).collect(),
-            Op::Slice { axis, start, .. } => (0..from.len()).map(|a| if a == *axis { i[a] + value(start) } else { i[a] }).collect(),
+            Op::Transpose(p) => {
+                (0..from.len()).map(|a| i[p.iter().position(|x| *x == a).expect("a permutation")]).collect()
+            }
+            Op::Expand(_) => from
+                .iter()
+                .zip(&i[to.len() - from.len()..])
+                .map(|(n, i)| if *n == 1 { 0 } else { *i })
+                .collect(),
+            Op::Slice { axis, start, .. } => {
+                (0..from.len()).map(|a| if a == *axis { i[a] + value(start) } else { i[a] }).collect()
+            }
             other => panic!("{other:?} is no view"),
         };
         inner[flat(&at, &from) as usize]
@@ -60,7 +68,10 @@ fn elements(g: &Graph, v: Value) -> Vec<i64> {
 /// The same by the address function.
 fn addresses(a: &Access, shape: &[Dim]) -> Vec<i64> {
     let strides = values(&a.strides);
-    indices(&values(shape)).iter().map(|i| value(&a.offset) + i.iter().zip(&strides).map(|(i, s)| i * s).sum::<i64>()).collect()
+    indices(&values(shape))
+        .iter()
+        .map(|i| value(&a.offset) + i.iter().zip(&strides).map(|(i, s)| i * s).sum::<i64>())
+        .collect()
 }
 
 fn random_view(g: &mut Graph, rng: &mut Rng, x: Value) -> Option<Value> {

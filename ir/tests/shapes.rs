@@ -1,5 +1,5 @@
-//! What the algebra of dims proves: whole convolutional networks with symbolic image sizes and strides, and that a
-//! canonical form always has the value of what was written.
+//! What the algebra of dims proves: whole convolutional networks with symbolic image sizes and strides, and
+//! that a canonical form always has the value of what was written.
 
 use tancho_ir::{Dim, Facts};
 
@@ -49,7 +49,8 @@ fn strides_may_be_symbols() {
     assert_eq!(once, d("ceil(H / STRIDE)"));
     // The second stride is another name: ceil(ceil(H / STRIDE) / T) = ceil(H / (STRIDE*T)).
     assert_eq!(block(&once, &t), d("ceil(H / (STRIDE*T))"));
-    // Bottlenecks with the stride in the middle, dilation 2 with padding 2, and an even kernel that shrinks by one.
+    // Bottlenecks with the stride in the middle, dilation 2 with padding 2, and an even kernel that shrinks
+    // by one.
     assert_eq!(window(&window(&Dim::sym("H"), 1, &Dim::constant(1), 0), 3, &s, 1), d("ceil(H / STRIDE)"));
     assert_eq!(window(&Dim::sym("H"), 5, &Dim::constant(1), 2), d("H"));
     assert_eq!(window(&Dim::sym("H"), 2, &Dim::constant(1), 0), d("H - 1"));
@@ -91,7 +92,8 @@ struct Draw {
 
 impl Draw {
     fn below(&mut self, n: u64) -> u64 {
-        self.state = self.state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        self.state =
+            self.state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         (self.state >> 33) % n
     }
 

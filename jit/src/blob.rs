@@ -26,11 +26,14 @@ pub struct Arguments {
 /// What the units of a call are. Only products tell them apart: others have rows alone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Part {
-    /// Rows, [`Blocking::rows`](crate::Blocking::rows) at a time, with all that is fused to them; or heads, or strips.
+    /// Rows, [`Blocking::rows`](crate::Blocking::rows) at a time, with all that is fused to them; or heads,
+    /// or strips.
     Rows = 0,
-    /// Columns of a product, [`Blocking::cols`](crate::Blocking::cols) at a time, for all rows, without the work on whole rows.
+    /// Columns of a product, [`Blocking::cols`](crate::Blocking::cols) at a time, for all rows, without the
+    /// work on whole rows.
     Columns = 1,
-    /// The work on whole rows alone, once [`Part::Columns`] is done for all columns; units as in [`Part::Rows`].
+    /// The work on whole rows alone, once [`Part::Columns`] is done for all columns; units as in
+    /// [`Part::Rows`].
     RowWork = 2,
 }
 
@@ -71,10 +74,14 @@ impl CodeBlob {
     /// The system does not let it become executable.
     pub fn finish(mut self, ids: &[FuncId]) -> Result<Vec<Kernel>, CompileError> {
         self.module.finalize_definitions().map_err(refused)?;
-        // SAFETY: every id was defined with the kernel signature (three i64, one i64 back, the host's C convention), and
-        // `finalize_definitions` has filled `code`, which keeps the function's memory with the handle.
+        // SAFETY: every id was defined with the kernel signature (three i64, one i64 back, the host's C
+        // convention), and `finalize_definitions` has filled `code`, which keeps the function's memory with
+        // the handle.
         let entry = |a: *const u8| unsafe { std::mem::transmute::<*const u8, KernelFn>(a) };
-        let kernel = |id: &FuncId| Kernel { entry: entry(self.module.get_finalized_function(*id)), _code: self.code.clone() };
+        let kernel = |id: &FuncId| Kernel {
+            entry: entry(self.module.get_finalized_function(*id)),
+            _code: self.code.clone(),
+        };
         Ok(ids.iter().map(kernel).collect())
     }
 }

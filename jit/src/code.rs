@@ -91,7 +91,14 @@ impl Code<'_, '_> {
 
     /// Runs `body(i, carried)` for `i` from `from` below `end` in steps of `step`. The test stands
     /// at the top: a loop may run no turn, and Cranelift keeps folding loads into arithmetic.
-    pub fn for_range(&mut self, from: Value, end: Value, step: i64, carried: &[Value], body: Turn<'_>) -> Vec<Value> {
+    pub fn for_range(
+        &mut self,
+        from: Value,
+        end: Value,
+        step: i64,
+        carried: &[Value],
+        body: Turn<'_>,
+    ) -> Vec<Value> {
         let (head, inside, after) = (self.b.create_block(), self.b.create_block(), self.b.create_block());
         self.b.append_block_param(head, types::I64);
         for c in carried {
@@ -120,7 +127,13 @@ impl Code<'_, '_> {
     }
 
     /// A loop that carries nothing.
-    pub fn for_each(&mut self, from: Value, end: Value, step: i64, body: &mut dyn FnMut(&mut Code<'_, '_>, Value)) {
+    pub fn for_each(
+        &mut self,
+        from: Value,
+        end: Value,
+        step: i64,
+        body: &mut dyn FnMut(&mut Code<'_, '_>, Value),
+    ) {
         self.for_range(from, end, step, &[], &mut |c, i, _| {
             body(c, i);
             Vec::new()
@@ -128,7 +141,12 @@ impl Code<'_, '_> {
     }
 
     /// A loop whose body says how far each turn goes on: `body(i)` gives a positive number.
-    pub fn for_spans(&mut self, from: Value, end: Value, body: &mut dyn FnMut(&mut Code<'_, '_>, Value) -> Value) {
+    pub fn for_spans(
+        &mut self,
+        from: Value,
+        end: Value,
+        body: &mut dyn FnMut(&mut Code<'_, '_>, Value) -> Value,
+    ) {
         let (head, inside, after) = (self.b.create_block(), self.b.create_block(), self.b.create_block());
         let i = self.b.append_block_param(head, types::I64);
         self.b.ins().jump(head, &[from.into()]);

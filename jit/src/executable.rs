@@ -1,7 +1,7 @@
 //! Memory for machine code: written first, executable afterwards, never both.
 //!
-//! What differs between systems is in [`reserve`] and [`close`] alone. Whatever the system refuses is an error:
-//! Cranelift's own provider for a range that near calls reach panics instead.
+//! What differs between systems is in [`reserve`] and [`close`] alone. Whatever the system refuses is an
+//! error: Cranelift's own provider for a range that near calls reach panics instead.
 
 use crate::CompileError;
 use cranelift_jit::{BranchProtection, JITMemoryKind, JITMemoryProvider};
@@ -35,7 +35,9 @@ impl CodeMemory {
     /// # Errors
     /// The system has no such range.
     pub fn new() -> Result<(CodeMemory, Code), CompileError> {
-        let refused = |e: io::Error| CompileError::Memory(format!("a range of {} MiB cannot be reserved: {e}", RESERVE >> 20));
+        let refused = |e: io::Error| {
+            CompileError::Memory(format!("a range of {} MiB cannot be reserved: {e}", RESERVE >> 20))
+        };
         let code = Code::default();
         Ok((CodeMemory { open: Some(reserve().map_err(refused)?), used: 0, code: Arc::clone(&code) }, code))
     }
@@ -45,7 +47,8 @@ fn reserve() -> io::Result<MmapMut> {
     memmap2::MmapOptions::new().len(RESERVE).no_reserve_swap().map_anon()
 }
 
-/// Makes the first `used` bytes of a range executable and not writable, on every core, and gives the rest back.
+/// Makes the first `used` bytes of a range executable and not writable, on every core, and gives the rest
+/// back.
 fn close(mut map: MmapMut, used: usize) -> io::Result<Mmap> {
     #[cfg(target_os = "linux")]
     // SAFETY: the range only loses its end, where nothing was handed out, and it may not move.
@@ -73,9 +76,15 @@ impl JITMemoryProvider for CodeMemory {
         if !matches!(kind, JITMemoryKind::Executable) {
             return Err(fault("modules have functions only"));
         }
-        let align = usize::try_from(align).ok().filter(|a| (1..=PAGE).contains(a)).ok_or_else(|| fault("an alignment beyond a page"))?;
+        let align = usize::try_from(align)
+            .ok()
+            .filter(|a| (1..=PAGE).contains(a))
+            .ok_or_else(|| fault("an alignment beyond a page"))?;
         let map = self.open.as_mut().ok_or_else(|| fault("the module is finished"))?;
-        let end = self.used.checked_next_multiple_of(align).and_then(|start| Some((start, start.checked_add(size)?)));
+        let end = self
+            .used
+            .checked_next_multiple_of(align)
+            .and_then(|start| Some((start, start.checked_add(size)?)));
         let Some((start, end)) = end.filter(|(_, end)| *end <= map.len()) else {
             let why = format!("the code is larger than {} MiB", RESERVE >> 20);
             return Err(io::Error::new(io::ErrorKind::OutOfMemory, why));
@@ -89,7 +98,8 @@ impl JITMemoryProvider for CodeMemory {
         self.open = None;
     }
 
-    /// Pages are not marked for `branch_protection`: code that has the instructions for it runs without them as well.
+    /// Pages are not marked for `branch_protection`: code that has the instructions for it runs without them
+    /// as well.
     fn finalize(&mut self, _branch_protection: BranchProtection) -> ModuleResult<()> {
         let Some(map) = self.open.take() else { return Ok(()) };
         let code = close(map, self.used).map_err(|err| ModuleError::Allocation { err })?;

@@ -114,7 +114,12 @@ impl<'m, M: Module> Functions<'m, M> {
         self.programs.len()
     }
 
-    fn define(&mut self, name: &str, signature: Signature, build: impl FnOnce(&mut Self, &mut Function)) -> Result<FuncId, CompileError> {
+    fn define(
+        &mut self,
+        name: &str,
+        signature: Signature,
+        build: impl FnOnce(&mut Self, &mut Function),
+    ) -> Result<FuncId, CompileError> {
         let id = self.module.declare_function(name, Linkage::Local, &signature).map_err(|e| fail(name, e))?;
         let mut func = Function::with_name_signature(UserFuncName::user(0, id.as_u32()), signature);
         build(self, &mut func);
@@ -144,7 +149,9 @@ impl<'m, M: Module> Functions<'m, M> {
             Some(code) => self.emitted(name, &code, p)?,
             None => {
                 let signature = clif::signature(p, self.options, config.default_call_conv);
-                let id = self.define(&name, signature, |me, func| clif::build(p, me.options, func, &mut me.builder, config))?;
+                let id = self.define(&name, signature, |me, func| {
+                    clif::build(p, me.options, func, &mut me.builder, config)
+                })?;
                 Callee { id, wide: false }
             }
         };
@@ -161,7 +168,10 @@ impl<'m, M: Module> Functions<'m, M> {
         if self.machine.width.is_some() {
             let menu = Menu::Wide(self.machine);
             let programs = nest::programs(spec, menu);
-            let mut tiles = programs.iter().map(|p| &p.0).filter(|p| p.stmts.iter().any(|s| matches!(s, Stmt::Tile { .. })));
+            let mut tiles = programs
+                .iter()
+                .map(|p| &p.0)
+                .filter(|p| p.stmts.iter().any(|s| matches!(s, Stmt::Tile { .. })));
             let all = tiles.all(|p| {
                 if self.programs.get(p).is_some_and(|c| c.wide) {
                     return true;
@@ -180,10 +190,12 @@ impl<'m, M: Module> Functions<'m, M> {
 
     /// Emitted code as a function, once it is verified.
     pub fn emitted(&mut self, name: String, code: &[u8], p: &Program) -> Result<Callee, CompileError> {
-        wide::verify::verify(code, p).map_err(|message| CompileError::Emitted { function: name.clone(), message })?;
+        wide::verify::verify(code, p)
+            .map_err(|message| CompileError::Emitted { function: name.clone(), message })?;
         let mut signature = Signature::new(self.module.isa().frontend_config().default_call_conv);
         signature.params = vec![AbiParam::new(types::I64)];
-        let id = self.module.declare_function(&name, Linkage::Local, &signature).map_err(|e| fail(&name, e))?;
+        let id =
+            self.module.declare_function(&name, Linkage::Local, &signature).map_err(|e| fail(&name, e))?;
         self.module.define_function_bytes(id, 64, code, &[]).map_err(|e| fail(&name, e))?;
         self.code_bytes += code.len();
         if let Some(dumps) = &mut self.dumps {
@@ -205,7 +217,8 @@ impl<'m, M: Module> Functions<'m, M> {
     pub fn calls(&mut self, callee: Callee, count: usize) -> Result<FuncId, CompileError> {
         self.bare(&format!("caller{}", callee.id.as_u32()), |module, c, [from, begin, end]| {
             let program = module.declare_func_in_func(callee.id, c.b.func);
-            let args: Vec<Value> = if callee.wide { vec![from] } else { (0..count).map(|i| c.field(from, i as i32)).collect() };
+            let args: Vec<Value> =
+                if callee.wide { vec![from] } else { (0..count).map(|i| c.field(from, i as i32)).collect() };
             c.for_each(begin, end, 1, &mut |c, _| {
                 c.b.ins().call(program, &args);
             });
@@ -213,7 +226,11 @@ impl<'m, M: Module> Functions<'m, M> {
     }
 
     /// A function of the kernels' signature with any body, that gives "all went well".
-    pub fn bare(&mut self, name: &str, body: impl FnOnce(&mut M, &mut Code<'_, '_>, [Value; 3])) -> Result<FuncId, CompileError> {
+    pub fn bare(
+        &mut self,
+        name: &str,
+        body: impl FnOnce(&mut M, &mut Code<'_, '_>, [Value; 3]),
+    ) -> Result<FuncId, CompileError> {
         let signature = self.kernel_signature();
         let config = self.module.isa().frontend_config();
         self.define(name, signature, |me, func| {
@@ -252,7 +269,8 @@ impl<'m, M: Module> Functions<'m, M> {
         let config = self.module.isa().frontend_config();
         let signature = self.kernel_signature();
         let id = self.define(&name, signature, |me, func| {
-            let refs: Vec<_> = callees.iter().map(|c| (me.module.declare_func_in_func(c.id, func), c.wide)).collect();
+            let refs: Vec<_> =
+                callees.iter().map(|c| (me.module.declare_func_in_func(c.id, func), c.wide)).collect();
             let mut b = FunctionBuilder::new(func, &mut me.builder);
             let entry = b.create_block();
             b.append_block_params_for_function_params(entry);
@@ -364,7 +382,11 @@ impl Nest {
         }
         let (callee, wide) = self.refs[program];
         if wide {
-            let slot = c.b.create_sized_stack_slot(StackSlotData::new(StackSlotKind::ExplicitSlot, 8 * args.len() as u32, 3));
+            let slot = c.b.create_sized_stack_slot(StackSlotData::new(
+                StackSlotKind::ExplicitSlot,
+                8 * args.len() as u32,
+                3,
+            ));
             for (i, a) in args.iter().enumerate() {
                 c.b.ins().stack_store(types::I64, *a, slot, 8 * i as i32);
             }

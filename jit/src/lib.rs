@@ -142,7 +142,8 @@ pub struct Compiled {
 pub struct Options<'a> {
     /// Keep the functions as text.
     pub dump: bool,
-    /// The coarsest format that each weight may take, whatever the target says; any for those that are not listed.
+    /// The coarsest format that each weight may take, whatever the target says; any for those that are not
+    /// listed.
     pub coarsest: &'a [Format],
 }
 
@@ -170,7 +171,8 @@ pub fn compile(graph: &Graph, target: Target, options: Options<'_>) -> Result<Co
     let x86 = matches!(isa.triple().architecture, target_lexicon::Architecture::X86_64);
     let mut blob = blob::CodeBlob::new(isa)?;
     let lanes_options = lanes::clif::Options { x86, checked: target.is_checked() };
-    let mut functions = functions::Functions::new(&mut blob.module, lanes_options, target.machine(), options.dump);
+    let mut functions =
+        functions::Functions::new(&mut blob.module, lanes_options, target.machine(), options.dump);
     let ids = program.steps.iter().map(|s| functions.kernel(&s.spec)).collect::<Result<Vec<_>, _>>()?;
     stats.steps = ids.len();
     stats.kernels = functions.kernel_count();

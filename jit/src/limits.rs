@@ -42,12 +42,13 @@ impl Probes {
         let isa = target.back_end()?;
         let x86 = matches!(isa.triple().architecture, target_lexicon::Architecture::X86_64);
         let mut blob = CodeBlob::new(isa)?;
-        let mut functions = Functions::new(&mut blob.module, Options { x86, checked: false }, target.machine(), false);
+        let mut functions =
+            Functions::new(&mut blob.module, Options { x86, checked: false }, target.machine(), false);
         let (multiply_adds, flops) = match target.width() {
             Some(width) => {
                 let function = || "multiply_adds".to_string();
-                let (code, program, flops) =
-                    peak::multiply_adds(width).map_err(|e| CompileError::Emitted { function: function(), message: e.0 })?;
+                let (code, program, flops) = peak::multiply_adds(width)
+                    .map_err(|e| CompileError::Emitted { function: function(), message: e.0 })?;
                 let callee = functions.emitted(function(), &code, &program)?;
                 (functions.calls(callee, 0)?, flops)
             }
@@ -79,7 +80,12 @@ impl Probes {
                 vec![(0..CHAIN).fold(x[0], |x, _| c.add(x, end))]
             });
         })?;
-        let ids = [multiply_adds, additions, functions.caller(&read_program())?, functions.caller(&copy_program())?];
+        let ids = [
+            multiply_adds,
+            additions,
+            functions.caller(&read_program())?,
+            functions.caller(&copy_program())?,
+        ];
         let mut kernels = blob.finish(&ids)?.into_iter();
         let mut next = || kernels.next().ok_or_else(|| CompileError::Memory("a function is missing".into()));
         Ok(Probes { multiply_adds: next()?, flops, additions: next()?, read: next()?, copy: next()? })
@@ -122,16 +128,17 @@ fn call(kernel: &Kernel, args: &[i64], times: u64) {
     let units = i64::try_from(times).unwrap_or(i64::MAX);
     let mut block = [0i64; size_of::<Arguments>() / 8 + STREAMS];
     block[..args.len()].copy_from_slice(args);
-    // The block is no smaller than `Arguments`; `read_program` reads four pointers to `n` elements each, one to a
-    // sum, and `n`; `copy_program` two pointers and `n`; the others nothing.
-    // SAFETY: `read` and `copy` made these of slices with so many elements, the written ones borrowed for writing.
+    // The block is no smaller than `Arguments`; `read_program` reads four pointers to `n` elements each, one
+    // to a sum, and `n`; `copy_program` two pointers and `n`; the others nothing. SAFETY: `read` and `copy`
+    // made these of slices with so many elements, the written ones borrowed for writing.
     unsafe { kernel.run(&*block.as_ptr().cast::<Arguments>(), 0, units) };
 }
 
 /// The sum of [`STREAMS`] rows, to one element.
 fn read_program() -> Program {
     let streams = STREAMS as u16;
-    let mut body: Vec<Inst> = (0..streams).map(|ptr| Inst::Load { ptr, step: ONE, row_step: NONE, mem: Mem::F32 }).collect();
+    let mut body: Vec<Inst> =
+        (0..streams).map(|ptr| Inst::Load { ptr, step: ONE, row_step: NONE, mem: Mem::F32 }).collect();
     body.extend([Inst::Bin(Bin::Add, 0, 1), Inst::Bin(Bin::Add, 2, 3), Inst::Bin(Bin::Add, 4, 5)]);
     let keep = Inst::Store { ptr: streams, step: NONE, row_step: NONE, mem: Mem::F32, value: 0 };
     let stmts = vec![
@@ -147,7 +154,13 @@ fn copy_program() -> Program {
         Inst::Load { ptr: 0, step: ONE, row_step: NONE, mem: Mem::F32 },
         Inst::Store { ptr: 1, step: ONE, row_step: NONE, mem: Mem::F32, value: 0 },
     ];
-    Program { ptrs: 2, ints: 1, slots: 0, derived: Vec::new(), stmts: vec![Stmt::Map { len: Len::Arg(0), body, folds: Vec::new() }] }
+    Program {
+        ptrs: 2,
+        ints: 1,
+        slots: 0,
+        derived: Vec::new(),
+        stmts: vec![Stmt::Map { len: Len::Arg(0), body, folds: Vec::new() }],
+    }
 }
 
 #[cfg(test)]
@@ -159,7 +172,10 @@ mod tests {
     fn probes_do_what_they_say_at_every_level() {
         for isa in Isa::ALL.into_iter().filter(|i| *i <= Isa::host()) {
             let p = Probes::new(Target::host().with_isa(isa).unwrap()).unwrap();
-            assert!(p.multiply_adds(1) > 0 && p.additions(1) == CHAIN && p.additions(CHAIN + 1) == 2 * CHAIN, "{isa}");
+            assert!(
+                p.multiply_adds(1) > 0 && p.additions(1) == CHAIN && p.additions(CHAIN + 1) == 2 * CHAIN,
+                "{isa}"
+            );
             for n in [0, 3, 4, 63, 64, 1021] {
                 let data: Vec<f32> = (0..n).map(|i| i as f32).collect();
                 let read = n / STREAMS * STREAMS;

@@ -10,7 +10,8 @@ const LATENCY: i64 = 4;
 const PORTS: i64 = 2;
 /// More rows than this hide no more loads, but leave more rows over.
 const MOST_ROWS: i64 = 8;
-/// Rows of a block at most: the right operand is read once for each block, and from the main memory if it is large.
+/// Rows of a block at most: the right operand is read once for each block, and from the main memory if it is
+/// large.
 const MOST_IN_BLOCK: i64 = 128;
 
 /// A core's second cache, and the vectors that code for it uses.
@@ -52,12 +53,13 @@ impl Machine {
     pub(crate) fn rows(self, strips: i64, terms: Terms) -> Option<i64> {
         let Some(width) = self.width else { return (strips == 1).then_some(4) };
         let vectors = strips * STRIP / width.lanes();
-        // A row of the right operand and one element of the left one besides the accumulators; of bf16 both halves, and
-        // a mask of one of them.
+        // A row of the right operand and one element of the left one besides the accumulators; of bf16 both
+        // halves, and a mask of one of them.
         let besides = match terms {
             Terms::F32 | Terms::Pairs => vectors + 1,
             Terms::Halves => 2 * vectors + 2,
-            // Without an instruction for four products of bytes each vector takes two, and a sum of two one more.
+            // Without an instruction for four products of bytes each vector takes two, and a sum of two one
+            // more.
             Terms::Bytes | Terms::Nibbles => 2 * vectors + 3,
         };
         // The sum of a group beside each accumulator.
@@ -102,8 +104,8 @@ impl Machine {
         };
         // Rows in another form are shorter.
         let left = if terms.converts() { terms.left(floats(k)) } else { floats(k) };
-        // A block's rows, on both sides, fit into the second cache. The columns at hand have to stay there, the rows do not:
-        // a tile reads few bytes of them for what it computes.
+        // A block's rows, on both sides, fit into the second cache. The columns at hand have to stay there,
+        // the rows do not: a tile reads few bytes of them for what it computes.
         let room = self.l2 / 4 / (left + if whole { floats(n) } else { 0 }).max(1);
         Blocking { rows, cols: strips * STRIP, block: (room.min(MOST_IN_BLOCK) / rows * rows).max(rows) }
     }
@@ -119,8 +121,9 @@ impl Machine {
     }
 }
 
-/// Whether the machine has AVX-512 BF16, and gains by it. Zen 4 does; the Intel core that was measured (a Xeon with AMX) does not:
-/// 128x3072x768 ran there at 108 GFLOP/s with pairs, at 150 with bf16 weights and f32 rows, and at 175 in f32.
+/// Whether the machine has AVX-512 BF16, and gains by it. Zen 4 does; the Intel core that was measured (a
+/// Xeon with AMX) does not: 128x3072x768 ran there at 108 GFLOP/s with pairs, at 150 with bf16 weights and
+/// f32 rows, and at 175 in f32.
 fn has_pairs() -> bool {
     #[cfg(target_arch = "x86_64")]
     return std::arch::is_x86_feature_detected!("avx512bf16") && vendor() != *b"GenuineIntel";
@@ -149,7 +152,9 @@ fn has_dots() -> bool {
 
 /// Bytes of the second cache, as Linux tells.
 fn second_cache() -> Option<i64> {
-    let read = |index: usize, what: &str| std::fs::read_to_string(format!("/sys/devices/system/cpu/cpu0/cache/index{index}/{what}")).ok();
+    let read = |index: usize, what: &str| {
+        std::fs::read_to_string(format!("/sys/devices/system/cpu/cpu0/cache/index{index}/{what}")).ok()
+    };
     let index = (0..4).find(|i| read(*i, "level").is_some_and(|l| l.trim() == "2"))?;
     let kilobytes: i64 = read(index, "size")?.trim().strip_suffix('K')?.parse().ok()?;
     (kilobytes > 0).then_some(kilobytes << 10)

@@ -101,9 +101,14 @@ pub fn plan(fused: &Fused, program: &Program) -> Result<Plan, CompileError> {
                     let (what, size) = match b {
                         Buffer::Value(v) | Buffer::Source(v) => (*v, bytes(g.ty(*v))),
                         Buffer::Packed(v) => (*v, packed_size(step)),
-                        Buffer::PackedWeight(_) | Buffer::Scratch => (fused.kernels[step.kernel].nodes[0], Ok(step.scratch.clone())),
+                        Buffer::PackedWeight(_) | Buffer::Scratch => {
+                            (fused.kernels[step.kernel].nodes[0], Ok(step.scratch.clone()))
+                        }
                     };
-                    let size = size.map_err(|e| CompileError::Unsupported { what: g.label(what), why: format!("its size: {e}") })?;
+                    let size = size.map_err(|e| CompileError::Unsupported {
+                        what: g.label(what),
+                        why: format!("its size: {e}"),
+                    })?;
                     plan.blocks.push(Block { size, per_thread: *b == Buffer::Scratch, first: i, last: i });
                     known.insert(b.clone(), plan.blocks.len() - 1);
                     plan.blocks.len() - 1

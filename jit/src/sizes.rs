@@ -1,19 +1,20 @@
-//! Bounds of what code may be made for: sizes, offsets and strides are computed in 64 bits while code is made and while it
-//! runs, and none of them may overflow.
+//! Bounds of what code may be made for: sizes, offsets and strides are computed in 64 bits while code is made
+//! and while it runs, and none of them may overflow.
 
 use crate::CompileError;
 use tancho_ir::access::row_major;
 use tancho_ir::op::{Op, Padding};
 use tancho_ir::{Dim, Graph, Sight, Value};
 
-/// Bytes of a value at most, 64 TiB: more memory than this no machine has, and a few such values are far below 2^63.
+/// Bytes of a value at most, 64 TiB: more memory than this no machine has, and a few such values are far
+/// below 2^63.
 pub const MOST_BYTES: i64 = 1 << 46;
 
 /// Elements from one element of a window or a slice to another at most: further none is in memory.
 pub const MOST_DISTANCE: i64 = MOST_BYTES / 4;
 
-/// Checks that the parts of all sizes and strides that are known are within [`MOST_BYTES`], also strides along an axis without
-/// elements. What depends on run-time dims is checked when they are bound.
+/// Checks that the parts of all sizes and strides that are known are within [`MOST_BYTES`], also strides
+/// along an axis without elements. What depends on run-time dims is checked when they are bound.
 ///
 /// # Errors
 /// The first value that is larger.
@@ -22,7 +23,8 @@ pub fn check(g: &Graph) -> Result<(), CompileError> {
         let shape = g.room(v);
         let bytes = Dim::from(g.ty(v).dtype.size());
         // Coefficients that may be multiplied by this without overflow are small enough.
-        let small = |elements: &Dim| elements.times(&bytes).ok()?.times(&Dim::constant(i64::MAX / MOST_BYTES)).ok();
+        let small =
+            |elements: &Dim| elements.times(&bytes).ok()?.times(&Dim::constant(i64::MAX / MOST_BYTES)).ok();
         let strides = row_major(&shape)?;
         strides.iter().try_for_each(|s| small(s).map(drop))?;
         small(&Dim::product(shape.iter()).ok()?)
@@ -44,9 +46,17 @@ fn distances(g: &Graph, v: Value) -> Vec<i64> {
     let dims: Vec<Dim> = match (&g.node(v).op, g.sight(v)) {
         (Op::Slice { start, end, step, .. }, _) => vec![start.clone(), end.clone(), step.clone()],
         (_, Some(Sight { window, kernel, .. })) => {
-            let spans = (0..2).map(|axis| window.extent(axis, &kernel[axis]).unwrap_or_else(|_| Dim::constant(i64::MAX)));
+            let spans = (0..2)
+                .map(|axis| window.extent(axis, &kernel[axis]).unwrap_or_else(|_| Dim::constant(i64::MAX)));
             let around = if let Padding::Explicit(p) = &window.pad { p.as_slice() } else { &[] };
-            kernel.iter().chain(&window.stride).chain(&window.dilation).chain(around).cloned().chain(spans).collect()
+            kernel
+                .iter()
+                .chain(&window.stride)
+                .chain(&window.dilation)
+                .chain(around)
+                .cloned()
+                .chain(spans)
+                .collect()
         }
         _ => Vec::new(),
     };

@@ -89,7 +89,8 @@ impl WindowSpec {
         self.kernel[1] == 1 || (self.dilation[1] == 1 && self.column() == self.chunk)
     }
 
-    /// Floats from one row of a patch, which holds a window that does not stand on the image alone, to the next.
+    /// Floats from one row of a patch, which holds a window that does not stand on the image alone, to the
+    /// next.
     pub fn patch_row(&self) -> i64 {
         self.span() * self.column()
     }
@@ -127,7 +128,8 @@ pub struct RowSpec {
 pub struct RowWindow {
     /// The window.
     pub window: WindowSpec,
-    /// The slots from this number on are the rows of the window; where it is folded before, one slot is the result.
+    /// The slots from this number on are the rows of the window; where it is folded before, one slot is the
+    /// result.
     pub first: usize,
     /// How it is folded before the work, if it has too many elements to be written out there.
     pub fold: Option<WindowFold>,
@@ -157,8 +159,8 @@ pub struct ContractSpec {
     pub k: Len,
     /// The left operand: strides along the batch axes, then from row to row.
     pub a: Slot,
-    /// The left operand's rows are what a window sees at each pixel of the result: they are copied into scratch
-    /// memory, a block at a time.
+    /// The left operand's rows are what a window sees at each pixel of the result: they are copied into
+    /// scratch memory, a block at a time.
     pub window: Option<WindowSpec>,
     /// The packed right operand: strides along the batch axes.
     pub b: Slot,
@@ -189,13 +191,15 @@ pub struct WinogradSpec {
     pub channels: i64,
     /// Output channels of a part.
     pub columns: i64,
-    /// Parts of the output channels: work is divided among them before tiles, so that a thread reads its own filters.
+    /// Parts of the output channels: work is divided among them before tiles, so that a thread reads its own
+    /// filters.
     pub parts: i64,
     /// The buffer of the transformed filters: strips `[C][16]` for each place of a patch.
     pub filters: u16,
     /// What is read and written for each result; strides along N, H and W.
     pub slots: Vec<Slot>,
-    /// The work on each result of a tile: pointer 0 is the tile's products, then the slots, then scratch rows.
+    /// The work on each result of a tile: pointer 0 is the tile's products, then the slots, then scratch
+    /// rows.
     pub work: Vec<Scheduled>,
     /// The buffer for patches, products and scratch rows.
     pub scratch: u16,

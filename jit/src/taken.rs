@@ -1,13 +1,14 @@
 //! First fit: which bytes of an arena are free for some steps of a run.
 //!
-//! With `n` blocks it takes about `n log² n` steps however they overlap, where comparing each with each takes `n²`: a session
-//! places its blocks anew whenever they outgrow their places.
+//! With `n` blocks it takes about `n log² n` steps however they overlap, where comparing each with each takes
+//! `n²`: a session places its blocks anew whenever they outgrow their places.
 
 /// Bytes that are taken, in ascending order; those that touch are one span.
 type Spans = Vec<(usize, usize)>;
 
-/// Which bytes are taken at which steps: a tree whose leaves are the steps. A block's lifetime is the leaves below a few
-/// nodes, at most twice the logarithm of the steps. What is alive with it is at or below one of those nodes, or above one.
+/// Which bytes are taken at which steps: a tree whose leaves are the steps. A block's lifetime is the leaves
+/// below a few nodes, at most twice the logarithm of the steps. What is alive with it is at or below one of
+/// those nodes, or above one.
 pub struct Taken {
     leaves: usize,
     /// What is alive at all steps below a node.
@@ -38,10 +39,12 @@ impl Taken {
             }
             (from, to) = (from / 2, to / 2);
         }
-        let mut above: Vec<usize> = nodes.iter().flat_map(|n| (1..).map(move |i| n >> i).take_while(|n| *n > 0)).collect();
+        let mut above: Vec<usize> =
+            nodes.iter().flat_map(|n| (1..).map(move |i| n >> i).take_while(|n| *n > 0)).collect();
         above.sort_unstable();
         above.dedup();
-        let alive: Vec<&Spans> = nodes.iter().map(|n| &self.below[*n]).chain(above.iter().map(|n| &self.own[*n])).collect();
+        let alive: Vec<&Spans> =
+            nodes.iter().map(|n| &self.below[*n]).chain(above.iter().map(|n| &self.own[*n])).collect();
         let mut at = 0;
         // Move behind each span that is in the way, until nothing is.
         while let Some(end) = alive.iter().find_map(|spans| {

@@ -47,13 +47,14 @@ impl fmt::Display for Isa {
     }
 }
 
-/// How convolutions of 3x3 pixels at a stride of 1 are computed: as they are written, or with fewer products by
-/// Winograd's algorithm (Lavin and Gray 2016).
+/// How convolutions of 3x3 pixels at a stride of 1 are computed: as they are written, or with fewer products
+/// by Winograd's algorithm (Lavin and Gray 2016).
 ///
-/// Errors of a result on the sum of `|x * w|` behind it, largest and root mean square, measured with random images and
-/// filters of 16 to 512 channels: 3e-7 and 2.6e-8 direct, 1.3e-7 and 1.7e-8 with tiles of 2x2 results, whose sums are
-/// shorter, 1.3e-6 and 1.2e-7 with tiles of 4x4. An infinity or a NaN in an image may show as NaN in all results of the
-/// tiles that meet it, where the direct form has it in those within its window only.
+/// Errors of a result on the sum of `|x * w|` behind it, largest and root mean square, measured with random
+/// images and filters of 16 to 512 channels: 3e-7 and 2.6e-8 direct, 1.3e-7 and 1.7e-8 with tiles of 2x2
+/// results, whose sums are shorter, 1.3e-6 and 1.2e-7 with tiles of 4x4. An infinity or a NaN in an image may
+/// show as NaN in all results of the tiles that meet it, where the direct form has it in those within its
+/// window only.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Precision {
     /// Sums of products as they are written.
@@ -80,25 +81,26 @@ impl fmt::Display for Precision {
     }
 }
 
-/// How weights of products are kept in memory. A product of few rows takes the time that memory needs to give its
-/// weights: half the bytes are half the time.
+/// How weights of products are kept in memory. A product of few rows takes the time that memory needs to give
+/// its weights: half the bytes are half the time.
 ///
-/// Sums and results are f32. What weights are multiplied with is f32 with `f32` weights; with `bf16` too, but for rows of more
-/// than four at a time on machines with AVX-512 BF16, which are rounded to bf16; with integers it is rounded to 8 bits, with
-/// one factor for as many elements of a row as weights have one. Weights that are no whole groups of
-/// sums stay f32.
+/// Sums and results are f32. What weights are multiplied with is f32 with `f32` weights; with `bf16` too, but
+/// for rows of more than four at a time on machines with AVX-512 BF16, which are rounded to bf16; with
+/// integers it is rounded to 8 bits, with one factor for as many elements of a row as weights have one.
+/// Weights that are no whole groups of sums stay f32.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Format {
     /// As they are.
     #[default]
     F32,
-    /// bfloat16: 8 bits of mantissa, rounded to nearest even; errors of a product up to 2^-9 of `sum |x w|`, 2^-8 where
-    /// both are rounded.
+    /// bfloat16: 8 bits of mantissa, rounded to nearest even; errors of a product up to 2^-9 of `sum |x w|`,
+    /// 2^-8 where both are rounded.
     Bf16,
     /// 8 bits with a sign, and an f32 factor for each 64 terms of a column: its largest magnitude is 127.
     Int8,
-    /// 4 bits, and an f16 factor and summand for each 32 terms of a column: its least is 0, its largest 15. Weights
-    /// that came as `Q4_0` or `Q4_1` of a GGUF file are taken as they are; those that came in 8 bits get [`Format::Int8`].
+    /// 4 bits, and an f16 factor and summand for each 32 terms of a column: its least is 0, its largest 15.
+    /// Weights that came as `Q4_0` or `Q4_1` of a GGUF file are taken as they are; those that came in 8 bits
+    /// get [`Format::Int8`].
     Q4,
 }
 
@@ -154,7 +156,13 @@ pub struct Target {
 impl Target {
     /// The machine this program runs on, with its widest vectors.
     pub fn host() -> Target {
-        Target { isa: Isa::host(), checked: false, precision: Precision::Standard, weights: Format::F32, bf16_states: false }
+        Target {
+            isa: Isa::host(),
+            checked: false,
+            precision: Precision::Standard,
+            weights: Format::F32,
+            bf16_states: false,
+        }
     }
 
     /// The same with narrower vectors.
@@ -183,8 +191,8 @@ impl Target {
         Target { precision, ..self }
     }
 
-    /// The same with the weights of matrix products in another format, convolutions of single pixels among them; those of other
-    /// convolutions, of norms, and of embeddings that are gathered stay f32.
+    /// The same with the weights of matrix products in another format, convolutions of single pixels among
+    /// them; those of other convolutions, of norms, and of embeddings that are gathered stay f32.
     ///
     /// ```
     /// use tancho_jit::{Format, Target};
@@ -195,8 +203,9 @@ impl Target {
         Target { weights, ..self }
     }
 
-    /// The same with states that grow, such as caches of keys and values, kept as bf16 instead of f32: half the memory, and half
-    /// the bytes that attention reads for a token. What is pushed is rounded to nearest even, 8 bits of mantissa.
+    /// The same with states that grow, such as caches of keys and values, kept as bf16 instead of f32: half
+    /// the memory, and half the bytes that attention reads for a token. What is pushed is rounded to nearest
+    /// even, 8 bits of mantissa.
     ///
     /// ```
     /// use tancho_jit::Target;
@@ -252,14 +261,22 @@ impl Target {
         // The verifier stays on: it catches a fault of ours before it is code. No mid-end: it moves
         // every multiply-add of a block behind the block's loads, which spills a tile's accumulators
         // (measured: 27 GFLOP/s with it, 48 without); loops here hoist what is constant themselves.
-        for (name, value) in [("opt_level", "none"), ("enable_verifier", "true"), ("is_pic", "false"), ("use_colocated_libcalls", "false")]
-        {
+        for (name, value) in [
+            ("opt_level", "none"),
+            ("enable_verifier", "true"),
+            ("is_pic", "false"),
+            ("use_colocated_libcalls", "false"),
+        ] {
             flags.set(name, value).map_err(|e| CompileError::Host(e.to_string()))?;
         }
         let builder = cranelift_native::builder().map_err(|e| CompileError::Host(e.into()))?;
-        let isa = builder.finish(settings::Flags::new(flags)).map_err(|e| CompileError::Host(e.to_string()))?;
-        if matches!(isa.triple().architecture, target_lexicon::Architecture::X86_64) && !has_fma(isa.as_ref()) {
-            return Err(CompileError::Host("the CPU has no FMA instructions (Haswell, 2013, or later is needed)".into()));
+        let isa =
+            builder.finish(settings::Flags::new(flags)).map_err(|e| CompileError::Host(e.to_string()))?;
+        if matches!(isa.triple().architecture, target_lexicon::Architecture::X86_64) && !has_fma(isa.as_ref())
+        {
+            return Err(CompileError::Host(
+                "the CPU has no FMA instructions (Haswell, 2013, or later is needed)".into(),
+            ));
         }
         Ok(isa)
     }

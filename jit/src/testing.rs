@@ -59,7 +59,10 @@ impl Function {
     ///
     /// # Errors
     /// As of [`Function::wide`].
-    pub fn wide_all<'p>(programs: impl IntoIterator<Item = &'p Program>, isa: Isa) -> Result<Vec<Option<Function>>, CompileError> {
+    pub fn wide_all<'p>(
+        programs: impl IntoIterator<Item = &'p Program>,
+        isa: Isa,
+    ) -> Result<Vec<Option<Function>>, CompileError> {
         let target = Target::host().with_isa(isa)?;
         let does = |p: &&Program| target.width().is_some_and(|w| emit(p, w, target.machine().dots).is_ok());
         let (all, taken): (Vec<&Program>, Vec<bool>) = programs.into_iter().map(|p| (p, does(&p))).unzip();
@@ -72,10 +75,15 @@ impl Function {
         let isa = target.back_end()?;
         let x86 = matches!(isa.triple().architecture, target_lexicon::Architecture::X86_64);
         let mut blob = CodeBlob::new(isa)?;
-        let mut functions = Functions::new(&mut blob.module, Options { x86, checked: target.is_checked() }, machine, false);
+        let mut functions =
+            Functions::new(&mut blob.module, Options { x86, checked: target.is_checked() }, machine, false);
         let ids = programs.iter().map(|p| functions.caller(p)).collect::<Result<Vec<_>, _>>()?;
         let kernels = blob.finish(&ids)?;
-        let made = |(kernel, p): (Kernel, &&Program)| Function { kernel, program: (*p).clone(), checked: target.is_checked() };
+        let made = |(kernel, p): (Kernel, &&Program)| Function {
+            kernel,
+            program: (*p).clone(),
+            checked: target.is_checked(),
+        };
         Ok(kernels.into_iter().zip(programs).map(made).collect())
     }
 
@@ -86,10 +94,14 @@ impl Function {
     /// point at and that nobody else uses meanwhile; the function is not in checked mode.
     pub unsafe fn call(&self, ptrs: &[*mut u8], ints: &[i64]) {
         let p = &self.program;
-        assert!(ptrs.len() == p.ptrs as usize && ints.len() == p.ints as usize && !self.checked, "arguments as declared");
+        assert!(
+            ptrs.len() == p.ptrs as usize && ints.len() == p.ints as usize && !self.checked,
+            "arguments as declared"
+        );
         let mut args: Vec<i64> = ptrs.iter().map(|p| *p as i64).chain(ints.iter().copied()).collect();
         args.resize(args.len().max(BLOCK), 0);
-        // SAFETY: the code of `Functions::caller` reads as many words as were collected; the rest is the caller's.
+        // SAFETY: the code of `Functions::caller` reads as many words as were collected; the rest is the
+        // caller's.
         unsafe { self.kernel.run(&*args.as_ptr().cast::<Arguments>(), 0, 1) };
     }
 
@@ -110,16 +122,20 @@ impl Function {
         }
         args.push(guard.as_mut_ptr() as i64);
         args.resize(args.len().max(BLOCK), 0);
-        // The code of `Functions::caller` reads as many words as were pushed. In checked mode every access is inside of
-        // the extents given here, those of `mem`, or in `guard`, which has room for any one; else the oracle has
-        // just made the same accesses inside of them. Lengths end every loop.
-        // SAFETY: so nothing but `mem`, borrowed for writing, and `guard` is touched.
+        // The code of `Functions::caller` reads as many words as were pushed. In checked mode every access is
+        // inside of the extents given here, those of `mem`, or in `guard`, which has room for any one; else
+        // the oracle has just made the same accesses inside of them. Lengths end every loop. SAFETY: so
+        // nothing but `mem`, borrowed for writing, and `guard` is touched.
         unsafe { self.kernel.run(&*args.as_ptr().cast::<Arguments>(), 0, 1) };
         guard[0]
     }
 
     /// Number of statements that fold, whose sums may be taken in another order than the oracle's.
     pub fn folds(&self) -> usize {
-        self.program.stmts.iter().filter(|s| matches!(s, Stmt::Map { folds, .. } if !folds.is_empty())).count()
+        self.program
+            .stmts
+            .iter()
+            .filter(|s| matches!(s, Stmt::Map { folds, .. } if !folds.is_empty()))
+            .count()
     }
 }

@@ -65,7 +65,8 @@ pub fn matrices(m: usize) -> &'static Matrices {
     if m == 4 { &FOUR } else { &TWO }
 }
 
-/// The instructions of `Σ coefficients * values`, zeros left out; `push` adds one to `to`, `value` gives a term's register.
+/// The instructions of `Σ coefficients * values`, zeros left out; `push` adds one to `to`, `value` gives a
+/// term's register.
 pub(crate) fn combine<T>(
     to: &mut T,
     push: impl Fn(&mut T, Inst) -> Reg,

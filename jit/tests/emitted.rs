@@ -1,5 +1,5 @@
-//! The emitter takes every form of row programs that networks produce, and each gives what the oracle gives: rows of
-//! every length that the program knows or is told, at strides of every kind, of special values.
+//! The emitter takes every form of row programs that networks produce, and each gives what the oracle gives:
+//! rows of every length that the program knows or is told, at strides of every kind, of special values.
 
 mod common;
 
@@ -104,7 +104,8 @@ impl Rows {
         self.case.results.push((self.case.memory.len() - 1, mem, tolerance));
     }
 
-    /// Cuts it into passes and runs it on every level this machine has, none of which may leave it to Cranelift.
+    /// Cuts it into passes and runs it on every level this machine has, none of which may leave it to
+    /// Cranelift.
     fn check(mut self, what: &str) {
         let len = self.len;
         let length = self.length(len);
@@ -222,7 +223,8 @@ fn conversions() {
 /// Every kind of element from every stride to every other.
 #[test]
 fn strides() {
-    for (from, to) in [(1, 1), (0, 1), (2, 1), (1, 3), (17, 2), (-1, 1), (1, -1), (-3, -2), (3, 17), (-17, 1)] {
+    for (from, to) in [(1, 1), (0, 1), (2, 1), (1, 3), (17, 2), (-1, 1), (1, -1), (-3, -2), (3, 17), (-17, 1)]
+    {
         // As many pointers as registers hold.
         for mems in [&[Mem::F32, Mem::Bf16, Mem::I32, Mem::Bool][..], &[Mem::I8]] {
             every_length(&format!("strides {from} to {to}"), |r| {
@@ -235,7 +237,8 @@ fn strides() {
     }
 }
 
-/// Strides that the program is told may be 0, 1 or anything else; where all elements are written to one, the last stays.
+/// Strides that the program is told may be 0, 1 or anything else; where all elements are written to one, the
+/// last stays.
 #[test]
 fn strides_of_any_value() {
     for len in 0..=40 {
@@ -337,7 +340,9 @@ fn strides_beyond_31_bits_are_refused() {
 /// Epilogues with flags, bf16, lane numbers and strides, in tiles as contractions have them.
 #[test]
 fn epilogues_of_tiles() {
-    for (isa, rows, cols) in [(Isa::Avx2, 6u8, 16u8), (Isa::Avx2, 4, 13), (Isa::Avx512, 8, 48), (Isa::Avx512, 3, 37)] {
+    for (isa, rows, cols) in
+        [(Isa::Avx2, 6u8, 16u8), (Isa::Avx2, 4, 13), (Isa::Avx512, 8, 48), (Isa::Avx512, 3, 37)]
+    {
         if isa > Isa::host() {
             continue;
         }

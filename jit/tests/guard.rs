@@ -1,5 +1,6 @@
-//! Emitted code between inaccessible pages: every pointer's extent ends where one begins, then begins where one ends,
-//! so that reading or writing one byte beside it is a fault. Results are compared with the oracle's.
+//! Emitted code between inaccessible pages: every pointer's extent ends where one begins, then begins where
+//! one ends, so that reading or writing one byte beside it is a fault. Results are compared with the
+//! oracle's.
 //!
 //! A fault ends the process; `guard-<isa>.txt` in cargo's directory for test data then names the case.
 
@@ -46,15 +47,16 @@ impl Guarded {
         assert!(i < BUFFERS, "too many buffers");
         let page = region::page::size();
         let at = self.memory.as_mut_ptr::<u8>().wrapping_add(i * (ROOM + page) + page);
-        // SAFETY: the bytes between two guards of the allocation, which are initialised (anonymous memory), and
-        // `self` is borrowed as long as they are.
+        // SAFETY: the bytes between two guards of the allocation, which are initialised (anonymous memory),
+        // and `self` is borrowed as long as they are.
         unsafe { std::slice::from_raw_parts_mut(at, ROOM) }
     }
 
     /// Runs a function on copies of the buffers, at the end or the start of their rooms.
     fn run(&mut self, f: &Function, case: &Case, at_end: bool, at: impl Fn() -> String) -> Memory {
         let place = |len: usize| if at_end { ROOM - len..ROOM } else { 0..len };
-        let margin = |len: usize| if at_end { ROOM - len - MARGIN.len()..ROOM - len } else { len..len + MARGIN.len() };
+        let margin =
+            |len: usize| if at_end { ROOM - len - MARGIN.len()..ROOM - len } else { len..len + MARGIN.len() };
         let mut bases = Vec::new();
         for (i, b) in case.memory.iter().enumerate() {
             let room = self.room(i);
@@ -62,7 +64,8 @@ impl Guarded {
             room[margin(b.len())].copy_from_slice(&MARGIN);
             bases.push(room[place(b.len())].as_mut_ptr());
         }
-        let ptrs: Vec<*mut u8> = case.ptrs.iter().map(|(b, at)| bases[*b].wrapping_add(*at as usize)).collect();
+        let ptrs: Vec<*mut u8> =
+            case.ptrs.iter().map(|(b, at)| bases[*b].wrapping_add(*at as usize)).collect();
         // SAFETY: the oracle has run the case on buffers of these sizes, and the rooms are this function's.
         unsafe { f.call(&ptrs, &case.ints) };
         let mut got = Vec::new();
@@ -102,7 +105,8 @@ fn between_guards(isa: Isa) {
     let mut guarded = Guarded::new();
     let (mut seen, mut kernels) = (HashSet::new(), 0);
     for first in (0..).step_by(BATCH as usize) {
-        let mut cases: Vec<(u64, Case)> = (first..first + BATCH).map(|seed| (seed, case(seed, isa))).collect();
+        let mut cases: Vec<(u64, Case)> =
+            (first..first + BATCH).map(|seed| (seed, case(seed, isa))).collect();
         cases.retain(|(_, c)| seen.insert(c.program.clone()));
         let functions = match Function::wide_all(cases.iter().map(|c| &c.1.program), isa) {
             Err(e @ CompileError::Emitted { .. }) => panic!("seeds from {first}: {e}"),
@@ -113,8 +117,13 @@ fn between_guards(isa: Isa) {
             let mut want = case.memory.clone();
             oracle::run(&case.program, &mut want, &case.ptrs, &case.ints);
             for at_end in [true, false] {
-                let at =
-                    || format!("seed {seed}, at the {} of its room, on {isa}, ints {:?}", if at_end { "end" } else { "start" }, case.ints);
+                let at = || {
+                    format!(
+                        "seed {seed}, at the {} of its room, on {isa}, ints {:?}",
+                        if at_end { "end" } else { "start" },
+                        case.ints
+                    )
+                };
                 std::fs::write(&note, at()).expect("the note is written");
                 let got = guarded.run(&f, case, at_end, at);
                 case.compare(&got, &want, || format!("{}\n{:#?}", at(), case.program));

@@ -14,7 +14,9 @@ fn rows_of_every_length() {
     let mut wide = 0;
     for seed in 0..20 {
         for len in 0..=40 {
-            wide += random_rows(seed * 1000 + len as u64, len, false).check(&format!("seed {seed}, {len} elements")) - 1;
+            wide += random_rows(seed * 1000 + len as u64, len, false)
+                .check(&format!("seed {seed}, {len} elements"))
+                - 1;
         }
     }
     assert!(wide > 0 || Isa::host() == Isa::Clif128, "the emitter takes no program");
@@ -25,7 +27,8 @@ fn rows_of_every_length() {
 fn long_rows() {
     for (i, len) in [63, 64, 65, 127, 128, 200, 257].into_iter().enumerate() {
         for seed in 0..6 {
-            let n = random_rows(90_000 + seed * 10 + i as u64, len, false).check(&format!("seed {seed}, {len} elements"));
+            let n = random_rows(90_000 + seed * 10 + i as u64, len, false)
+                .check(&format!("seed {seed}, {len} elements"));
             assert!(n > 0);
         }
     }
@@ -45,7 +48,11 @@ fn folds_of_special_values() {
                     slots: 1,
                     derived: Vec::new(),
                     stmts: vec![
-                        Stmt::Map { len: Len::Const(len as i64), body: vec![load], folds: vec![(kind, 0, 0)] },
+                        Stmt::Map {
+                            len: Len::Const(len as i64),
+                            body: vec![load],
+                            folds: vec![(kind, 0, 0)],
+                        },
                         Stmt::Once { body: vec![Inst::Slot(0, Ty::F), keep], outs: Vec::new() },
                     ],
                 },
@@ -85,9 +92,15 @@ fn tiles_of_every_shape() {
 fn wide_tiles() {
     for isa in [Isa::Avx2, Isa::Avx512] {
         let mut emitted = 0;
-        for (rows, cols) in [(1, 16), (1, 48), (1, 64), (4, 24), (6, 16), (8, 48), (14, 32), (6, 64), (3, 32)] {
+        for (rows, cols) in [(1, 16), (1, 48), (1, 64), (4, 24), (6, 16), (8, 48), (14, 32), (6, 64), (3, 32)]
+        {
             for k in [0, 1, 2, 3, 4, 7, 8, 19, 64] {
-                let case = tile(200_000 + u64::from(rows) * 1000 + u64::from(cols) * 10 + k as u64, (rows, cols), k, false);
+                let case = tile(
+                    200_000 + u64::from(rows) * 1000 + u64::from(cols) * 10 + k as u64,
+                    (rows, cols),
+                    k,
+                    false,
+                );
                 let Some(f) = wide(&case.program, isa) else { continue };
                 emitted += 1;
                 case.agree(&f, &format!("{rows} x {cols}, k = {k} on {isa}"));
@@ -97,8 +110,8 @@ fn wide_tiles() {
     }
 }
 
-/// Sums of so many terms that they are made in parts: one turn more and less, several parts, every rest. The parts are the same
-/// everywhere, so every bit is.
+/// Sums of so many terms that they are made in parts: one turn more and less, several parts, every rest. The
+/// parts are the same everywhere, so every bit is.
 #[test]
 fn tiles_of_long_sums() {
     let turns = [PART - 1, PART, PART + 1, 2 * PART, 3 * PART - 1];
@@ -109,7 +122,13 @@ fn tiles_of_long_sums() {
                     continue;
                 }
                 let rng = &mut Rng(300_000 + 100 * n as u64 + i as u64);
-                let case = tile_of(rng, terms, (rows, cols), (turns * UNROLL + i as i64) * terms.together().min(2), true);
+                let case = tile_of(
+                    rng,
+                    terms,
+                    (rows, cols),
+                    (turns * UNROLL + i as i64) * terms.together().min(2),
+                    true,
+                );
                 let what = format!("{terms:?}, {rows} x {cols}, {turns} turns");
                 if cols <= 16 {
                     case.check(&what);
@@ -139,9 +158,15 @@ fn sums_of_rows_do_not_lose_digits() {
     };
     for n in [1000i64, 4096, 4097, 70_001, 1 << 20] {
         for len in [Len::Const(n), Len::Arg(0)] {
-            for (body, term) in [(vec![load], 0), (vec![load, Inst::Float(0.7f32.to_bits()), Inst::Bin(Bin::Mul, 0, 1)], 2)] {
+            for (body, term) in
+                [(vec![load], 0), (vec![load, Inst::Float(0.7f32.to_bits()), Inst::Bin(Bin::Mul, 0, 1)], 2)]
+            {
                 let mut functions = vec![Function::new(&sum_of(len, body.clone(), term)).expect("compiles")];
-                functions.extend([Isa::Avx2, Isa::Avx512].into_iter().filter_map(|isa| wide(&sum_of(len, body.clone(), term), isa)));
+                functions.extend(
+                    [Isa::Avx2, Isa::Avx512]
+                        .into_iter()
+                        .filter_map(|isa| wide(&sum_of(len, body.clone(), term), isa)),
+                );
                 for f in &functions {
                     let run = |row: &[f32]| {
                         let mut memory = vec![row.iter().flat_map(|x| x.to_le_bytes()).collect(), vec![0; 4]];
@@ -155,11 +180,18 @@ fn sums_of_rows_do_not_lose_digits() {
                         assert!(error < 2e-6, "{n} times {x}, {len:?}: an error of {error:.1e}");
                     }
                     let mut row = vec![1.0f32; n as usize];
-                    for (special, want) in [(f32::INFINITY, f32::INFINITY), (f32::NEG_INFINITY, f32::NEG_INFINITY), (f32::NAN, f32::NAN)] {
+                    for (special, want) in [
+                        (f32::INFINITY, f32::INFINITY),
+                        (f32::NEG_INFINITY, f32::NEG_INFINITY),
+                        (f32::NAN, f32::NAN),
+                    ] {
                         for at in [0, n as usize / 2, n as usize - 1] {
                             row[at] = special;
                             let got = run(&row);
-                            assert!(got == want || (got.is_nan() && want.is_nan()), "{special} at {at} of {n}: {got}");
+                            assert!(
+                                got == want || (got.is_nan() && want.is_nan()),
+                                "{special} at {at} of {n}: {got}"
+                            );
                             row[at] = 1.0;
                         }
                     }
@@ -171,7 +203,8 @@ fn sums_of_rows_do_not_lose_digits() {
     }
 }
 
-/// Tiles of integers in groups, as many at a time as registers hold; the machine's own instruction does them if it has it.
+/// Tiles of integers in groups, as many at a time as registers hold; the machine's own instruction does them
+/// if it has it.
 #[test]
 fn tiles_of_integers() {
     for terms in [Terms::Bytes, Terms::Nibbles] {
@@ -202,11 +235,17 @@ fn tiles_of_integers() {
                     }
                     // AVX-512 with and without VNNI, and AVX2, whose registers hold fewer.
                     let large = rows > 2 || cols > 32 || (rows > 1 && cols > 16);
-                    for (isa, with, does) in [(Isa::Avx512, true, true), (Isa::Avx512, false, true), (Isa::Avx2, false, !large)] {
+                    for (isa, with, does) in
+                        [(Isa::Avx512, true, true), (Isa::Avx512, false, true), (Isa::Avx2, false, !large)]
+                    {
                         let Ok(emitted) = Function::wide_by(&case.program, isa, with) else { continue };
                         emitted.iter().for_each(|f| case.agree(f, &format!("{what}, {isa}, VNNI {with}")));
-                        // Programs that are not plain may need more registers for their bodies than there are.
-                        assert!(emitted.is_some() || !does || !plain, "{what} is left to Cranelift by {isa}, VNNI {with}");
+                        // Programs that are not plain may need more registers for their bodies than there
+                        // are.
+                        assert!(
+                            emitted.is_some() || !does || !plain,
+                            "{what} is left to Cranelift by {isa}, VNNI {with}"
+                        );
                     }
                 }
             }

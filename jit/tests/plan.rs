@@ -15,10 +15,18 @@ fn places_soundly(plan: &Plan, sizes: &[usize]) -> usize {
         for (j, (b, other)) in plan.blocks.iter().zip(&offsets).enumerate().take(i) {
             let together = a.first <= b.last && b.first <= a.last;
             let overlap = at < &(other + sizes[j]) && other < &(at + sizes[i]);
-            assert!(!(together && overlap && sizes[i] > 0 && sizes[j] > 0), "blocks {i} and {j} at {at} and {other}");
+            assert!(
+                !(together && overlap && sizes[i] > 0 && sizes[j] > 0),
+                "blocks {i} and {j} at {at} and {other}"
+            );
         }
     }
-    assert_eq!((&offsets, total), (&one_by_one(plan, sizes).0, one_by_one(plan, sizes).1), "{sizes:?} {:?}", plan.blocks);
+    assert_eq!(
+        (&offsets, total),
+        (&one_by_one(plan, sizes).0, one_by_one(plan, sizes).1),
+        "{sizes:?} {:?}",
+        plan.blocks
+    );
     let mut again = Vec::new();
     assert_eq!(plan.place(sizes, &mut again, &mut order), total);
     assert_eq!(again, offsets);
@@ -66,7 +74,8 @@ fn random_lifetimes_and_sizes() {
             let last = first + below((steps - first).min(longest));
             plan.blocks.push(Block { size: Dim::default(), per_thread: false, first, last });
         }
-        let sizes: Vec<usize> = plan.blocks.iter().map(|_| [0, 1, 4, 63, 64, 65, 1000, 4096][below(8)]).collect();
+        let sizes: Vec<usize> =
+            plan.blocks.iter().map(|_| [0, 1, 4, 63, 64, 65, 1000, 4096][below(8)]).collect();
         let total = places_soundly(&plan, &sizes);
         let all: usize = sizes.iter().map(|s| s.next_multiple_of(ALIGN)).sum();
         assert!(total <= all, "never more than all side by side");
@@ -102,7 +111,11 @@ fn blocks_live_as_long_as_they_are_used() {
         for (buffer, place) in step.binding.buffers.iter().zip(places) {
             if let Place::Block(b) = place {
                 uses += 1;
-                assert!(plan.blocks[*b].first <= i && i <= plan.blocks[*b].last, "step {i} uses block {b}: {:?}", plan.blocks[*b]);
+                assert!(
+                    plan.blocks[*b].first <= i && i <= plan.blocks[*b].last,
+                    "step {i} uses block {b}: {:?}",
+                    plan.blocks[*b]
+                );
             }
             if *buffer != Buffer::Scratch {
                 match homes.iter().find(|h| h.0 == buffer) {

@@ -24,7 +24,9 @@ fn plain(e: &Expr, len: Len, ptrs: u16) -> Program {
     // The first `n` instructions with folds read from their slots, and stores of rows or of scalars.
     let prefix = |n: usize, slots: &[usize], stores: Option<bool>| -> Vec<Inst> {
         let one = |(i, inst): (usize, &Inst)| match inst {
-            Inst::Fold(f, _) => slots.iter().position(|s| *s == i).map_or(Inst::Int(0), |s| Inst::Slot(s as u16, f.ty())),
+            Inst::Fold(f, _) => {
+                slots.iter().position(|s| *s == i).map_or(Inst::Int(0), |s| Inst::Slot(s as u16, f.ty()))
+            }
             Inst::Store { .. } if stores != Some(full[i]) => Inst::Int(0),
             other => *other,
         };
@@ -68,9 +70,12 @@ fn same(e: &Expr, inputs: u16, outputs: u16, len: i64) {
     oracle::run(&want, &mut memory, &at(ptrs), &[]);
     oracle::run(&cut.program, &mut scheduled, &at(cut.program.ptrs), &[]);
     for i in inputs as usize..ptrs as usize {
-        let floats = |b: &[u8]| b.chunks(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect::<Vec<f32>>();
+        let floats = |b: &[u8]| {
+            b.chunks(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect::<Vec<f32>>()
+        };
         let (got, want) = (floats(&scheduled[i]), floats(&memory[i]));
-        let equal = got.iter().zip(&want).all(|(a, b)| a.to_bits() == b.to_bits() || (a.is_nan() && b.is_nan()));
+        let equal =
+            got.iter().zip(&want).all(|(a, b)| a.to_bits() == b.to_bits() || (a.is_nan() && b.is_nan()));
         assert!(equal, "pointer {i}: {got:?}, not {want:?}\n{:#?}\n{:#?}", e.insts, cut.program);
     }
 }

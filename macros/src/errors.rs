@@ -134,6 +134,7 @@ impl Drop for Errors {
 /// A `compile_error!` that rustc underlines from the first token to the last.
 pub fn compile_error(error: &Error) -> TokenStream {
     let Place { first, last } = error.place;
-    let ends: TokenStream = [first, last].map(|span| TokenTree::from(Ident::new("_", span))).into_iter().collect();
+    let ends: TokenStream =
+        [first, last].map(|span| TokenTree::from(Ident::new("_", span))).into_iter().collect();
     syn::Error::new_spanned(ends, error.message.render()).to_compile_error()
 }

@@ -4,7 +4,11 @@
 pub const FORMS: [(&str, &str, &str); 7] = [
     ("embedding", "embedding(table, ids)", "Rows of a table by i32 ids: `table[ids]`."),
     ("clamp", "clamp(x, lo, hi)", "`min(max(x, lo), hi)`."),
-    ("split", "split(x, axis = D, parts = 2)", "Equal parts of an axis, as a tuple: `let (a, b) = split(..);`."),
+    (
+        "split",
+        "split(x, axis = D, parts = 2)",
+        "Equal parts of an axis, as a tuple: `let (a, b) = split(..);`.",
+    ),
     (
         "rearrange",
         "rearrange(x, [b, s, (h d)] -> [b, h, s, d], h = HEADS)",

@@ -60,13 +60,18 @@ fn stages(input: TokenStream, prelude: &TokenStream, borrowed: bool) -> (TokenSt
     let errors = Errors::default();
     let networks = parse::networks(input, &errors);
     if networks.is_empty() && errors.count() == 0 {
-        errors
-            .push(Place::of(Span::call_site()), Message::new("expected a network").help("`Name<B, D = 768>(x: [B, D]) -> [B, D] { .. }`"));
+        errors.push(
+            Place::of(Span::call_site()),
+            Message::new("expected a network").help("`Name<B, D = 768>(x: [B, D]) -> [B, D] { .. }`"),
+        );
     }
     let library = known(prelude.clone());
     let checked = check::check(&networks, &library, &errors);
     let expanded = expand::expand(&networks, &checked, borrowed);
-    (expanded.into_iter().inspect(|(name, out)| show::if_asked(name, out)).map(|(_, out)| out).collect(), errors.finish())
+    (
+        expanded.into_iter().inspect(|(name, out)| show::if_asked(name, out)).map(|(_, out)| out).collect(),
+        errors.finish(),
+    )
 }
 
 /// The networks of the prelude, whose signatures every macro call knows.

@@ -63,7 +63,8 @@ impl DimInfo {
 /// A network ready to be emitted.
 #[derive(Debug)]
 pub struct Checked {
-    /// Its entry points in the order of the source; the one that is called through a net is [`Checked::main`].
+    /// Its entry points in the order of the source; the one that is called through a net is
+    /// [`Checked::main`].
     pub entries: Vec<CheckedEntry>,
     /// Which of them.
     pub main: usize,
@@ -77,7 +78,8 @@ impl Checked {
         self.entries.get(self.main).map(|e| &e.sig)
     }
 
-    /// Whether the entry point of that number becomes a graph: a `train fn` does not, nor what is declared twice.
+    /// Whether the entry point of that number becomes a graph: a `train fn` does not, nor what is declared
+    /// twice.
     pub fn is_built(&self, i: usize) -> bool {
         let Some(e) = self.entries.get(i) else { return false };
         let again = self.entries.iter().take(i).any(|other| other.sig.entry == e.sig.entry);
@@ -192,7 +194,14 @@ pub struct NetPlan {
 impl NetPlan {
     /// One that is never declared: of a network without weights, or of the caller's own.
     pub fn nowhere() -> NetPlan {
-        NetPlan { id: usize::MAX, path: String::new(), dims: Vec::new(), options: Vec::new(), marks: Marks::default(), foreign: None }
+        NetPlan {
+            id: usize::MAX,
+            path: String::new(),
+            dims: Vec::new(),
+            options: Vec::new(),
+            marks: Marks::default(),
+            foreign: None,
+        }
     }
 }
 

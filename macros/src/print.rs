@@ -86,7 +86,8 @@ impl Printer {
         if placed(before.start(), b) {
             return a != b;
         }
-        let opens_call = matches!(text, "(" | "[") && self.out.ends_with(|c: char| c.is_alphanumeric() || c == '_');
+        let opens_call =
+            matches!(text, "(" | "[") && self.out.ends_with(|c: char| c.is_alphanumeric() || c == '_');
         let opens = self.out.ends_with(['(', '[', '<']);
         !(joined || opens_call || opens || matches!(text, "," | ";" | "." | ")" | "]" | ":" | "<" | ">" | ""))
     }

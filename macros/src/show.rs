@@ -22,7 +22,13 @@ pub fn if_asked(name: &str, expansion: &TokenStream) {
 fn formatted(text: &str) -> Option<String> {
     let program = std::env::var_os("RUSTFMT").unwrap_or_else(|| "rustfmt".into());
     let args = ["--edition", "2024", "--config", "max_width=120", "--emit", "stdout"];
-    let mut child = Command::new(program).args(args).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().ok()?;
+    let mut child = Command::new(program)
+        .args(args)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .ok()?;
     let mut input = child.stdin.take()?;
     let text = text.to_string();
     // On a thread of its own: rustfmt may write before it has read everything.

@@ -44,7 +44,10 @@ const ELSEWHERE: [(&str, &str, &str); 38] = [
 
 /// How an operation of another library is written here, as a sentence.
 pub fn elsewhere(name: &str) -> Option<String> {
-    ELSEWHERE.iter().find(|(n, ..)| *n == name).map(|(_, here, more)| format!("it is written `{here}` here{more}"))
+    ELSEWHERE
+        .iter()
+        .find(|(n, ..)| *n == name)
+        .map(|(_, here, more)| format!("it is written `{here}` here{more}"))
 }
 
 /// The candidate that differs only in case, else the nearest within a third of the length.

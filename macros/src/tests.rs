@@ -51,7 +51,9 @@ fn said(text: &str) -> Vec<String> {
 
 /// A network `N<B, S, D = 8, H = 32>(x: [B, S, D], m: bool[B, S]) -> [B, S, D]` around a body.
 fn body(text: &str) -> Vec<String> {
-    said(&format!("N<B, S, D = 8, H = 32>(option eps = 1e-5, option flag = true)(x: [B, S, D], m: bool[B, S]) -> [B, S, D] {{ {text} }}"))
+    said(&format!(
+        "N<B, S, D = 8, H = 32>(option eps = 1e-5, option flag = true)(x: [B, S, D], m: bool[B, S]) -> [B, S, D] {{ {text} }}"
+    ))
 }
 
 fn one(found: Vec<String>, expected: &str) {
@@ -101,7 +103,10 @@ fn says_what_is_wrong_in_a_body() {
     one(body("let y = x + ; y"), "expected a value after `+`\nhelp: for example `x + y`");
     one(body("let y = rellu(x); let z = y @ y; z"), "unknown operation `rellu`\nhelp: did you mean `relu`?");
     one(body("softmax(x)"), "`softmax` needs `over`\nhelp: it is called as `softmax(x, over = ..)`");
-    one(body("softmax(x, ovr = D)").into_iter().take(1).collect(), "`softmax` has no argument `ovr`\nhelp: did you mean `over`?");
+    one(
+        body("softmax(x, ovr = D)").into_iter().take(1).collect(),
+        "`softmax` has no argument `ovr`\nhelp: did you mean `over`?",
+    );
     one(
         body("layer_norm(x, over = H)"),
         "`layer_norm` cannot normalise over `H`: `x` is [B, S, D (8)]\nhelp: the axes of `x` are B, S, D; did you mean `over = D`?",
@@ -135,12 +140,24 @@ fn says_what_is_wrong_in_a_body() {
     ] {
         one(body(&format!("x * {number}")), &format!("`{number}` is no number here: {why}"));
     }
-    one(body("let gen = x; x"), "`gen` cannot be a name here: it is a keyword of Rust\nhelp: choose another name");
+    one(
+        body("let gen = x; x"),
+        "`gen` cannot be a name here: it is a keyword of Rust\nhelp: choose another name",
+    );
     one(body("net l: fn; x"), "expected the name of a network, found `fn`");
-    one(body("x[x - 1]"), "rows are taken by i32 ids, but `x - 1` is f32[B, S, D (8)]\nhelp: convert on purpose: `cast(x - 1, i32)`");
-    one(body("let y = x; x[y]"), "rows are taken by i32 ids, but `y` is f32[B, S, D (8)]\nhelp: declare it as `y: i32[B, S, D]`");
+    one(
+        body("x[x - 1]"),
+        "rows are taken by i32 ids, but `x - 1` is f32[B, S, D (8)]\nhelp: convert on purpose: `cast(x - 1, i32)`",
+    );
+    one(
+        body("let y = x; x[y]"),
+        "rows are taken by i32 ids, but `y` is f32[B, S, D (8)]\nhelp: declare it as `y: i32[B, S, D]`",
+    );
     let item = |attribute: &str| body(&format!("{attribute} param w: [D]; x * w"));
-    one(item("#[weights(\"a\", transposed)]"), "only a matrix can be stored transposed, but `w` is [D (8)]\nhelp: leave `transposed` out");
+    one(
+        item("#[weights(\"a\", transposed)]"),
+        "only a matrix can be stored transposed, but `w` is [D (8)]\nhelp: leave `transposed` out",
+    );
     one(item("#[weights]"), {
         "`weights` takes the path of the weights in a file\nhelp: for example `#[weights(\"encoder.fc1\")]`; `transposed` and `rows = a..b` may follow the path"
     });
@@ -161,7 +178,9 @@ fn says_what_is_wrong_in_a_body() {
 
 #[test]
 fn says_what_does_not_fit_an_op() {
-    let heads = |call: &str| body(&format!("let h = reshape(x, [B, S, 1, D]); let y = {call}; reshape(y, [B, S, D])"));
+    let heads = |call: &str| {
+        body(&format!("let h = reshape(x, [B, S, 1, D]); let y = {call}; reshape(y, [B, S, D])"))
+    };
     assert!(heads("rope(h, from = S, base = 500, pairs = adjacent)").is_empty());
     one(heads("rope(h, pairs = odd)"), "`pairs` takes one of `halves`, `adjacent`");
     one(heads("rope(h, base = 0.5)"), "the base of `rope` is at least 1, not 0.5");
@@ -174,7 +193,10 @@ fn says_what_does_not_fit_an_op() {
     one(body("group_norm(transpose(x, axes = (0, 2, 1)), groups = 3)"), {
         "3 groups do not divide D (8) channels\n  `transpose(x, axes = (0, 2, 1))` is [B, D (8), S]"
     });
-    one(body("group_norm(x, groups = 2)"), "it is not known that 2 groups divide S\nhelp: promise it: `where S % 2 == 0`");
+    one(
+        body("group_norm(x, groups = 2)"),
+        "it is not known that 2 groups divide S\nhelp: promise it: `where S % 2 == 0`",
+    );
     one(body("pad(x, axis = S, before = -1)"), {
         "`pad` adds elements, but `before` is -1\nhelp: a slice takes elements away: `x[axis = start..end]`"
     });
@@ -195,7 +217,8 @@ fn says_what_does_not_fit_an_op() {
 
 #[test]
 fn leading_axes() {
-    let open = |text: &str| said(&format!("N<D = 8, H = 2>(x: [.., D]) -> [.., D] where D % H == 0 {{ {text} }}"));
+    let open =
+        |text: &str| said(&format!("N<D = 8, H = 2>(x: [.., D]) -> [.., D] where D % H == 0 {{ {text} }}"));
     for good in [
         "let h = reshape(x, [.., H, D / H]); reshape(h.t.t, [.., D])",
         "rearrange(rearrange(x, [.., (h d)] -> [.., d, h], h = H), [.., d, h] -> [.., (h d)])",
@@ -206,14 +229,20 @@ fn leading_axes() {
     }
     one(open("x.t"), "`x.t` needs two axes besides `..`: `x` is [.., D (8)]");
     one(open("reshape(x, [H, ..])"), "`..` stands first in a type, shape or pattern\nhelp: write `[.., D]`");
-    one(body("reshape(x, [.., D])"), "`..` in a shape stands for the leading axes of the inputs, and no input has them");
+    one(
+        body("reshape(x, [.., D])"),
+        "`..` in a shape stands for the leading axes of the inputs, and no input has them",
+    );
     one(open("rearrange(x, [(h d)] -> [h, d], h = H)"), {
         "`x` is [.., D (8)]: both sides of the pattern begin with `..`\nhelp: the leading axes stay where they are: `rearrange(x, [.., (h d)] -> [.., h, d], h = HEADS)`"
     });
     one(body("rearrange(x, [.., d] -> [.., d])"), {
         "`..` in a pattern stands for the leading axes of `x`, which is [B, S, D (8)]\nhelp: name every axis"
     });
-    one(open("group_norm(x, groups = 2)"), "`group_norm` needs [N, C, ..]: the channels are its second axis\n  `x` is [.., D (8)]");
+    one(
+        open("group_norm(x, groups = 2)"),
+        "`group_norm` needs [N, C, ..]: the channels are its second axis\n  `x` is [.., D (8)]",
+    );
     one(open("transpose(reshape(x, [.., H, D / H]), axes = (-1))"), {
         "`transpose` must name every axis exactly once\n  `reshape(x, [.., H, D / H])` is [.., H (2), D / H (4)]\nhelp: the leading axes stay, the 2 behind them move"
     });
@@ -222,7 +251,10 @@ fn leading_axes() {
 #[test]
 fn says_what_is_wrong_in_a_header() {
     let network = |dims: &str| said(&format!("N<{dims}>(x: [B, D]) -> [B, D] {{ relu(x) }}"));
-    one(network("B, D = D"), "the default of dimension `D` depends on itself\nhelp: give one of them a number");
+    one(
+        network("B, D = D"),
+        "the default of dimension `D` depends on itself\nhelp: give one of them a number",
+    );
     one(network("B, D = 8 - 9"), "dimension `D` cannot be -1\nhelp: a dimension is 0 or more");
     one(network("B, D = 9223372036854775807 + 1"), {
         "`9223372036854775807 + 1` cannot be a dimension: the value does not fit into 64 bits"
@@ -233,7 +265,10 @@ fn says_what_is_wrong_in_a_header() {
     one(network("B, D = B"), {
         "a default must be static, but `B` is a run-time dimension\nhelp: a static dimension has a default: `B = 768`"
     });
-    one(network("B, type = 8"), "`type` cannot be a name here: it is a keyword of Rust\nhelp: choose another name");
+    one(
+        network("B, type = 8"),
+        "`type` cannot be a name here: it is a keyword of Rust\nhelp: choose another name",
+    );
     one(network("B, D = 8, B"), "`B` is declared twice");
     one(said(""), "expected a network\nhelp: `Name<B, D = 768>(x: [B, D]) -> [B, D] { .. }`");
     one(said("N"), "expected the inputs `(x: [B, D])`");
@@ -243,16 +278,25 @@ fn says_what_is_wrong_in_a_header() {
 fn after_an_error_the_interface_is_there() {
     let (out, errors) = errors_of(tokens("pub N<B, D = 8>(x: [B, D]) -> [B, D] { rellu(x) }"));
     assert_eq!(errors.len(), 1);
-    for part in ["struct N ", "struct NDims", "struct NCompiled", "struct NSession", "pub fn run", "`N` has errors"] {
+    for part in
+        ["struct N ", "struct NDims", "struct NCompiled", "struct NSession", "pub fn run", "`N` has errors"]
+    {
         assert!(out.contains(part), "{part} is not in {out}");
     }
 }
 
 #[test]
 fn deep_nesting_is_an_error() {
-    let deep = |open: &str, inner: &str, close: &str| body(&format!("{}{inner}{}", open.repeat(300), close.repeat(300)));
-    for found in [deep("(", "x", ")"), deep("relu(", "x", ")"), deep("-", "x", ""), deep("x + ", "x", ""), deep("residual(x) {", "x", "}")]
-    {
+    let deep = |open: &str, inner: &str, close: &str| {
+        body(&format!("{}{inner}{}", open.repeat(300), close.repeat(300)))
+    };
+    for found in [
+        deep("(", "x", ")"),
+        deep("relu(", "x", ")"),
+        deep("-", "x", ""),
+        deep("x + ", "x", ""),
+        deep("residual(x) {", "x", "}"),
+    ] {
         assert!(found.iter().any(|m| m.starts_with("nested too deeply")), "{found:#?}");
     }
     let ifs = body(&"if flag { x } else ".repeat(300));
@@ -261,10 +305,15 @@ fn deep_nesting_is_an_error() {
 
 /// All token trees in order, with the path of the groups they stand in.
 fn count(stream: &TokenStream) -> usize {
-    stream.clone().into_iter().map(|t| 1 + if let TokenTree::Group(g) = &t { count(&g.stream()) } else { 0 }).sum()
+    stream
+        .clone()
+        .into_iter()
+        .map(|t| 1 + if let TokenTree::Group(g) = &t { count(&g.stream()) } else { 0 })
+        .sum()
 }
 
-/// The stream with the token of that number dropped, doubled, swapped with the next, or everything after it cut.
+/// The stream with the token of that number dropped, doubled, swapped with the next, or everything after it
+/// cut.
 fn damaged(stream: TokenStream, at: &mut usize, how: usize) -> TokenStream {
     let mut out: Vec<TokenTree> = Vec::new();
     let mut waiting: Option<TokenTree> = None;

@@ -6,9 +6,14 @@ use crate::view::AnyView;
 use tancho_ir::op::Op;
 use tancho_ir::{Dim, Graph, Sight, Value};
 
-/// The values of the run-time dims by the shapes of the inputs, in the order of the declaration. `rows` has those that
-/// states grow along, and -1 for others.
-pub fn bind_inputs(g: &Graph, inputs: &[AnyView<'_>], rows: &[i64], dims: &mut Vec<i64>) -> Result<(), Error> {
+/// The values of the run-time dims by the shapes of the inputs, in the order of the declaration. `rows` has
+/// those that states grow along, and -1 for others.
+pub fn bind_inputs(
+    g: &Graph,
+    inputs: &[AnyView<'_>],
+    rows: &[i64],
+    dims: &mut Vec<i64>,
+) -> Result<(), Error> {
     if inputs.len() != g.inputs.len() {
         return Err(Error::InputCount { expected: g.inputs.len(), found: inputs.len() });
     }
@@ -35,7 +40,8 @@ pub fn bind_inputs(g: &Graph, inputs: &[AnyView<'_>], rows: &[i64], dims: &mut V
             if let Some(at) = d.as_sym().and_then(|s| g.dims.iter().position(|r| r.name == s))
                 && dims[at] < 0
             {
-                dims[at] = i64::try_from(*n).map_err(|_| wrong(i, format!("axis {axis} is longer than any axis can be")))?;
+                dims[at] = i64::try_from(*n)
+                    .map_err(|_| wrong(i, format!("axis {axis} is longer than any axis can be")))?;
             }
         }
     }
@@ -51,7 +57,8 @@ pub fn bind_inputs(g: &Graph, inputs: &[AnyView<'_>], rows: &[i64], dims: &mut V
     Ok(())
 }
 
-/// The window of a convolution or a pooling, which must stand on the image and what surrounds it; `None` for other ops.
+/// The window of a convolution or a pooling, which must stand on the image and what surrounds it; `None` for
+/// other ops.
 pub fn window_fits(
     g: &Graph,
     v: Value,
@@ -80,8 +87,14 @@ pub struct Env<'a> {
 impl Env<'_> {
     /// The value of a dim.
     pub fn value(&self, d: &Dim) -> Result<i64, Error> {
-        let of = |s: &str| self.graph.dims.iter().position(|r| r.name == s).map(|i| self.dims[i]).filter(|v| *v >= 0);
-        d.eval(&of).map_err(|e| Error::Dim { dim: d.to_string(), place: format!("network `{}`", self.graph.name), why: e.to_string() })
+        let of = |s: &str| {
+            self.graph.dims.iter().position(|r| r.name == s).map(|i| self.dims[i]).filter(|v| *v >= 0)
+        };
+        d.eval(&of).map_err(|e| Error::Dim {
+            dim: d.to_string(),
+            place: format!("network `{}`", self.graph.name),
+            why: e.to_string(),
+        })
     }
 
     /// The value of a dim that is a length.

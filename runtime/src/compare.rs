@@ -9,11 +9,12 @@
 //! the largest of the logarithms that the loss is one of; `silu` and `swiglu` may take a sigmoid below the
 //! smallest normal f32 as 0. At most [`BOUND`] is right.
 //!
-//! A result of a network has the errors of all its ops behind it, and its own row says little of them: what `relu` leaves
-//! of a sum that cancels is small, and as far off as the sum was large. Where the measure says that a result is wrong,
-//! `check` looks for an op that is. If no op is, the reference is computed again up to 16 times with each op off at random, by
-//! up to 8 times its own error, as it was seen (`spread.rs`). A result that is no further from the reference than twice as
-//! far as these were is right. Its error is then the share of that distance, times [`BOUND`].
+//! A result of a network has the errors of all its ops behind it, and its own row says little of them: what
+//! `relu` leaves of a sum that cancels is small, and as far off as the sum was large. Where the measure says
+//! that a result is wrong, `check` looks for an op that is. If no op is, the reference is computed again up
+//! to 16 times with each op off at random, by up to 8 times its own error, as it was seen (`spread.rs`). A
+//! result that is no further from the reference than twice as far as these were is right. Its error is then
+//! the share of that distance, times [`BOUND`].
 //!
 //! NaN equals NaN, an infinity must be met exactly, and -0 equals 0. A distance below
 //! the smallest normal f32 is none: subnormal results may be flushed. Integers and
@@ -106,16 +107,25 @@ impl fmt::Display for Report {
         if let Some(op) = &self.diverges_at {
             write!(f, "\nthe first op that diverges is {}: {}\n{}", op.label, op.place, op.report)?;
         } else if !self.ok() {
-            write!(f, "\nno op diverges by itself: the fault is in what was made of several, see `fused_ir()` and `ir_after_passes()`")?;
+            write!(
+                f,
+                "\nno op diverges by itself: the fault is in what was made of several, see `fused_ir()` and `ir_after_passes()`"
+            )?;
         }
         Ok(())
     }
 }
 
 fn table(f: &mut fmt::Formatter<'_>, rows: &[TensorReport]) -> fmt::Result {
-    let widest = |text: fn(&TensorReport) -> &str| rows.iter().map(|r| text(r).chars().count()).max().unwrap_or(0).max(6);
+    let widest = |text: fn(&TensorReport) -> &str| {
+        rows.iter().map(|r| text(r).chars().count()).max().unwrap_or(0).max(6)
+    };
     let (name, shape) = (widest(|r| &r.name), widest(|r| &r.shape));
-    write!(f, "{:name$}  {:shape$}  {:>9}  {:>9}  {:>9}", "tensor", "shape", "max abs", "max ulp", "max rel")?;
+    write!(
+        f,
+        "{:name$}  {:shape$}  {:>9}  {:>9}  {:>9}",
+        "tensor", "shape", "max abs", "max ulp", "max rel"
+    )?;
     for r in rows {
         write!(f, "\n{:name$}  {:shape$}  ", r.name, r.shape)?;
         if let Some(m) = &r.mismatch {
@@ -125,7 +135,9 @@ fn table(f: &mut fmt::Formatter<'_>, rows: &[TensorReport]) -> fmt::Result {
         write!(f, "{:>9.2e}  {:>9}  {:>9.2e}  ", r.max_abs, r.max_ulp, r.max_rel)?;
         match &r.first_bad {
             None => write!(f, "ok")?,
-            Some(b) => write!(f, "{} wrong, the first at {:?}: {:e}, not {:e}", r.bad, b.index, b.got, b.want)?,
+            Some(b) => {
+                write!(f, "{} wrong, the first at {:?}: {:e}, not {:e}", r.bad, b.index, b.got, b.want)?
+            }
         }
     }
     Ok(())
@@ -155,7 +167,16 @@ fn compare_views(
     bound: f64,
 ) -> TensorReport {
     let shape = spell(want.dtype(), want.shape());
-    let mut r = TensorReport { name: name.into(), shape, max_abs: 0.0, max_ulp: 0, max_rel: 0.0, bad: 0, first_bad: None, mismatch: None };
+    let mut r = TensorReport {
+        name: name.into(),
+        shape,
+        max_abs: 0.0,
+        max_ulp: 0,
+        max_rel: 0.0,
+        bad: 0,
+        first_bad: None,
+        mismatch: None,
+    };
     let found = spell(got.dtype(), got.shape());
     if found != r.shape {
         r.mismatch = Some(format!("computed as {found}"));
@@ -188,7 +209,11 @@ fn compare_views(
             r.max_rel = r.max_rel.max(rel);
             if wrong {
                 r.bad += 1;
-                r.first_bad.get_or_insert_with(|| Bad { index: index_of(at, want.shape()), got, want: want_here });
+                r.first_bad.get_or_insert_with(|| Bad {
+                    index: index_of(at, want.shape()),
+                    got,
+                    want: want_here,
+                });
             }
         }
     }
@@ -288,7 +313,9 @@ mod tests {
     fn special_values() {
         let (nan, inf) = (f32::NAN, f32::INFINITY);
         assert!(report(&[nan, inf, -0.0, 1e-39], &[nan, inf, 0.0, 0.0]).ok());
-        for (got, want) in [(nan, 1.0), (1.0, nan), (inf, -inf), (f32::MAX, inf), (inf, f32::MAX), (1e-30, 0.0)] {
+        for (got, want) in
+            [(nan, 1.0), (1.0, nan), (inf, -inf), (f32::MAX, inf), (inf, f32::MAX), (1e-30, 0.0)]
+        {
             let r = report(&[got], &[want]);
             assert!(!r.ok() && r.max_rel > 1.0, "{got} {want}: {r}");
         }

@@ -38,17 +38,25 @@ pub(crate) struct Inner {
 impl Compiled {
     pub(crate) fn new(graph: Arc<Graph>, weights: Arc<Weights>, target: Target) -> Result<Compiled, Error> {
         let graph = match target.bf16_states() && !graph.states.is_empty() {
-            true => Arc::new(tancho_ir::passes::round_states::run(&graph).map_err(|e| Error::Graph(e.to_string()))?),
+            true => Arc::new(
+                tancho_ir::passes::round_states::run(&graph).map_err(|e| Error::Graph(e.to_string()))?,
+            ),
             false => graph,
         };
-        let code = tancho_jit::compile(&graph, target, tancho_jit::Options { dump: false, coarsest: &weights.coarsest() })?;
+        let code = tancho_jit::compile(
+            &graph,
+            target,
+            tancho_jit::Options { dump: false, coarsest: &weights.coarsest() },
+        )?;
         let start = Instant::now();
         let packed = Packed::new(&weights, &code.program.packs, &code.program.prepared)?;
         let pack_time = start.elapsed();
         let (layout, gathered) = (Layout::new(&graph, &code), Gathered::of(&code, &weights));
         let mut first = HashMap::new();
         let outputs = code.fused.graph.outputs.iter().enumerate();
-        let twice = outputs.filter_map(|(i, o)| Some((i, *first.entry(*o).or_insert(i))).filter(|(i, first)| first < i)).collect();
+        let twice = outputs
+            .filter_map(|(i, o)| Some((i, *first.entry(*o).or_insert(i))).filter(|(i, first)| first < i))
+            .collect();
         Ok(Compiled(Arc::new(Inner { graph, weights, code, layout, packed, gathered, twice, pack_time })))
     }
 
@@ -113,9 +121,9 @@ impl Compiled {
     }
 
     /// The same with runs divided among `threads` threads. One thread is the caller's own; the others come
-    /// from a pool that all sessions of the process share. With more threads than cores the work is divided into so
-    /// many parts, but no more threads run than there are cores; so it is where other sessions run at the same time.
-    /// The results are the same to the last bit for any number.
+    /// from a pool that all sessions of the process share. With more threads than cores the work is divided
+    /// into so many parts, but no more threads run than there are cores; so it is where other sessions run at
+    /// the same time. The results are the same to the last bit for any number.
     ///
     /// # Errors
     /// No threads, or more than 256.

@@ -32,7 +32,9 @@ pub enum Error {
         error: std::io::Error,
     },
     /// A weight cannot be kept as integers, of 8 bits or of 4.
-    #[error("weight `{name}` has an element that is NaN or beyond 65504, the largest f16: integers cannot hold it; take f32 or bf16")]
+    #[error(
+        "weight `{name}` has an element that is NaN or beyond 65504, the largest f16: integers cannot hold it; take f32 or bf16"
+    )]
     Integers {
         /// The weight.
         name: String,
@@ -68,7 +70,9 @@ pub enum Error {
         why: String,
     },
     /// A run-time dim is larger than declared.
-    #[error("dim `{dim}` is {value}, but it is declared `{dim} <= {bound}`; pass smaller inputs or raise the bound")]
+    #[error(
+        "dim `{dim}` is {value}, but it is declared `{dim} <= {bound}`; pass smaller inputs or raise the bound"
+    )]
     Bound {
         /// The dim.
         dim: String,
@@ -93,7 +97,9 @@ pub enum Error {
         added: i64,
     },
     /// The states of a session were made for other dims.
-    #[error("the session's states were made with {dim} = {held}, but this call has {dim} = {found}; reset the session, or make another")]
+    #[error(
+        "the session's states were made with {dim} = {held}, but this call has {dim} = {found}; reset the session, or make another"
+    )]
     StateDim {
         /// The dim.
         dim: String,
@@ -157,7 +163,9 @@ pub enum Error {
         len: usize,
     },
     /// A window is larger than the image with its padding.
-    #[error("{op}: the window spans {spans} {axis}, but the image with its padding has only {padded} in this call; pass larger images")]
+    #[error(
+        "{op}: the window spans {spans} {axis}, but the image with its padding has only {padded} in this call; pass larger images"
+    )]
     Window {
         /// The op, as written.
         op: String,
@@ -263,7 +271,11 @@ pub enum Error {
 impl Error {
     /// An error of memory that weights need, not inputs; any other stays as it is.
     pub(crate) fn of_weight(self, what: &str) -> Error {
-        if let Error::Memory { bytes } = self { Error::WeightMemory { what: what.into(), bytes } } else { self }
+        if let Error::Memory { bytes } = self {
+            Error::WeightMemory { what: what.into(), bytes }
+        } else {
+            self
+        }
     }
 }
 

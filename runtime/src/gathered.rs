@@ -16,7 +16,8 @@ pub struct Gathered {
 }
 
 impl Gathered {
-    /// All of them. A weight that anything else reads, or by numbers that are computed, is not among them: it is decoded whole.
+    /// All of them. A weight that anything else reads, or by numbers that are computed, is not among them: it
+    /// is decoded whole.
     pub fn of(code: &tancho_jit::Compiled, weights: &Weights) -> Vec<Gathered> {
         // The steps that read each weight, and as which of their buffers.
         let mut readers: Vec<Vec<(usize, usize)>> = vec![Vec::new(); weights.len()];
@@ -60,10 +61,15 @@ impl Gathered {
     }
 }
 
-/// The input whose numbers a slot takes rows by, and the elements of a row, if it takes whole rows of all the weight.
+/// The input whose numbers a slot takes rows by, and the elements of a row, if it takes whole rows of all the
+/// weight.
 fn rows_of(slot: &Slot, places: &[Place], len: usize) -> Option<(usize, usize)> {
     let gather = slot.gather.as_ref()?;
-    let (Len::Const(rows), Len::Const(row), Len::Const(offset)) = (gather.rows, gather.row_stride, slot.offset) else { return None };
+    let (Len::Const(rows), Len::Const(row), Len::Const(offset)) =
+        (gather.rows, gather.row_stride, slot.offset)
+    else {
+        return None;
+    };
     let Place::Input(input) = places[usize::from(gather.ids.buffer)] else { return None };
     let row = usize::try_from(row).ok()?;
     let all = usize::try_from(rows).ok()?.checked_mul(row)? == len;

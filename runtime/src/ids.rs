@@ -30,7 +30,8 @@ pub fn id_error(compiled: &Compiled, step: usize, call: &Call, dims: &[i64], sta
     let ids: &Slot = &gather.ids;
     let element = len(ids.offset) + coords.iter().zip(&ids.strides).map(|(c, st)| c * len(*st)).sum::<i64>();
     // SAFETY: the kernel has just read this element of the same buffer, which this call still holds.
-    let id = unsafe { call.buffers[ids.buffer as usize].cast::<i32>().offset(element as isize).read_unaligned() };
+    let id =
+        unsafe { call.buffers[ids.buffer as usize].cast::<i32>().offset(element as isize).read_unaligned() };
     let graph = &code.fused.graph;
     let op = graph.values().find(|v| matches!(graph.node(*v).op, Op::Gather) && is_of(s, graph, *v, ids));
     let op = op.map_or_else(|| s.name.clone(), |v| graph.node(v).source.to_string());

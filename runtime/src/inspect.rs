@@ -45,7 +45,8 @@ impl Compiled {
 }
 
 impl Session {
-    /// What the reference interpreter makes of these inputs and the states of the session, which keep what they hold.
+    /// What the reference interpreter makes of these inputs and the states of the session, which keep what
+    /// they hold.
     ///
     /// # Errors
     /// As [`Compiled::interpret_inputs`].
@@ -61,8 +62,8 @@ impl Session {
         }
     }
 
-    /// As [`Compiled::check_inputs`], from the states of the session, which keep what they hold. What the states would
-    /// become is compared as well.
+    /// As [`Compiled::check_inputs`], from the states of the session, which keep what they hold. What the
+    /// states would become is compared as well.
     ///
     /// # Errors
     /// As [`Compiled::check_inputs`].
@@ -73,7 +74,8 @@ impl Session {
         self.judge_inputs(inputs, &results.chain(session.held().unwrap_or_default()).collect::<Vec<_>>())
     }
 
-    /// What [`Session::check_inputs`] says if a run gives these results, with what the states become behind them. For tests.
+    /// What [`Session::check_inputs`] says if a run gives these results, with what the states become behind
+    /// them. For tests.
     ///
     /// # Errors
     /// As [`Compiled::check_inputs`].
@@ -83,9 +85,14 @@ impl Session {
         let given = tensors(inputs)?;
         let interpreter = self.interpreter(&given)?;
         let all = interpreter.run_all(&given, &|i| self.compiled().weight(i))?;
-        let names: Vec<String> = g.outputs.iter().map(|o| g.label(*o)).chain(g.states.iter().map(|s| s.name.clone())).collect();
+        let names: Vec<String> =
+            g.outputs.iter().map(|o| g.label(*o)).chain(g.states.iter().map(|s| s.name.clone())).collect();
         let reference = |all: &[Tensor]| -> Result<Vec<Tensor>, Error> {
-            Ok(g.outputs.iter().map(|o| all[o.index()].clone()).chain(interpreter.states_after(all)?).collect())
+            Ok(g.outputs
+                .iter()
+                .map(|o| all[o.index()].clone())
+                .chain(interpreter.states_after(all)?)
+                .collect())
         };
         let right = reference(&all)?;
         let pairs = || names.iter().zip(results.iter().zip(&right));
@@ -105,8 +112,15 @@ impl Session {
         for seed in 0..spread::TRIES {
             // An id that an error takes out of range says nothing about the others.
             let Ok(moved) = spread::run(g, &interpreter, &all, &errors, seed) else { continue };
-            reach.iter_mut().zip(reference(&moved)?).zip(&right).for_each(|((reach, seen), right)| spread::widen(reach, &seen, right));
-            report.tensors = pairs().zip(&reach).map(|((name, (got, want)), reach)| compare_within(name, got, want, reach)).collect();
+            reach
+                .iter_mut()
+                .zip(reference(&moved)?)
+                .zip(&right)
+                .for_each(|((reach, seen), right)| spread::widen(reach, &seen, right));
+            report.tensors = pairs()
+                .zip(&reach)
+                .map(|((name, (got, want)), reach)| compare_within(name, got, want, reach))
+                .collect();
             if report.ok() {
                 break;
             }
@@ -129,11 +143,16 @@ impl Session {
     fn walk(&self, inputs: &[AnyView<'_>]) -> Result<Walk, Error> {
         let g = self.compiled().graph();
         let mut errors = vec![0.0; g.nodes.len()];
-        let ops: Vec<Value> = g.values().filter(|v| !matches!(g.node(*v).op, Op::Input(_) | Op::Weight(_))).collect();
+        let ops: Vec<Value> =
+            g.values().filter(|v| !matches!(g.node(*v).op, Op::Input(_) | Op::Weight(_))).collect();
         if ops.is_empty() {
             return Ok(Walk::Errors(errors));
         }
-        let compiled = if g.outputs == ops { self.compiled().clone() } else { self.compiled().with_outputs(ops.clone())? };
+        let compiled = if g.outputs == ops {
+            self.compiled().clone()
+        } else {
+            self.compiled().with_outputs(ops.clone())?
+        };
         let mut session = compiled.session();
         session.adopt(self.forked_states()?);
         session.run_inputs(inputs)?;
@@ -152,7 +171,11 @@ impl Session {
                     let got = session.tensor(ops.binary_search(&v).unwrap_or(0));
                     let report = compare(&g.label(v), &got, &want, scale.as_deref(), BOUND);
                     if !report.ok() {
-                        return Ok(Walk::Diverges(OpReport { label: g.label(v), place: node.source.to_string(), report }));
+                        return Ok(Walk::Diverges(OpReport {
+                            label: g.label(v),
+                            place: node.source.to_string(),
+                            report,
+                        }));
                     }
                     errors[v.index()] = report.max_rel;
                     got
@@ -183,8 +206,8 @@ pub struct Trace {
 }
 
 impl Trace {
-    /// The value of that name: `h`, or `layers.3.x` inside of a net. A result without a name is called as it is written:
-    /// `x @ w.t + b`.
+    /// The value of that name: `h`, or `layers.3.x` inside of a net. A result without a name is called as it
+    /// is written: `x @ w.t + b`.
     pub fn get(&self, name: &str) -> Option<&Tensor> {
         self.values.iter().find(|(n, _)| n == name).map(|(_, t)| t)
     }
@@ -218,14 +241,15 @@ impl Session {
         .unwrap_or_else(|_| Tensor::scalar(f32::NAN))
     }
 
-    /// Runs the network so that every named value and every result is kept; states keep what they hold. Slower than a run, and compiled for it at the
-    /// first call: fused values are stored as well.
+    /// Runs the network so that every named value and every result is kept; states keep what they hold.
+    /// Slower than a run, and compiled for it at the first call: fused values are stored as well.
     ///
     /// # Errors
     /// As [`Session::run_inputs`].
     pub fn trace_inputs(&mut self, inputs: &[AnyView<'_>]) -> Result<Trace, Error> {
         let g = self.compiled().graph();
-        let is_named = |v: &Value| g.node(*v).name.is_some() && !matches!(g.node(*v).op, Op::Input(_) | Op::Weight(_));
+        let is_named =
+            |v: &Value| g.node(*v).name.is_some() && !matches!(g.node(*v).op, Op::Input(_) | Op::Weight(_));
         let named: Vec<Value> = g.values().filter(|v| is_named(v) || g.outputs.contains(v)).collect();
         let names: Vec<String> = named.iter().map(|v| g.label(*v)).collect();
         let mut session = match self.traced.take() {

@@ -1,5 +1,5 @@
-//! What of a compiled network depends on its run-time dims, each polynomial once: a decoder binds other dims for every
-//! token, and its hundreds of steps share a few dozen polynomials.
+//! What of a compiled network depends on its run-time dims, each polynomial once: a decoder binds other dims
+//! for every token, and its hundreds of steps share a few dozen polynomials.
 
 use crate::bind::Env;
 use crate::error::Error;
@@ -87,8 +87,12 @@ impl Layout {
         };
         let watched = declared.values().filter(may_not_fit).collect();
         let mut seen = HashSet::new();
-        let types = declared.values().map(|v| declared.ty(v)).filter(|t| seen.insert((t.dtype.size(), t.shape.clone())));
-        let shapes = types.map(|t| (t.dtype.size() as u128, t.shape.iter().map(|d| k.add(d)).collect())).collect();
+        let types = declared
+            .values()
+            .map(|v| declared.ty(v))
+            .filter(|t| seen.insert((t.dtype.size(), t.shape.clone())));
+        let shapes =
+            types.map(|t| (t.dtype.size() as u128, t.shape.iter().map(|d| k.add(d)).collect())).collect();
         Layout { dims: k.dims, steps, blocks, flows: live::flows(code), watched, shapes }
     }
 

@@ -98,13 +98,13 @@ enum Measured {
 }
 
 impl Limits {
-    /// Measures them, in about a second, with at least one thread; other programs that run meanwhile lower what is found.
-    /// Where the system does not give the process so many threads, they are the limits of those it gives:
-    /// [`Limits::threads`] says how many.
+    /// Measures them, in about a second, with at least one thread; other programs that run meanwhile lower
+    /// what is found. Where the system does not give the process so many threads, they are the limits of
+    /// those it gives: [`Limits::threads`] says how many.
     ///
     /// # Errors
-    /// There are more threads than a session can have, or the machine does not have that level, cannot be targeted, or
-    /// has no memory.
+    /// There are more threads than a session can have, or the machine does not have that level, cannot be
+    /// targeted, or has no memory.
     pub fn measure(isa: Isa, threads: usize) -> Result<Limits, Error> {
         if threads > MOST_THREADS {
             return Err(Error::Threads { asked: threads, most: MOST_THREADS });
@@ -124,7 +124,8 @@ impl Limits {
         // Half of a cache is surely in it; four times the last one leaves little of it in there.
         let mut sizes = vec![("L1", caches[0] / 2), ("L2", caches[1] / 2)];
         let last = caches[2] / threads;
-        let shared = std::iter::successors(Some(last / 2), |bytes| Some(bytes / 2)).take_while(|bytes| *bytes >= 2 * caches[1]);
+        let shared = std::iter::successors(Some(last / 2), |bytes| Some(bytes / 2))
+            .take_while(|bytes| *bytes >= 2 * caches[1]);
         let mut shared: Vec<usize> = shared.collect();
         shared.reverse();
         shared.extend([last / 4 * 3, last]);
@@ -133,7 +134,10 @@ impl Limits {
         let memory = (MEMORY.max(caches[2] * 4) / threads).max(caches[1] * 2).max(caches[0]);
         sizes.push(("DRAM", memory));
 
-        let mut list = vec![Probe { work: Work::MultiplyAdds, bytes: 0, runs: 8 }, Probe { work: Work::Additions, bytes: 0, runs: 8 }];
+        let mut list = vec![
+            Probe { work: Work::MultiplyAdds, bytes: 0, runs: 8 },
+            Probe { work: Work::Additions, bytes: 0, runs: 8 },
+        ];
         for (_, bytes) in &sizes {
             let runs = if *bytes == memory { 4 } else { 8 };
             list.extend([Work::Read, Work::Copy].map(|work| Probe { work, bytes: *bytes, runs }));
@@ -149,7 +153,14 @@ impl Limits {
             threads,
             gflops: rates[0] / 1e9,
             ghz: rates[1] / threads as f64 / 1e9,
-            levels: levels.map(|((name, bytes), r)| Level { name, bytes: bytes * threads, read: r[0] / 1e9, copy: r[1] / 1e9 }).collect(),
+            levels: levels
+                .map(|((name, bytes), r)| Level {
+                    name,
+                    bytes: bytes * threads,
+                    read: r[0] / 1e9,
+                    copy: r[1] / 1e9,
+                })
+                .collect(),
         }))
     }
 
@@ -159,7 +170,8 @@ impl Limits {
         self.levels.iter().rfind(|l| l.bytes as u64 <= bytes).or(self.levels.first())
     }
 
-    /// What a [`Profile`](crate::Profile) is set against, for runs that touch so many bytes, weights included.
+    /// What a [`Profile`](crate::Profile) is set against, for runs that touch so many bytes, weights
+    /// included.
     ///
     /// ```
     /// # use tancho_runtime::{Isa, limits::Limits};
@@ -188,46 +200,75 @@ impl fmt::Display for Limits {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Limits { isa, threads, gflops, ghz, levels } = self;
         let s = if *threads == 1 { "" } else { "s" };
-        writeln!(f, "limits at {isa}, {threads} thread{s}: {gflops:.0} GFLOP/s of f32 multiply-adds, clock {ghz:.2} GHz")?;
-        let size = |bytes: usize| if bytes < 1 << 20 { format!("{} KiB", bytes >> 10) } else { format!("{} MiB", bytes >> 20) };
-        let list: Vec<String> = levels.iter().map(|l| format!("{} {} {:.0} / {:.0}", l.name, size(l.bytes), l.read, l.copy)).collect();
+        writeln!(
+            f,
+            "limits at {isa}, {threads} thread{s}: {gflops:.0} GFLOP/s of f32 multiply-adds, clock {ghz:.2} GHz"
+        )?;
+        let size = |bytes: usize| {
+            if bytes < 1 << 20 { format!("{} KiB", bytes >> 10) } else { format!("{} MiB", bytes >> 20) }
+        };
+        let list: Vec<String> = levels
+            .iter()
+            .map(|l| format!("{} {} {:.0} / {:.0}", l.name, size(l.bytes), l.read, l.copy))
+            .collect();
         write!(f, "GB/s read / copied (read + written): {}", list.join(", "))
     }
 }
 
-/// The best rate of each probe per second, all threads together, the caller's among them; or how many threads there are to have.
-fn rates(probes: &Probes, list: &[Probe], threads: usize, memory: usize) -> Result<Result<Vec<f64>, usize>, Error> {
+/// The best rate of each probe per second, all threads together, the caller's among them; or how many threads
+/// there are to have.
+fn rates(
+    probes: &Probes,
+    list: &[Probe],
+    threads: usize,
+    memory: usize,
+) -> Result<Result<Vec<f64>, usize>, Error> {
     let floats = memory / 4;
     let mut buffer = Lines::default();
     if !buffer.reserve(memory * threads) {
         return Err(Error::Memory { bytes: (memory * threads) as u128 });
     }
-    // Nobody waits for those that could not be started: the barrier is there when all have come, or none is and all leave.
+    // Nobody waits for those that could not be started: the barrier is there when all have come, or none is
+    // and all leave.
     let (gate, start) = (OnceLock::<Option<Barrier>>::new(), Instant::now());
-    let work = |part: &mut [f32]| gate.wait().as_ref().map(|barrier| runs(probes, list, part, barrier, start));
+    let work =
+        |part: &mut [f32]| gate.wait().as_ref().map(|barrier| runs(probes, list, part, barrier, start));
     let spans: Result<Vec<Vec<Vec<Span>>>, usize> = thread::scope(|scope| {
         let mut parts = buffer.floats_mut().chunks_exact_mut(floats).take(threads);
         let own = parts.next();
-        let others: Vec<_> = parts.map_while(|part| thread::Builder::new().spawn_scoped(scope, || work(part)).ok()).collect();
+        let others: Vec<_> =
+            parts.map_while(|part| thread::Builder::new().spawn_scoped(scope, || work(part)).ok()).collect();
         let came = 1 + others.len();
         gate.get_or_init(|| (came == threads).then(|| Barrier::new(threads)));
         let own = own.and_then(work);
         let all = own.into_iter().chain(others.into_iter().filter_map(|h| h.join().ok().flatten())).collect();
         if came == threads { Ok(all) } else { Err(came) }
     });
-    let best = |p: usize, spans: &[Vec<Vec<Span>>]| (0..list[p].runs).map(|r| together(spans.iter().map(|t| t[p][r]))).fold(0.0, f64::max);
+    let best = |p: usize, spans: &[Vec<Vec<Span>>]| {
+        (0..list[p].runs).map(|r| together(spans.iter().map(|t| t[p][r]))).fold(0.0, f64::max)
+    };
     Ok(spans.map(|spans| (0..list.len()).map(|p| best(p, &spans)).collect()))
 }
 
 /// The rate of one run of all threads, from the first start to the last end.
 fn together(spans: impl Iterator<Item = Span>) -> f64 {
     let none = Span { from: f64::INFINITY, to: 0.0, amount: 0.0 };
-    let all = spans.fold(none, |a, b| Span { from: a.from.min(b.from), to: a.to.max(b.to), amount: a.amount + b.amount });
+    let all = spans.fold(none, |a, b| Span {
+        from: a.from.min(b.from),
+        to: a.to.max(b.to),
+        amount: a.amount + b.amount,
+    });
     all.amount / (all.to - all.from)
 }
 
 /// All runs of one thread, each begun together with the other threads'.
-fn runs(probes: &Probes, list: &[Probe], part: &mut [f32], barrier: &Barrier, start: Instant) -> Vec<Vec<Span>> {
+fn runs(
+    probes: &Probes,
+    list: &[Probe],
+    part: &mut [f32],
+    barrier: &Barrier,
+    start: Instant,
+) -> Vec<Vec<Span>> {
     // The pages become this thread's.
     part.fill(1.0);
     let mut run = |p: &Probe| {
@@ -265,9 +306,13 @@ fn runs(probes: &Probes, list: &[Probe], part: &mut [f32], barrier: &Barrier, st
 fn cache_sizes() -> [usize; 3] {
     let mut sizes = [32 << 10, 1 << 20, 32 << 20];
     for i in 0..8 {
-        let text = |what: &str| std::fs::read_to_string(format!("/sys/devices/system/cpu/cpu0/cache/index{i}/{what}")).unwrap_or_default();
+        let text = |what: &str| {
+            std::fs::read_to_string(format!("/sys/devices/system/cpu/cpu0/cache/index{i}/{what}"))
+                .unwrap_or_default()
+        };
         let level = text("level").trim().parse::<usize>().ok().filter(|l| (1..=3).contains(l));
-        let kib = text("size").trim().strip_suffix('K').and_then(|k| k.parse::<usize>().ok()).filter(|k| *k > 0);
+        let kib =
+            text("size").trim().strip_suffix('K').and_then(|k| k.parse::<usize>().ok()).filter(|k| *k > 0);
         if let (Some(level), Some(kib), false) = (level, kib, text("type").starts_with("Instruction")) {
             sizes[level - 1] = kib << 10;
         }
@@ -281,7 +326,11 @@ mod tests {
 
     fn limits() -> Limits {
         let level = |name, bytes, read, copy| Level { name, bytes, read, copy };
-        let levels = vec![level("L1", 100, 200.0, 100.0), level("L2", 1000, 100.0, 50.0), level("DRAM", 5000, 20.0, 10.0)];
+        let levels = vec![
+            level("L1", 100, 200.0, 100.0),
+            level("L2", 1000, 100.0, 50.0),
+            level("DRAM", 5000, 20.0, 10.0),
+        ];
         Limits { isa: Isa::Clif128, threads: 1, gflops: 50.0, ghz: 1.0, levels }
     }
 
@@ -304,7 +353,9 @@ mod tests {
     #[test]
     fn more_threads_than_a_session_can_have_are_refused() {
         for asked in [MOST_THREADS + 1, 1 << 31, 1 << 62, usize::MAX / 2, usize::MAX] {
-            assert!(matches!(Limits::measure(Isa::Clif128, asked), Err(Error::Threads { asked: a, most: MOST_THREADS }) if a == asked));
+            assert!(
+                matches!(Limits::measure(Isa::Clif128, asked), Err(Error::Threads { asked: a, most: MOST_THREADS }) if a == asked)
+            );
         }
     }
 

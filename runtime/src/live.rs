@@ -1,5 +1,5 @@
-//! Which steps of a run have anything to do. Kernels count rows, whatever a row holds: without elements there may be 2^40 of
-//! them, and what only such steps read need not be computed either.
+//! Which steps of a run have anything to do. Kernels count rows, whatever a row holds: without elements there
+//! may be 2^40 of them, and what only such steps read need not be computed either.
 
 use tancho_jit::lanes::Len;
 use tancho_jit::plan::Place;
@@ -41,8 +41,8 @@ fn reads_all_ids_once(r: &RowSpec) -> bool {
     r.gathers().any(|(_, g)| g.ids.strides.iter().all(|s| *s != Len::Const(0)))
 }
 
-/// Finds the steps that write something which is read or returned. `is_empty` says it of results and states, `has_units` of
-/// a step; `sizes` has the bytes of blocks, and those that no step needs become 0.
+/// Finds the steps that write something which is read or returned. `is_empty` says it of results and states,
+/// `has_units` of a step; `sizes` has the bytes of blocks, and those that no step needs become 0.
 pub fn find(
     flows: &[Flow],
     is_empty: &dyn Fn(Place) -> bool,
@@ -52,7 +52,9 @@ pub fn find(
 ) {
     live.clear();
     live.resize(flows.len(), true);
-    let all = |flow: &Flow| flow.writes.iter().all(|p| !matches!(p, Place::Block(n) if sizes[*n] == 0) && !is_empty(*p));
+    let all = |flow: &Flow| {
+        flow.writes.iter().all(|p| !matches!(p, Place::Block(n) if sizes[*n] == 0) && !is_empty(*p))
+    };
     if flows.iter().all(all) {
         return;
     }
@@ -65,7 +67,8 @@ pub fn find(
         *live = flow.writes.iter().any(wanted) || (flow.finds_ids && has_units(i));
         if *live {
             flow.reads.iter().for_each(|n| read[*n] = true);
-            let blocks = flow.writes.iter().filter_map(|p| if let Place::Block(n) = p { Some(*n) } else { None });
+            let blocks =
+                flow.writes.iter().filter_map(|p| if let Place::Block(n) = p { Some(*n) } else { None });
             blocks.for_each(|n| read[n] = true);
         }
     }

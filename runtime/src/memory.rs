@@ -125,7 +125,13 @@ mod tests {
         let mut m = Lines::default();
         assert_eq!(m.bytes().len(), 0);
         let mut last = 0;
-        for (wanted, line) in [(1, 64), (100, 128), (64, 128), (HUGE_PAGE - 1, HUGE_PAGE), (3 * HUGE_PAGE + 1, 3 * HUGE_PAGE + 64)] {
+        for (wanted, line) in [
+            (1, 64),
+            (100, 128),
+            (64, 128),
+            (HUGE_PAGE - 1, HUGE_PAGE),
+            (3 * HUGE_PAGE + 1, 3 * HUGE_PAGE + 64),
+        ] {
             assert!(m.reserve(wanted));
             assert_eq!(m.bytes().len(), line);
             assert!(m.bytes()[last..].iter().all(|b| *b == 0), "{wanted}");

@@ -10,8 +10,8 @@ use tancho_ir::Graph;
 use tancho_ir::build::{BuildError, Network, OptionValue, share_weights};
 use tancho_jit::Target;
 
-/// A graph with its weights: what a declared network holds. A network with several entry points has a graph for
-/// each, over the same weights.
+/// A graph with its weights: what a declared network holds. A network with several entry points has a graph
+/// for each, over the same weights.
 #[derive(Clone, Debug)]
 pub struct Model {
     graph: Arc<Graph>,
@@ -65,7 +65,10 @@ impl Model {
         Compiled::new(graph.clone(), self.weights.clone(), target)
     }
 
-    fn new(graphs: Vec<Graph>, weights: impl FnOnce(&Graph) -> Result<(Weights, LoadReport), Error>) -> Result<Model, Error> {
+    fn new(
+        graphs: Vec<Graph>,
+        weights: impl FnOnce(&Graph) -> Result<(Weights, LoadReport), Error>,
+    ) -> Result<Model, Error> {
         let mut graphs = graphs.into_iter().map(Arc::new);
         let graph = graphs.next().ok_or_else(|| Error::Graph("a network has no entry point".into()))?;
         let (weights, report) = weights(&graph)?;
@@ -122,7 +125,11 @@ impl<N: Declared> Blueprint<N> {
         let options: Vec<(&str, OptionValue)> = self.options.iter().map(|(n, v)| (n.as_str(), *v)).collect();
         let length = |(name, n): &(&'static str, usize)| match i64::try_from(*n) {
             Ok(n) => Ok((*name, n)),
-            Err(_) => Err(Error::Dim { dim: (*name).into(), place: "the static dims".into(), why: format!("a length cannot be {n}") }),
+            Err(_) => Err(Error::Dim {
+                dim: (*name).into(),
+                place: "the static dims".into(),
+                why: format!("a length cannot be {n}"),
+            }),
         };
         let dims: Vec<(&str, i64)> = self.dims.iter().map(length).collect::<Result<_, _>>()?;
         let mut graphs = N::graphs(&dims, &options)?;
@@ -130,7 +137,8 @@ impl<N: Declared> Blueprint<N> {
         Ok(graphs)
     }
 
-    /// The network with the weights of a safetensors file, an index of sharded files, or a folder with either.
+    /// The network with the weights of a safetensors file, an index of sharded files, or a folder with
+    /// either.
     ///
     /// # Errors
     /// As [`Blueprint::graph`]; or the file cannot be read, or weights are missing, of another shape or
@@ -152,7 +160,8 @@ impl<N: Declared> Blueprint<N> {
     /// # Errors
     /// As [`Blueprint::graph`]; or there is no memory for the weights.
     pub fn init(&self, seed: u64) -> Result<N, Error> {
-        Model::new(self.graphs()?, |g| Ok((Weights::init(g, seed)?, LoadReport::default()))).map(N::from_model)
+        Model::new(self.graphs()?, |g| Ok((Weights::init(g, seed)?, LoadReport::default())))
+            .map(N::from_model)
     }
 }
 
@@ -161,6 +170,8 @@ impl<N: Declared> Blueprint<N> {
 /// # Errors
 /// The graph is not valid.
 pub fn model_of(graph: Graph, seed: u64) -> Result<Model, Error> {
-    tancho_ir::verify::verify(&graph).and_then(|()| tancho_ir::verify::interface(&graph)).map_err(Error::Graph)?;
+    tancho_ir::verify::verify(&graph)
+        .and_then(|()| tancho_ir::verify::interface(&graph))
+        .map_err(Error::Graph)?;
     Model::new(vec![graph], |g| Ok((Weights::init(g, seed)?, LoadReport::default())))
 }

@@ -52,8 +52,8 @@ pub fn cores() -> usize {
     *CORES.get_or_init(|| thread::available_parallelism().map_or(1, usize::from))
 }
 
-/// Whether more callers and workers are at work than there are cores: a worker does best to leave then, as its
-/// caller would wait for it while others have its core.
+/// Whether more callers and workers are at work than there are cores: a worker does best to leave then, as
+/// its caller would wait for it while others have its core.
 pub fn crowded() -> bool {
     pool().active.load(Ordering::Relaxed) > cores()
 }
@@ -71,8 +71,8 @@ pub fn wait_until(so: impl Fn() -> bool) {
     }
 }
 
-/// Calls `work(0)` here and `work(1)` to `work(parts - 1)` on workers as far as there are free ones and
-/// cores for them; calls that no worker begins are not made. `work(0)` must therefore do what the others leave.
+/// Calls `work(0)` here and `work(1)` to `work(parts - 1)` on workers as far as there are free ones and cores
+/// for them; calls that no worker begins are not made. `work(0)` must therefore do what the others leave.
 pub fn run(parts: usize, work: &(dyn Fn(usize) + Sync)) {
     let pool = pool();
     let others = pool.active.fetch_add(1, Ordering::Relaxed);
@@ -105,7 +105,8 @@ struct End<'a, 'f> {
 impl Drop for End<'_, '_> {
     fn drop(&mut self) {
         // Who has not begun never will; who has must be waited for.
-        let begun = self.workers.iter().filter(|w| w.offer.swap(ptr::null_mut(), Ordering::SeqCst).is_null()).count();
+        let begun =
+            self.workers.iter().filter(|w| w.offer.swap(ptr::null_mut(), Ordering::SeqCst).is_null()).count();
         wait_until(|| self.offer.left.load(Ordering::Acquire) == begun);
         for w in self.workers {
             w.taken.store(false, Ordering::Release);

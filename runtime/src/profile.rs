@@ -43,7 +43,8 @@ impl fmt::Display for Bound {
 pub struct Cost {
     /// Nanoseconds, from the caller's side: waiting for other threads included.
     pub nanos: u64,
-    /// Floating-point operations of products. Attention counts all keys, also those that no query sees by its place.
+    /// Floating-point operations of products. Attention counts all keys, also those that no query sees by its
+    /// place.
     pub flops: f64,
     /// Bytes read and written, each once a kernel.
     pub bytes: f64,
@@ -63,7 +64,8 @@ impl Cost {
     /// What bounds it, and the share of that bound it reaches.
     pub fn bound(&self, roof: Roof) -> (Bound, f64) {
         let (compute, memory) = (ratio(self.flops, roof.gflops), ratio(self.bytes, roof.gbytes));
-        let (bound, nanos) = if compute >= memory { (Bound::Compute, compute) } else { (Bound::Memory, memory) };
+        let (bound, nanos) =
+            if compute >= memory { (Bound::Compute, compute) } else { (Bound::Memory, memory) };
         (bound, ratio(nanos, self.nanos as f64))
     }
 
@@ -159,7 +161,8 @@ impl Profile {
 
     fn text(&self, roof: Option<Roof>) -> String {
         let total = self.total();
-        let mut s = format!("{} runs on {} threads, {:.1} us each\n", self.runs, self.threads, self.per_run(&total));
+        let mut s =
+            format!("{} runs on {} threads, {:.1} us each\n", self.runs, self.threads, self.per_run(&total));
         s += &self.heading("kernel", roof);
         for k in &self.kernels {
             let what = format!("{:3} {} | {}", k.step, k.name, k.source);
@@ -192,7 +195,12 @@ impl Profile {
             let (bound, reached) = c.bound(r);
             format!(" {:>7}  {:6.1} %", bound.to_string(), 100.0 * reached)
         });
-        format!("{:8.1} {share:4.1} % {:8.1} {:8.1}{bound}  {what}\n", self.per_run(c), c.gflops(), c.gbytes())
+        format!(
+            "{:8.1} {share:4.1} % {:8.1} {:8.1}{bound}  {what}\n",
+            self.per_run(c),
+            c.gflops(),
+            c.gbytes()
+        )
     }
 }
 
@@ -234,7 +242,9 @@ impl Session {
     /// ```
     pub fn profile(&self) -> Profile {
         let code = &self.compiled().0.code;
-        let Some((runs, costs)) = &self.costs else { return Profile { threads: self.threads(), ..Profile::default() } };
+        let Some((runs, costs)) = &self.costs else {
+            return Profile { threads: self.threads(), ..Profile::default() };
+        };
         let graph = &code.fused.graph;
         let kernel = |(step, cost): (usize, &Cost)| {
             let s = &code.program.steps[step];
@@ -250,7 +260,11 @@ impl Session {
             }
             KernelCost { step, name: s.name.clone(), source, fused, cost: *cost }
         };
-        Profile { runs: *runs, threads: self.threads(), kernels: costs.iter().enumerate().map(kernel).collect() }
+        Profile {
+            runs: *runs,
+            threads: self.threads(),
+            kernels: costs.iter().enumerate().map(kernel).collect(),
+        }
     }
 
     /// Adds the times of the run just done.

@@ -81,18 +81,25 @@ struct Region<'a> {
     timed: bool,
 }
 
-// Kernels and calls are only read. Units of a stage never write what another unit reads or writes: each has rows,
-// heads, strips or columns of its own, and working memory goes by thread.
-// SAFETY: each unit is claimed once, and none begins before all of the stage before are done: `wait_until` reads
-// `done` with Acquire behind the Release of who did them. So no two threads write, or write and read, the same bytes.
+// Kernels and calls are only read. Units of a stage never write what another unit reads or writes: each has
+// rows, heads, strips or columns of its own, and working memory goes by thread. SAFETY: each unit is claimed
+// once, and none begins before all of the stage before are done: `wait_until` reads `done` with Acquire
+// behind the Release of who did them. So no two threads write, or write and read, the same bytes.
 unsafe impl Sync for Region<'_> {}
 
 /// Runs all stages; gives the stage and status of a kernel that found an id out of range.
 ///
 /// # Safety
 /// For every stage, its step's call must hold what [`Kernel::run`] asks for, with working memory for as many
-/// threads as [`Progress::reserve`] was told, for as long as this runs; and nobody else may use the buffers meanwhile.
-pub unsafe fn run(kernels: &[Kernel], calls: &[Call], stages: &[Stage], progress: &mut Progress, timed: bool) -> Option<(usize, i64)> {
+/// threads as [`Progress::reserve`] was told, for as long as this runs; and nobody else may use the buffers
+/// meanwhile.
+pub unsafe fn run(
+    kernels: &[Kernel],
+    calls: &[Call],
+    stages: &[Stage],
+    progress: &mut Progress,
+    timed: bool,
+) -> Option<(usize, i64)> {
     progress.start(stages);
     let guards = progress.guards.as_mut_ptr();
     let threads = stages.iter().map(|s| s.threads).max().unwrap_or(1);
@@ -104,7 +111,8 @@ pub unsafe fn run(kernels: &[Kernel], calls: &[Call], stages: &[Stage], progress
     }
     let status = region.failed.into_inner();
     // Every stage up to the one that failed is done, and none behind it has begun.
-    let last = || stages.iter().zip(&progress.done).rposition(|(s, d)| d.0.load(Ordering::Relaxed) == s.units);
+    let last =
+        || stages.iter().zip(&progress.done).rposition(|(s, d)| d.0.load(Ordering::Relaxed) == s.units);
     (status != i64::MAX).then(|| (last().unwrap_or(0), status))
 }
 
@@ -146,7 +154,8 @@ impl Region<'_> {
         }
     }
 
-    /// What one thread does of all stages. A worker leaves where there are too many of them; the caller does the rest.
+    /// What one thread does of all stages. A worker leaves where there are too many of them; the caller does
+    /// the rest.
     fn work(&self, thread: usize) {
         let threads = self.progress.threads;
         let leaves = || thread > 0 && pool::crowded();

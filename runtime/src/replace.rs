@@ -1,4 +1,5 @@
-//! Files that are written whole or not at all: beside their place under a name of their own, and then moved there.
+//! Files that are written whole or not at all: beside their place under a name of their own, and then moved
+//! there.
 
 use std::collections::hash_map::RandomState;
 use std::fs::{self, File, OpenOptions};
@@ -11,17 +12,18 @@ const MOST_LINKS: usize = 40;
 /// Names tried before it is told that all are taken.
 const TRIES: usize = 100;
 
-/// Puts a file with what `write` writes in the place of `path`. Whoever opens that place, before, meanwhile or after, sees
-/// the old file or the new one, and a mapping of the old one stays whole. Several may do this to one path at a time: each
-/// of them succeeds, and the last one stays.
+/// Puts a file with what `write` writes in the place of `path`. Whoever opens that place, before, meanwhile
+/// or after, sees the old file or the new one, and a mapping of the old one stays whole. Several may do this
+/// to one path at a time: each of them succeeds, and the last one stays.
 ///
-/// A symbolic link is followed: the file that it names is replaced. The new file has the permissions of the old one, and its
-/// owner where the system allows it. The bytes are on the disk when this returns. A process that is killed leaves a file
-/// `.tancho-*.tmp` in the folder, which nobody reads.
+/// A symbolic link is followed: the file that it names is replaced. The new file has the permissions of the
+/// old one, and its owner where the system allows it. The bytes are on the disk when this returns. A process
+/// that is killed leaves a file `.tancho-*.tmp` in the folder, which nobody reads.
 ///
 /// # Errors
-/// Something other than a file is there, or the system refuses a step: then the old file is as it was, and nothing else is
-/// left. Only if the folder cannot be written to the disk at the very end, the new file is there already.
+/// Something other than a file is there, or the system refuses a step: then the old file is as it was, and
+/// nothing else is left. Only if the folder cannot be written to the disk at the very end, the new file is
+/// there already.
 pub fn replace(path: &Path, write: impl FnOnce(&mut BufWriter<File>) -> io::Result<()>) -> io::Result<()> {
     let place = followed(path)?;
     place.file_name().ok_or_else(|| io::Error::new(ErrorKind::InvalidInput, "the path names no file"))?;
@@ -29,7 +31,9 @@ pub fn replace(path: &Path, write: impl FnOnce(&mut BufWriter<File>) -> io::Resu
         Ok(old) if old.is_file() => Some(old),
         Ok(old) if old.is_dir() => return Err(io::Error::new(ErrorKind::IsADirectory, "it is a directory")),
         // A device or a pipe would be gone afterwards.
-        Ok(_) => return Err(io::Error::new(ErrorKind::InvalidInput, "it is there, and is not a regular file")),
+        Ok(_) => {
+            return Err(io::Error::new(ErrorKind::InvalidInput, "it is there, and is not a regular file"));
+        }
         Err(e) if e.kind() == ErrorKind::NotFound => None,
         Err(e) => return Err(e),
     };
@@ -93,8 +97,9 @@ fn sync_folder(folder: &Path) -> io::Result<()> {
 struct Temporary(Option<PathBuf>);
 
 impl Temporary {
-    /// A new file in the folder of `place`. Its name is short, since that of `place` may have all the bytes there are, and
-    /// random: other threads, processes, containers and machines write to the same folder. `hidden`: for its owner alone.
+    /// A new file in the folder of `place`. Its name is short, since that of `place` may have all the bytes
+    /// there are, and random: other threads, processes, containers and machines write to the same folder.
+    /// `hidden`: for its owner alone.
     fn beside(place: &Path, hidden: bool) -> io::Result<(Temporary, File)> {
         let mut options = OpenOptions::new();
         // `create_new` follows no link and opens nothing that is there.

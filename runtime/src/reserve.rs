@@ -46,6 +46,9 @@ mod tests {
                 assert!(matches!(e, Err(Error::Memory { bytes: b }) if b == bytes), "{n}");
             }
         }
-        assert_eq!((zeros::<i32>(3).expect("zeros"), copied(&[1, 2]).expect("a copy")), (vec![0; 3], vec![1, 2]));
+        assert_eq!(
+            (zeros::<i32>(3).expect("zeros"), copied(&[1, 2]).expect("a copy")),
+            (vec![0; 3], vec![1, 2])
+        );
     }
 }

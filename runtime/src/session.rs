@@ -144,8 +144,13 @@ impl Session {
         let g = &self.compiled.0.graph;
         let found = g.dims.iter().position(|d| d.name == dim).filter(|i| self.states.rows()[*i] >= 0);
         found.ok_or_else(|| {
-            let all: Vec<&str> =
-                g.dims.iter().enumerate().filter(|(i, _)| self.states.rows()[*i] >= 0).map(|(_, d)| d.name.as_str()).collect();
+            let all: Vec<&str> = g
+                .dims
+                .iter()
+                .enumerate()
+                .filter(|(i, _)| self.states.rows()[*i] >= 0)
+                .map(|(_, d)| d.name.as_str())
+                .collect();
             no_state(dim, &all)
         })
     }
@@ -157,17 +162,23 @@ impl Session {
     pub fn state(&self, name: &str) -> Result<Option<Tensor>, Error> {
         let g = &self.compiled.0.graph;
         let i = g.states.iter().position(|s| s.name == name);
-        let i = i.ok_or_else(|| no_state(name, &g.states.iter().map(|s| s.name.as_str()).collect::<Vec<_>>()))?;
+        let i =
+            i.ok_or_else(|| no_state(name, &g.states.iter().map(|s| s.name.as_str()).collect::<Vec<_>>()))?;
         Ok(self.states.tensor(g, i))
     }
 
     /// What all states hold; `None` before the first run, and where there are none.
     pub(crate) fn held(&self) -> Option<Vec<Tensor>> {
         let g = &self.compiled.0.graph;
-        if g.states.is_empty() { None } else { (0..g.states.len()).map(|i| self.states.tensor(g, i)).collect() }
+        if g.states.is_empty() {
+            None
+        } else {
+            (0..g.states.len()).map(|i| self.states.tensor(g, i)).collect()
+        }
     }
 
-    /// Another session that goes on from where this one is: a prompt that was read once is continued in several ways.
+    /// Another session that goes on from where this one is: a prompt that was read once is continued in
+    /// several ways.
     ///
     /// # Errors
     /// Memory is short.
@@ -191,7 +202,9 @@ impl Session {
 
     /// Bytes of working memory it holds now, results included.
     pub fn memory_bytes(&self) -> usize {
-        self.arena.bytes().len() + self.states.bytes() + self.outputs.iter().map(|o| o.data.bytes().len()).sum::<usize>()
+        self.arena.bytes().len()
+            + self.states.bytes()
+            + self.outputs.iter().map(|o| o.data.bytes().len()).sum::<usize>()
     }
 
     /// Runs the network; [`Session::output`] gives the results.
@@ -208,11 +221,16 @@ impl Session {
     ///
     /// # Errors
     /// As [`Session::run_inputs`], or a buffer has another size or type than the result.
-    pub fn run_inputs_into(&mut self, inputs: &[AnyView<'_>], into: &mut [OutputMut<'_>]) -> Result<(), Error> {
+    pub fn run_inputs_into(
+        &mut self,
+        inputs: &[AnyView<'_>],
+        into: &mut [OutputMut<'_>],
+    ) -> Result<(), Error> {
         self.prepare(inputs)?;
         let g = &self.compiled.0.graph;
         if into.len() > self.outputs.len() {
-            let (expected, found) = (format!("{} results", self.outputs.len()), format!("{} buffers", into.len()));
+            let (expected, found) =
+                (format!("{} results", self.outputs.len()), format!("{} buffers", into.len()));
             return Err(Error::OutputSize { name: g.name.clone(), expected, found });
         }
         for (i, out) in self.outputs.iter().enumerate() {
@@ -220,7 +238,11 @@ impl Session {
             let fits = into.get(i).is_some_and(|o| o.dtype() == dtype && o.len() == out.len);
             if !fits {
                 let found = into.get(i).map_or("missing".into(), |o| spell(o.dtype(), &[o.len()]));
-                return Err(Error::OutputSize { name: g.label(g.outputs[i]), expected: spell(dtype, &[out.len]), found });
+                return Err(Error::OutputSize {
+                    name: g.label(g.outputs[i]),
+                    expected: spell(dtype, &[out.len]),
+                    found,
+                });
             }
         }
         // A kernel that takes rows by id may stop in the middle: then the caller's buffers must be
@@ -312,13 +334,15 @@ impl Session {
             Place::State(n) | Place::Next(n) => states.size(n) == 0,
             _ => true,
         };
-        let has_units = |step: usize| layout.value(layout.steps[step].units, values, &env).is_ok_and(|units| units > 0);
+        let has_units =
+            |step: usize| layout.value(layout.steps[step].units, values, &env).is_ok_and(|units| units > 0);
         live::find(&layout.flows, &is_empty, &has_units, &mut self.sizes, &mut self.live);
         if let Some(n) = self.sizes.iter().position(|size| *size == UNKNOWN) {
             layout.length(layout.blocks[n], values, &env)?;
         }
         // Blocks that fit into the places they have stay there: placing anew takes longer than a small run.
-        let fit = self.placed.len() == self.sizes.len() && self.placed.iter().zip(&self.sizes).all(|(room, size)| size <= room);
+        let fit = self.placed.len() == self.sizes.len()
+            && self.placed.iter().zip(&self.sizes).all(|(room, size)| size <= room);
         if !fit {
             let total = plan.place(&self.sizes, &mut self.offsets, &mut self.order);
             self.placed.clear();
@@ -352,16 +376,22 @@ impl Session {
         Ok(())
     }
 
-    fn execute(&mut self, inputs: &[AnyView<'_>], mut into: Option<&mut [OutputMut<'_>]>) -> Result<(), Error> {
+    fn execute(
+        &mut self,
+        inputs: &[AnyView<'_>],
+        mut into: Option<&mut [OutputMut<'_>]>,
+    ) -> Result<(), Error> {
         let compiled = self.compiled.clone();
         let inner = &compiled.0;
         let code = &inner.code;
         inner.gathered.iter().for_each(|g| g.want(inputs));
         self.point(inputs, into.as_deref_mut())?;
-        // The plan computed the buffers' sizes from the bound dims, with working memory for every thread; inputs and
-        // weights were checked against their declared shapes, and are only read.
-        // SAFETY: buffers and params are the plan's and the binding's; what is written is borrowed exclusively.
-        let stopped = unsafe { region::run(&code.kernels, &self.calls, &self.stages, &mut self.progress, self.costs.is_some()) };
+        // The plan computed the buffers' sizes from the bound dims, with working memory for every thread;
+        // inputs and weights were checked against their declared shapes, and are only read. SAFETY: buffers
+        // and params are the plan's and the binding's; what is written is borrowed exclusively.
+        let stopped = unsafe {
+            region::run(&code.kernels, &self.calls, &self.stages, &mut self.progress, self.costs.is_some())
+        };
         if let Some((stage, status)) = stopped {
             let step = self.stages[stage].step;
             return Err(id_error(&compiled, step, &self.calls[step], &self.dims, status));
@@ -396,11 +426,15 @@ impl Session {
             for place in places {
                 let (start, size) = match *place {
                     Place::Input(n) => (inputs[n].bytes().as_ptr().cast_mut(), inputs[n].bytes().len()),
-                    Place::Weight(n) => match (inner.gathered.binary_search_by_key(&n, |g| g.weight), inner.weights.at(n)) {
-                        (Ok(g), _) => (inner.gathered[g].place().0.cast_mut(), inner.gathered[g].place().1),
-                        (_, Some(w)) => (w.bytes()?.as_ptr().cast_mut(), w.bytes()?.len()),
-                        (_, None) => return Err(Error::Graph(format!("weight {n} is missing"))),
-                    },
+                    Place::Weight(n) => {
+                        match (inner.gathered.binary_search_by_key(&n, |g| g.weight), inner.weights.at(n)) {
+                            (Ok(g), _) => {
+                                (inner.gathered[g].place().0.cast_mut(), inner.gathered[g].place().1)
+                            }
+                            (_, Some(w)) => (w.bytes()?.as_ptr().cast_mut(), w.bytes()?.len()),
+                            (_, None) => return Err(Error::Graph(format!("weight {n} is missing"))),
+                        }
+                    }
                     Place::Packed(n) => (inner.packed.get(n).as_ptr().cast_mut(), inner.packed.get(n).len()),
                     Place::Output(n) => match into.as_deref_mut() {
                         Some(o) => o[n].raw(),

@@ -1,11 +1,12 @@
 //! How far the results of a right network may be from the reference.
 //!
-//! The error of an op is measured on a scale of its own; a result has the errors of all ops before it, each multiplied by what
-//! came after. Where these cancel, or where `relu` leaves one small number of a row, they are large beside the result and still
-//! no fault. So the reference is computed again a few times with each op off at random, by some times what it was seen to be
-//! off by itself: how far the results move is how far right ones may be from the reference. That holds for whatever the ops
-//! are, also for those that jump: a comparison of two numbers that are equal but for rounding falls either way. What was
-//! seen counts, and not what would be right, because in deep networks a hundred times the rounding of every op hides a fault.
+//! The error of an op is measured on a scale of its own; a result has the errors of all ops before it, each
+//! multiplied by what came after. Where these cancel, or where `relu` leaves one small number of a row, they
+//! are large beside the result and still no fault. So the reference is computed again a few times with each
+//! op off at random, by some times what it was seen to be off by itself: how far the results move is how far
+//! right ones may be from the reference. That holds for whatever the ops are, also for those that jump: a
+//! comparison of two numbers that are equal but for rounding falls either way. What was seen counts, and not
+//! what would be right, because in deep networks a hundred times the rounding of every op hides a fault.
 
 use crate::compare::{BOUND, largest_in_rows, wide};
 use crate::error::Error;
@@ -15,15 +16,16 @@ use half::bf16;
 use tancho_ir::op::{Binary, Op, Pooling, Reduction, Unary};
 use tancho_ir::{Graph, Value};
 
-/// How often the reference is computed at most. Each error is at least half of what it may be, and its sign is random: that
-/// errors which are not small in a kernel cancel in all of so many does not happen.
+/// How often the reference is computed at most. Each error is at least half of what it may be, and its sign
+/// is random: that errors which are not small in a kernel cancel in all of so many does not happen.
 pub const TRIES: u64 = 16;
 
-/// Ops are off by so many times the largest error that was seen of them alone: fused with others they may be off by more.
+/// Ops are off by so many times the largest error that was seen of them alone: fused with others they may be
+/// off by more.
 const MORE: f64 = 8.0;
 
-/// And by so much at least, a few units in the last place of what it is measured on: an op that was exact alone need not be
-/// so with others.
+/// And by so much at least, a few units in the last place of what it is measured on: an op that was exact
+/// alone need not be so with others.
 const LEAST: f64 = 4.0 * f32::EPSILON as f64;
 
 /// Results may be so many times as far from the reference as they were seen to move.
@@ -33,7 +35,13 @@ const ROOM: f64 = 2.0;
 ///
 /// # Errors
 /// An id that was computed is out of range.
-pub fn run(graph: &Graph, interpreter: &Interpreter<'_>, right: &[Tensor], errors: &[f64], seed: u64) -> Result<Vec<Tensor>, Error> {
+pub fn run(
+    graph: &Graph,
+    interpreter: &Interpreter<'_>,
+    right: &[Tensor],
+    errors: &[f64],
+    seed: u64,
+) -> Result<Vec<Tensor>, Error> {
     let mut all: Vec<Tensor> = Vec::with_capacity(right.len());
     for v in graph.values() {
         let node = graph.node(v);
@@ -45,7 +53,8 @@ pub fn run(graph: &Graph, interpreter: &Interpreter<'_>, right: &[Tensor], error
             match is_exact(&node.op) {
                 true => value,
                 false => {
-                    let scale = interpreter.error_scale(v, &args, &value)?.unwrap_or_else(|| largest_in_rows(&value));
+                    let scale =
+                        interpreter.error_scale(v, &args, &value)?.unwrap_or_else(|| largest_in_rows(&value));
                     moved(value, &scale, (MORE * errors[v.index()]).clamp(LEAST, BOUND), Random::new(seed, v))
                 }
             }
@@ -99,8 +108,12 @@ fn moved(t: Tensor, scale: &[f64], by: f64, mut random: Random) -> Tensor {
     };
     let shape = t.shape().to_vec();
     let data = match t.into_data() {
-        TensorData::F32(x) => TensorData::F32(x.iter().zip(scale).map(|(x, s)| off(f64::from(*x), *s) as f32).collect()),
-        TensorData::Bf16(x) => TensorData::Bf16(x.iter().zip(scale).map(|(x, s)| bf16::from_f64(off(f64::from(*x), *s))).collect()),
+        TensorData::F32(x) => {
+            TensorData::F32(x.iter().zip(scale).map(|(x, s)| off(f64::from(*x), *s) as f32).collect())
+        }
+        TensorData::Bf16(x) => TensorData::Bf16(
+            x.iter().zip(scale).map(|(x, s)| bf16::from_f64(off(f64::from(*x), *s))).collect(),
+        ),
         exact => exact,
     };
     Tensor::from_parts(data, &shape)

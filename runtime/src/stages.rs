@@ -70,14 +70,15 @@ pub fn divide(step: usize, s: &Step, w: &Work, threads: usize, worth: i64, out: 
     }
 }
 
-/// Many rows are divided by rows, and what is fused to them comes along. A few, and those that fit into one block, are divided by
-/// columns, so that each weight is read by one thread; work on whole rows then waits for all columns. What a window sees of many
-/// pixels would be copied anew for each piece of columns.
+/// Many rows are divided by rows, and what is fused to them comes along. A few, and those that fit into one
+/// block, are divided by columns, so that each weight is read by one thread; work on whole rows then waits
+/// for all columns. What a window sees of many pixels would be copied anew for each piece of columns.
 fn contract(step: usize, c: &ContractSpec, w: &Work, threads: usize, out: &mut Vec<Stage>) {
     let block = c.blocking.block / c.blocking.rows;
     let one_block = c.batch.is_empty() && w.units <= block;
     let threads_at = |n: i64| n * threads as i64;
-    let few = (w.units < threads_at(4) && w.columns >= threads_at(1)) || (one_block && c.window.is_none() && w.columns >= threads_at(4));
+    let few = (w.units < threads_at(4) && w.columns >= threads_at(1))
+        || (one_block && c.window.is_none() && w.columns >= threads_at(4));
     // Columns of all rows meet in one block, if they are not stored.
     let meet = !c.slots.iter().any(|s| s.block) || one_block;
     if threads == 1 || !few || !meet {

@@ -2,7 +2,8 @@
 //!
 //! A growing state has room for all rows its bound allows from its first run on; a run writes new rows behind
 //! those there are, and they count once it has succeeded. Other states are computed into memory of their own,
-//! which takes the place of the old when the run has succeeded. So a run that fails leaves everything as it was.
+//! which takes the place of the old when the run has succeeded. So a run that fails leaves everything as it
+//! was.
 
 use crate::bind::Env;
 use crate::error::Error;
@@ -48,9 +49,17 @@ impl Layout {
             let after = s.next.zip(s.grows).map(|(next, axis)| g.ty(next).shape[axis].clone());
             grown.extend(at.zip(after).filter(|new| !grown.contains(new)));
         }
-        let named = |name: &str| g.states.iter().any(|s| s.ty.shape.iter().any(|d| d.syms().iter().any(|n| n == name)));
+        let named = |name: &str| {
+            g.states.iter().any(|s| s.ty.shape.iter().any(|d| d.syms().iter().any(|n| n == name)))
+        };
         let grows = |name: &str| g.states.iter().any(|s| s.grown_dim() == Some(name));
-        let fixed = g.dims.iter().enumerate().filter(|(_, d)| named(&d.name) && !grows(&d.name)).map(|(i, _)| i).collect();
+        let fixed = g
+            .dims
+            .iter()
+            .enumerate()
+            .filter(|(_, d)| named(&d.name) && !grows(&d.name))
+            .map(|(i, _)| i)
+            .collect();
         Layout { grown, fixed }
     }
 }
@@ -59,7 +68,12 @@ impl States {
     pub fn new(g: &Graph) -> States {
         let grown = |name: &str| g.states.iter().any(|s| s.grown_dim() == Some(name));
         let rows = g.dims.iter().map(|d| if grown(&d.name) { 0 } else { -1 }).collect();
-        States { held: g.states.iter().map(|_| Held::default()).collect(), rows, made_for: None, layout: Arc::new(Layout::new(g)) }
+        States {
+            held: g.states.iter().map(|_| Held::default()).collect(),
+            rows,
+            made_for: None,
+            layout: Arc::new(Layout::new(g)),
+        }
     }
 
     /// The rows of the dims that states grow along; -1 for other dims.
@@ -77,19 +91,32 @@ impl States {
             let (at, after) = (*at, env.value(after)?);
             if let Some(capacity) = g.dims[at].bound.filter(|b| after > *b) {
                 let held = self.rows[at];
-                return Err(Error::Full { dim: g.dims[at].name.clone(), held, capacity, added: after - held });
+                return Err(Error::Full {
+                    dim: g.dims[at].name.clone(),
+                    held,
+                    capacity,
+                    added: after - held,
+                });
             }
         }
         if let Some(made) = &self.made_for {
             if let Some(i) = self.layout.fixed.iter().copied().find(|i| made[*i] != env.dims[*i]) {
-                return Err(Error::StateDim { dim: g.dims[i].name.clone(), held: made[i], found: env.dims[i] });
+                return Err(Error::StateDim {
+                    dim: g.dims[i].name.clone(),
+                    held: made[i],
+                    found: env.dims[i],
+                });
             }
             return Ok(());
         }
         for (s, held) in g.states.iter().zip(&mut self.held) {
             let mut bytes = s.ty.dtype.size() as u128;
             for (i, d) in s.ty.shape.iter().enumerate() {
-                let n = match s.grown_dim().filter(|_| s.grows == Some(i)).and_then(|d| g.dims.iter().find(|x| x.name == d)?.bound) {
+                let n = match s
+                    .grown_dim()
+                    .filter(|_| s.grows == Some(i))
+                    .and_then(|d| g.dims.iter().find(|x| x.name == d)?.bound)
+                {
                     Some(room) => usize::try_from(room).map_err(|_| Error::Memory { bytes: u128::MAX })?,
                     None => env.length(d)?,
                 };
@@ -110,7 +137,12 @@ impl States {
         if self.held.is_empty() {
             return Ok(());
         }
-        let grown = self.layout.grown.iter().map(|(at, after)| Ok((*at, env.value(after)?))).collect::<Result<Vec<_>, Error>>()?;
+        let grown = self
+            .layout
+            .grown
+            .iter()
+            .map(|(at, after)| Ok((*at, env.value(after)?)))
+            .collect::<Result<Vec<_>, Error>>()?;
         grown.into_iter().for_each(|(at, rows)| self.rows[at] = rows);
         for (s, held) in env.graph.states.iter().zip(&mut self.held) {
             if s.grows.is_none() && s.next.is_some() {
@@ -171,7 +203,12 @@ impl States {
     fn runs(&self, g: &Graph, i: usize, made: &[i64]) -> Option<(Vec<usize>, Vec<std::ops::Range<usize>>)> {
         let decl = &g.states[i];
         let value = |d: &Dim| {
-            let of = |s: &str| g.dims.iter().position(|r| r.name == s).map(|i| if self.rows[i] >= 0 { self.rows[i] } else { made[i] });
+            let of = |s: &str| {
+                g.dims
+                    .iter()
+                    .position(|r| r.name == s)
+                    .map(|i| if self.rows[i] >= 0 { self.rows[i] } else { made[i] })
+            };
             d.eval(&of).ok().and_then(|n| usize::try_from(n).ok())
         };
         let shape: Vec<usize> = decl.ty.shape.iter().map(value).collect::<Option<_>>()?;
@@ -181,17 +218,26 @@ impl States {
         let product = |axes: &[usize]| axes.iter().fold(1usize, |p, n| p.saturating_mul(*n));
         let inner = product(shape.get(axis + 1..).unwrap_or_default()).saturating_mul(size);
         let used = inner.saturating_mul(shape.get(axis).copied().unwrap_or(1));
-        let room = g.capacity(i).and_then(|rows| usize::try_from(rows).ok()).map_or(used, |rows| inner.saturating_mul(rows));
+        let room = g
+            .capacity(i)
+            .and_then(|rows| usize::try_from(rows).ok())
+            .map_or(used, |rows| inner.saturating_mul(rows));
         let outer = if used == 0 { 0 } else { product(&shape[..axis.min(shape.len())]) };
         Some((shape, (0..outer).map(|o| o * room..o * room + used).collect()))
     }
 
     /// The same states in memory of their own.
     pub fn fork(&self, g: &Graph) -> Result<States, Error> {
-        let mut new = States { held: Vec::new(), rows: self.rows.clone(), made_for: self.made_for.clone(), layout: self.layout.clone() };
+        let mut new = States {
+            held: Vec::new(),
+            rows: self.rows.clone(),
+            made_for: self.made_for.clone(),
+            layout: self.layout.clone(),
+        };
         for (i, old) in self.held.iter().enumerate() {
             let mut held = Held { bytes: old.bytes, ..Held::default() };
-            if !held.now.reserve(old.bytes) || (g.states[i].grows.is_none() && !held.next.reserve(old.bytes)) {
+            if !held.now.reserve(old.bytes) || (g.states[i].grows.is_none() && !held.next.reserve(old.bytes))
+            {
                 return Err(Error::Memory { bytes: old.bytes as u128 });
             }
             if let Some((_, runs)) = self.made_for.as_ref().and_then(|made| self.runs(g, i, made)) {
@@ -210,7 +256,9 @@ fn data(dtype: DType, bytes: &[u8]) -> TensorData {
     match dtype {
         DType::F32 => TensorData::F32(bytes.chunks_exact(4).map(|b| f32::from_ne_bytes(word(b))).collect()),
         DType::I32 => TensorData::I32(bytes.chunks_exact(4).map(|b| i32::from_ne_bytes(word(b))).collect()),
-        DType::Bf16 => TensorData::Bf16(bytes.chunks_exact(2).map(|b| half::bf16::from_ne_bytes([b[0], b[1]])).collect()),
+        DType::Bf16 => {
+            TensorData::Bf16(bytes.chunks_exact(2).map(|b| half::bf16::from_ne_bytes([b[0], b[1]])).collect())
+        }
         DType::Bool => TensorData::Bool(bytes.iter().map(|b| *b != 0).collect()),
     }
 }

@@ -111,7 +111,8 @@ impl TensorData {
         }
     }
 
-    /// Appends a range of another tensor's elements, for which there is room; nothing happens between different types.
+    /// Appends a range of another tensor's elements, for which there is room; nothing happens between
+    /// different types.
     pub(crate) fn append(&mut self, from: &TensorData, range: std::ops::Range<usize>) {
         match (self, from) {
             (TensorData::F32(to), TensorData::F32(v)) => to.extend_from_slice(&v[range]),

@@ -14,7 +14,9 @@ pub const MAX_RANK: usize = tancho_ir::MAX_RANK;
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ViewError {
     /// The number of elements differs.
-    #[error("a view of {shape:?} needs {expected} elements, but the slice has {found}; change the shape or the slice")]
+    #[error(
+        "a view of {shape:?} needs {expected} elements, but the slice has {found}; change the shape or the slice"
+    )]
     Length {
         /// The shape asked for.
         shape: Vec<usize>,
@@ -29,7 +31,8 @@ pub enum ViewError {
         /// The axes asked for.
         rank: usize,
     },
-    /// The number of elements, or the length of an axis, is more than memory can hold, or the memory cannot be had.
+    /// The number of elements, or the length of an axis, is more than memory can hold, or the memory cannot
+    /// be had.
     #[error("the shape {shape:?} is larger than memory can hold")]
     Overflow {
         /// The shape asked for.
@@ -37,8 +40,8 @@ pub enum ViewError {
     },
 }
 
-/// The number of elements of a shape, if memory could hold it. No axis is longer than `i64::MAX`, also where there are no elements:
-/// dims are `i64`.
+/// The number of elements of a shape, if memory could hold it. No axis is longer than `i64::MAX`, also where
+/// there are no elements: dims are `i64`.
 pub(crate) fn element_count(shape: &[usize]) -> Option<usize> {
     if shape.contains(&0) {
         return shape.iter().all(|n| i64::try_from(*n).is_ok()).then_some(0);
@@ -74,7 +77,8 @@ impl<'a, T: Element> View<'a, T> {
         v.check().map(|()| v)
     }
 
-    /// A view of `data` with a name per axis, outermost first. A session compares the names with the declared axes.
+    /// A view of `data` with a name per axis, outermost first. A session compares the names with the declared
+    /// axes.
     ///
     /// # Errors
     /// The number of elements differs, or there are too many axes.
@@ -110,7 +114,9 @@ impl<'a, T: Element> View<'a, T> {
         }
         match element_count(self.shape()) {
             Some(n) if n == self.data.len() => Ok(()),
-            Some(n) => Err(ViewError::Length { shape: self.shape().to_vec(), expected: n, found: self.data.len() }),
+            Some(n) => {
+                Err(ViewError::Length { shape: self.shape().to_vec(), expected: n, found: self.data.len() })
+            }
             None => Err(ViewError::Overflow { shape: self.shape().to_vec() }),
         }
     }
@@ -191,7 +197,10 @@ pub trait AsView {
     ///
     /// # Errors
     /// The number of elements differs, or there are too many axes.
-    fn view_named<'a, const R: usize>(&'a self, axes: [(&'a str, usize); R]) -> Result<View<'a, Self::Element>, ViewError>;
+    fn view_named<'a, const R: usize>(
+        &'a self,
+        axes: [(&'a str, usize); R],
+    ) -> Result<View<'a, Self::Element>, ViewError>;
 }
 
 impl<T: Element> AsView for [T] {
@@ -201,7 +210,10 @@ impl<T: Element> AsView for [T] {
         View::unchecked(self, &shape)
     }
 
-    fn view_named<'a, const R: usize>(&'a self, axes: [(&'a str, usize); R]) -> Result<View<'a, T>, ViewError> {
+    fn view_named<'a, const R: usize>(
+        &'a self,
+        axes: [(&'a str, usize); R],
+    ) -> Result<View<'a, T>, ViewError> {
         View::named(self, &axes)
     }
 }
@@ -420,12 +432,21 @@ mod tests {
     fn a_view_keeps_a_wrong_shape_until_it_is_checked() {
         let data = [1.0f32, 2.0, 3.0, 4.0, 5.0, 6.0];
         assert_eq!(data.view([2, 3]).check(), Ok(()));
-        assert_eq!(data.view([2, 2]).check(), Err(ViewError::Length { shape: vec![2, 2], expected: 4, found: 6 }));
+        assert_eq!(
+            data.view([2, 2]).check(),
+            Err(ViewError::Length { shape: vec![2, 2], expected: 4, found: 6 })
+        );
         assert_eq!(data.view([1; 9]).check(), Err(ViewError::Rank { rank: 9 }));
-        assert_eq!(data.view([usize::MAX, usize::MAX]).check(), Err(ViewError::Overflow { shape: vec![usize::MAX, usize::MAX] }));
+        assert_eq!(
+            data.view([usize::MAX, usize::MAX]).check(),
+            Err(ViewError::Overflow { shape: vec![usize::MAX, usize::MAX] })
+        );
         let none: [i32; 0] = [];
         assert_eq!(none.view([i64::MAX as usize, 0, 9]).check(), Ok(()));
-        assert_eq!(none.view([usize::MAX, 0, 9]).check(), Err(ViewError::Overflow { shape: vec![usize::MAX, 0, 9] }));
+        assert_eq!(
+            none.view([usize::MAX, 0, 9]).check(),
+            Err(ViewError::Overflow { shape: vec![usize::MAX, 0, 9] })
+        );
         assert!(AnyView::from(data.view([7])).to_tensor().is_err());
     }
 

@@ -46,25 +46,34 @@ impl Folder {
         Ok(path)
     }
 
-    /// Waits until nobody else is at that blob, however long a download takes: a process that ends gives its lock back.
+    /// Waits until nobody else is at that blob, however long a download takes: a process that ends gives its
+    /// lock back.
     pub(super) fn lock(&self, etag: &str) -> Result<File, HubCause> {
         let path = self.locks.join(format!("{etag}.lock"));
         parent_of(&path)?;
-        let file = OpenOptions::new().write(true).create(true).truncate(false).open(&path).map_err(HubCause::cache(&path))?;
+        let file = OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .open(&path)
+            .map_err(HubCause::cache(&path))?;
         file.lock().map_err(HubCause::cache(&path))?;
         Ok(file)
     }
 
-    /// Makes a blob the file of a commit, and that commit `main`; gives the file's path. Called by who holds the lock.
+    /// Makes a blob the file of a commit, and that commit `main`; gives the file's path. Called by who holds
+    /// the lock.
     pub(super) fn point(&self, file: &str, commit: &str, etag: &str) -> Result<PathBuf, HubCause> {
         let pointer = self.pointer(commit, file);
         parent_of(&pointer)?;
-        // From the file's folder up to that of the repository, whose other folders are `blobs` and `snapshots`.
+        // From the file's folder up to that of the repository, whose other folders are `blobs` and
+        // `snapshots`.
         let up = "../".repeat(file.split('/').count() + 1);
         let target = PathBuf::from(format!("{up}blobs/{etag}"));
         if fs::read_link(&pointer).ok().as_ref() != Some(&target) {
             let old = fs::remove_file(&pointer);
-            old.or_else(|e| if e.kind() == std::io::ErrorKind::NotFound { Ok(()) } else { Err(e) }).map_err(HubCause::cache(&pointer))?;
+            old.or_else(|e| if e.kind() == std::io::ErrorKind::NotFound { Ok(()) } else { Err(e) })
+                .map_err(HubCause::cache(&pointer))?;
             link(&target, &self.blob(etag), &pointer).map_err(HubCause::cache(&pointer))?;
         }
         // Renamed, so that nobody reads half a name; the lock makes the other name this process's own.

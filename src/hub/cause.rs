@@ -86,8 +86,8 @@ pub enum HubCause {
         /// Its value, if there is one.
         value: Option<String>,
     },
-    /// The connection ended before the file did. Where the hub states the file's hash, what came is kept, and the next call goes on
-    /// from there.
+    /// The connection ended before the file did. Where the hub states the file's hash, what came is kept, and
+    /// the next call goes on from there.
     Cut {
         /// Bytes that are there.
         received: u64,

@@ -7,8 +7,8 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
 
-/// What has been seen of a file. The ETag of a large file is the SHA-256 of its bytes, that of others the SHA-1 of Git's blob;
-/// of ETags of any other form nothing is known, and the size alone counts.
+/// What has been seen of a file. The ETag of a large file is the SHA-256 of its bytes, that of others the
+/// SHA-1 of Git's blob; of ETags of any other form nothing is known, and the size alone counts.
 pub(super) struct Check<'a> {
     stated: &'a Stated,
     hash: Option<Context>,

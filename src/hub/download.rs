@@ -23,7 +23,13 @@ impl<'a> Part<'a> {
     /// What an earlier call left, if that can be part of the file.
     fn open(path: &'a Path, stated: &'a Stated) -> Result<Part<'a>, HubCause> {
         let failed = || HubCause::cache(path);
-        let mut file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path).map_err(failed())?;
+        let mut file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .open(path)
+            .map_err(failed())?;
         let had = file.metadata().map_err(failed())?.len();
         let mut check = Check::new(stated);
         // Without a hash nobody would find out that it is of something else.
@@ -43,7 +49,12 @@ impl<'a> Part<'a> {
     }
 
     /// Takes what one connection brings.
-    fn go_on(&mut self, server: &Server, url: &str, progress: &mut dyn FnMut(u64, u64)) -> Result<(), HubCause> {
+    fn go_on(
+        &mut self,
+        server: &Server,
+        url: &str,
+        progress: &mut dyn FnMut(u64, u64),
+    ) -> Result<(), HubCause> {
         let size = self.stated.size;
         let response = server.follow(url, &format!("bytes={}-", self.had), |_| false)?;
         match response.status().as_u16() {
@@ -53,7 +64,10 @@ impl<'a> Part<'a> {
                     return Err(HubCause::Size { stated: size, received });
                 }
                 if from != Some(self.had) {
-                    return Err(HubCause::Header { name: "content-range", value: header(&response, "content-range") });
+                    return Err(HubCause::Header {
+                        name: "content-range",
+                        value: header(&response, "content-range"),
+                    });
                 }
             }
             // All of it, whatever was asked for.
@@ -96,7 +110,12 @@ impl<'a> Part<'a> {
     }
 
     /// Connects until all is there; gives up where a connection brings nothing more.
-    fn fill(&mut self, server: &Server, url: &str, progress: &mut dyn FnMut(u64, u64)) -> Result<(), HubCause> {
+    fn fill(
+        &mut self,
+        server: &Server,
+        url: &str,
+        progress: &mut dyn FnMut(u64, u64),
+    ) -> Result<(), HubCause> {
         let (mut most, mut connections) = (self.had, 0);
         while self.had < self.stated.size {
             connections += 1;
@@ -109,7 +128,8 @@ impl<'a> Part<'a> {
     }
 }
 
-/// Brings a file to `path`, whole and checked, or what came of it for the next call. The caller holds its lock.
+/// Brings a file to `path`, whole and checked, or what came of it for the next call. The caller holds its
+/// lock.
 pub(super) fn download(
     server: &Server,
     url: &str,

@@ -8,7 +8,12 @@ pub(super) fn check_repository(name: &str) -> Result<(), HubCause> {
     let part = |part: &str| {
         let allowed = part.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b));
         let ends = part.starts_with(['-', '.']) || part.ends_with(['-', '.']);
-        allowed && !part.is_empty() && part.len() <= 96 && !ends && !part.contains("--") && !part.contains("..")
+        allowed
+            && !part.is_empty()
+            && part.len() <= 96
+            && !ends
+            && !part.contains("--")
+            && !part.contains("..")
     };
     let parts: Vec<&str> = name.split('/').collect();
     let good = parts.len() <= 2 && parts.iter().all(|p| part(p));

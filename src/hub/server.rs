@@ -3,7 +3,9 @@
 use super::{HubCause, names};
 use std::time::Duration;
 use ureq::config::{Config, ConfigBuilder};
-use ureq::http::header::{ACCEPT_ENCODING, AUTHORIZATION, CONTENT_LENGTH, CONTENT_RANGE, ETAG, LOCATION, RANGE};
+use ureq::http::header::{
+    ACCEPT_ENCODING, AUTHORIZATION, CONTENT_LENGTH, CONTENT_RANGE, ETAG, LOCATION, RANGE,
+};
 use ureq::http::{Response, Uri};
 use ureq::typestate::AgentScope;
 use ureq::{Agent, Body};
@@ -11,8 +13,8 @@ use ureq::{Agent, Body};
 /// Redirects of one file at most.
 const REDIRECTS: usize = 10;
 
-/// Settings that all requests have. Redirects are followed here: their headers count. A server that says nothing for so long
-/// is given up; one that sends slowly is not.
+/// Settings that all requests have. Redirects are followed here: their headers count. A server that says
+/// nothing for so long is given up; one that sends slowly is not.
 pub(super) fn agent() -> ConfigBuilder<AgentScope> {
     Config::builder()
         .user_agent(concat!("tancho/", env!("CARGO_PKG_VERSION")))
@@ -66,14 +68,18 @@ impl Server {
             if at_the_hub || own_etag.is_none() {
                 own_etag = header(response, ETAG.as_str()).or(own_etag.take());
             }
-            at_the_hub = at_the_hub && header(response, LOCATION.as_str()).is_none_or(|to| to.starts_with('/') && !to.starts_with("//"));
+            at_the_hub = at_the_hub
+                && header(response, LOCATION.as_str())
+                    .is_none_or(|to| to.starts_with('/') && !to.starts_with("//"));
             commit.is_some() && etag.is_some() && size.is_some()
         })?;
         let size = match size {
             Some(text) => number("x-linked-size", text)?,
             None => match response.status().as_u16() {
                 // An empty file has no first byte.
-                206 | 416 => range(&response)?.1.ok_or(HubCause::Header { name: "content-range", value: None })?,
+                206 | 416 => {
+                    range(&response)?.1.ok_or(HubCause::Header { name: "content-range", value: None })?
+                }
                 _ => length(&response)?.ok_or(HubCause::Header { name: "content-length", value: None })?,
             },
         };
@@ -85,8 +91,8 @@ impl Server {
         Ok(Stated { commit: version("x-repo-commit", commit)?, etag: version("etag", etag)?, size })
     }
 
-    /// Asks for a range of a file, and where that is elsewhere, there, until `enough` says so of an answer. What is no answer
-    /// to the question is an error.
+    /// Asks for a range of a file, and where that is elsewhere, there, until `enough` says so of an answer.
+    /// What is no answer to the question is an error.
     pub(super) fn follow(
         &self,
         url: &str,
@@ -106,9 +112,13 @@ impl Server {
             }
             let failed = |why: &str| HubCause::Redirect { url: url.clone(), why: why.into() };
             let to = header(&response, LOCATION.as_str()).ok_or_else(|| failed("without saying where to"))?;
-            let next = joined(&url, &to).ok_or_else(|| failed(&format!("to no address: `{}`", to.escape_debug())))?;
+            let next = joined(&url, &to)
+                .ok_or_else(|| failed(&format!("to no address: `{}`", to.escape_debug())))?;
             if url.starts_with("https:") && !next.starts_with("https:") {
-                return Err(failed(&format!("to a connection that is not encrypted: `{}`", next.escape_debug())));
+                return Err(failed(&format!(
+                    "to a connection that is not encrypted: `{}`",
+                    next.escape_debug()
+                )));
             }
             if next == url || seen.contains(&next) {
                 return Err(failed("in a circle"));
@@ -149,7 +159,10 @@ fn joined(url: &str, to: &str) -> Option<String> {
         to if to.split(['/', '?']).next()?.contains(':') => to.to_string(),
         to => format!("{scheme}://{host}{folder}/{to}"),
     };
-    let known = next.parse::<Uri>().ok().is_some_and(|u| matches!(u.scheme_str(), Some("http" | "https")) && u.host().is_some());
+    let known = next
+        .parse::<Uri>()
+        .ok()
+        .is_some_and(|u| matches!(u.scheme_str(), Some("http" | "https")) && u.host().is_some());
     known.then_some(next)
 }
 
@@ -174,6 +187,10 @@ pub(super) fn range(response: &Response<Body>) -> Result<(Option<u64>, Option<u6
     let bad = || HubCause::Header { name, value: Some(text.clone()) };
     let (part, whole) = text.strip_prefix("bytes").and_then(|t| t.trim().split_once('/')).ok_or_else(bad)?;
     let whole = if whole == "*" { None } else { Some(whole.parse().map_err(|_| bad())?) };
-    let from = if part == "*" { None } else { Some(part.split_once('-').and_then(|(from, _)| from.parse().ok()).ok_or_else(bad)?) };
+    let from = if part == "*" {
+        None
+    } else {
+        Some(part.split_once('-').and_then(|(from, _)| from.parse().ok()).ok_or_else(bad)?)
+    };
     Ok((from, whole))
 }

@@ -12,7 +12,8 @@ fn path(var: impl Fn(&str) -> Option<OsString>, name: &str) -> Option<PathBuf> {
 
 fn text(var: impl Fn(&str) -> Option<OsString>, variable: &'static str) -> Result<Option<String>, HubCause> {
     let set = var(variable).filter(|v| !v.is_empty());
-    set.map(|v| v.into_string().map_err(|_| HubCause::Setting { variable, why: "is not UTF-8".into() })).transpose()
+    set.map(|v| v.into_string().map_err(|_| HubCause::Setting { variable, why: "is not UTF-8".into() }))
+        .transpose()
 }
 
 /// The folder of the token and, unless another is named, of the cache.
@@ -25,7 +26,10 @@ fn home(var: impl Fn(&str) -> Option<OsString>, user: Option<&Path>) -> Option<P
 }
 
 /// The folder of all repositories.
-pub(super) fn cache(var: impl Fn(&str) -> Option<OsString>, user: Option<&Path>) -> Result<PathBuf, HubCause> {
+pub(super) fn cache(
+    var: impl Fn(&str) -> Option<OsString>,
+    user: Option<&Path>,
+) -> Result<PathBuf, HubCause> {
     path(&var, "HF_HUB_CACHE").or_else(|| Some(home(&var, user)?.join("hub"))).ok_or(HubCause::NoHome)
 }
 
@@ -34,13 +38,20 @@ pub(super) fn endpoint(var: impl Fn(&str) -> Option<OsString>) -> Result<String,
     let address = text(var, "HF_ENDPOINT")?.unwrap_or_else(|| "https://huggingface.co".into());
     let address = address.trim().trim_end_matches('/');
     let uri: Option<Uri> = address.parse().ok();
-    let known = uri.is_some_and(|u| u.host().is_some() && matches!(u.scheme_str(), Some("http" | "https")) && u.query().is_none());
+    let known = uri.is_some_and(|u| {
+        u.host().is_some() && matches!(u.scheme_str(), Some("http" | "https")) && u.query().is_none()
+    });
     let why = || format!("is no http or https address: `{}`", address.escape_debug());
-    known.then(|| address.to_string()).ok_or_else(|| HubCause::Setting { variable: "HF_ENDPOINT", why: why() })
+    known
+        .then(|| address.to_string())
+        .ok_or_else(|| HubCause::Setting { variable: "HF_ENDPOINT", why: why() })
 }
 
 /// The token, if there is one.
-pub(super) fn token(var: impl Fn(&str) -> Option<OsString>, user: Option<&Path>) -> Result<Option<String>, HubCause> {
+pub(super) fn token(
+    var: impl Fn(&str) -> Option<OsString>,
+    user: Option<&Path>,
+) -> Result<Option<String>, HubCause> {
     let (variable, token) = match text(&var, "HF_TOKEN")? {
         Some(token) => ("HF_TOKEN", token),
         None => {
@@ -54,6 +65,9 @@ pub(super) fn token(var: impl Fn(&str) -> Option<OsString>, user: Option<&Path>)
         Ok(_) if token.is_empty() => Ok(None),
         Ok(_) if token.is_ascii() => Ok(Some(token.into())),
         // The token itself is a secret.
-        _ => Err(HubCause::Setting { variable, why: "is no token: it has characters that no token has".into() }),
+        _ => Err(HubCause::Setting {
+            variable,
+            why: "is no token: it has characters that no token has".into(),
+        }),
     }
 }

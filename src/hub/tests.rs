@@ -49,8 +49,11 @@ fn folder() -> TempDir {
 /// What is left in the folder of blobs.
 fn blobs(cache: &TempDir) -> Vec<String> {
     let entries = fs::read_dir(cache.path().join("models--made--up/blobs"));
-    let mut all: Vec<String> =
-        entries.into_iter().flatten().map(|e| e.expect("an entry").file_name().into_string().expect("UTF-8")).collect();
+    let mut all: Vec<String> = entries
+        .into_iter()
+        .flatten()
+        .map(|e| e.expect("an entry").file_name().into_string().expect("UTF-8"))
+        .collect();
     all.sort();
     all
 }
@@ -90,7 +93,11 @@ fn an_empty_file_is_a_file() {
     // `git hash-object --stdin < /dev/null`
     let cache = folder();
     let hub = Hub::new(|_| {
-        let headers = [("x-repo-commit", COMMIT), ("etag", "e69de29bb2d1d6434b8b29ae775ad8c2e48c5391"), ("content-range", "bytes */0")];
+        let headers = [
+            ("x-repo-commit", COMMIT),
+            ("etag", "e69de29bb2d1d6434b8b29ae775ad8c2e48c5391"),
+            ("content-range", "bytes */0"),
+        ];
         answer("416 Range Not Satisfiable", &headers, b"")
     });
     assert_eq!(fs::read(fetch(&hub, &cache).expect("a file")).expect("read"), b"");
@@ -99,9 +106,12 @@ fn an_empty_file_is_a_file() {
 /// A proxy answers with a page of its own, and with success.
 #[test]
 fn an_error_page_with_status_200_is_no_file() {
-    for (etag, stated) in
-        [(NO_HASH.to_string(), true), (sha256(&content()), true), (NO_HASH.to_string(), false), (sha256(&content()), false)]
-    {
+    for (etag, stated) in [
+        (NO_HASH.to_string(), true),
+        (sha256(&content()), true),
+        (NO_HASH.to_string(), false),
+        (sha256(&content()), false),
+    ] {
         let (tag, cache) = (etag.clone(), folder());
         let page = b"<html>blocked</html>";
         let bad = Hub::new(move |r| match r.is_question() {
@@ -175,7 +185,11 @@ fn a_server_that_ignores_ranges_sends_all_of_it_and_all_of_it_is_taken() {
         fs::write(&part, &content()[..50_000]).expect("written");
         let hub = Hub::new(move |_| {
             let tag = format!("\"{etag}\"");
-            answer("200 OK", &[("x-repo-commit", COMMIT), ("etag", &tag), ("content-length", "102400")], &content())
+            answer(
+                "200 OK",
+                &[("x-repo-commit", COMMIT), ("etag", &tag), ("content-length", "102400")],
+                &content(),
+            )
         });
         assert_eq!(fs::read(fetch(&hub, &cache).expect("a file")).expect("read"), content());
     }
@@ -201,7 +215,9 @@ fn progress_is_told_up_to_the_end() {
     let cache = folder();
     let hub = Hub::new(|r| right(r, &content(), &sha256(&content())));
     let mut told = Vec::new();
-    client(&hub, cache.path()).fetch("made/up", "weights.bin", &mut |had, size| told.push((had, size))).expect("a file");
+    client(&hub, cache.path())
+        .fetch("made/up", "weights.bin", &mut |had, size| told.push((had, size)))
+        .expect("a file");
     assert_eq!((told.first(), told.last()), (Some(&(0, 102_400)), Some(&(102_400, 102_400))));
     assert!(told.is_sorted());
 }

@@ -11,7 +11,11 @@ pub fn alone(test: &str, body: impl FnOnce()) {
         return body();
     }
     let mut child = Command::new(std::env::current_exe().expect("this program has a path"));
-    let out = child.args([test, "--exact", "--nocapture"]).env(ALONE, test).output().expect("this program can be started");
+    let out = child
+        .args([test, "--exact", "--nocapture"])
+        .env(ALONE, test)
+        .output()
+        .expect("this program can be started");
     let text = format!("{}{}", String::from_utf8_lossy(&out.stdout), String::from_utf8_lossy(&out.stderr));
     assert!(out.status.success() && text.contains("1 passed"), "{text}");
 }

@@ -66,7 +66,14 @@ impl Random {
     /// The graph of a seed with so many random ops; a smaller depth gives the same first ops.
     pub fn new(seed: u64, depth: usize, flavour: Flavour) -> Random {
         let graph = Graph { name: "Random".into(), ..Graph::default() };
-        let mut r = Random { graph, rng: Rng::new(seed), flavour, bound: Vec::new(), smooth: Vec::new(), ids: Vec::new() };
+        let mut r = Random {
+            graph,
+            rng: Rng::new(seed),
+            flavour,
+            bound: Vec::new(),
+            smooth: Vec::new(),
+            ids: Vec::new(),
+        };
         r.declare();
         let mut made = 0;
         for _ in 0..depth * 20 {
@@ -86,7 +93,8 @@ impl Random {
     /// Run-time dims, inputs and a few weights.
     fn declare(&mut self) {
         let s_bound = self.rng.chance(30).then_some(64);
-        self.graph.dims = vec![RunDim { name: "B".into(), bound: None }, RunDim { name: "S".into(), bound: s_bound }];
+        self.graph.dims =
+            vec![RunDim { name: "B".into(), bound: None }, RunDim { name: "S".into(), bound: s_bound }];
         if self.rng.chance(10) {
             let (left, right) = (Dim::sym("S"), n(64));
             self.graph.constraints.push(Constraint { left, relation: Relation::AtMost, right });
@@ -121,11 +129,21 @@ impl Random {
             self.input(&format!("x{i}"), Type::f32(shape), 1.0, false);
         }
         if self.rng.chance(60) {
-            let shape = self.rng.pick(&[vec![b.clone(), s.clone()], vec![b.clone()], vec![s.clone(), b.clone()], vec![]]);
+            let shape = self.rng.pick(&[
+                vec![b.clone(), s.clone()],
+                vec![b.clone()],
+                vec![s.clone(), b.clone()],
+                vec![],
+            ]);
             self.input("ids", Type::new(DType::I32, shape), IDS as f64, true);
         }
         if self.rng.chance(70) {
-            let forms = [vec![b.clone(), s.clone()], vec![b.clone(), s.clone(), s.clone()], vec![b, heads, s.clone(), s], vec![d]];
+            let forms = [
+                vec![b.clone(), s.clone()],
+                vec![b.clone(), s.clone(), s.clone()],
+                vec![b, heads, s.clone(), s],
+                vec![d],
+            ];
             let shape = self.rng.pick(&forms);
             self.input("keep", Type::new(DType::Bool, shape), 1.0, false);
         }
@@ -209,7 +227,9 @@ impl Random {
         let breaks = match &op {
             Op::Argmax { .. } => true,
             Op::Binary(b) if b.is_comparison() => self.dtype(args[0]) == DType::F32,
-            Op::Cast(DType::I32 | DType::Bool | DType::Bf16) => !matches!(self.dtype(args[0]), DType::I32 | DType::Bool),
+            Op::Cast(DType::I32 | DType::Bool | DType::Bf16) => {
+                !matches!(self.dtype(args[0]), DType::I32 | DType::Bool)
+            }
             _ => false,
         };
         let smooth = !breaks && args.iter().all(|a| self.smooth[a.index()]);
@@ -261,12 +281,27 @@ impl Random {
             Random::linear,
             Random::norm,
         ];
-        const ROWS: [Step; 6] = [Random::unary, Random::binary, Random::reduce, Random::norm, Random::norm, Random::select];
-        const PRODUCTS: [Step; 7] =
-            [Random::matmul, Random::linear, Random::linear, Random::unary, Random::binary, Random::norm, Random::reduce];
-        const ATTENTION: [Step; 5] = [Random::attention, Random::attention, Random::linear, Random::transpose, Random::binary];
-        const IMAGES: [Step; 6] =
-            [Random::image_step, Random::image_step, Random::image_step, Random::image_step, Random::unary, Random::binary];
+        const ROWS: [Step; 6] =
+            [Random::unary, Random::binary, Random::reduce, Random::norm, Random::norm, Random::select];
+        const PRODUCTS: [Step; 7] = [
+            Random::matmul,
+            Random::linear,
+            Random::linear,
+            Random::unary,
+            Random::binary,
+            Random::norm,
+            Random::reduce,
+        ];
+        const ATTENTION: [Step; 5] =
+            [Random::attention, Random::attention, Random::linear, Random::transpose, Random::binary];
+        const IMAGES: [Step; 6] = [
+            Random::image_step,
+            Random::image_step,
+            Random::image_step,
+            Random::image_step,
+            Random::unary,
+            Random::binary,
+        ];
         const MOVES: [Step; 8] = [
             Random::reshape,
             Random::transpose,
@@ -495,13 +530,16 @@ impl Random {
 
     fn reduce(&mut self) -> Option<Value> {
         let int = self.rng.chance(10);
-        let x = self.value(|g, v| g.ty(v).rank() > 0 && g.ty(v).dtype == if int { DType::I32 } else { DType::F32 })?;
+        let x = self
+            .value(|g, v| g.ty(v).rank() > 0 && g.ty(v).dtype == if int { DType::I32 } else { DType::F32 })?;
         let shape = self.shape(x);
         let mut axes = self.axes(shape.len());
         let kinds = if int { &Reduction::TABLE[..1] } else { &Reduction::TABLE[..] };
         let mut kind = self.rng.pick(kinds).0;
         let mut args = vec![x];
-        let mask = self.value(|g, v| g.ty(v).dtype == DType::Bool && g.ty(v).rank() > 0 && shape.starts_with(&g.ty(v).shape));
+        let mask = self.value(|g, v| {
+            g.ty(v).dtype == DType::Bool && g.ty(v).rank() > 0 && shape.starts_with(&g.ty(v).shape)
+        });
         if self.rng.chance(40)
             && let Some(m) = mask
         {
@@ -513,7 +551,11 @@ impl Random {
             args.push(m);
         }
         let empty = axes.iter().any(|a| shape[*a].as_const().is_none() || shape[*a].is(0));
-        if empty && matches!(kind, Reduction::Max | Reduction::Min | Reduction::Mean) && args.len() == 1 && self.rng.chance(70) {
+        if empty
+            && matches!(kind, Reduction::Max | Reduction::Min | Reduction::Mean)
+            && args.len() == 1
+            && self.rng.chance(70)
+        {
             // Infinities and NaN of empty rows are right, but make a dull graph.
             kind = Reduction::Sum;
         }
@@ -555,7 +597,9 @@ impl Random {
                 s.splice(at..at + 2, [joined]);
             }
             3 => {
-                let at = s.iter().position(|d| d.as_const().is_some_and(|c| c > 1 && (c % 2 == 0 || c % 3 == 0)))?;
+                let at = s
+                    .iter()
+                    .position(|d| d.as_const().is_some_and(|c| c > 1 && (c % 2 == 0 || c % 3 == 0)))?;
                 let c = s[at].as_const()?;
                 let by = if c % 2 == 0 { 2 } else { 3 };
                 let parts = if self.rng.chance(50) { [n(by), n(c / by)] } else { [n(c / by), n(by)] };
@@ -625,7 +669,9 @@ impl Random {
         for _ in 0..1 + self.rng.below(2) {
             let other = self.value(|g, v| {
                 let t = g.ty(v);
-                t.dtype == dtype && t.rank() == s.len() && (0..s.len()).all(|i| i == axis || t.shape[i] == s[i])
+                t.dtype == dtype
+                    && t.rank() == s.len()
+                    && (0..s.len()).all(|i| i == axis || t.shape[i] == s[i])
             })?;
             args.push(other);
         }
@@ -707,7 +753,11 @@ impl Random {
         let q = self.tame(q, 2.0)?;
         let s = self.shape(q);
         let (merged, width) = (s.len() == 3, s[s.len() - 1].as_const()?);
-        let heads = if merged { self.rng.pick(&(1..=6).filter(|h| width % h == 0).collect::<Vec<_>>()) } else { s[1].as_const()? };
+        let heads = if merged {
+            self.rng.pick(&(1..=6).filter(|h| width % h == 0).collect::<Vec<_>>())
+        } else {
+            s[1].as_const()?
+        };
         if heads == 0 || width == 0 {
             return None;
         }
@@ -720,9 +770,14 @@ impl Random {
                 let t = g.ty(v);
                 let form = t.dtype == DType::F32 && t.rank() == s.len() && t.shape[0] == s[0];
                 let fits = if merged {
-                    t.rank() == 3 && t.shape[2].as_const().is_some_and(|k| k > 0 && k % hd == 0 && heads % (k / hd) == 0)
+                    t.rank() == 3
+                        && t.shape[2]
+                            .as_const()
+                            .is_some_and(|k| k > 0 && k % hd == 0 && heads % (k / hd) == 0)
                 } else {
-                    t.rank() == 4 && t.shape[3] == s[3] && t.shape[1].as_const().is_some_and(|k| k > 0 && heads % k == 0)
+                    t.rank() == 4
+                        && t.shape[3] == s[3]
+                        && t.shape[1].as_const().is_some_and(|k| k > 0 && heads % k == 0)
                 };
                 form && fits && first.as_ref().is_none_or(|f| *f == t.shape)
             })?;
@@ -748,7 +803,11 @@ impl Random {
         let mask = args.len() == 4;
         args.extend(bias);
         let window = self.rng.chance(15).then(|| self.rng.clone().pick(&[n(1), n(2), n(7), Dim::sym("B")]));
-        self.push(Op::Attention { heads: n(heads), causal, window, mask, bias: bias.is_some(), scale }, &args, bound)
+        self.push(
+            Op::Attention { heads: n(heads), causal, window, mask, bias: bias.is_some(), scale },
+            &args,
+            bound,
+        )
     }
 
     /// The last value and some others: inputs, weights, views and one twice among them.
@@ -773,7 +832,8 @@ impl Random {
             .iter()
             .map(|i| {
                 let value = |name: &str| Some(if name == "B" { b } else { s });
-                let shape: Vec<usize> = i.ty.shape.iter().map(|d| d.eval(&value).expect("B and S are known") as usize).collect();
+                let shape: Vec<usize> =
+                    i.ty.shape.iter().map(|d| d.eval(&value).expect("B and S are known") as usize).collect();
                 match i.ty.dtype {
                     DType::I32 => rng.ids(&shape, IDS),
                     DType::Bool => rng.flags(&shape),

@@ -24,18 +24,23 @@ fn holds(seed: u64, depth: usize, flavour: Flavour) -> Result<(), String> {
 
     let fused = compile(g).map_err(|e| at("compile", &e))?;
     // Every value a result: nothing is hidden in a kernel.
-    let ops: Vec<Value> = g.values().filter(|v| !matches!(g.node(*v).op, Op::Input(_) | Op::Weight(_))).collect();
+    let ops: Vec<Value> =
+        g.values().filter(|v| !matches!(g.node(*v).op, Op::Input(_) | Op::Weight(_))).collect();
     let all = Graph { outputs: ops.clone(), ..g.clone() };
     let open = compile(&all).map_err(|e| at("compile with every value as a result", &e))?;
     // The levels of wide vectors in turn, each with the graph as it is and with every value a result.
     let isa = if seed.is_multiple_of(2) { Isa::host() } else { Isa::host().min(Isa::Avx2) };
     let wide = Target::host().with_isa(isa).map_err(|e| e.to_string())?;
-    let (fused_wide, open_wide) =
-        (compile_for(g, wide).map_err(|e| at("compile", &e))?, compile_for(&all, wide).map_err(|e| at("compile", &e))?);
+    let (fused_wide, open_wide) = (
+        compile_for(g, wide).map_err(|e| at("compile", &e))?,
+        compile_for(&all, wide).map_err(|e| at("compile", &e))?,
+    );
     let (mut session, mut open_session) = (fused.session(), open.session());
     let mut first: Option<(Vec<Tensor>, Vec<Tensor>)> = None;
     for (i, (b, s)) in r.dims(seed).into_iter().enumerate() {
-        let at = |what: &str, e: &dyn std::fmt::Display| format!("B = {b}, S = {s}: {what}: {e}\n{g}\n{}", fused.fused_ir());
+        let at = |what: &str, e: &dyn std::fmt::Display| {
+            format!("B = {b}, S = {s}: {what}: {e}\n{g}\n{}", fused.fused_ir())
+        };
         let inputs = r.inputs(b, s, seed + i as u64);
         let x = views(&inputs);
         session.run_inputs(&x).map_err(|e| at("run", &e))?;
@@ -43,7 +48,10 @@ fn holds(seed: u64, depth: usize, flavour: Flavour) -> Result<(), String> {
         // Each op on the arguments that the native code had.
         for (how, c) in [("checked", &open), ("wide", &open_wide)] {
             if let Some(op) = c.first_divergence(&x).map_err(|e| at("run every op", &e))? {
-                return Err(at(&format!("{} ({how})", op.label), &format!("{}\n{}", op.report, open.fused_ir())));
+                return Err(at(
+                    &format!("{} ({how})", op.label),
+                    &format!("{}\n{}", op.report, open.fused_ir()),
+                ));
             }
         }
         if i == 0 {
@@ -55,7 +63,8 @@ fn holds(seed: u64, depth: usize, flavour: Flavour) -> Result<(), String> {
             s.run_inputs(&x).map_err(|e| at("run wide", &e))?;
             let wide: Vec<Option<Tensor>> = results(&s).into_iter().map(Some).collect();
             let got = got.iter().cloned().map(Some).collect();
-            end_to_end(&r, &inputs, &fused, &[("fused", got), ("unfused", unfused), ("wide", wide)]).map_err(|e| at("end to end", &e))?;
+            end_to_end(&r, &inputs, &fused, &[("fused", got), ("unfused", unfused), ("wide", wide)])
+                .map_err(|e| at("end to end", &e))?;
         }
         // However many threads a run is divided among: the same bits.
         for (how, c) in [("checked", &fused), ("wide", &fused_wide)] {
@@ -63,7 +72,10 @@ fn holds(seed: u64, depth: usize, flavour: Flavour) -> Result<(), String> {
             for threads in [2, 3] {
                 let many = run_on(c, threads, &inputs).map_err(|e| at("run on threads", &e))?;
                 if let Some(j) = (0..one.len()).find(|j| !same_bits(&one[*j], &many[*j])) {
-                    return Err(at(&format!("{threads} threads ({how})"), &format!("result {j} is\n{}\nnot\n{}", many[j], one[j])));
+                    return Err(at(
+                        &format!("{threads} threads ({how})"),
+                        &format!("result {j} is\n{}\nnot\n{}", many[j], one[j]),
+                    ));
                 }
             }
         }
@@ -82,7 +94,10 @@ fn holds(seed: u64, depth: usize, flavour: Flavour) -> Result<(), String> {
         session.run_inputs(&views(&inputs)).map_err(|e| at("the first inputs again", &e))?;
         let got = results(&session);
         if let Some(j) = (0..got.len()).find(|j| !same_bits(&got[*j], &want[*j])) {
-            return Err(at("the first inputs again", &format!("result {j} is\n{}\nnot\n{}", got[j], want[j])));
+            return Err(at(
+                "the first inputs again",
+                &format!("result {j} is\n{}\nnot\n{}", got[j], want[j]),
+            ));
         }
     }
     Ok(())
@@ -94,7 +109,8 @@ fn results(s: &Session) -> Vec<Tensor> {
 
 /// The results in buffers of the caller's.
 fn run_into(s: &mut Session, inputs: &[tancho::AnyView<'_>], like: &[Tensor]) -> Result<Vec<Tensor>, String> {
-    let mut data: Vec<TensorData> = like.iter().map(|t| TensorData::zeros(t.dtype(), t.len()).expect("memory")).collect();
+    let mut data: Vec<TensorData> =
+        like.iter().map(|t| TensorData::zeros(t.dtype(), t.len()).expect("memory")).collect();
     let mut into: Vec<OutputMut<'_>> = data
         .iter_mut()
         .map(|d| match d {
@@ -110,7 +126,12 @@ fn run_into(s: &mut Session, inputs: &[tancho::AnyView<'_>], like: &[Tensor]) ->
 
 /// Every value of a graph by the interpreter. With noise, each f32 result moves by up to `noise` of the
 /// scale that errors of its op are measured on.
-fn interpret(g: &Graph, inputs: &[Tensor], weights: &tancho::Compiled, noise: Option<(f64, u64)>) -> Result<Vec<Tensor>, String> {
+fn interpret(
+    g: &Graph,
+    inputs: &[Tensor],
+    weights: &tancho::Compiled,
+    noise: Option<(f64, u64)>,
+) -> Result<Vec<Tensor>, String> {
     let err = |e: tancho::Error| e.to_string();
     let t = Interpreter::for_inputs(g, inputs).map_err(err)?;
     let mut all: Vec<Tensor> = Vec::with_capacity(g.nodes.len());
@@ -120,7 +141,9 @@ fn interpret(g: &Graph, inputs: &[Tensor], weights: &tancho::Compiled, noise: Op
         let args: Vec<&Tensor> = node.args.iter().map(|a| &all[a.index()]).collect();
         let mut y = match node.op {
             Op::Input(i) => inputs[i].clone(),
-            Op::Weight(i) => weights.weights().at(i).ok_or("a weight is missing")?.to_tensor().map_err(err)?,
+            Op::Weight(i) => {
+                weights.weights().at(i).ok_or("a weight is missing")?.to_tensor().map_err(err)?
+            }
             _ => t.eval_node(v, &args).map_err(err)?,
         };
         let moves = matches!(
@@ -142,7 +165,12 @@ fn interpret(g: &Graph, inputs: &[Tensor], weights: &tancho::Compiled, noise: Op
             for (i, x) in moved.iter_mut().enumerate() {
                 let of = match &scale {
                     Some(s) => s[i],
-                    None => f64::from(data[i / row * row..][..row].iter().filter(|x| x.is_finite()).fold(0.0f32, |m, x| m.max(x.abs()))),
+                    None => f64::from(
+                        data[i / row * row..][..row]
+                            .iter()
+                            .filter(|x| x.is_finite())
+                            .fold(0.0f32, |m, x| m.max(x.abs())),
+                    ),
                 };
                 *x += (by * of) as f32 * rng.float();
             }
@@ -189,7 +217,12 @@ const MARGIN: f64 = 12.0;
 /// every f32 result moved at random by up to 1e-6 of its scale, and native results may be off by 12 times
 /// what that changed in their row, or the usual 1e-5 of the row. (An op alone is right within 1e-5, and
 /// nearly always within 1e-6.)
-fn end_to_end(r: &Random, inputs: &[Tensor], c: &tancho::Compiled, ways: &[(&str, Vec<Option<Tensor>>)]) -> Result<(), String> {
+fn end_to_end(
+    r: &Random,
+    inputs: &[Tensor],
+    c: &tancho::Compiled,
+    ways: &[(&str, Vec<Option<Tensor>>)],
+) -> Result<(), String> {
     let g = &r.graph;
     let exact = interpret(g, inputs, c, None)?;
     let noisy = (0..3).map(|i| interpret(g, inputs, c, Some((NOISE, i)))).collect::<Result<Vec<_>, _>>()?;
@@ -199,7 +232,10 @@ fn end_to_end(r: &Random, inputs: &[Tensor], c: &tancho::Compiled, ways: &[(&str
             continue;
         }
         let Some(y) = want.as_f32() else {
-            if let Some((which, got)) = ways.iter().find_map(|(w, got)| got[i].as_ref().filter(|t| !same_bits(want, t)).map(|t| (w, t))) {
+            if let Some((which, got)) = ways
+                .iter()
+                .find_map(|(w, got)| got[i].as_ref().filter(|t| !same_bits(want, t)).map(|t| (w, t)))
+            {
                 return Err(format!("result {i}, {which}, is\n{got}\nnot\n{want}"));
             }
             continue;
@@ -208,18 +244,24 @@ fn end_to_end(r: &Random, inputs: &[Tensor], c: &tancho::Compiled, ways: &[(&str
         for (which, got) in ways {
             let Some(x) = got[i].as_ref().and_then(|t| t.as_f32()) else { continue };
             for (j, (x, y)) in x.chunks(row).zip(y.chunks(row)).enumerate() {
-                let largest = y.iter().filter(|v| v.is_finite()).fold(0.0f64, |m, v| m.max(f64::from(v.abs())));
+                let largest =
+                    y.iter().filter(|v| v.is_finite()).fold(0.0f64, |m, v| m.max(f64::from(v.abs())));
                 let mut change = 0.0f64;
                 for n in &noisy {
                     let n = n[o.index()].as_f32().unwrap_or_default();
                     let rows = n[j * row..][..row].iter().zip(y);
-                    change = rows.map(|(a, b)| f64::from(a - b).abs()).filter(|d| d.is_finite()).fold(change, f64::max);
+                    change = rows
+                        .map(|(a, b)| f64::from(a - b).abs())
+                        .filter(|d| d.is_finite())
+                        .fold(change, f64::max);
                 }
                 let allowed = 1e-5 * largest + MARGIN * change + f64::from(f32::MIN_POSITIVE);
                 for (x, y) in x.iter().zip(y) {
                     let right = x == y || (x.is_nan() && y.is_nan()) || f64::from(x - y).abs() <= allowed;
                     if !right {
-                        return Err(format!("result {i}, row {j}, {which}: {x:e}, not {y:e}; allowed is {allowed:e}"));
+                        return Err(format!(
+                            "result {i}, row {j}, {which}: {x:e}, not {y:e}; allowed is {allowed:e}"
+                        ));
                     }
                 }
             }
@@ -233,7 +275,10 @@ pub fn check_seed(seed: u64, flavour: Flavour) -> Result<usize, String> {
     let depth = 2 + Rng::new(seed).below(11);
     let run = |depth: usize| {
         catch_unwind(AssertUnwindSafe(|| holds(seed, depth, flavour))).unwrap_or_else(|p| {
-            let text = p.downcast_ref::<String>().cloned().or_else(|| p.downcast_ref::<&str>().map(|s| s.to_string()));
+            let text = p
+                .downcast_ref::<String>()
+                .cloned()
+                .or_else(|| p.downcast_ref::<&str>().map(|s| s.to_string()));
             Err(format!("panic: {}\n{}", text.unwrap_or_default(), Random::new(seed, depth, flavour).graph))
         })
     };

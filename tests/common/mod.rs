@@ -86,11 +86,13 @@ pub fn compile_for(g: &Graph, target: Target) -> Result<Compiled, String> {
 pub fn same_bits(a: &Tensor, b: &Tensor) -> bool {
     match (a.as_f32(), b.as_f32()) {
         (Some(x), Some(y)) => {
-            a.shape() == b.shape() && x.iter().zip(y).all(|(x, y)| x.to_bits() == y.to_bits() || (x.is_nan() && y.is_nan()))
+            a.shape() == b.shape()
+                && x.iter().zip(y).all(|(x, y)| x.to_bits() == y.to_bits() || (x.is_nan() && y.is_nan()))
         }
         _ => match (a.as_bf16(), b.as_bf16()) {
             (Some(x), Some(y)) => {
-                a.shape() == b.shape() && x.iter().zip(y).all(|(x, y)| x.to_bits() == y.to_bits() || (x.is_nan() && y.is_nan()))
+                a.shape() == b.shape()
+                    && x.iter().zip(y).all(|(x, y)| x.to_bits() == y.to_bits() || (x.is_nan() && y.is_nan()))
             }
             _ => a == b,
         },

@@ -89,7 +89,10 @@ impl Net {
     }
 
     fn norm(&mut self, x: Value) -> Value {
-        self.push(Op::LayerNorm { axes: vec![1], eps: Number(1e-5), eps_on: EpsOn::Var, gain: false, bias: false }, &[x])
+        self.push(
+            Op::LayerNorm { axes: vec![1], eps: Number(1e-5), eps_on: EpsOn::Var, gain: false, bias: false },
+            &[x],
+        )
     }
 
     /// Elementwise work that is no epilogue: what it is made of is read twice.
@@ -149,7 +152,8 @@ fn fan_out(n: usize) -> Graph {
     let x = net.unary(Unary::Exp, x);
     let mut level: Vec<Value> = (0..n / 3).map(|i| net.scaled(x, i)).collect();
     while level.len() > 1 {
-        level = level.chunks(2).map(|pair| if let [a, b] = pair { net.add(*a, *b) } else { pair[0] }).collect();
+        level =
+            level.chunks(2).map(|pair| if let [a, b] = pair { net.add(*a, *b) } else { pair[0] }).collect();
     }
     net.returns(level)
 }
@@ -212,7 +216,8 @@ fn lstm(n: usize) -> Graph {
             let part = net.slice(gates, 1, WIDTH * k, Dim::constant(WIDTH * (k + 1)));
             net.unary(op, part)
         };
-        let (i, f, g, o) = (gate(0, Unary::Sigmoid), gate(1, Unary::Sigmoid), gate(2, Unary::Tanh), gate(3, Unary::Sigmoid));
+        let (i, f, g, o) =
+            (gate(0, Unary::Sigmoid), gate(1, Unary::Sigmoid), gate(2, Unary::Tanh), gate(3, Unary::Sigmoid));
         let (kept, new) = (net.binary(Binary::Mul, f, c), net.binary(Binary::Mul, i, g));
         c = net.add(kept, new);
         let t = net.unary(Unary::Tanh, c);
@@ -262,7 +267,10 @@ fn views(n: usize) -> Graph {
     for i in 0..count {
         y = net.slice(y, 1, 1, Dim::constant(count + 1 - i));
         let first = net.slice(y, 1, 0, Dim::constant(1));
-        let all = net.push(Op::Reduce { kind: Reduction::Mean, axes: vec![1, 2], keep: false, masked: false }, &[first]);
+        let all = net.push(
+            Op::Reduce { kind: Reduction::Mean, axes: vec![1, 2], keep: false, masked: false },
+            &[first],
+        );
         sum = net.add(sum, all);
     }
     net.returns(vec![sum])
@@ -342,7 +350,8 @@ fn masks(n: usize) -> Graph {
         let zero = net.number(0.0);
         let keep = net.binary(Binary::Gt, y, zero);
         let p = net.product(x);
-        let sum = net.push(Op::Reduce { kind: Reduction::Sum, axes: vec![0], keep: false, masked: true }, &[p, keep]);
+        let sum = net
+            .push(Op::Reduce { kind: Reduction::Sum, axes: vec![0], keep: false, masked: true }, &[p, keep]);
         let first = net.slice(sum, 0, 0, Dim::constant(1));
         let first = net.push(Op::Reshape(vec![]), &[first]);
         y = net.add(y, first);
@@ -368,7 +377,12 @@ fn states(n: usize) -> Graph {
     let mut net = Net::new();
     let mut x = net.input();
     for i in 0..n / 4 {
-        net.0.states.push(StateDecl { name: format!("s{i}"), ty: Type::new(DType::F32, rows()), grows: None, next: None });
+        net.0.states.push(StateDecl {
+            name: format!("s{i}"),
+            ty: Type::new(DType::F32, rows()),
+            grows: None,
+            next: None,
+        });
         let s = net.push(Op::State(i), &[]);
         x = net.add(x, s);
         x = net.unary(Unary::Tanh, x);

@@ -28,10 +28,17 @@ network! {
 fn load(path: &Path, rng: &mut Rng) -> Result<bool, String> {
     let net = match Held::load(path) {
         Ok(net) => net,
-        Err(e) => return if e.to_string().is_empty() { Err("an error that says nothing".into()) } else { Ok(false) },
+        Err(e) => {
+            return if e.to_string().is_empty() {
+                Err("an error that says nothing".into())
+            } else {
+                Ok(false)
+            };
+        }
     };
     for w in &net.ir().weights {
-        let data = net.weights().data(&w.name).ok_or_else(|| format!("`{}` is loaded but not there", w.name))?;
+        let data =
+            net.weights().data(&w.name).ok_or_else(|| format!("`{}` is loaded but not there", w.name))?;
         let elements = data.to_tensor().map_err(|e| e.to_string())?.len();
         let want: usize = data.shape().iter().product();
         if elements != want {
@@ -40,7 +47,8 @@ fn load(path: &Path, rng: &mut Rng) -> Result<bool, String> {
     }
     if rng.chance(2) {
         let compiled = net.compile(tancho::Target::host()).map_err(|e| e.to_string())?;
-        let y = compiled.session().run([0.5f32; 64].view([2, 32])).map_err(|e| e.to_string())?.shape().to_vec();
+        let y =
+            compiled.session().run([0.5f32; 64].view([2, 32])).map_err(|e| e.to_string())?.shape().to_vec();
         if y != [2, 4] {
             return Err(format!("the result is {y:?}"));
         }
@@ -67,7 +75,9 @@ fn tensors() -> Tensors {
 }
 
 fn serialized(tensors: &[(&'static str, Dtype, Vec<usize>, Vec<u8>)]) -> Vec<u8> {
-    let views = tensors.iter().map(|(name, dtype, shape, data)| (*name, TensorView::new(*dtype, shape.clone(), data).expect("it fits")));
+    let views = tensors.iter().map(|(name, dtype, shape, data)| {
+        (*name, TensorView::new(*dtype, shape.clone(), data).expect("it fits"))
+    });
     safetensors::serialize(views, None).expect("a file")
 }
 
@@ -86,7 +96,21 @@ impl Safetensors {
 
 /// A header with other tokens in it, and its length.
 fn header(rng: &mut Rng, data: &mut Vec<u8>) {
-    let others = ["\"F32\"", "\"F64\"", "BF16", "null", "[", "]", "{", "}", "true", "\"\\ud800\"", "plain", "dtype", "shape"];
+    let others = [
+        "\"F32\"",
+        "\"F64\"",
+        "BF16",
+        "null",
+        "[",
+        "]",
+        "{",
+        "}",
+        "true",
+        "\"\\ud800\"",
+        "plain",
+        "dtype",
+        "shape",
+    ];
     let length = data.get(..8).and_then(|n| n.try_into().ok()).map_or(0, u64::from_le_bytes) as usize;
     let Some(text) = data.get(8..8 + length).map(|t| String::from_utf8_lossy(t).into_owned()) else { return };
     let changed = words(rng, &text, &others);
@@ -121,7 +145,9 @@ impl Index {
     pub fn new() -> Index {
         let all = tensors();
         let shards = [serialized(&all[..3]), serialized(&all[3..])];
-        let place = |(i, name): (usize, &str)| format!("\"{name}\": \"{}.safetensors\"", if i < 3 { "a" } else { "b" });
+        let place = |(i, name): (usize, &str)| {
+            format!("\"{name}\": \"{}.safetensors\"", if i < 3 { "a" } else { "b" })
+        };
         let map: Vec<String> = all.iter().map(|t| t.0).enumerate().map(place).collect();
         let text = format!("{{\"metadata\": {{\"total_size\": 1}}, \"weight_map\": {{{}}}}}", map.join(", "));
         let made = Index { text, shards, dir: tempfile::tempdir().expect("a directory") };
@@ -131,7 +157,9 @@ impl Index {
     }
 
     fn write(&self, text: &str, [a, b]: &[Vec<u8>; 2]) {
-        for (name, data) in [("model.safetensors.index.json", text.as_bytes()), ("a.safetensors", a), ("b.safetensors", b)] {
+        for (name, data) in
+            [("model.safetensors.index.json", text.as_bytes()), ("a.safetensors", a), ("b.safetensors", b)]
+        {
             std::fs::write(self.dir.path().join(name), data).expect("written");
         }
     }
@@ -141,7 +169,21 @@ impl Target for Index {
     fn case(&self, seed: u64) -> Result<bool, String> {
         let mut rng = Rng::new(seed);
         let mut shards = self.shards.clone();
-        let others = ["..", "/etc/passwd", "a", "b", "plain", "\\u0000", "null", "{", "[", "model", "weight_map", ".", "a.safetensors"];
+        let others = [
+            "..",
+            "/etc/passwd",
+            "a",
+            "b",
+            "plain",
+            "\\u0000",
+            "null",
+            "{",
+            "[",
+            "model",
+            "weight_map",
+            ".",
+            "a.safetensors",
+        ];
         let mut text = words(&mut rng, &self.text, &others);
         if rng.chance(30) {
             let mut raw = text.into_bytes();
@@ -167,7 +209,14 @@ fn key(name: &str, kind: u32, value: &[u8]) -> Vec<u8> {
 
 fn tensor(name: &str, shape: &[u64], kind: u32, offset: u64) -> Vec<u8> {
     let axes: Vec<u8> = shape.iter().flat_map(|d| d.to_le_bytes()).collect();
-    [text(name), (shape.len() as u32).to_le_bytes().to_vec(), axes, kind.to_le_bytes().to_vec(), offset.to_le_bytes().to_vec()].concat()
+    [
+        text(name),
+        (shape.len() as u32).to_le_bytes().to_vec(),
+        axes,
+        kind.to_le_bytes().to_vec(),
+        offset.to_le_bytes().to_vec(),
+    ]
+    .concat()
 }
 
 /// The same as GGUF, with a metadata value of each kind.
@@ -175,7 +224,8 @@ pub struct GgufFile(Vec<u8>, tempfile::TempDir);
 
 impl GgufFile {
     pub fn new() -> GgufFile {
-        let list = |kind: u32, n: u64, items: &[u8]| [&kind.to_le_bytes()[..], &n.to_le_bytes(), items].concat();
+        let list =
+            |kind: u32, n: u64, items: &[u8]| [&kind.to_le_bytes()[..], &n.to_le_bytes(), items].concat();
         let words = [text("one"), text("two"), text("")].concat();
         let keys = [
             key("general.architecture", 8, &text("held")),
@@ -205,7 +255,8 @@ impl GgufFile {
             data.resize(data.len().next_multiple_of(32), 0);
         }
         let counts = [(all.len() as u64).to_le_bytes(), (keys.len() as u64).to_le_bytes()].concat();
-        let mut whole = [b"GGUF".to_vec(), 3u32.to_le_bytes().to_vec(), counts, keys.concat(), all.concat()].concat();
+        let mut whole =
+            [b"GGUF".to_vec(), 3u32.to_le_bytes().to_vec(), counts, keys.concat(), all.concat()].concat();
         whole.resize(whole.len().next_multiple_of(32), 0);
         whole.extend(data);
         let made = GgufFile(whole, tempfile::tempdir().expect("a directory"));

@@ -27,12 +27,23 @@ pub fn limited(test: &str, body: impl FnOnce()) {
     let me = std::env::current_exe().expect("the program has a path");
     let last = tempfile::NamedTempFile::new().expect("a file");
     let run = format!("ulimit -v {MEMORY} && exec \"$0\" \"$@\"");
-    let out = Command::new("sh").args(["-c", &run]).arg(me).args(["--exact", test, "--nocapture"]).env(CHILD, last.path()).output();
+    let out = Command::new("sh")
+        .args(["-c", &run])
+        .arg(me)
+        .args(["--exact", test, "--nocapture"])
+        .env(CHILD, last.path())
+        .output();
     let out = out.expect("a shell");
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     // A process that was aborted says nothing of the seed.
     let seed = std::fs::read_to_string(last.path()).unwrap_or_default();
-    assert!(out.status.success(), "{}, the last seed was {seed}\n{}{}", out.status, text(&out.stdout), text(&out.stderr));
+    assert!(
+        out.status.success(),
+        "{}, the last seed was {seed}\n{}{}",
+        out.status,
+        text(&out.stdout),
+        text(&out.stderr)
+    );
     eprint!("{}", text(&out.stderr));
 }
 
@@ -43,7 +54,8 @@ pub fn fuzz(name: &str, first: u64, count: u64, target: impl Target) {
     let last = std::env::var_os(CHILD);
     let (begin, start) = (seed.unwrap_or(first), Instant::now());
     let count = if seed.is_some() { 1 } else { count };
-    let goes_on = |seed: u64| seconds.map_or(seed < begin + count, |s| start.elapsed() < Duration::from_secs(s));
+    let goes_on =
+        |seed: u64| seconds.map_or(seed < begin + count, |s| start.elapsed() < Duration::from_secs(s));
     let (mut taken, mut failures, mut seed) = (0u64, Vec::new(), begin);
     while goes_on(seed) {
         if let Some(last) = &last {
@@ -56,6 +68,11 @@ pub fn fuzz(name: &str, first: u64, count: u64, target: impl Target) {
         }
         seed += 1;
     }
-    eprintln!("{name}: {} cases in {:.1?}, {taken} taken, {} failures", seed - begin, start.elapsed(), failures.len());
+    eprintln!(
+        "{name}: {} cases in {:.1?}, {taken} taken, {} failures",
+        seed - begin,
+        start.elapsed(),
+        failures.len()
+    );
     assert!(failures.is_empty(), "{}", failures[..failures.len().min(20)].join("\n"));
 }

@@ -3,14 +3,32 @@
 use crate::common::Rng;
 
 /// Numbers that sizes, counts and places break at.
-const NUMBERS: [u64; 16] =
-    [0, 1, 2, 7, 8, 31, 32, 255, 1 << 16, (1 << 31) - 1, 1 << 31, (1 << 32) - 1, 1 << 32, 1 << 62, 1 << 63, u64::MAX];
+const NUMBERS: [u64; 16] = [
+    0,
+    1,
+    2,
+    7,
+    8,
+    31,
+    32,
+    255,
+    1 << 16,
+    (1 << 31) - 1,
+    1 << 31,
+    (1 << 32) - 1,
+    1 << 32,
+    1 << 62,
+    1 << 63,
+    u64::MAX,
+];
 
 /// A number that something may break at, as it is written.
 pub fn number(rng: &mut Rng) -> String {
     match rng.below(8) {
         0 => format!("-{}", rng.pick(&NUMBERS)),
-        1 => rng.pick(&["1e400", "-0.0", "NaN", "inf", "0x10", "1.5", "18446744073709551616", ""]).to_string(),
+        1 => {
+            rng.pick(&["1e400", "-0.0", "NaN", "inf", "0x10", "1.5", "18446744073709551616", ""]).to_string()
+        }
         2 | 3 => rng.pick(&NUMBERS).to_string(),
         _ => rng.below(40).to_string(),
     }
@@ -47,7 +65,9 @@ pub fn bytes(rng: &mut Rng, data: &mut Vec<u8>) {
 
 /// Replaces a number that is written out.
 fn digits(rng: &mut Rng, data: &mut Vec<u8>) {
-    let starts: Vec<usize> = (0..data.len()).filter(|&i| data[i].is_ascii_digit() && (i == 0 || !data[i - 1].is_ascii_digit())).collect();
+    let starts: Vec<usize> = (0..data.len())
+        .filter(|&i| data[i].is_ascii_digit() && (i == 0 || !data[i - 1].is_ascii_digit()))
+        .collect();
     if starts.is_empty() {
         return;
     }

@@ -4,7 +4,9 @@ use super::*;
 
 pub(super) fn constant(sig: &Sig, name: &str, d: &Dim, env: &BTreeMap<String, Dim>) -> Result<i64> {
     let d = d.subst(&|s| env.get(s).cloned())?;
-    d.as_const().ok_or_else(|| BuildError::new(format!("dim `{name}` of `{}` is not static: it depends on {d}", sig.name)))
+    d.as_const().ok_or_else(|| {
+        BuildError::new(format!("dim `{name}` of `{}` is not static: it depends on {d}", sig.name))
+    })
 }
 
 /// Adds the dims that a `where` clause says are others, once those are known.
@@ -81,12 +83,18 @@ pub(super) fn bind_given(sig: &Sig, given: &[(String, Dim)]) -> Result<BTreeMap<
     }
 }
 
-pub(super) fn bind_options(sig: &Sig, given: &[(String, OptionValue)]) -> Result<BTreeMap<String, OptionValue>> {
-    let mut env: BTreeMap<String, OptionValue> = sig.options.iter().map(|o| (o.name.to_string(), o.default)).collect();
+pub(super) fn bind_options(
+    sig: &Sig,
+    given: &[(String, OptionValue)],
+) -> Result<BTreeMap<String, OptionValue>> {
+    let mut env: BTreeMap<String, OptionValue> =
+        sig.options.iter().map(|o| (o.name.to_string(), o.default)).collect();
     for (name, v) in given {
         match env.get_mut(name) {
             Some(slot) => match (crate::contract::refused(*slot, *v), *slot, *v) {
-                (Some(takes), ..) => return Err(BuildError::new(format!("`{name}` of `{}` takes {takes}", sig.name))),
+                (Some(takes), ..) => {
+                    return Err(BuildError::new(format!("`{name}` of `{}` takes {takes}", sig.name)));
+                }
                 // An integer is a number.
                 (None, OptionValue::Float(_), OptionValue::Int(i)) => *slot = OptionValue::Float(i as f64),
                 (None, _, v) => *slot = v,

@@ -11,17 +11,28 @@ impl Scope<'_> {
         self.enter(&N::SIG, N::build, net, args)
     }
 
-    /// Calls a network of which the macro saw no signature. Arguments are by position where their name is empty.
+    /// Calls a network of which the macro saw no signature. Arguments are by position where their name is
+    /// empty.
     pub fn call_foreign(&mut self, callee: &Callee, net: &Net, args: &[(&str, Value)]) -> Result<Vec<Value>> {
         let sig = callee.sig;
         let mut slots = vec![None; sig.inputs.len()];
         for (i, (name, v)) in args.iter().enumerate() {
-            let at = if name.is_empty() { Some(i) } else { sig.inputs.iter().position(|input| input.name == *name) };
+            let at = if name.is_empty() {
+                Some(i)
+            } else {
+                sig.inputs.iter().position(|input| input.name == *name)
+            };
             match at.and_then(|i| slots.get_mut(i)) {
                 Some(slot @ None) => *slot = Some(*v),
-                Some(Some(_)) => return Err(self.fail(BuildError::new(format!("an input of `{}` is given twice", sig.name)))),
+                Some(Some(_)) => {
+                    return Err(
+                        self.fail(BuildError::new(format!("an input of `{}` is given twice", sig.name)))
+                    );
+                }
                 None if name.is_empty() => return Err(self.wrong_count(sig, args.len())),
-                None => return Err(self.fail(BuildError::new(format!("`{}` has no input `{name}`", sig.name)))),
+                None => {
+                    return Err(self.fail(BuildError::new(format!("`{}` has no input `{name}`", sig.name))));
+                }
             }
         }
         let ordered: Option<Vec<Value>> = slots.into_iter().collect();
@@ -44,11 +55,16 @@ impl Scope<'_> {
     ) -> Result<Vec<Value>> {
         let run = |e: BuildError| self.fail(e);
         if self.graph.nodes.len() > MOST_OPS {
-            return Err(run(BuildError::new(format!("the graph has more than {MOST_OPS} ops: nets and loops are unrolled"))));
+            return Err(run(BuildError::new(format!(
+                "the graph has more than {MOST_OPS} ops: nets and loops are unrolled"
+            ))));
         }
         // Networks of one macro call are seen not to contain each other; those of several are not.
         if self.depth >= MOST_NETS {
-            return Err(run(BuildError::new(format!("`{}` stands inside of {MOST_NETS} networks: does it contain itself?", sig.name))));
+            return Err(run(BuildError::new(format!(
+                "`{}` stands inside of {MOST_NETS} networks: does it contain itself?",
+                sig.name
+            ))));
         }
         let mut dims = bind_given(sig, &net.dims).map_err(run)?;
         let options = bind_options(sig, &net.options).map_err(run)?;
@@ -93,14 +109,18 @@ impl Scope<'_> {
         let mut leading: Option<Vec<Dim>> = None;
         let wrong = |i: usize, why: &str| {
             let InputSig { name, ty: text, .. } = sig.inputs[i];
-            let m =
-                format!("`{}` does not accept this for `{name}`: it takes {text} but is given {}{why}", sig.name, self.graph.ty(args[i]));
+            let m = format!(
+                "`{}` does not accept this for `{name}`: it takes {text} but is given {}{why}",
+                sig.name,
+                self.graph.ty(args[i])
+            );
             self.fail(BuildError::new(m))
         };
         // Two rounds: axes that are one symbol bind it, then every axis is compared.
         for round in 0..2 {
             for (i, InputSig { ty: text, .. }) in sig.inputs.iter().enumerate() {
-                let (dtype, axes) = text::split_type(text).ok_or_else(|| self.fail(BuildError::new(format!("`{text}` is no type"))))?;
+                let (dtype, axes) = text::split_type(text)
+                    .ok_or_else(|| self.fail(BuildError::new(format!("`{text}` is no type"))))?;
                 let ty = self.graph.ty(args[i]).clone();
                 let fixed = axes.iter().filter(|a| **a != "..").count();
                 let open = axes.contains(&"..");
@@ -130,7 +150,10 @@ impl Scope<'_> {
         }
         follow(&sig.equalities()?, dims)?;
         match sig.dims.iter().find(|d| !dims.contains_key(d.name)) {
-            Some(d) => Err(self.fail(BuildError::new(format!("dim `{}` of `{}` follows from none of its inputs", d.name, sig.name)))),
+            Some(d) => Err(self.fail(BuildError::new(format!(
+                "dim `{}` of `{}` follows from none of its inputs",
+                d.name, sig.name
+            )))),
             None => Ok(leading.unwrap_or_default()),
         }
     }

@@ -24,7 +24,8 @@ use std::fmt;
 
 type Result<T, E = BuildError> = std::result::Result<T, E>;
 
-/// A graph with more ops is refused: nothing that large was meant, and memory would end before the build does.
+/// A graph with more ops is refused: nothing that large was meant, and memory would end before the build
+/// does.
 const MOST_OPS: usize = 1 << 20;
 
 /// A `net` item: where its weights live and what was fixed for it.
@@ -82,14 +83,20 @@ pub fn graph_of<N: Network>(statics: &[(&str, i64)], options: &[(&str, OptionVal
             continue;
         }
         if dims.contains_key(d.name) && !d.is_static() {
-            return Err(BuildError::new(format!("dim `{}` of `{}` is taken from its inputs", d.name, sig.name)));
+            return Err(BuildError::new(format!(
+                "dim `{}` of `{}` is taken from its inputs",
+                d.name, sig.name
+            )));
         }
         match d.kind {
             DimKind::Run => graph.dims.push(RunDim { name: d.name.into(), bound: None }),
             DimKind::Bounded(text) => {
                 let bound = constant(&sig, d.name, &Dim::parse(text)?, &dims)?;
                 if bound < 0 {
-                    return Err(BuildError::new(format!("dim `{}` of `{}` cannot be at most {bound}", d.name, sig.name)));
+                    return Err(BuildError::new(format!(
+                        "dim `{}` of `{}` cannot be at most {bound}",
+                        d.name, sig.name
+                    )));
                 }
                 graph.dims.push(RunDim { name: d.name.into(), bound: Some(bound) });
             }
@@ -125,7 +132,13 @@ pub fn graph_of<N: Network>(statics: &[(&str, i64)], options: &[(&str, OptionVal
         let ty = scope.ty(input.ty)?;
         scope.graph.inputs.push(InputDecl { name: input.name.into(), ty });
         let text = format!("{}: {}", input.name, input.ty);
-        let source = Source { text: text.into(), file: sig.file.into(), line: input.line, column: input.column, scope: "".into() };
+        let source = Source {
+            text: text.into(),
+            file: sig.file.into(),
+            line: input.line,
+            column: input.column,
+            scope: "".into(),
+        };
         let v = scope.graph.push(Op::Input(i), &[], source)?;
         scope.name(v, input.name);
         args.push(v);
@@ -140,11 +153,15 @@ pub fn graph_of<N: Network>(statics: &[(&str, i64)], options: &[(&str, OptionVal
         )));
     }
     let grown = |d: &RunDim| graph.states.iter().any(|s| s.grown_dim() == Some(&d.name));
-    let bound = |d: &RunDim| grown(d) || graph.inputs.iter().any(|i| i.ty.shape.iter().any(|x| x.as_sym() == Some(&d.name)));
+    let bound = |d: &RunDim| {
+        grown(d) || graph.inputs.iter().any(|i| i.ty.shape.iter().any(|x| x.as_sym() == Some(&d.name)))
+    };
     match graph.dims.iter().find(|d| !bound(d)) {
         Some(d) => {
-            let m =
-                format!("dim `{}` of `{}` follows from none of its inputs; a network that uses `{1}` must hand it on", d.name, sig.name);
+            let m = format!(
+                "dim `{}` of `{}` follows from none of its inputs; a network that uses `{1}` must hand it on",
+                d.name, sig.name
+            );
             Err(BuildError::new(m))
         }
         None => Ok(graph),
@@ -160,7 +177,13 @@ impl<'g> Scope<'g> {
 
     /// Sets the place of the ops that follow.
     pub fn at(&mut self, text: &str, line: u32, column: u32) {
-        self.source = Source { text: text.into(), file: self.file.into(), line, column, scope: self.path.trim_end_matches('.').into() };
+        self.source = Source {
+            text: text.into(),
+            file: self.file.into(),
+            line,
+            column,
+            scope: self.path.trim_end_matches('.').into(),
+        };
     }
 
     fn fail(&self, e: impl Into<BuildError>) -> BuildError {
@@ -188,10 +211,15 @@ impl<'g> Scope<'g> {
     pub fn turns(&self, from: &str, to: &str) -> Result<std::ops::Range<usize>> {
         let (from, to) = (self.count(from)?, self.count(to)?);
         if to.saturating_sub(from) > MOST_OPS {
-            return Err(self.fail(BuildError::new(format!("{} turns: loops are unrolled, {MOST_OPS} is the most", to - from))));
+            return Err(self.fail(BuildError::new(format!(
+                "{} turns: loops are unrolled, {MOST_OPS} is the most",
+                to - from
+            ))));
         }
         if from > to {
-            return Err(self.fail(BuildError::new(format!("the loop from {from} to {to} ends before it begins"))));
+            return Err(
+                self.fail(BuildError::new(format!("the loop from {from} to {to} ends before it begins")))
+            );
         }
         Ok(from..to)
     }
@@ -213,12 +241,18 @@ impl<'g> Scope<'g> {
 
     /// A path with the turns' numbers in it.
     fn numbered(&self, path: &str) -> String {
-        self.turns.iter().rev().fold(path.to_string(), |p, (name, n)| p.replace(&format!("{{{name}}}"), &n.to_string()))
+        self.turns
+            .iter()
+            .rev()
+            .fold(path.to_string(), |p, (name, n)| p.replace(&format!("{{{name}}}"), &n.to_string()))
     }
 
     /// The value of an option of this network.
     pub fn option(&self, name: &str) -> Result<OptionValue> {
-        self.options.get(name).copied().ok_or_else(|| self.fail(BuildError::new(format!("there is no option `{name}`"))))
+        self.options
+            .get(name)
+            .copied()
+            .ok_or_else(|| self.fail(BuildError::new(format!("there is no option `{name}`"))))
     }
 
     /// Whether a flag of this network is set.
@@ -228,7 +262,8 @@ impl<'g> Scope<'g> {
 
     /// A type of this scope from its text, `i32[B, 4*D]`; `..` stands for the leading axes.
     pub fn ty(&self, text: &str) -> Result<Type> {
-        let (dtype, dims) = text::split_type(text).ok_or_else(|| BuildError::new(format!("`{text}` is no type")))?;
+        let (dtype, dims) =
+            text::split_type(text).ok_or_else(|| BuildError::new(format!("`{text}` is no type")))?;
         let mut shape = Vec::new();
         for d in dims {
             if d == ".." {
@@ -241,17 +276,31 @@ impl<'g> Scope<'g> {
     }
 
     /// Declares a weight, or finds it again: one name in one graph is one weight.
-    pub fn param(&mut self, name: &str, path: &str, ty: &str, init: Init, attributes: &Attributes<'_>) -> Result<Value> {
+    pub fn param(
+        &mut self,
+        name: &str,
+        path: &str,
+        ty: &str,
+        init: Init,
+        attributes: &Attributes<'_>,
+    ) -> Result<Value> {
         let storage = self.storage.with(attributes, |t| self.count(t))?;
         let ty = self.ty(ty)?;
         if let Some(d) = ty.shape.iter().find(|d| d.as_const().is_none()) {
-            return Err(self.fail(BuildError::new(format!("weight `{}{path}` has the run-time dim {d}", self.path))));
+            return Err(
+                self.fail(BuildError::new(format!("weight `{}{path}` has the run-time dim {d}", self.path)))
+            );
         }
-        let decl = storage.decl(format!("{}{}", self.path, self.numbered(path)), ty, init).map_err(|e| self.fail(e))?;
+        let decl = storage
+            .decl(format!("{}{}", self.path, self.numbered(path)), ty, init)
+            .map_err(|e| self.fail(e))?;
         let v = match self.known.weights.get(&decl.name) {
             Some(&(i, _)) if self.graph.weights[i].ty != decl.ty => {
                 let old = &self.graph.weights[i].ty;
-                return Err(self.fail(BuildError::new(format!("weight `{}` is declared twice, as {old} and as {}", decl.name, decl.ty))));
+                return Err(self.fail(BuildError::new(format!(
+                    "weight `{}` is declared twice, as {old} and as {}",
+                    decl.name, decl.ty
+                ))));
             }
             Some(&(_, v)) => v,
             None => {
@@ -264,13 +313,16 @@ impl<'g> Scope<'g> {
             }
         };
         if storage.transposed && self.graph.ty(v).rank() == 2 {
-            return self.graph.push(Op::Transpose(vec![1, 0]), &[v], self.source.clone()).map_err(|e| self.fail(e));
+            return self
+                .graph
+                .push(Op::Transpose(vec![1, 0]), &[v], self.source.clone())
+                .map_err(|e| self.fail(e));
         }
         Ok(v)
     }
 
-    /// Declares a state; gives what it is before the run, and what it is now: a net that is called again goes on with
-    /// what the call before left.
+    /// Declares a state; gives what it is before the run, and what it is now: a net that is called again goes
+    /// on with what the call before left.
     pub fn state(&mut self, path: &str, ty: &str, grows: Option<usize>) -> Result<(Value, Value)> {
         let name = format!("{}{}", self.path, self.numbered(path));
         let ty = self.ty(ty)?;
@@ -284,7 +336,11 @@ impl<'g> Scope<'g> {
         }
         if let Some(axis) = grows {
             let grown = ty.shape.get(axis).map(Dim::to_string).unwrap_or_default();
-            let bound = ty.shape.get(axis).and_then(Dim::as_sym).and_then(|s| self.graph.dims.iter().find(|d| d.name == s)?.bound);
+            let bound = ty
+                .shape
+                .get(axis)
+                .and_then(Dim::as_sym)
+                .and_then(|s| self.graph.dims.iter().find(|d| d.name == s)?.bound);
             if let Some(bound) = bound.filter(|b| *b < 1) {
                 return Err(self.fail(BuildError::new(format!(
                     "the state `{name}` grows along `{grown}`, which is at most {bound}: there is no room for a row"
@@ -307,22 +363,35 @@ impl<'g> Scope<'g> {
 
     /// Adds rows to a growing state, and gives it with them.
     pub fn push(&mut self, state: Value, rows: Value) -> Result<Value> {
-        let Op::State(i) = self.graph.node(state).op else { return Err(self.fail(BuildError::new("rows are pushed to no state"))) };
+        let Op::State(i) = self.graph.node(state).op else {
+            return Err(self.fail(BuildError::new("rows are pushed to no state")));
+        };
         let axis = self.graph.states[i].grows.unwrap_or_default();
-        let v = self.graph.push(Op::Push { axis }, &[state, rows], self.source.clone()).map_err(|e| self.fail(e))?;
+        let v = self
+            .graph
+            .push(Op::Push { axis }, &[state, rows], self.source.clone())
+            .map_err(|e| self.fail(e))?;
         self.graph.states[i].next = Some(v);
         Ok(v)
     }
 
     /// Gives a state that does not grow another value.
     pub fn keep(&mut self, state: Value, value: Value) -> Result<()> {
-        let Op::State(i) = self.graph.node(state).op else { return Err(self.fail(BuildError::new("a value is kept in no state"))) };
+        let Op::State(i) = self.graph.node(state).op else {
+            return Err(self.fail(BuildError::new("a value is kept in no state")));
+        };
         self.graph.states[i].next = Some(value);
         Ok(())
     }
 
     /// Declares a net: its weights live under `path`. A dim with an empty name is given by position.
-    pub fn net(&self, path: &str, dims: &[(&str, &str)], options: &[(&str, OptionValue)], attributes: &Attributes<'_>) -> Result<Net> {
+    pub fn net(
+        &self,
+        path: &str,
+        dims: &[(&str, &str)],
+        options: &[(&str, OptionValue)],
+        attributes: &Attributes<'_>,
+    ) -> Result<Net> {
         let dims = dims.iter().map(|(n, t)| Ok((n.to_string(), self.dim(t)?))).collect::<Result<Vec<_>>>()?;
         let dot = if path.is_empty() { "" } else { "." };
         Ok(Net {
@@ -333,7 +402,8 @@ impl<'g> Scope<'g> {
         })
     }
 
-    /// This network itself, for calls of its other entry points: its static dims, its options and its weights.
+    /// This network itself, for calls of its other entry points: its static dims, its options and its
+    /// weights.
     pub fn here(&self) -> Net {
         let turn = |name: &String| self.turns.iter().any(|(t, _)| t == name);
         let fixed = self.dims.iter().filter(|(n, d)| d.as_const().is_some() && !turn(n));
@@ -342,7 +412,8 @@ impl<'g> Scope<'g> {
         Net { path: self.path.clone(), dims, options, storage: self.storage.clone() }
     }
 
-    /// Adds an op. `args` are parameter names with values, `options` the text form's, `"over = (1,), eps = 1e-5"`.
+    /// Adds an op. `args` are parameter names with values, `options` the text form's, `"over = (1,), eps =
+    /// 1e-5"`.
     pub fn op(&mut self, name: &str, args: &[(&str, Value)], options: &str) -> Result<Value> {
         let parsed = text::parse_options(name, options).map_err(|e| self.fail(BuildError::new(e)))?;
         let mut call = Call { given: args.iter().map(|(n, _)| *n).collect(), options: Vec::new() };
@@ -419,8 +490,10 @@ impl<'g> Scope<'g> {
             start = len.plus(&start)?;
         }
         let end = start.plus(&Dim::constant(1))?;
-        let cut =
-            self.graph.push(Op::Slice { axis, start, end, step: Dim::constant(1) }, &[v], self.source.clone()).map_err(|e| self.fail(e))?;
+        let cut = self
+            .graph
+            .push(Op::Slice { axis, start, end, step: Dim::constant(1) }, &[v], self.source.clone())
+            .map_err(|e| self.fail(e))?;
         shape.remove(axis);
         self.graph.push(Op::Reshape(shape), &[cut], self.source.clone()).map_err(|e| self.fail(e))
     }
@@ -436,7 +509,8 @@ impl<'g> Scope<'g> {
         let mut out = Vec::new();
         for i in 0..n {
             let start = part.times(&Dim::from(i))?;
-            let op = Op::Slice { axis, start: start.clone(), end: start.plus(&part)?, step: Dim::constant(1) };
+            let op =
+                Op::Slice { axis, start: start.clone(), end: start.plus(&part)?, step: Dim::constant(1) };
             out.push(self.graph.push(op, &[v], self.source.clone()).map_err(|e| self.fail(e))?);
         }
         Ok(out)

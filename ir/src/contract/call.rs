@@ -63,7 +63,10 @@ const fn count(sig: &Sig, used: &NetUse, call: &Call) -> Option<Fault> {
                 if let Some(first) = argument(sig, call, i)
                     && first < a
                 {
-                    return fault(At::Argument(a), Text::new().name(sig.inputs[i].name).and(" is given twice"));
+                    return fault(
+                        At::Argument(a),
+                        Text::new().name(sig.inputs[i].name).and(" is given twice"),
+                    );
                 }
             }
             None if call.args[a].input.is_empty() => fits = false,
@@ -77,14 +80,22 @@ const fn count(sig: &Sig, used: &NetUse, call: &Call) -> Option<Fault> {
     if fits {
         return None;
     }
-    let t = who(used).and(" takes ").number(sig.inputs.len() as i64).and(if sig.inputs.len() == 1 { " input, " } else { " inputs, " });
+    let t = who(used).and(" takes ").number(sig.inputs.len() as i64).and(if sig.inputs.len() == 1 {
+        " input, "
+    } else {
+        " inputs, "
+    });
     fault(At::Call, their_inputs(t.number(call.args.len() as i64).and(" given"), sig))
 }
 
 const fn their_inputs(t: Text, sig: &Sig) -> Text {
     let (mut t, mut i) = (t.and("\n  its inputs are ("), 0);
     while i < sig.inputs.len() {
-        t = t.and(if i > 0 { ", " } else { "" }).and(sig.inputs[i].name).and(": ").and(Parts::of(sig.inputs[i].ty).shown());
+        t = t
+            .and(if i > 0 { ", " } else { "" })
+            .and(sig.inputs[i].name)
+            .and(": ")
+            .and(Parts::of(sig.inputs[i].ty).shown());
         i += 1;
     }
     t.and(")")
@@ -228,7 +239,11 @@ impl<'a> Checker<'a> {
         let (theirs, promised) = (self.sig.outputs, self.call.results);
         if theirs.len() != promised.len() {
             let n = theirs.len() as i64;
-            let t = who(self.used).and(" gives ").number(n).and(if n == 1 { " result, not " } else { " results, not " });
+            let t = who(self.used).and(" gives ").number(n).and(if n == 1 {
+                " result, not "
+            } else {
+                " results, not "
+            });
             let (mut t, mut i) = (t.number(promised.len() as i64).and("\n  it gives "), 0);
             while i < theirs.len() {
                 t = t.and(if i == 0 { "(" } else { ", " }).and(Parts::of(theirs[i]).shown());
@@ -258,7 +273,9 @@ impl<'a> Checker<'a> {
             let (name, default) = (self.sig.dims[d].name, self.statics.rows[d][0]);
             at = next;
             match self.origin(d) {
-                Some(from) if !same(without_number(from), name) => t = t.and(lead).and(name).and(" = ").and(from),
+                Some(from) if !same(without_number(from), name) => {
+                    t = t.and(lead).and(name).and(" = ").and(from)
+                }
                 None if default != UNKNOWN => t = t.and(lead).and(name).and(" = ").number(default),
                 _ => continue,
             }
@@ -303,17 +320,23 @@ impl<'a> Checker<'a> {
     const fn why(&self, t: Text, ty: &Parts<'_>, tensor: &Tensor, d: Difference, promise: bool) -> Text {
         let t = t.and("\n  ");
         match d {
-            Difference::DType => {
-                t.and(if promise { "it gives " } else { "it takes " }).and(ty.dtype()).and("; nothing is converted silently")
-            }
+            Difference::DType => t
+                .and(if promise { "it gives " } else { "it takes " })
+                .and(ty.dtype())
+                .and("; nothing is converted silently"),
             Difference::Rank(_) if Parts::of(tensor.ty).open == 1 => t.and("`..` may be any number of axes"),
             Difference::Rank(s) => {
                 let (theirs, ours) = (ty.axes as i64, tensor.at[s].len() as i64);
-                let (t, have, other) =
-                    if promise { (t.and("it has "), theirs, ours) } else { (t.name(tensor.name).and(" has "), ours, theirs) };
+                let (t, have, other) = if promise {
+                    (t.and("it has "), theirs, ours)
+                } else {
+                    (t.name(tensor.name).and(" has "), ours, theirs)
+                };
                 t.number(have).and(if have == 1 { " axis, not " } else { " axes, not " }).number(other)
             }
-            Difference::Leading => t.and("the leading axes `..` are not those of the first input that has them"),
+            Difference::Leading => {
+                t.and("the leading axes `..` are not those of the first input that has them")
+            }
             Difference::Axis(k) => self.wrong_axis(t, ty, tensor, k, promise),
         }
     }
@@ -323,14 +346,32 @@ impl<'a> Checker<'a> {
         let Some(at) = theirs.axes.checked_sub(from_end) else { return t };
         let (have, number, default) = (theirs.axis(at), self.value(want)[0], axis(tensor, from_end)[0]);
         // The axes of a tensor with leading axes are counted from its end.
-        let t = if theirs.open == 1 { t.and("axis -").number(from_end as i64) } else { t.and("axis ").number(at as i64) };
+        let t = if theirs.open == 1 {
+            t.and("axis -").number(from_end as i64)
+        } else {
+            t.and("axis ").number(at as i64)
+        };
         let t = t.and(if promise { " is " } else { " must be " }).and(want);
         let t = if number != UNKNOWN && !is_number(want) { t.and(" = ").number(number) } else { t };
         let t = t.and(", not ").and(have);
-        let t = if number != UNKNOWN && number == default { t.and("; these are equal only by default") } else { t };
+        let t = if number != UNKNOWN && number == default {
+            t.and("; these are equal only by default")
+        } else {
+            t
+        };
         match find(self.sig.dims, want) {
-            Some(d) if self.sig.dims[d].kind.is_static() && default != UNKNOWN && self.statics.given[d] == DEFAULT => {
-                t.and("\nhelp: give it: `").and(self.used.path).and("<").and(want).and(" = ").and(without_number(have)).and(">`")
+            Some(d)
+                if self.sig.dims[d].kind.is_static()
+                    && default != UNKNOWN
+                    && self.statics.given[d] == DEFAULT =>
+            {
+                t.and("\nhelp: give it: `")
+                    .and(self.used.path)
+                    .and("<")
+                    .and(want)
+                    .and(" = ")
+                    .and(without_number(have))
+                    .and(">`")
             }
             _ => t,
         }

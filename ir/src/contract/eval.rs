@@ -58,8 +58,8 @@ const fn find_in(dims: &[DimSig], text: &[u8], from: usize, to: usize) -> Option
     None
 }
 
-/// The values of a polynomial, as [`Dim::eval`](crate::Dim::eval) finds them. Not known where a dim in it has no value, an
-/// exact quotient is not exact, or it does not fit.
+/// The values of a polynomial, as [`Dim::eval`](crate::Dim::eval) finds them. Not known where a dim in it has
+/// no value, an exact quotient is not exact, or it does not fit.
 pub const fn eval(text: &str, dims: &[DimSig], rows: &[Row]) -> Row {
     let bytes = text.as_bytes();
     // Most are one name.
@@ -247,7 +247,9 @@ pub const fn word_end(text: &str, at: usize) -> usize {
 const fn word_in(text: &[u8], at: usize) -> usize {
     let mut end = at;
     // Names may be of any letters: a byte of a longer character belongs to a word.
-    while end < text.len() && matches!(text[end], b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'_' | b'#' | 0x80..) {
+    while end < text.len()
+        && matches!(text[end], b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'_' | b'#' | 0x80..)
+    {
         end += 1;
     }
     end
@@ -281,10 +283,19 @@ mod tests {
 
         fn poly(&mut self, depth: u64) -> String {
             if depth == 0 {
-                return if self.below(3) == 0 { self.below(30).to_string() } else { NAMES[self.below(4) as usize].to_string() };
+                return if self.below(3) == 0 {
+                    self.below(30).to_string()
+                } else {
+                    NAMES[self.below(4) as usize].to_string()
+                };
             }
-            let divisor =
-                |me: &mut Random| if me.below(2) == 0 { (1 + me.below(6)).to_string() } else { NAMES[me.below(4) as usize].into() };
+            let divisor = |me: &mut Random| {
+                if me.below(2) == 0 {
+                    (1 + me.below(6)).to_string()
+                } else {
+                    NAMES[me.below(4) as usize].into()
+                }
+            };
             let (a, b) = (self.below(depth), self.below(depth));
             match self.below(8) {
                 0 => format!("{} + {}", self.poly(a), self.poly(b)),
@@ -314,7 +325,9 @@ mod tests {
             let rows: Vec<Row> = values.iter().map(|v| [*v, UNKNOWN, v + 1, 2 * v, 0]).collect();
             let found = eval(&canonical, &dims, &rows);
             for (s, found) in found.into_iter().enumerate() {
-                let env = |n: &str| NAMES.iter().position(|x| *x == n).map(|i| rows[i][s]).filter(|v| *v != UNKNOWN);
+                let env = |n: &str| {
+                    NAMES.iter().position(|x| *x == n).map(|i| rows[i][s]).filter(|v| *v != UNKNOWN)
+                };
                 let want = dim.eval(&env).unwrap_or(UNKNOWN);
                 assert_eq!(found, want, "{canonical} of {text} with {values:?} at {s}");
             }
@@ -334,7 +347,20 @@ mod tests {
         assert_eq!(at("floor((D + 2 - 3) / B) + 1"), [6; SAMPLES]);
         assert_eq!(at("-1 * (B - 3)"), [1; SAMPLES]);
         assert_eq!(at("größe*D"), [60; SAMPLES]);
-        for none in ["HEADS", "D / HEADS", "D / 5", "D / 0", "floor(D / 0)", "E", "", "D +", "(D", "D D", "9223372036854775807 + 1", "1x"] {
+        for none in [
+            "HEADS",
+            "D / HEADS",
+            "D / 5",
+            "D / 0",
+            "floor(D / 0)",
+            "E",
+            "",
+            "D +",
+            "(D",
+            "D D",
+            "9223372036854775807 + 1",
+            "1x",
+        ] {
             assert_eq!(at(none), NOTHING, "{none}");
         }
         assert_eq!(at(&"(".repeat(1000)), NOTHING);

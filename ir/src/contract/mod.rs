@@ -1,12 +1,13 @@
 //! Calls of networks of other macro calls, modules and crates, checked by `cargo check`.
 //!
-//! A macro sees tokens, not the signature of a network that another `network!` declares. It emits what it knows of a
-//! call as constant data: names, texts of shapes, and the numbers those shapes have at several **samples**, choices of
-//! values for the caller's dims. Here, in `const` evaluation, the callee's run-time dims are bound to those numbers, its
-//! static dims to what is given or their defaults, and each axis is compared at each sample. Sample 0 is the caller's
-//! defaults, where they are known; the others are large and different for every dim, so that polynomials that
-//! agree at all of them are the same. There are no more than five. What cannot be evaluated (a quotient that is not exact at a sample) is left to
-//! the graph builder, which compares the polynomials themselves.
+//! A macro sees tokens, not the signature of a network that another `network!` declares. It emits what it
+//! knows of a call as constant data: names, texts of shapes, and the numbers those shapes have at several
+//! **samples**, choices of values for the caller's dims. Here, in `const` evaluation, the callee's run-time
+//! dims are bound to those numbers, its static dims to what is given or their defaults, and each axis is
+//! compared at each sample. Sample 0 is the caller's defaults, where they are known; the others are large and
+//! different for every dim, so that polynomials that agree at all of them are the same. There are no more
+//! than five. What cannot be evaluated (a quotient that is not exact at a sample) is left to the graph
+//! builder, which compares the polynomials themselves.
 
 mod call;
 mod eval;
@@ -117,7 +118,9 @@ impl Fault {
 pub const fn report(fault: &Option<Fault>, at: At) {
     if let Some(f) = fault {
         let here = match (f.at, at) {
-            (At::Dim(a), At::Dim(b)) | (At::Option(a), At::Option(b)) | (At::Argument(a), At::Argument(b)) => a == b,
+            (At::Dim(a), At::Dim(b))
+            | (At::Option(a), At::Option(b))
+            | (At::Argument(a), At::Argument(b)) => a == b,
             (At::Path, At::Path) | (At::Call, At::Call) | (At::Promise, At::Promise) => true,
             _ => false,
         };

@@ -23,7 +23,10 @@ pub const fn net(sig: &Sig, used: &NetUse) -> Option<Fault> {
         let (l, relation, r) = sig.wheres[i];
         let (a, b) = (eval(l, sig.dims, &rows)[0], eval(r, sig.dims, &rows)[0]);
         if a != UNKNOWN && b != UNKNOWN && !relation.holds(a, b) {
-            return fault(At::Path, requires(who(used), l, relation, r).values("\n  ", [l, r], sig.dims, &rows));
+            return fault(
+                At::Path,
+                requires(who(used), l, relation, r).values("\n  ", [l, r], sig.dims, &rows),
+            );
         }
         i += 1;
     }
@@ -42,10 +45,17 @@ const fn dims(sig: &Sig, used: &NetUse) -> Option<Fault> {
     while i < used.dims.len() {
         let (at, name) = (At::Dim(i), used.dims[i].name);
         match sig.target(used.dims, i) {
-            None if name.is_empty() => return fault(at, their_dims(who(used).and(" is given more dimensions than it has"), sig)),
+            None if name.is_empty() => {
+                return fault(at, their_dims(who(used).and(" is given more dimensions than it has"), sig));
+            }
             None => return fault(at, their_dims(who(used).and(" has no dimension ").name(name), sig)),
             Some(d) if !sig.dims[d].kind.is_static() => {
-                let t = Text::new().and("dimension ").name(name).and(" of ").name(used.path).and(" is taken from its inputs at each call");
+                let t = Text::new()
+                    .and("dimension ")
+                    .name(name)
+                    .and(" of ")
+                    .name(used.path)
+                    .and(" is taken from its inputs at each call");
                 return fault(at, t.and("\nhelp: leave it out"));
             }
             Some(d) => {
@@ -62,7 +72,10 @@ const fn dims(sig: &Sig, used: &NetUse) -> Option<Fault> {
         if matches!(sig.dims[d].kind, DimKind::Required) && !seen[d] {
             let name = sig.dims[d].name;
             let t = who(used).and(" needs its dimension ").name(name);
-            return fault(At::Path, t.and("\nhelp: for example `").and(used.path).and("<").and(name).and(" = ..>`"));
+            return fault(
+                At::Path,
+                t.and("\nhelp: for example `").and(used.path).and("<").and(name).and(" = ..>`"),
+            );
         }
         d += 1;
     }

@@ -64,7 +64,11 @@ impl<'a> Parts<'a> {
 
     /// The type without `f32`, as users write it.
     pub const fn shown(&self) -> &'a str {
-        if same(self.dtype(), "f32") { between(self.text, self.begin - 1, self.text.len()) } else { self.text }
+        if same(self.dtype(), "f32") {
+            between(self.text, self.begin - 1, self.text.len())
+        } else {
+            self.text
+        }
     }
 }
 
@@ -75,7 +79,10 @@ mod tests {
     #[test]
     fn takes_types_apart() {
         let of = |ty: &'static str| Parts::of(ty);
-        assert_eq!((of("bool[B, S]").dtype(), of("[B]").dtype(), of("f32[]").dtype()), ("bool", "f32", "f32"));
+        assert_eq!(
+            (of("bool[B, S]").dtype(), of("[B]").dtype(), of("f32[]").dtype()),
+            ("bool", "f32", "f32")
+        );
         assert_eq!((of("f32[B]").shown(), of("i32[B]").shown(), of("[]").shown()), ("[B]", "i32[B]", "[]"));
         let ty = of("[.., floor((H - 1) / 2), 4*D]");
         assert_eq!((ty.axes, [ty.axis(0), ty.axis(1), ty.axis(2)]), (3, ["..", "floor((H - 1) / 2)", "4*D"]));

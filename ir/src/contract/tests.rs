@@ -18,7 +18,13 @@ const BLOCK: Sig = Sig {
     name: "Block",
     entry: "",
     file: "",
-    dims: &[run("B"), DimSig { name: "S", kind: DimKind::Bounded("T") }, with("D", "8"), with("H", "4*D"), with("T", "16")],
+    dims: &[
+        run("B"),
+        DimSig { name: "S", kind: DimKind::Bounded("T") },
+        with("D", "8"),
+        with("H", "4*D"),
+        with("T", "16"),
+    ],
     options: &[OptionSig { name: "eps", default: OptionValue::Float(1e-5) }],
     inputs: &[takes("x", "f32[B, S, D]"), takes("mask", "bool[B, S]")],
     outputs: &["f32[B, S, H]"],
@@ -112,9 +118,27 @@ fn each_mistake_is_said_where_it_is() {
             At::Argument(0),
             "axis 2 must be D = 8, not C (8); these are equal only by default\nhelp: give it: `zoo::Block<D = C>`",
         ),
-        (good, &[tensor("y", "[C]", &[&[8], &[120], &[96]]), MASK], &[OUT], At::Argument(0), "`y` has 1 axis, not 3"),
-        (good, &[X, tensor("m", "bool[3, N]", &[&[3, -1], &[3, 50], &[3, 71]])], &[OUT], At::Argument(1), "axis 0 must be B, not 3"),
-        (used(&[C, dim("T", "2", &[2, 2, 2])], &[]), &[X, MASK], &[OUT], At::Argument(0), "takes S up to T (2), but it is 3 here"),
+        (
+            good,
+            &[tensor("y", "[C]", &[&[8], &[120], &[96]]), MASK],
+            &[OUT],
+            At::Argument(0),
+            "`y` has 1 axis, not 3",
+        ),
+        (
+            good,
+            &[X, tensor("m", "bool[3, N]", &[&[3, -1], &[3, 50], &[3, 71]])],
+            &[OUT],
+            At::Argument(1),
+            "axis 0 must be B, not 3",
+        ),
+        (
+            used(&[C, dim("T", "2", &[2, 2, 2])], &[]),
+            &[X, MASK],
+            &[OUT],
+            At::Argument(0),
+            "takes S up to T (2), but it is 3 here",
+        ),
     ] {
         let found = judge(&BLOCK, &used, args, results).unwrap_or_else(|| panic!("{text}"));
         assert!(found.0 == at && found.1.contains(text), "{found:?} is not {text} at {at:?}");
@@ -135,7 +159,9 @@ fn leading_axes_are_the_same_ones() {
     let x = tensor("x", "[.., C (8)]", &[&[-1, 8]]);
     let y = tensor("y", "[2]", &[&[2]]);
     let found = judge(&closed, &u, &[x, y], &[x]);
-    assert!(found.is_some_and(|(at, m)| at == At::Argument(0) && m.ends_with("`..` may be any number of axes")));
+    assert!(
+        found.is_some_and(|(at, m)| at == At::Argument(0) && m.ends_with("`..` may be any number of axes"))
+    );
 }
 
 #[test]
@@ -143,13 +169,23 @@ fn what_is_fixed_for_a_net_is_checked_once() {
     let one = |name| [dim(name, "C", &[8])];
     type Case<'a> = (&'a [GivenDim], &'a [(&'static str, OptionValue)], At, &'a str);
     let cases: [Case<'_>; 8] = [
-        (&one("E"), &[], At::Dim(0), "has no dimension `E`\nhelp: its static dimensions are `D`, `H` and `T`"),
+        (
+            &one("E"),
+            &[],
+            At::Dim(0),
+            "has no dimension `E`\nhelp: its static dimensions are `D`, `H` and `T`",
+        ),
         (&one("B"), &[], At::Dim(0), "dimension `B` of `zoo::Block` is taken from its inputs"),
         (&[C, dim("", "9", &[9])], &[], At::Dim(1), "`D` is given twice"),
         (&[one("")[0]; 4], &[], At::Dim(3), "is given more dimensions than it has"),
         (&[dim("D", "6", &[6])], &[], At::Path, "requires D % 4 == 0, which does not hold here\n  D = 6"),
         (&[], &[("eps", OptionValue::Bool(true))], At::Option(0), "`eps` of `zoo::Block` takes a number"),
-        (&[], &[("bias", OptionValue::Bool(true))], At::Option(0), "has no option `bias`\nhelp: it has `eps`"),
+        (
+            &[],
+            &[("bias", OptionValue::Bool(true))],
+            At::Option(0),
+            "has no option `bias`\nhelp: it has `eps`",
+        ),
         (&[], &[("eps", OptionValue::Float(1.0))], At::Path, ""),
     ];
     for (dims, options, at, text) in cases {
@@ -157,7 +193,9 @@ fn what_is_fixed_for_a_net_is_checked_once() {
         let found = net(&BLOCK, &used);
         match found {
             None => assert_eq!(text, ""),
-            Some(f) => assert!(f.at() == at && f.message().contains(text) && !text.is_empty(), "{f:?} is not {text}"),
+            Some(f) => {
+                assert!(f.at() == at && f.message().contains(text) && !text.is_empty(), "{f:?} is not {text}")
+            }
         }
         // The calls of such a net are not judged.
         assert_eq!(found.is_some(), judge(&BLOCK, &used, &[], &[]).is_none(), "{text}");

@@ -66,7 +66,8 @@ impl Text {
         while side < 2 {
             let mut at = 0;
             while let Some((d, next)) = next_dim(sides[side], at, dims) {
-                let again = side == 1 && mentions(sides[0], d, dims, sides[0].len()) || mentions(sides[side], d, dims, at);
+                let again = side == 1 && mentions(sides[0], d, dims, sides[0].len())
+                    || mentions(sides[side], d, dims, at);
                 if !again && rows[d][0] != UNKNOWN {
                     t = t.and(if some { ", " } else { lead }).and(dims[d].name).and(" = ").number(rows[d][0]);
                     some = true;
@@ -125,7 +126,11 @@ pub const fn without_number(shown: &str) -> &str {
     while at > 0 && b[at - 1].is_ascii_digit() {
         at -= 1;
     }
-    if at >= 2 && at < b.len() - 1 && b[at - 1] == b'(' && b[at - 2] == b' ' { between(shown, 0, at - 2) } else { shown }
+    if at >= 2 && at < b.len() - 1 && b[at - 1] == b'(' && b[at - 2] == b' ' {
+        between(shown, 0, at - 2)
+    } else {
+        shown
+    }
 }
 
 /// Whether a polynomial is a number.
@@ -145,15 +150,24 @@ mod tests {
         let long = "ä".repeat(ROOM);
         assert_eq!(T.and(&long).as_str(), T.as_str());
         let dims = ["D", "HEADS", "B"].map(|name| DimSig { name, kind: DimKind::Run });
-        let t = Text::new().values("with ", ["D + 2*D + B", "D / HEADS"], &dims, &[[770; 5], [12; 5], [UNKNOWN; 5]]);
+        let t = Text::new().values(
+            "with ",
+            ["D + 2*D + B", "D / HEADS"],
+            &dims,
+            &[[770; 5], [12; 5], [UNKNOWN; 5]],
+        );
         assert_eq!(t.as_str(), "with D = 770, HEADS = 12");
     }
 
     #[test]
     fn numbers_behind_dims_go() {
-        for (shown, bare) in
-            [("4*D (3072)", "4*D"), ("D", "D"), ("A + (D / 2)", "A + (D / 2)"), ("A + (D / 2) (9)", "A + (D / 2)"), ("7", "7")]
-        {
+        for (shown, bare) in [
+            ("4*D (3072)", "4*D"),
+            ("D", "D"),
+            ("A + (D / 2)", "A + (D / 2)"),
+            ("A + (D / 2) (9)", "A + (D / 2)"),
+            ("7", "7"),
+        ] {
             assert_eq!(without_number(shown), bare);
         }
         assert!(is_number("768") && !is_number("7*D") && !is_number("D") && !is_number(""));

@@ -12,8 +12,16 @@ impl Body {
         let merged = q_shape.len() == 3;
         let hd = if merged { q_shape[2].exact_div(heads).ok()? } else { q_shape.get(3)?.clone() };
         // `D / (D / HEADS)` is HEADS, which no rule of dims says.
-        let kv = if k_shape.last() == q_shape.last() { heads.clone() } else { k_shape.last()?.exact_div(&hd).ok()? };
-        let [q, k, v] = [self.heads_out(args[0], heads, &hd)?, self.heads_out(args[1], &kv, &hd)?, self.heads_out(args[2], &kv, &hd)?];
+        let kv = if k_shape.last() == q_shape.last() {
+            heads.clone()
+        } else {
+            k_shape.last()?.exact_div(&hd).ok()?
+        };
+        let [q, k, v] = [
+            self.heads_out(args[0], heads, &hd)?,
+            self.heads_out(args[1], &kv, &hd)?,
+            self.heads_out(args[2], &kv, &hd)?,
+        ];
         let [k, v] = [self.repeat_heads(k, heads)?, self.repeat_heads(v, heads)?];
         let (batch, s, t) = (&q_shape[0], self.shape(q)[2].clone(), self.shape(k)[2].clone());
         let grid = vec![batch.clone(), heads.clone(), s.clone(), t.clone()];
@@ -52,8 +60,8 @@ impl Body {
                 let never = self.num(f64::NEG_INFINITY)?;
                 let scores = self.push(Op::Select, &[m, scores, never])?;
                 let p = self.push(softmax, &[scores])?;
-                // A key that is not attended has the weight 0, whatever the softmax makes of a row
-                // with no key at all. (One hidden by its place does not count even if its value is not finite.)
+                // A key that is not attended has the weight 0, whatever the softmax makes of a row with no
+                // key at all. (One hidden by its place does not count even if its value is not finite.)
                 let zero = self.num(0.0)?;
                 let p = self.push(Op::Select, &[m, p, zero])?;
                 self.push(Op::Matmul, &[p, v])?
@@ -83,7 +91,8 @@ impl Body {
             return Some(x);
         }
         let group = heads.exact_div(kv).ok()?;
-        let x = self.push(Op::Reshape(vec![b.clone(), kv.clone(), Dim::constant(1), t.clone(), hd.clone()]), &[x])?;
+        let x = self
+            .push(Op::Reshape(vec![b.clone(), kv.clone(), Dim::constant(1), t.clone(), hd.clone()]), &[x])?;
         let x = self.push(Op::Expand(vec![b.clone(), kv.clone(), group, t.clone(), hd.clone()]), &[x])?;
         self.push(Op::Reshape(vec![b.clone(), heads.clone(), t.clone(), hd.clone()]), &[x])
     }

@@ -15,7 +15,8 @@ impl Body {
         };
         let x = self.push(one_row(self.shape(args[0])), &[args[0]])?;
         let w = self.push(one_row(self.shape(args[1])), &[args[1]])?;
-        let conv = Op::Conv2d { window: window.clone(), groups: groups.clone(), bias: *bias, layout: Layout::Nchw };
+        let conv =
+            Op::Conv2d { window: window.clone(), groups: groups.clone(), bias: *bias, layout: Layout::Nchw };
         let all: Vec<Value> = [x, w].into_iter().chain(args.get(2).copied()).collect();
         let y = self.push(conv, &all)?;
         let mut shape = self.shape(y);
@@ -26,7 +27,13 @@ impl Body {
     /// Sums over windows, divided by how many pixels of the image each has.
     pub fn avg_pool2d(&mut self, op: &Op, x: Value) -> Option<Value> {
         let Op::Pool2d { kind: Pooling::Avg, kernel, window, layout, count_pad } = op else { return None };
-        let sums = Op::Pool2d { kind: Pooling::Sum, kernel: kernel.clone(), window: window.clone(), layout: *layout, count_pad: false };
+        let sums = Op::Pool2d {
+            kind: Pooling::Sum,
+            kernel: kernel.clone(),
+            window: window.clone(),
+            layout: *layout,
+            count_pad: false,
+        };
         let sum = self.push(sums.clone(), &[x])?;
         let bare = matches!(&window.pad, Padding::Explicit(p) if p.iter().all(|d| d.is(0)));
         let count = if bare || *count_pad {
@@ -43,7 +50,8 @@ impl Body {
         self.bin(Binary::Div, sum, count)
     }
 
-    /// `(x - mean) * scale + bias`: the difference is exact where `x` is near its mean, however far from 0 that is.
+    /// `(x - mean) * scale + bias`: the difference is exact where `x` is near its mean, however far from 0
+    /// that is.
     pub fn batch_norm(&mut self, args: &[Value], eps: Number) -> Option<Value> {
         let &[x, gain, bias, mean, var] = args else { return None };
         let shifted = self.by(Binary::Add, var, eps.0)?;
@@ -60,7 +68,9 @@ impl Body {
     pub fn upsample_nearest(&mut self, x: Value, scale: &[Dim; 2]) -> Option<Value> {
         let shape = self.shape(x);
         let [n, c, h, w] = shape.as_slice() else { return None };
-        let split = |down: &Dim, across: &Dim| vec![n.clone(), c.clone(), h.clone(), down.clone(), w.clone(), across.clone()];
+        let split = |down: &Dim, across: &Dim| {
+            vec![n.clone(), c.clone(), h.clone(), down.clone(), w.clone(), across.clone()]
+        };
         let one = Dim::constant(1);
         let y = self.push(Op::Reshape(split(&one, &one)), &[x])?;
         let y = self.push(Op::Expand(split(&scale[0], &scale[1])), &[y])?;

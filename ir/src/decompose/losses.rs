@@ -24,7 +24,10 @@ impl Body {
 
         let axis = rows.len();
         let log = self.push(Op::Softmax { axis, log: true }, &[logits])?;
-        let picked = self.push(Op::Reduce { kind: Reduction::Sum, axes: vec![axis], keep: false, masked: true }, &[log, hit])?;
+        let picked = self.push(
+            Op::Reduce { kind: Reduction::Sum, axes: vec![axis], keep: false, masked: true },
+            &[log, hit],
+        )?;
         let loss = self.un(Unary::Neg, picked)?;
         let zero = self.num(0.0)?;
         self.push(Op::Select, &[ignored, zero, loss])
@@ -34,6 +37,9 @@ impl Body {
         let last = self.shape(a).len().checked_sub(1)?;
         let d = self.bin(Binary::Sub, a, b)?;
         let square = self.bin(Binary::Mul, d, d)?;
-        self.push(Op::Reduce { kind: Reduction::Mean, axes: vec![last], keep: false, masked: false }, &[square])
+        self.push(
+            Op::Reduce { kind: Reduction::Mean, axes: vec![last], keep: false, masked: false },
+            &[square],
+        )
     }
 }

@@ -104,7 +104,9 @@ impl Body {
                 self.bin(Binary::Mul, gate, args[1])
             }
             Op::Reduce { kind: Reduction::Mean, axes, keep, masked: false } => self.mean(x, axes, *keep),
-            Op::Reduce { kind: Reduction::Mean, axes, keep, masked: true } => self.masked_mean(x, args[1], axes, *keep),
+            Op::Reduce { kind: Reduction::Mean, axes, keep, masked: true } => {
+                self.masked_mean(x, args[1], axes, *keep)
+            }
             Op::Linear { bias } => self.linear(x, args[1], bias.then(|| args[2])),
             Op::Softmax { axis, log } => self.softmax(x, *axis, *log),
             Op::LayerNorm { axes, eps, eps_on, gain, bias } => {
@@ -190,13 +192,23 @@ impl Body {
     /// `y` and `p`, which runs along `axes`.
     fn along(&mut self, b: Binary, y: Value, p: Value, axes: &[usize]) -> Option<Value> {
         let shape = self.shape(y);
-        let thin = shape.iter().enumerate().map(|(i, d)| if axes.contains(&i) { d.clone() } else { Dim::constant(1) }).collect();
+        let thin = shape
+            .iter()
+            .enumerate()
+            .map(|(i, d)| if axes.contains(&i) { d.clone() } else { Dim::constant(1) })
+            .collect();
         let p = self.push(Op::Reshape(thin), &[p])?;
         self.with_kept(b, y, p)
     }
 
     /// `y * gain + bias`, as far as they are given; both run along `axes`.
-    fn affine(&mut self, mut y: Value, gain: Option<Value>, bias: Option<Value>, axes: &[usize]) -> Option<Value> {
+    fn affine(
+        &mut self,
+        mut y: Value,
+        gain: Option<Value>,
+        bias: Option<Value>,
+        axes: &[usize],
+    ) -> Option<Value> {
         for (b, p) in [(Binary::Mul, gain), (Binary::Add, bias)] {
             let Some(p) = p else { continue };
             y = self.along(b, y, p, axes)?;
@@ -239,7 +251,8 @@ impl Body {
     fn unary_composite(&mut self, u: Unary, x: Value) -> Option<Value> {
         match u {
             Unary::Relu => {
-                let zero = if self.g.ty(x).dtype == DType::I32 { Scalar::I32(0) } else { Scalar::F32(Number(0.0)) };
+                let zero =
+                    if self.g.ty(x).dtype == DType::I32 { Scalar::I32(0) } else { Scalar::F32(Number(0.0)) };
                 let zero = self.push(Op::Const(zero), &[])?;
                 self.bin(Binary::Max, x, zero)
             }
@@ -299,7 +312,8 @@ impl Body {
     }
 
     fn masked_mean(&mut self, x: Value, mask: Value, axes: &[usize], keep: bool) -> Option<Value> {
-        let sum = self.push(Op::Reduce { kind: Reduction::Sum, axes: axes.to_vec(), keep, masked: true }, &[x, mask])?;
+        let sum = self
+            .push(Op::Reduce { kind: Reduction::Sum, axes: axes.to_vec(), keep, masked: true }, &[x, mask])?;
         let ones = self.push(Op::Cast(DType::F32), &[mask])?;
         let count = self.reduce(Reduction::Sum, ones, axes, keep)?;
         // The mask has only leading axes of `x`: its counts run along the leading axes of the sum.
@@ -368,7 +382,14 @@ mod tests {
     }
 
     fn attention(heads: &str, causal: bool, mask: bool) -> Op {
-        Op::Attention { heads: Dim::parse(heads).expect("a dim"), causal, window: None, mask, bias: false, scale: None }
+        Op::Attention {
+            heads: Dim::parse(heads).expect("a dim"),
+            causal,
+            window: None,
+            mask,
+            bias: false,
+            scale: None,
+        }
     }
 
     /// With a bias as last argument, and a window.
@@ -383,10 +404,24 @@ mod tests {
 
     fn composites() -> Vec<(Op, Vec<&'static str>)> {
         let eps = Number(1e-5);
-        let mean = |axes: &[usize], keep, masked| Op::Reduce { kind: Reduction::Mean, axes: axes.to_vec(), keep, masked };
-        let norm = |axes: &[usize], eps_on, gain, bias| Op::LayerNorm { axes: axes.to_vec(), eps, eps_on, gain, bias };
-        let mut all: Vec<(Op, Vec<&str>)> =
-            Unary::TABLE.iter().map(|(u, _)| (Op::Unary(*u), vec!["f32[B, 4]"])).filter(|(op, _)| is_composite(op)).collect();
+        let mean = |axes: &[usize], keep, masked| Op::Reduce {
+            kind: Reduction::Mean,
+            axes: axes.to_vec(),
+            keep,
+            masked,
+        };
+        let norm = |axes: &[usize], eps_on, gain, bias| Op::LayerNorm {
+            axes: axes.to_vec(),
+            eps,
+            eps_on,
+            gain,
+            bias,
+        };
+        let mut all: Vec<(Op, Vec<&str>)> = Unary::TABLE
+            .iter()
+            .map(|(u, _)| (Op::Unary(*u), vec!["f32[B, 4]"]))
+            .filter(|(op, _)| is_composite(op))
+            .collect();
         let dim = |text: &str| Dim::parse(text).expect("a dim");
         let rope = |from, pairs| Op::Rope { base: Number(1e4), from: dim(from), pairs };
         let zeros = |axis, before, after| Op::Pad { axis, before: dim(before), after: dim(after) };
@@ -399,7 +434,11 @@ mod tests {
             layout,
             count_pad,
         };
-        let conv1d = |pad, bias| Op::Conv1d { window: Window::along_columns(&dim("2"), &pad, &dim("1")), groups: dim("2"), bias };
+        let conv1d = |pad, bias| Op::Conv1d {
+            window: Window::along_columns(&dim("2"), &pad, &dim("1")),
+            groups: dim("2"),
+            bias,
+        };
         all.extend([
             (conv1d(Padding::Same, false), vec!["f32[N, 4, L]", "f32[6, 2, 3]"]),
             (conv1d(pad(["0", "0", "1", "2"]), true), vec!["f32[N, 4, 9]", "f32[6, 2, 3]", "f32[6]"]),
@@ -426,8 +465,14 @@ mod tests {
             (Op::RmsNorm { axes: vec![1], eps, gain: true }, vec!["f32[B, 4, 3]", "f32[4]"]),
             (Op::L2Normalize { axis: 1, eps }, vec!["f32[B, 4]"]),
             (Op::Binary(Binary::Swiglu), vec!["f32[B, S]", "f32[S]"]),
-            (Op::GroupNorm { groups: dim("G"), eps, gain: false, bias: true }, vec!["f32[B, G*E, S]", "f32[G*E]"]),
-            (Op::GroupNorm { groups: dim("2"), eps, gain: true, bias: true }, vec!["f32[B, 6, S, 3]", "f32[6]", "f32[6]"]),
+            (
+                Op::GroupNorm { groups: dim("G"), eps, gain: false, bias: true },
+                vec!["f32[B, G*E, S]", "f32[G*E]"],
+            ),
+            (
+                Op::GroupNorm { groups: dim("2"), eps, gain: true, bias: true },
+                vec!["f32[B, 6, S, 3]", "f32[6]", "f32[6]"],
+            ),
             (Op::GroupNorm { groups: dim("2"), eps, gain: false, bias: false }, vec!["f32[B, 6]"]),
             (rope("0", Pairs::Halves), vec!["f32[B, H, S, 8]"]),
             (rope("P", Pairs::Adjacent), vec!["f32[B, H, S, 6]"]),
@@ -439,15 +484,33 @@ mod tests {
             (Op::Mse, vec!["f32[B, S]", "f32[B, S]"]),
             (Op::Dropout { p: Number(0.1) }, vec!["f32[B]"]),
             (Op::StopGradient, vec!["i32[B]"]),
-            (biased(attention("H", true, false), "W"), vec!["f32[B, S, H*E]", "f32[B, T, H*E]", "f32[B, T, H*E]", "f32[H, S, T]"]),
+            (
+                biased(attention("H", true, false), "W"),
+                vec!["f32[B, S, H*E]", "f32[B, T, H*E]", "f32[B, T, H*E]", "f32[H, S, T]"],
+            ),
             (
                 biased(attention("4", false, true), "5"),
-                vec!["f32[B, 4, S, 8]", "f32[B, 2, T, 8]", "f32[B, 2, T, 8]", "bool[B, T]", "f32[B, 4, S, T]"],
+                vec![
+                    "f32[B, 4, S, 8]",
+                    "f32[B, 2, T, 8]",
+                    "f32[B, 2, T, 8]",
+                    "bool[B, T]",
+                    "f32[B, 4, S, T]",
+                ],
             ),
             (attention("H", true, false), vec!["f32[B, S, H*E]"; 3]),
-            (attention("4", false, true), vec!["f32[B, S, 32]", "f32[B, T, 16]", "f32[B, T, 16]", "bool[B, T]"]),
-            (attention("4", true, true), vec!["f32[B, 4, S, 8]", "f32[B, 2, T, 8]", "f32[B, 2, T, 8]", "bool[B, 4, S, T]"]),
-            (attention("4", true, true), vec!["f32[B, 7, 8]", "f32[B, 9, 8]", "f32[B, 9, 8]", "bool[B, 7, 9]"]),
+            (
+                attention("4", false, true),
+                vec!["f32[B, S, 32]", "f32[B, T, 16]", "f32[B, T, 16]", "bool[B, T]"],
+            ),
+            (
+                attention("4", true, true),
+                vec!["f32[B, 4, S, 8]", "f32[B, 2, T, 8]", "f32[B, 2, T, 8]", "bool[B, 4, S, T]"],
+            ),
+            (
+                attention("4", true, true),
+                vec!["f32[B, 7, 8]", "f32[B, 9, 8]", "f32[B, 9, 8]", "bool[B, 7, 9]"],
+            ),
         ]);
         all
     }

@@ -13,7 +13,8 @@ impl Body {
         let n = width.as_const().filter(|w| w % 2 == 0)? / 2;
         let [cos, sin] = self.rotations(base, from, s, n)?;
         let [a, b] = self.pairs(x, pairs, n)?;
-        let [a_cos, b_sin, b_cos, a_sin] = [(a, cos), (b, sin), (b, cos), (a, sin)].map(|(x, by)| self.bin(Binary::Mul, x, by));
+        let [a_cos, b_sin, b_cos, a_sin] =
+            [(a, cos), (b, sin), (b, cos), (a, sin)].map(|(x, by)| self.bin(Binary::Mul, x, by));
         let first = self.bin(Binary::Sub, a_cos?, b_sin?)?;
         let second = self.bin(Binary::Add, b_cos?, a_sin?)?;
         match pairs {
@@ -53,7 +54,12 @@ impl Body {
             }
         };
         let mut part = |i: i64| {
-            let slice = Op::Slice { axis, start: Dim::constant(i * step), end: Dim::constant((i + 1) * step), step: Dim::constant(1) };
+            let slice = Op::Slice {
+                axis,
+                start: Dim::constant(i * step),
+                end: Dim::constant((i + 1) * step),
+                step: Dim::constant(1),
+            };
             let x = self.push(slice, &[whole])?;
             self.push(Op::Reshape(half.clone()), &[x])
         };

@@ -45,7 +45,8 @@ struct Term {
 /// A dimension: a polynomial in canonical form.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
 pub struct Dim {
-    /// Sorted by atoms, no zero coefficient, no two terms with equal atoms. Shared: graphs hold thousands of equal dims.
+    /// Sorted by atoms, no zero coefficient, no two terms with equal atoms. Shared: graphs hold thousands of
+    /// equal dims.
     terms: Arc<[Term]>,
 }
 
@@ -70,8 +71,13 @@ impl fmt::Display for DimError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             DimError::Overflow => write!(f, "the value does not fit into 64 bits"),
-            DimError::TooComplex => write!(f, "the expression is too large: at most {MAX_TERMS} terms, powers and nesting to {MAX_DEPTH}"),
-            DimError::BadDivisor(d) => write!(f, "cannot divide by `{d}`: a divisor is a positive constant or a product of dims"),
+            DimError::TooComplex => write!(
+                f,
+                "the expression is too large: at most {MAX_TERMS} terms, powers and nesting to {MAX_DEPTH}"
+            ),
+            DimError::BadDivisor(d) => {
+                write!(f, "cannot divide by `{d}`: a divisor is a positive constant or a product of dims")
+            }
             DimError::NotExact(p, c) => write!(f, "`{p}` is not divisible by `{c}`"),
             DimError::Unbound(s) => write!(f, "unknown dimension `{s}`"),
             DimError::Syntax(m) => write!(f, "{m}"),
@@ -238,7 +244,18 @@ impl Dim {
 
     fn depth(&self) -> usize {
         let atoms = self.terms.iter().flat_map(|t| &t.atoms);
-        atoms.map(|a| if let Atom::Floor(p, c) | Atom::Quot(p, c) = a { 1 + p.depth().max(c.depth()) } else { 0 }).max().unwrap_or(0)
+        atoms
+            .map(
+                |a| {
+                    if let Atom::Floor(p, c) | Atom::Quot(p, c) = a {
+                        1 + p.depth().max(c.depth())
+                    } else {
+                        0
+                    }
+                },
+            )
+            .max()
+            .unwrap_or(0)
     }
 
     /// `floor(self / c)`; `c` is a positive constant or a product of dims.
@@ -277,7 +294,9 @@ impl Dim {
         let g = others.iter().fold(ct.coef, |g, t| gcd(g, t.coef));
         if g > 1 {
             let smaller = |t: &Term| Term { atoms: t.atoms.clone(), coef: t.coef.div_euclid(g) };
-            let p = Dim { terms: others.into_iter().chain(number).map(smaller).filter(|t| t.coef != 0).collect() };
+            let p = Dim {
+                terms: others.into_iter().chain(number).map(smaller).filter(|t| t.coef != 0).collect(),
+            };
             return whole.plus(&p.floor_div(&Dim { terms: Arc::new([smaller(ct)]) })?);
         }
         // floor((floor(p / a) + n) / b) = floor((p + n*a) / (a*b))
@@ -356,7 +375,9 @@ impl Dim {
                             return Err(DimError::BadDivisor(format!("{c} = {cv}")));
                         }
                         if matches!(a, Atom::Quot(..)) && pv % cv != 0 {
-                            let spelled = |d: &Dim, v: i64| if d.as_const().is_some() { v.to_string() } else { format!("{d} = {v}") };
+                            let spelled = |d: &Dim, v: i64| {
+                                if d.as_const().is_some() { v.to_string() } else { format!("{d} = {v}") }
+                            };
                             return Err(DimError::NotExact(spelled(p, pv), spelled(c, cv)));
                         }
                         pv.div_euclid(cv)
@@ -481,7 +502,9 @@ mod tests {
     #[test]
     fn sums_are_equal_in_every_order() {
         let parts = ["D / 3", "5 * (D / 3)", "-(D / 3)", "D", "-2*D", "S / 2", "-(S / 2)", "D / 3 / 2", "7"];
-        let sum = |order: &mut dyn Iterator<Item = usize>| order.fold(Dim::default(), |sum, i| sum.plus(&d(parts[i])).unwrap());
+        let sum = |order: &mut dyn Iterator<Item = usize>| {
+            order.fold(Dim::default(), |sum, i| sum.plus(&d(parts[i])).unwrap())
+        };
         let n = parts.len();
         let want = sum(&mut (0..n));
         let env = |s: &str| Some(if s == "D" { 18 } else { 4 });
@@ -500,7 +523,18 @@ mod tests {
 
     #[test]
     fn prints_what_it_reads() {
-        for s in ["4*D", "P + S", "S - 1", "floor((H - 1) / 2) + 1", "D / HEADS", "B*(D / HEADS)", "0", "-3", "-S + 2", "A*A - B"] {
+        for s in [
+            "4*D",
+            "P + S",
+            "S - 1",
+            "floor((H - 1) / 2) + 1",
+            "D / HEADS",
+            "B*(D / HEADS)",
+            "0",
+            "-3",
+            "-S + 2",
+            "A*A - B",
+        ] {
             assert_eq!(d(&d(s).to_string()), d(s), "{s}");
         }
         assert_eq!(d("1 - S").to_string(), "1 - S");

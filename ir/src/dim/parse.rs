@@ -3,12 +3,17 @@
 use super::{Dim, DimError, MAX_DEPTH, Result};
 
 impl Dim {
-    /// Reads a polynomial: integers, names, `+ - *`, `floor(p / c)`, `ceil(p / c)`, exact `p / c`, parentheses.
+    /// Reads a polynomial: integers, names, `+ - *`, `floor(p / c)`, `ceil(p / c)`, exact `p / c`,
+    /// parentheses.
     pub fn parse(text: &str) -> Result<Dim> {
         let mut p = Parser { rest: text, depth: 0 };
         let d = p.sum()?;
         p.skip();
-        if p.rest.is_empty() { Ok(d) } else { Err(DimError::Syntax(format!("expected the end of the dimension before `{}`", p.rest))) }
+        if p.rest.is_empty() {
+            Ok(d)
+        } else {
+            Err(DimError::Syntax(format!("expected the end of the dimension before `{}`", p.rest)))
+        }
     }
 }
 
@@ -34,7 +39,11 @@ impl<'a> Parser<'a> {
     }
 
     fn expect(&mut self, c: char) -> Result<()> {
-        if self.eat(c) { Ok(()) } else { Err(DimError::Syntax(format!("expected `{c}` in a dimension, found `{}`", self.rest))) }
+        if self.eat(c) {
+            Ok(())
+        } else {
+            Err(DimError::Syntax(format!("expected `{c}` in a dimension, found `{}`", self.rest)))
+        }
     }
 
     fn sum(&mut self) -> Result<Dim> {
@@ -70,7 +79,10 @@ impl<'a> Parser<'a> {
 
     fn word(&mut self) -> &'a str {
         self.skip();
-        let end = self.rest.find(|c: char| !(c.is_alphanumeric() || c == '_' || c == '#')).unwrap_or(self.rest.len());
+        let end = self
+            .rest
+            .find(|c: char| !(c.is_alphanumeric() || c == '_' || c == '#'))
+            .unwrap_or(self.rest.len());
         let (w, r) = self.rest.split_at(end);
         self.rest = r;
         w
@@ -93,7 +105,10 @@ impl<'a> Parser<'a> {
         }
         let w = self.word();
         if w.is_empty() {
-            return Err(DimError::Syntax(format!("expected a number or a name in a dimension, found `{}`", self.rest)));
+            return Err(DimError::Syntax(format!(
+                "expected a number or a name in a dimension, found `{}`",
+                self.rest
+            )));
         }
         if w.starts_with(|c: char| c.is_ascii_digit()) {
             let digits: String = w.chars().filter(|c| *c != '_').collect();

@@ -1,11 +1,12 @@
-//! Elementwise work on two sides that meet, as in `a * c - b * s`: the sides have nothing to do with each other until then,
-//! and become one kernel if nobody else reads them.
+//! Elementwise work on two sides that meet, as in `a * c - b * s`: the sides have nothing to do with each
+//! other until then, and become one kernel if nobody else reads them.
 
 use super::{Fuser, Kind, Level, MAX_NODES, is_elementwise};
 use crate::graph::Value;
 
 impl Fuser<'_> {
-    /// Joins the kernels of the arguments of an elementwise op as far as that may be done, into the first of them.
+    /// Joins the kernels of the arguments of an elementwise op as far as that may be done, into the first of
+    /// them.
     pub(super) fn join_sides(&mut self, v: Value, kernels: &[usize]) {
         let Some((&into, others)) = kernels.split_first() else { return };
         if !is_elementwise(&self.g.node(v).op) {
@@ -22,12 +23,15 @@ impl Fuser<'_> {
         }
     }
 
-    /// Whether the nodes of kernel `k`, which only `v` reads, may run in kernel `into`: for the same elements, none waiting for
-    /// the other's.
+    /// Whether the nodes of kernel `k`, which only `v` reads, may run in kernel `into`: for the same
+    /// elements, none waiting for the other's.
     fn may_join(&mut self, v: Value, into: usize, k: usize) -> bool {
         let (one, two) = (&self.kernels[into], &self.kernels[k]);
         let plain = |n: &Value| is_elementwise(&self.g.node(*n).op) && self.level[n.index()] == Level::Full;
-        let read_here = |n: &Value| !self.is_output(*n) && self.users[n.index()].iter().all(|u| *u == v || self.of[u.index()] == Some(k));
+        let read_here = |n: &Value| {
+            !self.is_output(*n)
+                && self.users[n.index()].iter().all(|u| *u == v || self.of[u.index()] == Some(k))
+        };
         let fit = (one.kind == Kind::Rows && two.kind == Kind::Rows && one.domain == two.domain)
             && one.nodes.len() + two.nodes.len() < MAX_NODES
             && one.nodes.iter().chain(&two.nodes).all(plain)

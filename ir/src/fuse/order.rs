@@ -12,7 +12,11 @@ impl Fuser<'_> {
         let mut roots: Vec<Value> = Vec::with_capacity(self.g.nodes.len());
         for v in self.g.values() {
             let node = self.g.node(v);
-            roots.push(if is_view(&node.op) && !self.stored.contains(&v) { roots[node.args[0].index()] } else { v });
+            roots.push(if is_view(&node.op) && !self.stored.contains(&v) {
+                roots[node.args[0].index()]
+            } else {
+                v
+            });
         }
         roots
     }
@@ -22,7 +26,8 @@ impl Fuser<'_> {
         let roots = self.roots();
         let mut needed: BTreeSet<Value> = self.g.results().collect();
         for (k, kernel) in self.kernels.iter().enumerate() {
-            let mut reads: Vec<Value> = kernel.nodes.iter().flat_map(|n| self.g.node(*n).args.clone()).collect();
+            let mut reads: Vec<Value> =
+                kernel.nodes.iter().flat_map(|n| self.g.node(*n).args.clone()).collect();
             if let Kind::Move(v) = kernel.kind
                 && is_source(&self.g.node(v).op)
             {
@@ -32,7 +37,9 @@ impl Fuser<'_> {
             while i < reads.len() {
                 let r = roots[reads[i].index()];
                 i += 1;
-                if self.of[r.index()].is_none() && (matches!(self.g.node(r).op, Op::Gather) || self.widened.contains(&r)) {
+                if self.of[r.index()].is_none()
+                    && (matches!(self.g.node(r).op, Op::Gather) || self.widened.contains(&r))
+                {
                     reads.extend(self.g.node(r).args.clone());
                 } else if self.of[r.index()] != Some(k) || matches!(kernel.kind, Kind::Move(v) if v != r) {
                     needed.insert(r);
@@ -65,7 +72,9 @@ impl Fuser<'_> {
                     continue;
                 };
                 match self.of[v.index()] {
-                    Some(j) if !std::mem::replace(&mut visited[j], true) => ways.push(self.reads_of_kernel(j)),
+                    Some(j) if !std::mem::replace(&mut visited[j], true) => {
+                        ways.push(self.reads_of_kernel(j))
+                    }
                     None if !std::mem::replace(&mut passed[v.index()], true) => {
                         ways.push(Way { kernel: None, reads: self.g.node(v).args.clone() });
                     }
@@ -77,7 +86,10 @@ impl Fuser<'_> {
     }
 
     fn reads_of_kernel(&self, k: usize) -> Way {
-        Way { kernel: Some(k), reads: self.kernels[k].nodes.iter().flat_map(|n| self.g.node(*n).args.clone()).collect() }
+        Way {
+            kernel: Some(k),
+            reads: self.kernels[k].nodes.iter().flat_map(|n| self.g.node(*n).args.clone()).collect(),
+        }
     }
 }
 

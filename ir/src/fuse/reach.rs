@@ -1,26 +1,28 @@
 //! Whether a value waits for a kernel: a search through the graph, a kernel's nodes taken as one.
 //!
-//! The search goes from both ends at once, an edge here and an edge there: from the value to what it is computed from, and
-//! from the kernel to what reads it. It ends where the two meet (the value waits), or where one end is exhausted (it does
-//! not): the cost is the smaller of the two. One of them is small where a kernel is asked for that was just begun, which
-//! hardly anybody reads yet, and where the value is an input, a weight or close to the kernel.
+//! The search goes from both ends at once, an edge here and an edge there: from the value to what it is
+//! computed from, and from the kernel to what reads it. It ends where the two meet (the value waits), or
+//! where one end is exhausted (it does not): the cost is the smaller of the two. One of them is small where a
+//! kernel is asked for that was just begun, which hardly anybody reads yet, and where the value is an input,
+//! a weight or close to the kernel.
 //!
-//! Whether each of many edges is implied by a path beside it is transitive reduction, for which nobody knows a way in nearly
-//! linear time. So no side follows more than [`MOST_EDGES`]; where that decides nothing the value counts as one that waits,
-//! which is always right: the op stays outside, in a kernel of its own. All questions about a graph of `n` nodes, at most
-//! a few for each of them, so take time in proportion to `n`.
+//! Whether each of many edges is implied by a path beside it is transitive reduction, for which nobody knows
+//! a way in nearly linear time. So no side follows more than [`MOST_EDGES`]; where that decides nothing the
+//! value counts as one that waits, which is always right: the op stays outside, in a kernel of its own. All
+//! questions about a graph of `n` nodes, at most a few for each of them, so take time in proportion to `n`.
 
 use super::Fuser;
 use crate::graph::{Graph, Value};
 
-/// Edges that one side of a search follows. A network needs thousands of ops on both ways before this decides anything.
+/// Edges that one side of a search follows. A network needs thousands of ops on both ways before this decides
+/// anything.
 const MOST_EDGES: usize = 4096;
 
 /// What searches need, and what they have cost.
 #[derive(Default)]
 pub(super) struct Reach {
-    /// The last search that came by each vertex, twice its number, and one more if it came from the kernel. The first half is
-    /// of nodes, the second of kernels.
+    /// The last search that came by each vertex, twice its number, and one more if it came from the kernel.
+    /// The first half is of nodes, the second of kernels.
     marks: Vec<usize>,
     searches: usize,
     up: Side,
@@ -34,7 +36,8 @@ pub(super) struct Reach {
     pub edges: usize,
 }
 
-/// One end of a search: the vertices found, each by one of its nodes, and how far their edges have been followed.
+/// One end of a search: the vertices found, each by one of its nodes, and how far their edges have been
+/// followed.
 #[derive(Default)]
 struct Side {
     found: Vec<Value>,
@@ -52,7 +55,11 @@ impl Side {
     }
 
     /// What the next edge leads to. `nodes` are those of a vertex, `edges` lead from a node.
-    fn next<'a>(&mut self, nodes: impl Fn(Value) -> Option<&'a [Value]>, edges: impl Fn(Value) -> &'a [Value]) -> Option<Value> {
+    fn next<'a>(
+        &mut self,
+        nodes: impl Fn(Value) -> Option<&'a [Value]>,
+        edges: impl Fn(Value) -> &'a [Value],
+    ) -> Option<Value> {
         loop {
             let vertex = *self.found.get(self.vertex)?;
             let node = match nodes(vertex) {
@@ -80,14 +87,16 @@ impl Reach {
 }
 
 impl Fuser<'_> {
-    /// Whether computing `v` needs a result of kernel `k`, as far as can be seen; where it cannot, it is said to.
+    /// Whether computing `v` needs a result of kernel `k`, as far as can be seen; where it cannot, it is said
+    /// to.
     pub(super) fn reaches(&mut self, v: Value, k: usize) -> bool {
         let Fuser { g, users, kernels, of, reach, .. } = self;
         let Some(&first) = kernels[k].nodes.first() else { return false };
         let kernel = |v: Value| of[v.index()].map(|k| kernels[k].nodes.as_slice());
         let place = |v: Value| of[v.index()].map_or(v.index(), |k| g.nodes.len() + k);
         let Reach { marks, searches, up, down, horizon, edges, .. } = reach;
-        let known = kernel(v).and_then(<[Value]>::last).max(Some(&v)).is_some_and(|last| last.index() <= *horizon);
+        let known =
+            kernel(v).and_then(<[Value]>::last).max(Some(&v)).is_some_and(|last| last.index() <= *horizon);
         let horizon = if known { *horizon } else { usize::MAX };
         if place(v) == place(first) {
             return true;
@@ -103,12 +112,20 @@ impl Fuser<'_> {
                 break true;
             }
             let upwards = up.edges <= down.edges;
-            let next = if upwards { up.next(kernel, |n| &g.node(n).args) } else { down.next(kernel, |n| &users[n.index()]) };
+            let next = if upwards {
+                up.next(kernel, |n| &g.node(n).args)
+            } else {
+                down.next(kernel, |n| &users[n.index()])
+            };
             let Some(to) = next else { break false };
             if !upwards && of[to.index()].is_none() && to.index() > horizon {
                 continue;
             }
-            let (side, mine, other) = if upwards { (&mut *up, from_value, from_kernel) } else { (&mut *down, from_kernel, from_value) };
+            let (side, mine, other) = if upwards {
+                (&mut *up, from_value, from_kernel)
+            } else {
+                (&mut *down, from_kernel, from_value)
+            };
             let mark = &mut marks[place(to)];
             if *mark == other {
                 break true;
@@ -124,10 +141,11 @@ impl Fuser<'_> {
 
     /// Looks at the nodes up to `v`, and moves the horizon.
     ///
-    /// Products take nodes in ahead of their turn, so what a value is computed from may stand behind it: arguments of nodes
-    /// that were taken into a kernel it reads. It never stands behind the horizon. All nodes up to there are looked at, and
-    /// each kernel that one of them reads ends before it. By induction along any way from a value before the horizon: an
-    /// argument stands before its node, and the arguments of all nodes of a kernel before the last of them.
+    /// Products take nodes in ahead of their turn, so what a value is computed from may stand behind it:
+    /// arguments of nodes that were taken into a kernel it reads. It never stands behind the horizon. All
+    /// nodes up to there are looked at, and each kernel that one of them reads ends before it. By induction
+    /// along any way from a value before the horizon: an argument stands before its node, and the arguments
+    /// of all nodes of a kernel before the last of them.
     pub(super) fn look_at(&mut self, v: Value) {
         let Fuser { g, kernels, of, reach, .. } = self;
         reach.horizon = reach.horizon.max(v.index());

@@ -1,4 +1,5 @@
-//! What must be in memory that no kernel makes: views that keep no address affine, rows that some reader cannot take in place.
+//! What must be in memory that no kernel makes: views that keep no address affine, rows that some reader
+//! cannot take in place.
 
 use super::{Fuser, Kind, is_elementwise, is_row_work};
 use crate::access::{Access, is_view, resolve, through};
@@ -19,7 +20,8 @@ impl Fuser<'_> {
         self.through(v)
     }
 
-    /// How a view reads what it is a view of, whether it is stored itself or not. Views of views build on each other's.
+    /// How a view reads what it is a view of, whether it is stored itself or not. Views of views build on
+    /// each other's.
     fn through(&mut self, v: Value) -> Option<Access> {
         let g = self.g;
         let mut views = Vec::new();
@@ -96,8 +98,11 @@ impl Fuser<'_> {
         if matches!(node.op, Op::Gather) {
             // A row kernel takes the rows by id itself.
             let whole_rows = g.ty(node.args[0]).rank() >= 2;
-            let full = whole_rows && self.of[v.index()].is_some_and(|k| self.kernels[k].domain == node.ty.shape);
-            return !(full && (is_elementwise(reader) || is_row_work(reader)) && !matches!(self.kind_of(v), Some(Kind::Contract { .. })));
+            let full =
+                whole_rows && self.of[v.index()].is_some_and(|k| self.kernels[k].domain == node.ty.shape);
+            return !(full
+                && (is_elementwise(reader) || is_row_work(reader))
+                && !matches!(self.kind_of(v), Some(Kind::Contract { .. })));
         }
         if matches!(node.op, Op::Const(_) | Op::DimValue(_)) {
             return !(is_elementwise(reader) || is_row_work(reader));
@@ -112,7 +117,8 @@ impl Fuser<'_> {
         }
     }
 
-    /// Whether the filters of a convolution are known when compiled, and read through views that keep addresses affine.
+    /// Whether the filters of a convolution are known when compiled, and read through views that keep
+    /// addresses affine.
     pub(super) fn known_filters(&self, v: Value, prepared: &BTreeSet<Value>) -> bool {
         let access = resolve(self.g, self.g.node(v).args[1], &|_| false);
         access.is_some_and(|a| matches!(self.g.node(a.root).op, Op::Weight(_)) || prepared.contains(&a.root))
@@ -121,7 +127,8 @@ impl Fuser<'_> {
     /// Whether the distance from one pixel of a row to the next is known when compiled.
     fn pixels_known(&mut self, x: Value) -> bool {
         let one = self.g.ty(x).shape.get(2).is_some_and(|w| w.is(1));
-        self.access(x).is_some_and(|a| a.strides.len() == 4 && a.strides[2].as_const().is_some_and(|s| s > 0 || one))
+        self.access(x)
+            .is_some_and(|a| a.strides.len() == 4 && a.strides[2].as_const().is_some_and(|s| s > 0 || one))
     }
 
     fn kind_of(&self, v: Value) -> Option<&Kind> {

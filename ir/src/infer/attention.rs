@@ -27,12 +27,18 @@ pub fn attention(heads: &Dim, flags: Flags<'_>, args: &[Arg<'_>], facts: &Facts)
             .help("[B, S, HEADS*HD] for all three, or [B, HEADS, S, HD] for all three"));
     }
     if ks != vs {
-        return Err(lines(ShapeError::new(format!("`{}` and `{}` differ: every key has one value", k.name, v.name))).at(At::Arg(2)));
+        return Err(lines(ShapeError::new(format!(
+            "`{}` and `{}` differ: every key has one value",
+            k.name, v.name
+        )))
+        .at(At::Arg(2)));
     }
     if qs[0] != ks[0] {
-        return Err(
-            lines(ShapeError::new(format!("the batch of `{}` is {} but that of `{}` is {}", q.name, qs[0], k.name, ks[0]))).at(At::Arg(1))
-        );
+        return Err(lines(ShapeError::new(format!(
+            "the batch of `{}` is {} but that of `{}` is {}",
+            q.name, qs[0], k.name, ks[0]
+        )))
+        .at(At::Arg(1)));
     }
     let widths: &[(&str, &Dim, At)] = match rank {
         3 => &[
@@ -48,7 +54,11 @@ pub fn attention(heads: &Dim, flags: Flags<'_>, args: &[Arg<'_>], facts: &Facts)
     };
     for (what, d, at) in widths {
         if facts.value(d).is_some_and(|n| n < 1) {
-            return Err(lines(ShapeError::new(format!("{what} of `attention` is at least 1, not {}", facts.show(d)))).at(*at));
+            return Err(lines(ShapeError::new(format!(
+                "{what} of `attention` is at least 1, not {}",
+                facts.show(d)
+            )))
+            .at(*at));
         }
     }
     let (s, t) = if rank == 3 { (&qs[1], &ks[1]) } else { (&qs[2], &ks[2]) };
@@ -77,14 +87,22 @@ pub fn attention(heads: &Dim, flags: Flags<'_>, args: &[Arg<'_>], facts: &Facts)
         heads_divide(heads, &qs[2], facts)?;
         if qs[2] != ks[2] {
             let hd = qs[2].exact_div(heads)?;
-            if !facts.divides(&ks[2], &hd) && facts.value(&ks[2]).zip(facts.value(&hd)).is_none_or(|(k, h)| h == 0 || k % h != 0) {
-                return Err(lines(ShapeError::new(format!("`{}` does not hold whole heads of {}", k.name, facts.show(&hd)))).at(At::Arg(1)));
+            if !facts.divides(&ks[2], &hd)
+                && facts.value(&ks[2]).zip(facts.value(&hd)).is_none_or(|(k, h)| h == 0 || k % h != 0)
+            {
+                return Err(lines(ShapeError::new(format!(
+                    "`{}` does not hold whole heads of {}",
+                    k.name,
+                    facts.show(&hd)
+                )))
+                .at(At::Arg(1)));
             }
             groups(heads, &ks[2].exact_div(&hd)?, facts)?;
         }
     }
     if flags.causal && facts.value(s).zip(facts.value(t)).is_some_and(|(s, t)| s > t) {
-        return Err(lines(ShapeError::new("`attention` with `causal = true` has more queries than keys")).at(At::Option("causal")));
+        return Err(lines(ShapeError::new("`attention` with `causal = true` has more queries than keys"))
+            .at(At::Option("causal")));
     }
     if let Some(w) = flags.window
         && facts.value(w).is_some_and(|n| !(1..=i64::from(i32::MAX)).contains(&n))
@@ -94,12 +112,17 @@ pub fn attention(heads: &Dim, flags: Flags<'_>, args: &[Arg<'_>], facts: &Facts)
             .at(At::Option("window")));
     }
     let (over_keys, over_pairs, by_head) = (vec![&qs[0], t], vec![&qs[0], s, t], vec![&qs[0], heads, s, t]);
-    let fits =
-        |m: &Arg<'_>, forms: &[&Vec<&Dim>]| forms.iter().any(|f| f.len() == m.ty.rank() && f.iter().zip(&m.ty.shape).all(|(a, b)| *a == b));
+    let fits = |m: &Arg<'_>, forms: &[&Vec<&Dim>]| {
+        forms.iter().any(|f| f.len() == m.ty.rank() && f.iter().zip(&m.ty.shape).all(|(a, b)| *a == b))
+    };
     let misfit = |what: &str, i: usize| {
-        ShapeError::new(format!("{what} of `attention` does not fit: `{}` is {}", args[i].name, show_type(args[i].ty, facts)))
-            .fact(format!("queries are [{}, {s}], keys [{}, {t}]", qs[0], ks[0]))
-            .at(At::Arg(i))
+        ShapeError::new(format!(
+            "{what} of `attention` does not fit: `{}` is {}",
+            args[i].name,
+            show_type(args[i].ty, facts)
+        ))
+        .fact(format!("queries are [{}, {s}], keys [{}, {t}]", qs[0], ks[0]))
+        .at(At::Arg(i))
     };
     if flags.mask {
         want(3, args, "the mask of `attention`", BOOLS)?;
@@ -113,7 +136,10 @@ pub fn attention(heads: &Dim, flags: Flags<'_>, args: &[Arg<'_>], facts: &Facts)
         want(i, args, "the bias of `attention`", FLOAT)?;
         if !fits(&args[i], &[&by_head[1..].to_vec(), &by_head]) {
             let e = misfit("the bias", i);
-            return Err(e.help(format!("a bias is added to the scores: [{heads}, {s}, {t}] or [{}, {heads}, {s}, {t}]", qs[0])));
+            return Err(e.help(format!(
+                "a bias is added to the scores: [{heads}, {s}, {t}] or [{}, {heads}, {s}, {t}]",
+                qs[0]
+            )));
         }
     }
     Ok(q.ty.clone())
@@ -135,10 +161,17 @@ fn heads_divide(heads: &Dim, d: &Dim, facts: &Facts) -> Result<()> {
             if h <= 0 {
                 return Err(e);
             }
-            let near: Vec<String> = ((h - 4).max(1)..=h.saturating_add(4).min(n)).filter(|c| n % c == 0).map(|c| c.to_string()).collect();
+            let near: Vec<String> = ((h - 4).max(1)..=h.saturating_add(4).min(n))
+                .filter(|c| n % c == 0)
+                .map(|c| c.to_string())
+                .collect();
             let heads_name = heads.as_sym().unwrap_or("heads");
             let d_name = d.as_sym().map_or("the width".to_string(), str::to_string);
-            let also = if near.is_empty() { String::new() } else { format!(", or {heads_name} = {}", either(&near)) };
+            let also = if near.is_empty() {
+                String::new()
+            } else {
+                format!(", or {heads_name} = {}", either(&near))
+            };
             // The numbers alone would be an error again: a use may override them.
             let promise = if d.as_const().is_some() || facts.divides(d, heads) {
                 String::new()
@@ -168,5 +201,10 @@ fn groups(heads: &Dim, kv: &Dim, facts: &Facts) -> Result<()> {
     if heads == kv || facts.divides(heads, kv) || known.is_some_and(|(h, k)| k > 0 && h % k == 0) {
         return Ok(());
     }
-    Err(ShapeError::new(format!("{} key heads do not divide {} query heads", facts.show(kv), facts.show(heads))).at(At::Arg(1)))
+    Err(ShapeError::new(format!(
+        "{} key heads do not divide {} query heads",
+        facts.show(kv),
+        facts.show(heads)
+    ))
+    .at(At::Arg(1)))
 }

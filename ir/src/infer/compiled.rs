@@ -1,4 +1,5 @@
-//! What kernels are made for. A graph may have run-time dims there, and has a meaning with them; it cannot be compiled.
+//! What kernels are made for. A graph may have run-time dims there, and has a meaning with them; it cannot be
+//! compiled.
 
 use super::{Arg, At, Result, ShapeError};
 use crate::dim::Dim;
@@ -10,12 +11,16 @@ pub fn known(op: &str, name: &str, d: &Dim, at: At, facts: &Facts) -> Result<()>
     if !facts.is_run_time(d) {
         return Ok(());
     }
-    Err(ShapeError::new(format!("{name} of `{op}` must be known when the network is compiled, but {d} is a run-time dim"))
-        .help(match d.as_sym() {
-            Some(s) => format!("make it static: `{s} = 64` with a default, or `{s} = _` to be given where the network is used"),
-            None => "make it static: give its names defaults".into(),
-        })
-        .at(at))
+    Err(ShapeError::new(format!(
+        "{name} of `{op}` must be known when the network is compiled, but {d} is a run-time dim"
+    ))
+    .help(match d.as_sym() {
+        Some(s) => format!(
+            "make it static: `{s} = 64` with a default, or `{s} = _` to be given where the network is used"
+        ),
+        None => "make it static: give its names defaults".into(),
+    })
+    .at(at))
 }
 
 /// The channels and the size of the filters. A filter of one pixel is a product, which may have any.
@@ -40,9 +45,13 @@ pub fn known_when_compiled(op: &Op, args: &[Arg<'_>], facts: &Facts) -> Result<(
     let name = crate::table::name_of(op);
     let shape = |i: usize| args.get(i).map_or(&[][..], |a| &a.ty.shape);
     match op {
-        Op::Conv2d { window, groups, layout, .. } => filters(name, window, groups, &shape(0)[layout.channels()], shape(1), facts),
+        Op::Conv2d { window, groups, layout, .. } => {
+            filters(name, window, groups, &shape(0)[layout.channels()], shape(1), facts)
+        }
         Op::Conv1d { window, groups, .. } => filters(name, window, groups, &shape(0)[1], shape(1), facts),
-        Op::Pool2d { layout, .. } => known(name, "the number of channels", &shape(0)[layout.channels()], At::Arg(0), facts),
+        Op::Pool2d { layout, .. } => {
+            known(name, "the number of channels", &shape(0)[layout.channels()], At::Arg(0), facts)
+        }
         Op::Attention { heads, .. } => {
             known(name, "the number of heads", heads, At::Option("heads"), facts)?;
             let (q, k) = (shape(0), shape(1));

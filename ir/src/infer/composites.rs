@@ -22,22 +22,36 @@ pub fn group_norm(groups: &Dim, extra: &[&str], args: &[Arg<'_>], facts: &Facts)
     let known = facts.value(groups).zip(facts.value(channels));
     match known {
         Some((g, c)) if g <= 0 || c % g != 0 => {
-            let e = ShapeError::new(format!("{} groups do not divide {} channels", facts.show(groups), facts.show(channels)));
+            let e = ShapeError::new(format!(
+                "{} groups do not divide {} channels",
+                facts.show(groups),
+                facts.show(channels)
+            ));
             return Err(e.fact(is_line(x, facts)).at(At::Option("groups")));
         }
         Some(_) if groups.as_const().is_some() && channels.as_const().is_some() => {}
         _ if facts.divides(channels, groups) => {}
         _ => {
-            let e = ShapeError::new(format!("it is not known that {} groups divide {}", facts.show(groups), facts.show(channels)));
-            return Err(e.help(format!("promise it: `where {channels} % {groups} == 0`")).at(At::Option("groups")));
+            let e = ShapeError::new(format!(
+                "it is not known that {} groups divide {}",
+                facts.show(groups),
+                facts.show(channels)
+            ));
+            return Err(e
+                .help(format!("promise it: `where {channels} % {groups} == 0`"))
+                .at(At::Option("groups")));
         }
     }
     for (i, a) in args.iter().enumerate().skip(1) {
         if a.ty.shape != std::slice::from_ref(channels) {
             let init = if extra.get(i - 1) == Some(&"bias") { "zeros" } else { "ones" };
-            return Err(ShapeError::new(format!("`{}` is {} but `group_norm` needs [{channels}]", a.name, show_type(a.ty, facts)))
-                .help(format!("declare `param {}: [{channels}] = {init};`", a.name))
-                .at(At::Arg(i)));
+            return Err(ShapeError::new(format!(
+                "`{}` is {} but `group_norm` needs [{channels}]",
+                a.name,
+                show_type(a.ty, facts)
+            ))
+            .help(format!("declare `param {}: [{channels}] = {init};`", a.name))
+            .at(At::Arg(i)));
         }
     }
     Ok(x.ty.clone())
@@ -49,14 +63,19 @@ pub fn rope(base: Number, args: &[Arg<'_>], facts: &Facts) -> Result<Type> {
     let x = &args[0];
     let line = |e: ShapeError| e.fact(is_line(x, facts)).at(At::Arg(0));
     let [batch, _, _, width] = x.ty.shape.as_slice() else {
-        return Err(line(ShapeError::new("`rope` turns heads: it needs [B, HEADS, S, HD]"))
-            .help(format!("split the heads off: `rearrange({}, [b, s, (h d)] -> [b, h, s, d], h = HEADS)`", x.name)));
+        return Err(line(ShapeError::new("`rope` turns heads: it needs [B, HEADS, S, HD]")).help(format!(
+            "split the heads off: `rearrange({}, [b, s, (h d)] -> [b, h, s, d], h = HEADS)`",
+            x.name
+        )));
     };
     if batch.as_sym() == Some("..") {
         return Err(line(ShapeError::new("`rope` needs [B, HEADS, S, HD], and `..` is any number of axes")));
     }
     if facts.value(width).is_some_and(|n| n % 2 != 0) {
-        return Err(line(ShapeError::new(format!("`rope` turns pairs, but a head is {} wide", facts.show(width)))));
+        return Err(line(ShapeError::new(format!(
+            "`rope` turns pairs, but a head is {} wide",
+            facts.show(width)
+        ))));
     }
     if facts.is_run_time(width) {
         return Err(line(ShapeError::new(format!(
@@ -65,7 +84,8 @@ pub fn rope(base: Number, args: &[Arg<'_>], facts: &Facts) -> Result<Type> {
         .help("make it static: give it a default"));
     }
     if !(1.0..f64::INFINITY).contains(&base.0) {
-        return Err(ShapeError::new(format!("the base of `rope` is at least 1, not {}", base.0)).at(At::Option("base")));
+        return Err(ShapeError::new(format!("the base of `rope` is at least 1, not {}", base.0))
+            .at(At::Option("base")));
     }
     Ok(x.ty.clone())
 }
@@ -109,8 +129,11 @@ pub fn mse(args: &[Arg<'_>], facts: &Facts) -> Result<Type> {
     let (a, b) = (&args[0], &args[1]);
     let lines = |e: ShapeError| e.fact(is_line(a, facts)).fact(is_line(b, facts));
     if a.ty.shape != b.ty.shape {
-        return Err(lines(ShapeError::new(format!("`mse` compares `{}` and `{}`: their shapes differ", a.name, b.name)))
-            .help("both sides have the same shape; nothing is repeated"));
+        return Err(lines(ShapeError::new(format!(
+            "`mse` compares `{}` and `{}`: their shapes differ",
+            a.name, b.name
+        )))
+        .help("both sides have the same shape; nothing is repeated"));
     }
     match a.ty.shape.split_last() {
         Some((_, rows)) => Ok(Type::f32(rows.to_vec())),
@@ -124,5 +147,6 @@ pub fn dropout(p: Number, args: &[Arg<'_>]) -> Result<Type> {
     if (0.0..=1.0).contains(&p.0) {
         return Ok(args[0].ty.clone());
     }
-    Err(ShapeError::new(format!("`dropout` sets a share of the elements to 0, which cannot be {}", p.0)).at(At::Option("p")))
+    Err(ShapeError::new(format!("`dropout` sets a share of the elements to 0, which cannot be {}", p.0))
+        .at(At::Option("p")))
 }

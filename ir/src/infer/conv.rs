@@ -12,7 +12,10 @@ const AXES: [&str; 2] = ["rows", "columns"];
 fn at_least(op: &str, name: &'static str, least: i64, d: &Dim, facts: &Facts) -> Result<()> {
     known(op, &format!("`{name}`"), d, At::Option(name), facts)?;
     match facts.value(d) {
-        Some(n) if n < least => Err(ShapeError::new(format!("`{name}` of `{op}` is at least {least}, not {n}")).at(At::Option(name))),
+        Some(n) if n < least => {
+            Err(ShapeError::new(format!("`{name}` of `{op}` is at least {least}, not {n}"))
+                .at(At::Option(name)))
+        }
         _ => Ok(()),
     }
 }
@@ -24,14 +27,23 @@ fn sound(op: &str, w: &Window, facts: &Facts) -> Result<()> {
         Padding::Explicit(p) => p,
     };
     for d in &w.stride {
-        at_least(op, "stride", 1, d, facts).map_err(|e| if e.help.is_none() { e.help("a stride of 1 visits every pixel") } else { e })?;
+        at_least(op, "stride", 1, d, facts)
+            .map_err(|e| if e.help.is_none() { e.help("a stride of 1 visits every pixel") } else { e })?;
     }
     w.dilation.iter().try_for_each(|d| at_least(op, "dilation", 1, d, facts))?;
     pads.iter().try_for_each(|d| at_least(op, "pad", 0, d, facts))
 }
 
 /// How many positions a window has along one axis; it must fit into the image and what surrounds it.
-fn positions(op: &str, w: &Window, axis: usize, length: &Dim, kernel: &Dim, x: &Arg<'_>, facts: &Facts) -> Result<Dim> {
+fn positions(
+    op: &str,
+    w: &Window,
+    axis: usize,
+    length: &Dim,
+    kernel: &Dim,
+    x: &Arg<'_>,
+    facts: &Facts,
+) -> Result<Dim> {
     let room = w.room(axis, length, kernel)?;
     if facts.value(&room).is_some_and(|n| n < 0) {
         let extent = w.extent(axis, kernel)?;
@@ -46,14 +58,22 @@ fn positions(op: &str, w: &Window, axis: usize, length: &Dim, kernel: &Dim, x: &
         ));
         return Err(e
             .fact(is_line(x, facts))
-            .help(format!("a padding of {need} more on each side fits, or `pad = same`; or take a smaller kernel"))
+            .help(format!(
+                "a padding of {need} more on each side fits, or `pad = same`; or take a smaller kernel"
+            ))
             .at(At::Arg(0)));
     }
     if w.around(axis, length, kernel) == Err(DimError::TooComplex) {
-        return Err(ShapeError::new(format!("`pad = same` of `{op}` needs a window of at least the stride where the size is not known"))
-            .fact(format!("the stride is {}, the window spans {}", facts.show(&w.stride[axis]), facts.show(&w.extent(axis, kernel)?)))
-            .help("say the padding in numbers, or the size of the image")
-            .at(At::Option("pad")));
+        return Err(ShapeError::new(format!(
+            "`pad = same` of `{op}` needs a window of at least the stride where the size is not known"
+        ))
+        .fact(format!(
+            "the stride is {}, the window spans {}",
+            facts.show(&w.stride[axis]),
+            facts.show(&w.extent(axis, kernel)?)
+        ))
+        .help("say the padding in numbers, or the size of the image")
+        .at(At::Option("pad")));
     }
     Ok(w.positions(axis, length, kernel)?)
 }
@@ -65,15 +85,21 @@ fn grouped(op: &str, groups: &Dim, channels: &Dim, what: &str, facts: &Facts) ->
     }
     let known = facts.value(groups).zip(facts.value(channels));
     match known {
-        Some((g, c)) if g <= 0 || c % g != 0 => {
-            Err(ShapeError::new(format!("{} groups of `{op}` do not divide {} {what} channels", facts.show(groups), facts.show(channels)))
-                .at(At::Option("groups")))
-        }
+        Some((g, c)) if g <= 0 || c % g != 0 => Err(ShapeError::new(format!(
+            "{} groups of `{op}` do not divide {} {what} channels",
+            facts.show(groups),
+            facts.show(channels)
+        ))
+        .at(At::Option("groups"))),
         Some(_) if groups.as_const().is_some() && channels.as_const().is_some() => Ok(()),
         _ if facts.divides(channels, groups) => Ok(()),
-        _ => Err(ShapeError::new(format!("it is not known that {} groups divide {}", facts.show(groups), facts.show(channels)))
-            .help(format!("promise it: `where {channels} % {groups} == 0`"))
-            .at(At::Option("groups"))),
+        _ => Err(ShapeError::new(format!(
+            "it is not known that {} groups divide {}",
+            facts.show(groups),
+            facts.show(channels)
+        ))
+        .help(format!("promise it: `where {channels} % {groups} == 0`"))
+        .at(At::Option("groups"))),
     }
 }
 
@@ -105,9 +131,13 @@ fn channels(op: &str, c: &Dim, groups: &Dim, args: &[Arg<'_>], facts: &Facts) ->
     if let Some(b) = args.get(2)
         && b.ty.shape.as_slice() != std::slice::from_ref(o)
     {
-        return Err(ShapeError::new(format!("`{}` is {} but `{op}` needs a bias [{o}]", b.name, show_type(b.ty, facts)))
-            .help(format!("declare `param {}: [{o}] = zeros;`", b.name))
-            .at(At::Arg(2)));
+        return Err(ShapeError::new(format!(
+            "`{}` is {} but `{op}` needs a bias [{o}]",
+            b.name,
+            show_type(b.ty, facts)
+        ))
+        .help(format!("declare `param {}: [{o}] = zeros;`", b.name))
+        .at(At::Arg(2)));
     }
     Ok(())
 }
@@ -128,7 +158,13 @@ fn layout_text(l: Layout) -> &'static str {
 }
 
 /// `x [N, C, H, W]` with filters `w [O, C / groups, KH, KW]` and a bias `[O]`.
-pub fn conv2d(window: &Window, groups: &Dim, layout: Layout, args: &[Arg<'_>], facts: &Facts) -> Result<Type> {
+pub fn conv2d(
+    window: &Window,
+    groups: &Dim,
+    layout: Layout,
+    args: &[Arg<'_>],
+    facts: &Facts,
+) -> Result<Type> {
     let op = "conv2d";
     for i in 0..args.len() {
         want(i, args, "`conv2d`", FLOAT)?;
@@ -136,7 +172,9 @@ pub fn conv2d(window: &Window, groups: &Dim, layout: Layout, args: &[Arg<'_>], f
     let (x, w) = (&args[0], &args[1]);
     image(op, 4, layout_text(layout), x, facts)?;
     if w.ty.rank() != 4 {
-        return Err(ShapeError::new("`conv2d` takes filters [O, C / groups, KH, KW]").fact(is_line(w, facts)).at(At::Arg(1)));
+        return Err(ShapeError::new("`conv2d` takes filters [O, C / groups, KH, KW]")
+            .fact(is_line(w, facts))
+            .at(At::Arg(1)));
     }
     sound(op, window, facts)?;
     channels(op, &x.ty.shape[layout.channels()], groups, args, facts)?;
@@ -158,10 +196,14 @@ pub fn conv1d(window: &Window, groups: &Dim, args: &[Arg<'_>], facts: &Facts) ->
     let (x, w) = (&args[0], &args[1]);
     image(op, 3, "a signal [N, C, L]", x, facts)?;
     if w.ty.rank() != 3 {
-        return Err(ShapeError::new("`conv1d` takes filters [O, C / groups, K]").fact(is_line(w, facts)).at(At::Arg(1)));
+        return Err(ShapeError::new("`conv1d` takes filters [O, C / groups, K]")
+            .fact(is_line(w, facts))
+            .at(At::Arg(1)));
     }
     if *window != Window::along_columns(&window.stride[1], &window.pad, &window.dilation[1]) {
-        return Err(ShapeError::new("`conv1d` runs along one axis, but its window has rows").at(At::Option("pad")));
+        return Err(
+            ShapeError::new("`conv1d` runs along one axis, but its window has rows").at(At::Option("pad"))
+        );
     }
     sound(op, window, facts)?;
     channels(op, &x.ty.shape[1], groups, args, facts)?;
@@ -170,7 +212,14 @@ pub fn conv1d(window: &Window, groups: &Dim, args: &[Arg<'_>], facts: &Facts) ->
 }
 
 /// An image, pooled channel by channel.
-pub fn pool2d(op: &'static str, kernel: &[Dim; 2], window: &Window, layout: Layout, args: &[Arg<'_>], facts: &Facts) -> Result<Type> {
+pub fn pool2d(
+    op: &'static str,
+    kernel: &[Dim; 2],
+    window: &Window,
+    layout: Layout,
+    args: &[Arg<'_>],
+    facts: &Facts,
+) -> Result<Type> {
     want(0, args, &format!("`{op}`"), FLOAT)?;
     let x = &args[0];
     image(op, 4, layout_text(layout), x, facts)?;
@@ -184,7 +233,8 @@ pub fn pool2d(op: &'static str, kernel: &[Dim; 2], window: &Window, layout: Layo
         // As PyTorch: a window never stands on the surroundings alone.
         if let Padding::Explicit(p) = &window.pad
             && let Some(k) = facts.value(k)
-            && let Some(pad) = p[2 * axis..2 * axis + 2].iter().find(|p| facts.value(p).is_some_and(|n| n > k / 2))
+            && let Some(pad) =
+                p[2 * axis..2 * axis + 2].iter().find(|p| facts.value(p).is_some_and(|n| n > k / 2))
         {
             return Err(ShapeError::new(format!(
                 "the padding of `{op}` is at most half of its kernel, {}, not {}",
@@ -206,9 +256,13 @@ pub fn batch_norm(args: &[Arg<'_>], facts: &Facts) -> Result<Type> {
     let c = second_axis("batch_norm", x, facts)?;
     for (i, a) in args.iter().enumerate().skip(1) {
         if a.ty.shape != std::slice::from_ref(c) {
-            return Err(ShapeError::new(format!("`{}` is {} but `batch_norm` needs [{c}]", a.name, show_type(a.ty, facts)))
-                .help(format!("declare it as [{c}], as `BatchNorm<C = {c}>` does"))
-                .at(At::Arg(i)));
+            return Err(ShapeError::new(format!(
+                "`{}` is {} but `batch_norm` needs [{c}]",
+                a.name,
+                show_type(a.ty, facts)
+            ))
+            .help(format!("declare it as [{c}], as `BatchNorm<C = {c}>` does"))
+            .at(At::Arg(i)));
         }
     }
     Ok(x.ty.clone())
@@ -228,7 +282,8 @@ pub fn global_mean(args: &[Arg<'_>], facts: &Facts) -> Result<Type> {
     want(0, args, "`global_mean`", FLOAT)?;
     second_axis("global_mean", &args[0], facts)?;
     if args[0].ty.rank() < 3 {
-        return Err(ShapeError::new("`global_mean` needs pixels: [N, C, ..] with at least three axes").fact(is_line(&args[0], facts)));
+        return Err(ShapeError::new("`global_mean` needs pixels: [N, C, ..] with at least three axes")
+            .fact(is_line(&args[0], facts)));
     }
     Ok(Type::f32(args[0].ty.shape[..2].to_vec()))
 }
@@ -237,9 +292,12 @@ pub fn global_mean(args: &[Arg<'_>], facts: &Facts) -> Result<Type> {
 pub fn flatten(from: usize, args: &[Arg<'_>], facts: &Facts) -> Result<Type> {
     let shape = &args[0].ty.shape;
     if from >= shape.len() || shape.iter().any(|d| d.as_sym() == Some("..")) {
-        return Err(ShapeError::new(format!("`flatten` joins the axes from {from} on, which `{}` does not have", args[0].name))
-            .fact(is_line(&args[0], facts))
-            .at(At::Option("from")));
+        return Err(ShapeError::new(format!(
+            "`flatten` joins the axes from {from} on, which `{}` does not have",
+            args[0].name
+        ))
+        .fact(is_line(&args[0], facts))
+        .at(At::Option("from")));
     }
     let mut out = shape[..from].to_vec();
     out.push(Dim::product(&shape[from..])?);
@@ -252,8 +310,11 @@ pub fn upsample_nearest(scale: &[Dim; 2], args: &[Arg<'_>], facts: &Facts) -> Re
     let mut ty = args[0].ty.clone();
     for (axis, s) in scale.iter().enumerate() {
         if facts.value(s).is_some_and(|n| n < 1) {
-            return Err(ShapeError::new(format!("`upsample_nearest` repeats pixels at least once, not {} times", facts.show(s)))
-                .at(At::Option("scale")));
+            return Err(ShapeError::new(format!(
+                "`upsample_nearest` repeats pixels at least once, not {} times",
+                facts.show(s)
+            ))
+            .at(At::Option("scale")));
         }
         ty.shape[2 + axis] = ty.shape[2 + axis].times(s)?;
     }

@@ -151,8 +151,14 @@ fn broadcast_help(args: &[Arg<'_>], facts: &Facts) -> String {
     let (s, b) = (&small.ty.shape, &big.ty.shape);
     if s.len() == b.len() {
         let stretches = |from: &[Dim], to: &[Dim]| from.iter().zip(to).all(|(x, y)| x == y || x.is(1));
-        if let Some((from, to)) = [(small, big), (big, small)].into_iter().find(|(x, y)| stretches(&x.ty.shape, &y.ty.shape)) {
-            return format!("an axis of length 1 is not stretched by itself; write `expand({}, {})`", from.name, Shape(&to.ty.shape));
+        if let Some((from, to)) =
+            [(small, big), (big, small)].into_iter().find(|(x, y)| stretches(&x.ty.shape, &y.ty.shape))
+        {
+            return format!(
+                "an axis of length 1 is not stretched by itself; write `expand({}, {})`",
+                from.name,
+                Shape(&to.ty.shape)
+            );
         }
         let same_number = |x: &Dim, y: &Dim| facts.value(x).is_some() && facts.value(x) == facts.value(y);
         let mut differ = s.iter().zip(b).filter(|(x, y)| x != y);
@@ -177,8 +183,8 @@ fn broadcast_help(args: &[Arg<'_>], facts: &Facts) -> String {
     }
 }
 
-/// `small` with an axis of length 1 for each axis of `big` that it lacks, from its first axis on; its axes must be
-/// some of `big`'s, in order.
+/// `small` with an axis of length 1 for each axis of `big` that it lacks, from its first axis on; its axes
+/// must be some of `big`'s, in order.
 fn among(small: &[Dim], big: &[Dim]) -> Option<Vec<Dim>> {
     let mut left = small.iter().peekable();
     let mut out = Vec::new();
@@ -203,7 +209,9 @@ fn want(i: usize, args: &[Arg<'_>], what: &str, allowed: &[DType]) -> Result<()>
     } else {
         format!("convert on purpose: `cast({}, {})`", a.name, allowed[0])
     };
-    Err(ShapeError::new(format!("{what} takes {}, but `{}` is {}", words(allowed), a.name, a.ty.dtype)).help(help).at(At::Arg(i)))
+    Err(ShapeError::new(format!("{what} takes {}, but `{}` is {}", words(allowed), a.name, a.ty.dtype))
+        .help(help)
+        .at(At::Arg(i)))
 }
 
 fn words(allowed: &[DType]) -> String {
@@ -218,7 +226,10 @@ fn same_dtype(what: &str, args: &[Arg<'_>], pair: (usize, usize)) -> Result<()> 
     // Towards f32: the other direction loses something.
     let (from, to) = if a.ty.dtype == DType::F32 { (b, a) } else { (a, b) };
     Err(ShapeError::new(format!("{what}: `{}` is {} but `{}` is {}", a.name, a.ty.dtype, b.name, b.ty.dtype))
-        .help(format!("nothing is converted silently; write `cast({}, {})` where it is meant", from.name, to.ty.dtype)))
+        .help(format!(
+            "nothing is converted silently; write `cast({}, {})` where it is meant",
+            from.name, to.ty.dtype
+        )))
 }
 
 fn axis_ok(op: &str, axis: usize, a: &Arg<'_>, option: &'static str, facts: &Facts) -> Result<()> {
@@ -254,12 +265,16 @@ pub fn infer(op: &Op, args: &[Arg<'_>], facts: &Facts) -> Result<Type> {
     numbers::in_range(op)?;
     let what = format!("`{name}`");
     match op {
-        Op::Input(_) | Op::Weight(_) | Op::State(_) => Err(ShapeError::new(format!("{what} has the type of its declaration"))),
+        Op::Input(_) | Op::Weight(_) | Op::State(_) => {
+            Err(ShapeError::new(format!("{what} has the type of its declaration")))
+        }
         Op::Const(c) => Ok(Type::new(c.dtype(), Vec::new())),
         Op::DimValue(_) => Ok(Type::f32(Vec::new())),
         Op::Arange { start, end } => Ok(Type::new(DType::I32, vec![end.minus(start)?])),
         Op::Powers { ratio, len } if 0.0 < ratio.0 && ratio.0 <= 1.0 => Ok(Type::f32(vec![len.clone()])),
-        Op::Powers { ratio, .. } => Err(ShapeError::new(format!("{what} needs a ratio in (0, 1], not {}", ratio.0))),
+        Op::Powers { ratio, .. } => {
+            Err(ShapeError::new(format!("{what} needs a ratio in (0, 1], not {}", ratio.0)))
+        }
         Op::Unary(u) => {
             let allowed = match u {
                 Unary::Not => BOOLS,
@@ -307,9 +322,16 @@ pub fn infer(op: &Op, args: &[Arg<'_>], facts: &Facts) -> Result<Type> {
                     Shape(shape),
                     args[0].name
                 ))
-                .fact(format!("`{}` is {}, {} elements", args[0].name, show_type(args[0].ty, facts), facts.show(&from)))
+                .fact(format!(
+                    "`{}` is {}, {} elements",
+                    args[0].name,
+                    show_type(args[0].ty, facts),
+                    facts.show(&from)
+                ))
                 .fact(format!("{} has {} elements", Shape(shape), facts.show(&to)))
-                .help("`reshape` keeps every element; `sum` or `mean` take an axis away, `expand` repeats one"));
+                .help(
+                    "`reshape` keeps every element; `sum` or `mean` take an axis away, `expand` repeats one",
+                ));
             }
             Ok(Type::new(args[0].ty.dtype, shape.clone()))
         }
@@ -320,11 +342,17 @@ pub fn infer(op: &Op, args: &[Arg<'_>], facts: &Facts) -> Result<Type> {
                 return Err(ShapeError::new("`transpose` must name every axis exactly once")
                     .fact(is_line(&args[0], facts))
                     .help(match args[0].ty.shape.first().and_then(Dim::as_sym) {
-                        Some("..") => format!("the leading axes stay, the {} behind them move", args[0].ty.rank() - 1),
+                        Some("..") => {
+                            format!("the leading axes stay, the {} behind them move", args[0].ty.rank() - 1)
+                        }
                         _ => format!(
                             "for example `transpose({}, axes = ({}))`",
                             args[0].name,
-                            (0..args[0].ty.rank()).rev().map(|i| i.to_string()).collect::<Vec<_>>().join(", ")
+                            (0..args[0].ty.rank())
+                                .rev()
+                                .map(|i| i.to_string())
+                                .collect::<Vec<_>>()
+                                .join(", ")
                         ),
                     })
                     .at(At::Option("axes")));
@@ -341,7 +369,9 @@ pub fn infer(op: &Op, args: &[Arg<'_>], facts: &Facts) -> Result<Type> {
             want(0, args, &what, FLOAT)?;
             Ok(args[0].ty.clone())
         }
-        Op::LayerNorm { axes, gain, .. } => norm(name, axes, args, if *gain { &["gain", "bias"] } else { &["bias"] }, facts),
+        Op::LayerNorm { axes, gain, .. } => {
+            norm(name, axes, args, if *gain { &["gain", "bias"] } else { &["bias"] }, facts)
+        }
         Op::RmsNorm { axes, .. } => norm(name, axes, args, &["gain"], facts),
         Op::GroupNorm { groups, gain, .. } => {
             composites::group_norm(groups, if *gain { &["gain", "bias"] } else { &["bias"] }, args, facts)
@@ -360,7 +390,8 @@ pub fn infer(op: &Op, args: &[Arg<'_>], facts: &Facts) -> Result<Type> {
         Op::Dropout { p } => composites::dropout(*p, args),
         Op::StopGradient => Ok(args[0].ty.clone()),
         Op::Attention { heads, causal, window, mask, bias, .. } => {
-            let flags = attention::Flags { causal: *causal, window: window.as_ref(), mask: *mask, bias: *bias };
+            let flags =
+                attention::Flags { causal: *causal, window: window.as_ref(), mask: *mask, bias: *bias };
             attention::attention(heads, flags, args, facts)
         }
     }
@@ -398,7 +429,9 @@ fn matmul(args: &[Arg<'_>], facts: &Facts) -> Result<Type> {
     if x.is_empty() || w.len() < 2 {
         let e = lines(ShapeError::new("`@` needs [.., M, K] @ [.., K, N]"));
         return Err(match (x.last(), w.as_slice()) {
-            (Some(k), [d]) if k == d => e.help(format!("to contract with a vector write `sum({} * {}, over = {d})`", a.name, b.name)),
+            (Some(k), [d]) if k == d => {
+                e.help(format!("to contract with a vector write `sum({} * {}, over = {d})`", a.name, b.name))
+            }
             (Some(_), [_]) => e.help("`w @ x` takes one vector: [M, K] @ [K]"),
             _ => e.help(format!("a scalar is multiplied with `*`: `{} * {}`", a.name, b.name)),
         });
@@ -406,7 +439,11 @@ fn matmul(args: &[Arg<'_>], facts: &Facts) -> Result<Type> {
     let (k, wk) = (&x[x.len() - 1], &w[w.len() - 2]);
     let leading_fit = w.len() == 2 || (x.len() == w.len() && x[..x.len() - 2] == w[..w.len() - 2]);
     if k != wk {
-        let e = lines(ShapeError::new(format!("inner dimensions of `@` differ: {} is not {}", facts.show(k), facts.show(wk))));
+        let e = lines(ShapeError::new(format!(
+            "inner dimensions of `@` differ: {} is not {}",
+            facts.show(k),
+            facts.show(wk)
+        )));
         return Err(if w.last() == Some(k) && leading_fit {
             e.help(format!("`{}` fits if transposed: `{} @ {}.t`", b.name, a.name, b.name))
         } else if x.len() >= 2 && &x[x.len() - 2] == wk && leading_fit {
@@ -444,21 +481,35 @@ fn reduction_mask(op: &str, axes: &[usize], args: &[Arg<'_>], facts: &Facts) -> 
 fn expand(shape: &[Dim], args: &[Arg<'_>], facts: &Facts) -> Result<Type> {
     let from = &args[0].ty.shape;
     let fits = from.len() <= shape.len()
-        && from.iter().zip(&shape[shape.len() - from.len()..]).all(|(a, b)| a == b || (a.is(1) && b.as_sym() != Some("..")));
+        && from
+            .iter()
+            .zip(&shape[shape.len() - from.len()..])
+            .all(|(a, b)| a == b || (a.is(1) && b.as_sym() != Some("..")));
     if !fits {
-        return Err(ShapeError::new(format!("`expand` cannot stretch `{}` to {}", args[0].name, Shape(shape)))
-            .fact(is_line(&args[0], facts))
-            .help("it repeats axes of length 1 and adds leading axes; every other axis stays as it is"));
+        return Err(ShapeError::new(format!(
+            "`expand` cannot stretch `{}` to {}",
+            args[0].name,
+            Shape(shape)
+        ))
+        .fact(is_line(&args[0], facts))
+        .help("it repeats axes of length 1 and adds leading axes; every other axis stays as it is"));
     }
     Ok(Type::new(args[0].ty.dtype, shape.to_vec()))
 }
 
-fn slice(axis: usize, (start, end, step): (&Dim, &Dim, &Dim), args: &[Arg<'_>], facts: &Facts) -> Result<Type> {
+fn slice(
+    axis: usize,
+    (start, end, step): (&Dim, &Dim, &Dim),
+    args: &[Arg<'_>],
+    facts: &Facts,
+) -> Result<Type> {
     axis_ok("slice", axis, &args[0], "axis", facts)?;
     if facts.is_run_time(step) || facts.value(step).is_some_and(|n| n < 1) {
-        return Err(
-            ShapeError::new(format!("the step of a slice is a positive static dim, not {}", facts.show(step))).at(At::Option("step"))
-        );
+        return Err(ShapeError::new(format!(
+            "the step of a slice is a positive static dim, not {}",
+            facts.show(step)
+        ))
+        .at(At::Option("step")));
     }
     let len = &args[0].ty.shape[axis];
     let size = end.minus(start)?;
@@ -479,14 +530,18 @@ fn concat(name: &str, axis: usize, args: &[Arg<'_>], facts: &Facts) -> Result<Ty
     let mut out = args[0].ty.clone();
     for (i, b) in args.iter().enumerate().skip(1) {
         same_dtype(&format!("`{name}` joins tensors of one type"), args, (0, i))?;
-        let fits = b.ty.rank() == out.rank() && b.ty.shape.iter().zip(&out.shape).enumerate().all(|(j, (x, y))| j == axis || x == y);
+        let fits = b.ty.rank() == out.rank()
+            && b.ty.shape.iter().zip(&out.shape).enumerate().all(|(j, (x, y))| j == axis || x == y);
         if !fits {
             let along = &args[0].ty.shape[axis];
-            return Err(ShapeError::new(format!("`{name}` cannot join `{}` and `{}` along axis {axis}, {along}", args[0].name, b.name))
-                .fact(is_line(&args[0], facts))
-                .fact(is_line(b, facts))
-                .help("both have as many axes, and all but the joined one are equal")
-                .at(At::Arg(i)));
+            return Err(ShapeError::new(format!(
+                "`{name}` cannot join `{}` and `{}` along axis {axis}, {along}",
+                args[0].name, b.name
+            ))
+            .fact(is_line(&args[0], facts))
+            .fact(is_line(b, facts))
+            .help("both have as many axes, and all but the joined one are equal")
+            .at(At::Arg(i)));
         }
         out.shape[axis] = out.shape[axis].plus(&b.ty.shape[axis])?;
     }
@@ -508,13 +563,22 @@ fn gather(args: &[Arg<'_>], facts: &Facts) -> Result<Type> {
     }
     if ids.ty.dtype != DType::I32 {
         // The element type is what is wrong: it is said even where it is f32.
-        let found = format!("{}[{}]", ids.ty.dtype, ids.ty.shape.iter().map(|d| facts.show(d)).collect::<Vec<_>>().join(", "));
+        let found = format!(
+            "{}[{}]",
+            ids.ty.dtype,
+            ids.ty.shape.iter().map(|d| facts.show(d)).collect::<Vec<_>>().join(", ")
+        );
         let help = match ids.ty.dtype {
-            DType::Bool => format!("where a mask is meant, write `select({}, a, b)` or the `where` of a reduction", ids.name),
+            DType::Bool => format!(
+                "where a mask is meant, write `select({}, a, b)` or the `where` of a reduction",
+                ids.name
+            ),
             _ if is_name(ids.name) => format!("declare it as `{}: i32{}`", ids.name, Shape(&ids.ty.shape)),
             _ => format!("convert on purpose: `cast({}, i32)`", ids.name),
         };
-        return Err(ShapeError::new(format!("rows are taken by i32 ids, but `{}` is {found}", ids.name)).help(help).at(At::Arg(1)));
+        return Err(ShapeError::new(format!("rows are taken by i32 ids, but `{}` is {found}", ids.name))
+            .help(help)
+            .at(At::Arg(1)));
     }
     let mut shape = ids.ty.shape.clone();
     shape.extend(t.ty.shape[1..].iter().cloned());
@@ -528,9 +592,8 @@ fn linear(args: &[Arg<'_>], facts: &Facts) -> Result<Type> {
     let (x, w) = (&args[0], &args[1]);
     let lines = |e: ShapeError| e.fact(is_line(x, facts)).fact(is_line(w, facts));
     let (Some(k), [out, wk]) = (x.ty.shape.last(), w.ty.shape.as_slice()) else {
-        return Err(
-            lines(ShapeError::new("`linear` needs `x` [.., IN] and `w` [OUT, IN]")).help("a weight is declared as `param w: [OUT, IN];`")
-        );
+        return Err(lines(ShapeError::new("`linear` needs `x` [.., IN] and `w` [OUT, IN]"))
+            .help("a weight is declared as `param w: [OUT, IN];`"));
     };
     if k != wk {
         let e = lines(ShapeError::new(format!(
@@ -549,9 +612,13 @@ fn linear(args: &[Arg<'_>], facts: &Facts) -> Result<Type> {
     if let Some(b) = args.get(2)
         && b.ty.shape.as_slice() != std::slice::from_ref(out)
     {
-        return Err(ShapeError::new(format!("`{}` is {} but `linear` needs a bias [{out}]", b.name, show_type(b.ty, facts)))
-            .help(format!("declare `param {}: [{out}] = zeros;`", b.name))
-            .at(At::Arg(2)));
+        return Err(ShapeError::new(format!(
+            "`{}` is {} but `linear` needs a bias [{out}]",
+            b.name,
+            show_type(b.ty, facts)
+        ))
+        .help(format!("declare `param {}: [{out}] = zeros;`", b.name))
+        .at(At::Arg(2)));
     }
     let mut shape = x.ty.shape.clone();
     if let Some(last) = shape.last_mut() {

@@ -6,7 +6,8 @@ use crate::op::{Number, Op, Scalar};
 /// A finite number that no f32 is near to would be an infinity in all that is computed with it.
 fn fits(what: &str, n: Number) -> Result<()> {
     if n.0.is_finite() && !(n.0 as f32).is_finite() {
-        return Err(ShapeError::new(format!("{what} is {:?}, which no f32 can be", n.0)).help(format!("the largest is {:e}", f32::MAX)));
+        return Err(ShapeError::new(format!("{what} is {:?}, which no f32 can be", n.0))
+            .help(format!("the largest is {:e}", f32::MAX)));
     }
     Ok(())
 }
@@ -78,7 +79,11 @@ mod tests {
                 said(Op::LayerNorm { axes: vec![0], eps: n, eps_on: EpsOn::Var, gain: false, bias: false }),
                 Some((why.into(), eps))
             );
-            for op in [Op::RmsNorm { axes: vec![0], eps: n, gain: false }, Op::L2Normalize { axis: 0, eps: n }, Op::BatchNorm { eps: n }] {
+            for op in [
+                Op::RmsNorm { axes: vec![0], eps: n, gain: false },
+                Op::L2Normalize { axis: 0, eps: n },
+                Op::BatchNorm { eps: n },
+            ] {
                 assert!(said(op.clone()).is_some_and(|(_, at)| at == eps), "{op:?}");
             }
         }

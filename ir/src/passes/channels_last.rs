@@ -41,8 +41,13 @@ pub fn run(old: &Graph) -> Result<Graph, ShapeError> {
             }
             Op::Pool2d { kind, kernel, window, layout: Layout::Nchw, count_pad } => {
                 let x = to_last(r, &mut known, args[0], Layout::Nchw, v)?;
-                let pool =
-                    Op::Pool2d { kind: *kind, kernel: kernel.clone(), window: window.clone(), layout: Layout::Nhwc, count_pad: *count_pad };
+                let pool = Op::Pool2d {
+                    kind: *kind,
+                    kernel: kernel.clone(),
+                    window: window.clone(),
+                    layout: Layout::Nhwc,
+                    count_pad: *count_pad,
+                };
                 r.push(pool, &[x], v)?
             }
             op if args.iter().any(|a| known.contains_key(a)) => match follow(r, &mut known, op, args, v)? {
@@ -67,7 +72,13 @@ enum Followed {
 }
 
 /// The form of `x` with channels last.
-fn to_last(r: &mut Rewriter<'_>, known: &mut Known, x: Value, layout: Layout, at: Value) -> Result<Value, ShapeError> {
+fn to_last(
+    r: &mut Rewriter<'_>,
+    known: &mut Known,
+    x: Value,
+    layout: Layout,
+    at: Value,
+) -> Result<Value, ShapeError> {
     if layout == Layout::Nhwc {
         return Ok(x);
     }
@@ -80,17 +91,25 @@ fn to_last(r: &mut Rewriter<'_>, known: &mut Known, x: Value, layout: Layout, at
 }
 
 /// A convolution of `x [N, H, W, C]`, without its bias.
-fn convolution(r: &mut Rewriter<'_>, x: Value, w: Value, (window, groups): (&Window, &Dim), at: Value) -> Result<Value, ShapeError> {
+fn convolution(
+    r: &mut Rewriter<'_>,
+    x: Value,
+    w: Value,
+    (window, groups): (&Window, &Dim),
+    at: Value,
+) -> Result<Value, ShapeError> {
     let shape = r.new.ty(w).shape.clone();
     if !(shape[2].is(1) && shape[3].is(1) && groups.is(1) && window.is_bare()) {
-        let op = Op::Conv2d { window: window.clone(), groups: groups.clone(), bias: false, layout: Layout::Nhwc };
+        let op =
+            Op::Conv2d { window: window.clone(), groups: groups.clone(), bias: false, layout: Layout::Nhwc };
         return r.push(op, &[x, w], at);
     }
     let mut x = x;
     for axis in 0..2 {
         if !window.stride[axis].is(1) {
             let end = r.new.ty(x).shape[1 + axis].clone();
-            let cut = Op::Slice { axis: 1 + axis, start: Dim::constant(0), end, step: window.stride[axis].clone() };
+            let cut =
+                Op::Slice { axis: 1 + axis, start: Dim::constant(0), end, step: window.stride[axis].clone() };
             x = r.push(cut, &[x], at)?;
         }
     }
@@ -100,7 +119,13 @@ fn convolution(r: &mut Rewriter<'_>, x: Value, w: Value, (window, groups): (&Win
 }
 
 /// An op of which some arguments are known with channels last, computed there if it is one that can be.
-fn follow(r: &mut Rewriter<'_>, known: &mut Known, op: &Op, args: &[Value], at: Value) -> Result<Option<Followed>, ShapeError> {
+fn follow(
+    r: &mut Rewriter<'_>,
+    known: &mut Known,
+    op: &Op,
+    args: &[Value],
+    at: Value,
+) -> Result<Option<Followed>, ShapeError> {
     if is_elementwise(op) {
         let shape = r.old.ty(at).shape.clone();
         if shape.len() != 4 {
@@ -125,17 +150,21 @@ fn follow(r: &mut Rewriter<'_>, known: &mut Known, op: &Op, args: &[Value], at: 
             all[0] = x;
             r.push(op, &all, at).map(|y| Some(Followed::Four(y)))
         }
-        Op::Softmax { axis, log } => r.push(Op::Softmax { axis: place(*axis), log: *log }, &[x], at).map(|y| Some(Followed::Four(y))),
-        Op::L2Normalize { axis, eps } => {
-            r.push(Op::L2Normalize { axis: place(*axis), eps: *eps }, &[x], at).map(|y| Some(Followed::Four(y)))
+        Op::Softmax { axis, log } => {
+            r.push(Op::Softmax { axis: place(*axis), log: *log }, &[x], at).map(|y| Some(Followed::Four(y)))
         }
+        Op::L2Normalize { axis, eps } => r
+            .push(Op::L2Normalize { axis: place(*axis), eps: *eps }, &[x], at)
+            .map(|y| Some(Followed::Four(y))),
         // The pixels go; what is left has its axes in order.
         Op::Reduce { kind, axes, keep, masked: false } if axes == &[2, 3] => {
-            let y = r.push(Op::Reduce { kind: *kind, axes: vec![1, 2], keep: *keep, masked: false }, &[x], at)?;
+            let y =
+                r.push(Op::Reduce { kind: *kind, axes: vec![1, 2], keep: *keep, masked: false }, &[x], at)?;
             Ok(Some(if *keep { Followed::Four(y) } else { Followed::Other(y) }))
         }
         Op::Slice { axis, start, end, step } => {
-            let cut = Op::Slice { axis: place(*axis), start: start.clone(), end: end.clone(), step: step.clone() };
+            let cut =
+                Op::Slice { axis: place(*axis), start: start.clone(), end: end.clone(), step: step.clone() };
             r.push(cut, &[x], at).map(|y| Some(Followed::Four(y)))
         }
         Op::Concat { axis } => {
@@ -150,7 +179,13 @@ fn follow(r: &mut Rewriter<'_>, known: &mut Known, op: &Op, args: &[Value], at: 
 }
 
 /// An operand of an elementwise op of that shape, with channels last.
-fn operand(r: &mut Rewriter<'_>, known: &mut Known, a: Value, shape: &[Dim], at: Value) -> Result<Value, ShapeError> {
+fn operand(
+    r: &mut Rewriter<'_>,
+    known: &mut Known,
+    a: Value,
+    shape: &[Dim],
+    at: Value,
+) -> Result<Value, ShapeError> {
     let own = r.new.ty(a).shape.clone();
     if own.is_empty() {
         return Ok(a);

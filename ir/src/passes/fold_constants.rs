@@ -22,7 +22,8 @@ pub fn run(old: &Graph) -> Result<Graph, ShapeError> {
             (Op::Unary(Unary::Rsqrt), [Some(a)]) => Some(1.0 / a.sqrt()),
             (Op::Binary(b), [Some(a), Some(c)]) => arithmetic(*b, *a, *c),
             (Op::Binary(b), [None, Some(c)]) if old.node(v).ty == *r.new.ty(args[0]) => {
-                let neutral = matches!(b, Binary::Mul | Binary::Div) && *c == 1.0 || *b == Binary::Sub && c.to_bits() == 0;
+                let neutral = matches!(b, Binary::Mul | Binary::Div) && *c == 1.0
+                    || *b == Binary::Sub && c.to_bits() == 0;
                 return Ok(neutral.then_some(args[0]));
             }
             _ => None,

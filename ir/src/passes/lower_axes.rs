@@ -12,7 +12,9 @@ use crate::op::Op;
 fn axes_of(op: &Op) -> Option<Vec<usize>> {
     match op {
         Op::Reduce { axes, .. } | Op::LayerNorm { axes, .. } | Op::RmsNorm { axes, .. } => Some(axes.clone()),
-        Op::Argmax { axis, .. } | Op::Softmax { axis, .. } | Op::L2Normalize { axis, .. } => Some(vec![*axis]),
+        Op::Argmax { axis, .. } | Op::Softmax { axis, .. } | Op::L2Normalize { axis, .. } => {
+            Some(vec![*axis])
+        }
         _ => None,
     }
 }

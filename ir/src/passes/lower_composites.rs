@@ -1,4 +1,5 @@
-//! Composites without kernels of their own become what they are defined by: core ops, and composites that have kernels.
+//! Composites without kernels of their own become what they are defined by: core ops, and composites that
+//! have kernels.
 
 use super::Rewriter;
 use crate::decompose::{decompose_to, is_composite};

@@ -49,7 +49,12 @@ pub fn run(old: &Graph) -> Result<Graph, ShapeError> {
         };
         let columns = old.ty(v).shape.last().cloned().unwrap_or_default();
         let end = Dim::constant(start).plus(&columns)?;
-        let slice = Op::Slice { axis: old.ty(v).rank() - 1, start: Dim::constant(start), end, step: Dim::constant(1) };
+        let slice = Op::Slice {
+            axis: old.ty(v).rank() - 1,
+            start: Dim::constant(start),
+            end,
+            step: Dim::constant(1),
+        };
         Ok(Some(r.push(slice, &[whole], v)?))
     })
 }
@@ -84,7 +89,12 @@ fn branch(g: &Graph, users: &[Vec<Value>], results: &[bool], v: Value) -> Option
     }
     let bias = match users[v.index()].as_slice() {
         [u] if !results[v.index()] && g.node(*u).op == Op::Binary(Binary::Add) => {
-            let bias = g.node(*u).args.iter().copied().find(|a| is_weight(g, *a, 1) && g.ty(*a).shape[0].is(columns));
+            let bias = g
+                .node(*u)
+                .args
+                .iter()
+                .copied()
+                .find(|a| is_weight(g, *a, 1) && g.ty(*a).shape[0].is(columns));
             bias.map(|b| (b, *u))
         }
         _ => None,
@@ -103,8 +113,8 @@ fn is_weight(g: &Graph, v: Value, rank: usize) -> bool {
 }
 
 /// Whether all readers of `v` read it as well where it lies like this: attention, products and caches read
-/// rows of any stride, through views or not. Others may gain more by fusion with the product, but behind a view they
-/// cannot be fused with it.
+/// rows of any stride, through views or not. Others may gain more by fusion with the product, but behind a
+/// view they cannot be fused with it.
 fn reads_slices(g: &Graph, users: &[Vec<Value>], results: &[bool], v: Value, access: Access) -> bool {
     let mut todo = vec![(v, access, false)];
     while let Some((v, access, viewed)) = todo.pop() {

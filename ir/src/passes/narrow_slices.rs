@@ -1,5 +1,6 @@
-//! Computes only what is read: where all readers of a value read the same part of one axis, ops that work row by row
-//! are given that part alone. The logits of the last position need one row of the last block but for its keys and values.
+//! Computes only what is read: where all readers of a value read the same part of one axis, ops that work row
+//! by row are given that part alone. The logits of the last position need one row of the last block but for
+//! its keys and values.
 
 use super::{Rewriter, remove_dead};
 use crate::dim::Dim;
@@ -89,7 +90,11 @@ fn wanted(g: &Graph, v: Value, i: usize, read: &Read) -> Read {
             _ => Read::All,
         },
         Op::Transpose(order) => same(order[part.axis]),
-        Op::LayerNorm { .. } | Op::RmsNorm { .. } | Op::Linear { .. } | Op::Matmul | Op::Attention { .. } if i == 0 => same(part.axis),
+        Op::LayerNorm { .. } | Op::RmsNorm { .. } | Op::Linear { .. } | Op::Matmul | Op::Attention { .. }
+            if i == 0 =>
+        {
+            same(part.axis)
+        }
         _ => Read::All,
     }
 }
@@ -139,14 +144,23 @@ return %8";
         let g = Graph::parse(DECODER).unwrap();
         let n = run(&g).unwrap();
         assert_eq!(crate::verify::verify(&n), Ok(()), "{n}");
-        let of = |name: &str| n.nodes.iter().find(|n| crate::table::name_of(&n.op) == name).unwrap().ty.to_string();
+        let of = |name: &str| {
+            n.nodes.iter().find(|n| crate::table::name_of(&n.op) == name).unwrap().ty.to_string()
+        };
         for op in ["attention", "add", "layer_norm"] {
             assert_eq!(of(op), "f32[B, 1, 8]", "{n}");
         }
         // Another part than the end would stand elsewhere among the keys; a whole reader needs all.
-        for changed in [DECODER.replace("start = S - 1, end = S)", "start = 0, end = 1)"), DECODER.replace("return %8", "return %8, %4")] {
+        for changed in [
+            DECODER.replace("start = S - 1, end = S)", "start = 0, end = 1)"),
+            DECODER.replace("return %8", "return %8, %4"),
+        ] {
             let n = run(&Graph::parse(&changed).unwrap()).unwrap();
-            assert_eq!(n.nodes.iter().find(|n| matches!(n.op, Op::Attention { .. })).unwrap().ty.to_string(), "f32[B, S, 8]", "{n}");
+            assert_eq!(
+                n.nodes.iter().find(|n| matches!(n.op, Op::Attention { .. })).unwrap().ty.to_string(),
+                "f32[B, S, 8]",
+                "{n}"
+            );
         }
     }
 }

@@ -1,5 +1,5 @@
-//! By choice: states that grow are kept as bf16, half the memory of a cache and half the bytes that attention reads.
-//! What is pushed is rounded to nearest even; what is read is f32 again.
+//! By choice: states that grow are kept as bf16, half the memory of a cache and half the bytes that attention
+//! reads. What is pushed is rounded to nearest even; what is read is f32 again.
 
 use super::Rewriter;
 use crate::graph::{Graph, Value};

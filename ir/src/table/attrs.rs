@@ -38,7 +38,9 @@ pub fn attrs_of(op: &Op) -> Vec<(&'static str, Attr)> {
         | Op::GlobalMean => Vec::new(),
         Op::Pow(n) => vec![("exponent", float(n))],
         Op::Cast(d) => vec![("to", Attr::Word(d.name().into()))],
-        Op::Reduce { axes, keep, .. } => vec![("over", Attr::Axes(axes.clone())), ("keep", Attr::Bool(*keep))],
+        Op::Reduce { axes, keep, .. } => {
+            vec![("over", Attr::Axes(axes.clone())), ("keep", Attr::Bool(*keep))]
+        }
         Op::Argmax { axis, keep } => vec![("over", Attr::Axes(vec![*axis])), ("keep", Attr::Bool(*keep))],
         Op::Reshape(s) | Op::Expand(s) => vec![("shape", Attr::Dims(s.clone()))],
         Op::Transpose(p) => vec![("axes", Attr::Axes(p.clone()))],
@@ -73,8 +75,12 @@ pub fn attrs_of(op: &Op) -> Vec<(&'static str, Attr)> {
             ("groups", dim(groups)),
         ],
         Op::Pool2d { kind, kernel, window, layout: l, count_pad } => {
-            let mut a =
-                vec![("kernel", pair(kernel)), ("stride", pair(&window.stride)), ("pad", padding(&window.pad)), ("layout", layout(l))];
+            let mut a = vec![
+                ("kernel", pair(kernel)),
+                ("stride", pair(&window.stride)),
+                ("pad", padding(&window.pad)),
+                ("layout", layout(l)),
+            ];
             if *kind == Pooling::Avg {
                 a.push(("count_include_pad", Attr::Bool(*count_pad)));
             }
@@ -87,7 +93,9 @@ pub fn attrs_of(op: &Op) -> Vec<(&'static str, Attr)> {
             let pairs = if *pairs == Pairs::Halves { "halves" } else { "adjacent" };
             vec![("base", float(base)), ("from", dim(from)), ("pairs", Attr::Word(pairs.into()))]
         }
-        Op::Pad { axis, before, after } => vec![("axis", Attr::Axes(vec![*axis])), ("before", dim(before)), ("after", dim(after))],
+        Op::Pad { axis, before, after } => {
+            vec![("axis", Attr::Axes(vec![*axis])), ("before", dim(before)), ("after", dim(after))]
+        }
         Op::CrossEntropy { ignore } => vec![("ignore", Attr::Int(*ignore))],
         Op::Dropout { p } => vec![("p", float(p))],
         Op::Attention { heads, causal, window, scale, .. } => {
@@ -105,7 +113,9 @@ pub fn present_params(op: &Op, args: usize) -> Vec<&'static str> {
     let present: &[(&str, bool)] = match op {
         Op::Reduce { masked, .. } => &[("where", *masked)],
         Op::Linear { bias } | Op::Conv2d { bias, .. } | Op::Conv1d { bias, .. } => &[("b", *bias)],
-        Op::LayerNorm { gain, bias, .. } | Op::GroupNorm { gain, bias, .. } => &[("gain", *gain), ("bias", *bias)],
+        Op::LayerNorm { gain, bias, .. } | Op::GroupNorm { gain, bias, .. } => {
+            &[("gain", *gain), ("bias", *bias)]
+        }
         Op::RmsNorm { gain, .. } => &[("gain", *gain)],
         Op::Attention { mask, bias, .. } => &[("mask", *mask), ("bias", *bias)],
         _ => &[],

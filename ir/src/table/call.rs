@@ -154,7 +154,8 @@ impl Options<'_> {
     fn pool(&self, kind: Pooling) -> Result<Op, CallError> {
         let kernel = self.pair("kernel")?;
         let stride = self.pair_if_given("stride")?.unwrap_or_else(|| kernel.clone());
-        let window = Window { stride, pad: self.padding("pad")?, dilation: [Dim::constant(1), Dim::constant(1)] };
+        let window =
+            Window { stride, pad: self.padding("pad")?, dilation: [Dim::constant(1), Dim::constant(1)] };
         let count_pad = kind == Pooling::Avg && self.flag("count_include_pad")?;
         Ok(Op::Pool2d { kind, kernel, window, layout: self.layout()?, count_pad })
     }
@@ -239,7 +240,9 @@ pub fn make(name: &str, call: &Call<'_>) -> Result<Op, CallError> {
     if let Some((b, _)) = Binary::TABLE.iter().find(|(_, n)| *n == name) {
         return Ok(Op::Binary(*b));
     }
-    let reduce = |kind| Ok(Op::Reduce { kind, axes: o.sorted_axes("over")?, keep: o.flag("keep")?, masked: has("where") });
+    let reduce = |kind| {
+        Ok(Op::Reduce { kind, axes: o.sorted_axes("over")?, keep: o.flag("keep")?, masked: has("where") })
+    };
     match name {
         "input" => Ok(Op::Input(o.index("index")?)),
         "weight" => Ok(Op::Weight(o.index("index")?)),
@@ -264,7 +267,12 @@ pub fn make(name: &str, call: &Call<'_>) -> Result<Op, CallError> {
         "reshape" => Ok(Op::Reshape(o.shape("shape")?)),
         "transpose" => Ok(Op::Transpose(o.axes("axes")?)),
         "expand" => Ok(Op::Expand(o.shape("shape")?)),
-        "slice" => Ok(Op::Slice { axis: o.axis("axis")?, start: o.dim("start")?, end: o.dim("end")?, step: o.dim("step")? }),
+        "slice" => Ok(Op::Slice {
+            axis: o.axis("axis")?,
+            start: o.dim("start")?,
+            end: o.dim("end")?,
+            step: o.dim("step")?,
+        }),
         "concat" => Ok(Op::Concat { axis: o.axis("axis")? }),
         "gather" => Ok(Op::Gather),
         "linear" => Ok(Op::Linear { bias: has("b") }),
@@ -277,7 +285,9 @@ pub fn make(name: &str, call: &Call<'_>) -> Result<Op, CallError> {
             gain: has("gain"),
             bias: has("bias"),
         }),
-        "rms_norm" => Ok(Op::RmsNorm { axes: o.sorted_axes("over")?, eps: o.number("eps")?, gain: has("gain") }),
+        "rms_norm" => {
+            Ok(Op::RmsNorm { axes: o.sorted_axes("over")?, eps: o.number("eps")?, gain: has("gain") })
+        }
         "l2_normalize" => Ok(Op::L2Normalize { axis: o.axis("over")?, eps: o.number("eps")? }),
         "attention" => Ok(Op::Attention {
             heads: o.dim("heads")?,
@@ -289,9 +299,18 @@ pub fn make(name: &str, call: &Call<'_>) -> Result<Op, CallError> {
         }),
         "arange" => Ok(Op::Arange { start: o.dim("start")?, end: o.dim("end")? }),
         "powers" => Ok(Op::Powers { ratio: o.number("ratio")?, len: o.dim("len")? }),
-        "group_norm" => Ok(Op::GroupNorm { groups: o.dim("groups")?, eps: o.number("eps")?, gain: has("gain"), bias: has("bias") }),
+        "group_norm" => Ok(Op::GroupNorm {
+            groups: o.dim("groups")?,
+            eps: o.number("eps")?,
+            gain: has("gain"),
+            bias: has("bias"),
+        }),
         "conv2d" => Ok(Op::Conv2d {
-            window: Window { stride: o.pair("stride")?, pad: o.padding("pad")?, dilation: o.pair("dilation")? },
+            window: Window {
+                stride: o.pair("stride")?,
+                pad: o.padding("pad")?,
+                dilation: o.pair("dilation")?,
+            },
             groups: o.dim("groups")?,
             bias: has("b"),
             layout: o.layout()?,

@@ -139,14 +139,28 @@ const REDUCE: &[Param] = &[req("x"), opt("where")];
 const OVER_KEEP: &[OptionDef] = &[must("over", Kind::Axes), or("keep", Kind::Bool, "false")];
 
 const LAYOUT: Kind = Kind::Word(&["nchw", "nhwc"]);
-const POOL: &[OptionDef] =
-    &[must("kernel", Kind::Pair), or("stride", Kind::Pair, ""), or("pad", Kind::Pad, "0"), or("layout", LAYOUT, "nchw")];
+const POOL: &[OptionDef] = &[
+    must("kernel", Kind::Pair),
+    or("stride", Kind::Pair, ""),
+    or("pad", Kind::Pad, "0"),
+    or("layout", LAYOUT, "nchw"),
+];
 
-const fn row(name: &'static str, params: &'static [Param], options: &'static [OptionDef], formula: &'static str) -> OpDef {
+const fn row(
+    name: &'static str,
+    params: &'static [Param],
+    options: &'static [OptionDef],
+    formula: &'static str,
+) -> OpDef {
     OpDef { name, params, variadic: false, options, callable: true, formula }
 }
 
-const fn internal(name: &'static str, params: &'static [Param], options: &'static [OptionDef], formula: &'static str) -> OpDef {
+const fn internal(
+    name: &'static str,
+    params: &'static [Param],
+    options: &'static [OptionDef],
+    formula: &'static str,
+) -> OpDef {
     OpDef { name, params, variadic: false, options, callable: false, formula }
 }
 
@@ -155,11 +169,31 @@ pub const OPS: &[OpDef] = &[
     internal("input", &[], &[must("index", Kind::Dim)], "an input of the network"),
     internal("weight", &[], &[must("index", Kind::Dim)], "a weight of the network"),
     internal("state", &[], &[must("index", Kind::Dim)], "what a state is before the run"),
-    internal("push", &[req("state"), req("rows")], &[must("axis", Kind::Axis)], "a growing state with new rows behind those it has"),
-    internal("const", &[], &[or("f32", Kind::Float, ""), or("i32", Kind::Int, ""), or("bool", Kind::Bool, "")], "a scalar constant"),
+    internal(
+        "push",
+        &[req("state"), req("rows")],
+        &[must("axis", Kind::Axis)],
+        "a growing state with new rows behind those it has",
+    ),
+    internal(
+        "const",
+        &[],
+        &[or("f32", Kind::Float, ""), or("i32", Kind::Int, ""), or("bool", Kind::Bool, "")],
+        "a scalar constant",
+    ),
     internal("dim", &[], &[must("of", Kind::Dim)], "the value of a dim as an f32 scalar"),
-    internal("arange", &[], &[must("start", Kind::Dim), must("end", Kind::Dim)], "start, start + 1 .. end - 1 as i32"),
-    internal("powers", &[], &[must("ratio", Kind::Float), must("len", Kind::Dim)], "ratio^0 .. ratio^(len - 1)"),
+    internal(
+        "arange",
+        &[],
+        &[must("start", Kind::Dim), must("end", Kind::Dim)],
+        "start, start + 1 .. end - 1 as i32",
+    ),
+    internal(
+        "powers",
+        &[],
+        &[must("ratio", Kind::Float), must("len", Kind::Dim)],
+        "ratio^0 .. ratio^(len - 1)",
+    ),
     row("neg", X, &[], "-x"),
     row("abs", X, &[], "|x|"),
     row("exp", X, &[], "e^x"),
@@ -201,14 +235,24 @@ pub const OPS: &[OpDef] = &[
     row("mean", REDUCE, OVER_KEEP, "sum / count; 0 where a mask leaves none"),
     row("reduce_max", REDUCE, OVER_KEEP, "largest element; written max(x, over = ..)"),
     row("reduce_min", REDUCE, OVER_KEEP, "smallest element; written min(x, over = ..)"),
-    row("argmax", X, &[must("over", Kind::Axis), or("keep", Kind::Bool, "false")], "index of the largest element, i32"),
+    row(
+        "argmax",
+        X,
+        &[must("over", Kind::Axis), or("keep", Kind::Bool, "false")],
+        "index of the largest element, i32",
+    ),
     row("reshape", X, &[must("shape", Kind::Shape)], "the same elements under another shape"),
     row("transpose", X, &[must("axes", Kind::Perm)], "axes in another order"),
     row("expand", X, &[must("shape", Kind::Shape)], "repeat axes of length 1 and new leading axes"),
     internal(
         "slice",
         X,
-        &[must("axis", Kind::Axis), must("start", Kind::Dim), must("end", Kind::Dim), or("step", Kind::Dim, "1")],
+        &[
+            must("axis", Kind::Axis),
+            must("start", Kind::Dim),
+            must("end", Kind::Dim),
+            or("step", Kind::Dim, "1"),
+        ],
         "x[.., (start..end).step_by(step), ..]",
     ),
     OpDef {
@@ -226,7 +270,11 @@ pub const OPS: &[OpDef] = &[
     row(
         "layer_norm",
         &[req("x"), opt("gain"), opt("bias")],
-        &[must("over", Kind::Axes), or("eps", Kind::Float, "1e-5"), or("eps_on", Kind::Word(&["var", "std"]), "var")],
+        &[
+            must("over", Kind::Axes),
+            or("eps", Kind::Float, "1e-5"),
+            or("eps_on", Kind::Word(&["var", "std"]), "var"),
+        ],
         "(x - mean) / sqrt(var + eps) * gain + bias, biased variance; eps_on = std: (x - mean) / (std + eps)",
     ),
     row(
@@ -235,7 +283,12 @@ pub const OPS: &[OpDef] = &[
         &[must("over", Kind::Axes), or("eps", Kind::Float, "1e-6")],
         "x / sqrt(mean(x^2) + eps) * gain",
     ),
-    row("l2_normalize", X, &[must("over", Kind::Axis), or("eps", Kind::Float, "1e-12")], "x / max(sqrt(sum(x^2)), eps)"),
+    row(
+        "l2_normalize",
+        X,
+        &[must("over", Kind::Axis), or("eps", Kind::Float, "1e-12")],
+        "x / max(sqrt(sum(x^2)), eps)",
+    ),
     row(
         "group_norm",
         &[req("x"), opt("gain"), opt("bias")],
@@ -257,7 +310,12 @@ pub const OPS: &[OpDef] = &[
     row(
         "conv1d",
         &[req("x"), req("w"), opt("b")],
-        &[or("stride", Kind::Dim, "1"), or("pad", Kind::Ends, "0"), or("dilation", Kind::Dim, "1"), or("groups", Kind::Dim, "1")],
+        &[
+            or("stride", Kind::Dim, "1"),
+            or("pad", Kind::Ends, "0"),
+            or("dilation", Kind::Dim, "1"),
+            or("groups", Kind::Dim, "1"),
+        ],
         "convolution of [N, C, L] with filters w [O, C / groups, K], plus b [O]",
     ),
     row("max_pool2d", X, POOL, "largest pixel of each window, channel by channel; NaN if there is one"),
@@ -282,17 +340,31 @@ pub const OPS: &[OpDef] = &[
     ),
     row("global_mean", X, &[], "mean of each channel of [N, C, ..]: [N, C]"),
     row("flatten", X, &[or("from", Kind::Axis, "1")], "all axes from `from` on as one"),
-    row("upsample_nearest", X, &[must("scale", Kind::Pair)], "each pixel of [N, C, H, W] repeated `scale` times down and across"),
+    row(
+        "upsample_nearest",
+        X,
+        &[must("scale", Kind::Pair)],
+        "each pixel of [N, C, H, W] repeated `scale` times down and across",
+    ),
     row(
         "attention",
         &[req("q"), req("k"), req("v"), opt("mask"), opt("bias")],
-        &[must("heads", Kind::Dim), or("causal", Kind::Bool, "false"), or("window", Kind::Dim, ""), or("scale", Kind::Float, "")],
+        &[
+            must("heads", Kind::Dim),
+            or("causal", Kind::Bool, "false"),
+            or("window", Kind::Dim, ""),
+            or("scale", Kind::Float, ""),
+        ],
         "softmax(q k^T * scale + bias, masked) v per head; a row with no key to attend gives zeros",
     ),
     row(
         "rope",
         X,
-        &[or("base", Kind::Float, "1e4"), or("from", Kind::Dim, "0"), or("pairs", Kind::Word(&["halves", "adjacent"]), "halves")],
+        &[
+            or("base", Kind::Float, "1e4"),
+            or("from", Kind::Dim, "0"),
+            or("pairs", Kind::Word(&["halves", "adjacent"]), "halves"),
+        ],
         "pair i of row s of [B, HEADS, S, HD] turned by (from + s) * base^(-2 i / HD)",
     ),
     row(
@@ -390,8 +462,12 @@ impl Kind {
             Kind::Bool => "`true` or `false`".into(),
             Kind::Pair => "a dimension, or two: `(rows, columns)`".into(),
             Kind::Ends => "`same`, a dimension, or two: `(before, behind)`".into(),
-            Kind::Pad => "`same`, a dimension, two `(rows, columns)` or four `(above, below, left, right)`".into(),
-            Kind::Word(w) => format!("one of {}", w.iter().map(|w| format!("`{w}`")).collect::<Vec<_>>().join(", ")),
+            Kind::Pad => {
+                "`same`, a dimension, two `(rows, columns)` or four `(above, below, left, right)`".into()
+            }
+            Kind::Word(w) => {
+                format!("one of {}", w.iter().map(|w| format!("`{w}`")).collect::<Vec<_>>().join(", "))
+            }
         }
     }
 }

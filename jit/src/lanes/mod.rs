@@ -258,7 +258,9 @@ impl Inst {
     /// The same instruction with its registers renamed.
     pub fn map(self, mut f: impl FnMut(Reg) -> Reg) -> Inst {
         match self {
-            Inst::Store { ptr, step, row_step, mem, value } => Inst::Store { ptr, step, row_step, mem, value: f(value) },
+            Inst::Store { ptr, step, row_step, mem, value } => {
+                Inst::Store { ptr, step, row_step, mem, value: f(value) }
+            }
             Inst::Un(u, a) => Inst::Un(u, f(a)),
             Inst::Fold(k, a) => Inst::Fold(k, f(a)),
             Inst::Bin(o, a, b) => Inst::Bin(o, f(a), f(b)),
@@ -300,18 +302,20 @@ pub enum Terms {
     F32,
     /// f32 by bf16, whose values are f32 in the upper half of their bits.
     Halves,
-    /// bf16 both: elements `2 i` and `2 i + 1` of a row of the left operand lie together as well. Of a pair the second
-    /// is added first, each rounded once; what is subnormal counts as 0.
+    /// bf16 both: elements `2 i` and `2 i + 1` of a row of the left operand lie together as well. Of a pair
+    /// the second is added first, each rounded once; what is subnormal counts as 0.
     Pairs,
-    /// Integers of 8 bits both, in groups of 64 terms. In a column of the right operand a group is 16 lines of 4 bytes, of which
-    /// 128 is to be taken, and a line with its f32 factor; in a row of the left one it is 64 bytes with a sign, their f32
-    /// factor, and -128 times their sum as an i32. The sum of a group's products is exact; it is multiplied by the
-    /// column's factor, and that by the row's is added to the accumulator, rounded once.
+    /// Integers of 8 bits both, in groups of 64 terms. In a column of the right operand a group is 16 lines
+    /// of 4 bytes, of which 128 is to be taken, and a line with its f32 factor; in a row of the left one it
+    /// is 64 bytes with a sign, their f32 factor, and -128 times their sum as an i32. The sum of a group's
+    /// products is exact; it is multiplied by the column's factor, and that by the row's is added to the
+    /// accumulator, rounded once.
     Bytes,
-    /// Integers of 8 bits by such of 4 bits, in groups of 32 terms. In a column of the right operand a group is 4 lines of 4 bytes,
-    /// whose lower halves are terms `8 i` to `8 i + 3` and whose upper halves are the 4 after them, and a line of two
-    /// finite f16, a factor in the lower half and a summand in the upper one; in a row of the left one it is 32 bytes with a
-    /// sign, their f32 factor, and the factor times their sum in f32. The product of summand and sum is added last.
+    /// Integers of 8 bits by such of 4 bits, in groups of 32 terms. In a column of the right operand a group
+    /// is 4 lines of 4 bytes, whose lower halves are terms `8 i` to `8 i + 3` and whose upper halves are the
+    /// 4 after them, and a line of two finite f16, a factor in the lower half and a summand in the upper one;
+    /// in a row of the left one it is 32 bytes with a sign, their f32 factor, and the factor times their sum
+    /// in f32. The product of summand and sum is added last.
     Nibbles,
 }
 
@@ -408,12 +412,13 @@ pub enum Stmt {
         a: u16,
         /// Elements of 32 bits from one row of it to the next.
         a_row: Len,
-        /// Pointer into the packed strips of the right operand: element `(i, c)` is
-        /// `b[(c / STRIP * strip + i) * STRIP + c % STRIP]`. In bf16, elements `2 i` and `2 i + 1` of a column are the
-        /// lower and the upper half of 32 bits: `b[(c / STRIP * (strip / 2) + i) * STRIP + c % STRIP]`. So are lines of other
-        /// [`Terms`].
+        /// Pointer into the packed strips of the right operand: element `(i, c)` is `b[(c / STRIP * strip +
+        /// i) * STRIP + c % STRIP]`. In bf16, elements `2 i` and `2 i + 1` of a column are the lower and the
+        /// upper half of 32 bits: `b[(c / STRIP * (strip / 2) + i) * STRIP + c % STRIP]`. So are lines of
+        /// other [`Terms`].
         b: u16,
-        /// What the operands' elements are; but for f32, `k` and `strip` are constants, multiples of [`Terms::together`].
+        /// What the operands' elements are; but for f32, `k` and `strip` are constants, multiples of
+        /// [`Terms::together`].
         terms: Terms,
         /// What may be brought nearer meanwhile.
         ahead: Option<Ahead>,
@@ -422,8 +427,8 @@ pub enum Stmt {
     },
 }
 
-/// Memory that will be read soon: lines of 64 bytes from a pointer on, so many for each turn of the loop over a tile's sum. A
-/// hint: nothing there is read.
+/// Memory that will be read soon: lines of 64 bytes from a pointer on, so many for each turn of the loop over
+/// a tile's sum. A hint: nothing there is read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Ahead {
     /// The pointer.

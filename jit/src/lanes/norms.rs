@@ -35,7 +35,15 @@ fn moments(e: &mut Expr, x: Reg, len: Len) -> (Reg, Reg, Reg) {
 }
 
 /// Layer norm of a row; `gain` and `bias` are rows.
-pub fn layer_norm(e: &mut Expr, x: Reg, len: Len, eps: f64, on: EpsOn, gain: Option<Reg>, bias: Option<Reg>) -> Reg {
+pub fn layer_norm(
+    e: &mut Expr,
+    x: Reg,
+    len: Len,
+    eps: f64,
+    on: EpsOn,
+    gain: Option<Reg>,
+    bias: Option<Reg>,
+) -> Reg {
     let (d, shift, var) = moments(e, x, len);
     let (eps, one) = (e.c(eps as f32), e.c(1.0));
     let scale = match on {

@@ -18,7 +18,10 @@ struct Machine<'a> {
 
 /// Runs a program. Panics where an access leaves its buffer: that is a fault of the program.
 pub fn run(program: &Program, mem: &mut Memory, ptrs: &[Pointer], ints: &[i64]) {
-    assert!(ptrs.len() == program.ptrs as usize && ints.len() == program.ints as usize, "arguments as declared");
+    assert!(
+        ptrs.len() == program.ptrs as usize && ints.len() == program.ints as usize,
+        "arguments as declared"
+    );
     let mut m = Machine { program, mem, ptrs, ints, slots: vec![0; program.slots as usize] };
     for stmt in &program.stmts {
         m.stmt(stmt);
@@ -68,7 +71,8 @@ impl Machine<'_> {
             Stmt::Tile { rows, cols, k, strip, a, a_row, b, terms, body, .. } => {
                 for r in 0..i64::from(*rows) {
                     for c in 0..i64::from(*cols) {
-                        let acc = self.sum((*a, r * self.len(*a_row)), (*b, c), (*k, self.len(*strip)), *terms);
+                        let acc =
+                            self.sum((*a, r * self.len(*a_row)), (*b, c), (*k, self.len(*strip)), *terms);
                         self.body(body, c, r, acc.to_bits());
                     }
                 }
@@ -77,9 +81,16 @@ impl Machine<'_> {
     }
 
     /// The sum of `k` products of a row, which begins at an element of its pointer, and a column.
-    fn sum(&self, (a, row): (u16, i64), (b, c): (u16, i64), (length, strip): (Len, i64), terms: Terms) -> f32 {
+    fn sum(
+        &self,
+        (a, row): (u16, i64),
+        (b, c): (u16, i64),
+        (length, strip): (Len, i64),
+        terms: Terms,
+    ) -> f32 {
         let k = self.len(length);
-        let right = |line: i64| self.load(b, (c / STRIP * terms.lines(strip) + line) * STRIP + c % STRIP, Mem::I32);
+        let right =
+            |line: i64| self.load(b, (c / STRIP * terms.lines(strip) + line) * STRIP + c % STRIP, Mem::I32);
         let left = |i: i64| self.load(a, row + i, Mem::I32);
         let halves = |x: u32| [f(x << 16), f(x & 0xffff_0000)];
         let normal = |x: f32| if x.is_subnormal() { 0.0f32.copysign(x) } else { x };
@@ -178,7 +189,9 @@ impl Machine<'_> {
                 Inst::Slot(s, _) => self.slots[s as usize],
                 Inst::Index => index as i32 as u32,
                 Inst::Acc => acc,
-                Inst::Load { ptr, step, row_step, mem } => self.load(ptr, index * self.len(step) + row * self.len(row_step), mem),
+                Inst::Load { ptr, step, row_step, mem } => {
+                    self.load(ptr, index * self.len(step) + row * self.len(row_step), mem)
+                }
                 Inst::Store { ptr, step, row_step, mem, value } => {
                     self.store(ptr, index * self.len(step) + row * self.len(row_step), mem, r(value));
                     r(value)
@@ -199,7 +212,8 @@ impl Machine<'_> {
     }
 }
 
-/// A finite f16: its exponent and mantissa at the place of those of an f32, whose exponent counts from 112 more.
+/// A finite f16: its exponent and mantissa at the place of those of an f32, whose exponent counts from 112
+/// more.
 fn half(bits: u16) -> f32 {
     let (sign, rest) = (u32::from(bits >> 15) << 31, u32::from(bits & 0x7fff) << 13);
     f(sign | rest) * f((127 + 112) << 23)

@@ -45,7 +45,8 @@ pub fn schedule(e: &Expr, len: Len, ptrs: u16, ints: u16) -> Scheduled {
         }
     };
     drop_unread(&mut stmts);
-    let program = Program { ptrs: s.next_ptr, ints, slots: s.slots.len() as u16, derived: e.derived.clone(), stmts };
+    let program =
+        Program { ptrs: s.next_ptr, ints, slots: s.slots.len() as u16, derived: e.derived.clone(), stmts };
     Scheduled { program, scratch_rows: s.next_ptr - ptrs }
 }
 
@@ -54,7 +55,8 @@ fn drop_unread(stmts: &mut [Stmt]) {
     let bodies = stmts.iter().flat_map(|s| match s {
         Stmt::Once { body, .. } | Stmt::Map { body, .. } | Stmt::Tile { body, .. } => body,
     });
-    let read: BTreeSet<u16> = bodies.filter_map(|i| if let Inst::Slot(s, _) = i { Some(*s) } else { None }).collect();
+    let read: BTreeSet<u16> =
+        bodies.filter_map(|i| if let Inst::Slot(s, _) = i { Some(*s) } else { None }).collect();
     for s in stmts {
         if let Stmt::Once { outs, .. } = s {
             outs.retain(|(_, slot)| read.contains(slot));
@@ -79,14 +81,16 @@ impl<'e> Scheduler<'e> {
                 Inst::Fold(..) => false,
                 _ => inst.operands().any(|r| full[r as usize]),
             };
-            depth[i] = inst.operands().map(|r| depth[r as usize]).max().unwrap_or(0) + usize::from(matches!(inst, Inst::Fold(..)));
+            depth[i] = inst.operands().map(|r| depth[r as usize]).max().unwrap_or(0)
+                + usize::from(matches!(inst, Inst::Fold(..)));
             let own = match inst {
                 Inst::Load { .. } => 0,
                 Inst::Bin(super::Bin::Div, ..) | Inst::Un(Un::Sqrt, _) => 4,
                 i if is_constant(i) => 0,
                 _ => 1,
             };
-            let below = inst.operands().filter(|r| full[*r as usize]).map(|r| cost[r as usize]).sum::<usize>();
+            let below =
+                inst.operands().filter(|r| full[*r as usize]).map(|r| cost[r as usize]).sum::<usize>();
             cost[i] = if full[i] { (own + below).min(1000) } else { 0 };
         }
         let mut needed = vec![false; n];
@@ -98,7 +102,16 @@ impl<'e> Scheduler<'e> {
                 }
             }
         }
-        Scheduler { e, full, depth, cost, needed, kept: BTreeMap::new(), slots: BTreeMap::new(), next_ptr: ptrs }
+        Scheduler {
+            e,
+            full,
+            depth,
+            cost,
+            needed,
+            kept: BTreeMap::new(),
+            slots: BTreeMap::new(),
+            next_ptr: ptrs,
+        }
     }
 
     fn slot(&mut self, r: Reg) -> u16 {
@@ -107,7 +120,8 @@ impl<'e> Scheduler<'e> {
     }
 
     fn passes(&mut self, len: Len) -> Vec<Stmt> {
-        let last = (0..self.e.insts.len()).filter(|&i| self.needed[i]).map(|i| self.depth[i]).max().unwrap_or(0);
+        let last =
+            (0..self.e.insts.len()).filter(|&i| self.needed[i]).map(|i| self.depth[i]).max().unwrap_or(0);
         let mut stmts = Vec::new();
         for p in 0..=last {
             stmts.extend(self.once(p));
@@ -138,7 +152,8 @@ impl<'e> Scheduler<'e> {
     fn map(&mut self, p: usize, len: Len) -> Option<Stmt> {
         let mut b = Body::default();
         let mut folds = Vec::new();
-        let kept: Vec<(Reg, u16)> = self.kept.iter().filter(|(r, _)| self.depth[**r as usize] == p).map(|(r, p)| (*r, *p)).collect();
+        let kept: Vec<(Reg, u16)> =
+            self.kept.iter().filter(|(r, _)| self.depth[**r as usize] == p).map(|(r, p)| (*r, *p)).collect();
         for i in 0..self.e.insts.len() {
             if !self.needed[i] {
                 continue;
@@ -158,7 +173,13 @@ impl<'e> Scheduler<'e> {
         for (r, ptr) in kept {
             if self.own_row(r) != Some(ptr) {
                 let value = self.emit(r, p, &mut b, true);
-                b.insts.push(Inst::Store { ptr, step: Len::Const(1), row_step: Len::Const(0), mem: Mem::F32, value });
+                b.insts.push(Inst::Store {
+                    ptr,
+                    step: Len::Const(1),
+                    row_step: Len::Const(0),
+                    mem: Mem::F32,
+                    value,
+                });
             }
         }
         (!b.insts.is_empty() || !folds.is_empty()).then_some(Stmt::Map { len, body: b.insts, folds })
@@ -172,8 +193,9 @@ impl<'e> Scheduler<'e> {
         })
     }
 
-    /// Emits what `r` needs in the body of pass `p`; `wide` in a map, else among row scalars. A list of what is still to be
-    /// emitted takes the place of a recursion, which would be as deep as the longest chain of instructions.
+    /// Emits what `r` needs in the body of pass `p`; `wide` in a map, else among row scalars. A list of what
+    /// is still to be emitted takes the place of a recursion, which would be as deep as the longest chain of
+    /// instructions.
     fn emit(&mut self, r: Reg, p: usize, b: &mut Body, wide: bool) -> Reg {
         let mut wanted = vec![r];
         while let Some(&r) = wanted.last() {
@@ -205,7 +227,8 @@ impl<'e> Scheduler<'e> {
     /// What must be emitted before `r`, in order.
     fn inputs(&self, r: Reg, p: usize, wide: bool) -> impl Iterator<Item = Reg> + use<> {
         let computed = !self.is_in_slot(r, p, wide) && !self.is_in_row(r, p);
-        let inputs: BTreeSet<Reg> = if computed { self.e.insts[r as usize].operands().collect() } else { BTreeSet::new() };
+        let inputs: BTreeSet<Reg> =
+            if computed { self.e.insts[r as usize].operands().collect() } else { BTreeSet::new() };
         inputs.into_iter()
     }
 

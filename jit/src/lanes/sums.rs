@@ -2,9 +2,10 @@
 
 /// Turns of a loop over a sum that one partial sum takes.
 ///
-/// The rounding error of a chain of additions grows with its length, so longer sums are made of partial sums. Where the
-/// turns that are left, the one at hand among them, are a multiple of this number, an accumulator is added to its [`Total`] and begins
-/// anew. Back ends split the sums of tiles in this way and no other; where they split those of rows is theirs to choose.
+/// The rounding error of a chain of additions grows with its length, so longer sums are made of partial sums.
+/// Where the turns that are left, the one at hand among them, are a multiple of this number, an accumulator
+/// is added to its [`Total`] and begins anew. Back ends split the sums of tiles in this way and no other;
+/// where they split those of rows is theirs to choose.
 pub const PART: i64 = 128;
 
 /// How partial sums become one.
@@ -14,8 +15,8 @@ pub enum Parts {
     None,
     /// A few: they are added.
     Few,
-    /// Any number: a total keeps what additions to it lose to rounding, so that its error is that of the partial sums, however
-    /// many they are.
+    /// Any number: a total keeps what additions to it lose to rounding, so that its error is that of the
+    /// partial sums, however many they are.
     Many,
 }
 
@@ -49,7 +50,8 @@ impl Total {
         self.sum = sum;
     }
 
-    /// The sum of all, with the last part. What is lost is no number where the sum is infinite, and does not count there.
+    /// The sum of all, with the last part. What is lost is no number where the sum is infinite, and does not
+    /// count there.
     pub fn with(self, part: f32) -> f32 {
         let all = self.sum + (part + self.lost);
         if all.is_nan() { self.sum + part } else { all }

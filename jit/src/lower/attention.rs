@@ -11,7 +11,9 @@ pub fn lower(l: &mut Lower<'_>, v: Value) -> Result<(), CompileError> {
     let node = l.g.node(v);
     let Op::Attention { heads, causal, window, mask, bias, scale } = &node.op else { return Ok(()) };
     let constant = |d: &Dim, what: &str| {
-        d.as_const().filter(|n| *n > 0).ok_or_else(|| l.unsupported(v, &format!("{what} must be a positive static dim, but is {d}")))
+        d.as_const()
+            .filter(|n| *n > 0)
+            .ok_or_else(|| l.unsupported(v, &format!("{what} must be a positive static dim, but is {d}")))
     };
     let heads = constant(heads, "the number of heads")?;
     let (q, k) = (&l.g.ty(node.args[0]).shape, &l.g.ty(node.args[1]).shape);
@@ -32,7 +34,11 @@ pub fn lower(l: &mut Lower<'_>, v: Value) -> Result<(), CompileError> {
         let access = l.access(x)?;
         Ok(bind(b, &by_heads(l.wide(x, access), by_head, width)))
     };
-    let (sq, sk, sv) = (operand(l, &mut b, node.args[0])?, operand(l, &mut b, node.args[1])?, operand(l, &mut b, node.args[2])?);
+    let (sq, sk, sv) = (
+        operand(l, &mut b, node.args[0])?,
+        operand(l, &mut b, node.args[1])?,
+        operand(l, &mut b, node.args[2])?,
+    );
     let out = bind(&mut b, &by_heads(l.whole(v)?, by_head, width));
     let mask = if *mask { Some(bind(&mut b, &mask_slot(l, node.args[3])?)) } else { None };
     let bias = match node.args.last() {

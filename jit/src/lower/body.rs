@@ -38,7 +38,14 @@ pub const ROW_STRIDE_LATER: Len = NONE;
 
 impl Body {
     pub fn new(outer: usize, len: Len) -> Body {
-        Body { e: Expr::default(), slots: Vec::new(), outer, len, regs: HashMap::new(), per_row: HashMap::new() }
+        Body {
+            e: Expr::default(),
+            slots: Vec::new(),
+            outer,
+            len,
+            regs: HashMap::new(),
+            per_row: HashMap::new(),
+        }
     }
 
     /// Says that a value is already in a register.
@@ -90,7 +97,13 @@ impl Body {
     }
 
     /// The register of an operand: computed here, stretched from here, or loaded.
-    fn operand(&mut self, l: &Lower<'_>, b: &mut Binding, v: Value, level: Level) -> Result<Reg, CompileError> {
+    fn operand(
+        &mut self,
+        l: &Lower<'_>,
+        b: &mut Binding,
+        v: Value,
+        level: Level,
+    ) -> Result<Reg, CompileError> {
         if let Some(&r) = self.regs.get(&v) {
             return Ok(r);
         }
@@ -102,7 +115,13 @@ impl Body {
     }
 
     /// Loads a value that another kernel stored, or makes a constant.
-    pub fn external(&mut self, l: &Lower<'_>, b: &mut Binding, v: Value, level: Level) -> Result<Reg, CompileError> {
+    pub fn external(
+        &mut self,
+        l: &Lower<'_>,
+        b: &mut Binding,
+        v: Value,
+        level: Level,
+    ) -> Result<Reg, CompileError> {
         let node = l.g.node(v);
         match &node.op {
             Op::Const(c) => return Ok(self.constant(*c)),
@@ -127,7 +146,9 @@ impl Body {
 
     /// Rows of a table by ids; the kernel's last axis is the table's.
     pub fn gather(&mut self, l: &Lower<'_>, b: &mut Binding, v: Value) -> Result<Reg, CompileError> {
-        let [table, ids] = l.g.node(v).args[..] else { return Err(l.unsupported(v, "a gather has two arguments")) };
+        let [table, ids] = l.g.node(v).args[..] else {
+            return Err(l.unsupported(v, "a gather has two arguments"));
+        };
         let (t, i) = (l.access(table)?, l.access(ids)?);
         let rank = l.g.ty(ids).rank();
         let mut w = l.wide(table, t);
@@ -205,9 +226,15 @@ impl Body {
             (Op::Reduce { kind, masked, .. }, [x, ..]) => norms::reduce(e, *kind, *x, len, opt(*masked, 1)),
             (Op::Argmax { .. }, [x]) => norms::argmax(e, *x),
             (Op::Softmax { log, .. }, [x]) => norms::softmax(e, *x, *log),
-            (Op::LayerNorm { eps, eps_on, gain, bias, .. }, [x, ..]) => {
-                norms::layer_norm(e, *x, len, eps.0, *eps_on, opt(*gain, 1), opt(*bias, 1 + usize::from(*gain)))
-            }
+            (Op::LayerNorm { eps, eps_on, gain, bias, .. }, [x, ..]) => norms::layer_norm(
+                e,
+                *x,
+                len,
+                eps.0,
+                *eps_on,
+                opt(*gain, 1),
+                opt(*bias, 1 + usize::from(*gain)),
+            ),
             (Op::RmsNorm { eps, gain, .. }, [x, ..]) => norms::rms_norm(e, *x, len, eps.0, opt(*gain, 1)),
             (Op::L2Normalize { eps, .. }, [x]) => norms::l2_normalize(e, *x, eps.0),
             _ => return Err(l.unsupported(v, "no row kernel computes it")),

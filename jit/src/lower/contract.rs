@@ -13,8 +13,15 @@ use tancho_ir::fuse::Kernel;
 use tancho_ir::op::Op;
 use tancho_ir::{Dim, Value};
 
-pub fn lower(l: &mut Lower<'_>, k: &Kernel, matmul: Value, epilogue: &[Value], rows: &[Value]) -> Result<(), CompileError> {
-    let big = |e: tancho_ir::DimError| CompileError::Unsupported { what: l.g.label(matmul), why: e.to_string() };
+pub fn lower(
+    l: &mut Lower<'_>,
+    k: &Kernel,
+    matmul: Value,
+    epilogue: &[Value],
+    rows: &[Value],
+) -> Result<(), CompileError> {
+    let big =
+        |e: tancho_ir::DimError| CompileError::Unsupported { what: l.g.label(matmul), why: e.to_string() };
     let mut b = Binding::default();
     let Operands { mut left, mut right, format, outer, n, depth, window, group } = match l.g.node(matmul).op {
         Op::Matmul => matmul_operands(l, matmul)?,
@@ -83,17 +90,33 @@ pub fn lower(l: &mut Lower<'_>, k: &Kernel, matmul: Value, epilogue: &[Value], r
         Some((schedule(&after.e, width, slots.len() as u16, b.params.len() as u16), slots))
     };
     let terms = l.machine.terms(format);
-    let scratch = (rows.is_some() || window.is_some() || terms.0.converts()).then(|| b.buffer(Buffer::Scratch));
+    let scratch =
+        (rows.is_some() || window.is_some() || terms.0.converts()).then(|| b.buffer(Buffer::Scratch));
     let m = outer.pop().unwrap_or_else(|| Dim::constant(1));
     let (a, right) = (bind(&mut b, &left), bind(&mut b, &right));
     let k = b.len(&depth);
     let mut blocking = l.machine.blocking(width, k, rows.is_some(), terms.0);
     if window.is_some() {
-        // What it sees is copied before it is read: half of the second cache for it, the other half for the columns at hand.
+        // What it sees is copied before it is read: half of the second cache for it, the other half for the
+        // columns at hand.
         blocking.block = (blocking.block / 2 / blocking.rows * blocking.rows).max(blocking.rows);
     }
     let (batch, m) = (b.lens(&outer), b.len(&m));
-    let spec = ContractSpec { batch, m, n: width, k, a, window, b: right, terms, slots, epilogue, rows, scratch, blocking };
+    let spec = ContractSpec {
+        batch,
+        m,
+        n: width,
+        k,
+        a,
+        window,
+        b: right,
+        terms,
+        slots,
+        epilogue,
+        rows,
+        scratch,
+        blocking,
+    };
     l.push(KernelSpec::Contract(spec), b, matmul)
 }
 
@@ -112,8 +135,11 @@ struct Operands {
 }
 
 fn matmul_operands(l: &mut Lower<'_>, matmul: Value) -> Result<Operands, CompileError> {
-    let big = |e: tancho_ir::DimError| CompileError::Unsupported { what: l.g.label(matmul), why: e.to_string() };
-    let [x, w] = l.g.node(matmul).args[..] else { return Err(l.unsupported(matmul, "a product has two arguments")) };
+    let big =
+        |e: tancho_ir::DimError| CompileError::Unsupported { what: l.g.label(matmul), why: e.to_string() };
+    let [x, w] = l.g.node(matmul).args[..] else {
+        return Err(l.unsupported(matmul, "a product has two arguments"));
+    };
     let (outer, n) = domain_of(&l.g.ty(matmul).shape);
     let depth = l.g.ty(x).shape.last().cloned().unwrap_or_default();
     // The right operand in strips: leading axes, if it has any of its own, then one matrix.
@@ -150,9 +176,11 @@ fn matmul_operands(l: &mut Lower<'_>, matmul: Value) -> Result<Operands, Compile
 fn conv_operands(l: &mut Lower<'_>, v: Value) -> Result<Operands, CompileError> {
     let node = l.g.node(v);
     let Op::Conv2d { groups, .. } = &node.op else { return Err(l.unsupported(v, "it is no product")) };
-    let groups = groups.as_const().ok_or_else(|| l.unsupported(v, "its groups must be known when compiled"))?;
+    let groups =
+        groups.as_const().ok_or_else(|| l.unsupported(v, "its groups must be known when compiled"))?;
     let shape = &l.g.ty(node.args[1]).shape;
-    let known = |d: &Dim| d.as_const().ok_or_else(|| l.unsupported(v, "its channels must be known when compiled"));
+    let known =
+        |d: &Dim| d.as_const().ok_or_else(|| l.unsupported(v, "its channels must be known when compiled"));
     let (o, each) = (known(&shape[0])?, known(&shape[1])?);
     let window = l.window(v, (groups > 1).then_some(each))?;
     let buffer = match l.filters(v, groups)? {
@@ -164,8 +192,10 @@ fn conv_operands(l: &mut Lower<'_>, v: Value) -> Result<Operands, CompileError> 
     };
     let (mut outer, _) = domain_of(&node.ty.shape);
     let columns = o / groups.max(1);
-    let depth =
-        Dim::product(&shape[1..]).ok().and_then(|d| d.as_const()).ok_or_else(|| l.unsupported(v, "its filters must have a known size"))?;
+    let depth = Dim::product(&shape[1..])
+        .ok()
+        .and_then(|d| d.as_const())
+        .ok_or_else(|| l.unsupported(v, "its filters must have a known size"))?;
     let mut strides = vec![Dim::constant(0); outer.len()];
     if groups > 1 {
         outer.insert(0, Dim::constant(groups));
@@ -192,7 +222,9 @@ fn with_row_strides(insts: &[Inst], slots: &[Slot]) -> Vec<Inst> {
         .iter()
         .map(|i| match *i {
             Inst::Load { ptr, step, mem, .. } => Inst::Load { ptr, step, row_step: row(ptr), mem },
-            Inst::Store { ptr, step, mem, value, .. } => Inst::Store { ptr, step, row_step: row(ptr), mem, value },
+            Inst::Store { ptr, step, mem, value, .. } => {
+                Inst::Store { ptr, step, row_step: row(ptr), mem, value }
+            }
             other => other,
         })
         .collect()
@@ -210,7 +242,8 @@ fn pack_weight(l: &mut Lower<'_>, w: Value, access: &Access, lead: &[Dim], matri
     Some(l.pack(WeightPack { format, ..plain }))
 }
 
-/// Weights side by side: the right operand `[K, N]` of products, or a vector, which is packed as one of one row.
+/// Weights side by side: the right operand `[K, N]` of products, or a vector, which is packed as one of one
+/// row.
 pub fn pack_concat(l: &mut Lower<'_>, v: Value) -> Result<WeightPack, CompileError> {
     let g = l.g;
     let mut part = |a: &Value| {
@@ -229,7 +262,8 @@ pub fn pack_concat(l: &mut Lower<'_>, v: Value) -> Result<WeightPack, CompileErr
     }
 }
 
-/// The format of weights with sums of `k` terms: what was asked for, where they may be so coarse and are whole groups.
+/// The format of weights with sums of `k` terms: what was asked for, where they may be so coarse and are
+/// whole groups.
 fn format_of(l: &Lower<'_>, parts: &[WeightPart], k: i64) -> Format {
     let coarsest = |p: &WeightPart| match p.from {
         Constant::Weight(i) => l.coarsest.get(i).copied().unwrap_or(Format::Q4),
@@ -248,7 +282,14 @@ fn weight_part(l: &mut Lower<'_>, access: &Access, n: &Dim) -> Option<WeightPart
     let column = strides.pop()?;
     let k_strides = vec![strides.pop().unwrap_or(0)];
     let (from, scale) = l.read(access, column);
-    Some(WeightPart { from, scale, offset: access.offset.as_const()?, batch_strides: strides, k_strides, n: (n.as_const()?, column) })
+    Some(WeightPart {
+        from,
+        scale,
+        offset: access.offset.as_const()?,
+        batch_strides: strides,
+        k_strides,
+        n: (n.as_const()?, column),
+    })
 }
 
 fn consts(dims: &[Dim]) -> Option<Vec<i64>> {
@@ -256,11 +297,23 @@ fn consts(dims: &[Dim]) -> Option<Vec<i64>> {
 }
 
 /// A right operand that another kernel made is packed by a kernel of its own.
-fn pack_value(l: &mut Lower<'_>, matmul: Value, w: Value, access: &Access, lead: &[Dim], matrix: &[Dim]) -> Result<(), CompileError> {
+fn pack_value(
+    l: &mut Lower<'_>,
+    matmul: Value,
+    w: Value,
+    access: &Access,
+    lead: &[Dim],
+    matrix: &[Dim],
+) -> Result<(), CompileError> {
     let mut b = Binding::default();
     let from = l.wide(w, access.clone());
     let from = bind(&mut b, &from);
-    let spec =
-        PackSpec { batch: b.lens(lead), k: vec![b.len(&matrix[0])], n: b.len(&matrix[1]), from, to: b.buffer(Buffer::Packed(matmul)) };
+    let spec = PackSpec {
+        batch: b.lens(lead),
+        k: vec![b.len(&matrix[0])],
+        n: b.len(&matrix[1]),
+        from,
+        to: b.buffer(Buffer::Packed(matmul)),
+    };
     l.push(KernelSpec::Pack(spec), b, matmul)
 }

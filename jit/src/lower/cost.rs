@@ -21,7 +21,11 @@ fn sum(parts: impl IntoIterator<Item = Option<Dim>>) -> Option<Dim> {
 
 /// Bytes of what a slot touches along these axes, and along a row of `len`: what lies still counts once.
 fn bytes(s: &Slot, axes: &[Len], len: Len) -> Option<Dim> {
-    let moving = axes.iter().zip(&s.strides).filter(|(_, stride)| !stride.is(0) || s.gather.is_some()).map(|(axis, _)| *axis);
+    let moving = axes
+        .iter()
+        .zip(&s.strides)
+        .filter(|(_, stride)| !stride.is(0) || s.gather.is_some())
+        .map(|(axis, _)| *axis);
     let row = if s.step.is(0) { Len::Const(1) } else { len };
     product(moving.chain([row]), s.mem.size())
 }
@@ -41,7 +45,8 @@ pub fn cost(spec: &KernelSpec) -> Option<(Dim, Dim)> {
         }
         KernelSpec::Contract(s) => {
             let mut axes = s.batch.clone();
-            let right = s.b.strides.iter().zip(&axes).filter(|(stride, _)| !stride.is(0)).map(|(_, axis)| *axis);
+            let right =
+                s.b.strides.iter().zip(&axes).filter(|(stride, _)| !stride.is(0)).map(|(_, axis)| *axis);
             let right = match (s.terms.0, s.k) {
                 (Terms::F32, k) => product(right.chain([k, s.n]), 4)?,
                 (terms, Len::Const(k)) => product(right.chain([s.n]), 4 * terms.lines(k))?,
@@ -50,7 +55,8 @@ pub fn cost(spec: &KernelSpec) -> Option<(Dim, Dim)> {
             axes.push(s.m);
             let flops = product(axes.iter().copied().chain([s.n, s.k]), 2)?;
             let rows = s.rows.iter().flat_map(|(_, slots)| slots);
-            let slots = s.slots.iter().chain(rows).filter(|slot| !slot.block).map(|slot| bytes(slot, &axes, s.n));
+            let slots =
+                s.slots.iter().chain(rows).filter(|slot| !slot.block).map(|slot| bytes(slot, &axes, s.n));
             let left = match &s.window {
                 Some(w) => image(w, &axes),
                 None => bytes(&s.a, &axes, s.k),
@@ -61,18 +67,25 @@ pub fn cost(spec: &KernelSpec) -> Option<(Dim, Dim)> {
             // Those of the products that are made, not of the convolution.
             let (places, tile) = ((s.m + 2) * (s.m + 2), s.m * s.m);
             let pixels = product([s.images, s.window.out[0], s.window.out[1]], 1)?;
-            let products = pixels.times(&Dim::constant(2 * places * s.channels * s.columns * s.parts / tile)).ok()?;
+            let products =
+                pixels.times(&Dim::constant(2 * places * s.channels * s.columns * s.parts / tile)).ok()?;
             let axes = [s.images, s.window.out[0], s.window.out[1]];
             let slots = s.slots.iter().map(|slot| bytes(slot, &axes, Len::Const(s.columns * s.parts)));
             let image = product([s.images, s.window.image[0], s.window.image[1]], 4 * s.channels);
-            (products, sum(slots.chain([image, Some(Dim::constant(4 * places * s.channels * s.columns * s.parts))]))?)
+            (
+                products,
+                sum(slots.chain([image, Some(Dim::constant(4 * places * s.channels * s.columns * s.parts))]))?,
+            )
         }
-        KernelSpec::Pack(s) => (Dim::constant(0), product(s.batch.iter().chain(&s.k).copied().chain([s.n]), 8)?),
+        KernelSpec::Pack(s) => {
+            (Dim::constant(0), product(s.batch.iter().chain(&s.k).copied().chain([s.n]), 8)?)
+        }
         KernelSpec::Attention(s) => {
             let width = Len::Const(s.width);
             // Keys that no query sees by its place are counted too: what is left of them is no polynomial.
             let flops = product([s.batch, Len::Const(s.heads), s.s, s.t, width], 4)?;
-            let of = |heads: i64, len: Len, bytes: i64| product([s.batch, Len::Const(heads), len, width], bytes);
+            let of =
+                |heads: i64, len: Len, bytes: i64| product([s.batch, Len::Const(heads), len, width], bytes);
             (flops, sum([of(s.heads, s.s, 8), of(s.key_heads, s.t, s.k.mem.size() + s.v.mem.size())])?)
         }
     })

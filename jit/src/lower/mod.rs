@@ -36,7 +36,8 @@ pub struct Step {
     pub columns: Option<Dim>,
     /// Bytes of working memory of one thread.
     pub scratch: Dim,
-    /// Floating-point operations of products: two for each multiply-add. Attention counts all keys, those that no query sees too.
+    /// Floating-point operations of products: two for each multiply-add. Attention counts all keys, those
+    /// that no query sees too.
     pub flops: Dim,
     /// Bytes read and written, each once.
     pub bytes: Dim,
@@ -106,10 +107,17 @@ impl WeightPack {
 
     /// Floats of the packed weights; `None` where they cannot be counted.
     pub fn floats(&self) -> Option<usize> {
-        let strips = self.parts.iter().try_fold(0i64, |sum, p| sum.checked_add(p.n.0.checked_add(STRIP - 1)? / STRIP))?;
+        let strips = self
+            .parts
+            .iter()
+            .try_fold(0i64, |sum, p| sum.checked_add(p.n.0.checked_add(STRIP - 1)? / STRIP))?;
         let places = self.winograd.map_or(1, |m| (m + 2) * (m + 2));
         // Counted as f32 first: no format takes more.
-        self.batch.iter().try_fold(strips.checked_mul(self.rows()?)?, |n, b| n.checked_mul(*b))?.checked_mul(STRIP)?.checked_mul(places)?;
+        self.batch
+            .iter()
+            .try_fold(strips.checked_mul(self.rows()?)?, |n, b| n.checked_mul(*b))?
+            .checked_mul(STRIP)?
+            .checked_mul(places)?;
         let matrices = self.batch.iter().product::<i64>() * places * strips;
         usize::try_from(matrices * self.lines()? * STRIP).ok()
     }
@@ -229,7 +237,15 @@ impl Wide {
     /// Floats that lie one after another from a buffer's start, the same along so many outer axes.
     fn floats(buffer: Buffer, outer: usize) -> Wide {
         let (offset, step) = (Dim::constant(0), Dim::constant(1));
-        Wide { buffer, mem: Mem::F32, offset, strides: vec![Dim::constant(0); outer], step, gather: None, block: false }
+        Wide {
+            buffer,
+            mem: Mem::F32,
+            offset,
+            strides: vec![Dim::constant(0); outer],
+            step,
+            gather: None,
+            block: false,
+        }
     }
 }
 
@@ -253,12 +269,15 @@ impl Lower<'_> {
         if is_view(&self.g.node(v).op) && !self.stored(v) {
             return self.view(v);
         }
-        Access::whole(v, &self.g.room(v)).ok_or_else(|| self.unsupported(v, "its address is too large to write down"))
+        Access::whole(v, &self.g.room(v))
+            .ok_or_else(|| self.unsupported(v, "its address is too large to write down"))
     }
 
     /// How a view reads what it is a view of, whether it is stored itself or not.
     fn view(&self, v: Value) -> Result<Access, CompileError> {
-        self.views[v.index()].clone().ok_or_else(|| self.unsupported(v, "its address is too large to write down"))
+        self.views[v.index()]
+            .clone()
+            .ok_or_else(|| self.unsupported(v, "its address is too large to write down"))
     }
 
     /// The number of a pack, which is added if it is new.
@@ -279,27 +298,44 @@ impl Lower<'_> {
         if binding.params.len() > usize::from(u16::MAX) || binding.buffers.len() > usize::from(u16::MAX) {
             return Err(self.unsupported(at, "it reads and writes too much at once"));
         }
-        let e = nest::extents(&spec).ok_or_else(|| self.unsupported(at, "its size is too large to write down"))?;
+        let e = nest::extents(&spec)
+            .ok_or_else(|| self.unsupported(at, "its size is too large to write down"))?;
         let bind = |d: &Dim| {
-            d.subst(&|s| s.strip_prefix('#').and_then(|i| binding.params.get(i.parse::<usize>().ok()?)).cloned())
-                .map_err(|e| self.unsupported(at, &e.to_string()))
+            d.subst(&|s| {
+                s.strip_prefix('#').and_then(|i| binding.params.get(i.parse::<usize>().ok()?)).cloned()
+            })
+            .map_err(|e| self.unsupported(at, &e.to_string()))
         };
-        let (units, scratch, columns) = (bind(&e.units)?, bind(&e.scratch)?, e.columns.as_ref().map(bind).transpose()?);
+        let (units, scratch, columns) =
+            (bind(&e.units)?, bind(&e.scratch)?, e.columns.as_ref().map(bind).transpose()?);
         // Only estimates: what is too large to write down counts as nothing.
         let (flops, bytes) = cost::cost(&spec).unwrap_or_default();
         let (flops, bytes) = (bind(&flops)?, bind(&bytes)?);
         let name = match &spec {
             KernelSpec::Pack(_) => "pack".into(),
-            KernelSpec::Winograd(_) => self.fused.kernels[self.kernel].name(self.g).replacen("conv", "winograd", 1),
+            KernelSpec::Winograd(_) => {
+                self.fused.kernels[self.kernel].name(self.g).replacen("conv", "winograd", 1)
+            }
             _ => self.fused.kernels[self.kernel].name(self.g),
         };
-        self.program.steps.push(Step { spec, binding, kernel: self.kernel, name, units, columns, scratch, flops, bytes });
+        self.program.steps.push(Step {
+            spec,
+            binding,
+            kernel: self.kernel,
+            name,
+            units,
+            columns,
+            scratch,
+            flops,
+            bytes,
+        });
         Ok(())
     }
 
     /// A stored value whole, its last axis as the row.
     fn whole(&self, v: Value) -> Result<Wide, CompileError> {
-        let a = Access::whole(v, &self.g.room(v)).ok_or_else(|| self.unsupported(v, "its size is too large to write down"))?;
+        let a = Access::whole(v, &self.g.room(v))
+            .ok_or_else(|| self.unsupported(v, "its size is too large to write down"))?;
         Ok(self.wide(v, a))
     }
 

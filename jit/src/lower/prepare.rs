@@ -14,14 +14,26 @@ pub fn vectors(l: &mut Lower<'_>) -> Result<(), CompileError> {
     let mut read: BTreeSet<Value> = BTreeSet::new();
     for v in g.values().filter(|v| !fused.prepared.contains(v) && !is_view(&g.node(*v).op)) {
         let op = &g.node(v).op;
-        let elements = g.node(v).args.iter().enumerate().filter(|(i, _)| !(matches!(op, Op::Matmul | Op::Conv2d { .. }) && *i == 1));
+        let elements = g
+            .node(v)
+            .args
+            .iter()
+            .enumerate()
+            .filter(|(i, _)| !(matches!(op, Op::Matmul | Op::Conv2d { .. }) && *i == 1));
         read.extend(elements.map(|(_, a)| root_of(g, *a)).filter(|a| fused.prepared.contains(a)));
     }
     for v in read {
         let n = Dim::product(&g.ty(v).shape).ok().and_then(|n| n.as_const());
         let n = n.ok_or_else(|| l.unsupported(v, "its size is not known"))?;
         let from = l.constant(v);
-        let part = WeightPart { from, scale: None, offset: 0, batch_strides: Vec::new(), k_strides: Vec::new(), n: (n, 1) };
+        let part = WeightPart {
+            from,
+            scale: None,
+            offset: 0,
+            batch_strides: Vec::new(),
+            k_strides: Vec::new(),
+            n: (n, 1),
+        };
         let pack = l.pack(WeightPack::plain(Vec::new(), Vec::new(), vec![part]));
         l.packed.insert(v, pack);
     }
@@ -57,8 +69,9 @@ impl Lower<'_> {
         matches!(self.g.node(root).op, Op::Weight(_)) || self.fused.prepared.contains(&root)
     }
 
-    /// What an access reads that begins at a weight or a prepared value. A product of a weight with one number for
-    /// each of its first indices is multiplied out when it is packed, if the columns are those indices.
+    /// What an access reads that begins at a weight or a prepared value. A product of a weight with one
+    /// number for each of its first indices is multiplied out when it is packed, if the columns are those
+    /// indices.
     pub fn read(&mut self, access: &Access, column: i64) -> (Constant, Option<Scale>) {
         let root = access.root;
         if self.fused.prepared.contains(&root)
@@ -73,7 +86,8 @@ impl Lower<'_> {
     }
 }
 
-/// `weight * expand(reshape(by, [N, 1, ..]))`: the weight, the factors, and the elements that have one factor.
+/// `weight * expand(reshape(by, [N, 1, ..]))`: the weight, the factors, and the elements that have one
+/// factor.
 fn scaled(g: &Graph, v: Value) -> Option<(Value, Value, i64)> {
     let node = g.node(v);
     let (Op::Binary(Binary::Mul), [weight, wide]) = (&node.op, node.args.as_slice()) else { return None };

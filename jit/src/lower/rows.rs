@@ -79,7 +79,8 @@ fn source(l: &Lower<'_>, b: &mut Binding, body: &mut Body, v: Value) -> Result<u
 /// The arguments of a concat, each a copy into its part of the result.
 pub fn concat(l: &mut Lower<'_>, v: Value) -> Result<(), CompileError> {
     let Op::Concat { axis } = l.g.node(v).op else { return Ok(()) };
-    let strides = row_major(&l.g.ty(v).shape).ok_or_else(|| l.unsupported(v, "its size is too large to write down"))?;
+    let strides =
+        row_major(&l.g.ty(v).shape).ok_or_else(|| l.unsupported(v, "its size is too large to write down"))?;
     let mut start = Dim::constant(0);
     for a in l.g.node(v).args.clone() {
         copy_part(l, v, a, &start, &strides[axis])?;
@@ -92,12 +93,19 @@ pub fn concat(l: &mut Lower<'_>, v: Value) -> Result<(), CompileError> {
 pub fn push(l: &mut Lower<'_>, v: Value) -> Result<(), CompileError> {
     let (Op::Push { axis }, [state, rows]) = (&l.g.node(v).op, &l.g.node(v).args[..]) else { return Ok(()) };
     let (axis, state, rows) = (*axis, *state, *rows);
-    let strides = row_major(&l.g.room(v)).ok_or_else(|| l.unsupported(v, "its size is too large to write down"))?;
+    let strides =
+        row_major(&l.g.room(v)).ok_or_else(|| l.unsupported(v, "its size is too large to write down"))?;
     copy_part(l, v, rows, &l.g.ty(state).shape[axis].clone(), &strides[axis])
 }
 
 /// Copies `part` into a value, behind `start` rows of so many elements.
-fn copy_part(l: &mut Lower<'_>, v: Value, part: Value, start: &Dim, stride: &Dim) -> Result<(), CompileError> {
+fn copy_part(
+    l: &mut Lower<'_>,
+    v: Value,
+    part: Value,
+    start: &Dim,
+    stride: &Dim,
+) -> Result<(), CompileError> {
     let (outer, len) = domain_of(&l.g.ty(part).shape.clone());
     let mut b = Binding::default();
     let n = b.len(&len);

@@ -23,7 +23,8 @@ pub struct WideWindow {
     fill: f32,
 }
 
-/// Floats of a patch at most: what surrounds an image is copied into one with all that lies between the window's elements.
+/// Floats of a patch at most: what surrounds an image is copied into one with all that lies between the
+/// window's elements.
 const PATCH: i64 = 1 << 20;
 
 impl WideWindow {
@@ -34,9 +35,12 @@ impl WideWindow {
 
     /// Whether code is written for each of its elements.
     fn is_small(&self) -> bool {
-        let row = (self.kernel[1] - 1).checked_mul(self.dilation[1]).and_then(|n| n.checked_add(1)?.checked_mul(self.column()));
+        let row = (self.kernel[1] - 1)
+            .checked_mul(self.dilation[1])
+            .and_then(|n| n.checked_add(1)?.checked_mul(self.column()));
         let patch = row.and_then(|n| n.checked_mul(self.kernel[0]));
-        self.kernel[0].checked_mul(self.kernel[1]).is_some_and(written_out) && patch.is_some_and(|n| n <= PATCH)
+        self.kernel[0].checked_mul(self.kernel[1]).is_some_and(written_out)
+            && patch.is_some_and(|n| n <= PATCH)
     }
 
     pub fn bind(&self, b: &mut Binding) -> WindowSpec {
@@ -58,11 +62,14 @@ impl WideWindow {
 impl Lower<'_> {
     /// The window of a convolution or a pooling; `chunk` channels are seen at a time.
     pub fn window(&self, v: Value, chunk: Option<i64>) -> Result<WideWindow, CompileError> {
-        let unknown = |what: &str| self.unsupported(v, &format!("{what} of a window must be known when compiled"));
+        let unknown =
+            |what: &str| self.unsupported(v, &format!("{what} of a window must be known when compiled"));
         let node = self.g.node(v);
         let x = node.args[0];
-        let Sight { window, image, kernel } = self.g.sight(v).ok_or_else(|| self.unsupported(v, "it has no window"))?;
-        let fill = if matches!(node.op, Op::Pool2d { kind: Pooling::Max, .. }) { f32::NEG_INFINITY } else { 0.0 };
+        let Sight { window, image, kernel } =
+            self.g.sight(v).ok_or_else(|| self.unsupported(v, "it has no window"))?;
+        let fill =
+            if matches!(node.op, Op::Pool2d { kind: Pooling::Max, .. }) { f32::NEG_INFINITY } else { 0.0 };
         let shape = &self.g.ty(x).shape;
         let pair = |d: &[Dim], what: &str| match (d[0].as_const(), d[1].as_const()) {
             (Some(a), Some(b)) => Ok([a, b]),
@@ -99,33 +106,58 @@ impl Lower<'_> {
         })
     }
 
-    /// The filters of a convolution in strips, a matrix `[KH * KW * C, O]` for each group, if they follow from weights.
+    /// The filters of a convolution in strips, a matrix `[KH * KW * C, O]` for each group, if they follow
+    /// from weights.
     pub fn filters(&mut self, v: Value, groups: i64) -> Result<Option<usize>, CompileError> {
         let part = self.filter_part(v, groups)?;
         Ok(part.map(|(k, part)| self.pack(WeightPack::plain(vec![groups], k, vec![part]))))
     }
 
     /// How filters that follow from weights are read; the extents of their rows.
-    pub fn filter_part(&mut self, v: Value, groups: i64) -> Result<Option<(Vec<i64>, WeightPart)>, CompileError> {
+    pub fn filter_part(
+        &mut self,
+        v: Value,
+        groups: i64,
+    ) -> Result<Option<(Vec<i64>, WeightPart)>, CompileError> {
         let w = self.g.node(v).args[1];
-        let Some(access) = resolve(self.g, w, &|_| false).filter(|a| self.is_constant(a.root)) else { return Ok(None) };
+        let Some(access) = resolve(self.g, w, &|_| false).filter(|a| self.is_constant(a.root)) else {
+            return Ok(None);
+        };
         let consts = |dims: &[Dim]| dims.iter().map(Dim::as_const).collect::<Option<Vec<i64>>>();
-        let (Some(shape), Some(strides), Some(offset)) = (consts(&self.g.ty(w).shape), consts(&access.strides), access.offset.as_const())
+        let (Some(shape), Some(strides), Some(offset)) =
+            (consts(&self.g.ty(w).shape), consts(&access.strides), access.offset.as_const())
         else {
             return Ok(None);
         };
-        let (&[o, c, kh, kw], &[so, sc, sh, sw]) = (shape.as_slice(), strides.as_slice()) else { return Ok(None) };
+        let (&[o, c, kh, kw], &[so, sc, sh, sw]) = (shape.as_slice(), strides.as_slice()) else {
+            return Ok(None);
+        };
         let each = o / groups.max(1);
         let (from, scale) = self.read(&access, so);
-        let part = WeightPart { from, scale, offset, batch_strides: vec![so * each], k_strides: vec![sh, sw, sc], n: (each, so) };
+        let part = WeightPart {
+            from,
+            scale,
+            offset,
+            batch_strides: vec![so * each],
+            k_strides: vec![sh, sw, sc],
+            n: (each, so),
+        };
         Ok(Some((vec![kh, kw, c], part)))
     }
 
     /// Filters that another kernel made are brought into strips by a kernel of its own.
     pub fn pack_filters(&mut self, v: Value, groups: i64) -> Result<(), CompileError> {
         let w = self.g.node(v).args[1];
-        let [o, c, kh, kw] = self.g.ty(w).shape.clone().try_into().map_err(|_| self.unsupported(v, "its filters have four axes"))?;
-        let all = o.as_const().ok_or_else(|| self.unsupported(v, "the number of its filters must be known when compiled"))?;
+        let [o, c, kh, kw] = self
+            .g
+            .ty(w)
+            .shape
+            .clone()
+            .try_into()
+            .map_err(|_| self.unsupported(v, "its filters have four axes"))?;
+        let all = o
+            .as_const()
+            .ok_or_else(|| self.unsupported(v, "the number of its filters must be known when compiled"))?;
         let each = all / groups.max(1);
         let access = self.access(w)?;
         let mut from = self.wide(w, access);
@@ -144,9 +176,12 @@ impl Lower<'_> {
         self.push(KernelSpec::Pack(spec), b, v)
     }
 
-    /// The filters of a convolution of one channel each: a row of channels for each element of the window, in whole strips.
+    /// The filters of a convolution of one channel each: a row of channels for each element of the window, in
+    /// whole strips.
     fn taps(&mut self, v: Value) -> Result<(usize, i64), CompileError> {
-        let (k, part) = self.filter_part(v, 1)?.ok_or_else(|| self.unsupported(v, "its filters are not known when compiled"))?;
+        let (k, part) = self
+            .filter_part(v, 1)?
+            .ok_or_else(|| self.unsupported(v, "its filters are not known when compiled"))?;
         let mut rows = Vec::new();
         for i in 0..k[0] {
             for j in 0..k[1] {
@@ -161,9 +196,15 @@ impl Lower<'_> {
         Ok((pack, (part.n.0 + STRIP - 1) / STRIP * STRIP))
     }
 
-    /// A convolution of one channel each, or a pooling: what each element of the window adds, channel by channel.
-    /// The window's rows are slots of their own, or its result is one where it has too many elements; gives the number of the first.
-    pub fn fold_window(&mut self, body: &mut Body, v: Value, w: &WideWindow) -> Result<(usize, Option<WindowFold>), CompileError> {
+    /// A convolution of one channel each, or a pooling: what each element of the window adds, channel by
+    /// channel. The window's rows are slots of their own, or its result is one where it has too many
+    /// elements; gives the number of the first.
+    pub fn fold_window(
+        &mut self,
+        body: &mut Body,
+        v: Value,
+        w: &WideWindow,
+    ) -> Result<(usize, Option<WindowFold>), CompileError> {
         let op = self.g.node(v).op.clone();
         let taps = if matches!(op, Op::Conv2d { .. }) { Some(self.taps(v)?) } else { None };
         let first = body.slots.len();
@@ -171,7 +212,10 @@ impl Lower<'_> {
             let row = Wide::floats(w.from.buffer.clone(), 3);
             let result = body.pointer(row);
             let fold = match (taps, &op) {
-                (Some((pack, row)), _) => WindowFold::Filtered(usize::from(body.pointer(Wide::floats(Buffer::PackedWeight(pack), 3))), row),
+                (Some((pack, row)), _) => WindowFold::Filtered(
+                    usize::from(body.pointer(Wide::floats(Buffer::PackedWeight(pack), 3))),
+                    row,
+                ),
                 (None, Op::Pool2d { kind: Pooling::Max, .. }) => WindowFold::Max,
                 _ => WindowFold::Sum,
             };

@@ -1,5 +1,5 @@
-//! Convolutions of 3x3 pixels at a stride of 1, by Winograd's algorithm: fewer products, and a row program for each
-//! result of a tile that takes it from them.
+//! Convolutions of 3x3 pixels at a stride of 1, by Winograd's algorithm: fewer products, and a row program
+//! for each result of a tile that takes it from them.
 
 use super::body::Body;
 use super::{Lower, WeightPack, Wide, bind};
@@ -17,8 +17,8 @@ use tancho_ir::op::{Op, Window};
 /// Fewer channels than this on either side have more work with transforms than products save.
 const LEAST: i64 = 16;
 
-/// Bytes of transformed filters beyond which large tiles take longer to read than they save: deep layers have many
-/// channels and few pixels.
+/// Bytes of transformed filters beyond which large tiles take longer to read than they save: deep layers have
+/// many channels and few pixels.
 const MOST_FILTERS: i64 = 4 << 20;
 
 /// Columns of a part: many enough that transforming patches anew for each costs little.
@@ -43,18 +43,27 @@ pub fn tile(l: &Lower<'_>, v: Value) -> Option<i64> {
 }
 
 /// Lowers a convolution with what is fused into it; `None` if its filters do not follow from weights.
-pub fn lower(l: &mut Lower<'_>, k: &Kernel, v: Value, epilogue: &[Value], rows: &[Value], m: i64) -> Result<Option<()>, CompileError> {
+pub fn lower(
+    l: &mut Lower<'_>,
+    k: &Kernel,
+    v: Value,
+    epilogue: &[Value],
+    rows: &[Value],
+    m: i64,
+) -> Result<Option<()>, CompileError> {
     let Some((_, part)) = l.filter_part(v, 1)? else { return Ok(None) };
     let Some(channels) = l.g.ty(l.g.node(v).args[1]).shape[1].as_const() else { return Ok(None) };
     let n = part.n.0;
-    let filters = l.pack(WeightPack { winograd: Some(m), ..WeightPack::plain(Vec::new(), vec![channels], vec![part]) });
+    let filters =
+        l.pack(WeightPack { winograd: Some(m), ..WeightPack::plain(Vec::new(), vec![channels], vec![part]) });
     let mut b = Binding::default();
     let window = l.window(v, None)?.bind(&mut b);
     // Work on whole rows needs all columns.
     let parts = if rows.is_empty() && n % PART == 0 { n / PART } else { 1 };
     let columns = n / parts;
     let width = Len::Const(columns);
-    // Whole tiles of rows for the products, as many tiles of results as keep both sides of them in the second cache.
+    // Whole tiles of rows for the products, as many tiles of results as keep both sides of them in the second
+    // cache.
     let places = (m + 2) * (m + 2);
     let room = l.machine.l2 / 4 * 3 / (4 * places * (channels + columns)).max(1);
     let block = (room / 8 * 8).clamp(16, 64);
@@ -101,7 +110,8 @@ fn result(body: &mut Body, products: u16, m: usize, i: usize, apart: i64) -> Reg
     let side = m + 2;
     let (down, across) = (at[i / m], at[i % m]);
     let column = |e: &mut Expr, b: usize| {
-        let product = |e: &mut Expr, a: usize| e.load_at(products, (a * side + b) as i64 * apart, Len::Const(1));
+        let product =
+            |e: &mut Expr, a: usize| e.load_at(products, (a * side + b) as i64 * apart, Len::Const(1));
         combine(e, Expr::push, down, product).unwrap_or(0)
     };
     combine(&mut body.e, Expr::push, across, column).unwrap_or(0)

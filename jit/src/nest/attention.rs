@@ -1,6 +1,6 @@
-//! Attention: per sequence and head, keys and values packed into strips, then per
-//! block of queries the scores, their softmax, and the product with the values.
-//! Only a block of scores exists at a time, of the keys that its queries see. A unit is one head of one sequence.
+//! Attention: per sequence and head, keys and values packed into strips, then per block of queries the
+//! scores, their softmax, and the product with the values. Only a block of scores exists at a time, of the
+//! keys that its queries see. A unit is one head of one sequence.
 
 use super::columns::{Calls, Columns, Count, strip_column};
 use super::contract::{tile_of, tile_program};
@@ -20,12 +20,14 @@ use tancho_ir::Dim;
 
 const ONE: Len = Len::Const(1);
 const NONE: Len = Len::Const(0);
-/// Integers that the nest passes: the length of a padded row of scores, and the keys that a query, or a block of them, sees.
+/// Integers that the nest passes: the length of a padded row of scores, and the keys that a query, or a block
+/// of them, sees.
 const PADDED: u16 = 0;
 const SEEN: u16 = 1;
 
-/// Softmax of a row of scores in place, without its denominator: pointer 0 the scores, 1 the reciprocal
-/// of their sum, then the mask and the bias if there are. The product with the values is scaled instead of its weights.
+/// Softmax of a row of scores in place, without its denominator: pointer 0 the scores, 1 the reciprocal of
+/// their sum, then the mask and the bias if there are. The product with the values is scaled instead of its
+/// weights.
 fn softmax_work(s: &AttentionSpec) -> Scheduled {
     let mut e = Expr::default();
     let mut x = e.load(0, ONE, NONE, Mem::F32);
@@ -54,8 +56,8 @@ fn row(s: &Slot) -> Len {
     s.strides[2]
 }
 
-/// Copies a row of values into strips: for each strip its part of the row, then where it goes. Where queries see a part of
-/// the keys, the last pointer is a row that becomes NaN where a value is no finite number.
+/// Copies a row of values into strips: for each strip its part of the row, then where it goes. Where queries
+/// see a part of the keys, the last pointer is a row that becomes NaN where a value is no finite number.
 fn value_strips(s: &AttentionSpec) -> Program {
     let strips = strips(s);
     let (last, mut derived) = (2 * strips as u16, Vec::new());
@@ -104,7 +106,8 @@ fn value_columns(menu: Menu, s: &AttentionSpec) -> Columns {
 }
 
 pub fn programs(s: &AttentionSpec, menu: Menu) -> Vec<Program> {
-    let zero = vec![Inst::Float(0), Inst::Store { ptr: 0, step: ONE, row_step: NONE, mem: Mem::F32, value: 0 }];
+    let zero =
+        vec![Inst::Float(0), Inst::Store { ptr: 0, step: ONE, row_step: NONE, mem: Mem::F32, value: 0 }];
     let fill = Program {
         ptrs: 1,
         ints: 0,
@@ -112,8 +115,12 @@ pub fn programs(s: &AttentionSpec, menu: Menu) -> Vec<Program> {
         derived: Vec::new(),
         stmts: vec![Stmt::Map { len: extra(SEEN), body: zero, folds: Vec::new() }],
     };
-    let mut list =
-        vec![copy_program(Len::Const(s.width), (s.k.mem, s.k.step), Len::Const(STRIP)), value_strips(s), softmax_work(s).program, fill];
+    let mut list = vec![
+        copy_program(Len::Const(s.width), (s.k.mem, s.k.step), Len::Const(STRIP)),
+        value_strips(s),
+        softmax_work(s).program,
+        fill,
+    ];
     if in_part(s) {
         list.push(sum_of_row(s));
     }
@@ -123,7 +130,12 @@ pub fn programs(s: &AttentionSpec, menu: Menu) -> Vec<Program> {
         Inst::Bin(crate::lanes::Bin::Mul, 0, 1),
         Inst::Store { ptr: 0, step: ONE, row_step: extra(PADDED), mem: Mem::F32, value: 2 },
     ];
-    list.extend(score_columns(menu, s).shapes().iter().map(|t| tile_program((t.0, t.1), Len::Const(s.width), row(&s.q), 1, &scores)));
+    list.extend(
+        score_columns(menu, s)
+            .shapes()
+            .iter()
+            .map(|t| tile_program((t.0, t.1), Len::Const(s.width), row(&s.q), 1, &scores)),
+    );
     let out = [
         Inst::Acc,
         Inst::Load { ptr: 1, step: NONE, row_step: ONE, mem: Mem::F32 },
@@ -131,7 +143,8 @@ pub fn programs(s: &AttentionSpec, menu: Menu) -> Vec<Program> {
         Inst::Store { ptr: 0, step: ONE, row_step: row(&s.out), mem: Mem::F32, value: 2 },
     ];
     let seen = if in_part(s) { extra(SEEN) } else { s.t };
-    let values = |t: &(u8, u8, Terms)| tile_of((t.0, t.1), (seen, s.t, Terms::F32), extra(PADDED), 2, &out, 0);
+    let values =
+        |t: &(u8, u8, Terms)| tile_of((t.0, t.1), (seen, s.t, Terms::F32), extra(PADDED), 2, &out, 0);
     list.extend(value_columns(menu, s).shapes().iter().map(values));
     if one_by_one(s) {
         list.extend(decode::programs(s, menu));
@@ -144,8 +157,8 @@ fn one_by_one(s: &AttentionSpec) -> bool {
     decode::applies(s) || in_part(s)
 }
 
-/// The numbers of the first tile of the scores, of the first of the product with the values, and of the first program for
-/// queries one by one.
+/// The numbers of the first tile of the scores, of the first of the product with the values, and of the first
+/// program for queries one by one.
 fn numbers(s: &AttentionSpec, menu: Menu) -> (usize, usize, usize) {
     let scores = 4 + usize::from(in_part(s));
     let values = scores + score_columns(menu, s).shapes().len();
@@ -168,7 +181,11 @@ pub fn extents(s: &AttentionSpec) -> Option<Extents> {
     let units = dim_of(s.batch).times(&Dim::constant(s.heads)).ok()?;
     let (k, v, rows) = layout(s);
     let padded = dim_of(s.t).ceil_div(&Dim::constant(STRIP)).ok()?.times(&Dim::constant(STRIP)).ok()?;
-    let floats = padded.times(&Dim::constant(k + v + rows)).ok()?.plus(&Dim::constant(reciprocals(s) + sums::floats(s.width))).ok()?;
+    let floats = padded
+        .times(&Dim::constant(k + v + rows))
+        .ok()?
+        .plus(&Dim::constant(reciprocals(s) + sums::floats(s.width)))
+        .ok()?;
     Some(Extents { units, scratch: floats.times(&Dim::constant(4)).ok()?, columns: None })
 }
 
@@ -189,7 +206,9 @@ pub fn build(s: &AttentionSpec, n: &mut Nest, c: &mut Code<'_, '_>, begin: Value
     let packed_k = base;
     let packed_v = part(c, k_floats);
     let scores = part(c, k_floats + v_floats);
-    let rows: Vec<Pointer> = (0..softmax_work(s).scratch_rows).map(|i| part(c, k_floats + v_floats + s.block + i64::from(i))).collect();
+    let rows: Vec<Pointer> = (0..softmax_work(s).scratch_rows)
+        .map(|i| part(c, k_floats + v_floats + s.block + i64::from(i)))
+        .collect();
     let zero = c.int(0);
     let width = c.int(s.width);
     let unseen = c.b.ins().isub(keys, queries);
@@ -216,29 +235,43 @@ pub fn build(s: &AttentionSpec, n: &mut Nest, c: &mut Code<'_, '_>, begin: Value
         let (b, h) = (c.b.ins().udiv(u, heads), c.b.ins().urem(u, heads));
         let group = c.int(s.heads / s.key_heads.max(1));
         let kv = c.b.ins().udiv(h, group);
-        let (q, k, v) = (address(n, c, &s.q, &[b, h]), address(n, c, &s.k, &[b, kv]), address(n, c, &s.v, &[b, kv]));
+        let (q, k, v) =
+            (address(n, c, &s.q, &[b, h]), address(n, c, &s.k, &[b, kv]), address(n, c, &s.v, &[b, kv]));
         let out = address(n, c, &s.out, &[b, h]);
-        let operands: Vec<(Pointer, &Slot)> = s.mask.iter().chain(&s.bias).map(|x| (address(n, c, x, &[b, h]), x)).collect();
+        let operands: Vec<(Pointer, &Slot)> =
+            s.mask.iter().chain(&s.bias).map(|x| (address(n, c, x, &[b, h]), x)).collect();
         let down = |c: &mut Code<'_, '_>, p: Pointer, r: Value, l: Len| {
             let by = n.times(c, r, l);
             let by = c.mul_imm(by, 4);
             c.moved(p, by)
         };
-        let softmax = |c: &mut Code<'_, '_>, r: Value, p: Pointer, sum: Pointer, (from, to): (Value, Value)| {
-            let first = down(c, p, from, ONE);
-            let mut ptrs = vec![first, sum];
-            for (base, slot) in &operands {
-                let (by, on) = (n.times(c, r, slot.strides[2]), n.times(c, from, slot.step));
-                let by = c.add(by, on);
-                let by = c.mul_imm(by, slot.mem.size());
-                ptrs.push(c.moved(*base, by));
-            }
-            ptrs.extend(&rows);
-            let count = c.b.ins().isub(to, from);
-            n.call(c, 2, &ptrs, &[padded, count]);
-        };
+        let softmax =
+            |c: &mut Code<'_, '_>, r: Value, p: Pointer, sum: Pointer, (from, to): (Value, Value)| {
+                let first = down(c, p, from, ONE);
+                let mut ptrs = vec![first, sum];
+                for (base, slot) in &operands {
+                    let (by, on) = (n.times(c, r, slot.strides[2]), n.times(c, from, slot.step));
+                    let by = c.add(by, on);
+                    let by = c.mul_imm(by, slot.mem.size());
+                    ptrs.push(c.moved(*base, by));
+                }
+                ptrs.extend(&rows);
+                let count = c.b.ins().isub(to, from);
+                n.call(c, 2, &ptrs, &[padded, count]);
+            };
         let by = |c: &mut Code<'_, '_>, r: Value, seen: (Value, Value)| softmax(c, r, scores, sums, seen);
-        let head = decode::Head { q, k, v, out, row: scores, reciprocal: sums, sums: single, queries, seen: &seen, softmax: &by };
+        let head = decode::Head {
+            q,
+            k,
+            v,
+            out,
+            row: scores,
+            reciprocal: sums,
+            sums: single,
+            queries,
+            seen: &seen,
+            softmax: &by,
+        };
         let (first_scores, first_values, first_alone) = numbers(s, n.menu);
         let pack = |c: &mut Code<'_, '_>| {
             let last = c.add_imm(queries, -1);
@@ -329,8 +362,8 @@ pub fn build(s: &AttentionSpec, n: &mut Nest, c: &mut Code<'_, '_>, begin: Value
             if !in_part(s) {
                 return c.b.ins().iconst(types::I8, 0);
             }
-            // A block's queries do not see the same keys, and 0 times what is not finite is NaN: it must not show where it is
-            // not seen.
+            // A block's queries do not see the same keys, and 0 times what is not finite is NaN: it must not
+            // show where it is not seen.
             n.call(c, 4, &[single, sums], &[]);
             let sum = c.load(types::F32, sums, 0);
             c.b.ins().fcmp(FloatCC::Unordered, sum, sum)
@@ -341,7 +374,8 @@ pub fn build(s: &AttentionSpec, n: &mut Nest, c: &mut Code<'_, '_>, begin: Value
     });
 }
 
-/// Keys that are seen into strips of 16 keys, their values into strips of 16 columns; `finite` is a row for [`value_strips`].
+/// Keys that are seen into strips of 16 keys, their values into strips of 16 columns; `finite` is a row for
+/// [`value_strips`].
 fn pack(
     s: &AttentionSpec,
     n: &Nest,

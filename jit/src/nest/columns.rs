@@ -52,12 +52,16 @@ fn menu(menu: Menu, main: i64, n: Count, terms: (Terms, Terms)) -> (Vec<Group>, 
     let narrow_tails = [group(4, &[1]), group(1, &[1])];
     let (mut many, mut single) = match menu {
         // As many accumulators as fit beside a row of the right operand; one row takes a whole strip.
-        Menu::Narrow => (vec![Group { width: STRIP, bands: vec![(4, 8), (1, 16)] }], vec![group(STRIP, &[1])]),
+        Menu::Narrow => {
+            (vec![Group { width: STRIP, bands: vec![(4, 8), (1, 16)] }], vec![group(STRIP, &[1])])
+        }
         Menu::Wide(machine) => {
             let high = |cols: i64| heights(machine.rows((cols + STRIP - 1) / STRIP, terms.0).unwrap_or(2));
             let many = match n {
                 // All columns behind the last whole group are one tile, masked if they are no whole vectors.
-                Count::Any(Len::Const(n)) if n % main > 0 => vec![group(main, &high(main)), group(n % main, &high(n % main))],
+                Count::Any(Len::Const(n)) if n % main > 0 => {
+                    vec![group(main, &high(main)), group(n % main, &high(n % main))]
+                }
                 _ => {
                     let mut widths = vec![main, 2 * STRIP, STRIP];
                     widths.retain(|w| *w <= main);
@@ -65,7 +69,8 @@ fn menu(menu: Menu, main: i64, n: Count, terms: (Terms, Terms)) -> (Vec<Group>, 
                     widths.into_iter().map(|w| group(w, &high(w))).collect()
                 }
             };
-            // One row: more columns at a time, to hide the latency of the sums. Two terms a line take half as many.
+            // One row: more columns at a time, to hide the latency of the sums. Two terms a line take half as
+            // many.
             let most = match machine.width {
                 Some(Width::Z) if terms.1 == Terms::Halves => 64,
                 Some(Width::Z) => 128,
@@ -85,7 +90,8 @@ fn menu(menu: Menu, main: i64, n: Count, terms: (Terms, Terms)) -> (Vec<Group>, 
         }
     }
     if let Count::Any(Len::Const(n)) = n {
-        // Columns may be divided among threads, so that a smaller group is used though a larger one divides `n`.
+        // Columns may be divided among threads, so that a smaller group is used though a larger one divides
+        // `n`.
         single.retain(|g| g.width <= n);
         let mut left = n;
         many.retain(|g| {
@@ -100,8 +106,9 @@ fn menu(menu: Menu, main: i64, n: Count, terms: (Terms, Terms)) -> (Vec<Group>, 
 /// Rows that are few.
 const FEW: i64 = 4;
 
-/// Groups for two to [`FEW`] rows, each height a tile of its own, so that each weight is read once; columns are
-/// divided among threads by `main`. Only a known number of columns has them, and only 512 bits the registers.
+/// Groups for two to [`FEW`] rows, each height a tile of its own, so that each weight is read once; columns
+/// are divided among threads by `main`. Only a known number of columns has them, and only 512 bits the
+/// registers.
 fn few(menu: Menu, main: i64, n: Count, terms: Terms) -> Vec<Group> {
     let (Menu::Wide(machine), Count::Any(Len::Const(n))) = (menu, n) else { return Vec::new() };
     if machine.width != Some(Width::Z) {
@@ -146,7 +153,13 @@ impl Columns {
 
     /// The same for blocks of pixels: few rows alone are too rare for tiles of their own.
     pub fn of_pixels(which: Menu, main: i64, n: Count) -> Columns {
-        Columns::of(menu(which, main, n, (Terms::F32, Terms::F32)).0, Vec::new(), Vec::new(), (Terms::F32, Terms::F32), Len::Arg(0))
+        Columns::of(
+            menu(which, main, n, (Terms::F32, Terms::F32)).0,
+            Vec::new(),
+            Vec::new(),
+            (Terms::F32, Terms::F32),
+            Len::Arg(0),
+        )
     }
 
     /// Rows, columns and terms of the tiles, in the order of their programs.
@@ -157,7 +170,14 @@ impl Columns {
     /// Emits the loops. `rows` and `cols` are ranges, the latter from the start of a
     /// group; `left(c, r)` gives the left operand's row, `right(c, j)`
     /// column `j` of the packed strips, `slots(c, r, j)` the pointers of the epilogue.
-    pub fn run(&self, n: &Nest, c: &mut Code<'_, '_>, rows: (Value, Value), cols: (Value, Value), calls: &Calls<'_>) {
+    pub fn run(
+        &self,
+        n: &Nest,
+        c: &mut Code<'_, '_>,
+        rows: (Value, Value),
+        cols: (Value, Value),
+        calls: &Calls<'_>,
+    ) {
         let begin = |c: &mut Code<'_, '_>, terms: Terms| {
             if let (Some(begin), true) = (calls.begin, terms.converts()) {
                 begin(c);
@@ -167,11 +187,13 @@ impl Columns {
             begin(c, self.terms.1);
             return self.groups_over((&self.single, self.terms.1), n, c, rows, cols, calls);
         }
-        // Where few rows have other terms, those of the whole product decide: a row's result must not depend on how rows are
-        // divided among threads.
-        let count = if self.terms.0 == self.terms.1 { c.b.ins().isub(rows.1, rows.0) } else { n.len(c, self.m) };
+        // Where few rows have other terms, those of the whole product decide: a row's result must not depend
+        // on how rows are divided among threads.
+        let count =
+            if self.terms.0 == self.terms.1 { c.b.ins().isub(rows.1, rows.0) } else { n.len(c, self.m) };
         let after = c.b.create_block();
-        for (most, groups) in [(1, &self.single), (FEW, &self.few)].into_iter().filter(|(_, g)| !g.is_empty()) {
+        for (most, groups) in [(1, &self.single), (FEW, &self.few)].into_iter().filter(|(_, g)| !g.is_empty())
+        {
             let (these, others) = (c.b.create_block(), c.b.create_block());
             let fits = c.b.ins().icmp_imm_s(IntCC::SignedLessThanOrEqual, count, most);
             c.b.ins().brif(fits, these, &[], others, &[]);
@@ -211,10 +233,20 @@ impl Columns {
     }
 
     /// The bands of one group of columns.
-    fn bands(&self, (g, terms): (&Group, Terms), n: &Nest, c: &mut Code<'_, '_>, rows: (Value, Value), j: Value, calls: &Calls<'_>) {
+    fn bands(
+        &self,
+        (g, terms): (&Group, Terms),
+        n: &Nest,
+        c: &mut Code<'_, '_>,
+        rows: (Value, Value),
+        j: Value,
+        calls: &Calls<'_>,
+    ) {
         let mut from = rows.0;
         for shape in &g.bands {
-            let Some(program) = self.shapes.iter().position(|s| *s == (shape.0, shape.1, terms)) else { continue };
+            let Some(program) = self.shapes.iter().position(|s| *s == (shape.0, shape.1, terms)) else {
+                continue;
+            };
             let high = i64::from(shape.0);
             let left = c.b.ins().isub(rows.1, from);
             let over = c.b.ins().srem_imm_s(left, high);

@@ -18,19 +18,35 @@ pub fn tile_program(shape: (u8, u8), k: Len, a_row: Len, slots: usize, epilogue:
     tile_of(shape, (k, k, Terms::F32), a_row, slots, epilogue, 0)
 }
 
-/// A tile of a sum of `k` terms over strips of so many; with `lines` that a turn brings nearer, their pointer is the last.
-pub fn tile_of(shape: (u8, u8), (k, strip, terms): (Len, Len, Terms), a_row: Len, slots: usize, epilogue: &[Inst], lines: u8) -> Program {
+/// A tile of a sum of `k` terms over strips of so many; with `lines` that a turn brings nearer, their pointer
+/// is the last.
+pub fn tile_of(
+    shape: (u8, u8),
+    (k, strip, terms): (Len, Len, Terms),
+    a_row: Len,
+    slots: usize,
+    epilogue: &[Inst],
+    lines: u8,
+) -> Program {
     let body = epilogue
         .iter()
         .map(|i| match *i {
             Inst::Load { ptr, step, row_step, mem } => Inst::Load { ptr: ptr + 2, step, row_step, mem },
-            Inst::Store { ptr, step, row_step, mem, value } => Inst::Store { ptr: ptr + 2, step, row_step, mem, value },
+            Inst::Store { ptr, step, row_step, mem, value } => {
+                Inst::Store { ptr: ptr + 2, step, row_step, mem, value }
+            }
             other => other,
         })
         .collect();
     let ahead = (lines > 0).then_some(Ahead { ptr: 2 + slots as u16, lines });
     let stmt = Stmt::Tile { rows: shape.0, cols: shape.1, k, strip, a: 0, a_row, b: 1, terms, ahead, body };
-    Program { ptrs: 2 + slots as u16 + u16::from(lines > 0), ints: 0, slots: 0, derived: Vec::new(), stmts: vec![stmt] }
+    Program {
+        ptrs: 2 + slots as u16 + u16::from(lines > 0),
+        ints: 0,
+        slots: 0,
+        derived: Vec::new(),
+        stmts: vec![stmt],
+    }
 }
 
 fn row_of(s: &Slot) -> Len {
@@ -52,8 +68,8 @@ fn columns(s: &ContractSpec, menu: Menu) -> Columns {
     }
 }
 
-/// Lines a turn that tiles of many rows bring nearer: the bands of a whole block bring all of the next group of columns, which
-/// else the first of them would wait for.
+/// Lines a turn that tiles of many rows bring nearer: the bands of a whole block bring all of the next group
+/// of columns, which else the first of them would wait for.
 fn lines_ahead(s: &ContractSpec, menu: Menu, (rows, cols): (u8, u8), terms: Terms) -> u8 {
     let (Menu::Wide(_), Len::Const(k)) = (menu, s.k) else { return 0 };
     if i64::from(rows) < s.blocking.rows || i64::from(cols) < s.blocking.cols || s.window.is_some() {
@@ -102,7 +118,11 @@ pub fn extents(s: &ContractSpec) -> Option<Extents> {
     Some(Extents {
         units: batch.times(&parts(s.m, cut.rows)?).ok()?,
         scratch: match s.scratch {
-            Some(_) => dim_of(s.n).times(&Dim::constant(4 * rows)).ok()?.plus(&Dim::constant(window_bytes(s))).ok()?,
+            Some(_) => dim_of(s.n)
+                .times(&Dim::constant(4 * rows))
+                .ok()?
+                .plus(&Dim::constant(window_bytes(s)))
+                .ok()?,
             None => Dim::constant(0),
         },
         columns: Some(batch.times(&parts(s.n, cut.cols)?).ok()?),
@@ -128,7 +148,13 @@ struct Area {
 }
 
 /// The area that begins with unit `u`: a block of rows, or columns of all rows.
-fn area(s: &ContractSpec, n: &Nest, c: &mut Code<'_, '_>, (u, end): (Value, Value), by_columns: Value) -> Area {
+fn area(
+    s: &ContractSpec,
+    n: &Nest,
+    c: &mut Code<'_, '_>,
+    (u, end): (Value, Value),
+    by_columns: Value,
+) -> Area {
     let (m, cols, cut) = (n.len(c, s.m), n.len(c, s.n), s.blocking);
     let zero = c.int(0);
     let pick = |c: &mut Code<'_, '_>, a: Value, b: Value| c.b.ins().select(by_columns, a, b);
@@ -188,10 +214,14 @@ pub fn build(s: &ContractSpec, n: &mut Nest, c: &mut Code<'_, '_>, begin: Value,
         let zero = c.int(0);
         let first = c.b.ins().select(by_rows, rows.0, zero);
         let bases = |c: &mut Code<'_, '_>, slots: &[Slot]| -> Vec<Pointer> {
-            let base = |slot: &Slot| if slot.block { block } else { None }.unwrap_or_else(|| address(n, c, slot, &coords));
+            let base = |slot: &Slot| {
+                if slot.block { block } else { None }.unwrap_or_else(|| address(n, c, slot, &coords))
+            };
             slots.iter().map(base).collect()
         };
-        let row_in = |c: &mut Code<'_, '_>, slot: &Slot, r: Value| if slot.block { c.b.ins().isub(r, first) } else { r };
+        let row_in = |c: &mut Code<'_, '_>, slot: &Slot, r: Value| {
+            if slot.block { c.b.ins().isub(r, first) } else { r }
+        };
         let tiles_of = |c: &mut Code<'_, '_>, rows: (Value, Value), begins: Option<Value>| {
             let bases = bases(c, &s.slots);
             let copied_row = |c: &mut Code<'_, '_>, r: Value, (k, terms): (i64, Terms), to: Pointer| {
@@ -284,7 +314,13 @@ pub fn build(s: &ContractSpec, n: &mut Nest, c: &mut Code<'_, '_>, begin: Value,
 }
 
 /// Which pixels of the result the rows of a batch are.
-fn window_block(s: &ContractSpec, w: &WindowSpec, n: &Nest, c: &mut Code<'_, '_>, (batch, coords): (Value, &[Value])) -> window::Block {
+fn window_block(
+    s: &ContractSpec,
+    w: &WindowSpec,
+    n: &Nest,
+    c: &mut Code<'_, '_>,
+    (batch, coords): (Value, &[Value]),
+) -> window::Block {
     let length = n.len(c, s.m);
     let mut number = batch;
     if w.grouped {

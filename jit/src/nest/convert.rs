@@ -24,7 +24,13 @@ pub fn program(terms: Terms, k: Len) -> Program {
 }
 
 /// Converts a row of `k` terms by the nest's program of that number.
-pub fn row(n: &Nest, c: &mut Code<'_, '_>, program: usize, (k, terms): (i64, Terms), (from, to): (Pointer, Pointer)) {
+pub fn row(
+    n: &Nest,
+    c: &mut Code<'_, '_>,
+    program: usize,
+    (k, terms): (i64, Terms),
+    (from, to): (Pointer, Pointer),
+) {
     let Some(group) = terms.group() else { return n.call(c, program, &[from, to], &[]) };
     let (zero, count) = (c.int(0), c.int(k / group.terms));
     c.for_each(zero, count, 1, &mut |c, g| {
@@ -44,11 +50,17 @@ fn store(ptr: u16, mem: Mem, step: Len, value: Reg) -> Inst {
     Inst::Store { ptr, step, row_step: NONE, mem, value }
 }
 
-/// A group of floats (pointer 0) as bytes (1), their factor and what [`Terms`] wants of their sum (2). The largest
-/// magnitude becomes 127; NaN and infinities make the factor one.
+/// A group of floats (pointer 0) as bytes (1), their factor and what [`Terms`] wants of their sum (2). The
+/// largest magnitude becomes 127; NaN and infinities make the factor one.
 fn quantize(terms: Terms, len: Len) -> Program {
     let float = |x: f32| Inst::Float(x.to_bits());
-    let magnitudes = vec![load(0), Inst::Un(Un::Bits, 0), Inst::Int(i32::MAX), Inst::Bin(Bin::And, 1, 2), Inst::Un(Un::FromBits, 3)];
+    let magnitudes = vec![
+        load(0),
+        Inst::Un(Un::Bits, 0),
+        Inst::Int(i32::MAX),
+        Inst::Bin(Bin::And, 1, 2),
+        Inst::Un(Un::FromBits, 3),
+    ];
     let factor = vec![
         Inst::Slot(0, Ty::F),
         float(SMALLEST),
@@ -80,7 +92,12 @@ fn quantize(terms: Terms, len: Len) -> Program {
     if terms == Terms::Bytes {
         sum.extend([Inst::Int(-128), Inst::Bin(Bin::IMul, 0, 1), store(behind, Mem::I32, NONE, 2)]);
     } else {
-        sum.extend([Inst::Un(Un::ToFloat, 0), Inst::Slot(2, Ty::F), Inst::Bin(Bin::Mul, 1, 2), store(behind, Mem::F32, NONE, 3)]);
+        sum.extend([
+            Inst::Un(Un::ToFloat, 0),
+            Inst::Slot(2, Ty::F),
+            Inst::Bin(Bin::Mul, 1, 2),
+            store(behind, Mem::F32, NONE, 3),
+        ]);
     }
     stmts.push(Stmt::Once { body: sum, outs: Vec::new() });
     Program { ptrs: 3, slots: 4, derived, stmts, ..Program::default() }

@@ -26,8 +26,8 @@ pub fn applies(s: &AttentionSpec) -> bool {
     few && s.k.step.is(1) && s.v.step.is(1)
 }
 
-/// Rows done together, each from a place of its own: one stream does not keep memory busy, eight do. Registers hold a
-/// sum and a vector of each.
+/// Rows done together, each from a place of its own: one stream does not keep memory busy, eight do.
+/// Registers hold a sum and a vector of each.
 fn places(menu: Menu) -> u16 {
     match menu {
         Menu::Wide(m) if m.width == Some(Width::Z) => 8,
@@ -55,11 +55,15 @@ fn scores(s: &AttentionSpec, n: u16) -> Program {
     program(n, vec![dots, Stmt::Once { body, outs: Vec::new() }])
 }
 
-/// Adds a weighted row of values at each of `n` places to the sums: pointers are the sums, the rows, and their weights.
+/// Adds a weighted row of values at each of `n` places to the sums: pointers are the sums, the rows, and
+/// their weights.
 fn weighted(s: &AttentionSpec, n: u16) -> Program {
     let (mut body, mut outs) = (Vec::new(), Vec::new());
     for i in 0..n {
-        outs.push((push(&mut body, Inst::Load { ptr: 1 + n + i, step: NONE, row_step: NONE, mem: Mem::F32 }), i));
+        outs.push((
+            push(&mut body, Inst::Load { ptr: 1 + n + i, step: NONE, row_step: NONE, mem: Mem::F32 }),
+            i,
+        ));
     }
     let weights = Stmt::Once { body, outs };
     let mut body = Vec::new();
@@ -90,7 +94,15 @@ fn scaled(s: &AttentionSpec) -> Program {
 /// The programs, in the order their numbers count from the first.
 pub fn programs(s: &AttentionSpec, menu: Menu) -> Vec<Program> {
     let n = places(menu);
-    vec![scores(s, n), scores(s, 1), sums::clear(s.width), weighted(s, n), weighted(s, 1), scaled(s), sums::add_part(s.width)]
+    vec![
+        scores(s, n),
+        scores(s, 1),
+        sums::clear(s.width),
+        weighted(s, n),
+        weighted(s, 1),
+        scaled(s),
+        sums::add_part(s.width),
+    ]
 }
 
 /// Keys from the first up to the second.
@@ -131,38 +143,42 @@ pub fn build(s: &AttentionSpec, n: &Nest, c: &mut Code<'_, '_>, h: &Head<'_>, fi
         let by = c.mul_imm(by, slot.mem.size());
         c.moved(p, by)
     };
-    // Rows of a slot and their scores: the same number of rows from each place on, then those left over one by one. Between parts
-    // of the loop runs the program `part`.
-    let over =
-        |c: &mut Code<'_, '_>, program: usize, part: Option<usize>, first: Pointer, (p, slot): (Pointer, &Slot), (from, to): Keys| {
-            let count = c.b.ins().isub(to, from);
-            let each = c.b.ins().sdiv_imm_s(count, i64::from(places));
-            let whole = c.mul_imm(each, i64::from(places));
-            let (end, whole) = (c.add(from, each), c.add(from, whole));
-            let turn = |c: &mut Code<'_, '_>, program: usize, t: Value, places: u16| {
-                let (mut all, mut scores, mut t) = (vec![first], Vec::new(), t);
-                for place in 0..places {
-                    if place > 0 {
-                        t = c.add(t, each);
-                    }
-                    all.push(at(c, p, t, slot));
-                    let by = c.mul_imm(t, 4);
-                    scores.push(c.moved(h.row, by));
+    // Rows of a slot and their scores: the same number of rows from each place on, then those left over one
+    // by one. Between parts of the loop runs the program `part`.
+    let over = |c: &mut Code<'_, '_>,
+                program: usize,
+                part: Option<usize>,
+                first: Pointer,
+                (p, slot): (Pointer, &Slot),
+                (from, to): Keys| {
+        let count = c.b.ins().isub(to, from);
+        let each = c.b.ins().sdiv_imm_s(count, i64::from(places));
+        let whole = c.mul_imm(each, i64::from(places));
+        let (end, whole) = (c.add(from, each), c.add(from, whole));
+        let turn = |c: &mut Code<'_, '_>, program: usize, t: Value, places: u16| {
+            let (mut all, mut scores, mut t) = (vec![first], Vec::new(), t);
+            for place in 0..places {
+                if place > 0 {
+                    t = c.add(t, each);
                 }
-                all.extend(scores);
-                n.call(c, program, &all, &[]);
-            };
-            c.for_each(from, end, PART, &mut |c, t| {
-                if let Some(program) = part {
-                    let behind = c.b.ins().icmp(IntCC::SignedGreaterThan, t, from);
-                    c.when(behind, &mut |c| n.call(c, program, &[first], &[]));
-                }
-                let next = c.add_imm(t, PART);
-                let next = min(c, next, end);
-                c.for_each(t, next, 1, &mut |c, t| turn(c, program, t, places));
-            });
-            c.for_each(whole, to, 1, &mut |c, t| turn(c, program + 1, t, 1));
+                all.push(at(c, p, t, slot));
+                let by = c.mul_imm(t, 4);
+                scores.push(c.moved(h.row, by));
+            }
+            all.extend(scores);
+            n.call(c, program, &all, &[]);
         };
+        c.for_each(from, end, PART, &mut |c, t| {
+            if let Some(program) = part {
+                let behind = c.b.ins().icmp(IntCC::SignedGreaterThan, t, from);
+                c.when(behind, &mut |c| n.call(c, program, &[first], &[]));
+            }
+            let next = c.add_imm(t, PART);
+            let next = min(c, next, end);
+            c.for_each(t, next, 1, &mut |c, t| turn(c, program, t, places));
+        });
+        c.for_each(whole, to, 1, &mut |c, t| turn(c, program + 1, t, 1));
+    };
     c.for_each(zero, h.queries, 1, &mut |c, r| {
         let q = at(c, h.q, r, &s.q);
         let seen = (h.seen)(c, r);

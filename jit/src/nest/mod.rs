@@ -118,7 +118,14 @@ fn address(n: &Nest, c: &mut Code<'_, '_>, s: &Slot, coords: &[Value]) -> Pointe
 }
 
 /// A pointer moved by these coordinates along strides.
-fn along(n: &Nest, c: &mut Code<'_, '_>, base: Pointer, mem: Mem, coords: &[Value], strides: &[Len]) -> Pointer {
+fn along(
+    n: &Nest,
+    c: &mut Code<'_, '_>,
+    base: Pointer,
+    mem: Mem,
+    coords: &[Value],
+    strides: &[Len],
+) -> Pointer {
     let mut bytes: Option<Value> = None;
     for (x, stride) in coords.iter().zip(strides).filter(|(_, stride)| !stride.is(0)) {
         let step = n.times(c, *x, *stride);
@@ -136,7 +143,14 @@ fn along(n: &Nest, c: &mut Code<'_, '_>, base: Pointer, mem: Mem, coords: &[Valu
 
 /// The same for a slot that may take rows by number. A number out of range ends the
 /// kernel: it returns `unit * STATUS_SLOTS + which`.
-fn gathered(n: &Nest, c: &mut Code<'_, '_>, s: &Slot, coords: &[Value], unit: Value, which: usize) -> Pointer {
+fn gathered(
+    n: &Nest,
+    c: &mut Code<'_, '_>,
+    s: &Slot,
+    coords: &[Value],
+    unit: Value,
+    which: usize,
+) -> Pointer {
     let p = address(n, c, s, coords);
     let Some(g) = &s.gather else { return p };
     let ids = address(n, c, &g.ids, coords);
@@ -175,7 +189,13 @@ fn copy_program(len: Len, (mem, from_step): (Mem, Len), to_step: Len) -> Program
         Inst::Load { ptr: 0, step: from_step, row_step: zero, mem },
         Inst::Store { ptr: 1, step: to_step, row_step: zero, mem: Mem::F32, value: 0 },
     ];
-    Program { ptrs: 2, ints: 0, slots: 0, derived: Vec::new(), stmts: vec![Stmt::Map { len, body, folds: Vec::new() }] }
+    Program {
+        ptrs: 2,
+        ints: 0,
+        slots: 0,
+        derived: Vec::new(),
+        stmts: vec![Stmt::Map { len, body, folds: Vec::new() }],
+    }
 }
 
 /// An integer that the nest passes itself.

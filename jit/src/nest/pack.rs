@@ -16,7 +16,11 @@ pub fn programs(s: &PackSpec) -> Vec<Program> {
 
 pub fn extents(s: &PackSpec) -> Option<Extents> {
     let strips = dim_of(s.n).ceil_div(&Dim::constant(STRIP)).ok()?;
-    Some(Extents { units: product_of(&s.batch)?.times(&strips).ok()?, scratch: Dim::constant(0), columns: None })
+    Some(Extents {
+        units: product_of(&s.batch)?.times(&strips).ok()?,
+        scratch: Dim::constant(0),
+        columns: None,
+    })
 }
 
 pub fn build(s: &PackSpec, n: &mut Nest, c: &mut Code<'_, '_>, begin: Value, end: Value) {

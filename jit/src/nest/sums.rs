@@ -1,5 +1,5 @@
-//! Rows of sums in memory: a row of partial sums, one of their totals and one of what these lost to rounding, as of
-//! [`Total`](crate::lanes::Total).
+//! Rows of sums in memory: a row of partial sums, one of their totals and one of what these lost to rounding,
+//! as of [`Total`](crate::lanes::Total).
 
 use crate::lanes::{Bin, Cmp, Derived, Inst, Len, Mem, Program, Reg, STRIP, Stmt, derive};
 
@@ -21,7 +21,13 @@ pub fn store(body: &mut Vec<Inst>, ptr: u16, value: Reg) {
 
 /// One statement over a row of `width` floats.
 pub fn map(width: i64, ptrs: u16, derived: Vec<Derived>, body: Vec<Inst>) -> Program {
-    Program { ptrs, ints: 0, slots: 0, derived, stmts: vec![Stmt::Map { len: Len::Const(width), body, folds: Vec::new() }] }
+    Program {
+        ptrs,
+        ints: 0,
+        slots: 0,
+        derived,
+        stmts: vec![Stmt::Map { len: Len::Const(width), body, folds: Vec::new() }],
+    }
 }
 
 /// Floats from one row of sums to the next.

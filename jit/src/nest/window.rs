@@ -28,8 +28,8 @@ fn runs(w: &WindowSpec) -> i64 {
     if w.side_by_side() { 1 } else { w.kernel[1] }
 }
 
-/// Copies what a window that stands on the image sees, `[KH][KW][chunk]`: pointers are the window's rows and the target. `None` if it
-/// has too many runs; then they are copied one by one.
+/// Copies what a window that stands on the image sees, `[KH][KW][chunk]`: pointers are the window's rows and
+/// the target. `None` if it has too many runs; then they are copied one by one.
 pub fn gather(w: &WindowSpec) -> Option<Program> {
     let (kh, runs) = (w.kernel[0], runs(w));
     if !written_out(kh.saturating_mul(runs)) {
@@ -52,7 +52,8 @@ pub fn gather(w: &WindowSpec) -> Option<Program> {
 
 /// Copies one pixel's channels, and fills them with what surrounds the image.
 pub fn border(w: &WindowSpec) -> [Program; 2] {
-    let body = vec![Inst::Float(w.fill), Inst::Store { ptr: 0, step: ONE, row_step: NONE, mem: Mem::F32, value: 0 }];
+    let body =
+        vec![Inst::Float(w.fill), Inst::Store { ptr: 0, step: ONE, row_step: NONE, mem: Mem::F32, value: 0 }];
     let fill = Stmt::Map { len: Len::Const(w.chunk), body, folds: Vec::new() };
     [
         copy_program(Len::Const(w.chunk), (Mem::F32, ONE), ONE),
@@ -112,9 +113,17 @@ fn rows(w: &WindowSpec, n: &Nest, c: &mut Code<'_, '_>, first: Pointer) -> Vec<P
         .collect()
 }
 
-/// Makes the patch of a window that does not stand on the image alone: elements `steps` apart, down and across.
-/// `programs` is the number of the first of [`border`]'s.
-fn patch(w: &WindowSpec, n: &Nest, c: &mut Code<'_, '_>, s: &Spot, to: Pointer, steps: [i64; 2], programs: usize) {
+/// Makes the patch of a window that does not stand on the image alone: elements `steps` apart, down and
+/// across. `programs` is the number of the first of [`border`]'s.
+fn patch(
+    w: &WindowSpec,
+    n: &Nest,
+    c: &mut Code<'_, '_>,
+    s: &Spot,
+    to: Pointer,
+    steps: [i64; 2],
+    programs: usize,
+) {
     let zero = c.int(0);
     let (high, wide) = (c.int(w.kernel[0]), c.int(w.kernel[1]));
     c.for_each(zero, high, 1, &mut |c, i| {
@@ -148,10 +157,10 @@ fn patch(w: &WindowSpec, n: &Nest, c: &mut Code<'_, '_>, s: &Spot, to: Pointer, 
 /// One pointer or the other.
 fn pick(c: &mut Code<'_, '_>, condition: Value, a: Pointer, b: Pointer) -> Pointer {
     let addr = c.b.ins().select(condition, a.addr, b.addr);
-    let extent = a
-        .extent
-        .zip(b.extent)
-        .map(|(a, b)| Extent { low: c.b.ins().select(condition, a.low, b.low), size: c.b.ins().select(condition, a.size, b.size) });
+    let extent = a.extent.zip(b.extent).map(|(a, b)| Extent {
+        low: c.b.ins().select(condition, a.low, b.low),
+        size: c.b.ins().select(condition, a.size, b.size),
+    });
     Pointer { addr, extent }
 }
 
@@ -167,7 +176,9 @@ pub fn seen(
     let image = image(w, n, c, number, None);
     let spot = spot(w, n, c, image, at);
     let outside = c.b.ins().icmp_imm_s(IntCC::Equal, spot.inside, 0);
-    c.when(outside, &mut |c| patch(w, n, c, &spot, to, [w.patch_row(), w.dilation[1] * w.column()], programs));
+    c.when(outside, &mut |c| {
+        patch(w, n, c, &spot, to, [w.patch_row(), w.dilation[1] * w.column()], programs)
+    });
     (rows(w, n, c, spot.first).into_iter().enumerate())
         .map(|(i, p)| {
             let bytes = c.int(4 * w.patch_row() * i as i64);
@@ -177,8 +188,17 @@ pub fn seen(
         .collect()
 }
 
-/// The rows of windows one after another in memory: those of pixels `rows` of the result, in the order of its rows.
-pub fn block(w: &WindowSpec, n: &Nest, c: &mut Code<'_, '_>, batch: &Block, rows_of: (Value, Value), to: Pointer, programs: usize) {
+/// The rows of windows one after another in memory: those of pixels `rows` of the result, in the order of its
+/// rows.
+pub fn block(
+    w: &WindowSpec,
+    n: &Nest,
+    c: &mut Code<'_, '_>,
+    batch: &Block,
+    rows_of: (Value, Value),
+    to: Pointer,
+    programs: usize,
+) {
     let all = c.mul(batch.number, batch.length);
     let step = w.terms() * 4;
     c.for_each(rows_of.0, rows_of.1, 1, &mut |c, r| {
@@ -189,7 +209,8 @@ pub fn block(w: &WindowSpec, n: &Nest, c: &mut Code<'_, '_>, batch: &Block, rows
         let row = c.b.ins().isub(r, rows_of.0);
         let bytes = c.mul_imm(row, step);
         let to = c.moved(to, bytes);
-        let pixels = |c: &mut Code<'_, '_>| patch(w, n, c, &spot, to, [w.kernel[1] * w.chunk, w.chunk], programs);
+        let pixels =
+            |c: &mut Code<'_, '_>| patch(w, n, c, &spot, to, [w.kernel[1] * w.chunk, w.chunk], programs);
         if !written_out(w.kernel[0].saturating_mul(runs(w))) {
             return pixels(c);
         }

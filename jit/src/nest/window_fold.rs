@@ -1,5 +1,5 @@
-//! Windows with many elements, folded in loops: a pooling, or a convolution of one channel each. What lies outside of
-//! the image is passed over.
+//! Windows with many elements, folded in loops: a pooling, or a convolution of one channel each. What lies
+//! outside of the image is passed over.
 
 use super::sums::{self, load, map, push, store};
 use super::{address, ceil_div, min};
@@ -10,7 +10,8 @@ use crate::spec::{WindowFold, WindowSpec};
 use cranelift::codegen::ir::Value;
 use cranelift::prelude::*;
 
-/// Elements side by side that one call folds, largest first: a row of the window or so many, then what is left.
+/// Elements side by side that one call folds, largest first: a row of the window or so many, then what is
+/// left.
 fn pieces(w: &WindowSpec) -> [i64; 3] {
     [w.kernel[1].min(64), 8, 1]
 }
@@ -20,7 +21,8 @@ const CLEAR: usize = 3;
 const ADD_PART: usize = 4;
 const WHOLE: usize = 5;
 
-/// Folds so many elements side by side into the result: pointers are the result, the first pixel and its filters.
+/// Folds so many elements side by side into the result: pointers are the result, the first pixel and its
+/// filters.
 fn piece(w: &WindowSpec, fold: WindowFold, count: i64) -> Program {
     let (mut body, mut derived) = (Vec::new(), Vec::new());
     let mut acc: Option<Reg> = None;
@@ -59,7 +61,8 @@ fn larger(body: &mut Vec<Inst>, a: Reg, b: Reg) -> Reg {
     push(body, Inst::Select(keep, a, b))
 }
 
-/// The programs: those of the pieces, then one that begins, and for sums one between two rows of the window and one behind the last.
+/// The programs: those of the pieces, then one that begins, and for sums one between two rows of the window
+/// and one behind the last.
 pub fn programs(w: &WindowSpec, fold: WindowFold) -> Vec<Program> {
     let mut list: Vec<Program> = pieces(w).iter().map(|n| piece(w, fold, *n)).collect();
     if fold == WindowFold::Max {
@@ -81,8 +84,8 @@ pub fn floats(w: &WindowSpec) -> i64 {
     sums::floats(w.chunk)
 }
 
-/// Elements of the window along an axis that stand on the image, from the first up to the second, and the image's row or column
-/// under the window's first element.
+/// Elements of the window along an axis that stand on the image, from the first up to the second, and the
+/// image's row or column under the window's first element.
 fn inside(w: &WindowSpec, n: &Nest, c: &mut Code<'_, '_>, axis: usize, at: Value) -> (Value, Value, Value) {
     let (zero, before, length) = (c.int(0), n.len(c, w.before[axis]), n.len(c, w.image[axis]));
     let start = c.mul_imm(at, w.stride[axis]);
@@ -99,8 +102,8 @@ fn inside(w: &WindowSpec, n: &Nest, c: &mut Code<'_, '_>, axis: usize, at: Value
     (from, min(c, to, all), start)
 }
 
-/// Folds the window at a position of the result into the row at `memory`; `filters` are those of the first element, and floats
-/// from one to the next. `first` is the number of the first of [`programs`].
+/// Folds the window at a position of the result into the row at `memory`; `filters` are those of the first
+/// element, and floats from one to the next. `first` is the number of the first of [`programs`].
 pub fn build(
     w: &WindowSpec,
     fold: WindowFold,

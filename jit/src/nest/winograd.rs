@@ -1,5 +1,5 @@
-//! Winograd's convolutions: patches of a block of tiles are transformed, each place of a patch is a product of its
-//! own, and row programs take the results of a tile from the products.
+//! Winograd's convolutions: patches of a block of tiles are transformed, each place of a patch is a product
+//! of its own, and row programs take the results of a tile from the products.
 
 use super::columns::{Calls, Columns, Count, strip_column};
 use super::contract::tile_program;
@@ -82,7 +82,10 @@ fn transform(s: &WinogradSpec) -> Program {
 }
 
 pub fn programs(s: &WinogradSpec, menu: Menu) -> Vec<Program> {
-    let store = [Inst::Acc, Inst::Store { ptr: 0, step: ONE, row_step: Len::Const(s.columns), mem: Mem::F32, value: 0 }];
+    let store = [
+        Inst::Acc,
+        Inst::Store { ptr: 0, step: ONE, row_step: Len::Const(s.columns), mem: Mem::F32, value: 0 },
+    ];
     let channels = Len::Const(s.channels);
     let tile = |t: &(u8, u8, Terms)| tile_program((t.0, t.1), channels, channels, 1, &store);
     let mut p: Vec<Program> = columns(s, menu).shapes().iter().map(tile).collect();
@@ -116,7 +119,12 @@ fn areas(s: &WinogradSpec, n: &Nest, c: &mut Code<'_, '_>) -> Areas {
         floats += size;
         c.moved(base, bytes)
     };
-    Areas { patches: next(c, s.patches()), products: next(c, s.products()), rows: next(c, s.scratch_rows() * s.columns), patch: next(c, 0) }
+    Areas {
+        patches: next(c, s.patches()),
+        products: next(c, s.products()),
+        rows: next(c, s.scratch_rows() * s.columns),
+        patch: next(c, 0),
+    }
 }
 
 /// Moves a pointer by elements of 4 bytes: `by` times a constant.

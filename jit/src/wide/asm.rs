@@ -2,7 +2,9 @@
 //! table, labels, and a pool of constants behind the code.
 
 use super::{Refused, Width};
-use iced_x86::{BlockEncoder, BlockEncoderOptions, Code, Instruction, InstructionBlock, MemoryOperand, Register};
+use iced_x86::{
+    BlockEncoder, BlockEncoderOptions, Code, Instruction, InstructionBlock, MemoryOperand, Register,
+};
 
 /// A vector register, by number.
 pub type V = u8;
@@ -172,7 +174,12 @@ impl Asm {
     }
 
     /// Adds an instruction under an opmask: lanes outside of it keep what the destination had, or become 0.
-    fn put_masked(&mut self, i: std::result::Result<Instruction, iced_x86::IcedError>, mask: Option<Mask>, zero: bool) -> Result<()> {
+    fn put_masked(
+        &mut self,
+        i: std::result::Result<Instruction, iced_x86::IcedError>,
+        mask: Option<Mask>,
+        zero: bool,
+    ) -> Result<()> {
         let mut i = made(i)?;
         if let Some(Mask::K(k)) = mask {
             i.set_op_mask(k);
@@ -224,7 +231,9 @@ impl Asm {
 
     /// Rounds to nearest even.
     pub fn round(&mut self, d: V, a: Rm) -> Result<()> {
-        let code = self.width.pick(Code::VEX_Vroundps_ymm_ymmm256_imm8, Code::EVEX_Vrndscaleps_zmm_k1z_zmmm512b32_imm8_sae);
+        let code = self
+            .width
+            .pick(Code::VEX_Vroundps_ymm_ymmm256_imm8, Code::EVEX_Vrndscaleps_zmm_k1z_zmmm512b32_imm8_sae);
         let d = self.vector(d);
         let i = match a {
             Rm::Reg(a) => Instruction::with3(code, d, self.vector(a), 0),
@@ -263,7 +272,9 @@ impl Asm {
 
     /// With 512 bits the result is an opmask, and lanes outside of the mask are false.
     fn compare_within(&mut self, d: V, a: V, b: Rm, predicate: i32, mask: Option<Mask>) -> Result<()> {
-        let code = self.width.pick(Code::VEX_Vcmpps_ymm_ymm_ymmm256_imm8, Code::EVEX_Vcmpps_kr_k1_zmm_zmmm512b32_imm8_sae);
+        let code = self
+            .width
+            .pick(Code::VEX_Vcmpps_ymm_ymm_ymmm256_imm8, Code::EVEX_Vcmpps_kr_k1_zmm_zmmm512b32_imm8_sae);
         let (to, a) = (self.width.pick(self.vector(d), RESULT), self.vector(a));
         let i = match b {
             Rm::Reg(b) => Instruction::with4(code, to, a, self.vector(b), predicate),
@@ -277,7 +288,11 @@ impl Asm {
         let a = self.vector(a);
         match self.width {
             Width::Y => {
-                let code = if greater { Code::VEX_Vpcmpgtd_ymm_ymm_ymmm256 } else { Code::VEX_Vpcmpeqd_ymm_ymm_ymmm256 };
+                let code = if greater {
+                    Code::VEX_Vpcmpgtd_ymm_ymm_ymmm256
+                } else {
+                    Code::VEX_Vpcmpeqd_ymm_ymm_ymmm256
+                };
                 let d = self.vector(d);
                 self.put(match b {
                     Rm::Reg(b) => Instruction::with3(code, d, a, self.vector(b)),
@@ -285,7 +300,8 @@ impl Asm {
                 })
             }
             Width::Z => {
-                let (code, predicate) = (Code::EVEX_Vpcmpd_kr_k1_zmm_zmmm512b32_imm8, if greater { 6 } else { 0 });
+                let (code, predicate) =
+                    (Code::EVEX_Vpcmpd_kr_k1_zmm_zmmm512b32_imm8, if greater { 6 } else { 0 });
                 self.put(match b {
                     Rm::Reg(b) => Instruction::with4(code, RESULT, a, self.vector(b), predicate),
                     Rm::Mem(m) => Instruction::with4(code, RESULT, a, m, predicate),
@@ -344,16 +360,21 @@ impl Asm {
         self.shift(Shift::RightZero, d, d, 16)
     }
 
-    /// A whole vector from memory, elements of fewer than 4 bytes widened with zeros; lanes outside of the mask are 0.
+    /// A whole vector from memory, elements of fewer than 4 bytes widened with zeros; lanes outside of the
+    /// mask are 0.
     pub fn load(&mut self, d: V, m: MemoryOperand, size: i64, mask: Option<Mask>) -> Result<()> {
         let to = self.vector(d);
         match (size, mask) {
-            (4, Some(Mask::Vector(k))) => self.put(Instruction::with3(Code::VEX_Vmaskmovps_ymm_ymm_m256, to, self.vector(k), m)),
+            (4, Some(Mask::Vector(k))) => {
+                self.put(Instruction::with3(Code::VEX_Vmaskmovps_ymm_ymm_m256, to, self.vector(k), m))
+            }
             (4, mask) => {
                 let code = self.width.pick(Code::VEX_Vmovups_ymm_ymmm256, Code::EVEX_Vmovups_zmm_k1z_zmmm512);
                 self.put_masked(Instruction::with2(code, to, m), mask, true)
             }
-            (_, Some(Mask::Vector(_))) => Err(Refused("a masked load of elements of one or two bytes".into())),
+            (_, Some(Mask::Vector(_))) => {
+                Err(Refused("a masked load of elements of one or two bytes".into()))
+            }
             (size, mask) => self.put_masked(Instruction::with2(self.widening(size), to, m), mask, true),
         }
     }
@@ -368,7 +389,8 @@ impl Asm {
 
     /// Elements of one or two bytes that lie packed in `d`, widened with zeros.
     pub fn widen(&mut self, d: V, size: i64) -> Result<()> {
-        let from = if size * self.width.lanes() <= 16 { Register::XMM0 } else { Register::YMM0 } + u32::from(d);
+        let from =
+            if size * self.width.lanes() <= 16 { Register::XMM0 } else { Register::YMM0 } + u32::from(d);
         self.put(Instruction::with2(self.widening(size), self.vector(d), from))
     }
 
@@ -378,7 +400,11 @@ impl Asm {
         if self.width == Width::Z {
             return self.put(match size {
                 1 => Instruction::with2(EVEX_Vpmovdb_xmmm128_k1z_zmm, xmm(d), self.vector(v)),
-                _ => Instruction::with2(EVEX_Vpmovdw_ymmm256_k1z_zmm, Register::YMM0 + u32::from(d), self.vector(v)),
+                _ => Instruction::with2(
+                    EVEX_Vpmovdw_ymmm256_k1z_zmm,
+                    Register::YMM0 + u32::from(d),
+                    self.vector(v),
+                ),
             });
         }
         self.extract_part(d, v, 1)?;
@@ -389,14 +415,18 @@ impl Asm {
         Ok(())
     }
 
-    /// A whole vector to memory, of the lanes their lower `size` bytes; lanes outside of the mask stay as they are.
-    /// With 256 bits elements of fewer than 4 bytes come from [`pack`](Asm::pack).
+    /// A whole vector to memory, of the lanes their lower `size` bytes; lanes outside of the mask stay as
+    /// they are. With 256 bits elements of fewer than 4 bytes come from [`pack`](Asm::pack).
     pub fn store(&mut self, m: MemoryOperand, v: V, size: i64, mask: Option<Mask>) -> Result<()> {
         use Code::*;
         let from = self.vector(v);
         match (size, mask) {
-            (4, Some(Mask::Vector(k))) => self.put(Instruction::with3(VEX_Vmaskmovps_m256_ymm_ymm, m, self.vector(k), from)),
-            (_, Some(Mask::Vector(_))) => Err(Refused("a masked store of elements of one or two bytes".into())),
+            (4, Some(Mask::Vector(k))) => {
+                self.put(Instruction::with3(VEX_Vmaskmovps_m256_ymm_ymm, m, self.vector(k), from))
+            }
+            (_, Some(Mask::Vector(_))) => {
+                Err(Refused("a masked store of elements of one or two bytes".into()))
+            }
             (4, _) => {
                 let code = self.width.pick(VEX_Vmovups_ymmm256_ymm, EVEX_Vmovups_zmmm512_k1z_zmm);
                 self.put_masked(Instruction::with2(code, m, from), mask, false)
@@ -432,15 +462,19 @@ impl Asm {
         self.put(Instruction::with2(Code::VEX_Vpbroadcastd_ymm_xmmm32, self.vector(d), xmm(d)))
     }
 
-    /// An element from memory into place `at` of the lower 128 bits; all above them becomes 0, and with 4 bytes
-    /// at place 0 all else.
+    /// An element from memory into place `at` of the lower 128 bits; all above them becomes 0, and with 4
+    /// bytes at place 0 all else.
     pub fn insert(&mut self, d: V, m: MemoryOperand, size: i64, at: i64) -> Result<()> {
         use Code::*;
         let code = match size {
             1 => self.width.pick(VEX_Vpinsrb_xmm_xmm_r32m8_imm8, EVEX_Vpinsrb_xmm_xmm_r32m8_imm8),
             2 => self.width.pick(VEX_Vpinsrw_xmm_xmm_r32m16_imm8, EVEX_Vpinsrw_xmm_xmm_r32m16_imm8),
             _ if at == 0 => {
-                return self.put(Instruction::with2(self.width.pick(VEX_Vmovss_xmm_m32, EVEX_Vmovss_xmm_k1z_m32), xmm(d), m));
+                return self.put(Instruction::with2(
+                    self.width.pick(VEX_Vmovss_xmm_m32, EVEX_Vmovss_xmm_k1z_m32),
+                    xmm(d),
+                    m,
+                ));
             }
             _ => self.width.pick(VEX_Vpinsrd_xmm_xmm_rm32_imm8, EVEX_Vpinsrd_xmm_xmm_rm32_imm8),
         };
@@ -453,7 +487,13 @@ impl Asm {
         let code = match size {
             1 => self.width.pick(VEX_Vpextrb_r32m8_xmm_imm8, EVEX_Vpextrb_r32m8_xmm_imm8),
             2 => self.width.pick(VEX_Vpextrw_r32m16_xmm_imm8, EVEX_Vpextrw_r32m16_xmm_imm8),
-            _ if at == 0 => return self.put(Instruction::with2(self.width.pick(VEX_Vmovss_m32_xmm, EVEX_Vmovss_m32_k1_xmm), m, xmm(v))),
+            _ if at == 0 => {
+                return self.put(Instruction::with2(
+                    self.width.pick(VEX_Vmovss_m32_xmm, EVEX_Vmovss_m32_k1_xmm),
+                    m,
+                    xmm(v),
+                ));
+            }
             _ => self.width.pick(VEX_Vpextrd_rm32_xmm_imm8, EVEX_Vpextrd_rm32_xmm_imm8),
         };
         self.put(Instruction::with3(code, m, xmm(v), at as i32))
@@ -461,23 +501,34 @@ impl Asm {
 
     /// Puts the lower 128 bits of `a` into those of number `part` of `d`.
     pub fn insert_part(&mut self, d: V, a: V, part: i64) -> Result<()> {
-        let code = self.width.pick(Code::VEX_Vinserti128_ymm_ymm_xmmm128_imm8, Code::EVEX_Vinserti32x4_zmm_k1z_zmm_xmmm128_imm8);
+        let code = self.width.pick(
+            Code::VEX_Vinserti128_ymm_ymm_xmmm128_imm8,
+            Code::EVEX_Vinserti32x4_zmm_k1z_zmm_xmmm128_imm8,
+        );
         self.put(Instruction::with4(code, self.vector(d), self.vector(d), xmm(a), part as i32))
     }
 
     /// The 128 bits of number `part` as the lower ones of `d`.
     pub fn extract_part(&mut self, d: V, a: V, part: i64) -> Result<()> {
-        let code = self.width.pick(Code::VEX_Vextracti128_xmmm128_ymm_imm8, Code::EVEX_Vextracti32x4_xmmm128_k1z_zmm_imm8);
+        let code = self
+            .width
+            .pick(Code::VEX_Vextracti128_xmmm128_ymm_imm8, Code::EVEX_Vextracti32x4_xmmm128_k1z_zmm_imm8);
         self.put(Instruction::with3(code, xmm(d), self.vector(a), part as i32))
     }
 
     /// Swaps halves of lanes, by steps: 0 swaps the halves of the register, each step smaller ones.
     pub fn swap(&mut self, d: V, a: V, step: u32) -> Result<()> {
         let (d, a) = (self.vector(d), self.vector(a));
-        let permute = self.width.pick(Code::VEX_Vpermilps_ymm_ymmm256_imm8, Code::EVEX_Vpermilps_zmm_k1z_zmmm512b32_imm8);
+        let permute = self
+            .width
+            .pick(Code::VEX_Vpermilps_ymm_ymmm256_imm8, Code::EVEX_Vpermilps_zmm_k1z_zmmm512b32_imm8);
         let i = match (self.width, step) {
-            (Width::Z, 0) => Instruction::with4(Code::EVEX_Vshuff32x4_zmm_k1z_zmm_zmmm512b32_imm8, d, a, a, 0x4e),
-            (Width::Z, 1) => Instruction::with4(Code::EVEX_Vshuff32x4_zmm_k1z_zmm_zmmm512b32_imm8, d, a, a, 0xb1),
+            (Width::Z, 0) => {
+                Instruction::with4(Code::EVEX_Vshuff32x4_zmm_k1z_zmm_zmmm512b32_imm8, d, a, a, 0x4e)
+            }
+            (Width::Z, 1) => {
+                Instruction::with4(Code::EVEX_Vshuff32x4_zmm_k1z_zmm_zmmm512b32_imm8, d, a, a, 0xb1)
+            }
             (Width::Y, 0) => Instruction::with4(Code::VEX_Vperm2f128_ymm_ymm_ymmm256_imm8, d, a, a, 1),
             (Width::Z, 2) | (Width::Y, 1) => Instruction::with3(permute, d, a, 0x4e),
             _ => Instruction::with3(permute, d, a, 0xb1),
@@ -525,6 +576,8 @@ impl Asm {
             }
         }
         let block = InstructionBlock::new(&all, 0);
-        BlockEncoder::encode(64, block, BlockEncoderOptions::NONE).map(|r| r.code_buffer).map_err(|e| Refused(e.to_string()))
+        BlockEncoder::encode(64, block, BlockEncoderOptions::NONE)
+            .map(|r| r.code_buffer)
+            .map_err(|e| Refused(e.to_string()))
     }
 }

@@ -81,7 +81,13 @@ impl Live<'_> {
 impl Emit<'_> {
     /// Emits a body; `keep` are registers whose values the caller reads afterwards, in order. Registers come
     /// from `free`, and all but those of `keep` go back to it (the accumulator's too).
-    pub fn body(&mut self, body: &[Inst], place: &Place<'_>, keep: &[Reg], free: &mut Vec<V>) -> Result<Vec<Rm>, Refused> {
+    pub fn body(
+        &mut self,
+        body: &[Inst],
+        place: &Place<'_>,
+        keep: &[Reg],
+        free: &mut Vec<V>,
+    ) -> Result<Vec<Rm>, Refused> {
         let types = body_types(body);
         let mut last: Vec<usize> = vec![0; body.len()];
         for (i, inst) in body.iter().enumerate() {
@@ -136,7 +142,9 @@ impl Emit<'_> {
             }
             Inst::Slot(s, _) => Loc::Mem(self.slot(s)),
             Inst::Acc => Loc::Reg(place.acc.ok_or_else(|| Refused("no accumulator here".into()))?),
-            Inst::Load { ptr, step, row_step, mem } => Loc::Reg(self.load(place, (ptr, step, row_step), mem, live)?),
+            Inst::Load { ptr, step, row_step, mem } => {
+                Loc::Reg(self.load(place, (ptr, step, row_step), mem, live)?)
+            }
             Inst::Store { ptr, step, row_step, mem, value } => {
                 let (v, temporary) = self.register(value, live)?;
                 self.store(v, place, (ptr, step, row_step), mem, live)?;
@@ -145,7 +153,9 @@ impl Emit<'_> {
             }
             Inst::Un(op, a) => self.unary(at, inst, op, a, live)?,
             Inst::Bin(op @ (Bin::Shl | Bin::Shr), a, b) => {
-                let Inst::Int(amount) = body[b as usize] else { return Err(Refused("a shift by a variable".into())) };
+                let Inst::Int(amount) = body[b as usize] else {
+                    return Err(Refused("a shift by a variable".into()));
+                };
                 let (x, temporary) = self.register(a, live)?;
                 self.done(at, inst, temporary, live);
                 let d = live.take()?;
@@ -262,7 +272,8 @@ impl Emit<'_> {
         if op == Un::ToIntSat {
             let (v, temporary) = self.register(a, live)?;
             let (d, m) = (live.take()?, live.take()?);
-            // The instruction gives 0x80000000 for all that does not fit: turned over beyond the largest, 0 for NaN.
+            // The instruction gives 0x80000000 for all that does not fit: turned over beyond the largest, 0
+            // for NaN.
             self.a.op2(Op2::ToInt, d, Rm::Reg(v))?;
             let beyond = self.a.constant(2_147_483_648f32.to_bits());
             self.a.compare(m, v, beyond, 0x1d)?;
@@ -293,7 +304,13 @@ impl Emit<'_> {
     }
 
     /// `a * b + c`: the destination is an operand that ends here, or a copy of `c`.
-    fn fma(&mut self, at: usize, inst: &Inst, (a, b, c): (Reg, Reg, Reg), live: &mut Live<'_>) -> Result<Loc, Refused> {
+    fn fma(
+        &mut self,
+        at: usize,
+        inst: &Inst,
+        (a, b, c): (Reg, Reg, Reg),
+        live: &mut Live<'_>,
+    ) -> Result<Loc, Refused> {
         let ends = |live: &Live<'_>, r: Reg| match live.loc[r as usize] {
             Loc::Reg(v) if live.last[r as usize] == at => Some(v),
             _ => None,
@@ -328,7 +345,15 @@ impl Emit<'_> {
         Ok(Loc::Reg(d))
     }
 
-    fn compare(&mut self, at: usize, inst: &Inst, op: Cmp, (a, b): (Reg, Reg), ty: Ty, live: &mut Live<'_>) -> Result<Loc, Refused> {
+    fn compare(
+        &mut self,
+        at: usize,
+        inst: &Inst,
+        op: Cmp,
+        (a, b): (Reg, Reg),
+        ty: Ty,
+        live: &mut Live<'_>,
+    ) -> Result<Loc, Refused> {
         // Ints have but "equal" and "greater".
         let (a, b) = if ty != Ty::F && matches!(op, Cmp::Lt | Cmp::Ge) { (b, a) } else { (a, b) };
         let (x, temporary) = self.register(a, live)?;

@@ -1,5 +1,5 @@
-//! Tiles whose operands are integers in groups: the products of a group are summed in integers, then scaled and added to the
-//! accumulators.
+//! Tiles whose operands are integers in groups: the products of a group are summed in integers, then scaled
+//! and added to the accumulators.
 
 use super::asm::{Mask, Op2, Op3, Rm, Shift, V};
 use super::body::{Count, Tail};
@@ -13,7 +13,8 @@ use iced_x86::{Code, Instruction, MemoryOperand};
 struct Registers {
     /// The sum of a group for each accumulator.
     sums: Vec<V>,
-    /// Of each vector at hand of the right operand: its bytes; its lower and upper halves of bytes; or its even and odd bytes.
+    /// Of each vector at hand of the right operand: its bytes; its lower and upper halves of bytes; or its
+    /// even and odd bytes.
     right: Vec<(V, V)>,
     /// Elements of the left operand.
     left: (V, V),
@@ -31,7 +32,9 @@ impl Emit<'_> {
         b: u16,
         body: &[Inst],
     ) -> Result<(), Refused> {
-        let Len::Const(count) = lines else { return Err(Refused("a number of groups that is no constant".into())) };
+        let Len::Const(count) = lines else {
+            return Err(Refused("a number of groups that is no constant".into()));
+        };
         let lanes = self.a.width.lanes();
         let (rows, cols) = (i64::from(shape.0), i64::from(shape.1));
         let vectors = (cols + lanes - 1) / lanes;
@@ -70,7 +73,9 @@ impl Emit<'_> {
             let turns = i32::try_from(turns).map_err(|_| Refused("a sum beyond 31 bits".into()))?;
             self.push(Instruction::with2(Code::Mov_r32_imm32, counter.full_register32(), turns))?;
             self.a.place(top);
-            self.at_parts(sums, (counter, PART), |e| (0..accs as V).try_for_each(|i| e.add_part(sums, i, usize::from(i), helpers)))?;
+            self.at_parts(sums, (counter, PART), |e| {
+                (0..accs as V).try_for_each(|i| e.add_part(sums, i, usize::from(i), helpers))
+            })?;
             self.begin_group(&r, &o, terms, group)?;
             for line in 0..group.lines {
                 self.line(&r, &o, terms, line, mask)?;
@@ -88,7 +93,13 @@ impl Emit<'_> {
     }
 
     /// What the sums of a group begin with: bytes are stored 128 too large, which the row's sum takes back.
-    fn begin_group(&mut self, r: &Registers, o: &Operands, terms: Terms, group: Group) -> Result<(), Refused> {
+    fn begin_group(
+        &mut self,
+        r: &Registers,
+        o: &Operands,
+        terms: Terms,
+        group: Group,
+    ) -> Result<(), Refused> {
         for (i, sum) in r.sums.iter().enumerate() {
             match terms {
                 Terms::Bytes => self.a.broadcast(*sum, o.rows[i / o.right.len()].at(group.terms + 4), 4)?,
@@ -98,14 +109,17 @@ impl Emit<'_> {
         Ok(())
     }
 
-    /// Calls for the vectors of the right operand as many at a time as registers hold, with the first one's number.
+    /// Calls for the vectors of the right operand as many at a time as registers hold, with the first one's
+    /// number.
     fn each_turn(
         &mut self,
         r: &Registers,
         o: &Operands,
         mut turn: impl FnMut(&mut Self, usize, usize) -> Result<(), Refused>,
     ) -> Result<(), Refused> {
-        (0..o.right.len()).step_by(r.right.len()).try_for_each(|from| turn(self, from, (from + r.right.len()).min(o.right.len())))
+        (0..o.right.len())
+            .step_by(r.right.len())
+            .try_for_each(|from| turn(self, from, (from + r.right.len()).min(o.right.len())))
     }
 
     /// Loads 32 bits of each column of a vector of the right operand.
@@ -116,7 +130,14 @@ impl Emit<'_> {
     }
 
     /// The products of one line.
-    fn line(&mut self, r: &Registers, o: &Operands, terms: Terms, line: i64, mask: Option<Mask>) -> Result<(), Refused> {
+    fn line(
+        &mut self,
+        r: &Registers,
+        o: &Operands,
+        terms: Terms,
+        line: i64,
+        mask: Option<Mask>,
+    ) -> Result<(), Refused> {
         let nibbles = terms == Terms::Nibbles;
         let left = |e: &mut Self, row: usize| -> Result<(), Refused> {
             let row = &o.rows[row];
@@ -165,7 +186,11 @@ impl Emit<'_> {
                         }
                         Some(product) => {
                             // Sums of a whole group of 4 by 8 bits are below 2^15.
-                            let (dot, add) = if nibbles { (Op3::DotBytesInWords, Op3::AddWords) } else { (Op3::DotWords, Op3::IAdd) };
+                            let (dot, add) = if nibbles {
+                                (Op3::DotBytesInWords, Op3::AddWords)
+                            } else {
+                                (Op3::DotWords, Op3::IAdd)
+                            };
                             for (w, x) in both {
                                 e.a.op3(dot, product, w, Rm::Reg(x))?;
                                 e.a.op3(add, sum, sum, Rm::Reg(product))?;
@@ -179,7 +204,14 @@ impl Emit<'_> {
     }
 
     /// Scales the sums of a group and adds them to the accumulators.
-    fn end_group(&mut self, r: &Registers, o: &Operands, terms: Terms, group: Group, mask: Option<Mask>) -> Result<(), Refused> {
+    fn end_group(
+        &mut self,
+        r: &Registers,
+        o: &Operands,
+        terms: Terms,
+        group: Group,
+        mask: Option<Mask>,
+    ) -> Result<(), Refused> {
         if let Some(ones) = r.product.filter(|_| terms == Terms::Nibbles) {
             let words = self.a.constant(0x0001_0001);
             self.a.op2(Op2::Move, ones, words)?;
@@ -214,8 +246,8 @@ impl Emit<'_> {
         })
     }
 
-    /// The two f16 of each lane of `low` as floats, that of the upper half in `high`: exponent and mantissa at their
-    /// place in an f32, whose exponent counts from 112 more.
+    /// The two f16 of each lane of `low` as floats, that of the upper half in `high`: exponent and mantissa
+    /// at their place in an f32, whose exponent counts from 112 more.
     fn halves_to_floats(&mut self, low: V, high: V) -> Result<(), Refused> {
         let (bits, power) = (self.a.constant(0x8fff_e000), self.a.constant((127 + 112) << 23));
         self.a.shift(Shift::Right, high, low, 3)?;

@@ -31,7 +31,16 @@ impl<'p> Emit<'p> {
     pub fn once(&mut self, body: &[Inst], outs: &[(Reg, u16)]) -> Result<(), Refused> {
         let bases = self.bases(body)?;
         let mut free: Vec<V> = (0..self.a.width.registers()).rev().collect();
-        let place = Place { bases: &bases, index: None, plus: 0, row: 0, tail: None, acc: None, scalar: true, without: &[] };
+        let place = Place {
+            bases: &bases,
+            index: None,
+            plus: 0,
+            row: 0,
+            tail: None,
+            acc: None,
+            scalar: true,
+            without: &[],
+        };
         let keep: Vec<Reg> = outs.iter().map(|o| o.0).collect();
         let values = self.body(body, &place, &keep, &mut free)?;
         for ((_, slot), value) in outs.iter().zip(values) {
@@ -59,7 +68,8 @@ impl<'p> Emit<'p> {
         let mut bases = BTreeMap::new();
         for inst in body {
             let (Inst::Load { ptr, .. } | Inst::Store { ptr, .. }) = inst else { continue };
-            let (ptr, _) = self.p.resolve(*ptr).ok_or_else(|| Refused("a pointer that is not there".into()))?;
+            let (ptr, _) =
+                self.p.resolve(*ptr).ok_or_else(|| Refused("a pointer that is not there".into()))?;
             if let Entry::Vacant(place) = bases.entry(ptr) {
                 place.insert(self.pointer(ptr)?);
             }
@@ -89,7 +99,8 @@ impl<'p> Emit<'p> {
     /// Takes what is the same for every element of a row into registers: as memory operands they would take
     /// as many loads as the elements.
     fn hold(&mut self, body: &[Inst], free: &mut Vec<V>) -> Result<(), Refused> {
-        let mut wanted: Vec<Reg> = body.iter().flat_map(Inst::operands).filter(|r| constant(&body[*r as usize])).collect();
+        let mut wanted: Vec<Reg> =
+            body.iter().flat_map(Inst::operands).filter(|r| constant(&body[*r as usize])).collect();
         wanted.sort_unstable();
         wanted.dedup();
         for r in wanted {
@@ -119,7 +130,14 @@ impl<'p> Emit<'p> {
     }
 
     /// Turns of `many` vectors, then of one, then the tail; constants in registers if they are to be held.
-    fn passes(&mut self, len: Len, body: &[Inst], folds: &[(Fold, Reg, u16)], many: i64, hold: bool) -> Result<(), Refused> {
+    fn passes(
+        &mut self,
+        len: Len,
+        body: &[Inst],
+        folds: &[(Fold, Reg, u16)],
+        many: i64,
+        hold: bool,
+    ) -> Result<(), Refused> {
         let index = self.general()?;
         let row = Row { body, folds, bases: self.bases(body)?, index };
         let mut free: Vec<V> = (0..self.a.width.registers()).rev().collect();
@@ -187,7 +205,8 @@ impl<'p> Emit<'p> {
         Ok(())
     }
 
-    /// A loop of `vectors` vectors a turn, while so many elements are left; `behind` is what comes behind each turn.
+    /// A loop of `vectors` vectors a turn, while so many elements are left; `behind` is what comes behind
+    /// each turn.
     fn turns(
         &mut self,
         row: &Row<'_>,
@@ -238,12 +257,20 @@ impl<'p> Emit<'p> {
     }
 
     /// The elements behind the last whole vector.
-    fn tail(&mut self, row: &Row<'_>, count: &Count, accs: &[Vec<V>], free: &mut Vec<V>) -> Result<(), Refused> {
+    fn tail(
+        &mut self,
+        row: &Row<'_>,
+        count: &Count,
+        accs: &[Vec<V>],
+        free: &mut Vec<V>,
+    ) -> Result<(), Refused> {
         let lanes = self.a.width.lanes();
         let after = self.a.label();
         let tail = match count {
             Count::Known(n) if n % lanes == 0 => return Ok(()),
-            Count::Known(n) => Tail { mask: self.known_mask(n % lanes, free)?, count: Count::Known(n % lanes) },
+            Count::Known(n) => {
+                Tail { mask: self.known_mask(n % lanes, free)?, count: Count::Known(n % lanes) }
+            }
             Count::Register(n) => {
                 let used = self.used;
                 let (rest, help) = (self.general()?, self.general()?);
@@ -278,7 +305,12 @@ impl<'p> Emit<'p> {
                 let data = (0..8).map(|i| if i < n { u32::MAX } else { 0 }).collect();
                 let label = self.a.pooled(data);
                 let v = free.pop().ok_or_else(|| Refused("too few vector registers".into()))?;
-                self.a.load(v, MemoryOperand::with_base_displ_size(Register::RIP, label as i64, 8), 4, None)?;
+                self.a.load(
+                    v,
+                    MemoryOperand::with_base_displ_size(Register::RIP, label as i64, 8),
+                    4,
+                    None,
+                )?;
                 Ok(Mask::Vector(v))
             }
         }
@@ -301,14 +333,26 @@ impl<'p> Emit<'p> {
                 self.push(Instruction::with2(Code::Lea_r64_m, help, table))?;
                 self.push(Instruction::with1(Code::Neg_rm64, rest))?;
                 let v = free.pop().ok_or_else(|| Refused("too few vector registers".into()))?;
-                self.a.load(v, MemoryOperand::with_base_index_scale_displ_size(help, rest, 4, 32, 1), 4, None)?;
+                self.a.load(
+                    v,
+                    MemoryOperand::with_base_index_scale_displ_size(help, rest, 4, 32, 1),
+                    4,
+                    None,
+                )?;
                 Ok(Mask::Vector(v))
             }
         }
     }
 
     /// The body once, and its folds.
-    fn turn(&mut self, row: &Row<'_>, plus: i64, tail: Option<Tail>, accs: Option<&Vec<V>>, free: &mut Vec<V>) -> Result<(), Refused> {
+    fn turn(
+        &mut self,
+        row: &Row<'_>,
+        plus: i64,
+        tail: Option<Tail>,
+        accs: Option<&Vec<V>>,
+        free: &mut Vec<V>,
+    ) -> Result<(), Refused> {
         let mask = tail.map(|t| t.mask);
         // A sum of products that nobody else reads adds them as it multiplies; AVX2 has no mask for that.
         let term = |fold: Fold, r: Reg| match (fold, row.body[r as usize], mask) {
@@ -320,7 +364,16 @@ impl<'p> Emit<'p> {
         let products = row.folds.iter().zip(&terms).filter(|(_, t)| matches!(t, Term::Product(..)));
         let without: Vec<Reg> = products.map(|(f, _)| f.1).collect();
         let index = Some(row.index);
-        let place = Place { bases: &row.bases, index, plus, row: 0, tail, acc: None, scalar: false, without: &without };
+        let place = Place {
+            bases: &row.bases,
+            index,
+            plus,
+            row: 0,
+            tail,
+            acc: None,
+            scalar: false,
+            without: &without,
+        };
         let operands = |t: &Term| match *t {
             Term::Value(r) => [r, r],
             Term::Product(a, b) => [a, b],

@@ -16,7 +16,13 @@ struct Walk {
 }
 
 impl Emit<'_> {
-    pub fn load(&mut self, place: &Place<'_>, access: Access, mem: Mem, live: &mut Live<'_>) -> Result<V, Refused> {
+    pub fn load(
+        &mut self,
+        place: &Place<'_>,
+        access: Access,
+        mem: Mem,
+        live: &mut Live<'_>,
+    ) -> Result<V, Refused> {
         let (d, size) = (live.take()?, mem.size());
         let one = place.scalar || access.1.is(0);
         if one {
@@ -48,7 +54,14 @@ impl Emit<'_> {
         Ok(d)
     }
 
-    pub fn store(&mut self, v: V, place: &Place<'_>, access: Access, mem: Mem, live: &mut Live<'_>) -> Result<(), Refused> {
+    pub fn store(
+        &mut self,
+        v: V,
+        place: &Place<'_>,
+        access: Access,
+        mem: Mem,
+        live: &mut Live<'_>,
+    ) -> Result<(), Refused> {
         if access.1.is(0) && !place.scalar {
             return Err(Refused("many elements written to one".into()));
         }
@@ -56,7 +69,8 @@ impl Emit<'_> {
         let whole = self.whole(place, access.1, size);
         let (mut v, mut spare) = (v, Vec::new());
         if size < 4 {
-            // The element's bytes at the lower end of each lane; then side by side, unless the store does that itself.
+            // The element's bytes at the lower end of each lane; then side by side, unless the store does
+            // that itself.
             let (d, c) = (live.take()?, live.take()?);
             spare.extend([d, c]);
             match mem {
@@ -93,7 +107,14 @@ impl Emit<'_> {
     }
 
     /// The address of element `index + plus` of elements that lie one after another.
-    fn memory(&self, place: &Place<'_>, access: Access, plus: i64, index: Option<Register>, size: i64) -> Result<MemoryOperand, Refused> {
+    fn memory(
+        &self,
+        place: &Place<'_>,
+        access: Access,
+        plus: i64,
+        index: Option<Register>,
+        size: i64,
+    ) -> Result<MemoryOperand, Refused> {
         let (ptr, _, row_step) = access;
         let (ptr, more) = self.p.resolve(ptr).ok_or_else(|| Refused("a pointer that is not there".into()))?;
         let base = *place.bases.get(&ptr).ok_or_else(|| Refused("a pointer without a register".into()))?;
@@ -102,7 +123,9 @@ impl Emit<'_> {
             // The caller moves such pointers from row to row.
             Len::Arg(_) => Some(0),
         };
-        let at = row.and_then(|r| r.checked_add(plus)?.checked_mul(size)?.checked_add(more)).filter(|at| i32::try_from(*at).is_ok());
+        let at = row
+            .and_then(|r| r.checked_add(plus)?.checked_mul(size)?.checked_add(more))
+            .filter(|at| i32::try_from(*at).is_ok());
         let at = at.ok_or_else(|| Refused("an offset beyond 31 bits".into()))?;
         Ok(match index {
             Some(i) => MemoryOperand::with_base_index_scale_displ_size(base, i, size as u32, at, 1),
@@ -117,8 +140,8 @@ impl Emit<'_> {
         Ok(Walk { at, stride })
     }
 
-    /// The address of a lane's element, in 64 bits whatever the stride; lanes are taken in order. In a tail of unknown
-    /// length lanes behind the row leave for `out`, or read the first element of the tail.
+    /// The address of a lane's element, in 64 bits whatever the stride; lanes are taken in order. In a tail
+    /// of unknown length lanes behind the row leave for `out`, or read the first element of the tail.
     fn element(
         &mut self,
         walk: &Walk,
@@ -139,7 +162,11 @@ impl Emit<'_> {
         let end = place.tail.and_then(|t| if let Count::Register(n) = t.count { Some(n) } else { None });
         match (access.1, stride, place.index) {
             (_, _, Some(index)) if end.is_some() => {
-                self.push(Instruction::with2(Code::Lea_r64_m, at, MemoryOperand::with_base_displ(index, number)))?;
+                self.push(Instruction::with2(
+                    Code::Lea_r64_m,
+                    at,
+                    MemoryOperand::with_base_displ(index, number),
+                ))?;
                 if let (Some(end), true) = (end, lane > 0) {
                     self.push(Instruction::with2(Code::Cmp_r64_rm64, at, end))?;
                     self.push(match out {
@@ -156,7 +183,11 @@ impl Emit<'_> {
                 if lane > 0 {
                     self.push(Instruction::with2(Code::Add_r64_rm64, at, s))?;
                 } else if let Some(index) = index {
-                    self.push(Instruction::with2(Code::Lea_r64_m, at, MemoryOperand::with_base_displ(index, number)))?;
+                    self.push(Instruction::with2(
+                        Code::Lea_r64_m,
+                        at,
+                        MemoryOperand::with_base_displ(index, number),
+                    ))?;
                     by(self, at)?;
                 } else {
                     self.push(Instruction::with3(Code::Imul_r64_rm64_imm32, at, s, narrow(number)?))?;
@@ -185,7 +216,14 @@ impl Emit<'_> {
     }
 
     /// Loads element by element, into 128 bits at a time; those of one and two bytes widened with zeros.
-    fn collect(&mut self, d: V, place: &Place<'_>, access: Access, size: i64, live: &mut Live<'_>) -> Result<(), Refused> {
+    fn collect(
+        &mut self,
+        d: V,
+        place: &Place<'_>,
+        access: Access,
+        size: i64,
+        live: &mut Live<'_>,
+    ) -> Result<(), Refused> {
         let (used, per, lanes) = (self.used, 16 / size, self.lanes(place));
         let walk = self.walk(access.1)?;
         let more = if lanes > per { Some(live.take()?) } else { None };
@@ -209,8 +247,16 @@ impl Emit<'_> {
         Ok(())
     }
 
-    /// Stores packed elements one by one, in their order: where they are written over each other the last one stays.
-    fn scatter(&mut self, v: V, place: &Place<'_>, access: Access, size: i64, live: &mut Live<'_>) -> Result<(), Refused> {
+    /// Stores packed elements one by one, in their order: where they are written over each other the last one
+    /// stays.
+    fn scatter(
+        &mut self,
+        v: V,
+        place: &Place<'_>,
+        access: Access,
+        size: i64,
+        live: &mut Live<'_>,
+    ) -> Result<(), Refused> {
         let (used, per, lanes) = (self.used, 16 / size, self.lanes(place));
         let walk = self.walk(access.1)?;
         let more = if lanes > per { Some(live.take()?) } else { None };

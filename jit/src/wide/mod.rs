@@ -131,7 +131,10 @@ pub fn emit(p: &Program, width: Width, dots: bool) -> Result<Vec<u8>, Refused> {
 impl Emit<'_> {
     /// A free general register.
     fn general(&mut self) -> Result<Register, Refused> {
-        let r = GENERAL.get(self.used).copied().ok_or_else(|| Refused("too many pointers and counters".into()))?;
+        let r = GENERAL
+            .get(self.used)
+            .copied()
+            .ok_or_else(|| Refused("too many pointers and counters".into()))?;
         self.used += 1;
         self.most = self.most.max(self.used);
         Ok(r)

@@ -1,4 +1,5 @@
-//! Sums in parts: partial sums go from their registers to totals in the frame, as [`Total`](crate::lanes::Total) says.
+//! Sums in parts: partial sums go from their registers to totals in the frame, as
+//! [`Total`](crate::lanes::Total) says.
 
 use super::asm::{ORDERED, Op2, Op3, Rm, V};
 use super::{Emit, Refused};
@@ -23,13 +24,15 @@ pub fn frame(p: &Program) -> i64 {
 #[derive(Clone, Copy)]
 pub struct Sums {
     parts: Parts,
-    /// The argument that tells how many turns the loop has, and its value from which on there is a whole part.
+    /// The argument that tells how many turns the loop has, and its value from which on there is a whole
+    /// part.
     least: Option<(u16, i64)>,
     count: usize,
 }
 
 impl Sums {
-    /// Those of a loop with as many turns as elements of a length in groups of `each`; there are `count` sums.
+    /// Those of a loop with as many turns as elements of a length in groups of `each`; there are `count`
+    /// sums.
     pub fn of(length: Len, each: i64, count: usize) -> Sums {
         match length {
             _ if count == 0 => Sums { parts: Parts::None, least: None, count },
@@ -45,7 +48,8 @@ impl Sums {
 }
 
 impl Emit<'_> {
-    /// Where total `n` is, and what it lost: all totals lie side by side, so that few lines of the cache hold them.
+    /// Where total `n` is, and what it lost: all totals lie side by side, so that few lines of the cache hold
+    /// them.
     fn total(&mut self, sums: Sums, n: usize) -> (Rm, Rm) {
         let (first, bytes) = (VECTOR * i64::from(self.p.slots), self.a.width.lanes() * 4);
         let mut place = |n: usize| {
@@ -60,7 +64,11 @@ impl Emit<'_> {
     }
 
     /// Emits `code` where the loop has a whole part.
-    fn where_in_parts(&mut self, sums: Sums, code: impl FnOnce(&mut Self) -> Result<(), Refused>) -> Result<(), Refused> {
+    fn where_in_parts(
+        &mut self,
+        sums: Sums,
+        code: impl FnOnce(&mut Self) -> Result<(), Refused>,
+    ) -> Result<(), Refused> {
         match sums.least {
             _ if sums.whole() => Ok(()),
             None => code(self),
@@ -68,7 +76,8 @@ impl Emit<'_> {
                 let (after, used) = (self.a.label(), self.used);
                 let n = self.integer(argument)?;
                 self.used = used;
-                let least = i32::try_from(least).map_err(|_| Refused("a part of a sum beyond 31 bits".into()))?;
+                let least =
+                    i32::try_from(least).map_err(|_| Refused("a part of a sum beyond 31 bits".into()))?;
                 self.push(Instruction::with2(Code::Cmp_rm64_imm32, n, least))?;
                 self.push(Instruction::with_branch(Code::Jl_rel32_64, after))?;
                 code(self)?;

@@ -53,7 +53,11 @@ impl Halves {
     fn new(spare: &mut Vec<V>, hold: bool, vectors: i64) -> Halves {
         let mut take = || spare.pop().unwrap_or_default();
         let (upper, left) = (take(), take());
-        Halves { upper, left, vectors: (0..if hold { vectors } else { 1 }).map(|_| (take(), take())).collect() }
+        Halves {
+            upper,
+            left,
+            vectors: (0..if hold { vectors } else { 1 }).map(|_| (take(), take())).collect(),
+        }
     }
 
     fn registers(&self) -> impl Iterator<Item = V> {
@@ -109,7 +113,8 @@ impl Emit<'_> {
         let mask = if rest > 0 { Some(self.known_mask(rest, &mut spare)?) } else { None };
         let first = o.right.len() - held as usize;
         let sum = if terms == Terms::Pairs { Op3::DotBf16 } else { Op3::Fma231 };
-        let halves = (terms == Terms::Halves).then(|| Halves::new(&mut spare, accs + 4 + 2 * vectors <= all, vectors));
+        let halves =
+            (terms == Terms::Halves).then(|| Halves::new(&mut spare, accs + 4 + 2 * vectors <= all, vectors));
         if let Some(h) = &halves {
             let upper = self.a.constant(0xffff_0000);
             self.a.op2(Op2::Move, h.upper, upper)?;
@@ -120,7 +125,12 @@ impl Emit<'_> {
             }
             for (v, (base, at)) in o.right.iter().enumerate().skip(first) {
                 let masked = if v + 1 == o.right.len() { mask } else { None };
-                e.a.load(spare[v - first], MemoryOperand::with_base_displ(*base, at + u * STRIP * 4), 4, masked)?;
+                e.a.load(
+                    spare[v - first],
+                    MemoryOperand::with_base_displ(*base, at + u * STRIP * 4),
+                    4,
+                    masked,
+                )?;
             }
             let lefts = &spare[held as usize..];
             for (r, row) in o.rows.iter().enumerate() {
@@ -143,7 +153,8 @@ impl Emit<'_> {
             _ if sums.whole() => (0, 0),
             _ => return Err(Refused("too few vector registers".into())),
         };
-        let add_parts = |e: &mut Self| (0..accs as V).try_for_each(|i| e.add_part(sums, i, usize::from(i), helpers));
+        let add_parts =
+            |e: &mut Self| (0..accs as V).try_for_each(|i| e.add_part(sums, i, usize::from(i), helpers));
         self.begin_totals(sums, helpers.0)?;
         match k {
             Len::Const(n) => {
@@ -220,7 +231,14 @@ impl Emit<'_> {
     }
 
     /// Two terms of each sum: the lower and the upper halves of the right operand's elements.
-    fn halves(&mut self, h: &Halves, o: &Operands, u: i64, mask: Option<Mask>, acc: &impl Fn(i64, i64) -> V) -> Result<(), Refused> {
+    fn halves(
+        &mut self,
+        h: &Halves,
+        o: &Operands,
+        u: i64,
+        mask: Option<Mask>,
+        acc: &impl Fn(i64, i64) -> V,
+    ) -> Result<(), Refused> {
         let right = |e: &mut Self, v: usize, (low, high): (V, V)| -> Result<(), Refused> {
             let (base, at) = o.right[v];
             let masked = if v + 1 == o.right.len() { mask } else { None };
@@ -228,7 +246,8 @@ impl Emit<'_> {
             e.a.op3(Op3::And, high, h.upper, Rm::Reg(low))?;
             e.a.shift(Shift::Left, low, low, 16)
         };
-        let left = |e: &mut Self, row: &LeftRow, half: i64| e.a.broadcast(h.left, row.at(u * 8 + half * 4), 4);
+        let left =
+            |e: &mut Self, row: &LeftRow, half: i64| e.a.broadcast(h.left, row.at(u * 8 + half * 4), 4);
         // All vectors at once, or one after another.
         let step = h.vectors.len().max(1);
         for first in (0..o.right.len()).step_by(step) {
@@ -250,7 +269,14 @@ impl Emit<'_> {
     }
 
     /// Addresses of the rows, and of the strips of so many lines.
-    pub fn operands(&mut self, rows: i64, vectors: i64, (strip, terms): (Len, Terms), a: (u16, Len), b: u16) -> Result<Operands, Refused> {
+    pub fn operands(
+        &mut self,
+        rows: i64,
+        vectors: i64,
+        (strip, terms): (Len, Terms),
+        a: (u16, Len),
+        b: u16,
+    ) -> Result<Operands, Refused> {
         let ahead = match self.ahead {
             Some(Ahead { ptr, lines }) if lines > 0 => Some((self.pointer(ptr)?, lines)),
             _ => None,
@@ -262,7 +288,8 @@ impl Emit<'_> {
         o.moving.push((pa, term));
         match a.1 {
             Len::Const(n) if i32::try_from(rows * n * 4 + UNROLL * term).is_ok() => {
-                o.rows = (0..rows).map(|r| LeftRow { base: pa, index: None, displacement: r * n * 4 }).collect()
+                o.rows =
+                    (0..rows).map(|r| LeftRow { base: pa, index: None, displacement: r * n * 4 }).collect()
             }
             Len::Const(_) => return Err(Refused("rows too far apart".into())),
             Len::Arg(i) => {
@@ -274,7 +301,11 @@ impl Emit<'_> {
                     if r > 0 && r % 3 == 0 {
                         let next = self.general()?;
                         // next = base + 3 * stride
-                        self.push(Instruction::with2(Code::Lea_r64_m, next, MemoryOperand::with_base_index_scale(base, stride, 2)))?;
+                        self.push(Instruction::with2(
+                            Code::Lea_r64_m,
+                            next,
+                            MemoryOperand::with_base_index_scale(base, stride, 2),
+                        ))?;
                         self.push(Instruction::with2(Code::Add_r64_rm64, next, stride))?;
                         o.moving.push((next, term));
                         base = next;
@@ -318,12 +349,21 @@ impl Emit<'_> {
     }
 
     /// The body for each accumulator, row by row.
-    pub fn epilogue(&mut self, (rows, vectors): (i64, i64), body: &[Inst], spare: Vec<V>, last: Option<Tail>) -> Result<(), Refused> {
+    pub fn epilogue(
+        &mut self,
+        (rows, vectors): (i64, i64),
+        body: &[Inst],
+        spare: Vec<V>,
+        last: Option<Tail>,
+    ) -> Result<(), Refused> {
         let lanes = self.a.width.lanes();
         let mut bases: BTreeMap<u16, Register> = BTreeMap::new();
         let mut strides: BTreeMap<u16, Register> = BTreeMap::new();
         for inst in body {
-            let (Inst::Load { ptr, row_step, mem, .. } | Inst::Store { ptr, row_step, mem, .. }) = inst else { continue };
+            let (Inst::Load { ptr, row_step, mem, .. } | Inst::Store { ptr, row_step, mem, .. }) = inst
+            else {
+                continue;
+            };
             if *ptr >= DERIVED {
                 return Err(Refused("a derived pointer in a tile".into()));
             }
@@ -344,8 +384,16 @@ impl Emit<'_> {
             for v in 0..vectors {
                 let tail = if v + 1 == vectors { last } else { None };
                 let acc = (r * vectors + v) as V;
-                let place =
-                    Place { bases: &bases, index: None, plus: v * lanes, row: r, tail, acc: Some(acc), scalar: false, without: &[] };
+                let place = Place {
+                    bases: &bases,
+                    index: None,
+                    plus: v * lanes,
+                    row: r,
+                    tail,
+                    acc: Some(acc),
+                    scalar: false,
+                    without: &[],
+                };
                 if !body.iter().any(|i| matches!(i, Inst::Acc)) {
                     free.push(acc);
                 }

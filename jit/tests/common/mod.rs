@@ -4,7 +4,8 @@
 
 use tancho_jit::lanes::oracle::{self, Memory, Pointer};
 use tancho_jit::lanes::{
-    Ahead, Bin, Cmp, DERIVED, Derived, Fold, Inst, Len, Mem, PART, Program, Reg, STRIP, Stmt, Terms, Ty, Un, body_types,
+    Ahead, Bin, Cmp, DERIVED, Derived, Fold, Inst, Len, Mem, PART, Program, Reg, STRIP, Stmt, Terms, Ty, Un,
+    body_types,
 };
 use tancho_jit::testing::Function;
 use tancho_jit::{CompileError, Isa};
@@ -35,7 +36,11 @@ impl Rng {
         let mut out = Vec::new();
         for _ in 0..count {
             let x = (self.bits() >> 40) as f32 / (1u64 << 21) as f32 - 4.0;
-            let x = if self.below(40) == 0 { self.pick(&[0.0, -0.0, 1e-40, 1e30, f32::INFINITY, -1.0]) } else { x };
+            let x = if self.below(40) == 0 {
+                self.pick(&[0.0, -0.0, 1e-40, 1e30, f32::INFINITY, -1.0])
+            } else {
+                x
+            };
             match mem {
                 Mem::F32 => out.extend(x.to_le_bytes()),
                 Mem::Bf16 => out.extend(((x.to_bits() >> 16) as u16).to_le_bytes()),
@@ -83,7 +88,8 @@ impl Case {
 
     /// Runs it on every back end; gives their number.
     pub fn check(&self, what: &str) -> usize {
-        let clif = Function::new(&self.program).unwrap_or_else(|e| panic!("{what}: {e}\n{:#?}", self.program));
+        let clif =
+            Function::new(&self.program).unwrap_or_else(|e| panic!("{what}: {e}\n{:#?}", self.program));
         let mut back_ends = vec![(Isa::Clif128, clif)];
         for isa in [Isa::Avx2, Isa::Avx512] {
             back_ends.extend(wide(&self.program, isa).map(|f| (isa, f)));
@@ -138,7 +144,8 @@ pub fn differs(mem: Mem, tolerance: f32, got: &[u8], want: &[u8]) -> Option<Stri
     got.chunks(n).zip(want.chunks(n)).enumerate().find_map(|(i, (g, w))| {
         let (x, y) = (float(g), float(w));
         let both_nan = x.is_nan() && y.is_nan();
-        let near = tolerance > 0.0 && mem == Mem::F32 && (x == y || (x - y).abs() <= tolerance * y.abs().max(1.0));
+        let near =
+            tolerance > 0.0 && mem == Mem::F32 && (x == y || (x - y).abs() <= tolerance * y.abs().max(1.0));
         (g != w && !both_nan && !near).then(|| format!("element {i} is {g:?} ({x:e}), not {w:?} ({y:e})"))
     })
 }
@@ -159,7 +166,8 @@ impl Body {
     pub fn reg(&mut self, rng: &mut Rng, t: Ty) -> Reg {
         let types = body_types(&self.insts);
         let is_store = |i: usize| matches!(self.insts[i], Inst::Store { .. });
-        let of: Vec<Reg> = (0..types.len()).filter(|i| types[*i] == t && !is_store(*i)).map(|i| i as Reg).collect();
+        let of: Vec<Reg> =
+            (0..types.len()).filter(|i| types[*i] == t && !is_store(*i)).map(|i| i as Reg).collect();
         if !of.is_empty() {
             return rng.pick(&of);
         }
@@ -275,9 +283,16 @@ impl Case {
 }
 
 impl Case {
-    /// Fills the operands of a tile of integers, rows and strips of so many groups: any bytes and factors, sums as large as sums of
-    /// bytes are.
-    fn integers(&mut self, rng: &mut Rng, terms: Terms, (a, row, rows): (u16, i64, i64), (b, elements): (u16, i64), groups: i64) {
+    /// Fills the operands of a tile of integers, rows and strips of so many groups: any bytes and factors,
+    /// sums as large as sums of bytes are.
+    fn integers(
+        &mut self,
+        rng: &mut Rng,
+        terms: Terms,
+        (a, row, rows): (u16, i64, i64),
+        (b, elements): (u16, i64),
+        groups: i64,
+    ) {
         let group = terms.group().expect("groups");
         let mut write = |ptr: u16, at: i64, word: u32| {
             let (buffer, from) = self.ptrs[usize::from(ptr)];
@@ -352,7 +367,11 @@ pub fn random_rows(seed: u64, len: i64, plain: bool) -> Case {
     }
     let (mut folds, mut slots) = (Vec::new(), 2);
     for _ in 0..rng.below(4) {
-        let kind = case.one_of(rng, 5, &[Fold::Sum, Fold::Max, Fold::ISum, Fold::IMax, Fold::IMin, Fold::MaxNan, Fold::MinNan]);
+        let kind = case.one_of(
+            rng,
+            5,
+            &[Fold::Sum, Fold::Max, Fold::ISum, Fold::IMax, Fold::IMin, Fold::MaxNan, Fold::MinNan],
+        );
         let mut r = b.reg(rng, kind.ty());
         if kind == Fold::Sum {
             r = b.between(r, -1.0, 1.0);
@@ -372,7 +391,10 @@ pub fn random_rows(seed: u64, len: i64, plain: bool) -> Case {
     for (kind, _, slot) in &folds {
         let mem = if kind.ty() == Ty::F { Mem::F32 } else { Mem::I32 };
         let ptr = case.pointer(rng, mem, 1);
-        let body = vec![Inst::Slot(*slot, kind.ty()), Inst::Store { ptr, step: NONE, row_step: NONE, mem, value: 0 }];
+        let body = vec![
+            Inst::Slot(*slot, kind.ty()),
+            Inst::Store { ptr, step: NONE, row_step: NONE, mem, value: 0 },
+        ];
         case.program.stmts.push(Stmt::Once { body, outs: Vec::new() });
         // Of 0 and -0 the largest is either.
         case.results.push((case.memory.len() - 1, mem, if kind.ty() == Ty::F { 1e-5 } else { 0.0 }));
@@ -425,7 +447,8 @@ pub fn tile_of(rng: &mut Rng, terms: Terms, (rows, cols): (u8, u8), k: i64, plai
         _ => (k + k % 2, Len::Const(k + k % 2)),
     };
     // Of every fourth strip there is more than the sum takes.
-    let (more, whole) = if rng.below(4) == 0 { (rng.below(5) as i64 * terms.together(), false) } else { (0, true) };
+    let (more, whole) =
+        if rng.below(4) == 0 { (rng.below(5) as i64 * terms.together(), false) } else { (0, true) };
     let strip_terms = k + more;
     let strip = match (depth, terms) {
         (depth, _) if whole => depth,
@@ -436,7 +459,11 @@ pub fn tile_of(rng: &mut Rng, terms: Terms, (rows, cols): (u8, u8), k: i64, plai
     let a_row = case.len(rng, left_row);
     let (r, c) = (i64::from(rows), i64::from(cols));
     let left = (r - 1) * left_row + terms.left(k);
-    let a = if terms == Terms::Pairs { case.pointer(rng, Mem::Bf16, 2 * left) } else { case.pointer(rng, Mem::F32, left) };
+    let a = if terms == Terms::Pairs {
+        case.pointer(rng, Mem::Bf16, 2 * left)
+    } else {
+        case.pointer(rng, Mem::F32, left)
+    };
     // Nothing behind the last column of the last strip: a tile may begin inside of one.
     let strips = (c + STRIP - 1) / STRIP;
     let lines = (strips - 1) * terms.lines(strip_terms) + terms.lines(k);
@@ -473,6 +500,7 @@ pub fn tile_of(rng: &mut Rng, terms: Terms, (rows, cols): (u8, u8), k: i64, plai
         body.push(Inst::Store { ptr, step, row_step, mem, value });
         case.results.push((case.memory.len() - 1, mem, 0.0));
     }
-    case.program.stmts = vec![Stmt::Tile { rows, cols, k: depth, strip, a, a_row, b, terms, ahead, body: body.insts }];
+    case.program.stmts =
+        vec![Stmt::Tile { rows, cols, k: depth, strip, a, a_row, b, terms, ahead, body: body.insts }];
     case
 }

@@ -1,7 +1,9 @@
-//! A plain interpreter of emitted code, one instruction after the other with real numbers: which bytes behind which pointer
-//! it touches. It judges mutants for the verifier's test and shares nothing with the verifier.
+//! A plain interpreter of emitted code, one instruction after the other with real numbers: which bytes behind
+//! which pointer it touches. It judges mutants for the verifier's test and shares nothing with the verifier.
 
-use iced_x86::{Decoder, DecoderOptions, Instruction, InstructionInfoFactory, Mnemonic, OpAccess, OpKind, Register};
+use iced_x86::{
+    Decoder, DecoderOptions, Instruction, InstructionInfoFactory, Mnemonic, OpAccess, OpKind, Register,
+};
 use std::collections::{BTreeMap, BTreeSet};
 use tancho_jit::lanes::{Inst, Len, Program, STRIP, Stmt};
 
@@ -82,7 +84,9 @@ pub fn run(code: &[u8], p: &Program, ints: &[i64]) -> Run {
             if taken(i.mnemonic(), m.flags) {
                 pc = *to;
             }
-        } else if (0..i.op_count()).any(|n| i.op_kind(n) == OpKind::Register && i.op_register(n).is_vector_register()) {
+        } else if (0..i.op_count())
+            .any(|n| i.op_kind(n) == OpKind::Register && i.op_register(n).is_vector_register())
+        {
             if m.vector(i, &mut info).is_none() {
                 return Run::Astray;
             }
@@ -113,7 +117,9 @@ impl Machine<'_> {
             0 if !written && at >= self.end && at + size <= self.code.len() as i64 => {}
             BLOCK if !written && at >= 0 && at + size <= 8 * self.arguments.len() as i64 => {}
             STACK if address >= self.general[4] && at + size <= -8 * self.pushed.len() as i64 => {}
-            1.. if area <= self.ptrs => self.touched.extend((at..at + size).map(|b| (area as u16 - 1, written, b))),
+            1.. if area <= self.ptrs => {
+                self.touched.extend((at..at + size).map(|b| (area as u16 - 1, written, b)))
+            }
             _ => return None,
         }
         Some(())
@@ -132,7 +138,9 @@ impl Machine<'_> {
         let mut loaded = u64::MAX;
         for m in info.used_memory() {
             let written = matches!(m.access(), OpAccess::Write | OpAccess::CondWrite);
-            let address = m.virtual_address(0, |r, _, _| Some(if r.is_gpr64() { self.general[r.number()] as u64 } else { 0 }))? as i64;
+            let address = m.virtual_address(0, |r, _, _| {
+                Some(if r.is_gpr64() { self.general[r.number()] as u64 } else { 0 })
+            })? as i64;
             let (size, element) = (m.memory_size().size() as i64, m.memory_size().element_size() as i64);
             for n in (0..size / element).filter(|n| mask >> n & 1 != 0) {
                 self.touch(address + n * element, element, written)?;
@@ -226,7 +234,8 @@ impl Machine<'_> {
     }
 }
 
-/// The bytes that a program reads and writes: of each row from its first element to its last, of a tile's strips too.
+/// The bytes that a program reads and writes: of each row from its first element to its last, of a tile's
+/// strips too.
 pub fn allowed(p: &Program, ints: &[i64]) -> Touched {
     let mut touched = Touched::new();
     let mut mark = |ptr: u16, written: bool, element: i64, size: i64| {
@@ -246,7 +255,8 @@ pub fn allowed(p: &Program, ints: &[i64]) -> Touched {
                     (0..rows).for_each(|r| mark(*a, false, r * len(*a_row) + i, 4));
                 }
                 let lines = terms.lines(k);
-                let strip = |s: i64, columns: i64| (s * terms.lines(len(*strip)) + lines - 1) * STRIP + columns;
+                let strip =
+                    |s: i64, columns: i64| (s * terms.lines(len(*strip)) + lines - 1) * STRIP + columns;
                 let whole = if cols > STRIP { strip((cols - 1) / STRIP - 1, STRIP) } else { 0 };
                 let end = whole.max(strip((cols - 1) / STRIP, (cols - 1) % STRIP + 1));
                 (0..if lines > 0 { end } else { 0 }).for_each(|e| mark(*b, false, e, 4));
@@ -254,7 +264,11 @@ pub fn allowed(p: &Program, ints: &[i64]) -> Touched {
             }
         };
         for inst in body {
-            let (Inst::Load { ptr, step, row_step, mem } | Inst::Store { ptr, step, row_step, mem, .. }) = inst else { continue };
+            let (Inst::Load { ptr, step, row_step, mem } | Inst::Store { ptr, step, row_step, mem, .. }) =
+                inst
+            else {
+                continue;
+            };
             let written = matches!(inst, Inst::Store { .. });
             let (ptr, more) = p.resolve(*ptr).expect("a pointer of the program");
             let more = more / mem.size();

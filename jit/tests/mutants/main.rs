@@ -1,12 +1,15 @@
-//! Mutants of emitted code and of the programs it was emitted from: the verifier rejects each one whose code touches a byte
-//! that the program does not. A plain interpreter of the code judges which ones do.
+//! Mutants of emitted code and of the programs it was emitted from: the verifier rejects each one whose code
+//! touches a byte that the program does not. A plain interpreter of the code judges which ones do.
 
 #[path = "../common/mod.rs"]
 mod common;
 mod machine;
 
 use common::{Rng, random_rows, tile};
-use iced_x86::{BlockEncoder, BlockEncoderOptions, Code, Instruction, InstructionBlock, MemoryOperand, Mnemonic, OpKind, Register};
+use iced_x86::{
+    BlockEncoder, BlockEncoderOptions, Code, Instruction, InstructionBlock, MemoryOperand, Mnemonic, OpKind,
+    Register,
+};
 use machine::{Run, allowed, decode, run};
 use tancho_jit::lanes::{Inst, Len, Mem, Program, Stmt};
 use tancho_jit::testing::{Width, emit, verify};
@@ -106,11 +109,16 @@ fn programs(p: &Program) -> Vec<(String, Program)> {
         }
         let (Stmt::Once { body, .. } | Stmt::Map { body, .. } | Stmt::Tile { body, .. }) = stmt;
         for (i, inst) in body.iter().enumerate() {
-            let (Inst::Load { ptr, step, row_step, .. } | Inst::Store { ptr, step, row_step, .. }) = *inst else { continue };
+            let (Inst::Load { ptr, step, row_step, .. } | Inst::Store { ptr, step, row_step, .. }) = *inst
+            else {
+                continue;
+            };
             let mut access = |what: String, change: &dyn Fn(&mut u16, &mut Len, &mut Len)| {
                 add(format!("{what} of instruction {i}"), s, &|s| {
                     let (Stmt::Once { body, .. } | Stmt::Map { body, .. } | Stmt::Tile { body, .. }) = s;
-                    if let Inst::Load { ptr, step, row_step, .. } | Inst::Store { ptr, step, row_step, .. } = &mut body[i] {
+                    if let Inst::Load { ptr, step, row_step, .. } | Inst::Store { ptr, step, row_step, .. } =
+                        &mut body[i]
+                    {
                         change(ptr, step, row_step);
                     }
                 });
@@ -132,12 +140,16 @@ fn encode(list: &[Instruction], constants: &[u8]) -> Option<Vec<u8>> {
     let mut all = list.to_vec();
     let mut ip = list.last()?.next_ip();
     for word in constants.chunks_exact(4) {
-        let mut i = Instruction::try_with_declare_dword_1(u32::from_le_bytes([word[0], word[1], word[2], word[3]])).ok()?;
+        let mut i =
+            Instruction::try_with_declare_dword_1(u32::from_le_bytes([word[0], word[1], word[2], word[3]]))
+                .ok()?;
         i.set_ip(ip);
         ip += 4;
         all.push(i);
     }
-    BlockEncoder::encode(64, InstructionBlock::new(&all, 0), BlockEncoderOptions::NONE).ok().map(|r| r.code_buffer)
+    BlockEncoder::encode(64, InstructionBlock::new(&all, 0), BlockEncoderOptions::NONE)
+        .ok()
+        .map(|r| r.code_buffer)
 }
 
 /// The ways to change one instruction: displacements, immediates, conditions, masks.
@@ -157,7 +169,13 @@ fn changes(i: &Instruction) -> Vec<(String, Instruction)> {
             });
         }
         if i.memory_index() != Register::None {
-            add("scale".into(), &|j| j.set_memory_index_scale(if i.memory_index_scale() == 8 { 1 } else { 2 * i.memory_index_scale() }));
+            add("scale".into(), &|j| {
+                j.set_memory_index_scale(if i.memory_index_scale() == 8 {
+                    1
+                } else {
+                    2 * i.memory_index_scale()
+                })
+            });
         }
     }
     if memory && i.op_mask() != Register::None {
@@ -167,7 +185,10 @@ fn changes(i: &Instruction) -> Vec<(String, Instruction)> {
         });
     }
     // Immediates of vector instructions say nothing of addresses.
-    if i.op_count() == 2 && i.op0_register().is_gpr() && !matches!(i.op1_kind(), OpKind::Register | OpKind::Memory) {
+    if i.op_count() == 2
+        && i.op0_register().is_gpr()
+        && !matches!(i.op1_kind(), OpKind::Register | OpKind::Memory)
+    {
         for by in [1, 4, -1] {
             add(format!("immediate {by:+}"), &|j| {
                 let _ = j.try_set_immediate_i32(1, (i.immediate(1) as i32).wrapping_add(by));
@@ -229,8 +250,18 @@ fn no_mutant_survives(width: Width) {
         let rng = &mut Rng(seed);
         let case = match rng.below(3) {
             0 => random_rows(rng.bits(), rng.pick(&[1, 5, 16, 31, 40, 64, 77, 130]), true),
-            1 => tile(rng.bits(), rng.pick(&[(1, 16), (1, 20), (1, 64), (4, 16), (6, 16), (8, 48), (2, 40)]), rng.below(14) as i64, true),
-            _ => tile(rng.bits(), (1 + rng.below(6) as u8, 1 + rng.below(31) as u8), rng.below(10) as i64, true),
+            1 => tile(
+                rng.bits(),
+                rng.pick(&[(1, 16), (1, 20), (1, 64), (4, 16), (6, 16), (8, 48), (2, 40)]),
+                rng.below(14) as i64,
+                true,
+            ),
+            _ => tile(
+                rng.bits(),
+                (1 + rng.below(6) as u8, 1 + rng.below(31) as u8),
+                rng.below(10) as i64,
+                true,
+            ),
         };
         if let Some((a, b)) = try_one(seed, &case.program, width, &case.ints) {
             of_programs += a;
@@ -253,7 +284,8 @@ fn no_mutant_survives_at_512_bits() {
     no_mutant_survives(Width::Z);
 }
 
-/// Instructions at the start of sound code that the verifier does not know, does not follow, or that spoil something.
+/// Instructions at the start of sound code that the verifier does not know, does not follow, or that spoil
+/// something.
 #[test]
 fn what_is_not_followed_is_refused() {
     use Register::*;
@@ -271,7 +303,10 @@ fn what_is_not_followed_is_refused() {
     let segment = MemoryOperand::new(RDI, None, 1, 0, 0, false, FS);
     let spoilers = [
         ("a gather", gather),
-        ("a vector from an unknown register", Instruction::with2(Code::VEX_Vmovups_ymm_ymmm256, YMM1, at(RBX, 0))),
+        (
+            "a vector from an unknown register",
+            Instruction::with2(Code::VEX_Vmovups_ymm_ymmm256, YMM1, at(RBX, 0)),
+        ),
         ("an address of 32 bits", Instruction::with2(Code::VEX_Vmovups_ymm_ymmm256, YMM1, narrow)),
         ("another segment", Instruction::with2(Code::VEX_Vbroadcastss_ymm_m32, YMM1, segment)),
         ("the arguments written", Instruction::with2(Code::VEX_Vmovups_ymmm256_ymm, at(RDI, 0), YMM1)),

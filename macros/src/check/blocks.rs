@@ -43,19 +43,24 @@ impl Body<'_> {
         let (mut removed, mut instead) = (None, None);
         if let ([p], [t]) = (promised, types) {
             let lost = |d: &tancho_ir::Dim| p.shape.contains(d) && !t.shape.contains(d);
-            removed = self.removed.iter().rev().find(|(d, _)| lost(d)).map(|(d, by)| (d.to_string(), by.clone()));
+            removed =
+                self.removed.iter().rev().find(|(d, _)| lost(d)).map(|(d, by)| (d.to_string(), by.clone()));
             let fits = |b: &Binding| matches!(b, Binding::Value(Shaped::Tensor(v)) if v.ty == *p);
             instead = self.scopes.iter().flatten().find(|(_, b)| fits(b)).map(|(n, _)| n.clone());
         }
         let removed = removed.as_ref().map(|(a, b)| (a.as_str(), b.as_str()));
-        self.fail(tail.place, messages::promise(self.said_name(), promised, types, removed, instead.as_deref(), &self.facts));
+        self.fail(
+            tail.place,
+            messages::promise(self.said_name(), promised, types, removed, instead.as_deref(), &self.facts),
+        );
     }
 
     /// All tensors of a value.
     pub fn tensors(&mut self, v: Shaped, e: &Expr) -> Option<Vec<Tensor>> {
         match v {
             Shaped::Tuple(parts) => {
-                let parts: Vec<Option<Tensor>> = parts.into_iter().map(|p| self.tensor(p, e, DType::F32)).collect();
+                let parts: Vec<Option<Tensor>> =
+                    parts.into_iter().map(|p| self.tensor(p, e, DType::F32)).collect();
                 parts.into_iter().collect()
             }
             v => Some(vec![self.tensor(v, e, DType::F32)?]),
@@ -80,7 +85,9 @@ impl Body<'_> {
 
     fn stmt(&mut self, s: &Stmt) {
         match s {
-            Stmt::Let { mutable, names, tuple, ty, value } => self.let_stmt(*mutable, names, *tuple, ty.as_deref(), value),
+            Stmt::Let { mutable, names, tuple, ty, value } => {
+                self.let_stmt(*mutable, names, *tuple, ty.as_deref(), value)
+            }
             Stmt::Assign(name, value) => self.assign(name, value),
             Stmt::Value(e) => {
                 let before = self.errors.count();
@@ -191,7 +198,8 @@ impl Body<'_> {
         let v = self.eval(value, Hint { types: Some(&types), name: Some(name) });
         let Some(t) = self.tensor(v, value, slot.ty.dtype) else { return };
         if t.ty != slot.ty {
-            let message = if self.loops.len() > loops { messages::loop_shape } else { messages::assign_shape };
+            let message =
+                if self.loops.len() > loops { messages::loop_shape } else { messages::assign_shape };
             return self.fail(place, message(&text, &slot.ty, &t.ty, &self.facts));
         }
         self.step(value.place, &value.text, StepKind::Name { of: t.val, name: text });

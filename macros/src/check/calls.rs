@@ -19,7 +19,8 @@ const LATER: &[&str] = &["random_uniform"];
 pub fn usage(name: &str) -> String {
     let public = public_name(name);
     let Some(row) = lookup(name) else { return format!("{public}(..)") };
-    let mut parts: Vec<String> = row.params.iter().map(|p| if p.optional { format!("{}?", p.name) } else { p.name.into() }).collect();
+    let mut parts: Vec<String> =
+        row.params.iter().map(|p| if p.optional { format!("{}?", p.name) } else { p.name.into() }).collect();
     if row.variadic {
         parts.push("..".into());
     }
@@ -60,8 +61,11 @@ fn slot(row: &'static OpDef, a: &Arg, position: usize) -> Option<Slot> {
 
 /// A reduction that does not say over what is over everything: `mean(loss)`.
 fn all_axes(row: &OpDef, all: &[(&'static str, Tensor, Place)], read: &mut Vec<OptionGiven>, place: Place) {
-    let reduces = row.options.iter().any(|o| o.name == "over" && o.kind == Kind::Axes) && row.options.iter().any(|o| o.name == "keep");
-    let Some((_, x, _)) = all.first().filter(|_| reduces && read.iter().all(|o| o.name != "over")) else { return };
+    let reduces = row.options.iter().any(|o| o.name == "over" && o.kind == Kind::Axes)
+        && row.options.iter().any(|o| o.name == "keep");
+    let Some((_, x, _)) = all.first().filter(|_| reduces && read.iter().all(|o| o.name != "over")) else {
+        return;
+    };
     if x.ty.rank() > 0 && !is_open(&x.ty) {
         let axes = (0..x.ty.rank()).collect();
         read.push(OptionGiven::fixed("over", Attr::Axes(axes), place));
@@ -102,8 +106,10 @@ impl Body<'_> {
     fn call_op(&mut self, e: &Expr, callee: &Callee, args: &[Arg], hint: Hint<'_>) -> Shaped {
         let name = callee.text.as_str();
         // Of one tensor they are reductions, whichever of a reduction's arguments follow by name.
-        let reduces =
-            args.len() == 1 || args.iter().any(|a| a.name.as_ref().is_some_and(|n| ["over", "keep", "where"].iter().any(|w| n == w)));
+        let reduces = args.len() == 1
+            || args
+                .iter()
+                .any(|a| a.name.as_ref().is_some_and(|n| ["over", "keep", "where"].iter().any(|w| n == w)));
         let row = match name {
             "max" if reduces => lookup("reduce_max"),
             "min" if reduces => lookup("reduce_min"),
@@ -111,7 +117,9 @@ impl Body<'_> {
             "clamp" => return self.clamp(e, args),
             "split" => return self.split(e, args),
             // A rounded quotient of dims as a scalar.
-            "floor" | "ceil" => return self.poly(e).map_or(Shaped::Poison, |d| Shaped::Number(Number::Dim(d))),
+            "floor" | "ceil" => {
+                return self.poly(e).map_or(Shaped::Poison, |d| Shaped::Number(Number::Dim(d)));
+            }
             _ => OPS.iter().find(|o| o.callable && o.name == name && !name.starts_with("reduce_")),
         };
         if let Some(row) = row {
@@ -126,7 +134,12 @@ impl Body<'_> {
         }
         let ops = OPS.iter().filter(|o| o.callable && !o.name.starts_with("reduce_")).map(|o| o.name);
         let more = FORMS.iter().map(|(name, ..)| *name);
-        let nets = self.scopes.iter().flatten().filter(|(_, b)| matches!(b, Binding::Net(_))).map(|(n, _)| n.as_str());
+        let nets = self
+            .scopes
+            .iter()
+            .flatten()
+            .filter(|(_, b)| matches!(b, Binding::Net(_)))
+            .map(|(n, _)| n.as_str());
         let message = messages::unknown_op(name, ops.chain(more).chain(nets));
         self.fail(callee.place, message);
         // The arguments are values all the same: they are used, and may have errors of their own.
@@ -146,7 +159,9 @@ impl Body<'_> {
                     ok = false;
                     self.fail(a.place, messages::axis_needs_name(public, &a.value.text));
                 }
-                Some(Slot::Tensor(p)) if row.variadic || tensors.iter().all(|(n, ..)| *n != p) => tensors.push((p, &a.value, a.place)),
+                Some(Slot::Tensor(p)) if row.variadic || tensors.iter().all(|(n, ..)| *n != p) => {
+                    tensors.push((p, &a.value, a.place))
+                }
                 Some(Slot::Option(o)) if options.iter().all(|(i, _)| *i != o) => options.push((o, a)),
                 refused => {
                     ok = false;
@@ -162,11 +177,15 @@ impl Body<'_> {
         let first = given.first().and_then(|(_, t, _)| t.clone());
         let mut read = Vec::new();
         for (i, a) in options {
-            let value = row.options.get(i).and_then(|def| self.option_value(public, def, &a.value, first.as_ref(), a.place));
+            let value = row
+                .options
+                .get(i)
+                .and_then(|def| self.option_value(public, def, &a.value, first.as_ref(), a.place));
             ok &= value.is_some();
             read.extend(value);
         }
-        let all: Option<Vec<(&'static str, Tensor, Place)>> = given.into_iter().map(|(n, t, p)| Some((n, t?, p))).collect();
+        let all: Option<Vec<(&'static str, Tensor, Place)>> =
+            given.into_iter().map(|(n, t, p)| Some((n, t?, p))).collect();
         let (Some(all), true) = (all, ok) else { return Shaped::Poison };
         self.heads_of_four_axes(row, &all, &mut read, e.place);
         all_axes(row, &all, &mut read, e.place);
@@ -198,7 +217,13 @@ impl Body<'_> {
     }
 
     /// `[B, HEADS, S, HD]` says its heads by its shape.
-    fn heads_of_four_axes(&self, row: &OpDef, all: &[(&'static str, Tensor, Place)], read: &mut Vec<OptionGiven>, place: Place) {
+    fn heads_of_four_axes(
+        &self,
+        row: &OpDef,
+        all: &[(&'static str, Tensor, Place)],
+        read: &mut Vec<OptionGiven>,
+        place: Place,
+    ) {
         if row.name != "attention" || read.iter().any(|o| o.name == "heads") {
             return;
         }
@@ -211,9 +236,14 @@ impl Body<'_> {
     }
 
     /// Evaluates tensor arguments; numbers among them take the type of the others.
-    fn materialise(&mut self, row: &OpDef, args: &[Operand<'_>]) -> Vec<(&'static str, Option<Tensor>, Place)> {
+    fn materialise(
+        &mut self,
+        row: &OpDef,
+        args: &[Operand<'_>],
+    ) -> Vec<(&'static str, Option<Tensor>, Place)> {
         let values: Vec<Shaped> = args.iter().map(|(_, e, _)| self.eval(e, Hint::default())).collect();
-        let counts = |name: &str| !(row.name == "select" && name == "cond") && name != "mask" && name != "where";
+        let counts =
+            |name: &str| !(row.name == "select" && name == "cond") && name != "mask" && name != "where";
         let dtype = args.iter().zip(&values).find_map(|((n, ..), v)| match v {
             Shaped::Tensor(t) if counts(n) => Some(t.ty.dtype),
             _ => None,
@@ -223,7 +253,13 @@ impl Body<'_> {
     }
 
     /// Remembers which axes a reduction takes away, for N07.
-    fn note_removed(&mut self, row: &OpDef, args: &[(&'static str, &Tensor, Place)], options: &[OptionGiven], e: &Expr) {
+    fn note_removed(
+        &mut self,
+        row: &OpDef,
+        args: &[(&'static str, &Tensor, Place)],
+        options: &[OptionGiven],
+        e: &Expr,
+    ) {
         let reduces = row.options.iter().any(|o| o.name == "keep");
         let kept = options.iter().any(|o| o.name == "keep" && o.attr == Attr::Bool(true));
         let (Some((_, x, _)), true) = (args.first(), reduces && !kept) else { return };
@@ -240,17 +276,22 @@ impl Body<'_> {
             let named = args.iter().find(|a| a.name.as_ref().is_some_and(|n| n == name));
             named.or_else(|| args.get(i).filter(|a| a.name.is_none()))
         };
-        let (Some(x), Some(lo), Some(hi), 3) = (by_name(0, "x"), by_name(1, "lo"), by_name(2, "hi"), args.len()) else {
+        let (Some(x), Some(lo), Some(hi), 3) =
+            (by_name(0, "x"), by_name(1, "lo"), by_name(2, "hi"), args.len())
+        else {
             self.fail(e.place, messages::missing_argument("clamp", "x, lo and hi", "clamp(x, lo, hi)"));
             return Shaped::Poison;
         };
         let v = self.eval(&x.value, Hint::default());
         let t = self.tensor(v, &x.value, DType::F32);
         let dtype = t.as_ref().map_or(DType::F32, |t| t.ty.dtype);
-        let (lo_value, hi_value) = (self.eval(&lo.value, Hint::default()), self.eval(&hi.value, Hint::default()));
+        let (lo_value, hi_value) =
+            (self.eval(&lo.value, Hint::default()), self.eval(&hi.value, Hint::default()));
         let (low, high) = (self.tensor(lo_value, &lo.value, dtype), self.tensor(hi_value, &hi.value, dtype));
         let (Some(t), Some(low), Some(high)) = (t, low, high) else { return Shaped::Poison };
-        let Shaped::Tensor(m) = self.op("max", &[("a", &t, x.place), ("b", &low, lo.place)], Vec::new(), e.place, &e.text) else {
+        let Shaped::Tensor(m) =
+            self.op("max", &[("a", &t, x.place), ("b", &low, lo.place)], Vec::new(), e.place, &e.text)
+        else {
             return Shaped::Poison;
         };
         self.op("min", &[("a", &m, x.place), ("b", &high, hi.place)], Vec::new(), e.place, &e.text)
@@ -273,7 +314,9 @@ impl Body<'_> {
             let missing = NAMES.iter().zip(slots).find(|(_, s)| s.is_none()).map_or("x", |(n, _)| n);
             return self.refuse(e.place, messages::missing_argument("split", missing, USAGE));
         };
-        let ExprKind::Number(_, Some(n @ 1..=4096)) = parts.value.kind else { return self.refuse(parts.place, messages::split_parts()) };
+        let ExprKind::Number(_, Some(n @ 1..=4096)) = parts.value.kind else {
+            return self.refuse(parts.place, messages::split_parts());
+        };
         let v = self.eval(&x.value, Hint::default());
         let Some(t) = self.tensor(v, &x.value, DType::F32) else { return Shaped::Poison };
         let Some(at) = self.axis("split", &axis.value, &t) else { return Shaped::Poison };
@@ -291,7 +334,11 @@ impl Body<'_> {
         let kind = StepKind::Split { outs: outs.clone(), from: t.val, axis: emitted_axis(&t, at), parts };
         self.step(e.place, &e.text, kind);
         let ty = Type::new(t.ty.dtype, shape);
-        Shaped::Tuple(outs.into_iter().map(|val| Shaped::Tensor(Tensor { ty: ty.clone(), val, name: e.text.clone() })).collect())
+        Shaped::Tuple(
+            outs.into_iter()
+                .map(|val| Shaped::Tensor(Tensor { ty: ty.clone(), val, name: e.text.clone() }))
+                .collect(),
+        )
     }
 
     /// Reports an error; the value is poison.

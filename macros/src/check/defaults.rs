@@ -6,7 +6,8 @@ use crate::messages;
 use crate::plan::{DimKind, Sig};
 use std::collections::BTreeMap;
 
-/// Gives every static dim its number by default, where it has one, and reports defaults that depend on each other.
+/// Gives every static dim its number by default, where it has one, and reports defaults that depend on each
+/// other.
 pub fn settle(n: &Network, sig: &mut Sig, errors: &Errors) {
     let at: BTreeMap<&str, usize> = sig.dims.iter().enumerate().map(|(i, d)| (d.name.as_str(), i)).collect();
     let needs: Vec<Vec<usize>> = sig
@@ -51,7 +52,8 @@ fn cycles(n: &Network, sig: &Sig, needs: &[Vec<usize>], order: &[usize], errors:
     order.iter().for_each(|&i| good[i] = true);
     let mut seen = good.clone();
     for start in 0..needs.len() {
-        // What is left over needs something that is left over: the walk comes back to itself, or to what was walked.
+        // What is left over needs something that is left over: the walk comes back to itself, or to what was
+        // walked.
         let (mut walk, mut at) = (Vec::new(), start);
         while !seen[at] {
             seen[at] = true;

@@ -19,7 +19,8 @@ pub struct Dims<'a> {
 }
 
 impl Dims<'_> {
-    /// The polynomial, or nothing after reporting what is wrong with it. What is promised to be equal is written alike.
+    /// The polynomial, or nothing after reporting what is wrong with it. What is promised to be equal is
+    /// written alike.
     pub fn poly(&self, e: &Expr) -> Option<Dim> {
         let d = self.as_written(e)?;
         self.checked(e, self.facts.reduce(&d))

@@ -24,7 +24,11 @@ impl Body<'_> {
 
     /// `forward(x)` in another entry point: the same weights.
     pub fn call_own(&mut self, e: &Expr, callee: &Callee, entry: usize, args: &[Arg]) -> Shaped {
-        let Some((n, sig)) = self.program.networks.get(self.me.0).zip(self.program.entries.get(self.me.0).and_then(|s| s.get(entry)))
+        let Some((n, sig)) = self
+            .program
+            .networks
+            .get(self.me.0)
+            .zip(self.program.entries.get(self.me.0).and_then(|s| s.get(entry)))
         else {
             return Shaped::Poison;
         };
@@ -35,7 +39,8 @@ impl Body<'_> {
         if sig.broken {
             return Shaped::Poison;
         }
-        let statics = sig.dims.iter().filter(|d| d.is_static()).map(|d| (d.name.clone(), Dim::sym(&d.name))).collect();
+        let statics =
+            sig.dims.iter().filter(|d| d.is_static()).map(|d| (d.name.clone(), Dim::sym(&d.name))).collect();
         let path = self.entry_path(sig, &n.name, callee.place.first);
         let used = NetUse {
             path: path.clone(),
@@ -59,13 +64,15 @@ impl Body<'_> {
             args.iter().for_each(|a| drop(self.eval(&a.value, Hint::default())));
             return Shaped::Poison;
         };
-        let here = self.program.sigs.iter().position(|s| s.name == main.name && used.path.to_string() == main.name);
+        let here =
+            self.program.sigs.iter().position(|s| s.name == main.name && used.path.to_string() == main.name);
         let Some((i, n)) = here.and_then(|i| Some((i, self.program.networks.get(i)?))) else {
             return self.refuse(place, messages::no_method(&text, &e.text));
         };
         let entry = n.entries.iter().position(|e| *name == e.name && !e.train && !n.short);
         let Some(sig) = entry.and_then(|k| self.program.entries.get(i)?.get(k)) else {
-            let all: Vec<String> = n.entries.iter().filter(|e| !e.train && !n.short).map(|e| e.name.to_string()).collect();
+            let all: Vec<String> =
+                n.entries.iter().filter(|e| !e.train && !n.short).map(|e| e.name.to_string()).collect();
             return self.refuse(place, messages::no_such_entry(&used.text, &text, &all));
         };
         let used = NetUse { path: self.entry_path(sig, &n.name, name.span()), ..used };

@@ -40,7 +40,9 @@ impl Body<'_> {
             ExprKind::Residual(x, body) => self.residual(e, x, body),
             ExprKind::If(conds, then, otherwise) => self.branches(e, conds, then, otherwise, hint),
             ExprKind::Rearrange(x, left, right, sizes) => self.rearrange(e, x, left, right, sizes),
-            ExprKind::Tuple(parts) => Shaped::Tuple(parts.iter().map(|p| self.eval(p, Hint::default())).collect()),
+            ExprKind::Tuple(parts) => {
+                Shaped::Tuple(parts.iter().map(|p| self.eval(p, Hint::default())).collect())
+            }
             ExprKind::List(_) | ExprKind::Leading => {
                 self.fail(e.place, messages::list_as_value(&e.text));
                 Shaped::Poison
@@ -77,7 +79,11 @@ impl Body<'_> {
                 if self.is_dim(name) {
                     return Shaped::Number(Number::Dim(Dim::sym(name)));
                 }
-                if OPS.iter().any(|o| o.callable && o.name == name) { messages::is_an_op(name) } else { self.unknown(name) }
+                if OPS.iter().any(|o| o.callable && o.name == name) {
+                    messages::is_an_op(name)
+                } else {
+                    self.unknown(name)
+                }
             }
         };
         self.fail(e.place, message);
@@ -112,8 +118,11 @@ impl Body<'_> {
             _ => {
                 let v = self.eval(x, Hint::default());
                 if !matches!(v, Shaped::Poison) {
-                    let message =
-                        if name == "push" { messages::push_of_no_state(&x.text) } else { messages::no_method(&name.to_string(), &x.text) };
+                    let message = if name == "push" {
+                        messages::push_of_no_state(&x.text)
+                    } else {
+                        messages::no_method(&name.to_string(), &x.text)
+                    };
                     self.fail(Place::of(name.span()), message);
                 }
                 Shaped::Poison
@@ -149,16 +158,29 @@ impl Body<'_> {
         let (x, y) = (self.eval(a, Hint::default()), self.eval(b, Hint::default()));
         let dtype = |v: &Shaped| if let Shaped::Tensor(t) = v { Some(t.ty.dtype) } else { None };
         let common = dtype(&x).or(dtype(&y)).unwrap_or(DType::F32);
-        let (Some(x), Some(y)) = (self.tensor(x, a, common), self.tensor(y, b, common)) else { return Shaped::Poison };
+        let (Some(x), Some(y)) = (self.tensor(x, a, common), self.tensor(y, b, common)) else {
+            return Shaped::Poison;
+        };
         match op {
             BinOp::Matmul => self.matmul(e, (&x, a), (&y, b)),
             BinOp::Add => self.add(e, (&x, a), (&y, b)),
-            BinOp::Sub => self.op("sub", &[("a", &x, a.place), ("b", &y, b.place)], Vec::new(), e.place, &e.text),
+            BinOp::Sub => {
+                self.op("sub", &[("a", &x, a.place), ("b", &y, b.place)], Vec::new(), e.place, &e.text)
+            }
             BinOp::Mul => {
                 let help = gain_of_norm(a, &x, b, &y).or_else(|| gain_of_norm(b, &y, a, &x));
-                self.op_with_help("mul", &[("a", &x, a.place), ("b", &y, b.place)], Vec::new(), e.place, &e.text, help)
+                self.op_with_help(
+                    "mul",
+                    &[("a", &x, a.place), ("b", &y, b.place)],
+                    Vec::new(),
+                    e.place,
+                    &e.text,
+                    help,
+                )
             }
-            BinOp::Div => self.op("div", &[("a", &x, a.place), ("b", &y, b.place)], Vec::new(), e.place, &e.text),
+            BinOp::Div => {
+                self.op("div", &[("a", &x, a.place), ("b", &y, b.place)], Vec::new(), e.place, &e.text)
+            }
         }
     }
 
@@ -174,7 +196,11 @@ impl Body<'_> {
     }
 
     fn matmul(&mut self, e: &Expr, (x, a): (&Tensor, &Expr), (y, b): (&Tensor, &Expr)) -> Shaped {
-        let column = x.ty.rank() == 2 && y.ty.rank() == 1 && x.ty.shape.last() == y.ty.shape.first() && !is_open(&y.ty) && !is_open(&x.ty);
+        let column = x.ty.rank() == 2
+            && y.ty.rank() == 1
+            && x.ty.shape.last() == y.ty.shape.first()
+            && !is_open(&y.ty)
+            && !is_open(&x.ty);
         if !column {
             return self.op("matmul", &[("a", x, a.place), ("b", y, b.place)], Vec::new(), e.place, &e.text);
         }
@@ -187,7 +213,12 @@ impl Body<'_> {
         product.and_then(|p| self.reshape(&p, rows, e.place, e)).map_or(Shaped::Poison, Shaped::Tensor)
     }
 
-    fn one(&mut self, args: &[(&'static str, &Tensor, Place)], name: &'static str, e: &Expr) -> Option<Tensor> {
+    fn one(
+        &mut self,
+        args: &[(&'static str, &Tensor, Place)],
+        name: &'static str,
+        e: &Expr,
+    ) -> Option<Tensor> {
         match self.op(name, args, Vec::new(), e.place, &e.text) {
             Shaped::Tensor(t) => Some(t),
             _ => None,
@@ -237,23 +268,30 @@ impl Body<'_> {
         text: &str,
         help: Option<String>,
     ) -> Shaped {
-        let call =
-            Call { given: args.iter().map(|(n, ..)| *n).collect(), options: options.iter().map(|o| (o.name, o.attr.clone())).collect() };
+        let call = Call {
+            given: args.iter().map(|(n, ..)| *n).collect(),
+            options: options.iter().map(|o| (o.name, o.attr.clone())).collect(),
+        };
         let op = match make(name, &call) {
             Ok(op) => op,
             Err(e) => {
                 let at = |n: &str| options.iter().find(|o| o.name == n).map_or(place, |o| o.place);
                 let public = public_name(name);
                 match e {
-                    CallError::Missing(n) => self.fail(place, messages::missing_argument(public, n, &super::calls::usage(name))),
-                    CallError::BadValue { option, expected } => self.fail(at(option), messages::wrong_option_value(option, &expected)),
+                    CallError::Missing(n) => {
+                        self.fail(place, messages::missing_argument(public, n, &super::calls::usage(name)))
+                    }
+                    CallError::BadValue { option, expected } => {
+                        self.fail(at(option), messages::wrong_option_value(option, &expected))
+                    }
                     e => self.fail(place, Message::new(e.to_string())),
                 }
                 return Shaped::Poison;
             }
         };
         let inferred: Vec<Arg<'_>> = args.iter().map(|(_, t, _)| Arg { ty: &t.ty, name: &t.name }).collect();
-        let ty = infer(&op, &inferred, &self.facts).and_then(|ty| known_when_compiled(&op, &inferred, &self.facts).map(|()| ty));
+        let ty = infer(&op, &inferred, &self.facts)
+            .and_then(|ty| known_when_compiled(&op, &inferred, &self.facts).map(|()| ty));
         match ty {
             Ok(ty) => {
                 let out = self.fresh();
@@ -279,7 +317,14 @@ impl Body<'_> {
     }
 
     /// Both branches are checked; their types must agree where the condition's equalities hold.
-    fn branches(&mut self, e: &Expr, conds: &[Cond], then: &Block, otherwise: &Block, hint: Hint<'_>) -> Shaped {
+    fn branches(
+        &mut self,
+        e: &Expr,
+        conds: &[Cond],
+        then: &Block,
+        otherwise: &Block,
+        hint: Hint<'_>,
+    ) -> Shaped {
         let tests: Vec<Option<Test>> = conds.iter().map(|c| self.test(c)).collect();
         let (around, outside) = (self.assumed.clone(), self.facts.equal.clone());
         let run = self.known.iter().filter(|d| !d.is_static()).map(|d| d.name.clone()).collect::<Vec<_>>();
@@ -297,7 +342,9 @@ impl Body<'_> {
         let (else_steps, b) = self.branch(e, otherwise, hint);
         self.assumed = around;
         self.same_changes(&changed, e.place);
-        let (Some(a), Some(b), Some(tests)) = (a, b, tests.into_iter().collect::<Option<Vec<Test>>>()) else { return Shaped::Poison };
+        let (Some(a), Some(b), Some(tests)) = (a, b, tests.into_iter().collect::<Option<Vec<Test>>>()) else {
+            return Shaped::Poison;
+        };
         let types = |all: &[Tensor]| all.iter().map(|t| t.ty.clone()).collect::<Vec<_>>();
         let (ta, tb) = (types(&a), types(&b));
         if self.equal_under(&ta, &tests) != self.equal_under(&tb, &tests) {
@@ -305,12 +352,16 @@ impl Body<'_> {
             return Shaped::Poison;
         }
         let outs: Vec<usize> = b.iter().map(|_| self.fresh()).collect();
-        let block = |steps, all: &[Tensor]| plan::Block { steps, results: all.iter().map(|t| t.val).collect() };
+        let block =
+            |steps, all: &[Tensor]| plan::Block { steps, results: all.iter().map(|t| t.val).collect() };
         let (then, otherwise) = (block(then_steps, &a), block(else_steps, &b));
         self.step(e.place, &e.text, StepKind::If { tests, then, otherwise, outs: outs.clone() });
         // The other branch's type is the one without the condition's equalities in it.
-        let mut values: Vec<Shaped> =
-            outs.into_iter().zip(tb).map(|(val, ty)| Shaped::Tensor(Tensor { ty, val, name: "if ..".into() })).collect();
+        let mut values: Vec<Shaped> = outs
+            .into_iter()
+            .zip(tb)
+            .map(|(val, ty)| Shaped::Tensor(Tensor { ty, val, name: "if ..".into() }))
+            .collect();
         match values.pop() {
             Some(one) if values.is_empty() => one,
             last => {
@@ -368,7 +419,8 @@ impl Body<'_> {
     }
 }
 
-/// The repair of `layer_norm(x, over = C) * gain` with a gain along `C`, which the article's own module writes.
+/// The repair of `layer_norm(x, over = C) * gain` with a gain along `C`, which the article's own module
+/// writes.
 fn gain_of_norm(norm: &Expr, x: &Tensor, gain: &Expr, g: &Tensor) -> Option<String> {
     let ExprKind::Call(callee, args) = &norm.kind else { return None };
     let (options, tensors): (Vec<&AstArg>, Vec<&AstArg>) = args.iter().partition(|a| a.name.is_some());
@@ -379,8 +431,12 @@ fn gain_of_norm(norm: &Expr, x: &Tensor, gain: &Expr, g: &Tensor) -> Option<Stri
     if !is_norm || !over || options.iter().any(|a| named(a, "gain")) || x.ty.shape.last() == Some(d) {
         return None;
     }
-    let rest: Vec<String> =
-        options.iter().map(|a| format!("{} = {}", a.name.as_ref().map(ToString::to_string).unwrap_or_default(), a.value.text)).collect();
+    let rest: Vec<String> = options
+        .iter()
+        .map(|a| {
+            format!("{} = {}", a.name.as_ref().map(ToString::to_string).unwrap_or_default(), a.value.text)
+        })
+        .collect();
     Some(messages::gain_help(&callee.text, &input.value.text, &rest.join(", "), &gain.text))
 }
 

@@ -1,4 +1,5 @@
-//! Networks of other macro calls: what the macro knows of their use, for the place where their signature is known.
+//! Networks of other macro calls: what the macro knows of their use, for the place where their signature is
+//! known.
 
 use super::exprs::Hint;
 use super::scope::{Body, NetUse, Shaped, Tensor};
@@ -16,7 +17,9 @@ impl Body<'_> {
         for a in &used.dims {
             match &a.name {
                 None => out.extend(self.given_dim(a).map(|d| (String::new(), d))),
-                Some(n) if out.iter().any(|(o, _)| n == o) => self.fail(a.place, messages::given_twice(&n.to_string())),
+                Some(n) if out.iter().any(|(o, _)| n == o) => {
+                    self.fail(a.place, messages::given_twice(&n.to_string()))
+                }
                 Some(n) => out.extend(self.given_dim(a).map(|d| (n.to_string(), d))),
             }
         }
@@ -24,7 +27,12 @@ impl Body<'_> {
     }
 
     /// What the signature of a foreign network is compared with when the user's crate is checked.
-    pub fn foreign_net(&self, used: &Use, given: &[(String, Dim)], options: &[(String, Given)]) -> ForeignNet {
+    pub fn foreign_net(
+        &self,
+        used: &Use,
+        given: &[(String, Dim)],
+        options: &[(String, Given)],
+    ) -> ForeignNet {
         let defaults = self.samples().into_iter().next();
         let number = |d: &Dim| defaults.as_ref().map_or(-1, |s| s.dim(d));
         let value = |g: &Given| match g {
@@ -36,7 +44,11 @@ impl Body<'_> {
             text: used.text.clone(),
             place: used.place,
             dims: given.iter().zip(&used.dims).map(|((_, d), a)| (number(d), a.place)).collect(),
-            options: options.iter().zip(&used.options).filter_map(|((_, g), a)| Some((value(g)?, a.place))).collect(),
+            options: options
+                .iter()
+                .zip(&used.options)
+                .filter_map(|((_, g), a)| Some((value(g)?, a.place)))
+                .collect(),
         }
     }
 
@@ -77,7 +89,14 @@ impl Body<'_> {
         self.results(e, types, |outs| StepKind::Call { outs, path, home: Home::Net(id), args: vals, foreign })
     }
 
-    fn foreign_call(&self, e: &Expr, used: &NetUse, inputs: Vec<(String, Tensor, Place)>, types: &[Type], hint: Hint<'_>) -> ForeignCall {
+    fn foreign_call(
+        &self,
+        e: &Expr,
+        used: &NetUse,
+        inputs: Vec<(String, Tensor, Place)>,
+        types: &[Type],
+        hint: Hint<'_>,
+    ) -> ForeignCall {
         let samples = self.samples();
         let sampled = |input: String, name: String, ty: &Type, place: Place| {
             let at = samples.iter().map(|s| s.axes(ty)).collect();

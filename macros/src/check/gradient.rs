@@ -56,15 +56,20 @@ impl Flow {
             StepKind::Op { out, name, args, options } => {
                 // Ids and conditions choose; what they choose among has the gradient.
                 let chosen = |n: &str| !matches!(n, "ids" | "cond" | "mask" | "where");
-                let to_integer =
-                    *name == "cast" && options.iter().any(|(_, t)| matches!(t, OptionText::Fixed(t) if t == "i32" || t == "bool"));
+                let to_integer = *name == "cast"
+                    && options
+                        .iter()
+                        .any(|(_, t)| matches!(t, OptionText::Fixed(t) if t == "i32" || t == "bool"));
                 if FLAT.contains(name) || to_integer {
                     self.flat.insert(*out, (name.to_string(), s.text.clone(), s.place));
                 }
                 if *name == "stop_gradient" {
                     self.stopped.insert(*out);
                 }
-                self.made.entry(*out).or_default().extend(args.iter().filter(|(n, _)| chosen(n)).map(|(_, v)| *v));
+                self.made
+                    .entry(*out)
+                    .or_default()
+                    .extend(args.iter().filter(|(n, _)| chosen(n)).map(|(_, v)| *v));
             }
             StepKind::Call { outs, args, home, .. } => {
                 for out in outs {
@@ -74,12 +79,18 @@ impl Flow {
                     }
                 }
             }
-            StepKind::Pick { out, from, .. } | StepKind::Slot { out, from } | StepKind::Read { out, from } => {
+            StepKind::Pick { out, from, .. }
+            | StepKind::Slot { out, from }
+            | StepKind::Read { out, from } => {
                 self.made.entry(*out).or_default().push(*from);
             }
             StepKind::Push { out, state, rows } => self.made.entry(*out).or_default().extend([*state, *rows]),
-            StepKind::Assign { slot, from } | StepKind::Keep { slot, from, .. } => self.made.entry(*slot).or_default().push(*from),
-            StepKind::Split { outs, from, .. } => outs.iter().for_each(|o| self.made.entry(*o).or_default().push(*from)),
+            StepKind::Assign { slot, from } | StepKind::Keep { slot, from, .. } => {
+                self.made.entry(*slot).or_default().push(*from)
+            }
+            StepKind::Split { outs, from, .. } => {
+                outs.iter().for_each(|o| self.made.entry(*o).or_default().push(*from))
+            }
             StepKind::If { then, otherwise, outs, .. } => {
                 for b in [then, otherwise] {
                     self.block(b);
@@ -87,7 +98,8 @@ impl Flow {
                 }
             }
             StepKind::Loop { body, .. } => self.block(body),
-            StepKind::State { .. } | StepKind::Net(_) | StepKind::Constant { .. } | StepKind::Name { .. } => {}
+            StepKind::State { .. } | StepKind::Net(_) | StepKind::Constant { .. } | StepKind::Name { .. } => {
+            }
         }
     }
 

@@ -19,7 +19,8 @@ impl Body<'_> {
             && let ExprKind::Number(_, Some(n)) = i.kind
         {
             let part = usize::try_from(n).ok().and_then(|n| parts.get(n)).cloned();
-            return part.unwrap_or_else(|| self.refuse(i.place, messages::part_outside(&e.text, parts.len())));
+            return part
+                .unwrap_or_else(|| self.refuse(i.place, messages::part_outside(&e.text, parts.len())));
         }
         let Some(t) = self.tensor(v, x, DType::F32) else { return Shaped::Poison };
         if let [Index { axis: None, start: Some(ids), range: false, .. }] = list
@@ -27,13 +28,22 @@ impl Body<'_> {
         {
             let v = self.eval(ids, Hint::default());
             let Some(i) = self.tensor(v, ids, DType::I32) else { return Shaped::Poison };
-            return self.op("gather", &[("table", &t, x.place), ("ids", &i, ids.place)], Vec::new(), e.place, &e.text);
+            return self.op(
+                "gather",
+                &[("table", &t, x.place), ("ids", &i, ids.place)],
+                Vec::new(),
+                e.place,
+                &e.text,
+            );
         }
         let mut cuts: Vec<(usize, &Index)> = Vec::new();
         for (position, i) in list.iter().enumerate() {
             let Some(axis) = self.axis_of_index(position, i, &t) else { return Shaped::Poison };
             if cuts.iter().any(|(a, _)| *a == axis) {
-                return self.refuse(i.place, messages::given_twice(&i.axis.as_ref().map_or(axis.to_string(), ToString::to_string)));
+                return self.refuse(
+                    i.place,
+                    messages::given_twice(&i.axis.as_ref().map_or(axis.to_string(), ToString::to_string)),
+                );
             }
             cuts.push((axis, i));
         }
@@ -52,7 +62,10 @@ impl Body<'_> {
     fn is_tensor(&self, e: &Expr) -> bool {
         match &e.kind {
             ExprKind::Name(n) => {
-                matches!(self.peek(&n.to_string()), Some(Binding::Value(_) | Binding::Slot(..) | Binding::Param(_) | Binding::Poison))
+                matches!(
+                    self.peek(&n.to_string()),
+                    Some(Binding::Value(_) | Binding::Slot(..) | Binding::Param(_) | Binding::Poison)
+                )
             }
             ExprKind::Neg(x) => self.is_tensor(x),
             ExprKind::Binary(_, a, b) => self.is_tensor(a) || self.is_tensor(b),
@@ -66,7 +79,10 @@ impl Body<'_> {
                 let text = name.to_string();
                 let place = crate::errors::Place::of(name.span());
                 if !self.is_dim(&text) {
-                    self.fail(place, messages::unknown_dim(&text, self.sig.dims.iter().map(|d| d.name.as_str())));
+                    self.fail(
+                        place,
+                        messages::unknown_dim(&text, self.sig.dims.iter().map(|d| d.name.as_str())),
+                    );
                     return None;
                 }
                 self.axis_of("an index", &Dim::sym(&text), &text, t, place)
@@ -95,7 +111,8 @@ impl Body<'_> {
         let end = i.end.as_ref().map_or(Some(len.clone()), |s| self.poly(s));
         let (start, end) = (start?, end?);
         if i.range {
-            let from_end = |d: Dim| if d.as_const().is_some_and(|n| n < 0) { len.plus(&d).unwrap_or(d) } else { d };
+            let from_end =
+                |d: Dim| if d.as_const().is_some_and(|n| n < 0) { len.plus(&d).unwrap_or(d) } else { d };
             return self.slice(e, t, axis, from_end(start), from_end(end), i);
         }
         let outside = |n: i64| self.facts.value(&len).is_some_and(|l| n >= l || n < l.saturating_neg());
@@ -104,16 +121,32 @@ impl Body<'_> {
             return None;
         }
         let out = self.fresh();
-        self.step(e.place, &e.text, StepKind::Pick { out, from: t.val, axis: emitted_axis(t, axis), index: start });
+        self.step(
+            e.place,
+            &e.text,
+            StepKind::Pick { out, from: t.val, axis: emitted_axis(t, axis), index: start },
+        );
         let mut shape = t.ty.shape.clone();
         shape.remove(axis);
         self.removed.push((len, e.text.clone()));
         Some(Tensor { ty: Type::new(t.ty.dtype, shape), val: out, name: t.name.clone() })
     }
 
-    fn slice(&mut self, e: &Expr, t: &Tensor, axis: usize, start: Dim, end: Dim, i: &Index) -> Option<Tensor> {
-        let at =
-            OptionGiven { name: "axis", attr: Attr::Axes(vec![axis]), text: OptionText::Axes(vec![emitted_axis(t, axis)]), place: i.place };
+    fn slice(
+        &mut self,
+        e: &Expr,
+        t: &Tensor,
+        axis: usize,
+        start: Dim,
+        end: Dim,
+        i: &Index,
+    ) -> Option<Tensor> {
+        let at = OptionGiven {
+            name: "axis",
+            attr: Attr::Axes(vec![axis]),
+            text: OptionText::Axes(vec![emitted_axis(t, axis)]),
+            place: i.place,
+        };
         let start = OptionGiven::fixed("start", Attr::Dim(start), i.place);
         let end = OptionGiven::fixed("end", Attr::Dim(end), i.place);
         let mut options = vec![at, start, end];

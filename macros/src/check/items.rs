@@ -59,7 +59,14 @@ impl Body<'_> {
         }
     }
 
-    fn param(&mut self, item: &Item, name: &str, t: &Ty, init: Option<&Expr>, buffer: bool) -> Option<Binding> {
+    fn param(
+        &mut self,
+        item: &Item,
+        name: &str,
+        t: &Ty,
+        init: Option<&Expr>,
+        buffer: bool,
+    ) -> Option<Binding> {
         let init = init.map(|e| (e, init_of(e)));
         if let Some((e, None)) = init {
             if !matches!(e.kind, ExprKind::Poison) {
@@ -70,7 +77,10 @@ impl Body<'_> {
         let ty = self.dims(|d| sig::ty(t, d, Some("a weight")))?;
         for (axis, d) in t.axes.iter().zip(&ty.shape) {
             if let Some(run) = self.dims(|k| k.run_time(d).map(str::to_string)) {
-                self.fail(axis.place, messages::not_static(&format!("the shape of weight `{name}`"), d, &run));
+                self.fail(
+                    axis.place,
+                    messages::not_static(&format!("the shape of weight `{name}`"), d, &run),
+                );
                 return None;
             }
         }
@@ -137,12 +147,14 @@ impl Body<'_> {
             let numbers: String = turns.iter().map(|t| format!(".{{{t}}}")).collect();
             return Some(format!("{name}{numbers}"));
         };
-        let missing: Vec<&str> = turns.iter().filter(|t| !path.contains(&format!("{{{t}}}"))).copied().collect();
+        let missing: Vec<&str> =
+            turns.iter().filter(|t| !path.contains(&format!("{{{t}}}"))).copied().collect();
         if !missing.is_empty() {
             self.fail(Place::of(*span), messages::path_without_turn(name, array, path, &missing));
             return None;
         }
-        let unknown = path.split('{').skip(1).filter_map(|p| Some(p.split_once('}')?.0)).find(|p| !turns.contains(p));
+        let unknown =
+            path.split('{').skip(1).filter_map(|p| Some(p.split_once('}')?.0)).find(|p| !turns.contains(p));
         if let Some(u) = unknown {
             self.fail(Place::of(*span), messages::unknown_turn(name, u, &turns));
             return None;
@@ -153,8 +165,12 @@ impl Body<'_> {
     /// Notes a weight or net for the docs of the network.
     pub fn document(&mut self, item: &Item, path: &str, what: String, init: Option<Init>, marks: &Marks) {
         let mut notes: Vec<String> = init.iter().map(Init::to_string).collect();
-        let flags =
-            [(marks.buffer, "buffer"), (marks.frozen, "frozen"), (marks.no_decay, "no decay"), (marks.transposed, "stored transposed")];
+        let flags = [
+            (marks.buffer, "buffer"),
+            (marks.frozen, "frozen"),
+            (marks.no_decay, "no decay"),
+            (marks.transposed, "stored transposed"),
+        ];
         notes.extend(flags.iter().filter(|(yes, _)| *yes).map(|(_, s)| s.to_string()));
         notes.extend(marks.rows.iter().map(|(a, b)| format!("rows {a}..{b}")));
         let docs: Vec<&str> = item.attrs.docs.iter().map(|d| d.trim()).collect();
@@ -174,7 +190,8 @@ fn init_of(e: &Expr) -> Option<Init> {
         ExprKind::Name(n) if n == "ones" => Some(Init::Ones),
         ExprKind::Name(n) if n == "xavier" => Some(Init::Xavier),
         ExprKind::Call(f, args) => {
-            let all: Option<Vec<f64>> = args.iter().map(|a| if a.name.is_none() { number(&a.value) } else { None }).collect();
+            let all: Option<Vec<f64>> =
+                args.iter().map(|a| if a.name.is_none() { number(&a.value) } else { None }).collect();
             match (f.text.as_str(), all?.as_slice()) {
                 ("normal", [s]) if *s >= 0.0 && fits(s) => Some(Init::Normal(*s)),
                 ("uniform", [a, b]) if a <= b && fits(a) && fits(b) => Some(Init::Uniform(*a, *b)),

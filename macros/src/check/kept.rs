@@ -1,4 +1,5 @@
-//! Which entry points keep which states: each has a session of its own, so that a state belongs to one of them.
+//! Which entry points keep which states: each has a session of its own, so that a state belongs to one of
+//! them.
 
 use super::{Program, main_of};
 use crate::errors::{Errors, Place};
@@ -36,7 +37,8 @@ fn reached(all: &[Kept], from: Entry) -> BTreeSet<(usize, &str)> {
     states
 }
 
-/// What an entry point and those that it calls of its own network keep, each once: declared here, or in a net.
+/// What an entry point and those that it calls of its own network keep, each once: declared here, or in a
+/// net.
 fn of_entry(all: &[Kept], from: Entry) -> Vec<&Kept> {
     let (mut seen, mut todo, mut out) = (BTreeSet::from([from]), vec![from], Vec::new());
     while let Some(at) = todo.pop() {
@@ -56,7 +58,8 @@ pub fn shared(program: &Program<'_>, errors: &Errors) -> Vec<usize> {
     let mut bad = Vec::new();
     for (i, n) in program.networks.iter().enumerate() {
         let name = |k: usize| n.entries.get(k).map(|e| e.name.to_string()).unwrap_or_default();
-        let built = (0..n.entries.len()).filter(|k| *k == main_of(n) || n.entries.get(*k).is_some_and(|e| !e.train));
+        let built =
+            (0..n.entries.len()).filter(|k| *k == main_of(n) || n.entries.get(*k).is_some_and(|e| !e.train));
         let mut before: Vec<(usize, &Kept)> = Vec::new();
         let mut told: Vec<&str> = Vec::new();
         for k in built {
@@ -74,7 +77,10 @@ pub fn shared(program: &Program<'_>, errors: &Errors) -> Vec<usize> {
                     && !told.contains(&kept.path.as_str())
                 {
                     told.push(&kept.path);
-                    errors.push(kept.place, messages::shared_state(&kept.path, kept.of.is_some(), &name(*first), &name(k)));
+                    errors.push(
+                        kept.place,
+                        messages::shared_state(&kept.path, kept.of.is_some(), &name(*first), &name(k)),
+                    );
                     bad.push(i);
                 }
             }

@@ -14,13 +14,16 @@ impl Body<'_> {
     pub fn for_stmt(&mut self, name: &Ident, array: &Ident, body: &Block) {
         let (text, place) = (array.to_string(), Place::of(array.span()));
         let turn = match self.lookup(&text) {
-            Some(Binding::Array(i)) => self.nets.get(i).and_then(|n| Some((i, n.turns.clone()?, n.plan.clone()))),
+            Some(Binding::Array(i)) => {
+                self.nets.get(i).and_then(|n| Some((i, n.turns.clone()?, n.plan.clone())))
+            }
             Some(Binding::Poison) => None,
             Some(_) => return self.fail(place, messages::not_an_array(&text)),
             None => return self.fail(place, self.unknown(&text)),
         };
         if let Some(earlier) = self.taken(&name.to_string(), true) {
-            return self.fail(Place::of(name.span()), messages::duplicate(&name.to_string(), "a `for`", earlier));
+            return self
+                .fail(Place::of(name.span()), messages::duplicate(&name.to_string(), "a `for`", earlier));
         }
         let binding = turn.as_ref().map_or(Binding::Poison, |(i, ..)| Binding::Net(*i));
         let before = self.errors.count();
@@ -29,14 +32,19 @@ impl Body<'_> {
         if let Some((_, count, net)) = turn {
             let body = plan::Block { steps, results: Vec::new() };
             let count = Count { name: "i".into(), from: Dim::default(), to: count, is_dim: false };
-            self.step(place, &format!("for {name} in {text}"), StepKind::Loop { count, net: Some(net), body });
+            self.step(
+                place,
+                &format!("for {name} in {text}"),
+                StepKind::Loop { count, net: Some(net), body },
+            );
         }
     }
 
     /// `repeat i in 0..N { .. }`: the turn's number is a dim of the body.
     pub fn repeat(&mut self, name: &Ident, from: &Expr, to: &Expr, body: &Block) {
         let (text, place, before) = (name.to_string(), Place::of(name.span()), self.errors.count());
-        let ends: Vec<Option<Dim>> = [from, to].into_iter().map(|e| self.fixed(e, "the number of turns")).collect();
+        let ends: Vec<Option<Dim>> =
+            [from, to].into_iter().map(|e| self.fixed(e, "the number of turns")).collect();
         if let Some(earlier) = self.taken(&text, true) {
             return self.fail(place, messages::duplicate(&text, "the turn of a `repeat`", earlier));
         }
@@ -52,16 +60,24 @@ impl Body<'_> {
         if !broken {
             let count = Count { name: text.clone(), from: from.clone(), to: to.clone(), is_dim: true };
             let body = plan::Block { steps, results: Vec::new() };
-            self.step(place, &format!("repeat {text} in {from}..{to}"), StepKind::Loop { count, net: None, body });
+            self.step(
+                place,
+                &format!("repeat {text} in {from}..{to}"),
+                StepKind::Loop { count, net: None, body },
+            );
         }
     }
 
-    /// A loop without an assignment, a state or a loss has no effect: a `let` in it hides the stream it was meant for.
+    /// A loop without an assignment, a state or a loss has no effect: a `let` in it hides the stream it was
+    /// meant for.
     fn moves(&self, body: &Block, text: &str, place: Place, before: usize) {
         if self.errors.count() > before || assigns(body) {
             return;
         }
-        let names = body.stmts.iter().filter_map(|s| if let Stmt::Let { names, .. } = s { Some(names) } else { None });
+        let names = body
+            .stmts
+            .iter()
+            .filter_map(|s| if let Stmt::Let { names, .. } = s { Some(names) } else { None });
         let names: Vec<String> = names.flatten().map(ToString::to_string).collect();
         // `let _y` says that nobody will look.
         if names.iter().any(|n| n.starts_with('_')) {
@@ -109,5 +125,6 @@ fn assigns(b: &Block) -> bool {
         Stmt::For(_, _, inner) | Stmt::Repeat(_, _, inner) => assigns(inner),
         Stmt::Let { .. } | Stmt::Value(_) => false,
     };
-    b.stmts.iter().any(stmt) || b.items.iter().any(|i| matches!(i.kind, ItemKind::State(..) | ItemKind::Broken))
+    b.stmts.iter().any(stmt)
+        || b.items.iter().any(|i| matches!(i.kind, ItemKind::State(..) | ItemKind::Broken))
 }

@@ -62,9 +62,20 @@ pub fn check(networks: &[Network], prelude: &[Network], errors: &Errors) -> Vec<
     unique(networks, errors);
     let duplicated = errors.count() > before;
     let entries: Vec<Vec<Sig>> = networks.iter().map(|n| sig::resolve(n, errors)).collect();
-    let sigs = networks.iter().zip(&entries).map(|(n, all)| all.get(main_of(n)).cloned().unwrap_or_default()).collect();
-    let program =
-        Program { networks, sigs, entries, prelude, uses: RefCell::default(), calls: RefCell::default(), kept: RefCell::default() };
+    let sigs = networks
+        .iter()
+        .zip(&entries)
+        .map(|(n, all)| all.get(main_of(n)).cloned().unwrap_or_default())
+        .collect();
+    let program = Program {
+        networks,
+        sigs,
+        entries,
+        prelude,
+        uses: RefCell::default(),
+        calls: RefCell::default(),
+        kept: RefCell::default(),
+    };
     let before = errors.count();
     let mut checked: Vec<Checked> = (0..networks.len()).map(|i| network(&program, i, errors)).collect();
     let judged = errors.count() == before;
@@ -99,9 +110,12 @@ fn network(program: &Program<'_>, i: usize, errors: &Errors) -> Checked {
         if let Some(o) = entry.and_then(|e| scope::body(program, (i, k), n, e, errors)) {
             out.body = o.block;
             merge(&mut declared, o.declared);
-            checked
-                .items
-                .extend(o.items.into_iter().filter(|new| checked.items.iter().all(|old| old.path != new.path)).collect::<Vec<_>>());
+            checked.items.extend(
+                o.items
+                    .into_iter()
+                    .filter(|new| checked.items.iter().all(|old| old.path != new.path))
+                    .collect::<Vec<_>>(),
+            );
         }
         checked.entries.push(out);
     }
@@ -129,10 +143,12 @@ fn calls_itself(program: &Program<'_>, errors: &Errors) -> Vec<usize> {
     let calls = program.calls.borrow();
     let mut bad = Vec::new();
     for (i, sigs) in program.entries.iter().enumerate() {
-        let here: Vec<(usize, usize, Place)> = calls.iter().filter(|c| c.0 == i).map(|c| (c.1, c.2, c.3)).collect();
+        let here: Vec<(usize, usize, Place)> =
+            calls.iter().filter(|c| c.0 == i).map(|c| (c.1, c.2, c.3)).collect();
         for start in 0..sigs.len() {
             let Some(path) = way_back(start, &here) else { continue };
-            let names: Vec<String> = path.iter().filter_map(|&k| sigs.get(k)).map(|s| s.entry.clone()).collect();
+            let names: Vec<String> =
+                path.iter().filter_map(|&k| sigs.get(k)).map(|s| s.entry.clone()).collect();
             let last = path.last().copied().unwrap_or(start);
             if let Some((_, _, place)) = here.iter().find(|(from, to, _)| *from == last && *to == start) {
                 errors.push(*place, messages::entry_recursion(&names));
@@ -169,7 +185,8 @@ fn recursive(program: &Program<'_>, errors: &Errors) -> Vec<usize> {
             continue;
         }
         let Some(path) = way_back(start, &uses) else { continue };
-        let names: Vec<String> = path.iter().filter_map(|&i| program.networks.get(i)).map(|n| n.name.to_string()).collect();
+        let names: Vec<String> =
+            path.iter().filter_map(|&i| program.networks.get(i)).map(|n| n.name.to_string()).collect();
         let last = path.last().copied().unwrap_or(start);
         if let Some((_, _, place)) = uses.iter().find(|(from, to, _)| *from == last && *to == start) {
             errors.push(*place, messages::recursion(&names));

@@ -62,7 +62,8 @@ impl Body<'_> {
 
     /// A network of this macro call, of the prelude, or of elsewhere, with its path in the emitted code.
     fn resolve(&mut self, used: &Use) -> (proc_macro2::TokenStream, Target) {
-        let known = |sig: &Sig| if sig.broken { Target::Broken } else { Target::Known(Box::new(sig.clone())) };
+        let known =
+            |sig: &Sig| if sig.broken { Target::Broken } else { Target::Known(Box::new(sig.clone())) };
         let prelude = used.text.strip_prefix("::").unwrap_or(&used.text).strip_prefix("tancho::nn::");
         if let Some(sig) = prelude.and_then(|n| self.program.prelude.iter().find(|s| s.name == n)) {
             return (used.path.clone(), known(sig));
@@ -109,7 +110,9 @@ impl Body<'_> {
             let kind = sig.dims.iter().find(|d| d.name == name).map(|d| d.is_static());
             match kind {
                 None => self.fail(a.place, messages::no_such_dim(&used.text, &name, &statics)),
-                Some(_) if out.iter().any(|(n, _)| *n == name) => self.fail(a.place, messages::given_twice(&name)),
+                Some(_) if out.iter().any(|(n, _)| *n == name) => {
+                    self.fail(a.place, messages::given_twice(&name))
+                }
                 Some(true) => out.extend(self.given_dim(a).map(|d| (name, d))),
                 Some(false) => out.extend(self.poly(&a.value).map(|d| (name, d))),
             }
@@ -118,7 +121,13 @@ impl Body<'_> {
     }
 
     /// Values of all static dims in this network's names: given ones, then defaults.
-    fn with_defaults(&mut self, sig: &Sig, given: &[(String, Dim)], used: &Use, report: bool) -> BTreeMap<String, Dim> {
+    fn with_defaults(
+        &mut self,
+        sig: &Sig,
+        given: &[(String, Dim)],
+        used: &Use,
+        report: bool,
+    ) -> BTreeMap<String, Dim> {
         let mut env: BTreeMap<String, Dim> = given.iter().cloned().collect();
         for _ in 0..=sig.dims.len() {
             let before = env.len();
@@ -135,8 +144,12 @@ impl Body<'_> {
                 break;
             }
         }
-        let missing: Vec<&str> =
-            sig.dims.iter().filter(|d| d.kind == DimKind::Required && !env.contains_key(&d.name)).map(|d| d.name.as_str()).collect();
+        let missing: Vec<&str> = sig
+            .dims
+            .iter()
+            .filter(|d| d.kind == DimKind::Required && !env.contains_key(&d.name))
+            .map(|d| d.name.as_str())
+            .collect();
         if report && !missing.is_empty() {
             let all: Vec<String> = sig
                 .dims
@@ -144,7 +157,10 @@ impl Body<'_> {
                 .filter(|d| d.kind == DimKind::Required)
                 .map(|d| env.get(&d.name).map_or(format!("{} = ..", d.name), |v| format!("{} = {v}", d.name)))
                 .collect();
-            self.fail(used.place, messages::missing_dim(&used.text, &missing, &format!("{}<{}>", used.text, all.join(", "))));
+            self.fail(
+                used.place,
+                messages::missing_dim(&used.text, &missing, &format!("{}<{}>", used.text, all.join(", "))),
+            );
         }
         env
     }
@@ -170,7 +186,10 @@ impl Body<'_> {
                 if !matches!(a.value.kind, ExprKind::Poison) {
                     self.fail(
                         a.value.place,
-                        messages::wrong_option_value(&name, "a number, `true`, `false`, or an option of this network"),
+                        messages::wrong_option_value(
+                            &name,
+                            "a number, `true`, `false`, or an option of this network",
+                        ),
                     );
                 }
                 continue;
@@ -208,7 +227,8 @@ impl Body<'_> {
                 continue;
             }
             let clause = Constraint { left: l.clone(), relation: *relation, right: r.clone() };
-            let numbers = statics.iter().filter_map(|(n, d)| Some((n.clone(), self.facts.value(d)?))).collect();
+            let numbers =
+                statics.iter().filter_map(|(n, d)| Some((n.clone(), self.facts.value(d)?))).collect();
             let callee = tancho_ir::Facts { values: numbers, ..Default::default() };
             self.fail(place, messages::requires(&sig.name, &clause.to_string(), &sides(&[l, r], &callee)));
             return;
@@ -234,9 +254,12 @@ impl Body<'_> {
     pub fn call_known(&mut self, e: &Expr, sig: &Sig, used: &NetUse, args: &[Arg], home: Home) -> Shaped {
         let Some(inputs) = self.inputs(e, sig, &used.text, args) else { return Shaped::Poison };
         let Some(types) = self.accept(sig, used, &inputs, e.place) else { return Shaped::Poison };
-        if let Some(ty) = types.iter().find(|t| t.shape.iter().any(|d| self.facts.value(d).is_some_and(|n| n < 0))) {
+        if let Some(ty) =
+            types.iter().find(|t| t.shape.iter().any(|d| self.facts.value(d).is_some_and(|n| n < 0)))
+        {
             let given: Vec<(&str, &Type)> = inputs.iter().map(|(t, _)| (t.name.as_str(), &t.ty)).collect();
-            return self.refuse(e.place, messages::negative_result(&e.text, &used.text, ty, &given, &self.facts));
+            return self
+                .refuse(e.place, messages::negative_result(&e.text, &used.text, ty, &given, &self.facts));
         }
         self.keeps(sig, used, home, e.place);
         let vals = inputs.iter().map(|(t, _)| t.val).collect();
@@ -261,7 +284,13 @@ impl Body<'_> {
     }
 
     /// A network called by its own name: allowed where it has no weights.
-    pub fn call_directly(&mut self, e: &Expr, callee: &Callee, args: &[Arg], hint: Hint<'_>) -> Option<Shaped> {
+    pub fn call_directly(
+        &mut self,
+        e: &Expr,
+        callee: &Callee,
+        args: &[Arg],
+        hint: Hint<'_>,
+    ) -> Option<Shaped> {
         let name = callee.text.as_str();
         let last = name.rsplit("::").next().unwrap_or(name);
         if !last.starts_with(|c: char| c.is_ascii_uppercase()) {
@@ -276,10 +305,18 @@ impl Body<'_> {
             None => messages::not_called_directly(name),
             Some(s) if s.has_items => messages::has_weights(name),
             Some(s) => {
-                let path: proc_macro2::TokenStream = callee.name.iter().map(|n| proc_macro2::TokenTree::Ident(n.clone())).collect();
+                let path: proc_macro2::TokenStream =
+                    callee.name.iter().map(|n| proc_macro2::TokenTree::Ident(n.clone())).collect();
                 let text = name.to_string();
-                let used =
-                    Use { path, shown: text.clone(), text, single: true, place: callee.place, dims: Vec::new(), options: Vec::new() };
+                let used = Use {
+                    path,
+                    shown: text.clone(),
+                    text,
+                    single: true,
+                    place: callee.place,
+                    dims: Vec::new(),
+                    options: Vec::new(),
+                };
                 let (path, _) = self.resolve(&used);
                 if s.broken {
                     return Some(Shaped::Poison);
@@ -304,9 +341,15 @@ impl Body<'_> {
     }
 
     /// The values of a call's results.
-    pub fn results(&mut self, e: &Expr, types: Vec<Type>, kind: impl FnOnce(Vec<usize>) -> StepKind) -> Shaped {
+    pub fn results(
+        &mut self,
+        e: &Expr,
+        types: Vec<Type>,
+        kind: impl FnOnce(Vec<usize>) -> StepKind,
+    ) -> Shaped {
         let outs: Vec<usize> = types.iter().map(|_| self.fresh()).collect();
-        let values = outs.iter().zip(types).map(|(&val, ty)| Shaped::Tensor(Tensor { ty, val, name: e.text.clone() }));
+        let values =
+            outs.iter().zip(types).map(|(&val, ty)| Shaped::Tensor(Tensor { ty, val, name: e.text.clone() }));
         let mut values: Vec<Shaped> = values.collect();
         self.step(e.place, &e.text, kind(outs));
         match values.pop() {
@@ -357,12 +400,19 @@ impl Body<'_> {
     }
 
     fn count(&self, e: &Expr, sig: &Sig, text: &str, args: &[Arg]) {
-        let takes: Vec<(String, String)> = sig.inputs.iter().map(|(n, t)| (n.clone(), show_type(t, &facts(sig)))).collect();
+        let takes: Vec<(String, String)> =
+            sig.inputs.iter().map(|(n, t)| (n.clone(), show_type(t, &facts(sig)))).collect();
         self.fail(e.place, messages::input_count(text, &takes, args.len()));
     }
 
     /// Binds the callee's run-time dims to the arguments and compares every axis; the types of the results.
-    fn accept(&mut self, sig: &Sig, used: &NetUse, inputs: &[(Tensor, Place)], place: Place) -> Option<Vec<Type>> {
+    fn accept(
+        &mut self,
+        sig: &Sig,
+        used: &NetUse,
+        inputs: &[(Tensor, Place)],
+        place: Place,
+    ) -> Option<Vec<Type>> {
         let mut env = used.statics.clone();
         let mut leading: Option<Vec<Dim>> = None;
         // First what single symbols stand for, then everything compared.
@@ -413,7 +463,12 @@ impl Body<'_> {
                 return None;
             }
         }
-        let unbound = sig.outputs.iter().flat_map(|t| &t.shape).flat_map(|d| d.syms()).find(|s| s != ".." && !env.contains_key(s));
+        let unbound = sig
+            .outputs
+            .iter()
+            .flat_map(|t| &t.shape)
+            .flat_map(|d| d.syms())
+            .find(|s| s != ".." && !env.contains_key(s));
         if let Some(s) = unbound {
             self.fail(place, messages::unbound_result(&used.text, &s));
             return None;
@@ -421,13 +476,26 @@ impl Body<'_> {
         Some(sig.outputs.iter().map(here).collect())
     }
 
-    fn mismatch(&self, used: &NetUse, input: &str, want: &Type, wanted: &Type, t: &Tensor) -> crate::errors::Message {
+    fn mismatch(
+        &self,
+        used: &NetUse,
+        input: &str,
+        want: &Type,
+        wanted: &Type,
+        t: &Tensor,
+    ) -> crate::errors::Message {
         let mut why = None;
         if wanted.dtype != t.ty.dtype {
             why = Some(format!("it takes {}; nothing is converted silently", wanted.dtype));
         } else if wanted.rank() == t.ty.rank() {
-            let differ: Vec<usize> =
-                wanted.shape.iter().zip(&t.ty.shape).enumerate().filter(|(_, (a, b))| a != b).map(|(i, _)| i).collect();
+            let differ: Vec<usize> = wanted
+                .shape
+                .iter()
+                .zip(&t.ty.shape)
+                .enumerate()
+                .filter(|(_, (a, b))| a != b)
+                .map(|(i, _)| i)
+                .collect();
             if let [i] = differ.as_slice()
                 && let Some((a, b)) = wanted.shape.get(*i).zip(t.ty.shape.get(*i))
             {
@@ -448,6 +516,13 @@ impl Body<'_> {
         } else {
             wanted.clone()
         };
-        messages::wrong_input(&used.text, input, &show_type(&shown, &self.facts), &t.name, &show_type(&t.ty, &self.facts), why.as_deref())
+        messages::wrong_input(
+            &used.text,
+            input,
+            &show_type(&shown, &self.facts),
+            &t.name,
+            &show_type(&t.ty, &self.facts),
+            why.as_deref(),
+        )
     }
 }

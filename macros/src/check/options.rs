@@ -33,7 +33,9 @@ impl OptionGiven {
 impl OptionGiven {
     /// The axes of `t` in a new order, in which leading axes `..` stay first.
     pub fn permutation(t: &Tensor, axes: Vec<usize>, place: Place) -> OptionGiven {
-        let emitted = axes.iter().map(|&a| if a == 0 && is_open(&t.ty) { Axis::Leading(t.ty.rank() - 1) } else { emitted_axis(t, a) });
+        let emitted = axes.iter().map(|&a| {
+            if a == 0 && is_open(&t.ty) { Axis::Leading(t.ty.rank() - 1) } else { emitted_axis(t, a) }
+        });
         let text = OptionText::Axes(emitted.collect());
         OptionGiven { name: "axes", attr: Attr::Axes(axes), text, place }
     }
@@ -46,7 +48,14 @@ pub fn emitted_axis(t: &Tensor, axis: usize) -> Axis {
 
 impl Body<'_> {
     /// Reads an option by its kind; `x` is the tensor its axes belong to.
-    pub fn option_value(&mut self, op: &str, def: &OptionDef, e: &Expr, x: Option<&Tensor>, place: Place) -> Option<OptionGiven> {
+    pub fn option_value(
+        &mut self,
+        op: &str,
+        def: &OptionDef,
+        e: &Expr,
+        x: Option<&Tensor>,
+        place: Place,
+    ) -> Option<OptionGiven> {
         let (attr, text) = match def.kind {
             Kind::Perm => {
                 let x = x?;
@@ -83,7 +92,9 @@ impl Body<'_> {
                     _ => std::slice::from_ref(e),
                 };
                 let most = if def.kind == Kind::Pad { 4 } else { 2 };
-                if !matches!(parts.len(), 1 | 2) && parts.len() != most || !parts.iter().all(super::dims::looks_like_poly) {
+                if !matches!(parts.len(), 1 | 2) && parts.len() != most
+                    || !parts.iter().all(super::dims::looks_like_poly)
+                {
                     return self.wrong_kind(def, e);
                 }
                 let dims: Vec<Option<Dim>> = parts.iter().map(|p| self.poly(p)).collect();

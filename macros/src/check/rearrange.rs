@@ -32,7 +32,8 @@ impl Body<'_> {
         }
         if left.len() + skip != t.ty.rank() {
             let place = left.first().zip(left.last()).map_or(e.place, |(a, b)| a.place.to(b.place));
-            return self.refuse(place, messages::pattern_rank(left.len() + skip, &t.name, &t.ty, &self.facts));
+            return self
+                .refuse(place, messages::pattern_rank(left.len() + skip, &t.name, &t.ty, &self.facts));
         }
         let Some(mut lengths) = given else { return Shaped::Poison };
         for (axis, d) in left.iter().zip(t.ty.shape.iter().skip(skip)) {
@@ -85,7 +86,10 @@ impl Body<'_> {
                     self.fail(place, messages::axis_named_twice(&text));
                     ok = false;
                 } else if !other.iter().flat_map(|a| &a.names).any(|n| *n == text) {
-                    self.fail(place, messages::axis_on_one_side(&text, on_right, &t.name, &t.ty, &self.facts));
+                    self.fail(
+                        place,
+                        messages::axis_on_one_side(&text, on_right, &t.name, &t.ty, &self.facts),
+                    );
                     // The other side of the same slip is not another error.
                     return false;
                 }
@@ -98,7 +102,8 @@ impl Body<'_> {
     /// The lengths of the names in one axis: all are given, or one follows from the rest.
     fn open_group(&self, axis: &Axis, d: &Dim, lengths: &mut BTreeMap<String, Dim>) -> bool {
         let names: Vec<String> = axis.names.iter().map(ToString::to_string).collect();
-        let unknown: Vec<&str> = names.iter().filter(|n| !lengths.contains_key(*n)).map(String::as_str).collect();
+        let unknown: Vec<&str> =
+            names.iter().filter(|n| !lengths.contains_key(*n)).map(String::as_str).collect();
         let known: Vec<Dim> = names.iter().filter_map(|n| lengths.get(n)).cloned().collect();
         match unknown.as_slice() {
             [] => {
@@ -142,8 +147,17 @@ impl Body<'_> {
         Some(rest)
     }
 
-    fn lower(&mut self, e: &Expr, t: &Tensor, left: &[Axis], right: &[Axis], lengths: &BTreeMap<String, Dim>) -> Option<Tensor> {
-        let names = |side: &[Axis]| side.iter().flat_map(|a| &a.names).map(ToString::to_string).collect::<Vec<String>>();
+    fn lower(
+        &mut self,
+        e: &Expr,
+        t: &Tensor,
+        left: &[Axis],
+        right: &[Axis],
+        lengths: &BTreeMap<String, Dim>,
+    ) -> Option<Tensor> {
+        let names = |side: &[Axis]| {
+            side.iter().flat_map(|a| &a.names).map(ToString::to_string).collect::<Vec<String>>()
+        };
         let (from, to) = (names(left), names(right));
         let length = |n: &String| lengths.get(n).cloned();
         let leading: Vec<Dim> = t.ty.shape.iter().take(usize::from(is_open(&t.ty))).cloned().collect();
@@ -154,10 +168,13 @@ impl Body<'_> {
             value = self.reshape(&value, shape(open), e.place, e)?;
         }
         if from != to {
-            let moved: Vec<usize> = to.iter().map(|n| from.iter().position(|f| f == n)).collect::<Option<_>>()?;
+            let moved: Vec<usize> =
+                to.iter().map(|n| from.iter().position(|f| f == n)).collect::<Option<_>>()?;
             let order = (0..leading.len()).chain(moved.iter().map(|a| a + leading.len())).collect();
             let option = OptionGiven::permutation(&value, order, e.place);
-            let Shaped::Tensor(moved) = self.op("transpose", &[("x", &value, e.place)], vec![option], e.place, &e.text) else {
+            let Shaped::Tensor(moved) =
+                self.op("transpose", &[("x", &value, e.place)], vec![option], e.place, &e.text)
+            else {
                 return None;
             };
             value = moved;
@@ -166,7 +183,8 @@ impl Body<'_> {
             let groups: Vec<Option<Dim>> = right
                 .iter()
                 .map(|a| {
-                    let parts: Vec<Dim> = a.names.iter().map(|n| length(&n.to_string())).collect::<Option<_>>()?;
+                    let parts: Vec<Dim> =
+                        a.names.iter().map(|n| length(&n.to_string())).collect::<Option<_>>()?;
                     Dim::product(&parts).ok()
                 })
                 .collect();

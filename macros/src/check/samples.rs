@@ -56,7 +56,11 @@ impl Body<'_> {
     /// The same inside of a branch with these tests, or of the other one.
     pub fn assume(&self, tests: &[Option<Test>], then: bool) -> Assumed {
         let mut out = self.assumed.clone();
-        let equalities = || tests.iter().map(|t| if let Some(Test::Equal(a, b)) = t { Some((a.clone(), b.clone())) } else { None });
+        let equalities = || {
+            tests
+                .iter()
+                .map(|t| if let Some(Test::Equal(a, b)) = t { Some((a.clone(), b.clone())) } else { None })
+        };
         let holds = |(a, b): &(Dim, Dim)| self.facts.value(a).zip(self.facts.value(b)).map(|(a, b)| a == b);
         if then {
             out.equal.extend(equalities().flatten());
@@ -69,7 +73,8 @@ impl Body<'_> {
 
     /// The default numbers, then values of which nothing is known but the promises.
     pub fn samples(&self) -> Vec<Sample> {
-        let defaults = if self.assumed.never_by_default { BTreeMap::new() } else { self.facts.values.clone() };
+        let defaults =
+            if self.assumed.never_by_default { BTreeMap::new() } else { self.facts.values.clone() };
         let mut out = vec![Sample { values: defaults, leading: vec![UNKNOWN] }];
         let mut promises = Promises { equal: self.assumed.equal.clone(), divides: Vec::new() };
         for (l, relation, r) in &self.sig.wheres {
@@ -83,7 +88,9 @@ impl Body<'_> {
             let names = self.sig.dims.iter().map(|d| d.name.as_str());
             if let Some(values) = promises.kept(promises.start(names, k)) {
                 // Leading axes may be none, one or several.
-                let leading = (0..[1, 0, 2].get(k).copied().unwrap_or(1)).map(|i| factor * unlike(k, 1000 + i)).collect();
+                let leading = (0..[1, 0, 2].get(k).copied().unwrap_or(1))
+                    .map(|i| factor * unlike(k, 1000 + i))
+                    .collect();
                 out.push(Sample { values, leading });
             }
         }
@@ -93,7 +100,8 @@ impl Body<'_> {
 
 /// A number from 40 on that has nothing to do with its neighbours.
 fn unlike(sample: usize, number: usize) -> i64 {
-    let mut x = (sample as u64 + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ (number as u64 + 1).wrapping_mul(0xd1b5_4a32_d192_ed03);
+    let mut x = (sample as u64 + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15)
+        ^ (number as u64 + 1).wrapping_mul(0xd1b5_4a32_d192_ed03);
     x = (x ^ (x >> 32)).wrapping_mul(0xd6e8_feb8_6659_fd93);
     40 + ((x >> 33) % 960) as i64
 }
@@ -107,7 +115,8 @@ impl Promises {
     /// Values to begin with. What others are divided by is small, so that their multiples fit.
     fn start<'a>(&self, names: impl Iterator<Item = &'a str>, sample: usize) -> BTreeMap<String, i64> {
         let factor = FACTORS.get(sample).copied().unwrap_or(1);
-        let value = |i, n| if self.is_divisor(n) { 2 + unlike(sample, i) % 50 } else { factor * unlike(sample, i) };
+        let value =
+            |i, n| if self.is_divisor(n) { 2 + unlike(sample, i) % 50 } else { factor * unlike(sample, i) };
         names.enumerate().map(|(i, n)| (n.to_string(), value(i, n))).collect()
     }
 
@@ -126,7 +135,8 @@ impl Promises {
             let unequal = self.equal.iter().find(|(a, b)| value(a) != value(b));
             match (unequal, broken) {
                 (None, None) => {
-                    let known = self.divides.iter().all(|(p, c)| value(p).zip(value(c)).is_some_and(|(_, c)| c > 0));
+                    let known =
+                        self.divides.iter().all(|(p, c)| value(p).zip(value(c)).is_some_and(|(_, c)| c > 0));
                     return known.then_some(values);
                 }
                 (Some((a, b)), _) => {
@@ -140,7 +150,8 @@ impl Promises {
                 }
                 (None, Some((p, by))) => {
                     // A divisor stays where it can: `D / HEADS` grows by `D` alone.
-                    let (divisors, mut grow): (Vec<String>, Vec<String>) = p.syms().into_iter().partition(|s| self.is_divisor(s));
+                    let (divisors, mut grow): (Vec<String>, Vec<String>) =
+                        p.syms().into_iter().partition(|s| self.is_divisor(s));
                     if grow.is_empty() {
                         grow = divisors;
                     }
@@ -149,7 +160,8 @@ impl Promises {
                         (Some(s), _) => Some((s, b)),
                         (None, s) => Some((s?, a)),
                     });
-                    let more = others.filter(|(s, _)| grow.iter().any(|g| g == s)).flat_map(|(_, d)| d.syms());
+                    let more =
+                        others.filter(|(s, _)| grow.iter().any(|g| g == s)).flat_map(|(_, d)| d.syms());
                     let more: Vec<String> = more.collect();
                     grow.extend(more);
                     for s in grow {
@@ -189,10 +201,18 @@ mod tests {
             let p = Promises { equal: read(&equal), divides: read(&divides) };
             for k in 0..FACTORS.len() {
                 let names = ["D", "HEADS", "G", "C", "H", "STRIDE"];
-                let values = p.kept(p.start(names.into_iter(), k)).unwrap_or_else(|| panic!("{equal:?} {divides:?} at {k}"));
+                let values = p
+                    .kept(p.start(names.into_iter(), k))
+                    .unwrap_or_else(|| panic!("{equal:?} {divides:?} at {k}"));
                 let value = |x: &Dim| x.eval(&|s| values.get(s).copied());
-                assert!(p.equal.iter().all(|(a, b)| value(a).is_ok() && value(a) == value(b)), "{equal:?} at {k}: {values:?}");
-                assert!(p.divides.iter().all(|(a, b)| value(a).unwrap() % value(b).unwrap() == 0), "{divides:?} at {k}: {values:?}");
+                assert!(
+                    p.equal.iter().all(|(a, b)| value(a).is_ok() && value(a) == value(b)),
+                    "{equal:?} at {k}: {values:?}"
+                );
+                assert!(
+                    p.divides.iter().all(|(a, b)| value(a).unwrap() % value(b).unwrap() == 0),
+                    "{divides:?} at {k}: {values:?}"
+                );
             }
         }
         // Promises that nothing keeps: no sample, rather than a wrong one.
@@ -202,7 +222,8 @@ mod tests {
 
     #[test]
     fn values_are_unlike() {
-        let all: std::collections::BTreeSet<i64> = (0..5).flat_map(|k| (0..20).map(move |i| unlike(k, i))).collect();
+        let all: std::collections::BTreeSet<i64> =
+            (0..5).flat_map(|k| (0..20).map(move |i| unlike(k, i))).collect();
         assert!(all.len() > 85 && all.iter().all(|n| (40..1000).contains(n)), "{}", all.len());
     }
 }

@@ -145,7 +145,13 @@ pub struct Body<'a> {
 }
 
 /// Checks the body of an entry point.
-pub fn body(program: &Program<'_>, me: (usize, usize), n: &Network, entry: &Entry, errors: &Errors) -> Option<Outcome> {
+pub fn body(
+    program: &Program<'_>,
+    me: (usize, usize),
+    n: &Network,
+    entry: &Entry,
+    errors: &Errors,
+) -> Option<Outcome> {
     let sig = program.entries.get(me.0)?.get(me.1)?;
     if sig.broken && entry.outputs.is_empty() {
         return None;
@@ -293,7 +299,11 @@ impl<'a> Body<'a> {
             Number::Dim(d) => {
                 let of = OptionText::Fixed(d.to_string());
                 let val = self.fresh();
-                self.step(e.place, &e.text, StepKind::Op { out: val, name: "dim", args: Vec::new(), options: vec![("of", of)] });
+                self.step(
+                    e.place,
+                    &e.text,
+                    StepKind::Op { out: val, name: "dim", args: Vec::new(), options: vec![("of", of)] },
+                );
                 let scalar = Tensor { ty: Type::f32(Vec::new()), val, name: e.text.clone() };
                 return Some(if dtype == DType::I32 { self.cast(scalar, e, dtype) } else { scalar });
             }
@@ -317,7 +327,11 @@ impl<'a> Body<'a> {
     fn cast(&mut self, t: Tensor, e: &Expr, dtype: DType) -> Tensor {
         let out = self.fresh();
         let to = crate::plan::OptionText::Fixed(dtype.name().into());
-        self.step(e.place, &e.text, StepKind::Op { out, name: "cast", args: vec![("x", t.val)], options: vec![("to", to)] });
+        self.step(
+            e.place,
+            &e.text,
+            StepKind::Op { out, name: "cast", args: vec![("x", t.val)], options: vec![("to", to)] },
+        );
         Tensor { ty: Type::new(dtype, t.ty.shape), val: out, name: t.name }
     }
 }

@@ -18,7 +18,11 @@ pub fn resolve(n: &Network, errors: &Errors) -> Vec<Sig> {
     unique_names(n, errors);
     let items = n.entries.iter().map(|e| e.body.items.len()).sum::<usize>() + n.items.len();
     let mut sig = Sig { name: n.name.to_string(), has_items: items > 0, ..Sig::default() };
-    sig.dims = n.dims.iter().map(|d| DimInfo { name: d.name.to_string(), kind: placeholder(d), value: None }).collect();
+    sig.dims = n
+        .dims
+        .iter()
+        .map(|d| DimInfo { name: d.name.to_string(), kind: placeholder(d), value: None })
+        .collect();
     let options: Vec<String> = n.options.iter().map(|o| o.name.to_string()).collect();
     let other = |name: &str| -> Option<&'static str> {
         let input = n.entries.iter().flat_map(|e| &e.inputs).any(|i| i.name == name);
@@ -36,7 +40,11 @@ pub fn resolve(n: &Network, errors: &Errors) -> Vec<Sig> {
             sig.wheres.push((l, w.relation, r));
         }
     }
-    let kinds: Vec<DimKind> = n.dims.iter().map(|d| kind(d, &Dims { known: &sig.dims, facts: &facts, errors, other: &other })).collect();
+    let kinds: Vec<DimKind> = n
+        .dims
+        .iter()
+        .map(|d| kind(d, &Dims { known: &sig.dims, facts: &facts, errors, other: &other }))
+        .collect();
     for (info, kind) in sig.dims.iter_mut().zip(kinds) {
         info.kind = kind;
     }
@@ -53,14 +61,20 @@ pub fn resolve(n: &Network, errors: &Errors) -> Vec<Sig> {
     }
     let dims = Dims { known: &sig.dims, facts: &facts, errors, other: &other };
     // A type with an error keeps its element type, which callers' slices have.
-    let element = |t: &Ty| t.dtype.as_ref().and_then(|i| DType::from_name(&i.to_string())).unwrap_or(DType::F32);
+    let element =
+        |t: &Ty| t.dtype.as_ref().and_then(|i| DType::from_name(&i.to_string())).unwrap_or(DType::F32);
     let read = |t: &Ty| ty(t, &dims, None).unwrap_or_else(|| Type::new(element(t), Vec::new()));
     let mut all: Vec<Sig> = n
         .entries
         .iter()
         .map(|e| {
             let inputs = e.inputs.iter().map(|i| (i.name.to_string(), read(&i.ty))).collect();
-            Sig { entry: e.name.to_string(), inputs, outputs: e.outputs.iter().map(read).collect(), ..sig.clone() }
+            Sig {
+                entry: e.name.to_string(),
+                inputs,
+                outputs: e.outputs.iter().map(read).collect(),
+                ..sig.clone()
+            }
         })
         .collect();
     if errors.count() == before && !n.broken_header {
@@ -164,7 +178,10 @@ fn unique_names(n: &Network, errors: &Errors) {
     };
     let note = |seen: &mut BTreeMap<String, &'static str>, name: &Ident, what: &'static str| {
         if let Some(earlier) = seen.insert(name.to_string(), what) {
-            errors.push(Place::of(name.span()), messages::duplicate(&name.to_string(), articles(what), articles(earlier)));
+            errors.push(
+                Place::of(name.span()),
+                messages::duplicate(&name.to_string(), articles(what), articles(earlier)),
+            );
         }
     };
     for (name, what) in dims.chain(options) {
@@ -187,7 +204,8 @@ fn unique_names(n: &Network, errors: &Errors) {
     }
     // Every entry point gives methods their names.
     let methods = |e: &Entry| {
-        ["into", "trace", "check", "interpret"].map(|m| if m == "into" { format!("{}_into", e.name) } else { format!("{m}_{}", e.name) })
+        ["into", "trace", "check", "interpret"]
+            .map(|m| if m == "into" { format!("{}_into", e.name) } else { format!("{m}_{}", e.name) })
     };
     for e in &n.entries {
         let name = e.name.to_string();
@@ -247,13 +265,15 @@ pub fn literal(e: &Expr) -> Option<OptionValue> {
     }
 }
 
-/// A run-time dim is read off an axis where it stands alone, grown by a state, equal to others, or handed on to a
-/// net, whose state grows it.
+/// A run-time dim is read off an axis where it stands alone, grown by a state, equal to others, or handed on
+/// to a net, whose state grows it.
 fn follow_from_inputs(n: &Network, entry: &Entry, sig: &Sig, errors: &Errors) {
     let equal = equalities(sig);
     for (d, decl) in sig.dims.iter().zip(&n.dims) {
         let alone = sig.inputs.iter().any(|(_, t)| t.shape.iter().any(|x| x.as_sym() == Some(&d.name)));
-        let elsewhere = || equal.iter().any(|(name, _)| *name == d.name) || grown(&n.items, d) || grown_in(&entry.body, d);
+        let elsewhere = || {
+            equal.iter().any(|(name, _)| *name == d.name) || grown(&n.items, d) || grown_in(&entry.body, d)
+        };
         if !d.is_static() && !alone && !elsewhere() {
             errors.push(Place::of(decl.name.span()), messages::unbound_dim(&d.name));
         }
@@ -281,7 +301,10 @@ fn few_axes(entry: &Entry, sig: &Sig, errors: &Errors) {
 fn grown(items: &[Item], d: &DimInfo) -> bool {
     items.iter().any(|i| match &i.kind {
         ItemKind::State(_, grows) => grows.as_ref().is_some_and(|g| *g == d.name),
-        ItemKind::Net(used, _) => used.dims.iter().any(|a| a.name.is_some() && matches!(&a.value.kind, ExprKind::Name(v) if *v == d.name)),
+        ItemKind::Net(used, _) => used
+            .dims
+            .iter()
+            .any(|a| a.name.is_some() && matches!(&a.value.kind, ExprKind::Name(v) if *v == d.name)),
         ItemKind::Param(..) | ItemKind::Buffer(..) | ItemKind::Broken => false,
     })
 }

@@ -47,9 +47,21 @@ impl Body<'_> {
         self.program.kept.borrow_mut().push(Kept { by: self.me, path: path.clone(), place, of: None });
         let (before, val) = (self.fresh(), self.fresh());
         let axis = grows.as_ref().map(|(axis, _)| *axis);
-        self.step(place, &format!("state {name}"), StepKind::State { out: before, slot: val, path, ty: ty.clone(), grows: axis });
+        self.step(
+            place,
+            &format!("state {name}"),
+            StepKind::State { out: before, slot: val, path, ty: ty.clone(), grows: axis },
+        );
         let tensor = Tensor { ty, val, name: name.into() };
-        self.states.push(State { name: name.into(), tensor, before, grows, place, loops: self.loops.len(), changed: Vec::new() });
+        self.states.push(State {
+            name: name.into(),
+            tensor,
+            before,
+            grows,
+            place,
+            loops: self.loops.len(),
+            changed: Vec::new(),
+        });
         Some(Binding::State(self.states.len() - 1))
     }
 
@@ -72,7 +84,8 @@ impl Body<'_> {
             let m = messages::growth_without_room(name, &text, bound, &self.facts);
             return refuse(self, m);
         }
-        let at: Vec<usize> = ty.shape.iter().enumerate().filter(|(_, d)| d.syms().contains(&text)).map(|(i, _)| i).collect();
+        let at: Vec<usize> =
+            ty.shape.iter().enumerate().filter(|(_, d)| d.syms().contains(&text)).map(|(i, _)| i).collect();
         match at.as_slice() {
             [i] if ty.shape.get(*i).and_then(Dim::as_sym) == Some(&text) => Some((*i, text)),
             _ => refuse(self, messages::growth_axis(name, &text, ty)),
@@ -81,22 +94,35 @@ impl Body<'_> {
 
     /// `keys.push(v)`: the state with the new rows behind those it has.
     pub fn push(&mut self, e: &Expr, state: usize, args: &[Arg]) -> Shaped {
-        let [Arg { name: None, value, .. }] = args else { return self.refuse(e.place, messages::push_takes_one()) };
+        let [Arg { name: None, value, .. }] = args else {
+            return self.refuse(e.place, messages::push_takes_one());
+        };
         let v = self.eval(value, Hint::default());
         let Some(state_now) = self.states.get(state).cloned() else { return Shaped::Poison };
         let Some(v) = self.tensor(v, value, state_now.tensor.ty.dtype) else { return Shaped::Poison };
-        let Some((axis, dim)) = &state_now.grows else { return self.refuse(e.place, messages::push_without_growth(&state_now.name)) };
-        let Shaped::Tensor(now) = self.alike(Shaped::Tensor(state_now.tensor.clone())) else { return Shaped::Poison };
+        let Some((axis, dim)) = &state_now.grows else {
+            return self.refuse(e.place, messages::push_without_growth(&state_now.name));
+        };
+        let Shaped::Tensor(now) = self.alike(Shaped::Tensor(state_now.tensor.clone())) else {
+            return Shaped::Poison;
+        };
         let want = &now.ty;
         let rows = v.ty.shape.get(*axis).cloned();
         let fits = v.ty.rank() == want.rank()
             && v.ty.dtype == want.dtype
             && v.ty.shape.iter().zip(&want.shape).enumerate().all(|(i, (a, b))| i == *axis || a == b);
         let Some(rows) = rows.filter(|_| fits) else {
-            return self.refuse(value.place, messages::push_shape(&state_now.name, want, dim, &v.name, &v.ty, &self.facts));
+            return self.refuse(
+                value.place,
+                messages::push_shape(&state_now.name, want, dim, &v.name, &v.ty, &self.facts),
+            );
         };
         if let Some(bound) = self.bound(dim)
-            && sig::fails(tancho_ir::graph::Relation::AtMost, self.facts.value(&rows), self.facts.value(&bound))
+            && sig::fails(
+                tancho_ir::graph::Relation::AtMost,
+                self.facts.value(&rows),
+                self.facts.value(&bound),
+            )
         {
             return self.refuse(e.place, messages::outgrows(&state_now.name, &bound, &rows, &self.facts));
         }
@@ -165,7 +191,8 @@ impl Body<'_> {
         }
     }
 
-    /// At the end: every growing state was pushed, those of one dim by as many rows, and nothing else of a state's shape grows.
+    /// At the end: every growing state was pushed, those of one dim by as many rows, and nothing else of a
+    /// state's shape grows.
     pub fn settle_states(&mut self) {
         let grown = |s: &State| s.grows.as_ref().map(|(_, dim)| dim.clone());
         let dims: Vec<String> = self.states.iter().filter_map(grown).collect();
@@ -184,13 +211,18 @@ impl Body<'_> {
                 continue;
             };
             match rows.iter().find(|(d, ..)| d == dim) {
-                Some((_, m, other)) if *m != n => self.fail(*place, messages::uneven_growth(dim, other, m, &s.name, n, &self.facts)),
+                Some((_, m, other)) if *m != n => {
+                    self.fail(*place, messages::uneven_growth(dim, other, m, &s.name, n, &self.facts))
+                }
                 _ => rows.push((dim, n, &s.name)),
             }
         }
     }
 
     fn bound(&self, dim: &str) -> Option<Dim> {
-        self.known.iter().find(|d| d.name == dim).and_then(|d| if let DimKind::Bounded(b) = &d.kind { Some(b.clone()) } else { None })
+        self.known
+            .iter()
+            .find(|d| d.name == dim)
+            .and_then(|d| if let DimKind::Bounded(b) = &d.kind { Some(b.clone()) } else { None })
     }
 }

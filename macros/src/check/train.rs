@@ -48,7 +48,8 @@ impl Body<'_> {
     fn optimiser(&mut self, m: &Minimize) {
         let name = m.optimiser.text.as_str();
         let Some(o) = OPTIMISERS.iter().find(|o| o.name == name) else {
-            return self.fail(m.optimiser.place, messages::unknown_optimiser(name, OPTIMISERS.map(|o| o.name)));
+            return self
+                .fail(m.optimiser.place, messages::unknown_optimiser(name, OPTIMISERS.map(|o| o.name)));
         };
         let mut given: Vec<String> = Vec::new();
         for a in &m.args {
@@ -67,14 +68,20 @@ impl Body<'_> {
                     if let Some(t) = self.tensor(v, &a.value, DType::F32)
                         && (t.ty.rank() != 0 || t.ty.dtype != DType::F32)
                     {
-                        self.fail(a.value.place, messages::setting_is_scalar(&n, &t.name, &t.ty, &self.facts));
+                        self.fail(
+                            a.value.place,
+                            messages::setting_is_scalar(&n, &t.name, &t.ty, &self.facts),
+                        );
                     }
                 }
             }
             given.push(n);
         }
         if m.args.iter().all(|a| a.name.is_some()) && !given.iter().any(|g| g == "lr") {
-            self.fail(m.optimiser.place, messages::missing_argument(name, "lr", &format!("{name}(lr = 1e-3)")));
+            self.fail(
+                m.optimiser.place,
+                messages::missing_argument(name, "lr", &format!("{name}(lr = 1e-3)")),
+            );
         }
     }
 
@@ -84,7 +91,9 @@ impl Body<'_> {
             return;
         }
         match self.minimised.first().copied() {
-            None => self.fail(Place::of(entry.name.span()), messages::nothing_minimised(&entry.name.to_string())),
+            None => {
+                self.fail(Place::of(entry.name.span()), messages::nothing_minimised(&entry.name.to_string()))
+            }
             Some((place, Some(loss))) => self.gradient(block, loss, place),
             Some((_, None)) => {}
         }

@@ -23,7 +23,10 @@ pub fn structs(n: &Network, c: &Checked) -> TokenStream {
         items: &c.items,
         trains: c.entries.iter().filter(|e| e.train).map(|e| e.sig.entry.as_str()).collect(),
     };
-    let machine = [compiled(n, &names.compiled, &names.session, &names.entries), session(n, &names.session, &names.entries)];
+    let machine = [
+        compiled(n, &names.compiled, &names.session, &names.entries),
+        session(n, &names.session, &names.entries),
+    ];
     [names.declaration(), names.dims()].into_iter().chain(machine).collect()
 }
 
@@ -61,7 +64,8 @@ impl Names<'_> {
         let header = format!("\n```text\n{}\n```{}", n.header, self.table());
         let built = self.entries.iter().map(|e| &e.built);
         let others = (self.entries.len() > 1).then(|| self.other_graphs());
-        let compile = (0..self.entries.len()).map(|i| quote_spanned!(own()=> self.0.compile_entry(#i, target)?));
+        let compile =
+            (0..self.entries.len()).map(|i| quote_spanned!(own()=> self.0.compile_entry(#i, target)?));
         let training = self.training();
         let result = quote_spanned!(own()=> ::core::result::Result);
         let option = quote_spanned!(own()=> ::core::option::Option);
@@ -70,11 +74,12 @@ impl Names<'_> {
             let text = &d.name;
             quote_spanned!(own()=> (#text, ::core::convert::Into::into(dims.#i)))
         });
-        let constants = self.statics.iter().filter(|(_, d)| !METHODS.contains(&d.name.as_str())).filter_map(|(i, d)| {
-            let value = Literal::usize_suffixed(usize::try_from(d.value?).ok()?);
-            let doc = format!("Default of the dimension `{}`.", d.name);
-            Some(quote_spanned!(own()=> #[doc = #doc] pub const #i: ::core::primitive::usize = #value;))
-        });
+        let constants =
+            self.statics.iter().filter(|(_, d)| !METHODS.contains(&d.name.as_str())).filter_map(|(i, d)| {
+                let value = Literal::usize_suffixed(usize::try_from(d.value?).ok()?);
+                let doc = format!("Default of the dimension `{}`.", d.name);
+                Some(quote_spanned!(own()=> #[doc = #doc] pub const #i: ::core::primitive::usize = #value;))
+            });
         let defaults = self.defaults().map(|_| {
             quote_spanned! {own()=>
                 /// Reads the weights of the network with its default dimensions.
@@ -162,7 +167,11 @@ impl Names<'_> {
         // A line break or a bar would end the row.
         let cell = |s: &str| s.replace('|', "\\|").replace(['\n', '\r'], " ");
         let rows = self.items.iter().map(|i| {
-            let docs = [i.notes.as_str(), i.docs.as_str()].map(cell).into_iter().filter(|s| !s.is_empty()).collect::<Vec<_>>();
+            let docs = [i.notes.as_str(), i.docs.as_str()]
+                .map(cell)
+                .into_iter()
+                .filter(|s| !s.is_empty())
+                .collect::<Vec<_>>();
             format!("\n| `{}` | `{}` | {} |", cell(&i.path), cell(&i.what), docs.join("; "))
         });
         format!("\n\n| weights | | |\n|---|---|---|{}", rows.collect::<String>())
@@ -198,18 +207,22 @@ impl Names<'_> {
     /// The default of every field of the dims, if all have one.
     fn defaults(&self) -> Option<Vec<TokenStream>> {
         let default = |d: &DimInfo| match &d.kind {
-            DimKind::Static(p) if p.as_const().is_none() => Some(quote_spanned!(own()=> ::core::option::Option::None)),
+            DimKind::Static(p) if p.as_const().is_none() => {
+                Some(quote_spanned!(own()=> ::core::option::Option::None))
+            }
             _ => Some(Literal::usize_suffixed(usize::try_from(d.value?).ok()?).into_token_stream()),
         };
         self.statics.iter().map(|(_, d)| default(d)).collect()
     }
 
-    /// `pub struct MlpDims { pub D: usize, pub H: Option<usize> }`: what is made from other dims follows them unless it is given.
+    /// `pub struct MlpDims { pub D: usize, pub H: Option<usize> }`: what is made from other dims follows them
+    /// unless it is given.
     fn dims(&self) -> TokenStream {
         let (vis, dims) = (&self.n.vis, &self.dims);
         let doc = format!("The static dimensions of [`{}`].", self.n.name);
         let fields = self.statics.iter().map(|(i, d)| {
-            let (mut doc, mut ty) = (format!("The dimension `{}`.", d.name), quote_spanned!(own()=> ::core::primitive::usize));
+            let (mut doc, mut ty) =
+                (format!("The dimension `{}`.", d.name), quote_spanned!(own()=> ::core::primitive::usize));
             if let DimKind::Static(p) = &d.kind
                 && p.as_const().is_none()
             {

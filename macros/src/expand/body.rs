@@ -2,7 +2,9 @@
 
 use super::sig::{float, integer, option_value};
 use super::{foreign, own};
-use crate::plan::{Axis, Block, ForeignCall, Given, Home, Marks, NetPlan, OptionText, Sig, Step, StepKind, Test, Val};
+use crate::plan::{
+    Axis, Block, ForeignCall, Given, Home, Marks, NetPlan, OptionText, Sig, Step, StepKind, Test, Val,
+};
 use proc_macro2::{Ident, TokenStream};
 use quote::{format_ident, quote, quote_spanned};
 use tancho_ir::build::{OptionValue, scalar_for};
@@ -62,7 +64,13 @@ impl Emit<'_> {
         for s in steps {
             let (line, column) = s.place.line_column();
             let at = Some((s.text.as_str(), line, column));
-            let plain = matches!(s.kind, StepKind::Name { .. } | StepKind::Slot { .. } | StepKind::Read { .. } | StepKind::Assign { .. });
+            let plain = matches!(
+                s.kind,
+                StepKind::Name { .. }
+                    | StepKind::Slot { .. }
+                    | StepKind::Read { .. }
+                    | StepKind::Assign { .. }
+            );
             if !plain && !self.borrowed && at != before {
                 let (scope, text) = (self.scope, &s.text);
                 out.extend(quote_spanned!(own()=> #scope.at(#text, #line, #column);));
@@ -107,7 +115,8 @@ impl Emit<'_> {
             }
             StepKind::Call { outs, path, home, args, .. } => self.call(outs, path, *home, args),
             StepKind::Pick { out, from, axis, index } => {
-                let (out, v, axis, index) = (var(*out), var(*from), self.axis(*axis, *from), index.to_string());
+                let (out, v, axis, index) =
+                    (var(*out), var(*from), self.axis(*axis, *from), index.to_string());
                 let axis_var = Ident::new("__tancho_axis", own());
                 quote_spanned!(own()=> let #axis_var = #axis; let #out = #scope.pick(#v, #axis_var, #index)?;)
             }
@@ -192,7 +201,13 @@ impl Emit<'_> {
         quote_spanned!(own()=> let #out = #scope.net(#path, &[#(#dims),*], &[#(#options),*], &#marks)?;)
     }
 
-    fn op(&self, out: Val, name: &str, args: &[(&'static str, Val)], options: &[(&'static str, OptionText)]) -> TokenStream {
+    fn op(
+        &self,
+        out: Val,
+        name: &str,
+        args: &[(&'static str, Val)],
+        options: &[(&'static str, OptionText)],
+    ) -> TokenStream {
         let (scope, result) = (self.scope, var(out));
         let first = args.first().map(|(_, v)| *v);
         let mut format = String::new();
@@ -220,7 +235,9 @@ impl Emit<'_> {
                                 format.push_str("{}");
                                 values.push(self.axis(*a, v));
                             }
-                            (Axis::At(n) | Axis::FromEnd(n) | Axis::Leading(n), _) => format.push_str(&format!("{n},")),
+                            (Axis::At(n) | Axis::FromEnd(n) | Axis::Leading(n), _) => {
+                                format.push_str(&format!("{n},"))
+                            }
                         }
                     }
                     format.push(')');
@@ -290,13 +307,21 @@ impl Emit<'_> {
         quote_spanned!(own()=> #declare #taken)
     }
 
-    fn call_foreign(&self, outs: &[Val], net: usize, args: &[Val], call: &ForeignCall, types: &[Type]) -> TokenStream {
+    fn call_foreign(
+        &self,
+        outs: &[Val],
+        net: usize,
+        args: &[Val],
+        call: &ForeignCall,
+        types: &[Type],
+    ) -> TokenStream {
         let (scope, callee, net) = (self.scope, foreign::callee(net), net_var(net));
         let args = call.args.iter().zip(args).map(|(a, v)| {
             let (name, v) = (&a.input, var(*v));
             quote!((#name, #v))
         });
-        let taken = self.take(outs, quote_spanned!(own()=> #scope.call_foreign(&#callee, &#net, &[#(#args),*])?));
+        let taken =
+            self.take(outs, quote_spanned!(own()=> #scope.call_foreign(&#callee, &#net, &[#(#args),*])?));
         let checks = types.iter().zip(outs).map(|(ty, v)| {
             let (ty, v) = (ty.to_string(), var(*v));
             quote_spanned!(own()=> #scope.expect(#v, #ty)?;)
@@ -318,7 +343,8 @@ impl Emit<'_> {
 
 /// `Attributes { frozen: true, rows: Some(("0", "D")), ..Attributes::NONE }`
 fn marks(m: &Marks) -> TokenStream {
-    let flags = [(m.buffer, "buffer"), (m.frozen, "frozen"), (m.no_decay, "no_decay"), (m.transposed, "transposed")];
+    let flags =
+        [(m.buffer, "buffer"), (m.frozen, "frozen"), (m.no_decay, "no_decay"), (m.transposed, "transposed")];
     let flags = flags.iter().filter(|(set, _)| *set).map(|(_, name)| {
         let name = Ident::new(name, own());
         quote!(#name: true,)

@@ -22,7 +22,8 @@ fn fault(net: usize) -> Ident {
     format_ident!("__TANCHO_F{}", net, span = own())
 }
 
-/// The constants and checks of a body. The user's path stands in them once, so that what is wrong with it is one error.
+/// The constants and checks of a body. The user's path stands in them once, so that what is wrong with it is
+/// one error.
 ///
 /// ```text
 /// const __TANCHO_N0: Callee = Callee { sig: &<models::Encoder as Network>::SIG, build: <models::Encoder as Network>::build };
@@ -110,7 +111,8 @@ fn check_call(n: &NetPlan, call: &ForeignCall, caller: &str) -> TokenStream {
         call(&#net_fault, #name.sig, &#used, &::tancho::__private::contract::Call { args: &[#(#args),*], results: &[#(#results),*] })
     };
     let arguments = call.args.iter().enumerate().map(|(i, a)| (quote!(Argument(#i)), a.place));
-    let places: Vec<_> = arguments.chain([(quote!(Promise), call.promise), (quote!(Call), call.call)]).collect();
+    let places: Vec<_> =
+        arguments.chain([(quote!(Promise), call.promise), (quote!(Call), call.call)]).collect();
     let mistake = Ident::new("__TANCHO_F", own());
     let check = reports(&mistake, &places);
     quote_spanned! {own()=>
@@ -132,10 +134,12 @@ fn tensor(t: &Sampled) -> TokenStream {
     }
 }
 
-/// In a constant, which is evaluated whenever the crate is checked: a mistake is shown where its `report` has its span.
+/// In a constant, which is evaluated whenever the crate is checked: a mistake is shown where its `report` has
+/// its span.
 fn reports(mistake: &Ident, places: &[(TokenStream, Place)]) -> TokenStream {
     let all = places.iter().map(|(at, place)| {
-        let (first, at) = (place.first, quote_spanned!(own()=> &#mistake, ::tancho::__private::contract::At::#at));
+        let (first, at) =
+            (place.first, quote_spanned!(own()=> &#mistake, ::tancho::__private::contract::At::#at));
         let mut arguments = Group::new(Delimiter::Parenthesis, at);
         arguments.set_span(place.last);
         let arguments = TokenTree::Group(arguments);

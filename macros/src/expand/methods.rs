@@ -36,7 +36,8 @@ pub fn entries(n: &Network, c: &Checked) -> Vec<Entry> {
         let span = decl.map_or(own(), |d| d.name.span());
         // A network whose header does not parse has no entry point: it looks like the short form.
         let short = n.short || e.sig.entry.is_empty();
-        let name = |name: &str, long: String| if short { Ident::new(name, own()) } else { Ident::new(&long, span) };
+        let name =
+            |name: &str, long: String| if short { Ident::new(name, own()) } else { Ident::new(&long, span) };
         let entry = &e.sig.entry;
         Some(Entry {
             built: super::entry_type(n, c, i).0,
@@ -145,7 +146,8 @@ impl Entry {
         let Entry { docs, vis, run, into, trace, check, .. } = self;
         let (parameters, arguments) = (self.parameters(), self.arguments());
         let views = self.outputs.iter().map(|t| quote_spanned!(own()=> ::tancho::View<'s, #t>));
-        let taken = self.outputs.iter().enumerate().map(|(i, t)| quote_spanned!(own()=> self.#at.output::<#t>(#i)));
+        let taken =
+            self.outputs.iter().enumerate().map(|(i, t)| quote_spanned!(own()=> self.#at.output::<#t>(#i)));
         let (views, taken) = match self.outputs.len() {
             1 => (quote!(#(#views)*), quote!(#(#taken)*)),
             _ => (quote!((#(#views),*)), quote!((#(#taken),*))),
@@ -178,8 +180,8 @@ impl Entry {
         });
         let check = free.take(check).then(|| {
             quote_spanned! {own()=>
-                /// Runs the machine code and the reference interpreter from the session's states, which keep what they
-                /// hold, and compares every result and state.
+                /// Runs the machine code and the reference interpreter from the session's states, which keep
+                /// what they hold, and compares every result and state.
                 ///
                 /// # Errors
                 /// The inputs do not fit the signature.
@@ -206,8 +208,8 @@ impl Entry {
     }
 }
 
-/// The method names of a type that are still free. An entry point whose name is taken is an error already, which rustc
-/// need not say again.
+/// The method names of a type that are still free. An entry point whose name is taken is an error already,
+/// which rustc need not say again.
 #[derive(Default)]
 struct Free(BTreeSet<String>);
 
@@ -234,12 +236,14 @@ pub fn compiled(n: &Network, name: &Ident, session: &Ident, entries: &[Entry]) -
     let doc = format!("[`{}`] as machine code; shared between threads.", n.name);
     let parts = entries.iter().map(|_| quote_spanned!(own()=> ::tancho::Compiled));
     let sessions = fields(entries.len()).map(|at| quote_spanned!(own()=> self.#at.session()));
-    let with_threads = fields(entries.len()).map(|at| quote_spanned!(own()=> self.#at.session_with_threads(threads)?));
+    let with_threads =
+        fields(entries.len()).map(|at| quote_spanned!(own()=> self.#at.session_with_threads(threads)?));
     let mut free = Free::default();
     for m in ["session", "session_with_threads"] {
         free.own(m);
     }
-    let methods: Vec<TokenStream> = fields(entries.len()).zip(entries).map(|(at, e)| e.compiled(&at, &mut free)).collect();
+    let methods: Vec<TokenStream> =
+        fields(entries.len()).zip(entries).map(|(at, e)| e.compiled(&at, &mut free)).collect();
     quote_spanned! {own()=>
         #[doc = #doc]
         #[derive(::core::clone::Clone, ::core::fmt::Debug)]
@@ -296,7 +300,8 @@ pub fn session(n: &Network, name: &Ident, entries: &[Entry]) -> TokenStream {
             pub fn reset(&mut self) { #(self.#resets.reset();)* }
         }
     });
-    let methods: Vec<TokenStream> = fields(entries.len()).zip(entries).map(|(at, e)| e.session(&at, &mut free)).collect();
+    let methods: Vec<TokenStream> =
+        fields(entries.len()).zip(entries).map(|(at, e)| e.session(&at, &mut free)).collect();
     let clash = entries.iter().any(|e| OF_ALL_ENTRIES.iter().any(|m| e.run == m));
     let all = (entries.len() > 1 && !clash).then(|| all_entries(entries.len()));
     quote_spanned! {own()=>
@@ -326,8 +331,8 @@ pub fn session(n: &Network, name: &Ident, entries: &[Entry]) -> TokenStream {
     }
 }
 
-/// What a session of several entry points does with the states and buffers of all of them: a state belongs to one, or each has
-/// one of its own for a net that they share, and what has run is asked first.
+/// What a session of several entry points does with the states and buffers of all of them: a state belongs to
+/// one, or each has one of its own for a net that they share, and what has run is asked first.
 ///
 /// ```text
 /// pub fn rows(&self, dim: &str) -> Result<usize, Error> {

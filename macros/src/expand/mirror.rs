@@ -1,11 +1,13 @@
 //! What editors see of a network: a function that is never called, made of the user's own identifiers.
 //!
-//! rust-analyzer knows nothing of the language, but it follows identifiers with the user's spans into whatever a macro
-//! emits. Every name of a declaration stands here once as a Rust item or `let` and otherwise as a use of it, so that
-//! hover, go to definition, rename and completion work inside the macro; made of the syntax tree alone, it is there
-//! while the network has errors. Expressions become tuples of what is in them: nothing that could be of a wrong type.
+//! rust-analyzer knows nothing of the language, but it follows identifiers with the user's spans into
+//! whatever a macro emits. Every name of a declaration stands here once as a Rust item or `let` and otherwise
+//! as a use of it, so that hover, go to definition, rename and completion work inside the macro; made of the
+//! syntax tree alone, it is there while the network has errors. Expressions become tuples of what is in them:
+//! nothing that could be of a wrong type.
 //!
-//! Only rust-analyzer sets `cfg(rust_analyzer)`: rustc never compiles the function, so it costs no second wave of errors.
+//! Only rust-analyzer sets `cfg(rust_analyzer)`: rustc never compiles the function, so it costs no second
+//! wave of errors.
 
 use super::own;
 use crate::ast::*;
@@ -62,9 +64,17 @@ impl Mirror<'_> {
         let name = &d.name;
         let (doc, used) = match &d.kind {
             DimKind::Run => ("A run-time dimension: taken from the inputs at each call.".to_string(), None),
-            DimKind::Bounded(e) => (format!("A run-time dimension: taken from the inputs at each call, at most `{}`.", e.text), Some(e)),
-            DimKind::Static(e) => (format!("A static dimension: `{}` unless whoever uses the network says otherwise.", e.text), Some(e)),
-            DimKind::Required => ("A static dimension: whoever uses the network must give it.".to_string(), None),
+            DimKind::Bounded(e) => (
+                format!("A run-time dimension: taken from the inputs at each call, at most `{}`.", e.text),
+                Some(e),
+            ),
+            DimKind::Static(e) => (
+                format!("A static dimension: `{}` unless whoever uses the network says otherwise.", e.text),
+                Some(e),
+            ),
+            DimKind::Required => {
+                ("A static dimension: whoever uses the network must give it.".to_string(), None)
+            }
         };
         let used = used.map(|e| self.expr(e)).unwrap_or_else(|| quote!(()));
         quote_spanned!(own()=> #[doc = #doc] const #name: __Dim = __Dim; #used;)
@@ -192,13 +202,16 @@ impl Mirror<'_> {
     /// An expression as a tuple of the names in it.
     fn expr(&self, e: &Expr) -> TokenStream {
         let parts: Vec<TokenStream> = match &e.kind {
-            ExprKind::Poison | ExprKind::Number(..) | ExprKind::Bool(_) | ExprKind::Leading => return quote_spanned!(own()=> ()),
+            ExprKind::Poison | ExprKind::Number(..) | ExprKind::Bool(_) | ExprKind::Leading => {
+                return quote_spanned!(own()=> ());
+            }
             ExprKind::Name(name) => return self.name(name),
             ExprKind::Neg(x) | ExprKind::Transpose(x) => return self.expr(x),
             ExprKind::Binary(_, a, b) => vec![self.expr(a), self.expr(b)],
             ExprKind::Index(x, list) => {
                 let axes = list.iter().filter_map(|i| i.axis.as_ref()).map(|n| self.name(n));
-                let ends = list.iter().flat_map(|i| [&i.start, &i.end, &i.step]).flatten().map(|e| self.expr(e));
+                let ends =
+                    list.iter().flat_map(|i| [&i.start, &i.end, &i.step]).flatten().map(|e| self.expr(e));
                 std::iter::once(self.expr(x)).chain(axes).chain(ends).collect()
             }
             ExprKind::Method(x, _, args) => vec![self.expr(x), self.args(args)],
@@ -207,7 +220,9 @@ impl Mirror<'_> {
                 Some(name) => vec![self.name(name), self.args(args)],
                 None => vec![self.args(args)],
             },
-            ExprKind::Residual(x, body) => vec![Self::word("residual", e.place.first), self.expr(x), self.block(body)],
+            ExprKind::Residual(x, body) => {
+                vec![Self::word("residual", e.place.first), self.expr(x), self.block(body)]
+            }
             ExprKind::If(conds, then, otherwise) => {
                 let conds = conds.iter().flat_map(|c| match c {
                     Cond::Equal(sides) => vec![self.expr(&sides.0), self.expr(&sides.1)],
@@ -215,7 +230,9 @@ impl Mirror<'_> {
                 });
                 conds.chain([self.block(then), self.block(otherwise)]).collect()
             }
-            ExprKind::Rearrange(x, _, _, sizes) => vec![Self::word("rearrange", e.place.first), self.expr(x), self.args(sizes)],
+            ExprKind::Rearrange(x, _, _, sizes) => {
+                vec![Self::word("rearrange", e.place.first), self.expr(x), self.args(sizes)]
+            }
             ExprKind::Tuple(list) | ExprKind::List(list) => list.iter().map(|e| self.expr(e)).collect(),
         };
         quote_spanned!(own()=> (#(#parts,)*))

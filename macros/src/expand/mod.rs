@@ -26,9 +26,13 @@ use quote::quote_spanned;
 pub fn expand(networks: &[Network], checked: &[Checked], borrowed: bool) -> Vec<(String, TokenStream)> {
     let mut out: Vec<(String, TokenStream)> = Vec::new();
     for (n, c) in networks.iter().zip(checked) {
-        // A second network of the same name, or of one that another's types have, is an error already; its item would be another.
+        // A second network of the same name, or of one that another's types have, is an error already; its
+        // item would be another.
         let own = n.name.to_string();
-        let generated = GENERATED.iter().filter_map(|g| own.strip_suffix(g)).any(|of| networks.iter().any(|other| other.name == of));
+        let generated = GENERATED
+            .iter()
+            .filter_map(|g| own.strip_suffix(g))
+            .any(|of| networks.iter().any(|other| other.name == of));
         if generated || out.iter().any(|(name, _)| *name == own) {
             continue;
         }

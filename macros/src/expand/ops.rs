@@ -11,7 +11,8 @@ use tancho_ir::table::{Kind, OPS};
 /// `/// softmax(x, over = ..) .. pub fn softmax() {}` for everything that can be called.
 pub fn ops() -> TokenStream {
     let rows = OPS.iter().filter(|o| o.callable && !o.name.starts_with("reduce_")).map(|o| {
-        let options: Vec<String> = o.options.iter().map(|d| format!("- `{}`: {}", d.name, d.kind.describe())).collect();
+        let options: Vec<String> =
+            o.options.iter().map(|d| format!("- `{}`: {}", d.name, d.kind.describe())).collect();
         // `max` and `min` have a second form, over axes.
         let over = OPS.iter().find(|r| r.name.strip_prefix("reduce_") == Some(o.name));
         let over = over.map(|r| format!("\n\n`{}`\n\n{}", usage(r.name), r.formula)).unwrap_or_default();
@@ -19,7 +20,9 @@ pub fn ops() -> TokenStream {
     });
     let forms = FORMS.iter().map(|(name, usage, what)| (*name, format!("`{usage}`\n\n{what}")));
     // Functions and not constants: a `let` may have any of these names.
-    let words = words().into_iter().map(|(word, options)| (word, format!("A word of the option {}.", options.join(", "))));
+    let words = words()
+        .into_iter()
+        .map(|(word, options)| (word, format!("A word of the option {}.", options.join(", "))));
     rows.chain(forms)
         .chain(words)
         .map(|(name, doc)| {

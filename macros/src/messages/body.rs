@@ -32,7 +32,8 @@ pub fn ambiguous_axis(axis: &str, name: &str, ty: &Type, facts: &Facts) -> Messa
 }
 
 pub fn axis_out_of_range(n: i64, name: &str, ty: &Type, facts: &Facts) -> Message {
-    Message::new(format!("`{name}` has no axis {n}: it is {}", show_type(ty, facts))).help("0 is the first axis, -1 the last")
+    Message::new(format!("`{name}` has no axis {n}: it is {}", show_type(ty, facts)))
+        .help("0 is the first axis, -1 the last")
 }
 
 pub fn axis_from_the_end(name: &str, ty: &Type, facts: &Facts) -> Message {
@@ -52,10 +53,12 @@ pub fn axis_expected(what: &str) -> Message {
 pub fn pattern_leading(name: &str, ty: &Type, open: bool, facts: &Facts) -> Message {
     let shown = show_type(ty, facts);
     if open {
-        Message::new(format!("`{name}` is {shown}: both sides of the pattern begin with `..`"))
-            .help("the leading axes stay where they are: `rearrange(x, [.., (h d)] -> [.., h, d], h = HEADS)`")
+        Message::new(format!("`{name}` is {shown}: both sides of the pattern begin with `..`")).help(
+            "the leading axes stay where they are: `rearrange(x, [.., (h d)] -> [.., h, d], h = HEADS)`",
+        )
     } else {
-        Message::new(format!("`..` in a pattern stands for the leading axes of `{name}`, which is {shown}")).help("name every axis")
+        Message::new(format!("`..` in a pattern stands for the leading axes of `{name}`, which is {shown}"))
+            .help("name every axis")
     }
 }
 
@@ -76,12 +79,14 @@ pub fn index_count(given: usize, name: &str, ty: &Type, facts: &Facts) -> Messag
 }
 
 pub fn index_outside(index: &str, name: &str, len: &Dim, facts: &Facts) -> Message {
-    Message::new(format!("index {index} is outside of `{name}`")).fact(format!("the axis has {} elements", facts.show(len)))
+    Message::new(format!("index {index} is outside of `{name}`"))
+        .fact(format!("the axis has {} elements", facts.show(len)))
 }
 
 pub fn bad_index(text: &str) -> Message {
-    Message::new(format!("`{text}` is no index"))
-        .help("an index is a dimension such as `0`, `S - 1` or `-1`, a range `0..S`, or one i32 tensor of row ids")
+    Message::new(format!("`{text}` is no index")).help(
+        "an index is a dimension such as `0`, `S - 1` or `-1`, a range `0..S`, or one i32 tensor of row ids",
+    )
 }
 
 pub fn not_a_matrix(name: &str, ty: &Type, facts: &Facts) -> Message {
@@ -96,7 +101,8 @@ pub fn split_uneven(name: &str, parts: i64, len: &Dim, facts: &Facts) -> Message
 }
 
 pub fn split_parts() -> Message {
-    Message::new("`parts` takes a positive integer").help("for example `let (a, b) = split(x, axis = D, parts = 2);`")
+    Message::new("`parts` takes a positive integer")
+        .help("for example `let (a, b) = split(x, axis = D, parts = 2);`")
 }
 
 pub fn scalar_type(text: &str, dtype: &str) -> Message {
@@ -104,11 +110,13 @@ pub fn scalar_type(text: &str, dtype: &str) -> Message {
 }
 
 pub fn tuple_as_tensor(text: &str, n: usize) -> Message {
-    Message::new(format!("`{text}` is {n} values where one is needed")).help("take it apart first: `let (a, b) = ..;`")
+    Message::new(format!("`{text}` is {n} values where one is needed"))
+        .help("take it apart first: `let (a, b) = ..;`")
 }
 
 pub fn list_as_value(text: &str) -> Message {
-    Message::new(format!("`{text}` is a shape, not a value")).help("a shape is what `reshape(x, [..])` and `expand(x, [..])` are given")
+    Message::new(format!("`{text}` is a shape, not a value"))
+        .help("a shape is what `reshape(x, [..])` and `expand(x, [..])` are given")
 }
 
 pub fn unused_value(text: &str) -> Message {
@@ -118,11 +126,16 @@ pub fn unused_value(text: &str) -> Message {
 
 pub fn pattern_count(text: &str, names: usize, values: usize) -> Message {
     let plural = |n: usize| if n == 1 { "" } else { "s" };
-    let m = Message::new(format!("`{text}` gives {values} value{}, but the pattern has {names} name{}", plural(values), plural(names)));
+    let m = Message::new(format!(
+        "`{text}` gives {values} value{}, but the pattern has {names} name{}",
+        plural(values),
+        plural(names)
+    ));
     if values == 1 {
         return m.help(format!("write `let a = {text};`"));
     }
-    let all: Vec<String> = (0..values.min(26)).map(|i| char::from(b'a' + u8::try_from(i).unwrap_or(0)).to_string()).collect();
+    let all: Vec<String> =
+        (0..values.min(26)).map(|i| char::from(b'a' + u8::try_from(i).unwrap_or(0)).to_string()).collect();
     m.help(format!("write `let ({}) = ..;`", all.join(", ")))
 }
 
@@ -132,19 +145,26 @@ pub fn part_outside(text: &str, values: usize) -> Message {
 }
 
 pub fn annotation(name: &str, declared: &[Type], actual: &[Type], facts: &Facts) -> Message {
-    Message::new(format!("`{name}` is declared as {} but its value is {}", show_types(declared, facts), show_types(actual, facts)))
-        .help("correct the annotation, or leave it out")
+    Message::new(format!(
+        "`{name}` is declared as {} but its value is {}",
+        show_types(declared, facts),
+        show_types(actual, facts)
+    ))
+    .help("correct the annotation, or leave it out")
 }
 
 pub fn not_mutable(name: &str) -> Message {
-    Message::new(format!("`{name}` cannot be assigned to")).help(format!("declare it with `let mut {name} = ..;`"))
+    Message::new(format!("`{name}` cannot be assigned to"))
+        .help(format!("declare it with `let mut {name} = ..;`"))
 }
 
 /// A loop that only makes values of its own.
 pub fn idle_loop(what: &str, inner: Option<&str>) -> Message {
     let m = Message::new(format!("`{what}` changes nothing: it assigns to no variable"));
     match inner {
-        Some(x) => m.help(format!("`let` makes a new value in each turn; assign to the stream instead: `{x} = ..;`")),
+        Some(x) => {
+            m.help(format!("`let` makes a new value in each turn; assign to the stream instead: `{x} = ..;`"))
+        }
         None => m.help("declare the stream before it, `let mut x = x;`, and assign to it: `x = ..;`"),
     }
 }
@@ -160,8 +180,12 @@ pub fn loop_shape(name: &str, enters: &Type, leaves: &Type, facts: &Facts) -> Me
 }
 
 pub fn assign_shape(name: &str, before: &Type, after: &Type, facts: &Facts) -> Message {
-    Message::new(format!("`{name}` is {} and cannot become {}", show_type(before, facts), show_type(after, facts)))
-        .help("use `let` for a value of another shape")
+    Message::new(format!(
+        "`{name}` is {} and cannot become {}",
+        show_type(before, facts),
+        show_type(after, facts)
+    ))
+    .help("use `let` for a value of another shape")
 }
 
 /// N07
@@ -185,8 +209,11 @@ pub fn promise(
 }
 
 pub fn no_result(promised: &[Type]) -> Message {
-    Message::new(format!("the body gives no value, but {} is promised", show_types(promised, &Facts::default())))
-        .help("the last line of the body, without a `;`, is the result")
+    Message::new(format!(
+        "the body gives no value, but {} is promised",
+        show_types(promised, &Facts::default())
+    ))
+    .help("the last line of the body, without a `;`, is the result")
 }
 
 pub fn empty_block() -> Message {
@@ -239,17 +266,26 @@ pub fn axis_named_twice(name: &str) -> Message {
 }
 
 pub fn pattern_rank(n: usize, x: &str, ty: &Type, facts: &Facts) -> Message {
-    Message::new(format!("the pattern has {n} axes but `{x}` is {}", show_type(ty, facts)))
-        .help(format!("the left side names every axis of `{x}`; several factors of one axis stand in parentheses, `(h d)`"))
+    Message::new(format!("the pattern has {n} axes but `{x}` is {}", show_type(ty, facts))).help(format!(
+        "the left side names every axis of `{x}`; several factors of one axis stand in parentheses, `(h d)`"
+    ))
 }
 
 pub fn unknown_lengths(names: &[&str], dim: &Dim, facts: &Facts) -> Message {
-    Message::new(format!("the lengths of {} do not follow from {}", ticked(names.iter().copied()), facts.show(dim)))
-        .help(format!("give all but one of them: `{} = ..`", names.first().copied().unwrap_or("h")))
+    Message::new(format!(
+        "the lengths of {} do not follow from {}",
+        ticked(names.iter().copied()),
+        facts.show(dim)
+    ))
+    .help(format!("give all but one of them: `{} = ..`", names.first().copied().unwrap_or("h")))
 }
 
 pub fn lengths_differ(pattern: &str, product: &Dim, dim: &Dim, facts: &Facts) -> Message {
-    Message::new(format!("`{pattern}` holds {} elements but the axis has {}", facts.show(product), facts.show(dim)))
+    Message::new(format!(
+        "`{pattern}` holds {} elements but the axis has {}",
+        facts.show(product),
+        facts.show(dim)
+    ))
 }
 
 pub fn no_such_axis(name: &str) -> Message {

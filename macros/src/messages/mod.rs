@@ -71,8 +71,10 @@ pub fn duplicate(name: &str, what: &str, earlier: &str) -> Message {
 }
 
 pub fn generated_name(name: &str, network: &str) -> Message {
-    Message::new(format!("a network cannot be called `{name}` beside `{network}`, which has a type of that name"))
-        .help(format!("`{network}` comes with `{network}Dims`, `{network}Compiled` and `{network}Session`"))
+    Message::new(format!(
+        "a network cannot be called `{name}` beside `{network}`, which has a type of that name"
+    ))
+    .help(format!("`{network}` comes with `{network}Dims`, `{network}Compiled` and `{network}Session`"))
 }
 
 pub fn duplicate_network(name: &str) -> Message {
@@ -86,7 +88,10 @@ pub fn unknown_dim<'a>(name: &str, dims: impl IntoIterator<Item = &'a str>) -> M
     match nearest(name, dims.iter().copied()) {
         Some(n) => m.help(format!("a dimension with a similar name exists: `{n}`")),
         None if dims.is_empty() => m.help(format!("declare it after the network's name: `<{name}>`")),
-        None => m.help(format!("the dimensions are {}; a new one is declared after the network's name", ticked(dims))),
+        None => m.help(format!(
+            "the dimensions are {}; a new one is declared after the network's name",
+            ticked(dims)
+        )),
     }
 }
 
@@ -123,22 +128,27 @@ pub fn is_a_net(name: &str) -> Message {
 }
 
 pub fn is_an_array(name: &str) -> Message {
-    Message::new(format!("`{name}` is an array of nets")).help(format!("go through it: `for layer in {name} {{ x = layer(x); }}`"))
+    Message::new(format!("`{name}` is an array of nets"))
+        .help(format!("go through it: `for layer in {name} {{ x = layer(x); }}`"))
 }
 
 pub fn not_an_array(name: &str) -> Message {
-    Message::new(format!("`{name}` is no array of nets")).help(format!("declare one: `net {name}: [Layer; LAYERS];`"))
+    Message::new(format!("`{name}` is no array of nets"))
+        .help(format!("declare one: `net {name}: [Layer; LAYERS];`"))
 }
 
 pub fn not_callable(name: &str) -> Message {
-    Message::new(format!("`{name}` is a tensor and cannot be called")).help(format!("rows of a table are written `{name}[ids]`"))
+    Message::new(format!("`{name}` is a tensor and cannot be called"))
+        .help(format!("rows of a table are written `{name}[ids]`"))
 }
 
 /// N05
 pub fn unused(what: &str, name: &str) -> Message {
     let m = Message::new(format!("{what} `{name}` is never used"));
     match what {
-        "parameter" => m.help(format!("remove it, or write `param _{name}` to keep a weight the body ignores")),
+        "parameter" => {
+            m.help(format!("remove it, or write `param _{name}` to keep a weight the body ignores"))
+        }
         "buffer" => m.help(format!("remove it, or write `buffer _{name}` to keep a weight the body ignores")),
         _ => m.help(format!("remove it, or write `{what} _{name}` to keep it")),
     }
@@ -150,7 +160,10 @@ pub fn dim_cycle(names: &[String]) -> Message {
         _ => {
             let (shown, more) = names.split_at(names.len().min(6));
             let dots = if more.is_empty() { String::new() } else { format!(" and {} more", more.len()) };
-            Message::new(format!("the defaults of the dimensions {}{dots} depend on each other", ticked(shown.iter().map(String::as_str))))
+            Message::new(format!(
+                "the defaults of the dimensions {}{dots} depend on each other",
+                ticked(shown.iter().map(String::as_str))
+            ))
         }
     }
     .help("give one of them a number")
@@ -158,8 +171,10 @@ pub fn dim_cycle(names: &[String]) -> Message {
 
 pub fn dim_error(text: &str, e: &DimError) -> Message {
     match e {
-        DimError::NotExact(p, c) => Message::new(format!("`{text}` is not a whole number: `{p}` is not divisible by `{c}`"))
-            .help(format!("`floor({text})` and `ceil({text})` round")),
+        DimError::NotExact(p, c) => {
+            Message::new(format!("`{text}` is not a whole number: `{p}` is not divisible by `{c}`"))
+                .help(format!("`floor({text})` and `ceil({text})` round"))
+        }
         e => Message::new(format!("`{text}` cannot be a dimension: {e}")),
     }
 }
@@ -181,7 +196,9 @@ pub fn not_a_poly(text: &str) -> Message {
 pub fn not_static(what: &str, d: &Dim, run: &str) -> Message {
     let m = match d.as_sym() {
         Some(_) => Message::new(format!("{what} must be static, but `{run}` is a run-time dimension")),
-        None => Message::new(format!("{what} must be static, but {d} depends on the run-time dimension `{run}`")),
+        None => {
+            Message::new(format!("{what} must be static, but {d} depends on the run-time dimension `{run}`"))
+        }
     };
     m.help(format!("a static dimension has a default: `{run} = 768`"))
 }
@@ -192,17 +209,22 @@ pub fn negative_dim(name: &str, n: i64) -> Message {
 
 pub fn many_axes(what: &str, rank: usize) -> Message {
     let what = if what.contains(' ') { what.to_string() } else { format!("`{what}`") };
-    Message::new(format!("{what} has {rank} axes, and inputs and results have at most {}", tancho_ir::MAX_RANK))
-        .help("join neighbouring axes; inside of the body values may have any number: `reshape(x, [A, B, ..])`")
+    Message::new(format!(
+        "{what} has {rank} axes, and inputs and results have at most {}",
+        tancho_ir::MAX_RANK
+    ))
+    .help("join neighbouring axes; inside of the body values may have any number: `reshape(x, [A, B, ..])`")
 }
 
 pub fn unbound_dim(name: &str) -> Message {
-    Message::new(format!("the run-time dimension `{name}` follows from no input"))
-        .help(format!("let it stand alone on an axis of an input, `[{name}, ..]`, or make it static: `{name} = 8`"))
+    Message::new(format!("the run-time dimension `{name}` follows from no input")).help(format!(
+        "let it stand alone on an axis of an input, `[{name}, ..]`, or make it static: `{name} = 8`"
+    ))
 }
 
 pub fn unknown_dtype(name: &str) -> Message {
-    Message::new(format!("unknown element type `{name}`")).help("there are f32, bf16, i32 and bool; a shape without one is f32")
+    Message::new(format!("unknown element type `{name}`"))
+        .help("there are f32, bf16, i32 and bool; a shape without one is f32")
 }
 
 pub fn open_axes_here(what: &str) -> Message {
@@ -241,7 +263,11 @@ pub fn no_such_argument(op: &str, name: &str, params: &[&str], options: &[&str])
     if let Some(n) = nearest(name, params.iter().chain(options).copied()) {
         return m.help(format!("did you mean `{n}`?"));
     }
-    let tensors = if params.is_empty() { String::new() } else { format!("it takes {}", ticked(params.iter().copied())) };
+    let tensors = if params.is_empty() {
+        String::new()
+    } else {
+        format!("it takes {}", ticked(params.iter().copied()))
+    };
     match (tensors.is_empty(), options.is_empty()) {
         (_, true) => m.help(tensors),
         (true, false) => m.help(format!("its options are {}", ticked(options.iter().copied()))),

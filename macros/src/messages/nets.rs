@@ -3,7 +3,8 @@
 use super::*;
 
 pub fn init_of_type(init: &str, dtype: &str) -> Message {
-    Message::new(format!("a weight of type {dtype} cannot start as `{init}`")).help("it starts as `zeros` or `ones`")
+    Message::new(format!("a weight of type {dtype} cannot start as `{init}`"))
+        .help("it starts as `zeros` or `ones`")
 }
 
 pub fn unknown_init(text: &str) -> Message {
@@ -28,7 +29,10 @@ pub fn unknown_turn(name: &str, given: &str, turns: &[&str]) -> Message {
     if turns.is_empty() {
         m.help("the path of one weight or net has no number in it; `[Layer; N]` and `repeat` have turns")
     } else {
-        m.help(format!("its turns are {}", ticked(turns.iter().map(|t| format!("{{{t}}}")).collect::<Vec<_>>().iter().map(String::as_str))))
+        m.help(format!(
+            "its turns are {}",
+            ticked(turns.iter().map(|t| format!("{{{t}}}")).collect::<Vec<_>>().iter().map(String::as_str))
+        ))
     }
 }
 
@@ -39,7 +43,8 @@ pub fn turn_called_i(name: &str) -> Message {
 }
 
 pub fn transposed_rank(name: &str, ty: &Type, facts: &Facts) -> Message {
-    Message::new(format!("only a matrix can be stored transposed, but `{name}` is {}", show_type(ty, facts))).help("leave `transposed` out")
+    Message::new(format!("only a matrix can be stored transposed, but `{name}` is {}", show_type(ty, facts)))
+        .help("leave `transposed` out")
 }
 
 pub fn repeat_backwards(from: &Dim, to: &Dim, facts: &Facts) -> Message {
@@ -55,8 +60,15 @@ pub fn recursion(names: &[String]) -> Message {
     .help("a network is unrolled where it is used; repeat a layer with an array: `net layers: [Layer; LAYERS];`")
 }
 
-pub fn negative_result(text: &str, network: &str, ty: &Type, given: &[(&str, &Type)], facts: &Facts) -> Message {
-    let m = Message::new(format!("`{text}` would be {}, and no axis is shorter than 0", show_type(ty, facts)));
+pub fn negative_result(
+    text: &str,
+    network: &str,
+    ty: &Type,
+    given: &[(&str, &Type)],
+    facts: &Facts,
+) -> Message {
+    let m =
+        Message::new(format!("`{text}` would be {}, and no axis is shorter than 0", show_type(ty, facts)));
     let m = given.iter().fold(m, |m, (name, t)| m.fact(format!("`{name}` is {}", show_type(t, facts))));
     m.help(format!("its input is too small for `{network}` with these dimensions: a window stands on the image and its padding"))
 }
@@ -119,7 +131,14 @@ pub fn no_such_input(network: &str, name: &str, inputs: &[&str]) -> Message {
 }
 
 /// A call of a network whose signature is known.
-pub fn wrong_input(network: &str, input: &str, takes: &str, name: &str, is: &str, why: Option<&str>) -> Message {
+pub fn wrong_input(
+    network: &str,
+    input: &str,
+    takes: &str,
+    name: &str,
+    is: &str,
+    why: Option<&str>,
+) -> Message {
     let m = Message::new(format!("`{network}` does not accept `{name}` for `{input}`"))
         .fact(format!("`{input}` takes {takes}"))
         .fact(format!("`{name}` is {is}"));
@@ -130,7 +149,11 @@ pub fn wrong_input(network: &str, input: &str, takes: &str, name: &str, is: &str
 }
 
 pub fn over_bound(network: &str, dim: &str, bound: &Dim, given: &Dim, facts: &Facts) -> Message {
-    Message::new(format!("`{network}` takes {dim} up to {}, but it is {} here", facts.show(bound), facts.show(given)))
+    Message::new(format!(
+        "`{network}` takes {dim} up to {}, but it is {} here",
+        facts.show(bound),
+        facts.show(given)
+    ))
 }
 
 pub fn has_weights(network: &str) -> Message {
@@ -147,7 +170,9 @@ pub fn not_called_directly(path: &str) -> Message {
 
 /// N12
 pub fn foreign_unannotated(what: &str, network: &str, example: Option<&str>) -> Message {
-    let m = Message::new(format!("the shape of `{what}` is not known here: `{network}` is declared by another `network!`"));
+    let m = Message::new(format!(
+        "the shape of `{what}` is not known here: `{network}` is declared by another `network!`"
+    ));
     match example {
         Some(e) => m.help(format!("write what you expect and it will be checked: `{e}`")),
         None => m.help("name it and write what you expect: `let h: [B, S, D] = ..;`"),
@@ -155,6 +180,8 @@ pub fn foreign_unannotated(what: &str, network: &str, example: Option<&str>) -> 
 }
 
 pub fn unbound_result(network: &str, dim: &str) -> Message {
-    Message::new(format!("the result of `{network}` depends on its `{dim}`, which follows from none of its inputs"))
-        .help(format!("hand it on where the net is declared: `{network}<{dim} = {dim}>`"))
+    Message::new(format!(
+        "the result of `{network}` depends on its `{dim}`, which follows from none of its inputs"
+    ))
+    .help(format!("hand it on where the net is declared: `{network}<{dim} = {dim}>`"))
 }

@@ -20,13 +20,15 @@ pub fn no_value_after(op: char) -> Message {
 
 /// A signature without `->`.
 pub fn result_expected() -> Message {
-    Message::new("expected `->` and the type of the result").help("for example `(x: [B, D]) -> [B, D]`; several are `-> ([B, D], [B])`")
+    Message::new("expected `->` and the type of the result")
+        .help("for example `(x: [B, D]) -> [B, D]`; several are `-> ([B, D], [B])`")
 }
 
 /// `D: 8`
 pub fn bound_expected(dim: &str, text: &str) -> Message {
-    Message::new(format!("expected `..=` before the bound of `{dim}`"))
-        .help(format!("`{dim}: ..={text}` is a run-time dimension of at most {text}, `{dim} = {text}` a static one"))
+    Message::new(format!("expected `..=` before the bound of `{dim}`")).help(format!(
+        "`{dim}: ..={text}` is a run-time dimension of at most {text}, `{dim} = {text}` a static one"
+    ))
 }
 
 /// `x ** 2`
@@ -57,7 +59,8 @@ pub fn no_operator(op: &str, left: &str) -> Message {
 
 /// `for i in 0..4`
 pub fn for_over_numbers(name: &str) -> Message {
-    Message::new("`for` goes through an array of nets").help(format!("so many turns are written `repeat {name} in 0..N {{ .. }}`"))
+    Message::new("`for` goes through an array of nets")
+        .help(format!("so many turns are written `repeat {name} in 0..N {{ .. }}`"))
 }
 
 /// `while`, `return` and others of Rust's.
@@ -65,7 +68,9 @@ pub fn no_statement(word: &str) -> Message {
     let m = Message::new(format!("`{word}` is no part of `network!`"));
     match word {
         "return" => m.help("the last line of the body, without a `;`, is the result"),
-        "while" | "loop" => m.help("loops have a fixed number of turns: `repeat i in 0..N { .. }`, or `for layer in layers { .. }`"),
+        "while" | "loop" => m.help(
+            "loops have a fixed number of turns: `repeat i in 0..N { .. }`, or `for layer in layers { .. }`",
+        ),
         "match" => m.help("`if` chooses by options and static dimensions"),
         _ => m,
     }
@@ -93,11 +98,13 @@ pub fn mixed_operators(before: BinOp, op: BinOp, a: &str, b: &str, c: &str) -> M
 }
 
 pub fn too_deep() -> Message {
-    Message::new(format!("nested too deeply: more than {} levels", crate::parse::MAX_DEPTH)).help("name a part of it with `let`")
+    Message::new(format!("nested too deeply: more than {} levels", crate::parse::MAX_DEPTH))
+        .help("name a part of it with `let`")
 }
 
 pub fn keyword_as_name(word: &str) -> Message {
-    Message::new(format!("`{word}` cannot be a name here: it is a keyword of Rust")).help("choose another name")
+    Message::new(format!("`{word}` cannot be a name here: it is a keyword of Rust"))
+        .help("choose another name")
 }
 
 pub fn reserved_name(word: &str) -> Message {
@@ -138,7 +145,8 @@ pub fn empty_tuple() -> Message {
 }
 
 pub fn empty_index() -> Message {
-    Message::new("expected an index between `[` and `]`").help("for example `x[0]`, `x[S = -1]`, `x[0..S]` or `table[ids]`")
+    Message::new("expected an index between `[` and `]`")
+        .help("for example `x[0]`, `x[S = -1]`, `x[0..S]` or `table[ids]`")
 }
 
 pub fn open_axes_first() -> Message {
@@ -169,11 +177,13 @@ pub fn no_method(name: &str, of: &str) -> Message {
 }
 
 pub fn path_is_no_value(path: &str) -> Message {
-    Message::new(format!("`{path}` is no value")).help(format!("a network of another module is used through a net: `net name: {path};`"))
+    Message::new(format!("`{path}` is no value"))
+        .help(format!("a network of another module is used through a net: `net name: {path};`"))
 }
 
 pub fn if_without_else() -> Message {
-    Message::new("`if` needs an `else`").help("both branches give a value of one shape; `else { x }` gives `x` as it is")
+    Message::new("`if` needs an `else`")
+        .help("both branches give a value of one shape; `else { x }` gives `x` as it is")
 }
 
 pub fn bad_number(text: &str, why: &str) -> Message {

@@ -14,8 +14,11 @@ pub fn growth_needs_bound(state: &str, dim: &str, is_static: bool) -> Message {
 }
 
 pub fn growth_without_room(state: &str, dim: &str, bound: &Dim, facts: &Facts) -> Message {
-    Message::new(format!("`{state}` grows along `{dim}`, which is at most {}: there is no room for a row", facts.show(bound)))
-        .help(format!("give `{dim}` the number of rows to keep: `{dim}: ..=512`"))
+    Message::new(format!(
+        "`{state}` grows along `{dim}`, which is at most {}: there is no room for a row",
+        facts.show(bound)
+    ))
+    .help(format!("give `{dim}` the number of rows to keep: `{dim}: ..=512`"))
 }
 
 pub fn growth_axis(state: &str, dim: &str, ty: &Type) -> Message {
@@ -24,7 +27,8 @@ pub fn growth_axis(state: &str, dim: &str, ty: &Type) -> Message {
 }
 
 pub fn shared_state(path: &str, net: bool, first: &str, second: &str) -> Message {
-    let what = if net { format!("the net `{path}` keeps a state, and") } else { format!("the state `{path}`") };
+    let what =
+        if net { format!("the net `{path}` keeps a state, and") } else { format!("the state `{path}`") };
     Message::new(format!("{what} is used by the entry points `{first}` and `{second}`"))
         .fact("each entry point has a session of its own, so that a state belongs to one of them")
         .help("declare it in the `fn` that uses it, or make one `fn` of both")
@@ -35,17 +39,20 @@ pub fn push_takes_one() -> Message {
 }
 
 pub fn push_of_no_state(name: &str) -> Message {
-    Message::new(format!("`{name}` is no state, and only a state can be pushed to"))
-        .help(format!("`concat({name}, .., axis = ..)` joins tensors; declare a state as `state keys: [B, P, D] grow P;`"))
+    Message::new(format!("`{name}` is no state, and only a state can be pushed to")).help(format!(
+        "`concat({name}, .., axis = ..)` joins tensors; declare a state as `state keys: [B, P, D] grow P;`"
+    ))
 }
 
 pub fn push_without_growth(state: &str) -> Message {
-    Message::new(format!("`{state}` does not grow"))
-        .help(format!("declare along which dimension: `state {state}: [..] grow P;`; or assign, `{state} = ..;`"))
+    Message::new(format!("`{state}` does not grow")).help(format!(
+        "declare along which dimension: `state {state}: [..] grow P;`; or assign, `{state} = ..;`"
+    ))
 }
 
 pub fn growing_is_pushed(state: &str) -> Message {
-    Message::new(format!("`{state}` grows and cannot be assigned to")).help(format!("add its new rows: `{state}.push(..)`"))
+    Message::new(format!("`{state}` grows and cannot be assigned to"))
+        .help(format!("add its new rows: `{state}.push(..)`"))
 }
 
 pub fn push_shape(state: &str, ty: &Type, dim: &str, name: &str, given: &Type, facts: &Facts) -> Message {
@@ -60,8 +67,11 @@ pub fn outgrows(state: &str, bound: &Dim, rows: &Dim, facts: &Facts) -> Message 
         (None, Some(n)) => format!("{bound} = {n}"),
         _ => bound.to_string(),
     };
-    Message::new(format!("`{state}` holds at most {spelled} rows, but this call alone adds {}", facts.show(rows)))
-        .help("raise the bound, or push fewer rows in a call")
+    Message::new(format!(
+        "`{state}` holds at most {spelled} rows, but this call alone adds {}",
+        facts.show(rows)
+    ))
+    .help("raise the bound, or push fewer rows in a call")
 }
 
 pub fn pushed_twice(state: &str) -> Message {
@@ -75,7 +85,8 @@ pub fn pushed_in_loop(state: &str) -> Message {
 }
 
 pub fn pushed_in_one_branch(state: &str) -> Message {
-    Message::new(format!("`{state}` is pushed to in one branch and not in the other")).help("it grows by the same rows in every call")
+    Message::new(format!("`{state}` is pushed to in one branch and not in the other"))
+        .help("it grows by the same rows in every call")
 }
 
 pub fn never_pushed(state: &str) -> Message {
@@ -84,8 +95,13 @@ pub fn never_pushed(state: &str) -> Message {
 }
 
 pub fn moving_state(state: &str, ty: &Type, dim: &str) -> Message {
-    Message::new(format!("`{state}` is {}, but `{dim}` grows from call to call", show_type(ty, &Facts::default())))
-        .help(format!("a state keeps its shape; let `{state}` grow along `{dim}` too, or give it a dimension that stays"))
+    Message::new(format!(
+        "`{state}` is {}, but `{dim}` grows from call to call",
+        show_type(ty, &Facts::default())
+    ))
+    .help(format!(
+        "a state keeps its shape; let `{state}` grow along `{dim}` too, or give it a dimension that stays"
+    ))
 }
 
 pub fn uneven_growth(dim: &str, first: &str, rows: &Dim, second: &str, more: &Dim, facts: &Facts) -> Message {
@@ -96,11 +112,13 @@ pub fn uneven_growth(dim: &str, first: &str, rows: &Dim, second: &str, more: &Di
 }
 
 pub fn minimize_outside() -> Message {
-    Message::new("`minimize` stands in a `train fn`").help("for example `train fn step(x: [B, D], y: i32[B], lr: []) -> [] { .. }`")
+    Message::new("`minimize` stands in a `train fn`")
+        .help("for example `train fn step(x: [B, D], y: i32[B], lr: []) -> [] { .. }`")
 }
 
 pub fn minimize_in_loop() -> Message {
-    Message::new("`minimize` cannot stand in a loop").help("add up the losses in the loop and minimise their sum after it")
+    Message::new("`minimize` cannot stand in a loop")
+        .help("add up the losses in the loop and minimise their sum after it")
 }
 
 pub fn minimize_twice() -> Message {
@@ -108,7 +126,8 @@ pub fn minimize_twice() -> Message {
 }
 
 pub fn nothing_minimised(name: &str) -> Message {
-    Message::new(format!("`train fn {name}` minimises nothing")).help("say what its weights learn: `minimize loss with adamw(lr = lr);`")
+    Message::new(format!("`train fn {name}` minimises nothing"))
+        .help("say what its weights learn: `minimize loss with adamw(lr = lr);`")
 }
 
 pub fn loss_is_scalar(name: &str, ty: &Type, facts: &Facts) -> Message {
@@ -117,7 +136,8 @@ pub fn loss_is_scalar(name: &str, ty: &Type, facts: &Facts) -> Message {
 }
 
 pub fn loss_without_weights() -> Message {
-    Message::new("the loss depends on no weight that could learn").help("call a net or use a `param` that is not `#[frozen]`")
+    Message::new("the loss depends on no weight that could learn")
+        .help("call a net or use a `param` that is not `#[frozen]`")
 }
 
 /// N16
@@ -135,11 +155,13 @@ pub fn unknown_optimiser<const N: usize>(name: &str, known: [&str; N]) -> Messag
 }
 
 pub fn setting_needs_name(optimiser: &str) -> Message {
-    Message::new(format!("settings of `{optimiser}` are given by name")).help(format!("for example `{optimiser}(lr = 1e-3)`"))
+    Message::new(format!("settings of `{optimiser}` are given by name"))
+        .help(format!("for example `{optimiser}(lr = 1e-3)`"))
 }
 
 pub fn setting_is_scalar(setting: &str, name: &str, ty: &Type, facts: &Facts) -> Message {
-    Message::new(format!("`{setting}` is one number, but `{name}` is {}", show_type(ty, facts))).help(format!("declare it as `{name}: []`"))
+    Message::new(format!("`{setting}` is one number, but `{name}` is {}", show_type(ty, facts)))
+        .help(format!("declare it as `{name}: []`"))
 }
 
 pub fn no_entry_point(network: &str) -> Message {
@@ -153,26 +175,33 @@ pub fn entry_in_body() -> Message {
 }
 
 pub fn entry_is_method(name: &str) -> Message {
-    Message::new(format!("an entry point cannot be called `{name}`: the compiled network has another method of that name"))
-        .help("choose another name")
+    Message::new(format!(
+        "an entry point cannot be called `{name}`: the compiled network has another method of that name"
+    ))
+    .help("choose another name")
 }
 
 pub fn entry_recursion(names: &[String]) -> Message {
     let m = match names {
         [one] => Message::new(format!("`{one}` calls itself")),
-        [first, ..] => Message::new(format!("`{first}` calls itself")).fact(names.join(" -> ") + " -> " + first),
+        [first, ..] => {
+            Message::new(format!("`{first}` calls itself")).fact(names.join(" -> ") + " -> " + first)
+        }
         [] => Message::new("an entry point calls itself"),
     };
     m.help("an entry point is unrolled where it is called; repeat with `for` or `repeat`")
 }
 
 pub fn calls_train(name: &str) -> Message {
-    Message::new(format!("`{name}` is a `train fn` and cannot be called")).help("it changes the weights; call what it calls")
+    Message::new(format!("`{name}` is a `train fn` and cannot be called"))
+        .help("it changes the weights; call what it calls")
 }
 
 pub fn foreign_entry(network: &str, entry: &str) -> Message {
-    Message::new(format!("`{entry}` of `{network}` cannot be called: `{network}` is declared by another `network!`"))
-        .help("only its main entry point is known there; call the net itself")
+    Message::new(format!(
+        "`{entry}` of `{network}` cannot be called: `{network}` is declared by another `network!`"
+    ))
+    .help("only its main entry point is known there; call the net itself")
 }
 
 pub fn no_such_entry(network: &str, name: &str, entries: &[String]) -> Message {

@@ -80,7 +80,10 @@ pub fn attrs(c: &mut Cursor<'_>) -> Attrs {
 fn weights(c: &mut Cursor<'_>, out: &mut ItemAttrs) -> Parsed<()> {
     c.at += 1;
     let Some(g) = c.group(Delimiter::Parenthesis) else {
-        return Err(c.fail(Place::of(c.tokens.first().map_or(c.end, TokenTree::span)), messages::weights_attribute()));
+        return Err(c.fail(
+            Place::of(c.tokens.first().map_or(c.end, TokenTree::span)),
+            messages::weights_attribute(),
+        ));
     };
     if !c.done() {
         return Err(c.expected("`]`"));

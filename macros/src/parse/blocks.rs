@@ -92,7 +92,8 @@ fn value(c: &mut Cursor<'_>, b: &mut Block) -> Parsed<()> {
     } else if c.eat(";").is_some() {
         b.stmts.push(Stmt::Value(e));
     } else {
-        return Err(exprs::no_operator(c, &e).unwrap_or_else(|| c.expected("an operator, `;` or the end of the block")));
+        return Err(exprs::no_operator(c, &e)
+            .unwrap_or_else(|| c.expected("an operator, `;` or the end of the block")));
     }
     Ok(())
 }
@@ -146,7 +147,11 @@ fn repeat(c: &mut Cursor<'_>, b: &mut Block) -> Parsed<()> {
 
 /// Whether `minimize` begins a statement, and is no name: a value follows, and `with` before the `;`.
 fn is_minimize(c: &Cursor<'_>) -> bool {
-    let rest = || (1..).map_while(|i| c.peek_at(i)).take_while(|t| !matches!(t, TokenTree::Punct(p) if p.as_char() == ';'));
+    let rest = || {
+        (1..)
+            .map_while(|i| c.peek_at(i))
+            .take_while(|t| !matches!(t, TokenTree::Punct(p) if p.as_char() == ';'))
+    };
     let value = rest().next().is_some_and(|t| !matches!(t, TokenTree::Punct(_)));
     value && (c.ident_at(1).is_some() || rest().any(|t| matches!(t, TokenTree::Ident(i) if i == "with")))
 }
@@ -163,7 +168,9 @@ fn minimize(c: &mut Cursor<'_>, b: &mut Block) -> Parsed<()> {
         return Err(c.expected("an optimiser such as `adamw(lr = lr)`"));
     }
     let optimiser = exprs::callee(c)?;
-    let Some(g) = c.group(Delimiter::Parenthesis) else { return Err(c.expected("`(lr = ..)` after the optimiser")) };
+    let Some(g) = c.group(Delimiter::Parenthesis) else {
+        return Err(c.expected("`(lr = ..)` after the optimiser"));
+    };
     let args = c.inside(g, |c| c.list(exprs::argument))?;
     let place = c.since(start);
     end_of(c, "`minimize`")?;
@@ -192,7 +199,8 @@ fn poison(c: &mut Cursor<'_>, start: usize, items: usize, b: &mut Block) {
             let mut names: Vec<Ident> = probe.peek_ident().cloned().into_iter().collect();
             if let Some(g) = probe.peek_group(Delimiter::Parenthesis) {
                 let idents = super::flat(g.stream()).into_iter();
-                names = idents.filter_map(|t| if let TokenTree::Ident(i) = t { Some(i) } else { None }).collect();
+                names =
+                    idents.filter_map(|t| if let TokenTree::Ident(i) = t { Some(i) } else { None }).collect();
             }
             let tuple = names.len() > 1;
             b.stmts.push(Stmt::Let { mutable, names, tuple, ty: None, value: nothing() });

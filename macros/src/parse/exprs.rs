@@ -29,7 +29,10 @@ fn product(c: &mut Cursor<'_>) -> Parsed<Expr> {
     let mut left = unary(c)?;
     loop {
         let at = c.span();
-        if c.is_punct("*") && (c.is_punct_at(1, "*") || matches!(c.peek_at(1), Some(TokenTree::Punct(p)) if p.as_char() == '*')) {
+        if c.is_punct("*")
+            && (c.is_punct_at(1, "*")
+                || matches!(c.peek_at(1), Some(TokenTree::Punct(p)) if p.as_char() == '*'))
+        {
             let place = Place { first: c.span(), last: c.peek_at(1).map_or(c.span(), TokenTree::span) };
             return Err(c.fail(place, messages::power(&left.text)));
         }
@@ -122,7 +125,8 @@ fn index(c: &mut Cursor<'_>) -> Parsed<Index> {
     let axis = named(c);
     let first = if c.is_punct("..") { None } else { Some(expr(c)?) };
     let range = c.eat("..").is_some();
-    let end = if range && !c.done() && !c.is_punct(",") && !c.is_word("step") { Some(expr(c)?) } else { None };
+    let end =
+        if range && !c.done() && !c.is_punct(",") && !c.is_word("step") { Some(expr(c)?) } else { None };
     let step = if range && c.eat_word("step") { Some(expr(c)?) } else { None };
     Ok(Index { axis, start: first, end, range, step, place: c.since(start) })
 }
@@ -140,7 +144,8 @@ pub fn no_operator(c: &Cursor<'_>, left: &Expr) -> Option<Failed> {
     const SIGNS: [&str; 12] = [">=", "<=", "==", "!=", "&&", "||", ">", "<", "%", "&", "|", "^"];
     const WORDS: [&str; 2] = ["and", "or"];
     let sign = SIGNS.into_iter().find(|s| {
-        let is = |(i, ch): (usize, char)| matches!(c.peek_at(i), Some(TokenTree::Punct(p)) if p.as_char() == ch);
+        let is =
+            |(i, ch): (usize, char)| matches!(c.peek_at(i), Some(TokenTree::Punct(p)) if p.as_char() == ch);
         s.chars().enumerate().all(is)
     });
     let word = WORDS.into_iter().find(|w| c.is_word(w));
@@ -199,7 +204,9 @@ fn list_of_dims(c: &mut Cursor<'_>) -> Parsed<Vec<Expr>> {
     if leading(c)? {
         list.push(make(c, 0, ExprKind::Leading, 0)?);
     }
-    list.extend(c.list(|c| if c.is_punct("..") { Err(c.fail(Place::of(c.span()), messages::open_axes_first())) } else { expr(c) })?);
+    list.extend(c.list(|c| {
+        if c.is_punct("..") { Err(c.fail(Place::of(c.span()), messages::open_axes_first())) } else { expr(c) }
+    })?);
     Ok(list)
 }
 
@@ -289,7 +296,8 @@ pub fn callee(c: &mut Cursor<'_>) -> Parsed<Callee> {
     while c.eat("::").is_some() {
         c.name("a name after `::`")?;
     }
-    let name = c.tokens.get(start).and_then(|t| if let TokenTree::Ident(i) = t { Some(i.clone()) } else { None });
+    let name =
+        c.tokens.get(start).and_then(|t| if let TokenTree::Ident(i) = t { Some(i.clone()) } else { None });
     Ok(Callee { text: c.text_since(start), name: name.filter(|_| c.at == start + 1), place: c.since(start) })
 }
 
@@ -371,7 +379,9 @@ fn rearrange(c: &mut Cursor<'_>, start: usize) -> Parsed<Expr> {
 
 /// `[b, s, (three h d), 1]` or `[.., d]`
 fn pattern(c: &mut Cursor<'_>) -> Parsed<Vec<Axis>> {
-    let Some(g) = c.group(Delimiter::Bracket) else { return Err(c.expected("a pattern such as `[b, s, (h d)]`")) };
+    let Some(g) = c.group(Delimiter::Bracket) else {
+        return Err(c.expected("a pattern such as `[b, s, (h d)]`"));
+    };
     c.inside(g, |c| {
         let mut axes = Vec::new();
         if leading(c)? {

@@ -17,7 +17,9 @@ pub fn network(c: &mut Cursor<'_>) -> Parsed<Network> {
     attrs.before_network(c);
     let start = c.at;
     let vis = visibility(c);
-    if let Some(word) = ["fn", "struct", "enum", "mod", "impl", "type", "use"].into_iter().find(|w| c.is_word(w)) {
+    if let Some(word) =
+        ["fn", "struct", "enum", "mod", "impl", "type", "use"].into_iter().find(|w| c.is_word(w))
+    {
         return Err(c.fail(Place::of(c.span()), messages::no_network(word)));
     }
     let name = c.name("the name of a network")?;
@@ -69,7 +71,8 @@ pub fn network(c: &mut Cursor<'_>) -> Parsed<Network> {
         Err(Failed) => {
             let quiet = Errors::default();
             let tokens = super::flat(g.stream());
-            if let Ok(body) = super::blocks::block(&mut Cursor::new(&tokens, g.span_close(), &quiet, c.depth)) {
+            if let Ok(body) = super::blocks::block(&mut Cursor::new(&tokens, g.span_close(), &quiet, c.depth))
+            {
                 n.entries.push(Entry { body, ..Entry::unknown(&n.name) });
             }
             quiet.finish();
@@ -95,7 +98,11 @@ fn head(c: &mut Cursor<'_>, n: &mut Network) -> Parsed<Option<Entry>> {
         c.at += 1;
         n.options = c.inside(g, |o| o.list(option))?;
     }
-    let entry = if c.peek_group(Delimiter::Brace).is_some() || c.is_word("where") { None } else { Some(signature(c, &n.name)?) };
+    let entry = if c.peek_group(Delimiter::Brace).is_some() || c.is_word("where") {
+        None
+    } else {
+        Some(signature(c, &n.name)?)
+    };
     if c.eat_word("where") {
         loop {
             n.wheres.push(clause(c)?);
@@ -155,7 +162,10 @@ fn dims(c: &mut Cursor<'_>) -> Parsed<Vec<DimDecl>> {
             if c.eat("..=").is_none() {
                 let place = Place::of(c.span());
                 let after = super::exprs::expr(c);
-                return Err(after.map_or_else(|e| e, |e| c.fail(place, messages::bound_expected(&name.to_string(), &e.text))));
+                return Err(after.map_or_else(
+                    |e| e,
+                    |e| c.fail(place, messages::bound_expected(&name.to_string(), &e.text)),
+                ));
             }
             DimKind::Bounded(super::exprs::expr(c)?)
         } else if c.eat("=").is_some() {
@@ -201,7 +211,9 @@ pub fn ty(c: &mut Cursor<'_>) -> Parsed<Ty> {
     let start = c.at;
     let dtype = c.peek_ident().cloned();
     c.at += usize::from(dtype.is_some());
-    let Some(g) = c.group(Delimiter::Bracket) else { return Err(c.expected("a type such as `[B, D]` or `bool[B, S]`")) };
+    let Some(g) = c.group(Delimiter::Bracket) else {
+        return Err(c.expected("a type such as `[B, D]` or `bool[B, S]`"));
+    };
     let (open, axes) = c.inside(g, |c| {
         let open = super::exprs::leading(c)?;
         let axes = c.list(|c| {

@@ -48,7 +48,9 @@ fn flat(stream: TokenStream) -> Vec<TokenTree> {
     let mut open = vec![stream.into_iter()];
     while let Some(iter) = open.last_mut() {
         match iter.next() {
-            Some(TokenTree::Group(g)) if g.delimiter() == Delimiter::None => open.push(g.stream().into_iter()),
+            Some(TokenTree::Group(g)) if g.delimiter() == Delimiter::None => {
+                open.push(g.stream().into_iter())
+            }
             Some(t) => out.push(t),
             None => {
                 open.pop();
@@ -132,7 +134,9 @@ impl<'a> Cursor<'a> {
         while let Some(t) = open.pop() {
             match t {
                 TokenTree::Group(g) => open.extend(g.stream()),
-                TokenTree::Ident(i) if syn::parse2::<Ident>(TokenTree::from(i.clone()).into()).is_ok() => out.push(i),
+                TokenTree::Ident(i) if syn::parse2::<Ident>(TokenTree::from(i.clone()).into()).is_ok() => {
+                    out.push(i)
+                }
                 _ => {}
             }
         }
@@ -151,12 +155,16 @@ impl<'a> Cursor<'a> {
             _ => None,
         };
         let n = s.len();
-        let all =
-            s.chars().enumerate().all(|(i, c)| punct(i).is_some_and(|p| p.as_char() == c && (i + 1 == n || p.spacing() == Spacing::Joint)));
+        let all = s.chars().enumerate().all(|(i, c)| {
+            punct(i).is_some_and(|p| p.as_char() == c && (i + 1 == n || p.spacing() == Spacing::Joint))
+        });
         if !all {
             return false;
         }
-        let longer = punct(n - 1).filter(|p| p.spacing() == Spacing::Joint).and_then(|_| punct(n)).map(|p| format!("{s}{}", p.as_char()));
+        let longer = punct(n - 1)
+            .filter(|p| p.spacing() == Spacing::Joint)
+            .and_then(|_| punct(n))
+            .map(|p| format!("{s}{}", p.as_char()));
         !longer.is_some_and(|l| matches!(l.as_str(), "==" | "<=" | ".." | "->" | "&&" | "::" | "..="))
     }
 
@@ -229,9 +237,11 @@ impl<'a> Cursor<'a> {
             TokenTree::Group(g) => g.delimiter() == Delimiter::Brace,
             _ => false,
         };
-        let rest: Vec<TokenTree> = self.tokens.iter().skip(self.at).take_while(|t| !ends(t)).cloned().collect();
+        let rest: Vec<TokenTree> =
+            self.tokens.iter().skip(self.at).take_while(|t| !ends(t)).cloned().collect();
         let n = rest.len();
-        let (value, left) = (|s: ParseStream<'_>| Ok((read(s)?, s.parse::<TokenStream>()?))).parse2(rest.into_iter().collect())?;
+        let (value, left) = (|s: ParseStream<'_>| Ok((read(s)?, s.parse::<TokenStream>()?)))
+            .parse2(rest.into_iter().collect())?;
         self.at += n.saturating_sub(left.into_iter().count());
         Ok(value)
     }
@@ -284,11 +294,12 @@ impl<'a> Cursor<'a> {
         }
     }
 
-    /// After a failure in a block: past the next `;` or the `{ .. }` of a loop, or to what begins a statement.
-    /// Whether there was one before the end.
+    /// After a failure in a block: past the next `;` or the `{ .. }` of a loop, or to what begins a
+    /// statement. Whether there was one before the end.
     fn recover(&mut self, start: usize) -> bool {
         let word = |w: &str| matches!(self.tokens.get(start), Some(TokenTree::Ident(i)) if i == w);
-        let braces_end = ["for", "repeat", "fn", "while", "loop", "match", "struct", "impl"].iter().any(|w| word(w));
+        let braces_end =
+            ["for", "repeat", "fn", "while", "loop", "match", "struct", "impl"].iter().any(|w| word(w));
         if self.at == start {
             self.at += 1;
         }

@@ -1,4 +1,5 @@
-//! Input that no one would write by hand: every piece of it is an error at a place, or nothing at all, and soon.
+//! Input that no one would write by hand: every piece of it is an error at a place, or nothing at all, and
+//! soon.
 
 use super::{body, errors_of, one, said, tokens};
 
@@ -11,7 +12,9 @@ fn any(found: &[String], part: &str) {
 
 #[test]
 fn networks_that_contain_each_other() {
-    let chain = |n: usize| -> String { (0..n).map(|i| format!("N{i}<B>(x: [B]) -> [B] {{ net a: N{}; a(x) }}", (i + 1) % n)).collect() };
+    let chain = |n: usize| -> String {
+        (0..n).map(|i| format!("N{i}<B>(x: [B]) -> [B] {{ net a: N{}; a(x) }}", (i + 1) % n)).collect()
+    };
     one(
         said(&chain(1)),
         "`N0` contains itself\nhelp: a network is unrolled where it is used; repeat a layer with an array: `net layers: [Layer; LAYERS];`",
@@ -31,7 +34,8 @@ fn networks_that_contain_each_other() {
 
 #[test]
 fn dims_by_the_thousand() {
-    let named = |p: &dyn Fn(usize) -> String| (0..MANY).map(|i| format!(", D{i} = {}", p(i))).collect::<String>();
+    let named =
+        |p: &dyn Fn(usize) -> String| (0..MANY).map(|i| format!(", D{i} = {}", p(i))).collect::<String>();
     let network = |dims: &str| said(&format!("N<B{dims}>(x: [B, D0]) -> [B, D0] {{ relu(x) }}"));
     assert!(network(&named(&|i| i.to_string())).is_empty());
     // Each from the next, from the first, all in one ring, and all of one name.
@@ -43,7 +47,10 @@ fn dims_by_the_thousand() {
     let same: String = (0..MANY).map(|_| ", D0 = 8").collect();
     any(&network(&same), "`D0` is declared twice");
     // Each twice the next: 2^2000 fits into nothing.
-    any(&network(&named(&|i| if i + 1 == MANY { "8".into() } else { format!("2 * D{}", i + 1) })), "does not fit into 64 bits");
+    any(
+        &network(&named(&|i| if i + 1 == MANY { "8".into() } else { format!("2 * D{}", i + 1) })),
+        "does not fit into 64 bits",
+    );
 }
 
 #[test]
@@ -68,7 +75,11 @@ fn dims_of_many_terms() {
 
 #[test]
 fn numbers_at_the_ends() {
-    for p in ["9223372036854775807 * 2", "-9223372036854775807 - 2", "9223372036854775807 * D * 9223372036854775807"] {
+    for p in [
+        "9223372036854775807 * 2",
+        "-9223372036854775807 - 2",
+        "9223372036854775807 * D * 9223372036854775807",
+    ] {
         any(&body(&format!("let _y: [{p}] = x; x")), "does not fit into 64 bits");
     }
     any(&body("let _y: [-9223372036854775808] = x; x"), "it does not fit into 64 bits");
@@ -85,8 +96,13 @@ fn numbers_at_the_ends() {
 #[test]
 fn names_from_elsewhere() {
     // Rust's identifiers may have any letters, and so may names here.
-    assert!(said("Réseau<Größe, 幅 = 8>(вход: [Größe, 幅]) -> [Größe, 幅] { let é = relu(вход); é }").is_empty());
-    for name in ["r#type", "type", "Self", "self", "crate", "super", "async", "await", "dyn", "try", "yield", "gen", "abstract", "_"] {
+    assert!(
+        said("Réseau<Größe, 幅 = 8>(вход: [Größe, 幅]) -> [Größe, 幅] { let é = relu(вход); é }").is_empty()
+    );
+    for name in [
+        "r#type", "type", "Self", "self", "crate", "super", "async", "await", "dyn", "try", "yield", "gen",
+        "abstract", "_",
+    ] {
         assert!(!said(&format!("N<{name}>(x: [{name}]) -> [{name}] {{ x }}")).is_empty(), "{name}");
         assert!(!said(&format!("{name}<B>(x: [B]) -> [B] {{ x }}")).is_empty(), "{name}");
         assert!(!said(&format!("N<B>({name}: [B]) -> [B] {{ {name} }}")).is_empty(), "{name}");
@@ -94,7 +110,10 @@ fn names_from_elsewhere() {
         assert!(!body(&format!("let {name} = x; {name}")).is_empty(), "{name}");
     }
     // Words of the language are words of its grammar only where they stand in it.
-    for word in ["param", "net", "state", "buffer", "repeat", "residual", "train", "grow", "minimize", "with", "over", "option", "rows"] {
+    for word in [
+        "param", "net", "state", "buffer", "repeat", "residual", "train", "grow", "minimize", "with", "over",
+        "option", "rows",
+    ] {
         let found = body(&format!("let {word} = relu(x); {word} + x"));
         assert!(found.is_empty(), "{word}: {found:#?}");
         assert!(said(&format!("N<B>({word}: [B]) -> [B] {{ {word} * 2 }}")).is_empty(), "{word}");
@@ -115,7 +134,9 @@ fn nested_deeply() {
 
 /// One clear error each, of everything that can stand in itself, and of chains of operators.
 fn nested(levels: usize) {
-    let deep = |open: &str, inner: &str, close: &str| body(&format!("{}{inner}{}", open.repeat(levels), close.repeat(levels)));
+    let deep = |open: &str, inner: &str, close: &str| {
+        body(&format!("{}{inner}{}", open.repeat(levels), close.repeat(levels)))
+    };
     for found in [
         deep("(", "x", ")"),
         deep("[", "x", "]"),

@@ -1,12 +1,14 @@
-//! Real declarations with several tokens dropped, doubled, swapped, cut off or taken from elsewhere: whatever comes
-//! out, nothing panics, what is emitted is Rust, and every network that has a name still has its structs.
+//! Real declarations with several tokens dropped, doubled, swapped, cut off or taken from elsewhere: whatever
+//! comes out, nothing panics, what is emitted is Rust, and every network that has a name still has its
+//! structs.
 
 use super::{count, damaged, errors_of};
 use proc_macro2::{Delimiter, Group, TokenStream, TokenTree};
 use proptest::prelude::*;
 
 /// Files with declarations that people wrote, or could have.
-const FILES: [&str; 2] = [include_str!("../../../tests/grammar.rs"), include_str!("../../../tests/language.rs")];
+const FILES: [&str; 2] =
+    [include_str!("../../../tests/grammar.rs"), include_str!("../../../tests/language.rs")];
 
 /// The networks of all `network!` calls in the files, one after another.
 fn declarations() -> Vec<TokenStream> {

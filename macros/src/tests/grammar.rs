@@ -5,7 +5,10 @@ use super::{body, one, said};
 #[test]
 fn loops() {
     assert!(body("let mut y = x; repeat i in 0..3 { param w: [D]; y = y * w + i; } y").is_empty());
-    assert!(body("let mut y = x; repeat i in 1..D { #[weights(\"l.{i}\")] net l: Linear<D, D>; y = l(y); } y").is_empty());
+    assert!(
+        body("let mut y = x; repeat i in 1..D { #[weights(\"l.{i}\")] net l: Linear<D, D>; y = l(y); } y")
+            .is_empty()
+    );
     one(body("let mut y = x; repeat i in 0..3 { y = y[S = 0..i]; } y"), {
         "`y` changes shape inside the loop: it enters as [B, S, D (8)] and leaves as [B, i, D (8)]\nhelp: every turn must give back the shape it was given; use `let` for a value of another shape"
     });
@@ -32,7 +35,10 @@ fn loops() {
         body("repeat i in 0..2 { x }; x"),
         "the value of `x` is not used\nhelp: name it, `let y = x;`, or leave the `;` out if it is the result",
     );
-    one(body("repeat i in 0 { let _y = x; } x"), "expected `..` between the first turn and the end, found `{`");
+    one(
+        body("repeat i in 0 { let _y = x; } x"),
+        "expected `..` between the first turn and the end, found `{`",
+    );
 }
 
 #[test]
@@ -51,7 +57,10 @@ fn storage() {
         "a weight of type i32 cannot start as `normal(1.0)`\nhelp: it starts as `zeros` or `ones`"
     });
     assert!(body("buffer n: i32[D] = ones; param t: bf16[D]; x * cast(n, f32) * cast(t, f32)").is_empty());
-    one(body("buffer b: [D]; x"), "buffer `b` is never used\nhelp: remove it, or write `buffer _b` to keep a weight the body ignores");
+    one(
+        body("buffer b: [D]; x"),
+        "buffer `b` is never used\nhelp: remove it, or write `buffer _b` to keep a weight the body ignores",
+    );
     one(said("#[frozen] N<B>(x: [B]) -> [B] { x }"), "`#[frozen]` belongs before an item");
     one(body("#[unused_weights(\"a\")] param w: [D]; x * w"), "`#[unused_weights]` belongs before a network");
 }
@@ -59,7 +68,10 @@ fn storage() {
 #[test]
 fn entry_points() {
     let coder = |members: &str| said(&format!("N<B, D = 8> {{ param w: [D]; {members} }}"));
-    assert!(coder("fn a(x: [B, D]) -> [B, D] { x * w } pub(crate) fn b(x: [B, D]) -> [B, D] { a(a(x)) }").is_empty());
+    assert!(
+        coder("fn a(x: [B, D]) -> [B, D] { x * w } pub(crate) fn b(x: [B, D]) -> [B, D] { a(a(x)) }")
+            .is_empty()
+    );
     one(said("N<B, D = 8> { param w: [D]; }"), {
         "`N` has neither a signature nor an entry point\nhelp: write `N<B, D = 768>(x: [B, D]) -> [B, D] { .. }`, or a `fn forward(x: [B, D]) -> [B, D] { .. }` in it"
     });
@@ -77,7 +89,10 @@ fn entry_points() {
     one(coder("fn a(x: [B, D]) -> [B, D] { x * w } fn b(x: [B]) -> [B, D] { a(x) }"), {
         "`a` does not accept `x` for `x`\n  `x` takes [B, D (8)]\n  `x` is [B]"
     });
-    one(coder("let y = w;  fn a(x: [B, D]) -> [B, D] { x * w }"), "expected `param`, `buffer`, `net`, `state` or `fn`, found `let`");
+    one(
+        coder("let y = w;  fn a(x: [B, D]) -> [B, D] { x * w }"),
+        "expected `param`, `buffer`, `net`, `state` or `fn`, found `let`",
+    );
     one(body("fn g(x: [B]) -> [B] { x } x"), {
         "`fn` cannot stand in the body of a network with a signature\nhelp: leave the signature out and declare every entry point: `Name<B, D = 768> { fn forward(..) -> .. { .. } }`"
     });
@@ -90,7 +105,10 @@ fn entry_points() {
     };
     assert!(used("c.half(c(x))").is_empty());
     one(used("c.hulf(x)"), "`C` has no entry point `hulf`\nhelp: did you mean `half`?");
-    one(used("c(x).half(x)"), "there is no `.half`\nhelp: `c(x).t` swaps the last two axes; everything else is a call, `f(c(x))`");
+    one(
+        used("c(x).half(x)"),
+        "there is no `.half`\nhelp: `c(x).t` swaps the last two axes; everything else is a call, `f(c(x))`",
+    );
     one(said("N<B>(x: [B]) -> [B] { net c: other::C; c.half(x) }"), {
         "`half` of `other::C` cannot be called: `other::C` is declared by another `network!`\nhelp: only its main entry point is known there; call the net itself"
     });
@@ -98,15 +116,22 @@ fn entry_points() {
 
 /// A cache of rows: `N<B, S, P: ..=T, D = 8, T = 16>(x: [B, S, D]) -> [B, S, D]`.
 fn cached(text: &str) -> Vec<String> {
-    said(&format!("N<B, S, P: ..=T, D = 8, T = 16>(x: [B, S, D]) -> [B, S, D] {{ state k: [B, P, D] grow P; {text} }}"))
+    said(&format!(
+        "N<B, S, P: ..=T, D = 8, T = 16>(x: [B, S, D]) -> [B, S, D] {{ state k: [B, P, D] grow P; {text} }}"
+    ))
 }
 
 #[test]
 fn states() {
-    assert!(cached("let all = k.push(x); x + expand(mean(all, over = 1, keep = true), [B, S, D])").is_empty());
+    assert!(
+        cached("let all = k.push(x); x + expand(mean(all, over = 1, keep = true), [B, S, D])").is_empty()
+    );
     assert!(cached("let old = mean(k, over = P); let _all = k.push(x); x + expand(reshape(old, [B, 1, D]), [B, S, D])").is_empty());
     assert!(cached("state h: [B, D]; let _a = k.push(x); h = h * 2 + sum(x, over = S); x").is_empty());
-    one(cached("x"), "`k` grows but is never pushed to\nhelp: add the rows of this call: `let all = k.push(..);`");
+    one(
+        cached("x"),
+        "`k` grows but is never pushed to\nhelp: add the rows of this call: `let all = k.push(..);`",
+    );
     one(cached("let _a = k.push(x); let _b = k.push(x); x"), {
         "`k` is pushed to twice in one call\nhelp: join the rows first: `k.push(concat(a, b, axis = ..))`"
     });
@@ -119,25 +144,45 @@ fn states() {
     one(cached("let _a = k.push(x.t); x"), {
         "`x.t` cannot be pushed to `k`: only the axis `P` may differ\n  `k` is [B, P, D (8)]\n  `x.t` is [B, D (8), S]"
     });
-    one(cached("let _a = k.push(concat(x[S = 0..1], expand(x[S = 0..1], [B, 1, D]), axis = 1)[0..B, 0..1]); x @ k"), {
-        "inner dimensions of `@` differ: D (8) is not P\n  `x` is [B, S, D (8)]\n  `k` is [B, P, D (8)]\nhelp: `k` fits if transposed: `x @ k.t`"
-    });
-    one(cached("k = x; x").into_iter().take(1).collect(), "`k` grows and cannot be assigned to\nhelp: add its new rows: `k.push(..)`");
+    one(
+        cached(
+            "let _a = k.push(concat(x[S = 0..1], expand(x[S = 0..1], [B, 1, D]), axis = 1)[0..B, 0..1]); x @ k",
+        ),
+        {
+            "inner dimensions of `@` differ: D (8) is not P\n  `x` is [B, S, D (8)]\n  `k` is [B, P, D (8)]\nhelp: `k` fits if transposed: `x @ k.t`"
+        },
+    );
+    one(
+        cached("k = x; x").into_iter().take(1).collect(),
+        "`k` grows and cannot be assigned to\nhelp: add its new rows: `k.push(..)`",
+    );
     one(cached("let _a = k.push(x); x.push(x)"), {
         "`x` is no state, and only a state can be pushed to\nhelp: `concat(x, .., axis = ..)` joins tensors; declare a state as `state keys: [B, P, D] grow P;`"
     });
-    one(cached("let _a = k.push(x, x); x"), "`push` takes one tensor: the new rows\nhelp: for example `keys.push(k)`");
+    one(
+        cached("let _a = k.push(x, x); x"),
+        "`push` takes one tensor: the new rows\nhelp: for example `keys.push(k)`",
+    );
     one(cached("state h: [B, D]; let _a = k.push(x); h.push(x)"), {
         "`h` does not grow\nhelp: declare along which dimension: `state h: [..] grow P;`; or assign, `h = ..;`"
     });
-    one(cached("state v: [B, P, D] grow P; let _a = k.push(x); let _b = v.push(concat(x, x, axis = 1)); x"), {
-        "states that grow along `P` must grow alike\n  `k` grows by S\n  `v` grows by 2*S\nhelp: give one of them a dimension of its own"
-    });
-    one(cached("let _a = k.push(expand(x[S = 0..1], [B, 1, D])[0..B, 0..1]); let _c = k; #[frozen] state h: [D]; x"), {
-        "the state `h` is no weight and has no attributes of one\nhelp: a state starts as zeros and lives in the session; leave the attribute out"
-    });
-    let declared =
-        |dims: &str, state: &str| said(&format!("N<B, {dims}, D = 8>(x: [B, S, D]) -> [B, S, D] {{ {state} let _a = k.push(x); x }}"));
+    one(
+        cached("state v: [B, P, D] grow P; let _a = k.push(x); let _b = v.push(concat(x, x, axis = 1)); x"),
+        {
+            "states that grow along `P` must grow alike\n  `k` grows by S\n  `v` grows by 2*S\nhelp: give one of them a dimension of its own"
+        },
+    );
+    one(
+        cached(
+            "let _a = k.push(expand(x[S = 0..1], [B, 1, D])[0..B, 0..1]); let _c = k; #[frozen] state h: [D]; x",
+        ),
+        {
+            "the state `h` is no weight and has no attributes of one\nhelp: a state starts as zeros and lives in the session; leave the attribute out"
+        },
+    );
+    let declared = |dims: &str, state: &str| {
+        said(&format!("N<B, {dims}, D = 8>(x: [B, S, D]) -> [B, S, D] {{ {state} let _a = k.push(x); x }}"))
+    };
     one(declared("S, P", "state k: [B, P, D] grow P;"), {
         "`k` cannot grow along `P`, which is without a bound\nhelp: a session reserves room for the longest: declare `P: ..=1024`"
     });
@@ -148,12 +193,22 @@ fn states() {
         "`k` grows along `P`, which must stand alone on one of its axes\n  `k` is [B, 2*P, D]"
     });
     // N19
-    one(said("N<B, P: ..=T, D = 8, T = 1024>(x: [B, 2048, D]) -> [B, 2048, D] { state k: [B, P, D] grow P; let _a = k.push(x); x }"), {
-        "`k` holds at most T = 1024 rows, but this call alone adds 2048\nhelp: raise the bound, or push fewer rows in a call"
-    });
-    one(said("M<B, P: ..=4>(x: [B]) -> [P] { state k: [P] grow P; k.push(x)[0..P] } N<B>(x: [B]) -> [B] { net m: M; m(x) }"), {
-        "the result of `M` depends on its `P`, which follows from none of its inputs\nhelp: hand it on where the net is declared: `M<P = P>`"
-    });
+    one(
+        said(
+            "N<B, P: ..=T, D = 8, T = 1024>(x: [B, 2048, D]) -> [B, 2048, D] { state k: [B, P, D] grow P; let _a = k.push(x); x }",
+        ),
+        {
+            "`k` holds at most T = 1024 rows, but this call alone adds 2048\nhelp: raise the bound, or push fewer rows in a call"
+        },
+    );
+    one(
+        said(
+            "M<B, P: ..=4>(x: [B]) -> [P] { state k: [P] grow P; k.push(x)[0..P] } N<B>(x: [B]) -> [B] { net m: M; m(x) }",
+        ),
+        {
+            "the result of `M` depends on its `P`, which follows from none of its inputs\nhelp: hand it on where the net is declared: `M<P = P>`"
+        },
+    );
 }
 
 /// `train fn step(x: [B, D], y: i32[B], lr: []) -> []` of a network with a layer.
@@ -166,8 +221,12 @@ fn trained(text: &str) -> Vec<String> {
 #[test]
 fn training() {
     let loss = "let loss = mean(forward(x), over = (0, 1));";
-    assert!(trained(&format!("{loss} minimize loss with adamw(lr = lr, weight_decay = 0.01); loss")).is_empty());
-    assert!(trained(&format!("{loss} minimize loss * 2 with sgd(lr = 0.1, momentum = 0.9); loss")).is_empty());
+    assert!(
+        trained(&format!("{loss} minimize loss with adamw(lr = lr, weight_decay = 0.01); loss")).is_empty()
+    );
+    assert!(
+        trained(&format!("{loss} minimize loss * 2 with sgd(lr = 0.1, momentum = 0.9); loss")).is_empty()
+    );
     one(trained(&format!("{loss} loss")), {
         "`train fn step` minimises nothing\nhelp: say what its weights learn: `minimize loss with adamw(lr = lr);`"
     });
@@ -180,10 +239,16 @@ fn training() {
     one(trained(&format!("{loss} repeat i in 0..2 {{ minimize loss with sgd(lr = 1); }} loss")), {
         "`minimize` cannot stand in a loop\nhelp: add up the losses in the loop and minimise their sum after it"
     });
-    one(trained(&format!("let rows = sum(forward(x), over = D); minimize rows with sgd(lr = 1); {loss} loss")), {
-        "a loss is one number, but `rows` is [B]\nhelp: `mean(rows, over = ..)` makes one of it"
-    });
-    one(trained(&format!("{loss} minimize loss with adam_w(lr = 1); loss")), "unknown optimiser `adam_w`\nhelp: did you mean `adamw`?");
+    one(
+        trained(&format!(
+            "let rows = sum(forward(x), over = D); minimize rows with sgd(lr = 1); {loss} loss"
+        )),
+        { "a loss is one number, but `rows` is [B]\nhelp: `mean(rows, over = ..)` makes one of it" },
+    );
+    one(
+        trained(&format!("{loss} minimize loss with adam_w(lr = 1); loss")),
+        "unknown optimiser `adam_w`\nhelp: did you mean `adamw`?",
+    );
     one(
         trained(&format!("{loss} minimize loss with lion(lr = 1); loss")),
         "unknown optimiser `lion`\nhelp: there are `sgd`, `adam` and `adamw`",
@@ -207,9 +272,14 @@ fn training() {
         "the loss depends on no weight that could learn\nhelp: call a net or use a `param` that is not `#[frozen]`"
     });
     // N16
-    one(trained("let loss = mean(cast(argmax(forward(x), over = D), f32), over = B); minimize loss with sgd(lr = lr); loss"), {
-        "`argmax` has no gradient, so nothing before it would learn\nhelp: move it outside the loss, or mark it on purpose with `stop_gradient(argmax(forward(x), over = D))`"
-    });
+    one(
+        trained(
+            "let loss = mean(cast(argmax(forward(x), over = D), f32), over = B); minimize loss with sgd(lr = lr); loss",
+        ),
+        {
+            "`argmax` has no gradient, so nothing before it would learn\nhelp: move it outside the loss, or mark it on purpose with `stop_gradient(argmax(forward(x), over = D))`"
+        },
+    );
     // What chooses needs no gradient: only what it chooses among.
     assert!(
         trained("let h = forward(x); let loss = mean(select(lt(h, 0), -h, h), over = (0, 1)); minimize loss with sgd(lr = lr); loss")
@@ -258,7 +328,10 @@ fn habits_from_elsewhere() {
     one(body("x.relu()"), "there is no `.relu`\nhelp: operations are called: `relu(x)`");
     one(body("x.T"), "there is no `.T`\nhelp: the last two axes are swapped by `x.t`");
     one(body("x.view(8)"), "there is no `.view`\nhelp: it is written `reshape(x, [..])` here");
-    one(body("mean(x, S); x").into_iter().take(1).collect(), "`mean` takes its axis by name\nhelp: write `over = S`");
+    one(
+        body("mean(x, S); x").into_iter().take(1).collect(),
+        "`mean` takes its axis by name\nhelp: write `over = S`",
+    );
     one(
         first(body("for i in 0..4 { let _y = x; } x")),
         "`for` goes through an array of nets\nhelp: so many turns are written `repeat i in 0..N { .. }`",
@@ -266,8 +339,14 @@ fn habits_from_elsewhere() {
     one(body("while true { } x"), {
         "`while` is no part of `network!`\nhelp: loops have a fixed number of turns: `repeat i in 0..N { .. }`, or `for layer in layers { .. }`"
     });
-    one(body("return x;"), "`return` is no part of `network!`\nhelp: the last line of the body, without a `;`, is the result");
-    one(first(body("match x { } x")), "`match` is no part of `network!`\nhelp: `if` chooses by options and static dimensions");
+    one(
+        body("return x;"),
+        "`return` is no part of `network!`\nhelp: the last line of the body, without a `;`, is the result",
+    );
+    one(
+        first(body("match x { } x")),
+        "`match` is no part of `network!`\nhelp: `if` chooses by options and static dimensions",
+    );
     one(said("fn f(x: [B]) -> [B] { x }"), {
         "expected the name of a network, found `fn`\nhelp: a network is `pub Name<B, D = 768>(x: [B, D]) -> [B, D] { .. }`; Rust's own items stand outside of `network!`"
     });

@@ -22,7 +22,8 @@ fn of(stream: TokenStream) -> Vec<(String, usize, usize)> {
     out
 }
 
-/// How often each of some names stands in the mirror at a place where the user wrote it, each place counted once.
+/// How often each of some names stands in the mirror at a place where the user wrote it, each place counted
+/// once.
 fn linked(text: &str, names: &[&str]) -> Vec<usize> {
     let errors = Errors::default();
     let networks = parse::networks(tokens(text), &errors);
@@ -47,7 +48,23 @@ N<B, D = 8, H = 2 * D>(option eps = 1e-5)(x: [B, D]) -> [B, D] where H < 99 {
 
 #[test]
 fn every_name_is_there() {
-    let names = ["B", "D", "H", "eps", "x", "up", "Linear", "gain", "h", "y", "z", "i", "gelu", "layer_norm", "residual"];
+    let names = [
+        "B",
+        "D",
+        "H",
+        "eps",
+        "x",
+        "up",
+        "Linear",
+        "gain",
+        "h",
+        "y",
+        "z",
+        "i",
+        "gelu",
+        "layer_norm",
+        "residual",
+    ];
     // Labels such as `over =` and words such as `ones` are no names; `eps = eps` is one label and one use.
     assert_eq!(linked(GOOD, &names), [3, 10, 5, 2, 3, 2, 1, 3, 2, 5, 2, 2, 1, 1, 1], "{names:?}");
 }
@@ -67,7 +84,8 @@ fn nothing_else_claims_a_place() {
 
 #[test]
 fn broken_lines_keep_their_names() {
-    let body = |text: &str| format!("N<B, D = 8>(x: [B, D]) -> [B, D] {{\n net up: Linear<D, D>;\n {text}\n}}");
+    let body =
+        |text: &str| format!("N<B, D = 8>(x: [B, D]) -> [B, D] {{\n net up: Linear<D, D>;\n {text}\n}}");
     // An error of meaning, a line that does not parse, one without its `;`, one that is cut off.
     assert_eq!(linked(&body("let h = rellu(up(x)); h @ x"), &["h", "up", "x", "rellu"]), [2, 2, 3, 1]);
     assert_eq!(linked(&body("let h = up(x) + ; let k = x; h"), &["h", "up", "x", "k"]), [2, 2, 3, 1]);
@@ -75,7 +93,10 @@ fn broken_lines_keep_their_names() {
     assert_eq!(linked(&body("x @ u"), &["x", "u"]), [2, 1]);
     assert_eq!(linked(&body("x @"), &["x", "up"]), [2, 1]);
     // A header that does not parse: its names, and the body all the same.
-    assert_eq!(linked("N<B, D = >(x: [B, D]) -> [B, D] { param w: [D]; x * w }", &["B", "D", "x", "w"]), [3, 4, 2, 2]);
+    assert_eq!(
+        linked("N<B, D = >(x: [B, D]) -> [B, D] { param w: [D]; x * w }", &["B", "D", "x", "w"]),
+        [3, 4, 2, 2]
+    );
     // Members of a network with several entry points.
     let coder = "N<B> { param w: [1]; fn a(x: [B]) -> [B] { x * w } fn b(x: [B) -> [B] { a(x) } fn c(x: [B]) -> [B] { a(x) } }";
     assert!(coder.parse::<TokenStream>().is_err());

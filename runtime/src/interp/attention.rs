@@ -46,14 +46,19 @@ pub struct Rules<'a> {
 }
 
 /// Query `s` stands at position `p = s + T - S` of the keys. It attends key `t` if the mask says so, with
-/// `causal` if `t <= p`, and with a window if `t > p - window`. With fewer key
-/// heads than query heads, query head `h` uses key head `h / (HEADS / KV)`. A key that it does not
-/// see by its place does not count, whatever it holds. One that the mask hides has the weight 0: its score does not matter, its
-/// value is multiplied by 0.
+/// `causal` if `t <= p`, and with a window if `t > p - window`. With fewer key heads than query heads, query
+/// head `h` uses key head `h / (HEADS / KV)`. A key that it does not see by its place does not count,
+/// whatever it holds. One that the mask hides has the weight 0: its score does not matter, its value is
+/// multiplied by 0.
 ///
 /// # Errors
 /// The heads do not divide the widths; `uneven` makes it of the reason in words.
-pub fn attention(heads: usize, [q, k, v]: [&Tensor; 3], rules: &Rules<'_>, uneven: impl FnOnce(String) -> Error) -> Result<Tensor, Error> {
+pub fn attention(
+    heads: usize,
+    [q, k, v]: [&Tensor; 3],
+    rules: &Rules<'_>,
+    uneven: impl FnOnce(String) -> Error,
+) -> Result<Tensor, Error> {
     let mut y = zeros::<f32>(q.len())?;
     let merged = q.shape().len() == 3;
     let (batches, axis) = (q.shape()[0], if merged { 1 } else { 2 });
@@ -101,7 +106,9 @@ pub fn attention(heads: usize, [q, k, v]: [&Tensor; 3], rules: &Rules<'_>, uneve
                 let query = qh.row(b, h, s);
                 seen.clear();
                 seen.extend(
-                    seen_by(s).filter(|&t| attends(b, h, s, t)).map(|t| (t, dot(query, kh.row(b, g, t)) * scale + added(b, h, s, t))),
+                    seen_by(s)
+                        .filter(|&t| attends(b, h, s, t))
+                        .map(|t| (t, dot(query, kh.row(b, g, t)) * scale + added(b, h, s, t))),
                 );
                 let top = seen.iter().map(|x| x.1).fold(f64::NEG_INFINITY, max);
                 weights.fill(0.0);

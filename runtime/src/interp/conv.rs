@@ -39,16 +39,18 @@ fn image<'a>(data: &'a [f32], shape: &[usize], layout: Layout) -> Image<'a> {
 }
 
 impl Frame {
-    /// The elements of the window at position `o` that stand on the image, each with the row or column under it. A window
-    /// may be far larger than the image that it stands on.
+    /// The elements of the window at position `o` that stand on the image, each with the row or column under
+    /// it. A window may be far larger than the image that it stands on.
     fn under(&self, axis: usize, o: usize, len: usize) -> impl Iterator<Item = (usize, usize)> {
-        let (start, step, before) = (o.saturating_mul(self.stride[axis]), self.dilation[axis].max(1), self.before[axis]);
+        let (start, step, before) =
+            (o.saturating_mul(self.stride[axis]), self.dilation[axis].max(1), self.before[axis]);
         let first = before.saturating_sub(start).div_ceil(step);
         let behind = before.saturating_add(len).saturating_sub(start).div_ceil(step).min(self.kernel[axis]);
         (first..behind).map(move |k| (k, start + k * step - before))
     }
 
-    /// Calls `f` with every element of the window at `(oh, ow)` that stands on the image, and the pixel under it.
+    /// Calls `f` with every element of the window at `(oh, ow)` that stands on the image, and the pixel under
+    /// it.
     fn each(&self, at: (usize, usize), len: [usize; 4], mut f: impl FnMut([usize; 2], [usize; 2])) {
         for (kh, ih) in self.under(0, at.0, len[2]) {
             for (kw, iw) in self.under(1, at.1, len[3]) {
@@ -76,7 +78,14 @@ fn positions(out: &[usize], layout: Layout, mut f: impl FnMut([usize; 4], usize)
 }
 
 /// `w` is `[O, C / groups, KH, KW]`.
-pub fn conv2d(x: &Tensor, w: &Tensor, bias: Option<&Tensor>, frame: &Frame, groups: usize, out: &[usize]) -> Result<Tensor, Error> {
+pub fn conv2d(
+    x: &Tensor,
+    w: &Tensor,
+    bias: Option<&Tensor>,
+    frame: &Frame,
+    groups: usize,
+    out: &[usize],
+) -> Result<Tensor, Error> {
     let x = image(f32s(x), x.shape(), frame.layout);
     let (filters, ws) = (f32s(w), strides(w.shape()));
     let (each, per_group) = (w.shape()[1], w.shape()[0] / groups.max(1));
@@ -100,7 +109,13 @@ pub fn conv2d(x: &Tensor, w: &Tensor, bias: Option<&Tensor>, frame: &Frame, grou
     Ok(Tensor::from_parts(y, out))
 }
 
-pub fn pool2d(kind: Pooling, x: &Tensor, frame: &Frame, count_pad: bool, out: &[usize]) -> Result<Tensor, Error> {
+pub fn pool2d(
+    kind: Pooling,
+    x: &Tensor,
+    frame: &Frame,
+    count_pad: bool,
+    out: &[usize],
+) -> Result<Tensor, Error> {
     let x = image(f32s(x), x.shape(), frame.layout);
     let mut y = zeros::<f32>(count(out))?;
     positions(out, frame.layout, |[n, c, h, v], at| {

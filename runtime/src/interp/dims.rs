@@ -20,7 +20,8 @@ impl<S: Into<String>> FromIterator<(S, i64)> for Dims {
 }
 
 impl Dims {
-    /// The dims that these inputs have: an axis declared as one symbol gives its value, the others must agree.
+    /// The dims that these inputs have: an axis declared as one symbol gives its value, the others must
+    /// agree.
     ///
     /// # Errors
     /// The number of inputs, an element type, a rank or an axis does not fit the declaration.
@@ -45,7 +46,8 @@ impl Dims {
                 return Err(wrong(i, String::new()));
             }
             for (axis, (d, &n)) in decl.ty.shape.iter().zip(t.shape()).enumerate() {
-                let n = i64::try_from(n).map_err(|_| wrong(i, format!("axis {axis} is {n}, which is more than dims can be")))?;
+                let n = i64::try_from(n)
+                    .map_err(|_| wrong(i, format!("axis {axis} is {n}, which is more than dims can be")))?;
                 if let Some(s) = d.as_sym() {
                     dims.values.entry(s.into()).or_insert(n);
                 }
@@ -62,8 +64,8 @@ impl Dims {
         Ok(self)
     }
 
-    /// The same with the states of a session: the dims that they grow along have as many rows as they have, or none
-    /// without states.
+    /// The same with the states of a session: the dims that they grow along have as many rows as they have,
+    /// or none without states.
     ///
     /// # Errors
     /// As [`Dims::of_inputs`], or a state does not fit its declaration.
@@ -73,12 +75,14 @@ impl Dims {
             let Some((dim, axis)) = s.grown_dim().zip(s.grows) else { continue };
             let rows: usize = match states {
                 None => 0,
-                Some(all) => all.get(i).and_then(|t| t.shape().get(axis)).copied().ok_or_else(|| Error::Argument {
-                    op: format!("state `{}`", s.name),
-                    index: i,
-                    expected: s.ty.to_string(),
-                    found: all.get(i).map_or("missing".into(), |t| spell(t.dtype(), t.shape())),
-                })?,
+                Some(all) => {
+                    all.get(i).and_then(|t| t.shape().get(axis)).copied().ok_or_else(|| Error::Argument {
+                        op: format!("state `{}`", s.name),
+                        index: i,
+                        expected: s.ty.to_string(),
+                        found: all.get(i).map_or("missing".into(), |t| spell(t.dtype(), t.shape())),
+                    })?
+                }
             };
             grown.values.insert(dim.into(), i64::try_from(rows).unwrap_or(i64::MAX));
         }
@@ -99,7 +103,11 @@ impl Dims {
             let value = self.eval(&Dim::sym(&d.name), &|| format!("network `{}`", graph.name))?;
             if value < 0 {
                 let why = format!("it cannot be {value}");
-                return Err(Error::Dim { dim: d.name.clone(), place: format!("network `{}`", graph.name), why });
+                return Err(Error::Dim {
+                    dim: d.name.clone(),
+                    place: format!("network `{}`", graph.name),
+                    why,
+                });
             }
             if let Some(bound) = d.bound.filter(|b| value > *b) {
                 return Err(Error::Bound { dim: d.name.clone(), value, bound });
@@ -117,7 +125,11 @@ impl Dims {
 
     /// The value of a polynomial; `place` says where it stands.
     pub(crate) fn eval(&self, d: &Dim, place: &dyn Fn() -> String) -> Result<i64, Error> {
-        d.eval(&|s| self.get(s)).map_err(|e| Error::Dim { dim: d.to_string(), place: place(), why: e.to_string() })
+        d.eval(&|s| self.get(s)).map_err(|e| Error::Dim {
+            dim: d.to_string(),
+            place: place(),
+            why: e.to_string(),
+        })
     }
 
     /// The values of a shape's axes.
@@ -133,7 +145,9 @@ impl Dims {
         let shape: Vec<usize> = shape.iter().map(axis).collect::<Result<_, _>>()?;
         match element_count(&shape) {
             Some(_) => Ok(shape),
-            None => Err(Error::Memory { bytes: shape.iter().try_fold(4u128, |b, &n| b.checked_mul(n as u128)).unwrap_or(u128::MAX) }),
+            None => Err(Error::Memory {
+                bytes: shape.iter().try_fold(4u128, |b, &n| b.checked_mul(n as u128)).unwrap_or(u128::MAX),
+            }),
         }
     }
 }

@@ -41,7 +41,9 @@ fn unary_f64(u: Unary, x: f64) -> f64 {
         Unary::Sigmoid => sigmoid(x),
         Unary::Silu => x * sigmoid(x),
         Unary::Gelu => x * (1.0 + erf(x * std::f64::consts::FRAC_1_SQRT_2)) * 0.5,
-        Unary::GeluTanh => x * (1.0 + ((2.0 / std::f64::consts::PI).sqrt() * (x + 0.044715 * x * x * x)).tanh()) * 0.5,
+        Unary::GeluTanh => {
+            x * (1.0 + ((2.0 / std::f64::consts::PI).sqrt() * (x + 0.044715 * x * x * x)).tanh()) * 0.5
+        }
         Unary::HardSwish => x * min(max(x + 3.0, 0.0), 6.0) / 6.0,
         // Of bool only; the shape rule lets no f32 come here.
         Unary::Not => f64::NAN,
@@ -84,10 +86,18 @@ fn pairs<A: Copy, T>(a: &[A], b: &[A], out: &[usize], f: impl Fn(A, A) -> T) -> 
 
 pub fn binary(op: Binary, a: &Tensor, b: &Tensor, out: &[usize]) -> Result<Tensor, Error> {
     let data = match (a.data(), b.data()) {
-        (TensorData::F32(a), TensorData::F32(b)) if op.is_comparison() => TensorData::Bool(pairs(a, b, out, |a, b| compare(op, &a, &b))?),
-        (TensorData::I32(a), TensorData::I32(b)) if op.is_comparison() => TensorData::Bool(pairs(a, b, out, |a, b| compare(op, &a, &b))?),
-        (TensorData::Bool(a), TensorData::Bool(b)) => TensorData::Bool(pairs(a, b, out, |a, b| logic(op, a, b))?),
-        (TensorData::I32(a), TensorData::I32(b)) => TensorData::I32(pairs(a, b, out, |a, b| binary_i32(op, a, b))?),
+        (TensorData::F32(a), TensorData::F32(b)) if op.is_comparison() => {
+            TensorData::Bool(pairs(a, b, out, |a, b| compare(op, &a, &b))?)
+        }
+        (TensorData::I32(a), TensorData::I32(b)) if op.is_comparison() => {
+            TensorData::Bool(pairs(a, b, out, |a, b| compare(op, &a, &b))?)
+        }
+        (TensorData::Bool(a), TensorData::Bool(b)) => {
+            TensorData::Bool(pairs(a, b, out, |a, b| logic(op, a, b))?)
+        }
+        (TensorData::I32(a), TensorData::I32(b)) => {
+            TensorData::I32(pairs(a, b, out, |a, b| binary_i32(op, a, b))?)
+        }
         _ => TensorData::F32(pairs(f32s(a), f32s(b), out, |a, b| binary_f64(op, a.into(), b.into()) as f32)?),
     };
     Ok(Tensor::from_parts(data, out))

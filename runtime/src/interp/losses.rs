@@ -10,7 +10,13 @@ use crate::tensor::Tensor;
 ///
 /// # Errors
 /// An id that counts is out of range.
-pub fn cross_entropy(logits: &Tensor, ids: &Tensor, ignore: i32, out: &[usize], place: &dyn Fn() -> String) -> Result<Tensor, Error> {
+pub fn cross_entropy(
+    logits: &Tensor,
+    ids: &Tensor,
+    ignore: i32,
+    out: &[usize],
+    place: &dyn Fn() -> String,
+) -> Result<Tensor, Error> {
     let axis = logits.shape().len() - 1;
     let classes = logits.shape()[axis];
     let log = norms::softmax(logits, axis, true)?;
@@ -26,8 +32,13 @@ pub fn cross_entropy(logits: &Tensor, ids: &Tensor, ignore: i32, out: &[usize], 
 pub fn mse(a: &Tensor, b: &Tensor, out: &[usize]) -> Result<Tensor, Error> {
     let row = a.shape().last().copied().unwrap_or(1);
     let (a, b, rows) = (f32s(a), f32s(b), count(out));
-    let squares =
-        |i: usize| a[i * row..][..row].iter().zip(&b[i * row..][..row]).map(|(a, b)| f64::from(*a) - f64::from(*b)).map(|d| d * d);
+    let squares = |i: usize| {
+        a[i * row..][..row]
+            .iter()
+            .zip(&b[i * row..][..row])
+            .map(|(a, b)| f64::from(*a) - f64::from(*b))
+            .map(|d| d * d)
+    };
     let mean = |i: usize| squares(i).sum::<f64>() / row as f64;
     Ok(Tensor::from_parts(collected(rows, (0..rows).map(|i| mean(i) as f32))?, out))
 }

@@ -56,7 +56,10 @@ impl<'g> Interpreter<'g> {
     pub fn new(graph: &'g Graph, dims: Dims) -> Result<Interpreter<'g>, Error> {
         verify::verify(graph).map_err(Error::Graph)?;
         dims.check(graph)?;
-        let shapes = graph.values().map(|v| dims.shape(&graph.ty(v).shape, &|| place(graph, v))).collect::<Result<_, _>>()?;
+        let shapes = graph
+            .values()
+            .map(|v| dims.shape(&graph.ty(v).shape, &|| place(graph, v)))
+            .collect::<Result<_, _>>()?;
         let zeros = |s: &tancho_ir::graph::StateDecl| {
             let shape = dims.shape(&s.ty.shape, &|| format!("state `{}`", s.name))?;
             TensorData::reserved_zeros(s.ty.dtype, count(&shape)).map(|data| Tensor::from_parts(data, &shape))
@@ -77,12 +80,22 @@ impl<'g> Interpreter<'g> {
     ///
     /// # Errors
     /// As [`Interpreter::for_inputs`], or a state does not fit its declaration.
-    pub fn for_call(graph: &'g Graph, inputs: &[Tensor], states: &[Tensor]) -> Result<Interpreter<'g>, Error> {
+    pub fn for_call(
+        graph: &'g Graph,
+        inputs: &[Tensor],
+        states: &[Tensor],
+    ) -> Result<Interpreter<'g>, Error> {
         let mut made = Interpreter::new(graph, Dims::of_call(graph, inputs, Some(states))?)?;
         for (i, (want, given)) in made.states.iter_mut().zip(states).enumerate() {
             if want.dtype() != given.dtype() || want.shape() != given.shape() {
-                let (expected, found) = (spell(want.dtype(), want.shape()), spell(given.dtype(), given.shape()));
-                return Err(Error::Argument { op: format!("state `{}`", graph.states[i].name), index: i, expected, found });
+                let (expected, found) =
+                    (spell(want.dtype(), want.shape()), spell(given.dtype(), given.shape()));
+                return Err(Error::Argument {
+                    op: format!("state `{}`", graph.states[i].name),
+                    index: i,
+                    expected,
+                    found,
+                });
             }
             *want = given.copied()?;
         }
@@ -94,7 +107,9 @@ impl<'g> Interpreter<'g> {
     /// # Errors
     /// There is no memory for them.
     pub fn states_after(&self, all: &[Tensor]) -> Result<Vec<Tensor>, Error> {
-        let after = |(s, before): (&tancho_ir::graph::StateDecl, &Tensor)| s.next.map_or(before, |v| &all[v.index()]).copied();
+        let after = |(s, before): (&tancho_ir::graph::StateDecl, &Tensor)| {
+            s.next.map_or(before, |v| &all[v.index()]).copied()
+        };
         self.graph.states.iter().zip(&self.states).map(after).collect()
     }
 
@@ -112,7 +127,11 @@ impl<'g> Interpreter<'g> {
     ///
     /// # Errors
     /// As [`Interpreter::run_all`].
-    pub fn run(&self, inputs: &[Tensor], weights: &dyn Fn(usize) -> Result<Tensor, Error>) -> Result<Vec<Tensor>, Error> {
+    pub fn run(
+        &self,
+        inputs: &[Tensor],
+        weights: &dyn Fn(usize) -> Result<Tensor, Error>,
+    ) -> Result<Vec<Tensor>, Error> {
         let all = self.run_all(inputs, weights)?;
         self.graph.outputs.iter().map(|o| all[o.index()].copied()).collect()
     }
@@ -120,9 +139,13 @@ impl<'g> Interpreter<'g> {
     /// Every value of the graph, in order. `weights` gives the weight of that number.
     ///
     /// # Errors
-    /// An input or weight does not fit its declaration, an id is out of range, a slice is out of bounds, or there is no
-    /// memory for the values.
-    pub fn run_all(&self, inputs: &[Tensor], weights: &dyn Fn(usize) -> Result<Tensor, Error>) -> Result<Vec<Tensor>, Error> {
+    /// An input or weight does not fit its declaration, an id is out of range, a slice is out of bounds, or
+    /// there is no memory for the values.
+    pub fn run_all(
+        &self,
+        inputs: &[Tensor],
+        weights: &dyn Fn(usize) -> Result<Tensor, Error>,
+    ) -> Result<Vec<Tensor>, Error> {
         if inputs.len() != self.graph.inputs.len() {
             return Err(Error::InputCount { expected: self.graph.inputs.len(), found: inputs.len() });
         }
@@ -161,33 +184,48 @@ impl<'g> Interpreter<'g> {
 
     fn fits(&self, v: Value, t: &Tensor) -> Result<(), String> {
         let dtype = self.graph.ty(v).dtype;
-        if t.dtype() == dtype && t.shape() == self.shape(v) { Ok(()) } else { Err(spell(dtype, self.shape(v))) }
+        if t.dtype() == dtype && t.shape() == self.shape(v) {
+            Ok(())
+        } else {
+            Err(spell(dtype, self.shape(v)))
+        }
     }
 
     /// One op on arguments of the caller's; they must have the types the graph gives them.
     ///
     /// # Errors
-    /// An argument has another type, an id is out of range, a slice is out of bounds, or there is no memory for the result.
-    /// Inputs and weights are no ops of arguments.
+    /// An argument has another type, an id is out of range, a slice is out of bounds, or there is no memory
+    /// for the result. Inputs and weights are no ops of arguments.
     pub fn eval_node(&self, v: Value, args: &[&Tensor]) -> Result<Tensor, Error> {
         let node = self.graph.node(v);
         let place = || place(self.graph, v);
         for (index, a) in node.args.iter().enumerate() {
             let wrong = |expected, found| Error::Argument { op: place(), index, expected, found };
             match args.get(index) {
-                Some(t) => self.fits(*a, t).map_err(|expected| wrong(expected, spell(t.dtype(), t.shape())))?,
+                Some(t) => {
+                    self.fits(*a, t).map_err(|expected| wrong(expected, spell(t.dtype(), t.shape())))?
+                }
                 None => return Err(wrong(spell(self.graph.ty(*a).dtype, self.shape(*a)), "missing".into())),
             }
         }
         let args = &args[..node.args.len()];
         let (x, out) = (args.first().copied(), self.shape(v));
-        let first = || x.ok_or_else(|| Error::Argument { op: place(), index: 0, expected: "given".into(), found: "missing".into() });
+        let first = || {
+            x.ok_or_else(|| Error::Argument {
+                op: place(),
+                index: 0,
+                expected: "given".into(),
+                found: "missing".into(),
+            })
+        };
         let uneven = |d: &tancho_ir::Dim| {
             let dim = d.to_string();
             move |why| Error::Dim { dim, place: place(), why }
         };
         Ok(match &node.op {
-            Op::Input(_) | Op::Weight(_) => return Err(Error::Graph(format!("{} is no op to evaluate", place()))),
+            Op::Input(_) | Op::Weight(_) => {
+                return Err(Error::Graph(format!("{} is no op to evaluate", place())));
+            }
             Op::State(i) => self.states[*i].copied()?,
             Op::Const(Scalar::F32(n)) => Tensor::scalar(n.0 as f32),
             Op::Const(Scalar::I32(i)) => Tensor::scalar(*i),
@@ -201,7 +239,9 @@ impl<'g> Interpreter<'g> {
             Op::Select => elementwise::select(first()?, args[1], args[2], out)?,
             Op::Cast(to) => elementwise::cast(first()?, *to)?,
             Op::Matmul => products::matmul(first()?, args[1], out)?,
-            Op::Reduce { kind, axes, masked, .. } => reduce::reduce(*kind, first()?, axes, masked.then(|| args[1]), out)?,
+            Op::Reduce { kind, axes, masked, .. } => {
+                reduce::reduce(*kind, first()?, axes, masked.then(|| args[1]), out)?
+            }
             Op::Argmax { axis, .. } => reduce::argmax(first()?, *axis, out)?,
             Op::Reshape(_) | Op::Flatten { .. } => Tensor::from_parts(first()?.data().copied()?, out),
             Op::Transpose(perm) => moves::transpose(first()?, perm, out)?,
@@ -217,13 +257,27 @@ impl<'g> Interpreter<'g> {
             Op::Softmax { axis, log } => norms::softmax(first()?, *axis, *log)?,
             Op::LayerNorm { axes, eps, eps_on, gain, bias } => {
                 let gain_at = gain.then(|| args[1]);
-                norms::layer_norm(first()?, gain_at, bias.then(|| args[1 + usize::from(*gain)]), axes, eps.0, *eps_on)?
+                norms::layer_norm(
+                    first()?,
+                    gain_at,
+                    bias.then(|| args[1 + usize::from(*gain)]),
+                    axes,
+                    eps.0,
+                    *eps_on,
+                )?
             }
             Op::RmsNorm { axes, eps, gain } => norms::rms_norm(first()?, gain.then(|| args[1]), axes, eps.0)?,
             Op::L2Normalize { axis, eps } => norms::l2_normalize(first()?, *axis, eps.0)?,
             Op::GroupNorm { groups, eps, gain, bias } => {
                 let n = self.dims.shape(std::slice::from_ref(groups), &place)?[0];
-                norms::group_norm(first()?, gain.then(|| args[1]), bias.then(|| args[args.len() - 1]), n, eps.0, uneven(groups))?
+                norms::group_norm(
+                    first()?,
+                    gain.then(|| args[1]),
+                    bias.then(|| args[args.len() - 1]),
+                    n,
+                    eps.0,
+                    uneven(groups),
+                )?
             }
             Op::Attention { heads, causal, window, mask, bias, scale } => {
                 let n = self.dims.shape(std::slice::from_ref(heads), &place)?[0];
@@ -247,17 +301,34 @@ impl<'g> Interpreter<'g> {
                     Ok::<_, Error>(Tensor::from_parts(data, &[t.shape()[0], t.shape()[1], 1, t.shape()[2]]))
                 };
                 let (x, w, shape) = (one_row(first()?)?, one_row(args[1])?, [out[0], out[1], 1, out[2]]);
-                let y = conv::conv2d(&x, &w, bias.then(|| args[2]), &self.frame(v, Layout::Nchw)?, groups, &shape)?;
+                let y = conv::conv2d(
+                    &x,
+                    &w,
+                    bias.then(|| args[2]),
+                    &self.frame(v, Layout::Nchw)?,
+                    groups,
+                    &shape,
+                )?;
                 Tensor::from_parts(y.into_data(), out)
             }
-            Op::Pool2d { kind, layout, count_pad, .. } => conv::pool2d(*kind, first()?, &self.frame(v, *layout)?, *count_pad, out)?,
+            Op::Pool2d { kind, layout, count_pad, .. } => {
+                conv::pool2d(*kind, first()?, &self.frame(v, *layout)?, *count_pad, out)?
+            }
             Op::BatchNorm { eps } => {
                 first()?;
                 conv::batch_norm(args, eps.0)?
             }
-            Op::GlobalMean => reduce::reduce(Reduction::Mean, first()?, &(2..first()?.shape().len()).collect::<Vec<_>>(), None, out)?,
+            Op::GlobalMean => reduce::reduce(
+                Reduction::Mean,
+                first()?,
+                &(2..first()?.shape().len()).collect::<Vec<_>>(),
+                None,
+                out,
+            )?,
             Op::UpsampleNearest { .. } => conv::upsample_nearest(first()?, out)?,
-            Op::Rope { base, from, pairs } => positions::rope(first()?, base.0, self.dims.eval(from, &place)?, *pairs)?,
+            Op::Rope { base, from, pairs } => {
+                positions::rope(first()?, base.0, self.dims.eval(from, &place)?, *pairs)?
+            }
             Op::Pad { axis, before, .. } => {
                 let before = self.dims.shape(std::slice::from_ref(before), &place)?[0];
                 moves::pad(first()?, *axis, before, out)?
@@ -273,11 +344,19 @@ impl<'g> Interpreter<'g> {
         let place = || place(self.graph, v);
         let pair = |d: &[Dim; 2]| self.dims.shape(d, &place).map(|n| [n[0], n[1]]);
         let sight = window_fits(self.graph, v, &|d| self.dims.eval(d, &place), &place)?;
-        let Sight { window, image, kernel } = sight.ok_or_else(|| Error::Graph(format!("{} has no window", place())))?;
+        let Sight { window, image, kernel } =
+            sight.ok_or_else(|| Error::Graph(format!("{} has no window", place())))?;
         let fault = |e: tancho_ir::DimError| Error::Graph(format!("{}: {e}", place()));
-        let before = |axis: usize| window.around(axis, &image[axis], &kernel[axis]).map(|a| a.0).map_err(fault);
+        let before =
+            |axis: usize| window.around(axis, &image[axis], &kernel[axis]).map(|a| a.0).map_err(fault);
         let before = pair(&[before(0)?, before(1)?])?;
-        Ok(conv::Frame { kernel: pair(&kernel)?, stride: pair(&window.stride)?, dilation: pair(&window.dilation)?, before, layout })
+        Ok(conv::Frame {
+            kernel: pair(&kernel)?,
+            stride: pair(&window.stride)?,
+            dilation: pair(&window.dilation)?,
+            before,
+            layout,
+        })
     }
 
     /// The scale that the error of each element of `result` is measured on, where that is not its row
@@ -286,10 +365,17 @@ impl<'g> Interpreter<'g> {
     ///
     /// # Errors
     /// An argument has another type than the graph gives it, or there is no memory for the scales.
-    pub fn error_scale(&self, v: Value, args: &[&Tensor], result: &Tensor) -> Result<Option<Vec<f64>>, Error> {
+    pub fn error_scale(
+        &self,
+        v: Value,
+        args: &[&Tensor],
+        result: &Tensor,
+    ) -> Result<Option<Vec<f64>>, Error> {
         let op = &self.graph.node(v).op;
-        let abs = |t: &Tensor| if t.as_f32().is_some() { elementwise::unary(Unary::Abs, t) } else { t.copied() };
-        let wide = |t: &Tensor| t.as_f32().map(|s| collected(s.len(), s.iter().map(|&x| f64::from(x)))).transpose();
+        let abs =
+            |t: &Tensor| if t.as_f32().is_some() { elementwise::unary(Unary::Abs, t) } else { t.copied() };
+        let wide =
+            |t: &Tensor| t.as_f32().map(|s| collected(s.len(), s.iter().map(|&x| f64::from(x)))).transpose();
         let axes = match op {
             Op::Matmul
             | Op::Linear { .. }
@@ -318,8 +404,11 @@ impl<'g> Interpreter<'g> {
             Op::CrossEntropy { .. } => {
                 let log = norms::softmax(args[0], args[0].shape().len() - 1, true)?;
                 let classes = args[0].shape().last().copied().unwrap_or(1).max(1);
-                let largest = |row: &[f32]| row.iter().map(|x| f64::from(x.abs())).filter(|x| x.is_finite()).fold(0.0, f64::max);
-                let scales = collected(result.len(), f32s(&log).chunks(classes).take(result.len()).map(largest))?;
+                let largest = |row: &[f32]| {
+                    row.iter().map(|x| f64::from(x.abs())).filter(|x| x.is_finite()).fold(0.0, f64::max)
+                };
+                let scales =
+                    collected(result.len(), f32s(&log).chunks(classes).take(result.len()).map(largest))?;
                 return Ok((scales.len() == result.len()).then_some(scales));
             }
             // `x * (1 + erf)`: for negative x the parenthesis cancels.
@@ -344,7 +433,8 @@ impl<'g> Interpreter<'g> {
         let (rows, elements) = rows_and_elements(result.shape(), &axes)?;
         for row in rows {
             let places = || elements.iter().map(|e| row + e);
-            let largest = places().map(|i| f64::from(y[i]).abs()).filter(|x| x.is_finite()).fold(0.0, f64::max);
+            let largest =
+                places().map(|i| f64::from(y[i]).abs()).filter(|x| x.is_finite()).fold(0.0, f64::max);
             places().for_each(|i| scale[i] = largest);
         }
         Ok(Some(scale))
@@ -395,7 +485,8 @@ fn offsets(axes: impl Iterator<Item = (usize, usize)> + Clone) -> Result<Vec<usi
     Ok(out)
 }
 
-/// Offsets of the rows and, within a row, of the elements along `axes`. Without elements there may be rows, of nothing.
+/// Offsets of the rows and, within a row, of the elements along `axes`. Without elements there may be rows,
+/// of nothing.
 fn rows_and_elements(shape: &[usize], axes: &[usize]) -> Result<(Vec<usize>, Vec<usize>), Error> {
     let s = if count(shape) > 0 { strides(shape) } else { vec![0; shape.len()] };
     let rows = offsets((0..shape.len()).filter(|i| !axes.contains(i)).map(|i| (shape[i], s[i])))?;

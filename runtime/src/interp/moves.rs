@@ -68,14 +68,25 @@ pub fn pad(x: &Tensor, axis: usize, before: usize, out: &[usize]) -> Result<Tens
 ///
 /// # Errors
 /// There is no such row.
-pub fn checked_id(id: i32, at: usize, rows: usize, ids: &[usize], place: &dyn Fn() -> String) -> Result<usize, Error> {
+pub fn checked_id(
+    id: i32,
+    at: usize,
+    rows: usize,
+    ids: &[usize],
+    place: &dyn Fn() -> String,
+) -> Result<usize, Error> {
     usize::try_from(id).ok().filter(|i| *i < rows).ok_or_else(|| {
         let position = strides(ids).iter().zip(ids).map(|(s, n)| at / s % n).collect();
         Error::IdOutOfRange { op: place(), id: id.into(), rows, position }
     })
 }
 
-pub fn gather(table: &Tensor, ids: &Tensor, out: &[usize], place: &dyn Fn() -> String) -> Result<Tensor, Error> {
+pub fn gather(
+    table: &Tensor,
+    ids: &Tensor,
+    out: &[usize],
+    place: &dyn Fn() -> String,
+) -> Result<Tensor, Error> {
     let rows = table.shape()[0];
     let width = count(&table.shape()[1..]);
     let mut data = TensorData::room(table.dtype(), count(out))?;

@@ -62,7 +62,8 @@ pub fn layer_norm(
     map_rows(x, axes, |row| {
         let (mean, below) = mean_and_divisor(row, eps, eps_on);
         for (i, x) in row.iter_mut().enumerate() {
-            *x = (*x - mean) / below * gain.map_or(1.0, |g| f32s(g)[i].into()) + bias.map_or(0.0, |b| f32s(b)[i].into());
+            *x = (*x - mean) / below * gain.map_or(1.0, |g| f32s(g)[i].into())
+                + bias.map_or(0.0, |b| f32s(b)[i].into());
         }
     })
 }

@@ -63,7 +63,9 @@ pub fn linear(x: &Tensor, w: &Tensor, bias: Option<&Tensor>, out: &[usize]) -> R
     }
     times_transposed(f32s(x), f32s(w), k, n, |s| sums.push(s))?;
     let y: Vec<f32> = match bias.map(f32s) {
-        Some(b) => collected(len, sums.iter().zip(b.iter().cycle()).map(|(s, &b)| (s + f64::from(b)) as f32))?,
+        Some(b) => {
+            collected(len, sums.iter().zip(b.iter().cycle()).map(|(s, &b)| (s + f64::from(b)) as f32))?
+        }
         None => collected(len, sums.iter().map(|&s| s as f32))?,
     };
     Ok(Tensor::from_parts(y, out))

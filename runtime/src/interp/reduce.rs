@@ -19,7 +19,13 @@ impl Mask<'_> {
     }
 }
 
-pub fn reduce(kind: Reduction, x: &Tensor, axes: &[usize], mask: Option<&Tensor>, out: &[usize]) -> Result<Tensor, Error> {
+pub fn reduce(
+    kind: Reduction,
+    x: &Tensor,
+    axes: &[usize],
+    mask: Option<&Tensor>,
+    out: &[usize],
+) -> Result<Tensor, Error> {
     let (rows, elements) = rows_and_elements(x.shape(), axes)?;
     let inner = mask.map_or(1, |m| count(&x.shape()[m.shape().len()..]));
     let mask = Mask { bits: mask.and_then(|m| m.as_bool()), inner };

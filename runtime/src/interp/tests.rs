@@ -56,7 +56,10 @@ fn same(got: &Tensor, want: &Tensor) {
     assert_eq!((got.dtype(), got.shape()), (want.dtype(), want.shape()));
     match (got.as_f32(), want.as_f32()) {
         (Some(g), Some(w)) => {
-            assert!(g.iter().zip(w).all(|(a, b)| a.to_bits() == b.to_bits() || (a.is_nan() && b.is_nan())), "{got} is not {want}");
+            assert!(
+                g.iter().zip(w).all(|(a, b)| a.to_bits() == b.to_bits() || (a.is_nan() && b.is_nan())),
+                "{got} is not {want}"
+            );
         }
         _ => assert_eq!(got, want),
     }
@@ -81,7 +84,8 @@ fn special_values_of_functions() {
     assert_eq!(unary(Unary::GeluTanh, &[1.0]), [0.841_192]);
     assert_eq!(unary(Unary::HardSwish, &[-4.0, 1.0, 4.0]), [0.0, 4.0 / 6.0, 4.0]);
     assert!(nan(&unary(Unary::Sqrt, &[-1.0])) && nan(&unary(Unary::Silu, &[-INF])));
-    let max = |a, b| eval(&Op::Binary(Binary::Max), &[f(&[a], &[1]), f(&[b], &[1])]).as_f32().expect("f32")[0];
+    let max =
+        |a, b| eval(&Op::Binary(Binary::Max), &[f(&[a], &[1]), f(&[b], &[1])]).as_f32().expect("f32")[0];
     assert!(max(NAN, 1.0).is_nan() && max(1.0, NAN).is_nan() && max(1.0, 2.0) == 2.0);
     let pow = |x: &[f32], n: f64| eval(&Op::Pow(Number(n)), &[f(x, &[x.len()])]);
     same(&pow(&[-2.0, -0.0, INF], 3.0), &f(&[-8.0, -0.0, INF], &[3]));
@@ -101,21 +105,33 @@ fn integers_wrap_and_bools_are_logic() {
     same(&eval(&Op::Binary(Binary::And), &[t.clone(), n.clone()]), &b(&[true, false, false, false], &[4]));
     same(&eval(&Op::Binary(Binary::Eq), &[t.clone(), n]), &b(&[true, false, false, true], &[4]));
     same(&eval(&Op::Unary(Unary::Not), &[t]), &b(&[false, false, true, true], &[4]));
-    same(&eval(&Op::Binary(Binary::Ne), &[f(&[NAN, 1.0], &[2]), f(&[NAN, 1.0], &[2])]), &b(&[true, false], &[2]));
+    same(
+        &eval(&Op::Binary(Binary::Ne), &[f(&[NAN, 1.0], &[2]), f(&[NAN, 1.0], &[2])]),
+        &b(&[true, false], &[2]),
+    );
     same(&eval(&Op::Binary(Binary::Ge), &[f(&[NAN, 1.0], &[2]), f(&[0.0], &[])]), &b(&[false, true], &[2]));
 }
 
 #[test]
 fn casts() {
     let x = f(&[1.9, -1.9, 3e9, -INF, NAN, 0.0, -0.0], &[7]);
-    same(&eval(&Op::Cast(DType::I32), std::slice::from_ref(&x)), &i(&[1, -1, i32::MAX, i32::MIN, 0, 0, 0], &[7]));
+    same(
+        &eval(&Op::Cast(DType::I32), std::slice::from_ref(&x)),
+        &i(&[1, -1, i32::MAX, i32::MIN, 0, 0, 0], &[7]),
+    );
     same(&eval(&Op::Cast(DType::Bool), &[x]), &b(&[true, true, true, true, true, false, false], &[7]));
     // Halfway between 1 and the next bf16: to the even one; a little more: up.
-    let h = eval(&Op::Cast(DType::Bf16), &[f(&[1.0 + 1.0 / 256.0, 1.0 + 3.0 / 256.0, 1.0 + 1.001 / 256.0, NAN], &[4])]);
+    let h = eval(
+        &Op::Cast(DType::Bf16),
+        &[f(&[1.0 + 1.0 / 256.0, 1.0 + 3.0 / 256.0, 1.0 + 1.001 / 256.0, NAN], &[4])],
+    );
     let bits: Vec<u16> = h.as_bf16().expect("bf16").iter().map(|x| x.to_bits()).collect();
     assert_eq!(bits[..3], [0x3f80, 0x3f82, 0x3f81]);
     assert!(h.as_bf16().expect("bf16")[3].is_nan());
-    same(&eval(&Op::Cast(DType::F32), &[Tensor::new(vec![bf16::from_f32(-2.5)], [1]).expect("fits")]), &f(&[-2.5], &[1]));
+    same(
+        &eval(&Op::Cast(DType::F32), &[Tensor::new(vec![bf16::from_f32(-2.5)], [1]).expect("fits")]),
+        &f(&[-2.5], &[1]),
+    );
     same(&eval(&Op::Cast(DType::F32), &[i(&[16_777_217], &[1])]), &f(&[16_777_216.0], &[1]));
     same(&eval(&Op::Cast(DType::I32), &[b(&[true, false], &[2])]), &i(&[1, 0], &[2]));
 }
@@ -123,7 +139,10 @@ fn casts() {
 #[test]
 fn trailing_parts_and_scalars_are_repeated() {
     let x = f(&[1.0, 2.0, 3.0, 4.0], &[2, 2]);
-    same(&eval(&Op::Binary(Binary::Sub), &[x.clone(), f(&[1.0, 2.0], &[2])]), &f(&[0.0, 0.0, 2.0, 2.0], &[2, 2]));
+    same(
+        &eval(&Op::Binary(Binary::Sub), &[x.clone(), f(&[1.0, 2.0], &[2])]),
+        &f(&[0.0, 0.0, 2.0, 2.0], &[2, 2]),
+    );
     same(&eval(&Op::Binary(Binary::Sub), &[f(&[10.0], &[]), x.clone()]), &f(&[9.0, 8.0, 7.0, 6.0], &[2, 2]));
     let s = eval(&Op::Select, &[b(&[true, false], &[2]), x, f(&[-INF], &[])]);
     same(&s, &f(&[1.0, -INF, 3.0, -INF], &[2, 2]));
@@ -146,7 +165,9 @@ fn reductions() {
     let keep = Op::Reduce { kind: Reduction::Max, axes: vec![0], keep: true, masked: false };
     same(&eval(&keep, &[i(&[1, 9, 3, 4], &[2, 2])]), &i(&[3, 9], &[1, 2]));
     let none = f(&[], &[2, 0]);
-    for (kind, want) in [(Reduction::Sum, 0.0), (Reduction::Mean, NAN), (Reduction::Max, -INF), (Reduction::Min, INF)] {
+    for (kind, want) in
+        [(Reduction::Sum, 0.0), (Reduction::Mean, NAN), (Reduction::Max, -INF), (Reduction::Min, INF)]
+    {
         same(&eval(&reduce_op(kind, &[1], false), std::slice::from_ref(&none)), &f(&[want; 2], &[2]));
     }
     same(&eval(&reduce_op(Reduction::Max, &[0], false), &[i(&[], &[0])]), &i(&[i32::MIN], &[]));
@@ -154,7 +175,9 @@ fn reductions() {
     // The mask hides the NaN, and its second row leaves nothing.
     let mask = b(&[true, false, false, false], &[2, 2]);
     let x = f(&[1.0, 2.0, NAN, 3.0, 4.0, 5.0, 6.0, 7.0], &[2, 2, 2]);
-    for (kind, nothing) in [(Reduction::Sum, 0.0), (Reduction::Mean, 0.0), (Reduction::Max, -INF), (Reduction::Min, INF)] {
+    for (kind, nothing) in
+        [(Reduction::Sum, 0.0), (Reduction::Mean, 0.0), (Reduction::Max, -INF), (Reduction::Min, INF)]
+    {
         let got = eval(&reduce_op(kind, &[1], true), &[x.clone(), mask.clone()]);
         same(&got, &f(&[1.0, 2.0, nothing, nothing], &[2, 2]));
     }
@@ -172,13 +195,17 @@ fn argmax_takes_the_first_and_lets_nan_win() {
 #[test]
 fn moves() {
     let x = i(&(0..12).collect::<Vec<_>>(), &[2, 3, 2]);
-    same(&eval(&Op::Transpose(vec![2, 0, 1]), std::slice::from_ref(&x)), &i(&[0, 2, 4, 6, 8, 10, 1, 3, 5, 7, 9, 11], &[2, 2, 3]));
+    same(
+        &eval(&Op::Transpose(vec![2, 0, 1]), std::slice::from_ref(&x)),
+        &i(&[0, 2, 4, 6, 8, 10, 1, 3, 5, 7, 9, 11], &[2, 2, 3]),
+    );
     let n = |n: usize| tancho_ir::Dim::from(n);
     let cut = Op::Slice { axis: 1, start: n(1), end: n(3), step: n(1) };
     same(&eval(&cut, std::slice::from_ref(&x)), &i(&[2, 3, 4, 5, 8, 9, 10, 11], &[2, 2, 2]));
     let wide = Op::Expand(vec![n(2), n(2), n(3)]);
     same(&eval(&wide, &[i(&[7, 8], &[2, 1])]), &i(&[7, 7, 7, 8, 8, 8, 7, 7, 7, 8, 8, 8], &[2, 2, 3]));
-    let joined = eval(&Op::Concat { axis: 1 }, &[i(&[1, 2], &[2, 1]), i(&[3, 4, 5, 6], &[2, 2]), i(&[], &[2, 0])]);
+    let joined =
+        eval(&Op::Concat { axis: 1 }, &[i(&[1, 2], &[2, 1]), i(&[3, 4, 5, 6], &[2, 2]), i(&[], &[2, 0])]);
     same(&joined, &i(&[1, 3, 4, 2, 5, 6], &[2, 3]));
     let table = Tensor::new(vec![bf16::ONE, bf16::ZERO, bf16::NAN, bf16::ONE], [2, 2]).expect("fits");
     assert_eq!(eval(&Op::Gather, &[table, i(&[1, 0, 0], &[3, 1])]).shape(), [3, 1, 2]);
@@ -189,13 +216,20 @@ fn moves() {
 fn products_of_every_form() {
     let x = f(&[1.0, 2.0, 3.0, 4.0, 5.0, 6.0], &[3, 2]);
     let w = f(&[1.0, 10.0, 100.0, 1.0, 0.0, -1.0], &[2, 3]);
-    same(&eval(&Op::Matmul, &[x.clone(), w.clone()]), &f(&[3.0, 10.0, 98.0, 7.0, 30.0, 296.0, 11.0, 50.0, 494.0], &[3, 3]));
+    same(
+        &eval(&Op::Matmul, &[x.clone(), w.clone()]),
+        &f(&[3.0, 10.0, 98.0, 7.0, 30.0, 296.0, 11.0, 50.0, 494.0], &[3, 3]),
+    );
     same(&eval(&Op::Matmul, &[f(&[1.0, 2.0], &[2]), w]), &f(&[3.0, 10.0, 98.0], &[3]));
-    let batched = eval(&Op::Matmul, &[f(&[1.0, 2.0, 3.0, 4.0], &[2, 1, 2]), f(&[1.0, 1.0, 10.0, 1.0], &[2, 2, 1])]);
+    let batched =
+        eval(&Op::Matmul, &[f(&[1.0, 2.0, 3.0, 4.0], &[2, 1, 2]), f(&[1.0, 1.0, 10.0, 1.0], &[2, 2, 1])]);
     same(&batched, &f(&[3.0, 34.0], &[2, 1, 1]));
     same(&eval(&Op::Matmul, &[f(&[], &[2, 0]), f(&[], &[0, 3])]), &f(&[0.0; 6], &[2, 3]));
     same(&eval(&Op::Matmul, &[f(&[], &[0, 2]), f(&[0.0; 4], &[2, 2])]), &f(&[], &[0, 2]));
-    let y = eval(&Op::Linear { bias: true }, &[x.clone(), f(&[1.0, 0.0, 0.0, INF], &[2, 2]), f(&[0.5, 0.0], &[2])]);
+    let y = eval(
+        &Op::Linear { bias: true },
+        &[x.clone(), f(&[1.0, 0.0, 0.0, INF], &[2, 2]), f(&[0.5, 0.0], &[2])],
+    );
     same(&y, &f(&[1.5, INF, 3.5, INF, 5.5, INF], &[3, 2]));
     same(
         &eval(&Op::Linear { bias: true }, &[f(&[], &[2, 0]), f(&[], &[3, 0]), f(&[1.0, 2.0, 3.0], &[3])]),
@@ -204,7 +238,10 @@ fn products_of_every_form() {
     let args = [f(&[1.0, -1.0], &[1, 2]), f(&[3.0, 4.0], &[1, 2])];
     let g = graph_of(&Op::Linear { bias: false }, &args);
     let t = Interpreter::for_inputs(&g, &args).expect("binds");
-    assert_eq!(t.error_scale(Value(2), &[&args[0], &args[1]], &f(&[-1.0], &[1, 1])).expect("evaluates"), Some(vec![7.0]));
+    assert_eq!(
+        t.error_scale(Value(2), &[&args[0], &args[1]], &f(&[-1.0], &[1, 1])).expect("evaluates"),
+        Some(vec![7.0])
+    );
 }
 
 #[test]
@@ -215,8 +252,14 @@ fn rows_that_have_no_softmax() {
     same(&eval(&op, &[f(&[1e30, 1e30, -1e30, 1e30], &[2, 2])]), &f(&[0.5, 0.5, 0.0, 1.0], &[2, 2]));
     same(&eval(&Op::Softmax { axis: 1, log: true }, &[f(&[0.0, -INF], &[1, 2])]), &f(&[0.0, -INF], &[1, 2]));
     same(&eval(&op, &[f(&[], &[2, 0])]), &f(&[], &[2, 0]));
-    same(&eval(&Op::L2Normalize { axis: 0, eps: Number(1e-12) }, &[f(&[3.0, 4.0], &[2])]), &f(&[0.6, 0.8], &[2]));
-    same(&eval(&Op::L2Normalize { axis: 0, eps: Number(1e-12) }, &[f(&[0.0, NAN], &[2])]), &f(&[NAN, NAN], &[2]));
+    same(
+        &eval(&Op::L2Normalize { axis: 0, eps: Number(1e-12) }, &[f(&[3.0, 4.0], &[2])]),
+        &f(&[0.6, 0.8], &[2]),
+    );
+    same(
+        &eval(&Op::L2Normalize { axis: 0, eps: Number(1e-12) }, &[f(&[0.0, NAN], &[2])]),
+        &f(&[NAN, NAN], &[2]),
+    );
 }
 
 fn attention(heads: usize, causal: bool, mask: bool) -> Op {
@@ -230,7 +273,10 @@ fn attention_without_keys_gives_zeros() {
     // The masked key is NaN and does not matter.
     let y = eval(&attention(1, false, true), &[q.clone(), kv.clone(), v.clone(), b(&[true, false], &[1, 2])]);
     same(&y, &f(&[5.0, 5.0], &[1, 2, 1]));
-    let y = eval(&attention(1, false, true), &[q.clone(), kv.clone(), v.clone(), b(&[false, false, true, false], &[1, 2, 2])]);
+    let y = eval(
+        &attention(1, false, true),
+        &[q.clone(), kv.clone(), v.clone(), b(&[false, false, true, false], &[1, 2, 2])],
+    );
     same(&y, &f(&[0.0, 5.0], &[1, 2, 1]));
     same(&eval(&attention(1, true, false), &[q.clone(), kv.clone(), v]), &f(&[5.0, NAN], &[1, 2, 1]));
     // A masked value is multiplied by 0: a NaN there shows, even where no key is attended.
@@ -268,10 +314,20 @@ impl Noise {
 fn every_composite_is_its_decomposition() {
     let mut z = Noise(1);
     let eps = Number(1e-5);
-    let norm = |axes: &[usize], eps_on, gain, bias| Op::LayerNorm { axes: axes.to_vec(), eps, eps_on, gain, bias };
-    let mean = |axes: &[usize], keep, masked| Op::Reduce { kind: Reduction::Mean, axes: axes.to_vec(), keep, masked };
-    let mut cases: Vec<(Op, Vec<Tensor>)> =
-        Unary::TABLE.iter().map(|(u, _)| Op::Unary(*u)).filter(is_composite).map(|op| (op, vec![z.f(&[5, 40])])).collect();
+    let norm =
+        |axes: &[usize], eps_on, gain, bias| Op::LayerNorm { axes: axes.to_vec(), eps, eps_on, gain, bias };
+    let mean = |axes: &[usize], keep, masked| Op::Reduce {
+        kind: Reduction::Mean,
+        axes: axes.to_vec(),
+        keep,
+        masked,
+    };
+    let mut cases: Vec<(Op, Vec<Tensor>)> = Unary::TABLE
+        .iter()
+        .map(|(u, _)| Op::Unary(*u))
+        .filter(is_composite)
+        .map(|op| (op, vec![z.f(&[5, 40])]))
+        .collect();
     let dim = tancho_ir::Dim::from;
     let rope = |from: usize, pairs| Op::Rope { base: Number(100.0), from: dim(from), pairs };
     let group = |groups: usize, gain, bias| Op::GroupNorm { groups: dim(groups), eps, gain, bias };
@@ -343,11 +399,18 @@ fn every_composite_is_its_decomposition() {
         (Op::L2Normalize { axis: 0, eps: Number(10.0) }, vec![z.f(&[4, 6])]),
     ]);
     // (batch, heads, key heads, queries, keys, head width)
-    for (n, h, kv, s, t, w) in
-        [(2, 4, 4, 5, 5, 3), (2, 4, 2, 3, 7, 2), (1, 6, 1, 7, 3, 4), (2, 2, 2, 1, 4, 3), (2, 2, 1, 3, 0, 2), (1, 2, 2, 0, 3, 2)]
-    {
+    for (n, h, kv, s, t, w) in [
+        (2, 4, 4, 5, 5, 3),
+        (2, 4, 2, 3, 7, 2),
+        (1, 6, 1, 7, 3, 4),
+        (2, 2, 2, 1, 4, 3),
+        (2, 2, 1, 3, 0, 2),
+        (1, 2, 2, 0, 3, 2),
+    ] {
         for merged in [true, false] {
-            let shape = |len: usize, heads: usize| if merged { vec![n, len, heads * w] } else { vec![n, heads, len, w] };
+            let shape = |len: usize, heads: usize| {
+                if merged { vec![n, len, heads * w] } else { vec![n, heads, len, w] }
+            };
             for mask in [vec![], vec![n, t], vec![n, s, t], vec![n, h, s, t]] {
                 for causal in [false, true] {
                     if causal && s > t {
@@ -359,17 +422,29 @@ fn every_composite_is_its_decomposition() {
                     }
                     let scale = (h == 6).then_some(Number(0.3));
                     let (heads, mask) = (dim(h), !mask.is_empty());
-                    let op = Op::Attention { heads: heads.clone(), causal, window: None, mask, bias: false, scale };
+                    let op = Op::Attention {
+                        heads: heads.clone(),
+                        causal,
+                        window: None,
+                        mask,
+                        bias: false,
+                        scale,
+                    };
                     cases.push((op, args.clone()));
                     args.push(z.f(&if merged { vec![h, s, t] } else { vec![n, h, s, t] }));
-                    cases.push((Op::Attention { heads, causal, window: Some(dim(2)), mask, bias: true, scale }, args));
+                    cases.push((
+                        Op::Attention { heads, causal, window: Some(dim(2)), mask, bias: true, scale },
+                        args,
+                    ));
                 }
             }
         }
     }
     for (op, args) in &cases {
-        let types: Vec<Type> =
-            args.iter().map(|t| Type::new(t.dtype(), t.shape().iter().map(|&n| tancho_ir::Dim::from(n)).collect())).collect();
+        let types: Vec<Type> = args
+            .iter()
+            .map(|t| Type::new(t.dtype(), t.shape().iter().map(|&n| tancho_ir::Dim::from(n)).collect()))
+            .collect();
         let g = decompose(op, &types).unwrap_or_else(|| panic!("{op:?} on {types:?}"));
         let run = Interpreter::for_inputs(&g, args).and_then(|t| t.run(args, &no_weights));
         let defined = run.unwrap_or_else(|e| panic!("{op:?}: {e}\n{g}")).remove(0);
@@ -383,12 +458,14 @@ fn a_causal_query_may_stand_before_all_keys() {
     let t = "network A<B, S, T>\ninput q: f32[B, S, 2]\ninput k: f32[B, T, 2]\n%0: f32[B, S, 2] = input(index = 0)\n%1: f32[B, T, 2] = input(index = 1)\n%2: f32[B, S, 2] = attention(%0, %1, %1, heads = 1, causal = true)\nreturn %2\n";
     let g = Graph::parse(t).expect("a graph");
     let args = [f(&[1.0; 6], &[1, 3, 2]), f(&[4.0, 5.0, 6.0, 7.0], &[1, 2, 2])];
-    let y = Interpreter::for_inputs(&g, &args).and_then(|t| t.run(&args, &no_weights)).expect("runs").remove(0);
+    let y =
+        Interpreter::for_inputs(&g, &args).and_then(|t| t.run(&args, &no_weights)).expect("runs").remove(0);
     assert_eq!(y.as_f32().expect("f32")[..4], [0.0, 0.0, 4.0, 5.0]);
     let types: Vec<Type> = [0, 1, 1].iter().map(|&v| g.ty(Value(v)).clone()).collect();
     let d = decompose(&g.node(Value(2)).op, &types).expect("a definition");
     let args = [args[0].clone(), args[1].clone(), args[1].clone()];
-    let defined = Interpreter::for_inputs(&d, &args).and_then(|t| t.run(&args, &no_weights)).expect("runs").remove(0);
+    let defined =
+        Interpreter::for_inputs(&d, &args).and_then(|t| t.run(&args, &no_weights)).expect("runs").remove(0);
     assert!(compare("y", &defined, &y, None, 1e-6).ok());
 }
 
@@ -416,12 +493,17 @@ fn a_graph_runs_and_its_errors_say_where() {
     };
     let x = f(&[0.0; 12], &[2, 6]);
     let y = run(i(&[0, 1, 2, 2, 1, 0], &[2, 3]), x.clone()).expect("runs");
-    assert_eq!((y[0].shape(), y[1].shape(), y[2].as_f32()), (&[2, 3, 2][..], &[2, 1][..], Some(&[6.0f32][..])));
+    assert_eq!(
+        (y[0].shape(), y[1].shape(), y[2].as_f32()),
+        (&[2, 3, 2][..], &[2, 1][..], Some(&[6.0f32][..]))
+    );
     let fails = |ids: Tensor, x: Tensor| run(ids, x).expect_err("fails").to_string();
     for bad in [3, -1, i32::MIN] {
         assert_eq!(
             fails(i(&[0, 1, 2, 2, bad, 0], &[2, 3]), x.clone()),
-            format!("`table[ids]` at src/a.rs:3:4: id {bad} at position [1, 1] is out of range: the table has 3 rows, ids run from 0 to 2")
+            format!(
+                "`table[ids]` at src/a.rs:3:4: id {bad} at position [1, 1] is out of range: the table has 3 rows, ids run from 0 to 2"
+            )
         );
     }
     let zeros = |shape: [usize; 2]| Tensor::zeros(DType::I32, shape).expect("zeros");
@@ -429,9 +511,17 @@ fn a_graph_runs_and_its_errors_say_where() {
         fails(zeros([2, 3]), f(&[0.0; 10], &[2, 5])),
         "input `x` is declared f32[B, 2*S], but f32[2, 5] was given: axis 1 is 5, but `2*S` is 6 in this call"
     );
-    assert_eq!(fails(zeros([2, 3]), zeros([2, 6])), "input `x` is declared f32[B, 2*S], but i32[2, 6] was given");
-    assert!(fails(zeros([2, 5]), f(&[0.0; 20], &[2, 10])).contains("dim `S` is 5, but it is declared `S <= 4`"));
-    assert!(fails(zeros([1, 3]), f(&[0.0; 6], &[1, 6])).contains("`where B % 2 == 0` does not hold: the left side is 1"));
+    assert_eq!(
+        fails(zeros([2, 3]), zeros([2, 6])),
+        "input `x` is declared f32[B, 2*S], but i32[2, 6] was given"
+    );
+    assert!(
+        fails(zeros([2, 5]), f(&[0.0; 20], &[2, 10])).contains("dim `S` is 5, but it is declared `S <= 4`")
+    );
+    assert!(
+        fails(zeros([1, 3]), f(&[0.0; 6], &[1, 6]))
+            .contains("`where B % 2 == 0` does not hold: the left side is 1")
+    );
     assert!(fails(zeros([2, 1]), f(&[0.0; 4], &[2, 2])).contains("an axis cannot have length -1"));
     assert!(matches!(Interpreter::for_inputs(&g, &[]), Err(Error::InputCount { expected: 2, found: 0 })));
     let e = Interpreter::new(&g, [("B", 2)].into_iter().collect()).expect_err("S is missing");
@@ -452,7 +542,9 @@ fn a_single_op_is_checked_against_the_graph() {
     let e = t.eval_node(Value(3), &[&ids, &table]).expect_err("swapped").to_string();
     assert_eq!(e, "`table[ids]` at src/a.rs:3:4: argument 0 must be f32[3, 2], but is i32[2, 3]");
     assert!(t.eval_node(Value(3), &[&table]).is_err() && t.eval_node(Value(0), &[]).is_err());
-    let all = t.run_all(&[ids, f(&[0.0; 12], &[2, 6])], &|_| Ok(Tensor::scalar(0.0f32))).expect_err("a wrong weight");
+    let all = t
+        .run_all(&[ids, f(&[0.0; 12], &[2, 6])], &|_| Ok(Tensor::scalar(0.0f32)))
+        .expect_err("a wrong weight");
     assert_eq!(all.to_string(), "weight `w` is f32[3, 2], but f32[] was given");
 }
 

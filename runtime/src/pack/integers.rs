@@ -1,5 +1,5 @@
-//! Strips of weights as integers in groups, with their factors: what [`Terms`](tancho_jit::lanes::Terms) says of `Bytes` and
-//! `Nibbles`.
+//! Strips of weights as integers in groups, with their factors: what [`Terms`](tancho_jit::lanes::Terms) says
+//! of `Bytes` and `Nibbles`.
 
 use super::{Chunk, Elements, Rows, WIDTH};
 use half::f16;
@@ -12,8 +12,8 @@ type Line = [f32; WIDTH];
 const BYTES: usize = 64;
 const NIBBLES: usize = 32;
 
-/// Added to a number below 2^22 it leaves the nearest integer, ties to even, in the lowest bits: on baseline x86-64 rounding is
-/// a call, and this is one addition of a vector.
+/// Added to a number below 2^22 it leaves the nearest integer, ties to even, in the lowest bits: on baseline
+/// x86-64 rounding is a call, and this is one addition of a vector.
 const TO_INTEGER: f32 = 12_582_912.0;
 
 /// The lowest byte of the nearest integer.
@@ -21,7 +21,8 @@ fn integer(x: f32) -> u32 {
     (x + TO_INTEGER).to_bits() & 0xff
 }
 
-/// Of each column the largest bits of a magnitude: in the order of floats, NaN and infinity behind all numbers.
+/// Of each column the largest bits of a magnitude: in the order of floats, NaN and infinity behind all
+/// numbers.
 fn largest(group: &[Line]) -> [i32; WIDTH] {
     let mut most = [0i32; WIDTH];
     for line in group {
@@ -30,8 +31,9 @@ fn largest(group: &[Line]) -> [i32; WIDTH] {
     most
 }
 
-/// The largest magnitude that integers hold, whatever the format: of 4 bits the factors and summands are f16, and no choice
-/// of a format is to decide whether a network compiles. Sums of what is larger would soon leave f32, too.
+/// The largest magnitude that integers hold, whatever the format: of 4 bits the factors and summands are f16,
+/// and no choice of a format is to decide whether a network compiles. Sums of what is larger would soon leave
+/// f32, too.
 const LARGEST: f32 = 65504.0;
 
 /// Whether no element is NaN or too large.
@@ -66,7 +68,8 @@ fn pair(factor: f16, summand: f16) -> Option<f32> {
     (factor.is_finite() && summand.is_finite()).then(|| f32::from_bits(bits))
 }
 
-/// Columns as halves of bytes, groups of 32: the least element becomes 0, the largest 15. Gives whether all elements are held.
+/// Columns as halves of bytes, groups of 32: the least element becomes 0, the largest 15. Gives whether all
+/// elements are held.
 pub fn nibbles(from: &[Line], to: &mut [Line]) -> bool {
     for (group, to) in from.as_chunks::<NIBBLES>().0.iter().zip(to.as_chunks_mut::<{ NIBBLES / 8 + 1 }>().0) {
         if !held(&largest(group)) {
@@ -97,11 +100,17 @@ pub fn nibbles(from: &[Line], to: &mut [Line]) -> bool {
     true
 }
 
-/// The words of a group from the bytes of a block, of which the lower halves are its first 16 codes and the upper ones its last.
+/// The words of a group from the bytes of a block, of which the lower halves are its first 16 codes and the
+/// upper ones its last.
 fn block_words(codes: [u8; NIBBLES / 2]) -> [f32; NIBBLES / 8] {
     let four: [u32; 4] = from_fn(|i| u32::from_le_bytes(from_fn(|b| codes[4 * i + b])));
     let word = |first: u32, second: u32| f32::from_bits(first & 0x0f0f_0f0f | (second & 0x0f0f_0f0f) << 4);
-    [word(four[0], four[1]), word(four[2], four[3]), word(four[0] >> 4, four[1] >> 4), word(four[2] >> 4, four[3] >> 4)]
+    [
+        word(four[0], four[1]),
+        word(four[2], four[3]),
+        word(four[0] >> 4, four[1] >> 4),
+        word(four[2] >> 4, four[3] >> 4),
+    ]
 }
 
 /// Whether all elements of a block of 4 bits are held.
@@ -111,11 +120,12 @@ fn block_held(factor: f16, summand: f16, codes: &[u8]) -> bool {
     (held(0) && held(15)) || codes.iter().all(|c| held(c & 15) && held(c >> 4))
 }
 
-/// Blocks of 4 bits as they are in the file; `None` if the chunk does not consist of whole ones. Gives whether all their
-/// elements are held.
+/// Blocks of 4 bits as they are in the file; `None` if the chunk does not consist of whole ones. Gives
+/// whether all their elements are held.
 pub fn copy_nibbles(chunk: &mut Chunk<'_>) -> Option<bool> {
     let Elements::Coded(coded) = chunk.data else { return None };
-    let aligned = matches!(*chunk.rows, Rows::Even(1)) && [chunk.from, chunk.n_stride].iter().all(|n| n.is_multiple_of(NIBBLES));
+    let aligned = matches!(*chunk.rows, Rows::Even(1))
+        && [chunk.from, chunk.n_stride].iter().all(|n| n.is_multiple_of(NIBBLES));
     if chunk.format != Format::Q4 || chunk.scale.is_some() || !aligned || !coded.has_nibbles() {
         return None;
     }
@@ -126,7 +136,8 @@ pub fn copy_nibbles(chunk: &mut Chunk<'_>) -> Option<bool> {
             for (g, to) in groups.iter_mut().enumerate() {
                 let mut words = [0.0; NIBBLES / 8 + 1];
                 if column < chunk.n {
-                    let (factor, summand, codes) = coded.nibbles(chunk.from + column * chunk.n_stride + g * NIBBLES)?;
+                    let (factor, summand, codes) =
+                        coded.nibbles(chunk.from + column * chunk.n_stride + g * NIBBLES)?;
                     if !block_held(factor, summand, &codes) {
                         return Some(false);
                     }
@@ -194,7 +205,14 @@ mod tests {
             assert!(!nibbles(&from, &mut vec![[0.0; WIDTH]; 10]), "{bad}");
         }
         // One rule for both: f16 ends at 65504.
-        for (x, held) in [(-1e6, false), (70_000.0, false), (65_505.0, false), (f32::MAX, false), (65_504.0, true), (-65_504.0, true)] {
+        for (x, held) in [
+            (-1e6, false),
+            (70_000.0, false),
+            (65_505.0, false),
+            (f32::MAX, false),
+            (65_504.0, true),
+            (-65_504.0, true),
+        ] {
             let mut large = lines(64);
             large[0][0] = x;
             let (mut in_bytes, mut in_nibbles) = (vec![[0.0; WIDTH]; 17], vec![[0.0; WIDTH]; 10]);
@@ -205,9 +223,14 @@ mod tests {
             }
         }
         let half = f16::from_f32;
-        assert!(block_held(half(1.0), half(-65_504.0), &[0xff; 16]) && !block_held(half(5_000.0), half(0.0), &[0xf0; 16]));
+        assert!(
+            block_held(half(1.0), half(-65_504.0), &[0xff; 16])
+                && !block_held(half(5_000.0), half(0.0), &[0xf0; 16])
+        );
         assert!(block_held(half(5_000.0), half(0.0), &[0xdd; 16]), "65,000 at most");
-        assert!(!block_held(f16::INFINITY, half(0.0), &[0; 16]) && !block_held(half(1.0), f16::NAN, &[0; 16]));
+        assert!(
+            !block_held(f16::INFINITY, half(0.0), &[0; 16]) && !block_held(half(1.0), f16::NAN, &[0; 16])
+        );
         let zeros = vec![[0.0; WIDTH]; 64];
         let mut to = vec![[1.0; WIDTH]; 17];
         assert!(bytes(&zeros, &mut to) && (0..64).all(|k| byte_element(&to, k, 3) == 0.0));

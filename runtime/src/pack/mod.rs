@@ -66,7 +66,11 @@ impl Packed {
             Fault::Numbers(c) => weights.no_integers(c),
             Fault::Memory(e) => e,
         })?;
-        packs.iter().flat_map(|p| &p.parts).filter_map(|p| known.weight(p.from)).for_each(WeightData::release_pages);
+        packs
+            .iter()
+            .flat_map(|p| &p.parts)
+            .filter_map(|p| known.weight(p.from))
+            .for_each(WeightData::release_pages);
         Ok(Packed { arena, ranges })
     }
 
@@ -179,8 +183,14 @@ impl Rows {
             _ => {
                 let mut at = vec![0usize];
                 for (n, stride) in extents.iter().zip(strides) {
-                    let all = usize::try_from(*n).ok().and_then(|n| at.len().checked_mul(n)).ok_or(Error::Memory { bytes: u128::MAX })?;
-                    at = collected(all, at.iter().flat_map(|a| (0..*n).map(move |i| a + (i * stride) as usize)))?;
+                    let all = usize::try_from(*n)
+                        .ok()
+                        .and_then(|n| at.len().checked_mul(n))
+                        .ok_or(Error::Memory { bytes: u128::MAX })?;
+                    at = collected(
+                        all,
+                        at.iter().flat_map(|a| (0..*n).map(move |i| a + (i * stride) as usize)),
+                    )?;
                 }
                 Rows::At(at)
             }
@@ -192,7 +202,9 @@ impl Rows {
         match self {
             Rows::Even(stride) => count.saturating_sub(1).saturating_mul(*stride).saturating_add(1),
             Rows::At(all) => all.iter().max().map_or(0, |m| m + 1),
-            Rows::Filter([down, across, channel]) => 2 * (down + across) + count.saturating_sub(1).saturating_mul(*channel) + 1,
+            Rows::Filter([down, across, channel]) => {
+                2 * (down + across) + count.saturating_sub(1).saturating_mul(*channel) + 1
+            }
         }
     }
 
@@ -206,7 +218,12 @@ impl Rows {
 }
 
 /// Cuts the work on one packed weight into chunks.
-fn cut<'a>(known: &Known<'a>, p: &WeightPack, mut to: &'a mut [f32], chunks: &mut Vec<Chunk<'a>>) -> Result<(), Error> {
+fn cut<'a>(
+    known: &Known<'a>,
+    p: &WeightPack,
+    mut to: &'a mut [f32],
+    chunks: &mut Vec<Chunk<'a>>,
+) -> Result<(), Error> {
     // Nothing to pack, though there may be ever so many batches of it.
     if to.is_empty() {
         return Ok(());
@@ -251,9 +268,17 @@ fn cut<'a>(known: &Known<'a>, p: &WeightPack, mut to: &'a mut [f32], chunks: &mu
 }
 
 /// Cuts the work on filters that are transformed into chunks: some strips of every place of a patch.
-fn filters<'a>(known: &Known<'a>, p: &WeightPack, m: usize, to: &'a mut [f32], chunks: &mut Vec<Chunk<'a>>) -> Result<(), Error> {
+fn filters<'a>(
+    known: &Known<'a>,
+    p: &WeightPack,
+    m: usize,
+    to: &'a mut [f32],
+    chunks: &mut Vec<Chunk<'a>>,
+) -> Result<(), Error> {
     let [part] = p.parts.as_slice() else { return Err(Error::Graph("filters have one part".into())) };
-    let &[down, across, channel] = part.k_strides.as_slice() else { return Err(Error::Graph("filters have three strides".into())) };
+    let &[down, across, channel] = part.k_strides.as_slice() else {
+        return Err(Error::Graph("filters have three strides".into()));
+    };
     let rows = Arc::new(Rows::Filter([down, across, channel].map(|s| s as usize)));
     let (strip, places) = (p.rows().unwrap_or(0) as usize * WIDTH, (m + 2) * (m + 2));
     let (weight, data) = (known.weight(part.from), Elements::Floats(known.floats(part.from)?));
@@ -261,7 +286,8 @@ fn filters<'a>(known: &Known<'a>, p: &WeightPack, m: usize, to: &'a mut [f32], c
     let per = (CHUNK / (strip * places).max(1)).max(1);
     let strips = (part.n.0 as usize).div_ceil(WIDTH);
     let count = strips.div_ceil(per);
-    let mut to: Vec<_> = to.chunks_mut((strips * strip).max(1)).map(|place| place.chunks_mut((per * strip).max(1))).collect();
+    let mut to: Vec<_> =
+        to.chunks_mut((strips * strip).max(1)).map(|place| place.chunks_mut((per * strip).max(1))).collect();
     for i in 0..count {
         let first = (i * per * WIDTH) as i64;
         chunks.push(Chunk {
@@ -339,7 +365,9 @@ impl Chunk<'_> {
     fn transform(&mut self) {
         let side = self.transformed.len().isqrt();
         let g = tancho_jit::winograd::matrices(side.saturating_sub(2)).g;
-        let (Rows::Filter([down, across, channel]), Elements::Floats(data)) = (&*self.rows, self.data) else { return };
+        let (Rows::Filter([down, across, channel]), Elements::Floats(data)) = (&*self.rows, self.data) else {
+            return;
+        };
         let (down, across, channel) = (*down, *across, *channel);
         let strips = self.transformed.first().map_or(0, |t| t.len() / self.strip.max(1));
         for s in 0..strips {
@@ -360,7 +388,8 @@ impl Chunk<'_> {
                     }
                 }
                 for (a, row) in g.iter().enumerate() {
-                    let half: [[f32; WIDTH]; 3] = [0, 1, 2].map(|j| combined(row, [&taps[0][j], &taps[1][j], &taps[2][j]]));
+                    let half: [[f32; WIDTH]; 3] =
+                        [0, 1, 2].map(|j| combined(row, [&taps[0][j], &taps[1][j], &taps[2][j]]));
                     for (b, column) in g.iter().enumerate() {
                         let to = &mut self.transformed[a * side + b][s * self.strip + k * WIDTH..][..WIDTH];
                         to.copy_from_slice(&combined(column, [&half[0], &half[1], &half[2]]));
@@ -370,7 +399,8 @@ impl Chunk<'_> {
         }
     }
 
-    /// Gives the file's pages of what was read back, of filters and rows one by one, else when all of it was read.
+    /// Gives the file's pages of what was read back, of filters and rows one by one, else when all of it was
+    /// read.
     fn release(&self) {
         let Some(weight) = self.weight else { return };
         if self.n_stride > 1 && self.rows.reach(self.strip / WIDTH) <= self.n_stride {
@@ -401,16 +431,26 @@ impl Chunk<'_> {
         let words = std::mem::take(&mut self.to);
         let mut floats = zeros::<f32>(words.len() / self.stored.max(1) * self.strip)?;
         let (format, stored) = (self.format, self.stored);
-        Chunk { format: Format::F32, stored: self.strip, to: &mut floats, rows: self.rows.clone(), transformed: Vec::new(), ..*self }
-            .pack_floats()?;
+        Chunk {
+            format: Format::F32,
+            stored: self.strip,
+            to: &mut floats,
+            rows: self.rows.clone(),
+            transformed: Vec::new(),
+            ..*self
+        }
+        .pack_floats()?;
         let strips = floats.chunks_exact(self.strip.max(1)).zip(words.chunks_exact_mut(stored.max(1)));
-        let mut strips = strips.map(|(from, to)| (from.as_chunks::<WIDTH>().0, to.as_chunks_mut::<WIDTH>().0));
+        let mut strips =
+            strips.map(|(from, to)| (from.as_chunks::<WIDTH>().0, to.as_chunks_mut::<WIDTH>().0));
         let whole = match format {
             Format::Int8 => strips.all(|(from, to)| integers::bytes(from, to)),
             Format::Q4 => strips.all(|(from, to)| integers::nibbles(from, to)),
             Format::F32 | Format::Bf16 => strips.all(|(from, to)| {
                 for ([first, second], to) in from.as_chunks::<2>().0.iter().zip(to) {
-                    *to = std::array::from_fn(|c| f32::from_bits(bf16_bits(first[c]) | bf16_bits(second[c]) << 16));
+                    *to = std::array::from_fn(|c| {
+                        f32::from_bits(bf16_bits(first[c]) | bf16_bits(second[c]) << 16)
+                    });
                 }
                 true
             }),
@@ -453,10 +493,13 @@ impl Chunk<'_> {
                 }
             }
             if let Some((by, run)) = self.scale {
-                let factors: [f32; WIDTH] =
-                    std::array::from_fn(
-                        |c| if c < width { by.get((place + c * n_stride) / run.max(1)).copied().unwrap_or(0.0) } else { 0.0 },
-                    );
+                let factors: [f32; WIDTH] = std::array::from_fn(|c| {
+                    if c < width {
+                        by.get((place + c * n_stride) / run.max(1)).copied().unwrap_or(0.0)
+                    } else {
+                        0.0
+                    }
+                });
                 for line in lines.iter_mut() {
                     line[..width].iter_mut().zip(&factors).for_each(|(x, f)| *x *= f);
                 }

@@ -5,7 +5,8 @@ use tancho_ir::Graph;
 
 #[test]
 fn bf16_is_rounded_as_the_crate_half_does() {
-    let special = [0.0, -0.0, 1.0, f32::MAX, f32::MIN, f32::INFINITY, f32::NEG_INFINITY, f32::NAN, 1e-45, -1e-40];
+    let special =
+        [0.0, -0.0, 1.0, f32::MAX, f32::MIN, f32::INFINITY, f32::NEG_INFINITY, f32::NAN, 1e-45, -1e-40];
     let some = (0..200_000u32).map(|i| f32::from_bits(i.wrapping_mul(2_654_435_761)));
     for x in special.into_iter().chain(some) {
         assert_eq!(bf16_bits(x), u32::from(half::bf16::from_f32(x).to_bits()), "{x:e}");
@@ -17,15 +18,25 @@ fn weights() -> Weights {
     let text = "network A<>\nweight \"a\": f32[40, 23] = zeros\nweight \"b\": f32[7, 40] = zeros\nweight \"c\": f32[3, 5, 18] = zeros\nweight \"e\": f32[0, 4] = zeros\nweight \"i\": i32[16, 16] = ones\n%0: f32[40, 23] = weight(index = 0)\nreturn %0";
     let g = Graph::parse(text).expect("the text of a graph");
     let mut w = Weights::init(&g, 0).expect("weights");
-    for (i, (name, shape)) in [("a", vec![40usize, 23]), ("b", vec![7, 40]), ("c", vec![3, 5, 18])].into_iter().enumerate() {
-        let data: Vec<f32> = (0..shape.iter().product()).map(|x: usize| (1000 * (i + 1) + x) as f32).collect();
+    for (i, (name, shape)) in
+        [("a", vec![40usize, 23]), ("b", vec![7, 40]), ("c", vec![3, 5, 18])].into_iter().enumerate()
+    {
+        let data: Vec<f32> =
+            (0..shape.iter().product()).map(|x: usize| (1000 * (i + 1) + x) as f32).collect();
         w.set(name, Tensor::new(data, shape).expect("a tensor")).expect("set");
     }
     w
 }
 
 fn part(weight: usize, offset: i64, batch_strides: &[i64], k_stride: i64, n: (i64, i64)) -> WeightPart {
-    WeightPart { from: Constant::Weight(weight), scale: None, offset, batch_strides: batch_strides.to_vec(), k_strides: vec![k_stride], n }
+    WeightPart {
+        from: Constant::Weight(weight),
+        scale: None,
+        offset,
+        batch_strides: batch_strides.to_vec(),
+        k_strides: vec![k_stride],
+        n,
+    }
 }
 
 #[test]
@@ -33,25 +44,71 @@ fn strips_hold_what_the_strides_say() {
     let w = weights();
     let packs = [
         // A linear layer's weight: transposed.
-        WeightPack { format: Format::F32, winograd: None, batch: vec![], k: vec![23], parts: vec![part(0, 0, &[], 1, (40, 23))] },
+        WeightPack {
+            format: Format::F32,
+            winograd: None,
+            batch: vec![],
+            k: vec![23],
+            parts: vec![part(0, 0, &[], 1, (40, 23))],
+        },
         // Rows as they lie.
-        WeightPack { format: Format::F32, winograd: None, batch: vec![], k: vec![7], parts: vec![part(1, 0, &[], 40, (40, 1))] },
+        WeightPack {
+            format: Format::F32,
+            winograd: None,
+            batch: vec![],
+            k: vec![7],
+            parts: vec![part(1, 0, &[], 40, (40, 1))],
+        },
         // Neither step is 1: every third row of `a`, two elements apart.
-        WeightPack { format: Format::F32, winograd: None, batch: vec![], k: vec![11], parts: vec![part(0, 23, &[], 2, (13, 69))] },
+        WeightPack {
+            format: Format::F32,
+            winograd: None,
+            batch: vec![],
+            k: vec![11],
+            parts: vec![part(0, 23, &[], 2, (13, 69))],
+        },
         // Parts side by side, of two weights.
         WeightPack {
             format: Format::F32,
             winograd: None,
             batch: vec![],
             k: vec![7],
-            parts: vec![part(0, 3, &[], 1, (32, 23)), part(1, 8, &[], 40, (16, 1)), part(1, 0, &[], 40, (5, 1))],
+            parts: vec![
+                part(0, 3, &[], 1, (32, 23)),
+                part(1, 8, &[], 40, (16, 1)),
+                part(1, 0, &[], 40, (5, 1)),
+            ],
         },
         // A matrix per batch.
-        WeightPack { format: Format::F32, winograd: None, batch: vec![3], k: vec![5], parts: vec![part(2, 0, &[90], 18, (18, 1))] },
-        WeightPack { format: Format::F32, winograd: None, batch: vec![2, 3], k: vec![6], parts: vec![part(2, 0, &[6, 90], 1, (5, 18))] },
+        WeightPack {
+            format: Format::F32,
+            winograd: None,
+            batch: vec![3],
+            k: vec![5],
+            parts: vec![part(2, 0, &[90], 18, (18, 1))],
+        },
+        WeightPack {
+            format: Format::F32,
+            winograd: None,
+            batch: vec![2, 3],
+            k: vec![6],
+            parts: vec![part(2, 0, &[6, 90], 1, (5, 18))],
+        },
         // Nothing at all.
-        WeightPack { format: Format::F32, winograd: None, batch: vec![], k: vec![4], parts: vec![part(3, 0, &[], 1, (0, 4))] },
-        WeightPack { format: Format::F32, winograd: None, batch: vec![], k: vec![0], parts: vec![part(3, 0, &[], 4, (4, 1))] },
+        WeightPack {
+            format: Format::F32,
+            winograd: None,
+            batch: vec![],
+            k: vec![4],
+            parts: vec![part(3, 0, &[], 1, (0, 4))],
+        },
+        WeightPack {
+            format: Format::F32,
+            winograd: None,
+            batch: vec![],
+            k: vec![0],
+            parts: vec![part(3, 0, &[], 4, (4, 1))],
+        },
     ];
     let packed = Packed::new(&w, &packs, &Graph::default()).expect("packed");
     assert_eq!(packed.len(), packs.iter().map(|p| 4 * p.floats().expect("counted")).sum::<usize>());
@@ -87,7 +144,14 @@ fn filters_are_ordered_scaled_and_transformed() {
     let w = Weights::init(&g, 9).expect("weights");
     let [f, s] = [0, 1].map(|i| w.at(i).and_then(|w| w.as_f32()).expect("f32"));
     let scale = Some(tancho_jit::Scale { by: Constant::Prepared(0), run: 27 });
-    let part = WeightPart { from: Constant::Weight(0), scale, offset: 0, batch_strides: vec![], k_strides: vec![3, 1, 9], n: (20, 27) };
+    let part = WeightPart {
+        from: Constant::Weight(0),
+        scale,
+        offset: 0,
+        batch_strides: vec![],
+        k_strides: vec![3, 1, 9],
+        n: (20, 27),
+    };
     let pack = |winograd: Option<i64>, k: &[i64]| WeightPack {
         format: Format::F32,
         winograd,
@@ -97,21 +161,29 @@ fn filters_are_ordered_scaled_and_transformed() {
     };
     let packs = [pack(None, &[3, 3, 3]), pack(Some(2), &[3]), pack(Some(4), &[3])];
     let packed = Packed::new(&w, &packs, &double.expect("the text of a graph")).expect("packed");
-    let value = |o: usize, c: usize, i: usize, j: usize| if o < 20 { f[o * 27 + c * 9 + i * 3 + j] * 2.0 * s[o] } else { 0.0 };
+    let value = |o: usize, c: usize, i: usize, j: usize| {
+        if o < 20 { f[o * 27 + c * 9 + i * 3 + j] * 2.0 * s[o] } else { 0.0 }
+    };
     let got: &[f32] = bytemuck::cast_slice(packed.get(0));
     for (o, k) in (0..32).flat_map(|o| (0..27).map(move |k| (o, k))) {
         assert_eq!(got[(o / 16 * 27 + k) * 16 + o % 16], value(o, k % 3, k / 9, k / 3 % 3));
     }
     for (at, m) in [(1, 2), (2, 4)] {
-        let (got, g): (&[f32], _) = (bytemuck::cast_slice(packed.get(at)), tancho_jit::winograd::matrices(m).g);
+        let (got, g): (&[f32], _) =
+            (bytemuck::cast_slice(packed.get(at)), tancho_jit::winograd::matrices(m).g);
         assert_eq!(got.len(), (m + 2) * (m + 2) * 2 * 3 * 16);
         for (a, b) in (0..m + 2).flat_map(|a| (0..m + 2).map(move |b| (a, b))) {
             for (o, c) in (0..32).flat_map(|o| (0..3).map(move |c| (o, c))) {
-                let terms = (0..9).map(|n| f64::from(g[a][n / 3]) * f64::from(value(o, c, n / 3, n % 3)) * f64::from(g[b][n % 3]));
+                let terms = (0..9).map(|n| {
+                    f64::from(g[a][n / 3]) * f64::from(value(o, c, n / 3, n % 3)) * f64::from(g[b][n % 3])
+                });
                 let (want, size) = terms.fold((0.0, 0.0), |(s, t), x| (s + x, t + x.abs()));
                 let place = a * (m + 2) + b;
                 let got = f64::from(got[((place * 2 + o / 16) * 3 + c) * 16 + o % 16]);
-                assert!((got - want).abs() <= 1e-6 * size, "F({m}) place {a}, {b} of filter {o}: {got}, not {want}");
+                assert!(
+                    (got - want).abs() <= 1e-6 * size,
+                    "F({m}) place {a}, {b} of filter {o}: {got}, not {want}"
+                );
             }
         }
     }
@@ -121,10 +193,16 @@ fn filters_are_ordered_scaled_and_transformed() {
 fn many_chunks_are_all_packed() {
     let text = "network A<>\nweight \"a\": f32[1600, 700] = normal(1.0)\n%0: f32[1600, 700] = weight(index = 0)\nreturn %0";
     let w = Weights::init(&Graph::parse(text).expect("the text of a graph"), 3).expect("weights");
-    let pack =
-        WeightPack { format: Format::F32, winograd: None, batch: vec![], k: vec![700], parts: vec![part(0, 0, &[], 1, (1600, 700))] };
+    let pack = WeightPack {
+        format: Format::F32,
+        winograd: None,
+        batch: vec![],
+        k: vec![700],
+        parts: vec![part(0, 0, &[], 1, (1600, 700))],
+    };
     let packed = Packed::new(&w, std::slice::from_ref(&pack), &Graph::default()).expect("packed");
-    let (got, data): (&[f32], _) = (bytemuck::cast_slice(packed.get(0)), w.at(0).and_then(|w| w.as_f32()).expect("f32"));
+    let (got, data): (&[f32], _) =
+        (bytemuck::cast_slice(packed.get(0)), w.at(0).and_then(|w| w.as_f32()).expect("f32"));
     assert!(got.len() > 4 * CHUNK);
     assert!((0..1600 * 700).all(|i| got[i] == data[(i / 11200 * 16 + i % 16) * 700 + i / 16 % 700]));
 }
@@ -133,11 +211,18 @@ fn many_chunks_are_all_packed() {
 fn what_cannot_be_packed_is_an_error() {
     let w = weights();
     let one = |p: WeightPart, k: i64| {
-        Packed::new(&w, &[WeightPack { format: Format::F32, winograd: None, batch: vec![], k: vec![k], parts: vec![p] }], &Graph::default())
-            .map(|_| ())
+        Packed::new(
+            &w,
+            &[WeightPack { format: Format::F32, winograd: None, batch: vec![], k: vec![k], parts: vec![p] }],
+            &Graph::default(),
+        )
+        .map(|_| ())
     };
     let e = one(part(4, 0, &[], 1, (16, 16)), 16).expect_err("not f32");
-    assert_eq!(e.to_string(), "weight `i` is i32, but products read f32 weights only; declare it f32, or cast it");
+    assert_eq!(
+        e.to_string(),
+        "weight `i` is i32, but products read f32 weights only; declare it f32, or cast it"
+    );
     assert!(matches!(one(part(9, 0, &[], 1, (16, 16)), 16), Err(Error::Graph(_))));
     for k in [i64::MAX, 1 << 55] {
         assert!(matches!(one(part(0, 0, &[], 1, (16, 16)), k), Err(Error::WeightMemory { .. })), "{k}");

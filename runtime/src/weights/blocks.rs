@@ -1,4 +1,5 @@
-//! Weights as ggml codes them: blocks of a few elements with a scale of their own, decoded when they are read.
+//! Weights as ggml codes them: blocks of a few elements with a scale of their own, decoded when they are
+//! read.
 
 use super::file::Mapping;
 use crate::error::Error;
@@ -74,7 +75,8 @@ impl Coding {
             Coding::Bf16 => to[0] = bf16::from_le_bytes([block[0], block[1]]).to_f32(),
             Coding::Q4_0 | Coding::Q4_1 => {
                 let d = half(0);
-                let (codes, least) = if self == Coding::Q4_1 { (&block[4..], half(2)) } else { (&block[2..], -8.0 * d) };
+                let (codes, least) =
+                    if self == Coding::Q4_1 { (&block[4..], half(2)) } else { (&block[2..], -8.0 * d) };
                 let (low, high) = to.split_at_mut(16);
                 for ((code, low), high) in codes.iter().zip(low).zip(high) {
                     // Exact in f32 for Q4_0: the products of a half and a small integer are.
@@ -112,7 +114,8 @@ impl Coded {
         self.range.len() / self.coding.bytes() * self.coding.elements()
     }
 
-    /// Decodes the whole blocks that cover a range; gives the number of their first element, and the elements.
+    /// Decodes the whole blocks that cover a range; gives the number of their first element, and the
+    /// elements.
     ///
     /// # Errors
     /// There is no memory for them.
@@ -127,8 +130,12 @@ impl Coded {
     /// Decodes whole blocks from the one that begins at an element.
     pub fn decode_into(&self, first: usize, floats: &mut [f32]) {
         let (n, size) = (self.coding.elements(), self.coding.bytes());
-        let bytes = self.file.bytes().get(self.range.start + first / n * size..self.range.end).unwrap_or_default();
-        bytes.chunks_exact(size).zip(floats.chunks_exact_mut(n)).for_each(|(block, to)| self.coding.decode(block, to));
+        let bytes =
+            self.file.bytes().get(self.range.start + first / n * size..self.range.end).unwrap_or_default();
+        bytes
+            .chunks_exact(size)
+            .zip(floats.chunks_exact_mut(n))
+            .for_each(|(block, to)| self.coding.decode(block, to));
     }
 
     /// Elements of a block.
@@ -149,7 +156,8 @@ impl Coded {
         matches!(self.coding, Coding::Q4_0 | Coding::Q4_1)
     }
 
-    /// Factor, summand and codes of the block of 4 bits that begins at an element: lower halves are the first 16 codes.
+    /// Factor, summand and codes of the block of 4 bits that begins at an element: lower halves are the first
+    /// 16 codes.
     pub fn nibbles(&self, element: usize) -> Option<(f16, f16, [u8; 16])> {
         let at = self.range.start + element / 32 * self.coding.bytes();
         let block = self.file.bytes().get(at..at + self.coding.bytes())?;
@@ -226,7 +234,10 @@ mod tests {
             *b = i as u8 | (15 - i as u8) << 4;
         }
         Coding::Q4_1.decode(&block, &mut to);
-        assert!((0..16).all(|i| to[i] == i as f32 / 4.0 - 1.0 && to[16 + i] == (15 - i) as f32 / 4.0 - 1.0), "{to:?}");
+        assert!(
+            (0..16).all(|i| to[i] == i as f32 / 4.0 - 1.0 && to[16 + i] == (15 - i) as f32 / 4.0 - 1.0),
+            "{to:?}"
+        );
         let q4_0: Vec<u8> = block[..2].iter().chain(&block[4..]).copied().collect();
         Coding::Q4_0.decode(&q4_0, &mut to);
         assert!((0..16).all(|i| to[i] == (i as f32 - 8.0) / 4.0), "{to:?}");

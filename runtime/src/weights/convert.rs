@@ -15,7 +15,13 @@ use tancho_ir::graph::Part;
 /// Whether elements of a file are what a weight's elements are in memory.
 pub fn is_same(from: FileType, to: DType) -> bool {
     let FileType::Plain(from) = from else { return false };
-    matches!((from, to), (Dtype::F32, DType::F32) | (Dtype::BF16, DType::Bf16) | (Dtype::I32, DType::I32) | (Dtype::BOOL, DType::Bool))
+    matches!(
+        (from, to),
+        (Dtype::F32, DType::F32)
+            | (Dtype::BF16, DType::Bf16)
+            | (Dtype::I32, DType::I32)
+            | (Dtype::BOOL, DType::Bool)
+    )
 }
 
 /// A tensor of a file, or the part of it that a weight is.
@@ -36,7 +42,11 @@ impl Stored<'_> {
     /// Nothing if the part is not inside the tensor.
     pub fn of<'a>(entry: &'a Entry, part: Option<&Part>) -> Option<Stored<'a>> {
         let Some(Part { axis, start, end }) = part.cloned() else {
-            return Some(Stored { entry, shape: entry.shape.clone(), bytes: Bytes::Range(entry.range.clone()) });
+            return Some(Stored {
+                entry,
+                shape: entry.shape.clone(),
+                bytes: Bytes::Range(entry.range.clone()),
+            });
         };
         let len = *entry.shape.get(axis)?;
         if start > end || end > len {
@@ -64,7 +74,8 @@ impl Stored<'_> {
     }
 }
 
-/// The elements as the declared type. Floats become floats; anything else must be what it is declared: `None`.
+/// The elements as the declared type. Floats become floats; anything else must be what it is declared:
+/// `None`.
 ///
 /// # Errors
 /// There is no memory for elements that cannot stay in the file.
@@ -73,7 +84,8 @@ pub fn convert(s: &Stored<'_>, to: DType) -> Result<Option<WeightData>, Error> {
     let dtype = match (e.dtype, &s.bytes) {
         (FileType::Plain(d), _) => d,
         (FileType::Coded(coding), Bytes::Range(range)) if to == DType::F32 => {
-            return Ok(Coded::new(e.file.clone(), range.clone(), coding).and_then(|c| WeightData::of_blocks(shape, c)));
+            return Ok(Coded::new(e.file.clone(), range.clone(), coding)
+                .and_then(|c| WeightData::of_blocks(shape, c)));
         }
         (FileType::Coded(coding), _) => match coding.plain() {
             Some(d) => d,
@@ -93,7 +105,10 @@ pub fn convert(s: &Stored<'_>, to: DType) -> Result<Option<WeightData>, Error> {
         }
         Bytes::Parts(all, part) => {
             let whole = e.file.bytes().get(e.range.clone()).unwrap_or_default();
-            together = collected(s.len(), whole.chunks_exact((*all).max(1)).flat_map(|row| &row[part.clone()]).copied())?;
+            together = collected(
+                s.len(),
+                whole.chunks_exact((*all).max(1)).flat_map(|row| &row[part.clone()]).copied(),
+            )?;
             &together
         }
     };
@@ -106,7 +121,9 @@ pub fn convert(s: &Stored<'_>, to: DType) -> Result<Option<WeightData>, Error> {
         (Dtype::BF16, DType::F32) => chunks(bytes, |b| bf16::from_le_bytes(b).to_f32())?.into(),
         (Dtype::F64, DType::F32) => chunks(bytes, |b| f64::from_le_bytes(b) as f32)?.into(),
         (Dtype::F32, DType::Bf16) => chunks(bytes, |b| bf16::from_f32(f32::from_le_bytes(b)))?.into(),
-        (Dtype::F16, DType::Bf16) => chunks(bytes, |b| bf16::from_f32(f16::from_le_bytes(b).to_f32()))?.into(),
+        (Dtype::F16, DType::Bf16) => {
+            chunks(bytes, |b| bf16::from_f32(f16::from_le_bytes(b).to_f32()))?.into()
+        }
         (Dtype::F64, DType::Bf16) => chunks(bytes, |b| bf16::from_f64(f64::from_le_bytes(b)))?.into(),
         _ => return Ok(None),
     };

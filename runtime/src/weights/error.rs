@@ -41,7 +41,8 @@ pub enum LoadError {
         /// What is wrong.
         why: String,
     },
-    /// The index of a sharded file is damaged. What does not fit its shards is among the problems of a mismatch.
+    /// The index of a sharded file is damaged. What does not fit its shards is among the problems of a
+    /// mismatch.
     #[error("{} is not a valid index of safetensors files: {why}", at(path))]
     Index {
         /// The index.
@@ -157,9 +158,18 @@ impl fmt::Display for Problem {
         write!(f, "{}: ", self.kind())?;
         match self {
             Problem::Missing { name, suggestion: None } => write!(f, "`{}`", cut(name)),
-            Problem::Missing { name, suggestion: Some(s) } => write!(f, "`{}`; did you mean `{}`?", cut(name), cut(s)),
+            Problem::Missing { name, suggestion: Some(s) } => {
+                write!(f, "`{}`; did you mean `{}`?", cut(name), cut(s))
+            }
             Problem::Shape { name, file, expected, found } => {
-                write!(f, "`{}` is declared {}, but is {} in {}", cut(name), shape(expected), shape(found), at(file))
+                write!(
+                    f,
+                    "`{}` is declared {}, but is {} in {}",
+                    cut(name),
+                    shape(expected),
+                    shape(found),
+                    at(file)
+                )
             }
             Problem::Type { name, file, expected, found } => {
                 write!(f, "`{}` is declared {expected}, but is {found} in {}", cut(name), at(file))
@@ -168,11 +178,18 @@ impl fmt::Display for Problem {
                 let name = cut(name);
                 write!(f, "`{name}{part}` is declared, but `{name}` is {} in {}", shape(found), at(file))
             }
-            Problem::Unexpected { name } => write!(f, "`{}` is in the file, but nothing declares it", cut(name)),
+            Problem::Unexpected { name } => {
+                write!(f, "`{}` is in the file, but nothing declares it", cut(name))
+            }
             Problem::Shard { why, names, .. } => write!(f, "{why}; by the index it has {}", listed(names)),
             Problem::NotInShard { name, file } => {
                 let file = file.file_name().unwrap_or(file.as_os_str());
-                write!(f, "`{}` is not in `{}`, though the index says so", cut(name), cut(&file.to_string_lossy()))
+                write!(
+                    f,
+                    "`{}` is not in `{}`, though the index says so",
+                    cut(name),
+                    cut(&file.to_string_lossy())
+                )
             }
             Problem::Twice { name, files } => {
                 let files: Vec<String> = files.iter().map(|p| at(p)).collect();

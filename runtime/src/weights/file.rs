@@ -39,7 +39,9 @@ impl Mapping {
         // SAFETY: the mapping is a shared read-only one of a file, which `open` demands nobody changes, so
         // pages that come back hold the same bytes. Where the system refuses, nothing is lost but memory.
         #[cfg(unix)]
-        let _ = unsafe { self.map.unchecked_advise_range(memmap2::UncheckedAdvice::DontNeed, range.start, range.len()) };
+        let _ = unsafe {
+            self.map.unchecked_advise_range(memmap2::UncheckedAdvice::DontNeed, range.start, range.len())
+        };
     }
 }
 
@@ -83,11 +85,15 @@ pub fn stat(path: &Path) -> Result<fs::Metadata, LoadError> {
         Ok(about) => return Ok(about),
         Err(error) => error,
     };
-    let dangling = |p: &Path| Some((p.to_path_buf(), fs::read_link(p).ok().filter(|_| fs::metadata(p).is_err())?));
+    let dangling =
+        |p: &Path| Some((p.to_path_buf(), fs::read_link(p).ok().filter(|_| fs::metadata(p).is_err())?));
     match path.ancestors().find_map(dangling) {
         Some((link, to)) if error.kind() == io::ErrorKind::NotFound => {
             let link = if link == path { "it".into() } else { format!("`{}`", at(&link)) };
-            Err(LoadError::NoFile { path: path.into(), why: format!("{link} is a link to `{}`, which leads to nothing", at(&to)) })
+            Err(LoadError::NoFile {
+                path: path.into(),
+                why: format!("{link} is a link to `{}`, which leads to nothing", at(&to)),
+            })
         }
         _ => Err(LoadError::Io { path: path.into(), error }),
     }
@@ -131,7 +137,16 @@ pub fn open(path: &Path) -> Result<Opened, LoadError> {
     let entry = |(name, info): (String, TensorInfo)| {
         let (from, to) = info.data_offsets;
         let range = start + from..start + to;
-        (name, Entry { file: file.clone(), path: shared.clone(), dtype: FileType::Plain(info.dtype), shape: info.shape, range })
+        (
+            name,
+            Entry {
+                file: file.clone(),
+                path: shared.clone(),
+                dtype: FileType::Plain(info.dtype),
+                shape: info.shape,
+                range,
+            },
+        )
     };
     Ok(Opened { entries: header.tensors.into_iter().map(entry).collect(), part: None })
 }
@@ -146,11 +161,16 @@ fn header(bytes: &[u8]) -> Result<(usize, Header), String> {
     };
     let length = u64::from_le_bytes(*length);
     if length > MAX_HEADER {
-        return Err(format!("its header would have {length} bytes, more than the {MAX_HEADER} that are allowed"));
+        return Err(format!(
+            "its header would have {length} bytes, more than the {MAX_HEADER} that are allowed"
+        ));
     }
     let n = length as usize;
     let Some(json) = rest.get(..n) else {
-        return Err(format!("its header should have {n} bytes, but only {} follow: the file is cut off", rest.len()));
+        return Err(format!(
+            "its header should have {n} bytes, but only {} follow: the file is cut off",
+            rest.len()
+        ));
     };
     let header = Header::read(json).map_err(|e| format!("its header cannot be read: {}", cut(&e)))?;
     if !header.twice.is_empty() {
@@ -160,7 +180,9 @@ fn header(bytes: &[u8]) -> Result<(usize, Header), String> {
     let (said, there) = (header.data_len(), rest.len() - n);
     if said != there {
         let how = if said > there { "cut off" } else { "longer than its header says" };
-        return Err(format!("its tensors have {said} bytes, but {there} follow the header: the file is {how}"));
+        return Err(format!(
+            "its tensors have {said} bytes, but {there} follow the header: the file is {how}"
+        ));
     }
     Ok((PREFIX + n, header))
 }
@@ -169,7 +191,10 @@ fn header(bytes: &[u8]) -> Result<(usize, Header), String> {
 fn foreign(bytes: &[u8]) -> Option<&'static str> {
     const KNOWN: [(&[u8], &str); 4] = [
         (b"version https://git-lfs", "it is a Git LFS pointer, not the file itself; run `git lfs pull`"),
-        (b"PK\x03\x04", "it is a zip archive, as PyTorch's .pt and .bin files are; convert it with the Python package safetensors"),
+        (
+            b"PK\x03\x04",
+            "it is a zip archive, as PyTorch's .pt and .bin files are; convert it with the Python package safetensors",
+        ),
         (b"\x80\x02", "it is a Python pickle; convert it with the Python package safetensors"),
         (b"<", "it looks like a web page; was the download answered by an error page?"),
     ];
@@ -193,7 +218,10 @@ pub fn write(path: &Path, weights: &[(String, WeightData)]) -> io::Result<()> {
             DType::I32 => Dtype::I32,
             DType::Bool => Dtype::BOOL,
         };
-        infos.push((name.clone(), TensorInfo { dtype, shape: w.shape.clone(), data_offsets: (at, at + bytes) }));
+        infos.push((
+            name.clone(),
+            TensorInfo { dtype, shape: w.shape.clone(), data_offsets: (at, at + bytes) },
+        ));
         at += bytes;
     }
     // Python's `transformers` refuses files without this entry.

@@ -1,8 +1,9 @@
 //! GGUF files, as llama.cpp writes them: what is said about a model, and its tensors.
 //!
-//! The format: <https://github.com/ggml-org/ggml/blob/master/docs/gguf.md>. Every length is checked against the
-//! bytes there are before anything is reserved or read, so that a damaged file is an error and nothing else. What is
-//! only not supported, a type of a tensor or the range of a number, is an error of whoever asks for it.
+//! The format: <https://github.com/ggml-org/ggml/blob/master/docs/gguf.md>. Every length is checked against
+//! the bytes there are before anything is reserved or read, so that a damaged file is an error and nothing
+//! else. What is only not supported, a type of a tensor or the range of a number, is an error of whoever asks
+//! for it.
 
 use super::error::LoadError;
 use super::file::{self, Entry, FileType, Mapping};
@@ -40,8 +41,8 @@ impl Gguf {
     /// Maps a file and reads its header; the file must not be changed or truncated while it is in use.
     ///
     /// # Errors
-    /// The file cannot be read, is no GGUF file of version 2 or 3, or is cut off. Tensors may be of types that are not read:
-    /// only to load one of those is an error.
+    /// The file cannot be read, is no GGUF file of version 2 or 3, or is cut off. Tensors may be of types
+    /// that are not read: only to load one of those is an error.
     pub fn open(path: impl AsRef<Path>) -> Result<Gguf, LoadError> {
         let path = path.as_ref();
         Gguf::of(file::map(path)?, path)
@@ -49,7 +50,8 @@ impl Gguf {
 
     /// A file that is mapped.
     pub(super) fn of(file: Arc<Mapping>, path: &Path) -> Result<Gguf, LoadError> {
-        let (metadata, entries) = parse(&file, &Arc::new(path.to_path_buf())).map_err(|why| LoadError::Gguf { path: path.into(), why })?;
+        let (metadata, entries) = parse(&file, &Arc::new(path.to_path_buf()))
+            .map_err(|why| LoadError::Gguf { path: path.into(), why })?;
         Ok(Gguf { path: path.into(), metadata, entries })
     }
 
@@ -57,7 +59,9 @@ impl Gguf {
     pub(super) fn part(&self) -> Option<String> {
         let count = self.integer("split.count").ok().filter(|n| *n > 1)?;
         let number = self.integer("split.no").ok()?.saturating_add(1);
-        Some(format!("the file is part {number} of {count} of a model; join the parts: `llama-gguf-split --merge`"))
+        Some(format!(
+            "the file is part {number} of {count} of a model; join the parts: `llama-gguf-split --merge`"
+        ))
     }
 
     /// What the file says under a key.
@@ -70,12 +74,18 @@ impl Gguf {
         self.metadata.keys().map(String::as_str)
     }
 
-    /// Names and shapes of the tensors, in the order of the file; the last axis is the one whose elements are neighbours.
+    /// Names and shapes of the tensors, in the order of the file; the last axis is the one whose elements are
+    /// neighbours.
     pub fn tensors(&self) -> impl Iterator<Item = (&str, &[usize])> {
         self.entries.iter().map(|(n, e)| (n.as_str(), e.shape.as_slice()))
     }
 
-    fn as_a<'a, T>(&'a self, key: &str, what: &str, read: impl Fn(&'a Metadata) -> Option<T>) -> Result<T, LoadError> {
+    fn as_a<'a, T>(
+        &'a self,
+        key: &str,
+        what: &str,
+        read: impl Fn(&'a Metadata) -> Option<T>,
+    ) -> Result<T, LoadError> {
         let why = match self.metadata.get(key) {
             None => format!("it does not say `{}`, which is needed", cut(key)),
             Some(m) => match read(m) {
@@ -124,7 +134,9 @@ impl Gguf {
     /// # Errors
     /// As [`Gguf::integer`].
     pub fn texts(&self, key: &str) -> Result<Vec<&str>, LoadError> {
-        self.as_a(key, "a list of texts, or too long for memory", |m| if let Metadata::List(all) = m { all.texts() } else { None })
+        self.as_a(key, "a list of texts, or too long for memory", |m| {
+            if let Metadata::List(all) = m { all.texts() } else { None }
+        })
     }
 
     /// A list of integers.
@@ -147,7 +159,9 @@ fn parse(file: &Arc<Mapping>, path: &Arc<PathBuf>) -> Read<Parsed> {
     let mut r = Reader::new(file, 4);
     match r.u32()? {
         2 | 3 => {}
-        v if (1..=3).contains(&v.swap_bytes()) => return Err("it is big-endian; only little-endian files are read".into()),
+        v if (1..=3).contains(&v.swap_bytes()) => {
+            return Err("it is big-endian; only little-endian files are read".into());
+        }
         v => return Err(format!("it has version {v}; versions 2 and 3 are read")),
     }
     let (tensors, values) = (r.u64()?, r.u64()?);
@@ -172,7 +186,8 @@ fn parse(file: &Arc<Mapping>, path: &Arc<PathBuf>) -> Read<Parsed> {
         }
         let mut shape = Vec::new();
         for _ in 0..axes {
-            shape.push(usize::try_from(r.u64()?).map_err(|_| format!("tensor `{}` is too large", cut(name)))?);
+            shape
+                .push(usize::try_from(r.u64()?).map_err(|_| format!("tensor `{}` is too large", cut(name)))?);
         }
         // The first is the axis of neighbours there, the last is here.
         shape.reverse();
@@ -192,14 +207,24 @@ fn parse(file: &Arc<Mapping>, path: &Arc<PathBuf>) -> Read<Parsed> {
     let start = r.at().next_multiple_of(alignment);
     let mut entries: Vec<(String, Entry)> = Vec::new();
     for (name, dtype, shape, offset) in found {
-        let range = place(&shape, dtype, start, offset, alignment, bytes.len()).map_err(|why| format!("tensor `{}` {why}", cut(name)))?;
-        entries.push((name.to_string(), Entry { file: file.clone(), path: path.clone(), dtype, shape, range }));
+        let range = place(&shape, dtype, start, offset, alignment, bytes.len())
+            .map_err(|why| format!("tensor `{}` {why}", cut(name)))?;
+        entries
+            .push((name.to_string(), Entry { file: file.clone(), path: path.clone(), dtype, shape, range }));
     }
     Ok((metadata, entries))
 }
 
-/// Where a tensor lies. Of a type that is not read nobody knows, and nobody asks: whoever needs the tensor is told its type.
-fn place(shape: &[usize], dtype: FileType, start: usize, offset: u64, alignment: usize, len: usize) -> Read<Range<usize>> {
+/// Where a tensor lies. Of a type that is not read nobody knows, and nobody asks: whoever needs the tensor is
+/// told its type.
+fn place(
+    shape: &[usize],
+    dtype: FileType,
+    start: usize,
+    offset: u64,
+    alignment: usize,
+    len: usize,
+) -> Read<Range<usize>> {
     let (block, bytes) = match dtype {
         FileType::Plain(d) => (1, d.bitsize() / 8),
         FileType::Coded(c) => (c.elements(), c.bytes()),
@@ -207,16 +232,21 @@ fn place(shape: &[usize], dtype: FileType, start: usize, offset: u64, alignment:
     };
     let row = shape.last().copied().unwrap_or(1);
     if !row.is_multiple_of(block) {
-        return Err(format!("{shape:?} is {dtype}: a row of {row} elements is no whole number of blocks of {block}"));
+        return Err(format!(
+            "{shape:?} is {dtype}: a row of {row} elements is no whole number of blocks of {block}"
+        ));
     }
     if !offset.is_multiple_of(alignment as u64) {
-        return Err(format!("begins at {offset}, which is no multiple of the alignment {alignment}: the file is damaged"));
+        return Err(format!(
+            "begins at {offset}, which is no multiple of the alignment {alignment}: the file is damaged"
+        ));
     }
     let range = || {
         let n = shape.iter().try_fold(1usize, |n, d| n.checked_mul(*d))?;
         let from = start.checked_add(usize::try_from(offset).ok()?)?;
         Some(from..from.checked_add((n / block).checked_mul(bytes)?)?)
     };
-    let outside = || format!("{shape:?} is not inside the file, which has {len} bytes: it is cut off or damaged");
+    let outside =
+        || format!("{shape:?} is not inside the file, which has {len} bytes: it is cut off or damaged");
     range().filter(|r| r.end <= len).ok_or_else(outside)
 }

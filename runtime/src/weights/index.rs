@@ -20,7 +20,8 @@ pub struct Found {
     pub part: Option<String>,
 }
 
-/// Something wrong with an index or its files, which is a matter of these tensors: told if somebody needs one of them.
+/// Something wrong with an index or its files, which is a matter of these tensors: told if somebody needs one
+/// of them.
 pub struct Fault {
     pub names: Vec<String>,
     pub problem: Problem,
@@ -59,7 +60,8 @@ fn read_index(path: &Path) -> Result<Found, LoadError> {
     let text = fs::read(path).map_err(|error| LoadError::Io { path: path.into(), error })?;
     let index = Index::read(&text).map_err(|why| bad(format!("it cannot be read: {}", cut(&why))))?;
     let map = index.files.ok_or_else(|| bad("it has no object `weight_map`".into()))?;
-    let nameless: Vec<&String> = map.iter().filter(|(_, p)| p.iter().any(|p| matches!(p, Place::Other))).map(|(n, _)| n).collect();
+    let nameless: Vec<&String> =
+        map.iter().filter(|(_, p)| p.iter().any(|p| matches!(p, Place::Other))).map(|(n, _)| n).collect();
     if !nameless.is_empty() {
         return Err(bad(format!("the file of {} is no string", listed(&nameless))));
     }
@@ -91,7 +93,9 @@ fn read_index(path: &Path) -> Result<Found, LoadError> {
             Ok(o) => o.entries.into_iter().collect(),
             Err(why) => {
                 let names: Vec<String> = names.iter().map(ToString::to_string).collect();
-                found.faults.push(Fault { problem: Problem::Shard { file, why, names: names.clone() }, names });
+                found
+                    .faults
+                    .push(Fault { problem: Problem::Shard { file, why, names: names.clone() }, names });
                 continue;
             }
         };

@@ -15,7 +15,9 @@ struct Rng(u64);
 impl Rng {
     /// A stream of its own for each name, so that a new weight does not change the others.
     fn new(seed: u64, name: &str) -> Rng {
-        let fnv = name.bytes().fold(0xcbf2_9ce4_8422_2325u64, |h, b| (h ^ u64::from(b)).wrapping_mul(0x100_0000_01b3));
+        let fnv = name
+            .bytes()
+            .fold(0xcbf2_9ce4_8422_2325u64, |h, b| (h ^ u64::from(b)).wrapping_mul(0x100_0000_01b3));
         let mut r = Rng(seed ^ fnv);
         Rng(r.next())
     }

@@ -1,5 +1,5 @@
-//! The JSON of headers and indexes, read entry by entry: a map would keep one of two entries of a name, and a tree of
-//! values would take many times the bytes of the file.
+//! The JSON of headers and indexes, read entry by entry: a map would keep one of two entries of a name, and a
+//! tree of values would take many times the bytes of the file.
 
 use safetensors::tensor::{Metadata, TensorInfo};
 use serde::de::{Deserialize, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
@@ -63,7 +63,8 @@ impl Entries for Header {
 }
 
 impl Header {
-    /// The tensors in the order of the file, and the bytes they have; offsets leave no gap or overlap, and fit shape and type.
+    /// The tensors in the order of the file, and the bytes they have; offsets leave no gap or overlap, and
+    /// fit shape and type.
     ///
     /// # Errors
     /// In words.

@@ -25,7 +25,11 @@ pub struct LoadOptions {
 impl fmt::Debug for LoadOptions {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let renamed = self.rename.is_some();
-        f.debug_struct("LoadOptions").field("prefix", &self.prefix).field("renamed", &renamed).field("unused", &self.unused).finish()
+        f.debug_struct("LoadOptions")
+            .field("prefix", &self.prefix)
+            .field("renamed", &renamed)
+            .field("unused", &self.unused)
+            .finish()
     }
 }
 
@@ -47,7 +51,8 @@ impl LoadOptions {
         self
     }
 
-    /// The file may hold tensors of these names besides, as `#[unused_weights(..)]` says; `*` is any characters.
+    /// The file may hold tensors of these names besides, as `#[unused_weights(..)]` says; `*` is any
+    /// characters.
     pub fn unused(mut self, pattern: impl Into<String>) -> LoadOptions {
         self.unused.push(pattern.into());
         self
@@ -87,7 +92,11 @@ impl fmt::Display for LoadReport {
         let files: Vec<String> = self.files.iter().map(|p| p.display().to_string()).collect();
         let mb = |b: u64| b as f64 / 1e6;
         let (n, size, mapped) = (self.weights, mb(self.bytes), mb(self.mapped));
-        write!(f, "{n} weights, {size:.1} MB, from {} ({mapped:.1} MB mapped without a copy)", files.join(", "))?;
+        write!(
+            f,
+            "{n} weights, {size:.1} MB, from {} ({mapped:.1} MB mapped without a copy)",
+            files.join(", ")
+        )?;
         let mut kinds: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
         for (name, from) in &self.converted {
             kinds.entry(from).or_default().push(name);
@@ -116,7 +125,9 @@ pub fn load(graph: &Graph, path: &Path, options: &LoadOptions) -> Result<(Weight
         // A part that was saved as a weight of its own is there under its own name.
         let whole = options.file_name(&decl.name);
         let (name, part) = match &decl.marks.part {
-            Some(part) if !entries.contains_key(&whole) => (options.file_name(decl.stored_name()), Some(part)),
+            Some(part) if !entries.contains_key(&whole) => {
+                (options.file_name(decl.stored_name()), Some(part))
+            }
             _ => (whole, None),
         };
         let Some(e) = entries.get(&name) else {
@@ -129,7 +140,12 @@ pub fn load(graph: &Graph, path: &Path, options: &LoadOptions) -> Result<(Weight
         let (expected, found) = (decl.ty.dtype, e.dtype.to_string());
         if let FileType::Unread(_) = e.dtype {
             let found = format!("{found}, which is not read (f32, f16, bf16, q4_0, q4_1 and q8_0 are),");
-            problems.push(Problem::Type { name: name.clone(), file: here(), expected: expected.to_string(), found });
+            problems.push(Problem::Type {
+                name: name.clone(),
+                file: here(),
+                expected: expected.to_string(),
+                found,
+            });
             taken.insert(name);
             continue;
         }
@@ -140,7 +156,12 @@ pub fn load(graph: &Graph, path: &Path, options: &LoadOptions) -> Result<(Weight
             continue;
         };
         if stored.shape != shape {
-            problems.push(Problem::Shape { name: name.clone(), file: here(), expected: shape, found: stored.shape });
+            problems.push(Problem::Shape {
+                name: name.clone(),
+                file: here(),
+                expected: shape,
+                found: stored.shape,
+            });
             taken.insert(name);
             continue;
         }
@@ -155,8 +176,14 @@ pub fn load(graph: &Graph, path: &Path, options: &LoadOptions) -> Result<(Weight
             }
             Ok(None) => {
                 let cut = matches!(e.dtype, FileType::Coded(c) if c.plain().is_none()) && part.is_some();
-                let found = found.to_lowercase() + if cut { ", whose blocks the declared part would cut," } else { "" };
-                problems.push(Problem::Type { name: name.clone(), file: here(), expected: expected.to_string(), found });
+                let found = found.to_lowercase()
+                    + if cut { ", whose blocks the declared part would cut," } else { "" };
+                problems.push(Problem::Type {
+                    name: name.clone(),
+                    file: here(),
+                    expected: expected.to_string(),
+                    found,
+                });
             }
             Err(e) => memory = memory.or_else(|| Some(e.of_weight(&weight_text(decl, &shape)))),
         }
@@ -170,7 +197,9 @@ pub fn load(graph: &Graph, path: &Path, options: &LoadOptions) -> Result<(Weight
     lacking.retain(|n| !told.contains(n.as_str()));
     let free: Vec<&str> = entries.keys().map(String::as_str).filter(|n| !taken.contains(*n)).collect();
     let help = of_several.filter(|_| !lacking.is_empty()).or_else(|| help(&lacking, &free, options));
-    let missing = lacking.into_iter().map(|name| Problem::Missing { suggestion: nearest(&name, free.iter().copied()), name });
+    let missing = lacking
+        .into_iter()
+        .map(|name| Problem::Missing { suggestion: nearest(&name, free.iter().copied()), name });
     problems.splice(0..0, faults.into_iter().map(|f| f.problem).chain(missing).collect::<Vec<_>>());
     for name in free {
         if options.covers(graph, name) {
@@ -185,8 +214,10 @@ pub fn load(graph: &Graph, path: &Path, options: &LoadOptions) -> Result<(Weight
             None => Ok((Weights::new(list), report)),
         };
     }
-    let extra = "if the file may hold more, name it: `#[unused_weights(\"..\")]` or `LoadOptions::unused(\"..\")`";
-    let help = help.or_else(|| problems.iter().any(|p| matches!(p, Problem::Unexpected { .. })).then(|| extra.into()));
+    let extra =
+        "if the file may hold more, name it: `#[unused_weights(\"..\")]` or `LoadOptions::unused(\"..\")`";
+    let help = help
+        .or_else(|| problems.iter().any(|p| matches!(p, Problem::Unexpected { .. })).then(|| extra.into()));
     Err(LoadError::Mismatch { path: path.into(), network: graph.name.clone(), problems, help }.into())
 }
 
@@ -196,7 +227,10 @@ fn help(lacking: &[String], free: &[&str], options: &LoadOptions) -> Option<Stri
     let names: Vec<String> = lacking.iter().map(|n| bare(n)).collect();
     let first = names.first()?;
     let free: BTreeSet<&str> = free.iter().copied().collect();
-    let prefixes = free.iter().filter_map(|f| f.strip_suffix(first.as_str())).filter(|p| p.is_empty() || p.ends_with('.'));
+    let prefixes = free
+        .iter()
+        .filter_map(|f| f.strip_suffix(first.as_str()))
+        .filter(|p| p.is_empty() || p.ends_with('.'));
     let all = |p: &str| names.iter().all(|n| free.contains(format!("{p}{n}").as_str()));
     let prefix = prefixes.into_iter().find(|p| all(p))?;
     Some(if prefix.is_empty() {

@@ -1,5 +1,5 @@
-//! What a GGUF file says of its model. Lists stay as they lie in the file, and are decoded when they are asked for: in
-//! memory their values would take up to 32 times the bytes.
+//! What a GGUF file says of its model. Lists stay as they lie in the file, and are decoded when they are
+//! asked for: in memory their values would take up to 32 times the bytes.
 
 use super::file::Mapping;
 use crate::reserve::{collected, copied};
@@ -79,7 +79,8 @@ impl List {
     /// The values, if they are texts and there is memory for the list of them.
     pub(super) fn texts(&self) -> Option<Vec<&str>> {
         let mut r = self.reader();
-        let texts = (0..if self.kind == TEXT { self.len } else { return None }).map_while(|_| str::from_utf8(r.text().ok()?).ok());
+        let texts = (0..if self.kind == TEXT { self.len } else { return None })
+            .map_while(|_| str::from_utf8(r.text().ok()?).ok());
         collected(self.len, texts).ok().filter(|all| all.len() == self.len)
     }
 
@@ -128,7 +129,12 @@ impl<'a> Reader<'a> {
     }
 
     fn take(&mut self, n: u64) -> Read<&'a [u8]> {
-        let cut = || format!("its header ends in the middle of something, at byte {}: the file is cut off or damaged", self.at);
+        let cut = || {
+            format!(
+                "its header ends in the middle of something, at byte {}: the file is cut off or damaged",
+                self.at
+            )
+        };
         let rest = self.file.bytes().get(self.at..self.end).unwrap_or_default();
         let taken = usize::try_from(n).ok().and_then(|n| rest.get(..n)).ok_or_else(cut)?;
         self.at += taken.len();
@@ -174,7 +180,8 @@ impl<'a> Reader<'a> {
             7 => Metadata::Bool(self.array::<1>()?[0] != 0),
             TEXT => {
                 let at = self.at;
-                let bytes = copied(self.text()?).map_err(|_| format!("there is no memory for the text at byte {at}"))?;
+                let bytes = copied(self.text()?)
+                    .map_err(|_| format!("there is no memory for the text at byte {at}"))?;
                 String::from_utf8(bytes).map_or_else(|e| Metadata::Bytes(e.into_bytes()), Metadata::Text)
             }
             LIST => {

@@ -86,7 +86,8 @@ impl WeightData {
         self.floats().ok().flatten()
     }
 
-    /// The elements; `None` if they are not f32. Coded ones are decoded for it, and stay in memory from then on.
+    /// The elements; `None` if they are not f32. Coded ones are decoded for it, and stay in memory from then
+    /// on.
     ///
     /// # Errors
     /// There is no memory to decode them.
@@ -94,7 +95,9 @@ impl WeightData {
         Ok(match &self.store {
             Store::Owned(d) => f32::slice(d),
             Store::Coded(c) => Some(c.floats().map_err(|e| self.too_large(e))?),
-            Store::Mapped(file, range) => file.bytes().get(range.clone()).and_then(|b| bytemuck::try_cast_slice(b).ok()),
+            Store::Mapped(file, range) => {
+                file.bytes().get(range.clone()).and_then(|b| bytemuck::try_cast_slice(b).ok())
+            }
         })
     }
 
@@ -121,7 +124,8 @@ impl WeightData {
         matches!(self.store, Store::Mapped(..) | Store::Coded(_))
     }
 
-    /// Gives the memory of the elements back to the system if they are in a mapped file; they can still be read.
+    /// Gives the memory of the elements back to the system if they are in a mapped file; they can still be
+    /// read.
     pub fn release_pages(&self) {
         match &self.store {
             Store::Mapped(file, range) => file.release_pages(range.clone()),
@@ -177,7 +181,8 @@ impl WeightData {
         elements * self.dtype().size()
     }
 
-    /// Writes the elements as a file has them: little-endian bytes. Nothing as large as a weight is made for it.
+    /// Writes the elements as a file has them: little-endian bytes. Nothing as large as a weight is made for
+    /// it.
     fn write(&self, to: &mut impl Write) -> io::Result<()> {
         match &self.store {
             Store::Coded(c) => c.write(to),
@@ -226,16 +231,20 @@ impl Weights {
         Ok(Weights::new(graph.weights.iter().map(one).collect::<Result<_, Error>>()?))
     }
 
-    /// Reads the declared weights from a `.safetensors` or `.gguf` file, a sharded `.safetensors.index.json`, or a
-    /// directory with `model.safetensors` or `model.safetensors.index.json`.
+    /// Reads the declared weights from a `.safetensors` or `.gguf` file, a sharded `.safetensors.index.json`,
+    /// or a directory with `model.safetensors` or `model.safetensors.index.json`.
     ///
     /// f32 weights stay in the mapped file: it must not be changed or truncated while they are in use.
     ///
     /// # Errors
     /// The file cannot be read or is corrupt; or, all in one error, every weight that is missing, mis-shaped
-    /// or of a wrong type, every tensor of the file that nothing declares, and every file of an index that cannot be read;
-    /// or there is no memory for weights that are converted ([`Error::WeightMemory`]).
-    pub fn load(graph: &Graph, path: impl AsRef<Path>, options: &LoadOptions) -> Result<(Weights, LoadReport), Error> {
+    /// or of a wrong type, every tensor of the file that nothing declares, and every file of an index that
+    /// cannot be read; or there is no memory for weights that are converted ([`Error::WeightMemory`]).
+    pub fn load(
+        graph: &Graph,
+        path: impl AsRef<Path>,
+        options: &LoadOptions,
+    ) -> Result<(Weights, LoadReport), Error> {
         load::load(graph, path.as_ref(), options)
     }
 
@@ -265,7 +274,8 @@ impl Weights {
 
     /// The error of a weight with elements that are no finite numbers.
     pub(crate) fn no_integers(&self, c: Constant) -> Error {
-        let name = if let Constant::Weight(i) = c { self.list.get(i).map(|(name, _)| name.clone()) } else { None };
+        let name =
+            if let Constant::Weight(i) = c { self.list.get(i).map(|(name, _)| name.clone()) } else { None };
         Error::Integers { name: name.unwrap_or_else(|| "a value that follows from weights".into()) }
     }
 
@@ -300,7 +310,10 @@ impl Weights {
     /// There is no such weight, or it has another type.
     pub fn set(&mut self, name: &str, t: Tensor) -> Result<(), Error> {
         let Some(&i) = self.index.get(name) else {
-            return Err(Error::NoWeight { name: name.into(), suggestion: names::nearest(name, self.names()) });
+            return Err(Error::NoWeight {
+                name: name.into(),
+                suggestion: names::nearest(name, self.names()),
+            });
         };
         let w = &mut self.list[i].1;
         let (expected, found) = (spell(w.dtype(), w.shape()), spell(t.dtype(), t.shape()));
@@ -311,9 +324,10 @@ impl Weights {
         Ok(())
     }
 
-    /// Writes a safetensors file, whole or not at all: it is written beside its place under a name of its own, and then
-    /// moved there. Several threads or processes may save to one path while others load it: each load sees one of the
-    /// files, whole. A symbolic link is followed, and the permissions of a file that is there stay.
+    /// Writes a safetensors file, whole or not at all: it is written beside its place under a name of its
+    /// own, and then moved there. Several threads or processes may save to one path while others load it:
+    /// each load sees one of the files, whole. A symbolic link is followed, and the permissions of a file
+    /// that is there stay.
     ///
     /// # Errors
     /// The file cannot be written: what was there is as it was, and nothing is left beside it.
@@ -333,13 +347,20 @@ impl Weights {
 fn shape_of(d: &WeightDecl) -> Result<Vec<usize>, Error> {
     let axis = |x: &tancho_ir::Dim| {
         let n = x.as_const().and_then(|n| usize::try_from(n).ok());
-        n.ok_or_else(|| Error::Dim { dim: x.to_string(), place: format!("weight `{}`", d.name), why: "it is no length of an axis".into() })
+        n.ok_or_else(|| Error::Dim {
+            dim: x.to_string(),
+            place: format!("weight `{}`", d.name),
+            why: "it is no length of an axis".into(),
+        })
     };
     let shape: Vec<usize> = d.ty.shape.iter().map(axis).collect::<Result<_, _>>()?;
     if element_count(&shape).is_some() {
         return Ok(shape);
     }
-    let bytes = shape.iter().try_fold(d.ty.dtype.size() as u128, |b, &n| b.checked_mul(n as u128)).unwrap_or(u128::MAX);
+    let bytes = shape
+        .iter()
+        .try_fold(d.ty.dtype.size() as u128, |b, &n| b.checked_mul(n as u128))
+        .unwrap_or(u128::MAX);
     Err(Error::Memory { bytes }.of_weight(&weight_text(d, &shape)))
 }
 

@@ -5,8 +5,8 @@ const LONGEST: usize = 200;
 /// Names that a message lists at most.
 const LISTED: usize = 20;
 
-/// A text out of a file as it may stand in a message: control characters and the like as escapes, so that they do nothing to a
-/// terminal, and not longer than one reads.
+/// A text out of a file as it may stand in a message: control characters and the like as escapes, so that
+/// they do nothing to a terminal, and not longer than one reads.
 pub fn cut(text: &str) -> String {
     let mut shown = escaped(text.chars().take(LONGEST));
     let all = text.chars().count();
@@ -64,7 +64,8 @@ pub fn matches(pattern: &str, name: &str) -> bool {
     rest.len() >= last.len() && rest.ends_with(last)
 }
 
-/// The candidate a writer of `name` most likely means: one that differs by a prefix, else one a few letters away.
+/// The candidate a writer of `name` most likely means: one that differs by a prefix, else one a few letters
+/// away.
 pub fn nearest<'a>(name: &str, candidates: impl Iterator<Item = &'a str>) -> Option<String> {
     let allowed = (name.len() / 4).clamp(1, 8);
     let mut best: Option<(usize, &str)> = None;
@@ -145,6 +146,9 @@ mod tests {
         assert_eq!(nearest("encoder.weight", names.into_iter()).as_deref(), Some("bert.encoder.weight"));
         assert_eq!(nearest("encoder.weight", names[1..].iter().copied()).as_deref(), Some("encoder.wieght"));
         assert_eq!(nearest("x", names.into_iter()), None);
-        assert_eq!((distance("kitten", "sitting", 3), distance("", "abc", 9), distance("kitten", "sitting", 2)), (Some(3), Some(3), None));
+        assert_eq!(
+            (distance("kitten", "sitting", 3), distance("", "abc", 9), distance("kitten", "sitting", 2)),
+            (Some(3), Some(3), None)
+        );
     }
 }

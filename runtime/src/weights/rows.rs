@@ -1,5 +1,5 @@
-//! Rows of coded weights that are decoded when they are first asked for: of an embedding a text needs few, and all of
-//! them in f32 would take several times the file's memory.
+//! Rows of coded weights that are decoded when they are first asked for: of an embedding a text needs few,
+//! and all of them in f32 would take several times the file's memory.
 
 use super::blocks::Coded;
 use crate::reserve::zeros;
@@ -32,7 +32,10 @@ impl Rows {
             return None;
         }
         let floats = bytemuck::try_zeroed_slice_box(coded.len()).ok()?;
-        let known = Known { rows: zeros(rows.div_ceil(64)).ok()?, blocks: zeros(row.checked_add(2 * coded.block())?).ok()? };
+        let known = Known {
+            rows: zeros(rows.div_ceil(64)).ok()?,
+            blocks: zeros(row.checked_add(2 * coded.block())?).ok()?,
+        };
         Some(Rows { coded: coded.clone(), row, floats, known: Mutex::new(known) })
     }
 
@@ -46,7 +49,9 @@ impl Rows {
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         let Known { rows, blocks } = &mut *known;
         for id in ids {
-            let Some(id) = usize::try_from(*id).ok().filter(|id| *id < self.floats.len() / self.row) else { continue };
+            let Some(id) = usize::try_from(*id).ok().filter(|id| *id < self.floats.len() / self.row) else {
+                continue;
+            };
             let (word, bit) = (id / 64, 1 << (id % 64));
             if rows[word] & bit == 0 {
                 let block = self.coded.block();

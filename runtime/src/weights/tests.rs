@@ -18,7 +18,8 @@ fn entry(name: &str, dtype: &str, shape: &[usize], from: usize, to: usize) -> St
 }
 
 fn graph(weights: &str) -> Graph {
-    Graph::parse(&format!("network Net<>\n{weights}\n%0: f32[] = const(f32 = 0.0)\nreturn %0\n")).expect("a graph")
+    Graph::parse(&format!("network Net<>\n{weights}\n%0: f32[] = const(f32 = 0.0)\nreturn %0\n"))
+        .expect("a graph")
 }
 
 struct Dir(TempDir);
@@ -64,7 +65,11 @@ fn saved_weights_come_back_mapped_and_can_replace_their_own_file() {
     for (name, data) in w.iter() {
         assert_eq!(tensor(&back, name), data.to_tensor().expect("memory"), "{name}");
     }
-    assert!(back.data("w").is_some_and(WeightData::is_mapped) && report.mapped == 48 && report.bytes == 48 + 8 + 4 + 3);
+    assert!(
+        back.data("w").is_some_and(WeightData::is_mapped)
+            && report.mapped == 48
+            && report.bytes == 48 + 8 + 4 + 3
+    );
     assert_eq!((report.converted.len(), report.unused.len()), (0, 0));
     back.release_pages();
     back.save(&path).expect("saved over its own mapping");
@@ -109,16 +114,37 @@ fn damaged_files_are_errors_and_nothing_else() {
         (with(&[entry("w", "F4", &[3], 0, 1)], 1), "its header cannot be read"),
         (with(&[entry("w", "F32", &[2], 8, 0)], 8), "invalid offset for tensor `w`"),
         (with(&[entry("w", "F32", &[2], 4, 12)], 12), "invalid offset for tensor `w`"),
-        (with(&[entry("w", "F32", &[2], 0, 8), entry("v", "F32", &[2], 4, 12)], 12), "invalid offset for tensor `v`"),
-        (with(&[entry("w", "F32", &[2], 0, 8), entry("v", "F32", &[1], 12, 16)], 16), "invalid offset for tensor `v`"),
+        (
+            with(&[entry("w", "F32", &[2], 0, 8), entry("v", "F32", &[2], 4, 12)], 12),
+            "invalid offset for tensor `v`",
+        ),
+        (
+            with(&[entry("w", "F32", &[2], 0, 8), entry("v", "F32", &[1], 12, 16)], 16),
+            "invalid offset for tensor `v`",
+        ),
         (with(&[entry("w", "F32", &[max, 2], 0, 8)], 8), "overflow"),
         (with(&[entry("w", "F32", &[max / 4], 0, max)], 8), "overflow"),
         (with(&[entry("w", "U8", &[max / 8], 0, max / 8)], 8), "the file is cut off"),
-        (with(&[entry("w", "F32", &[2], 0, 8), entry("w", "F32", &[1], 8, 12)], 12), "more than one entry of a name: w"),
-        (with(&[entry("w", "I32", &[2], 0, 8), entry("w", "F32", &[2], 0, 8)], 8), "more than one entry of a name: w"),
-        (with(&[r#""__metadata__":{},"__metadata__":{}"#.into(), entry("w", "F32", &[2], 0, 8)], 8), "entry of a name: __metadata__"),
-        (bytes("{\"w\":{\"dtype\":\"F32\",\"shape\":[-2],\"data_offsets\":[0,8]}}", &[0; 8]), "its header cannot be read"),
-        (bytes("{\"w\":{\"dtype\":\"F32\",\"shape\":[1e30],\"data_offsets\":[0,8]}}", &[0; 8]), "its header cannot be read"),
+        (
+            with(&[entry("w", "F32", &[2], 0, 8), entry("w", "F32", &[1], 8, 12)], 12),
+            "more than one entry of a name: w",
+        ),
+        (
+            with(&[entry("w", "I32", &[2], 0, 8), entry("w", "F32", &[2], 0, 8)], 8),
+            "more than one entry of a name: w",
+        ),
+        (
+            with(&[r#""__metadata__":{},"__metadata__":{}"#.into(), entry("w", "F32", &[2], 0, 8)], 8),
+            "entry of a name: __metadata__",
+        ),
+        (
+            bytes("{\"w\":{\"dtype\":\"F32\",\"shape\":[-2],\"data_offsets\":[0,8]}}", &[0; 8]),
+            "its header cannot be read",
+        ),
+        (
+            bytes("{\"w\":{\"dtype\":\"F32\",\"shape\":[1e30],\"data_offsets\":[0,8]}}", &[0; 8]),
+            "its header cannot be read",
+        ),
         (b"version https://git-lfs.github.com/spec/v1\noid sha256:0".to_vec(), "run `git lfs pull`"),
         (b"PK\x03\x04 and so on and on".to_vec(), "convert it with"),
         (b"<!DOCTYPE html><html>".to_vec(), "web page"),
@@ -147,14 +173,20 @@ fn paths_that_are_no_files() {
     let g = graph("");
     assert!(matches!(load_error(&g, &dir.0.path().join("none"), &LoadOptions::new()), LoadError::Io { .. }));
     let e = load_error(&g, dir.0.path(), &LoadOptions::new());
-    assert!(matches!(e, LoadError::NoFile { .. }) && e.to_string().contains("neither `model.safetensors`"), "{e}");
+    assert!(
+        matches!(e, LoadError::NoFile { .. }) && e.to_string().contains("neither `model.safetensors`"),
+        "{e}"
+    );
     #[cfg(unix)]
     {
         let link = dir.0.path().join("model.safetensors");
         std::os::unix::fs::symlink("../blobs/gone", &link).expect("a link");
         for path in [dir.0.path(), &link] {
             let e = load_error(&g, path, &LoadOptions::new()).to_string();
-            assert_eq!(e, format!("{}: it is a link to `../blobs/gone`, which leads to nothing", link.display()));
+            assert_eq!(
+                e,
+                format!("{}: it is a link to `../blobs/gone`, which leads to nothing", link.display())
+            );
         }
         std::os::unix::fs::symlink("nowhere", dir.0.path().join("folder")).expect("a link");
         let e = load_error(&g, &dir.0.path().join("folder/w.safetensors"), &LoadOptions::new()).to_string();
@@ -180,20 +212,28 @@ fn half_and_double_floats_are_converted_and_said_so() {
         entry("z", "F32", &[1], 18, 22),
         entry("ids", "I64", &[1], 22, 30),
     ];
-    let mut data = [half::f16::from_f32(1.5), half::f16::NEG_INFINITY].iter().flat_map(|x| x.to_le_bytes()).collect::<Vec<u8>>();
+    let mut data = [half::f16::from_f32(1.5), half::f16::NEG_INFINITY]
+        .iter()
+        .flat_map(|x| x.to_le_bytes())
+        .collect::<Vec<u8>>();
     data.extend(half::bf16::from_f32(-3.0).to_le_bytes());
     data.extend(0.1f64.to_le_bytes());
     data.extend(f32_bytes(&[1.0 + f32::EPSILON, 7.0]));
     data.extend([0; 8]);
     // One blank more puts the f32s at an odd place: they must be copied, not mapped.
     for blanks in 0..4 {
-        let path = dir.put("w.safetensors", &bytes(&format!("{{{}}}{}", header.join(","), " ".repeat(blanks)), &data));
+        let path = dir
+            .put("w.safetensors", &bytes(&format!("{{{}}}{}", header.join(","), " ".repeat(blanks)), &data));
         let (w, report) = Weights::load(&g, &path, &LoadOptions::new().unused("ids")).expect("loaded");
         assert_eq!(w.get("a").map(|v| v.to_vec()), Some(vec![1.5, f32::NEG_INFINITY]));
-        assert_eq!((w.get("b").map(|v| v.data()[0]), w.get("c").map(|v| v.data()[0])), (Some(-3.0), Some(0.1)));
+        assert_eq!(
+            (w.get("b").map(|v| v.data()[0]), w.get("c").map(|v| v.data()[0])),
+            (Some(-3.0), Some(0.1))
+        );
         assert_eq!(w.get("z").map(|v| v.data()[0]), Some(7.0));
         assert_eq!(tensor(&w, "d").as_bf16(), Some(&[half::bf16::ONE][..]));
-        let said: Vec<(&str, &str)> = report.converted.iter().map(|(a, b)| (a.as_str(), b.as_str())).collect();
+        let said: Vec<(&str, &str)> =
+            report.converted.iter().map(|(a, b)| (a.as_str(), b.as_str())).collect();
         assert_eq!(said, [("a", "f16"), ("b", "bf16"), ("c", "f64"), ("d", "f32")]);
         assert_eq!(report.unused, ["ids"]);
         let text = report.to_string();
@@ -236,22 +276,35 @@ help: if the file may hold more, name it: `#[unused_weights(\"..\")]` or `LoadOp
 #[test]
 fn prefixes_and_new_names() {
     let dir = Dir::new();
-    let g = graph("unused \"pooler.*\"\nunused \"cls.*\"\nweight \"a.w\": f32[1] = zeros\nweight \"b.w\": f32[1] = zeros");
+    let g = graph(
+        "unused \"pooler.*\"\nunused \"cls.*\"\nweight \"a.w\": f32[1] = zeros\nweight \"b.w\": f32[1] = zeros",
+    );
     let header = [
         entry("bert.a.w", "F32", &[1], 0, 4),
         entry("bert.b.w", "F32", &[1], 4, 8),
         entry("bert.pooler.w", "F32", &[1], 8, 12),
         entry("cls.w", "F32", &[1], 12, 16),
     ];
-    let path = dir.put("w.safetensors", &bytes(&format!("{{{}}}", header.join(",")), &f32_bytes(&[1.0, 2.0, 3.0, 4.0])));
+    let path = dir.put(
+        "w.safetensors",
+        &bytes(&format!("{{{}}}", header.join(",")), &f32_bytes(&[1.0, 2.0, 3.0, 4.0])),
+    );
     let (w, report) = Weights::load(&g, &path, &LoadOptions::new().prefix("bert.")).expect("loaded");
-    assert_eq!((w.get("b.w").map(|v| v.data()[0]), report.unused), (Some(2.0), vec!["bert.pooler.w".into(), "cls.w".into()]));
+    assert_eq!(
+        (w.get("b.w").map(|v| v.data()[0]), report.unused),
+        (Some(2.0), vec!["bert.pooler.w".into(), "cls.w".into()])
+    );
     let swap = |n: &str| if n == "a.w" { "b.w".to_string() } else { "a.w".to_string() };
     let (w, _) = Weights::load(&g, &path, &LoadOptions::new().rename(swap).prefix("bert.")).expect("loaded");
     assert_eq!(w.get("b.w").map(|v| v.data()[0]), Some(1.0));
     let e = load_error(&g, &path, &LoadOptions::new()).to_string();
-    assert!(e.contains("missing: `a.w`; did you mean `bert.a.w`?") && e.contains("pass `LoadOptions::new().prefix(\"bert.\")`"), "{e}");
-    let bare = dir.put("b.safetensors", &bytes(&format!("{{{}}}", header.join(",").replace("bert.", "")), &[0; 16]));
+    assert!(
+        e.contains("missing: `a.w`; did you mean `bert.a.w`?")
+            && e.contains("pass `LoadOptions::new().prefix(\"bert.\")`"),
+        "{e}"
+    );
+    let bare =
+        dir.put("b.safetensors", &bytes(&format!("{{{}}}", header.join(",").replace("bert.", "")), &[0; 16]));
     let e = load_error(&g, &bare, &LoadOptions::new().prefix("bert.")).to_string();
     assert!(e.contains("leave `LoadOptions::prefix` out"), "{e}");
 }
@@ -260,13 +313,17 @@ fn prefixes_and_new_names() {
 fn sharded_files() {
     let dir = Dir::new();
     let g = graph("weight \"a\": f32[1] = zeros\nweight \"b\": f32[1] = zeros");
-    let one = |name: &str, x: f32| bytes(&format!("{{{}}}", entry(name, "F32", &[1], 0, 4)), &f32_bytes(&[x]));
+    let one =
+        |name: &str, x: f32| bytes(&format!("{{{}}}", entry(name, "F32", &[1], 0, 4)), &f32_bytes(&[x]));
     dir.put("1.safetensors", &one("a", 1.0));
     dir.put("2.safetensors", &one("b", 2.0));
     let index = |text: &str| dir.put("model.safetensors.index.json", text.as_bytes());
     index(r#"{"metadata":{}, "weight_map":{"a":"1.safetensors","b":"2.safetensors"}}"#);
     let (w, report) = Weights::load(&g, dir.0.path(), &LoadOptions::new()).expect("loaded");
-    assert_eq!((w.get("a").map(|v| v.data()[0]), w.get("b").map(|v| v.data()[0]), report.files.len()), (Some(1.0), Some(2.0), 2));
+    assert_eq!(
+        (w.get("a").map(|v| v.data()[0]), w.get("b").map(|v| v.data()[0]), report.files.len()),
+        (Some(1.0), Some(2.0), 2)
+    );
     for (text, part) in [
         ("{", "cannot be read"),
         ("{}", "no object `weight_map`"),
@@ -282,7 +339,9 @@ fn sharded_files() {
         assert!(e.to_string().contains(part), "{text}: {e}");
     }
     // Several faults are one error, with what does not fit the declaration.
-    let g2 = graph("unused \"z\"\nweight \"a\": f32[1] = zeros\nweight \"b\": f32[2] = zeros\nweight \"c\": f32[1] = zeros");
+    let g2 = graph(
+        "unused \"z\"\nweight \"a\": f32[1] = zeros\nweight \"b\": f32[2] = zeros\nweight \"c\": f32[1] = zeros",
+    );
     let said = |text: &str| load_error(&g2, &index(text), &LoadOptions::new()).to_string();
     let e = said(
         r#"{"weight_map":{"a":"5.safetensors","b":"2.safetensors","c":"2.safetensors","d":"1.safetensors","e":"6.safetensors","z":"7.safetensors"}}"#,
@@ -299,16 +358,31 @@ fn sharded_files() {
         assert!(e.contains(part), "{part} in: {e}");
     }
     // What nobody needs is nobody's fault; and what a file lacks is told once.
-    assert!(!e.contains("7.safetensors") && !e.contains("missing: `a`;") && !e.contains("missing: `a`\n"), "{e}");
+    assert!(
+        !e.contains("7.safetensors") && !e.contains("missing: `a`;") && !e.contains("missing: `a`\n"),
+        "{e}"
+    );
     // Contradictions.
-    let e = said(r#"{"weight_map":{"a":"1.safetensors","b":"2.safetensors","a":"1.safetensors","c":"2.safetensors","c":"1.safetensors"}}"#);
+    let e = said(
+        r#"{"weight_map":{"a":"1.safetensors","b":"2.safetensors","a":"1.safetensors","c":"2.safetensors","c":"1.safetensors"}}"#,
+    );
     for part in ["twice: `a` is more than once in", "twice: `c` is more than once in"] {
         assert!(e.contains(part), "{part} in: {e}");
     }
     let both = [entry("b", "F32", &[1], 0, 4), entry("a", "F32", &[1], 4, 8)].join(",");
     dir.put("both.safetensors", &bytes(&format!("{{{both}}}"), &f32_bytes(&[5.0, 6.0])));
-    let e = load_error(&g, &index(r#"{"weight_map":{"a":"1.safetensors","b":"both.safetensors"}}"#), &LoadOptions::new()).to_string();
-    assert!(e.contains("twice: `a` is more than once in") && e.contains("1.safetensors and ") && !e.contains("twice: `b`"), "{e}");
+    let e = load_error(
+        &g,
+        &index(r#"{"weight_map":{"a":"1.safetensors","b":"both.safetensors"}}"#),
+        &LoadOptions::new(),
+    )
+    .to_string();
+    assert!(
+        e.contains("twice: `a` is more than once in")
+            && e.contains("1.safetensors and ")
+            && !e.contains("twice: `b`"),
+        "{e}"
+    );
     for (text, part) in [
         (r#"{"weight_map":{},"weight_map":{}}"#, "`weight_map` is there twice"),
         (r#"{"weight_map":{"a":[1,{"b":2}],"b":null,"c":{"x":[]}}}"#, "the file of a, b, c is no string"),
@@ -329,22 +403,31 @@ fn odd_and_many_names_are_shown_with_escapes_and_counted() {
     let dir = Dir::new();
     let g = graph("weight \"w\": f32[1] = zeros");
     let odd = r"\u001b[2J\n\u0007";
-    let path =
-        dir.put("w.safetensors", &bytes(&format!("{{{},{}}}", entry(odd, "F32", &[1], 0, 4), entry("w", "F99", &[1], 4, 8)), &[0; 8]));
+    let path = dir.put(
+        "w.safetensors",
+        &bytes(&format!("{{{},{}}}", entry(odd, "F32", &[1], 0, 4), entry("w", "F99", &[1], 4, 8)), &[0; 8]),
+    );
     let e = load_error(&g, &path, &LoadOptions::new()).to_string();
     assert!(e.contains("unknown variant `F99`"), "{e}");
     let path = dir.put("w.safetensors", &bytes(&format!("{{{}}}", entry(odd, "F32", &[1], 0, 4)), &[0; 4]));
     let e = load_error(&g, &path, &LoadOptions::new()).to_string();
-    assert!(e.contains(r"unexpected: `\u{1b}[2J\n\u{7}`") && e.chars().all(|c| c == '\n' || !c.is_control()), "{e:?}");
+    assert!(
+        e.contains(r"unexpected: `\u{1b}[2J\n\u{7}`") && e.chars().all(|c| c == '\n' || !c.is_control()),
+        "{e:?}"
+    );
     let (_, report) = Weights::load(&graph(""), &path, &LoadOptions::new().unused("*")).expect("loaded");
     assert!(report.to_string().ends_with(r"1 not used: \u{1b}[2J\n\u{7}"), "{report}");
 
-    let many: Vec<String> = (0..5_000).map(|i| entry(&format!("tensor.{i}"), "F32", &[1], 4 * i, 4 * i + 4)).collect();
+    let many: Vec<String> =
+        (0..5_000).map(|i| entry(&format!("tensor.{i}"), "F32", &[1], 4 * i, 4 * i + 4)).collect();
     let path = dir.put("many.safetensors", &bytes(&format!("{{{}}}", many.join(",")), &[0; 20_000]));
     let e = load_error(&g, &path, &LoadOptions::new());
     assert!(matches!(&e, LoadError::Mismatch { problems, .. } if problems.len() == 5_001));
     let text = e.to_string();
-    assert!(text.contains("missing: `w`") && text.contains("\n  unexpected: 4950 more") && text.len() < 6_000, "{text}");
+    assert!(
+        text.contains("missing: `w`") && text.contains("\n  unexpected: 4950 more") && text.len() < 6_000,
+        "{text}"
+    );
     let (_, report) = Weights::load(&graph(""), &path, &LoadOptions::new().unused("*")).expect("loaded");
     assert!(report.unused.len() == 5_000 && report.to_string().ends_with("and 4980 more"), "{report}");
 }

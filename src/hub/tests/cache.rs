@@ -9,8 +9,12 @@ fn what_the_cache_has_is_found_without_a_hub() {
     let cache = folder();
     let root = cache.path().join("models--made--up");
     let snapshot = root.join("snapshots").join(COMMIT);
-    fs::create_dir_all(snapshot.join("onnx")).and_then(|()| fs::create_dir_all(root.join("refs"))).expect("folders");
-    fs::create_dir_all(root.join("blobs")).and_then(|()| fs::write(root.join("blobs/abc"), "w")).expect("a blob");
+    fs::create_dir_all(snapshot.join("onnx"))
+        .and_then(|()| fs::create_dir_all(root.join("refs")))
+        .expect("folders");
+    fs::create_dir_all(root.join("blobs"))
+        .and_then(|()| fs::write(root.join("blobs/abc"), "w"))
+        .expect("a blob");
     std::os::unix::fs::symlink("../../../blobs/abc", snapshot.join("onnx/w")).expect("a link");
     std::os::unix::fs::symlink("../../blobs/gone", snapshot.join("gone")).expect("a link");
     fs::write(root.join("refs/main"), COMMIT).expect("a ref");
@@ -36,7 +40,8 @@ fn damage_is_mended() {
         }
         fs::write(root.join("blobs").join(&etag), blob).expect("a blob");
         fs::write(root.join("refs/main"), "an-older-one").expect("a ref");
-        std::os::unix::fs::symlink("../../blobs/gone", root.join(format!("snapshots/{COMMIT}/weights.bin"))).expect("a link");
+        std::os::unix::fs::symlink("../../blobs/gone", root.join(format!("snapshots/{COMMIT}/weights.bin")))
+            .expect("a link");
         let tag = etag.clone();
         let hub = Hub::new(move |r| right(r, &content(), &tag));
         let path = fetch(&hub, &cache).expect("a file");
@@ -53,6 +58,9 @@ fn a_cache_that_cannot_be_written_is_named() {
     fs::write(cache.path().join(".locks"), "a file where a folder should be").expect("written");
     let hub = Hub::new(|r| right(r, &content(), NO_HASH));
     let e = fetch(&hub, &cache).expect_err("no place");
-    assert!(matches!(&e, HubCause::Cache { path, .. } if path.starts_with(cache.path().join(".locks"))), "{e}");
+    assert!(
+        matches!(&e, HubCause::Cache { path, .. } if path.starts_with(cache.path().join(".locks"))),
+        "{e}"
+    );
     assert!(e.to_string().starts_with("the cache cannot be used: "), "{e}");
 }

@@ -19,7 +19,9 @@ impl Request {
 
     /// Where the range begins that is asked for.
     pub(super) fn from(&self) -> usize {
-        self.header("range").and_then(|r| r.strip_prefix("bytes=")?.split_once('-')?.0.parse().ok()).unwrap_or(0)
+        self.header("range")
+            .and_then(|r| r.strip_prefix("bytes=")?.split_once('-')?.0.parse().ok())
+            .unwrap_or(0)
     }
 
     /// Whether it is the question for what a file is.
@@ -40,7 +42,11 @@ pub(super) struct Answer {
 /// A status, headers and a body.
 pub(super) fn answer(status: &str, headers: &[(&str, &str)], body: &[u8]) -> Answer {
     let headers: String = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
-    Answer { head: format!("HTTP/1.1 {status}\r\n{headers}connection: close\r\n\r\n"), body: body.to_vec(), silent: false }
+    Answer {
+        head: format!("HTTP/1.1 {status}\r\n{headers}connection: close\r\n\r\n"),
+        body: body.to_vec(),
+        silent: false,
+    }
 }
 
 /// What a hub that does everything right answers of a file.
@@ -53,7 +59,12 @@ pub(super) fn right(request: &Request, content: &[u8], etag: &str) -> Answer {
     let quoted = format!("\"{etag}\"");
     answer(
         "206 Partial Content",
-        &[("x-repo-commit", super::COMMIT), ("etag", &quoted), ("content-range", &range), ("content-length", &length)],
+        &[
+            ("x-repo-commit", super::COMMIT),
+            ("etag", &quoted),
+            ("content-range", &range),
+            ("content-length", &length),
+        ],
         body,
     )
 }
@@ -96,7 +107,10 @@ fn serve(mut stream: TcpStream, seen: &Mutex<Vec<Request>>, answers: &dyn Fn(&Re
     let mut lines = BufReader::new(stream.try_clone().expect("a stream")).lines().map_while(Result::ok);
     let first = lines.next().unwrap_or_default();
     let path = first.split(' ').nth(1).unwrap_or_default().to_string();
-    let request = Request { path, headers: lines.by_ref().take_while(|l| !l.is_empty()).map(|l| l.to_lowercase()).collect() };
+    let request = Request {
+        path,
+        headers: lines.by_ref().take_while(|l| !l.is_empty()).map(|l| l.to_lowercase()).collect(),
+    };
     seen.lock().expect("a lock").push(request.clone());
     let Answer { head, body, silent } = answers(&request);
     // Who asked may have gone by then.

@@ -53,7 +53,8 @@ fn three_processes_at_once_download_once() {
     assert_eq!(hub.downloads(), [0], "the others waited");
 }
 
-/// However long another holds the lock: here until this one has asked what the file is, and then until it is let go.
+/// However long another holds the lock: here until this one has asked what the file is, and then until it is
+/// let go.
 #[test]
 fn who_waits_finds_the_file_of_who_downloaded() {
     let (etag, cache) = (sha256(&content()), folder());

@@ -12,19 +12,30 @@ fn files_that_lie_elsewhere_are_followed_and_the_token_is_not_told_there() {
     let (cache, other) = (folder(), Hub::new(|r| right(r, &content(), "of-another-server")));
     let there = format!("{}/bytes?sign=1", other.address);
     let hub = Hub::new(move |r| match r.path.as_str() {
-        "/made/up/resolve/main/a%20b/weights.bin" => answer("307 Temporary Redirect", &[("location", "/new/weights.bin")], b""),
+        "/made/up/resolve/main/a%20b/weights.bin" => {
+            answer("307 Temporary Redirect", &[("location", "/new/weights.bin")], b"")
+        }
         _ => {
             let tag = sha256(&content());
-            let headers = [("location", there.as_str()), ("x-repo-commit", COMMIT), ("x-linked-etag", &tag), ("x-linked-size", "102400")];
+            let headers = [
+                ("location", there.as_str()),
+                ("x-repo-commit", COMMIT),
+                ("x-linked-etag", &tag),
+                ("x-linked-size", "102400"),
+            ];
             answer("302 Found", &headers, b"")
         }
     });
-    let path = client_with(&hub, cache.path(), Some("secret")).fetch("made/up", "a b/weights.bin", &mut |_, _| ()).expect("a file");
+    let path = client_with(&hub, cache.path(), Some("secret"))
+        .fetch("made/up", "a b/weights.bin", &mut |_, _| ())
+        .expect("a file");
     assert_eq!(fs::read(&path).expect("read"), content());
     assert_eq!(fs::read_link(&path).expect("a link"), Path::new("../../../blobs").join(sha256(&content())));
     assert!(hub.requests().iter().all(|r| r.header("authorization") == Some("bearer secret")));
     assert_eq!(other.requests().len(), 1);
-    assert!(other.requests().iter().all(|r| r.path == "/bytes?sign=1" && r.header("authorization").is_none()));
+    assert!(
+        other.requests().iter().all(|r| r.path == "/bytes?sign=1" && r.header("authorization").is_none())
+    );
 }
 
 #[test]
@@ -50,7 +61,8 @@ fn redirects_that_lead_nowhere_are_told() {
         assert!(matches!(&e, HubCause::Redirect { why: found, .. } if found == why), "{location:?}: {e}");
     }
     // Two that refer to each other, and one that goes on for ever.
-    let (e, _) = cause(|r| answer("302 Found", &[("location", if r.path == "/b" { "/a" } else { "/b" })], b""));
+    let (e, _) =
+        cause(|r| answer("302 Found", &[("location", if r.path == "/b" { "/a" } else { "/b" })], b""));
     assert!(e.to_string().ends_with(" redirects in a circle"), "{e}");
     let (e, _) = cause(|r| answer("302 Found", &[("location", &format!("{}x", r.path))], b""));
     assert!(e.to_string().ends_with(" redirects once more, after 10 others"), "{e}");
@@ -81,7 +93,8 @@ fn what_is_stated_has_to_be_usable() {
         let (commit, etag, size) = (commit.to_string(), etag.to_string(), size.to_string());
         let all = [("x-repo-commit", commit), ("etag", etag), ("content-length", size)];
         let (e, cache) = cause(move |_| {
-            let headers: Vec<(&str, &str)> = all.iter().filter(|(_, v)| !v.is_empty()).map(|(n, v)| (*n, v.as_str())).collect();
+            let headers: Vec<(&str, &str)> =
+                all.iter().filter(|(_, v)| !v.is_empty()).map(|(n, v)| (*n, v.as_str())).collect();
             answer("200 OK", &headers, b"weights")
         });
         assert_eq!(fs::read_dir(cache.path()).expect("a folder").count(), 0, "{e}: nothing is written");
@@ -100,9 +113,17 @@ fn what_is_stated_has_to_be_usable() {
     ] {
         assert!(matches!(&e, HubCause::Header { name: found, .. } if *found == name), "{name}: {e}");
     }
-    let (e, _) =
-        cause(|_| answer("206 Partial Content", &[("x-repo-commit", COMMIT), ("etag", "abc"), ("content-range", "bytes 0-0/many")], b"w"));
-    assert!(matches!(&e, HubCause::Header { name: "content-range", value: Some(v) } if v == "bytes 0-0/many"), "{e}");
+    let (e, _) = cause(|_| {
+        answer(
+            "206 Partial Content",
+            &[("x-repo-commit", COMMIT), ("etag", "abc"), ("content-range", "bytes 0-0/many")],
+            b"w",
+        )
+    });
+    assert!(
+        matches!(&e, HubCause::Header { name: "content-range", value: Some(v) } if v == "bytes 0-0/many"),
+        "{e}"
+    );
 }
 
 /// The range that comes is not the one that was asked for.
@@ -110,7 +131,9 @@ fn what_is_stated_has_to_be_usable() {
 fn another_range_is_refused() {
     let (e, cache) = cause(|r| match r.is_question() {
         true => right(r, &content(), NO_HASH),
-        false => answer("206 Partial Content", &[("content-range", "bytes 5-102399/102400")], &content()[5..]),
+        false => {
+            answer("206 Partial Content", &[("content-range", "bytes 5-102399/102400")], &content()[5..])
+        }
     });
     assert!(matches!(&e, HubCause::Header { name: "content-range", .. }), "{e}");
     assert_eq!(blobs(&cache), [""; 0]);

@@ -80,7 +80,9 @@ impl Random {
                 // Heads out of rows.
                 let x = self.value(|g, v| {
                     let t = g.ty(v);
-                    t.dtype == DType::F32 && t.rank() == 3 && t.shape[2].as_const().is_some_and(|w| w % 2 == 0)
+                    t.dtype == DType::F32
+                        && t.rank() == 3
+                        && t.shape[2].as_const().is_some_and(|w| w % 2 == 0)
                 })?;
                 let s = self.shape(x);
                 let width = s[2].as_const()?;
@@ -91,8 +93,11 @@ impl Random {
             }
         };
         let from = self.rng.pick(&[n(0), n(5), n(1_000_000), Dim::sym("S")]);
-        let op =
-            Op::Rope { base: Number(self.rng.pick(&[1e4, 5e5, 1.0, 10.0])), from, pairs: self.rng.pick(&[Pairs::Halves, Pairs::Adjacent]) };
+        let op = Op::Rope {
+            base: Number(self.rng.pick(&[1e4, 5e5, 1.0, 10.0])),
+            from,
+            pairs: self.rng.pick(&[Pairs::Halves, Pairs::Adjacent]),
+        };
         self.push(op, &[x], self.bound(x) * 1.5)
     }
 

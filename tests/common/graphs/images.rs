@@ -38,14 +38,16 @@ impl Random {
     fn image_of(&mut self, layout: Layout) -> Option<Value> {
         let fits = |g: &Graph, v: Value| {
             let t = g.ty(v);
-            t.dtype == DType::F32 && t.rank() == 4 && t.shape[layout.channels()].as_const().is_some_and(|c| (1..=48).contains(&c))
+            t.dtype == DType::F32
+                && t.rank() == 4
+                && t.shape[layout.channels()].as_const().is_some_and(|c| (1..=48).contains(&c))
         };
         let x = self.value(fits)?;
         self.tame(x, 4.0)
     }
 
-    /// A padding with which a window of `extent` pixels stands on an axis whatever its length; of pools at most half
-    /// of the window.
+    /// A padding with which a window of `extent` pixels stands on an axis whatever its length; of pools at
+    /// most half of the window.
     fn padding(&mut self, length: &Dim, extent: i64, pools: bool) -> Option<(i64, i64)> {
         let most = if pools { extent / 2 } else { extent };
         let mut pick = || self.rng.below(most as usize + 1) as i64;
@@ -112,7 +114,8 @@ impl Random {
         let window = self.window(&shape[layout.rows()..], kernel, false)?;
         let (groups, mut o) = self.groups(c);
         // As many filters as rows: what takes one axis for the other then fits, and is wrong.
-        if let (Layout::Nhwc, 1, Some(rows)) = (layout, groups, shape[1].as_const().filter(|r| (1..=24).contains(r)))
+        if let (Layout::Nhwc, 1, Some(rows)) =
+            (layout, groups, shape[1].as_const().filter(|r| (1..=24).contains(r)))
             && self.rng.chance(50)
         {
             o = rows;
@@ -123,7 +126,8 @@ impl Random {
             args.push(self.weight(&[o]));
         }
         let bound = self.bound(x) * (c / groups * kernel[0] * kernel[1]) as f64 + 1.0;
-        let mut v = self.push(Op::Conv2d { window, groups: n(groups), bias: args.len() == 3, layout }, &args, bound)?;
+        let mut v =
+            self.push(Op::Conv2d { window, groups: n(groups), bias: args.len() == 3, layout }, &args, bound)?;
         if turned {
             v = self.push(Op::Transpose(vec![0, 3, 1, 2]), &[v], bound)?;
         }
@@ -138,7 +142,9 @@ impl Random {
     fn conv1d(&mut self) -> Option<Value> {
         let x = self.value(|g, v| {
             let t = g.ty(v);
-            t.dtype == DType::F32 && t.rank() == 3 && t.shape[1].as_const().is_some_and(|c| (1..=50).contains(&c))
+            t.dtype == DType::F32
+                && t.rank() == 3
+                && t.shape[1].as_const().is_some_and(|c| (1..=50).contains(&c))
         });
         let x = match x {
             Some(x) => x,
@@ -180,7 +186,8 @@ impl Random {
         }
         let count_pad = kind == Pooling::Avg && self.rng.chance(50);
         let bound = self.bound(x) * if kind == Pooling::Sum { (kernel[0] * kernel[1]) as f64 } else { 1.0 };
-        let v = self.push(Op::Pool2d { kind, kernel: kernel.map(n), window, layout, count_pad }, &[x], bound)?;
+        let v =
+            self.push(Op::Pool2d { kind, kernel: kernel.map(n), window, layout, count_pad }, &[x], bound)?;
         self.tame(v, LIMIT)
     }
 
@@ -212,7 +219,9 @@ impl Random {
     fn ends(&mut self) -> Option<Value> {
         let x = self.image()?;
         match self.rng.below(4) {
-            0 if self.shape(x)[2..].iter().all(|d| d.as_const().is_some_and(|n| n > 0)) => self.push(Op::GlobalMean, &[x], self.bound(x)),
+            0 if self.shape(x)[2..].iter().all(|d| d.as_const().is_some_and(|n| n > 0)) => {
+                self.push(Op::GlobalMean, &[x], self.bound(x))
+            }
             1 => {
                 let from = self.rng.below(4);
                 self.push(Op::Flatten { from }, &[x], self.bound(x))

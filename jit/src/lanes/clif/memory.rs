@@ -4,7 +4,14 @@ use super::*;
 
 impl Emit {
     /// Pointer and constant offset of the first lane, and the bytes from lane to lane.
-    fn address(&self, c: &mut Code<'_, '_>, place: Place, ptr: u16, steps: (Len, Len), size: i64) -> (Pointer, i32, Option<Value>) {
+    fn address(
+        &self,
+        c: &mut Code<'_, '_>,
+        place: Place,
+        ptr: u16,
+        steps: (Len, Len),
+        size: i64,
+    ) -> (Pointer, i32, Option<Value>) {
         let (step, row_step) = steps;
         let (ptr, mut offset) = resolve(&self.derived, ptr).unwrap_or((ptr, 0));
         let mut p = self.ptrs[ptr as usize];
@@ -48,7 +55,14 @@ impl Emit {
     }
 
     /// Pointers and offsets of each lane.
-    fn lanes(&self, c: &mut Code<'_, '_>, place: Place, ptr: u16, steps: (Len, Len), size: i64) -> Vec<(Pointer, i32)> {
+    fn lanes(
+        &self,
+        c: &mut Code<'_, '_>,
+        place: Place,
+        ptr: u16,
+        steps: (Len, Len),
+        size: i64,
+    ) -> Vec<(Pointer, i32)> {
         let (p, offset, run_time) = self.address(c, place, ptr, steps, size);
         let n = if place.wide { 4 } else { 1 };
         let mut out = vec![(p, offset)];
@@ -144,7 +158,15 @@ impl Emit {
         }
     }
 
-    pub fn store(&self, c: &mut Code<'_, '_>, place: Place, ptr: u16, steps: (Len, Len), mem: Mem, value: Value) {
+    pub fn store(
+        &self,
+        c: &mut Code<'_, '_>,
+        place: Place,
+        ptr: u16,
+        steps: (Len, Len),
+        mem: Mem,
+        value: Value,
+    ) {
         if !place.wide {
             let (p, offset, _) = self.address(c, place, ptr, steps, mem.size());
             self.store_one(c, p, offset, mem, value);

@@ -38,7 +38,13 @@ pub fn signature(p: &Program, o: Options, call_conv: isa::CallConv) -> Signature
 }
 
 /// Builds the function of a program.
-pub fn build(p: &Program, o: Options, func: &mut Function, ctx: &mut FunctionBuilderContext, config: TargetFrontendConfig) {
+pub fn build(
+    p: &Program,
+    o: Options,
+    func: &mut Function,
+    ctx: &mut FunctionBuilderContext,
+    config: TargetFrontendConfig,
+) {
     let mut b = FunctionBuilder::new(func, ctx);
     let entry = b.create_block();
     b.append_block_params_for_function_params(entry);
@@ -46,7 +52,9 @@ pub fn build(p: &Program, o: Options, func: &mut Function, ctx: &mut FunctionBui
     b.seal_block(entry);
     let params = b.block_params(entry).to_vec();
     let (np, ni) = (p.ptrs as usize, p.ints as usize);
-    let extent = |i: usize| o.checked.then(|| Extent { low: params[np + ni + 2 * i], size: params[np + ni + 2 * i + 1] });
+    let extent = |i: usize| {
+        o.checked.then(|| Extent { low: params[np + ni + 2 * i], size: params[np + ni + 2 * i + 1] })
+    };
     let mut m = Emit {
         derived: p.derived.clone(),
         ptrs: (0..np).map(|i| Pointer { addr: params[i], extent: extent(i) }).collect(),
@@ -133,10 +141,15 @@ impl Emit {
             let none = self.float(c, 0, true);
             let p = Sums::new(c, (end, known), block, sums.len(), none);
             let mut add = |c: &mut Code<'_, '_>, acc: &[Value]| {
-                let part = |j: &usize| (1..unroll as usize).fold(acc[*j], |sum, u| c.b.ins().fadd(sum, acc[u * folds.len() + j]));
+                let part = |j: &usize| {
+                    (1..unroll as usize).fold(acc[*j], |sum, u| c.b.ins().fadd(sum, acc[u * folds.len() + j]))
+                };
                 let partial: Vec<Value> = sums.iter().map(part).collect();
                 p.add(c, &partial);
-                acc.iter().enumerate().map(|(i, x)| if folds[i % folds.len()].0 == Fold::Sum { none } else { *x }).collect()
+                acc.iter()
+                    .enumerate()
+                    .map(|(i, x)| if folds[i % folds.len()].0 == Fold::Sum { none } else { *x })
+                    .collect()
             };
             let out = p.run(c, (end, block), &many, &mut add, &mut |c, i, acc| {
                 let mut next = Vec::new();
@@ -144,7 +157,9 @@ impl Emit {
                     let place = Place { wide: true, index: Some(i), plus: 4 * u, row: 0, acc: None };
                     let regs = self.body(c, body, place, known_lane(true));
                     let mine = &acc[u as usize * folds.len()..];
-                    next.extend(folds.iter().zip(mine).map(|((k, r, _), a)| self.fold(c, *k, *a, regs[*r as usize])));
+                    next.extend(
+                        folds.iter().zip(mine).map(|((k, r, _), a)| self.fold(c, *k, *a, regs[*r as usize])),
+                    );
                 }
                 next
             });
@@ -160,7 +175,12 @@ impl Emit {
         if unroll > 1 && known.is_none_or(|n| n % block >= 4) {
             let end = c.b.ins().band_imm_s(n, -4);
             wide = c.for_range(done, end, 4, &wide, &mut |c, i, acc| {
-                let regs = self.body(c, body, Place { wide: true, index: Some(i), plus: 0, row: 0, acc: None }, known_lane(true));
+                let regs = self.body(
+                    c,
+                    body,
+                    Place { wide: true, index: Some(i), plus: 0, row: 0, acc: None },
+                    known_lane(true),
+                );
                 folds.iter().zip(acc).map(|((k, r, _), a)| self.fold(c, *k, *a, regs[*r as usize])).collect()
             });
             done = end;
@@ -169,10 +189,16 @@ impl Emit {
             let last: Vec<Value> = sums.iter().map(|j| wide[*j]).collect();
             sums.iter().zip(p.with(c, &last)).for_each(|(j, sum)| wide[*j] = sum);
         }
-        let mut narrow: Vec<Value> = folds.iter().zip(&wide).map(|((k, ..), v)| self.across(c, *k, *v)).collect();
+        let mut narrow: Vec<Value> =
+            folds.iter().zip(&wide).map(|((k, ..), v)| self.across(c, *k, *v)).collect();
         if known.is_none_or(|n| n % 4 != 0) {
             narrow = c.for_range(done, n, 1, &narrow, &mut |c, i, acc| {
-                let regs = self.body(c, body, Place { wide: false, index: Some(i), plus: 0, row: 0, acc: None }, known_lane(false));
+                let regs = self.body(
+                    c,
+                    body,
+                    Place { wide: false, index: Some(i), plus: 0, row: 0, acc: None },
+                    known_lane(false),
+                );
                 folds.iter().zip(acc).map(|((k, r, _), a)| self.fold(c, *k, *a, regs[*r as usize])).collect()
             });
         }
@@ -287,7 +313,11 @@ impl Emit {
             Bin::Div => c.b.ins().fdiv(a, b),
             // Written so that x86 has one instruction for it (maxps and minps).
             Bin::Max | Bin::Min => {
-                let m = if op == Bin::Max { self.cmp_raw(c, FloatCC::LessThan, b, a) } else { self.cmp_raw(c, FloatCC::LessThan, a, b) };
+                let m = if op == Bin::Max {
+                    self.cmp_raw(c, FloatCC::LessThan, b, a)
+                } else {
+                    self.cmp_raw(c, FloatCC::LessThan, a, b)
+                };
                 self.select(c, m, a, b)
             }
             Bin::IAdd => c.b.ins().iadd(a, b),
@@ -324,10 +354,14 @@ impl Emit {
 
     /// Values of a body that are the same for every element, made before the loop.
     fn invariants(&self, c: &mut Code<'_, '_>, body: &[Inst], wide: bool) -> Vec<Option<Value>> {
-        let constant = |i: &Inst| matches!(i, Inst::Float(_) | Inst::Int(_) | Inst::ArgInt(_) | Inst::Slot(..));
+        let constant =
+            |i: &Inst| matches!(i, Inst::Float(_) | Inst::Int(_) | Inst::ArgInt(_) | Inst::Slot(..));
         // An amount to shift by is no lane value.
-        let shifts =
-            |r: usize| body.iter().all(|i| !i.operands().any(|o| o as usize == r) || matches!(i, Inst::Bin(Bin::Shl | Bin::Shr, ..)));
+        let shifts = |r: usize| {
+            body.iter().all(|i| {
+                !i.operands().any(|o| o as usize == r) || matches!(i, Inst::Bin(Bin::Shl | Bin::Shr, ..))
+            })
+        };
         let make = |(r, i): (usize, &Inst)| (constant(i) && !shifts(r)).then(|| self.invariant(c, i, wide));
         body.iter().enumerate().map(make).collect()
     }
@@ -358,10 +392,12 @@ impl Emit {
         for inst in body {
             let r = |i: Reg| regs[i as usize];
             let v = match *inst {
-                Inst::Float(_) | Inst::Int(_) | Inst::ArgInt(_) | Inst::Slot(..) => match known.get(regs.len()) {
-                    Some(Some(v)) => *v,
-                    _ => self.invariant(c, inst, wide),
-                },
+                Inst::Float(_) | Inst::Int(_) | Inst::ArgInt(_) | Inst::Slot(..) => {
+                    match known.get(regs.len()) {
+                        Some(Some(v)) => *v,
+                        _ => self.invariant(c, inst, wide),
+                    }
+                }
                 Inst::Index => self.index(c, place),
                 Inst::Acc => match place.acc {
                     Some(v) => v,

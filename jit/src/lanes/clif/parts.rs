@@ -24,15 +24,26 @@ impl Totals {
 }
 
 impl Sums {
-    /// Totals of `count` sums like `zero` over a loop of steps of `step` up to `end`, which is `known` or not.
-    pub fn new(c: &mut Code<'_, '_>, (end, known): (Value, Option<i64>), step: i64, count: usize, zero: Value) -> Sums {
+    /// Totals of `count` sums like `zero` over a loop of steps of `step` up to `end`, which is `known` or
+    /// not.
+    pub fn new(
+        c: &mut Code<'_, '_>,
+        (end, known): (Value, Option<i64>),
+        step: i64,
+        count: usize,
+        zero: Value,
+    ) -> Sums {
         let parts = Parts::of(known.map(|n| n / step));
         if count == 0 || parts == Parts::None {
             return Sums(None);
         }
         let ty = c.b.func.dfg.value_type(zero);
         let align = ty.bytes().trailing_zeros() as u8;
-        let slot = c.b.create_sized_stack_slot(StackSlotData::new(StackSlotKind::ExplicitSlot, 2 * count as u32 * ty.bytes(), align));
+        let slot = c.b.create_sized_stack_slot(StackSlotData::new(
+            StackSlotKind::ExplicitSlot,
+            2 * count as u32 * ty.bytes(),
+            align,
+        ));
         let some = c.b.ins().icmp_imm_s(IntCC::SignedGreaterThanOrEqual, end, PART * step);
         let some = c.b.ins().uextend(I64, some);
         let t = Totals { slot, ty, some, parts };
@@ -46,8 +57,8 @@ impl Sums {
         Sums(Some(t))
     }
 
-    /// A loop from 0 to `end`, a multiple of `step`; where a part begins, `add` gives its partial sums to [`Sums::add`]
-    /// and what is carried on.
+    /// A loop from 0 to `end`, a multiple of `step`; where a part begins, `add` gives its partial sums to
+    /// [`Sums::add`] and what is carried on.
     pub fn run(
         &self,
         c: &mut Code<'_, '_>,

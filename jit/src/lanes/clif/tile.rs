@@ -39,7 +39,15 @@ fn spread(c: &mut Code<'_, '_>, s: Value, wide: bool) -> Value {
 }
 
 impl Emit {
-    pub fn tile(&self, c: &mut Code<'_, '_>, shape: (u8, u8), k: Len, a: (u16, Len), b: (u16, Terms), body: &[Inst]) {
+    pub fn tile(
+        &self,
+        c: &mut Code<'_, '_>,
+        shape: (u8, u8),
+        k: Len,
+        a: (u16, Len),
+        b: (u16, Terms),
+        body: &[Inst],
+    ) {
         let (rows, cols) = (i64::from(shape.0), i64::from(shape.1));
         let wide = cols % 4 == 0;
         let pa = self.ptrs[a.0 as usize];
@@ -87,7 +95,8 @@ impl Emit {
             parts.add(c, acc);
             start.to_vec()
         };
-        let acc = parts.run(c, (whole, UNROLL), start, &mut add, &mut |c, i, acc| self.lines(c, t, i, acc, UNROLL));
+        let acc =
+            parts.run(c, (whole, UNROLL), start, &mut add, &mut |c, i, acc| self.lines(c, t, i, acc, UNROLL));
         let acc = match known {
             Some(n) if n % UNROLL == 0 => acc,
             _ => c.for_range(whole, n, 1, &acc, &mut |c, i, acc| self.lines(c, t, i, acc, 1)),
@@ -152,14 +161,21 @@ impl Emit {
 
     /// The bits of a float, of 0 where it is subnormal.
     fn normal(&self, c: &mut Code<'_, '_>, bits: Value, wide: bool) -> Value {
-        let (exponent, sign, zero) = (self.integer(c, 0x7f80_0000, wide), self.integer(c, i32::MIN, wide), self.integer(c, 0, wide));
+        let (exponent, sign, zero) =
+            (self.integer(c, 0x7f80_0000, wide), self.integer(c, i32::MIN, wide), self.integer(c, 0, wide));
         let (exponent, sign) = (c.b.ins().band(bits, exponent), c.b.ins().band(bits, sign));
         let small = c.b.ins().icmp(IntCC::Equal, exponent, zero);
         if wide { c.b.ins().bitselect(small, sign, bits) } else { c.b.ins().select(small, sign, bits) }
     }
 
     /// Sums of integers in groups. They are summed as floats: below 2^24 that is exact.
-    fn groups(&self, c: &mut Code<'_, '_>, t: &Tile, (k, group): (Len, Group), start: &[Value]) -> Vec<Value> {
+    fn groups(
+        &self,
+        c: &mut Code<'_, '_>,
+        t: &Tile,
+        (k, group): (Len, Group),
+        start: &[Value],
+    ) -> Vec<Value> {
         let n = match k {
             Len::Const(n) => c.int(n / group.terms),
             Len::Arg(_) => c.len(k, &self.ints),
@@ -184,14 +200,20 @@ impl Emit {
                 let sum = c.b.ins().fcvt_from_sint(F32, sum);
                 spread(c, sum, t.wide)
             };
-            let sums: Vec<Value> = left.iter().flat_map(|row| vec![begin(c, *row); t.vectors as usize]).collect();
+            let sums: Vec<Value> =
+                left.iter().flat_map(|row| vec![begin(c, *row); t.vectors as usize]).collect();
             let (zero, lines) = (c.int(0), c.int(group.lines));
-            let sums = c.for_range(zero, lines, 1, &sums, &mut |c, line, sums| self.line(c, t, (&left, right), line, sums));
+            let sums = c.for_range(zero, lines, 1, &sums, &mut |c, line, sums| {
+                self.line(c, t, (&left, right), line, sums)
+            });
             let mut acc = acc.to_vec();
             for v in 0..t.vectors {
-                let scale = c.load(lane_type(Ty::I, t.wide), right, (group.lines * STRIP * 4 + v * t.step()) as i32);
+                let scale =
+                    c.load(lane_type(Ty::I, t.wide), right, (group.lines * STRIP * 4 + v * t.step()) as i32);
                 let (factor, summand) = match t.terms {
-                    Terms::Nibbles => (self.small_float(c, scale, t.wide, 0), Some(self.small_float(c, scale, t.wide, 1))),
+                    Terms::Nibbles => {
+                        (self.small_float(c, scale, t.wide, 0), Some(self.small_float(c, scale, t.wide, 1)))
+                    }
                     _ => (self.cast(c, scale, lane_type(Ty::F, t.wide)), None),
                 };
                 for (r, (p, o)) in left.iter().enumerate() {
@@ -213,14 +235,22 @@ impl Emit {
     }
 
     /// Adds the products of one line of integers.
-    fn line(&self, c: &mut Code<'_, '_>, t: &Tile, (left, right): (&[(Pointer, i64)], Pointer), line: Value, sums: &[Value]) -> Vec<Value> {
+    fn line(
+        &self,
+        c: &mut Code<'_, '_>,
+        t: &Tile,
+        (left, right): (&[(Pointer, i64)], Pointer),
+        line: Value,
+        sums: &[Value],
+    ) -> Vec<Value> {
         let mut sums = sums.to_vec();
         let (parts, bits) = if t.terms == Terms::Nibbles { (8, 4) } else { (4, 8) };
         let b_bytes = c.mul_imm(line, 4 * STRIP);
         let right = c.moved(right, b_bytes);
         let a_bytes = c.mul_imm(line, parts);
         let left: Vec<(Pointer, i64)> = left.iter().map(|(p, o)| (c.moved(*p, a_bytes), *o)).collect();
-        let words: Vec<Value> = (0..t.vectors).map(|v| c.load(lane_type(Ty::I, t.wide), right, (v * t.step()) as i32)).collect();
+        let words: Vec<Value> =
+            (0..t.vectors).map(|v| c.load(lane_type(Ty::I, t.wide), right, (v * t.step()) as i32)).collect();
         let mask = self.integer(c, (1 << bits) - 1, t.wide);
         for part in 0..parts {
             // Lower halves of all bytes come before the upper ones.
@@ -244,8 +274,8 @@ impl Emit {
         sums
     }
 
-    /// The lower or upper f16 of lanes, as floats: exponent and mantissa at their place in an f32, whose exponent counts from
-    /// 112 more.
+    /// The lower or upper f16 of lanes, as floats: exponent and mantissa at their place in an f32, whose
+    /// exponent counts from 112 more.
     fn small_float(&self, c: &mut Code<'_, '_>, both: Value, wide: bool, half: i64) -> Value {
         let bits = if half == 0 { c.b.ins().ishl_imm_u(both, 16) } else { both };
         let bits = c.b.ins().sshr_imm_u(bits, 3);

@@ -4,7 +4,10 @@
 use super::general::{Address, Op, operation, split};
 use crate::lanes::Program;
 use crate::wide::parts::frame;
-use iced_x86::{CodeSize, Decoder, DecoderOptions, FlowControl, Instruction, InstructionInfoFactory, Mnemonic, OpAccess, OpKind, Register};
+use iced_x86::{
+    CodeSize, Decoder, DecoderOptions, FlowControl, Instruction, InstructionInfoFactory, Mnemonic, OpAccess,
+    OpKind, Register,
+};
 
 /// How the verifier treats an instruction.
 #[derive(Clone, Copy, PartialEq)]
@@ -21,17 +24,24 @@ enum Form {
 fn form(m: Mnemonic) -> Option<Form> {
     use Mnemonic::*;
     Some(match m {
-        Vaddps | Vsubps | Vmulps | Vdivps | Vmaxps | Vminps | Vfmadd231ps | Vfmadd213ps | Vdpbf16ps | Vpdpbusd | Vsqrtps => Form::Vector,
+        Vaddps | Vsubps | Vmulps | Vdivps | Vmaxps | Vminps | Vfmadd231ps | Vfmadd213ps | Vdpbf16ps
+        | Vpdpbusd | Vsqrtps => Form::Vector,
         Vpand | Vpandd | Vpor | Vpord | Vpxor | Vpxord | Vpslld | Vpsrad => Form::Vector,
         Vpmaddwd | Vpmaddubsw | Vpaddw | Vpsllw | Vpsraw | Vpsrlw => Form::Vector,
-        Vpaddd | Vpsubd | Vpmulld | Vpmaxsd | Vpminsd | Vcvttps2dq | Vcvtdq2ps | Vroundps | Vrndscaleps => Form::Vector,
-        Vcmpps | Vpcmpd | Vpmovm2d | Vblendvps | Vpternlogd | Vshuff32x4 | Vperm2f128 | Vpermilps => Form::Vector,
+        Vpaddd | Vpsubd | Vpmulld | Vpmaxsd | Vpminsd | Vcvttps2dq | Vcvtdq2ps | Vroundps | Vrndscaleps => {
+            Form::Vector
+        }
+        Vcmpps | Vpcmpd | Vpmovm2d | Vblendvps | Vpternlogd | Vshuff32x4 | Vperm2f128 | Vpermilps => {
+            Form::Vector
+        }
         Vmovups | Vbroadcastss | Vmovss | Vpmovzxbd | Vzeroupper => Form::Vector,
         Vpsrld | Vpcmpeqd | Vpcmpgtd | Vpmovzxwd | Vpmovdb | Vpmovdw | Vpackusdw | Vpackuswb => Form::Vector,
-        Vpbroadcastb | Vpbroadcastw | Vpbroadcastd | Vpinsrb | Vpinsrw | Vpinsrd | Vpextrb | Vpextrw | Vpextrd => Form::Vector,
+        Vpbroadcastb | Vpbroadcastw | Vpbroadcastd | Vpinsrb | Vpinsrw | Vpinsrd | Vpextrb | Vpextrw
+        | Vpextrd => Form::Vector,
         Vinserti128 | Vinserti32x4 | Vextracti128 | Vextracti32x4 | Vmovd | Vmovq | Vmovdqu => Form::Vector,
         Vmaskmovps => Form::MaskedBySecond,
-        Kmovw | Bzhi | Mov | Add | Sub | And | Cmp | Test | Dec | Neg | Shl | Sar | Lea | Push | Pop | Nop | Ret => Form::General,
+        Kmovw | Bzhi | Mov | Add | Sub | And | Cmp | Test | Dec | Neg | Shl | Sar | Lea | Push | Pop
+        | Nop | Ret => Form::General,
         Imul | Cmovge | Prefetcht1 => Form::General,
         Jge | Jg | Jle | Jl | Jne => Form::General,
         _ => return None,
@@ -130,21 +140,26 @@ fn number(r: Register) -> usize {
 /// The masks that accesses go by, a bit each: vector registers, opmasks.
 fn masks(list: &[Instruction]) -> (u32, u8) {
     list.iter().fold((0, 0), |(v, k), i| match i.op_mask() {
-        Register::None if form(i.mnemonic()) == Some(Form::MaskedBySecond) => (v | 1 << number(i.op1_register()), k),
+        Register::None if form(i.mnemonic()) == Some(Form::MaskedBySecond) => {
+            (v | 1 << number(i.op1_register()), k)
+        }
         Register::None => (v, k),
         r => (v, k | 1 << r.number()),
     })
 }
 
-/// Loops, as numbers of their first and last instruction: entered at the first alone and left behind the last. Jumps inside
-/// go forward and stay inside.
+/// Loops, as numbers of their first and last instruction: entered at the first alone and left behind the
+/// last. Jumps inside go forward and stay inside.
 fn loops(list: &[Instruction]) -> Result<Vec<(usize, usize)>, String> {
     let mut jumps = Vec::new();
     for (n, i) in list.iter().enumerate() {
         match i.flow_control() {
             FlowControl::ConditionalBranch => {
                 let to = list.binary_search_by_key(&i.near_branch_target(), Instruction::ip);
-                jumps.push((n, to.map_err(|_| format!("a jump to no instruction of the function at {:#x}", i.ip()))?));
+                jumps.push((
+                    n,
+                    to.map_err(|_| format!("a jump to no instruction of the function at {:#x}", i.ip()))?,
+                ));
             }
             FlowControl::Next | FlowControl::Return => {}
             _ => return Err(format!("a jump or call of another kind at {:#x}", i.ip())),
@@ -159,7 +174,9 @@ fn loops(list: &[Instruction]) -> Result<Vec<(usize, usize)>, String> {
             (false, inside) => inside && to != head,
         };
         let inside = jumps.iter().any(crosses);
-        let stack = list[*head..=*last].iter().any(|i| matches!(i.mnemonic(), Mnemonic::Push | Mnemonic::Pop | Mnemonic::Ret));
+        let stack = list[*head..=*last]
+            .iter()
+            .any(|i| matches!(i.mnemonic(), Mnemonic::Push | Mnemonic::Pop | Mnemonic::Ret));
         if inside || stack {
             return Err(format!("a loop that is no plain one at {:#x}", list[*head].ip()));
         }
@@ -190,7 +207,8 @@ impl<'c> Decoded<'c> {
         for (n, i) in list.iter().enumerate() {
             first.push(d.steps.len());
             let at = |what: &str| format!("{what} at {:#x}", i.ip());
-            let form = form(i.mnemonic()).ok_or_else(|| at("an instruction that the emitter does not use"))?;
+            let form =
+                form(i.mnemonic()).ok_or_else(|| at("an instruction that the emitter does not use"))?;
             if loops.iter().any(|l| l.0 == n) {
                 d.steps.push(Step { ip: i.ip(), what: What::Head });
             }
@@ -199,11 +217,16 @@ impl<'c> Decoded<'c> {
                     Some(What::Jump(i.mnemonic(), i.near_branch_target() as usize))
                 }
                 Form::General => {
-                    if i.mnemonic() == Mnemonic::Ret && (n == 0 || list[n - 1].mnemonic() != Mnemonic::Vzeroupper) {
+                    if i.mnemonic() == Mnemonic::Ret
+                        && (n == 0 || list[n - 1].mnemonic() != Mnemonic::Vzeroupper)
+                    {
                         return Err(at("upper halves left dirty"));
                     }
-                    let (op, to) = operation(i).ok_or_else(|| at("an instruction of a form that the emitter does not use"))?;
-                    d.modulus = d.modulus.max(split(op).ok_or_else(|| at("an integer split by no small power of two"))?);
+                    let (op, to) = operation(i)
+                        .ok_or_else(|| at("an instruction of a form that the emitter does not use"))?;
+                    d.modulus = d
+                        .modulus
+                        .max(split(op).ok_or_else(|| at("an integer split by no small power of two"))?);
                     Some(What::General(op, to))
                 }
                 _ => d.vector(i, form, masks, &mut info).map_err(at)?.map(What::Vector),
@@ -234,14 +257,19 @@ impl<'c> Decoded<'c> {
         let info = info.info(i);
         let mut v = Vector { flags: i.rflags_modified() != 0, ..Vector::default() };
         for r in info.used_registers() {
-            if matches!(r.access(), OpAccess::Read | OpAccess::CondRead | OpAccess::None | OpAccess::NoMemAccess) {
+            if matches!(
+                r.access(),
+                OpAccess::Read | OpAccess::CondRead | OpAccess::None | OpAccess::NoMemAccess
+            ) {
                 continue;
             }
             let (register, n) = (r.register(), number(r.register()));
             match register {
                 r if r.is_vector_register() => v.vectors |= masks.0 & 1 << n,
                 r if r.is_k() => v.opmasks |= masks.1 & 1 << n,
-                r if r.is_gpr() && !matches!(r.full_register(), Register::RSP | Register::RDI) => v.general |= 1 << n,
+                r if r.is_gpr() && !matches!(r.full_register(), Register::RSP | Register::RDI) => {
+                    v.general |= 1 << n
+                }
                 _ => return Err("a register overwritten that must not be"),
             }
         }
@@ -251,10 +279,14 @@ impl<'c> Decoded<'c> {
                 OpAccess::Write | OpAccess::CondWrite => true,
                 _ => return Err("memory that is both read and written"),
             };
-            if m.address_size() != CodeSize::Code64 || matches!(m.segment(), Register::FS | Register::GS) || v.access.is_some() {
+            if m.address_size() != CodeSize::Code64
+                || matches!(m.segment(), Register::FS | Register::GS)
+                || v.access.is_some()
+            {
                 return Err("memory of a form that the emitter does not use");
             }
-            // Lanes at addresses of their own would be checked one by one against the known lanes of this register.
+            // Lanes at addresses of their own would be checked one by one against the known lanes of this
+            // register.
             if m.index().is_vector_register() {
                 return Err("addresses in the lanes of a vector");
             }
@@ -269,18 +301,28 @@ impl<'c> Decoded<'c> {
                 displacement: m.displacement() as i64,
             };
             let size = m.memory_size();
-            let a = Access { address, size: size.size() as i64, element: size.element_size() as i64, lanes, written };
+            let a = Access {
+                address,
+                size: size.size() as i64,
+                element: size.element_size() as i64,
+                lanes,
+                written,
+            };
             if a.element <= 0 || a.size % a.element != 0 {
                 return Err("memory of unknown size");
             }
             let (from, to) = (address.displacement, address.displacement.saturating_add(a.size));
             match m.base() {
-                Register::RDI if address.index.is_some() || written || from < 0 || to > 8 * (self.ptrs + self.ints) => {
+                Register::RDI
+                    if address.index.is_some() || written || from < 0 || to > 8 * (self.ptrs + self.ints) =>
+                {
                     return Err("memory outside of the arguments");
                 }
                 Register::RDI => {}
                 base => {
-                    let whole = i.mnemonic() == Mnemonic::Vmovups && matches!(lanes, Lanes::All) && i.op0_kind() == OpKind::Register;
+                    let whole = i.mnemonic() == Mnemonic::Vmovups
+                        && matches!(lanes, Lanes::All)
+                        && i.op0_kind() == OpKind::Register;
                     v.mask = (whole && v.vectors != 0).then(|| number(i.op0_register()));
                     let constant = matches!(base, Register::None | Register::RIP) && address.index.is_none();
                     if constant && (written || !self.holds(from, to)) {

@@ -1,4 +1,5 @@
-//! Abstract execution of emitted code: general registers as [`Value`]s, every access checked; loops are in [`super::turns`].
+//! Abstract execution of emitted code: general registers as [`Value`]s, every access checked; loops are in
+//! [`super::turns`].
 
 use super::decode::{Access, Decoded, Lanes, Vector, What};
 use super::extent::Extents;
@@ -32,7 +33,8 @@ pub struct Machine<'c> {
     stack: Vec<Value>,
     /// What was known before the first turn of the last loop.
     pub head: Option<(usize, State)>,
-    /// Whether it executes all turns at once: then the accesses, to be checked when the number of turns is known.
+    /// Whether it executes all turns at once: then the accesses, to be checked when the number of turns is
+    /// known.
     pub spans: Vec<Span>,
     pub all: bool,
     /// What was known at jumps inside of the loop, whose turns may take them or not, and where they go.
@@ -52,7 +54,17 @@ impl<'c> Machine<'c> {
         let mut general: [Value; 16] = std::array::from_fn(|r| Value::new(Base::Entry(r as u8), 0));
         general[RSP] = Value::new(Base::Stack, 0);
         let s = State { general, opmasks: [u64::MAX; 8], vectors: [u16::MAX; 32], flags: Value::UNKNOWN };
-        Machine { code, extents, ints, s, stack: Vec::new(), head: None, spans: Vec::new(), all: false, skips: Vec::new() }
+        Machine {
+            code,
+            extents,
+            ints,
+            s,
+            stack: Vec::new(),
+            head: None,
+            spans: Vec::new(),
+            all: false,
+            skips: Vec::new(),
+        }
     }
 
     /// Executes the function.
@@ -129,7 +141,8 @@ impl<'c> Machine<'c> {
         }
         if let (Some(r), Some(Value { base: Base::Code, at, turn: 0 }), Some(a)) = (v.mask, read, &v.access) {
             let lanes = usize::try_from(at).ok().and_then(|at| self.code.bytes.get(at..at + a.size as usize));
-            let signs = lanes.map(|b| b.chunks(4).enumerate().fold(0, |m, (n, lane)| m | u16::from(lane[3] >> 7) << n));
+            let signs = lanes
+                .map(|b| b.chunks(4).enumerate().fold(0, |m, (n, lane)| m | u16::from(lane[3] >> 7) << n));
             self.s.vectors[r] = signs.unwrap_or(u16::MAX);
         }
         Ok(())
@@ -205,7 +218,9 @@ impl<'c> Machine<'c> {
                 (Some(known.unwrap_or(Value::UNKNOWN)), None)
             }
             Op::ShiftRight(by) => (Some(x.map(|n| n >> by)), Some(Value::UNKNOWN)),
-            Op::LowBits(y, by) => (Some(low_bits(self.s.general[y], self.s.general[by])), Some(Value::UNKNOWN)),
+            Op::LowBits(y, by) => {
+                (Some(low_bits(self.s.general[y], self.s.general[by])), Some(Value::UNKNOWN))
+            }
             Op::Opmask(y) => {
                 self.s.opmasks[to] = self.s.general[y].fixed().map_or(u64::MAX, |n| n as u64 & 0xffff);
                 (None, None)
@@ -248,7 +263,11 @@ impl<'c> Machine<'c> {
 
     fn argument(&self, n: i64) -> Result<Value, &'static str> {
         match n - self.code.ptrs {
-            0.. => self.ints.get((n - self.code.ptrs) as usize).map(|n| Value::int(*n)).ok_or("memory outside of the arguments"),
+            0.. => self
+                .ints
+                .get((n - self.code.ptrs) as usize)
+                .map(|n| Value::int(*n))
+                .ok_or("memory outside of the arguments"),
             _ => Ok(Value::new(Base::Pointer(n as u16), 0)),
         }
     }

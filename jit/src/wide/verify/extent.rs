@@ -2,8 +2,8 @@
 
 use crate::lanes::{Inst, Len, Mem, Program, STRIP, Stmt};
 
-/// Rows of bytes at equal distances, relative to a pointer. What lies between the elements of a row counts as the row's,
-/// what lies between the rows does not.
+/// Rows of bytes at equal distances, relative to a pointer. What lies between the elements of a row counts as
+/// the row's, what lies between the rows does not.
 #[derive(Clone, Copy, Debug)]
 pub struct Region {
     /// The first byte.
@@ -24,7 +24,12 @@ impl Region {
         let along = (count - 1).checked_mul(step)?.checked_mul(size)?;
         let stride = row_step.checked_mul(size)?;
         let down = (rows - 1).checked_mul(stride)?;
-        Some(Region { from: along.min(0) + down.min(0), bytes: along.abs() + size, rows, stride: stride.abs() })
+        Some(Region {
+            from: along.min(0) + down.min(0),
+            bytes: along.abs() + size,
+            rows,
+            stride: stride.abs(),
+        })
     }
 
     /// Whether the bytes `from..to` lie in it: in one row, or anywhere if there is nothing between the rows.
@@ -63,7 +68,9 @@ impl Extents {
         };
         let len = |l: Len| match l {
             Len::Const(n) => Ok(n),
-            Len::Arg(i) => ints.get(usize::from(i)).copied().ok_or_else(|| format!("the program has no integer {i}")),
+            Len::Arg(i) => {
+                ints.get(usize::from(i)).copied().ok_or_else(|| format!("the program has no integer {i}"))
+            }
         };
         for stmt in &p.stmts {
             let (count, rows, body) = match stmt {
@@ -72,22 +79,36 @@ impl Extents {
                 Stmt::Tile { rows, cols, k, strip, a, a_row, b, terms, body, .. } => {
                     let (rows, cols, k, strip) = (i64::from(*rows), i64::from(*cols), len(*k)?, len(*strip)?);
                     add(*a, false, Region::new((terms.left(k), 1), (rows, len(*a_row)?), Mem::F32.size()))?;
-                    // Whole strips, and of the last one what its last row has up to the last column: a tile may
-                    // begin inside of a strip.
+                    // Whole strips, and of the last one what its last row has up to the last column: a tile
+                    // may begin inside of a strip.
                     let (strips, columns) = ((cols + STRIP - 1) / STRIP, (cols - 1) % STRIP + 1);
                     let (lines, strip) = (terms.lines(k), terms.lines(strip));
-                    // Strips of no length of their own lie upon each other: the last but one is then read further.
+                    // Strips of no length of their own lie upon each other: the last but one is then read
+                    // further.
                     let before = if strips > 1 { ((strips - 2) * strip + lines) * STRIP } else { 0 };
-                    let elements = if lines > 0 { before.max(((strips - 1) * strip + lines - 1) * STRIP + columns) } else { 0 };
+                    let elements = if lines > 0 {
+                        before.max(((strips - 1) * strip + lines - 1) * STRIP + columns)
+                    } else {
+                        0
+                    };
                     add(*b, false, Region::new((elements, 1), (1, 0), Mem::F32.size()))?;
                     (cols, rows, body)
                 }
             };
             for inst in body {
-                let (Inst::Load { ptr, step, row_step, mem } | Inst::Store { ptr, step, row_step, mem, .. }) = inst else { continue };
+                let (Inst::Load { ptr, step, row_step, mem } | Inst::Store { ptr, step, row_step, mem, .. }) =
+                    inst
+                else {
+                    continue;
+                };
                 let region = Region::new((count, len(*step)?), (rows, len(*row_step)?), mem.size());
-                let (ptr, more) = p.resolve(*ptr).ok_or_else(|| format!("the program has no pointer {ptr}"))?;
-                add(ptr, matches!(inst, Inst::Store { .. }), region.map(|r| Region { from: r.from + more, ..r }))?;
+                let (ptr, more) =
+                    p.resolve(*ptr).ok_or_else(|| format!("the program has no pointer {ptr}"))?;
+                add(
+                    ptr,
+                    matches!(inst, Inst::Store { .. }),
+                    region.map(|r| Region { from: r.from + more, ..r }),
+                )?;
             }
         }
         Ok(e)

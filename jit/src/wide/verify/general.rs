@@ -1,5 +1,5 @@
-//! What the abstract execution follows: the instructions on general registers, opmasks and the stack, in the forms that the
-//! emitter uses.
+//! What the abstract execution follows: the instructions on general registers, opmasks and the stack, in the
+//! forms that the emitter uses.
 
 use iced_x86::{Code, Instruction, Mnemonic, OpKind, Register};
 
@@ -69,11 +69,15 @@ fn second(i: &Instruction) -> Option<Operand> {
 }
 
 fn immediate(i: &Instruction) -> Option<i64> {
-    matches!(i.op1_kind(), OpKind::Immediate8 | OpKind::Immediate32 | OpKind::Immediate8to64 | OpKind::Immediate32to64)
-        .then(|| i.immediate(1) as i64)
+    matches!(
+        i.op1_kind(),
+        OpKind::Immediate8 | OpKind::Immediate32 | OpKind::Immediate8to64 | OpKind::Immediate32to64
+    )
+    .then(|| i.immediate(1) as i64)
 }
 
-/// The operation of an instruction, and the number of its first register; `None` for a form that the emitter does not use.
+/// The operation of an instruction, and the number of its first register; `None` for a form that the emitter
+/// does not use.
 pub fn operation(i: &Instruction) -> Option<(Op, usize)> {
     use Mnemonic::*;
     let shift = || immediate(i).filter(|n| (0..32).contains(n));
@@ -90,7 +94,9 @@ pub fn operation(i: &Instruction) -> Option<(Op, usize)> {
         Sub => (Op::Sub(second(i)?), full(i, 0)?),
         Dec => (Op::Sub(Operand::Number(1)), full(i, 0)?),
         Cmp => (Op::Compare(second(i)?), full(i, 0)?),
-        Test if i.op1_kind() == OpKind::Register && i.op0_register() == i.op1_register() => (Op::Test, full(i, 0)?),
+        Test if i.op1_kind() == OpKind::Register && i.op0_register() == i.op1_register() => {
+            (Op::Test, full(i, 0)?)
+        }
         Test => (Op::TestBits(immediate(i)?), full(i, 0)?),
         Neg => (Op::Negate, full(i, 0)?),
         And => (Op::And(immediate(i)?), full(i, 0)?),
@@ -110,7 +116,9 @@ pub fn operation(i: &Instruction) -> Option<(Op, usize)> {
 /// The number of the argument that a `mov` loads.
 fn argument(i: &Instruction) -> Option<i64> {
     let at = i.memory_displacement64() as i64;
-    let plain = i.memory_base() == Register::RDI && i.memory_index() == Register::None && i.segment_prefix() == Register::None;
+    let plain = i.memory_base() == Register::RDI
+        && i.memory_index() == Register::None
+        && i.segment_prefix() == Register::None;
     (plain && at >= 0 && at % 8 == 0).then_some(at / 8)
 }
 

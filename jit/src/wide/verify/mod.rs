@@ -1,13 +1,15 @@
-//! Checks emitted code by decoding it, in every build: what it contains, where it jumps, what it reads and writes.
+//! Checks emitted code by decoding it, in every build: what it contains, where it jumps, what it reads and
+//! writes.
 //!
-//! Every instruction is one that the emitter uses ([`decode`]); every jump goes to an instruction of the function;
-//! the stack and the registers a callee must keep are as they were and the upper halves are clean at the one return.
+//! Every instruction is one that the emitter uses ([`decode`]); every jump goes to an instruction of the
+//! function; the stack and the registers a callee must keep are as they were and the upper halves are clean
+//! at the one return.
 //!
-//! Every address lies inside of the extent that the *program* gives its pointer ([`extent`]), while trip counts,
-//! masks and offsets come from the *code* alone ([`execute`], [`turns`]). Of a program without integer arguments that is a proof:
-//! the abstract execution covers every turn of every loop. One with integer arguments is executed for chosen values
-//! ([`samples`]), each of which is covered the same way: a check at these values.
-//! An access, jump or instruction that the verifier does not follow is refused.
+//! Every address lies inside of the extent that the *program* gives its pointer ([`extent`]), while trip
+//! counts, masks and offsets come from the *code* alone ([`execute`], [`turns`]). Of a program without
+//! integer arguments that is a proof: the abstract execution covers every turn of every loop. One with
+//! integer arguments is executed for chosen values ([`samples`]), each of which is covered the same way: a
+//! check at these values. An access, jump or instruction that the verifier does not follow is refused.
 
 mod decode;
 mod execute;
@@ -34,28 +36,34 @@ pub fn verify(code: &[u8], p: &Program) -> Result<(), String> {
     let decoded = Decoded::new(code, p)?;
     for ints in samples(decoded.modulus, p.ints) {
         let extents = Extents::new(p, &ints)?;
-        Machine::new(&decoded, extents, &ints).run().map_err(|e| if ints.is_empty() { e } else { format!("{e}, integers {ints:?}") })?;
+        Machine::new(&decoded, extents, &ints)
+            .run()
+            .map_err(|e| if ints.is_empty() { e } else { format!("{e}, integers {ints:?}") })?;
     }
     Ok(())
 }
 
 /// Values of the integer arguments to execute code for.
 ///
-/// Code splits an integer by powers of two up to `modulus` into whole turns and a rest, adds, subtracts and scales, and its loops
-/// meet their limits. So among the values of one rest that make at least one turn, addresses, trip counts and
-/// extents are affine in each integer: what holds at one turn and at [`MANY`] turns should hold between. Each
-/// integer takes every rest at no turn, one and many. This is a check at samples, no proof; of several integers
-/// not all combinations are taken.
+/// Code splits an integer by powers of two up to `modulus` into whole turns and a rest, adds, subtracts and
+/// scales, and its loops meet their limits. So among the values of one rest that make at least one turn,
+/// addresses, trip counts and extents are affine in each integer: what holds at one turn and at [`MANY`]
+/// turns should hold between. Each integer takes every rest at no turn, one and many. This is a check at
+/// samples, no proof; of several integers not all combinations are taken.
 fn samples(modulus: i64, ints: u16) -> impl Iterator<Item = Vec<i64>> {
     let rests = modulus.max(FEWEST);
     let values = move |n: i64| [0, 1, MANY][(n / rests) as usize] * rests + n % rests;
     let count = if ints == 0 { 1 } else { 3 * rests };
-    // Factors without a divisor in common with the number of samples: each integer goes through all its values.
+    // Factors without a divisor in common with the number of samples: each integer goes through all its
+    // values.
     const FACTORS: [i64; 6] = [1, 5, 7, 11, 13, 17];
-    (0..count).map(move |n| (0..i64::from(ints)).map(|j| values((n * FACTORS[j as usize % 6] + 5 * j) % count)).collect())
+    (0..count).map(move |n| {
+        (0..i64::from(ints)).map(|j| values((n * FACTORS[j as usize % 6] + 5 * j) % count)).collect()
+    })
 }
 
 /// The instructions as text, one a line.
 pub fn listing(code: &[u8]) -> String {
-    decode::instructions(code).map_or_else(|e| e, |list| list.iter().map(|i| format!("{:6x}  {:?}\n", i.ip(), i.code())).collect())
+    decode::instructions(code)
+        .map_or_else(|e| e, |list| list.iter().map(|i| format!("{:6x}  {:?}\n", i.ip(), i.code())).collect())
 }

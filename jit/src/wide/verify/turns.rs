@@ -1,10 +1,11 @@
 //! All turns of a loop at once.
 //!
-//! A loop is executed once as it is. If its jump is taken, each register's change in that turn is assumed to be its
-//! change in every turn, and the loop is executed once more for all turns at the same time, with values affine in the number of
-//! the turn. That proves the assumption by induction, gives every address as affine and hence
-//! monotone, so that its first and last turn bound the others, and the number of turns from the jump's condition. What jumps
-//! inside of the loop skip is executed as well, and what it changes is unknown where they go.
+//! A loop is executed once as it is. If its jump is taken, each register's change in that turn is assumed to
+//! be its change in every turn, and the loop is executed once more for all turns at the same time, with
+//! values affine in the number of the turn. That proves the assumption by induction, gives every address as
+//! affine and hence monotone, so that its first and last turn bound the others, and the number of turns from
+//! the jump's condition. What jumps inside of the loop skip is executed as well, and what it changes is
+//! unknown where they go.
 
 use super::decode::What;
 use super::execute::{Machine, RSP, State};
@@ -23,16 +24,23 @@ impl Machine<'_> {
     /// The turns of the loop of steps `head..=jump` behind the first.
     pub fn all_turns(&mut self, head: usize, jump: usize) -> Result<(), String> {
         let fail = |what: &str| format!("{what} in the loop up to {:#x}", self.code.steps[jump].ip);
-        let Some((_, mut start)) = self.head.take().filter(|h| h.0 == head) else { return Err(fail("no way in")) };
+        let Some((_, mut start)) = self.head.take().filter(|h| h.0 == head) else {
+            return Err(fail("no way in"));
+        };
         for (a, b) in start.general.iter_mut().zip(&self.s.general) {
             let change = b.minus(*a);
-            *a = if a.base == b.base && change.base == Base::Int { Value { turn: change.at, ..*a } } else { Value::UNKNOWN };
+            *a = if a.base == b.base && change.base == Base::Int {
+                Value { turn: change.at, ..*a }
+            } else {
+                Value::UNKNOWN
+            };
         }
         if start.general[RSP].turn != 0 || start.general[RSP].base != Base::Stack {
             return Err(fail("a stack that moves"));
         }
         start.flags = Value::UNKNOWN;
-        // What is not as assumed behind the turn is unknown before it, until all the rest is: no more than there are registers.
+        // What is not as assumed behind the turn is unknown before it, until all the rest is: no more than
+        // there are registers.
         let last = loop {
             self.s = start.clone();
             self.spans.clear();
@@ -66,9 +74,21 @@ impl Machine<'_> {
         while let Some(n) = self.skips.iter().position(|s| s.0 == at) {
             let (_, other) = self.skips.swap_remove(n);
             let s = &mut self.s;
-            s.general.iter_mut().zip(other.general).filter(|(a, b)| **a != *b).for_each(|(a, _)| *a = Value::UNKNOWN);
-            s.opmasks.iter_mut().zip(other.opmasks).filter(|(a, b)| **a != *b).for_each(|(a, _)| *a = u64::MAX);
-            s.vectors.iter_mut().zip(other.vectors).filter(|(a, b)| **a != *b).for_each(|(a, _)| *a = u16::MAX);
+            s.general
+                .iter_mut()
+                .zip(other.general)
+                .filter(|(a, b)| **a != *b)
+                .for_each(|(a, _)| *a = Value::UNKNOWN);
+            s.opmasks
+                .iter_mut()
+                .zip(other.opmasks)
+                .filter(|(a, b)| **a != *b)
+                .for_each(|(a, _)| *a = u64::MAX);
+            s.vectors
+                .iter_mut()
+                .zip(other.vectors)
+                .filter(|(a, b)| **a != *b)
+                .for_each(|(a, _)| *a = u16::MAX);
             s.flags = Value::UNKNOWN;
         }
     }
@@ -82,18 +102,22 @@ impl Machine<'_> {
                 (*before, less) = (Value::UNKNOWN, true);
             }
         }
-        for (before, _) in start.opmasks.iter_mut().zip(self.s.opmasks).filter(|(b, a)| **b != u64::MAX && **b != *a) {
+        for (before, _) in
+            start.opmasks.iter_mut().zip(self.s.opmasks).filter(|(b, a)| **b != u64::MAX && **b != *a)
+        {
             (*before, less) = (u64::MAX, true);
         }
-        for (before, _) in start.vectors.iter_mut().zip(self.s.vectors).filter(|(b, a)| **b != u16::MAX && **b != *a) {
+        for (before, _) in
+            start.vectors.iter_mut().zip(self.s.vectors).filter(|(b, a)| **b != u16::MAX && **b != *a)
+        {
             (*before, less) = (u16::MAX, true);
         }
         less
     }
 }
 
-/// The first turn behind which a jump is not taken. The count must meet its limit: then the number of turns is affine in
-/// both, while one that steps over it is not.
+/// The first turn behind which a jump is not taken. The count must meet its limit: then the number of turns
+/// is affine in both, while one that steps over it is not.
 fn last_turn(m: Mnemonic, flags: Value) -> Option<i64> {
     let Value { base: Base::Int, at, turn } = flags else { return None };
     let (left, by) = if turn < 0 { (at, turn.checked_neg()?) } else { (at.checked_neg()?, turn) };

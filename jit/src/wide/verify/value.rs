@@ -1,4 +1,5 @@
-//! Abstract values: an integer or an address whose distance from its base is affine in the turn of the loop at hand.
+//! Abstract values: an integer or an address whose distance from its base is affine in the turn of the loop
+//! at hand.
 
 /// What an address counts from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
