@@ -35,16 +35,17 @@
 // The macro's output names this crate `tancho`, here too.
 extern crate self as tancho;
 
-pub use tancho_ir::build::OptionValue;
+pub use tancho_ir::builder::OptionValue;
 pub use tancho_ir::{DType, Dim, Graph};
 #[doc = include_str!("../docs/language.md")]
 pub use tancho_macros::network;
+pub use tancho_runtime::inspect::{compare, limits, profile};
 pub use tancho_runtime::{
     AnyView, AsView, Blueprint, CompileError, Compiled, Dump, Element, Error, Format, Isa, LoadError,
     LoadOptions, LoadReport, Model, OutputMut, Precision, Profile, Report, Session, Stats, Target, Tensor,
     TensorData, Trace, View, ViewError, Weights, bf16,
 };
-pub use tancho_runtime::{compare, interp, limits, model, profile, weights};
+pub use tancho_runtime::{interpreter as interp, model, weights};
 
 /// Fusion: which ops share a kernel, and why others do not.
 pub use tancho_ir::fuse;
@@ -62,8 +63,8 @@ pub mod nn {
 /// What the macro's output uses; not for anybody else.
 #[doc(hidden)]
 pub mod __private {
-    pub use tancho_ir::build::*;
-    pub use tancho_ir::contract;
+    pub use tancho_ir::builder::*;
+    pub use tancho_ir::const_check;
     pub use tancho_ir::graph::*;
     pub use tancho_ir::op::{Number, Scalar};
     pub use tancho_runtime::{Declared, Model, OutputMut};

@@ -57,7 +57,7 @@ fn a_residual_product_with_its_norm_is_one_kernel() {
 %5: f32[B, S, 16] = add(%0, %4)
 %6: f32[B, S, 16] = layer_norm(%5, gain = %3, bias = %3, over = (2,))
 return %6");
-    assert_eq!((kernels, declined), (vec!["contract+add+layer_norm".into()], vec![]));
+    assert_eq!((kernels, declined), (vec!["matmul+add+layer_norm".into()], vec![]));
 }
 
 #[test]
@@ -68,7 +68,7 @@ fn bias_activation_and_what_works_on_the_same_rows_join_the_product() {
 %7: f32[B, S, 16] = mul(%6, %3)
 %8: f32[B, S] = sum(%7, over = (2,), keep = false)
 return %8");
-    assert_eq!(kernels, ["contract+add+gelu+softmax+mul+sum"]);
+    assert_eq!(kernels, ["matmul+add+gelu+softmax+mul+sum"]);
 }
 
 #[test]
@@ -90,7 +90,7 @@ fn a_sum_of_two_products_is_computed_once() {
 %7: f32[B, S, 16] = tanh(%6)
 return %7";
     let (kernels, declined) = of(text);
-    assert_eq!(kernels, ["contract", "contract+add+tanh"]);
+    assert_eq!(kernels, ["matmul", "matmul+add+tanh"]);
     assert_eq!(declined, ["another kernel computes it already"]);
     // The same where the chains meet behind row work.
     let (kernels, declined) = of("%4: f32[B, S, 16] = linear(%0, %1)
@@ -100,7 +100,7 @@ return %7";
 %8: f32[B, S, 16] = mul(%5, %7)
 %9: f32[B, S, 16] = exp(%8)
 return %9");
-    assert_eq!(kernels, ["contract+layer_norm", "contract+layer_norm+mul+exp"]);
+    assert_eq!(kernels, ["matmul+layer_norm", "matmul+layer_norm+mul+exp"]);
     assert_eq!(declined, ["another kernel computes it already"]);
 }
 
@@ -109,14 +109,14 @@ fn an_output_in_the_middle_is_stored() {
     let (kernels, declined) = of("%4: f32[B, S, 16] = linear(%0, %1)
 %5: f32[B, S, 16] = relu(%4)
 return %5, %4");
-    assert_eq!(kernels, ["contract", "row+relu"]);
+    assert_eq!(kernels, ["matmul", "row+relu"]);
     assert_eq!(declined, ["the product is itself a result"]);
     // Behind an elementwise epilogue row work goes on, and the row is stored as well.
     let text = "%4: f32[B, S, 16] = linear(%0, %1)
 %5: f32[B, S, 16] = add(%0, %4)
 %6: f32[B, S, 16] = layer_norm(%5, over = (2,))
 return %6, %5";
-    assert_eq!(of(text).0, ["contract+add+layer_norm"]);
+    assert_eq!(of(text).0, ["matmul+add+layer_norm"]);
     assert_eq!(fused(&body(text)).kernels[0].outputs.len(), 2);
 }
 
@@ -175,11 +175,11 @@ fn transformer_layers() {
     assert_eq!(
         names(&fused(BERT_LAYER)),
         [
-            "contract+add",
+            "matmul+add",
             "attention",
-            "contract+add+add+layer_norm",
-            "contract+add+gelu",
-            "contract+add+add+layer_norm"
+            "matmul+add+add+layer_norm",
+            "matmul+add+gelu",
+            "matmul+add+add+layer_norm"
         ]
     );
     let f = fused(GPT2_BLOCK);
@@ -187,12 +187,12 @@ fn transformer_layers() {
         names(&f),
         [
             "row+layer_norm",
-            "contract+add",
+            "matmul+add",
             "attention",
             "move+transpose",
-            "contract+add+add+layer_norm",
-            "contract+add+gelu_tanh",
-            "contract+add+add"
+            "matmul+add+add+layer_norm",
+            "matmul+add+gelu_tanh",
+            "matmul+add+add"
         ]
     );
 }
@@ -231,8 +231,8 @@ const BIASED: &str = "%4: f32[B, S, 32] = linear(%0, %2, b = %3) // \"q(x)\" \"a
 
 /// The products of a fused graph: the number of columns of each.
 fn products(f: &Fused) -> Vec<String> {
-    let contract = f.kernels.iter().filter(|k| matches!(k.kind, Kind::Contract { .. }));
-    contract.map(|k| k.domain.last().map(ToString::to_string).unwrap_or_default()).collect()
+    let matmuls = f.kernels.iter().filter(|k| matches!(k.kind, Kind::Matmul { .. }));
+    matmuls.map(|k| k.domain.last().map(ToString::to_string).unwrap_or_default()).collect()
 }
 
 /// Compares with the interpreter in checked mode and on every level of the machine.
@@ -254,10 +254,7 @@ fn query_key_and_value_are_one_product() {
         "{BIASED}%12: f32[B, S, 32] = attention(%4, %7, %11, mask = %1, heads = 4)\nreturn %12"
     ));
     let f = fused(&text);
-    assert_eq!(
-        (names(&f), products(&f)),
-        (vec!["contract+add".into(), "attention".into()], vec!["64".into()])
-    );
+    assert_eq!((names(&f), products(&f)), (vec!["matmul+add".into(), "attention".into()], vec!["64".into()]));
     assert_eq!((f.packed.len(), f.declined.len()), (2, 0));
     // What is merged says so in the user's words, and each slice is what the user wrote.
     let sum = f.kernels[0].outputs[0];
@@ -282,7 +279,7 @@ return %10, %12",
     let f = fused(&text);
     assert_eq!(
         (names(&f), products(&f)),
-        (vec!["contract".into(), "attention".into(), "contract".into()], vec!["48".into(), "16".into()])
+        (vec!["matmul".into(), "attention".into(), "matmul".into()], vec!["48".into(), "16".into()])
     );
     check_everywhere(&text, &inputs);
 }
@@ -337,7 +334,7 @@ fn concatenated_weights_need_no_kernel() {
 %9: f32[B, S, 48] = add(%8, %7)
 return %9";
     let text = parallel(lines);
-    assert_eq!(names(&fused(&text)), ["contract+add"]);
+    assert_eq!(names(&fused(&text)), ["matmul+add"]);
     check_everywhere(&text, &inputs);
     // As a result, or as a left operand, it is a value like any other.
     for other in [
@@ -349,7 +346,7 @@ return %9";
         check(&text, &inputs);
     }
     let text = parallel(&lines.replace("weight(index = 4)", "slice(%2, axis = (1,), start = 7, end = 23)"));
-    assert_eq!(names(&fused(&text)), ["contract+add"]);
+    assert_eq!(names(&fused(&text)), ["matmul+add"]);
     check_everywhere(&text, &inputs);
 }
 
@@ -403,7 +400,7 @@ fn random_graphs_are_grouped_soundly() {
                 assert!(stored.insert(*o), "seed {seed}: {o} is stored twice\n{f}");
             }
             assert!(
-                !k.outputs.is_empty() || matches!(k.kind, Kind::Rows | Kind::Contract { .. }),
+                !k.outputs.is_empty() || matches!(k.kind, Kind::Rows | Kind::Matmul { .. }),
                 "seed {seed}: kernel {i}\n{f}"
             );
         }

@@ -218,7 +218,7 @@ fn gates_and_identities() {
     near(&y[2], &[2.0, -4.0, 0.0, 6.0]);
     // The gate is an epilogue of the product.
     let ir = n.compile(Target::host()).unwrap().fused_ir();
-    assert!(ir.contains("contract+swiglu"), "{ir}");
+    assert!(ir.contains("matmul+swiglu"), "{ir}");
 }
 
 #[test]

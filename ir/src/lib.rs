@@ -6,8 +6,8 @@
 //! [`Dim`]s. The list of passes is [`passes::PASSES`].
 
 pub mod access;
-pub mod build;
-pub mod contract;
+pub mod builder;
+pub mod const_check;
 pub mod decompose;
 mod dim;
 pub mod fuse;
@@ -16,12 +16,11 @@ pub mod infer;
 pub mod op;
 pub mod passes;
 pub mod prelude;
-mod prepare;
-mod storage;
 pub mod table;
 pub mod text;
 mod types;
 pub mod verify;
+mod weights;
 mod window;
 pub use window::Sight;
 

@@ -6,13 +6,13 @@
 
 mod blob;
 mod code;
+mod codegen;
 mod executable;
-mod functions;
 pub mod lanes;
 pub mod limits;
+mod loops;
 mod lower;
 mod machine;
-mod nest;
 pub mod plan;
 pub mod sizes;
 pub mod spec;
@@ -20,7 +20,6 @@ mod taken;
 mod target;
 #[doc(hidden)]
 pub mod testing;
-mod wide;
 pub mod winograd;
 
 pub use blob::{Arguments, Kernel, Part, STATUS_SLOTS};
@@ -172,7 +171,7 @@ pub fn compile(graph: &Graph, target: Target, options: Options<'_>) -> Result<Co
     let mut blob = blob::CodeBlob::new(isa)?;
     let lanes_options = lanes::clif::Options { x86, checked: target.is_checked() };
     let mut functions =
-        functions::Functions::new(&mut blob.module, lanes_options, target.machine(), options.dump);
+        codegen::Functions::new(&mut blob.module, lanes_options, target.machine(), options.dump);
     let ids = program.steps.iter().map(|s| functions.kernel(&s.spec)).collect::<Result<Vec<_>, _>>()?;
     stats.steps = ids.len();
     stats.kernels = functions.kernel_count();

@@ -4,10 +4,10 @@
 //! level can do at most, not what some other compiler makes of the machine.
 
 use crate::blob::{Arguments, CodeBlob, Kernel};
-use crate::functions::Functions;
+use crate::codegen::Functions;
 use crate::lanes::clif::Options;
+use crate::lanes::x86::peak;
 use crate::lanes::{Bin, Fold, Inst, Len, Mem, Program, Stmt, Ty};
-use crate::wide::peak;
 use crate::{CompileError, Target};
 use cranelift::codegen::ir::types;
 use cranelift::prelude::*;

@@ -2,8 +2,8 @@
 
 use crate::CompileError;
 use crate::lanes::Terms;
+use crate::lanes::x86::Width;
 use crate::machine::Machine;
-use crate::wide::Width;
 use cranelift::codegen::isa::OwnedTargetIsa;
 use cranelift::prelude::*;
 use std::fmt;

@@ -3,14 +3,14 @@
 //! shown that no access is outside. So calling one is safe.
 
 use crate::blob::{Arguments, CodeBlob, Kernel};
-use crate::functions::Functions;
+use crate::codegen::Functions;
 use crate::lanes::clif::Options;
 use crate::lanes::oracle::{Memory, Pointer};
 use crate::lanes::{Program, Stmt};
 use crate::machine::Machine;
 use crate::{CompileError, Isa, Target};
 
-pub use crate::wide::{Width, emit, verify::verify};
+pub use crate::lanes::x86::{Width, emit, verify::verify};
 
 /// Words that a reference to an argument block covers, of which a single program's caller reads only its own.
 const BLOCK: usize = size_of::<Arguments>() / 8;

@@ -2,7 +2,7 @@
 
 use crate::errors::Place;
 use proc_macro2::TokenStream;
-use tancho_ir::build::OptionValue;
+use tancho_ir::builder::OptionValue;
 use tancho_ir::graph::{Init, Relation};
 use tancho_ir::{DType, Dim, Type};
 

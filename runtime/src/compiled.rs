@@ -1,12 +1,12 @@
 //! Compiled networks: code, plan and packed weights, shared by sessions.
 
 use crate::error::Error;
-use crate::gathered::Gathered;
-use crate::layout::Layout;
-use crate::pack::Packed;
-use crate::pool::cores;
-use crate::session::Session;
+use crate::run::gathered::Gathered;
+use crate::run::layout::Layout;
+use crate::run::pool::cores;
+use crate::run::session::Session;
 use crate::weights::Weights;
+use crate::weights::pack::Packed;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};

@@ -1,10 +1,10 @@
 //! What can go wrong at run time: each message says what, where and what to do.
 
-use crate::view::ViewError;
+use crate::tensor::view::ViewError;
 use crate::weights::LoadError;
 use std::path::PathBuf;
 use tancho_ir::DType;
-use tancho_ir::build::BuildError;
+use tancho_ir::builder::BuildError;
 
 /// Any error of building, loading, compiling or running a network.
 #[derive(Debug, thiserror::Error)]

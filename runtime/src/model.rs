@@ -7,7 +7,7 @@ use std::marker::PhantomData;
 use std::path::Path;
 use std::sync::Arc;
 use tancho_ir::Graph;
-use tancho_ir::build::{BuildError, Network, OptionValue, share_weights};
+use tancho_ir::builder::{BuildError, Network, OptionValue, share_weights};
 use tancho_jit::Target;
 
 /// A graph with its weights: what a declared network holds. A network with several entry points has a graph

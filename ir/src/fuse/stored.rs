@@ -102,7 +102,7 @@ impl Fuser<'_> {
                 whole_rows && self.of[v.index()].is_some_and(|k| self.kernels[k].domain == node.ty.shape);
             return !(full
                 && (is_elementwise(reader) || is_row_work(reader))
-                && !matches!(self.kind_of(v), Some(Kind::Contract { .. })));
+                && !matches!(self.kind_of(v), Some(Kind::Matmul { .. })));
         }
         if matches!(node.op, Op::Const(_) | Op::DimValue(_)) {
             return !(is_elementwise(reader) || is_row_work(reader));

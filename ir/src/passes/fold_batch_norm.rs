@@ -7,10 +7,10 @@
 
 use super::Rewriter;
 use crate::dim::Dim;
+use crate::fuse::constants::of_weights;
 use crate::graph::Graph;
 use crate::infer::ShapeError;
 use crate::op::{Binary, Number, Op, Scalar, Unary};
-use crate::prepare::of_weights;
 
 /// The axis that a batch norm's statistics run along.
 const NORMED: usize = 1;

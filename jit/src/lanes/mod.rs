@@ -14,6 +14,7 @@ pub mod norms;
 pub mod oracle;
 pub mod schedule;
 mod sums;
+pub(crate) mod x86;
 
 pub use sums::{PART, Parts, Total};
 

@@ -2,8 +2,7 @@
 
 mod attention;
 mod body;
-mod contract;
-mod cost;
+mod matmul;
 mod prepare;
 mod rows;
 mod window;
@@ -13,7 +12,7 @@ use crate::lanes::{Len, Mem, STRIP};
 use crate::machine::Machine;
 use crate::spec::{Binding, Buffer, Gather, KernelSpec, Slot};
 use crate::target::{Format, Precision, Target};
-use crate::{CompileError, nest};
+use crate::{CompileError, loops};
 use std::collections::HashMap;
 use tancho_ir::access::{Access, is_view, resolve_all};
 use tancho_ir::fuse::{Fused, Kind};
@@ -169,20 +168,20 @@ pub fn lower(fused: &Fused, target: Target, coarsest: &[Format]) -> Result<Progr
     };
     prepare::vectors(&mut l)?;
     for &v in &fused.packed {
-        let pack = contract::pack_concat(&mut l, v)?;
+        let pack = matmul::pack_concat(&mut l, v)?;
         let pack = l.pack(pack);
         l.packed.insert(v, pack);
     }
     for (i, k) in fused.kernels.iter().enumerate() {
         l.kernel = i;
         match &k.kind {
-            Kind::Contract { matmul, epilogue, rows } => {
+            Kind::Matmul { matmul, epilogue, rows } => {
                 let made = match winograd::tile(&l, *matmul) {
                     Some(m) => winograd::lower(&mut l, k, *matmul, epilogue, rows, m)?,
                     None => None,
                 };
                 if made.is_none() {
-                    contract::lower(&mut l, k, *matmul, epilogue, rows)?;
+                    matmul::lower(&mut l, k, *matmul, epilogue, rows)?;
                 }
             }
             Kind::Attention(v) => attention::lower(&mut l, *v)?,
@@ -298,7 +297,7 @@ impl Lower<'_> {
         if binding.params.len() > usize::from(u16::MAX) || binding.buffers.len() > usize::from(u16::MAX) {
             return Err(self.unsupported(at, "it reads and writes too much at once"));
         }
-        let e = nest::extents(&spec)
+        let e = loops::extents(&spec)
             .ok_or_else(|| self.unsupported(at, "its size is too large to write down"))?;
         let bind = |d: &Dim| {
             d.subst(&|s| {
@@ -309,7 +308,7 @@ impl Lower<'_> {
         let (units, scratch, columns) =
             (bind(&e.units)?, bind(&e.scratch)?, e.columns.as_ref().map(bind).transpose()?);
         // Only estimates: what is too large to write down counts as nothing.
-        let (flops, bytes) = cost::cost(&spec).unwrap_or_default();
+        let (flops, bytes) = crate::spec::cost::cost(&spec).unwrap_or_default();
         let (flops, bytes) = (bind(&flops)?, bind(&bytes)?);
         let name = match &spec {
             KernelSpec::Pack(_) => "pack".into(),

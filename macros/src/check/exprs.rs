@@ -8,7 +8,7 @@ use crate::errors::{Message, Place};
 use crate::messages;
 use crate::plan::{self, StepKind, Test};
 use proc_macro2::Ident;
-use tancho_ir::build::OptionValue;
+use tancho_ir::builder::OptionValue;
 use tancho_ir::infer::{Arg, At, infer, known_when_compiled};
 use tancho_ir::table::{Attr, Call, CallError, OPS, make};
 use tancho_ir::{DType, Dim, Type};

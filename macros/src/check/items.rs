@@ -181,9 +181,9 @@ impl Body<'_> {
 fn init_of(e: &Expr) -> Option<Init> {
     let fits = |x: &f64| x.abs() <= f64::from(f32::MAX);
     let number = |e: &Expr| match sig::literal(e)? {
-        tancho_ir::build::OptionValue::Float(x) => Some(x),
-        tancho_ir::build::OptionValue::Int(i) => Some(i as f64),
-        tancho_ir::build::OptionValue::Bool(_) => None,
+        tancho_ir::builder::OptionValue::Float(x) => Some(x),
+        tancho_ir::builder::OptionValue::Int(i) => Some(i as f64),
+        tancho_ir::builder::OptionValue::Bool(_) => None,
     };
     match &e.kind {
         ExprKind::Name(n) if n == "zeros" => Some(Init::Zeros),

@@ -10,7 +10,7 @@ use crate::messages;
 use crate::plan::{DimKind, Given, Home, NetPlan, Sig, StepKind};
 use quote::quote_spanned;
 use std::collections::BTreeMap;
-use tancho_ir::build::OptionValue;
+use tancho_ir::builder::OptionValue;
 use tancho_ir::graph::{Constraint, Relation};
 use tancho_ir::infer::show_type;
 use tancho_ir::{DType, Dim, Type};

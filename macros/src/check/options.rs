@@ -7,7 +7,7 @@ use crate::errors::Place;
 use crate::messages;
 use crate::plan::{Axis, OptionText};
 use tancho_ir::Dim;
-use tancho_ir::build::OptionValue;
+use tancho_ir::builder::OptionValue;
 use tancho_ir::table::{Attr, Kind, OptionDef};
 
 /// An option of a call.

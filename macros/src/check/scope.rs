@@ -10,7 +10,7 @@ use crate::messages;
 use crate::plan::{Block, DimInfo, ItemDoc, NetPlan, Sig, Step, StepKind, Val};
 use proc_macro2::TokenStream;
 use std::collections::BTreeMap;
-use tancho_ir::build::OptionValue;
+use tancho_ir::builder::OptionValue;
 use tancho_ir::infer::infer;
 use tancho_ir::op::Op;
 use tancho_ir::{DType, Dim, Facts, Type};
@@ -311,7 +311,7 @@ impl<'a> Body<'a> {
             Number::Of(name, v) => (*v, Given::Of(name.clone())),
         };
         let natural = if matches!(value, OptionValue::Bool(_)) { DType::Bool } else { dtype };
-        let Some(scalar) = tancho_ir::build::scalar_for(natural, value) else {
+        let Some(scalar) = tancho_ir::builder::scalar_for(natural, value) else {
             self.fail(e.place, messages::scalar_type(&e.text, natural.name()));
             return None;
         };

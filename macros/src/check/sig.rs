@@ -7,7 +7,7 @@ use crate::messages;
 use crate::plan::{DimInfo, DimKind, OF_ALL_ENTRIES, Sig};
 use proc_macro2::Ident;
 use std::collections::BTreeMap;
-use tancho_ir::build::OptionValue;
+use tancho_ir::builder::OptionValue;
 use tancho_ir::graph::Relation;
 use tancho_ir::{DType, Dim, Facts, MAX_RANK, Type};
 

@@ -7,7 +7,7 @@ use crate::plan::{
 };
 use proc_macro2::{Ident, TokenStream};
 use quote::{format_ident, quote, quote_spanned};
-use tancho_ir::build::{OptionValue, scalar_for};
+use tancho_ir::builder::{OptionValue, scalar_for};
 use tancho_ir::graph::Init;
 use tancho_ir::op::Scalar;
 use tancho_ir::{DType, Dim, Type};

@@ -74,8 +74,8 @@ fn net<'a>(n: &'a NetPlan, caller: &str, seen: &mut Vec<&'a NetPlan>, out: &mut 
             sig: &<#path as ::tancho::__private::Network>::SIG,
             build: <#path as ::tancho::__private::Network>::build,
         };
-        const #used: ::tancho::__private::contract::NetUse = #value;
-        const #mistake: ::core::option::Option<::tancho::__private::contract::Fault> = ::tancho::__private::contract::net(#name.sig, &#used);
+        const #used: ::tancho::__private::const_check::NetUse = #value;
+        const #mistake: ::core::option::Option<::tancho::__private::const_check::Fault> = ::tancho::__private::const_check::net(#name.sig, &#used);
         const _: () = { #check };
     });
 }
@@ -85,14 +85,14 @@ fn net_use(n: &NetPlan, foreign: &ForeignNet, caller: &str, dims: Vec<Vec<i64>>)
     let path = &foreign.text;
     let dims = n.dims.iter().zip(dims).map(|((name, d), at)| {
         let (text, at) = (d.to_string(), at.into_iter().map(integer));
-        quote_spanned!(own()=> ::tancho::__private::contract::GivenDim { name: #name, text: #text, at: &[#(#at),*] })
+        quote_spanned!(own()=> ::tancho::__private::const_check::GivenDim { name: #name, text: #text, at: &[#(#at),*] })
     });
     let options = n.options.iter().zip(&foreign.options).map(|((name, _), (v, _))| {
         let v = option_value(*v);
         quote!((#name, #v))
     });
     quote_spanned! {own()=>
-        ::tancho::__private::contract::NetUse { caller: #caller, path: #path, dims: &[#(#dims),*], options: &[#(#options),*] }
+        ::tancho::__private::const_check::NetUse { caller: #caller, path: #path, dims: &[#(#dims),*], options: &[#(#options),*] }
     }
 }
 
@@ -108,7 +108,7 @@ fn check_call(n: &NetPlan, call: &ForeignCall, caller: &str) -> TokenStream {
     let args = call.args.iter().map(tensor);
     let results = call.results.iter().map(tensor);
     let value = quote_spanned! {own()=>
-        call(&#net_fault, #name.sig, &#used, &::tancho::__private::contract::Call { args: &[#(#args),*], results: &[#(#results),*] })
+        call(&#net_fault, #name.sig, &#used, &::tancho::__private::const_check::Call { args: &[#(#args),*], results: &[#(#results),*] })
     };
     let arguments = call.args.iter().enumerate().map(|(i, a)| (quote!(Argument(#i)), a.place));
     let places: Vec<_> =
@@ -117,7 +117,7 @@ fn check_call(n: &NetPlan, call: &ForeignCall, caller: &str) -> TokenStream {
     let check = reports(&mistake, &places);
     quote_spanned! {own()=>
         const _: () = {
-            const #mistake: ::core::option::Option<::tancho::__private::contract::Fault> = ::tancho::__private::contract::#value;
+            const #mistake: ::core::option::Option<::tancho::__private::const_check::Fault> = ::tancho::__private::const_check::#value;
             #check
         };
     }
@@ -130,7 +130,7 @@ fn tensor(t: &Sampled) -> TokenStream {
         quote!(&[#(#axes),*])
     });
     quote_spanned! {own()=>
-        ::tancho::__private::contract::Tensor { input: #input, name: #name, ty: #ty, at: &[#(#at),*] }
+        ::tancho::__private::const_check::Tensor { input: #input, name: #name, ty: #ty, at: &[#(#at),*] }
     }
 }
 
@@ -139,11 +139,11 @@ fn tensor(t: &Sampled) -> TokenStream {
 fn reports(mistake: &Ident, places: &[(TokenStream, Place)]) -> TokenStream {
     let all = places.iter().map(|(at, place)| {
         let (first, at) =
-            (place.first, quote_spanned!(own()=> &#mistake, ::tancho::__private::contract::At::#at));
+            (place.first, quote_spanned!(own()=> &#mistake, ::tancho::__private::const_check::At::#at));
         let mut arguments = Group::new(Delimiter::Parenthesis, at);
         arguments.set_span(place.last);
         let arguments = TokenTree::Group(arguments);
-        quote_spanned!(first=> ::tancho::__private::contract::report #arguments;)
+        quote_spanned!(first=> ::tancho::__private::const_check::report #arguments;)
     });
     all.collect()
 }

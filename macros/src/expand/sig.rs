@@ -4,7 +4,7 @@ use super::own;
 use crate::plan::{DimKind, Sig};
 use proc_macro2::{Literal, TokenStream};
 use quote::{quote, quote_spanned};
-use tancho_ir::build::OptionValue;
+use tancho_ir::builder::OptionValue;
 use tancho_ir::graph::Relation;
 
 /// `Sig { name: "Mlp", dims: &[DimSig { name: "D", kind: DimKind::Static("768") }], .. }`

@@ -243,7 +243,7 @@ fn training() {
         trained(&format!(
             "let rows = sum(forward(x), over = D); minimize rows with sgd(lr = 1); {loss} loss"
         )),
-        { "a loss is one number, but `rows` is [B]\nhelp: `mean(rows, over = ..)` makes one of it" },
+        "a loss is one number, but `rows` is [B]\nhelp: `mean(rows, over = ..)` makes one of it",
     );
     one(
         trained(&format!("{loss} minimize loss with adam_w(lr = 1); loss")),

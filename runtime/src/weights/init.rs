@@ -3,8 +3,8 @@
 
 use crate::error::Error;
 use crate::reserve::collected;
+use crate::tensor::view::element_count;
 use crate::tensor::{Tensor, TensorData};
-use crate::view::element_count;
 use half::bf16;
 use tancho_ir::DType;
 use tancho_ir::graph::{Init, WeightDecl};

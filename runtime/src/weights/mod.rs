@@ -12,6 +12,7 @@ mod json;
 mod load;
 mod metadata;
 mod names;
+pub(crate) mod pack;
 mod rows;
 #[cfg(test)]
 mod tests;
@@ -20,12 +21,12 @@ pub use error::{LoadError, Problem};
 pub use gguf::{Gguf, List, Metadata};
 pub use load::{LoadOptions, LoadReport};
 
-use crate::element::Element;
 use crate::error::Error;
-use crate::interp::spell;
+use crate::interpreter::spell;
 use crate::reserve::copied;
+use crate::tensor::element::Element;
+use crate::tensor::view::{View, element_count};
 use crate::tensor::{Tensor, TensorData};
-use crate::view::{View, element_count};
 pub(crate) use blocks::Coded;
 use file::Mapping;
 pub(crate) use rows::Rows;

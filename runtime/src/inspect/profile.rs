@@ -1,0 +1,282 @@
+//! Where the time of a run goes: per kernel, and per line of the source.
+//!
+//! Each kernel is set against the roofline of the machine (Williams, Waterman and Patterson 2009): what its
+//! multiply-adds or its bytes take at the least, whichever is longer.
+
+use crate::run::session::Session;
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+use tancho_ir::Value;
+use tancho_ir::fuse::{Kernel, Kind};
+use tancho_ir::graph::Source;
+
+/// What a machine does at most.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Roof {
+    /// f32 operations of multiply-adds, 10^9 a second.
+    pub gflops: f64,
+    /// Bytes from or to memory, 10^9 a second.
+    pub gbytes: f64,
+}
+
+/// What keeps a kernel from being faster.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Bound {
+    /// Its multiply-adds.
+    Compute,
+    /// Its bytes.
+    Memory,
+}
+
+impl fmt::Display for Bound {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Bound::Compute => "compute",
+            Bound::Memory => "memory",
+        })
+    }
+}
+
+/// Time and work of something, summed over the runs.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Cost {
+    /// Nanoseconds, from the caller's side: waiting for other threads included.
+    pub nanos: u64,
+    /// Floating-point operations of products. Attention counts all keys, also those that no query sees by its
+    /// place.
+    pub flops: f64,
+    /// Bytes read and written, each once a kernel.
+    pub bytes: f64,
+}
+
+impl Cost {
+    /// Floating-point operations of products, 10^9 a second.
+    pub fn gflops(&self) -> f64 {
+        ratio(self.flops, self.nanos as f64)
+    }
+
+    /// Bytes, 10^9 a second.
+    pub fn gbytes(&self) -> f64 {
+        ratio(self.bytes, self.nanos as f64)
+    }
+
+    /// What bounds it, and the share of that bound it reaches.
+    pub fn bound(&self, roof: Roof) -> (Bound, f64) {
+        let (compute, memory) = (ratio(self.flops, roof.gflops), ratio(self.bytes, roof.gbytes));
+        let (bound, nanos) =
+            if compute >= memory { (Bound::Compute, compute) } else { (Bound::Memory, memory) };
+        (bound, ratio(nanos, self.nanos as f64))
+    }
+
+    fn add(&mut self, other: &Cost) {
+        self.nanos += other.nanos;
+        self.flops += other.flops;
+        self.bytes += other.bytes;
+    }
+}
+
+fn ratio(a: f64, b: f64) -> f64 {
+    if b > 0.0 { a / b } else { 0.0 }
+}
+
+/// One kernel of the network.
+#[derive(Clone, Debug)]
+pub struct KernelCost {
+    /// Its step of the run.
+    pub step: usize,
+    /// What is fused in it.
+    pub name: String,
+    /// The op it was grown around, as written.
+    pub source: Source,
+    /// The other ops in it, as written.
+    pub fused: Vec<Source>,
+    /// Times and work.
+    pub cost: Cost,
+}
+
+/// One line of the source.
+#[derive(Clone, Debug)]
+pub struct LineCost {
+    /// The first op written there.
+    pub source: Source,
+    /// Kernels grown around an op of this line.
+    pub kernels: usize,
+    /// Kernels of other lines that ops of this line are fused into: their time counts there.
+    pub fused_into: usize,
+    /// Times and work of its own kernels.
+    pub cost: Cost,
+}
+
+/// What a session's runs cost since it began to count.
+#[derive(Clone, Debug, Default)]
+pub struct Profile {
+    /// Number of runs.
+    pub runs: u64,
+    /// Threads of the session.
+    pub threads: usize,
+    /// The kernels in the order they run.
+    pub kernels: Vec<KernelCost>,
+}
+
+impl Profile {
+    /// All kernels together.
+    pub fn total(&self) -> Cost {
+        let mut total = Cost::default();
+        self.kernels.iter().for_each(|k| total.add(&k.cost));
+        total
+    }
+
+    /// The same by line of the source: a network used many times has its lines once.
+    pub fn lines(&self) -> Vec<LineCost> {
+        let mut lines: BTreeMap<(Arc<str>, u32, Arc<str>), LineCost> = BTreeMap::new();
+        let mut line = |s: &Source, own: Option<&Cost>| {
+            // Without a place the text stands for the line.
+            let key = (s.file.clone(), s.line, if s.line == 0 { s.text.clone() } else { "".into() });
+            let new = LineCost { source: s.clone(), kernels: 0, fused_into: 0, cost: Cost::default() };
+            let entry = lines.entry(key).or_insert(new);
+            match own {
+                Some(cost) => {
+                    entry.kernels += 1;
+                    entry.cost.add(cost);
+                }
+                None => entry.fused_into += 1,
+            }
+        };
+        for k in &self.kernels {
+            line(&k.source, Some(&k.cost));
+            for s in &k.fused {
+                if (s.line, &s.file) != (k.source.line, &k.source.file) {
+                    line(s, None);
+                }
+            }
+        }
+        lines.into_values().collect()
+    }
+
+    /// The profile as a table, each row against the limits of the machine.
+    pub fn table(&self, roof: Roof) -> String {
+        self.text(Some(roof))
+    }
+
+    fn text(&self, roof: Option<Roof>) -> String {
+        let total = self.total();
+        let mut s =
+            format!("{} runs on {} threads, {:.1} us each\n", self.runs, self.threads, self.per_run(&total));
+        s += &self.heading("kernel", roof);
+        for k in &self.kernels {
+            let what = format!("{:3} {} | {}", k.step, k.name, k.source);
+            s += &self.row(&k.cost, &total, roof, &what);
+        }
+        s.push('\n');
+        s += &self.heading("line", roof);
+        for l in self.lines() {
+            let what = match l.fused_into {
+                0 => l.source.to_string(),
+                n => format!("{} (fused into {n} kernels of other lines)", l.source),
+            };
+            s += &self.row(&l.cost, &total, roof, &what);
+        }
+        s
+    }
+
+    fn per_run(&self, c: &Cost) -> f64 {
+        ratio(c.nanos as f64 / 1e3, self.runs as f64)
+    }
+
+    fn heading(&self, what: &str, roof: Option<Roof>) -> String {
+        let bound = if roof.is_some() { "   bound  of bound" } else { "" };
+        format!("      us  share  GFLOP/s     GB/s{bound}  {what}\n")
+    }
+
+    fn row(&self, c: &Cost, total: &Cost, roof: Option<Roof>, what: &str) -> String {
+        let share = 100.0 * ratio(c.nanos as f64, total.nanos as f64);
+        let bound = roof.map_or(String::new(), |r| {
+            let (bound, reached) = c.bound(r);
+            format!(" {:>7}  {:6.1} %", bound.to_string(), 100.0 * reached)
+        });
+        format!(
+            "{:8.1} {share:4.1} % {:8.1} {:8.1}{bound}  {what}\n",
+            self.per_run(c),
+            c.gflops(),
+            c.gbytes()
+        )
+    }
+}
+
+impl fmt::Display for Profile {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text(None))
+    }
+}
+
+/// The op a kernel was grown around.
+fn main_op(k: &Kernel) -> Option<Value> {
+    match k.kind {
+        Kind::Matmul { matmul, .. } => Some(matmul),
+        Kind::Attention(v) | Kind::Concat(v) | Kind::Push(v) | Kind::Move(v) => Some(v),
+        Kind::Rows => k.nodes.last().copied(),
+    }
+}
+
+impl Session {
+    /// Begins (anew) or ends to measure the time of each kernel; two clock readings for each, some 50 ns.
+    pub fn set_profiling(&mut self, on: bool) {
+        self.costs = on.then(|| (0, vec![Cost::default(); self.compiled().0.code.program.steps.len()]));
+    }
+
+    /// What the runs cost since [`Session::set_profiling`]; empty without it.
+    ///
+    /// ```
+    /// use tancho_runtime::{AsView, Target, model::model_of, profile::Roof};
+    /// let graph = tancho_ir::Graph::parse(
+    ///     "network N<B>\ninput x: f32[B, 64]\nweight \"w\": f32[32, 64] = xavier\n%0: f32[B, 64] = input(index = 0)\n\
+    ///      %1: f32[32, 64] = weight(index = 0)\n%2: f32[B, 32] = linear(%0, %1)\nreturn %2").unwrap();
+    /// let compiled = model_of(graph, 1).unwrap().compile(Target::host()).unwrap();
+    /// let mut session = compiled.session();
+    /// session.set_profiling(true);
+    /// session.run_inputs(&[vec![1.0f32; 8 * 64].view([8, 64]).into()]).unwrap();
+    /// let profile = session.profile();
+    /// assert_eq!(profile.total().flops, 2.0 * 8.0 * 32.0 * 64.0);
+    /// println!("{}", profile.table(Roof { gflops: 100.0, gbytes: 20.0 }));
+    /// ```
+    pub fn profile(&self) -> Profile {
+        let code = &self.compiled().0.code;
+        let Some((runs, costs)) = &self.costs else {
+            return Profile { threads: self.threads(), ..Profile::default() };
+        };
+        let graph = &code.fused.graph;
+        let kernel = |(step, cost): (usize, &Cost)| {
+            let s = &code.program.steps[step];
+            let k = &code.fused.kernels[s.kernel];
+            let main = main_op(k);
+            let source = main.map_or_else(Source::default, |v| graph.node(v).source.clone());
+            let mut fused: Vec<Source> = Vec::new();
+            for v in k.nodes.iter().filter(|v| Some(**v) != main) {
+                let s = &graph.node(*v).source;
+                if *s != source && !fused.contains(s) {
+                    fused.push(s.clone());
+                }
+            }
+            KernelCost { step, name: s.name.clone(), source, fused, cost: *cost }
+        };
+        Profile {
+            runs: *runs,
+            threads: self.threads(),
+            kernels: costs.iter().enumerate().map(kernel).collect(),
+        }
+    }
+
+    /// Adds the times of the run just done.
+    pub(crate) fn count_run(&mut self) {
+        let Some((runs, costs)) = &mut self.costs else { return };
+        *runs += 1;
+        for (cost, call) in costs.iter_mut().zip(&self.calls) {
+            cost.flops += call.work.flops as f64;
+            cost.bytes += call.work.bytes as f64;
+        }
+        for (stage, nanos) in self.stages.iter().zip(&self.progress.nanos) {
+            costs[stage.step].nanos += nanos.load(std::sync::atomic::Ordering::Relaxed);
+        }
+    }
+}

@@ -1,0 +1,265 @@
+//! Looking inside: the reference check, the first op that diverges, and traces of named values.
+
+use crate::compiled::Compiled;
+use crate::error::Error;
+use crate::inspect::compare::{BOUND, OpReport, Report, compare, compare_within};
+use crate::inspect::spread;
+use crate::interpreter::Interpreter;
+use crate::run::session::Session;
+use crate::tensor::Tensor;
+use crate::tensor::view::AnyView;
+use std::fmt;
+use tancho_ir::op::Op;
+use tancho_ir::{DType, Value};
+
+impl Compiled {
+    /// The results of the reference interpreter on these inputs.
+    ///
+    /// # Errors
+    /// An input does not fit, an id or a slice is out of range.
+    pub fn interpret_inputs(&self, inputs: &[AnyView<'_>]) -> Result<Vec<Tensor>, Error> {
+        self.session().interpret_inputs(inputs)
+    }
+
+    fn weight(&self, i: usize) -> Result<Tensor, Error> {
+        let missing = || Error::Graph(format!("weight {i} is missing"));
+        self.weights().at(i).ok_or_else(missing)?.to_tensor()
+    }
+
+    /// Runs the same inputs natively and through the interpreter and compares the results. Where they
+    /// differ, walks the graph for the first op whose result is wrong for the arguments it was given.
+    ///
+    /// # Errors
+    /// Neither way runs: an input does not fit, an id or a slice is out of range.
+    pub fn check_inputs(&self, inputs: &[AnyView<'_>]) -> Result<Report, Error> {
+        self.session().check_inputs(inputs)
+    }
+
+    /// The first op whose native result is not what the interpreter makes of the native arguments.
+    ///
+    /// # Errors
+    /// As [`Compiled::check_inputs`].
+    pub fn first_divergence(&self, inputs: &[AnyView<'_>]) -> Result<Option<OpReport>, Error> {
+        self.session().first_divergence(inputs)
+    }
+}
+
+impl Session {
+    /// What the reference interpreter makes of these inputs and the states of the session, which keep what
+    /// they hold.
+    ///
+    /// # Errors
+    /// As [`Compiled::interpret_inputs`].
+    pub fn interpret_inputs(&self, inputs: &[AnyView<'_>]) -> Result<Vec<Tensor>, Error> {
+        let inputs = tensors(inputs)?;
+        self.interpreter(&inputs)?.run(&inputs, &|i| self.compiled().weight(i))
+    }
+
+    fn interpreter(&self, inputs: &[Tensor]) -> Result<Interpreter<'_>, Error> {
+        match self.held() {
+            Some(states) => Interpreter::for_call(self.compiled().graph(), inputs, &states),
+            None => Interpreter::for_inputs(self.compiled().graph(), inputs),
+        }
+    }
+
+    /// As [`Compiled::check_inputs`], from the states of the session, which keep what they hold. What the
+    /// states would become is compared as well.
+    ///
+    /// # Errors
+    /// As [`Compiled::check_inputs`].
+    pub fn check_inputs(&self, inputs: &[AnyView<'_>]) -> Result<Report, Error> {
+        let mut session = self.fork()?;
+        session.run_inputs(inputs)?;
+        let results = (0..session.compiled().graph().outputs.len()).map(|i| session.tensor(i));
+        self.judge_inputs(inputs, &results.chain(session.held().unwrap_or_default()).collect::<Vec<_>>())
+    }
+
+    /// What [`Session::check_inputs`] says if a run gives these results, with what the states become behind
+    /// them. For tests.
+    ///
+    /// # Errors
+    /// As [`Compiled::check_inputs`].
+    #[doc(hidden)]
+    pub fn judge_inputs(&self, inputs: &[AnyView<'_>], results: &[Tensor]) -> Result<Report, Error> {
+        let g = self.compiled().graph();
+        let given = tensors(inputs)?;
+        let interpreter = self.interpreter(&given)?;
+        let all = interpreter.run_all(&given, &|i| self.compiled().weight(i))?;
+        let names: Vec<String> =
+            g.outputs.iter().map(|o| g.label(*o)).chain(g.states.iter().map(|s| s.name.clone())).collect();
+        let reference = |all: &[Tensor]| -> Result<Vec<Tensor>, Error> {
+            Ok(g.outputs
+                .iter()
+                .map(|o| all[o.index()].clone())
+                .chain(interpreter.states_after(all)?)
+                .collect())
+        };
+        let right = reference(&all)?;
+        let pairs = || names.iter().zip(results.iter().zip(&right));
+        let tensors = pairs().map(|(name, (got, want))| compare(name, got, want, None, BOUND)).collect();
+        let mut report = Report { tensors, diverges_at: None };
+        if report.ok() {
+            return Ok(report);
+        }
+        let errors = match self.walk(inputs)? {
+            Walk::Diverges(op) => {
+                report.diverges_at = Some(op);
+                return Ok(report);
+            }
+            Walk::Errors(errors) => errors,
+        };
+        let mut reach: Vec<Vec<f64>> = right.iter().map(|t| vec![0.0; t.len()]).collect();
+        for seed in 0..spread::TRIES {
+            // An id that an error takes out of range says nothing about the others.
+            let Ok(moved) = spread::run(g, &interpreter, &all, &errors, seed) else { continue };
+            reach
+                .iter_mut()
+                .zip(reference(&moved)?)
+                .zip(&right)
+                .for_each(|((reach, seen), right)| spread::widen(reach, &seen, right));
+            report.tensors = pairs()
+                .zip(&reach)
+                .map(|((name, (got, want)), reach)| compare_within(name, got, want, reach))
+                .collect();
+            if report.ok() {
+                break;
+            }
+        }
+        Ok(report)
+    }
+
+    /// As [`Compiled::first_divergence`], from the states of the session, which keep what they hold.
+    ///
+    /// # Errors
+    /// As [`Compiled::check_inputs`].
+    pub fn first_divergence(&self, inputs: &[AnyView<'_>]) -> Result<Option<OpReport>, Error> {
+        match self.walk(inputs)? {
+            Walk::Diverges(op) => Ok(Some(op)),
+            Walk::Errors(_) => Ok(None),
+        }
+    }
+
+    /// Runs every op by itself and compares it with what the interpreter makes of the same arguments.
+    fn walk(&self, inputs: &[AnyView<'_>]) -> Result<Walk, Error> {
+        let g = self.compiled().graph();
+        let mut errors = vec![0.0; g.nodes.len()];
+        let ops: Vec<Value> =
+            g.values().filter(|v| !matches!(g.node(*v).op, Op::Input(_) | Op::Weight(_))).collect();
+        if ops.is_empty() {
+            return Ok(Walk::Errors(errors));
+        }
+        let compiled = if g.outputs == ops {
+            self.compiled().clone()
+        } else {
+            self.compiled().with_outputs(ops.clone())?
+        };
+        let mut session = compiled.session();
+        session.adopt(self.forked_states()?);
+        session.run_inputs(inputs)?;
+        let given = tensors(inputs)?;
+        let interpreter = self.interpreter(&given)?;
+        let mut values: Vec<Tensor> = Vec::with_capacity(g.nodes.len());
+        for v in g.values() {
+            let node = g.node(v);
+            let value = match node.op {
+                Op::Input(i) => given[i].clone(),
+                Op::Weight(i) => self.compiled().weight(i)?,
+                _ => {
+                    let args: Vec<&Tensor> = node.args.iter().map(|a| &values[a.index()]).collect();
+                    let want = interpreter.eval_node(v, &args)?;
+                    let scale = interpreter.error_scale(v, &args, &want)?;
+                    let got = session.tensor(ops.binary_search(&v).unwrap_or(0));
+                    let report = compare(&g.label(v), &got, &want, scale.as_deref(), BOUND);
+                    if !report.ok() {
+                        return Ok(Walk::Diverges(OpReport {
+                            label: g.label(v),
+                            place: node.source.to_string(),
+                            report,
+                        }));
+                    }
+                    errors[v.index()] = report.max_rel;
+                    got
+                }
+            };
+            values.push(value);
+        }
+        Ok(Walk::Errors(errors))
+    }
+}
+
+/// What the ops of a network are by themselves.
+enum Walk {
+    /// The first that is wrong.
+    Diverges(OpReport),
+    /// The largest error of each value, by the measure of its op.
+    Errors(Vec<f64>),
+}
+
+fn tensors(inputs: &[AnyView<'_>]) -> Result<Vec<Tensor>, Error> {
+    inputs.iter().map(|x| x.to_tensor().map_err(Error::from)).collect()
+}
+
+/// The values that have a name in the declaration, and the results, as a run computed them.
+#[derive(Clone, Debug)]
+pub struct Trace {
+    values: Vec<(String, Tensor)>,
+}
+
+impl Trace {
+    /// The value of that name: `h`, or `layers.3.x` inside of a net. A result without a name is called as it
+    /// is written: `x @ w.t + b`.
+    pub fn get(&self, name: &str) -> Option<&Tensor> {
+        self.values.iter().find(|(n, _)| n == name).map(|(_, t)| t)
+    }
+
+    /// Names and values in the order they are computed.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &Tensor)> {
+        self.values.iter().map(|(n, t)| (n.as_str(), t))
+    }
+}
+
+impl fmt::Display for Trace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (name, t) in &self.values {
+            writeln!(f, "{name}: {t}")?;
+        }
+        Ok(())
+    }
+}
+
+impl Session {
+    /// Result number `i` of the last run, as a tensor of its own.
+    pub fn tensor(&self, i: usize) -> Tensor {
+        let g = self.compiled().graph();
+        match g.outputs.get(i).map(|o| g.ty(*o).dtype) {
+            Some(DType::F32) => AnyView::from(self.output::<f32>(i)).to_tensor(),
+            Some(DType::I32) => AnyView::from(self.output::<i32>(i)).to_tensor(),
+            Some(DType::Bool) => AnyView::from(self.output::<bool>(i)).to_tensor(),
+            Some(DType::Bf16) => AnyView::from(self.output::<half::bf16>(i)).to_tensor(),
+            None => Tensor::new(Vec::<f32>::new(), [0]),
+        }
+        .unwrap_or_else(|_| Tensor::scalar(f32::NAN))
+    }
+
+    /// Runs the network so that every named value and every result is kept; states keep what they hold.
+    /// Slower than a run, and compiled for it at the first call: fused values are stored as well.
+    ///
+    /// # Errors
+    /// As [`Session::run_inputs`].
+    pub fn trace_inputs(&mut self, inputs: &[AnyView<'_>]) -> Result<Trace, Error> {
+        let g = self.compiled().graph();
+        let is_named =
+            |v: &Value| g.node(*v).name.is_some() && !matches!(g.node(*v).op, Op::Input(_) | Op::Weight(_));
+        let named: Vec<Value> = g.values().filter(|v| is_named(v) || g.outputs.contains(v)).collect();
+        let names: Vec<String> = named.iter().map(|v| g.label(*v)).collect();
+        let mut session = match self.traced.take() {
+            Some(s) => s,
+            None => Box::new(Session::new(self.compiled().with_outputs(named)?, self.threads())),
+        };
+        session.adopt(self.forked_states()?);
+        let done = session.run_inputs(inputs);
+        let values = names.into_iter().enumerate().map(|(i, n)| (n, session.tensor(i))).collect();
+        self.traced = Some(session);
+        done.map(|()| Trace { values })
+    }
+}

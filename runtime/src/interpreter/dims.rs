@@ -1,0 +1,153 @@
+//! Values of the run-time dims.
+
+use crate::error::Error;
+use crate::interpreter::spell;
+use crate::tensor::Tensor;
+use crate::tensor::view::element_count;
+use std::collections::BTreeMap;
+use tancho_ir::{Dim, Graph};
+
+/// The values of the run-time dims in one call.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Dims {
+    values: BTreeMap<String, i64>,
+}
+
+impl<S: Into<String>> FromIterator<(S, i64)> for Dims {
+    fn from_iter<I: IntoIterator<Item = (S, i64)>>(values: I) -> Dims {
+        Dims { values: values.into_iter().map(|(n, v)| (n.into(), v)).collect() }
+    }
+}
+
+impl Dims {
+    /// The dims that these inputs have: an axis declared as one symbol gives its value, the others must
+    /// agree.
+    ///
+    /// # Errors
+    /// The number of inputs, an element type, a rank or an axis does not fit the declaration.
+    pub fn of_inputs(graph: &Graph, inputs: &[Tensor]) -> Result<Dims, Error> {
+        Dims::default().with_inputs(graph, inputs)
+    }
+
+    fn with_inputs(mut self, graph: &Graph, inputs: &[Tensor]) -> Result<Dims, Error> {
+        let dims = &mut self;
+        if inputs.len() != graph.inputs.len() {
+            return Err(Error::InputCount { expected: graph.inputs.len(), found: inputs.len() });
+        }
+        let pairs = || graph.inputs.iter().zip(inputs);
+        let wrong = |i: usize, why: String| Error::Input {
+            name: graph.inputs[i].name.clone(),
+            expected: graph.inputs[i].ty.to_string(),
+            found: spell(inputs[i].dtype(), inputs[i].shape()),
+            why,
+        };
+        for (i, (decl, t)) in pairs().enumerate() {
+            if decl.ty.dtype != t.dtype() || decl.ty.rank() != t.shape().len() {
+                return Err(wrong(i, String::new()));
+            }
+            for (axis, (d, &n)) in decl.ty.shape.iter().zip(t.shape()).enumerate() {
+                let n = i64::try_from(n)
+                    .map_err(|_| wrong(i, format!("axis {axis} is {n}, which is more than dims can be")))?;
+                if let Some(s) = d.as_sym() {
+                    dims.values.entry(s.into()).or_insert(n);
+                }
+            }
+        }
+        for (i, (decl, t)) in pairs().enumerate() {
+            for (axis, (d, &n)) in decl.ty.shape.iter().zip(t.shape()).enumerate() {
+                let want = dims.eval(d, &|| format!("input `{}`", decl.name))?;
+                if usize::try_from(want) != Ok(n) {
+                    return Err(wrong(i, format!("axis {axis} is {n}, but `{d}` is {want} in this call")));
+                }
+            }
+        }
+        Ok(self)
+    }
+
+    /// The same with the states of a session: the dims that they grow along have as many rows as they have,
+    /// or none without states.
+    ///
+    /// # Errors
+    /// As [`Dims::of_inputs`], or a state does not fit its declaration.
+    pub fn of_call(graph: &Graph, inputs: &[Tensor], states: Option<&[Tensor]>) -> Result<Dims, Error> {
+        let mut grown = Dims::default();
+        for (i, s) in graph.states.iter().enumerate() {
+            let Some((dim, axis)) = s.grown_dim().zip(s.grows) else { continue };
+            let rows: usize = match states {
+                None => 0,
+                Some(all) => {
+                    all.get(i).and_then(|t| t.shape().get(axis)).copied().ok_or_else(|| Error::Argument {
+                        op: format!("state `{}`", s.name),
+                        index: i,
+                        expected: s.ty.to_string(),
+                        found: all.get(i).map_or("missing".into(), |t| spell(t.dtype(), t.shape())),
+                    })?
+                }
+            };
+            grown.values.insert(dim.into(), i64::try_from(rows).unwrap_or(i64::MAX));
+        }
+        grown.with_inputs(graph, inputs)
+    }
+
+    /// The value of one dim.
+    pub fn get(&self, name: &str) -> Option<i64> {
+        self.values.get(name).copied()
+    }
+
+    /// Bounds and `where` clauses of the graph.
+    ///
+    /// # Errors
+    /// The first that does not hold.
+    pub fn check(&self, graph: &Graph) -> Result<(), Error> {
+        for d in &graph.dims {
+            let value = self.eval(&Dim::sym(&d.name), &|| format!("network `{}`", graph.name))?;
+            if value < 0 {
+                let why = format!("it cannot be {value}");
+                return Err(Error::Dim {
+                    dim: d.name.clone(),
+                    place: format!("network `{}`", graph.name),
+                    why,
+                });
+            }
+            if let Some(bound) = d.bound.filter(|b| value > *b) {
+                return Err(Error::Bound { dim: d.name.clone(), value, bound });
+            }
+        }
+        for c in &graph.constraints {
+            let clause = || format!("`where {c}`");
+            let (left, right) = (self.eval(&c.left, &clause)?, self.eval(&c.right, &clause)?);
+            if !c.holds(left, right) {
+                return Err(Error::Constraint { clause: c.to_string(), left, right });
+            }
+        }
+        Ok(())
+    }
+
+    /// The value of a polynomial; `place` says where it stands.
+    pub(crate) fn eval(&self, d: &Dim, place: &dyn Fn() -> String) -> Result<i64, Error> {
+        d.eval(&|s| self.get(s)).map_err(|e| Error::Dim {
+            dim: d.to_string(),
+            place: place(),
+            why: e.to_string(),
+        })
+    }
+
+    /// The values of a shape's axes.
+    pub(crate) fn shape(&self, shape: &[Dim], place: &dyn Fn() -> String) -> Result<Vec<usize>, Error> {
+        let axis = |d: &Dim| {
+            let n = self.eval(d, place)?;
+            usize::try_from(n).map_err(|_| Error::Dim {
+                dim: d.to_string(),
+                place: place(),
+                why: format!("an axis cannot have length {n}"),
+            })
+        };
+        let shape: Vec<usize> = shape.iter().map(axis).collect::<Result<_, _>>()?;
+        match element_count(&shape) {
+            Some(_) => Ok(shape),
+            None => Err(Error::Memory {
+                bytes: shape.iter().try_fold(4u128, |b, &n| b.checked_mul(n as u128)).unwrap_or(u128::MAX),
+            }),
+        }
+    }
+}

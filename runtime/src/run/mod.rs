@@ -1,0 +1,13 @@
+//! Running a compiled network: what a session binds, the memory it lays out, and the threads that share its stages.
+
+pub(crate) mod bind;
+pub(crate) mod gathered;
+pub(crate) mod ids;
+pub(crate) mod layout;
+mod live;
+pub(crate) mod memory;
+pub(crate) mod pool;
+pub(crate) mod region;
+pub mod session;
+mod stages;
+pub(crate) mod state;

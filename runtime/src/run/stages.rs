@@ -1,0 +1,115 @@
+//! How the steps of a run are divided among threads: stages of units, each in one range per thread.
+//!
+//! Only shapes and the number of threads decide, never who is quick: every run does the same work in
+//! the same pieces, and no result depends on them.
+
+use tancho_jit::spec::{KernelSpec, MatmulSpec};
+use tancho_jit::{Part, Step};
+
+/// Less work than this, in bytes or multiply-adds, is done sooner than another thread has begun.
+pub const WORTH: i64 = 1 << 15;
+
+/// Units between two barriers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stage {
+    /// The step it belongs to.
+    pub step: usize,
+    /// Which units of the step.
+    pub part: Part,
+    /// How many.
+    pub units: i64,
+    /// Taken so many at a time.
+    pub grain: i64,
+    /// Divided among so many threads.
+    pub threads: usize,
+}
+
+/// What a step has to do, with its dims bound.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Work {
+    /// Units as rows, heads or strips.
+    pub units: i64,
+    /// Units as columns of a product.
+    pub columns: i64,
+    /// Floating-point operations of products.
+    pub flops: i64,
+    /// Bytes read and written.
+    pub bytes: i64,
+}
+
+impl Stage {
+    fn new(step: usize, part: Part, units: i64, threads: usize, most: i64) -> Stage {
+        // Two pieces a thread: one who comes late loses half of its own to the others.
+        let range = ceil(units, threads as i64);
+        let grain = if threads == 1 { units } else { ceil(range, 2).min(most) };
+        Stage { step, part, units, grain: grain.max(1), threads }
+    }
+
+    /// The units of a thread, before others help.
+    pub fn range(&self, thread: usize) -> (i64, i64) {
+        let at = |t: usize| (i128::from(self.units) * t as i128 / self.threads as i128) as i64;
+        if thread >= self.threads { (0, 0) } else { (at(thread), at(thread + 1)) }
+    }
+}
+
+fn ceil(a: i64, b: i64) -> i64 {
+    a / b + i64::from(a % b > 0)
+}
+
+/// The stages of a step; one of less work than `worth` is done by one thread.
+pub fn divide(step: usize, s: &Step, w: &Work, threads: usize, worth: i64, out: &mut Vec<Stage>) {
+    if w.units == 0 {
+        return;
+    }
+    let small = w.bytes.saturating_add(w.flops) < worth;
+    let threads = if small { 1 } else { threads };
+    match &s.spec {
+        KernelSpec::Matmul(c) => matmul(step, c, w, threads, out),
+        KernelSpec::Attention(_) => out.push(Stage::new(step, Part::Rows, w.units, threads, 1)),
+        _ => out.push(Stage::new(step, Part::Rows, w.units, threads, i64::MAX)),
+    }
+}
+
+/// Many rows are divided by rows, and what is fused to them comes along. A few, and those that fit into one
+/// block, are divided by columns, so that each weight is read by one thread; work on whole rows then waits
+/// for all columns. What a window sees of many pixels would be copied anew for each piece of columns.
+fn matmul(step: usize, c: &MatmulSpec, w: &Work, threads: usize, out: &mut Vec<Stage>) {
+    let block = c.blocking.block / c.blocking.rows;
+    let one_block = c.batch.is_empty() && w.units <= block;
+    let threads_at = |n: i64| n * threads as i64;
+    let few = (w.units < threads_at(4) && w.columns >= threads_at(1))
+        || (one_block && c.window.is_none() && w.columns >= threads_at(4));
+    // Columns of all rows meet in one block, if they are not stored.
+    let meet = !c.slots.iter().any(|s| s.block) || one_block;
+    if threads == 1 || !few || !meet {
+        return out.push(Stage::new(step, Part::Rows, w.units, threads, block));
+    }
+    let columns = Stage::new(step, Part::Columns, w.columns, threads, i64::MAX);
+    // Each piece brings all rows into the form of the products: one a thread.
+    let whole = c.terms.0.converts().then(|| ceil(w.columns, threads as i64).max(1));
+    out.push(Stage { grain: whole.unwrap_or(columns.grain), ..columns });
+    if c.rows.is_some() {
+        let threads = if w.units == 1 { 1 } else { threads };
+        out.push(Stage::new(step, Part::RowWork, w.units, threads, block));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ranges_cover_every_unit_once() {
+        for units in [0, 1, 2, 7, 12, 100, 1 << 40] {
+            for threads in 1..=7 {
+                let s = Stage::new(0, Part::Rows, units, threads, 5);
+                let ranges: Vec<_> = (0..threads).map(|t| s.range(t)).collect();
+                assert_eq!((ranges[0].0, ranges[threads - 1].1), (0, units));
+                assert!(ranges.windows(2).all(|r| r[0].1 == r[1].0) && ranges.iter().all(|r| r.0 <= r.1));
+                let longest = ranges.iter().map(|r| r.1 - r.0).max().unwrap();
+                assert!(longest <= ceil(units, threads as i64), "no thread has more than its share");
+                assert_eq!(s.range(threads), (0, 0));
+            }
+        }
+    }
+}
