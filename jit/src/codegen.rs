@@ -7,7 +7,7 @@ use crate::blob::refused;
 use crate::code::{Code, Extent, Pointer};
 use crate::lanes::clif::{self, Options};
 use crate::lanes::x86;
-use crate::lanes::{Inst, Len, Program, Stmt};
+use crate::lanes::{Inst, Len, Program, Stmt, Tile};
 use crate::loops::{self, Menu};
 use crate::machine::Machine;
 use crate::spec::KernelSpec;
@@ -66,7 +66,7 @@ pub fn compact(p: &Program) -> Prepared {
                 *len = rename(*len);
                 body
             }
-            Stmt::Tile { k, strip, a_row, body, .. } => {
+            Stmt::Tile(Tile { k, panel: strip, left_row: a_row, body, .. }) => {
                 *k = rename(*k);
                 *strip = rename(*strip);
                 *a_row = rename(*a_row);
@@ -168,10 +168,8 @@ impl<'m, M: Module> Functions<'m, M> {
         if self.machine.width.is_some() {
             let menu = Menu::Wide(self.machine);
             let programs = loops::programs(spec, menu);
-            let mut tiles = programs
-                .iter()
-                .map(|p| &p.0)
-                .filter(|p| p.stmts.iter().any(|s| matches!(s, Stmt::Tile { .. })));
+            let mut tiles =
+                programs.iter().map(|p| &p.0).filter(|p| p.stmts.iter().any(|s| matches!(s, Stmt::Tile(_))));
             let all = tiles.all(|p| {
                 if self.programs.get(p).is_some_and(|c| c.wide) {
                     return true;

@@ -8,6 +8,7 @@ mod blob;
 mod code;
 mod codegen;
 mod executable;
+mod format;
 pub mod lanes;
 pub mod limits;
 mod loops;
@@ -23,9 +24,10 @@ pub mod testing;
 pub mod winograd;
 
 pub use blob::{Arguments, Kernel, Part, STATUS_SLOTS};
+pub use format::Format;
 pub use lower::{Constant, Program, Scale, Step, WeightPack, WeightPart};
 pub use machine::{Blocking, Machine};
-pub use target::{Format, Isa, Precision, Target};
+pub use target::{Isa, Precision, Target};
 
 use std::time::{Duration, Instant};
 use tancho_ir::Graph;

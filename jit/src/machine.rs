@@ -1,8 +1,8 @@
 //! A model of the machine: sizes of tiles and blocks follow from its registers, ports and caches.
 
+use crate::format::Format;
 use crate::lanes::x86::Width;
 use crate::lanes::{Len, STRIP, Terms};
-use crate::target::Format;
 
 /// Cycles from one multiply-add to the next of the same accumulator.
 const LATENCY: i64 = 4;

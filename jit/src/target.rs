@@ -1,7 +1,7 @@
 //! What the code is generated for.
 
 use crate::CompileError;
-use crate::lanes::Terms;
+use crate::format::Format;
 use crate::lanes::x86::Width;
 use crate::machine::Machine;
 use cranelift::codegen::isa::OwnedTargetIsa;
@@ -77,60 +77,6 @@ impl fmt::Display for Precision {
             Precision::Direct => "direct",
             Precision::Standard => "standard",
             Precision::Fast => "fast",
-        })
-    }
-}
-
-/// How weights of products are kept in memory. A product of few rows takes the time that memory needs to give
-/// its weights: half the bytes are half the time.
-///
-/// Sums and results are f32. What weights are multiplied with is f32 with `f32` weights; with `bf16` too, but
-/// for rows of more than four at a time on machines with AVX-512 BF16, which are rounded to bf16; with
-/// integers it is rounded to 8 bits, with one factor for as many elements of a row as weights have one.
-/// Weights that are no whole groups of sums stay f32.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Format {
-    /// As they are.
-    #[default]
-    F32,
-    /// bfloat16: 8 bits of mantissa, rounded to nearest even; errors of a product up to 2^-9 of `sum |x w|`,
-    /// 2^-8 where both are rounded.
-    Bf16,
-    /// 8 bits with a sign, and an f32 factor for each 64 terms of a column: its largest magnitude is 127.
-    Int8,
-    /// 4 bits, and an f16 factor and summand for each 32 terms of a column: its least is 0, its largest 15.
-    /// Weights that came as `Q4_0` or `Q4_1` of a GGUF file are taken as they are; those that came in 8 bits
-    /// get [`Format::Int8`].
-    Q4,
-}
-
-impl Format {
-    /// All of them, from the most exact.
-    pub const ALL: [Format; 4] = [Format::F32, Format::Bf16, Format::Int8, Format::Q4];
-
-    /// What packed weights are to a tile that takes f32 rows, or the integers they need.
-    pub(crate) fn layout(self) -> Terms {
-        match self {
-            Format::F32 => Terms::F32,
-            Format::Bf16 => Terms::Halves,
-            Format::Int8 => Terms::Bytes,
-            Format::Q4 => Terms::Nibbles,
-        }
-    }
-
-    /// Elements of a column that have one factor; 1 where each is a number of its own.
-    pub fn group(self) -> usize {
-        self.layout().group().map_or(1, |g| g.terms as usize)
-    }
-}
-
-impl fmt::Display for Format {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Format::F32 => "f32",
-            Format::Bf16 => "bf16",
-            Format::Int8 => "int8",
-            Format::Q4 => "q4",
         })
     }
 }

@@ -7,7 +7,9 @@ use common::{Case, Rng};
 use tancho_jit::Isa;
 use tancho_jit::lanes::expr::Expr;
 use tancho_jit::lanes::schedule::schedule;
-use tancho_jit::lanes::{Bin, Cmp, Fold, Inst, Len, Mem, Program, Reg, STRIP, Stmt, Terms, Ty, Un, norms};
+use tancho_jit::lanes::{
+    Bin, Cmp, Fold, Inst, Len, Mem, Program, Reg, STRIP, Stmt, Terms, Tile, Ty, Un, norms,
+};
 use tancho_jit::testing::Function;
 
 const NONE: Len = Len::Const(0);
@@ -373,18 +375,18 @@ fn epilogues_of_tiles() {
                 r.case.results.push((r.case.memory.len() - 1, mem, 0.0));
             }
             let body = r.e.insts.clone();
-            let tile = Stmt::Tile {
+            let tile = Stmt::Tile(Tile {
                 rows,
                 cols,
                 k: Len::Const(k),
-                strip: Len::Const(k),
-                a: 0,
-                a_row: Len::Const(k),
-                b: 1,
-                terms: Terms::F32,
-                ahead: None,
+                panel: Len::Const(k),
+                left: 0,
+                left_row: Len::Const(k),
+                right: 1,
+                encoding: Terms::F32,
+                prefetch: None,
                 body,
-            };
+            });
             r.case.program = Program {
                 ptrs: r.case.ptrs.len() as u16,
                 ints: r.case.ints.len() as u16,

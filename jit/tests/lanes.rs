@@ -6,7 +6,7 @@ mod common;
 use common::{Case, NONE, ONE, Rng, pairs, random_rows, tile, tile_of, wide};
 use std::collections::BTreeSet;
 use tancho_jit::Isa;
-use tancho_jit::lanes::{Bin, Fold, Inst, Len, Mem, PART, Program, Stmt, Terms, Ty, UNROLL};
+use tancho_jit::lanes::{Bin, Fold, Inst, Len, Mem, PART, Program, Stmt, Terms, Tile, Ty, UNROLL};
 use tancho_jit::testing::Function;
 
 #[test]
@@ -291,7 +291,7 @@ fn the_programs_have_every_instruction() {
     let mut seen = BTreeSet::new();
     let mut note = |p: &Program| {
         for stmt in &p.stmts {
-            let (Stmt::Once { body, .. } | Stmt::Map { body, .. } | Stmt::Tile { body, .. }) = stmt;
+            let (Stmt::Once { body, .. } | Stmt::Map { body, .. } | Stmt::Tile(Tile { body, .. })) = stmt;
             seen.extend(body.iter().map(|i| match i {
                 Inst::Un(op, _) => format!("{op:?}"),
                 Inst::Bin(op, ..) => format!("{op:?}"),

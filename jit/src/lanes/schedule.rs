@@ -5,7 +5,7 @@
 //! or in a scratch row.
 
 use super::expr::Expr;
-use super::{Inst, Len, Mem, Program, Reg, Stmt, Un};
+use super::{Inst, Len, Mem, Program, Reg, Stmt, Tile, Un};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Instructions a value may cost to be computed anew instead of kept.
@@ -53,7 +53,7 @@ pub fn schedule(e: &Expr, len: Len, ptrs: u16, ints: u16) -> Scheduled {
 /// Row scalars that no other statement reads stay within theirs.
 fn drop_unread(stmts: &mut [Stmt]) {
     let bodies = stmts.iter().flat_map(|s| match s {
-        Stmt::Once { body, .. } | Stmt::Map { body, .. } | Stmt::Tile { body, .. } => body,
+        Stmt::Once { body, .. } | Stmt::Map { body, .. } | Stmt::Tile(Tile { body, .. }) => body,
     });
     let read: BTreeSet<u16> =
         bodies.filter_map(|i| if let Inst::Slot(s, _) = i { Some(*s) } else { None }).collect();

@@ -8,7 +8,7 @@ use super::{Extents, Menu, address, ceil_div, convert, decode, dim_of, min, prod
 use crate::blob::Part;
 use crate::code::{Code, Pointer};
 use crate::codegen::Nest;
-use crate::lanes::{Ahead, Inst, Len, Program, STRIP, Stmt, Terms, UNROLL};
+use crate::lanes::{Inst, Len, Prefetch, Program, STRIP, Stmt, Terms, Tile, UNROLL};
 use crate::spec::{MatmulSpec, Slot, WindowSpec};
 use cranelift::codegen::ir::Value;
 use cranelift::prelude::*;
@@ -39,8 +39,19 @@ pub fn tile_of(
             other => other,
         })
         .collect();
-    let ahead = (lines > 0).then_some(Ahead { ptr: 2 + slots as u16, lines });
-    let stmt = Stmt::Tile { rows: shape.0, cols: shape.1, k, strip, a: 0, a_row, b: 1, terms, ahead, body };
+    let prefetch = (lines > 0).then_some(Prefetch { ptr: 2 + slots as u16, lines });
+    let stmt = Stmt::Tile(Tile {
+        rows: shape.0,
+        cols: shape.1,
+        k,
+        panel: strip,
+        left: 0,
+        left_row: a_row,
+        right: 1,
+        encoding: terms,
+        prefetch,
+        body,
+    });
     Program {
         ptrs: 2 + slots as u16 + u16::from(lines > 0),
         ints: 0,

@@ -8,10 +8,11 @@ mod rows;
 mod window;
 mod winograd;
 
+use crate::format::Format;
 use crate::lanes::{Len, Mem, STRIP};
 use crate::machine::Machine;
 use crate::spec::{Binding, Buffer, Gather, KernelSpec, Slot};
-use crate::target::{Format, Precision, Target};
+use crate::target::{Precision, Target};
 use crate::{CompileError, loops};
 use std::collections::HashMap;
 use tancho_ir::access::{Access, is_view, resolve_all};

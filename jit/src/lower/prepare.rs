@@ -2,7 +2,7 @@
 
 use super::{Constant, Lower, Scale, WeightPack, WeightPart, root_of};
 use crate::CompileError;
-use crate::target::Format;
+use crate::format::Format;
 use std::collections::{BTreeSet, HashMap};
 use tancho_ir::access::{Access, is_view};
 use tancho_ir::op::{Binary, Op};

@@ -4,8 +4,8 @@
 
 use tancho_jit::lanes::oracle::{self, Memory, Pointer};
 use tancho_jit::lanes::{
-    Ahead, Bin, Cmp, DERIVED, Derived, Fold, Inst, Len, Mem, PART, Program, Reg, STRIP, Stmt, Terms, Ty, Un,
-    body_types,
+    Bin, Cmp, DERIVED, Derived, Fold, Inst, Len, Mem, PART, Prefetch, Program, Reg, STRIP, Stmt, Terms, Tile,
+    Ty, Un, body_types,
 };
 use tancho_jit::testing::Function;
 use tancho_jit::{CompileError, Isa};
@@ -477,7 +477,7 @@ pub fn tile_of(rng: &mut Rng, terms: Terms, (rows, cols): (u8, u8), k: i64, plai
     }
     // Whatever is said to come next, be it no memory at all.
     let lines = rng.below(4) as u8;
-    let ahead = (rng.below(3) == 0).then(|| Ahead { ptr: case.pointer(rng, Mem::F32, 1), lines });
+    let prefetch = (rng.below(3) == 0).then(|| Prefetch { ptr: case.pointer(rng, Mem::F32, 1), lines });
     let mut body = Body { insts: vec![Inst::Acc] };
     let bias = case.pointer(rng, Mem::F32, c);
     body.push(Inst::Load { ptr: bias, step: ONE, row_step: NONE, mem: Mem::F32 });
@@ -500,7 +500,17 @@ pub fn tile_of(rng: &mut Rng, terms: Terms, (rows, cols): (u8, u8), k: i64, plai
         body.push(Inst::Store { ptr, step, row_step, mem, value });
         case.results.push((case.memory.len() - 1, mem, 0.0));
     }
-    case.program.stmts =
-        vec![Stmt::Tile { rows, cols, k: depth, strip, a, a_row, b, terms, ahead, body: body.insts }];
+    case.program.stmts = vec![Stmt::Tile(Tile {
+        rows,
+        cols,
+        k: depth,
+        panel: strip,
+        left: a,
+        left_row: a_row,
+        right: b,
+        encoding: terms,
+        prefetch,
+        body: body.insts,
+    })];
     case
 }

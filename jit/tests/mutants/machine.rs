@@ -249,18 +249,18 @@ pub fn allowed(p: &Program, ints: &[i64]) -> Touched {
         let (rows, count, body) = match stmt {
             Stmt::Once { body, .. } => (1, 1, body),
             Stmt::Map { len: n, body, .. } => (1, len(*n), body),
-            Stmt::Tile { rows, cols, k, strip, a, a_row, b, terms, body, .. } => {
-                let (rows, cols, k) = (i64::from(*rows), i64::from(*cols), len(*k));
-                for i in 0..terms.left(k) {
-                    (0..rows).for_each(|r| mark(*a, false, r * len(*a_row) + i, 4));
+            Stmt::Tile(t) => {
+                let (rows, cols, k) = (i64::from(t.rows), i64::from(t.cols), len(t.k));
+                for i in 0..t.encoding.left(k) {
+                    (0..rows).for_each(|r| mark(t.left, false, r * len(t.left_row) + i, 4));
                 }
-                let lines = terms.lines(k);
-                let strip =
-                    |s: i64, columns: i64| (s * terms.lines(len(*strip)) + lines - 1) * STRIP + columns;
-                let whole = if cols > STRIP { strip((cols - 1) / STRIP - 1, STRIP) } else { 0 };
-                let end = whole.max(strip((cols - 1) / STRIP, (cols - 1) % STRIP + 1));
-                (0..if lines > 0 { end } else { 0 }).for_each(|e| mark(*b, false, e, 4));
-                (rows, cols, body)
+                let lines = t.encoding.lines(k);
+                let panel =
+                    |n: i64, columns: i64| (n * t.encoding.lines(len(t.panel)) + lines - 1) * STRIP + columns;
+                let whole = if cols > STRIP { panel((cols - 1) / STRIP - 1, STRIP) } else { 0 };
+                let end = whole.max(panel((cols - 1) / STRIP, (cols - 1) % STRIP + 1));
+                (0..if lines > 0 { end } else { 0 }).for_each(|e| mark(t.right, false, e, 4));
+                (rows, cols, &t.body)
             }
         };
         for inst in body {

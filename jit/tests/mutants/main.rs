@@ -11,7 +11,7 @@ use iced_x86::{
     Register,
 };
 use machine::{Run, allowed, decode, run};
-use tancho_jit::lanes::{Inst, Len, Mem, Program, Stmt};
+use tancho_jit::lanes::{Inst, Len, Mem, Program, Stmt, Tile};
 use tancho_jit::testing::{Width, emit, verify};
 
 /// Mutants of each kind that are tried of one program.
@@ -63,51 +63,34 @@ fn programs(p: &Program) -> Vec<(String, Program)> {
                     });
                 }
             }
-            Stmt::Tile { k, strip, a_row, rows, cols, .. } => {
-                for l in others(*k) {
-                    add(format!("k {l:?}"), s, &|s| {
-                        if let Stmt::Tile { k, .. } = s {
-                            *k = l
+            Stmt::Tile(tile) => {
+                let mut change = |what: String, change: &dyn Fn(&mut Tile)| {
+                    add(what, s, &|s| {
+                        if let Stmt::Tile(tile) = s {
+                            change(tile)
                         }
                     });
+                };
+                for l in others(tile.k) {
+                    change(format!("k {l:?}"), &|t| t.k = l);
                 }
-                for l in others(*strip) {
-                    add(format!("strip {l:?}"), s, &|s| {
-                        if let Stmt::Tile { strip, .. } = s {
-                            *strip = l
-                        }
-                    });
+                for l in others(tile.panel) {
+                    change(format!("panel {l:?}"), &|t| t.panel = l);
                 }
-                for l in others(*a_row) {
-                    add(format!("a_row {l:?}"), s, &|s| {
-                        if let Stmt::Tile { a_row, .. } = s {
-                            *a_row = l
-                        }
-                    });
+                for l in others(tile.left_row) {
+                    change(format!("left row {l:?}"), &|t| t.left_row = l);
                 }
-                for n in [rows - 1, rows / 2] {
-                    add(format!("{n} rows"), s, &|s| {
-                        if let Stmt::Tile { rows, .. } = s {
-                            *rows = n
-                        }
-                    });
+                for n in [tile.rows - 1, tile.rows / 2] {
+                    change(format!("{n} rows"), &|t| t.rows = n);
                 }
-                for n in [cols - 1, cols / 2] {
-                    add(format!("{n} cols"), s, &|s| {
-                        if let Stmt::Tile { cols, .. } = s {
-                            *cols = n
-                        }
-                    });
+                for n in [tile.cols - 1, tile.cols / 2] {
+                    change(format!("{n} cols"), &|t| t.cols = n);
                 }
-                add("operands swapped".into(), s, &|s| {
-                    if let Stmt::Tile { a, b, .. } = s {
-                        std::mem::swap(a, b)
-                    }
-                });
+                change("operands swapped".into(), &|t| std::mem::swap(&mut t.left, &mut t.right));
             }
             Stmt::Once { .. } => {}
         }
-        let (Stmt::Once { body, .. } | Stmt::Map { body, .. } | Stmt::Tile { body, .. }) = stmt;
+        let (Stmt::Once { body, .. } | Stmt::Map { body, .. } | Stmt::Tile(Tile { body, .. })) = stmt;
         for (i, inst) in body.iter().enumerate() {
             let (Inst::Load { ptr, step, row_step, .. } | Inst::Store { ptr, step, row_step, .. }) = *inst
             else {
@@ -115,7 +98,8 @@ fn programs(p: &Program) -> Vec<(String, Program)> {
             };
             let mut access = |what: String, change: &dyn Fn(&mut u16, &mut Len, &mut Len)| {
                 add(format!("{what} of instruction {i}"), s, &|s| {
-                    let (Stmt::Once { body, .. } | Stmt::Map { body, .. } | Stmt::Tile { body, .. }) = s;
+                    let (Stmt::Once { body, .. } | Stmt::Map { body, .. } | Stmt::Tile(Tile { body, .. })) =
+                        s;
                     if let Inst::Load { ptr, step, row_step, .. } | Inst::Store { ptr, step, row_step, .. } =
                         &mut body[i]
                     {

@@ -6,7 +6,7 @@ impl Emit {
     /// Pointer and constant offset of the first lane, and the bytes from lane to lane.
     fn address(
         &self,
-        c: &mut Code<'_, '_>,
+        code: &mut Code<'_, '_>,
         place: Place,
         ptr: u16,
         steps: (Len, Len),
@@ -20,27 +20,27 @@ impl Emit {
             match row_step {
                 Len::Const(n) => offset += place.row * n * size,
                 Len::Arg(_) => {
-                    let n = c.len(row_step, &self.ints);
-                    let bytes = c.mul_imm(n, place.row * size);
-                    p = c.moved(p, bytes);
+                    let n = code.len(row_step, &self.ints);
+                    let bytes = code.mul_imm(n, place.row * size);
+                    p = code.moved(p, bytes);
                 }
             }
         }
         match step {
             Len::Const(n) => {
                 if let (Some(i), true) = (place.index, n != 0) {
-                    let bytes = c.mul_imm(i, n * size);
-                    p = c.moved(p, bytes);
+                    let bytes = code.mul_imm(i, n * size);
+                    p = code.moved(p, bytes);
                 }
                 offset += place.plus * n * size;
             }
             Len::Arg(_) => {
-                let n = c.len(step, &self.ints);
-                let bytes = c.mul_imm(n, size);
-                let zero = c.int(0);
-                let i = c.add_imm(place.index.unwrap_or(zero), place.plus);
-                let from = c.mul(i, bytes);
-                p = c.moved(p, from);
+                let n = code.len(step, &self.ints);
+                let bytes = code.mul_imm(n, size);
+                let zero = code.int(0);
+                let i = code.add_imm(place.index.unwrap_or(zero), place.plus);
+                let from = code.mul(i, bytes);
+                p = code.moved(p, from);
                 run_time = Some(bytes);
             }
         }
@@ -48,8 +48,8 @@ impl Emit {
         match i32::try_from(offset) {
             Ok(o) => (p, o, run_time),
             Err(_) => {
-                let bytes = c.int(offset);
-                (c.moved(p, bytes), 0, run_time)
+                let bytes = code.int(offset);
+                (code.moved(p, bytes), 0, run_time)
             }
         }
     }
@@ -57,24 +57,24 @@ impl Emit {
     /// Pointers and offsets of each lane.
     fn lanes(
         &self,
-        c: &mut Code<'_, '_>,
+        code: &mut Code<'_, '_>,
         place: Place,
         ptr: u16,
         steps: (Len, Len),
         size: i64,
     ) -> Vec<(Pointer, i32)> {
-        let (p, offset, run_time) = self.address(c, place, ptr, steps, size);
+        let (p, offset, run_time) = self.address(code, place, ptr, steps, size);
         let n = if place.wide { 4 } else { 1 };
         let mut out = vec![(p, offset)];
         for lane in 1..n {
             out.push(match (run_time, steps.0) {
                 (Some(bytes), _) => {
-                    let more = c.mul_imm(bytes, lane);
-                    (c.moved(p, more), offset)
+                    let more = code.mul_imm(bytes, lane);
+                    (code.moved(p, more), offset)
                 }
                 (None, Len::Const(step)) => {
-                    let more = c.int(lane * step * size);
-                    (c.moved(p, more), offset)
+                    let more = code.int(lane * step * size);
+                    (code.moved(p, more), offset)
                 }
                 (None, Len::Arg(_)) => (p, offset),
             });
@@ -82,85 +82,92 @@ impl Emit {
         out
     }
 
-    pub fn load(&self, c: &mut Code<'_, '_>, place: Place, ptr: u16, steps: (Len, Len), mem: Mem) -> Value {
+    pub fn load(
+        &self,
+        code: &mut Code<'_, '_>,
+        place: Place,
+        ptr: u16,
+        steps: (Len, Len),
+        mem: Mem,
+    ) -> Value {
         let ty = mem.ty();
         if !place.wide {
-            let (p, offset, _) = self.address(c, place, ptr, steps, mem.size());
-            return self.load_one(c, p, offset, mem);
+            let (p, offset, _) = self.address(code, place, ptr, steps, mem.size());
+            return self.load_one(code, p, offset, mem);
         }
         match steps.0 {
             Len::Const(0) => {
-                let (p, offset, _) = self.address(c, place, ptr, steps, mem.size());
-                let s = self.load_one(c, p, offset, mem);
-                c.b.ins().splat(lane_type(ty, true), s)
+                let (p, offset, _) = self.address(code, place, ptr, steps, mem.size());
+                let s = self.load_one(code, p, offset, mem);
+                code.b.ins().splat(lane_type(ty, true), s)
             }
             Len::Const(1) => {
-                let (p, offset, _) = self.address(c, place, ptr, steps, mem.size());
+                let (p, offset, _) = self.address(code, place, ptr, steps, mem.size());
                 match mem {
-                    Mem::F32 | Mem::I32 => c.load(lane_type(ty, true), p, offset),
+                    Mem::F32 | Mem::I32 => code.load(lane_type(ty, true), p, offset),
                     Mem::Bf16 => {
-                        let s = c.load(I64, p, offset);
-                        let v = c.b.ins().scalar_to_vector(types::I64X2, s);
-                        let v = self.cast(c, v, I16X8);
-                        let v = c.b.ins().uwiden_low(v);
-                        let v = c.b.ins().ishl_imm_s(v, 16);
-                        self.cast(c, v, F32X4)
+                        let s = code.load(I64, p, offset);
+                        let v = code.b.ins().scalar_to_vector(types::I64X2, s);
+                        let v = self.cast(code, v, I16X8);
+                        let v = code.b.ins().uwiden_low(v);
+                        let v = code.b.ins().ishl_imm_s(v, 16);
+                        self.cast(code, v, F32X4)
                     }
                     Mem::Bool => {
-                        let s = c.load(I32, p, offset);
-                        let v = c.b.ins().scalar_to_vector(I32X4, s);
-                        let v = self.cast(c, v, I8X16);
-                        let v = c.b.ins().uwiden_low(v);
-                        let v = c.b.ins().uwiden_low(v);
-                        let zero = self.integer(c, 0, true);
-                        c.b.ins().icmp(IntCC::NotEqual, v, zero)
+                        let s = code.load(I32, p, offset);
+                        let v = code.b.ins().scalar_to_vector(I32X4, s);
+                        let v = self.cast(code, v, I8X16);
+                        let v = code.b.ins().uwiden_low(v);
+                        let v = code.b.ins().uwiden_low(v);
+                        let zero = self.integer(code, 0, true);
+                        code.b.ins().icmp(IntCC::NotEqual, v, zero)
                     }
                     Mem::I8 => {
-                        let s = c.load(I32, p, offset);
-                        let v = c.b.ins().scalar_to_vector(I32X4, s);
-                        let v = self.cast(c, v, I8X16);
-                        let v = c.b.ins().swiden_low(v);
-                        c.b.ins().swiden_low(v)
+                        let s = code.load(I32, p, offset);
+                        let v = code.b.ins().scalar_to_vector(I32X4, s);
+                        let v = self.cast(code, v, I8X16);
+                        let v = code.b.ins().swiden_low(v);
+                        code.b.ins().swiden_low(v)
                     }
                 }
             }
             _ => {
-                let lanes = self.lanes(c, place, ptr, steps, mem.size());
-                let first = self.load_one(c, lanes[0].0, lanes[0].1, mem);
-                let mut v = c.b.ins().splat(lane_type(ty, true), first);
+                let lanes = self.lanes(code, place, ptr, steps, mem.size());
+                let first = self.load_one(code, lanes[0].0, lanes[0].1, mem);
+                let mut v = code.b.ins().splat(lane_type(ty, true), first);
                 for (i, (p, offset)) in lanes.into_iter().enumerate().skip(1) {
-                    let s = self.load_one(c, p, offset, mem);
-                    v = c.b.ins().insertlane(v, s, i as u8);
+                    let s = self.load_one(code, p, offset, mem);
+                    v = code.b.ins().insertlane(v, s, i as u8);
                 }
                 v
             }
         }
     }
 
-    fn load_one(&self, c: &mut Code<'_, '_>, p: Pointer, offset: i32, mem: Mem) -> Value {
+    fn load_one(&self, code: &mut Code<'_, '_>, p: Pointer, offset: i32, mem: Mem) -> Value {
         match mem {
-            Mem::F32 => c.load(F32, p, offset),
-            Mem::I32 => c.load(I32, p, offset),
+            Mem::F32 => code.load(F32, p, offset),
+            Mem::I32 => code.load(I32, p, offset),
             Mem::Bf16 => {
-                let s = c.load(I16, p, offset);
-                let s = c.b.ins().uextend(I32, s);
-                let s = c.b.ins().ishl_imm_s(s, 16);
-                self.cast(c, s, F32)
+                let s = code.load(I16, p, offset);
+                let s = code.b.ins().uextend(I32, s);
+                let s = code.b.ins().ishl_imm_s(s, 16);
+                self.cast(code, s, F32)
             }
             Mem::Bool => {
-                let s = c.load(I8, p, offset);
-                c.b.ins().bmask(I32, s)
+                let s = code.load(I8, p, offset);
+                code.b.ins().bmask(I32, s)
             }
             Mem::I8 => {
-                let s = c.load(I8, p, offset);
-                c.b.ins().sextend(I32, s)
+                let s = code.load(I8, p, offset);
+                code.b.ins().sextend(I32, s)
             }
         }
     }
 
     pub fn store(
         &self,
-        c: &mut Code<'_, '_>,
+        code: &mut Code<'_, '_>,
         place: Place,
         ptr: u16,
         steps: (Len, Len),
@@ -168,43 +175,43 @@ impl Emit {
         value: Value,
     ) {
         if !place.wide {
-            let (p, offset, _) = self.address(c, place, ptr, steps, mem.size());
-            self.store_one(c, p, offset, mem, value);
+            let (p, offset, _) = self.address(code, place, ptr, steps, mem.size());
+            self.store_one(code, p, offset, mem, value);
         } else if steps.0.is(1) && matches!(mem, Mem::F32 | Mem::I32) {
-            let (p, offset, _) = self.address(c, place, ptr, steps, mem.size());
-            c.store(value, p, offset);
+            let (p, offset, _) = self.address(code, place, ptr, steps, mem.size());
+            code.store(value, p, offset);
         } else {
-            for (i, (p, offset)) in self.lanes(c, place, ptr, steps, mem.size()).into_iter().enumerate() {
-                let s = c.b.ins().extractlane(value, i as u8);
-                self.store_one(c, p, offset, mem, s);
+            for (i, (p, offset)) in self.lanes(code, place, ptr, steps, mem.size()).into_iter().enumerate() {
+                let s = code.b.ins().extractlane(value, i as u8);
+                self.store_one(code, p, offset, mem, s);
             }
         }
     }
 
-    fn store_one(&self, c: &mut Code<'_, '_>, p: Pointer, offset: i32, mem: Mem, value: Value) {
+    fn store_one(&self, code: &mut Code<'_, '_>, p: Pointer, offset: i32, mem: Mem, value: Value) {
         match mem {
-            Mem::F32 | Mem::I32 => c.store(value, p, offset),
+            Mem::F32 | Mem::I32 => code.store(value, p, offset),
             Mem::Bool => {
-                let s = c.b.ins().band_imm_s(value, 1);
-                let s = c.b.ins().ireduce(I8, s);
-                c.store(s, p, offset);
+                let s = code.b.ins().band_imm_s(value, 1);
+                let s = code.b.ins().ireduce(I8, s);
+                code.store(s, p, offset);
             }
             Mem::I8 => {
-                let s = c.b.ins().ireduce(I8, value);
-                c.store(s, p, offset);
+                let s = code.b.ins().ireduce(I8, value);
+                code.store(s, p, offset);
             }
             Mem::Bf16 => {
-                let bits = self.cast(c, value, I32);
-                let odd = c.b.ins().ushr_imm_s(bits, 16);
-                let odd = c.b.ins().band_imm_s(odd, 1);
-                let half = c.b.ins().iadd_imm_s(odd, 0x7fff);
-                let rounded = c.b.ins().iadd(bits, half);
-                let quiet = c.b.ins().bor_imm_s(bits, 0x40_0000);
-                let nan = c.b.ins().fcmp(FloatCC::Unordered, value, value);
-                let bits = c.b.ins().select(nan, quiet, rounded);
-                let bits = c.b.ins().ushr_imm_s(bits, 16);
-                let s = c.b.ins().ireduce(I16, bits);
-                c.store(s, p, offset);
+                let bits = self.cast(code, value, I32);
+                let odd = code.b.ins().ushr_imm_s(bits, 16);
+                let odd = code.b.ins().band_imm_s(odd, 1);
+                let half = code.b.ins().iadd_imm_s(odd, 0x7fff);
+                let rounded = code.b.ins().iadd(bits, half);
+                let quiet = code.b.ins().bor_imm_s(bits, 0x40_0000);
+                let nan = code.b.ins().fcmp(FloatCC::Unordered, value, value);
+                let bits = code.b.ins().select(nan, quiet, rounded);
+                let bits = code.b.ins().ushr_imm_s(bits, 16);
+                let s = code.b.ins().ireduce(I16, bits);
+                code.store(s, p, offset);
             }
         }
     }

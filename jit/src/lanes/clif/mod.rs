@@ -104,61 +104,63 @@ fn lane_type(t: Ty, wide: bool) -> Type {
 }
 
 impl Emit {
-    fn stmt(&mut self, c: &mut Code<'_, '_>, stmt: &Stmt) {
+    fn stmt(&mut self, code: &mut Code<'_, '_>, stmt: &Stmt) {
         match stmt {
             Stmt::Once { body, outs } => {
                 let place = Place { wide: false, index: None, plus: 0, row: 0, acc: None };
-                let regs = self.body(c, body, place, &[]);
+                let regs = self.body(code, body, place, &[]);
                 for (r, s) in outs {
                     self.slots[*s as usize] = Some(regs[*r as usize]);
                 }
             }
-            Stmt::Map { len, body, folds } => self.map(c, *len, body, folds),
-            Stmt::Tile { rows, cols, k, a, a_row, b, terms, body, .. } => {
-                self.tile(c, (*rows, *cols), *k, (*a, *a_row), (*b, *terms), body)
-            }
+            Stmt::Map { len, body, folds } => self.map(code, *len, body, folds),
+            Stmt::Tile(tile) => self.tile(code, tile),
         }
     }
 
-    fn map(&mut self, c: &mut Code<'_, '_>, len: Len, body: &[Inst], folds: &[(Fold, Reg, u16)]) {
+    fn map(&mut self, code: &mut Code<'_, '_>, len: Len, body: &[Inst], folds: &[(Fold, Reg, u16)]) {
         // Several vectors a turn hide the latency of a fold; long bodies hide it themselves.
         let unroll: i64 = if body.len() <= 12 { 4 } else { 1 };
         let block = 4 * unroll;
-        let n = c.len(len, &self.ints);
+        let n = code.len(len, &self.ints);
         let known = if let Len::Const(n) = len { Some(n) } else { None };
-        let zero = c.int(0);
-        let start: Vec<Value> = folds.iter().map(|(k, ..)| self.identity(c, *k, true)).collect();
+        let zero = code.int(0);
+        let start: Vec<Value> = folds.iter().map(|(k, ..)| self.identity(code, *k, true)).collect();
 
-        let hoisted = [self.invariants(c, body, false), self.invariants(c, body, true)];
+        let hoisted = [self.invariants(code, body, false), self.invariants(code, body, true)];
         let known_lane = |wide: bool| hoisted[usize::from(wide)].as_slice();
         let mut wide = start.clone();
         let mut done = zero;
         let sums: Vec<usize> = (0..folds.len()).filter(|j| folds[*j].0 == Fold::Sum).collect();
         let mut parts = None;
         if known.is_none_or(|n| n >= block) {
-            let end = c.b.ins().band_imm_s(n, -block);
+            let end = code.b.ins().band_imm_s(n, -block);
             let many: Vec<Value> = (0..unroll).flat_map(|_| start.iter().copied()).collect();
-            let none = self.float(c, 0, true);
-            let p = Sums::new(c, (end, known), block, sums.len(), none);
-            let mut add = |c: &mut Code<'_, '_>, acc: &[Value]| {
+            let none = self.float(code, 0, true);
+            let p = Sums::new(code, (end, known), block, sums.len(), none);
+            let mut add = |code: &mut Code<'_, '_>, acc: &[Value]| {
                 let part = |j: &usize| {
-                    (1..unroll as usize).fold(acc[*j], |sum, u| c.b.ins().fadd(sum, acc[u * folds.len() + j]))
+                    (1..unroll as usize)
+                        .fold(acc[*j], |sum, u| code.b.ins().fadd(sum, acc[u * folds.len() + j]))
                 };
                 let partial: Vec<Value> = sums.iter().map(part).collect();
-                p.add(c, &partial);
+                p.add(code, &partial);
                 acc.iter()
                     .enumerate()
                     .map(|(i, x)| if folds[i % folds.len()].0 == Fold::Sum { none } else { *x })
                     .collect()
             };
-            let out = p.run(c, (end, block), &many, &mut add, &mut |c, i, acc| {
+            let out = p.run(code, (end, block), &many, &mut add, &mut |code, i, acc| {
                 let mut next = Vec::new();
                 for u in 0..unroll {
                     let place = Place { wide: true, index: Some(i), plus: 4 * u, row: 0, acc: None };
-                    let regs = self.body(c, body, place, known_lane(true));
+                    let regs = self.body(code, body, place, known_lane(true));
                     let mine = &acc[u as usize * folds.len()..];
                     next.extend(
-                        folds.iter().zip(mine).map(|((k, r, _), a)| self.fold(c, *k, *a, regs[*r as usize])),
+                        folds
+                            .iter()
+                            .zip(mine)
+                            .map(|((k, r, _), a)| self.fold(code, *k, *a, regs[*r as usize])),
                     );
                 }
                 next
@@ -166,40 +168,48 @@ impl Emit {
             wide = out[..folds.len()].to_vec();
             for u in 1..unroll as usize {
                 for (j, (k, ..)) in folds.iter().enumerate() {
-                    wide[j] = self.fold(c, *k, wide[j], out[u * folds.len() + j]);
+                    wide[j] = self.fold(code, *k, wide[j], out[u * folds.len() + j]);
                 }
             }
             done = end;
             parts = Some(p);
         }
         if unroll > 1 && known.is_none_or(|n| n % block >= 4) {
-            let end = c.b.ins().band_imm_s(n, -4);
-            wide = c.for_range(done, end, 4, &wide, &mut |c, i, acc| {
+            let end = code.b.ins().band_imm_s(n, -4);
+            wide = code.for_range(done, end, 4, &wide, &mut |code, i, acc| {
                 let regs = self.body(
-                    c,
+                    code,
                     body,
                     Place { wide: true, index: Some(i), plus: 0, row: 0, acc: None },
                     known_lane(true),
                 );
-                folds.iter().zip(acc).map(|((k, r, _), a)| self.fold(c, *k, *a, regs[*r as usize])).collect()
+                folds
+                    .iter()
+                    .zip(acc)
+                    .map(|((k, r, _), a)| self.fold(code, *k, *a, regs[*r as usize]))
+                    .collect()
             });
             done = end;
         }
         if let Some(p) = parts {
             let last: Vec<Value> = sums.iter().map(|j| wide[*j]).collect();
-            sums.iter().zip(p.with(c, &last)).for_each(|(j, sum)| wide[*j] = sum);
+            sums.iter().zip(p.with(code, &last)).for_each(|(j, sum)| wide[*j] = sum);
         }
         let mut narrow: Vec<Value> =
-            folds.iter().zip(&wide).map(|((k, ..), v)| self.across(c, *k, *v)).collect();
+            folds.iter().zip(&wide).map(|((k, ..), v)| self.across(code, *k, *v)).collect();
         if known.is_none_or(|n| n % 4 != 0) {
-            narrow = c.for_range(done, n, 1, &narrow, &mut |c, i, acc| {
+            narrow = code.for_range(done, n, 1, &narrow, &mut |code, i, acc| {
                 let regs = self.body(
-                    c,
+                    code,
                     body,
                     Place { wide: false, index: Some(i), plus: 0, row: 0, acc: None },
                     known_lane(false),
                 );
-                folds.iter().zip(acc).map(|((k, r, _), a)| self.fold(c, *k, *a, regs[*r as usize])).collect()
+                folds
+                    .iter()
+                    .zip(acc)
+                    .map(|((k, r, _), a)| self.fold(code, *k, *a, regs[*r as usize]))
+                    .collect()
             });
         }
         for ((_, _, slot), v) in folds.iter().zip(narrow) {
@@ -207,70 +217,70 @@ impl Emit {
         }
     }
 
-    fn identity(&self, c: &mut Code<'_, '_>, k: Fold, wide: bool) -> Value {
+    fn identity(&self, code: &mut Code<'_, '_>, k: Fold, wide: bool) -> Value {
         let bits = k.identity();
         match k.ty() {
-            Ty::F => self.float(c, bits, wide),
-            _ => self.integer(c, bits as i32, wide),
+            Ty::F => self.float(code, bits, wide),
+            _ => self.integer(code, bits as i32, wide),
         }
     }
 
-    fn float(&self, c: &mut Code<'_, '_>, bits: u32, wide: bool) -> Value {
+    fn float(&self, code: &mut Code<'_, '_>, bits: u32, wide: bool) -> Value {
         if !wide {
-            return c.b.ins().f32const(f32::from_bits(bits));
+            return code.b.ins().f32const(f32::from_bits(bits));
         }
-        self.vector(c, F32X4, bits)
+        self.vector(code, F32X4, bits)
     }
 
-    fn integer(&self, c: &mut Code<'_, '_>, i: i32, wide: bool) -> Value {
+    fn integer(&self, code: &mut Code<'_, '_>, i: i32, wide: bool) -> Value {
         if !wide {
-            return c.b.ins().iconst(I32, i64::from(i as u32));
+            return code.b.ins().iconst(I32, i64::from(i as u32));
         }
-        self.vector(c, I32X4, i as u32)
+        self.vector(code, I32X4, i as u32)
     }
 
     /// Four equal lanes from the constant pool.
-    fn vector(&self, c: &mut Code<'_, '_>, ty: Type, bits: u32) -> Value {
+    fn vector(&self, code: &mut Code<'_, '_>, ty: Type, bits: u32) -> Value {
         let bytes: Vec<u8> = (0..4).flat_map(|_| bits.to_le_bytes()).collect();
-        let constant = c.b.func.dfg.constants.insert(bytes.into());
-        c.b.ins().vconst(ty, constant)
+        let constant = code.b.func.dfg.constants.insert(bytes.into());
+        code.b.ins().vconst(ty, constant)
     }
 
-    fn is_wide(c: &Code<'_, '_>, v: Value) -> bool {
-        c.b.func.dfg.value_type(v).is_vector()
+    fn is_wide(code: &Code<'_, '_>, v: Value) -> bool {
+        code.b.func.dfg.value_type(v).is_vector()
     }
 
-    fn fold(&self, c: &mut Code<'_, '_>, k: Fold, acc: Value, x: Value) -> Value {
+    fn fold(&self, code: &mut Code<'_, '_>, k: Fold, acc: Value, x: Value) -> Value {
         match k {
-            Fold::Sum => c.b.ins().fadd(acc, x),
-            Fold::Max => self.bin(c, Bin::Max, x, acc),
+            Fold::Sum => code.b.ins().fadd(acc, x),
+            Fold::Max => self.bin(code, Bin::Max, x, acc),
             Fold::MaxNan | Fold::MinNan => {
                 let order = if k == Fold::MaxNan { Cmp::Gt } else { Cmp::Lt };
-                let more = self.cmp(c, order, acc, x, Ty::F);
-                let nan = self.cmp(c, Cmp::Ne, acc, acc, Ty::F);
-                let keep = c.b.ins().bor(more, nan);
-                self.select(c, keep, acc, x)
+                let more = self.cmp(code, order, acc, x, Ty::F);
+                let nan = self.cmp(code, Cmp::Ne, acc, acc, Ty::F);
+                let keep = code.b.ins().bor(more, nan);
+                self.select(code, keep, acc, x)
             }
-            Fold::ISum => c.b.ins().iadd(acc, x),
-            Fold::IMax => c.b.ins().smax(acc, x),
-            Fold::IMin => c.b.ins().smin(acc, x),
+            Fold::ISum => code.b.ins().iadd(acc, x),
+            Fold::IMax => code.b.ins().smax(acc, x),
+            Fold::IMin => code.b.ins().smin(acc, x),
         }
     }
 
     /// Four lanes folded into one.
-    fn across(&self, c: &mut Code<'_, '_>, k: Fold, v: Value) -> Value {
-        let lanes: Vec<Value> = (0..4u8).map(|i| c.b.ins().extractlane(v, i)).collect();
-        let (a, b) = (self.fold(c, k, lanes[0], lanes[1]), self.fold(c, k, lanes[2], lanes[3]));
-        self.fold(c, k, a, b)
+    fn across(&self, code: &mut Code<'_, '_>, k: Fold, v: Value) -> Value {
+        let lanes: Vec<Value> = (0..4u8).map(|i| code.b.ins().extractlane(v, i)).collect();
+        let (a, b) = (self.fold(code, k, lanes[0], lanes[1]), self.fold(code, k, lanes[2], lanes[3]));
+        self.fold(code, k, a, b)
     }
 
-    fn cast(&self, c: &mut Code<'_, '_>, v: Value, to: Type) -> Value {
-        if c.b.func.dfg.value_type(v) == to { v } else { c.b.ins().bitcast(to, lane_order(), v) }
+    fn cast(&self, code: &mut Code<'_, '_>, v: Value, to: Type) -> Value {
+        if code.b.func.dfg.value_type(v) == to { v } else { code.b.ins().bitcast(to, lane_order(), v) }
     }
 
     /// A comparison as a mask of 32-bit lanes.
-    fn cmp(&self, c: &mut Code<'_, '_>, op: Cmp, a: Value, b: Value, ty: Ty) -> Value {
-        let wide = Emit::is_wide(c, a);
+    fn cmp(&self, code: &mut Code<'_, '_>, op: Cmp, a: Value, b: Value, ty: Ty) -> Value {
+        let wide = Emit::is_wide(code, a);
         let m = if ty == Ty::F {
             let cc = match op {
                 Cmp::Eq => FloatCC::Equal,
@@ -280,7 +290,7 @@ impl Emit {
                 Cmp::Gt => FloatCC::GreaterThan,
                 Cmp::Ge => FloatCC::GreaterThanOrEqual,
             };
-            c.b.ins().fcmp(cc, a, b)
+            code.b.ins().fcmp(cc, a, b)
         } else {
             let cc = match op {
                 Cmp::Eq => IntCC::Equal,
@@ -290,70 +300,70 @@ impl Emit {
                 Cmp::Gt => IntCC::SignedGreaterThan,
                 Cmp::Ge => IntCC::SignedGreaterThanOrEqual,
             };
-            c.b.ins().icmp(cc, a, b)
+            code.b.ins().icmp(cc, a, b)
         };
-        if wide { m } else { c.b.ins().bmask(I32, m) }
+        if wide { m } else { code.b.ins().bmask(I32, m) }
     }
 
-    fn select(&self, c: &mut Code<'_, '_>, m: Value, a: Value, b: Value) -> Value {
-        if Emit::is_wide(c, m) {
-            let t = c.b.func.dfg.value_type(a);
-            let m = self.cast(c, m, t);
-            c.b.ins().bitselect(m, a, b)
+    fn select(&self, code: &mut Code<'_, '_>, m: Value, a: Value, b: Value) -> Value {
+        if Emit::is_wide(code, m) {
+            let t = code.b.func.dfg.value_type(a);
+            let m = self.cast(code, m, t);
+            code.b.ins().bitselect(m, a, b)
         } else {
-            c.b.ins().select(m, a, b)
+            code.b.ins().select(m, a, b)
         }
     }
 
-    fn bin(&self, c: &mut Code<'_, '_>, op: Bin, a: Value, b: Value) -> Value {
+    fn bin(&self, code: &mut Code<'_, '_>, op: Bin, a: Value, b: Value) -> Value {
         match op {
-            Bin::Add => c.b.ins().fadd(a, b),
-            Bin::Sub => c.b.ins().fsub(a, b),
-            Bin::Mul => c.b.ins().fmul(a, b),
-            Bin::Div => c.b.ins().fdiv(a, b),
+            Bin::Add => code.b.ins().fadd(a, b),
+            Bin::Sub => code.b.ins().fsub(a, b),
+            Bin::Mul => code.b.ins().fmul(a, b),
+            Bin::Div => code.b.ins().fdiv(a, b),
             // Written so that x86 has one instruction for it (maxps and minps).
             Bin::Max | Bin::Min => {
                 let m = if op == Bin::Max {
-                    self.cmp_raw(c, FloatCC::LessThan, b, a)
+                    self.cmp_raw(code, FloatCC::LessThan, b, a)
                 } else {
-                    self.cmp_raw(c, FloatCC::LessThan, a, b)
+                    self.cmp_raw(code, FloatCC::LessThan, a, b)
                 };
-                self.select(c, m, a, b)
+                self.select(code, m, a, b)
             }
-            Bin::IAdd => c.b.ins().iadd(a, b),
-            Bin::ISub => c.b.ins().isub(a, b),
-            Bin::IMul => c.b.ins().imul(a, b),
-            Bin::And => c.b.ins().band(a, b),
-            Bin::Or => c.b.ins().bor(a, b),
-            Bin::Xor => c.b.ins().bxor(a, b),
+            Bin::IAdd => code.b.ins().iadd(a, b),
+            Bin::ISub => code.b.ins().isub(a, b),
+            Bin::IMul => code.b.ins().imul(a, b),
+            Bin::And => code.b.ins().band(a, b),
+            Bin::Or => code.b.ins().bor(a, b),
+            Bin::Xor => code.b.ins().bxor(a, b),
             // Shifts take their amount as a scalar; see `body`.
-            Bin::Shl => c.b.ins().ishl(a, b),
-            Bin::Shr => c.b.ins().sshr(a, b),
+            Bin::Shl => code.b.ins().ishl(a, b),
+            Bin::Shr => code.b.ins().sshr(a, b),
         }
     }
 
-    fn cmp_raw(&self, c: &mut Code<'_, '_>, cc: FloatCC, a: Value, b: Value) -> Value {
-        c.b.ins().fcmp(cc, a, b)
+    fn cmp_raw(&self, code: &mut Code<'_, '_>, cc: FloatCC, a: Value, b: Value) -> Value {
+        code.b.ins().fcmp(cc, a, b)
     }
 
-    fn un(&self, c: &mut Code<'_, '_>, op: Un, a: Value) -> Value {
-        let wide = Emit::is_wide(c, a);
+    fn un(&self, code: &mut Code<'_, '_>, op: Un, a: Value) -> Value {
+        let wide = Emit::is_wide(code, a);
         let int = lane_type(Ty::I, wide);
         match op {
-            Un::Sqrt => c.b.ins().sqrt(a),
-            Un::Round => c.b.ins().nearest(a),
-            Un::ToInt if wide && self.x86 => c.b.ins().x86_cvtt2dq(int, a),
+            Un::Sqrt => code.b.ins().sqrt(a),
+            Un::Round => code.b.ins().nearest(a),
+            Un::ToInt if wide && self.x86 => code.b.ins().x86_cvtt2dq(int, a),
             // Elsewhere what does not fit is another number; no result depends on it.
-            Un::ToInt | Un::ToIntSat => c.b.ins().fcvt_to_sint_sat(int, a),
-            Un::ToFloat => c.b.ins().fcvt_from_sint(lane_type(Ty::F, wide), a),
-            Un::Bits => self.cast(c, a, int),
-            Un::FromBits => self.cast(c, a, lane_type(Ty::F, wide)),
-            Un::Not => c.b.ins().bnot(a),
+            Un::ToInt | Un::ToIntSat => code.b.ins().fcvt_to_sint_sat(int, a),
+            Un::ToFloat => code.b.ins().fcvt_from_sint(lane_type(Ty::F, wide), a),
+            Un::Bits => self.cast(code, a, int),
+            Un::FromBits => self.cast(code, a, lane_type(Ty::F, wide)),
+            Un::Not => code.b.ins().bnot(a),
         }
     }
 
     /// Values of a body that are the same for every element, made before the loop.
-    fn invariants(&self, c: &mut Code<'_, '_>, body: &[Inst], wide: bool) -> Vec<Option<Value>> {
+    fn invariants(&self, code: &mut Code<'_, '_>, body: &[Inst], wide: bool) -> Vec<Option<Value>> {
         let constant =
             |i: &Inst| matches!(i, Inst::Float(_) | Inst::Int(_) | Inst::ArgInt(_) | Inst::Slot(..));
         // An amount to shift by is no lane value.
@@ -362,30 +372,37 @@ impl Emit {
                 !i.operands().any(|o| o as usize == r) || matches!(i, Inst::Bin(Bin::Shl | Bin::Shr, ..))
             })
         };
-        let make = |(r, i): (usize, &Inst)| (constant(i) && !shifts(r)).then(|| self.invariant(c, i, wide));
+        let make =
+            |(r, i): (usize, &Inst)| (constant(i) && !shifts(r)).then(|| self.invariant(code, i, wide));
         body.iter().enumerate().map(make).collect()
     }
 
-    fn invariant(&self, c: &mut Code<'_, '_>, inst: &Inst, wide: bool) -> Value {
+    fn invariant(&self, code: &mut Code<'_, '_>, inst: &Inst, wide: bool) -> Value {
         match *inst {
-            Inst::Float(bits) => self.float(c, bits, wide),
-            Inst::Int(i) => self.integer(c, i, wide),
+            Inst::Float(bits) => self.float(code, bits, wide),
+            Inst::Int(i) => self.integer(code, i, wide),
             Inst::ArgInt(l) => {
-                let n = c.len(l, &self.ints);
-                let n = c.b.ins().ireduce(I32, n);
-                if wide { c.b.ins().splat(I32X4, n) } else { n }
+                let n = code.len(l, &self.ints);
+                let n = code.b.ins().ireduce(I32, n);
+                if wide { code.b.ins().splat(I32X4, n) } else { n }
             }
             Inst::Slot(s, t) => match self.slots[s as usize] {
-                Some(v) if wide => c.b.ins().splat(lane_type(t, true), v),
+                Some(v) if wide => code.b.ins().splat(lane_type(t, true), v),
                 Some(v) => v,
-                None => self.integer(c, 0, wide),
+                None => self.integer(code, 0, wide),
             },
-            _ => self.integer(c, 0, wide),
+            _ => self.integer(code, 0, wide),
         }
     }
 
     /// Emits a body for the lanes at `place`; gives its registers. `known` are values made before.
-    fn body(&self, c: &mut Code<'_, '_>, body: &[Inst], place: Place, known: &[Option<Value>]) -> Vec<Value> {
+    fn body(
+        &self,
+        code: &mut Code<'_, '_>,
+        body: &[Inst],
+        place: Place,
+        known: &[Option<Value>],
+    ) -> Vec<Value> {
         let types = body_types(body);
         let mut regs: Vec<Value> = Vec::with_capacity(body.len());
         let wide = place.wide;
@@ -395,29 +412,29 @@ impl Emit {
                 Inst::Float(_) | Inst::Int(_) | Inst::ArgInt(_) | Inst::Slot(..) => {
                     match known.get(regs.len()) {
                         Some(Some(v)) => *v,
-                        _ => self.invariant(c, inst, wide),
+                        _ => self.invariant(code, inst, wide),
                     }
                 }
-                Inst::Index => self.index(c, place),
+                Inst::Index => self.index(code, place),
                 Inst::Acc => match place.acc {
                     Some(v) => v,
-                    None => self.float(c, 0, wide),
+                    None => self.float(code, 0, wide),
                 },
-                Inst::Load { ptr, step, row_step, mem } => self.load(c, place, ptr, (step, row_step), mem),
+                Inst::Load { ptr, step, row_step, mem } => self.load(code, place, ptr, (step, row_step), mem),
                 Inst::Store { ptr, step, row_step, mem, value } => {
-                    self.store(c, place, ptr, (step, row_step), mem, r(value));
+                    self.store(code, place, ptr, (step, row_step), mem, r(value));
                     r(value)
                 }
-                Inst::Un(op, a) => self.un(c, op, r(a)),
+                Inst::Un(op, a) => self.un(code, op, r(a)),
                 Inst::Bin(op @ (Bin::Shl | Bin::Shr), a, b) => {
                     let amount = if let Inst::Int(n) = body[b as usize] { n } else { 0 };
-                    let amount = c.b.ins().iconst(I32, i64::from(amount));
-                    self.bin(c, op, r(a), amount)
+                    let amount = code.b.ins().iconst(I32, i64::from(amount));
+                    self.bin(code, op, r(a), amount)
                 }
-                Inst::Bin(op, a, b) => self.bin(c, op, r(a), r(b)),
-                Inst::Fma(a, b, d) => c.b.ins().fma(r(a), r(b), r(d)),
-                Inst::Cmp(op, a, b) => self.cmp(c, op, r(a), r(b), types[a as usize]),
-                Inst::Select(m, a, b) => self.select(c, r(m), r(a), r(b)),
+                Inst::Bin(op, a, b) => self.bin(code, op, r(a), r(b)),
+                Inst::Fma(a, b, d) => code.b.ins().fma(r(a), r(b), r(d)),
+                Inst::Cmp(op, a, b) => self.cmp(code, op, r(a), r(b), types[a as usize]),
+                Inst::Select(m, a, b) => self.select(code, r(m), r(a), r(b)),
                 // Scheduling takes folds out of bodies.
                 Inst::Fold(_, a) => r(a),
             };
@@ -426,17 +443,17 @@ impl Emit {
         regs
     }
 
-    fn index(&self, c: &mut Code<'_, '_>, place: Place) -> Value {
-        let zero = c.int(0);
-        let i = c.add_imm(place.index.unwrap_or(zero), place.plus);
-        let i = c.b.ins().ireduce(I32, i);
+    fn index(&self, code: &mut Code<'_, '_>, place: Place) -> Value {
+        let zero = code.int(0);
+        let i = code.add_imm(place.index.unwrap_or(zero), place.plus);
+        let i = code.b.ins().ireduce(I32, i);
         if !place.wide {
             return i;
         }
-        let mut v = c.b.ins().splat(I32X4, i);
+        let mut v = code.b.ins().splat(I32X4, i);
         for lane in 1..4u8 {
-            let n = c.b.ins().iadd_imm_s(i, i64::from(lane));
-            v = c.b.ins().insertlane(v, n, lane);
+            let n = code.b.ins().iadd_imm_s(i, i64::from(lane));
+            v = code.b.ins().insertlane(v, n, lane);
         }
         v
     }

@@ -1,20 +1,26 @@
-//! Tiles whose operands are integers in groups: the products of a group are summed in integers, then scaled
+//! Register tiles whose operands are integers in groups: the products of a group are summed in integers, then scaled
 //! and added to the accumulators.
 
 use super::asm::{Mask, Op2, Op3, Rm, Shift, V};
-use super::body::{Count, Tail};
+use super::operands::Operands;
 use super::parts::Sums;
-use super::tile::Operands;
+use super::tile::Size;
 use super::{Emit, Refused};
-use crate::lanes::{Group, Inst, Len, PART, STRIP, Terms};
-use iced_x86::{Code, Instruction, MemoryOperand};
+use crate::lanes::{Group, Len, Terms, Tile};
+use iced_x86::{Code, Instruction};
 
-/// Registers of such a tile.
-struct Registers {
+/// A tile of integers whose sums are being made.
+struct Grouped {
+    size: Size,
+    encoding: Terms,
+    group: Group,
+    operands: Operands,
+    /// The lanes of the last vector, if it is not whole.
+    mask: Option<Mask>,
     /// The sum of a group for each accumulator.
     sums: Vec<V>,
-    /// Of each vector at hand of the right operand: its bytes; its lower and upper halves of bytes; or its
-    /// even and odd bytes.
+    /// Registers for the vectors of the right operand that are held at a time. Of each these are its bytes; its lower
+    /// and upper halves of bytes; or its even and odd bytes.
     right: Vec<(V, V)>,
     /// Elements of the left operand.
     left: (V, V),
@@ -22,147 +28,156 @@ struct Registers {
     product: Option<V>,
 }
 
+impl Grouped {
+    /// Whether the right operand has 4 bits.
+    fn nibbles(&self) -> bool {
+        self.encoding == Terms::Nibbles
+    }
+}
+
 impl Emit<'_> {
-    /// A tile that reads `lines` of strips that have `strip`.
-    pub fn grouped(
-        &mut self,
-        shape: (u8, u8),
-        (lines, strip, terms, group): (Len, Len, Terms, Group),
-        a: (u16, Len),
-        b: u16,
-        body: &[Inst],
-    ) -> Result<(), Refused> {
-        let Len::Const(count) = lines else {
+    /// A tile whose sums have `rows` 32-bit rows of panels of `panel` rows.
+    pub fn grouped(&mut self, tile: &Tile, (rows, panel): (Len, Len), group: Group) -> Result<(), Refused> {
+        let Len::Const(rows) = rows else {
             return Err(Refused("a number of groups that is no constant".into()));
         };
-        let lanes = self.a.width.lanes();
-        let (rows, cols) = (i64::from(shape.0), i64::from(shape.1));
-        let vectors = (cols + lanes - 1) / lanes;
-        let (accs, all, rest) = (rows * vectors, i64::from(self.a.width.registers()), cols % lanes);
-        // One row takes the vectors of the right operand one after another.
-        let held = if rows > 1 { vectors } else { 1 };
-        let both = terms == Terms::Nibbles || !self.dots;
-        let each = if both { 2 } else { 1 };
-        if 2 * accs + held * each + each + i64::from(!self.dots) + i64::from(rest > 0) > all {
-            return Err(Refused(format!("{rows} x {cols} accumulators and sums")));
-        }
+        let size = Size::of(tile, self.a.width);
+        self.check_registers(tile, size)?;
         let counter = self.general()?;
-        let o = self.operands(rows, vectors, (strip, terms), a, b)?;
-        for i in 0..accs as V {
-            self.a.op3(Op3::Xor, i, i, Rm::Reg(i))?;
-        }
-        let mut spare: Vec<V> = (accs as V..all as V).collect();
-        let mask = if rest > 0 { Some(self.known_mask(rest, &mut spare)?) } else { None };
+        let operands = self.operands(tile, size, panel)?;
+        self.clear(size)?;
+        let mut spare: Vec<V> = (size.accumulators() as V..self.a.width.registers()).collect();
+        let mask = self.remainder_mask(size, &mut spare)?;
         let free = spare.clone();
+        let g = self.group_registers(tile, size, group, (operands, mask), spare)?;
+        let iterations = rows / group.right();
+        let parts = Sums::of(Len::Const(iterations), 1, size.accumulators() as usize);
+        let helpers = (g.left.0, g.right[0].0);
+        self.begin_totals(parts, helpers.0)?;
+        if iterations > 0 {
+            let top = self.a.label();
+            let iterations = i32::try_from(iterations).map_err(|_| Refused("a sum beyond 31 bits".into()))?;
+            self.push(Instruction::with2(Code::Mov_r32_imm32, counter.full_register32(), iterations))?;
+            self.a.place(top);
+            self.add_parts(size, parts, counter, helpers)?;
+            self.begin_group(&g)?;
+            (0..group.lines).try_for_each(|row| self.group_row(&g, row))?;
+            self.end_group(&g)?;
+            self.prefetch(&g.operands)?;
+            self.advance(&g.operands, 1)?;
+            self.count_down(counter, top)?;
+        }
+        let accumulators: Vec<V> = size.registers().collect();
+        self.add_totals(parts, &accumulators, helpers)?;
+        self.used = 0;
+        self.epilogue(size, &tile.body, free, size.tail(g.mask))
+    }
+
+    /// Vectors of the right operand held at a time: one row takes them one after another.
+    fn held(size: Size) -> i64 {
+        if size.rows > 1 { size.vectors } else { 1 }
+    }
+
+    /// Whether a vector of an operand takes two registers.
+    fn two_registers(&self, encoding: Terms) -> bool {
+        encoding == Terms::Nibbles || !self.dots
+    }
+
+    fn check_registers(&self, tile: &Tile, size: Size) -> Result<(), Refused> {
+        let each = if self.two_registers(tile.encoding) { 2 } else { 1 };
+        let operands = Self::held(size) * each + each + i64::from(!self.dots) + i64::from(size.remainder > 0);
+        if 2 * size.accumulators() + operands > i64::from(self.a.width.registers()) {
+            return Err(Refused(format!("{} x {} accumulators and sums", tile.rows, tile.cols)));
+        }
+        Ok(())
+    }
+
+    /// Gives out the registers of `spare`.
+    fn group_registers(
+        &self,
+        tile: &Tile,
+        size: Size,
+        group: Group,
+        (operands, mask): (Operands, Option<Mask>),
+        mut spare: Vec<V>,
+    ) -> Result<Grouped, Refused> {
         let mut take = || spare.pop().ok_or_else(|| Refused("too few registers".into()));
         let mut pair = |both: bool| -> Result<(V, V), Refused> {
             let first = take()?;
             Ok((first, if both { take()? } else { first }))
         };
-        let r = Registers {
+        let both = self.two_registers(tile.encoding);
+        Ok(Grouped {
+            size,
+            encoding: tile.encoding,
+            group,
+            operands,
+            mask,
             left: pair(both)?,
-            right: (0..held).map(|_| pair(both)).collect::<Result<_, _>>()?,
+            right: (0..Self::held(size)).map(|_| pair(both)).collect::<Result<_, _>>()?,
             product: if self.dots { None } else { Some(pair(false)?.0) },
-            sums: (0..accs).map(|_| Ok(pair(false)?.0)).collect::<Result<_, Refused>>()?,
-        };
-        let turns = count / group.right();
-        let (sums, helpers) = (Sums::of(Len::Const(turns), 1, accs as usize), (r.left.0, r.right[0].0));
-        self.begin_totals(sums, helpers.0)?;
-        if turns > 0 {
-            let top = self.a.label();
-            let turns = i32::try_from(turns).map_err(|_| Refused("a sum beyond 31 bits".into()))?;
-            self.push(Instruction::with2(Code::Mov_r32_imm32, counter.full_register32(), turns))?;
-            self.a.place(top);
-            self.at_parts(sums, (counter, PART), |e| {
-                (0..accs as V).try_for_each(|i| e.add_part(sums, i, usize::from(i), helpers))
-            })?;
-            self.begin_group(&r, &o, terms, group)?;
-            for line in 0..group.lines {
-                self.line(&r, &o, terms, line, mask)?;
-            }
-            self.end_group(&r, &o, terms, group, mask)?;
-            self.bring_nearer(&o)?;
-            self.advance(&o, 1)?;
-            self.push(Instruction::with1(Code::Dec_rm64, counter))?;
-            self.push(Instruction::with_branch(Code::Jne_rel32_64, top))?;
-        }
-        self.add_totals(sums, &(0..accs as V).collect::<Vec<V>>(), helpers)?;
-        self.used = 0;
-        let tail = mask.map(|mask| Tail { mask, count: Count::Known(rest) });
-        self.epilogue((rows, vectors), body, free, tail)
+            sums: (0..size.accumulators()).map(|_| Ok(pair(false)?.0)).collect::<Result<_, Refused>>()?,
+        })
     }
 
     /// What the sums of a group begin with: bytes are stored 128 too large, which the row's sum takes back.
-    fn begin_group(
-        &mut self,
-        r: &Registers,
-        o: &Operands,
-        terms: Terms,
-        group: Group,
-    ) -> Result<(), Refused> {
-        for (i, sum) in r.sums.iter().enumerate() {
-            match terms {
-                Terms::Bytes => self.a.broadcast(*sum, o.rows[i / o.right.len()].at(group.terms + 4), 4)?,
+    fn begin_group(&mut self, g: &Grouped) -> Result<(), Refused> {
+        for (i, sum) in g.sums.iter().enumerate() {
+            match g.encoding {
+                Terms::Bytes => {
+                    let row = &g.operands.rows[i / g.operands.right.len()];
+                    self.a.broadcast(*sum, row.at(g.group.terms + 4), 4)?;
+                }
                 _ => self.a.op3(Op3::Xor, *sum, *sum, Rm::Reg(*sum))?,
             }
         }
         Ok(())
     }
 
-    /// Calls for the vectors of the right operand as many at a time as registers hold, with the first one's
-    /// number.
-    fn each_turn(
+    /// Calls `body(from, to)` for the vectors of the right operand, as many at a time as registers hold.
+    fn by_held_vectors(
         &mut self,
-        r: &Registers,
-        o: &Operands,
-        mut turn: impl FnMut(&mut Self, usize, usize) -> Result<(), Refused>,
+        g: &Grouped,
+        mut body: impl FnMut(&mut Self, usize, usize) -> Result<(), Refused>,
     ) -> Result<(), Refused> {
-        (0..o.right.len())
-            .step_by(r.right.len())
-            .try_for_each(|from| turn(self, from, (from + r.right.len()).min(o.right.len())))
+        let (vectors, held) = (g.operands.right.len(), g.right.len());
+        (0..vectors).step_by(held).try_for_each(|from| body(self, from, (from + held).min(vectors)))
     }
 
-    /// Loads 32 bits of each column of a vector of the right operand.
-    fn right(&mut self, o: &Operands, v: usize, line: i64, to: V, mask: Option<Mask>) -> Result<(), Refused> {
-        let (base, at) = o.right[v];
-        let masked = if v + 1 == o.right.len() { mask } else { None };
-        self.a.load(to, MemoryOperand::with_base_displ(base, at + line * STRIP * 4), 4, masked)
+    /// Loads vector `v` of a row of the panels.
+    fn load_right(&mut self, g: &Grouped, v: usize, row: i64, to: V) -> Result<(), Refused> {
+        let mask = if v + 1 == g.operands.right.len() { g.mask } else { None };
+        self.a.load(to, g.operands.right[v].at(row), 4, mask)
     }
 
-    /// The products of one line.
-    fn line(
-        &mut self,
-        r: &Registers,
-        o: &Operands,
-        terms: Terms,
-        line: i64,
-        mask: Option<Mask>,
-    ) -> Result<(), Refused> {
-        let nibbles = terms == Terms::Nibbles;
-        let left = |e: &mut Self, row: usize| -> Result<(), Refused> {
-            let row = &o.rows[row];
-            let (first, second) = r.left;
-            if nibbles {
-                e.a.broadcast(first, row.at(8 * line), 4)?;
-                return e.a.broadcast(second, row.at(8 * line + 4), 4);
-            }
-            e.a.broadcast(first, row.at(4 * line), 4)?;
-            if !e.dots {
-                e.a.shift_words(Shift::Right, second, first, 8)?;
-                e.a.shift_words(Shift::Left, first, first, 8)?;
-                e.a.shift_words(Shift::Right, first, first, 8)?;
-            }
-            Ok(())
-        };
-        let alone = o.rows.len() == 1;
-        if alone {
-            left(self, 0)?;
+    /// Loads four bytes of a row of the left operand, or eight of them, as they are multiplied with row `k`.
+    fn load_left(&mut self, g: &Grouped, row: usize, k: i64) -> Result<(), Refused> {
+        let row = &g.operands.rows[row];
+        let (first, second) = g.left;
+        if g.nibbles() {
+            self.a.broadcast(first, row.at(8 * k), 4)?;
+            return self.a.broadcast(second, row.at(8 * k + 4), 4);
+        }
+        self.a.broadcast(first, row.at(4 * k), 4)?;
+        if !self.dots {
+            self.a.shift_words(Shift::Right, second, first, 8)?;
+            self.a.shift_words(Shift::Left, first, first, 8)?;
+            self.a.shift_words(Shift::Right, first, first, 8)?;
+        }
+        Ok(())
+    }
+
+    /// Adds the products of row `k` of the panels.
+    fn group_row(&mut self, g: &Grouped, k: i64) -> Result<(), Refused> {
+        let rows = g.operands.rows.len();
+        if rows == 1 {
+            self.load_left(g, 0, k)?;
         }
         let (low, even) = (self.a.constant(0x0f0f_0f0f), self.a.constant(0x00ff_00ff));
-        self.each_turn(r, o, |e, from, to| {
-            for (v, &(first, second)) in (from..to).zip(&r.right) {
-                e.right(o, v, line, first, mask)?;
-                if nibbles {
+        self.by_held_vectors(g, |e, from, to| {
+            for (v, &(first, second)) in (from..to).zip(&g.right) {
+                e.load_right(g, v, k, first)?;
+                if g.nibbles() {
                     e.a.shift(Shift::RightZero, second, first, 4)?;
                     e.a.op3(Op3::And, first, first, low)?;
                     e.a.op3(Op3::And, second, second, low)?;
@@ -171,74 +186,69 @@ impl Emit<'_> {
                     e.a.op3(Op3::And, first, first, even)?;
                 }
             }
-            for row in 0..o.rows.len() {
-                if !alone {
-                    left(e, row)?;
+            for row in 0..rows {
+                if rows > 1 {
+                    e.load_left(g, row, k)?;
                 }
-                for (v, &(first, second)) in (from..to).zip(&r.right) {
-                    let sum = r.sums[row * o.right.len() + v];
-                    let both = [(first, r.left.0), (second, r.left.1)];
-                    match r.product {
-                        None => {
-                            for (w, x) in both.into_iter().take(if nibbles { 2 } else { 1 }) {
-                                e.a.op3(Op3::DotBytes, sum, w, Rm::Reg(x))?;
-                            }
-                        }
-                        Some(product) => {
-                            // Sums of a whole group of 4 by 8 bits are below 2^15.
-                            let (dot, add) = if nibbles {
-                                (Op3::DotBytesInWords, Op3::AddWords)
-                            } else {
-                                (Op3::DotWords, Op3::IAdd)
-                            };
-                            for (w, x) in both {
-                                e.a.op3(dot, product, w, Rm::Reg(x))?;
-                                e.a.op3(add, sum, sum, Rm::Reg(product))?;
-                            }
-                        }
-                    }
+                for (v, right) in (from..to).zip(&g.right) {
+                    let sum = g.sums[row * g.operands.right.len() + v];
+                    e.multiply_bytes(g, sum, *right)?;
                 }
             }
             Ok(())
         })
     }
 
+    /// Adds the products of one vector of bytes and the element of the left operand at hand.
+    fn multiply_bytes(&mut self, g: &Grouped, sum: V, right: (V, V)) -> Result<(), Refused> {
+        let both = [(right.0, g.left.0), (right.1, g.left.1)];
+        let Some(product) = g.product else {
+            return both
+                .into_iter()
+                .take(if g.nibbles() { 2 } else { 1 })
+                .try_for_each(|(w, x)| self.a.op3(Op3::DotBytes, sum, w, Rm::Reg(x)));
+        };
+        // Sums of a whole group of 4 by 8 bits are below 2^15.
+        let (dot, add) =
+            if g.nibbles() { (Op3::DotBytesInWords, Op3::AddWords) } else { (Op3::DotWords, Op3::IAdd) };
+        for (w, x) in both {
+            self.a.op3(dot, product, w, Rm::Reg(x))?;
+            self.a.op3(add, sum, sum, Rm::Reg(product))?;
+        }
+        Ok(())
+    }
+
     /// Scales the sums of a group and adds them to the accumulators.
-    fn end_group(
-        &mut self,
-        r: &Registers,
-        o: &Operands,
-        terms: Terms,
-        group: Group,
-        mask: Option<Mask>,
-    ) -> Result<(), Refused> {
-        if let Some(ones) = r.product.filter(|_| terms == Terms::Nibbles) {
+    fn end_group(&mut self, g: &Grouped) -> Result<(), Refused> {
+        let (group, nibbles) = (g.group, g.nibbles());
+        if let Some(ones) = g.product.filter(|_| nibbles) {
             let words = self.a.constant(0x0001_0001);
             self.a.op2(Op2::Move, ones, words)?;
-            for sum in &r.sums {
+            for sum in &g.sums {
                 self.a.op3(Op3::DotWords, *sum, *sum, Rm::Reg(ones))?;
             }
         }
-        self.each_turn(r, o, |e, from, to| {
-            for (v, &(first, second)) in (from..to).zip(&r.right) {
-                e.right(o, v, group.lines, first, mask)?;
-                if terms == Terms::Nibbles {
+        self.by_held_vectors(g, |e, from, to| {
+            for (v, &(first, second)) in (from..to).zip(&g.right) {
+                e.load_right(g, v, group.lines, first)?;
+                if nibbles {
                     e.halves_to_floats(first, second)?;
                 }
             }
-            for (n, row) in o.rows.iter().enumerate() {
-                let acc = |v: usize| (n * o.right.len() + v) as V;
-                e.a.broadcast(r.left.0, row.at(group.terms), 4)?;
-                for (v, &(factor, _)) in (from..to).zip(&r.right) {
-                    let sum = r.sums[usize::from(acc(v))];
+            for (r, row) in g.operands.rows.iter().enumerate() {
+                e.a.broadcast(g.left.0, row.at(group.terms), 4)?;
+                for (v, &(factor, _)) in (from..to).zip(&g.right) {
+                    let acc = g.size.accumulator(r as i64, v as i64);
+                    let sum = g.sums[usize::from(acc)];
                     e.a.op2(Op2::ToFloat, sum, Rm::Reg(sum))?;
                     e.a.op3(Op3::Mul, sum, sum, Rm::Reg(factor))?;
-                    e.a.op3(Op3::Fma231, acc(v), sum, Rm::Reg(r.left.0))?;
+                    e.a.op3(Op3::Fma231, acc, sum, Rm::Reg(g.left.0))?;
                 }
-                if terms == Terms::Nibbles {
-                    e.a.broadcast(r.left.1, row.at(group.terms + 4), 4)?;
-                    for (v, &(_, summand)) in (from..to).zip(&r.right) {
-                        e.a.op3(Op3::Fma231, acc(v), summand, Rm::Reg(r.left.1))?;
+                if nibbles {
+                    e.a.broadcast(g.left.1, row.at(group.terms + 4), 4)?;
+                    for (v, &(_, summand)) in (from..to).zip(&g.right) {
+                        let acc = g.size.accumulator(r as i64, v as i64);
+                        e.a.op3(Op3::Fma231, acc, summand, Rm::Reg(g.left.1))?;
                     }
                 }
             }

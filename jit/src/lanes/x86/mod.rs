@@ -8,15 +8,17 @@
 
 mod asm;
 mod body;
+mod epilogue;
 mod grouped;
 mod map;
 mod memory;
+mod operands;
 mod parts;
 pub mod peak;
 mod tile;
 pub mod verify;
 
-use crate::lanes::{Ahead, Program, Reg, Stmt};
+use crate::lanes::{Program, Reg, Stmt};
 use asm::Asm;
 use iced_x86::{Code, Instruction, MemoryOperand, Register};
 use std::collections::BTreeMap;
@@ -82,8 +84,6 @@ struct Emit<'p> {
     p: &'p Program,
     used: usize,
     most: usize,
-    /// What the tile at hand may bring nearer.
-    ahead: Option<Ahead>,
     /// The registers that hold a body's constants while a row is worked on.
     held: BTreeMap<Reg, u8>,
     /// Bytes of the frame.
@@ -96,16 +96,13 @@ struct Emit<'p> {
 /// The program has a form that stays with Cranelift, or needs more registers than there are.
 pub fn emit(p: &Program, width: Width, dots: bool) -> Result<Vec<u8>, Refused> {
     let (a, held, frame) = (Asm::new(width), BTreeMap::new(), i64::from(p.slots) * 64);
-    let mut e = Emit { a, dots: dots && width == Width::Z, p, used: 0, most: 0, ahead: None, held, frame };
+    let mut e = Emit { a, dots: dots && width == Width::Z, p, used: 0, most: 0, held, frame };
     for stmt in &p.stmts {
         e.used = 0;
         match stmt {
             Stmt::Once { body, outs } => e.once(body, outs)?,
             Stmt::Map { len, body, folds } => e.map(*len, body, folds)?,
-            Stmt::Tile { rows, cols, k, strip, a, a_row, b, terms, ahead, body } => {
-                e.ahead = *ahead;
-                e.tile((*rows, *cols), (*k, *strip, *terms), (*a, *a_row), *b, body)?
-            }
+            Stmt::Tile(tile) => e.tile(tile)?,
         }
     }
     let frame = i32::try_from(e.frame).map_err(|_| Refused("a frame beyond 31 bits".into()))?;

@@ -15,7 +15,7 @@ pub fn frame(p: &Program) -> i64 {
         Stmt::Once { .. } => 0,
         Stmt::Map { folds, .. } => folds.iter().filter(|f| f.0 == Fold::Sum).count() as i64,
         // At 256 bits a vector has 8 columns.
-        Stmt::Tile { rows, cols, .. } => i64::from(*rows) * (i64::from(*cols) + 7) / 8,
+        Stmt::Tile(t) => i64::from(t.rows) * (i64::from(t.cols) + 7) / 8,
     });
     VECTOR * (i64::from(p.slots) + 2 * totals.max().unwrap_or(0))
 }

@@ -1,42 +1,71 @@
-//! Tiles of a product: accumulators in registers over the whole sum, then the epilogue.
+//! Register tiles of matrix products of floats: the accumulators stay in registers over the whole sum, then comes the
+//! epilogue.
 
 use super::asm::{Mask, Op2, Op3, Rm, Shift, V};
-use super::body::{Count, Place, Tail};
+use super::body::{Count, Tail};
+use super::operands::{LeftRow, Operands};
 use super::parts::Sums;
 use super::{Emit, Refused, Width};
-use crate::lanes::{Ahead, DERIVED, Inst, Len, PART, STRIP, Terms, UNROLL};
-use iced_x86::{Code, Instruction, MemoryOperand, Register};
-use std::collections::BTreeMap;
+use crate::lanes::{Len, PART, Terms, Tile, UNROLL};
+use iced_x86::{Code, Instruction, Register};
 
-/// Where a row of the left operand begins.
-pub struct LeftRow {
-    base: Register,
-    /// A stride to add, once or twice.
-    index: Option<(Register, u32)>,
-    displacement: i64,
+/// The size of a tile in vector registers.
+#[derive(Clone, Copy)]
+pub struct Size {
+    /// Rows of accumulators.
+    pub rows: i64,
+    /// Vectors of a row of accumulators.
+    pub vectors: i64,
+    /// Columns of the last vector if it is not whole, else 0.
+    pub remainder: i64,
 }
 
-impl LeftRow {
-    /// The element that lies so many bytes from where the row is.
-    pub fn at(&self, bytes: i64) -> MemoryOperand {
-        let at = self.displacement + bytes;
-        match self.index {
-            Some((i, scale)) => MemoryOperand::with_base_index_scale_displ_size(self.base, i, scale, at, 1),
-            None => MemoryOperand::with_base_displ(self.base, at),
-        }
+impl Size {
+    pub fn of(tile: &Tile, width: Width) -> Size {
+        let (cols, lanes) = (i64::from(tile.cols), width.lanes());
+        Size { rows: i64::from(tile.rows), vectors: (cols + lanes - 1) / lanes, remainder: cols % lanes }
+    }
+
+    pub fn accumulators(self) -> i64 {
+        self.rows * self.vectors
+    }
+
+    /// The register of the accumulator of a row and a vector: accumulators take the first registers.
+    pub fn accumulator(self, row: i64, vector: i64) -> V {
+        (row * self.vectors + vector) as V
+    }
+
+    /// The registers of all accumulators.
+    pub fn registers(self) -> std::ops::Range<V> {
+        0..self.accumulators() as V
+    }
+
+    /// The mask of the last vector as the epilogue takes it.
+    pub fn tail(self, mask: Option<Mask>) -> Option<Tail> {
+        mask.map(|mask| Tail { mask, count: Count::Known(self.remainder) })
     }
 }
 
-/// Where the left operand's rows and the right operand's strips are.
-pub struct Operands {
-    /// The rows of the left operand.
-    pub rows: Vec<LeftRow>,
-    /// Registers to move along the sum, with the bytes of one term or group.
-    pub moving: Vec<(Register, i64)>,
-    /// What is brought nearer, and lines of it a turn.
-    pub ahead: Option<(Register, u8)>,
-    /// Base register and displacement of each vector of the right operand.
-    pub right: Vec<(Register, i64)>,
+/// A tile of floats whose sums are being made.
+struct Floats {
+    size: Size,
+    operands: Operands,
+    /// The lanes of the last vector, if it is not whole.
+    mask: Option<Mask>,
+    /// Adds one product to an accumulator.
+    multiply_add: Op3,
+    /// Vectors of the right operand, from this one on, are loaded into registers; those before it are read from memory
+    /// by the multiplication.
+    first_held: usize,
+    /// Registers for these vectors, then those for elements of the left operand.
+    spare: Vec<V>,
+    /// The registers of a right operand in bf16.
+    halves: Option<Halves>,
+    /// How the sums are parted, and two registers that adding a part may overwrite.
+    sums: Sums,
+    helpers: (V, V),
+    /// Counts iterations.
+    counter: Register,
 }
 
 /// Registers of a tile whose right operand is bf16.
@@ -66,201 +95,201 @@ impl Halves {
 }
 
 impl Emit<'_> {
-    pub fn tile(
-        &mut self,
-        shape: (u8, u8),
-        (k, strip, terms): (Len, Len, Terms),
-        a: (u16, Len),
-        b: u16,
-        body: &[Inst],
-    ) -> Result<(), Refused> {
-        if terms == Terms::Pairs && self.a.width == Width::Y {
+    /// Emits a tile: its sums, then its body for each accumulator.
+    pub fn tile(&mut self, tile: &Tile) -> Result<(), Refused> {
+        let encoding = tile.encoding;
+        if encoding == Terms::Pairs && self.a.width == Width::Y {
             return Err(Refused("products of bf16 at 256 bits".into()));
         }
-        let lines = |k: Len| match (k, terms) {
+        let rows = |k: Len| match (k, encoding) {
             (k, Terms::F32) => Ok(k),
-            (Len::Const(n), _) if n % terms.together() == 0 => Ok(Len::Const(terms.lines(n))),
+            (Len::Const(n), _) if n % encoding.together() == 0 => Ok(Len::Const(encoding.lines(n))),
             _ => Err(Refused("a sum whose length is no constant of whole groups".into())),
         };
-        let (k, strip) = (lines(k)?, lines(strip)?);
-        if let Some(group) = terms.group() {
-            return self.grouped(shape, (k, strip, terms, group), a, b, body);
+        let (k, panel) = (rows(tile.k)?, rows(tile.panel)?);
+        match encoding.group() {
+            Some(group) => self.grouped(tile, (k, panel), group),
+            None => self.floats(tile, k, panel),
         }
-        let lanes = self.a.width.lanes();
-        let (rows, cols) = (i64::from(shape.0), i64::from(shape.1));
-        let vectors = (cols + lanes - 1) / lanes;
-        let accs = rows * vectors;
-        let all = i64::from(self.a.width.registers());
-        let rest = cols % lanes;
-        // The right operand's vectors (one row reads whole ones from memory) and one element of the left one.
-        let held = match terms {
-            Terms::Halves => 0,
-            _ if rows > 1 => vectors,
-            _ => i64::from(rest > 0),
+    }
+
+    /// A tile whose sums have `k` rows of panels of `panel` rows.
+    fn floats(&mut self, tile: &Tile, k: Len, panel: Len) -> Result<(), Refused> {
+        let mut floats = self.begin_floats(tile, k, panel)?;
+        self.begin_totals(floats.sums, floats.helpers.0)?;
+        match k {
+            Len::Const(n) => self.known_sum(&floats, n)?,
+            Len::Arg(i) => self.run_time_sum(&floats, i)?,
+        }
+        let accumulators: Vec<V> = floats.size.registers().collect();
+        self.add_totals(floats.sums, &accumulators, floats.helpers)?;
+        self.used = 0;
+        floats.spare.extend(floats.halves.iter().flat_map(Halves::registers));
+        self.epilogue(floats.size, &tile.body, floats.spare, floats.size.tail(floats.mask))
+    }
+
+    /// Gives out the registers of a tile, loads its addresses and clears its accumulators.
+    fn begin_floats(&mut self, tile: &Tile, k: Len, panel: Len) -> Result<Floats, Refused> {
+        let (size, in_halves) = (Size::of(tile, self.a.width), tile.encoding == Terms::Halves);
+        let (accumulators, all) = (size.accumulators(), i64::from(self.a.width.registers()));
+        let masks = i64::from(size.remainder > 0);
+        // A tile of several rows holds the vectors of the right operand. One row reads whole ones from memory.
+        let held = match size.rows {
+            _ if in_halves => 0,
+            1 => masks,
+            _ => size.vectors,
         };
-        let needed = if terms == Terms::Halves { 5 } else { held + 1 };
-        if accs + needed + i64::from(rest > 0) > all {
-            return Err(Refused(format!("{rows} x {cols} accumulators")));
+        let operands = if in_halves { 5 } else { held + 1 };
+        if accumulators + operands + masks > all {
+            return Err(Refused(format!("{} x {} accumulators", tile.rows, tile.cols)));
         }
         let counter = self.general()?;
-        let o = self.operands(rows, vectors, (strip, terms), a, b)?;
-        let acc = |r: i64, v: i64| (r * vectors + v) as V;
-        for i in 0..accs as V {
-            self.a.op3(Op3::Xor, i, i, Rm::Reg(i))?;
-        }
-        let mut spare: Vec<V> = (accs as V..all as V).collect();
-        // A tile that begins inside of a strip has nothing to read behind its last column.
-        let mask = if rest > 0 { Some(self.known_mask(rest, &mut spare)?) } else { None };
-        let first = o.right.len() - held as usize;
-        let sum = if terms == Terms::Pairs { Op3::DotBf16 } else { Op3::Fma231 };
-        let halves =
-            (terms == Terms::Halves).then(|| Halves::new(&mut spare, accs + 4 + 2 * vectors <= all, vectors));
+        let operands = self.operands(tile, size, panel)?;
+        self.clear(size)?;
+        let mut spare: Vec<V> = (accumulators as V..all as V).collect();
+        let mask = self.remainder_mask(size, &mut spare)?;
+        let hold_all = accumulators + 4 + 2 * size.vectors <= all;
+        let halves = in_halves.then(|| Halves::new(&mut spare, hold_all, size.vectors));
         if let Some(h) = &halves {
             let upper = self.a.constant(0xffff_0000);
             self.a.op2(Op2::Move, h.upper, upper)?;
         }
-        let term = |e: &mut Self, u: i64| -> Result<(), Refused> {
-            if let Some(h) = &halves {
-                return e.halves(h, &o, u, mask, &acc);
-            }
-            for (v, (base, at)) in o.right.iter().enumerate().skip(first) {
-                let masked = if v + 1 == o.right.len() { mask } else { None };
-                e.a.load(
-                    spare[v - first],
-                    MemoryOperand::with_base_displ(*base, at + u * STRIP * 4),
-                    4,
-                    masked,
-                )?;
-            }
-            let lefts = &spare[held as usize..];
-            for (r, row) in o.rows.iter().enumerate() {
-                let x = lefts[r % lefts.len().min(4)];
-                e.a.broadcast(x, row.at(u * 4), 4)?;
-                for (v, (base, at)) in o.right.iter().enumerate() {
-                    let b = match v.checked_sub(first) {
-                        Some(v) => Rm::Reg(spare[v]),
-                        None => Rm::Mem(MemoryOperand::with_base_displ(*base, at + u * STRIP * 4)),
-                    };
-                    e.a.op3(sum, acc(r as i64, v as i64), x, b)?;
-                }
-            }
-            Ok(())
-        };
-        let sums = Sums::of(k, UNROLL, accs as usize);
+        let sums = Sums::of(k, UNROLL, accumulators as usize);
         let helpers = match (&halves, spare.as_slice()) {
             (Some(h), _) => (h.left, h.vectors[0].0),
             (None, [a, b, ..]) => (*a, *b),
             _ if sums.whole() => (0, 0),
             _ => return Err(Refused("too few vector registers".into())),
         };
-        let add_parts =
-            |e: &mut Self| (0..accs as V).try_for_each(|i| e.add_part(sums, i, usize::from(i), helpers));
-        self.begin_totals(sums, helpers.0)?;
-        match k {
-            Len::Const(n) => {
-                let turns = n / UNROLL;
-                if turns > 0 {
-                    let top = self.a.label();
-                    let turns = i32::try_from(turns).map_err(|_| Refused("a sum beyond 31 bits".into()))?;
-                    self.push(Instruction::with2(Code::Mov_r32_imm32, counter.full_register32(), turns))?;
-                    self.a.place(top);
-                    self.at_parts(sums, (counter, PART), add_parts)?;
-                    for u in 0..UNROLL {
-                        term(self, u)?;
-                    }
-                    self.bring_nearer(&o)?;
-                    self.advance(&o, UNROLL)?;
-                    self.push(Instruction::with1(Code::Dec_rm64, counter))?;
-                    self.push(Instruction::with_branch(Code::Jne_rel32_64, top))?;
-                }
-                for u in 0..n % UNROLL {
-                    term(self, u)?;
-                }
-            }
-            Len::Arg(i) => {
-                for (unroll, shift) in [(UNROLL, true), (1, false)] {
-                    let (top, after) = (self.a.label(), self.a.label());
-                    let m = self.argument(self.p.ptrs + i);
-                    self.push(Instruction::with2(Code::Mov_r64_rm64, counter, m))?;
-                    if shift {
-                        self.push(Instruction::with2(Code::Sar_rm64_imm8, counter, 2))?;
-                    } else {
-                        self.push(Instruction::with2(Code::And_rm64_imm32, counter, (UNROLL - 1) as i32))?;
-                    }
-                    self.push(Instruction::with2(Code::Test_rm64_r64, counter, counter))?;
-                    self.push(Instruction::with_branch(Code::Jle_rel32_64, after))?;
-                    self.a.place(top);
-                    if shift {
-                        self.at_parts(sums, (counter, PART), add_parts)?;
-                    }
-                    for u in 0..unroll {
-                        term(self, u)?;
-                    }
-                    if shift {
-                        self.bring_nearer(&o)?;
-                    }
-                    self.advance(&o, unroll)?;
-                    self.push(Instruction::with1(Code::Dec_rm64, counter))?;
-                    self.push(Instruction::with_branch(Code::Jne_rel32_64, top))?;
-                    self.a.place(after);
-                }
-            }
-        }
-        self.add_totals(sums, &(0..accs as V).collect::<Vec<V>>(), helpers)?;
-        self.used = 0;
-        spare.extend(halves.iter().flat_map(Halves::registers));
-        let tail = mask.map(|mask| Tail { mask, count: Count::Known(rest) });
-        self.epilogue((rows, vectors), body, spare, tail)
+        let first_held = operands.right.len() - held as usize;
+        let multiply_add = if tile.encoding == Terms::Pairs { Op3::DotBf16 } else { Op3::Fma231 };
+        Ok(Floats { size, operands, mask, multiply_add, first_held, spare, halves, sums, helpers, counter })
     }
 
-    /// Brings nearer what a turn may, and goes on from there.
-    pub fn bring_nearer(&mut self, o: &Operands) -> Result<(), Refused> {
-        let Some((r, lines)) = o.ahead else { return Ok(()) };
-        for line in 0..i64::from(lines) {
-            self.push(Instruction::with1(Code::Prefetcht1_m8, MemoryOperand::with_base_displ(r, 64 * line)))?;
-        }
-        self.push(Instruction::with2(Code::Add_rm64_imm32, r, 64 * i32::from(lines)))
+    /// Sets the accumulators to 0.
+    pub fn clear(&mut self, size: Size) -> Result<(), Refused> {
+        size.registers().try_for_each(|i| self.a.op3(Op3::Xor, i, i, Rm::Reg(i)))
     }
 
-    /// Moves the operands along the sum.
-    pub fn advance(&mut self, o: &Operands, turns: i64) -> Result<(), Refused> {
-        for (r, bytes) in &o.moving {
-            self.push(Instruction::with2(Code::Add_rm64_imm32, *r, (turns * bytes) as i32))?;
+    /// The mask of a last vector that is not whole. A tile that begins inside of a panel has nothing to read behind its
+    /// last column.
+    pub fn remainder_mask(&mut self, size: Size, spare: &mut Vec<V>) -> Result<Option<Mask>, Refused> {
+        if size.remainder == 0 { Ok(None) } else { self.known_mask(size.remainder, spare).map(Some) }
+    }
+
+    /// The sum over a known number of rows of panels.
+    fn known_sum(&mut self, floats: &Floats, rows: i64) -> Result<(), Refused> {
+        let iterations = rows / UNROLL;
+        if iterations > 0 {
+            let top = self.a.label();
+            let iterations = i32::try_from(iterations).map_err(|_| Refused("a sum beyond 31 bits".into()))?;
+            let counter = floats.counter.full_register32();
+            self.push(Instruction::with2(Code::Mov_r32_imm32, counter, iterations))?;
+            self.a.place(top);
+            self.unrolled(floats)?;
+            self.count_down(floats.counter, top)?;
+        }
+        (0..rows % UNROLL).try_for_each(|u| self.term(floats, u))
+    }
+
+    /// The sum over as many rows of panels as an argument gives: unrolled iterations, then the remainder.
+    fn run_time_sum(&mut self, floats: &Floats, argument: u16) -> Result<(), Refused> {
+        let counter = floats.counter;
+        for unrolled in [true, false] {
+            let (top, after) = (self.a.label(), self.a.label());
+            let rows = self.argument(self.p.ptrs + argument);
+            self.push(Instruction::with2(Code::Mov_r64_rm64, counter, rows))?;
+            if unrolled {
+                self.push(Instruction::with2(Code::Sar_rm64_imm8, counter, 2))?;
+            } else {
+                self.push(Instruction::with2(Code::And_rm64_imm32, counter, (UNROLL - 1) as i32))?;
+            }
+            self.push(Instruction::with2(Code::Test_rm64_r64, counter, counter))?;
+            self.push(Instruction::with_branch(Code::Jle_rel32_64, after))?;
+            self.a.place(top);
+            if unrolled {
+                self.unrolled(floats)?;
+            } else {
+                self.term(floats, 0)?;
+                self.advance(&floats.operands, 1)?;
+            }
+            self.count_down(counter, top)?;
+            self.a.place(after);
         }
         Ok(())
     }
 
-    /// Two terms of each sum: the lower and the upper halves of the right operand's elements.
-    fn halves(
+    /// One iteration of the unrolled loop.
+    fn unrolled(&mut self, floats: &Floats) -> Result<(), Refused> {
+        self.add_parts(floats.size, floats.sums, floats.counter, floats.helpers)?;
+        (0..UNROLL).try_for_each(|u| self.term(floats, u))?;
+        self.prefetch(&floats.operands)?;
+        self.advance(&floats.operands, UNROLL)
+    }
+
+    /// Adds the accumulators to their totals where a part of the sums ends.
+    pub fn add_parts(
         &mut self,
-        h: &Halves,
-        o: &Operands,
-        u: i64,
-        mask: Option<Mask>,
-        acc: &impl Fn(i64, i64) -> V,
+        size: Size,
+        sums: Sums,
+        counter: Register,
+        helpers: (V, V),
     ) -> Result<(), Refused> {
-        let right = |e: &mut Self, v: usize, (low, high): (V, V)| -> Result<(), Refused> {
-            let (base, at) = o.right[v];
-            let masked = if v + 1 == o.right.len() { mask } else { None };
-            e.a.load(low, MemoryOperand::with_base_displ(base, at + u * STRIP * 4), 4, masked)?;
-            e.a.op3(Op3::And, high, h.upper, Rm::Reg(low))?;
-            e.a.shift(Shift::Left, low, low, 16)
-        };
-        let left =
-            |e: &mut Self, row: &LeftRow, half: i64| e.a.broadcast(h.left, row.at(u * 8 + half * 4), 4);
-        // All vectors at once, or one after another.
-        let step = h.vectors.len().max(1);
-        for first in (0..o.right.len()).step_by(step) {
-            let turn = first..(first + step).min(o.right.len());
-            for (v, at) in turn.clone().zip(&h.vectors) {
-                right(self, v, *at)?;
+        self.at_parts(sums, (counter, PART), |e| {
+            size.registers().try_for_each(|i| e.add_part(sums, i, usize::from(i), helpers))
+        })
+    }
+
+    /// Counts an iteration and jumps to `top` if there is another one.
+    pub fn count_down(&mut self, counter: Register, top: super::asm::Label) -> Result<(), Refused> {
+        self.push(Instruction::with1(Code::Dec_rm64, counter))?;
+        self.push(Instruction::with_branch(Code::Jne_rel32_64, top))
+    }
+
+    /// Adds row `u` of the panels times its elements of the left operand.
+    fn term(&mut self, floats: &Floats, u: i64) -> Result<(), Refused> {
+        if let Some(halves) = &floats.halves {
+            return self.halves(floats, halves, u);
+        }
+        let (right, first) = (&floats.operands.right, floats.first_held);
+        for (v, vector) in right.iter().enumerate().skip(first) {
+            let mask = if v + 1 == right.len() { floats.mask } else { None };
+            self.a.load(floats.spare[v - first], vector.at(u), 4, mask)?;
+        }
+        let lefts = &floats.spare[right.len() - first..];
+        for (r, row) in floats.operands.rows.iter().enumerate() {
+            let x = lefts[r % lefts.len().min(4)];
+            self.a.broadcast(x, row.at(u * 4), 4)?;
+            for (v, vector) in right.iter().enumerate() {
+                let y = match v.checked_sub(first) {
+                    Some(held) => Rm::Reg(floats.spare[held]),
+                    None => Rm::Mem(vector.at(u)),
+                };
+                self.a.op3(floats.multiply_add, floats.size.accumulator(r as i64, v as i64), x, y)?;
             }
-            for (r, row) in o.rows.iter().enumerate() {
+        }
+        Ok(())
+    }
+
+    /// Adds two terms to each sum: the lower and the upper halves of row `u` of the panels.
+    fn halves(&mut self, floats: &Floats, halves: &Halves, u: i64) -> Result<(), Refused> {
+        let right = &floats.operands.right;
+        let left =
+            |e: &mut Self, row: &LeftRow, half: i64| e.a.broadcast(halves.left, row.at(u * 8 + half * 4), 4);
+        // All vectors at once, or one after another.
+        let step = halves.vectors.len().max(1);
+        for first in (0..right.len()).step_by(step) {
+            let at_hand = first..(first + step).min(right.len());
+            for (v, registers) in at_hand.clone().zip(&halves.vectors) {
+                self.load_halves(floats, halves, (v, u), *registers)?;
+            }
+            for (r, row) in floats.operands.rows.iter().enumerate() {
                 for half in 0..2 {
                     left(self, row, half)?;
-                    for (v, (low, high)) in turn.clone().zip(&h.vectors) {
+                    for (v, (low, high)) in at_hand.clone().zip(&halves.vectors) {
                         let x = if half == 0 { *low } else { *high };
-                        self.a.op3(Op3::Fma231, acc(r as i64, v as i64), h.left, Rm::Reg(x))?;
+                        let acc = floats.size.accumulator(r as i64, v as i64);
+                        self.a.op3(Op3::Fma231, acc, halves.left, Rm::Reg(x))?;
                     }
                 }
             }
@@ -268,143 +297,18 @@ impl Emit<'_> {
         Ok(())
     }
 
-    /// Addresses of the rows, and of the strips of so many lines.
-    pub fn operands(
+    /// Loads vector `v` of row `u` of the panels and parts it into its two bf16 as f32.
+    fn load_halves(
         &mut self,
-        rows: i64,
-        vectors: i64,
-        (strip, terms): (Len, Terms),
-        a: (u16, Len),
-        b: u16,
-    ) -> Result<Operands, Refused> {
-        let ahead = match self.ahead {
-            Some(Ahead { ptr, lines }) if lines > 0 => Some((self.pointer(ptr)?, lines)),
-            _ => None,
-        };
-        let mut o = Operands { rows: Vec::new(), moving: Vec::new(), ahead, right: Vec::new() };
-        let pa = self.pointer(a.0)?;
-        let term = 4 * terms.left(terms.together());
-        let line = 4 * STRIP * terms.lines(terms.together());
-        o.moving.push((pa, term));
-        match a.1 {
-            Len::Const(n) if i32::try_from(rows * n * 4 + UNROLL * term).is_ok() => {
-                o.rows =
-                    (0..rows).map(|r| LeftRow { base: pa, index: None, displacement: r * n * 4 }).collect()
-            }
-            Len::Const(_) => return Err(Refused("rows too far apart".into())),
-            Len::Arg(i) => {
-                // Three rows a register: at it, one stride and two strides on.
-                let stride = self.integer(i)?;
-                self.push(Instruction::with2(Code::Shl_rm64_imm8, stride, 2))?;
-                let mut base = pa;
-                for r in 0..rows {
-                    if r > 0 && r % 3 == 0 {
-                        let next = self.general()?;
-                        // next = base + 3 * stride
-                        self.push(Instruction::with2(
-                            Code::Lea_r64_m,
-                            next,
-                            MemoryOperand::with_base_index_scale(base, stride, 2),
-                        ))?;
-                        self.push(Instruction::with2(Code::Add_r64_rm64, next, stride))?;
-                        o.moving.push((next, term));
-                        base = next;
-                    }
-                    let index = [None, Some((stride, 1)), Some((stride, 2))][r as usize % 3];
-                    o.rows.push(LeftRow { base, index, displacement: 0 });
-                }
-            }
-        }
-        let lanes = self.a.width.lanes();
-        let mut base = self.pointer(b)?;
-        o.moving.push((base, line));
-        let mut last = 0;
-        for v in 0..vectors {
-            let (s, inside) = (v * lanes / STRIP, v * lanes % STRIP);
-            match strip {
-                // Strips of a known length lie at constant distances.
-                Len::Const(n) => {
-                    let at = s * n * STRIP * 4 + inside * 4;
-                    if i32::try_from(at + UNROLL * line).is_err() {
-                        return Err(Refused("strips too far apart".into()));
-                    }
-                    o.right.push((base, at));
-                }
-                Len::Arg(i) => {
-                    if s != last {
-                        let next = self.general()?;
-                        let m = self.argument(self.p.ptrs + i);
-                        self.push(Instruction::with2(Code::Mov_r64_rm64, next, m))?;
-                        self.push(Instruction::with2(Code::Shl_rm64_imm8, next, 6))?;
-                        self.push(Instruction::with2(Code::Add_r64_rm64, next, base))?;
-                        o.moving.push((next, line));
-                        base = next;
-                        last = s;
-                    }
-                    o.right.push((base, inside * 4));
-                }
-            }
-        }
-        Ok(o)
-    }
-
-    /// The body for each accumulator, row by row.
-    pub fn epilogue(
-        &mut self,
-        (rows, vectors): (i64, i64),
-        body: &[Inst],
-        spare: Vec<V>,
-        last: Option<Tail>,
+        floats: &Floats,
+        halves: &Halves,
+        (v, u): (usize, i64),
+        (low, high): (V, V),
     ) -> Result<(), Refused> {
-        let lanes = self.a.width.lanes();
-        let mut bases: BTreeMap<u16, Register> = BTreeMap::new();
-        let mut strides: BTreeMap<u16, Register> = BTreeMap::new();
-        for inst in body {
-            let (Inst::Load { ptr, row_step, mem, .. } | Inst::Store { ptr, row_step, mem, .. }) = inst
-            else {
-                continue;
-            };
-            if *ptr >= DERIVED {
-                return Err(Refused("a derived pointer in a tile".into()));
-            }
-            if bases.contains_key(ptr) {
-                continue;
-            }
-            let r = self.pointer(*ptr)?;
-            bases.insert(*ptr, r);
-            if let Len::Arg(i) = row_step {
-                let s = self.integer(*i)?;
-                let shift = mem.size().trailing_zeros() as i32;
-                self.push(Instruction::with2(Code::Shl_rm64_imm8, s, shift))?;
-                strides.insert(*ptr, s);
-            }
-        }
-        let mut free: Vec<V> = spare.into_iter().rev().collect();
-        for r in 0..rows {
-            for v in 0..vectors {
-                let tail = if v + 1 == vectors { last } else { None };
-                let acc = (r * vectors + v) as V;
-                let place = Place {
-                    bases: &bases,
-                    index: None,
-                    plus: v * lanes,
-                    row: r,
-                    tail,
-                    acc: Some(acc),
-                    scalar: false,
-                    without: &[],
-                };
-                if !body.iter().any(|i| matches!(i, Inst::Acc)) {
-                    free.push(acc);
-                }
-                self.body(body, &place, &[], &mut free)?;
-            }
-            if r + 1 < rows {
-                for (ptr, s) in &strides {
-                    self.push(Instruction::with2(Code::Add_r64_rm64, bases[ptr], *s))?;
-                }
-            }
-        }
-        Ok(())
+        let right = &floats.operands.right;
+        let mask = if v + 1 == right.len() { floats.mask } else { None };
+        self.a.load(low, right[v].at(u), 4, mask)?;
+        self.a.op3(Op3::And, high, halves.upper, Rm::Reg(low))?;
+        self.a.shift(Shift::Left, low, low, 16)
     }
 }

@@ -76,23 +76,24 @@ impl Extents {
             let (count, rows, body) = match stmt {
                 Stmt::Once { body, .. } => (1, 1, body),
                 Stmt::Map { len: n, body, .. } => (len(*n)?, 1, body),
-                Stmt::Tile { rows, cols, k, strip, a, a_row, b, terms, body, .. } => {
-                    let (rows, cols, k, strip) = (i64::from(*rows), i64::from(*cols), len(*k)?, len(*strip)?);
-                    add(*a, false, Region::new((terms.left(k), 1), (rows, len(*a_row)?), Mem::F32.size()))?;
-                    // Whole strips, and of the last one what its last row has up to the last column: a tile
-                    // may begin inside of a strip.
-                    let (strips, columns) = ((cols + STRIP - 1) / STRIP, (cols - 1) % STRIP + 1);
-                    let (lines, strip) = (terms.lines(k), terms.lines(strip));
-                    // Strips of no length of their own lie upon each other: the last but one is then read
-                    // further.
-                    let before = if strips > 1 { ((strips - 2) * strip + lines) * STRIP } else { 0 };
-                    let elements = if lines > 0 {
-                        before.max(((strips - 1) * strip + lines - 1) * STRIP + columns)
+                Stmt::Tile(tile) => {
+                    let (rows, cols) = (i64::from(tile.rows), i64::from(tile.cols));
+                    let (k, panel) = (len(tile.k)?, len(tile.panel)?);
+                    let left = (tile.encoding.left(k), 1);
+                    add(tile.left, false, Region::new(left, (rows, len(tile.left_row)?), Mem::F32.size()))?;
+                    // Whole panels, and of the last panel what its last row has up to the last column: a tile may
+                    // begin inside of a panel.
+                    let (panels, columns) = ((cols + STRIP - 1) / STRIP, (cols - 1) % STRIP + 1);
+                    let (read, panel) = (tile.encoding.lines(k), tile.encoding.lines(panel));
+                    // Panels of length 0 lie upon each other: the last but one is then read further.
+                    let before = if panels > 1 { ((panels - 2) * panel + read) * STRIP } else { 0 };
+                    let elements = if read > 0 {
+                        before.max(((panels - 1) * panel + read - 1) * STRIP + columns)
                     } else {
                         0
                     };
-                    add(*b, false, Region::new((elements, 1), (1, 0), Mem::F32.size()))?;
-                    (cols, rows, body)
+                    add(tile.right, false, Region::new((elements, 1), (1, 0), Mem::F32.size()))?;
+                    (cols, rows, &tile.body)
                 }
             };
             for inst in body {

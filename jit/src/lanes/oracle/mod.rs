@@ -1,6 +1,9 @@
-//! The meaning of a lanes program: plain Rust, one element at a time, on safe memory.
+//! The meaning of a vector program: plain Rust, one element at a time, on safe memory.
+
+mod tile;
 
 use super::*;
+use tile::Column;
 
 /// Memory of the oracle: numbered buffers.
 pub type Memory = Vec<Vec<u8>>;
@@ -68,83 +71,15 @@ impl Machine<'_> {
                     self.slots[*s as usize] = if *k == Fold::Sum { (*sum as f32).to_bits() } else { *a };
                 }
             }
-            Stmt::Tile { rows, cols, k, strip, a, a_row, b, terms, body, .. } => {
-                for r in 0..i64::from(*rows) {
-                    for c in 0..i64::from(*cols) {
-                        let acc =
-                            self.sum((*a, r * self.len(*a_row)), (*b, c), (*k, self.len(*strip)), *terms);
-                        self.body(body, c, r, acc.to_bits());
+            Stmt::Tile(tile) => {
+                for r in 0..i64::from(tile.rows) {
+                    for c in 0..i64::from(tile.cols) {
+                        let acc = Column { machine: self, tile, row: r * self.len(tile.left_row), c }.sum();
+                        self.body(&tile.body, c, r, acc.to_bits());
                     }
                 }
             }
         }
-    }
-
-    /// The sum of `k` products of a row, which begins at an element of its pointer, and a column.
-    fn sum(
-        &self,
-        (a, row): (u16, i64),
-        (b, c): (u16, i64),
-        (length, strip): (Len, i64),
-        terms: Terms,
-    ) -> f32 {
-        let k = self.len(length);
-        let right =
-            |line: i64| self.load(b, (c / STRIP * terms.lines(strip) + line) * STRIP + c % STRIP, Mem::I32);
-        let left = |i: i64| self.load(a, row + i, Mem::I32);
-        let halves = |x: u32| [f(x << 16), f(x & 0xffff_0000)];
-        let normal = |x: f32| if x.is_subnormal() { 0.0f32.copysign(x) } else { x };
-        let (mut acc, mut total) = (0f32, Total::default());
-        let turns = terms.group().map_or(terms.lines(k) / UNROLL, |g| k / g.terms);
-        let parts = Parts::of(if let Len::Const(_) = length { Some(turns) } else { None });
-        let mut begin = |turn: i64, acc: &mut f32| {
-            if (turns - turn) % PART == 0 {
-                total.add(std::mem::take(acc), parts);
-            }
-        };
-        if let Some(g) = terms.group() {
-            for n in 0..turns {
-                begin(n, &mut acc);
-                let (at, from) = (n * g.right(), n * g.left());
-                let (factor, extra) = (f(left(from + g.terms / 4)), left(from + g.terms / 4 + 1));
-                let mut dot = if terms == Terms::Bytes { extra as i32 } else { 0 };
-                for t in 0..g.terms {
-                    let x = (left(from + t / 4) >> (t % 4 * 8)) as i8;
-                    let y = match terms {
-                        Terms::Bytes => right(at + t / 4) >> (t % 4 * 8) & 0xff,
-                        _ => right(at + t / 8) >> (t % 4 * 8 + t % 8 / 4 * 4) & 0xf,
-                    };
-                    dot = dot.wrapping_add(i32::from(x) * y as i32);
-                }
-                let scale = right(at + g.lines);
-                if terms == Terms::Bytes {
-                    acc = (dot as f32 * f(scale)).mul_add(factor, acc);
-                } else {
-                    acc = (dot as f32 * half(scale as u16)).mul_add(factor, acc);
-                    acc = half((scale >> 16) as u16).mul_add(f(extra), acc);
-                }
-            }
-            return if turns >= PART { total.with(acc) } else { acc };
-        }
-        for line in 0..terms.lines(k) {
-            if line % UNROLL == 0 && line / UNROLL < turns {
-                begin(line / UNROLL, &mut acc);
-            }
-            match terms {
-                Terms::Halves => {
-                    for (i, y) in halves(right(line)).into_iter().enumerate() {
-                        acc = f(left(2 * line + i as i64)).mul_add(y, acc);
-                    }
-                }
-                Terms::Pairs => {
-                    for (x, y) in halves(left(line)).into_iter().zip(halves(right(line))).rev() {
-                        acc = normal(normal(x).mul_add(normal(y), acc));
-                    }
-                }
-                _ => acc = f(left(line)).mul_add(f(right(line)), acc),
-            }
-        }
-        if turns >= PART { total.with(acc) } else { acc }
     }
 
     fn at(&self, ptr: u16, element: i64, size: i64) -> (usize, usize) {

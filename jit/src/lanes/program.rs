@@ -1,0 +1,129 @@
+//! Vector programs: their statements, and the pointers they take.
+
+use super::{Fold, Inst, Len, Reg, Ty};
+use crate::format::Terms;
+
+/// One statement of a program.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Stmt {
+    /// A scalar statement: straight-line code on row scalars, run once.
+    Once {
+        /// The instructions.
+        body: Vec<Inst>,
+        /// Results kept in slots.
+        outs: Vec<(Reg, u16)>,
+    },
+    /// The body for each of `len` elements of a row, and reductions of them to row scalars.
+    Map {
+        /// Number of elements.
+        len: Len,
+        /// The instructions for one element.
+        body: Vec<Inst>,
+        /// The reductions: the operation, the register it reduces, and the row scalar that gets the result.
+        folds: Vec<(Fold, Reg, u16)>,
+    },
+    /// A register tile of a matrix product, then a body for each of its accumulators.
+    Tile(Tile),
+}
+
+/// A register tile of a matrix product: `acc[r][c] = Σ_k left[r][k] * right[k][c]`, with partial sums of [`PART`](super::PART)
+/// iterations, then the body for each accumulator.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Tile {
+    /// Rows of the tile.
+    pub rows: u8,
+    /// Columns of the tile. They begin at any column of a panel; at 128 bits they lie within one panel.
+    pub cols: u8,
+    /// Length of the sums.
+    pub k: Len,
+    /// Length of the right operand's panels: that of the sums, or more where the tile reads a part of a panel.
+    pub panel: Len,
+    /// Pointer of the left operand, whose rows have a step of 1.
+    pub left: u16,
+    /// 32-bit elements from one row of the left operand to the next.
+    pub left_row: Len,
+    /// Pointer into the packed panels of the right operand. Element `(i, c)` is
+    /// `right[(c / STRIP * panel + i) * STRIP + c % STRIP]`. In bf16, elements `2 i` and `2 i + 1` of a column are the
+    /// lower and the upper half of 32 bits: `right[(c / STRIP * (panel / 2) + i) * STRIP + c % STRIP]`. The rows of
+    /// 32 bits of other encodings are addressed alike.
+    pub right: u16,
+    /// What the operands' elements are. For all encodings but f32, `k` and `panel` are constants and multiples of
+    /// [`Terms::together`].
+    pub encoding: Terms,
+    /// Memory that the tile prefetches.
+    pub prefetch: Option<Prefetch>,
+    /// What is done with each accumulator ([`Inst::Acc`]).
+    pub body: Vec<Inst>,
+}
+
+/// Memory that will be read soon: cache lines of 64 bytes from a pointer on, some in each iteration of the loop
+/// over a tile's sums. This is a hint: nothing there is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Prefetch {
+    /// The pointer.
+    pub ptr: u16,
+    /// Cache lines in each iteration.
+    pub lines: u8,
+}
+
+/// Pointers from this number on are those of [`Program::derived`].
+pub const DERIVED: u16 = 0x8000;
+
+/// A pointer at a constant distance from a pointer argument.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Derived {
+    /// The pointer argument.
+    pub ptr: u16,
+    /// 32-bit elements from the argument to this pointer.
+    pub at: i64,
+}
+
+/// The pointer `at` 32-bit elements behind a pointer argument. It is added to the list if it is new.
+pub fn derive(list: &mut Vec<Derived>, ptr: u16, at: i64) -> u16 {
+    let d = Derived { ptr, at };
+    let i = list.iter().position(|x| *x == d).unwrap_or_else(|| {
+        list.push(d);
+        list.len() - 1
+    });
+    DERIVED + i as u16
+}
+
+/// The argument that a pointer is derived from, and the bytes from there; `None` if there is no such pointer.
+pub fn resolve(list: &[Derived], ptr: u16) -> Option<(u16, i64)> {
+    match ptr.checked_sub(DERIVED) {
+        Some(i) => list.get(usize::from(i)).map(|d| (d.ptr, d.at * 4)),
+        None => Some((ptr, 0)),
+    }
+}
+
+/// A vector program: a leaf function `fn(pointers.., integers..)`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Default)]
+pub struct Program {
+    /// Number of pointer arguments.
+    pub ptrs: u16,
+    /// Number of integer arguments.
+    pub ints: u16,
+    /// Number of row scalars.
+    pub slots: u16,
+    /// Pointers derived from arguments by a constant offset. They are numbered from [`DERIVED`] on.
+    pub derived: Vec<Derived>,
+    /// The statements in order.
+    pub stmts: Vec<Stmt>,
+}
+
+impl Program {
+    /// The argument that a pointer is derived from, and the bytes from there; `None` if there is no such pointer.
+    pub fn resolve(&self, ptr: u16) -> Option<(u16, i64)> {
+        resolve(&self.derived, ptr)
+    }
+}
+
+/// The lane type of each register of a body; a store's is that of its value.
+pub fn body_types(body: &[Inst]) -> Vec<Ty> {
+    let mut types: Vec<Ty> = Vec::with_capacity(body.len());
+    for inst in body {
+        let t = inst.ty(|r| types[r as usize]).unwrap_or(Ty::F);
+        types.push(t);
+    }
+    types
+}

@@ -1,0 +1,158 @@
+//! Where a tile's operands are: addresses of the left operand's rows, of the right operand's panels, and of what is
+//! prefetched.
+
+use super::tile::Size;
+use super::{Emit, Refused};
+use crate::lanes::{Len, Prefetch, STRIP, Tile, UNROLL};
+use iced_x86::{Code, Instruction, MemoryOperand, Register};
+
+/// Where a row of the left operand begins.
+pub struct LeftRow {
+    base: Register,
+    /// A stride to add, once or twice.
+    index: Option<(Register, u32)>,
+    displacement: i64,
+}
+
+impl LeftRow {
+    /// The element `bytes` bytes behind the start of the row.
+    pub fn at(&self, bytes: i64) -> MemoryOperand {
+        let at = self.displacement + bytes;
+        match self.index {
+            Some((i, scale)) => MemoryOperand::with_base_index_scale_displ_size(self.base, i, scale, at, 1),
+            None => MemoryOperand::with_base_displ(self.base, at),
+        }
+    }
+}
+
+/// A vector of the right operand: a base register and a displacement.
+#[derive(Clone, Copy)]
+pub struct RightVector {
+    base: Register,
+    displacement: i64,
+}
+
+impl RightVector {
+    /// The vector in row `row` of the panel.
+    pub fn at(self, row: i64) -> MemoryOperand {
+        MemoryOperand::with_base_displ(self.base, self.displacement + row * STRIP * 4)
+    }
+}
+
+/// Where a tile's operands are.
+pub struct Operands {
+    /// The rows of the left operand.
+    pub rows: Vec<LeftRow>,
+    /// The vectors of the right operand.
+    pub right: Vec<RightVector>,
+    /// Registers to move along the sum, with the bytes of one term or group.
+    moving: Vec<(Register, i64)>,
+    /// The address that is prefetched, and cache lines in each iteration.
+    prefetch: Option<(Register, u8)>,
+}
+
+impl Emit<'_> {
+    /// Loads the addresses of a tile's operands; `panel` is the number of 32-bit rows of a panel.
+    pub fn operands(&mut self, tile: &Tile, size: Size, panel: Len) -> Result<Operands, Refused> {
+        let prefetch = match tile.prefetch {
+            Some(Prefetch { ptr, lines }) if lines > 0 => Some((self.pointer(ptr)?, lines)),
+            _ => None,
+        };
+        let mut operands = Operands { rows: Vec::new(), right: Vec::new(), moving: Vec::new(), prefetch };
+        self.left_rows(tile, size, &mut operands)?;
+        self.panels(tile, size, panel, &mut operands)?;
+        Ok(operands)
+    }
+
+    fn left_rows(&mut self, tile: &Tile, size: Size, operands: &mut Operands) -> Result<(), Refused> {
+        let first = self.pointer(tile.left)?;
+        let term = 4 * tile.encoding.left(tile.encoding.together());
+        operands.moving.push((first, term));
+        match tile.left_row {
+            Len::Const(n) if i32::try_from(size.rows * n * 4 + UNROLL * term).is_ok() => {
+                let row = |r: i64| LeftRow { base: first, index: None, displacement: r * n * 4 };
+                operands.rows = (0..size.rows).map(row).collect();
+            }
+            Len::Const(_) => return Err(Refused("rows too far apart".into())),
+            Len::Arg(i) => {
+                // Each register reaches three rows: at it, one stride and two strides on.
+                let stride = self.integer(i)?;
+                self.push(Instruction::with2(Code::Shl_rm64_imm8, stride, 2))?;
+                let mut base = first;
+                for r in 0..size.rows {
+                    if r > 0 && r % 3 == 0 {
+                        let next = self.general()?;
+                        // next = base + 3 * stride
+                        let two_on = MemoryOperand::with_base_index_scale(base, stride, 2);
+                        self.push(Instruction::with2(Code::Lea_r64_m, next, two_on))?;
+                        self.push(Instruction::with2(Code::Add_r64_rm64, next, stride))?;
+                        operands.moving.push((next, term));
+                        base = next;
+                    }
+                    let index = [None, Some((stride, 1)), Some((stride, 2))][r as usize % 3];
+                    operands.rows.push(LeftRow { base, index, displacement: 0 });
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn panels(
+        &mut self,
+        tile: &Tile,
+        size: Size,
+        panel: Len,
+        operands: &mut Operands,
+    ) -> Result<(), Refused> {
+        let lanes = self.a.width.lanes();
+        let row = 4 * STRIP * tile.encoding.lines(tile.encoding.together());
+        let mut base = self.pointer(tile.right)?;
+        operands.moving.push((base, row));
+        let mut last = 0;
+        for v in 0..size.vectors {
+            let (number, inside) = (v * lanes / STRIP, v * lanes % STRIP);
+            match panel {
+                // Panels of a known length lie at constant distances.
+                Len::Const(n) => {
+                    let displacement = number * n * STRIP * 4 + inside * 4;
+                    if i32::try_from(displacement + UNROLL * row).is_err() {
+                        return Err(Refused("panels too far apart".into()));
+                    }
+                    operands.right.push(RightVector { base, displacement });
+                }
+                Len::Arg(i) => {
+                    if number != last {
+                        let next = self.general()?;
+                        let length = self.argument(self.p.ptrs + i);
+                        self.push(Instruction::with2(Code::Mov_r64_rm64, next, length))?;
+                        self.push(Instruction::with2(Code::Shl_rm64_imm8, next, 6))?;
+                        self.push(Instruction::with2(Code::Add_r64_rm64, next, base))?;
+                        operands.moving.push((next, row));
+                        base = next;
+                        last = number;
+                    }
+                    operands.right.push(RightVector { base, displacement: inside * 4 });
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Prefetches what one iteration may, and moves the address on.
+    pub fn prefetch(&mut self, operands: &Operands) -> Result<(), Refused> {
+        let Some((address, lines)) = operands.prefetch else { return Ok(()) };
+        for line in 0..i64::from(lines) {
+            let at = MemoryOperand::with_base_displ(address, 64 * line);
+            self.push(Instruction::with1(Code::Prefetcht1_m8, at))?;
+        }
+        self.push(Instruction::with2(Code::Add_rm64_imm32, address, 64 * i32::from(lines)))
+    }
+
+    /// Moves the operands along the sum by `terms` terms or groups.
+    pub fn advance(&mut self, operands: &Operands, terms: i64) -> Result<(), Refused> {
+        for (register, bytes) in &operands.moving {
+            self.push(Instruction::with2(Code::Add_rm64_imm32, *register, (terms * bytes) as i32))?;
+        }
+        Ok(())
+    }
+}
