@@ -27,7 +27,7 @@ pub struct Arguments {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Part {
     /// Rows, [`Blocking::rows`](crate::Blocking::rows) at a time, with all that is fused to them; or heads,
-    /// or strips.
+    /// or panels.
     Rows = 0,
     /// Columns of a product, [`Blocking::cols`](crate::Blocking::cols) at a time, for all rows, without the
     /// work on whole rows.

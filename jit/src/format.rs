@@ -2,13 +2,17 @@
 
 use std::fmt;
 
-/// How weights of products are kept in memory. A product of few rows takes the time that memory needs to give
-/// its weights: half the bytes are half the time.
+/// How the weights of matrix products are kept in memory. A product of few rows takes as long as memory needs
+/// to deliver its weights: half the bytes take half the time.
 ///
-/// Sums and results are f32. What weights are multiplied with is f32 with `f32` weights; with `bf16` too, but
-/// for rows of more than four at a time on machines with AVX-512 BF16, which are rounded to bf16; with
-/// integers it is rounded to 8 bits, with one factor for as many elements of a row as weights have one.
-/// Weights that are no whole groups of sums stay f32.
+/// Sums and results are always f32. The other operand of a product depends on the format of the weights:
+///
+/// - With f32 and bf16 weights it is f32. One exception are bf16 weights with more than four rows at a time
+///   on machines with AVX-512 BF16: there the rows are rounded to bf16.
+/// - With integer weights it is rounded to 8 bits. It gets one factor for as many elements of a row as the
+///   weights have one factor for.
+///
+/// Weights whose sums are not whole groups stay f32.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Format {
     /// As they are.
@@ -17,11 +21,12 @@ pub enum Format {
     /// bfloat16: 8 bits of mantissa, rounded to nearest even; errors of a product up to 2^-9 of `sum |x w|`,
     /// 2^-8 where both are rounded.
     Bf16,
-    /// 8 bits with a sign, and an f32 factor for each 64 terms of a column: its largest magnitude is 127.
+    /// Signed 8 bits, and an f32 factor for each 64 terms of a column. The largest magnitude of a group is
+    /// 127.
     Int8,
-    /// 4 bits, and an f16 factor and summand for each 32 terms of a column: its least is 0, its largest 15.
-    /// Weights that came as `Q4_0` or `Q4_1` of a GGUF file are taken as they are; those that came in 8 bits
-    /// get [`Format::Int8`].
+    /// 4 bits, and an f16 factor and summand for each 32 terms of a column. The least of a group is 0, the
+    /// largest 15. `Q4_0` and `Q4_1` weights of a GGUF file are taken as they are. Weights of a file that has
+    /// them in 8 bits get [`Format::Int8`].
     Q4,
 }
 
@@ -29,7 +34,7 @@ impl Format {
     /// All of them, from the most exact.
     pub const ALL: [Format; 4] = [Format::F32, Format::Bf16, Format::Int8, Format::Q4];
 
-    /// What packed weights are to a tile that takes f32 rows, or the integers they need.
+    /// The encoding of packed weights for a tile whose rows are f32, or the integers that such weights need.
     pub(crate) fn layout(self) -> Terms {
         match self {
             Format::F32 => Terms::F32,
@@ -39,7 +44,7 @@ impl Format {
         }
     }
 
-    /// Elements of a column that have one factor; 1 where each is a number of its own.
+    /// Elements of a column that share a factor; 1 for formats without factors.
     pub fn group(self) -> usize {
         self.layout().group().map_or(1, |g| g.terms as usize)
     }
@@ -56,53 +61,61 @@ impl fmt::Display for Format {
     }
 }
 
-/// What the operands of a tile are.
+/// How the elements of a register tile's operands are encoded.
+///
+/// The right operand lies in packed panels, whose rows have 32 bits for each column. The left operand lies in
+/// rows of 32-bit elements.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Terms {
-    /// f32 both.
+    /// Both operands are f32.
     F32,
-    /// f32 by bf16, whose values are f32 in the upper half of their bits.
+    /// The left operand is f32. The right one is bf16, two terms in 32 bits; a bf16 is the upper half of an
+    /// f32.
     Halves,
-    /// bf16 both: elements `2 i` and `2 i + 1` of a row of the left operand lie together as well. Of a pair
-    /// the second is added first, each rounded once; what is subnormal counts as 0.
+    /// Both operands are bf16, two terms in 32 bits. Of a pair the second product is added first, and each
+    /// addition rounds. Subnormal numbers count as 0.
     Pairs,
-    /// Integers of 8 bits both, in groups of 64 terms. In a column of the right operand a group is 16 lines
-    /// of 4 bytes, of which 128 is to be taken, and a line with its f32 factor; in a row of the left one it
-    /// is 64 bytes with a sign, their f32 factor, and -128 times their sum as an i32. The sum of a group's
-    /// products is exact; it is multiplied by the column's factor, and that by the row's is added to the
-    /// accumulator, rounded once.
+    /// Both operands are 8-bit integers in groups of 64 terms.
+    ///
+    /// A group of a column of the right operand is 16 rows of 4 unsigned bytes, each 128 larger than its
+    /// number, and a row with the f32 factor. A group of a row of the left operand is 64 signed bytes, their
+    /// f32 factor, and -128 times their sum as an i32. The sum of a group's products is exact. It is
+    /// multiplied by the column's factor, then the product with the row's factor is added to the accumulator
+    /// and rounded once.
     Bytes,
-    /// Integers of 8 bits by such of 4 bits, in groups of 32 terms. In a column of the right operand a group
-    /// is 4 lines of 4 bytes, whose lower halves are terms `8 i` to `8 i + 3` and whose upper halves are the
-    /// 4 after them, and a line of two finite f16, a factor in the lower half and a summand in the upper one;
-    /// in a row of the left one it is 32 bytes with a sign, their f32 factor, and the factor times their sum
-    /// in f32. The product of summand and sum is added last.
+    /// The left operand is 8-bit integers, the right one 4-bit integers, in groups of 32 terms.
+    ///
+    /// A group of a column of the right operand is 4 rows of 4 bytes. The lower halves of row `i` are the
+    /// terms `8 i` to `8 i + 3`, the upper halves the 4 terms after them. A fifth row holds two finite f16: a
+    /// factor in the lower half and a summand in the upper one. A group of a row of the left operand is 32
+    /// signed bytes, their f32 factor, and the factor times their sum as an f32. The product of the summand
+    /// and that sum is added last.
     Nibbles,
 }
 
-/// How integers are grouped in the operands of a tile.
+/// A group of integers that share a factor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Group {
-    /// Terms that have one factor.
+    /// Terms of the group.
     pub terms: i64,
-    /// Lines of 32 bits that their integers take in the right operand.
+    /// 32-bit rows that their integers take in a panel.
     pub lines: i64,
 }
 
 impl Group {
-    /// Lines of 32 bits of a group in the right operand: integers, then factors.
+    /// 32-bit rows of the group in a panel: integers, then factors.
     pub fn right(self) -> i64 {
         self.lines + 1
     }
 
-    /// Elements of 32 bits of a group in the left operand: 4 bytes each, then the factor and the sum.
+    /// 32-bit elements of the group in a row of the left operand: 4 bytes each, then the factor and the sum.
     pub fn left(self) -> i64 {
         self.terms / 4 + 2
     }
 }
 
 impl Terms {
-    /// The groups of integers.
+    /// The groups of an encoding with integers.
     pub fn group(self) -> Option<Group> {
         match self {
             Terms::Bytes => Some(Group { terms: 64, lines: 16 }),
@@ -111,7 +124,7 @@ impl Terms {
         }
     }
 
-    /// Terms that cannot be parted: a sum has a multiple of them.
+    /// Terms that lie in one unit. The length of a sum is a multiple of it.
     pub fn together(self) -> i64 {
         match (self, self.group()) {
             (_, Some(g)) => g.terms,
@@ -120,12 +133,12 @@ impl Terms {
         }
     }
 
-    /// Lines of 32 bits of so many terms of a column of the right operand.
+    /// 32-bit rows of a panel for `k` terms.
     pub fn lines(self, k: i64) -> i64 {
         k / self.together() * self.group().map_or(1, Group::right)
     }
 
-    /// Elements of 32 bits of so many terms of a row of the left operand.
+    /// 32-bit elements of a row of the left operand for `k` terms.
     pub fn left(self, k: i64) -> i64 {
         match (self, self.group()) {
             (_, Some(g)) => k / g.terms * g.left(),
@@ -134,7 +147,7 @@ impl Terms {
         }
     }
 
-    /// Whether rows of f32 are brought into another form first.
+    /// Whether rows of f32 are converted before they are multiplied.
     pub fn converts(self) -> bool {
         !matches!(self, Terms::F32 | Terms::Halves)
     }

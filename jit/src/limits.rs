@@ -17,7 +17,7 @@ pub const STREAMS: usize = 4;
 
 const ONE: Len = Len::Const(1);
 const NONE: Len = Len::Const(0);
-/// Additions in a turn of the dependent chain.
+/// Additions in an iteration of the dependent chain.
 const CHAIN: u64 = 64;
 /// Accumulators at 128 bits, where code of this module needs the other registers of 16 for itself.
 const NARROW: u64 = 12;

@@ -8,16 +8,15 @@ use crate::lanes::{Len, STRIP, Terms};
 const LATENCY: i64 = 4;
 /// Multiply-adds and loads that a core starts in a cycle.
 const PORTS: i64 = 2;
-/// More rows than this hide no more loads, but leave more rows over.
+/// Most rows of a tile. More rows hide no more loads, and leave a larger remainder.
 const MOST_ROWS: i64 = 8;
-/// Rows of a block at most: the right operand is read once for each block, and from the main memory if it is
-/// large.
+/// Most rows of a block. The right operand is read once for each block, from main memory if it is large.
 const MOST_IN_BLOCK: i64 = 128;
 
-/// A core's second cache, and the vectors that code for it uses.
+/// A core's L2 cache, and the vectors that code for it uses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Machine {
-    /// Bytes of the second cache.
+    /// Bytes of the L2 cache.
     pub l2: i64,
     /// Width of emitted code, if there is any.
     pub(crate) width: Option<Width>,
@@ -27,29 +26,29 @@ pub struct Machine {
     pub(crate) dots: bool,
 }
 
-/// How a product is cut for registers and caches.
+/// How a matrix product is cut for registers and caches.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Blocking {
     /// Rows of the highest tile: work on rows is divided in multiples of them.
     pub rows: i64,
-    /// Columns of the widest tile, a multiple of a strip: work on columns is divided in multiples of them.
+    /// Columns of the widest tile, a multiple of a panel: work on columns is divided in multiples of them.
     pub cols: i64,
     /// Rows of a block: the right operand is read once for each.
     pub block: i64,
 }
 
 impl Machine {
-    /// This machine with vectors of a width.
+    /// The machine that this program runs on, with vectors of a width.
     pub(crate) fn host(width: Option<Width>) -> Machine {
         Machine {
-            l2: second_cache().unwrap_or(512 << 10),
+            l2: l2_cache().unwrap_or(512 << 10),
             width,
             pairs: width == Some(Width::Z) && has_pairs(),
             dots: width == Some(Width::Z) && has_dots(),
         }
     }
 
-    /// Rows of the highest tile that is `strips` wide, if there is one.
+    /// Rows of the highest tile that is `strips` panels wide, if there is one.
     pub(crate) fn rows(self, strips: i64, terms: Terms) -> Option<i64> {
         let Some(width) = self.width else { return (strips == 1).then_some(4) };
         let vectors = strips * STRIP / width.lanes();
@@ -102,15 +101,15 @@ impl Machine {
             Len::Const(n) => n,
             Len::Arg(_) => 1024,
         };
-        // Rows in another form are shorter.
+        // Converted rows are shorter.
         let left = if terms.converts() { terms.left(floats(k)) } else { floats(k) };
-        // A block's rows, on both sides, fit into the second cache. The columns at hand have to stay there,
+        // A block's rows, on both sides, fit into the L2 cache. The columns at hand have to stay there,
         // the rows do not: a tile reads few bytes of them for what it computes.
         let room = self.l2 / 4 / (left + if whole { floats(n) } else { 0 }).max(1);
         Blocking { rows, cols: strips * STRIP, block: (room.min(MOST_IN_BLOCK) / rows * rows).max(rows) }
     }
 
-    /// Queries of a block of attention: a block of scores over `t` keys takes a quarter of the second cache.
+    /// Queries of a block of attention: a block of scores over `t` keys takes a quarter of the L2 cache.
     pub(crate) fn queries(self, t: Len) -> i64 {
         let keys = match t {
             Len::Const(n) => n.max(1),
@@ -131,7 +130,7 @@ fn has_pairs() -> bool {
     false
 }
 
-/// Who made the machine.
+/// The vendor of the CPU.
 #[cfg(target_arch = "x86_64")]
 fn vendor() -> [u8; 12] {
     let id = std::arch::x86_64::__cpuid(0);
@@ -150,8 +149,8 @@ fn has_dots() -> bool {
     false
 }
 
-/// Bytes of the second cache, as Linux tells.
-fn second_cache() -> Option<i64> {
+/// Bytes of the L2 cache, as Linux reports it.
+fn l2_cache() -> Option<i64> {
     let read = |index: usize, what: &str| {
         std::fs::read_to_string(format!("/sys/devices/system/cpu/cpu0/cache/index{index}/{what}")).ok()
     };
@@ -182,7 +181,7 @@ mod tests {
     }
 
     #[test]
-    fn blocks_fit_into_the_second_cache() {
+    fn blocks_fit_into_the_l2_cache() {
         for k in [1, 64, 768, 3072, 100_000] {
             let m = machine(Some(Width::Z));
             let b = m.blocking(Len::Const(768), Len::Const(k), true, Terms::F32);

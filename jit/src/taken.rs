@@ -46,7 +46,7 @@ impl Taken {
         let alive: Vec<&Spans> =
             nodes.iter().map(|n| &self.below[*n]).chain(above.iter().map(|n| &self.own[*n])).collect();
         let mut at = 0;
-        // Move behind each span that is in the way, until nothing is.
+        // Move after each span that is in the way, until nothing is.
         while let Some(end) = alive.iter().find_map(|spans| {
             let (start, end) = *spans.get(spans.partition_point(|s| s.1 <= at))?;
             (start < at + size).then_some(end)

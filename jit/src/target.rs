@@ -50,7 +50,7 @@ impl fmt::Display for Isa {
 /// How convolutions of 3x3 pixels at a stride of 1 are computed: as they are written, or with fewer products
 /// by Winograd's algorithm (Lavin and Gray 2016).
 ///
-/// Errors of a result on the sum of `|x * w|` behind it, largest and root mean square, measured with random
+/// Errors of a result on the sum of `|x * w|` after it, largest and root mean square, measured with random
 /// images and filters of 16 to 512 channels: 3e-7 and 2.6e-8 direct, 1.3e-7 and 1.7e-8 with tiles of 2x2
 /// results, whose sums are shorter, 1.3e-6 and 1.2e-7 with tiles of 4x4. An infinity or a NaN in an image may
 /// show as NaN in all results of the tiles that meet it, where the direct form has it in those within its
@@ -205,7 +205,7 @@ impl Target {
     pub(crate) fn back_end(self) -> Result<OwnedTargetIsa, CompileError> {
         let mut flags = settings::builder();
         // The verifier stays on: it catches a fault of ours before it is code. No mid-end: it moves
-        // every multiply-add of a block behind the block's loads, which spills a tile's accumulators
+        // every multiply-add of a block after the block's loads, which spills a tile's accumulators
         // (measured: 27 GFLOP/s with it, 48 without); loops here hoist what is constant themselves.
         for (name, value) in [
             ("opt_level", "none"),

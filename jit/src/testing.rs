@@ -1,4 +1,4 @@
-//! Single lanes programs as functions, for tests. Cranelift's are in checked mode, where an access
+//! Single vector programs as functions, for tests. Cranelift's are in checked mode, where an access
 //! outside of its buffer is counted and does no harm; the emitter's run only where the oracle has
 //! shown that no access is outside. So calling one is safe.
 
@@ -15,7 +15,7 @@ pub use crate::lanes::x86::{Width, emit, verify::verify};
 /// Words that a reference to an argument block covers, of which a single program's caller reads only its own.
 const BLOCK: usize = size_of::<Arguments>() / 8;
 
-/// A lanes program as native code.
+/// A vector program as native code.
 #[derive(Debug)]
 pub struct Function {
     kernel: Kernel,
@@ -130,7 +130,7 @@ impl Function {
         guard[0]
     }
 
-    /// Number of statements that fold, whose sums may be taken in another order than the oracle's.
+    /// Number of statements that reduction, whose sums may be taken in another order than the oracle's.
     pub fn folds(&self) -> usize {
         self.program
             .stmts

@@ -1,7 +1,7 @@
 //! Straight-line code over a row, before it is cut into passes.
 //!
 //! An [`Expr`] mixes values that have one element per element of the row with
-//! row scalars and folds; [`schedule`](super::schedule) makes the passes. The
+//! row scalars and reductions; [`schedule`](super::schedule) makes the passes. The
 //! methods are the vocabulary in which [`math`](super::math) and
 //! [`norms`](super::norms) are written, once for every back end.
 
@@ -55,7 +55,7 @@ impl Expr {
         self.push(Inst::Load { ptr, step, row_step, mem })
     }
 
-    /// The elements of a row that begins `at` elements behind a pointer.
+    /// The elements of a row that begins `at` elements after a pointer.
     pub fn load_at(&mut self, ptr: u16, at: i64, step: Len) -> Reg {
         let ptr = super::derive(&mut self.derived, ptr, at);
         self.load(ptr, step, Len::Const(0), Mem::F32)
@@ -111,7 +111,7 @@ impl Expr {
         self.push(Inst::Select(m, a, b))
     }
 
-    /// The row folded into one lane.
+    /// The row reduced to one lane.
     pub fn fold(&mut self, f: Fold, a: Reg) -> Reg {
         self.push(Inst::Fold(f, a))
     }

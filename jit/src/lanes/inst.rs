@@ -117,7 +117,7 @@ pub enum Cmp {
     Ge,
 }
 
-/// How a row is folded into one lane.
+/// How a row is reduced to one lane.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Fold {
     /// Float sum; the order of addition is the back end's.
@@ -207,7 +207,7 @@ pub enum Inst {
     Cmp(Cmp, Reg, Reg),
     /// `a` where the mask is set, else `b`.
     Select(Reg, Reg, Reg),
-    /// The row folded into one lane; only in an [`expr::Expr`], scheduling makes statements of it.
+    /// The row reduced to one lane; only in an [`expr::Expr`], scheduling makes statements of it.
     Fold(Fold, Reg),
 }
 

@@ -33,9 +33,9 @@ pub fn exp(e: &mut Expr, x: Reg) -> Reg {
     let n = e.un(Un::ToInt, n);
     let one = e.i(1);
     let half = e.bin(Bin::Shr, n, one);
-    let rest = e.bin(Bin::ISub, n, half);
+    let remainder = e.bin(Bin::ISub, n, half);
     let a = power_of_two(e, half);
-    let b = power_of_two(e, rest);
+    let b = power_of_two(e, remainder);
     let p = e.mul(p, a);
     e.mul(p, b)
 }
@@ -193,8 +193,8 @@ pub fn powers(e: &mut Expr, i: Reg, ratio: f64, len: Option<i64>) -> Reg {
         let set = e.bin(Bin::And, i, bit);
         let set = e.cmp(Cmp::Ne, set, no);
         let rounded = factor as f32;
-        let rest = (factor - f64::from(rounded)) as f32;
-        let (c, d) = (e.c(rounded), e.c(rest));
+        let remainder = (factor - f64::from(rounded)) as f32;
+        let (c, d) = (e.c(rounded), e.c(remainder));
         let (c, d) = (e.select(set, c, one), e.select(set, d, zero));
         let p = e.mul(high, c);
         let minus = negate(e, p);
@@ -216,8 +216,8 @@ fn negate(e: &mut Expr, x: Reg) -> Reg {
 }
 
 fn magnitude(e: &mut Expr, x: Reg) -> Reg {
-    let (bits, rest) = (e.un(Un::Bits, x), e.i(i32::MAX));
-    let y = e.bin(Bin::And, bits, rest);
+    let (bits, all_but_sign) = (e.un(Un::Bits, x), e.i(i32::MAX));
+    let y = e.bin(Bin::And, bits, all_but_sign);
     e.un(Un::FromBits, y)
 }
 

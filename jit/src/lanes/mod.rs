@@ -1,8 +1,8 @@
 //! Vector programs: the bodies of kernels as data, and their three meanings.
 //!
-//! A [`Program`] is a leaf function over base pointers and integers. Its statements say what is computed for every
-//! element of a row or for every accumulator of a register tile. How many elements a register holds, how the remainder
-//! of a row is done and how many accumulators a reduction has is left to the back ends:
+//! A [`Program`] is a leaf function over base pointers and integers. Its statements say what is computed for
+//! every element of a row or for every accumulator of a register tile. How many elements a register holds,
+//! how the remainder of a row is done and how many accumulators a reduction has is left to the back ends:
 //!
 //! - [`oracle`] is plain Rust, one element at a time. It defines what a program means.
 //! - [`clif`] is Cranelift's IR with vectors of 128 bits.

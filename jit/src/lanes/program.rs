@@ -26,8 +26,8 @@ pub enum Stmt {
     Tile(Tile),
 }
 
-/// A register tile of a matrix product: `acc[r][c] = Σ_k left[r][k] * right[k][c]`, with partial sums of [`PART`](super::PART)
-/// iterations, then the body for each accumulator.
+/// A register tile of a matrix product: `acc[r][c] = Σ_k left[r][k] * right[k][c]`, with partial sums of
+/// [`PART`](super::PART) iterations, then the body for each accumulator.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Tile {
     /// Rows of the tile.
@@ -36,19 +36,20 @@ pub struct Tile {
     pub cols: u8,
     /// Length of the sums.
     pub k: Len,
-    /// Length of the right operand's panels: that of the sums, or more where the tile reads a part of a panel.
+    /// Length of the right operand's panels: that of the sums, or more where the tile reads a part of a
+    /// panel.
     pub panel: Len,
     /// Pointer of the left operand, whose rows have a step of 1.
     pub left: u16,
     /// 32-bit elements from one row of the left operand to the next.
     pub left_row: Len,
-    /// Pointer into the packed panels of the right operand. Element `(i, c)` is
-    /// `right[(c / STRIP * panel + i) * STRIP + c % STRIP]`. In bf16, elements `2 i` and `2 i + 1` of a column are the
-    /// lower and the upper half of 32 bits: `right[(c / STRIP * (panel / 2) + i) * STRIP + c % STRIP]`. The rows of
-    /// 32 bits of other encodings are addressed alike.
+    /// Pointer into the packed panels of the right operand. Element `(i, c)` is `right[(c / STRIP * panel +
+    /// i) * STRIP + c % STRIP]`. In bf16, elements `2 i` and `2 i + 1` of a column are the lower and the
+    /// upper half of 32 bits: `right[(c / STRIP * (panel / 2) + i) * STRIP + c % STRIP]`. The rows of 32 bits
+    /// of other encodings are addressed alike.
     pub right: u16,
-    /// What the operands' elements are. For all encodings but f32, `k` and `panel` are constants and multiples of
-    /// [`Terms::together`].
+    /// What the operands' elements are. For all encodings but f32, `k` and `panel` are constants and
+    /// multiples of [`Terms::together`].
     pub encoding: Terms,
     /// Memory that the tile prefetches.
     pub prefetch: Option<Prefetch>,
@@ -56,8 +57,8 @@ pub struct Tile {
     pub body: Vec<Inst>,
 }
 
-/// Memory that will be read soon: cache lines of 64 bytes from a pointer on, some in each iteration of the loop
-/// over a tile's sums. This is a hint: nothing there is read.
+/// Memory that will be read soon: cache lines of 64 bytes from a pointer on, some in each iteration of the
+/// loop over a tile's sums. This is a hint: nothing there is read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Prefetch {
     /// The pointer.
@@ -78,7 +79,7 @@ pub struct Derived {
     pub at: i64,
 }
 
-/// The pointer `at` 32-bit elements behind a pointer argument. It is added to the list if it is new.
+/// The pointer `at` 32-bit elements after a pointer argument. It is added to the list if it is new.
 pub fn derive(list: &mut Vec<Derived>, ptr: u16, at: i64) -> u16 {
     let d = Derived { ptr, at };
     let i = list.iter().position(|x| *x == d).unwrap_or_else(|| {
@@ -112,7 +113,8 @@ pub struct Program {
 }
 
 impl Program {
-    /// The argument that a pointer is derived from, and the bytes from there; `None` if there is no such pointer.
+    /// The argument that a pointer is derived from, and the bytes from there; `None` if there is no such
+    /// pointer.
     pub fn resolve(&self, ptr: u16) -> Option<(u16, i64)> {
         resolve(&self.derived, ptr)
     }

@@ -1,6 +1,6 @@
 //! Cuts an [`Expr`] over a row into passes.
 //!
-//! Every fold ends a pass over the row. A value that a later pass needs again is
+//! Every reduction ends a pass over the row. A value that a later pass needs again is
 //! computed anew if that is cheap, else kept: in the row it is stored to anyway,
 //! or in a scratch row.
 
@@ -148,7 +148,7 @@ impl<'e> Scheduler<'e> {
         (!b.insts.is_empty()).then_some(Stmt::Once { body: b.insts, outs })
     }
 
-    /// The pass over the row for folds and stores of values of depth `p`.
+    /// The pass over the row for reductions and stores of values of depth `p`.
     fn map(&mut self, p: usize, len: Len) -> Option<Stmt> {
         let mut b = Body::default();
         let mut folds = Vec::new();

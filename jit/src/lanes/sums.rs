@@ -1,17 +1,17 @@
 //! How long sums are made: of partial sums, the same on every back end.
 
-/// Turns of a loop over a sum that one partial sum takes.
+/// Iterations of a loop over a sum that one partial sum takes.
 ///
 /// The rounding error of a chain of additions grows with its length, so longer sums are made of partial sums.
-/// Where the turns that are left, the one at hand among them, are a multiple of this number, an accumulator
-/// is added to its [`Total`] and begins anew. Back ends split the sums of tiles in this way and no other;
-/// where they split those of rows is theirs to choose.
+/// Where the iterations that are left, the one at hand among them, are a multiple of this number, an
+/// accumulator is added to its [`Total`] and begins anew. Back ends split the sums of tiles in this way and
+/// no other; where they split those of rows is theirs to choose.
 pub const PART: i64 = 128;
 
 /// How partial sums become one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Parts {
-    /// There are none: the loop has fewer turns than one part.
+    /// There are none: the loop has fewer iterations than one part.
     None,
     /// A few: they are added.
     Few,
@@ -21,9 +21,9 @@ pub enum Parts {
 }
 
 impl Parts {
-    /// Those of a sum of so many turns, if that is known.
-    pub fn of(turns: Option<i64>) -> Parts {
-        match turns {
+    /// Those of a sum of so many iterations, if that is known.
+    pub fn of(iterations: Option<i64>) -> Parts {
+        match iterations {
             Some(n) if n < PART => Parts::None,
             Some(n) if n <= 16 * PART => Parts::Few,
             _ => Parts::Many,

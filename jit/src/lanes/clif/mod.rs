@@ -1,8 +1,9 @@
-//! Lanes programs as Cranelift IR, 128 bits wide: the back end that every platform has.
+//! Vector programs as Cranelift IR, 128 bits wide: the back end that every platform has.
 //!
-//! A row is done four lanes at a time, the tail lane by lane with the same body;
-//! a tile keeps its accumulators in registers.
+//! A row is done four lanes at a time, and its remainder lane by lane with the same body. A register tile
+//! keeps its accumulators in registers.
 
+mod map;
 mod memory;
 mod parts;
 mod tile;
@@ -113,115 +114,8 @@ impl Emit {
                     self.slots[*s as usize] = Some(regs[*r as usize]);
                 }
             }
-            Stmt::Map { len, body, folds } => self.map(code, *len, body, folds),
+            Stmt::Map { len, body, folds } => map::map(self, code, *len, body, folds),
             Stmt::Tile(tile) => self.tile(code, tile),
-        }
-    }
-
-    fn map(&mut self, code: &mut Code<'_, '_>, len: Len, body: &[Inst], folds: &[(Fold, Reg, u16)]) {
-        // Several vectors a turn hide the latency of a fold; long bodies hide it themselves.
-        let unroll: i64 = if body.len() <= 12 { 4 } else { 1 };
-        let block = 4 * unroll;
-        let n = code.len(len, &self.ints);
-        let known = if let Len::Const(n) = len { Some(n) } else { None };
-        let zero = code.int(0);
-        let start: Vec<Value> = folds.iter().map(|(k, ..)| self.identity(code, *k, true)).collect();
-
-        let hoisted = [self.invariants(code, body, false), self.invariants(code, body, true)];
-        let known_lane = |wide: bool| hoisted[usize::from(wide)].as_slice();
-        let mut wide = start.clone();
-        let mut done = zero;
-        let sums: Vec<usize> = (0..folds.len()).filter(|j| folds[*j].0 == Fold::Sum).collect();
-        let mut parts = None;
-        if known.is_none_or(|n| n >= block) {
-            let end = code.b.ins().band_imm_s(n, -block);
-            let many: Vec<Value> = (0..unroll).flat_map(|_| start.iter().copied()).collect();
-            let none = self.float(code, 0, true);
-            let p = Sums::new(code, (end, known), block, sums.len(), none);
-            let mut add = |code: &mut Code<'_, '_>, acc: &[Value]| {
-                let part = |j: &usize| {
-                    (1..unroll as usize)
-                        .fold(acc[*j], |sum, u| code.b.ins().fadd(sum, acc[u * folds.len() + j]))
-                };
-                let partial: Vec<Value> = sums.iter().map(part).collect();
-                p.add(code, &partial);
-                acc.iter()
-                    .enumerate()
-                    .map(|(i, x)| if folds[i % folds.len()].0 == Fold::Sum { none } else { *x })
-                    .collect()
-            };
-            let out = p.run(code, (end, block), &many, &mut add, &mut |code, i, acc| {
-                let mut next = Vec::new();
-                for u in 0..unroll {
-                    let place = Place { wide: true, index: Some(i), plus: 4 * u, row: 0, acc: None };
-                    let regs = self.body(code, body, place, known_lane(true));
-                    let mine = &acc[u as usize * folds.len()..];
-                    next.extend(
-                        folds
-                            .iter()
-                            .zip(mine)
-                            .map(|((k, r, _), a)| self.fold(code, *k, *a, regs[*r as usize])),
-                    );
-                }
-                next
-            });
-            wide = out[..folds.len()].to_vec();
-            for u in 1..unroll as usize {
-                for (j, (k, ..)) in folds.iter().enumerate() {
-                    wide[j] = self.fold(code, *k, wide[j], out[u * folds.len() + j]);
-                }
-            }
-            done = end;
-            parts = Some(p);
-        }
-        if unroll > 1 && known.is_none_or(|n| n % block >= 4) {
-            let end = code.b.ins().band_imm_s(n, -4);
-            wide = code.for_range(done, end, 4, &wide, &mut |code, i, acc| {
-                let regs = self.body(
-                    code,
-                    body,
-                    Place { wide: true, index: Some(i), plus: 0, row: 0, acc: None },
-                    known_lane(true),
-                );
-                folds
-                    .iter()
-                    .zip(acc)
-                    .map(|((k, r, _), a)| self.fold(code, *k, *a, regs[*r as usize]))
-                    .collect()
-            });
-            done = end;
-        }
-        if let Some(p) = parts {
-            let last: Vec<Value> = sums.iter().map(|j| wide[*j]).collect();
-            sums.iter().zip(p.with(code, &last)).for_each(|(j, sum)| wide[*j] = sum);
-        }
-        let mut narrow: Vec<Value> =
-            folds.iter().zip(&wide).map(|((k, ..), v)| self.across(code, *k, *v)).collect();
-        if known.is_none_or(|n| n % 4 != 0) {
-            narrow = code.for_range(done, n, 1, &narrow, &mut |code, i, acc| {
-                let regs = self.body(
-                    code,
-                    body,
-                    Place { wide: false, index: Some(i), plus: 0, row: 0, acc: None },
-                    known_lane(false),
-                );
-                folds
-                    .iter()
-                    .zip(acc)
-                    .map(|((k, r, _), a)| self.fold(code, *k, *a, regs[*r as usize]))
-                    .collect()
-            });
-        }
-        for ((_, _, slot), v) in folds.iter().zip(narrow) {
-            self.slots[*slot as usize] = Some(v);
-        }
-    }
-
-    fn identity(&self, code: &mut Code<'_, '_>, k: Fold, wide: bool) -> Value {
-        let bits = k.identity();
-        match k.ty() {
-            Ty::F => self.float(code, bits, wide),
-            _ => self.integer(code, bits as i32, wide),
         }
     }
 
@@ -248,30 +142,6 @@ impl Emit {
 
     fn is_wide(code: &Code<'_, '_>, v: Value) -> bool {
         code.b.func.dfg.value_type(v).is_vector()
-    }
-
-    fn fold(&self, code: &mut Code<'_, '_>, k: Fold, acc: Value, x: Value) -> Value {
-        match k {
-            Fold::Sum => code.b.ins().fadd(acc, x),
-            Fold::Max => self.bin(code, Bin::Max, x, acc),
-            Fold::MaxNan | Fold::MinNan => {
-                let order = if k == Fold::MaxNan { Cmp::Gt } else { Cmp::Lt };
-                let more = self.cmp(code, order, acc, x, Ty::F);
-                let nan = self.cmp(code, Cmp::Ne, acc, acc, Ty::F);
-                let keep = code.b.ins().bor(more, nan);
-                self.select(code, keep, acc, x)
-            }
-            Fold::ISum => code.b.ins().iadd(acc, x),
-            Fold::IMax => code.b.ins().smax(acc, x),
-            Fold::IMin => code.b.ins().smin(acc, x),
-        }
-    }
-
-    /// Four lanes folded into one.
-    fn across(&self, code: &mut Code<'_, '_>, k: Fold, v: Value) -> Value {
-        let lanes: Vec<Value> = (0..4u8).map(|i| code.b.ins().extractlane(v, i)).collect();
-        let (a, b) = (self.fold(code, k, lanes[0], lanes[1]), self.fold(code, k, lanes[2], lanes[3]));
-        self.fold(code, k, a, b)
     }
 
     fn cast(&self, code: &mut Code<'_, '_>, v: Value, to: Type) -> Value {
@@ -435,7 +305,7 @@ impl Emit {
                 Inst::Fma(a, b, d) => code.b.ins().fma(r(a), r(b), r(d)),
                 Inst::Cmp(op, a, b) => self.cmp(code, op, r(a), r(b), types[a as usize]),
                 Inst::Select(m, a, b) => self.select(code, r(m), r(a), r(b)),
-                // Scheduling takes folds out of bodies.
+                // Scheduling takes reductions out of bodies.
                 Inst::Fold(_, a) => r(a),
             };
             regs.push(v);

@@ -4,7 +4,7 @@ use super::*;
 use crate::code::Turn;
 use cranelift::codegen::ir::{StackSlot, StackSlotData, StackSlotKind};
 
-/// The totals of some sums, if there may be so many turns that there are parts.
+/// The totals of some sums, if there may be so many iterations that there are parts.
 pub struct Sums(Option<Totals>);
 
 struct Totals {
@@ -65,19 +65,19 @@ impl Sums {
         (end, step): (Value, i64),
         start: &[Value],
         add: &mut dyn FnMut(&mut Code<'_, '_>, &[Value]) -> Vec<Value>,
-        turn: Turn<'_>,
+        iteration: Turn<'_>,
     ) -> Vec<Value> {
         let zero = code.int(0);
         if self.0.is_none() {
-            return code.for_range(zero, end, step, start, turn);
+            return code.for_range(zero, end, step, start, iteration);
         }
         let part = PART * step;
-        let rest = code.b.ins().urem_imm_u(end, part);
-        let acc = code.for_range(zero, rest, step, start, turn);
-        code.for_range(rest, end, part, &acc, &mut |code, i, acc| {
+        let remainder = code.b.ins().urem_imm_u(end, part);
+        let acc = code.for_range(zero, remainder, step, start, iteration);
+        code.for_range(remainder, end, part, &acc, &mut |code, i, acc| {
             let acc = add(code, acc);
             let to = code.add_imm(i, part);
-            code.for_range(i, to, step, &acc, turn)
+            code.for_range(i, to, step, &acc, iteration)
         })
     }
 
@@ -104,7 +104,7 @@ impl Sums {
     pub fn with(&self, code: &mut Code<'_, '_>, parts: &[Value]) -> Vec<Value> {
         let Some(t) = &self.0 else { return parts.to_vec() };
         let zero = code.int(0);
-        // One turn or none.
+        // One iteration or none.
         code.for_range(zero, t.some, 1, parts, &mut |code, _, parts| {
             let whole = |(n, part): (usize, &Value)| {
                 let (at, lost_at) = t.at(n);

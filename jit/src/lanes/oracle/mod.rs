@@ -150,8 +150,8 @@ impl Machine<'_> {
 /// A finite f16: its exponent and mantissa at the place of those of an f32, whose exponent counts from 112
 /// more.
 fn half(bits: u16) -> f32 {
-    let (sign, rest) = (u32::from(bits >> 15) << 31, u32::from(bits & 0x7fff) << 13);
-    f(sign | rest) * f((127 + 112) << 23)
+    let (sign, magnitude) = (u32::from(bits >> 15) << 31, u32::from(bits & 0x7fff) << 13);
+    f(sign | magnitude) * f((127 + 112) << 23)
 }
 
 /// Round to nearest even; a NaN keeps its sign and stays NaN.
@@ -221,7 +221,7 @@ fn cmp<T: PartialOrd>(op: Cmp, a: &T, b: &T) -> bool {
     }
 }
 
-/// One step of a fold.
+/// One step of a reduction.
 pub fn fold(k: Fold, acc: u32, x: u32) -> u32 {
     match k {
         Fold::Sum => bin(Bin::Add, acc, x),

@@ -27,7 +27,7 @@ pub struct Place<'m> {
     pub without: &'m [Reg],
 }
 
-/// The elements behind the last whole vector.
+/// The elements after the last whole vector.
 #[derive(Clone, Copy)]
 pub struct Tail {
     /// Their lanes.
@@ -121,6 +121,7 @@ impl Emit<'_> {
             .collect()
     }
 
+    /// Emits one instruction.
     fn inst(
         &mut self,
         at: usize,
@@ -152,73 +153,108 @@ impl Emit<'_> {
                 Loc::None
             }
             Inst::Un(op, a) => self.unary(at, inst, op, a, live)?,
-            Inst::Bin(op @ (Bin::Shl | Bin::Shr), a, b) => {
-                let Inst::Int(amount) = body[b as usize] else {
-                    return Err(Refused("a shift by a variable".into()));
-                };
-                let (x, temporary) = self.register(a, live)?;
-                self.done(at, inst, temporary, live);
-                let d = live.take()?;
-                self.a.shift(if op == Bin::Shl { Shift::Left } else { Shift::Right }, d, x, amount & 31)?;
-                Loc::Reg(d)
-            }
-            Inst::Bin(op, a, b) => {
-                let op = match op {
-                    Bin::Add => Op3::Add,
-                    Bin::Sub => Op3::Sub,
-                    Bin::Mul => Op3::Mul,
-                    Bin::Div => Op3::Div,
-                    Bin::Max => Op3::Max,
-                    Bin::Min => Op3::Min,
-                    Bin::IAdd => Op3::IAdd,
-                    Bin::ISub => Op3::ISub,
-                    Bin::IMul => Op3::IMul,
-                    Bin::And => Op3::And,
-                    Bin::Or => Op3::Or,
-                    _ => Op3::Xor,
-                };
-                let (x, temporary) = self.register(a, live)?;
-                let y = self.rm(b, live)?;
-                self.done(at, inst, temporary, live);
-                let d = live.take()?;
-                self.a.op3(op, d, x, y)?;
-                Loc::Reg(d)
-            }
+            Inst::Bin(op, a, b) => self.binary(at, inst, op, (a, b), body, live)?,
             Inst::Fma(a, b, c) => self.fma(at, inst, (a, b, c), live)?,
             Inst::Cmp(op, a, b) => self.compare(at, inst, op, (a, b), types[a as usize], live)?,
-            Inst::Select(m, a, b) => {
-                let (mask, t0) = self.register(m, live)?;
-                let (x, t1) = self.register(a, live)?;
-                let (y, t2) = self.register(b, live)?;
-                // The destination holds the mask with 512 bits: never a register of the values.
+            Inst::Select(mask, a, b) => self.select(at, inst, mask, (a, b), live)?,
+            Inst::Index => self.index(place, live)?,
+            Inst::Fold(..) => return Err(Refused("a reduction inside of a body".into())),
+        })
+    }
+
+    fn binary(
+        &mut self,
+        at: usize,
+        inst: &Inst,
+        op: Bin,
+        (a, b): (Reg, Reg),
+        body: &[Inst],
+        live: &mut Live<'_>,
+    ) -> Result<Loc, Refused> {
+        let op = match op {
+            Bin::Add => Op3::Add,
+            Bin::Sub => Op3::Sub,
+            Bin::Mul => Op3::Mul,
+            Bin::Div => Op3::Div,
+            Bin::Max => Op3::Max,
+            Bin::Min => Op3::Min,
+            Bin::IAdd => Op3::IAdd,
+            Bin::ISub => Op3::ISub,
+            Bin::IMul => Op3::IMul,
+            Bin::And => Op3::And,
+            Bin::Or => Op3::Or,
+            Bin::Xor => Op3::Xor,
+            Bin::Shl => return self.shift(at, inst, Shift::Left, (a, b), body, live),
+            Bin::Shr => return self.shift(at, inst, Shift::Right, (a, b), body, live),
+        };
+        let (x, temporary) = self.register(a, live)?;
+        let y = self.rm(b, live)?;
+        self.done(at, inst, temporary, live);
+        let d = live.take()?;
+        self.a.op3(op, d, x, y)?;
+        Ok(Loc::Reg(d))
+    }
+
+    fn shift(
+        &mut self,
+        at: usize,
+        inst: &Inst,
+        how: Shift,
+        (a, amount): (Reg, Reg),
+        body: &[Inst],
+        live: &mut Live<'_>,
+    ) -> Result<Loc, Refused> {
+        let Inst::Int(amount) = body[amount as usize] else {
+            return Err(Refused("a shift by a variable".into()));
+        };
+        let (x, temporary) = self.register(a, live)?;
+        self.done(at, inst, temporary, live);
+        let d = live.take()?;
+        self.a.shift(how, d, x, amount & 31)?;
+        Ok(Loc::Reg(d))
+    }
+
+    fn select(
+        &mut self,
+        at: usize,
+        inst: &Inst,
+        mask: Reg,
+        (a, b): (Reg, Reg),
+        live: &mut Live<'_>,
+    ) -> Result<Loc, Refused> {
+        let (mask, t0) = self.register(mask, live)?;
+        let (x, t1) = self.register(a, live)?;
+        let (y, t2) = self.register(b, live)?;
+        // The destination holds the mask with 512 bits: never a register of the values.
+        let d = live.take()?;
+        let mask = match self.a.width {
+            Width::Y => mask,
+            Width::Z => {
+                self.a.op2(Op2::Move, d, Rm::Reg(mask))?;
+                d
+            }
+        };
+        self.a.select(d, mask, x, y)?;
+        live.free.extend([t0, t1, t2].into_iter().flatten());
+        live.release(at, inst.operands());
+        Ok(Loc::Reg(d))
+    }
+
+    /// The numbers of the elements at hand.
+    fn index(&mut self, place: &Place<'_>, live: &mut Live<'_>) -> Result<Loc, Refused> {
+        if place.scalar {
+            return Ok(self.operand(0));
+        }
+        let numbers = self.a.numbers(place.plus);
+        Ok(match (place.index, numbers) {
+            (Some(index), numbers) => {
                 let d = live.take()?;
-                let mask = match self.a.width {
-                    Width::Y => mask,
-                    Width::Z => {
-                        self.a.op2(Op2::Move, d, Rm::Reg(mask))?;
-                        d
-                    }
-                };
-                self.a.select(d, mask, x, y)?;
-                live.free.extend([t0, t1, t2].into_iter().flatten());
-                live.release(at, inst.operands());
+                self.a.broadcast_general(d, index)?;
+                self.a.op3(Op3::IAdd, d, d, numbers)?;
                 Loc::Reg(d)
             }
-            Inst::Index if place.scalar => self.operand(0),
-            Inst::Index => {
-                let numbers = self.a.numbers(place.plus);
-                match (place.index, numbers) {
-                    (Some(index), numbers) => {
-                        let d = live.take()?;
-                        self.a.broadcast_general(d, index)?;
-                        self.a.op3(Op3::IAdd, d, d, numbers)?;
-                        Loc::Reg(d)
-                    }
-                    (None, Rm::Mem(m)) => Loc::Mem(m),
-                    (None, Rm::Reg(v)) => Loc::Reg(v),
-                }
-            }
-            Inst::Fold(..) => return Err(Refused("a fold inside of a body".into())),
+            (None, Rm::Mem(m)) => Loc::Mem(m),
+            (None, Rm::Reg(v)) => Loc::Reg(v),
         })
     }
 

@@ -18,8 +18,8 @@ struct Pointers {
 }
 
 impl Emit<'_> {
-    /// Emits the body for each accumulator. `spare` are free vector registers, `last` is the mask of a last vector
-    /// that is not whole.
+    /// Emits the body for each accumulator. `spare` are free vector registers, `last` is the mask of a last
+    /// vector that is not whole.
     pub fn epilogue(
         &mut self,
         size: Size,

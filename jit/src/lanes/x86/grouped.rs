@@ -1,5 +1,5 @@
-//! Register tiles whose operands are integers in groups: the products of a group are summed in integers, then scaled
-//! and added to the accumulators.
+//! Register tiles whose operands are integers in groups: the products of a group are summed in integers, then
+//! scaled and added to the accumulators.
 
 use super::asm::{Mask, Op2, Op3, Rm, Shift, V};
 use super::operands::Operands;
@@ -19,8 +19,8 @@ struct Grouped {
     mask: Option<Mask>,
     /// The sum of a group for each accumulator.
     sums: Vec<V>,
-    /// Registers for the vectors of the right operand that are held at a time. Of each these are its bytes; its lower
-    /// and upper halves of bytes; or its even and odd bytes.
+    /// Registers for the vectors of the right operand that are held at a time. Of each these are its bytes;
+    /// its lower and upper halves of bytes; or its even and odd bytes.
     right: Vec<(V, V)>,
     /// Elements of the left operand.
     left: (V, V),

@@ -1,4 +1,4 @@
-//! Rows: several vectors a turn, then one, then a masked tail; folds over all of them.
+//! Rows: several vectors an iteration, then one, then a masked tail; reductions over all of them.
 
 use super::asm::{Mask, Op2, Op3, Rm, V};
 use super::body::{Count, Place, Tail};
@@ -9,16 +9,16 @@ use iced_x86::{Code, Instruction, MemoryOperand, Register};
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 
-/// What comes behind each turn of a loop, with the registers that are free there.
+/// What comes after each iteration of a loop, with the registers that are free there.
 type Behind<'f, 'p> = &'f mut dyn FnMut(&mut Emit<'p>, &[V]) -> Result<(), Refused>;
 
-/// What a turn adds to a fold.
+/// What an iteration adds to a reduction.
 enum Term {
     Value(Reg),
     Product(Reg, Reg),
 }
 
-/// What the turns of a map have in common.
+/// What the iterations of a map have in common.
 struct Row<'b> {
     body: &'b [Inst],
     folds: &'b [(Fold, Reg, u16)],
@@ -78,7 +78,7 @@ impl<'p> Emit<'p> {
     }
 
     pub fn map(&mut self, len: Len, body: &[Inst], folds: &[(Fold, Reg, u16)]) -> Result<(), Refused> {
-        // Several accumulators hide the latency of a fold; elements taken one by one hide it themselves.
+        // Several accumulators hide the latency of a reduction; elements taken one by one hide it themselves.
         let several = body.len() <= 12 && !body.iter().any(apart);
         let before = self.a.clone();
         let mut outcome = Err(Refused("nothing tried".into()));
@@ -129,7 +129,8 @@ impl<'p> Emit<'p> {
         self.a.op2(Op2::Move, v, m)
     }
 
-    /// Turns of `many` vectors, then of one, then the tail; constants in registers if they are to be held.
+    /// Iterations of `many` vectors, then of one, then the tail; constants in registers if they are to be
+    /// held.
     fn passes(
         &mut self,
         len: Len,
@@ -161,17 +162,17 @@ impl<'p> Emit<'p> {
             Len::Arg(i) => Count::Register(self.integer(i)?),
         };
         let summed: Vec<usize> = (0..folds.len()).filter(|j| folds[*j].0 == Fold::Sum).collect();
-        let turn = many * self.a.width.lanes();
-        let sums = Sums::of(len, turn, summed.len());
+        let iteration = many * self.a.width.lanes();
+        let sums = Sums::of(len, iteration, summed.len());
         let helpers = |free: &[V]| match free {
             [.., a, b] => Ok((*a, *b)),
             _ if sums.whole() => Ok((0, 0)),
             _ => Err(Refused("too few vector registers".into())),
         };
         self.begin_totals(sums, helpers(&free)?.0)?;
-        self.turns(&row, &count, many, &accs, &mut free, &mut |e, free| {
+        self.iterations(&row, &count, many, &accs, &mut free, &mut |e, free| {
             let helpers = helpers(free)?;
-            e.at_parts(sums, (row.index, PART * turn), |e| {
+            e.at_parts(sums, (row.index, PART * iteration), |e| {
                 for (n, j) in summed.iter().enumerate() {
                     for set in &accs[1..] {
                         e.a.op3(Op3::Add, accs[0][*j], accs[0][*j], Rm::Reg(set[*j]))?;
@@ -189,10 +190,10 @@ impl<'p> Emit<'p> {
                 free.push(x);
             }
         }
-        // A known number of elements that whole turns use up leaves nothing for single vectors.
+        // A known number of elements that whole iterations use up leaves nothing for single vectors.
         let lanes = self.a.width.lanes();
         if many > 1 && !matches!(count, Count::Known(n) if n % (many * lanes) < lanes) {
-            self.turns(&row, &count, 1, &accs, &mut free, &mut |_, _| Ok(()))?;
+            self.iterations(&row, &count, 1, &accs, &mut free, &mut |_, _| Ok(()))?;
         }
         self.tail(&row, &count, &accs, &mut free)?;
         let last: Vec<V> = summed.iter().map(|j| accs[0][*j]).collect();
@@ -205,9 +206,9 @@ impl<'p> Emit<'p> {
         Ok(())
     }
 
-    /// A loop of `vectors` vectors a turn, while so many elements are left; `behind` is what comes behind
-    /// each turn.
-    fn turns(
+    /// A loop of `vectors` vectors an iteration, while so many elements are left; `behind` is what comes
+    /// after each iteration.
+    fn iterations(
         &mut self,
         row: &Row<'_>,
         count: &Count,
@@ -236,7 +237,7 @@ impl<'p> Emit<'p> {
         self.a.place(top);
         for u in 0..vectors {
             let plus = u * self.a.width.lanes();
-            self.turn(row, plus, None, accs.get(u as usize), free)?;
+            self.iteration(row, plus, None, accs.get(u as usize), free)?;
         }
         self.push(Instruction::with2(Code::Add_rm64_imm32, row.index, step as i32))?;
         behind(self, free)?;
@@ -256,7 +257,7 @@ impl<'p> Emit<'p> {
         Ok(())
     }
 
-    /// The elements behind the last whole vector.
+    /// The elements after the last whole vector.
     fn tail(
         &mut self,
         row: &Row<'_>,
@@ -273,16 +274,16 @@ impl<'p> Emit<'p> {
             }
             Count::Register(n) => {
                 let used = self.used;
-                let (rest, help) = (self.general()?, self.general()?);
-                self.push(Instruction::with2(Code::Mov_r64_rm64, rest, *n))?;
-                self.push(Instruction::with2(Code::Sub_r64_rm64, rest, row.index))?;
+                let (remainder, help) = (self.general()?, self.general()?);
+                self.push(Instruction::with2(Code::Mov_r64_rm64, remainder, *n))?;
+                self.push(Instruction::with2(Code::Sub_r64_rm64, remainder, row.index))?;
                 self.push(Instruction::with_branch(Code::Jle_rel32_64, after))?;
-                let mask = self.run_time_mask(rest, help, free)?;
+                let mask = self.run_time_mask(remainder, help, free)?;
                 self.used = used;
                 Tail { mask, count: Count::Register(*n) }
             }
         };
-        self.turn(row, 0, Some(tail), accs.first(), free)?;
+        self.iteration(row, 0, Some(tail), accs.first(), free)?;
         if let Mask::Vector(v) = tail.mask {
             free.push(v);
         }
@@ -316,13 +317,18 @@ impl<'p> Emit<'p> {
         }
     }
 
-    /// A mask of the first `rest` lanes, fewer than a vector has.
-    fn run_time_mask(&mut self, rest: Register, help: Register, free: &mut Vec<V>) -> Result<Mask, Refused> {
+    /// A mask of the first `remainder` lanes, fewer than a vector has.
+    fn run_time_mask(
+        &mut self,
+        remainder: Register,
+        help: Register,
+        free: &mut Vec<V>,
+    ) -> Result<Mask, Refused> {
         match self.a.width {
             Width::Z => {
-                let (rest, help) = (narrow(rest), narrow(help));
+                let (remainder, help) = (narrow(remainder), narrow(help));
                 self.push(Instruction::with2(Code::Mov_r32_imm32, help, -1))?;
-                self.push(Instruction::with3(Code::VEX_Bzhi_r32_rm32_r32, help, help, rest))?;
+                self.push(Instruction::with3(Code::VEX_Bzhi_r32_rm32_r32, help, help, remainder))?;
                 self.push(Instruction::with2(Code::VEX_Kmovw_kr_r32, Register::K1, help))?;
                 Ok(Mask::K(Register::K1))
             }
@@ -331,11 +337,11 @@ impl<'p> Emit<'p> {
                 let label = self.a.pooled((0..16).map(|i| if i < 8 { u32::MAX } else { 0 }).collect());
                 let table = MemoryOperand::with_base_displ_size(Register::RIP, label as i64, 8);
                 self.push(Instruction::with2(Code::Lea_r64_m, help, table))?;
-                self.push(Instruction::with1(Code::Neg_rm64, rest))?;
+                self.push(Instruction::with1(Code::Neg_rm64, remainder))?;
                 let v = free.pop().ok_or_else(|| Refused("too few vector registers".into()))?;
                 self.a.load(
                     v,
-                    MemoryOperand::with_base_index_scale_displ_size(help, rest, 4, 32, 1),
+                    MemoryOperand::with_base_index_scale_displ_size(help, remainder, 4, 32, 1),
                     4,
                     None,
                 )?;
@@ -344,8 +350,8 @@ impl<'p> Emit<'p> {
         }
     }
 
-    /// The body once, and its folds.
-    fn turn(
+    /// The body once, and its reductions.
+    fn iteration(
         &mut self,
         row: &Row<'_>,
         plus: i64,
@@ -442,7 +448,7 @@ impl<'p> Emit<'p> {
         Ok(())
     }
 
-    /// The fold of all lanes, in every lane.
+    /// The reduction of all lanes, in every lane.
     fn across(&mut self, k: Fold, d: V, free: &mut Vec<V>) -> Result<(), Refused> {
         let t = free.pop().ok_or_else(|| Refused("too few vector registers".into()))?;
         for step in 0..self.a.width.pick(3, 4) {
@@ -454,7 +460,7 @@ impl<'p> Emit<'p> {
     }
 }
 
-/// How many instructions and folds read a register.
+/// How many instructions and reductions read a register.
 fn readers(row: &Row<'_>, r: Reg) -> usize {
     row.body.iter().flat_map(Inst::operands).chain(row.folds.iter().map(|f| f.1)).filter(|x| *x == r).count()
 }

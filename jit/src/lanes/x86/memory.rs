@@ -141,7 +141,7 @@ impl Emit<'_> {
     }
 
     /// The address of a lane's element, in 64 bits whatever the stride; lanes are taken in order. In a tail
-    /// of unknown length lanes behind the row leave for `out`, or read the first element of the tail.
+    /// of unknown length lanes after the row leave for `out`, or read the first element of the tail.
     fn element(
         &mut self,
         walk: &Walk,

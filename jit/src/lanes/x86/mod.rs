@@ -1,4 +1,4 @@
-//! Lanes programs as AVX2 and AVX-512 code, from one description.
+//! Vector programs as AVX2 and AVX-512 code, from one description.
 //!
 //! Cranelift stops at 128 bits on x86-64; this is the second consumer of the
 //! same programs, for the innermost loops alone. No spilling (a program that

@@ -1,5 +1,5 @@
-//! Where a tile's operands are: addresses of the left operand's rows, of the right operand's panels, and of what is
-//! prefetched.
+//! Where a tile's operands are: addresses of the left operand's rows, of the right operand's panels, and of
+//! what is prefetched.
 
 use super::tile::Size;
 use super::{Emit, Refused};
@@ -15,7 +15,7 @@ pub struct LeftRow {
 }
 
 impl LeftRow {
-    /// The element `bytes` bytes behind the start of the row.
+    /// The element `bytes` bytes after the start of the row.
     pub fn at(&self, bytes: i64) -> MemoryOperand {
         let at = self.displacement + bytes;
         match self.index {

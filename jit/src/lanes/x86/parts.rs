@@ -24,14 +24,14 @@ pub fn frame(p: &Program) -> i64 {
 #[derive(Clone, Copy)]
 pub struct Sums {
     parts: Parts,
-    /// The argument that tells how many turns the loop has, and its value from which on there is a whole
+    /// The argument that tells how many iterations the loop has, and its value from which on there is a whole
     /// part.
     least: Option<(u16, i64)>,
     count: usize,
 }
 
 impl Sums {
-    /// Those of a loop with as many turns as elements of a length in groups of `each`; there are `count`
+    /// Those of a loop with as many iterations as elements of a length in groups of `each`; there are `count`
     /// sums.
     pub fn of(length: Len, each: i64, count: usize) -> Sums {
         match length {

@@ -5,7 +5,7 @@ use super::{Refused, Width};
 use crate::lanes::Program;
 use iced_x86::{Code, Instruction, Register};
 
-/// Turns of the loop in one call.
+/// Iterations of the loop in one call.
 const TURNS: i32 = 1000;
 
 /// A function of no arguments, the program that [`super::verify`] knows it by, and the

@@ -1,5 +1,5 @@
-//! Register tiles of matrix products of floats: the accumulators stay in registers over the whole sum, then comes the
-//! epilogue.
+//! Register tiles of matrix products of floats: the accumulators stay in registers over the whole sum, then
+//! comes the epilogue.
 
 use super::asm::{Mask, Op2, Op3, Rm, Shift, V};
 use super::body::{Count, Tail};
@@ -54,8 +54,8 @@ struct Floats {
     mask: Option<Mask>,
     /// Adds one product to an accumulator.
     multiply_add: Op3,
-    /// Vectors of the right operand, from this one on, are loaded into registers; those before it are read from memory
-    /// by the multiplication.
+    /// Vectors of the right operand, from this one on, are loaded into registers; those before it are read
+    /// from memory by the multiplication.
     first_held: usize,
     /// Registers for these vectors, then those for elements of the left operand.
     spare: Vec<V>,
@@ -133,7 +133,8 @@ impl Emit<'_> {
         let (size, in_halves) = (Size::of(tile, self.a.width), tile.encoding == Terms::Halves);
         let (accumulators, all) = (size.accumulators(), i64::from(self.a.width.registers()));
         let masks = i64::from(size.remainder > 0);
-        // A tile of several rows holds the vectors of the right operand. One row reads whole ones from memory.
+        // A tile of several rows holds the vectors of the right operand. One row reads whole ones from
+        // memory.
         let held = match size.rows {
             _ if in_halves => 0,
             1 => masks,
@@ -171,8 +172,8 @@ impl Emit<'_> {
         size.registers().try_for_each(|i| self.a.op3(Op3::Xor, i, i, Rm::Reg(i)))
     }
 
-    /// The mask of a last vector that is not whole. A tile that begins inside of a panel has nothing to read behind its
-    /// last column.
+    /// The mask of a last vector that is not whole. A tile that begins inside of a panel has nothing to read
+    /// after its last column.
     pub fn remainder_mask(&mut self, size: Size, spare: &mut Vec<V>) -> Result<Option<Mask>, Refused> {
         if size.remainder == 0 { Ok(None) } else { self.known_mask(size.remainder, spare).map(Some) }
     }

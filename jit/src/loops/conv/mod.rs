@@ -1,4 +1,5 @@
-//! Convolutions and pooling: what a window sees of an image, folds over large windows, and Winograd's algorithm.
+//! Convolutions and pooling: what a window sees of an image, folds over large windows, and Winograd's
+//! algorithm.
 
 pub mod fold;
 pub mod window;

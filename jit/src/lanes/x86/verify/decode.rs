@@ -6,7 +6,7 @@ use crate::lanes::Program;
 use crate::lanes::x86::parts::frame;
 use iced_x86::{
     CodeSize, Decoder, DecoderOptions, FlowControl, Instruction, InstructionInfoFactory, Mnemonic, OpAccess,
-    OpKind, Register,
+    OpKind, Register, UsedMemory,
 };
 
 /// How the verifier treats an instruction.
@@ -148,7 +148,7 @@ fn masks(list: &[Instruction]) -> (u32, u8) {
     })
 }
 
-/// Loops, as numbers of their first and last instruction: entered at the first alone and left behind the
+/// Loops, as numbers of their first and last instruction: entered at the first alone and left after the
 /// last. Jumps inside go forward and stay inside.
 fn loops(list: &[Instruction]) -> Result<Vec<(usize, usize)>, String> {
     let mut jumps = Vec::new();
@@ -274,65 +274,68 @@ impl<'c> Decoded<'c> {
             }
         }
         for m in info.used_memory() {
-            let written = match m.access() {
-                OpAccess::Read | OpAccess::CondRead => false,
-                OpAccess::Write | OpAccess::CondWrite => true,
-                _ => return Err("memory that is both read and written"),
-            };
-            if m.address_size() != CodeSize::Code64
-                || matches!(m.segment(), Register::FS | Register::GS)
-                || v.access.is_some()
-            {
-                return Err("memory of a form that the emitter does not use");
-            }
-            // Lanes at addresses of their own would be checked one by one against the known lanes of this
-            // register.
-            if m.index().is_vector_register() {
-                return Err("addresses in the lanes of a vector");
-            }
-            let lanes = match (form, i.op_mask()) {
-                (Form::MaskedBySecond, _) => Lanes::Vector(number(i.op1_register())),
-                (_, Register::None) => Lanes::All,
-                (_, k) => Lanes::Opmask(k.number()),
-            };
-            let address = Address {
-                base: (!matches!(m.base(), Register::None | Register::RIP)).then(|| number(m.base())),
-                index: (m.index() != Register::None).then(|| (number(m.index()), i64::from(m.scale()))),
-                displacement: m.displacement() as i64,
-            };
-            let size = m.memory_size();
-            let a = Access {
-                address,
-                size: size.size() as i64,
-                element: size.element_size() as i64,
-                lanes,
-                written,
-            };
-            if a.element <= 0 || a.size % a.element != 0 {
-                return Err("memory of unknown size");
-            }
-            let (from, to) = (address.displacement, address.displacement.saturating_add(a.size));
-            match m.base() {
-                Register::RDI
-                    if address.index.is_some() || written || from < 0 || to > 8 * (self.ptrs + self.ints) =>
-                {
-                    return Err("memory outside of the arguments");
-                }
-                Register::RDI => {}
-                base => {
-                    let whole = i.mnemonic() == Mnemonic::Vmovups
-                        && matches!(lanes, Lanes::All)
-                        && i.op0_kind() == OpKind::Register;
-                    v.mask = (whole && v.vectors != 0).then(|| number(i.op0_register()));
-                    let constant = matches!(base, Register::None | Register::RIP) && address.index.is_none();
-                    if constant && (written || !self.holds(from, to)) {
-                        return Err("memory outside of the constants");
-                    }
-                    v.access = (!constant || v.mask.is_some()).then_some(a);
-                }
-            }
+            self.memory(i, form, m, &mut v)?;
         }
         let nothing = v.access.is_none() && v.vectors == 0 && v.opmasks == 0 && v.general == 0 && !v.flags;
         Ok((!nothing).then_some(v))
+    }
+
+    /// What a vector instruction reads or writes in memory.
+    fn memory(
+        &self,
+        i: &Instruction,
+        form: Form,
+        m: &UsedMemory,
+        v: &mut Vector,
+    ) -> Result<(), &'static str> {
+        let written = match m.access() {
+            OpAccess::Read | OpAccess::CondRead => false,
+            OpAccess::Write | OpAccess::CondWrite => true,
+            _ => return Err("memory that is both read and written"),
+        };
+        if m.address_size() != CodeSize::Code64
+            || matches!(m.segment(), Register::FS | Register::GS)
+            || v.access.is_some()
+        {
+            return Err("memory of a form that the emitter does not use");
+        }
+        // Lanes at addresses of their own would be checked one by one against the known lanes of this
+        // register.
+        if m.index().is_vector_register() {
+            return Err("addresses in the lanes of a vector");
+        }
+        let lanes = match (form, i.op_mask()) {
+            (Form::MaskedBySecond, _) => Lanes::Vector(number(i.op1_register())),
+            (_, Register::None) => Lanes::All,
+            (_, k) => Lanes::Opmask(k.number()),
+        };
+        let address = Address {
+            base: (!matches!(m.base(), Register::None | Register::RIP)).then(|| number(m.base())),
+            index: (m.index() != Register::None).then(|| (number(m.index()), i64::from(m.scale()))),
+            displacement: m.displacement() as i64,
+        };
+        let (size, element) = (m.memory_size().size() as i64, m.memory_size().element_size() as i64);
+        if element <= 0 || size % element != 0 {
+            return Err("memory of unknown size");
+        }
+        let access = Access { address, size, element, lanes, written };
+        let (from, to) = (address.displacement, address.displacement.saturating_add(size));
+        if m.base() == Register::RDI {
+            let outside = from < 0 || to > 8 * (self.ptrs + self.ints);
+            if address.index.is_some() || written || outside {
+                return Err("memory outside of the arguments");
+            }
+            return Ok(());
+        }
+        let whole = i.mnemonic() == Mnemonic::Vmovups
+            && matches!(lanes, Lanes::All)
+            && i.op0_kind() == OpKind::Register;
+        v.mask = (whole && v.vectors != 0).then(|| number(i.op0_register()));
+        let constant = matches!(m.base(), Register::None | Register::RIP) && address.index.is_none();
+        if constant && (written || !self.holds(from, to)) {
+            return Err("memory outside of the constants");
+        }
+        v.access = (!constant || v.mask.is_some()).then_some(access);
+        Ok(())
     }
 }

@@ -1,10 +1,10 @@
 //! Abstract execution of emitted code: general registers as [`Value`]s, every access checked; loops are in
-//! [`super::turns`].
+//! [`super::iterations`].
 
 use super::decode::{Access, Decoded, Lanes, Vector, What};
 use super::extent::Extents;
 use super::general::{Address, Op, Operand};
-use super::turns::Span;
+use super::iterations::Span;
 use super::value::{Base, Value};
 use iced_x86::Mnemonic;
 
@@ -31,13 +31,13 @@ pub struct Machine<'c> {
     ints: &'c [i64],
     pub s: State,
     stack: Vec<Value>,
-    /// What was known before the first turn of the last loop.
+    /// What was known before the first iteration of the last loop.
     pub head: Option<(usize, State)>,
-    /// Whether it executes all turns at once: then the accesses, to be checked when the number of turns is
-    /// known.
+    /// Whether it executes all iterations at once: then the accesses, to be checked when the number of
+    /// iterations is known.
     pub spans: Vec<Span>,
     pub all: bool,
-    /// What was known at jumps inside of the loop, whose turns may take them or not, and where they go.
+    /// What was known at jumps inside of the loop, whose iterations may take them or not, and where they go.
     pub skips: Vec<(usize, State)>,
 }
 
@@ -78,7 +78,7 @@ impl<'c> Machine<'c> {
                 Next::Step => at + 1,
                 Next::To(to) if to > at => to,
                 Next::To(to) => {
-                    self.all_turns(to, at)?;
+                    self.all_iterations(to, at)?;
                     at + 1
                 }
                 Next::Return => return Ok(()),
@@ -96,7 +96,7 @@ impl<'c> Machine<'c> {
             What::Vector(v) => self.vector(v, step.ip).map_err(|e| fail(&e))?,
             What::Jump(_, to) if self.all && *to > at => self.skips.push((*to, self.s.clone())),
             What::Jump(m, to) => {
-                let (Base::Int, true) = (self.s.flags.base, self.all || self.s.flags.turn == 0) else {
+                let (Base::Int, true) = (self.s.flags.base, self.all || self.s.flags.iteration == 0) else {
                     return Err(fail("a jump on flags that are not followed"));
                 };
                 if !self.all && taken(*m, self.s.flags.at) {
@@ -139,7 +139,9 @@ impl<'c> Machine<'c> {
         if v.flags {
             self.s.flags = Value::UNKNOWN;
         }
-        if let (Some(r), Some(Value { base: Base::Code, at, turn: 0 }), Some(a)) = (v.mask, read, &v.access) {
+        if let (Some(r), Some(Value { base: Base::Code, at, iteration: 0 }), Some(a)) =
+            (v.mask, read, &v.access)
+        {
             let lanes = usize::try_from(at).ok().and_then(|at| self.code.bytes.get(at..at + a.size as usize));
             let signs = lanes
                 .map(|b| b.chunks(4).enumerate().fold(0, |m, (n, lane)| m | u16::from(lane[3] >> 7) << n));

@@ -1,4 +1,4 @@
-//! What a program reads and writes behind each pointer, from the program alone.
+//! What a program reads and writes after each pointer, from the program alone.
 
 use crate::lanes::{Inst, Len, Mem, Program, STRIP, Stmt};
 
@@ -81,8 +81,8 @@ impl Extents {
                     let (k, panel) = (len(tile.k)?, len(tile.panel)?);
                     let left = (tile.encoding.left(k), 1);
                     add(tile.left, false, Region::new(left, (rows, len(tile.left_row)?), Mem::F32.size()))?;
-                    // Whole panels, and of the last panel what its last row has up to the last column: a tile may
-                    // begin inside of a panel.
+                    // Whole panels, and of the last panel what its last row has up to the last column: a tile
+                    // may begin inside of a panel.
                     let (panels, columns) = ((cols + STRIP - 1) / STRIP, (cols - 1) % STRIP + 1);
                     let (read, panel) = (tile.encoding.lines(k), tile.encoding.lines(panel));
                     // Panels of length 0 lie upon each other: the last but one is then read further.
@@ -115,7 +115,7 @@ impl Extents {
         Ok(e)
     }
 
-    /// Whether the program reads (or writes) the bytes `from..to` behind a pointer.
+    /// Whether the program reads (or writes) the bytes `from..to` after a pointer.
     #[inline]
     pub fn allow(&self, ptr: u16, written: bool, from: i64, to: i64) -> bool {
         self.regions.iter().any(|r| (r.0, r.1) == (ptr, written) && r.2.holds(from, to))

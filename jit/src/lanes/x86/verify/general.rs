@@ -136,7 +136,8 @@ fn address(i: &Instruction) -> Option<Address> {
     Some(Address { base, index, displacement: i.memory_displacement64() as i64 })
 }
 
-/// The power of two by which an operation splits an integer into whole turns and a rest; 1 if it does not.
+/// The power of two by which an operation splits an integer into whole iterations and a remainder; 1 if it
+/// does not.
 pub fn split(op: Op) -> Option<i64> {
     let n = match op {
         Op::And(mask) if mask < 0 => mask.checked_neg()?,

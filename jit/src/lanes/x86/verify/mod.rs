@@ -6,8 +6,8 @@
 //! at the one return.
 //!
 //! Every address lies inside of the extent that the *program* gives its pointer ([`extent`]), while trip
-//! counts, masks and offsets come from the *code* alone ([`execute`], [`turns`]). Of a program without
-//! integer arguments that is a proof: the abstract execution covers every turn of every loop. One with
+//! counts, masks and offsets come from the *code* alone ([`execute`], [`iterations`]). Of a program without
+//! integer arguments that is a proof: the abstract execution covers every iteration of every loop. One with
 //! integer arguments is executed for chosen values ([`samples`]), each of which is covered the same way: a
 //! check at these values. An access, jump or instruction that the verifier does not follow is refused.
 
@@ -15,7 +15,7 @@ mod decode;
 mod execute;
 mod extent;
 mod general;
-mod turns;
+mod iterations;
 mod value;
 
 use crate::lanes::Program;
@@ -23,7 +23,7 @@ use decode::Decoded;
 use execute::Machine;
 use extent::Extents;
 
-/// Turns of the loops in the largest samples: beyond any row or sum there is memory for.
+/// Iterations of the loops in the largest samples: beyond any row or sum there is memory for.
 const MANY: i64 = 1 << 20;
 /// Samples of a program whose integers are strides alone.
 const FEWEST: i64 = 4;
@@ -45,15 +45,16 @@ pub fn verify(code: &[u8], p: &Program) -> Result<(), String> {
 
 /// Values of the integer arguments to execute code for.
 ///
-/// Code splits an integer by powers of two up to `modulus` into whole turns and a rest, adds, subtracts and
-/// scales, and its loops meet their limits. So among the values of one rest that make at least one turn,
-/// addresses, trip counts and extents are affine in each integer: what holds at one turn and at [`MANY`]
-/// turns should hold between. Each integer takes every rest at no turn, one and many. This is a check at
-/// samples, no proof; of several integers not all combinations are taken.
+/// Code splits an integer by powers of two up to `modulus` into whole iterations and a remainder, adds,
+/// subtracts and scales, and its loops meet their limits. So among the values of one remainder that make at
+/// least one iteration, addresses, trip counts and extents are affine in each integer: what holds at one
+/// iteration and at [`MANY`] iterations should hold between. Each integer takes every remainder at no
+/// iteration, one and many. This is a check at samples, no proof; of several integers not all combinations
+/// are taken.
 fn samples(modulus: i64, ints: u16) -> impl Iterator<Item = Vec<i64>> {
-    let rests = modulus.max(FEWEST);
-    let values = move |n: i64| [0, 1, MANY][(n / rests) as usize] * rests + n % rests;
-    let count = if ints == 0 { 1 } else { 3 * rests };
+    let remainder = modulus.max(FEWEST);
+    let values = move |n: i64| [0, 1, MANY][(n / remainder) as usize] * remainder + n % remainder;
+    let count = if ints == 0 { 1 } else { 3 * remainder };
     // Factors without a divisor in common with the number of samples: each integer goes through all its
     // values.
     const FACTORS: [i64; 6] = [1, 5, 7, 11, 13, 17];

@@ -1,5 +1,5 @@
-//! Abstract values: an integer or an address whose distance from its base is affine in the turn of the loop
-//! at hand.
+//! Abstract values: an integer or an address whose distance from its base is affine in the iteration of the
+//! loop at hand.
 
 /// What an address counts from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,22 +18,22 @@ pub enum Base {
     Entry(u8),
 }
 
-/// `base + at + turn * n` in turn `n`.
+/// `base + at + iteration * n` in iteration `n`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Value {
     pub base: Base,
     pub at: i64,
-    pub turn: i64,
+    pub iteration: i64,
 }
 
 impl Value {
     /// Nothing is known of it.
-    pub const UNKNOWN: Value = Value { base: Base::Unknown, at: 0, turn: 0 };
+    pub const UNKNOWN: Value = Value { base: Base::Unknown, at: 0, iteration: 0 };
 
     /// A known distance from a base.
     #[inline]
     pub fn new(base: Base, at: i64) -> Value {
-        Value { base, at, turn: 0 }
+        Value { base, at, iteration: 0 }
     }
 
     /// An integer.
@@ -42,22 +42,22 @@ impl Value {
         Value::new(Base::Int, at)
     }
 
-    /// The integer, if it is one and the same in every turn.
+    /// The integer, if it is one and the same in every iteration.
     #[inline]
     pub fn fixed(self) -> Option<i64> {
-        (self.base == Base::Int && self.turn == 0).then_some(self.at)
+        (self.base == Base::Int && self.iteration == 0).then_some(self.at)
     }
 
-    /// Its distance from the base in a turn.
+    /// Its distance from the base in an iteration.
     #[inline]
-    pub fn in_turn(self, n: i64) -> Option<i64> {
-        self.turn.checked_mul(n)?.checked_add(self.at)
+    pub fn in_iteration(self, n: i64) -> Option<i64> {
+        self.iteration.checked_mul(n)?.checked_add(self.at)
     }
 
     #[inline]
-    fn made(base: Base, at: Option<i64>, turn: Option<i64>) -> Value {
-        match (base, at, turn) {
-            (base, Some(at), Some(turn)) if base != Base::Unknown => Value { base, at, turn },
+    fn made(base: Base, at: Option<i64>, iteration: Option<i64>) -> Value {
+        match (base, at, iteration) {
+            (base, Some(at), Some(iteration)) if base != Base::Unknown => Value { base, at, iteration },
             _ => Value::UNKNOWN,
         }
     }
@@ -68,7 +68,7 @@ impl Value {
             (base, Base::Int) | (Base::Int, base) => base,
             _ => Base::Unknown,
         };
-        Value::made(base, self.at.checked_add(other.at), self.turn.checked_add(other.turn))
+        Value::made(base, self.at.checked_add(other.at), self.iteration.checked_add(other.iteration))
     }
 
     #[inline]
@@ -84,16 +84,16 @@ impl Value {
             }
             _ => Base::Unknown,
         };
-        Value::made(base, self.at.checked_sub(other.at), self.turn.checked_sub(other.turn))
+        Value::made(base, self.at.checked_sub(other.at), self.iteration.checked_sub(other.iteration))
     }
 
     #[inline]
     pub fn times(self, factor: i64) -> Value {
         let base = if self.base == Base::Int { Base::Int } else { Base::Unknown };
-        Value::made(base, self.at.checked_mul(factor), self.turn.checked_mul(factor))
+        Value::made(base, self.at.checked_mul(factor), self.iteration.checked_mul(factor))
     }
 
-    /// A product that is affine: of an integer that stays the same from turn to turn.
+    /// A product that is affine: of an integer that stays the same from iteration to iteration.
     pub fn product(self, other: Value) -> Value {
         match (self.fixed(), other.fixed()) {
             (_, Some(factor)) => self.times(factor),
@@ -102,7 +102,7 @@ impl Value {
         }
     }
 
-    /// A function that is not affine: of integers alone that stay the same from turn to turn.
+    /// A function that is not affine: of integers alone that stay the same from iteration to iteration.
     #[inline]
     pub fn map(self, f: impl FnOnce(i64) -> i64) -> Value {
         self.fixed().map_or(Value::UNKNOWN, |n| Value::int(f(n)))

@@ -1,11 +1,11 @@
-//! All turns of a loop at once.
+//! All iterations of a loop at once.
 //!
-//! A loop is executed once as it is. If its jump is taken, each register's change in that turn is assumed to
-//! be its change in every turn, and the loop is executed once more for all turns at the same time, with
-//! values affine in the number of the turn. That proves the assumption by induction, gives every address as
-//! affine and hence monotone, so that its first and last turn bound the others, and the number of turns from
-//! the jump's condition. What jumps inside of the loop skip is executed as well, and what it changes is
-//! unknown where they go.
+//! A loop is executed once as it is. If its jump is taken, each register's change in that iteration is
+//! assumed to be its change in every iteration, and the loop is executed once more for all iterations at the
+//! same time, with values affine in the number of the iteration. That proves the assumption by induction,
+//! gives every address as affine and hence monotone, so that its first and last iteration bound the others,
+//! and the number of iterations from the jump's condition. What jumps inside of the loop skip is executed as
+//! well, and what it changes is unknown where they go.
 
 use super::decode::What;
 use super::execute::{Machine, RSP, State};
@@ -21,8 +21,8 @@ pub struct Span {
 }
 
 impl Machine<'_> {
-    /// The turns of the loop of steps `head..=jump` behind the first.
-    pub fn all_turns(&mut self, head: usize, jump: usize) -> Result<(), String> {
+    /// The iterations of the loop of steps `head..=jump` after the first.
+    pub fn all_iterations(&mut self, head: usize, jump: usize) -> Result<(), String> {
         let fail = |what: &str| format!("{what} in the loop up to {:#x}", self.code.steps[jump].ip);
         let Some((_, mut start)) = self.head.take().filter(|h| h.0 == head) else {
             return Err(fail("no way in"));
@@ -30,17 +30,17 @@ impl Machine<'_> {
         for (a, b) in start.general.iter_mut().zip(&self.s.general) {
             let change = b.minus(*a);
             *a = if a.base == b.base && change.base == Base::Int {
-                Value { turn: change.at, ..*a }
+                Value { iteration: change.at, ..*a }
             } else {
                 Value::UNKNOWN
             };
         }
-        if start.general[RSP].turn != 0 || start.general[RSP].base != Base::Stack {
+        if start.general[RSP].iteration != 0 || start.general[RSP].base != Base::Stack {
             return Err(fail("a stack that moves"));
         }
         start.flags = Value::UNKNOWN;
-        // What is not as assumed behind the turn is unknown before it, until all the rest is: no more than
-        // there are registers.
+        // What is not as assumed after the iteration is unknown before it, until all the rest is: no more
+        // than there are registers.
         let last = loop {
             self.s = start.clone();
             self.spans.clear();
@@ -52,18 +52,20 @@ impl Machine<'_> {
             self.all = false;
             if !self.assume_less(&mut start) {
                 let What::Jump(m, _) = self.code.steps[jump].what else { return Err(fail("no jump")) };
-                break last_turn(m, self.s.flags).ok_or_else(|| fail("no count that meets its limit"))?;
+                break last_iteration(m, self.s.flags)
+                    .ok_or_else(|| fail("no count that meets its limit"))?;
             }
         };
         for s in &self.spans {
-            let outside = || format!("memory outside of its extent at {:#x}, turn {last} of a loop", s.ip);
-            let (a, b) = (s.from.at, s.from.in_turn(last).ok_or_else(outside)?);
+            let outside =
+                || format!("memory outside of its extent at {:#x}, iteration {last} of a loop", s.ip);
+            let (a, b) = (s.from.at, s.from.in_iteration(last).ok_or_else(outside)?);
             if !self.inside(s.from.base, s.written, a.min(b), a.max(b).saturating_add(s.bytes)) {
                 return Err(outside());
             }
         }
         for v in &mut self.s.general {
-            *v = v.in_turn(last).map_or(Value::UNKNOWN, |at| Value::new(v.base, at));
+            *v = v.in_iteration(last).map_or(Value::UNKNOWN, |at| Value::new(v.base, at));
         }
         self.s.flags = Value::UNKNOWN;
         Ok(())
@@ -93,11 +95,12 @@ impl Machine<'_> {
         }
     }
 
-    /// Takes out of the state before a turn what the one behind it contradicts; gives whether there was any.
+    /// Takes out of the state before an iteration what the one after it contradicts; gives whether there was
+    /// any.
     fn assume_less(&self, start: &mut State) -> bool {
         let mut less = false;
         for (before, after) in start.general.iter_mut().zip(&self.s.general) {
-            let next = before.at.checked_add(before.turn).map(|at| Value { at, ..*before });
+            let next = before.at.checked_add(before.iteration).map(|at| Value { at, ..*before });
             if before.base != Base::Unknown && next != Some(*after) {
                 (*before, less) = (Value::UNKNOWN, true);
             }
@@ -116,15 +119,16 @@ impl Machine<'_> {
     }
 }
 
-/// The first turn behind which a jump is not taken. The count must meet its limit: then the number of turns
-/// is affine in both, while one that steps over it is not.
-fn last_turn(m: Mnemonic, flags: Value) -> Option<i64> {
-    let Value { base: Base::Int, at, turn } = flags else { return None };
-    let (left, by) = if turn < 0 { (at, turn.checked_neg()?) } else { (at.checked_neg()?, turn) };
+/// The first iteration after which a jump is not taken. The count must meet its limit: then the number of
+/// iterations is affine in both, while one that steps over it is not.
+fn last_iteration(m: Mnemonic, flags: Value) -> Option<i64> {
+    let Value { base: Base::Int, at, iteration } = flags else { return None };
+    let (left, by) =
+        if iteration < 0 { (at, iteration.checked_neg()?) } else { (at.checked_neg()?, iteration) };
     if by == 0 || left < 0 || left % by != 0 {
         return None;
     }
-    match (m, turn > 0) {
+    match (m, iteration > 0) {
         (Mnemonic::Jne, _) | (Mnemonic::Jl, true) | (Mnemonic::Jg, false) => Some(left / by),
         (Mnemonic::Jle, true) | (Mnemonic::Jge, false) => Some(left / by + 1),
         _ => None,

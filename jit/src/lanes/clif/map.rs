@@ -1,0 +1,134 @@
+//! Rows: several vectors an iteration, then one, then single elements; and reductions over all of them.
+
+use super::*;
+
+/// A map statement under construction.
+struct Map<'m> {
+    emit: &'m Emit,
+    body: &'m [Inst],
+    folds: &'m [(Fold, Reg, u16)],
+    /// Vectors of an iteration of the first loop.
+    unroll: i64,
+    /// The values of the body that are the same for every element: of single lanes, and of vectors.
+    hoisted: [Vec<Option<Value>>; 2],
+    /// The reductions that are sums.
+    sums: Vec<usize>,
+    /// What the reductions begin with, as vectors.
+    start: Vec<Value>,
+}
+
+/// Emits the body for each of `len` elements, and leaves the results of the reductions in their row scalars.
+pub fn map(emit: &mut Emit, code: &mut Code<'_, '_>, len: Len, body: &[Inst], folds: &[(Fold, Reg, u16)]) {
+    // Several vectors an iteration hide the latency of a reduction. Long bodies hide it themselves.
+    let unroll: i64 = if body.len() <= 12 { 4 } else { 1 };
+    let block = 4 * unroll;
+    let n = code.len(len, &emit.ints);
+    let known = if let Len::Const(n) = len { Some(n) } else { None };
+    let zero = code.int(0);
+    let start: Vec<Value> = folds.iter().map(|(k, ..)| emit.identity(code, *k, true)).collect();
+    let hoisted = [emit.invariants(code, body, false), emit.invariants(code, body, true)];
+    let sums = (0..folds.len()).filter(|j| folds[*j].0 == Fold::Sum).collect();
+    let map = Map { emit, body, folds, unroll, hoisted, sums, start };
+
+    let mut wide = map.start.clone();
+    let mut done = zero;
+    let mut parts = None;
+    if known.is_none_or(|n| n >= block) {
+        let end = code.b.ins().band_imm_s(n, -block);
+        let none = emit.float(code, 0, true);
+        let p = Sums::new(code, (end, known), block, map.sums.len(), none);
+        wide = map.blocks(code, end, &p, none);
+        done = end;
+        parts = Some(p);
+    }
+    if unroll > 1 && known.is_none_or(|n| n % block >= 4) {
+        let end = code.b.ins().band_imm_s(n, -4);
+        wide = code.for_range(done, end, 4, &wide, &mut |code, i, acc| map.element(code, i, 0, true, acc));
+        done = end;
+    }
+    if let Some(p) = parts {
+        let last: Vec<Value> = map.sums.iter().map(|j| wide[*j]).collect();
+        map.sums.iter().zip(p.with(code, &last)).for_each(|(j, sum)| wide[*j] = sum);
+    }
+    let mut narrow: Vec<Value> =
+        folds.iter().zip(&wide).map(|((k, ..), v)| emit.across(code, *k, *v)).collect();
+    if known.is_none_or(|n| n % 4 != 0) {
+        narrow = code.for_range(done, n, 1, &narrow, &mut |code, i, acc| map.element(code, i, 0, false, acc));
+    }
+    for ((_, _, slot), v) in folds.iter().zip(narrow) {
+        emit.slots[*slot as usize] = Some(v);
+    }
+}
+
+impl Map<'_> {
+    /// The body at element `i + plus`, as a vector or a single lane; gives the reductions with it.
+    fn element(&self, code: &mut Code<'_, '_>, i: Value, plus: i64, wide: bool, acc: &[Value]) -> Vec<Value> {
+        let place = Place { wide, index: Some(i), plus, row: 0, acc: None };
+        let regs = self.emit.body(code, self.body, place, &self.hoisted[usize::from(wide)]);
+        let with =
+            |((k, r, _), a): (&(Fold, Reg, u16), &Value)| self.emit.fold(code, *k, *a, regs[*r as usize]);
+        self.folds.iter().zip(acc).map(with).collect()
+    }
+
+    /// The loop over blocks of several vectors, with accumulators for each vector; gives the reductions.
+    /// `none` is a vector of zeros.
+    fn blocks(&self, code: &mut Code<'_, '_>, end: Value, parts: &Sums, none: Value) -> Vec<Value> {
+        let (folds, unroll) = (self.folds, self.unroll);
+        let many: Vec<Value> = (0..unroll).flat_map(|_| self.start.iter().copied()).collect();
+        let mut add = |code: &mut Code<'_, '_>, acc: &[Value]| {
+            let part = |j: &usize| {
+                (1..unroll as usize).fold(acc[*j], |sum, u| code.b.ins().fadd(sum, acc[u * folds.len() + j]))
+            };
+            let partial: Vec<Value> = self.sums.iter().map(part).collect();
+            parts.add(code, &partial);
+            let next =
+                |(i, x): (usize, &Value)| if folds[i % folds.len()].0 == Fold::Sum { none } else { *x };
+            acc.iter().enumerate().map(next).collect()
+        };
+        let out = parts.run(code, (end, 4 * unroll), &many, &mut add, &mut |code, i, acc| {
+            let vector = |u: i64| self.element(code, i, 4 * u, true, &acc[u as usize * folds.len()..]);
+            (0..unroll).flat_map(vector).collect()
+        });
+        let mut wide = out[..folds.len()].to_vec();
+        for u in 1..unroll as usize {
+            for (j, (k, ..)) in folds.iter().enumerate() {
+                wide[j] = self.emit.fold(code, *k, wide[j], out[u * folds.len() + j]);
+            }
+        }
+        wide
+    }
+}
+
+impl Emit {
+    fn identity(&self, code: &mut Code<'_, '_>, k: Fold, wide: bool) -> Value {
+        let bits = k.identity();
+        match k.ty() {
+            Ty::F => self.float(code, bits, wide),
+            _ => self.integer(code, bits as i32, wide),
+        }
+    }
+
+    fn fold(&self, code: &mut Code<'_, '_>, k: Fold, acc: Value, x: Value) -> Value {
+        match k {
+            Fold::Sum => code.b.ins().fadd(acc, x),
+            Fold::Max => self.bin(code, Bin::Max, x, acc),
+            Fold::MaxNan | Fold::MinNan => {
+                let order = if k == Fold::MaxNan { Cmp::Gt } else { Cmp::Lt };
+                let more = self.cmp(code, order, acc, x, Ty::F);
+                let nan = self.cmp(code, Cmp::Ne, acc, acc, Ty::F);
+                let keep = code.b.ins().bor(more, nan);
+                self.select(code, keep, acc, x)
+            }
+            Fold::ISum => code.b.ins().iadd(acc, x),
+            Fold::IMax => code.b.ins().smax(acc, x),
+            Fold::IMin => code.b.ins().smin(acc, x),
+        }
+    }
+
+    /// Four lanes reduced to one.
+    fn across(&self, code: &mut Code<'_, '_>, k: Fold, v: Value) -> Value {
+        let lanes: Vec<Value> = (0..4u8).map(|i| code.b.ins().extractlane(v, i)).collect();
+        let (a, b) = (self.fold(code, k, lanes[0], lanes[1]), self.fold(code, k, lanes[2], lanes[3]));
+        self.fold(code, k, a, b)
+    }
+}
