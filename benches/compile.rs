@@ -5,15 +5,13 @@
 //! its graph. `graph` is the passes and fusion; `whole` is all from the graph to a session that is ready to
 //! run, with the weights packed.
 
-#[path = "../tests/common/shapes.rs"]
-mod shapes;
-
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use std::hint::black_box;
 use tancho::Target;
 use tancho::model::model_of;
 use tancho_ir::fuse::fuse;
 use tancho_ir::passes::run_all;
+use tancho_support::shapes;
 
 fn bench(c: &mut Criterion) {
     for (name, make) in shapes::SHAPES {

@@ -7,7 +7,8 @@
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use std::hint::black_box;
 use tancho::model::model_of;
-use tancho::{AnyView, Error, Graph, Isa, Target, Tensor, network};
+use tancho::{AnyView, Error, Graph, Target, Tensor, network};
+use tancho_support::{levels, sample};
 
 network! {
     /// A product.
@@ -110,15 +111,12 @@ fn bench(c: &mut Criterion) {
         let inputs: Vec<Tensor> = shapes
             .into_iter()
             .map(|shape| {
-                let n = shape.iter().product::<usize>() as u32;
-                let data: Vec<f32> = (0..n)
-                    .map(|i| (i.wrapping_mul(2_654_435_761) >> 8) as f32 / (1 << 23) as f32 - 1.0)
-                    .collect();
+                let data = sample(shape.iter().product());
                 Tensor::new(data, shape).unwrap_or_else(|e| panic!("{name}: {e}"))
             })
             .collect();
         let views: Vec<AnyView<'_>> = inputs.iter().map(AnyView::from).collect();
-        for isa in Isa::ALL.into_iter().filter(|i| *i <= Isa::host()) {
+        for isa in levels() {
             let compiled = Target::host().with_isa(isa).map_err(Error::from).and_then(|t| model.compile(t));
             let mut session = compiled.unwrap_or_else(|e| panic!("{name}: {e}")).session();
             group.bench_function(isa.to_string(), |b| {

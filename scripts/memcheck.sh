@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Packing, weights, states and sessions, generated code included, under valgrind's memcheck. It knows no AVX-512 and says so to
-# programs: code is generated for AVX2 at most. With arguments: those of `cargo test`, such as `--test windows`.
+# programs: code is generated for AVX2 at most. With arguments: those of `cargo test`, such as `--test kernels convolutions`.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -11,4 +11,4 @@ if [ $# -gt 0 ]; then
 fi
 cargo test -p tancho-runtime --lib
 # Random networks by the hundred take too long there.
-cargo test --test states --test bad_input -- --skip random
+cargo test --test session -- states:: bad_input:: --skip random

@@ -7,8 +7,10 @@ use proc_macro2::{Delimiter, Group, TokenStream, TokenTree};
 use proptest::prelude::*;
 
 /// Files with declarations that people wrote, or could have.
-const FILES: [&str; 2] =
-    [include_str!("../../../tests/grammar.rs"), include_str!("../../../tests/language.rs")];
+const FILES: [&str; 2] = [
+    include_str!("../../../tests/language/items.rs"),
+    include_str!("../../../tests/language/expressions.rs"),
+];
 
 /// The networks of all `network!` calls in the files, one after another.
 fn declarations() -> Vec<TokenStream> {

@@ -1,0 +1,255 @@
+//! Every example at a closed pipe, at a full disk, and with arguments that are no text: an end in order, and
+//! never a panic. Models that are not there fail these tests: run `python3 scripts/fetch_models.py`.
+
+use std::ffi::{OsStr, OsString};
+use std::fs::{File, OpenOptions};
+use std::io::{BufRead, BufReader, Read};
+use std::os::unix::ffi::OsStrExt;
+use std::path::PathBuf;
+use std::process::{Command, Output, Stdio};
+use std::sync::OnceLock;
+use tempfile::TempDir;
+
+const ALL: [&str; 7] = ["bench", "chat", "gpt2", "imagenet", "quickstart", "resnet", "sentences"];
+
+/// A built example, without cargo between it and the test.
+fn example(name: &str, args: &[&OsStr]) -> Command {
+    static BUILT: OnceLock<PathBuf> = OnceLock::new();
+    let folder = BUILT.get_or_init(|| {
+        let built = Command::new(env!("CARGO"))
+            .args(["build", "--quiet", "--examples"])
+            .current_dir(env!("CARGO_MANIFEST_DIR"))
+            .status();
+        assert!(built.expect("cargo runs").success());
+        std::env::current_exe().expect("a path").ancestors().nth(2).expect("a folder").join("examples")
+    });
+    let mut command = Command::new(folder.join(name));
+    command.args(args).stdin(Stdio::null());
+    command
+}
+
+/// GPT-2 with weights of zeros, which say the same token again and again, in a file that takes no room.
+fn gpt2() -> TempDir {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (d, mut offset) = (768usize, 0usize);
+    let mut entries = Vec::new();
+    let mut tensor = |name: String, shape: &[usize]| {
+        let end = offset + 4 * shape.iter().product::<usize>();
+        entries.push(format!(
+            "\"{name}\":{{\"dtype\":\"F32\",\"shape\":{shape:?},\"data_offsets\":[{offset},{end}]}}"
+        ));
+        offset = end;
+    };
+    tensor("wte.weight".into(), &[50257, d]);
+    tensor("wpe.weight".into(), &[1024, d]);
+    for i in 0..12 {
+        for (name, rows, columns) in [
+            ("attn.c_attn", d, 3 * d),
+            ("attn.c_proj", d, d),
+            ("mlp.c_fc", d, 4 * d),
+            ("mlp.c_proj", 4 * d, d),
+        ] {
+            tensor(format!("h.{i}.{name}.weight"), &[rows, columns]);
+            tensor(format!("h.{i}.{name}.bias"), &[columns]);
+        }
+        for norm in ["ln_1", "ln_2"] {
+            tensor(format!("h.{i}.{norm}.weight"), &[d]);
+            tensor(format!("h.{i}.{norm}.bias"), &[d]);
+        }
+    }
+    tensor("ln_f.weight".into(), &[d]);
+    tensor("ln_f.bias".into(), &[d]);
+    let header = format!("{{{}}}", entries.join(","));
+    let mut bytes = (header.len() as u64).to_le_bytes().to_vec();
+    bytes.extend(header.as_bytes());
+    let path = folder.path().join("model.safetensors");
+    std::fs::write(&path, &bytes).expect("written");
+    OpenOptions::new()
+        .write(true)
+        .open(path)
+        .and_then(|f| f.set_len((bytes.len() + offset) as u64))
+        .expect("as long");
+    let tokenizer =
+        r#"{"version":"1.0","added_tokens":[],"model":{"type":"WordLevel","vocab":{"x":0},"unk_token":"x"}}"#;
+    std::fs::write(folder.path().join("tokenizer.json"), tokenizer).expect("written");
+    folder
+}
+
+/// Arguments with which each example prints what it is for.
+fn printing() -> Vec<(&'static str, Vec<OsString>)> {
+    static ZEROS: OnceLock<TempDir> = OnceLock::new();
+    let zeros = ZEROS.get_or_init(gpt2).path().as_os_str();
+    let os = |args: &[&str]| args.iter().map(|a| OsString::from(*a)).collect::<Vec<_>>();
+    vec![
+        ("bench", os(&["--help"])),
+        ("bench", os(&["--case", "W1_lin_ln_n1"])),
+        ("bench", os(&["--case", "W1_lin_ln_n1", "--json"])),
+        ("chat", os(&["--help"])),
+        ("chat", os(&["--prompt", "Hi", "--max", "3", "--weights", "q4"])),
+        // The prompt `> ` alone.
+        ("chat", os(&["--weights", "q4"])),
+        ("gpt2", vec![zeros.into(), "x".into()]),
+        ("imagenet", os(&[])),
+        ("quickstart", os(&[])),
+        ("resnet", os(&[])),
+        ("sentences", os(&["a", "b", "c"])),
+    ]
+}
+
+fn run(name: &str, args: &[OsString], stdout: Stdio) -> Output {
+    let args: Vec<&OsStr> = args.iter().map(OsString::as_os_str).collect();
+    let run = example(name, &args).stdout(stdout).stderr(Stdio::piped()).spawn().expect("it runs");
+    run.wait_with_output().expect("it ends")
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+#[test]
+fn who_stops_reading_is_no_failure() {
+    for (name, args) in printing() {
+        // Nobody reads from the beginning: the first write fails, however little there is to be said.
+        let (reader, writer) = std::io::pipe().expect("a pipe");
+        drop(reader);
+        let out = run(name, &args, writer.into());
+        assert!(out.status.success(), "{name} {args:?}: {out:?}");
+        let quiet = out.stderr.is_empty() || (name == "bench" && args.len() == 3);
+        assert!(quiet, "{name} {args:?}: {}", text(&out.stderr));
+    }
+}
+
+/// As `| head -1` does.
+#[test]
+fn the_first_line_alone_is_read() {
+    for (name, args) in printing() {
+        let args: Vec<&OsStr> = args.iter().map(OsString::as_os_str).collect();
+        let mut run =
+            example(name, &args).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it runs");
+        let mut line = Vec::new();
+        BufReader::new(run.stdout.take().expect("a pipe")).read_until(b'\n', &mut line).expect("a line");
+        let mut said = String::new();
+        run.stderr.take().expect("a pipe").read_to_string(&mut said).expect("text");
+        let status = run.wait().expect("it ends");
+        assert!(
+            !line.is_empty() && status.success() && !said.contains("panicked"),
+            "{name} {args:?}: {status} {said}"
+        );
+    }
+}
+
+#[test]
+fn a_full_disk_is_one_line_and_status_1() {
+    for (name, args) in printing() {
+        let full = OpenOptions::new().write(true).open("/dev/full").expect("a full device");
+        let out = run(name, &args, full.into());
+        assert_eq!(out.status.code(), Some(1), "{name} {args:?}: {out:?}");
+        let said = text(&out.stderr);
+        let last = said.lines().last().unwrap_or_default();
+        assert!(
+            last.contains("No space left on device") && !said.contains("panicked"),
+            "{name} {args:?}: {said}"
+        );
+        assert!(said.lines().count() == 1 || (name == "bench" && args.len() == 3), "{name} {args:?}: {said}");
+    }
+}
+
+/// What cannot be told on stderr changes no status.
+#[test]
+fn a_full_disk_behind_stderr_is_no_failure() {
+    let full = || File::options().write(true).open("/dev/full").expect("a full device");
+    let os = |args: &[&'static str]| args.iter().map(|a| OsStr::new(*a)).collect::<Vec<&OsStr>>();
+    for (name, args, status) in [
+        ("chat", os(&["--prompt", "Hi", "--max", "3", "--weights", "q4"]), 0),
+        ("bench", os(&["--case", "W1_lin_ln_n1", "--json"]), 0),
+        ("chat", os(&["--no-such-option"]), 2),
+        ("bench", os(&["--no-such-option"]), 2),
+        ("sentences", os(&[]), 2),
+        ("gpt2", os(&[]), 2),
+        ("chat", os(&["--model", "nowhere.gguf"]), 1),
+        ("imagenet", os(&["nowhere.jpg"]), 1),
+        ("resnet", os(&["nowhere.safetensors"]), 1),
+        ("gpt2", os(&["nowhere", "x"]), 1),
+    ] {
+        let done = example(name, &args).stdout(Stdio::null()).stderr(full()).status().expect("it runs");
+        assert_eq!(done.code(), Some(status), "{name} {args:?}");
+    }
+}
+
+#[test]
+fn arguments_that_are_no_text_are_told() {
+    let odd = OsStr::from_bytes(b"caf\xe9");
+    let os = OsStr::new;
+    for (name, args, status, words) in [
+        ("bench", vec![odd], 2, "--help says what there is"),
+        ("bench", vec![os("--case"), odd], 2, "caf"),
+        ("chat", vec![odd], 2, "see --help"),
+        ("chat", vec![os("--prompt"), odd], 2, "--prompt: the text is not UTF-8"),
+        ("chat", vec![os("--model"), odd], 1, "caf\u{fffd} is not there"),
+        ("gpt2", vec![odd], 2, "the prompt is not UTF-8"),
+        ("gpt2", vec![odd, os("x")], 1, "caf\u{fffd}/tokenizer.json: "),
+        ("imagenet", vec![odd], 1, "caf\u{fffd}: No such file"),
+        ("resnet", vec![odd], 1, "caf\u{fffd}"),
+        ("sentences", vec![os("abc"), odd], 2, "`caf\u{fffd}` is not UTF-8"),
+    ] {
+        let out = example(name, &args).output().expect("it runs");
+        let said = text(&out.stderr);
+        assert_eq!(out.status.code(), Some(status), "{name} {args:?}: {said}");
+        assert!(said.contains(words) && said.lines().count() == 1, "{name} {args:?}: {said}");
+    }
+    // It takes none.
+    assert!(example("quickstart", &[odd]).output().expect("it runs").status.success());
+}
+
+/// A folder of files with odd bytes in its name works as any other.
+#[test]
+fn a_path_that_is_no_text_is_a_path() {
+    let zeros = gpt2();
+    let folder = zeros.path().join(OsStr::from_bytes(b"caf\xe9"));
+    std::fs::create_dir(&folder).expect("a folder");
+    for name in ["model.safetensors", "tokenizer.json"] {
+        std::os::unix::fs::symlink(zeros.path().join(name), folder.join(name)).expect("a link");
+    }
+    let out = example("gpt2", &[folder.as_os_str(), OsStr::new("x")]).output().expect("it runs");
+    assert!(out.status.success() && out.stdout.starts_with(b"x"), "{out:?}");
+}
+
+#[test]
+fn models_that_are_not_there_are_told_with_where_to_get_them() {
+    let empty = tempfile::tempdir().expect("a folder");
+    let hint = "run `python3 scripts/fetch_models.py`";
+    let said = |name: &str, args: &[&str]| {
+        let args: Vec<&OsStr> = args.iter().map(OsStr::new).collect();
+        let out = example(name, &args).env("TANCHO_MODELS", empty.path()).output().expect("it runs");
+        assert_eq!(out.status.code(), Some(1), "{name}: {out:?}");
+        text(&out.stderr)
+    };
+    for (name, args) in [("chat", &[][..]), ("imagenet", &[]), ("sentences", &["a"])] {
+        assert!(said(name, args).contains(hint), "{name}");
+    }
+    // A tokenizer without weights, as an interrupted copy leaves it.
+    let minilm = empty.path().join("minilm");
+    let cache = || {
+        std::env::var_os("XDG_CACHE_HOME")
+            .map_or_else(|| std::env::home_dir().expect("a home").join(".cache"), PathBuf::from)
+    };
+    let models = std::env::var_os("TANCHO_MODELS").map_or_else(|| cache().join("tancho"), PathBuf::from);
+    std::fs::create_dir(&minilm).expect("a folder");
+    std::fs::copy(models.join("minilm/tokenizer.json"), minilm.join("tokenizer.json")).expect(hint);
+    let told = said("sentences", &["a"]);
+    assert!(told.contains("model.safetensors") && told.contains(hint) && told.lines().count() == 1, "{told}");
+}
+
+/// The list above is the folder's.
+#[test]
+fn no_example_is_left_out() {
+    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("examples");
+    let name = |e: std::io::Result<std::fs::DirEntry>| {
+        e.expect("an entry").path().file_stem().expect("a name").to_string_lossy().into_owned()
+    };
+    let mut found: Vec<String> =
+        std::fs::read_dir(folder).expect("a folder").map(name).filter(|n| n != "common").collect();
+    found.sort();
+    assert_eq!(found, ALL);
+    assert!(ALL.iter().all(|n| printing().iter().any(|(name, _)| name == n)));
+}

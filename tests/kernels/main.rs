@@ -1,0 +1,23 @@
+//! What native code computes, against the interpreter or numbers worked out by hand, on every ISA level.
+//!
+//! * `attention`: every form of attention
+//! * `convolutions`: convolutions and pooling
+//! * `functions`: how exact the elementwise functions are
+//! * `fusion`: what shares a kernel, and why other ops do not
+//! * `fusion_cost`: the cost of fusion grows as large graphs do
+//! * `long_sums`: the error of a sum does not grow with its length
+//! * `no_elements`: shapes without elements
+//! * `random_graphs`: random graphs: text form, passes and native code
+//! * `special_values`: NaN, infinities, subnormal and huge numbers through every op
+//! * `winograd`: how far Winograd's convolutions are from the exact sums
+
+mod attention;
+mod convolutions;
+mod functions;
+mod fusion;
+mod fusion_cost;
+mod long_sums;
+mod no_elements;
+mod random_graphs;
+mod special_values;
+mod winograd;

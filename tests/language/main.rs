@@ -1,0 +1,19 @@
+//! What `network!` takes and refuses.
+//!
+//! Modules with declarations are public, so that lints see what the macro emits as users have it.
+//!
+//! * `by_path`: networks of other modules, macro calls and crates
+//! * `designed_programs`: the programs the language was designed with
+//! * `expressions`: options, branches, views and arithmetic, by values
+//! * `items`: loops, entry points, storage of weights, buffers and `where`, by values
+//! * `mistakes`: every case of `tests/ui` gives the text beside it
+//! * `ops`: the ops of the language, by values
+//! * `repairs`: the repaired twin of every case of `tests/ui` compiles and runs
+
+pub mod by_path;
+pub mod designed_programs;
+pub mod expressions;
+pub mod items;
+mod mistakes;
+pub mod ops;
+mod repairs;

@@ -1,0 +1,15 @@
+//! Whole models against the answers of other frameworks.
+//!
+//! * `efficientnet`: EfficientNet-Lite0 against ONNX Runtime
+//! * `gpt2`: the cache and the weights of GPT-2
+//! * `minilm`: all-MiniLM-L6-v2 against numpy
+//! * `resnet`: parameters of ResNets, and images of any size
+//! * `smollm2`: SmolLM2-135M-Instruct against numpy and llama.cpp
+//! * `torch_layers`: layers against PyTorch
+
+mod efficientnet;
+mod gpt2;
+mod minilm;
+mod resnet;
+mod smollm2;
+mod torch_layers;

@@ -1,0 +1,21 @@
+//! What a session does, and what it refuses.
+//!
+//! * `bad_input`: what a user can get wrong when a network runs
+//! * `check_alarms`: `check` finds faults and takes no rounding for one
+//! * `huge_dims`: dims as large as numbers go
+//! * `limited_memory`: memory that cannot be had
+//! * `refused_code_memory`: executable memory that the system refuses
+//! * `states`: caches that grow and values that are replaced
+//! * `threads`: runs divided among threads
+//! * `trace`: what a trace holds
+
+mod bad_input;
+mod check_alarms;
+mod huge_dims;
+#[cfg(target_os = "linux")]
+mod limited_memory;
+#[cfg(target_os = "linux")]
+mod refused_code_memory;
+mod states;
+mod threads;
+mod trace;

@@ -1,0 +1,24 @@
+//! What the tests share.
+//!
+//! * [`Rng`]: random numbers and tensors of a seed; [`sample`]: numbers without one.
+//! * [`levels`], [`targets`]: every ISA level of this machine.
+//! * [`run!`], [`tensors!`]: a declared network, compiled in checked mode and compared with the interpreter.
+//! * [`compile`], [`compile_for`], [`run_on`], [`check`]: the same for a graph.
+//! * [`graphs`]: random graphs; [`holds`]: everything that must hold of one; [`shapes`]: large graphs.
+//! * [`alone`]: tests that need a process of their own.
+
+pub mod alone;
+pub mod graphs;
+pub mod holds;
+mod layers;
+mod rng;
+mod run;
+pub mod shapes;
+mod targets;
+mod tensors;
+
+pub use layers::{BERT_LAYER, GPT2_BLOCK};
+pub use rng::Rng;
+pub use run::{Own, check, compile, compile_for, results, run_on};
+pub use targets::{levels, targets};
+pub use tensors::{same_bits, sample, views};
