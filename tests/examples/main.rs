@@ -1,5 +1,8 @@
 //! The programs in `examples` and `scripts`.
 //!
+//! Tests of models that have to be fetched pass without them and print that they were skipped, unless
+//! `TANCHO_MODELS_REQUIRED=1` is set.
+//!
 //! * `bench`: the benchmark's arguments and cases
 //! * `chat`: how the chat chooses tokens, and what it says
 //! * `chat_model`: the chat's special tokens, and damaged models

@@ -1,5 +1,4 @@
 //! EfficientNet-Lite0 with its real weights against ONNX Runtime's answers.
-//! What is not there fails these tests: run `python3 scripts/fetch_models.py`.
 
 #[path = "../../examples/imagenet.rs"]
 #[allow(dead_code, missing_docs)]
@@ -7,9 +6,9 @@ mod imagenet;
 
 use imagenet::{EfficientNetLite0, SIDE, crop, model_dir, normalized, photographs, top};
 use safetensors::SafeTensors;
-use tancho::{AsView, Isa, Precision, Target};
-
-const HINT: &str = "run `python3 scripts/fetch_models.py`";
+use tancho::{AsView, Precision, Target};
+use tancho_support::levels;
+use tancho_support::models::Fetched;
 
 fn golden() -> (serde_json::Value, Vec<u8>) {
     let dir = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden");
@@ -22,7 +21,7 @@ fn golden() -> (serde_json::Value, Vec<u8>) {
 
 fn model() -> EfficientNetLite0 {
     EfficientNetLite0::load(model_dir("efficientnet_lite0").join("model.safetensors"))
-        .unwrap_or_else(|e| panic!("{e}; {HINT}"))
+        .unwrap_or_else(|e| panic!("{e}"))
 }
 
 fn floats(bytes: &[u8]) -> Vec<f32> {
@@ -32,6 +31,9 @@ fn floats(bytes: &[u8]) -> Vec<f32> {
 /// The crops of the golden data, all at once and one by one, on every level and at every precision.
 #[test]
 fn logits_are_the_reference_s() {
+    if !Fetched::EfficientNet.is_here() {
+        return;
+    }
     let (_, tensors) = golden();
     let st = SafeTensors::deserialize(&tensors).expect("a safetensors file");
     let crops: Vec<f32> = st
@@ -46,7 +48,7 @@ fn logits_are_the_reference_s() {
     let size = 3 * SIDE * SIDE;
     let farthest =
         |got: &[f32], want: &[f32]| got.iter().zip(want).map(|(g, w)| (g - w).abs()).fold(0.0f32, f32::max);
-    for isa in Isa::ALL.into_iter().filter(|i| *i <= Isa::host()) {
+    for isa in levels() {
         for precision in Precision::ALL {
             let target =
                 Target::host().with_isa(isa).expect("a level of this machine").with_precision(precision);
@@ -64,12 +66,15 @@ fn logits_are_the_reference_s() {
 /// The photographs, read, resized and cropped as Pillow does it.
 #[test]
 fn the_same_classes_are_on_top() {
+    if !Fetched::EfficientNet.is_here() || !Fetched::Photographs.is_here() {
+        return;
+    }
     let (json, tensors) = golden();
     let files: Vec<String> = serde_json::from_value(json["files"].clone()).expect("names");
     let want: Vec<usize> = serde_json::from_value(json["pred"].clone()).expect("classes");
     let rows: Vec<usize> = serde_json::from_value(json["safetensors_rows"].clone()).expect("rows");
     let photographs = photographs().unwrap_or_else(|e| panic!("{e}"));
-    assert_eq!(photographs.len(), files.len(), "{HINT}");
+    assert_eq!(photographs.len(), files.len(), "run `python3 scripts/fetch_models.py`");
     let st = SafeTensors::deserialize(&tensors).expect("a safetensors file");
     let crops = st.tensor("images_u8").expect("crops");
     let mut session = model().compile(Target::host()).expect("compiles").session();

@@ -1,5 +1,8 @@
 //! Whole models against the answers of other frameworks.
 //!
+//! Tests of models that have to be fetched pass without them and print that they were skipped, unless
+//! `TANCHO_MODELS_REQUIRED=1` is set.
+//!
 //! * `efficientnet`: EfficientNet-Lite0 against ONNX Runtime
 //! * `gpt2`: the cache and the weights of GPT-2
 //! * `minilm`: all-MiniLM-L6-v2 against numpy

@@ -6,11 +6,14 @@
 //! * [`compile`], [`compile_for`], [`run_on`], [`check`]: the same for a graph.
 //! * [`graphs`]: random graphs; [`holds`]: everything that must hold of one; [`shapes`]: large graphs.
 //! * [`alone`]: tests that need a process of their own.
+//! * [`models`]: tests of models that have to be fetched; [`example`]: the built examples.
 
 pub mod alone;
+pub mod example;
 pub mod graphs;
 pub mod holds;
 mod layers;
+pub mod models;
 mod rng;
 mod run;
 pub mod shapes;
