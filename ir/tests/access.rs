@@ -1,19 +1,16 @@
 //! Views as addresses, against the definition of each view: random chains of views of a stored value,
 //! element by element.
 
+// A dependency on that crate would be one on all of tancho.
+#[allow(dead_code)] // a part is used
+#[path = "../../tests/support/src/rng.rs"]
+mod rng;
+
+use rng::Rng;
 use tancho_ir::access::{Access, is_view, resolve};
 use tancho_ir::graph::{InputDecl, RunDim};
 use tancho_ir::op::Op;
 use tancho_ir::{Dim, Graph, Source, Type, Value};
-
-struct Rng(u64);
-
-impl Rng {
-    fn below(&mut self, n: usize) -> usize {
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (self.0 >> 33) as usize % n.max(1)
-    }
-}
 
 const B: i64 = 3;
 const S: i64 = 4;
@@ -133,7 +130,7 @@ fn random_view(g: &mut Graph, rng: &mut Rng, x: Value) -> Option<Value> {
 
 #[test]
 fn addresses_are_what_the_views_say() {
-    let rng = &mut Rng(1);
+    let rng = &mut Rng::new(1);
     let (mut resolved, mut contiguous, mut copied) = (0, 0, 0);
     for _ in 0..3000 {
         let mut g = Graph { name: "Views".into(), ..Graph::default() };

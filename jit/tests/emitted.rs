@@ -60,7 +60,7 @@ struct Rows {
 
 impl Rows {
     fn new(seed: u64, len: i64, told: bool) -> Rows {
-        Rows { e: Expr::default(), case: Case::default(), rng: Rng(seed), len, told, special: true }
+        Rows { e: Expr::default(), case: Case::default(), rng: Rng::new(seed), len, told, special: true }
     }
 
     fn length(&mut self, n: i64) -> Len {

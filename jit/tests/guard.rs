@@ -6,7 +6,9 @@
 
 mod common;
 
-use common::{Case, Rng, random_rows, tile};
+use common::rows::random_rows;
+use common::tiles::tile;
+use common::{Case, Rng};
 use region::{Allocation, Protection};
 use std::collections::HashSet;
 use std::path::Path;
@@ -80,7 +82,7 @@ impl Guarded {
 
 /// Rows of up to 200 elements, or a tile of one of the shapes that nests use.
 fn case(seed: u64, isa: Isa) -> Case {
-    let rng = &mut Rng(seed);
+    let rng = &mut Rng::new(seed);
     if rng.below(2) == 0 {
         let len = if rng.below(3) == 0 { rng.below(201) } else { rng.below(40) };
         return random_rows(rng.bits(), len as i64, true);

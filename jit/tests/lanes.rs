@@ -3,7 +3,9 @@
 
 mod common;
 
-use common::{Case, NONE, ONE, Rng, pairs, random_rows, tile, tile_of, wide};
+use common::rows::random_rows;
+use common::tiles::{pairs, tile, tile_of};
+use common::{Case, NONE, ONE, Rng, wide};
 use std::collections::BTreeSet;
 use tancho_jit::Isa;
 use tancho_jit::lanes::{Bin, Fold, Inst, Len, Mem, PART, Program, Stmt, Terms, Tile, Ty, UNROLL};
@@ -121,7 +123,7 @@ fn tiles_of_long_sums() {
                 if terms == Terms::Pairs && !pairs() {
                     continue;
                 }
-                let rng = &mut Rng(300_000 + 100 * n as u64 + i as u64);
+                let rng = &mut Rng::new(300_000 + 100 * n as u64 + i as u64);
                 let case = tile_of(
                     rng,
                     terms,
@@ -226,7 +228,7 @@ fn tiles_of_integers() {
             (4, 8),
         ] {
             for groups in [0, 1, 2, 3] {
-                let rng = &mut Rng(u64::from(rows) * 1000 + u64::from(cols) * 10 + groups as u64);
+                let rng = &mut Rng::new(u64::from(rows) * 1000 + u64::from(cols) * 10 + groups as u64);
                 for plain in [false, true] {
                     let case = tile_of(rng, terms, (rows, cols), groups, plain);
                     let what = format!("{terms:?}, {rows} x {cols}, {groups} groups");

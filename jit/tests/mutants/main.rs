@@ -5,7 +5,9 @@
 mod common;
 mod machine;
 
-use common::{Rng, random_rows, tile};
+use common::Rng;
+use common::rows::random_rows;
+use common::tiles::tile;
 use iced_x86::{
     BlockEncoder, BlockEncoderOptions, Code, Instruction, InstructionBlock, MemoryOperand, Mnemonic, OpKind,
     Register,
@@ -194,7 +196,7 @@ fn changes(i: &Instruction) -> Vec<(String, Instruction)> {
 /// Tries mutants of a program; gives how many were wrong, of the program and of the code.
 fn try_one(seed: u64, p: &Program, width: Width, of_case: &[i64]) -> Option<(usize, usize)> {
     let code = emit(p, width, seed.is_multiple_of(2)).ok()?;
-    let rng = &mut Rng(seed);
+    let rng = &mut Rng::new(seed);
     let samples = samples(rng, p, of_case);
     assert_eq!(wrong(&code, p, &samples), Some(false), "the emitter's own code, seed {seed}\n{p:#?}");
     verify(&code, p).unwrap_or_else(|e| panic!("seed {seed}, {width:?}: {e}\n{p:#?}"));
@@ -231,7 +233,7 @@ fn try_one(seed: u64, p: &Program, width: Width, of_case: &[i64]) -> Option<(usi
 fn no_mutant_survives(width: Width) {
     let (mut of_programs, mut of_code) = (0, 0);
     for seed in 0..1500 {
-        let rng = &mut Rng(seed);
+        let rng = &mut Rng::new(seed);
         let case = match rng.below(3) {
             0 => random_rows(rng.bits(), rng.pick(&[1, 5, 16, 31, 40, 64, 77, 130]), true),
             1 => tile(

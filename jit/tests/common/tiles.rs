@@ -1,0 +1,135 @@
+//! Random tiles of a matrix product.
+
+use super::body::Body;
+use super::{Case, MEMS, NONE, ONE, Rng};
+use tancho_jit::lanes::{Inst, Len, Mem, PART, Prefetch, STRIP, Stmt, Terms, Tile, Ty};
+
+impl Case {
+    /// Fills the operands of a tile of integers, rows and strips of so many groups: any bytes and factors,
+    /// sums as large as sums of bytes are.
+    fn integers(
+        &mut self,
+        rng: &mut Rng,
+        terms: Terms,
+        (a, row, rows): (u16, i64, i64),
+        (b, elements): (u16, i64),
+        groups: i64,
+    ) {
+        let group = terms.group().expect("groups");
+        let mut write = |ptr: u16, at: i64, word: u32| {
+            let (buffer, from) = self.ptrs[usize::from(ptr)];
+            let at = (from + 4 * at) as usize;
+            self.memory[buffer][at..at + 4].copy_from_slice(&word.to_le_bytes());
+        };
+        for (r, g) in (0..rows).flat_map(|r| (0..groups).map(move |g| (r, g))) {
+            let at = r * row + g * group.left();
+            (0..group.terms / 4).for_each(|i| write(a, at + i, rng.bits() as u32));
+            if terms == Terms::Bytes {
+                write(a, at + group.terms / 4 + 1, (rng.bits() as i32 >> 11) as u32);
+            }
+        }
+        for line in (0..elements / STRIP).filter(|l| l % group.right() < group.lines) {
+            (0..STRIP).for_each(|c| write(b, line * STRIP + c, rng.bits() as u32));
+        }
+    }
+}
+
+/// Whether this machine adds products of bf16.
+pub fn pairs() -> bool {
+    #[cfg(target_arch = "x86_64")]
+    return std::arch::is_x86_feature_detected!("avx512bf16");
+    #[cfg(not(target_arch = "x86_64"))]
+    false
+}
+
+/// A tile with an epilogue that reads a bias and others, and stores in every kind of memory.
+pub fn tile(seed: u64, (rows, cols): (u8, u8), k: i64, plain: bool) -> Case {
+    let rng = &mut Rng::new(seed);
+    let terms = match rng.below(8) {
+        0 | 1 => Terms::Halves,
+        2 if pairs() => Terms::Pairs,
+        3 => Terms::Bytes,
+        4 => Terms::Nibbles,
+        _ => Terms::F32,
+    };
+    tile_of(rng, terms, (rows, cols), k, plain)
+}
+
+/// The same with the operands given.
+pub fn tile_of(rng: &mut Rng, terms: Terms, (rows, cols): (u8, u8), k: i64, plain: bool) -> Case {
+    let mut case = Case { plain, ..Case::default() };
+    // A few groups, or as many as make a sum of parts.
+    let groups = if k < 4 * PART { k % 4 } else { k / 4 };
+    let (k, depth) = match (terms, terms.group()) {
+        (_, Some(group)) => (groups * group.terms, Len::Const(groups * group.terms)),
+        (Terms::F32, None) => (k, case.len(rng, k)),
+        _ => (k + k % 2, Len::Const(k + k % 2)),
+    };
+    // Of every fourth strip there is more than the sum takes.
+    let (more, whole) =
+        if rng.below(4) == 0 { (rng.below(5) as i64 * terms.together(), false) } else { (0, true) };
+    let strip_terms = k + more;
+    let strip = match (depth, terms) {
+        (depth, _) if whole => depth,
+        (_, Terms::F32) => case.len(rng, strip_terms),
+        _ => Len::Const(strip_terms),
+    };
+    let left_row = terms.left(k) + rng.below(4) as i64;
+    let a_row = case.len(rng, left_row);
+    let (r, c) = (i64::from(rows), i64::from(cols));
+    let left = (r - 1) * left_row + terms.left(k);
+    let a = if terms == Terms::Pairs {
+        case.pointer(rng, Mem::Bf16, 2 * left)
+    } else {
+        case.pointer(rng, Mem::F32, left)
+    };
+    // Nothing behind the last column of the last strip: a tile may begin inside of one.
+    let strips = (c + STRIP - 1) / STRIP;
+    let lines = (strips - 1) * terms.lines(strip_terms) + terms.lines(k);
+    let elements = if k > 0 { (lines - 1) * STRIP + (c - 1) % STRIP + 1 } else { 0 };
+    let b = match terms {
+        Terms::Halves | Terms::Pairs => case.pointer(rng, Mem::Bf16, 2 * elements),
+        _ => case.pointer(rng, Mem::F32, elements),
+    };
+    if let Some(group) = terms.group() {
+        case.integers(rng, terms, (a, left_row, r), (b, elements), k / group.terms);
+    }
+    // Whatever is said to come next, be it no memory at all.
+    let lines = rng.below(4) as u8;
+    let prefetch = (rng.below(3) == 0).then(|| Prefetch { ptr: case.pointer(rng, Mem::F32, 1), lines });
+    let mut body = Body { insts: vec![Inst::Acc] };
+    let bias = case.pointer(rng, Mem::F32, c);
+    body.push(Inst::Load { ptr: bias, step: ONE, row_step: NONE, mem: Mem::F32 });
+    for _ in 0..rng.below(3) {
+        let mem = case.one_of(rng, 3, &MEMS);
+        let (step, row) = case.one_of(rng, 4, &[(1, c), (1, c + 3), (0, 1), (0, 0), (2, 2 * c + 1)]);
+        let ptr = case.pointer(rng, mem, (r - 1) * row + (c - 1) * step + 1);
+        let (step, row_step) = (case.step(rng, step), case.len(rng, row));
+        body.push(Inst::Load { ptr, step, row_step, mem });
+    }
+    for _ in 0..rng.below(8) {
+        body.step(rng);
+    }
+    for _ in 0..1 + rng.below(2) {
+        let value = if rng.below(2) == 0 { 0 } else { body.reg(rng, Ty::F) };
+        let mem = case.one_of(rng, 2, &[Mem::F32, Mem::F32, Mem::Bf16]);
+        let (step, row) = case.one_of(rng, 2, &[(1, c), (1, c + 5), (2, 2 * c)]);
+        let ptr = case.pointer(rng, mem, (r - 1) * row + (c - 1) * step + 1);
+        let (step, row_step) = (case.step(rng, step), case.len(rng, row));
+        body.push(Inst::Store { ptr, step, row_step, mem, value });
+        case.results.push((case.memory.len() - 1, mem, 0.0));
+    }
+    case.program.stmts = vec![Stmt::Tile(Tile {
+        rows,
+        cols,
+        k: depth,
+        panel: strip,
+        left: a,
+        left_row: a_row,
+        right: b,
+        encoding: terms,
+        prefetch,
+        body: body.insts,
+    })];
+    case
+}
