@@ -1,0 +1,78 @@
+//! The text form of a graph: what `ir()` prints, and the parser that reads it back.
+//!
+//! ```text
+//! network Mlp<B, S <= 512>
+//! where P + S <= 1024
+//! input x: f32[B, 768]
+//! weight "up.weight": f32[3072, 768] = xavier
+//! state "keys": f32[B, P, 64] grow axis 1 = %7
+//! %0: f32[B, 768] = input(index = 0) as "x"
+//! %1: f32[3072, 768] = weight(index = 0) as "up.weight"
+//! %2: f32[B, 3072] = linear(%0, %1) // "up(x)" "src/main.rs":9:20 "mlp.up"
+//! return %2
+//! ```
+//!
+//! One line is one op: its value, the type of its result, the op with its
+//! arguments and options, the user's name, then source text, place and scope.
+
+mod parse;
+mod print;
+#[cfg(test)]
+mod tests;
+
+pub use parse::parse_options;
+pub use print::{print_node, print_op};
+
+use crate::types::DType;
+use std::fmt;
+
+/// Why a text is no graph, and in which line.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TextError {
+    /// Line, from 1.
+    pub line: usize,
+    /// What is wrong.
+    pub message: String,
+}
+
+impl fmt::Display for TextError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "line {}: {}", self.line, self.message)
+    }
+}
+
+impl std::error::Error for TextError {}
+
+/// Element type and axis texts of `i32[B, 4*D]`; without a type it is f32.
+pub fn split_type(text: &str) -> Option<(DType, Vec<&str>)> {
+    let text = text.trim();
+    let open = text.find('[')?;
+    let dtype = if open == 0 { DType::F32 } else { DType::from_name(text[..open].trim())? };
+    let inner = text[open + 1..].strip_suffix(']')?;
+    Some((dtype, split_commas(inner)))
+}
+
+/// The parts between commas that stand in no bracket or string; a trailing comma is allowed.
+fn split_commas(s: &str) -> Vec<&str> {
+    let (mut parts, mut depth, mut start, mut quoted, mut escaped) = (Vec::new(), 0i32, 0, false, false);
+    for (i, c) in s.char_indices() {
+        match c {
+            _ if escaped => escaped = false,
+            '\\' if quoted => escaped = true,
+            '"' => quoted = !quoted,
+            _ if quoted => {}
+            '(' | '[' => depth += 1,
+            ')' | ']' => depth -= 1,
+            ',' if depth == 0 => {
+                parts.push(s[start..i].trim());
+                start = i + 1;
+            }
+            _ => {}
+        }
+    }
+    let last = s[start..].trim();
+    if !last.is_empty() {
+        parts.push(last);
+    }
+    parts
+}

@@ -1,0 +1,315 @@
+//! Reading, line by line.
+
+use super::{TextError, split_commas, split_type};
+use crate::dim::Dim;
+use crate::graph::*;
+use crate::op::Op;
+use crate::table::{Attr, Call, Kind, lookup, make};
+use crate::types::Type;
+
+fn parse_type(text: &str) -> Result<Type, String> {
+    let (dtype, axes) = split_type(text).ok_or_else(|| format!("`{text}` is no type"))?;
+    let shape = axes.iter().map(|a| Dim::parse(a).map_err(|e| e.to_string())).collect::<Result<_, _>>()?;
+    Ok(Type { dtype, shape })
+}
+
+fn parse_attr(kind: Kind, text: &str) -> Option<Attr> {
+    Some(match kind {
+        Kind::Axis | Kind::Axes | Kind::Perm => {
+            let inner = text.strip_prefix('(').and_then(|t| t.strip_suffix(')')).unwrap_or(text);
+            Attr::Axes(split_commas(inner).iter().map(|a| a.parse().ok()).collect::<Option<_>>()?)
+        }
+        Kind::Dim => Attr::Dim(Dim::parse(text).ok()?),
+        Kind::Shape => {
+            // In a network's body `..` stands for its leading axes.
+            let dim = |a: &&str| if *a == ".." { Some(Dim::sym(a)) } else { Dim::parse(a).ok() };
+            Attr::Dims(split_type(text)?.1.iter().map(dim).collect::<Option<_>>()?)
+        }
+        Kind::Pad | Kind::Ends if text == "same" => Attr::Word(text.into()),
+        Kind::Pair | Kind::Pad | Kind::Ends if !text.starts_with('[') => {
+            Attr::Dims(vec![Dim::parse(text).ok()?])
+        }
+        Kind::Pair | Kind::Pad | Kind::Ends => {
+            Attr::Dims(split_type(text)?.1.iter().map(|a| Dim::parse(a).ok()).collect::<Option<_>>()?)
+        }
+        Kind::Float => Attr::Float(text.parse().ok()?),
+        Kind::Int => Attr::Int(text.parse().ok()?),
+        Kind::Bool => Attr::Bool(text.parse().ok()?),
+        Kind::Word(_) => Attr::Word(text.into()),
+    })
+}
+
+fn parse_option(op: &str, part: &str) -> Result<(&'static str, Attr), String> {
+    let row = lookup(op).ok_or_else(|| format!("unknown operation `{op}`"))?;
+    let (name, value) =
+        part.split_once('=').ok_or_else(|| format!("expected `name = value`, found `{part}`"))?;
+    let name = name.trim();
+    let def = row
+        .options
+        .iter()
+        .find(|o| o.name == name)
+        .ok_or_else(|| format!("`{op}` has no option `{name}`"))?;
+    let attr = parse_attr(def.kind, value.trim())
+        .ok_or_else(|| format!("`{name}` takes {}", def.kind.describe()))?;
+    Ok((def.name, attr))
+}
+
+/// Reads `over = (1,), eps = 1e-5` by the kinds in the op's row.
+pub fn parse_options(op: &str, text: &str) -> Result<Vec<(&'static str, Attr)>, String> {
+    split_commas(text).iter().map(|p| parse_option(op, p)).collect()
+}
+
+/// A quoted string as `{:?}` prints it, and what follows it.
+fn quoted(s: &str) -> Result<(String, &str), String> {
+    let body = s.strip_prefix('"').ok_or_else(|| format!("expected a quoted string, found `{s}`"))?;
+    let mut out = String::new();
+    let mut chars = body.char_indices();
+    while let Some((i, c)) = chars.next() {
+        match c {
+            '"' => return Ok((out, &body[i + 1..])),
+            '\\' => match chars.next().map(|(_, c)| c) {
+                Some('n') => out.push('\n'),
+                Some('r') => out.push('\r'),
+                Some('t') => out.push('\t'),
+                Some('0') => out.push('\0'),
+                Some('u') => {
+                    let digits: String =
+                        chars.by_ref().map(|(_, c)| c).skip(1).take_while(|c| *c != '}').collect();
+                    let c = u32::from_str_radix(&digits, 16).ok().and_then(char::from_u32);
+                    out.push(c.ok_or_else(|| format!("bad escape in `{s}`"))?);
+                }
+                Some(c) => out.push(c),
+                None => break,
+            },
+            c => out.push(c),
+        }
+    }
+    Err(format!("unclosed string in `{s}`"))
+}
+
+fn parse_value(s: &str, defined: usize) -> Result<Value, String> {
+    let n: u32 = s
+        .trim()
+        .strip_prefix('%')
+        .and_then(|n| n.parse().ok())
+        .ok_or_else(|| format!("expected a value `%n`, found `{s}`"))?;
+    if (n as usize) < defined { Ok(Value(n)) } else { Err(format!("%{n} is used before it is defined")) }
+}
+
+fn parse_init(s: &str) -> Option<Init> {
+    let nums = |rest: &str| -> Option<Vec<f64>> {
+        split_commas(rest.strip_suffix(')')?).iter().map(|x| x.parse().ok()).collect()
+    };
+    Some(match s {
+        "zeros" => Init::Zeros,
+        "ones" => Init::Ones,
+        "xavier" => Init::Xavier,
+        _ if s.starts_with("normal(") => Init::Normal(*nums(&s[7..])?.first()?),
+        _ => match nums(s.strip_prefix("uniform(")?)?.as_slice() {
+            [a, b] => Init::Uniform(*a, *b),
+            _ => return None,
+        },
+    })
+}
+
+fn parse_constraint(s: &str) -> Result<Constraint, String> {
+    let dim = |t: &str| Dim::parse(t.trim()).map_err(|e| e.to_string());
+    if let Some((l, r)) = s.split_once('%') {
+        let r = r.trim().strip_suffix("== 0").ok_or("expected `p % c == 0`")?;
+        return Ok(Constraint { left: dim(l)?, relation: Relation::Multiple, right: dim(r)? });
+    }
+    for (sign, relation) in [("==", Relation::Equal), ("<=", Relation::AtMost), ("<", Relation::Less)] {
+        if let Some((l, r)) = s.split_once(sign) {
+            return Ok(Constraint { left: dim(l)?, relation, right: dim(r)? });
+        }
+    }
+    Err(format!("`{s}` is no relation"))
+}
+
+/// Reads `op(%0, gain = %1, over = (2,))` on values before `%defined`; gives what follows it, too.
+fn parse_op(text: &str, defined: usize) -> Result<(Op, Vec<Value>, &str), String> {
+    let (op, rest) = text.split_once('(').ok_or("expected `op(..)`")?;
+    let row = lookup(op).ok_or_else(|| format!("unknown operation `{op}`"))?;
+    let close = closing(rest).ok_or("unclosed `(`")?;
+    let (inner, rest) = (&rest[..close], rest[close + 1..].trim());
+    let (mut given, mut args, mut options) = (Vec::new(), Vec::new(), Vec::new());
+    for part in split_commas(inner) {
+        if part.starts_with('%') {
+            let name = match row.params.get(args.len()) {
+                Some(p) => p.name,
+                None if row.variadic => "b",
+                None => return Err(format!("`{op}` takes {} tensors", row.params.len())),
+            };
+            given.push(name);
+            args.push(parse_value(part, defined)?);
+        } else if let Some((name, v)) = part.split_once(" = %") {
+            let p = row
+                .params
+                .iter()
+                .find(|p| p.name == name)
+                .ok_or_else(|| format!("`{op}` has no parameter `{name}`"))?;
+            given.push(p.name);
+            args.push(parse_value(&format!("%{v}"), defined)?);
+        } else {
+            options.push(parse_option(op, part)?);
+        }
+    }
+    let op = make(op, &Call { given, options }).map_err(|e| e.to_string())?;
+    Ok((op, args, rest))
+}
+
+impl Graph {
+    /// Reads the text form. The result passes the [verifier](crate::verify).
+    ///
+    /// # Errors
+    /// The line and what is wrong in it.
+    pub fn parse(text: &str) -> Result<Graph, TextError> {
+        let mut g = Graph::default();
+        for (i, line) in text.lines().enumerate() {
+            let line = line.trim();
+            if line.is_empty() || line.starts_with("//") {
+                continue;
+            }
+            g.parse_line(line).map_err(|message| TextError { line: i + 1, message })?;
+        }
+        let sound = crate::verify::verify(&g).and_then(|()| crate::verify::interface(&g));
+        sound.map_err(|message| TextError { line: text.lines().count(), message })?;
+        Ok(g)
+    }
+
+    fn parse_line(&mut self, line: &str) -> Result<(), String> {
+        if line.starts_with('%') {
+            return self.parse_node(line);
+        }
+        let (word, rest) = line.split_once(' ').unwrap_or((line, ""));
+        match word {
+            "network" => self.parse_network(rest)?,
+            "where" => self.constraints.push(parse_constraint(rest)?),
+            "unused" => self.unused_weights.push(quoted(rest)?.0),
+            "input" => {
+                let (name, ty) = rest.split_once(':').ok_or("expected `input name: type`")?;
+                self.inputs.push(InputDecl { name: name.trim().into(), ty: parse_type(ty)? });
+            }
+            "weight" => self.weights.push(parse_weight(rest)?),
+            "state" => self.states.push(parse_state(rest)?),
+            "return" => {
+                let defined = self.nodes.len();
+                self.outputs =
+                    split_commas(rest).iter().map(|v| parse_value(v, defined)).collect::<Result<_, _>>()?;
+            }
+            _ => return Err(format!("expected a declaration, a value or `return`, found `{word}`")),
+        }
+        Ok(())
+    }
+
+    fn parse_network(&mut self, rest: &str) -> Result<(), String> {
+        let (name, dims) = rest.split_once('<').ok_or("expected `network Name<dims>`")?;
+        let (name, entry) = name.split_once('.').unwrap_or((name, ""));
+        (self.name, self.entry) = (name.into(), entry.into());
+        for d in split_commas(dims.strip_suffix('>').ok_or("expected `>`")?) {
+            let (name, bound) = match d.split_once("<=") {
+                Some((n, b)) => (n.trim(), Some(b.trim().parse().map_err(|_| format!("`{b}` is no bound"))?)),
+                None => (d, None),
+            };
+            self.dims.push(RunDim { name: name.into(), bound });
+        }
+        Ok(())
+    }
+
+    fn parse_node(&mut self, line: &str) -> Result<(), String> {
+        let here = self.nodes.len();
+        let (value, rest) = line.split_once(':').ok_or("expected `%n: type = op(..)`")?;
+        if value != format!("%{here}") {
+            return Err(format!("expected %{here}, found {value}: values are numbered in order"));
+        }
+        let (ty, rest) = rest.split_once(" = ").ok_or("expected `= op(..)`")?;
+        let ty = parse_type(ty)?;
+        let (op, args, mut rest) = parse_op(rest, here)?;
+        let mut name = None;
+        if let Some(r) = rest.strip_prefix("as ") {
+            let (n, r) = quoted(r)?;
+            name = Some(n);
+            rest = r.trim();
+        }
+        let source = parse_source(rest)?;
+        self.nodes.push(Node { op, args, ty, name, source });
+        Ok(())
+    }
+}
+
+fn parse_weight(rest: &str) -> Result<WeightDecl, String> {
+    let (name, rest) = quoted(rest)?;
+    let (ty, init) =
+        rest.strip_prefix(':').and_then(|r| r.rsplit_once(" = ")).ok_or("expected `: type = init`")?;
+    let mut words = split_commas(init).into_iter();
+    let init = words.next().unwrap_or_default();
+    let init = parse_init(init).ok_or_else(|| format!("`{init}` is no initialiser"))?;
+    let mut decl = WeightDecl::new(name, parse_type(ty)?, init);
+    words.try_for_each(|w| {
+        parse_mark(&mut decl.marks, w).ok_or_else(|| format!("unknown weight attribute `{w}`"))
+    })?;
+    Ok(decl)
+}
+
+fn parse_state(rest: &str) -> Result<StateDecl, String> {
+    let (name, rest) = quoted(rest)?;
+    let rest = rest.strip_prefix(':').ok_or("expected `: type`")?;
+    let (rest, next) = match rest.split_once(" = ") {
+        // What the state becomes is checked when all is read.
+        Some((rest, v)) => (rest, Some(parse_value(v, u32::MAX as usize)?)),
+        None => (rest, None),
+    };
+    let (ty, grows) = match rest.split_once(" grow axis ") {
+        Some((ty, axis)) => (ty, Some(axis.trim().parse().map_err(|_| format!("`{axis}` is no axis"))?)),
+        None => (rest, None),
+    };
+    Ok(StateDecl { name, ty: parse_type(ty)?, grows, next })
+}
+
+/// What stands behind an op: its source text, place and scope, or nothing.
+fn parse_source(rest: &str) -> Result<Source, String> {
+    let Some(rest) = rest.strip_prefix("// ") else {
+        return match rest {
+            "" => Ok(Source::default()),
+            _ => Err(format!("expected the end of the line, found `{rest}`")),
+        };
+    };
+    let (text, rest) = quoted(rest)?;
+    let (file, rest) = quoted(rest.trim())?;
+    let (place, scope) = rest.split_once(' ').unwrap_or((rest, ""));
+    let mut numbers =
+        place.split(':').skip(1).map(|n| n.parse::<u32>().map_err(|_| format!("`{place}` is no place")));
+    let line = numbers.next().ok_or("a line number is missing")??;
+    let column = numbers.next().ok_or("a column number is missing")??;
+    let scope = if scope.is_empty() { String::new() } else { quoted(scope)?.0 };
+    Ok(Source { text: text.into(), file: file.into(), line, column, scope: scope.into() })
+}
+
+fn parse_mark(marks: &mut Marks, word: &str) -> Option<()> {
+    match word {
+        "buffer" => marks.buffer = true,
+        "frozen" => marks.frozen = true,
+        "no_decay" => marks.no_decay = true,
+        _ => {
+            let inner = word.strip_prefix("part [")?.strip_suffix(']')?;
+            let (range, axis) = inner.strip_prefix(":, ").map_or((inner, 0), |r| (r, 1));
+            let (start, end) = range.split_once("..")?;
+            marks.part = Some(Part { axis, start: start.parse().ok()?, end: end.parse().ok()? });
+        }
+    }
+    Some(())
+}
+
+/// The index of the `)` that closes what was opened before `s`.
+fn closing(s: &str) -> Option<usize> {
+    let mut depth = 0;
+    for (i, c) in s.char_indices() {
+        match c {
+            '(' | '[' => depth += 1,
+            ')' if depth == 0 => return Some(i),
+            ')' | ']' => depth -= 1,
+            _ => {}
+        }
+    }
+    None
+}

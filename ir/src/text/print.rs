@@ -1,0 +1,97 @@
+//! Printing.
+
+use crate::graph::{Graph, Node, Source, Value};
+use crate::op::Op;
+use crate::table::{attrs_of, name_of, present_params, row_of};
+use std::fmt;
+
+/// Prints an op with its arguments, without the value it defines.
+pub fn print_op(f: &mut dyn fmt::Write, op: &Op, args: &[Value]) -> fmt::Result {
+    let row = row_of(op);
+    write!(f, "{}(", name_of(op))?;
+    let mut sep = "";
+    for (name, v) in present_params(op, args.len()).iter().zip(args) {
+        let positional = row.variadic || row.params.iter().any(|p| p.name == *name && !p.optional);
+        if positional {
+            write!(f, "{sep}{v}")?
+        } else {
+            write!(f, "{sep}{name} = {v}")?
+        }
+        sep = ", ";
+    }
+    for (name, a) in attrs_of(op) {
+        write!(f, "{sep}{name} = {a}")?;
+        sep = ", ";
+    }
+    write!(f, ")")
+}
+
+/// Prints one node's line.
+pub fn print_node(f: &mut dyn fmt::Write, v: Value, n: &Node) -> fmt::Result {
+    write!(f, "{v}: {} = ", n.ty)?;
+    print_op(f, &n.op, &n.args)?;
+    if let Some(name) = &n.name {
+        write!(f, " as {name:?}")?;
+    }
+    if n.source != Source::default() {
+        let s = &n.source;
+        write!(f, " // {:?} {:?}:{}:{}", s.text, s.file, s.line, s.column)?;
+        if !s.scope.is_empty() {
+            write!(f, " {:?}", s.scope)?;
+        }
+    }
+    Ok(())
+}
+
+impl fmt::Display for Graph {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let dims: Vec<String> = self
+            .dims
+            .iter()
+            .map(|d| match d.bound {
+                Some(b) => format!("{} <= {b}", d.name),
+                None => d.name.clone(),
+            })
+            .collect();
+        let dot = if self.entry.is_empty() { "" } else { "." };
+        writeln!(f, "network {}{dot}{}<{}>", self.name, self.entry, dims.join(", "))?;
+        for c in &self.constraints {
+            writeln!(f, "where {c}")?;
+        }
+        for u in &self.unused_weights {
+            writeln!(f, "unused {u:?}")?;
+        }
+        for i in &self.inputs {
+            writeln!(f, "input {}: {}", i.name, i.ty)?;
+        }
+        for w in &self.weights {
+            write!(f, "weight {:?}: {} = {}", w.name, w.ty, w.init)?;
+            let m = &w.marks;
+            for (set, word) in [(m.buffer, "buffer"), (m.frozen, "frozen"), (m.no_decay, "no_decay")] {
+                if set {
+                    write!(f, ", {word}")?;
+                }
+            }
+            if let Some(p) = &m.part {
+                write!(f, ", part {p}")?;
+            }
+            writeln!(f)?;
+        }
+        for s in &self.states {
+            write!(f, "state {:?}: {}", s.name, s.ty)?;
+            if let Some(axis) = s.grows {
+                write!(f, " grow axis {axis}")?;
+            }
+            if let Some(next) = s.next {
+                write!(f, " = {next}")?;
+            }
+            writeln!(f)?;
+        }
+        for v in self.values() {
+            print_node(f, v, self.node(v))?;
+            writeln!(f)?;
+        }
+        let outputs: Vec<String> = self.outputs.iter().map(Value::to_string).collect();
+        writeln!(f, "return {}", outputs.join(", "))
+    }
+}

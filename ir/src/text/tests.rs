@@ -1,0 +1,137 @@
+use crate::Graph;
+use crate::dim::Dim;
+use crate::op::Op;
+
+#[test]
+fn reads_back_what_it_prints() {
+    let text = r#"network Mlp<B, S <= 512>
+where B % 2 == 0
+unused "pooler.*"
+input x: f32[B, S, 8]
+input keep: bool[B, S]
+weight "a\"b": f32[8] = normal(0.02)
+weight "w": f32[16, 8] = uniform(-1.0, 1.0), frozen, no_decay
+weight "v[:, 8..16]": f32[4, 8] = zeros, buffer, part [:, 8..16]
+%0: f32[B, S, 8] = input(index = 0) as "x" // "x" "src/a.rs":3:4 "layers.0"
+%1: bool[B, S] = input(index = 1)
+%2: f32[8] = weight(index = 0)
+%3: f32[16, 8] = weight(index = 1)
+%4: f32[B, S, 8] = layer_norm(%0, gain = %2, over = (2,), eps = 1e-12, eps_on = std)
+%5: f32[B, S, 16] = linear(%4, %3)
+%6: f32[B, 16] = mean(%5, where = %1, over = (1,), keep = false)
+%7: f32[B, 32] = concat(%6, %6, axis = (1,))
+%8: f32[] = const(f32 = 0.5)
+%9: f32[B, 32] = mul(%7, %8)
+%10: f32[B, 2, 16] = reshape(%9, shape = [B, 2, 16])
+return %10, %4
+"#;
+    let g = Graph::parse(text).unwrap_or_else(|e| panic!("{e}"));
+    assert_eq!(g.to_string(), text);
+    assert_eq!(Graph::parse(&g.to_string()).as_ref(), Ok(&g));
+}
+
+#[test]
+fn says_which_line_is_wrong() {
+    for (text, line, part) in [
+        ("network A<>\n%0: f32[] = nothing()", 2, "unknown operation `nothing`"),
+        ("network A<>\n%0: f32[] = neg(%0)", 2, "before it is defined"),
+        ("network A<>\ninput x: f32[2]\n%0: f32[3] = input(index = 0)\nreturn %0", 4, "f32[3]"),
+        ("network A<>\n%1: f32[] = const(f32 = 1.0)", 2, "numbered in order"),
+        ("bogus", 1, "expected a declaration"),
+    ] {
+        let e = Graph::parse(text).expect_err(text);
+        assert!(e.line == line && e.message.contains(part), "{e}");
+    }
+}
+
+/// What no shape could be read back with, or nothing could be run with, is no graph.
+#[test]
+fn declarations_that_mean_nothing_are_refused() {
+    let grows = |dims: &str| {
+        format!(
+            "network A<B, {dims}>\ninput x: f32[B, 2]\nstate \"s\": f32[P, 2] grow axis 0 = %2\n%0: f32[B, 2] = input(index = 0)\n\
+             %1: f32[P, 2] = state(index = 0)\n%2: f32[B + P, 2] = push(%1, %0, axis = (0,))\nreturn %2"
+        )
+    };
+    let plain = |head: &str| format!("{head}\n%0: f32[] = const(f32 = 1.0)\nreturn %0");
+    assert_eq!(Graph::parse(&grows("P <= 1")).err(), None);
+    for (text, part) in [
+        (grows("P <= 0"), "grows along `P`, which is at most 0: there is no room for a row"),
+        (grows("P <= -1"), "dim `P` is at most -1"),
+        (grows("P"), "no bounded dim"),
+        (plain("network A<H, ,W>"), "`` is no name of a dim"),
+        (plain("network A<H W>"), "`H W` is no name of a dim"),
+        (plain("network A<2H>"), "`2H` is no name of a dim"),
+        (plain("network A<H + 1>"), "`H + 1` is no name of a dim"),
+        (plain("network A<\"H\">"), "is no name of a dim"),
+        (plain("network A<.., D>"), "`..` is no name of a dim"),
+        (plain("network A<S <= -3>"), "dim `S` is at most -3"),
+        (plain("network A<H, H>"), "two dims are called `H`"),
+        (plain("network A<H>\ninput a b: f32[H]"), "`a b` is no name of an input"),
+        (plain("network A<H>\ninput : f32[H]"), "`` is no name of an input"),
+        (plain("network A<H>\ninput x: f32[-3]"), "has an axis of -3"),
+        (plain("network A<H>\nwhere Q <= 5"), "`where Q <= 5` uses `Q`, which is no dim"),
+        (plain("network A<>\nweight \"w\": f32[-1] = ones"), "has an axis of -1"),
+        (plain("network A<>\nweight \"w\": f32[2] = normal(NaN)"), "no range of f32 numbers"),
+        (plain("network A<>\nweight \"w\": f32[2] = normal(-1)"), "no range of f32 numbers"),
+        (plain("network A<>\nweight \"w\": f32[2] = uniform(2, 1)"), "no range of f32 numbers"),
+        (plain("network A<>\nweight \"w\": f32[2] = uniform(0, 1e39)"), "no range of f32 numbers"),
+        (plain("network A<>\nweight \"w\": f32[2] = ones, part [5..3]"), "ends before it begins"),
+        ("network A<>\n%0: f32[] = dim(of = Q)\nreturn %0".into(), "`of` of %0 uses `Q`, which is no dim"),
+        ("network A<>\n%0: f32[] = const(f32 = 1e39)\nreturn %0".into(), "which no f32 can be"),
+    ] {
+        let e = Graph::parse(&text).expect_err(&text);
+        assert!(e.message.contains(part), "{e}\n{text}");
+    }
+}
+
+/// A signal is padded before and behind, and its window has no rows.
+#[test]
+fn signals_take_two_paddings() {
+    let text = |pad: &str, out: &str| {
+        format!(
+            "network A<L>\ninput x: f32[1, 1, L]\nweight \"w\": f32[1, 1, 3] = ones\n%0: f32[1, 1, L] = input(index = 0)\n\
+             %1: f32[1, 1, 3] = weight(index = 0)\n%2: f32[1, 1, {out}] = conv1d(%0, %1, pad = {pad})\nreturn %2"
+        )
+    };
+    for (pad, out, printed) in [
+        ("1", "L", "pad = [1, 1]"),
+        ("[3]", "L + 4", "pad = [3, 3]"),
+        ("[2, 0]", "L", "pad = [2, 0]"),
+        ("[0, 3]", "L + 1", "pad = [0, 3]"),
+        ("same", "L", "pad = same"),
+    ] {
+        let g = Graph::parse(&text(pad, out)).unwrap_or_else(|e| panic!("{pad}: {e}"));
+        assert!(g.to_string().contains(printed), "{g}");
+        assert_eq!(Graph::parse(&g.to_string()), Ok(g));
+    }
+    for pad in ["[0, 0, 2, 0]", "[1, 1, 1]", "[]", "[-1, 3]"] {
+        let e = Graph::parse(&text(pad, "L")).expect_err(pad);
+        assert!(e.message.contains("`pad`"), "{pad}: {e}");
+    }
+    // Made by hand, since no text has them: rows around a signal.
+    let mut g = Graph::parse(&text("[1, 1]", "L")).expect("a graph");
+    if let Op::Conv1d { window, .. } = &mut g.nodes[2].op {
+        window.stride[0] = Dim::constant(2);
+    }
+    assert!(crate::verify::verify(&g).is_err_and(|e| e.contains("its window has rows")));
+}
+
+/// What is given and taken can be seen as tensors; inner values may have more axes.
+#[test]
+fn inputs_and_results_have_few_axes() {
+    let nine = "1, 1, 1, 1, 1, 1, 1, 1, 2";
+    let result = format!(
+        "network A<>\ninput x: f32[2]\n%0: f32[2] = input(index = 0)\n%1: f32[{nine}] = reshape(%0, shape = [{nine}])\n"
+    );
+    let e = Graph::parse(&format!("{result}return %1")).expect_err("nine axes");
+    assert!(
+        e.message.contains("result 0") && e.message.contains("9 axes: inputs and results have at most 8"),
+        "{e}"
+    );
+    assert!(Graph::parse(&format!("{result}%2: f32[2] = reshape(%1, shape = [2])\nreturn %2")).is_ok());
+    let input = format!(
+        "network A<>\ninput x: f32[{nine}]\n%0: f32[{nine}] = input(index = 0)\n%1: f32[2] = reshape(%0, shape = [2])\nreturn %1"
+    );
+    assert!(Graph::parse(&input).is_err_and(|e| e.message.contains("input `x`")));
+}
