@@ -21,6 +21,10 @@ impl DType {
     /// All element types.
     pub const ALL: [DType; 4] = [DType::F32, DType::Bf16, DType::I32, DType::Bool];
 
+    /// Their names, in the same order.
+    pub const WORDS: &[&str] =
+        &[DType::F32.name(), DType::Bf16.name(), DType::I32.name(), DType::Bool.name()];
+
     /// Bytes per element.
     pub fn size(self) -> usize {
         match self {
@@ -31,7 +35,7 @@ impl DType {
     }
 
     /// The name in the language and in the text form.
-    pub fn name(self) -> &'static str {
+    pub const fn name(self) -> &'static str {
         match self {
             DType::F32 => "f32",
             DType::Bf16 => "bf16",

@@ -276,12 +276,7 @@ pub fn infer(op: &Op, args: &[Arg<'_>], facts: &Facts) -> Result<Type> {
             Err(ShapeError::new(format!("{what} needs a ratio in (0, 1], not {}", ratio.0)))
         }
         Op::Unary(u) => {
-            let allowed = match u {
-                Unary::Not => BOOLS,
-                Unary::Neg | Unary::Abs | Unary::Relu => NUMBERS,
-                _ => FLOAT,
-            };
-            want(0, args, &what, allowed)?;
+            want(0, args, &what, u.types())?;
             Ok(args[0].ty.clone())
         }
         Op::Binary(b) => binary(*b, args, facts),
@@ -406,15 +401,9 @@ fn binary(b: Binary, args: &[Arg<'_>], facts: &Facts) -> Result<Type> {
         Binary::Div => format!("cannot divide `{x}` by `{y}`"),
         _ => format!("`{}` cannot take `{x}` and `{y}`", b.name()),
     };
-    let allowed = match b {
-        Binary::And | Binary::Or => BOOLS,
-        Binary::Div | Binary::Swiglu => FLOAT,
-        Binary::Eq | Binary::Ne => &[DType::F32, DType::I32, DType::Bool],
-        _ => NUMBERS,
-    };
     let op = b.symbol().unwrap_or(b.name());
-    want(0, args, &format!("`{op}`"), allowed)?;
-    want(1, args, &format!("`{op}`"), allowed)?;
+    want(0, args, &format!("`{op}`"), b.types())?;
+    want(1, args, &format!("`{op}`"), b.types())?;
     same_dtype(&what, args, (0, 1))?;
     let shape = broadcast(&what, args, facts)?;
     Ok(Type::new(if b.is_comparison() { DType::Bool } else { args[0].ty.dtype }, shape))

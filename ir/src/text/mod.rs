@@ -20,6 +20,8 @@ mod print;
 #[cfg(test)]
 mod tests;
 
+#[cfg(test)]
+pub(crate) use parse::parse_op;
 pub use parse::parse_options;
 pub use print::{print_node, print_op};
 
@@ -53,7 +55,7 @@ pub fn split_type(text: &str) -> Option<(DType, Vec<&str>)> {
 }
 
 /// The parts between commas that stand in no bracket or string; a trailing comma is allowed.
-fn split_commas(s: &str) -> Vec<&str> {
+pub(crate) fn split_commas(s: &str) -> Vec<&str> {
     let (mut parts, mut depth, mut start, mut quoted, mut escaped) = (Vec::new(), 0i32, 0, false, false);
     for (i, c) in s.char_indices() {
         match c {

@@ -4,39 +4,13 @@ use super::{TextError, split_commas, split_type};
 use crate::dim::Dim;
 use crate::graph::*;
 use crate::op::Op;
-use crate::table::{Attr, Call, Kind, lookup, make};
+use crate::table::{Attr, Call, lookup, make};
 use crate::types::Type;
 
 fn parse_type(text: &str) -> Result<Type, String> {
     let (dtype, axes) = split_type(text).ok_or_else(|| format!("`{text}` is no type"))?;
     let shape = axes.iter().map(|a| Dim::parse(a).map_err(|e| e.to_string())).collect::<Result<_, _>>()?;
     Ok(Type { dtype, shape })
-}
-
-fn parse_attr(kind: Kind, text: &str) -> Option<Attr> {
-    Some(match kind {
-        Kind::Axis | Kind::Axes | Kind::Perm => {
-            let inner = text.strip_prefix('(').and_then(|t| t.strip_suffix(')')).unwrap_or(text);
-            Attr::Axes(split_commas(inner).iter().map(|a| a.parse().ok()).collect::<Option<_>>()?)
-        }
-        Kind::Dim => Attr::Dim(Dim::parse(text).ok()?),
-        Kind::Shape => {
-            // In a network's body `..` stands for its leading axes.
-            let dim = |a: &&str| if *a == ".." { Some(Dim::sym(a)) } else { Dim::parse(a).ok() };
-            Attr::Dims(split_type(text)?.1.iter().map(dim).collect::<Option<_>>()?)
-        }
-        Kind::Pad | Kind::Ends if text == "same" => Attr::Word(text.into()),
-        Kind::Pair | Kind::Pad | Kind::Ends if !text.starts_with('[') => {
-            Attr::Dims(vec![Dim::parse(text).ok()?])
-        }
-        Kind::Pair | Kind::Pad | Kind::Ends => {
-            Attr::Dims(split_type(text)?.1.iter().map(|a| Dim::parse(a).ok()).collect::<Option<_>>()?)
-        }
-        Kind::Float => Attr::Float(text.parse().ok()?),
-        Kind::Int => Attr::Int(text.parse().ok()?),
-        Kind::Bool => Attr::Bool(text.parse().ok()?),
-        Kind::Word(_) => Attr::Word(text.into()),
-    })
 }
 
 fn parse_option(op: &str, part: &str) -> Result<(&'static str, Attr), String> {
@@ -49,8 +23,8 @@ fn parse_option(op: &str, part: &str) -> Result<(&'static str, Attr), String> {
         .iter()
         .find(|o| o.name == name)
         .ok_or_else(|| format!("`{op}` has no option `{name}`"))?;
-    let attr = parse_attr(def.kind, value.trim())
-        .ok_or_else(|| format!("`{name}` takes {}", def.kind.describe()))?;
+    let attr =
+        def.kind.parse(value.trim()).ok_or_else(|| format!("`{name}` takes {}", def.kind.describe()))?;
     Ok((def.name, attr))
 }
 
@@ -127,7 +101,7 @@ fn parse_constraint(s: &str) -> Result<Constraint, String> {
 }
 
 /// Reads `op(%0, gain = %1, over = (2,))` on values before `%defined`; gives what follows it, too.
-fn parse_op(text: &str, defined: usize) -> Result<(Op, Vec<Value>, &str), String> {
+pub(crate) fn parse_op(text: &str, defined: usize) -> Result<(Op, Vec<Value>, &str), String> {
     let (op, rest) = text.split_once('(').ok_or("expected `op(..)`")?;
     let row = lookup(op).ok_or_else(|| format!("unknown operation `{op}`"))?;
     let close = closing(rest).ok_or("unclosed `(`")?;

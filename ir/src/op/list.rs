@@ -1,0 +1,334 @@
+//! Every op, declared once.
+//!
+//! ```text
+//! /// What it computes.
+//! Name {
+//!     /// An option that a call must state, of a kind that is listed in `table/attr.rs`.
+//!     axis: usize = must("over", Axis),
+//!     /// An option with a default.
+//!     eps: Number = or("eps", Float, "1e-5"),
+//!     /// Whether the optional parameter `gain` is given.
+//!     gain: bool = given("gain"),
+//!     /// A field that follows from which of its names the op is called by.
+//!     log: bool,
+//! } = "one_name"(x, [gain]) { log: false } "a formula in one line",
+//!     internal "other_name"(x, [gain]) { log: true } "another";
+//! ```
+//!
+//! Parameters in brackets are optional. An `internal` name is no function of the language; of a `variadic` op
+//! the last parameter may be given many times. Fields that take several options, or one under some names
+//! alone, have a form of their own in `table/field.rs`.
+//!
+//! The enum, the rows of the [table](crate::table), the constructors by name, the options of an op and its
+//! text form all come from here.
+
+use super::{Binary, EpsOn, Layout, Number, Pairs, Pooling, Reduction, Scalar, Unary, Window};
+use crate::dim::Dim;
+use crate::table::Kind::*;
+use crate::table::declare::{count, joined, ops, option_count, options, row, row_named, rows};
+use crate::table::field::{
+    Field, Options, Written, constant, given, must, of_pooling, only_of, or, over_image, over_signal, quietly,
+};
+use crate::table::{Attr, OpDef, Param};
+use crate::types::DType;
+
+ops! {
+    /// The graph's input of that number. No arguments.
+    Input(index: usize = must("index", Dim))
+        = internal "input"() "an input of the network";
+
+    /// The graph's weight of that number. No arguments.
+    Weight(index: usize = must("index", Dim))
+        = internal "weight"() "a weight of the network";
+
+    /// What the graph's state of that number is before the run. No arguments.
+    State(index: usize = must("index", Dim))
+        = internal "state"() "what a state is before the run";
+
+    /// A growing state with new rows behind those it has: arguments `state`, `rows`.
+    Push {
+        /// The axis it grows along.
+        axis: usize = must("axis", Axis),
+    } = internal "push"(state, rows) "a growing state with new rows behind those it has";
+
+    /// A scalar constant. No arguments.
+    Const(value: Scalar = constant())
+        = internal "const"() "a scalar constant";
+
+    /// The value of a dim as an f32 scalar. No arguments.
+    DimValue(of: Dim = must("of", Dim))
+        = internal "dim"() "the value of a dim as an f32 scalar";
+
+    /// The numbers `start..end` as i32. No arguments.
+    Arange {
+        /// The first.
+        start: Dim = must("start", Dim),
+        /// One past the last.
+        end: Dim = must("end", Dim),
+    } = internal "arange"() "start, start + 1 .. end - 1 as i32";
+
+    /// `ratio^0, ratio^1 ..`, each the f32 next to the exact number. No arguments.
+    Powers {
+        /// What is raised.
+        ratio: Number = must("ratio", Float),
+        /// How many.
+        len: Dim = must("len", Dim),
+    } = internal "powers"() "ratio^0 .. ratio^(len - 1)";
+
+    /// `x ^ exponent`, elementwise.
+    Pow(exponent: Number = must("exponent", Float))
+        = "pow"(x) "x ^ exponent";
+
+    /// `select(cond, a, b)`: `a` where `cond` is true, else `b`.
+    Select = "select"(cond, a, b) "a where cond, else b";
+
+    /// Conversion to another element type. f32 to i32 truncates and saturates, NaN gives 0.
+    Cast(to: DType = must("to", Word(DType::WORDS)))
+        = "cast"(x) "x in another element type";
+
+    /// `[.., M, K] @ [.., K, N]` or `[.., M, K] @ [K, N]`.
+    Matmul = internal "matmul"(a, b) "a @ b";
+
+    /// A reduction over `axes` (sorted); with `masked` a second bool argument selects the elements that
+    /// count.
+    Reduce {
+        /// What combines the elements.
+        kind: Reduction,
+        /// The reduced axes, ascending.
+        axes: Vec<usize> = must("over", Axes),
+        /// Keep the reduced axes with length 1.
+        keep: bool = or("keep", Bool, "false"),
+        /// A mask is the second argument; its shape is that of `x` or a leading part of it.
+        masked: bool = given("where"),
+    } = "sum"(x, [where]) { kind: Reduction::Sum } "sum over the axes",
+        "mean"(x, [where]) { kind: Reduction::Mean } "sum / count; 0 where a mask leaves none",
+        "reduce_max"(x, [where]) { kind: Reduction::Max } "largest element; written max(x, over = ..)",
+        "reduce_min"(x, [where]) { kind: Reduction::Min } "smallest element; written min(x, over = ..)";
+
+    /// Index of the largest element along `axis`, as i32; the first of equals; a NaN counts as largest.
+    Argmax {
+        /// The axis that goes.
+        axis: usize = must("over", Axis),
+        /// Keep it with length 1.
+        keep: bool = or("keep", Bool, "false"),
+    } = "argmax"(x) "index of the largest element, i32";
+
+    /// The same elements in row-major order under another shape.
+    Reshape(shape: Vec<Dim> = must("shape", Shape))
+        = "reshape"(x) "the same elements under another shape";
+
+    /// Axis `i` of the result is axis `axes[i]` of the argument.
+    Transpose(axes: Vec<usize> = must("axes", Perm))
+        = "transpose"(x) "axes in another order";
+
+    /// Repetition along axes of length 1 and along new leading axes.
+    Expand(shape: Vec<Dim> = must("shape", Shape))
+        = "expand"(x) "repeat axes of length 1 and new leading axes";
+
+    /// Every `step`-th of the elements `start..end` along `axis`.
+    Slice {
+        /// The axis that is cut.
+        axis: usize = must("axis", Axis),
+        /// First index.
+        start: Dim = must("start", Dim),
+        /// One past the last index.
+        end: Dim = must("end", Dim),
+        /// Elements from one to the next; positive.
+        step: Dim = quietly("step", Dim, "1"),
+    } = internal "slice"(x) "x[.., (start..end).step_by(step), ..]";
+
+    /// The arguments one after another along `axis`.
+    Concat {
+        /// The axis that grows.
+        axis: usize = must("axis", Axis),
+    } = variadic "concat"(a, [b]) "the arguments one after another";
+
+    /// Rows of a table (first argument) by i32 ids (second argument).
+    Gather = internal "gather"(table, ids) "rows of a table by i32 ids";
+
+    /// `x @ w.t + b`, `w` is `[OUT, IN]`; `bias` says whether the third argument is there.
+    Linear {
+        /// A bias `[OUT]` is the third argument.
+        bias: bool = given("b"),
+    } = "linear"(x, w, [b]) "x @ w.t + b, w is [OUT, IN]";
+
+    /// `exp(x - max) / sum`, or its logarithm.
+    Softmax {
+        /// The axis that sums to 1.
+        axis: usize = must("over", Axis),
+        /// Give the logarithm.
+        log: bool,
+    } = "softmax"(x) { log: false } "exp(x - max) / sum",
+        "log_softmax"(x) { log: true } "x - max - log(sum(exp(x - max)))";
+
+    /// Layer norm over `axes`; arguments `x`, gain if `gain`, bias if `bias`, both shaped like the normalised
+    /// axes.
+    LayerNorm {
+        /// The normalised axes, ascending.
+        axes: Vec<usize> = must("over", Axes),
+        /// Added to the variance or to the standard deviation.
+        eps: Number = or("eps", Float, "1e-5"),
+        /// Which of the two.
+        eps_on: EpsOn = or("eps_on", Word(EpsOn::WORDS), "var"),
+        /// A gain is given.
+        gain: bool = given("gain"),
+        /// A bias is given.
+        bias: bool = given("bias"),
+    } = "layer_norm"(x, [gain], [bias])
+        "(x - mean) / sqrt(var + eps) * gain + bias, biased variance; eps_on = std: (x - mean) / (std + eps)";
+
+    /// `x / sqrt(mean(x*x) + eps) * gain` over `axes`.
+    RmsNorm {
+        /// The normalised axes, ascending.
+        axes: Vec<usize> = must("over", Axes),
+        /// Added to the mean square.
+        eps: Number = or("eps", Float, "1e-6"),
+        /// A gain is given.
+        gain: bool = given("gain"),
+    } = "rms_norm"(x, [gain]) "x / sqrt(mean(x^2) + eps) * gain";
+
+    /// `x / max(sqrt(sum(x*x)), eps)` along one axis.
+    L2Normalize {
+        /// The normalised axis.
+        axis: usize = must("over", Axis),
+        /// Lower bound of the norm.
+        eps: Number = or("eps", Float, "1e-12"),
+    } = "l2_normalize"(x) "x / max(sqrt(sum(x^2)), eps)";
+
+    /// Layer norm over groups of channels of `[N, C, ..]`; arguments `x`, gain `[C]` if `gain`, bias `[C]` if
+    /// `bias`.
+    GroupNorm {
+        /// How many groups; they divide the channels.
+        groups: Dim = must("groups", Dim),
+        /// Added to the variance.
+        eps: Number = or("eps", Float, "1e-5"),
+        /// A gain is given.
+        gain: bool = given("gain"),
+        /// A bias is given.
+        bias: bool = given("bias"),
+    } = "group_norm"(x, [gain], [bias])
+        "[N, C, ..] normalised over groups of channels and all axes behind, then * gain + bias, both [C]";
+
+    /// Convolution of images `x` with filters `w [O, C / groups, KH, KW]`, plus `b [O]` if `bias`. Filters
+    /// are not flipped.
+    Conv2d {
+        /// How the filters run over the image.
+        window: Window =
+            over_image(or("stride", Pair, "1"), or("pad", Pad, "0"), or("dilation", Pair, "1")),
+        /// Parts of the channels, each with filters of its own.
+        groups: Dim = or("groups", Dim, "1"),
+        /// A bias is the third argument.
+        bias: bool = given("b"),
+        /// Where the channels of `x` and of the result stand; filters are laid out as above in both.
+        layout: Layout = or("layout", Word(Layout::WORDS), "nchw"),
+    } = "conv2d"(x, w, [b]) "convolution of [N, C, H, W] with filters w [O, C / groups, KH, KW], plus b [O]";
+
+    /// [`Op::Conv2d`] of `[N, C, L]` with filters `[O, C / groups, K]`.
+    Conv1d {
+        /// How the filters run, as over an image of one row.
+        window: Window =
+            over_signal(or("stride", Dim, "1"), or("pad", Ends, "0"), or("dilation", Dim, "1")),
+        /// Parts of the channels.
+        groups: Dim = or("groups", Dim, "1"),
+        /// A bias is the third argument.
+        bias: bool = given("b"),
+    } = "conv1d"(x, w, [b]) "convolution of [N, C, L] with filters w [O, C / groups, K], plus b [O]";
+
+    /// The pixels of a window combined, channel by channel. Surroundings do not count for `Max` and are 0
+    /// else.
+    Pool2d {
+        /// How they are combined. A NaN in the window is its maximum.
+        kind: Pooling,
+        /// Rows and columns of the window.
+        kernel: [Dim; 2] = must("kernel", Pair),
+        /// How it runs over the image.
+        window: Window = of_pooling(must("kernel", Pair), or("stride", Pair, ""), or("pad", Pad, "0")),
+        /// Where the channels stand.
+        layout: Layout = or("layout", Word(Layout::WORDS), "nchw"),
+        /// The mean counts what surrounds the image.
+        count_pad: bool = only_of("avg_pool2d", or("count_include_pad", Bool, "false")),
+    } = "max_pool2d"(x) { kind: Pooling::Max }
+            "largest pixel of each window, channel by channel; NaN if there is one",
+        "avg_pool2d"(x) { kind: Pooling::Avg } "mean of the pixels of each window, channel by channel",
+        internal "sum_pool2d"(x) { kind: Pooling::Sum }
+            "sum of the pixels of each window, channel by channel";
+
+    /// Batch norm with known statistics: `(x - mean) / sqrt(var + eps) * gain + bias`, all `[C]`, of `x [N,
+    /// C, ..]`.
+    BatchNorm {
+        /// Added to the variance.
+        eps: Number = or("eps", Float, "1e-5"),
+    } = "batch_norm"(x, gain, bias, mean, var)
+        "(x - mean) / sqrt(var + eps) * gain + bias of [N, C, ..], all [C]";
+
+    /// The mean of each channel of `[N, C, ..]`.
+    GlobalMean = "global_mean"(x) "mean of each channel of [N, C, ..]: [N, C]";
+
+    /// All axes from this one on as one.
+    Flatten {
+        /// The first of them.
+        from: usize = or("from", Axis, "1"),
+    } = "flatten"(x) "all axes from `from` on as one";
+
+    /// Each pixel of `[N, C, H, W]` repeated.
+    UpsampleNearest {
+        /// How often, down and across.
+        scale: [Dim; 2] = must("scale", Pair),
+    } = "upsample_nearest"(x) "each pixel of [N, C, H, W] repeated `scale` times down and across";
+
+    /// Scaled dot-product attention; arguments `q`, `k`, `v`, mask if `mask`, bias if `bias`.
+    Attention {
+        /// Number of query heads.
+        heads: Dim = must("heads", Dim),
+        /// A query sees no key after its own position, counted from the end of the keys.
+        causal: bool = or("causal", Bool, "false"),
+        /// A query at position `p` sees no key before `p - window + 1`, positions counted as for `causal`.
+        window: Option<Dim> = or("window", Dim, ""),
+        /// A bool mask is the fourth argument; true means attend.
+        mask: bool = given("mask"),
+        /// The last argument is added to the scaled scores.
+        bias: bool = given("bias"),
+        /// Factor on the scores; `1/sqrt(head dim)` if absent.
+        scale: Option<Number> = or("scale", Float, ""),
+    } = "attention"(q, k, v, [mask], [bias])
+        "softmax(q k^T * scale + bias, masked) v per head; a row with no key to attend gives zeros";
+
+    /// Rotary position embedding of `[B, HEADS, S, HD]`: pair `i` of row `s` is rotated by the angle
+    /// `(from + s) * base^(-2 i / HD)`. Position, frequency and angle are f32 numbers.
+    Rope {
+        /// The base of the frequencies.
+        base: Number = or("base", Float, "1e4"),
+        /// The position of the first row.
+        from: Dim = or("from", Dim, "0"),
+        /// Which elements are a pair.
+        pairs: Pairs = or("pairs", Word(Pairs::WORDS), "halves"),
+    } = "rope"(x) "pair i of row s of [B, HEADS, S, HD] turned by (from + s) * base^(-2 i / HD)";
+
+    /// Zeros before and after `x` along `axis`.
+    Pad {
+        /// The axis that grows.
+        axis: usize = must("axis", Axis),
+        /// How many before.
+        before: Dim = or("before", Dim, "0"),
+        /// How many after.
+        after: Dim = or("after", Dim, "0"),
+    } = "pad"(x) "zeros before and after x along the axis";
+
+    /// `-log_softmax(logits)[id]` of each row; 0 where the id is `ignore`. An id out of range is an error.
+    CrossEntropy {
+        /// The id of rows that do not count.
+        ignore: i32 = or("ignore", Int, "-100"),
+    } = "cross_entropy"(logits, ids) "-log_softmax(logits)[id] of each row; 0 where the id is `ignore`";
+
+    /// Mean of `(a - b)^2` over the last axis.
+    Mse = "mse"(a, b) "mean of (a - b)^2 over the last axis";
+
+    /// The identity here: what sets elements to 0 is training's.
+    Dropout {
+        /// The share of elements that training sets to 0.
+        p: Number = must("p", Float),
+    } = "dropout"(x) "x, but in training";
+
+    /// The identity; training lets no gradient through.
+    StopGradient = "stop_gradient"(x) "x, with no gradient";
+}

@@ -1,0 +1,211 @@
+//! What the declaration of all ops expands to: the enum [`Op`](crate::op::Op), the rows of the table, and the
+//! functions between them.
+
+use super::field::{Options, same};
+use super::{OpDef, OptionDef};
+
+/// Declares the ops. See `op/list.rs`, which explains the form.
+macro_rules! ops {
+    ($(
+        $(#[$doc:meta])*
+        $variant:ident
+        $(( $($item:ident : $item_ty:ty = $item_by:expr),+ ))?
+        $({ $( $(#[$field_doc:meta])* $field:ident : $field_ty:ty $(= $by:expr)? ),+ $(,)? })?
+        = $(
+            $($how:ident)? $name:literal $params:tt
+            $({ $($key:ident : $($value:ident)::+),+ })? $formula:literal
+        ),+ ;
+    )+) => {
+        /// One operation. Arguments are the node's; attributes are here.
+        #[derive(Clone, Debug, PartialEq, Eq, Hash)]
+        pub enum Op {
+            /// Elementwise function of one argument.
+            Unary(Unary),
+            /// Elementwise function of two arguments.
+            Binary(Binary),
+            $(
+                $(#[$doc])*
+                $variant $(( $($item_ty),+ ))? $({ $( $(#[$field_doc])* $field: $field_ty ),+ })?
+            ),+
+        }
+
+        /// The rows of each variant.
+        const ROWS: &[&[OpDef]] = &[
+            Unary::ROWS,
+            Binary::ROWS,
+            $( rows! {
+                $variant
+                [$( ( $($item: $item_ty = $item_by),+ ) )? $( { $($field: $field_ty $(= $by)?),+ } )?]
+                $( [$($how)?] $name $params [$( $($key: $($value)::+),+ )?] $formula ),+
+            } ),+
+        ];
+
+        /// Every operation.
+        pub const OPS: &[OpDef] = &joined::<{ count(ROWS) }>(ROWS);
+
+        /// The row of an op.
+        pub const fn row_of(op: &Op) -> &'static OpDef {
+            match op {
+                Op::Unary(u) => u.row(),
+                Op::Binary(b) => b.row(),
+                $($(
+                    Op::$variant { $( $($key: $($value)::+,)+ )? .. } => const { row_named(OPS, $name) },
+                )+)+
+            }
+        }
+
+        /// The options of an op in the order of its row; those that are absent are left out.
+        pub fn attrs_of(op: &Op) -> Vec<(&'static str, Attr)> {
+            let mut written = Written::of(row_of(op));
+            match op {
+                Op::Unary(_) | Op::Binary(_) => {}
+                $( Op::$variant $(( $($item),+ ))? $({ $($field),+ })? => {
+                    $($( Field::<$item_ty>::write(&$item_by, $item, &mut written); )+)?
+                    $($(
+                        let _ = $field;
+                        $( Field::<$field_ty>::write(&$by, $field, &mut written); )?
+                    )+)?
+                } )+
+            }
+            written.options
+        }
+
+        /// The parameters of the row that the op has no arguments for.
+        pub(crate) fn absent_params(op: &Op) -> Vec<&'static str> {
+            let mut absent = Vec::new();
+            match op {
+                Op::Unary(_) | Op::Binary(_) => {}
+                $( Op::$variant $(( $($item),+ ))? $({ $($field),+ })? => {
+                    $($( absent.extend(Field::<$item_ty>::absent_param(&$item_by, $item)); )+)?
+                    $($(
+                        let _ = $field;
+                        $( absent.extend(Field::<$field_ty>::absent_param(&$by, $field)); )?
+                    )+)?
+                } )+
+            }
+            absent
+        }
+    };
+}
+
+/// The rows of a variant. Its fields are one token tree from here on, so that each row can have them.
+macro_rules! rows {
+    ($variant:ident $fields:tt $( $how:tt $name:literal $params:tt $set:tt $formula:literal ),+) => {
+        &[$( row! { $variant $fields $how $name $params $set $formula } ),+]
+    };
+}
+
+/// One row of the table: `row! { Variant [fields] [how] "name" (parameters) [fields set by the name] "formula" }`.
+macro_rules! row {
+    (
+        $variant:ident $fields:tt [$($how:ident)?] $name:literal
+        ($($param:ident),* $(, [$optional:ident])*) [$($set:tt)*] $formula:literal
+    ) => {
+        OpDef {
+            name: $name,
+            params: &[
+                $( Param { name: stringify!($param), optional: false }, )*
+                $( Param { name: stringify!($optional), optional: true }, )*
+            ],
+            variadic: row!(is variadic $($how)?),
+            options: row!(options $name $fields),
+            callable: !row!(is internal $($how)?),
+            formula: $formula,
+            read: row!(read $variant $fields $($set)*),
+        }
+    };
+    (is variadic variadic) => { true };
+    (is internal internal) => { true };
+    (is $what:ident $($how:ident)?) => { false };
+    (options $name:literal []) => { &[] };
+    (options $name:literal [( $($field:ident : $ty:ty = $by:expr),+ )]) => {
+        row!(options $name [{ $($field: $ty = $by),+ }])
+    };
+    (options $name:literal [{ $($field:ident : $ty:ty $(= $by:expr)?),+ }]) => { {
+        const FIELDS: &[Options] = &[$( $( $by.options($name), )? )+];
+        &options::<{ option_count(FIELDS) }>(FIELDS)
+    } };
+    (read $variant:ident []) => { |_| Ok(Op::$variant) };
+    (read $variant:ident [( $($field:ident : $ty:ty = $by:expr),+ )]) => {
+        |call| Ok(Op::$variant($( Field::<$ty>::read(&$by, call)? ),+))
+    };
+    (
+        read $variant:ident [{ $($field:ident : $ty:ty $(= $by:expr)?),+ }]
+        $($key:ident : $($value:ident)::+),*
+    ) => {
+        |call| {
+            $( $( let $field = Field::<$ty>::read(&$by, call)?; )? )+
+            $( let $key = $($value)::+; )*
+            Ok(Op::$variant { $($field),+ })
+        }
+    };
+}
+
+pub(crate) use {ops, row, rows};
+
+/// How many rows there are.
+pub const fn count(parts: &[&[OpDef]]) -> usize {
+    let (mut n, mut i) = (0, 0);
+    while i < parts.len() {
+        n += parts[i].len();
+        i += 1;
+    }
+    n
+}
+
+/// The rows one after another.
+pub const fn joined<const N: usize>(parts: &[&[OpDef]]) -> [OpDef; N] {
+    let mut all = [parts[0][0]; N];
+    let (mut n, mut part) = (0, 0);
+    while part < parts.len() {
+        let mut i = 0;
+        while i < parts[part].len() {
+            all[n] = parts[part][i];
+            n += 1;
+            i += 1;
+        }
+        part += 1;
+    }
+    all
+}
+
+/// The row of that name, which exists: this is evaluated at compile time.
+pub const fn row_named(rows: &'static [OpDef], name: &str) -> &'static OpDef {
+    let mut i = 0;
+    while !same(rows[i].name, name) {
+        i += 1;
+    }
+    &rows[i]
+}
+
+/// How many options the fields of a row have.
+pub const fn option_count(fields: &[Options]) -> usize {
+    let (mut n, mut field) = (0, 0);
+    while field < fields.len() {
+        let mut i = 0;
+        while i < fields[field].len() {
+            n += fields[field][i].is_some() as usize;
+            i += 1;
+        }
+        field += 1;
+    }
+    n
+}
+
+/// The options of the fields of a row, in order.
+pub const fn options<const N: usize>(fields: &[Options]) -> [OptionDef; N] {
+    let mut all = [OptionDef { name: "", kind: super::Kind::Bool, default: None }; N];
+    let (mut n, mut field) = (0, 0);
+    while field < fields.len() {
+        let mut i = 0;
+        while i < fields[field].len() {
+            if let Some(option) = fields[field][i] {
+                all[n] = option;
+                n += 1;
+            }
+            i += 1;
+        }
+        field += 1;
+    }
+    all
+}
