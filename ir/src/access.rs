@@ -30,7 +30,7 @@ pub fn row_major(shape: &[Dim]) -> Option<Vec<Dim>> {
 
 /// Whether an op only looks at its argument under another shape.
 pub fn is_view(op: &Op) -> bool {
-    matches!(op, Op::Reshape(_) | Op::Transpose(_) | Op::Expand(_) | Op::Slice { .. })
+    op.is_view()
 }
 
 impl Access {

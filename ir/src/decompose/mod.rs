@@ -26,7 +26,7 @@ pub fn decompose(op: &Op, arg_types: &[Type]) -> Option<Graph> {
 /// The same, but composites of the definition that `stays` accepts are not decomposed themselves.
 pub fn decompose_to(op: &Op, arg_types: &[Type], stays: fn(&Op) -> bool) -> Option<Graph> {
     let names = present_params(op, arg_types.len());
-    if !is_composite(op) || names.len() != arg_types.len() {
+    if !op.is_composite() || names.len() != arg_types.len() {
         return None;
     }
     let mut b = Body { g: Graph { name: name_of(op).into(), ..Graph::default() }, stays };
@@ -49,36 +49,6 @@ pub fn decompose_to(op: &Op, arg_types: &[Type], stays: fn(&Op) -> bool) -> Opti
     Some(b.g)
 }
 
-/// Whether an op is defined by others.
-pub fn is_composite(op: &Op) -> bool {
-    use Unary::*;
-    match op {
-        Op::Unary(u) => matches!(u, Relu | Relu6 | Sigmoid | Silu | Gelu | GeluTanh | HardSwish),
-        Op::Binary(b) => *b == Binary::Swiglu,
-        Op::Reduce { kind, .. } => *kind == Reduction::Mean,
-        Op::Linear { .. }
-        | Op::Softmax { .. }
-        | Op::LayerNorm { .. }
-        | Op::RmsNorm { .. }
-        | Op::L2Normalize { .. }
-        | Op::GroupNorm { .. }
-        | Op::Attention { .. }
-        | Op::Conv1d { .. }
-        | Op::Pool2d { kind: Pooling::Avg, .. }
-        | Op::BatchNorm { .. }
-        | Op::GlobalMean
-        | Op::Flatten { .. }
-        | Op::UpsampleNearest { .. }
-        | Op::Rope { .. }
-        | Op::Pad { .. }
-        | Op::CrossEntropy { .. }
-        | Op::Mse
-        | Op::Dropout { .. }
-        | Op::StopGradient => true,
-        _ => false,
-    }
-}
-
 /// The graph under construction; every method gives `None` where a shape does not fit.
 struct Body {
     g: Graph,
@@ -88,7 +58,7 @@ struct Body {
 
 impl Body {
     fn push(&mut self, op: Op, args: &[Value]) -> Option<Value> {
-        if is_composite(&op) && !(self.stays)(&op) {
+        if op.is_composite() && !(self.stays)(&op) {
             return self.define(&op, args);
         }
         self.g.push(op, args, Source::default()).ok()
@@ -420,7 +390,7 @@ mod tests {
         let mut all: Vec<(Op, Vec<&str>)> = Unary::TABLE
             .iter()
             .map(|(u, _)| (Op::Unary(*u), vec!["f32[B, 4]"]))
-            .filter(|(op, _)| is_composite(op))
+            .filter(|(op, _)| op.is_composite())
             .collect();
         let dim = |text: &str| Dim::parse(text).expect("a dim");
         let rope = |from, pairs| Op::Rope { base: Number(1e4), from: dim(from), pairs };
@@ -522,7 +492,7 @@ mod tests {
             let g = decompose(&op, &types).unwrap_or_else(|| panic!("{op:?} on {texts:?}"));
             verify(&g).unwrap_or_else(|e| panic!("{op:?}: {e}\n{g}"));
             assert_eq!(Graph::parse(&g.to_string()).as_ref(), Ok(&g));
-            assert!(g.nodes.iter().all(|n| !is_composite(&n.op)), "{g}");
+            assert!(g.nodes.iter().all(|n| !n.op.is_composite()), "{g}");
             let args: Vec<Arg<'_>> = types.iter().map(|ty| Arg { ty, name: "x" }).collect();
             let want = infer(&op, &args, &Facts::default()).unwrap_or_else(|e| panic!("{op:?}: {e}"));
             assert_eq!(*g.ty(g.outputs[0]), want);

@@ -1,7 +1,7 @@
 //! Values that follow from weights alone and cost no kernel: they are computed when the network is compiled.
 
-use crate::access::is_view;
-use crate::fuse::{is_elementwise, is_row_work};
+use super::STRIP;
+use crate::access::resolve;
 use crate::graph::{Graph, Value};
 use crate::op::Op;
 use crate::types::DType;
@@ -11,7 +11,7 @@ use std::collections::BTreeSet;
 pub fn of_weights(g: &Graph) -> Vec<bool> {
     let mut of: Vec<bool> = Vec::with_capacity(g.nodes.len());
     for n in &g.nodes {
-        let through = is_view(&n.op) || is_elementwise(&n.op);
+        let through = n.op.is_view() || n.op.is_elementwise();
         let made =
             matches!(n.op, Op::Weight(_) | Op::Const(_)) || through && n.args.iter().all(|a| of[a.index()]);
         of.push(made);
@@ -26,7 +26,7 @@ pub fn prepared(g: &Graph, users: &[Vec<Value>], results: &[bool]) -> BTreeSet<V
     for v in g.values().collect::<Vec<_>>().into_iter().rev() {
         let node = g.node(v);
         let made = of[v.index()]
-            && is_elementwise(&node.op)
+            && node.op.is_elementwise()
             && node.args.iter().chain([&v]).all(|a| g.ty(*a).dtype == DType::F32)
             && node.ty.shape.iter().all(|d| d.as_const().is_some());
         if made && is_read_prepared(g, users, results, v, &all) {
@@ -54,13 +54,13 @@ fn is_read_prepared(
             let read = |at: &[Value]| at.contains(&v);
             let (op, args) = (&g.node(u).op, &g.node(u).args);
             let taken = match op {
-                op if is_view(op) => {
+                op if op.is_view() => {
                     todo.push(u);
                     true
                 }
                 Op::Matmul => !read(&args[..1]),
                 Op::Conv2d { .. } => !read(&args[..1]),
-                op => prepared.contains(&u) || is_elementwise(op) || is_row_work(op),
+                op => prepared.contains(&u) || op.is_elementwise() || op.is_row_work(),
             };
             if !taken {
                 return false;
@@ -68,4 +68,39 @@ fn is_read_prepared(
         }
     }
     true
+}
+
+/// Whether a value is a concatenation of weights in whole strips that is read as packed weights are: as the
+/// right operand of products, along their columns, or as a vector such as a bias.
+pub fn is_packed(g: &Graph, users: &[Vec<Value>], v: Value) -> bool {
+    let node = g.node(v);
+    let Op::Concat { axis } = node.op else { return false };
+    let whole = |a: &Value| g.ty(*a).shape[axis].as_const().is_some_and(|n| n % STRIP == 0);
+    let weight = |a: &Value| {
+        let access = resolve(g, *a, &|_| false);
+        access.is_some_and(|x| {
+            matches!(g.node(x.root).op, Op::Weight(_)) && x.strides.iter().all(|s| s.as_const().is_some())
+        })
+    };
+    let right = |u: &Value| g.node(*u).op == Op::Matmul && g.node(*u).args[0] != v;
+    let read = match node.ty.rank() {
+        1 => users[v.index()].iter().all(|u| g.node(*u).op.is_elementwise()),
+        2 => axis == 1 && users[v.index()].iter().all(right),
+        _ => false,
+    };
+    read && node.ty.dtype == DType::F32 && node.args.iter().all(|a| whole(a) && weight(a))
+}
+
+/// Whether a value is f32 of a bf16 state, read as keys or values of attention alone.
+pub fn is_widened(g: &Graph, users: &[Vec<Value>], v: Value) -> bool {
+    let node = g.node(v);
+    let state = node.op == Op::Cast(DType::F32)
+        && g.ty(node.args[0]).dtype == DType::Bf16
+        && matches!(g.node(node.args[0]).op, Op::State(_) | Op::Push { .. });
+    let key = |u: &Value| {
+        let user = g.node(*u);
+        matches!(user.op, Op::Attention { .. })
+            && user.args.iter().enumerate().all(|(i, a)| *a != v || i == 1 || i == 2)
+    };
+    state && users[v.index()].iter().all(key)
 }

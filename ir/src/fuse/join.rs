@@ -1,7 +1,7 @@
 //! Elementwise work on two sides that meet, as in `a * c - b * s`: the sides have nothing to do with each
 //! other until then, and become one kernel if nobody else reads them.
 
-use super::{Fuser, Kind, Level, MAX_NODES, is_elementwise};
+use super::{Fuser, Kind, Level, MAX_NODES};
 use crate::graph::Value;
 
 impl Fuser<'_> {
@@ -9,7 +9,7 @@ impl Fuser<'_> {
     /// them.
     pub(super) fn join_sides(&mut self, v: Value, kernels: &[usize]) {
         let Some((&into, others)) = kernels.split_first() else { return };
-        if !is_elementwise(&self.g.node(v).op) {
+        if !self.g.node(v).op.is_elementwise() {
             return;
         }
         for &k in others {
@@ -27,7 +27,7 @@ impl Fuser<'_> {
     /// elements, none waiting for the other's.
     fn may_join(&mut self, v: Value, into: usize, k: usize) -> bool {
         let (one, two) = (&self.kernels[into], &self.kernels[k]);
-        let plain = |n: &Value| is_elementwise(&self.g.node(*n).op) && self.level[n.index()] == Level::Full;
+        let plain = |n: &Value| self.g.node(*n).op.is_elementwise() && self.level[n.index()] == Level::Full;
         let read_here = |n: &Value| {
             !self.is_output(*n)
                 && self.users[n.index()].iter().all(|u| *u == v || self.of[u.index()] == Some(k))

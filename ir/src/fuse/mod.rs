@@ -1,35 +1,34 @@
 //! Groups the nodes of a graph into kernels.
 //!
-//! A kernel grows around each contraction (elementwise epilogue, then row work on
+//! A kernel grows around each matmul (elementwise epilogue, then row work on
 //! the rows while they are hot) and around each row reduction or elementwise
-//! chain. Views join no kernel: they are read through (see [`crate::access`]).
-//! Legality is in `Fuser::fits` and `Fuser::reaches`; a fusion that declines
-//! says why in [`Fused::declined`].
+//! chain (`grow.rs`). Views join no kernel: they are read through (see [`crate::access`]).
+//! Legality is in `Fuser::fits` and `Fuser::reaches`; a fusion that is declined
+//! has its reason in [`Fused::declined`].
 
 pub(crate) mod constants;
+mod grow;
 mod join;
 mod order;
+mod print;
 mod reach;
 mod stored;
 
-use crate::access::{Access, is_view, resolve};
+use crate::access::Access;
 use crate::dim::Dim;
 use crate::graph::{Graph, Value};
-use crate::op::{Binary, Op};
-use crate::text::print_node;
-use crate::types::{DType, Shape};
+use crate::op::Class;
 use reach::Reach;
 use std::collections::BTreeSet;
-use std::fmt;
 
 /// What kind of kernel a group of nodes becomes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Kind {
-    /// A matrix product with an elementwise epilogue, then row work on the product's rows.
+    /// A matmul with an elementwise epilogue, then row work on its rows.
     Matmul {
-        /// The product.
+        /// The matmul, or a convolution that is computed as one.
         matmul: Value,
-        /// Elementwise ops applied while the product is in registers, in order.
+        /// Elementwise ops applied while the result is in registers, in order.
         epilogue: Vec<Value>,
         /// Row work on the finished rows, in order.
         rows: Vec<Value>,
@@ -98,28 +97,6 @@ pub const STRIP: i64 = 16;
 /// Larger groups than this compile slowly and gain nothing.
 const MAX_NODES: usize = 48;
 
-/// Whether a node is row work: it needs whole rows of its argument.
-pub fn is_row_work(op: &Op) -> bool {
-    matches!(
-        op,
-        Op::Reduce { .. }
-            | Op::Argmax { .. }
-            | Op::Softmax { .. }
-            | Op::LayerNorm { .. }
-            | Op::RmsNorm { .. }
-            | Op::L2Normalize { .. }
-    )
-}
-
-/// Whether a node works element by element.
-pub fn is_elementwise(op: &Op) -> bool {
-    matches!(op, Op::Unary(_) | Op::Binary(_) | Op::Pow(_) | Op::Select | Op::Cast(_))
-}
-
-fn is_source(op: &Op) -> bool {
-    matches!(op, Op::Input(_) | Op::Weight(_) | Op::State(_) | Op::Const(_) | Op::DimValue(_))
-}
-
 /// How a value lies in the domain of a kernel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Level {
@@ -153,10 +130,10 @@ pub fn fuse(graph: &Graph) -> Fused {
     let (users, results) = (graph.users(), graph.are_results());
     let inner = |v: &Value| !results[v.index()];
     let packed: BTreeSet<Value> =
-        graph.values().filter(|v| inner(v) && is_packed(graph, &users, *v)).collect();
+        graph.values().filter(|v| inner(v) && constants::is_packed(graph, &users, *v)).collect();
     let prepared = constants::prepared(graph, &users, &results);
     let widened: BTreeSet<Value> =
-        graph.values().filter(|v| inner(v) && is_widened(graph, &users, *v)).collect();
+        graph.values().filter(|v| inner(v) && constants::is_widened(graph, &users, *v)).collect();
     let mut f = Fuser {
         g: graph,
         users,
@@ -174,24 +151,27 @@ pub fn fuse(graph: &Graph) -> Fused {
         f.look_at(v);
         let op = &graph.node(v).op;
         if f.of[v.index()].is_some()
-            || is_view(op)
-            || is_source(op)
+            || matches!(op.class(), Class::View | Class::Source)
             || packed.contains(&v)
             || prepared.contains(&v)
             || f.widened.contains(&v)
         {
             continue;
         }
-        match op {
-            Op::Matmul => f.matmul(v),
-            Op::Conv2d { .. } if !(is_depthwise(graph, v) && f.known_filters(v, &prepared)) => f.matmul(v),
+        match op.class() {
+            Class::Matmul => f.matmul(v),
+            Class::Window if f.is_matmul_of_windows(v, &prepared) => f.matmul(v),
             // A window begins a kernel: what is behind it joins.
-            Op::Conv2d { .. } | Op::Pool2d { .. } => f.alone(v, Kind::Rows),
-            Op::Attention { .. } => f.alone(v, Kind::Attention(v)),
-            Op::Concat { .. } => f.alone(v, Kind::Concat(v)),
-            Op::Push { .. } => f.alone(v, Kind::Push(v)),
-            Op::Gather => {}
-            _ => f.row_work(v),
+            Class::Window => f.alone(v, Kind::Rows),
+            Class::Attention => f.alone(v, Kind::Attention(v)),
+            Class::Concat => f.alone(v, Kind::Concat(v)),
+            Class::Push => f.alone(v, Kind::Push(v)),
+            Class::Reduction(_) | Class::Norm(_) | Class::Elementwise | Class::Generator => f.row_work(v),
+            // The passes leave none of these: lowering refuses them.
+            Class::Lowered => f.row_work(v),
+            // Who reads the rows takes them by id, or they are stored.
+            Class::Gather => {}
+            Class::View | Class::Source => {}
         }
     }
     f.store_what_must_be();
@@ -208,322 +188,5 @@ pub fn fuse(graph: &Graph) -> Fused {
         widened: f.widened,
         declined: f.declined,
         edges: f.reach.edges,
-    }
-}
-
-/// Whether a convolution has one filter for each channel of its own.
-fn is_depthwise(g: &Graph, v: Value) -> bool {
-    let node = g.node(v);
-    let Op::Conv2d { groups, .. } = &node.op else { return false };
-    let w = &g.ty(node.args[1]).shape;
-    !groups.is(1) && w[0] == *groups && w[1].is(1)
-}
-
-/// Whether a value is a concatenation of weights in whole strips that is read as packed weights are: as the
-/// right operand of products, along their columns, or as a vector such as a bias.
-fn is_packed(g: &Graph, users: &[Vec<Value>], v: Value) -> bool {
-    let node = g.node(v);
-    let Op::Concat { axis } = node.op else { return false };
-    let whole = |a: &Value| g.ty(*a).shape[axis].as_const().is_some_and(|n| n % STRIP == 0);
-    let weight = |a: &Value| {
-        let access = resolve(g, *a, &|_| false);
-        access.is_some_and(|x| {
-            matches!(g.node(x.root).op, Op::Weight(_)) && x.strides.iter().all(|s| s.as_const().is_some())
-        })
-    };
-    let right = |u: &Value| g.node(*u).op == Op::Matmul && g.node(*u).args[0] != v;
-    let read = match node.ty.rank() {
-        1 => users[v.index()].iter().all(|u| is_elementwise(&g.node(*u).op)),
-        2 => axis == 1 && users[v.index()].iter().all(right),
-        _ => false,
-    };
-    read && node.ty.dtype == DType::F32 && node.args.iter().all(|a| whole(a) && weight(a))
-}
-
-/// Whether a value is f32 of a bf16 state, read as keys or values of attention alone.
-fn is_widened(g: &Graph, users: &[Vec<Value>], v: Value) -> bool {
-    let node = g.node(v);
-    let state = node.op == Op::Cast(DType::F32)
-        && g.ty(node.args[0]).dtype == DType::Bf16
-        && matches!(g.node(node.args[0]).op, Op::State(_) | Op::Push { .. });
-    let key = |u: &Value| {
-        let user = g.node(*u);
-        matches!(user.op, Op::Attention { .. })
-            && user.args.iter().enumerate().all(|(i, a)| *a != v || i == 1 || i == 2)
-    };
-    state && users[v.index()].iter().all(key)
-}
-
-impl Fuser<'_> {
-    fn alone(&mut self, v: Value, kind: Kind) {
-        let domain = self.g.ty(v).shape.clone();
-        let k = self.kernels.len();
-        self.kernels.push(Kernel { kind, domain, nodes: Vec::new(), outputs: Vec::new() });
-        self.take(k, v);
-    }
-
-    fn decline(&mut self, producer: Value, consumer: Value, reason: impl Into<String>) {
-        self.declined.push(Decline { producer, consumer, reason: reason.into() });
-    }
-
-    fn is_output(&self, v: Value) -> bool {
-        self.results[v.index()]
-    }
-
-    /// Grows a contraction: elementwise users one by one, then row work.
-    fn matmul(&mut self, matmul: Value) {
-        let k = self.kernels.len();
-        self.alone(matmul, Kind::Matmul { matmul, epilogue: Vec::new(), rows: Vec::new() });
-        let shape = self.g.ty(matmul).shape.clone();
-        let (mut epilogue, mut rows) = (Vec::new(), Vec::new());
-        let mut last = matmul;
-        loop {
-            let users = self.users[last.index()].clone();
-            let [u] = users.as_slice() else { break };
-            let node = self.g.node(*u);
-            if !is_elementwise(&node.op) {
-                break;
-            }
-            if self.of[u.index()].is_some() {
-                self.decline(last, *u, "another kernel computes it already");
-                break;
-            }
-            if self.is_output(last) {
-                self.decline(last, *u, "the product is itself a result");
-                break;
-            }
-            if node.ty.dtype != DType::F32 || node.args.iter().any(|a| self.g.ty(*a).dtype != DType::F32) {
-                self.decline(last, *u, "an epilogue works in f32 only");
-                break;
-            }
-            if node.ty.shape != shape {
-                self.decline(
-                    last,
-                    *u,
-                    format!("its result is {}, not {}", Shape(&node.ty.shape), Shape(&shape)),
-                );
-                break;
-            }
-            self.take(k, *u);
-            epilogue.push(*u);
-            last = *u;
-        }
-        let grouped = matches!(&self.g.node(matmul).op, Op::Conv2d { groups, .. } if !groups.is(1));
-        // Row work may follow even where the row has other users: it is then stored as well.
-        let start = self.users[last.index()]
-            .iter()
-            .copied()
-            .find(|u| is_row_work(&self.g.node(*u).op) && self.of[u.index()].is_none());
-        if let Some(u) = start {
-            let args = self.g.node(u).args.clone();
-            let first = self.g.node(u).args[0] == last;
-            if grouped {
-                self.decline(last, u, "a row is computed in groups of channels");
-            } else if !first || args[1..].iter().any(|a| self.reaches(*a, k)) {
-                self.decline(last, u, "its other arguments need the product");
-            } else {
-                self.take(k, u);
-                rows.push(u);
-                self.level[u.index()] = self.level_of_result(u);
-                let mut tail = u;
-                while self.kernels[k].nodes.len() < MAX_NODES {
-                    let users = self.users[tail.index()].clone();
-                    let [next] = users.as_slice() else { break };
-                    let op = &self.g.node(*next).op;
-                    if self.is_output(tail) || !(is_elementwise(op) || is_row_work(op)) {
-                        break;
-                    }
-                    if self.of[next.index()].is_some() {
-                        self.decline(tail, *next, "another kernel computes it already");
-                        break;
-                    }
-                    match self.fits(*next, k) {
-                        Some(level) => {
-                            self.take(k, *next);
-                            self.level[next.index()] = level;
-                            rows.push(*next);
-                            tail = *next;
-                        }
-                        None => {
-                            self.decline(tail, *next, "it does not run over the same rows");
-                            break;
-                        }
-                    }
-                }
-            }
-        }
-        self.kernels[k].kind = Kind::Matmul { matmul, epilogue, rows };
-    }
-
-    fn take(&mut self, k: usize, v: Value) {
-        self.of[v.index()] = Some(k);
-        self.kernels[k].nodes.push(v);
-        self.taken(k, v);
-    }
-
-    fn level_of_result(&self, v: Value) -> Level {
-        match self.g.node(v).op {
-            Op::Reduce { .. } | Op::Argmax { .. } => Level::Row,
-            _ => Level::Full,
-        }
-    }
-
-    /// Puts an elementwise or row node into the kernel of one of its arguments, or a new one.
-    fn row_work(&mut self, v: Value) {
-        let mut candidates: Vec<usize> = Vec::new();
-        for a in self.g.node(v).args.clone() {
-            let p = self.behind_expand(a);
-            if let Some(k) = self.of[p.index()]
-                && self.kernels[k].kind == Kind::Rows
-                && !candidates.contains(&k)
-            {
-                candidates.push(k);
-            }
-        }
-        self.join_sides(v, &candidates);
-        candidates.retain(|k| !self.kernels[*k].nodes.is_empty());
-        for k in candidates {
-            let producer = self.kernels[k].nodes[self.kernels[k].nodes.len() - 1];
-            if self.kernels[k].nodes.len() >= MAX_NODES {
-                self.decline(producer, v, format!("the kernel has {MAX_NODES} ops already"));
-            } else if let Some(level) = self.fits(v, k) {
-                self.take(k, v);
-                self.level[v.index()] = level;
-                return;
-            } else {
-                self.decline(producer, v, "it does not run over the same rows, or waits for another kernel");
-            }
-        }
-        let node = self.g.node(v);
-        let domain =
-            if is_row_work(&node.op) { self.g.ty(node.args[0]).shape.clone() } else { node.ty.shape.clone() };
-        self.alone(v, Kind::Rows);
-        let k = self.kernels.len() - 1;
-        self.kernels[k].domain = domain;
-        self.level[v.index()] = self.level_of_result(v);
-    }
-
-    /// The value behind an expand, if there is one.
-    fn behind_expand(&self, v: Value) -> Value {
-        let n = self.g.node(v);
-        if matches!(n.op, Op::Expand(_)) { n.args[0] } else { v }
-    }
-
-    /// Whether `v` may join kernel `k`, and how it lies there: each argument from inside must be
-    /// one element per element or per row, and none from outside may wait for the kernel.
-    fn fits(&mut self, v: Value, k: usize) -> Option<Level> {
-        let level = self.lies(v, k)?;
-        let g = self.g;
-        for &a in &g.node(v).args {
-            let p = self.behind_expand(a);
-            let here = self.of[a.index()] == Some(k) || (p != a && self.of[p.index()] == Some(k));
-            if !here && self.reaches(a, k) {
-                return None;
-            }
-        }
-        Some(level)
-    }
-
-    /// How `v` would lie in kernel `k`.
-    fn lies(&self, v: Value, k: usize) -> Option<Level> {
-        let node = self.g.node(v);
-        let domain = &self.kernels[k].domain;
-        let rows = domain.split_last().map(|(_, r)| r)?;
-        let mut kept = rows.to_vec();
-        kept.push(Dim::constant(1));
-        let is_row_shape = |s: &[Dim]| s == rows || s == kept;
-        let inside = |a: Value| self.of[a.index()] == Some(k);
-        if is_row_work(&node.op) {
-            let x = node.args[0];
-            let full = inside(x) && self.level[x.index()] == Level::Full && self.g.ty(x).shape == *domain;
-            let others = node.args[1..].iter().all(|a| !inside(*a));
-            return (full && others).then(|| self.level_of_result(v));
-        }
-        let full = node.ty.shape == *domain;
-        let mut row = is_row_shape(&node.ty.shape);
-        for &a in &node.args {
-            let p = self.behind_expand(a);
-            let shape = &self.g.ty(a).shape;
-            if inside(a) {
-                let level = self.level[a.index()];
-                if full && level == Level::Full && shape == domain {
-                    row = false;
-                } else if row && level == Level::Row && *shape == node.ty.shape {
-                } else {
-                    return None;
-                }
-            } else if p != a && inside(p) {
-                // A row's value stretched along the row.
-                if !(full
-                    && self.level[p.index()] == Level::Row
-                    && self.g.ty(p).shape == kept
-                    && shape == domain)
-                {
-                    return None;
-                }
-                row = false;
-            }
-        }
-        if row && node.args.iter().any(|a| inside(*a)) {
-            return Some(Level::Row);
-        }
-        full.then_some(Level::Full)
-    }
-}
-
-impl Kernel {
-    /// A short name: the kind and what is fused into it, `matmul+gelu`.
-    pub fn name(&self, g: &Graph) -> String {
-        let op = |v: Value| match &g.node(v).op {
-            Op::Binary(Binary::Add) if g.node(v).source.text.starts_with("residual") => "residual",
-            op => crate::table::name_of(op),
-        };
-        let joined = |vs: &[Value]| vs.iter().map(|v| format!("+{}", op(*v))).collect::<String>();
-        match &self.kind {
-            Kind::Matmul { matmul, epilogue, rows } => {
-                let product = if g.node(*matmul).op == Op::Matmul { "matmul" } else { "conv" };
-                format!("{product}{}{}", joined(epilogue), joined(rows))
-            }
-            Kind::Attention(_) => "attention".into(),
-            Kind::Rows => format!("row{}", joined(&self.nodes)),
-            Kind::Concat(_) => "concat".into(),
-            Kind::Push(_) => "push".into(),
-            Kind::Move(v) => format!("move+{}", op(*v)),
-        }
-    }
-}
-
-impl fmt::Display for Fused {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let n = self.kernels.len();
-        writeln!(f, "network {} in {n} kernel{}", self.graph.name, if n == 1 { "" } else { "s" })?;
-        for (i, k) in self.kernels.iter().enumerate() {
-            let outs: Vec<String> = k.outputs.iter().map(Value::to_string).collect();
-            writeln!(
-                f,
-                "kernel {i} {} over {} -> {} {{",
-                k.name(&self.graph),
-                Shape(&k.domain),
-                outs.join(", ")
-            )?;
-            for v in &k.nodes {
-                write!(f, "  ")?;
-                print_node(f, *v, self.graph.node(*v))?;
-                writeln!(f)?;
-            }
-            writeln!(f, "}}")?;
-        }
-        let outs: Vec<String> = self.graph.outputs.iter().map(Value::to_string).collect();
-        writeln!(f, "return {}", outs.join(", "))?;
-        for d in &self.declined {
-            writeln!(
-                f,
-                "not fused: {} into the kernel of {}: {}",
-                self.graph.label(d.consumer),
-                self.graph.label(d.producer),
-                d.reason
-            )?;
-        }
-        Ok(())
     }
 }

@@ -1,9 +1,8 @@
 //! What kernels store, and the order they run in.
 
-use super::{Fuser, Kind, is_source};
-use crate::access::is_view;
+use super::{Fuser, Kind};
 use crate::graph::Value;
-use crate::op::Op;
+use crate::op::{Class, Op};
 use std::collections::BTreeSet;
 
 impl Fuser<'_> {
@@ -12,7 +11,7 @@ impl Fuser<'_> {
         let mut roots: Vec<Value> = Vec::with_capacity(self.g.nodes.len());
         for v in self.g.values() {
             let node = self.g.node(v);
-            roots.push(if is_view(&node.op) && !self.stored.contains(&v) {
+            roots.push(if node.op.is_view() && !self.stored.contains(&v) {
                 roots[node.args[0].index()]
             } else {
                 v
@@ -29,7 +28,7 @@ impl Fuser<'_> {
             let mut reads: Vec<Value> =
                 kernel.nodes.iter().flat_map(|n| self.g.node(*n).args.clone()).collect();
             if let Kind::Move(v) = kernel.kind
-                && is_source(&self.g.node(v).op)
+                && self.g.node(v).op.class() == Class::Source
             {
                 reads.clear();
             }

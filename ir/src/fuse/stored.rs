@@ -1,20 +1,20 @@
 //! What must be in memory that no kernel makes: views that keep no address affine, rows that some reader
 //! cannot take in place.
 
-use super::{Fuser, Kind, is_elementwise, is_row_work};
-use crate::access::{Access, is_view, resolve, through};
+use super::{Fuser, Kind};
+use crate::access::{Access, resolve, through};
 use crate::graph::Value;
-use crate::op::Op;
+use crate::op::{Class, Op};
 use std::collections::BTreeSet;
 
 impl Fuser<'_> {
     fn in_memory(&self, v: Value) -> bool {
-        self.stored.contains(&v) || (self.of[v.index()].is_some() && !is_view(&self.g.node(v).op))
+        self.stored.contains(&v) || (self.of[v.index()].is_some() && !self.g.node(v).op.is_view())
     }
 
     /// How a value is read.
     fn access(&mut self, v: Value) -> Option<Access> {
-        if self.in_memory(v) || !is_view(&self.g.node(v).op) {
+        if self.in_memory(v) || !self.g.node(v).op.is_view() {
             return Access::whole(v, &self.g.room(v));
         }
         self.through(v)
@@ -32,7 +32,7 @@ impl Fuser<'_> {
             }
             views.push(at);
             at = g.node(at).args[0];
-            if self.in_memory(at) || !is_view(&g.node(at).op) {
+            if self.in_memory(at) || !g.node(at).op.is_view() {
                 break Access::whole(at, &g.room(at));
             }
         };
@@ -73,7 +73,7 @@ impl Fuser<'_> {
             for v in g.values() {
                 // A reshape that makes no affine address needs its argument in memory, also where
                 // the view itself is stored.
-                if is_view(&g.node(v).op) && self.through(v).is_none() {
+                if g.node(v).op.is_view() && self.through(v).is_none() {
                     self.store(g.node(v).args[0]);
                 }
                 for (i, &a) in g.node(v).args.iter().enumerate() {
@@ -101,19 +101,21 @@ impl Fuser<'_> {
             let full =
                 whole_rows && self.of[v.index()].is_some_and(|k| self.kernels[k].domain == node.ty.shape);
             return !(full
-                && (is_elementwise(reader) || is_row_work(reader))
+                && (reader.is_elementwise() || reader.is_row_work())
                 && !matches!(self.kind_of(v), Some(Kind::Matmul { .. })));
         }
         if matches!(node.op, Op::Const(_) | Op::DimValue(_)) {
-            return !(is_elementwise(reader) || is_row_work(reader));
+            return !(reader.is_elementwise() || reader.is_row_work());
         }
         let made = self.of[a.index()].is_some();
         let mut unit = || self.access(a).and_then(|x| x.strides.last().cloned()).is_none_or(|s| s.is(1));
-        match reader {
-            Op::Matmul if i == 0 => !made && !unit(),
-            Op::Conv2d { .. } | Op::Pool2d { .. } if i == 0 => !(made || unit() && self.pixels_known(a)),
-            Op::Attention { .. } if i < 3 => !made && !unit(),
-            _ => false,
+        match reader.class() {
+            Class::Matmul => i == 0 && !made && !unit(),
+            Class::Window => i == 0 && !(made || unit() && self.pixels_known(a)),
+            Class::Attention => i < 3 && !made && !unit(),
+            Class::Source | Class::Generator | Class::Elementwise | Class::View => false,
+            Class::Reduction(_) | Class::Norm(_) | Class::Lowered => false,
+            Class::Concat | Class::Push | Class::Gather => false,
         }
     }
 

@@ -7,10 +7,9 @@
 
 use super::Rewriter;
 use crate::dim::Dim;
-use crate::fuse::is_elementwise;
 use crate::graph::{Graph, Value};
 use crate::infer::ShapeError;
-use crate::op::{Binary, Layout, Op, Window};
+use crate::op::{Binary, Class, Layout, Op, Window};
 use std::collections::HashMap;
 
 /// `[N, C, H, W]` to `[N, H, W, C]`.
@@ -126,7 +125,7 @@ fn follow(
     args: &[Value],
     at: Value,
 ) -> Result<Option<Followed>, ShapeError> {
-    if is_elementwise(op) {
+    if op.is_elementwise() {
         let shape = r.old.ty(at).shape.clone();
         if shape.len() != 4 {
             return Ok(None);
@@ -139,43 +138,37 @@ fn follow(
     }
     let Some(&x) = known.get(&args[0]) else { return Ok(None) };
     let place = |a: usize| BACK[a];
-    match op {
+    let (op, args) = match op.class() {
         // A gain and a bias run along the normalised axes in their order, which several axes would not keep.
-        Op::LayerNorm { axes, .. } | Op::RmsNorm { axes, .. } if axes.len() == 1 => {
+        Class::Norm(&[axis]) => {
+            let mut args = args.to_vec();
+            args[0] = x;
+            (op.over(place(axis)), args)
+        }
+        Class::Reduction(&[2, 3]) => {
+            let Op::Reduce { kind, keep, masked: false, .. } = *op else { return Ok(None) };
+            let y = r.push(Op::Reduce { kind, axes: vec![1, 2], keep, masked: false }, &[x], at)?;
+            // Without the pixels, what is left has its axes in order.
+            return Ok(Some(if keep { Followed::Four(y) } else { Followed::Other(y) }));
+        }
+        Class::View => {
             let mut op = op.clone();
-            if let Op::LayerNorm { axes, .. } | Op::RmsNorm { axes, .. } = &mut op {
-                *axes = vec![place(axes[0])];
-            }
-            let mut all = args.to_vec();
-            all[0] = x;
-            r.push(op, &all, at).map(|y| Some(Followed::Four(y)))
+            let Op::Slice { axis, .. } = &mut op else { return Ok(None) };
+            *axis = place(*axis);
+            (op, vec![x])
         }
-        Op::Softmax { axis, log } => {
-            r.push(Op::Softmax { axis: place(*axis), log: *log }, &[x], at).map(|y| Some(Followed::Four(y)))
+        Class::Concat => {
+            let mut op = op.clone();
+            let Op::Concat { axis } = &mut op else { return Ok(None) };
+            *axis = place(*axis);
+            let last = args.iter().map(|a| to_last(r, known, *a, Layout::Nchw, at));
+            (op, last.collect::<Result<_, _>>()?)
         }
-        Op::L2Normalize { axis, eps } => r
-            .push(Op::L2Normalize { axis: place(*axis), eps: *eps }, &[x], at)
-            .map(|y| Some(Followed::Four(y))),
-        // The pixels go; what is left has its axes in order.
-        Op::Reduce { kind, axes, keep, masked: false } if axes == &[2, 3] => {
-            let y =
-                r.push(Op::Reduce { kind: *kind, axes: vec![1, 2], keep: *keep, masked: false }, &[x], at)?;
-            Ok(Some(if *keep { Followed::Four(y) } else { Followed::Other(y) }))
-        }
-        Op::Slice { axis, start, end, step } => {
-            let cut =
-                Op::Slice { axis: place(*axis), start: start.clone(), end: end.clone(), step: step.clone() };
-            r.push(cut, &[x], at).map(|y| Some(Followed::Four(y)))
-        }
-        Op::Concat { axis } => {
-            let mut last = Vec::new();
-            for &a in args {
-                last.push(to_last(r, known, a, Layout::Nchw, at)?);
-            }
-            r.push(Op::Concat { axis: place(*axis) }, &last, at).map(|y| Some(Followed::Four(y)))
-        }
-        _ => Ok(None),
-    }
+        Class::Norm(_) | Class::Reduction(_) | Class::Elementwise => return Ok(None),
+        Class::Source | Class::Generator | Class::Matmul | Class::Window => return Ok(None),
+        Class::Attention | Class::Push | Class::Gather | Class::Lowered => return Ok(None),
+    };
+    r.push(op, &args, at).map(|y| Some(Followed::Four(y)))
 }
 
 /// An operand of an elementwise op of that shape, with channels last.

@@ -6,28 +6,13 @@ use super::Rewriter;
 use crate::dim::Dim;
 use crate::graph::{Graph, Value};
 use crate::infer::ShapeError;
-use crate::op::Op;
-
-/// The axes an op works over, if it is row work.
-fn axes_of(op: &Op) -> Option<Vec<usize>> {
-    match op {
-        Op::Reduce { axes, .. } | Op::LayerNorm { axes, .. } | Op::RmsNorm { axes, .. } => Some(axes.clone()),
-        Op::Argmax { axis, .. } | Op::Softmax { axis, .. } | Op::L2Normalize { axis, .. } => {
-            Some(vec![*axis])
-        }
-        _ => None,
-    }
-}
+use crate::op::{Class, Op};
 
 /// The same op along the one axis `last`, not keeping a reduced axis.
 fn along(op: &Op, last: usize) -> Op {
-    let mut op = op.clone();
-    match &mut op {
-        Op::Reduce { axes, keep, .. } => (*axes, *keep) = (vec![last], false),
-        Op::Argmax { axis, keep } => (*axis, *keep) = (last, false),
-        Op::LayerNorm { axes, .. } | Op::RmsNorm { axes, .. } => *axes = vec![last],
-        Op::Softmax { axis, .. } | Op::L2Normalize { axis, .. } => *axis = last,
-        _ => {}
+    let mut op = op.over(last);
+    if let Op::Reduce { keep, .. } | Op::Argmax { keep, .. } = &mut op {
+        *keep = false;
     }
     op
 }
@@ -36,9 +21,7 @@ fn along(op: &Op, last: usize) -> Op {
 pub fn run(old: &Graph) -> Result<Graph, ShapeError> {
     Rewriter::run(old, |r, v, args| {
         let op = &old.node(v).op;
-        let Some(axes) = axes_of(op) else {
-            return Ok(None);
-        };
+        let Some(axes) = op.axes() else { return Ok(None) };
         let shape = r.new.ty(args[0]).shape.clone();
         let keep = matches!(op, Op::Reduce { keep: true, .. } | Op::Argmax { keep: true, .. });
         let masked = matches!(op, Op::Reduce { masked: true, .. });
@@ -47,7 +30,7 @@ pub fn run(old: &Graph) -> Result<Graph, ShapeError> {
             return Ok(None);
         }
         let outer: Vec<usize> = (0..shape.len()).filter(|i| !axes.contains(i)).collect();
-        let perm: Vec<usize> = outer.iter().chain(&axes).copied().collect();
+        let perm: Vec<usize> = outer.iter().chain(axes).copied().collect();
         let row = Dim::product(axes.iter().map(|&a| &shape[a]))?;
         let mut flat: Vec<Dim> = outer.iter().map(|&i| shape[i].clone()).collect();
         flat.push(row.clone());
@@ -70,7 +53,7 @@ pub fn run(old: &Graph) -> Result<Graph, ShapeError> {
             }
         }
         let y = r.push(along(op, outer.len()), &new_args, v)?;
-        if matches!(op, Op::Reduce { .. } | Op::Argmax { .. }) {
+        if matches!(op.class(), Class::Reduction(_)) {
             let back = r.push(Op::Reshape(old.node(v).ty.shape.clone()), &[y], v)?;
             return Ok(Some(back));
         }

@@ -2,39 +2,23 @@
 //! have kernels.
 
 use super::Rewriter;
-use crate::decompose::{decompose_to, is_composite};
+use crate::decompose::decompose_to;
 use crate::graph::{Graph, Value};
 use crate::infer::ShapeError;
 use crate::op::Op;
 use crate::table::name_of;
 use crate::types::Type;
 
-/// Whether kernels are made of this op as it is.
-fn has_kernel(op: &Op) -> bool {
-    match op {
-        Op::Unary(_)
-        | Op::Binary(_)
-        | Op::Reduce { .. }
-        | Op::Linear { .. }
-        | Op::Softmax { .. }
-        | Op::LayerNorm { .. }
-        | Op::RmsNorm { .. }
-        | Op::L2Normalize { .. }
-        | Op::Attention { .. } => true,
-        op => !is_composite(op),
-    }
-}
-
 /// Runs the pass.
 pub fn run(old: &Graph) -> Result<Graph, ShapeError> {
     Rewriter::run(old, |r, v, args| {
         let op = &old.node(v).op;
-        if has_kernel(op) {
+        if op.has_kernel() {
             return Ok(None);
         }
         let types: Vec<Type> = args.iter().map(|a| r.new.ty(*a).clone()).collect();
         let unfit = || ShapeError::new(format!("`{}` has no definition for these arguments", name_of(op)));
-        let definition = decompose_to(op, &types, has_kernel).ok_or_else(unfit)?;
+        let definition = decompose_to(op, &types, Op::has_kernel).ok_or_else(unfit)?;
         let mut map: Vec<Value> = Vec::with_capacity(definition.nodes.len());
         for node in &definition.nodes {
             let value = match node.op {

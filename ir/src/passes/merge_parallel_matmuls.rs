@@ -9,7 +9,7 @@
 use super::Rewriter;
 use crate::access::{Access, is_view, row_major, step};
 use crate::dim::Dim;
-use crate::fuse::{STRIP, is_elementwise};
+use crate::fuse::STRIP;
 use crate::graph::{Graph, Source, Value};
 use crate::infer::ShapeError;
 use crate::op::{Binary, Op};
@@ -130,7 +130,7 @@ fn reads_slices(g: &Graph, users: &[Vec<Value>], results: &[bool], v: Value, acc
                     view.map(|a| todo.push((u, a, true))).is_some()
                 }
                 Op::Push { .. } => true,
-                op if is_elementwise(op) => viewed,
+                op if op.is_elementwise() => viewed,
                 Op::Attention { .. } => rows,
                 Op::Matmul => rows && node.args[1] != v,
                 _ => false,

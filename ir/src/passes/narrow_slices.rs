@@ -4,10 +4,9 @@
 
 use super::{Rewriter, remove_dead};
 use crate::dim::Dim;
-use crate::fuse::is_elementwise;
 use crate::graph::{Graph, Value};
 use crate::infer::ShapeError;
-use crate::op::Op;
+use crate::op::{Op, Parts};
 
 /// Indices `start..end` of an axis.
 #[derive(Clone, Debug, PartialEq)]
@@ -83,19 +82,15 @@ fn wanted(g: &Graph, v: Value, i: usize, read: &Read) -> Read {
     };
     let whole = &node.ty.shape;
     let same = |axis: usize| Read::Part(Part { axis, ..part.clone() });
-    match &node.op {
-        op if is_elementwise(op) => match (part.axis + shape.len()).checked_sub(whole.len()) {
+    match node.op.parts() {
+        Parts::Elementwise => match (part.axis + shape.len()).checked_sub(whole.len()) {
             // Arguments of fewer axes are along the last ones.
             Some(axis) if shape[axis] == whole[part.axis] => same(axis),
             _ => Read::All,
         },
-        Op::Transpose(order) => same(order[part.axis]),
-        Op::LayerNorm { .. } | Op::RmsNorm { .. } | Op::Linear { .. } | Op::Matmul | Op::Attention { .. }
-            if i == 0 =>
-        {
-            same(part.axis)
-        }
-        _ => Read::All,
+        Parts::Permuted(order) => same(order[part.axis]),
+        Parts::Outside(_) | Parts::Rows | Parts::Queries { .. } if i == 0 => same(part.axis),
+        Parts::Outside(_) | Parts::Rows | Parts::Queries { .. } | Parts::Whole => Read::All,
     }
 }
 
@@ -103,20 +98,17 @@ fn wanted(g: &Graph, v: Value, i: usize, read: &Read) -> Read {
 fn can(g: &Graph, v: Value, part: &Part) -> bool {
     let node = g.node(v);
     let (axis, rank) = (part.axis, node.ty.rank());
-    match &node.op {
-        op if is_elementwise(op) => node.args.iter().any(|a| {
+    match node.op.parts() {
+        Parts::Elementwise => node.args.iter().any(|a| {
             let shape = &g.ty(*a).shape;
             (axis + shape.len()).checked_sub(rank).is_some_and(|i| shape[i] == node.ty.shape[axis])
         }),
-        Op::Transpose(_) => true,
-        Op::LayerNorm { axes, .. } | Op::RmsNorm { axes, .. } => !axes.contains(&axis),
-        Op::Linear { .. } => axis + 1 < rank,
-        Op::Matmul => axis + 1 < rank && g.ty(node.args[1]).rank() == 2,
-        // A causal query's place is counted from the end of the keys.
-        Op::Attention { causal, window, mask: false, bias: false, .. } => {
-            axis + 2 == rank && ((!causal && window.is_none()) || part.end == node.ty.shape[axis])
-        }
-        _ => false,
+        Parts::Permuted(_) => true,
+        Parts::Outside(axes) => !axes.contains(&axis),
+        // The other operand of a matmul is one matrix for all rows.
+        Parts::Rows => axis + 1 < rank && g.ty(node.args[1]).rank() == 2,
+        Parts::Queries { ordered } => axis + 2 == rank && (!ordered || part.end == node.ty.shape[axis]),
+        Parts::Whole => false,
     }
 }
 

@@ -189,7 +189,7 @@ impl Body {
         let node = l.g.node(v);
         let reduces = matches!(node.op, Op::Reduce { .. } | Op::Argmax { .. });
         let from_row = node.args.iter().any(|a| self.per_row.get(a) == Some(&true));
-        let level = if tancho_ir::fuse::is_row_work(&node.op) || !from_row {
+        let level = if node.op.is_row_work() || !from_row {
             Level::Full
         } else if node.ty.rank() == self.outer {
             Level::Row

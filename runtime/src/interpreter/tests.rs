@@ -3,7 +3,7 @@
 use super::*;
 use crate::inspect::compare::compare;
 use half::bf16;
-use tancho_ir::decompose::{decompose, is_composite};
+use tancho_ir::decompose::decompose;
 use tancho_ir::op::*;
 use tancho_ir::{Source, Type};
 
@@ -325,7 +325,7 @@ fn every_composite_is_its_decomposition() {
     let mut cases: Vec<(Op, Vec<Tensor>)> = Unary::TABLE
         .iter()
         .map(|(u, _)| Op::Unary(*u))
-        .filter(is_composite)
+        .filter(Op::is_composite)
         .map(|op| (op, vec![z.f(&[5, 40])]))
         .collect();
     let dim = tancho_ir::Dim::from;

@@ -1,0 +1,231 @@
+//! How kernels grow: around a matmul, and around row work.
+
+use super::{Decline, Fuser, Kernel, Kind, Level, MAX_NODES};
+use crate::dim::Dim;
+use crate::graph::Value;
+use crate::op::{Class, Op};
+use crate::types::{DType, Shape};
+use std::collections::BTreeSet;
+
+impl Fuser<'_> {
+    pub(super) fn alone(&mut self, v: Value, kind: Kind) {
+        let domain = self.g.ty(v).shape.clone();
+        let k = self.kernels.len();
+        self.kernels.push(Kernel { kind, domain, nodes: Vec::new(), outputs: Vec::new() });
+        self.take(k, v);
+    }
+
+    fn decline(&mut self, producer: Value, consumer: Value, reason: impl Into<String>) {
+        self.declined.push(Decline { producer, consumer, reason: reason.into() });
+    }
+
+    pub(super) fn is_output(&self, v: Value) -> bool {
+        self.results[v.index()]
+    }
+
+    /// Whether a window is computed as a matmul: a convolution is, unless each channel has one filter of its
+    /// own that is known when the network is compiled.
+    pub(super) fn is_matmul_of_windows(&self, v: Value, prepared: &BTreeSet<Value>) -> bool {
+        let node = self.g.node(v);
+        let Op::Conv2d { groups, .. } = &node.op else { return false };
+        let w = &self.g.ty(node.args[1]).shape;
+        let depthwise = !groups.is(1) && w[0] == *groups && w[1].is(1);
+        !(depthwise && self.known_filters(v, prepared))
+    }
+
+    /// Grows a matmul: elementwise users one by one, then row work.
+    pub(super) fn matmul(&mut self, matmul: Value) {
+        let k = self.kernels.len();
+        self.alone(matmul, Kind::Matmul { matmul, epilogue: Vec::new(), rows: Vec::new() });
+        let epilogue = self.epilogue(matmul, k);
+        let last = epilogue.last().copied().unwrap_or(matmul);
+        // Row work may follow even where the row has other users: it is then stored as well.
+        let start = self.users[last.index()]
+            .iter()
+            .copied()
+            .find(|u| self.g.node(*u).op.is_row_work() && self.of[u.index()].is_none());
+        let mut rows = Vec::new();
+        if let Some(u) = start {
+            let args = self.g.node(u).args.clone();
+            if matches!(&self.g.node(matmul).op, Op::Conv2d { groups, .. } if !groups.is(1)) {
+                self.decline(last, u, "a row is computed in groups of channels");
+            } else if args[0] != last || args[1..].iter().any(|a| self.reaches(*a, k)) {
+                self.decline(last, u, "its other arguments need the product");
+            } else {
+                rows = self.rows_from(u, k);
+            }
+        }
+        self.kernels[k].kind = Kind::Matmul { matmul, epilogue, rows };
+    }
+
+    /// Takes elementwise users of a matmul, one after another, into its kernel `k`.
+    fn epilogue(&mut self, matmul: Value, k: usize) -> Vec<Value> {
+        let shape = self.g.ty(matmul).shape.clone();
+        let (mut epilogue, mut last) = (Vec::new(), matmul);
+        loop {
+            let [u] = *self.users[last.index()].as_slice() else { break };
+            let node = self.g.node(u);
+            if !node.op.is_elementwise() {
+                break;
+            }
+            let f32_only =
+                node.ty.dtype == DType::F32 && node.args.iter().all(|a| self.g.ty(*a).dtype == DType::F32);
+            let reason = if self.of[u.index()].is_some() {
+                "another kernel computes it already".into()
+            } else if self.is_output(last) {
+                "the product is itself a result".into()
+            } else if !f32_only {
+                "an epilogue works in f32 only".into()
+            } else if node.ty.shape != shape {
+                format!("its result is {}, not {}", Shape(&node.ty.shape), Shape(&shape))
+            } else {
+                self.take(k, u);
+                epilogue.push(u);
+                last = u;
+                continue;
+            };
+            self.decline(last, u, reason);
+            break;
+        }
+        epilogue
+    }
+
+    /// Takes row work and what follows it on the same rows into kernel `k`.
+    fn rows_from(&mut self, first: Value, k: usize) -> Vec<Value> {
+        self.take(k, first);
+        self.level[first.index()] = self.level_of_result(first);
+        let (mut rows, mut last) = (vec![first], first);
+        while self.kernels[k].nodes.len() < MAX_NODES {
+            let [next] = *self.users[last.index()].as_slice() else { break };
+            let op = &self.g.node(next).op;
+            if self.is_output(last) || !(op.is_elementwise() || op.is_row_work()) {
+                break;
+            }
+            if self.of[next.index()].is_some() {
+                self.decline(last, next, "another kernel computes it already");
+                break;
+            }
+            let Some(level) = self.fits(next, k) else {
+                self.decline(last, next, "it does not run over the same rows");
+                break;
+            };
+            self.take(k, next);
+            self.level[next.index()] = level;
+            rows.push(next);
+            last = next;
+        }
+        rows
+    }
+
+    fn take(&mut self, k: usize, v: Value) {
+        self.of[v.index()] = Some(k);
+        self.kernels[k].nodes.push(v);
+        self.taken(k, v);
+    }
+
+    fn level_of_result(&self, v: Value) -> Level {
+        if matches!(self.g.node(v).op.class(), Class::Reduction(_)) { Level::Row } else { Level::Full }
+    }
+
+    /// Puts an elementwise or row node into the kernel of one of its arguments, or a new one.
+    pub(super) fn row_work(&mut self, v: Value) {
+        let mut candidates: Vec<usize> = Vec::new();
+        for a in self.g.node(v).args.clone() {
+            let p = self.behind_expand(a);
+            if let Some(k) = self.of[p.index()]
+                && self.kernels[k].kind == Kind::Rows
+                && !candidates.contains(&k)
+            {
+                candidates.push(k);
+            }
+        }
+        self.join_sides(v, &candidates);
+        candidates.retain(|k| !self.kernels[*k].nodes.is_empty());
+        for k in candidates {
+            let producer = self.kernels[k].nodes[self.kernels[k].nodes.len() - 1];
+            if self.kernels[k].nodes.len() >= MAX_NODES {
+                self.decline(producer, v, format!("the kernel has {MAX_NODES} ops already"));
+            } else if let Some(level) = self.fits(v, k) {
+                self.take(k, v);
+                self.level[v.index()] = level;
+                return;
+            } else {
+                self.decline(producer, v, "it does not run over the same rows, or waits for another kernel");
+            }
+        }
+        let node = self.g.node(v);
+        let domain =
+            if node.op.is_row_work() { self.g.ty(node.args[0]).shape.clone() } else { node.ty.shape.clone() };
+        self.alone(v, Kind::Rows);
+        let k = self.kernels.len() - 1;
+        self.kernels[k].domain = domain;
+        self.level[v.index()] = self.level_of_result(v);
+    }
+
+    /// The value behind an expand, if there is one.
+    fn behind_expand(&self, v: Value) -> Value {
+        let n = self.g.node(v);
+        if matches!(n.op, Op::Expand(_)) { n.args[0] } else { v }
+    }
+
+    /// Whether `v` may join kernel `k`, and how it lies there: each argument from inside must be
+    /// one element per element or per row, and none from outside may wait for the kernel.
+    fn fits(&mut self, v: Value, k: usize) -> Option<Level> {
+        let level = self.lies(v, k)?;
+        let g = self.g;
+        for &a in &g.node(v).args {
+            let p = self.behind_expand(a);
+            let here = self.of[a.index()] == Some(k) || (p != a && self.of[p.index()] == Some(k));
+            if !here && self.reaches(a, k) {
+                return None;
+            }
+        }
+        Some(level)
+    }
+
+    /// How `v` would lie in kernel `k`.
+    fn lies(&self, v: Value, k: usize) -> Option<Level> {
+        let node = self.g.node(v);
+        let domain = &self.kernels[k].domain;
+        let rows = domain.split_last().map(|(_, r)| r)?;
+        let mut kept = rows.to_vec();
+        kept.push(Dim::constant(1));
+        let is_row_shape = |s: &[Dim]| s == rows || s == kept;
+        let inside = |a: Value| self.of[a.index()] == Some(k);
+        if node.op.is_row_work() {
+            let x = node.args[0];
+            let full = inside(x) && self.level[x.index()] == Level::Full && self.g.ty(x).shape == *domain;
+            let others = node.args[1..].iter().all(|a| !inside(*a));
+            return (full && others).then(|| self.level_of_result(v));
+        }
+        let full = node.ty.shape == *domain;
+        let mut row = is_row_shape(&node.ty.shape);
+        for &a in &node.args {
+            let p = self.behind_expand(a);
+            let shape = &self.g.ty(a).shape;
+            if inside(a) {
+                let level = self.level[a.index()];
+                if full && level == Level::Full && shape == domain {
+                    row = false;
+                } else if row && level == Level::Row && *shape == node.ty.shape {
+                } else {
+                    return None;
+                }
+            } else if p != a && inside(p) {
+                // A row's value stretched along the row.
+                if !(full
+                    && self.level[p.index()] == Level::Row
+                    && self.g.ty(p).shape == kept
+                    && shape == domain)
+                {
+                    return None;
+                }
+                row = false;
+            }
+        }
+        if row && node.args.iter().any(|a| inside(*a)) {
+            return Some(Level::Row);
+        }
+        full.then_some(Level::Full)
+    }
+}
