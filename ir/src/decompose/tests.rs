@@ -1,0 +1,157 @@
+use super::*;
+use crate::infer::{Arg, infer};
+use crate::text::split_type;
+use crate::types::Facts;
+use crate::verify::verify;
+
+fn ty(text: &str) -> Type {
+    let (dtype, axes) = split_type(text).expect("a type");
+    Type::new(dtype, axes.iter().map(|a| Dim::parse(a).expect("a dim")).collect())
+}
+
+fn attention(heads: &str, causal: bool, mask: bool) -> Op {
+    Op::Attention {
+        heads: Dim::parse(heads).expect("a dim"),
+        causal,
+        window: None,
+        mask,
+        bias: false,
+        scale: None,
+    }
+}
+
+/// With a bias as last argument, and a window.
+fn biased(op: Op, window: &str) -> Op {
+    match op {
+        Op::Attention { heads, causal, mask, scale, .. } => {
+            Op::Attention { heads, causal, window: Dim::parse(window).ok(), mask, bias: true, scale }
+        }
+        other => other,
+    }
+}
+
+fn composites() -> Vec<(Op, Vec<&'static str>)> {
+    let eps = Number(1e-5);
+    let mean = |axes: &[usize], keep, masked| Op::Reduce {
+        kind: Reduction::Mean,
+        axes: axes.to_vec(),
+        keep,
+        masked,
+    };
+    let norm =
+        |axes: &[usize], eps_on, gain, bias| Op::LayerNorm { axes: axes.to_vec(), eps, eps_on, gain, bias };
+    let mut all: Vec<(Op, Vec<&str>)> = Unary::TABLE
+        .iter()
+        .map(|(u, _)| (Op::Unary(*u), vec!["f32[B, 4]"]))
+        .filter(|(op, _)| op.is_composite())
+        .collect();
+    let dim = |text: &str| Dim::parse(text).expect("a dim");
+    let rope = |from, pairs| Op::Rope { base: Number(1e4), from: dim(from), pairs };
+    let zeros = |axis, before, after| Op::Pad { axis, before: dim(before), after: dim(after) };
+    let pad = |p: [&str; 4]| Padding::Explicit(p.map(dim));
+    let window = |s: &str, p| Window { stride: [dim(s), dim(s)], pad: p, dilation: [dim("1"), dim("1")] };
+    let avg = |kernel: [&str; 2], w, layout, count_pad| Op::Pool2d {
+        kind: Pooling::Avg,
+        kernel: kernel.map(dim),
+        window: w,
+        layout,
+        count_pad,
+    };
+    let conv1d = |pad, bias| Op::Conv1d {
+        window: Window::along_columns(&dim("2"), &pad, &dim("1")),
+        groups: dim("2"),
+        bias,
+    };
+    all.extend([
+        (conv1d(Padding::Same, false), vec!["f32[N, 4, L]", "f32[6, 2, 3]"]),
+        (conv1d(pad(["0", "0", "1", "2"]), true), vec!["f32[N, 4, 9]", "f32[6, 2, 3]", "f32[6]"]),
+        (avg(["2", "2"], window("2", pad(["0"; 4])), Layout::Nchw, false), vec!["f32[N, C, H, W]"]),
+        (avg(["3", "2"], window("2", pad(["1"; 4])), Layout::Nchw, false), vec!["f32[N, C, H, 8]"]),
+        (avg(["3", "3"], window("1", Padding::Same), Layout::Nhwc, false), vec!["f32[N, H, W, C]"]),
+        (avg(["3", "3"], window("1", pad(["1"; 4])), Layout::Nhwc, true), vec!["f32[N, H, W, C]"]),
+        (Op::BatchNorm { eps }, vec!["f32[N, 4, H, W]", "f32[4]", "f32[4]", "f32[4]", "f32[4]"]),
+        (Op::BatchNorm { eps }, vec!["f32[N, 4]", "f32[4]", "f32[4]", "f32[4]", "f32[4]"]),
+        (Op::GlobalMean, vec!["f32[N, C, H, W]"]),
+        (Op::Flatten { from: 1 }, vec!["i32[N, C, H]"]),
+        (Op::Flatten { from: 0 }, vec!["f32[N, C]"]),
+        (Op::UpsampleNearest { scale: [dim("2"), dim("3")] }, vec!["f32[N, C, H, W]"]),
+        (Op::Unary(Unary::Relu), vec!["i32[B]"]),
+        (mean(&[0, 2], false, false), vec!["f32[B, S, 4]"]),
+        (mean(&[1], false, true), vec!["f32[B, S, 4]", "bool[B, S]"]),
+        (mean(&[1], true, true), vec!["f32[B, S, 4]", "bool[B, S]"]),
+        (Op::Linear { bias: false }, vec!["f32[4]", "f32[3, 4]"]),
+        (Op::Linear { bias: true }, vec!["f32[B, S, 4]", "f32[3, 4]", "f32[3]"]),
+        (Op::Softmax { axis: 0, log: false }, vec!["f32[B, S]"]),
+        (Op::Softmax { axis: 1, log: true }, vec!["f32[B, S]"]),
+        (norm(&[2], EpsOn::Var, true, true), vec!["f32[B, S, 4]", "f32[4]", "f32[4]"]),
+        (norm(&[0, 2], EpsOn::Std, false, true), vec!["f32[3, S, 4]", "f32[3, 4]"]),
+        (Op::RmsNorm { axes: vec![1], eps, gain: true }, vec!["f32[B, 4, 3]", "f32[4]"]),
+        (Op::L2Normalize { axis: 1, eps }, vec!["f32[B, 4]"]),
+        (Op::Binary(Binary::Swiglu), vec!["f32[B, S]", "f32[S]"]),
+        (
+            Op::GroupNorm { groups: dim("G"), eps, gain: false, bias: true },
+            vec!["f32[B, G*E, S]", "f32[G*E]"],
+        ),
+        (
+            Op::GroupNorm { groups: dim("2"), eps, gain: true, bias: true },
+            vec!["f32[B, 6, S, 3]", "f32[6]", "f32[6]"],
+        ),
+        (Op::GroupNorm { groups: dim("2"), eps, gain: false, bias: false }, vec!["f32[B, 6]"]),
+        (rope("0", Pairs::Halves), vec!["f32[B, H, S, 8]"]),
+        (rope("P", Pairs::Adjacent), vec!["f32[B, H, S, 6]"]),
+        (zeros(1, "2", "0"), vec!["f32[B, S]"]),
+        (zeros(0, "P", "1"), vec!["bf16[B, S]"]),
+        (zeros(0, "0", "0"), vec!["bool[B]"]),
+        (Op::CrossEntropy { ignore: -100 }, vec!["f32[B, S, C]", "i32[B, S]"]),
+        (Op::CrossEntropy { ignore: 0 }, vec!["f32[7]", "i32[]"]),
+        (Op::Mse, vec!["f32[B, S]", "f32[B, S]"]),
+        (Op::Dropout { p: Number(0.1) }, vec!["f32[B]"]),
+        (Op::StopGradient, vec!["i32[B]"]),
+        (
+            biased(attention("H", true, false), "W"),
+            vec!["f32[B, S, H*E]", "f32[B, T, H*E]", "f32[B, T, H*E]", "f32[H, S, T]"],
+        ),
+        (
+            biased(attention("4", false, true), "5"),
+            vec!["f32[B, 4, S, 8]", "f32[B, 2, T, 8]", "f32[B, 2, T, 8]", "bool[B, T]", "f32[B, 4, S, T]"],
+        ),
+        (attention("H", true, false), vec!["f32[B, S, H*E]"; 3]),
+        (attention("4", false, true), vec!["f32[B, S, 32]", "f32[B, T, 16]", "f32[B, T, 16]", "bool[B, T]"]),
+        (
+            attention("4", true, true),
+            vec!["f32[B, 4, S, 8]", "f32[B, 2, T, 8]", "f32[B, 2, T, 8]", "bool[B, 4, S, T]"],
+        ),
+        (attention("4", true, true), vec!["f32[B, 7, 8]", "f32[B, 9, 8]", "f32[B, 9, 8]", "bool[B, 7, 9]"]),
+    ]);
+    all
+}
+
+#[test]
+fn definitions_are_valid_graphs_of_core_ops_with_the_type_of_the_op() {
+    for (op, texts) in composites() {
+        let types: Vec<Type> = texts.iter().map(|t| ty(t)).collect();
+        let g = decompose(&op, &types).unwrap_or_else(|| panic!("{op:?} on {texts:?}"));
+        verify(&g).unwrap_or_else(|e| panic!("{op:?}: {e}\n{g}"));
+        assert_eq!(Graph::parse(&g.to_string()).as_ref(), Ok(&g));
+        assert!(g.nodes.iter().all(|n| !n.op.is_composite()), "{g}");
+        let args: Vec<Arg<'_>> = types.iter().map(|ty| Arg { ty, name: "x" }).collect();
+        let want = infer(&op, &args, &Facts::default()).unwrap_or_else(|e| panic!("{op:?}: {e}"));
+        assert_eq!(*g.ty(g.outputs[0]), want);
+    }
+}
+
+#[test]
+fn heads_that_are_promised_to_divide_are_exact_quotients() {
+    let q = ty("f32[B, S, D]");
+    let g = decompose(&attention("H", false, false), &vec![q.clone(); 3]).expect("a definition");
+    assert_eq!((verify(&g), g.ty(g.outputs[0])), (Ok(()), &q));
+}
+
+#[test]
+fn core_ops_and_unfit_types_have_no_definition() {
+    assert!(decompose(&Op::Matmul, &[ty("f32[2, 3]"), ty("f32[3, 2]")]).is_none());
+    assert!(decompose(&Op::Unary(Unary::Exp), &[ty("f32[2]")]).is_none());
+    assert!(decompose(&Op::Linear { bias: false }, &[ty("f32[2]"), ty("f32[3]")]).is_none());
+    assert!(decompose(&Op::Linear { bias: false }, &[ty("f32[2]")]).is_none());
+    assert!(decompose(&Op::Softmax { axis: 3, log: false }, &[ty("f32[2]")]).is_none());
+}
