@@ -1,6 +1,7 @@
 //! The shape rule of attention.
 
-use super::{Arg, At, BOOLS, FLOAT, Result, ShapeError, is_line, show_type, want};
+use super::checks::{BOOLS, FLOAT, is_line, show_type, want};
+use super::{Arg, At, Result, ShapeError};
 use crate::dim::Dim;
 use crate::types::{Facts, Type};
 

@@ -1,6 +1,7 @@
 //! The shape rules of composites that are neither norms over named axes nor attention.
 
-use super::{Arg, At, FLOAT, Result, ShapeError, axis_ok, is_line, show_type, want};
+use super::checks::{FLOAT, axis_ok, is_line, show_type, want};
+use super::{Arg, At, Result, ShapeError};
 use crate::dim::Dim;
 use crate::op::Number;
 use crate::types::{DType, Facts, Shape, Type};

@@ -1,7 +1,8 @@
 //! The shape rules of windows over images: convolutions and pooling, and of what goes with them.
 
+use super::checks::{FLOAT, is_line, show_type, want};
 use super::compiled::known;
-use super::{Arg, At, FLOAT, Result, ShapeError, is_line, show_type, want};
+use super::{Arg, At, Result, ShapeError};
 use crate::dim::{Dim, DimError};
 use crate::op::{Layout, Padding, Window};
 use crate::types::{Facts, Type};

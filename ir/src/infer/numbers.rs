@@ -38,6 +38,9 @@ pub fn in_range(op: &Op) -> Result<()> {
     let name = crate::table::name_of(op);
     let (option, checked) = match op {
         Op::Const(Scalar::F32(n)) => return fits("the number", *n),
+        Op::Powers { ratio, .. } if !(0.0 < ratio.0 && ratio.0 <= 1.0) => {
+            return Err(ShapeError::new(format!("`{name}` needs a ratio in (0, 1], not {}", ratio.0)));
+        }
         Op::LayerNorm { eps: n, .. }
         | Op::RmsNorm { eps: n, .. }
         | Op::L2Normalize { eps: n, .. }
