@@ -17,7 +17,7 @@
 //!
 //! Parameters in brackets are optional. An `internal` name is no function of the language; of a `variadic` op
 //! the last parameter may be given many times. Fields that take several options, or one under some names
-//! alone, have a form of their own in `table/field.rs`.
+//! alone, have a form of their own in `table/field.rs`. What one option can state is in `table/value.rs`.
 //!
 //! The enum, the rows of the [table](crate::table), the constructors by name, the options of an op and its
 //! text form all come from here.

@@ -1,6 +1,6 @@
 //! From a call by name to an [`Op`]: parameters and options looked up in the row, defaults filled in.
 
-use super::field::AttrValue;
+use super::value::AttrValue;
 use super::{Attr, OpDef, OptionDef, lookup};
 use crate::op::Op;
 use std::fmt;

@@ -8,6 +8,9 @@ mod attr;
 mod call;
 pub(crate) mod declare;
 pub(crate) mod field;
+#[cfg(test)]
+mod tests;
+mod value;
 
 pub use crate::op::list::{OPS, attrs_of, row_of};
 pub use attr::{Attr, Kind};
@@ -75,6 +78,3 @@ pub fn present_params(op: &Op, args: usize) -> Vec<&'static str> {
     }
     names
 }
-
-#[cfg(test)]
-mod tests;

@@ -15,6 +15,7 @@
 //! One line is one op: its value, the type of its result, the op with its
 //! arguments and options, the user's name, then source text, place and scope.
 
+mod declare;
 mod parse;
 mod print;
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! Reading, line by line.
 
+use super::declare::{parse_constraint, parse_state, parse_weight};
 use super::{TextError, split_commas, split_type};
 use crate::dim::Dim;
 use crate::graph::*;
@@ -7,7 +8,7 @@ use crate::op::Op;
 use crate::table::{Attr, Call, lookup, make};
 use crate::types::Type;
 
-fn parse_type(text: &str) -> Result<Type, String> {
+pub fn parse_type(text: &str) -> Result<Type, String> {
     let (dtype, axes) = split_type(text).ok_or_else(|| format!("`{text}` is no type"))?;
     let shape = axes.iter().map(|a| Dim::parse(a).map_err(|e| e.to_string())).collect::<Result<_, _>>()?;
     Ok(Type { dtype, shape })
@@ -34,7 +35,7 @@ pub fn parse_options(op: &str, text: &str) -> Result<Vec<(&'static str, Attr)>, 
 }
 
 /// A quoted string as `{:?}` prints it, and what follows it.
-fn quoted(s: &str) -> Result<(String, &str), String> {
+pub fn quoted(s: &str) -> Result<(String, &str), String> {
     let body = s.strip_prefix('"').ok_or_else(|| format!("expected a quoted string, found `{s}`"))?;
     let mut out = String::new();
     let mut chars = body.char_indices();
@@ -61,43 +62,13 @@ fn quoted(s: &str) -> Result<(String, &str), String> {
     Err(format!("unclosed string in `{s}`"))
 }
 
-fn parse_value(s: &str, defined: usize) -> Result<Value, String> {
+pub fn parse_value(s: &str, defined: usize) -> Result<Value, String> {
     let n: u32 = s
         .trim()
         .strip_prefix('%')
         .and_then(|n| n.parse().ok())
         .ok_or_else(|| format!("expected a value `%n`, found `{s}`"))?;
     if (n as usize) < defined { Ok(Value(n)) } else { Err(format!("%{n} is used before it is defined")) }
-}
-
-fn parse_init(s: &str) -> Option<Init> {
-    let nums = |rest: &str| -> Option<Vec<f64>> {
-        split_commas(rest.strip_suffix(')')?).iter().map(|x| x.parse().ok()).collect()
-    };
-    Some(match s {
-        "zeros" => Init::Zeros,
-        "ones" => Init::Ones,
-        "xavier" => Init::Xavier,
-        _ if s.starts_with("normal(") => Init::Normal(*nums(&s[7..])?.first()?),
-        _ => match nums(s.strip_prefix("uniform(")?)?.as_slice() {
-            [a, b] => Init::Uniform(*a, *b),
-            _ => return None,
-        },
-    })
-}
-
-fn parse_constraint(s: &str) -> Result<Constraint, String> {
-    let dim = |t: &str| Dim::parse(t.trim()).map_err(|e| e.to_string());
-    if let Some((l, r)) = s.split_once('%') {
-        let r = r.trim().strip_suffix("== 0").ok_or("expected `p % c == 0`")?;
-        return Ok(Constraint { left: dim(l)?, relation: Relation::Multiple, right: dim(r)? });
-    }
-    for (sign, relation) in [("==", Relation::Equal), ("<=", Relation::AtMost), ("<", Relation::Less)] {
-        if let Some((l, r)) = s.split_once(sign) {
-            return Ok(Constraint { left: dim(l)?, relation, right: dim(r)? });
-        }
-    }
-    Err(format!("`{s}` is no relation"))
 }
 
 /// Reads `op(%0, gain = %1, over = (2,))` on values before `%defined`; gives what follows it, too.
@@ -211,35 +182,6 @@ impl Graph {
     }
 }
 
-fn parse_weight(rest: &str) -> Result<WeightDecl, String> {
-    let (name, rest) = quoted(rest)?;
-    let (ty, init) =
-        rest.strip_prefix(':').and_then(|r| r.rsplit_once(" = ")).ok_or("expected `: type = init`")?;
-    let mut words = split_commas(init).into_iter();
-    let init = words.next().unwrap_or_default();
-    let init = parse_init(init).ok_or_else(|| format!("`{init}` is no initialiser"))?;
-    let mut decl = WeightDecl::new(name, parse_type(ty)?, init);
-    words.try_for_each(|w| {
-        parse_mark(&mut decl.marks, w).ok_or_else(|| format!("unknown weight attribute `{w}`"))
-    })?;
-    Ok(decl)
-}
-
-fn parse_state(rest: &str) -> Result<StateDecl, String> {
-    let (name, rest) = quoted(rest)?;
-    let rest = rest.strip_prefix(':').ok_or("expected `: type`")?;
-    let (rest, next) = match rest.split_once(" = ") {
-        // What the state becomes is checked when all is read.
-        Some((rest, v)) => (rest, Some(parse_value(v, u32::MAX as usize)?)),
-        None => (rest, None),
-    };
-    let (ty, grows) = match rest.split_once(" grow axis ") {
-        Some((ty, axis)) => (ty, Some(axis.trim().parse().map_err(|_| format!("`{axis}` is no axis"))?)),
-        None => (rest, None),
-    };
-    Ok(StateDecl { name, ty: parse_type(ty)?, grows, next })
-}
-
 /// What stands behind an op: its source text, place and scope, or nothing.
 fn parse_source(rest: &str) -> Result<Source, String> {
     let Some(rest) = rest.strip_prefix("// ") else {
@@ -257,21 +199,6 @@ fn parse_source(rest: &str) -> Result<Source, String> {
     let column = numbers.next().ok_or("a column number is missing")??;
     let scope = if scope.is_empty() { String::new() } else { quoted(scope)?.0 };
     Ok(Source { text: text.into(), file: file.into(), line, column, scope: scope.into() })
-}
-
-fn parse_mark(marks: &mut Marks, word: &str) -> Option<()> {
-    match word {
-        "buffer" => marks.buffer = true,
-        "frozen" => marks.frozen = true,
-        "no_decay" => marks.no_decay = true,
-        _ => {
-            let inner = word.strip_prefix("part [")?.strip_suffix(']')?;
-            let (range, axis) = inner.strip_prefix(":, ").map_or((inner, 0), |r| (r, 1));
-            let (start, end) = range.split_once("..")?;
-            marks.part = Some(Part { axis, start: start.parse().ok()?, end: end.parse().ok()? });
-        }
-    }
-    Some(())
 }
 
 /// The index of the `)` that closes what was opened before `s`.
