@@ -124,7 +124,7 @@ impl Fuser<'_> {
     }
 
     fn level_of_result(&self, v: Value) -> Level {
-        if matches!(self.g.node(v).op.class(), Class::Reduction(_)) { Level::Row } else { Level::Full }
+        if matches!(self.g.node(v).op.class(), Class::Reduction) { Level::Row } else { Level::Full }
     }
 
     /// Puts an elementwise or row node into the kernel of one of its arguments, or a new one.

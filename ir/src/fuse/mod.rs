@@ -166,7 +166,7 @@ pub fn fuse(graph: &Graph) -> Fused {
             Class::Attention => f.alone(v, Kind::Attention(v)),
             Class::Concat => f.alone(v, Kind::Concat(v)),
             Class::Push => f.alone(v, Kind::Push(v)),
-            Class::Reduction(_) | Class::Norm(_) | Class::Elementwise | Class::Generator => f.row_work(v),
+            Class::Reduction | Class::Norm | Class::Elementwise | Class::Generator => f.row_work(v),
             // The passes leave none of these: lowering refuses them.
             Class::Lowered => f.row_work(v),
             // Who reads the rows takes them by id, or they are stored.

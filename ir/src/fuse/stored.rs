@@ -114,7 +114,7 @@ impl Fuser<'_> {
             Class::Window => i == 0 && !(made || unit() && self.pixels_known(a)),
             Class::Attention => i < 3 && !made && !unit(),
             Class::Source | Class::Generator | Class::Elementwise | Class::View => false,
-            Class::Reduction(_) | Class::Norm(_) | Class::Lowered => false,
+            Class::Reduction | Class::Norm | Class::Lowered => false,
             Class::Concat | Class::Push | Class::Gather => false,
         }
     }

@@ -1,23 +1,25 @@
-//! What sort of work each op is. Passes, fusion and lowering ask here, so a new op states it once.
+//! What sort of work an op is, which is what passes, fusion and lowering ask.
 //!
-//! No match has a `_` arm: the compiler asks for every new op.
+//! The class of an op stands in its declaration. What follows from the class is a match on it without a `_`
+//! arm. What differs from op to op within a class is tested for every op in `table/tests.rs`.
 
-use super::{Op, Pooling, Reduction};
+use super::Op;
+use crate::table::row_of;
 use std::slice::from_ref;
 
 /// What sort of work an op is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Class<'a> {
+pub enum Class {
     /// Nothing to compute: an input, a weight, a state, a constant or a dim.
     Source,
     /// Numbers made from their index, without arguments.
     Generator,
     /// One element from one element of each argument.
     Elementwise,
-    /// Row work over these axes that makes one number of a row.
-    Reduction(&'a [usize]),
-    /// Row work over these axes that makes a row of a row.
-    Norm(&'a [usize]),
+    /// Row work that makes one number of a row.
+    Reduction,
+    /// Row work that makes a row of a row.
+    Norm,
     /// The argument under another shape: addresses, not moves.
     View,
     /// A matmul.
@@ -59,62 +61,13 @@ pub enum Parts<'a> {
 
 impl Op {
     /// What sort of work it is, in the form that it has when kernels are made.
-    pub fn class(&self) -> Class<'_> {
-        match self {
-            Op::Input(_) | Op::Weight(_) | Op::State(_) | Op::Const(_) | Op::DimValue(_) => Class::Source,
-            Op::Arange { .. } | Op::Powers { .. } => Class::Generator,
-            Op::Unary(_) | Op::Binary(_) | Op::Pow(_) | Op::Select | Op::Cast(_) => Class::Elementwise,
-            Op::Reduce { axes, .. } => Class::Reduction(axes),
-            Op::Argmax { axis, .. } => Class::Reduction(from_ref(axis)),
-            Op::LayerNorm { axes, .. } | Op::RmsNorm { axes, .. } => Class::Norm(axes),
-            Op::Softmax { axis, .. } | Op::L2Normalize { axis, .. } => Class::Norm(from_ref(axis)),
-            Op::Reshape(_) | Op::Transpose(_) | Op::Expand(_) | Op::Slice { .. } => Class::View,
-            Op::Matmul | Op::Linear { .. } => Class::Matmul,
-            Op::Conv2d { .. } | Op::Pool2d { kind: Pooling::Max | Pooling::Sum, .. } => Class::Window,
-            Op::Attention { .. } => Class::Attention,
-            Op::Concat { .. } => Class::Concat,
-            Op::Push { .. } => Class::Push,
-            Op::Gather => Class::Gather,
-            Op::Pool2d { kind: Pooling::Avg, .. }
-            | Op::GroupNorm { .. }
-            | Op::Conv1d { .. }
-            | Op::BatchNorm { .. }
-            | Op::GlobalMean
-            | Op::Flatten { .. }
-            | Op::UpsampleNearest { .. }
-            | Op::Rope { .. }
-            | Op::Pad { .. }
-            | Op::CrossEntropy { .. }
-            | Op::Mse
-            | Op::Dropout { .. }
-            | Op::StopGradient => Class::Lowered,
-        }
+    pub fn class(&self) -> Class {
+        row_of(self).class
     }
 
     /// Whether other ops define it.
     pub fn is_composite(&self) -> bool {
-        match self {
-            Op::Unary(u) => u.is_composite(),
-            Op::Binary(b) => b.is_composite(),
-            Op::Reduce { kind, .. } => match kind {
-                Reduction::Mean => true,
-                Reduction::Sum | Reduction::Max | Reduction::Min => false,
-            },
-            Op::Pool2d { kind, .. } => match kind {
-                Pooling::Avg => true,
-                Pooling::Max | Pooling::Sum => false,
-            },
-            Op::Linear { .. } | Op::Attention { .. } | Op::Conv1d { .. } => true,
-            Op::Softmax { .. } | Op::LayerNorm { .. } | Op::RmsNorm { .. } | Op::L2Normalize { .. } => true,
-            Op::GroupNorm { .. } | Op::BatchNorm { .. } | Op::GlobalMean | Op::Flatten { .. } => true,
-            Op::UpsampleNearest { .. } | Op::Rope { .. } | Op::Pad { .. } => true,
-            Op::CrossEntropy { .. } | Op::Mse | Op::Dropout { .. } | Op::StopGradient => true,
-            Op::Input(_) | Op::Weight(_) | Op::State(_) | Op::Const(_) | Op::DimValue(_) => false,
-            Op::Arange { .. } | Op::Powers { .. } | Op::Pow(_) | Op::Select | Op::Cast(_) => false,
-            Op::Argmax { .. } | Op::Matmul | Op::Conv2d { .. } | Op::Gather => false,
-            Op::Reshape(_) | Op::Transpose(_) | Op::Expand(_) | Op::Slice { .. } => false,
-            Op::Concat { .. } | Op::Push { .. } => false,
-        }
+        row_of(self).composite
     }
 
     /// Whether kernels are made of it as it is.
@@ -129,7 +82,7 @@ impl Op {
 
     /// Whether it is row work: it needs whole rows of its first argument.
     pub fn is_row_work(&self) -> bool {
-        self.axes().is_some()
+        matches!(self.class(), Class::Reduction | Class::Norm)
     }
 
     /// Whether it only looks at its argument under another shape.
@@ -137,17 +90,21 @@ impl Op {
         self.class() == Class::View
     }
 
-    /// The axes it works over, if it is row work.
+    /// The axes it works over: row work has some, and no other op.
     pub fn axes(&self) -> Option<&[usize]> {
-        match self.class() {
-            Class::Reduction(axes) | Class::Norm(axes) => Some(axes),
-            Class::Source | Class::Generator | Class::Elementwise | Class::View => None,
-            Class::Matmul | Class::Window | Class::Attention | Class::Lowered => None,
-            Class::Concat | Class::Push | Class::Gather => None,
+        match self {
+            Op::Reduce { axes, .. } | Op::LayerNorm { axes, .. } | Op::RmsNorm { axes, .. } => Some(axes),
+            Op::Argmax { axis, .. } | Op::Softmax { axis, .. } | Op::L2Normalize { axis, .. } => {
+                Some(from_ref(axis))
+            }
+            other => {
+                assert!(!other.is_row_work(), "row work over no axes: {other:?}");
+                None
+            }
         }
     }
 
-    /// The same op over this axis alone, if it is row work.
+    /// The same op over this axis alone. It is row work.
     #[must_use]
     pub fn over(&self, one: usize) -> Op {
         let mut op = self.clone();
@@ -156,39 +113,24 @@ impl Op {
                 *axes = vec![one];
             }
             Op::Argmax { axis, .. } | Op::Softmax { axis, .. } | Op::L2Normalize { axis, .. } => *axis = one,
-            Op::Input(_) | Op::Weight(_) | Op::State(_) | Op::Const(_) | Op::DimValue(_) => {}
-            Op::Arange { .. } | Op::Powers { .. } => {}
-            Op::Unary(_) | Op::Binary(_) | Op::Pow(_) | Op::Select | Op::Cast(_) => {}
-            Op::Reshape(_) | Op::Transpose(_) | Op::Expand(_) | Op::Slice { .. } => {}
-            Op::Concat { .. } | Op::Push { .. } | Op::Gather | Op::Matmul | Op::Linear { .. } => {}
-            Op::Attention { .. } | Op::Conv1d { .. } | Op::Conv2d { .. } | Op::Pool2d { .. } => {}
-            Op::GroupNorm { .. } | Op::BatchNorm { .. } | Op::GlobalMean | Op::Flatten { .. } => {}
-            Op::UpsampleNearest { .. } | Op::Rope { .. } | Op::Pad { .. } => {}
-            Op::CrossEntropy { .. } | Op::Mse | Op::Dropout { .. } | Op::StopGradient => {}
+            other => panic!("no row work: {other:?}"),
         }
         op
     }
 
     /// How parts of its result follow from parts of its arguments.
     pub fn parts(&self) -> Parts<'_> {
-        match self {
-            Op::Unary(_) | Op::Binary(_) | Op::Pow(_) | Op::Select | Op::Cast(_) => Parts::Elementwise,
-            Op::Transpose(order) => Parts::Permuted(order),
-            Op::LayerNorm { axes, .. } | Op::RmsNorm { axes, .. } => Parts::Outside(axes),
-            Op::Linear { .. } | Op::Matmul => Parts::Rows,
-            Op::Attention { causal, window, mask: false, bias: false, .. } => {
+        match (self, self.class()) {
+            (Op::Transpose(order), _) => Parts::Permuted(order),
+            (Op::LayerNorm { axes, .. } | Op::RmsNorm { axes, .. }, _) => Parts::Outside(axes),
+            (Op::Attention { causal, window, mask: false, bias: false, .. }, _) => {
                 Parts::Queries { ordered: *causal || window.is_some() }
             }
-            Op::Attention { .. } => Parts::Whole,
-            Op::Input(_) | Op::Weight(_) | Op::State(_) | Op::Const(_) | Op::DimValue(_) => Parts::Whole,
-            Op::Arange { .. } | Op::Powers { .. } | Op::Concat { .. } | Op::Push { .. } => Parts::Whole,
-            Op::Reduce { .. } | Op::Argmax { .. } => Parts::Whole,
-            Op::Softmax { .. } | Op::L2Normalize { .. } => Parts::Whole,
-            Op::Reshape(_) | Op::Expand(_) | Op::Slice { .. } | Op::Gather => Parts::Whole,
-            Op::Conv1d { .. } | Op::Conv2d { .. } | Op::Pool2d { .. } => Parts::Whole,
-            Op::GroupNorm { .. } | Op::BatchNorm { .. } | Op::GlobalMean | Op::Flatten { .. } => Parts::Whole,
-            Op::UpsampleNearest { .. } | Op::Rope { .. } | Op::Pad { .. } => Parts::Whole,
-            Op::CrossEntropy { .. } | Op::Mse | Op::Dropout { .. } | Op::StopGradient => Parts::Whole,
+            (_, Class::Elementwise) => Parts::Elementwise,
+            (_, Class::Matmul) => Parts::Rows,
+            (_, Class::Source | Class::Generator | Class::View | Class::Gather) => Parts::Whole,
+            (_, Class::Reduction | Class::Norm | Class::Window | Class::Attention) => Parts::Whole,
+            (_, Class::Concat | Class::Push | Class::Lowered) => Parts::Whole,
         }
     }
 }

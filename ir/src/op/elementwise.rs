@@ -1,7 +1,7 @@
 //! The elementwise functions of one and two arguments, one line each: name in the language, whether it is a
 //! core op or a composite, the element types it takes, and its formula.
 
-use super::Op;
+use super::{Class, Op};
 use crate::table::{OpDef, Param};
 use crate::types::DType;
 
@@ -35,6 +35,8 @@ macro_rules! elementwise {
                     options: &[],
                     callable: elementwise!(operator $($symbol)?).is_none(),
                     formula: $formula,
+                    class: Class::Elementwise,
+                    composite: elementwise!(is_composite $sort),
                     read: |_| Ok(Op::$name($name::$variant)),
                 }
             ),+];
@@ -60,11 +62,6 @@ macro_rules! elementwise {
             /// The element types it takes. Two arguments are of the same type.
             pub const fn types(self) -> &'static [DType] {
                 match self { $( $name::$variant => $types ),+ }
-            }
-
-            /// Whether other ops define it.
-            pub const fn is_composite(self) -> bool {
-                match self { $( $name::$variant => elementwise!(is_composite $sort) ),+ }
             }
         }
     };

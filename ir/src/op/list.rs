@@ -11,18 +11,20 @@
 //!     gain: bool = given("gain"),
 //!     /// A field that follows from which of its names the op is called by.
 //!     log: bool,
-//! } = "one_name"(x, [gain]) { log: false } "a formula in one line",
-//!     internal "other_name"(x, [gain]) { log: true } "another";
+//! } = Norm composite "one_name"(x, [gain]) { log: false } "a formula in one line",
+//!     Norm composite internal "other_name"(x, [gain]) { log: true } "another";
 //! ```
 //!
-//! Parameters in brackets are optional. An `internal` name is no function of the language; of a `variadic` op
-//! the last parameter may be given many times. Fields that take several options, or one under some names
-//! alone, have a form of their own in `table/field.rs`. What one option can state is in `table/value.rs`.
+//! Before the name stands what sort of work the op is, a [`Class`]. A `composite` is defined by other ops, as
+//! all of class `Lowered` are. Parameters in brackets are optional. An `internal` name is no function of the
+//! language; of a `variadic` op the last parameter may be given many times. Fields that take several options,
+//! or one under some names alone, have a form of their own in `table/field.rs`. What one option can state is
+//! in `table/value.rs`.
 //!
 //! The enum, the rows of the [table](crate::table), the constructors by name, the options of an op and its
 //! text form all come from here.
 
-use super::{Binary, EpsOn, Layout, Number, Pairs, Pooling, Reduction, Scalar, Unary, Window};
+use super::{Binary, Class, EpsOn, Layout, Number, Pairs, Pooling, Reduction, Scalar, Unary, Window};
 use crate::dim::Dim;
 use crate::table::Kind::*;
 use crate::table::declare::{count, joined, ops, option_count, options, row, row_named, rows};
@@ -35,29 +37,29 @@ use crate::types::DType;
 ops! {
     /// The graph's input of that number. No arguments.
     Input(index: usize = must("index", Dim))
-        = internal "input"() "an input of the network";
+        = Source internal "input"() "an input of the network";
 
     /// The graph's weight of that number. No arguments.
     Weight(index: usize = must("index", Dim))
-        = internal "weight"() "a weight of the network";
+        = Source internal "weight"() "a weight of the network";
 
     /// What the graph's state of that number is before the run. No arguments.
     State(index: usize = must("index", Dim))
-        = internal "state"() "what a state is before the run";
+        = Source internal "state"() "what a state is before the run";
 
     /// A growing state with new rows behind those it has: arguments `state`, `rows`.
     Push {
         /// The axis it grows along.
         axis: usize = must("axis", Axis),
-    } = internal "push"(state, rows) "a growing state with new rows behind those it has";
+    } = Push internal "push"(state, rows) "a growing state with new rows behind those it has";
 
     /// A scalar constant. No arguments.
     Const(value: Scalar = constant())
-        = internal "const"() "a scalar constant";
+        = Source internal "const"() "a scalar constant";
 
     /// The value of a dim as an f32 scalar. No arguments.
     DimValue(of: Dim = must("of", Dim))
-        = internal "dim"() "the value of a dim as an f32 scalar";
+        = Source internal "dim"() "the value of a dim as an f32 scalar";
 
     /// The numbers `start..end` as i32. No arguments.
     Arange {
@@ -65,7 +67,7 @@ ops! {
         start: Dim = must("start", Dim),
         /// One past the last.
         end: Dim = must("end", Dim),
-    } = internal "arange"() "start, start + 1 .. end - 1 as i32";
+    } = Generator internal "arange"() "start, start + 1 .. end - 1 as i32";
 
     /// `ratio^0, ratio^1 ..`, each the f32 next to the exact number. No arguments.
     Powers {
@@ -73,21 +75,21 @@ ops! {
         ratio: Number = must("ratio", Float),
         /// How many.
         len: Dim = must("len", Dim),
-    } = internal "powers"() "ratio^0 .. ratio^(len - 1)";
+    } = Generator internal "powers"() "ratio^0 .. ratio^(len - 1)";
 
     /// `x ^ exponent`, elementwise.
     Pow(exponent: Number = must("exponent", Float))
-        = "pow"(x) "x ^ exponent";
+        = Elementwise "pow"(x) "x ^ exponent";
 
     /// `select(cond, a, b)`: `a` where `cond` is true, else `b`.
-    Select = "select"(cond, a, b) "a where cond, else b";
+    Select = Elementwise "select"(cond, a, b) "a where cond, else b";
 
     /// Conversion to another element type. f32 to i32 truncates and saturates, NaN gives 0.
     Cast(to: DType = must("to", Word(DType::WORDS)))
-        = "cast"(x) "x in another element type";
+        = Elementwise "cast"(x) "x in another element type";
 
     /// `[.., M, K] @ [.., K, N]` or `[.., M, K] @ [K, N]`.
-    Matmul = internal "matmul"(a, b) "a @ b";
+    Matmul = Matmul internal "matmul"(a, b) "a @ b";
 
     /// A reduction over `axes` (sorted); with `masked` a second bool argument selects the elements that
     /// count.
@@ -100,10 +102,13 @@ ops! {
         keep: bool = or("keep", Bool, "false"),
         /// A mask is the second argument; its shape is that of `x` or a leading part of it.
         masked: bool = given("where"),
-    } = "sum"(x, [where]) { kind: Reduction::Sum } "sum over the axes",
-        "mean"(x, [where]) { kind: Reduction::Mean } "sum / count; 0 where a mask leaves none",
-        "reduce_max"(x, [where]) { kind: Reduction::Max } "largest element; written max(x, over = ..)",
-        "reduce_min"(x, [where]) { kind: Reduction::Min } "smallest element; written min(x, over = ..)";
+    } = Reduction "sum"(x, [where]) { kind: Reduction::Sum } "sum over the axes",
+        Reduction composite "mean"(x, [where]) { kind: Reduction::Mean }
+            "sum / count; 0 where a mask leaves none",
+        Reduction "reduce_max"(x, [where]) { kind: Reduction::Max }
+            "largest element; written max(x, over = ..)",
+        Reduction "reduce_min"(x, [where]) { kind: Reduction::Min }
+            "smallest element; written min(x, over = ..)";
 
     /// Index of the largest element along `axis`, as i32; the first of equals; a NaN counts as largest.
     Argmax {
@@ -111,19 +116,19 @@ ops! {
         axis: usize = must("over", Axis),
         /// Keep it with length 1.
         keep: bool = or("keep", Bool, "false"),
-    } = "argmax"(x) "index of the largest element, i32";
+    } = Reduction "argmax"(x) "index of the largest element, i32";
 
     /// The same elements in row-major order under another shape.
     Reshape(shape: Vec<Dim> = must("shape", Shape))
-        = "reshape"(x) "the same elements under another shape";
+        = View "reshape"(x) "the same elements under another shape";
 
     /// Axis `i` of the result is axis `axes[i]` of the argument.
     Transpose(axes: Vec<usize> = must("axes", Perm))
-        = "transpose"(x) "axes in another order";
+        = View "transpose"(x) "axes in another order";
 
     /// Repetition along axes of length 1 and along new leading axes.
     Expand(shape: Vec<Dim> = must("shape", Shape))
-        = "expand"(x) "repeat axes of length 1 and new leading axes";
+        = View "expand"(x) "repeat axes of length 1 and new leading axes";
 
     /// Every `step`-th of the elements `start..end` along `axis`.
     Slice {
@@ -135,22 +140,22 @@ ops! {
         end: Dim = must("end", Dim),
         /// Elements from one to the next; positive.
         step: Dim = quietly("step", Dim, "1"),
-    } = internal "slice"(x) "x[.., (start..end).step_by(step), ..]";
+    } = View internal "slice"(x) "x[.., (start..end).step_by(step), ..]";
 
     /// The arguments one after another along `axis`.
     Concat {
         /// The axis that grows.
         axis: usize = must("axis", Axis),
-    } = variadic "concat"(a, [b]) "the arguments one after another";
+    } = Concat variadic "concat"(a, [b]) "the arguments one after another";
 
     /// Rows of a table (first argument) by i32 ids (second argument).
-    Gather = internal "gather"(table, ids) "rows of a table by i32 ids";
+    Gather = Gather internal "gather"(table, ids) "rows of a table by i32 ids";
 
     /// `x @ w.t + b`, `w` is `[OUT, IN]`; `bias` says whether the third argument is there.
     Linear {
         /// A bias `[OUT]` is the third argument.
         bias: bool = given("b"),
-    } = "linear"(x, w, [b]) "x @ w.t + b, w is [OUT, IN]";
+    } = Matmul composite "linear"(x, w, [b]) "x @ w.t + b, w is [OUT, IN]";
 
     /// `exp(x - max) / sum`, or its logarithm.
     Softmax {
@@ -158,8 +163,8 @@ ops! {
         axis: usize = must("over", Axis),
         /// Give the logarithm.
         log: bool,
-    } = "softmax"(x) { log: false } "exp(x - max) / sum",
-        "log_softmax"(x) { log: true } "x - max - log(sum(exp(x - max)))";
+    } = Norm composite "softmax"(x) { log: false } "exp(x - max) / sum",
+        Norm composite "log_softmax"(x) { log: true } "x - max - log(sum(exp(x - max)))";
 
     /// Layer norm over `axes`; arguments `x`, gain if `gain`, bias if `bias`, both shaped like the normalised
     /// axes.
@@ -174,7 +179,7 @@ ops! {
         gain: bool = given("gain"),
         /// A bias is given.
         bias: bool = given("bias"),
-    } = "layer_norm"(x, [gain], [bias])
+    } = Norm composite "layer_norm"(x, [gain], [bias])
         "(x - mean) / sqrt(var + eps) * gain + bias, biased variance; eps_on = std: (x - mean) / (std + eps)";
 
     /// `x / sqrt(mean(x*x) + eps) * gain` over `axes`.
@@ -185,7 +190,7 @@ ops! {
         eps: Number = or("eps", Float, "1e-6"),
         /// A gain is given.
         gain: bool = given("gain"),
-    } = "rms_norm"(x, [gain]) "x / sqrt(mean(x^2) + eps) * gain";
+    } = Norm composite "rms_norm"(x, [gain]) "x / sqrt(mean(x^2) + eps) * gain";
 
     /// `x / max(sqrt(sum(x*x)), eps)` along one axis.
     L2Normalize {
@@ -193,7 +198,7 @@ ops! {
         axis: usize = must("over", Axis),
         /// Lower bound of the norm.
         eps: Number = or("eps", Float, "1e-12"),
-    } = "l2_normalize"(x) "x / max(sqrt(sum(x^2)), eps)";
+    } = Norm composite "l2_normalize"(x) "x / max(sqrt(sum(x^2)), eps)";
 
     /// Layer norm over groups of channels of `[N, C, ..]`; arguments `x`, gain `[C]` if `gain`, bias `[C]` if
     /// `bias`.
@@ -206,7 +211,7 @@ ops! {
         gain: bool = given("gain"),
         /// A bias is given.
         bias: bool = given("bias"),
-    } = "group_norm"(x, [gain], [bias])
+    } = Lowered "group_norm"(x, [gain], [bias])
         "[N, C, ..] normalised over groups of channels and all axes behind, then * gain + bias, both [C]";
 
     /// Convolution of images `x` with filters `w [O, C / groups, KH, KW]`, plus `b [O]` if `bias`. Filters
@@ -221,7 +226,8 @@ ops! {
         bias: bool = given("b"),
         /// Where the channels of `x` and of the result stand; filters are laid out as above in both.
         layout: Layout = or("layout", Word(Layout::WORDS), "nchw"),
-    } = "conv2d"(x, w, [b]) "convolution of [N, C, H, W] with filters w [O, C / groups, KH, KW], plus b [O]";
+    } = Window "conv2d"(x, w, [b])
+        "convolution of [N, C, H, W] with filters w [O, C / groups, KH, KW], plus b [O]";
 
     /// [`Op::Conv2d`] of `[N, C, L]` with filters `[O, C / groups, K]`.
     Conv1d {
@@ -232,7 +238,7 @@ ops! {
         groups: Dim = or("groups", Dim, "1"),
         /// A bias is the third argument.
         bias: bool = given("b"),
-    } = "conv1d"(x, w, [b]) "convolution of [N, C, L] with filters w [O, C / groups, K], plus b [O]";
+    } = Lowered "conv1d"(x, w, [b]) "convolution of [N, C, L] with filters w [O, C / groups, K], plus b [O]";
 
     /// The pixels of a window combined, channel by channel. Surroundings do not count for `Max` and are 0
     /// else.
@@ -247,10 +253,11 @@ ops! {
         layout: Layout = or("layout", Word(Layout::WORDS), "nchw"),
         /// The mean counts what surrounds the image.
         count_pad: bool = only_of("avg_pool2d", or("count_include_pad", Bool, "false")),
-    } = "max_pool2d"(x) { kind: Pooling::Max }
+    } = Window "max_pool2d"(x) { kind: Pooling::Max }
             "largest pixel of each window, channel by channel; NaN if there is one",
-        "avg_pool2d"(x) { kind: Pooling::Avg } "mean of the pixels of each window, channel by channel",
-        internal "sum_pool2d"(x) { kind: Pooling::Sum }
+        Lowered "avg_pool2d"(x) { kind: Pooling::Avg }
+            "mean of the pixels of each window, channel by channel",
+        Window internal "sum_pool2d"(x) { kind: Pooling::Sum }
             "sum of the pixels of each window, channel by channel";
 
     /// Batch norm with known statistics: `(x - mean) / sqrt(var + eps) * gain + bias`, all `[C]`, of `x [N,
@@ -258,23 +265,23 @@ ops! {
     BatchNorm {
         /// Added to the variance.
         eps: Number = or("eps", Float, "1e-5"),
-    } = "batch_norm"(x, gain, bias, mean, var)
+    } = Lowered "batch_norm"(x, gain, bias, mean, var)
         "(x - mean) / sqrt(var + eps) * gain + bias of [N, C, ..], all [C]";
 
     /// The mean of each channel of `[N, C, ..]`.
-    GlobalMean = "global_mean"(x) "mean of each channel of [N, C, ..]: [N, C]";
+    GlobalMean = Lowered "global_mean"(x) "mean of each channel of [N, C, ..]: [N, C]";
 
     /// All axes from this one on as one.
     Flatten {
         /// The first of them.
         from: usize = or("from", Axis, "1"),
-    } = "flatten"(x) "all axes from `from` on as one";
+    } = Lowered "flatten"(x) "all axes from `from` on as one";
 
     /// Each pixel of `[N, C, H, W]` repeated.
     UpsampleNearest {
         /// How often, down and across.
         scale: [Dim; 2] = must("scale", Pair),
-    } = "upsample_nearest"(x) "each pixel of [N, C, H, W] repeated `scale` times down and across";
+    } = Lowered "upsample_nearest"(x) "each pixel of [N, C, H, W] repeated `scale` times down and across";
 
     /// Scaled dot-product attention; arguments `q`, `k`, `v`, mask if `mask`, bias if `bias`.
     Attention {
@@ -290,7 +297,7 @@ ops! {
         bias: bool = given("bias"),
         /// Factor on the scores; `1/sqrt(head dim)` if absent.
         scale: Option<Number> = or("scale", Float, ""),
-    } = "attention"(q, k, v, [mask], [bias])
+    } = Attention composite "attention"(q, k, v, [mask], [bias])
         "softmax(q k^T * scale + bias, masked) v per head; a row with no key to attend gives zeros";
 
     /// Rotary position embedding of `[B, HEADS, S, HD]`: pair `i` of row `s` is rotated by the angle
@@ -302,7 +309,7 @@ ops! {
         from: Dim = or("from", Dim, "0"),
         /// Which elements are a pair.
         pairs: Pairs = or("pairs", Word(Pairs::WORDS), "halves"),
-    } = "rope"(x) "pair i of row s of [B, HEADS, S, HD] turned by (from + s) * base^(-2 i / HD)";
+    } = Lowered "rope"(x) "pair i of row s of [B, HEADS, S, HD] turned by (from + s) * base^(-2 i / HD)";
 
     /// Zeros before and after `x` along `axis`.
     Pad {
@@ -312,23 +319,24 @@ ops! {
         before: Dim = or("before", Dim, "0"),
         /// How many after.
         after: Dim = or("after", Dim, "0"),
-    } = "pad"(x) "zeros before and after x along the axis";
+    } = Lowered "pad"(x) "zeros before and after x along the axis";
 
     /// `-log_softmax(logits)[id]` of each row; 0 where the id is `ignore`. An id out of range is an error.
     CrossEntropy {
         /// The id of rows that do not count.
         ignore: i32 = or("ignore", Int, "-100"),
-    } = "cross_entropy"(logits, ids) "-log_softmax(logits)[id] of each row; 0 where the id is `ignore`";
+    } = Lowered "cross_entropy"(logits, ids)
+        "-log_softmax(logits)[id] of each row; 0 where the id is `ignore`";
 
     /// Mean of `(a - b)^2` over the last axis.
-    Mse = "mse"(a, b) "mean of (a - b)^2 over the last axis";
+    Mse = Lowered "mse"(a, b) "mean of (a - b)^2 over the last axis";
 
     /// The identity here: what sets elements to 0 is training's.
     Dropout {
         /// The share of elements that training sets to 0.
         p: Number = must("p", Float),
-    } = "dropout"(x) "x, but in training";
+    } = Lowered "dropout"(x) "x, but in training";
 
     /// The identity; training lets no gradient through.
-    StopGradient = "stop_gradient"(x) "x, with no gradient";
+    StopGradient = Lowered "stop_gradient"(x) "x, with no gradient";
 }

@@ -138,35 +138,35 @@ fn follow(
     }
     let Some(&x) = known.get(&args[0]) else { return Ok(None) };
     let place = |a: usize| BACK[a];
-    let (op, args) = match op.class() {
+    let (op, args) = match (op.class(), op.axes()) {
         // A gain and a bias run along the normalised axes in their order, which several axes would not keep.
-        Class::Norm(&[axis]) => {
+        (Class::Norm, Some(&[axis])) => {
             let mut args = args.to_vec();
             args[0] = x;
             (op.over(place(axis)), args)
         }
-        Class::Reduction(&[2, 3]) => {
+        (Class::Reduction, Some(&[2, 3])) => {
             let Op::Reduce { kind, keep, masked: false, .. } = *op else { return Ok(None) };
             let y = r.push(Op::Reduce { kind, axes: vec![1, 2], keep, masked: false }, &[x], at)?;
             // Without the pixels, what is left has its axes in order.
             return Ok(Some(if keep { Followed::Four(y) } else { Followed::Other(y) }));
         }
-        Class::View => {
+        (Class::View, _) => {
             let mut op = op.clone();
             let Op::Slice { axis, .. } = &mut op else { return Ok(None) };
             *axis = place(*axis);
             (op, vec![x])
         }
-        Class::Concat => {
+        (Class::Concat, _) => {
             let mut op = op.clone();
             let Op::Concat { axis } = &mut op else { return Ok(None) };
             *axis = place(*axis);
             let last = args.iter().map(|a| to_last(r, known, *a, Layout::Nchw, at));
             (op, last.collect::<Result<_, _>>()?)
         }
-        Class::Norm(_) | Class::Reduction(_) | Class::Elementwise => return Ok(None),
-        Class::Source | Class::Generator | Class::Matmul | Class::Window => return Ok(None),
-        Class::Attention | Class::Push | Class::Gather | Class::Lowered => return Ok(None),
+        (Class::Norm | Class::Reduction | Class::Elementwise, _) => return Ok(None),
+        (Class::Source | Class::Generator | Class::Matmul | Class::Window, _) => return Ok(None),
+        (Class::Attention | Class::Push | Class::Gather | Class::Lowered, _) => return Ok(None),
     };
     r.push(op, &args, at).map(|y| Some(Followed::Four(y)))
 }

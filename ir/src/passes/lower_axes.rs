@@ -53,7 +53,7 @@ pub fn run(old: &Graph) -> Result<Graph, ShapeError> {
             }
         }
         let y = r.push(along(op, outer.len()), &new_args, v)?;
-        if matches!(op.class(), Class::Reduction(_)) {
+        if matches!(op.class(), Class::Reduction) {
             let back = r.push(Op::Reshape(old.node(v).ty.shape.clone()), &[y], v)?;
             return Ok(Some(back));
         }

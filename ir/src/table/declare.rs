@@ -12,7 +12,7 @@ macro_rules! ops {
         $(( $($item:ident : $item_ty:ty = $item_by:expr),+ ))?
         $({ $( $(#[$field_doc:meta])* $field:ident : $field_ty:ty $(= $by:expr)? ),+ $(,)? })?
         = $(
-            $($how:ident)? $name:literal $params:tt
+            $class:ident $($flag:ident)* $name:literal $params:tt
             $({ $($key:ident : $($value:ident)::+),+ })? $formula:literal
         ),+ ;
     )+) => {
@@ -36,7 +36,7 @@ macro_rules! ops {
             $( rows! {
                 $variant
                 [$( ( $($item: $item_ty = $item_by),+ ) )? $( { $($field: $field_ty $(= $by)?),+ } )?]
-                $( [$($how)?] $name $params [$( $($key: $($value)::+),+ )?] $formula ),+
+                $( [$class $($flag)*] $name $params [$( $($key: $($value)::+),+ )?] $formula ),+
             } ),+
         ];
 
@@ -90,15 +90,16 @@ macro_rules! ops {
 
 /// The rows of a variant. Its fields are one token tree from here on, so that each row can have them.
 macro_rules! rows {
-    ($variant:ident $fields:tt $( $how:tt $name:literal $params:tt $set:tt $formula:literal ),+) => {
-        &[$( row! { $variant $fields $how $name $params $set $formula } ),+]
+    ($variant:ident $fields:tt $( $sort:tt $name:literal $params:tt $set:tt $formula:literal ),+) => {
+        &[$( row! { $variant $fields $sort $name $params $set $formula } ),+]
     };
 }
 
-/// One row of the table: `row! { Variant [fields] [how] "name" (parameters) [fields set by the name] "formula" }`.
+/// One row of the table:
+/// `row! { Variant [fields] [Class flags] "name" (parameters) [fields set by the name] "formula" }`.
 macro_rules! row {
     (
-        $variant:ident $fields:tt [$($how:ident)?] $name:literal
+        $variant:ident $fields:tt [$class:ident $($flag:ident)*] $name:literal
         ($($param:ident),* $(, [$optional:ident])*) [$($set:tt)*] $formula:literal
     ) => {
         OpDef {
@@ -107,16 +108,20 @@ macro_rules! row {
                 $( Param { name: stringify!($param), optional: false }, )*
                 $( Param { name: stringify!($optional), optional: true }, )*
             ],
-            variadic: row!(is variadic $($how)?),
+            variadic: row!(is variadic $($flag)*),
             options: row!(options $name $fields),
-            callable: !row!(is internal $($how)?),
+            callable: !row!(is internal $($flag)*),
             formula: $formula,
+            class: Class::$class,
+            composite: row!(is composite $($flag)*) || matches!(Class::$class, Class::Lowered),
             read: row!(read $variant $fields $($set)*),
         }
     };
-    (is variadic variadic) => { true };
-    (is internal internal) => { true };
-    (is $what:ident $($how:ident)?) => { false };
+    (is $what:ident) => { false };
+    (is variadic variadic $($flag:ident)*) => { true };
+    (is internal internal $($flag:ident)*) => { true };
+    (is composite composite $($flag:ident)*) => { true };
+    (is $what:ident $other:ident $($flag:ident)*) => { row!(is $what $($flag)*) };
     (options $name:literal []) => { &[] };
     (options $name:literal [( $($field:ident : $ty:ty = $by:expr),+ )]) => {
         row!(options $name [{ $($field: $ty = $by),+ }])

@@ -16,7 +16,7 @@ pub use crate::op::list::{OPS, attrs_of, row_of};
 pub use attr::{Attr, Kind};
 pub use call::{Call, CallError, make};
 
-use crate::op::Op;
+use crate::op::{Class, Op};
 use call::Reader;
 
 /// A tensor parameter of an operation.
@@ -54,6 +54,10 @@ pub struct OpDef {
     pub callable: bool,
     /// What it computes, in one line.
     pub formula: &'static str,
+    /// What sort of work it is.
+    pub class: Class,
+    /// Whether other ops define it.
+    pub composite: bool,
     /// Makes the op of a call of it.
     pub(crate) read: fn(&Reader<'_>) -> Result<Op, CallError>,
 }

@@ -95,6 +95,19 @@ fn what_a_call_leaves_out_has_its_default() {
     }
 }
 
+/// Row work says which axes it works over, and can be had over another.
+#[test]
+fn row_work_has_axes_and_no_other_op() {
+    for row in OPS {
+        let op = make(row.name, &calls(row)[0]).expect("an op");
+        assert_eq!((op.class(), op.is_composite()), (row.class, row.composite));
+        assert_eq!(op.axes().is_some(), op.is_row_work(), "{op:?}");
+        if op.is_row_work() {
+            assert_eq!(op.over(5).axes(), Some(&[5][..]), "{op:?}");
+        }
+    }
+}
+
 fn lookup_option(row: &OpDef, name: &str) -> &'static str {
     row.options.iter().find(|o| o.name == name).expect("an option").name
 }
