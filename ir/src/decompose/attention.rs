@@ -1,4 +1,4 @@
-//! Attention by products and a softmax.
+//! Attention by matmuls and a softmax.
 
 use super::Body;
 use crate::dim::Dim;

@@ -1,4 +1,4 @@
-//! Rotary position embedding: every pair of a head turned by an angle of its own.
+//! Rotary position embedding: every pair of a head rotated by an angle of its own.
 
 use super::Body;
 use crate::dim::Dim;

@@ -1,6 +1,6 @@
 //! Values that follow from weights alone and cost no kernel: they are computed when the network is compiled.
 
-use super::STRIP;
+use super::PANEL;
 use crate::access::resolve;
 use crate::graph::{Graph, Value};
 use crate::op::Op;
@@ -19,7 +19,7 @@ pub fn of_weights(g: &Graph) -> Vec<bool> {
     of
 }
 
-/// Elementwise ops on weights, if only such ops, products, convolutions and row kernels read them.
+/// Elementwise ops on weights, if only such ops, matmuls, convolutions and row kernels read them.
 pub fn prepared(g: &Graph, users: &[Vec<Value>], results: &[bool]) -> BTreeSet<Value> {
     let of = of_weights(g);
     let mut all = BTreeSet::new();
@@ -70,12 +70,12 @@ fn is_read_prepared(
     true
 }
 
-/// Whether a value is a concatenation of weights in whole strips that is read as packed weights are: as the
-/// right operand of products, along their columns, or as a vector such as a bias.
+/// Whether a value is a concatenation of weights in whole panels that is read as packed weights are: as the
+/// right operand of matmuls, along their columns, or as a vector such as a bias.
 pub fn is_packed(g: &Graph, users: &[Vec<Value>], v: Value) -> bool {
     let node = g.node(v);
     let Op::Concat { axis } = node.op else { return false };
-    let whole = |a: &Value| g.ty(*a).shape[axis].as_const().is_some_and(|n| n % STRIP == 0);
+    let whole = |a: &Value| g.ty(*a).shape[axis].as_const().is_some_and(|n| n % PANEL == 0);
     let weight = |a: &Value| {
         let access = resolve(g, *a, &|_| false);
         access.is_some_and(|x| {

@@ -90,9 +90,9 @@ pub struct Fused {
     pub edges: usize,
 }
 
-/// Columns of a strip of a packed right operand: each part of a packed concatenation starts a strip of its
+/// Columns of a panel of a packed right operand: each part of a packed concatenation starts a panel of its
 /// own.
-pub const STRIP: i64 = 16;
+pub const PANEL: i64 = 16;
 
 /// Larger groups than this compile slowly and gain nothing.
 const MAX_NODES: usize = 48;
@@ -177,7 +177,7 @@ pub fn fuse(graph: &Graph) -> Fused {
     f.store_what_must_be();
     f.find_outputs();
     let order = f.order();
-    // What was stored for a reader that turned out to be prepared is read by nobody.
+    // What was stored for a reader that turned out to be prepared is read by no kernel.
     let idle = |k: &Kernel| k.nodes.is_empty() || (matches!(k.kind, Kind::Move(_)) && k.outputs.is_empty());
     let kernels = order.into_iter().map(|i| f.kernels[i].clone()).filter(|k| !idle(k)).collect();
     Fused {

@@ -17,8 +17,8 @@ impl Kernel {
         let joined = |vs: &[Value]| vs.iter().map(|v| format!("+{}", op(*v))).collect::<String>();
         match &self.kind {
             Kind::Matmul { matmul, epilogue, rows } => {
-                let product = if g.node(*matmul).op == Op::Matmul { "matmul" } else { "conv" };
-                format!("{product}{}{}", joined(epilogue), joined(rows))
+                let kind = if g.node(*matmul).op == Op::Matmul { "matmul" } else { "conv" };
+                format!("{kind}{}{}", joined(epilogue), joined(rows))
             }
             Kind::Attention(_) => "attention".into(),
             Kind::Rows => format!("row{}", joined(&self.nodes)),

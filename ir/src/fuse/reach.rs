@@ -6,8 +6,8 @@
 //! kernel is asked for that was just begun, which hardly anybody reads yet, and where the value is an input,
 //! a weight or close to the kernel.
 //!
-//! Whether each of many edges is implied by a path beside it is transitive reduction, for which nobody knows
-//! a way in nearly linear time. So no side follows more than [`MOST_EDGES`]; where that decides nothing the
+//! Whether each of many edges is implied by a path beside it is transitive reduction, for which no algorithm
+//! in nearly linear time is known. So no side follows more than [`MOST_EDGES`]; where that decides nothing the
 //! value counts as one that waits, which is always right: the op stays outside, in a kernel of its own. All
 //! questions about a graph of `n` nodes, at most a few for each of them, so take time in proportion to `n`.
 
@@ -141,7 +141,7 @@ impl Fuser<'_> {
 
     /// Looks at the nodes up to `v`, and moves the horizon.
     ///
-    /// Products take nodes in ahead of their turn, so what a value is computed from may stand behind it:
+    /// Matmuls take nodes in ahead of their turn, so what a value is computed from may stand behind it:
     /// arguments of nodes that were taken into a kernel it reads. It never stands behind the horizon. All
     /// nodes up to there are looked at, and each kernel that one of them reads ends before it. By induction
     /// along any way from a value before the horizon: an argument stands before its node, and the arguments

@@ -23,7 +23,7 @@ pub fn known(op: &str, name: &str, d: &Dim, at: At, facts: &Facts) -> Result<()>
     .at(at))
 }
 
-/// The channels and the size of the filters. A filter of one pixel is a product, which may have any.
+/// The channels and the size of the filters. A filter of one pixel is a matmul, which may have any.
 fn filters(op: &str, window: &Window, groups: &Dim, channels: &Dim, w: &[Dim], facts: &Facts) -> Result<()> {
     known(op, "`groups`", groups, At::Option("groups"), facts)?;
     if groups.is(1) && window.is_bare() && w[2..].iter().all(|k| k.is(1)) {

@@ -1,4 +1,4 @@
-//! `linear(x, w, b)` becomes `x @ w.t + b`, so that products have one form; a
+//! `linear(x, w, b)` becomes `x @ w.t + b`, so that matmuls have one form; a
 //! vector on the left of `@` becomes a matrix of one row.
 
 use super::Rewriter;

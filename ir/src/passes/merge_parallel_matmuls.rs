@@ -1,28 +1,28 @@
-//! Products of one value with several weights become one: `x @ a`, `x @ b` .. are slices of
+//! Matmuls of one value with several weights become one: `x @ a`, `x @ b` .. are slices of
 //! `x @ concat(a, b, ..)`, and biases are concatenated in the same way. The query, key and value of attention
 //! are the usual case.
 //!
 //! Weights are put side by side when they are packed and slices are read through strides, so nothing is
 //! copied when the network runs. Where a reader would need a copy, or would have been fused into its own
-//! product, the product stays alone.
+//! matmul, the matmul stays alone.
 
 use super::Rewriter;
 use crate::access::{Access, is_view, row_major, step};
 use crate::dim::Dim;
-use crate::fuse::STRIP;
+use crate::fuse::PANEL;
 use crate::graph::{Graph, Source, Value};
 use crate::infer::ShapeError;
 use crate::op::{Binary, Op};
 use crate::types::DType;
 use std::collections::HashMap;
 
-/// A product that may be merged with others.
+/// A matmul that may be merged with others.
 #[derive(Clone, Copy, Debug)]
 struct Branch {
     /// The right operand, `[K, N]`.
     weight: Value,
     bias: Option<Value>,
-    /// The product, with the bias added if there is one.
+    /// The matmul, with the bias added if there is one.
     result: Value,
     columns: i64,
 }
@@ -30,7 +30,7 @@ struct Branch {
 /// Runs the pass.
 pub fn run(old: &Graph) -> Result<Graph, ShapeError> {
     let groups = groups(old);
-    // The group of each result, and its first column in the merged product.
+    // The group of each result, and its first column in the merged matmul.
     let mut place: HashMap<Value, (usize, i64)> = HashMap::new();
     for (i, (_, branches)) in groups.iter().enumerate() {
         let mut start = 0;
@@ -59,7 +59,7 @@ pub fn run(old: &Graph) -> Result<Graph, ShapeError> {
     })
 }
 
-/// The products to merge, by their left operand.
+/// The matmuls to merge, by their left operand.
 fn groups(g: &Graph) -> Vec<(Value, Vec<Branch>)> {
     let (users, results) = (g.users(), g.are_results());
     let mut groups: Vec<(Value, Vec<Branch>)> = Vec::new();
@@ -76,10 +76,10 @@ fn groups(g: &Graph) -> Vec<(Value, Vec<Branch>)> {
     groups
 }
 
-/// A product with a weight whose readers may as well read a slice, and its left operand.
+/// A matmul with a weight whose readers may as well read a slice, and its left operand.
 fn branch(g: &Graph, users: &[Vec<Value>], results: &[bool], v: Value) -> Option<(Value, Branch)> {
     let (Op::Matmul, [x, weight]) = (&g.node(v).op, g.node(v).args.as_slice()) else { return None };
-    let columns = g.ty(*weight).shape.last()?.as_const().filter(|n| *n > 0 && n % STRIP == 0)?;
+    let columns = g.ty(*weight).shape.last()?.as_const().filter(|n| *n > 0 && n % PANEL == 0)?;
     let root = match &g.node(*weight).op {
         Op::Transpose(_) => g.node(*weight).args[0],
         _ => *weight,
@@ -112,8 +112,8 @@ fn is_weight(g: &Graph, v: Value, rank: usize) -> bool {
     matches!(g.node(v).op, Op::Weight(_)) && g.ty(v).dtype == DType::F32 && g.ty(v).rank() == rank
 }
 
-/// Whether all readers of `v` read it as well where it lies like this: attention, products and caches read
-/// rows of any stride, through views or not. Others may gain more by fusion with the product, but behind a
+/// Whether all readers of `v` read it as well where it lies like this: attention, matmuls and caches read
+/// rows of any stride, through views or not. Others may gain more by fusion with the matmul, but behind a
 /// view they cannot be fused with it.
 fn reads_slices(g: &Graph, users: &[Vec<Value>], results: &[bool], v: Value, access: Access) -> bool {
     let mut todo = vec![(v, access, false)];
@@ -143,7 +143,7 @@ fn reads_slices(g: &Graph, users: &[Vec<Value>], results: &[bool], v: Value, acc
     true
 }
 
-/// The merged product, in the place of the first.
+/// The merged matmul, in the place of the first.
 fn merge(r: &mut Rewriter<'_>, x: Value, branches: &[Branch]) -> Result<Value, ShapeError> {
     let source = joined(branches.iter().map(|b| &r.old.node(b.result).source));
     let concat = |r: &mut Rewriter<'_>, parts: Vec<Value>, axis: usize| {
@@ -160,7 +160,7 @@ fn merge(r: &mut Rewriter<'_>, x: Value, branches: &[Branch]) -> Result<Value, S
     }
 }
 
-/// A weight or a view of one, which may stand behind the merged product: then it is copied before it.
+/// A weight or a view of one, which may stand behind the merged matmul: then it is copied before it.
 fn early(r: &mut Rewriter<'_>, v: Value) -> Result<Value, ShapeError> {
     let (mut views, mut root) = (Vec::new(), v);
     while r.map.get(root.index()).is_none()
@@ -186,7 +186,7 @@ fn copied(r: &mut Rewriter<'_>, v: Value, args: &[Value]) -> Result<Value, Shape
     Ok(copy)
 }
 
-/// The texts of all products at the place of the first, in the net they have in common.
+/// The texts of all matmuls at the place of the first, in the net they have in common.
 fn joined<'a>(sources: impl Iterator<Item = &'a Source>) -> Source {
     let all: Vec<&Source> = sources.collect();
     let Some(first) = all.first() else { return Source::default() };

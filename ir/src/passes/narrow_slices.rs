@@ -29,7 +29,7 @@ pub fn run(old: &Graph) -> Result<Graph, ShapeError> {
     if !old.nodes.iter().any(|n| matches!(n.op, Op::Slice { .. })) {
         return Ok(old.clone());
     }
-    // What nobody reads has no say in what is computed.
+    // A value without readers has no influence on what is computed.
     let old = &remove_dead::run(old)?;
     let mut read = vec![Read::Nothing; old.nodes.len()];
     for r in old.results() {

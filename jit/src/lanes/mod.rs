@@ -41,7 +41,7 @@ impl Len {
 }
 
 /// Columns of a panel of a packed right operand, which has the layout `[N / 16][K][16]`.
-pub const STRIP: i64 = tancho_ir::fuse::STRIP;
+pub const STRIP: i64 = tancho_ir::fuse::PANEL;
 
 /// Rows of a panel that one iteration of the loop over a tile's sums takes, where the encoding has no groups.
 pub const UNROLL: i64 = 4;
