@@ -6,6 +6,7 @@
 //! [`Dim`]s. The list of passes is [`passes::PASSES`].
 
 pub mod access;
+pub mod bind;
 pub mod builder;
 pub mod const_check;
 pub mod decompose;

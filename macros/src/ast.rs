@@ -2,6 +2,7 @@
 
 use crate::errors::Place;
 use proc_macro2::{Ident, Span, TokenStream};
+pub use tancho_ir::bind::DimKind;
 use tancho_ir::graph::Relation;
 
 /// One network.
@@ -66,20 +67,7 @@ pub struct DimDecl {
     /// Its name.
     pub name: Ident,
     /// Its kind.
-    pub kind: DimKind,
-}
-
-/// What kind of dim it is.
-#[derive(Debug)]
-pub enum DimKind {
-    /// `B`
-    Run,
-    /// `S: ..=512`
-    Bounded(Expr),
-    /// `D = 768`
-    Static(Expr),
-    /// `D = _`
-    Required,
+    pub kind: DimKind<Expr>,
 }
 
 /// `option eps = 1e-5`.

@@ -2,62 +2,23 @@
 
 use crate::errors::Place;
 use proc_macro2::TokenStream;
+use std::collections::BTreeMap;
+use tancho_ir::bind::Signature;
 use tancho_ir::builder::OptionValue;
-use tancho_ir::graph::{Init, Relation};
+use tancho_ir::graph::Init;
 use tancho_ir::{DType, Dim, Type};
 
-/// The signature of a network, names resolved.
+/// The signature of an entry point, names resolved.
 #[derive(Clone, Debug, Default)]
 pub struct Sig {
-    /// Its name.
-    pub name: String,
-    /// The entry point it is the signature of.
-    pub entry: String,
-    /// Dims in order.
-    pub dims: Vec<DimInfo>,
-    /// Options with defaults.
-    pub options: Vec<(String, OptionValue)>,
-    /// Inputs.
-    pub inputs: Vec<(String, Type)>,
-    /// Results.
-    pub outputs: Vec<Type>,
-    /// `where` clauses.
-    pub wheres: Vec<(Dim, Relation, Dim)>,
+    /// What is declared.
+    pub declared: Signature,
+    /// Numbers of the static dims when all keep their defaults.
+    pub numbers: BTreeMap<String, i64>,
     /// It has an error: calls of it are not judged.
     pub broken: bool,
-    /// Whether its body declares weights or nets.
+    /// Whether the network declares weights or nets.
     pub has_items: bool,
-}
-
-/// A dim of a signature.
-#[derive(Clone, Debug)]
-pub struct DimInfo {
-    /// Its name.
-    pub name: String,
-    /// Its kind.
-    pub kind: DimKind,
-    /// Its number when every static dim keeps its default.
-    pub value: Option<i64>,
-}
-
-/// What kind of dim it is.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum DimKind {
-    /// Taken from the inputs.
-    Run,
-    /// The same with a bound.
-    Bounded(Dim),
-    /// Fixed, with its default.
-    Static(Dim),
-    /// Fixed, must be given.
-    Required,
-}
-
-impl DimInfo {
-    /// Whether its number is known when the network is built.
-    pub fn is_static(&self) -> bool {
-        matches!(self.kind, DimKind::Static(_) | DimKind::Required)
-    }
 }
 
 /// A network ready to be emitted.
@@ -82,7 +43,7 @@ impl Checked {
     /// twice.
     pub fn is_built(&self, i: usize) -> bool {
         let Some(e) = self.entries.get(i) else { return false };
-        let again = self.entries.iter().take(i).any(|other| other.sig.entry == e.sig.entry);
+        let again = self.entries.iter().take(i).any(|other| other.sig.declared.entry == e.sig.declared.entry);
         i == self.main || !(e.train || again)
     }
 }

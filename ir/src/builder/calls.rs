@@ -1,6 +1,7 @@
 //! Calls of networks: the run-time dims of the callee are bound to the shapes it is given.
 
 use super::*;
+use crate::bind::{Difference, Mismatch, NoSuchDim, option};
 
 /// Networks inside of networks: each is a call of Rust, and the stack is finite.
 const MOST_NETS: usize = 64;
@@ -66,13 +67,19 @@ impl Scope<'_> {
                 sig.name
             ))));
         }
-        let mut dims = bind_given(sig, &net.dims).map_err(run)?;
-        let options = bind_options(sig, &net.options).map_err(run)?;
-        let leading = self.bind_inputs(sig, args, &mut dims)?;
-        for d in sig.dims {
-            if let DimKind::Bounded(text) = d.kind {
-                let bound = constant(sig, d.name, &Dim::parse(text)?, &dims).map_err(|e| self.fail(e))?;
-                self.require(dims[d.name].clone(), Relation::AtMost, Dim::constant(bound), sig)?;
+        let read = sig.read().map_err(run)?;
+        let mut binding = bind_given(&read, &net.dims).map_err(run)?;
+        let options = bind_options(&read, &net.options).map_err(run)?;
+        self.bind_inputs(sig, args, &mut binding)?;
+        for d in &read.dims {
+            if let DimKind::Bounded(bound) = &d.kind {
+                let bound = constant(&binding, &read, &d.name, bound).map_err(|e| self.fail(e))?;
+                self.require(
+                    binding.dims[&d.name].clone(),
+                    Relation::AtMost,
+                    Dim::constant(bound),
+                    sig.name,
+                )?;
             }
         }
         for pattern in sig.unused_weights {
@@ -89,89 +96,72 @@ impl Scope<'_> {
             known: self.known,
             file: "",
             path,
-            dims,
+            dims: binding.dims,
             options,
-            leading,
+            leading: binding.leading.unwrap_or_default(),
             source: here,
             storage,
             turns: Vec::new(),
             depth: self.depth + 1,
         };
-        child.check_wheres(sig)?;
+        child.check_wheres(&read)?;
         build(&mut child, args)
     }
 
-    /// Binds the callee's run-time dims to the shapes it is given; returns what `..` stands for.
-    fn bind_inputs(&self, sig: &Sig, args: &[Value], dims: &mut BTreeMap<String, Dim>) -> Result<Vec<Dim>> {
+    /// Binds the callee's run-time dims to the shapes it is given.
+    fn bind_inputs(&self, sig: &Sig, args: &[Value], binding: &mut Binding<'_>) -> Result<()> {
         if args.len() != sig.inputs.len() {
             return Err(self.wrong_count(sig, args.len()));
         }
-        let mut leading: Option<Vec<Dim>> = None;
-        let wrong = |i: usize, why: &str| {
-            let InputSig { name, ty: text, .. } = sig.inputs[i];
-            let m = format!(
-                "`{}` does not accept this for `{name}`: it takes {text} but is given {}{why}",
-                sig.name,
-                self.graph.ty(args[i])
-            );
-            self.fail(BuildError::new(m))
-        };
-        // Two rounds: axes that are one symbol bind it, then every axis is compared.
-        for round in 0..2 {
-            for (i, InputSig { ty: text, .. }) in sig.inputs.iter().enumerate() {
-                let (dtype, axes) = text::split_type(text)
-                    .ok_or_else(|| self.fail(BuildError::new(format!("`{text}` is no type"))))?;
-                let ty = self.graph.ty(args[i]).clone();
-                let fixed = axes.iter().filter(|a| **a != "..").count();
-                let open = axes.contains(&"..");
-                if dtype != ty.dtype || ty.rank() < fixed || (!open && ty.rank() != fixed) {
-                    return Err(wrong(i, ""));
-                }
-                let (lead, rest) = ty.shape.split_at(ty.rank() - fixed);
-                if open && leading.get_or_insert_with(|| lead.to_vec()).as_slice() != lead {
-                    return Err(wrong(i, "; the leading axes `..` differ"));
-                }
-                for (axis, actual) in axes.iter().filter(|a| **a != "..").zip(rest) {
-                    let d = Dim::parse(axis)?;
-                    if round == 0 {
-                        if let Some(s) = d.as_sym()
-                            && !dims.contains_key(s)
-                        {
-                            dims.insert(s.into(), actual.clone());
-                        }
-                    } else {
-                        let d = d.subst(&|s| dims.get(s).cloned())?;
-                        if d != *actual {
-                            return Err(wrong(i, &format!("; {axis} is {d} here, not {actual}")));
-                        }
-                    }
-                }
-            }
+        let types: Vec<&Type> = args.iter().map(|v| self.graph.ty(*v)).collect();
+        let mismatches = binding.bind_inputs(&types);
+        // Axes are compared with what the others say, so that another rank or element type comes first.
+        let first = mismatches
+            .into_iter()
+            .min_by_key(|m| matches!(m.difference, Difference::Axis { .. } | Difference::Dim(_)));
+        if let Some(m) = first {
+            return Err(self.wrong_input(sig, &m, types[m.input]));
         }
-        follow(&sig.equalities()?, dims)?;
-        match sig.dims.iter().find(|d| !dims.contains_key(d.name)) {
+        binding.add_equal()?;
+        match binding.unbound() {
             Some(d) => Err(self.fail(BuildError::new(format!(
                 "dim `{}` of `{}` follows from none of its inputs",
                 d.name, sig.name
             )))),
-            None => Ok(leading.unwrap_or_default()),
+            None => Ok(()),
         }
     }
 
-    pub(super) fn check_wheres(&mut self, sig: &Sig) -> Result<()> {
-        for (l, relation, r) in sig.wheres {
-            let (l, r) = (self.dim(l)?, self.dim(r)?);
-            self.require(l, *relation, r, sig)?;
+    fn wrong_input(&self, sig: &Sig, m: &Mismatch, given: &Type) -> BuildError {
+        let why = match &m.difference {
+            Difference::DType | Difference::Rank => String::new(),
+            Difference::Leading => "; the leading axes `..` differ".into(),
+            Difference::Axis { declared, wanted, given } => {
+                format!("; {declared} is {wanted} here, not {given}")
+            }
+            Difference::Dim(e) => return e.clone().into(),
+        };
+        let InputSig { name, ty, .. } = sig.inputs[m.input];
+        self.fail(BuildError::new(format!(
+            "`{}` does not accept this for `{name}`: it takes {ty} but is given {given}{why}",
+            sig.name
+        )))
+    }
+
+    pub(super) fn check_wheres(&mut self, sig: &Signature) -> Result<()> {
+        for w in &sig.wheres {
+            let (left, right) = (self.value_of(&w.left)?, self.value_of(&w.right)?);
+            self.require(left, w.relation, right, &sig.name)?;
         }
         Ok(())
     }
 
     /// Checks a relation now if both sides are known, else keeps it for bind time.
-    fn require(&mut self, left: Dim, relation: Relation, right: Dim, sig: &Sig) -> Result<()> {
+    fn require(&mut self, left: Dim, relation: Relation, right: Dim, network: &str) -> Result<()> {
         let c = Constraint { left, relation, right };
         match (c.left.as_const(), c.right.as_const()) {
             (Some(l), Some(r)) if !c.holds(l, r) => {
-                Err(self.fail(BuildError::new(format!("`{}` requires {c}, which does not hold", sig.name))))
+                Err(self.fail(BuildError::new(format!("`{network}` requires {c}, which does not hold"))))
             }
             (Some(_), Some(_)) => Ok(()),
             _ => {
@@ -182,4 +172,52 @@ impl Scope<'_> {
             }
         }
     }
+}
+
+/// The dims that are given by name or position, then the defaults of static ones.
+pub(super) fn bind_given<'s>(sig: &'s Signature, given: &[(String, Dim)]) -> Result<Binding<'s>> {
+    let mut binding = Binding::new(sig, Values::new());
+    for (name, value) in given {
+        let dim = binding.target(name).map_err(|e| {
+            BuildError::new(match e {
+                NoSuchDim::TooMany => format!("`{}` is given more dimensions than it has", sig.name),
+                NoSuchDim::Unknown => format!("`{}` has no dim `{name}`", sig.name),
+            })
+        })?;
+        if value.as_const().is_some_and(|n| n < 0) {
+            return Err(BuildError::new(format!("dim `{}` of `{}` cannot be {value}", dim.name, sig.name)));
+        }
+        if binding.dims.insert(dim.name.clone(), value.clone()).is_some() {
+            return Err(BuildError::new(format!("dim `{}` of `{}` is given twice", dim.name, sig.name)));
+        }
+    }
+    binding.add_defaults()?;
+    if let Some(d) = binding.missing().next() {
+        return Err(BuildError::new(format!("dim `{}` of `{}` must be given", d.name, sig.name)));
+    }
+    Ok(binding)
+}
+
+/// The options that are given, then the defaults of the others.
+pub(super) fn bind_options(
+    sig: &Signature,
+    given: &[(String, OptionValue)],
+) -> Result<BTreeMap<String, OptionValue>> {
+    let mut values: BTreeMap<String, OptionValue> = sig.options.iter().cloned().collect();
+    for (name, value) in given {
+        let Some(slot) = values.get_mut(name) else {
+            return Err(BuildError::new(format!("`{}` has no option `{name}`", sig.name)));
+        };
+        *slot = option(*slot, *value)
+            .map_err(|takes| BuildError::new(format!("`{name}` of `{}` takes {takes}", sig.name)))?;
+    }
+    Ok(values)
+}
+
+/// The number of a bound.
+pub(super) fn constant(binding: &Binding<'_>, sig: &Signature, name: &str, bound: &Dim) -> Result<i64> {
+    let bound = binding.dim(bound)?;
+    bound.as_const().ok_or_else(|| {
+        BuildError::new(format!("dim `{name}` of `{}` is not static: it depends on {bound}", sig.name))
+    })
 }

@@ -7,28 +7,8 @@ use super::*;
 pub struct DimSig {
     /// Its name.
     pub name: &'static str,
-    /// Run-time, bounded or static.
-    pub kind: DimKind,
-}
-
-/// What kind of dim it is; the texts are polynomials.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum DimKind {
-    /// Taken from the inputs at each call.
-    Run,
-    /// The same with an upper bound.
-    Bounded(&'static str),
-    /// A number fixed when the network is built, with its default.
-    Static(&'static str),
-    /// A number that every use must give.
-    Required,
-}
-
-impl DimKind {
-    /// Whether its number is known when the network is built.
-    pub const fn is_static(&self) -> bool {
-        matches!(self, DimKind::Static(_) | DimKind::Required)
-    }
+    /// Its kind; polynomials are texts.
+    pub kind: DimKind<&'static str>,
 }
 
 /// An option of a network's signature.
@@ -97,6 +77,42 @@ pub struct Sig {
     pub unused_weights: &'static [&'static str],
     /// The declaration has an error: calls of it are not judged by `cargo check`.
     pub broken: bool,
+}
+
+impl Sig {
+    /// The same with its texts read.
+    pub(crate) fn read(&self) -> Result<Signature> {
+        let dim = |d: &DimSig| {
+            let kind = match d.kind {
+                DimKind::Run => DimKind::Run,
+                DimKind::Bounded(text) => DimKind::Bounded(Dim::parse(text)?),
+                DimKind::Static(text) => DimKind::Static(Dim::parse(text)?),
+                DimKind::Required => DimKind::Required,
+            };
+            Ok(DimDecl { name: d.name.into(), kind })
+        };
+        let constraint = |(left, relation, right): &(&str, Relation, &str)| {
+            Ok(Constraint { left: Dim::parse(left)?, relation: *relation, right: Dim::parse(right)? })
+        };
+        let input = |i: &InputSig| Ok((i.name.to_string(), read_type(i.ty)?));
+        Ok(Signature {
+            name: self.name.into(),
+            entry: self.entry.into(),
+            dims: self.dims.iter().map(dim).collect::<Result<_>>()?,
+            options: self.options.iter().map(|o| (o.name.to_string(), o.default)).collect(),
+            inputs: self.inputs.iter().map(input).collect::<Result<_>>()?,
+            outputs: self.outputs.iter().map(|t| read_type(t)).collect::<Result<_>>()?,
+            wheres: self.wheres.iter().map(constraint).collect::<Result<_>>()?,
+        })
+    }
+}
+
+/// A type from its text; leading axes `..` are a symbol of that name.
+pub(super) fn read_type(text: &str) -> Result<Type> {
+    let (dtype, axes) =
+        text::split_type(text).ok_or_else(|| BuildError::new(format!("`{text}` is no type")))?;
+    let axis = |a: &&str| if *a == ".." { Ok(Dim::sym(a)) } else { Dim::parse(a) };
+    Ok(Type { dtype, shape: axes.iter().map(axis).collect::<Result<_, _>>()? })
 }
 
 /// A network declared by `network!`.

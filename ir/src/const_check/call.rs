@@ -4,7 +4,8 @@ use super::eval::{NOTHING, Row, SAMPLES, UNKNOWN, eval, find, same};
 use super::parts::Parts;
 use super::text::{Text, is_number, next_dim, without_number};
 use super::{At, Call, DEFAULT, Fault, MAX_DIMS, NetUse, Statics, Tensor, fault, known, statics, who};
-use crate::builder::{DimKind, Sig};
+use crate::bind::DimKind;
+use crate::builder::Sig;
 
 /// The first mistake in a call through a net, which is not judged if the net has one of its own.
 pub const fn call(net: &Option<Fault>, sig: &Sig, used: &NetUse, call: &Call) -> Option<Fault> {
@@ -114,19 +115,20 @@ enum Difference {
 }
 
 /// A call with the callee's dims bound.
-struct Checker<'a> {
+pub struct Checker<'a> {
     sig: &'a Sig,
     used: &'a NetUse,
     call: &'a Call,
     statics: Statics,
-    rows: [Row; MAX_DIMS],
+    /// The values of the callee's dims at each sample.
+    pub rows: [Row; MAX_DIMS],
     /// The argument that says what `..` stands for, and how many axes are behind them there.
     leading: Option<(usize, usize)>,
 }
 
 impl<'a> Checker<'a> {
     /// Binds the run-time dims to the first axes where they stand alone, even to a number that is not known.
-    const fn new(sig: &'a Sig, used: &'a NetUse, call: &'a Call) -> Checker<'a> {
+    pub const fn new(sig: &'a Sig, used: &'a NetUse, call: &'a Call) -> Checker<'a> {
         let statics = statics(sig, used);
         let (mut rows, mut leading, mut bound) = (statics.rows, None, [false; MAX_DIMS]);
         let mut i = 0;

@@ -263,7 +263,8 @@ pub const fn between(text: &str, from: usize, to: usize) -> &str {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::builder::DimKind;
+    use crate::bind::DimKind;
+    use crate::const_check::tests::Random;
     use crate::{Dim, DimError};
 
     const NAMES: [&str; 4] = ["B", "D", "HEADS", "größe"];
@@ -272,15 +273,7 @@ mod tests {
         NAMES.iter().map(|name| DimSig { name, kind: DimKind::Run }).collect()
     }
 
-    /// Numbers that look random, the same in every run.
-    struct Random(u64);
-
     impl Random {
-        fn below(&mut self, n: u64) -> u64 {
-            self.0 = self.0.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
-            (self.0 >> 33) % n
-        }
-
         fn poly(&mut self, depth: u64) -> String {
             if depth == 0 {
                 return if self.below(3) == 0 {

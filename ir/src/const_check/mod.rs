@@ -19,8 +19,8 @@ mod text;
 
 pub use call::call;
 pub use net::net;
-pub(crate) use net::refused;
 
+use crate::bind::DimKind;
 use crate::builder::{OptionValue, Sig};
 use eval::{NOTHING, Row, SAMPLES, UNKNOWN};
 use text::Text;
@@ -153,7 +153,6 @@ const DEFAULT: usize = usize::MAX;
 
 /// Values of the static dims: those given, then defaults, which may use each other in any order.
 const fn statics(sig: &Sig, used: &NetUse) -> Statics {
-    use crate::builder::DimKind;
     let mut out = Statics { given: [DEFAULT; MAX_DIMS], rows: [NOTHING; MAX_DIMS] };
     let mut i = 0;
     while i < used.dims.len() {
@@ -212,7 +211,7 @@ impl Sig {
     }
 
     /// The number of the static dim at a position among the static ones.
-    pub(crate) const fn static_dim(&self, position: usize) -> Option<usize> {
+    const fn static_dim(&self, position: usize) -> Option<usize> {
         let (mut d, mut seen) = (0, 0);
         while d < self.dims.len() {
             if self.dims[d].kind.is_static() {

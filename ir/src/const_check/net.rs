@@ -3,7 +3,8 @@
 use super::eval::{UNKNOWN, eval, same};
 use super::text::Text;
 use super::{At, Fault, MAX_DIMS, NetUse, fault, statics, who};
-use crate::builder::{DimKind, OptionValue, Sig};
+use crate::bind::{DimKind, option_takes};
+use crate::builder::Sig;
 use crate::graph::Relation;
 
 /// The first mistake in what is fixed for a net.
@@ -122,7 +123,7 @@ const fn options(sig: &Sig, used: &NetUse) -> Option<Fault> {
             }
             return fault(At::Option(i), if o == 0 { t.and("\nhelp: it has no options at all") } else { t });
         };
-        if let Some(takes) = refused(sig.options[o].default, value) {
+        if let Some(takes) = option_takes(sig.options[o].default, value) {
             let t = Text::new().name(name).and(" of ").name(used.path).and(" takes ").and(takes);
             return fault(At::Option(i), t);
         }
@@ -140,16 +141,4 @@ const fn option(sig: &Sig, name: &str) -> Option<usize> {
         i += 1;
     }
     None
-}
-
-/// What an option takes, if not such a value. An integer is a number.
-pub(crate) const fn refused(default: OptionValue, value: OptionValue) -> Option<&'static str> {
-    match (default, value) {
-        (OptionValue::Bool(_), OptionValue::Bool(_))
-        | (OptionValue::Int(_), OptionValue::Int(_))
-        | (OptionValue::Float(_), OptionValue::Float(_) | OptionValue::Int(_)) => None,
-        (OptionValue::Bool(_), _) => Some("`true` or `false`"),
-        (OptionValue::Int(_), _) => Some("an integer"),
-        (OptionValue::Float(_), _) => Some("a number"),
-    }
 }

@@ -141,7 +141,7 @@ pub const fn is_number(text: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::builder::DimKind;
+    use crate::bind::DimKind;
 
     #[test]
     fn puts_texts_together() {

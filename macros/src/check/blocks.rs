@@ -1,7 +1,7 @@
 //! Statements, and the body as a whole.
 
 use super::exprs::Hint;
-use super::scope::{Binding, Body, Shaped, Tensor};
+use super::scope::{Body, Meaning, Shaped, Tensor};
 use super::sig;
 use crate::ast::{Block, Entry, Expr, ExprKind, Network, Stmt, Ty};
 use crate::errors::Place;
@@ -14,7 +14,7 @@ use tancho_ir::{DType, Type};
 impl Body<'_> {
     /// The whole body against the promise of the signature.
     pub fn network(&mut self, n: &Network, entry: &Entry) -> Option<Vec<Val>> {
-        let promised = self.sig.outputs.clone();
+        let promised = self.sig.declared.outputs.clone();
         let hint = Hint { types: (!self.sig.broken).then_some(promised.as_slice()), name: None };
         let value = self.block(&entry.body, hint, false);
         let Some(tail) = &entry.body.tail else {
@@ -36,7 +36,7 @@ impl Body<'_> {
     /// Whose promise it is: the network's, or one of its entry points'.
     fn said_name(&self) -> &str {
         let short = self.program.networks.get(self.me.0).is_none_or(|n| n.short);
-        if short { &self.sig.name } else { &self.sig.entry }
+        if short { &self.sig.declared.name } else { &self.sig.declared.entry }
     }
 
     fn broken_promise(&self, tail: &Expr, promised: &[Type], types: &[Type]) {
@@ -45,7 +45,7 @@ impl Body<'_> {
             let lost = |d: &tancho_ir::Dim| p.shape.contains(d) && !t.shape.contains(d);
             removed =
                 self.removed.iter().rev().find(|(d, _)| lost(d)).map(|(d, by)| (d.to_string(), by.clone()));
-            let fits = |b: &Binding| matches!(b, Binding::Value(Shaped::Tensor(v)) if v.ty == *p);
+            let fits = |b: &Meaning| matches!(b, Meaning::Value(Shaped::Tensor(v)) if v.ty == *p);
             instead = self.scopes.iter().flatten().find(|(_, b)| fits(b)).map(|(n, _)| n.clone());
         }
         let removed = removed.as_ref().map(|(a, b)| (a.as_str(), b.as_str()));
@@ -159,38 +159,38 @@ impl Body<'_> {
             return;
         }
         let binding = match v {
-            Shaped::Poison => Binding::Poison,
+            Shaped::Poison => Meaning::Poison,
             Shaped::Tensor(t) => self.named(&text, t, mutable, value),
             Shaped::Number(_) if mutable => match self.tensor(v, value, DType::F32) {
                 Some(t) => self.named(&text, t, mutable, value),
-                None => Binding::Poison,
+                None => Meaning::Poison,
             },
-            other => Binding::Value(other),
+            other => Meaning::Value(other),
         };
         self.bind(&text, binding);
     }
 
-    fn named(&mut self, name: &str, mut t: Tensor, mutable: bool, value: &Expr) -> Binding {
+    fn named(&mut self, name: &str, mut t: Tensor, mutable: bool, value: &Expr) -> Meaning {
         self.step(value.place, &value.text, StepKind::Name { of: t.val, name: name.into() });
         t.name = name.into();
         if !mutable {
-            return Binding::Value(Shaped::Tensor(t));
+            return Meaning::Value(Shaped::Tensor(t));
         }
         let out = self.fresh();
         self.step(value.place, &value.text, StepKind::Slot { out, from: t.val });
-        Binding::Slot(Tensor { val: out, ..t }, self.loops.len())
+        Meaning::Slot(Tensor { val: out, ..t }, self.loops.len())
     }
 
     fn assign(&mut self, name: &Ident, value: &Expr) {
         let text = name.to_string();
         let place = Place::of(name.span()).to(value.place);
         let (slot, loops) = match self.lookup(&text) {
-            Some(Binding::Slot(t, loops)) => (t, loops),
-            Some(Binding::Poison) => {
+            Some(Meaning::Slot(t, loops)) => (t, loops),
+            Some(Meaning::Poison) => {
                 self.eval(value, Hint { types: None, name: Some(name) });
                 return;
             }
-            Some(Binding::State(i)) => return self.assign_state(i, name, value),
+            Some(Meaning::State(i)) => return self.assign_state(i, name, value),
             Some(_) => return self.fail(Place::of(name.span()), messages::not_mutable(&text)),
             None => return self.fail(Place::of(name.span()), self.unknown(&text)),
         };

@@ -2,13 +2,13 @@
 
 use super::exprs::{Hint, public_name};
 use super::options::{OptionGiven, emitted_axis};
-use super::scope::{Binding, Body, Number, Shaped, Tensor};
-use super::sig::is_open;
+use super::scope::{Body, Meaning, Number, Shaped, Tensor};
 use crate::ast::{Arg, Callee, Expr, ExprKind};
 use crate::errors::Place;
 use crate::forms::FORMS;
 use crate::messages;
 use crate::plan::StepKind;
+use tancho_ir::bind::is_open;
 use tancho_ir::table::{Attr, Kind, OPS, OpDef, lookup};
 use tancho_ir::{DType, Dim, Type};
 
@@ -78,13 +78,13 @@ impl Body<'_> {
         let name = callee.text.as_str();
         let local = callee.name.is_some().then(|| self.lookup(name)).flatten();
         let refused = match local {
-            Some(Binding::Net(i)) => return self.call_net(e, i, args, hint),
-            Some(Binding::Poison) => None,
-            Some(Binding::Array(_)) => Some(messages::is_an_array(name)),
+            Some(Meaning::Net(i)) => return self.call_net(e, i, args, hint),
+            Some(Meaning::Poison) => None,
+            Some(Meaning::Array(_)) => Some(messages::is_an_array(name)),
             Some(_) => Some(messages::not_callable(name)),
             None => match callee.name.as_ref().and_then(|n| self.own_entry(n)) {
                 Some(entry) => return self.call_own(e, callee, entry, args),
-                None => return self.call_op(e, callee, args, hint),
+                None => return self.call_op(e, callee, args),
             },
         };
         if let Some(m) = refused {
@@ -103,7 +103,7 @@ impl Body<'_> {
         }
     }
 
-    fn call_op(&mut self, e: &Expr, callee: &Callee, args: &[Arg], hint: Hint<'_>) -> Shaped {
+    fn call_op(&mut self, e: &Expr, callee: &Callee, args: &[Arg]) -> Shaped {
         let name = callee.text.as_str();
         // Of one tensor they are reductions, whichever of a reduction's arguments follow by name.
         let reduces = args.len() == 1
@@ -129,7 +129,7 @@ impl Body<'_> {
             self.fail(callee.place, messages::not_yet(&format!("`{name}`")));
             return Shaped::Poison;
         }
-        if let Some(v) = self.call_directly(e, callee, args, hint) {
+        if let Some(v) = self.call_directly(e, callee, args) {
             return v;
         }
         let ops = OPS.iter().filter(|o| o.callable && !o.name.starts_with("reduce_")).map(|o| o.name);
@@ -138,7 +138,7 @@ impl Body<'_> {
             .scopes
             .iter()
             .flatten()
-            .filter(|(_, b)| matches!(b, Binding::Net(_)))
+            .filter(|(_, b)| matches!(b, Meaning::Net(_)))
             .map(|(n, _)| n.as_str());
         let message = messages::unknown_op(name, ops.chain(more).chain(nets));
         self.fail(callee.place, message);

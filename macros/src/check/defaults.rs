@@ -1,16 +1,19 @@
 //! Defaults of static dims, in whatever order they are declared: cycles are found, numbers computed.
 
-use crate::ast::{DimKind as Declared, Network};
+use crate::ast::Network;
 use crate::errors::{Errors, Place};
 use crate::messages;
-use crate::plan::{DimKind, Sig};
+use crate::plan::Sig;
 use std::collections::BTreeMap;
+use tancho_ir::bind::DimKind;
 
 /// Gives every static dim its number by default, where it has one, and reports defaults that depend on each
 /// other.
 pub fn settle(n: &Network, sig: &mut Sig, errors: &Errors) {
-    let at: BTreeMap<&str, usize> = sig.dims.iter().enumerate().map(|(i, d)| (d.name.as_str(), i)).collect();
+    let at: BTreeMap<&str, usize> =
+        sig.declared.dims.iter().enumerate().map(|(i, d)| (d.name.as_str(), i)).collect();
     let needs: Vec<Vec<usize>> = sig
+        .declared
         .dims
         .iter()
         .map(|d| match &d.kind {
@@ -67,7 +70,7 @@ fn cycles(n: &Network, sig: &Sig, needs: &[Vec<usize>], order: &[usize], errors:
         let mut cycle = walk.split_off(from);
         let first = cycle.iter().enumerate().min_by_key(|(_, i)| **i).map_or(0, |(k, _)| k);
         cycle.rotate_left(first);
-        let names: Vec<String> = cycle.iter().map(|&i| sig.dims[i].name.clone()).collect();
+        let names: Vec<String> = cycle.iter().map(|&i| sig.declared.dims[i].name.clone()).collect();
         if let Some(d) = n.dims.get(cycle[0]) {
             errors.push(Place::of(d.name.span()), messages::dim_cycle(&names));
         }
@@ -76,15 +79,15 @@ fn cycles(n: &Network, sig: &Sig, needs: &[Vec<usize>], order: &[usize], errors:
 
 /// Numbers of the defaults that have one.
 fn values(n: &Network, sig: &mut Sig, order: &[usize], errors: &Errors) {
-    let mut known: BTreeMap<String, i64> = BTreeMap::new();
+    let known = &mut sig.numbers;
     for &i in order {
-        let (Some(info), Some(decl)) = (sig.dims.get_mut(i), n.dims.get(i)) else { continue };
+        let (Some(info), Some(decl)) = (sig.declared.dims.get_mut(i), n.dims.get(i)) else { continue };
         let DimKind::Static(p) = &info.kind else { continue };
         if !p.syms().iter().all(|s| known.contains_key(s)) {
             continue;
         }
         let place = match &decl.kind {
-            Declared::Static(e) => e.place,
+            DimKind::Static(e) => e.place,
             _ => Place::of(decl.name.span()),
         };
         match p.eval(&|s| known.get(s).copied()) {
@@ -93,7 +96,6 @@ fn values(n: &Network, sig: &mut Sig, order: &[usize], errors: &Errors) {
                 info.kind = DimKind::Required;
             }
             Ok(v) => {
-                info.value = Some(v);
                 known.insert(info.name.clone(), v);
             }
             Err(e) => {

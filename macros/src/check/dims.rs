@@ -3,13 +3,13 @@
 use crate::ast::{BinOp, Expr, ExprKind};
 use crate::errors::Errors;
 use crate::messages;
-use crate::plan::DimInfo;
+use tancho_ir::bind::DimDecl;
 use tancho_ir::{Dim, DimError, Facts};
 
 /// What a polynomial may name, and what is promised about it.
 pub struct Dims<'a> {
     /// The dims of the network.
-    pub known: &'a [DimInfo],
+    pub known: &'a [DimDecl],
     /// Licences for exact division, default numbers.
     pub facts: &'a Facts,
     /// Where errors go.

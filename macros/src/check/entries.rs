@@ -39,8 +39,13 @@ impl Body<'_> {
         if sig.broken {
             return Shaped::Poison;
         }
-        let statics =
-            sig.dims.iter().filter(|d| d.is_static()).map(|d| (d.name.clone(), Dim::sym(&d.name))).collect();
+        let statics = sig
+            .declared
+            .dims
+            .iter()
+            .filter(|d| d.is_static())
+            .map(|d| (d.name.clone(), Dim::sym(&d.name)))
+            .collect();
         let path = self.entry_path(sig, &n.name, callee.place.first);
         let used = NetUse {
             path: path.clone(),
@@ -64,8 +69,9 @@ impl Body<'_> {
             args.iter().for_each(|a| drop(self.eval(&a.value, Hint::default())));
             return Shaped::Poison;
         };
-        let here =
-            self.program.sigs.iter().position(|s| s.name == main.name && used.path.to_string() == main.name);
+        let here = self.program.sigs.iter().position(|s| {
+            s.declared.name == main.declared.name && used.path.to_string() == main.declared.name
+        });
         let Some((i, n)) = here.and_then(|i| Some((i, self.program.networks.get(i)?))) else {
             return self.refuse(place, messages::no_method(&text, &e.text));
         };
@@ -81,11 +87,15 @@ impl Body<'_> {
     }
 
     fn entry_path(&self, sig: &Sig, network: &Ident, span: Span) -> TokenStream {
-        let main = self.program.sigs.iter().any(|s| s.name == sig.name && s.entry == sig.entry);
+        let main = self
+            .program
+            .sigs
+            .iter()
+            .any(|s| s.declared.name == sig.declared.name && s.declared.entry == sig.declared.entry);
         if main {
             Ident::new(&network.to_string(), span).into_token_stream()
         } else {
-            entry_type(&sig.name, &sig.entry, span).into_token_stream()
+            entry_type(&sig.declared.name, &sig.declared.entry, span).into_token_stream()
         }
     }
 }

@@ -1,13 +1,13 @@
 //! Expressions: operators, names, branches.
 
 use super::options::OptionGiven;
-use super::scope::{Binding, Body, Number, Shaped, Tensor};
-use super::sig::is_open;
+use super::scope::{Body, Meaning, Number, Shaped, Tensor};
 use crate::ast::{Arg as AstArg, BinOp, Block, Cond, Expr, ExprKind};
 use crate::errors::{Message, Place};
 use crate::messages;
 use crate::plan::{self, StepKind, Test};
 use proc_macro2::Ident;
+use tancho_ir::bind::is_open;
 use tancho_ir::builder::OptionValue;
 use tancho_ir::infer::{Arg, At, infer, known_when_compiled};
 use tancho_ir::table::{Attr, Call, CallError, OPS, make};
@@ -52,10 +52,10 @@ impl Body<'_> {
 
     fn name(&mut self, name: &str, e: &Expr) -> Shaped {
         let message = match self.lookup(name) {
-            Some(Binding::Poison) => return Shaped::Poison,
-            Some(Binding::Value(v)) => return self.alike(v),
-            Some(Binding::Param(t)) => return self.alike(Shaped::Tensor(t)),
-            Some(Binding::State(i)) => match self.states.get(i) {
+            Some(Meaning::Poison) => return Shaped::Poison,
+            Some(Meaning::Value(v)) => return self.alike(v),
+            Some(Meaning::Param(t)) => return self.alike(Shaped::Tensor(t)),
+            Some(Meaning::State(i)) => match self.states.get(i) {
                 Some(s) => {
                     let t = s.tensor.clone();
                     let out = self.fresh();
@@ -64,14 +64,14 @@ impl Body<'_> {
                 }
                 None => return Shaped::Poison,
             },
-            Some(Binding::Slot(t, _)) => {
+            Some(Meaning::Slot(t, _)) => {
                 // A later assignment must not change what this use has seen.
                 let out = self.fresh();
                 self.step(e.place, &e.text, StepKind::Read { out, from: t.val });
                 return self.alike(Shaped::Tensor(Tensor { val: out, ..t }));
             }
-            Some(Binding::Net(_)) => messages::is_a_net(name),
-            Some(Binding::Array(_)) => messages::is_an_array(name),
+            Some(Meaning::Net(_)) => messages::is_a_net(name),
+            Some(Meaning::Array(_)) => messages::is_an_array(name),
             None => {
                 if let Some(v) = self.option(name) {
                     return Shaped::Number(Number::Of(name.into(), v));
@@ -113,8 +113,8 @@ impl Body<'_> {
             _ => None,
         };
         match binding {
-            Some(Binding::State(i)) if name == "push" => self.push(e, i, args),
-            Some(Binding::Net(i)) => self.call_entry_of(e, i, name, args),
+            Some(Meaning::State(i)) if name == "push" => self.push(e, i, args),
+            Some(Meaning::Net(i)) => self.call_entry_of(e, i, name, args),
             _ => {
                 let v = self.eval(x, Hint::default());
                 if !matches!(v, Shaped::Poison) {
@@ -133,8 +133,8 @@ impl Body<'_> {
     /// "unknown value", with the nearest of all that could stand there.
     pub fn unknown(&self, name: &str) -> Message {
         let values = self.scopes.iter().flat_map(|s| s.keys().map(String::as_str));
-        let dims = self.sig.dims.iter().map(|d| d.name.as_str());
-        let options = self.sig.options.iter().map(|(n, _)| n.as_str());
+        let dims = self.sig.declared.dims.iter().map(|d| d.name.as_str());
+        let options = self.sig.declared.options.iter().map(|(n, _)| n.as_str());
         messages::unknown_value(name, values.chain(dims).chain(options))
     }
 

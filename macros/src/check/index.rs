@@ -3,11 +3,11 @@
 use super::dims::looks_like_poly;
 use super::exprs::Hint;
 use super::options::{OptionGiven, emitted_axis};
-use super::scope::{Binding, Body, Shaped, Tensor};
-use super::sig::is_open;
+use super::scope::{Body, Meaning, Shaped, Tensor};
 use crate::ast::{Expr, ExprKind, Index};
 use crate::messages;
 use crate::plan::{OptionText, StepKind};
+use tancho_ir::bind::is_open;
 use tancho_ir::table::Attr;
 use tancho_ir::{DType, Dim, Type};
 
@@ -64,7 +64,7 @@ impl Body<'_> {
             ExprKind::Name(n) => {
                 matches!(
                     self.peek(&n.to_string()),
-                    Some(Binding::Value(_) | Binding::Slot(..) | Binding::Param(_) | Binding::Poison)
+                    Some(Meaning::Value(_) | Meaning::Slot(..) | Meaning::Param(_) | Meaning::Poison)
                 )
             }
             ExprKind::Neg(x) => self.is_tensor(x),
@@ -81,7 +81,7 @@ impl Body<'_> {
                 if !self.is_dim(&text) {
                     self.fail(
                         place,
-                        messages::unknown_dim(&text, self.sig.dims.iter().map(|d| d.name.as_str())),
+                        messages::unknown_dim(&text, self.sig.declared.dims.iter().map(|d| d.name.as_str())),
                     );
                     return None;
                 }

@@ -1,6 +1,6 @@
 //! Items: names, weights, where they are stored.
 
-use super::scope::{Binding, Body, Tensor};
+use super::scope::{Body, Meaning, Tensor};
 use super::sig;
 use crate::ast::{Expr, ExprKind, Item, ItemKind, Ty};
 use crate::errors::Place;
@@ -21,13 +21,13 @@ impl Body<'_> {
                 ItemKind::Net(..) => ("a net", "net"),
                 ItemKind::State(..) => ("a state", "state"),
                 ItemKind::Broken => {
-                    self.bind(&name, Binding::Poison);
+                    self.bind(&name, Meaning::Poison);
                     continue;
                 }
             };
             if let Some(earlier) = self.taken(&name, true) {
                 self.fail(place, messages::duplicate(&name, what, earlier));
-                self.bind(&name, Binding::Poison);
+                self.bind(&name, Meaning::Poison);
                 continue;
             }
             let binding = match &item.kind {
@@ -38,7 +38,7 @@ impl Body<'_> {
                 ItemKind::Broken => None,
             };
             self.declare(&name, short, place);
-            self.bind(&name, binding.unwrap_or(Binding::Poison));
+            self.bind(&name, binding.unwrap_or(Meaning::Poison));
         }
     }
 
@@ -51,11 +51,11 @@ impl Body<'_> {
             return Some("an option");
         }
         match self.peek(name)? {
-            Binding::Param(_) => Some("a param"),
-            Binding::Net(_) | Binding::Array(_) => Some("a net"),
-            Binding::State(_) => Some("a state"),
-            Binding::Value(_) | Binding::Slot(..) => values.then_some("an input or `let`"),
-            Binding::Poison => None,
+            Meaning::Param(_) => Some("a param"),
+            Meaning::Net(_) | Meaning::Array(_) => Some("a net"),
+            Meaning::State(_) => Some("a state"),
+            Meaning::Value(_) | Meaning::Slot(..) => values.then_some("an input or `let`"),
+            Meaning::Poison => None,
         }
     }
 
@@ -66,7 +66,7 @@ impl Body<'_> {
         t: &Ty,
         init: Option<&Expr>,
         buffer: bool,
-    ) -> Option<Binding> {
+    ) -> Option<Meaning> {
         let init = init.map(|e| (e, init_of(e)));
         if let Some((e, None)) = init {
             if !matches!(e.kind, ExprKind::Poison) {
@@ -107,7 +107,7 @@ impl Body<'_> {
         let text = format!("{} {name}", if buffer { "buffer" } else { "param" });
         let kind = StepKind::Param { out, name: name.into(), path, ty: ty.clone(), init, marks };
         self.step(Place::of(item.name.span()), &text, kind);
-        Some(Binding::Param(Tensor { ty, val: out, name: name.into() }))
+        Some(Meaning::Param(Tensor { ty, val: out, name: name.into() }))
     }
 
     /// What the attributes of an item say.

@@ -1,23 +1,24 @@
 //! Loops: over the nets of an array, and a fixed number of turns. Both are unrolled when the graph is built.
 
 use super::exprs::Hint;
-use super::scope::{Binding, Body};
+use super::scope::{Body, Meaning};
 use crate::ast::{Block, Expr, ExprKind, ItemKind, Stmt};
 use crate::errors::Place;
 use crate::messages;
-use crate::plan::{self, Count, DimInfo, DimKind, StepKind};
+use crate::plan::{self, Count, StepKind};
 use proc_macro2::Ident;
 use tancho_ir::Dim;
+use tancho_ir::bind::{DimDecl, DimKind};
 
 impl Body<'_> {
     /// `for layer in layers { .. }`
     pub fn for_stmt(&mut self, name: &Ident, array: &Ident, body: &Block) {
         let (text, place) = (array.to_string(), Place::of(array.span()));
         let turn = match self.lookup(&text) {
-            Some(Binding::Array(i)) => {
+            Some(Meaning::Array(i)) => {
                 self.nets.get(i).and_then(|n| Some((i, n.turns.clone()?, n.plan.clone())))
             }
-            Some(Binding::Poison) => None,
+            Some(Meaning::Poison) => None,
             Some(_) => return self.fail(place, messages::not_an_array(&text)),
             None => return self.fail(place, self.unknown(&text)),
         };
@@ -25,7 +26,7 @@ impl Body<'_> {
             return self
                 .fail(Place::of(name.span()), messages::duplicate(&name.to_string(), "a `for`", earlier));
         }
-        let binding = turn.as_ref().map_or(Binding::Poison, |(i, ..)| Binding::Net(*i));
+        let binding = turn.as_ref().map_or(Meaning::Poison, |(i, ..)| Meaning::Net(*i));
         let before = self.errors.count();
         let steps = self.turns("i", &name.to_string(), binding, body);
         self.moves(body, &format!("for {name} in {text}"), Place::of(name.span()).to(place), before);
@@ -49,8 +50,8 @@ impl Body<'_> {
             return self.fail(place, messages::duplicate(&text, "the turn of a `repeat`", earlier));
         }
         let broken = ends.contains(&None);
-        self.known.push(DimInfo { name: text.clone(), kind: DimKind::Required, value: None });
-        let steps = self.turns(&text, "", Binding::Poison, body);
+        self.known.push(DimDecl { name: text.clone(), kind: DimKind::Required });
+        let steps = self.turns(&text, "", Meaning::Poison, body);
         self.known.pop();
         self.moves(body, &format!("repeat {text} in {}..{}", from.text, to.text), place.to(to.place), before);
         let [Some(from), Some(to)] = ends.as_slice() else { return };
@@ -83,7 +84,7 @@ impl Body<'_> {
         if names.iter().any(|n| n.starts_with('_')) {
             return;
         }
-        let hidden = names.into_iter().find(|n| matches!(self.peek(n), Some(Binding::Slot(..))));
+        let hidden = names.into_iter().find(|n| matches!(self.peek(n), Some(Meaning::Slot(..))));
         self.fail(place, messages::idle_loop(text, hidden.as_deref()));
     }
 
@@ -98,7 +99,7 @@ impl Body<'_> {
     }
 
     /// The steps of one turn.
-    fn turns(&mut self, turn: &str, name: &str, binding: Binding, body: &Block) -> Vec<plan::Step> {
+    fn turns(&mut self, turn: &str, name: &str, binding: Meaning, body: &Block) -> Vec<plan::Step> {
         self.loops.push(turn.into());
         let (steps, ()) = self.collect(|b| {
             b.scopes.push(Default::default());

@@ -12,6 +12,7 @@ mod index;
 mod items;
 mod kept;
 mod loops;
+mod net_calls;
 mod nets;
 mod options;
 mod rearrange;
@@ -148,7 +149,7 @@ fn calls_itself(program: &Program<'_>, errors: &Errors) -> Vec<usize> {
         for start in 0..sigs.len() {
             let Some(path) = way_back(start, &here) else { continue };
             let names: Vec<String> =
-                path.iter().filter_map(|&k| sigs.get(k)).map(|s| s.entry.clone()).collect();
+                path.iter().filter_map(|&k| sigs.get(k)).map(|s| s.declared.entry.clone()).collect();
             let last = path.last().copied().unwrap_or(start);
             if let Some((_, _, place)) = here.iter().find(|(from, to, _)| *from == last && *to == start) {
                 errors.push(*place, messages::entry_recursion(&names));

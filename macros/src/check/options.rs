@@ -1,12 +1,13 @@
 //! Values of an op's options: axes by name, dims, shapes, numbers, words.
 
 use super::scope::{Body, Tensor};
-use super::sig::{is_open, literal};
+use super::sig::literal;
 use crate::ast::{Expr, ExprKind};
 use crate::errors::Place;
 use crate::messages;
 use crate::plan::{Axis, OptionText};
 use tancho_ir::Dim;
+use tancho_ir::bind::is_open;
 use tancho_ir::builder::OptionValue;
 use tancho_ir::table::{Attr, Kind, OptionDef};
 
@@ -118,7 +119,7 @@ impl Body<'_> {
         if !matches!(e.kind, ExprKind::Leading) {
             return self.poly(e);
         }
-        if !self.sig.inputs.iter().any(|(_, t)| is_open(t)) {
+        if !self.sig.declared.inputs.iter().any(|(_, t)| is_open(t)) {
             self.fail(e.place, messages::no_leading_axes());
             return None;
         }

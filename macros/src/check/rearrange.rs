@@ -4,11 +4,11 @@
 use super::exprs::Hint;
 use super::options::OptionGiven;
 use super::scope::{Body, Shaped, Tensor};
-use super::sig::is_open;
 use crate::ast::{Arg, Axis, Expr};
 use crate::errors::Place;
 use crate::messages;
 use std::collections::BTreeMap;
+use tancho_ir::bind::is_open;
 use tancho_ir::{DType, Dim};
 
 impl Body<'_> {

@@ -6,7 +6,7 @@
 use super::scope::Body;
 use crate::plan::Test;
 use std::collections::BTreeMap;
-use tancho_ir::graph::Relation;
+use tancho_ir::graph::{Constraint, Relation};
 use tancho_ir::{Dim, Type};
 
 /// What a number that is not known is written as.
@@ -77,15 +77,16 @@ impl Body<'_> {
             if self.assumed.never_by_default { BTreeMap::new() } else { self.facts.values.clone() };
         let mut out = vec![Sample { values: defaults, leading: vec![UNKNOWN] }];
         let mut promises = Promises { equal: self.assumed.equal.clone(), divides: Vec::new() };
-        for (l, relation, r) in &self.sig.wheres {
+        for Constraint { left, relation, right } in &self.sig.declared.wheres {
+            let sides = || (left.clone(), right.clone());
             match relation {
-                Relation::Equal => promises.equal.push((l.clone(), r.clone())),
-                Relation::Multiple => promises.divides.push((l.clone(), r.clone())),
+                Relation::Equal => promises.equal.push(sides()),
+                Relation::Multiple => promises.divides.push(sides()),
                 Relation::AtMost | Relation::Less => {}
             }
         }
         for (k, factor) in FACTORS.into_iter().enumerate() {
-            let names = self.sig.dims.iter().map(|d| d.name.as_str());
+            let names = self.sig.declared.dims.iter().map(|d| d.name.as_str());
             if let Some(values) = promises.kept(promises.start(names, k)) {
                 // Leading axes may be none, one or several.
                 let leading = (0..[1, 0, 2].get(k).copied().unwrap_or(1))

@@ -7,9 +7,10 @@ use super::state::State;
 use crate::ast::{Entry, Expr, Network};
 use crate::errors::{Errors, Message, Place};
 use crate::messages;
-use crate::plan::{Block, DimInfo, ItemDoc, NetPlan, Sig, Step, StepKind, Val};
+use crate::plan::{Block, ItemDoc, NetPlan, Sig, Step, StepKind, Val};
 use proc_macro2::TokenStream;
 use std::collections::BTreeMap;
+use tancho_ir::bind::DimDecl;
 use tancho_ir::builder::OptionValue;
 use tancho_ir::infer::infer;
 use tancho_ir::op::Op;
@@ -52,7 +53,7 @@ pub enum Shaped {
 
 /// What a name means.
 #[derive(Clone, Debug)]
-pub enum Binding {
+pub enum Meaning {
     /// Declared with an error.
     Poison,
     /// An input or a `let`.
@@ -124,10 +125,10 @@ pub struct Body<'a> {
     /// Whether it is a `train fn`.
     pub train: bool,
     /// The dims of the network, and the turns of the loops around.
-    pub known: Vec<DimInfo>,
+    pub known: Vec<DimDecl>,
     pub facts: Facts,
     pub errors: &'a Errors,
-    pub scopes: Vec<BTreeMap<String, Binding>>,
+    pub scopes: Vec<BTreeMap<String, Meaning>>,
     pub nets: Vec<NetUse>,
     pub states: Vec<State>,
     /// Axes that were taken away, and by what.
@@ -162,7 +163,7 @@ pub fn body(
         me,
         sig,
         train: entry.train,
-        known: sig.dims.clone(),
+        known: sig.declared.dims.clone(),
         facts: sig::facts(sig),
         errors,
         scopes: vec![BTreeMap::new()],
@@ -177,11 +178,11 @@ pub fn body(
         vals: 0,
         declared: Vec::new(),
     };
-    for (name, ty) in &sig.inputs {
+    for (name, ty) in &sig.declared.inputs {
         let val = b.fresh();
         let t = Tensor { ty: ty.clone(), val, name: name.clone() };
         // The types of a broken header are guesses.
-        b.bind(name, if sig.broken { Binding::Poison } else { Binding::Value(Shaped::Tensor(t)) });
+        b.bind(name, if sig.broken { Meaning::Poison } else { Meaning::Value(Shaped::Tensor(t)) });
     }
     b.items(&n.items);
     let results = b.network(n, entry);
@@ -225,14 +226,14 @@ impl<'a> Body<'a> {
     }
 
     /// Gives a name its meaning in the innermost block.
-    pub fn bind(&mut self, name: &str, binding: Binding) {
+    pub fn bind(&mut self, name: &str, meaning: Meaning) {
         if let Some(scope) = self.scopes.last_mut() {
-            scope.insert(name.into(), binding);
+            scope.insert(name.into(), meaning);
         }
     }
 
     /// The meaning of a name, if it is a value or item.
-    pub fn lookup(&mut self, name: &str) -> Option<Binding> {
+    pub fn lookup(&mut self, name: &str) -> Option<Meaning> {
         if let Some(d) = self.declared.iter_mut().rev().find(|d| d.name == name) {
             d.used = true;
         }
@@ -240,7 +241,7 @@ impl<'a> Body<'a> {
     }
 
     /// The same without using it.
-    pub fn peek(&self, name: &str) -> Option<&Binding> {
+    pub fn peek(&self, name: &str) -> Option<&Meaning> {
         self.scopes.iter().rev().find_map(|s| s.get(name))
     }
 
@@ -251,7 +252,7 @@ impl<'a> Body<'a> {
 
     /// An option's default.
     pub fn option(&self, name: &str) -> Option<OptionValue> {
-        self.sig.options.iter().find(|(n, _)| n == name).map(|(_, v)| *v)
+        self.sig.declared.options.iter().find(|(n, _)| n == name).map(|(_, v)| *v)
     }
 
     /// Whether the network has a dim of that name.
@@ -266,10 +267,10 @@ impl<'a> Body<'a> {
                 return Some("an option");
             }
             Some(match self.peek(name)? {
-                Binding::Poison | Binding::Value(_) | Binding::Slot(..) => "a tensor",
-                Binding::Param(_) => "a weight",
-                Binding::Net(_) | Binding::Array(_) => "a net",
-                Binding::State(_) => "a state",
+                Meaning::Poison | Meaning::Value(_) | Meaning::Slot(..) => "a tensor",
+                Meaning::Param(_) => "a weight",
+                Meaning::Net(_) | Meaning::Array(_) => "a net",
+                Meaning::State(_) => "a state",
             })
         };
         read(&Dims { known: &self.known, facts: &self.facts, errors: self.errors, other: &other })

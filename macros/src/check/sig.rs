@@ -4,11 +4,12 @@ use super::dims::Dims;
 use crate::ast::{self, Block, Entry, Expr, ExprKind, Item, ItemKind, Network, Stmt, Ty};
 use crate::errors::{Errors, Place};
 use crate::messages;
-use crate::plan::{DimInfo, DimKind, OF_ALL_ENTRIES, Sig};
+use crate::plan::{OF_ALL_ENTRIES, Sig};
 use proc_macro2::Ident;
 use std::collections::BTreeMap;
+use tancho_ir::bind::{DimDecl, DimKind, Signature, is_open};
 use tancho_ir::builder::OptionValue;
-use tancho_ir::graph::Relation;
+use tancho_ir::graph::{Constraint, Relation};
 use tancho_ir::{DType, Dim, Facts, MAX_RANK, Type};
 
 /// The signatures of a network's entry points. With an error they are marked as broken and hold what could be
@@ -17,12 +18,10 @@ pub fn resolve(n: &Network, errors: &Errors) -> Vec<Sig> {
     let before = errors.count();
     unique_names(n, errors);
     let items = n.entries.iter().map(|e| e.body.items.len()).sum::<usize>() + n.items.len();
-    let mut sig = Sig { name: n.name.to_string(), has_items: items > 0, ..Sig::default() };
-    sig.dims = n
-        .dims
-        .iter()
-        .map(|d| DimInfo { name: d.name.to_string(), kind: placeholder(d), value: None })
-        .collect();
+    let mut sig = Sig { has_items: items > 0, ..Sig::default() };
+    sig.declared.name = n.name.to_string();
+    let dim = |d: &ast::DimDecl| DimDecl { name: d.name.to_string(), kind: placeholder(d) };
+    sig.declared.dims = n.dims.iter().map(dim).collect();
     let options: Vec<String> = n.options.iter().map(|o| o.name.to_string()).collect();
     let other = |name: &str| -> Option<&'static str> {
         let input = n.entries.iter().flat_map(|e| &e.inputs).any(|i| i.name == name);
@@ -32,34 +31,34 @@ pub fn resolve(n: &Network, errors: &Errors) -> Vec<Sig> {
     // Licences first: defaults and types may divide by them.
     let mut facts = Facts::default();
     for w in &n.wheres {
-        let dims = Dims { known: &sig.dims, facts: &facts, errors, other: &other };
+        let dims = Dims { known: &sig.declared.dims, facts: &facts, errors, other: &other };
         if let (Some(l), Some(r)) = (dims.poly(&w.left), dims.poly(&w.right)) {
             if w.relation == Relation::Multiple {
                 facts.divides.push((l.clone(), r.clone()));
             }
-            sig.wheres.push((l, w.relation, r));
+            sig.declared.wheres.push(Constraint { left: l, relation: w.relation, right: r });
         }
     }
-    let kinds: Vec<DimKind> = n
+    let kinds: Vec<DimKind<Dim>> = n
         .dims
         .iter()
-        .map(|d| kind(d, &Dims { known: &sig.dims, facts: &facts, errors, other: &other }))
+        .map(|d| kind(d, &Dims { known: &sig.declared.dims, facts: &facts, errors, other: &other }))
         .collect();
-    for (info, kind) in sig.dims.iter_mut().zip(kinds) {
+    for (info, kind) in sig.declared.dims.iter_mut().zip(kinds) {
         info.kind = kind;
     }
     super::defaults::settle(n, &mut sig, errors);
-    facts.values = numbers(&sig);
-    facts.equal = equalities(&sig);
+    facts.values = sig.numbers.clone();
+    facts.equal = sig.declared.equalities();
 
     for o in &n.options {
         match literal(&o.default) {
-            Some(v) => sig.options.push((o.name.to_string(), v)),
+            Some(v) => sig.declared.options.push((o.name.to_string(), v)),
             None if matches!(o.default.kind, ExprKind::Poison) => {}
             None => errors.push(o.default.place, messages::option_default(&o.name.to_string())),
         }
     }
-    let dims = Dims { known: &sig.dims, facts: &facts, errors, other: &other };
+    let dims = Dims { known: &sig.declared.dims, facts: &facts, errors, other: &other };
     // A type with an error keeps its element type, which callers' slices have.
     let element =
         |t: &Ty| t.dtype.as_ref().and_then(|i| DType::from_name(&i.to_string())).unwrap_or(DType::F32);
@@ -69,12 +68,13 @@ pub fn resolve(n: &Network, errors: &Errors) -> Vec<Sig> {
         .iter()
         .map(|e| {
             let inputs = e.inputs.iter().map(|i| (i.name.to_string(), read(&i.ty))).collect();
-            Sig {
+            let declared = Signature {
                 entry: e.name.to_string(),
                 inputs,
                 outputs: e.outputs.iter().map(read).collect(),
-                ..sig.clone()
-            }
+                ..sig.declared.clone()
+            };
+            Sig { declared, ..sig.clone() }
         })
         .collect();
     if errors.count() == before && !n.broken_header {
@@ -94,32 +94,18 @@ pub fn resolve(n: &Network, errors: &Errors) -> Vec<Sig> {
     all
 }
 
-/// What the `==` of `where` clauses lets dims be written as.
-fn equalities(sig: &Sig) -> Vec<(String, Dim)> {
-    let run = |name: &str| sig.dims.iter().any(|d| d.name == name && !d.is_static());
-    let mut facts = Facts::default();
-    for (l, _, r) in sig.wheres.iter().filter(|(_, relation, _)| *relation == Relation::Equal) {
-        facts.equate(l, r, &run);
-    }
-    facts.equal
-}
-
-/// Default numbers of the static dims.
-pub fn numbers(sig: &Sig) -> BTreeMap<String, i64> {
-    sig.dims.iter().filter_map(|d| Some((d.name.clone(), d.value?))).collect()
-}
-
 /// What a signature promises: licences, and the numbers by default. The numbers of a
 /// clause that fails by default are left out, so that its failure is reported once.
 pub fn facts(sig: &Sig) -> Facts {
-    let run_time = sig.dims.iter().filter(|d| !d.is_static()).map(|d| d.name.clone()).collect();
-    let mut f = Facts { divides: Vec::new(), values: numbers(sig), equal: equalities(sig), run_time };
-    for (l, relation, r) in &sig.wheres {
+    let run_time = sig.declared.dims.iter().filter(|d| !d.is_static()).map(|d| d.name.clone()).collect();
+    let equal = sig.declared.equalities();
+    let mut f = Facts { divides: Vec::new(), values: sig.numbers.clone(), equal, run_time };
+    for Constraint { left, relation, right } in &sig.declared.wheres {
         if *relation == Relation::Multiple {
-            f.divides.push((l.clone(), r.clone()));
+            f.divides.push((left.clone(), right.clone()));
         }
-        if fails(*relation, f.value(l), f.value(r)) {
-            for s in l.syms().iter().chain(&r.syms()) {
+        if fails(*relation, f.value(left), f.value(right)) {
+            for s in left.syms().iter().chain(&right.syms()) {
                 f.values.remove(s);
             }
         }
@@ -132,14 +118,14 @@ pub fn fails(relation: Relation, left: Option<i64>, right: Option<i64>) -> bool 
     left.zip(right).is_some_and(|(l, r)| !relation.holds(l, r))
 }
 
-fn placeholder(d: &ast::DimDecl) -> DimKind {
+fn placeholder(d: &ast::DimDecl) -> DimKind<Dim> {
     match d.kind {
-        ast::DimKind::Run | ast::DimKind::Bounded(_) => DimKind::Run,
-        ast::DimKind::Static(_) | ast::DimKind::Required => DimKind::Required,
+        DimKind::Run | DimKind::Bounded(_) => DimKind::Run,
+        DimKind::Static(_) | DimKind::Required => DimKind::Required,
     }
 }
 
-fn kind(d: &ast::DimDecl, dims: &Dims<'_>) -> DimKind {
+fn kind(d: &ast::DimDecl, dims: &Dims<'_>) -> DimKind<Dim> {
     let fixed = |e: &Expr, what: &str| {
         let p = dims.poly(e)?;
         match dims.run_time(&p) {
@@ -151,16 +137,16 @@ fn kind(d: &ast::DimDecl, dims: &Dims<'_>) -> DimKind {
         }
     };
     match &d.kind {
-        ast::DimKind::Run => DimKind::Run,
-        ast::DimKind::Required => DimKind::Required,
-        ast::DimKind::Bounded(e) => {
+        DimKind::Run => DimKind::Run,
+        DimKind::Required => DimKind::Required,
+        DimKind::Bounded(e) => {
             let bound = fixed(e, "a bound");
             if let Some(n) = bound.as_ref().and_then(Dim::as_const).filter(|n| *n < 0) {
                 dims.errors.push(e.place, messages::negative_dim(&e.text, n));
             }
             bound.map_or(DimKind::Run, DimKind::Bounded)
         }
-        ast::DimKind::Static(e) => fixed(e, "a default").map_or(DimKind::Required, DimKind::Static),
+        DimKind::Static(e) => fixed(e, "a default").map_or(DimKind::Required, DimKind::Static),
     }
 }
 
@@ -268,9 +254,10 @@ pub fn literal(e: &Expr) -> Option<OptionValue> {
 /// A run-time dim is read off an axis where it stands alone, grown by a state, equal to others, or handed on
 /// to a net, whose state grows it.
 fn follow_from_inputs(n: &Network, entry: &Entry, sig: &Sig, errors: &Errors) {
-    let equal = equalities(sig);
-    for (d, decl) in sig.dims.iter().zip(&n.dims) {
-        let alone = sig.inputs.iter().any(|(_, t)| t.shape.iter().any(|x| x.as_sym() == Some(&d.name)));
+    let equal = sig.declared.equalities();
+    for (d, decl) in sig.declared.dims.iter().zip(&n.dims) {
+        let alone =
+            sig.declared.inputs.iter().any(|(_, t)| t.shape.iter().any(|x| x.as_sym() == Some(&d.name)));
         let elsewhere = || {
             equal.iter().any(|(name, _)| *name == d.name) || grown(&n.items, d) || grown_in(&entry.body, d)
         };
@@ -278,8 +265,8 @@ fn follow_from_inputs(n: &Network, entry: &Entry, sig: &Sig, errors: &Errors) {
             errors.push(Place::of(decl.name.span()), messages::unbound_dim(&d.name));
         }
     }
-    let open = sig.inputs.iter().any(|(_, t)| is_open(t));
-    for (t, decl) in sig.outputs.iter().zip(&entry.outputs) {
+    let open = sig.declared.inputs.iter().any(|(_, t)| is_open(t));
+    for (t, decl) in sig.declared.outputs.iter().zip(&entry.outputs) {
         if is_open(t) && !open {
             errors.push(decl.place, messages::open_axes_here("a result unless an input has them"));
         }
@@ -288,8 +275,10 @@ fn follow_from_inputs(n: &Network, entry: &Entry, sig: &Sig, errors: &Errors) {
 
 /// What a caller gives and is given has few axes.
 fn few_axes(entry: &Entry, sig: &Sig, errors: &Errors) {
-    let inputs = entry.inputs.iter().zip(&sig.inputs).map(|(i, (_, t))| (i.name.to_string(), &i.ty, t));
-    let outputs = entry.outputs.iter().zip(&sig.outputs).map(|(o, t)| ("the result".to_string(), o, t));
+    let inputs =
+        entry.inputs.iter().zip(&sig.declared.inputs).map(|(i, (_, t))| (i.name.to_string(), &i.ty, t));
+    let outputs =
+        entry.outputs.iter().zip(&sig.declared.outputs).map(|(o, t)| ("the result".to_string(), o, t));
     for (what, written, ty) in inputs.chain(outputs) {
         if ty.rank() > MAX_RANK {
             errors.push(written.place, messages::many_axes(&what, ty.rank()));
@@ -298,7 +287,7 @@ fn few_axes(entry: &Entry, sig: &Sig, errors: &Errors) {
 }
 
 /// Whether an item grows a dim, or hands it on by name.
-fn grown(items: &[Item], d: &DimInfo) -> bool {
+fn grown(items: &[Item], d: &DimDecl) -> bool {
     items.iter().any(|i| match &i.kind {
         ItemKind::State(_, grows) => grows.as_ref().is_some_and(|g| *g == d.name),
         ItemKind::Net(used, _) => used
@@ -310,7 +299,7 @@ fn grown(items: &[Item], d: &DimInfo) -> bool {
 }
 
 /// The same in a block and the loops in it.
-fn grown_in(b: &Block, d: &DimInfo) -> bool {
+fn grown_in(b: &Block, d: &DimDecl) -> bool {
     let inner = |s: &Stmt| match s {
         Stmt::For(_, _, b) | Stmt::Repeat(_, _, b) => grown_in(b, d),
         Stmt::Let { .. } | Stmt::Assign(..) | Stmt::Value(_) | Stmt::Minimize(_) => false,
@@ -318,27 +307,21 @@ fn grown_in(b: &Block, d: &DimInfo) -> bool {
     grown(&b.items, d) || b.stmts.iter().any(inner)
 }
 
-/// Whether a type begins with the leading axes `..`.
-pub fn is_open(t: &Type) -> bool {
-    t.shape.first().and_then(Dim::as_sym) == Some("..")
-}
-
 fn hold_by_default(n: &Network, sig: &Sig, errors: &Errors) {
-    let numbers = Facts { values: numbers(sig), ..Facts::default() };
-    for ((l, relation, r), w) in sig.wheres.iter().zip(&n.wheres) {
-        let (lv, rv) = (numbers.value(l), numbers.value(r));
-        if !fails(*relation, lv, rv) {
+    let numbers = Facts { values: sig.numbers.clone(), ..Facts::default() };
+    for (clause, w) in sig.declared.wheres.iter().zip(&n.wheres) {
+        let sides = [numbers.value(&clause.left), numbers.value(&clause.right)];
+        if !fails(clause.relation, sides[0], sides[1]) {
             continue;
         }
-        let clause = tancho_ir::graph::Constraint { left: l.clone(), relation: *relation, right: r.clone() };
-        let remainder = lv.zip(rv).filter(|_| *relation == Relation::Multiple);
-        let sides = sides(&[l, r], &numbers);
-        errors.push(w.place, messages::where_fails(&clause.to_string(), &sides, remainder));
+        let remainder = sides[0].zip(sides[1]).filter(|_| clause.relation == Relation::Multiple);
+        let names = names_in(&[&clause.left, &clause.right], &numbers);
+        errors.push(w.place, messages::where_fails(&clause.to_string(), &names, remainder));
     }
 }
 
 /// The names in some dims with their numbers.
-pub fn sides(dims: &[&Dim], facts: &Facts) -> Vec<(String, i64)> {
+pub fn names_in(dims: &[&Dim], facts: &Facts) -> Vec<(String, i64)> {
     let mut names: Vec<String> = Vec::new();
     for s in dims.iter().flat_map(|d| d.syms()) {
         if !names.contains(&s) {

@@ -2,13 +2,14 @@
 
 use super::exprs::Hint;
 use super::kept::Kept;
-use super::scope::{Binding, Body, Shaped, Tensor};
+use super::scope::{Body, Meaning, Shaped, Tensor};
 use super::sig;
 use crate::ast::{Arg, Expr, Item, Ty};
 use crate::errors::Place;
 use crate::messages;
-use crate::plan::{DimKind, StepKind, Val};
+use crate::plan::{StepKind, Val};
 use proc_macro2::Ident;
+use tancho_ir::bind::DimKind;
 use tancho_ir::{Dim, Type};
 
 /// A state of the body.
@@ -31,7 +32,7 @@ pub struct State {
 
 impl Body<'_> {
     /// `state keys: [B, HEADS, P, HD] grow P;`
-    pub fn state(&mut self, item: &Item, name: &str, t: &Ty, grows: Option<&Ident>) -> Option<Binding> {
+    pub fn state(&mut self, item: &Item, name: &str, t: &Ty, grows: Option<&Ident>) -> Option<Meaning> {
         let place = Place::of(item.name.span());
         let path = item.attrs.path.as_ref().map(|(_, s)| Place::of(*s));
         if let Some(attribute) = path.or(item.attrs.frozen).or(item.attrs.no_decay) {
@@ -62,7 +63,7 @@ impl Body<'_> {
             loops: self.loops.len(),
             changed: Vec::new(),
         });
-        Some(Binding::State(self.states.len() - 1))
+        Some(Meaning::State(self.states.len() - 1))
     }
 
     /// The axis of `grow P`: a run-time dim with a bound that stands alone on one axis.

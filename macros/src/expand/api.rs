@@ -3,9 +3,11 @@
 use super::methods::{Entry, compiled, entries, session};
 use super::own;
 use crate::ast::Network;
-use crate::plan::{Checked, DimInfo, DimKind, ItemDoc, Sig};
+use crate::plan::{Checked, ItemDoc, Sig};
 use proc_macro2::{Ident, Literal, TokenStream};
 use quote::{ToTokens, format_ident, quote, quote_spanned};
+use std::collections::BTreeMap;
+use tancho_ir::bind::{DimDecl, DimKind};
 
 /// Associated functions a constant of the same name would clash with.
 const METHODS: &[&str] = &["with", "load", "init", "ir", "weights", "weights_mut", "compile"];
@@ -13,15 +15,17 @@ const METHODS: &[&str] = &["with", "load", "init", "ir", "weights", "weights_mut
 /// All structs of a network with their methods.
 pub fn structs(n: &Network, c: &Checked) -> TokenStream {
     let empty = Sig::default();
+    let sig = c.sig().unwrap_or(&empty);
     let names = Names {
         n,
         dims: format_ident!("{}Dims", n.name, span = n.name.span()),
         compiled: format_ident!("{}Compiled", n.name, span = n.name.span()),
         session: format_ident!("{}Session", n.name, span = n.name.span()),
-        statics: statics(c.sig().unwrap_or(&empty)),
+        statics: statics(sig),
+        numbers: &sig.numbers,
         entries: entries(n, c),
         items: &c.items,
-        trains: c.entries.iter().filter(|e| e.train).map(|e| e.sig.entry.as_str()).collect(),
+        trains: c.entries.iter().filter(|e| e.train).map(|e| e.sig.declared.entry.as_str()).collect(),
     };
     let machine = [
         compiled(n, &names.compiled, &names.session, &names.entries),
@@ -35,7 +39,8 @@ struct Names<'a> {
     dims: Ident,
     compiled: Ident,
     session: Ident,
-    statics: Vec<(Ident, &'a DimInfo)>,
+    statics: Vec<(Ident, &'a DimDecl)>,
+    numbers: &'a BTreeMap<String, i64>,
     /// The main one first.
     entries: Vec<Entry>,
     items: &'a [ItemDoc],
@@ -43,9 +48,9 @@ struct Names<'a> {
 }
 
 /// Static dims; of two with one name (an error) only the first.
-fn statics(sig: &Sig) -> Vec<(Ident, &DimInfo)> {
-    let mut out: Vec<(Ident, &DimInfo)> = Vec::new();
-    for d in sig.dims.iter().filter(|d| d.is_static()) {
+fn statics(sig: &Sig) -> Vec<(Ident, &DimDecl)> {
+    let mut out: Vec<(Ident, &DimDecl)> = Vec::new();
+    for d in sig.declared.dims.iter().filter(|d| d.is_static()) {
         if !out.iter().any(|(i, _)| *i == d.name) {
             out.push((Ident::new(&d.name, own()), d));
         }
@@ -76,7 +81,7 @@ impl Names<'_> {
         });
         let constants =
             self.statics.iter().filter(|(_, d)| !METHODS.contains(&d.name.as_str())).filter_map(|(i, d)| {
-                let value = Literal::usize_suffixed(usize::try_from(d.value?).ok()?);
+                let value = Literal::usize_suffixed(self.number(d)?);
                 let doc = format!("Default of the dimension `{}`.", d.name);
                 Some(quote_spanned!(own()=> #[doc = #doc] pub const #i: ::core::primitive::usize = #value;))
             });
@@ -159,6 +164,11 @@ impl Names<'_> {
         }
     }
 
+    /// A static dim's number by default.
+    fn number(&self, d: &DimDecl) -> Option<usize> {
+        usize::try_from(*self.numbers.get(&d.name)?).ok()
+    }
+
     /// The weights and nets as a table, for the docs.
     fn table(&self) -> String {
         if self.items.is_empty() {
@@ -206,11 +216,11 @@ impl Names<'_> {
 
     /// The default of every field of the dims, if all have one.
     fn defaults(&self) -> Option<Vec<TokenStream>> {
-        let default = |d: &DimInfo| match &d.kind {
+        let default = |d: &DimDecl| match &d.kind {
             DimKind::Static(p) if p.as_const().is_none() => {
                 Some(quote_spanned!(own()=> ::core::option::Option::None))
             }
-            _ => Some(Literal::usize_suffixed(usize::try_from(d.value?).ok()?).into_token_stream()),
+            _ => Some(Literal::usize_suffixed(self.number(d)?).into_token_stream()),
         };
         self.statics.iter().map(|(_, d)| default(d)).collect()
     }

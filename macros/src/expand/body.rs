@@ -22,10 +22,10 @@ use tancho_ir::{DType, Dim, Type};
 pub fn function(block: &Block, sig: &Sig, scope: &Ident, args: &Ident, borrowed: bool) -> TokenStream {
     let e = Emit { scope, borrowed };
     let file = (!borrowed).then(|| quote_spanned!(own()=> #scope.file(::core::file!());));
-    let inputs = (0..sig.inputs.len()).map(var);
+    let inputs = (0..sig.declared.inputs.len()).map(var);
     let steps = e.steps(&block.steps);
     let results = block.results.iter().map(|v| var(*v));
-    let wrong = failed(&format!("`{}` takes {} inputs", sig.name, sig.inputs.len()));
+    let wrong = failed(&format!("`{}` takes {} inputs", sig.declared.name, sig.declared.inputs.len()));
     quote_spanned! {own()=>
         #file
         let &[#(#inputs),*] = #args else { #wrong };

@@ -35,10 +35,10 @@ pub fn entries(n: &Network, c: &Checked) -> Vec<Entry> {
         let decl = n.entries.get(i);
         let span = decl.map_or(own(), |d| d.name.span());
         // A network whose header does not parse has no entry point: it looks like the short form.
-        let short = n.short || e.sig.entry.is_empty();
+        let short = n.short || e.sig.declared.entry.is_empty();
         let name =
             |name: &str, long: String| if short { Ident::new(name, own()) } else { Ident::new(&long, span) };
-        let entry = &e.sig.entry;
+        let entry = &e.sig.declared.entry;
         Some(Entry {
             built: super::entry_type(n, c, i).0,
             docs: decl.filter(|_| !short).map(documented).unwrap_or_default(),
@@ -50,7 +50,7 @@ pub fn entries(n: &Network, c: &Checked) -> Vec<Entry> {
             check: name("check", format!("check_{entry}")),
             interpret: name("interpret", format!("interpret_{entry}")),
             inputs: inputs(decl.map(|d| d.inputs.as_slice()).unwrap_or_default(), &e.sig),
-            outputs: e.sig.outputs.iter().map(|t| element(t.dtype)).collect(),
+            outputs: e.sig.declared.outputs.iter().map(|t| element(t.dtype)).collect(),
         })
     };
     order.into_iter().filter_map(one).collect()
@@ -64,7 +64,7 @@ fn documented(e: &crate::ast::Entry) -> TokenStream {
 
 fn inputs(declared: &[Input], sig: &Sig) -> Vec<(Ident, TokenStream)> {
     let mut out: Vec<(Ident, TokenStream)> = Vec::new();
-    for (i, (_, ty)) in declared.iter().zip(&sig.inputs) {
+    for (i, (_, ty)) in declared.iter().zip(&sig.declared.inputs) {
         if !out.iter().any(|(o, _)| *o == i.name) {
             out.push((i.name.clone(), element(ty.dtype)));
         }

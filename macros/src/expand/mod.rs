@@ -56,7 +56,7 @@ fn entry_type(n: &Network, c: &Checked, i: usize) -> (Ident, TokenStream) {
     let (vis, name) = (&n.vis, &n.name);
     match c.entries.get(i) {
         Some(e) if i != c.main => {
-            let hidden = crate::check::entry_type(&name.to_string(), &e.sig.entry, own());
+            let hidden = crate::check::entry_type(&name.to_string(), &e.sig.declared.entry, own());
             let declared = quote_spanned! {own()=>
                 #[doc(hidden)]
                 #[derive(::core::clone::Clone, ::core::fmt::Debug)]
@@ -87,7 +87,7 @@ fn network_impl(n: &Network, c: &Checked, i: usize, e: &CheckedEntry, borrowed: 
         Some(b) => body::function(b, &e.sig, &scope, &args, borrowed),
         None => body::failed(&format!("`{}` has errors", n.name)),
     };
-    let checks = e.body.as_ref().map(|b| foreign::checks(b, &e.sig.name)).unwrap_or_default();
+    let checks = e.body.as_ref().map(|b| foreign::checks(b, &e.sig.declared.name)).unwrap_or_default();
     let network = quote_spanned! {own()=>
         #[automatically_derived]
         #[allow(unused, clippy::all, non_snake_case)]

@@ -1,34 +1,36 @@
 //! The signature as constant data.
 
 use super::own;
-use crate::plan::{DimKind, Sig};
+use crate::plan::Sig;
 use proc_macro2::{Literal, TokenStream};
 use quote::{quote, quote_spanned};
+use tancho_ir::Dim;
+use tancho_ir::bind::DimKind;
 use tancho_ir::builder::OptionValue;
 use tancho_ir::graph::Relation;
 
 /// `Sig { name: "Mlp", dims: &[DimSig { name: "D", kind: DimKind::Static("768") }], .. }`
 /// `places` are line and column of each input; the entry point of the short form has no name.
 pub fn constant(sig: &Sig, short: bool, unused: &[String], places: &[(u32, u32)]) -> TokenStream {
-    let (name, broken) = (&sig.name, sig.broken);
-    let entry = if short { "" } else { sig.entry.as_str() };
-    let dims = sig.dims.iter().map(|d| {
+    let (name, broken) = (&sig.declared.name, sig.broken);
+    let entry = if short { "" } else { sig.declared.entry.as_str() };
+    let dims = sig.declared.dims.iter().map(|d| {
         let (name, kind) = (&d.name, kind(&d.kind));
         quote_spanned!(own()=> ::tancho::__private::DimSig { name: #name, kind: ::tancho::__private::DimKind::#kind })
     });
-    let options = sig.options.iter().map(|(name, v)| {
+    let options = sig.declared.options.iter().map(|(name, v)| {
         let v = option_value(*v);
         quote_spanned!(own()=> ::tancho::__private::OptionSig { name: #name, default: #v })
     });
-    let inputs = sig.inputs.iter().enumerate().map(|(i, (name, ty))| {
+    let inputs = sig.declared.inputs.iter().enumerate().map(|(i, (name, ty))| {
         let ty = ty.to_string();
         let (line, column) = places.get(i).copied().unwrap_or_default();
         quote_spanned!(own()=> ::tancho::__private::InputSig { name: #name, ty: #ty, line: #line, column: #column })
     });
-    let outputs = sig.outputs.iter().map(ToString::to_string);
-    let wheres = sig.wheres.iter().map(|(l, relation, r)| {
-        let (l, r) = (l.to_string(), r.to_string());
-        let relation = match relation {
+    let outputs = sig.declared.outputs.iter().map(ToString::to_string);
+    let wheres = sig.declared.wheres.iter().map(|w| {
+        let (l, r) = (w.left.to_string(), w.right.to_string());
+        let relation = match w.relation {
             Relation::Equal => quote!(Equal),
             Relation::AtMost => quote!(AtMost),
             Relation::Less => quote!(Less),
@@ -52,7 +54,7 @@ pub fn constant(sig: &Sig, short: bool, unused: &[String], places: &[(u32, u32)]
     }
 }
 
-fn kind(kind: &DimKind) -> TokenStream {
+fn kind(kind: &DimKind<Dim>) -> TokenStream {
     match kind {
         DimKind::Run => quote!(Run),
         DimKind::Required => quote!(Required),

@@ -1,6 +1,20 @@
+mod agree;
+
 use super::*;
-use crate::builder::{DimKind, DimSig, InputSig, OptionSig};
+use crate::bind::DimKind;
+use crate::builder::{DimSig, InputSig, OptionSig};
 use crate::graph::Relation;
+
+/// Numbers that look random, the same in every run.
+pub struct Random(pub u64);
+
+impl Random {
+    /// A number below `n`.
+    pub fn below(&mut self, n: u64) -> u64 {
+        self.0 = self.0.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+        (self.0 >> 33) % n
+    }
+}
 
 const fn run(name: &'static str) -> DimSig {
     DimSig { name, kind: DimKind::Run }

@@ -1,0 +1,142 @@
+//! What a body declares: weights, states and nets.
+
+use super::*;
+
+impl Scope<'_> {
+    /// Declares a weight, or finds it again: one name in one graph is one weight.
+    pub fn param(
+        &mut self,
+        name: &str,
+        path: &str,
+        ty: &str,
+        init: Init,
+        attributes: &Attributes<'_>,
+    ) -> Result<Value> {
+        let storage = self.storage.with(attributes, |t| self.count(t))?;
+        let ty = self.ty(ty)?;
+        if let Some(d) = ty.shape.iter().find(|d| d.as_const().is_none()) {
+            return Err(
+                self.fail(BuildError::new(format!("weight `{}{path}` has the run-time dim {d}", self.path)))
+            );
+        }
+        let decl = storage
+            .decl(format!("{}{}", self.path, self.numbered(path)), ty, init)
+            .map_err(|e| self.fail(e))?;
+        let v = match self.known.weights.get(&decl.name) {
+            Some(&(i, _)) if self.graph.weights[i].ty != decl.ty => {
+                let old = &self.graph.weights[i].ty;
+                return Err(self.fail(BuildError::new(format!(
+                    "weight `{}` is declared twice, as {old} and as {}",
+                    decl.name, decl.ty
+                ))));
+            }
+            Some(&(_, v)) => v,
+            None => {
+                let (i, full) = (self.graph.weights.len(), decl.name.clone());
+                self.graph.weights.push(decl);
+                let v = self.graph.push(Op::Weight(i), &[], self.source.clone()).map_err(|e| self.fail(e))?;
+                self.known.weights.insert(full, (i, v));
+                self.name(v, name);
+                v
+            }
+        };
+        if storage.transposed && self.graph.ty(v).rank() == 2 {
+            return self
+                .graph
+                .push(Op::Transpose(vec![1, 0]), &[v], self.source.clone())
+                .map_err(|e| self.fail(e));
+        }
+        Ok(v)
+    }
+
+    /// Declares a state; gives what it is before the run, and what it is now: a net that is called again goes
+    /// on with what the call before left.
+    pub fn state(&mut self, path: &str, ty: &str, grows: Option<usize>) -> Result<(Value, Value)> {
+        let name = format!("{}{}", self.path, self.numbered(path));
+        let ty = self.ty(ty)?;
+        if let Some(&(i, v)) = self.known.states.get(&name) {
+            return match grows {
+                None if self.graph.states[i].ty == ty => Ok((v, self.graph.states[i].next.unwrap_or(v))),
+                _ => Err(self.fail(BuildError::new(format!(
+                    "the state `{name}` would be pushed to twice in one run: its net is called twice, declare one for each call"
+                )))),
+            };
+        }
+        if let Some(axis) = grows {
+            let grown = ty.shape.get(axis).map(Dim::to_string).unwrap_or_default();
+            let bound = ty
+                .shape
+                .get(axis)
+                .and_then(Dim::as_sym)
+                .and_then(|s| self.graph.dims.iter().find(|d| d.name == s)?.bound);
+            if let Some(bound) = bound.filter(|b| *b < 1) {
+                return Err(self.fail(BuildError::new(format!(
+                    "the state `{name}` grows along `{grown}`, which is at most {bound}: there is no room for a row"
+                ))));
+            }
+            if bound.is_none() {
+                return Err(self.fail(BuildError::new(format!(
+                    "the state `{name}` grows along `{grown}`, which has no bound in `{}`: declare it there as `P: ..=T` and hand it on, `P = P`",
+                    self.graph.name
+                ))));
+            }
+        }
+        let i = self.graph.states.len();
+        self.graph.states.push(StateDecl { name: name.clone(), ty, grows, next: None });
+        let v = self.graph.push(Op::State(i), &[], self.source.clone()).map_err(|e| self.fail(e))?;
+        self.known.states.insert(name, (i, v));
+        self.name(v, path);
+        Ok((v, v))
+    }
+
+    /// Adds rows to a growing state, and gives it with them.
+    pub fn push(&mut self, state: Value, rows: Value) -> Result<Value> {
+        let Op::State(i) = self.graph.node(state).op else {
+            return Err(self.fail(BuildError::new("rows are pushed to no state")));
+        };
+        let axis = self.graph.states[i].grows.unwrap_or_default();
+        let v = self
+            .graph
+            .push(Op::Push { axis }, &[state, rows], self.source.clone())
+            .map_err(|e| self.fail(e))?;
+        self.graph.states[i].next = Some(v);
+        Ok(v)
+    }
+
+    /// Gives a state that does not grow another value.
+    pub fn keep(&mut self, state: Value, value: Value) -> Result<()> {
+        let Op::State(i) = self.graph.node(state).op else {
+            return Err(self.fail(BuildError::new("a value is kept in no state")));
+        };
+        self.graph.states[i].next = Some(value);
+        Ok(())
+    }
+
+    /// Declares a net: its weights live under `path`. A dim with an empty name is given by position.
+    pub fn net(
+        &self,
+        path: &str,
+        dims: &[(&str, &str)],
+        options: &[(&str, OptionValue)],
+        attributes: &Attributes<'_>,
+    ) -> Result<Net> {
+        let dims = dims.iter().map(|(n, t)| Ok((n.to_string(), self.dim(t)?))).collect::<Result<Vec<_>>>()?;
+        let dot = if path.is_empty() { "" } else { "." };
+        Ok(Net {
+            path: format!("{}{}{dot}", self.path, self.numbered(path)),
+            dims,
+            options: options.iter().map(|(n, v)| (n.to_string(), *v)).collect(),
+            storage: self.storage.with(attributes, |t| self.count(t))?,
+        })
+    }
+
+    /// This network itself, for calls of its other entry points: its static dims, its options and its
+    /// weights.
+    pub fn here(&self) -> Net {
+        let turn = |name: &String| self.turns.iter().any(|(t, _)| t == name);
+        let fixed = self.dims.iter().filter(|(n, d)| d.as_const().is_some() && !turn(n));
+        let dims = fixed.map(|(n, d)| (n.clone(), d.clone())).collect();
+        let options = self.options.iter().map(|(n, v)| (n.clone(), *v)).collect();
+        Net { path: self.path.clone(), dims, options, storage: self.storage.clone() }
+    }
+}

@@ -1,0 +1,258 @@
+//! Calls of networks whose signature is known.
+
+use super::exprs::Hint;
+use super::kept::Kept;
+use super::scope::{Body, NetUse, Shaped, Target, Tensor};
+use super::sig::{facts, fails};
+use crate::ast::{Arg, Callee, Expr, Use};
+use crate::errors::{Message, Place};
+use crate::messages;
+use crate::plan::{Home, NetPlan, Sig, StepKind};
+use tancho_ir::bind::{Binding, DimKind, Signature, is_open};
+use tancho_ir::graph::Relation;
+use tancho_ir::infer::show_type;
+use tancho_ir::{DType, Dim, Type};
+
+impl Body<'_> {
+    /// A call through a net.
+    pub fn call_net(&mut self, e: &Expr, net: usize, args: &[Arg], hint: Hint<'_>) -> Shaped {
+        let Some(used) = self.nets.get(net).cloned() else { return Shaped::Poison };
+        match &used.target {
+            Target::Broken => {
+                for a in args {
+                    self.eval(&a.value, Hint::default());
+                }
+                Shaped::Poison
+            }
+            Target::Foreign => self.call_foreign(e, &used, args, hint),
+            Target::Known(sig) => self.call_known(e, sig, &used, args, Home::Net(used.plan.id)),
+        }
+    }
+
+    /// A call of an entry point whose signature is known.
+    pub fn call_known(&mut self, e: &Expr, sig: &Sig, used: &NetUse, args: &[Arg], home: Home) -> Shaped {
+        let Some(inputs) = self.inputs(e, sig, &used.text, args) else { return Shaped::Poison };
+        let Some(types) = self.accept(&sig.declared, used, &inputs, e.place) else { return Shaped::Poison };
+        if let Some(ty) =
+            types.iter().find(|t| t.shape.iter().any(|d| self.facts.value(d).is_some_and(|n| n < 0)))
+        {
+            let given: Vec<(&str, &Type)> = inputs.iter().map(|(t, _)| (t.name.as_str(), &t.ty)).collect();
+            return self
+                .refuse(e.place, messages::negative_result(&e.text, &used.text, ty, &given, &self.facts));
+        }
+        self.keeps(sig, used, home, e.place);
+        let vals = inputs.iter().map(|(t, _)| t.val).collect();
+        let path = used.path.clone();
+        self.results(e, types, |outs| StepKind::Call { outs, path, home, args: vals, foreign: None })
+    }
+
+    /// Notes a call of an entry point of this macro call, which may keep states.
+    fn keeps(&self, sig: &Sig, used: &NetUse, home: Home, place: Place) {
+        let path = match home {
+            Home::Here => String::new(),
+            Home::Net(_) if !used.path.to_string().starts_with("::") => used.plan.path.clone(),
+            Home::Net(_) | Home::Nowhere => return,
+        };
+        let callee = self.program.entries.iter().enumerate().find_map(|(i, all)| {
+            let k = all.iter().position(|s| {
+                s.declared.name == sig.declared.name && s.declared.entry == sig.declared.entry
+            })?;
+            Some((i, k))
+        });
+        if callee.is_some() {
+            self.program.kept.borrow_mut().push(Kept { by: self.me, path, place, of: callee });
+        }
+    }
+
+    /// A network called by its own name: allowed where it has no weights.
+    pub fn call_directly(&mut self, e: &Expr, callee: &Callee, args: &[Arg]) -> Option<Shaped> {
+        let name = callee.text.as_str();
+        let last = name.rsplit("::").next().unwrap_or(name);
+        if !last.starts_with(|c: char| c.is_ascii_uppercase()) {
+            return None;
+        }
+        let local = self.program.sigs.iter().position(|s| s.declared.name == name && callee.name.is_some());
+        let sig = match local {
+            Some(i) => self.program.sigs.get(i),
+            None => self.program.prelude.iter().find(|s| s.declared.name == name),
+        };
+        let message = match sig {
+            None => messages::not_called_directly(name),
+            Some(s) if s.has_items => messages::has_weights(name),
+            Some(s) => {
+                let path: proc_macro2::TokenStream =
+                    callee.name.iter().map(|n| proc_macro2::TokenTree::Ident(n.clone())).collect();
+                let text = name.to_string();
+                let used = Use {
+                    path,
+                    shown: text.clone(),
+                    text,
+                    single: true,
+                    place: callee.place,
+                    dims: Vec::new(),
+                    options: Vec::new(),
+                };
+                let (path, _) = self.resolve(&used);
+                if s.broken {
+                    return Some(Shaped::Poison);
+                }
+                let statics = self.with_defaults(&s.declared, &[], &used, true);
+                let net = NetUse {
+                    path: path.clone(),
+                    text: name.into(),
+                    target: Target::Broken,
+                    statics,
+                    plan: NetPlan::nowhere(),
+                    turns: None,
+                };
+                return Some(self.call_known(e, s, &net, args, Home::Nowhere));
+            }
+        };
+        for a in args {
+            self.eval(&a.value, Hint::default());
+        }
+        Some(self.refuse(callee.place, message))
+    }
+
+    /// The values of a call's results.
+    pub fn results(
+        &mut self,
+        e: &Expr,
+        types: Vec<Type>,
+        kind: impl FnOnce(Vec<usize>) -> StepKind,
+    ) -> Shaped {
+        let outs: Vec<usize> = types.iter().map(|_| self.fresh()).collect();
+        let values =
+            outs.iter().zip(types).map(|(&val, ty)| Shaped::Tensor(Tensor { ty, val, name: e.text.clone() }));
+        let mut values: Vec<Shaped> = values.collect();
+        self.step(e.place, &e.text, kind(outs));
+        match values.pop() {
+            Some(one) if values.is_empty() => one,
+            last => {
+                values.extend(last);
+                Shaped::Tuple(values)
+            }
+        }
+    }
+
+    /// Evaluates the arguments in the order of the signature's inputs.
+    fn inputs(&mut self, e: &Expr, sig: &Sig, text: &str, args: &[Arg]) -> Option<Vec<(Tensor, Place)>> {
+        let names: Vec<&str> = sig.declared.inputs.iter().map(|(n, _)| n.as_str()).collect();
+        let mut slots: Vec<Option<(Tensor, Place)>> = vec![None; names.len()];
+        let mut taken = vec![false; names.len()];
+        let mut ok = true;
+        for (i, a) in args.iter().enumerate() {
+            let at = match &a.name {
+                Some(n) => names.iter().position(|x| n == x),
+                None => Some(i).filter(|i| *i < names.len()),
+            };
+            let Some(at) = at else {
+                ok = false;
+                match &a.name {
+                    Some(n) => self.fail(a.place, messages::no_such_input(text, &n.to_string(), &names)),
+                    None => self.count(e, sig, text, args),
+                }
+                continue;
+            };
+            if std::mem::replace(taken.get_mut(at)?, true) {
+                self.fail(a.place, messages::given_twice(names.get(at).copied().unwrap_or_default()));
+                ok = false;
+            }
+            let v = self.eval(&a.value, Hint::default());
+            let dtype = sig.declared.inputs.get(at).map_or(DType::F32, |(_, t)| t.dtype);
+            let t = self.tensor(v, &a.value, dtype);
+            ok &= t.is_some();
+            if let Some(slot) = slots.get_mut(at) {
+                *slot = t.map(|t| (t, a.value.place));
+            }
+        }
+        if ok && taken.contains(&false) {
+            self.count(e, sig, text, args);
+            return None;
+        }
+        if ok { slots.into_iter().collect() } else { None }
+    }
+
+    fn count(&self, e: &Expr, sig: &Sig, text: &str, args: &[Arg]) {
+        let takes: Vec<(String, String)> =
+            sig.declared.inputs.iter().map(|(n, t)| (n.clone(), show_type(t, &facts(sig)))).collect();
+        self.fail(e.place, messages::input_count(text, &takes, args.len()));
+    }
+
+    /// Binds the callee's run-time dims to the arguments and compares every axis; the types of the results.
+    fn accept(
+        &mut self,
+        sig: &Signature,
+        used: &NetUse,
+        inputs: &[(Tensor, Place)],
+        place: Place,
+    ) -> Option<Vec<Type>> {
+        let mut binding = Binding::new(sig, used.statics.clone());
+        let types: Vec<&Type> = inputs.iter().map(|(t, _)| &t.ty).collect();
+        if let Some(m) = binding.bind_inputs(&types).first() {
+            let ((name, declared), (t, place)) = sig.inputs.get(m.input).zip(inputs.get(m.input))?;
+            self.fail(*place, self.mismatch(used, name, declared, &m.wanted, t));
+            return None;
+        }
+        for d in &sig.dims {
+            if let (DimKind::Bounded(bound), Some(given)) = (&d.kind, binding.dims.get(&d.name))
+                && let Ok(bound) = binding.dim(bound)
+                && fails(Relation::AtMost, self.facts.value(given), self.facts.value(&bound))
+            {
+                let place = inputs.first().map(|(_, p)| *p)?;
+                self.fail(place, messages::over_bound(&used.text, &d.name, &bound, given, &self.facts));
+                return None;
+            }
+        }
+        let names = sig.outputs.iter().flat_map(|t| &t.shape).flat_map(|d| d.syms());
+        let unbound = names.into_iter().find(|s| s != ".." && !binding.dims.contains_key(s));
+        if let Some(s) = unbound {
+            self.fail(place, messages::unbound_result(&used.text, &s));
+            return None;
+        }
+        Some(sig.outputs.iter().map(|t| binding.ty(t)).collect())
+    }
+
+    fn mismatch(&self, used: &NetUse, input: &str, declared: &Type, wanted: &Type, t: &Tensor) -> Message {
+        let mut why = None;
+        if wanted.dtype != t.ty.dtype {
+            why = Some(format!("it takes {}; nothing is converted silently", wanted.dtype));
+        } else if wanted.rank() == t.ty.rank() {
+            let differ: Vec<usize> = wanted
+                .shape
+                .iter()
+                .zip(&t.ty.shape)
+                .enumerate()
+                .filter(|(_, (a, b))| a != b)
+                .map(|(i, _)| i)
+                .collect();
+            if let [i] = differ.as_slice()
+                && let Some((a, b)) = wanted.shape.get(*i).zip(t.ty.shape.get(*i))
+            {
+                let equal = self.facts.value(a).is_some() && self.facts.value(a) == self.facts.value(b);
+                why = Some(if equal {
+                    format!("{a} and {b} are equal only by default; use the same name on both sides")
+                } else {
+                    format!("axis {i} must be {}, not {}", self.facts.show(a), self.facts.show(b))
+                });
+            }
+        }
+        // With open axes the user sees them as declared.
+        let fixed = declared.rank() - usize::from(is_open(declared));
+        let shown = if is_open(declared) && t.ty.rank() >= fixed {
+            let mut shape = vec![Dim::sym("..")];
+            shape.extend(wanted.shape.iter().skip(wanted.rank().saturating_sub(fixed)).cloned());
+            Type::new(wanted.dtype, shape)
+        } else {
+            wanted.clone()
+        };
+        messages::wrong_input(
+            &used.text,
+            input,
+            &show_type(&shown, &self.facts),
+            &t.name,
+            &show_type(&t.ty, &self.facts),
+            why.as_deref(),
+        )
+    }
+}
