@@ -1,7 +1,10 @@
 //! Part of the crate `tancho`; use that. The macro `network!`.
 //!
-//! Three stages that never mix: `parse` makes a syntax tree of tokens, `check` resolves
-//! names, dims, ops and shapes into plans, `expand` prints plans as Rust and never fails.
+//! There are three stages. `parse` makes a syntax tree (`ast`) of tokens. `check` resolves names,
+//! dims, ops and shapes of the tree into plans (`plan`). `expand` prints plans as Rust, with the
+//! names, visibility and docs of the tree, and never fails. No stage imports another: what two of
+//! them need is in `ast`, in `plan` or in the table of ops.
+//!
 //! Errors of every stage are collected and reported together; what has an error is still
 //! emitted with its full interface, so that the user's other code keeps its meaning.
 

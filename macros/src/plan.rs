@@ -1,11 +1,13 @@
 //! What the check stage hands to the expand stage: networks resolved, bodies as steps.
 
 use crate::errors::Place;
-use proc_macro2::TokenStream;
+use proc_macro2::{Ident, Span, TokenStream};
 use std::collections::BTreeMap;
 use tancho_ir::bind::Signature;
 use tancho_ir::builder::OptionValue;
 use tancho_ir::graph::Init;
+use tancho_ir::op::Op;
+use tancho_ir::table::Attr;
 use tancho_ir::{DType, Dim, Type};
 
 /// The signature of an entry point, names resolved.
@@ -106,14 +108,14 @@ pub struct Step {
     pub kind: StepKind,
 }
 
-/// The text of an option in the emitted call.
+/// The value of an op's option in the emitted call.
 #[derive(Clone, Debug)]
-pub enum OptionText {
+pub enum OptionPlan {
     /// Known now.
-    Fixed(String),
+    Fixed(Attr),
     /// The value of the network's option of that name.
     Of(String),
-    /// Axes of a value.
+    /// Axes of the first argument.
     Axes(Vec<Axis>),
 }
 
@@ -294,12 +296,12 @@ pub enum StepKind {
     Op {
         /// The value.
         out: Val,
-        /// The op's name.
-        name: &'static str,
-        /// Arguments by parameter.
-        args: Vec<(&'static str, Val)>,
-        /// Options by name.
-        options: Vec<(&'static str, OptionText)>,
+        /// The op with the values that options have by default.
+        op: Op,
+        /// Arguments in the order of its parameters.
+        args: Vec<Val>,
+        /// The options that are given, by name.
+        options: Vec<(&'static str, OptionPlan)>,
     },
     /// A scalar of the given type.
     Constant {
@@ -408,3 +410,11 @@ pub enum Home {
 
 /// Methods that a session has where a network has several entry points: of the states and buffers of all.
 pub const OF_ALL_ENTRIES: [&str; 4] = ["rows", "truncate", "state", "memory_bytes"];
+
+/// What the names of a network's other types end with.
+pub const GENERATED: [&str; 3] = ["Dims", "Compiled", "Session"];
+
+/// The type in the emitted code that stands for an entry point other than the main one.
+pub fn entry_type(network: &str, entry: &str, span: Span) -> Ident {
+    Ident::new(&format!("__tancho_{network}_{entry}"), span)
+}

@@ -10,11 +10,13 @@ pub(crate) mod declare;
 pub(crate) mod field;
 #[cfg(test)]
 mod tests;
+mod usage;
 mod value;
 
 pub use crate::op::list::{OPS, attrs_of, row_of};
 pub use attr::{Attr, Kind};
 pub use call::{Call, CallError, make};
+pub use usage::{public_name, usage};
 
 use crate::op::{Class, Op};
 use call::Reader;

@@ -1,7 +1,7 @@
 //! Statements, and the body as a whole.
 
-use super::exprs::Hint;
-use super::scope::{Body, Meaning, Shaped, Tensor};
+use super::checker::Checker;
+use super::scope::{Hint, Meaning, Shaped, Tensor};
 use super::sig;
 use crate::ast::{Block, Entry, Expr, ExprKind, Network, Stmt, Ty};
 use crate::errors::Place;
@@ -9,9 +9,10 @@ use crate::messages;
 use crate::plan::{StepKind, Val};
 use proc_macro2::Ident;
 use tancho_ir::infer::is_suffix;
+use tancho_ir::op::{Binary, Op};
 use tancho_ir::{DType, Type};
 
-impl Body<'_> {
+impl Checker<'_> {
     /// The whole body against the promise of the signature.
     pub fn network(&mut self, n: &Network, entry: &Entry) -> Option<Vec<Val>> {
         let promised = self.sig.declared.outputs.clone();
@@ -225,6 +226,6 @@ impl Body<'_> {
             self.fail(tail.place, message);
             return Shaped::Poison;
         }
-        self.op("add", &[("a", &x, stream.place), ("b", &f, tail.place)], Vec::new(), e.place, &e.text)
+        self.apply(Op::Binary(Binary::Add), &[(&x, stream.place), (&f, tail.place)], e)
     }
 }

@@ -1,38 +1,24 @@
 //! Calls of ops by the table.
 
-use super::exprs::{Hint, public_name};
-use super::options::{OptionGiven, emitted_axis};
-use super::scope::{Body, Meaning, Number, Shaped, Tensor};
+use super::checker::Checker;
+use super::ops::Operand;
+use super::options::emitted_axis;
+use super::scope::{Hint, Meaning, Number, OptionGiven, Shaped, Tensor};
 use crate::ast::{Arg, Callee, Expr, ExprKind};
 use crate::errors::Place;
 use crate::forms::FORMS;
 use crate::messages;
 use crate::plan::StepKind;
 use tancho_ir::bind::is_open;
-use tancho_ir::table::{Attr, Kind, OPS, OpDef, lookup};
+use tancho_ir::op::{Binary, Op};
+use tancho_ir::table::{Attr, Kind, OPS, OpDef, lookup, public_name, usage};
 use tancho_ir::{DType, Dim, Type};
 
 /// Ops of the language that are not built yet.
 const LATER: &[&str] = &["random_uniform"];
 
-/// How an op is called, for messages: `softmax(x, over = ..)`.
-pub fn usage(name: &str) -> String {
-    let public = public_name(name);
-    let Some(row) = lookup(name) else { return format!("{public}(..)") };
-    let mut parts: Vec<String> =
-        row.params.iter().map(|p| if p.optional { format!("{}?", p.name) } else { p.name.into() }).collect();
-    if row.variadic {
-        parts.push("..".into());
-    }
-    parts.extend(row.options.iter().map(|o| match o.default {
-        None | Some("") => format!("{} = ..", o.name),
-        Some(d) => format!("{} = {d}", o.name),
-    }));
-    format!("{public}({})", parts.join(", "))
-}
-
-/// A tensor argument: its parameter, what is given for it, and where.
-type Operand<'e> = (&'static str, &'e Expr, Place);
+/// A tensor argument before it is evaluated: its parameter, what is given for it, and where.
+type Written<'e> = (&'static str, &'e Expr, Place);
 
 /// What an argument of an op is for.
 enum Slot {
@@ -60,7 +46,7 @@ fn slot(row: &'static OpDef, a: &Arg, position: usize) -> Option<Slot> {
 }
 
 /// A reduction that does not say over what is over everything: `mean(loss)`.
-fn all_axes(row: &OpDef, all: &[(&'static str, Tensor, Place)], read: &mut Vec<OptionGiven>, place: Place) {
+fn all_axes(row: &OpDef, all: &[Operand], read: &mut Vec<OptionGiven>, place: Place) {
     let reduces = row.options.iter().any(|o| o.name == "over" && o.kind == Kind::Axes)
         && row.options.iter().any(|o| o.name == "keep");
     let Some((_, x, _)) = all.first().filter(|_| reduces && read.iter().all(|o| o.name != "over")) else {
@@ -72,7 +58,7 @@ fn all_axes(row: &OpDef, all: &[(&'static str, Tensor, Place)], read: &mut Vec<O
     }
 }
 
-impl Body<'_> {
+impl Checker<'_> {
     /// A call: a local name first, then an op, then a network.
     pub fn call(&mut self, e: &Expr, callee: &Callee, args: &[Arg], hint: Hint<'_>) -> Shaped {
         let name = callee.text.as_str();
@@ -149,7 +135,7 @@ impl Body<'_> {
 
     fn table_op(&mut self, e: &Expr, row: &'static OpDef, args: &[Arg]) -> Shaped {
         let public = public_name(row.name);
-        let (mut tensors, mut options): (Vec<Operand<'_>>, Vec<(usize, &Arg)>) = (Vec::new(), Vec::new());
+        let (mut tensors, mut options): (Vec<Written<'_>>, Vec<(usize, &Arg)>) = (Vec::new(), Vec::new());
         let (mut position, mut ok) = (0, true);
         for a in args {
             position += usize::from(a.name.is_none());
@@ -184,14 +170,12 @@ impl Body<'_> {
             ok &= value.is_some();
             read.extend(value);
         }
-        let all: Option<Vec<(&'static str, Tensor, Place)>> =
-            given.into_iter().map(|(n, t, p)| Some((n, t?, p))).collect();
+        let all: Option<Vec<Operand>> = given.into_iter().map(|(n, t, p)| Some((n, t?, p))).collect();
         let (Some(all), true) = (all, ok) else { return Shaped::Poison };
         self.heads_of_four_axes(row, &all, &mut read, e.place);
         all_axes(row, &all, &mut read, e.place);
-        let refs: Vec<(&'static str, &Tensor, Place)> = all.iter().map(|(n, t, p)| (*n, t, *p)).collect();
-        self.note_removed(row, &refs, &read, e);
-        self.op(row.name, &refs, read, e.place, &e.text)
+        self.note_removed(row, &all, &read, e);
+        self.call_row(row, &all, read, e)
     }
 
     /// Whether an argument by position is an axis, which has a name: a dim of an op that works over one.
@@ -217,13 +201,7 @@ impl Body<'_> {
     }
 
     /// `[B, HEADS, S, HD]` says its heads by its shape.
-    fn heads_of_four_axes(
-        &self,
-        row: &OpDef,
-        all: &[(&'static str, Tensor, Place)],
-        read: &mut Vec<OptionGiven>,
-        place: Place,
-    ) {
+    fn heads_of_four_axes(&self, row: &OpDef, all: &[Operand], read: &mut Vec<OptionGiven>, place: Place) {
         if row.name != "attention" || read.iter().any(|o| o.name == "heads") {
             return;
         }
@@ -239,7 +217,7 @@ impl Body<'_> {
     fn materialise(
         &mut self,
         row: &OpDef,
-        args: &[Operand<'_>],
+        args: &[Written<'_>],
     ) -> Vec<(&'static str, Option<Tensor>, Place)> {
         let values: Vec<Shaped> = args.iter().map(|(_, e, _)| self.eval(e, Hint::default())).collect();
         let counts =
@@ -253,13 +231,7 @@ impl Body<'_> {
     }
 
     /// Remembers which axes a reduction takes away, for N07.
-    fn note_removed(
-        &mut self,
-        row: &OpDef,
-        args: &[(&'static str, &Tensor, Place)],
-        options: &[OptionGiven],
-        e: &Expr,
-    ) {
+    fn note_removed(&mut self, row: &OpDef, args: &[Operand], options: &[OptionGiven], e: &Expr) {
         let reduces = row.options.iter().any(|o| o.name == "keep");
         let kept = options.iter().any(|o| o.name == "keep" && o.attr == Attr::Bool(true));
         let (Some((_, x, _)), true) = (args.first(), reduces && !kept) else { return };
@@ -289,12 +261,11 @@ impl Body<'_> {
             (self.eval(&lo.value, Hint::default()), self.eval(&hi.value, Hint::default()));
         let (low, high) = (self.tensor(lo_value, &lo.value, dtype), self.tensor(hi_value, &hi.value, dtype));
         let (Some(t), Some(low), Some(high)) = (t, low, high) else { return Shaped::Poison };
-        let Shaped::Tensor(m) =
-            self.op("max", &[("a", &t, x.place), ("b", &low, lo.place)], Vec::new(), e.place, &e.text)
-        else {
+        let larger = Op::Binary(Binary::Max);
+        let Shaped::Tensor(m) = self.apply(larger, &[(&t, x.place), (&low, lo.place)], e) else {
             return Shaped::Poison;
         };
-        self.op("min", &[("a", &m, x.place), ("b", &high, hi.place)], Vec::new(), e.place, &e.text)
+        self.apply(Op::Binary(Binary::Min), &[(&m, x.place), (&high, hi.place)], e)
     }
 
     /// `split(x, axis = D, parts = 3)`
@@ -339,11 +310,5 @@ impl Body<'_> {
                 .map(|val| Shaped::Tensor(Tensor { ty: ty.clone(), val, name: e.text.clone() }))
                 .collect(),
         )
-    }
-
-    /// Reports an error; the value is poison.
-    pub fn refuse(&self, place: Place, message: crate::errors::Message) -> Shaped {
-        self.fail(place, message);
-        Shaped::Poison
     }
 }

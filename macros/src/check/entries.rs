@@ -1,21 +1,16 @@
 //! Calls of entry points: of the network's own, and of a net's.
 
-use super::exprs::Hint;
-use super::scope::{Body, NetUse, Shaped, Target};
+use super::checker::Checker;
+use super::scope::{Hint, NetUse, Shaped, Target};
 use crate::ast::{Arg, Callee, Expr};
 use crate::errors::Place;
 use crate::messages;
-use crate::plan::{Home, NetPlan, Sig};
+use crate::plan::{Home, NetPlan, Sig, entry_type};
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::ToTokens;
 use tancho_ir::Dim;
 
-/// The type in the emitted code that stands for an entry point other than the main one.
-pub fn entry_type(network: &str, entry: &str, span: Span) -> Ident {
-    Ident::new(&format!("__tancho_{network}_{entry}"), span)
-}
-
-impl Body<'_> {
+impl Checker<'_> {
     /// The number of this network's entry point of that name; the short form's has none that could be called.
     pub fn own_entry(&self, name: &Ident) -> Option<usize> {
         let n = self.program.networks.get(self.me.0)?;

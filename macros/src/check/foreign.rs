@@ -1,8 +1,8 @@
 //! Networks of other macro calls: what the macro knows of their use, for the place where their signature is
 //! known.
 
-use super::exprs::Hint;
-use super::scope::{Body, NetUse, Shaped, Tensor};
+use super::checker::Checker;
+use super::scope::{Hint, NetUse, Shaped, Tensor};
 use crate::ast::{Arg, Expr, Use};
 use crate::errors::Place;
 use crate::messages;
@@ -10,7 +10,7 @@ use crate::plan::{ForeignCall, ForeignNet, Given, Home, Sampled, StepKind};
 use tancho_ir::infer::show_type;
 use tancho_ir::{DType, Dim, Type};
 
-impl Body<'_> {
+impl Checker<'_> {
     /// The dims given to a network whose signature is not known: by position without a name.
     pub fn foreign_dims(&mut self, used: &Use) -> Vec<(String, Dim)> {
         let mut out: Vec<(String, Dim)> = Vec::new();

@@ -1,13 +1,22 @@
 //! Whether a loss has a gradient: ops that have none may not stand between it and a weight.
 
-use super::scope::Body;
+use super::checker::Checker;
 use crate::errors::Place;
 use crate::messages;
-use crate::plan::{Block, Home, OptionText, Step, StepKind, Val};
+use crate::plan::{Block, Home, Step, StepKind, Val};
 use std::collections::{BTreeMap, BTreeSet};
+use tancho_ir::DType;
+use tancho_ir::op::{Binary, Op, Unary};
+use tancho_ir::table::{name_of, present_params};
 
-/// Ops whose result does not change with small changes of what they are given.
-const FLAT: [&str; 10] = ["argmax", "eq", "ne", "lt", "le", "gt", "ge", "and", "or", "not"];
+/// Whether the result of an op does not change with small changes of what it is given.
+fn is_flat(op: &Op) -> bool {
+    match op {
+        Op::Argmax { .. } | Op::Unary(Unary::Not) | Op::Cast(DType::I32 | DType::Bool) => true,
+        Op::Binary(b) => b.is_comparison() || matches!(b, Binary::And | Binary::Or),
+        _ => false,
+    }
+}
 
 /// What a value is made of.
 #[derive(Default)]
@@ -22,7 +31,7 @@ struct Flow {
     stopped: BTreeSet<Val>,
 }
 
-impl Body<'_> {
+impl Checker<'_> {
     /// Reports the ops that keep a loss from reaching the weights it is made of.
     pub fn gradient(&self, block: &Block, loss: Val, place: Place) {
         let mut flow = Flow::default();
@@ -53,23 +62,18 @@ impl Flow {
                     self.learned.insert(*out);
                 }
             }
-            StepKind::Op { out, name, args, options } => {
-                // Ids and conditions choose; what they choose among has the gradient.
-                let chosen = |n: &str| !matches!(n, "ids" | "cond" | "mask" | "where");
-                let to_integer = *name == "cast"
-                    && options
-                        .iter()
-                        .any(|(_, t)| matches!(t, OptionText::Fixed(t) if t == "i32" || t == "bool"));
-                if FLAT.contains(name) || to_integer {
-                    self.flat.insert(*out, (name.to_string(), s.text.clone(), s.place));
+            StepKind::Op { out, op, args, .. } => {
+                if is_flat(op) {
+                    self.flat.insert(*out, (name_of(op).to_string(), s.text.clone(), s.place));
                 }
-                if *name == "stop_gradient" {
+                if *op == Op::StopGradient {
                     self.stopped.insert(*out);
                 }
-                self.made
-                    .entry(*out)
-                    .or_default()
-                    .extend(args.iter().filter(|(n, _)| chosen(n)).map(|(_, v)| *v));
+                // Ids and conditions choose; what they choose among has the gradient.
+                let chooses = |param: &str| matches!(param, "ids" | "cond" | "mask" | "where");
+                let params = present_params(op, args.len());
+                let made = params.iter().zip(args).filter(|(param, _)| !chooses(param)).map(|(_, v)| *v);
+                self.made.entry(*out).or_default().extend(made);
             }
             StepKind::Call { outs, args, home, .. } => {
                 for out in outs {

@@ -1,17 +1,18 @@
 //! `x[..]`: rows by ids, an index, ranges, by position or by axis name.
 
+use super::checker::Checker;
 use super::dims::looks_like_poly;
-use super::exprs::Hint;
-use super::options::{OptionGiven, emitted_axis};
-use super::scope::{Body, Meaning, Shaped, Tensor};
+use super::ops::options_of;
+use super::options::emitted_axis;
+use super::scope::{Hint, Meaning, Shaped, Tensor};
 use crate::ast::{Expr, ExprKind, Index};
 use crate::messages;
-use crate::plan::{OptionText, StepKind};
+use crate::plan::StepKind;
 use tancho_ir::bind::is_open;
-use tancho_ir::table::Attr;
+use tancho_ir::op::Op;
 use tancho_ir::{DType, Dim, Type};
 
-impl Body<'_> {
+impl Checker<'_> {
     /// The value of `x[..]`.
     pub fn index(&mut self, e: &Expr, x: &Expr, list: &[Index]) -> Shaped {
         let v = self.eval(x, Hint::default());
@@ -28,13 +29,7 @@ impl Body<'_> {
         {
             let v = self.eval(ids, Hint::default());
             let Some(i) = self.tensor(v, ids, DType::I32) else { return Shaped::Poison };
-            return self.op(
-                "gather",
-                &[("table", &t, x.place), ("ids", &i, ids.place)],
-                Vec::new(),
-                e.place,
-                &e.text,
-            );
+            return self.apply(Op::Gather, &[(&t, x.place), (&i, ids.place)], e);
         }
         let mut cuts: Vec<(usize, &Index)> = Vec::new();
         for (position, i) in list.iter().enumerate() {
@@ -141,19 +136,16 @@ impl Body<'_> {
         end: Dim,
         i: &Index,
     ) -> Option<Tensor> {
-        let at = OptionGiven {
-            name: "axis",
-            attr: Attr::Axes(vec![axis]),
-            text: OptionText::Axes(vec![emitted_axis(t, axis)]),
-            place: i.place,
+        let step = match &i.step {
+            Some(step) => self.poly(step)?,
+            None => Dim::constant(1),
         };
-        let start = OptionGiven::fixed("start", Attr::Dim(start), i.place);
-        let end = OptionGiven::fixed("end", Attr::Dim(end), i.place);
-        let mut options = vec![at, start, end];
-        if let Some(step) = &i.step {
-            options.push(OptionGiven::fixed("step", Attr::Dim(self.poly(step)?), step.place));
+        let op = Op::Slice { axis, start, end, step };
+        let mut options = options_of(&op, Some(t), i.place);
+        for (option, step) in options.iter_mut().filter(|o| o.name == "step").zip(&i.step) {
+            option.place = step.place;
         }
-        match self.op("slice", &[("x", t, i.place)], options, e.place, &e.text) {
+        match self.add_op(op, &[(t, i.place)], options, e, None) {
             Shaped::Tensor(s) => Some(Tensor { name: t.name.clone(), ..s }),
             _ => None,
         }

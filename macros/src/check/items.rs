@@ -1,6 +1,7 @@
 //! Items: names, weights, where they are stored.
 
-use super::scope::{Body, Meaning, Tensor};
+use super::checker::Checker;
+use super::scope::{Meaning, Tensor};
 use super::sig;
 use crate::ast::{Expr, ExprKind, Item, ItemKind, Ty};
 use crate::errors::Place;
@@ -10,7 +11,7 @@ use tancho_ir::DType;
 use tancho_ir::graph::Init;
 use tancho_ir::infer::show_type;
 
-impl Body<'_> {
+impl Checker<'_> {
     /// Declares the items of a block.
     pub fn items(&mut self, items: &[Item]) {
         for item in items {

@@ -1,28 +1,13 @@
 //! Which entry points keep which states: each has a session of its own, so that a state belongs to one of
 //! them.
 
-use super::{Program, main_of};
-use crate::errors::{Errors, Place};
+use super::program::{EntryAt, Kept, Program, main_of};
+use crate::errors::Errors;
 use crate::messages;
 use std::collections::BTreeSet;
 
-/// A network and an entry point of it, by their numbers.
-type Entry = (usize, usize);
-
-/// A state that an entry point declares, or a call that may lead to some.
-pub struct Kept {
-    /// Who declares or calls.
-    pub by: Entry,
-    /// The path of the state, or of the net that is called; empty for the network itself.
-    pub path: String,
-    /// Where.
-    pub place: Place,
-    /// Who is called.
-    pub of: Option<Entry>,
-}
-
 /// The states that an entry point comes to: the network that declares each, and its path there.
-fn reached(all: &[Kept], from: Entry) -> BTreeSet<(usize, &str)> {
+fn reached(all: &[Kept], from: EntryAt) -> BTreeSet<(usize, &str)> {
     let (mut seen, mut todo, mut states) = (BTreeSet::from([from]), vec![from], BTreeSet::new());
     while let Some(at) = todo.pop() {
         for k in all.iter().filter(|k| k.by == at) {
@@ -39,7 +24,7 @@ fn reached(all: &[Kept], from: Entry) -> BTreeSet<(usize, &str)> {
 
 /// What an entry point and those that it calls of its own network keep, each once: declared here, or in a
 /// net.
-fn of_entry(all: &[Kept], from: Entry) -> Vec<&Kept> {
+fn of_entry(all: &[Kept], from: EntryAt) -> Vec<&Kept> {
     let (mut seen, mut todo, mut out) = (BTreeSet::from([from]), vec![from], Vec::new());
     while let Some(at) = todo.pop() {
         for k in all.iter().filter(|k| k.by == at) {

@@ -1,7 +1,7 @@
 //! Loops: over the nets of an array, and a fixed number of turns. Both are unrolled when the graph is built.
 
-use super::exprs::Hint;
-use super::scope::{Body, Meaning};
+use super::checker::Checker;
+use super::scope::{Hint, Meaning};
 use crate::ast::{Block, Expr, ExprKind, ItemKind, Stmt};
 use crate::errors::Place;
 use crate::messages;
@@ -10,7 +10,7 @@ use proc_macro2::Ident;
 use tancho_ir::Dim;
 use tancho_ir::bind::{DimDecl, DimKind};
 
-impl Body<'_> {
+impl Checker<'_> {
     /// `for layer in layers { .. }`
     pub fn for_stmt(&mut self, name: &Ident, array: &Ident, body: &Block) {
         let (text, place) = (array.to_string(), Place::of(array.span()));

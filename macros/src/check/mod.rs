@@ -1,7 +1,9 @@
 //! The syntax tree to plans: names, dims, shapes, ops. Emits no tokens.
 
 mod blocks;
+mod branches;
 mod calls;
+mod checker;
 mod defaults;
 mod dims;
 mod entries;
@@ -14,7 +16,9 @@ mod kept;
 mod loops;
 mod net_calls;
 mod nets;
+mod ops;
 mod options;
+mod program;
 mod rearrange;
 mod samples;
 mod scope;
@@ -22,37 +26,14 @@ mod sig;
 mod state;
 mod train;
 
-pub use calls::usage;
-pub use entries::entry_type;
-
 use crate::ast::Network;
 use crate::errors::{Errors, Place};
 use crate::messages;
-use crate::plan::{Checked, CheckedEntry, Sig};
+use crate::plan::{Checked, CheckedEntry, GENERATED, Sig};
+use program::{Program, main_of};
 use scope::Declared;
 use std::cell::RefCell;
 use std::collections::BTreeMap;
-
-/// What the names of a network's other types end with.
-pub const GENERATED: [&str; 3] = ["Dims", "Compiled", "Session"];
-
-/// Everything a body may refer to.
-pub struct Program<'a> {
-    /// The networks of this macro call, in order.
-    pub networks: &'a [Network],
-    /// The signatures of their main entry points.
-    pub sigs: Vec<Sig>,
-    /// The signatures of all entry points of each.
-    pub entries: Vec<Vec<Sig>>,
-    /// The prelude's signatures.
-    pub prelude: Vec<Sig>,
-    /// Which network uses which, and where.
-    uses: RefCell<Vec<(usize, usize, Place)>>,
-    /// Which entry point of which network calls which other of its own.
-    calls: RefCell<Vec<(usize, usize, usize, Place)>>,
-    /// Which entry point keeps which states, itself or through nets.
-    kept: RefCell<Vec<kept::Kept>>,
-}
 
 /// Checks all networks; those with an error have no body.
 pub fn check(networks: &[Network], prelude: &[Network], errors: &Errors) -> Vec<Checked> {
@@ -93,12 +74,6 @@ pub fn check(networks: &[Network], prelude: &[Network], errors: &Errors) -> Vec<
     checked
 }
 
-/// The entry point that is called through a net: `forward`, or else the first.
-fn main_of(n: &Network) -> usize {
-    let forward = n.entries.iter().position(|e| e.name == "forward" && !e.train);
-    forward.or_else(|| n.entries.iter().position(|e| !e.train)).unwrap_or(0)
-}
-
 fn network(program: &Program<'_>, i: usize, errors: &Errors) -> Checked {
     let mut checked = Checked { entries: Vec::new(), main: 0, items: Vec::new() };
     let Some((n, sigs)) = program.networks.get(i).zip(program.entries.get(i)) else { return checked };
@@ -108,7 +83,7 @@ fn network(program: &Program<'_>, i: usize, errors: &Errors) -> Checked {
     for (k, sig) in sigs.iter().enumerate() {
         let entry = n.entries.get(k);
         let mut out = CheckedEntry { sig: sig.clone(), train: entry.is_some_and(|e| e.train), body: None };
-        if let Some(o) = entry.and_then(|e| scope::body(program, (i, k), n, e, errors)) {
+        if let Some(o) = entry.and_then(|e| checker::body(program, (i, k), n, e, errors)) {
             out.body = o.block;
             merge(&mut declared, o.declared);
             checked.items.extend(

@@ -1,8 +1,8 @@
 //! Calls of networks whose signature is known.
 
-use super::exprs::Hint;
-use super::kept::Kept;
-use super::scope::{Body, NetUse, Shaped, Target, Tensor};
+use super::checker::Checker;
+use super::program::Kept;
+use super::scope::{Hint, NetUse, Shaped, Target, Tensor};
 use super::sig::{facts, fails};
 use crate::ast::{Arg, Callee, Expr, Use};
 use crate::errors::{Message, Place};
@@ -13,7 +13,7 @@ use tancho_ir::graph::Relation;
 use tancho_ir::infer::show_type;
 use tancho_ir::{DType, Dim, Type};
 
-impl Body<'_> {
+impl Checker<'_> {
     /// A call through a net.
     pub fn call_net(&mut self, e: &Expr, net: usize, args: &[Arg], hint: Hint<'_>) -> Shaped {
         let Some(used) = self.nets.get(net).cloned() else { return Shaped::Poison };

@@ -1,6 +1,7 @@
 //! Nets: what is fixed for them.
 
-use super::scope::{Body, Meaning, NetUse, Target};
+use super::checker::Checker;
+use super::scope::{Meaning, NetUse, Target};
 use super::sig::{fails, literal, names_in};
 use crate::ast::{Arg, Expr, ExprKind, Item, Use};
 use crate::errors::Place;
@@ -11,7 +12,7 @@ use tancho_ir::Dim;
 use tancho_ir::bind::{self, Binding, DimDecl, DimKind, NoSuchDim, Signature, Values};
 use tancho_ir::graph::Relation;
 
-impl Body<'_> {
+impl Checker<'_> {
     /// A `net` item.
     pub fn net(&mut self, item: &Item, name: &str, used: &Use, count: Option<&Expr>) -> Option<Meaning> {
         let before = self.errors.count();

@@ -1,45 +1,24 @@
 //! Values of an op's options: axes by name, dims, shapes, numbers, words.
 
-use super::scope::{Body, Tensor};
+use super::checker::Checker;
+use super::scope::{OptionGiven, Tensor};
 use super::sig::literal;
 use crate::ast::{Expr, ExprKind};
 use crate::errors::Place;
 use crate::messages;
-use crate::plan::{Axis, OptionText};
+use crate::plan::{Axis, OptionPlan};
 use tancho_ir::Dim;
 use tancho_ir::bind::is_open;
 use tancho_ir::builder::OptionValue;
 use tancho_ir::table::{Attr, Kind, OptionDef};
 
-/// An option of a call.
-pub struct OptionGiven {
-    /// Its name.
-    pub name: &'static str,
-    /// Its value for the shape rules.
-    pub attr: Attr,
-    /// Its text in the emitted call.
-    pub text: OptionText,
-    /// Where.
-    pub place: Place,
-}
-
-impl OptionGiven {
-    /// One whose value is its text.
-    pub fn fixed(name: &'static str, attr: Attr, place: Place) -> OptionGiven {
-        let text = OptionText::Fixed(attr.to_string());
-        OptionGiven { name, attr, text, place }
-    }
-}
-
-impl OptionGiven {
-    /// The axes of `t` in a new order, in which leading axes `..` stay first.
-    pub fn permutation(t: &Tensor, axes: Vec<usize>, place: Place) -> OptionGiven {
-        let emitted = axes.iter().map(|&a| {
-            if a == 0 && is_open(&t.ty) { Axis::Leading(t.ty.rank() - 1) } else { emitted_axis(t, a) }
-        });
-        let text = OptionText::Axes(emitted.collect());
-        OptionGiven { name: "axes", attr: Attr::Axes(axes), text, place }
-    }
+/// Axes as the emitted code counts them; leading axes `..` stay together.
+pub fn emitted_axes(t: &Tensor, axes: &[usize]) -> Vec<Axis> {
+    let emitted = |&axis: &usize| match axis {
+        0 if is_open(&t.ty) => Axis::Leading(t.ty.rank() - 1),
+        _ => emitted_axis(t, axis),
+    };
+    axes.iter().map(emitted).collect()
 }
 
 /// The axis as the emitted code counts it.
@@ -47,7 +26,7 @@ pub fn emitted_axis(t: &Tensor, axis: usize) -> Axis {
     if is_open(&t.ty) { Axis::FromEnd(t.ty.rank().saturating_sub(axis)) } else { Axis::At(axis) }
 }
 
-impl Body<'_> {
+impl Checker<'_> {
     /// Reads an option by its kind; `x` is the tensor its axes belong to.
     pub fn option_value(
         &mut self,
@@ -57,35 +36,24 @@ impl Body<'_> {
         x: Option<&Tensor>,
         place: Place,
     ) -> Option<OptionGiven> {
-        let (attr, text) = match def.kind {
-            Kind::Perm => {
+        let attr = match def.kind {
+            Kind::Perm | Kind::Axis | Kind::Axes => {
                 let x = x?;
                 let mut axes = self.axes(op, e, x, place)?;
-                if is_open(&x.ty) {
+                if def.kind == Kind::Perm && is_open(&x.ty) {
                     axes.insert(0, 0);
                 }
-                return Some(OptionGiven::permutation(x, axes, place));
+                let plan = OptionPlan::Axes(emitted_axes(x, &axes));
+                return Some(OptionGiven { name: def.name, attr: Attr::Axes(axes), plan, place });
             }
-            Kind::Axis | Kind::Axes => {
-                let x = x?;
-                let axes = self.axes(op, e, x, place)?;
-                let text = OptionText::Axes(axes.iter().map(|&a| emitted_axis(x, a)).collect());
-                (Attr::Axes(axes), text)
-            }
-            Kind::Dim => {
-                let d = self.poly(e)?;
-                (Attr::Dim(d.clone()), OptionText::Fixed(d.to_string()))
-            }
+            Kind::Dim => Attr::Dim(self.poly(e)?),
             Kind::Shape => {
                 let ExprKind::List(list) = &e.kind else { return self.wrong_kind(def, e) };
                 let dims: Vec<Option<Dim>> = list.iter().map(|e| self.dim_of_shape(e)).collect();
-                let dims: Vec<Dim> = dims.into_iter().collect::<Option<_>>()?;
-                let attr = Attr::Dims(dims);
-                let text = OptionText::Fixed(attr.to_string());
-                (attr, text)
+                Attr::Dims(dims.into_iter().collect::<Option<_>>()?)
             }
             Kind::Pad | Kind::Ends if matches!(&e.kind, ExprKind::Name(n) if n == "same") => {
-                (Attr::Word("same".into()), OptionText::Fixed("same".into()))
+                Attr::Word("same".into())
             }
             Kind::Pair | Kind::Pad | Kind::Ends => {
                 let parts = match &e.kind {
@@ -99,19 +67,15 @@ impl Body<'_> {
                     return self.wrong_kind(def, e);
                 }
                 let dims: Vec<Option<Dim>> = parts.iter().map(|p| self.poly(p)).collect();
-                let attr = Attr::Dims(dims.into_iter().collect::<Option<_>>()?);
-                let text = OptionText::Fixed(attr.to_string());
-                (attr, text)
+                Attr::Dims(dims.into_iter().collect::<Option<_>>()?)
             }
-            Kind::Float | Kind::Int | Kind::Bool => self.scalar_option(def, e)?,
+            Kind::Float | Kind::Int | Kind::Bool => return self.scalar_option(def, e, place),
             Kind::Word(words) => match &e.kind {
-                ExprKind::Name(n) if words.contains(&n.to_string().as_str()) => {
-                    (Attr::Word(n.to_string()), OptionText::Fixed(n.to_string()))
-                }
+                ExprKind::Name(n) if words.contains(&n.to_string().as_str()) => Attr::Word(n.to_string()),
                 _ => return self.wrong_kind(def, e),
             },
         };
-        Some(OptionGiven { name: def.name, attr, text, place })
+        Some(OptionGiven::fixed(def.name, attr, place))
     }
 
     /// A dim of a shape, or its leading axes.
@@ -134,7 +98,7 @@ impl Body<'_> {
     }
 
     /// A literal, or the value of the network's own option.
-    fn scalar_option(&self, def: &OptionDef, e: &Expr) -> Option<(Attr, OptionText)> {
+    fn scalar_option(&self, def: &OptionDef, e: &Expr, place: Place) -> Option<OptionGiven> {
         let (value, of) = match &e.kind {
             ExprKind::Name(n) => match self.option(&n.to_string()) {
                 Some(v) => (v, Some(n.to_string())),
@@ -155,8 +119,8 @@ impl Body<'_> {
             },
             _ => return self.wrong_kind(def, e),
         };
-        let text = of.map_or_else(|| OptionText::Fixed(attr.to_string()), OptionText::Of);
-        Some((attr, text))
+        let plan = of.map_or_else(|| OptionPlan::Fixed(attr.clone()), OptionPlan::Of);
+        Some(OptionGiven { name: def.name, attr, plan, place })
     }
 
     /// One axis or a tuple of them.

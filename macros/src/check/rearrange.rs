@@ -1,17 +1,17 @@
 //! `rearrange(x, [b, s, (three h d)] -> [three, b, h, s, d], three = 3, h = HEADS)`:
 //! a reshape that opens the groups, a transpose, a reshape that closes the new ones.
 
-use super::exprs::Hint;
-use super::options::OptionGiven;
-use super::scope::{Body, Shaped, Tensor};
+use super::checker::Checker;
+use super::scope::{Hint, Shaped, Tensor};
 use crate::ast::{Arg, Axis, Expr};
 use crate::errors::Place;
 use crate::messages;
 use std::collections::BTreeMap;
 use tancho_ir::bind::is_open;
+use tancho_ir::op::Op;
 use tancho_ir::{DType, Dim};
 
-impl Body<'_> {
+impl Checker<'_> {
     /// The value of a `rearrange`.
     pub fn rearrange(&mut self, e: &Expr, x: &Expr, left: &[Axis], right: &[Axis], sizes: &[Arg]) -> Shaped {
         let v = self.eval(x, Hint::default());
@@ -171,10 +171,7 @@ impl Body<'_> {
             let moved: Vec<usize> =
                 to.iter().map(|n| from.iter().position(|f| f == n)).collect::<Option<_>>()?;
             let order = (0..leading.len()).chain(moved.iter().map(|a| a + leading.len())).collect();
-            let option = OptionGiven::permutation(&value, order, e.place);
-            let Shaped::Tensor(moved) =
-                self.op("transpose", &[("x", &value, e.place)], vec![option], e.place, &e.text)
-            else {
+            let Shaped::Tensor(moved) = self.apply(Op::Transpose(order), &[(&value, e.place)], e) else {
                 return None;
             };
             value = moved;

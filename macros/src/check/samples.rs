@@ -3,7 +3,8 @@
 //! Two polynomials that agree at a few choices of large, unlike values are the same. The values obey what the
 //! network promises, `where D % HEADS == 0`, and what holds in the branches around the call.
 
-use super::scope::Body;
+use super::checker::Checker;
+use super::scope::Assumed;
 use crate::plan::Test;
 use std::collections::BTreeMap;
 use tancho_ir::graph::{Constraint, Relation};
@@ -44,15 +45,7 @@ impl Sample {
     }
 }
 
-/// What holds in the branches around a place.
-#[derive(Clone, Default)]
-pub struct Assumed {
-    equal: Vec<(Dim, Dim)>,
-    /// The place is not reached with the defaults, whose numbers say nothing there.
-    never_by_default: bool,
-}
-
-impl Body<'_> {
+impl Checker<'_> {
     /// The same inside of a branch with these tests, or of the other one.
     pub fn assume(&self, tests: &[Option<Test>], then: bool) -> Assumed {
         let mut out = self.assumed.clone();

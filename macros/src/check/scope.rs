@@ -1,20 +1,12 @@
-//! The state of checking one body: what names mean, and the steps so far.
+//! What names, values and places mean while a body is checked.
 
-use super::Program;
-use super::dims::Dims;
-use super::sig;
-use super::state::State;
-use crate::ast::{Entry, Expr, Network};
-use crate::errors::{Errors, Message, Place};
-use crate::messages;
-use crate::plan::{Block, ItemDoc, NetPlan, Sig, Step, StepKind, Val};
-use proc_macro2::TokenStream;
+use crate::errors::Place;
+use crate::plan::{NetPlan, OptionPlan, Sig, Val};
+use proc_macro2::{Ident, TokenStream};
 use std::collections::BTreeMap;
-use tancho_ir::bind::DimDecl;
 use tancho_ir::builder::OptionValue;
-use tancho_ir::infer::infer;
-use tancho_ir::op::Op;
-use tancho_ir::{DType, Dim, Facts, Type};
+use tancho_ir::table::Attr;
+use tancho_ir::{Dim, Type};
 
 /// A tensor of the body.
 #[derive(Clone, Debug)]
@@ -106,233 +98,58 @@ pub struct Declared {
     pub used: bool,
 }
 
-/// What the check of one entry point gives.
-pub struct Outcome {
-    /// Its steps; nothing if it has an error.
-    pub block: Option<Block>,
-    /// Its items, and whether it uses them.
-    pub declared: Vec<Declared>,
-    /// Its weights and nets, for docs.
-    pub items: Vec<ItemDoc>,
+/// A state of the body.
+#[derive(Clone, Debug)]
+pub struct State {
+    /// Its name.
+    pub name: String,
+    /// What it holds now.
+    pub tensor: Tensor,
+    /// What it holds when a call begins.
+    pub before: Val,
+    /// The axis it grows along, and its dim.
+    pub grows: Option<(usize, String)>,
+    /// Where it is declared.
+    pub place: Place,
+    /// In how many loops.
+    pub loops: usize,
+    /// What was pushed in this call, and where; or where it was assigned.
+    pub changed: Vec<(Option<Dim>, Place)>,
 }
 
-/// One body while it is checked.
-pub struct Body<'a> {
-    pub program: &'a Program<'a>,
-    /// The number of the network, and of the entry point in it.
-    pub me: (usize, usize),
-    pub sig: &'a Sig,
-    /// Whether it is a `train fn`.
-    pub train: bool,
-    /// The dims of the network, and the turns of the loops around.
-    pub known: Vec<DimDecl>,
-    pub facts: Facts,
-    pub errors: &'a Errors,
-    pub scopes: Vec<BTreeMap<String, Meaning>>,
-    pub nets: Vec<NetUse>,
-    pub states: Vec<State>,
-    /// Axes that were taken away, and by what.
-    pub removed: Vec<(Dim, String)>,
-    /// The loops around, by what paths call their turns.
-    pub loops: Vec<String>,
-    /// What holds in the branches around.
-    pub assumed: super::samples::Assumed,
-    /// Where something is minimised.
-    pub minimised: Vec<(Place, Option<Val>)>,
-    pub items: Vec<ItemDoc>,
-    steps: Vec<Step>,
-    vals: usize,
-    declared: Vec<Declared>,
+/// What holds in the branches around a place.
+#[derive(Clone, Default)]
+pub struct Assumed {
+    /// These dims are equal.
+    pub equal: Vec<(Dim, Dim)>,
+    /// The place is not reached with the defaults, whose numbers say nothing there.
+    pub never_by_default: bool,
 }
 
-/// Checks the body of an entry point.
-pub fn body(
-    program: &Program<'_>,
-    me: (usize, usize),
-    n: &Network,
-    entry: &Entry,
-    errors: &Errors,
-) -> Option<Outcome> {
-    let sig = program.entries.get(me.0)?.get(me.1)?;
-    if sig.broken && entry.outputs.is_empty() {
-        return None;
-    }
-    let before = errors.count();
-    let mut b = Body {
-        program,
-        me,
-        sig,
-        train: entry.train,
-        known: sig.declared.dims.clone(),
-        facts: sig::facts(sig),
-        errors,
-        scopes: vec![BTreeMap::new()],
-        nets: Vec::new(),
-        states: Vec::new(),
-        removed: Vec::new(),
-        loops: Vec::new(),
-        assumed: Default::default(),
-        minimised: Vec::new(),
-        items: Vec::new(),
-        steps: Vec::new(),
-        vals: 0,
-        declared: Vec::new(),
-    };
-    for (name, ty) in &sig.declared.inputs {
-        let val = b.fresh();
-        let t = Tensor { ty: ty.clone(), val, name: name.clone() };
-        // The types of a broken header are guesses.
-        b.bind(name, if sig.broken { Meaning::Poison } else { Meaning::Value(Shaped::Tensor(t)) });
-    }
-    b.items(&n.items);
-    let results = b.network(n, entry);
-    // What did not parse may be the push of a state.
-    let judged = !sig.broken && !n.broken_body;
-    if errors.count() == before && judged {
-        b.settle_states();
-    }
-    let whole = errors.count() == before && judged;
-    let steps = std::mem::take(&mut b.steps);
-    let block = whole.then_some(()).and(results).map(|results| Block { steps, results });
-    if let Some(block) = &block {
-        b.settle_training(entry, block);
-    }
-    let block = block.filter(|_| errors.count() == before);
-    Some(Outcome { block, declared: b.declared, items: b.items })
+/// What is expected of a value: its types where the user wrote them, and its name.
+#[derive(Clone, Copy, Default)]
+pub struct Hint<'a> {
+    /// The types of an annotation, of the assigned variable, or of the promise.
+    pub types: Option<&'a [Type]>,
+    /// The name the value is given.
+    pub name: Option<&'a Ident>,
 }
 
-impl<'a> Body<'a> {
-    /// A number for a new value.
-    pub fn fresh(&mut self) -> Val {
-        self.vals += 1;
-        self.vals - 1
-    }
+/// An option of a call.
+pub struct OptionGiven {
+    /// Its name.
+    pub name: &'static str,
+    /// Its value for the shape rules.
+    pub attr: Attr,
+    /// Its value in the emitted call.
+    pub plan: OptionPlan,
+    /// Where.
+    pub place: Place,
+}
 
-    /// Reports an error.
-    pub fn fail(&self, place: Place, message: Message) {
-        self.errors.push(place, message);
-    }
-
-    /// Adds a step.
-    pub fn step(&mut self, place: Place, text: &str, kind: StepKind) {
-        self.steps.push(Step { place, text: text.into(), kind });
-    }
-
-    /// Runs something whose steps go into a list of their own.
-    pub fn collect<T>(&mut self, run: impl FnOnce(&mut Self) -> T) -> (Vec<Step>, T) {
-        let outer = std::mem::take(&mut self.steps);
-        let value = run(self);
-        (std::mem::replace(&mut self.steps, outer), value)
-    }
-
-    /// Gives a name its meaning in the innermost block.
-    pub fn bind(&mut self, name: &str, meaning: Meaning) {
-        if let Some(scope) = self.scopes.last_mut() {
-            scope.insert(name.into(), meaning);
-        }
-    }
-
-    /// The meaning of a name, if it is a value or item.
-    pub fn lookup(&mut self, name: &str) -> Option<Meaning> {
-        if let Some(d) = self.declared.iter_mut().rev().find(|d| d.name == name) {
-            d.used = true;
-        }
-        self.peek(name).cloned()
-    }
-
-    /// The same without using it.
-    pub fn peek(&self, name: &str) -> Option<&Meaning> {
-        self.scopes.iter().rev().find_map(|s| s.get(name))
-    }
-
-    /// Notes an item, to report it if nothing uses it.
-    pub fn declare(&mut self, name: &str, what: &'static str, place: Place) {
-        self.declared.push(Declared { name: name.into(), what, place, used: false });
-    }
-
-    /// An option's default.
-    pub fn option(&self, name: &str) -> Option<OptionValue> {
-        self.sig.declared.options.iter().find(|(n, _)| n == name).map(|(_, v)| *v)
-    }
-
-    /// Whether the network has a dim of that name.
-    pub fn is_dim(&self, name: &str) -> bool {
-        self.known.iter().any(|d| d.name == name)
-    }
-
-    /// Reads with the network's dims.
-    pub fn dims<T>(&self, read: impl FnOnce(&Dims<'_>) -> T) -> T {
-        let other = |name: &str| -> Option<&'static str> {
-            if self.option(name).is_some() {
-                return Some("an option");
-            }
-            Some(match self.peek(name)? {
-                Meaning::Poison | Meaning::Value(_) | Meaning::Slot(..) => "a tensor",
-                Meaning::Param(_) => "a weight",
-                Meaning::Net(_) | Meaning::Array(_) => "a net",
-                Meaning::State(_) => "a state",
-            })
-        };
-        read(&Dims { known: &self.known, facts: &self.facts, errors: self.errors, other: &other })
-    }
-
-    /// The polynomial of an expression.
-    pub fn poly(&self, e: &Expr) -> Option<Dim> {
-        self.dims(|d| d.poly(e))
-    }
-
-    /// One tensor of a value: a number becomes a constant of that element type.
-    pub fn tensor(&mut self, v: Shaped, e: &Expr, dtype: DType) -> Option<Tensor> {
-        match v {
-            Shaped::Poison => None,
-            Shaped::Tensor(t) => Some(t),
-            Shaped::Number(n) => self.constant(&n, e, dtype),
-            Shaped::Tuple(parts) => {
-                self.fail(e.place, messages::tuple_as_tensor(&e.text, parts.len()));
-                None
-            }
-        }
-    }
-
-    fn constant(&mut self, n: &Number, e: &Expr, dtype: DType) -> Option<Tensor> {
-        use crate::plan::{Given, OptionText};
-        let (value, given) = match n {
-            Number::Dim(d) => {
-                let of = OptionText::Fixed(d.to_string());
-                let val = self.fresh();
-                self.step(
-                    e.place,
-                    &e.text,
-                    StepKind::Op { out: val, name: "dim", args: Vec::new(), options: vec![("of", of)] },
-                );
-                let scalar = Tensor { ty: Type::f32(Vec::new()), val, name: e.text.clone() };
-                return Some(if dtype == DType::I32 { self.cast(scalar, e, dtype) } else { scalar });
-            }
-            Number::Literal(v) => (*v, Given::Value(*v)),
-            Number::Of(name, v) => (*v, Given::Of(name.clone())),
-        };
-        let natural = if matches!(value, OptionValue::Bool(_)) { DType::Bool } else { dtype };
-        let Some(scalar) = tancho_ir::builder::scalar_for(natural, value) else {
-            self.fail(e.place, messages::scalar_type(&e.text, natural.name()));
-            return None;
-        };
-        if let Err(error) = infer(&Op::Const(scalar), &[], &self.facts) {
-            self.fail(e.place, messages::shape(&error));
-            return None;
-        }
-        let out = self.fresh();
-        self.step(e.place, &e.text, StepKind::Constant { out, dtype: natural, value: given });
-        Some(Tensor { ty: Type::new(natural, Vec::new()), val: out, name: e.text.clone() })
-    }
-
-    fn cast(&mut self, t: Tensor, e: &Expr, dtype: DType) -> Tensor {
-        let out = self.fresh();
-        let to = crate::plan::OptionText::Fixed(dtype.name().into());
-        self.step(
-            e.place,
-            &e.text,
-            StepKind::Op { out, name: "cast", args: vec![("x", t.val)], options: vec![("to", to)] },
-        );
-        Tensor { ty: Type::new(dtype, t.ty.shape), val: out, name: t.name }
+impl OptionGiven {
+    /// One whose value is known now.
+    pub fn fixed(name: &'static str, attr: Attr, place: Place) -> OptionGiven {
+        OptionGiven { name, plan: OptionPlan::Fixed(attr.clone()), attr, place }
     }
 }

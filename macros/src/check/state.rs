@@ -1,36 +1,18 @@
 //! States: what a session keeps between calls, and `.push`.
 
-use super::exprs::Hint;
-use super::kept::Kept;
-use super::scope::{Body, Meaning, Shaped, Tensor};
+use super::checker::Checker;
+use super::program::Kept;
+use super::scope::{Hint, Meaning, Shaped, State, Tensor};
 use super::sig;
 use crate::ast::{Arg, Expr, Item, Ty};
 use crate::errors::Place;
 use crate::messages;
-use crate::plan::{StepKind, Val};
+use crate::plan::StepKind;
 use proc_macro2::Ident;
 use tancho_ir::bind::DimKind;
 use tancho_ir::{Dim, Type};
 
-/// A state of the body.
-#[derive(Clone, Debug)]
-pub struct State {
-    /// Its name.
-    pub name: String,
-    /// What it holds now.
-    pub tensor: Tensor,
-    /// What it holds when a call begins.
-    before: Val,
-    /// The axis it grows along, and its dim.
-    pub grows: Option<(usize, String)>,
-    /// Where it is declared, and in how many loops.
-    pub place: Place,
-    loops: usize,
-    /// What was pushed in this call, and where; or where it was assigned.
-    changed: Vec<(Option<Dim>, Place)>,
-}
-
-impl Body<'_> {
+impl Checker<'_> {
     /// `state keys: [B, HEADS, P, HD] grow P;`
     pub fn state(&mut self, item: &Item, name: &str, t: &Ty, grows: Option<&Ident>) -> Option<Meaning> {
         let place = Place::of(item.name.span());

@@ -1,7 +1,7 @@
 //! `train fn`: what is minimised, by which optimiser.
 
-use super::exprs::Hint;
-use super::scope::{Body, Number, Shaped};
+use super::checker::Checker;
+use super::scope::{Hint, Number, Shaped};
 use crate::ast::{Entry, Minimize};
 use crate::errors::Place;
 use crate::messages;
@@ -20,7 +20,7 @@ const OPTIMISERS: [Optimiser; 3] = [
     Optimiser { name: "adamw", settings: &["lr", "beta1", "beta2", "eps", "weight_decay"] },
 ];
 
-impl Body<'_> {
+impl Checker<'_> {
     /// `minimize loss with adamw(lr = lr);`
     pub fn minimize(&mut self, m: &Minimize) {
         let before = self.errors.count();

@@ -3,13 +3,14 @@
 use super::sig::{float, integer, option_value};
 use super::{foreign, own};
 use crate::plan::{
-    Axis, Block, ForeignCall, Given, Home, Marks, NetPlan, OptionText, Sig, Step, StepKind, Test, Val,
+    Axis, Block, ForeignCall, Given, Home, Marks, NetPlan, OptionPlan, Sig, Step, StepKind, Test, Val,
 };
 use proc_macro2::{Ident, TokenStream};
 use quote::{format_ident, quote, quote_spanned};
 use tancho_ir::builder::{OptionValue, scalar_for};
 use tancho_ir::graph::Init;
-use tancho_ir::op::Scalar;
+use tancho_ir::op::{Op, Scalar};
+use tancho_ir::table::{name_of, present_params};
 use tancho_ir::{DType, Dim, Type};
 
 /// ```text
@@ -108,7 +109,7 @@ impl Emit<'_> {
                 quote_spanned!(own()=> #slot = #from; #scope.keep(#state, #from)?;)
             }
             StepKind::Net(n) => self.net(n),
-            StepKind::Op { out, name, args, options } => self.op(*out, name, args, options),
+            StepKind::Op { out, op, args, options } => self.op(*out, op, args, options),
             StepKind::Constant { out, dtype, value } => self.constant(*out, *dtype, value),
             StepKind::Call { outs, home: Home::Net(net), args, foreign: Some((call, types)), .. } => {
                 self.call_foreign(outs, *net, args, call, types)
@@ -201,29 +202,23 @@ impl Emit<'_> {
         quote_spanned!(own()=> let #out = #scope.net(#path, &[#(#dims),*], &[#(#options),*], &#marks)?;)
     }
 
-    fn op(
-        &self,
-        out: Val,
-        name: &str,
-        args: &[(&'static str, Val)],
-        options: &[(&'static str, OptionText)],
-    ) -> TokenStream {
-        let (scope, result) = (self.scope, var(out));
-        let first = args.first().map(|(_, v)| *v);
+    fn op(&self, out: Val, op: &Op, args: &[Val], options: &[(&'static str, OptionPlan)]) -> TokenStream {
+        let (scope, result, name) = (self.scope, var(out), name_of(op));
+        let first = args.first().copied();
         let mut format = String::new();
         let mut values = Vec::new();
-        for (n, text) in options {
+        for (n, value) in options {
             if !format.is_empty() {
                 format.push_str(", ");
             }
             format.push_str(&format!("{n} = "));
-            match text {
-                OptionText::Fixed(t) => format.push_str(&t.replace('{', "{{").replace('}', "}}")),
-                OptionText::Of(option) => {
+            match value {
+                OptionPlan::Fixed(a) => format.push_str(&a.to_string().replace('{', "{{").replace('}', "}}")),
+                OptionPlan::Of(option) => {
                     format.push_str("{}");
                     values.push(quote_spanned!(own()=> #scope.option(#option)?));
                 }
-                OptionText::Axes(axes) => {
+                OptionPlan::Axes(axes) => {
                     format.push('(');
                     for a in axes {
                         match (a, first) {
@@ -244,7 +239,7 @@ impl Emit<'_> {
                 }
             }
         }
-        let args = args.iter().map(|(n, v)| {
+        let args = present_params(op, args.len()).into_iter().zip(args).map(|(n, v)| {
             let v = var(*v);
             quote!((#n, #v))
         });

@@ -13,9 +13,8 @@ pub use mirror::mirror;
 pub use ops::ops;
 
 use crate::ast::Network;
-use crate::check::GENERATED;
 use crate::errors::Place;
-use crate::plan::{Checked, CheckedEntry};
+use crate::plan::{self, Checked, CheckedEntry, GENERATED};
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::quote_spanned;
 
@@ -56,7 +55,7 @@ fn entry_type(n: &Network, c: &Checked, i: usize) -> (Ident, TokenStream) {
     let (vis, name) = (&n.vis, &n.name);
     match c.entries.get(i) {
         Some(e) if i != c.main => {
-            let hidden = crate::check::entry_type(&name.to_string(), &e.sig.declared.entry, own());
+            let hidden = plan::entry_type(&name.to_string(), &e.sig.declared.entry, own());
             let declared = quote_spanned! {own()=>
                 #[doc(hidden)]
                 #[derive(::core::clone::Clone, ::core::fmt::Debug)]

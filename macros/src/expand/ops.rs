@@ -1,12 +1,11 @@
 //! The ops as functions: hover in an editor shows what one computes and how it is called.
 
 use super::own;
-use crate::check::usage;
 use crate::forms::FORMS;
 use proc_macro2::{Ident, TokenStream};
 use quote::quote_spanned;
 use std::collections::BTreeMap;
-use tancho_ir::table::{Kind, OPS};
+use tancho_ir::table::{Kind, OPS, usage};
 
 /// `/// softmax(x, over = ..) .. pub fn softmax() {}` for everything that can be called.
 pub fn ops() -> TokenStream {

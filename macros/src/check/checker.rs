@@ -1,0 +1,236 @@
+//! The state of checking one body: what names mean, and the steps so far.
+
+use super::dims::Dims;
+use super::program::Program;
+use super::scope::{Assumed, Declared, Meaning, NetUse, Number, Shaped, State, Tensor};
+use super::sig;
+use crate::ast::{Entry, Expr, Network};
+use crate::errors::{Errors, Message, Place};
+use crate::messages;
+use crate::plan::{Block, Given, ItemDoc, Sig, Step, StepKind, Val};
+use std::collections::BTreeMap;
+use tancho_ir::bind::DimDecl;
+use tancho_ir::builder::{OptionValue, scalar_for};
+use tancho_ir::infer::infer;
+use tancho_ir::op::Op;
+use tancho_ir::{DType, Dim, Facts, Type};
+
+/// What the check of one entry point gives.
+pub struct Outcome {
+    /// Its steps; nothing if it has an error.
+    pub block: Option<Block>,
+    /// Its items, and whether it uses them.
+    pub declared: Vec<Declared>,
+    /// Its weights and nets, for docs.
+    pub items: Vec<ItemDoc>,
+}
+
+/// One body while it is checked.
+pub struct Checker<'a> {
+    pub program: &'a Program<'a>,
+    /// The number of the network, and of the entry point in it.
+    pub me: (usize, usize),
+    pub sig: &'a Sig,
+    /// Whether it is a `train fn`.
+    pub train: bool,
+    /// The dims of the network, and the turns of the loops around.
+    pub known: Vec<DimDecl>,
+    pub facts: Facts,
+    pub errors: &'a Errors,
+    pub scopes: Vec<BTreeMap<String, Meaning>>,
+    pub nets: Vec<NetUse>,
+    pub states: Vec<State>,
+    /// Axes that were taken away, and by what.
+    pub removed: Vec<(Dim, String)>,
+    /// The loops around, by what paths call their turns.
+    pub loops: Vec<String>,
+    /// What holds in the branches around.
+    pub assumed: Assumed,
+    /// Where something is minimised.
+    pub minimised: Vec<(Place, Option<Val>)>,
+    pub items: Vec<ItemDoc>,
+    steps: Vec<Step>,
+    vals: usize,
+    declared: Vec<Declared>,
+}
+
+/// Checks the body of an entry point.
+pub fn body(
+    program: &Program<'_>,
+    me: (usize, usize),
+    n: &Network,
+    entry: &Entry,
+    errors: &Errors,
+) -> Option<Outcome> {
+    let sig = program.entries.get(me.0)?.get(me.1)?;
+    if sig.broken && entry.outputs.is_empty() {
+        return None;
+    }
+    let before = errors.count();
+    let mut checker = Checker {
+        program,
+        me,
+        sig,
+        train: entry.train,
+        known: sig.declared.dims.clone(),
+        facts: sig::facts(sig),
+        errors,
+        scopes: vec![BTreeMap::new()],
+        nets: Vec::new(),
+        states: Vec::new(),
+        removed: Vec::new(),
+        loops: Vec::new(),
+        assumed: Default::default(),
+        minimised: Vec::new(),
+        items: Vec::new(),
+        steps: Vec::new(),
+        vals: 0,
+        declared: Vec::new(),
+    };
+    for (name, ty) in &sig.declared.inputs {
+        let val = checker.fresh();
+        let t = Tensor { ty: ty.clone(), val, name: name.clone() };
+        // The types of a broken header are guesses.
+        checker.bind(name, if sig.broken { Meaning::Poison } else { Meaning::Value(Shaped::Tensor(t)) });
+    }
+    checker.items(&n.items);
+    let results = checker.network(n, entry);
+    // What did not parse may be the push of a state.
+    let judged = !sig.broken && !n.broken_body;
+    if errors.count() == before && judged {
+        checker.settle_states();
+    }
+    let whole = errors.count() == before && judged;
+    let steps = std::mem::take(&mut checker.steps);
+    let block = whole.then_some(()).and(results).map(|results| Block { steps, results });
+    if let Some(block) = &block {
+        checker.settle_training(entry, block);
+    }
+    let block = block.filter(|_| errors.count() == before);
+    Some(Outcome { block, declared: checker.declared, items: checker.items })
+}
+
+impl Checker<'_> {
+    /// A number for a new value.
+    pub fn fresh(&mut self) -> Val {
+        self.vals += 1;
+        self.vals - 1
+    }
+
+    /// Reports an error.
+    pub fn fail(&self, place: Place, message: Message) {
+        self.errors.push(place, message);
+    }
+
+    /// Adds a step.
+    pub fn step(&mut self, place: Place, text: &str, kind: StepKind) {
+        self.steps.push(Step { place, text: text.into(), kind });
+    }
+
+    /// Runs something whose steps go into a list of their own.
+    pub fn collect<T>(&mut self, run: impl FnOnce(&mut Self) -> T) -> (Vec<Step>, T) {
+        let outer = std::mem::take(&mut self.steps);
+        let value = run(self);
+        (std::mem::replace(&mut self.steps, outer), value)
+    }
+
+    /// Gives a name its meaning in the innermost block.
+    pub fn bind(&mut self, name: &str, meaning: Meaning) {
+        if let Some(scope) = self.scopes.last_mut() {
+            scope.insert(name.into(), meaning);
+        }
+    }
+
+    /// The meaning of a name, if it is a value or item.
+    pub fn lookup(&mut self, name: &str) -> Option<Meaning> {
+        if let Some(d) = self.declared.iter_mut().rev().find(|d| d.name == name) {
+            d.used = true;
+        }
+        self.peek(name).cloned()
+    }
+
+    /// The same without using it.
+    pub fn peek(&self, name: &str) -> Option<&Meaning> {
+        self.scopes.iter().rev().find_map(|s| s.get(name))
+    }
+
+    /// Notes an item, to report it if nothing uses it.
+    pub fn declare(&mut self, name: &str, what: &'static str, place: Place) {
+        self.declared.push(Declared { name: name.into(), what, place, used: false });
+    }
+
+    /// An option's default.
+    pub fn option(&self, name: &str) -> Option<OptionValue> {
+        self.sig.declared.options.iter().find(|(n, _)| n == name).map(|(_, v)| *v)
+    }
+
+    /// Whether the network has a dim of that name.
+    pub fn is_dim(&self, name: &str) -> bool {
+        self.known.iter().any(|d| d.name == name)
+    }
+
+    /// Reads with the network's dims.
+    pub fn dims<T>(&self, read: impl FnOnce(&Dims<'_>) -> T) -> T {
+        let other = |name: &str| -> Option<&'static str> {
+            if self.option(name).is_some() {
+                return Some("an option");
+            }
+            Some(match self.peek(name)? {
+                Meaning::Poison | Meaning::Value(_) | Meaning::Slot(..) => "a tensor",
+                Meaning::Param(_) => "a weight",
+                Meaning::Net(_) | Meaning::Array(_) => "a net",
+                Meaning::State(_) => "a state",
+            })
+        };
+        read(&Dims { known: &self.known, facts: &self.facts, errors: self.errors, other: &other })
+    }
+
+    /// The polynomial of an expression.
+    pub fn poly(&self, e: &Expr) -> Option<Dim> {
+        self.dims(|d| d.poly(e))
+    }
+
+    /// One tensor of a value: a number becomes a constant of that element type.
+    pub fn tensor(&mut self, v: Shaped, e: &Expr, dtype: DType) -> Option<Tensor> {
+        match v {
+            Shaped::Poison => None,
+            Shaped::Tensor(t) => Some(t),
+            Shaped::Number(n) => self.constant(&n, e, dtype),
+            Shaped::Tuple(parts) => {
+                self.fail(e.place, messages::tuple_as_tensor(&e.text, parts.len()));
+                None
+            }
+        }
+    }
+
+    fn constant(&mut self, n: &Number, e: &Expr, dtype: DType) -> Option<Tensor> {
+        let (value, given) = match n {
+            Number::Dim(d) => {
+                let Shaped::Tensor(scalar) = self.apply(Op::DimValue(d.clone()), &[], e) else { return None };
+                let cast = dtype == DType::I32;
+                return if cast { self.cast(scalar, e, dtype) } else { Some(scalar) };
+            }
+            Number::Literal(v) => (*v, Given::Value(*v)),
+            Number::Of(name, v) => (*v, Given::Of(name.clone())),
+        };
+        let natural = if matches!(value, OptionValue::Bool(_)) { DType::Bool } else { dtype };
+        let Some(scalar) = scalar_for(natural, value) else {
+            self.fail(e.place, messages::scalar_type(&e.text, natural.name()));
+            return None;
+        };
+        if let Err(error) = infer(&Op::Const(scalar), &[], &self.facts) {
+            self.fail(e.place, messages::shape(&error));
+            return None;
+        }
+        let out = self.fresh();
+        self.step(e.place, &e.text, StepKind::Constant { out, dtype: natural, value: given });
+        Some(Tensor { ty: Type::new(natural, Vec::new()), val: out, name: e.text.clone() })
+    }
+
+    fn cast(&mut self, t: Tensor, e: &Expr, dtype: DType) -> Option<Tensor> {
+        match self.apply(Op::Cast(dtype), &[(&t, e.place)], e) {
+            Shaped::Tensor(out) => Some(Tensor { name: t.name, ..out }),
+            _ => None,
+        }
+    }
+}
