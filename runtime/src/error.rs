@@ -1,7 +1,7 @@
 //! What can go wrong at run time: each message says what, where and what to do.
 
-use crate::tensor::view::ViewError;
-use crate::weights::LoadError;
+use crate::tensor::shape::ViewError;
+use crate::weights::error::LoadError;
 use std::path::PathBuf;
 use tancho_ir::DType;
 use tancho_ir::builder::BuildError;
@@ -289,7 +289,7 @@ impl From<LoadError> for Error {
     }
 }
 
-/// Which ids a table of so many rows has.
+/// Which ids a table of `rows` rows has.
 fn of_rows(rows: usize) -> String {
     match rows {
         0 => "the table is empty, no id has a row in it".into(),

@@ -10,6 +10,7 @@ mod reserve;
 pub mod run;
 pub mod tensor;
 pub mod weights;
+mod window;
 
 pub use compiled::Compiled;
 pub use error::Error;
@@ -20,7 +21,8 @@ pub use inspect::trace::Trace;
 pub use model::{Blueprint, Declared, Model};
 pub use run::session::Session;
 pub use tancho_jit::{CompileError, Dump, Format, Isa, Precision, Stats, Target};
-pub use tensor::element::Element;
-pub use tensor::view::{AnyView, AsView, OutputMut, View, ViewError};
+pub use tensor::element::{Element, OutputMut};
+pub use tensor::shape::{TensorType, ViewError};
+pub use tensor::view::{AnyView, AsView, View};
 pub use tensor::{Tensor, TensorData};
 pub use weights::{LoadError, LoadOptions, LoadReport, Weights};

@@ -20,7 +20,6 @@
 //! the smallest normal f32 is none: subnormal results may be flushed. Integers and
 //! bools are exact.
 
-use crate::interpreter::spell;
 use crate::tensor::Tensor;
 use crate::tensor::view::AnyView;
 use std::fmt;
@@ -166,7 +165,7 @@ fn compare_views(
     (scale, reach): (Option<&[f64]>, Option<&[f64]>),
     bound: f64,
 ) -> TensorReport {
-    let shape = spell(want.dtype(), want.shape());
+    let shape = want.ty().to_string();
     let mut r = TensorReport {
         name: name.into(),
         shape,
@@ -177,7 +176,7 @@ fn compare_views(
         first_bad: None,
         mismatch: None,
     };
-    let found = spell(got.dtype(), got.shape());
+    let found = got.ty().to_string();
     if found != r.shape {
         r.mismatch = Some(format!("computed as {found}"));
     } else if let Err(e) = got.check().and(want.check()) {

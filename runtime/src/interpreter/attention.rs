@@ -3,7 +3,7 @@
 use super::elementwise::max;
 use super::f32s;
 use crate::error::Error;
-use crate::reserve::{room, zeros};
+use crate::reserve::{with_capacity, zeros};
 use crate::tensor::Tensor;
 
 /// Where the heads of a `[B, S, N*HD]` or `[B, N, S, HD]` tensor are.
@@ -97,7 +97,7 @@ pub fn attention(
         rules.bias.map_or(0.0, |bias| f64::from(f32s(bias)[(head(bias) * queries + s) * keys + t]))
     };
     let dot = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(&a, &b)| f64::from(a) * f64::from(b)).sum::<f64>();
-    let mut seen: Vec<(usize, f64)> = room(keys)?;
+    let mut seen: Vec<(usize, f64)> = with_capacity(keys)?;
     let (mut weights, mut sums) = (zeros::<f64>(keys)?, zeros::<f64>(qh.width)?);
     for b in 0..batches {
         for h in 0..heads {

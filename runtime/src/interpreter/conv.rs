@@ -3,7 +3,7 @@
 use super::elementwise::max;
 use super::{count, f32s, strides};
 use crate::error::Error;
-use crate::reserve::{collected, room, zeros};
+use crate::reserve::{collected, with_capacity, zeros};
 use crate::tensor::Tensor;
 use tancho_ir::op::{Layout, Pooling};
 
@@ -150,7 +150,7 @@ pub fn batch_norm(args: &[&Tensor], eps: f64) -> Result<Tensor, Error> {
 
 pub fn upsample_nearest(x: &Tensor, out: &[usize]) -> Result<Tensor, Error> {
     let (shape, s) = (x.shape(), strides(x.shape()));
-    let mut from = room(count(out))?;
+    let mut from = with_capacity(count(out))?;
     positions(out, Layout::Nchw, |[n, c, h, w], _| {
         let (ih, iw) = (h * shape[2] / out[2], w * shape[3] / out[3]);
         from.push(n * s[0] + c * s[1] + ih * s[2] + iw * s[3]);

@@ -1,9 +1,8 @@
 //! Values of the run-time dims.
 
 use crate::error::Error;
-use crate::interpreter::spell;
 use crate::tensor::Tensor;
-use crate::tensor::view::element_count;
+use crate::tensor::shape::element_count;
 use std::collections::BTreeMap;
 use tancho_ir::{Dim, Graph};
 
@@ -38,7 +37,7 @@ impl Dims {
         let wrong = |i: usize, why: String| Error::Input {
             name: graph.inputs[i].name.clone(),
             expected: graph.inputs[i].ty.to_string(),
-            found: spell(inputs[i].dtype(), inputs[i].shape()),
+            found: inputs[i].ty().to_string(),
             why,
         };
         for (i, (decl, t)) in pairs().enumerate() {
@@ -80,7 +79,7 @@ impl Dims {
                         op: format!("state `{}`", s.name),
                         index: i,
                         expected: s.ty.to_string(),
-                        found: all.get(i).map_or("missing".into(), |t| spell(t.dtype(), t.shape())),
+                        found: all.get(i).map_or("missing".into(), |t| t.ty().to_string()),
                     })?
                 }
             };

@@ -3,7 +3,7 @@
 use super::moves::checked_id;
 use super::{count, f32s, norms};
 use crate::error::Error;
-use crate::reserve::{collected, room};
+use crate::reserve::{collected, with_capacity};
 use crate::tensor::Tensor;
 
 /// Ids of rows that do not count may be anything.
@@ -20,7 +20,7 @@ pub fn cross_entropy(
     let axis = logits.shape().len() - 1;
     let classes = logits.shape()[axis];
     let log = norms::softmax(logits, axis, true)?;
-    let mut y = room(ids.len())?;
+    let mut y = with_capacity(ids.len())?;
     for (row, &id) in ids.as_i32().unwrap_or_default().iter().enumerate() {
         // With no class at all there is no id that could be right.
         let class = checked_id(if id == ignore { 0 } else { id }, row, classes, ids.shape(), place)?;

@@ -30,13 +30,13 @@ pub use erf::erf;
 
 use crate::error::Error;
 use crate::inspect::compare::{BOUND, largest_in_rows};
-use crate::reserve::{collected, room, short, zeros};
-use crate::run::bind::window_fits;
-use crate::tensor::view::element_count;
+use crate::reserve::{collected, short, with_capacity, zeros};
+use crate::tensor::shape::{TensorType, element_count};
 use crate::tensor::{Tensor, TensorData};
+use crate::window::window_fits;
 use tancho_ir::op::{Binary, Layout, Op, Pooling, Reduction, Scalar, Unary};
 use tancho_ir::table::name_of;
-use tancho_ir::{DType, Dim, Graph, Sight, Value, verify};
+use tancho_ir::{Dim, Graph, Sight, Value, verify};
 
 /// A graph with values for its run-time dims, ready to be evaluated.
 #[derive(Debug)]
@@ -88,8 +88,7 @@ impl<'g> Interpreter<'g> {
         let mut made = Interpreter::new(graph, Dims::of_call(graph, inputs, Some(states))?)?;
         for (i, (want, given)) in made.states.iter_mut().zip(states).enumerate() {
             if want.dtype() != given.dtype() || want.shape() != given.shape() {
-                let (expected, found) =
-                    (spell(want.dtype(), want.shape()), spell(given.dtype(), given.shape()));
+                let (expected, found) = (want.ty().to_string(), given.ty().to_string());
                 return Err(Error::Argument {
                     op: format!("state `{}`", graph.states[i].name),
                     index: i,
@@ -158,7 +157,7 @@ impl<'g> Interpreter<'g> {
                     self.fits(v, t).map_err(|expected| Error::Input {
                         name: self.graph.inputs[i].name.clone(),
                         expected,
-                        found: spell(t.dtype(), t.shape()),
+                        found: t.ty().to_string(),
                         why: String::new(),
                     })?;
                     t.copied()?
@@ -168,7 +167,7 @@ impl<'g> Interpreter<'g> {
                     self.fits(v, &t).map_err(|expected| Error::Weight {
                         name: self.graph.weights[i].name.clone(),
                         expected,
-                        found: spell(t.dtype(), t.shape()),
+                        found: t.ty().to_string(),
                     })?;
                     t
                 }
@@ -187,7 +186,7 @@ impl<'g> Interpreter<'g> {
         if t.dtype() == dtype && t.shape() == self.shape(v) {
             Ok(())
         } else {
-            Err(spell(dtype, self.shape(v)))
+            Err(TensorType { dtype, shape: self.shape(v) }.to_string())
         }
     }
 
@@ -202,10 +201,13 @@ impl<'g> Interpreter<'g> {
         for (index, a) in node.args.iter().enumerate() {
             let wrong = |expected, found| Error::Argument { op: place(), index, expected, found };
             match args.get(index) {
-                Some(t) => {
-                    self.fits(*a, t).map_err(|expected| wrong(expected, spell(t.dtype(), t.shape())))?
+                Some(t) => self.fits(*a, t).map_err(|expected| wrong(expected, t.ty().to_string()))?,
+                None => {
+                    return Err(wrong(
+                        TensorType { dtype: self.graph.ty(*a).dtype, shape: self.shape(*a) }.to_string(),
+                        "missing".into(),
+                    ));
                 }
-                None => return Err(wrong(spell(self.graph.ty(*a).dtype, self.shape(*a)), "missing".into())),
             }
         }
         let args = &args[..node.args.len()];
@@ -447,11 +449,6 @@ fn place(g: &Graph, v: Value) -> String {
     if node.source.text.is_empty() { format!("{} {v}", name_of(&node.op)) } else { node.source.to_string() }
 }
 
-/// `f32[2, 3]`.
-pub(crate) fn spell(dtype: DType, shape: &[usize]) -> String {
-    format!("{dtype}{shape:?}")
-}
-
 /// The elements of an f32 tensor; callers have checked the type against the graph.
 fn f32s(t: &Tensor) -> &[f32] {
     t.as_f32().unwrap_or_default()
@@ -473,7 +470,7 @@ fn strides(shape: &[usize]) -> Vec<usize> {
 
 /// The offsets of all indices over `(length, stride)` axes, in row-major order.
 fn offsets(axes: impl Iterator<Item = (usize, usize)> + Clone) -> Result<Vec<usize>, Error> {
-    let mut out = room(1)?;
+    let mut out = with_capacity(1)?;
     if axes.clone().any(|(n, _)| n == 0) {
         return Ok(out);
     }

@@ -38,7 +38,7 @@ pub fn slice(
 
 pub fn concat(args: &[&Tensor], axis: usize, out: &[usize]) -> Result<Tensor, Error> {
     let all = count(out);
-    let mut data = TensorData::room(args[0].dtype(), all)?;
+    let mut data = TensorData::with_capacity(args[0].dtype(), all)?;
     let outer = if all > 0 { count(&out[..axis]) } else { 0 };
     for i in 0..outer {
         for a in args {
@@ -51,7 +51,7 @@ pub fn concat(args: &[&Tensor], axis: usize, out: &[usize]) -> Result<Tensor, Er
 
 pub fn pad(x: &Tensor, axis: usize, before: usize, out: &[usize]) -> Result<Tensor, Error> {
     let all = count(out);
-    let mut data = TensorData::room(x.dtype(), all)?;
+    let mut data = TensorData::with_capacity(x.dtype(), all)?;
     if all > 0 {
         let (outer, inner) = (count(&out[..axis]), count(&out[axis + 1..]));
         let (row, first, len) = (out[axis] * inner, before * inner, x.shape()[axis] * inner);
@@ -89,7 +89,7 @@ pub fn gather(
 ) -> Result<Tensor, Error> {
     let rows = table.shape()[0];
     let width = count(&table.shape()[1..]);
-    let mut data = TensorData::room(table.dtype(), count(out))?;
+    let mut data = TensorData::with_capacity(table.dtype(), count(out))?;
     for (at, &id) in ids.as_i32().unwrap_or_default().iter().enumerate() {
         let row = checked_id(id, at, rows, ids.shape(), place)?;
         if !table.is_empty() {

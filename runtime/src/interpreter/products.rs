@@ -2,7 +2,7 @@
 
 use super::{count, f32s};
 use crate::error::Error;
-use crate::reserve::{collected, room, zeros};
+use crate::reserve::{collected, with_capacity, zeros};
 use crate::tensor::Tensor;
 
 /// Rows that share one pass over the right side: their sums are independent, so the adder is kept busy.
@@ -46,7 +46,7 @@ pub fn matmul(a: &Tensor, b: &Tensor, out: &[usize]) -> Result<Tensor, Error> {
         return Ok(Tensor::from_parts(zeros::<f32>(len)?, out));
     }
     let batches = count(&b.shape()[..rank - 2]);
-    let mut y = room(len)?;
+    let mut y = with_capacity(len)?;
     let rows = x.len() / batches;
     for (i, w) in w.chunks_exact(k * n).enumerate() {
         let wt: Vec<f32> = collected(k * n, (0..k * n).map(|j| w[j % k * n + j / k]))?;
@@ -57,7 +57,7 @@ pub fn matmul(a: &Tensor, b: &Tensor, out: &[usize]) -> Result<Tensor, Error> {
 
 pub fn linear(x: &Tensor, w: &Tensor, bias: Option<&Tensor>, out: &[usize]) -> Result<Tensor, Error> {
     let (n, k, len) = (w.shape()[0], w.shape()[1], count(out));
-    let mut sums = room(len)?;
+    let mut sums = with_capacity(len)?;
     if k == 0 {
         sums.resize(len, 0.0);
     }

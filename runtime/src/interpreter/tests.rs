@@ -5,7 +5,7 @@ use crate::inspect::compare::compare;
 use half::bf16;
 use tancho_ir::decompose::decompose;
 use tancho_ir::op::*;
-use tancho_ir::{Source, Type};
+use tancho_ir::{DType, Source, Type};
 
 const NAN: f32 = f32::NAN;
 const INF: f32 = f32::INFINITY;

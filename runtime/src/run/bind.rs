@@ -1,10 +1,10 @@
 //! Binding the run-time dims of a call, and what must hold of them.
 
 use crate::error::Error;
-use crate::interpreter::spell;
 use crate::tensor::view::AnyView;
+use crate::window::window_fits;
 use tancho_ir::op::Op;
-use tancho_ir::{Dim, Graph, Sight, Value};
+use tancho_ir::{Dim, Graph, Value};
 
 /// The values of the run-time dims by the shapes of the inputs, in the order of the declaration. `rows` has
 /// those that states grow along, and -1 for others.
@@ -22,7 +22,7 @@ pub fn bind_inputs(
     let wrong = |i: usize, why: String| Error::Input {
         name: g.inputs[i].name.clone(),
         expected: g.inputs[i].ty.to_string(),
-        found: spell(inputs[i].dtype(), inputs[i].shape()),
+        found: inputs[i].ty().to_string(),
         why,
     };
     for (i, (decl, x)) in g.inputs.iter().zip(inputs).enumerate() {
@@ -55,27 +55,6 @@ pub fn bind_inputs(
         }
     }
     Ok(())
-}
-
-/// The window of a convolution or a pooling, which must stand on the image and what surrounds it; `None` for
-/// other ops.
-pub fn window_fits(
-    g: &Graph,
-    v: Value,
-    value: &dyn Fn(&Dim) -> Result<i64, Error>,
-    place: &dyn Fn() -> String,
-) -> Result<Option<Sight>, Error> {
-    let Some(sight) = g.sight(v) else { return Ok(None) };
-    let fault = |e: tancho_ir::DimError| Error::Graph(format!("{}: {e}", place()));
-    for (axis, name) in ["rows", "columns"].into_iter().enumerate() {
-        let (image, kernel) = (&sight.image[axis], &sight.kernel[axis]);
-        let room = value(&sight.window.room(axis, image, kernel).map_err(fault)?)?;
-        if room < 0 {
-            let spans = value(&sight.window.extent(axis, kernel).map_err(fault)?)?;
-            return Err(Error::Window { op: place(), axis: name, spans, padded: spans + room });
-        }
-    }
-    Ok(Some(sight))
 }
 
 /// The graph under values of its dims.

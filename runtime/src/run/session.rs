@@ -6,7 +6,6 @@
 use crate::compiled::Compiled;
 use crate::error::Error;
 use crate::inspect::profile::Cost;
-use crate::interpreter::spell;
 use crate::run::bind::{Env, bind_inputs};
 use crate::run::ids::id_error;
 use crate::run::layout::may_be_had;
@@ -17,7 +16,9 @@ use crate::run::stages::{Stage, WORTH, Work, divide};
 use crate::run::state::States;
 use crate::tensor::Tensor;
 use crate::tensor::element::Element;
-use crate::tensor::view::{AnyView, OutputMut, View, element_count};
+use crate::tensor::element::OutputMut;
+use crate::tensor::shape::{TensorType, element_count};
+use crate::tensor::view::{AnyView, View};
 use tancho_jit::plan::{ALIGN, Place};
 use tancho_jit::spec::KernelSpec;
 
@@ -237,10 +238,12 @@ impl Session {
             let dtype = g.ty(g.outputs[i]).dtype;
             let fits = into.get(i).is_some_and(|o| o.dtype() == dtype && o.len() == out.len);
             if !fits {
-                let found = into.get(i).map_or("missing".into(), |o| spell(o.dtype(), &[o.len()]));
+                let found = into.get(i).map_or("missing".into(), |o| {
+                    TensorType { dtype: o.dtype(), shape: &[o.len()] }.to_string()
+                });
                 return Err(Error::OutputSize {
                     name: g.label(g.outputs[i]),
-                    expected: spell(dtype, &[out.len]),
+                    expected: TensorType { dtype, shape: &[out.len] }.to_string(),
                     found,
                 });
             }

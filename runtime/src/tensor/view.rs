@@ -1,53 +1,10 @@
 //! Borrowed tensors: a slice with a shape, and axis names where the caller gives them.
 
-use crate::reserve::copied;
-use crate::tensor::Tensor;
-use crate::tensor::element::Element;
+use crate::tensor::element::{Element, Elements};
+use crate::tensor::shape::{MAX_RANK, TensorType, ViewError, element_count};
 use half::bf16;
 use std::fmt;
 use tancho_ir::DType;
-
-/// The most axes a view has.
-pub const MAX_RANK: usize = tancho_ir::MAX_RANK;
-
-/// Why a slice cannot be seen under a shape.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum ViewError {
-    /// The number of elements differs.
-    #[error(
-        "a view of {shape:?} needs {expected} elements, but the slice has {found}; change the shape or the slice"
-    )]
-    Length {
-        /// The shape asked for.
-        shape: Vec<usize>,
-        /// Its number of elements.
-        expected: usize,
-        /// The slice's number of elements.
-        found: usize,
-    },
-    /// Too many axes.
-    #[error("a view has at most {MAX_RANK} axes, {rank} given; join neighbouring axes")]
-    Rank {
-        /// The axes asked for.
-        rank: usize,
-    },
-    /// The number of elements, or the length of an axis, is more than memory can hold, or the memory cannot
-    /// be had.
-    #[error("the shape {shape:?} is larger than memory can hold")]
-    Overflow {
-        /// The shape asked for.
-        shape: Vec<usize>,
-    },
-}
-
-/// The number of elements of a shape, if memory could hold it. No axis is longer than `i64::MAX`, also where
-/// there are no elements: dims are `i64`.
-pub(crate) fn element_count(shape: &[usize]) -> Option<usize> {
-    if shape.contains(&0) {
-        return shape.iter().all(|n| i64::try_from(*n).is_ok()).then_some(0);
-    }
-    shape.iter().try_fold(1usize, |n, &d| n.checked_mul(d)).filter(|n| *n <= isize::MAX as usize / 8)
-}
 
 /// A slice seen as a tensor: row-major, at most [`MAX_RANK`] axes, no allocation.
 ///
@@ -104,6 +61,12 @@ impl<'a, T: Element> View<'a, T> {
         View { data, shape: dims, rank: shape.len(), names: [""; MAX_RANK], named: false }
     }
 
+    /// Other elements under the same shape and names.
+    fn with_data<U: Element>(self, data: &'a [U]) -> View<'a, U> {
+        let View { shape, rank, names, named, .. } = self;
+        View { data, shape, rank, names, named }
+    }
+
     /// Whether the slice fits the shape. Views made by [`AsView::view`] are not checked before they are used.
     ///
     /// # Errors
@@ -124,6 +87,11 @@ impl<'a, T: Element> View<'a, T> {
     /// Length of each axis, outermost first.
     pub fn shape(&self) -> &[usize] {
         &self.shape[..self.rank.min(MAX_RANK)]
+    }
+
+    /// Element type and shape.
+    pub fn ty(&self) -> TensorType<'_> {
+        TensorType { dtype: T::DTYPE, shape: self.shape() }
     }
 
     /// The elements in row-major order.
@@ -249,6 +217,11 @@ impl<'a> AnyView<'a> {
         }
     }
 
+    /// Element type and shape.
+    pub fn ty(&self) -> TensorType<'_> {
+        TensorType { dtype: self.dtype(), shape: self.shape() }
+    }
+
     /// The axes' names, if the view has them.
     pub fn names(&self) -> Option<&[&'a str]> {
         match self {
@@ -296,27 +269,6 @@ impl<'a> AnyView<'a> {
             AnyView::Bf16(v) => v.check(),
         }
     }
-
-    /// An owned copy.
-    ///
-    /// # Errors
-    /// The slice does not fit the shape, or there is no memory for a copy.
-    pub fn to_tensor(&self) -> Result<Tensor, ViewError> {
-        fn owned<T: Element>(v: &View<'_, T>) -> Result<Tensor, ViewError> {
-            let shape = v.shape().to_vec();
-            match copied(v.data()) {
-                Ok(data) => Tensor::new(data, shape),
-                Err(_) => Err(ViewError::Overflow { shape }),
-            }
-        }
-        self.check()?;
-        match self {
-            AnyView::F32(v) => owned(v),
-            AnyView::I32(v) => owned(v),
-            AnyView::Bool(v) => owned(v),
-            AnyView::Bf16(v) => owned(v),
-        }
-    }
 }
 
 impl fmt::Display for AnyView<'_> {
@@ -338,89 +290,12 @@ impl fmt::Debug for AnyView<'_> {
 
 impl<'a, T: Element> From<View<'a, T>> for AnyView<'a> {
     fn from(v: View<'a, T>) -> AnyView<'a> {
-        T::any(v)
-    }
-}
-
-impl<'a> From<&'a Tensor> for AnyView<'a> {
-    fn from(t: &'a Tensor) -> AnyView<'a> {
-        t.any_view()
-    }
-}
-
-/// A buffer of the caller's that takes a result.
-#[derive(Debug)]
-#[allow(missing_docs)]
-pub enum OutputMut<'a> {
-    F32(&'a mut [f32]),
-    I32(&'a mut [i32]),
-    Bool(&'a mut [bool]),
-    Bf16(&'a mut [bf16]),
-}
-
-impl OutputMut<'_> {
-    /// First byte and number of bytes, for kernels.
-    pub(crate) fn raw(&mut self) -> (*mut u8, usize) {
-        match self {
-            OutputMut::F32(d) => (d.as_mut_ptr().cast(), d.len() * 4),
-            OutputMut::I32(d) => (d.as_mut_ptr().cast(), d.len() * 4),
-            OutputMut::Bool(d) => (d.as_mut_ptr().cast(), d.len()),
-            OutputMut::Bf16(d) => (d.as_mut_ptr().cast(), d.len() * 2),
+        match T::borrowed(v.data) {
+            Elements::F32(data) => AnyView::F32(v.with_data(data)),
+            Elements::I32(data) => AnyView::I32(v.with_data(data)),
+            Elements::Bool(data) => AnyView::Bool(v.with_data(data)),
+            Elements::Bf16(data) => AnyView::Bf16(v.with_data(data)),
         }
-    }
-
-    /// Copies from a buffer of the same type and size.
-    pub(crate) fn copy_from(&mut self, other: &OutputMut<'_>) {
-        match (self, other) {
-            (OutputMut::F32(a), OutputMut::F32(b)) => a.copy_from_slice(b),
-            (OutputMut::I32(a), OutputMut::I32(b)) => a.copy_from_slice(b),
-            (OutputMut::Bool(a), OutputMut::Bool(b)) => a.copy_from_slice(b),
-            (OutputMut::Bf16(a), OutputMut::Bf16(b)) => a.copy_from_slice(b),
-            _ => {}
-        }
-    }
-
-    /// The element type.
-    pub fn dtype(&self) -> DType {
-        match self {
-            OutputMut::F32(_) => DType::F32,
-            OutputMut::I32(_) => DType::I32,
-            OutputMut::Bool(_) => DType::Bool,
-            OutputMut::Bf16(_) => DType::Bf16,
-        }
-    }
-
-    /// Number of elements.
-    pub fn len(&self) -> usize {
-        match self {
-            OutputMut::F32(v) => v.len(),
-            OutputMut::I32(v) => v.len(),
-            OutputMut::Bool(v) => v.len(),
-            OutputMut::Bf16(v) => v.len(),
-        }
-    }
-
-    /// Whether there is no element.
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-}
-
-impl<'a, T: Element> From<&'a mut [T]> for OutputMut<'a> {
-    fn from(data: &'a mut [T]) -> OutputMut<'a> {
-        T::output(data)
-    }
-}
-
-impl<'a, T: Element> From<&'a mut Vec<T>> for OutputMut<'a> {
-    fn from(data: &'a mut Vec<T>) -> OutputMut<'a> {
-        T::output(data)
-    }
-}
-
-impl<'a, T: Element, const N: usize> From<&'a mut [T; N]> for OutputMut<'a> {
-    fn from(data: &'a mut [T; N]) -> OutputMut<'a> {
-        T::output(data)
     }
 }
 
@@ -447,7 +322,6 @@ mod tests {
             none.view([usize::MAX, 0, 9]).check(),
             Err(ViewError::Overflow { shape: vec![usize::MAX, 0, 9] })
         );
-        assert!(AnyView::from(data.view([7])).to_tensor().is_err());
     }
 
     #[test]
@@ -460,12 +334,5 @@ mod tests {
         assert!(data.view_named([("B", 3)]).is_err());
         assert_eq!(AnyView::from(v).bytes(), [1, 0, 1, 1]);
         assert_eq!([0.5f32; 9].view([9]).to_string(), "f32[9] {0.5, 0.5, 0.5, 0.5, 0.5, 0.5, ..}");
-    }
-
-    #[test]
-    fn outputs_are_taken_from_slices_vecs_and_arrays() {
-        let mut v = vec![0i32; 3];
-        assert_eq!((OutputMut::from(&mut v).len(), OutputMut::from(&mut v[1..]).len()), (3, 2));
-        assert_eq!(OutputMut::from(&mut [bf16::ZERO; 2]).dtype(), DType::Bf16);
     }
 }

@@ -3,7 +3,7 @@
 
 use crate::error::Error;
 use crate::reserve::collected;
-use crate::tensor::view::element_count;
+use crate::tensor::shape::element_count;
 use crate::tensor::{Tensor, TensorData};
 use half::bf16;
 use tancho_ir::DType;

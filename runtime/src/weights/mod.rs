@@ -2,7 +2,7 @@
 
 mod blocks;
 mod convert;
-mod error;
+pub(crate) mod error;
 mod file;
 mod ggml;
 mod gguf;
@@ -22,10 +22,10 @@ pub use gguf::{Gguf, List, Metadata};
 pub use load::{LoadOptions, LoadReport};
 
 use crate::error::Error;
-use crate::interpreter::spell;
 use crate::reserve::copied;
 use crate::tensor::element::Element;
-use crate::tensor::view::{View, element_count};
+use crate::tensor::shape::{TensorType, element_count};
+use crate::tensor::view::View;
 use crate::tensor::{Tensor, TensorData};
 pub(crate) use blocks::Coded;
 use file::Mapping;
@@ -82,6 +82,11 @@ impl WeightData {
         &self.shape
     }
 
+    /// Element type and shape.
+    pub fn ty(&self) -> TensorType<'_> {
+        TensorType { dtype: self.dtype(), shape: &self.shape }
+    }
+
     /// The elements, if they are f32 and there is memory for them: see [`WeightData::floats`].
     pub fn as_f32(&self) -> Option<&[f32]> {
         self.floats().ok().flatten()
@@ -104,7 +109,7 @@ impl WeightData {
 
     /// An error of memory, told as one of this weight.
     fn too_large(&self, e: Error) -> Error {
-        e.of_weight(&format!("a weight {}", spell(self.dtype(), &self.shape)))
+        e.of_weight(&format!("a weight {}", self.ty()))
     }
 
     /// The elements whatever they are, if they are owned: only f32 is ever mapped.
@@ -317,7 +322,7 @@ impl Weights {
             });
         };
         let w = &mut self.list[i].1;
-        let (expected, found) = (spell(w.dtype(), w.shape()), spell(t.dtype(), t.shape()));
+        let (expected, found) = (w.ty().to_string(), t.ty().to_string());
         if expected != found {
             return Err(Error::Weight { name: name.into(), expected, found });
         }
@@ -367,5 +372,5 @@ fn shape_of(d: &WeightDecl) -> Result<Vec<usize>, Error> {
 
 /// How messages about memory call a weight.
 fn weight_text(d: &WeightDecl, shape: &[usize]) -> String {
-    format!("weight `{}` {}", d.name, spell(d.ty.dtype, shape))
+    format!("weight `{}` {}", d.name, TensorType { dtype: d.ty.dtype, shape })
 }
