@@ -1,16 +1,11 @@
-//! Strips of weights as integers in groups, with their factors: what [`Terms`](tancho_jit::lanes::Terms) says
-//! of `Bytes` and `Nibbles`.
+//! Panels of weights as integers in groups, with their factors: the encodings of 8 and of 4 bits.
 
-use super::{Chunk, Elements, Rows, WIDTH};
+use super::panel::{Line, WIDTH};
 use half::f16;
 use std::array::from_fn;
-use tancho_jit::Format;
-
-/// A line of a strip as floats, and as words that are kept in an arena of floats.
-type Line = [f32; WIDTH];
 
 const BYTES: usize = 64;
-const NIBBLES: usize = 32;
+pub const NIBBLES: usize = 32;
 
 /// Added to a number below 2^22 it leaves the nearest integer, ties to even, in the lowest bits: on baseline
 /// x86-64 rounding is a call, and this is one addition of a vector.
@@ -63,7 +58,7 @@ pub fn bytes(from: &[Line], to: &mut [Line]) -> bool {
 }
 
 /// A factor and a summand, if both are finite.
-fn pair(factor: f16, summand: f16) -> Option<f32> {
+pub fn pair(factor: f16, summand: f16) -> Option<f32> {
     let bits = u32::from(factor.to_bits()) | u32::from(summand.to_bits()) << 16;
     (factor.is_finite() && summand.is_finite()).then(|| f32::from_bits(bits))
 }
@@ -102,7 +97,7 @@ pub fn nibbles(from: &[Line], to: &mut [Line]) -> bool {
 
 /// The words of a group from the bytes of a block, of which the lower halves are its first 16 codes and the
 /// upper ones its last.
-fn block_words(codes: [u8; NIBBLES / 2]) -> [f32; NIBBLES / 8] {
+pub fn block_words(codes: [u8; NIBBLES / 2]) -> [f32; NIBBLES / 8] {
     let four: [u32; 4] = from_fn(|i| u32::from_le_bytes(from_fn(|b| codes[4 * i + b])));
     let word = |first: u32, second: u32| f32::from_bits(first & 0x0f0f_0f0f | (second & 0x0f0f_0f0f) << 4);
     [
@@ -114,42 +109,10 @@ fn block_words(codes: [u8; NIBBLES / 2]) -> [f32; NIBBLES / 8] {
 }
 
 /// Whether all elements of a block of 4 bits are held.
-fn block_held(factor: f16, summand: f16, codes: &[u8]) -> bool {
+pub fn block_held(factor: f16, summand: f16, codes: &[u8]) -> bool {
     let (d, m) = (factor.to_f32(), summand.to_f32());
     let held = |code: u8| (f32::from(code) * d + m).abs() <= LARGEST;
     (held(0) && held(15)) || codes.iter().all(|c| held(c & 15) && held(c >> 4))
-}
-
-/// Blocks of 4 bits as they are in the file; `None` if the chunk does not consist of whole ones. Gives
-/// whether all their elements are held.
-pub fn copy_nibbles(chunk: &mut Chunk<'_>) -> Option<bool> {
-    let Elements::Coded(coded) = chunk.data else { return None };
-    let aligned = matches!(*chunk.rows, Rows::Even(1))
-        && [chunk.from, chunk.n_stride].iter().all(|n| n.is_multiple_of(NIBBLES));
-    if chunk.format != Format::Q4 || chunk.scale.is_some() || !aligned || !coded.has_nibbles() {
-        return None;
-    }
-    for (s, strip) in chunk.to.chunks_exact_mut(chunk.stored.max(1)).enumerate() {
-        let groups = strip.as_chunks_mut::<WIDTH>().0.as_chunks_mut::<{ NIBBLES / 8 + 1 }>().0;
-        for c in 0..WIDTH {
-            let column = s * WIDTH + c;
-            for (g, to) in groups.iter_mut().enumerate() {
-                let mut words = [0.0; NIBBLES / 8 + 1];
-                if column < chunk.n {
-                    let (factor, summand, codes) =
-                        coded.nibbles(chunk.from + column * chunk.n_stride + g * NIBBLES)?;
-                    if !block_held(factor, summand, &codes) {
-                        return Some(false);
-                    }
-                    words[..NIBBLES / 8].copy_from_slice(&block_words(codes));
-                    let Some(pair) = pair(factor, summand) else { return Some(false) };
-                    words[NIBBLES / 8] = pair;
-                }
-                to.iter_mut().zip(words).for_each(|(line, word)| line[c] = word);
-            }
-        }
-    }
-    Some(true)
 }
 
 #[cfg(test)]

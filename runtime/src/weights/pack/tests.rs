@@ -1,7 +1,10 @@
 //! Packs compared with what their layout says.
 
+use super::chunk::bf16_bits;
+use super::cut::{CHUNK, batch_offset};
 use super::*;
-use tancho_ir::Graph;
+use crate::tensor::Tensor;
+use tancho_jit::{Format, WeightPart};
 
 #[test]
 fn bf16_is_rounded_as_the_crate_half_does() {
