@@ -1,7 +1,7 @@
 //! Weights as ggml codes them: blocks of a few elements with a scale of their own, decoded when they are
 //! read.
 
-use super::file::Mapping;
+use super::mapping::Mapping;
 use crate::error::Error;
 use crate::reserve::{copied, zeros};
 use half::{bf16, f16};

@@ -1,8 +1,8 @@
 //! Tensors of files as weights: mapped where they are what is declared, else converted.
 
-use super::WeightData;
 use super::blocks::Coded;
-use super::file::{Entry, FileType};
+use super::data::WeightData;
+use super::entry::{Entry, FileType};
 use crate::error::Error;
 use crate::reserve::collected;
 use crate::tensor::{Tensor, TensorData};

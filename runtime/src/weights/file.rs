@@ -1,20 +1,17 @@
-//! Safetensors files: mapped, checked and written.
+//! Files of weights: safetensors files and GGUF files are opened and checked, safetensors files are written.
 
-use super::WeightData;
-use super::blocks::Coding;
+use super::data::WeightData;
+use super::entry::{Entry, FileType};
 use super::error::LoadError;
-use super::ggml;
 use super::gguf::Gguf;
 use super::json::Header;
-use super::names::{cut, listed, path as at};
+use super::mapping::map;
+use super::names::{cut, listed};
 use crate::replace::replace;
-use memmap2::Mmap;
 use safetensors::Dtype;
 use safetensors::tensor::{Metadata, TensorInfo};
-use std::fmt;
-use std::fs::{self, File};
 use std::io::{self, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use tancho_ir::DType;
 
@@ -22,100 +19,6 @@ use tancho_ir::DType;
 const PREFIX: usize = 8;
 /// The format's own limit of the header.
 pub const MAX_HEADER: u64 = 100_000_000;
-
-/// A file in memory.
-#[derive(Debug)]
-pub struct Mapping {
-    map: Mmap,
-}
-
-impl Mapping {
-    pub fn bytes(&self) -> &[u8] {
-        &self.map
-    }
-
-    /// Lets the system forget the pages of a range; they are read from the file when they are used again.
-    pub fn release_pages(&self, range: std::ops::Range<usize>) {
-        // SAFETY: the mapping is a shared read-only one of a file, which `open` demands nobody changes, so
-        // pages that come back hold the same bytes. Where the system refuses, nothing is lost but memory.
-        #[cfg(unix)]
-        let _ = unsafe {
-            self.map.unchecked_advise_range(memmap2::UncheckedAdvice::DontNeed, range.start, range.len())
-        };
-    }
-}
-
-/// The element type of a tensor in a file.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum FileType {
-    /// A plain one.
-    Plain(Dtype),
-    /// Blocks of ggml.
-    Coded(Coding),
-    /// One of ggml that is not read, by its number.
-    Unread(u32),
-}
-
-impl fmt::Display for FileType {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            FileType::Plain(d) => f.write_str(&d.to_string().to_lowercase()),
-            FileType::Coded(c) => c.fmt(f),
-            FileType::Unread(n) => match ggml::unread(*n) {
-                Some(name) => f.write_str(name),
-                None => write!(f, "of the unknown type {n}"),
-            },
-        }
-    }
-}
-
-/// One tensor of a file: its type and its place.
-#[derive(Clone, Debug)]
-pub struct Entry {
-    pub file: Arc<Mapping>,
-    pub path: Arc<PathBuf>,
-    pub dtype: FileType,
-    pub shape: Vec<usize>,
-    pub range: std::ops::Range<usize>,
-}
-
-/// What is at a path; a link that leads to nothing is told as that.
-pub fn stat(path: &Path) -> Result<fs::Metadata, LoadError> {
-    let error = match fs::metadata(path) {
-        Ok(about) => return Ok(about),
-        Err(error) => error,
-    };
-    let dangling =
-        |p: &Path| Some((p.to_path_buf(), fs::read_link(p).ok().filter(|_| fs::metadata(p).is_err())?));
-    match path.ancestors().find_map(dangling) {
-        Some((link, to)) if error.kind() == io::ErrorKind::NotFound => {
-            let link = if link == path { "it".into() } else { format!("`{}`", at(&link)) };
-            Err(LoadError::NoFile {
-                path: path.into(),
-                why: format!("{link} is a link to `{}`, which leads to nothing", at(&to)),
-            })
-        }
-        _ => Err(LoadError::Io { path: path.into(), error }),
-    }
-}
-
-/// Maps a file.
-pub fn map(path: &Path) -> Result<Arc<Mapping>, LoadError> {
-    let io = |error| LoadError::Io { path: path.into(), error };
-    let meta = stat(path)?;
-    // Opening a pipe or device could wait for ever.
-    if !meta.is_file() {
-        return Err(LoadError::NoFile { path: path.into(), why: "it is not a regular file".into() });
-    }
-    if meta.len() == 0 {
-        return Err(LoadError::Format { path: path.into(), why: "it is empty".into() });
-    }
-    let file = File::open(path).map_err(io)?;
-    // SAFETY: the mapping is read-only; that nobody changes the file while it is in use is demanded of
-    // the caller by `Weights::load`, and `write` never changes a file in place.
-    let map = unsafe { Mmap::map(&file) }.map_err(io)?;
-    Ok(Arc::new(Mapping { map }))
-}
 
 /// The tensors of a file.
 pub struct Opened {
@@ -220,7 +123,7 @@ pub fn write(path: &Path, weights: &[(String, WeightData)]) -> io::Result<()> {
         };
         infos.push((
             name.clone(),
-            TensorInfo { dtype, shape: w.shape.clone(), data_offsets: (at, at + bytes) },
+            TensorInfo { dtype, shape: w.shape().to_vec(), data_offsets: (at, at + bytes) },
         ));
         at += bytes;
     }

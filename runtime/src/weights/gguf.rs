@@ -5,9 +5,9 @@
 //! else. What is only not supported, a type of a tensor or the range of a number, is an error of whoever asks
 //! for it.
 
+use super::entry::{Entry, FileType, file_type};
 use super::error::LoadError;
-use super::file::{self, Entry, FileType, Mapping};
-use super::ggml::file_type;
+use super::mapping::{Mapping, map};
 pub use super::metadata::{List, Metadata};
 use super::metadata::{Read, Reader};
 use super::names::cut;
@@ -45,7 +45,7 @@ impl Gguf {
     /// that are not read: only to load one of those is an error.
     pub fn open(path: impl AsRef<Path>) -> Result<Gguf, LoadError> {
         let path = path.as_ref();
-        Gguf::of(file::map(path)?, path)
+        Gguf::of(map(path)?, path)
     }
 
     /// A file that is mapped.

@@ -1,8 +1,10 @@
 //! Everything under a path: a file, the files of an index, or a folder with either.
 
+use super::entry::Entry;
 use super::error::{LoadError, Problem};
-use super::file::{self, Entry, MAX_HEADER, Opened};
+use super::file::{self, MAX_HEADER, Opened};
 use super::json::{Index, Place};
+use super::mapping::stat;
 use super::names::{cut, listed};
 use std::collections::BTreeMap;
 use std::fs;
@@ -29,7 +31,7 @@ pub struct Fault {
 
 /// All tensors under a path, and the files they are in.
 pub fn read(path: &Path) -> Result<Found, LoadError> {
-    if file::stat(path)?.is_dir() {
+    if stat(path)?.is_dir() {
         let candidates = [path.join("model.safetensors"), path.join("model.safetensors.index.json")];
         // A link to nothing, or one that may not be looked at, is told as that by whoever opens it.
         let there = |c: &&PathBuf| !fs::symlink_metadata(c).is_err_and(|e| e.kind() == ErrorKind::NotFound);
@@ -50,7 +52,7 @@ pub fn read(path: &Path) -> Result<Found, LoadError> {
 
 fn read_index(path: &Path) -> Result<Found, LoadError> {
     let bad = |why: String| LoadError::Index { path: path.into(), why };
-    let about = file::stat(path)?;
+    let about = stat(path)?;
     if !about.is_file() {
         return Err(LoadError::NoFile { path: path.into(), why: "it is not a regular file".into() });
     }

@@ -1,16 +1,18 @@
-//! Loading: files found, names mapped, and everything that does not fit told at once.
+//! Loading: files found, names mapped, and everything that does not fit reported at once.
 
 use super::convert::{Stored, convert, is_same};
+use super::data::WeightData;
+use super::entry::{Entry, FileType};
 use super::error::{LoadError, Problem};
-use super::file::FileType;
 use super::index::{Fault, Found, read};
 use super::names::{cut, listed, matches, nearest};
-use super::{Weights, shape_of, weight_text};
+use super::set::{Weights, shape_of, weight_text};
 use crate::error::Error;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::path::{Path, PathBuf};
 use tancho_ir::Graph;
+use tancho_ir::graph::{Part, WeightDecl};
 
 type Rename = Box<dyn Fn(&str) -> String + Send + Sync>;
 
@@ -111,114 +113,174 @@ impl fmt::Display for LoadReport {
     }
 }
 
-pub fn load(graph: &Graph, path: &Path, options: &LoadOptions) -> Result<(Weights, LoadReport), Error> {
-    let Found { entries, files, faults, part: of_several } = read(path)?;
-    let mut report = LoadReport { files, weights: graph.weights.len(), ..LoadReport::default() };
-    let mut problems = Vec::new();
-    let mut list = Vec::new();
-    let mut taken = BTreeSet::new();
-    let mut lacking: Vec<String> = Vec::new();
-    // Told if nothing else is wrong: what else is wrong takes no memory to mend.
-    let mut memory = None;
+impl Weights {
+    /// Reads the declared weights from a `.safetensors` or `.gguf` file, a sharded `.safetensors.index.json`,
+    /// or a directory with `model.safetensors` or `model.safetensors.index.json`.
+    ///
+    /// f32 weights stay in the mapped file: it must not be changed or truncated while they are in use.
+    ///
+    /// # Errors
+    /// The file cannot be read or is corrupt; or, all in one error, every weight that is missing, mis-shaped
+    /// or of a wrong type, every tensor of the file that nothing declares, and every file of an index that
+    /// cannot be read; or there is no memory for weights that are converted ([`Error::WeightMemory`]).
+    pub fn load(
+        graph: &Graph,
+        path: impl AsRef<Path>,
+        options: &LoadOptions,
+    ) -> Result<(Weights, LoadReport), Error> {
+        load(graph, path.as_ref(), options)
+    }
+}
+
+fn load(graph: &Graph, path: &Path, options: &LoadOptions) -> Result<(Weights, LoadReport), Error> {
+    let Found { entries, files, faults, part } = read(path)?;
+    let mut loading = Loading {
+        options,
+        entries: &entries,
+        report: LoadReport { files, weights: graph.weights.len(), ..LoadReport::default() },
+        problems: Vec::new(),
+        list: Vec::new(),
+        taken: BTreeSet::new(),
+        lacking: Vec::new(),
+        memory: None,
+    };
     for decl in &graph.weights {
+        loading.weight(decl)?;
+    }
+    loading.judge(graph, path, faults, part)
+}
+
+/// What is known of a load so far.
+struct Loading<'a> {
+    options: &'a LoadOptions,
+    /// The tensors of the files.
+    entries: &'a BTreeMap<String, Entry>,
+    report: LoadReport,
+    problems: Vec<Problem>,
+    /// The weights loaded, in the order of their declaration.
+    list: Vec<(String, WeightData)>,
+    /// Names of tensors that a declaration took.
+    taken: BTreeSet<String>,
+    /// Names that no tensor has.
+    lacking: Vec<String>,
+    /// The first error of memory. It is returned if nothing else is wrong: anything else takes no memory to
+    /// mend.
+    memory: Option<Error>,
+}
+
+impl Loading<'_> {
+    /// Loads one weight, or notes why it cannot be loaded.
+    fn weight(&mut self, decl: &WeightDecl) -> Result<(), Error> {
         let shape = shape_of(decl)?;
+        let entries = self.entries;
         // A part that was saved as a weight of its own is there under its own name.
-        let whole = options.file_name(&decl.name);
+        let whole = self.options.file_name(&decl.name);
         let (name, part) = match &decl.marks.part {
             Some(part) if !entries.contains_key(&whole) => {
-                (options.file_name(decl.stored_name()), Some(part))
+                (self.options.file_name(decl.stored_name()), Some(part))
             }
             _ => (whole, None),
         };
-        let Some(e) = entries.get(&name) else {
-            if !lacking.contains(&name) {
-                lacking.push(name);
+        let Some(entry) = entries.get(&name) else {
+            if !self.lacking.contains(&name) {
+                self.lacking.push(name);
             }
-            continue;
+            return Ok(());
         };
-        let here = || e.path.as_path().to_path_buf();
-        let (expected, found) = (decl.ty.dtype, e.dtype.to_string());
-        if let FileType::Unread(_) = e.dtype {
-            let found = format!("{found}, which is not read (f32, f16, bf16, q4_0, q4_1 and q8_0 are),");
-            problems.push(Problem::Type {
-                name: name.clone(),
-                file: here(),
-                expected: expected.to_string(),
-                found,
-            });
-            taken.insert(name);
-            continue;
+        if let Some(problem) = self.convert(decl, &name, entry, part, shape) {
+            self.problems.push(problem);
         }
-        let Some(stored) = Stored::of(e, part) else {
+        self.taken.insert(name);
+        Ok(())
+    }
+
+    /// Converts the tensor that a weight is, or the part of it; gives what does not fit.
+    fn convert(
+        &mut self,
+        decl: &WeightDecl,
+        name: &str,
+        entry: &Entry,
+        part: Option<&Part>,
+        shape: Vec<usize>,
+    ) -> Option<Problem> {
+        let (name, file) = (name.to_string(), entry.path.as_path().to_path_buf());
+        let (expected, found) = (decl.ty.dtype, entry.dtype.to_string());
+        let wrong_type =
+            |name, file, found| Some(Problem::Type { name, file, expected: expected.to_string(), found });
+        if let FileType::Unread(_) = entry.dtype {
+            let found = format!("{found}, which is not read (f32, f16, bf16, q4_0, q4_1 and q8_0 are),");
+            return wrong_type(name, file, found);
+        }
+        let Some(stored) = Stored::of(entry, part) else {
             let part = part.map(ToString::to_string).unwrap_or_default();
-            problems.push(Problem::Part { name: name.clone(), file: here(), part, found: e.shape.clone() });
-            taken.insert(name);
-            continue;
+            return Some(Problem::Part { name, file, part, found: entry.shape.clone() });
         };
         if stored.shape != shape {
-            problems.push(Problem::Shape {
-                name: name.clone(),
-                file: here(),
-                expected: shape,
-                found: stored.shape,
-            });
-            taken.insert(name);
-            continue;
+            return Some(Problem::Shape { name, file, expected: shape, found: stored.shape });
         }
         match convert(&stored, expected) {
-            Ok(Some(w)) => {
-                if !is_same(e.dtype, expected) {
+            Ok(Some(weight)) => {
+                let report = &mut self.report;
+                if !is_same(entry.dtype, expected) {
                     report.converted.push((decl.name.clone(), found.to_lowercase()));
                 }
                 report.bytes += stored.len() as u64;
-                report.mapped += if w.is_mapped() { stored.len() as u64 } else { 0 };
-                list.push((decl.name.clone(), w));
+                report.mapped += if weight.is_mapped() { stored.len() as u64 } else { 0 };
+                self.list.push((decl.name.clone(), weight));
+                None
             }
             Ok(None) => {
-                let cut = matches!(e.dtype, FileType::Coded(c) if c.plain().is_none()) && part.is_some();
-                let found = found.to_lowercase()
-                    + if cut { ", whose blocks the declared part would cut," } else { "" };
-                problems.push(Problem::Type {
-                    name: name.clone(),
-                    file: here(),
-                    expected: expected.to_string(),
-                    found,
-                });
+                let cut = matches!(entry.dtype, FileType::Coded(c) if c.plain().is_none()) && part.is_some();
+                let cut = if cut { ", whose blocks the declared part would cut," } else { "" };
+                wrong_type(name, file, found.to_lowercase() + cut)
             }
-            Err(e) => memory = memory.or_else(|| Some(e.of_weight(&weight_text(decl, &shape)))),
-        }
-        taken.insert(name);
-    }
-    // A fault of an index is told if somebody needs what it is about.
-    let needed: BTreeSet<&str> = taken.iter().chain(&lacking).map(String::as_str).collect();
-    let wanted = |n: &String| needed.contains(n.as_str()) || !options.covers(graph, n);
-    let faults: Vec<Fault> = faults.into_iter().filter(|f| f.names.iter().any(wanted)).collect();
-    let told: BTreeSet<&str> = faults.iter().flat_map(|f| &f.names).map(String::as_str).collect();
-    lacking.retain(|n| !told.contains(n.as_str()));
-    let free: Vec<&str> = entries.keys().map(String::as_str).filter(|n| !taken.contains(*n)).collect();
-    let help = of_several.filter(|_| !lacking.is_empty()).or_else(|| help(&lacking, &free, options));
-    let missing = lacking
-        .into_iter()
-        .map(|name| Problem::Missing { suggestion: nearest(&name, free.iter().copied()), name });
-    problems.splice(0..0, faults.into_iter().map(|f| f.problem).chain(missing).collect::<Vec<_>>());
-    for name in free {
-        if options.covers(graph, name) {
-            report.unused.push(name.into());
-        } else {
-            problems.push(Problem::Unexpected { name: name.into() });
+            Err(e) => {
+                self.memory.get_or_insert_with(|| e.of_weight(&weight_text(decl, &shape)));
+                None
+            }
         }
     }
-    if problems.is_empty() {
-        return match memory {
-            Some(e) => Err(e),
-            None => Ok((Weights::new(list), report)),
-        };
+
+    /// The weights, or everything that is wrong with the files as one error.
+    fn judge(
+        self,
+        graph: &Graph,
+        path: &Path,
+        faults: Vec<Fault>,
+        part: Option<String>,
+    ) -> Result<(Weights, LoadReport), Error> {
+        let Loading { options, entries, mut report, mut problems, list, taken, mut lacking, memory } = self;
+        // A fault of an index is reported if somebody needs what it is about.
+        let needed: BTreeSet<&str> = taken.iter().chain(&lacking).map(String::as_str).collect();
+        let wanted = |n: &String| needed.contains(n.as_str()) || !options.covers(graph, n);
+        let faults: Vec<Fault> = faults.into_iter().filter(|f| f.names.iter().any(wanted)).collect();
+        let reported: BTreeSet<&str> = faults.iter().flat_map(|f| &f.names).map(String::as_str).collect();
+        lacking.retain(|n| !reported.contains(n.as_str()));
+        let free: Vec<&str> = entries.keys().map(String::as_str).filter(|n| !taken.contains(*n)).collect();
+        let help = part.filter(|_| !lacking.is_empty()).or_else(|| help(&lacking, &free, options));
+        let missing = lacking
+            .into_iter()
+            .map(|name| Problem::Missing { suggestion: nearest(&name, free.iter().copied()), name });
+        problems.splice(0..0, faults.into_iter().map(|f| f.problem).chain(missing).collect::<Vec<_>>());
+        for name in free {
+            if options.covers(graph, name) {
+                report.unused.push(name.into());
+            } else {
+                problems.push(Problem::Unexpected { name: name.into() });
+            }
+        }
+        if problems.is_empty() {
+            return match memory {
+                Some(e) => Err(e),
+                None => Ok((Weights::new(list), report)),
+            };
+        }
+        let extra = "if the file may hold more, name it: `#[unused_weights(\"..\")]` or `LoadOptions::unused(\"..\")`";
+        let help = help.or_else(|| {
+            problems.iter().any(|p| matches!(p, Problem::Unexpected { .. })).then(|| extra.into())
+        });
+        Err(LoadError::Mismatch { path: path.into(), network: graph.name.clone(), problems, help }.into())
     }
-    let extra =
-        "if the file may hold more, name it: `#[unused_weights(\"..\")]` or `LoadOptions::unused(\"..\")`";
-    let help = help
-        .or_else(|| problems.iter().any(|p| matches!(p, Problem::Unexpected { .. })).then(|| extra.into()));
-    Err(LoadError::Mismatch { path: path.into(), network: graph.name.clone(), problems, help }.into())
 }
 
 /// A prefix that repairs every missing name, if there is one.

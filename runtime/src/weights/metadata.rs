@@ -1,7 +1,7 @@
 //! What a GGUF file says of its model. Lists stay as they lie in the file, and are decoded when they are
 //! asked for: in memory their values would take up to 32 times the bytes.
 
-use super::file::Mapping;
+use super::mapping::Mapping;
 use crate::reserve::{collected, copied};
 use std::fmt;
 use std::ops::Range;

@@ -1,8 +1,11 @@
 //! Loading good files, bad files and wrong files.
 
 use super::*;
+use crate::Error;
+use crate::tensor::Tensor;
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use tancho_ir::{DType, Graph};
 use tempfile::TempDir;
 
 /// A safetensors file from its header and data.

@@ -1,8 +1,45 @@
-//! The element types of ggml by their numbers in files: `enum ggml_type` of `ggml.h`.
+//! The element types of tensors in files. Those of ggml have numbers: `enum ggml_type` of `ggml.h`.
 
 use super::blocks::Coding;
-use super::file::FileType;
+use super::mapping::Mapping;
 use safetensors::Dtype;
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+/// The element type of a tensor in a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FileType {
+    /// A plain one.
+    Plain(Dtype),
+    /// Blocks of ggml.
+    Coded(Coding),
+    /// One of ggml that is not read, by its number.
+    Unread(u32),
+}
+
+impl fmt::Display for FileType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            FileType::Plain(d) => f.write_str(&d.to_string().to_lowercase()),
+            FileType::Coded(c) => c.fmt(f),
+            FileType::Unread(n) => match unread(*n) {
+                Some(name) => f.write_str(name),
+                None => write!(f, "of the unknown type {n}"),
+            },
+        }
+    }
+}
+
+/// One tensor of a file: its type and its place.
+#[derive(Clone, Debug)]
+pub struct Entry {
+    pub file: Arc<Mapping>,
+    pub path: Arc<PathBuf>,
+    pub dtype: FileType,
+    pub shape: Vec<usize>,
+    pub range: std::ops::Range<usize>,
+}
 
 /// Types that are not read, as ggml calls them. Numbers in between were taken out of the format.
 const UNREAD: [(u32, &str); 23] = [
@@ -32,7 +69,7 @@ const UNREAD: [(u32, &str); 23] = [
 ];
 
 /// The name of a type that is not read, if ggml has one.
-pub fn unread(number: u32) -> Option<&'static str> {
+fn unread(number: u32) -> Option<&'static str> {
     UNREAD.iter().find(|(n, _)| *n == number).map(|(_, name)| *name)
 }
 

@@ -1,0 +1,162 @@
+//! The weights of a network: by name and by number, initialised, replaced and saved.
+
+use super::blocks::Coded;
+use super::data::WeightData;
+use super::{file, init, names};
+use crate::error::Error;
+use crate::tensor::Tensor;
+use crate::tensor::shape::{TensorType, element_count};
+use crate::tensor::view::View;
+use std::collections::BTreeMap;
+use std::path::Path;
+use tancho_ir::Graph;
+use tancho_ir::graph::WeightDecl;
+use tancho_jit::{Constant, Format};
+
+/// The weights of a network, in the order of their declaration.
+#[derive(Clone, Debug)]
+pub struct Weights {
+    list: Vec<(String, WeightData)>,
+    index: BTreeMap<String, usize>,
+}
+
+impl Weights {
+    pub(super) fn new(list: Vec<(String, WeightData)>) -> Weights {
+        let index = list.iter().enumerate().map(|(i, (n, _))| (n.clone(), i)).collect();
+        Weights { list, index }
+    }
+
+    /// Weights as the declaration says they start: deterministic in `seed` and each weight's name,
+    /// the same on every machine.
+    ///
+    /// # Errors
+    /// There is no memory for a weight ([`Error::WeightMemory`]).
+    pub fn init(graph: &Graph, seed: u64) -> Result<Weights, Error> {
+        let one = |d: &WeightDecl| {
+            let shape = shape_of(d)?;
+            let t = init::tensor(d, &shape, seed).map_err(|e| e.of_weight(&weight_text(d, &shape)))?;
+            Ok((d.name.clone(), t.into()))
+        };
+        Ok(Weights::new(graph.weights.iter().map(one).collect::<Result<_, Error>>()?))
+    }
+
+    /// A weight by its declared name, if it is f32 and there is memory to decode it ([`WeightData::floats`]).
+    pub fn get(&self, name: &str) -> Option<View<'_, f32>> {
+        let w = self.data(name)?;
+        w.as_f32().map(|data| View::unchecked(data, w.shape()))
+    }
+
+    /// A weight by its declared name.
+    pub fn data(&self, name: &str) -> Option<&WeightData> {
+        self.index.get(name).map(|&i| &self.list[i].1)
+    }
+
+    /// The weight of that number in the graph.
+    pub fn at(&self, i: usize) -> Option<&WeightData> {
+        self.list.get(i).map(|w| &w.1)
+    }
+
+    /// The error of a weight that kernels would have to read, but cannot.
+    pub(crate) fn not_f32(&self, i: usize) -> Error {
+        match self.list.get(i) {
+            Some((name, w)) => Error::WeightType { name: name.clone(), found: w.dtype() },
+            None => Error::Graph(format!("weight {i} is missing")),
+        }
+    }
+
+    /// The error of a weight with elements that are no finite numbers.
+    pub(crate) fn no_integers(&self, c: Constant) -> Error {
+        let name =
+            if let Constant::Weight(i) = c { self.list.get(i).map(|(name, _)| name.clone()) } else { None };
+        Error::Integers { name: name.unwrap_or_else(|| "a value that follows from weights".into()) }
+    }
+
+    /// The coarsest format that each may take: what came in 8 bits is not cut to 4.
+    pub(crate) fn coarsest(&self) -> Vec<Format> {
+        self.list.iter().map(|(_, w)| w.coded().map_or(Format::Q4, Coded::coarsest)).collect()
+    }
+
+    /// The declared names, in order.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.list.iter().map(|(n, _)| n.as_str())
+    }
+
+    /// Names and weights, in order.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &WeightData)> {
+        self.list.iter().map(|(n, w)| (n.as_str(), w))
+    }
+
+    /// Number of weights.
+    pub fn len(&self) -> usize {
+        self.list.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.list.is_empty()
+    }
+
+    /// Replaces one weight; element type and shape stay.
+    ///
+    /// # Errors
+    /// There is no such weight, or it has another type.
+    pub fn set(&mut self, name: &str, t: Tensor) -> Result<(), Error> {
+        let Some(&i) = self.index.get(name) else {
+            return Err(Error::NoWeight {
+                name: name.into(),
+                suggestion: names::nearest(name, self.names()),
+            });
+        };
+        let w = &mut self.list[i].1;
+        let (expected, found) = (w.ty().to_string(), t.ty().to_string());
+        if expected != found {
+            return Err(Error::Weight { name: name.into(), expected, found });
+        }
+        *w = t.into();
+        Ok(())
+    }
+
+    /// Writes a safetensors file, whole or not at all: it is written beside its place under a name of its
+    /// own, and then moved there. Several threads or processes may save to one path while others load it:
+    /// each load sees one of the files, whole. A symbolic link is followed, and the permissions of a file
+    /// that is there stay.
+    ///
+    /// # Errors
+    /// The file cannot be written: what was there is as it was, and nothing is left beside it.
+    pub fn save(&self, path: impl AsRef<Path>) -> Result<(), Error> {
+        let path = path.as_ref();
+        file::write(path, &self.list).map_err(|error| Error::Save { path: path.into(), error })
+    }
+
+    /// Gives the memory of mapped files back to the system, for use once the weights are packed. They
+    /// can still be read: their pages come from the file again.
+    pub fn release_pages(&self) {
+        self.list.iter().for_each(|(_, w)| w.release_pages());
+    }
+}
+
+/// The shape of a declared weight, whose dims are static.
+pub fn shape_of(d: &WeightDecl) -> Result<Vec<usize>, Error> {
+    let axis = |x: &tancho_ir::Dim| {
+        let n = x.as_const().and_then(|n| usize::try_from(n).ok());
+        n.ok_or_else(|| Error::Dim {
+            dim: x.to_string(),
+            place: format!("weight `{}`", d.name),
+            why: "it is no length of an axis".into(),
+        })
+    };
+    let shape: Vec<usize> = d.ty.shape.iter().map(axis).collect::<Result<_, _>>()?;
+    if element_count(&shape).is_some() {
+        return Ok(shape);
+    }
+    let bytes = shape
+        .iter()
+        .try_fold(d.ty.dtype.size() as u128, |b, &n| b.checked_mul(n as u128))
+        .unwrap_or(u128::MAX);
+    Err(Error::Memory { bytes }.of_weight(&weight_text(d, &shape)))
+}
+
+/// How messages about memory call a weight.
+pub fn weight_text(d: &WeightDecl, shape: &[usize]) -> String {
+    format!("weight `{}` {}", d.name, TensorType { dtype: d.ty.dtype, shape })
+}
