@@ -3,10 +3,8 @@
 use crate::error::Error;
 use crate::run::gathered::Gathered;
 use crate::run::layout::Layout;
-use crate::run::pool::cores;
-use crate::run::session::Session;
-use crate::weights::Weights;
 use crate::weights::pack::Packed;
+use crate::weights::{WeightData, Weights};
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -14,25 +12,37 @@ use tancho_ir::Graph;
 use tancho_ir::fuse::Fused;
 use tancho_jit::{Dump, Stats, Target};
 
-/// More threads than any session may have: each has working memory of its own.
-pub(crate) const MOST_THREADS: usize = 256;
-
-/// A network as native code. Cheap to clone, `Send` and `Sync`; each thread makes a [`Session`] of its own.
+/// A network as native code. It is cheap to clone, `Send` and `Sync`; each thread makes a
+/// [`Session`](crate::Session) of its own.
 #[derive(Clone, Debug)]
-pub struct Compiled(pub(crate) Arc<Inner>);
+pub struct Compiled {
+    inner: Arc<Inner>,
+}
 
+/// What clones of a compiled network share.
 #[derive(Debug)]
 pub(crate) struct Inner {
+    /// The graph that was compiled; see [`Compiled::graph`].
     pub graph: Arc<Graph>,
     pub weights: Arc<Weights>,
+    /// The machine code, and the plan of the buffers that its kernels work on.
     pub code: tancho_jit::Compiled,
+    /// The sizes, as polynomials of the run-time dims.
     pub layout: Layout,
+    /// The weights that kernels read in a layout of their own.
     pub packed: Packed,
-    /// By the numbers of their weights, in ascending order.
+    /// The weights of which only some rows are decoded, by the numbers of the weights in ascending order.
     pub gathered: Vec<Gathered>,
-    /// Results that are another result as well, which stands before them, with the number of that.
+    /// Results that are an earlier result as well, with the number of that.
     pub twice: Vec<(usize, usize)>,
     pub pack_time: Duration,
+}
+
+impl Inner {
+    /// The weight of that number.
+    pub fn weight(&self, i: usize) -> Result<&WeightData, Error> {
+        self.weights.at(i).ok_or_else(|| Error::Graph(format!("weight {i} is missing")))
+    }
 }
 
 impl Compiled {
@@ -57,27 +67,35 @@ impl Compiled {
         let twice = outputs
             .filter_map(|(i, o)| Some((i, *first.entry(*o).or_insert(i))).filter(|(i, first)| first < i))
             .collect();
-        Ok(Compiled(Arc::new(Inner { graph, weights, code, layout, packed, gathered, twice, pack_time })))
+        let inner = Inner { graph, weights, code, layout, packed, gathered, twice, pack_time };
+        Ok(Compiled { inner: Arc::new(inner) })
     }
 
-    /// The graph as declared.
+    /// The parts that it is made of.
+    pub(crate) fn inner(&self) -> &Inner {
+        &self.inner
+    }
+
+    /// The graph it was compiled from: as declared, but for the element type of states and of what is made of
+    /// them where [`Target::with_bf16_states`] rounds them. [`Model::graph`](crate::Model::graph) has the
+    /// graph as declared.
     pub fn graph(&self) -> &Graph {
-        &self.0.graph
+        &self.inner.graph
     }
 
     /// The weights it was compiled with.
     pub fn weights(&self) -> &Weights {
-        &self.0.weights
+        &self.inner.weights
     }
 
     /// The graph in kernels, as text: what was fused, and what was not and why.
     pub fn fused_ir(&self) -> String {
-        self.0.code.fused.to_string()
+        self.inner.code.fused.to_string()
     }
 
     /// The graph in kernels.
     pub fn fused(&self) -> &Fused {
-        &self.0.code.fused
+        &self.inner.code.fused
     }
 
     /// The graph after each pass, by the pass's name.
@@ -87,7 +105,7 @@ impl Compiled {
     pub fn ir_after_passes(&self) -> Result<Vec<(String, Graph)>, Error> {
         let mut all = Vec::new();
         let seen = &mut |name: &str, g: &Graph| all.push((name.to_string(), g.clone()));
-        tancho_ir::passes::run_all(&self.0.graph, seen).map_err(|e| Error::Graph(e.to_string()))?;
+        tancho_ir::passes::run_all(&self.inner.graph, seen).map_err(|e| Error::Graph(e.to_string()))?;
         Ok(all)
     }
 
@@ -96,47 +114,28 @@ impl Compiled {
     /// # Errors
     /// The machine has no memory for it.
     pub fn dump(&self) -> Result<Vec<Dump>, Error> {
-        let options = tancho_jit::Options { dump: true, coarsest: &self.0.weights.coarsest() };
-        Ok(tancho_jit::compile(&self.0.graph, self.0.code.target, options)?.dumps)
+        let options = tancho_jit::Options { dump: true, coarsest: &self.inner.weights.coarsest() };
+        Ok(tancho_jit::compile(&self.inner.graph, self.inner.code.target, options)?.dumps)
     }
 
     /// Times and sizes of the compilation.
     pub fn stats(&self) -> Stats {
-        self.0.code.stats
+        self.inner.code.stats
     }
 
     /// How long packing the weights took.
     pub fn pack_time(&self) -> Duration {
-        self.0.pack_time
+        self.inner.pack_time
     }
 
     /// Bytes of packed weights.
     pub fn packed_bytes(&self) -> usize {
-        self.0.packed.len()
-    }
-
-    /// Buffers to run it with, on all cores of the machine.
-    pub fn session(&self) -> Session {
-        Session::new(self.clone(), cores().min(MOST_THREADS))
-    }
-
-    /// The same with runs divided among `threads` threads. One thread is the caller's own; the others come
-    /// from a pool that all sessions of the process share. With more threads than cores the work is divided
-    /// into so many parts, but no more threads run than there are cores; so it is where other sessions run at
-    /// the same time. The results are the same to the last bit for any number.
-    ///
-    /// # Errors
-    /// No threads, or more than 256.
-    pub fn session_with_threads(&self, threads: usize) -> Result<Session, Error> {
-        if threads == 0 || threads > MOST_THREADS {
-            return Err(Error::Threads { asked: threads, most: MOST_THREADS });
-        }
-        Ok(Session::new(self.clone(), threads))
+        self.inner.packed.len()
     }
 
     /// The same network with other outputs.
     pub(crate) fn with_outputs(&self, outputs: Vec<tancho_ir::Value>) -> Result<Compiled, Error> {
-        let graph = Graph { outputs, ..(*self.0.graph).clone() };
-        Compiled::new(Arc::new(graph), self.0.weights.clone(), self.0.code.target)
+        let graph = Graph { outputs, ..(*self.inner.graph).clone() };
+        Compiled::new(Arc::new(graph), self.inner.weights.clone(), self.inner.code.target)
     }
 }

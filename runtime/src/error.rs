@@ -206,6 +206,16 @@ pub enum Error {
         /// The same of the buffer.
         found: String,
     },
+    /// A session does not hold the result that was asked for.
+    #[error("there is no result {index} of {asked}: {why}")]
+    NoOutput {
+        /// The number of the result.
+        index: usize,
+        /// The element type asked for.
+        asked: DType,
+        /// What there is instead.
+        why: String,
+    },
     /// A view's slice does not fit its shape.
     #[error(transparent)]
     View(#[from] ViewError),

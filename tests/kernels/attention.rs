@@ -130,7 +130,8 @@ return %3"
                 assert!(report.ok(), "{s} rows, {target:?}\n{report}");
                 let mut session = c.session();
                 session.run_inputs(&views(&x)).expect("runs");
-                let zeros = session.tensor(0).as_f32().expect("f32").iter().all(|x| *x == 0.0);
+                let zeros =
+                    session.tensor(0).expect("a result").as_f32().expect("f32").iter().all(|x| *x == 0.0);
                 assert!(causal.is_empty() || zeros == (s <= 5), "{s} rows, {target:?}");
             }
         }
@@ -160,7 +161,7 @@ fn what_is_not_seen_does_not_count() {
                         );
                         let mut session = c.session();
                         session.run_inputs(&views(&x)).expect("runs");
-                        let y = session.tensor(0);
+                        let y = session.tensor(0).expect("a result");
                         let y = y.as_f32().expect("f32");
                         // Query r sees keys up to r + t - s, from so many before it.
                         for r in 0..s {
@@ -189,7 +190,7 @@ fn a_window_of_one_key_is_its_value() {
     let c = compile_for(&network(form, 8), Target::host()).expect("compiles");
     let mut session = c.session();
     session.run_inputs(&views(&x)).expect("runs");
-    let (y, v) = (session.tensor(0), x[2].as_f32().expect("f32").to_vec());
+    let (y, v) = (session.tensor(0).expect("a result"), x[2].as_f32().expect("f32").to_vec());
     for (r, row) in y.as_f32().expect("f32").chunks(32).enumerate() {
         for h in 0..4 {
             let want = &v[(r + 5) * 16 + h / 2 * 8..][..8];

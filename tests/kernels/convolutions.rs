@@ -47,7 +47,7 @@ fn both(g: &Graph, x: &Tensor, target: Target) -> (Tensor, Tensor) {
     let weights = |i: usize| compiled.weights().at(i).expect("a weight").to_tensor();
     let interpreter = Interpreter::for_inputs(g, std::slice::from_ref(x)).expect("an interpreter");
     let want = interpreter.run(std::slice::from_ref(x), &weights).expect("interpreted");
-    (s.tensor(0), want[0].clone())
+    (s.tensor(0).expect("a result"), want[0].clone())
 }
 
 /// Maxima are exact, and a NaN in a window is its maximum; what surrounds the image does not count.

@@ -20,7 +20,7 @@ fn native(op: &Op, x: &[f32]) -> Vec<f32> {
     let mut s = c.session();
     let x = [Tensor::new(x.to_vec(), [x.len()]).expect("fits")];
     s.run_inputs(&views(&x)).expect("runs");
-    s.output::<f32>(0).to_vec()
+    s.output::<f32>(0).expect("a result").to_vec()
 }
 
 /// Every 1021st float of both signs, and 200,000 numbers evenly from `low` to `high`.
@@ -182,7 +182,7 @@ fn powers_of_a_ratio_are_rounded_correctly() {
             let x = [Tensor::new(vec![0.0f32; length as usize], [length as usize]).expect("fits")];
             s.run_inputs(&views(&x)).expect("runs");
             let want: Vec<f32> = (0..n).map(|i| ratio.powf(f64::from(i)) as f32).collect();
-            assert_eq!(s.output::<f32>(0).to_vec(), want, "{base} {n} {declared}");
+            assert_eq!(s.output::<f32>(0).expect("a result").to_vec(), want, "{base} {n} {declared}");
         }
     }
 }

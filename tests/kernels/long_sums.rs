@@ -32,7 +32,7 @@ fn run(g: &Graph, target: Target, inputs: &[Tensor]) -> Tensor {
     let compiled = model_of(g.clone(), 0).expect("weights").compile(target).expect("compiles");
     let mut session = compiled.session();
     session.run_inputs(&views(inputs)).expect("runs");
-    session.tensor(0)
+    session.tensor(0).expect("a result")
 }
 
 /// Runs on every level and compares each element.

@@ -59,7 +59,7 @@ fn results(o: usize, x: &Tensor, isa: Isa) -> [[Tensor; 3]; 3] {
         let compiled = model.compile(target.with_precision(p)).expect("compiles");
         let mut s = compiled.session();
         s.run_inputs(&views(std::slice::from_ref(x))).expect("runs");
-        [s.tensor(0), want[0].clone(), scale[0].clone()]
+        [s.tensor(0).expect("a result"), want[0].clone(), scale[0].clone()]
     })
 }
 

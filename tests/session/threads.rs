@@ -75,7 +75,7 @@ fn every_number_of_columns_is_whole_however_it_is_cut() {
                     let mut session = compiled.session_with_threads(threads).unwrap();
                     session.divide_all();
                     session.run_inputs(&[x.view([rows, 5]).into()]).unwrap();
-                    let got = session.output::<f32>(0);
+                    let got = session.output::<f32>(0).expect("a result");
                     let near =
                         got.data().iter().zip(want).all(|(a, b)| (a - b).abs() <= 1e-5 * b.abs().max(1.0));
                     assert!(

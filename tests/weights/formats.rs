@@ -48,10 +48,10 @@ fn bf16_is_what_rounded_weights_give() -> Result<(), Error> {
                 session.run(ids.view([b, s]))?;
                 // Products of more than four rows may have rounded their rows as well, one after another.
                 let bound = if b * s > 4 { 2e-2 } else { 1e-5 };
-                let report = compare("h", &session.tensor(0), &want[0], None, bound);
+                let report = compare("h", &session.tensor(0).expect("a result"), &want[0], None, bound);
                 assert!(report.ok(), "{target:?} {b} x {s}, {threads} threads: {report}");
                 // The table is gathered as it is, and rounded where it is multiplied.
-                for (row, got) in session.output::<f32>(1).data().chunks(37).enumerate() {
+                for (row, got) in session.output::<f32>(1).expect("a result").data().chunks(37).enumerate() {
                     let x = &table[ids[row * s + s - 1] as usize * 48..][..48];
                     for (w, got) in table.chunks(48).zip(got) {
                         let sum: f64 = x
@@ -114,7 +114,7 @@ fn sums_are_exact() -> Result<(), Error> {
                 session.divide_all();
                 session.run(x.view([n, 66]))?;
                 for (i, want) in want.iter().enumerate() {
-                    let report = compare("y", &session.tensor(i), want, None, 1e-5);
+                    let report = compare("y", &session.tensor(i).expect("a result"), want, None, 1e-5);
                     assert!(report.ok(), "{target:?} {n} rows, {threads} threads: {report}");
                 }
             }
@@ -230,7 +230,7 @@ fn integers_are_what_rounded_rows_and_weights_give() -> Result<(), Error> {
                 session.divide_all();
                 session.run(x.view([n, 128]))?;
                 for (i, want) in want.iter().enumerate() {
-                    let report = compare("y", &session.tensor(i), want, None, 2e-5);
+                    let report = compare("y", &session.tensor(i).expect("a result"), want, None, 2e-5);
                     assert!(report.ok(), "{format}, {target:?} {n} rows, {threads} threads: {report}");
                 }
             }
@@ -249,10 +249,12 @@ fn bad_rows_stay_alone() -> Result<(), Error> {
             let mut x: Vec<f32> = (0..9 * 128).map(|i| (i as f32 * 7.13).cos()).collect();
             let mut session = compiled.session();
             session.run(x.view([9, 128]))?;
-            let good = session.tensor(0).as_f32().expect("f32").to_vec();
+            let good = session.tensor(0).expect("a result").as_f32().expect("f32").to_vec();
             x[4 * 128 + 77] = bad;
             session.run(x.view([9, 128]))?;
-            for (i, (got, was)) in session.output::<f32>(0).data().iter().zip(&good).enumerate() {
+            for (i, (got, was)) in
+                session.output::<f32>(0).expect("a result").data().iter().zip(&good).enumerate()
+            {
                 assert!(
                     if i / 70 == 4 { !got.is_finite() } else { got == was },
                     "{format}, {bad}: element {i} is {got}, was {was}"

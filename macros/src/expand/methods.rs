@@ -147,7 +147,7 @@ impl Entry {
         let (parameters, arguments) = (self.parameters(), self.arguments());
         let views = self.outputs.iter().map(|t| quote_spanned!(own()=> ::tancho::View<'s, #t>));
         let taken =
-            self.outputs.iter().enumerate().map(|(i, t)| quote_spanned!(own()=> self.#at.output::<#t>(#i)));
+            self.outputs.iter().enumerate().map(|(i, t)| quote_spanned!(own()=> self.#at.output::<#t>(#i)?));
         let (views, taken) = match self.outputs.len() {
             1 => (quote!(#(#views)*), quote!(#(#taken)*)),
             _ => (quote!((#(#views),*)), quote!((#(#taken),*))),

@@ -16,10 +16,10 @@
 //! # Ok::<(), tancho_runtime::Error>(())
 //! ```
 
-use crate::compiled::MOST_THREADS;
 use crate::error::Error;
 use crate::inspect::profile::Roof;
 use crate::run::memory::Lines;
+use crate::run::pool::MOST_THREADS;
 use std::fmt;
 use std::sync::{Barrier, OnceLock};
 use std::thread;

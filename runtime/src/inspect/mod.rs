@@ -1,6 +1,7 @@
 //! Looking at a network and its runs: comparison with the interpreter, traces, profiles, and what the machine can do.
 
 pub mod compare;
+pub(crate) mod cost;
 pub mod limits;
 pub mod profile;
 mod spread;

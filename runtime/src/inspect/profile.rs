@@ -3,6 +3,8 @@
 //! Each kernel is set against the roofline of the machine (Williams, Waterman and Patterson 2009): what its
 //! multiply-adds or its bytes take at the least, whichever is longer.
 
+pub use crate::inspect::cost::{Bound, Cost, Roof};
+use crate::inspect::cost::{Costs, ratio};
 use crate::run::session::Session;
 use std::collections::BTreeMap;
 use std::fmt;
@@ -10,75 +12,6 @@ use std::sync::Arc;
 use tancho_ir::Value;
 use tancho_ir::fuse::{Kernel, Kind};
 use tancho_ir::graph::Source;
-
-/// What a machine does at most.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Roof {
-    /// f32 operations of multiply-adds, 10^9 a second.
-    pub gflops: f64,
-    /// Bytes from or to memory, 10^9 a second.
-    pub gbytes: f64,
-}
-
-/// What keeps a kernel from being faster.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Bound {
-    /// Its multiply-adds.
-    Compute,
-    /// Its bytes.
-    Memory,
-}
-
-impl fmt::Display for Bound {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Bound::Compute => "compute",
-            Bound::Memory => "memory",
-        })
-    }
-}
-
-/// Time and work of something, summed over the runs.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct Cost {
-    /// Nanoseconds, from the caller's side: waiting for other threads included.
-    pub nanos: u64,
-    /// Floating-point operations of products. Attention counts all keys, also those that no query sees by its
-    /// place.
-    pub flops: f64,
-    /// Bytes read and written, each once a kernel.
-    pub bytes: f64,
-}
-
-impl Cost {
-    /// Floating-point operations of products, 10^9 a second.
-    pub fn gflops(&self) -> f64 {
-        ratio(self.flops, self.nanos as f64)
-    }
-
-    /// Bytes, 10^9 a second.
-    pub fn gbytes(&self) -> f64 {
-        ratio(self.bytes, self.nanos as f64)
-    }
-
-    /// What bounds it, and the share of that bound it reaches.
-    pub fn bound(&self, roof: Roof) -> (Bound, f64) {
-        let (compute, memory) = (ratio(self.flops, roof.gflops), ratio(self.bytes, roof.gbytes));
-        let (bound, nanos) =
-            if compute >= memory { (Bound::Compute, compute) } else { (Bound::Memory, memory) };
-        (bound, ratio(nanos, self.nanos as f64))
-    }
-
-    fn add(&mut self, other: &Cost) {
-        self.nanos += other.nanos;
-        self.flops += other.flops;
-        self.bytes += other.bytes;
-    }
-}
-
-fn ratio(a: f64, b: f64) -> f64 {
-    if b > 0.0 { a / b } else { 0.0 }
-}
 
 /// One kernel of the network.
 #[derive(Clone, Debug)]
@@ -222,7 +155,7 @@ fn main_op(k: &Kernel) -> Option<Value> {
 impl Session {
     /// Begins (anew) or ends to measure the time of each kernel; two clock readings for each, some 50 ns.
     pub fn set_profiling(&mut self, on: bool) {
-        self.costs = on.then(|| (0, vec![Cost::default(); self.compiled().0.code.program.steps.len()]));
+        self.costs = on.then(|| Costs::new(self.compiled().inner().code.program.steps.len()));
     }
 
     /// What the runs cost since [`Session::set_profiling`]; empty without it.
@@ -241,8 +174,8 @@ impl Session {
     /// println!("{}", profile.table(Roof { gflops: 100.0, gbytes: 20.0 }));
     /// ```
     pub fn profile(&self) -> Profile {
-        let code = &self.compiled().0.code;
-        let Some((runs, costs)) = &self.costs else {
+        let code = &self.compiled().inner().code;
+        let Some(Costs { runs, steps }) = &self.costs else {
             return Profile { threads: self.threads(), ..Profile::default() };
         };
         let graph = &code.fused.graph;
@@ -263,20 +196,7 @@ impl Session {
         Profile {
             runs: *runs,
             threads: self.threads(),
-            kernels: costs.iter().enumerate().map(kernel).collect(),
-        }
-    }
-
-    /// Adds the times of the run just done.
-    pub(crate) fn count_run(&mut self) {
-        let Some((runs, costs)) = &mut self.costs else { return };
-        *runs += 1;
-        for (cost, call) in costs.iter_mut().zip(&self.calls) {
-            cost.flops += call.work.flops as f64;
-            cost.bytes += call.work.bytes as f64;
-        }
-        for (stage, nanos) in self.stages.iter().zip(&self.progress.nanos) {
-            costs[stage.step].nanos += nanos.load(std::sync::atomic::Ordering::Relaxed);
+            kernels: steps.iter().enumerate().map(kernel).collect(),
         }
     }
 }

@@ -9,8 +9,8 @@ use crate::run::session::Session;
 use crate::tensor::Tensor;
 use crate::tensor::view::AnyView;
 use std::fmt;
+use tancho_ir::Value;
 use tancho_ir::op::Op;
-use tancho_ir::{DType, Value};
 
 impl Compiled {
     /// The results of the reference interpreter on these inputs.
@@ -22,8 +22,7 @@ impl Compiled {
     }
 
     fn weight(&self, i: usize) -> Result<Tensor, Error> {
-        let missing = || Error::Graph(format!("weight {i} is missing"));
-        self.weights().at(i).ok_or_else(missing)?.to_tensor()
+        self.inner().weight(i)?.to_tensor()
     }
 
     /// Runs the same inputs natively and through the interpreter and compares the results. Where they
@@ -70,8 +69,10 @@ impl Session {
     pub fn check_inputs(&self, inputs: &[AnyView<'_>]) -> Result<Report, Error> {
         let mut session = self.fork()?;
         session.run_inputs(inputs)?;
-        let results = (0..session.compiled().graph().outputs.len()).map(|i| session.tensor(i));
-        self.judge_inputs(inputs, &results.chain(session.held().unwrap_or_default()).collect::<Vec<_>>())
+        let count = session.compiled().graph().outputs.len();
+        let mut results = (0..count).map(|i| session.tensor(i)).collect::<Result<Vec<_>, _>>()?;
+        results.extend(session.held().unwrap_or_default());
+        self.judge_inputs(inputs, &results)
     }
 
     /// What [`Session::check_inputs`] says if a run gives these results, with what the states become behind
@@ -168,7 +169,7 @@ impl Session {
                     let args: Vec<&Tensor> = node.args.iter().map(|a| &values[a.index()]).collect();
                     let want = interpreter.eval_node(v, &args)?;
                     let scale = interpreter.error_scale(v, &args, &want)?;
-                    let got = session.tensor(ops.binary_search(&v).unwrap_or(0));
+                    let got = session.tensor(ops.binary_search(&v).unwrap_or(0))?;
                     let report = compare(&g.label(v), &got, &want, scale.as_deref(), BOUND);
                     if !report.ok() {
                         return Ok(Walk::Diverges(OpReport {
@@ -228,19 +229,6 @@ impl fmt::Display for Trace {
 }
 
 impl Session {
-    /// Result number `i` of the last run, as a tensor of its own.
-    pub fn tensor(&self, i: usize) -> Tensor {
-        let g = self.compiled().graph();
-        match g.outputs.get(i).map(|o| g.ty(*o).dtype) {
-            Some(DType::F32) => AnyView::from(self.output::<f32>(i)).to_tensor(),
-            Some(DType::I32) => AnyView::from(self.output::<i32>(i)).to_tensor(),
-            Some(DType::Bool) => AnyView::from(self.output::<bool>(i)).to_tensor(),
-            Some(DType::Bf16) => AnyView::from(self.output::<half::bf16>(i)).to_tensor(),
-            None => Tensor::new(Vec::<f32>::new(), [0]),
-        }
-        .unwrap_or_else(|_| Tensor::scalar(f32::NAN))
-    }
-
     /// Runs the network so that every named value and every result is kept; states keep what they hold.
     /// Slower than a run, and compiled for it at the first call: fused values are stored as well.
     ///
@@ -258,8 +246,9 @@ impl Session {
         };
         session.adopt(self.forked_states()?);
         let done = session.run_inputs(inputs);
-        let values = names.into_iter().enumerate().map(|(i, n)| (n, session.tensor(i))).collect();
+        let value = |(i, name)| Ok((name, session.tensor(i)?));
+        let values = done.and_then(|()| names.into_iter().enumerate().map(value).collect());
         self.traced = Some(session);
-        done.map(|()| Trace { values })
+        Ok(Trace { values: values? })
     }
 }

@@ -1,17 +1,24 @@
-//! Which id was out of range, told from the status of the kernel that found it.
+//! Which id was out of range, by the status of the kernel that found it.
 
 use crate::compiled::Compiled;
 use crate::error::Error;
 use crate::run::bind::Env;
-use crate::run::region::Call;
 use tancho_ir::op::Op;
 use tancho_ir::{Graph, Value};
 use tancho_jit::Step;
 use tancho_jit::spec::{KernelSpec, Slot};
 
-/// The error of an id out of range: which id it was, read where the kernel read it.
-pub fn id_error(compiled: &Compiled, step: usize, call: &Call, dims: &[i64], status: i64) -> Error {
-    let code = &compiled.0.code;
+/// The error of an id out of range: which id it was, read where the kernel read it. `params` are the
+/// parameters the step was given, and `bytes` has the bytes of its buffers by number.
+pub fn id_error<'a>(
+    compiled: &Compiled,
+    step: usize,
+    params: &[i64],
+    bytes: &dyn Fn(usize) -> &'a [u8],
+    dims: &[i64],
+    status: i64,
+) -> Error {
+    let code = &compiled.inner().code;
     let (unit, which) = (status / tancho_jit::STATUS_SLOTS, (status % tancho_jit::STATUS_SLOTS) as usize);
     let s: &Step = &code.program.steps[step];
     let unknown = || Error::IdOutOfRange { op: s.name.clone(), id: -1, rows: 0, position: Vec::new() };
@@ -19,19 +26,19 @@ pub fn id_error(compiled: &Compiled, step: usize, call: &Call, dims: &[i64], sta
     let Some(gather) = row.slots.get(which).and_then(|slot| slot.gather.as_ref()) else { return unknown() };
     let len = |l: tancho_jit::lanes::Len| match l {
         tancho_jit::lanes::Len::Const(n) => n,
-        tancho_jit::lanes::Len::Arg(i) => call.params[i as usize],
+        tancho_jit::lanes::Len::Arg(i) => params[i as usize],
     };
     let mut coords = vec![0; row.outer.len()];
-    let mut rest = unit;
+    let mut remaining = unit;
     for (c, extent) in coords.iter_mut().zip(&row.outer).rev() {
-        *c = rest % len(*extent).max(1);
-        rest /= len(*extent).max(1);
+        *c = remaining % len(*extent).max(1);
+        remaining /= len(*extent).max(1);
     }
     let ids: &Slot = &gather.ids;
     let element = len(ids.offset) + coords.iter().zip(&ids.strides).map(|(c, st)| c * len(*st)).sum::<i64>();
-    // SAFETY: the kernel has just read this element of the same buffer, which this call still holds.
-    let id =
-        unsafe { call.buffers[ids.buffer as usize].cast::<i32>().offset(element as isize).read_unaligned() };
+    let buffer = bytes(ids.buffer as usize).as_chunks::<4>().0;
+    let Some(id) = usize::try_from(element).ok().and_then(|i| buffer.get(i)) else { return unknown() };
+    let id = i32::from_ne_bytes(*id);
     let graph = &code.fused.graph;
     let op = graph.values().find(|v| matches!(graph.node(*v).op, Op::Gather) && is_of(s, graph, *v, ids));
     let op = op.map_or_else(|| s.name.clone(), |v| graph.node(v).source.to_string());
@@ -39,11 +46,11 @@ pub fn id_error(compiled: &Compiled, step: usize, call: &Call, dims: &[i64], sta
     let mut position = Vec::new();
     if let tancho_jit::spec::Buffer::Value(root) = s.binding.buffers[ids.buffer as usize] {
         let env = Env { graph, dims };
-        let mut rest = element;
+        let mut remaining = element;
         for d in graph.ty(root).shape.iter().rev() {
             let n = env.value(d).unwrap_or(1).max(1);
-            position.insert(0, (rest % n) as usize);
-            rest /= n;
+            position.insert(0, (remaining % n) as usize);
+            remaining /= n;
         }
     }
     Error::IdOutOfRange { op, id: i64::from(id), rows: len(gather.rows) as usize, position }

@@ -1,6 +1,9 @@
-//! Running a compiled network: what a session binds, the memory it lays out, and the threads that share its stages.
+//! Running a compiled network: what a session binds, the memory it lays out, and the threads that share its
+//! stages.
 
 pub(crate) mod bind;
+mod bound;
+mod buffers;
 pub(crate) mod gathered;
 pub(crate) mod ids;
 pub(crate) mod layout;

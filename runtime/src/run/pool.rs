@@ -11,6 +11,8 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::thread::{self, Thread};
 use std::time::{Duration, Instant};
 
+/// The most threads that a session may have: each has working memory of its own.
+pub const MOST_THREADS: usize = 256;
 /// How long a worker spins for its next call before it sleeps: waking takes as long.
 const AWAKE: Duration = Duration::from_micros(200);
 /// Turns of a spin before the thread offers its core to another; some 30 microseconds.

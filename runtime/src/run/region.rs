@@ -35,8 +35,8 @@ pub struct Progress {
     done: Vec<Line>,
     /// Where each thread's checked code counts violations and makes stray accesses.
     guards: Vec<Guard>,
-    /// Time of each stage, if it is wanted.
-    pub nanos: Vec<AtomicU64>,
+    /// Time of each stage in nanoseconds, if it is measured.
+    nanos: Vec<AtomicU64>,
 }
 
 /// Eight bytes of count, then room for any one access.
@@ -61,6 +61,11 @@ impl Progress {
                 *self.next[i * self.threads + t].0.get_mut() = s.range(t).0;
             }
         }
+    }
+
+    /// The time of each stage of the last run, if it was measured.
+    pub fn nanos(&self) -> impl Iterator<Item = u64> {
+        self.nanos.iter().map(|nanos| nanos.load(Ordering::Relaxed))
     }
 
     /// Accesses outside of their buffers since the last call of this.

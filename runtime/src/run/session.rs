@@ -5,92 +5,78 @@
 
 use crate::compiled::Compiled;
 use crate::error::Error;
-use crate::inspect::profile::Cost;
+use crate::inspect::cost::Costs;
 use crate::run::bind::{Env, bind_inputs};
+use crate::run::bound::{Bound, Division};
+use crate::run::buffers::Buffers;
 use crate::run::ids::id_error;
-use crate::run::layout::may_be_had;
-use crate::run::live;
-use crate::run::memory::Lines;
-use crate::run::region::{self, Call, Progress};
-use crate::run::stages::{Stage, WORTH, Work, divide};
+use crate::run::pool::{MOST_THREADS, cores};
+use crate::run::region::{self, Progress};
 use crate::run::state::States;
 use crate::tensor::Tensor;
-use crate::tensor::element::Element;
-use crate::tensor::element::OutputMut;
-use crate::tensor::shape::{TensorType, element_count};
+use crate::tensor::element::{Element, OutputMut};
+use crate::tensor::shape::TensorType;
 use crate::tensor::view::{AnyView, View};
-use tancho_jit::plan::{ALIGN, Place};
+use tancho_ir::DType;
 use tancho_jit::spec::KernelSpec;
 
-/// Bytes of a block that cannot be computed, which is no error if nobody needs it.
-const UNKNOWN: usize = usize::MAX;
+impl Compiled {
+    /// Buffers to run it with, on all cores of the machine.
+    pub fn session(&self) -> Session {
+        Session::new(self.clone(), cores().min(MOST_THREADS))
+    }
 
-/// A result's memory and the shape it has now.
-#[derive(Debug, Default)]
-struct Output {
-    data: Lines,
-    shape: Vec<usize>,
-    len: usize,
+    /// The same with runs divided among `threads` threads. One thread is the caller's own; the others come
+    /// from a pool that all sessions of the process share. With more threads than cores the work is divided
+    /// into that many parts, but no more threads run than there are cores. The same holds while other
+    /// sessions run. The results are the same to the last bit for any number of threads.
+    ///
+    /// # Errors
+    /// No threads, or more than 256.
+    pub fn session_with_threads(&self, threads: usize) -> Result<Session, Error> {
+        if threads == 0 || threads > MOST_THREADS {
+            return Err(Error::Threads { asked: threads, most: MOST_THREADS });
+        }
+        Ok(Session::new(self.clone(), threads))
+    }
 }
 
 /// Buffers to run a compiled network with; one per thread.
 #[derive(Debug)]
 pub struct Session {
     compiled: Compiled,
-    arena: Lines,
-    outputs: Vec<Output>,
-    states: States,
-    pub(crate) calls: Vec<Call>,
-    threads: usize,
-    /// Less work than this is one thread's.
-    worth: i64,
-    pub(crate) stages: Vec<Stage>,
-    pub(crate) progress: Progress,
-    /// Runs, and what each step of them cost, if that is wanted.
-    pub(crate) costs: Option<(u64, Vec<Cost>)>,
-    /// The values of the run-time dims the buffers are laid out for, if they are.
-    bound: Option<Vec<i64>>,
-    ready: bool,
+    /// Among how many threads a run is divided, and from which work on.
+    division: Division,
+    /// The memory of results, states and values between steps.
+    buffers: Buffers,
+    /// What follows from the run-time dims; `None` where nothing is laid out for them.
+    pub(crate) bound: Option<Bound>,
+    /// The values of the run-time dims in this call, in the order of their declaration.
     dims: Vec<i64>,
-    offsets: Vec<usize>,
-    sizes: Vec<usize>,
-    /// The sizes that the blocks have room for where they are.
-    placed: Vec<usize>,
-    /// The values of the layout's polynomials.
-    values: Vec<Option<i64>>,
-    order: Vec<usize>,
-    /// The steps that have anything to do.
-    live: Vec<bool>,
+    /// How far the threads of a run have come.
+    pub(crate) progress: Progress,
+    /// Whether the session's own memory holds the results of the last run.
+    has_results: bool,
+    /// What the steps have cost, if the session counts it.
+    pub(crate) costs: Option<Costs>,
+    /// The network with every named value as a result, once a trace asked for it.
     pub(crate) traced: Option<Box<Session>>,
 }
 
-// SAFETY: the raw pointers in `calls` are written anew by every run before a kernel reads
-// them; between runs they are plain numbers. Everything else is Send.
+// SAFETY: the raw pointers in the calls of `bound` are written anew by every run before a kernel reads them;
+// between runs they are plain numbers. Everything else is Send.
 unsafe impl Send for Session {}
 
 impl Session {
     pub(crate) fn new(compiled: Compiled, threads: usize) -> Session {
-        let code = &compiled.0.code;
-        let calls = code.program.steps.iter().map(|_| Call::default()).collect();
-        let outputs = code.fused.graph.outputs.iter().map(|_| Output::default()).collect();
+        let inner = compiled.inner();
         Session {
-            arena: Lines::default(),
-            outputs,
-            states: States::new(&compiled.0.graph),
-            calls,
+            division: Division::new(threads),
+            buffers: Buffers::new(&inner.graph, inner.code.fused.graph.outputs.len()),
             bound: None,
-            ready: false,
             dims: Vec::new(),
-            offsets: Vec::new(),
-            sizes: Vec::new(),
-            placed: Vec::new(),
-            values: Vec::new(),
-            order: Vec::new(),
-            live: Vec::new(),
-            threads,
-            worth: WORTH,
-            stages: Vec::new(),
             progress: Progress::default(),
+            has_results: false,
             costs: None,
             traced: None,
             compiled,
@@ -104,19 +90,19 @@ impl Session {
 
     /// Among how many threads a run is divided.
     pub fn threads(&self) -> usize {
-        self.threads
+        self.division.threads
     }
 
     /// Divides even what is too small to be worth it. For tests.
     #[doc(hidden)]
     pub fn divide_all(&mut self) {
-        self.worth = 0;
+        self.division.worth = 0;
         self.bound = None;
     }
 
     /// Forgets what earlier runs left: states are zeros again, those that grow have no rows.
     pub fn reset(&mut self) {
-        self.states.reset(&self.compiled.0.graph);
+        self.buffers.states.reset(&self.compiled.inner().graph);
         self.bound = None;
     }
 
@@ -125,7 +111,7 @@ impl Session {
     /// # Errors
     /// No state grows along it.
     pub fn rows(&self, dim: &str) -> Result<usize, Error> {
-        self.grown(dim).map(|i| self.states.rows()[i] as usize)
+        self.grown(dim).map(|i| self.buffers.states.rows()[i] as usize)
     }
 
     /// Forgets all rows but the first along a dim that states grow along, to go on from there with others.
@@ -134,22 +120,22 @@ impl Session {
     /// No state grows along it, or there are fewer rows.
     pub fn truncate(&mut self, dim: &str, rows: usize) -> Result<(), Error> {
         let i = self.grown(dim)?;
-        let held = self.states.rows()[i];
+        let held = self.buffers.states.rows()[i];
         let kept = i64::try_from(rows).ok().filter(|kept| *kept <= held);
         let kept = kept.ok_or_else(|| Error::Truncate { dim: dim.into(), held, asked: rows })?;
-        self.states.truncate(i, kept);
+        self.buffers.states.truncate(i, kept);
         Ok(())
     }
 
     fn grown(&self, dim: &str) -> Result<usize, Error> {
-        let g = &self.compiled.0.graph;
-        let found = g.dims.iter().position(|d| d.name == dim).filter(|i| self.states.rows()[*i] >= 0);
+        let g = &self.compiled.inner().graph;
+        let found = g.dims.iter().position(|d| d.name == dim).filter(|i| self.buffers.states.rows()[*i] >= 0);
         found.ok_or_else(|| {
             let all: Vec<&str> = g
                 .dims
                 .iter()
                 .enumerate()
-                .filter(|(i, _)| self.states.rows()[*i] >= 0)
+                .filter(|(i, _)| self.buffers.states.rows()[*i] >= 0)
                 .map(|(_, d)| d.name.as_str())
                 .collect();
             no_state(dim, &all)
@@ -161,20 +147,20 @@ impl Session {
     /// # Errors
     /// There is no state of that name.
     pub fn state(&self, name: &str) -> Result<Option<Tensor>, Error> {
-        let g = &self.compiled.0.graph;
+        let g = &self.compiled.inner().graph;
         let i = g.states.iter().position(|s| s.name == name);
         let i =
             i.ok_or_else(|| no_state(name, &g.states.iter().map(|s| s.name.as_str()).collect::<Vec<_>>()))?;
-        Ok(self.states.tensor(g, i))
+        Ok(self.buffers.states.tensor(g, i))
     }
 
     /// What all states hold; `None` before the first run, and where there are none.
     pub(crate) fn held(&self) -> Option<Vec<Tensor>> {
-        let g = &self.compiled.0.graph;
+        let g = &self.compiled.inner().graph;
         if g.states.is_empty() {
             None
         } else {
-            (0..g.states.len()).map(|i| self.states.tensor(g, i)).collect()
+            (0..g.states.len()).map(|i| self.buffers.states.tensor(g, i)).collect()
         }
     }
 
@@ -184,28 +170,26 @@ impl Session {
     /// # Errors
     /// Memory is short.
     pub fn fork(&self) -> Result<Session, Error> {
-        let mut new = Session::new(self.compiled.clone(), self.threads);
-        new.worth = self.worth;
+        let mut new = Session::new(self.compiled.clone(), self.division.threads);
+        new.division = self.division;
         new.adopt(self.forked_states()?);
         Ok(new)
     }
 
     /// What it holds, in memory of its own.
     pub(crate) fn forked_states(&self) -> Result<States, Error> {
-        self.states.fork(&self.compiled.0.graph)
+        self.buffers.states.fork(&self.compiled.inner().graph)
     }
 
     /// Goes on from other states, whose memory is not what buffers were laid out for.
     pub(crate) fn adopt(&mut self, states: States) {
-        self.states = states;
+        self.buffers.states = states;
         self.bound = None;
     }
 
     /// Bytes of working memory it holds now, results included.
     pub fn memory_bytes(&self) -> usize {
-        self.arena.bytes().len()
-            + self.states.bytes()
-            + self.outputs.iter().map(|o| o.data.bytes().len()).sum::<usize>()
+        self.buffers.bytes()
     }
 
     /// Runs the network; [`Session::output`] gives the results.
@@ -228,13 +212,13 @@ impl Session {
         into: &mut [OutputMut<'_>],
     ) -> Result<(), Error> {
         self.prepare(inputs)?;
-        let g = &self.compiled.0.graph;
-        if into.len() > self.outputs.len() {
+        let g = &self.compiled.inner().graph;
+        if into.len() > self.buffers.outputs.len() {
             let (expected, found) =
-                (format!("{} results", self.outputs.len()), format!("{} buffers", into.len()));
+                (format!("{} results", self.buffers.outputs.len()), format!("{} buffers", into.len()));
             return Err(Error::OutputSize { name: g.name.clone(), expected, found });
         }
-        for (i, out) in self.outputs.iter().enumerate() {
+        for (i, out) in self.buffers.outputs.iter().enumerate() {
             let dtype = g.ty(g.outputs[i]).dtype;
             let fits = into.get(i).is_some_and(|o| o.dtype() == dtype && o.len() == out.len);
             if !fits {
@@ -250,161 +234,114 @@ impl Session {
         }
         // A kernel that takes rows by id may stop in the middle: then the caller's buffers must be
         // untouched, so the results are copied when all is done.
-        let may_fail = self.compiled.0.code.program.steps.iter().any(|s| match &s.spec {
-            KernelSpec::Row(r) => r.gathers().next().is_some(),
-            _ => false,
-        });
-        if !may_fail && into.iter().all(|o| o.dtype() != tancho_ir::DType::Bool) {
+        let gathers =
+            |spec: &KernelSpec| matches!(spec, KernelSpec::Row(row) if row.gathers().next().is_some());
+        let may_fail = self.compiled.inner().code.program.steps.iter().any(|s| gathers(&s.spec));
+        if !may_fail && into.iter().all(|o| o.dtype() != DType::Bool) {
             return self.execute(inputs, Some(into));
         }
         self.execute(inputs, None)?;
         for (i, o) in into.iter_mut().enumerate() {
             match o {
-                OutputMut::F32(d) => d.copy_from_slice(self.output::<f32>(i).data()),
-                OutputMut::I32(d) => d.copy_from_slice(self.output::<i32>(i).data()),
-                OutputMut::Bool(d) => d.copy_from_slice(self.output::<bool>(i).data()),
-                OutputMut::Bf16(d) => d.copy_from_slice(self.output::<half::bf16>(i).data()),
+                OutputMut::F32(d) => d.copy_from_slice(self.output::<f32>(i)?.data()),
+                OutputMut::I32(d) => d.copy_from_slice(self.output::<i32>(i)?.data()),
+                OutputMut::Bool(d) => d.copy_from_slice(self.output::<bool>(i)?.data()),
+                OutputMut::Bf16(d) => d.copy_from_slice(self.output::<half::bf16>(i)?.data()),
             }
         }
         Ok(())
     }
 
-    /// Result number `i` of the last run; empty if there was none, or of another type.
-    pub fn output<T: Element>(&self, i: usize) -> View<'_, T> {
-        let g = &self.compiled.0.graph;
-        match self.outputs.get(i) {
-            Some(o) if self.ready && g.ty(g.outputs[i]).dtype == T::DTYPE => {
-                let bytes = &o.data.bytes()[..o.len * T::DTYPE.size()];
-                match T::from_bytes(bytes) {
-                    Some(data) => View::unchecked(data, &o.shape),
-                    None => View::unchecked(&[], &[0]),
-                }
-            }
-            _ => View::unchecked(&[], &[0]),
+    /// Result number `i` of the last run.
+    ///
+    /// # Errors
+    /// There is no such result, or its elements are of another type. There is none before the first run, after
+    /// a run that failed, and after one that wrote into buffers of the caller's.
+    pub fn output<T: Element>(&self, i: usize) -> Result<View<'_, T>, Error> {
+        let g = &self.compiled.inner().graph;
+        let missing = |why: String| Error::NoOutput { index: i, asked: T::DTYPE, why };
+        let Some((output, value)) = self.buffers.outputs.get(i).zip(g.outputs.get(i)) else {
+            return Err(missing(format!("the network has {} results", g.outputs.len())));
+        };
+        if !self.has_results {
+            return Err(missing("the session holds no results of a run".into()));
+        }
+        let dtype = g.ty(*value).dtype;
+        // Flags other than 0 and 1 are no `bool`; kernels write none.
+        let data = output.data.bytes().get(..output.len * dtype.size()).and_then(T::from_bytes);
+        match data.filter(|_| dtype == T::DTYPE) {
+            Some(data) => Ok(View::unchecked(data, &output.shape)),
+            None => Err(missing(format!("the result is {}", TensorType { dtype, shape: &output.shape }))),
         }
     }
 
-    /// Binds the run-time dims and lays the buffers out for them.
+    /// Result number `i` of the last run, as a tensor of its own.
+    ///
+    /// # Errors
+    /// As [`Session::output`], or there is no memory for a copy.
+    pub fn tensor(&self, i: usize) -> Result<Tensor, Error> {
+        let g = &self.compiled.inner().graph;
+        let view: AnyView<'_> = match g.outputs.get(i).map(|o| g.ty(*o).dtype) {
+            Some(DType::F32) | None => self.output::<f32>(i)?.into(),
+            Some(DType::I32) => self.output::<i32>(i)?.into(),
+            Some(DType::Bool) => self.output::<bool>(i)?.into(),
+            Some(DType::Bf16) => self.output::<half::bf16>(i)?.into(),
+        };
+        Ok(view.to_tensor()?)
+    }
+
+    /// Binds the run-time dims and lays the session out for them.
     fn prepare(&mut self, inputs: &[AnyView<'_>]) -> Result<(), Error> {
-        self.ready = false;
-        let compiled = self.compiled.clone();
-        bind_inputs(&compiled.0.graph, inputs, self.states.rows(), &mut self.dims)?;
-        if self.bound.as_ref() != Some(&self.dims) {
-            let mut bound = self.bound.take().unwrap_or_default();
-            self.lay_out()?;
-            bound.clone_from(&self.dims);
+        self.has_results = false;
+        let graph = &self.compiled.inner().graph;
+        bind_inputs(graph, inputs, self.buffers.states.rows(), &mut self.dims)?;
+        if self.bound.as_ref().is_none_or(|bound| bound.dims != self.dims) {
+            let old = self.bound.take().unwrap_or_default();
+            let bound = old.lay_out(&self.compiled, &self.dims, self.division, &mut self.buffers)?;
+            self.progress.reserve(bound.stages.len(), self.division.threads);
             self.bound = Some(bound);
         }
         Ok(())
     }
 
-    /// Everything that follows from the dims: limits, parameters, units, sizes and offsets.
-    fn lay_out(&mut self) -> Result<(), Error> {
-        let compiled = self.compiled.clone();
-        let inner = &compiled.0;
-        let env = Env { graph: &inner.graph, dims: &self.dims };
-        self.states.prepare(&env)?;
-        let layout = &inner.layout;
-        layout.bind(&env, &mut self.values);
-        let values = self.values.as_slice();
-        layout.check(&env, values)?;
-        let (plan, steps) = (&inner.code.plan, &inner.code.program.steps);
-        for (o, v) in self.outputs.iter_mut().zip(&inner.graph.outputs) {
-            let ty = inner.graph.ty(*v);
-            o.shape.clear();
-            for d in &ty.shape {
-                o.shape.push(env.length(d)?);
-            }
-            o.len = element_count(&o.shape).ok_or(Error::Memory { bytes: u128::MAX })?;
-            let bytes = o.len * ty.dtype.size();
-            if !o.data.reserve(bytes) {
-                return Err(Error::Memory { bytes: bytes as u128 });
-            }
-        }
-        self.sizes.clear();
-        for (b, at) in plan.blocks.iter().zip(&layout.blocks) {
-            let Ok(size) = layout.length(*at, values, &env) else {
-                self.sizes.push(UNKNOWN);
-                continue;
-            };
-            may_be_had(size as u128)?;
-            // Threads must not write to one cache line.
-            self.sizes.push(if b.per_thread { size.next_multiple_of(ALIGN) * self.threads } else { size });
-        }
-        let (outputs, states) = (&self.outputs, &self.states);
-        let is_empty = |place: Place| match place {
-            Place::Output(n) => outputs[n].len == 0,
-            Place::State(n) | Place::Next(n) => states.size(n) == 0,
-            _ => true,
-        };
-        let has_units =
-            |step: usize| layout.value(layout.steps[step].units, values, &env).is_ok_and(|units| units > 0);
-        live::find(&layout.flows, &is_empty, &has_units, &mut self.sizes, &mut self.live);
-        if let Some(n) = self.sizes.iter().position(|size| *size == UNKNOWN) {
-            layout.length(layout.blocks[n], values, &env)?;
-        }
-        // Blocks that fit into the places they have stay there: placing anew takes longer than a small run.
-        let fit = self.placed.len() == self.sizes.len()
-            && self.placed.iter().zip(&self.sizes).all(|(room, size)| size <= room);
-        if !fit {
-            let total = plan.place(&self.sizes, &mut self.offsets, &mut self.order);
-            self.placed.clear();
-            if !self.arena.reserve(total) {
-                return Err(Error::Memory { bytes: total as u128 });
-            }
-            self.placed.clone_from(&self.sizes);
-        }
-        self.stages.clear();
-        for (i, ((call, step), dims)) in self.calls.iter_mut().zip(steps).zip(&layout.steps).enumerate() {
-            call.params.clear();
-            call.work = Work::default();
-            if !self.live[i] {
-                continue;
-            }
-            for at in &dims.params {
-                call.params.push(layout.value(*at, values, &env)?);
-            }
-            let scratch = layout.length(dims.scratch, values, &env)?;
-            may_be_had(scratch as u128)?;
-            call.scratch = scratch.next_multiple_of(ALIGN) as i64;
-            call.work = Work {
-                units: layout.value(dims.units, values, &env)?,
-                columns: dims.columns.map_or(Ok(0), |at| layout.value(at, values, &env))?,
-                flops: layout.estimate(dims.flops, values),
-                bytes: layout.estimate(dims.bytes, values),
-            };
-            divide(i, step, &call.work, self.threads, self.worth, &mut self.stages);
-        }
-        self.progress.reserve(self.stages.len(), self.threads);
-        Ok(())
-    }
-
+    /// Runs what [`Session::prepare`] bound.
     fn execute(
         &mut self,
         inputs: &[AnyView<'_>],
         mut into: Option<&mut [OutputMut<'_>]>,
     ) -> Result<(), Error> {
-        let compiled = self.compiled.clone();
-        let inner = &compiled.0;
-        let code = &inner.code;
+        let Session { compiled, buffers, progress, costs, .. } = self;
+        let inner = compiled.inner();
+        let bound = self.bound.get_or_insert_default();
         inner.gathered.iter().for_each(|g| g.want(inputs));
-        self.point(inputs, into.as_deref_mut())?;
-        // The plan computed the buffers' sizes from the bound dims, with working memory for every thread;
-        // inputs and weights were checked against their declared shapes, and are only read. SAFETY: buffers
-        // and params are the plan's and the binding's; what is written is borrowed exclusively.
+        bound.point(compiled, buffers, inputs, into.as_deref_mut())?;
+        // SAFETY: `point` has just filled the tables with the buffers of the plan, whose sizes `lay_out`
+        // computed from the bound dims, with working memory for the threads that `progress` was reserved for.
+        // What is written (arena, results, states) belongs to this session or is borrowed exclusively. What is
+        // only read is shared: inputs are borrowed, weights and packed weights never change while `compiled`
+        // holds them. The rows of gathered weights that the inputs name were decoded by `want` above, whose
+        // lock orders their writes before these reads; others write only rows that no one has asked for yet.
         let stopped = unsafe {
-            region::run(&code.kernels, &self.calls, &self.stages, &mut self.progress, self.costs.is_some())
+            region::run(&inner.code.kernels, &bound.calls, &bound.stages, progress, costs.is_some())
         };
         if let Some((stage, status)) = stopped {
-            let step = self.stages[stage].step;
-            return Err(id_error(&compiled, step, &self.calls[step], &self.dims, status));
+            let step = bound.stages[stage].step;
+            let call = &bound.calls[step];
+            // SAFETY: the run is over, and the buffers it read are still there with the sizes of the table.
+            let bytes = |buffer: usize| unsafe {
+                std::slice::from_raw_parts(call.buffers[buffer].cast_const(), call.sizes[buffer] as usize)
+            };
+            return Err(id_error(compiled, step, &call.params, &bytes, &bound.dims, status));
         }
-        let count = self.progress.take_violations();
+        let count = progress.take_violations();
         if count > 0 {
             return Err(Error::OutOfBuffer { network: inner.graph.name.clone(), count });
         }
-        self.states.commit(&Env { graph: &inner.graph, dims: &self.dims })?;
-        self.count_run();
+        buffers.states.commit(&Env { graph: &inner.graph, dims: &bound.dims })?;
+        if let Some(costs) = costs {
+            let work = bound.calls.iter().map(|call| (call.work.flops, call.work.bytes));
+            costs.add_run(work, bound.stages.iter().map(|s| s.step).zip(progress.nanos()));
+        }
         // A value returned twice was computed once.
         for &(i, first) in &inner.twice {
             match into.as_deref_mut() {
@@ -412,48 +349,10 @@ impl Session {
                     let (head, tail) = o.split_at_mut(i);
                     tail[0].copy_from(&head[first]);
                 }
-                None => self.outputs[i].data = self.outputs[first].data.clone(),
+                None => buffers.outputs[i].data = buffers.outputs[first].data.clone(),
             }
         }
-        self.ready = into.is_none();
-        Ok(())
-    }
-
-    /// Fills the tables of buffers.
-    fn point(&mut self, inputs: &[AnyView<'_>], mut into: Option<&mut [OutputMut<'_>]>) -> Result<(), Error> {
-        let inner = &self.compiled.0;
-        let arena = self.arena.start_mut();
-        for (call, places) in self.calls.iter_mut().zip(&inner.code.plan.places) {
-            call.buffers.clear();
-            call.sizes.clear();
-            for place in places {
-                let (start, size) = match *place {
-                    Place::Input(n) => (inputs[n].bytes().as_ptr().cast_mut(), inputs[n].bytes().len()),
-                    Place::Weight(n) => {
-                        match (inner.gathered.binary_search_by_key(&n, |g| g.weight), inner.weights.at(n)) {
-                            (Ok(g), _) => {
-                                (inner.gathered[g].place().0.cast_mut(), inner.gathered[g].place().1)
-                            }
-                            (_, Some(w)) => (w.bytes()?.as_ptr().cast_mut(), w.bytes()?.len()),
-                            (_, None) => return Err(Error::Graph(format!("weight {n} is missing"))),
-                        }
-                    }
-                    Place::Packed(n) => (inner.packed.get(n).as_ptr().cast_mut(), inner.packed.get(n).len()),
-                    Place::Output(n) => match into.as_deref_mut() {
-                        Some(o) => o[n].raw(),
-                        None => (self.outputs[n].data.start_mut(), self.outputs[n].data.bytes().len()),
-                    },
-                    Place::State(n) => self.states.now(n),
-                    Place::Next(n) => self.states.next(n),
-                    Place::Block(n) => {
-                        // SAFETY: the plan placed block n inside the arena, which was reserved for it.
-                        (unsafe { arena.add(self.offsets[n]) }, self.sizes[n])
-                    }
-                };
-                call.buffers.push(start);
-                call.sizes.push(size as i64);
-            }
-        }
+        self.has_results = into.is_none();
         Ok(())
     }
 }

@@ -97,7 +97,7 @@ fn op(op: &Op, args: &[Tensor]) -> Tensor {
     }
     let mut s = c.session();
     s.run_inputs(&views(args)).unwrap_or_else(|e| panic!("{op:?}: {e}"));
-    s.tensor(0)
+    s.tensor(0).expect("a result")
 }
 
 /// An elementwise op, each element a row of its own (lane by lane, errors relative to that element) and

@@ -67,7 +67,7 @@ own!(A B C D E F);
 
 /// Every result of the last run.
 pub fn results(session: &Session) -> Vec<Tensor> {
-    (0..session.compiled().graph().outputs.len()).map(|i| session.tensor(i)).collect()
+    (0..session.compiled().graph().outputs.len()).map(|i| session.tensor(i).expect("a result")).collect()
 }
 
 /// A graph compiled in checked mode with weights of one seed.

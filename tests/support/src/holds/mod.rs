@@ -68,8 +68,11 @@ fn holds(seed: u64, depth: usize, flavour: Flavour) -> Result<(), String> {
             let answer = Answer::new(g, &inputs, &fused).map_err(|e| at("the interpreter", &e))?;
             passes_keep_the_answer(&r, &inputs, &answer).map_err(|e| at("passes", &e))?;
             open_session.run_inputs(&x).map_err(|e| at("run with every value as a result", &e))?;
-            let unfused: Vec<Option<Tensor>> =
-                g.outputs.iter().map(|o| ops.binary_search(o).ok().map(|j| open_session.tensor(j))).collect();
+            let unfused: Vec<Option<Tensor>> = g
+                .outputs
+                .iter()
+                .map(|o| ops.binary_search(o).ok().map(|j| open_session.tensor(j).expect("a result")))
+                .collect();
             let mut s = fused_wide.session();
             s.run_inputs(&x).map_err(|e| at("run wide", &e))?;
             let wide: Vec<Option<Tensor>> = results(&s).into_iter().map(Some).collect();

@@ -1,0 +1,71 @@
+//! The memory that a session owns: what lies between steps, results and states.
+
+use crate::error::Error;
+use crate::run::bind::Env;
+use crate::run::memory::Lines;
+use crate::run::state::States;
+use crate::tensor::shape::element_count;
+use tancho_ir::Graph;
+use tancho_jit::plan::Place;
+
+/// A result's memory and the shape it has now.
+#[derive(Debug, Default)]
+pub struct Output {
+    pub data: Lines,
+    pub shape: Vec<usize>,
+    /// Number of elements.
+    pub len: usize,
+}
+
+/// The memory of a session. It grows as calls need it and never shrinks.
+#[derive(Debug)]
+pub struct Buffers {
+    /// Holds the plan's blocks: values between steps, and working memory of each thread.
+    pub arena: Lines,
+    pub outputs: Vec<Output>,
+    pub states: States,
+}
+
+impl Buffers {
+    /// No memory yet, for a network with so many results.
+    pub fn new(graph: &Graph, outputs: usize) -> Buffers {
+        let outputs = (0..outputs).map(|_| Output::default()).collect();
+        Buffers { arena: Lines::default(), outputs, states: States::new(graph) }
+    }
+
+    /// Reserves the results under these dims.
+    ///
+    /// # Errors
+    /// A length is negative or has no value, or memory is short.
+    pub fn reserve_outputs(&mut self, env: &Env<'_>) -> Result<(), Error> {
+        for (output, value) in self.outputs.iter_mut().zip(&env.graph.outputs) {
+            let ty = env.graph.ty(*value);
+            output.shape.clear();
+            for d in &ty.shape {
+                output.shape.push(env.length(d)?);
+            }
+            output.len = element_count(&output.shape).ok_or(Error::Memory { bytes: u128::MAX })?;
+            let bytes = output.len * ty.dtype.size();
+            if !output.data.reserve(bytes) {
+                return Err(Error::Memory { bytes: bytes as u128 });
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether a result or a state has no elements under the dims bound last; true for other places.
+    pub fn is_empty(&self, place: Place) -> bool {
+        match place {
+            Place::Output(n) => self.outputs[n].len == 0,
+            Place::State(n) | Place::Next(n) => self.states.size(n) == 0,
+            _ => true,
+        }
+    }
+
+    /// Bytes of memory held now.
+    pub fn bytes(&self) -> usize {
+        self.arena.bytes().len()
+            + self.states.bytes()
+            + self.outputs.iter().map(|o| o.data.bytes().len()).sum::<usize>()
+    }
+}
