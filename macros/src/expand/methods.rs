@@ -1,4 +1,7 @@
 //! What can be done with a compiled network: one set of methods for every entry point.
+//!
+//! A network with one entry point has all methods of what it wraps, by `Deref`. With several there is no such
+//! default: each is reached by its name, and what is forwarded speaks of all of them.
 
 use super::own;
 use crate::ast::{Input, Network};
@@ -113,7 +116,7 @@ impl Entry {
         let Entry { vis, run, check, interpret, .. } = self;
         let (parameters, arguments) = (self.parameters(), self.arguments());
         let itself = (!self.short && free.take(run)).then(|| {
-            let doc = format!("The entry point `{run}`, to look at.");
+            let doc = format!("The entry point `{run}`: its statistics, kernels and graph.");
             quote_spanned!(own()=> #[doc = #doc] #vis fn #run(&self) -> &::tancho::Compiled { &self.#at })
         });
         let check = free.take(check).then(|| {
@@ -169,7 +172,7 @@ impl Entry {
         });
         let trace = free.take(trace).then(|| {
             quote_spanned! {own()=>
-                /// Runs the network and keeps the value and time of every op.
+                /// Runs the network and keeps every value that has a name, and every result.
                 ///
                 /// # Errors
                 /// The inputs do not fit the signature.
@@ -244,16 +247,22 @@ pub fn compiled(n: &Network, name: &Ident, session: &Ident, entries: &[Entry]) -
     }
     let methods: Vec<TokenStream> =
         fields(entries.len()).zip(entries).map(|(at, e)| e.compiled(&at, &mut free)).collect();
+    let of_several = (entries.len() > 1).then(|| compiled_entries(entries, &mut free));
+    let deref = (entries.len() == 1).then(|| {
+        quote_spanned! {own()=>
+            #[automatically_derived]
+            impl ::core::ops::Deref for #name {
+                type Target = ::tancho::Compiled;
+                fn deref(&self) -> &::tancho::Compiled { &self.0 }
+            }
+        }
+    });
     quote_spanned! {own()=>
         #[doc = #doc]
         #[derive(::core::clone::Clone, ::core::fmt::Debug)]
         #vis struct #name(#(#parts),*);
 
-        #[automatically_derived]
-        impl ::core::ops::Deref for #name {
-            type Target = ::tancho::Compiled;
-            fn deref(&self) -> &::tancho::Compiled { &self.0 }
-        }
+        #deref
 
         #[allow(dead_code, clippy::all)]
         impl #name {
@@ -267,6 +276,8 @@ pub fn compiled(n: &Network, name: &Ident, session: &Ident, entries: &[Entry]) -
             pub fn session_with_threads(&self, threads: usize) -> ::core::result::Result<#session, ::tancho::Error> {
                 ::core::result::Result::Ok(#session(#(#with_threads),*))
             }
+
+            #of_several
 
             #(#methods)*
         }
@@ -304,31 +315,125 @@ pub fn session(n: &Network, name: &Ident, entries: &[Entry]) -> TokenStream {
         fields(entries.len()).zip(entries).map(|(at, e)| e.session(&at, &mut free)).collect();
     let clash = entries.iter().any(|e| OF_ALL_ENTRIES.iter().any(|m| e.run == m));
     let all = (entries.len() > 1 && !clash).then(|| all_entries(entries.len()));
+    let of_several = (entries.len() > 1).then(|| session_entries(entries, &mut free));
+    let deref = (entries.len() == 1).then(|| {
+        quote_spanned! {own()=>
+            #[automatically_derived]
+            impl ::core::ops::Deref for #name {
+                type Target = ::tancho::Session;
+                fn deref(&self) -> &::tancho::Session { &self.0 }
+            }
+
+            #[automatically_derived]
+            impl ::core::ops::DerefMut for #name {
+                fn deref_mut(&mut self) -> &mut ::tancho::Session { &mut self.0 }
+            }
+        }
+    });
     quote_spanned! {own()=>
         #[doc = #doc]
         #[derive(::core::fmt::Debug)]
         #vis struct #name(#(#parts),*);
 
-        #[automatically_derived]
-        impl ::core::ops::Deref for #name {
-            type Target = ::tancho::Session;
-            fn deref(&self) -> &::tancho::Session { &self.0 }
-        }
-
-        #[automatically_derived]
-        impl ::core::ops::DerefMut for #name {
-            fn deref_mut(&mut self) -> &mut ::tancho::Session { &mut self.0 }
-        }
+        #deref
 
         #[allow(dead_code, clippy::all)]
         impl #name {
             #fork
             #reset
             #all
+            #of_several
 
             #(#methods)*
         }
     }
+}
+
+/// Names of entry points as literals.
+fn names(entries: &[Entry]) -> Vec<String> {
+    entries.iter().map(|e| e.run.to_string().trim_start_matches("r#").to_string()).collect()
+}
+
+/// The parts of a compiled network with several entry points, and what they have in common.
+fn compiled_entries(entries: &[Entry], free: &mut Free) -> TokenStream {
+    let (names, count) = (names(entries), entries.len());
+    let (at, by_name) = (fields(count), fields(count));
+    let all = free.own("entries").then(|| {
+        quote_spanned! {own()=>
+            /// The entry points by name, the main one first.
+            pub fn entries(&self) -> [(&'static ::core::primitive::str, &::tancho::Compiled); #count] {
+                [#((#names, &self.#at)),*]
+            }
+        }
+    });
+    let one = free.own("entry").then(|| {
+        quote_spanned! {own()=>
+            /// The entry point of that name.
+            pub fn entry(&self, name: &::core::primitive::str) -> ::core::option::Option<&::tancho::Compiled> {
+                match name {
+                    #(#names => ::core::option::Option::Some(&self.#by_name),)*
+                    _ => ::core::option::Option::None,
+                }
+            }
+        }
+    });
+    let weights = free.own("weights").then(|| {
+        quote_spanned! {own()=>
+            /// The weights, which all entry points share.
+            pub fn weights(&self) -> &::tancho::Weights { self.0.weights() }
+        }
+    });
+    quote!(#all #one #weights)
+}
+
+/// The parts of a session of several entry points, and what is said to all of them.
+fn session_entries(entries: &[Entry], free: &mut Free) -> TokenStream {
+    let (names, count) = (names(entries), entries.len());
+    let (at, by_name, by_name_mut, each) = (fields(count), fields(count), fields(count), fields(count));
+    let all = free.own("entries").then(|| {
+        quote_spanned! {own()=>
+            /// The sessions of the entry points by name, the main one first: `entries()[0].1.profile()`.
+            pub fn entries(&self) -> [(&'static ::core::primitive::str, &::tancho::Session); #count] {
+                [#((#names, &self.#at)),*]
+            }
+        }
+    });
+    let one = free.own("entry").then(|| {
+        quote_spanned! {own()=>
+            /// The session of the entry point of that name, with its results, its profile and its states.
+            pub fn entry(&self, name: &::core::primitive::str) -> ::core::option::Option<&::tancho::Session> {
+                match name {
+                    #(#names => ::core::option::Option::Some(&self.#by_name),)*
+                    _ => ::core::option::Option::None,
+                }
+            }
+        }
+    });
+    let one_mut = free.own("entry_mut").then(|| {
+        quote_spanned! {own()=>
+            /// The same, to change.
+            pub fn entry_mut(&mut self, name: &::core::primitive::str) -> ::core::option::Option<&mut ::tancho::Session> {
+                match name {
+                    #(#names => ::core::option::Option::Some(&mut self.#by_name_mut),)*
+                    _ => ::core::option::Option::None,
+                }
+            }
+        }
+    });
+    let profiling = free.own("set_profiling").then(|| {
+        quote_spanned! {own()=>
+            /// Begins (anew) or ends to measure the time of each kernel of every entry point; the profile of
+            /// each is that of its session, see `entry`.
+            pub fn set_profiling(&mut self, on: ::core::primitive::bool) { #(self.#each.set_profiling(on);)* }
+        }
+    });
+    let threads = free.own("threads").then(|| {
+        quote_spanned! {own()=>
+            /// Among how many threads a run is divided.
+            pub fn threads(&self) -> ::core::primitive::usize { self.0.threads() }
+        }
+    });
+    quote!(#all #one #one_mut #profiling #threads)
 }
 
 /// What a session of several entry points does with the states and buffers of all of them: a state belongs to
