@@ -7,8 +7,8 @@
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use std::hint::black_box;
+use tancho::Model;
 use tancho::Target;
-use tancho::model::model_of;
 use tancho_ir::fuse::fuse;
 use tancho_ir::passes::run_all;
 use tancho_support::shapes;
@@ -26,7 +26,7 @@ fn bench(c: &mut Criterion) {
                     black_box(fuse(&graph))
                 });
             });
-            let model = model_of(graph, 1).unwrap_or_else(|e| panic!("{name}: {e}"));
+            let model = Model::from_graph(graph, 1).unwrap_or_else(|e| panic!("{name}: {e}"));
             group.bench_function(BenchmarkId::new("whole", n), |b| {
                 b.iter(|| {
                     let compiled = model.compile(Target::host()).unwrap_or_else(|e| panic!("{name}: {e}"));

@@ -6,7 +6,7 @@
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use std::hint::black_box;
-use tancho::model::model_of;
+use tancho::Model;
 use tancho::{AnyView, Error, Graph, Target, Tensor, network};
 use tancho_support::{levels, sample};
 
@@ -107,7 +107,7 @@ fn bench(c: &mut Criterion) {
     for (name, graph, shapes, throughput) in kernels() {
         let mut group = c.benchmark_group(name);
         group.throughput(throughput);
-        let model = graph.and_then(|g| model_of(g, 1)).unwrap_or_else(|e| panic!("{name}: {e}"));
+        let model = graph.and_then(|g| Model::from_graph(g, 1)).unwrap_or_else(|e| panic!("{name}: {e}"));
         let inputs: Vec<Tensor> = shapes
             .into_iter()
             .map(|shape| {

@@ -24,7 +24,7 @@
 //! let mut session = compiled.session();           // owns the buffers, one per thread
 //! let y = session.run(x.view([2, 48]))?;          // B = 2 is bound here
 //! assert_eq!(y.shape(), [2, 48]);
-//! assert!(compiled.check(x.view([2, 48]))?.ok()); // against the reference interpreter
+//! compiled.check(x.view([2, 48]))?.into_result()?; // against the reference interpreter
 //! # Ok(())
 //! # }
 //! ```
@@ -39,18 +39,34 @@ pub use tancho_ir::builder::OptionValue;
 pub use tancho_ir::{DType, Dim, Graph};
 #[doc = include_str!("../docs/language.md")]
 pub use tancho_macros::network;
-pub use tancho_runtime::inspect::{compare, limits, profile};
 pub use tancho_runtime::{
     AnyView, AsView, Blueprint, CompileError, Compiled, Dump, Element, Error, Format, Isa, LoadError,
     LoadOptions, LoadReport, Model, OutputMut, Precision, Profile, Report, Session, Stats, Target, Tensor,
-    TensorData, Trace, View, ViewError, Weights, bf16,
+    TensorData, TensorType, Trace, View, ViewError, Weights, bf16,
 };
-pub use tancho_runtime::{interpreter as interp, model, weights};
 
-/// Fusion: which ops share a kernel, and why others do not.
-pub use tancho_ir::fuse;
-/// The passes between the declared graph and fusion.
-pub use tancho_ir::passes;
+/// Looking at a network and its runs: comparison with the reference interpreter, traces, profiles, and what the
+/// machine can do.
+///
+/// Most of it is reached from a compiled network or a session: `check`, `trace`,
+/// [`profile`](crate::Session::profile). The [`Interpreter`](inspect::Interpreter) runs a [`Graph`] without
+/// compiling it, [`compare`](inspect::compare) compares two tensors by the measure of `check`, and
+/// [`Limits`](inspect::Limits) measures the arithmetic and the bandwidth that profiles are set against.
+pub mod inspect {
+    pub use tancho_runtime::inspect::compare::compare;
+    pub use tancho_runtime::inspect::limits::{Level, Limits};
+    pub use tancho_runtime::inspect::profile::{Bound, Cost, KernelCost, LineCost, Profile, Roof};
+    pub use tancho_runtime::inspect::report::{BOUND, Bad, OpReport, Report, TensorReport};
+    pub use tancho_runtime::inspect::trace::Trace;
+    pub use tancho_runtime::interpreter::{Dims, Interpreter};
+}
+
+/// Weights: loading, replacing and saving them, and what a GGUF file says about its model.
+pub mod weights {
+    pub use tancho_runtime::weights::{
+        Gguf, List, LoadError, LoadOptions, LoadReport, Metadata, Problem, WeightData, Weights,
+    };
+}
 
 #[cfg(feature = "hub")]
 pub mod hub;

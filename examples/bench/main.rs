@@ -29,7 +29,7 @@ use measure::{Measured, measure};
 use program::{Failure, tell};
 use std::io::Write;
 use std::process::ExitCode;
-use tancho::limits::Limits;
+use tancho::inspect::Limits;
 use tancho::{Isa, Target};
 
 /// A row of the table.

@@ -2,8 +2,8 @@
 
 use super::cases::Case;
 use std::time::{Duration, Instant};
-use tancho::limits::Limits;
-use tancho::model::model_of;
+use tancho::Model;
+use tancho::inspect::Limits;
 use tancho::{AnyView, Error, Target};
 
 /// Runs of a case at least.
@@ -34,7 +34,7 @@ impl Measured {
 /// Measures a case.
 pub fn measure(case: &Case, limits: &Limits, target: Target) -> Result<Measured, Error> {
     let target = target.with_isa(limits.isa)?;
-    let compiled = model_of(case.graph()?, 1)?.compile(target)?;
+    let compiled = Model::from_graph(case.graph()?, 1)?.compile(target)?;
     let inputs = case.inputs()?;
     let views: Vec<AnyView<'_>> = inputs.iter().map(AnyView::from).collect();
     let mut session = compiled.session_with_threads(limits.threads)?;

@@ -110,7 +110,7 @@ impl Chat {
             if stopped {
                 break;
             }
-            let logits = checked(self.session.output::<f32>(0).expect("a result").data())?;
+            let logits = checked(self.session.output::<f32>(0)?.data())?;
             let next = self.sampler.next(logits, &all).ok_or("the model has no tokens")?;
             if self.ends.contains(&next) {
                 break;

@@ -4,7 +4,8 @@ use crate::dim::{Dim, DimError};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-/// The element type of a tensor.
+/// The element type of a tensor. The enum is exhaustive on purpose: kernels, weights and generated code must
+/// each say what they do with a new one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum DType {
     /// IEEE binary32; what a shape without a type means.

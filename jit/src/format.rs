@@ -13,6 +13,8 @@ use std::fmt;
 ///   weights have one factor for.
 ///
 /// Weights whose sums are not whole groups stay f32.
+///
+/// The enum is exhaustive on purpose: whoever packs weights must say what it does with a new format.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Format {
     /// As they are.

@@ -32,14 +32,19 @@ pub use target::{Isa, Precision, Target};
 use std::time::{Duration, Instant};
 use tancho_ir::Graph;
 use tancho_ir::fuse::{Fused, fuse};
+use tancho_ir::infer::ShapeError;
 use tancho_ir::passes;
 
 /// Why a network could not be compiled.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum CompileError {
     /// The graph breaks an invariant; a fault of a pass, not of the user.
     #[error("the graph is not well formed: {0}")]
     Graph(String),
+    /// A pass could not infer a shape; a fault of the pass, not of the user.
+    #[error("the graph is not well formed: {0}")]
+    Shape(#[source] Box<ShapeError>),
     /// No kernel does this.
     #[error("cannot compile `{what}`: {why}")]
     Unsupported {
@@ -82,6 +87,7 @@ pub enum CompileError {
 
 /// The texts of one generated function.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct Dump {
     /// Its name.
     pub name: String,
@@ -93,6 +99,7 @@ pub struct Dump {
 
 /// Times and sizes of a compilation.
 #[derive(Clone, Copy, Debug, Default)]
+#[non_exhaustive]
 pub struct Stats {
     /// Graph passes and fusion.
     pub graph: Duration,
@@ -157,7 +164,7 @@ pub fn compile(graph: &Graph, target: Target, options: Options<'_>) -> Result<Co
     let mut stats = Stats::default();
     let start = Instant::now();
     tancho_ir::verify::verify(graph).map_err(CompileError::Graph)?;
-    let graph = passes::run_all(graph, &mut |_, _| ()).map_err(|e| CompileError::Graph(e.to_string()))?;
+    let graph = passes::run_all(graph, &mut |_, _| ()).map_err(|e| CompileError::Shape(Box::new(e)))?;
     sizes::check(&graph)?;
     let fused = fuse(&graph);
     stats.graph = start.elapsed();

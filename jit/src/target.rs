@@ -9,6 +9,7 @@ use cranelift::prelude::*;
 use std::fmt;
 
 /// The vectors of the innermost loops.
+#[non_exhaustive]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Isa {
     /// 128 bits, by Cranelift alone: what every platform has.
@@ -55,6 +56,7 @@ impl fmt::Display for Isa {
 /// results, whose sums are shorter, 1.3e-6 and 1.2e-7 with tiles of 4x4. An infinity or a NaN in an image may
 /// show as NaN in all results of the tiles that meet it, where the direct form has it in those within its
 /// window only.
+#[non_exhaustive]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Precision {
     /// Sums of products as they are written.
@@ -87,10 +89,11 @@ impl fmt::Display for Precision {
 /// use tancho_jit::{Isa, Target};
 /// let fast = Target::host();
 /// let narrow = Target::host().with_isa(Isa::Clif128).unwrap();
-/// let careful = Target::host().checked(true); // every access tested, for tests
+/// let careful = Target::host().with_checked(true); // every access tested, for tests
 /// assert!(fast.isa() >= narrow.isa() && careful.is_checked());
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[must_use = "a target describes what to compile for; its methods give another one"]
 pub struct Target {
     isa: Isa,
     checked: bool,
@@ -122,7 +125,7 @@ impl Target {
 
     /// Checked mode: every load and store of Cranelift's code is tested against its buffer. Slow; for tests.
     /// It takes 128 bits: what the emitter makes is checked by decoding it instead.
-    pub fn checked(self, checked: bool) -> Target {
+    pub fn with_checked(self, checked: bool) -> Target {
         Target { checked, ..self }
     }
 

@@ -29,9 +29,13 @@ impl Function {
     /// # Errors
     /// The machine cannot be targeted, or Cranelift refuses the code.
     pub fn new(program: &Program) -> Result<Function, CompileError> {
-        Function::build(&[program], Target::host().checked(true), Target::host().checked(true).machine())?
-            .pop()
-            .ok_or_else(|| CompileError::Host("no function".into()))
+        Function::build(
+            &[program],
+            Target::host().with_checked(true),
+            Target::host().with_checked(true).machine(),
+        )?
+        .pop()
+        .ok_or_else(|| CompileError::Host("no function".into()))
     }
 
     /// The emitter's code for a program; `None` if it leaves the program to Cranelift.

@@ -48,9 +48,7 @@ impl Inner {
 impl Compiled {
     pub(crate) fn new(graph: Arc<Graph>, weights: Arc<Weights>, target: Target) -> Result<Compiled, Error> {
         let graph = match target.bf16_states() && !graph.states.is_empty() {
-            true => Arc::new(
-                tancho_ir::passes::round_states::run(&graph).map_err(|e| Error::Graph(e.to_string()))?,
-            ),
+            true => Arc::new(tancho_ir::passes::round_states::run(&graph)?),
             false => graph,
         };
         let code = tancho_jit::compile(
@@ -105,7 +103,7 @@ impl Compiled {
     pub fn ir_after_passes(&self) -> Result<Vec<(String, Graph)>, Error> {
         let mut all = Vec::new();
         let seen = &mut |name: &str, g: &Graph| all.push((name.to_string(), g.clone()));
-        tancho_ir::passes::run_all(&self.inner.graph, seen).map_err(|e| Error::Graph(e.to_string()))?;
+        tancho_ir::passes::run_all(&self.inner.graph, seen)?;
         Ok(all)
     }
 

@@ -1,10 +1,12 @@
 //! What can go wrong at run time: each message says what, where and what to do.
 
+use crate::inspect::report::Report;
 use crate::tensor::shape::ViewError;
 use crate::weights::error::LoadError;
 use std::path::PathBuf;
 use tancho_ir::DType;
 use tancho_ir::builder::BuildError;
+use tancho_ir::infer::ShapeError;
 
 /// Any error of building, loading, compiling or running a network.
 #[derive(Debug, thiserror::Error)]
@@ -248,12 +250,12 @@ pub enum Error {
     /// The graph breaks an invariant.
     #[error("the graph is not valid: {0}")]
     Graph(String),
+    /// A pass over the graph could not infer a shape.
+    #[error("the graph is not valid: {0}")]
+    Shape(#[source] Box<ShapeError>),
     /// Code could not be generated.
     #[error(transparent)]
     Code(#[from] tancho_jit::CompileError),
-    /// What was compiled does not fit what it is given.
-    #[error("cannot compile: {0}")]
-    Compile(String),
     /// Checked mode: a kernel left its buffers. A fault of the code generator.
     #[error("kernels of `{network}` left their buffers {count} times")]
     OutOfBuffer {
@@ -262,6 +264,12 @@ pub enum Error {
         /// How often.
         count: u64,
     },
+    /// A check found results that are not those of the reference: [`Report::into_result`] gives it.
+    #[error("the results are not those of the reference\n{0}")]
+    Differs(Box<Report>),
+    /// A file of weights could not be fetched: the error of whoever fetched it, such as that of `tancho::hub`.
+    #[error(transparent)]
+    Fetch(Box<dyn std::error::Error + Send + Sync>),
     /// More memory is needed than there can be.
     #[error("{} of memory are needed and cannot be had; pass smaller inputs", counted(*bytes))]
     Memory {
@@ -291,6 +299,18 @@ impl Error {
 
 fn counted(bytes: u128) -> String {
     if bytes == u128::MAX { "more bytes than can be counted".into() } else { format!("{bytes} bytes") }
+}
+
+impl From<Box<Report>> for Error {
+    fn from(report: Box<Report>) -> Error {
+        Error::Differs(report)
+    }
+}
+
+impl From<ShapeError> for Error {
+    fn from(e: ShapeError) -> Error {
+        Error::Shape(Box::new(e))
+    }
 }
 
 impl From<LoadError> for Error {

@@ -21,6 +21,18 @@ pub struct Model {
 }
 
 impl Model {
+    /// A model from a graph that no declaration made: one read from its text form, for instance. Its weights
+    /// are initialised from the seed.
+    ///
+    /// # Errors
+    /// The graph is not valid, or there is no memory for the weights.
+    pub fn from_graph(graph: Graph, seed: u64) -> Result<Model, Error> {
+        tancho_ir::verify::verify(&graph)
+            .and_then(|()| tancho_ir::verify::interface(&graph))
+            .map_err(Error::Graph)?;
+        Model::new(vec![graph], |g| Ok((Weights::init(g, seed)?, LoadReport::default())))
+    }
+
     /// The graph as declared.
     pub fn graph(&self) -> &Graph {
         &self.graph
@@ -42,7 +54,7 @@ impl Model {
         Arc::make_mut(&mut self.weights)
     }
 
-    /// What loading converted and left aside.
+    /// What loading converted, and what of the files it did not use.
     pub fn load_report(&self) -> &LoadReport {
         &self.report
     }
@@ -94,6 +106,7 @@ pub trait Declared: Network + Sized {
 
 /// A declared network with values for its static dims and options, before it has weights.
 #[derive(Clone, Debug)]
+#[must_use = "a blueprint does nothing until it is loaded or initialised"]
 pub struct Blueprint<N> {
     dims: Vec<(&'static str, usize)>,
     options: Vec<(String, OptionValue)>,
@@ -106,9 +119,9 @@ impl<N: Declared> Blueprint<N> {
         Blueprint { dims: dims.to_vec(), options: Vec::new(), network: PhantomData }
     }
 
-    /// Sets an option of the network.
-    pub fn option(mut self, name: &str, value: OptionValue) -> Self {
-        self.options.push((name.into(), value));
+    /// Sets an option of the network: `.option("eps", 1e-6)`.
+    pub fn option(mut self, name: &str, value: impl Into<OptionValue>) -> Self {
+        self.options.push((name.into(), value.into()));
         self
     }
 
@@ -137,8 +150,8 @@ impl<N: Declared> Blueprint<N> {
         Ok(graphs)
     }
 
-    /// The network with the weights of a safetensors file, an index of sharded files, or a folder with
-    /// either.
+    /// The network with the weights of a `.safetensors` or `.gguf` file, an index of sharded safetensors
+    /// files, or a folder with `model.safetensors` or its index.
     ///
     /// # Errors
     /// As [`Blueprint::graph`]; or the file cannot be read, or weights are missing, of another shape or
@@ -163,15 +176,4 @@ impl<N: Declared> Blueprint<N> {
         Model::new(self.graphs()?, |g| Ok((Weights::init(g, seed)?, LoadReport::default())))
             .map(N::from_model)
     }
-}
-
-/// A model from a graph that no declaration made: one read from its text form, for instance.
-///
-/// # Errors
-/// The graph is not valid.
-pub fn model_of(graph: Graph, seed: u64) -> Result<Model, Error> {
-    tancho_ir::verify::verify(&graph)
-        .and_then(|()| tancho_ir::verify::interface(&graph))
-        .map_err(Error::Graph)?;
-    Model::new(vec![graph], |g| Ok((Weights::init(g, seed)?, LoadReport::default())))
 }

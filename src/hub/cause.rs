@@ -41,6 +41,13 @@ impl Error for HubError {
     }
 }
 
+/// So that a function which fetches and loads has one type of error.
+impl From<HubError> for tancho_runtime::Error {
+    fn from(e: HubError) -> tancho_runtime::Error {
+        tancho_runtime::Error::Fetch(Box::new(e))
+    }
+}
+
 /// What can go wrong when a file is fetched.
 #[derive(Debug)]
 #[non_exhaustive]

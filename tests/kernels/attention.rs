@@ -99,7 +99,10 @@ fn every_form_is_the_interpreter_s() {
             for (s, t) in LENGTHS {
                 let x = inputs(&mut rng, form, width as usize, (2, s, t));
                 let report = c.check_inputs(&views(&x)).unwrap_or_else(|e| panic!("{form:?} {s} {t}: {e}"));
-                assert!(report.ok(), "{form:?}, {width} wide, {s} queries, {t} keys, {target:?}\n{report}");
+                assert!(
+                    report.is_ok(),
+                    "{form:?}, {width} wide, {s} queries, {t} keys, {target:?}\n{report}"
+                );
             }
         }
     }
@@ -127,7 +130,7 @@ return %3"
             for s in [1, 2, 4, 5, 6, 9, 40] {
                 let x = [rng.floats(&[1, s, 12]), rng.floats(&[1, s, 12]), rng.floats(&[1, s, s])];
                 let report = c.check_inputs(&views(&x)).expect("runs");
-                assert!(report.ok(), "{s} rows, {target:?}\n{report}");
+                assert!(report.is_ok(), "{s} rows, {target:?}\n{report}");
                 let mut session = c.session();
                 session.run_inputs(&views(&x)).expect("runs");
                 let zeros =
@@ -156,7 +159,7 @@ fn what_is_not_seen_does_not_count() {
                         x[operand] = Tensor::new(data, [1, t, 40]).expect("fits");
                         let report = c.check_inputs(&views(&x)).expect("runs");
                         assert!(
-                            report.ok(),
+                            report.is_ok(),
                             "{form:?}, {s} queries, {t} keys, {special} in {operand} at {at}\n{report}"
                         );
                         let mut session = c.session();

@@ -1,9 +1,9 @@
 //! Convolutions and pooling over NaN, infinities, zeros and subnormal numbers, and what their kernels have in
 //! common with what the reference says, on every level.
 
-use tancho::compare::{BOUND, compare};
-use tancho::interp::Interpreter;
-use tancho::model::model_of;
+use tancho::Model;
+use tancho::inspect::Interpreter;
+use tancho::inspect::{BOUND, compare};
 use tancho::{AsView, Error, Graph, Precision, Target, Tensor, network};
 use tancho_support::{Rng, targets, views};
 
@@ -40,8 +40,10 @@ fn graph(op: &str, x: &[usize], w: Option<&[usize]>, out: &[usize]) -> Graph {
 
 /// Results of native code with those of the reference.
 fn both(g: &Graph, x: &Tensor, target: Target) -> (Tensor, Tensor) {
-    let compiled =
-        model_of(g.clone(), 5).expect("a model").compile(target).unwrap_or_else(|e| panic!("{e}\n{g}"));
+    let compiled = Model::from_graph(g.clone(), 5)
+        .expect("a model")
+        .compile(target)
+        .unwrap_or_else(|e| panic!("{e}\n{g}"));
     let mut s = compiled.session();
     s.run_inputs(&views(std::slice::from_ref(x))).expect("runs");
     let weights = |i: usize| compiled.weights().at(i).expect("a weight").to_tensor();
@@ -65,7 +67,7 @@ fn pooling_of_special_values() {
                     let (got, want) = both(&g, &x, target);
                     let bound = if op == "max_pool2d" { 0.0 } else { BOUND };
                     let report = compare(op, &got, &want, Some(&vec![25.0; want.len()]), bound);
-                    assert!(report.ok() && report.max_rel <= bound, "{target:?} {text}\n{report}");
+                    assert!(report.is_ok() && report.max_rel <= bound, "{target:?} {text}\n{report}");
                 }
             }
         }
@@ -95,7 +97,7 @@ fn convolutions_of_special_values() {
             let (got, want) = both(&g, &x, target);
             let scale = vec![(c / groups * k * k) as f64; want.len()];
             let report = compare("conv2d", &got, &want, Some(&scale), BOUND);
-            assert!(report.ok(), "{target:?} {text}\n{report}");
+            assert!(report.is_ok(), "{target:?} {text}\n{report}");
         }
     }
 }
@@ -149,7 +151,7 @@ fn norms_behind_channels_last_are_of_their_rows() -> Result<(), Error> {
         for target in targets_with(Precision::Standard) {
             let compiled = net.compile(target)?;
             assert_eq!(compiled.session().run(x.view([1, rows, 1, 1]))?.data(), want, "{target:?}");
-            assert!(compiled.check(x.view([1, rows, 1, 1]))?.ok(), "{target:?}");
+            assert!(compiled.check(x.view([1, rows, 1, 1]))?.is_ok(), "{target:?}");
         }
     }
     Ok(())
@@ -182,7 +184,7 @@ fn norms_behind_convolutions_of_both_layouts() {
         for target in targets_with(Precision::Standard) {
             let (got, want) = both(&g, &x, target);
             let report = compare("batch_norm", &got, &want, Some(&vec![36.0; want.len()]), BOUND);
-            assert!(report.ok(), "{target:?} {layout} {out:?}\n{report}");
+            assert!(report.is_ok(), "{target:?} {layout} {out:?}\n{report}");
         }
     }
 }
@@ -270,7 +272,7 @@ fn windows_as_large_as_images() {
                     let scale = vec![(kernel.0 * kernel.1) as f64; want.len()];
                     let bound = if op == "max_pool2d" { 0.0 } else { BOUND };
                     let report = compare(op, &got, &want, Some(&scale), bound);
-                    assert!(report.ok() && report.max_rel <= bound, "{target:?} {text}\n{report}");
+                    assert!(report.is_ok() && report.max_rel <= bound, "{target:?} {text}\n{report}");
                 }
             }
         }
@@ -289,7 +291,7 @@ fn convolutions_with_large_windows() {
     for target in targets_with(Precision::Direct) {
         let (got, want) = both(&g, &x, target);
         let report = compare("conv2d", &got, &want, Some(&vec![(3 * k * k) as f64; want.len()]), BOUND);
-        assert!(report.ok(), "{target:?}\n{report}");
+        assert!(report.is_ok(), "{target:?}\n{report}");
     }
 }
 
@@ -317,7 +319,7 @@ fn windows_of_any_size_compile_on_a_small_stack() {
             let small = std::thread::Builder::new().stack_size(1 << 20).spawn(run).expect("a thread");
             let (got, want) = small.join().expect("no overflow");
             let report = compare(op, &got, &want, None, 1e-6);
-            assert!(report.ok(), "{side}\n{report}");
+            assert!(report.is_ok(), "{side}\n{report}");
         }
     }
 }

@@ -2,11 +2,11 @@
 //! over their interesting ranges, against f64. The module doc of `tancho_jit::lanes::math`
 //! quotes these bounds.
 
-use tancho::interp::erf;
-use tancho::model::model_of;
+use tancho::Model;
 use tancho::{Graph, Target, Tensor};
 use tancho_ir::op::Number;
 use tancho_ir::op::{Op, Unary};
+use tancho_runtime::interpreter::erf;
 
 use tancho_support::views;
 
@@ -16,7 +16,7 @@ fn native(op: &Op, x: &[f32]) -> Vec<f32> {
         "network F<N>\ninput x: f32[N]\n%0: f32[N] = input(index = 0)\n%1: f32[N] = neg(%0)\nreturn %1";
     let mut g = Graph::parse(text).expect("a graph");
     g.nodes[1].op = op.clone();
-    let c = model_of(g, 0).expect("a model").compile(Target::host()).expect("compiles");
+    let c = Model::from_graph(g, 0).expect("a model").compile(Target::host()).expect("compiles");
     let mut s = c.session();
     let x = [Tensor::new(x.to_vec(), [x.len()]).expect("fits")];
     s.run_inputs(&views(&x)).expect("runs");
@@ -177,7 +177,7 @@ fn powers_of_a_ratio_are_rounded_correctly() {
                 "network F<N>\ninput x: f32[N]\n%0: f32[N] = input(index = 0)\n%1: f32[{declared}] = powers(ratio = {ratio:?}, len = {declared})\nreturn %1"
             );
             let g = Graph::parse(&text).expect("a graph");
-            let c = model_of(g, 0).expect("a model").compile(Target::host()).expect("compiles");
+            let c = Model::from_graph(g, 0).expect("a model").compile(Target::host()).expect("compiles");
             let mut s = c.session();
             let x = [Tensor::new(vec![0.0f32; length as usize], [length as usize]).expect("fits")];
             s.run_inputs(&views(&x)).expect("runs");

@@ -1,17 +1,17 @@
 //! What shares a kernel and what does not, and that a fusion that declines says why.
 
 use std::collections::BTreeSet;
-use tancho::fuse::{Fused, Kind, fuse};
 use tancho::{Graph, Tensor};
 use tancho_ir::Value;
 use tancho_ir::access::is_view;
+use tancho_ir::fuse::{Fused, Kind, fuse};
 use tancho_ir::op::Op;
 use tancho_support::graphs::{Flavour, Random};
 use tancho_support::{BERT_LAYER, GPT2_BLOCK, Rng, check, compile_for, targets, views};
 
 fn fused(text: &str) -> Fused {
     let g = Graph::parse(text).unwrap_or_else(|e| panic!("{e}\n{text}"));
-    let g = tancho::passes::run_all(&g, &mut |_, _| ()).unwrap_or_else(|e| panic!("{e}"));
+    let g = tancho_ir::passes::run_all(&g, &mut |_, _| ()).unwrap_or_else(|e| panic!("{e}"));
     fuse(&g)
 }
 
@@ -239,7 +239,7 @@ fn check_everywhere(text: &str, inputs: &[Tensor]) {
     let g = Graph::parse(text).unwrap();
     for target in targets() {
         let report = compile_for(&g, target).unwrap().check_inputs(&views(inputs)).unwrap();
-        assert!(report.ok(), "{report}");
+        assert!(report.is_ok(), "{report}");
     }
 }
 
@@ -356,7 +356,7 @@ fn random_graphs_are_grouped_soundly() {
         let flavour = [Flavour::Mixed, Flavour::Rows, Flavour::Products, Flavour::Moves, Flavour::Attention]
             [seed as usize % 5];
         let g = Random::new(seed, 14, flavour).graph;
-        let g = tancho::passes::run_all(&g, &mut |_, _| ()).unwrap_or_else(|e| panic!("{e}"));
+        let g = tancho_ir::passes::run_all(&g, &mut |_, _| ()).unwrap_or_else(|e| panic!("{e}"));
         let f = fuse(&g);
         let mut stored = BTreeSet::new();
         let mut grouped = BTreeSet::new();

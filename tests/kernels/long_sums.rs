@@ -2,7 +2,7 @@
 //! in f64.
 
 use std::slice::from_ref;
-use tancho::model::model_of;
+use tancho::Model;
 use tancho::{Format, Graph, Precision, Target, Tensor, network};
 use tancho_support::{targets, views};
 
@@ -29,7 +29,7 @@ fn same(x: f32, shape: &[usize]) -> Tensor {
 }
 
 fn run(g: &Graph, target: Target, inputs: &[Tensor]) -> Tensor {
-    let compiled = model_of(g.clone(), 0).expect("weights").compile(target).expect("compiles");
+    let compiled = Model::from_graph(g.clone(), 0).expect("weights").compile(target).expect("compiles");
     let mut session = compiled.session();
     session.run_inputs(&views(inputs)).expect("runs");
     session.tensor(0).expect("a result")

@@ -1,6 +1,6 @@
 //! Winograd's convolutions: how far they are from the exact sums, beside the direct form, on every level.
 
-use tancho::model::model_of;
+use tancho::Model;
 use tancho::{Graph, Isa, Precision, Target, Tensor};
 use tancho_support::{Rng, levels, views};
 
@@ -40,8 +40,8 @@ fn measured(c: usize, o: usize, [n, h, w]: [usize; 3], isa: Isa) -> [(f64, f64);
 /// The results of the three precisions, with the exact ones and the sums of magnitudes.
 fn results(o: usize, x: &Tensor, isa: Isa) -> [[Tensor; 3]; 3] {
     let c = x.shape()[1];
-    let model = model_of(graph(c, o), 7).expect("a model");
-    let mut absolute = model_of(graph(c, o), 7).expect("a model");
+    let model = Model::from_graph(graph(c, o), 7).expect("a model");
+    let mut absolute = Model::from_graph(graph(c, o), 7).expect("a model");
     let w_abs: Vec<f32> = model.weights().get("w").expect("filters").data().iter().map(|x| x.abs()).collect();
     absolute.weights_mut().set("w", Tensor::new(w_abs, [o, c, 3, 3]).expect("filters")).expect("set");
     let magnitudes =
@@ -120,7 +120,7 @@ fn errors_stay_within_what_is_stated() {
 /// What is forbidden is not done, and what is done is said.
 #[test]
 fn the_kernels_say_which_form_they_have() {
-    let model = model_of(graph(32, 32), 1).expect("a model");
+    let model = Model::from_graph(graph(32, 32), 1).expect("a model");
     let steps = |p| {
         let compiled = model.compile(Target::host().with_precision(p)).expect("compiles");
         compiled.packed_bytes()

@@ -102,7 +102,7 @@ fn another_crate_is_as_one_macro_call() {
     let (here, there) = (here.compile(Target::host()).unwrap(), there.compile(Target::host()).unwrap());
     assert_eq!(bits(here.session().run(x).unwrap()), bits(there.session().run(x).unwrap()));
     let report = there.check(x).unwrap();
-    assert!(report.ok(), "{report}");
+    assert!(report.is_ok(), "{report}");
 
     let (here, there) = (local::Stack::init(4).unwrap(), Stack::init(4).unwrap());
     assert_eq!(names(here.ir()), names(there.ir()));
@@ -111,7 +111,7 @@ fn another_crate_is_as_one_macro_call() {
     let (here, there) = (here.compile(Target::host()).unwrap(), there.compile(Target::host()).unwrap());
     assert_eq!(bits(here.session().run(x, keep).unwrap()), bits(there.session().run(x, keep).unwrap()));
     let report = there.check(x, keep).unwrap();
-    assert!(report.ok(), "{report}");
+    assert!(report.is_ok(), "{report}");
 }
 
 #[test]
@@ -119,7 +119,7 @@ fn sizes_follow_the_user() {
     let small = Tower::with(TowerDims { C: 8, WIDE: 12, LAYERS: 1 }).init(1).unwrap();
     assert!(names(small.ir()).contains(&"small.up.weight: f32[32, 8]".to_string()));
     let compiled = small.compile(Target::host()).unwrap();
-    assert!(compiled.check(numbers(1, 24).view([3, 8])).unwrap().ok());
+    assert!(compiled.check(numbers(1, 24).view([3, 8])).unwrap().is_ok());
     // What a use breaks that is right by default is an error of the build: the last word is the graph's.
     let e = Stack::with(StackDims { C: 6, HEADS: 3, LAYERS: 1 }).init(1).err().unwrap().to_string();
     assert!(e.contains("`Encoder` requires 6 % 4 == 0, which does not hold"), "{e}");
@@ -164,7 +164,7 @@ fn leading_axes_options_branches_and_several_results() {
             .unwrap();
         assert_eq!(net.ir().weights.len(), weights, "{:?}", names(net.ir()));
         let report = net.compile(Target::host()).unwrap().check(numbers(2, 36).view([3, 12])).unwrap();
-        assert!(report.ok(), "{report}");
+        assert!(report.is_ok(), "{report}");
     }
     // An integer is a number, across crates too.
     let text = Norms::init(2).unwrap().ir().to_string();
@@ -174,7 +174,7 @@ fn leading_axes_options_branches_and_several_results() {
     let (x, s) = (numbers(3, 16), numbers(4, 80));
     let (x, s) = (x.view([2, 8]), s.view([2, 5, 8]));
     let report = split.check(x, s).unwrap();
-    assert!(report.ok(), "{report}");
+    assert!(report.is_ok(), "{report}");
     assert_eq!(split.session().run(x, s).unwrap().2.shape(), [2, 2, 8]);
 }
 
@@ -222,7 +222,7 @@ fn every_path_is_a_path() {
         ["a.w", "b.w", "c.w", "d.w"]
     );
     let report = net.compile(Target::host()).unwrap().check(numbers(2, 24).view([4, 6])).unwrap();
-    assert!(report.ok(), "{report}");
+    assert!(report.is_ok(), "{report}");
 }
 
 #[test]
@@ -236,5 +236,5 @@ fn inside_of_a_function_too() {
     let net = Inside::init(8).unwrap();
     assert_eq!(net.ir().weights.len(), 4);
     let report = net.compile(Target::host()).unwrap().check(numbers(3, 4).view([1, 4])).unwrap();
-    assert!(report.ok(), "{report}");
+    assert!(report.is_ok(), "{report}");
 }

@@ -106,9 +106,9 @@ fn bert() {
 #[test]
 fn classifier() {
     let net = Classifier::with(ClassifierDims { D: 20, H: 12, C: 4 }).init(42).unwrap();
-    let compiled = net.compile(Target::host().checked(true)).unwrap();
+    let compiled = net.compile(Target::host().with_checked(true)).unwrap();
     let x = some(60);
-    assert!(compiled.check_forward(x.view([3, 20])).unwrap().ok());
+    assert!(compiled.check_forward(x.view([3, 20])).unwrap().is_ok());
     assert_eq!(compiled.session().forward(x.view([3, 20])).unwrap().shape(), [3, 4]);
     let e = net.compile_train(Target::host()).unwrap_err().to_string();
     assert_eq!(e, "`train fn step` of `Classifier` is checked but not run yet");

@@ -261,9 +261,9 @@ fn entry_points_share_weights() {
     let mut n = Coder::init(0).unwrap();
     assert_eq!(names(n.weights()), ["up", "down"]);
     set(n.weights_mut(), "down", &[1.0, 0.0, 0.0, 2.0, 0.0, 0.0]);
-    let compiled = n.compile(Target::host().checked(true)).unwrap();
-    assert!(compiled.check_encode(count(2).view([1, 2])).unwrap().ok());
-    assert!(compiled.check_decode(count(3).view([1, 3])).unwrap().ok());
+    let compiled = n.compile(Target::host().with_checked(true)).unwrap();
+    assert!(compiled.check_encode(count(2).view([1, 2])).unwrap().is_ok());
+    assert!(compiled.check_decode(count(3).view([1, 3])).unwrap().is_ok());
     let mut session = compiled.session();
     assert_eq!(session.encode(count(4).view([2, 2])).unwrap().to_vec(), [1.0, 1.0, 1.0, 5.0, 5.0, 5.0]);
     let (y, sum) = session.decode(count(3).view([1, 3])).unwrap();

@@ -20,7 +20,7 @@ fn a_prompt_gives_the_same_in_chunks_of_any_size() -> Result<(), Error> {
     for isa in levels() {
         let compiled = net.compile(Target::host().with_isa(isa)?)?;
         let mut whole = compiled.session();
-        assert!(whole.check(ids.view([2, 20]))?.ok(), "{isa}");
+        assert!(whole.check(ids.view([2, 20]))?.is_ok(), "{isa}");
         let want = whole.run(ids.view([2, 20]))?.data().to_vec();
         for chunk in [1, 3, 7, 16] {
             let mut session = compiled.session();
@@ -29,7 +29,7 @@ fn a_prompt_gives_the_same_in_chunks_of_any_size() -> Result<(), Error> {
                 let to = (from + chunk).min(20);
                 let ids = part(from, to);
                 let report = session.check(ids.view([2, to - from]))?;
-                assert!(report.ok(), "{isa} {from}..{to}: {report}");
+                assert!(report.is_ok(), "{isa} {from}..{to}: {report}");
                 last = session.run(ids.view([2, to - from]))?.data().to_vec();
             }
             assert_eq!(session.rows("P")?, 20);
@@ -45,9 +45,9 @@ fn weights_lie_as_conv1d_has_them_and_a_full_cache_is_an_error() -> Result<(), E
     let net = Gpt2::with(Gpt2Dims { T: 24, ..small() }).init(1)?;
     let stored = net.weights().get("h.1.attn.c_attn.weight").map(|w| w.shape().to_vec());
     assert_eq!(stored, Some(vec![48, 144]));
-    let mut session = net.compile(Target::host().checked(true))?.session();
+    let mut session = net.compile(Target::host().with_checked(true))?.session();
     let ids: Vec<i32> = (0..24).map(|i| (7 * i + 3) % 61).collect();
-    assert!(session.check(ids.view([1, 24]))?.ok());
+    assert!(session.check(ids.view([1, 24]))?.is_ok());
     session.run(ids.view([1, 24]))?;
     assert_eq!(session.state("h.1.values")?.map(|t| t.shape().to_vec()), Some(vec![1, 4, 24, 12]));
     let full = session.run([5].view([1, 1])).map(|_| ()).expect_err("it is full");

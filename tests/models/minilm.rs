@@ -130,9 +130,9 @@ fn native_code_agrees_with_the_interpreter_on_the_real_weights() {
     }
     let g = golden();
     let (ids, mask, s) = tokenize(&tokenizer(), &g.sentences[..2]).unwrap();
-    let compiled = model().compile(Target::host().checked(true)).unwrap();
+    let compiled = model().compile(Target::host().with_checked(true)).unwrap();
     let report = compiled.check(ids.view([2, s]), mask.view([2, s])).unwrap();
-    assert!(report.ok(), "{report}");
+    assert!(report.is_ok(), "{report}");
     let worst = compiled.first_divergence(&[ids.view([2, s]).into(), mask.view([2, s]).into()]).unwrap();
     assert_eq!(worst, None);
 }

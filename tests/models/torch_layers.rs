@@ -2,8 +2,7 @@
 //! code, every element within 1e-5 of its row.
 
 use safetensors::{Dtype, SafeTensors};
-use tancho::compare::{BOUND, compare};
-use tancho::model::model_of;
+use tancho::inspect::{BOUND, compare};
 use tancho::{AsView, Graph, Model, Tensor, network};
 use tancho_support::{BERT_LAYER, GPT2_BLOCK, run_on, targets, views};
 
@@ -54,7 +53,7 @@ impl Golden {
     /// this machine, in checked mode, and on several threads.
     fn run(&self, text: &str, inputs: &[Tensor]) -> Vec<Vec<Tensor>> {
         let g = Graph::parse(text).unwrap_or_else(|e| panic!("{e}\n{text}"));
-        self.run_model(model_of(g, 0).unwrap_or_else(|e| panic!("{e}")), inputs)
+        self.run_model(Model::from_graph(g, 0).unwrap_or_else(|e| panic!("{e}")), inputs)
     }
 
     fn run_model(&self, mut model: Model, inputs: &[Tensor]) -> Vec<Vec<Tensor>> {
@@ -95,13 +94,13 @@ impl Golden {
             |i: usize| (0..c).map(|k| f64::from(data[pixel(i) + k * inner].abs())).fold(0.0, f64::max);
         let scale: Vec<f64> = (0..data.len()).map(largest).collect();
         let report = compare(name, got, &want, Some(&scale), BOUND);
-        assert!(report.ok(), "{report}");
+        assert!(report.is_ok(), "{report}");
     }
 
     #[track_caller]
     fn matches(&self, name: &str, got: &Tensor) {
         let report = compare(name, got, &self.floats(name), None, BOUND);
-        assert!(report.ok(), "{report}");
+        assert!(report.is_ok(), "{report}");
     }
 }
 
@@ -189,7 +188,7 @@ fn bert_layer() {
     };
     for y in y {
         let report = compare("kept rows", &kept(&y[0]), &kept(&g.floats("out.y")), None, BOUND);
-        assert!(report.ok(), "{report}");
+        assert!(report.is_ok(), "{report}");
     }
 }
 
@@ -243,7 +242,7 @@ fn gpt2_block_with_a_cache() {
                 let y = session.run(x.view([2, *n, 48])).expect("runs").to_vec();
                 let [y, want] = [y, want].map(|d| Tensor::new(d, [2, *n, 48]).expect("its shape"));
                 let report = compare("y", &y, &want, None, BOUND);
-                assert!(report.ok(), "{target:?} {parts:?} {from}: {report}");
+                assert!(report.is_ok(), "{target:?} {parts:?} {from}: {report}");
                 from += n;
             }
         }
@@ -302,7 +301,7 @@ fn residual_blocks() {
         let g = Golden::new(&format!("residual_block_batch_norm_{cin}_{cout}_s{stride}"));
         let dims = ResidualBlockDims { CIN: cin, COUT: cout, STRIDE: stride };
         let net = ResidualBlock::with(dims).graph().unwrap_or_else(|e| panic!("{e}"));
-        let model = model_of(net, 0).unwrap_or_else(|e| panic!("{e}"));
+        let model = Model::from_graph(net, 0).unwrap_or_else(|e| panic!("{e}"));
         g.run_model(model, &[g.floats("in.x")]).iter().for_each(|y| g.matches_image("out.y", &y[0]));
     }
 }
@@ -314,7 +313,7 @@ fn residual_blocks_with_layer_norm() {
         let g = Golden::new(&format!("residual_block_std_layer_norm_{cin}_{cout}_s{stride}"));
         let dims = ResidualBlockWithLNDims { CIN: cin, COUT: cout, STRIDE: stride };
         let net = ResidualBlockWithLN::with(dims).graph().unwrap_or_else(|e| panic!("{e}"));
-        let model = model_of(net, 0).unwrap_or_else(|e| panic!("{e}"));
+        let model = Model::from_graph(net, 0).unwrap_or_else(|e| panic!("{e}"));
         g.run_model(model, &[g.floats("in.x")]).iter().for_each(|y| g.matches_image("out.y", &y[0]));
     }
 }

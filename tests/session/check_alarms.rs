@@ -79,7 +79,7 @@ fn no_alarm(name: &str, compiled: impl Deref<Target = Compiled>, shape: &[usize]
     for run in 0..runs {
         let x = Tensor::new(noise(&mut rng, shape.iter().product()), shape).expect("so many");
         let report = compiled.check_inputs(&[AnyView::from(&x)]).expect("it runs");
-        assert!(report.ok(), "{name}, run {run}:\n{report}");
+        assert!(report.is_ok(), "{name}, run {run}:\n{report}");
     }
     println!("{name}: {runs} times {shape:?}");
 }
@@ -136,13 +136,13 @@ fn check_faults(
     let right = compiled.interpret_inputs(&inputs)?;
     let y = right[0].as_f32().expect("f32").to_vec();
     assert_eq!(y.len(), bounds.len());
-    assert!(session.judge_inputs(&inputs, &right)?.ok());
+    assert!(session.judge_inputs(&inputs, &right)?.is_ok());
     for (i, bound) in bounds.iter().enumerate() {
         for times in [-4.0, 4.0, 1e3, f64::NAN] {
             let mut wrong = y.clone();
             wrong[i] = (f64::from(wrong[i]) + times * 1e-5 * bound) as f32;
             let report = session.judge_inputs(&inputs, &[Tensor::new(wrong, right[0].shape())?])?;
-            assert!(!report.ok(), "{times} times the bound at {i}: {report}");
+            assert!(!report.is_ok(), "{times} times the bound at {i}: {report}");
             // The kernels are right: only the result says it.
             assert!(report.diverges_at.is_none() && report.tensors[0].bad == 1, "{report}");
             assert!(report.to_string().contains("no op diverges by itself"), "{report}");
@@ -157,7 +157,7 @@ fn faults_of_deep_networks_are_found() -> Result<(), Error> {
     let compiled = Deep::init(1)?.compile(Target::host())?;
     let x = noise(&mut fastrand::Rng::with_seed(3), 2 * 5 * 48);
     let inputs = [AnyView::from(x.view([2, 5, 48]))];
-    assert!(compiled.check_inputs(&inputs)?.ok());
+    assert!(compiled.check_inputs(&inputs)?.is_ok());
     let right = compiled.interpret_inputs(&inputs)?;
     let y = right[0].as_f32().expect("f32").to_vec();
     for i in [0, 77, 479] {
@@ -165,7 +165,7 @@ fn faults_of_deep_networks_are_found() -> Result<(), Error> {
         let mut wrong = y.clone();
         wrong[i] += 4e-5 * row;
         let report = compiled.session().judge_inputs(&inputs, &[Tensor::new(wrong, right[0].shape())?])?;
-        assert!(!report.ok() && report.diverges_at.is_none() && report.tensors[0].bad == 1, "{report}");
+        assert!(!report.is_ok() && report.diverges_at.is_none() && report.tensors[0].bad == 1, "{report}");
     }
     Ok(())
 }

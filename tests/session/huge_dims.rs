@@ -1,7 +1,7 @@
 //! Dims as large as numbers go, over inputs without rows: each network is refused with an error, or it
 //! compiles and runs. Nothing panics, nothing overflows, nothing takes long.
 
-use tancho::model::model_of;
+use tancho::Model;
 use tancho::{DType, Dim, Error, Graph, Target, Tensor};
 use tancho_support::{levels, views};
 
@@ -23,8 +23,10 @@ const SIZES: [u64; 12] = [
 /// Compiles a graph and runs it over inputs without elements, where it can be compiled.
 fn run(text: &str, target: Target) -> Result<(), String> {
     let g = Graph::parse(text).map_err(|e| e.to_string())?;
-    let compiled =
-        model_of(g.clone(), 1).map_err(|e| e.to_string())?.compile(target).map_err(|e| e.to_string())?;
+    let compiled = Model::from_graph(g.clone(), 1)
+        .map_err(|e| e.to_string())?
+        .compile(target)
+        .map_err(|e| e.to_string())?;
     let empty = |dtype: DType, dims: &[Dim]| {
         let shape: Vec<usize> = dims.iter().map(|d| d.as_const().map_or(0, |n| n as usize)).collect();
         match dtype {

@@ -4,7 +4,7 @@
 use std::fs::File;
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use tancho::interp::Interpreter;
+use tancho::inspect::Interpreter;
 use tancho::weights::{Gguf, Metadata};
 use tancho::{
     AnyView, AsView, DType, Error, LoadOptions, Target, Tensor, TensorData, View, ViewError, Weights, bf16,

@@ -1,7 +1,7 @@
 //! Executable memory that the system refuses is an error: no panic, nothing left behind, and what was
 //! compiled before goes on.
 
-use tancho::limits::Limits;
+use tancho::inspect::Limits;
 use tancho::{AsView, CompileError, Compiled, Error, Isa, Target, network};
 use tancho_support::alone::alone;
 

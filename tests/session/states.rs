@@ -1,6 +1,6 @@
 //! States: caches that grow, hidden values that are replaced, and what a session does with them.
 
-use tancho::model::model_of;
+use tancho::Model;
 use tancho::{AsView, DType, Error, Isa, Target, Tensor, bf16, network};
 use tancho_ir::graph::{RunDim, Source, StateDecl};
 use tancho_ir::op::{Binary, Op, Reduction};
@@ -46,7 +46,7 @@ fn a_state_grows_by_the_rows_of_each_call() -> Result<(), Error> {
     let rows: Vec<[f32; 3]> = (0..8).map(|i| [i as f32, (i * i) as f32, -1.0]).collect();
     let mut held = 0;
     for n in [1, 3, 0, 2, 2] {
-        assert!(session.check(rows[held..held + n].as_flattened().view([1, n, 3]))?.ok());
+        assert!(session.check(rows[held..held + n].as_flattened().view([1, n, 3]))?.is_ok());
         let y = session.run(rows[held..held + n].as_flattened().view([1, n, 3]))?.data().to_vec();
         held += n;
         assert_eq!(y, mean(&rows[..held]), "{held} rows");
@@ -114,7 +114,7 @@ fn a_value_is_kept_from_run_to_run() -> Result<(), Error> {
         let x: Vec<f32> = (0..4).map(|i| (i + step) as f32 / 4.0 - 0.7).collect();
         let dot = |m: &[f32], v: &[f32], r: usize| (0..4).map(|c| m[4 * r + c] * v[c]).sum::<f32>();
         h = std::array::from_fn(|r| (dot(w, &x, r) + dot(u, &h, r)).tanh());
-        assert!(session.check(x.view([1, 4]))?.ok());
+        assert!(session.check(x.view([1, 4]))?.is_ok());
         let y = session.run(x.view([1, 4]))?.data().to_vec();
         assert!(y.iter().zip(&h).all(|(a, b)| (a - b).abs() < 1e-5), "step {step}: {y:?} {h:?}");
     }
@@ -132,7 +132,7 @@ fn states_take_each_others_values() -> Result<(), Error> {
     let compiled = Swap::init(0)?.compile(Target::host())?;
     let mut session = compiled.session();
     for (x, want) in [(1.0, (1.0, 0.0)), (2.0, (2.0, 1.0)), (3.0, (4.0, 2.0)), (0.5, (2.5, 4.0))] {
-        assert!(session.check([x].view([1]))?.ok());
+        assert!(session.check([x].view([1]))?.is_ok());
         let (a, b) = session.run([x].view([1]))?;
         assert_eq!((a.data()[0], b.data()[0]), want);
     }
@@ -188,9 +188,9 @@ fn random_networks_with_states() {
         let g = with_states(&r, seed);
         let read = Graph::parse(&g.to_string()).unwrap_or_else(|e| panic!("{seed}: {e}\n{g}"));
         assert_eq!(read, g, "{seed}");
-        let model = model_of(g.clone(), seed).unwrap_or_else(|e| panic!("{seed}: {e}\n{g}"));
+        let model = Model::from_graph(g.clone(), seed).unwrap_or_else(|e| panic!("{seed}: {e}\n{g}"));
         let isa = if seed % 2 == 0 { Isa::host() } else { Isa::host().min(Isa::Avx2) };
-        for target in [Target::host().checked(true), Target::host().with_isa(isa).expect("a level")] {
+        for target in [Target::host().with_checked(true), Target::host().with_isa(isa).expect("a level")] {
             let c = model.compile(target).unwrap_or_else(|e| panic!("{seed}: {e}\n{g}"));
             let mut session = c.session_with_threads(1 + seed as usize % 3).expect("a session");
             session.divide_all();
@@ -205,7 +205,7 @@ fn random_networks_with_states() {
                 };
                 // Results behind several ops carry the errors of all of them: the ops are compared one by
                 // one.
-                if !told.ok() {
+                if !told.is_ok() {
                     assert!(told.diverges_at.is_none(), "{seed} in run {turn}: {told}\n{g}");
                 }
                 session.run_inputs(&x).unwrap_or_else(|e| panic!("{seed} in run {turn}: {e}\n{g}"));
@@ -247,7 +247,7 @@ fn states_of_bf16() -> Result<(), Error> {
             for s in [9, 1, 1, 3, 17, 1, 5] {
                 let x: Vec<f32> = (0..b * s * 40).map(|i| ((i + 31 * s) as f32 * 0.37).sin()).collect();
                 let report = session.check(x.view([b, s, 40]))?;
-                assert!(report.ok(), "{target:?}, {s} rows: {report}");
+                assert!(report.is_ok(), "{target:?}, {s} rows: {report}");
                 let got = session.run(x.view([b, s, 40]))?.data().to_vec();
                 let want = exact.run(x.view([b, s, 40]))?;
                 let error = got.iter().zip(want.data()).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
@@ -373,7 +373,7 @@ fn a_trace_begins_where_the_session_is() -> Result<(), Error> {
         for _ in 0..2 {
             session.trace([1.0; 24].view([4, 2, 3]))?;
         }
-        assert!(session.fork()?.check([1.0; 24].view([4, 2, 3]))?.ok());
+        assert!(session.fork()?.check([1.0; 24].view([4, 2, 3]))?.is_ok());
         assert_eq!(session.run([1.0; 24].view([4, 2, 3]))?.data(), [1.0; 12]);
     }
     Ok(())

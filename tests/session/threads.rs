@@ -1,8 +1,8 @@
 //! Runs divided among threads: the same bits for every number, errors as on one thread, and sessions side by
 //! side.
 
-use tancho::limits::Limits;
-use tancho::model::model_of;
+use tancho::Model;
+use tancho::inspect::Limits;
 use tancho::{AsView, Error, Graph, Isa, Target, network};
 use tancho_support::{levels, sample};
 
@@ -64,7 +64,7 @@ fn every_number_of_columns_is_whole_however_it_is_cut() {
             "network P<B>\ninput x: f32[B, 5]\nweight \"w\": f32[{n}, 5] = normal(1.0)\n%0: f32[B, 5] = input(index = 0)\n\
              %1: f32[{n}, 5] = weight(index = 0)\n%2: f32[B, {n}] = linear(%0, %1)\nreturn %2"
         );
-        let model = model_of(Graph::parse(&text).unwrap(), 7).unwrap();
+        let model = Model::from_graph(Graph::parse(&text).unwrap(), 7).unwrap();
         for isa in levels() {
             let compiled = model.compile(Target::host().with_isa(isa).unwrap()).unwrap();
             for rows in [1, 2, 3, 4, 5, 7, 8, 9, 17] {
@@ -200,7 +200,7 @@ fn a_profile_counts_every_kernel_and_line() {
     let lines = p.lines();
     assert_eq!(lines.iter().map(|l| l.cost.nanos).sum::<u64>(), p.total().nanos);
     assert!(lines.iter().all(|l| l.source.file.ends_with("threads.rs")), "{p}");
-    let roof = tancho::profile::Roof { gflops: 100.0, gbytes: 20.0 };
+    let roof = tancho::inspect::Roof { gflops: 100.0, gbytes: 20.0 };
     assert!(p.table(roof).contains("attention(q(x), k(x), v(x), heads = 3)"), "{p}");
     session.set_profiling(false);
     assert!(session.profile().kernels.is_empty());

@@ -44,7 +44,7 @@ pub fn check() {
         ($($name:ident($($x:expr),*) = $y:expr;)*) => {$(
             let compiled = $name::init(1).unwrap().compile(Target::host()).unwrap();
             let report = compiled.check($(data($x.iter().product()).view($x)),*).unwrap();
-            assert!(report.ok(), "{report}");
+            assert!(report.is_ok(), "{report}");
             let mut session = compiled.session();
             assert_eq!(session.run($(data($x.iter().product()).view($x)),*).unwrap().shape(), $y);
         )*};

@@ -10,7 +10,7 @@ network! {
 
 pub fn check() {
     use tancho::{AsView, Target};
-    assert!(Body::init(1).unwrap().compile(Target::host()).unwrap().check([0.0; 8].view([1, 8])).unwrap().ok());
+    assert!(Body::init(1).unwrap().compile(Target::host()).unwrap().check([0.0; 8].view([1, 8])).unwrap().is_ok());
     Defaults::with(DefaultsDims { D: 8 }).init(1).unwrap();
     let mut typed = Typed::init(1).unwrap().compile(Target::host()).unwrap().session();
     assert_eq!(typed.run([1].view([1, 1]), [0.0; 8].view([1, 8])).unwrap().data(), [1.0; 8]);

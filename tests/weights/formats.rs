@@ -1,6 +1,6 @@
 //! Weights in other formats than f32: what is computed is what the rounded weights give.
 
-use tancho::compare::compare;
+use tancho::inspect::compare;
 use tancho::{AsView, Error, Format, Target, Tensor, bf16, network};
 use tancho_support::targets;
 
@@ -49,7 +49,7 @@ fn bf16_is_what_rounded_weights_give() -> Result<(), Error> {
                 // Products of more than four rows may have rounded their rows as well, one after another.
                 let bound = if b * s > 4 { 2e-2 } else { 1e-5 };
                 let report = compare("h", &session.tensor(0).expect("a result"), &want[0], None, bound);
-                assert!(report.ok(), "{target:?} {b} x {s}, {threads} threads: {report}");
+                assert!(report.is_ok(), "{target:?} {b} x {s}, {threads} threads: {report}");
                 // The table is gathered as it is, and rounded where it is multiplied.
                 for (row, got) in session.output::<f32>(1).expect("a result").data().chunks(37).enumerate() {
                     let x = &table[ids[row * s + s - 1] as usize * 48..][..48];
@@ -115,7 +115,7 @@ fn sums_are_exact() -> Result<(), Error> {
                 session.run(x.view([n, 66]))?;
                 for (i, want) in want.iter().enumerate() {
                     let report = compare("y", &session.tensor(i).expect("a result"), want, None, 1e-5);
-                    assert!(report.ok(), "{target:?} {n} rows, {threads} threads: {report}");
+                    assert!(report.is_ok(), "{target:?} {n} rows, {threads} threads: {report}");
                 }
             }
         }
@@ -129,10 +129,10 @@ fn the_check_tells_the_loss() -> Result<(), Error> {
     let net = Shapes::init(8)?;
     let ids: Vec<i32> = (0..12).collect();
     let report = net.compile(Target::host().with_weights(Format::Bf16))?.check(ids.view([2, 6]))?;
-    assert!(!report.ok(), "bf16 is not f32");
+    assert!(!report.is_ok(), "bf16 is not f32");
     let worst = report.tensors.iter().map(|t| t.max_abs).fold(0.0, f64::max);
     assert!(worst > 1e-4 && worst < 0.2, "{report}");
-    assert!(net.compile(Target::host())?.check(ids.view([2, 6]))?.ok());
+    assert!(net.compile(Target::host())?.check(ids.view([2, 6]))?.is_ok());
     Ok(())
 }
 
@@ -231,7 +231,7 @@ fn integers_are_what_rounded_rows_and_weights_give() -> Result<(), Error> {
                 session.run(x.view([n, 128]))?;
                 for (i, want) in want.iter().enumerate() {
                     let report = compare("y", &session.tensor(i).expect("a result"), want, None, 2e-5);
-                    assert!(report.ok(), "{format}, {target:?} {n} rows, {threads} threads: {report}");
+                    assert!(report.is_ok(), "{format}, {target:?} {n} rows, {threads} threads: {report}");
                 }
             }
         }
@@ -347,9 +347,9 @@ fn a_prepared_weight_is_a_matrix_and_a_summand() -> Result<(), Error> {
     for m in [16, 37, 48] {
         let net = Both::with(BothDims { K: 64, M: m }).init(2)?;
         let (x, z) = (vec![0.25; 3 * 64], vec![1.0; 3 * 64 * m]);
-        for target in [Target::host(), Target::host().checked(true)] {
+        for target in [Target::host(), Target::host().with_checked(true)] {
             let report = net.compile(target)?.check(x.view([3, 64]), z.view([3, 64, m]))?;
-            assert!(report.ok(), "{m} columns: {report}");
+            assert!(report.is_ok(), "{m} columns: {report}");
         }
     }
     Ok(())

@@ -44,6 +44,30 @@ pub enum OptionValue {
     Float(f64),
 }
 
+impl From<bool> for OptionValue {
+    fn from(flag: bool) -> OptionValue {
+        OptionValue::Bool(flag)
+    }
+}
+
+impl From<i64> for OptionValue {
+    fn from(integer: i64) -> OptionValue {
+        OptionValue::Int(integer)
+    }
+}
+
+impl From<i32> for OptionValue {
+    fn from(integer: i32) -> OptionValue {
+        OptionValue::Int(integer.into())
+    }
+}
+
+impl From<f64> for OptionValue {
+    fn from(number: f64) -> OptionValue {
+        OptionValue::Float(number)
+    }
+}
+
 impl fmt::Display for OptionValue {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

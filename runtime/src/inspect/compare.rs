@@ -20,127 +20,10 @@
 //! the smallest normal f32 is none: subnormal results may be flushed. Integers and
 //! bools are exact.
 
+use crate::inspect::report::{BOUND, Bad, TensorReport};
 use crate::tensor::Tensor;
 use crate::tensor::view::AnyView;
-use std::fmt;
 use tancho_ir::DType;
-
-/// The largest error that is right.
-pub const BOUND: f64 = 1e-5;
-
-/// One element that is wrong.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Bad {
-    /// Its index, one number an axis.
-    pub index: Vec<usize>,
-    /// What was computed.
-    pub got: f64,
-    /// What the reference says.
-    pub want: f64,
-}
-
-/// How one tensor differs from its reference.
-#[derive(Clone, Debug, PartialEq)]
-pub struct TensorReport {
-    /// Its name.
-    pub name: String,
-    /// Element type and shape of the reference.
-    pub shape: String,
-    /// Largest distance, over elements that are finite on both sides.
-    pub max_abs: f64,
-    /// Largest distance in units in the last place of the element type, over the same elements.
-    pub max_ulp: u64,
-    /// Largest error by the [measure](self); infinite where NaN or an infinity is not met.
-    pub max_rel: f64,
-    /// Number of wrong elements.
-    pub bad: usize,
-    /// The first of them.
-    pub first_bad: Option<Bad>,
-    /// Why the elements could not be compared at all.
-    pub mismatch: Option<String>,
-}
-
-impl TensorReport {
-    /// Whether every element is right.
-    pub fn ok(&self) -> bool {
-        self.bad == 0 && self.mismatch.is_none()
-    }
-}
-
-impl fmt::Display for TensorReport {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        table(f, std::slice::from_ref(self))
-    }
-}
-
-/// The first op whose result differs although its arguments do not.
-#[derive(Clone, Debug, PartialEq)]
-pub struct OpReport {
-    /// How the user calls the value.
-    pub label: String,
-    /// The op and where it was written.
-    pub place: String,
-    /// How its result differs.
-    pub report: TensorReport,
-}
-
-/// How the results of a network differ from the reference.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Report {
-    /// One a result, in order.
-    pub tensors: Vec<TensorReport>,
-    /// The first op that diverges, if one was looked for and found.
-    pub diverges_at: Option<OpReport>,
-}
-
-impl Report {
-    /// Whether every result is right.
-    pub fn ok(&self) -> bool {
-        self.diverges_at.is_none() && self.tensors.iter().all(TensorReport::ok)
-    }
-}
-
-impl fmt::Display for Report {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        table(f, &self.tensors)?;
-        if let Some(op) = &self.diverges_at {
-            write!(f, "\nthe first op that diverges is {}: {}\n{}", op.label, op.place, op.report)?;
-        } else if !self.ok() {
-            write!(
-                f,
-                "\nno op diverges by itself: the fault is in what was made of several, see `fused_ir()` and `ir_after_passes()`"
-            )?;
-        }
-        Ok(())
-    }
-}
-
-fn table(f: &mut fmt::Formatter<'_>, rows: &[TensorReport]) -> fmt::Result {
-    let widest = |text: fn(&TensorReport) -> &str| {
-        rows.iter().map(|r| text(r).chars().count()).max().unwrap_or(0).max(6)
-    };
-    let (name, shape) = (widest(|r| &r.name), widest(|r| &r.shape));
-    write!(
-        f,
-        "{:name$}  {:shape$}  {:>9}  {:>9}  {:>9}",
-        "tensor", "shape", "max abs", "max ulp", "max rel"
-    )?;
-    for r in rows {
-        write!(f, "\n{:name$}  {:shape$}  ", r.name, r.shape)?;
-        if let Some(m) = &r.mismatch {
-            write!(f, "{m}")?;
-            continue;
-        }
-        write!(f, "{:>9.2e}  {:>9}  {:>9.2e}  ", r.max_abs, r.max_ulp, r.max_rel)?;
-        match &r.first_bad {
-            None => write!(f, "ok")?,
-            Some(b) => {
-                write!(f, "{} wrong, the first at {:?}: {:e}, not {:e}", r.bad, b.index, b.got, b.want)?
-            }
-        }
-    }
-    Ok(())
-}
 
 /// Compares a tensor with its reference. `scale`, one number an element, is what errors are relative to.
 pub fn compare<'a, 'b>(
@@ -293,6 +176,7 @@ fn index_of(mut at: usize, shape: &[usize]) -> Vec<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::inspect::report::{OpReport, Report};
     use crate::tensor::view::AsView;
 
     fn report(got: &[f32], want: &[f32]) -> TensorReport {
@@ -305,18 +189,18 @@ mod tests {
         let r = compare("y", got.view([2, 2]), want.view([2, 2]), None, BOUND);
         assert_eq!((r.bad, r.first_bad.as_ref().map(|b| b.index.clone())), (1, Some(vec![1, 1])));
         let with_scale = compare("y", got.view([2, 2]), want.view([2, 2]), Some(&[1000.0; 4]), BOUND);
-        assert!(with_scale.ok() && with_scale.max_rel > 4e-6);
+        assert!(with_scale.is_ok() && with_scale.max_rel > 4e-6);
     }
 
     #[test]
     fn special_values() {
         let (nan, inf) = (f32::NAN, f32::INFINITY);
-        assert!(report(&[nan, inf, -0.0, 1e-39], &[nan, inf, 0.0, 0.0]).ok());
+        assert!(report(&[nan, inf, -0.0, 1e-39], &[nan, inf, 0.0, 0.0]).is_ok());
         for (got, want) in
             [(nan, 1.0), (1.0, nan), (inf, -inf), (f32::MAX, inf), (inf, f32::MAX), (1e-30, 0.0)]
         {
             let r = report(&[got], &[want]);
-            assert!(!r.ok() && r.max_rel > 1.0, "{got} {want}: {r}");
+            assert!(!r.is_ok() && r.max_rel > 1.0, "{got} {want}: {r}");
         }
         // A NaN in a row does not hide the others, nor does an infinity become the scale.
         assert_eq!(report(&[nan, inf, 1.1], &[nan, inf, 1.0]).bad, 1);
@@ -329,13 +213,23 @@ mod tests {
     }
 
     #[test]
+    fn ulps_near_zero_are_no_alarm() {
+        let right = report(&[1.0, 1e-9], &[1.0, 0.0]);
+        assert!(right.is_ok() && right.max_ulp > 1_000_000);
+        assert!(right.to_string().contains("near 0"), "{right}");
+        let wrong = report(&[1.0, 1e-3], &[1.0, 0.0]);
+        assert!(!wrong.to_string().contains("near 0"), "{wrong}");
+        assert!(right.into_result().is_ok() && wrong.into_result().is_err_and(|r| r.bad == 1));
+    }
+
+    #[test]
     fn integers_and_bools_are_exact_and_types_must_agree() {
         assert_eq!(compare("y", [1, 2].view([2]), [1, 3].view([2]), None, 10.0).bad, 1);
-        assert!(compare("y", [true].view([1]), [true].view([1]), None, BOUND).ok());
+        assert!(compare("y", [true].view([1]), [true].view([1]), None, BOUND).is_ok());
         assert!(compare("y", [1i32].view([1]), [1.0f32].view([1]), None, BOUND).mismatch.is_some());
         assert!(compare("y", [1.0f32].view([2]), [1.0f32].view([2]), None, BOUND).mismatch.is_some());
         let none: [f32; 0] = [];
-        assert!(compare("y", none.view([0, 3]), none.view([0, 3]), None, BOUND).ok());
+        assert!(compare("y", none.view([0, 3]), none.view([0, 3]), None, BOUND).is_ok());
     }
 
     #[test]
@@ -344,7 +238,7 @@ mod tests {
         let bad = report(&[1.0, 2.5], &[1.0, 2.0]);
         let at = OpReport { label: "h".into(), place: "`x @ w` at src/a.rs:3:4".into(), report: bad.clone() };
         let r = Report { tensors: vec![good, bad], diverges_at: Some(at) };
-        assert!(!r.ok());
+        assert!(!r.is_ok());
         let text = r.to_string();
         assert_eq!(text.lines().nth(1), Some("y       f32[2]     0.00e0          0     0.00e0  ok"));
         assert!(text.contains("1 wrong, the first at [1]: 2.5e0, not 2e0"), "{text}");

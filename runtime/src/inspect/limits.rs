@@ -4,7 +4,7 @@
 //! reaches does, and holds on other machines too.
 //!
 //! ```
-//! use tancho_runtime::limits::Limits;
+//! use tancho_runtime::inspect::limits::Limits;
 //! use tancho_runtime::Isa;
 //!
 //! let limits = Limits::measure(Isa::host(), 1)?;
@@ -38,6 +38,7 @@ const ADDITIONS: u64 = 2_000_000;
 
 /// Bandwidth of one level of memory, all threads together.
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct Level {
     /// `L1`, `L2`, `L3` or `DRAM`.
     pub name: &'static str,
@@ -51,6 +52,7 @@ pub struct Level {
 
 /// The limits of a machine for one level of vectors and a number of threads.
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct Limits {
     /// The level of the vectors.
     pub isa: Isa,
@@ -174,7 +176,7 @@ impl Limits {
     /// included.
     ///
     /// ```
-    /// # use tancho_runtime::{Isa, limits::Limits};
+    /// # use tancho_runtime::{Isa, inspect::limits::Limits};
     /// let limits = Limits::measure(Isa::host(), 1)?;
     /// let (cached, far) = (limits.roof(1 << 20), limits.roof(1 << 30));
     /// assert!(cached.gflops == far.gflops && far.gbytes > 0.0);

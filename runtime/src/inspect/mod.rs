@@ -1,8 +1,10 @@
-//! Looking at a network and its runs: comparison with the interpreter, traces, profiles, and what the machine can do.
+//! Looking at a network and its runs: comparison with the interpreter, traces, profiles, and what the machine
+//! can do.
 
 pub mod compare;
 pub(crate) mod cost;
 pub mod limits;
 pub mod profile;
+pub mod report;
 mod spread;
 pub mod trace;

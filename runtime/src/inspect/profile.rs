@@ -15,6 +15,7 @@ use tancho_ir::graph::Source;
 
 /// One kernel of the network.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct KernelCost {
     /// Its step of the run.
     pub step: usize,
@@ -30,6 +31,7 @@ pub struct KernelCost {
 
 /// One line of the source.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct LineCost {
     /// The first op written there.
     pub source: Source,
@@ -43,6 +45,7 @@ pub struct LineCost {
 
 /// What a session's runs cost since it began to count.
 #[derive(Clone, Debug, Default)]
+#[non_exhaustive]
 pub struct Profile {
     /// Number of runs.
     pub runs: u64,
@@ -161,11 +164,11 @@ impl Session {
     /// What the runs cost since [`Session::set_profiling`]; empty without it.
     ///
     /// ```
-    /// use tancho_runtime::{AsView, Target, model::model_of, profile::Roof};
+    /// use tancho_runtime::{AsView, Model, Target, inspect::profile::Roof};
     /// let graph = tancho_ir::Graph::parse(
     ///     "network N<B>\ninput x: f32[B, 64]\nweight \"w\": f32[32, 64] = xavier\n%0: f32[B, 64] = input(index = 0)\n\
     ///      %1: f32[32, 64] = weight(index = 0)\n%2: f32[B, 32] = linear(%0, %1)\nreturn %2").unwrap();
-    /// let compiled = model_of(graph, 1).unwrap().compile(Target::host()).unwrap();
+    /// let compiled = Model::from_graph(graph, 1).unwrap().compile(Target::host()).unwrap();
     /// let mut session = compiled.session();
     /// session.set_profiling(true);
     /// session.run_inputs(&[vec![1.0f32; 8 * 64].view([8, 64]).into()]).unwrap();

@@ -9,7 +9,8 @@
 //! what would be right, because in deep networks a hundred times the rounding of every op hides a fault.
 
 use crate::error::Error;
-use crate::inspect::compare::{BOUND, largest_in_rows, wide};
+use crate::inspect::compare::{largest_in_rows, wide};
+use crate::inspect::report::BOUND;
 use crate::interpreter::Interpreter;
 use crate::tensor::{Tensor, TensorData};
 use half::bf16;

@@ -2,7 +2,8 @@
 
 use crate::compiled::Compiled;
 use crate::error::Error;
-use crate::inspect::compare::{BOUND, OpReport, Report, compare, compare_within};
+use crate::inspect::compare::{compare, compare_within};
+use crate::inspect::report::{BOUND, OpReport, Report};
 use crate::inspect::spread;
 use crate::interpreter::Interpreter;
 use crate::run::session::Session;
@@ -99,7 +100,7 @@ impl Session {
         let pairs = || names.iter().zip(results.iter().zip(&right));
         let tensors = pairs().map(|(name, (got, want))| compare(name, got, want, None, BOUND)).collect();
         let mut report = Report { tensors, diverges_at: None };
-        if report.ok() {
+        if report.is_ok() {
             return Ok(report);
         }
         let errors = match self.walk(inputs)? {
@@ -122,7 +123,7 @@ impl Session {
                 .zip(&reach)
                 .map(|((name, (got, want)), reach)| compare_within(name, got, want, reach))
                 .collect();
-            if report.ok() {
+            if report.is_ok() {
                 break;
             }
         }
@@ -171,7 +172,7 @@ impl Session {
                     let scale = interpreter.error_scale(v, &args, &want)?;
                     let got = session.tensor(ops.binary_search(&v).unwrap_or(0))?;
                     let report = compare(&g.label(v), &got, &want, scale.as_deref(), BOUND);
-                    if !report.ok() {
+                    if !report.is_ok() {
                         return Ok(Walk::Diverges(OpReport {
                             label: g.label(v),
                             place: node.source.to_string(),

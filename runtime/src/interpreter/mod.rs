@@ -29,7 +29,8 @@ pub use dims::Dims;
 pub use erf::erf;
 
 use crate::error::Error;
-use crate::inspect::compare::{BOUND, largest_in_rows};
+use crate::inspect::compare::largest_in_rows;
+use crate::inspect::report::BOUND;
 use crate::reserve::{collected, short, with_capacity, zeros};
 use crate::tensor::shape::{TensorType, element_count};
 use crate::tensor::{Tensor, TensorData};

@@ -8,6 +8,7 @@ pub const MAX_RANK: usize = tancho_ir::MAX_RANK;
 
 /// Why a slice cannot be seen under a shape.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum ViewError {
     /// The number of elements differs.
     #[error(

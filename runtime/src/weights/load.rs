@@ -18,6 +18,7 @@ type Rename = Box<dyn Fn(&str) -> String + Send + Sync>;
 
 /// How the names of a file relate to the declared ones.
 #[derive(Default)]
+#[must_use = "options do nothing until they are given to `load_with`; their methods give others"]
 pub struct LoadOptions {
     prefix: String,
     rename: Option<Rename>,
@@ -74,6 +75,7 @@ impl LoadOptions {
 
 /// What loading did.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct LoadReport {
     /// The files read.
     pub files: Vec<PathBuf>,

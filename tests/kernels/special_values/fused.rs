@@ -25,14 +25,14 @@ return %5";
     let want = Interpreter::for_inputs(&g, std::slice::from_ref(&x))
         .and_then(|t| t.run(std::slice::from_ref(&x), &weights))
         .expect("runs");
-    let report = tancho::compare::compare(
+    let report = tancho::inspect::compare(
         "y",
         &s.tensor(0).expect("a result"),
         &want[0],
         None,
-        tancho::compare::BOUND,
+        tancho::inspect::BOUND,
     );
-    assert!(report.ok(), "{report}");
+    assert!(report.is_ok(), "{report}");
     assert!(
         want[0].as_f32().expect("f32").chunks(20).any(|r| r.iter().all(|x| x.is_finite())),
         "some rows are numbers"
@@ -61,8 +61,8 @@ fn norms_beyond_the_range_of_squares_are_reported() {
                 c.check_inputs(&views(&[x])).expect("runs")
             };
             let (bad, good) = (report(outside), report(inside));
-            assert!(!bad.ok() && bad.diverges_at.is_some(), "{op} of {outside} on {isa}\n{bad}");
-            assert!(good.ok(), "{op} of {inside} on {isa}\n{good}");
+            assert!(!bad.is_ok() && bad.diverges_at.is_some(), "{op} of {outside} on {isa}\n{bad}");
+            assert!(good.is_ok(), "{op} of {inside} on {isa}\n{good}");
         }
     }
 }

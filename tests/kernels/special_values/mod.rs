@@ -10,7 +10,7 @@ mod fused;
 mod products;
 mod rows;
 
-use tancho::interp::Interpreter;
+use tancho::inspect::Interpreter;
 use tancho::{DType, Dim, Graph, Target, Tensor, bf16};
 use tancho_ir::graph::InputDecl;
 use tancho_ir::op::*;

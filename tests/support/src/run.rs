@@ -1,16 +1,16 @@
 //! Ways to compile and run a network or a graph.
 
 use crate::views;
-use tancho::model::model_of;
+use tancho::Model;
 use tancho::{Compiled, Graph, Session, Target, Tensor};
 
 /// A session of a network that was compiled in checked mode and agrees with the interpreter.
 #[macro_export]
 macro_rules! checked_session {
     ($net:expr, $($x:expr),*) => {{
-        let compiled = $net.compile(::tancho::Target::host().checked(true)).unwrap();
+        let compiled = $net.compile(::tancho::Target::host().with_checked(true)).unwrap();
         let report = compiled.check($($x),*).unwrap();
-        assert!(report.ok(), "{report}\n{}", compiled.fused_ir());
+        assert!(report.is_ok(), "{report}\n{}", compiled.fused_ir());
         compiled.session()
     }};
 }
@@ -75,7 +75,7 @@ pub fn results(session: &Session) -> Vec<Tensor> {
 /// # Errors
 /// What the compiler says.
 pub fn compile(g: &Graph) -> Result<Compiled, String> {
-    compile_for(g, Target::host().checked(true))
+    compile_for(g, Target::host().with_checked(true))
 }
 
 /// The same for a target.
@@ -83,7 +83,7 @@ pub fn compile(g: &Graph) -> Result<Compiled, String> {
 /// # Errors
 /// What the compiler says.
 pub fn compile_for(g: &Graph, target: Target) -> Result<Compiled, String> {
-    let model = model_of(g.clone(), 7).map_err(|e| e.to_string())?;
+    let model = Model::from_graph(g.clone(), 7).map_err(|e| e.to_string())?;
     model.compile(target).map_err(|e| e.to_string())
 }
 
@@ -105,7 +105,7 @@ pub fn check(text: &str, inputs: &[Tensor]) -> Vec<Tensor> {
     let g = Graph::parse(text).unwrap_or_else(|e| panic!("{e}\n{text}"));
     let c = compile(&g).unwrap_or_else(|e| panic!("{e}\n{text}"));
     let report = c.check_inputs(&views(inputs)).unwrap_or_else(|e| panic!("{e}\n{}", c.fused_ir()));
-    assert!(report.ok(), "{report}\n{}", c.fused_ir());
+    assert!(report.is_ok(), "{report}\n{}", c.fused_ir());
     let mut s = c.session();
     s.run_inputs(&views(inputs)).unwrap_or_else(|e| panic!("{e}"));
     results(&s)

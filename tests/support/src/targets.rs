@@ -10,5 +10,5 @@ pub fn levels() -> impl Iterator<Item = Isa> {
 /// A target of every ISA level of this machine, and checked mode at the end.
 pub fn targets() -> Vec<Target> {
     let levels = levels().map(|isa| Target::host().with_isa(isa).expect("a level of this machine"));
-    levels.chain([Target::host().checked(true)]).collect()
+    levels.chain([Target::host().with_checked(true)]).collect()
 }

@@ -138,9 +138,9 @@ fn coded_filters_are_scaled_by_their_own_factors() -> Result<(), Error> {
     let net = Scaled::load(written(&file(3, &[], &tensors, &data)).path())?;
     // Sums of what is above 0 lose nothing to cancellation.
     let x: Vec<f32> = (0..2 * k).map(|i| (i as f32 * 0.37).sin().abs()).collect();
-    for target in [Target::host(), Target::host().checked(true)] {
+    for target in [Target::host(), Target::host().with_checked(true)] {
         let report = net.compile(target)?.check(x.view([2, 128, 3, 3]))?;
-        assert!(report.ok(), "{report}");
+        assert!(report.is_ok(), "{report}");
     }
     Ok(())
 }
@@ -200,7 +200,7 @@ fn coded_tables_are_gathered() -> Result<(), Error> {
             );
         }
         let report = compiled.check([39, 0, 17].view([1, 3]))?;
-        assert!(report.ok() || format > Format::F32, "{report}");
+        assert!(report.is_ok() || format > Format::F32, "{report}");
         assert!(report.tensors[0].max_abs == 0.0 && report.tensors[2].max_abs == 0.0, "{report}");
     }
     Ok(())

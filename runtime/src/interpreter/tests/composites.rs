@@ -163,7 +163,7 @@ fn every_composite_is_its_decomposition() {
         let run = Interpreter::for_inputs(&g, args).and_then(|t| t.run(args, &no_weights));
         let defined = run.unwrap_or_else(|e| panic!("{op:?}: {e}\n{g}")).remove(0);
         let r = compare("y", &defined, &eval(op, args), None, 1e-6);
-        assert!(r.ok(), "{op:?} on {types:?}\n{r}");
+        assert!(r.is_ok(), "{op:?} on {types:?}\n{r}");
     }
 }
 
@@ -180,5 +180,5 @@ fn a_causal_query_may_stand_before_all_keys() {
     let args = [args[0].clone(), args[1].clone(), args[1].clone()];
     let defined =
         Interpreter::for_inputs(&d, &args).and_then(|t| t.run(&args, &no_weights)).expect("runs").remove(0);
-    assert!(compare("y", &defined, &y, None, 1e-6).ok());
+    assert!(compare("y", &defined, &y, None, 1e-6).is_ok());
 }

@@ -2,7 +2,7 @@
 //! network.
 
 use crate::{Rng, same_bits};
-use tancho::interp::Interpreter;
+use tancho::inspect::Interpreter;
 use tancho::{Compiled, Graph, Tensor};
 use tancho_ir::op::Op;
 

@@ -7,7 +7,7 @@ use crate::graphs::{Flavour, Random};
 use crate::{Rng, compile, compile_for, results, run_on, same_bits, views};
 use answer::{Allowed, Answer, NOISE};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use tancho::compare::compare;
+use tancho::inspect::compare;
 use tancho::{Compiled, Graph, Isa, OutputMut, Session, Target, Tensor, TensorData};
 use tancho_ir::graph::Value;
 use tancho_ir::op::Op;
@@ -143,7 +143,7 @@ fn run_into(s: &mut Session, inputs: &[tancho::AnyView<'_>], like: &[Tensor]) ->
 fn passes_keep_the_answer(r: &Random, inputs: &[Tensor], answer: &Answer) -> Result<(), String> {
     let mut g = r.graph.clone();
     let mut want = answer.exact.clone();
-    for pass in tancho::passes::PASSES {
+    for pass in tancho_ir::passes::PASSES {
         g = (pass.run)(&g).map_err(|e| format!("{}: {e}", pass.name))?;
         tancho_ir::verify::verify(&g).map_err(|e| format!("{}: {e}\n{g}", pass.name))?;
         let got = answer.of(&g, inputs)?;

@@ -1,0 +1,157 @@
+//! Reports of how results differ from the reference.
+
+use std::fmt;
+
+/// The largest error that is right.
+pub const BOUND: f64 = 1e-5;
+
+/// One element that is wrong.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct Bad {
+    /// Its index, one number an axis.
+    pub index: Vec<usize>,
+    /// What was computed.
+    pub got: f64,
+    /// What the reference says.
+    pub want: f64,
+}
+
+/// How one tensor differs from its reference.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+#[must_use = "a comparison says nothing until it is asked: `is_ok()`, `into_result()`, or print it"]
+pub struct TensorReport {
+    /// Its name.
+    pub name: String,
+    /// Element type and shape of the reference.
+    pub shape: String,
+    /// Largest distance, over elements that are finite on both sides.
+    pub max_abs: f64,
+    /// Largest distance in units in the last place of the element type, over the same elements.
+    pub max_ulp: u64,
+    /// Largest error by the [measure](crate::inspect::compare); infinite where NaN or an infinity is not met.
+    pub max_rel: f64,
+    /// Number of wrong elements.
+    pub bad: usize,
+    /// The first of them.
+    pub first_bad: Option<Bad>,
+    /// Why the elements could not be compared at all.
+    pub mismatch: Option<String>,
+}
+
+impl TensorReport {
+    /// Whether every element is right.
+    #[must_use]
+    pub fn is_ok(&self) -> bool {
+        self.bad == 0 && self.mismatch.is_none()
+    }
+
+    /// Nothing if every element is right, else the report as an error.
+    ///
+    /// # Errors
+    /// An element is wrong, or the tensors cannot be compared.
+    pub fn into_result(self) -> Result<(), Box<TensorReport>> {
+        if self.is_ok() { Ok(()) } else { Err(Box::new(self)) }
+    }
+}
+
+impl std::error::Error for TensorReport {}
+
+impl fmt::Display for TensorReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        table(f, std::slice::from_ref(self))
+    }
+}
+
+/// The first op whose result differs although its arguments do not.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct OpReport {
+    /// How the user calls the value.
+    pub label: String,
+    /// The op and where it was written.
+    pub place: String,
+    /// How its result differs.
+    pub report: TensorReport,
+}
+
+/// How the results of a network differ from the reference.
+#[derive(Clone, Debug, Default, PartialEq)]
+#[non_exhaustive]
+#[must_use = "a report says nothing until it is asked: `is_ok()`, `into_result()`, or print it"]
+pub struct Report {
+    /// One a result, in order.
+    pub tensors: Vec<TensorReport>,
+    /// The first op that diverges, if one was looked for and found.
+    pub diverges_at: Option<OpReport>,
+}
+
+impl Report {
+    /// Whether every result is right.
+    #[must_use]
+    pub fn is_ok(&self) -> bool {
+        self.diverges_at.is_none() && self.tensors.iter().all(TensorReport::is_ok)
+    }
+
+    /// Nothing if every result is right, else the report as an error, which `?` turns into an
+    /// [`Error`](crate::Error): `compiled.check(x)?.into_result()?`.
+    ///
+    /// # Errors
+    /// A result is wrong.
+    pub fn into_result(self) -> Result<(), Box<Report>> {
+        if self.is_ok() { Ok(()) } else { Err(Box::new(self)) }
+    }
+}
+
+impl std::error::Error for Report {}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        table(f, &self.tensors)?;
+        if let Some(op) = &self.diverges_at {
+            write!(f, "\nthe first op that diverges is {}: {}\n{}", op.label, op.place, op.report)?;
+        } else if !self.is_ok() {
+            write!(
+                f,
+                "\nno op diverges by itself: the fault is in what was made of several, see `fused_ir()` and `ir_after_passes()`"
+            )?;
+        }
+        Ok(())
+    }
+}
+
+fn table(f: &mut fmt::Formatter<'_>, rows: &[TensorReport]) -> fmt::Result {
+    let widest = |text: fn(&TensorReport) -> &str| {
+        rows.iter().map(|r| text(r).chars().count()).max().unwrap_or(0).max(6)
+    };
+    let (name, shape) = (widest(|r| &r.name), widest(|r| &r.shape));
+    write!(
+        f,
+        "{:name$}  {:shape$}  {:>9}  {:>9}  {:>9}",
+        "tensor", "shape", "max abs", "max ulp", "max rel"
+    )?;
+    for r in rows {
+        write!(f, "\n{:name$}  {:shape$}  ", r.name, r.shape)?;
+        if let Some(m) = &r.mismatch {
+            write!(f, "{m}")?;
+            continue;
+        }
+        write!(f, "{:>9.2e}  {:>9}  {:>9.2e}  ", r.max_abs, ulps_shown(r), r.max_rel)?;
+        match &r.first_bad {
+            None => write!(f, "ok")?,
+            Some(b) => {
+                write!(f, "{} wrong, the first at {:?}: {:e}, not {:e}", r.bad, b.index, b.got, b.want)?
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The largest distance in units in the last place, for a reader. Elements near zero are many units from their
+/// reference however small the distance is; where the measure says that all are right, such a number says
+/// nothing.
+fn ulps_shown(report: &TensorReport) -> String {
+    const MOST: u64 = (BOUND / f32::EPSILON as f64 * 2.0) as u64;
+    if report.is_ok() && report.max_ulp > MOST { "near 0".into() } else { report.max_ulp.to_string() }
+}
