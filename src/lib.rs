@@ -17,7 +17,7 @@
 //!
 //! # fn main() -> Result<(), tancho::Error> {
 //! let net = ResidualNorm::init(42)?;              // or load("weights.safetensors")
-//! println!("{}", net.ir());                       // one line an op, with its source
+//! println!("{}", net.ir());                       // one line per op, with its source
 //! let compiled = net.compile(Target::host())?;    // Send + Sync
 //! println!("{}", compiled.fused_ir());            // what was fused into which kernel
 //! let x = vec![0.5; 2 * 48];
@@ -32,6 +32,8 @@
 //! The language is described at [`network!`], each compile error in the repository's `docs/errors.md`, and
 //! what is proved about shapes in `docs/shapes.md`. Networks of the prelude are in [`nn`].
 
+#![forbid(unsafe_code)]
+
 // The macro's output names this crate `tancho`, here too.
 extern crate self as tancho;
 
@@ -45,8 +47,8 @@ pub use tancho_runtime::{
     TensorData, TensorType, Trace, View, ViewError, Weights, bf16,
 };
 
-/// Looking at a network and its runs: comparison with the reference interpreter, traces, profiles, and what the
-/// machine can do.
+/// Looking at a network and its runs: comparison with the reference interpreter, traces, profiles, and what
+/// the machine can do.
 ///
 /// Most of it is reached from a compiled network or a session: `check`, `trace`,
 /// [`profile`](crate::Session::profile). The [`Interpreter`](inspect::Interpreter) runs a [`Graph`] without

@@ -5,6 +5,8 @@
 //! [`Op`](op::Op), the type of its result and the user's source. Shapes are
 //! [`Dim`]s. The list of passes is [`passes::PASSES`].
 
+#![forbid(unsafe_code)]
+
 pub mod access;
 pub mod bind;
 pub mod builder;

@@ -1,5 +1,8 @@
 //! Executable memory with an owner.
 
+// Calls generated code, and lends its memory to threads.
+#![allow(unsafe_code)]
+
 use crate::CompileError;
 use crate::executable::{Code, CodeMemory};
 use cranelift_jit::{JITBuilder, JITModule};

@@ -3,6 +3,9 @@
 //! What differs between systems is in [`reserve`] and [`close`] alone. Whatever the system refuses is an
 //! error: Cranelift's own provider for a range that near calls reach panics instead.
 
+// Makes memory executable, and frees it while generated code may be in it.
+#![allow(unsafe_code)]
+
 use crate::CompileError;
 use cranelift_jit::{BranchProtection, JITMemoryKind, JITMemoryProvider};
 use cranelift_module::{ModuleError, ModuleResult};

@@ -3,6 +3,9 @@
 //! It comes from the same emitter and the same Cranelift as the kernels, so a limit says what code of a
 //! level can do at most, not what some other compiler makes of the machine.
 
+// Calls generated code.
+#![allow(unsafe_code)]
+
 use crate::blob::{Arguments, CodeBlob, Kernel};
 use crate::codegen::Functions;
 use crate::lanes::clif::Options;

@@ -2,6 +2,9 @@
 //! outside of its buffer is counted and does no harm; the emitter's run only where the oracle has
 //! shown that no access is outside. So calling one is safe.
 
+// Calls generated code on buffers that tests describe.
+#![allow(unsafe_code)]
+
 use crate::blob::{Arguments, CodeBlob, Kernel};
 use crate::codegen::Functions;
 use crate::lanes::clif::Options;

@@ -4,6 +4,9 @@
 //!
 //! A fault ends the process; `guard-<isa>.txt` in cargo's directory for test data then names the case.
 
+// Runs generated code between inaccessible pages.
+#![allow(unsafe_code)]
+
 mod common;
 
 use common::rows::random_rows;

@@ -8,6 +8,8 @@
 //! Errors of every stage are collected and reported together; what has an error is still
 //! emitted with its full interface, so that the user's other code keeps its meaning.
 
+#![forbid(unsafe_code)]
+
 mod ast;
 mod check;
 mod errors;

@@ -1,5 +1,8 @@
 //! Executable memory that the system refuses is an error: no panic, nothing left behind, and what was
 //! compiled before goes on.
+// Asks the operating system for limits of this process.
+#![allow(unsafe_code)]
+
 
 use tancho::inspect::Limits;
 use tancho::{AsView, CompileError, Compiled, Error, Isa, Target, network};

@@ -1,6 +1,9 @@
 //! Runs divided among threads: the same bits for every number, errors as on one thread, and sessions side by
 //! side.
 
+// Asks the operating system for limits of this process.
+#![allow(unsafe_code)]
+
 use tancho::Model;
 use tancho::inspect::Limits;
 use tancho::{AsView, Error, Graph, Isa, Target, network};

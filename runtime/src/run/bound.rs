@@ -1,4 +1,8 @@
-//! What follows from the values of the run-time dims: sizes and places of blocks, and what each step is given.
+//! What follows from the values of the run-time dims: sizes and places of blocks, and what each step is
+//! given.
+
+// Points into the arena of a session.
+#![allow(unsafe_code)]
 
 use crate::compiled::Compiled;
 use crate::error::Error;

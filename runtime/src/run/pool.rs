@@ -1,8 +1,11 @@
 //! Threads that wait for work: one set for the process, shared by all sessions.
 //!
-//! [`run`] calls a function once on the caller's thread and once on each worker that is free and
-//! awake in time. The caller never waits for a worker that has not begun: it takes its call back. A
-//! worker spins for a moment after its last call, then sleeps.
+//! [`run`] calls a function on the caller's thread and on each worker that is free and awake in time. The
+//! caller never waits for a worker that has not begun: it takes the call back. A worker spins for a moment
+//! after its last call, then sleeps.
+
+// Lends the address of a closure to worker threads.
+#![allow(unsafe_code)]
 
 use std::hint::spin_loop;
 use std::ptr;
@@ -15,7 +18,7 @@ use std::time::{Duration, Instant};
 pub const MOST_THREADS: usize = 256;
 /// How long a worker spins for its next call before it sleeps: waking takes as long.
 const AWAKE: Duration = Duration::from_micros(200);
-/// Turns of a spin before the thread offers its core to another; some 30 microseconds.
+/// Iterations of a spin before the thread offers its core to another; some 30 microseconds.
 const PATIENCE: u32 = 1000;
 
 /// A call offered to workers; on the stack of [`run`].
@@ -54,18 +57,18 @@ pub fn cores() -> usize {
     *CORES.get_or_init(|| thread::available_parallelism().map_or(1, usize::from))
 }
 
-/// Whether more callers and workers are at work than there are cores: a worker does best to leave then, as
-/// its caller would wait for it while others have its core.
+/// Whether more callers and workers are at work than there are cores. A worker then does best to leave: its
+/// caller would wait for it while other threads have its core.
 pub fn crowded() -> bool {
     pool().active.load(Ordering::Relaxed) > cores()
 }
 
-/// Waits until something is so: spins, then lets others run.
+/// Waits until a condition holds: spins, then lets other threads run.
 pub fn wait_until(so: impl Fn() -> bool) {
-    let mut turns = 0;
+    let mut iterations = 0;
     while !so() {
-        turns += 1;
-        if turns < PATIENCE {
+        iterations += 1;
+        if iterations < PATIENCE {
             spin_loop();
         } else {
             thread::yield_now();
@@ -106,7 +109,7 @@ struct End<'a, 'f> {
 
 impl Drop for End<'_, '_> {
     fn drop(&mut self) {
-        // Who has not begun never will; who has must be waited for.
+        // A worker that has not begun never will; one that has must be waited for.
         let begun =
             self.workers.iter().filter(|w| w.offer.swap(ptr::null_mut(), Ordering::SeqCst).is_null()).count();
         wait_until(|| self.offer.left.load(Ordering::Acquire) == begun);
@@ -117,7 +120,7 @@ impl Drop for End<'_, '_> {
     }
 }
 
-/// Up to `count` workers that nobody has; spawns those that are missing.
+/// Up to `count` workers that no caller has; spawns those that are missing.
 fn take(pool: &Pool, count: usize) -> Vec<Arc<Worker>> {
     let mut list = Vec::new();
     if count == 0 {
@@ -153,24 +156,24 @@ fn spawn(number: usize) -> Option<Arc<Worker>> {
 }
 
 /// A worker's life.
-fn serve(w: &Worker) {
+fn serve(worker: &Worker) {
     loop {
         let start = Instant::now();
-        while w.offer.load(Ordering::Relaxed).is_null() {
+        while worker.offer.load(Ordering::Relaxed).is_null() {
             if start.elapsed() < AWAKE {
                 for _ in 0..16 {
                     spin_loop();
                 }
                 continue;
             }
-            w.asleep.store(true, Ordering::SeqCst);
+            worker.asleep.store(true, Ordering::SeqCst);
             // An offer made before the caller could see the flag comes without a call to wake up.
-            if w.offer.load(Ordering::SeqCst).is_null() {
+            if worker.offer.load(Ordering::SeqCst).is_null() {
                 thread::park();
             }
-            w.asleep.store(false, Ordering::SeqCst);
+            worker.asleep.store(false, Ordering::SeqCst);
         }
-        let offer = w.offer.swap(ptr::null_mut(), Ordering::SeqCst);
+        let offer = worker.offer.swap(ptr::null_mut(), Ordering::SeqCst);
         if offer.is_null() {
             continue;
         }
@@ -178,7 +181,7 @@ fn serve(w: &Worker) {
         // and waits in `End::drop` until `left` counts this worker; nothing is read after that.
         let offer = unsafe { &*offer };
         let count = Count(&offer.left);
-        (offer.work)(w.part.load(Ordering::Relaxed));
+        (offer.work)(worker.part.load(Ordering::Relaxed));
         drop(count);
     }
 }

@@ -1,7 +1,10 @@
 //! One run of a network: its stages in order, on the caller's thread and whatever workers come.
 //!
-//! Each thread takes pieces of its own range first, then what others left, and goes on to the next
-//! stage when all units of this one are done.
+//! Each thread takes pieces of its own range first, then pieces that other threads left. It goes on to the
+//! next stage when all units of this one are done.
+
+// Calls kernels with raw pointers, on several threads.
+#![allow(unsafe_code)]
 
 use crate::run::pool;
 use crate::run::stages::{Stage, Work};
@@ -12,9 +15,13 @@ use tancho_jit::{Arguments, Kernel};
 /// What one call of a kernel is given.
 #[derive(Debug, Default)]
 pub struct Call {
+    /// The first byte of each buffer.
     pub buffers: Vec<*mut u8>,
+    /// Bytes of each buffer.
     pub sizes: Vec<i64>,
+    /// The values of the step's parameters.
     pub params: Vec<i64>,
+    /// How much there is to do.
     pub work: Work,
     /// Bytes of working memory of each thread.
     pub scratch: i64,
@@ -39,13 +46,13 @@ pub struct Progress {
     nanos: Vec<AtomicU64>,
 }
 
-/// Eight bytes of count, then room for any one access.
+/// Eight bytes of count, then memory that any one access fits into.
 #[derive(Clone, Copy, Debug)]
 #[repr(align(64))]
 struct Guard([u64; 16]);
 
 impl Progress {
-    /// Room for so many stages and threads.
+    /// Makes the counters of this many stages and threads.
     pub fn reserve(&mut self, stages: usize, threads: usize) {
         self.threads = threads;
         self.next.resize_with(stages * threads, Line::default);
@@ -86,18 +93,27 @@ struct Region<'a> {
     timed: bool,
 }
 
-// Kernels and calls are only read. Units of a stage never write what another unit reads or writes: each has
-// rows, heads, strips or columns of its own, and working memory goes by thread. SAFETY: each unit is claimed
-// once, and none begins before all of the stage before are done: `wait_until` reads `done` with Acquire
-// behind the Release of who did them. So no two threads write, or write and read, the same bytes.
+// SAFETY: kernels and calls are only read. Units of a stage never write what another unit reads or writes:
+// each has rows, heads, panels or columns of its own, and each thread has working memory of its own. Each
+// unit is claimed once, and none begins before all units of the previous stage are done: `wait_until` reads
+// `done` with Acquire, and the threads that did the units added to it with Release. So no two threads write
+// the same bytes, and none reads what another writes.
 unsafe impl Sync for Region<'_> {}
 
 /// Runs all stages; gives the stage and status of a kernel that found an id out of range.
 ///
 /// # Safety
-/// For every stage, its step's call must hold what [`Kernel::run`] asks for, with working memory for as many
-/// threads as [`Progress::reserve`] was told, for as long as this runs; and nobody else may use the buffers
-/// meanwhile.
+/// While this runs, the call of every stage's step must hold what [`Kernel::run`] asks for: buffers of the
+/// sizes that the plan gives them, the parameters of the binding, and working memory for as many threads as
+/// [`Progress::reserve`] was given. Of the buffers:
+///
+/// - What kernels write (the arena, results, states, working memory) no one else may read or write.
+/// - What kernels only read (inputs, weights, packed weights) no one may write. Other runs may read it at the
+///   same time: sessions share the weights of a network.
+/// - Gathered weights are the exception. While this runs, other threads may decode rows into them, but only
+///   rows that were not there when this began. The rows that this run reads must have been written under the
+///   lock of [`Rows`](crate::weights::Rows) before the caller took that lock itself. The lock orders the
+///   writes of each such row before the reads here, and no row is written twice.
 pub unsafe fn run(
     kernels: &[Kernel],
     calls: &[Call],
@@ -134,7 +150,8 @@ impl Region<'_> {
             scratch: call.scratch * thread as i64,
             part: s.part as i64,
         };
-        // SAFETY: the caller of `run` vouches for buffers and parameters; see `Sync` above for the threads.
+        // SAFETY: the caller of `run` vouches for buffers and parameters; `Sync` above says why threads do
+        // not meet.
         let status = unsafe { self.kernels[s.step].run(&args, begin, end) };
         if status >= 0 {
             self.failed.fetch_min(status, Ordering::Relaxed);
@@ -160,7 +177,7 @@ impl Region<'_> {
     }
 
     /// What one thread does of all stages. A worker leaves where there are too many of them; the caller does
-    /// the rest.
+    /// what is left.
     fn work(&self, thread: usize) {
         let threads = self.progress.threads;
         let leaves = || thread > 0 && pool::crowded();
@@ -170,7 +187,7 @@ impl Region<'_> {
             let mut mine = 0;
             for t in (thread..threads).chain(0..thread) {
                 let (next, end) = (&self.progress.next[i * threads + t].0, s.range(t).1);
-                // Looking first keeps the line shared where nothing is left.
+                // A read first keeps the cache line shared where nothing is left.
                 while next.load(Ordering::Relaxed) < end && !leaves() {
                     let begin = next.fetch_add(s.grain, Ordering::Relaxed);
                     if begin < end {

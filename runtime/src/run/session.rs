@@ -1,7 +1,10 @@
 //! Sessions: buffers for one caller, and the run itself.
 //!
-//! Run-time dims are bound by the shapes of the inputs. Where they are what they
-//! were in the call before, nothing is computed but the network and nothing allocated.
+//! Run-time dims are bound by the shapes of the inputs. Where they have the values of the call before,
+//! nothing is computed but the network, and nothing is allocated.
+
+// Vouches for the pointers of a run.
+#![allow(unsafe_code)]
 
 use crate::compiled::Compiled;
 use crate::error::Error;
@@ -59,7 +62,7 @@ pub struct Session {
     has_results: bool,
     /// What the steps have cost, if the session counts it.
     pub(crate) costs: Option<Costs>,
-    /// The network with every named value as a result, once a trace asked for it.
+    /// The network with every named value as a result, if a trace asked for it.
     pub(crate) traced: Option<Box<Session>>,
 }
 
@@ -164,8 +167,8 @@ impl Session {
         }
     }
 
-    /// Another session that goes on from where this one is: a prompt that was read once is continued in
-    /// several ways.
+    /// Another session that continues from here, with states of its own. So one prompt can be read and then
+    /// be continued in several ways.
     ///
     /// # Errors
     /// Memory is short.
@@ -255,8 +258,8 @@ impl Session {
     /// Result number `i` of the last run.
     ///
     /// # Errors
-    /// There is no such result, or its elements are of another type. There is none before the first run, after
-    /// a run that failed, and after one that wrote into buffers of the caller's.
+    /// There is no such result, or its elements are of another type. There is none before the first run,
+    /// after a run that failed, and after one that wrote into buffers of the caller's.
     pub fn output<T: Element>(&self, i: usize) -> Result<View<'_, T>, Error> {
         let g = &self.compiled.inner().graph;
         let missing = |why: String| Error::NoOutput { index: i, asked: T::DTYPE, why };
@@ -317,10 +320,11 @@ impl Session {
         bound.point(compiled, buffers, inputs, into.as_deref_mut())?;
         // SAFETY: `point` has just filled the tables with the buffers of the plan, whose sizes `lay_out`
         // computed from the bound dims, with working memory for the threads that `progress` was reserved for.
-        // What is written (arena, results, states) belongs to this session or is borrowed exclusively. What is
-        // only read is shared: inputs are borrowed, weights and packed weights never change while `compiled`
-        // holds them. The rows of gathered weights that the inputs name were decoded by `want` above, whose
-        // lock orders their writes before these reads; others write only rows that no one has asked for yet.
+        // What is written (arena, results, states) belongs to this session or is borrowed exclusively. What
+        // is only read is shared: inputs are borrowed, weights and packed weights never change while
+        // `compiled` holds them. The rows of gathered weights that the inputs name were decoded by `want`
+        // above, whose lock orders their writes before these reads; others write only rows that no one has
+        // asked for yet.
         let stopped = unsafe {
             region::run(&inner.code.kernels, &bound.calls, &bound.stages, progress, costs.is_some())
         };

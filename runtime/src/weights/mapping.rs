@@ -1,5 +1,8 @@
 //! Files mapped into memory.
 
+// Maps files, which others could change.
+#![allow(unsafe_code)]
+
 use super::error::LoadError;
 use super::names::path as at;
 use memmap2::Mmap;
@@ -21,8 +24,8 @@ impl Mapping {
 
     /// Lets the system forget the pages of a range; they are read from the file when they are used again.
     pub fn release_pages(&self, range: std::ops::Range<usize>) {
-        // SAFETY: the mapping is a shared read-only one of a file, which `open` demands nobody changes, so
-        // pages that come back hold the same bytes. Where the system refuses, nothing is lost but memory.
+        // SAFETY: the mapping is a shared read-only one of a file, which must not change while it is in use,
+        // so pages that come back hold the same bytes. Where the system refuses, nothing is lost but memory.
         #[cfg(unix)]
         let _ = unsafe {
             self.map.unchecked_advise_range(memmap2::UncheckedAdvice::DontNeed, range.start, range.len())
@@ -30,7 +33,7 @@ impl Mapping {
     }
 }
 
-/// What is at a path; a link that leads to nothing is told as that.
+/// What is at a path; a link that leads to nothing is an error of its own.
 pub fn stat(path: &Path) -> Result<fs::Metadata, LoadError> {
     let error = match fs::metadata(path) {
         Ok(about) => return Ok(about),

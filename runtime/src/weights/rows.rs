@@ -1,5 +1,10 @@
-//! Rows of coded weights that are decoded when they are first asked for: of an embedding a text needs few,
-//! and all of them in f32 would take several times the file's memory.
+//! Rows of coded weights that are decoded when they are first asked for. A text needs few rows of an
+//! embedding, and all of them in f32 would take several times the memory of the file.
+//!
+//! Kernels read the rows without the lock, while other sessions decode more of them. That is sound because a
+//! row is written once, under the lock, before its bit is set, and because every run calls [`Rows::want`] for
+//! the ids it reads: whoever finds the bit set took the lock after the thread that wrote the row had released
+//! it.
 
 use super::blocks::Coded;
 use crate::reserve::zeros;
@@ -12,7 +17,7 @@ pub struct Rows {
     coded: Coded,
     /// Elements of a row.
     row: usize,
-    /// Bits of f32. Memory that was not written to is not taken from the system.
+    /// Bits of f32. The system gives memory only to what was written.
     floats: Box<[AtomicU32]>,
     known: Mutex<Known>,
 }
@@ -20,12 +25,12 @@ pub struct Rows {
 struct Known {
     /// The rows that are decoded, a bit each.
     rows: Vec<u64>,
-    /// Room for the blocks that a row is in.
+    /// Where the blocks that a row is in are decoded.
     blocks: Vec<f32>,
 }
 
 impl Rows {
-    /// Rows of so many elements; `None` if the weight has no whole ones, or memory is short.
+    /// Rows of `row` elements each; `None` if `row` does not divide the weight, or memory is short.
     pub fn new(coded: &Coded, row: usize) -> Option<Rows> {
         let rows = coded.len().checked_div(row)?;
         if rows * row != coded.len() {
@@ -39,12 +44,12 @@ impl Rows {
         Some(Rows { coded: coded.clone(), row, floats, known: Mutex::new(known) })
     }
 
-    /// Where they lie, and how many bytes they are; what was not wanted is 0.
+    /// The first byte of the rows, and how many bytes they are. Rows that no one wanted are 0.
     pub fn place(&self) -> (*const u8, usize) {
         (self.floats.as_ptr().cast(), size_of_val(&*self.floats))
     }
 
-    /// Decodes rows by number. Numbers of no row are passed over: the kernel that takes them says so.
+    /// Decodes rows by number. Numbers out of range are passed over: the kernel that takes them reports them.
     pub fn want(&self, ids: &[i32]) {
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         let Known { rows, blocks } = &mut *known;
