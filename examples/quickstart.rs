@@ -32,8 +32,7 @@ network! {
         residual(x) { down(gelu(up(norm(x)))) }
     }
 
-    /// Two blocks; each turn of `blocks` has weights of its own: `blocks.0.up.weight`, `blocks.1.up.weight`
-    /// ...
+    /// Two blocks with weights of their own: `blocks.0.up.weight`, `blocks.1.up.weight` and so on.
     pub Mlp<B, D = 256>(x: [B, D]) -> [B, D] {
         net blocks: [Block<D = D>; 2];
 
@@ -70,12 +69,13 @@ fn run(out: &mut dyn Write) -> Result<(), Failure> {
     let compiled = net.compile(Target::host())?;
     writeln!(
         out,
-        "in kernels: the product, the residual and the layer norm are one\n\n{}",
+        "in kernels: the matmul, the residual and the layer norm are one\n\n{}",
         compiled.fused_ir()
     )?;
 
-    // A session owns the buffers. B is bound by the input; another B needs no new code.
-    let mut session = compiled.session();
+    // A session owns the buffers; `session()` would use all cores. B is bound by the input; another B needs
+    // no new code.
+    let mut session = compiled.session_with_threads(1)?;
     for rows in [1, 64] {
         let y = session.run(x[..rows * 256].view([rows, 256]))?;
         writeln!(out, "{rows:2} rows: y[0][..4] = {:?}", &y.data()[..4])?;
@@ -96,7 +96,7 @@ fn run(out: &mut dyn Write) -> Result<(), Failure> {
     writeln!(out, "against the interpreter\n{}\n", mlp.check(x.view([64, 256]))?)?;
 
     let mut y = vec![0.0; 64 * 256];
-    let mut mlp_session = mlp.session();
+    let mut mlp_session = mlp.session_with_threads(1)?;
     let norm_us = median_us(|| session.run_into(x.view([64, 256]), &mut y))?;
     let mlp_us = median_us(|| mlp_session.run_into(x.view([64, 256]), &mut y))?;
     writeln!(out, "             compile ms   run us (64 rows, one thread, median of 51)")?;
