@@ -62,7 +62,7 @@ cases
 /// Reads the arguments.
 ///
 /// # Errors
-/// One line that says what is wrong and what there is instead.
+/// One line that names what is wrong and what there is instead.
 pub fn parse(given: impl IntoIterator<Item = OsString>) -> Result<Args, String> {
     let mut parser = Parser::from_args(given);
     let mut args = Args {

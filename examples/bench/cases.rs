@@ -44,7 +44,7 @@ enum Net {
     Mlp,
     Bert,
     MiniLm,
-    /// The article's block with batch norm: from so many channels, at a stride.
+    /// The article's block with batch norm: from a number of channels, at a stride.
     Block(usize),
     /// The same with layer norm over the channels.
     NormBlock(usize),
@@ -74,7 +74,7 @@ pub struct Case {
 /// Arithmetic and memory that a case cannot do without.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Cost {
-    /// Two for each multiply-add of a product.
+    /// Two for each multiply-add of a matmul.
     pub flops: u64,
     /// Bytes of inputs and weights.
     pub read: u64,
@@ -195,7 +195,7 @@ impl Case {
         }
         let (s, d) = (self.rows as u64, self.width as u64);
         let n = self.batch as u64 * s;
-        // Four projections, scores and their product with the values, two layers of 4 * d.
+        // Four projections, scores and their matmul with the values, two layers of 4 * d.
         let layer = 8 * n * d * d + 4 * n * (s + self.cached as u64) * d + 16 * n * d * d;
         let rows = 4 * n * d;
         // Bytes of a key and its value, for each number of it; and half bits of a weight, with what its group

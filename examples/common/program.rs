@@ -33,7 +33,7 @@ pub fn misused(usage: impl Display) -> ExitCode {
     ExitCode::from(2)
 }
 
-/// A line on stderr. Where that cannot be written nobody can be told, and the program goes on.
+/// A line on stderr. Where that cannot be written the program goes on without it.
 pub fn tell(line: impl Display) {
     let _ = writeln!(std::io::stderr(), "{line}");
 }

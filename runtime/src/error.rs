@@ -1,4 +1,4 @@
-//! What can go wrong at run time: each message says what, where and what to do.
+//! What can go wrong at run time. Each message names what is wrong, where, and what to do.
 
 use crate::inspect::report::Report;
 use crate::tensor::shape::ViewError;
@@ -29,7 +29,7 @@ pub enum Error {
     Save {
         /// The file.
         path: PathBuf,
-        /// What the system said.
+        /// The error of the operating system.
         #[source]
         error: std::io::Error,
     },
@@ -83,7 +83,7 @@ pub enum Error {
         /// Its bound.
         bound: i64,
     },
-    /// The states of a session have no room for the rows of this call.
+    /// The states of a session have no capacity for the rows of this call.
     #[error(
         "the session is full: `{dim}` has room for {capacity} rows, {held} are there and this call adds {added}; \
          pass fewer, reset or truncate the session, or raise the bound of `{dim}`"
@@ -93,7 +93,7 @@ pub enum Error {
         dim: String,
         /// Rows there are.
         held: i64,
-        /// Rows there is room for.
+        /// Rows there is capacity for.
         capacity: i64,
         /// Rows this call adds.
         added: i64,
@@ -178,7 +178,7 @@ pub enum Error {
         /// Pixels of the image and what surrounds it.
         padded: i64,
     },
-    /// An op was given other arguments than the graph says.
+    /// An op was given other arguments than the graph declares.
     #[error("{op}: argument {index} must be {expected}, but is {found}")]
     Argument {
         /// The op, as written.
@@ -231,7 +231,7 @@ pub enum Error {
         /// What was given.
         found: String,
     },
-    /// A product would have to read a weight that is not f32.
+    /// A matmul would have to read a weight that is not f32.
     #[error("weight `{name}` is {found}, but products read f32 weights only; declare it f32, or cast it")]
     WeightType {
         /// The weight.
@@ -267,7 +267,8 @@ pub enum Error {
     /// A check found results that are not those of the reference: [`Report::into_result`] gives it.
     #[error("the results are not those of the reference\n{0}")]
     Differs(Box<Report>),
-    /// A file of weights could not be fetched: the error of whoever fetched it, such as that of `tancho::hub`.
+    /// A file of weights could not be fetched: the error of whoever fetched it, such as that of
+    /// `tancho::hub`.
     #[error(transparent)]
     Fetch(Box<dyn std::error::Error + Send + Sync>),
     /// More memory is needed than there can be.

@@ -9,16 +9,16 @@ use std::path::{Path, PathBuf};
 
 /// Links that may lead on from each other, as many as Linux follows.
 const MOST_LINKS: usize = 40;
-/// Names tried before it is told that all are taken.
+/// Names tried before all count as taken.
 const TRIES: usize = 100;
 
-/// Puts a file with what `write` writes in the place of `path`. Whoever opens that place, before, meanwhile
-/// or after, sees the old file or the new one, and a mapping of the old one stays whole. Several may do this
-/// to one path at a time: each of them succeeds, and the last one stays.
+/// Replaces the file at `path` by one with what `write` writes. Any process that opens the path, before,
+/// during or after this, sees the old file or the new one, and a mapping of the old one stays whole. Several
+/// threads or processes may do this to one path at a time: each of them succeeds, and the last one stays.
 ///
 /// A symbolic link is followed: the file that it names is replaced. The new file has the permissions of the
 /// old one, and its owner where the system allows it. The bytes are on the disk when this returns. A process
-/// that is killed leaves a file `.tancho-*.tmp` in the folder, which nobody reads.
+/// that is killed leaves a file `.tancho-*.tmp` in the folder, which is never read.
 ///
 /// # Errors
 /// Something other than a file is there, or the system refuses a step: then the old file is as it was, and
@@ -134,7 +134,7 @@ impl Temporary {
 impl Drop for Temporary {
     fn drop(&mut self) {
         if let Some(name) = &self.0 {
-            // The error that led here is the one to tell.
+            // The error that led here is the one to report.
             let _ = fs::remove_file(name);
         }
     }

@@ -1,4 +1,5 @@
-//! Memory whose size a file, a dim or an input decides: it is there, or an error says that it cannot be had.
+//! Memory whose size follows from a file, a dim or an input. Where it cannot be had there is an error, no
+//! abort.
 
 use crate::error::Error;
 use bytemuck::Zeroable;

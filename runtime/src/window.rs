@@ -9,12 +9,12 @@ use tancho_ir::{Dim, Graph, Sight, Value};
 /// # Errors
 /// The window is larger than the image with its padding, or a dim has no value.
 pub fn window_fits(
-    g: &Graph,
+    graph: &Graph,
     v: Value,
     value: &dyn Fn(&Dim) -> Result<i64, Error>,
     place: &dyn Fn() -> String,
 ) -> Result<Option<Sight>, Error> {
-    let Some(sight) = g.sight(v) else { return Ok(None) };
+    let Some(sight) = graph.sight(v) else { return Ok(None) };
     let fault = |e: tancho_ir::DimError| Error::Graph(format!("{}: {e}", place()));
     for (axis, name) in ["rows", "columns"].into_iter().enumerate() {
         let (image, kernel) = (&sight.image[axis], &sight.kernel[axis]);

@@ -46,8 +46,8 @@ impl Folder {
         Ok(path)
     }
 
-    /// Waits until nobody else is at that blob, however long a download takes: a process that ends gives its
-    /// lock back.
+    /// Waits until no other process is at that blob, however long a download takes: a process that ends gives
+    /// its lock back.
     pub(super) fn lock(&self, etag: &str) -> Result<File, HubCause> {
         let path = self.locks.join(format!("{etag}.lock"));
         parent_of(&path)?;
@@ -76,7 +76,7 @@ impl Folder {
                 .map_err(HubCause::cache(&pointer))?;
             link(&target, &self.blob(etag), &pointer).map_err(HubCause::cache(&pointer))?;
         }
-        // Renamed, so that nobody reads half a name; the lock makes the other name this process's own.
+        // Renamed, so that half a name is never read; the lock makes the other name this process's own.
         let (main, new) = (self.root.join("refs/main"), self.root.join(format!("refs/.{etag}.new")));
         parent_of(&main)?;
         fs::write(&new, commit).map_err(HubCause::cache(&new))?;

@@ -1,4 +1,4 @@
-//! Why a file of the hub is not had.
+//! Why a file of the hub could not be fetched.
 
 use std::error::Error;
 use std::fmt::{Display, Formatter, Result};
@@ -100,7 +100,7 @@ pub enum HubCause {
         received: u64,
         /// Bytes of the file.
         size: u64,
-        /// The network's error, if it told one.
+        /// The network's error, if there was one.
         source: Option<io::Error>,
     },
     /// The server sent another number of bytes than the hub states.

@@ -32,7 +32,7 @@ impl<'a> Part<'a> {
             .map_err(failed())?;
         let had = file.metadata().map_err(failed())?.len();
         let mut check = Check::new(stated);
-        // Without a hash nobody would find out that it is of something else.
+        // Without a hash no one would find out that it belongs to another file.
         if had > stated.size || !check.has_hash() {
             let mut part = Part { path, file, had, check, stated };
             part.begin_anew()?;

@@ -38,14 +38,13 @@ use std::path::PathBuf;
 /// one downloads it, and the others wait for it.
 ///
 /// # Errors
-/// [`HubError::cause`] has one for each that there is: no such repository or file, no network, no room on the
-/// disk ..
+/// [`HubError::cause`] names it: no such repository or file, no network, a full disk ...
 pub fn fetch(repository: &str, file: &str) -> Result<PathBuf, HubError> {
     fetch_with_progress(repository, file, |_, _| ())
 }
 
-/// The same, and tells how far it is: the bytes that are there, and those of the whole file. A file in the
-/// cache is not told of.
+/// The same with progress: the bytes that have arrived, and those of the whole file. For a file in the cache
+/// `progress` is not called.
 ///
 /// # Errors
 /// As [`fetch`].

@@ -141,7 +141,7 @@ impl Server {
     }
 }
 
-/// Scheme and authority, whose servers may be told a token.
+/// Scheme and authority, whose servers may be given a token.
 fn origin(url: &str) -> Option<(String, String)> {
     let uri: Uri = url.parse().ok()?;
     Some((uri.scheme_str()?.to_lowercase(), uri.authority()?.as_str().to_lowercase()))

@@ -1,4 +1,4 @@
-//! What the environment says of the hub.
+//! Settings of the hub from the environment.
 
 use super::HubCause;
 use std::ffi::OsString;

@@ -211,13 +211,13 @@ impl Entry {
     }
 }
 
-/// The method names of a type that are still free. An entry point whose name is taken is an error already,
-/// which rustc need not say again.
+/// The method names of a type that are still free. An entry point whose name is taken is an error of the
+/// checker already, which rustc need not repeat.
 #[derive(Default)]
 struct Free(BTreeSet<String>);
 
 impl Free {
-    /// Takes a name if nobody has.
+    /// Takes a name if it is free.
     fn take(&mut self, name: &Ident) -> bool {
         self.0.insert(name.to_string())
     }
@@ -386,7 +386,7 @@ fn compiled_entries(entries: &[Entry], free: &mut Free) -> TokenStream {
     quote!(#all #one #weights)
 }
 
-/// The parts of a session of several entry points, and what is said to all of them.
+/// The parts of a session of several entry points, and what concerns all of them.
 fn session_entries(entries: &[Entry], free: &mut Free) -> TokenStream {
     let (names, count) = (names(entries), entries.len());
     let (at, by_name, by_name_mut, each) = (fields(count), fields(count), fields(count), fields(count));

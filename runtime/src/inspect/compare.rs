@@ -3,18 +3,18 @@
 //! **The measure.** The error of an element is its distance from the reference, relative
 //! to the largest finite magnitude in the reference's row (its last axis). A single op
 //! is measured on a scale of its own where it has one, because what cancels in a sum
-//! leaves its rounding errors behind: products (`matmul`, `linear`) on `sum |a * b|`, sums
+//! leaves its rounding errors behind: matmuls (`matmul`, `linear`) on `sum |a * b|`, sums
 //! and means on those of `|x|`, `attention` on its result for `|v|`, `gelu` on `|x|`,
 //! norms and softmax on the largest magnitude along the axes they work over, `cross_entropy` on
 //! the largest of the logarithms that the loss is one of; `silu` and `swiglu` may take a sigmoid below the
 //! smallest normal f32 as 0. At most [`BOUND`] is right.
 //!
-//! A result of a network has the errors of all its ops behind it, and its own row says little of them: what
-//! `relu` leaves of a sum that cancels is small, and as far off as the sum was large. Where the measure says
-//! that a result is wrong, `check` looks for an op that is. If no op is, the reference is computed again up
-//! to 16 times with each op off at random, by up to 8 times its own error, as it was seen (`spread.rs`). A
-//! result that is no further from the reference than twice as far as these were is right. Its error is then
-//! the share of that distance, times [`BOUND`].
+//! A result of a network has the errors of all its ops behind it, and its own row is no scale for them: what
+//! `relu` leaves of a sum that cancels is small, and as far off as the sum was large. Where a result is wrong
+//! by the measure, `check` looks for an op that is. If no op is, the reference is computed again up to 16
+//! times with each op off at random, by up to 8 times its own error, as it was seen (`spread.rs`). A result
+//! that is no further from the reference than twice as far as these were is right. Its error is then the
+//! share of that distance, times [`BOUND`].
 //!
 //! NaN equals NaN, an infinity must be met exactly, and -0 equals 0. A distance below
 //! the smallest normal f32 is none: subnormal results may be flushed. Integers and
@@ -36,7 +36,7 @@ pub fn compare<'a, 'b>(
     compare_views(name, &got.into(), &want.into(), (scale, None), bound)
 }
 
-/// Compares a result with its reference, where as far from it as `reach` says is right too.
+/// Compares a result with its reference. An element no further from it than its `reach` is right too.
 pub(crate) fn compare_within(name: &str, got: &Tensor, want: &Tensor, reach: &[f64]) -> TensorReport {
     compare_views(name, &got.into(), &want.into(), (None, Some(reach)), BOUND)
 }
@@ -133,7 +133,7 @@ fn error(got: f64, want: f64, scale: f64, exact: bool) -> f64 {
     } else if distance <= f64::from(f32::MIN_POSITIVE) {
         0.0
     } else if scale.is_nan() {
-        // A product of NaN or infinite arguments has no scale; its elements have their own.
+        // A matmul of NaN or infinite arguments has no scale; its elements have their own.
         distance / want.abs().max(f64::from(f32::MIN_POSITIVE))
     } else {
         distance / scale.max(f64::from(f32::MIN_POSITIVE))
@@ -142,7 +142,7 @@ fn error(got: f64, want: f64, scale: f64, exact: bool) -> f64 {
 
 /// Units in the last place between two finite numbers of that type.
 fn ulps(a: f64, b: f64, dtype: DType) -> u64 {
-    // Sign and magnitude to one ordered line of integers.
+    // Sign and magnitude to integers in the order of the floats.
     let line = |x: f64| {
         let bits = (x as f32).to_bits();
         let magnitude = i64::from(bits & 0x7fff_ffff);

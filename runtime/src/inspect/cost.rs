@@ -34,15 +34,15 @@ impl fmt::Display for Bound {
 pub struct Cost {
     /// Nanoseconds, from the caller's side: waiting for other threads included.
     pub nanos: u64,
-    /// Floating-point operations of products. Attention counts all keys, also those that no query sees by its
-    /// place.
+    /// Floating-point operations of matmuls. Attention counts all keys, also those that no query sees at its
+    /// position.
     pub flops: f64,
-    /// Bytes read and written, each once a kernel.
+    /// Bytes read and written, each counted once per kernel.
     pub bytes: f64,
 }
 
 impl Cost {
-    /// Floating-point operations of products, 10^9 a second.
+    /// Floating-point operations of matmuls, 10^9 a second.
     pub fn gflops(&self) -> f64 {
         ratio(self.flops, self.nanos as f64)
     }
@@ -82,12 +82,13 @@ pub(crate) struct Costs {
 }
 
 impl Costs {
-    /// No runs yet, of so many steps.
+    /// No runs yet of a network with this many steps.
     pub fn new(steps: usize) -> Costs {
         Costs { runs: 0, steps: vec![Cost::default(); steps] }
     }
 
-    /// Adds a run: floating-point operations and bytes of each step, and the nanoseconds of its stages by step.
+    /// Adds a run: floating-point operations and bytes of each step, and the nanoseconds of its stages by
+    /// step.
     pub fn add_run(
         &mut self,
         work: impl Iterator<Item = (i64, i64)>,

@@ -1,7 +1,7 @@
 //! What this machine can do at most, measured: multiply-adds, clock, and bandwidth of each level of memory.
 //!
-//! A time in milliseconds says little about a kernel; the share of the machine's limit that it
-//! reaches does, and holds on other machines too.
+//! A time in milliseconds means little for a kernel. The share of the machine's limit that it reaches can be
+//! compared with other kernels and other machines.
 //!
 //! ```
 //! use tancho_runtime::inspect::limits::Limits;
@@ -9,7 +9,7 @@
 //!
 //! let limits = Limits::measure(Isa::host(), 1)?;
 //! println!("{limits}");
-//! // A product of 128x768 by 768x768 reads its operands and writes its result.
+//! // A matmul of 128x768 by 768x768 reads its operands and writes its result.
 //! let (flops, read, written) = (2 * 128 * 768 * 768, 4 * (128 * 768 + 768 * 768), 4 * 128 * 768);
 //! let seconds = limits.seconds(flops, read, written);
 //! assert!(seconds > 0.0 && seconds < 1.0);
@@ -95,14 +95,14 @@ struct Span {
 /// What an attempt gives.
 enum Measured {
     Limits(Limits),
-    /// Not so many threads are to be had, but these.
+    /// The system gives only this many threads.
     Only(usize),
 }
 
 impl Limits {
     /// Measures them, in about a second, with at least one thread; other programs that run meanwhile lower
-    /// what is found. Where the system does not give the process so many threads, they are the limits of
-    /// those it gives: [`Limits::threads`] says how many.
+    /// what is found. Where the system does not give the process that many threads, they are the limits of
+    /// those it gives: see [`Limits::threads`].
     ///
     /// # Errors
     /// There are more threads than a session can have, or the machine does not have that level, cannot be
@@ -172,7 +172,7 @@ impl Limits {
         self.levels.iter().rfind(|l| l.bytes as u64 <= bytes).or(self.levels.first())
     }
 
-    /// What a [`Profile`](crate::Profile) is set against, for runs that touch so many bytes, weights
+    /// What a [`Profile`](crate::Profile) is set against, for runs that touch `bytes` bytes, weights
     /// included.
     ///
     /// ```
@@ -187,8 +187,8 @@ impl Limits {
         Roof { gflops: self.gflops, gbytes: self.level(bytes).map_or(0.0, |l| l.read) }
     }
 
-    /// The least time for so many floating-point operations and bytes, whichever takes longer. As much as is
-    /// written is taken as copied, the rest as read.
+    /// The least time for these floating-point operations and bytes, whichever takes longer. As many bytes as
+    /// are written count as copied, the others as read.
     pub fn seconds(&self, flops: u64, read: u64, written: u64) -> f64 {
         let moved = self.level(read + written).map_or(0.0, |l| {
             let copied = read.min(written);
@@ -230,8 +230,8 @@ fn rates(
     if !buffer.reserve(memory * threads) {
         return Err(Error::Memory { bytes: (memory * threads) as u128 });
     }
-    // Nobody waits for those that could not be started: the barrier is there when all have come, or none is
-    // and all leave.
+    // Threads that could not be started must not be waited for: the barrier is made when all have come; if
+    // some are missing there is none, and all leave.
     let (gate, start) = (OnceLock::<Option<Barrier>>::new(), Instant::now());
     let work =
         |part: &mut [f32]| gate.wait().as_ref().map(|barrier| runs(probes, list, part, barrier, start));
@@ -304,7 +304,7 @@ fn runs(
         .collect()
 }
 
-/// Bytes of the data caches L1, L2 and L3; common ones where the system does not say.
+/// Bytes of the data caches L1, L2 and L3; common sizes where the system does not state them.
 fn cache_sizes() -> [usize; 3] {
     let mut sizes = [32 << 10, 1 << 20, 32 << 20];
     for i in 0..8 {

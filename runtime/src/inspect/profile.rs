@@ -63,7 +63,7 @@ impl Profile {
         total
     }
 
-    /// The same by line of the source: a network used many times has its lines once.
+    /// The same by line of the source. A network that is used many times has each of its lines once.
     pub fn lines(&self) -> Vec<LineCost> {
         let mut lines: BTreeMap<(Arc<str>, u32, Arc<str>), LineCost> = BTreeMap::new();
         let mut line = |s: &Source, own: Option<&Cost>| {

@@ -13,7 +13,7 @@ pub struct Bad {
     pub index: Vec<usize>,
     /// What was computed.
     pub got: f64,
-    /// What the reference says.
+    /// The value of the reference.
     pub want: f64,
 }
 
@@ -148,8 +148,8 @@ fn table(f: &mut fmt::Formatter<'_>, rows: &[TensorReport]) -> fmt::Result {
     Ok(())
 }
 
-/// The largest distance in units in the last place, for a reader. Elements near zero are many units from their
-/// reference however small the distance is; where the measure says that all are right, such a number says
+/// The largest distance in units in the last place, for a reader. Elements near zero are many units from
+/// their reference however small the distance is; where all are right by the measure, such a number means
 /// nothing.
 fn ulps_shown(report: &TensorReport) -> String {
     const MOST: u64 = (BOUND / f32::EPSILON as f64 * 2.0) as u64;

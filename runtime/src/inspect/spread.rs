@@ -2,9 +2,9 @@
 //!
 //! The error of an op is measured on a scale of its own; a result has the errors of all ops before it, each
 //! multiplied by what came after. Where these cancel, or where `relu` leaves one small number of a row, they
-//! are large beside the result and still no fault. So the reference is computed again a few times with each
-//! op off at random, by some times what it was seen to be off by itself: how far the results move is how far
-//! right ones may be from the reference. That holds for whatever the ops are, also for those that jump: a
+//! are large beside the result without being a fault. So the reference is computed again a few times with
+//! each op off at random, by some times what it was seen to be off by itself: how far the results move is how
+//! far right ones may be from the reference. That holds for whatever the ops are, also for those that jump: a
 //! comparison of two numbers that are equal but for rounding falls either way. What was seen counts, and not
 //! what would be right, because in deep networks a hundred times the rounding of every op hides a fault.
 
@@ -29,8 +29,8 @@ const MORE: f64 = 8.0;
 /// alone need not be so with others.
 const LEAST: f64 = 4.0 * f32::EPSILON as f64;
 
-/// Results may be so many times as far from the reference as they were seen to move.
-const ROOM: f64 = 2.0;
+/// Results may be this many times as far from the reference as they were seen to move.
+const MARGIN: f64 = 2.0;
 
 /// Every value of a run in which each op is off, as much as its error by itself allows.
 ///
@@ -69,7 +69,7 @@ pub fn run(
 pub fn widen(reach: &mut [f64], seen: &Tensor, right: &Tensor) {
     for ((reach, seen), right) in reach.iter_mut().zip(wide(seen)).zip(wide(right)) {
         let same = seen == right || (seen.is_nan() && right.is_nan());
-        let distance = if same { 0.0 } else { (seen - right).abs() * ROOM };
+        let distance = if same { 0.0 } else { (seen - right).abs() * MARGIN };
         *reach = reach.max(if distance.is_nan() { f64::INFINITY } else { distance });
     }
 }

@@ -76,8 +76,8 @@ impl Session {
         self.judge_inputs(inputs, &results)
     }
 
-    /// What [`Session::check_inputs`] says if a run gives these results, with what the states become behind
-    /// them. For tests.
+    /// The report of [`Session::check_inputs`] if a run gives these results, followed by the new states. For
+    /// tests.
     ///
     /// # Errors
     /// As [`Compiled::check_inputs`].
@@ -112,7 +112,8 @@ impl Session {
         };
         let mut reach: Vec<Vec<f64>> = right.iter().map(|t| vec![0.0; t.len()]).collect();
         for seed in 0..spread::TRIES {
-            // An id that an error takes out of range says nothing about the others.
+            // Where an error takes an id out of range there are no results to compare; the other tries
+            // remain.
             let Ok(moved) = spread::run(g, &interpreter, &all, &errors, seed) else { continue };
             reach
                 .iter_mut()

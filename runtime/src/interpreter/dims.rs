@@ -122,7 +122,7 @@ impl Dims {
         Ok(())
     }
 
-    /// The value of a polynomial; `place` says where it stands.
+    /// The value of a polynomial; `place` names it in errors.
     pub(crate) fn eval(&self, d: &Dim, place: &dyn Fn() -> String) -> Result<i64, Error> {
         d.eval(&|s| self.get(s)).map_err(|e| Error::Dim {
             dim: d.to_string(),

@@ -4,7 +4,7 @@
 //! between ops. Nothing here knows of kernels or fusion; compiled code is compared
 //! with it by [`compare`](crate::inspect::compare).
 //!
-//! Rules that are said nowhere else: an element masked out of a reduction contributes
+//! Rules that are stated nowhere else: an element masked out of a reduction contributes
 //! nothing, whatever it holds, NaN included. In `attention` a key that a query does not
 //! see by its place (`causal`, `window`) does not count, NaN included. The score of a key
 //! that the mask hides never matters either, but its value has the weight 0, so that a NaN

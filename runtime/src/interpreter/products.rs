@@ -1,4 +1,4 @@
-//! Matrix products.
+//! Matmuls.
 
 use super::{count, f32s};
 use crate::error::Error;

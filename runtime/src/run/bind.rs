@@ -9,23 +9,23 @@ use tancho_ir::{Dim, Graph, Value};
 /// The values of the run-time dims by the shapes of the inputs, in the order of the declaration. `rows` has
 /// those that states grow along, and -1 for others.
 pub fn bind_inputs(
-    g: &Graph,
+    graph: &Graph,
     inputs: &[AnyView<'_>],
     rows: &[i64],
     dims: &mut Vec<i64>,
 ) -> Result<(), Error> {
-    if inputs.len() != g.inputs.len() {
-        return Err(Error::InputCount { expected: g.inputs.len(), found: inputs.len() });
+    if inputs.len() != graph.inputs.len() {
+        return Err(Error::InputCount { expected: graph.inputs.len(), found: inputs.len() });
     }
     dims.clear();
     dims.extend_from_slice(rows);
     let wrong = |i: usize, why: String| Error::Input {
-        name: g.inputs[i].name.clone(),
-        expected: g.inputs[i].ty.to_string(),
+        name: graph.inputs[i].name.clone(),
+        expected: graph.inputs[i].ty.to_string(),
         found: inputs[i].ty().to_string(),
         why,
     };
-    for (i, (decl, x)) in g.inputs.iter().zip(inputs).enumerate() {
+    for (i, (decl, x)) in graph.inputs.iter().zip(inputs).enumerate() {
         x.check()?;
         if decl.ty.dtype != x.dtype() || decl.ty.rank() != x.shape().len() {
             return Err(wrong(i, String::new()));
@@ -37,7 +37,7 @@ pub fn bind_inputs(
             {
                 return Err(wrong(i, format!("axis {axis} is called `{}`, but it is `{d}`", names[axis])));
             }
-            if let Some(at) = d.as_sym().and_then(|s| g.dims.iter().position(|r| r.name == s))
+            if let Some(at) = d.as_sym().and_then(|s| graph.dims.iter().position(|r| r.name == s))
                 && dims[at] < 0
             {
                 dims[at] = i64::try_from(*n)
@@ -45,8 +45,8 @@ pub fn bind_inputs(
             }
         }
     }
-    let env = Env { graph: g, dims };
-    for (i, (decl, x)) in g.inputs.iter().zip(inputs).enumerate() {
+    let env = Env { graph, dims };
+    for (i, (decl, x)) in graph.inputs.iter().zip(inputs).enumerate() {
         for (axis, (d, n)) in decl.ty.shape.iter().zip(x.shape()).enumerate() {
             let want = env.value(d)?;
             if usize::try_from(want) != Ok(*n) {

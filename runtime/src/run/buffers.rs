@@ -27,7 +27,7 @@ pub struct Buffers {
 }
 
 impl Buffers {
-    /// No memory yet, for a network with so many results.
+    /// No memory yet, for a network with this many results.
     pub fn new(graph: &Graph, outputs: usize) -> Buffers {
         let outputs = (0..outputs).map(|_| Output::default()).collect();
         Buffers { arena: Lines::default(), outputs, states: States::new(graph) }

@@ -1,4 +1,4 @@
-//! Coded weights of which a network takes rows by the numbers of an input, and nothing else.
+//! Coded weights that a network only gathers rows of, by the ids of an input.
 
 use crate::tensor::view::AnyView;
 use crate::weights::{Rows, Weights};
@@ -16,8 +16,8 @@ pub struct Gathered {
 }
 
 impl Gathered {
-    /// All of them. A weight that anything else reads, or by numbers that are computed, is not among them: it
-    /// is decoded whole.
+    /// All of them. A weight that anything else reads, or that is gathered by ids that are computed, is not
+    /// among them: it is decoded whole.
     pub fn of(code: &tancho_jit::Compiled, weights: &Weights) -> Vec<Gathered> {
         // The steps that read each weight, and as which of their buffers.
         let mut readers: Vec<Vec<(usize, usize)>> = vec![Vec::new(); weights.len()];

@@ -20,9 +20,9 @@ pub fn id_error<'a>(
 ) -> Error {
     let code = &compiled.inner().code;
     let (unit, which) = (status / tancho_jit::STATUS_SLOTS, (status % tancho_jit::STATUS_SLOTS) as usize);
-    let s: &Step = &code.program.steps[step];
-    let unknown = || Error::IdOutOfRange { op: s.name.clone(), id: -1, rows: 0, position: Vec::new() };
-    let KernelSpec::Row(row) = &s.spec else { return unknown() };
+    let kernel: &Step = &code.program.steps[step];
+    let unknown = || Error::IdOutOfRange { op: kernel.name.clone(), id: -1, rows: 0, position: Vec::new() };
+    let KernelSpec::Row(row) = &kernel.spec else { return unknown() };
     let Some(gather) = row.slots.get(which).and_then(|slot| slot.gather.as_ref()) else { return unknown() };
     let len = |l: tancho_jit::lanes::Len| match l {
         tancho_jit::lanes::Len::Const(n) => n,
@@ -40,11 +40,12 @@ pub fn id_error<'a>(
     let Some(id) = usize::try_from(element).ok().and_then(|i| buffer.get(i)) else { return unknown() };
     let id = i32::from_ne_bytes(*id);
     let graph = &code.fused.graph;
-    let op = graph.values().find(|v| matches!(graph.node(*v).op, Op::Gather) && is_of(s, graph, *v, ids));
-    let op = op.map_or_else(|| s.name.clone(), |v| graph.node(v).source.to_string());
+    let op =
+        graph.values().find(|v| matches!(graph.node(*v).op, Op::Gather) && is_of(kernel, graph, *v, ids));
+    let op = op.map_or_else(|| kernel.name.clone(), |v| graph.node(v).source.to_string());
     // The place in the ids as they are stored, axis by axis.
     let mut position = Vec::new();
-    if let tancho_jit::spec::Buffer::Value(root) = s.binding.buffers[ids.buffer as usize] {
+    if let tancho_jit::spec::Buffer::Value(root) = kernel.binding.buffers[ids.buffer as usize] {
         let env = Env { graph, dims };
         let mut remaining = element;
         for d in graph.ty(root).shape.iter().rev() {
@@ -57,11 +58,13 @@ pub fn id_error<'a>(
 }
 
 /// Whether gather `v` reads its ids from the buffer of this slot.
-fn is_of(s: &Step, g: &Graph, v: Value, ids: &Slot) -> bool {
-    let tancho_jit::spec::Buffer::Value(root) = s.binding.buffers[ids.buffer as usize] else { return false };
-    let mut at = g.node(v).args[1];
-    while at != root && tancho_ir::access::is_view(&g.node(at).op) {
-        at = g.node(at).args[0];
+fn is_of(step: &Step, graph: &Graph, v: Value, ids: &Slot) -> bool {
+    let tancho_jit::spec::Buffer::Value(root) = step.binding.buffers[ids.buffer as usize] else {
+        return false;
+    };
+    let mut at = graph.node(v).args[1];
+    while at != root && tancho_ir::access::is_view(&graph.node(at).op) {
+        at = graph.node(at).args[0];
     }
     at == root
 }

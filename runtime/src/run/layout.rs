@@ -1,5 +1,5 @@
-//! What of a compiled network depends on its run-time dims, each polynomial once: a decoder binds other dims
-//! for every token, and its hundreds of steps share a few dozen polynomials.
+//! What of a compiled network depends on its run-time dims. Each polynomial is kept once: a decoder binds
+//! other dims for every token, and its hundreds of steps share a few dozen polynomials.
 
 use crate::error::Error;
 use crate::run::bind::Env;
@@ -39,7 +39,7 @@ pub struct Layout {
     shapes: Vec<(u128, Vec<At>)>,
 }
 
-/// Offsets of kernels are 63-bit; more memory than this no machine has.
+/// Refuses more memory than any machine has: offsets in kernels are 63-bit.
 ///
 /// # Errors
 /// It is more.

@@ -1,5 +1,5 @@
-//! Which steps of a run have anything to do. Kernels count rows, whatever a row holds: without elements there
-//! may be 2^40 of them, and what only such steps read need not be computed either.
+//! Which steps of a run have anything to do. Kernels count rows whatever a row holds: of rows without
+//! elements there may be 2^40, and what only such steps read need not be computed either.
 
 use tancho_jit::lanes::Len;
 use tancho_jit::plan::Place;
@@ -30,19 +30,20 @@ pub fn flows(code: &Compiled) -> Vec<Flow> {
         Flow {
             writes: buffers().filter(|(b, _)| written(b)).map(|(_, place)| *place).collect(),
             reads: buffers().filter(|(b, _)| !written(b)).filter_map(block).collect(),
-            finds_ids: matches!(&step.spec, KernelSpec::Row(r) if reads_all_ids_once(r)),
+            finds_ids: matches!(&step.spec, KernelSpec::Row(spec) if reads_all_ids_once(spec)),
         }
     };
     code.program.steps.iter().zip(&code.plan.places).map(flow).collect()
 }
 
 /// Whether each unit reads an id of its own.
-fn reads_all_ids_once(r: &RowSpec) -> bool {
-    r.gathers().any(|(_, g)| g.ids.strides.iter().all(|s| *s != Len::Const(0)))
+fn reads_all_ids_once(spec: &RowSpec) -> bool {
+    spec.gathers().any(|(_, gather)| gather.ids.strides.iter().all(|s| *s != Len::Const(0)))
 }
 
-/// Finds the steps that write something which is read or returned. `is_empty` says it of results and states,
-/// `has_units` of a step; `sizes` has the bytes of blocks, and those that no step needs become 0.
+/// Finds the steps that write something which is read or returned. `is_empty` asks it of results and states,
+/// `has_units` asks whether a step has units; `sizes` has the bytes of blocks, and those that no step needs
+/// become 0.
 pub fn find(
     flows: &[Flow],
     is_empty: &dyn Fn(Place) -> bool,

@@ -1,8 +1,8 @@
 //! Memory of tensors and packed weights: whole cache lines, and huge pages where there is much of it.
 //!
 //! From 2 MiB on, memory is an anonymous mapping that starts on a boundary of 2 MiB and asks the system for
-//! huge pages, because a product that walks through megabytes of weights otherwise waits for the translation
-//! of addresses. Where there are none to have (another system than Linux, huge pages switched off, memory in
+//! huge pages, because a matmul that reads megabytes of weights otherwise waits for the translation of
+//! addresses. Where there are none to have (another system than Linux, huge pages switched off, memory in
 //! pieces) the same mapping is made of ordinary pages; nothing else changes.
 
 use bytemuck::{Pod, Zeroable};
@@ -32,7 +32,7 @@ enum Store {
 }
 
 impl Lines {
-    /// Room for `bytes` bytes; never shrinks. What is new is zero; what was there may be gone.
+    /// Grows to at least `bytes` bytes. New bytes are zero; the old contents may be lost.
     /// `false` if the memory cannot be had.
     #[must_use]
     pub fn reserve(&mut self, bytes: usize) -> bool {

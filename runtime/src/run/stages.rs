@@ -1,7 +1,7 @@
 //! How the steps of a run are divided among threads: stages of units, each in one range per thread.
 //!
-//! Only shapes and the number of threads decide, never who is quick: every run does the same work in
-//! the same pieces, and no result depends on them.
+//! Only shapes and the number of threads decide, never timing: every run does the same work in the same
+//! pieces, and no result depends on how they are divided.
 
 use tancho_jit::spec::{KernelSpec, MatmulSpec};
 use tancho_jit::{Part, Step};
@@ -18,20 +18,20 @@ pub struct Stage {
     pub part: Part,
     /// How many.
     pub units: i64,
-    /// Taken so many at a time.
+    /// How many a thread takes at a time.
     pub grain: i64,
-    /// Divided among so many threads.
+    /// Among how many threads they are divided.
     pub threads: usize,
 }
 
 /// What a step has to do, with its dims bound.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Work {
-    /// Units as rows, heads or strips.
+    /// Units as rows, heads or panels.
     pub units: i64,
-    /// Units as columns of a product.
+    /// Units as columns of a matmul.
     pub columns: i64,
-    /// Floating-point operations of products.
+    /// Floating-point operations of matmuls.
     pub flops: i64,
     /// Bytes read and written.
     pub bytes: i64,
@@ -39,7 +39,7 @@ pub struct Work {
 
 impl Stage {
     fn new(step: usize, part: Part, units: i64, threads: usize, most: i64) -> Stage {
-        // Two pieces a thread: one who comes late loses half of its own to the others.
+        // Two pieces per thread: a thread that comes late loses half of its own to the others.
         let range = ceil(units, threads as i64);
         let grain = if threads == 1 { units } else { ceil(range, 2).min(most) };
         Stage { step, part, units, grain: grain.max(1), threads }
@@ -57,40 +57,41 @@ fn ceil(a: i64, b: i64) -> i64 {
 }
 
 /// The stages of a step; one of less work than `worth` is done by one thread.
-pub fn divide(step: usize, s: &Step, w: &Work, threads: usize, worth: i64, out: &mut Vec<Stage>) {
-    if w.units == 0 {
+pub fn divide(index: usize, step: &Step, work: &Work, threads: usize, worth: i64, out: &mut Vec<Stage>) {
+    if work.units == 0 {
         return;
     }
-    let small = w.bytes.saturating_add(w.flops) < worth;
+    let small = work.bytes.saturating_add(work.flops) < worth;
     let threads = if small { 1 } else { threads };
-    match &s.spec {
-        KernelSpec::Matmul(c) => matmul(step, c, w, threads, out),
-        KernelSpec::Attention(_) => out.push(Stage::new(step, Part::Rows, w.units, threads, 1)),
-        _ => out.push(Stage::new(step, Part::Rows, w.units, threads, i64::MAX)),
+    match &step.spec {
+        KernelSpec::Matmul(spec) => matmul(index, spec, work, threads, out),
+        KernelSpec::Attention(_) => out.push(Stage::new(index, Part::Rows, work.units, threads, 1)),
+        _ => out.push(Stage::new(index, Part::Rows, work.units, threads, i64::MAX)),
     }
 }
 
-/// Many rows are divided by rows, and what is fused to them comes along. A few, and those that fit into one
+/// Many rows are divided by rows, together with what is fused to them. A few rows, and rows that fit into one
 /// block, are divided by columns, so that each weight is read by one thread; work on whole rows then waits
-/// for all columns. What a window sees of many pixels would be copied anew for each piece of columns.
-fn matmul(step: usize, c: &MatmulSpec, w: &Work, threads: usize, out: &mut Vec<Stage>) {
-    let block = c.blocking.block / c.blocking.rows;
-    let one_block = c.batch.is_empty() && w.units <= block;
+/// for all columns. Windows of many pixels are not: their receptive fields would be copied for each piece of
+/// columns.
+fn matmul(step: usize, spec: &MatmulSpec, work: &Work, threads: usize, out: &mut Vec<Stage>) {
+    let block = spec.blocking.block / spec.blocking.rows;
+    let one_block = spec.batch.is_empty() && work.units <= block;
     let threads_at = |n: i64| n * threads as i64;
-    let few = (w.units < threads_at(4) && w.columns >= threads_at(1))
-        || (one_block && c.window.is_none() && w.columns >= threads_at(4));
+    let few = (work.units < threads_at(4) && work.columns >= threads_at(1))
+        || (one_block && spec.window.is_none() && work.columns >= threads_at(4));
     // Columns of all rows meet in one block, if they are not stored.
-    let meet = !c.slots.iter().any(|s| s.block) || one_block;
+    let meet = !spec.slots.iter().any(|s| s.block) || one_block;
     if threads == 1 || !few || !meet {
-        return out.push(Stage::new(step, Part::Rows, w.units, threads, block));
+        return out.push(Stage::new(step, Part::Rows, work.units, threads, block));
     }
-    let columns = Stage::new(step, Part::Columns, w.columns, threads, i64::MAX);
-    // Each piece brings all rows into the form of the products: one a thread.
-    let whole = c.terms.0.converts().then(|| ceil(w.columns, threads as i64).max(1));
+    let columns = Stage::new(step, Part::Columns, work.columns, threads, i64::MAX);
+    // Each piece encodes all rows anew: one piece per thread.
+    let whole = spec.terms.0.converts().then(|| ceil(work.columns, threads as i64).max(1));
     out.push(Stage { grain: whole.unwrap_or(columns.grain), ..columns });
-    if c.rows.is_some() {
-        let threads = if w.units == 1 { 1 } else { threads };
-        out.push(Stage::new(step, Part::RowWork, w.units, threads, block));
+    if spec.rows.is_some() {
+        let threads = if work.units == 1 { 1 } else { threads };
+        out.push(Stage::new(step, Part::RowWork, work.units, threads, block));
     }
 }
 

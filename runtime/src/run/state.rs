@@ -1,9 +1,9 @@
 //! What a session keeps between runs: caches that grow, and values that are replaced.
 //!
-//! A growing state has room for all rows its bound allows from its first run on; a run writes new rows behind
-//! those there are, and they count once it has succeeded. Other states are computed into memory of their own,
-//! which takes the place of the old when the run has succeeded. So a run that fails leaves everything as it
-//! was.
+//! A growing state has the capacity for all rows that its bound allows from its first run on. A run writes
+//! new rows behind those there are, and they count when it has succeeded. Other states are computed into
+//! memory of their own, which replaces the old when the run has succeeded. So a run that fails leaves all
+//! states as they were.
 
 use crate::error::Error;
 use crate::run::bind::Env;
@@ -42,18 +42,18 @@ struct Layout {
 }
 
 impl Layout {
-    fn new(g: &Graph) -> Layout {
+    fn new(graph: &Graph) -> Layout {
         let mut grown: Vec<(usize, Dim)> = Vec::new();
-        for s in &g.states {
-            let at = g.dims.iter().position(|d| Some(d.name.as_str()) == s.grown_dim());
-            let after = s.next.zip(s.grows).map(|(next, axis)| g.ty(next).shape[axis].clone());
+        for s in &graph.states {
+            let at = graph.dims.iter().position(|d| Some(d.name.as_str()) == s.grown_dim());
+            let after = s.next.zip(s.grows).map(|(next, axis)| graph.ty(next).shape[axis].clone());
             grown.extend(at.zip(after).filter(|new| !grown.contains(new)));
         }
         let named = |name: &str| {
-            g.states.iter().any(|s| s.ty.shape.iter().any(|d| d.syms().iter().any(|n| n == name)))
+            graph.states.iter().any(|s| s.ty.shape.iter().any(|d| d.syms().iter().any(|n| n == name)))
         };
-        let grows = |name: &str| g.states.iter().any(|s| s.grown_dim() == Some(name));
-        let fixed = g
+        let grows = |name: &str| graph.states.iter().any(|s| s.grown_dim() == Some(name));
+        let fixed = graph
             .dims
             .iter()
             .enumerate()
@@ -65,14 +65,14 @@ impl Layout {
 }
 
 impl States {
-    pub fn new(g: &Graph) -> States {
-        let grown = |name: &str| g.states.iter().any(|s| s.grown_dim() == Some(name));
-        let rows = g.dims.iter().map(|d| if grown(&d.name) { 0 } else { -1 }).collect();
+    pub fn new(graph: &Graph) -> States {
+        let grown = |name: &str| graph.states.iter().any(|s| s.grown_dim() == Some(name));
+        let rows = graph.dims.iter().map(|d| if grown(&d.name) { 0 } else { -1 }).collect();
         States {
-            held: g.states.iter().map(|_| Held::default()).collect(),
+            held: graph.states.iter().map(|_| Held::default()).collect(),
             rows,
             made_for: None,
-            layout: Arc::new(Layout::new(g)),
+            layout: Arc::new(Layout::new(graph)),
         }
     }
 
@@ -81,18 +81,18 @@ impl States {
         &self.rows
     }
 
-    /// Whether a run under these dims has room, and memory for it.
+    /// Checks that the states have the capacity for a run under these dims, and reserves their memory.
     ///
     /// # Errors
     /// A state would outgrow its bound, states were made for other dims, or memory is short.
     pub fn prepare(&mut self, env: &Env<'_>) -> Result<(), Error> {
-        let g = env.graph;
+        let graph = env.graph;
         for (at, after) in &self.layout.grown {
             let (at, after) = (*at, env.value(after)?);
-            if let Some(capacity) = g.dims[at].bound.filter(|b| after > *b) {
+            if let Some(capacity) = graph.dims[at].bound.filter(|b| after > *b) {
                 let held = self.rows[at];
                 return Err(Error::Full {
-                    dim: g.dims[at].name.clone(),
+                    dim: graph.dims[at].name.clone(),
                     held,
                     capacity,
                     added: after - held,
@@ -102,20 +102,20 @@ impl States {
         if let Some(made) = &self.made_for {
             if let Some(i) = self.layout.fixed.iter().copied().find(|i| made[*i] != env.dims[*i]) {
                 return Err(Error::StateDim {
-                    dim: g.dims[i].name.clone(),
+                    dim: graph.dims[i].name.clone(),
                     held: made[i],
                     found: env.dims[i],
                 });
             }
             return Ok(());
         }
-        for (s, held) in g.states.iter().zip(&mut self.held) {
+        for (s, held) in graph.states.iter().zip(&mut self.held) {
             let mut bytes = s.ty.dtype.size() as u128;
             for (i, d) in s.ty.shape.iter().enumerate() {
                 let n = match s
                     .grown_dim()
                     .filter(|_| s.grows == Some(i))
-                    .and_then(|d| g.dims.iter().find(|x| x.name == d)?.bound)
+                    .and_then(|d| graph.dims.iter().find(|x| x.name == d)?.bound)
                 {
                     Some(room) => usize::try_from(room).map_err(|_| Error::Memory { bytes: u128::MAX })?,
                     None => env.length(d)?,
@@ -154,10 +154,10 @@ impl States {
     }
 
     /// As in a new session.
-    pub fn reset(&mut self, g: &Graph) {
+    pub fn reset(&mut self, graph: &Graph) {
         self.rows.iter_mut().filter(|r| **r > 0).for_each(|r| *r = 0);
         // Rows of a growing state are never read before they are written.
-        let replaced = self.held.iter_mut().zip(&g.states).filter(|(_, s)| s.grows.is_none());
+        let replaced = self.held.iter_mut().zip(&graph.states).filter(|(_, s)| s.grows.is_none());
         replaced.for_each(|(h, _)| h.now.floats_mut().fill(0.0));
         self.made_for = None;
     }
@@ -190,21 +190,27 @@ impl States {
     }
 
     /// The value of a state; `None` if the session has not run yet.
-    pub fn tensor(&self, g: &Graph, i: usize) -> Option<Tensor> {
+    pub fn tensor(&self, graph: &Graph, i: usize) -> Option<Tensor> {
         let made = self.made_for.as_ref()?;
-        let decl = &g.states[i];
-        let (shape, runs) = self.runs(g, i, made)?;
+        let decl = &graph.states[i];
+        let (shape, runs) = self.runs(graph, i, made)?;
         let bytes = self.held[i].now.bytes();
         let all: Vec<u8> = runs.into_iter().flat_map(|r| bytes[r].iter().copied()).collect();
         Some(Tensor::from_parts(data(decl.ty.dtype, &all), &shape))
     }
 
     /// A state's shape now, and the bytes that hold something.
-    fn runs(&self, g: &Graph, i: usize, made: &[i64]) -> Option<(Vec<usize>, Vec<std::ops::Range<usize>>)> {
-        let decl = &g.states[i];
+    fn runs(
+        &self,
+        graph: &Graph,
+        i: usize,
+        made: &[i64],
+    ) -> Option<(Vec<usize>, Vec<std::ops::Range<usize>>)> {
+        let decl = &graph.states[i];
         let value = |d: &Dim| {
             let of = |s: &str| {
-                g.dims
+                graph
+                    .dims
                     .iter()
                     .position(|r| r.name == s)
                     .map(|i| if self.rows[i] >= 0 { self.rows[i] } else { made[i] })
@@ -214,11 +220,11 @@ impl States {
         let shape: Vec<usize> = decl.ty.shape.iter().map(value).collect::<Option<_>>()?;
         let size = decl.ty.dtype.size();
         let axis = decl.grows.unwrap_or(0);
-        // Memory was had for all of it, so products are exact, unless there is nothing.
+        // Memory was reserved for all of it, so products do not overflow, unless there is nothing.
         let product = |axes: &[usize]| axes.iter().fold(1usize, |p, n| p.saturating_mul(*n));
         let inner = product(shape.get(axis + 1..).unwrap_or_default()).saturating_mul(size);
         let used = inner.saturating_mul(shape.get(axis).copied().unwrap_or(1));
-        let room = g
+        let room = graph
             .capacity(i)
             .and_then(|rows| usize::try_from(rows).ok())
             .map_or(used, |rows| inner.saturating_mul(rows));
@@ -227,7 +233,7 @@ impl States {
     }
 
     /// The same states in memory of their own.
-    pub fn fork(&self, g: &Graph) -> Result<States, Error> {
+    pub fn fork(&self, graph: &Graph) -> Result<States, Error> {
         let mut new = States {
             held: Vec::new(),
             rows: self.rows.clone(),
@@ -236,11 +242,12 @@ impl States {
         };
         for (i, old) in self.held.iter().enumerate() {
             let mut held = Held { bytes: old.bytes, ..Held::default() };
-            if !held.now.reserve(old.bytes) || (g.states[i].grows.is_none() && !held.next.reserve(old.bytes))
+            if !held.now.reserve(old.bytes)
+                || (graph.states[i].grows.is_none() && !held.next.reserve(old.bytes))
             {
                 return Err(Error::Memory { bytes: old.bytes as u128 });
             }
-            if let Some((_, runs)) = self.made_for.as_ref().and_then(|made| self.runs(g, i, made)) {
+            if let Some((_, runs)) = self.made_for.as_ref().and_then(|made| self.runs(graph, i, made)) {
                 for r in runs {
                     held.now.bytes_mut()[r.clone()].copy_from_slice(&old.now.bytes()[r]);
                 }

@@ -52,7 +52,7 @@ impl<'a, T: Element> View<'a, T> {
         Ok(v)
     }
 
-    /// A view whose fit nobody has checked yet.
+    /// A view that has not been checked yet.
     pub(crate) fn unchecked(data: &'a [T], shape: &[usize]) -> View<'a, T> {
         let mut dims = [0; MAX_RANK];
         for (to, from) in dims.iter_mut().zip(shape) {
@@ -157,8 +157,8 @@ pub trait AsView {
 
     /// The elements under this shape.
     ///
-    /// A wrong shape is no panic and no `Result` here: the view keeps it, and whoever
-    /// uses the view (a session, or [`View::check`]) returns the [`ViewError`].
+    /// A wrong shape is no panic and no `Result` here. The view keeps it, and the session that uses the view,
+    /// or [`View::check`], returns the [`ViewError`].
     fn view<const R: usize>(&self, shape: [usize; R]) -> View<'_, Self::Element>;
 
     /// The elements with a name per axis: `x.view_named([("B", 32), ("D", 768)])?`.

@@ -98,7 +98,7 @@ pub struct Coded {
     file: Arc<Mapping>,
     range: Range<usize>,
     coding: Coding,
-    /// All elements, once somebody wants them in memory.
+    /// All elements, from the first time they are needed in memory.
     floats: OnceLock<Arc<Vec<f32>>>,
 }
 

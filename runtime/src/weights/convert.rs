@@ -34,7 +34,7 @@ pub struct Stored<'a> {
 enum Bytes {
     /// They lie together in the file.
     Range(Range<usize>),
-    /// A part of every row: of each so many bytes, these.
+    /// A part of every row: the bytes of a row, and the range of them that is meant.
     Parts(usize, Range<usize>),
 }
 
@@ -79,12 +79,12 @@ impl Stored<'_> {
 ///
 /// # Errors
 /// There is no memory for elements that cannot stay in the file.
-pub fn convert(s: &Stored<'_>, to: DType) -> Result<Option<WeightData>, Error> {
-    let (e, shape) = (s.entry, s.shape.clone());
-    let dtype = match (e.dtype, &s.bytes) {
+pub fn convert(stored: &Stored<'_>, to: DType) -> Result<Option<WeightData>, Error> {
+    let (entry, shape) = (stored.entry, stored.shape.clone());
+    let dtype = match (entry.dtype, &stored.bytes) {
         (FileType::Plain(d), _) => d,
         (FileType::Coded(coding), Bytes::Range(range)) if to == DType::F32 => {
-            return Ok(Coded::new(e.file.clone(), range.clone(), coding)
+            return Ok(Coded::new(entry.file.clone(), range.clone(), coding)
                 .and_then(|c| WeightData::of_blocks(shape, c)));
         }
         (FileType::Coded(coding), _) => match coding.plain() {
@@ -94,19 +94,19 @@ pub fn convert(s: &Stored<'_>, to: DType) -> Result<Option<WeightData>, Error> {
         (FileType::Unread(_), _) => return Ok(None),
     };
     let together;
-    let bytes = match &s.bytes {
+    let bytes = match &stored.bytes {
         Bytes::Range(range) => {
             if (dtype, to) == (Dtype::F32, DType::F32)
-                && let Some(w) = WeightData::mapped(shape.clone(), &e.file, range.clone())
+                && let Some(w) = WeightData::mapped(shape.clone(), &entry.file, range.clone())
             {
                 return Ok(Some(w));
             }
-            e.file.bytes().get(range.clone()).unwrap_or_default()
+            entry.file.bytes().get(range.clone()).unwrap_or_default()
         }
         Bytes::Parts(all, part) => {
-            let whole = e.file.bytes().get(e.range.clone()).unwrap_or_default();
+            let whole = entry.file.bytes().get(entry.range.clone()).unwrap_or_default();
             together = collected(
-                s.len(),
+                stored.len(),
                 whole.chunks_exact((*all).max(1)).flat_map(|row| &row[part.clone()]).copied(),
             )?;
             &together

@@ -80,7 +80,7 @@ impl WeightData {
         })
     }
 
-    /// An error of memory, told as one of this weight.
+    /// An error of memory as one of this weight.
     fn too_large(&self, e: Error) -> Error {
         e.of_weight(&format!("a weight {}", self.ty()))
     }

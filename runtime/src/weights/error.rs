@@ -13,7 +13,7 @@ pub enum LoadError {
     Io {
         /// The path.
         path: PathBuf,
-        /// What the system said.
+        /// The error of the operating system.
         #[source]
         error: std::io::Error,
     },
@@ -33,7 +33,7 @@ pub enum LoadError {
         /// What is wrong.
         why: String,
     },
-    /// The file is no GGUF file, is damaged, or says or holds something else than is needed.
+    /// The file is no GGUF file, is damaged, or does not hold what is needed.
     #[error("{} cannot be used as a GGUF file: {why}", at(path))]
     Gguf {
         /// The file.
@@ -122,7 +122,7 @@ pub enum Problem {
         /// The tensors that are in it by the index.
         names: Vec<String>,
     },
-    /// A file has no tensor of a name, though the index says so.
+    /// A file has no tensor of a name, although the index lists it there.
     NotInShard {
         /// The name in the index.
         name: String,

@@ -1,9 +1,8 @@
-//! GGUF files, as llama.cpp writes them: what is said about a model, and its tensors.
+//! GGUF files, as llama.cpp writes them: metadata of a model, and its tensors.
 //!
 //! The format: <https://github.com/ggml-org/ggml/blob/master/docs/gguf.md>. Every length is checked against
 //! the bytes there are before anything is reserved or read, so that a damaged file is an error and nothing
-//! else. What is only not supported, a type of a tensor or the range of a number, is an error of whoever asks
-//! for it.
+//! else. What is only not supported, such as a type of a tensor, is an error when it is asked for.
 
 use super::entry::{Entry, FileType, file_type};
 use super::error::LoadError;
@@ -16,14 +15,14 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// Bytes that tensors begin at a multiple of, if the file does not say.
+/// Tensors begin at a multiple of so many bytes unless the file states another number.
 const ALIGNMENT: usize = 32;
 /// Axes of a tensor at most.
 const MOST_AXES: u32 = 4;
 /// Keys, and tensors, at most: each takes some hundred bytes in memory, and few in the file.
 const MOST: u64 = 1 << 20;
 
-/// An open GGUF file: [`Weights::load`](super::Weights::load) reads its tensors, this what it says of them.
+/// An open GGUF file: [`Weights::load`](super::Weights::load) reads its tensors, this its metadata.
 ///
 /// ```no_run
 /// let file = tancho_runtime::weights::Gguf::open("model.gguf")?;
@@ -64,7 +63,7 @@ impl Gguf {
         ))
     }
 
-    /// What the file says under a key.
+    /// The value of a key.
     pub fn get(&self, key: &str) -> Option<&Metadata> {
         self.metadata.get(key)
     }
@@ -99,7 +98,7 @@ impl Gguf {
     /// An integer of at least 0.
     ///
     /// # Errors
-    /// The file does not say it, or as something else.
+    /// The file does not have the key, or its value is of another kind.
     pub fn integer(&self, key: &str) -> Result<usize, LoadError> {
         self.as_a(key, "an integer", |m| match m {
             Metadata::Integer(i) => usize::try_from(*i).ok(),
@@ -165,7 +164,7 @@ fn parse(file: &Arc<Mapping>, path: &Arc<PathBuf>) -> Read<Parsed> {
         v => return Err(format!("it has version {v}; versions 2 and 3 are read")),
     }
     let (tensors, values) = (r.u64()?, r.u64()?);
-    // A file that says more than it has bytes for is cut off, and told as that.
+    // A file that states more than it has bytes for is cut off, and reported as that.
     for (n, what) in [(tensors, "tensors"), (values, "keys")] {
         if n > MOST && n <= bytes.len() as u64 {
             return Err(format!("it has {n} {what}; {MOST} is the most"));
@@ -215,8 +214,8 @@ fn parse(file: &Arc<Mapping>, path: &Arc<PathBuf>) -> Read<Parsed> {
     Ok((metadata, entries))
 }
 
-/// Where a tensor lies. Of a type that is not read nobody knows, and nobody asks: whoever needs the tensor is
-/// told its type.
+/// Where a tensor lies. For a type that is not read the size is unknown. It is not needed: loading such a
+/// tensor is an error that names the type.
 fn place(
     shape: &[usize],
     dtype: FileType,

@@ -22,8 +22,8 @@ pub struct Found {
     pub part: Option<String>,
 }
 
-/// Something wrong with an index or its files, which is a matter of these tensors: told if somebody needs one
-/// of them.
+/// Something wrong with an index or its files, which is a matter of these tensors: reported if one of
+/// them is needed.
 pub struct Fault {
     pub names: Vec<String>,
     pub problem: Problem,
@@ -33,7 +33,7 @@ pub struct Fault {
 pub fn read(path: &Path) -> Result<Found, LoadError> {
     if stat(path)?.is_dir() {
         let candidates = [path.join("model.safetensors"), path.join("model.safetensors.index.json")];
-        // A link to nothing, or one that may not be looked at, is told as that by whoever opens it.
+        // A link to nothing, or one that may not be looked at, is reported where it is opened.
         let there = |c: &&PathBuf| !fs::symlink_metadata(c).is_err_and(|e| e.kind() == ErrorKind::NotFound);
         return match candidates.iter().find(|c| c.exists()).or_else(|| candidates.iter().find(there)) {
             Some(c) => read(c),
@@ -68,7 +68,7 @@ fn read_index(path: &Path) -> Result<Found, LoadError> {
         return Err(bad(format!("the file of {} is no string", listed(&nameless))));
     }
     let mut found = Found::default();
-    // The names that each file is said to have.
+    // The names that each file has by the index.
     let mut shards: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
     for (name, places) in &map {
         for place in places {
@@ -107,7 +107,7 @@ fn read_index(path: &Path) -> Result<Found, LoadError> {
         for name in names {
             match entries.remove(name) {
                 Some(e) => drop(found.entries.insert(name.into(), e)),
-                // It is there twice, and told as that.
+                // It is there twice, and reported as that.
                 None if found.entries.contains_key(name) => {}
                 None => {
                     let problem = Problem::NotInShard { name: name.into(), file: file.clone() };
@@ -121,7 +121,7 @@ fn read_index(path: &Path) -> Result<Found, LoadError> {
     for (name, files) in places.into_iter().filter(|(_, files)| files.len() > 1) {
         found.faults.push(Fault { names: vec![name.clone()], problem: Problem::Twice { name, files } });
     }
-    // What shards hold beyond the index is told as unexpected, like anything else.
+    // What shards hold beyond the index is reported as unexpected, like anything else.
     for (name, e) in beyond {
         found.entries.entry(name).or_insert(e);
     }

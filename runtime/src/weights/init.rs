@@ -74,12 +74,12 @@ fn fans(shape: &[usize]) -> (f64, f64) {
 ///
 /// # Errors
 /// There is no memory for it.
-pub fn tensor(d: &WeightDecl, shape: &[usize], seed: u64) -> Result<Tensor, Error> {
+pub fn tensor(decl: &WeightDecl, shape: &[usize], seed: u64) -> Result<Tensor, Error> {
     let n = element_count(shape).unwrap_or(usize::MAX);
-    let mut rng = Rng::new(seed, &d.name);
+    let mut rng = Rng::new(seed, &decl.name);
     let (fan_in, fan_out) = fans(shape);
     let glorot = (6.0 / (fan_in + fan_out)).sqrt();
-    let mut one = || match d.init {
+    let mut one = || match decl.init {
         Init::Zeros => 0.0,
         Init::Ones => 1.0,
         Init::Normal(std) => rng.normal() * std,
@@ -87,7 +87,7 @@ pub fn tensor(d: &WeightDecl, shape: &[usize], seed: u64) -> Result<Tensor, Erro
         Init::Uniform(low, high) => low + rng.uniform() * (high - low),
     };
     let values = (0..n).map(|_| one());
-    let data = match d.ty.dtype {
+    let data = match decl.ty.dtype {
         DType::F32 => TensorData::F32(collected(n, values.map(|x| x as f32))?),
         DType::I32 => TensorData::I32(collected(n, values.map(|x| x as i32))?),
         DType::Bool => TensorData::Bool(collected(n, values.map(|x| x != 0.0))?),

@@ -40,7 +40,7 @@ impl<'de, T: Entries> Deserialize<'de> for Object<T> {
 #[derive(Default)]
 pub struct Header {
     pub tensors: Vec<(String, TensorInfo)>,
-    /// Names that are there more than once.
+    /// Names that occur several times.
     pub twice: BTreeSet<String>,
     seen: BTreeSet<String>,
 }
@@ -83,7 +83,7 @@ impl Header {
     }
 }
 
-/// Which file of a sharded model a tensor is in: all that are said of a name.
+/// Which file of a sharded model a tensor is in: all that the index has for a name.
 #[derive(Default)]
 pub struct Index {
     /// `None` where the file has no `weight_map`.
@@ -120,7 +120,7 @@ impl Entries for Files {
     }
 }
 
-/// What an index says of a name.
+/// What an index has for a name.
 pub enum Place {
     File(String),
     /// Something that is no text.

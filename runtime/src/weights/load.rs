@@ -54,7 +54,7 @@ impl LoadOptions {
         self
     }
 
-    /// The file may hold tensors of these names besides, as `#[unused_weights(..)]` says; `*` is any
+    /// The file may also hold tensors of these names, as with `#[unused_weights(..)]`; `*` stands for any
     /// characters.
     pub fn unused(mut self, pattern: impl Into<String>) -> LoadOptions {
         self.unused.push(pattern.into());
@@ -87,7 +87,7 @@ pub struct LoadReport {
     pub mapped: u64,
     /// Weights whose elements were converted, with the type they have in the file.
     pub converted: Vec<(String, String)>,
-    /// Tensors of the files that the declaration says are not needed.
+    /// Tensors of the files that are declared as not needed.
     pub unused: Vec<String>,
 }
 

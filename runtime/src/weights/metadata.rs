@@ -1,4 +1,4 @@
-//! What a GGUF file says of its model. Lists stay as they lie in the file, and are decoded when they are
+//! The metadata of a GGUF file. Lists stay as they lie in the file, and are decoded when they are
 //! asked for: in memory their values would take up to 32 times the bytes.
 
 use super::mapping::Mapping;
@@ -14,7 +14,7 @@ const TEXT: u32 = 8;
 /// The number of the type of lists.
 const LIST: u32 = 9;
 
-/// A value that a GGUF file says of its model.
+/// A value of the metadata of a GGUF file.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum Metadata {
@@ -207,7 +207,7 @@ impl<'a> Reader<'a> {
         let (kind, n) = (self.u32()?, self.u64()?);
         let start = self.at;
         match kind {
-            // Each of them has bytes: the loop ends with the file, whatever number it says.
+            // Each of them has bytes: the loop ends with the file, whatever number it states.
             TEXT => (0..n).try_for_each(|_| self.text().map(drop))?,
             LIST => (0..n).try_for_each(|_| self.skip_list(depth + 1).map(drop))?,
             _ => {

@@ -87,7 +87,7 @@ pub fn nearest<'a>(name: &str, candidates: impl Iterator<Item = &'a str>) -> Opt
     best.map(|(_, c)| c.into())
 }
 
-/// Letters to insert, delete or replace, if at most so many: a file may have thousands of names.
+/// The edit distance of two names, if it is at most `most`: a file may have thousands of names.
 fn distance(a: &str, b: &str, most: usize) -> Option<usize> {
     let b: Vec<char> = b.chars().collect();
     let mut row: Vec<usize> = (0..=b.len()).collect();

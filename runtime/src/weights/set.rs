@@ -26,16 +26,16 @@ impl Weights {
         Weights { list, index }
     }
 
-    /// Weights as the declaration says they start: deterministic in `seed` and each weight's name,
-    /// the same on every machine.
+    /// Weights with the initial values of the declaration. They follow from `seed` and each weight's name,
+    /// and are the same on every machine.
     ///
     /// # Errors
     /// There is no memory for a weight ([`Error::WeightMemory`]).
     pub fn init(graph: &Graph, seed: u64) -> Result<Weights, Error> {
-        let one = |d: &WeightDecl| {
-            let shape = shape_of(d)?;
-            let t = init::tensor(d, &shape, seed).map_err(|e| e.of_weight(&weight_text(d, &shape)))?;
-            Ok((d.name.clone(), t.into()))
+        let one = |decl: &WeightDecl| {
+            let shape = shape_of(decl)?;
+            let t = init::tensor(decl, &shape, seed).map_err(|e| e.of_weight(&weight_text(decl, &shape)))?;
+            Ok((decl.name.clone(), t.into()))
         };
         Ok(Weights::new(graph.weights.iter().map(one).collect::<Result<_, Error>>()?))
     }
@@ -128,7 +128,7 @@ impl Weights {
         file::write(path, &self.list).map_err(|error| Error::Save { path: path.into(), error })
     }
 
-    /// Gives the memory of mapped files back to the system, for use once the weights are packed. They
+    /// Gives the memory of mapped files back to the system, for use when the weights are packed. They
     /// can still be read: their pages come from the file again.
     pub fn release_pages(&self) {
         self.list.iter().for_each(|(_, w)| w.release_pages());
@@ -136,27 +136,27 @@ impl Weights {
 }
 
 /// The shape of a declared weight, whose dims are static.
-pub fn shape_of(d: &WeightDecl) -> Result<Vec<usize>, Error> {
+pub fn shape_of(decl: &WeightDecl) -> Result<Vec<usize>, Error> {
     let axis = |x: &tancho_ir::Dim| {
         let n = x.as_const().and_then(|n| usize::try_from(n).ok());
         n.ok_or_else(|| Error::Dim {
             dim: x.to_string(),
-            place: format!("weight `{}`", d.name),
+            place: format!("weight `{}`", decl.name),
             why: "it is no length of an axis".into(),
         })
     };
-    let shape: Vec<usize> = d.ty.shape.iter().map(axis).collect::<Result<_, _>>()?;
+    let shape: Vec<usize> = decl.ty.shape.iter().map(axis).collect::<Result<_, _>>()?;
     if element_count(&shape).is_some() {
         return Ok(shape);
     }
     let bytes = shape
         .iter()
-        .try_fold(d.ty.dtype.size() as u128, |b, &n| b.checked_mul(n as u128))
+        .try_fold(decl.ty.dtype.size() as u128, |b, &n| b.checked_mul(n as u128))
         .unwrap_or(u128::MAX);
-    Err(Error::Memory { bytes }.of_weight(&weight_text(d, &shape)))
+    Err(Error::Memory { bytes }.of_weight(&weight_text(decl, &shape)))
 }
 
 /// How messages about memory call a weight.
-pub fn weight_text(d: &WeightDecl, shape: &[usize]) -> String {
-    format!("weight `{}` {}", d.name, TensorType { dtype: d.ty.dtype, shape })
+pub fn weight_text(decl: &WeightDecl, shape: &[usize]) -> String {
+    format!("weight `{}` {}", decl.name, TensorType { dtype: decl.ty.dtype, shape })
 }

@@ -18,7 +18,7 @@ pub fn cut<'a>(
     mut to: &'a mut [f32],
     chunks: &mut Vec<Chunk<'a>>,
 ) -> Result<(), Error> {
-    // Nothing to pack, though there may be ever so many batches of it.
+    // There is nothing to pack, though there may be any number of batches.
     if to.is_empty() {
         return Ok(());
     }

@@ -44,7 +44,7 @@ pub fn bytes(from: &[Line], to: &mut [Line]) -> bool {
             return false;
         }
         let most = most.map(|m| f32::from_bits(m as u32));
-        // Below that there is no reciprocal, and nothing to tell from 0.
+        // Below that there is no reciprocal, and nothing that differs from 0.
         let factors: Line = most.map(|m| if m < 1e-30 { 0.0 } else { m / 127.0 });
         let by: Line = most.map(|m| if m < 1e-30 { 0.0 } else { 127.0 / m });
         let (lines, last) = to.split_at_mut(BYTES / 4);

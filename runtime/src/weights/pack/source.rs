@@ -8,12 +8,12 @@ use tancho_ir::Graph;
 use tancho_jit::{Constant, WeightPart};
 
 /// The values that follow from weights.
-pub fn prepare(g: &Graph, weights: &Weights) -> Result<Vec<Tensor>, Error> {
-    if g.outputs.is_empty() {
+pub fn prepare(graph: &Graph, weights: &Weights) -> Result<Vec<Tensor>, Error> {
+    if graph.outputs.is_empty() {
         return Ok(Vec::new());
     }
     let of = |i: usize| weights.at(i).ok_or_else(|| weights.not_f32(i))?.to_tensor();
-    Interpreter::new(g, Dims::default())?.run(&[], &of)
+    Interpreter::new(graph, Dims::default())?.run(&[], &of)
 }
 
 /// The weights of a network, and the values that were computed from them.
