@@ -201,7 +201,7 @@ impl Case {
         // Bytes of a key and its value, for each number of it; and half bits of a weight, with what its group
         // has of factors.
         let cached_bytes = if target.bf16_states() { 4 } else { 8 };
-        let bits = match target.weights() {
+        let bits = match target.weight_format() {
             Format::F32 => 64,
             Format::Bf16 => 32,
             Format::Int8 => 17,

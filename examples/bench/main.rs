@@ -79,7 +79,7 @@ fn run(args: &Args, out: &mut dyn Write) -> Result<(), Failure> {
     };
     let target = Target::host()
         .with_precision(args.precision)
-        .with_weights(args.weights)
+        .with_weight_format(args.weights)
         .with_bf16_states(args.bf16_states);
     for case in &args.cases {
         let named = measure(case, &limits, target)?;

@@ -75,9 +75,9 @@ pub fn formats(net: &SmolLm2, ids: &[i32], args: &Args, out: &mut dyn Write) -> 
     writeln!(out, "weights         MB   tokens/s  perplexity   change  same likeliest  largest logit error")?;
     let mut reference: Option<Reading> = None;
     let host = Target::host();
-    let formats = Format::ALL.map(|f| (f.to_string(), host.with_weights(f)));
+    let formats = Format::ALL.map(|f| (f.to_string(), host.with_weight_format(f)));
     let caches = [Format::F32, Format::Q4]
-        .map(|f| (format!("{f}+cache"), host.with_weights(f).with_bf16_states(true)));
+        .map(|f| (format!("{f}+cache"), host.with_weight_format(f).with_bf16_states(true)));
     for (name, target) in formats.into_iter().chain(caches) {
         let r = read(net, ids, target, args.threads)?;
         let f32 = reference.as_ref().unwrap_or(&r);

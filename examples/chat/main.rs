@@ -57,7 +57,7 @@ fn run(args: Args, out: &mut dyn Write) -> Result<(), Failure> {
         return compare::formats(&net, &ids, &args, out);
     }
     let compiled =
-        net.compile(Target::host().with_weights(args.weights).with_bf16_states(args.bf16_cache))?;
+        net.compile(Target::host().with_weight_format(args.weights).with_bf16_states(args.bf16_cache))?;
     let session = match args.threads {
         Some(n) => compiled.session_with_threads(n)?,
         None => compiled.session(),

@@ -145,10 +145,10 @@ impl Target {
     ///
     /// ```
     /// use tancho_jit::{Format, Target};
-    /// assert_eq!(Target::host().weights(), Format::F32); // nobody gets less without asking
-    /// assert_eq!(Target::host().with_weights(Format::Bf16).weights(), Format::Bf16);
+    /// assert_eq!(Target::host().weight_format(), Format::F32); // nobody gets less without asking
+    /// assert_eq!(Target::host().with_weight_format(Format::Bf16).weight_format(), Format::Bf16);
     /// ```
-    pub fn with_weights(self, weights: Format) -> Target {
+    pub fn with_weight_format(self, weights: Format) -> Target {
         Target { weights, ..self }
     }
 
@@ -171,7 +171,7 @@ impl Target {
     }
 
     /// The format of weights.
-    pub fn weights(self) -> Format {
+    pub fn weight_format(self) -> Format {
         self.weights
     }
 

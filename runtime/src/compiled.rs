@@ -8,8 +8,8 @@ use crate::weights::{WeightData, Weights};
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use tancho_ir::Graph;
 use tancho_ir::fuse::Fused;
+use tancho_ir::{Graph, Value};
 use tancho_jit::{Dump, Stats, Target};
 
 /// A network as native code. It is cheap to clone, `Send` and `Sync`; each thread makes a
@@ -46,25 +46,23 @@ impl Inner {
 }
 
 impl Compiled {
+    /// Compiles a graph and packs its weights.
+    ///
+    /// # Errors
+    /// The graph has a form that no kernel does, a weight cannot be packed, or the machine has no memory or
+    /// instructions for it.
     pub(crate) fn new(graph: Arc<Graph>, weights: Arc<Weights>, target: Target) -> Result<Compiled, Error> {
         let graph = match target.bf16_states() && !graph.states.is_empty() {
             true => Arc::new(tancho_ir::passes::round_states::run(&graph)?),
             false => graph,
         };
-        let code = tancho_jit::compile(
-            &graph,
-            target,
-            tancho_jit::Options { dump: false, coarsest: &weights.coarsest() },
-        )?;
+        let options = tancho_jit::Options { dump: false, coarsest: &weights.coarsest() };
+        let code = tancho_jit::compile(&graph, target, options)?;
         let start = Instant::now();
         let packed = Packed::new(&weights, &code.program.packs, &code.program.prepared)?;
         let pack_time = start.elapsed();
         let (layout, gathered) = (Layout::new(&graph, &code), Gathered::of(&code, &weights));
-        let mut first = HashMap::new();
-        let outputs = code.fused.graph.outputs.iter().enumerate();
-        let twice = outputs
-            .filter_map(|(i, o)| Some((i, *first.entry(*o).or_insert(i))).filter(|(i, first)| first < i))
-            .collect();
+        let twice = twice(&code.fused.graph.outputs);
         let inner = Inner { graph, weights, code, layout, packed, gathered, twice, pack_time };
         Ok(Compiled { inner: Arc::new(inner) })
     }
@@ -132,8 +130,15 @@ impl Compiled {
     }
 
     /// The same network with other outputs.
-    pub(crate) fn with_outputs(&self, outputs: Vec<tancho_ir::Value>) -> Result<Compiled, Error> {
+    pub(crate) fn with_outputs(&self, outputs: Vec<Value>) -> Result<Compiled, Error> {
         let graph = Graph { outputs, ..(*self.inner.graph).clone() };
         Compiled::new(Arc::new(graph), self.inner.weights.clone(), self.inner.code.target)
     }
+}
+
+/// Results that are an earlier result as well, with the number of that.
+fn twice(outputs: &[Value]) -> Vec<(usize, usize)> {
+    let mut first = HashMap::new();
+    let pairs = outputs.iter().enumerate().map(|(i, o)| (i, *first.entry(*o).or_insert(i)));
+    pairs.filter(|(i, first)| first < i).collect()
 }

@@ -123,7 +123,7 @@ fn products() {
         for target in targets() {
             let g = graph!(Product::with(ProductDims { K: 65_536, N: 64 }).init(0));
             for rows in [1, 7] {
-                let got = run(&g, target.with_weights(format), &[same(0.5, &[rows, 65_536])]);
+                let got = run(&g, target.with_weight_format(format), &[same(0.5, &[rows, 65_536])]);
                 near(&got, |_| 32_768.0, PRODUCT, &format!("{format:?} on {}", target.isa()));
             }
         }

@@ -199,7 +199,7 @@ fn other_formats_keep_the_perplexity() {
         let sizes: Vec<usize> = [(Format::Bf16, 0.005), (Format::Int8, 0.02), (Format::Q4, 0.02)]
             .into_iter()
             .map(|(format, bound)| {
-                let compiled = net.compile(target.with_weights(format)).expect("compiles");
+                let compiled = net.compile(target.with_weight_format(format)).expect("compiles");
                 let lost = |(p, q): (&Vec<f64>, &Vec<f64>)| {
                     p.iter().zip(q).map(|(p, q)| p.exp() * (p - q)).sum::<f64>()
                 };

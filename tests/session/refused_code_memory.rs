@@ -3,7 +3,6 @@
 // Asks the operating system for limits of this process.
 #![allow(unsafe_code)]
 
-
 use tancho::inspect::Limits;
 use tancho::{AsView, CompileError, Compiled, Error, Isa, Target, network};
 use tancho_support::alone::alone;

@@ -38,7 +38,7 @@ fn bf16_is_what_rounded_weights_give() -> Result<(), Error> {
     let plain = net.compile(Target::host())?;
     let table = net.weights().get("table").expect("a table").data().to_vec();
     for target in targets() {
-        let compiled = net.compile(target.with_weights(Format::Bf16))?;
+        let compiled = net.compile(target.with_weight_format(Format::Bf16))?;
         for (b, s) in [(1, 1), (1, 2), (3, 1), (2, 5), (1, 13), (4, 17)] {
             let ids: Vec<i32> = (0..b * s).map(|i| (i * 17 + 5) as i32 % 37).collect();
             let want = reference.interpret(ids.view([b, s]))?;
@@ -104,7 +104,7 @@ fn sums_are_exact() -> Result<(), Error> {
     net.weights_mut().set("up.weight", Tensor::new(w, [70, 66])?)?;
     let plain = net.compile(Target::host())?;
     for target in targets() {
-        let compiled = net.compile(target.with_weights(Format::Bf16))?;
+        let compiled = net.compile(target.with_weight_format(Format::Bf16))?;
         for n in [0, 1, 2, 3, 4, 5, 8, 9, 31, 64, 65, 130] {
             let x: Vec<f32> =
                 (0..n * 66).map(|i| bf16::from_f32((i as f32 * 12.9898).sin()).to_f32()).collect();
@@ -128,7 +128,7 @@ fn sums_are_exact() -> Result<(), Error> {
 fn the_check_tells_the_loss() -> Result<(), Error> {
     let net = Shapes::init(8)?;
     let ids: Vec<i32> = (0..12).collect();
-    let report = net.compile(Target::host().with_weights(Format::Bf16))?.check(ids.view([2, 6]))?;
+    let report = net.compile(Target::host().with_weight_format(Format::Bf16))?.check(ids.view([2, 6]))?;
     assert!(!report.is_ok(), "bf16 is not f32");
     let worst = report.tensors.iter().map(|t| t.max_abs).fold(0.0, f64::max);
     assert!(worst > 1e-4 && worst < 0.2, "{report}");
@@ -191,7 +191,7 @@ fn integers_are_what_rounded_rows_and_weights_give() -> Result<(), Error> {
     for (format, target) in
         [Format::Int8, Format::Q4].into_iter().flat_map(|f| targets.iter().map(move |t| (f, *t)))
     {
-        let compiled = net.compile(target.with_weights(format))?;
+        let compiled = net.compile(target.with_weight_format(format))?;
         for n in [0, 1, 2, 3, 4, 5, 7, 8, 33, 64, 65, 130] {
             // One group of zeros, one of numbers so small that they count as such.
             let x: Vec<f32> = (0..n * 128)
@@ -244,7 +244,7 @@ fn integers_are_what_rounded_rows_and_weights_give() -> Result<(), Error> {
 fn bad_rows_stay_alone() -> Result<(), Error> {
     let net = Groups::init(12)?;
     for format in [Format::Int8, Format::Q4] {
-        let compiled = net.compile(Target::host().with_weights(format))?;
+        let compiled = net.compile(Target::host().with_weight_format(format))?;
         for bad in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
             let mut x: Vec<f32> = (0..9 * 128).map(|i| (i as f32 * 7.13).cos()).collect();
             let mut session = compiled.session();
@@ -274,21 +274,23 @@ fn weights_that_integers_cannot_hold_are_an_error() -> Result<(), Error> {
         w[1234] = bad;
         net.weights_mut().set("up.weight", Tensor::new(w, [70, 128])?)?;
         for format in [Format::Int8, Format::Q4] {
-            let e =
-                net.compile(Target::host().with_weights(format)).map(|_| ()).expect_err("it cannot be held");
+            let e = net
+                .compile(Target::host().with_weight_format(format))
+                .map(|_| ())
+                .expect_err("it cannot be held");
             assert_eq!(
                 e.to_string(),
                 "weight `up.weight` has an element that is NaN or beyond 65504, the largest f16: integers cannot hold it; take f32 or bf16",
                 "{bad}"
             );
         }
-        net.compile(Target::host().with_weights(Format::Bf16))?;
+        net.compile(Target::host().with_weight_format(Format::Bf16))?;
     }
     let mut w = good;
     w[1234] = 65_504.0;
     net.weights_mut().set("up.weight", Tensor::new(w, [70, 128])?)?;
     for format in [Format::Int8, Format::Q4] {
-        net.compile(Target::host().with_weights(format))?;
+        net.compile(Target::host().with_weight_format(format))?;
     }
     Ok(())
 }
@@ -314,7 +316,7 @@ fn a_row_s_results_do_not_depend_on_threads() -> Result<(), Error> {
     let net = Product::with(ProductDims { K: 192, M: 144 }).init(9)?;
     let targets = targets();
     for (format, target) in Format::ALL.into_iter().flat_map(|f| targets.iter().map(move |t| (f, *t))) {
-        let compiled = net.compile(target.with_weights(format))?;
+        let compiled = net.compile(target.with_weight_format(format))?;
         for n in [1, 2, 4, 5, 9, 65, 66, 129] {
             // All rows are equal.
             let x: Vec<f32> = (0..n * 192).map(|i| ((i % 192) as f32 * 0.731).sin()).collect();
@@ -368,7 +370,7 @@ fn products_of_integers_of_many_sizes() -> Result<(), Error> {
         for (format, target) in
             [Format::Int8, Format::Q4].into_iter().flat_map(|f| targets.iter().map(move |t| (f, *t)))
         {
-            let compiled = net.compile(target.with_weights(format))?;
+            let compiled = net.compile(target.with_weight_format(format))?;
             for n in [1, 2, 3, 4, 6, 19] {
                 turn += 1;
                 let mut x: Vec<f32> = (0..n * k).map(|i| ((i + turn) as f32 * 12.9898).sin() * 2.0).collect();

@@ -145,7 +145,7 @@ pub struct Program {
 pub fn lower(fused: &Fused, target: Target, coarsest: &[Format]) -> Result<Program, CompileError> {
     let g = &fused.graph;
     let (program, packed, packs, prepared, numbers) = Default::default();
-    let (machine, precision, weights) = (target.machine(), target.precision(), target.weights());
+    let (machine, precision, weights) = (target.machine(), target.precision(), target.weight_format());
     let mut stored = vec![false; g.nodes.len()];
     fused.kernels.iter().flat_map(|k| &k.outputs).for_each(|v| stored[v.index()] = true);
     let views = resolve_all(g, &|v| stored[v.index()]);

@@ -64,79 +64,28 @@ impl Names<'_> {
     /// impl Mlp { pub const D: usize = 768; pub fn load(..) .. }
     /// ```
     fn declaration(&self) -> TokenStream {
-        let Names { n, dims, compiled, .. } = self;
+        let Names { n, compiled, .. } = self;
         let (docs, vis, name) = (&n.docs, &n.vis, &n.name);
         let header = format!("\n```text\n{}\n```{}", n.header, self.table());
-        let built = self.entries.iter().map(|e| &e.built);
+        let (declared, constants, with) = (self.declared(), self.constants(), self.with());
+        let defaults = self.defaults().map(|_| self.of_default_dims());
         let others = (self.entries.len() > 1).then(|| self.other_graphs());
         let compile =
             (0..self.entries.len()).map(|i| quote_spanned!(own()=> self.0.compile_entry(#i, target)?));
         let training = self.training();
-        let result = quote_spanned!(own()=> ::core::result::Result);
-        let option = quote_spanned!(own()=> ::core::option::Option);
-        let count = self.statics.len();
-        let given = self.statics.iter().map(|(i, d)| {
-            let text = &d.name;
-            quote_spanned!(own()=> (#text, ::core::convert::Into::into(dims.#i)))
-        });
-        let constants =
-            self.statics.iter().filter(|(_, d)| !METHODS.contains(&d.name.as_str())).filter_map(|(i, d)| {
-                let value = Literal::usize_suffixed(self.number(d)?);
-                let doc = format!("Default of the dimension `{}`.", d.name);
-                Some(quote_spanned!(own()=> #[doc = #doc] pub const #i: ::core::primitive::usize = #value;))
-            });
-        let defaults = self.defaults().map(|_| {
-            quote_spanned! {own()=>
-                /// Reads the weights of the network with its default dimensions.
-                ///
-                /// # Errors
-                /// The file cannot be read, or does not hold the weights the network declares.
-                pub fn load(path: impl ::core::convert::AsRef<::std::path::Path>) -> #result<#name, ::tancho::Error> {
-                    Self::with(<#dims as ::core::default::Default>::default()).load(path)
-                }
-
-                /// Fills the weights of the network, with its default dimensions, from a seed.
-                ///
-                /// # Errors
-                /// The network cannot be built.
-                pub fn init(seed: ::core::primitive::u64) -> #result<#name, ::tancho::Error> {
-                    Self::with(<#dims as ::core::default::Default>::default()).init(seed)
-                }
-            }
-        });
         quote_spanned! {own()=>
             #docs
             #[doc = #header]
             #[derive(::core::clone::Clone, ::core::fmt::Debug)]
             #vis struct #name(::tancho::__private::Model);
 
-            #[automatically_derived]
-            impl ::tancho::__private::Declared for #name {
-                fn from_model(model: ::tancho::__private::Model) -> Self { #name(model) }
-                fn model(&self) -> &::tancho::__private::Model { &self.0 }
-                fn model_mut(&mut self) -> &mut ::tancho::__private::Model { &mut self.0 }
-                fn graphs(
-                    dims: &[(&::core::primitive::str, ::core::primitive::i64)],
-                    options: &[(&::core::primitive::str, ::tancho::OptionValue)],
-                ) -> #result<::std::vec::Vec<::tancho::Graph>, ::tancho::__private::BuildError> {
-                    ::core::result::Result::Ok(::std::vec![#(::tancho::__private::graph_of::<#built>(dims, options)?),*])
-                }
-            }
+            #declared
 
             #[allow(dead_code, non_upper_case_globals, clippy::all)]
             impl #name {
-                #(#constants)*
+                #constants
 
-                /// The network with these dimensions, before it has weights.
-                pub fn with(dims: #dims) -> ::tancho::Blueprint<#name> {
-                    let _ = &dims;
-                    let given: [(&'static ::core::primitive::str, #option<::core::primitive::usize>); #count] = [#(#given),*];
-                    let given = ::core::iter::Iterator::filter_map(
-                        ::core::iter::IntoIterator::into_iter(given),
-                        |(name, value)| #option::Some((name, value?)),
-                    );
-                    ::tancho::Blueprint::new(&::core::iter::Iterator::collect::<::std::vec::Vec<_>>(given))
-                }
+                #with
 
                 #defaults
 
@@ -155,11 +104,92 @@ impl Names<'_> {
                 ///
                 /// # Errors
                 /// The target cannot run it.
-                pub fn compile(&self, target: ::tancho::Target) -> #result<#compiled, ::tancho::Error> {
+                pub fn compile(&self, target: ::tancho::Target) -> ::core::result::Result<#compiled, ::tancho::Error> {
                     ::core::result::Result::Ok(#compiled(#(#compile),*))
                 }
 
                 #training
+            }
+        }
+    }
+
+    /// What the runtime makes a network by.
+    fn declared(&self) -> TokenStream {
+        let name = &self.n.name;
+        let built = self.entries.iter().map(|e| &e.built);
+        quote_spanned! {own()=>
+            #[automatically_derived]
+            impl ::tancho::__private::Declared for #name {
+                fn from_model(model: ::tancho::__private::Model) -> Self { #name(model) }
+                fn model(&self) -> &::tancho::__private::Model { &self.0 }
+                fn model_mut(&mut self) -> &mut ::tancho::__private::Model { &mut self.0 }
+                fn graphs(
+                    dims: &[(&::core::primitive::str, ::core::primitive::i64)],
+                    options: &[(&::core::primitive::str, ::tancho::OptionValue)],
+                ) -> ::core::result::Result<::std::vec::Vec<::tancho::Graph>, ::tancho::__private::BuildError> {
+                    ::core::result::Result::Ok(::std::vec![#(::tancho::__private::graph_of::<#built>(dims, options)?),*])
+                }
+            }
+        }
+    }
+
+    /// The defaults of static dims as constants: `Mlp::D`.
+    fn constants(&self) -> TokenStream {
+        let constant = |(i, d): &(Ident, &DimDecl)| {
+            let value = Literal::usize_suffixed(self.number(d)?);
+            let doc = format!("Default of the dimension `{}`.", d.name);
+            Some(quote_spanned!(own()=> #[doc = #doc] pub const #i: ::core::primitive::usize = #value;))
+        };
+        self.statics
+            .iter()
+            .filter(|(_, d)| !METHODS.contains(&d.name.as_str()))
+            .filter_map(constant)
+            .collect()
+    }
+
+    /// `with`: the network under given dims.
+    fn with(&self) -> TokenStream {
+        let Names { n, dims, statics, .. } = self;
+        let (name, count) = (&n.name, statics.len());
+        let option = quote_spanned!(own()=> ::core::option::Option);
+        let given = statics.iter().map(|(i, d)| {
+            let text = &d.name;
+            quote_spanned!(own()=> (#text, ::core::convert::Into::into(dims.#i)))
+        });
+        quote_spanned! {own()=>
+            /// The network with these dimensions, before it has weights.
+            pub fn with(dims: #dims) -> ::tancho::Blueprint<#name> {
+                let _ = &dims;
+                let given: [(&'static ::core::primitive::str, #option<::core::primitive::usize>); #count] = [#(#given),*];
+                let given = ::core::iter::Iterator::filter_map(
+                    ::core::iter::IntoIterator::into_iter(given),
+                    |(name, value)| #option::Some((name, value?)),
+                );
+                ::tancho::Blueprint::new(&::core::iter::Iterator::collect::<::std::vec::Vec<_>>(given))
+            }
+        }
+    }
+
+    /// `load` and `init`, where all static dims have defaults.
+    fn of_default_dims(&self) -> TokenStream {
+        let Names { n, dims, .. } = self;
+        let name = &n.name;
+        let result = quote_spanned!(own()=> ::core::result::Result);
+        quote_spanned! {own()=>
+            /// Reads the weights of the network with its default dimensions.
+            ///
+            /// # Errors
+            /// The file cannot be read, or does not hold the weights the network declares.
+            pub fn load(path: impl ::core::convert::AsRef<::std::path::Path>) -> #result<#name, ::tancho::Error> {
+                Self::with(<#dims as ::core::default::Default>::default()).load(path)
+            }
+
+            /// Fills the weights of the network, with its default dimensions, from a seed.
+            ///
+            /// # Errors
+            /// The network cannot be built.
+            pub fn init(seed: ::core::primitive::u64) -> #result<#name, ::tancho::Error> {
+                Self::with(<#dims as ::core::default::Default>::default()).init(seed)
             }
         }
     }

@@ -120,7 +120,7 @@ impl Tensor {
     }
 
     /// A view, if the elements are of that type.
-    pub fn view<T: Element>(&self) -> Option<View<'_, T>> {
+    pub fn as_view<T: Element>(&self) -> Option<View<'_, T>> {
         self.as_slice().map(|data| View::unchecked(data, &self.shape))
     }
 
@@ -185,7 +185,7 @@ mod tests {
     fn the_shape_must_fit() {
         let t = Tensor::new(vec![1i32, 2, 3, 4], [2, 2]).expect("fits");
         assert_eq!((t.dtype(), t.shape(), t.as_i32()), (DType::I32, &[2, 2][..], Some(&[1, 2, 3, 4][..])));
-        assert!(t.as_f32().is_none() && t.view::<bool>().is_none());
+        assert!(t.as_f32().is_none() && t.as_view::<bool>().is_none());
         assert_eq!(t.to_string(), "i32[2, 2] {1, 2, 3, 4}");
         assert!(Tensor::new(vec![1.0f32], [2]).is_err());
         assert!(Tensor::zeros(DType::F32, [usize::MAX, 2]).is_err());

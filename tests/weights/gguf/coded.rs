@@ -15,7 +15,8 @@ fn blocks_of_4_bits_are_not_rounded_again() -> Result<(), Error> {
         (0..7 * 32).map(|i| if i % 32 == 31 { 127.0 } else { (i * 37 % 200) as f32 - 100.0 }).collect();
     let want = net.compile(Target::host())?.interpret(x.view([7, 32]))?;
     for isa in levels() {
-        let mut session = net.compile(Target::host().with_isa(isa)?.with_weights(Format::Q4))?.session();
+        let mut session =
+            net.compile(Target::host().with_isa(isa)?.with_weight_format(Format::Q4))?.session();
         for n in [7, 3, 1] {
             let got = session.run(x[..n * 32].view([n, 32]))?.data().to_vec();
             assert_eq!(got, want[0].as_f32().expect("f32")[..n * 2], "{isa}, {n} rows");
@@ -96,7 +97,8 @@ fn q4_0_is_read_and_multiplied() -> Result<(), Error> {
     let x: Vec<f32> = (0..32).map(|i| if i == 31 { 127.0 } else { (i * 37 % 200) as f32 - 100.0 }).collect();
     let sum: f32 = x.iter().zip(&want).map(|(x, w)| x * w).sum();
     for isa in levels() {
-        let mut session = net.compile(Target::host().with_isa(isa)?.with_weights(Format::Q4))?.session();
+        let mut session =
+            net.compile(Target::host().with_isa(isa)?.with_weight_format(Format::Q4))?.session();
         assert_eq!(session.run(x.view([1, 32]))?.data(), [sum, sum], "{isa}");
     }
     Ok(())
@@ -174,7 +176,7 @@ fn coded_tables_are_gathered() -> Result<(), Error> {
     data.extend(rows(5));
     let net = Tables::load(written(&file(3, &[], &tensors, &data)).path())?;
     for format in Format::ALL {
-        let compiled = net.compile(Target::host().with_weights(format))?;
+        let compiled = net.compile(Target::host().with_weight_format(format))?;
         std::thread::scope(|s| {
             for t in 0..3 {
                 let compiled = &compiled;

@@ -42,76 +42,39 @@ fn part(weight: usize, offset: i64, batch_strides: &[i64], k_stride: i64, n: (i6
     }
 }
 
+/// A pack in f32 whose rows are one axis of `k` elements.
+fn pack(batch: &[i64], k: i64, parts: &[WeightPart]) -> WeightPack {
+    WeightPack {
+        format: Format::F32,
+        winograd: None,
+        batch: batch.to_vec(),
+        k: vec![k],
+        parts: parts.to_vec(),
+    }
+}
+
 #[test]
-fn strips_hold_what_the_strides_say() {
+fn panels_hold_what_the_strides_say() {
     let w = weights();
     let packs = [
         // A linear layer's weight: transposed.
-        WeightPack {
-            format: Format::F32,
-            winograd: None,
-            batch: vec![],
-            k: vec![23],
-            parts: vec![part(0, 0, &[], 1, (40, 23))],
-        },
+        pack(&[], 23, &[part(0, 0, &[], 1, (40, 23))]),
         // Rows as they lie.
-        WeightPack {
-            format: Format::F32,
-            winograd: None,
-            batch: vec![],
-            k: vec![7],
-            parts: vec![part(1, 0, &[], 40, (40, 1))],
-        },
+        pack(&[], 7, &[part(1, 0, &[], 40, (40, 1))]),
         // Neither step is 1: every third row of `a`, two elements apart.
-        WeightPack {
-            format: Format::F32,
-            winograd: None,
-            batch: vec![],
-            k: vec![11],
-            parts: vec![part(0, 23, &[], 2, (13, 69))],
-        },
+        pack(&[], 11, &[part(0, 23, &[], 2, (13, 69))]),
         // Parts side by side, of two weights.
-        WeightPack {
-            format: Format::F32,
-            winograd: None,
-            batch: vec![],
-            k: vec![7],
-            parts: vec![
-                part(0, 3, &[], 1, (32, 23)),
-                part(1, 8, &[], 40, (16, 1)),
-                part(1, 0, &[], 40, (5, 1)),
-            ],
-        },
+        pack(
+            &[],
+            7,
+            &[part(0, 3, &[], 1, (32, 23)), part(1, 8, &[], 40, (16, 1)), part(1, 0, &[], 40, (5, 1))],
+        ),
         // A matrix per batch.
-        WeightPack {
-            format: Format::F32,
-            winograd: None,
-            batch: vec![3],
-            k: vec![5],
-            parts: vec![part(2, 0, &[90], 18, (18, 1))],
-        },
-        WeightPack {
-            format: Format::F32,
-            winograd: None,
-            batch: vec![2, 3],
-            k: vec![6],
-            parts: vec![part(2, 0, &[6, 90], 1, (5, 18))],
-        },
+        pack(&[3], 5, &[part(2, 0, &[90], 18, (18, 1))]),
+        pack(&[2, 3], 6, &[part(2, 0, &[6, 90], 1, (5, 18))]),
         // Nothing at all.
-        WeightPack {
-            format: Format::F32,
-            winograd: None,
-            batch: vec![],
-            k: vec![4],
-            parts: vec![part(3, 0, &[], 1, (0, 4))],
-        },
-        WeightPack {
-            format: Format::F32,
-            winograd: None,
-            batch: vec![],
-            k: vec![0],
-            parts: vec![part(3, 0, &[], 4, (4, 1))],
-        },
+        pack(&[], 4, &[part(3, 0, &[], 1, (0, 4))]),
+        pack(&[], 0, &[part(3, 0, &[], 4, (4, 1))]),
     ];
     let packed = Packed::new(&w, &packs, &Graph::default()).expect("packed");
     assert_eq!(packed.len(), packs.iter().map(|p| 4 * p.floats().expect("counted")).sum::<usize>());
