@@ -54,6 +54,35 @@ pub use tancho_runtime::{
 /// [`profile`](crate::Session::profile). The [`Interpreter`](inspect::Interpreter) runs a [`Graph`] without
 /// compiling it, [`compare`](inspect::compare) compares two tensors by the measure of `check`, and
 /// [`Limits`](inspect::Limits) measures the arithmetic and the bandwidth that profiles are set against.
+///
+/// A network with several entry points has a part for each, which is reached by its name:
+///
+/// ```
+/// use tancho::{AsView, Target, network};
+///
+/// network! {
+///     /// Two layers with one matrix.
+///     Coder<B, D = 4, H = 8> {
+///         param w: [H, D] = xavier;
+///         pub fn encode(x: [B, D]) -> [B, H] { x @ w.t }
+///         fn decode(h: [B, H]) -> [B, D] { h @ w }
+///         pub fn forward(x: [B, D]) -> [B, D] { decode(encode(x)) }
+///     }
+/// }
+///
+/// # fn main() -> Result<(), tancho::Error> {
+/// let compiled = Coder::init(1)?.compile(Target::host())?;
+/// for (name, part) in compiled.entries() {
+///     println!("{name}: {} kernels\n{}", part.stats().kernels, part.fused_ir());
+/// }
+/// let mut session = compiled.session();
+/// session.set_profiling(true);
+/// session.encode([0.5; 4].view([1, 4]))?;
+/// let runs = |name| session.entry(name).map(|part| part.profile().runs);
+/// assert_eq!((runs("encode"), runs("decode"), runs("no such")), (Some(1), Some(0), None));
+/// # Ok(())
+/// # }
+/// ```
 pub mod inspect {
     pub use tancho_runtime::inspect::compare::compare;
     pub use tancho_runtime::inspect::limits::{Level, Limits};

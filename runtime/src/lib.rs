@@ -1,14 +1,14 @@
 //! Part of `tancho`: tensors, weights, the reference interpreter, and comparison with it.
 
-pub mod compiled;
-pub mod error;
+mod compiled;
+mod error;
 pub mod inspect;
 pub mod interpreter;
-pub mod model;
+mod model;
 mod replace;
 mod reserve;
-pub mod run;
-pub mod tensor;
+mod run;
+mod tensor;
 pub mod weights;
 mod window;
 

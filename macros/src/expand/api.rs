@@ -104,7 +104,8 @@ impl Names<'_> {
                 ///
                 /// # Errors
                 /// The target cannot run it.
-                pub fn compile(&self, target: ::tancho::Target) -> ::core::result::Result<#compiled, ::tancho::Error> {
+                pub fn compile(&self, target: ::tancho::Target)
+                -> ::core::result::Result<#compiled, ::tancho::Error> {
                     ::core::result::Result::Ok(#compiled(#(#compile),*))
                 }
 
@@ -126,8 +127,13 @@ impl Names<'_> {
                 fn graphs(
                     dims: &[(&::core::primitive::str, ::core::primitive::i64)],
                     options: &[(&::core::primitive::str, ::tancho::OptionValue)],
-                ) -> ::core::result::Result<::std::vec::Vec<::tancho::Graph>, ::tancho::__private::BuildError> {
-                    ::core::result::Result::Ok(::std::vec![#(::tancho::__private::graph_of::<#built>(dims, options)?),*])
+                ) -> ::core::result::Result<
+                    ::std::vec::Vec<::tancho::Graph>,
+                    ::tancho::__private::BuildError,
+                > {
+                    ::core::result::Result::Ok(::std::vec![
+                        #(::tancho::__private::graph_of::<#built>(dims, options)?),*
+                    ])
                 }
             }
         }
@@ -160,7 +166,8 @@ impl Names<'_> {
             /// The network with these dimensions, before it has weights.
             pub fn with(dims: #dims) -> ::tancho::Blueprint<#name> {
                 let _ = &dims;
-                let given: [(&'static ::core::primitive::str, #option<::core::primitive::usize>); #count] = [#(#given),*];
+                let given: [(&'static ::core::primitive::str, #option<::core::primitive::usize>); #count] =
+                    [#(#given),*];
                 let given = ::core::iter::Iterator::filter_map(
                     ::core::iter::IntoIterator::into_iter(given),
                     |(name, value)| #option::Some((name, value?)),
@@ -180,7 +187,8 @@ impl Names<'_> {
             ///
             /// # Errors
             /// The file cannot be read, or does not hold the weights the network declares.
-            pub fn load(path: impl ::core::convert::AsRef<::std::path::Path>) -> #result<#name, ::tancho::Error> {
+            pub fn load(path: impl ::core::convert::AsRef<::std::path::Path>)
+            -> #result<#name, ::tancho::Error> {
                 Self::with(<#dims as ::core::default::Default>::default()).load(path)
             }
 
@@ -223,7 +231,10 @@ impl Names<'_> {
         let doc = format!("The graph of an entry point, by its name: {}.", names.join(", "));
         quote_spanned! {own()=>
             #[doc = #doc]
-            pub fn ir_of(&self, entry: &::core::primitive::str) -> ::core::option::Option<&::tancho::Graph> { self.0.entry(entry) }
+            pub fn ir_of(&self, entry: &::core::primitive::str)
+            -> ::core::option::Option<&::tancho::Graph> {
+                self.0.entry(entry)
+            }
         }
     }
 
@@ -239,7 +250,8 @@ impl Names<'_> {
                 &self,
                 _: ::tancho::Target,
             ) -> ::core::result::Result<::core::convert::Infallible, ::tancho::Error> {
-                ::core::result::Result::Err(::tancho::Error::NotYet { what: ::core::convert::Into::into(#what) })
+                let what = ::core::convert::Into::into(#what);
+                ::core::result::Result::Err(::tancho::Error::NotYet { what })
             }
         })
     }

@@ -125,7 +125,8 @@ impl Entry {
                 ///
                 /// # Errors
                 /// The inputs do not fit the signature.
-                #vis fn #check(&self, #parameters) -> ::core::result::Result<::tancho::Report, ::tancho::Error> {
+                #vis fn #check(&self, #parameters)
+                -> ::core::result::Result<::tancho::Report, ::tancho::Error> {
                     self.#at.check_inputs(#arguments)
                 }
             }
@@ -136,7 +137,8 @@ impl Entry {
                 ///
                 /// # Errors
                 /// The inputs do not fit the signature.
-                #vis fn #interpret(&self, #parameters) -> ::core::result::Result<::std::vec::Vec<::tancho::Tensor>, ::tancho::Error> {
+                #vis fn #interpret(&self, #parameters)
+                -> ::core::result::Result<::std::vec::Vec<::tancho::Tensor>, ::tancho::Error> {
                     self.#at.interpret_inputs(#arguments)
                 }
             }
@@ -165,7 +167,8 @@ impl Entry {
                 ///
                 /// # Errors
                 /// The inputs do not fit the signature, or the result has another length.
-                #vis fn #into(&mut self, #parameters #comma #(#slices),*) -> ::core::result::Result<(), ::tancho::Error> {
+                #vis fn #into(&mut self, #parameters #comma #(#slices),*)
+                -> ::core::result::Result<(), ::tancho::Error> {
                     self.#at.run_inputs_into(#arguments, &mut [#(#given),*])
                 }
             }
@@ -176,7 +179,8 @@ impl Entry {
                 ///
                 /// # Errors
                 /// The inputs do not fit the signature.
-                #vis fn #trace(&mut self, #parameters) -> ::core::result::Result<::tancho::Trace, ::tancho::Error> {
+                #vis fn #trace(&mut self, #parameters)
+                -> ::core::result::Result<::tancho::Trace, ::tancho::Error> {
                     self.#at.trace_inputs(#arguments)
                 }
             }
@@ -188,7 +192,8 @@ impl Entry {
                 ///
                 /// # Errors
                 /// The inputs do not fit the signature.
-                #vis fn #check(&self, #parameters) -> ::core::result::Result<::tancho::Report, ::tancho::Error> {
+                #vis fn #check(&self, #parameters)
+                -> ::core::result::Result<::tancho::Report, ::tancho::Error> {
                     self.#at.check_inputs(#arguments)
                 }
             }
@@ -273,7 +278,8 @@ pub fn compiled(n: &Network, name: &Ident, session: &Ident, entries: &[Entry]) -
             ///
             /// # Errors
             /// No threads, or too many.
-            pub fn session_with_threads(&self, threads: usize) -> ::core::result::Result<#session, ::tancho::Error> {
+            pub fn session_with_threads(&self, threads: usize)
+            -> ::core::result::Result<#session, ::tancho::Error> {
                 ::core::result::Result::Ok(#session(#(#with_threads),*))
             }
 
@@ -369,7 +375,8 @@ fn compiled_entries(entries: &[Entry], free: &mut Free) -> TokenStream {
     let one = free.own("entry").then(|| {
         quote_spanned! {own()=>
             /// The entry point of that name.
-            pub fn entry(&self, name: &::core::primitive::str) -> ::core::option::Option<&::tancho::Compiled> {
+            pub fn entry(&self, name: &::core::primitive::str)
+            -> ::core::option::Option<&::tancho::Compiled> {
                 match name {
                     #(#names => ::core::option::Option::Some(&self.#by_name),)*
                     _ => ::core::option::Option::None,
@@ -412,7 +419,8 @@ fn session_entries(entries: &[Entry], free: &mut Free) -> TokenStream {
     let one_mut = free.own("entry_mut").then(|| {
         quote_spanned! {own()=>
             /// The same, to change.
-            pub fn entry_mut(&mut self, name: &::core::primitive::str) -> ::core::option::Option<&mut ::tancho::Session> {
+            pub fn entry_mut(&mut self, name: &::core::primitive::str)
+            -> ::core::option::Option<&mut ::tancho::Session> {
                 match name {
                     #(#names => ::core::option::Option::Some(&mut self.#by_name_mut),)*
                     _ => ::core::option::Option::None,
@@ -471,13 +479,17 @@ fn all_entries(n: usize) -> TokenStream {
         ///
         /// # Errors
         /// No state grows along it, or there are fewer rows.
-        pub fn truncate(&mut self, dim: &str, rows: usize) -> ::core::result::Result<(), ::tancho::Error> { #truncate }
+        pub fn truncate(&mut self, dim: &str, rows: usize)
+        -> ::core::result::Result<(), ::tancho::Error> {
+            #truncate
+        }
 
         /// What a state holds now; `None` before the first run.
         ///
         /// # Errors
         /// There is no state of that name.
-        pub fn state(&self, name: &str) -> ::core::result::Result<::core::option::Option<::tancho::Tensor>, ::tancho::Error> {
+        pub fn state(&self, name: &str)
+        -> ::core::result::Result<::core::option::Option<::tancho::Tensor>, ::tancho::Error> {
             #(if let ::core::result::Result::Ok(::core::option::Option::Some(held)) = self.#held.state(name) {
                 return ::core::result::Result::Ok(::core::option::Option::Some(held));
             })*

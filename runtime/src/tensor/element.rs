@@ -144,7 +144,7 @@ pub enum Elements<'a> {
     Bf16(&'a [bf16]),
 }
 
-/// The elements of a [`Tensor`].
+/// The elements of a [`Tensor`](crate::Tensor): a variant for each [`DType`], and so as exhaustive.
 #[derive(Clone, Debug, PartialEq)]
 #[allow(missing_docs)]
 pub enum TensorData {
@@ -266,7 +266,7 @@ impl<T: Element> From<Vec<T>> for TensorData {
     }
 }
 
-/// A buffer of the caller's that takes a result.
+/// A buffer of the caller's that takes a result: a variant for each [`DType`], and so as exhaustive.
 #[derive(Debug)]
 #[allow(missing_docs)]
 pub enum OutputMut<'a> {

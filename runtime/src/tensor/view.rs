@@ -186,7 +186,7 @@ impl<T: Element> AsView for [T] {
     }
 }
 
-/// A view of any element type.
+/// A view of any element type: a variant for each [`DType`], and so as exhaustive.
 #[derive(Clone, Copy)]
 #[allow(missing_docs)]
 pub enum AnyView<'a> {
