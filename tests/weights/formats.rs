@@ -299,7 +299,7 @@ fn weights_that_integers_cannot_hold_are_an_error() -> Result<(), Error> {
 #[test]
 fn integers_take_less_memory() -> Result<(), Error> {
     let net = Product::with(ProductDims { K: 256, M: 512 }).init(1)?;
-    let bytes = |f: Format| net.compile(Target::host().with_weights(f)).map(|c| c.packed_bytes());
+    let bytes = |f: Format| net.compile(Target::host().with_weight_format(f)).map(|c| c.packed_bytes());
     let vectors = 3 * 512 * 4;
     let f32 = bytes(Format::F32)?;
     assert!(f32 >= 256 * 512 * 4);
