@@ -44,6 +44,11 @@ impl Body {
                 let product = self.bin(Binary::Mul, x, gate)?;
                 self.by(Binary::Div, product, 6.0)
             }
+            Unary::Softsign => {
+                let size = self.un(Unary::Abs, x)?;
+                let below = self.by(Binary::Add, size, 1.0)?;
+                self.bin(Binary::Div, x, below)
+            }
             Unary::Neg | Unary::Abs | Unary::Exp | Unary::Log | Unary::Sqrt | Unary::Rsqrt => None,
             Unary::Tanh | Unary::Erf | Unary::Sin | Unary::Cos | Unary::Not => None,
         }

@@ -95,6 +95,7 @@ elementwise! {
     Gelu      "gelu"       composite(FLOATS)  "x * (1 + erf(x / sqrt(2))) / 2";
     GeluTanh  "gelu_tanh"  composite(FLOATS)  "x * (1 + tanh(sqrt(2/pi) * (x + 0.044715 x^3))) / 2";
     HardSwish "hard_swish" composite(FLOATS)  "x * relu6(x + 3) / 6";
+    Softsign  "softsign"   composite(FLOATS)  "x / (1 + |x|)";
 }
 
 elementwise! {

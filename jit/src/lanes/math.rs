@@ -279,6 +279,11 @@ pub fn unary(e: &mut Expr, op: Unary, x: Reg) -> Reg {
             let gate = e.mul(t, sixth);
             e.mul(x, gate)
         }
+        Unary::Softsign => {
+            let size = magnitude(e, x);
+            let d = e.add(size, one);
+            e.div(x, d)
+        }
     }
 }
 

@@ -45,6 +45,7 @@ fn unary_f64(u: Unary, x: f64) -> f64 {
             x * (1.0 + ((2.0 / std::f64::consts::PI).sqrt() * (x + 0.044715 * x * x * x)).tanh()) * 0.5
         }
         Unary::HardSwish => x * min(max(x + 3.0, 0.0), 6.0) / 6.0,
+        Unary::Softsign => x / (1.0 + x.abs()),
         // Of bool only; the shape rule lets no f32 come here.
         Unary::Not => f64::NAN,
     }

@@ -46,6 +46,8 @@ fn limits_are_exact() {
         (Unary::GeluTanh, -1e30, 0.0),
         (Unary::HardSwish, -3.0, 0.0),
         (Unary::HardSwish, f32::MAX, f32::MAX),
+        (Unary::Softsign, f32::MAX, 1.0),
+        (Unary::Softsign, -3.0, -0.75),
         (Unary::Rsqrt, 0.0, INF),
         (Unary::Sqrt, -0.0, 0.0),
     ] {

@@ -84,6 +84,8 @@ fn special_values_of_functions() {
     assert_eq!(unary(Unary::Gelu, &[INF, 0.0, 1.0, -1.0]), [INF, 0.0, 0.841_344_8, -0.158_655_26]);
     assert_eq!(unary(Unary::GeluTanh, &[1.0]), [0.841_192]);
     assert_eq!(unary(Unary::HardSwish, &[-4.0, 1.0, 4.0]), [0.0, 4.0 / 6.0, 4.0]);
+    assert_eq!(unary(Unary::Softsign, &[-3.0, 0.0, 1.0, f32::MAX]), [-0.75, 0.0, 0.5, 1.0]);
+    assert!(nan(&unary(Unary::Softsign, &[-INF, INF])));
     assert!(nan(&unary(Unary::Sqrt, &[-1.0])) && nan(&unary(Unary::Silu, &[-INF])));
     let max =
         |a, b| eval(&Op::Binary(Binary::Max), &[f(&[a], &[1]), f(&[b], &[1])]).as_f32().expect("f32")[0];
