@@ -149,8 +149,9 @@ fn logic(op: Binary, a: bool, b: bool) -> bool {
     }
 }
 
-pub fn pow(x: &Tensor, exponent: f64) -> Result<Tensor, Error> {
-    Ok(Tensor::from_parts(map(f32s(x), |x| f64::from(x).powf(exponent) as f32)?, x.shape()))
+/// A function of each f32 element.
+pub fn each(x: &Tensor, f: impl Fn(f64) -> f64) -> Result<Tensor, Error> {
+    Ok(Tensor::from_parts(map(f32s(x), |x| f(f64::from(x)) as f32)?, x.shape()))
 }
 
 pub fn select(cond: &Tensor, a: &Tensor, b: &Tensor, out: &[usize]) -> Result<Tensor, Error> {

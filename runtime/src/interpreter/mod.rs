@@ -238,7 +238,7 @@ impl<'g> Interpreter<'g> {
             Op::Powers { ratio, .. } => positions::powers(ratio.0, out)?,
             Op::Unary(u) => elementwise::unary(*u, first()?)?,
             Op::Binary(b) => elementwise::binary(*b, first()?, args[1], out)?,
-            Op::Pow(n) => elementwise::pow(first()?, n.0)?,
+            Op::Pow(n) => elementwise::each(first()?, |x| x.powf(n.0))?,
             Op::Select => elementwise::select(first()?, args[1], args[2], out)?,
             Op::Cast(to) => elementwise::cast(first()?, *to)?,
             Op::Matmul => products::matmul(first()?, args[1], out)?,
