@@ -97,6 +97,11 @@ impl Body {
             Op::Pad { axis, before, after } => self.pad(x, *axis, before, after),
             Op::CrossEntropy { ignore } => self.cross_entropy(x, args[1], *ignore),
             Op::Mse => self.mse(x, args[1]),
+            Op::Softcap { cap } => {
+                let inner = self.by(Binary::Div, x, cap.0)?;
+                let bent = self.un(Unary::Tanh, inner)?;
+                self.by(Binary::Mul, bent, cap.0)
+            }
             Op::Dropout { .. } | Op::StopGradient => Some(x),
             Op::Input(_) | Op::Weight(_) | Op::State(_) | Op::Const(_) | Op::DimValue(_) => None,
             Op::Arange { .. } | Op::Powers { .. } | Op::Pow(_) | Op::Select | Op::Cast(_) => None,

@@ -107,6 +107,7 @@ fn composites() -> Vec<(Op, Vec<&'static str>)> {
         (Op::Mse, vec!["f32[B, S]", "f32[B, S]"]),
         (Op::Dropout { p: Number(0.1) }, vec!["f32[B]"]),
         (Op::StopGradient, vec!["i32[B]"]),
+        (Op::Softcap { cap: Number(30.0) }, vec!["f32[B, S]"]),
         (
             biased(attention("H", true, false), "W"),
             vec!["f32[B, S, H*E]", "f32[B, T, H*E]", "f32[B, T, H*E]", "f32[H, S, T]"],

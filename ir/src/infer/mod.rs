@@ -78,6 +78,7 @@ pub fn infer(op: &Op, args: &[Arg<'_>], facts: &Facts) -> Result<Type> {
         Op::Pad { axis, before, after } => composites::pad(*axis, before, after, args, facts),
         Op::CrossEntropy { .. } => composites::cross_entropy(args, facts),
         Op::Mse => composites::mse(args, facts),
+        Op::Softcap { cap } => numbers::above_zero(name, "cap", *cap).and_then(|()| same(FLOAT)),
         Op::Dropout { p } => composites::dropout(*p, args),
         Op::StopGradient => Ok(args[0].ty.clone()),
         Op::Attention { heads, causal, window, mask, bias, .. } => {

@@ -33,6 +33,15 @@ fn finite(op: &str, option: &str, n: Number) -> Result<()> {
     Err(ShapeError::new(format!("`{option}` of `{op}` is a finite number, not {:?}", n.0)))
 }
 
+/// A finite number above 0, as an f32 too.
+pub fn above_zero(op: &str, option: &'static str, n: Number) -> Result<()> {
+    finite(op, option, n).map_err(|e| e.at(At::Option(option)))?;
+    if n.0 as f32 > 0.0 {
+        return Ok(());
+    }
+    Err(ShapeError::new(format!("`{option}` of `{op}` is above 0, not {:?}", n.0)).at(At::Option(option)))
+}
+
 /// Whether all numbers of an op are such that it has a meaning.
 pub fn in_range(op: &Op) -> Result<()> {
     let name = crate::table::name_of(op);
@@ -99,5 +108,10 @@ mod tests {
             Some(("`exponent` of `pow` is a finite number, not NaN".into(), At::Option("exponent")))
         );
         assert_eq!(said(Op::Pow(Number(-1e16))), None);
+        for n in [0.0, -1.0, 1e-50, f64::NAN, f64::INFINITY, 1e39] {
+            let e = above_zero("softcap", "cap", Number(n)).expect_err("no bound");
+            assert_eq!(e.at, At::Option("cap"), "{n}");
+        }
+        assert_eq!(above_zero("softcap", "cap", Number(30.0)), Ok(()));
     }
 }

@@ -331,6 +331,12 @@ ops! {
     /// Mean of `(a - b)^2` over the last axis.
     Mse = Lowered "mse"(a, b) "mean of (a - b)^2 over the last axis";
 
+    /// `cap * tanh(x / cap)`: numbers near 0 as they are, none beyond `cap`.
+    Softcap {
+        /// The bound; positive.
+        cap: Number = must("cap", Float),
+    } = Lowered "softcap"(x) "cap * tanh(x / cap)";
+
     /// The identity here: what sets elements to 0 is training's.
     Dropout {
         /// The share of elements that training sets to 0.

@@ -338,6 +338,7 @@ impl<'g> Interpreter<'g> {
             }
             Op::CrossEntropy { ignore } => losses::cross_entropy(first()?, args[1], *ignore, out, &place)?,
             Op::Mse => losses::mse(first()?, args[1], out)?,
+            Op::Softcap { cap } => elementwise::each(first()?, |x| cap.0 * (x / cap.0).tanh())?,
             Op::Dropout { .. } | Op::StopGradient => first()?.copied()?,
         })
     }

@@ -91,6 +91,7 @@ fn every_composite_is_its_decomposition() {
         (Op::CrossEntropy { ignore: 1 }, vec![z.f(&[3, 2]), i(&[0, 1, 1], &[3])]),
         (Op::Mse, vec![z.f(&[3, 2, 5]), z.f(&[3, 2, 5])]),
         (Op::Mse, vec![z.f(&[2, 0]), z.f(&[2, 0])]),
+        (Op::Softcap { cap: Number(5.0) }, vec![z.f(&[4, 24])]),
         (Op::Dropout { p: Number(0.5) }, vec![z.f(&[3])]),
         (Op::StopGradient, vec![i(&[3], &[1])]),
         (mean(&[0, 2], false, false), vec![z.f(&[3, 4, 5])]),

@@ -8,7 +8,7 @@ use tancho_ir::op::*;
 impl Random {
     /// One of them.
     pub(super) fn composite(&mut self) -> Option<Value> {
-        match self.rng.below(9) {
+        match self.rng.below(10) {
             0 => self.numbers(),
             1 => self.swiglu(),
             2 => self.group_norm(),
@@ -17,6 +17,7 @@ impl Random {
             5 => self.cross_entropy(),
             6 => self.mse(),
             7 => self.identity(),
+            8 => self.softcap(),
             _ => self.angle(),
         }
     }
@@ -48,6 +49,12 @@ impl Random {
         let b = self.partner(a)?;
         let v = self.push(Op::Binary(Binary::Swiglu), &[a, b], self.bound(a) * self.bound(b))?;
         self.tame(v, LIMIT)
+    }
+
+    fn softcap(&mut self) -> Option<Value> {
+        let x = self.float()?;
+        let cap = self.rng.pick(&[1.0, 5.0, 30.0]);
+        self.push(Op::Softcap { cap: Number(cap) }, &[x], self.bound(x).min(cap))
     }
 
     fn group_norm(&mut self) -> Option<Value> {
