@@ -8,7 +8,6 @@ use crate::weights::{WeightData, Weights};
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use tancho_ir::fuse::Fused;
 use tancho_ir::{Graph, Value};
 use tancho_jit::{Dump, Stats, Target};
 
@@ -87,11 +86,6 @@ impl Compiled {
     /// The graph in kernels, as text: what was fused, and what was not and why.
     pub fn fused_ir(&self) -> String {
         self.inner.code.fused.to_string()
-    }
-
-    /// The graph in kernels.
-    pub fn fused(&self) -> &Fused {
-        &self.inner.code.fused
     }
 
     /// The graph after each pass, by the pass's name.
