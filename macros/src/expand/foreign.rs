@@ -26,11 +26,18 @@ fn fault(net: usize) -> Ident {
 /// one error.
 ///
 /// ```text
-/// const __TANCHO_N0: Callee = Callee { sig: &<models::Encoder as Network>::SIG, build: <models::Encoder as Network>::build };
-/// const __TANCHO_U0: NetUse = NetUse { caller: "Tower", path: "models::Encoder", dims: &[..], options: &[] };
+/// const __TANCHO_N0: Callee = Callee {
+///     sig: &<models::Encoder as Network>::SIG,
+///     build: <models::Encoder as Network>::build,
+/// };
+/// const __TANCHO_U0: NetUse = NetUse { caller: "Tower", path: "models::Encoder", dims: &[..], .. };
 /// const __TANCHO_F0: Option<Fault> = net(__TANCHO_N0.sig, &__TANCHO_U0);
 /// const _: () = { report(&__TANCHO_F0, At::Path); };
-/// const _: () = { const __TANCHO_F: Option<Fault> = call(&__TANCHO_F0, ..); report(&__TANCHO_F, At::Argument(0)); .. };
+/// const _: () = {
+///     const __TANCHO_F: Option<Fault> = call(&__TANCHO_F0, ..);
+///     report(&__TANCHO_F, At::Argument(0));
+///     ..
+/// };
 /// ```
 pub fn checks(body: &Block, caller: &str) -> TokenStream {
     let (mut out, mut seen) = (TokenStream::new(), Vec::new());
@@ -75,7 +82,8 @@ fn net<'a>(n: &'a NetPlan, caller: &str, seen: &mut Vec<&'a NetPlan>, out: &mut 
             build: <#path as ::tancho::__private::Network>::build,
         };
         const #used: ::tancho::__private::const_check::NetUse = #value;
-        const #mistake: ::core::option::Option<::tancho::__private::const_check::Fault> = ::tancho::__private::const_check::net(#name.sig, &#used);
+        const #mistake: ::core::option::Option<::tancho::__private::const_check::Fault> =
+            ::tancho::__private::const_check::net(#name.sig, &#used);
         const _: () = { #check };
     });
 }
@@ -85,14 +93,21 @@ fn net_use(n: &NetPlan, foreign: &ForeignNet, caller: &str, dims: Vec<Vec<i64>>)
     let path = &foreign.text;
     let dims = n.dims.iter().zip(dims).map(|((name, d), at)| {
         let (text, at) = (d.to_string(), at.into_iter().map(integer));
-        quote_spanned!(own()=> ::tancho::__private::const_check::GivenDim { name: #name, text: #text, at: &[#(#at),*] })
+        quote_spanned! {own()=>
+            ::tancho::__private::const_check::GivenDim { name: #name, text: #text, at: &[#(#at),*] }
+        }
     });
     let options = n.options.iter().zip(&foreign.options).map(|((name, _), (v, _))| {
         let v = option_value(*v);
         quote!((#name, #v))
     });
     quote_spanned! {own()=>
-        ::tancho::__private::const_check::NetUse { caller: #caller, path: #path, dims: &[#(#dims),*], options: &[#(#options),*] }
+        ::tancho::__private::const_check::NetUse {
+            caller: #caller,
+            path: #path,
+            dims: &[#(#dims),*],
+            options: &[#(#options),*],
+        }
     }
 }
 
@@ -108,7 +123,12 @@ fn check_call(n: &NetPlan, call: &ForeignCall, caller: &str) -> TokenStream {
     let args = call.args.iter().map(tensor);
     let results = call.results.iter().map(tensor);
     let value = quote_spanned! {own()=>
-        call(&#net_fault, #name.sig, &#used, &::tancho::__private::const_check::Call { args: &[#(#args),*], results: &[#(#results),*] })
+        ::tancho::__private::const_check::call(
+            &#net_fault,
+            #name.sig,
+            &#used,
+            &::tancho::__private::const_check::Call { args: &[#(#args),*], results: &[#(#results),*] },
+        )
     };
     let arguments = call.args.iter().enumerate().map(|(i, a)| (quote!(Argument(#i)), a.place));
     let places: Vec<_> =
@@ -117,7 +137,7 @@ fn check_call(n: &NetPlan, call: &ForeignCall, caller: &str) -> TokenStream {
     let check = reports(&mistake, &places);
     quote_spanned! {own()=>
         const _: () = {
-            const #mistake: ::core::option::Option<::tancho::__private::const_check::Fault> = ::tancho::__private::const_check::#value;
+            const #mistake: ::core::option::Option<::tancho::__private::const_check::Fault> = #value;
             #check
         };
     }

@@ -17,7 +17,12 @@ use quote::{ToTokens, quote, quote_spanned};
 /// ```text
 /// const _: () = {
 ///     #[cfg(rust_analyzer)]
-///     fn mlp() { const D: __Dim = __Dim; const up: Net<Linear> = ..; let x = __Tensor; (gelu, ((up, (x,)),)); }
+///     fn mlp() {
+///         const D: __Dim = __Dim;
+///         const up: Net<Linear> = ..;
+///         let x = __Tensor;
+///         (gelu, ((up, (x,)),));
+///     }
 /// };
 /// ```
 pub fn mirror(n: &Network, networks: &[Network]) -> TokenStream {
@@ -130,7 +135,13 @@ impl Mirror<'_> {
                 let inside = used.dims.iter().map(|a| self.expr(&a.value));
                 let options = used.options.iter().map(|a| self.expr(&a.value));
                 let count = count.as_ref().map(|e| self.expr(e)).unwrap_or_else(|| quote!(()));
-                quote_spanned!(own()=> #[doc = #shown] #docs const #name: __Net<#path> = __Net::NEW; #(#inside;)* #(#options;)* #count; #rows)
+                quote_spanned! {own()=>
+                    #[doc = #shown] #docs const #name: __Net<#path> = __Net::NEW;
+                    #(#inside;)*
+                    #(#options;)*
+                    #count;
+                    #rows
+                }
             }
             ItemKind::Broken => quote_spanned!(own()=> const #name: __Tensor = __Tensor;),
         }
@@ -176,7 +187,9 @@ impl Mirror<'_> {
             }
             Stmt::Repeat(name, ends, body) => {
                 let (from, to, body) = (self.expr(&ends.0), self.expr(&ends.1), self.block(body));
-                quote_spanned!(own()=> { (#from, #to); #[doc = "The number of the turn."] const #name: __Dim = __Dim; #body; })
+                quote_spanned! {own()=>
+                    { (#from, #to); #[doc = "The number of the turn."] const #name: __Dim = __Dim; #body; }
+                }
             }
             Stmt::Minimize(m) => {
                 let loss = self.expr(&m.loss);

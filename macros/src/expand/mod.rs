@@ -95,7 +95,10 @@ fn network_impl(n: &Network, c: &Checked, i: usize, e: &CheckedEntry, borrowed: 
             fn build(
                 #scope: &mut ::tancho::__private::Scope<'_>,
                 #args: &[::tancho::__private::Value],
-            ) -> ::core::result::Result<::std::vec::Vec<::tancho::__private::Value>, ::tancho::__private::BuildError> {
+            ) -> ::core::result::Result<
+                ::std::vec::Vec<::tancho::__private::Value>,
+                ::tancho::__private::BuildError,
+            > {
                 #body
             }
         }

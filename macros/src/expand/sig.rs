@@ -16,7 +16,9 @@ pub fn constant(sig: &Sig, short: bool, unused: &[String], places: &[(u32, u32)]
     let entry = if short { "" } else { sig.declared.entry.as_str() };
     let dims = sig.declared.dims.iter().map(|d| {
         let (name, kind) = (&d.name, kind(&d.kind));
-        quote_spanned!(own()=> ::tancho::__private::DimSig { name: #name, kind: ::tancho::__private::DimKind::#kind })
+        quote_spanned! {own()=>
+            ::tancho::__private::DimSig { name: #name, kind: ::tancho::__private::DimKind::#kind }
+        }
     });
     let options = sig.declared.options.iter().map(|(name, v)| {
         let v = option_value(*v);
@@ -25,7 +27,9 @@ pub fn constant(sig: &Sig, short: bool, unused: &[String], places: &[(u32, u32)]
     let inputs = sig.declared.inputs.iter().enumerate().map(|(i, (name, ty))| {
         let ty = ty.to_string();
         let (line, column) = places.get(i).copied().unwrap_or_default();
-        quote_spanned!(own()=> ::tancho::__private::InputSig { name: #name, ty: #ty, line: #line, column: #column })
+        quote_spanned! {own()=>
+            ::tancho::__private::InputSig { name: #name, ty: #ty, line: #line, column: #column }
+        }
     });
     let outputs = sig.declared.outputs.iter().map(ToString::to_string);
     let wheres = sig.declared.wheres.iter().map(|w| {
