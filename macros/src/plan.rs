@@ -84,8 +84,6 @@ pub enum Axis {
     At(usize),
     /// `rank - n`
     FromEnd(usize),
-    /// All axes but the last `n`.
-    Leading(usize),
 }
 
 /// Steps and the values they give back.
@@ -115,8 +113,10 @@ pub enum OptionPlan {
     Fixed(Attr),
     /// The value of the network's option of that name.
     Of(String),
-    /// Axes of the first argument.
-    Axes(Vec<Axis>),
+    /// Axes of the first argument from its end, from 1: behind leading axes `..` of unknown number.
+    AxesFromEnd(Vec<usize>),
+    /// All its axes in a new order: the leading ones, then these from its end.
+    Permuted(Vec<usize>),
 }
 
 /// The value of an option given to a net.

@@ -25,7 +25,7 @@ use std::fmt;
 pub use crate::bind::DimKind;
 pub use crate::weights::{Attributes, share_weights};
 pub use network::graph_of;
-pub use ops::scalar_for;
+pub use ops::{AttrRef, scalar_for};
 pub use sig::*;
 
 type Result<T, E = BuildError> = std::result::Result<T, E>;
@@ -196,11 +196,6 @@ impl Scope<'_> {
     /// The type of a value.
     pub fn type_of(&self, v: Value) -> &Type {
         self.graph.ty(v)
-    }
-
-    /// The numbers of all axes of a value but the last `fixed`, as the beginning of a list: `0, 1, `.
-    pub fn leading_axes(&self, v: Value, fixed: usize) -> String {
-        (0..self.graph.ty(v).rank().saturating_sub(fixed)).map(|a| format!("{a}, ")).collect()
     }
 
     /// Checks a value against the type the user wrote for it.

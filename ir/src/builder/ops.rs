@@ -1,27 +1,83 @@
 //! The ops of a body.
 
 use super::*;
+use crate::table::{Kind, lookup};
+
+/// The value of an op's option as the emitted code gives it. Dims are texts of polynomials.
+#[derive(Clone, Copy, Debug)]
+pub enum AttrRef {
+    /// Axes, from 0.
+    Axes(&'static [usize]),
+    /// Axes of the first argument from its end, from 1: behind leading axes whose number is not known.
+    AxesFromEnd(&'static [usize]),
+    /// All axes of the first argument in a new order: the leading ones, then these from its end.
+    Permuted(&'static [usize]),
+    /// A dim.
+    Dim(&'static str),
+    /// Dims; `..` stands for the leading axes.
+    Dims(&'static [&'static str]),
+    /// A number.
+    Float(f64),
+    /// An integer.
+    Int(i32),
+    /// A flag.
+    Bool(bool),
+    /// A word.
+    Word(&'static str),
+    /// The value of one of the network's own options.
+    Of(OptionValue),
+}
 
 impl Scope<'_> {
-    /// Adds an op. `args` are parameter names with values, `options` the text form's, `"over = (1,), eps =
-    /// 1e-5"`.
-    pub fn op(&mut self, name: &str, args: &[(&str, Value)], options: &str) -> Result<Value> {
-        let parsed = text::parse_options(name, options).map_err(|e| self.fail(BuildError::new(e)))?;
+    /// Adds an op. `args` are parameter names with values.
+    pub fn op(
+        &mut self,
+        name: &str,
+        args: &[(&str, Value)],
+        options: &[(&'static str, AttrRef)],
+    ) -> Result<Value> {
+        let rank = args.first().map_or(0, |(_, v)| self.graph.ty(*v).rank());
         let mut call = Call { given: args.iter().map(|(n, _)| *n).collect(), options: Vec::new() };
-        for (n, a) in &parsed {
-            call.options.push((n, self.subst_attr(a)?));
+        for (option, value) in options {
+            call.options.push((option, self.attr(name, option, value, rank)?));
         }
         let op = make(name, &call).map_err(|e| self.fail(e))?;
         let args: Vec<Value> = args.iter().map(|(_, v)| *v).collect();
         self.graph.push(op, &args, self.source.clone()).map_err(|e| self.fail(e))
     }
 
-    fn subst_attr(&self, a: &Attr) -> Result<Attr> {
-        Ok(match a {
-            Attr::Dim(d) => Attr::Dim(self.value_of(d)?),
-            Attr::Dims(dims) => Attr::Dims(self.shape(dims)?),
-            other => other.clone(),
+    /// The value of an option here; `rank` is that of the op's first argument.
+    fn attr(&self, op: &str, option: &str, value: &AttrRef, rank: usize) -> Result<Attr> {
+        let from_end = |axes: &[usize]| axes.iter().map(|n| rank.saturating_sub(*n)).collect::<Vec<usize>>();
+        Ok(match value {
+            AttrRef::Axes(axes) => Attr::Axes(axes.to_vec()),
+            AttrRef::AxesFromEnd(axes) => Attr::Axes(from_end(axes)),
+            AttrRef::Permuted(axes) => {
+                Attr::Axes((0..rank.saturating_sub(axes.len())).chain(from_end(axes)).collect())
+            }
+            AttrRef::Dim(text) => Attr::Dim(self.dim(text)?),
+            AttrRef::Dims(texts) => {
+                let axes: Result<Vec<Dim>, DimError> = texts.iter().map(|t| sig::read_axis(t)).collect();
+                Attr::Dims(self.shape(&axes.map_err(|e| self.fail(e))?)?)
+            }
+            AttrRef::Float(x) => Attr::Float(*x),
+            AttrRef::Int(i) => Attr::Int(*i),
+            AttrRef::Bool(b) => Attr::Bool(*b),
+            AttrRef::Word(w) => Attr::Word(w.to_string()),
+            AttrRef::Of(OptionValue::Bool(b)) => Attr::Bool(*b),
+            AttrRef::Of(OptionValue::Float(x)) => Attr::Float(*x),
+            AttrRef::Of(OptionValue::Int(i)) => return self.integer(op, option, *i),
         })
+    }
+
+    /// An integer as the op's option takes it, which may be a number of another kind.
+    fn integer(&self, op: &str, option: &str, i: i64) -> Result<Attr> {
+        let kind = lookup(op).and_then(|row| row.options.iter().find(|o| o.name == option)).map(|o| o.kind);
+        if kind != Some(Kind::Int) {
+            return Ok(Attr::Float(i as f64));
+        }
+        let wrong = || self.fail(BuildError::new(format!("`{option}` takes {}", Kind::Int.describe())));
+        i32::try_from(i).map(Attr::Int).map_err(|_| wrong())
     }
 
     /// A scalar constant.

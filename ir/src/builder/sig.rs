@@ -135,8 +135,12 @@ impl Sig {
 pub(super) fn read_type(text: &str) -> Result<Type> {
     let (dtype, axes) =
         text::split_type(text).ok_or_else(|| BuildError::new(format!("`{text}` is no type")))?;
-    let axis = |a: &&str| if *a == ".." { Ok(Dim::sym(a)) } else { Dim::parse(a) };
-    Ok(Type { dtype, shape: axes.iter().map(axis).collect::<Result<_, _>>()? })
+    Ok(Type { dtype, shape: axes.iter().map(|a| read_axis(a)).collect::<Result<_, _>>()? })
+}
+
+/// One axis of such a type.
+pub(super) fn read_axis(text: &str) -> Result<Dim, DimError> {
+    if text == ".." { Ok(Dim::sym(text)) } else { Dim::parse(text) }
 }
 
 /// A network declared by `network!`.

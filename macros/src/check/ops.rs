@@ -6,7 +6,7 @@ use super::scope::{OptionGiven, Shaped, Tensor};
 use crate::ast::Expr;
 use crate::errors::{Message, Place};
 use crate::messages;
-use crate::plan::{OptionPlan, StepKind};
+use crate::plan::StepKind;
 use tancho_ir::Dim;
 use tancho_ir::infer::{Arg, At, infer, known_when_compiled};
 use tancho_ir::op::Op;
@@ -109,7 +109,7 @@ impl Checker<'_> {
 pub fn options_of(op: &Op, first: Option<&Tensor>, place: Place) -> Vec<OptionGiven> {
     let given = |(name, attr): (&'static str, Attr)| match (&attr, first) {
         (Attr::Axes(axes), Some(t)) => {
-            let plan = OptionPlan::Axes(emitted_axes(t, axes));
+            let plan = emitted_axes(t, axes.clone());
             OptionGiven { name, attr, plan, place }
         }
         _ => OptionGiven::fixed(name, attr, place),

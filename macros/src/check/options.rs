@@ -12,13 +12,15 @@ use tancho_ir::bind::is_open;
 use tancho_ir::builder::OptionValue;
 use tancho_ir::table::{Attr, Kind, OptionDef};
 
-/// Axes as the emitted code counts them; leading axes `..` stay together.
-pub fn emitted_axes(t: &Tensor, axes: &[usize]) -> Vec<Axis> {
-    let emitted = |&axis: &usize| match axis {
-        0 if is_open(&t.ty) => Axis::Leading(t.ty.rank() - 1),
-        _ => emitted_axis(t, axis),
-    };
-    axes.iter().map(emitted).collect()
+/// Axes of the first argument as the emitted code counts them.
+pub fn emitted_axes(t: &Tensor, axes: Vec<usize>) -> OptionPlan {
+    let from_end = |axes: &[usize]| axes.iter().map(|a| t.ty.rank().saturating_sub(*a)).collect();
+    match axes.as_slice() {
+        _ if !is_open(&t.ty) => OptionPlan::Fixed(Attr::Axes(axes)),
+        // Only a permutation has the leading axes in it.
+        [0, others @ ..] => OptionPlan::Permuted(from_end(others)),
+        all => OptionPlan::AxesFromEnd(from_end(all)),
+    }
 }
 
 /// The axis as the emitted code counts it.
@@ -43,7 +45,7 @@ impl Checker<'_> {
                 if def.kind == Kind::Perm && is_open(&x.ty) {
                     axes.insert(0, 0);
                 }
-                let plan = OptionPlan::Axes(emitted_axes(x, &axes));
+                let plan = emitted_axes(x, axes.clone());
                 return Some(OptionGiven { name: def.name, attr: Attr::Axes(axes), plan, place });
             }
             Kind::Dim => Attr::Dim(self.poly(e)?),

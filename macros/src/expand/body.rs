@@ -10,14 +10,14 @@ use quote::{format_ident, quote, quote_spanned};
 use tancho_ir::builder::{OptionValue, scalar_for};
 use tancho_ir::graph::Init;
 use tancho_ir::op::{Op, Scalar};
-use tancho_ir::table::{name_of, present_params};
+use tancho_ir::table::{Attr, name_of, present_params};
 use tancho_ir::{DType, Dim, Type};
 
 /// ```text
 /// s.file(file!());
 /// let &[v0] = args else { return Err(..) };
 /// s.at("x @ w.t", 9, 20);
-/// let v2 = s.op("matmul", &[("a", v0), ("b", v1)], "")?;
+/// let v2 = s.op("matmul", &[("a", v0), ("b", v1)], &[])?;
 /// Ok(vec![v2])
 /// ```
 pub fn function(block: &Block, sig: &Sig, scope: &Ident, args: &Ident, borrowed: bool) -> TokenStream {
@@ -28,6 +28,7 @@ pub fn function(block: &Block, sig: &Sig, scope: &Ident, args: &Ident, borrowed:
     let results = block.results.iter().map(|v| var(*v));
     let wrong = failed(&format!("`{}` takes {} inputs", sig.declared.name, sig.declared.inputs.len()));
     quote_spanned! {own()=>
+        use ::tancho::__private::AttrRef as __TanchoAttr;
         #file
         let &[#(#inputs),*] = #args else { #wrong };
         #steps
@@ -204,53 +205,43 @@ impl Emit<'_> {
 
     fn op(&self, out: Val, op: &Op, args: &[Val], options: &[(&'static str, OptionPlan)]) -> TokenStream {
         let (scope, result, name) = (self.scope, var(out), name_of(op));
-        let first = args.first().copied();
-        let mut format = String::new();
-        let mut values = Vec::new();
-        for (n, value) in options {
-            if !format.is_empty() {
-                format.push_str(", ");
-            }
-            format.push_str(&format!("{n} = "));
-            match value {
-                OptionPlan::Fixed(a) => format.push_str(&a.to_string().replace('{', "{{").replace('}', "}}")),
-                OptionPlan::Of(option) => {
-                    format.push_str("{}");
-                    values.push(quote_spanned!(own()=> #scope.option(#option)?));
-                }
-                OptionPlan::Axes(axes) => {
-                    format.push('(');
-                    for a in axes {
-                        match (a, first) {
-                            (Axis::FromEnd(_), Some(v)) => {
-                                format.push_str("{},");
-                                values.push(self.axis(*a, v));
-                            }
-                            (Axis::Leading(_), Some(v)) => {
-                                format.push_str("{}");
-                                values.push(self.axis(*a, v));
-                            }
-                            (Axis::At(n) | Axis::FromEnd(n) | Axis::Leading(n), _) => {
-                                format.push_str(&format!("{n},"))
-                            }
-                        }
-                    }
-                    format.push(')');
-                }
-            }
-        }
         let args = present_params(op, args.len()).into_iter().zip(args).map(|(n, v)| {
             let v = var(*v);
             quote!((#n, #v))
         });
-        if values.is_empty() {
-            let text = format.replace("{{", "{").replace("}}", "}");
-            return quote_spanned!(own()=> let #result = #scope.op(#name, &[#(#args),*], #text)?;);
-        }
-        let text = Ident::new("__tancho_options", own());
-        quote_spanned! {own()=>
-            let #text = ::std::format!(#format, #(#values),*);
-            let #result = #scope.op(#name, &[#(#args),*], &#text)?;
+        let options = options.iter().map(|(n, value)| {
+            let value = self.option(value);
+            quote_spanned!(own()=> (#n, __TanchoAttr::#value))
+        });
+        quote_spanned!(own()=> let #result = #scope.op(#name, &[#(#args),*], &[#(#options),*])?;)
+    }
+
+    /// `Axes(&[1])`, a variant of `AttrRef`.
+    fn option(&self, value: &OptionPlan) -> TokenStream {
+        let scope = self.scope;
+        match value {
+            OptionPlan::Fixed(Attr::Axes(axes)) => quote!(Axes(&[#(#axes),*])),
+            OptionPlan::AxesFromEnd(axes) => quote!(AxesFromEnd(&[#(#axes),*])),
+            OptionPlan::Permuted(axes) => quote!(Permuted(&[#(#axes),*])),
+            OptionPlan::Fixed(Attr::Dim(d)) => {
+                let d = d.to_string();
+                quote!(Dim(#d))
+            }
+            OptionPlan::Fixed(Attr::Dims(dims)) => {
+                let dims = dims.iter().map(Dim::to_string);
+                quote!(Dims(&[#(#dims),*]))
+            }
+            OptionPlan::Fixed(Attr::Float(x)) => {
+                let x = float(*x);
+                quote!(Float(#x))
+            }
+            OptionPlan::Fixed(Attr::Int(i)) => {
+                let i = integer(i64::from(*i));
+                quote_spanned!(own()=> Int((#i) as ::core::primitive::i32))
+            }
+            OptionPlan::Fixed(Attr::Bool(b)) => quote!(Bool(#b)),
+            OptionPlan::Fixed(Attr::Word(w)) => quote!(Word(#w)),
+            OptionPlan::Of(option) => quote_spanned!(own()=> Of(#scope.option(#option)?)),
         }
     }
 
@@ -259,7 +250,6 @@ impl Emit<'_> {
         match axis {
             Axis::At(n) => quote!(#n),
             Axis::FromEnd(n) => quote_spanned!(own()=> #scope.type_of(#v).rank().saturating_sub(#n)),
-            Axis::Leading(n) => quote_spanned!(own()=> #scope.leading_axes(#v, #n)),
         }
     }
 
@@ -280,7 +270,8 @@ impl Emit<'_> {
                 };
                 let c = Ident::new("__tancho_c", own());
                 quote_spanned! {own()=>
-                    let ::core::option::Option::Some(#c) = ::tancho::__private::scalar_for(::tancho::DType::#name, #scope.option(#option)?)
+                    let ::core::option::Option::Some(#c) =
+                        ::tancho::__private::scalar_for(::tancho::DType::#name, #scope.option(#option)?)
                     else { #wrong };
                     let #out = #scope.constant(#c)?;
                 }
@@ -330,7 +321,8 @@ impl Emit<'_> {
         let wrong = failed(&format!("expected {n} results"));
         let outs = outs.iter().map(|v| var(*v));
         quote_spanned! {own()=>
-            let ::core::result::Result::Ok([#(#outs),*]) = <[::tancho::__private::Value; #n] as ::core::convert::TryFrom<_>>::try_from(#from)
+            let ::core::result::Result::Ok([#(#outs),*]) =
+                <[::tancho::__private::Value; #n] as ::core::convert::TryFrom<_>>::try_from(#from)
             else { #wrong };
         }
     }
