@@ -62,8 +62,7 @@ impl Fuser<'_> {
     fn epilogue(&mut self, matmul: Value, k: usize) -> Vec<Value> {
         let shape = self.g.ty(matmul).shape.clone();
         let (mut epilogue, mut last) = (Vec::new(), matmul);
-        loop {
-            let [u] = *self.users[last.index()].as_slice() else { break };
+        while let [u] = *self.users[last.index()].as_slice() {
             let node = self.g.node(u);
             if !node.op.is_elementwise() {
                 break;
