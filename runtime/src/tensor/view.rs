@@ -6,7 +6,7 @@ use half::bf16;
 use std::fmt;
 use tancho_ir::DType;
 
-/// A slice seen as a tensor: row-major, at most [`MAX_RANK`] axes, no allocation.
+/// A slice seen as a tensor: row-major, at most 8 axes, no allocation.
 ///
 /// ```
 /// use tancho_runtime::AsView;
