@@ -62,7 +62,7 @@ pub use tancho_runtime::{
 ///
 /// network! {
 ///     /// Two layers with one matrix.
-///     Coder<B, D = 4, H = 8> {
+///     pub Coder<B, D = 4, H = 8> {
 ///         param w: [H, D] = xavier;
 ///         pub fn encode(x: [B, D]) -> [B, H] { x @ w.t }
 ///         fn decode(h: [B, H]) -> [B, D] { h @ w }
