@@ -23,7 +23,6 @@ mod tests;
 
 #[cfg(test)]
 pub(crate) use parse::parse_op;
-pub use parse::parse_options;
 pub use print::{print_node, print_op};
 
 use crate::types::DType;

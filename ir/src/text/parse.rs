@@ -29,11 +29,6 @@ fn parse_option(op: &str, part: &str) -> Result<(&'static str, Attr), String> {
     Ok((def.name, attr))
 }
 
-/// Reads `over = (1,), eps = 1e-5` by the kinds in the op's row.
-pub fn parse_options(op: &str, text: &str) -> Result<Vec<(&'static str, Attr)>, String> {
-    split_commas(text).iter().map(|p| parse_option(op, p)).collect()
-}
-
 /// A quoted string as `{:?}` prints it, and what follows it.
 pub fn quoted(s: &str) -> Result<(String, &str), String> {
     let body = s.strip_prefix('"').ok_or_else(|| format!("expected a quoted string, found `{s}`"))?;
