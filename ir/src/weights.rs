@@ -1,4 +1,4 @@
-//! Where weights are stored: what the attributes of items say, handed down from nets to the weights in them.
+//! Where weights are stored: the attributes of items, handed down from nets to the weights in them.
 
 use crate::builder::BuildError;
 use crate::dim::Dim;
@@ -7,9 +7,9 @@ use crate::op::Op;
 use crate::types::Type;
 use std::collections::HashMap;
 
-/// What the attributes of an item say; texts are polynomials.
+/// The attributes of an item. `D` is a polynomial: a [`Dim`], or its text.
 #[derive(Clone, Copy, Debug)]
-pub struct Attributes<'a> {
+pub struct Attributes<D> {
     /// `buffer`: loaded and saved, never learned.
     pub buffer: bool,
     /// `#[frozen]`
@@ -19,12 +19,12 @@ pub struct Attributes<'a> {
     /// `#[weights("..", transposed)]`: matrices are stored with their axes swapped.
     pub transposed: bool,
     /// `#[weights("..", rows = a..b)]`: these rows of what is stored.
-    pub rows: Option<(&'a str, &'a str)>,
+    pub rows: Option<(D, D)>,
 }
 
-impl Attributes<'_> {
+impl<D> Attributes<D> {
     /// An item without attributes.
-    pub const NONE: Attributes<'static> =
+    pub const NONE: Attributes<D> =
         Attributes { buffer: false, frozen: false, no_decay: false, transposed: false, rows: None };
 }
 
@@ -44,7 +44,7 @@ impl Storage {
     /// Rows are no numbers.
     pub fn with(
         &self,
-        a: &Attributes<'_>,
+        a: &Attributes<&str>,
         count: impl Fn(&str) -> Result<usize, BuildError>,
     ) -> Result<Storage, BuildError> {
         let rows = match a.rows {

@@ -4,7 +4,7 @@ use crate::errors::Place;
 use proc_macro2::{Ident, Span, TokenStream};
 use std::collections::BTreeMap;
 use tancho_ir::bind::Signature;
-use tancho_ir::builder::OptionValue;
+use tancho_ir::builder::{Attributes, OptionValue};
 use tancho_ir::graph::Init;
 use tancho_ir::op::Op;
 use tancho_ir::table::Attr;
@@ -142,14 +142,14 @@ pub enum Test {
 pub struct NetPlan {
     /// Its number, for a variable.
     pub id: usize,
-    /// The path in weight files; `{i}` is the turn.
+    /// The path in weight files; `{i}` is the number of the iteration.
     pub path: String,
     /// Dims given.
     pub dims: Vec<(String, Dim)>,
     /// Options given.
     pub options: Vec<(String, Given)>,
-    /// What its attributes say.
-    pub marks: Marks,
+    /// Its attributes.
+    pub attributes: Attributes<Dim>,
     /// Of a network of another macro call: what its signature is compared with.
     pub foreign: Option<ForeignNet>,
 }
@@ -162,25 +162,10 @@ impl NetPlan {
             path: String::new(),
             dims: Vec::new(),
             options: Vec::new(),
-            marks: Marks::default(),
+            attributes: Attributes::NONE,
             foreign: None,
         }
     }
-}
-
-/// What the attributes of an item say.
-#[derive(Clone, Debug, Default)]
-pub struct Marks {
-    /// Loaded and saved, never learned.
-    pub buffer: bool,
-    /// `#[frozen]`
-    pub frozen: bool,
-    /// `#[no_decay]`
-    pub no_decay: bool,
-    /// Matrices are stored transposed.
-    pub transposed: bool,
-    /// Only these rows of what is stored.
-    pub rows: Option<(Dim, Dim)>,
 }
 
 /// How a loop counts.
@@ -188,11 +173,11 @@ pub struct Marks {
 pub struct Count {
     /// What `{..}` in paths is called.
     pub name: String,
-    /// The first turn.
+    /// The first iteration.
     pub from: Dim,
     /// One past the last.
     pub to: Dim,
-    /// Whether the turn's number is a dim of that name, too.
+    /// Whether the iteration's number is a dim of that name, too.
     pub is_dim: bool,
 }
 
@@ -256,8 +241,8 @@ pub enum StepKind {
         ty: Type,
         /// How it starts.
         init: Init,
-        /// What its attributes say.
-        marks: Marks,
+        /// Its attributes.
+        attributes: Attributes<Dim>,
     },
     /// Declares a state.
     State {
@@ -386,11 +371,11 @@ pub enum StepKind {
         /// The results of either.
         outs: Vec<Val>,
     },
-    /// One turn after another: for each net of an array, or so often.
+    /// One iteration after another: for each net of an array, or a number of times.
     Loop {
         /// How often.
         count: Count,
-        /// The net of the turn.
+        /// The net of the iteration.
         net: Option<NetPlan>,
         /// The body.
         body: Block,

@@ -101,7 +101,7 @@ impl Scope<'_> {
             leading: binding.leading.unwrap_or_default(),
             source: here,
             storage,
-            turns: Vec::new(),
+            loops: Vec::new(),
             depth: self.depth + 1,
         };
         child.check_wheres(&read)?;

@@ -10,7 +10,7 @@ impl Scope<'_> {
         path: &str,
         ty: &str,
         init: Init,
-        attributes: &Attributes<'_>,
+        attributes: &Attributes<&str>,
     ) -> Result<Value> {
         let storage = self.storage.with(attributes, |t| self.count(t))?;
         let ty = self.ty(ty)?;
@@ -118,7 +118,7 @@ impl Scope<'_> {
         path: &str,
         dims: &[(&str, &str)],
         options: &[(&str, OptionValue)],
-        attributes: &Attributes<'_>,
+        attributes: &Attributes<&str>,
     ) -> Result<Net> {
         let dims = dims.iter().map(|(n, t)| Ok((n.to_string(), self.dim(t)?))).collect::<Result<Vec<_>>>()?;
         let dot = if path.is_empty() { "" } else { "." };
@@ -133,8 +133,8 @@ impl Scope<'_> {
     /// This network itself, for calls of its other entry points: its static dims, its options and its
     /// weights.
     pub fn here(&self) -> Net {
-        let turn = |name: &String| self.turns.iter().any(|(t, _)| t == name);
-        let fixed = self.dims.iter().filter(|(n, d)| d.as_const().is_some() && !turn(n));
+        let loop_variable = |name: &String| self.loops.iter().any(|(v, _)| v == name);
+        let fixed = self.dims.iter().filter(|(n, d)| d.as_const().is_some() && !loop_variable(n));
         let dims = fixed.map(|(n, d)| (n.clone(), d.clone())).collect();
         let options = self.options.iter().map(|(n, v)| (n.clone(), *v)).collect();
         Net { path: self.path.clone(), dims, options, storage: self.storage.clone() }

@@ -62,8 +62,8 @@ pub struct Scope<'g> {
     leading: Vec<Dim>,
     source: Source,
     storage: Storage,
-    /// The loops around, innermost last: what paths call the turn, and its number.
-    turns: Vec<(&'static str, usize)>,
+    /// The loops around, innermost last: the loop variable in paths, and its number in this iteration.
+    loops: Vec<(&'static str, usize)>,
     /// How many networks it is inside of.
     depth: usize,
 }
@@ -107,8 +107,8 @@ impl Scope<'_> {
             .ok_or_else(|| self.fail(BuildError::new(format!("`{text}` must be static here, but is {d}"))))
     }
 
-    /// The turns of a loop.
-    pub fn turns(&self, from: &str, to: &str) -> Result<std::ops::Range<usize>> {
+    /// The numbers that a loop counts through.
+    pub fn iterations(&self, from: &str, to: &str) -> Result<std::ops::Range<usize>> {
         let (from, to) = (self.count(from)?, self.count(to)?);
         if to.saturating_sub(from) > MOST_OPS {
             return Err(self.fail(BuildError::new(format!(
@@ -124,24 +124,24 @@ impl Scope<'_> {
         Ok(from..to)
     }
 
-    /// Begins a turn: `{name}` in paths is its number, and so is the dim `name` if it is one.
-    pub fn begin_turn(&mut self, name: &'static str, number: usize, is_dim: bool) {
+    /// Begins an iteration: `{name}` in paths is its number, and so is the dim `name` if it is one.
+    pub fn begin_iteration(&mut self, name: &'static str, number: usize, is_dim: bool) {
         if is_dim {
             self.dims.insert(name.into(), Dim::from(number));
         }
-        self.turns.push((name, number));
+        self.loops.push((name, number));
     }
 
     /// Ends it.
-    pub fn end_turn(&mut self) {
-        if let Some((name, _)) = self.turns.pop() {
+    pub fn end_iteration(&mut self) {
+        if let Some((name, _)) = self.loops.pop() {
             self.dims.remove(name);
         }
     }
 
-    /// A path with the turns' numbers in it.
+    /// A path with the numbers of the iterations in it.
     fn numbered(&self, path: &str) -> String {
-        self.turns
+        self.loops
             .iter()
             .rev()
             .fold(path.to_string(), |p, (name, n)| p.replace(&format!("{{{name}}}"), &n.to_string()))

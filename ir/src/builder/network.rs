@@ -32,7 +32,7 @@ pub fn graph_of<N: Network>(statics: &[(&str, i64)], options: &[(&str, OptionVal
         leading,
         source: Source::default(),
         storage: Storage::default(),
-        turns: Vec::new(),
+        loops: Vec::new(),
         depth: 0,
     };
     scope.check_wheres(&read)?;

@@ -15,7 +15,7 @@ pub const fn call(net: &Option<Fault>, sig: &Sig, used: &NetUse, call: &Call) ->
     if let Some(f) = count(sig, used, call) {
         return Some(f);
     }
-    let c = Checker::new(sig, used, call);
+    let c = BoundCall::new(sig, used, call);
     if let Some(f) = c.inputs() {
         return Some(f);
     }
@@ -115,7 +115,7 @@ enum Difference {
 }
 
 /// A call with the callee's dims bound.
-pub struct Checker<'a> {
+pub struct BoundCall<'a> {
     sig: &'a Sig,
     used: &'a NetUse,
     call: &'a Call,
@@ -126,9 +126,9 @@ pub struct Checker<'a> {
     leading: Option<(usize, usize)>,
 }
 
-impl<'a> Checker<'a> {
+impl<'a> BoundCall<'a> {
     /// Binds the run-time dims to the first axes where they stand alone, even to a number that is not known.
-    pub const fn new(sig: &'a Sig, used: &'a NetUse, call: &'a Call) -> Checker<'a> {
+    pub const fn new(sig: &'a Sig, used: &'a NetUse, call: &'a Call) -> BoundCall<'a> {
         let statics = statics(sig, used);
         let (mut rows, mut leading, mut bound) = (statics.rows, None, [false; MAX_DIMS]);
         let mut i = 0;
@@ -152,7 +152,7 @@ impl<'a> Checker<'a> {
             }
             i += 1;
         }
-        Checker { sig, used, call, statics, rows, leading }
+        BoundCall { sig, used, call, statics, rows, leading }
     }
 
     const fn value(&self, text: &str) -> Row {

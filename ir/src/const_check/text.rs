@@ -3,19 +3,19 @@
 use super::eval::{Row, UNKNOWN, between, find, same, word_end};
 use crate::builder::DimSig;
 
-const ROOM: usize = 1024;
+const CAPACITY: usize = 1024;
 
-/// A message under construction; what finds no room is cut.
+/// A message under construction; what does not fit is left out.
 #[derive(Clone, Copy, Debug)]
 pub struct Text {
-    bytes: [u8; ROOM],
+    bytes: [u8; CAPACITY],
     len: usize,
 }
 
 impl Text {
     /// An empty text.
     pub const fn new() -> Text {
-        Text { bytes: [0; ROOM], len: 0 }
+        Text { bytes: [0; CAPACITY], len: 0 }
     }
 
     /// The text so far.
@@ -28,7 +28,7 @@ impl Text {
 
     /// With more behind it, whole or not at all.
     pub const fn and(mut self, more: &str) -> Text {
-        if self.len + more.len() > ROOM {
+        if self.len + more.len() > CAPACITY {
             return self;
         }
         let mut i = 0;
@@ -147,7 +147,7 @@ mod tests {
     fn puts_texts_together() {
         const T: Text = Text::new().name("a").and(" is ").number(0).and(", ").number(3072);
         assert_eq!(T.as_str(), "`a` is 0, 3072");
-        let long = "ä".repeat(ROOM);
+        let long = "ä".repeat(CAPACITY);
         assert_eq!(T.and(&long).as_str(), T.as_str());
         let dims = ["D", "HEADS", "B"].map(|name| DimSig { name, kind: DimKind::Run });
         let t = Text::new().values(

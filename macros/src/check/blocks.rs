@@ -34,8 +34,8 @@ impl Checker<'_> {
         Some(tensors.into_iter().map(|t| t.val).collect())
     }
 
-    /// Whose promise it is: the network's, or one of its entry points'.
-    fn said_name(&self) -> &str {
+    /// The network or entry point that promises the results.
+    fn promised_by(&self) -> &str {
         let short = self.program.networks.get(self.me.0).is_none_or(|n| n.short);
         if short { &self.sig.declared.name } else { &self.sig.declared.entry }
     }
@@ -52,7 +52,7 @@ impl Checker<'_> {
         let removed = removed.as_ref().map(|(a, b)| (a.as_str(), b.as_str()));
         self.fail(
             tail.place,
-            messages::promise(self.said_name(), promised, types, removed, instead.as_deref(), &self.facts),
+            messages::promise(self.promised_by(), promised, types, removed, instead.as_deref(), &self.facts),
         );
     }
 

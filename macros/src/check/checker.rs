@@ -33,7 +33,7 @@ pub struct Checker<'a> {
     pub sig: &'a Sig,
     /// Whether it is a `train fn`.
     pub train: bool,
-    /// The dims of the network, and the turns of the loops around.
+    /// The dims of the network, and the loop variables around.
     pub known: Vec<DimDecl>,
     pub facts: Facts,
     pub errors: &'a Errors,
@@ -42,7 +42,7 @@ pub struct Checker<'a> {
     pub states: Vec<State>,
     /// Axes that were taken away, and by what.
     pub removed: Vec<(Dim, String)>,
-    /// The loops around, by what paths call their turns.
+    /// The loop variables around, as paths name them.
     pub loops: Vec<String>,
     /// What holds in the branches around.
     pub assumed: Assumed,

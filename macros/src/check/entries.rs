@@ -1,7 +1,7 @@
 //! Calls of entry points: of the network's own, and of a net's.
 
 use super::checker::Checker;
-use super::scope::{Hint, NetUse, Shaped, Target};
+use super::scope::{Hint, NetUse, Resolved, Shaped};
 use crate::ast::{Arg, Callee, Expr};
 use crate::errors::Place;
 use crate::messages;
@@ -45,10 +45,10 @@ impl Checker<'_> {
         let used = NetUse {
             path: path.clone(),
             text: callee.text.clone(),
-            target: Target::Broken,
+            target: Resolved::Broken,
             statics,
             plan: NetPlan::nowhere(),
-            turns: None,
+            count: None,
         };
         self.call_known(e, sig, &used, args, Home::Here)
     }
@@ -57,8 +57,8 @@ impl Checker<'_> {
     pub fn call_entry_of(&mut self, e: &Expr, net: usize, name: &Ident, args: &[Arg]) -> Shaped {
         let Some(used) = self.nets.get(net).cloned() else { return Shaped::Poison };
         let (place, text) = (Place::of(name.span()), name.to_string());
-        let Target::Known(main) = &used.target else {
-            if let Target::Foreign = used.target {
+        let Resolved::Known(main) = &used.target else {
+            if let Resolved::Foreign = used.target {
                 self.fail(place, messages::foreign_entry(&used.text, &text));
             }
             args.iter().for_each(|a| drop(self.eval(&a.value, Hint::default())));

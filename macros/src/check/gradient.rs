@@ -57,8 +57,8 @@ impl Flow {
 
     fn step(&mut self, s: &Step) {
         match &s.kind {
-            StepKind::Param { out, marks, .. } => {
-                if !marks.buffer && !marks.frozen {
+            StepKind::Param { out, attributes, .. } => {
+                if !attributes.buffer && !attributes.frozen {
                     self.learned.insert(*out);
                 }
             }

@@ -6,10 +6,11 @@ use super::sig;
 use crate::ast::{Expr, ExprKind, Item, ItemKind, Ty};
 use crate::errors::Place;
 use crate::messages;
-use crate::plan::{ItemDoc, Marks, StepKind};
-use tancho_ir::DType;
+use crate::plan::{ItemDoc, StepKind};
+use tancho_ir::builder::Attributes;
 use tancho_ir::graph::Init;
 use tancho_ir::infer::show_type;
+use tancho_ir::{DType, Dim};
 
 impl Checker<'_> {
     /// Declares the items of a block.
@@ -102,17 +103,17 @@ impl Checker<'_> {
             return None;
         }
         let path = self.path(item, name, None)?;
-        let marks = Marks { buffer, ..self.marks(item)? };
-        self.document(item, &path, show_type(&ty, &self.facts), Some(init), &marks);
+        let attributes = Attributes { buffer, ..self.attributes(item)? };
+        self.document(item, &path, show_type(&ty, &self.facts), Some(init), &attributes);
         let out = self.fresh();
         let text = format!("{} {name}", if buffer { "buffer" } else { "param" });
-        let kind = StepKind::Param { out, name: name.into(), path, ty: ty.clone(), init, marks };
+        let kind = StepKind::Param { out, name: name.into(), path, ty: ty.clone(), init, attributes };
         self.step(Place::of(item.name.span()), &text, kind);
         Some(Meaning::Param(Tensor { ty, val: out, name: name.into() }))
     }
 
-    /// What the attributes of an item say.
-    pub fn marks(&mut self, item: &Item) -> Option<Marks> {
+    /// The attributes of an item.
+    pub fn attributes(&mut self, item: &Item) -> Option<Attributes<Dim>> {
         let rows = match &item.attrs.rows {
             None => None,
             Some((a, b)) => {
@@ -127,7 +128,7 @@ impl Checker<'_> {
             }
         };
         let is = |p: &Option<Place>| p.is_some();
-        Some(Marks {
+        Some(Attributes {
             buffer: false,
             frozen: is(&item.attrs.frozen),
             no_decay: is(&item.attrs.no_decay),
@@ -138,42 +139,52 @@ impl Checker<'_> {
 
     /// The path of an item's weights; `array` is the number of nets of an array.
     pub fn path(&self, item: &Item, name: &str, array: Option<&str>) -> Option<String> {
-        let mut turns: Vec<&str> = self.loops.iter().map(String::as_str).collect();
-        turns.extend(array.map(|_| "i"));
-        if turns.iter().filter(|t| **t == "i").count() > 1 {
+        let mut variables: Vec<&str> = self.loops.iter().map(String::as_str).collect();
+        variables.extend(array.map(|_| "i"));
+        if variables.iter().filter(|t| **t == "i").count() > 1 {
             self.fail(Place::of(item.name.span()), messages::turn_called_i(name));
             return None;
         }
         let Some((path, span)) = &item.attrs.path else {
-            let numbers: String = turns.iter().map(|t| format!(".{{{t}}}")).collect();
+            let numbers: String = variables.iter().map(|t| format!(".{{{t}}}")).collect();
             return Some(format!("{name}{numbers}"));
         };
         let missing: Vec<&str> =
-            turns.iter().filter(|t| !path.contains(&format!("{{{t}}}"))).copied().collect();
+            variables.iter().filter(|t| !path.contains(&format!("{{{t}}}"))).copied().collect();
         if !missing.is_empty() {
             self.fail(Place::of(*span), messages::path_without_turn(name, array, path, &missing));
             return None;
         }
-        let unknown =
-            path.split('{').skip(1).filter_map(|p| Some(p.split_once('}')?.0)).find(|p| !turns.contains(p));
+        let unknown = path
+            .split('{')
+            .skip(1)
+            .filter_map(|p| Some(p.split_once('}')?.0))
+            .find(|p| !variables.contains(p));
         if let Some(u) = unknown {
-            self.fail(Place::of(*span), messages::unknown_turn(name, u, &turns));
+            self.fail(Place::of(*span), messages::unknown_loop_variable(name, u, &variables));
             return None;
         }
         Some(path.clone())
     }
 
     /// Notes a weight or net for the docs of the network.
-    pub fn document(&mut self, item: &Item, path: &str, what: String, init: Option<Init>, marks: &Marks) {
+    pub fn document(
+        &mut self,
+        item: &Item,
+        path: &str,
+        what: String,
+        init: Option<Init>,
+        attributes: &Attributes<Dim>,
+    ) {
         let mut notes: Vec<String> = init.iter().map(Init::to_string).collect();
         let flags = [
-            (marks.buffer, "buffer"),
-            (marks.frozen, "frozen"),
-            (marks.no_decay, "no decay"),
-            (marks.transposed, "stored transposed"),
+            (attributes.buffer, "buffer"),
+            (attributes.frozen, "frozen"),
+            (attributes.no_decay, "no decay"),
+            (attributes.transposed, "stored transposed"),
         ];
         notes.extend(flags.iter().filter(|(yes, _)| *yes).map(|(_, s)| s.to_string()));
-        notes.extend(marks.rows.iter().map(|(a, b)| format!("rows {a}..{b}")));
+        notes.extend(attributes.rows.iter().map(|(a, b)| format!("rows {a}..{b}")));
         let docs: Vec<&str> = item.attrs.docs.iter().map(|d| d.trim()).collect();
         self.items.push(ItemDoc { path: path.into(), what, notes: notes.join(", "), docs: docs.join(" ") });
     }

@@ -1,4 +1,4 @@
-//! Loops: over the nets of an array, and a fixed number of turns. Both are unrolled when the graph is built.
+//! Loops: over the nets of an array, and a fixed number of iterations. Both are unrolled when the graph is built.
 
 use super::checker::Checker;
 use super::scope::{Hint, Meaning};
@@ -14,9 +14,9 @@ impl Checker<'_> {
     /// `for layer in layers { .. }`
     pub fn for_stmt(&mut self, name: &Ident, array: &Ident, body: &Block) {
         let (text, place) = (array.to_string(), Place::of(array.span()));
-        let turn = match self.lookup(&text) {
+        let array = match self.lookup(&text) {
             Some(Meaning::Array(i)) => {
-                self.nets.get(i).and_then(|n| Some((i, n.turns.clone()?, n.plan.clone())))
+                self.nets.get(i).and_then(|n| Some((i, n.count.clone()?, n.plan.clone())))
             }
             Some(Meaning::Poison) => None,
             Some(_) => return self.fail(place, messages::not_an_array(&text)),
@@ -26,11 +26,11 @@ impl Checker<'_> {
             return self
                 .fail(Place::of(name.span()), messages::duplicate(&name.to_string(), "a `for`", earlier));
         }
-        let binding = turn.as_ref().map_or(Meaning::Poison, |(i, ..)| Meaning::Net(*i));
+        let meaning = array.as_ref().map_or(Meaning::Poison, |(i, ..)| Meaning::Net(*i));
         let before = self.errors.count();
-        let steps = self.turns("i", &name.to_string(), binding, body);
+        let steps = self.iteration("i", &name.to_string(), meaning, body);
         self.moves(body, &format!("for {name} in {text}"), Place::of(name.span()).to(place), before);
-        if let Some((_, count, net)) = turn {
+        if let Some((_, count, net)) = array {
             let body = plan::Block { steps, results: Vec::new() };
             let count = Count { name: "i".into(), from: Dim::default(), to: count, is_dim: false };
             self.step(
@@ -41,7 +41,7 @@ impl Checker<'_> {
         }
     }
 
-    /// `repeat i in 0..N { .. }`: the turn's number is a dim of the body.
+    /// `repeat i in 0..N { .. }`: the iteration's number is a dim of the body.
     pub fn repeat(&mut self, name: &Ident, from: &Expr, to: &Expr, body: &Block) {
         let (text, place, before) = (name.to_string(), Place::of(name.span()), self.errors.count());
         let ends: Vec<Option<Dim>> =
@@ -51,7 +51,7 @@ impl Checker<'_> {
         }
         let broken = ends.contains(&None);
         self.known.push(DimDecl { name: text.clone(), kind: DimKind::Required });
-        let steps = self.turns(&text, "", Meaning::Poison, body);
+        let steps = self.iteration(&text, "", Meaning::Poison, body);
         self.known.pop();
         self.moves(body, &format!("repeat {text} in {}..{}", from.text, to.text), place.to(to.place), before);
         let [Some(from), Some(to)] = ends.as_slice() else { return };
@@ -98,13 +98,13 @@ impl Checker<'_> {
         Some(d)
     }
 
-    /// The steps of one turn.
-    fn turns(&mut self, turn: &str, name: &str, binding: Meaning, body: &Block) -> Vec<plan::Step> {
-        self.loops.push(turn.into());
+    /// The steps of one iteration.
+    fn iteration(&mut self, variable: &str, name: &str, meaning: Meaning, body: &Block) -> Vec<plan::Step> {
+        self.loops.push(variable.into());
         let (steps, ()) = self.collect(|b| {
             b.scopes.push(Default::default());
             if !name.is_empty() {
-                b.bind(name, binding);
+                b.bind(name, meaning);
             }
             b.block(body, Hint::default(), false);
             b.scopes.pop();

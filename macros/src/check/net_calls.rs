@@ -2,7 +2,7 @@
 
 use super::checker::Checker;
 use super::program::Kept;
-use super::scope::{Hint, NetUse, Shaped, Target, Tensor};
+use super::scope::{Hint, NetUse, Resolved, Shaped, Tensor};
 use super::sig::{facts, fails};
 use crate::ast::{Arg, Callee, Expr, Use};
 use crate::errors::{Message, Place};
@@ -18,14 +18,14 @@ impl Checker<'_> {
     pub fn call_net(&mut self, e: &Expr, net: usize, args: &[Arg], hint: Hint<'_>) -> Shaped {
         let Some(used) = self.nets.get(net).cloned() else { return Shaped::Poison };
         match &used.target {
-            Target::Broken => {
+            Resolved::Broken => {
                 for a in args {
                     self.eval(&a.value, Hint::default());
                 }
                 Shaped::Poison
             }
-            Target::Foreign => self.call_foreign(e, &used, args, hint),
-            Target::Known(sig) => self.call_known(e, sig, &used, args, Home::Net(used.plan.id)),
+            Resolved::Foreign => self.call_foreign(e, &used, args, hint),
+            Resolved::Known(sig) => self.call_known(e, sig, &used, args, Home::Net(used.plan.id)),
         }
     }
 
@@ -100,10 +100,10 @@ impl Checker<'_> {
                 let net = NetUse {
                     path: path.clone(),
                     text: name.into(),
-                    target: Target::Broken,
+                    target: Resolved::Broken,
                     statics,
                     plan: NetPlan::nowhere(),
-                    turns: None,
+                    count: None,
                 };
                 return Some(self.call_known(e, s, &net, args, Home::Nowhere));
             }

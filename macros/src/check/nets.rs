@@ -1,7 +1,7 @@
 //! Nets: what is fixed for them.
 
 use super::checker::Checker;
-use super::scope::{Meaning, NetUse, Target};
+use super::scope::{Meaning, NetUse, Resolved};
 use super::sig::{fails, literal, names_in};
 use crate::ast::{Arg, Expr, ExprKind, Item, Use};
 use crate::errors::Place;
@@ -10,6 +10,7 @@ use crate::plan::{Given, NetPlan, Sig, StepKind};
 use quote::quote_spanned;
 use tancho_ir::Dim;
 use tancho_ir::bind::{self, Binding, DimDecl, DimKind, NoSuchDim, Signature, Values};
+use tancho_ir::builder::Attributes;
 use tancho_ir::graph::Relation;
 
 impl Checker<'_> {
@@ -17,17 +18,17 @@ impl Checker<'_> {
     pub fn net(&mut self, item: &Item, name: &str, used: &Use, count: Option<&Expr>) -> Option<Meaning> {
         let before = self.errors.count();
         let (path, target) = self.resolve(used);
-        let turns = match count {
+        let count = match count {
             Some(e) => Some(self.fixed(e, "the number of turns")?),
             None => None,
         };
-        let shown = turns.as_ref().map(|d| self.facts.value(d).map_or(d.to_string(), |n| n.to_string()));
+        let shown = count.as_ref().map(|d| self.facts.value(d).map_or(d.to_string(), |n| n.to_string()));
         let weights = self.path(item, name, shown.as_deref());
-        let marks = self.marks(item).unwrap_or_default();
+        let attributes = self.attributes(item).unwrap_or(Attributes::NONE);
         let (mut statics, mut given) = (Values::new(), Vec::new());
         let (mut options, mut foreign) = (Vec::new(), None);
         match &target {
-            Target::Known(sig) => {
+            Resolved::Known(sig) => {
                 let sig = &sig.declared;
                 given = self.given_dims(sig, used);
                 let good = self.errors.count() == before;
@@ -37,31 +38,31 @@ impl Checker<'_> {
                     self.requirements(sig, &statics, used.place);
                 }
             }
-            Target::Foreign => {
+            Resolved::Foreign => {
                 given = self.foreign_dims(used);
                 options = self.given_options(None, used);
                 foreign = (self.errors.count() == before).then(|| self.foreign_net(used, &given, &options));
             }
-            Target::Broken => {}
+            Resolved::Broken => {}
         }
         let id = self.nets.len();
-        let target = if self.errors.count() > before { Target::Broken } else { target };
+        let target = if self.errors.count() > before { Resolved::Broken } else { target };
         let path_text = weights.unwrap_or_default();
-        let what = turns.as_ref().map_or(used.shown.clone(), |t| format!("[{}; {t}]", used.shown));
-        self.document(item, &path_text, what, None, &marks);
-        let plan = NetPlan { id, path: path_text, dims: given, options, marks, foreign };
-        let array = turns.is_some();
+        let what = count.as_ref().map_or(used.shown.clone(), |n| format!("[{}; {n}]", used.shown));
+        self.document(item, &path_text, what, None, &attributes);
+        let plan = NetPlan { id, path: path_text, dims: given, options, attributes, foreign };
+        let array = count.is_some();
         if !array {
             self.step(Place::of(item.name.span()), &format!("net {name}"), StepKind::Net(plan.clone()));
         }
-        self.nets.push(NetUse { path, text: used.text.clone(), target, statics, plan, turns });
+        self.nets.push(NetUse { path, text: used.text.clone(), target, statics, plan, count });
         Some(if array { Meaning::Array(id) } else { Meaning::Net(id) })
     }
 
     /// A network of this macro call, of the prelude, or of elsewhere, with its path in the emitted code.
-    pub fn resolve(&mut self, used: &Use) -> (proc_macro2::TokenStream, Target) {
+    pub fn resolve(&mut self, used: &Use) -> (proc_macro2::TokenStream, Resolved) {
         let known =
-            |sig: &Sig| if sig.broken { Target::Broken } else { Target::Known(Box::new(sig.clone())) };
+            |sig: &Sig| if sig.broken { Resolved::Broken } else { Resolved::Known(Box::new(sig.clone())) };
         let prelude = used.text.strip_prefix("::").unwrap_or(&used.text).strip_prefix("tancho::nn::");
         if let Some(sig) = prelude.and_then(|n| self.program.prelude.iter().find(|s| s.declared.name == n)) {
             return (used.path.clone(), known(sig));
@@ -69,14 +70,14 @@ impl Checker<'_> {
         if used.single {
             if let Some(i) = self.program.sigs.iter().position(|s| s.declared.name == used.text) {
                 self.program.uses.borrow_mut().push((self.me.0, i, used.place));
-                return (used.path.clone(), self.program.sigs.get(i).map_or(Target::Broken, known));
+                return (used.path.clone(), self.program.sigs.get(i).map_or(Resolved::Broken, known));
             }
             if let Some(sig) = self.program.prelude.iter().find(|s| s.declared.name == used.text) {
                 let name = &used.path;
                 return (quote_spanned!(used.place.first=> ::tancho::nn::#name), known(sig));
             }
         }
-        (used.path.clone(), Target::Foreign)
+        (used.path.clone(), Resolved::Foreign)
     }
 
     /// A static dim given in `<..>`: in this network's static dims.

@@ -64,7 +64,7 @@ pub enum Meaning {
 
 /// Which network a net uses.
 #[derive(Clone, Debug)]
-pub enum Target {
+pub enum Resolved {
     /// One whose signature is known.
     Known(Box<Sig>),
     /// One of another macro call.
@@ -81,13 +81,13 @@ pub struct NetUse {
     /// The path as written.
     pub text: String,
     /// The network.
-    pub target: Target,
+    pub target: Resolved,
     /// Values of its static dims.
     pub statics: BTreeMap<String, Dim>,
     /// What is emitted for it.
     pub plan: NetPlan,
-    /// The number of turns of an array.
-    pub turns: Option<Dim>,
+    /// How many nets an array has.
+    pub count: Option<Dim>,
 }
 
 /// An item, to see whether it is used.

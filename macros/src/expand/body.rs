@@ -3,11 +3,11 @@
 use super::sig::{float, integer, option_value};
 use super::{foreign, own};
 use crate::plan::{
-    Axis, Block, ForeignCall, Given, Home, Marks, NetPlan, OptionPlan, Sig, Step, StepKind, Test, Val,
+    Axis, Block, ForeignCall, Given, Home, NetPlan, OptionPlan, Sig, Step, StepKind, Test, Val,
 };
 use proc_macro2::{Ident, TokenStream};
 use quote::{format_ident, quote, quote_spanned};
-use tancho_ir::builder::{OptionValue, scalar_for};
+use tancho_ir::builder::{Attributes, OptionValue, scalar_for};
 use tancho_ir::graph::Init;
 use tancho_ir::op::{Op, Scalar};
 use tancho_ir::table::{Attr, name_of, present_params};
@@ -89,9 +89,10 @@ impl Emit<'_> {
     fn step(&self, s: &Step) -> TokenStream {
         let scope = self.scope;
         match &s.kind {
-            StepKind::Param { out, name, path, ty, init, marks: m } => {
-                let (out, ty, init, marks) = (var(*out), ty.to_string(), init_value(*init), marks(m));
-                quote_spanned!(own()=> let #out = #scope.param(#name, #path, #ty, #init, &#marks)?;)
+            StepKind::Param { out, name, path, ty, init, attributes: a } => {
+                let (out, ty, init, attributes) =
+                    (var(*out), ty.to_string(), init_value(*init), attributes(a));
+                quote_spanned!(own()=> let #out = #scope.param(#name, #path, #ty, #init, &#attributes)?;)
             }
             StepKind::State { out, slot, path, ty, grows } => {
                 let (out, slot, ty) = (var(*out), var(*slot), ty.to_string());
@@ -151,16 +152,16 @@ impl Emit<'_> {
                 quote_spanned!(own()=> let (#(#outs,)*) = if #(#tests)&&* { #then } else { #otherwise };)
             }
             StepKind::Loop { count, net, body } => {
-                let (turn, name, is_dim) = (Ident::new("__tancho_i", own()), &count.name, count.is_dim);
+                let (number, name, is_dim) = (Ident::new("__tancho_i", own()), &count.name, count.is_dim);
                 let (from, to) = (count.from.to_string(), count.to.to_string());
                 let net = net.as_ref().map(|n| self.net(n));
                 let body = self.steps(&body.steps);
                 quote_spanned! {own()=>
-                    for #turn in #scope.turns(#from, #to)? {
-                        #scope.begin_turn(#name, #turn, #is_dim);
+                    for #number in #scope.iterations(#from, #to)? {
+                        #scope.begin_iteration(#name, #number, #is_dim);
                         #net
                         #body
-                        #scope.end_turn();
+                        #scope.end_iteration();
                     }
                 }
             }
@@ -199,8 +200,8 @@ impl Emit<'_> {
             };
             quote!((#name, #v))
         });
-        let marks = marks(&n.marks);
-        quote_spanned!(own()=> let #out = #scope.net(#path, &[#(#dims),*], &[#(#options),*], &#marks)?;)
+        let attributes = attributes(&n.attributes);
+        quote_spanned!(own()=> let #out = #scope.net(#path, &[#(#dims),*], &[#(#options),*], &#attributes)?;)
     }
 
     fn op(&self, out: Val, op: &Op, args: &[Val], options: &[(&'static str, OptionPlan)]) -> TokenStream {
@@ -329,14 +330,14 @@ impl Emit<'_> {
 }
 
 /// `Attributes { frozen: true, rows: Some(("0", "D")), ..Attributes::NONE }`
-fn marks(m: &Marks) -> TokenStream {
+fn attributes(a: &Attributes<Dim>) -> TokenStream {
     let flags =
-        [(m.buffer, "buffer"), (m.frozen, "frozen"), (m.no_decay, "no_decay"), (m.transposed, "transposed")];
+        [(a.buffer, "buffer"), (a.frozen, "frozen"), (a.no_decay, "no_decay"), (a.transposed, "transposed")];
     let flags = flags.iter().filter(|(set, _)| *set).map(|(_, name)| {
         let name = Ident::new(name, own());
         quote!(#name: true,)
     });
-    let rows = m.rows.as_ref().map(|(a, b)| {
+    let rows = a.rows.as_ref().map(|(a, b)| {
         let (a, b) = (a.to_string(), b.to_string());
         quote_spanned!(own()=> rows: ::core::option::Option::Some((#a, #b)),)
     });

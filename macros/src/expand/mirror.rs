@@ -188,7 +188,7 @@ impl Mirror<'_> {
             Stmt::Repeat(name, ends, body) => {
                 let (from, to, body) = (self.expr(&ends.0), self.expr(&ends.1), self.block(body));
                 quote_spanned! {own()=>
-                    { (#from, #to); #[doc = "The number of the turn."] const #name: __Dim = __Dim; #body; }
+                    { (#from, #to); #[doc = "The number of the iteration."] const #name: __Dim = __Dim; #body; }
                 }
             }
             Stmt::Minimize(m) => {

@@ -24,14 +24,16 @@ pub fn path_without_turn(name: &str, turns: Option<&str>, path: &str, missing: &
         .help(format!("put the turn's number in the path: #[weights(\"{path}{numbers}\")]"))
 }
 
-pub fn unknown_turn(name: &str, given: &str, turns: &[&str]) -> Message {
-    let m = Message::new(format!("`{{{given}}}` is no turn of `{name}`"));
-    if turns.is_empty() {
-        m.help("the path of one weight or net has no number in it; `[Layer; N]` and `repeat` have turns")
+pub fn unknown_loop_variable(name: &str, given: &str, variables: &[&str]) -> Message {
+    let m = Message::new(format!("`{{{given}}}` is not a loop variable of `{name}`"));
+    if variables.is_empty() {
+        m.help("the path of one weight or net has no number in it; `[Layer; N]` and `repeat` have loop variables")
     } else {
         m.help(format!(
-            "its turns are {}",
-            ticked(turns.iter().map(|t| format!("{{{t}}}")).collect::<Vec<_>>().iter().map(String::as_str))
+            "its loop variables are {}",
+            ticked(
+                variables.iter().map(|t| format!("{{{t}}}")).collect::<Vec<_>>().iter().map(String::as_str)
+            )
         ))
     }
 }

@@ -60,7 +60,7 @@ pub fn no_operator(op: &str, left: &str) -> Message {
 /// `for i in 0..4`
 pub fn for_over_numbers(name: &str) -> Message {
     Message::new("`for` goes through an array of nets")
-        .help(format!("so many turns are written `repeat {name} in 0..N {{ .. }}`"))
+        .help(format!("to repeat a block N times, write `repeat {name} in 0..N {{ .. }}`"))
 }
 
 /// `while`, `return` and others of Rust's.

@@ -26,7 +26,7 @@ fn loops() {
         "all turns of `w` would load the same tensors \"w.{i}\"\nhelp: put the turn's number in the path: #[weights(\"w.{i}.{k}\")]"
     });
     one(body("repeat k in 0..2 { #[weights(\"w.{i}.{k}\")] param w: [D]; let _y = x * w; } x"), {
-        "`{i}` is no turn of `w`\nhelp: its turns are `{k}`"
+        "`{i}` is not a loop variable of `w`\nhelp: its loop variables are `{k}`"
     });
     one(body("repeat i in 0..2 { net _l: [Linear<D, D>; 2]; } x"), {
         "two turns of `_l` are called `{i}`\nhelp: an array of nets counts its turns by `{i}`; call the turn of the `repeat` something else, or declare the item outside of the loop"
@@ -334,7 +334,7 @@ fn habits_from_elsewhere() {
     );
     one(
         first(body("for i in 0..4 { let _y = x; } x")),
-        "`for` goes through an array of nets\nhelp: so many turns are written `repeat i in 0..N { .. }`",
+        "`for` goes through an array of nets\nhelp: to repeat a block N times, write `repeat i in 0..N { .. }`",
     );
     one(body("while true { } x"), {
         "`while` is no part of `network!`\nhelp: loops have a fixed number of turns: `repeat i in 0..N { .. }`, or `for layer in layers { .. }`"

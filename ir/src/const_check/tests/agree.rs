@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::bind::{Binding, Difference, Mismatch, Values};
-use crate::const_check::call::Checker;
+use crate::const_check::call::BoundCall;
 use crate::const_check::eval::{SAMPLES, UNKNOWN};
 use crate::{DType, Dim, Type};
 
@@ -212,7 +212,7 @@ fn both_binders_agree() {
                 fixed += usize::from(!matches!(f.at(), At::Argument(_)));
             }
             (Ok(values), None) => {
-                let bound = Checker::new(&case.sig, &used, &call);
+                let bound = BoundCall::new(&case.sig, &used, &call);
                 for (dim, row) in case.sig.dims.iter().zip(&bound.rows) {
                     for (s, found) in row.iter().enumerate() {
                         let want = values.get(dim.name).map_or(-1, |v| number(v, s));

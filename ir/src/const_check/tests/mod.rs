@@ -90,12 +90,12 @@ const OUT: Tensor = tensor("h", "[N, 3, 4*C (32)]", &[&[-1, 3, 32], &[50, 3, 480
 const C: GivenDim = dim("D", "C", &[8, 120, 96]);
 
 #[test]
-fn a_good_call_says_nothing() {
+fn a_good_call_has_no_mistake() {
     assert_eq!(judge(&BLOCK, &used(&[C], &[("eps", OptionValue::Int(1))]), &[X, MASK], &[OUT]), None);
     assert_eq!(judge(&BLOCK, &used(&[dim("", "C", &[8, 120, 96])], &[]), &[X, MASK], &[OUT]), None);
     let (by_name, x) = (Tensor { input: "mask", ..MASK }, Tensor { input: "x", ..X });
     assert_eq!(judge(&BLOCK, &used(&[C], &[]), &[by_name, x], &[OUT]), None);
-    // A quotient that is not exact at a sample says nothing there; `..` may be any number of axes.
+    // A quotient that is not exact at a sample is not compared there; `..` may be any number of axes.
     let u = used(&[dim("", "C", &[8, 121, 96])], &[]);
     let x = tensor("x", "[.., C]", &[&[-1, 8], &[121], &[7, 9, 96]]);
     let y = tensor("y", "[.., 2]", &[&[-1, 2], &[2], &[7, 9, 2]]);
@@ -104,7 +104,7 @@ fn a_good_call_says_nothing() {
 }
 
 #[test]
-fn each_mistake_is_said_where_it_is() {
+fn each_mistake_is_reported_at_its_place() {
     let good = used(&[C], &[]);
     for (used, args, results, at, text) in [
         (good, &[MASK, X][..], &[OUT][..], At::Argument(0), "it takes f32; nothing is converted silently"),
