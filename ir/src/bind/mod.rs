@@ -230,8 +230,8 @@ impl<'s> Binding<'s> {
         self.sig.static_dims().filter(|d| !self.dims.contains_key(&d.name))
     }
 
-    /// Binds run-time dims to the axes where they stand alone, and compares every axis: gives the arguments that
-    /// do not fit, in the order of the inputs.
+    /// Binds run-time dims to the axes where they stand alone, and compares every axis. Gives the arguments
+    /// that do not fit, in the order of the inputs.
     pub fn bind_inputs(&mut self, args: &[&Type]) -> Vec<Mismatch> {
         let inputs = self.sig.inputs.iter().zip(args);
         for ((_, declared), given) in inputs.clone() {

@@ -1,4 +1,5 @@
-//! Loops: over the nets of an array, and a fixed number of iterations. Both are unrolled when the graph is built.
+//! Loops: over the nets of an array, and a fixed number of iterations. Both are unrolled when the graph is
+//! built.
 
 use super::checker::Checker;
 use super::scope::{Hint, Meaning};

@@ -180,6 +180,10 @@ fn states() {
             "the state `h` is no weight and has no attributes of one\nhelp: a state starts as zeros and lives in the session; leave the attribute out"
         },
     );
+}
+
+#[test]
+fn dims_of_states() {
     let declared = |dims: &str, state: &str| {
         said(&format!("N<B, {dims}, D = 8>(x: [B, S, D]) -> [B, S, D] {{ {state} let _a = k.push(x); x }}"))
     };

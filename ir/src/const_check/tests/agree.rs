@@ -172,8 +172,8 @@ fn shared(case: &Case) -> Result<Values, Vec<At>> {
     if mistakes.is_empty() {
         return Ok(binding.dims);
     }
-    // What an argument with too few axes binds is not known to the constant binder, which compares nothing with
-    // it; where all have their axes, both find the same argument first.
+    // What an argument with too few axes binds is not known to the constant binder, which compares nothing
+    // with it; where all have their axes, both find the same argument first.
     if mistakes.iter().all(|m| matches!(m.difference, Difference::Axis { .. } | Difference::DType)) {
         mistakes.truncate(1);
     }
