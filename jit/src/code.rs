@@ -33,14 +33,14 @@ pub struct Pointer {
     pub extent: Option<Extent>,
 }
 
-/// One turn of a loop: the counter and the carried values give the next ones.
-pub type Turn<'t> = &'t mut dyn FnMut(&mut Code<'_, '_>, Value, &[Value]) -> Vec<Value>;
+/// One iteration of a loop: the counter and the carried values give the next ones.
+pub type Iteration<'t> = &'t mut dyn FnMut(&mut Code<'_, '_>, Value, &[Value]) -> Vec<Value>;
 
 /// A function being built.
 pub struct Code<'a, 'f> {
     /// Cranelift's builder.
     pub b: &'a mut FunctionBuilder<'f>,
-    /// Where violations are counted in checked mode: 8 bytes of count, then room for one access.
+    /// Where violations are counted in checked mode: 8 bytes of count, then a spare place for one access.
     pub guard: Option<Value>,
 }
 
@@ -53,6 +53,27 @@ impl Code<'_, '_> {
     /// `a + b`
     pub fn add(&mut self, a: Value, b: Value) -> Value {
         self.b.ins().iadd(a, b)
+    }
+
+    /// `a - b`
+    pub fn sub(&mut self, a: Value, b: Value) -> Value {
+        self.b.ins().isub(a, b)
+    }
+
+    /// The smaller of two signed numbers.
+    pub fn min(&mut self, a: Value, b: Value) -> Value {
+        self.b.ins().smin(a, b)
+    }
+
+    /// The larger of two signed numbers.
+    pub fn max(&mut self, a: Value, b: Value) -> Value {
+        self.b.ins().smax(a, b)
+    }
+
+    /// `ceil(a / n)` for a positive constant.
+    pub fn ceil_div(&mut self, a: Value, n: i64) -> Value {
+        let a = self.add_imm(a, n - 1);
+        self.b.ins().sdiv_imm_s(a, n)
     }
 
     /// `a * b`
@@ -71,17 +92,18 @@ impl Code<'_, '_> {
     }
 
     /// A length as a value.
-    pub fn len(&mut self, l: Len, args: &[Value]) -> Value {
-        match l {
+    pub fn len(&mut self, len: Len, args: &[Value]) -> Value {
+        match len {
             Len::Const(n) => self.int(n),
             Len::Arg(i) => args[i as usize],
+            Len::Local(local) => local.unbound(),
         }
     }
 
-    /// An address in the function's argument block.
-    pub fn field(&mut self, ctx: Value, index: i32) -> Value {
+    /// A field of 8 bytes in the function's argument block.
+    pub fn field(&mut self, arguments: Value, index: i32) -> Value {
         // Nothing writes the argument block while a kernel runs: these loads may leave loops.
-        self.b.ins().load(types::I64, mem_flags().with_readonly().with_can_move(), ctx, index * 8)
+        self.b.ins().load(types::I64, mem_flags().with_readonly().with_can_move(), arguments, index * 8)
     }
 
     /// The pointer moved by `bytes`.
@@ -90,23 +112,23 @@ impl Code<'_, '_> {
     }
 
     /// Runs `body(i, carried)` for `i` from `from` below `end` in steps of `step`. The test stands
-    /// at the top: a loop may run no turn, and Cranelift keeps folding loads into arithmetic.
+    /// at the top: a loop may have no iteration, and Cranelift keeps folding loads into arithmetic.
     pub fn for_range(
         &mut self,
         from: Value,
         end: Value,
         step: i64,
         carried: &[Value],
-        body: Turn<'_>,
+        body: Iteration<'_>,
     ) -> Vec<Value> {
         let (head, inside, after) = (self.b.create_block(), self.b.create_block(), self.b.create_block());
         self.b.append_block_param(head, types::I64);
-        for c in carried {
-            let t = self.b.func.dfg.value_type(*c);
-            self.b.append_block_param(head, t);
+        for value in carried {
+            let ty = self.b.func.dfg.value_type(*value);
+            self.b.append_block_param(head, ty);
         }
         let mut args: Vec<BlockArg> = vec![from.into()];
-        args.extend(carried.iter().map(|c| BlockArg::from(*c)));
+        args.extend(carried.iter().map(|value| BlockArg::from(*value)));
         self.b.ins().jump(head, &args);
         self.b.switch_to_block(head);
         let params = self.b.block_params(head).to_vec();
@@ -134,13 +156,13 @@ impl Code<'_, '_> {
         step: i64,
         body: &mut dyn FnMut(&mut Code<'_, '_>, Value),
     ) {
-        self.for_range(from, end, step, &[], &mut |c, i, _| {
-            body(c, i);
+        self.for_range(from, end, step, &[], &mut |code, i, _| {
+            body(code, i);
             Vec::new()
         });
     }
 
-    /// A loop whose body says how far each turn goes on: `body(i)` gives a positive number.
+    /// A loop whose body says how far each iteration goes on: `body(i)` gives a positive number.
     pub fn for_spans(
         &mut self,
         from: Value,

@@ -23,7 +23,7 @@ pub mod testing;
 pub mod winograd;
 
 pub use blob::{Arguments, Kernel, Part, STATUS_SLOTS};
-pub use lower::{Constant, Program, Scale, Step, WeightPack, WeightPart};
+pub use lower::{Constant, Scale, Schedule, Step, WeightPack, WeightPart};
 pub use machine::{Blocking, Machine};
 pub use target::{Format, Isa, Precision, Target};
 
@@ -122,8 +122,8 @@ impl Stats {
 pub struct Compiled {
     /// The graph in kernels.
     pub fused: Fused,
-    /// The calls of a run.
-    pub program: Program,
+    /// The calls of a run, in order.
+    pub schedule: Schedule,
     /// The code of each step.
     pub kernels: Vec<Kernel>,
     /// Where the buffers of each step's values live.
@@ -161,8 +161,8 @@ pub fn compile(graph: &Graph, target: Target, options: Options<'_>) -> Result<Co
     stats.graph = start.elapsed();
 
     let start = Instant::now();
-    let program = lower::lower(&fused, target, options.coarsest)?;
-    let plan = plan::plan(&fused, &program)?;
+    let schedule = lower::lower(&fused, target, options.coarsest)?;
+    let plan = plan::plan(&fused, &schedule)?;
     stats.lower = start.elapsed();
 
     let start = Instant::now();
@@ -172,7 +172,7 @@ pub fn compile(graph: &Graph, target: Target, options: Options<'_>) -> Result<Co
     let lanes_options = lanes::clif::Options { x86, checked: target.is_checked() };
     let mut functions =
         codegen::Functions::new(&mut blob.module, lanes_options, target.machine(), options.dump);
-    let ids = program.steps.iter().map(|s| functions.kernel(&s.spec)).collect::<Result<Vec<_>, _>>()?;
+    let ids = schedule.steps.iter().map(|s| functions.kernel(&s.spec)).collect::<Result<Vec<_>, _>>()?;
     stats.steps = ids.len();
     stats.kernels = functions.kernel_count();
     stats.programs = functions.program_count();
@@ -183,5 +183,5 @@ pub fn compile(graph: &Graph, target: Target, options: Options<'_>) -> Result<Co
     let start = Instant::now();
     let kernels = blob.finish(&ids)?;
     stats.finalize = start.elapsed();
-    Ok(Compiled { fused, program, kernels, plan, stats, dumps, target })
+    Ok(Compiled { fused, schedule, kernels, plan, stats, dumps, target })
 }

@@ -5,8 +5,8 @@
 //! bound, from sizes and lifetimes alone ([`Plan::place`]).
 
 use crate::CompileError;
-use crate::lanes::{Len, STRIP};
-use crate::lower::Program;
+use crate::lanes::STRIP;
+use crate::lower::Schedule;
 use crate::spec::{Buffer, KernelSpec};
 use crate::taken::Taken;
 use std::collections::{HashMap, HashSet};
@@ -60,11 +60,11 @@ pub struct Plan {
     pub blocks: Vec<Block>,
 }
 
-/// Plans the buffers of a program.
+/// Plans the buffers of a schedule.
 ///
 /// # Errors
 /// A size is too large to write down.
-pub fn plan(fused: &Fused, program: &Program) -> Result<Plan, CompileError> {
+pub fn plan(fused: &Fused, schedule: &Schedule) -> Result<Plan, CompileError> {
     let g = &fused.graph;
     let mut plan = Plan::default();
     let mut known: HashMap<Buffer, usize> = HashMap::new();
@@ -74,7 +74,7 @@ pub fn plan(fused: &Fused, program: &Program) -> Result<Plan, CompileError> {
     for (v, place) in g.outputs.iter().enumerate().map(|(i, o)| (*o, Place::Output(i))).chain(states) {
         results.entry(v).or_insert(place);
     }
-    for (i, step) in program.steps.iter().enumerate() {
+    for (i, step) in schedule.steps.iter().enumerate() {
         let mut places = Vec::new();
         for b in &step.binding.buffers {
             let source = |v: &Value| match g.node(*v).op {
@@ -129,12 +129,8 @@ fn bytes(ty: &Type) -> Result<Dim, DimError> {
 
 /// Bytes of a packed right operand: units of the packing step are strips.
 fn packed_size(step: &crate::Step) -> Result<Dim, DimError> {
-    let KernelSpec::Pack(s) = &step.spec else { return Ok(Dim::default()) };
-    let dim = |l: &Len| match *l {
-        Len::Const(n) => Dim::constant(n),
-        Len::Arg(i) => step.binding.params[i as usize].clone(),
-    };
-    let rows = s.k.iter().try_fold(Dim::constant(1), |p, l| p.times(&dim(l)))?;
+    let KernelSpec::Pack(pack) = &step.spec else { return Ok(Dim::default()) };
+    let rows = Dim::product(&pack.k.iter().map(|len| len.bind(&step.binding.params)).collect::<Vec<_>>())?;
     step.units.times(&rows)?.times(&Dim::constant(4 * STRIP))
 }
 

@@ -49,7 +49,7 @@ impl Compiled {
             tancho_jit::Options { dump: false, coarsest: &weights.coarsest() },
         )?;
         let start = Instant::now();
-        let packed = Packed::new(&weights, &code.program.packs, &code.program.prepared)?;
+        let packed = Packed::new(&weights, &code.schedule.packs, &code.schedule.prepared)?;
         let pack_time = start.elapsed();
         let (layout, gathered) = (Layout::new(&graph, &code), Gathered::of(&code, &weights));
         let mut first = HashMap::new();

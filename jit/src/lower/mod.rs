@@ -3,19 +3,22 @@
 mod attention;
 mod body;
 mod matmul;
+mod pack;
 mod prepare;
 mod rows;
 mod window;
 mod winograd;
 
-use crate::lanes::{Len, Mem, STRIP};
+use crate::CompileError;
+use crate::lanes::{Mem, STRIP};
 use crate::machine::Machine;
-use crate::spec::{Binding, Buffer, Gather, KernelSpec, Slot};
+use crate::spec::cost::{Cost, cost};
+use crate::spec::extents::extents;
+use crate::spec::{Binding, Buffer, Gather, KernelSpec, Slot, params};
 use crate::target::{Format, Precision, Target};
-use crate::{CompileError, loops};
 use std::collections::HashMap;
 use tancho_ir::access::{Access, is_view, resolve_all};
-use tancho_ir::fuse::{Fused, Kind};
+use tancho_ir::fuse::{Fused, Kernel, Kind};
 use tancho_ir::{DType, Dim, Graph, Value};
 
 /// A kernel call of the network: what runs, on what, how often.
@@ -31,12 +34,12 @@ pub struct Step {
     pub name: String,
     /// Units of work, as a dim over the network's run-time dims.
     pub units: Dim,
-    /// Units of a product that is divided by columns.
+    /// Units of a matmul that is divided by columns.
     pub columns: Option<Dim>,
     /// Bytes of working memory of one thread.
     pub scratch: Dim,
-    /// Floating-point operations of products: two for each multiply-add. Attention counts all keys, those
-    /// that no query sees too.
+    /// Floating-point operations of matmuls: two for each multiply-add. Attention counts all keys, those that
+    /// no query sees too.
     pub flops: Dim,
     /// Bytes read and written, each once.
     pub bytes: Dim,
@@ -48,7 +51,7 @@ pub struct Step {
 pub struct WeightPack {
     /// Extents of the leading axes.
     pub batch: Vec<i64>,
-    /// Rows: the product of these, the last running fastest.
+    /// Extents of the axes that the rows run over, the last running fastest.
     pub k: Vec<i64>,
     /// Filters of 3x3 are transformed for Winograd's tiles of that side: a matrix for each place of a patch.
     pub winograd: Option<i64>,
@@ -63,7 +66,7 @@ pub struct WeightPack {
 pub enum Constant {
     /// The weight of that number in the graph.
     Weight(usize),
-    /// The result of that number of [`Program::prepared`].
+    /// The result of that number of [`Schedule::prepared`].
     Prepared(usize),
 }
 
@@ -129,7 +132,7 @@ impl WeightPack {
 
 /// The calls of a network in order, and the weights to pack.
 #[derive(Clone, Debug, Default)]
-pub struct Program {
+pub struct Schedule {
     /// The calls.
     pub steps: Vec<Step>,
     /// Weights to pack.
@@ -141,58 +144,38 @@ pub struct Program {
 /// Lowers every kernel.
 ///
 /// Weights take no format coarser than theirs, if they have one.
-pub fn lower(fused: &Fused, target: Target, coarsest: &[Format]) -> Result<Program, CompileError> {
-    let g = &fused.graph;
-    let (program, packed, packs, prepared, numbers) = Default::default();
-    let (machine, precision, weights) = (target.machine(), target.precision(), target.weights());
-    let mut stored = vec![false; g.nodes.len()];
-    fused.kernels.iter().flat_map(|k| &k.outputs).for_each(|v| stored[v.index()] = true);
-    let views = resolve_all(g, &|v| stored[v.index()]);
-    let formats = prepare::formats(g, coarsest);
-    let mut l = Lower {
-        g,
-        fused,
-        machine,
-        precision,
-        weights,
-        coarsest,
-        formats,
-        stored,
-        views,
-        program,
-        packed,
-        packs,
-        prepared,
-        numbers,
-        kernel: 0,
-    };
-    prepare::vectors(&mut l)?;
+pub fn lower(fused: &Fused, target: Target, coarsest: &[Format]) -> Result<Schedule, CompileError> {
+    let mut lower = Lower::new(fused, target, coarsest);
+    prepare::vectors(&mut lower)?;
     for &v in &fused.packed {
-        let pack = matmul::pack_concat(&mut l, v)?;
-        let pack = l.pack(pack);
-        l.packed.insert(v, pack);
+        let pack = pack::pack_concat(&mut lower, v)?;
+        let pack = lower.pack(pack);
+        lower.packed.insert(v, pack);
     }
-    for (i, k) in fused.kernels.iter().enumerate() {
-        l.kernel = i;
-        match &k.kind {
-            Kind::Matmul { matmul, epilogue, rows } => {
-                let made = match winograd::tile(&l, *matmul) {
-                    Some(m) => winograd::lower(&mut l, k, *matmul, epilogue, rows, m)?,
-                    None => None,
-                };
-                if made.is_none() {
-                    matmul::lower(&mut l, k, *matmul, epilogue, rows)?;
-                }
-            }
-            Kind::Attention(v) => attention::lower(&mut l, *v)?,
-            Kind::Rows => rows::lower(&mut l, k)?,
-            Kind::Concat(v) => rows::concat(&mut l, *v)?,
-            Kind::Push(v) => rows::push(&mut l, *v)?,
-            Kind::Move(v) => rows::store(&mut l, *v)?,
-        }
+    for (i, kernel) in fused.kernels.iter().enumerate() {
+        lower.kernel = i;
+        lower.lower_kernel(kernel)?;
     }
-    l.program.prepared = prepare::graph(l.g, &l.prepared);
-    Ok(l.program)
+    lower.schedule.prepared = prepare::graph(lower.g, &lower.prepared);
+    Ok(lower.schedule)
+}
+
+/// A matmul or a convolution, with what is fused into it.
+struct MatmulGroup<'a> {
+    matmul: Value,
+    /// The work on each accumulator.
+    epilogue: &'a [Value],
+    /// Work on whole rows.
+    rows: &'a [Value],
+    /// What is stored.
+    outputs: &'a [Value],
+}
+
+impl MatmulGroup<'_> {
+    /// What the epilogue ends with.
+    fn last(&self) -> Value {
+        self.epilogue.last().copied().unwrap_or(self.matmul)
+    }
 }
 
 struct Lower<'a> {
@@ -208,7 +191,7 @@ struct Lower<'a> {
     stored: Vec<bool>,
     /// How each view is read.
     views: Vec<Option<Access>>,
-    program: Program,
+    schedule: Schedule,
     /// The packs of values that are known when the network is compiled.
     packed: HashMap<Value, usize>,
     /// The numbers of the packs.
@@ -222,21 +205,29 @@ struct Lower<'a> {
 
 /// A slot before outer axes are joined and dims are bound.
 #[derive(Clone, Debug)]
-struct Wide {
+struct Unbound {
     buffer: Buffer,
     mem: Mem,
     offset: Dim,
     strides: Vec<Dim>,
     step: Dim,
-    gather: Option<(Box<Wide>, Dim, Dim)>,
+    gather: Option<UnboundGather>,
     block: bool,
 }
 
-impl Wide {
-    /// Floats that lie one after another from a buffer's start, the same along so many outer axes.
-    fn floats(buffer: Buffer, outer: usize) -> Wide {
+/// Rows taken by number, before dims are bound.
+#[derive(Clone, Debug)]
+struct UnboundGather {
+    ids: Box<Unbound>,
+    rows: Dim,
+    row_stride: Dim,
+}
+
+impl Unbound {
+    /// Floats that lie one after another from a buffer's start, the same along all `outer` axes.
+    fn floats(buffer: Buffer, outer: usize) -> Unbound {
         let (offset, step) = (Dim::constant(0), Dim::constant(1));
-        Wide {
+        Unbound {
             buffer,
             mem: Mem::F32,
             offset,
@@ -246,10 +237,19 @@ impl Wide {
             block: false,
         }
     }
+
+    /// Whether axis `i` of this extent goes on where the axis before it has made a step.
+    fn joins(&self, i: usize, extent: &Dim) -> bool {
+        // A block's rows are counted from its first, whatever axes they come from.
+        let one = |slot: &Unbound| {
+            slot.block || slot.strides[i].times(extent).is_ok_and(|all| all == slot.strides[i - 1])
+        };
+        one(self) && self.gather.as_ref().is_none_or(|gather| one(&gather.ids))
+    }
 }
 
-fn mem_of(d: DType) -> Mem {
-    match d {
+fn mem_of(dtype: DType) -> Mem {
+    match dtype {
         DType::F32 => Mem::F32,
         DType::Bf16 => Mem::Bf16,
         DType::I32 => Mem::I32,
@@ -257,7 +257,52 @@ fn mem_of(d: DType) -> Mem {
     }
 }
 
-impl Lower<'_> {
+impl<'a> Lower<'a> {
+    /// Starts without steps.
+    fn new(fused: &'a Fused, target: Target, coarsest: &'a [Format]) -> Lower<'a> {
+        let g = &fused.graph;
+        let mut stored = vec![false; g.nodes.len()];
+        fused.kernels.iter().flat_map(|kernel| &kernel.outputs).for_each(|v| stored[v.index()] = true);
+        let views = resolve_all(g, &|v| stored[v.index()]);
+        Lower {
+            g,
+            fused,
+            machine: target.machine(),
+            precision: target.precision(),
+            weights: target.weights(),
+            coarsest,
+            formats: prepare::formats(g, coarsest),
+            stored,
+            views,
+            schedule: Schedule::default(),
+            packed: HashMap::new(),
+            packs: HashMap::new(),
+            prepared: Vec::new(),
+            numbers: HashMap::new(),
+            kernel: 0,
+        }
+    }
+
+    /// Adds the steps of a fused kernel.
+    fn lower_kernel(&mut self, kernel: &Kernel) -> Result<(), CompileError> {
+        match &kernel.kind {
+            Kind::Matmul { matmul, epilogue, rows } => {
+                let group = MatmulGroup { matmul: *matmul, epilogue, rows, outputs: &kernel.outputs };
+                if let Some(m) = winograd::tile(self, *matmul)
+                    && winograd::lower(self, &group, m)?.is_some()
+                {
+                    return Ok(());
+                }
+                matmul::lower(self, &group)
+            }
+            Kind::Attention(v) => attention::lower(self, *v),
+            Kind::Rows => rows::lower(self, kernel),
+            Kind::Concat(v) => rows::concat(self, *v),
+            Kind::Push(v) => rows::push(self, *v),
+            Kind::Move(v) => rows::store(self, *v),
+        }
+    }
+
     /// Whether a value is in memory once its kernel has run.
     fn stored(&self, v: Value) -> bool {
         self.stored[v.index()]
@@ -281,10 +326,10 @@ impl Lower<'_> {
 
     /// The number of a pack, which is added if it is new.
     fn pack(&mut self, pack: WeightPack) -> usize {
-        let Lower { packs, program, .. } = self;
+        let Lower { packs, schedule, .. } = self;
         *packs.entry(pack).or_insert_with_key(|pack| {
-            program.packs.push(pack.clone());
-            program.packs.len() - 1
+            schedule.packs.push(pack.clone());
+            schedule.packs.len() - 1
         })
     }
 
@@ -292,81 +337,71 @@ impl Lower<'_> {
         CompileError::Unsupported { what: self.g.label(v), why: why.into() }
     }
 
+    /// Adds a step of the kernel at hand.
     fn push(&mut self, spec: KernelSpec, binding: Binding, at: Value) -> Result<(), CompileError> {
         // Their numbers have 16 bits.
         if binding.params.len() > usize::from(u16::MAX) || binding.buffers.len() > usize::from(u16::MAX) {
             return Err(self.unsupported(at, "it reads and writes too much at once"));
         }
-        let e = loops::extents(&spec)
-            .ok_or_else(|| self.unsupported(at, "its size is too large to write down"))?;
-        let bind = |d: &Dim| {
-            d.subst(&|s| {
-                s.strip_prefix('#').and_then(|i| binding.params.get(i.parse::<usize>().ok()?)).cloned()
-            })
-            .map_err(|e| self.unsupported(at, &e.to_string()))
-        };
-        let (units, scratch, columns) =
-            (bind(&e.units)?, bind(&e.scratch)?, e.columns.as_ref().map(bind).transpose()?);
+        let extents =
+            extents(&spec).ok_or_else(|| self.unsupported(at, "its size is too large to write down"))?;
+        let bind =
+            |dim: &Dim| params::bind(dim, &binding.params).map_err(|e| self.unsupported(at, &e.to_string()));
+        let (units, scratch) = (bind(&extents.units)?, bind(&extents.scratch)?);
+        let columns = extents.columns.as_ref().map(bind).transpose()?;
         // Only estimates: what is too large to write down counts as nothing.
-        let (flops, bytes) = crate::spec::cost::cost(&spec).unwrap_or_default();
+        let Cost { flops, bytes } = cost(&spec).unwrap_or_default();
         let (flops, bytes) = (bind(&flops)?, bind(&bytes)?);
-        let name = match &spec {
-            KernelSpec::Pack(_) => "pack".into(),
-            KernelSpec::Winograd(_) => {
-                self.fused.kernels[self.kernel].name(self.g).replacen("conv", "winograd", 1)
-            }
-            _ => self.fused.kernels[self.kernel].name(self.g),
-        };
-        self.program.steps.push(Step {
-            spec,
-            binding,
-            kernel: self.kernel,
-            name,
-            units,
-            columns,
-            scratch,
-            flops,
-            bytes,
-        });
+        let (kernel, name) = (self.kernel, self.name(&spec));
+        self.schedule.steps.push(Step { spec, binding, kernel, name, units, columns, scratch, flops, bytes });
         Ok(())
     }
 
-    /// A stored value whole, its last axis as the row.
-    fn whole(&self, v: Value) -> Result<Wide, CompileError> {
-        let a = Access::whole(v, &self.g.room(v))
-            .ok_or_else(|| self.unsupported(v, "its size is too large to write down"))?;
-        Ok(self.wide(v, a))
+    /// A short name for a step of the kernel at hand.
+    fn name(&self, spec: &KernelSpec) -> String {
+        let kernel = &self.fused.kernels[self.kernel];
+        match spec {
+            KernelSpec::Pack(_) => "pack".into(),
+            KernelSpec::Winograd(_) => kernel.name(self.g).replacen("conv", "winograd", 1),
+            KernelSpec::Row(_) | KernelSpec::Matmul(_) | KernelSpec::Attention(_) => kernel.name(self.g),
+        }
     }
 
-    fn wide(&self, v: Value, a: Access) -> Wide {
-        let mut strides = a.strides;
+    /// A stored value whole, its last axis as the row.
+    fn whole(&self, v: Value) -> Result<Unbound, CompileError> {
+        let access = Access::whole(v, &self.g.room(v))
+            .ok_or_else(|| self.unsupported(v, "its size is too large to write down"))?;
+        Ok(self.slot(v, access))
+    }
+
+    /// A slot that reads or writes a value so, its last axis as the row.
+    fn slot(&self, v: Value, access: Access) -> Unbound {
+        let mut strides = access.strides;
         let step = strides.pop().unwrap_or_default();
         let mem = mem_of(self.g.ty(v).dtype);
-        let buffer = self.packed.get(&a.root).map_or(Buffer::Value(a.root), |p| Buffer::PackedWeight(*p));
-        Wide { buffer, mem, offset: a.offset, strides, step, gather: None, block: false }
+        let buffer = match self.packed.get(&access.root) {
+            Some(pack) => Buffer::PackedWeight(*pack),
+            None => Buffer::Value(access.root),
+        };
+        Unbound { buffer, mem, offset: access.offset, strides, step, gather: None, block: false }
     }
 }
 
 /// Joins neighbouring outer axes where every slot walks through both with one stride.
-fn join_axes(outer: &mut Vec<Dim>, slots: &mut [&mut Wide]) {
+fn join_axes(outer: &mut Vec<Dim>, slots: &mut [&mut Unbound]) {
     let mut i = outer.len();
     while i >= 2 {
         i -= 1;
         let extent = outer[i].clone();
-        let joins = |s: &Wide| {
-            // A block's rows are counted from its first, whatever axes they come from.
-            let one = |s: &Wide| s.block || s.strides[i].times(&extent).is_ok_and(|d| d == s.strides[i - 1]);
-            one(s) && s.gather.as_ref().is_none_or(|(ids, ..)| one(ids))
-        };
-        if slots.iter().all(|s| joins(s))
+        if slots.iter().all(|slot| slot.joins(i, &extent))
             && let Ok(both) = outer[i - 1].times(&extent)
         {
             outer[i - 1] = both;
             outer.remove(i);
-            for s in slots.iter_mut() {
-                s.strides.remove(i - 1);
-                if let Some((ids, ..)) = &mut s.gather {
-                    ids.strides.remove(i - 1);
+            for slot in slots.iter_mut() {
+                slot.strides.remove(i - 1);
+                if let Some(gather) = &mut slot.gather {
+                    gather.ids.strides.remove(i - 1);
                 }
             }
         }
@@ -381,19 +416,20 @@ fn aligned(mut strides: Vec<Dim>, outer: usize) -> Vec<Dim> {
     strides
 }
 
-fn bind(b: &mut Binding, w: &Wide) -> Slot {
+/// A slot with its dims bound.
+fn bind(binding: &mut Binding, slot: &Unbound) -> Slot {
     Slot {
-        buffer: b.buffer(w.buffer.clone()),
-        mem: w.mem,
-        offset: b.len(&w.offset),
-        strides: b.lens(&w.strides),
-        step: b.len(&w.step),
-        gather: w.gather.as_ref().map(|(ids, rows, stride)| Gather {
-            ids: Box::new(bind(b, ids)),
-            rows: b.len(rows),
-            row_stride: b.len(stride),
+        buffer: binding.buffer(slot.buffer.clone()),
+        mem: slot.mem,
+        offset: binding.len(&slot.offset),
+        strides: binding.lens(&slot.strides),
+        step: binding.len(&slot.step),
+        gather: slot.gather.as_ref().map(|gather| Gather {
+            ids: Box::new(bind(binding, &gather.ids)),
+            rows: binding.len(&gather.rows),
+            row_stride: binding.len(&gather.row_stride),
         }),
-        block: w.block,
+        block: slot.block,
     }
 }
 
@@ -412,5 +448,3 @@ fn root_of(g: &Graph, mut v: Value) -> Value {
     }
     v
 }
-
-const NONE: Len = Len::Const(0);

@@ -9,8 +9,8 @@ use tancho_ir::op::{Binary, Op};
 use tancho_ir::{Dim, Graph, Value};
 
 /// Packs, as they lie, the prepared values that kernels read element by element.
-pub fn vectors(l: &mut Lower<'_>) -> Result<(), CompileError> {
-    let (g, fused) = (l.g, l.fused);
+pub fn vectors(lower: &mut Lower<'_>) -> Result<(), CompileError> {
+    let (g, fused) = (lower.g, lower.fused);
     let mut read: BTreeSet<Value> = BTreeSet::new();
     for v in g.values().filter(|v| !fused.prepared.contains(v) && !is_view(&g.node(*v).op)) {
         let op = &g.node(v).op;
@@ -24,8 +24,8 @@ pub fn vectors(l: &mut Lower<'_>) -> Result<(), CompileError> {
     }
     for v in read {
         let n = Dim::product(&g.ty(v).shape).ok().and_then(|n| n.as_const());
-        let n = n.ok_or_else(|| l.unsupported(v, "its size is not known"))?;
-        let from = l.constant(v);
+        let n = n.ok_or_else(|| lower.unsupported(v, "its size is not known"))?;
+        let from = lower.constant(v);
         let part = WeightPart {
             from,
             scale: None,
@@ -34,8 +34,8 @@ pub fn vectors(l: &mut Lower<'_>) -> Result<(), CompileError> {
             k_strides: Vec::new(),
             n: (n, 1),
         };
-        let pack = l.pack(WeightPack::plain(Vec::new(), Vec::new(), vec![part]));
-        l.packed.insert(v, pack);
+        let pack = lower.pack(WeightPack::plain(Vec::new(), Vec::new(), vec![part]));
+        lower.packed.insert(v, pack);
     }
     Ok(())
 }

@@ -4,7 +4,7 @@ use crate::tensor::view::AnyView;
 use crate::weights::{Rows, Weights};
 use tancho_jit::lanes::Len;
 use tancho_jit::plan::Place;
-use tancho_jit::spec::{KernelSpec, Slot};
+use tancho_jit::spec::Slot;
 
 /// A weight whose rows are decoded as inputs name them.
 #[derive(Debug)]
@@ -32,8 +32,7 @@ impl Gathered {
             let coded = weights.at(weight)?.coded()?;
             let (mut inputs, mut row) = (Vec::new(), None);
             for &(step, at) in &readers[weight] {
-                let KernelSpec::Row(spec) = &code.program.steps[step].spec else { return None };
-                for slot in spec.slots.iter().filter(|s| usize::from(s.buffer) == at) {
+                for slot in code.schedule.steps[step].spec.row_slots(at)? {
                     let (input, elements) = rows_of(slot, &code.plan.places[step], coded.len())?;
                     if row.replace(elements).is_some_and(|other| other != elements) {
                         return None;

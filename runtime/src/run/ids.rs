@@ -7,26 +7,17 @@ use crate::run::region::Call;
 use tancho_ir::op::Op;
 use tancho_ir::{Graph, Value};
 use tancho_jit::Step;
-use tancho_jit::spec::{KernelSpec, Slot};
+use tancho_jit::spec::Slot;
 
 /// The error of an id out of range: which id it was, read where the kernel read it.
 pub fn id_error(compiled: &Compiled, step: usize, call: &Call, dims: &[i64], status: i64) -> Error {
     let code = &compiled.0.code;
     let (unit, which) = (status / tancho_jit::STATUS_SLOTS, (status % tancho_jit::STATUS_SLOTS) as usize);
-    let s: &Step = &code.program.steps[step];
+    let s: &Step = &code.schedule.steps[step];
     let unknown = || Error::IdOutOfRange { op: s.name.clone(), id: -1, rows: 0, position: Vec::new() };
-    let KernelSpec::Row(row) = &s.spec else { return unknown() };
-    let Some(gather) = row.slots.get(which).and_then(|slot| slot.gather.as_ref()) else { return unknown() };
-    let len = |l: tancho_jit::lanes::Len| match l {
-        tancho_jit::lanes::Len::Const(n) => n,
-        tancho_jit::lanes::Len::Arg(i) => call.params[i as usize],
-    };
-    let mut coords = vec![0; row.outer.len()];
-    let mut rest = unit;
-    for (c, extent) in coords.iter_mut().zip(&row.outer).rev() {
-        *c = rest % len(*extent).max(1);
-        rest /= len(*extent).max(1);
-    }
+    let Some((_, gather)) = s.spec.gathers().find(|(slot, _)| *slot == which) else { return unknown() };
+    let len = |len: tancho_jit::lanes::Len| len.value(&call.params);
+    let coords = s.spec.coordinates(unit, &call.params);
     let ids: &Slot = &gather.ids;
     let element = len(ids.offset) + coords.iter().zip(&ids.strides).map(|(c, st)| c * len(*st)).sum::<i64>();
     // SAFETY: the kernel has just read this element of the same buffer, which this call still holds.

@@ -66,7 +66,7 @@ impl Known {
 impl Layout {
     pub fn new(declared: &Graph, code: &Compiled) -> Layout {
         let mut k = Known::default();
-        let steps = (code.program.steps.iter())
+        let steps = (code.schedule.steps.iter())
             .map(|s| StepDims {
                 params: s.binding.params.iter().map(|d| k.add(d)).collect(),
                 scratch: k.add(&s.scratch),

@@ -19,7 +19,6 @@ use crate::tensor::Tensor;
 use crate::tensor::element::Element;
 use crate::tensor::view::{AnyView, OutputMut, View, element_count};
 use tancho_jit::plan::{ALIGN, Place};
-use tancho_jit::spec::KernelSpec;
 
 /// Bytes of a block that cannot be computed, which is no error if nobody needs it.
 const UNKNOWN: usize = usize::MAX;
@@ -70,7 +69,7 @@ unsafe impl Send for Session {}
 impl Session {
     pub(crate) fn new(compiled: Compiled, threads: usize) -> Session {
         let code = &compiled.0.code;
-        let calls = code.program.steps.iter().map(|_| Call::default()).collect();
+        let calls = code.schedule.steps.iter().map(|_| Call::default()).collect();
         let outputs = code.fused.graph.outputs.iter().map(|_| Output::default()).collect();
         Session {
             arena: Lines::default(),
@@ -247,10 +246,8 @@ impl Session {
         }
         // A kernel that takes rows by id may stop in the middle: then the caller's buffers must be
         // untouched, so the results are copied when all is done.
-        let may_fail = self.compiled.0.code.program.steps.iter().any(|s| match &s.spec {
-            KernelSpec::Row(r) => r.gathers().next().is_some(),
-            _ => false,
-        });
+        let may_fail =
+            self.compiled.0.code.schedule.steps.iter().any(|step| step.spec.gathers().next().is_some());
         if !may_fail && into.iter().all(|o| o.dtype() != tancho_ir::DType::Bool) {
             return self.execute(inputs, Some(into));
         }
@@ -305,7 +302,7 @@ impl Session {
         layout.bind(&env, &mut self.values);
         let values = self.values.as_slice();
         layout.check(&env, values)?;
-        let (plan, steps) = (&inner.code.plan, &inner.code.program.steps);
+        let (plan, steps) = (&inner.code.plan, &inner.code.schedule.steps);
         for (o, v) in self.outputs.iter_mut().zip(&inner.graph.outputs) {
             let ty = inner.graph.ty(*v);
             o.shape.clear();

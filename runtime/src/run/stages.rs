@@ -3,7 +3,7 @@
 //! Only shapes and the number of threads decide, never who is quick: every run does the same work in
 //! the same pieces, and no result depends on them.
 
-use tancho_jit::spec::{KernelSpec, MatmulSpec};
+use tancho_jit::spec::{Division, MatmulDivision};
 use tancho_jit::{Part, Step};
 
 /// Less work than this, in bytes or multiply-adds, is done sooner than another thread has begun.
@@ -63,32 +63,32 @@ pub fn divide(step: usize, s: &Step, w: &Work, threads: usize, worth: i64, out: 
     }
     let small = w.bytes.saturating_add(w.flops) < worth;
     let threads = if small { 1 } else { threads };
-    match &s.spec {
-        KernelSpec::Matmul(c) => matmul(step, c, w, threads, out),
-        KernelSpec::Attention(_) => out.push(Stage::new(step, Part::Rows, w.units, threads, 1)),
-        _ => out.push(Stage::new(step, Part::Rows, w.units, threads, i64::MAX)),
+    match s.spec.division() {
+        Division::Matmul(matmul) => divide_matmul(step, matmul, w, threads, out),
+        Division::Single => out.push(Stage::new(step, Part::Rows, w.units, threads, 1)),
+        Division::Ranges => out.push(Stage::new(step, Part::Rows, w.units, threads, i64::MAX)),
     }
 }
 
 /// Many rows are divided by rows, and what is fused to them comes along. A few, and those that fit into one
 /// block, are divided by columns, so that each weight is read by one thread; work on whole rows then waits
 /// for all columns. What a window sees of many pixels would be copied anew for each piece of columns.
-fn matmul(step: usize, c: &MatmulSpec, w: &Work, threads: usize, out: &mut Vec<Stage>) {
-    let block = c.blocking.block / c.blocking.rows;
-    let one_block = c.batch.is_empty() && w.units <= block;
+fn divide_matmul(step: usize, matmul: MatmulDivision, w: &Work, threads: usize, out: &mut Vec<Stage>) {
+    let block = matmul.block;
+    let one_block = !matmul.batched && w.units <= block;
     let threads_at = |n: i64| n * threads as i64;
     let few = (w.units < threads_at(4) && w.columns >= threads_at(1))
-        || (one_block && c.window.is_none() && w.columns >= threads_at(4));
+        || (one_block && !matmul.window && w.columns >= threads_at(4));
     // Columns of all rows meet in one block, if they are not stored.
-    let meet = !c.slots.iter().any(|s| s.block) || one_block;
+    let meet = !matmul.kept_in_block || one_block;
     if threads == 1 || !few || !meet {
         return out.push(Stage::new(step, Part::Rows, w.units, threads, block));
     }
     let columns = Stage::new(step, Part::Columns, w.columns, threads, i64::MAX);
     // Each piece brings all rows into the form of the products: one a thread.
-    let whole = c.terms.0.converts().then(|| ceil(w.columns, threads as i64).max(1));
+    let whole = matmul.converts.then(|| ceil(w.columns, threads as i64).max(1));
     out.push(Stage { grain: whole.unwrap_or(columns.grain), ..columns });
-    if c.rows.is_some() {
+    if matmul.row_work {
         let threads = if w.units == 1 { 1 } else { threads };
         out.push(Stage::new(step, Part::RowWork, w.units, threads, block));
     }

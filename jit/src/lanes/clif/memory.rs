@@ -19,7 +19,7 @@ impl Emit {
         if place.row != 0 && !row_step.is(0) {
             match row_step {
                 Len::Const(n) => offset += place.row * n * size,
-                Len::Arg(_) => {
+                Len::Arg(_) | Len::Local(_) => {
                     let n = c.len(row_step, &self.ints);
                     let bytes = c.mul_imm(n, place.row * size);
                     p = c.moved(p, bytes);
@@ -34,7 +34,7 @@ impl Emit {
                 }
                 offset += place.plus * n * size;
             }
-            Len::Arg(_) => {
+            Len::Arg(_) | Len::Local(_) => {
                 let n = c.len(step, &self.ints);
                 let bytes = c.mul_imm(n, size);
                 let zero = c.int(0);
@@ -76,7 +76,7 @@ impl Emit {
                     let more = c.int(lane * step * size);
                     (c.moved(p, more), offset)
                 }
-                (None, Len::Arg(_)) => (p, offset),
+                (None, Len::Arg(_) | Len::Local(_)) => (p, offset),
             });
         }
         out

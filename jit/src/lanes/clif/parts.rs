@@ -1,7 +1,7 @@
 //! Sums in parts: partial sums go to totals in the frame, as [`Total`](super::Total) says.
 
 use super::*;
-use crate::code::Turn;
+use crate::code::Iteration;
 use cranelift::codegen::ir::{StackSlot, StackSlotData, StackSlotKind};
 
 /// The totals of some sums, if there may be so many turns that there are parts.
@@ -65,7 +65,7 @@ impl Sums {
         (end, step): (Value, i64),
         start: &[Value],
         add: &mut dyn FnMut(&mut Code<'_, '_>, &[Value]) -> Vec<Value>,
-        turn: Turn<'_>,
+        turn: Iteration<'_>,
     ) -> Vec<Value> {
         let zero = c.int(0);
         if self.0.is_none() {

@@ -86,7 +86,7 @@ impl Emit {
         let together = t.terms.together();
         let n = match k {
             Len::Const(n) => c.int(n / together),
-            Len::Arg(_) => c.len(k, &self.ints),
+            Len::Arg(_) | Len::Local(_) => c.len(k, &self.ints),
         };
         let known = if let Len::Const(n) = k { Some(n / together) } else { None };
         let whole = c.b.ins().band_imm_s(n, -UNROLL);
@@ -178,7 +178,7 @@ impl Emit {
     ) -> Vec<Value> {
         let n = match k {
             Len::Const(n) => c.int(n / group.terms),
-            Len::Arg(_) => c.len(k, &self.ints),
+            Len::Arg(_) | Len::Local(_) => c.len(k, &self.ints),
         };
         let known = if let Len::Const(n) = k { Some(n / group.terms) } else { None };
         let parts = Sums::new(c, (n, known), 1, start.len(), start[0]);
