@@ -4,7 +4,7 @@
 //! Everything here works on any [`Module`], so that an object file would need another driver alone.
 
 use crate::blob::refused;
-use crate::code::Code;
+use crate::code::FunctionCode;
 use crate::lanes::clif::{self, Options};
 use crate::lanes::x86;
 use crate::lanes::{Program, Stmt};
@@ -173,14 +173,14 @@ impl<'m, M: Module> Functions<'m, M> {
     /// A kernel that calls `callee` with `count` arguments once for each unit.
     pub fn calls(&mut self, callee: Callee, count: usize) -> Result<FuncId, CompileError> {
         self.bare(&format!("caller{}", callee.id.as_u32()), |module, code, [from, begin, end]| {
-            let program = module.declare_func_in_func(callee.id, code.b.func);
+            let program = module.declare_func_in_func(callee.id, code.builder.func);
             let args: Vec<Value> = if callee.emitted {
                 vec![from]
             } else {
                 (0..count).map(|i| code.field(from, i as i32)).collect()
             };
             code.for_each(begin, end, 1, &mut |code, _| {
-                code.b.ins().call(program, &args);
+                code.ins().call(program, &args);
             });
         })
     }
@@ -189,7 +189,7 @@ impl<'m, M: Module> Functions<'m, M> {
     pub fn bare(
         &mut self,
         name: &str,
-        body: impl FnOnce(&mut M, &mut Code<'_, '_>, [Value; 3]),
+        body: impl FnOnce(&mut M, &mut FunctionCode<'_, '_>, [Value; 3]),
     ) -> Result<FuncId, CompileError> {
         let signature = self.kernel_signature();
         let config = self.module.isa().frontend_config();
@@ -201,10 +201,10 @@ impl<'m, M: Module> Functions<'m, M> {
             b.seal_block(entry);
             let params = b.block_params(entry);
             let params = [params[0], params[1], params[2]];
-            let mut code = Code { b: &mut b, guard: None };
+            let mut code = FunctionCode { builder: &mut b, guard: None };
             body(me.module, &mut code, params);
             let ok = code.int(-1);
-            code.b.ins().return_(&[ok]);
+            code.ins().return_(&[ok]);
             b.finalize(config);
         })
     }
@@ -229,7 +229,7 @@ impl<'m, M: Module> Functions<'m, M> {
         let checked = self.options.checked;
         let id = self.bare(&name, |module, code, [arguments, from, to]| {
             let callee = |callee: &Callee| loops::Callee {
-                function: module.declare_func_in_func(callee.id, code.b.func),
+                function: module.declare_func_in_func(callee.id, code.builder.func),
                 by_address: callee.emitted,
             };
             let callees = callees.iter().map(callee).collect();

@@ -22,7 +22,7 @@ mod target;
 pub mod testing;
 pub mod winograd;
 
-pub use blob::{Arguments, Kernel, Part, STATUS_SLOTS};
+pub use blob::{Arguments, KernelFn, Part, STATUS_SLOTS};
 pub use lower::{Constant, Scale, Schedule, Step, WeightPack, WeightPart};
 pub use machine::{Blocking, Machine};
 pub use target::{Format, Isa, Precision, Target};
@@ -94,7 +94,7 @@ pub struct Dump {
 pub struct Stats {
     /// Graph passes and fusion.
     pub graph: Duration,
-    /// Kernel specs.
+    /// KernelFn specs.
     pub lower: Duration,
     /// Cranelift, verifier included.
     pub codegen: Duration,
@@ -119,13 +119,13 @@ impl Stats {
 
 /// A network as native code.
 #[derive(Clone, Debug)]
-pub struct Compiled {
+pub struct Code {
     /// The graph in kernels.
     pub fused: Fused,
     /// The calls of a run, in order.
     pub schedule: Schedule,
     /// The code of each step.
-    pub kernels: Vec<Kernel>,
+    pub kernels: Vec<KernelFn>,
     /// Where the buffers of each step's values live.
     pub plan: plan::Plan,
     /// What it took.
@@ -151,7 +151,7 @@ pub struct Options<'a> {
 /// # Errors
 /// The graph is not well formed, an op has a form no kernel does, or the machine has no
 /// memory or instructions for it.
-pub fn compile(graph: &Graph, target: Target, options: Options<'_>) -> Result<Compiled, CompileError> {
+pub fn compile(graph: &Graph, target: Target, options: Options<'_>) -> Result<Code, CompileError> {
     let mut stats = Stats::default();
     let start = Instant::now();
     tancho_ir::verify::verify(graph).map_err(CompileError::Graph)?;
@@ -183,5 +183,5 @@ pub fn compile(graph: &Graph, target: Target, options: Options<'_>) -> Result<Co
     let start = Instant::now();
     let kernels = blob.finish(&ids)?;
     stats.finalize = start.elapsed();
-    Ok(Compiled { fused, schedule, kernels, plan, stats, dumps, target })
+    Ok(Code { fused, schedule, kernels, plan, stats, dumps, target })
 }

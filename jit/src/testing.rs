@@ -2,7 +2,7 @@
 //! outside of its buffer is counted and does no harm; the emitter's run only where the oracle has
 //! shown that no access is outside. So calling one is safe.
 
-use crate::blob::{Arguments, CodeBlob, Kernel};
+use crate::blob::{Arguments, CodeBlob, KernelFn};
 use crate::codegen::Functions;
 use crate::lanes::clif::Options;
 use crate::lanes::oracle::{Memory, Pointer};
@@ -18,7 +18,7 @@ const BLOCK: usize = size_of::<Arguments>() / 8;
 /// A lanes program as native code.
 #[derive(Debug)]
 pub struct Function {
-    kernel: Kernel,
+    kernel: KernelFn,
     program: Program,
     checked: bool,
 }
@@ -79,7 +79,7 @@ impl Function {
             Functions::new(&mut blob.module, Options { x86, checked: target.is_checked() }, machine, false);
         let ids = programs.iter().map(|p| functions.caller(p)).collect::<Result<Vec<_>, _>>()?;
         let kernels = blob.finish(&ids)?;
-        let made = |(kernel, p): (Kernel, &&Program)| Function {
+        let made = |(kernel, p): (KernelFn, &&Program)| Function {
             kernel,
             program: (*p).clone(),
             checked: target.is_checked(),

@@ -25,7 +25,7 @@ pub struct Compiled(pub(crate) Arc<Inner>);
 pub(crate) struct Inner {
     pub graph: Arc<Graph>,
     pub weights: Arc<Weights>,
-    pub code: tancho_jit::Compiled,
+    pub code: tancho_jit::Code,
     pub layout: Layout,
     pub packed: Packed,
     /// By the numbers of their weights, in ascending order.

@@ -2,20 +2,20 @@
 
 use super::nest::Nest;
 use crate::blob::STATUS_SLOTS;
-use crate::code::{Code, Pointer};
+use crate::code::{FunctionCode, Pointer};
 use crate::lanes::{Len, Mem};
 use crate::spec::Slot;
 use cranelift::codegen::ir::{Value, types};
 use cranelift::prelude::*;
 
 /// The coordinates of unit `unit` along `axes`, the last running fastest.
-pub fn coordinates(nest: &Nest, code: &mut Code<'_, '_>, unit: Value, axes: &[Len]) -> Vec<Value> {
+pub fn coordinates(nest: &Nest, code: &mut FunctionCode<'_, '_>, unit: Value, axes: &[Len]) -> Vec<Value> {
     let mut left = unit;
     let mut coords = vec![unit; axes.len()];
     for i in (1..axes.len()).rev() {
         let extent = nest.len(code, axes[i]);
-        coords[i] = code.b.ins().urem(left, extent);
-        left = code.b.ins().udiv(left, extent);
+        coords[i] = code.ins().urem(left, extent);
+        left = code.ins().udiv(left, extent);
     }
     if let Some(first) = coords.first_mut() {
         *first = left;
@@ -24,7 +24,7 @@ pub fn coordinates(nest: &Nest, code: &mut Code<'_, '_>, unit: Value, axes: &[Le
 }
 
 /// The address of a slot at these coordinates along its strides. Strides beyond the coordinates do not count.
-pub fn address(nest: &Nest, code: &mut Code<'_, '_>, slot: &Slot, coords: &[Value]) -> Pointer {
+pub fn address(nest: &Nest, code: &mut FunctionCode<'_, '_>, slot: &Slot, coords: &[Value]) -> Pointer {
     let base = nest.buffer(code, slot.buffer);
     let base = match slot.offset {
         Len::ZERO => base,
@@ -40,7 +40,7 @@ pub fn address(nest: &Nest, code: &mut Code<'_, '_>, slot: &Slot, coords: &[Valu
 /// A pointer moved by these coordinates along strides.
 pub fn along(
     nest: &Nest,
-    code: &mut Code<'_, '_>,
+    code: &mut FunctionCode<'_, '_>,
     base: Pointer,
     mem: Mem,
     coords: &[Value],
@@ -65,7 +65,7 @@ pub fn along(
 /// `unit * STATUS_SLOTS + which`.
 pub fn gathered(
     nest: &Nest,
-    code: &mut Code<'_, '_>,
+    code: &mut FunctionCode<'_, '_>,
     slot: &Slot,
     coords: &[Value],
     unit: Value,
@@ -75,18 +75,18 @@ pub fn gathered(
     let Some(gather) = &slot.gather else { return pointer };
     let ids = address(nest, code, &gather.ids, coords);
     let id = code.load(types::I32, ids, 0);
-    let id = code.b.ins().sextend(types::I64, id);
+    let id = code.ins().sextend(types::I64, id);
     let rows = nest.len(code, gather.rows);
-    let ok = code.b.ins().icmp(IntCC::UnsignedLessThan, id, rows);
-    let (go, stop) = (code.b.create_block(), code.b.create_block());
-    code.b.ins().brif(ok, go, &[], stop, &[]);
-    code.b.switch_to_block(stop);
-    code.b.seal_block(stop);
+    let ok = code.ins().icmp(IntCC::UnsignedLessThan, id, rows);
+    let (go, stop) = (code.builder.create_block(), code.builder.create_block());
+    code.ins().brif(ok, go, &[], stop, &[]);
+    code.builder.switch_to_block(stop);
+    code.builder.seal_block(stop);
     let status = code.mul_imm(unit, STATUS_SLOTS);
     let status = code.add_imm(status, which as i64);
-    code.b.ins().return_(&[status]);
-    code.b.switch_to_block(go);
-    code.b.seal_block(go);
+    code.ins().return_(&[status]);
+    code.builder.switch_to_block(go);
+    code.builder.seal_block(go);
     let from = nest.times(code, id, gather.row_stride);
     let from = code.mul_imm(from, slot.mem.size());
     code.moved(pointer, from)
@@ -98,14 +98,25 @@ pub fn row_stride(slot: &Slot) -> Len {
 }
 
 /// A pointer into a slot moved by `row` rows.
-pub fn row_at(nest: &Nest, code: &mut Code<'_, '_>, slot: &Slot, base: Pointer, row: Value) -> Pointer {
+pub fn row_at(
+    nest: &Nest,
+    code: &mut FunctionCode<'_, '_>,
+    slot: &Slot,
+    base: Pointer,
+    row: Value,
+) -> Pointer {
     let down = nest.times(code, row, row_stride(slot));
     let down = code.mul_imm(down, slot.mem.size());
     code.moved(base, down)
 }
 
 /// A pointer to f32 moved by `count` times a constant number of elements.
-pub fn moved_floats(code: &mut Code<'_, '_>, pointer: Pointer, count: Value, elements: i64) -> Pointer {
+pub fn moved_floats(
+    code: &mut FunctionCode<'_, '_>,
+    pointer: Pointer,
+    count: Value,
+    elements: i64,
+) -> Pointer {
     let bytes = code.mul_imm(count, 4 * elements);
     code.moved(pointer, bytes)
 }

@@ -3,7 +3,7 @@
 
 use super::nest::{Nest, Pool, ProgramId, Span};
 use super::tile::{Tile, TileShape};
-use crate::code::{Code, Pointer};
+use crate::code::{FunctionCode, Pointer};
 use crate::lanes::x86::Width;
 use crate::lanes::{Len, Local, Program, STRIP, Terms};
 use crate::machine::Machine;
@@ -182,16 +182,16 @@ fn heights(most: i64) -> Vec<u8> {
 /// Where the operands of a matmul's tiles are.
 pub trait Operands {
     /// A row of the left operand, in this encoding.
-    fn left(&self, code: &mut Code<'_, '_>, row: Value, terms: Terms) -> Pointer;
+    fn left(&self, code: &mut FunctionCode<'_, '_>, row: Value, terms: Terms) -> Pointer;
 
     /// A column of the packed strips.
-    fn right(&self, code: &mut Code<'_, '_>, column: Value) -> Pointer;
+    fn right(&self, code: &mut FunctionCode<'_, '_>, column: Value) -> Pointer;
 
     /// The pointers of the epilogue at a row and column.
-    fn slots(&self, code: &mut Code<'_, '_>, row: Value, column: Value) -> Vec<Pointer>;
+    fn slots(&self, code: &mut FunctionCode<'_, '_>, row: Value, column: Value) -> Vec<Pointer>;
 
     /// Emits what comes before tiles for which the left operand is converted.
-    fn convert(&self, _code: &mut Code<'_, '_>) {}
+    fn convert(&self, _code: &mut FunctionCode<'_, '_>) {}
 
     /// Bytes of the columns that come next which a tile of that shape prefetches.
     fn prefetched(&self, _shape: TileShape) -> i64 {
@@ -224,7 +224,14 @@ impl Tiles {
     }
 
     /// Emits the loops over the tiles of these rows and columns, which begin where a group begins.
-    pub fn run(&self, nest: &Nest, code: &mut Code<'_, '_>, rows: Span, cols: Span, operands: &dyn Operands) {
+    pub fn run(
+        &self,
+        nest: &Nest,
+        code: &mut FunctionCode<'_, '_>,
+        rows: Span,
+        cols: Span,
+        operands: &dyn Operands,
+    ) {
         let run = Run { tiles: self, nest, rows, cols, operands };
         let Columns { many, few, single, encodings: Encodings { many_rows, few_rows }, m } = &self.columns;
         if many.is_empty() {
@@ -233,22 +240,22 @@ impl Tiles {
         // Where few rows have another encoding, those of the whole matmul decide: a row's result must not
         // depend on how rows are divided among threads.
         let count = if many_rows == few_rows { code.sub(rows.to, rows.from) } else { nest.len(code, *m) };
-        let after = code.b.create_block();
+        let after = code.builder.create_block();
         for (most, groups) in [(1, single), (FEW, few)].into_iter().filter(|(_, groups)| !groups.is_empty()) {
-            let (these, others) = (code.b.create_block(), code.b.create_block());
-            let fits = code.b.ins().icmp_imm_s(IntCC::SignedLessThanOrEqual, count, most);
-            code.b.ins().brif(fits, these, &[], others, &[]);
-            code.b.switch_to_block(these);
-            code.b.seal_block(these);
+            let (these, others) = (code.builder.create_block(), code.builder.create_block());
+            let fits = code.ins().icmp_imm_s(IntCC::SignedLessThanOrEqual, count, most);
+            code.ins().brif(fits, these, &[], others, &[]);
+            code.builder.switch_to_block(these);
+            code.builder.seal_block(these);
             run.all(code, groups, *few_rows);
-            code.b.ins().jump(after, &[]);
-            code.b.switch_to_block(others);
-            code.b.seal_block(others);
+            code.ins().jump(after, &[]);
+            code.builder.switch_to_block(others);
+            code.builder.seal_block(others);
         }
         run.all(code, many, *many_rows);
-        code.b.ins().jump(after, &[]);
-        code.b.switch_to_block(after);
-        code.b.seal_block(after);
+        code.ins().jump(after, &[]);
+        code.builder.switch_to_block(after);
+        code.builder.seal_block(after);
     }
 }
 
@@ -263,7 +270,7 @@ struct Run<'a> {
 
 impl Run<'_> {
     /// All columns by groups in one encoding.
-    fn all(&self, code: &mut Code<'_, '_>, groups: &[Group], terms: Terms) {
+    fn all(&self, code: &mut FunctionCode<'_, '_>, groups: &[Group], terms: Terms) {
         if terms.converts() {
             self.operands.convert(code);
         }
@@ -271,7 +278,7 @@ impl Run<'_> {
         for group in groups {
             // As many whole groups as the columns left have.
             let left = code.sub(self.cols.to, from);
-            let over = code.b.ins().srem_imm_s(left, group.width);
+            let over = code.ins().srem_imm_s(left, group.width);
             let to = code.sub(self.cols.to, over);
             code.for_each(from, to, group.width, &mut |code, column| self.bands(code, group, column));
             from = to;
@@ -279,12 +286,12 @@ impl Run<'_> {
     }
 
     /// The bands of one group of columns.
-    fn bands(&self, code: &mut Code<'_, '_>, group: &Group, column: Value) {
+    fn bands(&self, code: &mut FunctionCode<'_, '_>, group: &Group, column: Value) {
         let mut from = self.rows.from;
         for shape in &group.bands {
             let high = i64::from(shape.rows);
             let left = code.sub(self.rows.to, from);
-            let over = code.b.ins().srem_imm_s(left, high);
+            let over = code.ins().srem_imm_s(left, high);
             let to = code.sub(self.rows.to, over);
             for part in (0..group.width).step_by(usize::from(shape.cols)) {
                 let column = code.add_imm(column, part);
@@ -295,7 +302,7 @@ impl Run<'_> {
     }
 
     /// Tiles of one shape one below the other.
-    fn band(&self, code: &mut Code<'_, '_>, shape: TileShape, rows: Span, column: Value) {
+    fn band(&self, code: &mut FunctionCode<'_, '_>, shape: TileShape, rows: Span, column: Value) {
         let program = self.tiles.programs.iter().find(|(other, _)| *other == shape);
         let Some((_, program)) = program else { panic!("a tile {shape:?} has no program") };
         let (high, operands) = (i64::from(shape.rows), self.operands);
@@ -311,7 +318,7 @@ impl Run<'_> {
             // Each band prefetches its part.
             let prefetch = next.map(|next| {
                 let done = code.sub(row, rows.from);
-                let band = code.b.ins().sdiv_imm_s(done, high);
+                let band = code.ins().sdiv_imm_s(done, high);
                 let at = code.mul_imm(band, bytes);
                 code.moved(next, at)
             });
@@ -322,9 +329,9 @@ impl Run<'_> {
 }
 
 /// Column `column` of packed strips of `k` rows that start at `packed`.
-pub fn strip_column(code: &mut Code<'_, '_>, packed: Pointer, k: Value, column: Value) -> Pointer {
-    let strip = code.b.ins().sshr_imm_s(column, i64::from(STRIP.trailing_zeros()));
-    let inside = code.b.ins().band_imm_s(column, STRIP - 1);
+pub fn strip_column(code: &mut FunctionCode<'_, '_>, packed: Pointer, k: Value, column: Value) -> Pointer {
+    let strip = code.ins().sshr_imm_s(column, i64::from(STRIP.trailing_zeros()));
+    let inside = code.ins().band_imm_s(column, STRIP - 1);
     let size = code.mul_imm(k, STRIP);
     let at = code.mul(strip, size);
     let at = code.add(at, inside);

@@ -2,7 +2,7 @@
 
 use super::nest::{Nest, Pointers, Pool, ProgramId};
 use super::program::{Copy, load_of, store_of};
-use crate::code::{Code, Pointer};
+use crate::code::{FunctionCode, Pointer};
 use crate::lanes::{Bin, Cmp, Fold, Group, Inst, Len, Mem, Program, Stmt, Terms, Ty, Un, derive};
 
 /// The largest magnitude of an element in integers.
@@ -54,7 +54,7 @@ impl Conversion {
     }
 
     /// Converts one row.
-    pub fn convert(&self, nest: &Nest, code: &mut Code<'_, '_>, from: Pointer, to: Pointer) {
+    pub fn convert(&self, nest: &Nest, code: &mut FunctionCode<'_, '_>, from: Pointer, to: Pointer) {
         let (group, program) = match self.how {
             How::Bf16(program) => return nest.call(code, program, Copy { from, to }),
             How::Integers(group, program) => (group, program),

@@ -1,5 +1,5 @@
-//! Matmuls: blocks of rows, strips of 16 columns, tiles; then row work on the block while it is in cache. Work
-//! is divided by rows, or by columns where rows are few: then row work waits for all columns and is a call of
+//! Matmuls: blocks of rows, strips of 16 columns, tiles; then row work on the block while it is in cache.
+//! Work is divided by rows, or by columns where rows are few: then row work waits for all columns and is a call of
 //! its own ([`Part`]).
 
 use super::LoopNest;
@@ -11,7 +11,7 @@ use super::nest::{Nest, Pool, ProgramId, Span};
 use super::program::Scheduled;
 use super::tile::{TileProgram, TileShape};
 use crate::blob::Part;
-use crate::code::{Code, Pointer};
+use crate::code::{FunctionCode, Pointer};
 use crate::lanes::{Len, STRIP, Terms, UNROLL};
 use crate::machine::Machine;
 use crate::spec::{MatmulSpec, RowWork, Slot};
@@ -90,41 +90,48 @@ impl<'s> Matmul<'s> {
     }
 
     /// What all units share.
-    fn frame(&self, nest: &Nest, code: &mut Code<'_, '_>) -> Frame {
+    fn frame(&self, nest: &Nest, code: &mut FunctionCode<'_, '_>) -> Frame {
         let spec = self.spec;
         let lines = match spec.k {
             Len::Const(k) => Len::Const(spec.encodings.many_rows.lines(k)),
             k => k,
         };
         let (cols, lines) = (nest.len(code, spec.n), nest.len(code, lines));
-        let mut is = |part: Part| code.b.ins().icmp_imm_s(IntCC::Equal, nest.part, part as i64);
+        let mut is = |part: Part| code.ins().icmp_imm_s(IntCC::Equal, nest.part, part as i64);
         let (by_rows, by_columns) = (is(Part::Rows), is(Part::Columns));
         let row_work = is(Part::RowWork);
-        // A thread's own block has its rows in its cache; columns divided among threads meet in the first one.
+        // A thread's own block stays in its cache; columns divided among threads meet in the first block.
         let own = spec.scratch.map(|buffer| nest.scratch(code, buffer));
         let shared = spec.scratch.map(|buffer| nest.buffer(code, buffer));
         let block = own.zip(shared).map(|(own, shared)| {
-            let addr = code.b.ins().select(by_rows, own.addr, shared.addr);
+            let addr = code.ins().select(by_rows, own.addr, shared.addr);
             Pointer { addr, ..own }
         });
         Frame { cols, lines, by_rows, by_columns, row_work, own, block }
     }
 
     /// The area that begins with unit `unit`: a block of rows, or columns of all rows.
-    fn area(&self, nest: &Nest, code: &mut Code<'_, '_>, unit: Value, end: Value, by_columns: Value) -> Area {
+    fn area(
+        &self,
+        nest: &Nest,
+        code: &mut FunctionCode<'_, '_>,
+        unit: Value,
+        end: Value,
+        by_columns: Value,
+    ) -> Area {
         let (m, n, cut) = (nest.len(code, self.spec.m), nest.len(code, self.spec.n), self.spec.blocking);
         let zero = code.int(0);
-        let pick = |code: &mut Code<'_, '_>, a: Value, b: Value| code.b.ins().select(by_columns, a, b);
+        let pick = |code: &mut FunctionCode<'_, '_>, a: Value, b: Value| code.ins().select(by_columns, a, b);
         let (across, down) = (code.ceil_div(n, cut.cols), code.ceil_div(m, cut.rows));
         let per_batch = pick(code, across, down);
-        let (batch, at) = (code.b.ins().udiv(unit, per_batch), code.b.ins().urem(unit, per_batch));
+        let (batch, at) = (code.ins().udiv(unit, per_batch), code.ins().urem(unit, per_batch));
         let (left, inside) = (code.sub(end, unit), code.sub(per_batch, at));
         let most = code.min(left, inside);
         let block = code.int(cut.block / cut.rows);
         let block = code.min(most, block);
         let units = pick(code, most, block);
         let to = code.add(at, units);
-        let part = |code: &mut Code<'_, '_>, by: i64, all: Value| {
+        let part = |code: &mut FunctionCode<'_, '_>, by: i64, all: Value| {
             let (from, to) = (code.mul_imm(at, by), code.mul_imm(to, by));
             (from, code.min(to, all))
         };
@@ -137,7 +144,7 @@ impl<'s> Matmul<'s> {
 }
 
 impl LoopNest for Matmul<'_> {
-    fn build(&self, nest: &Nest, code: &mut Code<'_, '_>, units: Span) {
+    fn build(&self, nest: &Nest, code: &mut FunctionCode<'_, '_>, units: Span) {
         let frame = self.frame(nest, code);
         code.for_spans(units.from, units.to, &mut |code, unit| {
             let area = self.area(nest, code, unit, units.to, frame.by_columns);
@@ -147,9 +154,9 @@ impl LoopNest for Matmul<'_> {
                 block.tiles(code);
                 return done;
             };
-            let wanted = code.b.ins().icmp_imm_s(IntCC::Equal, frame.row_work, 0);
+            let wanted = code.ins().icmp_imm_s(IntCC::Equal, frame.row_work, 0);
             code.when(wanted, &mut |code| block.tiles(code));
-            let wanted = code.b.ins().icmp_imm_s(IntCC::Equal, frame.by_columns, 0);
+            let wanted = code.ins().icmp_imm_s(IntCC::Equal, frame.by_columns, 0);
             code.when(wanted, &mut |code| block.row_work(code, rows, program));
             done
         });
@@ -201,7 +208,7 @@ impl<'a> Block<'a> {
     fn new(
         matmul: &'a Matmul<'_>,
         nest: &'a Nest,
-        code: &mut Code<'_, '_>,
+        code: &mut FunctionCode<'_, '_>,
         frame: &'a Frame,
         area: Area,
     ) -> Block<'a> {
@@ -218,12 +225,12 @@ impl<'a> Block<'a> {
         };
         let b = address(nest, code, &spec.b, &coords);
         let zero = code.int(0);
-        let first = code.b.ins().select(frame.by_rows, area.rows.from, zero);
+        let first = code.ins().select(frame.by_rows, area.rows.from, zero);
         Block { matmul, nest, frame, area, coords, copied, a, b, first }
     }
 
     /// Where each slot begins.
-    fn bases(&self, code: &mut Code<'_, '_>, slots: &[Slot]) -> Vec<Pointer> {
+    fn bases(&self, code: &mut FunctionCode<'_, '_>, slots: &[Slot]) -> Vec<Pointer> {
         let base = |slot: &Slot| {
             let block = if slot.block { self.frame.block } else { None };
             block.unwrap_or_else(|| address(self.nest, code, slot, &self.coords))
@@ -232,13 +239,13 @@ impl<'a> Block<'a> {
     }
 
     /// A slot's pointer at a row of the result.
-    fn slot_row(&self, code: &mut Code<'_, '_>, slot: &Slot, base: Pointer, row: Value) -> Pointer {
+    fn slot_row(&self, code: &mut FunctionCode<'_, '_>, slot: &Slot, base: Pointer, row: Value) -> Pointer {
         let row = if slot.block { code.sub(row, self.first) } else { row };
         row_at(self.nest, code, slot, base, row)
     }
 
     /// All tiles of the area. Where the left operand is copied, a block of it at a time.
-    fn tiles(&self, code: &mut Code<'_, '_>) {
+    fn tiles(&self, code: &mut FunctionCode<'_, '_>) {
         let (rows, size) = (self.area.rows, self.matmul.spec.blocking.block);
         let pixels = self.matmul.window.as_ref().map(|window| (window, self.pixels(code)));
         if self.matmul.conversion.is_none() && pixels.is_none() {
@@ -256,14 +263,14 @@ impl<'a> Block<'a> {
     }
 
     /// The tiles of these rows; the copy of the left operand begins with row `copied_from`.
-    fn tiles_of(&self, code: &mut Code<'_, '_>, rows: Span, copied_from: Option<Value>) {
+    fn tiles_of(&self, code: &mut FunctionCode<'_, '_>, rows: Span, copied_from: Option<Value>) {
         let bases = self.bases(code, &self.matmul.spec.slots);
         let operands = TileOperands { block: self, rows, copied_from, bases };
         self.matmul.tiles.run(self.nest, code, rows, self.area.cols, &operands);
     }
 
     /// Which pixels of the result the rows of the batch are.
-    fn pixels(&self, code: &mut Code<'_, '_>) -> Pixels {
+    fn pixels(&self, code: &mut FunctionCode<'_, '_>) -> Pixels {
         let (spec, nest) = (self.matmul.spec, self.nest);
         let grouped = spec.window.as_ref().is_some_and(|window| window.grouped);
         let length = nest.len(code, spec.m);
@@ -271,13 +278,13 @@ impl<'a> Block<'a> {
         if grouped {
             let one = code.int(1);
             let each = spec.batch[1..].iter().fold(one, |product, len| nest.times(code, product, *len));
-            number = code.b.ins().urem(self.area.batch, each);
+            number = code.ins().urem(self.area.batch, each);
         }
         Pixels { number, length, group: grouped.then(|| self.coords[0]) }
     }
 
     /// The work on the finished rows of the area.
-    fn row_work(&self, code: &mut Code<'_, '_>, rows: &RowWork, program: ProgramId<Scheduled>) {
+    fn row_work(&self, code: &mut FunctionCode<'_, '_>, rows: &RowWork, program: ProgramId<Scheduled>) {
         let bases = self.bases(code, &rows.slots);
         let block = self.matmul.spec.blocking.block;
         let scratch = |i| {
@@ -307,7 +314,7 @@ struct TileOperands<'a> {
 
 impl TileOperands<'_> {
     /// The number of a row in the copy of the left operand.
-    fn number(&self, code: &mut Code<'_, '_>, row: Value) -> Value {
+    fn number(&self, code: &mut FunctionCode<'_, '_>, row: Value) -> Value {
         match self.copied_from {
             Some(from) => code.sub(row, from),
             None => row,
@@ -322,7 +329,7 @@ impl TileOperands<'_> {
     /// A converted row.
     fn converted(
         &self,
-        code: &mut Code<'_, '_>,
+        code: &mut FunctionCode<'_, '_>,
         row: Value,
         (conversion, to): (&Conversion, Pointer),
     ) -> Pointer {
@@ -333,7 +340,7 @@ impl TileOperands<'_> {
 }
 
 impl Operands for TileOperands<'_> {
-    fn left(&self, code: &mut Code<'_, '_>, row: Value, terms: Terms) -> Pointer {
+    fn left(&self, code: &mut FunctionCode<'_, '_>, row: Value, terms: Terms) -> Pointer {
         let (block, spec) = (self.block, self.block.matmul.spec);
         if let Some(conversion) = self.conversion().filter(|_| terms.converts()) {
             return self.converted(code, row, conversion);
@@ -342,11 +349,11 @@ impl Operands for TileOperands<'_> {
         row_at(block.nest, code, &spec.a, block.a, row)
     }
 
-    fn right(&self, code: &mut Code<'_, '_>, column: Value) -> Pointer {
+    fn right(&self, code: &mut FunctionCode<'_, '_>, column: Value) -> Pointer {
         strip_column(code, self.block.b, self.block.frame.lines, column)
     }
 
-    fn slots(&self, code: &mut Code<'_, '_>, row: Value, column: Value) -> Vec<Pointer> {
+    fn slots(&self, code: &mut FunctionCode<'_, '_>, row: Value, column: Value) -> Vec<Pointer> {
         let block = self.block;
         let at = |(slot, base): (&Slot, &Pointer)| {
             let pointer = block.slot_row(code, slot, *base, row);
@@ -357,7 +364,7 @@ impl Operands for TileOperands<'_> {
         block.matmul.spec.slots.iter().zip(&self.bases).map(at).collect()
     }
 
-    fn convert(&self, code: &mut Code<'_, '_>) {
+    fn convert(&self, code: &mut FunctionCode<'_, '_>) {
         let (block, Some((conversion, to))) = (self.block, self.conversion()) else { return };
         code.for_each(self.rows.from, self.rows.to, 1, &mut |code, row| {
             let from = row_at(block.nest, code, &block.matmul.spec.a, block.a, row);

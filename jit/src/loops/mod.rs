@@ -16,14 +16,14 @@ mod tile;
 
 pub use nest::{Callee, Nest, Pool, Span};
 
-use crate::code::Code;
+use crate::code::FunctionCode;
 use crate::machine::Machine;
 use crate::spec::KernelSpec;
 
 /// A loop nest: a spec, with the programs that its code calls.
 pub trait LoopNest {
     /// Emits the code over these units.
-    fn build(&self, nest: &Nest, code: &mut Code<'_, '_>, units: Span);
+    fn build(&self, nest: &Nest, code: &mut FunctionCode<'_, '_>, units: Span);
 }
 
 /// The loop nest of a kernel. Its programs are added to the pool; tiles among them have the shapes that the

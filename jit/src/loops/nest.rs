@@ -1,6 +1,6 @@
 //! What a loop nest works with: the arguments of its kernel, and the programs it calls.
 
-use crate::code::{Code, Extent, Pointer};
+use crate::code::{Extent, FunctionCode, Pointer};
 use crate::lanes::{Len, Local, Program, compact};
 use cranelift::codegen::ir::{FuncRef, Value, types};
 use cranelift::prelude::*;
@@ -81,7 +81,7 @@ impl Nest {
     /// Reads the argument block ([`Arguments`](crate::Arguments), field by field). The callees are the
     /// functions of the pool's programs.
     pub fn enter(
-        code: &mut Code<'_, '_>,
+        code: &mut FunctionCode<'_, '_>,
         arguments: Value,
         checked: bool,
         pool: Pool,
@@ -101,20 +101,20 @@ impl Nest {
     }
 
     /// The start of a buffer.
-    pub fn buffer(&self, code: &mut Code<'_, '_>, i: u16) -> Pointer {
+    pub fn buffer(&self, code: &mut FunctionCode<'_, '_>, i: u16) -> Pointer {
         let addr = code.field(self.buffers, i32::from(i));
         let extent = self.guard.map(|_| Extent { low: addr, size: code.field(self.sizes, i32::from(i)) });
         Pointer { addr, extent }
     }
 
     /// The start of this thread's part of working memory.
-    pub fn scratch(&self, code: &mut Code<'_, '_>, i: u16) -> Pointer {
+    pub fn scratch(&self, code: &mut FunctionCode<'_, '_>, i: u16) -> Pointer {
         let base = self.buffer(code, i);
         code.moved(base, self.scratch)
     }
 
     /// A length: a constant, or a parameter.
-    pub fn len(&self, code: &mut Code<'_, '_>, len: Len) -> Value {
+    pub fn len(&self, code: &mut FunctionCode<'_, '_>, len: Len) -> Value {
         match len {
             Len::Const(n) => code.int(n),
             Len::Arg(i) => code.field(self.params, i32::from(i)),
@@ -123,7 +123,7 @@ impl Nest {
     }
 
     /// `value * len`
-    pub fn times(&self, code: &mut Code<'_, '_>, value: Value, len: Len) -> Value {
+    pub fn times(&self, code: &mut FunctionCode<'_, '_>, value: Value, len: Len) -> Value {
         match len {
             Len::Const(n) => code.mul_imm(value, n),
             len => {
@@ -134,7 +134,7 @@ impl Nest {
     }
 
     /// Calls a program that takes no locals.
-    pub fn call<P: Pointers>(&self, code: &mut Code<'_, '_>, program: ProgramId<P>, pointers: P) {
+    pub fn call<P: Pointers>(&self, code: &mut FunctionCode<'_, '_>, program: ProgramId<P>, pointers: P) {
         self.call_with(code, program, pointers, &[]);
     }
 
@@ -145,7 +145,7 @@ impl Nest {
     /// would read whatever stands behind its arguments.
     pub fn call_with<P: Pointers>(
         &self,
-        code: &mut Code<'_, '_>,
+        code: &mut FunctionCode<'_, '_>,
         program: ProgramId<P>,
         pointers: P,
         locals: &[(Local, Value)],
@@ -166,16 +166,16 @@ impl Nest {
         }
         let Callee { function, by_address } = self.callees[number];
         if by_address {
-            let slot = code.b.create_sized_stack_slot(StackSlotData::new(
+            let slot = code.builder.create_sized_stack_slot(StackSlotData::new(
                 StackSlotKind::ExplicitSlot,
                 8 * args.len() as u32,
                 3,
             ));
             for (i, arg) in args.iter().enumerate() {
-                code.b.ins().stack_store(types::I64, *arg, slot, 8 * i as i32);
+                code.ins().stack_store(types::I64, *arg, slot, 8 * i as i32);
             }
-            let block = code.b.ins().stack_addr(types::I64, slot, 0);
-            code.b.ins().call(function, &[block]);
+            let block = code.ins().stack_addr(types::I64, slot, 0);
+            code.ins().call(function, &[block]);
             return;
         }
         if let Some(guard) = self.guard {
@@ -190,6 +190,6 @@ impl Nest {
             }
             args.push(guard);
         }
-        code.b.ins().call(function, &args);
+        code.ins().call(function, &args);
     }
 }

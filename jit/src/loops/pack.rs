@@ -5,7 +5,7 @@ use super::LoopNest;
 use super::address::{address, along, coordinates};
 use super::nest::{Nest, Pool, ProgramId, Span};
 use super::program::{self, Copy};
-use crate::code::Code;
+use crate::code::FunctionCode;
 use crate::lanes::{Len, Local, Mem, STRIP};
 use crate::spec::PackSpec;
 use cranelift::prelude::InstBuilder;
@@ -28,7 +28,7 @@ impl<'s> Pack<'s> {
 }
 
 impl LoopNest for Pack<'_> {
-    fn build(&self, nest: &Nest, code: &mut Code<'_, '_>, units: Span) {
+    fn build(&self, nest: &Nest, code: &mut FunctionCode<'_, '_>, units: Span) {
         let spec = self.spec;
         let one = code.int(1);
         let k = spec.k.iter().fold(one, |product, len| nest.times(code, product, *len));
@@ -38,7 +38,7 @@ impl LoopNest for Pack<'_> {
         let zero = code.int(0);
         let row_strides = &spec.from.strides[spec.batch.len()..];
         code.for_each(units.from, units.to, 1, &mut |code, unit| {
-            let (batch, strip) = (code.b.ins().udiv(unit, strips), code.b.ins().urem(unit, strips));
+            let (batch, strip) = (code.ins().udiv(unit, strips), code.ins().urem(unit, strips));
             let coords = coordinates(nest, code, batch, &spec.batch);
             let from = address(nest, code, &spec.from, &coords);
             let first = code.mul_imm(strip, STRIP);

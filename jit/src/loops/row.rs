@@ -6,7 +6,7 @@ use super::conv::reduce::Reduction;
 use super::conv::window::Border;
 use super::nest::{Nest, Pool, ProgramId, Span};
 use super::program::Scheduled;
-use crate::code::{Code, Pointer};
+use crate::code::{FunctionCode, Pointer};
 use crate::spec::{RowSpec, RowWindow, WindowReduction};
 use cranelift::codegen::ir::Value;
 
@@ -50,7 +50,7 @@ impl<'s> Rows<'s> {
         &self,
         seen: &Seen<'_>,
         nest: &Nest,
-        code: &mut Code<'_, '_>,
+        code: &mut FunctionCode<'_, '_>,
         coords: &[Value],
         slots: &[Pointer],
     ) -> Vec<Pointer> {
@@ -73,7 +73,7 @@ impl<'s> Rows<'s> {
         }
     }
 
-    fn scratch_rows(&self, nest: &Nest, code: &mut Code<'_, '_>) -> Vec<Pointer> {
+    fn scratch_rows(&self, nest: &Nest, code: &mut FunctionCode<'_, '_>) -> Vec<Pointer> {
         let Some(buffer) = self.spec.scratch else { return Vec::new() };
         let base = nest.scratch(code, buffer);
         let len = nest.len(code, self.spec.len);
@@ -87,7 +87,7 @@ impl<'s> Rows<'s> {
 }
 
 impl LoopNest for Rows<'_> {
-    fn build(&self, nest: &Nest, code: &mut Code<'_, '_>, units: Span) {
+    fn build(&self, nest: &Nest, code: &mut FunctionCode<'_, '_>, units: Span) {
         let scratch = self.scratch_rows(nest, code);
         code.for_each(units.from, units.to, 1, &mut |code, unit| {
             let coords = coordinates(nest, code, unit, &self.spec.outer);

@@ -26,9 +26,9 @@ impl<'a> Heads<'a> {
             let why = || format!("{what} must be a positive static dim, but is {dim}");
             dim.as_const().filter(|n| *n > 0).ok_or_else(|| lower.unsupported(v, &why()))
         };
-        let node = lower.g.node(v);
+        let node = lower.graph.node(v);
         let heads = constant(heads, "the number of heads")?;
-        let (q, k) = (&lower.g.ty(node.args[0]).shape, &lower.g.ty(node.args[1]).shape);
+        let (q, k) = (&lower.graph.ty(node.args[0]).shape, &lower.graph.ty(node.args[1]).shape);
         let by_head = q.len() == 4;
         let (width, key_heads) = if by_head {
             (constant(&q[3], "the width of a head")?, constant(&k[1], "the number of key heads")?)
@@ -54,7 +54,7 @@ impl<'a> Heads<'a> {
 
     /// The slot of queries, keys or values.
     fn operand(&self, lower: &Lower<'_>, binding: &mut Binding, v: Value) -> Result<Slot, CompileError> {
-        let v = if lower.fused.widened.contains(&v) { lower.g.node(v).args[0] } else { v };
+        let v = if lower.fused.widened.contains(&v) { lower.graph.node(v).args[0] } else { v };
         let access = lower.access(v)?;
         Ok(bind(binding, &self.slot(lower.slot(v, access))))
     }
@@ -62,7 +62,7 @@ impl<'a> Heads<'a> {
 
 /// Lowers an attention.
 pub fn lower(lower: &mut Lower<'_>, v: Value) -> Result<(), CompileError> {
-    let node = lower.g.node(v);
+    let node = lower.graph.node(v);
     let Op::Attention { heads, causal, window, mask, bias, scale } = &node.op else { return Ok(()) };
     let shape = Heads::of(lower, v, heads)?;
     let width = shape.width;
@@ -108,7 +108,7 @@ fn mask_slot(lower: &Lower<'_>, mask: Value) -> Result<Unbound, CompileError> {
     let access = lower.access(mask)?;
     let mut slot = lower.slot(mask, access);
     let zero = Dim::constant(0);
-    match lower.g.ty(mask).rank() {
+    match lower.graph.ty(mask).rank() {
         2 => slot.strides.extend([zero.clone(), zero]),
         3 => slot.strides.insert(1, zero),
         _ => {}
@@ -119,7 +119,7 @@ fn mask_slot(lower: &Lower<'_>, mask: Value) -> Result<Unbound, CompileError> {
 /// A bias over heads, queries and keys, of all sequences or of each.
 fn bias_slot(lower: &Lower<'_>, bias: Value) -> Result<Unbound, CompileError> {
     let mut slot = lower.slot(bias, lower.access(bias)?);
-    if lower.g.ty(bias).rank() == 3 {
+    if lower.graph.ty(bias).rank() == 3 {
         slot.strides.insert(0, Dim::constant(0));
     }
     Ok(slot)

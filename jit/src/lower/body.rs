@@ -130,7 +130,7 @@ impl Body {
         if let Some(&r) = self.regs.get(&v) {
             return Ok(r);
         }
-        let node = lower.g.node(v);
+        let node = lower.graph.node(v);
         if let (Op::Expand(_), Some(&r)) = (&node.op, node.args.first().and_then(|p| self.regs.get(p))) {
             return Ok(r);
         }
@@ -145,7 +145,7 @@ impl Body {
         v: Value,
         level: Level,
     ) -> Result<Reg, CompileError> {
-        let node = lower.g.node(v);
+        let node = lower.graph.node(v);
         match &node.op {
             Op::Const(c) => return Ok(self.constant(*c)),
             Op::DimValue(d) => {
@@ -174,13 +174,13 @@ impl Body {
         binding: &mut Binding,
         v: Value,
     ) -> Result<Reg, CompileError> {
-        let [table, ids] = lower.g.node(v).args[..] else {
+        let [table, ids] = lower.graph.node(v).args[..] else {
             return Err(lower.unsupported(v, "a gather has two arguments"));
         };
         let (t, i) = (lower.access(table)?, lower.access(ids)?);
-        let rank = lower.g.ty(ids).rank();
+        let rank = lower.graph.ty(ids).rank();
         let mut slot = lower.slot(table, t);
-        let rows = lower.g.ty(table).shape[0].clone();
+        let rows = lower.graph.ty(table).shape[0].clone();
         let row_stride =
             if slot.strides.is_empty() { std::mem::take(&mut slot.step) } else { slot.strides.remove(0) };
         // Axes of the result: those of the ids, then the table's after the first.
@@ -215,7 +215,7 @@ impl Body {
 
     /// Adds a node of the kernel.
     pub fn node(&mut self, lower: &Lower<'_>, binding: &mut Binding, v: Value) -> Result<(), CompileError> {
-        let node = lower.g.node(v);
+        let node = lower.graph.node(v);
         let reduces = matches!(node.op, Op::Reduce { .. } | Op::Argmax { .. });
         let from_row = node.args.iter().any(|a| self.per_row.get(a) == Some(&true));
         let level = if tancho_ir::fuse::is_row_work(&node.op) || !from_row {
@@ -250,7 +250,7 @@ impl Body {
     fn apply(&mut self, lower: &Lower<'_>, v: Value, args: &[Reg]) -> Result<Reg, CompileError> {
         let (expr, len) = (&mut self.expr, self.len);
         let opt = |given: bool, i: usize| if given { args.get(i).copied() } else { None };
-        Ok(match (&lower.g.node(v).op, args) {
+        Ok(match (&lower.graph.node(v).op, args) {
             (Op::Unary(u), [x]) => math::unary(expr, *u, *x),
             (Op::Binary(o), [x, y]) => math::binary(expr, *o, *x, *y),
             (Op::Pow(c), [x]) => math::pow(expr, *x, c.0),

@@ -16,7 +16,7 @@ use tancho_ir::{Dim, DimError, Value};
 /// Lowers a matmul or a convolution with what is fused into it.
 pub fn lower(lower: &mut Lower<'_>, group: &MatmulGroup<'_>) -> Result<(), CompileError> {
     let mut binding = Binding::default();
-    let operands = match lower.g.node(group.matmul).op {
+    let operands = match lower.graph.node(group.matmul).op {
         Op::Matmul => matmul_operands(lower, group.matmul)?,
         _ => conv_operands(lower, group.matmul)?,
     };
@@ -73,7 +73,7 @@ pub fn lower(lower: &mut Lower<'_>, group: &MatmulGroup<'_>) -> Result<(), Compi
 }
 
 fn too_large(lower: &Lower<'_>, v: Value, error: &DimError) -> CompileError {
-    CompileError::Unsupported { what: lower.g.label(v), why: error.to_string() }
+    CompileError::Unsupported { what: lower.graph.label(v), why: error.to_string() }
 }
 
 /// How the matmul is cut; `whole` if work on whole rows follows it.
@@ -175,13 +175,13 @@ struct Operands {
 }
 
 fn matmul_operands(lower: &mut Lower<'_>, matmul: Value) -> Result<Operands, CompileError> {
-    let [x, weight] = lower.g.node(matmul).args[..] else {
+    let [x, weight] = lower.graph.node(matmul).args[..] else {
         return Err(lower.unsupported(matmul, "a product has two arguments"));
     };
-    let (outer, n) = domain_of(&lower.g.ty(matmul).shape);
-    let depth = lower.g.ty(x).shape.last().cloned().unwrap_or_default();
+    let (outer, n) = domain_of(&lower.graph.ty(matmul).shape);
+    let depth = lower.graph.ty(x).shape.last().cloned().unwrap_or_default();
     // The right operand in strips: leading axes, if it has any of its own, then one matrix.
-    let shape = lower.g.ty(weight).shape.clone();
+    let shape = lower.graph.ty(weight).shape.clone();
     let (lead, matrix) = shape.split_at(shape.len() - 2);
     let strides = matrix_strides(outer.len(), lead, matrix).map_err(|e| too_large(lower, matmul, &e))?;
     let access = lower.access(weight)?;
@@ -216,11 +216,11 @@ fn matrix_strides(outer: usize, lead: &[Dim], matrix: &[Dim]) -> Result<Vec<Dim>
 
 /// A convolution: rows are what the window sees at each pixel of the result.
 fn conv_operands(lower: &mut Lower<'_>, v: Value) -> Result<Operands, CompileError> {
-    let node = lower.g.node(v);
+    let node = lower.graph.node(v);
     let Op::Conv2d { groups, .. } = &node.op else { return Err(lower.unsupported(v, "it is no product")) };
     let groups =
         groups.as_const().ok_or_else(|| lower.unsupported(v, "its groups must be known when compiled"))?;
-    let shape = &lower.g.ty(node.args[1]).shape;
+    let shape = &lower.graph.ty(node.args[1]).shape;
     let known = |dim: &Dim| {
         dim.as_const().ok_or_else(|| lower.unsupported(v, "its channels must be known when compiled"))
     };

@@ -156,7 +156,7 @@ pub fn lower(fused: &Fused, target: Target, coarsest: &[Format]) -> Result<Sched
         lower.kernel = i;
         lower.lower_kernel(kernel)?;
     }
-    lower.schedule.prepared = prepare::graph(lower.g, &lower.prepared);
+    lower.schedule.prepared = prepare::graph(lower.graph, &lower.prepared);
     Ok(lower.schedule)
 }
 
@@ -179,7 +179,7 @@ impl MatmulGroup<'_> {
 }
 
 struct Lower<'a> {
-    g: &'a Graph,
+    graph: &'a Graph,
     fused: &'a Fused,
     machine: Machine,
     precision: Precision,
@@ -260,18 +260,18 @@ fn mem_of(dtype: DType) -> Mem {
 impl<'a> Lower<'a> {
     /// Starts without steps.
     fn new(fused: &'a Fused, target: Target, coarsest: &'a [Format]) -> Lower<'a> {
-        let g = &fused.graph;
-        let mut stored = vec![false; g.nodes.len()];
+        let graph = &fused.graph;
+        let mut stored = vec![false; graph.nodes.len()];
         fused.kernels.iter().flat_map(|kernel| &kernel.outputs).for_each(|v| stored[v.index()] = true);
-        let views = resolve_all(g, &|v| stored[v.index()]);
+        let views = resolve_all(graph, &|v| stored[v.index()]);
         Lower {
-            g,
+            graph,
             fused,
             machine: target.machine(),
             precision: target.precision(),
             weights: target.weights(),
             coarsest,
-            formats: prepare::formats(g, coarsest),
+            formats: prepare::formats(graph, coarsest),
             stored,
             views,
             schedule: Schedule::default(),
@@ -310,10 +310,10 @@ impl<'a> Lower<'a> {
 
     /// How a value is read.
     fn access(&self, v: Value) -> Result<Access, CompileError> {
-        if is_view(&self.g.node(v).op) && !self.stored(v) {
+        if is_view(&self.graph.node(v).op) && !self.stored(v) {
             return self.view(v);
         }
-        Access::whole(v, &self.g.room(v))
+        Access::whole(v, &self.graph.room(v))
             .ok_or_else(|| self.unsupported(v, "its address is too large to write down"))
     }
 
@@ -334,7 +334,7 @@ impl<'a> Lower<'a> {
     }
 
     fn unsupported(&self, v: Value, why: &str) -> CompileError {
-        CompileError::Unsupported { what: self.g.label(v), why: why.into() }
+        CompileError::Unsupported { what: self.graph.label(v), why: why.into() }
     }
 
     /// Adds a step of the kernel at hand.
@@ -362,14 +362,14 @@ impl<'a> Lower<'a> {
         let kernel = &self.fused.kernels[self.kernel];
         match spec {
             KernelSpec::Pack(_) => "pack".into(),
-            KernelSpec::Winograd(_) => kernel.name(self.g).replacen("conv", "winograd", 1),
-            KernelSpec::Row(_) | KernelSpec::Matmul(_) | KernelSpec::Attention(_) => kernel.name(self.g),
+            KernelSpec::Winograd(_) => kernel.name(self.graph).replacen("conv", "winograd", 1),
+            KernelSpec::Row(_) | KernelSpec::Matmul(_) | KernelSpec::Attention(_) => kernel.name(self.graph),
         }
     }
 
     /// A stored value whole, its last axis as the row.
     fn whole(&self, v: Value) -> Result<Unbound, CompileError> {
-        let access = Access::whole(v, &self.g.room(v))
+        let access = Access::whole(v, &self.graph.room(v))
             .ok_or_else(|| self.unsupported(v, "its size is too large to write down"))?;
         Ok(self.slot(v, access))
     }
@@ -378,7 +378,7 @@ impl<'a> Lower<'a> {
     fn slot(&self, v: Value, access: Access) -> Unbound {
         let mut strides = access.strides;
         let step = strides.pop().unwrap_or_default();
-        let mem = mem_of(self.g.ty(v).dtype);
+        let mem = mem_of(self.graph.ty(v).dtype);
         let buffer = match self.packed.get(&access.root) {
             Some(pack) => Buffer::PackedWeight(*pack),
             None => Buffer::Value(access.root),

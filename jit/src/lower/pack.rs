@@ -16,7 +16,7 @@ pub fn pack_weight(
     lead: &[Dim],
     matrix: &[Dim],
 ) -> Option<usize> {
-    if root_of(lower.g, weight) != access.root || lower.stored(access.root) {
+    if root_of(lower.graph, weight) != access.root || lower.stored(access.root) {
         return None;
     }
     let part = weight_part(lower, access, &matrix[1])?;
@@ -29,13 +29,13 @@ pub fn pack_weight(
 /// Weights side by side: the right operand `[K, N]` of products, or a vector, which is packed as one of one
 /// row.
 pub fn pack_concat(lower: &mut Lower<'_>, v: Value) -> Result<WeightPack, CompileError> {
-    let g = lower.g;
+    let g = lower.graph;
     let mut part = |a: &Value| {
         let (_, n) = domain_of(&g.ty(*a).shape);
         weight_part(lower, &resolve(g, *a, &|_| false)?, &n)
     };
     let parts = g.node(v).args.iter().map(&mut part).collect::<Option<Vec<_>>>();
-    let (rows, _) = domain_of(&lower.g.ty(v).shape);
+    let (rows, _) = domain_of(&lower.graph.ty(v).shape);
     let k = Dim::product(&rows).ok().and_then(|k| k.as_const());
     match (k, parts) {
         (Some(k), Some(parts)) => {

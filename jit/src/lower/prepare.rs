@@ -10,7 +10,7 @@ use tancho_ir::{Dim, Graph, Value};
 
 /// Packs, as they lie, the prepared values that kernels read element by element.
 pub fn vectors(lower: &mut Lower<'_>) -> Result<(), CompileError> {
-    let (g, fused) = (lower.g, lower.fused);
+    let (g, fused) = (lower.graph, lower.fused);
     let mut read: BTreeSet<Value> = BTreeSet::new();
     for v in g.values().filter(|v| !fused.prepared.contains(v) && !is_view(&g.node(*v).op)) {
         let op = &g.node(v).op;
@@ -54,7 +54,7 @@ pub fn formats(g: &Graph, coarsest: &[Format]) -> Vec<Format> {
 impl Lower<'_> {
     /// What is known of a value when the network is compiled.
     pub fn constant(&mut self, v: Value) -> Constant {
-        if let Op::Weight(w) = self.g.node(v).op {
+        if let Op::Weight(w) = self.graph.node(v).op {
             return Constant::Weight(w);
         }
         let prepared = &mut self.prepared;
@@ -66,7 +66,7 @@ impl Lower<'_> {
 
     /// Whether a packed operand can be made of a root: it is a weight, or follows from weights.
     pub fn is_constant(&self, root: Value) -> bool {
-        matches!(self.g.node(root).op, Op::Weight(_)) || self.fused.prepared.contains(&root)
+        matches!(self.graph.node(root).op, Op::Weight(_)) || self.fused.prepared.contains(&root)
     }
 
     /// What an access reads that begins at a weight or a prepared value. A product of a weight with one
@@ -75,7 +75,7 @@ impl Lower<'_> {
     pub fn read(&mut self, access: &Access, column: i64) -> (Constant, Option<Scale>) {
         let root = access.root;
         if self.fused.prepared.contains(&root)
-            && let Some((weight, by, run)) = scaled(self.g, root)
+            && let Some((weight, by, run)) = scaled(self.graph, root)
             && run == column
             && access.offset.is(0)
         {

@@ -67,7 +67,7 @@ impl RowKernel {
 pub fn lower(lower: &mut Lower<'_>, kernel: &Kernel) -> Result<(), CompileError> {
     let mut row = RowKernel::over(&kernel.domain);
     for &v in &kernel.nodes {
-        if matches!(lower.g.node(v).op, Op::Conv2d { .. } | Op::Pool2d { .. }) {
+        if matches!(lower.graph.node(v).op, Op::Conv2d { .. } | Op::Pool2d { .. }) {
             let window = lower.window(v, None)?;
             row.window = Some(lower.reduce_window(&mut row.body, v, window)?);
         } else {
@@ -83,9 +83,9 @@ pub fn lower(lower: &mut Lower<'_>, kernel: &Kernel) -> Result<(), CompileError>
 
 /// Stores a view, gather, input, weight or constant.
 pub fn store(lower: &mut Lower<'_>, v: Value) -> Result<(), CompileError> {
-    let shape = lower.g.ty(v).shape.clone();
-    let node = lower.g.node(v);
-    let single = matches!(node.op, Op::Gather) && lower.g.ty(node.args[0]).rank() == 1;
+    let shape = lower.graph.ty(v).shape.clone();
+    let node = lower.graph.node(v);
+    let single = matches!(node.op, Op::Gather) && lower.graph.ty(node.args[0]).rank() == 1;
     let mut row = if single {
         // Ids into a table of single elements: every element is a row of its own.
         RowKernel::new(shape, Dim::constant(1))
@@ -113,7 +113,7 @@ pub fn store(lower: &mut Lower<'_>, v: Value) -> Result<(), CompileError> {
 
 /// An input or weight that is itself a result: read as declared. Constants come from the body.
 fn source(lower: &Lower<'_>, binding: &mut Binding, body: &mut Body, v: Value) -> Result<u32, CompileError> {
-    if matches!(lower.g.node(v).op, Op::Const(_) | Op::DimValue(_)) {
+    if matches!(lower.graph.node(v).op, Op::Const(_) | Op::DimValue(_)) {
         return body.external(lower, binding, v, Level::Full);
     }
     let mut slot = lower.whole(v)?;
@@ -123,25 +123,26 @@ fn source(lower: &Lower<'_>, binding: &mut Binding, body: &mut Body, v: Value) -
 
 /// The arguments of a concat, each a copy into its part of the result.
 pub fn concat(lower: &mut Lower<'_>, v: Value) -> Result<(), CompileError> {
-    let Op::Concat { axis } = lower.g.node(v).op else { return Ok(()) };
-    let strides = row_major(&lower.g.ty(v).shape)
+    let Op::Concat { axis } = lower.graph.node(v).op else { return Ok(()) };
+    let strides = row_major(&lower.graph.ty(v).shape)
         .ok_or_else(|| lower.unsupported(v, "its size is too large to write down"))?;
     let mut start = Dim::constant(0);
-    for part in lower.g.node(v).args.clone() {
+    for part in lower.graph.node(v).args.clone() {
         copy_part(lower, v, part, &start, &strides[axis])?;
-        start =
-            start.plus(&lower.g.ty(part).shape[axis]).map_err(|e| lower.unsupported(v, &e.to_string()))?;
+        start = start
+            .plus(&lower.graph.ty(part).shape[axis])
+            .map_err(|e| lower.unsupported(v, &e.to_string()))?;
     }
     Ok(())
 }
 
 /// The new rows of a state, copied behind those it has.
 pub fn push(lower: &mut Lower<'_>, v: Value) -> Result<(), CompileError> {
-    let node = lower.g.node(v);
+    let node = lower.graph.node(v);
     let (Op::Push { axis }, &[state, rows]) = (&node.op, &node.args[..]) else { return Ok(()) };
-    let strides = row_major(&lower.g.room(v))
+    let strides = row_major(&lower.graph.room(v))
         .ok_or_else(|| lower.unsupported(v, "its size is too large to write down"))?;
-    copy_part(lower, v, rows, &lower.g.ty(state).shape[*axis].clone(), &strides[*axis])
+    copy_part(lower, v, rows, &lower.graph.ty(state).shape[*axis].clone(), &strides[*axis])
 }
 
 /// Copies `part` into a value, behind `start` rows that lie `stride` elements apart.
@@ -152,7 +153,7 @@ fn copy_part(
     start: &Dim,
     stride: &Dim,
 ) -> Result<(), CompileError> {
-    let mut row = RowKernel::over(&lower.g.ty(part).shape);
+    let mut row = RowKernel::over(&lower.graph.ty(part).shape);
     let value = row.body.external(lower, &mut row.binding, part, Level::Full)?;
     row.body.define(v, value);
     let mut slot = lower.whole(v)?;

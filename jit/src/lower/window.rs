@@ -66,13 +66,13 @@ impl Lower<'_> {
     pub fn window(&self, v: Value, chunk: Option<i64>) -> Result<UnboundWindow, CompileError> {
         let unknown =
             |what: &str| self.unsupported(v, &format!("{what} of a window must be known when compiled"));
-        let node = self.g.node(v);
+        let node = self.graph.node(v);
         let x = node.args[0];
         let Sight { window, image, kernel } =
-            self.g.sight(v).ok_or_else(|| self.unsupported(v, "it has no window"))?;
+            self.graph.sight(v).ok_or_else(|| self.unsupported(v, "it has no window"))?;
         let fill =
             if matches!(node.op, Op::Pool2d { kind: Pooling::Max, .. }) { f32::NEG_INFINITY } else { 0.0 };
-        let shape = &self.g.ty(x).shape;
+        let shape = &self.graph.ty(x).shape;
         let pair = |d: &[Dim], what: &str| match (d[0].as_const(), d[1].as_const()) {
             (Some(a), Some(b)) => Ok([a, b]),
             _ => Err(unknown(what)),
@@ -121,13 +121,13 @@ impl Lower<'_> {
         v: Value,
         groups: i64,
     ) -> Result<Option<(Vec<i64>, WeightPart)>, CompileError> {
-        let w = self.g.node(v).args[1];
-        let Some(access) = resolve(self.g, w, &|_| false).filter(|a| self.is_constant(a.root)) else {
+        let w = self.graph.node(v).args[1];
+        let Some(access) = resolve(self.graph, w, &|_| false).filter(|a| self.is_constant(a.root)) else {
             return Ok(None);
         };
         let consts = |dims: &[Dim]| dims.iter().map(Dim::as_const).collect::<Option<Vec<i64>>>();
         let (Some(shape), Some(strides), Some(offset)) =
-            (consts(&self.g.ty(w).shape), consts(&access.strides), access.offset.as_const())
+            (consts(&self.graph.ty(w).shape), consts(&access.strides), access.offset.as_const())
         else {
             return Ok(None);
         };
@@ -149,9 +149,9 @@ impl Lower<'_> {
 
     /// Filters that another kernel made are brought into strips by a kernel of its own.
     pub fn pack_filters(&mut self, v: Value, groups: i64) -> Result<(), CompileError> {
-        let w = self.g.node(v).args[1];
+        let w = self.graph.node(v).args[1];
         let [o, c, kh, kw] = self
-            .g
+            .graph
             .ty(w)
             .shape
             .clone()
@@ -207,7 +207,7 @@ impl Lower<'_> {
         v: Value,
         window: UnboundWindow,
     ) -> Result<Seen, CompileError> {
-        let op = self.g.node(v).op.clone();
+        let op = self.graph.node(v).op.clone();
         let taps = if matches!(op, Op::Conv2d { .. }) { Some(self.taps(v)?) } else { None };
         let max = matches!(op, Op::Pool2d { kind: Pooling::Max, .. });
         let first = body.slots.len();

@@ -25,12 +25,12 @@ const PART: i64 = 128;
 
 /// The side of a tile of results, if the algorithm is to be used.
 pub fn tile(lower: &Lower<'_>, v: Value) -> Option<i64> {
-    let node = lower.g.node(v);
+    let node = lower.graph.node(v);
     let Op::Conv2d { window: Window { stride, dilation, .. }, groups, .. } = &node.op else { return None };
-    let [o, c, kh, kw] = lower.g.ty(node.args[1]).shape.as_slice() else { return None };
+    let [o, c, kh, kw] = lower.graph.ty(node.args[1]).shape.as_slice() else { return None };
     let unit = stride.iter().chain(dilation).chain([groups]).all(|d| d.is(1)) && kh.is(3) && kw.is(3);
     // One row or column of pixels leaves nothing of a tile to share.
-    let thin = lower.g.node(v).ty.shape[1..3].iter().any(|d| d.is(1));
+    let thin = lower.graph.node(v).ty.shape[1..3].iter().any(|d| d.is(1));
     let enough = [o, c].iter().all(|d| d.as_const().is_some_and(|n| n >= LEAST));
     match lower.precision {
         _ if !unit || !enough || thin => None,
@@ -46,7 +46,9 @@ pub fn tile(lower: &Lower<'_>, v: Value) -> Option<i64> {
 pub fn lower(lower: &mut Lower<'_>, group: &MatmulGroup<'_>, m: i64) -> Result<Option<()>, CompileError> {
     let v = group.matmul;
     let Some((_, part)) = lower.filter_part(v, 1)? else { return Ok(None) };
-    let Some(channels) = lower.g.ty(lower.g.node(v).args[1]).shape[1].as_const() else { return Ok(None) };
+    let Some(channels) = lower.graph.ty(lower.graph.node(v).args[1]).shape[1].as_const() else {
+        return Ok(None);
+    };
     let n = part.n.0;
     let plain = WeightPack::plain(Vec::new(), vec![channels], vec![part]);
     let filters = lower.pack(WeightPack { winograd: Some(m), ..plain });
@@ -57,7 +59,7 @@ pub fn lower(lower: &mut Lower<'_>, group: &MatmulGroup<'_>, m: i64) -> Result<O
     let columns = n / parts;
     let block = block(lower.machine.l2, m, channels + columns);
     let (work, slots) = results(lower, &mut binding, group, m, block, columns)?;
-    let images = binding.len(&lower.g.ty(v).shape[0]);
+    let images = binding.len(&lower.graph.ty(v).shape[0]);
     let blocking = lower.machine.blocking(Len::Const(columns), Len::Const(channels), false, Terms::F32);
     let spec = WinogradSpec {
         window,

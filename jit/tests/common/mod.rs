@@ -10,9 +10,6 @@ use tancho_jit::lanes::{
 use tancho_jit::testing::Function;
 use tancho_jit::{CompileError, Isa};
 
-pub const NONE: Len = Len::Const(0);
-pub const ONE: Len = Len::Const(1);
-
 pub struct Rng(pub u64);
 
 impl Rng {
@@ -324,8 +321,8 @@ pub fn loads(case: &mut Case, rng: &mut Rng, b: &mut Body, len: i64, steps: &[i6
             case.program.derived.push(Derived { ptr, at });
             ptr = DERIVED + case.program.derived.len() as u16 - 1;
         }
-        let step = if steps == [0] { NONE } else { case.step(rng, step) };
-        b.push(Inst::Load { ptr, step, row_step: NONE, mem });
+        let step = if steps == [0] { Len::ZERO } else { case.step(rng, step) };
+        b.push(Inst::Load { ptr, step, row_step: Len::ZERO, mem });
     }
 }
 
@@ -339,7 +336,7 @@ pub fn store(case: &mut Case, rng: &mut Rng, b: &mut Body, len: i64, value: Reg)
     let step = case.one_of(rng, 2, &[1, 1, 2]);
     let ptr = case.pointer(rng, mem, (len - 1) * step + 1);
     let step = case.step(rng, step);
-    b.push(Inst::Store { ptr, step, row_step: NONE, mem, value });
+    b.push(Inst::Store { ptr, step, row_step: Len::ZERO, mem, value });
     case.results.push((case.memory.len() - 1, mem, 0.0));
 }
 
@@ -393,7 +390,7 @@ pub fn random_rows(seed: u64, len: i64, plain: bool) -> Case {
         let ptr = case.pointer(rng, mem, 1);
         let body = vec![
             Inst::Slot(*slot, kind.ty()),
-            Inst::Store { ptr, step: NONE, row_step: NONE, mem, value: 0 },
+            Inst::Store { ptr, step: Len::ZERO, row_step: Len::ZERO, mem, value: 0 },
         ];
         case.program.stmts.push(Stmt::Once { body, outs: Vec::new() });
         // Of 0 and -0 the largest is either.
@@ -480,7 +477,7 @@ pub fn tile_of(rng: &mut Rng, terms: Terms, (rows, cols): (u8, u8), k: i64, plai
     let ahead = (rng.below(3) == 0).then(|| Ahead { ptr: case.pointer(rng, Mem::F32, 1), lines });
     let mut body = Body { insts: vec![Inst::Acc] };
     let bias = case.pointer(rng, Mem::F32, c);
-    body.push(Inst::Load { ptr: bias, step: ONE, row_step: NONE, mem: Mem::F32 });
+    body.push(Inst::Load { ptr: bias, step: Len::ONE, row_step: Len::ZERO, mem: Mem::F32 });
     for _ in 0..rng.below(3) {
         let mem = case.one_of(rng, 3, &MEMS);
         let (step, row) = case.one_of(rng, 4, &[(1, c), (1, c + 3), (0, 1), (0, 0), (2, 2 * c + 1)]);

@@ -18,7 +18,7 @@ pub struct Gathered {
 impl Gathered {
     /// All of them. A weight that anything else reads, or by numbers that are computed, is not among them: it
     /// is decoded whole.
-    pub fn of(code: &tancho_jit::Compiled, weights: &Weights) -> Vec<Gathered> {
+    pub fn of(code: &tancho_jit::Code, weights: &Weights) -> Vec<Gathered> {
         // The steps that read each weight, and as which of their buffers.
         let mut readers: Vec<Vec<(usize, usize)>> = vec![Vec::new(); weights.len()];
         for (step, places) in code.plan.places.iter().enumerate() {

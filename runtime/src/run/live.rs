@@ -3,7 +3,7 @@
 
 use tancho_jit::plan::Place;
 use tancho_jit::spec::{Buffer, KernelSpec};
-use tancho_jit::{Compiled, Step};
+use tancho_jit::{Code, Step};
 
 /// What a step reads and writes.
 #[derive(Debug)]
@@ -16,7 +16,7 @@ pub struct Flow {
 }
 
 /// What each step of a network reads and writes.
-pub fn flows(code: &Compiled) -> Vec<Flow> {
+pub fn flows(code: &Code) -> Vec<Flow> {
     let flow = |(step, places): (&Step, &Vec<Place>)| {
         let packs = step.spec.packs();
         let written = |b: &Buffer| match b {

@@ -7,7 +7,7 @@ use crate::run::pool;
 use crate::run::stages::{Stage, Work};
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::Instant;
-use tancho_jit::{Arguments, Kernel};
+use tancho_jit::{Arguments, KernelFn};
 
 /// What one call of a kernel is given.
 #[derive(Debug, Default)]
@@ -71,7 +71,7 @@ impl Progress {
 
 /// What threads share while a run lasts.
 struct Region<'a> {
-    kernels: &'a [Kernel],
+    kernels: &'a [KernelFn],
     calls: &'a [Call],
     stages: &'a [Stage],
     progress: &'a Progress,
@@ -90,11 +90,11 @@ unsafe impl Sync for Region<'_> {}
 /// Runs all stages; gives the stage and status of a kernel that found an id out of range.
 ///
 /// # Safety
-/// For every stage, its step's call must hold what [`Kernel::run`] asks for, with working memory for as many
+/// For every stage, its step's call must hold what [`KernelFn::run`] asks for, with working memory for as many
 /// threads as [`Progress::reserve`] was told, for as long as this runs; and nobody else may use the buffers
 /// meanwhile.
 pub unsafe fn run(
-    kernels: &[Kernel],
+    kernels: &[KernelFn],
     calls: &[Call],
     stages: &[Stage],
     progress: &mut Progress,

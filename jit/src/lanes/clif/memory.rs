@@ -6,7 +6,7 @@ impl Emit {
     /// Pointer and constant offset of the first lane, and the bytes from lane to lane.
     fn address(
         &self,
-        c: &mut Code<'_, '_>,
+        c: &mut FunctionCode<'_, '_>,
         place: Place,
         ptr: u16,
         steps: (Len, Len),
@@ -57,7 +57,7 @@ impl Emit {
     /// Pointers and offsets of each lane.
     fn lanes(
         &self,
-        c: &mut Code<'_, '_>,
+        c: &mut FunctionCode<'_, '_>,
         place: Place,
         ptr: u16,
         steps: (Len, Len),
@@ -82,7 +82,14 @@ impl Emit {
         out
     }
 
-    pub fn load(&self, c: &mut Code<'_, '_>, place: Place, ptr: u16, steps: (Len, Len), mem: Mem) -> Value {
+    pub fn load(
+        &self,
+        c: &mut FunctionCode<'_, '_>,
+        place: Place,
+        ptr: u16,
+        steps: (Len, Len),
+        mem: Mem,
+    ) -> Value {
         let ty = mem.ty();
         if !place.wide {
             let (p, offset, _) = self.address(c, place, ptr, steps, mem.size());
@@ -92,7 +99,7 @@ impl Emit {
             Len::Const(0) => {
                 let (p, offset, _) = self.address(c, place, ptr, steps, mem.size());
                 let s = self.load_one(c, p, offset, mem);
-                c.b.ins().splat(lane_type(ty, true), s)
+                c.ins().splat(lane_type(ty, true), s)
             }
             Len::Const(1) => {
                 let (p, offset, _) = self.address(c, place, ptr, steps, mem.size());
@@ -100,67 +107,67 @@ impl Emit {
                     Mem::F32 | Mem::I32 => c.load(lane_type(ty, true), p, offset),
                     Mem::Bf16 => {
                         let s = c.load(I64, p, offset);
-                        let v = c.b.ins().scalar_to_vector(types::I64X2, s);
+                        let v = c.ins().scalar_to_vector(types::I64X2, s);
                         let v = self.cast(c, v, I16X8);
-                        let v = c.b.ins().uwiden_low(v);
-                        let v = c.b.ins().ishl_imm_s(v, 16);
+                        let v = c.ins().uwiden_low(v);
+                        let v = c.ins().ishl_imm_s(v, 16);
                         self.cast(c, v, F32X4)
                     }
                     Mem::Bool => {
                         let s = c.load(I32, p, offset);
-                        let v = c.b.ins().scalar_to_vector(I32X4, s);
+                        let v = c.ins().scalar_to_vector(I32X4, s);
                         let v = self.cast(c, v, I8X16);
-                        let v = c.b.ins().uwiden_low(v);
-                        let v = c.b.ins().uwiden_low(v);
+                        let v = c.ins().uwiden_low(v);
+                        let v = c.ins().uwiden_low(v);
                         let zero = self.integer(c, 0, true);
-                        c.b.ins().icmp(IntCC::NotEqual, v, zero)
+                        c.ins().icmp(IntCC::NotEqual, v, zero)
                     }
                     Mem::I8 => {
                         let s = c.load(I32, p, offset);
-                        let v = c.b.ins().scalar_to_vector(I32X4, s);
+                        let v = c.ins().scalar_to_vector(I32X4, s);
                         let v = self.cast(c, v, I8X16);
-                        let v = c.b.ins().swiden_low(v);
-                        c.b.ins().swiden_low(v)
+                        let v = c.ins().swiden_low(v);
+                        c.ins().swiden_low(v)
                     }
                 }
             }
             _ => {
                 let lanes = self.lanes(c, place, ptr, steps, mem.size());
                 let first = self.load_one(c, lanes[0].0, lanes[0].1, mem);
-                let mut v = c.b.ins().splat(lane_type(ty, true), first);
+                let mut v = c.ins().splat(lane_type(ty, true), first);
                 for (i, (p, offset)) in lanes.into_iter().enumerate().skip(1) {
                     let s = self.load_one(c, p, offset, mem);
-                    v = c.b.ins().insertlane(v, s, i as u8);
+                    v = c.ins().insertlane(v, s, i as u8);
                 }
                 v
             }
         }
     }
 
-    fn load_one(&self, c: &mut Code<'_, '_>, p: Pointer, offset: i32, mem: Mem) -> Value {
+    fn load_one(&self, c: &mut FunctionCode<'_, '_>, p: Pointer, offset: i32, mem: Mem) -> Value {
         match mem {
             Mem::F32 => c.load(F32, p, offset),
             Mem::I32 => c.load(I32, p, offset),
             Mem::Bf16 => {
                 let s = c.load(I16, p, offset);
-                let s = c.b.ins().uextend(I32, s);
-                let s = c.b.ins().ishl_imm_s(s, 16);
+                let s = c.ins().uextend(I32, s);
+                let s = c.ins().ishl_imm_s(s, 16);
                 self.cast(c, s, F32)
             }
             Mem::Bool => {
                 let s = c.load(I8, p, offset);
-                c.b.ins().bmask(I32, s)
+                c.ins().bmask(I32, s)
             }
             Mem::I8 => {
                 let s = c.load(I8, p, offset);
-                c.b.ins().sextend(I32, s)
+                c.ins().sextend(I32, s)
             }
         }
     }
 
     pub fn store(
         &self,
-        c: &mut Code<'_, '_>,
+        c: &mut FunctionCode<'_, '_>,
         place: Place,
         ptr: u16,
         steps: (Len, Len),
@@ -175,35 +182,35 @@ impl Emit {
             c.store(value, p, offset);
         } else {
             for (i, (p, offset)) in self.lanes(c, place, ptr, steps, mem.size()).into_iter().enumerate() {
-                let s = c.b.ins().extractlane(value, i as u8);
+                let s = c.ins().extractlane(value, i as u8);
                 self.store_one(c, p, offset, mem, s);
             }
         }
     }
 
-    fn store_one(&self, c: &mut Code<'_, '_>, p: Pointer, offset: i32, mem: Mem, value: Value) {
+    fn store_one(&self, c: &mut FunctionCode<'_, '_>, p: Pointer, offset: i32, mem: Mem, value: Value) {
         match mem {
             Mem::F32 | Mem::I32 => c.store(value, p, offset),
             Mem::Bool => {
-                let s = c.b.ins().band_imm_s(value, 1);
-                let s = c.b.ins().ireduce(I8, s);
+                let s = c.ins().band_imm_s(value, 1);
+                let s = c.ins().ireduce(I8, s);
                 c.store(s, p, offset);
             }
             Mem::I8 => {
-                let s = c.b.ins().ireduce(I8, value);
+                let s = c.ins().ireduce(I8, value);
                 c.store(s, p, offset);
             }
             Mem::Bf16 => {
                 let bits = self.cast(c, value, I32);
-                let odd = c.b.ins().ushr_imm_s(bits, 16);
-                let odd = c.b.ins().band_imm_s(odd, 1);
-                let half = c.b.ins().iadd_imm_s(odd, 0x7fff);
-                let rounded = c.b.ins().iadd(bits, half);
-                let quiet = c.b.ins().bor_imm_s(bits, 0x40_0000);
-                let nan = c.b.ins().fcmp(FloatCC::Unordered, value, value);
-                let bits = c.b.ins().select(nan, quiet, rounded);
-                let bits = c.b.ins().ushr_imm_s(bits, 16);
-                let s = c.b.ins().ireduce(I16, bits);
+                let odd = c.ins().ushr_imm_s(bits, 16);
+                let odd = c.ins().band_imm_s(odd, 1);
+                let half = c.ins().iadd_imm_s(odd, 0x7fff);
+                let rounded = c.ins().iadd(bits, half);
+                let quiet = c.ins().bor_imm_s(bits, 0x40_0000);
+                let nan = c.ins().fcmp(FloatCC::Unordered, value, value);
+                let bits = c.ins().select(nan, quiet, rounded);
+                let bits = c.ins().ushr_imm_s(bits, 16);
+                let s = c.ins().ireduce(I16, bits);
                 c.store(s, p, offset);
             }
         }

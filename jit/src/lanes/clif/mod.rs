@@ -8,7 +8,7 @@ mod parts;
 mod tile;
 
 use super::*;
-use crate::code::{Code, Extent, Pointer, lane_order};
+use crate::code::{Extent, FunctionCode, Pointer, lane_order};
 use cranelift::codegen::ir::condcodes::{FloatCC, IntCC};
 use cranelift::codegen::ir::types::{self, F32, F32X4, I8, I8X16, I16, I16X8, I32, I32X4, I64};
 use cranelift::codegen::ir::{Function, Signature, Value};
@@ -63,7 +63,7 @@ pub fn build(
         x86: o.x86,
     };
     let guard = if o.checked { params.last().copied() } else { None };
-    let mut code = Code { b: &mut b, guard };
+    let mut code = FunctionCode { builder: &mut b, guard };
     for stmt in &p.stmts {
         m.stmt(&mut code, stmt);
     }
@@ -104,7 +104,7 @@ fn lane_type(t: Ty, wide: bool) -> Type {
 }
 
 impl Emit {
-    fn stmt(&mut self, c: &mut Code<'_, '_>, stmt: &Stmt) {
+    fn stmt(&mut self, c: &mut FunctionCode<'_, '_>, stmt: &Stmt) {
         match stmt {
             Stmt::Once { body, outs } => {
                 let place = Place { wide: false, index: None, plus: 0, row: 0, acc: None };
@@ -120,7 +120,7 @@ impl Emit {
         }
     }
 
-    fn map(&mut self, c: &mut Code<'_, '_>, len: Len, body: &[Inst], folds: &[(Fold, Reg, u16)]) {
+    fn map(&mut self, c: &mut FunctionCode<'_, '_>, len: Len, body: &[Inst], folds: &[(Fold, Reg, u16)]) {
         // Several vectors a turn hide the latency of a fold; long bodies hide it themselves.
         let unroll: i64 = if body.len() <= 12 { 4 } else { 1 };
         let block = 4 * unroll;
@@ -136,13 +136,13 @@ impl Emit {
         let sums: Vec<usize> = (0..folds.len()).filter(|j| folds[*j].0 == Fold::Sum).collect();
         let mut parts = None;
         if known.is_none_or(|n| n >= block) {
-            let end = c.b.ins().band_imm_s(n, -block);
+            let end = c.ins().band_imm_s(n, -block);
             let many: Vec<Value> = (0..unroll).flat_map(|_| start.iter().copied()).collect();
             let none = self.float(c, 0, true);
             let p = Sums::new(c, (end, known), block, sums.len(), none);
-            let mut add = |c: &mut Code<'_, '_>, acc: &[Value]| {
+            let mut add = |c: &mut FunctionCode<'_, '_>, acc: &[Value]| {
                 let part = |j: &usize| {
-                    (1..unroll as usize).fold(acc[*j], |sum, u| c.b.ins().fadd(sum, acc[u * folds.len() + j]))
+                    (1..unroll as usize).fold(acc[*j], |sum, u| c.ins().fadd(sum, acc[u * folds.len() + j]))
                 };
                 let partial: Vec<Value> = sums.iter().map(part).collect();
                 p.add(c, &partial);
@@ -173,7 +173,7 @@ impl Emit {
             parts = Some(p);
         }
         if unroll > 1 && known.is_none_or(|n| n % block >= 4) {
-            let end = c.b.ins().band_imm_s(n, -4);
+            let end = c.ins().band_imm_s(n, -4);
             wide = c.for_range(done, end, 4, &wide, &mut |c, i, acc| {
                 let regs = self.body(
                     c,
@@ -207,7 +207,7 @@ impl Emit {
         }
     }
 
-    fn identity(&self, c: &mut Code<'_, '_>, k: Fold, wide: bool) -> Value {
+    fn identity(&self, c: &mut FunctionCode<'_, '_>, k: Fold, wide: bool) -> Value {
         let bits = k.identity();
         match k.ty() {
             Ty::F => self.float(c, bits, wide),
@@ -215,61 +215,61 @@ impl Emit {
         }
     }
 
-    fn float(&self, c: &mut Code<'_, '_>, bits: u32, wide: bool) -> Value {
+    fn float(&self, c: &mut FunctionCode<'_, '_>, bits: u32, wide: bool) -> Value {
         if !wide {
-            return c.b.ins().f32const(f32::from_bits(bits));
+            return c.ins().f32const(f32::from_bits(bits));
         }
         self.vector(c, F32X4, bits)
     }
 
-    fn integer(&self, c: &mut Code<'_, '_>, i: i32, wide: bool) -> Value {
+    fn integer(&self, c: &mut FunctionCode<'_, '_>, i: i32, wide: bool) -> Value {
         if !wide {
-            return c.b.ins().iconst(I32, i64::from(i as u32));
+            return c.ins().iconst(I32, i64::from(i as u32));
         }
         self.vector(c, I32X4, i as u32)
     }
 
     /// Four equal lanes from the constant pool.
-    fn vector(&self, c: &mut Code<'_, '_>, ty: Type, bits: u32) -> Value {
+    fn vector(&self, c: &mut FunctionCode<'_, '_>, ty: Type, bits: u32) -> Value {
         let bytes: Vec<u8> = (0..4).flat_map(|_| bits.to_le_bytes()).collect();
-        let constant = c.b.func.dfg.constants.insert(bytes.into());
-        c.b.ins().vconst(ty, constant)
+        let constant = c.builder.func.dfg.constants.insert(bytes.into());
+        c.ins().vconst(ty, constant)
     }
 
-    fn is_wide(c: &Code<'_, '_>, v: Value) -> bool {
-        c.b.func.dfg.value_type(v).is_vector()
+    fn is_wide(c: &FunctionCode<'_, '_>, v: Value) -> bool {
+        c.builder.func.dfg.value_type(v).is_vector()
     }
 
-    fn fold(&self, c: &mut Code<'_, '_>, k: Fold, acc: Value, x: Value) -> Value {
+    fn fold(&self, c: &mut FunctionCode<'_, '_>, k: Fold, acc: Value, x: Value) -> Value {
         match k {
-            Fold::Sum => c.b.ins().fadd(acc, x),
+            Fold::Sum => c.ins().fadd(acc, x),
             Fold::Max => self.bin(c, Bin::Max, x, acc),
             Fold::MaxNan | Fold::MinNan => {
                 let order = if k == Fold::MaxNan { Cmp::Gt } else { Cmp::Lt };
                 let more = self.cmp(c, order, acc, x, Ty::F);
                 let nan = self.cmp(c, Cmp::Ne, acc, acc, Ty::F);
-                let keep = c.b.ins().bor(more, nan);
+                let keep = c.ins().bor(more, nan);
                 self.select(c, keep, acc, x)
             }
-            Fold::ISum => c.b.ins().iadd(acc, x),
-            Fold::IMax => c.b.ins().smax(acc, x),
-            Fold::IMin => c.b.ins().smin(acc, x),
+            Fold::ISum => c.ins().iadd(acc, x),
+            Fold::IMax => c.ins().smax(acc, x),
+            Fold::IMin => c.ins().smin(acc, x),
         }
     }
 
     /// Four lanes folded into one.
-    fn across(&self, c: &mut Code<'_, '_>, k: Fold, v: Value) -> Value {
-        let lanes: Vec<Value> = (0..4u8).map(|i| c.b.ins().extractlane(v, i)).collect();
+    fn across(&self, c: &mut FunctionCode<'_, '_>, k: Fold, v: Value) -> Value {
+        let lanes: Vec<Value> = (0..4u8).map(|i| c.ins().extractlane(v, i)).collect();
         let (a, b) = (self.fold(c, k, lanes[0], lanes[1]), self.fold(c, k, lanes[2], lanes[3]));
         self.fold(c, k, a, b)
     }
 
-    fn cast(&self, c: &mut Code<'_, '_>, v: Value, to: Type) -> Value {
-        if c.b.func.dfg.value_type(v) == to { v } else { c.b.ins().bitcast(to, lane_order(), v) }
+    fn cast(&self, c: &mut FunctionCode<'_, '_>, v: Value, to: Type) -> Value {
+        if c.builder.func.dfg.value_type(v) == to { v } else { c.ins().bitcast(to, lane_order(), v) }
     }
 
     /// A comparison as a mask of 32-bit lanes.
-    fn cmp(&self, c: &mut Code<'_, '_>, op: Cmp, a: Value, b: Value, ty: Ty) -> Value {
+    fn cmp(&self, c: &mut FunctionCode<'_, '_>, op: Cmp, a: Value, b: Value, ty: Ty) -> Value {
         let wide = Emit::is_wide(c, a);
         let m = if ty == Ty::F {
             let cc = match op {
@@ -280,7 +280,7 @@ impl Emit {
                 Cmp::Gt => FloatCC::GreaterThan,
                 Cmp::Ge => FloatCC::GreaterThanOrEqual,
             };
-            c.b.ins().fcmp(cc, a, b)
+            c.ins().fcmp(cc, a, b)
         } else {
             let cc = match op {
                 Cmp::Eq => IntCC::Equal,
@@ -290,27 +290,27 @@ impl Emit {
                 Cmp::Gt => IntCC::SignedGreaterThan,
                 Cmp::Ge => IntCC::SignedGreaterThanOrEqual,
             };
-            c.b.ins().icmp(cc, a, b)
+            c.ins().icmp(cc, a, b)
         };
-        if wide { m } else { c.b.ins().bmask(I32, m) }
+        if wide { m } else { c.ins().bmask(I32, m) }
     }
 
-    fn select(&self, c: &mut Code<'_, '_>, m: Value, a: Value, b: Value) -> Value {
+    fn select(&self, c: &mut FunctionCode<'_, '_>, m: Value, a: Value, b: Value) -> Value {
         if Emit::is_wide(c, m) {
-            let t = c.b.func.dfg.value_type(a);
+            let t = c.builder.func.dfg.value_type(a);
             let m = self.cast(c, m, t);
-            c.b.ins().bitselect(m, a, b)
+            c.ins().bitselect(m, a, b)
         } else {
-            c.b.ins().select(m, a, b)
+            c.ins().select(m, a, b)
         }
     }
 
-    fn bin(&self, c: &mut Code<'_, '_>, op: Bin, a: Value, b: Value) -> Value {
+    fn bin(&self, c: &mut FunctionCode<'_, '_>, op: Bin, a: Value, b: Value) -> Value {
         match op {
-            Bin::Add => c.b.ins().fadd(a, b),
-            Bin::Sub => c.b.ins().fsub(a, b),
-            Bin::Mul => c.b.ins().fmul(a, b),
-            Bin::Div => c.b.ins().fdiv(a, b),
+            Bin::Add => c.ins().fadd(a, b),
+            Bin::Sub => c.ins().fsub(a, b),
+            Bin::Mul => c.ins().fmul(a, b),
+            Bin::Div => c.ins().fdiv(a, b),
             // Written so that x86 has one instruction for it (maxps and minps).
             Bin::Max | Bin::Min => {
                 let m = if op == Bin::Max {
@@ -320,40 +320,40 @@ impl Emit {
                 };
                 self.select(c, m, a, b)
             }
-            Bin::IAdd => c.b.ins().iadd(a, b),
-            Bin::ISub => c.b.ins().isub(a, b),
-            Bin::IMul => c.b.ins().imul(a, b),
-            Bin::And => c.b.ins().band(a, b),
-            Bin::Or => c.b.ins().bor(a, b),
-            Bin::Xor => c.b.ins().bxor(a, b),
+            Bin::IAdd => c.ins().iadd(a, b),
+            Bin::ISub => c.ins().isub(a, b),
+            Bin::IMul => c.ins().imul(a, b),
+            Bin::And => c.ins().band(a, b),
+            Bin::Or => c.ins().bor(a, b),
+            Bin::Xor => c.ins().bxor(a, b),
             // Shifts take their amount as a scalar; see `body`.
-            Bin::Shl => c.b.ins().ishl(a, b),
-            Bin::Shr => c.b.ins().sshr(a, b),
+            Bin::Shl => c.ins().ishl(a, b),
+            Bin::Shr => c.ins().sshr(a, b),
         }
     }
 
-    fn cmp_raw(&self, c: &mut Code<'_, '_>, cc: FloatCC, a: Value, b: Value) -> Value {
-        c.b.ins().fcmp(cc, a, b)
+    fn cmp_raw(&self, c: &mut FunctionCode<'_, '_>, cc: FloatCC, a: Value, b: Value) -> Value {
+        c.ins().fcmp(cc, a, b)
     }
 
-    fn un(&self, c: &mut Code<'_, '_>, op: Un, a: Value) -> Value {
+    fn un(&self, c: &mut FunctionCode<'_, '_>, op: Un, a: Value) -> Value {
         let wide = Emit::is_wide(c, a);
         let int = lane_type(Ty::I, wide);
         match op {
-            Un::Sqrt => c.b.ins().sqrt(a),
-            Un::Round => c.b.ins().nearest(a),
-            Un::ToInt if wide && self.x86 => c.b.ins().x86_cvtt2dq(int, a),
+            Un::Sqrt => c.ins().sqrt(a),
+            Un::Round => c.ins().nearest(a),
+            Un::ToInt if wide && self.x86 => c.ins().x86_cvtt2dq(int, a),
             // Elsewhere what does not fit is another number; no result depends on it.
-            Un::ToInt | Un::ToIntSat => c.b.ins().fcvt_to_sint_sat(int, a),
-            Un::ToFloat => c.b.ins().fcvt_from_sint(lane_type(Ty::F, wide), a),
+            Un::ToInt | Un::ToIntSat => c.ins().fcvt_to_sint_sat(int, a),
+            Un::ToFloat => c.ins().fcvt_from_sint(lane_type(Ty::F, wide), a),
             Un::Bits => self.cast(c, a, int),
             Un::FromBits => self.cast(c, a, lane_type(Ty::F, wide)),
-            Un::Not => c.b.ins().bnot(a),
+            Un::Not => c.ins().bnot(a),
         }
     }
 
     /// Values of a body that are the same for every element, made before the loop.
-    fn invariants(&self, c: &mut Code<'_, '_>, body: &[Inst], wide: bool) -> Vec<Option<Value>> {
+    fn invariants(&self, c: &mut FunctionCode<'_, '_>, body: &[Inst], wide: bool) -> Vec<Option<Value>> {
         let constant =
             |i: &Inst| matches!(i, Inst::Float(_) | Inst::Int(_) | Inst::ArgInt(_) | Inst::Slot(..));
         // An amount to shift by is no lane value.
@@ -366,17 +366,17 @@ impl Emit {
         body.iter().enumerate().map(make).collect()
     }
 
-    fn invariant(&self, c: &mut Code<'_, '_>, inst: &Inst, wide: bool) -> Value {
+    fn invariant(&self, c: &mut FunctionCode<'_, '_>, inst: &Inst, wide: bool) -> Value {
         match *inst {
             Inst::Float(bits) => self.float(c, bits, wide),
             Inst::Int(i) => self.integer(c, i, wide),
             Inst::ArgInt(l) => {
                 let n = c.len(l, &self.ints);
-                let n = c.b.ins().ireduce(I32, n);
-                if wide { c.b.ins().splat(I32X4, n) } else { n }
+                let n = c.ins().ireduce(I32, n);
+                if wide { c.ins().splat(I32X4, n) } else { n }
             }
             Inst::Slot(s, t) => match self.slots[s as usize] {
-                Some(v) if wide => c.b.ins().splat(lane_type(t, true), v),
+                Some(v) if wide => c.ins().splat(lane_type(t, true), v),
                 Some(v) => v,
                 None => self.integer(c, 0, wide),
             },
@@ -385,7 +385,13 @@ impl Emit {
     }
 
     /// Emits a body for the lanes at `place`; gives its registers. `known` are values made before.
-    fn body(&self, c: &mut Code<'_, '_>, body: &[Inst], place: Place, known: &[Option<Value>]) -> Vec<Value> {
+    fn body(
+        &self,
+        c: &mut FunctionCode<'_, '_>,
+        body: &[Inst],
+        place: Place,
+        known: &[Option<Value>],
+    ) -> Vec<Value> {
         let types = body_types(body);
         let mut regs: Vec<Value> = Vec::with_capacity(body.len());
         let wide = place.wide;
@@ -411,11 +417,11 @@ impl Emit {
                 Inst::Un(op, a) => self.un(c, op, r(a)),
                 Inst::Bin(op @ (Bin::Shl | Bin::Shr), a, b) => {
                     let amount = if let Inst::Int(n) = body[b as usize] { n } else { 0 };
-                    let amount = c.b.ins().iconst(I32, i64::from(amount));
+                    let amount = c.ins().iconst(I32, i64::from(amount));
                     self.bin(c, op, r(a), amount)
                 }
                 Inst::Bin(op, a, b) => self.bin(c, op, r(a), r(b)),
-                Inst::Fma(a, b, d) => c.b.ins().fma(r(a), r(b), r(d)),
+                Inst::Fma(a, b, d) => c.ins().fma(r(a), r(b), r(d)),
                 Inst::Cmp(op, a, b) => self.cmp(c, op, r(a), r(b), types[a as usize]),
                 Inst::Select(m, a, b) => self.select(c, r(m), r(a), r(b)),
                 // Scheduling takes folds out of bodies.
@@ -426,17 +432,17 @@ impl Emit {
         regs
     }
 
-    fn index(&self, c: &mut Code<'_, '_>, place: Place) -> Value {
+    fn index(&self, c: &mut FunctionCode<'_, '_>, place: Place) -> Value {
         let zero = c.int(0);
         let i = c.add_imm(place.index.unwrap_or(zero), place.plus);
-        let i = c.b.ins().ireduce(I32, i);
+        let i = c.ins().ireduce(I32, i);
         if !place.wide {
             return i;
         }
-        let mut v = c.b.ins().splat(I32X4, i);
+        let mut v = c.ins().splat(I32X4, i);
         for lane in 1..4u8 {
-            let n = c.b.ins().iadd_imm_s(i, i64::from(lane));
-            v = c.b.ins().insertlane(v, n, lane);
+            let n = c.ins().iadd_imm_s(i, i64::from(lane));
+            v = c.ins().insertlane(v, n, lane);
         }
         v
     }

@@ -27,7 +27,7 @@ impl Sums {
     /// Totals of `count` sums like `zero` over a loop of steps of `step` up to `end`, which is `known` or
     /// not.
     pub fn new(
-        c: &mut Code<'_, '_>,
+        c: &mut FunctionCode<'_, '_>,
         (end, known): (Value, Option<i64>),
         step: i64,
         count: usize,
@@ -37,21 +37,21 @@ impl Sums {
         if count == 0 || parts == Parts::None {
             return Sums(None);
         }
-        let ty = c.b.func.dfg.value_type(zero);
+        let ty = c.builder.func.dfg.value_type(zero);
         let align = ty.bytes().trailing_zeros() as u8;
-        let slot = c.b.create_sized_stack_slot(StackSlotData::new(
+        let slot = c.builder.create_sized_stack_slot(StackSlotData::new(
             StackSlotKind::ExplicitSlot,
             2 * count as u32 * ty.bytes(),
             align,
         ));
-        let some = c.b.ins().icmp_imm_s(IntCC::SignedGreaterThanOrEqual, end, PART * step);
-        let some = c.b.ins().uextend(I64, some);
+        let some = c.ins().icmp_imm_s(IntCC::SignedGreaterThanOrEqual, end, PART * step);
+        let some = c.ins().uextend(I64, some);
         let t = Totals { slot, ty, some, parts };
         c.when(some, &mut |c| {
             for n in 0..count {
                 let (sum, lost) = t.at(n);
-                c.b.ins().stack_store(I64, zero, slot, sum);
-                c.b.ins().stack_store(I64, zero, slot, lost);
+                c.ins().stack_store(I64, zero, slot, sum);
+                c.ins().stack_store(I64, zero, slot, lost);
             }
         });
         Sums(Some(t))
@@ -61,10 +61,10 @@ impl Sums {
     /// [`Sums::add`] and what is carried on.
     pub fn run(
         &self,
-        c: &mut Code<'_, '_>,
+        c: &mut FunctionCode<'_, '_>,
         (end, step): (Value, i64),
         start: &[Value],
-        add: &mut dyn FnMut(&mut Code<'_, '_>, &[Value]) -> Vec<Value>,
+        add: &mut dyn FnMut(&mut FunctionCode<'_, '_>, &[Value]) -> Vec<Value>,
         turn: Iteration<'_>,
     ) -> Vec<Value> {
         let zero = c.int(0);
@@ -72,7 +72,7 @@ impl Sums {
             return c.for_range(zero, end, step, start, turn);
         }
         let part = PART * step;
-        let rest = c.b.ins().urem_imm_u(end, part);
+        let rest = c.ins().urem_imm_u(end, part);
         let acc = c.for_range(zero, rest, step, start, turn);
         c.for_range(rest, end, part, &acc, &mut |c, i, acc| {
             let acc = add(c, acc);
@@ -82,47 +82,47 @@ impl Sums {
     }
 
     /// Adds partial sums to their totals.
-    pub fn add(&self, c: &mut Code<'_, '_>, parts: &[Value]) {
+    pub fn add(&self, c: &mut FunctionCode<'_, '_>, parts: &[Value]) {
         let Some(t) = &self.0 else { return };
         for (n, part) in parts.iter().enumerate() {
             let (at, lost_at) = t.at(n);
-            let total = c.b.ins().stack_load(I64, t.ty, t.slot, at);
-            let sum = c.b.ins().fadd(total, *part);
-            c.b.ins().stack_store(I64, sum, t.slot, at);
+            let total = c.ins().stack_load(I64, t.ty, t.slot, at);
+            let sum = c.ins().fadd(total, *part);
+            c.ins().stack_store(I64, sum, t.slot, at);
             if t.parts != Parts::Many {
                 continue;
             }
-            let lost = c.b.ins().stack_load(I64, t.ty, t.slot, lost_at);
-            let change = c.b.ins().fsub(sum, total);
-            let error = c.b.ins().fsub(*part, change);
-            let lost = c.b.ins().fadd(lost, error);
-            c.b.ins().stack_store(I64, lost, t.slot, lost_at);
+            let lost = c.ins().stack_load(I64, t.ty, t.slot, lost_at);
+            let change = c.ins().fsub(sum, total);
+            let error = c.ins().fsub(*part, change);
+            let lost = c.ins().fadd(lost, error);
+            c.ins().stack_store(I64, lost, t.slot, lost_at);
         }
     }
 
     /// The whole sums, of the last parts.
-    pub fn with(&self, c: &mut Code<'_, '_>, parts: &[Value]) -> Vec<Value> {
+    pub fn with(&self, c: &mut FunctionCode<'_, '_>, parts: &[Value]) -> Vec<Value> {
         let Some(t) = &self.0 else { return parts.to_vec() };
         let zero = c.int(0);
         // One turn or none.
         c.for_range(zero, t.some, 1, parts, &mut |c, _, parts| {
             let whole = |(n, part): (usize, &Value)| {
                 let (at, lost_at) = t.at(n);
-                let total = c.b.ins().stack_load(I64, t.ty, t.slot, at);
-                let plain = c.b.ins().fadd(*part, total);
+                let total = c.ins().stack_load(I64, t.ty, t.slot, at);
+                let plain = c.ins().fadd(*part, total);
                 if t.parts != Parts::Many {
                     return plain;
                 }
-                let lost = c.b.ins().stack_load(I64, t.ty, t.slot, lost_at);
-                let all = c.b.ins().fadd(*part, lost);
-                let all = c.b.ins().fadd(total, all);
+                let lost = c.ins().stack_load(I64, t.ty, t.slot, lost_at);
+                let all = c.ins().fadd(*part, lost);
+                let all = c.ins().fadd(total, all);
                 // What is lost is no number where a total is infinite.
-                let valid = c.b.ins().fcmp(FloatCC::Ordered, all, all);
+                let valid = c.ins().fcmp(FloatCC::Ordered, all, all);
                 if t.ty.is_vector() {
-                    let valid = c.b.ins().bitcast(t.ty, lane_order(), valid);
-                    c.b.ins().bitselect(valid, all, plain)
+                    let valid = c.ins().bitcast(t.ty, lane_order(), valid);
+                    c.ins().bitselect(valid, all, plain)
                 } else {
-                    c.b.ins().select(valid, all, plain)
+                    c.ins().select(valid, all, plain)
                 }
             };
             parts.iter().enumerate().map(whole).collect()

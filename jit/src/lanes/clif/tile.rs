@@ -23,7 +23,7 @@ impl Tile {
     }
 
     /// The rows, so many bytes on.
-    fn left(&self, c: &mut Code<'_, '_>, bytes: Value) -> Vec<(Pointer, i64)> {
+    fn left(&self, c: &mut FunctionCode<'_, '_>, bytes: Value) -> Vec<(Pointer, i64)> {
         if let (true, Some((base, _))) = (self.one_base, self.left.first()) {
             let p = c.moved(*base, bytes);
             return self.left.iter().map(|(_, o)| (p, *o)).collect();
@@ -33,15 +33,15 @@ impl Tile {
 }
 
 /// A value in every lane.
-fn spread(c: &mut Code<'_, '_>, s: Value, wide: bool) -> Value {
-    let ty = c.b.func.dfg.value_type(s);
-    if wide { c.b.ins().splat(if ty == F32 { F32X4 } else { I32X4 }, s) } else { s }
+fn spread(c: &mut FunctionCode<'_, '_>, s: Value, wide: bool) -> Value {
+    let ty = c.builder.func.dfg.value_type(s);
+    if wide { c.ins().splat(if ty == F32 { F32X4 } else { I32X4 }, s) } else { s }
 }
 
 impl Emit {
     pub fn tile(
         &self,
-        c: &mut Code<'_, '_>,
+        c: &mut FunctionCode<'_, '_>,
         shape: (u8, u8),
         k: Len,
         a: (u16, Len),
@@ -82,16 +82,16 @@ impl Emit {
     }
 
     /// Sums of floats.
-    fn sums(&self, c: &mut Code<'_, '_>, t: &Tile, k: Len, start: &[Value]) -> Vec<Value> {
+    fn sums(&self, c: &mut FunctionCode<'_, '_>, t: &Tile, k: Len, start: &[Value]) -> Vec<Value> {
         let together = t.terms.together();
         let n = match k {
             Len::Const(n) => c.int(n / together),
             Len::Arg(_) | Len::Local(_) => c.len(k, &self.ints),
         };
         let known = if let Len::Const(n) = k { Some(n / together) } else { None };
-        let whole = c.b.ins().band_imm_s(n, -UNROLL);
+        let whole = c.ins().band_imm_s(n, -UNROLL);
         let parts = Sums::new(c, (whole, known), UNROLL, start.len(), start[0]);
-        let mut add = |c: &mut Code<'_, '_>, acc: &[Value]| {
+        let mut add = |c: &mut FunctionCode<'_, '_>, acc: &[Value]| {
             parts.add(c, acc);
             start.to_vec()
         };
@@ -105,7 +105,14 @@ impl Emit {
     }
 
     /// Adds the terms of some lines, from line `i` on.
-    fn lines(&self, c: &mut Code<'_, '_>, t: &Tile, i: Value, acc: &[Value], count: i64) -> Vec<Value> {
+    fn lines(
+        &self,
+        c: &mut FunctionCode<'_, '_>,
+        t: &Tile,
+        i: Value,
+        acc: &[Value],
+        count: i64,
+    ) -> Vec<Value> {
         let (mut acc, terms) = (acc.to_vec(), t.terms);
         let together = terms.together();
         let a_bytes = c.mul_imm(i, 4 * terms.left(together));
@@ -116,7 +123,7 @@ impl Emit {
             // A pair of bf16 is added from its second on.
             let halves: Vec<i64> = if terms == Terms::Pairs { vec![1, 0] } else { (0..together).collect() };
             for half in halves {
-                let column = |c: &mut Code<'_, '_>, v: i64| {
+                let column = |c: &mut FunctionCode<'_, '_>, v: i64| {
                     let at = (u * 4 * STRIP + v * t.step()) as i32;
                     if terms == Terms::F32 {
                         return c.load(lane_type(Ty::F, t.wide), right, at);
@@ -134,7 +141,7 @@ impl Emit {
                     };
                     let x = spread(c, x, t.wide);
                     for (acc, y) in acc[r * columns.len()..].iter_mut().zip(&columns) {
-                        *acc = c.b.ins().fma(*y, x, *acc);
+                        *acc = c.ins().fma(*y, x, *acc);
                         if terms == Terms::Pairs {
                             let bits = self.cast(c, *acc, lane_type(Ty::I, t.wide));
                             let bits = self.normal(c, bits, t.wide);
@@ -148,30 +155,36 @@ impl Emit {
     }
 
     /// The lower or upper bf16 of lanes, as floats.
-    fn half(&self, c: &mut Code<'_, '_>, both: Value, half: i64, (terms, wide): (Terms, bool)) -> Value {
+    fn half(
+        &self,
+        c: &mut FunctionCode<'_, '_>,
+        both: Value,
+        half: i64,
+        (terms, wide): (Terms, bool),
+    ) -> Value {
         let bits = if half == 0 {
-            c.b.ins().ishl_imm_u(both, 16)
+            c.ins().ishl_imm_u(both, 16)
         } else {
             let upper = self.integer(c, -0x1_0000, wide);
-            c.b.ins().band(both, upper)
+            c.ins().band(both, upper)
         };
         let bits = if terms == Terms::Pairs { self.normal(c, bits, wide) } else { bits };
         self.cast(c, bits, lane_type(Ty::F, wide))
     }
 
     /// The bits of a float, of 0 where it is subnormal.
-    fn normal(&self, c: &mut Code<'_, '_>, bits: Value, wide: bool) -> Value {
+    fn normal(&self, c: &mut FunctionCode<'_, '_>, bits: Value, wide: bool) -> Value {
         let (exponent, sign, zero) =
             (self.integer(c, 0x7f80_0000, wide), self.integer(c, i32::MIN, wide), self.integer(c, 0, wide));
-        let (exponent, sign) = (c.b.ins().band(bits, exponent), c.b.ins().band(bits, sign));
-        let small = c.b.ins().icmp(IntCC::Equal, exponent, zero);
-        if wide { c.b.ins().bitselect(small, sign, bits) } else { c.b.ins().select(small, sign, bits) }
+        let (exponent, sign) = (c.ins().band(bits, exponent), c.ins().band(bits, sign));
+        let small = c.ins().icmp(IntCC::Equal, exponent, zero);
+        if wide { c.ins().bitselect(small, sign, bits) } else { c.ins().select(small, sign, bits) }
     }
 
     /// Sums of integers in groups. They are summed as floats: below 2^24 that is exact.
     fn groups(
         &self,
-        c: &mut Code<'_, '_>,
+        c: &mut FunctionCode<'_, '_>,
         t: &Tile,
         (k, group): (Len, Group),
         start: &[Value],
@@ -182,7 +195,7 @@ impl Emit {
         };
         let known = if let Len::Const(n) = k { Some(n / group.terms) } else { None };
         let parts = Sums::new(c, (n, known), 1, start.len(), start[0]);
-        let mut add = |c: &mut Code<'_, '_>, acc: &[Value]| {
+        let mut add = |c: &mut FunctionCode<'_, '_>, acc: &[Value]| {
             parts.add(c, acc);
             start.to_vec()
         };
@@ -192,12 +205,12 @@ impl Emit {
             let right = c.moved(t.right, b_bytes);
             let left = t.left(c, a_bytes);
             let at = |n: i64, o: i64| (o + group.terms + n) as i32;
-            let begin = |c: &mut Code<'_, '_>, (p, o): (Pointer, i64)| {
+            let begin = |c: &mut FunctionCode<'_, '_>, (p, o): (Pointer, i64)| {
                 if t.terms == Terms::Nibbles {
                     return self.float(c, 0, t.wide);
                 }
                 let sum = c.load(I32, p, at(4, o));
-                let sum = c.b.ins().fcvt_from_sint(F32, sum);
+                let sum = c.ins().fcvt_from_sint(F32, sum);
                 spread(c, sum, t.wide)
             };
             let sums: Vec<Value> =
@@ -220,12 +233,12 @@ impl Emit {
                     let n = r * t.vectors as usize + v as usize;
                     let x = c.load(F32, *p, at(0, *o));
                     let x = spread(c, x, t.wide);
-                    let scaled = c.b.ins().fmul(sums[n], factor);
-                    acc[n] = c.b.ins().fma(scaled, x, acc[n]);
+                    let scaled = c.ins().fmul(sums[n], factor);
+                    acc[n] = c.ins().fma(scaled, x, acc[n]);
                     if let Some(summand) = summand {
                         let sum = c.load(F32, *p, at(4, *o));
                         let sum = spread(c, sum, t.wide);
-                        acc[n] = c.b.ins().fma(summand, sum, acc[n]);
+                        acc[n] = c.ins().fma(summand, sum, acc[n]);
                     }
                 }
             }
@@ -237,7 +250,7 @@ impl Emit {
     /// Adds the products of one line of integers.
     fn line(
         &self,
-        c: &mut Code<'_, '_>,
+        c: &mut FunctionCode<'_, '_>,
         t: &Tile,
         (left, right): (&[(Pointer, i64)], Pointer),
         line: Value,
@@ -255,19 +268,19 @@ impl Emit {
         for part in 0..parts {
             // Lower halves of all bytes come before the upper ones.
             let shift = part % 4 * 8 + part / 4 * 4;
-            let column = |c: &mut Code<'_, '_>, word: &Value| {
-                let x = if shift > 0 { c.b.ins().ushr_imm_u(*word, shift) } else { *word };
-                let x = c.b.ins().band(x, mask);
-                c.b.ins().fcvt_from_sint(lane_type(Ty::F, t.wide), x)
+            let column = |c: &mut FunctionCode<'_, '_>, word: &Value| {
+                let x = if shift > 0 { c.ins().ushr_imm_u(*word, shift) } else { *word };
+                let x = c.ins().band(x, mask);
+                c.ins().fcvt_from_sint(lane_type(Ty::F, t.wide), x)
             };
             let columns: Vec<Value> = words.iter().map(|w| column(c, w)).collect();
             for (r, (p, o)) in left.iter().enumerate() {
                 let x = c.load(I8, *p, (*o + part) as i32);
-                let x = c.b.ins().sextend(I32, x);
-                let x = c.b.ins().fcvt_from_sint(F32, x);
+                let x = c.ins().sextend(I32, x);
+                let x = c.ins().fcvt_from_sint(F32, x);
                 let x = spread(c, x, t.wide);
                 for (sum, y) in sums[r * columns.len()..].iter_mut().zip(&columns) {
-                    *sum = c.b.ins().fma(*y, x, *sum);
+                    *sum = c.ins().fma(*y, x, *sum);
                 }
             }
         }
@@ -276,13 +289,13 @@ impl Emit {
 
     /// The lower or upper f16 of lanes, as floats: exponent and mantissa at their place in an f32, whose
     /// exponent counts from 112 more.
-    fn small_float(&self, c: &mut Code<'_, '_>, both: Value, wide: bool, half: i64) -> Value {
-        let bits = if half == 0 { c.b.ins().ishl_imm_u(both, 16) } else { both };
-        let bits = c.b.ins().sshr_imm_u(bits, 3);
+    fn small_float(&self, c: &mut FunctionCode<'_, '_>, both: Value, wide: bool, half: i64) -> Value {
+        let bits = if half == 0 { c.ins().ishl_imm_u(both, 16) } else { both };
+        let bits = c.ins().sshr_imm_u(bits, 3);
         let mask = self.integer(c, 0x8fff_e000_u32 as i32, wide);
-        let bits = c.b.ins().band(bits, mask);
+        let bits = c.ins().band(bits, mask);
         let x = self.cast(c, bits, lane_type(Ty::F, wide));
         let power = self.float(c, (127 + 112) << 23, wide);
-        c.b.ins().fmul(x, power)
+        c.ins().fmul(x, power)
     }
 }

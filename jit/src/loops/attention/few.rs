@@ -2,7 +2,7 @@
 //! they lie, each once, from several places at a time, so that a cache is read as fast as memory gives it.
 
 use super::Head;
-use crate::code::{Code, Pointer};
+use crate::code::{FunctionCode, Pointer};
 use crate::lanes::x86::Width;
 use crate::lanes::{Bin, Fold, Inst, Len, Mem, PART, Program, Stmt, Ty};
 use crate::loops::address::{moved_floats, row_at};
@@ -27,11 +27,11 @@ pub fn applies(spec: &AttentionSpec) -> bool {
 }
 
 /// Whether queries are so few that they are worked on one by one.
-pub fn few(spec: &AttentionSpec, code: &mut Code<'_, '_>, queries: Value) -> Value {
+pub fn few(spec: &AttentionSpec, code: &mut FunctionCode<'_, '_>, queries: Value) -> Value {
     match spec.queries {
-        _ if !applies(spec) => code.b.ins().iconst(types::I8, 0),
-        Len::Const(_) => code.b.ins().iconst(types::I8, 1),
-        _ => code.b.ins().icmp_imm_s(IntCC::SignedLessThanOrEqual, queries, FEW),
+        _ if !applies(spec) => code.ins().iconst(types::I8, 0),
+        Len::Const(_) => code.ins().iconst(types::I8, 1),
+        _ => code.ins().icmp_imm_s(IntCC::SignedLessThanOrEqual, queries, FEW),
     }
 }
 
@@ -173,7 +173,7 @@ struct Walk<'a> {
 
 impl Head<'_> {
     /// Works on the queries one by one.
-    pub fn one_by_one(&self, code: &mut Code<'_, '_>, programs: &Programs) {
+    pub fn one_by_one(&self, code: &mut FunctionCode<'_, '_>, programs: &Programs) {
         let (spec, nest, frame) = (self.spec, self.nest, self.frame);
         let zero = code.int(0);
         code.for_each(zero, frame.queries, 1, &mut |code, query| {
@@ -206,15 +206,15 @@ impl Head<'_> {
     }
 
     /// The same number of rows from each place on, then those left over one by one.
-    fn walk(&self, code: &mut Code<'_, '_>, places: u16, walk: &Walk<'_>) {
+    fn walk(&self, code: &mut FunctionCode<'_, '_>, places: u16, walk: &Walk<'_>) {
         let Span { from, to } = walk.seen;
         let count = code.sub(to, from);
-        let each = code.b.ins().sdiv_imm_s(count, i64::from(places));
+        let each = code.ins().sdiv_imm_s(count, i64::from(places));
         let whole = code.mul_imm(each, i64::from(places));
         let (end, whole) = (code.add(from, each), code.add(from, whole));
         code.for_each(from, end, PART, &mut |code, row| {
             if let Some(between) = walk.between {
-                let behind = code.b.ins().icmp(IntCC::SignedGreaterThan, row, from);
+                let behind = code.ins().icmp(IntCC::SignedGreaterThan, row, from);
                 let row = walk.single;
                 code.when(behind, &mut |code| self.nest.call(code, between, InPlace { row }));
             }
@@ -234,7 +234,7 @@ impl Head<'_> {
     /// The rows at each place, `apart` rows from one place to the next, and their scores.
     fn rows(
         &self,
-        code: &mut Code<'_, '_>,
+        code: &mut FunctionCode<'_, '_>,
         walk: &Walk<'_>,
         first: Value,
         apart: Value,

@@ -6,7 +6,7 @@ mod blocks;
 mod few;
 mod programs;
 
-use crate::code::{Code, Pointer};
+use crate::code::{FunctionCode, Pointer};
 use crate::lanes::{Local, STRIP};
 use crate::loops::LoopNest;
 use crate::loops::address::{address, moved_floats, row_at, row_stride};
@@ -44,7 +44,7 @@ impl<'s> Attention<'s> {
     }
 
     /// What all heads share.
-    fn frame(&self, nest: &Nest, code: &mut Code<'_, '_>) -> Frame {
+    fn frame(&self, nest: &Nest, code: &mut FunctionCode<'_, '_>) -> Frame {
         let spec = self.spec;
         let (queries, keys) = (nest.len(code, spec.queries), nest.len(code, spec.keys));
         let padded = code.ceil_div(keys, STRIP);
@@ -80,7 +80,7 @@ impl<'s> Attention<'s> {
 }
 
 impl LoopNest for Attention<'_> {
-    fn build(&self, nest: &Nest, code: &mut Code<'_, '_>, units: Span) {
+    fn build(&self, nest: &Nest, code: &mut FunctionCode<'_, '_>, units: Span) {
         let frame = self.frame(nest, code);
         code.for_each(units.from, units.to, 1, &mut |code, unit| {
             Head::new(self, nest, code, &frame, unit).build(code);
@@ -127,15 +127,15 @@ impl<'a> Head<'a> {
     fn new(
         attention: &'a Attention<'_>,
         nest: &'a Nest,
-        code: &mut Code<'_, '_>,
+        code: &mut FunctionCode<'_, '_>,
         frame: &'a Frame,
         unit: Value,
     ) -> Head<'a> {
         let Attention { spec, programs } = attention;
         let heads = code.int(spec.heads);
-        let (sequence, head) = (code.b.ins().udiv(unit, heads), code.b.ins().urem(unit, heads));
+        let (sequence, head) = (code.ins().udiv(unit, heads), code.ins().urem(unit, heads));
         let group = code.int(spec.heads / spec.key_heads.max(1));
-        let key_head = code.b.ins().udiv(head, group);
+        let key_head = code.ins().udiv(head, group);
         let mut at = |slot, head| address(nest, code, slot, &[sequence, head]);
         let (q, k, v) = (at(&spec.q, head), at(&spec.k, key_head), at(&spec.v, key_head));
         let out = at(&spec.out, head);
@@ -144,33 +144,33 @@ impl<'a> Head<'a> {
     }
 
     /// All queries: one by one where they are few, or where blocks of them would show what is not seen.
-    fn build(&self, code: &mut Code<'_, '_>) {
+    fn build(&self, code: &mut FunctionCode<'_, '_>) {
         let Some(programs) = &self.programs.few else {
             self.pack(code);
             return self.blocks(code);
         };
         let few = few::few(self.spec, code, self.frame.queries);
-        let one_by_one = code.either(few, &mut |code| code.b.ins().iconst(types::I8, 1), &mut |code| {
+        let one_by_one = code.either(few, &mut |code| code.ins().iconst(types::I8, 1), &mut |code| {
             self.pack(code);
             self.not_finite(code)
         });
         code.when(one_by_one, &mut |code| self.one_by_one(code, programs));
-        let together = code.b.ins().icmp_imm_s(IntCC::Equal, one_by_one, 0);
+        let together = code.ins().icmp_imm_s(IntCC::Equal, one_by_one, 0);
         code.when(together, &mut |code| self.blocks(code));
     }
 
-    /// Whether a value that is not finite may show where it is not seen: a block's queries do not see the same
-    /// keys, and 0 times what is not finite is NaN.
-    fn not_finite(&self, code: &mut Code<'_, '_>) -> Value {
-        let Some(program) = self.programs.sum_of_row else { return code.b.ins().iconst(types::I8, 0) };
+    /// Whether a value that is not finite may show where it is not seen: the queries of a block do not see
+    /// the same keys, and 0 times what is not finite is NaN.
+    fn not_finite(&self, code: &mut FunctionCode<'_, '_>) -> Value {
+        let Some(program) = self.programs.sum_of_row else { return code.ins().iconst(types::I8, 0) };
         let (row, sum) = (self.frame.sums, self.frame.reciprocals);
         self.nest.call(code, program, SumOfRow { row, sum });
         let sum = code.load(types::F32, sum, 0);
-        code.b.ins().fcmp(FloatCC::Unordered, sum, sum)
+        code.ins().fcmp(FloatCC::Unordered, sum, sum)
     }
 
     /// The queries in blocks.
-    fn blocks(&self, code: &mut Code<'_, '_>) {
+    fn blocks(&self, code: &mut FunctionCode<'_, '_>) {
         code.for_each(self.frame.zero, self.frame.queries, self.spec.block, &mut |code, first| {
             let block = Block::new(self, code, first);
             block.scores(code);
@@ -180,11 +180,11 @@ impl<'a> Head<'a> {
     }
 
     /// The keys that a query sees by its place.
-    fn seen(&self, code: &mut Code<'_, '_>, query: Value) -> Span {
+    fn seen(&self, code: &mut FunctionCode<'_, '_>, query: Value) -> Span {
         let Frame { zero, keys, unseen, .. } = *self.frame;
         let next = code.add(query, unseen);
         let next = code.add_imm(next, 1);
-        let within = |code: &mut Code<'_, '_>, at: Value| {
+        let within = |code: &mut FunctionCode<'_, '_>, at: Value| {
             let at = code.max(at, zero);
             code.min(at, keys)
         };
@@ -202,7 +202,7 @@ impl<'a> Head<'a> {
     /// Softmax of the scores of a query over the keys it sees.
     fn softmax(
         &self,
-        code: &mut Code<'_, '_>,
+        code: &mut FunctionCode<'_, '_>,
         query: Value,
         scores: Pointer,
         reciprocal: Pointer,
@@ -224,14 +224,14 @@ impl<'a> Head<'a> {
     }
 
     /// Makes scores 0.
-    fn clear(&self, code: &mut Code<'_, '_>, scores: Pointer, keys: Span) {
+    fn clear(&self, code: &mut FunctionCode<'_, '_>, scores: Pointer, keys: Span) {
         let row = moved_floats(code, scores, keys.from, 1);
         let count = code.sub(keys.to, keys.from);
         self.nest.call_with(code, self.programs.clear, InPlace { row }, &[(SEEN, count)]);
     }
 
     /// Packs the keys that are seen into strips of 16 keys, their values into strips of 16 columns.
-    fn pack(&self, code: &mut Code<'_, '_>) {
+    fn pack(&self, code: &mut FunctionCode<'_, '_>) {
         let (spec, nest, programs) = (self.spec, self.nest, self.programs);
         let last = code.add_imm(self.frame.queries, -1);
         let (from, to) = (self.seen(code, self.frame.zero).from, self.seen(code, last).to);
@@ -250,7 +250,7 @@ impl<'a> Head<'a> {
     }
 
     /// The parts of the values of a key, and where each goes: to a row of a strip.
-    fn value_strips(&self, code: &mut Code<'_, '_>, keys: Value, key: Value) -> Vec<[Pointer; 2]> {
+    fn value_strips(&self, code: &mut FunctionCode<'_, '_>, keys: Value, key: Value) -> Vec<[Pointer; 2]> {
         let (spec, nest) = (self.spec, self.nest);
         let value = row_at(nest, code, &spec.v, self.v, key);
         let row = code.mul_imm(key, STRIP * 4);

@@ -2,7 +2,7 @@
 //! after another in memory (im2col).
 
 use super::window::{Border, Spot};
-use crate::code::{Code, Pointer};
+use crate::code::{FunctionCode, Pointer};
 use crate::lanes::{Len, Program, Reg, derive};
 use crate::loops::address::coordinates;
 use crate::loops::nest::{Nest, Pointers, Pool, ProgramId, Span};
@@ -75,7 +75,14 @@ impl Im2col {
     }
 
     /// Copies the rows of these pixels of the result, in their order, to `to`.
-    pub fn block(&self, nest: &Nest, code: &mut Code<'_, '_>, pixels: &Pixels, rows: Span, to: Pointer) {
+    pub fn block(
+        &self,
+        nest: &Nest,
+        code: &mut FunctionCode<'_, '_>,
+        pixels: &Pixels,
+        rows: Span,
+        to: Pointer,
+    ) {
         let window = &self.border.window;
         let before = code.mul(pixels.number, pixels.length);
         code.for_each(rows.from, rows.to, 1, &mut |code, row| {
@@ -91,7 +98,7 @@ impl Im2col {
     }
 
     /// Copies one row.
-    fn row(&self, nest: &Nest, code: &mut Code<'_, '_>, spot: &Spot, to: Pointer) {
+    fn row(&self, nest: &Nest, code: &mut FunctionCode<'_, '_>, spot: &Spot, to: Pointer) {
         let window = &self.border.window;
         let steps = [window.kernel[1] * window.chunk, window.chunk];
         let Some(gather) = self.gather else { return self.border.patch(nest, code, spot, to, steps) };
@@ -99,7 +106,7 @@ impl Im2col {
             let rows = self.border.rows_of(nest, code, spot);
             nest.call(code, gather, Gather { rows, to });
         });
-        let outside = code.b.ins().icmp_imm_s(IntCC::Equal, spot.inside, 0);
+        let outside = code.ins().icmp_imm_s(IntCC::Equal, spot.inside, 0);
         code.when(outside, &mut |code| self.border.patch(nest, code, spot, to, steps));
     }
 }

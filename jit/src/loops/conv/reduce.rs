@@ -1,7 +1,7 @@
 //! Windows with many elements, reduced in loops: a pooling, or a convolution of one channel each. What lies
 //! outside of the image is passed over.
 
-use crate::code::{Code, Pointer};
+use crate::code::{FunctionCode, Pointer};
 use crate::lanes::{Bin, Cmp, Fold, Inst, Len, Program, Reg, derive};
 use crate::loops::address::address;
 use crate::loops::nest::{Nest, Pointers, Pool, ProgramId};
@@ -126,13 +126,13 @@ impl<'s> Reduction<'s> {
         Reduction { window, filters_apart, pieces, begin, sum }
     }
 
-    fn inside(&self, nest: &Nest, code: &mut Code<'_, '_>, axis: usize, at: Value) -> Inside {
+    fn inside(&self, nest: &Nest, code: &mut FunctionCode<'_, '_>, axis: usize, at: Value) -> Inside {
         let window = self.window;
         let zero = code.int(0);
         let (before, length) = (nest.len(code, window.before[axis]), nest.len(code, window.image[axis]));
         let start = code.mul_imm(at, window.stride[axis]);
         let start = code.sub(start, before);
-        let elements = |code: &mut Code<'_, '_>, pixels: Value| {
+        let elements = |code: &mut FunctionCode<'_, '_>, pixels: Value| {
             let pixels = code.max(pixels, zero);
             code.ceil_div(pixels, window.dilation[axis])
         };
@@ -149,7 +149,7 @@ impl<'s> Reduction<'s> {
     pub fn build(
         &self,
         nest: &Nest,
-        code: &mut Code<'_, '_>,
+        code: &mut FunctionCode<'_, '_>,
         number: Value,
         at: [Value; 2],
         memory: Pointer,
@@ -167,7 +167,7 @@ impl<'s> Reduction<'s> {
             let mut from = columns.from;
             for &(program, size) in &self.pieces {
                 let count = code.sub(columns.to, from);
-                let remainder = code.b.ins().srem_imm_s(count, size);
+                let remainder = code.ins().srem_imm_s(count, size);
                 let to = code.sub(columns.to, remainder);
                 code.for_each(from, to, size, &mut |code, j| {
                     let across = code.mul_imm(j, window.dilation[1]);

@@ -1,7 +1,7 @@
-//! What a window sees: rows of the image where all of it stands on the image, else a patch with what surrounds
-//! the image filled in.
+//! What a window sees: rows of the image where all of it stands on the image, else a patch with what
+//! surrounds the image filled in.
 
-use crate::code::{Code, Extent, Pointer};
+use crate::code::{Extent, FunctionCode, Pointer};
 use crate::lanes::{Len, Mem};
 use crate::loops::address::address;
 use crate::loops::nest::{Nest, Pool, ProgramId};
@@ -43,7 +43,7 @@ impl Border {
     pub fn image(
         &self,
         nest: &Nest,
-        code: &mut Code<'_, '_>,
+        code: &mut FunctionCode<'_, '_>,
         number: Value,
         group: Option<Value>,
     ) -> Pointer {
@@ -58,7 +58,7 @@ impl Border {
     }
 
     /// The window at position `(row, column)` of the result.
-    pub fn spot(&self, nest: &Nest, code: &mut Code<'_, '_>, image: Pointer, at: [Value; 2]) -> Spot {
+    pub fn spot(&self, nest: &Nest, code: &mut FunctionCode<'_, '_>, image: Pointer, at: [Value; 2]) -> Spot {
         let window = &self.window;
         let mut first = [at[0]; 2];
         let mut inside = None;
@@ -69,11 +69,11 @@ impl Border {
             let spans = (window.kernel[axis] - 1) * window.dilation[axis] + 1;
             let end = code.add_imm(start, spans);
             let length = nest.len(code, window.image[axis]);
-            let from = code.b.ins().icmp_imm_s(IntCC::SignedGreaterThanOrEqual, start, 0);
-            let to = code.b.ins().icmp(IntCC::SignedLessThanOrEqual, end, length);
-            let both = code.b.ins().band(from, to);
+            let from = code.ins().icmp_imm_s(IntCC::SignedGreaterThanOrEqual, start, 0);
+            let to = code.ins().icmp(IntCC::SignedLessThanOrEqual, end, length);
+            let both = code.ins().band(from, to);
             inside = Some(match inside {
-                Some(other) => code.b.ins().band(other, both),
+                Some(other) => code.ins().band(other, both),
                 None => both,
             });
             first[axis] = start;
@@ -87,7 +87,7 @@ impl Border {
     }
 
     /// The rows of a window that stands on the image.
-    pub fn rows_of(&self, nest: &Nest, code: &mut Code<'_, '_>, spot: &Spot) -> Vec<Pointer> {
+    pub fn rows_of(&self, nest: &Nest, code: &mut FunctionCode<'_, '_>, spot: &Spot) -> Vec<Pointer> {
         (0..self.window.kernel[0])
             .map(|i| {
                 let down = code.int(i * self.window.dilation[0]);
@@ -100,7 +100,14 @@ impl Border {
 
     /// Makes the patch of a window that does not stand on the image alone. Its elements are `steps` apart,
     /// down and across.
-    pub fn patch(&self, nest: &Nest, code: &mut Code<'_, '_>, spot: &Spot, to: Pointer, steps: [i64; 2]) {
+    pub fn patch(
+        &self,
+        nest: &Nest,
+        code: &mut FunctionCode<'_, '_>,
+        spot: &Spot,
+        to: Pointer,
+        steps: [i64; 2],
+    ) {
         let window = &self.window;
         let zero = code.int(0);
         let (high, wide) = (code.int(window.kernel[0]), code.int(window.kernel[1]));
@@ -108,15 +115,15 @@ impl Border {
             let down = code.mul_imm(i, window.dilation[0]);
             let row = code.add(spot.row, down);
             let length = nest.len(code, window.image[0]);
-            let row_inside = code.b.ins().icmp(IntCC::UnsignedLessThan, row, length);
+            let row_inside = code.ins().icmp(IntCC::UnsignedLessThan, row, length);
             let down = nest.times(code, down, window.from.strides[1]);
             let below = code.mul_imm(i, steps[0]);
             code.for_each(zero, wide, 1, &mut |code, j| {
                 let across = code.mul_imm(j, window.dilation[1]);
                 let column = code.add(spot.column, across);
                 let length = nest.len(code, window.image[1]);
-                let inside = code.b.ins().icmp(IntCC::UnsignedLessThan, column, length);
-                let inside = code.b.ins().band(inside, row_inside);
+                let inside = code.ins().icmp(IntCC::UnsignedLessThan, column, length);
+                let inside = code.ins().band(inside, row_inside);
                 let beside = code.mul_imm(j, steps[1]);
                 let at = code.add(below, beside);
                 let at = code.mul_imm(at, 4);
@@ -126,7 +133,7 @@ impl Border {
                 let from = code.mul_imm(from, 4);
                 let from = code.moved(spot.first, from);
                 code.when(inside, &mut |code| nest.call(code, self.copy, Copy { from, to }));
-                let outside = code.b.ins().icmp_imm_s(IntCC::Equal, inside, 0);
+                let outside = code.ins().icmp_imm_s(IntCC::Equal, inside, 0);
                 code.when(outside, &mut |code| nest.call(code, self.fill, InPlace { row: to }));
             });
         });
@@ -137,7 +144,7 @@ impl Border {
     pub fn rows(
         &self,
         nest: &Nest,
-        code: &mut Code<'_, '_>,
+        code: &mut FunctionCode<'_, '_>,
         number: Value,
         at: [Value; 2],
         memory: Pointer,
@@ -145,7 +152,7 @@ impl Border {
         let window = &self.window;
         let image = self.image(nest, code, number, None);
         let spot = self.spot(nest, code, image, at);
-        let outside = code.b.ins().icmp_imm_s(IntCC::Equal, spot.inside, 0);
+        let outside = code.ins().icmp_imm_s(IntCC::Equal, spot.inside, 0);
         let steps = [window.patch_row(), window.dilation[1] * window.column()];
         code.when(outside, &mut |code| self.patch(nest, code, &spot, memory, steps));
         (self.rows_of(nest, code, &spot).into_iter().enumerate())
@@ -159,11 +166,11 @@ impl Border {
 }
 
 /// One pointer or the other.
-fn pick(code: &mut Code<'_, '_>, condition: Value, a: Pointer, b: Pointer) -> Pointer {
-    let addr = code.b.ins().select(condition, a.addr, b.addr);
+fn pick(code: &mut FunctionCode<'_, '_>, condition: Value, a: Pointer, b: Pointer) -> Pointer {
+    let addr = code.ins().select(condition, a.addr, b.addr);
     let extent = a.extent.zip(b.extent).map(|(a, b)| Extent {
-        low: code.b.ins().select(condition, a.low, b.low),
-        size: code.b.ins().select(condition, a.size, b.size),
+        low: code.ins().select(condition, a.low, b.low),
+        size: code.ins().select(condition, a.size, b.size),
     });
     Pointer { addr, extent }
 }

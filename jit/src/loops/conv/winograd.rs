@@ -2,7 +2,7 @@
 //! its own, and row programs take the results of a tile from the matmuls.
 
 use super::window::Border;
-use crate::code::{Code, Pointer};
+use crate::code::{FunctionCode, Pointer};
 use crate::lanes::{Inst, Len, Mem, Program, Reg, Stmt, Terms, derive};
 use crate::loops::LoopNest;
 use crate::loops::address::{gathered, moved_floats};
@@ -110,7 +110,7 @@ impl<'s> Winograd<'s> {
     }
 
     /// What all units share.
-    fn frame(&self, nest: &Nest, code: &mut Code<'_, '_>) -> Frame {
+    fn frame(&self, nest: &Nest, code: &mut FunctionCode<'_, '_>) -> Frame {
         let spec = self.spec;
         let base = nest.scratch(code, spec.scratch);
         let mut floats = 0;
@@ -152,11 +152,11 @@ impl<'s> Winograd<'s> {
 }
 
 impl LoopNest for Winograd<'_> {
-    fn build(&self, nest: &Nest, code: &mut Code<'_, '_>, units: Span) {
+    fn build(&self, nest: &Nest, code: &mut FunctionCode<'_, '_>, units: Span) {
         let (spec, frame) = (self.spec, self.frame(nest, code));
         code.for_spans(units.from, units.to, &mut |code, unit| {
             let per_part = code.ceil_div(frame.all_tiles, spec.unit);
-            let (part, at) = (code.b.ins().udiv(unit, per_part), code.b.ins().urem(unit, per_part));
+            let (part, at) = (code.ins().udiv(unit, per_part), code.ins().urem(unit, per_part));
             let (left, inside) = (code.sub(units.to, unit), code.sub(per_part, at));
             let most = code.int(spec.block / spec.unit);
             let done = code.min(left, most);
@@ -211,16 +211,16 @@ struct Block<'a> {
 
 impl Block<'_> {
     /// The image of a tile of the block, and the tile's row and column there.
-    fn place(&self, code: &mut Code<'_, '_>, tile: Value) -> [Value; 3] {
+    fn place(&self, code: &mut FunctionCode<'_, '_>, tile: Value) -> [Value; 3] {
         let tile = code.add(self.first, tile);
         let tiles = self.frame.tiles;
-        let (image, inside) = (code.b.ins().udiv(tile, tiles), code.b.ins().urem(tile, tiles));
+        let (image, inside) = (code.ins().udiv(tile, tiles), code.ins().urem(tile, tiles));
         let across = self.frame.tile_columns;
-        [image, code.b.ins().udiv(inside, across), code.b.ins().urem(inside, across)]
+        [image, code.ins().udiv(inside, across), code.ins().urem(inside, across)]
     }
 
     /// Transforms the patches.
-    fn transform(&self, code: &mut Code<'_, '_>) {
+    fn transform(&self, code: &mut FunctionCode<'_, '_>) {
         let (Winograd { spec, transform, patch, .. }, frame) = (self.winograd, self.frame);
         code.for_each(frame.zero, self.count, 1, &mut |code, tile| {
             let [image, row, column] = self.place(code, tile);
@@ -231,7 +231,7 @@ impl Block<'_> {
     }
 
     /// The matmul of each place of the patches.
-    fn matmuls(&self, code: &mut Code<'_, '_>) {
+    fn matmuls(&self, code: &mut FunctionCode<'_, '_>) {
         let (spec, frame) = (self.winograd.spec, self.frame);
         let (places, k) = (code.int(spec.places()), code.int(spec.channels));
         let width = code.int(spec.columns);
@@ -249,7 +249,7 @@ impl Block<'_> {
     }
 
     /// The results of the tiles, which are taken from the matmuls.
-    fn results(&self, code: &mut Code<'_, '_>) {
+    fn results(&self, code: &mut FunctionCode<'_, '_>) {
         let Winograd { spec, work, .. } = self.winograd;
         code.for_each(self.frame.zero, self.count, 1, &mut |code, tile| {
             let [image, tile_row, tile_column] = self.place(code, tile);
@@ -260,16 +260,16 @@ impl Block<'_> {
                 let row = code.add_imm(row, down);
                 let pixel = code.mul_imm(tile_column, spec.m);
                 let pixel = code.add_imm(pixel, across);
-                let row_inside = code.b.ins().icmp(IntCC::SignedLessThan, row, self.frame.rows);
-                let inside = code.b.ins().icmp(IntCC::SignedLessThan, pixel, self.frame.columns);
-                let both = code.b.ins().band(row_inside, inside);
+                let row_inside = code.ins().icmp(IntCC::SignedLessThan, row, self.frame.rows);
+                let inside = code.ins().icmp(IntCC::SignedLessThan, pixel, self.frame.columns);
+                let both = code.ins().band(row_inside, inside);
                 code.when(both, &mut |code| self.result(code, i, products, [image, row, pixel]));
             }
         });
     }
 
     /// Result `i` of a tile, at these coordinates of the whole result.
-    fn result(&self, code: &mut Code<'_, '_>, i: usize, products: Pointer, coords: [Value; 3]) {
+    fn result(&self, code: &mut FunctionCode<'_, '_>, i: usize, products: Pointer, coords: [Value; 3]) {
         let (Winograd { spec, work, .. }, nest) = (self.winograd, self.nest);
         let slot = |slot: &Slot| {
             let pointer = gathered(nest, code, slot, &coords, self.unit, 0);
@@ -299,15 +299,15 @@ struct PlaceOperands<'a> {
 }
 
 impl Operands for PlaceOperands<'_> {
-    fn left(&self, code: &mut Code<'_, '_>, row: Value, _terms: Terms) -> Pointer {
+    fn left(&self, code: &mut FunctionCode<'_, '_>, row: Value, _terms: Terms) -> Pointer {
         moved_floats(code, self.left, row, self.spec.channels)
     }
 
-    fn right(&self, code: &mut Code<'_, '_>, column: Value) -> Pointer {
+    fn right(&self, code: &mut FunctionCode<'_, '_>, column: Value) -> Pointer {
         strip_column(code, self.right, self.k, column)
     }
 
-    fn slots(&self, code: &mut Code<'_, '_>, row: Value, column: Value) -> Vec<Pointer> {
+    fn slots(&self, code: &mut FunctionCode<'_, '_>, row: Value, column: Value) -> Vec<Pointer> {
         let row = moved_floats(code, self.to, row, self.spec.columns);
         vec![moved_floats(code, row, column, 1)]
     }
