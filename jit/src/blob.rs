@@ -15,7 +15,7 @@ pub struct Arguments {
     pub sizes: *const i64,
     /// One value per parameter.
     pub params: *const i64,
-    /// A count of violations and room for one access; used in checked mode only.
+    /// A count of violations and a spare place for one access; used in checked mode only.
     pub guard: *mut u64,
     /// Bytes from the start of working memory to this thread's part of it.
     pub scratch: i64,
@@ -23,13 +23,13 @@ pub struct Arguments {
     pub part: i64,
 }
 
-/// What the units of a call are. Only products tell them apart: others have rows alone.
+/// What the units of a call are. Only matmuls tell them apart: other kernels have rows alone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Part {
     /// Rows, [`Blocking::rows`](crate::Blocking::rows) at a time, with all that is fused to them; or heads,
     /// or strips.
     Rows = 0,
-    /// Columns of a product, [`Blocking::cols`](crate::Blocking::cols) at a time, for all rows, without the
+    /// Columns of a matmul, [`Blocking::cols`](crate::Blocking::cols) at a time, for all rows, without the
     /// work on whole rows.
     Columns = 1,
     /// The work on whole rows alone, once [`Part::Columns`] is done for all columns; units as in

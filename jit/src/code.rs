@@ -243,8 +243,8 @@ impl<'f> FunctionCode<'_, 'f> {
         let relative = self.ins().isub(at, extent.low);
         let last = self.add_imm(extent.size, -bytes);
         let fits = self.ins().icmp(IntCC::UnsignedLessThanOrEqual, relative, last);
-        let room = self.ins().icmp_imm_s(IntCC::SignedGreaterThanOrEqual, extent.size, bytes);
-        let ok = self.ins().band(fits, room);
+        let large = self.ins().icmp_imm_s(IntCC::SignedGreaterThanOrEqual, extent.size, bytes);
+        let ok = self.ins().band(fits, large);
         let bad = self.ins().icmp_imm_s(IntCC::Equal, ok, 0);
         let bad = self.ins().uextend(types::I64, bad);
         let count = self.ins().load(types::I64, mem_flags(), guard, 0);

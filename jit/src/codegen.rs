@@ -185,7 +185,7 @@ impl<'m, M: Module> Functions<'m, M> {
         })
     }
 
-    /// A function of the kernels' signature with any body, that gives "all went well".
+    /// A function of the kernels' signature with any body; it returns that all went well.
     pub fn bare(
         &mut self,
         name: &str,
@@ -194,18 +194,18 @@ impl<'m, M: Module> Functions<'m, M> {
         let signature = self.kernel_signature();
         let config = self.module.isa().frontend_config();
         self.define(name, signature, |me, func| {
-            let mut b = FunctionBuilder::new(func, &mut me.builder);
-            let entry = b.create_block();
-            b.append_block_params_for_function_params(entry);
-            b.switch_to_block(entry);
-            b.seal_block(entry);
-            let params = b.block_params(entry);
+            let mut builder = FunctionBuilder::new(func, &mut me.builder);
+            let entry = builder.create_block();
+            builder.append_block_params_for_function_params(entry);
+            builder.switch_to_block(entry);
+            builder.seal_block(entry);
+            let params = builder.block_params(entry);
             let params = [params[0], params[1], params[2]];
-            let mut code = FunctionCode { builder: &mut b, guard: None };
+            let mut code = FunctionCode { builder: &mut builder, guard: None };
             body(me.module, &mut code, params);
             let ok = code.int(-1);
             code.ins().return_(&[ok]);
-            b.finalize(config);
+            builder.finalize(config);
         })
     }
 

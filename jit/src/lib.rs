@@ -54,7 +54,7 @@ pub enum CompileError {
     Cranelift {
         /// The function.
         function: String,
-        /// Its words.
+        /// What Cranelift says.
         message: String,
     },
     /// The emitter made code that its verifier rejects; a fault of this crate.
@@ -94,7 +94,7 @@ pub struct Dump {
 pub struct Stats {
     /// Graph passes and fusion.
     pub graph: Duration,
-    /// KernelFn specs.
+    /// Lowering to kernel specs, and the plan.
     pub lower: Duration,
     /// Cranelift, verifier included.
     pub codegen: Duration,
@@ -104,7 +104,7 @@ pub struct Stats {
     pub steps: usize,
     /// Different kernels.
     pub kernels: usize,
-    /// Different lanes programs.
+    /// Different vector programs.
     pub programs: usize,
     /// Bytes of machine code.
     pub code_bytes: usize,
@@ -128,7 +128,7 @@ pub struct Code {
     pub kernels: Vec<KernelFn>,
     /// Where the buffers of each step's values live.
     pub plan: plan::Plan,
-    /// What it took.
+    /// Compile times and sizes.
     pub stats: Stats,
     /// The functions as text, if asked for.
     pub dumps: Vec<Dump>,
@@ -172,7 +172,8 @@ pub fn compile(graph: &Graph, target: Target, options: Options<'_>) -> Result<Co
     let lanes_options = lanes::clif::Options { x86, checked: target.is_checked() };
     let mut functions =
         codegen::Functions::new(&mut blob.module, lanes_options, target.machine(), options.dump);
-    let ids = schedule.steps.iter().map(|s| functions.kernel(&s.spec)).collect::<Result<Vec<_>, _>>()?;
+    let ids =
+        schedule.steps.iter().map(|step| functions.kernel(&step.spec)).collect::<Result<Vec<_>, _>>()?;
     stats.steps = ids.len();
     stats.kernels = functions.kernel_count();
     stats.programs = functions.program_count();

@@ -1,6 +1,7 @@
 //! Attention: strides along batch, head and position for each operand.
 
-use super::{Lower, Unbound, bind};
+use super::Lower;
+use super::unbound::{Unbound, bind};
 use crate::CompileError;
 use crate::lanes::{Len, Terms};
 use crate::spec::{AttentionSpec, Binding, Buffer, KernelSpec, Slot};

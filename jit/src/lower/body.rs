@@ -1,6 +1,7 @@
 //! The nodes of a kernel as one expression over a row, with a slot for all it reads and writes.
 
-use super::{Lower, Unbound, UnboundGather, aligned};
+use super::Lower;
+use super::unbound::{Unbound, UnboundGather, aligned};
 use crate::CompileError;
 use crate::lanes::expr::Expr;
 use crate::lanes::{Bin, Cmp, Inst, Len, Local, Mem, Reg, Ty, Un, math, norms};

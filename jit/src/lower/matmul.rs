@@ -2,8 +2,9 @@
 
 use super::body::Body;
 use super::pack::{pack_value, pack_weight};
+use super::unbound::{Unbound, bind, domain_of, join_axes};
 use super::window::UnboundWindow;
-use super::{Lower, MatmulGroup, Unbound, bind, domain_of, join_axes};
+use super::{Lower, MatmulGroup};
 use crate::CompileError;
 use crate::lanes::schedule::schedule;
 use crate::lanes::{Inst, Len, STRIP, Terms};

@@ -6,140 +6,24 @@ mod matmul;
 mod pack;
 mod prepare;
 mod rows;
+mod schedule;
+mod unbound;
 mod window;
 mod winograd;
 
+pub use schedule::{Constant, Scale, Schedule, Step, WeightPack, WeightPart};
+
 use crate::CompileError;
-use crate::lanes::{Mem, STRIP};
 use crate::machine::Machine;
 use crate::spec::cost::{Cost, cost};
 use crate::spec::extents::extents;
-use crate::spec::{Binding, Buffer, Gather, KernelSpec, Slot, params};
+use crate::spec::{Binding, Buffer, KernelSpec, params};
 use crate::target::{Format, Precision, Target};
 use std::collections::HashMap;
 use tancho_ir::access::{Access, is_view, resolve_all};
 use tancho_ir::fuse::{Fused, Kernel, Kind};
-use tancho_ir::{DType, Dim, Graph, Value};
-
-/// A kernel call of the network: what runs, on what, how often.
-#[derive(Clone, Debug)]
-pub struct Step {
-    /// The code.
-    pub spec: KernelSpec,
-    /// Buffers and parameters.
-    pub binding: Binding,
-    /// The fused kernel it belongs to.
-    pub kernel: usize,
-    /// A short name for profiles.
-    pub name: String,
-    /// Units of work, as a dim over the network's run-time dims.
-    pub units: Dim,
-    /// Units of a matmul that is divided by columns.
-    pub columns: Option<Dim>,
-    /// Bytes of working memory of one thread.
-    pub scratch: Dim,
-    /// Floating-point operations of matmuls: two for each multiply-add. Attention counts all keys, those that
-    /// no query sees too.
-    pub flops: Dim,
-    /// Bytes read and written, each once.
-    pub bytes: Dim,
-}
-
-/// Weights that are packed when the network is compiled, as strips `[N / 16][K][16]` per batch. Several
-/// parts lie side by side along N.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct WeightPack {
-    /// Extents of the leading axes.
-    pub batch: Vec<i64>,
-    /// Extents of the axes that the rows run over, the last running fastest.
-    pub k: Vec<i64>,
-    /// Filters of 3x3 are transformed for Winograd's tiles of that side: a matrix for each place of a patch.
-    pub winograd: Option<i64>,
-    /// How the elements are kept: [`Terms`](crate::lanes::Terms) says where those of a column lie.
-    pub format: Format,
-    /// What the columns are; all parts but the last have whole strips.
-    pub parts: Vec<WeightPart>,
-}
-
-/// Numbers that are known when the network is compiled.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Constant {
-    /// The weight of that number in the graph.
-    Weight(usize),
-    /// The result of that number of [`Schedule::prepared`].
-    Prepared(usize),
-}
-
-/// One factor for each `run` elements of a weight, in their order.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Scale {
-    /// The factors.
-    pub by: Constant,
-    /// How many elements have one factor.
-    pub run: i64,
-}
-
-/// A part of a [`WeightPack`]: how its columns are read from a weight.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct WeightPart {
-    /// What is read.
-    pub from: Constant,
-    /// What it is multiplied by.
-    pub scale: Option<Scale>,
-    /// Elements before the first.
-    pub offset: i64,
-    /// Strides of the leading axes.
-    pub batch_strides: Vec<i64>,
-    /// Strides along the axes of the rows.
-    pub k_strides: Vec<i64>,
-    /// Columns and their stride.
-    pub n: (i64, i64),
-}
-
-impl WeightPack {
-    /// One whose columns are read as they are.
-    pub fn plain(batch: Vec<i64>, k: Vec<i64>, parts: Vec<WeightPart>) -> WeightPack {
-        WeightPack { batch, k, winograd: None, format: Format::F32, parts }
-    }
-
-    /// Rows; `None` where they cannot be counted.
-    pub fn rows(&self) -> Option<i64> {
-        self.k.iter().try_fold(1i64, |n, k| n.checked_mul(*k))
-    }
-
-    /// Floats of the packed weights; `None` where they cannot be counted.
-    pub fn floats(&self) -> Option<usize> {
-        let strips = self
-            .parts
-            .iter()
-            .try_fold(0i64, |sum, p| sum.checked_add(p.n.0.checked_add(STRIP - 1)? / STRIP))?;
-        let places = self.winograd.map_or(1, |m| (m + 2) * (m + 2));
-        // Counted as f32 first: no format takes more.
-        self.batch
-            .iter()
-            .try_fold(strips.checked_mul(self.rows()?)?, |n, b| n.checked_mul(*b))?
-            .checked_mul(STRIP)?
-            .checked_mul(places)?;
-        let matrices = self.batch.iter().product::<i64>() * places * strips;
-        usize::try_from(matrices * self.lines()? * STRIP).ok()
-    }
-
-    /// Lines of 32 bits of a column; `None` where they cannot be counted.
-    pub fn lines(&self) -> Option<i64> {
-        self.rows().map(|k| self.format.layout().lines(k))
-    }
-}
-
-/// The calls of a network in order, and the weights to pack.
-#[derive(Clone, Debug, Default)]
-pub struct Schedule {
-    /// The calls.
-    pub steps: Vec<Step>,
-    /// Weights to pack.
-    pub packs: Vec<WeightPack>,
-    /// Values that follow from weights: the results of a graph without inputs.
-    pub prepared: Graph,
-}
+use tancho_ir::{Dim, Graph, Value};
+use unbound::{Unbound, mem_of};
 
 /// Lowers every kernel.
 ///
@@ -178,12 +62,15 @@ impl MatmulGroup<'_> {
     }
 }
 
+/// A network while it is lowered.
 struct Lower<'a> {
     graph: &'a Graph,
     fused: &'a Fused,
     machine: Machine,
     precision: Precision,
+    /// The format of weights that was asked for.
     weights: Format,
+    /// The coarsest format that each weight may take.
     coarsest: &'a [Format],
     /// The coarsest format that each value may take.
     formats: Vec<Format>,
@@ -200,61 +87,8 @@ struct Lower<'a> {
     prepared: Vec<Value>,
     /// Their numbers.
     numbers: HashMap<Value, usize>,
+    /// The fused kernel at hand.
     kernel: usize,
-}
-
-/// A slot before outer axes are joined and dims are bound.
-#[derive(Clone, Debug)]
-struct Unbound {
-    buffer: Buffer,
-    mem: Mem,
-    offset: Dim,
-    strides: Vec<Dim>,
-    step: Dim,
-    gather: Option<UnboundGather>,
-    block: bool,
-}
-
-/// Rows taken by number, before dims are bound.
-#[derive(Clone, Debug)]
-struct UnboundGather {
-    ids: Box<Unbound>,
-    rows: Dim,
-    row_stride: Dim,
-}
-
-impl Unbound {
-    /// Floats that lie one after another from a buffer's start, the same along all `outer` axes.
-    fn floats(buffer: Buffer, outer: usize) -> Unbound {
-        let (offset, step) = (Dim::constant(0), Dim::constant(1));
-        Unbound {
-            buffer,
-            mem: Mem::F32,
-            offset,
-            strides: vec![Dim::constant(0); outer],
-            step,
-            gather: None,
-            block: false,
-        }
-    }
-
-    /// Whether axis `i` of this extent goes on where the axis before it has made a step.
-    fn joins(&self, i: usize, extent: &Dim) -> bool {
-        // A block's rows are counted from its first, whatever axes they come from.
-        let one = |slot: &Unbound| {
-            slot.block || slot.strides[i].times(extent).is_ok_and(|all| all == slot.strides[i - 1])
-        };
-        one(self) && self.gather.as_ref().is_none_or(|gather| one(&gather.ids))
-    }
-}
-
-fn mem_of(dtype: DType) -> Mem {
-    match dtype {
-        DType::F32 => Mem::F32,
-        DType::Bf16 => Mem::Bf16,
-        DType::I32 => Mem::I32,
-        DType::Bool => Mem::Bool,
-    }
 }
 
 impl<'a> Lower<'a> {
@@ -333,6 +167,7 @@ impl<'a> Lower<'a> {
         })
     }
 
+    /// The error that an op is not supported.
     fn unsupported(&self, v: Value, why: &str) -> CompileError {
         CompileError::Unsupported { what: self.graph.label(v), why: why.into() }
     }
@@ -387,64 +222,10 @@ impl<'a> Lower<'a> {
     }
 }
 
-/// Joins neighbouring outer axes where every slot walks through both with one stride.
-fn join_axes(outer: &mut Vec<Dim>, slots: &mut [&mut Unbound]) {
-    let mut i = outer.len();
-    while i >= 2 {
-        i -= 1;
-        let extent = outer[i].clone();
-        if slots.iter().all(|slot| slot.joins(i, &extent))
-            && let Ok(both) = outer[i - 1].times(&extent)
-        {
-            outer[i - 1] = both;
-            outer.remove(i);
-            for slot in slots.iter_mut() {
-                slot.strides.remove(i - 1);
-                if let Some(gather) = &mut slot.gather {
-                    gather.ids.strides.remove(i - 1);
-                }
-            }
-        }
-    }
-}
-
-/// Strides along `outer` axes of something of fewer axes: 0 along those it does not have.
-fn aligned(mut strides: Vec<Dim>, outer: usize) -> Vec<Dim> {
-    while strides.len() < outer {
-        strides.insert(0, Dim::constant(0));
-    }
-    strides
-}
-
-/// A slot with its dims bound.
-fn bind(binding: &mut Binding, slot: &Unbound) -> Slot {
-    Slot {
-        buffer: binding.buffer(slot.buffer.clone()),
-        mem: slot.mem,
-        offset: binding.len(&slot.offset),
-        strides: binding.lens(&slot.strides),
-        step: binding.len(&slot.step),
-        gather: slot.gather.as_ref().map(|gather| Gather {
-            ids: Box::new(bind(binding, &gather.ids)),
-            rows: binding.len(&gather.rows),
-            row_stride: binding.len(&gather.row_stride),
-        }),
-        block: slot.block,
-    }
-}
-
-/// The shape a kernel runs over: outer axes and the row.
-fn domain_of(shape: &[Dim]) -> (Vec<Dim>, Dim) {
-    match shape.split_last() {
-        Some((last, outer)) => (outer.to_vec(), last.clone()),
-        None => (Vec::new(), Dim::constant(1)),
-    }
-}
-
 /// The value behind a view that no kernel stores.
-fn root_of(g: &Graph, mut v: Value) -> Value {
-    while is_view(&g.node(v).op) {
-        v = g.node(v).args[0];
+fn root_of(graph: &Graph, mut v: Value) -> Value {
+    while is_view(&graph.node(v).op) {
+        v = graph.node(v).args[0];
     }
     v
 }

@@ -1,7 +1,8 @@
 //! Right operands in packed strips: weights, which are packed when the network is compiled, and values that
 //! other kernels make.
 
-use super::{Constant, Lower, WeightPack, WeightPart, bind, domain_of, root_of};
+use super::unbound::{bind, domain_of};
+use super::{Constant, Lower, WeightPack, WeightPart, root_of};
 use crate::CompileError;
 use crate::spec::{Binding, Buffer, KernelSpec, PackSpec};
 use crate::target::Format;
@@ -26,15 +27,15 @@ pub fn pack_weight(
     Some(lower.pack(WeightPack { format, ..plain }))
 }
 
-/// Weights side by side: the right operand `[K, N]` of products, or a vector, which is packed as one of one
-/// row.
+/// Weights side by side: the right operand `[K, N]` of matmuls, or a vector, which is packed as a matrix of
+/// one row.
 pub fn pack_concat(lower: &mut Lower<'_>, v: Value) -> Result<WeightPack, CompileError> {
-    let g = lower.graph;
-    let mut part = |a: &Value| {
-        let (_, n) = domain_of(&g.ty(*a).shape);
-        weight_part(lower, &resolve(g, *a, &|_| false)?, &n)
+    let graph = lower.graph;
+    let mut part = |arg: &Value| {
+        let (_, n) = domain_of(&graph.ty(*arg).shape);
+        weight_part(lower, &resolve(graph, *arg, &|_| false)?, &n)
     };
-    let parts = g.node(v).args.iter().map(&mut part).collect::<Option<Vec<_>>>();
+    let parts = graph.node(v).args.iter().map(&mut part).collect::<Option<Vec<_>>>();
     let (rows, _) = domain_of(&lower.graph.ty(v).shape);
     let k = Dim::product(&rows).ok().and_then(|k| k.as_const());
     match (k, parts) {
@@ -46,10 +47,10 @@ pub fn pack_concat(lower: &mut Lower<'_>, v: Value) -> Result<WeightPack, Compil
     }
 }
 
-/// The format of weights with sums of `k` terms: what was asked for, where they may be so coarse and are
-/// whole groups.
+/// The format of weights with sums of `k` terms: the one asked for, unless a weight may not be so coarse, or
+/// `k` is no number of whole groups.
 fn format_of(lower: &Lower<'_>, parts: &[WeightPart], k: i64) -> Format {
-    let coarsest = |p: &WeightPart| match p.from {
+    let coarsest = |part: &WeightPart| match part.from {
         Constant::Weight(i) => lower.coarsest.get(i).copied().unwrap_or(Format::Q4),
         Constant::Prepared(i) => lower.formats[lower.prepared[i].index()],
     };

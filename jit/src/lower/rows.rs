@@ -1,8 +1,9 @@
 //! Row kernels, moves and concatenations.
 
+use super::Lower;
 use super::body::{Body, Level};
+use super::unbound::{Unbound, bind, domain_of, join_axes};
 use super::window::UnboundWindow;
-use super::{Lower, Unbound, bind, domain_of, join_axes};
 use crate::CompileError;
 use crate::lanes::schedule::schedule;
 use crate::spec::{Binding, Buffer, KernelSpec, RowSpec, RowWindow, WindowReduction};

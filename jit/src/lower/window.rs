@@ -2,7 +2,8 @@
 
 use super::body::Body;
 use super::rows::Seen;
-use super::{Lower, Unbound, WeightPack, WeightPart, bind};
+use super::unbound::{Unbound, bind};
+use super::{Lower, WeightPack, WeightPart};
 use crate::CompileError;
 use crate::lanes::{Len, Mem, Reg, math};
 use crate::spec::extents::whole_strips;
@@ -25,7 +26,7 @@ pub struct UnboundWindow {
     fill: f32,
 }
 
-/// Floats of a patch at most: what surrounds an image is copied into one with all that lies between the
+/// The most floats of a patch. What surrounds an image is copied into one, with all that lies between the
 /// window's elements.
 const PATCH: i64 = 1 << 20;
 
@@ -45,6 +46,7 @@ impl UnboundWindow {
             && patch.is_some_and(|n| n <= PATCH)
     }
 
+    /// The window with its dims bound.
     pub fn bind(&self, binding: &mut Binding) -> WindowSpec {
         WindowSpec {
             from: bind(binding, &self.from),
@@ -73,7 +75,7 @@ impl Lower<'_> {
         let fill =
             if matches!(node.op, Op::Pool2d { kind: Pooling::Max, .. }) { f32::NEG_INFINITY } else { 0.0 };
         let shape = &self.graph.ty(x).shape;
-        let pair = |d: &[Dim], what: &str| match (d[0].as_const(), d[1].as_const()) {
+        let pair = |dims: &[Dim], what: &str| match (dims[0].as_const(), dims[1].as_const()) {
             (Some(a), Some(b)) => Ok([a, b]),
             _ => Err(unknown(what)),
         };
@@ -121,13 +123,15 @@ impl Lower<'_> {
         v: Value,
         groups: i64,
     ) -> Result<Option<(Vec<i64>, WeightPart)>, CompileError> {
-        let w = self.graph.node(v).args[1];
-        let Some(access) = resolve(self.graph, w, &|_| false).filter(|a| self.is_constant(a.root)) else {
+        let filters = self.graph.node(v).args[1];
+        let Some(access) =
+            resolve(self.graph, filters, &|_| false).filter(|access| self.is_constant(access.root))
+        else {
             return Ok(None);
         };
         let consts = |dims: &[Dim]| dims.iter().map(Dim::as_const).collect::<Option<Vec<i64>>>();
         let (Some(shape), Some(strides), Some(offset)) =
-            (consts(&self.graph.ty(w).shape), consts(&access.strides), access.offset.as_const())
+            (consts(&self.graph.ty(filters).shape), consts(&access.strides), access.offset.as_const())
         else {
             return Ok(None);
         };
@@ -149,10 +153,10 @@ impl Lower<'_> {
 
     /// Filters that another kernel made are brought into strips by a kernel of its own.
     pub fn pack_filters(&mut self, v: Value, groups: i64) -> Result<(), CompileError> {
-        let w = self.graph.node(v).args[1];
+        let filters = self.graph.node(v).args[1];
         let [o, c, kh, kw] = self
             .graph
-            .ty(w)
+            .ty(filters)
             .shape
             .clone()
             .try_into()
@@ -161,8 +165,8 @@ impl Lower<'_> {
             .as_const()
             .ok_or_else(|| self.unsupported(v, "the number of its filters must be known when compiled"))?;
         let each = all / groups.max(1);
-        let access = self.access(w)?;
-        let mut from = self.slot(w, access);
+        let access = self.access(filters)?;
+        let mut from = self.slot(filters, access);
         let [so, sc, sh] = [0, 1, 2].map(|i| from.strides[i].clone());
         let sw = std::mem::replace(&mut from.step, so.clone());
         let group = so.times(&Dim::constant(each)).map_err(|e| self.unsupported(v, &e.to_string()))?;

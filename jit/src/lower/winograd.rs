@@ -2,7 +2,8 @@
 //! program for each result of a tile that takes it from the matmuls.
 
 use super::body::Body;
-use super::{Lower, MatmulGroup, Unbound, WeightPack, bind};
+use super::unbound::{Unbound, bind};
+use super::{Lower, MatmulGroup, WeightPack};
 use crate::CompileError;
 use crate::lanes::expr::Expr;
 use crate::lanes::schedule::{Scheduled, schedule};

@@ -55,8 +55,8 @@ impl<'a> Block<'a> {
         programs.scores.run(nest, code, self.queries, self.strips, &Scores(self));
     }
 
-    /// Softmax of each query over the keys it sees. Others of the block see more, so the scores of the rest
-    /// become 0.
+    /// Softmax of each query over the keys it sees. Others of the block see more, so all other scores
+    /// of the row become 0.
     pub fn softmax(&self, code: &mut FunctionCode<'_, '_>) {
         let head = self.head;
         code.for_each(self.queries.from, self.queries.to, 1, &mut |code, query| {
