@@ -197,7 +197,7 @@ impl<'a> Lower<'a> {
         let kernel = &self.fused.kernels[self.kernel];
         match spec {
             KernelSpec::Pack(_) => "pack".into(),
-            KernelSpec::Winograd(_) => kernel.name(self.graph).replacen("conv", "winograd", 1),
+            KernelSpec::Winograd(_) => format!("winograd{}", kernel.fused_name(self.graph)),
             KernelSpec::Row(_) | KernelSpec::Matmul(_) | KernelSpec::Attention(_) => kernel.name(self.graph),
         }
     }
