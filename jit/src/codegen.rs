@@ -8,7 +8,8 @@ use crate::code::FunctionCode;
 use crate::lanes::clif::{self, Options};
 use crate::lanes::x86;
 use crate::lanes::{Program, Stmt};
-use crate::loops::{self, LoopNest, Nest, Pool, Span};
+use crate::loops::nest::{self, Nest, Pool, Span};
+use crate::loops::{self, LoopNest};
 use crate::machine::Machine;
 use crate::spec::KernelSpec;
 use crate::{CompileError, Dump};
@@ -223,22 +224,32 @@ impl<'m, M: Module> Functions<'m, M> {
             return Ok(id);
         }
         let name = format!("kernel{}", self.kernels.len());
-        // The programs first: a nest refers to them.
         let (loop_nest, pool) = self.choose(spec);
+        let id = self.nest(&name, pool, |nest, code, units| loop_nest.build(nest, code, units))?;
+        self.kernels.insert(spec.clone(), id);
+        Ok(id)
+    }
+
+    /// A function of the kernels' signature that may call the programs of a pool.
+    fn nest(
+        &mut self,
+        name: &str,
+        pool: Pool,
+        build: impl FnOnce(&Nest, &mut FunctionCode<'_, '_>, Span),
+    ) -> Result<FuncId, CompileError> {
+        // The programs first: a nest refers to them.
         let callees = pool.programs().map(|program| self.program(program)).collect::<Result<Vec<_>, _>>()?;
         let checked = self.options.checked;
-        let id = self.bare(&name, |module, code, [arguments, from, to]| {
-            let callee = |callee: &Callee| loops::Callee {
+        self.bare(name, |module, code, [arguments, from, to]| {
+            let callee = |callee: &Callee| nest::Callee {
                 function: module.declare_func_in_func(callee.id, code.builder.func),
                 by_address: callee.emitted,
             };
             let callees = callees.iter().map(callee).collect();
             let nest = Nest::enter(code, arguments, checked, pool, callees);
             code.guard = nest.guard;
-            loop_nest.build(&nest, code, Span { from, to });
-        })?;
-        self.kernels.insert(spec.clone(), id);
-        Ok(id)
+            build(&nest, code, Span { from, to });
+        })
     }
 }
 
@@ -252,4 +263,60 @@ fn fail(name: &str, e: ModuleError) -> CompileError {
         return refused(e);
     }
     CompileError::Cranelift { function: name.into(), message: format!("{e:?}") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::blob::CodeBlob;
+    use crate::code::Pointer;
+    use crate::lanes::{Inst, Len, Local, Mem};
+    use crate::loops::nest::Pointers;
+    use crate::target::Target;
+
+    const LENGTH: Local = Local(3);
+
+    struct All(Vec<Pointer>);
+
+    impl Pointers for All {
+        fn in_order(self) -> Vec<Pointer> {
+            self.0
+        }
+    }
+
+    /// Builds a nest that calls a program of one pointer and the local [`LENGTH`] with `pointers` pointers and
+    /// the local `given`.
+    fn call(pointers: usize, given: Local) {
+        let store = Inst::Store { ptr: 0, step: Len::ONE, row_step: Len::ZERO, mem: Mem::F32, value: 0 };
+        let body = vec![Inst::Float(0), store];
+        let stmts = vec![Stmt::Map { len: Len::Local(LENGTH), body, folds: Vec::new() }];
+        let program = Program { ptrs: 1, stmts, ..Program::default() };
+        let (target, mut pool) = (Target::host(), Pool::default());
+        let clear = pool.add::<All>(&program);
+        let mut blob = CodeBlob::new(target.back_end().unwrap()).unwrap();
+        let options = Options { x86: cfg!(target_arch = "x86_64"), checked: false };
+        let mut functions = Functions::new(&mut blob.module, options, target.machine(), false);
+        let id = functions.nest("nest", pool, |nest, code, units| {
+            let pointer = nest.buffer(code, 0);
+            nest.call_with(code, clear, All(vec![pointer; pointers]), &[(given, units.to)]);
+        });
+        id.unwrap();
+    }
+
+    #[test]
+    fn a_call_with_all_arguments_is_built() {
+        call(1, LENGTH);
+    }
+
+    #[test]
+    #[should_panic(expected = "pointers of program 0")]
+    fn a_call_without_a_pointer_is_refused() {
+        call(0, LENGTH);
+    }
+
+    #[test]
+    #[should_panic(expected = "program 0 is called without Local(3)")]
+    fn a_call_without_a_local_is_refused() {
+        call(1, Local(4));
+    }
 }

@@ -7,18 +7,17 @@ mod columns;
 mod conv;
 mod convert;
 mod matmul;
-mod nest;
+pub mod nest;
 mod pack;
 mod program;
 mod row;
 mod sums;
 mod tile;
 
-pub use nest::{Callee, Nest, Pool, Span};
-
 use crate::code::FunctionCode;
 use crate::machine::Machine;
 use crate::spec::KernelSpec;
+use nest::{Nest, Pool, Span};
 
 /// A loop nest: a spec, with the programs that its code calls.
 pub trait LoopNest {

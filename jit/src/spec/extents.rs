@@ -158,8 +158,8 @@ impl PackSpec {
     }
 }
 
-/// Floats of an attention's working memory. It begins with [`AttentionSpec::reciprocal_floats`] and the sums
-/// of a single query; then come these, each so many floats for each key.
+/// Floats for each key in an attention's working memory. Before them stand the reciprocals of a block and the
+/// sums of a single query, whose size does not depend on the keys.
 pub struct FloatsPerKey {
     /// Packed keys.
     pub keys: i64,

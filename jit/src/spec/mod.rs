@@ -1,8 +1,12 @@
 //! Kernels as data: everything the code depends on and nothing else.
 //!
-//! Two layers of a network with the same specs share one function. Dims known when
-//! compiling are constants in the spec; run-time dims are parameters, computed from
-//! the bound dims before each call ([`Len::Arg`] is the kernel's parameter of that number).
+//! Two layers of a network with the same spec share one function. Dims that are known when the network is
+//! compiled are constants in the spec. Run-time dims are parameters, computed from the bound dims before each
+//! call; [`Len::Arg`] is the kernel's parameter of that number.
+//!
+//! What follows from a spec alone is here too: how many units it has and how its working memory is laid out
+//! ([`extents`]), what it costs ([`cost`]), how it is divided ([`division`]), and what its lengths are for given
+//! parameters ([`params`]). Lowering and loop nests both use this folder, and it uses neither.
 
 mod binding;
 pub(crate) mod cost;
@@ -72,7 +76,7 @@ pub struct WindowSpec {
     pub fill: u32,
 }
 
-/// Whether code is written for each element of a window of this size: else loops run over them.
+/// Whether a window of this many elements has code for each of them; else loops run over them.
 pub fn written_out(elements: i64) -> bool {
     elements <= 128
 }
@@ -96,8 +100,8 @@ impl WindowSpec {
         self.kernel[1] == 1 || (self.dilation[1] == 1 && self.column() == self.chunk)
     }
 
-    /// Floats from one row of a patch, which holds a window that does not stand on the image alone, to the
-    /// next.
+    /// Floats from one row of a patch to the next. A patch holds what a window sees that stands partly beside
+    /// the image.
     pub fn patch_row(&self) -> i64 {
         self.span() * self.column()
     }

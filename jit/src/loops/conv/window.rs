@@ -23,7 +23,7 @@ pub struct Spot {
 
 /// A window with the programs that make patches.
 pub struct Border {
-    pub window: WindowSpec,
+    pub window: Box<WindowSpec>,
     /// Copies one pixel's channels.
     copy: ProgramId<Copy>,
     /// Fills one pixel's channels with what surrounds the image.
@@ -36,7 +36,7 @@ impl Border {
         let chunk = Len::Const(window.chunk);
         let copy = pool.add(&program::copy(chunk, (Mem::F32, Len::ONE), Len::ONE));
         let fill = pool.add(&program::fill(chunk, window.fill));
-        Border { window, copy, fill }
+        Border { window: Box::new(window), copy, fill }
     }
 
     /// The address of an image, or of its group's channels.
