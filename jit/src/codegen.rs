@@ -70,6 +70,7 @@ impl<'m, M: Module> Functions<'m, M> {
         self.programs.len()
     }
 
+    /// Defines a function whose body `build` writes.
     fn define(
         &mut self,
         name: &str,
@@ -116,6 +117,7 @@ impl<'m, M: Module> Functions<'m, M> {
         Ok(callee)
     }
 
+    /// What the emitter makes of a program; `None` if it leaves it to Cranelift, or there is no emitter.
     fn emit(&self, program: &Program) -> Option<Vec<u8>> {
         self.machine.width.and_then(|width| x86::emit(program, width, self.machine.dots).ok())
     }
@@ -162,8 +164,8 @@ impl<'m, M: Module> Functions<'m, M> {
         Ok(Callee { id, emitted: true })
     }
 
-    /// A kernel that calls a program alone, once for each unit: its first argument points at the
-    /// program's arguments, 8 bytes each.
+    /// A kernel that calls a program alone, once for each unit. Its first argument points at the program's
+    /// arguments, 8 bytes each.
     pub fn caller(&mut self, program: &Program) -> Result<FuncId, CompileError> {
         let callee = self.program(program)?;
         let call_conv = self.module.isa().frontend_config().default_call_conv;
@@ -258,6 +260,7 @@ fn has_tile(program: &Program) -> bool {
     program.stmts.iter().any(|stmt| matches!(stmt, Stmt::Tile { .. }))
 }
 
+/// The error of a function that the module does not take.
 fn fail(name: &str, e: ModuleError) -> CompileError {
     if matches!(e, ModuleError::Allocation { .. }) {
         return refused(e);
@@ -284,8 +287,8 @@ mod tests {
         }
     }
 
-    /// Builds a nest that calls a program of one pointer and the local [`LENGTH`] with `pointers` pointers and
-    /// the local `given`.
+    /// Builds a nest that calls a program with `pointers` pointers and the local `given`. The program takes one
+    /// pointer and [`LENGTH`].
     fn call(pointers: usize, given: Local) {
         let store = Inst::Store { ptr: 0, step: Len::ONE, row_step: Len::ZERO, mem: Mem::F32, value: 0 };
         let body = vec![Inst::Float(0), store];

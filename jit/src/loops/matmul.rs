@@ -1,6 +1,6 @@
 //! Matmuls: blocks of rows, strips of 16 columns, tiles; then row work on the block while it is in cache.
-//! Work is divided by rows, or by columns where rows are few: then row work waits for all columns and is a call of
-//! its own ([`Part`]).
+//! Work is divided by rows, or by columns where rows are few. Row work then waits for all columns and is a
+//! call of its own ([`Part`]).
 
 use super::LoopNest;
 use super::address::{address, coordinates, row_at, row_stride};

@@ -5,8 +5,9 @@
 //! call; [`Len::Arg`] is the kernel's parameter of that number.
 //!
 //! What follows from a spec alone is here too: how many units it has and how its working memory is laid out
-//! ([`extents`]), what it costs ([`cost`]), how it is divided ([`division`]), and what its lengths are for given
-//! parameters ([`params`]). Lowering and loop nests both use this folder, and it uses neither.
+//! (`extents.rs`), what it costs (`cost.rs`), how it is divided among threads (`division.rs`), and what its
+//! lengths are for given parameters (`params.rs`). Lowering and loop nests both use this folder, and it uses
+//! neither.
 
 mod binding;
 pub(crate) mod cost;

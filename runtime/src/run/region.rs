@@ -90,8 +90,8 @@ unsafe impl Sync for Region<'_> {}
 /// Runs all stages; gives the stage and status of a kernel that found an id out of range.
 ///
 /// # Safety
-/// For every stage, its step's call must hold what [`KernelFn::run`] asks for, with working memory for as many
-/// threads as [`Progress::reserve`] was told, for as long as this runs; and nobody else may use the buffers
+/// For every stage, its step's call must hold what [`KernelFn::run`] asks for, with working memory for as
+/// many threads as [`Progress::reserve`] was told, for as long as this runs; and nobody else may use the buffers
 /// meanwhile.
 pub unsafe fn run(
     kernels: &[KernelFn],
