@@ -41,7 +41,7 @@ impl Machine<'_> {
         match l {
             Len::Const(n) => n,
             Len::Arg(i) => self.ints[i as usize],
-            Len::Local(l) => l.unbound(),
+            Len::Local(local) => local.unbound(),
         }
     }
 

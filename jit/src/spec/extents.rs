@@ -80,13 +80,13 @@ impl MatmulSpec {
 
     /// Rows of working memory as wide as the result, for work on whole rows: those of a block, then scratch
     /// rows. Behind them is the left operand of a block, if that is copied.
-    pub fn scratch_rows(&self) -> i64 {
+    pub(crate) fn scratch_rows(&self) -> i64 {
         self.rows.as_ref().map_or(0, |rows| self.blocking.block + i64::from(rows.work.scratch_rows))
     }
 
     /// The length of the sums and the encoding of the left operand, if its rows are converted before tiles
     /// of many rows read them.
-    pub fn converted(&self) -> Option<(i64, Terms)> {
+    pub(crate) fn converted(&self) -> Option<(i64, Terms)> {
         match self.k {
             Len::Const(k) if self.encodings.many_rows.converts() => Some((k, self.encodings.many_rows)),
             _ => None,
@@ -117,32 +117,32 @@ impl WinogradSpec {
     }
 
     /// Pixels of a side of a patch.
-    pub fn side(&self) -> i64 {
+    pub(crate) fn side(&self) -> i64 {
         self.m + 2
     }
 
     /// Places of a patch, each with a matmul of its own.
-    pub fn places(&self) -> i64 {
+    pub(crate) fn places(&self) -> i64 {
         self.side() * self.side()
     }
 
     /// What a tile sees of the image: a window that moves by whole tiles.
-    pub fn patch_window(&self) -> WindowSpec {
+    pub(crate) fn patch_window(&self) -> WindowSpec {
         WindowSpec { kernel: [self.side(); 2], stride: [self.m; 2], ..self.window.clone() }
     }
 
     /// Floats of the transformed patches of a block.
-    pub fn patch_floats(&self) -> i64 {
+    pub(crate) fn patch_floats(&self) -> i64 {
         self.places() * self.block * self.channels
     }
 
     /// Floats of the matmuls' results of a block.
-    pub fn product_floats(&self) -> i64 {
+    pub(crate) fn product_floats(&self) -> i64 {
         self.places() * self.block * self.columns
     }
 
     /// Scratch rows that the work on any result of a tile needs.
-    pub fn scratch_rows(&self) -> i64 {
+    pub(crate) fn scratch_rows(&self) -> i64 {
         self.work.iter().map(|work| i64::from(work.scratch_rows)).max().unwrap_or(0)
     }
 }
@@ -183,17 +183,17 @@ impl AttentionSpec {
     }
 
     /// Strips of a head's width.
-    pub fn strips(&self) -> i64 {
+    pub(crate) fn strips(&self) -> i64 {
         whole_strips(self.width) / STRIP
     }
 
     /// Floats for the reciprocals of a block: whole cache lines.
-    pub fn reciprocal_floats(&self) -> i64 {
+    pub(crate) fn reciprocal_floats(&self) -> i64 {
         whole_strips(self.block)
     }
 
     /// Floats of working memory for each key.
-    pub fn floats_per_key(&self) -> FloatsPerKey {
+    pub(crate) fn floats_per_key(&self) -> FloatsPerKey {
         let scores = self.block + i64::from(self.softmax(self.keys).scratch_rows);
         FloatsPerKey { keys: self.width, values: self.strips() * STRIP, scores }
     }
@@ -201,7 +201,7 @@ impl AttentionSpec {
     /// Softmax of `len` scores of a row in place, but for its denominator: pointer 0 is the scores, pointer 1
     /// the reciprocal of their sum, then come the mask and the bias, if there are any. The result of the
     /// matmul with the values is scaled instead of its weights.
-    pub fn softmax(&self, len: Len) -> Scheduled {
+    pub(crate) fn softmax(&self, len: Len) -> Scheduled {
         let mut expr = Expr::default();
         let mut x = expr.load(0, Len::ONE, Len::ZERO, Mem::F32);
         let mut ptrs = 2;

@@ -177,7 +177,7 @@ impl Emit<'_> {
                     term(self, u)?;
                 }
             }
-            Len::Local(l) => l.unbound(),
+            Len::Local(local) => local.unbound(),
             Len::Arg(i) => {
                 for (unroll, shift) in [(UNROLL, true), (1, false)] {
                     let (top, after) = (self.a.label(), self.a.label());
@@ -293,7 +293,7 @@ impl Emit<'_> {
                     (0..rows).map(|r| LeftRow { base: pa, index: None, displacement: r * n * 4 }).collect()
             }
             Len::Const(_) => return Err(Refused("rows too far apart".into())),
-            Len::Local(l) => l.unbound(),
+            Len::Local(local) => local.unbound(),
             Len::Arg(i) => {
                 // Three rows a register: at it, one stride and two strides on.
                 let stride = self.integer(i)?;
@@ -332,7 +332,7 @@ impl Emit<'_> {
                     }
                     o.right.push((base, at));
                 }
-                Len::Local(l) => l.unbound(),
+                Len::Local(local) => local.unbound(),
                 Len::Arg(i) => {
                     if s != last {
                         let next = self.general()?;
