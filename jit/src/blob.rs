@@ -4,7 +4,7 @@
 #![allow(unsafe_code)]
 
 use crate::CompileError;
-use crate::executable::{Code, CodeMemory};
+use crate::executable::{CodeMemory, CodePages};
 use cranelift_jit::{JITBuilder, JITModule};
 use cranelift_module::{FuncId, ModuleError, default_libcall_names};
 
@@ -18,7 +18,7 @@ pub struct Arguments {
     pub sizes: *const i64,
     /// One value per parameter.
     pub params: *const i64,
-    /// A count of violations and room for one access; used in checked mode only.
+    /// A count of violations and a spare place for one access; used in checked mode only.
     pub guard: *mut u64,
     /// Bytes from the start of working memory to this thread's part of it.
     pub scratch: i64,
@@ -26,13 +26,13 @@ pub struct Arguments {
     pub part: i64,
 }
 
-/// What the units of a call are. Only products tell them apart: others have rows alone.
+/// What the units of a call are. Only matmuls tell them apart: other kernels have rows alone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Part {
     /// Rows, [`Blocking::rows`](crate::Blocking::rows) at a time, with all that is fused to them; or heads,
     /// or panels.
     Rows = 0,
-    /// Columns of a product, [`Blocking::cols`](crate::Blocking::cols) at a time, for all rows, without the
+    /// Columns of a matmul, [`Blocking::cols`](crate::Blocking::cols) at a time, for all rows, without the
     /// work on whole rows.
     Columns = 1,
     /// The work on whole rows alone, once [`Part::Columns`] is done for all columns; units as in
@@ -40,23 +40,23 @@ pub enum Part {
     RowWork = 2,
 }
 
-/// More than a kernel has slots: the base of the status that [`Kernel::run`] gives.
+/// More than a kernel has slots: the base of the status that [`KernelFn::run`] gives.
 pub const STATUS_SLOTS: i64 = 1 << 16;
 
-type KernelFn = unsafe extern "C" fn(*const Arguments, i64, i64) -> i64;
+type Entry = unsafe extern "C" fn(*const Arguments, i64, i64) -> i64;
 
 /// Functions on their way to executable memory.
 pub struct CodeBlob {
     /// Where Cranelift and the emitter put them. Dropped half way, it leaves nothing behind.
     pub module: JITModule,
-    code: Code,
+    code: CodePages,
 }
 
 /// A kernel's code; keeps the memory of all that it was made with.
 #[derive(Clone, Debug)]
-pub struct Kernel {
-    entry: KernelFn,
-    _code: Code,
+pub struct KernelFn {
+    entry: Entry,
+    _code: CodePages,
 }
 
 impl CodeBlob {
@@ -75,13 +75,13 @@ impl CodeBlob {
     ///
     /// # Errors
     /// The system does not let it become executable.
-    pub fn finish(mut self, ids: &[FuncId]) -> Result<Vec<Kernel>, CompileError> {
+    pub fn finish(mut self, ids: &[FuncId]) -> Result<Vec<KernelFn>, CompileError> {
         self.module.finalize_definitions().map_err(refused)?;
         // SAFETY: every id was defined with the kernel signature (three i64, one i64 back, the host's C
         // convention), and `finalize_definitions` has filled `code`, which keeps the function's memory with
         // the handle.
-        let entry = |a: *const u8| unsafe { std::mem::transmute::<*const u8, KernelFn>(a) };
-        let kernel = |id: &FuncId| Kernel {
+        let entry = |a: *const u8| unsafe { std::mem::transmute::<*const u8, Entry>(a) };
+        let kernel = |id: &FuncId| KernelFn {
             entry: entry(self.module.get_finalized_function(*id)),
             _code: self.code.clone(),
         };
@@ -97,7 +97,7 @@ pub fn refused(e: ModuleError) -> CompileError {
     })
 }
 
-impl Kernel {
+impl KernelFn {
     /// Runs units `begin..end`. Gives -1, or the unit and slot of an id out of range as
     /// `unit * STATUS_SLOTS + slot`.
     ///

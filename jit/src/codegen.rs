@@ -1,14 +1,15 @@
-//! Defines the functions of a network in a Cranelift module: lanes programs and
-//! the loop nests around them, each once.
+//! Defines the functions of a network in a Cranelift module: vector programs and the loop nests around them,
+//! each once.
 //!
-//! Everything here works on any [`Module`], so that an object file is another driver.
+//! Everything here works on any [`Module`], so that an object file would need another driver alone.
 
 use crate::blob::refused;
-use crate::code::{Code, Extent, Pointer};
+use crate::code::FunctionCode;
 use crate::lanes::clif::{self, Options};
 use crate::lanes::x86;
-use crate::lanes::{Inst, Len, Program, Stmt, Tile};
-use crate::loops::{self, Menu};
+use crate::lanes::{Program, Stmt};
+use crate::loops::nest::{self, Nest, Pool, Span};
+use crate::loops::{self, LoopNest};
 use crate::machine::Machine;
 use crate::spec::KernelSpec;
 use crate::{CompileError, Dump};
@@ -23,8 +24,8 @@ pub struct Functions<'m, M: Module> {
     options: Options,
     machine: Machine,
     programs: HashMap<Program, Callee>,
-    /// Wide code made while a menu was chosen, until it is defined.
-    wide: HashMap<Program, Option<Vec<u8>>>,
+    /// What the emitter made of tiles while they were chosen, until it is defined.
+    pending: HashMap<Program, Option<Vec<u8>>>,
     kernels: HashMap<KernelSpec, FuncId>,
     builder: FunctionBuilderContext,
     context: codegen::Context,
@@ -34,57 +35,12 @@ pub struct Functions<'m, M: Module> {
     pub code_bytes: usize,
 }
 
-/// A lanes program as a callee.
+/// A vector program as a callee.
 #[derive(Clone, Copy, Debug)]
 pub struct Callee {
     id: FuncId,
-    /// Emitted wide: it takes the address of its arguments instead of the arguments.
-    wide: bool,
-}
-
-/// A program with its integers renumbered, and the kernel parameters behind them.
-pub type Prepared = (Program, Vec<u16>);
-
-/// Renumbers the integers of a program so that only those it uses are passed.
-pub fn compact(p: &Program) -> Prepared {
-    let mut used: Vec<u16> = Vec::new();
-    let mut rename = |l: Len| match l {
-        Len::Const(n) => Len::Const(n),
-        Len::Arg(i) => {
-            let at = used.iter().position(|u| *u == i).unwrap_or_else(|| {
-                used.push(i);
-                used.len() - 1
-            });
-            Len::Arg(at as u16)
-        }
-    };
-    let mut stmts = p.stmts.clone();
-    for s in &mut stmts {
-        let body = match s {
-            Stmt::Once { body, .. } => body,
-            Stmt::Map { len, body, .. } => {
-                *len = rename(*len);
-                body
-            }
-            Stmt::Tile(Tile { k, panel: strip, left_row: a_row, body, .. }) => {
-                *k = rename(*k);
-                *strip = rename(*strip);
-                *a_row = rename(*a_row);
-                body
-            }
-        };
-        for i in body {
-            match i {
-                Inst::ArgInt(l) => *l = rename(*l),
-                Inst::Load { step, row_step, .. } | Inst::Store { step, row_step, .. } => {
-                    *step = rename(*step);
-                    *row_step = rename(*row_step);
-                }
-                _ => {}
-            }
-        }
-    }
-    (Program { ints: used.len() as u16, stmts, derived: p.derived.clone(), ..*p }, used)
+    /// Made by the emitter: it takes the address of its arguments instead of the arguments.
+    emitted: bool,
 }
 
 impl<'m, M: Module> Functions<'m, M> {
@@ -95,7 +51,7 @@ impl<'m, M: Module> Functions<'m, M> {
             options,
             machine,
             programs: HashMap::new(),
-            wide: HashMap::new(),
+            pending: HashMap::new(),
             kernels: HashMap::new(),
             builder: FunctionBuilderContext::new(),
             context: codegen::Context::new(),
@@ -109,11 +65,12 @@ impl<'m, M: Module> Functions<'m, M> {
         self.kernels.len()
     }
 
-    /// Number of lanes programs defined.
+    /// Number of vector programs defined.
     pub fn program_count(&self) -> usize {
         self.programs.len()
     }
 
+    /// Defines a function whose body `build` writes.
     fn define(
         &mut self,
         name: &str,
@@ -137,58 +94,63 @@ impl<'m, M: Module> Functions<'m, M> {
         Ok(id)
     }
 
-    /// The function of a lanes program: wide if the target has that and the emitter does the program.
-    pub fn program(&mut self, p: &Program) -> Result<Callee, CompileError> {
-        if let Some(&callee) = self.programs.get(p) {
+    /// The function of a vector program: the emitter's if the target has one and it makes the program, else
+    /// Cranelift's.
+    pub fn program(&mut self, program: &Program) -> Result<Callee, CompileError> {
+        if let Some(&callee) = self.programs.get(program) {
             return Ok(callee);
         }
         let name = format!("lanes{}", self.programs.len());
         let config = self.module.isa().frontend_config();
-        let code = self.wide.remove(p).unwrap_or_else(|| self.emit(p));
+        let code = self.pending.remove(program).unwrap_or_else(|| self.emit(program));
         let callee = match code {
-            Some(code) => self.emitted(name, &code, p)?,
+            Some(code) => self.emitted(name, &code, program)?,
             None => {
-                let signature = clif::signature(p, self.options, config.default_call_conv);
+                let signature = clif::signature(program, self.options, config.default_call_conv);
                 let id = self.define(&name, signature, |me, func| {
-                    clif::build(p, me.options, func, &mut me.builder, config)
+                    clif::build(program, me.options, func, &mut me.builder, config)
                 })?;
-                Callee { id, wide: false }
+                Callee { id, emitted: false }
             }
         };
-        self.programs.insert(p.clone(), callee);
+        self.programs.insert(program.clone(), callee);
         Ok(callee)
     }
 
-    fn emit(&self, p: &Program) -> Option<Vec<u8>> {
-        self.machine.width.and_then(|w| x86::emit(p, w, self.machine.dots).ok())
+    /// What the emitter makes of a program; `None` if it leaves it to Cranelift, or there is no emitter.
+    fn emit(&self, program: &Program) -> Option<Vec<u8>> {
+        self.machine.width.and_then(|width| x86::emit(program, width, self.machine.dots).ok())
     }
 
-    /// The programs of a kernel with the menu of its tiles: the wide one if the emitter does them all.
-    fn choose(&mut self, spec: &KernelSpec) -> (Menu, Vec<Prepared>) {
-        if self.machine.width.is_some() {
-            let menu = Menu::Wide(self.machine);
-            let programs = loops::programs(spec, menu);
-            let mut tiles =
-                programs.iter().map(|p| &p.0).filter(|p| p.stmts.iter().any(|s| matches!(s, Stmt::Tile(_))));
-            let all = tiles.all(|p| {
-                if self.programs.get(p).is_some_and(|c| c.wide) {
-                    return true;
-                }
-                let code = self.emit(p);
-                let done = code.is_some();
-                self.wide.insert(p.clone(), code);
-                done
-            });
-            if all {
-                return (menu, programs);
+    /// The loop nest of a kernel with its programs: with the emitter's tiles if it makes them all, else with
+    /// Cranelift's.
+    fn choose<'s>(&mut self, spec: &'s KernelSpec) -> (Box<dyn LoopNest + 's>, Pool) {
+        let machine = self.machine;
+        if machine.width.is_some() {
+            let mut pool = Pool::default();
+            let nest = loops::loop_nest(spec, machine, &mut pool);
+            if pool.programs().filter(|program| has_tile(program)).all(|tile| self.can_emit(tile)) {
+                return (nest, pool);
             }
         }
-        (Menu::Narrow, loops::programs(spec, Menu::Narrow))
+        let mut pool = Pool::default();
+        (loops::loop_nest(spec, Machine { width: None, ..machine }, &mut pool), pool)
+    }
+
+    /// Whether the emitter makes a program. What it made is kept until it is defined.
+    fn can_emit(&mut self, program: &Program) -> bool {
+        if self.programs.get(program).is_some_and(|callee| callee.emitted) {
+            return true;
+        }
+        let bytes = self.emit(program);
+        let done = bytes.is_some();
+        self.pending.insert(program.clone(), bytes);
+        done
     }
 
     /// Emitted code as a function, once it is verified.
-    pub fn emitted(&mut self, name: String, code: &[u8], p: &Program) -> Result<Callee, CompileError> {
-        x86::verify::verify(code, p)
+    pub fn emitted(&mut self, name: String, code: &[u8], program: &Program) -> Result<Callee, CompileError> {
+        x86::verify::verify(code, program)
             .map_err(|message| CompileError::Emitted { function: name.clone(), message })?;
         let mut signature = Signature::new(self.module.isa().frontend_config().default_call_conv);
         signature.params = vec![AbiParam::new(types::I64)];
@@ -199,51 +161,54 @@ impl<'m, M: Module> Functions<'m, M> {
         if let Some(dumps) = &mut self.dumps {
             dumps.push(Dump { name, clif: String::new(), asm: x86::verify::listing(code) });
         }
-        Ok(Callee { id, wide: true })
+        Ok(Callee { id, emitted: true })
     }
 
-    /// A kernel that calls a program alone, once for each unit: its first argument points at the
-    /// program's arguments, 8 bytes each.
-    pub fn caller(&mut self, p: &Program) -> Result<FuncId, CompileError> {
-        let callee = self.program(p)?;
+    /// A kernel that calls a program alone, once for each unit. Its first argument points at the program's
+    /// arguments, 8 bytes each.
+    pub fn caller(&mut self, program: &Program) -> Result<FuncId, CompileError> {
+        let callee = self.program(program)?;
         let call_conv = self.module.isa().frontend_config().default_call_conv;
-        let count = clif::signature(p, self.options, call_conv).params.len();
+        let count = clif::signature(program, self.options, call_conv).params.len();
         self.calls(callee, count)
     }
 
     /// A kernel that calls `callee` with `count` arguments once for each unit.
     pub fn calls(&mut self, callee: Callee, count: usize) -> Result<FuncId, CompileError> {
-        self.bare(&format!("caller{}", callee.id.as_u32()), |module, c, [from, begin, end]| {
-            let program = module.declare_func_in_func(callee.id, c.b.func);
-            let args: Vec<Value> =
-                if callee.wide { vec![from] } else { (0..count).map(|i| c.field(from, i as i32)).collect() };
-            c.for_each(begin, end, 1, &mut |c, _| {
-                c.b.ins().call(program, &args);
+        self.bare(&format!("caller{}", callee.id.as_u32()), |module, code, [from, begin, end]| {
+            let program = module.declare_func_in_func(callee.id, code.builder.func);
+            let args: Vec<Value> = if callee.emitted {
+                vec![from]
+            } else {
+                (0..count).map(|i| code.field(from, i as i32)).collect()
+            };
+            code.for_each(begin, end, 1, &mut |code, _| {
+                code.ins().call(program, &args);
             });
         })
     }
 
-    /// A function of the kernels' signature with any body, that gives "all went well".
+    /// A function of the kernels' signature with any body; it returns that all went well.
     pub fn bare(
         &mut self,
         name: &str,
-        body: impl FnOnce(&mut M, &mut Code<'_, '_>, [Value; 3]),
+        body: impl FnOnce(&mut M, &mut FunctionCode<'_, '_>, [Value; 3]),
     ) -> Result<FuncId, CompileError> {
         let signature = self.kernel_signature();
         let config = self.module.isa().frontend_config();
         self.define(name, signature, |me, func| {
-            let mut b = FunctionBuilder::new(func, &mut me.builder);
-            let entry = b.create_block();
-            b.append_block_params_for_function_params(entry);
-            b.switch_to_block(entry);
-            b.seal_block(entry);
-            let params = b.block_params(entry);
+            let mut builder = FunctionBuilder::new(func, &mut me.builder);
+            let entry = builder.create_block();
+            builder.append_block_params_for_function_params(entry);
+            builder.switch_to_block(entry);
+            builder.seal_block(entry);
+            let params = builder.block_params(entry);
             let params = [params[0], params[1], params[2]];
-            let mut code = Code { b: &mut b, guard: None };
+            let mut code = FunctionCode { builder: &mut builder, guard: None };
             body(me.module, &mut code, params);
             let ok = code.int(-1);
-            code.b.ins().return_(&[ok]);
-            b.finalize(config);
+            code.ins().return_(&[ok]);
+            builder.finalize(config);
         })
     }
 
@@ -261,33 +226,41 @@ impl<'m, M: Module> Functions<'m, M> {
             return Ok(id);
         }
         let name = format!("kernel{}", self.kernels.len());
-        // The programs first: a nest refers to them.
-        let (menu, programs) = self.choose(spec);
-        let callees = programs.iter().map(|(p, _)| self.program(p)).collect::<Result<Vec<_>, _>>()?;
-        let config = self.module.isa().frontend_config();
-        let signature = self.kernel_signature();
-        let id = self.define(&name, signature, |me, func| {
-            let refs: Vec<_> =
-                callees.iter().map(|c| (me.module.declare_func_in_func(c.id, func), c.wide)).collect();
-            let mut b = FunctionBuilder::new(func, &mut me.builder);
-            let entry = b.create_block();
-            b.append_block_params_for_function_params(entry);
-            b.switch_to_block(entry);
-            b.seal_block(entry);
-            let params = b.block_params(entry).to_vec();
-            let mut code = Code { b: &mut b, guard: None };
-            let mut nest = Nest::enter(&mut code, params[0], me.options.checked, menu, refs, programs);
-            code.guard = nest.guard;
-            loops::build(spec, &mut nest, &mut code, params[1], params[2]);
-            let ok = code.int(-1);
-            code.b.ins().return_(&[ok]);
-            b.finalize(config);
-        })?;
+        let (loop_nest, pool) = self.choose(spec);
+        let id = self.nest(&name, pool, |nest, code, units| loop_nest.build(nest, code, units))?;
         self.kernels.insert(spec.clone(), id);
         Ok(id)
     }
+
+    /// A function of the kernels' signature that may call the programs of a pool.
+    fn nest(
+        &mut self,
+        name: &str,
+        pool: Pool,
+        build: impl FnOnce(&Nest, &mut FunctionCode<'_, '_>, Span),
+    ) -> Result<FuncId, CompileError> {
+        // The programs first: a nest refers to them.
+        let callees = pool.programs().map(|program| self.program(program)).collect::<Result<Vec<_>, _>>()?;
+        let checked = self.options.checked;
+        self.bare(name, |module, code, [arguments, from, to]| {
+            let callee = |callee: &Callee| nest::Callee {
+                function: module.declare_func_in_func(callee.id, code.builder.func),
+                by_address: callee.emitted,
+            };
+            let callees = callees.iter().map(callee).collect();
+            let nest = Nest::enter(code, arguments, checked, pool, callees);
+            code.guard = nest.guard;
+            build(&nest, code, Span { from, to });
+        })
+    }
 }
 
+/// Whether a program has tiles.
+fn has_tile(program: &Program) -> bool {
+    program.stmts.iter().any(|stmt| matches!(stmt, Stmt::Tile { .. }))
+}
+
+/// The error of a function that the module does not take.
 fn fail(name: &str, e: ModuleError) -> CompileError {
     if matches!(e, ModuleError::Allocation { .. }) {
         return refused(e);
@@ -295,118 +268,58 @@ fn fail(name: &str, e: ModuleError) -> CompileError {
     CompileError::Cranelift { function: name.into(), message: format!("{e:?}") }
 }
 
-/// What a nest works with: the argument block, and the programs it calls.
-pub struct Nest {
-    buffers: Value,
-    sizes: Value,
-    params: Value,
-    scratch: Value,
-    /// Which units are meant ([`Part`](crate::Part)).
-    pub part: Value,
-    /// The guard of checked mode.
-    pub guard: Option<Value>,
-    /// Which tiles there are.
-    pub menu: Menu,
-    refs: Vec<(codegen::ir::FuncRef, bool)>,
-    programs: Vec<Prepared>,
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::blob::CodeBlob;
+    use crate::code::Pointer;
+    use crate::lanes::{Inst, Len, Local, Mem};
+    use crate::loops::nest::Pointers;
+    use crate::target::Target;
 
-impl Nest {
-    /// Reads the argument block ([`Arguments`](crate::Arguments), field by field).
-    fn enter(
-        c: &mut Code<'_, '_>,
-        ctx: Value,
-        checked: bool,
-        menu: Menu,
-        refs: Vec<(codegen::ir::FuncRef, bool)>,
-        programs: Vec<Prepared>,
-    ) -> Nest {
-        Nest {
-            buffers: c.field(ctx, 0),
-            sizes: c.field(ctx, 1),
-            params: c.field(ctx, 2),
-            guard: checked.then(|| c.field(ctx, 3)),
-            scratch: c.field(ctx, 4),
-            part: c.field(ctx, 5),
-            menu,
-            refs,
-            programs,
+    const LENGTH: Local = Local(3);
+
+    struct All(Vec<Pointer>);
+
+    impl Pointers for All {
+        fn in_order(self) -> Vec<Pointer> {
+            self.0
         }
     }
 
-    /// The start of a buffer.
-    pub fn buffer(&self, c: &mut Code<'_, '_>, i: u16) -> Pointer {
-        let addr = c.field(self.buffers, i32::from(i));
-        let extent = self.guard.map(|_| Extent { low: addr, size: c.field(self.sizes, i32::from(i)) });
-        Pointer { addr, extent }
+    /// Builds a nest that calls a program with `pointers` pointers and the local `given`. The program takes one
+    /// pointer and [`LENGTH`].
+    fn call(pointers: usize, given: Local) {
+        let store = Inst::Store { ptr: 0, step: Len::ONE, row_step: Len::ZERO, mem: Mem::F32, value: 0 };
+        let body = vec![Inst::Float(0), store];
+        let stmts = vec![Stmt::Map { len: Len::Local(LENGTH), body, folds: Vec::new() }];
+        let program = Program { ptrs: 1, stmts, ..Program::default() };
+        let (target, mut pool) = (Target::host(), Pool::default());
+        let clear = pool.add::<All>(&program);
+        let mut blob = CodeBlob::new(target.back_end().unwrap()).unwrap();
+        let options = Options { x86: cfg!(target_arch = "x86_64"), checked: false };
+        let mut functions = Functions::new(&mut blob.module, options, target.machine(), false);
+        let id = functions.nest("nest", pool, |nest, code, units| {
+            let pointer = nest.buffer(code, 0);
+            nest.call_with(code, clear, All(vec![pointer; pointers]), &[(given, units.to)]);
+        });
+        id.unwrap();
     }
 
-    /// The start of this thread's part of working memory.
-    pub fn scratch(&self, c: &mut Code<'_, '_>, i: u16) -> Pointer {
-        let base = self.buffer(c, i);
-        c.moved(base, self.scratch)
+    #[test]
+    fn a_call_with_all_arguments_is_built() {
+        call(1, LENGTH);
     }
 
-    /// A length: a constant, or a parameter.
-    pub fn len(&self, c: &mut Code<'_, '_>, l: Len) -> Value {
-        match l {
-            Len::Const(n) => c.int(n),
-            Len::Arg(i) => c.field(self.params, i32::from(i)),
-        }
+    #[test]
+    #[should_panic(expected = "pointers of program 0")]
+    fn a_call_without_a_pointer_is_refused() {
+        call(0, LENGTH);
     }
 
-    /// `value * l`
-    pub fn times(&self, c: &mut Code<'_, '_>, value: Value, l: Len) -> Value {
-        match l {
-            Len::Const(n) => c.mul_imm(value, n),
-            l => {
-                let n = self.len(c, l);
-                c.mul(value, n)
-            }
-        }
-    }
-
-    /// Calls the nest's program of that number.
-    pub fn call(&self, c: &mut Code<'_, '_>, program: usize, ptrs: &[Pointer], extra: &[Value]) {
-        let (p, used) = &self.programs[program];
-        debug_assert_eq!(p.ptrs as usize, ptrs.len(), "pointers of program {program}");
-        let mut args: Vec<Value> = ptrs.iter().map(|p| p.addr).collect();
-        // Integers beyond the kernel's parameters are values of the nest itself.
-        for u in used {
-            args.push(match u.checked_sub(EXTRA) {
-                Some(i) => extra[i as usize],
-                None => self.len(c, Len::Arg(*u)),
-            });
-        }
-        let (callee, wide) = self.refs[program];
-        if wide {
-            let slot = c.b.create_sized_stack_slot(StackSlotData::new(
-                StackSlotKind::ExplicitSlot,
-                8 * args.len() as u32,
-                3,
-            ));
-            for (i, a) in args.iter().enumerate() {
-                c.b.ins().stack_store(types::I64, *a, slot, 8 * i as i32);
-            }
-            let block = c.b.ins().stack_addr(types::I64, slot, 0);
-            c.b.ins().call(callee, &[block]);
-            return;
-        }
-        if let Some(guard) = self.guard {
-            for p in ptrs {
-                match p.extent {
-                    Some(e) => args.extend([e.low, e.size]),
-                    None => {
-                        let zero = c.int(0);
-                        args.extend([zero, zero]);
-                    }
-                }
-            }
-            args.push(guard);
-        }
-        c.b.ins().call(callee, &args);
+    #[test]
+    #[should_panic(expected = "program 0 is called without Local(3)")]
+    fn a_call_without_a_local_is_refused() {
+        call(1, Local(4));
     }
 }
-
-/// Integer arguments from here on are values that the nest computes, not parameters.
-pub const EXTRA: u16 = 0x8000;

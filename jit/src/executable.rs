@@ -19,17 +19,17 @@ const RESERVE: usize = 64 << 20;
 const PAGE: usize = 4096;
 
 /// Finished code; it is freed when the last clone is gone, and empty until the module is finished.
-pub type Code = Arc<OnceLock<Mmap>>;
+pub type CodePages = Arc<OnceLock<Mmap>>;
 
 /// Hands out memory for one module's functions.
 ///
-/// Dropping it frees the memory unless it was finished: then it belongs to the owners of [`Code`].
+/// Dropping it frees the memory unless it was finished: then it belongs to the owners of [`CodePages`].
 #[derive(Debug)]
 pub struct CodeMemory {
     /// The range while it is writable.
     open: Option<MmapMut>,
     used: usize,
-    code: Code,
+    code: CodePages,
 }
 
 impl CodeMemory {
@@ -37,11 +37,11 @@ impl CodeMemory {
     ///
     /// # Errors
     /// The system has no such range.
-    pub fn new() -> Result<(CodeMemory, Code), CompileError> {
+    pub fn new() -> Result<(CodeMemory, CodePages), CompileError> {
         let refused = |e: io::Error| {
             CompileError::Memory(format!("a range of {} MiB cannot be reserved: {e}", RESERVE >> 20))
         };
-        let code = Code::default();
+        let code = CodePages::default();
         Ok((CodeMemory { open: Some(reserve().map_err(refused)?), used: 0, code: Arc::clone(&code) }, code))
     }
 }

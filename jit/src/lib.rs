@@ -23,9 +23,9 @@ mod target;
 pub mod testing;
 pub mod winograd;
 
-pub use blob::{Arguments, Kernel, Part, STATUS_SLOTS};
+pub use blob::{Arguments, KernelFn, Part, STATUS_SLOTS};
 pub use format::Format;
-pub use lower::{Constant, Program, Scale, Step, WeightPack, WeightPart};
+pub use lower::{Constant, Scale, Schedule, Step, WeightPack, WeightPart};
 pub use machine::{Blocking, Machine};
 pub use target::{Isa, Precision, Target};
 
@@ -61,7 +61,7 @@ pub enum CompileError {
     Cranelift {
         /// The function.
         function: String,
-        /// Its words.
+        /// What Cranelift says.
         message: String,
     },
     /// The emitter made code that its verifier rejects; a fault of this crate.
@@ -103,7 +103,7 @@ pub struct Dump {
 pub struct Stats {
     /// Graph passes and fusion.
     pub graph: Duration,
-    /// Kernel specs.
+    /// Lowering to kernel specs, and the plan.
     pub lower: Duration,
     /// Cranelift, verifier included.
     pub codegen: Duration,
@@ -113,7 +113,7 @@ pub struct Stats {
     pub steps: usize,
     /// Different kernels.
     pub kernels: usize,
-    /// Different lanes programs.
+    /// Different vector programs.
     pub programs: usize,
     /// Bytes of machine code.
     pub code_bytes: usize,
@@ -128,16 +128,16 @@ impl Stats {
 
 /// A network as native code.
 #[derive(Clone, Debug)]
-pub struct Compiled {
+pub struct Code {
     /// The graph in kernels.
     pub fused: Fused,
-    /// The calls of a run.
-    pub program: Program,
+    /// The calls of a run, in order.
+    pub schedule: Schedule,
     /// The code of each step.
-    pub kernels: Vec<Kernel>,
+    pub kernels: Vec<KernelFn>,
     /// Where the buffers of each step's values live.
     pub plan: plan::Plan,
-    /// What it took.
+    /// Compile times and sizes.
     pub stats: Stats,
     /// The functions as text, if asked for.
     pub dumps: Vec<Dump>,
@@ -160,7 +160,7 @@ pub struct Options<'a> {
 /// # Errors
 /// The graph is not well formed, an op has a form no kernel does, or the machine has no
 /// memory or instructions for it.
-pub fn compile(graph: &Graph, target: Target, options: Options<'_>) -> Result<Compiled, CompileError> {
+pub fn compile(graph: &Graph, target: Target, options: Options<'_>) -> Result<Code, CompileError> {
     let mut stats = Stats::default();
     let start = Instant::now();
     tancho_ir::verify::verify(graph).map_err(CompileError::Graph)?;
@@ -170,8 +170,8 @@ pub fn compile(graph: &Graph, target: Target, options: Options<'_>) -> Result<Co
     stats.graph = start.elapsed();
 
     let start = Instant::now();
-    let program = lower::lower(&fused, target, options.coarsest)?;
-    let plan = plan::plan(&fused, &program)?;
+    let schedule = lower::lower(&fused, target, options.coarsest)?;
+    let plan = plan::plan(&fused, &schedule)?;
     stats.lower = start.elapsed();
 
     let start = Instant::now();
@@ -181,7 +181,8 @@ pub fn compile(graph: &Graph, target: Target, options: Options<'_>) -> Result<Co
     let lanes_options = lanes::clif::Options { x86, checked: target.is_checked() };
     let mut functions =
         codegen::Functions::new(&mut blob.module, lanes_options, target.machine(), options.dump);
-    let ids = program.steps.iter().map(|s| functions.kernel(&s.spec)).collect::<Result<Vec<_>, _>>()?;
+    let ids =
+        schedule.steps.iter().map(|step| functions.kernel(&step.spec)).collect::<Result<Vec<_>, _>>()?;
     stats.steps = ids.len();
     stats.kernels = functions.kernel_count();
     stats.programs = functions.program_count();
@@ -192,5 +193,5 @@ pub fn compile(graph: &Graph, target: Target, options: Options<'_>) -> Result<Co
     let start = Instant::now();
     let kernels = blob.finish(&ids)?;
     stats.finalize = start.elapsed();
-    Ok(Compiled { fused, program, kernels, plan, stats, dumps, target })
+    Ok(Code { fused, schedule, kernels, plan, stats, dumps, target })
 }

@@ -6,7 +6,7 @@
 // Calls generated code.
 #![allow(unsafe_code)]
 
-use crate::blob::{Arguments, CodeBlob, Kernel};
+use crate::blob::{Arguments, CodeBlob, KernelFn};
 use crate::codegen::Functions;
 use crate::lanes::clif::Options;
 use crate::lanes::x86::peak;
@@ -18,8 +18,6 @@ use cranelift::prelude::*;
 /// Streams that [`Probes::read`] reads at once: memory gives more to several than to one.
 pub const STREAMS: usize = 4;
 
-const ONE: Len = Len::Const(1);
-const NONE: Len = Len::Const(0);
 /// Additions in an iteration of the dependent chain.
 const CHAIN: u64 = 64;
 /// Accumulators at 128 bits, where code of this module needs the other registers of 16 for itself.
@@ -28,12 +26,12 @@ const NARROW: u64 = 12;
 /// Functions that do one thing as fast as the machine does it.
 #[derive(Clone, Debug)]
 pub struct Probes {
-    multiply_adds: Kernel,
+    multiply_adds: KernelFn,
     /// Floating-point operations of one of its units.
     flops: u64,
-    additions: Kernel,
-    read: Kernel,
-    copy: Kernel,
+    additions: KernelFn,
+    read: KernelFn,
+    copy: KernelFn,
 }
 
 impl Probes {
@@ -57,9 +55,9 @@ impl Probes {
             }
             None => {
                 let id = functions.bare("multiply_adds", |_, c, [_, begin, end]| {
-                    let vector = |c: &mut crate::code::Code<'_, '_>, x: f32| {
-                        let x = c.b.ins().f32const(x);
-                        c.b.ins().splat(types::F32X4, x)
+                    let vector = |c: &mut crate::code::FunctionCode<'_, '_>, x: f32| {
+                        let x = c.ins().f32const(x);
+                        c.ins().splat(types::F32X4, x)
                     };
                     // acc * 0.5 + 1 stays a normal number for ever.
                     let (factor, term) = (vector(c, 0.5), vector(c, 1.0));
@@ -68,7 +66,7 @@ impl Probes {
                         let mut acc = acc.to_vec();
                         for _ in 0..4 {
                             for a in &mut acc {
-                                *a = c.b.ins().fma(*a, factor, term);
+                                *a = c.ins().fma(*a, factor, term);
                             }
                         }
                         acc
@@ -127,7 +125,7 @@ impl Probes {
 }
 
 /// `times` units of a probe; the callers above know what each does with its arguments.
-fn call(kernel: &Kernel, args: &[i64], times: u64) {
+fn call(kernel: &KernelFn, args: &[i64], times: u64) {
     let units = i64::try_from(times).unwrap_or(i64::MAX);
     let mut block = [0i64; size_of::<Arguments>() / 8 + STREAMS];
     block[..args.len()].copy_from_slice(args);
@@ -140,10 +138,11 @@ fn call(kernel: &Kernel, args: &[i64], times: u64) {
 /// The sum of [`STREAMS`] rows, to one element.
 fn read_program() -> Program {
     let streams = STREAMS as u16;
-    let mut body: Vec<Inst> =
-        (0..streams).map(|ptr| Inst::Load { ptr, step: ONE, row_step: NONE, mem: Mem::F32 }).collect();
+    let mut body: Vec<Inst> = (0..streams)
+        .map(|ptr| Inst::Load { ptr, step: Len::ONE, row_step: Len::ZERO, mem: Mem::F32 })
+        .collect();
     body.extend([Inst::Bin(Bin::Add, 0, 1), Inst::Bin(Bin::Add, 2, 3), Inst::Bin(Bin::Add, 4, 5)]);
-    let keep = Inst::Store { ptr: streams, step: NONE, row_step: NONE, mem: Mem::F32, value: 0 };
+    let keep = Inst::Store { ptr: streams, step: Len::ZERO, row_step: Len::ZERO, mem: Mem::F32, value: 0 };
     let stmts = vec![
         Stmt::Map { len: Len::Arg(0), body, folds: vec![(Fold::Sum, 6, 0)] },
         Stmt::Once { body: vec![Inst::Slot(0, Ty::F), keep], outs: Vec::new() },
@@ -154,8 +153,8 @@ fn read_program() -> Program {
 /// One row to another.
 fn copy_program() -> Program {
     let body = vec![
-        Inst::Load { ptr: 0, step: ONE, row_step: NONE, mem: Mem::F32 },
-        Inst::Store { ptr: 1, step: ONE, row_step: NONE, mem: Mem::F32, value: 0 },
+        Inst::Load { ptr: 0, step: Len::ONE, row_step: Len::ZERO, mem: Mem::F32 },
+        Inst::Store { ptr: 1, step: Len::ONE, row_step: Len::ZERO, mem: Mem::F32, value: 0 },
     ];
     Program {
         ptrs: 2,

@@ -88,7 +88,7 @@ impl Machine {
         // The widest tile by the cost of all columns, the last ones in a tile of their own.
         let all = match n {
             Len::Const(n) => (n + STRIP - 1) / STRIP,
-            Len::Arg(_) => 1 << 20,
+            Len::Arg(_) | Len::Local(_) => 1 << 20,
         };
         let total = |strips: i64| {
             let rest = if all % strips == 0 { 0 } else { self.cost(all % strips, terms)? };
@@ -99,7 +99,7 @@ impl Machine {
         let rows = self.rows(strips, terms).unwrap_or(4);
         let floats = |l: Len| match l {
             Len::Const(n) => n,
-            Len::Arg(_) => 1024,
+            Len::Arg(_) | Len::Local(_) => 1024,
         };
         // Converted rows are shorter.
         let left = if terms.converts() { terms.left(floats(k)) } else { floats(k) };
@@ -113,7 +113,7 @@ impl Machine {
     pub(crate) fn queries(self, t: Len) -> i64 {
         let keys = match t {
             Len::Const(n) => n.max(1),
-            Len::Arg(_) => 1024,
+            Len::Arg(_) | Len::Local(_) => 1024,
         };
         let rows = self.rows(1, Terms::F32).unwrap_or(4);
         ((self.l2 / 4 / 4 / keys).min(32) / rows * rows).max(rows)

@@ -5,18 +5,19 @@
 //! bound, from sizes and lifetimes alone ([`Plan::place`]).
 
 use crate::CompileError;
-use crate::lanes::{Len, STRIP};
-use crate::lower::Program;
+use crate::lanes::STRIP;
+use crate::lower::{Schedule, Step};
 use crate::spec::{Buffer, KernelSpec};
 use crate::taken::Taken;
 use std::collections::{HashMap, HashSet};
 use tancho_ir::fuse::Fused;
+use tancho_ir::op::Op;
 use tancho_ir::{Dim, DimError, Type, Value};
 
 /// Bytes that every buffer's start is a multiple of: a cache line.
 pub const ALIGN: usize = 64;
 
-/// So many blocks are compared with each other sooner than a tree is made of them.
+/// Up to this many blocks are compared with each other sooner than a tree is made of them.
 const FEW: usize = 1000;
 
 /// What a buffer of a step is.
@@ -30,7 +31,7 @@ pub enum Place {
     Packed(usize),
     /// A result of the network, by number.
     Output(usize),
-    /// A state as it is before the run, by number; a growing one has room for all its rows.
+    /// A state as it is before the run, by number; a growing one has the capacity for all its rows.
     State(usize),
     /// What a state that does not grow becomes, by number.
     Next(usize),
@@ -43,7 +44,7 @@ pub enum Place {
 pub struct Block {
     /// Bytes.
     pub size: Dim,
-    /// Each thread has so many of its own.
+    /// Each thread has this many bytes of its own.
     pub per_thread: bool,
     /// The first step that uses it.
     pub first: usize,
@@ -60,67 +61,105 @@ pub struct Plan {
     pub blocks: Vec<Block>,
 }
 
-/// Plans the buffers of a program.
+/// Plans the buffers of a schedule.
 ///
 /// # Errors
 /// A size is too large to write down.
-pub fn plan(fused: &Fused, program: &Program) -> Result<Plan, CompileError> {
-    let g = &fused.graph;
-    let mut plan = Plan::default();
-    let mut known: HashMap<Buffer, usize> = HashMap::new();
-    let stored: HashSet<Value> = fused.kernels.iter().flat_map(|k| k.outputs.iter().copied()).collect();
-    let mut results: HashMap<Value, Place> = HashMap::new();
-    let states = g.states.iter().enumerate().filter_map(|(i, s)| Some((s.next?, Place::Next(i))));
-    for (v, place) in g.outputs.iter().enumerate().map(|(i, o)| (*o, Place::Output(i))).chain(states) {
-        results.entry(v).or_insert(place);
+pub fn plan(fused: &Fused, schedule: &Schedule) -> Result<Plan, CompileError> {
+    let mut planner = Planner::new(fused);
+    for (i, step) in schedule.steps.iter().enumerate() {
+        let places = step.binding.buffers.iter().map(|buffer| planner.place(i, step, buffer));
+        let places = places.collect::<Result<_, _>>()?;
+        planner.plan.places.push(places);
     }
-    for (i, step) in program.steps.iter().enumerate() {
-        let mut places = Vec::new();
-        for b in &step.binding.buffers {
-            let source = |v: &Value| match g.node(*v).op {
-                tancho_ir::op::Op::Input(n) => Some(Place::Input(n)),
-                tancho_ir::op::Op::Weight(n) => Some(Place::Weight(n)),
-                _ => g.lives_in(*v).map(Place::State),
-            };
-            let fixed = match b {
-                Buffer::Value(v) if matches!(g.node(*v).op, tancho_ir::op::Op::Push { .. }) => source(v),
-                Buffer::PackedWeight(n) => Some(Place::Packed(*n)),
-                Buffer::Source(v) => source(v),
-                Buffer::Value(v) if !stored.contains(v) => source(v),
-                // A value returned twice is computed into the first and copied to the second.
-                Buffer::Value(v) => results.get(v).copied(),
-                _ => None,
-            };
-            if let Some(place) = fixed {
-                places.push(place);
-                continue;
-            }
-            let at = match (b, known.get(b)) {
-                // Working memory is alive for its step alone.
-                (Buffer::Scratch, _) | (_, None) => {
-                    let (what, size) = match b {
-                        Buffer::Value(v) | Buffer::Source(v) => (*v, bytes(g.ty(*v))),
-                        Buffer::Packed(v) => (*v, packed_size(step)),
-                        Buffer::PackedWeight(_) | Buffer::Scratch => {
-                            (fused.kernels[step.kernel].nodes[0], Ok(step.scratch.clone()))
-                        }
-                    };
-                    let size = size.map_err(|e| CompileError::Unsupported {
-                        what: g.label(what),
-                        why: format!("its size: {e}"),
-                    })?;
-                    plan.blocks.push(Block { size, per_thread: *b == Buffer::Scratch, first: i, last: i });
-                    known.insert(b.clone(), plan.blocks.len() - 1);
-                    plan.blocks.len() - 1
-                }
-                (_, Some(&at)) => at,
-            };
-            plan.blocks[at].last = i;
-            places.push(Place::Block(at));
+    Ok(planner.plan)
+}
+
+/// A plan under construction.
+struct Planner<'a> {
+    fused: &'a Fused,
+    plan: Plan,
+    /// The values that kernels store.
+    stored: HashSet<Value>,
+    /// Where results and states go. A value returned twice is computed into the first and copied to the
+    /// second.
+    results: HashMap<Value, Place>,
+    /// The blocks of buffers that have one.
+    blocks: HashMap<Buffer, usize>,
+}
+
+impl<'a> Planner<'a> {
+    fn new(fused: &'a Fused) -> Planner<'a> {
+        let g = &fused.graph;
+        let outputs = g.outputs.iter().enumerate().map(|(i, output)| (*output, Place::Output(i)));
+        let states = g.states.iter().enumerate().filter_map(|(i, state)| Some((state.next?, Place::Next(i))));
+        let mut results = HashMap::new();
+        for (v, place) in outputs.chain(states) {
+            results.entry(v).or_insert(place);
         }
-        plan.places.push(places);
+        Planner {
+            fused,
+            plan: Plan::default(),
+            stored: fused.kernels.iter().flat_map(|kernel| kernel.outputs.iter().copied()).collect(),
+            results,
+            blocks: HashMap::new(),
+        }
     }
-    Ok(plan)
+
+    /// Where a buffer of step `i` lives.
+    fn place(&mut self, i: usize, step: &Step, buffer: &Buffer) -> Result<Place, CompileError> {
+        if let Some(place) = self.fixed(buffer) {
+            return Ok(place);
+        }
+        let at = match self.blocks.get(buffer) {
+            // Working memory is alive for its step alone.
+            Some(&at) if *buffer != Buffer::Scratch => at,
+            _ => self.block(i, step, buffer)?,
+        };
+        self.plan.blocks[at].last = i;
+        Ok(Place::Block(at))
+    }
+
+    /// The place of a buffer outside of the arena.
+    fn fixed(&self, buffer: &Buffer) -> Option<Place> {
+        let g = &self.fused.graph;
+        match buffer {
+            Buffer::Value(v) if matches!(g.node(*v).op, Op::Push { .. }) => self.source(*v),
+            Buffer::PackedWeight(n) => Some(Place::Packed(*n)),
+            Buffer::Source(v) => self.source(*v),
+            Buffer::Value(v) if !self.stored.contains(v) => self.source(*v),
+            Buffer::Value(v) => self.results.get(v).copied(),
+            Buffer::Packed(_) | Buffer::Scratch => None,
+        }
+    }
+
+    /// The place of a value that the network is given.
+    fn source(&self, v: Value) -> Option<Place> {
+        match self.fused.graph.node(v).op {
+            Op::Input(n) => Some(Place::Input(n)),
+            Op::Weight(n) => Some(Place::Weight(n)),
+            _ => self.fused.graph.lives_in(v).map(Place::State),
+        }
+    }
+
+    /// Adds a block for a buffer.
+    fn block(&mut self, i: usize, step: &Step, buffer: &Buffer) -> Result<usize, CompileError> {
+        let g = &self.fused.graph;
+        let (what, size) = match buffer {
+            Buffer::Value(v) | Buffer::Source(v) => (*v, bytes(g.ty(*v))),
+            Buffer::Packed(v) => (*v, packed_size(step)),
+            Buffer::PackedWeight(_) | Buffer::Scratch => {
+                (self.fused.kernels[step.kernel].nodes[0], Ok(step.scratch.clone()))
+            }
+        };
+        let size = size
+            .map_err(|e| CompileError::Unsupported { what: g.label(what), why: format!("its size: {e}") })?;
+        let per_thread = *buffer == Buffer::Scratch;
+        self.plan.blocks.push(Block { size, per_thread, first: i, last: i });
+        let at = self.plan.blocks.len() - 1;
+        self.blocks.insert(buffer.clone(), at);
+        Ok(at)
+    }
 }
 
 fn bytes(ty: &Type) -> Result<Dim, DimError> {
@@ -128,13 +167,10 @@ fn bytes(ty: &Type) -> Result<Dim, DimError> {
 }
 
 /// Bytes of a packed right operand: units of the packing step are strips.
-fn packed_size(step: &crate::Step) -> Result<Dim, DimError> {
-    let KernelSpec::Pack(s) = &step.spec else { return Ok(Dim::default()) };
-    let dim = |l: &Len| match *l {
-        Len::Const(n) => Dim::constant(n),
-        Len::Arg(i) => step.binding.params[i as usize].clone(),
-    };
-    let rows = s.k.iter().try_fold(Dim::constant(1), |p, l| p.times(&dim(l)))?;
+fn packed_size(step: &Step) -> Result<Dim, DimError> {
+    let KernelSpec::Pack(pack) = &step.spec else { return Ok(Dim::default()) };
+    let rows: Vec<Dim> = pack.k.iter().map(|len| len.bind(&step.binding.params)).collect();
+    let rows = Dim::product(&rows)?;
     step.units.times(&rows)?.times(&Dim::constant(4 * STRIP))
 }
 

@@ -5,7 +5,7 @@
 // Calls generated code on buffers that tests describe.
 #![allow(unsafe_code)]
 
-use crate::blob::{Arguments, CodeBlob, Kernel};
+use crate::blob::{Arguments, CodeBlob, KernelFn};
 use crate::codegen::Functions;
 use crate::lanes::clif::Options;
 use crate::lanes::oracle::{Memory, Pointer};
@@ -21,7 +21,7 @@ const BLOCK: usize = size_of::<Arguments>() / 8;
 /// A vector program as native code.
 #[derive(Debug)]
 pub struct Function {
-    kernel: Kernel,
+    kernel: KernelFn,
     program: Program,
     checked: bool,
 }
@@ -86,7 +86,7 @@ impl Function {
             Functions::new(&mut blob.module, Options { x86, checked: target.is_checked() }, machine, false);
         let ids = programs.iter().map(|p| functions.caller(p)).collect::<Result<Vec<_>, _>>()?;
         let kernels = blob.finish(&ids)?;
-        let made = |(kernel, p): (Kernel, &&Program)| Function {
+        let made = |(kernel, p): (KernelFn, &&Program)| Function {
             kernel,
             program: (*p).clone(),
             checked: target.is_checked(),

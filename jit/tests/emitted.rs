@@ -12,9 +12,6 @@ use tancho_jit::lanes::{
 };
 use tancho_jit::testing::Function;
 
-const NONE: Len = Len::Const(0);
-const ONE: Len = Len::Const(1);
-
 /// What is at the ends of ranges, rounds to even, overflows, or is no number.
 const FLOATS: [u32; 28] = [
     0x0000_0000, // 0
@@ -96,13 +93,13 @@ impl Rows {
     fn read(&mut self, mem: Mem, step: i64) -> Reg {
         let ptr = self.buffer(mem, step, 1);
         let step = if step.abs() > 1 { self.length(step) } else { Len::Const(step) };
-        self.e.load(ptr, step, NONE, mem)
+        self.e.load(ptr, step, Len::ZERO, mem)
     }
 
     fn write(&mut self, mem: Mem, step: i64, value: Reg, tolerance: f32) {
         let ptr = self.buffer(mem, step, 1);
         let step = if step.abs() > 1 { self.length(step) } else { Len::Const(step) };
-        self.e.store(ptr, step, NONE, mem, value);
+        self.e.store(ptr, step, Len::ZERO, mem, value);
         self.case.results.push((self.case.memory.len() - 1, mem, tolerance));
     }
 
@@ -249,8 +246,8 @@ fn strides_of_any_value() {
                 let mut r = Rows::new(len as u64, len, true);
                 let (from, to) = (r.buffer(mem, step, 1), r.buffer(mem, step, 1));
                 let step = r.length(step);
-                let x = r.e.load(from, step, NONE, mem);
-                r.e.store(to, step, NONE, mem, x);
+                let x = r.e.load(from, step, Len::ZERO, mem);
+                r.e.store(to, step, Len::ZERO, mem, x);
                 r.case.results.push((1, mem, 0.0));
                 r.check("a stride");
             }
@@ -266,13 +263,13 @@ fn rows_in_place() {
             every_length("in place", |r| {
                 let ptr = r.buffer(mem, step, 2);
                 let step = r.length(step);
-                let x = r.e.load(ptr, step, NONE, mem);
+                let x = r.e.load(ptr, step, Len::ZERO, mem);
                 let y = match mem.ty() {
                     Ty::F => r.e.add(x, x),
                     Ty::I => r.e.bin(Bin::IAdd, x, x),
                     Ty::M => r.e.un(Un::Not, x),
                 };
-                r.e.store(ptr, step, NONE, mem, y);
+                r.e.store(ptr, step, Len::ZERO, mem, y);
                 r.case.results.push((0, mem, 0.0));
             });
         }
@@ -320,8 +317,8 @@ fn logarithms_of_softmax() {
 fn strides_beyond_31_bits_are_refused() {
     for step in [i64::from(i32::MAX), i64::from(i32::MAX) + 2, -(1 << 40), -(1 << 28)] {
         let body = vec![
-            Inst::Load { ptr: 0, step: Len::Const(step), row_step: NONE, mem: Mem::F32 },
-            Inst::Store { ptr: 1, step: ONE, row_step: NONE, mem: Mem::F32, value: 0 },
+            Inst::Load { ptr: 0, step: Len::Const(step), row_step: Len::ZERO, mem: Mem::F32 },
+            Inst::Store { ptr: 1, step: Len::ONE, row_step: Len::ZERO, mem: Mem::F32, value: 0 },
         ];
         let program = Program {
             ptrs: 2,
@@ -361,7 +358,7 @@ fn epilogues_of_tiles() {
             let acc = r.e.push(Inst::Acc);
             let row_step = |step: i64, len: i64| step * (len - 1) + 1;
             let bias = r.buffer(Mem::Bf16, 1, 1);
-            let bias = r.e.load(bias, ONE, NONE, Mem::Bf16);
+            let bias = r.e.load(bias, Len::ONE, Len::ZERO, Mem::Bf16);
             let flags = r.buffer(Mem::Bool, step, n);
             let (s, apart) = (r.length(step), r.length(row_step(step, i64::from(cols))));
             let keep = r.e.load(flags, s, apart, Mem::Bool);

@@ -106,7 +106,7 @@ fn blocks_live_as_long_as_they_are_used() {
     let mut uses = 0;
     // A value is in one place from the step that writes it to the last that reads it.
     let mut homes: Vec<(&Buffer, Place)> = Vec::new();
-    for (i, (step, places)) in c.program.steps.iter().zip(&plan.places).enumerate() {
+    for (i, (step, places)) in c.schedule.steps.iter().zip(&plan.places).enumerate() {
         assert_eq!(step.binding.buffers.len(), places.len());
         for (buffer, place) in step.binding.buffers.iter().zip(places) {
             if let Place::Block(b) = place {

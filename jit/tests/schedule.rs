@@ -7,9 +7,6 @@ use tancho_jit::lanes::oracle;
 use tancho_jit::lanes::schedule::schedule;
 use tancho_jit::lanes::{Bin, Fold, Inst, Len, Mem, Program, Reg, Stmt, Ty, Un, math, norms};
 
-const NONE: Len = Len::Const(0);
-const ONE: Len = Len::Const(1);
-
 /// One pass a fold, each from the loads on; then one for the rows that are stored, and the scalars.
 fn plain(e: &Expr, len: Len, ptrs: u16) -> Program {
     let mut full: Vec<bool> = Vec::new();
@@ -81,11 +78,11 @@ fn same(e: &Expr, inputs: u16, outputs: u16, len: i64) {
 }
 
 fn load(e: &mut Expr, ptr: u16) -> Reg {
-    e.load(ptr, ONE, NONE, Mem::F32)
+    e.load(ptr, Len::ONE, Len::ZERO, Mem::F32)
 }
 
 fn keep(e: &mut Expr, ptr: u16, value: Reg) {
-    e.store(ptr, ONE, NONE, Mem::F32, value);
+    e.store(ptr, Len::ONE, Len::ZERO, Mem::F32, value);
 }
 
 /// A value of the second pass that only the last pass uses is kept in its own pass, which needs a kept
@@ -123,9 +120,9 @@ fn norms_and_softmax_in_a_chain() {
     let l = norms::softmax(&mut e, d, true);
     keep(&mut e, 3, l);
     let s = norms::reduce(&mut e, Reduction::Mean, l, len, None);
-    e.store(4, NONE, NONE, Mem::F32, s);
+    e.store(4, Len::ZERO, Len::ZERO, Mem::F32, s);
     let f = norms::argmax(&mut e, d);
-    e.store(5, NONE, NONE, Mem::I32, f);
+    e.store(5, Len::ZERO, Len::ZERO, Mem::I32, f);
     assert!(schedule(&e, len, 6, 0).program.stmts.len() > 6);
     same(&e, 2, 4, 9);
 }
@@ -142,7 +139,7 @@ fn random_expressions() {
     for _ in 0..6000 {
         let mut e = Expr::default();
         let mut regs = vec![load(&mut e, 0), load(&mut e, 1)];
-        regs.push(e.load(2, NONE, NONE, Mem::F32));
+        regs.push(e.load(2, Len::ZERO, Len::ZERO, Mem::F32));
         for _ in 0..4 + below(12) {
             let (a, b) = (regs[below(regs.len())], regs[regs.len() - 1 - below(regs.len().min(3))]);
             let r = match below(9) {
@@ -165,7 +162,7 @@ fn random_expressions() {
         }
         assert!(regs.iter().all(|r| e.ty(*r) == Ty::F));
         folds += e.insts.iter().filter(|i| matches!(i, Inst::Fold(..))).count();
-        scratch += usize::from(schedule(&e, ONE, 3 + outputs, 0).scratch_rows);
+        scratch += usize::from(schedule(&e, Len::ONE, 3 + outputs, 0).scratch_rows);
         same(&e, 3, outputs, [1, 2, 7][below(3)]);
     }
     assert!(folds > 6000 && scratch > 200, "{folds} folds, {scratch} scratch rows");

@@ -25,7 +25,7 @@ pub(crate) struct Inner {
     pub graph: Arc<Graph>,
     pub weights: Arc<Weights>,
     /// The machine code, and the plan of the buffers that its kernels work on.
-    pub code: tancho_jit::Compiled,
+    pub code: tancho_jit::Code,
     /// The sizes, as polynomials of the run-time dims.
     pub layout: Layout,
     /// The weights that kernels read in a layout of their own.
@@ -58,7 +58,7 @@ impl Compiled {
         let options = tancho_jit::Options { dump: false, coarsest: &weights.coarsest() };
         let code = tancho_jit::compile(&graph, target, options)?;
         let start = Instant::now();
-        let packed = Packed::new(&weights, &code.program.packs, &code.program.prepared)?;
+        let packed = Packed::new(&weights, &code.schedule.packs, &code.schedule.prepared)?;
         let pack_time = start.elapsed();
         let (layout, gathered) = (Layout::new(&graph, &code), Gathered::of(&code, &weights));
         let twice = twice(&code.fused.graph.outputs);

@@ -10,21 +10,34 @@ use std::fmt;
 impl Kernel {
     /// A short name: the kind and what is fused into it, `matmul+gelu`.
     pub fn name(&self, g: &Graph) -> String {
-        let op = |v: Value| match &g.node(v).op {
-            Op::Binary(Binary::Add) if g.node(v).source.text.starts_with("residual") => "residual",
+        format!("{}{}", self.kind_name(g), self.fused_name(g))
+    }
+
+    /// The kind: `matmul`.
+    fn kind_name(&self, g: &Graph) -> &'static str {
+        match &self.kind {
+            Kind::Matmul { matmul, .. } if g.node(*matmul).op == Op::Matmul => "matmul",
+            Kind::Matmul { .. } => "conv",
+            Kind::Attention(_) => "attention",
+            Kind::Rows => "row",
+            Kind::Concat(_) => "concat",
+            Kind::Push(_) => "push",
+            Kind::Move(_) => "move",
+        }
+    }
+
+    /// What is fused into it: `+gelu`.
+    pub fn fused_name(&self, g: &Graph) -> String {
+        let op = |v: &Value| match &g.node(*v).op {
+            Op::Binary(Binary::Add) if g.node(*v).source.text.starts_with("residual") => "residual",
             op => crate::table::name_of(op),
         };
-        let joined = |vs: &[Value]| vs.iter().map(|v| format!("+{}", op(*v))).collect::<String>();
+        let joined = |values: &[Value]| values.iter().map(|v| format!("+{}", op(v))).collect::<String>();
         match &self.kind {
-            Kind::Matmul { matmul, epilogue, rows } => {
-                let kind = if g.node(*matmul).op == Op::Matmul { "matmul" } else { "conv" };
-                format!("{kind}{}{}", joined(epilogue), joined(rows))
-            }
-            Kind::Attention(_) => "attention".into(),
-            Kind::Rows => format!("row{}", joined(&self.nodes)),
-            Kind::Concat(_) => "concat".into(),
-            Kind::Push(_) => "push".into(),
-            Kind::Move(v) => format!("move+{}", op(*v)),
+            Kind::Matmul { epilogue, rows, .. } => joined(epilogue) + &joined(rows),
+            Kind::Rows => joined(&self.nodes),
+            Kind::Move(v) => joined(&[*v]),
+            Kind::Attention(_) | Kind::Concat(_) | Kind::Push(_) => String::new(),
         }
     }
 }

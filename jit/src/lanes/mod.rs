@@ -9,6 +9,7 @@
 //! - `x86` emits AVX2 and AVX-512 code, and decodes and verifies what it has emitted.
 
 pub mod clif;
+mod compact;
 pub mod expr;
 mod inst;
 pub mod math;
@@ -20,6 +21,7 @@ mod sums;
 pub(crate) mod x86;
 
 pub use crate::format::{Group, Terms};
+pub use compact::compact;
 pub use inst::{Bin, Cmp, Fold, Inst, Mem, Reg, Ty, Un};
 pub use program::{DERIVED, Derived, Prefetch, Program, Stmt, Tile, body_types, derive, resolve};
 pub use sums::{PART, Parts, Total};
@@ -29,11 +31,33 @@ pub use sums::{PART, Parts, Total};
 pub enum Len {
     /// Baked into the code.
     Const(i64),
-    /// The integer argument of that number.
+    /// The integer argument of that number; in a kernel's spec, the parameter of that number.
     Arg(u16),
+    /// An integer that the loop nest around a program computes itself. Only programs that are not
+    /// [`compact`] yet have these.
+    Local(Local),
+}
+
+/// The name of an integer that a loop nest computes for its programs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Local(pub u16);
+
+impl Local {
+    /// Back ends come here with a program that is not [`compact`].
+    ///
+    /// # Panics
+    /// Always.
+    pub fn unbound(self) -> ! {
+        panic!("{self:?} is known in a loop nest alone")
+    }
 }
 
 impl Len {
+    /// One element, or the distance from one to the next.
+    pub const ONE: Len = Len::Const(1);
+    /// No element, or no distance.
+    pub const ZERO: Len = Len::Const(0);
+
     /// Whether it is the constant `n`.
     pub fn is(self, n: i64) -> bool {
         self == Len::Const(n)

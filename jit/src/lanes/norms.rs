@@ -8,7 +8,7 @@ use tancho_ir::op::{EpsOn, Reduction};
 fn length(e: &mut Expr, len: Len) -> Reg {
     match len {
         Len::Const(n) => e.c(n as f32),
-        Len::Arg(_) => {
+        Len::Arg(_) | Len::Local(_) => {
             let n = e.push(super::Inst::ArgInt(len));
             e.un(Un::ToFloat, n)
         }

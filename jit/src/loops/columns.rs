@@ -1,43 +1,50 @@
-//! A block of a product cut into tiles: groups of columns from wide to narrow, and in
-//! each group bands of rows from high to low.
+//! A block of a matmul cut into tiles: groups of columns from wide to narrow, and in each group bands of rows
+//! from high to low.
 
-use super::Menu;
-use crate::code::{Code, Pointer};
-use crate::codegen::Nest;
+use super::nest::{Nest, Pool, ProgramId, Span};
+use super::tile::{TilePointers, TileShape};
+use crate::code::{FunctionCode, Pointer};
 use crate::lanes::x86::Width;
-use crate::lanes::{Len, STRIP, Terms};
+use crate::lanes::{Len, Local, Program, STRIP, Terms};
+use crate::machine::Machine;
+use crate::spec::Encodings;
 use cranelift::codegen::ir::Value;
 use cranelift::prelude::*;
+
+/// Up to this many rows are few.
+const FEW: i64 = 4;
 
 /// Columns done together, and the tiles that do them.
 #[derive(Clone, Debug)]
 struct Group {
     /// Columns of the group.
     width: i64,
-    /// Tiles as rows and columns; the columns divide the group's. The last has one row.
-    bands: Vec<(u8, u8)>,
+    /// Tiles from high to low. Their columns divide the group's, and the last has one row.
+    bands: Vec<TileShape>,
 }
 
-/// How a product of `m` rows and `n` columns is cut.
-pub struct Columns {
-    groups: Vec<Group>,
-    /// For two to four rows: as many columns as registers allow, since so few rows hide no latency.
-    few: Vec<Group>,
-    /// For one row alone: more columns at a time, to hide the latency of the sums.
-    single: Vec<Group>,
-    /// Rows, columns and terms of the tiles.
-    shapes: Vec<(u8, u8, Terms)>,
-    /// Terms of tiles of many rows, and of few.
-    terms: (Terms, Terms),
-    /// Rows of the whole product.
-    m: Len,
+impl Group {
+    /// A group of tiles as wide as the group.
+    fn new(width: i64, rows: &[u8], terms: Terms) -> Group {
+        let bands = rows.iter().map(|rows| TileShape { rows: *rows, cols: width as u8, terms }).collect();
+        Group { width, bands }
+    }
 }
 
-fn group(width: i64, rows: &[u8]) -> Group {
-    Group { width, bands: rows.iter().map(|r| (*r, width as u8)).collect() }
+/// Groups of the emitter's tiles for one row alone.
+fn one_row_groups(width: Width, terms: Terms) -> Vec<Group> {
+    // More columns at a time hide the latency of the sums. Two terms a line take half as many.
+    let most = match width {
+        Width::Z if terms == Terms::Halves => 64,
+        Width::Z => 128,
+        _ if terms.group().is_some() => 32,
+        _ => 64,
+    };
+    let widths = (0..4).map(|i| most >> i).filter(|width| *width >= STRIP);
+    widths.map(|width| Group::new(width, &[1], terms)).collect()
 }
 
-/// How many columns a product has.
+/// How many columns a matmul has.
 #[derive(Clone, Copy, Debug)]
 pub enum Count {
     /// Any number.
@@ -46,262 +53,288 @@ pub enum Count {
     Strips,
 }
 
-/// Groups for many rows and for one row, `main` columns being the widest; those that a constant number of
-/// columns has no use for are left out.
-fn menu(menu: Menu, main: i64, n: Count, terms: (Terms, Terms)) -> (Vec<Group>, Vec<Group>) {
-    let narrow_tails = [group(4, &[1]), group(1, &[1])];
-    let (mut many, mut single) = match menu {
-        // As many accumulators as fit beside a row of the right operand; one row takes a whole strip.
-        Menu::Narrow => {
-            (vec![Group { width: STRIP, bands: vec![(4, 8), (1, 16)] }], vec![group(STRIP, &[1])])
-        }
-        Menu::Wide(machine) => {
-            let high = |cols: i64| heights(machine.rows((cols + STRIP - 1) / STRIP, terms.0).unwrap_or(2));
-            let many = match n {
-                // All columns behind the last whole group are one tile, masked if they are no whole vectors.
-                Count::Any(Len::Const(n)) if n % main > 0 => {
-                    vec![group(main, &high(main)), group(n % main, &high(n % main))]
-                }
-                _ => {
-                    let mut widths = vec![main, 2 * STRIP, STRIP];
-                    widths.retain(|w| *w <= main);
-                    widths.dedup();
-                    widths.into_iter().map(|w| group(w, &high(w))).collect()
-                }
-            };
-            // One row: more columns at a time, to hide the latency of the sums. Two terms a line take half as
-            // many.
-            let most = match machine.width {
-                Some(Width::Z) if terms.1 == Terms::Halves => 64,
-                Some(Width::Z) => 128,
-                _ if terms.1.group().is_some() => 32,
-                _ => 64,
-            };
-            (many, (0..4).map(|i| most >> i).filter(|w| *w >= STRIP).map(|w| group(w, &[1])).collect())
-        }
-    };
-    match (menu, n) {
-        (_, Count::Strips) => {}
-        (_, Count::Any(Len::Const(n))) if n % STRIP == 0 => {}
-        (Menu::Wide(_), Count::Any(Len::Const(n))) => single.push(group(n % STRIP, &[1])),
-        _ => {
-            many.extend(narrow_tails.clone());
-            single.extend(narrow_tails);
-        }
-    }
-    if let Count::Any(Len::Const(n)) = n {
-        // Columns may be divided among threads, so that a smaller group is used though a larger one divides
-        // `n`.
-        single.retain(|g| g.width <= n);
-        let mut left = n;
-        many.retain(|g| {
-            let has = left >= g.width;
-            left %= g.width;
-            has
-        });
-    }
-    (many, single)
+/// How a matmul is cut.
+pub struct Columns {
+    /// For many rows.
+    many: Vec<Group>,
+    /// For two to [`FEW`] rows: as many columns as registers allow, since so few rows hide no latency.
+    few: Vec<Group>,
+    /// For one row alone: more columns at a time, to hide the latency of the sums.
+    single: Vec<Group>,
+    /// What the operands are in tiles.
+    encodings: Encodings,
+    /// Rows of the whole matmul.
+    m: Len,
 }
 
-/// Rows that are few.
-const FEW: i64 = 4;
+/// What decides how a matmul is cut.
+#[derive(Clone, Copy)]
+pub struct Cut {
+    /// Its width says which tiles there are.
+    pub machine: Machine,
+    /// Columns of the widest tile of many rows.
+    pub main: i64,
+    /// Columns of the matmul.
+    pub columns: Count,
+    /// What the operands are in tiles.
+    pub encodings: Encodings,
+}
 
-/// Groups for two to [`FEW`] rows, each height a tile of its own, so that each weight is read once; columns
-/// are divided among threads by `main`. Only a known number of columns has them, and only 512 bits the
-/// registers.
-fn few(menu: Menu, main: i64, n: Count, terms: Terms) -> Vec<Group> {
-    let (Menu::Wide(machine), Count::Any(Len::Const(n))) = (menu, n) else { return Vec::new() };
-    if machine.width != Some(Width::Z) {
-        return Vec::new();
+impl Cut {
+    /// Groups for many rows and for one row. Those that a constant number of columns has no use for are left
+    /// out.
+    fn groups(self) -> (Vec<Group>, Vec<Group>) {
+        let Encodings { many_rows, few_rows } = self.encodings;
+        let (mut many, mut single) = match self.machine.width {
+            // As many accumulators as fit beside a row of the right operand; one row takes a whole strip.
+            None => {
+                let tile = |rows, cols| TileShape { rows, cols, terms: many_rows };
+                let group = Group { width: STRIP, bands: vec![tile(4, 8), tile(1, 16)] };
+                (vec![group], vec![Group::new(STRIP, &[1], few_rows)])
+            }
+            Some(width) => (self.many_rows(), one_row_groups(width, few_rows)),
+        };
+        match (self.machine.width, self.columns) {
+            (_, Count::Strips) => {}
+            (_, Count::Any(Len::Const(n))) if n % STRIP == 0 => {}
+            (Some(_), Count::Any(Len::Const(n))) => single.push(Group::new(n % STRIP, &[1], few_rows)),
+            _ => {
+                let narrow = |terms| [4, 1].map(|width| Group::new(width, &[1], terms));
+                many.extend(narrow(many_rows));
+                single.extend(narrow(few_rows));
+            }
+        }
+        if let Count::Any(Len::Const(n)) = self.columns {
+            // Columns may be divided among threads, so that a smaller group is used though a larger one
+            // divides `n`.
+            single.retain(|group| group.width <= n);
+            let mut left = n;
+            many.retain(|group| {
+                let fits = left >= group.width;
+                left %= group.width;
+                fits
+            });
+        }
+        (many, single)
     }
-    // Whatever the widest leaves of the columns, the next must end where they end.
-    let widest = if 6 * STRIP % main == 0 && terms.group().is_none() { 6 * STRIP } else { main };
-    let mut widths = vec![widest, main, n % main];
-    widths.retain(|w| (1..=n).contains(w));
-    widths.dedup();
-    widths.into_iter().map(|w| group(w, &[4, 3, 2])).collect()
+
+    /// Groups of the emitter's tiles for many rows.
+    fn many_rows(self) -> Vec<Group> {
+        let (main, terms) = (self.main, self.encodings.many_rows);
+        let group = |width: i64| {
+            let most = self.machine.rows((width + STRIP - 1) / STRIP, terms).unwrap_or(2);
+            Group::new(width, &heights(most), terms)
+        };
+        match self.columns {
+            // All columns behind the last whole group are one tile, masked if they are no whole vectors.
+            Count::Any(Len::Const(n)) if n % main > 0 => vec![group(main), group(n % main)],
+            _ => {
+                let mut widths = vec![main, 2 * STRIP, STRIP];
+                widths.retain(|width| *width <= main);
+                widths.dedup();
+                widths.into_iter().map(group).collect()
+            }
+        }
+    }
+
+    /// Groups for two to [`FEW`] rows, each height a tile of its own, so that each weight is read once;
+    /// columns are divided among threads by `main`. Only a known number of columns has them, and only 512
+    /// bits have the registers.
+    fn few_rows(self) -> Vec<Group> {
+        let (main, terms) = (self.main, self.encodings.few_rows);
+        let Count::Any(Len::Const(n)) = self.columns else { return Vec::new() };
+        if self.machine.width != Some(Width::Z) {
+            return Vec::new();
+        }
+        // Whatever the widest leaves of the columns, the next must end where they end.
+        let widest = if 6 * STRIP % main == 0 && terms.group().is_none() { 6 * STRIP } else { main };
+        let mut widths = vec![widest, main, n % main];
+        widths.retain(|width| (1..=n).contains(width));
+        widths.dedup();
+        widths.into_iter().map(|width| Group::new(width, &[4, 3, 2], terms)).collect()
+    }
+
+    /// The cut of a matmul of `m` rows.
+    pub fn of_rows(self, m: Len) -> Columns {
+        let (mut many, single) = self.groups();
+        let mut few = self.few_rows();
+        if m.is(1) {
+            (many, few) = (Vec::new(), Vec::new());
+        }
+        Columns { many, few, single, encodings: self.encodings, m }
+    }
+
+    /// The cut for blocks of pixels: few rows alone are too rare for tiles of their own.
+    pub fn of_pixels(self) -> Columns {
+        let many = self.groups().0;
+        let (few, single) = (Vec::new(), Vec::new());
+        Columns { many, few, single, encodings: self.encodings, m: Len::Arg(0) }
+    }
 }
 
 /// Heights of tiles: the highest, then what is left over by halves.
 fn heights(most: i64) -> Vec<u8> {
     let mut all = vec![most as u8];
-    all.extend([4u8, 2, 1].into_iter().filter(|h| i64::from(*h) < most));
+    all.extend([4u8, 2, 1].into_iter().filter(|height| i64::from(*height) < most));
     all
 }
 
-impl Columns {
-    /// The cut of a product of `m` rows and `n` columns, `main` of them at a time at most.
-    pub fn new(which: Menu, main: i64, m: Len, n: Count, terms: (Terms, Terms)) -> Columns {
-        let (mut groups, single) = menu(which, main, n, terms);
-        let mut few = few(which, main, n, terms.1);
-        if m.is(1) {
-            (groups, few) = (Vec::new(), Vec::new());
-        }
-        Columns::of(groups, few, single, terms, m)
+/// Where the operands of a matmul's tiles are.
+pub trait Operands {
+    /// A row of the left operand, in this encoding.
+    fn left(&self, code: &mut FunctionCode<'_, '_>, row: Value, terms: Terms) -> Pointer;
+
+    /// A column of the packed strips.
+    fn right(&self, code: &mut FunctionCode<'_, '_>, column: Value) -> Pointer;
+
+    /// The pointers of the epilogue at a row and column.
+    fn slots(&self, code: &mut FunctionCode<'_, '_>, row: Value, column: Value) -> Vec<Pointer>;
+
+    /// Emits what comes before tiles for which the left operand is converted.
+    fn convert(&self, _code: &mut FunctionCode<'_, '_>) {}
+
+    /// Bytes of the columns that come next which a tile of that shape prefetches.
+    fn prefetched(&self, _shape: TileShape) -> i64 {
+        0
     }
 
-    fn of(groups: Vec<Group>, few: Vec<Group>, single: Vec<Group>, terms: (Terms, Terms), m: Len) -> Columns {
-        let mut shapes: Vec<(u8, u8, Terms)> = Vec::new();
-        let few_rows = few.iter().chain(&single).flat_map(|g| &g.bands).map(|b| (b.0, b.1, terms.1));
-        for s in groups.iter().flat_map(|g| &g.bands).map(|b| (b.0, b.1, terms.0)).chain(few_rows) {
-            if !shapes.contains(&s) {
-                shapes.push(s);
+    /// Integers of the nest that the tiles' programs take.
+    fn locals(&self) -> Vec<(Local, Value)> {
+        Vec::new()
+    }
+}
+
+/// How a matmul is cut, with the programs of its tiles.
+pub struct Tiles {
+    columns: Columns,
+    programs: Vec<(TileShape, ProgramId<TilePointers>)>,
+}
+
+impl Tiles {
+    /// Adds a program for each shape of tile.
+    pub fn new(columns: Columns, pool: &mut Pool, program: impl Fn(TileShape) -> Program) -> Tiles {
+        let Columns { many, few, single, .. } = &columns;
+        let mut programs: Vec<(TileShape, ProgramId<TilePointers>)> = Vec::new();
+        for shape in many.iter().chain(few).chain(single).flat_map(|group| &group.bands) {
+            if programs.iter().all(|(other, _)| other != shape) {
+                programs.push((*shape, pool.add(&program(*shape))));
             }
         }
-        Columns { groups, few, single, shapes, terms, m }
+        Tiles { columns, programs }
     }
 
-    /// The same for blocks of pixels: few rows alone are too rare for tiles of their own.
-    pub fn of_pixels(which: Menu, main: i64, n: Count) -> Columns {
-        Columns::of(
-            menu(which, main, n, (Terms::F32, Terms::F32)).0,
-            Vec::new(),
-            Vec::new(),
-            (Terms::F32, Terms::F32),
-            Len::Arg(0),
-        )
-    }
-
-    /// Rows, columns and terms of the tiles, in the order of their programs.
-    pub fn shapes(&self) -> &[(u8, u8, Terms)] {
-        &self.shapes
-    }
-
-    /// Emits the loops. `rows` and `cols` are ranges, the latter from the start of a
-    /// group; `left(c, r)` gives the left operand's row, `right(c, j)`
-    /// column `j` of the packed strips, `slots(c, r, j)` the pointers of the epilogue.
+    /// Emits the loops over the tiles of these rows and columns, which begin where a group begins.
     pub fn run(
         &self,
-        n: &Nest,
-        c: &mut Code<'_, '_>,
-        rows: (Value, Value),
-        cols: (Value, Value),
-        calls: &Calls<'_>,
+        nest: &Nest,
+        code: &mut FunctionCode<'_, '_>,
+        rows: Span,
+        cols: Span,
+        operands: &dyn Operands,
     ) {
-        let begin = |c: &mut Code<'_, '_>, terms: Terms| {
-            if let (Some(begin), true) = (calls.begin, terms.converts()) {
-                begin(c);
-            }
-        };
-        if self.groups.is_empty() {
-            begin(c, self.terms.1);
-            return self.groups_over((&self.single, self.terms.1), n, c, rows, cols, calls);
+        let run = Run { tiles: self, nest, rows, cols, operands };
+        let Columns { many, few, single, encodings: Encodings { many_rows, few_rows }, m } = &self.columns;
+        if many.is_empty() {
+            return run.all(code, single, *few_rows);
         }
-        // Where few rows have other terms, those of the whole product decide: a row's result must not depend
-        // on how rows are divided among threads.
-        let count =
-            if self.terms.0 == self.terms.1 { c.b.ins().isub(rows.1, rows.0) } else { n.len(c, self.m) };
-        let after = c.b.create_block();
-        for (most, groups) in [(1, &self.single), (FEW, &self.few)].into_iter().filter(|(_, g)| !g.is_empty())
-        {
-            let (these, others) = (c.b.create_block(), c.b.create_block());
-            let fits = c.b.ins().icmp_imm_s(IntCC::SignedLessThanOrEqual, count, most);
-            c.b.ins().brif(fits, these, &[], others, &[]);
-            c.b.switch_to_block(these);
-            c.b.seal_block(these);
-            begin(c, self.terms.1);
-            self.groups_over((groups, self.terms.1), n, c, rows, cols, calls);
-            c.b.ins().jump(after, &[]);
-            c.b.switch_to_block(others);
-            c.b.seal_block(others);
+        // Where few rows have another encoding, those of the whole matmul decide: a row's result must not
+        // depend on how rows are divided among threads.
+        let count = if many_rows == few_rows { code.sub(rows.to, rows.from) } else { nest.len(code, *m) };
+        let after = code.builder.create_block();
+        for (most, groups) in [(1, single), (FEW, few)].into_iter().filter(|(_, groups)| !groups.is_empty()) {
+            let (these, others) = (code.builder.create_block(), code.builder.create_block());
+            let fits = code.ins().icmp_imm_s(IntCC::SignedLessThanOrEqual, count, most);
+            code.ins().brif(fits, these, &[], others, &[]);
+            code.builder.switch_to_block(these);
+            code.builder.seal_block(these);
+            run.all(code, groups, *few_rows);
+            code.ins().jump(after, &[]);
+            code.builder.switch_to_block(others);
+            code.builder.seal_block(others);
         }
-        begin(c, self.terms.0);
-        self.groups_over((&self.groups, self.terms.0), n, c, rows, cols, calls);
-        c.b.ins().jump(after, &[]);
-        c.b.switch_to_block(after);
-        c.b.seal_block(after);
+        run.all(code, many, *many_rows);
+        code.ins().jump(after, &[]);
+        code.builder.switch_to_block(after);
+        code.builder.seal_block(after);
     }
+}
 
-    fn groups_over(
-        &self,
-        (groups, terms): (&[Group], Terms),
-        n: &Nest,
-        c: &mut Code<'_, '_>,
-        rows: (Value, Value),
-        cols: (Value, Value),
-        calls: &Calls<'_>,
-    ) {
-        let (mut from, end) = cols;
-        for g in groups {
+/// The loops over the tiles of a block.
+struct Run<'a> {
+    tiles: &'a Tiles,
+    nest: &'a Nest,
+    rows: Span,
+    cols: Span,
+    operands: &'a dyn Operands,
+}
+
+impl Run<'_> {
+    /// All columns by groups in one encoding.
+    fn all(&self, code: &mut FunctionCode<'_, '_>, groups: &[Group], terms: Terms) {
+        if terms.converts() {
+            self.operands.convert(code);
+        }
+        let mut from = self.cols.from;
+        for group in groups {
             // As many whole groups as the columns left have.
-            let left = c.b.ins().isub(end, from);
-            let over = c.b.ins().srem_imm_s(left, g.width);
-            let to = c.b.ins().isub(end, over);
-            c.for_each(from, to, g.width, &mut |c, j| self.bands((g, terms), n, c, rows, j, calls));
+            let left = code.sub(self.cols.to, from);
+            let over = code.ins().srem_imm_s(left, group.width);
+            let to = code.sub(self.cols.to, over);
+            code.for_each(from, to, group.width, &mut |code, column| self.bands(code, group, column));
             from = to;
         }
     }
 
     /// The bands of one group of columns.
-    fn bands(
-        &self,
-        (g, terms): (&Group, Terms),
-        n: &Nest,
-        c: &mut Code<'_, '_>,
-        rows: (Value, Value),
-        j: Value,
-        calls: &Calls<'_>,
-    ) {
-        let mut from = rows.0;
-        for shape in &g.bands {
-            let Some(program) = self.shapes.iter().position(|s| *s == (shape.0, shape.1, terms)) else {
-                continue;
-            };
-            let high = i64::from(shape.0);
-            let left = c.b.ins().isub(rows.1, from);
-            let over = c.b.ins().srem_imm_s(left, high);
-            let to = c.b.ins().isub(rows.1, over);
-            for part in (0..g.width).step_by(usize::from(shape.1)) {
-                let j = c.add_imm(j, part);
-                let b = (calls.right)(c, j);
-                let ahead = (calls.ahead)((shape.0, shape.1), terms);
-                let next = (ahead > 0).then(|| {
-                    let behind = c.add_imm(j, i64::from(shape.1));
-                    (calls.right)(c, behind)
-                });
-                c.for_each(from, to, high, &mut |c, r| {
-                    let mut ptrs = vec![(calls.left)(c, r, terms), b];
-                    ptrs.extend((calls.slots)(c, r, j));
-                    // Each band brings its part.
-                    ptrs.extend(next.map(|next| {
-                        let done = c.b.ins().isub(r, from);
-                        let band = c.b.ins().sdiv_imm_s(done, high);
-                        let at = c.mul_imm(band, ahead);
-                        c.moved(next, at)
-                    }));
-                    n.call(c, calls.first + program, &ptrs, calls.extra);
-                });
+    fn bands(&self, code: &mut FunctionCode<'_, '_>, group: &Group, column: Value) {
+        let mut from = self.rows.from;
+        for shape in &group.bands {
+            let high = i64::from(shape.rows);
+            let left = code.sub(self.rows.to, from);
+            let over = code.ins().srem_imm_s(left, high);
+            let to = code.sub(self.rows.to, over);
+            for part in (0..group.width).step_by(usize::from(shape.cols)) {
+                let column = code.add_imm(column, part);
+                self.band(code, *shape, Span { from, to }, column);
             }
             from = to;
         }
     }
+
+    /// Tiles of one shape one below the other.
+    fn band(&self, code: &mut FunctionCode<'_, '_>, shape: TileShape, rows: Span, column: Value) {
+        let program = self.tiles.programs.iter().find(|(other, _)| *other == shape);
+        let Some((_, program)) = program else { panic!("a tile {shape:?} has no program") };
+        let (high, operands) = (i64::from(shape.rows), self.operands);
+        let right = operands.right(code, column);
+        let bytes = operands.prefetched(shape);
+        let next = (bytes > 0).then(|| {
+            let behind = code.add_imm(column, i64::from(shape.cols));
+            operands.right(code, behind)
+        });
+        code.for_each(rows.from, rows.to, high, &mut |code, row| {
+            let left = operands.left(code, row, shape.terms);
+            let slots = operands.slots(code, row, column);
+            // Each band prefetches its part.
+            let prefetch = next.map(|next| {
+                let done = code.sub(row, rows.from);
+                let band = code.ins().sdiv_imm_s(done, high);
+                let at = code.mul_imm(band, bytes);
+                code.moved(next, at)
+            });
+            let tile = TilePointers { left, right, slots, prefetch };
+            self.nest.call_with(code, *program, tile, &operands.locals());
+        });
+    }
 }
 
-/// What the tiles of a product are called with.
-pub struct Calls<'a> {
-    /// The number of the first tile's program.
-    pub first: usize,
-    /// Integers of the nest's own.
-    pub extra: &'a [Value],
-    /// The left operand's row.
-    pub left: &'a dyn Fn(&mut Code<'_, '_>, Value, Terms) -> Pointer,
-    /// What comes before tiles whose terms are no f32 of the left operand.
-    pub begin: Option<&'a dyn Fn(&mut Code<'_, '_>)>,
-    /// Bytes that a tile of that shape and these terms brings nearer, of the columns that come next.
-    pub ahead: &'a dyn Fn((u8, u8), Terms) -> i64,
-    /// A column of the packed strips.
-    pub right: &'a dyn Fn(&mut Code<'_, '_>, Value) -> Pointer,
-    /// The pointers of the epilogue at a row and column.
-    pub slots: &'a dyn Fn(&mut Code<'_, '_>, Value, Value) -> Vec<Pointer>,
-}
-
-/// Column `j` of packed strips of `k` rows that start at `b`.
-pub fn strip_column(c: &mut Code<'_, '_>, b: Pointer, k: Value, j: Value) -> Pointer {
-    let strip = c.b.ins().sshr_imm_s(j, 4);
-    let inside = c.b.ins().band_imm_s(j, STRIP - 1);
-    let size = c.mul_imm(k, STRIP);
-    let at = c.mul(strip, size);
-    let at = c.add(at, inside);
-    let bytes = c.mul_imm(at, 4);
-    c.moved(b, bytes)
+/// Column `column` of packed strips of `k` rows that start at `packed`.
+pub fn strip_column(code: &mut FunctionCode<'_, '_>, packed: Pointer, k: Value, column: Value) -> Pointer {
+    let strip = code.ins().sshr_imm_s(column, i64::from(STRIP.trailing_zeros()));
+    let inside = code.ins().band_imm_s(column, STRIP - 1);
+    let size = code.mul_imm(k, STRIP);
+    let at = code.mul(strip, size);
+    let at = code.add(at, inside);
+    let bytes = code.mul_imm(at, 4);
+    code.moved(packed, bytes)
 }

@@ -1,61 +1,88 @@
-//! Rows of a left operand in the form that a tile's terms have: bf16, or integers in groups.
+//! Rows of a left operand in the encoding that tiles want: bf16, or integers in groups.
 
-use crate::code::{Code, Pointer};
-use crate::codegen::Nest;
-use crate::lanes::{Bin, Cmp, Fold, Inst, Len, Mem, Program, Reg, Stmt, Terms, Ty, Un};
+use super::nest::{Nest, Pointers, Pool, ProgramId};
+use super::program::{Copy, load_of, store_of};
+use crate::code::{FunctionCode, Pointer};
+use crate::lanes::{Bin, Cmp, Fold, Group, Inst, Len, Mem, Program, Stmt, Terms, Ty, Un, derive};
 
-const ONE: Len = Len::Const(1);
-const NONE: Len = Len::Const(0);
 /// The largest magnitude of an element in integers.
 const LARGEST: f32 = 127.0;
-/// Groups of smaller magnitudes count as zeros: the reciprocal of their factor would be none.
+/// Groups of smaller magnitudes count as zeros: the reciprocal of their factor would not be finite.
 const SMALLEST: f32 = 1e-30;
 
-/// The program that converts a row, or a group of one.
-pub fn program(terms: Terms, k: Len) -> Program {
-    match terms.group() {
-        Some(group) => quantize(terms, Len::Const(group.terms)),
-        None => {
-            let body = vec![load(0), store(1, Mem::Bf16, ONE, 0)];
-            let stmts = vec![Stmt::Map { len: k, body, folds: Vec::new() }];
-            Program { ptrs: 2, stmts, ..Program::default() }
-        }
+/// The pointers of [`quantize`].
+struct Quantize {
+    from: Pointer,
+    bytes: Pointer,
+    /// The factor, then what [`Terms`] wants of the sum.
+    factor: Pointer,
+}
+
+impl Pointers for Quantize {
+    fn in_order(self) -> Vec<Pointer> {
+        vec![self.from, self.bytes, self.factor]
     }
 }
 
-/// Converts a row of `k` terms by the nest's program of that number.
-pub fn row(
-    n: &Nest,
-    c: &mut Code<'_, '_>,
-    program: usize,
-    (k, terms): (i64, Terms),
-    (from, to): (Pointer, Pointer),
-) {
-    let Some(group) = terms.group() else { return n.call(c, program, &[from, to], &[]) };
-    let (zero, count) = (c.int(0), c.int(k / group.terms));
-    c.for_each(zero, count, 1, &mut |c, g| {
-        let (read, written) = (c.mul_imm(g, 4 * group.terms), c.mul_imm(g, 4 * group.left()));
-        let (from, to) = (c.moved(from, read), c.moved(to, written));
-        let bytes = c.int(group.terms);
-        let behind = c.moved(to, bytes);
-        n.call(c, program, &[from, to, behind], &[]);
-    });
+/// The conversion of rows of `k` elements.
+pub struct Conversion {
+    k: i64,
+    pub terms: Terms,
+    how: How,
 }
 
-fn load(ptr: u16) -> Inst {
-    Inst::Load { ptr, step: ONE, row_step: NONE, mem: Mem::F32 }
+enum How {
+    /// A row at a time.
+    Bf16(ProgramId<Copy>),
+    /// A group at a time.
+    Integers(Group, ProgramId<Quantize>),
 }
 
-fn store(ptr: u16, mem: Mem, step: Len, value: Reg) -> Inst {
-    Inst::Store { ptr, step, row_step: NONE, mem, value }
+impl Conversion {
+    /// Adds the program that converts a row, or a group of one.
+    pub fn new(k: i64, terms: Terms, pool: &mut Pool) -> Conversion {
+        let how = match terms.group() {
+            Some(group) => How::Integers(group, pool.add(&quantize(terms, Len::Const(group.terms)))),
+            None => How::Bf16(pool.add(&to_bf16(Len::Const(k)))),
+        };
+        Conversion { k, terms, how }
+    }
+
+    /// Elements of 32 bits of a converted row.
+    pub fn row(&self) -> i64 {
+        self.terms.left(self.k)
+    }
+
+    /// Converts one row.
+    pub fn convert(&self, nest: &Nest, code: &mut FunctionCode<'_, '_>, from: Pointer, to: Pointer) {
+        let (group, program) = match self.how {
+            How::Bf16(program) => return nest.call(code, program, Copy { from, to }),
+            How::Integers(group, program) => (group, program),
+        };
+        let (zero, count) = (code.int(0), code.int(self.k / group.terms));
+        code.for_each(zero, count, 1, &mut |code, i| {
+            let (read, written) = (code.mul_imm(i, 4 * group.terms), code.mul_imm(i, 4 * group.left()));
+            let (from, bytes) = (code.moved(from, read), code.moved(to, written));
+            let size = code.int(group.terms);
+            let factor = code.moved(bytes, size);
+            nest.call(code, program, Quantize { from, bytes, factor });
+        });
+    }
 }
 
-/// A group of floats (pointer 0) as bytes (1), their factor and what [`Terms`] wants of their sum (2). The
-/// largest magnitude becomes 127; NaN and infinities make the factor one.
+/// A row of floats as bf16.
+fn to_bf16(k: Len) -> Program {
+    let body = vec![load_of(0, Len::ONE, Mem::F32), store_of(1, Len::ONE, Mem::Bf16, 0)];
+    let stmts = vec![Stmt::Map { len: k, body, folds: Vec::new() }];
+    Program { ptrs: 2, stmts, ..Program::default() }
+}
+
+/// A group of floats as bytes. The largest magnitude becomes 127; NaN and infinities make the factor one.
 fn quantize(terms: Terms, len: Len) -> Program {
     let float = |x: f32| Inst::Float(x.to_bits());
+    let load = load_of(0, Len::ONE, Mem::F32);
     let magnitudes = vec![
-        load(0),
+        load,
         Inst::Un(Un::Bits, 0),
         Inst::Int(i32::MAX),
         Inst::Bin(Bin::And, 1, 2),
@@ -71,34 +98,31 @@ fn quantize(terms: Terms, len: Len) -> Program {
         Inst::Select(2, 4, 5),
         Inst::Bin(Bin::Div, 0, 3),
         Inst::Select(2, 4, 7),
-        store(2, Mem::F32, NONE, 8),
+        store_of(2, Len::ZERO, Mem::F32, 8),
     ];
     let bytes = vec![
-        load(0),
+        load,
         Inst::Slot(1, Ty::F),
         Inst::Bin(Bin::Mul, 0, 1),
         Inst::Un(Un::Round, 2),
         Inst::Un(Un::ToInt, 3),
-        store(1, Mem::I8, ONE, 4),
+        store_of(1, Len::ONE, Mem::I8, 4),
     ];
+    let mut derived = Vec::new();
+    let behind = derive(&mut derived, 2, 1);
     let mut sum = vec![Inst::Slot(3, Ty::I)];
-    let mut stmts = vec![
+    if terms == Terms::Bytes {
+        let store = store_of(behind, Len::ZERO, Mem::I32, 2);
+        sum.extend([Inst::Int(-128), Inst::Bin(Bin::IMul, 0, 1), store]);
+    } else {
+        let store = store_of(behind, Len::ZERO, Mem::F32, 3);
+        sum.extend([Inst::Un(Un::ToFloat, 0), Inst::Slot(2, Ty::F), Inst::Bin(Bin::Mul, 1, 2), store]);
+    }
+    let stmts = vec![
         Stmt::Map { len, body: magnitudes, folds: vec![(Fold::MaxNan, 4, 0)] },
         Stmt::Once { body: factor, outs: vec![(6, 1), (8, 2)] },
         Stmt::Map { len, body: bytes, folds: vec![(Fold::ISum, 4, 3)] },
+        Stmt::Once { body: sum, outs: Vec::new() },
     ];
-    let mut derived = Vec::new();
-    let behind = crate::lanes::derive(&mut derived, 2, 1);
-    if terms == Terms::Bytes {
-        sum.extend([Inst::Int(-128), Inst::Bin(Bin::IMul, 0, 1), store(behind, Mem::I32, NONE, 2)]);
-    } else {
-        sum.extend([
-            Inst::Un(Un::ToFloat, 0),
-            Inst::Slot(2, Ty::F),
-            Inst::Bin(Bin::Mul, 1, 2),
-            store(behind, Mem::F32, NONE, 3),
-        ]);
-    }
-    stmts.push(Stmt::Once { body: sum, outs: Vec::new() });
     Program { ptrs: 3, slots: 4, derived, stmts, ..Program::default() }
 }

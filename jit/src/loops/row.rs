@@ -1,86 +1,105 @@
 //! Row kernels: for each row the addresses of its slots, then the work.
 
-use super::conv::{fold, window};
-use super::{Extents, decode, dim_of, gathered, product_of};
-use crate::code::{Code, Pointer};
-use crate::codegen::Nest;
-use crate::lanes::Program;
-use crate::spec::{RowSpec, RowWindow, WindowFold};
+use super::LoopNest;
+use super::address::{coordinates, gathered};
+use super::conv::reduce::Reduction;
+use super::conv::window::Border;
+use super::nest::{Nest, Pool, ProgramId, Span};
+use super::program::Scheduled;
+use crate::code::{FunctionCode, Pointer};
+use crate::spec::{RowSpec, RowWindow, WindowReduction};
 use cranelift::codegen::ir::Value;
-use tancho_ir::Dim;
 
-pub fn programs(s: &RowSpec) -> Vec<Program> {
-    let mut p = vec![s.work.program.clone()];
-    match &s.window {
-        Some(RowWindow { window, fold: Some(fold), .. }) => p.extend(fold::programs(window, *fold)),
-        Some(w) => p.extend(window::border(&w.window)),
-        None => {}
+/// The loop nest of a row kernel.
+pub struct Rows<'s> {
+    spec: &'s RowSpec,
+    work: ProgramId<Scheduled>,
+    window: Option<Seen<'s>>,
+}
+
+/// The window of a row kernel, and what becomes of its elements before the work.
+struct Seen<'s> {
+    spec: &'s RowWindow,
+    how: How<'s>,
+}
+
+enum How<'s> {
+    /// They are reduced to one row.
+    Reduced(Reduction<'s>),
+    /// The work reads the rows of the window.
+    Read(Border),
+}
+
+impl<'s> Rows<'s> {
+    /// Adds the programs.
+    pub fn new(spec: &'s RowSpec, pool: &mut Pool) -> Rows<'s> {
+        let work = pool.add(&spec.work.program);
+        let window = spec.window.as_ref().map(|seen| {
+            let how = match seen.reduction {
+                Some(how) => How::Reduced(Reduction::new(&seen.window, how, pool)),
+                None => How::Read(Border::new(seen.window.clone(), pool)),
+            };
+            Seen { spec: seen, how }
+        });
+        Rows { spec, work, window }
     }
-    p
-}
 
-pub fn extents(s: &RowSpec) -> Option<Extents> {
-    let row = dim_of(s.len).times(&Dim::constant(4 * i64::from(s.work.scratch_rows))).ok()?;
-    let window = s
-        .window
-        .as_ref()
-        .map_or(0, |w| 4 * if w.fold.is_some() { fold::floats(&w.window) } else { w.window.patch() });
-    Some(Extents {
-        units: product_of(&s.outer)?,
-        scratch: row.plus(&Dim::constant(window)).ok()?,
-        columns: None,
-    })
-}
-
-pub fn build(s: &RowSpec, n: &mut Nest, c: &mut Code<'_, '_>, begin: Value, end: Value) {
-    let scratch = scratch_rows(s, n, c);
-    c.for_each(begin, end, 1, &mut |c, u| {
-        let coords = decode(n, c, u, &s.outer);
-        let mut ptrs: Vec<Pointer> =
-            s.slots.iter().enumerate().map(|(i, slot)| gathered(n, c, slot, &coords, u, i)).collect();
-        if let Some(w) = &s.window {
-            let rows = window_rows(s, w, n, c, &coords, &ptrs);
-            ptrs.splice(w.first..w.first + rows.len(), rows);
+    /// What the work reads of the window at these coordinates: its rows, on the image or in a patch; or the
+    /// row to which it is reduced.
+    fn window_rows(
+        &self,
+        seen: &Seen<'_>,
+        nest: &Nest,
+        code: &mut FunctionCode<'_, '_>,
+        coords: &[Value],
+        slots: &[Pointer],
+    ) -> Vec<Pointer> {
+        let Some(buffer) = self.spec.scratch else { return Vec::new() };
+        let base = nest.scratch(code, buffer);
+        let len = nest.len(code, self.spec.len);
+        let bytes = code.mul_imm(len, 4 * i64::from(self.spec.work.scratch_rows));
+        let memory = code.moved(base, bytes);
+        let (image, at) = (coords[0], [coords[1], coords[2]]);
+        match &seen.how {
+            How::Reduced(reduction) => {
+                let filters = match seen.spec.reduction {
+                    Some(WindowReduction::Filtered { slot, .. }) => Some(slots[slot]),
+                    _ => None,
+                };
+                reduction.build(nest, code, image, at, memory, filters);
+                vec![memory]
+            }
+            How::Read(border) => border.rows(nest, code, image, at, memory),
         }
-        ptrs.extend(&scratch);
-        n.call(c, 0, &ptrs, &[]);
-    });
-}
+    }
 
-/// The rows that the window sees at these coordinates, on the image or in a patch; or what it is folded to.
-fn window_rows(
-    s: &RowSpec,
-    w: &RowWindow,
-    n: &Nest,
-    c: &mut Code<'_, '_>,
-    coords: &[Value],
-    ptrs: &[Pointer],
-) -> Vec<Pointer> {
-    let Some(buffer) = s.scratch else { return Vec::new() };
-    let base = n.scratch(c, buffer);
-    let len = n.len(c, s.len);
-    let bytes = c.mul_imm(len, 4 * i64::from(s.work.scratch_rows));
-    let memory = c.moved(base, bytes);
-    let at = (coords[0], [coords[1], coords[2]]);
-    match w.fold {
-        Some(fold) => {
-            let filters =
-                if let WindowFold::Filtered(slot, row) = fold { Some((ptrs[slot], row)) } else { None };
-            fold::build(&w.window, fold, n, c, at, (memory, filters), 1);
-            vec![memory]
-        }
-        None => window::seen(&w.window, n, c, at, memory, 1),
+    fn scratch_rows(&self, nest: &Nest, code: &mut FunctionCode<'_, '_>) -> Vec<Pointer> {
+        let Some(buffer) = self.spec.scratch else { return Vec::new() };
+        let base = nest.scratch(code, buffer);
+        let len = nest.len(code, self.spec.len);
+        (0..self.spec.work.scratch_rows)
+            .map(|i| {
+                let bytes = code.mul_imm(len, 4 * i64::from(i));
+                code.moved(base, bytes)
+            })
+            .collect()
     }
 }
 
-fn scratch_rows(s: &RowSpec, n: &Nest, c: &mut Code<'_, '_>) -> Vec<Pointer> {
-    let Some(buffer) = s.scratch else { return Vec::new() };
-    let base = n.scratch(c, buffer);
-    let len = n.len(c, s.len);
-    (0..s.work.scratch_rows)
-        .map(|i| {
-            let bytes = c.mul_imm(len, 4 * i64::from(i));
-            c.moved(base, bytes)
-        })
-        .collect()
+impl LoopNest for Rows<'_> {
+    fn build(&self, nest: &Nest, code: &mut FunctionCode<'_, '_>, units: Span) {
+        let scratch = self.scratch_rows(nest, code);
+        code.for_each(units.from, units.to, 1, &mut |code, unit| {
+            let coords = coordinates(nest, code, unit, &self.spec.outer);
+            let mut slots: Vec<Pointer> = (self.spec.slots.iter().enumerate())
+                .map(|(i, slot)| gathered(nest, code, slot, &coords, unit, i))
+                .collect();
+            if let Some(seen) = &self.window {
+                let rows = self.window_rows(seen, nest, code, &coords, &slots);
+                let first = seen.spec.first;
+                slots.splice(first..first + rows.len(), rows);
+            }
+            nest.call(code, self.work, Scheduled { slots, scratch: scratch.clone() });
+        });
+    }
 }

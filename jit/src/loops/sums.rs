@@ -1,48 +1,14 @@
 //! Rows of sums in memory: a row of partial sums, one of their totals and one of what these lost to rounding,
 //! as of [`Total`](crate::lanes::Total).
 
-use crate::lanes::{Bin, Cmp, Derived, Inst, Len, Mem, Program, Reg, STRIP, Stmt, derive};
-
-const ONE: Len = Len::Const(1);
-const NONE: Len = Len::Const(0);
-
-pub fn push(body: &mut Vec<Inst>, i: Inst) -> Reg {
-    body.push(i);
-    body.len() as Reg - 1
-}
-
-pub fn load(body: &mut Vec<Inst>, ptr: u16) -> Reg {
-    push(body, Inst::Load { ptr, step: ONE, row_step: NONE, mem: Mem::F32 })
-}
-
-pub fn store(body: &mut Vec<Inst>, ptr: u16, value: Reg) {
-    push(body, Inst::Store { ptr, step: ONE, row_step: NONE, mem: Mem::F32, value });
-}
-
-/// One statement over a row of `width` floats.
-pub fn map(width: i64, ptrs: u16, derived: Vec<Derived>, body: Vec<Inst>) -> Program {
-    Program {
-        ptrs,
-        ints: 0,
-        slots: 0,
-        derived,
-        stmts: vec![Stmt::Map { len: Len::Const(width), body, folds: Vec::new() }],
-    }
-}
-
-/// Floats from one row of sums to the next.
-fn apart(width: i64) -> i64 {
-    (width + STRIP - 1) / STRIP * STRIP
-}
-
-/// Floats of the sums of a row of `width`.
-pub fn floats(width: i64) -> i64 {
-    3 * apart(width)
-}
+use super::program::{load, map, push, store};
+use crate::lanes::{Bin, Cmp, Derived, Inst, Program, Reg, derive};
+use crate::spec::extents::whole_strips;
 
 /// Pointers to the three rows behind pointer `ptr`.
 fn rows(width: i64, derived: &mut Vec<Derived>, ptr: u16) -> [u16; 3] {
-    [ptr, derive(derived, ptr, apart(width)), derive(derived, ptr, 2 * apart(width))]
+    let apart = whole_strips(width);
+    [ptr, derive(derived, ptr, apart), derive(derived, ptr, 2 * apart)]
 }
 
 /// Clears the sums behind pointer 0.
@@ -77,7 +43,7 @@ pub fn whole(width: i64, body: &mut Vec<Inst>, derived: &mut Vec<Derived>, ptr: 
     let plain = push(body, Inst::Bin(Bin::Add, total, part));
     let all = push(body, Inst::Bin(Bin::Add, part, lost));
     let all = push(body, Inst::Bin(Bin::Add, total, all));
-    // What is lost is no number where a total is infinite.
+    // What is lost is NaN where a total is infinite.
     let valid = push(body, Inst::Cmp(Cmp::Eq, all, all));
     push(body, Inst::Select(valid, all, plain))
 }

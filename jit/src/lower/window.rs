@@ -1,17 +1,20 @@
 //! Windows over images: what a convolution or a pooling reads, and the filters.
 
 use super::body::Body;
-use super::{Lower, WeightPack, WeightPart, Wide, bind};
+use super::rows::Seen;
+use super::unbound::{Unbound, bind};
+use super::{Lower, WeightPack, WeightPart};
 use crate::CompileError;
-use crate::lanes::{Len, Mem, Reg, STRIP};
-use crate::spec::{Binding, Buffer, KernelSpec, PackSpec, WindowFold, WindowSpec, written_out};
+use crate::lanes::{Len, Mem, Reg, math};
+use crate::spec::extents::whole_strips;
+use crate::spec::{Binding, Buffer, KernelSpec, PackSpec, WindowReduction, WindowSpec, written_out};
 use tancho_ir::access::resolve;
-use tancho_ir::op::{Op, Pooling};
+use tancho_ir::op::{Binary, Op, Pooling};
 use tancho_ir::{Dim, Sight, Value};
 
 /// A window before dims are bound.
-pub struct WideWindow {
-    from: Wide,
+pub struct UnboundWindow {
+    from: Unbound,
     image: [Dim; 2],
     out: [Dim; 2],
     before: [Dim; 2],
@@ -23,11 +26,11 @@ pub struct WideWindow {
     fill: f32,
 }
 
-/// Floats of a patch at most: what surrounds an image is copied into one with all that lies between the
+/// The most floats of a patch. What surrounds an image is copied into one, with all that lies between the
 /// window's elements.
 const PATCH: i64 = 1 << 20;
 
-impl WideWindow {
+impl UnboundWindow {
     /// Elements from one pixel of a row to the next.
     fn column(&self) -> i64 {
         self.from.strides[2].as_const().unwrap_or(self.chunk)
@@ -43,12 +46,13 @@ impl WideWindow {
             && patch.is_some_and(|n| n <= PATCH)
     }
 
-    pub fn bind(&self, b: &mut Binding) -> WindowSpec {
+    /// The window with its dims bound.
+    pub fn bind(&self, binding: &mut Binding) -> WindowSpec {
         WindowSpec {
-            from: bind(b, &self.from),
-            image: [b.len(&self.image[0]), b.len(&self.image[1])],
-            out: [b.len(&self.out[0]), b.len(&self.out[1])],
-            before: [b.len(&self.before[0]), b.len(&self.before[1])],
+            from: bind(binding, &self.from),
+            image: [binding.len(&self.image[0]), binding.len(&self.image[1])],
+            out: [binding.len(&self.out[0]), binding.len(&self.out[1])],
+            before: [binding.len(&self.before[0]), binding.len(&self.before[1])],
             kernel: self.kernel,
             stride: self.stride,
             dilation: self.dilation,
@@ -61,17 +65,17 @@ impl WideWindow {
 
 impl Lower<'_> {
     /// The window of a convolution or a pooling; `chunk` channels are seen at a time.
-    pub fn window(&self, v: Value, chunk: Option<i64>) -> Result<WideWindow, CompileError> {
+    pub fn window(&self, v: Value, chunk: Option<i64>) -> Result<UnboundWindow, CompileError> {
         let unknown =
             |what: &str| self.unsupported(v, &format!("{what} of a window must be known when compiled"));
-        let node = self.g.node(v);
+        let node = self.graph.node(v);
         let x = node.args[0];
         let Sight { window, image, kernel } =
-            self.g.sight(v).ok_or_else(|| self.unsupported(v, "it has no window"))?;
+            self.graph.sight(v).ok_or_else(|| self.unsupported(v, "it has no window"))?;
         let fill =
             if matches!(node.op, Op::Pool2d { kind: Pooling::Max, .. }) { f32::NEG_INFINITY } else { 0.0 };
-        let shape = &self.g.ty(x).shape;
-        let pair = |d: &[Dim], what: &str| match (d[0].as_const(), d[1].as_const()) {
+        let shape = &self.graph.ty(x).shape;
+        let pair = |dims: &[Dim], what: &str| match (dims[0].as_const(), dims[1].as_const()) {
             (Some(a), Some(b)) => Ok([a, b]),
             _ => Err(unknown(what)),
         };
@@ -85,14 +89,14 @@ impl Lower<'_> {
         if !whole || !(access.strides[3].is(1) || channels <= 1) {
             return Err(self.unsupported(v, "its image must lie in memory pixel by pixel"));
         }
-        let mut from = self.wide(x, access);
+        let mut from = self.slot(x, access);
         // The one pixel of a row has no next one: any distance will do, but patches are laid out by it.
         if shape[2].is(1) {
             from.strides[2] = Dim::constant(channels);
         }
         let out = &node.ty.shape;
         let before = [before(0)?, before(1)?];
-        Ok(WideWindow {
+        Ok(UnboundWindow {
             from,
             image,
             out: [out[1].clone(), out[2].clone()],
@@ -119,13 +123,15 @@ impl Lower<'_> {
         v: Value,
         groups: i64,
     ) -> Result<Option<(Vec<i64>, WeightPart)>, CompileError> {
-        let w = self.g.node(v).args[1];
-        let Some(access) = resolve(self.g, w, &|_| false).filter(|a| self.is_constant(a.root)) else {
+        let filters = self.graph.node(v).args[1];
+        let Some(access) =
+            resolve(self.graph, filters, &|_| false).filter(|access| self.is_constant(access.root))
+        else {
             return Ok(None);
         };
         let consts = |dims: &[Dim]| dims.iter().map(Dim::as_const).collect::<Option<Vec<i64>>>();
         let (Some(shape), Some(strides), Some(offset)) =
-            (consts(&self.g.ty(w).shape), consts(&access.strides), access.offset.as_const())
+            (consts(&self.graph.ty(filters).shape), consts(&access.strides), access.offset.as_const())
         else {
             return Ok(None);
         };
@@ -147,10 +153,10 @@ impl Lower<'_> {
 
     /// Filters that another kernel made are brought into strips by a kernel of its own.
     pub fn pack_filters(&mut self, v: Value, groups: i64) -> Result<(), CompileError> {
-        let w = self.g.node(v).args[1];
+        let filters = self.graph.node(v).args[1];
         let [o, c, kh, kw] = self
-            .g
-            .ty(w)
+            .graph
+            .ty(filters)
             .shape
             .clone()
             .try_into()
@@ -159,26 +165,26 @@ impl Lower<'_> {
             .as_const()
             .ok_or_else(|| self.unsupported(v, "the number of its filters must be known when compiled"))?;
         let each = all / groups.max(1);
-        let access = self.access(w)?;
-        let mut from = self.wide(w, access);
+        let access = self.access(filters)?;
+        let mut from = self.slot(filters, access);
         let [so, sc, sh] = [0, 1, 2].map(|i| from.strides[i].clone());
         let sw = std::mem::replace(&mut from.step, so.clone());
         let group = so.times(&Dim::constant(each)).map_err(|e| self.unsupported(v, &e.to_string()))?;
         from.strides = vec![group, sh, sw, sc];
-        let mut b = Binding::default();
+        let mut binding = Binding::default();
         let spec = PackSpec {
             batch: vec![Len::Const(groups)],
-            k: b.lens(&[kh, kw, c]),
+            k: binding.lens(&[kh, kw, c]),
             n: Len::Const(each),
-            from: bind(&mut b, &from),
-            to: b.buffer(Buffer::Packed(v)),
+            from: bind(&mut binding, &from),
+            to: binding.buffer(Buffer::Packed(v)),
         };
-        self.push(KernelSpec::Pack(spec), b, v)
+        self.push(KernelSpec::Pack(spec), binding, v)
     }
 
     /// The filters of a convolution of one channel each: a row of channels for each element of the window, in
     /// whole strips.
-    fn taps(&mut self, v: Value) -> Result<(usize, i64), CompileError> {
+    fn taps(&mut self, v: Value) -> Result<Taps, CompileError> {
         let (k, part) = self
             .filter_part(v, 1)?
             .ok_or_else(|| self.unsupported(v, "its filters are not known when compiled"))?;
@@ -193,64 +199,89 @@ impl Lower<'_> {
             }
         }
         let pack = self.pack(WeightPack::plain(Vec::new(), Vec::new(), rows));
-        Ok((pack, (part.n.0 + STRIP - 1) / STRIP * STRIP))
+        Ok(Taps { pack, apart: whole_strips(part.n.0) })
     }
 
     /// A convolution of one channel each, or a pooling: what each element of the window adds, channel by
     /// channel. The window's rows are slots of their own, or its result is one where it has too many
-    /// elements; gives the number of the first.
-    pub fn fold_window(
+    /// elements.
+    pub fn reduce_window(
         &mut self,
         body: &mut Body,
         v: Value,
-        w: &WideWindow,
-    ) -> Result<(usize, Option<WindowFold>), CompileError> {
-        let op = self.g.node(v).op.clone();
+        window: UnboundWindow,
+    ) -> Result<Seen, CompileError> {
+        let op = self.graph.node(v).op.clone();
         let taps = if matches!(op, Op::Conv2d { .. }) { Some(self.taps(v)?) } else { None };
+        let max = matches!(op, Op::Pool2d { kind: Pooling::Max, .. });
         let first = body.slots.len();
-        if !w.is_small() {
-            let row = Wide::floats(w.from.buffer.clone(), 3);
-            let result = body.pointer(row);
-            let fold = match (taps, &op) {
-                (Some((pack, row)), _) => WindowFold::Filtered(
-                    usize::from(body.pointer(Wide::floats(Buffer::PackedWeight(pack), 3))),
-                    row,
-                ),
-                (None, Op::Pool2d { kind: Pooling::Max, .. }) => WindowFold::Max,
-                _ => WindowFold::Sum,
-            };
-            let result = body.e.load(result, Len::Const(1), Len::Const(0), Mem::F32);
-            body.define(v, result);
-            return Ok((first, Some(fold)));
-        }
-        let column = w.column();
-        let row = Wide::floats(w.from.buffer.clone(), 3);
-        let rows: Vec<u16> = (0..w.kernel[0]).map(|_| body.pointer(row.clone())).collect();
-        let filters = taps.map(|(pack, _)| body.pointer(Wide::floats(Buffer::PackedWeight(pack), 3)));
-        let one = Len::Const(1);
-        let e = &mut body.e;
+        let (result, reduction) = if window.is_small() {
+            (window.written_out(body, taps, max), None)
+        } else {
+            let (result, reduction) = window.reduced(body, taps, max);
+            (result, Some(reduction))
+        };
+        body.define(v, result);
+        Ok(Seen { window, first, reduction })
+    }
+}
+
+/// Filters of one channel each: a row of channels for each element of a window.
+#[derive(Clone, Copy)]
+struct Taps {
+    pack: usize,
+    /// Floats from one row to the next.
+    apart: i64,
+}
+
+impl UnboundWindow {
+    /// A slot that is moved by the nest: a row of the window, or what it is reduced to.
+    fn row(&self) -> Unbound {
+        Unbound::floats(self.from.buffer.clone(), 3)
+    }
+
+    /// The result of a window that loops reduce before the work on the row.
+    fn reduced(&self, body: &mut Body, taps: Option<Taps>, max: bool) -> (Reg, WindowReduction) {
+        let result = body.pointer(self.row());
+        let reduction = match taps {
+            Some(Taps { pack, apart }) => {
+                let slot = body.pointer(Unbound::floats(Buffer::PackedWeight(pack), 3));
+                WindowReduction::Filtered { slot: usize::from(slot), apart }
+            }
+            None if max => WindowReduction::Max,
+            None => WindowReduction::Sum,
+        };
+        (body.expr.load(result, Len::ONE, Len::ZERO, Mem::F32), reduction)
+    }
+
+    /// The result of a window with code for each of its elements.
+    fn written_out(&self, body: &mut Body, taps: Option<Taps>, max: bool) -> Reg {
+        let column = self.column();
+        let rows: Vec<u16> = (0..self.kernel[0]).map(|_| body.pointer(self.row())).collect();
+        let filters = taps.map(|taps| {
+            let ptr = body.pointer(Unbound::floats(Buffer::PackedWeight(taps.pack), 3));
+            (ptr, taps.apart)
+        });
+        let expr = &mut body.expr;
         let mut acc: Option<Reg> = None;
         for (i, ptr) in rows.iter().enumerate() {
-            for j in 0..w.kernel[1] {
-                let x = e.load_at(*ptr, j * w.dilation[1] * column, one);
-                acc = Some(match (filters.zip(taps), acc, &op) {
-                    (Some((f, (_, row))), acc, _) => {
-                        let tap = e.load_at(f, (i as i64 * w.kernel[1] + j) * row, one);
+            for j in 0..self.kernel[1] {
+                let x = expr.load_at(*ptr, j * self.dilation[1] * column, Len::ONE);
+                acc = Some(match (filters, acc) {
+                    (Some((filters, apart)), acc) => {
+                        let element = i as i64 * self.kernel[1] + j;
+                        let tap = expr.load_at(filters, element * apart, Len::ONE);
                         match acc {
-                            Some(acc) => e.fma(x, tap, acc),
-                            None => e.mul(x, tap),
+                            Some(acc) => expr.fma(x, tap, acc),
+                            None => expr.mul(x, tap),
                         }
                     }
-                    (None, None, _) => x,
-                    (None, Some(acc), Op::Pool2d { kind: Pooling::Max, .. }) => {
-                        crate::lanes::math::binary(e, tancho_ir::op::Binary::Max, acc, x)
-                    }
-                    (None, Some(acc), _) => e.add(acc, x),
+                    (None, None) => x,
+                    (None, Some(acc)) if max => math::binary(expr, Binary::Max, acc, x),
+                    (None, Some(acc)) => expr.add(acc, x),
                 });
             }
         }
-        let acc = acc.unwrap_or_else(|| e.c(0.0));
-        body.define(v, acc);
-        Ok((first, None))
+        acc.unwrap_or_else(|| expr.c(0.0))
     }
 }

@@ -1,92 +1,118 @@
 //! How much a kernel computes and moves: for dividing work, and for profiles.
 
+use super::params::product;
+use super::{AttentionSpec, KernelSpec, MatmulSpec, PackSpec, RowSpec, Slot, WindowSpec, WinogradSpec};
 use crate::lanes::{Len, Terms};
-use crate::spec::{KernelSpec, Slot, WindowSpec};
 use tancho_ir::Dim;
 
-fn dim(l: Len) -> Dim {
-    match l {
-        Len::Const(n) => Dim::constant(n),
-        Len::Arg(i) => Dim::sym(&format!("#{i}")),
+/// What a kernel computes and moves, as dims over its parameters.
+#[derive(Default)]
+pub struct Cost {
+    /// Floating-point operations of matmuls: two for each multiply-add.
+    pub flops: Dim,
+    /// Bytes read and written, each once.
+    pub bytes: Dim,
+}
+
+/// What a kernel computes and moves. `None` where that is too large to write down.
+pub fn cost(spec: &KernelSpec) -> Option<Cost> {
+    match spec {
+        KernelSpec::Row(spec) => spec.cost(),
+        KernelSpec::Matmul(spec) => spec.cost(),
+        KernelSpec::Winograd(spec) => spec.cost(),
+        KernelSpec::Pack(spec) => spec.cost(),
+        KernelSpec::Attention(spec) => spec.cost(),
     }
 }
 
-fn product(lens: impl IntoIterator<Item = Len>, factor: i64) -> Option<Dim> {
-    lens.into_iter().try_fold(Dim::constant(factor), |acc, l| acc.times(&dim(l))).ok()
-}
-
 fn sum(parts: impl IntoIterator<Item = Option<Dim>>) -> Option<Dim> {
-    parts.into_iter().try_fold(Dim::constant(0), |acc, p| acc.plus(&p?).ok())
+    parts.into_iter().try_fold(Dim::constant(0), |sum, part| sum.plus(&part?).ok())
 }
 
 /// Bytes of what a slot touches along these axes, and along a row of `len`: what lies still counts once.
-fn bytes(s: &Slot, axes: &[Len], len: Len) -> Option<Dim> {
+fn bytes(slot: &Slot, axes: &[Len], len: Len) -> Option<Dim> {
     let moving = axes
         .iter()
-        .zip(&s.strides)
-        .filter(|(_, stride)| !stride.is(0) || s.gather.is_some())
+        .zip(&slot.strides)
+        .filter(|(_, stride)| !stride.is(0) || slot.gather.is_some())
         .map(|(axis, _)| *axis);
-    let row = if s.step.is(0) { Len::Const(1) } else { len };
-    product(moving.chain([row]), s.mem.size())
+    let row = if slot.step.is(0) { Len::ONE } else { len };
+    product(moving.chain([row]), slot.mem.size())
 }
 
 /// Bytes of the image under a window, by the pixels of the result along these axes.
-fn image(w: &WindowSpec, axes: &[Len]) -> Option<Dim> {
-    product(axes.iter().copied().chain([w.stride[0], w.stride[1], w.chunk].map(Len::Const)), 4)
+fn image(window: &WindowSpec, axes: &[Len]) -> Option<Dim> {
+    let factors = [window.stride[0], window.stride[1], window.chunk].map(Len::Const);
+    product(axes.iter().copied().chain(factors), 4)
 }
 
-/// Floating-point operations of products, and bytes read and written once each; dims over the kernel's
-/// parameters. `None` where they are too large to write down.
-pub fn cost(spec: &KernelSpec) -> Option<(Dim, Dim)> {
-    Some(match spec {
-        KernelSpec::Row(s) => {
-            let image = s.window.as_ref().map(|w| image(&w.window, &s.outer));
-            (Dim::constant(0), sum(s.slots.iter().map(|slot| bytes(slot, &s.outer, s.len)).chain(image))?)
-        }
-        KernelSpec::Matmul(s) => {
-            let mut axes = s.batch.clone();
-            let right =
-                s.b.strides.iter().zip(&axes).filter(|(stride, _)| !stride.is(0)).map(|(_, axis)| *axis);
-            let right = match (s.terms.0, s.k) {
-                (Terms::F32, k) => product(right.chain([k, s.n]), 4)?,
-                (terms, Len::Const(k)) => product(right.chain([s.n]), 4 * terms.lines(k))?,
-                _ => return None,
-            };
-            axes.push(s.m);
-            let flops = product(axes.iter().copied().chain([s.n, s.k]), 2)?;
-            let rows = s.rows.iter().flat_map(|(_, slots)| slots);
-            let slots =
-                s.slots.iter().chain(rows).filter(|slot| !slot.block).map(|slot| bytes(slot, &axes, s.n));
-            let left = match &s.window {
-                Some(w) => image(w, &axes),
-                None => bytes(&s.a, &axes, s.k),
-            };
-            (flops, sum(slots.chain([left, Some(right)]))?)
-        }
-        KernelSpec::Winograd(s) => {
-            // Those of the products that are made, not of the convolution.
-            let (places, tile) = ((s.m + 2) * (s.m + 2), s.m * s.m);
-            let pixels = product([s.images, s.window.out[0], s.window.out[1]], 1)?;
-            let products =
-                pixels.times(&Dim::constant(2 * places * s.channels * s.columns * s.parts / tile)).ok()?;
-            let axes = [s.images, s.window.out[0], s.window.out[1]];
-            let slots = s.slots.iter().map(|slot| bytes(slot, &axes, Len::Const(s.columns * s.parts)));
-            let image = product([s.images, s.window.image[0], s.window.image[1]], 4 * s.channels);
-            (
-                products,
-                sum(slots.chain([image, Some(Dim::constant(4 * places * s.channels * s.columns * s.parts))]))?,
-            )
-        }
-        KernelSpec::Pack(s) => {
-            (Dim::constant(0), product(s.batch.iter().chain(&s.k).copied().chain([s.n]), 8)?)
-        }
-        KernelSpec::Attention(s) => {
-            let width = Len::Const(s.width);
-            // Keys that no query sees by its place are counted too: what is left of them is no polynomial.
-            let flops = product([s.batch, Len::Const(s.heads), s.s, s.t, width], 4)?;
-            let of =
-                |heads: i64, len: Len, bytes: i64| product([s.batch, Len::Const(heads), len, width], bytes);
-            (flops, sum([of(s.heads, s.s, 8), of(s.key_heads, s.t, s.k.mem.size() + s.v.mem.size())])?)
-        }
-    })
+impl RowSpec {
+    fn cost(&self) -> Option<Cost> {
+        let image = self.window.as_ref().map(|seen| image(&seen.window, &self.outer));
+        let slots = self.slots.iter().map(|slot| bytes(slot, &self.outer, self.len));
+        Some(Cost { flops: Dim::constant(0), bytes: sum(slots.chain(image))? })
+    }
+}
+
+impl MatmulSpec {
+    fn cost(&self) -> Option<Cost> {
+        let mut axes = self.batch.clone();
+        let matrices =
+            self.b.strides.iter().zip(&axes).filter(|(stride, _)| !stride.is(0)).map(|(_, axis)| *axis);
+        let right = match (self.encodings.many_rows, self.k) {
+            (Terms::F32, k) => product(matrices.chain([k, self.n]), 4)?,
+            (terms, Len::Const(k)) => product(matrices.chain([self.n]), 4 * terms.lines(k))?,
+            _ => return None,
+        };
+        axes.push(self.m);
+        let flops = product(axes.iter().copied().chain([self.n, self.k]), 2)?;
+        let row_slots = self.rows.iter().flat_map(|rows| &rows.slots);
+        let slots = self
+            .slots
+            .iter()
+            .chain(row_slots)
+            .filter(|slot| !slot.block)
+            .map(|slot| bytes(slot, &axes, self.n));
+        let left = match &self.window {
+            Some(window) => image(window, &axes),
+            None => bytes(&self.a, &axes, self.k),
+        };
+        Some(Cost { flops, bytes: sum(slots.chain([left, Some(right)]))? })
+    }
+}
+
+impl WinogradSpec {
+    /// The operations counted are those of the matmuls that are made, not those of the convolution.
+    fn cost(&self) -> Option<Cost> {
+        let (places, tile) = ((self.m + 2) * (self.m + 2), self.m * self.m);
+        let axes = [self.images, self.window.out[0], self.window.out[1]];
+        let pixels = product(axes, 1)?;
+        let each = 2 * places * self.channels * self.columns * self.parts / tile;
+        let flops = pixels.times(&Dim::constant(each)).ok()?;
+        let width = Len::Const(self.columns * self.parts);
+        let slots = self.slots.iter().map(|slot| bytes(slot, &axes, width));
+        let image = product([self.images, self.window.image[0], self.window.image[1]], 4 * self.channels);
+        let filters = Dim::constant(4 * places * self.channels * self.columns * self.parts);
+        Some(Cost { flops, bytes: sum(slots.chain([image, Some(filters)]))? })
+    }
+}
+
+impl PackSpec {
+    fn cost(&self) -> Option<Cost> {
+        let bytes = product(self.batch.iter().chain(&self.k).copied().chain([self.n]), 8)?;
+        Some(Cost { flops: Dim::constant(0), bytes })
+    }
+}
+
+impl AttentionSpec {
+    /// Keys that no query sees by its place are counted too: without them the number is no polynomial.
+    fn cost(&self) -> Option<Cost> {
+        let width = Len::Const(self.width);
+        let flops = product([self.batch, Len::Const(self.heads), self.queries, self.keys, width], 4)?;
+        let of =
+            |heads: i64, len: Len, bytes: i64| product([self.batch, Len::Const(heads), len, width], bytes);
+        let queries = of(self.heads, self.queries, 8);
+        let keys = of(self.key_heads, self.keys, self.k.mem.size() + self.v.mem.size());
+        Some(Cost { flops, bytes: sum([queries, keys])? })
+    }
 }

@@ -1,16 +1,26 @@
 //! Kernels as data: everything the code depends on and nothing else.
 //!
-//! Two layers of a network with the same specs share one function. Dims known when
-//! compiling are constants in the spec; run-time dims are parameters, computed from
-//! the bound dims before each call ([`Len::Arg`] is the kernel's parameter of that number).
+//! Two layers of a network with the same spec share one function. Dims that are known when the network is
+//! compiled are constants in the spec. Run-time dims are parameters, computed from the bound dims before each
+//! call; [`Len::Arg`] is the kernel's parameter of that number.
+//!
+//! What follows from a spec alone is here too: how many units it has and how its working memory is laid out
+//! (`extents.rs`), what it costs (`cost.rs`), how it is divided among threads (`division.rs`), and what its
+//! lengths are for given parameters (`params.rs`). Lowering and loop nests both use this folder, and it uses
+//! neither.
 
+mod binding;
 pub(crate) mod cost;
+mod division;
+pub(crate) mod extents;
+pub(crate) mod params;
+
+pub use binding::{Binding, Buffer};
+pub use division::{Division, MatmulDivision};
 
 use crate::lanes::schedule::Scheduled;
 use crate::lanes::{Inst, Len, Mem, Terms};
 use crate::machine::Blocking;
-use std::collections::HashMap;
-use tancho_ir::{Dim, Value};
 
 /// One way a kernel reads or writes a buffer: element `offset + Σ coordinate * stride`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -27,7 +37,7 @@ pub struct Slot {
     pub step: Len,
     /// The row is the one whose number another slot holds.
     pub gather: Option<Gather>,
-    /// The buffer holds only the rows of the block at hand (a contraction's product before row work).
+    /// The buffer holds the rows of one block alone: the result of a matmul before work on whole rows.
     pub block: bool,
 }
 
@@ -53,7 +63,7 @@ pub struct WindowSpec {
     pub out: [Len; 2],
     /// Pixels before the image's first row and column.
     pub before: [Len; 2],
-    /// Elements of the window, down and across.
+    /// Rows and columns of the window.
     pub kernel: [i64; 2],
     /// Pixels from one position to the next.
     pub stride: [i64; 2],
@@ -67,7 +77,7 @@ pub struct WindowSpec {
     pub fill: u32,
 }
 
-/// Whether code is written for each of so many elements of a window: else loops run over them.
+/// Whether a window of this many elements has code for each of them; else loops run over them.
 pub fn written_out(elements: i64) -> bool {
     elements <= 128
 }
@@ -81,7 +91,7 @@ impl WindowSpec {
         }
     }
 
-    /// Numbers that a window sees.
+    /// Elements that a window sees, over all channels.
     pub fn terms(&self) -> i64 {
         self.kernel[0] * self.kernel[1] * self.chunk
     }
@@ -91,8 +101,8 @@ impl WindowSpec {
         self.kernel[1] == 1 || (self.dilation[1] == 1 && self.column() == self.chunk)
     }
 
-    /// Floats from one row of a patch, which holds a window that does not stand on the image alone, to the
-    /// next.
+    /// Floats from one row of a patch to the next. A patch holds what a window sees that stands partly beside
+    /// the image.
     pub fn patch_row(&self) -> i64 {
         self.span() * self.column()
     }
@@ -130,32 +140,60 @@ pub struct RowSpec {
 pub struct RowWindow {
     /// The window.
     pub window: WindowSpec,
-    /// The slots from this number on are the rows of the window; where it is folded before, one slot is the
-    /// result.
+    /// The slots from this number on are the rows of the window; where it is reduced before the work, one
+    /// slot is the result.
     pub first: usize,
-    /// How it is folded before the work, if it has too many elements to be written out there.
-    pub fold: Option<WindowFold>,
+    /// How it is reduced before the work, if it has too many elements to be written out there.
+    pub reduction: Option<WindowReduction>,
 }
 
 /// What becomes of the elements of a window, channel by channel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum WindowFold {
+pub enum WindowReduction {
     /// Their maximum; NaN if there is one.
     Max,
     /// Their sum.
     Sum,
-    /// Their sum, each times a row of filters: the slot of these, and floats from one to the next.
-    Filtered(usize, i64),
+    /// Their sum, each times a row of filters.
+    Filtered {
+        /// The slot of the filters.
+        slot: usize,
+        /// Floats from one row of them to the next.
+        apart: i64,
+    },
 }
 
-/// A matrix product with what is fused into it.
+/// The operand encodings of a matmul's tiles.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Encodings {
+    /// Of tiles of many rows.
+    pub many_rows: Terms,
+    /// Of tiles of few rows.
+    pub few_rows: Terms,
+}
+
+impl Encodings {
+    /// f32 throughout.
+    pub const F32: Encodings = Encodings { many_rows: Terms::F32, few_rows: Terms::F32 };
+}
+
+/// Work on finished rows.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct RowWork {
+    /// The work on one row; pointer `i` is slot `i`, then come scratch rows.
+    pub work: Scheduled,
+    /// What it reads and writes.
+    pub slots: Vec<Slot>,
+}
+
+/// A matmul with what is fused into it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct MatmulSpec {
     /// Leading axes along which both sides have a matrix of their own.
     pub batch: Vec<Len>,
-    /// Rows of a product.
+    /// Rows of a result.
     pub m: Len,
-    /// Columns of a product.
+    /// Columns of a result.
     pub n: Len,
     /// Length of the sums.
     pub k: Len,
@@ -166,15 +204,15 @@ pub struct MatmulSpec {
     pub window: Option<WindowSpec>,
     /// The packed right operand: strides along the batch axes.
     pub b: Slot,
-    /// What the operands are in tiles of many rows, and of few.
-    pub terms: (Terms, Terms),
+    /// What the operands are in tiles.
+    pub encodings: Encodings,
     /// What is read and written for each accumulator; strides as of `a`.
     pub slots: Vec<Slot>,
     /// The work on each accumulator; pointer `i` is slot `i`.
     pub epilogue: Vec<Inst>,
-    /// Work on the finished rows of a block; pointer `i` is `row_slots[i]`, then scratch rows.
-    pub rows: Option<(Scheduled, Vec<Slot>)>,
-    /// The buffer for a block of product rows and scratch rows, if row work needs one.
+    /// Work on the finished rows of a block.
+    pub rows: Option<RowWork>,
+    /// The buffer for a block of rows and scratch rows, if row work needs one.
     pub scratch: Option<u16>,
     /// How it is cut into tiles and blocks.
     pub blocking: Blocking,
@@ -200,16 +238,16 @@ pub struct WinogradSpec {
     pub filters: u16,
     /// What is read and written for each result; strides along N, H and W.
     pub slots: Vec<Slot>,
-    /// The work on each result of a tile: pointer 0 is the tile's products, then the slots, then scratch
-    /// rows.
+    /// The work on each result of a tile: pointer 0 is the matmuls' results of the tile, then come the slots,
+    /// then scratch rows.
     pub work: Vec<Scheduled>,
-    /// The buffer for patches, products and scratch rows.
+    /// The buffer for patches, the matmuls' results and scratch rows.
     pub scratch: u16,
     /// Tiles done together.
     pub block: i64,
     /// Tiles of a unit of work.
     pub unit: i64,
-    /// Columns of the widest tile of a product.
+    /// Columns of the widest tile of a matmul.
     pub cols: i64,
 }
 
@@ -238,9 +276,9 @@ pub struct AttentionSpec {
     /// Key heads; a divisor of `heads`.
     pub key_heads: i64,
     /// Queries of a sequence.
-    pub s: Len,
+    pub queries: Len,
     /// Keys of a sequence.
-    pub t: Len,
+    pub keys: Len,
     /// Width of a head.
     pub width: i64,
     /// Queries, keys and values; their last axis lies with step 1.
@@ -255,7 +293,7 @@ pub struct AttentionSpec {
     pub bias: Option<Slot>,
     /// A query sees no key behind it, counted from the end.
     pub causal: bool,
-    /// A query sees so many keys up to its own place, and those behind it.
+    /// A query sees this many keys up to its own place, and those behind it.
     pub window: Option<Len>,
     /// Factor on the scores, by its bits.
     pub scale: u32,
@@ -265,8 +303,10 @@ pub struct AttentionSpec {
     pub scratch: u16,
     /// Queries of a block.
     pub block: i64,
-    /// Columns of the widest tiles of the scores, and of the product with the values.
-    pub columns: (i64, i64),
+    /// Columns of the widest tile of the scores.
+    pub score_cols: i64,
+    /// Columns of the widest tile of the matmul with the values.
+    pub value_cols: i64,
 }
 
 /// A kernel.
@@ -280,65 +320,38 @@ pub enum KernelSpec {
     Attention(AttentionSpec),
 }
 
-/// What a kernel's buffer is when the network runs.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub enum Buffer {
-    /// A value of the graph.
-    Value(Value),
-    /// An input or weight as it came in, where the value itself is copied out.
-    Source(Value),
-    /// A packed right operand made by the kernel before.
-    Packed(Value),
-    /// A weight packed when the network is compiled, by its number.
-    PackedWeight(usize),
-    /// Working memory of one call, apart for each thread.
-    Scratch,
-}
-
-/// What a kernel is called with: its buffers and the dims behind its parameters.
-#[derive(Clone, Debug, Default)]
-pub struct Binding {
-    /// The buffers in the order of the spec's numbers.
-    pub buffers: Vec<Buffer>,
-    /// The dims behind the parameters.
-    pub params: Vec<Dim>,
-    known: HashMap<Dim, u16>,
-}
-
-impl Binding {
-    /// A dim as constant or parameter.
-    pub fn len(&mut self, d: &Dim) -> Len {
-        if let Some(n) = d.as_const() {
-            return Len::Const(n);
-        }
-        let next = self.params.len() as u16;
-        let i = *self.known.entry(d.clone()).or_insert(next);
-        if i == next {
-            self.params.push(d.clone());
-        }
-        Len::Arg(i)
+impl KernelSpec {
+    /// The row kernel, if it is one. No other kernel takes rows by number.
+    fn row(&self) -> Option<&RowSpec> {
+        if let KernelSpec::Row(spec) = self { Some(spec) } else { None }
     }
 
-    /// Several dims.
-    pub fn lens(&mut self, dims: &[Dim]) -> Vec<Len> {
-        dims.iter().map(|d| self.len(d)).collect()
+    /// Whether it packs a right operand for the kernel after it.
+    pub fn packs(&self) -> bool {
+        matches!(self, KernelSpec::Pack(_))
     }
 
-    /// The number of a buffer.
-    pub fn buffer(&mut self, b: Buffer) -> u16 {
-        match self.buffers.iter().position(|x| *x == b) {
-            Some(i) => i as u16,
-            None => {
-                self.buffers.push(b);
-                (self.buffers.len() - 1) as u16
-            }
-        }
-    }
-}
-
-impl RowSpec {
-    /// The slots that take rows by number, with their place among the slots.
+    /// The slots that take rows by number, with their places among the slots.
     pub fn gathers(&self) -> impl Iterator<Item = (usize, &Gather)> {
-        self.slots.iter().enumerate().filter_map(|(i, s)| s.gather.as_ref().map(|g| (i, g)))
+        let slots = self.row().into_iter().flat_map(|spec| spec.slots.iter().enumerate());
+        slots.filter_map(|(i, slot)| slot.gather.as_ref().map(|gather| (i, gather)))
+    }
+
+    /// The slots of a buffer; `None` if it is read otherwise than row by row.
+    pub fn row_slots(&self, buffer: usize) -> Option<impl Iterator<Item = &Slot>> {
+        Some(self.row()?.slots.iter().filter(move |slot| usize::from(slot.buffer) == buffer))
+    }
+
+    /// Where a unit of a row kernel lies along the outer axes, with these as its parameters.
+    pub fn coordinates(&self, unit: i64, params: &[i64]) -> Vec<i64> {
+        let outer = self.row().map_or(&[][..], |spec| &spec.outer);
+        let mut coords = vec![0; outer.len()];
+        let mut left = unit;
+        for (at, extent) in coords.iter_mut().zip(outer).rev() {
+            let extent = extent.value(params).max(1);
+            *at = left % extent;
+            left /= extent;
+        }
+        coords
     }
 }

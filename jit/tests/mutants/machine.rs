@@ -244,6 +244,7 @@ pub fn allowed(p: &Program, ints: &[i64]) -> Touched {
     let len = |l: Len| match l {
         Len::Const(n) => n,
         Len::Arg(i) => ints[usize::from(i)],
+        Len::Local(local) => local.unbound(),
     };
     for stmt in &p.stmts {
         let (rows, count, body) = match stmt {

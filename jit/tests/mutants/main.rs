@@ -52,7 +52,7 @@ fn programs(p: &Program) -> Vec<(String, Program)> {
     // A length grows for strides, whose rows then lie elsewhere.
     let others = |l: Len| match l {
         Len::Const(n) => [n - 1, n / 2, n + 1].map(Len::Const),
-        Len::Arg(_) => [0, 5, 64].map(Len::Const),
+        Len::Arg(_) | Len::Local(_) => [0, 5, 64].map(Len::Const),
     };
     for (s, stmt) in p.stmts.iter().enumerate() {
         match stmt {

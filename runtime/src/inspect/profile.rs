@@ -158,7 +158,7 @@ fn main_op(k: &Kernel) -> Option<Value> {
 impl Session {
     /// Begins (anew) or ends to measure the time of each kernel; two clock readings for each, some 50 ns.
     pub fn set_profiling(&mut self, on: bool) {
-        self.costs = on.then(|| Costs::new(self.compiled().inner().code.program.steps.len()));
+        self.costs = on.then(|| Costs::new(self.compiled().inner().code.schedule.steps.len()));
     }
 
     /// What the runs cost since [`Session::set_profiling`]; empty without it.
@@ -183,7 +183,7 @@ impl Session {
         };
         let graph = &code.fused.graph;
         let kernel = |(step, cost): (usize, &Cost)| {
-            let s = &code.program.steps[step];
+            let s = &code.schedule.steps[step];
             let k = &code.fused.kernels[s.kernel];
             let main = main_op(k);
             let source = main.map_or_else(Source::default, |v| graph.node(v).source.clone());

@@ -158,7 +158,7 @@ impl Bound {
 
     /// The parameters and the work of each step, and its stages.
     fn divide(&mut self, compiled: &Compiled, known: &Values<'_>, division: Division) -> Result<(), Error> {
-        let steps = &compiled.inner().code.program.steps;
+        let steps = &compiled.inner().code.schedule.steps;
         self.calls.resize_with(steps.len(), Call::default);
         self.stages.clear();
         for (i, ((call, step), at)) in self.calls.iter_mut().zip(steps).zip(&known.layout.steps).enumerate() {

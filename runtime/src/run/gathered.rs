@@ -4,7 +4,7 @@ use crate::tensor::view::AnyView;
 use crate::weights::{Rows, Weights};
 use tancho_jit::lanes::Len;
 use tancho_jit::plan::Place;
-use tancho_jit::spec::{KernelSpec, Slot};
+use tancho_jit::spec::Slot;
 
 /// A weight whose rows are decoded as inputs name them.
 #[derive(Debug)]
@@ -18,7 +18,7 @@ pub struct Gathered {
 impl Gathered {
     /// All of them. A weight that anything else reads, or that is gathered by ids that are computed, is not
     /// among them: it is decoded whole.
-    pub fn of(code: &tancho_jit::Compiled, weights: &Weights) -> Vec<Gathered> {
+    pub fn of(code: &tancho_jit::Code, weights: &Weights) -> Vec<Gathered> {
         // The steps that read each weight, and as which of their buffers.
         let mut readers: Vec<Vec<(usize, usize)>> = vec![Vec::new(); weights.len()];
         for (step, places) in code.plan.places.iter().enumerate() {
@@ -32,8 +32,7 @@ impl Gathered {
             let coded = weights.at(weight)?.coded()?;
             let (mut inputs, mut row) = (Vec::new(), None);
             for &(step, at) in &readers[weight] {
-                let KernelSpec::Row(spec) = &code.program.steps[step].spec else { return None };
-                for slot in spec.slots.iter().filter(|s| usize::from(s.buffer) == at) {
+                for slot in code.schedule.steps[step].spec.row_slots(at)? {
                     let (input, elements) = rows_of(slot, &code.plan.places[step], coded.len())?;
                     if row.replace(elements).is_some_and(|other| other != elements) {
                         return None;

@@ -6,7 +6,7 @@ use crate::run::bind::Env;
 use tancho_ir::op::Op;
 use tancho_ir::{Graph, Value};
 use tancho_jit::Step;
-use tancho_jit::spec::{KernelSpec, Slot};
+use tancho_jit::spec::Slot;
 
 /// The error of an id out of range: which id it was, read where the kernel read it. `params` are the
 /// parameters the step was given, and `bytes` has the bytes of its buffers by number.
@@ -20,20 +20,11 @@ pub fn id_error<'a>(
 ) -> Error {
     let code = &compiled.inner().code;
     let (unit, which) = (status / tancho_jit::STATUS_SLOTS, (status % tancho_jit::STATUS_SLOTS) as usize);
-    let kernel: &Step = &code.program.steps[step];
+    let kernel: &Step = &code.schedule.steps[step];
     let unknown = || Error::IdOutOfRange { op: kernel.name.clone(), id: -1, rows: 0, position: Vec::new() };
-    let KernelSpec::Row(row) = &kernel.spec else { return unknown() };
-    let Some(gather) = row.slots.get(which).and_then(|slot| slot.gather.as_ref()) else { return unknown() };
-    let len = |l: tancho_jit::lanes::Len| match l {
-        tancho_jit::lanes::Len::Const(n) => n,
-        tancho_jit::lanes::Len::Arg(i) => params[i as usize],
-    };
-    let mut coords = vec![0; row.outer.len()];
-    let mut remaining = unit;
-    for (c, extent) in coords.iter_mut().zip(&row.outer).rev() {
-        *c = remaining % len(*extent).max(1);
-        remaining /= len(*extent).max(1);
-    }
+    let Some((_, gather)) = kernel.spec.gathers().find(|(slot, _)| *slot == which) else { return unknown() };
+    let len = |len: tancho_jit::lanes::Len| len.value(params);
+    let coords = kernel.spec.coordinates(unit, params);
     let ids: &Slot = &gather.ids;
     let element = len(ids.offset) + coords.iter().zip(&ids.strides).map(|(c, st)| c * len(*st)).sum::<i64>();
     let buffer = bytes(ids.buffer as usize).as_chunks::<4>().0;

@@ -7,7 +7,7 @@ use crate::run::live::{self, Flow};
 use std::collections::{HashMap, HashSet};
 use tancho_ir::op::Op;
 use tancho_ir::{Dim, Graph, Value};
-use tancho_jit::Compiled;
+use tancho_jit::Code;
 use tancho_jit::sizes::MOST_BYTES;
 
 /// The number of a polynomial.
@@ -64,9 +64,9 @@ impl Known {
 }
 
 impl Layout {
-    pub fn new(declared: &Graph, code: &Compiled) -> Layout {
+    pub fn new(declared: &Graph, code: &Code) -> Layout {
         let mut k = Known::default();
-        let steps = (code.program.steps.iter())
+        let steps = (code.schedule.steps.iter())
             .map(|s| StepDims {
                 params: s.binding.params.iter().map(|d| k.add(d)).collect(),
                 scratch: k.add(&s.scratch),

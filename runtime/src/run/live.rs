@@ -1,10 +1,9 @@
 //! Which steps of a run have anything to do. Kernels count rows whatever a row holds: of rows without
 //! elements there may be 2^40, and what only such steps read need not be computed either.
 
-use tancho_jit::lanes::Len;
 use tancho_jit::plan::Place;
-use tancho_jit::spec::{Buffer, KernelSpec, RowSpec};
-use tancho_jit::{Compiled, Step};
+use tancho_jit::spec::{Buffer, KernelSpec};
+use tancho_jit::{Code, Step};
 
 /// What a step reads and writes.
 #[derive(Debug)]
@@ -17,9 +16,9 @@ pub struct Flow {
 }
 
 /// What each step of a network reads and writes.
-pub fn flows(code: &Compiled) -> Vec<Flow> {
+pub fn flows(code: &Code) -> Vec<Flow> {
     let flow = |(step, places): (&Step, &Vec<Place>)| {
-        let packs = matches!(step.spec, KernelSpec::Pack(_));
+        let packs = step.spec.packs();
         let written = |b: &Buffer| match b {
             Buffer::Value(v) => !packs && code.fused.kernels[step.kernel].outputs.contains(v),
             Buffer::Packed(_) => packs,
@@ -30,15 +29,15 @@ pub fn flows(code: &Compiled) -> Vec<Flow> {
         Flow {
             writes: buffers().filter(|(b, _)| written(b)).map(|(_, place)| *place).collect(),
             reads: buffers().filter(|(b, _)| !written(b)).filter_map(block).collect(),
-            finds_ids: matches!(&step.spec, KernelSpec::Row(spec) if reads_all_ids_once(spec)),
+            finds_ids: reads_all_ids_once(&step.spec),
         }
     };
-    code.program.steps.iter().zip(&code.plan.places).map(flow).collect()
+    code.schedule.steps.iter().zip(&code.plan.places).map(flow).collect()
 }
 
 /// Whether each unit reads an id of its own.
-fn reads_all_ids_once(spec: &RowSpec) -> bool {
-    spec.gathers().any(|(_, gather)| gather.ids.strides.iter().all(|s| *s != Len::Const(0)))
+fn reads_all_ids_once(spec: &KernelSpec) -> bool {
+    spec.gathers().any(|(_, gather)| gather.ids.strides.iter().all(|stride| !stride.is(0)))
 }
 
 /// Finds the steps that write something which is read or returned. `is_empty` asks it of results and states,

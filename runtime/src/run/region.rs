@@ -10,7 +10,7 @@ use crate::run::pool;
 use crate::run::stages::{Stage, Work};
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::Instant;
-use tancho_jit::{Arguments, Kernel};
+use tancho_jit::{Arguments, KernelFn};
 
 /// What one call of a kernel is given.
 #[derive(Debug, Default)]
@@ -83,7 +83,7 @@ impl Progress {
 
 /// What threads share while a run lasts.
 struct Region<'a> {
-    kernels: &'a [Kernel],
+    kernels: &'a [KernelFn],
     calls: &'a [Call],
     stages: &'a [Stage],
     progress: &'a Progress,
@@ -103,7 +103,7 @@ unsafe impl Sync for Region<'_> {}
 /// Runs all stages; gives the stage and status of a kernel that found an id out of range.
 ///
 /// # Safety
-/// While this runs, the call of every stage's step must hold what [`Kernel::run`] asks for: buffers of the
+/// While this runs, the call of every stage's step must hold what [`KernelFn::run`] asks for: buffers of the
 /// sizes that the plan gives them, the parameters of the binding, and working memory for as many threads as
 /// [`Progress::reserve`] was given. Of the buffers:
 ///
@@ -115,7 +115,7 @@ unsafe impl Sync for Region<'_> {}
 ///   lock of [`Rows`](crate::weights::Rows) before the caller took that lock itself. The lock orders the
 ///   writes of each such row before the reads here, and no row is written twice.
 pub unsafe fn run(
-    kernels: &[Kernel],
+    kernels: &[KernelFn],
     calls: &[Call],
     stages: &[Stage],
     progress: &mut Progress,

@@ -21,7 +21,6 @@ use crate::tensor::element::{Element, OutputMut};
 use crate::tensor::shape::TensorType;
 use crate::tensor::view::{AnyView, View};
 use tancho_ir::DType;
-use tancho_jit::spec::KernelSpec;
 
 impl Compiled {
     /// Buffers to run it with, on all cores of the machine.
@@ -237,9 +236,8 @@ impl Session {
         }
         // A kernel that takes rows by id may stop in the middle: then the caller's buffers must be
         // untouched, so the results are copied when all is done.
-        let gathers =
-            |spec: &KernelSpec| matches!(spec, KernelSpec::Row(row) if row.gathers().next().is_some());
-        let may_fail = self.compiled.inner().code.program.steps.iter().any(|s| gathers(&s.spec));
+        let mut steps = self.compiled.inner().code.schedule.steps.iter();
+        let may_fail = steps.any(|step| step.spec.gathers().next().is_some());
         if !may_fail && into.iter().all(|o| o.dtype() != DType::Bool) {
             return self.execute(inputs, Some(into));
         }

@@ -3,7 +3,7 @@
 //! Only shapes and the number of threads decide, never timing: every run does the same work in the same
 //! pieces, and no result depends on how they are divided.
 
-use tancho_jit::spec::{KernelSpec, MatmulSpec};
+use tancho_jit::spec::{Division, MatmulDivision};
 use tancho_jit::{Part, Step};
 
 /// Less work than this, in bytes or multiply-adds, is done sooner than another thread has begun.
@@ -63,10 +63,10 @@ pub fn divide(index: usize, step: &Step, work: &Work, threads: usize, worth: i64
     }
     let small = work.bytes.saturating_add(work.flops) < worth;
     let threads = if small { 1 } else { threads };
-    match &step.spec {
-        KernelSpec::Matmul(spec) => matmul(index, spec, work, threads, out),
-        KernelSpec::Attention(_) => out.push(Stage::new(index, Part::Rows, work.units, threads, 1)),
-        _ => out.push(Stage::new(index, Part::Rows, work.units, threads, i64::MAX)),
+    match step.spec.division() {
+        Division::Matmul(matmul) => divide_matmul(index, matmul, work, threads, out),
+        Division::Single => out.push(Stage::new(index, Part::Rows, work.units, threads, 1)),
+        Division::Ranges => out.push(Stage::new(index, Part::Rows, work.units, threads, i64::MAX)),
     }
 }
 
@@ -74,22 +74,22 @@ pub fn divide(index: usize, step: &Step, work: &Work, threads: usize, worth: i64
 /// block, are divided by columns, so that each weight is read by one thread; work on whole rows then waits
 /// for all columns. Windows of many pixels are not: their receptive fields would be copied for each piece of
 /// columns.
-fn matmul(step: usize, spec: &MatmulSpec, work: &Work, threads: usize, out: &mut Vec<Stage>) {
-    let block = spec.blocking.block / spec.blocking.rows;
-    let one_block = spec.batch.is_empty() && work.units <= block;
+fn divide_matmul(step: usize, matmul: MatmulDivision, work: &Work, threads: usize, out: &mut Vec<Stage>) {
+    let block = matmul.block;
+    let one_block = !matmul.batched && work.units <= block;
     let threads_at = |n: i64| n * threads as i64;
     let few = (work.units < threads_at(4) && work.columns >= threads_at(1))
-        || (one_block && spec.window.is_none() && work.columns >= threads_at(4));
+        || (one_block && !matmul.window && work.columns >= threads_at(4));
     // Columns of all rows meet in one block, if they are not stored.
-    let meet = !spec.slots.iter().any(|s| s.block) || one_block;
+    let meet = !matmul.kept_in_block || one_block;
     if threads == 1 || !few || !meet {
         return out.push(Stage::new(step, Part::Rows, work.units, threads, block));
     }
     let columns = Stage::new(step, Part::Columns, work.columns, threads, i64::MAX);
     // Each piece encodes all rows anew: one piece per thread.
-    let whole = spec.terms.0.converts().then(|| ceil(work.columns, threads as i64).max(1));
+    let whole = matmul.converts.then(|| ceil(work.columns, threads as i64).max(1));
     out.push(Stage { grain: whole.unwrap_or(columns.grain), ..columns });
-    if spec.rows.is_some() {
+    if matmul.row_work {
         let threads = if work.units == 1 { 1 } else { threads };
         out.push(Stage::new(step, Part::RowWork, work.units, threads, block));
     }

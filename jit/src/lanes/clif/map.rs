@@ -18,7 +18,13 @@ struct Map<'m> {
 }
 
 /// Emits the body for each of `len` elements, and leaves the results of the reductions in their row scalars.
-pub fn map(emit: &mut Emit, code: &mut Code<'_, '_>, len: Len, body: &[Inst], folds: &[(Fold, Reg, u16)]) {
+pub fn map(
+    emit: &mut Emit,
+    code: &mut FunctionCode<'_, '_>,
+    len: Len,
+    body: &[Inst],
+    folds: &[(Fold, Reg, u16)],
+) {
     // Several vectors an iteration hide the latency of a reduction. Long bodies hide it themselves.
     let unroll: i64 = if body.len() <= 12 { 4 } else { 1 };
     let block = 4 * unroll;
@@ -34,7 +40,7 @@ pub fn map(emit: &mut Emit, code: &mut Code<'_, '_>, len: Len, body: &[Inst], fo
     let mut done = zero;
     let mut parts = None;
     if known.is_none_or(|n| n >= block) {
-        let end = code.b.ins().band_imm_s(n, -block);
+        let end = code.ins().band_imm_s(n, -block);
         let none = emit.float(code, 0, true);
         let p = Sums::new(code, (end, known), block, map.sums.len(), none);
         wide = map.blocks(code, end, &p, none);
@@ -42,7 +48,7 @@ pub fn map(emit: &mut Emit, code: &mut Code<'_, '_>, len: Len, body: &[Inst], fo
         parts = Some(p);
     }
     if unroll > 1 && known.is_none_or(|n| n % block >= 4) {
-        let end = code.b.ins().band_imm_s(n, -4);
+        let end = code.ins().band_imm_s(n, -4);
         wide = code.for_range(done, end, 4, &wide, &mut |code, i, acc| map.element(code, i, 0, true, acc));
         done = end;
     }
@@ -62,7 +68,14 @@ pub fn map(emit: &mut Emit, code: &mut Code<'_, '_>, len: Len, body: &[Inst], fo
 
 impl Map<'_> {
     /// The body at element `i + plus`, as a vector or a single lane; gives the reductions with it.
-    fn element(&self, code: &mut Code<'_, '_>, i: Value, plus: i64, wide: bool, acc: &[Value]) -> Vec<Value> {
+    fn element(
+        &self,
+        code: &mut FunctionCode<'_, '_>,
+        i: Value,
+        plus: i64,
+        wide: bool,
+        acc: &[Value],
+    ) -> Vec<Value> {
         let place = Place { wide, index: Some(i), plus, row: 0, acc: None };
         let regs = self.emit.body(code, self.body, place, &self.hoisted[usize::from(wide)]);
         let with =
@@ -72,12 +85,12 @@ impl Map<'_> {
 
     /// The loop over blocks of several vectors, with accumulators for each vector; gives the reductions.
     /// `none` is a vector of zeros.
-    fn blocks(&self, code: &mut Code<'_, '_>, end: Value, parts: &Sums, none: Value) -> Vec<Value> {
+    fn blocks(&self, code: &mut FunctionCode<'_, '_>, end: Value, parts: &Sums, none: Value) -> Vec<Value> {
         let (folds, unroll) = (self.folds, self.unroll);
         let many: Vec<Value> = (0..unroll).flat_map(|_| self.start.iter().copied()).collect();
-        let mut add = |code: &mut Code<'_, '_>, acc: &[Value]| {
+        let mut add = |code: &mut FunctionCode<'_, '_>, acc: &[Value]| {
             let part = |j: &usize| {
-                (1..unroll as usize).fold(acc[*j], |sum, u| code.b.ins().fadd(sum, acc[u * folds.len() + j]))
+                (1..unroll as usize).fold(acc[*j], |sum, u| code.ins().fadd(sum, acc[u * folds.len() + j]))
             };
             let partial: Vec<Value> = self.sums.iter().map(part).collect();
             parts.add(code, &partial);
@@ -100,7 +113,7 @@ impl Map<'_> {
 }
 
 impl Emit {
-    fn identity(&self, code: &mut Code<'_, '_>, k: Fold, wide: bool) -> Value {
+    fn identity(&self, code: &mut FunctionCode<'_, '_>, k: Fold, wide: bool) -> Value {
         let bits = k.identity();
         match k.ty() {
             Ty::F => self.float(code, bits, wide),
@@ -108,26 +121,26 @@ impl Emit {
         }
     }
 
-    fn fold(&self, code: &mut Code<'_, '_>, k: Fold, acc: Value, x: Value) -> Value {
+    fn fold(&self, code: &mut FunctionCode<'_, '_>, k: Fold, acc: Value, x: Value) -> Value {
         match k {
-            Fold::Sum => code.b.ins().fadd(acc, x),
+            Fold::Sum => code.ins().fadd(acc, x),
             Fold::Max => self.bin(code, Bin::Max, x, acc),
             Fold::MaxNan | Fold::MinNan => {
                 let order = if k == Fold::MaxNan { Cmp::Gt } else { Cmp::Lt };
                 let more = self.cmp(code, order, acc, x, Ty::F);
                 let nan = self.cmp(code, Cmp::Ne, acc, acc, Ty::F);
-                let keep = code.b.ins().bor(more, nan);
+                let keep = code.ins().bor(more, nan);
                 self.select(code, keep, acc, x)
             }
-            Fold::ISum => code.b.ins().iadd(acc, x),
-            Fold::IMax => code.b.ins().smax(acc, x),
-            Fold::IMin => code.b.ins().smin(acc, x),
+            Fold::ISum => code.ins().iadd(acc, x),
+            Fold::IMax => code.ins().smax(acc, x),
+            Fold::IMin => code.ins().smin(acc, x),
         }
     }
 
     /// Four lanes reduced to one.
-    fn across(&self, code: &mut Code<'_, '_>, k: Fold, v: Value) -> Value {
-        let lanes: Vec<Value> = (0..4u8).map(|i| code.b.ins().extractlane(v, i)).collect();
+    fn across(&self, code: &mut FunctionCode<'_, '_>, k: Fold, v: Value) -> Value {
+        let lanes: Vec<Value> = (0..4u8).map(|i| code.ins().extractlane(v, i)).collect();
         let (a, b) = (self.fold(code, k, lanes[0], lanes[1]), self.fold(code, k, lanes[2], lanes[3]));
         self.fold(code, k, a, b)
     }

@@ -6,7 +6,7 @@ impl Emit {
     /// Pointer and constant offset of the first lane, and the bytes from lane to lane.
     fn address(
         &self,
-        code: &mut Code<'_, '_>,
+        code: &mut FunctionCode<'_, '_>,
         place: Place,
         ptr: u16,
         steps: (Len, Len),
@@ -19,7 +19,7 @@ impl Emit {
         if place.row != 0 && !row_step.is(0) {
             match row_step {
                 Len::Const(n) => offset += place.row * n * size,
-                Len::Arg(_) => {
+                Len::Arg(_) | Len::Local(_) => {
                     let n = code.len(row_step, &self.ints);
                     let bytes = code.mul_imm(n, place.row * size);
                     p = code.moved(p, bytes);
@@ -34,7 +34,7 @@ impl Emit {
                 }
                 offset += place.plus * n * size;
             }
-            Len::Arg(_) => {
+            Len::Arg(_) | Len::Local(_) => {
                 let n = code.len(step, &self.ints);
                 let bytes = code.mul_imm(n, size);
                 let zero = code.int(0);
@@ -57,7 +57,7 @@ impl Emit {
     /// Pointers and offsets of each lane.
     fn lanes(
         &self,
-        code: &mut Code<'_, '_>,
+        code: &mut FunctionCode<'_, '_>,
         place: Place,
         ptr: u16,
         steps: (Len, Len),
@@ -76,7 +76,7 @@ impl Emit {
                     let more = code.int(lane * step * size);
                     (code.moved(p, more), offset)
                 }
-                (None, Len::Arg(_)) => (p, offset),
+                (None, Len::Arg(_) | Len::Local(_)) => (p, offset),
             });
         }
         out
@@ -84,7 +84,7 @@ impl Emit {
 
     pub fn load(
         &self,
-        code: &mut Code<'_, '_>,
+        code: &mut FunctionCode<'_, '_>,
         place: Place,
         ptr: u16,
         steps: (Len, Len),
@@ -99,7 +99,7 @@ impl Emit {
             Len::Const(0) => {
                 let (p, offset, _) = self.address(code, place, ptr, steps, mem.size());
                 let s = self.load_one(code, p, offset, mem);
-                code.b.ins().splat(lane_type(ty, true), s)
+                code.ins().splat(lane_type(ty, true), s)
             }
             Len::Const(1) => {
                 let (p, offset, _) = self.address(code, place, ptr, steps, mem.size());
@@ -107,67 +107,67 @@ impl Emit {
                     Mem::F32 | Mem::I32 => code.load(lane_type(ty, true), p, offset),
                     Mem::Bf16 => {
                         let s = code.load(I64, p, offset);
-                        let v = code.b.ins().scalar_to_vector(types::I64X2, s);
+                        let v = code.ins().scalar_to_vector(types::I64X2, s);
                         let v = self.cast(code, v, I16X8);
-                        let v = code.b.ins().uwiden_low(v);
-                        let v = code.b.ins().ishl_imm_s(v, 16);
+                        let v = code.ins().uwiden_low(v);
+                        let v = code.ins().ishl_imm_s(v, 16);
                         self.cast(code, v, F32X4)
                     }
                     Mem::Bool => {
                         let s = code.load(I32, p, offset);
-                        let v = code.b.ins().scalar_to_vector(I32X4, s);
+                        let v = code.ins().scalar_to_vector(I32X4, s);
                         let v = self.cast(code, v, I8X16);
-                        let v = code.b.ins().uwiden_low(v);
-                        let v = code.b.ins().uwiden_low(v);
+                        let v = code.ins().uwiden_low(v);
+                        let v = code.ins().uwiden_low(v);
                         let zero = self.integer(code, 0, true);
-                        code.b.ins().icmp(IntCC::NotEqual, v, zero)
+                        code.ins().icmp(IntCC::NotEqual, v, zero)
                     }
                     Mem::I8 => {
                         let s = code.load(I32, p, offset);
-                        let v = code.b.ins().scalar_to_vector(I32X4, s);
+                        let v = code.ins().scalar_to_vector(I32X4, s);
                         let v = self.cast(code, v, I8X16);
-                        let v = code.b.ins().swiden_low(v);
-                        code.b.ins().swiden_low(v)
+                        let v = code.ins().swiden_low(v);
+                        code.ins().swiden_low(v)
                     }
                 }
             }
             _ => {
                 let lanes = self.lanes(code, place, ptr, steps, mem.size());
                 let first = self.load_one(code, lanes[0].0, lanes[0].1, mem);
-                let mut v = code.b.ins().splat(lane_type(ty, true), first);
+                let mut v = code.ins().splat(lane_type(ty, true), first);
                 for (i, (p, offset)) in lanes.into_iter().enumerate().skip(1) {
                     let s = self.load_one(code, p, offset, mem);
-                    v = code.b.ins().insertlane(v, s, i as u8);
+                    v = code.ins().insertlane(v, s, i as u8);
                 }
                 v
             }
         }
     }
 
-    fn load_one(&self, code: &mut Code<'_, '_>, p: Pointer, offset: i32, mem: Mem) -> Value {
+    fn load_one(&self, code: &mut FunctionCode<'_, '_>, p: Pointer, offset: i32, mem: Mem) -> Value {
         match mem {
             Mem::F32 => code.load(F32, p, offset),
             Mem::I32 => code.load(I32, p, offset),
             Mem::Bf16 => {
                 let s = code.load(I16, p, offset);
-                let s = code.b.ins().uextend(I32, s);
-                let s = code.b.ins().ishl_imm_s(s, 16);
+                let s = code.ins().uextend(I32, s);
+                let s = code.ins().ishl_imm_s(s, 16);
                 self.cast(code, s, F32)
             }
             Mem::Bool => {
                 let s = code.load(I8, p, offset);
-                code.b.ins().bmask(I32, s)
+                code.ins().bmask(I32, s)
             }
             Mem::I8 => {
                 let s = code.load(I8, p, offset);
-                code.b.ins().sextend(I32, s)
+                code.ins().sextend(I32, s)
             }
         }
     }
 
     pub fn store(
         &self,
-        code: &mut Code<'_, '_>,
+        code: &mut FunctionCode<'_, '_>,
         place: Place,
         ptr: u16,
         steps: (Len, Len),
@@ -182,35 +182,35 @@ impl Emit {
             code.store(value, p, offset);
         } else {
             for (i, (p, offset)) in self.lanes(code, place, ptr, steps, mem.size()).into_iter().enumerate() {
-                let s = code.b.ins().extractlane(value, i as u8);
+                let s = code.ins().extractlane(value, i as u8);
                 self.store_one(code, p, offset, mem, s);
             }
         }
     }
 
-    fn store_one(&self, code: &mut Code<'_, '_>, p: Pointer, offset: i32, mem: Mem, value: Value) {
+    fn store_one(&self, code: &mut FunctionCode<'_, '_>, p: Pointer, offset: i32, mem: Mem, value: Value) {
         match mem {
             Mem::F32 | Mem::I32 => code.store(value, p, offset),
             Mem::Bool => {
-                let s = code.b.ins().band_imm_s(value, 1);
-                let s = code.b.ins().ireduce(I8, s);
+                let s = code.ins().band_imm_s(value, 1);
+                let s = code.ins().ireduce(I8, s);
                 code.store(s, p, offset);
             }
             Mem::I8 => {
-                let s = code.b.ins().ireduce(I8, value);
+                let s = code.ins().ireduce(I8, value);
                 code.store(s, p, offset);
             }
             Mem::Bf16 => {
                 let bits = self.cast(code, value, I32);
-                let odd = code.b.ins().ushr_imm_s(bits, 16);
-                let odd = code.b.ins().band_imm_s(odd, 1);
-                let half = code.b.ins().iadd_imm_s(odd, 0x7fff);
-                let rounded = code.b.ins().iadd(bits, half);
-                let quiet = code.b.ins().bor_imm_s(bits, 0x40_0000);
-                let nan = code.b.ins().fcmp(FloatCC::Unordered, value, value);
-                let bits = code.b.ins().select(nan, quiet, rounded);
-                let bits = code.b.ins().ushr_imm_s(bits, 16);
-                let s = code.b.ins().ireduce(I16, bits);
+                let odd = code.ins().ushr_imm_s(bits, 16);
+                let odd = code.ins().band_imm_s(odd, 1);
+                let half = code.ins().iadd_imm_s(odd, 0x7fff);
+                let rounded = code.ins().iadd(bits, half);
+                let quiet = code.ins().bor_imm_s(bits, 0x40_0000);
+                let nan = code.ins().fcmp(FloatCC::Unordered, value, value);
+                let bits = code.ins().select(nan, quiet, rounded);
+                let bits = code.ins().ushr_imm_s(bits, 16);
+                let s = code.ins().ireduce(I16, bits);
                 code.store(s, p, offset);
             }
         }

@@ -9,7 +9,7 @@ mod parts;
 mod tile;
 
 use super::*;
-use crate::code::{Code, Extent, Pointer, lane_order};
+use crate::code::{Extent, FunctionCode, Pointer, lane_order};
 use cranelift::codegen::ir::condcodes::{FloatCC, IntCC};
 use cranelift::codegen::ir::types::{self, F32, F32X4, I8, I8X16, I16, I16X8, I32, I32X4, I64};
 use cranelift::codegen::ir::{Function, Signature, Value};
@@ -64,7 +64,7 @@ pub fn build(
         x86: o.x86,
     };
     let guard = if o.checked { params.last().copied() } else { None };
-    let mut code = Code { b: &mut b, guard };
+    let mut code = FunctionCode { builder: &mut b, guard };
     for stmt in &p.stmts {
         m.stmt(&mut code, stmt);
     }
@@ -105,7 +105,7 @@ fn lane_type(t: Ty, wide: bool) -> Type {
 }
 
 impl Emit {
-    fn stmt(&mut self, code: &mut Code<'_, '_>, stmt: &Stmt) {
+    fn stmt(&mut self, code: &mut FunctionCode<'_, '_>, stmt: &Stmt) {
         match stmt {
             Stmt::Once { body, outs } => {
                 let place = Place { wide: false, index: None, plus: 0, row: 0, acc: None };
@@ -119,37 +119,37 @@ impl Emit {
         }
     }
 
-    fn float(&self, code: &mut Code<'_, '_>, bits: u32, wide: bool) -> Value {
+    fn float(&self, code: &mut FunctionCode<'_, '_>, bits: u32, wide: bool) -> Value {
         if !wide {
-            return code.b.ins().f32const(f32::from_bits(bits));
+            return code.ins().f32const(f32::from_bits(bits));
         }
         self.vector(code, F32X4, bits)
     }
 
-    fn integer(&self, code: &mut Code<'_, '_>, i: i32, wide: bool) -> Value {
+    fn integer(&self, code: &mut FunctionCode<'_, '_>, i: i32, wide: bool) -> Value {
         if !wide {
-            return code.b.ins().iconst(I32, i64::from(i as u32));
+            return code.ins().iconst(I32, i64::from(i as u32));
         }
         self.vector(code, I32X4, i as u32)
     }
 
     /// Four equal lanes from the constant pool.
-    fn vector(&self, code: &mut Code<'_, '_>, ty: Type, bits: u32) -> Value {
+    fn vector(&self, code: &mut FunctionCode<'_, '_>, ty: Type, bits: u32) -> Value {
         let bytes: Vec<u8> = (0..4).flat_map(|_| bits.to_le_bytes()).collect();
-        let constant = code.b.func.dfg.constants.insert(bytes.into());
-        code.b.ins().vconst(ty, constant)
+        let constant = code.builder.func.dfg.constants.insert(bytes.into());
+        code.ins().vconst(ty, constant)
     }
 
-    fn is_wide(code: &Code<'_, '_>, v: Value) -> bool {
-        code.b.func.dfg.value_type(v).is_vector()
+    fn is_wide(code: &FunctionCode<'_, '_>, v: Value) -> bool {
+        code.builder.func.dfg.value_type(v).is_vector()
     }
 
-    fn cast(&self, code: &mut Code<'_, '_>, v: Value, to: Type) -> Value {
-        if code.b.func.dfg.value_type(v) == to { v } else { code.b.ins().bitcast(to, lane_order(), v) }
+    fn cast(&self, code: &mut FunctionCode<'_, '_>, v: Value, to: Type) -> Value {
+        if code.builder.func.dfg.value_type(v) == to { v } else { code.ins().bitcast(to, lane_order(), v) }
     }
 
     /// A comparison as a mask of 32-bit lanes.
-    fn cmp(&self, code: &mut Code<'_, '_>, op: Cmp, a: Value, b: Value, ty: Ty) -> Value {
+    fn cmp(&self, code: &mut FunctionCode<'_, '_>, op: Cmp, a: Value, b: Value, ty: Ty) -> Value {
         let wide = Emit::is_wide(code, a);
         let m = if ty == Ty::F {
             let cc = match op {
@@ -160,7 +160,7 @@ impl Emit {
                 Cmp::Gt => FloatCC::GreaterThan,
                 Cmp::Ge => FloatCC::GreaterThanOrEqual,
             };
-            code.b.ins().fcmp(cc, a, b)
+            code.ins().fcmp(cc, a, b)
         } else {
             let cc = match op {
                 Cmp::Eq => IntCC::Equal,
@@ -170,27 +170,27 @@ impl Emit {
                 Cmp::Gt => IntCC::SignedGreaterThan,
                 Cmp::Ge => IntCC::SignedGreaterThanOrEqual,
             };
-            code.b.ins().icmp(cc, a, b)
+            code.ins().icmp(cc, a, b)
         };
-        if wide { m } else { code.b.ins().bmask(I32, m) }
+        if wide { m } else { code.ins().bmask(I32, m) }
     }
 
-    fn select(&self, code: &mut Code<'_, '_>, m: Value, a: Value, b: Value) -> Value {
+    fn select(&self, code: &mut FunctionCode<'_, '_>, m: Value, a: Value, b: Value) -> Value {
         if Emit::is_wide(code, m) {
-            let t = code.b.func.dfg.value_type(a);
+            let t = code.builder.func.dfg.value_type(a);
             let m = self.cast(code, m, t);
-            code.b.ins().bitselect(m, a, b)
+            code.ins().bitselect(m, a, b)
         } else {
-            code.b.ins().select(m, a, b)
+            code.ins().select(m, a, b)
         }
     }
 
-    fn bin(&self, code: &mut Code<'_, '_>, op: Bin, a: Value, b: Value) -> Value {
+    fn bin(&self, code: &mut FunctionCode<'_, '_>, op: Bin, a: Value, b: Value) -> Value {
         match op {
-            Bin::Add => code.b.ins().fadd(a, b),
-            Bin::Sub => code.b.ins().fsub(a, b),
-            Bin::Mul => code.b.ins().fmul(a, b),
-            Bin::Div => code.b.ins().fdiv(a, b),
+            Bin::Add => code.ins().fadd(a, b),
+            Bin::Sub => code.ins().fsub(a, b),
+            Bin::Mul => code.ins().fmul(a, b),
+            Bin::Div => code.ins().fdiv(a, b),
             // Written so that x86 has one instruction for it (maxps and minps).
             Bin::Max | Bin::Min => {
                 let m = if op == Bin::Max {
@@ -200,40 +200,40 @@ impl Emit {
                 };
                 self.select(code, m, a, b)
             }
-            Bin::IAdd => code.b.ins().iadd(a, b),
-            Bin::ISub => code.b.ins().isub(a, b),
-            Bin::IMul => code.b.ins().imul(a, b),
-            Bin::And => code.b.ins().band(a, b),
-            Bin::Or => code.b.ins().bor(a, b),
-            Bin::Xor => code.b.ins().bxor(a, b),
+            Bin::IAdd => code.ins().iadd(a, b),
+            Bin::ISub => code.ins().isub(a, b),
+            Bin::IMul => code.ins().imul(a, b),
+            Bin::And => code.ins().band(a, b),
+            Bin::Or => code.ins().bor(a, b),
+            Bin::Xor => code.ins().bxor(a, b),
             // Shifts take their amount as a scalar; see `body`.
-            Bin::Shl => code.b.ins().ishl(a, b),
-            Bin::Shr => code.b.ins().sshr(a, b),
+            Bin::Shl => code.ins().ishl(a, b),
+            Bin::Shr => code.ins().sshr(a, b),
         }
     }
 
-    fn cmp_raw(&self, code: &mut Code<'_, '_>, cc: FloatCC, a: Value, b: Value) -> Value {
-        code.b.ins().fcmp(cc, a, b)
+    fn cmp_raw(&self, code: &mut FunctionCode<'_, '_>, cc: FloatCC, a: Value, b: Value) -> Value {
+        code.ins().fcmp(cc, a, b)
     }
 
-    fn un(&self, code: &mut Code<'_, '_>, op: Un, a: Value) -> Value {
+    fn un(&self, code: &mut FunctionCode<'_, '_>, op: Un, a: Value) -> Value {
         let wide = Emit::is_wide(code, a);
         let int = lane_type(Ty::I, wide);
         match op {
-            Un::Sqrt => code.b.ins().sqrt(a),
-            Un::Round => code.b.ins().nearest(a),
-            Un::ToInt if wide && self.x86 => code.b.ins().x86_cvtt2dq(int, a),
+            Un::Sqrt => code.ins().sqrt(a),
+            Un::Round => code.ins().nearest(a),
+            Un::ToInt if wide && self.x86 => code.ins().x86_cvtt2dq(int, a),
             // Elsewhere what does not fit is another number; no result depends on it.
-            Un::ToInt | Un::ToIntSat => code.b.ins().fcvt_to_sint_sat(int, a),
-            Un::ToFloat => code.b.ins().fcvt_from_sint(lane_type(Ty::F, wide), a),
+            Un::ToInt | Un::ToIntSat => code.ins().fcvt_to_sint_sat(int, a),
+            Un::ToFloat => code.ins().fcvt_from_sint(lane_type(Ty::F, wide), a),
             Un::Bits => self.cast(code, a, int),
             Un::FromBits => self.cast(code, a, lane_type(Ty::F, wide)),
-            Un::Not => code.b.ins().bnot(a),
+            Un::Not => code.ins().bnot(a),
         }
     }
 
     /// Values of a body that are the same for every element, made before the loop.
-    fn invariants(&self, code: &mut Code<'_, '_>, body: &[Inst], wide: bool) -> Vec<Option<Value>> {
+    fn invariants(&self, code: &mut FunctionCode<'_, '_>, body: &[Inst], wide: bool) -> Vec<Option<Value>> {
         let constant =
             |i: &Inst| matches!(i, Inst::Float(_) | Inst::Int(_) | Inst::ArgInt(_) | Inst::Slot(..));
         // An amount to shift by is no lane value.
@@ -247,17 +247,17 @@ impl Emit {
         body.iter().enumerate().map(make).collect()
     }
 
-    fn invariant(&self, code: &mut Code<'_, '_>, inst: &Inst, wide: bool) -> Value {
+    fn invariant(&self, code: &mut FunctionCode<'_, '_>, inst: &Inst, wide: bool) -> Value {
         match *inst {
             Inst::Float(bits) => self.float(code, bits, wide),
             Inst::Int(i) => self.integer(code, i, wide),
             Inst::ArgInt(l) => {
                 let n = code.len(l, &self.ints);
-                let n = code.b.ins().ireduce(I32, n);
-                if wide { code.b.ins().splat(I32X4, n) } else { n }
+                let n = code.ins().ireduce(I32, n);
+                if wide { code.ins().splat(I32X4, n) } else { n }
             }
             Inst::Slot(s, t) => match self.slots[s as usize] {
-                Some(v) if wide => code.b.ins().splat(lane_type(t, true), v),
+                Some(v) if wide => code.ins().splat(lane_type(t, true), v),
                 Some(v) => v,
                 None => self.integer(code, 0, wide),
             },
@@ -268,7 +268,7 @@ impl Emit {
     /// Emits a body for the lanes at `place`; gives its registers. `known` are values made before.
     fn body(
         &self,
-        code: &mut Code<'_, '_>,
+        code: &mut FunctionCode<'_, '_>,
         body: &[Inst],
         place: Place,
         known: &[Option<Value>],
@@ -298,11 +298,11 @@ impl Emit {
                 Inst::Un(op, a) => self.un(code, op, r(a)),
                 Inst::Bin(op @ (Bin::Shl | Bin::Shr), a, b) => {
                     let amount = if let Inst::Int(n) = body[b as usize] { n } else { 0 };
-                    let amount = code.b.ins().iconst(I32, i64::from(amount));
+                    let amount = code.ins().iconst(I32, i64::from(amount));
                     self.bin(code, op, r(a), amount)
                 }
                 Inst::Bin(op, a, b) => self.bin(code, op, r(a), r(b)),
-                Inst::Fma(a, b, d) => code.b.ins().fma(r(a), r(b), r(d)),
+                Inst::Fma(a, b, d) => code.ins().fma(r(a), r(b), r(d)),
                 Inst::Cmp(op, a, b) => self.cmp(code, op, r(a), r(b), types[a as usize]),
                 Inst::Select(m, a, b) => self.select(code, r(m), r(a), r(b)),
                 // Scheduling takes reductions out of bodies.
@@ -313,17 +313,17 @@ impl Emit {
         regs
     }
 
-    fn index(&self, code: &mut Code<'_, '_>, place: Place) -> Value {
+    fn index(&self, code: &mut FunctionCode<'_, '_>, place: Place) -> Value {
         let zero = code.int(0);
         let i = code.add_imm(place.index.unwrap_or(zero), place.plus);
-        let i = code.b.ins().ireduce(I32, i);
+        let i = code.ins().ireduce(I32, i);
         if !place.wide {
             return i;
         }
-        let mut v = code.b.ins().splat(I32X4, i);
+        let mut v = code.ins().splat(I32X4, i);
         for lane in 1..4u8 {
-            let n = code.b.ins().iadd_imm_s(i, i64::from(lane));
-            v = code.b.ins().insertlane(v, n, lane);
+            let n = code.ins().iadd_imm_s(i, i64::from(lane));
+            v = code.ins().insertlane(v, n, lane);
         }
         v
     }

@@ -1,7 +1,7 @@
 //! Sums in parts: partial sums go to totals in the frame, as [`Total`](super::Total) says.
 
 use super::*;
-use crate::code::Turn;
+use crate::code::Iteration;
 use cranelift::codegen::ir::{StackSlot, StackSlotData, StackSlotKind};
 
 /// The totals of some sums, if there may be so many iterations that there are parts.
@@ -27,7 +27,7 @@ impl Sums {
     /// Totals of `count` sums like `zero` over a loop of steps of `step` up to `end`, which is `known` or
     /// not.
     pub fn new(
-        code: &mut Code<'_, '_>,
+        code: &mut FunctionCode<'_, '_>,
         (end, known): (Value, Option<i64>),
         step: i64,
         count: usize,
@@ -37,21 +37,21 @@ impl Sums {
         if count == 0 || parts == Parts::None {
             return Sums(None);
         }
-        let ty = code.b.func.dfg.value_type(zero);
+        let ty = code.builder.func.dfg.value_type(zero);
         let align = ty.bytes().trailing_zeros() as u8;
-        let slot = code.b.create_sized_stack_slot(StackSlotData::new(
+        let slot = code.builder.create_sized_stack_slot(StackSlotData::new(
             StackSlotKind::ExplicitSlot,
             2 * count as u32 * ty.bytes(),
             align,
         ));
-        let some = code.b.ins().icmp_imm_s(IntCC::SignedGreaterThanOrEqual, end, PART * step);
-        let some = code.b.ins().uextend(I64, some);
+        let some = code.ins().icmp_imm_s(IntCC::SignedGreaterThanOrEqual, end, PART * step);
+        let some = code.ins().uextend(I64, some);
         let t = Totals { slot, ty, some, parts };
         code.when(some, &mut |code| {
             for n in 0..count {
                 let (sum, lost) = t.at(n);
-                code.b.ins().stack_store(I64, zero, slot, sum);
-                code.b.ins().stack_store(I64, zero, slot, lost);
+                code.ins().stack_store(I64, zero, slot, sum);
+                code.ins().stack_store(I64, zero, slot, lost);
             }
         });
         Sums(Some(t))
@@ -61,18 +61,18 @@ impl Sums {
     /// [`Sums::add`] and what is carried on.
     pub fn run(
         &self,
-        code: &mut Code<'_, '_>,
+        code: &mut FunctionCode<'_, '_>,
         (end, step): (Value, i64),
         start: &[Value],
-        add: &mut dyn FnMut(&mut Code<'_, '_>, &[Value]) -> Vec<Value>,
-        iteration: Turn<'_>,
+        add: &mut dyn FnMut(&mut FunctionCode<'_, '_>, &[Value]) -> Vec<Value>,
+        iteration: Iteration<'_>,
     ) -> Vec<Value> {
         let zero = code.int(0);
         if self.0.is_none() {
             return code.for_range(zero, end, step, start, iteration);
         }
         let part = PART * step;
-        let remainder = code.b.ins().urem_imm_u(end, part);
+        let remainder = code.ins().urem_imm_u(end, part);
         let acc = code.for_range(zero, remainder, step, start, iteration);
         code.for_range(remainder, end, part, &acc, &mut |code, i, acc| {
             let acc = add(code, acc);
@@ -82,47 +82,47 @@ impl Sums {
     }
 
     /// Adds partial sums to their totals.
-    pub fn add(&self, code: &mut Code<'_, '_>, parts: &[Value]) {
+    pub fn add(&self, code: &mut FunctionCode<'_, '_>, parts: &[Value]) {
         let Some(t) = &self.0 else { return };
         for (n, part) in parts.iter().enumerate() {
             let (at, lost_at) = t.at(n);
-            let total = code.b.ins().stack_load(I64, t.ty, t.slot, at);
-            let sum = code.b.ins().fadd(total, *part);
-            code.b.ins().stack_store(I64, sum, t.slot, at);
+            let total = code.ins().stack_load(I64, t.ty, t.slot, at);
+            let sum = code.ins().fadd(total, *part);
+            code.ins().stack_store(I64, sum, t.slot, at);
             if t.parts != Parts::Many {
                 continue;
             }
-            let lost = code.b.ins().stack_load(I64, t.ty, t.slot, lost_at);
-            let change = code.b.ins().fsub(sum, total);
-            let error = code.b.ins().fsub(*part, change);
-            let lost = code.b.ins().fadd(lost, error);
-            code.b.ins().stack_store(I64, lost, t.slot, lost_at);
+            let lost = code.ins().stack_load(I64, t.ty, t.slot, lost_at);
+            let change = code.ins().fsub(sum, total);
+            let error = code.ins().fsub(*part, change);
+            let lost = code.ins().fadd(lost, error);
+            code.ins().stack_store(I64, lost, t.slot, lost_at);
         }
     }
 
     /// The whole sums, of the last parts.
-    pub fn with(&self, code: &mut Code<'_, '_>, parts: &[Value]) -> Vec<Value> {
+    pub fn with(&self, code: &mut FunctionCode<'_, '_>, parts: &[Value]) -> Vec<Value> {
         let Some(t) = &self.0 else { return parts.to_vec() };
         let zero = code.int(0);
         // One iteration or none.
         code.for_range(zero, t.some, 1, parts, &mut |code, _, parts| {
             let whole = |(n, part): (usize, &Value)| {
                 let (at, lost_at) = t.at(n);
-                let total = code.b.ins().stack_load(I64, t.ty, t.slot, at);
-                let plain = code.b.ins().fadd(*part, total);
+                let total = code.ins().stack_load(I64, t.ty, t.slot, at);
+                let plain = code.ins().fadd(*part, total);
                 if t.parts != Parts::Many {
                     return plain;
                 }
-                let lost = code.b.ins().stack_load(I64, t.ty, t.slot, lost_at);
-                let all = code.b.ins().fadd(*part, lost);
-                let all = code.b.ins().fadd(total, all);
+                let lost = code.ins().stack_load(I64, t.ty, t.slot, lost_at);
+                let all = code.ins().fadd(*part, lost);
+                let all = code.ins().fadd(total, all);
                 // What is lost is no number where a total is infinite.
-                let valid = code.b.ins().fcmp(FloatCC::Ordered, all, all);
+                let valid = code.ins().fcmp(FloatCC::Ordered, all, all);
                 if t.ty.is_vector() {
-                    let valid = code.b.ins().bitcast(t.ty, lane_order(), valid);
-                    code.b.ins().bitselect(valid, all, plain)
+                    let valid = code.ins().bitcast(t.ty, lane_order(), valid);
+                    code.ins().bitselect(valid, all, plain)
                 } else {
-                    code.b.ins().select(valid, all, plain)
+                    code.ins().select(valid, all, plain)
                 }
             };
             parts.iter().enumerate().map(whole).collect()

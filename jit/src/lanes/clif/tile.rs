@@ -24,7 +24,7 @@ impl Operands {
     }
 
     /// The rows, so many bytes on.
-    fn left(&self, code: &mut Code<'_, '_>, bytes: Value) -> Vec<(Pointer, i64)> {
+    fn left(&self, code: &mut FunctionCode<'_, '_>, bytes: Value) -> Vec<(Pointer, i64)> {
         if let (true, Some((base, _))) = (self.one_base, self.left.first()) {
             let p = code.moved(*base, bytes);
             return self.left.iter().map(|(_, o)| (p, *o)).collect();
@@ -34,14 +34,14 @@ impl Operands {
 }
 
 /// A value in every lane.
-fn spread(code: &mut Code<'_, '_>, s: Value, wide: bool) -> Value {
-    let ty = code.b.func.dfg.value_type(s);
-    if wide { code.b.ins().splat(if ty == F32 { F32X4 } else { I32X4 }, s) } else { s }
+fn spread(code: &mut FunctionCode<'_, '_>, s: Value, wide: bool) -> Value {
+    let ty = code.builder.func.dfg.value_type(s);
+    if wide { code.ins().splat(if ty == F32 { F32X4 } else { I32X4 }, s) } else { s }
 }
 
 impl Emit {
     /// A tile: its sums, then its body for each accumulator.
-    pub fn tile(&self, code: &mut Code<'_, '_>, tile: &Tile) {
+    pub fn tile(&self, code: &mut FunctionCode<'_, '_>, tile: &Tile) {
         let operands = self.operands(code, tile);
         let zero = self.float(code, 0, operands.wide);
         let start = vec![zero; (i64::from(tile.rows) * operands.vectors) as usize];
@@ -60,7 +60,7 @@ impl Emit {
         }
     }
 
-    fn operands(&self, code: &mut Code<'_, '_>, tile: &Tile) -> Operands {
+    fn operands(&self, code: &mut FunctionCode<'_, '_>, tile: &Tile) -> Operands {
         let (rows, cols) = (i64::from(tile.rows), i64::from(tile.cols));
         let wide = cols % 4 == 0;
         let first = self.ptrs[tile.left as usize];
@@ -82,16 +82,22 @@ impl Emit {
     }
 
     /// Sums of floats.
-    fn sums(&self, code: &mut Code<'_, '_>, operands: &Operands, k: Len, start: &[Value]) -> Vec<Value> {
+    fn sums(
+        &self,
+        code: &mut FunctionCode<'_, '_>,
+        operands: &Operands,
+        k: Len,
+        start: &[Value],
+    ) -> Vec<Value> {
         let together = operands.encoding.together();
         let n = match k {
             Len::Const(n) => code.int(n / together),
-            Len::Arg(_) => code.len(k, &self.ints),
+            Len::Arg(_) | Len::Local(_) => code.len(k, &self.ints),
         };
         let known = if let Len::Const(n) = k { Some(n / together) } else { None };
-        let whole = code.b.ins().band_imm_s(n, -UNROLL);
+        let whole = code.ins().band_imm_s(n, -UNROLL);
         let parts = Sums::new(code, (whole, known), UNROLL, start.len(), start[0]);
-        let mut add = |code: &mut Code<'_, '_>, acc: &[Value]| {
+        let mut add = |code: &mut FunctionCode<'_, '_>, acc: &[Value]| {
             parts.add(code, acc);
             start.to_vec()
         };
@@ -108,7 +114,7 @@ impl Emit {
     /// Adds the terms of `count` rows of the panels, from row `i` on.
     fn rows(
         &self,
-        code: &mut Code<'_, '_>,
+        code: &mut FunctionCode<'_, '_>,
         operands: &Operands,
         i: Value,
         acc: &[Value],
@@ -125,7 +131,7 @@ impl Emit {
             let halves: Vec<i64> =
                 if encoding == Terms::Pairs { vec![1, 0] } else { (0..together).collect() };
             for half in halves {
-                let column = |code: &mut Code<'_, '_>, v: i64| {
+                let column = |code: &mut FunctionCode<'_, '_>, v: i64| {
                     let at = (u * 4 * STRIP + v * operands.step()) as i32;
                     if encoding == Terms::F32 {
                         return code.load(lane_type(Ty::F, operands.wide), right, at);
@@ -143,7 +149,7 @@ impl Emit {
                     };
                     let x = spread(code, x, operands.wide);
                     for (acc, y) in acc[r * columns.len()..].iter_mut().zip(&columns) {
-                        *acc = code.b.ins().fma(*y, x, *acc);
+                        *acc = code.ins().fma(*y, x, *acc);
                         if encoding == Terms::Pairs {
                             let bits = self.cast(code, *acc, lane_type(Ty::I, operands.wide));
                             let bits = self.normal(code, bits, operands.wide);
@@ -159,48 +165,48 @@ impl Emit {
     /// The lower or upper bf16 of lanes, as floats.
     fn half(
         &self,
-        code: &mut Code<'_, '_>,
+        code: &mut FunctionCode<'_, '_>,
         both: Value,
         half: i64,
         (encoding, wide): (Terms, bool),
     ) -> Value {
         let bits = if half == 0 {
-            code.b.ins().ishl_imm_u(both, 16)
+            code.ins().ishl_imm_u(both, 16)
         } else {
             let upper = self.integer(code, -0x1_0000, wide);
-            code.b.ins().band(both, upper)
+            code.ins().band(both, upper)
         };
         let bits = if encoding == Terms::Pairs { self.normal(code, bits, wide) } else { bits };
         self.cast(code, bits, lane_type(Ty::F, wide))
     }
 
     /// The bits of a float, of 0 where it is subnormal.
-    fn normal(&self, code: &mut Code<'_, '_>, bits: Value, wide: bool) -> Value {
+    fn normal(&self, code: &mut FunctionCode<'_, '_>, bits: Value, wide: bool) -> Value {
         let (exponent, sign, zero) = (
             self.integer(code, 0x7f80_0000, wide),
             self.integer(code, i32::MIN, wide),
             self.integer(code, 0, wide),
         );
-        let (exponent, sign) = (code.b.ins().band(bits, exponent), code.b.ins().band(bits, sign));
-        let small = code.b.ins().icmp(IntCC::Equal, exponent, zero);
-        if wide { code.b.ins().bitselect(small, sign, bits) } else { code.b.ins().select(small, sign, bits) }
+        let (exponent, sign) = (code.ins().band(bits, exponent), code.ins().band(bits, sign));
+        let small = code.ins().icmp(IntCC::Equal, exponent, zero);
+        if wide { code.ins().bitselect(small, sign, bits) } else { code.ins().select(small, sign, bits) }
     }
 
     /// Sums of integers in groups. They are summed as floats: below 2^24 that is exact.
     fn groups(
         &self,
-        code: &mut Code<'_, '_>,
+        code: &mut FunctionCode<'_, '_>,
         operands: &Operands,
         (k, group): (Len, Group),
         start: &[Value],
     ) -> Vec<Value> {
         let n = match k {
             Len::Const(n) => code.int(n / group.terms),
-            Len::Arg(_) => code.len(k, &self.ints),
+            Len::Arg(_) | Len::Local(_) => code.len(k, &self.ints),
         };
         let known = if let Len::Const(n) = k { Some(n / group.terms) } else { None };
         let parts = Sums::new(code, (n, known), 1, start.len(), start[0]);
-        let mut add = |code: &mut Code<'_, '_>, acc: &[Value]| {
+        let mut add = |code: &mut FunctionCode<'_, '_>, acc: &[Value]| {
             parts.add(code, acc);
             start.to_vec()
         };
@@ -213,7 +219,7 @@ impl Emit {
     /// Adds group `i` to the accumulators.
     fn one_group(
         &self,
-        code: &mut Code<'_, '_>,
+        code: &mut FunctionCode<'_, '_>,
         operands: &Operands,
         group: Group,
         i: Value,
@@ -224,12 +230,12 @@ impl Emit {
         let right = code.moved(operands.right, b_bytes);
         let left = operands.left(code, a_bytes);
         let at = |n: i64, o: i64| (o + group.terms + n) as i32;
-        let begin = |code: &mut Code<'_, '_>, (p, o): (Pointer, i64)| {
+        let begin = |code: &mut FunctionCode<'_, '_>, (p, o): (Pointer, i64)| {
             if operands.encoding == Terms::Nibbles {
                 return self.float(code, 0, operands.wide);
             }
             let sum = code.load(I32, p, at(4, o));
-            let sum = code.b.ins().fcvt_from_sint(F32, sum);
+            let sum = code.ins().fcvt_from_sint(F32, sum);
             spread(code, sum, operands.wide)
         };
         let sums: Vec<Value> =
@@ -253,12 +259,12 @@ impl Emit {
                 let n = r * operands.vectors as usize + v as usize;
                 let x = code.load(F32, *p, at(0, *o));
                 let x = spread(code, x, operands.wide);
-                let scaled = code.b.ins().fmul(sums[n], factor);
-                acc[n] = code.b.ins().fma(scaled, x, acc[n]);
+                let scaled = code.ins().fmul(sums[n], factor);
+                acc[n] = code.ins().fma(scaled, x, acc[n]);
                 if let Some(summand) = summand {
                     let sum = code.load(F32, *p, at(4, *o));
                     let sum = spread(code, sum, operands.wide);
-                    acc[n] = code.b.ins().fma(summand, sum, acc[n]);
+                    acc[n] = code.ins().fma(summand, sum, acc[n]);
                 }
             }
         }
@@ -268,7 +274,7 @@ impl Emit {
     /// Adds the products of one row of panels of integers.
     fn group_row(
         &self,
-        code: &mut Code<'_, '_>,
+        code: &mut FunctionCode<'_, '_>,
         operands: &Operands,
         (left, right): (&[(Pointer, i64)], Pointer),
         row: Value,
@@ -287,19 +293,19 @@ impl Emit {
         for part in 0..parts {
             // Lower halves of all bytes come before the upper ones.
             let shift = part % 4 * 8 + part / 4 * 4;
-            let column = |code: &mut Code<'_, '_>, word: &Value| {
-                let x = if shift > 0 { code.b.ins().ushr_imm_u(*word, shift) } else { *word };
-                let x = code.b.ins().band(x, mask);
-                code.b.ins().fcvt_from_sint(lane_type(Ty::F, operands.wide), x)
+            let column = |code: &mut FunctionCode<'_, '_>, word: &Value| {
+                let x = if shift > 0 { code.ins().ushr_imm_u(*word, shift) } else { *word };
+                let x = code.ins().band(x, mask);
+                code.ins().fcvt_from_sint(lane_type(Ty::F, operands.wide), x)
             };
             let columns: Vec<Value> = words.iter().map(|w| column(code, w)).collect();
             for (r, (p, o)) in left.iter().enumerate() {
                 let x = code.load(I8, *p, (*o + part) as i32);
-                let x = code.b.ins().sextend(I32, x);
-                let x = code.b.ins().fcvt_from_sint(F32, x);
+                let x = code.ins().sextend(I32, x);
+                let x = code.ins().fcvt_from_sint(F32, x);
                 let x = spread(code, x, operands.wide);
                 for (sum, y) in sums[r * columns.len()..].iter_mut().zip(&columns) {
-                    *sum = code.b.ins().fma(*y, x, *sum);
+                    *sum = code.ins().fma(*y, x, *sum);
                 }
             }
         }
@@ -308,13 +314,13 @@ impl Emit {
 
     /// The lower or upper f16 of lanes, as floats: exponent and mantissa at their place in an f32, whose
     /// exponent counts from 112 more.
-    fn small_float(&self, code: &mut Code<'_, '_>, both: Value, wide: bool, half: i64) -> Value {
-        let bits = if half == 0 { code.b.ins().ishl_imm_u(both, 16) } else { both };
-        let bits = code.b.ins().sshr_imm_u(bits, 3);
+    fn small_float(&self, code: &mut FunctionCode<'_, '_>, both: Value, wide: bool, half: i64) -> Value {
+        let bits = if half == 0 { code.ins().ishl_imm_u(both, 16) } else { both };
+        let bits = code.ins().sshr_imm_u(bits, 3);
         let mask = self.integer(code, 0x8fff_e000_u32 as i32, wide);
-        let bits = code.b.ins().band(bits, mask);
+        let bits = code.ins().band(bits, mask);
         let x = self.cast(code, bits, lane_type(Ty::F, wide));
         let power = self.float(code, (127 + 112) << 23, wide);
-        code.b.ins().fmul(x, power)
+        code.ins().fmul(x, power)
     }
 }

@@ -44,6 +44,7 @@ impl Machine<'_> {
         match l {
             Len::Const(n) => n,
             Len::Arg(i) => self.ints[i as usize],
+            Len::Local(local) => local.unbound(),
         }
     }
 

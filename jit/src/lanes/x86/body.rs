@@ -135,6 +135,7 @@ impl Emit<'_> {
             Inst::Float(bits) => self.operand(bits),
             Inst::Int(n) => self.operand(n as u32),
             Inst::ArgInt(Len::Const(n)) => self.operand(n as i32 as u32),
+            Inst::ArgInt(Len::Local(local)) => local.unbound(),
             Inst::ArgInt(Len::Arg(n)) => {
                 let d = live.take()?;
                 let m = self.argument(self.p.ptrs + n);

@@ -160,6 +160,7 @@ impl<'p> Emit<'p> {
         let count = match len {
             Len::Const(n) => Count::Known(n),
             Len::Arg(i) => Count::Register(self.integer(i)?),
+            Len::Local(local) => local.unbound(),
         };
         let summed: Vec<usize> = (0..folds.len()).filter(|j| folds[*j].0 == Fold::Sum).collect();
         let iteration = many * self.a.width.lanes();

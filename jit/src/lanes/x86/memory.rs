@@ -121,7 +121,7 @@ impl Emit<'_> {
         let row = match row_step {
             Len::Const(n) => place.row.checked_mul(n),
             // The caller moves such pointers from row to row.
-            Len::Arg(_) => Some(0),
+            Len::Arg(_) | Len::Local(_) => Some(0),
         };
         let at = row
             .and_then(|r| r.checked_add(plus)?.checked_mul(size)?.checked_add(more))
@@ -156,8 +156,8 @@ impl Emit<'_> {
         let narrow = |n: i64| i32::try_from(n).map_err(|_| Refused("a stride beyond 31 bits".into()));
         let by = |e: &mut Self, from: Register| match (access.1, stride) {
             (Len::Const(n), _) => e.push(Instruction::with3(Code::Imul_r64_rm64_imm32, at, from, narrow(n)?)),
-            (Len::Arg(_), Some(s)) => e.push(Instruction::with2(Code::Imul_r64_rm64, at, s)),
-            (Len::Arg(_), None) => Err(Refused("a stride without a register".into())),
+            (Len::Arg(_) | Len::Local(_), Some(s)) => e.push(Instruction::with2(Code::Imul_r64_rm64, at, s)),
+            (Len::Arg(_) | Len::Local(_), None) => Err(Refused("a stride without a register".into())),
         };
         let end = place.tail.and_then(|t| if let Count::Register(n) = t.count { Some(n) } else { None });
         match (access.1, stride, place.index) {
@@ -203,7 +203,7 @@ impl Emit<'_> {
                 self.memory(place, access, number.saturating_mul(n), Some(at), size)
             }
             (Len::Const(n), _, None) => self.memory(place, access, number.saturating_mul(n), None, size),
-            (Len::Arg(_), None, _) => Err(Refused("a stride without a register".into())),
+            (Len::Arg(_) | Len::Local(_), None, _) => Err(Refused("a stride without a register".into())),
         }
     }
 

@@ -74,6 +74,7 @@ impl Emit<'_> {
                 operands.rows = (0..size.rows).map(row).collect();
             }
             Len::Const(_) => return Err(Refused("rows too far apart".into())),
+            Len::Local(l) => l.unbound(),
             Len::Arg(i) => {
                 // Each register reaches three rows: at it, one stride and two strides on.
                 let stride = self.integer(i)?;
@@ -120,6 +121,7 @@ impl Emit<'_> {
                     }
                     operands.right.push(RightVector { base, displacement });
                 }
+                Len::Local(l) => l.unbound(),
                 Len::Arg(i) => {
                     if number != last {
                         let next = self.general()?;

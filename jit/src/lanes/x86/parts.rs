@@ -38,6 +38,7 @@ impl Sums {
             _ if count == 0 => Sums { parts: Parts::None, least: None, count },
             Len::Const(n) => Sums { parts: Parts::of(Some(n / each)), least: None, count },
             Len::Arg(i) => Sums { parts: Parts::of(None), least: Some((i, PART * each)), count },
+            Len::Local(local) => local.unbound(),
         }
     }
 

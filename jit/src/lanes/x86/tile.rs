@@ -120,6 +120,7 @@ impl Emit<'_> {
         match k {
             Len::Const(n) => self.known_sum(&floats, n)?,
             Len::Arg(i) => self.run_time_sum(&floats, i)?,
+            Len::Local(l) => l.unbound(),
         }
         let accumulators: Vec<V> = floats.size.registers().collect();
         self.add_totals(floats.sums, &accumulators, floats.helpers)?;

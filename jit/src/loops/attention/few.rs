@@ -1,192 +1,253 @@
 //! Attention of few queries over many keys, as a decoder's next token has it: keys and values are read where
 //! they lie, each once, from several places at a time, so that a cache is read as fast as memory gives it.
 
-use crate::code::{Code, Pointer};
-use crate::codegen::Nest;
+use super::Head;
+use crate::code::{FunctionCode, Pointer};
 use crate::lanes::x86::Width;
 use crate::lanes::{Bin, Fold, Inst, Len, Mem, PART, Program, Stmt, Ty};
-use crate::loops::sums::{self, push};
-use crate::loops::{Menu, min};
+use crate::loops::address::{moved_floats, row_at};
+use crate::loops::nest::{Pointers, Pool, ProgramId, Span};
+use crate::loops::program::{InPlace, load, load_of, map, push, store, store_of};
+use crate::loops::sums;
+use crate::machine::Machine;
 use crate::spec::{AttentionSpec, Slot};
-use cranelift::codegen::ir::Value;
+use cranelift::codegen::ir::{Value, types};
 use cranelift::prelude::*;
 
-const ONE: Len = Len::Const(1);
-const NONE: Len = Len::Const(0);
-
-/// At most so many queries are worked on one by one; packing the keys pays from more on.
+/// At most this many queries are worked on one by one; packing the keys pays from more on.
 const FEW: i64 = 4;
 
 /// Whether queries may be few: they are fewer than keys.
-pub fn applies(s: &AttentionSpec) -> bool {
-    let few = match s.s {
+pub fn applies(spec: &AttentionSpec) -> bool {
+    let few = match spec.queries {
         Len::Const(n) => n <= FEW,
-        Len::Arg(_) => s.s != s.t,
+        queries => queries != spec.keys,
     };
-    few && s.k.step.is(1) && s.v.step.is(1)
+    few && spec.k.step.is(1) && spec.v.step.is(1)
+}
+
+/// Whether queries are so few that they are worked on one by one.
+pub fn few(spec: &AttentionSpec, code: &mut FunctionCode<'_, '_>, queries: Value) -> Value {
+    match spec.queries {
+        _ if !applies(spec) => code.ins().iconst(types::I8, 0),
+        Len::Const(_) => code.ins().iconst(types::I8, 1),
+        _ => code.ins().icmp_imm_s(IntCC::SignedLessThanOrEqual, queries, FEW),
+    }
 }
 
 /// Rows done together, each from a place of its own: one stream does not keep memory busy, eight do.
 /// Registers hold a sum and a vector of each.
-fn places(menu: Menu) -> u16 {
-    match menu {
-        Menu::Wide(m) if m.width == Some(Width::Z) => 8,
-        _ => 6,
+fn places(machine: Machine) -> u16 {
+    if machine.width == Some(Width::Z) { 8 } else { 6 }
+}
+
+/// A program for rows at several places at once, and the same for one row.
+struct AtPlaces {
+    all: ProgramId<Rows>,
+    one: ProgramId<Rows>,
+}
+
+/// The programs of queries that are worked on one by one.
+pub struct Programs {
+    /// Rows done together.
+    places: u16,
+    scores: AtPlaces,
+    clear: ProgramId<InPlace>,
+    weighted: AtPlaces,
+    scaled: ProgramId<Scaled>,
+    add_part: ProgramId<InPlace>,
+}
+
+impl Programs {
+    /// Adds the programs.
+    pub fn new(spec: &AttentionSpec, machine: Machine, pool: &mut Pool) -> Programs {
+        let places = places(machine);
+        Programs {
+            places,
+            scores: AtPlaces { all: pool.add(&scores(spec, places)), one: pool.add(&scores(spec, 1)) },
+            clear: pool.add(&sums::clear(spec.width)),
+            weighted: AtPlaces { all: pool.add(&weighted(spec, places)), one: pool.add(&weighted(spec, 1)) },
+            scaled: pool.add(&scaled(spec)),
+            add_part: pool.add(&sums::add_part(spec.width)),
+        }
     }
 }
 
-/// Scores of a key at each of `n` places: pointers are the query, the keys, and their scores.
-fn scores(s: &AttentionSpec, n: u16) -> Program {
+/// The pointers of [`scores`] and [`weighted`].
+struct Rows {
+    /// The query, or the sums.
+    single: Pointer,
+    /// A key or a row of values at each place.
+    rows: Vec<Pointer>,
+    /// The score of each.
+    scores: Vec<Pointer>,
+}
+
+impl Pointers for Rows {
+    fn in_order(self) -> Vec<Pointer> {
+        let mut all = vec![self.single];
+        all.extend(self.rows);
+        all.extend(self.scores);
+        all
+    }
+}
+
+/// The program of these statements, with the pointers of [`Rows`].
+fn of_rows(places: u16, stmts: Vec<Stmt>) -> Program {
+    Program { ptrs: 1 + 2 * places, slots: places, stmts, ..Program::default() }
+}
+
+/// The scores of a query with the keys at each place.
+fn scores(spec: &AttentionSpec, places: u16) -> Program {
     let (mut body, mut folds) = (Vec::new(), Vec::new());
-    let q = push(&mut body, Inst::Load { ptr: 0, step: ONE, row_step: NONE, mem: s.q.mem });
-    for i in 0..n {
-        let k = push(&mut body, Inst::Load { ptr: 1 + i, step: s.k.step, row_step: NONE, mem: s.k.mem });
+    let q = push(&mut body, load_of(0, Len::ONE, spec.q.mem));
+    for i in 0..places {
+        let k = push(&mut body, load_of(1 + i, spec.k.step, spec.k.mem));
         let product = push(&mut body, Inst::Bin(Bin::Mul, q, k));
         folds.push((Fold::Sum, product, i));
     }
-    let dots = Stmt::Map { len: Len::Const(s.width), body, folds };
+    let dots = Stmt::Map { len: Len::Const(spec.width), body, folds };
     let mut body = Vec::new();
-    let scale = push(&mut body, Inst::Float(s.scale));
-    for i in 0..n {
+    let scale = push(&mut body, Inst::Float(spec.scale));
+    for i in 0..places {
         let dot = push(&mut body, Inst::Slot(i, Ty::F));
         let value = push(&mut body, Inst::Bin(Bin::Mul, dot, scale));
-        push(&mut body, Inst::Store { ptr: 1 + n + i, step: NONE, row_step: NONE, mem: Mem::F32, value });
+        push(&mut body, store_of(1 + places + i, Len::ZERO, Mem::F32, value));
     }
-    program(n, vec![dots, Stmt::Once { body, outs: Vec::new() }])
+    of_rows(places, vec![dots, Stmt::Once { body, outs: Vec::new() }])
 }
 
-/// Adds a weighted row of values at each of `n` places to the sums: pointers are the sums, the rows, and
-/// their weights.
-fn weighted(s: &AttentionSpec, n: u16) -> Program {
+/// Adds the rows of values at each place, weighted by their scores, to the sums.
+fn weighted(spec: &AttentionSpec, places: u16) -> Program {
     let (mut body, mut outs) = (Vec::new(), Vec::new());
-    for i in 0..n {
-        outs.push((
-            push(&mut body, Inst::Load { ptr: 1 + n + i, step: NONE, row_step: NONE, mem: Mem::F32 }),
-            i,
-        ));
+    for i in 0..places {
+        outs.push((push(&mut body, load_of(1 + places + i, Len::ZERO, Mem::F32)), i));
     }
     let weights = Stmt::Once { body, outs };
     let mut body = Vec::new();
-    let mut sum = push(&mut body, Inst::Load { ptr: 0, step: ONE, row_step: NONE, mem: Mem::F32 });
-    for i in 0..n {
-        let w = push(&mut body, Inst::Slot(i, Ty::F));
-        let v = push(&mut body, Inst::Load { ptr: 1 + i, step: s.v.step, row_step: NONE, mem: s.v.mem });
-        sum = push(&mut body, Inst::Fma(w, v, sum));
+    let mut sum = load(&mut body, 0);
+    for i in 0..places {
+        let weight = push(&mut body, Inst::Slot(i, Ty::F));
+        let value = push(&mut body, load_of(1 + i, spec.v.step, spec.v.mem));
+        sum = push(&mut body, Inst::Fma(weight, value, sum));
     }
-    push(&mut body, Inst::Store { ptr: 0, step: ONE, row_step: NONE, mem: Mem::F32, value: sum });
-    program(n, vec![weights, Stmt::Map { len: Len::Const(s.width), body, folds: Vec::new() }])
+    store(&mut body, 0, sum);
+    of_rows(places, vec![weights, Stmt::Map { len: Len::Const(spec.width), body, folds: Vec::new() }])
 }
 
-fn program(places: u16, stmts: Vec<Stmt>) -> Program {
-    Program { ptrs: 1 + 2 * places, ints: 0, slots: places, derived: Vec::new(), stmts }
+/// The pointers of [`scaled`].
+struct Scaled {
+    reciprocal: Pointer,
+    sums: Pointer,
+    out: Pointer,
 }
 
-/// The sums times the reciprocal of the weights' sum: pointers are the reciprocal, the sums and the result.
-fn scaled(s: &AttentionSpec) -> Program {
+impl Pointers for Scaled {
+    fn in_order(self) -> Vec<Pointer> {
+        vec![self.reciprocal, self.sums, self.out]
+    }
+}
+
+/// The sums times the reciprocal of the weights' sum.
+fn scaled(spec: &AttentionSpec) -> Program {
     let (mut body, mut derived) = (Vec::new(), Vec::new());
-    let by = push(&mut body, Inst::Load { ptr: 0, step: NONE, row_step: NONE, mem: Mem::F32 });
-    let sum = sums::whole(s.width, &mut body, &mut derived, 1);
+    let by = push(&mut body, load_of(0, Len::ZERO, Mem::F32));
+    let sum = sums::whole(spec.width, &mut body, &mut derived, 1);
     let value = push(&mut body, Inst::Bin(Bin::Mul, sum, by));
-    push(&mut body, Inst::Store { ptr: 2, step: ONE, row_step: NONE, mem: s.out.mem, value });
-    sums::map(s.width, 3, derived, body)
+    push(&mut body, store_of(2, Len::ONE, spec.out.mem, value));
+    map(spec.width, 3, derived, body)
 }
 
-/// The programs, in the order their numbers count from the first.
-pub fn programs(s: &AttentionSpec, menu: Menu) -> Vec<Program> {
-    let n = places(menu);
-    vec![
-        scores(s, n),
-        scores(s, 1),
-        sums::clear(s.width),
-        weighted(s, n),
-        weighted(s, 1),
-        scaled(s),
-        sums::add_part(s.width),
-    ]
+/// Rows that a query sees, and what is done with each.
+struct Walk<'a> {
+    programs: &'a AtPlaces,
+    /// What runs between parts of the loop.
+    between: Option<ProgramId<InPlace>>,
+    /// The query, or the sums.
+    single: Pointer,
+    /// The keys, or the values.
+    rows: Pointer,
+    slot: &'a Slot,
+    seen: Span,
 }
 
-/// Keys from the first up to the second.
-pub type Keys = (Value, Value);
-
-/// What the loops over queries share: memory of one head, how many queries there are, and what they see.
-pub struct Head<'a> {
-    pub q: Pointer,
-    pub k: Pointer,
-    pub v: Pointer,
-    pub out: Pointer,
-    /// A row of scores, the reciprocal of its sum, and sums of values.
-    pub row: Pointer,
-    pub reciprocal: Pointer,
-    pub sums: Pointer,
-    pub queries: Value,
-    /// The keys that a query sees.
-    pub seen: &'a dyn Fn(&mut Code<'_, '_>, Value) -> Keys,
-    /// Softmax of the scores of a query and the keys it sees.
-    pub softmax: &'a dyn Fn(&mut Code<'_, '_>, Value, Keys),
-}
-
-/// Whether queries are so few that they are worked on one by one.
-pub fn few(s: &AttentionSpec, c: &mut Code<'_, '_>, queries: Value) -> Value {
-    match s.s {
-        _ if !applies(s) => c.b.ins().iconst(types::I8, 0),
-        Len::Const(_) => c.b.ins().iconst(types::I8, 1),
-        Len::Arg(_) => c.b.ins().icmp_imm_s(IntCC::SignedLessThanOrEqual, queries, FEW),
-    }
-}
-
-/// One head, query by query. `first` is the number of the first of [`programs`].
-pub fn build(s: &AttentionSpec, n: &Nest, c: &mut Code<'_, '_>, h: &Head<'_>, first: usize) {
-    let zero = c.int(0);
-    let places = places(n.menu);
-    let at = |c: &mut Code<'_, '_>, p: Pointer, i: Value, slot: &Slot| {
-        let by = n.times(c, i, slot.strides[2]);
-        let by = c.mul_imm(by, slot.mem.size());
-        c.moved(p, by)
-    };
-    // Rows of a slot and their scores: the same number of rows from each place on, then those left over one
-    // by one. Between parts of the loop runs the program `part`.
-    let over = |c: &mut Code<'_, '_>,
-                program: usize,
-                part: Option<usize>,
-                first: Pointer,
-                (p, slot): (Pointer, &Slot),
-                (from, to): Keys| {
-        let count = c.b.ins().isub(to, from);
-        let each = c.b.ins().sdiv_imm_s(count, i64::from(places));
-        let whole = c.mul_imm(each, i64::from(places));
-        let (end, whole) = (c.add(from, each), c.add(from, whole));
-        let turn = |c: &mut Code<'_, '_>, program: usize, t: Value, places: u16| {
-            let (mut all, mut scores, mut t) = (vec![first], Vec::new(), t);
-            for place in 0..places {
-                if place > 0 {
-                    t = c.add(t, each);
-                }
-                all.push(at(c, p, t, slot));
-                let by = c.mul_imm(t, 4);
-                scores.push(c.moved(h.row, by));
-            }
-            all.extend(scores);
-            n.call(c, program, &all, &[]);
-        };
-        c.for_each(from, end, PART, &mut |c, t| {
-            if let Some(program) = part {
-                let behind = c.b.ins().icmp(IntCC::SignedGreaterThan, t, from);
-                c.when(behind, &mut |c| n.call(c, program, &[first], &[]));
-            }
-            let next = c.add_imm(t, PART);
-            let next = min(c, next, end);
-            c.for_each(t, next, 1, &mut |c, t| turn(c, program, t, places));
+impl Head<'_> {
+    /// Works on the queries one by one.
+    pub fn one_by_one(&self, code: &mut FunctionCode<'_, '_>, programs: &Programs) {
+        let (spec, nest, frame) = (self.spec, self.nest, self.frame);
+        let zero = code.int(0);
+        code.for_each(zero, frame.queries, 1, &mut |code, query| {
+            let q = row_at(nest, code, &spec.q, self.q, query);
+            let seen = self.seen(code, query);
+            let scores = Walk {
+                programs: &programs.scores,
+                between: None,
+                single: q,
+                rows: self.k,
+                slot: &spec.k,
+                seen,
+            };
+            self.walk(code, programs.places, &scores);
+            self.softmax(code, query, frame.scores, frame.reciprocals, seen);
+            nest.call(code, programs.clear, InPlace { row: frame.sums });
+            let values = Walk {
+                programs: &programs.weighted,
+                between: Some(programs.add_part),
+                single: frame.sums,
+                rows: self.v,
+                slot: &spec.v,
+                seen,
+            };
+            self.walk(code, programs.places, &values);
+            let out = row_at(nest, code, &spec.out, self.out, query);
+            let pointers = Scaled { reciprocal: frame.reciprocals, sums: frame.sums, out };
+            nest.call(code, programs.scaled, pointers);
         });
-        c.for_each(whole, to, 1, &mut |c, t| turn(c, program + 1, t, 1));
-    };
-    c.for_each(zero, h.queries, 1, &mut |c, r| {
-        let q = at(c, h.q, r, &s.q);
-        let seen = (h.seen)(c, r);
-        over(c, first, None, q, (h.k, &s.k), seen);
-        (h.softmax)(c, r, seen);
-        n.call(c, first + 2, &[h.sums], &[]);
-        over(c, first + 3, Some(first + 6), h.sums, (h.v, &s.v), seen);
-        let out = at(c, h.out, r, &s.out);
-        n.call(c, first + 5, &[h.reciprocal, h.sums, out], &[]);
-    });
+    }
+
+    /// The same number of rows from each place on, then those left over one by one.
+    fn walk(&self, code: &mut FunctionCode<'_, '_>, places: u16, walk: &Walk<'_>) {
+        let Span { from, to } = walk.seen;
+        let count = code.sub(to, from);
+        let each = code.ins().sdiv_imm_s(count, i64::from(places));
+        let whole = code.mul_imm(each, i64::from(places));
+        let (end, whole) = (code.add(from, each), code.add(from, whole));
+        code.for_each(from, end, PART, &mut |code, row| {
+            if let Some(between) = walk.between {
+                let behind = code.ins().icmp(IntCC::SignedGreaterThan, row, from);
+                let row = walk.single;
+                code.when(behind, &mut |code| self.nest.call(code, between, InPlace { row }));
+            }
+            let next = code.add_imm(row, PART);
+            let next = code.min(next, end);
+            code.for_each(row, next, 1, &mut |code, row| {
+                let rows = self.rows(code, walk, row, each, places);
+                self.nest.call(code, walk.programs.all, rows);
+            });
+        });
+        code.for_each(whole, to, 1, &mut |code, row| {
+            let rows = self.rows(code, walk, row, each, 1);
+            self.nest.call(code, walk.programs.one, rows);
+        });
+    }
+
+    /// The rows at each place, `apart` rows from one place to the next, and their scores.
+    fn rows(
+        &self,
+        code: &mut FunctionCode<'_, '_>,
+        walk: &Walk<'_>,
+        first: Value,
+        apart: Value,
+        places: u16,
+    ) -> Rows {
+        let (mut rows, mut scores, mut row) = (Vec::new(), Vec::new(), first);
+        for place in 0..places {
+            if place > 0 {
+                row = code.add(row, apart);
+            }
+            rows.push(row_at(self.nest, code, walk.slot, walk.rows, row));
+            scores.push(moved_floats(code, self.frame.scores, row, 1));
+        }
+        Rows { single: walk.single, rows, scores }
+    }
 }

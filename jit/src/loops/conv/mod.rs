@@ -1,6 +1,7 @@
-//! Convolutions and pooling: what a window sees of an image, folds over large windows, and Winograd's
+//! Convolutions and pooling: what a window sees of an image, reductions of large windows, and Winograd's
 //! algorithm.
 
-pub mod fold;
+pub mod im2col;
+pub mod reduce;
 pub mod window;
 pub mod winograd;

@@ -1,233 +1,314 @@
-//! Winograd's convolutions: patches of a block of tiles are transformed, each place of a patch is a product
-//! of its own, and row programs take the results of a tile from the products.
+//! Winograd's convolutions: patches of a block of tiles are transformed, each place of a patch is a matmul of
+//! its own, and row programs take the results of a tile from the matmuls.
 
-use super::window;
-use crate::code::{Code, Pointer};
-use crate::codegen::Nest;
-use crate::lanes::{Inst, Len, Mem, Program, Reg, STRIP, Stmt, Terms, derive};
-use crate::loops::columns::{Calls, Columns, Count, strip_column};
-use crate::loops::matmul::tile_program;
-use crate::loops::{Extents, Menu, ceil_div, dim_of, gathered, min};
-use crate::spec::{Slot, WindowSpec, WinogradSpec};
+use super::window::Border;
+use crate::code::{FunctionCode, Pointer};
+use crate::lanes::{Inst, Len, Mem, Program, Reg, Stmt, Terms, derive};
+use crate::loops::LoopNest;
+use crate::loops::address::{gathered, moved_floats};
+use crate::loops::columns::{Count, Cut, Operands, Tiles, strip_column};
+use crate::loops::nest::{Nest, Pointers, Pool, ProgramId, Span};
+use crate::loops::program::{load, push, store};
+use crate::loops::tile::TileProgram;
+use crate::machine::Machine;
+use crate::spec::extents::whole_strips;
+use crate::spec::{Encodings, Slot, WinogradSpec};
 use crate::winograd::{combine, matrices};
 use cranelift::codegen::ir::Value;
 use cranelift::prelude::*;
-use tancho_ir::Dim;
 
-const ONE: Len = Len::Const(1);
-const NONE: Len = Len::Const(0);
+/// The pointers of [`transform`].
+struct Transform {
+    /// The rows of a patch.
+    rows: Vec<Pointer>,
+    to: Pointer,
+}
 
-impl WinogradSpec {
-    fn side(&self) -> i64 {
-        self.m + 2
-    }
-
-    /// Products of a tile.
-    fn places(&self) -> i64 {
-        self.side() * self.side()
-    }
-
-    /// The patch is a window of its own: it moves by whole tiles.
-    fn patch(&self) -> WindowSpec {
-        WindowSpec { kernel: [self.side(); 2], stride: [self.m; 2], ..self.window.clone() }
-    }
-
-    /// Floats of the transformed patches of a block.
-    fn patches(&self) -> i64 {
-        self.places() * self.block * self.channels
-    }
-
-    /// Floats of the products of a block.
-    fn products(&self) -> i64 {
-        self.places() * self.block * self.columns
-    }
-
-    fn scratch_rows(&self) -> i64 {
-        self.work.iter().map(|w| i64::from(w.scratch_rows)).max().unwrap_or(0)
+impl Pointers for Transform {
+    fn in_order(mut self) -> Vec<Pointer> {
+        self.rows.push(self.to);
+        self.rows
     }
 }
 
-fn columns(s: &WinogradSpec, menu: Menu) -> Columns {
-    Columns::of_pixels(menu, s.cols, Count::Any(Len::Const(s.columns)))
-}
-
-/// `Bt d B` of a patch, channel by channel: pointers are the patch's rows and the target, whose places lie
-/// `block * channels` apart.
-fn transform(s: &WinogradSpec) -> Program {
-    let bt = matrices(s.m as usize).bt;
-    let side = s.side() as usize;
+/// `Bt d B` of a patch, channel by channel. Places of the target lie `block * channels` apart.
+fn transform(spec: &WinogradSpec) -> Program {
+    let bt = matrices(spec.m as usize).bt;
+    let side = spec.side() as usize;
     let (mut body, mut derived) = (Vec::new(), Vec::new());
-    let push = |body: &mut Vec<Inst>, i: Inst| {
-        body.push(i);
-        body.len() as Reg - 1
-    };
     // Row by row of the result: few values are alive at a time, and loads cost less than registers.
     for (i, row) in bt.iter().enumerate() {
         let down: Vec<Option<Reg>> = (0..side)
             .map(|j| {
                 combine(&mut body, push, row, |body, a| {
-                    let ptr = derive(&mut derived, a as u16, j as i64 * s.window.column());
-                    push(body, Inst::Load { ptr, step: ONE, row_step: NONE, mem: Mem::F32 })
+                    let ptr = derive(&mut derived, a as u16, j as i64 * spec.window.column());
+                    load(body, ptr)
                 })
             })
             .collect();
-        for (b, across) in bt.iter().enumerate() {
+        for (j, across) in bt.iter().enumerate() {
             let Some(value) = combine(&mut body, push, across, |_, j| down[j].unwrap_or(0)) else { continue };
-            let place = (i * side + b) as i64;
-            let ptr = derive(&mut derived, side as u16, place * s.block * s.channels);
-            body.push(Inst::Store { ptr, step: ONE, row_step: NONE, mem: Mem::F32, value });
+            let place = (i * side + j) as i64;
+            let ptr = derive(&mut derived, side as u16, place * spec.block * spec.channels);
+            store(&mut body, ptr, value);
         }
     }
-    let stmt = Stmt::Map { len: Len::Const(s.channels), body, folds: Vec::new() };
-    Program { ptrs: side as u16 + 1, ints: 0, slots: 0, derived, stmts: vec![stmt] }
+    let stmt = Stmt::Map { len: Len::Const(spec.channels), body, folds: Vec::new() };
+    Program { ptrs: side as u16 + 1, derived, stmts: vec![stmt], ..Program::default() }
 }
 
-pub fn programs(s: &WinogradSpec, menu: Menu) -> Vec<Program> {
-    let store = [
-        Inst::Acc,
-        Inst::Store { ptr: 0, step: ONE, row_step: Len::Const(s.columns), mem: Mem::F32, value: 0 },
-    ];
-    let channels = Len::Const(s.channels);
-    let tile = |t: &(u8, u8, Terms)| tile_program((t.0, t.1), channels, channels, 1, &store);
-    let mut p: Vec<Program> = columns(s, menu).shapes().iter().map(tile).collect();
-    p.push(transform(s));
-    p.extend(window::border(&s.window));
-    p.extend(s.work.iter().map(|w| w.program.clone()));
-    p
-}
-
-pub fn extents(s: &WinogradSpec) -> Option<Extents> {
-    let tiles = |l: Len| dim_of(l).ceil_div(&Dim::constant(s.m)).ok();
-    let all = dim_of(s.images).times(&tiles(s.window.out[0])?).ok()?.times(&tiles(s.window.out[1])?).ok()?;
-    let floats = s.patches() + s.products() + s.scratch_rows() * s.columns + s.patch().patch();
-    let units = all.ceil_div(&Dim::constant(s.unit)).ok()?.times(&Dim::constant(s.parts)).ok()?;
-    Some(Extents { units, scratch: Dim::constant(4 * floats), columns: None })
-}
-
-/// Where a block's numbers are in scratch memory.
-struct Areas {
-    patches: Pointer,
+/// The pointers of the work on a result of a tile.
+struct Work {
+    /// The matmuls' results of the tile.
     products: Pointer,
-    rows: Pointer,
-    patch: Pointer,
+    slots: Vec<Pointer>,
+    scratch: Vec<Pointer>,
 }
 
-fn areas(s: &WinogradSpec, n: &Nest, c: &mut Code<'_, '_>) -> Areas {
-    let base = n.scratch(c, s.scratch);
-    let mut floats = 0;
-    let mut next = |c: &mut Code<'_, '_>, size: i64| {
-        let bytes = c.int(4 * floats);
-        floats += size;
-        c.moved(base, bytes)
-    };
-    Areas {
-        patches: next(c, s.patches()),
-        products: next(c, s.products()),
-        rows: next(c, s.scratch_rows() * s.columns),
-        patch: next(c, 0),
+impl Pointers for Work {
+    fn in_order(self) -> Vec<Pointer> {
+        let mut all = vec![self.products];
+        all.extend(self.slots);
+        all.extend(self.scratch);
+        all
     }
 }
 
-/// Moves a pointer by elements of 4 bytes: `by` times a constant.
-fn moved(c: &mut Code<'_, '_>, p: Pointer, by: Value, elements: i64) -> Pointer {
-    let bytes = c.mul_imm(by, 4 * elements);
-    c.moved(p, bytes)
+/// The loop nest of a convolution by Winograd's algorithm.
+pub struct Winograd<'s> {
+    spec: &'s WinogradSpec,
+    tiles: Tiles,
+    transform: ProgramId<Transform>,
+    patch: Border,
+    /// For each result of a tile.
+    work: Vec<ProgramId<Work>>,
 }
 
-pub fn build(s: &WinogradSpec, n: &mut Nest, c: &mut Code<'_, '_>, begin: Value, end: Value) {
-    let columns = columns(s, n.menu);
-    let transform = columns.shapes().len();
-    let work = transform + 3;
-    let patch = s.patch();
-    let a = areas(s, n, c);
-    let filters = n.buffer(c, s.filters);
-    let across = |c: &mut Code<'_, '_>, l: Len| {
-        let l = n.len(c, l);
-        ceil_div(c, l, s.m)
-    };
-    let (high, wide) = (across(c, s.window.out[0]), across(c, s.window.out[1]));
-    let tiles = c.mul(high, wide);
-    let images = n.len(c, s.images);
-    let all = c.mul(tiles, images);
-    let (rows, cols) = (n.len(c, s.window.out[0]), n.len(c, s.window.out[1]));
-    let zero = c.int(0);
-    let place = |c: &mut Code<'_, '_>, t: Value| {
-        let (number, inside) = (c.b.ins().udiv(t, tiles), c.b.ins().urem(t, tiles));
-        [number, c.b.ins().udiv(inside, wide), c.b.ins().urem(inside, wide)]
-    };
-    c.for_spans(begin, end, &mut |c, u| {
-        let per_part = ceil_div(c, all, s.unit);
-        let (part, at) = (c.b.ins().udiv(u, per_part), c.b.ins().urem(u, per_part));
-        let (left, inside) = (c.b.ins().isub(end, u), c.b.ins().isub(per_part, at));
-        let most = c.int(s.block / s.unit);
-        let units = min(c, left, most);
-        let units = min(c, units, inside);
-        let u = at;
-        let column = c.mul_imm(part, s.columns);
-        let from = c.mul_imm(u, s.unit);
-        let to = c.add(u, units);
-        let to = c.mul_imm(to, s.unit);
-        let to = min(c, to, all);
-        let count = c.b.ins().isub(to, from);
-        c.for_each(zero, count, 1, &mut |c, t| {
-            let tile = c.add(from, t);
-            let [number, th, tw] = place(c, tile);
-            let mut ptrs = window::seen(&patch, n, c, (number, [th, tw]), a.patch, transform + 1);
-            let to = moved(c, a.patches, t, s.channels);
-            ptrs.push(to);
-            n.call(c, transform, &ptrs, &[]);
-        });
-        let (places, k, width) = (c.int(s.places()), c.int(s.channels), c.int(s.columns));
-        let strips = s.parts * ((s.columns + STRIP - 1) / STRIP);
-        let own = moved(c, filters, column, s.channels);
-        c.for_each(zero, places, 1, &mut |c, p| {
-            let left = moved(c, a.patches, p, s.block * s.channels);
-            let right = moved(c, own, p, strips * STRIP * s.channels);
-            let to = moved(c, a.products, p, s.block * s.columns);
-            let calls = Calls {
-                first: 0,
-                extra: &[],
-                begin: None,
-                ahead: &|_, _| 0,
-                left: &|c, r, _| moved(c, left, r, s.channels),
-                right: &|c, j| strip_column(c, right, k, j),
-                slots: &|c, r, j| {
-                    let row = moved(c, to, r, s.columns);
-                    vec![moved(c, row, j, 1)]
-                },
+impl<'s> Winograd<'s> {
+    /// Adds the programs.
+    pub fn new(spec: &'s WinogradSpec, machine: Machine, pool: &mut Pool) -> Winograd<'s> {
+        let columns = Count::Any(Len::Const(spec.columns));
+        let cut = Cut { machine, main: spec.cols, columns, encodings: Encodings::F32 };
+        let (channels, row_step) = (Len::Const(spec.channels), Len::Const(spec.columns));
+        let store = Inst::Store { ptr: 0, step: Len::ONE, row_step, mem: Mem::F32, value: 0 };
+        let tiles = Tiles::new(cut.of_pixels(), pool, |shape| {
+            let tile = TileProgram {
+                shape,
+                k: channels,
+                strip: channels,
+                left_row: channels,
+                slots: 1,
+                epilogue: &[Inst::Acc, store],
+                prefetch: 0,
             };
-            columns.run(n, c, (zero, count), (zero, width), &calls);
+            tile.build()
         });
-        c.for_each(zero, count, 1, &mut |c, t| {
-            let tile = c.add(from, t);
-            let [number, th, tw] = place(c, tile);
-            let products = moved(c, a.products, t, s.columns);
-            for (i, w) in s.work.iter().enumerate() {
-                let (down, across) = (i as i64 / s.m, i as i64 % s.m);
-                let row = c.mul_imm(th, s.m);
-                let row = c.add_imm(row, down);
-                let pixel = c.mul_imm(tw, s.m);
-                let pixel = c.add_imm(pixel, across);
-                let there = c.b.ins().icmp(IntCC::SignedLessThan, row, rows);
-                let here = c.b.ins().icmp(IntCC::SignedLessThan, pixel, cols);
-                let both = c.b.ins().band(there, here);
-                c.when(both, &mut |c| {
-                    let coords = [number, row, pixel];
-                    let mut ptrs = vec![products];
-                    ptrs.extend(s.slots.iter().map(|slot: &Slot| {
-                        let p = gathered(n, c, slot, &coords, u, 0);
-                        let across = n.times(c, column, slot.step);
-                        let across = c.mul_imm(across, slot.mem.size());
-                        c.moved(p, across)
-                    }));
-                    ptrs.extend((0..w.scratch_rows).map(|r| {
-                        let bytes = c.int(4 * i64::from(r) * s.columns);
-                        c.moved(a.rows, bytes)
-                    }));
-                    n.call(c, work + i, &ptrs, &[]);
-                });
+        let transform = pool.add(&transform(spec));
+        let patch = Border::new(spec.patch_window(), pool);
+        let work = spec.work.iter().map(|work| pool.add(&work.program)).collect();
+        Winograd { spec, tiles, transform, patch, work }
+    }
+
+    /// What all units share.
+    fn frame(&self, nest: &Nest, code: &mut FunctionCode<'_, '_>) -> Frame {
+        let spec = self.spec;
+        let base = nest.scratch(code, spec.scratch);
+        let mut floats = 0;
+        let mut next = |size: i64| {
+            let bytes = code.int(4 * floats);
+            floats += size;
+            code.moved(base, bytes)
+        };
+        let patches = next(spec.patch_floats());
+        let products = next(spec.product_floats());
+        let scratch = next(spec.scratch_rows() * spec.columns);
+        let patch = next(0);
+        let filters = nest.buffer(code, spec.filters);
+        let mut across = |len: Len| {
+            let len = nest.len(code, len);
+            code.ceil_div(len, spec.m)
+        };
+        let [rows, columns] = spec.window.out;
+        let (tile_rows, tile_columns) = (across(rows), across(columns));
+        let tiles = code.mul(tile_rows, tile_columns);
+        let images = nest.len(code, spec.images);
+        let all_tiles = code.mul(tiles, images);
+        let (rows, columns) = (nest.len(code, rows), nest.len(code, columns));
+        let zero = code.int(0);
+        Frame {
+            patches,
+            products,
+            scratch,
+            patch,
+            filters,
+            tile_columns,
+            tiles,
+            all_tiles,
+            rows,
+            columns,
+            zero,
+        }
+    }
+}
+
+impl LoopNest for Winograd<'_> {
+    fn build(&self, nest: &Nest, code: &mut FunctionCode<'_, '_>, units: Span) {
+        let (spec, frame) = (self.spec, self.frame(nest, code));
+        code.for_spans(units.from, units.to, &mut |code, unit| {
+            let per_part = code.ceil_div(frame.all_tiles, spec.unit);
+            let (part, at) = (code.ins().udiv(unit, per_part), code.ins().urem(unit, per_part));
+            let (left, inside) = (code.sub(units.to, unit), code.sub(per_part, at));
+            let most = code.int(spec.block / spec.unit);
+            let done = code.min(left, most);
+            let done = code.min(done, inside);
+            let column = code.mul_imm(part, spec.columns);
+            let first = code.mul_imm(at, spec.unit);
+            let behind = code.add(at, done);
+            let behind = code.mul_imm(behind, spec.unit);
+            let behind = code.min(behind, frame.all_tiles);
+            let count = code.sub(behind, first);
+            let block = Block { winograd: self, nest, frame: &frame, unit: at, column, first, count };
+            block.transform(code);
+            block.matmuls(code);
+            block.results(code);
+            done
+        });
+    }
+}
+
+/// What all units share.
+struct Frame {
+    /// Parts of working memory: the transformed patches of a block, the matmuls' results, scratch rows, and
+    /// one patch of the image.
+    patches: Pointer,
+    products: Pointer,
+    scratch: Pointer,
+    patch: Pointer,
+    filters: Pointer,
+    /// Tiles of a row of an image, of an image, and of all images.
+    tile_columns: Value,
+    tiles: Value,
+    all_tiles: Value,
+    /// Rows and columns of the result.
+    rows: Value,
+    columns: Value,
+    zero: Value,
+}
+
+/// A block of tiles, for a part of the output channels.
+struct Block<'a> {
+    winograd: &'a Winograd<'a>,
+    nest: &'a Nest,
+    frame: &'a Frame,
+    /// The first unit, counted within the part.
+    unit: Value,
+    /// The first output channel.
+    column: Value,
+    /// The first tile, and how many there are.
+    first: Value,
+    count: Value,
+}
+
+impl Block<'_> {
+    /// The image of a tile of the block, and the tile's row and column there.
+    fn place(&self, code: &mut FunctionCode<'_, '_>, tile: Value) -> [Value; 3] {
+        let tile = code.add(self.first, tile);
+        let tiles = self.frame.tiles;
+        let (image, inside) = (code.ins().udiv(tile, tiles), code.ins().urem(tile, tiles));
+        let across = self.frame.tile_columns;
+        [image, code.ins().udiv(inside, across), code.ins().urem(inside, across)]
+    }
+
+    /// Transforms the patches.
+    fn transform(&self, code: &mut FunctionCode<'_, '_>) {
+        let (Winograd { spec, transform, patch, .. }, frame) = (self.winograd, self.frame);
+        code.for_each(frame.zero, self.count, 1, &mut |code, tile| {
+            let [image, row, column] = self.place(code, tile);
+            let rows = patch.rows(self.nest, code, image, [row, column], frame.patch);
+            let to = moved_floats(code, frame.patches, tile, spec.channels);
+            self.nest.call(code, *transform, Transform { rows, to });
+        });
+    }
+
+    /// The matmul of each place of the patches.
+    fn matmuls(&self, code: &mut FunctionCode<'_, '_>) {
+        let (spec, frame) = (self.winograd.spec, self.frame);
+        let (places, k) = (code.int(spec.places()), code.int(spec.channels));
+        let width = code.int(spec.columns);
+        let filters = spec.parts * whole_strips(spec.columns) * spec.channels;
+        let own = moved_floats(code, frame.filters, self.column, spec.channels);
+        let (rows, columns) =
+            (Span { from: frame.zero, to: self.count }, Span { from: frame.zero, to: width });
+        code.for_each(frame.zero, places, 1, &mut |code, place| {
+            let left = moved_floats(code, frame.patches, place, spec.block * spec.channels);
+            let right = moved_floats(code, own, place, filters);
+            let to = moved_floats(code, frame.products, place, spec.block * spec.columns);
+            let operands = PlaceOperands { spec, left, right, to, k };
+            self.winograd.tiles.run(self.nest, code, rows, columns, &operands);
+        });
+    }
+
+    /// The results of the tiles, which are taken from the matmuls.
+    fn results(&self, code: &mut FunctionCode<'_, '_>) {
+        let Winograd { spec, work, .. } = self.winograd;
+        code.for_each(self.frame.zero, self.count, 1, &mut |code, tile| {
+            let [image, tile_row, tile_column] = self.place(code, tile);
+            let products = moved_floats(code, self.frame.products, tile, spec.columns);
+            for i in 0..work.len() {
+                let (down, across) = (i as i64 / spec.m, i as i64 % spec.m);
+                let row = code.mul_imm(tile_row, spec.m);
+                let row = code.add_imm(row, down);
+                let pixel = code.mul_imm(tile_column, spec.m);
+                let pixel = code.add_imm(pixel, across);
+                let row_inside = code.ins().icmp(IntCC::SignedLessThan, row, self.frame.rows);
+                let inside = code.ins().icmp(IntCC::SignedLessThan, pixel, self.frame.columns);
+                let both = code.ins().band(row_inside, inside);
+                code.when(both, &mut |code| self.result(code, i, products, [image, row, pixel]));
             }
         });
-        units
-    });
+    }
+
+    /// Result `i` of a tile, at these coordinates of the whole result.
+    fn result(&self, code: &mut FunctionCode<'_, '_>, i: usize, products: Pointer, coords: [Value; 3]) {
+        let (Winograd { spec, work, .. }, nest) = (self.winograd, self.nest);
+        let slot = |slot: &Slot| {
+            let pointer = gathered(nest, code, slot, &coords, self.unit, 0);
+            let across = nest.times(code, self.column, slot.step);
+            let across = code.mul_imm(across, slot.mem.size());
+            code.moved(pointer, across)
+        };
+        let slots = spec.slots.iter().map(slot).collect();
+        let scratch = (0..spec.work[i].scratch_rows)
+            .map(|row| {
+                let bytes = code.int(4 * i64::from(row) * spec.columns);
+                code.moved(self.frame.scratch, bytes)
+            })
+            .collect();
+        nest.call(code, work[i], Work { products, slots, scratch });
+    }
+}
+
+/// The operands of the matmul of one place of the patches.
+struct PlaceOperands<'a> {
+    spec: &'a WinogradSpec,
+    left: Pointer,
+    right: Pointer,
+    to: Pointer,
+    /// Length of the sums.
+    k: Value,
+}
+
+impl Operands for PlaceOperands<'_> {
+    fn left(&self, code: &mut FunctionCode<'_, '_>, row: Value, _terms: Terms) -> Pointer {
+        moved_floats(code, self.left, row, self.spec.channels)
+    }
+
+    fn right(&self, code: &mut FunctionCode<'_, '_>, column: Value) -> Pointer {
+        strip_column(code, self.right, self.k, column)
+    }
+
+    fn slots(&self, code: &mut FunctionCode<'_, '_>, row: Value, column: Value) -> Vec<Pointer> {
+        let row = moved_floats(code, self.to, row, self.spec.columns);
+        vec![moved_floats(code, row, column, 1)]
+    }
 }

@@ -68,6 +68,7 @@ impl Extents {
         };
         let len = |l: Len| match l {
             Len::Const(n) => Ok(n),
+            Len::Local(local) => local.unbound(),
             Len::Arg(i) => {
                 ints.get(usize::from(i)).copied().ok_or_else(|| format!("the program has no integer {i}"))
             }

@@ -1,0 +1,171 @@
+//! The programs of attention, but for those of few queries.
+
+use super::{PADDED, SEEN, few, sees_part};
+use crate::code::Pointer;
+use crate::lanes::{Bin, Fold, Inst, Len, Mem, Program, STRIP, Stmt, Ty, derive};
+use crate::loops::address::row_stride;
+use crate::loops::columns::{Count, Cut, Tiles};
+use crate::loops::nest::{Pointers, Pool, ProgramId};
+use crate::loops::program::{self, Copy, InPlace, load_of, store_of};
+use crate::loops::tile::TileProgram;
+use crate::machine::Machine;
+use crate::spec::{AttentionSpec, Encodings};
+
+/// The programs of attention.
+pub struct Programs {
+    pub pack_key: ProgramId<Copy>,
+    pub pack_value: ProgramId<PackValue>,
+    pub softmax: ProgramId<Softmax>,
+    /// Makes a row 0.
+    pub clear: ProgramId<InPlace>,
+    /// Where queries see a part of the keys.
+    pub sum_of_row: Option<ProgramId<SumOfRow>>,
+    pub scores: Tiles,
+    pub values: Tiles,
+    /// Where queries may be worked on one by one.
+    pub few: Option<few::Programs>,
+}
+
+impl Programs {
+    /// Adds the programs.
+    pub fn new(spec: &AttentionSpec, machine: Machine, pool: &mut Pool) -> Programs {
+        let width = Len::Const(spec.width);
+        Programs {
+            pack_key: pool.add(&program::copy(width, (spec.k.mem, spec.k.step), Len::Const(STRIP))),
+            pack_value: pool.add(&pack_value(spec)),
+            softmax: pool.add(&spec.softmax(Len::Local(SEEN)).program),
+            clear: pool.add(&program::fill(Len::Local(SEEN), 0)),
+            sum_of_row: sees_part(spec).then(|| pool.add(&sum_of_row(spec))),
+            scores: scores(spec, machine, pool),
+            values: values(spec, machine, pool),
+            few: (few::applies(spec) || sees_part(spec)).then(|| few::Programs::new(spec, machine, pool)),
+        }
+    }
+}
+
+/// The pointers of [`AttentionSpec::softmax`].
+pub struct Softmax {
+    pub scores: Pointer,
+    pub reciprocal: Pointer,
+    /// The mask and the bias, if there are any.
+    pub operands: Vec<Pointer>,
+    pub scratch: Vec<Pointer>,
+}
+
+impl Pointers for Softmax {
+    fn in_order(self) -> Vec<Pointer> {
+        let mut all = vec![self.scores, self.reciprocal];
+        all.extend(self.operands);
+        all.extend(self.scratch);
+        all
+    }
+}
+
+/// The pointers of [`pack_value`].
+pub struct PackValue {
+    /// For each strip its part of the row, then where that goes.
+    pub strips: Vec<[Pointer; 2]>,
+    /// A row that becomes NaN where a value is not finite; where queries see a part of the keys.
+    pub finite: Option<Pointer>,
+}
+
+impl Pointers for PackValue {
+    fn in_order(self) -> Vec<Pointer> {
+        let mut all: Vec<Pointer> = self.strips.into_iter().flatten().collect();
+        all.extend(self.finite);
+        all
+    }
+}
+
+/// Copies a row of values into strips.
+fn pack_value(spec: &AttentionSpec) -> Program {
+    let strips = spec.strips();
+    let (finite, mut derived) = (2 * strips as u16, Vec::new());
+    let mut strip = |i: i64| {
+        let ptr = 2 * i as u16;
+        let mut body = vec![load_of(ptr, spec.v.step, spec.v.mem), store_of(ptr + 1, Len::ONE, Mem::F32, 0)];
+        if sees_part(spec) {
+            let ptr = if i == 0 { finite } else { derive(&mut derived, finite, i * STRIP) };
+            body.extend([
+                load_of(ptr, Len::ONE, Mem::F32),
+                Inst::Bin(Bin::Sub, 0, 0),
+                Inst::Bin(Bin::Add, 2, 3),
+                store_of(ptr, Len::ONE, Mem::F32, 4),
+            ]);
+        }
+        Stmt::Map { len: Len::Const((spec.width - i * STRIP).min(STRIP)), body, folds: Vec::new() }
+    };
+    let stmts = (0..strips).map(&mut strip).collect();
+    Program { ptrs: finite + u16::from(sees_part(spec)), derived, stmts, ..Program::default() }
+}
+
+/// The pointers of [`sum_of_row`].
+pub struct SumOfRow {
+    pub row: Pointer,
+    pub sum: Pointer,
+}
+
+impl Pointers for SumOfRow {
+    fn in_order(self) -> Vec<Pointer> {
+        vec![self.row, self.sum]
+    }
+}
+
+/// The sum of a row as wide as a head.
+fn sum_of_row(spec: &AttentionSpec) -> Program {
+    let row = vec![load_of(0, Len::ONE, Mem::F32)];
+    let sum = Stmt::Map { len: Len::Const(spec.width), body: row, folds: vec![(Fold::Sum, 0, 0)] };
+    let store = store_of(1, Len::ZERO, Mem::F32, 0);
+    let store = Stmt::Once { body: vec![Inst::Slot(0, Ty::F), store], outs: Vec::new() };
+    Program { ptrs: 2, slots: 1, stmts: vec![sum, store], ..Program::default() }
+}
+
+/// The tiles of the scores; slot 0 is a score. They run over whole strips, so that a run-time number of keys
+/// needs no narrow tiles.
+fn scores(spec: &AttentionSpec, machine: Machine, pool: &mut Pool) -> Tiles {
+    let (main, columns) = (spec.score_cols, Count::Strips);
+    let cut = Cut { machine, main, columns, encodings: Encodings::F32 };
+    let width = Len::Const(spec.width);
+    let epilogue = [
+        Inst::Acc,
+        Inst::Float(spec.scale),
+        Inst::Bin(Bin::Mul, 0, 1),
+        Inst::Store { ptr: 0, step: Len::ONE, row_step: Len::Local(PADDED), mem: Mem::F32, value: 2 },
+    ];
+    Tiles::new(cut.of_rows(spec.queries), pool, |shape| {
+        let tile = TileProgram {
+            shape,
+            k: width,
+            strip: width,
+            left_row: row_stride(&spec.q),
+            slots: 1,
+            epilogue: &epilogue,
+            prefetch: 0,
+        };
+        tile.build()
+    })
+}
+
+/// The tiles of the matmul with the values; slot 0 is a result, slot 1 the reciprocal of its row.
+fn values(spec: &AttentionSpec, machine: Machine, pool: &mut Pool) -> Tiles {
+    let (main, columns) = (spec.value_cols, Count::Any(Len::Const(spec.width)));
+    let cut = Cut { machine, main, columns, encodings: Encodings::F32 };
+    let epilogue = [
+        Inst::Acc,
+        Inst::Load { ptr: 1, step: Len::ZERO, row_step: Len::ONE, mem: Mem::F32 },
+        Inst::Bin(Bin::Mul, 0, 1),
+        Inst::Store { ptr: 0, step: Len::ONE, row_step: row_stride(&spec.out), mem: Mem::F32, value: 2 },
+    ];
+    Tiles::new(cut.of_rows(spec.queries), pool, |shape| {
+        let tile = TileProgram {
+            shape,
+            k: if sees_part(spec) { Len::Local(SEEN) } else { spec.keys },
+            strip: spec.keys,
+            left_row: Len::Local(PADDED),
+            slots: 2,
+            epilogue: &epilogue,
+            prefetch: 0,
+        };
+        tile.build()
+    })
+}

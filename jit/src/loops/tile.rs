@@ -1,0 +1,87 @@
+//! The programs of tiles.
+
+use super::nest::Pointers;
+use crate::code::Pointer;
+use crate::lanes::{Inst, Len, Prefetch, Program, Stmt, Terms, Tile};
+
+/// The shape of a tile, and the encoding of its operands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TileShape {
+    pub rows: u8,
+    pub cols: u8,
+    pub terms: Terms,
+}
+
+/// The pointers of a tile's program.
+pub struct TilePointers {
+    /// The left operand's row.
+    pub left: Pointer,
+    /// The first column in the packed strips of the right operand.
+    pub right: Pointer,
+    /// What the epilogue reads and writes.
+    pub slots: Vec<Pointer>,
+    /// What the tile prefetches, if it does.
+    pub prefetch: Option<Pointer>,
+}
+
+impl Pointers for TilePointers {
+    fn in_order(self) -> Vec<Pointer> {
+        let mut all = vec![self.left, self.right];
+        all.extend(self.slots);
+        all.extend(self.prefetch);
+        all
+    }
+}
+
+/// What the program of a tile is made of.
+pub struct TileProgram<'a> {
+    /// Its shape.
+    pub shape: TileShape,
+    /// Length of the sums.
+    pub k: Len,
+    /// Length of the packed strips: that of the sums, or more where a tile takes a part of them.
+    pub strip: Len,
+    /// Elements from one row of the left operand to the next.
+    pub left_row: Len,
+    /// Slots of the epilogue.
+    pub slots: usize,
+    /// The work on each accumulator; pointer `i` is slot `i`.
+    pub epilogue: &'a [Inst],
+    /// Lines of memory that an iteration of the loop over the sum prefetches.
+    pub prefetch: u8,
+}
+
+impl TileProgram<'_> {
+    /// The program, whose pointers are those of [`TilePointers`].
+    pub fn build(&self) -> Program {
+        let TileShape { rows, cols, terms } = self.shape;
+        let body = self.epilogue.iter().map(|inst| behind_operands(*inst)).collect();
+        let behind_slots = 2 + self.slots as u16;
+        let prefetch = (self.prefetch > 0).then_some(Prefetch { ptr: behind_slots, lines: self.prefetch });
+        let stmt = Stmt::Tile(Tile {
+            rows,
+            cols,
+            k: self.k,
+            panel: self.strip,
+            left: 0,
+            left_row: self.left_row,
+            right: 1,
+            encoding: terms,
+            prefetch,
+            body,
+        });
+        let ptrs = behind_slots + u16::from(prefetch.is_some());
+        Program { ptrs, stmts: vec![stmt], ..Program::default() }
+    }
+}
+
+/// An instruction of an epilogue, whose slots are numbered behind the two operands.
+fn behind_operands(inst: Inst) -> Inst {
+    match inst {
+        Inst::Load { ptr, step, row_step, mem } => Inst::Load { ptr: ptr + 2, step, row_step, mem },
+        Inst::Store { ptr, step, row_step, mem, value } => {
+            Inst::Store { ptr: ptr + 2, step, row_step, mem, value }
+        }
+        other => other,
+    }
+}
