@@ -287,8 +287,8 @@ mod tests {
         }
     }
 
-    /// Builds a nest that calls a program with `pointers` pointers and the local `given`. The program takes one
-    /// pointer and [`LENGTH`].
+    /// Builds a nest that calls a program with `pointers` pointers and the local `given`. The program takes
+    /// one pointer and [`LENGTH`].
     fn call(pointers: usize, given: Local) {
         let store = Inst::Store { ptr: 0, step: Len::ONE, row_step: Len::ZERO, mem: Mem::F32, value: 0 };
         let body = vec![Inst::Float(0), store];

@@ -37,18 +37,18 @@ impl Format {
     pub const ALL: [Format; 4] = [Format::F32, Format::Bf16, Format::Int8, Format::Q4];
 
     /// The encoding of packed weights for a tile whose rows are f32, or the integers that such weights need.
-    pub(crate) fn layout(self) -> Terms {
+    pub(crate) fn encoding(self) -> Encoding {
         match self {
-            Format::F32 => Terms::F32,
-            Format::Bf16 => Terms::Halves,
-            Format::Int8 => Terms::Bytes,
-            Format::Q4 => Terms::Nibbles,
+            Format::F32 => Encoding::F32,
+            Format::Bf16 => Encoding::Halves,
+            Format::Int8 => Encoding::Bytes,
+            Format::Q4 => Encoding::Nibbles,
         }
     }
 
     /// Elements of a column that share a factor; 1 for formats without factors.
     pub fn group(self) -> usize {
-        self.layout().group().map_or(1, |g| g.terms as usize)
+        self.encoding().group().map_or(1, |g| g.terms as usize)
     }
 }
 
@@ -68,7 +68,7 @@ impl fmt::Display for Format {
 /// The right operand lies in packed panels, whose rows have 32 bits for each column. The left operand lies in
 /// rows of 32-bit elements.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Terms {
+pub enum Encoding {
     /// Both operands are f32.
     F32,
     /// The left operand is f32. The right one is bf16, two terms in 32 bits; a bf16 is the upper half of an
@@ -98,59 +98,59 @@ pub enum Terms {
 /// A group of integers that share a factor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Group {
-    /// Terms of the group.
+    /// Encoding of the group.
     pub terms: i64,
     /// 32-bit rows that their integers take in a panel.
-    pub lines: i64,
+    pub rows: i64,
 }
 
 impl Group {
     /// 32-bit rows of the group in a panel: integers, then factors.
-    pub fn right(self) -> i64 {
-        self.lines + 1
+    pub fn panel_rows(self) -> i64 {
+        self.rows + 1
     }
 
     /// 32-bit elements of the group in a row of the left operand: 4 bytes each, then the factor and the sum.
-    pub fn left(self) -> i64 {
+    pub fn left_len(self) -> i64 {
         self.terms / 4 + 2
     }
 }
 
-impl Terms {
+impl Encoding {
     /// The groups of an encoding with integers.
     pub fn group(self) -> Option<Group> {
         match self {
-            Terms::Bytes => Some(Group { terms: 64, lines: 16 }),
-            Terms::Nibbles => Some(Group { terms: 32, lines: 4 }),
-            Terms::F32 | Terms::Halves | Terms::Pairs => None,
+            Encoding::Bytes => Some(Group { terms: 64, rows: 16 }),
+            Encoding::Nibbles => Some(Group { terms: 32, rows: 4 }),
+            Encoding::F32 | Encoding::Halves | Encoding::Pairs => None,
         }
     }
 
-    /// Terms that lie in one unit. The length of a sum is a multiple of it.
-    pub fn together(self) -> i64 {
+    /// Encoding that lie in one unit. The length of a sum is a multiple of it.
+    pub fn unit(self) -> i64 {
         match (self, self.group()) {
             (_, Some(g)) => g.terms,
-            (Terms::F32, None) => 1,
+            (Encoding::F32, None) => 1,
             (_, None) => 2,
         }
     }
 
     /// 32-bit rows of a panel for `k` terms.
-    pub fn lines(self, k: i64) -> i64 {
-        k / self.together() * self.group().map_or(1, Group::right)
+    pub fn panel_rows(self, k: i64) -> i64 {
+        k / self.unit() * self.group().map_or(1, Group::panel_rows)
     }
 
     /// 32-bit elements of a row of the left operand for `k` terms.
-    pub fn left(self, k: i64) -> i64 {
+    pub fn left_len(self, k: i64) -> i64 {
         match (self, self.group()) {
-            (_, Some(g)) => k / g.terms * g.left(),
-            (Terms::Pairs, None) => k / 2,
+            (_, Some(g)) => k / g.terms * g.left_len(),
+            (Encoding::Pairs, None) => k / 2,
             (_, None) => k,
         }
     }
 
     /// Whether rows of f32 are converted before they are multiplied.
     pub fn converts(self) -> bool {
-        !matches!(self, Terms::F32 | Terms::Halves)
+        !matches!(self, Encoding::F32 | Encoding::Halves)
     }
 }

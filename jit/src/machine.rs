@@ -2,7 +2,7 @@
 
 use crate::format::Format;
 use crate::lanes::x86::Width;
-use crate::lanes::{Len, STRIP, Terms};
+use crate::lanes::{Encoding, Len, PANEL};
 
 /// Cycles from one multiply-add to the next of the same accumulator.
 const LATENCY: i64 = 4;
@@ -48,65 +48,65 @@ impl Machine {
         }
     }
 
-    /// Rows of the highest tile that is `strips` panels wide, if there is one.
-    pub(crate) fn rows(self, strips: i64, terms: Terms) -> Option<i64> {
-        let Some(width) = self.width else { return (strips == 1).then_some(4) };
-        let vectors = strips * STRIP / width.lanes();
+    /// Rows of the highest tile that is `panels` panels wide, if there is one.
+    pub(crate) fn rows(self, panels: i64, encoding: Encoding) -> Option<i64> {
+        let Some(width) = self.width else { return (panels == 1).then_some(4) };
+        let vectors = panels * PANEL / width.lanes();
         // A row of the right operand and one element of the left one besides the accumulators; of bf16 both
         // halves, and a mask of one of them.
-        let besides = match terms {
-            Terms::F32 | Terms::Pairs => vectors + 1,
-            Terms::Halves => 2 * vectors + 2,
+        let besides = match encoding {
+            Encoding::F32 | Encoding::Pairs => vectors + 1,
+            Encoding::Halves => 2 * vectors + 2,
             // Without an instruction for four products of bytes each vector takes two, and a sum of two one
             // more.
-            Terms::Bytes | Terms::Nibbles => 2 * vectors + 3,
+            Encoding::Bytes | Encoding::Nibbles => 2 * vectors + 3,
         };
         // The sum of a group beside each accumulator.
-        let each = if terms.group().is_some() { 2 } else { 1 };
+        let each = if encoding.group().is_some() { 2 } else { 1 };
         let rows = (i64::from(width.registers()) - besides) / (each * vectors);
         let rows = rows.min(MOST_ROWS);
-        (rows >= if terms.group().is_some() { 2 } else { 4 }).then_some(rows - rows % 2)
+        (rows >= if encoding.group().is_some() { 2 } else { 4 }).then_some(rows - rows % 2)
     }
 
     /// Cycles per row and term of a tile, times 1000: bound by multiply-adds, loads or latency.
-    fn cost(self, strips: i64, terms: Terms) -> Option<i64> {
+    fn cost(self, panels: i64, encoding: Encoding) -> Option<i64> {
         let lanes = self.width.map_or(4, Width::lanes);
-        let (rows, vectors) = (self.rows(strips, terms)?, strips * STRIP / lanes);
+        let (rows, vectors) = (self.rows(panels, encoding)?, panels * PANEL / lanes);
         Some(1000 * (rows * vectors).max(rows + vectors).max(LATENCY * PORTS) / PORTS / rows)
     }
 
-    /// The terms of products of many rows with weights of a format, and of few.
-    pub(crate) fn terms(self, format: Format) -> (Terms, Terms) {
+    /// The encodings of the operands of matmuls with weights of a format: of many rows, and of few.
+    pub(crate) fn encodings(self, format: Format) -> (Encoding, Encoding) {
         match format {
-            Format::Bf16 if self.pairs => (Terms::Pairs, Terms::Halves),
-            _ => (format.layout(), format.layout()),
+            Format::Bf16 if self.pairs => (Encoding::Pairs, Encoding::Halves),
+            _ => (format.encoding(), format.encoding()),
         }
     }
 
     /// How a product of `n` columns with sums of `k` terms is cut; `whole` if work on whole rows follows it.
-    pub(crate) fn blocking(self, n: Len, k: Len, whole: bool, terms: Terms) -> Blocking {
+    pub(crate) fn blocking(self, n: Len, k: Len, whole: bool, encoding: Encoding) -> Blocking {
         // The widest tile by the cost of all columns, the last ones in a tile of their own.
         let all = match n {
-            Len::Const(n) => (n + STRIP - 1) / STRIP,
+            Len::Const(n) => (n + PANEL - 1) / PANEL,
             Len::Arg(_) | Len::Local(_) => 1 << 20,
         };
-        let total = |strips: i64| {
-            let rest = if all % strips == 0 { 0 } else { self.cost(all % strips, terms)? };
-            Some((all / strips) * self.cost(strips, terms)? + rest)
+        let total = |panels: i64| {
+            let rest = if all % panels == 0 { 0 } else { self.cost(all % panels, encoding)? };
+            Some((all / panels) * self.cost(panels, encoding)? + rest)
         };
-        let best = (1..=all.min(6)).filter_map(|s| Some((total(s)?, -self.rows(s, terms)?, -s))).min();
-        let strips = best.map_or(1, |b| -b.2);
-        let rows = self.rows(strips, terms).unwrap_or(4);
+        let best = (1..=all.min(6)).filter_map(|s| Some((total(s)?, -self.rows(s, encoding)?, -s))).min();
+        let panels = best.map_or(1, |b| -b.2);
+        let rows = self.rows(panels, encoding).unwrap_or(4);
         let floats = |l: Len| match l {
             Len::Const(n) => n,
             Len::Arg(_) | Len::Local(_) => 1024,
         };
         // Converted rows are shorter.
-        let left = if terms.converts() { terms.left(floats(k)) } else { floats(k) };
+        let left = if encoding.converts() { encoding.left_len(floats(k)) } else { floats(k) };
         // A block's rows, on both sides, fit into the L2 cache. The columns at hand have to stay there,
         // the rows do not: a tile reads few bytes of them for what it computes.
         let room = self.l2 / 4 / (left + if whole { floats(n) } else { 0 }).max(1);
-        Blocking { rows, cols: strips * STRIP, block: (room.min(MOST_IN_BLOCK) / rows * rows).max(rows) }
+        Blocking { rows, cols: panels * PANEL, block: (room.min(MOST_IN_BLOCK) / rows * rows).max(rows) }
     }
 
     /// Queries of a block of attention: a block of scores over `t` keys takes a quarter of the L2 cache.
@@ -115,7 +115,7 @@ impl Machine {
             Len::Const(n) => n.max(1),
             Len::Arg(_) | Len::Local(_) => 1024,
         };
-        let rows = self.rows(1, Terms::F32).unwrap_or(4);
+        let rows = self.rows(1, Encoding::F32).unwrap_or(4);
         ((self.l2 / 4 / 4 / keys).min(32) / rows * rows).max(rows)
     }
 }
@@ -170,7 +170,7 @@ mod tests {
     #[test]
     fn tiles_follow_from_registers() {
         let tile = |w, n| {
-            let b = machine(w).blocking(Len::Const(n), Len::Const(768), false, Terms::F32);
+            let b = machine(w).blocking(Len::Const(n), Len::Const(768), false, Encoding::F32);
             (b.rows, b.cols)
         };
         assert_eq!(tile(Some(Width::Z), 768), (8, 48));
@@ -184,7 +184,7 @@ mod tests {
     fn blocks_fit_into_the_l2_cache() {
         for k in [1, 64, 768, 3072, 100_000] {
             let m = machine(Some(Width::Z));
-            let b = m.blocking(Len::Const(768), Len::Const(k), true, Terms::F32);
+            let b = m.blocking(Len::Const(768), Len::Const(k), true, Encoding::F32);
             assert!(b.block % b.rows == 0 && b.block >= b.rows && b.block <= 128, "{b:?}");
             assert!(b.block == b.rows || b.block * (k + 768) * 4 <= m.l2, "{b:?} of {k}");
         }

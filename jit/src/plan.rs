@@ -5,7 +5,7 @@
 //! bound, from sizes and lifetimes alone ([`Plan::place`]).
 
 use crate::CompileError;
-use crate::lanes::STRIP;
+use crate::lanes::PANEL;
 use crate::lower::{Schedule, Step};
 use crate::spec::{Buffer, KernelSpec};
 use crate::taken::Taken;
@@ -166,12 +166,12 @@ fn bytes(ty: &Type) -> Result<Dim, DimError> {
     Dim::product(&ty.shape)?.times(&Dim::from(ty.dtype.size()))
 }
 
-/// Bytes of a packed right operand: units of the packing step are strips.
+/// Bytes of a packed right operand: units of the packing step are panels.
 fn packed_size(step: &Step) -> Result<Dim, DimError> {
     let KernelSpec::Pack(pack) = &step.spec else { return Ok(Dim::default()) };
     let rows: Vec<Dim> = pack.k.iter().map(|len| len.bind(&step.binding.params)).collect();
     let rows = Dim::product(&rows)?;
-    step.units.times(&rows)?.times(&Dim::constant(4 * STRIP))
+    step.units.times(&rows)?.times(&Dim::constant(4 * PANEL))
 }
 
 impl Plan {

@@ -8,7 +8,7 @@ use tancho_jit::Isa;
 use tancho_jit::lanes::expr::Expr;
 use tancho_jit::lanes::schedule::schedule;
 use tancho_jit::lanes::{
-    Bin, Cmp, Fold, Inst, Len, Mem, Program, Reg, STRIP, Stmt, Terms, Tile, Ty, Un, norms,
+    Bin, Cmp, Encoding, Fold, Inst, Len, Mem, PANEL, Program, Reg, Stmt, Tile, Ty, Un, norms,
 };
 use tancho_jit::testing::Function;
 
@@ -349,9 +349,9 @@ fn epilogues_of_tiles() {
             let mut r = Rows::new(seed, i64::from(cols), seed % 2 == 0);
             r.special = false;
             let (k, n) = (5, i64::from(rows));
-            let strips = (r.len + STRIP - 1) / STRIP;
+            let panels = (r.len + PANEL - 1) / PANEL;
             let made = r.rng.fill(Mem::F32, (n * k) as usize);
-            let packed = r.rng.fill(Mem::F32, (strips * k * STRIP) as usize);
+            let packed = r.rng.fill(Mem::F32, (panels * k * PANEL) as usize);
             r.case.memory = vec![made, packed];
             r.case.ptrs = vec![(0, 0), (1, 0)];
             let step = [1, 2, 3, 1][seed as usize % 4];
@@ -380,7 +380,7 @@ fn epilogues_of_tiles() {
                 left: 0,
                 left_row: Len::Const(k),
                 right: 1,
-                encoding: Terms::F32,
+                encoding: Encoding::F32,
                 prefetch: None,
                 body,
             });

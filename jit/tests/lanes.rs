@@ -8,7 +8,7 @@ use common::tiles::{pairs, tile, tile_of};
 use common::{Case, Rng, wide};
 use std::collections::BTreeSet;
 use tancho_jit::Isa;
-use tancho_jit::lanes::{Bin, Fold, Inst, Len, Mem, PART, Program, Stmt, Terms, Tile, Ty, UNROLL};
+use tancho_jit::lanes::{Bin, Encoding, Fold, Inst, Len, Mem, PART, Program, Stmt, Tile, Ty, UNROLL};
 use tancho_jit::testing::Function;
 
 #[test]
@@ -89,7 +89,7 @@ fn tiles_of_every_shape() {
     }
 }
 
-/// The emitter's tiles of several strips and more rows.
+/// The emitter's tiles of several panels and more rows.
 #[test]
 fn wide_tiles() {
     for isa in [Isa::Avx2, Isa::Avx512] {
@@ -119,8 +119,10 @@ fn tiles_of_long_sums() {
     let turns = [PART - 1, PART, PART + 1, 2 * PART, 3 * PART - 1];
     for (n, (rows, cols)) in [(1, 16), (4, 16), (3, 5), (2, 24), (6, 16)].into_iter().enumerate() {
         for (i, turns) in turns.into_iter().enumerate() {
-            for terms in [Terms::F32, Terms::Halves, Terms::Pairs, Terms::Bytes, Terms::Nibbles] {
-                if terms == Terms::Pairs && !pairs() {
+            for terms in
+                [Encoding::F32, Encoding::Halves, Encoding::Pairs, Encoding::Bytes, Encoding::Nibbles]
+            {
+                if terms == Encoding::Pairs && !pairs() {
                     continue;
                 }
                 let rng = &mut Rng::new(300_000 + 100 * n as u64 + i as u64);
@@ -128,7 +130,7 @@ fn tiles_of_long_sums() {
                     rng,
                     terms,
                     (rows, cols),
-                    (turns * UNROLL + i as i64) * terms.together().min(2),
+                    (turns * UNROLL + i as i64) * terms.unit().min(2),
                     true,
                 );
                 let what = format!("{terms:?}, {rows} x {cols}, {turns} turns");
@@ -209,7 +211,7 @@ fn sums_of_rows_do_not_lose_digits() {
 /// if it has it.
 #[test]
 fn tiles_of_integers() {
-    for terms in [Terms::Bytes, Terms::Nibbles] {
+    for terms in [Encoding::Bytes, Encoding::Nibbles] {
         for (rows, cols) in [
             (1, 16),
             (1, 5),

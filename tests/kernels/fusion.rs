@@ -294,7 +294,7 @@ fn products_stay_alone_where_a_slice_would_cost_something() {
         (format!("{two}%6: f32[B, S, 32] = attention(%4, %5, %5, heads = 4)\nreturn %6, %5"), vec!["32", "32"]),
         // A slice of rows is no `[B, 2 * S, 16]` in place.
         (format!("{two}%6: f32[B, 2*S, 16] = reshape(%4, shape = [B, 2*S, 16])\n%7: f32[B, 2*S, 16] = reshape(%5, shape = [B, 2*S, 16])\n%8: f32[B, 2*S, 16] = attention(%6, %7, %7, heads = 2)\nreturn %8"), vec!["32", "32"]),
-        // Half a strip.
+        // Half a panel.
         (
             "%4: f32[8, 32] = weight(index = 6)\n%5: f32[B, S, 8] = linear(%0, %4)\n%6: f32[16, 32] = weight(index = 2)\n%7: f32[B, S, 16] = linear(%0, %6)\n%8: f32[B, S, 8] = attention(%5, %5, %5, heads = 1)\n%9: f32[B, S, 16] = attention(%7, %7, %7, heads = 1)\nreturn %8, %9".into(),
             vec!["8", "16"],
@@ -318,7 +318,7 @@ fn products_stay_alone_where_a_slice_would_cost_something() {
     }
 }
 
-/// Weights that the user concatenates are put together when they are packed, if they are in whole strips.
+/// Weights that the user concatenates are put together when they are packed, if they are in whole panels.
 #[test]
 fn concatenated_weights_need_no_kernel() {
     let mut rng = Rng::new(6);

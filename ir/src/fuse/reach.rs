@@ -7,9 +7,10 @@
 //! a weight or close to the kernel.
 //!
 //! Whether each of many edges is implied by a path beside it is transitive reduction, for which no algorithm
-//! in nearly linear time is known. So no side follows more than [`MOST_EDGES`]; where that decides nothing the
-//! value counts as one that waits, which is always right: the op stays outside, in a kernel of its own. All
-//! questions about a graph of `n` nodes, at most a few for each of them, so take time in proportion to `n`.
+//! in nearly linear time is known. So no side follows more than [`MOST_EDGES`]; where that decides nothing
+//! the value counts as one that waits, which is always right: the op stays outside, in a kernel of its own.
+//! All questions about a graph of `n` nodes, at most a few for each of them, so take time in proportion to
+//! `n`.
 
 use super::Fuser;
 use crate::graph::{Graph, Value};

@@ -20,7 +20,7 @@ pub mod schedule;
 mod sums;
 pub(crate) mod x86;
 
-pub use crate::format::{Group, Terms};
+pub use crate::format::{Encoding, Group};
 pub use compact::compact;
 pub use inst::{Bin, Cmp, Fold, Inst, Mem, Reg, Ty, Un};
 pub use program::{DERIVED, Derived, Prefetch, Program, Stmt, Tile, body_types, derive, resolve};
@@ -65,7 +65,7 @@ impl Len {
 }
 
 /// Columns of a panel of a packed right operand, which has the layout `[N / 16][K][16]`.
-pub const STRIP: i64 = tancho_ir::fuse::PANEL;
+pub const PANEL: i64 = tancho_ir::fuse::PANEL;
 
 /// Rows of a panel that one iteration of the loop over a tile's sums takes, where the encoding has no groups.
 pub const UNROLL: i64 = 4;

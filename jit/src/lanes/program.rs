@@ -1,7 +1,7 @@
 //! Vector programs: their statements, and the pointers they take.
 
 use super::{Fold, Inst, Len, Reg, Ty};
-use crate::format::Terms;
+use crate::format::Encoding;
 
 /// One statement of a program.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -43,14 +43,14 @@ pub struct Tile {
     pub left: u16,
     /// 32-bit elements from one row of the left operand to the next.
     pub left_row: Len,
-    /// Pointer into the packed panels of the right operand. Element `(i, c)` is `right[(c / STRIP * panel +
-    /// i) * STRIP + c % STRIP]`. In bf16, elements `2 i` and `2 i + 1` of a column are the lower and the
-    /// upper half of 32 bits: `right[(c / STRIP * (panel / 2) + i) * STRIP + c % STRIP]`. The rows of 32 bits
+    /// Pointer into the packed panels of the right operand. Element `(i, c)` is `right[(c / PANEL * panel +
+    /// i) * PANEL + c % PANEL]`. In bf16, elements `2 i` and `2 i + 1` of a column are the lower and the
+    /// upper half of 32 bits: `right[(c / PANEL * (panel / 2) + i) * PANEL + c % PANEL]`. The rows of 32 bits
     /// of other encodings are addressed alike.
     pub right: u16,
     /// What the operands' elements are. For all encodings but f32, `k` and `panel` are constants and
-    /// multiples of [`Terms::together`].
-    pub encoding: Terms,
+    /// multiples of [`Encoding::together`].
+    pub encoding: Encoding,
     /// Memory that the tile prefetches.
     pub prefetch: Option<Prefetch>,
     /// What is done with each accumulator ([`Inst::Acc`]).

@@ -5,7 +5,7 @@ use super::nest::{Nest, Pool, ProgramId, Span};
 use super::tile::{TilePointers, TileShape};
 use crate::code::{FunctionCode, Pointer};
 use crate::lanes::x86::Width;
-use crate::lanes::{Len, Local, Program, STRIP, Terms};
+use crate::lanes::{Encoding, Len, Local, PANEL, Program};
 use crate::machine::Machine;
 use crate::spec::Encodings;
 use cranelift::codegen::ir::Value;
@@ -25,23 +25,23 @@ struct Group {
 
 impl Group {
     /// A group of tiles as wide as the group.
-    fn new(width: i64, rows: &[u8], terms: Terms) -> Group {
-        let bands = rows.iter().map(|rows| TileShape { rows: *rows, cols: width as u8, terms }).collect();
+    fn new(width: i64, rows: &[u8], encoding: Encoding) -> Group {
+        let bands = rows.iter().map(|rows| TileShape { rows: *rows, cols: width as u8, encoding }).collect();
         Group { width, bands }
     }
 }
 
 /// Groups of the emitter's tiles for one row alone.
-fn one_row_groups(width: Width, terms: Terms) -> Vec<Group> {
-    // More columns at a time hide the latency of the sums. Two terms a line take half as many.
+fn one_row_groups(width: Width, encoding: Encoding) -> Vec<Group> {
+    // More columns at a time hide the latency of the sums. Two terms in a row of a panel take half as many.
     let most = match width {
-        Width::Z if terms == Terms::Halves => 64,
+        Width::Z if encoding == Encoding::Halves => 64,
         Width::Z => 128,
-        _ if terms.group().is_some() => 32,
+        _ if encoding.group().is_some() => 32,
         _ => 64,
     };
-    let widths = (0..4).map(|i| most >> i).filter(|width| *width >= STRIP);
-    widths.map(|width| Group::new(width, &[1], terms)).collect()
+    let widths = (0..4).map(|i| most >> i).filter(|width| *width >= PANEL);
+    widths.map(|width| Group::new(width, &[1], encoding)).collect()
 }
 
 /// How many columns a matmul has.
@@ -49,8 +49,8 @@ fn one_row_groups(width: Width, terms: Terms) -> Vec<Group> {
 pub enum Count {
     /// Any number.
     Any(Len),
-    /// Whole strips, how many is known when it runs.
-    Strips,
+    /// Whole panels, how many is known when it runs.
+    Panels,
 }
 
 /// How a matmul is cut.
@@ -86,20 +86,20 @@ impl Cut {
     fn groups(self) -> (Vec<Group>, Vec<Group>) {
         let Encodings { many_rows, few_rows } = self.encodings;
         let (mut many, mut single) = match self.machine.width {
-            // As many accumulators as fit beside a row of the right operand; one row takes a whole strip.
+            // As many accumulators as fit beside a row of the right operand; one row takes a whole panel.
             None => {
-                let tile = |rows, cols| TileShape { rows, cols, terms: many_rows };
-                let group = Group { width: STRIP, bands: vec![tile(4, 8), tile(1, 16)] };
-                (vec![group], vec![Group::new(STRIP, &[1], few_rows)])
+                let tile = |rows, cols| TileShape { rows, cols, encoding: many_rows };
+                let group = Group { width: PANEL, bands: vec![tile(4, 8), tile(1, 16)] };
+                (vec![group], vec![Group::new(PANEL, &[1], few_rows)])
             }
             Some(width) => (self.many_rows(), one_row_groups(width, few_rows)),
         };
         match (self.machine.width, self.columns) {
-            (_, Count::Strips) => {}
-            (_, Count::Any(Len::Const(n))) if n % STRIP == 0 => {}
-            (Some(_), Count::Any(Len::Const(n))) => single.push(Group::new(n % STRIP, &[1], few_rows)),
+            (_, Count::Panels) => {}
+            (_, Count::Any(Len::Const(n))) if n % PANEL == 0 => {}
+            (Some(_), Count::Any(Len::Const(n))) => single.push(Group::new(n % PANEL, &[1], few_rows)),
             _ => {
-                let narrow = |terms| [4, 1].map(|width| Group::new(width, &[1], terms));
+                let narrow = |encoding| [4, 1].map(|width| Group::new(width, &[1], encoding));
                 many.extend(narrow(many_rows));
                 single.extend(narrow(few_rows));
             }
@@ -120,16 +120,16 @@ impl Cut {
 
     /// Groups of the emitter's tiles for many rows.
     fn many_rows(self) -> Vec<Group> {
-        let (main, terms) = (self.main, self.encodings.many_rows);
+        let (main, encoding) = (self.main, self.encodings.many_rows);
         let group = |width: i64| {
-            let most = self.machine.rows((width + STRIP - 1) / STRIP, terms).unwrap_or(2);
-            Group::new(width, &heights(most), terms)
+            let most = self.machine.rows((width + PANEL - 1) / PANEL, encoding).unwrap_or(2);
+            Group::new(width, &heights(most), encoding)
         };
         match self.columns {
             // All columns behind the last whole group are one tile, masked if they are no whole vectors.
             Count::Any(Len::Const(n)) if n % main > 0 => vec![group(main), group(n % main)],
             _ => {
-                let mut widths = vec![main, 2 * STRIP, STRIP];
+                let mut widths = vec![main, 2 * PANEL, PANEL];
                 widths.retain(|width| *width <= main);
                 widths.dedup();
                 widths.into_iter().map(group).collect()
@@ -141,17 +141,17 @@ impl Cut {
     /// columns are divided among threads by `main`. Only a known number of columns has them, and only 512
     /// bits have the registers.
     fn few_rows(self) -> Vec<Group> {
-        let (main, terms) = (self.main, self.encodings.few_rows);
+        let (main, encoding) = (self.main, self.encodings.few_rows);
         let Count::Any(Len::Const(n)) = self.columns else { return Vec::new() };
         if self.machine.width != Some(Width::Z) {
             return Vec::new();
         }
         // Whatever the widest leaves of the columns, the next must end where they end.
-        let widest = if 6 * STRIP % main == 0 && terms.group().is_none() { 6 * STRIP } else { main };
+        let widest = if 6 * PANEL % main == 0 && encoding.group().is_none() { 6 * PANEL } else { main };
         let mut widths = vec![widest, main, n % main];
         widths.retain(|width| (1..=n).contains(width));
         widths.dedup();
-        widths.into_iter().map(|width| Group::new(width, &[4, 3, 2], terms)).collect()
+        widths.into_iter().map(|width| Group::new(width, &[4, 3, 2], encoding)).collect()
     }
 
     /// The cut of a matmul of `m` rows.
@@ -182,9 +182,9 @@ fn heights(most: i64) -> Vec<u8> {
 /// Where the operands of a matmul's tiles are.
 pub trait Operands {
     /// A row of the left operand, in this encoding.
-    fn left(&self, code: &mut FunctionCode<'_, '_>, row: Value, terms: Terms) -> Pointer;
+    fn left(&self, code: &mut FunctionCode<'_, '_>, row: Value, encoding: Encoding) -> Pointer;
 
-    /// A column of the packed strips.
+    /// A column of the packed panels.
     fn right(&self, code: &mut FunctionCode<'_, '_>, column: Value) -> Pointer;
 
     /// The pointers of the epilogue at a row and column.
@@ -270,8 +270,8 @@ struct Run<'a> {
 
 impl Run<'_> {
     /// All columns by groups in one encoding.
-    fn all(&self, code: &mut FunctionCode<'_, '_>, groups: &[Group], terms: Terms) {
-        if terms.converts() {
+    fn all(&self, code: &mut FunctionCode<'_, '_>, groups: &[Group], encoding: Encoding) {
+        if encoding.converts() {
             self.operands.convert(code);
         }
         let mut from = self.cols.from;
@@ -313,7 +313,7 @@ impl Run<'_> {
             operands.right(code, behind)
         });
         code.for_each(rows.from, rows.to, high, &mut |code, row| {
-            let left = operands.left(code, row, shape.terms);
+            let left = operands.left(code, row, shape.encoding);
             let slots = operands.slots(code, row, column);
             // Each band prefetches its part.
             let prefetch = next.map(|next| {
@@ -328,12 +328,12 @@ impl Run<'_> {
     }
 }
 
-/// Column `column` of packed strips of `k` rows that start at `packed`.
-pub fn strip_column(code: &mut FunctionCode<'_, '_>, packed: Pointer, k: Value, column: Value) -> Pointer {
-    let strip = code.ins().sshr_imm_s(column, i64::from(STRIP.trailing_zeros()));
-    let inside = code.ins().band_imm_s(column, STRIP - 1);
-    let size = code.mul_imm(k, STRIP);
-    let at = code.mul(strip, size);
+/// Column `column` of packed panels of `k` rows that start at `packed`.
+pub fn panel_column(code: &mut FunctionCode<'_, '_>, packed: Pointer, k: Value, column: Value) -> Pointer {
+    let panel = code.ins().sshr_imm_s(column, i64::from(PANEL.trailing_zeros()));
+    let inside = code.ins().band_imm_s(column, PANEL - 1);
+    let size = code.mul_imm(k, PANEL);
+    let at = code.mul(panel, size);
     let at = code.add(at, inside);
     let bytes = code.mul_imm(at, 4);
     code.moved(packed, bytes)

@@ -3,7 +3,7 @@
 use super::nest::{Nest, Pointers, Pool, ProgramId};
 use super::program::{Copy, load_of, store_of};
 use crate::code::{FunctionCode, Pointer};
-use crate::lanes::{Bin, Cmp, Fold, Group, Inst, Len, Mem, Program, Stmt, Terms, Ty, Un, derive};
+use crate::lanes::{Bin, Cmp, Encoding, Fold, Group, Inst, Len, Mem, Program, Stmt, Ty, Un, derive};
 
 /// The largest magnitude of an element in integers.
 const LARGEST: f32 = 127.0;
@@ -14,7 +14,7 @@ const SMALLEST: f32 = 1e-30;
 struct Quantize {
     from: Pointer,
     bytes: Pointer,
-    /// The factor, then what [`Terms`] wants of the sum.
+    /// The factor, then what [`Encoding`] wants of the sum.
     factor: Pointer,
 }
 
@@ -27,7 +27,7 @@ impl Pointers for Quantize {
 /// The conversion of rows of `k` elements.
 pub struct Conversion {
     k: i64,
-    pub terms: Terms,
+    pub encoding: Encoding,
     how: How,
 }
 
@@ -40,17 +40,17 @@ enum How {
 
 impl Conversion {
     /// Adds the program that converts a row, or a group of one.
-    pub fn new(k: i64, terms: Terms, pool: &mut Pool) -> Conversion {
-        let how = match terms.group() {
-            Some(group) => How::Integers(group, pool.add(&quantize(terms, Len::Const(group.terms)))),
+    pub fn new(k: i64, encoding: Encoding, pool: &mut Pool) -> Conversion {
+        let how = match encoding.group() {
+            Some(group) => How::Integers(group, pool.add(&quantize(encoding, Len::Const(group.terms)))),
             None => How::Bf16(pool.add(&to_bf16(Len::Const(k)))),
         };
-        Conversion { k, terms, how }
+        Conversion { k, encoding, how }
     }
 
     /// Elements of 32 bits of a converted row.
     pub fn row(&self) -> i64 {
-        self.terms.left(self.k)
+        self.encoding.left_len(self.k)
     }
 
     /// Converts one row.
@@ -61,7 +61,7 @@ impl Conversion {
         };
         let (zero, count) = (code.int(0), code.int(self.k / group.terms));
         code.for_each(zero, count, 1, &mut |code, i| {
-            let (read, written) = (code.mul_imm(i, 4 * group.terms), code.mul_imm(i, 4 * group.left()));
+            let (read, written) = (code.mul_imm(i, 4 * group.terms), code.mul_imm(i, 4 * group.left_len()));
             let (from, bytes) = (code.moved(from, read), code.moved(to, written));
             let size = code.int(group.terms);
             let factor = code.moved(bytes, size);
@@ -78,7 +78,7 @@ fn to_bf16(k: Len) -> Program {
 }
 
 /// A group of floats as bytes. The largest magnitude becomes 127; NaN and infinities make the factor one.
-fn quantize(terms: Terms, len: Len) -> Program {
+fn quantize(encoding: Encoding, len: Len) -> Program {
     let float = |x: f32| Inst::Float(x.to_bits());
     let load = load_of(0, Len::ONE, Mem::F32);
     let magnitudes = vec![
@@ -111,7 +111,7 @@ fn quantize(terms: Terms, len: Len) -> Program {
     let mut derived = Vec::new();
     let behind = derive(&mut derived, 2, 1);
     let mut sum = vec![Inst::Slot(3, Ty::I)];
-    if terms == Terms::Bytes {
+    if encoding == Encoding::Bytes {
         let store = store_of(behind, Len::ZERO, Mem::I32, 2);
         sum.extend([Inst::Int(-128), Inst::Bin(Bin::IMul, 0, 1), store]);
     } else {

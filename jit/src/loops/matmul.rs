@@ -1,10 +1,10 @@
-//! Matmuls: blocks of rows, strips of 16 columns, tiles; then row work on the block while it is in cache.
+//! Matmuls: blocks of rows, panels of 16 columns, tiles; then row work on the block while it is in cache.
 //! Work is divided by rows, or by columns where rows are few. Row work then waits for all columns and is a
 //! call of its own ([`Part`]).
 
 use super::LoopNest;
 use super::address::{address, coordinates, row_at, row_stride};
-use super::columns::{Columns, Count, Cut, Operands, Tiles, strip_column};
+use super::columns::{Columns, Count, Cut, Operands, Tiles, panel_column};
 use super::conv::im2col::{Im2col, Pixels};
 use super::convert::Conversion;
 use super::nest::{Nest, Pool, ProgramId, Span};
@@ -12,7 +12,7 @@ use super::program::Scheduled;
 use super::tile::{TileProgram, TileShape};
 use crate::blob::Part;
 use crate::code::{FunctionCode, Pointer};
-use crate::lanes::{Len, STRIP, Terms, UNROLL};
+use crate::lanes::{Encoding, Len, PANEL, UNROLL};
 use crate::machine::Machine;
 use crate::spec::{MatmulSpec, RowWork, Slot};
 use cranelift::codegen::ir::Value;
@@ -41,10 +41,10 @@ fn columns(spec: &MatmulSpec, machine: Machine) -> Columns {
 }
 
 /// Iterations of the loop over the sum of a tile.
-fn iterations(terms: Terms, k: i64) -> i64 {
-    match terms.group() {
+fn iterations(encoding: Encoding, k: i64) -> i64 {
+    match encoding.group() {
         Some(group) => k / group.terms,
-        None => terms.lines(k) / UNROLL,
+        None => encoding.panel_rows(k) / UNROLL,
     }
 }
 
@@ -56,27 +56,27 @@ fn prefetched_lines(spec: &MatmulSpec, machine: Machine, shape: TileShape) -> u8
     if i64::from(shape.rows) < cut.rows || i64::from(shape.cols) < cut.cols || spec.window.is_some() {
         return 0;
     }
-    let (iterations, bands) = (iterations(shape.terms, k), cut.block / cut.rows);
+    let (iterations, bands) = (iterations(shape.encoding, k), cut.block / cut.rows);
     if iterations == 0 || bands < 4 {
         return 0;
     }
-    let lines = cut.cols / STRIP * shape.terms.lines(k);
+    let lines = cut.cols / PANEL * shape.encoding.panel_rows(k);
     u8::try_from((lines + iterations * bands - 1) / (iterations * bands)).unwrap_or(0)
 }
 
 impl<'s> Matmul<'s> {
     /// Adds the programs.
     pub fn new(spec: &'s MatmulSpec, machine: Machine, pool: &mut Pool) -> Matmul<'s> {
-        let left_row = |terms: Terms| match spec.k {
-            Len::Const(k) if terms.converts() => Len::Const(terms.left(k)),
+        let left_row = |encoding: Encoding| match spec.k {
+            Len::Const(k) if encoding.converts() => Len::Const(encoding.left_len(k)),
             _ => row_stride(&spec.a),
         };
         let tiles = Tiles::new(columns(spec, machine), pool, |shape| {
             let tile = TileProgram {
                 shape,
                 k: spec.k,
-                strip: spec.k,
-                left_row: left_row(shape.terms),
+                panel: spec.k,
+                left_row: left_row(shape.encoding),
                 slots: spec.slots.len(),
                 epilogue: &spec.epilogue,
                 prefetch: prefetched_lines(spec, machine, shape),
@@ -85,7 +85,7 @@ impl<'s> Matmul<'s> {
         });
         let row_work = spec.rows.as_ref().map(|rows| (rows, pool.add(&rows.work.program)));
         let window = spec.window.as_ref().map(|window| Im2col::new(window, pool));
-        let conversion = spec.converted().map(|(k, terms)| Conversion::new(k, terms, pool));
+        let conversion = spec.converted().map(|(k, encoding)| Conversion::new(k, encoding, pool));
         Matmul { spec, machine, tiles, row_work, window, conversion }
     }
 
@@ -93,7 +93,7 @@ impl<'s> Matmul<'s> {
     fn frame(&self, nest: &Nest, code: &mut FunctionCode<'_, '_>) -> Frame {
         let spec = self.spec;
         let lines = match spec.k {
-            Len::Const(k) => Len::Const(spec.encodings.many_rows.lines(k)),
+            Len::Const(k) => Len::Const(spec.encodings.many_rows.panel_rows(k)),
             k => k,
         };
         let (cols, lines) = (nest.len(code, spec.n), nest.len(code, lines));
@@ -340,9 +340,9 @@ impl TileOperands<'_> {
 }
 
 impl Operands for TileOperands<'_> {
-    fn left(&self, code: &mut FunctionCode<'_, '_>, row: Value, terms: Terms) -> Pointer {
+    fn left(&self, code: &mut FunctionCode<'_, '_>, row: Value, encoding: Encoding) -> Pointer {
         let (block, spec) = (self.block, self.block.matmul.spec);
-        if let Some(conversion) = self.conversion().filter(|_| terms.converts()) {
+        if let Some(conversion) = self.conversion().filter(|_| encoding.converts()) {
             return self.converted(code, row, conversion);
         }
         let row = if spec.window.is_some() { self.number(code, row) } else { row };
@@ -350,7 +350,7 @@ impl Operands for TileOperands<'_> {
     }
 
     fn right(&self, code: &mut FunctionCode<'_, '_>, column: Value) -> Pointer {
-        strip_column(code, self.block.b, self.block.frame.lines, column)
+        panel_column(code, self.block.b, self.block.frame.lines, column)
     }
 
     fn slots(&self, code: &mut FunctionCode<'_, '_>, row: Value, column: Value) -> Vec<Pointer> {
@@ -376,7 +376,7 @@ impl Operands for TileOperands<'_> {
     fn prefetched(&self, shape: TileShape) -> i64 {
         let Matmul { spec, machine, .. } = self.block.matmul;
         match (prefetched_lines(spec, *machine, shape), spec.k) {
-            (lines, Len::Const(k)) if lines > 0 => 64 * i64::from(lines) * iterations(shape.terms, k),
+            (lines, Len::Const(k)) if lines > 0 => 64 * i64::from(lines) * iterations(shape.encoding, k),
             _ => 0,
         }
     }

@@ -3,11 +3,11 @@
 
 use super::program::{load, map, push, store};
 use crate::lanes::{Bin, Cmp, Derived, Inst, Program, Reg, derive};
-use crate::spec::extents::whole_strips;
+use crate::spec::extents::whole_panels;
 
 /// Pointers to the three rows behind pointer `ptr`.
 fn rows(width: i64, derived: &mut Vec<Derived>, ptr: u16) -> [u16; 3] {
-    let apart = whole_strips(width);
+    let apart = whole_panels(width);
     [ptr, derive(derived, ptr, apart), derive(derived, ptr, 2 * apart)]
 }
 

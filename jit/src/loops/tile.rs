@@ -2,21 +2,21 @@
 
 use super::nest::Pointers;
 use crate::code::Pointer;
-use crate::lanes::{Inst, Len, Prefetch, Program, Stmt, Terms, Tile};
+use crate::lanes::{Encoding, Inst, Len, Prefetch, Program, Stmt, Tile};
 
 /// The shape of a tile, and the encoding of its operands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TileShape {
     pub rows: u8,
     pub cols: u8,
-    pub terms: Terms,
+    pub encoding: Encoding,
 }
 
 /// The pointers of a tile's program.
 pub struct TilePointers {
     /// The left operand's row.
     pub left: Pointer,
-    /// The first column in the packed strips of the right operand.
+    /// The first column in the packed panels of the right operand.
     pub right: Pointer,
     /// What the epilogue reads and writes.
     pub slots: Vec<Pointer>,
@@ -39,8 +39,8 @@ pub struct TileProgram<'a> {
     pub shape: TileShape,
     /// Length of the sums.
     pub k: Len,
-    /// Length of the packed strips: that of the sums, or more where a tile takes a part of them.
-    pub strip: Len,
+    /// Length of the packed panels: that of the sums, or more where a tile takes a part of them.
+    pub panel: Len,
     /// Elements from one row of the left operand to the next.
     pub left_row: Len,
     /// Slots of the epilogue.
@@ -54,7 +54,7 @@ pub struct TileProgram<'a> {
 impl TileProgram<'_> {
     /// The program, whose pointers are those of [`TilePointers`].
     pub fn build(&self) -> Program {
-        let TileShape { rows, cols, terms } = self.shape;
+        let TileShape { rows, cols, encoding } = self.shape;
         let body = self.epilogue.iter().map(|inst| behind_operands(*inst)).collect();
         let behind_slots = 2 + self.slots as u16;
         let prefetch = (self.prefetch > 0).then_some(Prefetch { ptr: behind_slots, lines: self.prefetch });
@@ -62,11 +62,11 @@ impl TileProgram<'_> {
             rows,
             cols,
             k: self.k,
-            panel: self.strip,
+            panel: self.panel,
             left: 0,
             left_row: self.left_row,
             right: 1,
-            encoding: terms,
+            encoding,
             prefetch,
             body,
         });

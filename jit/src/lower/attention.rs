@@ -3,7 +3,7 @@
 use super::Lower;
 use super::unbound::{Unbound, bind};
 use crate::CompileError;
-use crate::lanes::{Len, Terms};
+use crate::lanes::{Encoding, Len};
 use crate::spec::{AttentionSpec, Binding, Buffer, KernelSpec, Slot};
 use tancho_ir::op::Op;
 use tancho_ir::{Dim, Value};
@@ -79,7 +79,7 @@ pub fn lower(lower: &mut Lower<'_>, v: Value) -> Result<(), CompileError> {
     };
     let scale = scale.map_or(1.0 / (width as f64).sqrt(), |scale| scale.0) as f32;
     let keys = binding.len(shape.keys);
-    let cols = |n: Len, k: Len| lower.machine.blocking(n, k, false, Terms::F32).cols;
+    let cols = |n: Len, k: Len| lower.machine.blocking(n, k, false, Encoding::F32).cols;
     let spec = AttentionSpec {
         batch: binding.len(shape.batch),
         heads: shape.heads,

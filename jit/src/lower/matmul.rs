@@ -8,7 +8,7 @@ use super::{Lower, MatmulGroup};
 use crate::CompileError;
 use crate::format::Format;
 use crate::lanes::schedule::schedule;
-use crate::lanes::{Inst, Len, STRIP, Terms};
+use crate::lanes::{Encoding, Inst, Len, PANEL};
 use crate::machine::Blocking;
 use crate::spec::{Binding, Buffer, Encodings, KernelSpec, MatmulSpec, RowWork, Slot, WindowSpec};
 use tancho_ir::op::Op;
@@ -46,7 +46,7 @@ pub fn lower(lower: &mut Lower<'_>, group: &MatmulGroup<'_>) -> Result<(), Compi
     let window = window.map(|window| window.bind(&mut binding));
     let (slots, epilogue) = bodies.tile(&mut binding);
     let rows = bodies.row_work(&mut binding, width);
-    let (many_rows, few_rows) = lower.machine.terms(format);
+    let (many_rows, few_rows) = lower.machine.encodings(format);
     let scratch =
         (rows.is_some() || window.is_some() || many_rows.converts()).then(|| binding.buffer(Buffer::Scratch));
     let m = outer.pop().unwrap_or_else(|| Dim::constant(1));
@@ -83,7 +83,7 @@ fn blocking(
     n: Len,
     k: Len,
     whole: bool,
-    terms: Terms,
+    terms: Encoding,
     window: Option<&WindowSpec>,
 ) -> Blocking {
     let mut blocking = lower.machine.blocking(n, k, whole, terms);
@@ -181,7 +181,7 @@ fn matmul_operands(lower: &mut Lower<'_>, matmul: Value) -> Result<Operands, Com
     };
     let (outer, n) = domain_of(&lower.graph.ty(matmul).shape);
     let depth = lower.graph.ty(x).shape.last().cloned().unwrap_or_default();
-    // The right operand in strips: leading axes, if it has any of its own, then one matrix.
+    // The right operand in panels: leading axes, if it has any of its own, then one matrix.
     let shape = lower.graph.ty(weight).shape.clone();
     let (lead, matrix) = shape.split_at(shape.len() - 2);
     let strides = matrix_strides(outer.len(), lead, matrix).map_err(|e| too_large(lower, matmul, &e))?;
@@ -205,8 +205,8 @@ fn matmul_operands(lower: &mut Lower<'_>, matmul: Value) -> Result<Operands, Com
 
 /// Elements from one packed matrix to the next along each of `outer` axes.
 fn matrix_strides(outer: usize, lead: &[Dim], matrix: &[Dim]) -> Result<Vec<Dim>, DimError> {
-    let strips = matrix[1].ceil_div(&Dim::constant(STRIP))?;
-    let mut stride = strips.times(&matrix[0])?.times(&Dim::constant(STRIP))?;
+    let panels = matrix[1].ceil_div(&Dim::constant(PANEL))?;
+    let mut stride = panels.times(&matrix[0])?.times(&Dim::constant(PANEL))?;
     let mut strides = vec![Dim::constant(0); outer];
     for (i, extent) in lead.iter().enumerate().rev() {
         strides[i] = stride.clone();
@@ -243,7 +243,7 @@ fn conv_operands(lower: &mut Lower<'_>, v: Value) -> Result<Operands, CompileErr
     let mut strides = vec![Dim::constant(0); outer.len()];
     if groups > 1 {
         outer.insert(0, Dim::constant(groups));
-        strides.insert(0, Dim::constant((columns + STRIP - 1) / STRIP * STRIP * depth));
+        strides.insert(0, Dim::constant((columns + PANEL - 1) / PANEL * PANEL * depth));
     }
     let (left, right) =
         (Unbound::floats(Buffer::Scratch, 0), Unbound { strides, ..Unbound::floats(buffer, 0) });

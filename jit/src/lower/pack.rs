@@ -1,4 +1,4 @@
-//! Right operands in packed strips: weights, which are packed when the network is compiled, and values that
+//! Right operands in packed panels: weights, which are packed when the network is compiled, and values that
 //! other kernels make.
 
 use super::unbound::{bind, domain_of};
@@ -55,7 +55,7 @@ fn format_of(lower: &Lower<'_>, parts: &[WeightPart], k: i64) -> Format {
         Constant::Prepared(i) => lower.formats[lower.prepared[i].index()],
     };
     let format = parts.iter().map(coarsest).fold(lower.weights, Format::min);
-    if k > 0 && k % format.layout().together() == 0 { format } else { Format::F32 }
+    if k > 0 && k % format.encoding().unit() == 0 { format } else { Format::F32 }
 }
 
 /// How `n` columns are read from a weight: the last two strides are those of rows and columns.

@@ -1,7 +1,7 @@
 //! What a network is lowered to: its steps, and the weights to pack for them.
 
 use crate::format::Format;
-use crate::lanes::STRIP;
+use crate::lanes::PANEL;
 use crate::spec::{Binding, KernelSpec};
 use tancho_ir::{Dim, Graph};
 
@@ -29,7 +29,7 @@ pub struct Step {
     pub bytes: Dim,
 }
 
-/// Weights that are packed when the network is compiled, as strips `[N / 16][K][16]` per batch. Several
+/// Weights that are packed when the network is compiled, as panels `[N / 16][K][16]` per batch. Several
 /// parts lie side by side along N.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct WeightPack {
@@ -39,9 +39,9 @@ pub struct WeightPack {
     pub k: Vec<i64>,
     /// Filters of 3x3 are transformed for Winograd's tiles of that side: a matrix for each place of a patch.
     pub winograd: Option<i64>,
-    /// How the elements are kept: [`Terms`](crate::lanes::Terms) says where those of a column lie.
+    /// How the elements are kept: [`Encoding`](crate::lanes::Encoding) says where those of a column lie.
     pub format: Format,
-    /// What the columns are; all parts but the last have whole strips.
+    /// What the columns are; all parts but the last have whole panels.
     pub parts: Vec<WeightPart>,
 }
 
@@ -93,24 +93,24 @@ impl WeightPack {
 
     /// Floats of the packed weights; `None` where they cannot be counted.
     pub fn floats(&self) -> Option<usize> {
-        let strips = self
+        let panels = self
             .parts
             .iter()
-            .try_fold(0i64, |sum, p| sum.checked_add(p.n.0.checked_add(STRIP - 1)? / STRIP))?;
+            .try_fold(0i64, |sum, p| sum.checked_add(p.n.0.checked_add(PANEL - 1)? / PANEL))?;
         let places = self.winograd.map_or(1, |m| (m + 2) * (m + 2));
         // Counted as f32 first: no format takes more.
         self.batch
             .iter()
-            .try_fold(strips.checked_mul(self.rows()?)?, |n, b| n.checked_mul(*b))?
-            .checked_mul(STRIP)?
+            .try_fold(panels.checked_mul(self.rows()?)?, |n, b| n.checked_mul(*b))?
+            .checked_mul(PANEL)?
             .checked_mul(places)?;
-        let matrices = self.batch.iter().product::<i64>() * places * strips;
-        usize::try_from(matrices * self.lines()? * STRIP).ok()
+        let matrices = self.batch.iter().product::<i64>() * places * panels;
+        usize::try_from(matrices * self.lines()? * PANEL).ok()
     }
 
     /// Lines of 32 bits of a column; `None` where they cannot be counted.
     pub fn lines(&self) -> Option<i64> {
-        self.rows().map(|k| self.format.layout().lines(k))
+        self.rows().map(|k| self.format.encoding().panel_rows(k))
     }
 }
 

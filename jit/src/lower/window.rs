@@ -6,7 +6,7 @@ use super::unbound::{Unbound, bind};
 use super::{Lower, WeightPack, WeightPart};
 use crate::CompileError;
 use crate::lanes::{Len, Mem, Reg, math};
-use crate::spec::extents::whole_strips;
+use crate::spec::extents::whole_panels;
 use crate::spec::{Binding, Buffer, KernelSpec, PackSpec, WindowReduction, WindowSpec, written_out};
 use tancho_ir::access::resolve;
 use tancho_ir::op::{Binary, Op, Pooling};
@@ -110,7 +110,7 @@ impl Lower<'_> {
         })
     }
 
-    /// The filters of a convolution in strips, a matrix `[KH * KW * C, O]` for each group, if they follow
+    /// The filters of a convolution in panels, a matrix `[KH * KW * C, O]` for each group, if they follow
     /// from weights.
     pub fn filters(&mut self, v: Value, groups: i64) -> Result<Option<usize>, CompileError> {
         let part = self.filter_part(v, groups)?;
@@ -151,7 +151,7 @@ impl Lower<'_> {
         Ok(Some((vec![kh, kw, c], part)))
     }
 
-    /// Filters that another kernel made are brought into strips by a kernel of its own.
+    /// Filters that another kernel made are brought into panels by a kernel of its own.
     pub fn pack_filters(&mut self, v: Value, groups: i64) -> Result<(), CompileError> {
         let filters = self.graph.node(v).args[1];
         let [o, c, kh, kw] = self
@@ -183,7 +183,7 @@ impl Lower<'_> {
     }
 
     /// The filters of a convolution of one channel each: a row of channels for each element of the window, in
-    /// whole strips.
+    /// whole panels.
     fn taps(&mut self, v: Value) -> Result<Taps, CompileError> {
         let (k, part) = self
             .filter_part(v, 1)?
@@ -199,7 +199,7 @@ impl Lower<'_> {
             }
         }
         let pack = self.pack(WeightPack::plain(Vec::new(), Vec::new(), rows));
-        Ok(Taps { pack, apart: whole_strips(part.n.0) })
+        Ok(Taps { pack, apart: whole_panels(part.n.0) })
     }
 
     /// A convolution of one channel each, or a pooling: what each element of the window adds, channel by

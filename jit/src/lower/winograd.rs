@@ -7,7 +7,7 @@ use super::{Lower, MatmulGroup, WeightPack};
 use crate::CompileError;
 use crate::lanes::expr::Expr;
 use crate::lanes::schedule::{Scheduled, schedule};
-use crate::lanes::{Len, Reg, STRIP, Terms};
+use crate::lanes::{Encoding, Len, PANEL, Reg};
 use crate::spec::{Binding, Buffer, KernelSpec, Slot, WinogradSpec};
 use crate::target::Precision;
 use crate::winograd::{combine, matrices};
@@ -61,7 +61,7 @@ pub fn lower(lower: &mut Lower<'_>, group: &MatmulGroup<'_>, m: i64) -> Result<O
     let block = block(lower.machine.l2, m, channels + columns);
     let (work, slots) = results(lower, &mut binding, group, m, block, columns)?;
     let images = binding.len(&lower.graph.ty(v).shape[0]);
-    let blocking = lower.machine.blocking(Len::Const(columns), Len::Const(channels), false, Terms::F32);
+    let blocking = lower.machine.blocking(Len::Const(columns), Len::Const(channels), false, Encoding::F32);
     let spec = WinogradSpec {
         window,
         images,
@@ -75,7 +75,7 @@ pub fn lower(lower: &mut Lower<'_>, group: &MatmulGroup<'_>, m: i64) -> Result<O
         scratch: binding.buffer(Buffer::Scratch),
         block,
         unit: 4,
-        cols: blocking.cols.max(STRIP),
+        cols: blocking.cols.max(PANEL),
     };
     lower.push(KernelSpec::Winograd(spec), binding, v).map(Some)
 }

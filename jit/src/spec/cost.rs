@@ -2,7 +2,7 @@
 
 use super::params::product;
 use super::{AttentionSpec, KernelSpec, MatmulSpec, PackSpec, RowSpec, Slot, WindowSpec, WinogradSpec};
-use crate::lanes::{Len, Terms};
+use crate::lanes::{Encoding, Len};
 use tancho_ir::Dim;
 
 /// What a kernel computes and moves, as dims over its parameters.
@@ -60,8 +60,8 @@ impl MatmulSpec {
         let matrices =
             self.b.strides.iter().zip(&axes).filter(|(stride, _)| !stride.is(0)).map(|(_, axis)| *axis);
         let right = match (self.encodings.many_rows, self.k) {
-            (Terms::F32, k) => product(matrices.chain([k, self.n]), 4)?,
-            (terms, Len::Const(k)) => product(matrices.chain([self.n]), 4 * terms.lines(k))?,
+            (Encoding::F32, k) => product(matrices.chain([k, self.n]), 4)?,
+            (encoding, Len::Const(k)) => product(matrices.chain([self.n]), 4 * encoding.panel_rows(k))?,
             _ => return None,
         };
         axes.push(self.m);

@@ -5,7 +5,7 @@ use super::{AttentionSpec, KernelSpec, MatmulSpec, PackSpec, RowSpec, WindowSpec
 use crate::lanes::expr::Expr;
 use crate::lanes::norms::softmax_parts;
 use crate::lanes::schedule::{Scheduled, schedule};
-use crate::lanes::{Len, Mem, STRIP, Terms};
+use crate::lanes::{Encoding, Len, Mem, PANEL};
 use tancho_ir::Dim;
 
 /// How much work a kernel has, as dims over its parameters.
@@ -34,15 +34,15 @@ fn parts(len: Len, by: i64) -> Option<Dim> {
     len.dim().ceil_div(&Dim::constant(by)).ok()
 }
 
-/// Elements of a row that takes whole strips.
-pub fn whole_strips(width: i64) -> i64 {
-    (width + STRIP - 1) / STRIP * STRIP
+/// Elements of a row that takes whole panels.
+pub fn whole_panels(width: i64) -> i64 {
+    (width + PANEL - 1) / PANEL * PANEL
 }
 
 /// Floats of a row of sums that is kept in memory: the partial sums, their totals, and what these lost to
 /// rounding.
 pub fn sum_floats(width: i64) -> i64 {
-    3 * whole_strips(width)
+    3 * whole_panels(width)
 }
 
 impl RowSpec {
@@ -86,7 +86,7 @@ impl MatmulSpec {
 
     /// The length of the sums and the encoding of the left operand, if its rows are converted before tiles
     /// of many rows read them.
-    pub(crate) fn converted(&self) -> Option<(i64, Terms)> {
+    pub(crate) fn converted(&self) -> Option<(i64, Encoding)> {
         match self.k {
             Len::Const(k) if self.encodings.many_rows.converts() => Some((k, self.encodings.many_rows)),
             _ => None,
@@ -97,7 +97,7 @@ impl MatmulSpec {
     fn copied_bytes(&self) -> i64 {
         match (&self.window, self.converted()) {
             (Some(window), _) => 4 * self.blocking.block * window.terms(),
-            (None, Some((k, terms))) => (4 * self.blocking.block * terms.left(k) + 63) / 64 * 64,
+            (None, Some((k, encoding))) => (4 * self.blocking.block * encoding.left_len(k) + 63) / 64 * 64,
             _ => 0,
         }
     }
@@ -149,9 +149,9 @@ impl WinogradSpec {
 
 impl PackSpec {
     fn extents(&self) -> Option<Extents> {
-        let strips = parts(self.n, STRIP)?;
+        let panels = parts(self.n, PANEL)?;
         Some(Extents {
-            units: product(self.batch.iter().copied(), 1)?.times(&strips).ok()?,
+            units: product(self.batch.iter().copied(), 1)?.times(&panels).ok()?,
             scratch: Dim::constant(0),
             columns: None,
         })
@@ -173,7 +173,7 @@ impl AttentionSpec {
     fn extents(&self) -> Option<Extents> {
         let units = self.batch.dim().times(&Dim::constant(self.heads)).ok()?;
         let each = self.floats_per_key();
-        let padded = parts(self.keys, STRIP)?.times(&Dim::constant(STRIP)).ok()?;
+        let padded = parts(self.keys, PANEL)?.times(&Dim::constant(PANEL)).ok()?;
         let floats = padded
             .times(&Dim::constant(each.keys + each.values + each.scores))
             .ok()?
@@ -182,20 +182,20 @@ impl AttentionSpec {
         Some(Extents { units, scratch: floats.times(&Dim::constant(4)).ok()?, columns: None })
     }
 
-    /// Strips of a head's width.
-    pub(crate) fn strips(&self) -> i64 {
-        whole_strips(self.width) / STRIP
+    /// Panels of a head's width.
+    pub(crate) fn panels(&self) -> i64 {
+        whole_panels(self.width) / PANEL
     }
 
     /// Floats for the reciprocals of a block: whole cache lines.
     pub(crate) fn reciprocal_floats(&self) -> i64 {
-        whole_strips(self.block)
+        whole_panels(self.block)
     }
 
     /// Floats of working memory for each key.
     pub(crate) fn floats_per_key(&self) -> FloatsPerKey {
         let scores = self.block + i64::from(self.softmax(self.keys).scratch_rows);
-        FloatsPerKey { keys: self.width, values: self.strips() * STRIP, scores }
+        FloatsPerKey { keys: self.width, values: self.panels() * PANEL, scores }
     }
 
     /// Softmax of `len` scores of a row in place, but for its denominator: pointer 0 is the scores, pointer 1

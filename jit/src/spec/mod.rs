@@ -19,7 +19,7 @@ pub use binding::{Binding, Buffer};
 pub use division::{Division, MatmulDivision};
 
 use crate::lanes::schedule::Scheduled;
-use crate::lanes::{Inst, Len, Mem, Terms};
+use crate::lanes::{Encoding, Inst, Len, Mem};
 use crate::machine::Blocking;
 
 /// One way a kernel reads or writes a buffer: element `offset + Σ coordinate * stride`.
@@ -167,14 +167,14 @@ pub enum WindowReduction {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Encodings {
     /// Of tiles of many rows.
-    pub many_rows: Terms,
+    pub many_rows: Encoding,
     /// Of tiles of few rows.
-    pub few_rows: Terms,
+    pub few_rows: Encoding,
 }
 
 impl Encodings {
     /// f32 throughout.
-    pub const F32: Encodings = Encodings { many_rows: Terms::F32, few_rows: Terms::F32 };
+    pub const F32: Encodings = Encodings { many_rows: Encoding::F32, few_rows: Encoding::F32 };
 }
 
 /// Work on finished rows.
@@ -234,7 +234,7 @@ pub struct WinogradSpec {
     /// Parts of the output channels: work is divided among them before tiles, so that a thread reads its own
     /// filters.
     pub parts: i64,
-    /// The buffer of the transformed filters: strips `[C][16]` for each place of a patch.
+    /// The buffer of the transformed filters: panels `[C][16]` for each place of a patch.
     pub filters: u16,
     /// What is read and written for each result; strides along N, H and W.
     pub slots: Vec<Slot>,
@@ -251,7 +251,7 @@ pub struct WinogradSpec {
     pub cols: i64,
 }
 
-/// A right operand that is no weight, brought into strips of 16 columns.
+/// A right operand that is no weight, brought into panels of 16 columns.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct PackSpec {
     /// Leading axes.

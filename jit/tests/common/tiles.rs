@@ -2,34 +2,34 @@
 
 use super::body::Body;
 use super::{Case, MEMS, NONE, ONE, Rng};
-use tancho_jit::lanes::{Inst, Len, Mem, PART, Prefetch, STRIP, Stmt, Terms, Tile, Ty};
+use tancho_jit::lanes::{Encoding, Inst, Len, Mem, PANEL, PART, Prefetch, Stmt, Tile, Ty};
 
 impl Case {
-    /// Fills the operands of a tile of integers, rows and strips of so many groups: any bytes and factors,
+    /// Fills the operands of a tile of integers, rows and panels of so many groups: any bytes and factors,
     /// sums as large as sums of bytes are.
     fn integers(
         &mut self,
         rng: &mut Rng,
-        terms: Terms,
+        encoding: Encoding,
         (a, row, rows): (u16, i64, i64),
         (b, elements): (u16, i64),
         groups: i64,
     ) {
-        let group = terms.group().expect("groups");
+        let group = encoding.group().expect("groups");
         let mut write = |ptr: u16, at: i64, word: u32| {
             let (buffer, from) = self.ptrs[usize::from(ptr)];
             let at = (from + 4 * at) as usize;
             self.memory[buffer][at..at + 4].copy_from_slice(&word.to_le_bytes());
         };
         for (r, g) in (0..rows).flat_map(|r| (0..groups).map(move |g| (r, g))) {
-            let at = r * row + g * group.left();
+            let at = r * row + g * group.left_len();
             (0..group.terms / 4).for_each(|i| write(a, at + i, rng.bits() as u32));
-            if terms == Terms::Bytes {
+            if encoding == Encoding::Bytes {
                 write(a, at + group.terms / 4 + 1, (rng.bits() as i32 >> 11) as u32);
             }
         }
-        for line in (0..elements / STRIP).filter(|l| l % group.right() < group.lines) {
-            (0..STRIP).for_each(|c| write(b, line * STRIP + c, rng.bits() as u32));
+        for line in (0..elements / PANEL).filter(|l| l % group.panel_rows() < group.rows) {
+            (0..PANEL).for_each(|c| write(b, line * PANEL + c, rng.bits() as u32));
         }
     }
 }
@@ -45,54 +45,54 @@ pub fn pairs() -> bool {
 /// A tile with an epilogue that reads a bias and others, and stores in every kind of memory.
 pub fn tile(seed: u64, (rows, cols): (u8, u8), k: i64, plain: bool) -> Case {
     let rng = &mut Rng::new(seed);
-    let terms = match rng.below(8) {
-        0 | 1 => Terms::Halves,
-        2 if pairs() => Terms::Pairs,
-        3 => Terms::Bytes,
-        4 => Terms::Nibbles,
-        _ => Terms::F32,
+    let encoding = match rng.below(8) {
+        0 | 1 => Encoding::Halves,
+        2 if pairs() => Encoding::Pairs,
+        3 => Encoding::Bytes,
+        4 => Encoding::Nibbles,
+        _ => Encoding::F32,
     };
-    tile_of(rng, terms, (rows, cols), k, plain)
+    tile_of(rng, encoding, (rows, cols), k, plain)
 }
 
 /// The same with the operands given.
-pub fn tile_of(rng: &mut Rng, terms: Terms, (rows, cols): (u8, u8), k: i64, plain: bool) -> Case {
+pub fn tile_of(rng: &mut Rng, encoding: Encoding, (rows, cols): (u8, u8), k: i64, plain: bool) -> Case {
     let mut case = Case { plain, ..Case::default() };
     // A few groups, or as many as make a sum of parts.
     let groups = if k < 4 * PART { k % 4 } else { k / 4 };
-    let (k, depth) = match (terms, terms.group()) {
+    let (k, depth) = match (encoding, encoding.group()) {
         (_, Some(group)) => (groups * group.terms, Len::Const(groups * group.terms)),
-        (Terms::F32, None) => (k, case.len(rng, k)),
+        (Encoding::F32, None) => (k, case.len(rng, k)),
         _ => (k + k % 2, Len::Const(k + k % 2)),
     };
-    // Of every fourth strip there is more than the sum takes.
+    // Of every fourth panel there is more than the sum takes.
     let (more, whole) =
-        if rng.below(4) == 0 { (rng.below(5) as i64 * terms.together(), false) } else { (0, true) };
-    let strip_terms = k + more;
-    let strip = match (depth, terms) {
+        if rng.below(4) == 0 { (rng.below(5) as i64 * encoding.unit(), false) } else { (0, true) };
+    let panel_terms = k + more;
+    let panel = match (depth, encoding) {
         (depth, _) if whole => depth,
-        (_, Terms::F32) => case.len(rng, strip_terms),
-        _ => Len::Const(strip_terms),
+        (_, Encoding::F32) => case.len(rng, panel_terms),
+        _ => Len::Const(panel_terms),
     };
-    let left_row = terms.left(k) + rng.below(4) as i64;
+    let left_row = encoding.left_len(k) + rng.below(4) as i64;
     let a_row = case.len(rng, left_row);
     let (r, c) = (i64::from(rows), i64::from(cols));
-    let left = (r - 1) * left_row + terms.left(k);
-    let a = if terms == Terms::Pairs {
+    let left = (r - 1) * left_row + encoding.left_len(k);
+    let a = if encoding == Encoding::Pairs {
         case.pointer(rng, Mem::Bf16, 2 * left)
     } else {
         case.pointer(rng, Mem::F32, left)
     };
-    // Nothing behind the last column of the last strip: a tile may begin inside of one.
-    let strips = (c + STRIP - 1) / STRIP;
-    let lines = (strips - 1) * terms.lines(strip_terms) + terms.lines(k);
-    let elements = if k > 0 { (lines - 1) * STRIP + (c - 1) % STRIP + 1 } else { 0 };
-    let b = match terms {
-        Terms::Halves | Terms::Pairs => case.pointer(rng, Mem::Bf16, 2 * elements),
+    // Nothing behind the last column of the last panel: a tile may begin inside of one.
+    let panels = (c + PANEL - 1) / PANEL;
+    let lines = (panels - 1) * encoding.panel_rows(panel_terms) + encoding.panel_rows(k);
+    let elements = if k > 0 { (lines - 1) * PANEL + (c - 1) % PANEL + 1 } else { 0 };
+    let b = match encoding {
+        Encoding::Halves | Encoding::Pairs => case.pointer(rng, Mem::Bf16, 2 * elements),
         _ => case.pointer(rng, Mem::F32, elements),
     };
-    if let Some(group) = terms.group() {
-        case.integers(rng, terms, (a, left_row, r), (b, elements), k / group.terms);
+    if let Some(group) = encoding.group() {
+        case.integers(rng, encoding, (a, left_row, r), (b, elements), k / group.terms);
     }
     // Whatever is said to come next, be it no memory at all.
     let lines = rng.below(4) as u8;
@@ -123,11 +123,11 @@ pub fn tile_of(rng: &mut Rng, terms: Terms, (rows, cols): (u8, u8), k: i64, plai
         rows,
         cols,
         k: depth,
-        panel: strip,
+        panel: panel,
         left: a,
         left_row: a_row,
         right: b,
-        encoding: terms,
+        encoding,
         prefetch,
         body: body.insts,
     })];

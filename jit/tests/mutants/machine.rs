@@ -5,7 +5,7 @@ use iced_x86::{
     Decoder, DecoderOptions, Instruction, InstructionInfoFactory, Mnemonic, OpAccess, OpKind, Register,
 };
 use std::collections::{BTreeMap, BTreeSet};
-use tancho_jit::lanes::{Inst, Len, Program, STRIP, Stmt};
+use tancho_jit::lanes::{Inst, Len, PANEL, Program, Stmt};
 
 /// Bytes touched: pointer, whether written, offset.
 pub type Touched = BTreeSet<(u16, bool, i64)>;
@@ -235,7 +235,7 @@ impl Machine<'_> {
 }
 
 /// The bytes that a program reads and writes: of each row from its first element to its last, of a tile's
-/// strips too.
+/// panels too.
 pub fn allowed(p: &Program, ints: &[i64]) -> Touched {
     let mut touched = Touched::new();
     let mut mark = |ptr: u16, written: bool, element: i64, size: i64| {
@@ -252,14 +252,15 @@ pub fn allowed(p: &Program, ints: &[i64]) -> Touched {
             Stmt::Map { len: n, body, .. } => (1, len(*n), body),
             Stmt::Tile(t) => {
                 let (rows, cols, k) = (i64::from(t.rows), i64::from(t.cols), len(t.k));
-                for i in 0..t.encoding.left(k) {
+                for i in 0..t.encoding.left_len(k) {
                     (0..rows).for_each(|r| mark(t.left, false, r * len(t.left_row) + i, 4));
                 }
-                let lines = t.encoding.lines(k);
-                let panel =
-                    |n: i64, columns: i64| (n * t.encoding.lines(len(t.panel)) + lines - 1) * STRIP + columns;
-                let whole = if cols > STRIP { panel((cols - 1) / STRIP - 1, STRIP) } else { 0 };
-                let end = whole.max(panel((cols - 1) / STRIP, (cols - 1) % STRIP + 1));
+                let lines = t.encoding.panel_rows(k);
+                let panel = |n: i64, columns: i64| {
+                    (n * t.encoding.panel_rows(len(t.panel)) + lines - 1) * PANEL + columns
+                };
+                let whole = if cols > PANEL { panel((cols - 1) / PANEL - 1, PANEL) } else { 0 };
+                let end = whole.max(panel((cols - 1) / PANEL, (cols - 1) % PANEL + 1));
                 (0..if lines > 0 { end } else { 0 }).for_each(|e| mark(t.right, false, e, 4));
                 (rows, cols, &t.body)
             }

@@ -9,7 +9,7 @@ struct Operands {
     vectors: i64,
     /// Four columns to a vector, or one.
     wide: bool,
-    encoding: Terms,
+    encoding: Encoding,
     /// The rows of the left operand: addresses made once, and constant offsets.
     left: Vec<(Pointer, i64)>,
     /// All rows have the same address.
@@ -89,7 +89,7 @@ impl Emit {
         k: Len,
         start: &[Value],
     ) -> Vec<Value> {
-        let together = operands.encoding.together();
+        let together = operands.encoding.unit();
         let n = match k {
             Len::Const(n) => code.int(n / together),
             Len::Arg(_) | Len::Local(_) => code.len(k, &self.ints),
@@ -121,19 +121,19 @@ impl Emit {
         count: i64,
     ) -> Vec<Value> {
         let (mut acc, encoding) = (acc.to_vec(), operands.encoding);
-        let together = encoding.together();
-        let a_bytes = code.mul_imm(i, 4 * encoding.left(together));
-        let b_bytes = code.mul_imm(i, 4 * STRIP);
+        let together = encoding.unit();
+        let a_bytes = code.mul_imm(i, 4 * encoding.left_len(together));
+        let b_bytes = code.mul_imm(i, 4 * PANEL);
         let right = code.moved(operands.right, b_bytes);
         let left = operands.left(code, a_bytes);
         for u in 0..count {
             // A pair of bf16 is added from its second on.
             let halves: Vec<i64> =
-                if encoding == Terms::Pairs { vec![1, 0] } else { (0..together).collect() };
+                if encoding == Encoding::Pairs { vec![1, 0] } else { (0..together).collect() };
             for half in halves {
                 let column = |code: &mut FunctionCode<'_, '_>, v: i64| {
-                    let at = (u * 4 * STRIP + v * operands.step()) as i32;
-                    if encoding == Terms::F32 {
+                    let at = (u * 4 * PANEL + v * operands.step()) as i32;
+                    if encoding == Encoding::F32 {
                         return code.load(lane_type(Ty::F, operands.wide), right, at);
                     }
                     let both = code.load(lane_type(Ty::I, operands.wide), right, at);
@@ -141,7 +141,7 @@ impl Emit {
                 };
                 let columns: Vec<Value> = (0..operands.vectors).map(|v| column(code, v)).collect();
                 for (r, (p, o)) in left.iter().enumerate() {
-                    let x = if encoding == Terms::Pairs {
+                    let x = if encoding == Encoding::Pairs {
                         let both = code.load(I32, *p, (*o + u * 4) as i32);
                         self.half(code, both, half, (encoding, false))
                     } else {
@@ -150,7 +150,7 @@ impl Emit {
                     let x = spread(code, x, operands.wide);
                     for (acc, y) in acc[r * columns.len()..].iter_mut().zip(&columns) {
                         *acc = code.ins().fma(*y, x, *acc);
-                        if encoding == Terms::Pairs {
+                        if encoding == Encoding::Pairs {
                             let bits = self.cast(code, *acc, lane_type(Ty::I, operands.wide));
                             let bits = self.normal(code, bits, operands.wide);
                             *acc = self.cast(code, bits, lane_type(Ty::F, operands.wide));
@@ -168,7 +168,7 @@ impl Emit {
         code: &mut FunctionCode<'_, '_>,
         both: Value,
         half: i64,
-        (encoding, wide): (Terms, bool),
+        (encoding, wide): (Encoding, bool),
     ) -> Value {
         let bits = if half == 0 {
             code.ins().ishl_imm_u(both, 16)
@@ -176,7 +176,7 @@ impl Emit {
             let upper = self.integer(code, -0x1_0000, wide);
             code.ins().band(both, upper)
         };
-        let bits = if encoding == Terms::Pairs { self.normal(code, bits, wide) } else { bits };
+        let bits = if encoding == Encoding::Pairs { self.normal(code, bits, wide) } else { bits };
         self.cast(code, bits, lane_type(Ty::F, wide))
     }
 
@@ -225,13 +225,13 @@ impl Emit {
         i: Value,
         acc: &[Value],
     ) -> Vec<Value> {
-        let a_bytes = code.mul_imm(i, 4 * group.left());
-        let b_bytes = code.mul_imm(i, 4 * STRIP * group.right());
+        let a_bytes = code.mul_imm(i, 4 * group.left_len());
+        let b_bytes = code.mul_imm(i, 4 * PANEL * group.panel_rows());
         let right = code.moved(operands.right, b_bytes);
         let left = operands.left(code, a_bytes);
         let at = |n: i64, o: i64| (o + group.terms + n) as i32;
         let begin = |code: &mut FunctionCode<'_, '_>, (p, o): (Pointer, i64)| {
-            if operands.encoding == Terms::Nibbles {
+            if operands.encoding == Encoding::Nibbles {
                 return self.float(code, 0, operands.wide);
             }
             let sum = code.load(I32, p, at(4, o));
@@ -240,16 +240,16 @@ impl Emit {
         };
         let sums: Vec<Value> =
             left.iter().flat_map(|row| vec![begin(code, *row); operands.vectors as usize]).collect();
-        let (zero, rows) = (code.int(0), code.int(group.lines));
+        let (zero, rows) = (code.int(0), code.int(group.rows));
         let sums = code.for_range(zero, rows, 1, &sums, &mut |code, row, sums| {
             self.group_row(code, operands, (&left, right), row, sums)
         });
         let mut acc = acc.to_vec();
         for v in 0..operands.vectors {
-            let factors = (group.lines * STRIP * 4 + v * operands.step()) as i32;
+            let factors = (group.rows * PANEL * 4 + v * operands.step()) as i32;
             let scale = code.load(lane_type(Ty::I, operands.wide), right, factors);
             let (factor, summand) = match operands.encoding {
-                Terms::Nibbles => (
+                Encoding::Nibbles => (
                     self.small_float(code, scale, operands.wide, 0),
                     Some(self.small_float(code, scale, operands.wide, 1)),
                 ),
@@ -281,8 +281,8 @@ impl Emit {
         sums: &[Value],
     ) -> Vec<Value> {
         let mut sums = sums.to_vec();
-        let (parts, bits) = if operands.encoding == Terms::Nibbles { (8, 4) } else { (4, 8) };
-        let b_bytes = code.mul_imm(row, 4 * STRIP);
+        let (parts, bits) = if operands.encoding == Encoding::Nibbles { (8, 4) } else { (4, 8) };
+        let b_bytes = code.mul_imm(row, 4 * PANEL);
         let right = code.moved(right, b_bytes);
         let a_bytes = code.mul_imm(row, parts);
         let left: Vec<(Pointer, i64)> = left.iter().map(|(p, o)| (code.moved(*p, a_bytes), *o)).collect();

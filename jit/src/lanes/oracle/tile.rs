@@ -1,7 +1,7 @@
 //! The sum of one accumulator of a register tile, in every encoding of its operands.
 
 use super::{Machine, f, half};
-use crate::lanes::{Group, Len, Mem, PART, Parts, STRIP, Terms, Tile, Total, UNROLL};
+use crate::lanes::{Encoding, Group, Len, Mem, PANEL, PART, Parts, Tile, Total, UNROLL};
 
 /// One row of the left operand and one column of the right one.
 pub struct Column<'m> {
@@ -53,19 +53,19 @@ impl Column<'_> {
 
     /// 32-bit element `i` of the column.
     fn right(&self, i: i64) -> u32 {
-        let panel = self.tile.encoding.lines(self.machine.len(self.tile.panel));
-        self.machine.load(self.tile.right, (self.c / STRIP * panel + i) * STRIP + self.c % STRIP, Mem::I32)
+        let panel = self.tile.encoding.panel_rows(self.machine.len(self.tile.panel));
+        self.machine.load(self.tile.right, (self.c / PANEL * panel + i) * PANEL + self.c % PANEL, Mem::I32)
     }
 
     /// The sum of the products of the row and the column.
     pub fn sum(&self) -> f32 {
         let (encoding, k) = (self.tile.encoding, self.machine.len(self.tile.k));
-        let iterations = encoding.group().map_or(encoding.lines(k) / UNROLL, |g| k / g.terms);
+        let iterations = encoding.group().map_or(encoding.panel_rows(k) / UNROLL, |g| k / g.terms);
         let known = if let Len::Const(_) = self.tile.k { Some(iterations) } else { None };
         let sum = Sum { acc: 0.0, total: Total::default(), parts: Parts::of(known), iterations };
         match encoding.group() {
             Some(group) => self.integers(sum, group),
-            None => self.floats(sum, encoding.lines(k)),
+            None => self.floats(sum, encoding.panel_rows(k)),
         }
     }
 
@@ -75,12 +75,12 @@ impl Column<'_> {
                 sum.begin(i / UNROLL);
             }
             match self.tile.encoding {
-                Terms::Halves => {
+                Encoding::Halves => {
                     for (j, y) in halves(self.right(i)).into_iter().enumerate() {
                         sum.acc = f(self.left(2 * i + j as i64)).mul_add(y, sum.acc);
                     }
                 }
-                Terms::Pairs => {
+                Encoding::Pairs => {
                     for (x, y) in halves(self.left(i)).into_iter().zip(halves(self.right(i))).rev() {
                         sum.acc = normal(normal(x).mul_add(normal(y), sum.acc));
                     }
@@ -92,10 +92,10 @@ impl Column<'_> {
     }
 
     fn integers(&self, mut sum: Sum, group: Group) -> f32 {
-        let bytes = self.tile.encoding == Terms::Bytes;
+        let bytes = self.tile.encoding == Encoding::Bytes;
         for n in 0..sum.iterations {
             sum.begin(n);
-            let (right, left) = (n * group.right(), n * group.left());
+            let (right, left) = (n * group.panel_rows(), n * group.left_len());
             let factor = f(self.left(left + group.terms / 4));
             let extra = self.left(left + group.terms / 4 + 1);
             let mut dot = if bytes { extra as i32 } else { 0 };
@@ -108,7 +108,7 @@ impl Column<'_> {
                 };
                 dot = dot.wrapping_add(i32::from(x) * y as i32);
             }
-            let scale = self.right(right + group.lines);
+            let scale = self.right(right + group.rows);
             if bytes {
                 sum.acc = (dot as f32 * f(scale)).mul_add(factor, sum.acc);
             } else {

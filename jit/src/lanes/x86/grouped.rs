@@ -6,13 +6,13 @@ use super::operands::Operands;
 use super::parts::Sums;
 use super::tile::Size;
 use super::{Emit, Refused};
-use crate::lanes::{Group, Len, Terms, Tile};
+use crate::lanes::{Encoding, Group, Len, Tile};
 use iced_x86::{Code, Instruction};
 
 /// A tile of integers whose sums are being made.
 struct Grouped {
     size: Size,
-    encoding: Terms,
+    encoding: Encoding,
     group: Group,
     operands: Operands,
     /// The lanes of the last vector, if it is not whole.
@@ -31,7 +31,7 @@ struct Grouped {
 impl Grouped {
     /// Whether the right operand has 4 bits.
     fn nibbles(&self) -> bool {
-        self.encoding == Terms::Nibbles
+        self.encoding == Encoding::Nibbles
     }
 }
 
@@ -50,7 +50,7 @@ impl Emit<'_> {
         let mask = self.remainder_mask(size, &mut spare)?;
         let free = spare.clone();
         let g = self.group_registers(tile, size, group, (operands, mask), spare)?;
-        let iterations = rows / group.right();
+        let iterations = rows / group.panel_rows();
         let parts = Sums::of(Len::Const(iterations), 1, size.accumulators() as usize);
         let helpers = (g.left.0, g.right[0].0);
         self.begin_totals(parts, helpers.0)?;
@@ -61,7 +61,7 @@ impl Emit<'_> {
             self.a.place(top);
             self.add_parts(size, parts, counter, helpers)?;
             self.begin_group(&g)?;
-            (0..group.lines).try_for_each(|row| self.group_row(&g, row))?;
+            (0..group.rows).try_for_each(|row| self.group_row(&g, row))?;
             self.end_group(&g)?;
             self.prefetch(&g.operands)?;
             self.advance(&g.operands, 1)?;
@@ -79,8 +79,8 @@ impl Emit<'_> {
     }
 
     /// Whether a vector of an operand takes two registers.
-    fn two_registers(&self, encoding: Terms) -> bool {
-        encoding == Terms::Nibbles || !self.dots
+    fn two_registers(&self, encoding: Encoding) -> bool {
+        encoding == Encoding::Nibbles || !self.dots
     }
 
     fn check_registers(&self, tile: &Tile, size: Size) -> Result<(), Refused> {
@@ -124,7 +124,7 @@ impl Emit<'_> {
     fn begin_group(&mut self, g: &Grouped) -> Result<(), Refused> {
         for (i, sum) in g.sums.iter().enumerate() {
             match g.encoding {
-                Terms::Bytes => {
+                Encoding::Bytes => {
                     let row = &g.operands.rows[i / g.operands.right.len()];
                     self.a.broadcast(*sum, row.at(g.group.terms + 4), 4)?;
                 }
@@ -230,7 +230,7 @@ impl Emit<'_> {
         }
         self.by_held_vectors(g, |e, from, to| {
             for (v, &(first, second)) in (from..to).zip(&g.right) {
-                e.load_right(g, v, group.lines, first)?;
+                e.load_right(g, v, group.rows, first)?;
                 if nibbles {
                     e.halves_to_floats(first, second)?;
                 }

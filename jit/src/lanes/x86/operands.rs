@@ -3,7 +3,7 @@
 
 use super::tile::Size;
 use super::{Emit, Refused};
-use crate::lanes::{Len, Prefetch, STRIP, Tile, UNROLL};
+use crate::lanes::{Len, PANEL, Prefetch, Tile, UNROLL};
 use iced_x86::{Code, Instruction, MemoryOperand, Register};
 
 /// Where a row of the left operand begins.
@@ -35,7 +35,7 @@ pub struct RightVector {
 impl RightVector {
     /// The vector in row `row` of the panel.
     pub fn at(self, row: i64) -> MemoryOperand {
-        MemoryOperand::with_base_displ(self.base, self.displacement + row * STRIP * 4)
+        MemoryOperand::with_base_displ(self.base, self.displacement + row * PANEL * 4)
     }
 }
 
@@ -66,7 +66,7 @@ impl Emit<'_> {
 
     fn left_rows(&mut self, tile: &Tile, size: Size, operands: &mut Operands) -> Result<(), Refused> {
         let first = self.pointer(tile.left)?;
-        let term = 4 * tile.encoding.left(tile.encoding.together());
+        let term = 4 * tile.encoding.left_len(tile.encoding.unit());
         operands.moving.push((first, term));
         match tile.left_row {
             Len::Const(n) if i32::try_from(size.rows * n * 4 + UNROLL * term).is_ok() => {
@@ -106,16 +106,16 @@ impl Emit<'_> {
         operands: &mut Operands,
     ) -> Result<(), Refused> {
         let lanes = self.a.width.lanes();
-        let row = 4 * STRIP * tile.encoding.lines(tile.encoding.together());
+        let row = 4 * PANEL * tile.encoding.panel_rows(tile.encoding.unit());
         let mut base = self.pointer(tile.right)?;
         operands.moving.push((base, row));
         let mut last = 0;
         for v in 0..size.vectors {
-            let (number, inside) = (v * lanes / STRIP, v * lanes % STRIP);
+            let (number, inside) = (v * lanes / PANEL, v * lanes % PANEL);
             match panel {
                 // Panels of a known length lie at constant distances.
                 Len::Const(n) => {
-                    let displacement = number * n * STRIP * 4 + inside * 4;
+                    let displacement = number * n * PANEL * 4 + inside * 4;
                     if i32::try_from(displacement + UNROLL * row).is_err() {
                         return Err(Refused("panels too far apart".into()));
                     }

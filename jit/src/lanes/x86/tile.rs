@@ -6,7 +6,7 @@ use super::body::{Count, Tail};
 use super::operands::{LeftRow, Operands};
 use super::parts::Sums;
 use super::{Emit, Refused, Width};
-use crate::lanes::{Len, PART, Terms, Tile, UNROLL};
+use crate::lanes::{Encoding, Len, PART, Tile, UNROLL};
 use iced_x86::{Code, Instruction, Register};
 
 /// The size of a tile in vector registers.
@@ -98,12 +98,12 @@ impl Emit<'_> {
     /// Emits a tile: its sums, then its body for each accumulator.
     pub fn tile(&mut self, tile: &Tile) -> Result<(), Refused> {
         let encoding = tile.encoding;
-        if encoding == Terms::Pairs && self.a.width == Width::Y {
+        if encoding == Encoding::Pairs && self.a.width == Width::Y {
             return Err(Refused("products of bf16 at 256 bits".into()));
         }
         let rows = |k: Len| match (k, encoding) {
-            (k, Terms::F32) => Ok(k),
-            (Len::Const(n), _) if n % encoding.together() == 0 => Ok(Len::Const(encoding.lines(n))),
+            (k, Encoding::F32) => Ok(k),
+            (Len::Const(n), _) if n % encoding.unit() == 0 => Ok(Len::Const(encoding.panel_rows(n))),
             _ => Err(Refused("a sum whose length is no constant of whole groups".into())),
         };
         let (k, panel) = (rows(tile.k)?, rows(tile.panel)?);
@@ -131,7 +131,7 @@ impl Emit<'_> {
 
     /// Gives out the registers of a tile, loads its addresses and clears its accumulators.
     fn begin_floats(&mut self, tile: &Tile, k: Len, panel: Len) -> Result<Floats, Refused> {
-        let (size, in_halves) = (Size::of(tile, self.a.width), tile.encoding == Terms::Halves);
+        let (size, in_halves) = (Size::of(tile, self.a.width), tile.encoding == Encoding::Halves);
         let (accumulators, all) = (size.accumulators(), i64::from(self.a.width.registers()));
         let masks = i64::from(size.remainder > 0);
         // A tile of several rows holds the vectors of the right operand. One row reads whole ones from
@@ -164,7 +164,7 @@ impl Emit<'_> {
             _ => return Err(Refused("too few vector registers".into())),
         };
         let first_held = operands.right.len() - held as usize;
-        let multiply_add = if tile.encoding == Terms::Pairs { Op3::DotBf16 } else { Op3::Fma231 };
+        let multiply_add = if tile.encoding == Encoding::Pairs { Op3::DotBf16 } else { Op3::Fma231 };
         Ok(Floats { size, operands, mask, multiply_add, first_held, spare, halves, sums, helpers, counter })
     }
 

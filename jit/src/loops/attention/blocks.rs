@@ -2,9 +2,9 @@
 
 use super::{Head, PADDED, SEEN};
 use crate::code::{FunctionCode, Pointer};
-use crate::lanes::{Local, STRIP, Terms};
+use crate::lanes::{Encoding, Local, PANEL};
 use crate::loops::address::{moved_floats, row_at};
-use crate::loops::columns::{Operands, strip_column};
+use crate::loops::columns::{Operands, panel_column};
 use crate::loops::nest::Span;
 use cranelift::codegen::ir::Value;
 use cranelift::prelude::*;
@@ -13,9 +13,9 @@ use cranelift::prelude::*;
 pub struct Block<'a> {
     head: &'a Head<'a>,
     queries: Span,
-    /// The keys that any of them sees, and as whole strips.
+    /// The keys that any of them sees, and as whole panels.
     seen: Span,
-    strips: Span,
+    panels: Span,
 }
 
 impl<'a> Block<'a> {
@@ -25,14 +25,14 @@ impl<'a> Block<'a> {
         let behind = code.min(behind, head.frame.queries);
         let last = code.add_imm(behind, -1);
         let (from, to) = (head.seen(code, first).from, head.seen(code, last).to);
-        let first_strip = code.ins().band_imm_s(from, -STRIP);
-        let strips = code.ceil_div(to, STRIP);
-        let behind_strips = code.mul_imm(strips, STRIP);
+        let first_panel = code.ins().band_imm_s(from, -PANEL);
+        let panels = code.ceil_div(to, PANEL);
+        let after_panels = code.mul_imm(panels, PANEL);
         Block {
             head,
             queries: Span { from: first, to: behind },
             seen: Span { from, to },
-            strips: Span { from: first_strip, to: behind_strips },
+            panels: Span { from: first_panel, to: after_panels },
         }
     }
 
@@ -49,10 +49,10 @@ impl<'a> Block<'a> {
         moved_floats(code, self.head.frame.reciprocals, number, 1)
     }
 
-    /// The scores of all keys of the strips.
+    /// The scores of all keys of the panels.
     pub fn scores(&self, code: &mut FunctionCode<'_, '_>) {
         let Head { nest, programs, .. } = self.head;
-        programs.scores.run(nest, code, self.queries, self.strips, &Scores(self));
+        programs.scores.run(nest, code, self.queries, self.panels, &Scores(self));
     }
 
     /// Softmax of each query over the keys it sees. Others of the block see more, so all other scores
@@ -86,14 +86,14 @@ impl<'a> Block<'a> {
 struct Scores<'a>(&'a Block<'a>);
 
 impl Operands for Scores<'_> {
-    fn left(&self, code: &mut FunctionCode<'_, '_>, query: Value, _terms: Terms) -> Pointer {
+    fn left(&self, code: &mut FunctionCode<'_, '_>, query: Value, _terms: Encoding) -> Pointer {
         let Head { spec, nest, q, .. } = self.0.head;
         row_at(nest, code, &spec.q, *q, query)
     }
 
     fn right(&self, code: &mut FunctionCode<'_, '_>, key: Value) -> Pointer {
         let frame = self.0.head.frame;
-        strip_column(code, frame.packed_keys, frame.width, key)
+        panel_column(code, frame.packed_keys, frame.width, key)
     }
 
     fn slots(&self, code: &mut FunctionCode<'_, '_>, query: Value, key: Value) -> Vec<Pointer> {
@@ -114,15 +114,15 @@ struct Values<'a> {
 }
 
 impl Operands for Values<'_> {
-    fn left(&self, code: &mut FunctionCode<'_, '_>, query: Value, _terms: Terms) -> Pointer {
+    fn left(&self, code: &mut FunctionCode<'_, '_>, query: Value, _terms: Encoding) -> Pointer {
         let row = self.block.score_row(code, query);
         moved_floats(code, row, self.block.seen.from, 1)
     }
 
     fn right(&self, code: &mut FunctionCode<'_, '_>, column: Value) -> Pointer {
         let frame = self.block.head.frame;
-        let strip = strip_column(code, frame.packed_values, frame.keys, column);
-        moved_floats(code, strip, self.block.seen.from, STRIP)
+        let panel = panel_column(code, frame.packed_values, frame.keys, column);
+        moved_floats(code, panel, self.block.seen.from, PANEL)
     }
 
     fn slots(&self, code: &mut FunctionCode<'_, '_>, query: Value, column: Value) -> Vec<Pointer> {

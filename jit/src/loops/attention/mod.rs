@@ -1,4 +1,4 @@
-//! Attention: per sequence and head, keys and values packed into strips, then per block of queries the
+//! Attention: per sequence and head, keys and values packed into panels, then per block of queries the
 //! scores, their softmax, and the matmul with the values. Only a block of scores exists at a time, of the
 //! keys that its queries see. A unit is one head of one sequence.
 
@@ -7,10 +7,10 @@ mod few;
 mod programs;
 
 use crate::code::{FunctionCode, Pointer};
-use crate::lanes::{Local, STRIP};
+use crate::lanes::{Local, PANEL};
 use crate::loops::LoopNest;
 use crate::loops::address::{address, moved_floats, row_at, row_stride};
-use crate::loops::columns::strip_column;
+use crate::loops::columns::panel_column;
 use crate::loops::nest::{Nest, Pool, Span};
 use crate::loops::program::{Copy, InPlace};
 use crate::machine::Machine;
@@ -47,8 +47,8 @@ impl<'s> Attention<'s> {
     fn frame(&self, nest: &Nest, code: &mut FunctionCode<'_, '_>) -> Frame {
         let spec = self.spec;
         let (queries, keys) = (nest.len(code, spec.queries), nest.len(code, spec.keys));
-        let padded = code.ceil_div(keys, STRIP);
-        let padded = code.mul_imm(padded, STRIP);
+        let padded = code.ceil_div(keys, PANEL);
+        let padded = code.mul_imm(padded, PANEL);
         let each = spec.floats_per_key();
         let reciprocals = nest.scratch(code, spec.scratch);
         let skip = code.int(4 * spec.reciprocal_floats());
@@ -230,7 +230,7 @@ impl<'a> Head<'a> {
         self.nest.call_with(code, self.programs.clear, InPlace { row }, &[(SEEN, count)]);
     }
 
-    /// Packs the keys that are seen into strips of 16 keys, their values into strips of 16 columns.
+    /// Packs the keys that are seen into panels of 16 keys, their values into panels of 16 columns.
     fn pack(&self, code: &mut FunctionCode<'_, '_>) {
         let (spec, nest, programs) = (self.spec, self.nest, self.programs);
         let last = code.add_imm(self.frame.queries, -1);
@@ -242,21 +242,21 @@ impl<'a> Head<'a> {
         }
         code.for_each(from, to, 1, &mut |code, key| {
             let from = row_at(nest, code, &spec.k, self.k, key);
-            let to = strip_column(code, self.frame.packed_keys, width, key);
+            let to = panel_column(code, self.frame.packed_keys, width, key);
             nest.call(code, programs.pack_key, Copy { from, to });
-            let strips = self.value_strips(code, keys, key);
-            nest.call(code, programs.pack_value, PackValue { strips, finite });
+            let panels = self.value_panels(code, keys, key);
+            nest.call(code, programs.pack_value, PackValue { panels, finite });
         });
     }
 
-    /// The parts of the values of a key, and where each goes: to a row of a strip.
-    fn value_strips(&self, code: &mut FunctionCode<'_, '_>, keys: Value, key: Value) -> Vec<[Pointer; 2]> {
+    /// The parts of the values of a key, and where each goes: to a row of a panel.
+    fn value_panels(&self, code: &mut FunctionCode<'_, '_>, keys: Value, key: Value) -> Vec<[Pointer; 2]> {
         let (spec, nest) = (self.spec, self.nest);
         let value = row_at(nest, code, &spec.v, self.v, key);
-        let row = code.mul_imm(key, STRIP * 4);
-        (0..spec.strips())
-            .map(|strip| {
-                let first = strip * STRIP;
+        let row = code.mul_imm(key, PANEL * 4);
+        (0..spec.panels())
+            .map(|panel| {
+                let first = panel * PANEL;
                 let skip = code.int(first);
                 let skip = nest.times(code, skip, spec.v.step);
                 let skip = code.mul_imm(skip, spec.v.mem.size());

@@ -2,7 +2,7 @@
 
 use super::{PADDED, SEEN, few, sees_part};
 use crate::code::Pointer;
-use crate::lanes::{Bin, Fold, Inst, Len, Mem, Program, STRIP, Stmt, Ty, derive};
+use crate::lanes::{Bin, Fold, Inst, Len, Mem, PANEL, Program, Stmt, Ty, derive};
 use crate::loops::address::row_stride;
 use crate::loops::columns::{Count, Cut, Tiles};
 use crate::loops::nest::{Pointers, Pool, ProgramId};
@@ -31,7 +31,7 @@ impl Programs {
     pub fn new(spec: &AttentionSpec, machine: Machine, pool: &mut Pool) -> Programs {
         let width = Len::Const(spec.width);
         Programs {
-            pack_key: pool.add(&program::copy(width, (spec.k.mem, spec.k.step), Len::Const(STRIP))),
+            pack_key: pool.add(&program::copy(width, (spec.k.mem, spec.k.step), Len::Const(PANEL))),
             pack_value: pool.add(&pack_value(spec)),
             softmax: pool.add(&spec.softmax(Len::Local(SEEN)).program),
             clear: pool.add(&program::fill(Len::Local(SEEN), 0)),
@@ -63,29 +63,29 @@ impl Pointers for Softmax {
 
 /// The pointers of [`pack_value`].
 pub struct PackValue {
-    /// For each strip its part of the row, then where that goes.
-    pub strips: Vec<[Pointer; 2]>,
+    /// For each panel its part of the row, then where that goes.
+    pub panels: Vec<[Pointer; 2]>,
     /// A row that becomes NaN where a value is not finite; where queries see a part of the keys.
     pub finite: Option<Pointer>,
 }
 
 impl Pointers for PackValue {
     fn in_order(self) -> Vec<Pointer> {
-        let mut all: Vec<Pointer> = self.strips.into_iter().flatten().collect();
+        let mut all: Vec<Pointer> = self.panels.into_iter().flatten().collect();
         all.extend(self.finite);
         all
     }
 }
 
-/// Copies a row of values into strips.
+/// Copies a row of values into panels.
 fn pack_value(spec: &AttentionSpec) -> Program {
-    let strips = spec.strips();
-    let (finite, mut derived) = (2 * strips as u16, Vec::new());
-    let mut strip = |i: i64| {
+    let panels = spec.panels();
+    let (finite, mut derived) = (2 * panels as u16, Vec::new());
+    let mut panel = |i: i64| {
         let ptr = 2 * i as u16;
         let mut body = vec![load_of(ptr, spec.v.step, spec.v.mem), store_of(ptr + 1, Len::ONE, Mem::F32, 0)];
         if sees_part(spec) {
-            let ptr = if i == 0 { finite } else { derive(&mut derived, finite, i * STRIP) };
+            let ptr = if i == 0 { finite } else { derive(&mut derived, finite, i * PANEL) };
             body.extend([
                 load_of(ptr, Len::ONE, Mem::F32),
                 Inst::Bin(Bin::Sub, 0, 0),
@@ -93,9 +93,9 @@ fn pack_value(spec: &AttentionSpec) -> Program {
                 store_of(ptr, Len::ONE, Mem::F32, 4),
             ]);
         }
-        Stmt::Map { len: Len::Const((spec.width - i * STRIP).min(STRIP)), body, folds: Vec::new() }
+        Stmt::Map { len: Len::Const((spec.width - i * PANEL).min(PANEL)), body, folds: Vec::new() }
     };
-    let stmts = (0..strips).map(&mut strip).collect();
+    let stmts = (0..panels).map(&mut panel).collect();
     Program { ptrs: finite + u16::from(sees_part(spec)), derived, stmts, ..Program::default() }
 }
 
@@ -120,10 +120,10 @@ fn sum_of_row(spec: &AttentionSpec) -> Program {
     Program { ptrs: 2, slots: 1, stmts: vec![sum, store], ..Program::default() }
 }
 
-/// The tiles of the scores; slot 0 is a score. They run over whole strips, so that a run-time number of keys
+/// The tiles of the scores; slot 0 is a score. They run over whole panels, so that a run-time number of keys
 /// needs no narrow tiles.
 fn scores(spec: &AttentionSpec, machine: Machine, pool: &mut Pool) -> Tiles {
-    let (main, columns) = (spec.score_cols, Count::Strips);
+    let (main, columns) = (spec.score_cols, Count::Panels);
     let cut = Cut { machine, main, columns, encodings: Encodings::F32 };
     let width = Len::Const(spec.width);
     let epilogue = [
@@ -136,7 +136,7 @@ fn scores(spec: &AttentionSpec, machine: Machine, pool: &mut Pool) -> Tiles {
         let tile = TileProgram {
             shape,
             k: width,
-            strip: width,
+            panel: width,
             left_row: row_stride(&spec.q),
             slots: 1,
             epilogue: &epilogue,
@@ -160,7 +160,7 @@ fn values(spec: &AttentionSpec, machine: Machine, pool: &mut Pool) -> Tiles {
         let tile = TileProgram {
             shape,
             k: if sees_part(spec) { Len::Local(SEEN) } else { spec.keys },
-            strip: spec.keys,
+            panel: spec.keys,
             left_row: Len::Local(PADDED),
             slots: 2,
             epilogue: &epilogue,

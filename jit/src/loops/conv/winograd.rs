@@ -3,15 +3,15 @@
 
 use super::window::Border;
 use crate::code::{FunctionCode, Pointer};
-use crate::lanes::{Inst, Len, Mem, Program, Reg, Stmt, Terms, derive};
+use crate::lanes::{Encoding, Inst, Len, Mem, Program, Reg, Stmt, derive};
 use crate::loops::LoopNest;
 use crate::loops::address::{gathered, moved_floats};
-use crate::loops::columns::{Count, Cut, Operands, Tiles, strip_column};
+use crate::loops::columns::{Count, Cut, Operands, Tiles, panel_column};
 use crate::loops::nest::{Nest, Pointers, Pool, ProgramId, Span};
 use crate::loops::program::{load, push, store};
 use crate::loops::tile::TileProgram;
 use crate::machine::Machine;
-use crate::spec::extents::whole_strips;
+use crate::spec::extents::whole_panels;
 use crate::spec::{Encodings, Slot, WinogradSpec};
 use crate::winograd::{combine, matrices};
 use cranelift::codegen::ir::Value;
@@ -95,7 +95,7 @@ impl<'s> Winograd<'s> {
             let tile = TileProgram {
                 shape,
                 k: channels,
-                strip: channels,
+                panel: channels,
                 left_row: channels,
                 slots: 1,
                 epilogue: &[Inst::Acc, store],
@@ -235,7 +235,7 @@ impl Block<'_> {
         let (spec, frame) = (self.winograd.spec, self.frame);
         let (places, k) = (code.int(spec.places()), code.int(spec.channels));
         let width = code.int(spec.columns);
-        let filters = spec.parts * whole_strips(spec.columns) * spec.channels;
+        let filters = spec.parts * whole_panels(spec.columns) * spec.channels;
         let own = moved_floats(code, frame.filters, self.column, spec.channels);
         let (rows, columns) =
             (Span { from: frame.zero, to: self.count }, Span { from: frame.zero, to: width });
@@ -299,12 +299,12 @@ struct PlaceOperands<'a> {
 }
 
 impl Operands for PlaceOperands<'_> {
-    fn left(&self, code: &mut FunctionCode<'_, '_>, row: Value, _terms: Terms) -> Pointer {
+    fn left(&self, code: &mut FunctionCode<'_, '_>, row: Value, _terms: Encoding) -> Pointer {
         moved_floats(code, self.left, row, self.spec.channels)
     }
 
     fn right(&self, code: &mut FunctionCode<'_, '_>, column: Value) -> Pointer {
-        strip_column(code, self.right, self.k, column)
+        panel_column(code, self.right, self.k, column)
     }
 
     fn slots(&self, code: &mut FunctionCode<'_, '_>, row: Value, column: Value) -> Vec<Pointer> {

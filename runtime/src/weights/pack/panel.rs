@@ -2,10 +2,10 @@
 
 use crate::error::Error;
 use crate::reserve::collected;
-use tancho_jit::lanes::STRIP;
+use tancho_jit::lanes::PANEL;
 
 /// Columns of a panel.
-pub const WIDTH: usize = STRIP as usize;
+pub const WIDTH: usize = PANEL as usize;
 
 /// A row of a panel: as floats, or as words that are kept in an arena of floats.
 pub type Line = [f32; WIDTH];

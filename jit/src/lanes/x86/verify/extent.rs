@@ -1,6 +1,6 @@
 //! What a program reads and writes after each pointer, from the program alone.
 
-use crate::lanes::{Inst, Len, Mem, Program, STRIP, Stmt};
+use crate::lanes::{Inst, Len, Mem, PANEL, Program, Stmt};
 
 /// Rows of bytes at equal distances, relative to a pointer. What lies between the elements of a row counts as
 /// the row's, what lies between the rows does not.
@@ -80,16 +80,16 @@ impl Extents {
                 Stmt::Tile(tile) => {
                     let (rows, cols) = (i64::from(tile.rows), i64::from(tile.cols));
                     let (k, panel) = (len(tile.k)?, len(tile.panel)?);
-                    let left = (tile.encoding.left(k), 1);
+                    let left = (tile.encoding.left_len(k), 1);
                     add(tile.left, false, Region::new(left, (rows, len(tile.left_row)?), Mem::F32.size()))?;
                     // Whole panels, and of the last panel what its last row has up to the last column: a tile
                     // may begin inside of a panel.
-                    let (panels, columns) = ((cols + STRIP - 1) / STRIP, (cols - 1) % STRIP + 1);
-                    let (read, panel) = (tile.encoding.lines(k), tile.encoding.lines(panel));
+                    let (panels, columns) = ((cols + PANEL - 1) / PANEL, (cols - 1) % PANEL + 1);
+                    let (read, panel) = (tile.encoding.panel_rows(k), tile.encoding.panel_rows(panel));
                     // Panels of length 0 lie upon each other: the last but one is then read further.
-                    let before = if panels > 1 { ((panels - 2) * panel + read) * STRIP } else { 0 };
+                    let before = if panels > 1 { ((panels - 2) * panel + read) * PANEL } else { 0 };
                     let elements = if read > 0 {
-                        before.max(((panels - 1) * panel + read - 1) * STRIP + columns)
+                        before.max(((panels - 1) * panel + read - 1) * PANEL + columns)
                     } else {
                         0
                     };
