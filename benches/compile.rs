@@ -9,7 +9,7 @@ use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_m
 use std::hint::black_box;
 use tancho::Model;
 use tancho::Target;
-use tancho_ir::fuse::fuse;
+use tancho_ir::fuse::{Constants, fuse};
 use tancho_ir::passes::run_all;
 use tancho_support::shapes;
 
@@ -23,7 +23,7 @@ fn bench(c: &mut Criterion) {
                 b.iter(|| {
                     let graph =
                         run_all(black_box(&graph), &mut |_, _| ()).unwrap_or_else(|e| panic!("{name}: {e}"));
-                    black_box(fuse(&graph))
+                    black_box(fuse(&graph, Constants::of(&graph)))
                 });
             });
             let model = Model::from_graph(graph, 1).unwrap_or_else(|e| panic!("{name}: {e}"));

@@ -5,13 +5,11 @@
 
 use crate::blob::refused;
 use crate::code::FunctionCode;
+use crate::lanes::Program;
 use crate::lanes::clif::{self, Options};
 use crate::lanes::x86;
-use crate::lanes::{Program, Stmt};
 use crate::loops::nest::{self, Nest, Pool, Span};
-use crate::loops::{self, LoopNest};
-use crate::machine::Machine;
-use crate::spec::KernelSpec;
+use crate::programs::{Emitter, KernelPrograms};
 use crate::{CompileError, Dump};
 use cranelift::codegen::ir::{Function, Signature, UserFuncName, Value, types};
 use cranelift::prelude::*;
@@ -22,11 +20,9 @@ use std::collections::HashMap;
 pub struct Functions<'m, M: Module> {
     module: &'m mut M,
     options: Options,
-    machine: Machine,
+    emitter: Emitter,
     programs: HashMap<Program, Callee>,
-    /// What the emitter made of tiles while they were chosen, until it is defined.
-    pending: HashMap<Program, Option<Vec<u8>>>,
-    kernels: HashMap<KernelSpec, FuncId>,
+    kernels: usize,
     builder: FunctionBuilderContext,
     context: codegen::Context,
     /// Texts of the functions, if they are wanted.
@@ -45,14 +41,13 @@ pub struct Callee {
 
 impl<'m, M: Module> Functions<'m, M> {
     /// Starts with no functions.
-    pub fn new(module: &'m mut M, options: Options, machine: Machine, dump: bool) -> Self {
+    pub fn new(module: &'m mut M, options: Options, emitter: Emitter, dump: bool) -> Self {
         Functions {
             module,
             options,
-            machine,
+            emitter,
             programs: HashMap::new(),
-            pending: HashMap::new(),
-            kernels: HashMap::new(),
+            kernels: 0,
             builder: FunctionBuilderContext::new(),
             context: codegen::Context::new(),
             dumps: dump.then(Vec::new),
@@ -62,7 +57,7 @@ impl<'m, M: Module> Functions<'m, M> {
 
     /// Number of kernels defined.
     pub fn kernel_count(&self) -> usize {
-        self.kernels.len()
+        self.kernels
     }
 
     /// Number of vector programs defined.
@@ -102,7 +97,7 @@ impl<'m, M: Module> Functions<'m, M> {
         }
         let name = format!("lanes{}", self.programs.len());
         let config = self.module.isa().frontend_config();
-        let code = self.pending.remove(program).unwrap_or_else(|| self.emit(program));
+        let code = self.emitter.emit(program).map(<[u8]>::to_vec);
         let callee = match code {
             Some(code) => self.emitted(name, &code, program)?,
             None => {
@@ -118,36 +113,6 @@ impl<'m, M: Module> Functions<'m, M> {
     }
 
     /// What the emitter makes of a program; `None` if it leaves it to Cranelift, or there is no emitter.
-    fn emit(&self, program: &Program) -> Option<Vec<u8>> {
-        self.machine.width.and_then(|width| x86::emit(program, width, self.machine.dots).ok())
-    }
-
-    /// The loop nest of a kernel with its programs: with the emitter's tiles if it makes them all, else with
-    /// Cranelift's.
-    fn choose<'s>(&mut self, spec: &'s KernelSpec) -> (Box<dyn LoopNest + 's>, Pool) {
-        let machine = self.machine;
-        if machine.width.is_some() {
-            let mut pool = Pool::default();
-            let nest = loops::loop_nest(spec, machine, &mut pool);
-            if pool.programs().filter(|program| has_tile(program)).all(|tile| self.can_emit(tile)) {
-                return (nest, pool);
-            }
-        }
-        let mut pool = Pool::default();
-        (loops::loop_nest(spec, Machine { width: None, ..machine }, &mut pool), pool)
-    }
-
-    /// Whether the emitter makes a program. What it made is kept until it is defined.
-    fn can_emit(&mut self, program: &Program) -> bool {
-        if self.programs.get(program).is_some_and(|callee| callee.emitted) {
-            return true;
-        }
-        let bytes = self.emit(program);
-        let done = bytes.is_some();
-        self.pending.insert(program.clone(), bytes);
-        done
-    }
-
     /// Emitted code as a function, once it is verified.
     pub fn emitted(&mut self, name: String, code: &[u8], program: &Program) -> Result<Callee, CompileError> {
         x86::verify::verify(code, program)
@@ -221,15 +186,10 @@ impl<'m, M: Module> Functions<'m, M> {
     }
 
     /// The function of a kernel: `fn(arguments, begin, end) -> status` over a range of its units.
-    pub fn kernel(&mut self, spec: &KernelSpec) -> Result<FuncId, CompileError> {
-        if let Some(&id) = self.kernels.get(spec) {
-            return Ok(id);
-        }
-        let name = format!("kernel{}", self.kernels.len());
-        let (loop_nest, pool) = self.choose(spec);
-        let id = self.nest(&name, pool, |nest, code, units| loop_nest.build(nest, code, units))?;
-        self.kernels.insert(spec.clone(), id);
-        Ok(id)
+    pub fn kernel(&mut self, kernel: KernelPrograms<'_>) -> Result<FuncId, CompileError> {
+        let name = format!("kernel{}", self.kernels);
+        self.kernels += 1;
+        self.nest(&name, kernel.pool, |nest, code, units| kernel.nest.build(nest, code, units))
     }
 
     /// A function of the kernels' signature that may call the programs of a pool.
@@ -255,11 +215,6 @@ impl<'m, M: Module> Functions<'m, M> {
     }
 }
 
-/// Whether a program has tiles.
-fn has_tile(program: &Program) -> bool {
-    program.stmts.iter().any(|stmt| matches!(stmt, Stmt::Tile { .. }))
-}
-
 /// The error of a function that the module does not take.
 fn fail(name: &str, e: ModuleError) -> CompileError {
     if matches!(e, ModuleError::Allocation { .. }) {
@@ -273,7 +228,7 @@ mod tests {
     use super::*;
     use crate::blob::CodeBlob;
     use crate::code::Pointer;
-    use crate::lanes::{Inst, Len, Local, Mem};
+    use crate::lanes::{Inst, Len, Local, Mem, Stmt};
     use crate::loops::nest::Pointers;
     use crate::target::Target;
 
@@ -298,7 +253,7 @@ mod tests {
         let clear = pool.add::<All>(&program);
         let mut blob = CodeBlob::new(target.back_end().unwrap()).unwrap();
         let options = Options { x86: cfg!(target_arch = "x86_64"), checked: false };
-        let mut functions = Functions::new(&mut blob.module, options, target.machine(), false);
+        let mut functions = Functions::new(&mut blob.module, options, Emitter::new(target.machine()), false);
         let id = functions.nest("nest", pool, |nest, code, units| {
             let pointer = nest.buffer(code, 0);
             nest.call_with(code, clear, All(vec![pointer; pointers]), &[(given, units.to)]);

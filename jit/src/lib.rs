@@ -1,8 +1,8 @@
-//! From a graph to native code. Part of the crate `tancho`.
+//! From a fused graph to native code. Part of the crate `tancho`.
 //!
-//! [`compile`] is the whole way in order: the graph passes, fusion, lowering to
-//! kernel specs, each spec to a Cranelift function once, executable memory.
-//! Nothing runs here: the runtime binds dims, plans buffers and calls the kernels.
+//! The stages of this crate, in order: [`sizes::check`], [`lower`], [`plan::plan`], [`programs`], [`generate`].
+//! `runtime/src/compile.rs` calls them; it lists every stage from the declared graph to code with packed weights.
+//! Nothing runs here: the runtime binds dims, lays out buffers and calls the kernels.
 
 mod blob;
 mod code;
@@ -15,6 +15,7 @@ mod loops;
 mod lower;
 mod machine;
 pub mod plan;
+mod programs;
 pub mod sizes;
 pub mod spec;
 mod taken;
@@ -25,15 +26,14 @@ pub mod winograd;
 
 pub use blob::{Arguments, KernelFn, Part, STATUS_SLOTS};
 pub use format::Format;
-pub use lower::{Constant, Scale, Schedule, Step, WeightPack, WeightPart};
+pub use lower::{Constant, Scale, Schedule, Step, WeightPack, WeightPart, lower};
 pub use machine::{Blocking, Machine};
+pub use programs::{KernelPrograms, Programs, programs};
 pub use target::{Isa, Precision, Target};
 
+use std::collections::HashMap;
 use std::time::{Duration, Instant};
-use tancho_ir::Graph;
-use tancho_ir::fuse::{Fused, fuse};
 use tancho_ir::infer::ShapeError;
-use tancho_ir::passes;
 
 /// Why a network could not be compiled.
 #[derive(Debug, thiserror::Error)]
@@ -97,101 +97,47 @@ pub struct Dump {
     pub asm: String,
 }
 
-/// Times and sizes of a compilation.
-#[derive(Clone, Copy, Debug, Default)]
-#[non_exhaustive]
-pub struct Stats {
-    /// Graph passes and fusion.
-    pub graph: Duration,
-    /// Lowering to kernel specs, and the plan.
-    pub lower: Duration,
-    /// Cranelift, verifier included.
-    pub codegen: Duration,
-    /// Making it executable.
-    pub finalize: Duration,
-    /// Calls per run.
-    pub steps: usize,
+/// The machine code of a network.
+#[derive(Clone, Debug)]
+pub struct Code {
+    /// The code of each step.
+    pub kernels: Vec<KernelFn>,
+    /// The functions as text, if they were asked for.
+    pub dumps: Vec<Dump>,
     /// Different kernels.
-    pub kernels: usize,
+    pub different_kernels: usize,
     /// Different vector programs.
     pub programs: usize,
     /// Bytes of machine code.
-    pub code_bytes: usize,
+    pub bytes: usize,
+    /// Making the code executable.
+    pub finalize: Duration,
 }
 
-impl Stats {
-    /// All of it.
-    pub fn total(&self) -> Duration {
-        self.graph + self.lower + self.codegen + self.finalize
-    }
-}
-
-/// A network as native code.
-#[derive(Clone, Debug)]
-pub struct Code {
-    /// The graph in kernels.
-    pub fused: Fused,
-    /// The calls of a run, in order.
-    pub schedule: Schedule,
-    /// The code of each step.
-    pub kernels: Vec<KernelFn>,
-    /// Where the buffers of each step's values live.
-    pub plan: plan::Plan,
-    /// Compile times and sizes.
-    pub stats: Stats,
-    /// The functions as text, if asked for.
-    pub dumps: Vec<Dump>,
-    /// What it was compiled for.
-    pub target: Target,
-}
-
-/// What to compile besides the code.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Options<'a> {
-    /// Keep the functions as text.
-    pub dump: bool,
-    /// The coarsest format that each weight may take, whatever the target says; any for those that are not
-    /// listed.
-    pub coarsest: &'a [Format],
-}
-
-/// Compiles a graph: every stage, in order.
+/// Generates the machine code of a schedule: every vector program once, every loop nest once, executable memory.
+/// `dump` keeps the functions as text.
 ///
 /// # Errors
-/// The graph is not well formed, an op has a form no kernel does, or the machine has no
-/// memory or instructions for it.
-pub fn compile(graph: &Graph, target: Target, options: Options<'_>) -> Result<Code, CompileError> {
-    let mut stats = Stats::default();
-    let start = Instant::now();
-    tancho_ir::verify::verify(graph).map_err(CompileError::Graph)?;
-    let graph = passes::run_all(graph, &mut |_, _| ()).map_err(|e| CompileError::Shape(Box::new(e)))?;
-    sizes::check(&graph)?;
-    let fused = fuse(&graph);
-    stats.graph = start.elapsed();
-
-    let start = Instant::now();
-    let schedule = lower::lower(&fused, target, options.coarsest)?;
-    let plan = plan::plan(&fused, &schedule)?;
-    stats.lower = start.elapsed();
-
-    let start = Instant::now();
+/// The machine has no memory or instructions for it.
+pub fn generate(
+    schedule: &Schedule,
+    programs: Programs<'_>,
+    target: Target,
+    dump: bool,
+) -> Result<Code, CompileError> {
     let isa = target.back_end()?;
     let x86 = matches!(isa.triple().architecture, target_lexicon::Architecture::X86_64);
     let mut blob = blob::CodeBlob::new(isa)?;
-    let lanes_options = lanes::clif::Options { x86, checked: target.is_checked() };
-    let mut functions =
-        codegen::Functions::new(&mut blob.module, lanes_options, target.machine(), options.dump);
-    let ids =
-        schedule.steps.iter().map(|step| functions.kernel(&step.spec)).collect::<Result<Vec<_>, _>>()?;
-    stats.steps = ids.len();
-    stats.kernels = functions.kernel_count();
-    stats.programs = functions.program_count();
-    stats.code_bytes = functions.code_bytes;
-    let dumps = functions.dumps.take().unwrap_or_default();
-    stats.codegen = start.elapsed();
-
+    let options = lanes::clif::Options { x86, checked: target.is_checked() };
+    let mut functions = codegen::Functions::new(&mut blob.module, options, programs.emitter, dump);
+    let mut defined = HashMap::new();
+    for kernel in programs.kernels {
+        defined.insert(kernel.spec, functions.kernel(kernel)?);
+    }
+    let ids: Vec<_> = schedule.steps.iter().map(|step| defined[&step.spec]).collect();
+    let (different_kernels, count) = (functions.kernel_count(), functions.program_count());
+    let (bytes, dumps) = (functions.code_bytes, functions.dumps.take().unwrap_or_default());
     let start = Instant::now();
     let kernels = blob.finish(&ids)?;
-    stats.finalize = start.elapsed();
-    Ok(Code { fused, schedule, kernels, plan, stats, dumps, target })
+    Ok(Code { kernels, dumps, different_kernels, programs: count, bytes, finalize: start.elapsed() })
 }

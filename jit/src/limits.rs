@@ -11,6 +11,7 @@ use crate::codegen::Functions;
 use crate::lanes::clif::Options;
 use crate::lanes::x86::peak;
 use crate::lanes::{Bin, Fold, Inst, Len, Mem, Program, Stmt, Ty};
+use crate::programs::Emitter;
 use crate::{CompileError, Target};
 use cranelift::codegen::ir::types;
 use cranelift::prelude::*;
@@ -43,8 +44,12 @@ impl Probes {
         let isa = target.back_end()?;
         let x86 = matches!(isa.triple().architecture, target_lexicon::Architecture::X86_64);
         let mut blob = CodeBlob::new(isa)?;
-        let mut functions =
-            Functions::new(&mut blob.module, Options { x86, checked: false }, target.machine(), false);
+        let mut functions = Functions::new(
+            &mut blob.module,
+            Options { x86, checked: false },
+            Emitter::new(target.machine()),
+            false,
+        );
         let (multiply_adds, flops) = match target.width() {
             Some(width) => {
                 let function = || "multiply_adds".to_string();

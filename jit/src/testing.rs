@@ -11,6 +11,7 @@ use crate::lanes::clif::Options;
 use crate::lanes::oracle::{Memory, Pointer};
 use crate::lanes::{Program, Stmt};
 use crate::machine::Machine;
+use crate::programs::Emitter;
 use crate::{CompileError, Isa, Target};
 
 pub use crate::lanes::x86::{Width, emit, verify::verify};
@@ -82,8 +83,12 @@ impl Function {
         let isa = target.back_end()?;
         let x86 = matches!(isa.triple().architecture, target_lexicon::Architecture::X86_64);
         let mut blob = CodeBlob::new(isa)?;
-        let mut functions =
-            Functions::new(&mut blob.module, Options { x86, checked: target.is_checked() }, machine, false);
+        let mut functions = Functions::new(
+            &mut blob.module,
+            Options { x86, checked: target.is_checked() },
+            Emitter::new(machine),
+            false,
+        );
         let ids = programs.iter().map(|p| functions.caller(p)).collect::<Result<Vec<_>, _>>()?;
         let kernels = blob.finish(&ids)?;
         let made = |(kernel, p): (KernelFn, &&Program)| Function {

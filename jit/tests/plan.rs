@@ -1,9 +1,10 @@
 //! The arena: no two blocks that are alive together overlap, and a block lives as long as it is used.
 
-use tancho_ir::{Dim, Graph};
-use tancho_jit::plan::{ALIGN, Block, Place, Plan};
+use tancho_ir::fuse::{Constants, fuse};
+use tancho_ir::{Dim, Graph, passes};
+use tancho_jit::plan::{ALIGN, Block, Place, Plan, plan};
 use tancho_jit::spec::Buffer;
-use tancho_jit::{Options, Target, compile};
+use tancho_jit::{Target, lower};
 
 #[track_caller]
 fn places_soundly(plan: &Plan, sizes: &[usize]) -> usize {
@@ -101,12 +102,14 @@ return %9";
 fn blocks_live_as_long_as_they_are_used() {
     let text = CHAIN.replace("%9: f32[B, 24] = concat", "%9: f32[2*B, 24] = concat");
     let g = Graph::parse(&text).expect("a graph");
-    let c = compile(&g, Target::host(), Options::default()).expect("compiles");
-    let plan = &c.plan;
+    let g = passes::run_all(&g, &mut |_, _| ()).expect("the passes run");
+    let fused = fuse(&g, Constants::of(&g));
+    let schedule = lower(&fused, Target::host(), &[]).expect("is lowered");
+    let plan = &plan(&fused, &schedule).expect("a plan");
     let mut uses = 0;
     // A value is in one place from the step that writes it to the last that reads it.
     let mut homes: Vec<(&Buffer, Place)> = Vec::new();
-    for (i, (step, places)) in c.schedule.steps.iter().zip(&plan.places).enumerate() {
+    for (i, (step, places)) in schedule.steps.iter().zip(&plan.places).enumerate() {
         assert_eq!(step.binding.buffers.len(), places.len());
         for (buffer, place) in step.binding.buffers.iter().zip(places) {
             if let Place::Block(b) = place {

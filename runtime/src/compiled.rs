@@ -1,15 +1,15 @@
 //! Compiled networks: code, plan and packed weights, shared by sessions.
 
+use crate::compile::{Compilation, Stats, compile};
 use crate::error::Error;
 use crate::run::gathered::Gathered;
 use crate::run::layout::Layout;
-use crate::weights::pack::Packed;
 use crate::weights::{WeightData, Weights};
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use tancho_ir::{Graph, Value};
-use tancho_jit::{Dump, Stats, Target};
+use tancho_jit::{Dump, Target, generate, programs};
 
 /// A network as native code. It is cheap to clone, `Send` and `Sync`; each thread makes a
 /// [`Session`](crate::Session) of its own.
@@ -21,20 +21,15 @@ pub struct Compiled {
 /// What clones of a compiled network share.
 #[derive(Debug)]
 pub(crate) struct Inner {
-    /// The graph that was compiled; see [`Compiled::graph`].
-    pub graph: Arc<Graph>,
     pub weights: Arc<Weights>,
-    /// The machine code, and the plan of the buffers that its kernels work on.
-    pub code: tancho_jit::Code,
+    /// What the stages of compiling made of it.
+    pub code: Compilation,
     /// The sizes, as polynomials of the run-time dims.
     pub layout: Layout,
-    /// The weights that kernels read in a layout of their own.
-    pub packed: Packed,
     /// The weights of which only some rows are decoded, by the numbers of the weights in ascending order.
     pub gathered: Vec<Gathered>,
     /// Results that are an earlier result as well, with the number of that.
     pub twice: Vec<(usize, usize)>,
-    pub pack_time: Duration,
 }
 
 impl Inner {
@@ -51,18 +46,10 @@ impl Compiled {
     /// The graph has a form that no kernel does, a weight cannot be packed, or the machine has no memory or
     /// instructions for it.
     pub(crate) fn new(graph: Arc<Graph>, weights: Arc<Weights>, target: Target) -> Result<Compiled, Error> {
-        let graph = match target.bf16_states() && !graph.states.is_empty() {
-            true => Arc::new(tancho_ir::passes::round_states::run(&graph)?),
-            false => graph,
-        };
-        let options = tancho_jit::Options { dump: false, coarsest: &weights.coarsest() };
-        let code = tancho_jit::compile(&graph, target, options)?;
-        let start = Instant::now();
-        let packed = Packed::new(&weights, &code.schedule.packs, &code.schedule.prepared)?;
-        let pack_time = start.elapsed();
-        let (layout, gathered) = (Layout::new(&graph, &code), Gathered::of(&code, &weights));
+        let code = compile(graph, &weights, target)?;
+        let (layout, gathered) = (Layout::new(&code.graph, &code), Gathered::of(&code, &weights));
         let twice = twice(&code.fused.graph.outputs);
-        let inner = Inner { graph, weights, code, layout, packed, gathered, twice, pack_time };
+        let inner = Inner { weights, code, layout, gathered, twice };
         Ok(Compiled { inner: Arc::new(inner) })
     }
 
@@ -75,7 +62,7 @@ impl Compiled {
     /// them where [`Target::with_bf16_states`] rounds them. [`Model::graph`](crate::Model::graph) has the
     /// graph as declared.
     pub fn graph(&self) -> &Graph {
-        &self.inner.graph
+        &self.inner.code.graph
     }
 
     /// The weights it was compiled with.
@@ -95,7 +82,7 @@ impl Compiled {
     pub fn ir_after_passes(&self) -> Result<Vec<(String, Graph)>, Error> {
         let mut all = Vec::new();
         let seen = &mut |name: &str, g: &Graph| all.push((name.to_string(), g.clone()));
-        tancho_ir::passes::run_all(&self.inner.graph, seen)?;
+        tancho_ir::passes::run_all(&self.inner.code.graph, seen)?;
         Ok(all)
     }
 
@@ -104,8 +91,8 @@ impl Compiled {
     /// # Errors
     /// The machine has no memory for it.
     pub fn dump(&self) -> Result<Vec<Dump>, Error> {
-        let options = tancho_jit::Options { dump: true, coarsest: &self.inner.weights.coarsest() };
-        Ok(tancho_jit::compile(&self.inner.graph, self.inner.code.target, options)?.dumps)
+        let Compilation { schedule, target, .. } = &self.inner.code;
+        Ok(generate(schedule, programs(schedule, *target), *target, true)?.dumps)
     }
 
     /// Times and sizes of the compilation.
@@ -115,17 +102,17 @@ impl Compiled {
 
     /// How long packing the weights took.
     pub fn pack_time(&self) -> Duration {
-        self.inner.pack_time
+        self.inner.code.pack_time
     }
 
     /// Bytes of packed weights.
     pub fn packed_bytes(&self) -> usize {
-        self.inner.packed.len()
+        self.inner.code.packed.len()
     }
 
     /// The same network with other outputs.
     pub(crate) fn with_outputs(&self, outputs: Vec<Value>) -> Result<Compiled, Error> {
-        let graph = Graph { outputs, ..(*self.inner.graph).clone() };
+        let graph = Graph { outputs, ..(*self.inner.code.graph).clone() };
         Compiled::new(Arc::new(graph), self.inner.weights.clone(), self.inner.code.target)
     }
 }

@@ -1,5 +1,6 @@
 //! Part of `tancho`: tensors, weights, the reference interpreter, and comparison with it.
 
+mod compile;
 mod compiled;
 mod error;
 pub mod inspect;
@@ -12,6 +13,7 @@ mod tensor;
 pub mod weights;
 mod window;
 
+pub use compile::Stats;
 pub use compiled::Compiled;
 pub use error::Error;
 pub use half::bf16;
@@ -20,7 +22,7 @@ pub use inspect::report::Report;
 pub use inspect::trace::Trace;
 pub use model::{Blueprint, Declared, Model};
 pub use run::session::Session;
-pub use tancho_jit::{CompileError, Dump, Format, Isa, Precision, Stats, Target};
+pub use tancho_jit::{CompileError, Dump, Format, Isa, Precision, Target};
 pub use tensor::element::{Element, OutputMut};
 pub use tensor::shape::{TensorType, ViewError};
 pub use tensor::view::{AnyView, AsView, View};

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use tancho::{Graph, Tensor};
 use tancho_ir::Value;
 use tancho_ir::access::is_view;
-use tancho_ir::fuse::{Fused, Kind, fuse};
+use tancho_ir::fuse::{Constants, Fused, Kind, fuse};
 use tancho_ir::op::Op;
 use tancho_support::graphs::{Flavour, Random};
 use tancho_support::{BERT_LAYER, GPT2_BLOCK, Rng, check, compile_for, targets, views};
@@ -12,7 +12,7 @@ use tancho_support::{BERT_LAYER, GPT2_BLOCK, Rng, check, compile_for, targets, v
 fn fused(text: &str) -> Fused {
     let g = Graph::parse(text).unwrap_or_else(|e| panic!("{e}\n{text}"));
     let g = tancho_ir::passes::run_all(&g, &mut |_, _| ()).unwrap_or_else(|e| panic!("{e}"));
-    fuse(&g)
+    fuse(&g, Constants::of(&g))
 }
 
 fn names(f: &Fused) -> Vec<String> {
@@ -357,7 +357,7 @@ fn random_graphs_are_grouped_soundly() {
             [seed as usize % 5];
         let g = Random::new(seed, 14, flavour).graph;
         let g = tancho_ir::passes::run_all(&g, &mut |_, _| ()).unwrap_or_else(|e| panic!("{e}"));
-        let f = fuse(&g);
+        let f = fuse(&g, Constants::of(&g));
         let mut stored = BTreeSet::new();
         let mut grouped = BTreeSet::new();
         for (i, k) in f.kernels.iter().enumerate() {

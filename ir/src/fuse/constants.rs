@@ -7,6 +7,31 @@ use crate::op::Op;
 use crate::types::DType;
 use std::collections::BTreeSet;
 
+/// The values of a graph that are made once, when the network is compiled, and those that kernels read in another form.
+#[derive(Clone, Debug, Default)]
+pub struct Constants {
+    /// Concatenations of weights in whole panels, which are packed.
+    pub packed: BTreeSet<Value>,
+    /// Elementwise arithmetic on weights, which is computed once and packed.
+    pub prepared: BTreeSet<Value>,
+    /// f32 of bf16 states, which the kernels that read them make themselves.
+    pub widened: BTreeSet<Value>,
+}
+
+impl Constants {
+    /// Those of a graph that has run through [`crate::passes`].
+    pub fn of(g: &Graph) -> Constants {
+        let (users, results) = (g.users(), g.are_results());
+        let that =
+            |is: &dyn Fn(Value) -> bool| g.values().filter(|v| !results[v.index()] && is(*v)).collect();
+        Constants {
+            packed: that(&|v| is_packed(g, &users, v)),
+            prepared: prepared(g, &users, &results),
+            widened: that(&|v| is_widened(g, &users, v)),
+        }
+    }
+}
+
 /// Whether each value is made of weights and constants by views and elementwise ops.
 pub fn of_weights(g: &Graph) -> Vec<bool> {
     let mut of: Vec<bool> = Vec::with_capacity(g.nodes.len());
@@ -20,7 +45,7 @@ pub fn of_weights(g: &Graph) -> Vec<bool> {
 }
 
 /// Elementwise ops on weights, if only such ops, matmuls, convolutions and row kernels read them.
-pub fn prepared(g: &Graph, users: &[Vec<Value>], results: &[bool]) -> BTreeSet<Value> {
+fn prepared(g: &Graph, users: &[Vec<Value>], results: &[bool]) -> BTreeSet<Value> {
     let of = of_weights(g);
     let mut all = BTreeSet::new();
     for v in g.values().collect::<Vec<_>>().into_iter().rev() {
@@ -72,7 +97,7 @@ fn is_read_prepared(
 
 /// Whether a value is a concatenation of weights in whole panels that is read as packed weights are: as the
 /// right operand of matmuls, along their columns, or as a vector such as a bias.
-pub fn is_packed(g: &Graph, users: &[Vec<Value>], v: Value) -> bool {
+fn is_packed(g: &Graph, users: &[Vec<Value>], v: Value) -> bool {
     let node = g.node(v);
     let Op::Concat { axis } = node.op else { return false };
     let whole = |a: &Value| g.ty(*a).shape[axis].as_const().is_some_and(|n| n % PANEL == 0);
@@ -92,7 +117,7 @@ pub fn is_packed(g: &Graph, users: &[Vec<Value>], v: Value) -> bool {
 }
 
 /// Whether a value is f32 of a bf16 state, read as keys or values of attention alone.
-pub fn is_widened(g: &Graph, users: &[Vec<Value>], v: Value) -> bool {
+fn is_widened(g: &Graph, users: &[Vec<Value>], v: Value) -> bool {
     let node = g.node(v);
     let state = node.op == Op::Cast(DType::F32)
         && g.ty(node.args[0]).dtype == DType::Bf16

@@ -18,6 +18,7 @@ use crate::access::Access;
 use crate::dim::Dim;
 use crate::graph::{Graph, Value};
 use crate::op::Class;
+pub use constants::Constants;
 use reach::Reach;
 use std::collections::BTreeSet;
 
@@ -124,16 +125,11 @@ struct Fuser<'g> {
     reach: Reach,
 }
 
-/// Groups the nodes of a graph that has run through [`crate::passes`].
-pub fn fuse(graph: &Graph) -> Fused {
+/// Groups the nodes of a graph that has run through [`crate::passes`]. Constants get no kernel.
+pub fn fuse(graph: &Graph, constants: Constants) -> Fused {
     let n = graph.nodes.len();
     let (users, results) = (graph.users(), graph.are_results());
-    let inner = |v: &Value| !results[v.index()];
-    let packed: BTreeSet<Value> =
-        graph.values().filter(|v| inner(v) && constants::is_packed(graph, &users, *v)).collect();
-    let prepared = constants::prepared(graph, &users, &results);
-    let widened: BTreeSet<Value> =
-        graph.values().filter(|v| inner(v) && constants::is_widened(graph, &users, *v)).collect();
+    let Constants { packed, prepared, widened } = constants;
     let mut f = Fuser {
         g: graph,
         users,

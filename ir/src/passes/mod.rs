@@ -1,12 +1,7 @@
 //! Graph-to-graph passes, one file each, and the list that runs them in order.
 //!
-//! The whole machine, from a declaration to native code:
-//!
-//! 1. `network!` checks the shapes and emits `build`, which makes the [`Graph`].
-//!    A target may ask for its states as bf16: [`round_states`].
-//! 2. [`PASSES`] bring the graph into the form that kernels are made of.
-//! 3. [`fuse`](crate::fuse) groups its nodes into kernels and says what it declined.
-//! 4. `tancho_jit::compile` lowers each kernel once, plans the buffers and finalizes the code.
+//! `runtime/src/compile.rs` lists every stage, of which the passes are one. [`round_states`] is not among [`PASSES`]: it
+//! runs before them, and only where a target asks for it.
 
 pub mod channels_last;
 pub mod fold_batch_norm;

@@ -94,7 +94,7 @@ impl Bound {
     ) -> Result<Bound, Error> {
         let inner = compiled.inner();
         let layout = &inner.layout;
-        let env = Env { graph: &inner.graph, dims };
+        let env = Env { graph: &inner.code.graph, dims };
         self.dims.clear();
         self.dims.extend_from_slice(dims);
         buffers.states.prepare(&env)?;
@@ -210,7 +210,7 @@ impl Bound {
                         }
                         Err(_) => const_bytes(inner.weight(n)?.bytes()?),
                     },
-                    Place::Packed(n) => const_bytes(inner.packed.get(n)),
+                    Place::Packed(n) => const_bytes(inner.code.packed.get(n)),
                     Place::Output(n) => match into.as_deref_mut() {
                         Some(given) => given[n].raw(),
                         None => {

@@ -1,5 +1,6 @@
 //! Coded weights that a network only gathers rows of, by the ids of an input.
 
+use crate::compile::Compilation;
 use crate::tensor::view::AnyView;
 use crate::weights::{Rows, Weights};
 use tancho_jit::lanes::Len;
@@ -18,7 +19,7 @@ pub struct Gathered {
 impl Gathered {
     /// All of them. A weight that anything else reads, or that is gathered by ids that are computed, is not
     /// among them: it is decoded whole.
-    pub fn of(code: &tancho_jit::Code, weights: &Weights) -> Vec<Gathered> {
+    pub fn of(code: &Compilation, weights: &Weights) -> Vec<Gathered> {
         // The steps that read each weight, and as which of their buffers.
         let mut readers: Vec<Vec<(usize, usize)>> = vec![Vec::new(); weights.len()];
         for (step, places) in code.plan.places.iter().enumerate() {

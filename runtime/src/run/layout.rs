@@ -1,13 +1,13 @@
 //! What of a compiled network depends on its run-time dims. Each polynomial is kept once: a decoder binds
 //! other dims for every token, and its hundreds of steps share a few dozen polynomials.
 
+use crate::compile::Compilation;
 use crate::error::Error;
 use crate::run::bind::Env;
 use crate::run::live::{self, Flow};
 use std::collections::{HashMap, HashSet};
 use tancho_ir::op::Op;
 use tancho_ir::{Dim, Graph, Value};
-use tancho_jit::Code;
 use tancho_jit::sizes::MOST_BYTES;
 
 /// The number of a polynomial.
@@ -64,7 +64,7 @@ impl Known {
 }
 
 impl Layout {
-    pub fn new(declared: &Graph, code: &Code) -> Layout {
+    pub fn new(declared: &Graph, code: &Compilation) -> Layout {
         let mut k = Known::default();
         let steps = (code.schedule.steps.iter())
             .map(|s| StepDims {

@@ -1,9 +1,10 @@
 //! Which steps of a run have anything to do. Kernels count rows whatever a row holds: of rows without
 //! elements there may be 2^40, and what only such steps read need not be computed either.
 
+use crate::compile::Compilation;
+use tancho_jit::Step;
 use tancho_jit::plan::Place;
 use tancho_jit::spec::{Buffer, KernelSpec};
-use tancho_jit::{Code, Step};
 
 /// What a step reads and writes.
 #[derive(Debug)]
@@ -16,7 +17,7 @@ pub struct Flow {
 }
 
 /// What each step of a network reads and writes.
-pub fn flows(code: &Code) -> Vec<Flow> {
+pub fn flows(code: &Compilation) -> Vec<Flow> {
     let flow = |(step, places): (&Step, &Vec<Place>)| {
         let packs = step.spec.packs();
         let written = |b: &Buffer| match b {

@@ -1,0 +1,136 @@
+//! The whole machine: every stage from a declared graph to code with packed weights, in order.
+//!
+//! What comes before is in `macros/src/lib.rs` (`stages`): rustc runs it, and its result is code that builds the
+//! declared graph. What comes after is a run, see [`Session`](crate::Session).
+
+use crate::error::Error;
+use crate::weights::Weights;
+use crate::weights::pack::Packed;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tancho_ir::fuse::{Constants, Fused, fuse};
+use tancho_ir::passes::{self, round_states};
+use tancho_ir::{Graph, verify};
+use tancho_jit::plan::{Plan, plan};
+use tancho_jit::{Code, CompileError, Schedule, Target, generate, lower, programs, sizes};
+
+/// What the stages made of a declared graph.
+#[derive(Debug)]
+pub(crate) struct Compilation {
+    /// The graph that was compiled: as declared, but for states that the target rounds.
+    pub graph: Arc<Graph>,
+    /// The graph in kernels.
+    pub fused: Fused,
+    /// The calls of a run, in order, and what is packed for them.
+    pub schedule: Schedule,
+    /// Where the buffers of each step's values live.
+    pub plan: Plan,
+    /// The code of each step.
+    pub code: Code,
+    /// The weights in the form that the kernels read.
+    pub packed: Packed,
+    /// What it was compiled for.
+    pub target: Target,
+    /// Times and sizes.
+    pub stats: Stats,
+    /// The time of packing the weights.
+    pub pack_time: Duration,
+}
+
+/// Compiles a declared graph: every stage in order, each with what goes in and what comes out.
+///
+/// # Errors
+/// The graph is not well formed, an op has a form that no kernel does, a weight cannot be packed, or the machine has no
+/// memory or instructions for it.
+pub(crate) fn compile(declared: Arc<Graph>, weights: &Weights, target: Target) -> Result<Compilation, Error> {
+    let mut clock = Clock(Instant::now());
+    let coarsest = weights.coarsest();
+
+    // Graph -> Graph: states are rounded to bf16 if the target asks for it.
+    let states = round_states_for(target, declared)?;
+    // Graph -> Graph: it is verified, then rewritten to few forms. The list is `passes::PASSES`.
+    verify::verify(&states).map_err(CompileError::Graph)?;
+    let graph = passes::run_all(&states, &mut |_, _| ()).map_err(|e| CompileError::Shape(Box::new(e)))?;
+    // Graph -> Graph, or an error: every known size is in bounds.
+    sizes::check(&graph)?;
+    // Graph -> Constants: what is packed, or computed once, instead of compiled.
+    let constants = Constants::of(&graph);
+    // Graph, Constants -> Fused: groups of nodes that become one kernel each, and why others did not.
+    let fused = fuse(&graph, constants);
+    let graph_time = clock.lap();
+
+    // Fused -> Schedule: a kernel spec with its buffers for each step, and what is packed. Winograd is chosen here.
+    let schedule = lower(&fused, target, &coarsest)?;
+    // Fused, Schedule -> Plan: the memory block of each value.
+    let plan = plan(&fused, &schedule)?;
+    let lower_time = clock.lap();
+
+    // Schedule -> Programs: for each kernel its loop nest and the vector programs that it calls.
+    let programs = programs(&schedule, target);
+    // Schedule, Programs -> Code: machine code by Cranelift and the x86 emitter, verified, executable.
+    let code = generate(&schedule, programs, target, false)?;
+    let code_time = clock.lap();
+
+    // Schedule, Weights -> Packed: the weights in the form that the kernels read.
+    let packed = Packed::new(weights, &schedule.packs, &schedule.prepared)?;
+    let pack_time = clock.lap();
+
+    let stats = Stats {
+        graph: graph_time,
+        lower: lower_time,
+        codegen: code_time.saturating_sub(code.finalize),
+        finalize: code.finalize,
+        steps: schedule.steps.len(),
+        kernels: code.different_kernels,
+        programs: code.programs,
+        code_bytes: code.bytes,
+    };
+    Ok(Compilation { graph: states, fused, schedule, plan, code, packed, target, stats, pack_time })
+}
+
+/// The graph with its states rounded to bf16, if the target asks for it.
+fn round_states_for(target: Target, declared: Arc<Graph>) -> Result<Arc<Graph>, Error> {
+    let rounds = target.bf16_states() && !declared.states.is_empty();
+    Ok(if rounds { Arc::new(round_states::run(&declared)?) } else { declared })
+}
+
+/// Measures one stage after the other.
+struct Clock(Instant);
+
+impl Clock {
+    /// The time since the last call.
+    fn lap(&mut self) -> Duration {
+        let (start, now) = (self.0, Instant::now());
+        self.0 = now;
+        now - start
+    }
+}
+
+/// Times and sizes of a compilation.
+#[derive(Clone, Copy, Debug, Default)]
+#[non_exhaustive]
+pub struct Stats {
+    /// Passes and fusion.
+    pub graph: Duration,
+    /// Lowering to kernel specs, and the plan.
+    pub lower: Duration,
+    /// Vector programs and machine code, verified.
+    pub codegen: Duration,
+    /// Making the code executable.
+    pub finalize: Duration,
+    /// Calls per run.
+    pub steps: usize,
+    /// Different kernels.
+    pub kernels: usize,
+    /// Different vector programs.
+    pub programs: usize,
+    /// Bytes of machine code.
+    pub code_bytes: usize,
+}
+
+impl Stats {
+    /// All of it.
+    pub fn total(&self) -> Duration {
+        self.graph + self.lower + self.codegen + self.finalize
+    }
+}
