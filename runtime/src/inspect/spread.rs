@@ -12,8 +12,8 @@ use crate::error::Error;
 use crate::inspect::compare::{largest_in_rows, wide};
 use crate::inspect::report::BOUND;
 use crate::interpreter::Interpreter;
+use crate::tensor::bf16;
 use crate::tensor::{Tensor, TensorData};
-use half::bf16;
 use tancho_ir::op::{Binary, Op, Pooling, Reduction, Unary};
 use tancho_ir::{Graph, Value};
 

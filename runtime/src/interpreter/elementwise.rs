@@ -3,8 +3,8 @@
 use super::{count, erf, f32s};
 use crate::error::Error;
 use crate::reserve::{collected, copied};
+use crate::tensor::bf16;
 use crate::tensor::{Tensor, TensorData};
-use half::bf16;
 use tancho_ir::DType;
 use tancho_ir::op::{Binary, Unary};
 

@@ -16,10 +16,10 @@ use crate::run::ids::id_error;
 use crate::run::pool::{MOST_THREADS, cores};
 use crate::run::region::{self, Progress};
 use crate::run::state::States;
-use crate::tensor::Tensor;
 use crate::tensor::element::{Element, OutputMut};
 use crate::tensor::shape::TensorType;
 use crate::tensor::view::{AnyView, View};
+use crate::tensor::{Tensor, bf16};
 use tancho_ir::DType;
 
 impl Compiled {
@@ -247,7 +247,7 @@ impl Session {
                 OutputMut::F32(d) => d.copy_from_slice(self.output::<f32>(i)?.data()),
                 OutputMut::I32(d) => d.copy_from_slice(self.output::<i32>(i)?.data()),
                 OutputMut::Bool(d) => d.copy_from_slice(self.output::<bool>(i)?.data()),
-                OutputMut::Bf16(d) => d.copy_from_slice(self.output::<half::bf16>(i)?.data()),
+                OutputMut::Bf16(d) => d.copy_from_slice(self.output::<bf16>(i)?.data()),
             }
         }
         Ok(())
@@ -286,7 +286,7 @@ impl Session {
             Some(DType::F32) | None => self.output::<f32>(i)?.into(),
             Some(DType::I32) => self.output::<i32>(i)?.into(),
             Some(DType::Bool) => self.output::<bool>(i)?.into(),
-            Some(DType::Bf16) => self.output::<half::bf16>(i)?.into(),
+            Some(DType::Bf16) => self.output::<bf16>(i)?.into(),
         };
         Ok(view.to_tensor()?)
     }

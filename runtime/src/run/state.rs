@@ -8,6 +8,7 @@
 use crate::error::Error;
 use crate::run::bind::Env;
 use crate::run::memory::Lines;
+use crate::tensor::bf16;
 use crate::tensor::{Tensor, TensorData};
 use std::sync::Arc;
 use tancho_ir::{DType, Dim, Graph};
@@ -264,7 +265,7 @@ fn data(dtype: DType, bytes: &[u8]) -> TensorData {
         DType::F32 => TensorData::F32(bytes.chunks_exact(4).map(|b| f32::from_ne_bytes(word(b))).collect()),
         DType::I32 => TensorData::I32(bytes.chunks_exact(4).map(|b| i32::from_ne_bytes(word(b))).collect()),
         DType::Bf16 => {
-            TensorData::Bf16(bytes.chunks_exact(2).map(|b| half::bf16::from_ne_bytes([b[0], b[1]])).collect())
+            TensorData::Bf16(bytes.chunks_exact(2).map(|b| bf16::from_ne_bytes([b[0], b[1]])).collect())
         }
         DType::Bool => TensorData::Bool(bytes.iter().map(|b| *b != 0).collect()),
     }

@@ -2,8 +2,8 @@
 
 use crate::error::Error;
 use crate::reserve::{collected, copied, with_capacity, zeros};
+use crate::tensor::bf16;
 use crate::tensor::shape::ViewError;
-use half::bf16;
 use std::fmt;
 use tancho_ir::DType;
 
@@ -12,7 +12,7 @@ mod sealed {
     impl Sealed for f32 {}
     impl Sealed for i32 {}
     impl Sealed for bool {}
-    impl Sealed for half::bf16 {}
+    impl Sealed for crate::tensor::bf16 {}
 }
 
 /// A Rust type that is an element type of tensors: `f32`, `i32`, `bool` or [`bf16`].

@@ -2,10 +2,10 @@
 
 use crate::error::Error;
 use crate::reserve::copied;
+use crate::tensor::bf16;
 use crate::tensor::element::{Element, TensorData};
 use crate::tensor::shape::{TensorType, ViewError, element_count};
 use crate::tensor::view::{AnyView, View};
-use half::bf16;
 use std::fmt;
 use tancho_ir::DType;
 

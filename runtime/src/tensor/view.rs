@@ -1,8 +1,8 @@
 //! Borrowed tensors: a slice with a shape, and axis names where the caller gives them.
 
+use crate::tensor::bf16;
 use crate::tensor::element::{Element, Elements};
 use crate::tensor::shape::{MAX_RANK, TensorType, ViewError, element_count};
-use half::bf16;
 use std::fmt;
 use tancho_ir::DType;
 

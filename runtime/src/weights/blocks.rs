@@ -4,7 +4,7 @@
 use super::mapping::Mapping;
 use crate::error::Error;
 use crate::reserve::{copied, zeros};
-use half::{bf16, f16};
+use crate::tensor::float16::{bf16, f16};
 use safetensors::Dtype;
 use std::fmt;
 use std::io::{self, Write};
@@ -221,15 +221,15 @@ mod tests {
     fn blocks_are_decoded_as_ggml_says() {
         let mut to = [0.0; 32];
         let mut block = [0u8; 34];
-        block[..2].copy_from_slice(&f16::from_f32(0.5).to_le_bytes());
+        block[..2].copy_from_slice(&half::f16::from_f32(0.5).to_le_bytes());
         for (i, b) in block[2..].iter_mut().enumerate() {
             *b = (i as i8 - 16) as u8;
         }
         Coding::Q8_0.decode(&block, &mut to);
         assert!(to.iter().enumerate().all(|(i, x)| *x == (i as f32 - 16.0) / 2.0), "{to:?}");
         let mut block = [0u8; 20];
-        block[..2].copy_from_slice(&f16::from_f32(0.25).to_le_bytes());
-        block[2..4].copy_from_slice(&f16::from_f32(-1.0).to_le_bytes());
+        block[..2].copy_from_slice(&half::f16::from_f32(0.25).to_le_bytes());
+        block[2..4].copy_from_slice(&half::f16::from_f32(-1.0).to_le_bytes());
         for (i, b) in block[4..].iter_mut().enumerate() {
             *b = i as u8 | (15 - i as u8) << 4;
         }

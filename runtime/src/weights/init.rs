@@ -3,9 +3,9 @@
 
 use crate::error::Error;
 use crate::reserve::collected;
+use crate::tensor::bf16;
 use crate::tensor::shape::element_count;
 use crate::tensor::{Tensor, TensorData};
-use half::bf16;
 use tancho_ir::DType;
 use tancho_ir::graph::{Init, WeightDecl};
 

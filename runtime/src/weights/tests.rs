@@ -234,7 +234,7 @@ fn half_and_double_floats_are_converted_and_said_so() {
             (Some(-3.0), Some(0.1))
         );
         assert_eq!(w.get("z").map(|v| v.data()[0]), Some(7.0));
-        assert_eq!(tensor(&w, "d").as_bf16(), Some(&[half::bf16::ONE][..]));
+        assert_eq!(tensor(&w, "d").as_bf16(), Some(&[crate::tensor::bf16::ONE][..]));
         let said: Vec<(&str, &str)> =
             report.converted.iter().map(|(a, b)| (a.as_str(), b.as_str())).collect();
         assert_eq!(said, [("a", "f16"), ("b", "bf16"), ("c", "f64"), ("d", "f32")]);

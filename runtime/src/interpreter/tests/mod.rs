@@ -4,7 +4,7 @@ mod composites;
 mod runs;
 
 use super::*;
-use half::bf16;
+use crate::tensor::bf16;
 use tancho_ir::op::*;
 use tancho_ir::{DType, Source, Type};
 

@@ -1,7 +1,7 @@
 //! Panels of weights as integers in groups, with their factors: the encodings of 8 and of 4 bits.
 
 use super::panel::{Line, WIDTH};
-use half::f16;
+use crate::tensor::float16::f16;
 use std::array::from_fn;
 
 const BYTES: usize = 64;
@@ -192,7 +192,8 @@ mod tests {
         );
         assert!(block_held(half(5_000.0), half(0.0), &[0xdd; 16]), "65,000 at most");
         assert!(
-            !block_held(f16::INFINITY, half(0.0), &[0; 16]) && !block_held(half(1.0), f16::NAN, &[0; 16])
+            !block_held(f16::from_f32(f32::INFINITY), half(0.0), &[0; 16])
+                && !block_held(half(1.0), f16::from_f32(f32::NAN), &[0; 16])
         );
         let zeros = vec![[0.0; WIDTH]; 64];
         let mut to = vec![[1.0; WIDTH]; 17];
