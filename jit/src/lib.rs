@@ -1,8 +1,8 @@
 //! From a fused graph to native code. Part of the crate `tancho`.
 //!
-//! The stages of this crate, in order: [`sizes::check`], [`lower`], [`plan::plan`], [`programs`], [`generate`].
-//! `runtime/src/compile.rs` calls them; it lists every stage from the declared graph to code with packed weights.
-//! Nothing runs here: the runtime binds dims, lays out buffers and calls the kernels.
+//! The stages of this crate, in order: [`sizes::check`], [`lower`], [`plan::plan`], [`programs`],
+//! [`generate`]. `runtime/src/compile.rs` calls them; it lists every stage from the declared graph to code
+//! with packed weights. Nothing runs here: the runtime binds dims, lays out buffers and calls the kernels.
 
 mod blob;
 mod code;
@@ -114,8 +114,8 @@ pub struct Code {
     pub finalize: Duration,
 }
 
-/// Generates the machine code of a schedule: every vector program once, every loop nest once, executable memory.
-/// `dump` keeps the functions as text.
+/// Generates the machine code of a schedule: every vector program once, every loop nest once, executable
+/// memory. `dump` keeps the functions as text.
 ///
 /// # Errors
 /// The machine has no memory or instructions for it.

@@ -56,8 +56,8 @@ pub struct Programs<'s> {
     pub(crate) emitter: Emitter,
 }
 
-/// Makes the vector programs of every kernel: with the tiles of the machine's vectors if the emitter makes them all,
-/// otherwise with Cranelift's.
+/// Makes the vector programs of every kernel: with the tiles of the machine's vectors if the emitter makes
+/// them all, otherwise with Cranelift's.
 pub fn programs(schedule: &Schedule, target: Target) -> Programs<'_> {
     let machine = target.machine();
     let mut emitter = Emitter::new(machine);

@@ -1,7 +1,7 @@
 //! The whole machine: every stage from a declared graph to code with packed weights, in order.
 //!
-//! What comes before is in `macros/src/lib.rs` (`stages`): rustc runs it, and its result is code that builds the
-//! declared graph. What comes after is a run, see [`Session`](crate::Session).
+//! What comes before is in `macros/src/lib.rs` (`stages`): rustc runs it, and its result is code that builds
+//! the declared graph. What comes after is a run, see [`Session`](crate::Session).
 
 use crate::error::Error;
 use crate::weights::Weights;
@@ -40,8 +40,8 @@ pub(crate) struct Compilation {
 /// Compiles a declared graph: every stage in order, each with what goes in and what comes out.
 ///
 /// # Errors
-/// The graph is not well formed, an op has a form that no kernel does, a weight cannot be packed, or the machine has no
-/// memory or instructions for it.
+/// The graph is not well formed, an op has a form that no kernel does, a weight cannot be packed, or the
+/// machine has no memory or instructions for it.
 pub(crate) fn compile(declared: Arc<Graph>, weights: &Weights, target: Target) -> Result<Compilation, Error> {
     let mut clock = Clock(Instant::now());
     let coarsest = weights.coarsest();
@@ -59,7 +59,8 @@ pub(crate) fn compile(declared: Arc<Graph>, weights: &Weights, target: Target) -
     let fused = fuse(&graph, constants);
     let graph_time = clock.lap();
 
-    // Fused -> Schedule: a kernel spec with its buffers for each step, and what is packed. Winograd is chosen here.
+    // Fused -> Schedule: a kernel spec with its buffers for each step, and what is packed. Winograd is chosen
+    // here.
     let schedule = lower(&fused, target, &coarsest)?;
     // Fused, Schedule -> Plan: the memory block of each value.
     let plan = plan(&fused, &schedule)?;

@@ -16,6 +16,7 @@ mod conv;
 mod dims;
 mod elementwise;
 mod erf;
+mod eval;
 mod losses;
 mod moves;
 mod norms;
@@ -34,10 +35,9 @@ use crate::inspect::report::BOUND;
 use crate::reserve::{collected, short, with_capacity, zeros};
 use crate::tensor::shape::{TensorType, element_count};
 use crate::tensor::{Tensor, TensorData};
-use crate::window::window_fits;
-use tancho_ir::op::{Binary, Layout, Op, Pooling, Reduction, Scalar, Unary};
+use tancho_ir::op::{Binary, Op, Pooling, Reduction, Unary};
 use tancho_ir::table::name_of;
-use tancho_ir::{Dim, Graph, Sight, Value, verify};
+use tancho_ir::{Graph, Value, verify};
 
 /// A graph with values for its run-time dims, ready to be evaluated.
 #[derive(Debug)]
@@ -198,169 +198,18 @@ impl<'g> Interpreter<'g> {
     /// for the result. Inputs and weights are no ops of arguments.
     pub fn eval_node(&self, v: Value, args: &[&Tensor]) -> Result<Tensor, Error> {
         let node = self.graph.node(v);
-        let place = || place(self.graph, v);
         for (index, a) in node.args.iter().enumerate() {
-            let wrong = |expected, found| Error::Argument { op: place(), index, expected, found };
+            let wrong =
+                |expected, found| Error::Argument { op: place(self.graph, v), index, expected, found };
             match args.get(index) {
                 Some(t) => self.fits(*a, t).map_err(|expected| wrong(expected, t.ty().to_string()))?,
                 None => {
-                    return Err(wrong(
-                        TensorType { dtype: self.graph.ty(*a).dtype, shape: self.shape(*a) }.to_string(),
-                        "missing".into(),
-                    ));
+                    let expected = TensorType { dtype: self.graph.ty(*a).dtype, shape: self.shape(*a) };
+                    return Err(wrong(expected.to_string(), "missing".into()));
                 }
             }
         }
-        let args = &args[..node.args.len()];
-        let (x, out) = (args.first().copied(), self.shape(v));
-        let first = || {
-            x.ok_or_else(|| Error::Argument {
-                op: place(),
-                index: 0,
-                expected: "given".into(),
-                found: "missing".into(),
-            })
-        };
-        let uneven = |d: &tancho_ir::Dim| {
-            let dim = d.to_string();
-            move |why| Error::Dim { dim, place: place(), why }
-        };
-        Ok(match &node.op {
-            Op::Input(_) | Op::Weight(_) => {
-                return Err(Error::Graph(format!("{} is no op to evaluate", place())));
-            }
-            Op::State(i) => self.states[*i].copied()?,
-            Op::Const(Scalar::F32(n)) => Tensor::scalar(n.0 as f32),
-            Op::Const(Scalar::I32(i)) => Tensor::scalar(*i),
-            Op::Const(Scalar::Bool(b)) => Tensor::scalar(*b),
-            Op::DimValue(d) => Tensor::scalar(self.dims.eval(d, &place)? as f32),
-            Op::Arange { start, .. } => positions::arange(self.dims.eval(start, &place)?, out)?,
-            Op::Powers { ratio, .. } => positions::powers(ratio.0, out)?,
-            Op::Unary(u) => elementwise::unary(*u, first()?)?,
-            Op::Binary(b) => elementwise::binary(*b, first()?, args[1], out)?,
-            Op::Pow(n) => elementwise::each(first()?, |x| x.powf(n.0))?,
-            Op::Select => elementwise::select(first()?, args[1], args[2], out)?,
-            Op::Cast(to) => elementwise::cast(first()?, *to)?,
-            Op::Matmul => products::matmul(first()?, args[1], out)?,
-            Op::Reduce { kind, axes, masked, .. } => {
-                reduce::reduce(*kind, first()?, axes, masked.then(|| args[1]), out)?
-            }
-            Op::Argmax { axis, .. } => reduce::argmax(first()?, *axis, out)?,
-            Op::Reshape(_) | Op::Flatten { .. } => Tensor::from_parts(first()?.data().copied()?, out),
-            Op::Transpose(perm) => moves::transpose(first()?, perm, out)?,
-            Op::Expand(_) => moves::expand(first()?, out)?,
-            Op::Slice { axis, start, end, step } => {
-                let range = (self.dims.eval(start, &place)?, self.dims.eval(end, &place)?);
-                let step = self.dims.shape(std::slice::from_ref(step), &place)?[0];
-                moves::slice(first()?, *axis, range, step, out, &place)?
-            }
-            Op::Concat { axis } | Op::Push { axis } => moves::concat(args, *axis, out)?,
-            Op::Gather => moves::gather(first()?, args[1], out, &place)?,
-            Op::Linear { .. } => products::linear(first()?, args[1], args.get(2).copied(), out)?,
-            Op::Softmax { axis, log } => norms::softmax(first()?, *axis, *log)?,
-            Op::LayerNorm { axes, eps, eps_on, gain, bias } => {
-                let gain_at = gain.then(|| args[1]);
-                norms::layer_norm(
-                    first()?,
-                    gain_at,
-                    bias.then(|| args[1 + usize::from(*gain)]),
-                    axes,
-                    eps.0,
-                    *eps_on,
-                )?
-            }
-            Op::RmsNorm { axes, eps, gain } => norms::rms_norm(first()?, gain.then(|| args[1]), axes, eps.0)?,
-            Op::L2Normalize { axis, eps } => norms::l2_normalize(first()?, *axis, eps.0)?,
-            Op::GroupNorm { groups, eps, gain, bias } => {
-                let n = self.dims.shape(std::slice::from_ref(groups), &place)?[0];
-                norms::group_norm(
-                    first()?,
-                    gain.then(|| args[1]),
-                    bias.then(|| args[args.len() - 1]),
-                    n,
-                    eps.0,
-                    uneven(groups),
-                )?
-            }
-            Op::Attention { heads, causal, window, mask, bias, scale } => {
-                let n = self.dims.shape(std::slice::from_ref(heads), &place)?[0];
-                let rules = attention::Rules {
-                    causal: *causal,
-                    window: window.as_ref().map(|w| self.dims.eval(w, &place)).transpose()?,
-                    scale: scale.map(|s| s.0),
-                    mask: mask.then(|| args[3]),
-                    bias: bias.then(|| args[args.len() - 1]),
-                };
-                attention::attention(n, [first()?, args[1], args[2]], &rules, uneven(heads))?
-            }
-            Op::Conv2d { groups, layout, bias, .. } => {
-                let groups = self.dims.shape(std::slice::from_ref(groups), &place)?[0];
-                conv::conv2d(first()?, args[1], bias.then(|| args[2]), &self.frame(v, *layout)?, groups, out)?
-            }
-            Op::Conv1d { groups, bias, .. } => {
-                let groups = self.dims.shape(std::slice::from_ref(groups), &place)?[0];
-                let one_row = |t: &Tensor| {
-                    let data = t.data().copied()?;
-                    Ok::<_, Error>(Tensor::from_parts(data, &[t.shape()[0], t.shape()[1], 1, t.shape()[2]]))
-                };
-                let (x, w, shape) = (one_row(first()?)?, one_row(args[1])?, [out[0], out[1], 1, out[2]]);
-                let y = conv::conv2d(
-                    &x,
-                    &w,
-                    bias.then(|| args[2]),
-                    &self.frame(v, Layout::Nchw)?,
-                    groups,
-                    &shape,
-                )?;
-                Tensor::from_parts(y.into_data(), out)
-            }
-            Op::Pool2d { kind, layout, count_pad, .. } => {
-                conv::pool2d(*kind, first()?, &self.frame(v, *layout)?, *count_pad, out)?
-            }
-            Op::BatchNorm { eps } => {
-                first()?;
-                conv::batch_norm(args, eps.0)?
-            }
-            Op::GlobalMean => reduce::reduce(
-                Reduction::Mean,
-                first()?,
-                &(2..first()?.shape().len()).collect::<Vec<_>>(),
-                None,
-                out,
-            )?,
-            Op::UpsampleNearest { .. } => conv::upsample_nearest(first()?, out)?,
-            Op::Rope { base, from, pairs } => {
-                positions::rope(first()?, base.0, self.dims.eval(from, &place)?, *pairs)?
-            }
-            Op::Pad { axis, before, .. } => {
-                let before = self.dims.shape(std::slice::from_ref(before), &place)?[0];
-                moves::pad(first()?, *axis, before, out)?
-            }
-            Op::CrossEntropy { ignore } => losses::cross_entropy(first()?, args[1], *ignore, out, &place)?,
-            Op::Mse => losses::mse(first()?, args[1], out)?,
-            Op::Softcap { cap } => elementwise::each(first()?, |x| cap.0 * (x / cap.0).tanh())?,
-            Op::Dropout { .. } | Op::StopGradient => first()?.copied()?,
-        })
-    }
-
-    /// A window in numbers under the dims.
-    fn frame(&self, v: Value, layout: Layout) -> Result<conv::Frame, Error> {
-        let place = || place(self.graph, v);
-        let pair = |d: &[Dim; 2]| self.dims.shape(d, &place).map(|n| [n[0], n[1]]);
-        let sight = window_fits(self.graph, v, &|d| self.dims.eval(d, &place), &place)?;
-        let Sight { window, image, kernel } =
-            sight.ok_or_else(|| Error::Graph(format!("{} has no window", place())))?;
-        let fault = |e: tancho_ir::DimError| Error::Graph(format!("{}: {e}", place()));
-        let before =
-            |axis: usize| window.around(axis, &image[axis], &kernel[axis]).map(|a| a.0).map_err(fault);
-        let before = pair(&[before(0)?, before(1)?])?;
-        Ok(conv::Frame {
-            kernel: pair(&kernel)?,
-            stride: pair(&window.stride)?,
-            dilation: pair(&window.dilation)?,
-            before,
-            layout,
-        })
+        eval::eval(self, v, &args[..node.args.len()])
     }
 
     /// The scale that the error of each element of `result` is measured on, where that is not its row

@@ -1,5 +1,5 @@
-//! The two floats of 16 bits: bfloat16, in which tensors and weights may be kept, and IEEE half precision, which files
-//! and factors of integer weights have.
+//! The two floats of 16 bits: bfloat16, in which tensors and weights may be kept, and IEEE half precision,
+//! which files and factors of integer weights have.
 
 use bytemuck::{Pod, Zeroable};
 use std::cmp::Ordering;
@@ -7,8 +7,8 @@ use std::fmt;
 
 /// bfloat16: the upper half of an f32, with 8 bits of mantissa.
 ///
-/// It is a `u16` in memory. Slices of any other crate's bfloat16, such as `half::bf16`, can be viewed as this type
-/// with `bytemuck::cast_slice`.
+/// It is a `u16` in memory. Slices of any other crate's bfloat16, such as `half::bf16`, can be viewed as this
+/// type with `bytemuck::cast_slice`.
 ///
 /// ```
 /// use tancho_runtime::bf16;
@@ -49,7 +49,8 @@ impl bf16 {
         bf16(u16::from_ne_bytes(bytes))
     }
 
-    /// The nearest number, to even where two are equally near. NaN stays NaN; beyond the largest number is infinity.
+    /// The nearest number, to even where two are equally near. NaN stays NaN; beyond the largest number is
+    /// infinity.
     pub const fn from_f32(x: f32) -> bf16 {
         let bits = x.to_bits();
         if x.is_nan() {
@@ -65,8 +66,8 @@ impl bf16 {
     pub const fn from_f64(x: f64) -> bf16 {
         let nearest = x as f32;
         let inexact = nearest as f64 != x && !x.is_nan();
-        // Rounded towards 0 with the last bit set, an f32 is on the same side of every middle of two bf16 as `x`: rounding it
-        // again is rounding once.
+        // Rounded towards 0 with the last bit set, an f32 is on the same side of every middle of two bf16 as
+        // `x`: rounding it again is rounding once.
         let bits = nearest.to_bits() - (inexact && (nearest as f64).abs() > x.abs()) as u32;
         bf16::from_f32(f32::from_bits(bits | inexact as u32))
     }
@@ -165,7 +166,8 @@ impl f16 {
         f32::from_bits(sign | magnitude)
     }
 
-    /// The nearest number, to even where two are equally near. NaN stays NaN; beyond the largest number is infinity.
+    /// The nearest number, to even where two are equally near. NaN stays NaN; beyond the largest number is
+    /// infinity.
     pub const fn from_f32(x: f32) -> f16 {
         let bits = x.to_bits();
         let (sign, magnitude) = ((bits >> 16 & 0x8000) as u16, bits & 0x7fff_ffff);
@@ -179,8 +181,8 @@ impl f16 {
                 let odd = magnitude >> 13 & 1;
                 ((magnitude - ((127 - 15) << 23) + 0xfff + odd) >> 13) as u16
             }
-            // Subnormal numbers are multiples of 2^-24: an addition rounds to them, since an f32 near 0.75 has
-            // that distance to its neighbours.
+            // Subnormal numbers are multiples of 2^-24: an addition rounds to them, since an f32 near 0.75
+            // has that distance to its neighbours.
             _ => ((f32::from_bits(magnitude) + 0.5).to_bits() - 0.5f32.to_bits()) as u16,
         };
         f16(sign | rounded)
