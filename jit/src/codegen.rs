@@ -273,7 +273,7 @@ mod tests {
     use super::*;
     use crate::blob::CodeBlob;
     use crate::code::Pointer;
-    use crate::lanes::{Inst, Len, Local, Mem};
+    use crate::lanes::{Inst, Len, Local, Mem, Ptr};
     use crate::loops::nest::Pointers;
     use crate::target::Target;
 
@@ -290,7 +290,8 @@ mod tests {
     /// Builds a nest that calls a program with `pointers` pointers and the local `given`. The program takes
     /// one pointer and [`LENGTH`].
     fn call(pointers: usize, given: Local) {
-        let store = Inst::Store { ptr: 0, step: Len::ONE, row_step: Len::ZERO, mem: Mem::F32, value: 0 };
+        let store =
+            Inst::Store { ptr: Ptr::Arg(0), step: Len::ONE, row_step: Len::ZERO, mem: Mem::F32, value: 0 };
         let body = vec![Inst::Float(0), store];
         let stmts = vec![Stmt::Map { len: Len::Local(LENGTH), body, folds: Vec::new() }];
         let program = Program { ptrs: 1, stmts, ..Program::default() };

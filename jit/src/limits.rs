@@ -10,7 +10,7 @@ use crate::blob::{Arguments, CodeBlob, KernelFn};
 use crate::codegen::Functions;
 use crate::lanes::clif::Options;
 use crate::lanes::x86::peak;
-use crate::lanes::{Bin, Fold, Inst, Len, Mem, Program, Stmt, Ty};
+use crate::lanes::{Bin, Fold, Inst, Len, Mem, Program, Ptr, Stmt, Ty};
 use crate::{CompileError, Target};
 use cranelift::codegen::ir::types;
 use cranelift::prelude::*;
@@ -139,10 +139,16 @@ fn call(kernel: &KernelFn, args: &[i64], times: u64) {
 fn read_program() -> Program {
     let streams = STREAMS as u16;
     let mut body: Vec<Inst> = (0..streams)
-        .map(|ptr| Inst::Load { ptr, step: Len::ONE, row_step: Len::ZERO, mem: Mem::F32 })
+        .map(|stream| Inst::Load {
+            ptr: Ptr::Arg(stream),
+            step: Len::ONE,
+            row_step: Len::ZERO,
+            mem: Mem::F32,
+        })
         .collect();
     body.extend([Inst::Bin(Bin::Add, 0, 1), Inst::Bin(Bin::Add, 2, 3), Inst::Bin(Bin::Add, 4, 5)]);
-    let keep = Inst::Store { ptr: streams, step: Len::ZERO, row_step: Len::ZERO, mem: Mem::F32, value: 0 };
+    let sum = Ptr::Arg(streams);
+    let keep = Inst::Store { ptr: sum, step: Len::ZERO, row_step: Len::ZERO, mem: Mem::F32, value: 0 };
     let stmts = vec![
         Stmt::Map { len: Len::Arg(0), body, folds: vec![(Fold::Sum, 6, 0)] },
         Stmt::Once { body: vec![Inst::Slot(0, Ty::F), keep], outs: Vec::new() },
@@ -152,9 +158,10 @@ fn read_program() -> Program {
 
 /// One row to another.
 fn copy_program() -> Program {
+    let (from, to) = (Ptr::Arg(0), Ptr::Arg(1));
     let body = vec![
-        Inst::Load { ptr: 0, step: Len::ONE, row_step: Len::ZERO, mem: Mem::F32 },
-        Inst::Store { ptr: 1, step: Len::ONE, row_step: Len::ZERO, mem: Mem::F32, value: 0 },
+        Inst::Load { ptr: from, step: Len::ONE, row_step: Len::ZERO, mem: Mem::F32 },
+        Inst::Store { ptr: to, step: Len::ONE, row_step: Len::ZERO, mem: Mem::F32, value: 0 },
     ];
     Program {
         ptrs: 2,

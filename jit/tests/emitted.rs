@@ -8,7 +8,7 @@ use tancho_jit::Isa;
 use tancho_jit::lanes::expr::Expr;
 use tancho_jit::lanes::schedule::schedule;
 use tancho_jit::lanes::{
-    Bin, Cmp, Encoding, Fold, Inst, Len, Mem, PANEL, Program, Reg, Stmt, Tile, Ty, Un, norms,
+    Bin, Cmp, Encoding, Fold, Inst, Len, Mem, PANEL, Program, Ptr, Reg, Stmt, Tile, Ty, Un, norms,
 };
 use tancho_jit::testing::Function;
 
@@ -317,8 +317,8 @@ fn logarithms_of_softmax() {
 fn strides_beyond_31_bits_are_refused() {
     for step in [i64::from(i32::MAX), i64::from(i32::MAX) + 2, -(1 << 40), -(1 << 28)] {
         let body = vec![
-            Inst::Load { ptr: 0, step: Len::Const(step), row_step: Len::ZERO, mem: Mem::F32 },
-            Inst::Store { ptr: 1, step: Len::ONE, row_step: Len::ZERO, mem: Mem::F32, value: 0 },
+            Inst::Load { ptr: Ptr::Arg(0), step: Len::Const(step), row_step: Len::ZERO, mem: Mem::F32 },
+            Inst::Store { ptr: Ptr::Arg(1), step: Len::ONE, row_step: Len::ZERO, mem: Mem::F32, value: 0 },
         ];
         let program = Program {
             ptrs: 2,

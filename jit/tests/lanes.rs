@@ -8,7 +8,7 @@ use common::tiles::{pairs, tile, tile_of};
 use common::{Case, Rng, wide};
 use std::collections::BTreeSet;
 use tancho_jit::Isa;
-use tancho_jit::lanes::{Bin, Encoding, Fold, Inst, Len, Mem, PART, Program, Stmt, Tile, Ty, UNROLL};
+use tancho_jit::lanes::{Bin, Encoding, Fold, Inst, Len, Mem, PART, Program, Ptr, Stmt, Tile, Ty, UNROLL};
 use tancho_jit::testing::Function;
 
 #[test]
@@ -41,8 +41,14 @@ fn long_rows() {
 fn folds_of_special_values() {
     for kind in [Fold::Sum, Fold::Max, Fold::MaxNan, Fold::MinNan] {
         for len in [1, 2, 3, 4, 5, 8, 15, 16, 19, 37] {
-            let load = Inst::Load { ptr: 0, step: Len::ONE, row_step: Len::ZERO, mem: Mem::F32 };
-            let keep = Inst::Store { ptr: 1, step: Len::ZERO, row_step: Len::ZERO, mem: Mem::F32, value: 0 };
+            let load = Inst::Load { ptr: Ptr::Arg(0), step: Len::ONE, row_step: Len::ZERO, mem: Mem::F32 };
+            let keep = Inst::Store {
+                ptr: Ptr::Arg(1),
+                step: Len::ZERO,
+                row_step: Len::ZERO,
+                mem: Mem::F32,
+                value: 0,
+            };
             let mut case = Case {
                 program: Program {
                     ptrs: 2,
@@ -148,8 +154,9 @@ fn tiles_of_long_sums() {
 /// A sum of alike numbers has no larger error, however many they are, and infinities and NaN come through.
 #[test]
 fn sums_of_rows_do_not_lose_digits() {
-    let load = Inst::Load { ptr: 0, step: Len::ONE, row_step: Len::ZERO, mem: Mem::F32 };
-    let keep = Inst::Store { ptr: 1, step: Len::ZERO, row_step: Len::ZERO, mem: Mem::F32, value: 0 };
+    let load = Inst::Load { ptr: Ptr::Arg(0), step: Len::ONE, row_step: Len::ZERO, mem: Mem::F32 };
+    let keep =
+        Inst::Store { ptr: Ptr::Arg(1), step: Len::ZERO, row_step: Len::ZERO, mem: Mem::F32, value: 0 };
     let sum_of = |len: Len, body: Vec<Inst>, term| Program {
         ptrs: 2,
         ints: 1,
@@ -262,8 +269,8 @@ fn tiles_of_integers() {
 fn checked_mode_finds_every_access_outside() {
     for len in [1i64, 4, 7, 33] {
         let body = vec![
-            Inst::Load { ptr: 0, step: Len::ONE, row_step: Len::ZERO, mem: Mem::F32 },
-            Inst::Store { ptr: 1, step: Len::ONE, row_step: Len::ZERO, mem: Mem::F32, value: 0 },
+            Inst::Load { ptr: Ptr::Arg(0), step: Len::ONE, row_step: Len::ZERO, mem: Mem::F32 },
+            Inst::Store { ptr: Ptr::Arg(1), step: Len::ONE, row_step: Len::ZERO, mem: Mem::F32, value: 0 },
         ];
         let program = Program {
             ptrs: 2,

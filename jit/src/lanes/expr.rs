@@ -5,7 +5,7 @@
 //! methods are the vocabulary in which [`math`](super::math) and
 //! [`norms`](super::norms) are written, once for every back end.
 
-use super::{Bin, Cmp, Derived, Fold, Inst, Len, Mem, Reg, Ty, Un};
+use super::{Bin, Cmp, Derived, Fold, Inst, Len, Mem, Ptr, Reg, Ty, Un};
 use std::collections::HashMap;
 
 /// A list of instructions in which equal ones are one.
@@ -15,7 +15,7 @@ pub struct Expr {
     pub insts: Vec<Inst>,
     types: Vec<Ty>,
     known: HashMap<Inst, Reg>,
-    /// Pointers at constant distances from others; the first is called [`DERIVED`](super::DERIVED).
+    /// Pointers at constant distances from arguments; [`Ptr::Derived`] gives their number.
     pub derived: Vec<Derived>,
 }
 
@@ -51,19 +51,19 @@ impl Expr {
     }
 
     /// The elements of a row: `step` 1, or 0 for a row scalar.
-    pub fn load(&mut self, ptr: u16, step: Len, row_step: Len, mem: Mem) -> Reg {
-        self.push(Inst::Load { ptr, step, row_step, mem })
+    pub fn load(&mut self, ptr: impl Into<Ptr>, step: Len, row_step: Len, mem: Mem) -> Reg {
+        self.push(Inst::Load { ptr: ptr.into(), step, row_step, mem })
     }
 
-    /// The elements of a row that begins `at` elements after a pointer.
-    pub fn load_at(&mut self, ptr: u16, at: i64, step: Len) -> Reg {
-        let ptr = super::derive(&mut self.derived, ptr, at);
+    /// The elements of a row that begins `at` elements after pointer argument `arg`.
+    pub fn load_at(&mut self, arg: u16, at: i64, step: Len) -> Reg {
+        let ptr = super::derive(&mut self.derived, arg, at);
         self.load(ptr, step, Len::Const(0), Mem::F32)
     }
 
     /// Writes the elements of a row, or a row scalar.
-    pub fn store(&mut self, ptr: u16, step: Len, row_step: Len, mem: Mem, value: Reg) {
-        self.push(Inst::Store { ptr, step, row_step, mem, value });
+    pub fn store(&mut self, ptr: impl Into<Ptr>, step: Len, row_step: Len, mem: Mem, value: Reg) {
+        self.push(Inst::Store { ptr: ptr.into(), step, row_step, mem, value });
     }
 
     /// Function of one lane.

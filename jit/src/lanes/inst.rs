@@ -1,6 +1,6 @@
 //! Instructions of the straight-line bodies of vector programs.
 
-use super::Len;
+use super::{Len, Ptr};
 
 /// A register of a body: the result of the instruction of that number.
 pub type Reg = u32;
@@ -175,8 +175,8 @@ pub enum Inst {
     Acc,
     /// Element `i * step` of the pointer, in a tile also `+ row * row_step`.
     Load {
-        /// The pointer argument.
-        ptr: u16,
+        /// The pointer.
+        ptr: Ptr,
         /// Elements from one to the next: 1 for a row, 0 for one value.
         step: Len,
         /// Elements from one row of a tile to the next.
@@ -186,8 +186,8 @@ pub enum Inst {
     },
     /// The same for writing; has no result.
     Store {
-        /// The pointer argument.
-        ptr: u16,
+        /// The pointer.
+        ptr: Ptr,
         /// Elements from one to the next.
         step: Len,
         /// Elements from one row of a tile to the next.

@@ -23,7 +23,7 @@ pub(crate) mod x86;
 pub use crate::format::{Encoding, Group};
 pub use compact::compact;
 pub use inst::{Bin, Cmp, Fold, Inst, Mem, Reg, Ty, Un};
-pub use program::{DERIVED, Derived, Prefetch, Program, Stmt, Tile, body_types, derive, resolve};
+pub use program::{Derived, Prefetch, Program, Ptr, Stmt, Tile, body_types, derive, resolve};
 pub use sums::{PART, Parts, Total};
 
 /// A length, stride or count: known when the kernel is compiled, or an integer argument.

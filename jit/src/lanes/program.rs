@@ -39,11 +39,11 @@ pub struct Tile {
     /// Length of the right operand's panels: that of the sums, or more where the tile reads a part of a
     /// panel.
     pub panel: Len,
-    /// Pointer of the left operand, whose rows have a step of 1.
+    /// The pointer argument of the left operand, whose rows have a step of 1.
     pub left: u16,
     /// 32-bit elements from one row of the left operand to the next.
     pub left_row: Len,
-    /// Pointer into the packed panels of the right operand. Element `(i, c)` is `right[(c / PANEL * panel +
+    /// The pointer argument into the packed panels of the right operand. Element `(i, c)` is `right[(c / PANEL * panel +
     /// i) * PANEL + c % PANEL]`. In bf16, elements `2 i` and `2 i + 1` of a column are the lower and the
     /// upper half of 32 bits: `right[(c / PANEL * (panel / 2) + i) * PANEL + c % PANEL]`. The rows of 32 bits
     /// of other encodings are addressed alike.
@@ -61,39 +61,53 @@ pub struct Tile {
 /// loop over a tile's sums. This is a hint: nothing there is read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Prefetch {
-    /// The pointer.
-    pub ptr: u16,
+    /// The number of the pointer argument.
+    pub arg: u16,
     /// Cache lines in each iteration.
     pub lines: u8,
 }
 
-/// Pointers from this number on are those of [`Program::derived`].
-pub const DERIVED: u16 = 0x8000;
+/// A pointer of a program.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Ptr {
+    /// The pointer argument of that number.
+    Arg(u16),
+    /// The pointer of that number among [`Program::derived`].
+    Derived(u16),
+}
+
+impl From<u16> for Ptr {
+    /// The pointer argument of that number.
+    fn from(arg: u16) -> Ptr {
+        Ptr::Arg(arg)
+    }
+}
 
 /// A pointer at a constant distance from a pointer argument.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Derived {
-    /// The pointer argument.
-    pub ptr: u16,
+    /// The number of the pointer argument.
+    pub arg: u16,
     /// 32-bit elements from the argument to this pointer.
     pub at: i64,
 }
 
-/// The pointer `at` 32-bit elements after a pointer argument. It is added to the list if it is new.
-pub fn derive(list: &mut Vec<Derived>, ptr: u16, at: i64) -> u16 {
-    let d = Derived { ptr, at };
-    let i = list.iter().position(|x| *x == d).unwrap_or_else(|| {
-        list.push(d);
+/// The pointer `at` 32-bit elements after pointer argument `arg`. It is added to the list if it is new.
+pub fn derive(list: &mut Vec<Derived>, arg: u16, at: i64) -> Ptr {
+    let derived = Derived { arg, at };
+    let number = list.iter().position(|other| *other == derived).unwrap_or_else(|| {
+        list.push(derived);
         list.len() - 1
     });
-    DERIVED + i as u16
+    Ptr::Derived(number as u16)
 }
 
-/// The argument that a pointer is derived from, and the bytes from there; `None` if there is no such pointer.
-pub fn resolve(list: &[Derived], ptr: u16) -> Option<(u16, i64)> {
-    match ptr.checked_sub(DERIVED) {
-        Some(i) => list.get(usize::from(i)).map(|d| (d.ptr, d.at * 4)),
-        None => Some((ptr, 0)),
+/// The number of the argument that a pointer is or is derived from, and the bytes from there. `None` if there
+/// is no such derived pointer.
+pub fn resolve(list: &[Derived], ptr: Ptr) -> Option<(u16, i64)> {
+    match ptr {
+        Ptr::Arg(arg) => Some((arg, 0)),
+        Ptr::Derived(i) => list.get(usize::from(i)).map(|derived| (derived.arg, derived.at * 4)),
     }
 }
 
@@ -106,16 +120,16 @@ pub struct Program {
     pub ints: u16,
     /// Number of row scalars.
     pub slots: u16,
-    /// Pointers derived from arguments by a constant offset. They are numbered from [`DERIVED`] on.
+    /// Pointers at constant distances from arguments; [`Ptr::Derived`] gives their number.
     pub derived: Vec<Derived>,
     /// The statements in order.
     pub stmts: Vec<Stmt>,
 }
 
 impl Program {
-    /// The argument that a pointer is derived from, and the bytes from there; `None` if there is no such
-    /// pointer.
-    pub fn resolve(&self, ptr: u16) -> Option<(u16, i64)> {
+    /// The number of the argument that a pointer is or is derived from, and the bytes from there. `None` if
+    /// there is no such derived pointer.
+    pub fn resolve(&self, ptr: Ptr) -> Option<(u16, i64)> {
         resolve(&self.derived, ptr)
     }
 }

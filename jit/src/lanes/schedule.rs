@@ -5,7 +5,7 @@
 //! or in a scratch row.
 
 use super::expr::Expr;
-use super::{Inst, Len, Mem, Program, Reg, Stmt, Tile, Un};
+use super::{Inst, Len, Mem, Program, Ptr, Reg, Stmt, Tile, Un};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Instructions a value may cost to be computed anew instead of kept.
@@ -26,8 +26,8 @@ struct Scheduler<'e> {
     depth: Vec<usize>,
     cost: Vec<usize>,
     needed: Vec<bool>,
-    /// Scratch pointer or output row each kept value is found in.
-    kept: BTreeMap<Reg, u16>,
+    /// The scratch row or output row that each kept value is found in.
+    kept: BTreeMap<Reg, Ptr>,
     slots: BTreeMap<Reg, u16>,
     next_ptr: u16,
 }
@@ -152,7 +152,7 @@ impl<'e> Scheduler<'e> {
     fn map(&mut self, p: usize, len: Len) -> Option<Stmt> {
         let mut b = Body::default();
         let mut folds = Vec::new();
-        let kept: Vec<(Reg, u16)> =
+        let kept: Vec<(Reg, Ptr)> =
             self.kept.iter().filter(|(r, _)| self.depth[**r as usize] == p).map(|(r, p)| (*r, *p)).collect();
         for i in 0..self.e.insts.len() {
             if !self.needed[i] {
@@ -186,7 +186,7 @@ impl<'e> Scheduler<'e> {
     }
 
     /// The output row that holds a value anyway.
-    fn own_row(&self, r: Reg) -> Option<u16> {
+    fn own_row(&self, r: Reg) -> Option<Ptr> {
         self.e.insts.iter().find_map(|i| match i {
             Inst::Store { ptr, step: Len::Const(1), mem: Mem::F32, value, .. } if *value == r => Some(*ptr),
             _ => None,
@@ -244,7 +244,7 @@ impl<'e> Scheduler<'e> {
                 None => {
                     let ptr = self.own_row(r).unwrap_or_else(|| {
                         self.next_ptr += 1;
-                        self.next_ptr - 1
+                        Ptr::Arg(self.next_ptr - 1)
                     });
                     self.kept.insert(r, ptr);
                     ptr

@@ -24,6 +24,12 @@ impl Pointers for Quantize {
     }
 }
 
+impl Quantize {
+    const FROM: u16 = 0;
+    const BYTES: u16 = 1;
+    const FACTOR: u16 = 2;
+}
+
 /// The conversion of rows of `k` elements.
 pub struct Conversion {
     k: i64,
@@ -72,7 +78,7 @@ impl Conversion {
 
 /// A row of floats as bf16.
 fn to_bf16(k: Len) -> Program {
-    let body = vec![load_of(0, Len::ONE, Mem::F32), store_of(1, Len::ONE, Mem::Bf16, 0)];
+    let body = vec![load_of(Copy::FROM, Len::ONE, Mem::F32), store_of(Copy::TO, Len::ONE, Mem::Bf16, 0)];
     let stmts = vec![Stmt::Map { len: k, body, folds: Vec::new() }];
     Program { ptrs: 2, stmts, ..Program::default() }
 }
@@ -80,7 +86,7 @@ fn to_bf16(k: Len) -> Program {
 /// A group of floats as bytes. The largest magnitude becomes 127; NaN and infinities make the factor one.
 fn quantize(encoding: Encoding, len: Len) -> Program {
     let float = |x: f32| Inst::Float(x.to_bits());
-    let load = load_of(0, Len::ONE, Mem::F32);
+    let load = load_of(Quantize::FROM, Len::ONE, Mem::F32);
     let magnitudes = vec![
         load,
         Inst::Un(Un::Bits, 0),
@@ -98,7 +104,7 @@ fn quantize(encoding: Encoding, len: Len) -> Program {
         Inst::Select(2, 4, 5),
         Inst::Bin(Bin::Div, 0, 3),
         Inst::Select(2, 4, 7),
-        store_of(2, Len::ZERO, Mem::F32, 8),
+        store_of(Quantize::FACTOR, Len::ZERO, Mem::F32, 8),
     ];
     let bytes = vec![
         load,
@@ -106,10 +112,10 @@ fn quantize(encoding: Encoding, len: Len) -> Program {
         Inst::Bin(Bin::Mul, 0, 1),
         Inst::Un(Un::Round, 2),
         Inst::Un(Un::ToInt, 3),
-        store_of(1, Len::ONE, Mem::I8, 4),
+        store_of(Quantize::BYTES, Len::ONE, Mem::I8, 4),
     ];
     let mut derived = Vec::new();
-    let behind = derive(&mut derived, 2, 1);
+    let behind = derive(&mut derived, Quantize::FACTOR, 1);
     let mut sum = vec![Inst::Slot(3, Ty::I)];
     if encoding == Encoding::Bytes {
         let store = store_of(behind, Len::ZERO, Mem::I32, 2);

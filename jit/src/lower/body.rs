@@ -4,7 +4,7 @@ use super::Lower;
 use super::unbound::{Unbound, UnboundGather, aligned};
 use crate::CompileError;
 use crate::lanes::expr::Expr;
-use crate::lanes::{Bin, Cmp, Inst, Len, Local, Mem, Reg, Ty, Un, math, norms};
+use crate::lanes::{Bin, Cmp, Inst, Len, Local, Mem, Ptr, Reg, Ty, Un, math, norms};
 use crate::spec::{Binding, Buffer, Slot};
 use std::collections::HashMap;
 use tancho_ir::op::{Op, Scalar};
@@ -61,7 +61,10 @@ impl Body {
 
     /// The instructions of a tile: each access has its slot's stride from row to row.
     pub fn epilogue(&self, slots: &[Slot]) -> Vec<Inst> {
-        let row = |ptr: u16| slots[usize::from(ptr)].strides.last().copied().unwrap_or(Len::ZERO);
+        let row = |ptr: Ptr| match ptr {
+            Ptr::Arg(slot) => slots[usize::from(slot)].strides.last().copied().unwrap_or(Len::ZERO),
+            Ptr::Derived(_) => unreachable!("a tile's body reads and writes its slots alone"),
+        };
         let with_stride = |inst: &Inst| match *inst {
             Inst::Load { ptr, step, mem, .. } => Inst::Load { ptr, step, row_step: row(ptr), mem },
             Inst::Store { ptr, step, mem, value, .. } => {

@@ -2,7 +2,7 @@
 
 use super::body::Body;
 use super::{Case, MEMS, NONE, Rng};
-use tancho_jit::lanes::{DERIVED, Derived, Fold, Inst, Mem, Reg, Stmt, Ty, body_types};
+use tancho_jit::lanes::{Derived, Fold, Inst, Mem, Ptr, Reg, Stmt, Ty, body_types};
 
 /// Loads of every kind of memory with every kind of step.
 pub fn loads(case: &mut Case, rng: &mut Rng, b: &mut Body, len: i64, steps: &[i64]) {
@@ -11,10 +11,11 @@ pub fn loads(case: &mut Case, rng: &mut Rng, b: &mut Body, len: i64, steps: &[i6
         let step = case.one_of(rng, steps.len().min(4), steps);
         let at = if rng.below(4) == 0 { rng.below(20) as i64 } else { 0 };
         let more = at * 4 / mem.size();
-        let mut ptr = case.pointer(rng, mem, more + if step == 0 { 1 } else { (len - 1).max(0) * step + 1 });
+        let arg = case.pointer(rng, mem, more + if step == 0 { 1 } else { (len - 1).max(0) * step + 1 });
+        let mut ptr = Ptr::Arg(arg);
         if at > 0 {
-            case.program.derived.push(Derived { ptr, at });
-            ptr = DERIVED + case.program.derived.len() as u16 - 1;
+            case.program.derived.push(Derived { arg, at });
+            ptr = Ptr::Derived(case.program.derived.len() as u16 - 1);
         }
         let step = if steps == [0] { NONE } else { case.step(rng, step) };
         b.push(Inst::Load { ptr, step, row_step: NONE, mem });
@@ -29,7 +30,7 @@ pub fn store(case: &mut Case, rng: &mut Rng, b: &mut Body, len: i64, value: Reg)
         Ty::M => Mem::Bool,
     };
     let step = case.one_of(rng, 2, &[1, 1, 2]);
-    let ptr = case.pointer(rng, mem, (len - 1) * step + 1);
+    let ptr = Ptr::Arg(case.pointer(rng, mem, (len - 1) * step + 1));
     let step = case.step(rng, step);
     b.push(Inst::Store { ptr, step, row_step: NONE, mem, value });
     case.results.push((case.memory.len() - 1, mem, 0.0));
@@ -82,7 +83,7 @@ pub fn random_rows(seed: u64, len: i64, plain: bool) -> Case {
     case.program.stmts.push(Stmt::Map { len: length, body: b.insts, folds: folds.clone() });
     for (kind, _, slot) in &folds {
         let mem = if kind.ty() == Ty::F { Mem::F32 } else { Mem::I32 };
-        let ptr = case.pointer(rng, mem, 1);
+        let ptr = Ptr::Arg(case.pointer(rng, mem, 1));
         let body = vec![
             Inst::Slot(*slot, kind.ty()),
             Inst::Store { ptr, step: NONE, row_step: NONE, mem, value: 0 },

@@ -272,11 +272,11 @@ pub fn allowed(p: &Program, ints: &[i64]) -> Touched {
                 continue;
             };
             let written = matches!(inst, Inst::Store { .. });
-            let (ptr, more) = p.resolve(*ptr).expect("a pointer of the program");
+            let (arg, more) = p.resolve(*ptr).expect("a pointer of the program");
             let more = more / mem.size();
             for r in 0..if count > 0 { rows } else { 0 } {
                 let (first, last) = (r * len(*row_step), r * len(*row_step) + (count - 1) * len(*step));
-                (first.min(last)..=first.max(last)).for_each(|e| mark(ptr, written, more + e, mem.size()));
+                (first.min(last)..=first.max(last)).for_each(|e| mark(arg, written, more + e, mem.size()));
             }
         }
     }

@@ -8,13 +8,13 @@ impl Emit {
         &self,
         code: &mut FunctionCode<'_, '_>,
         place: Place,
-        ptr: u16,
+        ptr: Ptr,
         steps: (Len, Len),
         size: i64,
     ) -> (Pointer, i32, Option<Value>) {
         let (step, row_step) = steps;
-        let (ptr, mut offset) = resolve(&self.derived, ptr).unwrap_or((ptr, 0));
-        let mut p = self.ptrs[ptr as usize];
+        let (arg, mut offset) = resolve(&self.derived, ptr).expect("a pointer of the program");
+        let mut p = self.ptrs[usize::from(arg)];
         let mut run_time = None;
         if place.row != 0 && !row_step.is(0) {
             match row_step {
@@ -59,7 +59,7 @@ impl Emit {
         &self,
         code: &mut FunctionCode<'_, '_>,
         place: Place,
-        ptr: u16,
+        ptr: Ptr,
         steps: (Len, Len),
         size: i64,
     ) -> Vec<(Pointer, i32)> {
@@ -86,7 +86,7 @@ impl Emit {
         &self,
         code: &mut FunctionCode<'_, '_>,
         place: Place,
-        ptr: u16,
+        ptr: Ptr,
         steps: (Len, Len),
         mem: Mem,
     ) -> Value {
@@ -169,7 +169,7 @@ impl Emit {
         &self,
         code: &mut FunctionCode<'_, '_>,
         place: Place,
-        ptr: u16,
+        ptr: Ptr,
         steps: (Len, Len),
         mem: Mem,
         value: Value,

@@ -83,15 +83,15 @@ impl Machine<'_> {
         }
     }
 
-    fn at(&self, ptr: u16, element: i64, size: i64) -> (usize, usize) {
-        let (ptr, more) = self.program.resolve(ptr).expect("a pointer of the program");
-        let (buf, offset) = self.ptrs[ptr as usize];
+    fn at(&self, ptr: Ptr, element: i64, size: i64) -> (usize, usize) {
+        let (arg, more) = self.program.resolve(ptr).expect("a pointer of the program");
+        let (buf, offset) = self.ptrs[usize::from(arg)];
         let byte = offset + more + element * size;
         assert!(byte >= 0 && byte + size <= self.mem[buf].len() as i64, "byte {byte} of buffer {buf}");
         (buf, byte as usize)
     }
 
-    fn load(&self, ptr: u16, element: i64, mem: Mem) -> u32 {
+    fn load(&self, ptr: Ptr, element: i64, mem: Mem) -> u32 {
         let (buf, at) = self.at(ptr, element, mem.size());
         let b = &self.mem[buf][at..];
         match mem {
@@ -102,7 +102,7 @@ impl Machine<'_> {
         }
     }
 
-    fn store(&mut self, ptr: u16, element: i64, mem: Mem, value: u32) {
+    fn store(&mut self, ptr: Ptr, element: i64, mem: Mem, value: u32) {
         let (buf, at) = self.at(ptr, element, mem.size());
         let b = &mut self.mem[buf][at..];
         match mem {

@@ -1,7 +1,7 @@
 //! The sum of one accumulator of a register tile, in every encoding of its operands.
 
 use super::{Machine, f, half};
-use crate::lanes::{Encoding, Group, Len, Mem, PANEL, PART, Parts, Tile, Total, UNROLL};
+use crate::lanes::{Encoding, Group, Len, Mem, PANEL, PART, Parts, Ptr, Tile, Total, UNROLL};
 
 /// One row of the left operand and one column of the right one.
 pub struct Column<'m> {
@@ -48,13 +48,14 @@ fn normal(x: f32) -> f32 {
 impl Column<'_> {
     /// 32-bit element `i` of the row.
     fn left(&self, i: i64) -> u32 {
-        self.machine.load(self.tile.left, self.row + i, Mem::I32)
+        self.machine.load(Ptr::Arg(self.tile.left), self.row + i, Mem::I32)
     }
 
     /// 32-bit element `i` of the column.
     fn right(&self, i: i64) -> u32 {
         let panel = self.tile.encoding.panel_rows(self.machine.len(self.tile.panel));
-        self.machine.load(self.tile.right, (self.c / PANEL * panel + i) * PANEL + self.c % PANEL, Mem::I32)
+        let element = (self.c / PANEL * panel + i) * PANEL + self.c % PANEL;
+        self.machine.load(Ptr::Arg(self.tile.right), element, Mem::I32)
     }
 
     /// The sum of the products of the row and the column.

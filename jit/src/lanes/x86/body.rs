@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 /// Where a body stands.
 #[derive(Clone)]
 pub struct Place<'m> {
-    /// The register each pointer is in, already at this row; indexed by pointer.
+    /// The register each pointer argument is in, already at this row.
     pub bases: &'m BTreeMap<u16, Register>,
     /// The register that holds the element's number.
     pub index: Option<Register>,

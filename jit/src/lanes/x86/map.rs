@@ -68,10 +68,10 @@ impl<'p> Emit<'p> {
         let mut bases = BTreeMap::new();
         for inst in body {
             let (Inst::Load { ptr, .. } | Inst::Store { ptr, .. }) = inst else { continue };
-            let (ptr, _) =
+            let (arg, _) =
                 self.p.resolve(*ptr).ok_or_else(|| Refused("a pointer that is not there".into()))?;
-            if let Entry::Vacant(place) = bases.entry(ptr) {
-                place.insert(self.pointer(ptr)?);
+            if let Entry::Vacant(place) = bases.entry(arg) {
+                place.insert(self.pointer(arg)?);
             }
         }
         Ok(bases)

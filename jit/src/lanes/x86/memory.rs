@@ -3,11 +3,11 @@
 use super::asm::{Label, Op3, Rm, Shift, V};
 use super::body::{Count, Live, Place};
 use super::{Emit, Refused, Width};
-use crate::lanes::{Len, Mem};
+use crate::lanes::{Len, Mem, Ptr};
 use iced_x86::{Code, Instruction, MemoryOperand, Register};
 
 /// A pointer, the elements from one to the next, and those from one row of a tile to the next.
-pub type Access = (u16, Len, Len);
+pub type Access = (Ptr, Len, Len);
 
 /// Registers that walk along elements: the number of one times its stride, and a stride that is an argument.
 struct Walk {
@@ -116,8 +116,8 @@ impl Emit<'_> {
         size: i64,
     ) -> Result<MemoryOperand, Refused> {
         let (ptr, _, row_step) = access;
-        let (ptr, more) = self.p.resolve(ptr).ok_or_else(|| Refused("a pointer that is not there".into()))?;
-        let base = *place.bases.get(&ptr).ok_or_else(|| Refused("a pointer without a register".into()))?;
+        let (arg, more) = self.p.resolve(ptr).ok_or_else(|| Refused("a pointer that is not there".into()))?;
+        let base = *place.bases.get(&arg).ok_or_else(|| Refused("a pointer without a register".into()))?;
         let row = match row_step {
             Len::Const(n) => place.row.checked_mul(n),
             // The caller moves such pointers from row to row.

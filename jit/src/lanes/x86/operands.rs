@@ -55,7 +55,7 @@ impl Emit<'_> {
     /// Loads the addresses of a tile's operands; `panel` is the number of 32-bit rows of a panel.
     pub fn operands(&mut self, tile: &Tile, size: Size, panel: Len) -> Result<Operands, Refused> {
         let prefetch = match tile.prefetch {
-            Some(Prefetch { ptr, lines }) if lines > 0 => Some((self.pointer(ptr)?, lines)),
+            Some(Prefetch { arg, lines }) if lines > 0 => Some((self.pointer(arg)?, lines)),
             _ => None,
         };
         let mut operands = Operands { rows: Vec::new(), right: Vec::new(), moving: Vec::new(), prefetch };

@@ -92,17 +92,34 @@ impl Pointers for Rows {
     }
 }
 
+impl Rows {
+    const SINGLE: u16 = 0;
+
+    fn row(place: u16) -> u16 {
+        1 + place
+    }
+
+    fn score(place: u16, places: u16) -> u16 {
+        1 + places + place
+    }
+
+    /// The number of pointers.
+    fn count(places: u16) -> u16 {
+        1 + 2 * places
+    }
+}
+
 /// The program of these statements, with the pointers of [`Rows`].
 fn of_rows(places: u16, stmts: Vec<Stmt>) -> Program {
-    Program { ptrs: 1 + 2 * places, slots: places, stmts, ..Program::default() }
+    Program { ptrs: Rows::count(places), slots: places, stmts, ..Program::default() }
 }
 
 /// The scores of a query with the keys at each place.
 fn scores(spec: &AttentionSpec, places: u16) -> Program {
     let (mut body, mut folds) = (Vec::new(), Vec::new());
-    let q = push(&mut body, load_of(0, Len::ONE, spec.q.mem));
+    let q = push(&mut body, load_of(Rows::SINGLE, Len::ONE, spec.q.mem));
     for i in 0..places {
-        let k = push(&mut body, load_of(1 + i, spec.k.step, spec.k.mem));
+        let k = push(&mut body, load_of(Rows::row(i), spec.k.step, spec.k.mem));
         let product = push(&mut body, Inst::Bin(Bin::Mul, q, k));
         folds.push((Fold::Sum, product, i));
     }
@@ -112,7 +129,7 @@ fn scores(spec: &AttentionSpec, places: u16) -> Program {
     for i in 0..places {
         let dot = push(&mut body, Inst::Slot(i, Ty::F));
         let value = push(&mut body, Inst::Bin(Bin::Mul, dot, scale));
-        push(&mut body, store_of(1 + places + i, Len::ZERO, Mem::F32, value));
+        push(&mut body, store_of(Rows::score(i, places), Len::ZERO, Mem::F32, value));
     }
     of_rows(places, vec![dots, Stmt::Once { body, outs: Vec::new() }])
 }
@@ -121,17 +138,17 @@ fn scores(spec: &AttentionSpec, places: u16) -> Program {
 fn weighted(spec: &AttentionSpec, places: u16) -> Program {
     let (mut body, mut outs) = (Vec::new(), Vec::new());
     for i in 0..places {
-        outs.push((push(&mut body, load_of(1 + places + i, Len::ZERO, Mem::F32)), i));
+        outs.push((push(&mut body, load_of(Rows::score(i, places), Len::ZERO, Mem::F32)), i));
     }
     let weights = Stmt::Once { body, outs };
     let mut body = Vec::new();
-    let mut sum = load(&mut body, 0);
+    let mut sum = load(&mut body, Rows::SINGLE);
     for i in 0..places {
         let weight = push(&mut body, Inst::Slot(i, Ty::F));
-        let value = push(&mut body, load_of(1 + i, spec.v.step, spec.v.mem));
+        let value = push(&mut body, load_of(Rows::row(i), spec.v.step, spec.v.mem));
         sum = push(&mut body, Inst::Fma(weight, value, sum));
     }
-    store(&mut body, 0, sum);
+    store(&mut body, Rows::SINGLE, sum);
     of_rows(places, vec![weights, Stmt::Map { len: Len::Const(spec.width), body, folds: Vec::new() }])
 }
 
@@ -148,13 +165,19 @@ impl Pointers for Scaled {
     }
 }
 
+impl Scaled {
+    const RECIPROCAL: u16 = 0;
+    const SUMS: u16 = 1;
+    const OUT: u16 = 2;
+}
+
 /// The sums times the reciprocal of the weights' sum.
 fn scaled(spec: &AttentionSpec) -> Program {
     let (mut body, mut derived) = (Vec::new(), Vec::new());
-    let by = push(&mut body, load_of(0, Len::ZERO, Mem::F32));
-    let sum = sums::whole(spec.width, &mut body, &mut derived, 1);
+    let by = push(&mut body, load_of(Scaled::RECIPROCAL, Len::ZERO, Mem::F32));
+    let sum = sums::whole(spec.width, &mut body, &mut derived, Scaled::SUMS);
     let value = push(&mut body, Inst::Bin(Bin::Mul, sum, by));
-    push(&mut body, store_of(2, Len::ONE, spec.out.mem, value));
+    push(&mut body, store_of(Scaled::OUT, Len::ONE, spec.out.mem, value));
     map(spec.width, 3, derived, body)
 }
 

@@ -25,6 +25,17 @@ impl Pointers for Gather {
     }
 }
 
+impl Gather {
+    fn row(i: i64) -> u16 {
+        i as u16
+    }
+
+    /// The pointer behind those of `rows` rows.
+    fn to(rows: i64) -> u16 {
+        rows as u16
+    }
+}
+
 /// Runs of elements of a row of the window that lie side by side.
 fn runs(window: &WindowSpec) -> i64 {
     if window.side_by_side() { 1 } else { window.kernel[1] }
@@ -41,8 +52,8 @@ fn gather(window: &WindowSpec) -> Option<Program> {
     let (mut body, mut derived) = (Vec::new(), Vec::new());
     for i in 0..high {
         for j in 0..runs {
-            let from = derive(&mut derived, i as u16, j * window.dilation[1] * window.column());
-            let to = derive(&mut derived, high as u16, (i * runs + j) * len);
+            let from = derive(&mut derived, Gather::row(i), j * window.dilation[1] * window.column());
+            let to = derive(&mut derived, Gather::to(high), (i * runs + j) * len);
             let value: Reg = load(&mut body, from);
             store(&mut body, to, value);
         }

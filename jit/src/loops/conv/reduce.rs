@@ -34,17 +34,23 @@ impl Pointers for Piece {
     }
 }
 
+impl Piece {
+    const RESULT: u16 = 0;
+    const PIXEL: u16 = 1;
+    const FILTERS: u16 = 2;
+}
+
 /// Reduces `count` elements side by side into the result.
 fn piece(window: &WindowSpec, how: WindowReduction, count: i64) -> Program {
     let (mut body, mut derived) = (Vec::new(), Vec::new());
     let mut acc: Option<Reg> = None;
-    let result = load(&mut body, 0);
+    let result = load(&mut body, Piece::RESULT);
     for j in 0..count {
-        let ptr = derive(&mut derived, 1, j * window.dilation[1] * window.column());
+        let ptr = derive(&mut derived, Piece::PIXEL, j * window.dilation[1] * window.column());
         let x = load(&mut body, ptr);
         acc = Some(match (how, acc) {
             (WindowReduction::Filtered { apart, .. }, acc) => {
-                let ptr = derive(&mut derived, 2, j * apart);
+                let ptr = derive(&mut derived, Piece::FILTERS, j * apart);
                 let filter = load(&mut body, ptr);
                 match acc {
                     Some(acc) => push(&mut body, Inst::Fma(x, filter, acc)),
@@ -62,7 +68,7 @@ fn piece(window: &WindowSpec, how: WindowReduction, count: i64) -> Program {
         WindowReduction::Sum => (push(&mut body, Inst::Bin(Bin::Add, result, acc)), 2),
         WindowReduction::Filtered { .. } => (push(&mut body, Inst::Bin(Bin::Add, result, acc)), 3),
     };
-    store(&mut body, 0, value);
+    store(&mut body, Piece::RESULT, value);
     map(window.chunk, ptrs, derived, body)
 }
 
@@ -77,8 +83,8 @@ fn larger(body: &mut Vec<Inst>, a: Reg, b: Reg) -> Reg {
 /// Takes the result from the sums in its place.
 fn whole(width: i64) -> Program {
     let (mut body, mut derived) = (Vec::new(), Vec::new());
-    let value = sums::whole(width, &mut body, &mut derived, 0);
-    store(&mut body, 0, value);
+    let value = sums::whole(width, &mut body, &mut derived, InPlace::ROW);
+    store(&mut body, InPlace::ROW, value);
     map(width, 1, derived, body)
 }
 

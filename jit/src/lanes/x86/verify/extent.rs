@@ -58,10 +58,10 @@ impl Extents {
     /// The program names a pointer or integer that it does not have.
     pub fn new(p: &Program, ints: &[i64]) -> Result<Extents, String> {
         let mut e = Extents { regions: Vec::with_capacity(8) };
-        let mut add = |ptr: u16, written: bool, region: Option<Region>| match region {
-            _ if ptr >= p.ptrs => Err(format!("the program has no pointer {ptr}")),
+        let mut add = |arg: u16, written: bool, region: Option<Region>| match region {
+            _ if arg >= p.ptrs => Err(format!("the program has no pointer argument {arg}")),
             Some(r) => {
-                e.regions.push((ptr, written, r));
+                e.regions.push((arg, written, r));
                 Ok(())
             }
             None => Ok(()),
@@ -104,10 +104,10 @@ impl Extents {
                     continue;
                 };
                 let region = Region::new((count, len(*step)?), (rows, len(*row_step)?), mem.size());
-                let (ptr, more) =
-                    p.resolve(*ptr).ok_or_else(|| format!("the program has no pointer {ptr}"))?;
+                let (arg, more) =
+                    p.resolve(*ptr).ok_or_else(|| format!("the program has no pointer {ptr:?}"))?;
                 add(
-                    ptr,
+                    arg,
                     matches!(inst, Inst::Store { .. }),
                     region.map(|r| Region { from: r.from + more, ..r }),
                 )?;
@@ -116,9 +116,9 @@ impl Extents {
         Ok(e)
     }
 
-    /// Whether the program reads (or writes) the bytes `from..to` after a pointer.
+    /// Whether the program reads (or writes) the bytes `from..to` after a pointer argument.
     #[inline]
-    pub fn allow(&self, ptr: u16, written: bool, from: i64, to: i64) -> bool {
-        self.regions.iter().any(|r| (r.0, r.1) == (ptr, written) && r.2.holds(from, to))
+    pub fn allow(&self, arg: u16, written: bool, from: i64, to: i64) -> bool {
+        self.regions.iter().any(|r| (r.0, r.1) == (arg, written) && r.2.holds(from, to))
     }
 }
