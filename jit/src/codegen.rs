@@ -293,7 +293,7 @@ mod tests {
         let store =
             Inst::Store { ptr: Ptr::Arg(0), step: Len::ONE, row_step: Len::ZERO, mem: Mem::F32, value: 0 };
         let body = vec![Inst::Float(0), store];
-        let stmts = vec![Stmt::Map { len: Len::Local(LENGTH), body, folds: Vec::new() }];
+        let stmts = vec![Stmt::Map { len: Len::Local(LENGTH), body, reductions: Vec::new() }];
         let program = Program { ptrs: 1, stmts, ..Program::default() };
         let (target, mut pool) = (Target::host(), Pool::default());
         let clear = pool.add::<All>(&program);

@@ -10,7 +10,7 @@ use crate::blob::{Arguments, CodeBlob, KernelFn};
 use crate::codegen::Functions;
 use crate::lanes::clif::Options;
 use crate::lanes::x86::peak;
-use crate::lanes::{Bin, Fold, Inst, Len, Mem, Program, Ptr, Stmt, Ty};
+use crate::lanes::{Bin, Inst, Len, Mem, Program, Ptr, Reduce, RowReduction, Stmt, Ty};
 use crate::{CompileError, Target};
 use cranelift::codegen::ir::types;
 use cranelift::prelude::*;
@@ -150,8 +150,12 @@ fn read_program() -> Program {
     let sum = Ptr::Arg(streams);
     let keep = Inst::Store { ptr: sum, step: Len::ZERO, row_step: Len::ZERO, mem: Mem::F32, value: 0 };
     let stmts = vec![
-        Stmt::Map { len: Len::Arg(0), body, folds: vec![(Fold::Sum, 6, 0)] },
-        Stmt::Once { body: vec![Inst::Slot(0, Ty::F), keep], outs: Vec::new() },
+        Stmt::Map {
+            len: Len::Arg(0),
+            body,
+            reductions: vec![RowReduction { how: Reduce::Sum, value: 6, slot: 0 }],
+        },
+        Stmt::Scalar { body: vec![Inst::Slot(0, Ty::F), keep], outs: Vec::new() },
     ];
     Program { ptrs: streams + 1, ints: 1, slots: 1, derived: Vec::new(), stmts }
 }
@@ -168,7 +172,7 @@ fn copy_program() -> Program {
         ints: 1,
         slots: 0,
         derived: Vec::new(),
-        stmts: vec![Stmt::Map { len: Len::Arg(0), body, folds: Vec::new() }],
+        stmts: vec![Stmt::Map { len: Len::Arg(0), body, reductions: Vec::new() }],
     }
 }
 

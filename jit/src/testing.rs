@@ -9,7 +9,7 @@ use crate::blob::{Arguments, CodeBlob, KernelFn};
 use crate::codegen::Functions;
 use crate::lanes::clif::Options;
 use crate::lanes::oracle::{Memory, Pointer};
-use crate::lanes::{Program, Stmt};
+use crate::lanes::Program;
 use crate::machine::Machine;
 use crate::{CompileError, Isa, Target};
 
@@ -135,14 +135,5 @@ impl Function {
         // nothing but `mem`, borrowed for writing, and `guard` is touched.
         unsafe { self.kernel.run(&*args.as_ptr().cast::<Arguments>(), 0, 1) };
         guard[0]
-    }
-
-    /// Number of statements that reduction, whose sums may be taken in another order than the oracle's.
-    pub fn folds(&self) -> usize {
-        self.program
-            .stmts
-            .iter()
-            .filter(|s| matches!(s, Stmt::Map { folds, .. } if !folds.is_empty()))
-            .count()
     }
 }

@@ -8,7 +8,7 @@ use tancho_jit::Isa;
 use tancho_jit::lanes::expr::Expr;
 use tancho_jit::lanes::schedule::schedule;
 use tancho_jit::lanes::{
-    Bin, Cmp, Encoding, Fold, Inst, Len, Mem, PANEL, Program, Ptr, Reg, Stmt, Tile, Ty, Un, norms,
+    Bin, Cmp, Encoding, Inst, Len, Mem, PANEL, Program, Ptr, Reduce, Reg, Stmt, Tile, Ty, Un, norms,
 };
 use tancho_jit::testing::Function;
 
@@ -132,32 +132,32 @@ fn every_length(what: &str, build: impl Fn(&mut Rows)) {
 }
 
 #[test]
-fn folds_keep_nan() {
-    every_length("folds", |r| {
+fn reductions_keep_nan() {
+    every_length("reductions", |r| {
         let x = r.read(Mem::F32, 1);
         let i = r.read(Mem::I32, 1);
-        for kind in [Fold::MaxNan, Fold::MinNan] {
-            let m = r.e.fold(kind, x);
+        for kind in [Reduce::MaxNan, Reduce::MinNan] {
+            let m = r.e.reduce(kind, x);
             // Of 0 and -0 the largest is either.
             r.write(Mem::F32, 0, m, 1e-30);
         }
-        for kind in [Fold::ISum, Fold::IMax, Fold::IMin] {
-            let m = r.e.fold(kind, i);
+        for kind in [Reduce::ISum, Reduce::IMax, Reduce::IMin] {
+            let m = r.e.reduce(kind, i);
             r.write(Mem::I32, 0, m, 0.0);
         }
     });
 }
 
-/// Rows with one NaN, everywhere; the others lie below a fold's first value or above.
+/// Rows with one NaN, everywhere; the others lie below a reduction's first value or above.
 #[test]
 fn one_nan_is_kept() {
-    for kind in [Fold::MaxNan, Fold::MinNan] {
+    for kind in [Reduce::MaxNan, Reduce::MinNan] {
         for len in [1i64, 7, 8, 9, 16, 33, 64, 67, 139] {
             for at in 0..len {
                 let mut r = Rows::new(at as u64, len, at % 2 == 0);
                 r.special = false;
                 let x = r.read(Mem::F32, 1);
-                let m = r.e.fold(kind, x);
+                let m = r.e.reduce(kind, x);
                 r.write(Mem::F32, 0, m, 0.0);
                 r.case.memory[0][at as usize * 4..][..4].copy_from_slice(&f32::NAN.to_le_bytes());
                 r.check("one NaN");
@@ -325,7 +325,7 @@ fn strides_beyond_31_bits_are_refused() {
             ints: 1,
             slots: 0,
             derived: Vec::new(),
-            stmts: vec![Stmt::Map { len: Len::Arg(0), body, folds: Vec::new() }],
+            stmts: vec![Stmt::Map { len: Len::Arg(0), body, reductions: Vec::new() }],
         };
         for isa in [Isa::Avx2, Isa::Avx512] {
             if isa <= Isa::host() {

@@ -8,7 +8,9 @@ use common::tiles::{pairs, tile, tile_of};
 use common::{Case, Rng, wide};
 use std::collections::BTreeSet;
 use tancho_jit::Isa;
-use tancho_jit::lanes::{Bin, Encoding, Fold, Inst, Len, Mem, PART, Program, Ptr, Stmt, Tile, Ty, UNROLL};
+use tancho_jit::lanes::{
+    Bin, Encoding, Inst, Len, Mem, PART, Program, Ptr, Reduce, RowReduction, Stmt, Tile, Ty, UNROLL,
+};
 use tancho_jit::testing::Function;
 
 #[test]
@@ -36,10 +38,10 @@ fn long_rows() {
     }
 }
 
-/// Folds of rows with one special value, at the front, in the middle and in the tail.
+/// Reductions of rows with one special value, at the front, in the middle and in the tail.
 #[test]
-fn folds_of_special_values() {
-    for kind in [Fold::Sum, Fold::Max, Fold::MaxNan, Fold::MinNan] {
+fn reductions_of_special_values() {
+    for kind in [Reduce::Sum, Reduce::Max, Reduce::MaxNan, Reduce::MinNan] {
         for len in [1, 2, 3, 4, 5, 8, 15, 16, 19, 37] {
             let load = Inst::Load { ptr: Ptr::Arg(0), step: Len::ONE, row_step: Len::ZERO, mem: Mem::F32 };
             let keep = Inst::Store {
@@ -59,9 +61,9 @@ fn folds_of_special_values() {
                         Stmt::Map {
                             len: Len::Const(len as i64),
                             body: vec![load],
-                            folds: vec![(kind, 0, 0)],
+                            reductions: vec![RowReduction { how: kind, value: 0, slot: 0 }],
                         },
-                        Stmt::Once { body: vec![Inst::Slot(0, Ty::F), keep], outs: Vec::new() },
+                        Stmt::Scalar { body: vec![Inst::Slot(0, Ty::F), keep], outs: Vec::new() },
                     ],
                 },
                 ptrs: vec![(0, 0), (1, 0)],
@@ -70,7 +72,7 @@ fn folds_of_special_values() {
             };
             for special in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY, -0.0, 1e-45] {
                 for at in [0, len / 2, len - 1] {
-                    if kind == Fold::Max && special.is_nan() {
+                    if kind == Reduce::Max && special.is_nan() {
                         continue;
                     }
                     let mut row = vec![-1.0f32; len];
@@ -163,8 +165,12 @@ fn sums_of_rows_do_not_lose_digits() {
         slots: 1,
         derived: Vec::new(),
         stmts: vec![
-            Stmt::Map { len, body, folds: vec![(Fold::Sum, term, 0)] },
-            Stmt::Once { body: vec![Inst::Slot(0, Ty::F), keep], outs: Vec::new() },
+            Stmt::Map {
+                len,
+                body,
+                reductions: vec![RowReduction { how: Reduce::Sum, value: term, slot: 0 }],
+            },
+            Stmt::Scalar { body: vec![Inst::Slot(0, Ty::F), keep], outs: Vec::new() },
         ],
     };
     for n in [1000i64, 4096, 4097, 70_001, 1 << 20] {
@@ -277,7 +283,7 @@ fn checked_mode_finds_every_access_outside() {
             ints: 1,
             slots: 0,
             derived: Vec::new(),
-            stmts: vec![Stmt::Map { len: Len::Arg(0), body, folds: Vec::new() }],
+            stmts: vec![Stmt::Map { len: Len::Arg(0), body, reductions: Vec::new() }],
         };
         let f = Function::new(&program).expect("compiles");
         let (short, fits) = (4 * (len as usize - 1), 4 * len as usize);
@@ -302,7 +308,7 @@ fn the_programs_have_every_instruction() {
     let mut seen = BTreeSet::new();
     let mut note = |p: &Program| {
         for stmt in &p.stmts {
-            let (Stmt::Once { body, .. } | Stmt::Map { body, .. } | Stmt::Tile(Tile { body, .. })) = stmt;
+            let (Stmt::Scalar { body, .. } | Stmt::Map { body, .. } | Stmt::Tile(Tile { body, .. })) = stmt;
             seen.extend(body.iter().map(|i| match i {
                 Inst::Un(op, _) => format!("{op:?}"),
                 Inst::Bin(op, ..) => format!("{op:?}"),
@@ -311,8 +317,8 @@ fn the_programs_have_every_instruction() {
                 Inst::Store { mem, .. } => format!("store {mem:?}"),
                 other => format!("{other:?}").split('(').next().unwrap_or_default().to_string(),
             }));
-            if let Stmt::Map { folds, .. } = stmt {
-                seen.extend(folds.iter().map(|f| format!("fold {:?}", f.0)));
+            if let Stmt::Map { reductions, .. } = stmt {
+                seen.extend(reductions.iter().map(|f| format!("reduction {:?}", f.how)));
             }
         }
     };
@@ -320,7 +326,7 @@ fn the_programs_have_every_instruction() {
         note(&random_rows(seed * 1000 + 7, 7, false).program);
         note(&tile(seed, (2, 8), 5, false).program);
     }
-    // 8 functions of one lane, 14 of two, 6 comparisons, loads and stores of 5 kinds, 7 folds; and
+    // 8 functions of one lane, 14 of two, 6 comparisons, loads and stores of 5 kinds, 7 reductions; and
     // Float, Int, ArgInt, Slot, Index, Acc, Fma and Select.
     assert_eq!(seen.len(), 8 + 14 + 6 + 5 + 5 + 7 + 8, "{seen:?}");
 }

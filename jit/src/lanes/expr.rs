@@ -5,7 +5,7 @@
 //! methods are the vocabulary in which [`math`](super::math) and
 //! [`norms`](super::norms) are written, once for every back end.
 
-use super::{Bin, Cmp, Derived, Fold, Inst, Len, Mem, Ptr, Reg, Ty, Un};
+use super::{Bin, Cmp, Derived, Inst, Len, Mem, Ptr, Reduce, Reg, Ty, Un};
 use std::collections::HashMap;
 
 /// A list of instructions in which equal ones are one.
@@ -112,8 +112,8 @@ impl Expr {
     }
 
     /// The row reduced to one lane.
-    pub fn fold(&mut self, f: Fold, a: Reg) -> Reg {
-        self.push(Inst::Fold(f, a))
+    pub fn reduce(&mut self, how: Reduce, a: Reg) -> Reg {
+        self.push(Inst::Reduce(how, a))
     }
 
     /// The larger of a bound and `x`; NaN stays NaN.

@@ -22,8 +22,10 @@ pub(crate) mod x86;
 
 pub use crate::format::{Encoding, Group};
 pub use compact::compact;
-pub use inst::{Bin, Cmp, Fold, Inst, Mem, Reg, Ty, Un};
-pub use program::{Derived, Prefetch, Program, Ptr, Stmt, Tile, body_types, derive, resolve};
+pub use inst::{Bin, Cmp, Inst, Mem, Reduce, Reg, Ty, Un};
+pub use program::{
+    Derived, Prefetch, Program, Ptr, RowReduction, ScalarOutput, Stmt, Tile, body_types, derive, resolve,
+};
 pub use sums::{PART, Parts, Total};
 
 /// A length, stride or count: known when the kernel is compiled, or an integer argument.

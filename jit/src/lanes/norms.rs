@@ -1,7 +1,7 @@
 //! Softmax, norms and reductions over a row, each written once for every back end.
 
 use super::expr::Expr;
-use super::{Bin, Cmp, Fold, Len, Reg, Ty, Un, math};
+use super::{Bin, Cmp, Len, Reduce, Reg, Ty, Un, math};
 use tancho_ir::op::{EpsOn, Reduction};
 
 /// The length of the row as a float.
@@ -20,11 +20,11 @@ fn length(e: &mut Expr, len: Len) -> Reg {
 /// Gives the deviations, their own mean, and the biased variance.
 fn moments(e: &mut Expr, x: Reg, len: Len) -> (Reg, Reg, Reg) {
     let n = length(e, len);
-    let sum = e.fold(Fold::Sum, x);
+    let sum = e.reduce(Reduce::Sum, x);
     let rough = e.div(sum, n);
     let d = e.sub(x, rough);
     let d2 = e.mul(d, d);
-    let (s1, s2) = (e.fold(Fold::Sum, d), e.fold(Fold::Sum, d2));
+    let (s1, s2) = (e.reduce(Reduce::Sum, d), e.reduce(Reduce::Sum, d2));
     let shift = e.div(s1, n);
     let square = e.mul(s1, shift);
     let s = e.sub(s2, square);
@@ -71,7 +71,7 @@ pub fn layer_norm(
 pub fn rms_norm(e: &mut Expr, x: Reg, len: Len, eps: f64, gain: Option<Reg>) -> Reg {
     let n = length(e, len);
     let x2 = e.mul(x, x);
-    let s = e.fold(Fold::Sum, x2);
+    let s = e.reduce(Reduce::Sum, x2);
     let m = e.div(s, n);
     let (eps, one) = (e.c(eps as f32), e.c(1.0));
     let m = e.add(m, eps);
@@ -84,7 +84,7 @@ pub fn rms_norm(e: &mut Expr, x: Reg, len: Len, eps: f64, gain: Option<Reg>) -> 
 /// `x / max(|x|, eps)` with the Euclidean norm of the row.
 pub fn l2_normalize(e: &mut Expr, x: Reg, eps: f64) -> Reg {
     let x2 = e.mul(x, x);
-    let s = e.fold(Fold::Sum, x2);
+    let s = e.reduce(Reduce::Sum, x2);
     let n = e.un(Un::Sqrt, s);
     let n = e.at_least(n, eps as f32);
     e.div(x, n)
@@ -92,10 +92,10 @@ pub fn l2_normalize(e: &mut Expr, x: Reg, eps: f64) -> Reg {
 
 /// Softmax of a row, or its logarithm.
 pub fn softmax(e: &mut Expr, x: Reg, log: bool) -> Reg {
-    let m = e.fold(Fold::Max, x);
+    let m = e.reduce(Reduce::Max, x);
     let d = e.sub(x, m);
     let p = math::exp(e, d);
-    let s = e.fold(Fold::Sum, p);
+    let s = e.reduce(Reduce::Sum, p);
     if log {
         let l = math::log(e, s);
         return e.sub(d, l);
@@ -110,11 +110,11 @@ pub fn softmax(e: &mut Expr, x: Reg, log: bool) -> Reg {
 pub fn softmax_parts(e: &mut Expr, x: Reg, keep: Option<Reg>) -> (Reg, Reg) {
     let (zero, one, low) = (e.c(0.0), e.c(1.0), e.c(f32::NEG_INFINITY));
     let seen = keep.map_or(x, |k| e.select(k, x, low));
-    let m = e.fold(Fold::Max, seen);
+    let m = e.reduce(Reduce::Max, seen);
     let d = e.sub(x, m);
     let p = math::exp(e, d);
     let p = keep.map_or(p, |k| e.select(k, p, zero));
-    let s = e.fold(Fold::Sum, p);
+    let s = e.reduce(Reduce::Sum, p);
     let r = e.div(one, s);
     // The largest element alone makes the sum 1; it is 0 only without any, and NaN shows in the exponentials.
     let some = e.cmp(Cmp::Gt, s, zero);
@@ -124,22 +124,22 @@ pub fn softmax_parts(e: &mut Expr, x: Reg, keep: Option<Reg>) -> (Reg, Reg) {
 /// A reduction of a row; elements whose mask is not set do not count.
 pub fn reduce(e: &mut Expr, kind: Reduction, x: Reg, len: Len, mask: Option<Reg>) -> Reg {
     let int = e.ty(x) == Ty::I;
-    let fold = match (kind, int) {
-        (Reduction::Sum | Reduction::Mean, false) => Fold::Sum,
-        (Reduction::Sum | Reduction::Mean, true) => Fold::ISum,
-        (Reduction::Max, false) => Fold::MaxNan,
-        (Reduction::Max, true) => Fold::IMax,
-        (Reduction::Min, false) => Fold::MinNan,
-        (Reduction::Min, true) => Fold::IMin,
+    let how = match (kind, int) {
+        (Reduction::Sum | Reduction::Mean, false) => Reduce::Sum,
+        (Reduction::Sum | Reduction::Mean, true) => Reduce::ISum,
+        (Reduction::Max, false) => Reduce::MaxNan,
+        (Reduction::Max, true) => Reduce::IMax,
+        (Reduction::Min, false) => Reduce::MinNan,
+        (Reduction::Min, true) => Reduce::IMin,
     };
     let counted = match mask {
         None => x,
         Some(m) => {
-            let none = if int { e.i(fold.identity() as i32) } else { e.c(f32::from_bits(fold.identity())) };
+            let none = if int { e.i(how.identity() as i32) } else { e.c(f32::from_bits(how.identity())) };
             e.select(m, x, none)
         }
     };
-    let r = e.fold(fold, counted);
+    let r = e.reduce(how, counted);
     if kind != Reduction::Mean {
         return r;
     }
@@ -149,7 +149,7 @@ pub fn reduce(e: &mut Expr, kind: Reduction, x: Reg, len: Len, mask: Option<Reg>
     };
     let (zero, one) = (e.c(0.0), e.c(1.0));
     let ones = e.select(m, one, zero);
-    let n = e.fold(Fold::Sum, ones);
+    let n = e.reduce(Reduce::Sum, ones);
     let some = e.cmp(Cmp::Gt, n, zero);
     let mean = e.div(r, n);
     e.select(some, mean, zero)
@@ -158,7 +158,7 @@ pub fn reduce(e: &mut Expr, kind: Reduction, x: Reg, len: Len, mask: Option<Reg>
 /// Index of the first largest element; a NaN counts as largest; 0 for an empty row.
 pub fn argmax(e: &mut Expr, x: Reg) -> Reg {
     let int = e.ty(x) == Ty::I;
-    let m = e.fold(if int { Fold::IMax } else { Fold::MaxNan }, x);
+    let m = e.reduce(if int { Reduce::IMax } else { Reduce::MaxNan }, x);
     let mut here = e.cmp(Cmp::Eq, x, m);
     if !int {
         let nan = e.is_nan(x);
@@ -166,7 +166,7 @@ pub fn argmax(e: &mut Expr, x: Reg) -> Reg {
     }
     let (index, none, zero) = (e.push(super::Inst::Index), e.i(i32::MAX), e.i(0));
     let at = e.select(here, index, none);
-    let first = e.fold(Fold::IMin, at);
+    let first = e.reduce(Reduce::IMin, at);
     let found = e.cmp(Cmp::Ne, first, none);
     e.select(found, first, zero)
 }

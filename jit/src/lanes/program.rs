@@ -1,17 +1,17 @@
 //! Vector programs: their statements, and the pointers they take.
 
-use super::{Fold, Inst, Len, Reg, Ty};
+use super::{Inst, Len, Reduce, Reg, Ty};
 use crate::format::Encoding;
 
 /// One statement of a program.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Stmt {
     /// A scalar statement: straight-line code on row scalars, run once.
-    Once {
+    Scalar {
         /// The instructions.
         body: Vec<Inst>,
-        /// Results kept in slots.
-        outs: Vec<(Reg, u16)>,
+        /// What later statements read of its results.
+        outs: Vec<ScalarOutput>,
     },
     /// The body for each of `len` elements of a row, and reductions of them to row scalars.
     Map {
@@ -19,11 +19,31 @@ pub enum Stmt {
         len: Len,
         /// The instructions for one element.
         body: Vec<Inst>,
-        /// The reductions: the operation, the register it reduces, and the row scalar that gets the result.
-        folds: Vec<(Fold, Reg, u16)>,
+        /// The reductions of the row.
+        reductions: Vec<RowReduction>,
     },
     /// A register tile of a matrix product, then a body for each of its accumulators.
     Tile(Tile),
+}
+
+/// A result of a scalar statement that becomes a row scalar.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct ScalarOutput {
+    /// The register of the statement's body.
+    pub value: Reg,
+    /// The number of the row scalar.
+    pub slot: u16,
+}
+
+/// A reduction of a row to a row scalar.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct RowReduction {
+    /// The operation.
+    pub how: Reduce,
+    /// The register of the statement's body whose values are reduced.
+    pub value: Reg,
+    /// The number of the row scalar that gets the result.
+    pub slot: u16,
 }
 
 /// A register tile of a matrix product: `acc[r][c] = Σ_k left[r][k] * right[k][c]`, with partial sums of

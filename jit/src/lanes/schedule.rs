@@ -5,7 +5,7 @@
 //! or in a scratch row.
 
 use super::expr::Expr;
-use super::{Inst, Len, Mem, Program, Ptr, Reg, Stmt, Tile, Un};
+use super::{Inst, Len, Mem, Program, Ptr, Reg, RowReduction, ScalarOutput, Stmt, Tile, Un};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Instructions a value may cost to be computed anew instead of kept.
@@ -53,13 +53,13 @@ pub fn schedule(e: &Expr, len: Len, ptrs: u16, ints: u16) -> Scheduled {
 /// Row scalars that no other statement reads stay within theirs.
 fn drop_unread(stmts: &mut [Stmt]) {
     let bodies = stmts.iter().flat_map(|s| match s {
-        Stmt::Once { body, .. } | Stmt::Map { body, .. } | Stmt::Tile(Tile { body, .. }) => body,
+        Stmt::Scalar { body, .. } | Stmt::Map { body, .. } | Stmt::Tile(Tile { body, .. }) => body,
     });
     let read: BTreeSet<u16> =
         bodies.filter_map(|i| if let Inst::Slot(s, _) = i { Some(*s) } else { None }).collect();
     for s in stmts {
-        if let Stmt::Once { outs, .. } = s {
-            outs.retain(|(_, slot)| read.contains(slot));
+        if let Stmt::Scalar { outs, .. } = s {
+            outs.retain(|output| read.contains(&output.slot));
         }
     }
 }
@@ -78,11 +78,11 @@ impl<'e> Scheduler<'e> {
                 // Written to every element, even if it is one value.
                 Inst::Store { step, .. } if !step.is(0) => true,
                 Inst::Index | Inst::Acc => true,
-                Inst::Fold(..) => false,
+                Inst::Reduce(..) => false,
                 _ => inst.operands().any(|r| full[r as usize]),
             };
             depth[i] = inst.operands().map(|r| depth[r as usize]).max().unwrap_or(0)
-                + usize::from(matches!(inst, Inst::Fold(..)));
+                + usize::from(matches!(inst, Inst::Reduce(..)));
             let own = match inst {
                 Inst::Load { .. } => 0,
                 Inst::Bin(super::Bin::Div, ..) | Inst::Un(Un::Sqrt, _) => 4,
@@ -124,34 +124,34 @@ impl<'e> Scheduler<'e> {
             (0..self.e.insts.len()).filter(|&i| self.needed[i]).map(|i| self.depth[i]).max().unwrap_or(0);
         let mut stmts = Vec::new();
         for p in 0..=last {
-            stmts.extend(self.once(p));
+            stmts.extend(self.scalars(p));
             stmts.extend(self.map(p, len));
         }
         stmts
     }
 
     /// Row scalars of depth `p`.
-    fn once(&mut self, p: usize) -> Option<Stmt> {
+    fn scalars(&mut self, p: usize) -> Option<Stmt> {
         let mut b = Body::default();
         let mut outs = Vec::new();
         for i in 0..self.e.insts.len() {
             let inst = self.e.insts[i];
             let scalar = self.needed[i] && !self.full[i] && self.depth[i] == p;
-            if !scalar || is_constant(&inst) || matches!(inst, Inst::Fold(..)) {
+            if !scalar || is_constant(&inst) || matches!(inst, Inst::Reduce(..)) {
                 continue;
             }
             let r = self.emit(i as Reg, p, &mut b, false);
             if !matches!(inst, Inst::Store { .. }) {
-                outs.push((r, self.slot(i as Reg)));
+                outs.push(ScalarOutput { value: r, slot: self.slot(i as Reg) });
             }
         }
-        (!b.insts.is_empty()).then_some(Stmt::Once { body: b.insts, outs })
+        (!b.insts.is_empty()).then_some(Stmt::Scalar { body: b.insts, outs })
     }
 
     /// The pass over the row for reductions and stores of values of depth `p`.
     fn map(&mut self, p: usize, len: Len) -> Option<Stmt> {
         let mut b = Body::default();
-        let mut folds = Vec::new();
+        let mut reductions = Vec::new();
         let kept: Vec<(Reg, Ptr)> =
             self.kept.iter().filter(|(r, _)| self.depth[**r as usize] == p).map(|(r, p)| (*r, *p)).collect();
         for i in 0..self.e.insts.len() {
@@ -159,10 +159,9 @@ impl<'e> Scheduler<'e> {
                 continue;
             }
             match self.e.insts[i] {
-                Inst::Fold(f, a) if self.depth[a as usize] == p => {
-                    let r = self.emit(a, p, &mut b, true);
-                    let slot = self.slot(i as Reg);
-                    folds.push((f, r, slot));
+                Inst::Reduce(f, a) if self.depth[a as usize] == p => {
+                    let value = self.emit(a, p, &mut b, true);
+                    reductions.push(RowReduction { how: f, value, slot: self.slot(i as Reg) });
                 }
                 Inst::Store { .. } if self.full[i] && self.depth[i] == p => {
                     self.emit(i as Reg, p, &mut b, true);
@@ -182,7 +181,11 @@ impl<'e> Scheduler<'e> {
                 });
             }
         }
-        (!b.insts.is_empty() || !folds.is_empty()).then_some(Stmt::Map { len, body: b.insts, folds })
+        (!b.insts.is_empty() || !reductions.is_empty()).then_some(Stmt::Map {
+            len,
+            body: b.insts,
+            reductions,
+        })
     }
 
     /// The output row that holds a value anyway.
@@ -215,7 +218,9 @@ impl<'e> Scheduler<'e> {
     /// Whether `r` is a row scalar that an earlier statement left.
     fn is_in_slot(&self, r: Reg, p: usize, wide: bool) -> bool {
         let (i, inst) = (r as usize, self.e.insts[r as usize]);
-        !self.full[i] && !is_constant(&inst) && (wide || matches!(inst, Inst::Fold(..)) || self.depth[i] < p)
+        !self.full[i]
+            && !is_constant(&inst)
+            && (wide || matches!(inst, Inst::Reduce(..)) || self.depth[i] < p)
     }
 
     /// Whether `r` is read from the row that an earlier pass kept it in.

@@ -3,7 +3,10 @@
 use super::nest::{Nest, Pointers, Pool, ProgramId};
 use super::program::{Copy, load_of, store_of};
 use crate::code::{FunctionCode, Pointer};
-use crate::lanes::{Bin, Cmp, Encoding, Fold, Group, Inst, Len, Mem, Program, Stmt, Ty, Un, derive};
+use crate::lanes::{
+    Bin, Cmp, Encoding, Group, Inst, Len, Mem, Program, Reduce, RowReduction, ScalarOutput, Stmt, Ty, Un,
+    derive,
+};
 
 /// The largest magnitude of an element in integers.
 const LARGEST: f32 = 127.0;
@@ -79,12 +82,17 @@ impl Conversion {
 /// A row of floats as bf16.
 fn to_bf16(k: Len) -> Program {
     let body = vec![load_of(Copy::FROM, Len::ONE, Mem::F32), store_of(Copy::TO, Len::ONE, Mem::Bf16, 0)];
-    let stmts = vec![Stmt::Map { len: k, body, folds: Vec::new() }];
+    let stmts = vec![Stmt::Map { len: k, body, reductions: Vec::new() }];
     Program { ptrs: 2, stmts, ..Program::default() }
 }
 
 /// A group of floats as bytes. The largest magnitude becomes 127; NaN and infinities make the factor one.
 fn quantize(encoding: Encoding, len: Len) -> Program {
+    /// The row scalars.
+    const LARGEST_MAGNITUDE: u16 = 0;
+    const RECIPROCAL: u16 = 1;
+    const GROUP_FACTOR: u16 = 2;
+    const SUM: u16 = 3;
     let float = |x: f32| Inst::Float(x.to_bits());
     let load = load_of(Quantize::FROM, Len::ONE, Mem::F32);
     let magnitudes = vec![
@@ -95,7 +103,7 @@ fn quantize(encoding: Encoding, len: Len) -> Program {
         Inst::Un(Un::FromBits, 3),
     ];
     let factor = vec![
-        Inst::Slot(0, Ty::F),
+        Inst::Slot(LARGEST_MAGNITUDE, Ty::F),
         float(SMALLEST),
         Inst::Cmp(Cmp::Lt, 0, 1),
         float(LARGEST),
@@ -108,7 +116,7 @@ fn quantize(encoding: Encoding, len: Len) -> Program {
     ];
     let bytes = vec![
         load,
-        Inst::Slot(1, Ty::F),
+        Inst::Slot(RECIPROCAL, Ty::F),
         Inst::Bin(Bin::Mul, 0, 1),
         Inst::Un(Un::Round, 2),
         Inst::Un(Un::ToInt, 3),
@@ -116,19 +124,38 @@ fn quantize(encoding: Encoding, len: Len) -> Program {
     ];
     let mut derived = Vec::new();
     let behind = derive(&mut derived, Quantize::FACTOR, 1);
-    let mut sum = vec![Inst::Slot(3, Ty::I)];
+    let mut sum = vec![Inst::Slot(SUM, Ty::I)];
     if encoding == Encoding::Bytes {
         let store = store_of(behind, Len::ZERO, Mem::I32, 2);
         sum.extend([Inst::Int(-128), Inst::Bin(Bin::IMul, 0, 1), store]);
     } else {
         let store = store_of(behind, Len::ZERO, Mem::F32, 3);
-        sum.extend([Inst::Un(Un::ToFloat, 0), Inst::Slot(2, Ty::F), Inst::Bin(Bin::Mul, 1, 2), store]);
+        sum.extend([
+            Inst::Un(Un::ToFloat, 0),
+            Inst::Slot(GROUP_FACTOR, Ty::F),
+            Inst::Bin(Bin::Mul, 1, 2),
+            store,
+        ]);
     }
     let stmts = vec![
-        Stmt::Map { len, body: magnitudes, folds: vec![(Fold::MaxNan, 4, 0)] },
-        Stmt::Once { body: factor, outs: vec![(6, 1), (8, 2)] },
-        Stmt::Map { len, body: bytes, folds: vec![(Fold::ISum, 4, 3)] },
-        Stmt::Once { body: sum, outs: Vec::new() },
+        Stmt::Map {
+            len,
+            body: magnitudes,
+            reductions: vec![RowReduction { how: Reduce::MaxNan, value: 4, slot: LARGEST_MAGNITUDE }],
+        },
+        Stmt::Scalar {
+            body: factor,
+            outs: vec![
+                ScalarOutput { value: 6, slot: RECIPROCAL },
+                ScalarOutput { value: 8, slot: GROUP_FACTOR },
+            ],
+        },
+        Stmt::Map {
+            len,
+            body: bytes,
+            reductions: vec![RowReduction { how: Reduce::ISum, value: 4, slot: SUM }],
+        },
+        Stmt::Scalar { body: sum, outs: Vec::new() },
     ];
     Program { ptrs: 3, slots: 4, derived, stmts, ..Program::default() }
 }

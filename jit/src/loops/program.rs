@@ -32,7 +32,7 @@ pub fn store_of(ptr: impl Into<Ptr>, step: Len, mem: Mem, value: Reg) -> Inst {
 
 /// One statement over a row of `width` elements.
 pub fn map(width: i64, ptrs: u16, derived: Vec<Derived>, body: Vec<Inst>) -> Program {
-    let stmts = vec![Stmt::Map { len: Len::Const(width), body, folds: Vec::new() }];
+    let stmts = vec![Stmt::Map { len: Len::Const(width), body, reductions: Vec::new() }];
     Program { ptrs, derived, stmts, ..Program::default() }
 }
 
@@ -56,7 +56,7 @@ impl Copy {
 /// Copies a row of `len` elements of 32 bits.
 pub fn copy(len: Len, (mem, from_step): (Mem, Len), to_step: Len) -> Program {
     let body = vec![load_of(Copy::FROM, from_step, mem), store_of(Copy::TO, to_step, Mem::F32, 0)];
-    let stmts = vec![Stmt::Map { len, body, folds: Vec::new() }];
+    let stmts = vec![Stmt::Map { len, body, reductions: Vec::new() }];
     Program { ptrs: 2, stmts, ..Program::default() }
 }
 
@@ -78,7 +78,7 @@ impl InPlace {
 /// Fills a row of `len` elements with an f32, given by its bits.
 pub fn fill(len: Len, bits: u32) -> Program {
     let body = vec![Inst::Float(bits), store_of(InPlace::ROW, Len::ONE, Mem::F32, 0)];
-    let stmts = vec![Stmt::Map { len, body, folds: Vec::new() }];
+    let stmts = vec![Stmt::Map { len, body, reductions: Vec::new() }];
     Program { ptrs: 1, stmts, ..Program::default() }
 }
 

@@ -248,7 +248,7 @@ pub fn allowed(p: &Program, ints: &[i64]) -> Touched {
     };
     for stmt in &p.stmts {
         let (rows, count, body) = match stmt {
-            Stmt::Once { body, .. } => (1, 1, body),
+            Stmt::Scalar { body, .. } => (1, 1, body),
             Stmt::Map { len: n, body, .. } => (1, len(*n), body),
             Stmt::Tile(t) => {
                 let (rows, cols, k) = (i64::from(t.rows), i64::from(t.cols), len(t.k));

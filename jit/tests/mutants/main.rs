@@ -90,9 +90,9 @@ fn programs(p: &Program) -> Vec<(String, Program)> {
                 }
                 change("operands swapped".into(), &|t| std::mem::swap(&mut t.left, &mut t.right));
             }
-            Stmt::Once { .. } => {}
+            Stmt::Scalar { .. } => {}
         }
-        let (Stmt::Once { body, .. } | Stmt::Map { body, .. } | Stmt::Tile(Tile { body, .. })) = stmt;
+        let (Stmt::Scalar { body, .. } | Stmt::Map { body, .. } | Stmt::Tile(Tile { body, .. })) = stmt;
         for (i, inst) in body.iter().enumerate() {
             let (Inst::Load { ptr, step, row_step, .. } | Inst::Store { ptr, step, row_step, .. }) = *inst
             else {
@@ -100,7 +100,7 @@ fn programs(p: &Program) -> Vec<(String, Program)> {
             };
             let mut access = |what: String, change: &dyn Fn(&mut Ptr, &mut Len, &mut Len)| {
                 add(format!("{what} of instruction {i}"), s, &|s| {
-                    let (Stmt::Once { body, .. } | Stmt::Map { body, .. } | Stmt::Tile(Tile { body, .. })) =
+                    let (Stmt::Scalar { body, .. } | Stmt::Map { body, .. } | Stmt::Tile(Tile { body, .. })) =
                         s;
                     if let Inst::Load { ptr, step, row_step, .. } | Inst::Store { ptr, step, row_step, .. } =
                         &mut body[i]
@@ -289,7 +289,7 @@ fn what_is_not_followed_is_refused() {
         mem: Mem::F32,
         value: 0,
     };
-    let copy = Stmt::Map { len: Len::Const(40), body: vec![load, store], folds: Vec::new() };
+    let copy = Stmt::Map { len: Len::Const(40), body: vec![load, store], reductions: Vec::new() };
     let p = Program { ptrs: 2, ints: 0, slots: 0, derived: Vec::new(), stmts: vec![copy] };
     let at = |base, displacement| MemoryOperand::with_base_displ(base, displacement);
     let lanes = MemoryOperand::with_base_index_scale(RDI, ZMM1, 4);

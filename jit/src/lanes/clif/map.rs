@@ -6,7 +6,7 @@ use super::*;
 struct Map<'m> {
     emit: &'m Emit,
     body: &'m [Inst],
-    folds: &'m [(Fold, Reg, u16)],
+    reductions: &'m [RowReduction],
     /// Vectors of an iteration of the first loop.
     unroll: i64,
     /// The values of the body that are the same for every element: of single lanes, and of vectors.
@@ -23,7 +23,7 @@ pub fn map(
     code: &mut FunctionCode<'_, '_>,
     len: Len,
     body: &[Inst],
-    folds: &[(Fold, Reg, u16)],
+    reductions: &[RowReduction],
 ) {
     // Several vectors an iteration hide the latency of a reduction. Long bodies hide it themselves.
     let unroll: i64 = if body.len() <= 12 { 4 } else { 1 };
@@ -31,10 +31,11 @@ pub fn map(
     let n = code.len(len, &emit.ints);
     let known = if let Len::Const(n) = len { Some(n) } else { None };
     let zero = code.int(0);
-    let start: Vec<Value> = folds.iter().map(|(k, ..)| emit.identity(code, *k, true)).collect();
+    let start: Vec<Value> =
+        reductions.iter().map(|reduction| emit.identity(code, reduction.how, true)).collect();
     let hoisted = [emit.invariants(code, body, false), emit.invariants(code, body, true)];
-    let sums = (0..folds.len()).filter(|j| folds[*j].0 == Fold::Sum).collect();
-    let map = Map { emit, body, folds, unroll, hoisted, sums, start };
+    let sums = (0..reductions.len()).filter(|j| reductions[*j].how == Reduce::Sum).collect();
+    let map = Map { emit, body, reductions, unroll, hoisted, sums, start };
 
     let mut wide = map.start.clone();
     let mut done = zero;
@@ -57,12 +58,12 @@ pub fn map(
         map.sums.iter().zip(p.with(code, &last)).for_each(|(j, sum)| wide[*j] = sum);
     }
     let mut narrow: Vec<Value> =
-        folds.iter().zip(&wide).map(|((k, ..), v)| emit.across(code, *k, *v)).collect();
+        reductions.iter().zip(&wide).map(|(reduction, v)| emit.across(code, reduction.how, *v)).collect();
     if known.is_none_or(|n| n % 4 != 0) {
         narrow = code.for_range(done, n, 1, &narrow, &mut |code, i, acc| map.element(code, i, 0, false, acc));
     }
-    for ((_, _, slot), v) in folds.iter().zip(narrow) {
-        emit.slots[*slot as usize] = Some(v);
+    for (reduction, v) in reductions.iter().zip(narrow) {
+        emit.slots[usize::from(reduction.slot)] = Some(v);
     }
 }
 
@@ -78,34 +79,37 @@ impl Map<'_> {
     ) -> Vec<Value> {
         let place = Place { wide, index: Some(i), plus, row: 0, acc: None };
         let regs = self.emit.body(code, self.body, place, &self.hoisted[usize::from(wide)]);
-        let with =
-            |((k, r, _), a): (&(Fold, Reg, u16), &Value)| self.emit.fold(code, *k, *a, regs[*r as usize]);
-        self.folds.iter().zip(acc).map(with).collect()
+        let with = |(reduction, acc): (&RowReduction, &Value)| {
+            self.emit.reduce(code, reduction.how, *acc, regs[reduction.value as usize])
+        };
+        self.reductions.iter().zip(acc).map(with).collect()
     }
 
     /// The loop over blocks of several vectors, with accumulators for each vector; gives the reductions.
     /// `none` is a vector of zeros.
     fn blocks(&self, code: &mut FunctionCode<'_, '_>, end: Value, parts: &Sums, none: Value) -> Vec<Value> {
-        let (folds, unroll) = (self.folds, self.unroll);
+        let (reductions, unroll) = (self.reductions, self.unroll);
         let many: Vec<Value> = (0..unroll).flat_map(|_| self.start.iter().copied()).collect();
         let mut add = |code: &mut FunctionCode<'_, '_>, acc: &[Value]| {
             let part = |j: &usize| {
-                (1..unroll as usize).fold(acc[*j], |sum, u| code.ins().fadd(sum, acc[u * folds.len() + j]))
+                (1..unroll as usize)
+                    .fold(acc[*j], |sum, u| code.ins().fadd(sum, acc[u * reductions.len() + j]))
             };
             let partial: Vec<Value> = self.sums.iter().map(part).collect();
             parts.add(code, &partial);
-            let next =
-                |(i, x): (usize, &Value)| if folds[i % folds.len()].0 == Fold::Sum { none } else { *x };
+            let next = |(i, x): (usize, &Value)| {
+                if reductions[i % reductions.len()].how == Reduce::Sum { none } else { *x }
+            };
             acc.iter().enumerate().map(next).collect()
         };
         let out = parts.run(code, (end, 4 * unroll), &many, &mut add, &mut |code, i, acc| {
-            let vector = |u: i64| self.element(code, i, 4 * u, true, &acc[u as usize * folds.len()..]);
+            let vector = |u: i64| self.element(code, i, 4 * u, true, &acc[u as usize * reductions.len()..]);
             (0..unroll).flat_map(vector).collect()
         });
-        let mut wide = out[..folds.len()].to_vec();
+        let mut wide = out[..reductions.len()].to_vec();
         for u in 1..unroll as usize {
-            for (j, (k, ..)) in folds.iter().enumerate() {
-                wide[j] = self.emit.fold(code, *k, wide[j], out[u * folds.len() + j]);
+            for (j, reduction) in reductions.iter().enumerate() {
+                wide[j] = self.emit.reduce(code, reduction.how, wide[j], out[u * reductions.len() + j]);
             }
         }
         wide
@@ -113,35 +117,35 @@ impl Map<'_> {
 }
 
 impl Emit {
-    fn identity(&self, code: &mut FunctionCode<'_, '_>, k: Fold, wide: bool) -> Value {
-        let bits = k.identity();
-        match k.ty() {
+    fn identity(&self, code: &mut FunctionCode<'_, '_>, how: Reduce, wide: bool) -> Value {
+        let bits = how.identity();
+        match how.ty() {
             Ty::F => self.float(code, bits, wide),
             _ => self.integer(code, bits as i32, wide),
         }
     }
 
-    fn fold(&self, code: &mut FunctionCode<'_, '_>, k: Fold, acc: Value, x: Value) -> Value {
-        match k {
-            Fold::Sum => code.ins().fadd(acc, x),
-            Fold::Max => self.bin(code, Bin::Max, x, acc),
-            Fold::MaxNan | Fold::MinNan => {
-                let order = if k == Fold::MaxNan { Cmp::Gt } else { Cmp::Lt };
+    fn reduce(&self, code: &mut FunctionCode<'_, '_>, how: Reduce, acc: Value, x: Value) -> Value {
+        match how {
+            Reduce::Sum => code.ins().fadd(acc, x),
+            Reduce::Max => self.bin(code, Bin::Max, x, acc),
+            Reduce::MaxNan | Reduce::MinNan => {
+                let order = if how == Reduce::MaxNan { Cmp::Gt } else { Cmp::Lt };
                 let more = self.cmp(code, order, acc, x, Ty::F);
                 let nan = self.cmp(code, Cmp::Ne, acc, acc, Ty::F);
                 let keep = code.ins().bor(more, nan);
                 self.select(code, keep, acc, x)
             }
-            Fold::ISum => code.ins().iadd(acc, x),
-            Fold::IMax => code.ins().smax(acc, x),
-            Fold::IMin => code.ins().smin(acc, x),
+            Reduce::ISum => code.ins().iadd(acc, x),
+            Reduce::IMax => code.ins().smax(acc, x),
+            Reduce::IMin => code.ins().smin(acc, x),
         }
     }
 
     /// Four lanes reduced to one.
-    fn across(&self, code: &mut FunctionCode<'_, '_>, k: Fold, v: Value) -> Value {
+    fn across(&self, code: &mut FunctionCode<'_, '_>, how: Reduce, v: Value) -> Value {
         let lanes: Vec<Value> = (0..4u8).map(|i| code.ins().extractlane(v, i)).collect();
-        let (a, b) = (self.fold(code, k, lanes[0], lanes[1]), self.fold(code, k, lanes[2], lanes[3]));
-        self.fold(code, k, a, b)
+        let (a, b) = (self.reduce(code, how, lanes[0], lanes[1]), self.reduce(code, how, lanes[2], lanes[3]));
+        self.reduce(code, how, a, b)
     }
 }

@@ -107,14 +107,14 @@ fn lane_type(t: Ty, wide: bool) -> Type {
 impl Emit {
     fn stmt(&mut self, code: &mut FunctionCode<'_, '_>, stmt: &Stmt) {
         match stmt {
-            Stmt::Once { body, outs } => {
+            Stmt::Scalar { body, outs } => {
                 let place = Place { wide: false, index: None, plus: 0, row: 0, acc: None };
                 let regs = self.body(code, body, place, &[]);
-                for (r, s) in outs {
-                    self.slots[*s as usize] = Some(regs[*r as usize]);
+                for ScalarOutput { value, slot } in outs {
+                    self.slots[usize::from(*slot)] = Some(regs[*value as usize]);
                 }
             }
-            Stmt::Map { len, body, folds } => map::map(self, code, *len, body, folds),
+            Stmt::Map { len, body, reductions } => map::map(self, code, *len, body, reductions),
             Stmt::Tile(tile) => self.tile(code, tile),
         }
     }
@@ -306,7 +306,7 @@ impl Emit {
                 Inst::Cmp(op, a, b) => self.cmp(code, op, r(a), r(b), types[a as usize]),
                 Inst::Select(m, a, b) => self.select(code, r(m), r(a), r(b)),
                 // Scheduling takes reductions out of bodies.
-                Inst::Fold(_, a) => r(a),
+                Inst::Reduce(_, a) => r(a),
             };
             regs.push(v);
         }

@@ -50,26 +50,28 @@ impl Machine<'_> {
 
     fn stmt(&mut self, stmt: &Stmt) {
         match stmt {
-            Stmt::Once { body, outs } => {
+            Stmt::Scalar { body, outs } => {
                 let regs = self.body(body, 0, 0, 0);
-                for (r, s) in outs {
-                    self.slots[*s as usize] = regs[*r as usize];
+                for ScalarOutput { value, slot } in outs {
+                    self.slots[usize::from(*slot)] = regs[*value as usize];
                 }
             }
-            Stmt::Map { len, body, folds } => {
-                let mut acc: Vec<u32> = folds.iter().map(|(k, _, _)| k.identity()).collect();
-                let mut sums = vec![0f64; folds.len()];
+            Stmt::Map { len, body, reductions } => {
+                let mut acc: Vec<u32> = reductions.iter().map(|reduction| reduction.how.identity()).collect();
+                let mut sums = vec![0f64; reductions.len()];
                 for i in 0..self.len(*len) {
                     let regs = self.body(body, i, 0, 0);
-                    for ((a, sum), (k, r, _)) in acc.iter_mut().zip(&mut sums).zip(folds) {
-                        match k {
-                            Fold::Sum => *sum += f64::from(f(regs[*r as usize])),
-                            _ => *a = fold(*k, *a, regs[*r as usize]),
+                    for ((acc, sum), reduction) in acc.iter_mut().zip(&mut sums).zip(reductions) {
+                        let value = regs[reduction.value as usize];
+                        match reduction.how {
+                            Reduce::Sum => *sum += f64::from(f(value)),
+                            how => *acc = reduce(how, *acc, value),
                         }
                     }
                 }
-                for ((a, sum), (k, _, s)) in acc.iter().zip(&sums).zip(folds) {
-                    self.slots[*s as usize] = if *k == Fold::Sum { (*sum as f32).to_bits() } else { *a };
+                for ((acc, sum), reduction) in acc.iter().zip(&sums).zip(reductions) {
+                    let whole = if reduction.how == Reduce::Sum { (*sum as f32).to_bits() } else { *acc };
+                    self.slots[usize::from(reduction.slot)] = whole;
                 }
             }
             Stmt::Tile(tile) => {
@@ -140,7 +142,7 @@ impl Machine<'_> {
                     _ => cmp(op, &(r(a) as i32), &(r(b) as i32)),
                 }),
                 Inst::Select(m, a, b) => (r(m) & r(a)) | (!r(m) & r(b)),
-                Inst::Fold(..) => unreachable!("scheduling takes folds out of bodies"),
+                Inst::Reduce(..) => unreachable!("scheduling takes reductions out of bodies"),
             };
             regs.push(v);
         }
@@ -223,26 +225,26 @@ fn cmp<T: PartialOrd>(op: Cmp, a: &T, b: &T) -> bool {
 }
 
 /// One step of a reduction.
-pub fn fold(k: Fold, acc: u32, x: u32) -> u32 {
-    match k {
-        Fold::Sum => bin(Bin::Add, acc, x),
-        Fold::Max => bin(Bin::Max, x, acc),
-        Fold::MaxNan => {
+pub fn reduce(how: Reduce, acc: u32, x: u32) -> u32 {
+    match how {
+        Reduce::Sum => bin(Bin::Add, acc, x),
+        Reduce::Max => bin(Bin::Max, x, acc),
+        Reduce::MaxNan => {
             if f(acc).is_nan() || f(acc) > f(x) {
                 acc
             } else {
                 x
             }
         }
-        Fold::MinNan => {
+        Reduce::MinNan => {
             if f(acc).is_nan() || f(acc) < f(x) {
                 acc
             } else {
                 x
             }
         }
-        Fold::ISum => acc.wrapping_add(x),
-        Fold::IMax => (acc as i32).max(x as i32) as u32,
-        Fold::IMin => (acc as i32).min(x as i32) as u32,
+        Reduce::ISum => acc.wrapping_add(x),
+        Reduce::IMax => (acc as i32).max(x as i32) as u32,
+        Reduce::IMin => (acc as i32).min(x as i32) as u32,
     }
 }

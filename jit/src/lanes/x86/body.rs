@@ -159,7 +159,7 @@ impl Emit<'_> {
             Inst::Cmp(op, a, b) => self.compare(at, inst, op, (a, b), types[a as usize], live)?,
             Inst::Select(mask, a, b) => self.select(at, inst, mask, (a, b), live)?,
             Inst::Index => self.index(place, live)?,
-            Inst::Fold(..) => return Err(Refused("a reduction inside of a body".into())),
+            Inst::Reduce(..) => return Err(Refused("a reduction inside of a body".into())),
         })
     }
 

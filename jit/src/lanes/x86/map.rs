@@ -4,7 +4,7 @@ use super::asm::{Mask, Op2, Op3, Rm, V};
 use super::body::{Count, Place, Tail};
 use super::parts::Sums;
 use super::{Emit, Refused, Width};
-use crate::lanes::{Bin, Fold, Inst, Len, PART, Reg};
+use crate::lanes::{Bin, Inst, Len, PART, Reduce, Reg, RowReduction, ScalarOutput};
 use iced_x86::{Code, Instruction, MemoryOperand, Register};
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
@@ -21,14 +21,14 @@ enum Term {
 /// What the iterations of a map have in common.
 struct Row<'b> {
     body: &'b [Inst],
-    folds: &'b [(Fold, Reg, u16)],
+    reductions: &'b [RowReduction],
     bases: BTreeMap<u16, Register>,
     index: Register,
 }
 
 impl<'p> Emit<'p> {
     /// Row scalars: whole vectors of equal lanes.
-    pub fn once(&mut self, body: &[Inst], outs: &[(Reg, u16)]) -> Result<(), Refused> {
+    pub fn scalars(&mut self, body: &[Inst], outs: &[ScalarOutput]) -> Result<(), Refused> {
         let bases = self.bases(body)?;
         let mut free: Vec<V> = (0..self.a.width.registers()).rev().collect();
         let place = Place {
@@ -41,10 +41,10 @@ impl<'p> Emit<'p> {
             scalar: true,
             without: &[],
         };
-        let keep: Vec<Reg> = outs.iter().map(|o| o.0).collect();
+        let keep: Vec<Reg> = outs.iter().map(|output| output.value).collect();
         let values = self.body(body, &place, &keep, &mut free)?;
-        for ((_, slot), value) in outs.iter().zip(values) {
-            self.keep(*slot, value, &mut free)?;
+        for (output, value) in outs.iter().zip(values) {
+            self.keep(output.slot, value, &mut free)?;
         }
         Ok(())
     }
@@ -77,7 +77,7 @@ impl<'p> Emit<'p> {
         Ok(bases)
     }
 
-    pub fn map(&mut self, len: Len, body: &[Inst], folds: &[(Fold, Reg, u16)]) -> Result<(), Refused> {
+    pub fn map(&mut self, len: Len, body: &[Inst], reductions: &[RowReduction]) -> Result<(), Refused> {
         // Several accumulators hide the latency of a reduction; elements taken one by one hide it themselves.
         let several = body.len() <= 12 && !body.iter().any(apart);
         let before = self.a.clone();
@@ -86,7 +86,7 @@ impl<'p> Emit<'p> {
         for (many, hold) in [(4, true), (4, false), (1, true), (1, false)] {
             if many == 1 || several {
                 (self.a, self.used) = (before.clone(), 0);
-                outcome = self.passes(len, body, folds, many, hold);
+                outcome = self.passes(len, body, reductions, many, hold);
                 self.held.clear();
                 if outcome.is_ok() {
                     break;
@@ -135,19 +135,19 @@ impl<'p> Emit<'p> {
         &mut self,
         len: Len,
         body: &[Inst],
-        folds: &[(Fold, Reg, u16)],
+        reductions: &[RowReduction],
         many: i64,
         hold: bool,
     ) -> Result<(), Refused> {
         let index = self.general()?;
-        let row = Row { body, folds, bases: self.bases(body)?, index };
+        let row = Row { body, reductions, bases: self.bases(body)?, index };
         let mut free: Vec<V> = (0..self.a.width.registers()).rev().collect();
         let mut accs: Vec<Vec<V>> = Vec::new();
-        for _ in 0..if folds.is_empty() { 0 } else { many } {
+        for _ in 0..if reductions.is_empty() { 0 } else { many } {
             let mut set = Vec::new();
-            for (k, ..) in folds {
+            for reduction in reductions {
                 let v = free.pop().ok_or_else(|| Refused("too few vector registers".into()))?;
-                let identity = self.a.constant(k.identity());
+                let identity = self.a.constant(reduction.how.identity());
                 self.a.op2(Op2::Move, v, identity)?;
                 set.push(v);
             }
@@ -162,7 +162,8 @@ impl<'p> Emit<'p> {
             Len::Arg(i) => Count::Register(self.integer(i)?),
             Len::Local(local) => local.unbound(),
         };
-        let summed: Vec<usize> = (0..folds.len()).filter(|j| folds[*j].0 == Fold::Sum).collect();
+        let summed: Vec<usize> =
+            (0..reductions.len()).filter(|j| reductions[*j].how == Reduce::Sum).collect();
         let iteration = many * self.a.width.lanes();
         let sums = Sums::of(len, iteration, summed.len());
         let helpers = |free: &[V]| match free {
@@ -185,9 +186,9 @@ impl<'p> Emit<'p> {
             })
         })?;
         for u in 1..accs.len() {
-            for (j, (k, ..)) in folds.iter().enumerate() {
+            for (j, reduction) in reductions.iter().enumerate() {
                 let (d, x) = (accs[0][j], accs[u][j]);
-                self.combine(*k, d, x, None, &mut free)?;
+                self.combine(reduction.how, d, x, None, &mut free)?;
                 free.push(x);
             }
         }
@@ -199,9 +200,9 @@ impl<'p> Emit<'p> {
         self.tail(&row, &count, &accs, &mut free)?;
         let last: Vec<V> = summed.iter().map(|j| accs[0][*j]).collect();
         self.add_totals(sums, &last, helpers(&free)?)?;
-        for (j, (k, _, slot)) in folds.iter().enumerate() {
-            self.across(*k, accs[0][j], &mut free)?;
-            let m = self.slot(*slot);
+        for (j, reduction) in reductions.iter().enumerate() {
+            self.across(reduction.how, accs[0][j], &mut free)?;
+            let m = self.slot(reduction.slot);
             self.a.store(m, accs[0][j], 4, None)?;
         }
         Ok(())
@@ -362,14 +363,15 @@ impl<'p> Emit<'p> {
     ) -> Result<(), Refused> {
         let mask = tail.map(|t| t.mask);
         // A sum of products that nobody else reads adds them as it multiplies; AVX2 has no mask for that.
-        let term = |fold: Fold, r: Reg| match (fold, row.body[r as usize], mask) {
-            (_, _, Some(Mask::Vector(_))) => Term::Value(r),
-            (Fold::Sum, Inst::Bin(Bin::Mul, a, b), _) if readers(row, r) == 1 => Term::Product(a, b),
-            _ => Term::Value(r),
-        };
-        let terms: Vec<Term> = row.folds.iter().map(|f| term(f.0, f.1)).collect();
-        let products = row.folds.iter().zip(&terms).filter(|(_, t)| matches!(t, Term::Product(..)));
-        let without: Vec<Reg> = products.map(|(f, _)| f.1).collect();
+        let term =
+            |RowReduction { how, value: r, .. }: &RowReduction| match (how, row.body[*r as usize], mask) {
+                (_, _, Some(Mask::Vector(_))) => Term::Value(*r),
+                (Reduce::Sum, Inst::Bin(Bin::Mul, a, b), _) if readers(row, *r) == 1 => Term::Product(a, b),
+                _ => Term::Value(*r),
+            };
+        let terms: Vec<Term> = row.reductions.iter().map(term).collect();
+        let products = row.reductions.iter().zip(&terms).filter(|(_, t)| matches!(t, Term::Product(..)));
+        let without: Vec<Reg> = products.map(|(reduction, _)| reduction.value).collect();
         let index = Some(row.index);
         let place = Place {
             bases: &row.bases,
@@ -389,7 +391,7 @@ impl<'p> Emit<'p> {
         let values = self.body(row.body, &place, &keep, free)?;
         let Some(accs) = accs else { return Ok(()) };
         let mut back: Vec<V> = Vec::new();
-        for (n, (((k, ..), d), term)) in row.folds.iter().zip(accs).zip(&terms).enumerate() {
+        for (n, ((reduction, d), term)) in row.reductions.iter().zip(accs).zip(&terms).enumerate() {
             let x = match values[2 * n] {
                 Rm::Reg(v) => v,
                 m => {
@@ -401,7 +403,7 @@ impl<'p> Emit<'p> {
             };
             match term {
                 Term::Product(..) => self.a.op3_masked(Op3::Fma231, *d, x, values[2 * n + 1], mask)?,
-                Term::Value(_) => self.combine(*k, *d, x, mask, free)?,
+                Term::Value(_) => self.combine(reduction.how, *d, x, mask, free)?,
             }
         }
         back.extend(values.iter().filter_map(|x| if let Rm::Reg(v) = x { Some(*v) } else { None }));
@@ -412,15 +414,22 @@ impl<'p> Emit<'p> {
         Ok(())
     }
 
-    /// `d = fold(d, x)`, in the masked lanes only.
-    fn combine(&mut self, k: Fold, d: V, x: V, mask: Option<Mask>, free: &mut Vec<V>) -> Result<(), Refused> {
-        let op = match k {
-            Fold::Sum => Op3::Add,
-            Fold::Max | Fold::MaxNan => Op3::Max,
-            Fold::MinNan => Op3::Min,
-            Fold::ISum => Op3::IAdd,
-            Fold::IMax => Op3::IMax,
-            Fold::IMin => Op3::IMin,
+    /// Reduces `d` and `x` to `d`, in the masked lanes only.
+    fn combine(
+        &mut self,
+        how: Reduce,
+        d: V,
+        x: V,
+        mask: Option<Mask>,
+        free: &mut Vec<V>,
+    ) -> Result<(), Refused> {
+        let op = match how {
+            Reduce::Sum => Op3::Add,
+            Reduce::Max | Reduce::MaxNan => Op3::Max,
+            Reduce::MinNan => Op3::Min,
+            Reduce::ISum => Op3::IAdd,
+            Reduce::IMax => Op3::IMax,
+            Reduce::IMin => Op3::IMin,
         };
         let mut taken = Vec::new();
         let mut take = |free: &mut Vec<V>| {
@@ -431,14 +440,14 @@ impl<'p> Emit<'p> {
         let x = if let Some(Mask::Vector(m)) = mask {
             // Lanes outside of the mask get the value that changes nothing.
             let t = take(free)?;
-            let identity = self.a.constant(k.identity());
+            let identity = self.a.constant(how.identity());
             self.a.op2(Op2::Move, t, identity)?;
             self.a.select(t, m, x, t)?;
             t
         } else {
             x
         };
-        if matches!(k, Fold::MaxNan | Fold::MinNan) {
+        if matches!(how, Reduce::MaxNan | Reduce::MinNan) {
             let spoiled = (take(free)?, take(free)?);
             self.a.keep_nan(op, d, x, mask, spoiled)?;
         } else {
@@ -450,11 +459,11 @@ impl<'p> Emit<'p> {
     }
 
     /// The reduction of all lanes, in every lane.
-    fn across(&mut self, k: Fold, d: V, free: &mut Vec<V>) -> Result<(), Refused> {
+    fn across(&mut self, how: Reduce, d: V, free: &mut Vec<V>) -> Result<(), Refused> {
         let t = free.pop().ok_or_else(|| Refused("too few vector registers".into()))?;
         for step in 0..self.a.width.pick(3, 4) {
             self.a.swap(t, d, step)?;
-            self.combine(k, d, t, None, free)?;
+            self.combine(how, d, t, None, free)?;
         }
         free.push(t);
         Ok(())
@@ -463,7 +472,12 @@ impl<'p> Emit<'p> {
 
 /// How many instructions and reductions read a register.
 fn readers(row: &Row<'_>, r: Reg) -> usize {
-    row.body.iter().flat_map(Inst::operands).chain(row.folds.iter().map(|f| f.1)).filter(|x| *x == r).count()
+    row.body
+        .iter()
+        .flat_map(Inst::operands)
+        .chain(row.reductions.iter().map(|reduction| reduction.value))
+        .filter(|x| *x == r)
+        .count()
 }
 
 /// Whether a register is the same for every element.

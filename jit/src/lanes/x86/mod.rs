@@ -100,8 +100,8 @@ pub fn emit(p: &Program, width: Width, dots: bool) -> Result<Vec<u8>, Refused> {
     for stmt in &p.stmts {
         e.used = 0;
         match stmt {
-            Stmt::Once { body, outs } => e.once(body, outs)?,
-            Stmt::Map { len, body, folds } => e.map(*len, body, folds)?,
+            Stmt::Scalar { body, outs } => e.scalars(body, outs)?,
+            Stmt::Map { len, body, reductions } => e.map(*len, body, reductions)?,
             Stmt::Tile(tile) => e.tile(tile)?,
         }
     }

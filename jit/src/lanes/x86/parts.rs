@@ -3,7 +3,7 @@
 
 use super::asm::{ORDERED, Op2, Op3, Rm, V};
 use super::{Emit, Refused};
-use crate::lanes::{Fold, Len, PART, Parts, Program, Stmt};
+use crate::lanes::{Len, PART, Parts, Program, Reduce, Stmt};
 use iced_x86::{Code, Instruction, MemoryOperand, Register};
 
 /// Bytes of the largest vector.
@@ -12,8 +12,10 @@ const VECTOR: i64 = 64;
 /// Bytes of a program's frame at most: its row scalars, then the totals of one statement.
 pub fn frame(p: &Program) -> i64 {
     let totals = p.stmts.iter().map(|s| match s {
-        Stmt::Once { .. } => 0,
-        Stmt::Map { folds, .. } => folds.iter().filter(|f| f.0 == Fold::Sum).count() as i64,
+        Stmt::Scalar { .. } => 0,
+        Stmt::Map { reductions, .. } => {
+            reductions.iter().filter(|reduction| reduction.how == Reduce::Sum).count() as i64
+        }
         // At 256 bits a vector has 8 columns.
         Stmt::Tile(t) => i64::from(t.rows) * (i64::from(t.cols) + 7) / 8,
     });

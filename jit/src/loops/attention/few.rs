@@ -4,7 +4,7 @@
 use super::Head;
 use crate::code::{FunctionCode, Pointer};
 use crate::lanes::x86::Width;
-use crate::lanes::{Bin, Fold, Inst, Len, Mem, PART, Program, Stmt, Ty};
+use crate::lanes::{Bin, Inst, Len, Mem, PART, Program, Reduce, RowReduction, ScalarOutput, Stmt, Ty};
 use crate::loops::address::{moved_floats, row_at};
 use crate::loops::nest::{Pointers, Pool, ProgramId, Span};
 use crate::loops::program::{InPlace, load, load_of, map, push, store, store_of};
@@ -116,14 +116,14 @@ fn of_rows(places: u16, stmts: Vec<Stmt>) -> Program {
 
 /// The scores of a query with the keys at each place.
 fn scores(spec: &AttentionSpec, places: u16) -> Program {
-    let (mut body, mut folds) = (Vec::new(), Vec::new());
+    let (mut body, mut reductions) = (Vec::new(), Vec::new());
     let q = push(&mut body, load_of(Rows::SINGLE, Len::ONE, spec.q.mem));
     for i in 0..places {
         let k = push(&mut body, load_of(Rows::row(i), spec.k.step, spec.k.mem));
         let product = push(&mut body, Inst::Bin(Bin::Mul, q, k));
-        folds.push((Fold::Sum, product, i));
+        reductions.push(RowReduction { how: Reduce::Sum, value: product, slot: i });
     }
-    let dots = Stmt::Map { len: Len::Const(spec.width), body, folds };
+    let dots = Stmt::Map { len: Len::Const(spec.width), body, reductions };
     let mut body = Vec::new();
     let scale = push(&mut body, Inst::Float(spec.scale));
     for i in 0..places {
@@ -131,16 +131,17 @@ fn scores(spec: &AttentionSpec, places: u16) -> Program {
         let value = push(&mut body, Inst::Bin(Bin::Mul, dot, scale));
         push(&mut body, store_of(Rows::score(i, places), Len::ZERO, Mem::F32, value));
     }
-    of_rows(places, vec![dots, Stmt::Once { body, outs: Vec::new() }])
+    of_rows(places, vec![dots, Stmt::Scalar { body, outs: Vec::new() }])
 }
 
 /// Adds the rows of values at each place, weighted by their scores, to the sums.
 fn weighted(spec: &AttentionSpec, places: u16) -> Program {
     let (mut body, mut outs) = (Vec::new(), Vec::new());
     for i in 0..places {
-        outs.push((push(&mut body, load_of(Rows::score(i, places), Len::ZERO, Mem::F32)), i));
+        let value = push(&mut body, load_of(Rows::score(i, places), Len::ZERO, Mem::F32));
+        outs.push(ScalarOutput { value, slot: i });
     }
-    let weights = Stmt::Once { body, outs };
+    let weights = Stmt::Scalar { body, outs };
     let mut body = Vec::new();
     let mut sum = load(&mut body, Rows::SINGLE);
     for i in 0..places {
@@ -149,7 +150,7 @@ fn weighted(spec: &AttentionSpec, places: u16) -> Program {
         sum = push(&mut body, Inst::Fma(weight, value, sum));
     }
     store(&mut body, Rows::SINGLE, sum);
-    of_rows(places, vec![weights, Stmt::Map { len: Len::Const(spec.width), body, folds: Vec::new() }])
+    of_rows(places, vec![weights, Stmt::Map { len: Len::Const(spec.width), body, reductions: Vec::new() }])
 }
 
 /// The pointers of [`scaled`].

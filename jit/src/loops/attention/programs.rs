@@ -2,7 +2,7 @@
 
 use super::{PADDED, SEEN, few, sees_part};
 use crate::code::Pointer;
-use crate::lanes::{Bin, Fold, Inst, Len, Mem, PANEL, Program, Ptr, Stmt, Ty, derive};
+use crate::lanes::{Bin, Inst, Len, Mem, PANEL, Program, Ptr, Reduce, RowReduction, Stmt, Ty, derive};
 use crate::loops::address::row_stride;
 use crate::loops::columns::{Count, Cut, Tiles};
 use crate::loops::nest::{Pointers, Pool, ProgramId};
@@ -107,7 +107,7 @@ fn pack_value(spec: &AttentionSpec) -> Program {
                 store_of(finite, Len::ONE, Mem::F32, 4),
             ]);
         }
-        Stmt::Map { len: Len::Const((spec.width - i * PANEL).min(PANEL)), body, folds: Vec::new() }
+        Stmt::Map { len: Len::Const((spec.width - i * PANEL).min(PANEL)), body, reductions: Vec::new() }
     };
     let stmts = (0..panels).map(&mut panel).collect();
     Program { ptrs: finite + u16::from(sees_part(spec)), derived, stmts, ..Program::default() }
@@ -133,9 +133,13 @@ impl SumOfRow {
 /// The sum of a row as wide as a head.
 fn sum_of_row(spec: &AttentionSpec) -> Program {
     let row = vec![load_of(SumOfRow::ROW, Len::ONE, Mem::F32)];
-    let sum = Stmt::Map { len: Len::Const(spec.width), body: row, folds: vec![(Fold::Sum, 0, 0)] };
+    let sum = Stmt::Map {
+        len: Len::Const(spec.width),
+        body: row,
+        reductions: vec![RowReduction { how: Reduce::Sum, value: 0, slot: 0 }],
+    };
     let store = store_of(SumOfRow::SUM, Len::ZERO, Mem::F32, 0);
-    let store = Stmt::Once { body: vec![Inst::Slot(0, Ty::F), store], outs: Vec::new() };
+    let store = Stmt::Scalar { body: vec![Inst::Slot(0, Ty::F), store], outs: Vec::new() };
     Program { ptrs: 2, slots: 1, stmts: vec![sum, store], ..Program::default() }
 }
 

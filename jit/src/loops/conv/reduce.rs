@@ -2,7 +2,7 @@
 //! outside of the image is passed over.
 
 use crate::code::{FunctionCode, Pointer};
-use crate::lanes::{Bin, Cmp, Fold, Inst, Len, Program, Reg, derive};
+use crate::lanes::{Bin, Cmp, Inst, Len, Program, Reduce, Reg, derive};
 use crate::loops::address::address;
 use crate::loops::nest::{Nest, Pointers, Pool, ProgramId};
 use crate::loops::program::{self, InPlace, load, map, push, store};
@@ -122,7 +122,7 @@ impl<'s> Reduction<'s> {
         let filters_apart = if let WindowReduction::Filtered { apart, .. } = how { apart } else { 0 };
         let pieces = pieces(window).map(|count| (pool.add(&piece(window, how, count)), count)).to_vec();
         let (begin, sum) = if how == WindowReduction::Max {
-            let least = program::fill(Len::Const(window.chunk), Fold::Max.identity());
+            let least = program::fill(Len::Const(window.chunk), Reduce::Max.identity());
             (pool.add(&least), None)
         } else {
             let clear = pool.add(&sums::clear(window.chunk));

@@ -64,7 +64,7 @@ fn transform(spec: &WinogradSpec) -> Program {
             store(&mut body, ptr, value);
         }
     }
-    let stmt = Stmt::Map { len: Len::Const(spec.channels), body, folds: Vec::new() };
+    let stmt = Stmt::Map { len: Len::Const(spec.channels), body, reductions: Vec::new() };
     Program { ptrs: side as u16 + 1, derived, stmts: vec![stmt], ..Program::default() }
 }
 

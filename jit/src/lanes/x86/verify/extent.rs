@@ -75,7 +75,7 @@ impl Extents {
         };
         for stmt in &p.stmts {
             let (count, rows, body) = match stmt {
-                Stmt::Once { body, .. } => (1, 1, body),
+                Stmt::Scalar { body, .. } => (1, 1, body),
                 Stmt::Map { len: n, body, .. } => (len(*n)?, 1, body),
                 Stmt::Tile(tile) => {
                     let (rows, cols) = (i64::from(tile.rows), i64::from(tile.cols));
