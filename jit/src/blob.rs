@@ -22,21 +22,21 @@ pub struct Arguments {
     pub guard: *mut u64,
     /// Bytes from the start of working memory to this thread's part of it.
     pub scratch: i64,
-    /// Which units are meant, as [`Part`] numbers them.
-    pub part: i64,
+    /// Which units are meant, as [`UnitKind`] numbers them.
+    pub unit_kind: i64,
 }
 
 /// What the units of a call are. Only matmuls tell them apart: other kernels have rows alone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Part {
+pub enum UnitKind {
     /// Rows, [`Blocking::rows`](crate::Blocking::rows) at a time, with all that is fused to them; or heads,
     /// or panels.
     Rows = 0,
     /// Columns of a matmul, [`Blocking::cols`](crate::Blocking::cols) at a time, for all rows, without the
     /// work on whole rows.
     Columns = 1,
-    /// The work on whole rows alone, once [`Part::Columns`] is done for all columns; units as in
-    /// [`Part::Rows`].
+    /// The work on whole rows alone, once [`UnitKind::Columns`] is done for all columns; units as in
+    /// [`UnitKind::Rows`].
     RowWork = 2,
 }
 

@@ -1,4 +1,4 @@
-//! From a graph to native code. Part of the crate `tancho`.
+//! From a graph to native code. UnitKind of the crate `tancho`.
 //!
 //! [`compile`] is the whole way in order: the graph passes, fusion, lowering to
 //! kernel specs, each spec to a Cranelift function once, executable memory.
@@ -23,7 +23,7 @@ mod target;
 pub mod testing;
 pub mod winograd;
 
-pub use blob::{Arguments, KernelFn, Part, STATUS_SLOTS};
+pub use blob::{Arguments, KernelFn, STATUS_SLOTS, UnitKind};
 pub use format::Format;
 pub use lower::{Constant, Scale, Schedule, Step, WeightPack, WeightPart};
 pub use machine::{Blocking, Machine};
@@ -178,7 +178,7 @@ pub fn compile(graph: &Graph, target: Target, options: Options<'_>) -> Result<Co
     let isa = target.back_end()?;
     let x86 = matches!(isa.triple().architecture, target_lexicon::Architecture::X86_64);
     let mut blob = blob::CodeBlob::new(isa)?;
-    let lanes_options = lanes::clif::Options { x86, checked: target.is_checked() };
+    let lanes_options = lanes::clif::ClifOptions { x86, checked: target.is_checked() };
     let mut functions =
         codegen::Functions::new(&mut blob.module, lanes_options, target.machine(), options.dump);
     let ids =

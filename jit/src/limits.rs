@@ -8,7 +8,7 @@
 
 use crate::blob::{Arguments, CodeBlob, KernelFn};
 use crate::codegen::Functions;
-use crate::lanes::clif::Options;
+use crate::lanes::clif::ClifOptions;
 use crate::lanes::x86::peak;
 use crate::lanes::{Bin, Inst, Len, Mem, Program, Ptr, Reduce, RowReduction, Stmt, Ty};
 use crate::{CompileError, Target};
@@ -44,7 +44,7 @@ impl Probes {
         let x86 = matches!(isa.triple().architecture, target_lexicon::Architecture::X86_64);
         let mut blob = CodeBlob::new(isa)?;
         let mut functions =
-            Functions::new(&mut blob.module, Options { x86, checked: false }, target.machine(), false);
+            Functions::new(&mut blob.module, ClifOptions { x86, checked: false }, target.machine(), false);
         let (multiply_adds, flops) = match target.width() {
             Some(width) => {
                 let function = || "multiply_adds".to_string();

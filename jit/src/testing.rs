@@ -7,9 +7,9 @@
 
 use crate::blob::{Arguments, CodeBlob, KernelFn};
 use crate::codegen::Functions;
-use crate::lanes::clif::Options;
-use crate::lanes::oracle::{Memory, Pointer};
 use crate::lanes::Program;
+use crate::lanes::clif::ClifOptions;
+use crate::lanes::oracle::{Memory, Pointer};
 use crate::machine::Machine;
 use crate::{CompileError, Isa, Target};
 
@@ -82,8 +82,12 @@ impl Function {
         let isa = target.back_end()?;
         let x86 = matches!(isa.triple().architecture, target_lexicon::Architecture::X86_64);
         let mut blob = CodeBlob::new(isa)?;
-        let mut functions =
-            Functions::new(&mut blob.module, Options { x86, checked: target.is_checked() }, machine, false);
+        let mut functions = Functions::new(
+            &mut blob.module,
+            ClifOptions { x86, checked: target.is_checked() },
+            machine,
+            false,
+        );
         let ids = programs.iter().map(|p| functions.caller(p)).collect::<Result<Vec<_>, _>>()?;
         let kernels = blob.finish(&ids)?;
         let made = |(kernel, p): (KernelFn, &&Program)| Function {

@@ -132,7 +132,7 @@ impl<'e> Scheduler<'e> {
 
     /// Row scalars of depth `p`.
     fn scalars(&mut self, p: usize) -> Option<Stmt> {
-        let mut b = Body::default();
+        let mut b = PassBody::default();
         let mut outs = Vec::new();
         for i in 0..self.e.insts.len() {
             let inst = self.e.insts[i];
@@ -150,7 +150,7 @@ impl<'e> Scheduler<'e> {
 
     /// The pass over the row for reductions and stores of values of depth `p`.
     fn map(&mut self, p: usize, len: Len) -> Option<Stmt> {
-        let mut b = Body::default();
+        let mut b = PassBody::default();
         let mut reductions = Vec::new();
         let kept: Vec<(Reg, Ptr)> =
             self.kept.iter().filter(|(r, _)| self.depth[**r as usize] == p).map(|(r, p)| (*r, *p)).collect();
@@ -199,7 +199,7 @@ impl<'e> Scheduler<'e> {
     /// Emits what `r` needs in the body of pass `p`; `wide` in a map, else among row scalars. A list of what
     /// is still to be emitted takes the place of a recursion, which would be as deep as the longest chain of
     /// instructions.
-    fn emit(&mut self, r: Reg, p: usize, b: &mut Body, wide: bool) -> Reg {
+    fn emit(&mut self, r: Reg, p: usize, b: &mut PassBody, wide: bool) -> Reg {
         let mut wanted = vec![r];
         while let Some(&r) = wanted.last() {
             if b.done.contains_key(&r) {
@@ -238,7 +238,7 @@ impl<'e> Scheduler<'e> {
     }
 
     /// Emits `r`, whose operands are.
-    fn emit_one(&mut self, r: Reg, p: usize, b: &mut Body, wide: bool) {
+    fn emit_one(&mut self, r: Reg, p: usize, b: &mut PassBody, wide: bool) {
         let inst = self.e.insts[r as usize];
         let made = if self.is_in_slot(r, p, wide) {
             let slot = self.slot(r);
@@ -264,12 +264,12 @@ impl<'e> Scheduler<'e> {
 }
 
 #[derive(Default)]
-struct Body {
+struct PassBody {
     insts: Vec<Inst>,
     done: BTreeMap<Reg, Reg>,
 }
 
-impl Body {
+impl PassBody {
     fn push(&mut self, i: Inst) -> Reg {
         self.insts.push(i);
         (self.insts.len() - 1) as Reg

@@ -37,10 +37,10 @@ impl Quantize {
 pub struct Conversion {
     k: i64,
     pub encoding: Encoding,
-    how: How,
+    how: ConversionPrograms,
 }
 
-enum How {
+enum ConversionPrograms {
     /// A row at a time.
     Bf16(ProgramId<Copy>),
     /// A group at a time.
@@ -51,8 +51,10 @@ impl Conversion {
     /// Adds the program that converts a row, or a group of one.
     pub fn new(k: i64, encoding: Encoding, pool: &mut Pool) -> Conversion {
         let how = match encoding.group() {
-            Some(group) => How::Integers(group, pool.add(&quantize(encoding, Len::Const(group.terms)))),
-            None => How::Bf16(pool.add(&to_bf16(Len::Const(k)))),
+            Some(group) => {
+                ConversionPrograms::Integers(group, pool.add(&quantize(encoding, Len::Const(group.terms))))
+            }
+            None => ConversionPrograms::Bf16(pool.add(&to_bf16(Len::Const(k)))),
         };
         Conversion { k, encoding, how }
     }
@@ -65,8 +67,8 @@ impl Conversion {
     /// Converts one row.
     pub fn convert(&self, nest: &Nest, code: &mut FunctionCode<'_, '_>, from: Pointer, to: Pointer) {
         let (group, program) = match self.how {
-            How::Bf16(program) => return nest.call(code, program, Copy { from, to }),
-            How::Integers(group, program) => (group, program),
+            ConversionPrograms::Bf16(program) => return nest.call(code, program, Copy { from, to }),
+            ConversionPrograms::Integers(group, program) => (group, program),
         };
         let (zero, count) = (code.int(0), code.int(self.k / group.terms));
         code.for_each(zero, count, 1, &mut |code, i| {

@@ -83,12 +83,12 @@ pub fn fill(len: Len, bits: u32) -> Program {
 }
 
 /// The pointers of work that was scheduled: its slots, then scratch rows.
-pub struct Scheduled {
+pub struct WorkPointers {
     pub slots: Vec<Pointer>,
     pub scratch: Vec<Pointer>,
 }
 
-impl Pointers for Scheduled {
+impl Pointers for WorkPointers {
     fn in_order(mut self) -> Vec<Pointer> {
         self.slots.extend(self.scratch);
         self.slots

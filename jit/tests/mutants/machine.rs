@@ -42,7 +42,7 @@ pub enum Run {
     Endless,
 }
 
-struct Machine<'c> {
+struct Emulator<'c> {
     code: &'c [u8],
     end: i64,
     arguments: Vec<i64>,
@@ -59,7 +59,7 @@ struct Machine<'c> {
 pub fn run(code: &[u8], p: &Program, ints: &[i64]) -> Run {
     let list = decode(code);
     let at: BTreeMap<u64, usize> = list.iter().enumerate().map(|(n, i)| (i.ip(), n)).collect();
-    let mut m = Machine {
+    let mut m = Emulator {
         code,
         end: list.last().map_or(0, |i| i.next_ip() as i64),
         arguments: (0..i64::from(p.ptrs)).map(|p| start(p + 1)).chain(ints.iter().copied()).collect(),
@@ -108,7 +108,7 @@ fn taken(m: Mnemonic, flags: i128) -> bool {
     }
 }
 
-impl Machine<'_> {
+impl Emulator<'_> {
     /// Notes the bytes of one lane.
     fn touch(&mut self, address: i64, size: i64, written: bool) -> Option<()> {
         let area = address >> 40;

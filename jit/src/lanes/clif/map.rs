@@ -4,7 +4,7 @@ use super::*;
 
 /// A map statement under construction.
 struct Map<'m> {
-    emit: &'m Emit,
+    emit: &'m Translator,
     body: &'m [Inst],
     reductions: &'m [RowReduction],
     /// Vectors of an iteration of the first loop.
@@ -19,7 +19,7 @@ struct Map<'m> {
 
 /// Emits the body for each of `len` elements, and leaves the results of the reductions in their row scalars.
 pub fn map(
-    emit: &mut Emit,
+    emit: &mut Translator,
     code: &mut FunctionCode<'_, '_>,
     len: Len,
     body: &[Inst],
@@ -77,7 +77,7 @@ impl Map<'_> {
         wide: bool,
         acc: &[Value],
     ) -> Vec<Value> {
-        let place = Place { wide, index: Some(i), plus, row: 0, acc: None };
+        let place = BodyPosition { wide, index: Some(i), plus, row: 0, acc: None };
         let regs = self.emit.body(code, self.body, place, &self.hoisted[usize::from(wide)]);
         let with = |(reduction, acc): (&RowReduction, &Value)| {
             self.emit.reduce(code, reduction.how, *acc, regs[reduction.value as usize])
@@ -116,7 +116,7 @@ impl Map<'_> {
     }
 }
 
-impl Emit {
+impl Translator {
     fn identity(&self, code: &mut FunctionCode<'_, '_>, how: Reduce, wide: bool) -> Value {
         let bits = how.identity();
         match how.ty() {

@@ -2,12 +2,12 @@
 
 use super::*;
 
-impl Emit {
+impl Translator {
     /// Pointer and constant offset of the first lane, and the bytes from lane to lane.
     fn address(
         &self,
         code: &mut FunctionCode<'_, '_>,
-        place: Place,
+        place: BodyPosition,
         ptr: Ptr,
         steps: (Len, Len),
         size: i64,
@@ -58,7 +58,7 @@ impl Emit {
     fn lanes(
         &self,
         code: &mut FunctionCode<'_, '_>,
-        place: Place,
+        place: BodyPosition,
         ptr: Ptr,
         steps: (Len, Len),
         size: i64,
@@ -85,7 +85,7 @@ impl Emit {
     pub fn load(
         &self,
         code: &mut FunctionCode<'_, '_>,
-        place: Place,
+        place: BodyPosition,
         ptr: Ptr,
         steps: (Len, Len),
         mem: Mem,
@@ -168,7 +168,7 @@ impl Emit {
     pub fn store(
         &self,
         code: &mut FunctionCode<'_, '_>,
-        place: Place,
+        place: BodyPosition,
         ptr: Ptr,
         steps: (Len, Len),
         mem: Mem,

@@ -19,7 +19,7 @@ use parts::Sums;
 
 /// What the code is for.
 #[derive(Clone, Copy, Debug)]
-pub struct Options {
+pub struct ClifOptions {
     /// x86-64: a vector conversion that is one instruction there.
     pub x86: bool,
     /// Test each access against its buffer.
@@ -28,7 +28,7 @@ pub struct Options {
 
 /// The signature of a program's function: pointers, integers, and in checked mode
 /// low and size of each pointer's buffer and the guard.
-pub fn signature(p: &Program, o: Options, call_conv: isa::CallConv) -> Signature {
+pub fn signature(p: &Program, o: ClifOptions, call_conv: isa::CallConv) -> Signature {
     let mut n = p.ptrs + p.ints;
     if o.checked {
         n += 2 * p.ptrs + 1;
@@ -41,7 +41,7 @@ pub fn signature(p: &Program, o: Options, call_conv: isa::CallConv) -> Signature
 /// Builds the function of a program.
 pub fn build(
     p: &Program,
-    o: Options,
+    o: ClifOptions,
     func: &mut Function,
     ctx: &mut FunctionBuilderContext,
     config: TargetFrontendConfig,
@@ -56,7 +56,7 @@ pub fn build(
     let extent = |i: usize| {
         o.checked.then(|| Extent { low: params[np + ni + 2 * i], size: params[np + ni + 2 * i + 1] })
     };
-    let mut m = Emit {
+    let mut m = Translator {
         derived: p.derived.clone(),
         ptrs: (0..np).map(|i| Pointer { addr: params[i], extent: extent(i) }).collect(),
         ints: params[np..np + ni].to_vec(),
@@ -73,7 +73,7 @@ pub fn build(
 }
 
 #[derive(Clone)]
-struct Emit {
+struct Translator {
     derived: Vec<Derived>,
     ptrs: Vec<Pointer>,
     ints: Vec<Value>,
@@ -84,7 +84,7 @@ struct Emit {
 
 /// Where a body stands: its element, and in a tile its row and accumulator.
 #[derive(Clone, Copy)]
-struct Place {
+struct BodyPosition {
     /// Four lanes, or one.
     wide: bool,
     /// The first element's number as a run-time value; `None` is 0.
@@ -104,11 +104,11 @@ fn lane_type(t: Ty, wide: bool) -> Type {
     }
 }
 
-impl Emit {
+impl Translator {
     fn stmt(&mut self, code: &mut FunctionCode<'_, '_>, stmt: &Stmt) {
         match stmt {
             Stmt::Scalar { body, outs } => {
-                let place = Place { wide: false, index: None, plus: 0, row: 0, acc: None };
+                let place = BodyPosition { wide: false, index: None, plus: 0, row: 0, acc: None };
                 let regs = self.body(code, body, place, &[]);
                 for ScalarOutput { value, slot } in outs {
                     self.slots[usize::from(*slot)] = Some(regs[*value as usize]);
@@ -150,7 +150,7 @@ impl Emit {
 
     /// A comparison as a mask of 32-bit lanes.
     fn cmp(&self, code: &mut FunctionCode<'_, '_>, op: Cmp, a: Value, b: Value, ty: Ty) -> Value {
-        let wide = Emit::is_wide(code, a);
+        let wide = Translator::is_wide(code, a);
         let m = if ty == Ty::F {
             let cc = match op {
                 Cmp::Eq => FloatCC::Equal,
@@ -176,7 +176,7 @@ impl Emit {
     }
 
     fn select(&self, code: &mut FunctionCode<'_, '_>, m: Value, a: Value, b: Value) -> Value {
-        if Emit::is_wide(code, m) {
+        if Translator::is_wide(code, m) {
             let t = code.builder.func.dfg.value_type(a);
             let m = self.cast(code, m, t);
             code.ins().bitselect(m, a, b)
@@ -217,7 +217,7 @@ impl Emit {
     }
 
     fn un(&self, code: &mut FunctionCode<'_, '_>, op: Un, a: Value) -> Value {
-        let wide = Emit::is_wide(code, a);
+        let wide = Translator::is_wide(code, a);
         let int = lane_type(Ty::I, wide);
         match op {
             Un::Sqrt => code.ins().sqrt(a),
@@ -270,7 +270,7 @@ impl Emit {
         &self,
         code: &mut FunctionCode<'_, '_>,
         body: &[Inst],
-        place: Place,
+        place: BodyPosition,
         known: &[Option<Value>],
     ) -> Vec<Value> {
         let types = body_types(body);
@@ -313,7 +313,7 @@ impl Emit {
         regs
     }
 
-    fn index(&self, code: &mut FunctionCode<'_, '_>, place: Place) -> Value {
+    fn index(&self, code: &mut FunctionCode<'_, '_>, place: BodyPosition) -> Value {
         let zero = code.int(0);
         let i = code.add_imm(place.index.unwrap_or(zero), place.plus);
         let i = code.ins().ireduce(I32, i);

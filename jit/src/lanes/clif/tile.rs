@@ -4,7 +4,7 @@ use super::*;
 use crate::lanes::UNROLL;
 
 /// A tile's operands.
-struct Operands {
+struct TileOperands {
     /// Vectors of a row of accumulators.
     vectors: i64,
     /// Four columns to a vector, or one.
@@ -17,7 +17,7 @@ struct Operands {
     right: Pointer,
 }
 
-impl Operands {
+impl TileOperands {
     /// Bytes from one vector of columns to the next.
     fn step(&self) -> i64 {
         if self.wide { 16 } else { 4 }
@@ -39,7 +39,7 @@ fn spread(code: &mut FunctionCode<'_, '_>, s: Value, wide: bool) -> Value {
     if wide { code.ins().splat(if ty == F32 { F32X4 } else { I32X4 }, s) } else { s }
 }
 
-impl Emit {
+impl Translator {
     /// A tile: its sums, then its body for each accumulator.
     pub fn tile(&self, code: &mut FunctionCode<'_, '_>, tile: &Tile) {
         let operands = self.operands(code, tile);
@@ -53,14 +53,19 @@ impl Emit {
         for row in 0..i64::from(tile.rows) {
             for v in 0..operands.vectors {
                 let acc = Some(acc[(row * operands.vectors + v) as usize]);
-                let place =
-                    Place { wide: operands.wide, index: None, plus: v * operands.step() / 4, row, acc };
+                let place = BodyPosition {
+                    wide: operands.wide,
+                    index: None,
+                    plus: v * operands.step() / 4,
+                    row,
+                    acc,
+                };
                 self.body(code, &tile.body, place, &hoisted);
             }
         }
     }
 
-    fn operands(&self, code: &mut FunctionCode<'_, '_>, tile: &Tile) -> Operands {
+    fn operands(&self, code: &mut FunctionCode<'_, '_>, tile: &Tile) -> TileOperands {
         let (rows, cols) = (i64::from(tile.rows), i64::from(tile.cols));
         let wide = cols % 4 == 0;
         let first = self.ptrs[tile.left as usize];
@@ -78,14 +83,14 @@ impl Emit {
             .collect();
         let vectors = if wide { cols / 4 } else { cols };
         let right = self.ptrs[tile.right as usize];
-        Operands { vectors, wide, encoding: tile.encoding, left, one_base, right }
+        TileOperands { vectors, wide, encoding: tile.encoding, left, one_base, right }
     }
 
     /// Sums of floats.
     fn sums(
         &self,
         code: &mut FunctionCode<'_, '_>,
-        operands: &Operands,
+        operands: &TileOperands,
         k: Len,
         start: &[Value],
     ) -> Vec<Value> {
@@ -115,7 +120,7 @@ impl Emit {
     fn rows(
         &self,
         code: &mut FunctionCode<'_, '_>,
-        operands: &Operands,
+        operands: &TileOperands,
         i: Value,
         acc: &[Value],
         count: i64,
@@ -196,7 +201,7 @@ impl Emit {
     fn groups(
         &self,
         code: &mut FunctionCode<'_, '_>,
-        operands: &Operands,
+        operands: &TileOperands,
         (k, group): (Len, Group),
         start: &[Value],
     ) -> Vec<Value> {
@@ -220,7 +225,7 @@ impl Emit {
     fn one_group(
         &self,
         code: &mut FunctionCode<'_, '_>,
-        operands: &Operands,
+        operands: &TileOperands,
         group: Group,
         i: Value,
         acc: &[Value],
@@ -275,7 +280,7 @@ impl Emit {
     fn group_row(
         &self,
         code: &mut FunctionCode<'_, '_>,
-        operands: &Operands,
+        operands: &TileOperands,
         (left, right): (&[(Pointer, i64)], Pointer),
         row: Value,
         sums: &[Value],

@@ -11,7 +11,7 @@ pub type Memory = Vec<Vec<u8>>;
 /// A pointer of the oracle: buffer and byte offset.
 pub type Pointer = (usize, i64);
 
-struct Machine<'a> {
+struct Execution<'a> {
     program: &'a Program,
     mem: &'a mut Memory,
     ptrs: &'a [Pointer],
@@ -25,7 +25,7 @@ pub fn run(program: &Program, mem: &mut Memory, ptrs: &[Pointer], ints: &[i64]) 
         ptrs.len() == program.ptrs as usize && ints.len() == program.ints as usize,
         "arguments as declared"
     );
-    let mut m = Machine { program, mem, ptrs, ints, slots: vec![0; program.slots as usize] };
+    let mut m = Execution { program, mem, ptrs, ints, slots: vec![0; program.slots as usize] };
     for stmt in &program.stmts {
         m.stmt(stmt);
     }
@@ -39,7 +39,7 @@ fn mask(b: bool) -> u32 {
     if b { u32::MAX } else { 0 }
 }
 
-impl Machine<'_> {
+impl Execution<'_> {
     fn len(&self, l: Len) -> i64 {
         match l {
             Len::Const(n) => n,

@@ -1,11 +1,11 @@
 //! The sum of one accumulator of a register tile, in every encoding of its operands.
 
-use super::{Machine, f, half};
+use super::{Execution, f, half};
 use crate::lanes::{Encoding, Group, Len, Mem, PANEL, PART, Parts, Ptr, Tile, Total, UNROLL};
 
 /// One row of the left operand and one column of the right one.
 pub struct Column<'m> {
-    pub machine: &'m Machine<'m>,
+    pub machine: &'m Execution<'m>,
     pub tile: &'m Tile,
     /// Elements from the left operand's pointer to the row.
     pub row: i64,

@@ -1,14 +1,15 @@
 //! Straight-line bodies: registers by last use, constants and row scalars as memory operands.
 
 use super::asm::{Mask, ORDERED, Op2, Op3, Rm, Shift, V};
-use super::{Emit, Refused, Width};
+use super::memory::Elements;
+use super::{Emitter, Refused, Width};
 use crate::lanes::{Bin, Cmp, Inst, Len, Reg, Ty, Un, body_types};
 use iced_x86::{MemoryOperand, Register};
 use std::collections::BTreeMap;
 
 /// Where a body stands.
 #[derive(Clone)]
-pub struct Place<'m> {
+pub struct BodyPosition<'m> {
     /// The register each pointer argument is in, already at this row.
     pub bases: &'m BTreeMap<u16, Register>,
     /// The register that holds the element's number.
@@ -33,12 +34,12 @@ pub struct Tail {
     /// Their lanes.
     pub mask: Mask,
     /// How many are left; or, in a register, how many the whole row has.
-    pub count: Count,
+    pub count: ElementCount,
 }
 
 /// A number of elements.
 #[derive(Clone, Copy)]
-pub enum Count {
+pub enum ElementCount {
     Known(i64),
     Register(Register),
 }
@@ -78,13 +79,13 @@ impl Live<'_> {
     }
 }
 
-impl Emit<'_> {
+impl Emitter<'_> {
     /// Emits a body; `keep` are registers whose values the caller reads afterwards, in order. Registers come
     /// from `free`, and all but those of `keep` go back to it (the accumulator's too).
     pub fn body(
         &mut self,
         body: &[Inst],
-        place: &Place<'_>,
+        place: &BodyPosition<'_>,
         keep: &[Reg],
         free: &mut Vec<V>,
     ) -> Result<Vec<Rm>, Refused> {
@@ -128,7 +129,7 @@ impl Emit<'_> {
         inst: &Inst,
         body: &[Inst],
         types: &[Ty],
-        place: &Place<'_>,
+        place: &BodyPosition<'_>,
         live: &mut Live<'_>,
     ) -> Result<Loc, Refused> {
         Ok(match *inst {
@@ -145,11 +146,11 @@ impl Emit<'_> {
             Inst::Slot(s, _) => Loc::Mem(self.slot(s)),
             Inst::Acc => Loc::Reg(place.acc.ok_or_else(|| Refused("no accumulator here".into()))?),
             Inst::Load { ptr, step, row_step, mem } => {
-                Loc::Reg(self.load(place, (ptr, step, row_step), mem, live)?)
+                Loc::Reg(self.load(place, Elements { ptr, step, row_step }, mem, live)?)
             }
             Inst::Store { ptr, step, row_step, mem, value } => {
                 let (v, temporary) = self.register(value, live)?;
-                self.store(v, place, (ptr, step, row_step), mem, live)?;
+                self.store(v, place, Elements { ptr, step, row_step }, mem, live)?;
                 self.done(at, inst, temporary, live);
                 Loc::None
             }
@@ -242,7 +243,7 @@ impl Emit<'_> {
     }
 
     /// The numbers of the elements at hand.
-    fn index(&mut self, place: &Place<'_>, live: &mut Live<'_>) -> Result<Loc, Refused> {
+    fn index(&mut self, place: &BodyPosition<'_>, live: &mut Live<'_>) -> Result<Loc, Refused> {
         if place.scalar {
             return Ok(self.operand(0));
         }

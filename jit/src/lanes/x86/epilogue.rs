@@ -1,9 +1,9 @@
 //! The body of a tile: what is done with each accumulator, row by row.
 
 use super::asm::V;
-use super::body::{Place, Tail};
-use super::tile::Size;
-use super::{Emit, Refused};
+use super::body::{BodyPosition, Tail};
+use super::tile::TileSize;
+use super::{Emitter, Refused};
 use crate::lanes::{Inst, Len, Ptr};
 use iced_x86::{Code, Instruction, Register};
 use std::collections::BTreeMap;
@@ -17,12 +17,12 @@ struct Pointers {
     strides: BTreeMap<u16, Register>,
 }
 
-impl Emit<'_> {
+impl Emitter<'_> {
     /// Emits the body for each accumulator. `spare` are free vector registers, `last` is the mask of a last
     /// vector that is not whole.
     pub fn epilogue(
         &mut self,
-        size: Size,
+        size: TileSize,
         body: &[Inst],
         spare: Vec<V>,
         last: Option<Tail>,
@@ -34,7 +34,7 @@ impl Emit<'_> {
             for v in 0..size.vectors {
                 let tail = if v + 1 == size.vectors { last } else { None };
                 let acc = size.accumulator(r, v);
-                let place = Place {
+                let place = BodyPosition {
                     bases: &pointers.bases,
                     index: None,
                     plus: v * lanes,

@@ -2,19 +2,19 @@
 //! scaled and added to the accumulators.
 
 use super::asm::{Mask, Op2, Op3, Rm, Shift, V};
-use super::operands::Operands;
+use super::operands::TileOperands;
 use super::parts::Sums;
-use super::tile::Size;
-use super::{Emit, Refused};
+use super::tile::TileSize;
+use super::{Emitter, Refused};
 use crate::lanes::{Encoding, Group, Len, Tile};
 use iced_x86::{Code, Instruction};
 
 /// A tile of integers whose sums are being made.
 struct Grouped {
-    size: Size,
+    size: TileSize,
     encoding: Encoding,
     group: Group,
-    operands: Operands,
+    operands: TileOperands,
     /// The lanes of the last vector, if it is not whole.
     mask: Option<Mask>,
     /// The sum of a group for each accumulator.
@@ -35,13 +35,13 @@ impl Grouped {
     }
 }
 
-impl Emit<'_> {
+impl Emitter<'_> {
     /// A tile whose sums have `rows` 32-bit rows of panels of `panel` rows.
     pub fn grouped(&mut self, tile: &Tile, (rows, panel): (Len, Len), group: Group) -> Result<(), Refused> {
         let Len::Const(rows) = rows else {
             return Err(Refused("a number of groups that is no constant".into()));
         };
-        let size = Size::of(tile, self.a.width);
+        let size = TileSize::of(tile, self.a.width);
         self.check_registers(tile, size)?;
         let counter = self.general()?;
         let operands = self.operands(tile, size, panel)?;
@@ -74,7 +74,7 @@ impl Emit<'_> {
     }
 
     /// Vectors of the right operand held at a time: one row takes them one after another.
-    fn held(size: Size) -> i64 {
+    fn held(size: TileSize) -> i64 {
         if size.rows > 1 { size.vectors } else { 1 }
     }
 
@@ -83,7 +83,7 @@ impl Emit<'_> {
         encoding == Encoding::Nibbles || !self.dots
     }
 
-    fn check_registers(&self, tile: &Tile, size: Size) -> Result<(), Refused> {
+    fn check_registers(&self, tile: &Tile, size: TileSize) -> Result<(), Refused> {
         let each = if self.two_registers(tile.encoding) { 2 } else { 1 };
         let operands = Self::held(size) * each + each + i64::from(!self.dots) + i64::from(size.remainder > 0);
         if 2 * size.accumulators() + operands > i64::from(self.a.width.registers()) {
@@ -96,9 +96,9 @@ impl Emit<'_> {
     fn group_registers(
         &self,
         tile: &Tile,
-        size: Size,
+        size: TileSize,
         group: Group,
-        (operands, mask): (Operands, Option<Mask>),
+        (operands, mask): (TileOperands, Option<Mask>),
         mut spare: Vec<V>,
     ) -> Result<Grouped, Refused> {
         let mut take = || spare.pop().ok_or_else(|| Refused("too few registers".into()));

@@ -1,16 +1,16 @@
 //! Rows: several vectors an iteration, then one, then a masked tail; reductions over all of them.
 
 use super::asm::{Mask, Op2, Op3, Rm, V};
-use super::body::{Count, Place, Tail};
+use super::body::{BodyPosition, ElementCount, Tail};
 use super::parts::Sums;
-use super::{Emit, Refused, Width};
+use super::{Emitter, Refused, Width};
 use crate::lanes::{Bin, Inst, Len, PART, Reduce, Reg, RowReduction, ScalarOutput};
 use iced_x86::{Code, Instruction, MemoryOperand, Register};
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 
 /// What comes after each iteration of a loop, with the registers that are free there.
-type Behind<'f, 'p> = &'f mut dyn FnMut(&mut Emit<'p>, &[V]) -> Result<(), Refused>;
+type Behind<'f, 'p> = &'f mut dyn FnMut(&mut Emitter<'p>, &[V]) -> Result<(), Refused>;
 
 /// What an iteration adds to a reduction.
 enum Term {
@@ -26,12 +26,12 @@ struct Row<'b> {
     index: Register,
 }
 
-impl<'p> Emit<'p> {
+impl<'p> Emitter<'p> {
     /// Row scalars: whole vectors of equal lanes.
     pub fn scalars(&mut self, body: &[Inst], outs: &[ScalarOutput]) -> Result<(), Refused> {
         let bases = self.bases(body)?;
         let mut free: Vec<V> = (0..self.a.width.registers()).rev().collect();
-        let place = Place {
+        let place = BodyPosition {
             bases: &bases,
             index: None,
             plus: 0,
@@ -158,8 +158,8 @@ impl<'p> Emit<'p> {
         }
         self.push(Instruction::with2(Code::Mov_r32_imm32, narrow(index), 0))?;
         let count = match len {
-            Len::Const(n) => Count::Known(n),
-            Len::Arg(i) => Count::Register(self.integer(i)?),
+            Len::Const(n) => ElementCount::Known(n),
+            Len::Arg(i) => ElementCount::Register(self.integer(i)?),
             Len::Local(local) => local.unbound(),
         };
         let summed: Vec<usize> =
@@ -194,7 +194,7 @@ impl<'p> Emit<'p> {
         }
         // A known number of elements that whole iterations use up leaves nothing for single vectors.
         let lanes = self.a.width.lanes();
-        if many > 1 && !matches!(count, Count::Known(n) if n % (many * lanes) < lanes) {
+        if many > 1 && !matches!(count, ElementCount::Known(n) if n % (many * lanes) < lanes) {
             self.iterations(&row, &count, 1, &accs, &mut free, &mut |_, _| Ok(()))?;
         }
         self.tail(&row, &count, &accs, &mut free)?;
@@ -213,7 +213,7 @@ impl<'p> Emit<'p> {
     fn iterations(
         &mut self,
         row: &Row<'_>,
-        count: &Count,
+        count: &ElementCount,
         vectors: i64,
         accs: &[Vec<V>],
         free: &mut Vec<V>,
@@ -222,17 +222,17 @@ impl<'p> Emit<'p> {
         let step = vectors * self.a.width.lanes();
         let top = self.a.label();
         let limit = match count {
-            Count::Known(n) if *n < step => return Ok(()),
-            Count::Known(n) => Count::Known(n / step * step),
-            Count::Register(n) => {
+            ElementCount::Known(n) if *n < step => return Ok(()),
+            ElementCount::Known(n) => ElementCount::Known(n / step * step),
+            ElementCount::Register(n) => {
                 let limit = self.general()?;
                 self.push(Instruction::with2(Code::Mov_r64_rm64, limit, *n))?;
                 self.push(Instruction::with2(Code::And_rm64_imm32, limit, -step as i32))?;
-                Count::Register(limit)
+                ElementCount::Register(limit)
             }
         };
         let after = self.a.label();
-        if let Count::Register(limit) = limit {
+        if let ElementCount::Register(limit) = limit {
             self.push(Instruction::with2(Code::Cmp_r64_rm64, row.index, limit))?;
             self.push(Instruction::with_branch(Code::Jge_rel32_64, after))?;
         }
@@ -244,16 +244,18 @@ impl<'p> Emit<'p> {
         self.push(Instruction::with2(Code::Add_rm64_imm32, row.index, step as i32))?;
         behind(self, free)?;
         match limit {
-            Count::Known(n) => self.push(Instruction::with2(
+            ElementCount::Known(n) => self.push(Instruction::with2(
                 Code::Cmp_rm64_imm32,
                 row.index,
                 i32::try_from(n).map_err(|_| Refused("a row beyond 31 bits".into()))?,
             ))?,
-            Count::Register(limit) => self.push(Instruction::with2(Code::Cmp_r64_rm64, row.index, limit))?,
+            ElementCount::Register(limit) => {
+                self.push(Instruction::with2(Code::Cmp_r64_rm64, row.index, limit))?
+            }
         }
         self.push(Instruction::with_branch(Code::Jl_rel32_64, top))?;
         self.a.place(after);
-        if matches!(limit, Count::Register(_)) {
+        if matches!(limit, ElementCount::Register(_)) {
             self.used -= 1;
         }
         Ok(())
@@ -263,18 +265,18 @@ impl<'p> Emit<'p> {
     fn tail(
         &mut self,
         row: &Row<'_>,
-        count: &Count,
+        count: &ElementCount,
         accs: &[Vec<V>],
         free: &mut Vec<V>,
     ) -> Result<(), Refused> {
         let lanes = self.a.width.lanes();
         let after = self.a.label();
         let tail = match count {
-            Count::Known(n) if n % lanes == 0 => return Ok(()),
-            Count::Known(n) => {
-                Tail { mask: self.known_mask(n % lanes, free)?, count: Count::Known(n % lanes) }
+            ElementCount::Known(n) if n % lanes == 0 => return Ok(()),
+            ElementCount::Known(n) => {
+                Tail { mask: self.known_mask(n % lanes, free)?, count: ElementCount::Known(n % lanes) }
             }
-            Count::Register(n) => {
+            ElementCount::Register(n) => {
                 let used = self.used;
                 let (remainder, help) = (self.general()?, self.general()?);
                 self.push(Instruction::with2(Code::Mov_r64_rm64, remainder, *n))?;
@@ -282,7 +284,7 @@ impl<'p> Emit<'p> {
                 self.push(Instruction::with_branch(Code::Jle_rel32_64, after))?;
                 let mask = self.run_time_mask(remainder, help, free)?;
                 self.used = used;
-                Tail { mask, count: Count::Register(*n) }
+                Tail { mask, count: ElementCount::Register(*n) }
             }
         };
         self.iteration(row, 0, Some(tail), accs.first(), free)?;
@@ -373,7 +375,7 @@ impl<'p> Emit<'p> {
         let products = row.reductions.iter().zip(&terms).filter(|(_, t)| matches!(t, Term::Product(..)));
         let without: Vec<Reg> = products.map(|(reduction, _)| reduction.value).collect();
         let index = Some(row.index);
-        let place = Place {
+        let place = BodyPosition {
             bases: &row.bases,
             index,
             plus,

@@ -77,7 +77,7 @@ const GENERAL: [Register; 14] = [
 const FREE: usize = 8;
 
 /// A function under construction.
-struct Emit<'p> {
+struct Emitter<'p> {
     a: Asm,
     /// Products of bytes are summed four at a time.
     dots: bool,
@@ -96,7 +96,7 @@ struct Emit<'p> {
 /// The program has a form that stays with Cranelift, or needs more registers than there are.
 pub fn emit(p: &Program, width: Width, dots: bool) -> Result<Vec<u8>, Refused> {
     let (a, held, frame) = (Asm::new(width), BTreeMap::new(), i64::from(p.slots) * 64);
-    let mut e = Emit { a, dots: dots && width == Width::Z, p, used: 0, most: 0, held, frame };
+    let mut e = Emitter { a, dots: dots && width == Width::Z, p, used: 0, most: 0, held, frame };
     for stmt in &p.stmts {
         e.used = 0;
         match stmt {
@@ -125,7 +125,7 @@ pub fn emit(p: &Program, width: Width, dots: bool) -> Result<Vec<u8>, Refused> {
     e.a.assemble(&before, &after)
 }
 
-impl Emit<'_> {
+impl Emitter<'_> {
     /// A free general register.
     fn general(&mut self) -> Result<Register, Refused> {
         let r = GENERAL

@@ -1,8 +1,8 @@
 //! Where a tile's operands are: addresses of the left operand's rows, of the right operand's panels, and of
 //! what is prefetched.
 
-use super::tile::Size;
-use super::{Emit, Refused};
+use super::tile::TileSize;
+use super::{Emitter, Refused};
 use crate::lanes::{Len, PANEL, Prefetch, Tile, UNROLL};
 use iced_x86::{Code, Instruction, MemoryOperand, Register};
 
@@ -40,7 +40,7 @@ impl RightVector {
 }
 
 /// Where a tile's operands are.
-pub struct Operands {
+pub struct TileOperands {
     /// The rows of the left operand.
     pub rows: Vec<LeftRow>,
     /// The vectors of the right operand.
@@ -51,20 +51,20 @@ pub struct Operands {
     prefetch: Option<(Register, u8)>,
 }
 
-impl Emit<'_> {
+impl Emitter<'_> {
     /// Loads the addresses of a tile's operands; `panel` is the number of 32-bit rows of a panel.
-    pub fn operands(&mut self, tile: &Tile, size: Size, panel: Len) -> Result<Operands, Refused> {
+    pub fn operands(&mut self, tile: &Tile, size: TileSize, panel: Len) -> Result<TileOperands, Refused> {
         let prefetch = match tile.prefetch {
             Some(Prefetch { arg, lines }) if lines > 0 => Some((self.pointer(arg)?, lines)),
             _ => None,
         };
-        let mut operands = Operands { rows: Vec::new(), right: Vec::new(), moving: Vec::new(), prefetch };
+        let mut operands = TileOperands { rows: Vec::new(), right: Vec::new(), moving: Vec::new(), prefetch };
         self.left_rows(tile, size, &mut operands)?;
         self.panels(tile, size, panel, &mut operands)?;
         Ok(operands)
     }
 
-    fn left_rows(&mut self, tile: &Tile, size: Size, operands: &mut Operands) -> Result<(), Refused> {
+    fn left_rows(&mut self, tile: &Tile, size: TileSize, operands: &mut TileOperands) -> Result<(), Refused> {
         let first = self.pointer(tile.left)?;
         let term = 4 * tile.encoding.left_len(tile.encoding.unit());
         operands.moving.push((first, term));
@@ -101,9 +101,9 @@ impl Emit<'_> {
     fn panels(
         &mut self,
         tile: &Tile,
-        size: Size,
+        size: TileSize,
         panel: Len,
-        operands: &mut Operands,
+        operands: &mut TileOperands,
     ) -> Result<(), Refused> {
         let lanes = self.a.width.lanes();
         let row = 4 * PANEL * tile.encoding.panel_rows(tile.encoding.unit());
@@ -141,7 +141,7 @@ impl Emit<'_> {
     }
 
     /// Prefetches what one iteration may, and moves the address on.
-    pub fn prefetch(&mut self, operands: &Operands) -> Result<(), Refused> {
+    pub fn prefetch(&mut self, operands: &TileOperands) -> Result<(), Refused> {
         let Some((address, lines)) = operands.prefetch else { return Ok(()) };
         for line in 0..i64::from(lines) {
             let at = MemoryOperand::with_base_displ(address, 64 * line);
@@ -151,7 +151,7 @@ impl Emit<'_> {
     }
 
     /// Moves the operands along the sum by `terms` terms or groups.
-    pub fn advance(&mut self, operands: &Operands, terms: i64) -> Result<(), Refused> {
+    pub fn advance(&mut self, operands: &TileOperands, terms: i64) -> Result<(), Refused> {
         for (register, bytes) in &operands.moving {
             self.push(Instruction::with2(Code::Add_rm64_imm32, *register, (terms * bytes) as i32))?;
         }

@@ -2,7 +2,7 @@
 //! [`Total`](crate::lanes::Total) says.
 
 use super::asm::{ORDERED, Op2, Op3, Rm, V};
-use super::{Emit, Refused};
+use super::{Emitter, Refused};
 use crate::lanes::{Len, PART, Parts, Program, Reduce, Stmt};
 use iced_x86::{Code, Instruction, MemoryOperand, Register};
 
@@ -50,7 +50,7 @@ impl Sums {
     }
 }
 
-impl Emit<'_> {
+impl Emitter<'_> {
     /// Where total `n` is, and what it lost: all totals lie side by side, so that few lines of the cache hold
     /// them.
     fn total(&mut self, sums: Sums, n: usize) -> (Rm, Rm) {

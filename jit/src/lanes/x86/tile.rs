@@ -2,16 +2,16 @@
 //! comes the epilogue.
 
 use super::asm::{Mask, Op2, Op3, Rm, Shift, V};
-use super::body::{Count, Tail};
-use super::operands::{LeftRow, Operands};
+use super::body::{ElementCount, Tail};
+use super::operands::{LeftRow, TileOperands};
 use super::parts::Sums;
-use super::{Emit, Refused, Width};
+use super::{Emitter, Refused, Width};
 use crate::lanes::{Encoding, Len, PART, Tile, UNROLL};
 use iced_x86::{Code, Instruction, Register};
 
 /// The size of a tile in vector registers.
 #[derive(Clone, Copy)]
-pub struct Size {
+pub struct TileSize {
     /// Rows of accumulators.
     pub rows: i64,
     /// Vectors of a row of accumulators.
@@ -20,10 +20,10 @@ pub struct Size {
     pub remainder: i64,
 }
 
-impl Size {
-    pub fn of(tile: &Tile, width: Width) -> Size {
+impl TileSize {
+    pub fn of(tile: &Tile, width: Width) -> TileSize {
         let (cols, lanes) = (i64::from(tile.cols), width.lanes());
-        Size { rows: i64::from(tile.rows), vectors: (cols + lanes - 1) / lanes, remainder: cols % lanes }
+        TileSize { rows: i64::from(tile.rows), vectors: (cols + lanes - 1) / lanes, remainder: cols % lanes }
     }
 
     pub fn accumulators(self) -> i64 {
@@ -42,14 +42,14 @@ impl Size {
 
     /// The mask of the last vector as the epilogue takes it.
     pub fn tail(self, mask: Option<Mask>) -> Option<Tail> {
-        mask.map(|mask| Tail { mask, count: Count::Known(self.remainder) })
+        mask.map(|mask| Tail { mask, count: ElementCount::Known(self.remainder) })
     }
 }
 
 /// A tile of floats whose sums are being made.
 struct Floats {
-    size: Size,
-    operands: Operands,
+    size: TileSize,
+    operands: TileOperands,
     /// The lanes of the last vector, if it is not whole.
     mask: Option<Mask>,
     /// Adds one product to an accumulator.
@@ -94,7 +94,7 @@ impl Halves {
     }
 }
 
-impl Emit<'_> {
+impl Emitter<'_> {
     /// Emits a tile: its sums, then its body for each accumulator.
     pub fn tile(&mut self, tile: &Tile) -> Result<(), Refused> {
         let encoding = tile.encoding;
@@ -131,7 +131,7 @@ impl Emit<'_> {
 
     /// Gives out the registers of a tile, loads its addresses and clears its accumulators.
     fn begin_floats(&mut self, tile: &Tile, k: Len, panel: Len) -> Result<Floats, Refused> {
-        let (size, in_halves) = (Size::of(tile, self.a.width), tile.encoding == Encoding::Halves);
+        let (size, in_halves) = (TileSize::of(tile, self.a.width), tile.encoding == Encoding::Halves);
         let (accumulators, all) = (size.accumulators(), i64::from(self.a.width.registers()));
         let masks = i64::from(size.remainder > 0);
         // A tile of several rows holds the vectors of the right operand. One row reads whole ones from
@@ -169,13 +169,13 @@ impl Emit<'_> {
     }
 
     /// Sets the accumulators to 0.
-    pub fn clear(&mut self, size: Size) -> Result<(), Refused> {
+    pub fn clear(&mut self, size: TileSize) -> Result<(), Refused> {
         size.registers().try_for_each(|i| self.a.op3(Op3::Xor, i, i, Rm::Reg(i)))
     }
 
     /// The mask of a last vector that is not whole. A tile that begins inside of a panel has nothing to read
     /// after its last column.
-    pub fn remainder_mask(&mut self, size: Size, spare: &mut Vec<V>) -> Result<Option<Mask>, Refused> {
+    pub fn remainder_mask(&mut self, size: TileSize, spare: &mut Vec<V>) -> Result<Option<Mask>, Refused> {
         if size.remainder == 0 { Ok(None) } else { self.known_mask(size.remainder, spare).map(Some) }
     }
 
@@ -232,7 +232,7 @@ impl Emit<'_> {
     /// Adds the accumulators to their totals where a part of the sums ends.
     pub fn add_parts(
         &mut self,
-        size: Size,
+        size: TileSize,
         sums: Sums,
         counter: Register,
         helpers: (V, V),

@@ -4,7 +4,7 @@ use super::{PADDED, SEEN, few, sees_part};
 use crate::code::Pointer;
 use crate::lanes::{Bin, Inst, Len, Mem, PANEL, Program, Ptr, Reduce, RowReduction, Stmt, Ty, derive};
 use crate::loops::address::row_stride;
-use crate::loops::columns::{Count, Cut, Tiles};
+use crate::loops::columns::{ColumnCount, Cut, Tiles};
 use crate::loops::nest::{Pointers, Pool, ProgramId};
 use crate::loops::program::{self, Copy, InPlace, load_of, store_of};
 use crate::loops::tile::TileProgram;
@@ -12,7 +12,7 @@ use crate::machine::Machine;
 use crate::spec::{AttentionSpec, Encodings};
 
 /// The programs of attention.
-pub struct Programs {
+pub struct AttentionPrograms {
     pub pack_key: ProgramId<Copy>,
     pub pack_value: ProgramId<PackValue>,
     pub softmax: ProgramId<Softmax>,
@@ -23,14 +23,14 @@ pub struct Programs {
     pub scores: Tiles,
     pub values: Tiles,
     /// Where queries may be worked on one by one.
-    pub few: Option<few::Programs>,
+    pub few: Option<few::FewPrograms>,
 }
 
-impl Programs {
+impl AttentionPrograms {
     /// Adds the programs.
-    pub fn new(spec: &AttentionSpec, machine: Machine, pool: &mut Pool) -> Programs {
+    pub fn new(spec: &AttentionSpec, machine: Machine, pool: &mut Pool) -> AttentionPrograms {
         let width = Len::Const(spec.width);
-        Programs {
+        AttentionPrograms {
             pack_key: pool.add(&program::copy(width, (spec.k.mem, spec.k.step), Len::Const(PANEL))),
             pack_value: pool.add(&pack_value(spec)),
             softmax: pool.add(&spec.softmax(Len::Local(SEEN)).program),
@@ -38,7 +38,7 @@ impl Programs {
             sum_of_row: sees_part(spec).then(|| pool.add(&sum_of_row(spec))),
             scores: scores(spec, machine, pool),
             values: values(spec, machine, pool),
-            few: (few::applies(spec) || sees_part(spec)).then(|| few::Programs::new(spec, machine, pool)),
+            few: (few::applies(spec) || sees_part(spec)).then(|| few::FewPrograms::new(spec, machine, pool)),
         }
     }
 }
@@ -148,7 +148,7 @@ fn sum_of_row(spec: &AttentionSpec) -> Program {
 fn scores(spec: &AttentionSpec, machine: Machine, pool: &mut Pool) -> Tiles {
     /// The only slot.
     const SCORE: Ptr = Ptr::Arg(0);
-    let (main, columns) = (spec.score_cols, Count::Panels);
+    let (main, columns) = (spec.score_cols, ColumnCount::Panels);
     let cut = Cut { machine, main, columns, encodings: Encodings::F32 };
     let width = Len::Const(spec.width);
     let epilogue = [
@@ -176,7 +176,7 @@ fn values(spec: &AttentionSpec, machine: Machine, pool: &mut Pool) -> Tiles {
     /// The slots: a result, and the reciprocal of its row.
     const RESULT: Ptr = Ptr::Arg(0);
     const RECIPROCAL: Ptr = Ptr::Arg(1);
-    let (main, columns) = (spec.value_cols, Count::Any(Len::Const(spec.width)));
+    let (main, columns) = (spec.value_cols, ColumnCount::Any(Len::Const(spec.width)));
     let cut = Cut { machine, main, columns, encodings: Encodings::F32 };
     let epilogue = [
         Inst::Acc,

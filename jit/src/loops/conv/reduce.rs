@@ -89,7 +89,7 @@ fn whole(width: i64) -> Program {
 }
 
 /// What is done besides with a sum.
-struct Sum {
+struct SumPrograms {
     /// Between two rows of the window.
     add_part: ProgramId<InPlace>,
     /// Behind the last.
@@ -97,14 +97,14 @@ struct Sum {
 }
 
 /// A window that is reduced, with its programs.
-pub struct Reduction<'s> {
+pub struct ReducedWindow<'s> {
     window: &'s WindowSpec,
     /// Floats from one row of filters to the next, if there are any.
     filters_apart: i64,
     /// Each with the elements that it reduces.
     pieces: Vec<(ProgramId<Piece>, i64)>,
     begin: ProgramId<InPlace>,
-    sum: Option<Sum>,
+    sum: Option<SumPrograms>,
 }
 
 /// What of a window stands on the image along an axis.
@@ -116,9 +116,9 @@ struct Inside {
     start: Value,
 }
 
-impl<'s> Reduction<'s> {
+impl<'s> ReducedWindow<'s> {
     /// Adds the programs.
-    pub fn new(window: &'s WindowSpec, how: WindowReduction, pool: &mut Pool) -> Reduction<'s> {
+    pub fn new(window: &'s WindowSpec, how: WindowReduction, pool: &mut Pool) -> ReducedWindow<'s> {
         let filters_apart = if let WindowReduction::Filtered { apart, .. } = how { apart } else { 0 };
         let pieces = pieces(window).map(|count| (pool.add(&piece(window, how, count)), count)).to_vec();
         let (begin, sum) = if how == WindowReduction::Max {
@@ -127,9 +127,9 @@ impl<'s> Reduction<'s> {
         } else {
             let clear = pool.add(&sums::clear(window.chunk));
             let add_part = pool.add(&sums::add_part(window.chunk));
-            (clear, Some(Sum { add_part, whole: pool.add(&whole(window.chunk)) }))
+            (clear, Some(SumPrograms { add_part, whole: pool.add(&whole(window.chunk)) }))
         };
-        Reduction { window, filters_apart, pieces, begin, sum }
+        ReducedWindow { window, filters_apart, pieces, begin, sum }
     }
 
     fn inside(&self, nest: &Nest, code: &mut FunctionCode<'_, '_>, axis: usize, at: Value) -> Inside {

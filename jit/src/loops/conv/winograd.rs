@@ -6,7 +6,7 @@ use crate::code::{FunctionCode, Pointer};
 use crate::lanes::{Encoding, Inst, Len, Mem, Program, Ptr, Reg, Stmt, derive};
 use crate::loops::LoopNest;
 use crate::loops::address::{gathered, moved_floats};
-use crate::loops::columns::{Count, Cut, Operands, Tiles, panel_column};
+use crate::loops::columns::{ColumnCount, Cut, Operands, Tiles, panel_column};
 use crate::loops::nest::{Nest, Pointers, Pool, ProgramId, Span};
 use crate::loops::program::{load, push, store};
 use crate::loops::tile::TileProgram;
@@ -100,7 +100,7 @@ impl<'s> Winograd<'s> {
     pub fn new(spec: &'s WinogradSpec, machine: Machine, pool: &mut Pool) -> Winograd<'s> {
         /// The only slot of the tiles.
         const PRODUCT: Ptr = Ptr::Arg(0);
-        let columns = Count::Any(Len::Const(spec.columns));
+        let columns = ColumnCount::Any(Len::Const(spec.columns));
         let cut = Cut { machine, main: spec.cols, columns, encodings: Encodings::F32 };
         let (channels, row_step) = (Len::Const(spec.channels), Len::Const(spec.columns));
         let store = Inst::Store { ptr: PRODUCT, step: Len::ONE, row_step, mem: Mem::F32, value: 0 };
@@ -180,7 +180,7 @@ impl LoopNest for Winograd<'_> {
             let behind = code.mul_imm(behind, spec.unit);
             let behind = code.min(behind, frame.all_tiles);
             let count = code.sub(behind, first);
-            let block = Block { winograd: self, nest, frame: &frame, unit: at, column, first, count };
+            let block = TileBlock { winograd: self, nest, frame: &frame, unit: at, column, first, count };
             block.transform(code);
             block.matmuls(code);
             block.results(code);
@@ -209,7 +209,7 @@ struct Frame {
 }
 
 /// A block of tiles, for a part of the output channels.
-struct Block<'a> {
+struct TileBlock<'a> {
     winograd: &'a Winograd<'a>,
     nest: &'a Nest,
     frame: &'a Frame,
@@ -222,7 +222,7 @@ struct Block<'a> {
     count: Value,
 }
 
-impl Block<'_> {
+impl TileBlock<'_> {
     /// The image of a tile of the block, and the tile's row and column there.
     fn place(&self, code: &mut FunctionCode<'_, '_>, tile: Value) -> [Value; 3] {
         let tile = code.add(self.first, tile);

@@ -60,7 +60,7 @@ pub enum Lanes {
 
 /// A read or a write of a vector instruction.
 #[derive(Clone, Copy, Debug)]
-pub struct Access {
+pub struct MemoryAccess {
     pub address: Address,
     /// Bytes of all lanes and of one.
     pub size: i64,
@@ -72,7 +72,7 @@ pub struct Access {
 /// What a vector instruction does, as far as addresses and masks go.
 #[derive(Clone, Debug, Default)]
 pub struct Vector {
-    pub access: Option<Access>,
+    pub access: Option<MemoryAccess>,
     /// It copies the access to this register, which is a mask later.
     pub mask: Option<usize>,
     /// Masks that it overwrites, a bit each: vector registers, opmasks.
@@ -96,14 +96,14 @@ pub enum What {
 
 /// A step with its place in the code.
 #[derive(Clone, Debug)]
-pub struct Step {
+pub struct DecodedStep {
     pub ip: u64,
     pub what: What,
 }
 
 /// The code of a function.
 pub struct Decoded<'c> {
-    pub steps: Vec<Step>,
+    pub steps: Vec<DecodedStep>,
     pub bytes: &'c [u8],
     /// Where the constants begin.
     pub end: i64,
@@ -210,7 +210,7 @@ impl<'c> Decoded<'c> {
             let form =
                 form(i.mnemonic()).ok_or_else(|| at("an instruction that the emitter does not use"))?;
             if loops.iter().any(|l| l.0 == n) {
-                d.steps.push(Step { ip: i.ip(), what: What::Head });
+                d.steps.push(DecodedStep { ip: i.ip(), what: What::Head });
             }
             let what = match form {
                 Form::General if i.flow_control() == FlowControl::ConditionalBranch => {
@@ -231,7 +231,7 @@ impl<'c> Decoded<'c> {
                 }
                 _ => d.vector(i, form, masks, &mut info).map_err(at)?.map(What::Vector),
             };
-            d.steps.extend(what.map(|what| Step { ip: i.ip(), what }));
+            d.steps.extend(what.map(|what| DecodedStep { ip: i.ip(), what }));
         }
         for s in &mut d.steps {
             if let What::Jump(_, to) = &mut s.what {
@@ -318,7 +318,7 @@ impl<'c> Decoded<'c> {
         if element <= 0 || size % element != 0 {
             return Err("memory of unknown size");
         }
-        let access = Access { address, size, element, lanes, written };
+        let access = MemoryAccess { address, size, element, lanes, written };
         let (from, to) = (address.displacement, address.displacement.saturating_add(size));
         if m.base() == Register::RDI {
             let outside = from < 0 || to > 8 * (self.ptrs + self.ints);

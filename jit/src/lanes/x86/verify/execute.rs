@@ -1,10 +1,10 @@
 //! Abstract execution of emitted code: general registers as [`Value`]s, every access checked; loops are in
 //! [`super::iterations`].
 
-use super::decode::{Access, Decoded, Lanes, Vector, What};
-use super::extent::Extents;
+use super::decode::{Decoded, Lanes, MemoryAccess, Vector, What};
+use super::extent::Regions;
 use super::general::{Address, Op, Operand};
-use super::iterations::Span;
+use super::iterations::LoopAccess;
 use super::value::{Base, Value};
 use iced_x86::Mnemonic;
 
@@ -25,9 +25,9 @@ pub struct State {
 }
 
 /// A run of the code.
-pub struct Machine<'c> {
+pub struct AbstractMachine<'c> {
     pub code: &'c Decoded<'c>,
-    extents: Extents,
+    extents: Regions,
     ints: &'c [i64],
     pub s: State,
     stack: Vec<Value>,
@@ -35,7 +35,7 @@ pub struct Machine<'c> {
     pub head: Option<(usize, State)>,
     /// Whether it executes all iterations at once: then the accesses, to be checked when the number of
     /// iterations is known.
-    pub spans: Vec<Span>,
+    pub spans: Vec<LoopAccess>,
     pub all: bool,
     /// What was known at jumps inside of the loop, whose iterations may take them or not, and where they go.
     pub skips: Vec<(usize, State)>,
@@ -48,13 +48,13 @@ pub enum Next {
     Return,
 }
 
-impl<'c> Machine<'c> {
+impl<'c> AbstractMachine<'c> {
     /// At the entry of a function.
-    pub fn new(code: &'c Decoded<'c>, extents: Extents, ints: &'c [i64]) -> Machine<'c> {
+    pub fn new(code: &'c Decoded<'c>, extents: Regions, ints: &'c [i64]) -> AbstractMachine<'c> {
         let mut general: [Value; 16] = std::array::from_fn(|r| Value::new(Base::Entry(r as u8), 0));
         general[RSP] = Value::new(Base::Stack, 0);
         let s = State { general, opmasks: [u64::MAX; 8], vectors: [u16::MAX; 32], flags: Value::UNKNOWN };
-        Machine {
+        AbstractMachine {
             code,
             extents,
             ints,
@@ -151,7 +151,7 @@ impl<'c> Machine<'c> {
     }
 
     /// Checks an access; gives its address.
-    fn access(&mut self, a: &Access, ip: u64) -> Result<Value, String> {
+    fn access(&mut self, a: &MemoryAccess, ip: u64) -> Result<Value, String> {
         let address = self.address(&a.address);
         if matches!(address.base, Base::Unknown | Base::Int | Base::Entry(_)) {
             return Err("an address that is not followed".into());
@@ -170,7 +170,7 @@ impl<'c> Machine<'c> {
         let from = address.plus(Value::int(first * a.element));
         let bytes = (behind - first) * a.element;
         if self.all {
-            self.spans.push(Span { ip, from, bytes, written: a.written });
+            self.spans.push(LoopAccess { ip, from, bytes, written: a.written });
             return Ok(address);
         }
         let (from, to) = (from.at, from.at.saturating_add(bytes));

@@ -46,18 +46,18 @@ impl Region {
 
 /// The extents of a program's pointers for given integers.
 #[derive(Debug, Default)]
-pub struct Extents {
+pub struct Regions {
     /// Each with its pointer and whether it is written.
     regions: Vec<(u16, bool, Region)>,
 }
 
-impl Extents {
+impl Regions {
     /// The extents of a program.
     ///
     /// # Errors
     /// The program names a pointer or integer that it does not have.
-    pub fn new(p: &Program, ints: &[i64]) -> Result<Extents, String> {
-        let mut e = Extents { regions: Vec::with_capacity(8) };
+    pub fn new(p: &Program, ints: &[i64]) -> Result<Regions, String> {
+        let mut e = Regions { regions: Vec::with_capacity(8) };
         let mut add = |arg: u16, written: bool, region: Option<Region>| match region {
             _ if arg >= p.ptrs => Err(format!("the program has no pointer argument {arg}")),
             Some(r) => {

@@ -8,19 +8,19 @@
 //! well, and what it changes is unknown where they go.
 
 use super::decode::What;
-use super::execute::{Machine, RSP, State};
+use super::execute::{AbstractMachine, RSP, State};
 use super::value::{Base, Value};
 use iced_x86::Mnemonic;
 
 /// An address in a loop, and its bytes.
-pub struct Span {
+pub struct LoopAccess {
     pub ip: u64,
     pub from: Value,
     pub bytes: i64,
     pub written: bool,
 }
 
-impl Machine<'_> {
+impl AbstractMachine<'_> {
     /// The iterations of the loop of steps `head..=jump` after the first.
     pub fn all_iterations(&mut self, head: usize, jump: usize) -> Result<(), String> {
         let fail = |what: &str| format!("{what} in the loop up to {:#x}", self.code.steps[jump].ip);

@@ -20,8 +20,8 @@ mod value;
 
 use crate::lanes::Program;
 use decode::Decoded;
-use execute::Machine;
-use extent::Extents;
+use execute::AbstractMachine;
+use extent::Regions;
 
 /// Iterations of the loops in the largest samples: beyond any row or sum there is memory for.
 const MANY: i64 = 1 << 20;
@@ -35,8 +35,8 @@ const FEWEST: i64 = 4;
 pub fn verify(code: &[u8], p: &Program) -> Result<(), String> {
     let decoded = Decoded::new(code, p)?;
     for ints in samples(decoded.modulus, p.ints) {
-        let extents = Extents::new(p, &ints)?;
-        Machine::new(&decoded, extents, &ints)
+        let extents = Regions::new(p, &ints)?;
+        AbstractMachine::new(&decoded, extents, &ints)
             .run()
             .map_err(|e| if ints.is_empty() { e } else { format!("{e}, integers {ints:?}") })?;
     }
