@@ -1,9 +1,25 @@
 //! Instructions of the straight-line bodies of vector programs.
 
-use super::{Len, Ptr};
+use super::Len;
 
 /// A register of a body: the result of the instruction of that number.
 pub type Reg = u32;
+
+/// A pointer of a vector program.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Ptr {
+    /// The pointer argument of that number.
+    Arg(u16),
+    /// The pointer of that number among [`Program::derived`](super::Program::derived).
+    Derived(u16),
+}
+
+impl From<u16> for Ptr {
+    /// The pointer argument of that number.
+    fn from(arg: u16) -> Ptr {
+        Ptr::Arg(arg)
+    }
+}
 
 /// How elements lie in memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -22,9 +22,9 @@ pub(crate) mod x86;
 
 pub use crate::format::{Encoding, Group};
 pub use compact::compact;
-pub use inst::{Bin, Cmp, Inst, Mem, Reduce, Reg, Ty, Un};
+pub use inst::{Bin, Cmp, Inst, Mem, Ptr, Reduce, Reg, Ty, Un};
 pub use program::{
-    Derived, Prefetch, Program, Ptr, RowReduction, ScalarOutput, Stmt, Tile, body_types, derive, resolve,
+    Derived, Prefetch, Program, RowReduction, ScalarOutput, Stmt, Tile, body_types, derive, resolve,
 };
 pub use sums::{PART, Parts, Total};
 

@@ -1,6 +1,6 @@
 //! Vector programs: their statements, and the pointers they take.
 
-use super::{Inst, Len, Reduce, Reg, Ty};
+use super::{Inst, Len, Ptr, Reduce, Reg, Ty};
 use crate::format::Encoding;
 
 /// One statement of a program.
@@ -85,22 +85,6 @@ pub struct Prefetch {
     pub arg: u16,
     /// Cache lines in each iteration.
     pub lines: u8,
-}
-
-/// A pointer of a program.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Ptr {
-    /// The pointer argument of that number.
-    Arg(u16),
-    /// The pointer of that number among [`Program::derived`].
-    Derived(u16),
-}
-
-impl From<u16> for Ptr {
-    /// The pointer argument of that number.
-    fn from(arg: u16) -> Ptr {
-        Ptr::Arg(arg)
-    }
 }
 
 /// A pointer at a constant distance from a pointer argument.

@@ -1,5 +1,6 @@
 //! Rows: several vectors an iteration, then one, then single elements; and reductions over all of them.
 
+use super::parts::Sums;
 use super::*;
 
 /// A map statement under construction.

@@ -15,7 +15,6 @@ use cranelift::codegen::ir::types::{self, F32, F32X4, I8, I8X16, I16, I16X8, I32
 use cranelift::codegen::ir::{Function, Signature, Value};
 use cranelift::prelude::isa::TargetFrontendConfig;
 use cranelift::prelude::*;
-use parts::Sums;
 
 /// What the code is for.
 #[derive(Clone, Copy, Debug)]

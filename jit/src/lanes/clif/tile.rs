@@ -1,5 +1,6 @@
 //! Register tiles of matrix products: the accumulators stay in registers over the whole sum.
 
+use super::parts::Sums;
 use super::*;
 use crate::lanes::UNROLL;
 

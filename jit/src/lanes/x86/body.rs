@@ -1,9 +1,8 @@
 //! Straight-line bodies: registers by last use, constants and row scalars as memory operands.
 
 use super::asm::{Mask, ORDERED, Op2, Op3, Rm, Shift, V};
-use super::memory::Elements;
 use super::{Emitter, Refused, Width};
-use crate::lanes::{Bin, Cmp, Inst, Len, Reg, Ty, Un, body_types};
+use crate::lanes::{Bin, Cmp, Inst, Len, Ptr, Reg, Ty, Un, body_types};
 use iced_x86::{MemoryOperand, Register};
 use std::collections::BTreeMap;
 
@@ -26,6 +25,16 @@ pub struct BodyPosition<'m> {
     pub scalar: bool,
     /// Results that nobody needs: the caller computes them itself.
     pub without: &'m [Reg],
+}
+
+/// The elements that a load or a store of a body stands for.
+#[derive(Clone, Copy)]
+pub struct Elements {
+    pub ptr: Ptr,
+    /// Elements from one to the next.
+    pub step: Len,
+    /// Elements from one row of a tile to the next.
+    pub row_step: Len,
 }
 
 /// The elements after the last whole vector.

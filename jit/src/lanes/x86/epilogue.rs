@@ -2,7 +2,7 @@
 
 use super::asm::V;
 use super::body::{BodyPosition, Tail};
-use super::tile::TileSize;
+use super::operands::TileSize;
 use super::{Emitter, Refused};
 use crate::lanes::{Inst, Len, Ptr};
 use iced_x86::{Code, Instruction, Register};

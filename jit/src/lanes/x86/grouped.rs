@@ -2,9 +2,8 @@
 //! scaled and added to the accumulators.
 
 use super::asm::{Mask, Op2, Op3, Rm, Shift, V};
-use super::operands::TileOperands;
+use super::operands::{TileOperands, TileSize};
 use super::parts::Sums;
-use super::tile::TileSize;
 use super::{Emitter, Refused};
 use crate::lanes::{Encoding, Group, Len, Tile};
 use iced_x86::{Code, Instruction};

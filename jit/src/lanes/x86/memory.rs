@@ -1,20 +1,10 @@
 //! Loads and stores of lanes: whole vectors where elements lie one after another, else element by element.
 
 use super::asm::{Label, Op3, Rm, Shift, V};
-use super::body::{BodyPosition, ElementCount, Live};
+use super::body::{BodyPosition, ElementCount, Elements, Live};
 use super::{Emitter, Refused, Width};
-use crate::lanes::{Len, Mem, Ptr};
+use crate::lanes::{Len, Mem};
 use iced_x86::{Code, Instruction, MemoryOperand, Register};
-
-/// The elements that a load or a store of a body stands for.
-#[derive(Clone, Copy)]
-pub struct Elements {
-    pub ptr: Ptr,
-    /// Elements from one to the next.
-    pub step: Len,
-    /// Elements from one row of a tile to the next.
-    pub row_step: Len,
-}
 
 /// Registers that walk along elements: the number of one times its stride, and a stride that is an argument.
 struct ElementWalk {

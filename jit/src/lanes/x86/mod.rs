@@ -20,41 +20,9 @@ pub mod verify;
 
 use crate::lanes::{Program, Reg, Stmt};
 use asm::Asm;
+pub use asm::{Refused, Width};
 use iced_x86::{Code, Instruction, MemoryOperand, Register};
 use std::collections::BTreeMap;
-
-/// The width of the vectors.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Width {
-    /// 256 bits: AVX2 and FMA.
-    Y,
-    /// 512 bits: AVX-512 F, BW, VL, DQ.
-    Z,
-}
-
-impl Width {
-    /// The first for 256 bits, the second for 512.
-    pub fn pick<T>(self, y: T, z: T) -> T {
-        match self {
-            Width::Y => y,
-            Width::Z => z,
-        }
-    }
-
-    /// f32 lanes of a register.
-    pub fn lanes(self) -> i64 {
-        self.pick(8, 16)
-    }
-
-    /// Vector registers.
-    pub fn registers(self) -> u8 {
-        self.pick(16, 32)
-    }
-}
-
-/// Why a program is not emitted: a form the emitter does not do, or too few registers.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Refused(pub String);
 
 /// The general registers for addresses and counters, those a callee must keep last.
 const GENERAL: [Register; 14] = [

@@ -2,49 +2,11 @@
 //! comes the epilogue.
 
 use super::asm::{Mask, Op2, Op3, Rm, Shift, V};
-use super::body::{ElementCount, Tail};
-use super::operands::{LeftRow, TileOperands};
+use super::operands::{LeftRow, TileOperands, TileSize};
 use super::parts::Sums;
 use super::{Emitter, Refused, Width};
 use crate::lanes::{Encoding, Len, PART, Tile, UNROLL};
 use iced_x86::{Code, Instruction, Register};
-
-/// The size of a tile in vector registers.
-#[derive(Clone, Copy)]
-pub struct TileSize {
-    /// Rows of accumulators.
-    pub rows: i64,
-    /// Vectors of a row of accumulators.
-    pub vectors: i64,
-    /// Columns of the last vector if it is not whole, else 0.
-    pub remainder: i64,
-}
-
-impl TileSize {
-    pub fn of(tile: &Tile, width: Width) -> TileSize {
-        let (cols, lanes) = (i64::from(tile.cols), width.lanes());
-        TileSize { rows: i64::from(tile.rows), vectors: (cols + lanes - 1) / lanes, remainder: cols % lanes }
-    }
-
-    pub fn accumulators(self) -> i64 {
-        self.rows * self.vectors
-    }
-
-    /// The register of the accumulator of a row and a vector: accumulators take the first registers.
-    pub fn accumulator(self, row: i64, vector: i64) -> V {
-        (row * self.vectors + vector) as V
-    }
-
-    /// The registers of all accumulators.
-    pub fn registers(self) -> std::ops::Range<V> {
-        0..self.accumulators() as V
-    }
-
-    /// The mask of the last vector as the epilogue takes it.
-    pub fn tail(self, mask: Option<Mask>) -> Option<Tail> {
-        mask.map(|mask| Tail { mask, count: ElementCount::Known(self.remainder) })
-    }
-}
 
 /// A tile of floats whose sums are being made.
 struct Floats {

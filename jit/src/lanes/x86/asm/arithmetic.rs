@@ -1,7 +1,6 @@
 //! Arithmetic, comparisons and selections of vectors.
 
-use super::{Asm, Mask, Op2, Op3, Result, Rm, Shift, V};
-use crate::lanes::x86::Width;
+use super::{Asm, Mask, Op2, Op3, Result, Rm, Shift, V, Width};
 use iced_x86::{Code, Instruction, MemoryOperand, Register};
 
 /// The predicate of a float comparison that is true where either is NaN.

@@ -1,7 +1,6 @@
 //! Vectors and single elements from memory and to it, and moves between the parts of a register.
 
-use super::{Asm, Mask, Result, V, xmm};
-use crate::lanes::x86::{Refused, Width};
+use super::{Asm, Mask, Refused, Result, V, Width, xmm};
 use iced_x86::{Code, Instruction, MemoryOperand, Register};
 
 impl Asm {

@@ -5,12 +5,44 @@ mod arithmetic;
 mod memory;
 mod ops;
 
-use super::{Refused, Width};
 pub use arithmetic::ORDERED;
 use iced_x86::{
     BlockEncoder, BlockEncoderOptions, Code, Instruction, InstructionBlock, MemoryOperand, Register,
 };
 pub use ops::{Op2, Op3, Shift};
+
+/// The width of the vectors.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Width {
+    /// 256 bits: AVX2 and FMA.
+    Y,
+    /// 512 bits: AVX-512 F, BW, VL, DQ.
+    Z,
+}
+
+impl Width {
+    /// The first for 256 bits, the second for 512.
+    pub fn pick<T>(self, y: T, z: T) -> T {
+        match self {
+            Width::Y => y,
+            Width::Z => z,
+        }
+    }
+
+    /// f32 lanes of a register.
+    pub fn lanes(self) -> i64 {
+        self.pick(8, 16)
+    }
+
+    /// Vector registers.
+    pub fn registers(self) -> u8 {
+        self.pick(16, 32)
+    }
+}
+
+/// Why a program is not emitted: a form the emitter does not do, or too few registers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refused(pub String);
 
 /// A vector register, by number.
 pub type V = u8;

@@ -1,6 +1,6 @@
 //! The table of vector instructions, with their form for each width.
 
-use crate::lanes::x86::Width;
+use super::Width;
 use iced_x86::Code;
 
 /// Instructions of three vectors, the last of which may be memory.

@@ -4,7 +4,6 @@
 use super::decode::{Decoded, Lanes, MemoryAccess, Vector, What};
 use super::extent::Regions;
 use super::general::{Address, Op, Operand};
-use super::iterations::LoopAccess;
 use super::value::{Base, Value};
 use iced_x86::Mnemonic;
 
@@ -22,6 +21,14 @@ pub struct State {
     pub vectors: [u16; 32],
     /// The number whose comparison with 0 the flags are.
     pub flags: Value,
+}
+
+/// An address in a loop, and its bytes.
+pub struct LoopAccess {
+    pub ip: u64,
+    pub from: Value,
+    pub bytes: i64,
+    pub written: bool,
 }
 
 /// A run of the code.

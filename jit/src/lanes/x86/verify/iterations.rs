@@ -12,14 +12,6 @@ use super::execute::{AbstractMachine, RSP, State};
 use super::value::{Base, Value};
 use iced_x86::Mnemonic;
 
-/// An address in a loop, and its bytes.
-pub struct LoopAccess {
-    pub ip: u64,
-    pub from: Value,
-    pub bytes: i64,
-    pub written: bool,
-}
-
 impl AbstractMachine<'_> {
     /// The iterations of the loop of steps `head..=jump` after the first.
     pub fn all_iterations(&mut self, head: usize, jump: usize) -> Result<(), String> {
