@@ -197,7 +197,7 @@ fn numbers_of_elements() {
 #[test]
 fn comparisons_of_ints() {
     every_length("comparisons", |r| {
-        let (a, b, c) = (r.read(Mem::I32, 1), r.read(Mem::I32, 1), r.e.i(-1));
+        let (a, b, c) = (r.read(Mem::I32, 1), r.read(Mem::I32, 1), r.e.int(-1));
         for (op, b) in [(Cmp::Eq, b), (Cmp::Ne, b), (Cmp::Lt, b), (Cmp::Le, c), (Cmp::Gt, c), (Cmp::Ge, b)] {
             let m = r.e.cmp(op, a, b);
             r.write(Mem::Bool, 1, m, 0.0);

@@ -41,12 +41,12 @@ impl Expr {
     }
 
     /// A float constant.
-    pub fn c(&mut self, x: f32) -> Reg {
+    pub fn float(&mut self, x: f32) -> Reg {
         self.push(Inst::Float(x.to_bits()))
     }
 
     /// An integer constant.
-    pub fn i(&mut self, x: i32) -> Reg {
+    pub fn int(&mut self, x: i32) -> Reg {
         self.push(Inst::Int(x))
     }
 
@@ -118,13 +118,13 @@ impl Expr {
 
     /// The larger of a bound and `x`; NaN stays NaN.
     pub fn at_least(&mut self, x: Reg, bound: f32) -> Reg {
-        let b = self.c(bound);
+        let b = self.float(bound);
         self.bin(Bin::Max, b, x)
     }
 
     /// The smaller of a bound and `x`; NaN stays NaN.
     pub fn at_most(&mut self, x: Reg, bound: f32) -> Reg {
-        let b = self.c(bound);
+        let b = self.float(bound);
         self.bin(Bin::Min, b, x)
     }
 
@@ -135,9 +135,9 @@ impl Expr {
 
     /// `c[0] * x^(n-1) + .. + c[n-1]`, by Horner's rule.
     pub fn poly(&mut self, x: Reg, coefficients: &[f32]) -> Reg {
-        let mut p = self.c(coefficients.first().copied().unwrap_or(0.0));
+        let mut p = self.float(coefficients.first().copied().unwrap_or(0.0));
         for &k in coefficients.iter().skip(1) {
-            let k = self.c(k);
+            let k = self.float(k);
             p = self.fma(p, x, k);
         }
         p

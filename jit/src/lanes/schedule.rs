@@ -21,7 +21,7 @@ pub struct Scheduled {
 }
 
 struct Scheduler<'e> {
-    e: &'e Expr,
+    expr: &'e Expr,
     full: Vec<bool>,
     depth: Vec<usize>,
     cost: Vec<usize>,
@@ -32,22 +32,27 @@ struct Scheduler<'e> {
     next_ptr: u16,
 }
 
-/// Schedules `e` over rows of `len` elements; its pointers are `0..ptrs`, its integers `0..ints`.
-pub fn schedule(e: &Expr, len: Len, ptrs: u16, ints: u16) -> Scheduled {
-    let mut s = Scheduler::new(e, ptrs);
+/// Schedules `expr` over rows of `len` elements; its pointers are `0..ptrs`, its integers `0..ints`.
+pub fn schedule(expr: &Expr, len: Len, ptrs: u16, ints: u16) -> Scheduled {
+    let mut scheduler = Scheduler::new(expr, ptrs);
     // What must be kept is known once every pass has been tried. Keeping a value computes it in its
     // own pass, which may need more kept values of earlier ones: try until nothing new is found.
     let mut stmts = loop {
-        let before = s.kept.len();
-        let stmts = s.passes(len);
-        if s.kept.len() == before {
+        let before = scheduler.kept.len();
+        let stmts = scheduler.passes(len);
+        if scheduler.kept.len() == before {
             break stmts;
         }
     };
     drop_unread(&mut stmts);
-    let program =
-        Program { ptrs: s.next_ptr, ints, slots: s.slots.len() as u16, derived: e.derived.clone(), stmts };
-    Scheduled { program, scratch_rows: s.next_ptr - ptrs }
+    let program = Program {
+        ptrs: scheduler.next_ptr,
+        ints,
+        slots: scheduler.slots.len() as u16,
+        derived: expr.derived.clone(),
+        stmts,
+    };
+    Scheduled { program, scratch_rows: scheduler.next_ptr - ptrs }
 }
 
 /// Row scalars that no other statement reads stay within theirs.
@@ -69,10 +74,10 @@ fn is_constant(i: &Inst) -> bool {
 }
 
 impl<'e> Scheduler<'e> {
-    fn new(e: &'e Expr, ptrs: u16) -> Scheduler<'e> {
-        let n = e.insts.len();
+    fn new(expr: &'e Expr, ptrs: u16) -> Scheduler<'e> {
+        let n = expr.insts.len();
         let (mut full, mut depth, mut cost) = (vec![false; n], vec![0; n], vec![0; n]);
-        for (i, inst) in e.insts.iter().enumerate() {
+        for (i, inst) in expr.insts.iter().enumerate() {
             full[i] = match inst {
                 Inst::Load { step, .. } => !step.is(0),
                 // Written to every element, even if it is one value.
@@ -95,15 +100,15 @@ impl<'e> Scheduler<'e> {
         }
         let mut needed = vec![false; n];
         for i in (0..n).rev() {
-            needed[i] |= matches!(e.insts[i], Inst::Store { .. });
+            needed[i] |= matches!(expr.insts[i], Inst::Store { .. });
             if needed[i] {
-                for r in e.insts[i].operands() {
+                for r in expr.insts[i].operands() {
                     needed[r as usize] = true;
                 }
             }
         }
         Scheduler {
-            e,
+            expr,
             full,
             depth,
             cost,
@@ -121,58 +126,62 @@ impl<'e> Scheduler<'e> {
 
     fn passes(&mut self, len: Len) -> Vec<Stmt> {
         let last =
-            (0..self.e.insts.len()).filter(|&i| self.needed[i]).map(|i| self.depth[i]).max().unwrap_or(0);
+            (0..self.expr.insts.len()).filter(|&i| self.needed[i]).map(|i| self.depth[i]).max().unwrap_or(0);
         let mut stmts = Vec::new();
-        for p in 0..=last {
-            stmts.extend(self.scalars(p));
-            stmts.extend(self.map(p, len));
+        for pass in 0..=last {
+            stmts.extend(self.scalars(pass));
+            stmts.extend(self.map(pass, len));
         }
         stmts
     }
 
-    /// Row scalars of depth `p`.
-    fn scalars(&mut self, p: usize) -> Option<Stmt> {
-        let mut b = PassBody::default();
+    /// Row scalars of depth `pass`.
+    fn scalars(&mut self, pass: usize) -> Option<Stmt> {
+        let mut body = PassBody::default();
         let mut outs = Vec::new();
-        for i in 0..self.e.insts.len() {
-            let inst = self.e.insts[i];
-            let scalar = self.needed[i] && !self.full[i] && self.depth[i] == p;
+        for i in 0..self.expr.insts.len() {
+            let inst = self.expr.insts[i];
+            let scalar = self.needed[i] && !self.full[i] && self.depth[i] == pass;
             if !scalar || is_constant(&inst) || matches!(inst, Inst::Reduce(..)) {
                 continue;
             }
-            let r = self.emit(i as Reg, p, &mut b, false);
+            let r = self.emit(i as Reg, pass, &mut body, false);
             if !matches!(inst, Inst::Store { .. }) {
                 outs.push(ScalarOutput { value: r, slot: self.slot(i as Reg) });
             }
         }
-        (!b.insts.is_empty()).then_some(Stmt::Scalar { body: b.insts, outs })
+        (!body.insts.is_empty()).then_some(Stmt::Scalar { body: body.insts, outs })
     }
 
-    /// The pass over the row for reductions and stores of values of depth `p`.
-    fn map(&mut self, p: usize, len: Len) -> Option<Stmt> {
-        let mut b = PassBody::default();
+    /// The pass over the row for reductions and stores of values of depth `pass`.
+    fn map(&mut self, pass: usize, len: Len) -> Option<Stmt> {
+        let mut body = PassBody::default();
         let mut reductions = Vec::new();
-        let kept: Vec<(Reg, Ptr)> =
-            self.kept.iter().filter(|(r, _)| self.depth[**r as usize] == p).map(|(r, p)| (*r, *p)).collect();
-        for i in 0..self.e.insts.len() {
+        let kept: Vec<(Reg, Ptr)> = self
+            .kept
+            .iter()
+            .filter(|(r, _)| self.depth[**r as usize] == pass)
+            .map(|(r, ptr)| (*r, *ptr))
+            .collect();
+        for i in 0..self.expr.insts.len() {
             if !self.needed[i] {
                 continue;
             }
-            match self.e.insts[i] {
-                Inst::Reduce(f, a) if self.depth[a as usize] == p => {
-                    let value = self.emit(a, p, &mut b, true);
+            match self.expr.insts[i] {
+                Inst::Reduce(f, a) if self.depth[a as usize] == pass => {
+                    let value = self.emit(a, pass, &mut body, true);
                     reductions.push(RowReduction { how: f, value, slot: self.slot(i as Reg) });
                 }
-                Inst::Store { .. } if self.full[i] && self.depth[i] == p => {
-                    self.emit(i as Reg, p, &mut b, true);
+                Inst::Store { .. } if self.full[i] && self.depth[i] == pass => {
+                    self.emit(i as Reg, pass, &mut body, true);
                 }
                 _ => {}
             }
         }
         for (r, ptr) in kept {
             if self.own_row(r) != Some(ptr) {
-                let value = self.emit(r, p, &mut b, true);
-                b.insts.push(Inst::Store {
+                let value = self.emit(r, pass, &mut body, true);
+                body.insts.push(Inst::Store {
                     ptr,
                     step: Len::Const(1),
                     row_step: Len::Const(0),
@@ -181,69 +190,69 @@ impl<'e> Scheduler<'e> {
                 });
             }
         }
-        (!b.insts.is_empty() || !reductions.is_empty()).then_some(Stmt::Map {
+        (!body.insts.is_empty() || !reductions.is_empty()).then_some(Stmt::Map {
             len,
-            body: b.insts,
+            body: body.insts,
             reductions,
         })
     }
 
     /// The output row that holds a value anyway.
     fn own_row(&self, r: Reg) -> Option<Ptr> {
-        self.e.insts.iter().find_map(|i| match i {
+        self.expr.insts.iter().find_map(|i| match i {
             Inst::Store { ptr, step: Len::Const(1), mem: Mem::F32, value, .. } if *value == r => Some(*ptr),
             _ => None,
         })
     }
 
-    /// Emits what `r` needs in the body of pass `p`; `wide` in a map, else among row scalars. A list of what
-    /// is still to be emitted takes the place of a recursion, which would be as deep as the longest chain of
-    /// instructions.
-    fn emit(&mut self, r: Reg, p: usize, b: &mut PassBody, wide: bool) -> Reg {
+    /// Emits what `r` needs in the body of a pass, of the map statement if `in_map`, else of the scalar
+    /// statement. A list of what is still to be emitted takes the place of a recursion, which would be as deep
+    /// as the longest chain of instructions.
+    fn emit(&mut self, r: Reg, pass: usize, body: &mut PassBody, in_map: bool) -> Reg {
         let mut wanted = vec![r];
         while let Some(&r) = wanted.last() {
-            if b.done.contains_key(&r) {
+            if body.done.contains_key(&r) {
                 wanted.pop();
                 continue;
             }
-            let missing = self.inputs(r, p, wide).find(|o| !b.done.contains_key(o));
+            let missing = self.inputs(r, pass, in_map).find(|o| !body.done.contains_key(o));
             match missing {
                 Some(o) => wanted.push(o),
-                None => self.emit_one(r, p, b, wide),
+                None => self.emit_one(r, pass, body, in_map),
             }
         }
-        b.done[&r]
+        body.done[&r]
     }
 
     /// Whether `r` is a row scalar that an earlier statement left.
-    fn is_in_slot(&self, r: Reg, p: usize, wide: bool) -> bool {
-        let (i, inst) = (r as usize, self.e.insts[r as usize]);
+    fn is_in_slot(&self, r: Reg, pass: usize, in_map: bool) -> bool {
+        let (i, inst) = (r as usize, self.expr.insts[r as usize]);
         !self.full[i]
             && !is_constant(&inst)
-            && (wide || matches!(inst, Inst::Reduce(..)) || self.depth[i] < p)
+            && (in_map || matches!(inst, Inst::Reduce(..)) || self.depth[i] < pass)
     }
 
     /// Whether `r` is read from the row that an earlier pass kept it in.
-    fn is_in_row(&self, r: Reg, p: usize) -> bool {
+    fn is_in_row(&self, r: Reg, pass: usize) -> bool {
         let i = r as usize;
-        self.full[i] && self.depth[i] < p && self.cost[i] > CHEAP && self.e.ty(r) == super::Ty::F
+        self.full[i] && self.depth[i] < pass && self.cost[i] > CHEAP && self.expr.ty(r) == super::Ty::F
     }
 
     /// What must be emitted before `r`, in order.
-    fn inputs(&self, r: Reg, p: usize, wide: bool) -> impl Iterator<Item = Reg> + use<> {
-        let computed = !self.is_in_slot(r, p, wide) && !self.is_in_row(r, p);
+    fn inputs(&self, r: Reg, pass: usize, in_map: bool) -> impl Iterator<Item = Reg> + use<> {
+        let computed = !self.is_in_slot(r, pass, in_map) && !self.is_in_row(r, pass);
         let inputs: BTreeSet<Reg> =
-            if computed { self.e.insts[r as usize].operands().collect() } else { BTreeSet::new() };
+            if computed { self.expr.insts[r as usize].operands().collect() } else { BTreeSet::new() };
         inputs.into_iter()
     }
 
     /// Emits `r`, whose operands are.
-    fn emit_one(&mut self, r: Reg, p: usize, b: &mut PassBody, wide: bool) {
-        let inst = self.e.insts[r as usize];
-        let made = if self.is_in_slot(r, p, wide) {
+    fn emit_one(&mut self, r: Reg, pass: usize, body: &mut PassBody, in_map: bool) {
+        let inst = self.expr.insts[r as usize];
+        let made = if self.is_in_slot(r, pass, in_map) {
             let slot = self.slot(r);
-            b.push(Inst::Slot(slot, self.e.ty(r)))
-        } else if self.is_in_row(r, p) {
+            body.push(Inst::Slot(slot, self.expr.ty(r)))
+        } else if self.is_in_row(r, pass) {
             let ptr = match self.kept.get(&r) {
                 Some(ptr) => *ptr,
                 None => {
@@ -255,11 +264,11 @@ impl<'e> Scheduler<'e> {
                     ptr
                 }
             };
-            b.push(Inst::Load { ptr, step: Len::Const(1), row_step: Len::Const(0), mem: Mem::F32 })
+            body.push(Inst::Load { ptr, step: Len::Const(1), row_step: Len::Const(0), mem: Mem::F32 })
         } else {
-            b.push(inst.map(|o| b.done[&o]))
+            body.push(inst.map(|o| body.done[&o]))
         };
-        b.done.insert(r, made);
+        body.done.insert(r, made);
     }
 }
 

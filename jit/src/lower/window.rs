@@ -290,6 +290,6 @@ impl UnboundWindow {
                 });
             }
         }
-        acc.unwrap_or_else(|| expr.c(0.0))
+        acc.unwrap_or_else(|| expr.float(0.0))
     }
 }

@@ -5,7 +5,7 @@ use super::*;
 
 /// A map statement under construction.
 struct Map<'m> {
-    emit: &'m Translator,
+    translator: &'m Translator,
     body: &'m [Inst],
     reductions: &'m [RowReduction],
     /// Vectors of an iteration of the first loop.
@@ -20,7 +20,7 @@ struct Map<'m> {
 
 /// Emits the body for each of `len` elements, and leaves the results of the reductions in their row scalars.
 pub fn map(
-    emit: &mut Translator,
+    translator: &mut Translator,
     code: &mut FunctionCode<'_, '_>,
     len: Len,
     body: &[Inst],
@@ -29,21 +29,21 @@ pub fn map(
     // Several vectors an iteration hide the latency of a reduction. Long bodies hide it themselves.
     let unroll: i64 = if body.len() <= 12 { 4 } else { 1 };
     let block = 4 * unroll;
-    let n = code.len(len, &emit.ints);
+    let n = code.len(len, &translator.ints);
     let known = if let Len::Const(n) = len { Some(n) } else { None };
     let zero = code.int(0);
     let start: Vec<Value> =
-        reductions.iter().map(|reduction| emit.identity(code, reduction.how, true)).collect();
-    let hoisted = [emit.invariants(code, body, false), emit.invariants(code, body, true)];
+        reductions.iter().map(|reduction| translator.identity(code, reduction.how, true)).collect();
+    let hoisted = [translator.invariants(code, body, false), translator.invariants(code, body, true)];
     let sums = (0..reductions.len()).filter(|j| reductions[*j].how == Reduce::Sum).collect();
-    let map = Map { emit, body, reductions, unroll, hoisted, sums, start };
+    let map = Map { translator, body, reductions, unroll, hoisted, sums, start };
 
     let mut wide = map.start.clone();
     let mut done = zero;
     let mut parts = None;
     if known.is_none_or(|n| n >= block) {
         let end = code.ins().band_imm_s(n, -block);
-        let none = emit.float(code, 0, true);
+        let none = translator.float(code, 0, true);
         let p = Sums::new(code, (end, known), block, map.sums.len(), none);
         wide = map.blocks(code, end, &p, none);
         done = end;
@@ -58,13 +58,16 @@ pub fn map(
         let last: Vec<Value> = map.sums.iter().map(|j| wide[*j]).collect();
         map.sums.iter().zip(p.with(code, &last)).for_each(|(j, sum)| wide[*j] = sum);
     }
-    let mut narrow: Vec<Value> =
-        reductions.iter().zip(&wide).map(|(reduction, v)| emit.across(code, reduction.how, *v)).collect();
+    let mut narrow: Vec<Value> = reductions
+        .iter()
+        .zip(&wide)
+        .map(|(reduction, v)| translator.across(code, reduction.how, *v))
+        .collect();
     if known.is_none_or(|n| n % 4 != 0) {
         narrow = code.for_range(done, n, 1, &narrow, &mut |code, i, acc| map.element(code, i, 0, false, acc));
     }
     for (reduction, v) in reductions.iter().zip(narrow) {
-        emit.slots[usize::from(reduction.slot)] = Some(v);
+        translator.slots[usize::from(reduction.slot)] = Some(v);
     }
 }
 
@@ -79,9 +82,9 @@ impl Map<'_> {
         acc: &[Value],
     ) -> Vec<Value> {
         let place = BodyPosition { wide, index: Some(i), plus, row: 0, acc: None };
-        let regs = self.emit.body(code, self.body, place, &self.hoisted[usize::from(wide)]);
+        let regs = self.translator.body(code, self.body, place, &self.hoisted[usize::from(wide)]);
         let with = |(reduction, acc): (&RowReduction, &Value)| {
-            self.emit.reduce(code, reduction.how, *acc, regs[reduction.value as usize])
+            self.translator.reduce(code, reduction.how, *acc, regs[reduction.value as usize])
         };
         self.reductions.iter().zip(acc).map(with).collect()
     }
@@ -110,7 +113,7 @@ impl Map<'_> {
         let mut wide = out[..reductions.len()].to_vec();
         for u in 1..unroll as usize {
             for (j, reduction) in reductions.iter().enumerate() {
-                wide[j] = self.emit.reduce(code, reduction.how, wide[j], out[u * reductions.len() + j]);
+                wide[j] = self.translator.reduce(code, reduction.how, wide[j], out[u * reductions.len() + j]);
             }
         }
         wide

@@ -27,48 +27,48 @@ pub struct ClifOptions {
 
 /// The signature of a program's function: pointers, integers, and in checked mode
 /// low and size of each pointer's buffer and the guard.
-pub fn signature(p: &Program, o: ClifOptions, call_conv: isa::CallConv) -> Signature {
-    let mut n = p.ptrs + p.ints;
-    if o.checked {
-        n += 2 * p.ptrs + 1;
+pub fn signature(program: &Program, options: ClifOptions, call_conv: isa::CallConv) -> Signature {
+    let mut count = program.ptrs + program.ints;
+    if options.checked {
+        count += 2 * program.ptrs + 1;
     }
-    let mut s = Signature::new(call_conv);
-    s.params = vec![AbiParam::new(I64); n as usize];
-    s
+    let mut signature = Signature::new(call_conv);
+    signature.params = vec![AbiParam::new(I64); usize::from(count)];
+    signature
 }
 
 /// Builds the function of a program.
 pub fn build(
-    p: &Program,
-    o: ClifOptions,
-    func: &mut Function,
-    ctx: &mut FunctionBuilderContext,
+    program: &Program,
+    options: ClifOptions,
+    function: &mut Function,
+    context: &mut FunctionBuilderContext,
     config: TargetFrontendConfig,
 ) {
-    let mut b = FunctionBuilder::new(func, ctx);
-    let entry = b.create_block();
-    b.append_block_params_for_function_params(entry);
-    b.switch_to_block(entry);
-    b.seal_block(entry);
-    let params = b.block_params(entry).to_vec();
-    let (np, ni) = (p.ptrs as usize, p.ints as usize);
+    let mut builder = FunctionBuilder::new(function, context);
+    let entry = builder.create_block();
+    builder.append_block_params_for_function_params(entry);
+    builder.switch_to_block(entry);
+    builder.seal_block(entry);
+    let params = builder.block_params(entry).to_vec();
+    let (np, ni) = (program.ptrs as usize, program.ints as usize);
     let extent = |i: usize| {
-        o.checked.then(|| Extent { low: params[np + ni + 2 * i], size: params[np + ni + 2 * i + 1] })
+        options.checked.then(|| Extent { low: params[np + ni + 2 * i], size: params[np + ni + 2 * i + 1] })
     };
-    let mut m = Translator {
-        derived: p.derived.clone(),
+    let mut translator = Translator {
+        derived: program.derived.clone(),
         ptrs: (0..np).map(|i| Pointer { addr: params[i], extent: extent(i) }).collect(),
         ints: params[np..np + ni].to_vec(),
-        slots: vec![None; p.slots as usize],
-        x86: o.x86,
+        slots: vec![None; program.slots as usize],
+        x86: options.x86,
     };
-    let guard = if o.checked { params.last().copied() } else { None };
-    let mut code = FunctionCode { builder: &mut b, guard };
-    for stmt in &p.stmts {
-        m.stmt(&mut code, stmt);
+    let guard = if options.checked { params.last().copied() } else { None };
+    let mut code = FunctionCode { builder: &mut builder, guard };
+    for stmt in &program.stmts {
+        translator.stmt(&mut code, stmt);
     }
-    b.ins().return_(&[]);
-    b.finalize(config);
+    builder.ins().return_(&[]);
+    builder.finalize(config);
 }
 
 #[derive(Clone)]

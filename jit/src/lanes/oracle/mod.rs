@@ -25,9 +25,9 @@ pub fn run(program: &Program, mem: &mut Memory, ptrs: &[Pointer], ints: &[i64]) 
         ptrs.len() == program.ptrs as usize && ints.len() == program.ints as usize,
         "arguments as declared"
     );
-    let mut m = Execution { program, mem, ptrs, ints, slots: vec![0; program.slots as usize] };
+    let mut execution = Execution { program, mem, ptrs, ints, slots: vec![0; program.slots as usize] };
     for stmt in &program.stmts {
-        m.stmt(stmt);
+        execution.stmt(stmt);
     }
 }
 
@@ -77,7 +77,7 @@ impl Execution<'_> {
             Stmt::Tile(tile) => {
                 for r in 0..i64::from(tile.rows) {
                     for c in 0..i64::from(tile.cols) {
-                        let acc = Column { machine: self, tile, row: r * self.len(tile.left_row), c }.sum();
+                        let acc = Column { execution: self, tile, row: r * self.len(tile.left_row), c }.sum();
                         self.body(&tile.body, c, r, acc.to_bits());
                     }
                 }

@@ -148,8 +148,8 @@ impl Emitter<'_> {
             Inst::ArgInt(Len::Local(local)) => local.unbound(),
             Inst::ArgInt(Len::Arg(n)) => {
                 let d = live.take()?;
-                let m = self.argument(self.p.ptrs + n);
-                self.a.broadcast(d, m, 4)?;
+                let m = self.argument(self.program.ptrs + n);
+                self.asm.broadcast(d, m, 4)?;
                 Loc::Reg(d)
             }
             Inst::Slot(s, _) => Loc::Mem(self.slot(s)),
@@ -202,7 +202,7 @@ impl Emitter<'_> {
         let y = self.rm(b, live)?;
         self.done(at, inst, temporary, live);
         let d = live.take()?;
-        self.a.op3(op, d, x, y)?;
+        self.asm.op3(op, d, x, y)?;
         Ok(Loc::Reg(d))
     }
 
@@ -221,7 +221,7 @@ impl Emitter<'_> {
         let (x, temporary) = self.register(a, live)?;
         self.done(at, inst, temporary, live);
         let d = live.take()?;
-        self.a.shift(how, d, x, amount & 31)?;
+        self.asm.shift(how, d, x, amount & 31)?;
         Ok(Loc::Reg(d))
     }
 
@@ -238,14 +238,14 @@ impl Emitter<'_> {
         let (y, t2) = self.register(b, live)?;
         // The destination holds the mask with 512 bits: never a register of the values.
         let d = live.take()?;
-        let mask = match self.a.width {
+        let mask = match self.asm.width {
             Width::Y => mask,
             Width::Z => {
-                self.a.op2(Op2::Move, d, Rm::Reg(mask))?;
+                self.asm.op2(Op2::Move, d, Rm::Reg(mask))?;
                 d
             }
         };
-        self.a.select(d, mask, x, y)?;
+        self.asm.select(d, mask, x, y)?;
         live.free.extend([t0, t1, t2].into_iter().flatten());
         live.release(at, inst.operands());
         Ok(Loc::Reg(d))
@@ -256,12 +256,12 @@ impl Emitter<'_> {
         if place.scalar {
             return Ok(self.operand(0));
         }
-        let numbers = self.a.numbers(place.plus);
+        let numbers = self.asm.numbers(place.plus);
         Ok(match (place.index, numbers) {
             (Some(index), numbers) => {
                 let d = live.take()?;
-                self.a.broadcast_general(d, index)?;
-                self.a.op3(Op3::IAdd, d, d, numbers)?;
+                self.asm.broadcast_general(d, index)?;
+                self.asm.op3(Op3::IAdd, d, d, numbers)?;
                 Loc::Reg(d)
             }
             (None, Rm::Mem(m)) => Loc::Mem(m),
@@ -270,7 +270,7 @@ impl Emitter<'_> {
     }
 
     fn operand(&mut self, bits: u32) -> Loc {
-        match self.a.constant(bits) {
+        match self.asm.constant(bits) {
             Rm::Mem(m) => Loc::Mem(m),
             Rm::Reg(v) => Loc::Reg(v),
         }
@@ -288,7 +288,7 @@ impl Emitter<'_> {
             Loc::Reg(v) => Ok((v, None)),
             Loc::Mem(m) => {
                 let v = live.take()?;
-                self.a.op2(Op2::Move, v, Rm::Mem(m))?;
+                self.asm.op2(Op2::Move, v, Rm::Mem(m))?;
                 Ok((v, Some(v)))
             }
             Loc::None => Err(Refused("an operand that is no lane".into())),
@@ -313,7 +313,7 @@ impl Emitter<'_> {
                 return Ok(Loc::Reg(v));
             }
             let d = live.take()?;
-            self.a.op2(Op2::Move, d, x)?;
+            self.asm.op2(Op2::Move, d, x)?;
             return Ok(Loc::Reg(d));
         }
         if op == Un::ToIntSat {
@@ -321,31 +321,31 @@ impl Emitter<'_> {
             let (d, m) = (live.take()?, live.take()?);
             // The instruction gives 0x80000000 for all that does not fit: turned over beyond the largest, 0
             // for NaN.
-            self.a.op2(Op2::ToInt, d, Rm::Reg(v))?;
-            let beyond = self.a.constant(2_147_483_648f32.to_bits());
-            self.a.compare(m, v, beyond, 0x1d)?;
-            self.a.op3(Op3::Xor, d, d, Rm::Reg(m))?;
-            self.a.compare(m, v, Rm::Reg(v), ORDERED)?;
-            self.a.op3(Op3::And, d, d, Rm::Reg(m))?;
+            self.asm.op2(Op2::ToInt, d, Rm::Reg(v))?;
+            let beyond = self.asm.constant(2_147_483_648f32.to_bits());
+            self.asm.compare(m, v, beyond, 0x1d)?;
+            self.asm.op3(Op3::Xor, d, d, Rm::Reg(m))?;
+            self.asm.compare(m, v, Rm::Reg(v), ORDERED)?;
+            self.asm.op3(Op3::And, d, d, Rm::Reg(m))?;
             live.free.push(m);
             self.done(at, inst, temporary, live);
             return Ok(Loc::Reg(d));
         }
         if op == Un::Not {
             let (v, temporary) = self.register(a, live)?;
-            let ones = self.a.constant(u32::MAX);
+            let ones = self.asm.constant(u32::MAX);
             self.done(at, inst, temporary, live);
             let d = live.take()?;
-            self.a.op3(Op3::Xor, d, v, ones)?;
+            self.asm.op3(Op3::Xor, d, v, ones)?;
             return Ok(Loc::Reg(d));
         }
         live.release(at, inst.operands());
         let d = live.take()?;
         match op {
-            Un::Sqrt => self.a.op2(Op2::Sqrt, d, x)?,
-            Un::Round => self.a.round(d, x)?,
-            Un::ToInt => self.a.op2(Op2::ToInt, d, x)?,
-            _ => self.a.op2(Op2::ToFloat, d, x)?,
+            Un::Sqrt => self.asm.op2(Op2::Sqrt, d, x)?,
+            Un::Round => self.asm.round(d, x)?,
+            Un::ToInt => self.asm.op2(Op2::ToInt, d, x)?,
+            _ => self.asm.op2(Op2::ToFloat, d, x)?,
         }
         Ok(Loc::Reg(d))
     }
@@ -367,7 +367,7 @@ impl Emitter<'_> {
         if let (Some(d), true) = (ends(live, c), c != a && c != b) {
             let (x, temporary) = self.register(a, live)?;
             let y = self.rm(b, live)?;
-            self.a.op3(Op3::Fma231, d, x, y)?;
+            self.asm.op3(Op3::Fma231, d, x, y)?;
             live.free.extend(temporary);
             live.release(at, [a, b].into_iter());
             return Ok(Loc::Reg(d));
@@ -376,7 +376,7 @@ impl Emitter<'_> {
             if let (Some(d), true) = (ends(live, first), first != other && first != c) {
                 let (x, temporary) = self.register(other, live)?;
                 let z = self.rm(c, live)?;
-                self.a.op3(Op3::Fma213, d, x, z)?;
+                self.asm.op3(Op3::Fma213, d, x, z)?;
                 live.free.extend(temporary);
                 live.release(at, [other, c].into_iter().filter(|r| *r != first));
                 return Ok(Loc::Reg(d));
@@ -384,10 +384,10 @@ impl Emitter<'_> {
         }
         let d = live.take()?;
         let z = self.rm(c, live)?;
-        self.a.op2(Op2::Move, d, z)?;
+        self.asm.op2(Op2::Move, d, z)?;
         let (x, temporary) = self.register(a, live)?;
         let y = self.rm(b, live)?;
-        self.a.op3(Op3::Fma231, d, x, y)?;
+        self.asm.op3(Op3::Fma231, d, x, y)?;
         self.done(at, inst, temporary, live);
         Ok(Loc::Reg(d))
     }
@@ -417,12 +417,12 @@ impl Emitter<'_> {
                 Cmp::Gt => 0x1e,
                 Cmp::Ge => 0x1d,
             };
-            self.a.compare(d, x, y, predicate)?;
+            self.asm.compare(d, x, y, predicate)?;
         } else {
-            self.a.compare_ints(d, x, y, !matches!(op, Cmp::Eq | Cmp::Ne))?;
+            self.asm.compare_ints(d, x, y, !matches!(op, Cmp::Eq | Cmp::Ne))?;
             if matches!(op, Cmp::Ne | Cmp::Le | Cmp::Ge) {
-                let ones = self.a.constant(u32::MAX);
-                self.a.op3(Op3::Xor, d, d, ones)?;
+                let ones = self.asm.constant(u32::MAX);
+                self.asm.op3(Op3::Xor, d, d, ones)?;
             }
         }
         Ok(Loc::Reg(d))

@@ -27,7 +27,7 @@ impl Emitter<'_> {
         spare: Vec<V>,
         last: Option<Tail>,
     ) -> Result<(), Refused> {
-        let lanes = self.a.width.lanes();
+        let lanes = self.asm.width.lanes();
         let pointers = self.epilogue_pointers(body)?;
         let mut free: Vec<V> = spare.into_iter().rev().collect();
         for r in 0..size.rows {

@@ -30,7 +30,7 @@ impl<'p> Emitter<'p> {
     /// Row scalars: whole vectors of equal lanes.
     pub fn scalars(&mut self, body: &[Inst], outs: &[ScalarOutput]) -> Result<(), Refused> {
         let bases = self.bases(body)?;
-        let mut free: Vec<V> = (0..self.a.width.registers()).rev().collect();
+        let mut free: Vec<V> = (0..self.asm.width.registers()).rev().collect();
         let place = BodyPosition {
             bases: &bases,
             index: None,
@@ -55,12 +55,12 @@ impl<'p> Emitter<'p> {
             Rm::Reg(v) => v,
             m => {
                 let v = *free.last().ok_or_else(|| Refused("too few vector registers".into()))?;
-                self.a.op2(Op2::Move, v, m)?;
+                self.asm.op2(Op2::Move, v, m)?;
                 v
             }
         };
         let m = self.slot(slot);
-        self.a.store(m, v, 4, None)
+        self.asm.store(m, v, 4, None)
     }
 
     /// Registers for the pointers a body uses.
@@ -69,7 +69,7 @@ impl<'p> Emitter<'p> {
         for inst in body {
             let (Inst::Load { ptr, .. } | Inst::Store { ptr, .. }) = inst else { continue };
             let (arg, _) =
-                self.p.resolve(*ptr).ok_or_else(|| Refused("a pointer that is not there".into()))?;
+                self.program.resolve(*ptr).ok_or_else(|| Refused("a pointer that is not there".into()))?;
             if let Entry::Vacant(place) = bases.entry(arg) {
                 place.insert(self.pointer(arg)?);
             }
@@ -80,12 +80,12 @@ impl<'p> Emitter<'p> {
     pub fn map(&mut self, len: Len, body: &[Inst], reductions: &[RowReduction]) -> Result<(), Refused> {
         // Several accumulators hide the latency of a reduction; elements taken one by one hide it themselves.
         let several = body.len() <= 12 && !body.iter().any(apart);
-        let before = self.a.clone();
+        let before = self.asm.clone();
         let mut outcome = Err(Refused("nothing tried".into()));
         // What does not fit into registers is tried with less in them.
         for (many, hold) in [(4, true), (4, false), (1, true), (1, false)] {
             if many == 1 || several {
-                (self.a, self.used) = (before.clone(), 0);
+                (self.asm, self.used) = (before.clone(), 0);
                 outcome = self.passes(len, body, reductions, many, hold);
                 self.held.clear();
                 if outcome.is_ok() {
@@ -108,14 +108,14 @@ impl<'p> Emitter<'p> {
             match body[r as usize] {
                 Inst::Slot(s, _) => {
                     let m = self.slot(s);
-                    self.a.op2(Op2::Move, v, Rm::Mem(m))?;
+                    self.asm.op2(Op2::Move, v, Rm::Mem(m))?;
                 }
                 Inst::Float(bits) => self.hold_bits(v, bits)?,
                 Inst::Int(n) => self.hold_bits(v, n as u32)?,
                 Inst::ArgInt(Len::Const(n)) => self.hold_bits(v, n as i32 as u32)?,
                 Inst::ArgInt(Len::Arg(n)) => {
-                    let m = self.argument(self.p.ptrs + n);
-                    self.a.broadcast(v, m, 4)?;
+                    let m = self.argument(self.program.ptrs + n);
+                    self.asm.broadcast(v, m, 4)?;
                 }
                 _ => {}
             }
@@ -125,8 +125,8 @@ impl<'p> Emitter<'p> {
     }
 
     fn hold_bits(&mut self, v: V, bits: u32) -> Result<(), Refused> {
-        let m = self.a.constant(bits);
-        self.a.op2(Op2::Move, v, m)
+        let m = self.asm.constant(bits);
+        self.asm.op2(Op2::Move, v, m)
     }
 
     /// Iterations of `many` vectors, then of one, then the tail; constants in registers if they are to be
@@ -141,14 +141,14 @@ impl<'p> Emitter<'p> {
     ) -> Result<(), Refused> {
         let index = self.general()?;
         let row = Row { body, reductions, bases: self.bases(body)?, index };
-        let mut free: Vec<V> = (0..self.a.width.registers()).rev().collect();
+        let mut free: Vec<V> = (0..self.asm.width.registers()).rev().collect();
         let mut accs: Vec<Vec<V>> = Vec::new();
         for _ in 0..if reductions.is_empty() { 0 } else { many } {
             let mut set = Vec::new();
             for reduction in reductions {
                 let v = free.pop().ok_or_else(|| Refused("too few vector registers".into()))?;
-                let identity = self.a.constant(reduction.how.identity());
-                self.a.op2(Op2::Move, v, identity)?;
+                let identity = self.asm.constant(reduction.how.identity());
+                self.asm.op2(Op2::Move, v, identity)?;
                 set.push(v);
             }
             accs.push(set);
@@ -164,7 +164,7 @@ impl<'p> Emitter<'p> {
         };
         let summed: Vec<usize> =
             (0..reductions.len()).filter(|j| reductions[*j].how == Reduce::Sum).collect();
-        let iteration = many * self.a.width.lanes();
+        let iteration = many * self.asm.width.lanes();
         let sums = Sums::of(len, iteration, summed.len());
         let helpers = |free: &[V]| match free {
             [.., a, b] => Ok((*a, *b)),
@@ -172,15 +172,15 @@ impl<'p> Emitter<'p> {
             _ => Err(Refused("too few vector registers".into())),
         };
         self.begin_totals(sums, helpers(&free)?.0)?;
-        self.iterations(&row, &count, many, &accs, &mut free, &mut |e, free| {
+        self.iterations(&row, &count, many, &accs, &mut free, &mut |emitter, free| {
             let helpers = helpers(free)?;
-            e.at_parts(sums, (row.index, PART * iteration), |e| {
+            emitter.at_parts(sums, (row.index, PART * iteration), |emitter| {
                 for (n, j) in summed.iter().enumerate() {
                     for set in &accs[1..] {
-                        e.a.op3(Op3::Add, accs[0][*j], accs[0][*j], Rm::Reg(set[*j]))?;
-                        e.a.op3(Op3::Xor, set[*j], set[*j], Rm::Reg(set[*j]))?;
+                        emitter.asm.op3(Op3::Add, accs[0][*j], accs[0][*j], Rm::Reg(set[*j]))?;
+                        emitter.asm.op3(Op3::Xor, set[*j], set[*j], Rm::Reg(set[*j]))?;
                     }
-                    e.add_part(sums, accs[0][*j], n, helpers)?;
+                    emitter.add_part(sums, accs[0][*j], n, helpers)?;
                 }
                 Ok(())
             })
@@ -193,7 +193,7 @@ impl<'p> Emitter<'p> {
             }
         }
         // A known number of elements that whole iterations use up leaves nothing for single vectors.
-        let lanes = self.a.width.lanes();
+        let lanes = self.asm.width.lanes();
         if many > 1 && !matches!(count, ElementCount::Known(n) if n % (many * lanes) < lanes) {
             self.iterations(&row, &count, 1, &accs, &mut free, &mut |_, _| Ok(()))?;
         }
@@ -203,7 +203,7 @@ impl<'p> Emitter<'p> {
         for (j, reduction) in reductions.iter().enumerate() {
             self.across(reduction.how, accs[0][j], &mut free)?;
             let m = self.slot(reduction.slot);
-            self.a.store(m, accs[0][j], 4, None)?;
+            self.asm.store(m, accs[0][j], 4, None)?;
         }
         Ok(())
     }
@@ -219,8 +219,8 @@ impl<'p> Emitter<'p> {
         free: &mut Vec<V>,
         behind: Behind<'_, 'p>,
     ) -> Result<(), Refused> {
-        let step = vectors * self.a.width.lanes();
-        let top = self.a.label();
+        let step = vectors * self.asm.width.lanes();
+        let top = self.asm.label();
         let limit = match count {
             ElementCount::Known(n) if *n < step => return Ok(()),
             ElementCount::Known(n) => ElementCount::Known(n / step * step),
@@ -231,14 +231,14 @@ impl<'p> Emitter<'p> {
                 ElementCount::Register(limit)
             }
         };
-        let after = self.a.label();
+        let after = self.asm.label();
         if let ElementCount::Register(limit) = limit {
             self.push(Instruction::with2(Code::Cmp_r64_rm64, row.index, limit))?;
             self.push(Instruction::with_branch(Code::Jge_rel32_64, after))?;
         }
-        self.a.place(top);
+        self.asm.place(top);
         for u in 0..vectors {
-            let plus = u * self.a.width.lanes();
+            let plus = u * self.asm.width.lanes();
             self.iteration(row, plus, None, accs.get(u as usize), free)?;
         }
         self.push(Instruction::with2(Code::Add_rm64_imm32, row.index, step as i32))?;
@@ -254,7 +254,7 @@ impl<'p> Emitter<'p> {
             }
         }
         self.push(Instruction::with_branch(Code::Jl_rel32_64, top))?;
-        self.a.place(after);
+        self.asm.place(after);
         if matches!(limit, ElementCount::Register(_)) {
             self.used -= 1;
         }
@@ -269,8 +269,8 @@ impl<'p> Emitter<'p> {
         accs: &[Vec<V>],
         free: &mut Vec<V>,
     ) -> Result<(), Refused> {
-        let lanes = self.a.width.lanes();
-        let after = self.a.label();
+        let lanes = self.asm.width.lanes();
+        let after = self.asm.label();
         let tail = match count {
             ElementCount::Known(n) if n % lanes == 0 => return Ok(()),
             ElementCount::Known(n) => {
@@ -291,13 +291,13 @@ impl<'p> Emitter<'p> {
         if let Mask::Vector(v) = tail.mask {
             free.push(v);
         }
-        self.a.place(after);
+        self.asm.place(after);
         Ok(())
     }
 
     /// A mask of the first `n` lanes.
     pub fn known_mask(&mut self, n: i64, free: &mut Vec<V>) -> Result<Mask, Refused> {
-        match self.a.width {
+        match self.asm.width {
             Width::Z => {
                 let used = self.used;
                 let r = narrow(self.general()?);
@@ -308,9 +308,9 @@ impl<'p> Emitter<'p> {
             }
             Width::Y => {
                 let data = (0..8).map(|i| if i < n { u32::MAX } else { 0 }).collect();
-                let label = self.a.pooled(data);
+                let label = self.asm.pooled(data);
                 let v = free.pop().ok_or_else(|| Refused("too few vector registers".into()))?;
-                self.a.load(
+                self.asm.load(
                     v,
                     MemoryOperand::with_base_displ_size(Register::RIP, label as i64, 8),
                     4,
@@ -328,7 +328,7 @@ impl<'p> Emitter<'p> {
         help: Register,
         free: &mut Vec<V>,
     ) -> Result<Mask, Refused> {
-        match self.a.width {
+        match self.asm.width {
             Width::Z => {
                 let (remainder, help) = (narrow(remainder), narrow(help));
                 self.push(Instruction::with2(Code::Mov_r32_imm32, help, -1))?;
@@ -338,12 +338,12 @@ impl<'p> Emitter<'p> {
             }
             Width::Y => {
                 // A window into eight set and eight clear lanes.
-                let label = self.a.pooled((0..16).map(|i| if i < 8 { u32::MAX } else { 0 }).collect());
+                let label = self.asm.pooled((0..16).map(|i| if i < 8 { u32::MAX } else { 0 }).collect());
                 let table = MemoryOperand::with_base_displ_size(Register::RIP, label as i64, 8);
                 self.push(Instruction::with2(Code::Lea_r64_m, help, table))?;
                 self.push(Instruction::with1(Code::Neg_rm64, remainder))?;
                 let v = free.pop().ok_or_else(|| Refused("too few vector registers".into()))?;
-                self.a.load(
+                self.asm.load(
                     v,
                     MemoryOperand::with_base_index_scale_displ_size(help, remainder, 4, 32, 1),
                     4,
@@ -398,13 +398,13 @@ impl<'p> Emitter<'p> {
                 Rm::Reg(v) => v,
                 m => {
                     let v = free.pop().ok_or_else(|| Refused("too few vector registers".into()))?;
-                    self.a.op2(Op2::Move, v, m)?;
+                    self.asm.op2(Op2::Move, v, m)?;
                     back.push(v);
                     v
                 }
             };
             match term {
-                Term::Product(..) => self.a.op3_masked(Op3::Fma231, *d, x, values[2 * n + 1], mask)?,
+                Term::Product(..) => self.asm.op3_masked(Op3::Fma231, *d, x, values[2 * n + 1], mask)?,
                 Term::Value(_) => self.combine(reduction.how, *d, x, mask, free)?,
             }
         }
@@ -442,19 +442,19 @@ impl<'p> Emitter<'p> {
         let x = if let Some(Mask::Vector(m)) = mask {
             // Lanes outside of the mask get the value that changes nothing.
             let t = take(free)?;
-            let identity = self.a.constant(how.identity());
-            self.a.op2(Op2::Move, t, identity)?;
-            self.a.select(t, m, x, t)?;
+            let identity = self.asm.constant(how.identity());
+            self.asm.op2(Op2::Move, t, identity)?;
+            self.asm.select(t, m, x, t)?;
             t
         } else {
             x
         };
         if matches!(how, Reduce::MaxNan | Reduce::MinNan) {
             let spoiled = (take(free)?, take(free)?);
-            self.a.keep_nan(op, d, x, mask, spoiled)?;
+            self.asm.keep_nan(op, d, x, mask, spoiled)?;
         } else {
             // The value before the accumulator: a NaN among the values of a maximum is passed over.
-            self.a.op3_masked(op, d, x, Rm::Reg(d), mask)?;
+            self.asm.op3_masked(op, d, x, Rm::Reg(d), mask)?;
         }
         free.extend(taken);
         Ok(())
@@ -463,8 +463,8 @@ impl<'p> Emitter<'p> {
     /// The reduction of all lanes, in every lane.
     fn across(&mut self, how: Reduce, d: V, free: &mut Vec<V>) -> Result<(), Refused> {
         let t = free.pop().ok_or_else(|| Refused("too few vector registers".into()))?;
-        for step in 0..self.a.width.pick(3, 4) {
-            self.a.swap(t, d, step)?;
+        for step in 0..self.asm.width.pick(3, 4) {
+            self.asm.swap(t, d, step)?;
             self.combine(how, d, t, None, free)?;
         }
         free.push(t);

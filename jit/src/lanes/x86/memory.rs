@@ -24,28 +24,28 @@ impl Emitter<'_> {
         let one = place.scalar || elements.step.is(0);
         if one {
             let m = self.memory(place, elements, 0, None, size)?;
-            self.a.broadcast(d, m, size)?;
+            self.asm.broadcast(d, m, size)?;
         } else if self.whole(place, elements.step, size) {
             let m = self.memory(place, elements, place.plus, place.index, size)?;
-            self.a.load(d, m, size, place.tail.map(|t| t.mask))?;
+            self.asm.load(d, m, size, place.tail.map(|t| t.mask))?;
         } else {
             self.collect(d, place, elements, size, live)?;
         }
         match mem {
             Mem::F32 | Mem::I32 => {}
-            Mem::Bf16 => self.a.shift(Shift::Left, d, d, 16)?,
+            Mem::Bf16 => self.asm.shift(Shift::Left, d, d, 16)?,
             Mem::Bool => {
                 if one {
-                    self.a.shift(Shift::RightZero, d, d, 24)?;
+                    self.asm.shift(Shift::RightZero, d, d, 24)?;
                 }
-                let zero = self.a.constant(0);
-                self.a.compare_ints(d, d, zero, true)?;
+                let zero = self.asm.constant(0);
+                self.asm.compare_ints(d, d, zero, true)?;
             }
             Mem::I8 => {
                 if !one {
-                    self.a.shift(Shift::Left, d, d, 24)?;
+                    self.asm.shift(Shift::Left, d, d, 24)?;
                 }
-                self.a.shift(Shift::Right, d, d, 24)?;
+                self.asm.shift(Shift::Right, d, d, 24)?;
             }
         }
         Ok(d)
@@ -71,26 +71,26 @@ impl Emitter<'_> {
             let (d, c) = (live.take()?, live.take()?);
             spare.extend([d, c]);
             match mem {
-                Mem::Bf16 => self.a.round_to_bf16(d, v, c)?,
+                Mem::Bf16 => self.asm.round_to_bf16(d, v, c)?,
                 Mem::I8 => {
-                    let byte = self.a.constant(0xff);
-                    self.a.op3(Op3::And, d, v, byte)?;
+                    let byte = self.asm.constant(0xff);
+                    self.asm.op3(Op3::And, d, v, byte)?;
                 }
-                _ => self.a.shift(Shift::RightZero, d, v, 31)?,
+                _ => self.asm.shift(Shift::RightZero, d, v, 31)?,
             }
             v = d;
-            let narrows = whole && self.a.width == Width::Z;
+            let narrows = whole && self.asm.width == Width::Z;
             if !(place.scalar || narrows) {
-                self.a.pack(c, d, size)?;
+                self.asm.pack(c, d, size)?;
                 v = c;
             }
         }
         if place.scalar {
             let m = self.memory(place, elements, 0, None, size)?;
-            self.a.extract(m, v, size, 0)?;
+            self.asm.extract(m, v, size, 0)?;
         } else if whole {
             let m = self.memory(place, elements, place.plus, place.index, size)?;
-            self.a.store(m, v, size, place.tail.map(|t| t.mask))?;
+            self.asm.store(m, v, size, place.tail.map(|t| t.mask))?;
         } else {
             self.scatter(v, place, elements, size, live)?;
         }
@@ -100,7 +100,7 @@ impl Emitter<'_> {
 
     /// Whether one instruction reaches all elements. AVX2 has no mask for those of one and two bytes.
     fn whole(&self, place: &BodyPosition<'_>, step: Len, size: i64) -> bool {
-        step.is(1) && (size == 4 || self.a.width == Width::Z || place.tail.is_none())
+        step.is(1) && (size == 4 || self.asm.width == Width::Z || place.tail.is_none())
     }
 
     /// The address of element `index + plus` of elements that lie one after another.
@@ -112,8 +112,10 @@ impl Emitter<'_> {
         index: Option<Register>,
         size: i64,
     ) -> Result<MemoryOperand, Refused> {
-        let (arg, more) =
-            self.p.resolve(elements.ptr).ok_or_else(|| Refused("a pointer that is not there".into()))?;
+        let (arg, more) = self
+            .program
+            .resolve(elements.ptr)
+            .ok_or_else(|| Refused("a pointer that is not there".into()))?;
         let base = *place.bases.get(&arg).ok_or_else(|| Refused("a pointer without a register".into()))?;
         let row = match elements.row_step {
             Len::Const(n) => place.row.checked_mul(n),
@@ -151,9 +153,13 @@ impl Emitter<'_> {
         let ElementWalk { at, stride } = *walk;
         let number = place.plus + lane;
         let narrow = |n: i64| i32::try_from(n).map_err(|_| Refused("a stride beyond 31 bits".into()));
-        let by = |e: &mut Self, from: Register| match (elements.step, stride) {
-            (Len::Const(n), _) => e.push(Instruction::with3(Code::Imul_r64_rm64_imm32, at, from, narrow(n)?)),
-            (Len::Arg(_) | Len::Local(_), Some(s)) => e.push(Instruction::with2(Code::Imul_r64_rm64, at, s)),
+        let by = |emitter: &mut Self, from: Register| match (elements.step, stride) {
+            (Len::Const(n), _) => {
+                emitter.push(Instruction::with3(Code::Imul_r64_rm64_imm32, at, from, narrow(n)?))
+            }
+            (Len::Arg(_) | Len::Local(_), Some(s)) => {
+                emitter.push(Instruction::with2(Code::Imul_r64_rm64, at, s))
+            }
             (Len::Arg(_) | Len::Local(_), None) => Err(Refused("a stride without a register".into())),
         };
         let end =
@@ -209,7 +215,7 @@ impl Emitter<'_> {
     fn lanes(&self, place: &BodyPosition<'_>) -> i64 {
         match place.tail.map(|t| t.count) {
             Some(ElementCount::Known(n)) => n,
-            _ => self.a.width.lanes(),
+            _ => self.asm.width.lanes(),
         }
     }
 
@@ -229,16 +235,16 @@ impl Emitter<'_> {
             let (part, at) = (lane / per, lane % per);
             let x = more.filter(|_| part > 0).unwrap_or(d);
             if at == 0 && size < 4 {
-                self.a.op3(Op3::Xor, x, x, Rm::Reg(x))?;
+                self.asm.op3(Op3::Xor, x, x, Rm::Reg(x))?;
             }
             let m = self.element(&walk, lane, place, elements, size, None)?;
-            self.a.insert(x, m, size, at)?;
+            self.asm.insert(x, m, size, at)?;
             if part > 0 && (at == per - 1 || lane == lanes - 1) {
-                self.a.insert_part(d, x, part)?;
+                self.asm.insert_part(d, x, part)?;
             }
         }
         if size < 4 {
-            self.a.widen(d, size)?;
+            self.asm.widen(d, size)?;
         }
         live.free.extend(more);
         self.used = used;
@@ -258,17 +264,17 @@ impl Emitter<'_> {
         let (used, per, lanes) = (self.used, 16 / size, self.lanes(place));
         let walk = self.walk(elements.step)?;
         let more = if lanes > per { Some(live.take()?) } else { None };
-        let out = self.a.label();
+        let out = self.asm.label();
         for lane in 0..lanes {
             let (part, at) = (lane / per, lane % per);
             let m = self.element(&walk, lane, place, elements, size, Some(out))?;
             let x = more.filter(|_| part > 0).unwrap_or(v);
             if part > 0 && at == 0 {
-                self.a.extract_part(x, v, part)?;
+                self.asm.extract_part(x, v, part)?;
             }
-            self.a.extract(m, x, size, at)?;
+            self.asm.extract(m, x, size, at)?;
         }
-        self.a.place(out);
+        self.asm.place(out);
         live.free.extend(more);
         self.used = used;
         Ok(())

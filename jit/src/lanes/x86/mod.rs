@@ -46,10 +46,10 @@ const FREE: usize = 8;
 
 /// A function under construction.
 struct Emitter<'p> {
-    a: Asm,
+    asm: Asm,
     /// Products of bytes are summed four at a time.
     dots: bool,
-    p: &'p Program,
+    program: &'p Program,
     used: usize,
     most: usize,
     /// The registers that hold a body's constants while a row is worked on.
@@ -62,21 +62,22 @@ struct Emitter<'p> {
 ///
 /// # Errors
 /// The program has a form that stays with Cranelift, or needs more registers than there are.
-pub fn emit(p: &Program, width: Width, dots: bool) -> Result<Vec<u8>, Refused> {
-    let (a, held, frame) = (Asm::new(width), BTreeMap::new(), i64::from(p.slots) * 64);
-    let mut e = Emitter { a, dots: dots && width == Width::Z, p, used: 0, most: 0, held, frame };
-    for stmt in &p.stmts {
-        e.used = 0;
+pub fn emit(program: &Program, width: Width, dots: bool) -> Result<Vec<u8>, Refused> {
+    let (asm, held, frame) = (Asm::new(width), BTreeMap::new(), i64::from(program.slots) * 64);
+    let mut emitter =
+        Emitter { asm, dots: dots && width == Width::Z, program, used: 0, most: 0, held, frame };
+    for stmt in &program.stmts {
+        emitter.used = 0;
         match stmt {
-            Stmt::Scalar { body, outs } => e.scalars(body, outs)?,
-            Stmt::Map { len, body, reductions } => e.map(*len, body, reductions)?,
-            Stmt::Tile(tile) => e.tile(tile)?,
+            Stmt::Scalar { body, outs } => emitter.scalars(body, outs)?,
+            Stmt::Map { len, body, reductions } => emitter.map(*len, body, reductions)?,
+            Stmt::Tile(tile) => emitter.tile(tile)?,
         }
     }
-    let frame = i32::try_from(e.frame).map_err(|_| Refused("a frame beyond 31 bits".into()))?;
-    let made = |i: Result<Instruction, iced_x86::IcedError>| i.map_err(|e| Refused(e.to_string()));
+    let frame = i32::try_from(emitter.frame).map_err(|_| Refused("a frame beyond 31 bits".into()))?;
+    let made = |i: Result<Instruction, iced_x86::IcedError>| i.map_err(|error| Refused(error.to_string()));
     let (mut before, mut after) = (Vec::new(), Vec::new());
-    let saved = GENERAL.iter().take(e.most).skip(FREE);
+    let saved = GENERAL.iter().take(emitter.most).skip(FREE);
     for r in saved.clone() {
         before.push(made(Instruction::with1(Code::Push_r64, *r))?);
     }
@@ -90,7 +91,7 @@ pub fn emit(p: &Program, width: Width, dots: bool) -> Result<Vec<u8>, Refused> {
     // Dirty upper halves would slow every SSE instruction of Cranelift's code.
     after.push(Instruction::with(Code::VEX_Vzeroupper));
     after.push(Instruction::with(Code::Retnq));
-    e.a.assemble(&before, &after)
+    emitter.asm.assemble(&before, &after)
 }
 
 impl Emitter<'_> {
@@ -106,7 +107,7 @@ impl Emitter<'_> {
     }
 
     fn push(&mut self, i: Result<Instruction, iced_x86::IcedError>) -> Result<(), Refused> {
-        self.a.push(i.map_err(|e| Refused(e.to_string()))?);
+        self.asm.push(i.map_err(|error| Refused(error.to_string()))?);
         Ok(())
     }
 
@@ -125,7 +126,7 @@ impl Emitter<'_> {
 
     /// Loads an integer argument into a register.
     fn integer(&mut self, i: u16) -> Result<Register, Refused> {
-        self.pointer(self.p.ptrs + i)
+        self.pointer(self.program.ptrs + i)
     }
 
     /// Where a row scalar is kept: a whole vector of equal lanes.

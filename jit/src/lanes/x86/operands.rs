@@ -143,7 +143,7 @@ impl Emitter<'_> {
         panel: Len,
         operands: &mut TileOperands,
     ) -> Result<(), Refused> {
-        let lanes = self.a.width.lanes();
+        let lanes = self.asm.width.lanes();
         let row = 4 * PANEL * tile.encoding.panel_rows(tile.encoding.unit());
         let mut base = self.pointer(tile.right)?;
         operands.moving.push((base, row));
@@ -163,7 +163,7 @@ impl Emitter<'_> {
                 Len::Arg(i) => {
                     if number != last {
                         let next = self.general()?;
-                        let length = self.argument(self.p.ptrs + i);
+                        let length = self.argument(self.program.ptrs + i);
                         self.push(Instruction::with2(Code::Mov_r64_rm64, next, length))?;
                         self.push(Instruction::with2(Code::Shl_rm64_imm8, next, 6))?;
                         self.push(Instruction::with2(Code::Add_r64_rm64, next, base))?;

@@ -88,7 +88,7 @@ pub struct Asm {
 type Result<T> = std::result::Result<T, Refused>;
 
 fn made(i: std::result::Result<Instruction, iced_x86::IcedError>) -> Result<Instruction> {
-    i.map_err(|e| Refused(e.to_string()))
+    i.map_err(|error| Refused(error.to_string()))
 }
 
 impl Asm {
@@ -183,6 +183,6 @@ impl Asm {
         let block = InstructionBlock::new(&all, 0);
         BlockEncoder::encode(64, block, BlockEncoderOptions::NONE)
             .map(|r| r.code_buffer)
-            .map_err(|e| Refused(e.to_string()))
+            .map_err(|error| Refused(error.to_string()))
     }
 }

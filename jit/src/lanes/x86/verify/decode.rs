@@ -189,7 +189,7 @@ impl<'c> Decoded<'c> {
     ///
     /// # Errors
     /// An instruction that the emitter does not use, or whose effects the verifier does not follow.
-    pub fn new(bytes: &'c [u8], p: &Program) -> Result<Decoded<'c>, String> {
+    pub fn new(bytes: &'c [u8], program: &Program) -> Result<Decoded<'c>, String> {
         let list = instructions(bytes)?;
         let loops = loops(&list)?;
         let masks = masks(&list);
@@ -197,9 +197,9 @@ impl<'c> Decoded<'c> {
             steps: Vec::with_capacity(list.len()),
             bytes,
             end: list.last().map_or(0, |i| i.next_ip() as i64),
-            ptrs: i64::from(p.ptrs),
-            ints: i64::from(p.ints),
-            frame: frame(p),
+            ptrs: i64::from(program.ptrs),
+            ints: i64::from(program.ints),
+            frame: frame(program),
             modulus: 1,
         };
         let mut info = InstructionInfoFactory::new();

@@ -56,24 +56,24 @@ impl Regions {
     ///
     /// # Errors
     /// The program names a pointer or integer that it does not have.
-    pub fn new(p: &Program, ints: &[i64]) -> Result<Regions, String> {
-        let mut e = Regions { regions: Vec::with_capacity(8) };
+    pub fn new(program: &Program, ints: &[i64]) -> Result<Regions, String> {
+        let mut regions = Vec::with_capacity(8);
         let mut add = |arg: u16, written: bool, region: Option<Region>| match region {
-            _ if arg >= p.ptrs => Err(format!("the program has no pointer argument {arg}")),
+            _ if arg >= program.ptrs => Err(format!("the program has no pointer argument {arg}")),
             Some(r) => {
-                e.regions.push((arg, written, r));
+                regions.push((arg, written, r));
                 Ok(())
             }
             None => Ok(()),
         };
-        let len = |l: Len| match l {
+        let len = |len: Len| match len {
             Len::Const(n) => Ok(n),
             Len::Local(local) => local.unbound(),
             Len::Arg(i) => {
                 ints.get(usize::from(i)).copied().ok_or_else(|| format!("the program has no integer {i}"))
             }
         };
-        for stmt in &p.stmts {
+        for stmt in &program.stmts {
             let (count, rows, body) = match stmt {
                 Stmt::Scalar { body, .. } => (1, 1, body),
                 Stmt::Map { len: n, body, .. } => (len(*n)?, 1, body),
@@ -105,7 +105,7 @@ impl Regions {
                 };
                 let region = Region::new((count, len(*step)?), (rows, len(*row_step)?), mem.size());
                 let (arg, more) =
-                    p.resolve(*ptr).ok_or_else(|| format!("the program has no pointer {ptr:?}"))?;
+                    program.resolve(*ptr).ok_or_else(|| format!("the program has no pointer {ptr:?}"))?;
                 add(
                     arg,
                     matches!(inst, Inst::Store { .. }),
@@ -113,7 +113,7 @@ impl Regions {
                 )?;
             }
         }
-        Ok(e)
+        Ok(Regions { regions })
     }
 
     /// Whether the program reads (or writes) the bytes `from..to` after a pointer argument.

@@ -19,7 +19,7 @@ impl AbstractMachine<'_> {
         let Some((_, mut start)) = self.head.take().filter(|h| h.0 == head) else {
             return Err(fail("no way in"));
         };
-        for (a, b) in start.general.iter_mut().zip(&self.s.general) {
+        for (a, b) in start.general.iter_mut().zip(&self.state.general) {
             let change = b.minus(*a);
             *a = if a.base == b.base && change.base == Base::Int {
                 Value { iteration: change.at, ..*a }
@@ -34,7 +34,7 @@ impl AbstractMachine<'_> {
         // What is not as assumed after the iteration is unknown before it, until all the rest is: no more
         // than there are registers.
         let last = loop {
-            self.s = start.clone();
+            self.state = start.clone();
             self.spans.clear();
             self.all = true;
             for at in head..=jump {
@@ -44,22 +44,22 @@ impl AbstractMachine<'_> {
             self.all = false;
             if !self.assume_less(&mut start) {
                 let What::Jump(m, _) = self.code.steps[jump].what else { return Err(fail("no jump")) };
-                break last_iteration(m, self.s.flags)
+                break last_iteration(m, self.state.flags)
                     .ok_or_else(|| fail("no count that meets its limit"))?;
             }
         };
-        for s in &self.spans {
+        for span in &self.spans {
             let outside =
-                || format!("memory outside of its extent at {:#x}, iteration {last} of a loop", s.ip);
-            let (a, b) = (s.from.at, s.from.in_iteration(last).ok_or_else(outside)?);
-            if !self.inside(s.from.base, s.written, a.min(b), a.max(b).saturating_add(s.bytes)) {
+                || format!("memory outside of its extent at {:#x}, iteration {last} of a loop", span.ip);
+            let (a, b) = (span.from.at, span.from.in_iteration(last).ok_or_else(outside)?);
+            if !self.inside(span.from.base, span.written, a.min(b), a.max(b).saturating_add(span.bytes)) {
                 return Err(outside());
             }
         }
-        for v in &mut self.s.general {
+        for v in &mut self.state.general {
             *v = v.in_iteration(last).map_or(Value::UNKNOWN, |at| Value::new(v.base, at));
         }
-        self.s.flags = Value::UNKNOWN;
+        self.state.flags = Value::UNKNOWN;
         Ok(())
     }
 
@@ -67,23 +67,26 @@ impl AbstractMachine<'_> {
     fn meet(&mut self, at: usize) {
         while let Some(n) = self.skips.iter().position(|s| s.0 == at) {
             let (_, other) = self.skips.swap_remove(n);
-            let s = &mut self.s;
-            s.general
+            let state = &mut self.state;
+            state
+                .general
                 .iter_mut()
                 .zip(other.general)
                 .filter(|(a, b)| **a != *b)
                 .for_each(|(a, _)| *a = Value::UNKNOWN);
-            s.opmasks
+            state
+                .opmasks
                 .iter_mut()
                 .zip(other.opmasks)
                 .filter(|(a, b)| **a != *b)
                 .for_each(|(a, _)| *a = u64::MAX);
-            s.vectors
+            state
+                .vectors
                 .iter_mut()
                 .zip(other.vectors)
                 .filter(|(a, b)| **a != *b)
                 .for_each(|(a, _)| *a = u16::MAX);
-            s.flags = Value::UNKNOWN;
+            state.flags = Value::UNKNOWN;
         }
     }
 
@@ -91,19 +94,19 @@ impl AbstractMachine<'_> {
     /// any.
     fn assume_less(&self, start: &mut State) -> bool {
         let mut less = false;
-        for (before, after) in start.general.iter_mut().zip(&self.s.general) {
+        for (before, after) in start.general.iter_mut().zip(&self.state.general) {
             let next = before.at.checked_add(before.iteration).map(|at| Value { at, ..*before });
             if before.base != Base::Unknown && next != Some(*after) {
                 (*before, less) = (Value::UNKNOWN, true);
             }
         }
         for (before, _) in
-            start.opmasks.iter_mut().zip(self.s.opmasks).filter(|(b, a)| **b != u64::MAX && **b != *a)
+            start.opmasks.iter_mut().zip(self.state.opmasks).filter(|(b, a)| **b != u64::MAX && **b != *a)
         {
             (*before, less) = (u64::MAX, true);
         }
         for (before, _) in
-            start.vectors.iter_mut().zip(self.s.vectors).filter(|(b, a)| **b != u16::MAX && **b != *a)
+            start.vectors.iter_mut().zip(self.state.vectors).filter(|(b, a)| **b != u16::MAX && **b != *a)
         {
             (*before, less) = (u16::MAX, true);
         }
