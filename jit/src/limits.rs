@@ -1,7 +1,7 @@
-//! Code that reaches the limits of a machine: what the speed of a network is measured against.
+//! Code that reaches the limits of a machine. The speed of a network is compared with these limits.
 //!
-//! It comes from the same emitter and the same Cranelift as the kernels, so a limit says what code of a
-//! level can do at most, not what some other compiler makes of the machine.
+//! The code comes from the same emitter and the same Cranelift as the kernels. So a limit says how fast code
+//! of an ISA level can be, and not what some other compiler makes of the machine.
 
 // Calls generated code.
 #![allow(unsafe_code)]
@@ -15,12 +15,12 @@ use crate::{CompileError, Target};
 use cranelift::codegen::ir::types;
 use cranelift::prelude::*;
 
-/// Streams that [`Probes::read`] reads at once: memory gives more to several than to one.
+/// Streams that [`Probes::read`] reads at once. Several streams use more of the memory's bandwidth than one.
 pub const STREAMS: usize = 4;
 
 /// Additions in an iteration of the dependent chain.
 const CHAIN: u64 = 64;
-/// Accumulators at 128 bits, where code of this module needs the other registers of 16 for itself.
+/// Accumulators at 128 bits. The loop needs the others of the 16 registers for itself.
 const NARROW: u64 = 12;
 
 /// Functions that do one thing as fast as the machine does it.
@@ -54,19 +54,19 @@ impl Probes {
                 (functions.calls(callee, 0)?, flops)
             }
             None => {
-                let id = functions.bare("multiply_adds", |_, c, [_, begin, end]| {
-                    let vector = |c: &mut crate::code::FunctionCode<'_, '_>, x: f32| {
-                        let x = c.ins().f32const(x);
-                        c.ins().splat(types::F32X4, x)
+                let id = functions.bare("multiply_adds", |_, code, [_, begin, end]| {
+                    let vector = |code: &mut crate::code::FunctionCode<'_, '_>, x: f32| {
+                        let x = code.ins().f32const(x);
+                        code.ins().splat(types::F32X4, x)
                     };
-                    // acc * 0.5 + 1 stays a normal number for ever.
-                    let (factor, term) = (vector(c, 0.5), vector(c, 1.0));
+                    // `acc * 0.5 + 1` is a normal number after any number of iterations.
+                    let (factor, term) = (vector(code, 0.5), vector(code, 1.0));
                     let start = vec![term; NARROW as usize];
-                    c.for_range(begin, end, 1, &start, &mut |c, _, acc| {
+                    code.for_range(begin, end, 1, &start, &mut |code, _, acc| {
                         let mut acc = acc.to_vec();
                         for _ in 0..4 {
                             for a in &mut acc {
-                                *a = c.ins().fma(*a, factor, term);
+                                *a = code.ins().fma(*a, factor, term);
                             }
                         }
                         acc
@@ -75,10 +75,10 @@ impl Probes {
                 (id, 4 * NARROW * 4 * 2)
             }
         };
-        let additions = functions.bare("additions", |_, c, [_, begin, end]| {
-            c.for_range(begin, end, 1, &[begin], &mut |c, _, x| {
-                // A register, not a number: some machines add numbers for nothing.
-                vec![(0..CHAIN).fold(x[0], |x, _| c.add(x, end))]
+        let additions = functions.bare("additions", |_, code, [_, begin, end]| {
+            code.for_range(begin, end, 1, &[begin], &mut |code, _, x| {
+                // A register is added, not a constant: some machines add constants in no time.
+                vec![(0..CHAIN).fold(x[0], |x, _| code.add(x, end))]
             });
         })?;
         let ids = [
@@ -99,7 +99,8 @@ impl Probes {
         units * self.flops
     }
 
-    /// Does at least `count` additions that each wait for the one before, a cycle each; gives how many.
+    /// Does at least `count` additions, each of which waits for the one before and takes a cycle; gives how
+    /// many.
     pub fn additions(&self, count: u64) -> u64 {
         let units = count.div_ceil(CHAIN);
         call(&self.additions, &[], units);

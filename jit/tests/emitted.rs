@@ -1,5 +1,5 @@
 //! The emitter takes every form of row programs that networks produce, and each gives what the oracle gives:
-//! rows of every length that the program knows or is told, at strides of every kind, of special values.
+//! rows of every length that the program knows or is given, at strides of every kind, of special values.
 
 mod common;
 
@@ -45,23 +45,23 @@ const FLOATS: [u32; 28] = [
 ];
 const INTS: [i32; 9] = [i32::MIN, i32::MIN + 1, -2, -1, 0, 1, 2, i32::MAX - 1, i32::MAX];
 
-/// A program over rows as it is built: expressions, their buffers, and lengths that it knows or is told.
+/// A program over rows as it is built: expressions, their buffers, and lengths that it knows or is given.
 struct Rows {
     e: Expr,
     case: Case,
     rng: Rng,
     len: i64,
-    told: bool,
+    given: bool,
     special: bool,
 }
 
 impl Rows {
-    fn new(seed: u64, len: i64, told: bool) -> Rows {
-        Rows { e: Expr::default(), case: Case::default(), rng: Rng::new(seed), len, told, special: true }
+    fn new(seed: u64, len: i64, given: bool) -> Rows {
+        Rows { e: Expr::default(), case: Case::default(), rng: Rng::new(seed), len, given, special: true }
     }
 
     fn length(&mut self, n: i64) -> Len {
-        if !self.told {
+        if !self.given {
             return Len::Const(n);
         }
         self.case.ints.push(n);
@@ -115,16 +115,17 @@ impl Rows {
         }
         self.case.program = s.program;
         let levels = Isa::ALL.iter().filter(|i| **i <= Isa::host()).count();
-        let what = format!("{what}, {len} elements, {}", if self.told { "told" } else { "known" });
+        let what =
+            format!("{what}, {len} elements, {}", if self.given { "given at run time" } else { "known" });
         assert_eq!(self.case.check(&what), levels, "the emitter leaves it to Cranelift: {what}");
     }
 }
 
-/// One program for each length, known and told.
+/// One program for each length, known and given.
 fn every_length(what: &str, build: impl Fn(&mut Rows)) {
     for len in 0..=70 {
-        for told in [false, true] {
-            let mut r = Rows::new(len as u64, len, told);
+        for given in [false, true] {
+            let mut r = Rows::new(len as u64, len, given);
             build(&mut r);
             r.check(what);
         }
@@ -236,7 +237,7 @@ fn strides() {
     }
 }
 
-/// Strides that the program is told may be 0, 1 or anything else; where all elements are written to one, the
+/// Strides that the program is given may be 0, 1 or anything else; where all elements are written to one, the
 /// last stays.
 #[test]
 fn strides_of_any_value() {
@@ -278,9 +279,9 @@ fn rows_in_place() {
 
 #[test]
 fn row_scalars_of_every_kind() {
-    for told in [false, true] {
+    for given in [false, true] {
         for seed in 0..40 {
-            let mut r = Rows::new(seed, 1, told);
+            let mut r = Rows::new(seed, 1, given);
             for mem in [Mem::F32, Mem::Bf16, Mem::I32, Mem::Bool, Mem::I8] {
                 let x = r.read(mem, 0);
                 r.write(mem, 0, x, 0.0);

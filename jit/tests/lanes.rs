@@ -120,28 +120,28 @@ fn wide_tiles() {
     }
 }
 
-/// Sums of so many terms that they are made in parts: one turn more and less, several parts, every rest. The
-/// parts are the same everywhere, so every bit is.
+/// Sums of so many terms that they are made in parts: one iteration more and less, several parts, every
+/// remainder. The parts are the same everywhere, so every bit is.
 #[test]
 fn tiles_of_long_sums() {
-    let turns = [PART - 1, PART, PART + 1, 2 * PART, 3 * PART - 1];
+    let iterations = [PART - 1, PART, PART + 1, 2 * PART, 3 * PART - 1];
     for (n, (rows, cols)) in [(1, 16), (4, 16), (3, 5), (2, 24), (6, 16)].into_iter().enumerate() {
-        for (i, turns) in turns.into_iter().enumerate() {
-            for terms in
+        for (i, iterations) in iterations.into_iter().enumerate() {
+            for encoding in
                 [Encoding::F32, Encoding::Halves, Encoding::Pairs, Encoding::Bytes, Encoding::Nibbles]
             {
-                if terms == Encoding::Pairs && !pairs() {
+                if encoding == Encoding::Pairs && !pairs() {
                     continue;
                 }
                 let rng = &mut Rng::new(300_000 + 100 * n as u64 + i as u64);
                 let case = tile_of(
                     rng,
-                    terms,
+                    encoding,
                     (rows, cols),
-                    (turns * UNROLL + i as i64) * terms.unit().min(2),
+                    (iterations * UNROLL + i as i64) * encoding.unit().min(2),
                     true,
                 );
-                let what = format!("{terms:?}, {rows} x {cols}, {turns} turns");
+                let what = format!("{encoding:?}, {rows} x {cols}, {iterations} iterations");
                 if cols <= 16 {
                     case.check(&what);
                 }
@@ -224,7 +224,7 @@ fn sums_of_rows_do_not_lose_digits() {
 /// if it has it.
 #[test]
 fn tiles_of_integers() {
-    for terms in [Encoding::Bytes, Encoding::Nibbles] {
+    for encoding in [Encoding::Bytes, Encoding::Nibbles] {
         for (rows, cols) in [
             (1, 16),
             (1, 5),
@@ -245,8 +245,8 @@ fn tiles_of_integers() {
             for groups in [0, 1, 2, 3] {
                 let rng = &mut Rng::new(u64::from(rows) * 1000 + u64::from(cols) * 10 + groups as u64);
                 for plain in [false, true] {
-                    let case = tile_of(rng, terms, (rows, cols), groups, plain);
-                    let what = format!("{terms:?}, {rows} x {cols}, {groups} groups");
+                    let case = tile_of(rng, encoding, (rows, cols), groups, plain);
+                    let what = format!("{encoding:?}, {rows} x {cols}, {groups} groups");
                     if cols <= 16 {
                         case.check(&what);
                     }

@@ -1,14 +1,13 @@
 //! Straight-line code over a row, before it is cut into passes.
 //!
-//! An [`Expr`] mixes values that have one element per element of the row with
-//! row scalars and reductions; [`schedule`](super::schedule) makes the passes. The
-//! methods are the vocabulary in which [`math`](super::math) and
-//! [`norms`](super::norms) are written, once for every back end.
+//! An [`Expr`] mixes values that have one element per element of the row with row scalars and reductions;
+//! [`schedule`](super::schedule) makes the passes. Its methods are the vocabulary in which
+//! [`math`](super::math) and [`norms`](super::norms) are written, once for every back end.
 
 use super::{Bin, Cmp, Derived, Inst, Len, Mem, Ptr, Reduce, Reg, Ty, Un};
 use std::collections::HashMap;
 
-/// A list of instructions in which equal ones are one.
+/// A list of instructions without duplicates: adding one that is there already gives its register.
 #[derive(Clone, Debug, Default)]
 pub struct Expr {
     /// The instructions in order.

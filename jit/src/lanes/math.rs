@@ -1,11 +1,10 @@
 //! The elementwise functions, each written once for every back end.
 //!
-//! Errors against the exact value, measured over all of their range by `tests/kernels/functions.rs`:
-//! exp and log within 2 ulp (1.3 and 0.8), sin and cos within 2 ulp up to 2^22
-//! (1.7, and 1e-7 absolute), tanh and erf within 5e-7 absolute and 1e-6
-//! relative, sigmoid and silu within 4 ulp, gelu within 5e-7 of |x|, powers within 1e-5
-//! relative. NaN stays NaN; the limits at infinity and at the ends of the range are
-//! exact. Below -88.7 sigmoid and silu are 0, as in PyTorch: `exp(-x)` is infinite there.
+//! Errors against the exact value, measured over all of their range by `tests/kernels/functions.rs`: exp and
+//! log are within 2 ulp (1.3 and 0.8), sin and cos within 2 ulp up to 2^22 (1.7, and 1e-7 absolute), tanh and
+//! erf within 5e-7 absolute and 1e-6 relative, sigmoid and silu within 4 ulp, gelu within 5e-7 of |x|, and
+//! powers within 1e-5 relative. NaN stays NaN. The limits at infinity and at the ends of the range are exact.
+//! Below -88.7 sigmoid and silu are 0, as in PyTorch: `exp(-x)` is infinite there.
 
 use super::expr::Expr;
 use super::{Bin, Cmp, Reg, Un};

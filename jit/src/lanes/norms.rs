@@ -15,9 +15,9 @@ fn length(expr: &mut Expr, len: Len) -> Reg {
     }
 }
 
-/// Mean and variance by the corrected two-pass algorithm (Chan, Golub and LeVeque 1983):
-/// the deviations from a rounded mean carry the rounding, so rows far from 0 lose nothing.
-/// Gives the deviations, their own mean, and the biased variance.
+/// Mean and variance by the corrected two-pass algorithm (Chan, Golub and LeVeque 1983). The mean of the
+/// deviations corrects the rounding of the mean, so that rows far from 0 lose nothing. Gives the deviations,
+/// their own mean, and the biased variance.
 fn moments(expr: &mut Expr, x: Reg, len: Len) -> (Reg, Reg, Reg) {
     let n = length(expr, len);
     let sum = expr.reduce(Reduce::Sum, x);
@@ -116,7 +116,8 @@ pub fn softmax_parts(expr: &mut Expr, x: Reg, keep: Option<Reg>) -> (Reg, Reg) {
     let p = keep.map_or(p, |k| expr.select(k, p, zero));
     let s = expr.reduce(Reduce::Sum, p);
     let r = expr.div(one, s);
-    // The largest element alone makes the sum 1; it is 0 only without any, and NaN shows in the exponentials.
+    // The largest element alone makes the sum 1, so the sum is 0 only if no element counts. A NaN shows in
+    // the exponentials.
     let some = expr.cmp(Cmp::Gt, s, zero);
     (p, expr.select(some, r, zero))
 }

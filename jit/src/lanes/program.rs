@@ -64,8 +64,8 @@ pub struct Tile {
     /// 32-bit elements from one row of the left operand to the next.
     pub left_row: Len,
     /// The pointer argument into the packed panels of the right operand. Element `(i, c)` is
-    /// `right[(c / PANEL * panel + i) * PANEL + c % PANEL]`. In bf16, elements `2 i` and `2 i + 1` of a column
-    /// are the lower and the upper half of 32 bits:
+    /// `right[(c / PANEL * panel + i) * PANEL + c % PANEL]`. In bf16, elements `2 i` and `2 i + 1` of a
+    /// column are the lower and the upper half of 32 bits:
     /// `right[(c / PANEL * (panel / 2) + i) * PANEL + c % PANEL]`. The rows of 32 bits of other encodings are
     /// addressed in the same way.
     pub right: u16,

@@ -1,8 +1,7 @@
 //! Cuts an [`Expr`] over a row into passes.
 //!
-//! Every reduction ends a pass over the row. A value that a later pass needs again is
-//! computed anew if that is cheap, else kept: in the row it is stored to anyway,
-//! or in a scratch row.
+//! Every reduction ends a pass over the row. A value that a later pass needs again is computed anew if that
+//! is cheap. Otherwise it is kept: in the row that it is stored to anyway, or in a scratch row.
 
 use super::expr::Expr;
 use super::{Inst, Len, Mem, Program, Ptr, Reg, RowReduction, ScalarOutput, Stmt, Tile, Un};
@@ -35,8 +34,8 @@ struct Scheduler<'e> {
 /// Schedules `expr` over rows of `len` elements; its pointers are `0..ptrs`, its integers `0..ints`.
 pub fn schedule(expr: &Expr, len: Len, ptrs: u16, ints: u16) -> Scheduled {
     let mut scheduler = Scheduler::new(expr, ptrs);
-    // What must be kept is known once every pass has been tried. Keeping a value computes it in its
-    // own pass, which may need more kept values of earlier ones: try until nothing new is found.
+    // Which values must be kept is known when every pass has been made. A kept value is computed in its own
+    // pass, which may need more kept values of earlier passes. So passes are made until no value is new.
     let mut stmts = loop {
         let before = scheduler.kept.len();
         let stmts = scheduler.passes(len);
@@ -55,7 +54,7 @@ pub fn schedule(expr: &Expr, len: Len, ptrs: u16, ints: u16) -> Scheduled {
     Scheduled { program, scratch_rows: scheduler.next_ptr - ptrs }
 }
 
-/// Row scalars that no other statement reads stay within theirs.
+/// Drops the row scalars that no other statement reads.
 fn drop_unread(stmts: &mut [Stmt]) {
     let bodies = stmts.iter().flat_map(|s| match s {
         Stmt::Scalar { body, .. } | Stmt::Map { body, .. } | Stmt::Tile(Tile { body, .. }) => body,
@@ -206,8 +205,8 @@ impl<'e> Scheduler<'e> {
     }
 
     /// Emits what `r` needs in the body of a pass, of the map statement if `in_map`, else of the scalar
-    /// statement. A list of what is still to be emitted takes the place of a recursion, which would be as deep
-    /// as the longest chain of instructions.
+    /// statement. A list of what is still to be emitted takes the place of a recursion, which would be as
+    /// deep as the longest chain of instructions.
     fn emit(&mut self, r: Reg, pass: usize, body: &mut PassBody, in_map: bool) -> Reg {
         let mut wanted = vec![r];
         while let Some(&r) = wanted.last() {
@@ -238,7 +237,7 @@ impl<'e> Scheduler<'e> {
         self.full[i] && self.depth[i] < pass && self.cost[i] > CHEAP && self.expr.ty(r) == super::Ty::F
     }
 
-    /// What must be emitted before `r`, in order.
+    /// The registers that must be emitted before `r`, in order.
     fn inputs(&self, r: Reg, pass: usize, in_map: bool) -> impl Iterator<Item = Reg> + use<> {
         let computed = !self.is_in_slot(r, pass, in_map) && !self.is_in_row(r, pass);
         let inputs: BTreeSet<Reg> =
@@ -246,7 +245,7 @@ impl<'e> Scheduler<'e> {
         inputs.into_iter()
     }
 
-    /// Emits `r`, whose operands are.
+    /// Emits `r`, whose operands are emitted already.
     fn emit_one(&mut self, r: Reg, pass: usize, body: &mut PassBody, in_map: bool) {
         let inst = self.expr.insts[r as usize];
         let made = if self.is_in_slot(r, pass, in_map) {

@@ -31,7 +31,7 @@ fn wrong(code: &[u8], p: &Program, samples: &[Vec<i64>]) -> Option<bool> {
     Some(false)
 }
 
-/// Integers to run a program with: those of the case, and every kind of turn and rest.
+/// Integers to run a program with: those of the case, and every kind of iteration and remainder.
 fn samples(rng: &mut Rng, p: &Program, of_case: &[i64]) -> Vec<Vec<i64>> {
     let mut list = vec![of_case.to_vec()];
     if p.ints > 0 {

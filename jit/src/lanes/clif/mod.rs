@@ -16,17 +16,17 @@ use cranelift::codegen::ir::{Function, Signature, Value};
 use cranelift::prelude::isa::TargetFrontendConfig;
 use cranelift::prelude::*;
 
-/// What the code is for.
+/// What the code depends on besides the program.
 #[derive(Clone, Copy, Debug)]
 pub struct ClifOptions {
-    /// x86-64: a vector conversion that is one instruction there.
+    /// Whether it is for x86-64, which has one instruction for a conversion of vectors.
     pub x86: bool,
-    /// Test each access against its buffer.
+    /// Whether each access is tested against its buffer.
     pub checked: bool,
 }
 
-/// The signature of a program's function: pointers, integers, and in checked mode
-/// low and size of each pointer's buffer and the guard.
+/// The signature of a program's function: pointers and integers. In checked mode the address and size of each
+/// pointer's buffer follow, then the guard.
 pub fn signature(program: &Program, options: ClifOptions, call_conv: isa::CallConv) -> Signature {
     let mut count = program.ptrs + program.ints;
     if options.checked {
@@ -222,7 +222,7 @@ impl Translator {
             Un::Sqrt => code.ins().sqrt(a),
             Un::Round => code.ins().nearest(a),
             Un::ToInt if wide && self.x86 => code.ins().x86_cvtt2dq(int, a),
-            // Elsewhere what does not fit is another number; no result depends on it.
+            // Elsewhere a float that does not fit becomes another number; no result depends on it.
             Un::ToInt | Un::ToIntSat => code.ins().fcvt_to_sint_sat(int, a),
             Un::ToFloat => code.ins().fcvt_from_sint(lane_type(Ty::F, wide), a),
             Un::Bits => self.cast(code, a, int),
@@ -235,7 +235,7 @@ impl Translator {
     fn invariants(&self, code: &mut FunctionCode<'_, '_>, body: &[Inst], wide: bool) -> Vec<Option<Value>> {
         let constant =
             |i: &Inst| matches!(i, Inst::Float(_) | Inst::Int(_) | Inst::ArgInt(_) | Inst::Slot(..));
-        // An amount to shift by is no lane value.
+        // The amount of a shift is no value of lanes.
         let shifts = |r: usize| {
             body.iter().all(|i| {
                 !i.operands().any(|o| o as usize == r) || matches!(i, Inst::Bin(Bin::Shl | Bin::Shr, ..))

@@ -57,8 +57,8 @@ impl Sums {
         Sums(Some(totals))
     }
 
-    /// A loop from 0 to `end`, a multiple of `step`; where a part begins, `add` gives its partial sums to
-    /// [`Sums::add`] and what is carried on.
+    /// A loop from 0 to `end`, a multiple of `step`. Where a part begins, `add` gives the partial sums to
+    /// [`Sums::add`] and returns the values to go on with.
     pub fn run(
         &self,
         code: &mut FunctionCode<'_, '_>,
@@ -116,7 +116,7 @@ impl Sums {
                 let lost = code.ins().stack_load(I64, totals.ty, totals.slot, lost_at);
                 let all = code.ins().fadd(*part, lost);
                 let all = code.ins().fadd(total, all);
-                // What is lost is no number where a total is infinite.
+                // What is lost is NaN where a total is infinite.
                 let valid = code.ins().fcmp(FloatCC::Ordered, all, all);
                 if totals.ty.is_vector() {
                     let valid = code.ins().bitcast(totals.ty, lane_order(), valid);

@@ -11,9 +11,9 @@ struct TileOperands {
     /// Four columns to a vector, or one.
     wide: bool,
     encoding: Encoding,
-    /// The rows of the left operand: addresses made once, and constant offsets.
+    /// For each row of the left operand an address and a constant offset from it.
     left: Vec<(Pointer, i64)>,
-    /// All rows have the same address.
+    /// Whether all rows have the same address and differ in their offsets.
     one_base: bool,
     right: Pointer,
 }
@@ -198,7 +198,7 @@ impl Translator {
         if wide { code.ins().bitselect(small, sign, bits) } else { code.ins().select(small, sign, bits) }
     }
 
-    /// Sums of integers in groups. They are summed as floats: below 2^24 that is exact.
+    /// Sums of integers in groups. They are summed as floats, which is exact below 2^24.
     fn groups(
         &self,
         code: &mut FunctionCode<'_, '_>,
@@ -318,8 +318,8 @@ impl Translator {
         sums
     }
 
-    /// The lower or upper f16 of lanes, as floats: exponent and mantissa at their place in an f32, whose
-    /// exponent counts from 112 more.
+    /// The lower or upper f16 of lanes, as floats. Exponent and mantissa are shifted to their places in an
+    /// f32, whose exponent bias is 112 larger.
     fn small_float(&self, code: &mut FunctionCode<'_, '_>, both: Value, wide: bool, half: i64) -> Value {
         let bits = if half == 0 { code.ins().ishl_imm_u(both, 16) } else { both };
         let bits = code.ins().sshr_imm_u(bits, 3);

@@ -5,10 +5,10 @@ mod tile;
 use super::*;
 use tile::Column;
 
-/// Memory of the oracle: numbered buffers.
+/// The memory of the oracle: buffers by number.
 pub type Memory = Vec<Vec<u8>>;
 
-/// A pointer of the oracle: buffer and byte offset.
+/// A pointer of the oracle: the number of a buffer and an offset in bytes.
 pub type Pointer = (usize, i64);
 
 struct Execution<'a> {
@@ -19,7 +19,10 @@ struct Execution<'a> {
     slots: Vec<u32>,
 }
 
-/// Runs a program. Panics where an access leaves its buffer: that is a fault of the program.
+/// Runs a program.
+///
+/// # Panics
+/// The program has a fault: an access is outside of its buffer.
 pub fn run(program: &Program, mem: &mut Memory, ptrs: &[Pointer], ints: &[i64]) {
     assert!(
         ptrs.len() == program.ptrs as usize && ints.len() == program.ints as usize,
@@ -150,8 +153,8 @@ impl Execution<'_> {
     }
 }
 
-/// A finite f16: its exponent and mantissa at the place of those of an f32, whose exponent counts from 112
-/// more.
+/// The float of a finite f16. Exponent and mantissa are shifted to their places in an f32, whose exponent
+/// bias is 112 larger.
 fn half(bits: u16) -> f32 {
     let (sign, magnitude) = (u32::from(bits >> 15) << 31, u32::from(bits & 0x7fff) << 13);
     f(sign | magnitude) * f((127 + 112) << 23)

@@ -1,4 +1,5 @@
-//! Straight-line bodies: registers by last use, constants and row scalars as memory operands.
+//! Straight-line bodies. A register is free again after the last use of its value; constants and row scalars
+//! are memory operands.
 
 use super::asm::{Mask, ORDERED, Op2, Op3, Rm, Shift, V};
 use super::{Emitter, Refused, Width};
@@ -17,13 +18,13 @@ pub struct BodyPosition<'m> {
     pub plus: i64,
     /// The row of a tile, for strides that are constants.
     pub row: i64,
-    /// What is left, where that is less than a vector.
+    /// The elements that are left, where they are fewer than a vector has.
     pub tail: Option<Tail>,
     /// The accumulator.
     pub acc: Option<V>,
     /// Row scalars only: loads and stores of one element.
     pub scalar: bool,
-    /// Results that nobody needs: the caller computes them itself.
+    /// Registers whose values are not emitted, because the caller computes them itself.
     pub without: &'m [Reg],
 }
 
@@ -42,7 +43,7 @@ pub struct Elements {
 pub struct Tail {
     /// Their lanes.
     pub mask: Mask,
-    /// How many are left; or, in a register, how many the whole row has.
+    /// How many are left if that is known. In a register: how many the whole row has.
     pub count: ElementCount,
 }
 
@@ -58,7 +59,7 @@ pub enum ElementCount {
 enum Loc {
     Reg(V),
     Mem(MemoryOperand),
-    /// A shift's amount, or the result of a store.
+    /// It has no lane: it is the amount of a shift, or the result of a store.
     None,
 }
 
@@ -236,7 +237,7 @@ impl Emitter<'_> {
         let (mask, t0) = self.register(mask, live)?;
         let (x, t1) = self.register(a, live)?;
         let (y, t2) = self.register(b, live)?;
-        // The destination holds the mask with 512 bits: never a register of the values.
+        // With 512 bits the destination holds the mask, so it is never a register of the values.
         let d = live.take()?;
         let mask = match self.asm.width {
             Width::Y => mask,
@@ -276,13 +277,13 @@ impl Emitter<'_> {
         }
     }
 
-    /// After the operands were read: temporaries and values that end here are free.
+    /// Frees temporaries and values that end at this instruction, after it has read its operands.
     fn done(&self, at: usize, inst: &Inst, temporary: Option<V>, live: &mut Live<'_>) {
         live.free.extend(temporary);
         live.release(at, inst.operands());
     }
 
-    /// A value in a register; the second is a register to give back.
+    /// A value in a register. The second register is a temporary one to give back.
     fn register(&mut self, r: Reg, live: &mut Live<'_>) -> Result<(V, Option<V>), Refused> {
         match live.loc[r as usize] {
             Loc::Reg(v) => Ok((v, None)),
@@ -306,7 +307,7 @@ impl Emitter<'_> {
     fn unary(&mut self, at: usize, inst: &Inst, op: Un, a: Reg, live: &mut Live<'_>) -> Result<Loc, Refused> {
         let x = self.rm(a, live)?;
         if matches!(op, Un::Bits | Un::FromBits) {
-            // The same register under another type, or a copy where the old name lives on.
+            // The same register gets another type. It is copied if the value is used again in its old type.
             if let Rm::Reg(v) = x
                 && live.last[a as usize] == at
             {
@@ -319,8 +320,8 @@ impl Emitter<'_> {
         if op == Un::ToIntSat {
             let (v, temporary) = self.register(a, live)?;
             let (d, m) = (live.take()?, live.take()?);
-            // The instruction gives 0x80000000 for all that does not fit: turned over beyond the largest, 0
-            // for NaN.
+            // The instruction gives 0x80000000 for everything that does not fit. Beyond the largest integer
+            // all its bits are flipped, and for NaN they are cleared.
             self.asm.op2(Op2::ToInt, d, Rm::Reg(v))?;
             let beyond = self.asm.constant(2_147_483_648f32.to_bits());
             self.asm.compare(m, v, beyond, 0x1d)?;
@@ -401,7 +402,7 @@ impl Emitter<'_> {
         ty: Ty,
         live: &mut Live<'_>,
     ) -> Result<Loc, Refused> {
-        // Ints have but "equal" and "greater".
+        // The instructions compare integers for "equal" and "greater" only.
         let (a, b) = if ty != Ty::F && matches!(op, Cmp::Lt | Cmp::Ge) { (b, a) } else { (a, b) };
         let (x, temporary) = self.register(a, live)?;
         let y = self.rm(b, live)?;

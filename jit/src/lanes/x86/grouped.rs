@@ -18,8 +18,8 @@ struct Grouped {
     mask: Option<Mask>,
     /// The sum of a group for each accumulator.
     sums: Vec<V>,
-    /// Registers for the vectors of the right operand that are held at a time. Of each these are its bytes;
-    /// its lower and upper halves of bytes; or its even and odd bytes.
+    /// Registers for the vectors of the right operand that are held at a time. A vector takes one register
+    /// for its bytes, or two: for the lower and upper halves of its bytes, or for its even and odd bytes.
     right: Vec<(V, V)>,
     /// Elements of the left operand.
     left: (V, V),
@@ -119,7 +119,7 @@ impl Emitter<'_> {
         })
     }
 
-    /// What the sums of a group begin with: bytes are stored 128 too large, which the row's sum takes back.
+    /// Begins the sums of a group. Bytes are stored 128 too large; what the sums begin with corrects that.
     fn begin_group(&mut self, grouped: &Grouped) -> Result<(), Refused> {
         for (i, sum) in grouped.sums.iter().enumerate() {
             match grouped.encoding {
@@ -258,8 +258,8 @@ impl Emitter<'_> {
         })
     }
 
-    /// The two f16 of each lane of `low` as floats, that of the upper half in `high`: exponent and mantissa
-    /// at their place in an f32, whose exponent counts from 112 more.
+    /// Makes floats of the two f16 of each lane of `low`; that of the upper half goes to `high`. Exponent and
+    /// mantissa are shifted to their places in an f32, whose exponent bias is 112 larger.
     fn halves_to_floats(&mut self, low: V, high: V) -> Result<(), Refused> {
         let (bits, power) = (self.asm.constant(0x8fff_e000), self.asm.constant((127 + 112) << 23));
         self.asm.shift(Shift::Right, high, low, 3)?;

@@ -27,7 +27,7 @@ struct Row<'b> {
 }
 
 impl<'p> Emitter<'p> {
-    /// Row scalars: whole vectors of equal lanes.
+    /// Emits a scalar statement. Its values are whole vectors of equal lanes.
     pub fn scalars(&mut self, body: &[Inst], outs: &[ScalarOutput]) -> Result<(), Refused> {
         let bases = self.bases(body)?;
         let mut free: Vec<V> = (0..self.asm.width.registers()).rev().collect();
@@ -82,7 +82,8 @@ impl<'p> Emitter<'p> {
         let several = body.len() <= 12 && !body.iter().any(apart);
         let before = self.asm.clone();
         let mut outcome = Err(Refused("nothing tried".into()));
-        // What does not fit into registers is tried with less in them.
+        // A map that needs too many registers is tried again without constants in registers, then with one
+        // accumulator for each reduction.
         for (many, hold) in [(4, true), (4, false), (1, true), (1, false)] {
             if many == 1 || several {
                 (self.asm, self.used) = (before.clone(), 0);
@@ -96,8 +97,8 @@ impl<'p> Emitter<'p> {
         outcome
     }
 
-    /// Takes what is the same for every element of a row into registers: as memory operands they would take
-    /// as many loads as the elements.
+    /// Loads the values that are the same for every element of a row into registers. As memory operands they
+    /// would be loaded for each vector.
     fn hold(&mut self, body: &[Inst], free: &mut Vec<V>) -> Result<(), Refused> {
         let mut wanted: Vec<Reg> =
             body.iter().flat_map(Inst::operands).filter(|r| constant(&body[*r as usize])).collect();
@@ -337,7 +338,7 @@ impl<'p> Emitter<'p> {
                 Ok(Mask::K(Register::K1))
             }
             Width::Y => {
-                // A window into eight set and eight clear lanes.
+                // The mask is eight lanes of a table of eight set and eight clear ones.
                 let label = self.asm.pooled((0..16).map(|i| if i < 8 { u32::MAX } else { 0 }).collect());
                 let table = MemoryOperand::with_base_displ_size(Register::RIP, label as i64, 8);
                 self.push(Instruction::with2(Code::Lea_r64_m, help, table))?;
@@ -364,7 +365,8 @@ impl<'p> Emitter<'p> {
         free: &mut Vec<V>,
     ) -> Result<(), Refused> {
         let mask = tail.map(|t| t.mask);
-        // A sum of products that nobody else reads adds them as it multiplies; AVX2 has no mask for that.
+        // Products that one sum alone reads are added to it by fused multiply-adds. AVX2 has no mask for
+        // these.
         let term =
             |RowReduction { how, value: r, .. }: &RowReduction| match (how, row.body[*r as usize], mask) {
                 (_, _, Some(Mask::Vector(_))) => Term::Value(*r),
@@ -440,7 +442,7 @@ impl<'p> Emitter<'p> {
             Ok(v)
         };
         let x = if let Some(Mask::Vector(m)) = mask {
-            // Lanes outside of the mask get the value that changes nothing.
+            // Lanes outside of the mask get the identity of the reduction.
             let t = take(free)?;
             let identity = self.asm.constant(how.identity());
             self.asm.op2(Op2::Move, t, identity)?;
@@ -453,7 +455,7 @@ impl<'p> Emitter<'p> {
             let spoiled = (take(free)?, take(free)?);
             self.asm.keep_nan(op, d, x, mask, spoiled)?;
         } else {
-            // The value before the accumulator: a NaN among the values of a maximum is passed over.
+            // The value comes before the accumulator, so that a maximum passes over a NaN among the values.
             self.asm.op3_masked(op, d, x, Rm::Reg(d), mask)?;
         }
         free.extend(taken);

@@ -66,8 +66,8 @@ impl Emitter<'_> {
         let whole = self.whole(place, elements.step, size);
         let (mut v, mut spare) = (v, Vec::new());
         if size < 4 {
-            // The element's bytes at the lower end of each lane; then side by side, unless the store does
-            // that itself.
+            // The element's bytes go to the lower end of each lane. They are then packed side by side, unless
+            // the store does that itself.
             let (d, c) = (live.take()?, live.take()?);
             spare.extend([d, c]);
             match mem {
@@ -139,8 +139,9 @@ impl Emitter<'_> {
         Ok(ElementWalk { at, stride })
     }
 
-    /// The address of a lane's element, in 64 bits whatever the stride; lanes are taken in order. In a tail
-    /// of unknown length lanes after the row leave for `out`, or read the first element of the tail.
+    /// The address of a lane's element, computed in 64 bits so that any stride is right. Lanes are taken in
+    /// order. In a tail of unknown length, lanes after the end of the row jump to `out`; without `out` they
+    /// read the first element of the tail.
     fn element(
         &mut self,
         walk: &ElementWalk,
@@ -211,7 +212,7 @@ impl Emitter<'_> {
         }
     }
 
-    /// The lanes that elements go to one by one.
+    /// How many lanes are loaded or stored one by one.
     fn lanes(&self, place: &BodyPosition<'_>) -> i64 {
         match place.tail.map(|t| t.count) {
             Some(ElementCount::Known(n)) => n,
@@ -219,7 +220,8 @@ impl Emitter<'_> {
         }
     }
 
-    /// Loads element by element, into 128 bits at a time; those of one and two bytes widened with zeros.
+    /// Loads element by element, into 128 bits at a time. Elements of one and two bytes are widened with
+    /// zeros.
     fn collect(
         &mut self,
         d: V,
@@ -251,8 +253,8 @@ impl Emitter<'_> {
         Ok(())
     }
 
-    /// Stores packed elements one by one, in their order: where they are written over each other the last one
-    /// stays.
+    /// Stores packed elements one by one and in order, so that the last one stays where they overwrite each
+    /// other.
     fn scatter(
         &mut self,
         v: V,

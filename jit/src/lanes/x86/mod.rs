@@ -1,10 +1,10 @@
 //! Vector programs as AVX2 and AVX-512 code, from one description.
 //!
-//! Cranelift stops at 128 bits on x86-64; this is the second consumer of the
-//! same programs, for the innermost loops alone. No spilling (a program that
-//! needs more registers is refused, and the caller takes Cranelift's code), no
-//! scheduling, no common subexpressions. A function takes one argument, the
-//! address of its pointers and integers, 8 bytes each.
+//! Cranelift's vectors have at most 128 bits on x86-64. This back end compiles the same programs with wider
+//! ones. It never spills: it refuses a program that needs more registers than there are, and the caller
+//! takes Cranelift's code instead. It does not schedule instructions or look for common subexpressions.
+//!
+//! A function takes one argument, the address of its pointers and integers, which have 8 bytes each.
 
 mod asm;
 mod body;
@@ -24,7 +24,7 @@ pub use asm::{Refused, Width};
 use iced_x86::{Code, Instruction, MemoryOperand, Register};
 use std::collections::BTreeMap;
 
-/// The general registers for addresses and counters, those a callee must keep last.
+/// The general registers for addresses and counters. Those that a callee must keep come last.
 const GENERAL: [Register; 14] = [
     Register::RAX,
     Register::RCX,
@@ -47,9 +47,10 @@ const FREE: usize = 8;
 /// A function under construction.
 struct Emitter<'p> {
     asm: Asm,
-    /// Products of bytes are summed four at a time.
+    /// Whether the machine sums four products of bytes with one instruction.
     dots: bool,
     program: &'p Program,
+    /// General registers in use, and the most that were in use at a time.
     used: usize,
     most: usize,
     /// The registers that hold a body's constants while a row is worked on.

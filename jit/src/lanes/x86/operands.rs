@@ -47,7 +47,7 @@ impl TileSize {
 /// Where a row of the left operand begins.
 pub struct LeftRow {
     base: Register,
-    /// A stride to add, once or twice.
+    /// The register of a stride to add, and how many times: once or twice.
     index: Option<(Register, u32)>,
     displacement: i64,
 }

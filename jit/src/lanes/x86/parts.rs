@@ -26,8 +26,7 @@ pub fn frame(program: &Program) -> i64 {
 #[derive(Clone, Copy)]
 pub struct Sums {
     parts: Parts,
-    /// The argument that tells how many iterations the loop has, and its value from which on there is a whole
-    /// part.
+    /// The argument that gives the length of the loop, and the least length with a whole part.
     least: Option<(u16, i64)>,
     count: usize,
 }
@@ -90,7 +89,7 @@ impl Emitter<'_> {
         }
     }
 
-    /// Begins the totals; spoils `zero`.
+    /// Begins the totals; overwrites `zero`.
     pub fn begin_totals(&mut self, sums: Sums, zero: V) -> Result<(), Refused> {
         self.where_in_parts(sums, |emitter| {
             emitter.asm.op3(Op3::Xor, zero, zero, Rm::Reg(zero))?;
@@ -105,7 +104,7 @@ impl Emitter<'_> {
         })
     }
 
-    /// Inside of a loop: where `counter` is a multiple of `every`, a power of two, `code` runs.
+    /// Emits `code` inside of a loop. It runs where `counter` is a multiple of `every`, a power of two.
     pub fn at_parts(
         &mut self,
         sums: Sums,
@@ -123,7 +122,7 @@ impl Emitter<'_> {
         Ok(())
     }
 
-    /// Adds a partial sum to its total and clears it; spoils the two others.
+    /// Adds a partial sum to its total and clears it; overwrites the two others.
     pub fn add_part(&mut self, sums: Sums, part: V, n: usize, (sum, change): (V, V)) -> Result<(), Refused> {
         let (total, lost) = self.total(sums, n);
         if sums.parts != Parts::Many {
@@ -140,7 +139,7 @@ impl Emitter<'_> {
         self.asm.op3(Op3::Xor, part, part, Rm::Reg(part))
     }
 
-    /// Makes last parts whole sums: those of the totals from the first on; spoils the two others.
+    /// Makes whole sums of the last parts by adding the totals, in order; overwrites the two others.
     pub fn add_totals(&mut self, sums: Sums, parts: &[V], (all, valid): (V, V)) -> Result<(), Refused> {
         self.where_in_parts(sums, |emitter| {
             for (n, part) in parts.iter().enumerate() {
@@ -152,7 +151,7 @@ impl Emitter<'_> {
                 emitter.asm.op3(Op3::Add, all, *part, lost)?;
                 emitter.asm.op3(Op3::Add, all, all, total)?;
                 emitter.asm.op3(Op3::Add, *part, *part, total)?;
-                // What is lost is no number where a total is infinite.
+                // What is lost is NaN where a total is infinite.
                 emitter.asm.compare(valid, all, Rm::Reg(all), ORDERED)?;
                 emitter.asm.select(*part, valid, all, *part)?;
             }

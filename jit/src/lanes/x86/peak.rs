@@ -1,4 +1,5 @@
-//! The most multiply-adds that vectors of a width do: as many accumulators as registers hold, and no memory.
+//! A loop that does as many multiply-adds as vectors of a width can: it has many accumulators and reads no
+//! memory.
 
 use super::asm::{Asm, Op2, Op3, Rm};
 use super::{Refused, Width};
@@ -14,11 +15,11 @@ const ITERATIONS: i32 = 1000;
 /// # Errors
 /// An instruction cannot be encoded.
 pub fn multiply_adds(width: Width) -> Result<(Vec<u8>, Program, u64), Refused> {
-    // A latency of 4 or 5 cycles times two units needs 10 of them.
+    // Two units with a latency of 4 or 5 cycles need 10 accumulators to be busy.
     let (accumulators, factor, term) = width.pick((12, 12, 13), (28, 28, 29));
     let made = |i: Result<Instruction, iced_x86::IcedError>| i.map_err(|error| Refused(error.to_string()));
     let mut asm = Asm::new(width);
-    // acc * 0.5 + 1 stays a normal number for ever.
+    // `acc * 0.5 + 1` is a normal number after any number of iterations.
     for (v, value) in (0..accumulators).map(|v| (v, 1.0f32)).chain([(factor, 0.5), (term, 1.0)]) {
         let bits = asm.constant(value.to_bits());
         asm.op2(Op2::Move, v, bits)?;

@@ -40,7 +40,7 @@ impl Width {
     }
 }
 
-/// Why a program is not emitted: a form the emitter does not do, or too few registers.
+/// Why a program is not emitted: it has a form that the emitter does not do, or needs too many registers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refused(pub String);
 
@@ -104,7 +104,7 @@ impl Asm {
     /// Puts a label before the next instruction.
     pub fn place(&mut self, l: Label) {
         if self.pending.is_some() {
-            // Two labels at one place: the first gets an instruction of its own.
+            // An instruction has one label: the first of two gets an instruction of its own.
             self.push(Instruction::with(Code::Nopd));
         }
         self.pending = Some(l);

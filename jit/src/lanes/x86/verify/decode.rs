@@ -1,5 +1,6 @@
-//! Emitted code as the steps that matter for addresses: which instructions there may be, what
-//! each reads, writes and changes. A new vector instruction is one more name in [`form`].
+//! Emitted code as steps of the abstract execution: which instructions there may be, and what each reads,
+//! writes and changes as far as addresses depend on it. A new vector instruction is one more name in
+//! [`form`].
 
 use super::general::{Address, Op, operation, split};
 use crate::lanes::Program;
@@ -73,7 +74,7 @@ pub struct MemoryAccess {
 #[derive(Clone, Debug, Default)]
 pub struct Vector {
     pub access: Option<MemoryAccess>,
-    /// It copies the access to this register, which is a mask later.
+    /// The vector register that it loads, where the register may be a mask later.
     pub mask: Option<usize>,
     /// Masks that it overwrites, a bit each: vector registers, opmasks.
     pub vectors: u32,

@@ -16,7 +16,7 @@ const KEPT: [usize; 6] = [3, 5, 12, 13, 14, 15];
 #[derive(Clone)]
 pub struct State {
     pub general: [Value; 16],
-    /// The set lanes of masks; all where they are not known.
+    /// The set lanes of opmasks, and of vectors that are masks. All are set where they are not known.
     pub opmasks: [u64; 8],
     pub vectors: [u16; 32],
     /// The number whose comparison with 0 the flags are.
@@ -31,7 +31,7 @@ pub struct LoopAccess {
     pub written: bool,
 }
 
-/// A run of the code.
+/// An abstract execution of the code.
 pub struct AbstractMachine<'c> {
     pub code: &'c Decoded<'c>,
     extents: Regions,
@@ -40,11 +40,12 @@ pub struct AbstractMachine<'c> {
     stack: Vec<Value>,
     /// What was known before the first iteration of the last loop.
     pub head: Option<(usize, State)>,
-    /// Whether it executes all iterations at once: then the accesses, to be checked when the number of
-    /// iterations is known.
+    /// The accesses of all iterations of a loop, to be checked when the number of iterations is known.
     pub spans: Vec<LoopAccess>,
+    /// Whether it executes all iterations of a loop at once.
     pub all: bool,
-    /// What was known at jumps inside of the loop, whose iterations may take them or not, and where they go.
+    /// Where jumps inside of the loop go, and what was known at them. An iteration may take such a jump or
+    /// not.
     pub skips: Vec<(usize, State)>,
 }
 

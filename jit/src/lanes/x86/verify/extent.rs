@@ -2,8 +2,8 @@
 
 use crate::lanes::{Inst, Len, Mem, PANEL, Program, Stmt};
 
-/// Rows of bytes at equal distances, relative to a pointer. What lies between the elements of a row counts as
-/// the row's, what lies between the rows does not.
+/// Rows of bytes at equal distances, relative to a pointer. Bytes between the elements of a row belong to the
+/// row; bytes between the rows do not.
 #[derive(Clone, Copy, Debug)]
 pub struct Region {
     /// The first byte.
@@ -86,7 +86,7 @@ impl Regions {
                     // may begin inside of a panel.
                     let (panels, columns) = ((cols + PANEL - 1) / PANEL, (cols - 1) % PANEL + 1);
                     let (read, panel) = (tile.encoding.panel_rows(k), tile.encoding.panel_rows(panel));
-                    // Panels of length 0 lie upon each other: the last but one is then read further.
+                    // Panels of length 0 start at the same address: the last but one then reaches further.
                     let before = if panels > 1 { ((panels - 2) * panel + read) * PANEL } else { 0 };
                     let elements = if read > 0 {
                         before.max(((panels - 1) * panel + read - 1) * PANEL + columns)

@@ -4,8 +4,8 @@
 //! assumed to be its change in every iteration, and the loop is executed once more for all iterations at the
 //! same time, with values affine in the number of the iteration. That proves the assumption by induction,
 //! gives every address as affine and hence monotone, so that its first and last iteration bound the others,
-//! and the number of iterations from the jump's condition. What jumps inside of the loop skip is executed as
-//! well, and what it changes is unknown where they go.
+//! and the number of iterations from the jump's condition. Code that a jump inside of the loop may skip is
+//! executed as well; what it changes is unknown where the jump goes.
 
 use super::decode::What;
 use super::execute::{AbstractMachine, RSP, State};
@@ -31,8 +31,8 @@ impl AbstractMachine<'_> {
             return Err(fail("a stack that moves"));
         }
         start.flags = Value::UNKNOWN;
-        // What is not as assumed after the iteration is unknown before it, until all the rest is: no more
-        // than there are registers.
+        // What is not as assumed after the iteration is taken as unknown before it, until all assumptions
+        // hold. This ends, because each step makes at least one more register unknown.
         let last = loop {
             self.state = start.clone();
             self.spans.clear();
