@@ -18,41 +18,43 @@ pub struct Arguments {
     pub sizes: *const i64,
     /// One value per parameter.
     pub params: *const i64,
-    /// A count of violations and a spare place for one access; used in checked mode only.
+    /// The number of violations, then spare memory that a violating access goes to; used in checked mode
+    /// only.
     pub guard: *mut u64,
     /// Bytes from the start of working memory to this thread's part of it.
     pub scratch: i64,
-    /// Which units are meant, as [`Part`] numbers them.
-    pub part: i64,
+    /// Which units are meant, as [`UnitKind`] numbers them.
+    pub unit_kind: i64,
 }
 
-/// What the units of a call are. Only matmuls tell them apart: other kernels have rows alone.
+/// What the units of a call are. Only matmuls have units of several kinds; other kernels have
+/// [`UnitKind::Rows`] alone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Part {
-    /// Rows, [`Blocking::rows`](crate::Blocking::rows) at a time, with all that is fused to them; or heads,
-    /// or panels.
+pub enum UnitKind {
+    /// Rows, [`Blocking::rows`](crate::Blocking::rows) at a time, with all that is fused to them. The units
+    /// of other kernels, such as heads and panels, count as rows too.
     Rows = 0,
     /// Columns of a matmul, [`Blocking::cols`](crate::Blocking::cols) at a time, for all rows, without the
     /// work on whole rows.
     Columns = 1,
-    /// The work on whole rows alone, once [`Part::Columns`] is done for all columns; units as in
-    /// [`Part::Rows`].
+    /// The work on whole rows alone, once [`UnitKind::Columns`] is done for all columns; units as in
+    /// [`UnitKind::Rows`].
     RowWork = 2,
 }
 
-/// More than a kernel has slots: the base of the status that [`KernelFn::run`] gives.
+/// The base of the status that [`KernelFn::run`] gives. It is larger than the number of slots of any kernel.
 pub const STATUS_SLOTS: i64 = 1 << 16;
 
 type Entry = unsafe extern "C" fn(*const Arguments, i64, i64) -> i64;
 
 /// Functions on their way to executable memory.
 pub struct CodeBlob {
-    /// Where Cranelift and the emitter put them. Dropped half way, it leaves nothing behind.
+    /// Where Cranelift and the emitter define them. If it is dropped unfinished, its memory is freed.
     pub module: JITModule,
     code: CodePages,
 }
 
-/// A kernel's code; keeps the memory of all that it was made with.
+/// A kernel's code. It keeps the memory of its whole module.
 #[derive(Clone, Debug)]
 pub struct KernelFn {
     entry: Entry,
@@ -89,7 +91,7 @@ impl CodeBlob {
     }
 }
 
-/// What a module says that has no memory for its code.
+/// The error of a module that has no memory for its code.
 pub fn refused(e: ModuleError) -> CompileError {
     CompileError::Memory(match e {
         ModuleError::Allocation { err } => err.to_string(),

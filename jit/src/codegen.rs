@@ -6,7 +6,7 @@
 use crate::blob::refused;
 use crate::code::FunctionCode;
 use crate::lanes::Program;
-use crate::lanes::clif::{self, Options};
+use crate::lanes::clif::{self, ClifOptions};
 use crate::lanes::x86;
 use crate::loops::nest::{self, Nest, Pool, Span};
 use crate::programs::{Emitter, KernelPrograms};
@@ -19,9 +19,9 @@ use std::collections::HashMap;
 /// The functions defined so far.
 pub struct Functions<'m, M: Module> {
     module: &'m mut M,
-    options: Options,
+    options: ClifOptions,
     emitter: Emitter,
-    programs: HashMap<Program, Callee>,
+    programs: HashMap<Program, DefinedProgram>,
     kernels: usize,
     builder: FunctionBuilderContext,
     context: codegen::Context,
@@ -33,7 +33,7 @@ pub struct Functions<'m, M: Module> {
 
 /// A vector program as a callee.
 #[derive(Clone, Copy, Debug)]
-pub struct Callee {
+pub struct DefinedProgram {
     id: FuncId,
     /// Made by the emitter: it takes the address of its arguments instead of the arguments.
     emitted: bool,
@@ -41,7 +41,7 @@ pub struct Callee {
 
 impl<'m, M: Module> Functions<'m, M> {
     /// Starts with no functions.
-    pub fn new(module: &'m mut M, options: Options, emitter: Emitter, dump: bool) -> Self {
+    pub fn new(module: &'m mut M, options: ClifOptions, emitter: Emitter, dump: bool) -> Self {
         Functions {
             module,
             options,
@@ -91,7 +91,7 @@ impl<'m, M: Module> Functions<'m, M> {
 
     /// The function of a vector program: the emitter's if the target has one and it makes the program, else
     /// Cranelift's.
-    pub fn program(&mut self, program: &Program) -> Result<Callee, CompileError> {
+    pub fn program(&mut self, program: &Program) -> Result<DefinedProgram, CompileError> {
         if let Some(&callee) = self.programs.get(program) {
             return Ok(callee);
         }
@@ -105,16 +105,20 @@ impl<'m, M: Module> Functions<'m, M> {
                 let id = self.define(&name, signature, |me, func| {
                     clif::build(program, me.options, func, &mut me.builder, config)
                 })?;
-                Callee { id, emitted: false }
+                DefinedProgram { id, emitted: false }
             }
         };
         self.programs.insert(program.clone(), callee);
         Ok(callee)
     }
 
-    /// What the emitter makes of a program; `None` if it leaves it to Cranelift, or there is no emitter.
     /// Emitted code as a function, once it is verified.
-    pub fn emitted(&mut self, name: String, code: &[u8], program: &Program) -> Result<Callee, CompileError> {
+    pub fn emitted(
+        &mut self,
+        name: String,
+        code: &[u8],
+        program: &Program,
+    ) -> Result<DefinedProgram, CompileError> {
         x86::verify::verify(code, program)
             .map_err(|message| CompileError::Emitted { function: name.clone(), message })?;
         let mut signature = Signature::new(self.module.isa().frontend_config().default_call_conv);
@@ -126,7 +130,7 @@ impl<'m, M: Module> Functions<'m, M> {
         if let Some(dumps) = &mut self.dumps {
             dumps.push(Dump { name, clif: String::new(), asm: x86::verify::listing(code) });
         }
-        Ok(Callee { id, emitted: true })
+        Ok(DefinedProgram { id, emitted: true })
     }
 
     /// A kernel that calls a program alone, once for each unit. Its first argument points at the program's
@@ -139,7 +143,7 @@ impl<'m, M: Module> Functions<'m, M> {
     }
 
     /// A kernel that calls `callee` with `count` arguments once for each unit.
-    pub fn calls(&mut self, callee: Callee, count: usize) -> Result<FuncId, CompileError> {
+    pub fn calls(&mut self, callee: DefinedProgram, count: usize) -> Result<FuncId, CompileError> {
         self.bare(&format!("caller{}", callee.id.as_u32()), |module, code, [from, begin, end]| {
             let program = module.declare_func_in_func(callee.id, code.builder.func);
             let args: Vec<Value> = if callee.emitted {
@@ -203,7 +207,7 @@ impl<'m, M: Module> Functions<'m, M> {
         let callees = pool.programs().map(|program| self.program(program)).collect::<Result<Vec<_>, _>>()?;
         let checked = self.options.checked;
         self.bare(name, |module, code, [arguments, from, to]| {
-            let callee = |callee: &Callee| nest::Callee {
+            let callee = |callee: &DefinedProgram| nest::Callee {
                 function: module.declare_func_in_func(callee.id, code.builder.func),
                 by_address: callee.emitted,
             };
@@ -228,7 +232,7 @@ mod tests {
     use super::*;
     use crate::blob::CodeBlob;
     use crate::code::Pointer;
-    use crate::lanes::{Inst, Len, Local, Mem, Stmt};
+    use crate::lanes::{Inst, Len, Local, Mem, Ptr, Stmt};
     use crate::loops::nest::Pointers;
     use crate::target::Target;
 
@@ -245,14 +249,15 @@ mod tests {
     /// Builds a nest that calls a program with `pointers` pointers and the local `given`. The program takes
     /// one pointer and [`LENGTH`].
     fn call(pointers: usize, given: Local) {
-        let store = Inst::Store { ptr: 0, step: Len::ONE, row_step: Len::ZERO, mem: Mem::F32, value: 0 };
+        let store =
+            Inst::Store { ptr: Ptr::Arg(0), step: Len::ONE, row_step: Len::ZERO, mem: Mem::F32, value: 0 };
         let body = vec![Inst::Float(0), store];
-        let stmts = vec![Stmt::Map { len: Len::Local(LENGTH), body, folds: Vec::new() }];
+        let stmts = vec![Stmt::Map { len: Len::Local(LENGTH), body, reductions: Vec::new() }];
         let program = Program { ptrs: 1, stmts, ..Program::default() };
         let (target, mut pool) = (Target::host(), Pool::default());
         let clear = pool.add::<All>(&program);
         let mut blob = CodeBlob::new(target.back_end().unwrap()).unwrap();
-        let options = Options { x86: cfg!(target_arch = "x86_64"), checked: false };
+        let options = ClifOptions { x86: cfg!(target_arch = "x86_64"), checked: false };
         let mut functions = Functions::new(&mut blob.module, options, Emitter::new(target.machine()), false);
         let id = functions.nest("nest", pool, |nest, code, units| {
             let pointer = nest.buffer(code, 0);

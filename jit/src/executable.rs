@@ -1,7 +1,7 @@
-//! Memory for machine code: written first, executable afterwards, never both.
+//! Memory for machine code. It is writable first and executable afterwards, never both.
 //!
-//! What differs between systems is in [`reserve`] and [`close`] alone. Whatever the system refuses is an
-//! error: Cranelift's own provider for a range that near calls reach panics instead.
+//! Only [`reserve`] and [`close`] depend on the system. If the system refuses something, that is an error;
+//! Cranelift's own provider of a range for near calls panics instead.
 
 // Makes memory executable, and frees it while generated code may be in it.
 #![allow(unsafe_code)]
@@ -13,12 +13,13 @@ use memmap2::{Mmap, MmapMut};
 use std::io;
 use std::sync::{Arc, OnceLock};
 
-/// Bytes that a module may take: one range, so that near calls reach. Pages are taken as they are used.
+/// Bytes that a module may take. They are one range, so that near calls reach any function. The system gives
+/// a page when it is first used.
 const RESERVE: usize = 64 << 20;
-/// Boundaries that a range surely starts on.
+/// A range starts at a multiple of this many bytes on every system.
 const PAGE: usize = 4096;
 
-/// Finished code; it is freed when the last clone is gone, and empty until the module is finished.
+/// Finished code. It is empty until the module is finished, and freed when the last clone is dropped.
 pub type CodePages = Arc<OnceLock<Mmap>>;
 
 /// Hands out memory for one module's functions.
@@ -33,7 +34,7 @@ pub struct CodeMemory {
 }
 
 impl CodeMemory {
-    /// A range with nothing in it, and where its code will be.
+    /// An empty range, and the handle of its code to be.
     ///
     /// # Errors
     /// The system has no such range.
@@ -50,8 +51,8 @@ fn reserve() -> io::Result<MmapMut> {
     memmap2::MmapOptions::new().len(RESERVE).no_reserve_swap().map_anon()
 }
 
-/// Makes the first `used` bytes of a range executable and not writable, on every core, and gives the rest
-/// back.
+/// Makes the first `used` bytes of a range executable and no longer writable, on every core, and returns the
+/// other pages to the system.
 fn close(mut map: MmapMut, used: usize) -> io::Result<Mmap> {
     #[cfg(target_os = "linux")]
     // SAFETY: the range only loses its end, where nothing was handed out, and it may not move.

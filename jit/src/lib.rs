@@ -24,7 +24,7 @@ mod target;
 pub mod testing;
 pub mod winograd;
 
-pub use blob::{Arguments, KernelFn, Part, STATUS_SLOTS};
+pub use blob::{Arguments, KernelFn, STATUS_SLOTS, UnitKind};
 pub use format::Format;
 pub use lower::{Constant, Scale, Schedule, Step, WeightPack, WeightPart, lower};
 pub use machine::{Blocking, Machine};
@@ -128,7 +128,7 @@ pub fn generate(
     let isa = target.back_end()?;
     let x86 = matches!(isa.triple().architecture, target_lexicon::Architecture::X86_64);
     let mut blob = blob::CodeBlob::new(isa)?;
-    let options = lanes::clif::Options { x86, checked: target.is_checked() };
+    let options = lanes::clif::ClifOptions { x86, checked: target.is_checked() };
     let mut functions = codegen::Functions::new(&mut blob.module, options, programs.emitter, dump);
     let mut defined = HashMap::new();
     for kernel in programs.kernels {

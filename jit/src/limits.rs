@@ -1,27 +1,27 @@
-//! Code that reaches the limits of a machine: what the speed of a network is measured against.
+//! Code that reaches the limits of a machine. The speed of a network is compared with these limits.
 //!
-//! It comes from the same emitter and the same Cranelift as the kernels, so a limit says what code of a
-//! level can do at most, not what some other compiler makes of the machine.
+//! The code comes from the same emitter and the same Cranelift as the kernels. So a limit says how fast code
+//! of an ISA level can be, and not what some other compiler makes of the machine.
 
 // Calls generated code.
 #![allow(unsafe_code)]
 
 use crate::blob::{Arguments, CodeBlob, KernelFn};
 use crate::codegen::Functions;
-use crate::lanes::clif::Options;
+use crate::lanes::clif::ClifOptions;
 use crate::lanes::x86::peak;
-use crate::lanes::{Bin, Fold, Inst, Len, Mem, Program, Stmt, Ty};
+use crate::lanes::{Bin, Inst, Len, Mem, Program, Ptr, Reduce, RowReduction, Stmt, Ty};
 use crate::programs::Emitter;
 use crate::{CompileError, Target};
 use cranelift::codegen::ir::types;
 use cranelift::prelude::*;
 
-/// Streams that [`Probes::read`] reads at once: memory gives more to several than to one.
+/// Streams that [`Probes::read`] reads at once. Several streams use more of the memory's bandwidth than one.
 pub const STREAMS: usize = 4;
 
 /// Additions in an iteration of the dependent chain.
 const CHAIN: u64 = 64;
-/// Accumulators at 128 bits, where code of this module needs the other registers of 16 for itself.
+/// Accumulators at 128 bits. The loop needs the others of the 16 registers for itself.
 const NARROW: u64 = 12;
 
 /// Functions that do one thing as fast as the machine does it.
@@ -46,7 +46,7 @@ impl Probes {
         let mut blob = CodeBlob::new(isa)?;
         let mut functions = Functions::new(
             &mut blob.module,
-            Options { x86, checked: false },
+            ClifOptions { x86, checked: false },
             Emitter::new(target.machine()),
             false,
         );
@@ -59,19 +59,19 @@ impl Probes {
                 (functions.calls(callee, 0)?, flops)
             }
             None => {
-                let id = functions.bare("multiply_adds", |_, c, [_, begin, end]| {
-                    let vector = |c: &mut crate::code::FunctionCode<'_, '_>, x: f32| {
-                        let x = c.ins().f32const(x);
-                        c.ins().splat(types::F32X4, x)
+                let id = functions.bare("multiply_adds", |_, code, [_, begin, end]| {
+                    let vector = |code: &mut crate::code::FunctionCode<'_, '_>, x: f32| {
+                        let x = code.ins().f32const(x);
+                        code.ins().splat(types::F32X4, x)
                     };
-                    // acc * 0.5 + 1 stays a normal number for ever.
-                    let (factor, term) = (vector(c, 0.5), vector(c, 1.0));
+                    // `acc * 0.5 + 1` is a normal number after any number of iterations.
+                    let (factor, term) = (vector(code, 0.5), vector(code, 1.0));
                     let start = vec![term; NARROW as usize];
-                    c.for_range(begin, end, 1, &start, &mut |c, _, acc| {
+                    code.for_range(begin, end, 1, &start, &mut |code, _, acc| {
                         let mut acc = acc.to_vec();
                         for _ in 0..4 {
                             for a in &mut acc {
-                                *a = c.ins().fma(*a, factor, term);
+                                *a = code.ins().fma(*a, factor, term);
                             }
                         }
                         acc
@@ -80,10 +80,10 @@ impl Probes {
                 (id, 4 * NARROW * 4 * 2)
             }
         };
-        let additions = functions.bare("additions", |_, c, [_, begin, end]| {
-            c.for_range(begin, end, 1, &[begin], &mut |c, _, x| {
-                // A register, not a number: some machines add numbers for nothing.
-                vec![(0..CHAIN).fold(x[0], |x, _| c.add(x, end))]
+        let additions = functions.bare("additions", |_, code, [_, begin, end]| {
+            code.for_range(begin, end, 1, &[begin], &mut |code, _, x| {
+                // A register is added, not a constant: some machines add constants in no time.
+                vec![(0..CHAIN).fold(x[0], |x, _| code.add(x, end))]
             });
         })?;
         let ids = [
@@ -104,7 +104,8 @@ impl Probes {
         units * self.flops
     }
 
-    /// Does at least `count` additions that each wait for the one before, a cycle each; gives how many.
+    /// Does at least `count` additions, each of which waits for the one before and takes a cycle; gives how
+    /// many.
     pub fn additions(&self, count: u64) -> u64 {
         let units = count.div_ceil(CHAIN);
         call(&self.additions, &[], units);
@@ -144,29 +145,40 @@ fn call(kernel: &KernelFn, args: &[i64], times: u64) {
 fn read_program() -> Program {
     let streams = STREAMS as u16;
     let mut body: Vec<Inst> = (0..streams)
-        .map(|ptr| Inst::Load { ptr, step: Len::ONE, row_step: Len::ZERO, mem: Mem::F32 })
+        .map(|stream| Inst::Load {
+            ptr: Ptr::Arg(stream),
+            step: Len::ONE,
+            row_step: Len::ZERO,
+            mem: Mem::F32,
+        })
         .collect();
     body.extend([Inst::Bin(Bin::Add, 0, 1), Inst::Bin(Bin::Add, 2, 3), Inst::Bin(Bin::Add, 4, 5)]);
-    let keep = Inst::Store { ptr: streams, step: Len::ZERO, row_step: Len::ZERO, mem: Mem::F32, value: 0 };
+    let sum = Ptr::Arg(streams);
+    let keep = Inst::Store { ptr: sum, step: Len::ZERO, row_step: Len::ZERO, mem: Mem::F32, value: 0 };
     let stmts = vec![
-        Stmt::Map { len: Len::Arg(0), body, folds: vec![(Fold::Sum, 6, 0)] },
-        Stmt::Once { body: vec![Inst::Slot(0, Ty::F), keep], outs: Vec::new() },
+        Stmt::Map {
+            len: Len::Arg(0),
+            body,
+            reductions: vec![RowReduction { how: Reduce::Sum, value: 6, slot: 0 }],
+        },
+        Stmt::Scalar { body: vec![Inst::Slot(0, Ty::F), keep], outs: Vec::new() },
     ];
     Program { ptrs: streams + 1, ints: 1, slots: 1, derived: Vec::new(), stmts }
 }
 
 /// One row to another.
 fn copy_program() -> Program {
+    let (from, to) = (Ptr::Arg(0), Ptr::Arg(1));
     let body = vec![
-        Inst::Load { ptr: 0, step: Len::ONE, row_step: Len::ZERO, mem: Mem::F32 },
-        Inst::Store { ptr: 1, step: Len::ONE, row_step: Len::ZERO, mem: Mem::F32, value: 0 },
+        Inst::Load { ptr: from, step: Len::ONE, row_step: Len::ZERO, mem: Mem::F32 },
+        Inst::Store { ptr: to, step: Len::ONE, row_step: Len::ZERO, mem: Mem::F32, value: 0 },
     ];
     Program {
         ptrs: 2,
         ints: 1,
         slots: 0,
         derived: Vec::new(),
-        stmts: vec![Stmt::Map { len: Len::Arg(0), body, folds: Vec::new() }],
+        stmts: vec![Stmt::Map { len: Len::Arg(0), body, reductions: Vec::new() }],
     }
 }
 

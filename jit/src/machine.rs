@@ -52,30 +52,30 @@ impl Machine {
     pub(crate) fn rows(self, panels: i64, encoding: Encoding) -> Option<i64> {
         let Some(width) = self.width else { return (panels == 1).then_some(4) };
         let vectors = panels * PANEL / width.lanes();
-        // A row of the right operand and one element of the left one besides the accumulators; of bf16 both
-        // halves, and a mask of one of them.
+        // Besides the accumulators a tile holds a row of the right operand and one element of the left one.
+        // Of bf16 it holds both halves, and a mask for one of them.
         let besides = match encoding {
             Encoding::F32 | Encoding::Pairs => vectors + 1,
             Encoding::Halves => 2 * vectors + 2,
-            // Without an instruction for four products of bytes each vector takes two, and a sum of two one
-            // more.
+            // Without an instruction for four products of bytes, each vector takes two registers, and the sum
+            // of two products takes one more.
             Encoding::Bytes | Encoding::Nibbles => 2 * vectors + 3,
         };
-        // The sum of a group beside each accumulator.
+        // Integers need the sum of a group beside each accumulator.
         let each = if encoding.group().is_some() { 2 } else { 1 };
         let rows = (i64::from(width.registers()) - besides) / (each * vectors);
         let rows = rows.min(MOST_ROWS);
         (rows >= if encoding.group().is_some() { 2 } else { 4 }).then_some(rows - rows % 2)
     }
 
-    /// Cycles per row and term of a tile, times 1000: bound by multiply-adds, loads or latency.
+    /// Cycles per row and term of a tile, times 1000. Multiply-adds, loads or latency bound them.
     fn cost(self, panels: i64, encoding: Encoding) -> Option<i64> {
         let lanes = self.width.map_or(4, Width::lanes);
         let (rows, vectors) = (self.rows(panels, encoding)?, panels * PANEL / lanes);
         Some(1000 * (rows * vectors).max(rows + vectors).max(LATENCY * PORTS) / PORTS / rows)
     }
 
-    /// The encodings of the operands of matmuls with weights of a format: of many rows, and of few.
+    /// The encodings of the operands of matmuls with weights of a format: with many rows, and with few.
     pub(crate) fn encodings(self, format: Format) -> (Encoding, Encoding) {
         match format {
             Format::Bf16 if self.pairs => (Encoding::Pairs, Encoding::Halves),
@@ -85,14 +85,14 @@ impl Machine {
 
     /// How a product of `n` columns with sums of `k` terms is cut; `whole` if work on whole rows follows it.
     pub(crate) fn blocking(self, n: Len, k: Len, whole: bool, encoding: Encoding) -> Blocking {
-        // The widest tile by the cost of all columns, the last ones in a tile of their own.
+        // The widest tile is the one for which all columns cost least, the last ones in a tile of their own.
         let all = match n {
             Len::Const(n) => (n + PANEL - 1) / PANEL,
             Len::Arg(_) | Len::Local(_) => 1 << 20,
         };
         let total = |panels: i64| {
-            let rest = if all % panels == 0 { 0 } else { self.cost(all % panels, encoding)? };
-            Some((all / panels) * self.cost(panels, encoding)? + rest)
+            let remainder = if all % panels == 0 { 0 } else { self.cost(all % panels, encoding)? };
+            Some((all / panels) * self.cost(panels, encoding)? + remainder)
         };
         let best = (1..=all.min(6)).filter_map(|s| Some((total(s)?, -self.rows(s, encoding)?, -s))).min();
         let panels = best.map_or(1, |b| -b.2);
@@ -101,12 +101,12 @@ impl Machine {
             Len::Const(n) => n,
             Len::Arg(_) | Len::Local(_) => 1024,
         };
-        // Converted rows are shorter.
+        // Rows of the left operand are shorter once they are converted.
         let left = if encoding.converts() { encoding.left_len(floats(k)) } else { floats(k) };
         // A block's rows, on both sides, fit into the L2 cache. The columns at hand have to stay there,
         // the rows do not: a tile reads few bytes of them for what it computes.
-        let room = self.l2 / 4 / (left + if whole { floats(n) } else { 0 }).max(1);
-        Blocking { rows, cols: panels * PANEL, block: (room.min(MOST_IN_BLOCK) / rows * rows).max(rows) }
+        let capacity = self.l2 / 4 / (left + if whole { floats(n) } else { 0 }).max(1);
+        Blocking { rows, cols: panels * PANEL, block: (capacity.min(MOST_IN_BLOCK) / rows * rows).max(rows) }
     }
 
     /// Queries of a block of attention: a block of scores over `t` keys takes a quarter of the L2 cache.

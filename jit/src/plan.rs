@@ -41,7 +41,7 @@ pub enum Place {
 
 /// Bytes of the arena that are alive from one step to another.
 #[derive(Clone, Debug)]
-pub struct Block {
+pub struct ArenaBlock {
     /// Bytes.
     pub size: Dim,
     /// Each thread has this many bytes of its own.
@@ -58,7 +58,7 @@ pub struct Plan {
     /// What each buffer of each step is.
     pub places: Vec<Vec<Place>>,
     /// Blocks of the arena.
-    pub blocks: Vec<Block>,
+    pub blocks: Vec<ArenaBlock>,
 }
 
 /// Plans the buffers of a schedule.
@@ -155,7 +155,7 @@ impl<'a> Planner<'a> {
         let size = size
             .map_err(|e| CompileError::Unsupported { what: g.label(what), why: format!("its size: {e}") })?;
         let per_thread = *buffer == Buffer::Scratch;
-        self.plan.blocks.push(Block { size, per_thread, first: i, last: i });
+        self.plan.blocks.push(ArenaBlock { size, per_thread, first: i, last: i });
         let at = self.plan.blocks.len() - 1;
         self.blocks.insert(buffer.clone(), at);
         Ok(at)

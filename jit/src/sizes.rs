@@ -1,20 +1,20 @@
-//! Bounds of what code may be made for: sizes, offsets and strides are computed in 64 bits while code is made
-//! and while it runs, and none of them may overflow.
+//! Bounds of sizes, offsets and strides. These are computed in 64 bits while code is made and while it runs,
+//! and none of them may overflow.
 
 use crate::CompileError;
 use tancho_ir::access::row_major;
 use tancho_ir::op::{Op, Padding};
 use tancho_ir::{Dim, Graph, Sight, Value};
 
-/// Bytes of a value at most, 64 TiB: more memory than this no machine has, and a few such values are far
+/// The most bytes of a value, 64 TiB. No machine has more memory, and the sum of a few such values is far
 /// below 2^63.
 pub const MOST_BYTES: i64 = 1 << 46;
 
-/// Elements from one element of a window or a slice to another at most: further none is in memory.
+/// The most elements from one element of a window or a slice to another. Memory has none further away.
 pub const MOST_DISTANCE: i64 = MOST_BYTES / 4;
 
-/// Checks that the parts of all sizes and strides that are known are within [`MOST_BYTES`], also strides
-/// along an axis without elements. What depends on run-time dims is checked when they are bound.
+/// Checks that all sizes and strides, as far as they are known, are within [`MOST_BYTES`]. This includes
+/// strides along an axis without elements. What depends on run-time dims is checked when they are bound.
 ///
 /// # Errors
 /// The first value that is larger.

@@ -1,19 +1,20 @@
-//! First fit: which bytes of an arena are free for some steps of a run.
+//! First-fit allocation: finds bytes of an arena that are free during some steps of a run.
 //!
-//! With `n` blocks it takes about `n log² n` steps however they overlap, where comparing each with each takes
-//! `n²`: a session places its blocks anew whenever they outgrow their places.
+//! For `n` blocks the time is about `n log² n`, however they overlap. Comparing each block with each other
+//! would take `n²`, which is too long here: a session places its blocks anew whenever they outgrow their
+//! places.
 
-/// Bytes that are taken, in ascending order; those that touch are one span.
+/// Ranges of bytes that are taken, in ascending order. Ranges that touch are one.
 type Spans = Vec<(usize, usize)>;
 
-/// Which bytes are taken at which steps: a tree whose leaves are the steps. A block's lifetime is the leaves
-/// below a few nodes, at most twice the logarithm of the steps. What is alive with it is at or below one of
-/// those nodes, or above one.
+/// Which bytes are taken at which steps. It is a binary tree whose leaves are the steps. The lifetime of a
+/// block is the leaves below a few nodes, at most twice the logarithm of the number of steps. Another block
+/// is alive at the same time if one of its nodes is one of these, below one or above one.
 pub struct Taken {
     leaves: usize,
-    /// What is alive at all steps below a node.
+    /// Bytes that are taken at all steps below a node.
     own: Vec<Spans>,
-    /// What is alive at some step below a node.
+    /// Bytes that are taken at some step below a node.
     below: Vec<Spans>,
 }
 

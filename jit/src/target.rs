@@ -51,11 +51,12 @@ impl fmt::Display for Isa {
 /// How convolutions of 3x3 pixels at a stride of 1 are computed: as they are written, or with fewer products
 /// by Winograd's algorithm (Lavin and Gray 2016).
 ///
-/// Errors of a result on the sum of `|x * w|` after it, largest and root mean square, measured with random
-/// images and filters of 16 to 512 channels: 3e-7 and 2.6e-8 direct, 1.3e-7 and 1.7e-8 with tiles of 2x2
-/// results, whose sums are shorter, 1.3e-6 and 1.2e-7 with tiles of 4x4. An infinity or a NaN in an image may
-/// show as NaN in all results of the tiles that meet it, where the direct form has it in those within its
-/// window only.
+/// Errors of a result, divided by its sum of `|x * w|`, were measured with random images and filters of 16 to
+/// 512 channels. The largest and the root mean square are 3e-7 and 2.6e-8 as written, 1.3e-7 and 1.7e-8 with
+/// tiles of 2x2 results, whose sums are shorter, and 1.3e-6 and 1.2e-7 with tiles of 4x4 results.
+///
+/// An infinity or a NaN in an image may make all results NaN whose tiles read it. As written, only results
+/// whose window has it are affected.
 #[non_exhaustive]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Precision {
@@ -123,8 +124,8 @@ impl Target {
         if isa > host { Err(CompileError::Isa { isa, host }) } else { Ok(Target { isa, ..self }) }
     }
 
-    /// Checked mode: every load and store of Cranelift's code is tested against its buffer. Slow; for tests.
-    /// It takes 128 bits: what the emitter makes is checked by decoding it instead.
+    /// Checked mode, for tests: every load and store of Cranelift's code is tested against its buffer, which
+    /// is slow. Its vectors have 128 bits. Emitted code is checked by decoding it instead.
     pub fn with_checked(self, checked: bool) -> Target {
         Target { checked, ..self }
     }
@@ -140,26 +141,26 @@ impl Target {
         Target { precision, ..self }
     }
 
-    /// The same with the weights of matrix products in another format, convolutions of single pixels among
-    /// them; those of other convolutions, of norms, and of embeddings that are gathered stay f32.
+    /// The same with the weights of matrix products in another format. Convolutions of single pixels are
+    /// among them. The weights of other convolutions, of norms, and of embeddings that are gathered stay f32.
     ///
     /// ```
     /// use tancho_jit::{Format, Target};
-    /// assert_eq!(Target::host().weight_format(), Format::F32); // nobody gets less without asking
+    /// assert_eq!(Target::host().weight_format(), Format::F32); // only where asked for
     /// assert_eq!(Target::host().with_weight_format(Format::Bf16).weight_format(), Format::Bf16);
     /// ```
     pub fn with_weight_format(self, weights: Format) -> Target {
         Target { weights, ..self }
     }
 
-    /// The same with states that grow, such as caches of keys and values, kept as bf16 instead of f32: half
-    /// the memory, and half the bytes that attention reads for a token. What is pushed is rounded to nearest
-    /// even, 8 bits of mantissa.
+    /// The same with states that grow, such as caches of keys and values, kept as bf16 instead of f32. They
+    /// take half the memory, and attention reads half the bytes for a token. What is pushed is rounded to
+    /// 8 bits of mantissa, to nearest even.
     ///
     /// ```
     /// use tancho_jit::Target;
     /// let target = Target::host().with_bf16_states(true);
-    /// assert!(target.bf16_states() && !Target::host().bf16_states()); // nobody gets less without asking
+    /// assert!(target.bf16_states() && !Target::host().bf16_states()); // only where asked for
     /// ```
     pub fn with_bf16_states(self, bf16_states: bool) -> Target {
         Target { bf16_states, ..self }

@@ -1,15 +1,17 @@
-//! Single vector programs as functions, for tests. Cranelift's are in checked mode, where an access
-//! outside of its buffer is counted and does no harm; the emitter's run only where the oracle has
-//! shown that no access is outside. So calling one is safe.
+//! Single vector programs as functions, for tests.
+//!
+//! Calling one is safe. Functions that Cranelift makes are in checked mode, where an access outside of its
+//! buffer is counted and does no harm. Functions that the emitter makes run only after the oracle has shown
+//! that no access is outside.
 
 // Calls generated code on buffers that tests describe.
 #![allow(unsafe_code)]
 
 use crate::blob::{Arguments, CodeBlob, KernelFn};
 use crate::codegen::Functions;
-use crate::lanes::clif::Options;
+use crate::lanes::Program;
+use crate::lanes::clif::ClifOptions;
 use crate::lanes::oracle::{Memory, Pointer};
-use crate::lanes::{Program, Stmt};
 use crate::machine::Machine;
 use crate::programs::Emitter;
 use crate::{CompileError, Isa, Target};
@@ -85,7 +87,7 @@ impl Function {
         let mut blob = CodeBlob::new(isa)?;
         let mut functions = Functions::new(
             &mut blob.module,
-            Options { x86, checked: target.is_checked() },
+            ClifOptions { x86, checked: target.is_checked() },
             Emitter::new(machine),
             false,
         );
@@ -122,7 +124,7 @@ impl Function {
         let p = &self.program;
         assert!(ptrs.len() == p.ptrs as usize && ints.len() == p.ints as usize, "arguments as declared");
         if !self.checked {
-            // Wide code tests nothing: the oracle says first, on a copy, that every access is inside.
+            // Emitted code tests no access, so the oracle first shows on a copy that every access is inside.
             crate::lanes::oracle::run(p, &mut mem.clone(), ptrs, ints);
         }
         let bases: Vec<*mut u8> = mem.iter_mut().map(|b| b.as_mut_ptr()).collect();
@@ -135,19 +137,10 @@ impl Function {
         args.push(guard.as_mut_ptr() as i64);
         args.resize(args.len().max(BLOCK), 0);
         // The code of `Functions::caller` reads as many words as were pushed. In checked mode every access is
-        // inside of the extents given here, those of `mem`, or in `guard`, which has room for any one; else
-        // the oracle has just made the same accesses inside of them. Lengths end every loop. SAFETY: so
-        // nothing but `mem`, borrowed for writing, and `guard` is touched.
+        // inside of the extents given here, those of `mem`, or in `guard`, which is large enough for any one.
+        // Otherwise the oracle has just made the same accesses inside of the buffers. Lengths end every loop.
+        // SAFETY: so nothing but `mem`, borrowed for writing, and `guard` is touched.
         unsafe { self.kernel.run(&*args.as_ptr().cast::<Arguments>(), 0, 1) };
         guard[0]
-    }
-
-    /// Number of statements that reduction, whose sums may be taken in another order than the oracle's.
-    pub fn folds(&self) -> usize {
-        self.program
-            .stmts
-            .iter()
-            .filter(|s| matches!(s, Stmt::Map { folds, .. } if !folds.is_empty()))
-            .count()
     }
 }

@@ -5,10 +5,10 @@
 
 use crate::lanes::{Bin, Inst, Reg};
 
-/// The matrices for one size of tile.
+/// The matrices for one size of tiles.
 #[derive(Clone, Copy, Debug)]
 pub struct Matrices {
-    /// Rows of results, `m`.
+    /// Rows of results of a tile.
     pub m: usize,
     /// What a patch is multiplied with, rows of `m + 2`.
     pub bt: &'static [&'static [f32]],
@@ -65,15 +65,15 @@ pub fn matrices(m: usize) -> &'static Matrices {
     if m == 4 { &FOUR } else { &TWO }
 }
 
-/// The instructions of `Σ coefficients * values`, zeros left out; `push` adds one to `to`, `value` gives a
-/// term's register.
+/// Adds the instructions of `Σ coefficients * values` to `to`, without the terms whose coefficient is 0.
+/// `push` adds one instruction, and `value` gives the register of a term's value.
 pub(crate) fn combine<T>(
     to: &mut T,
     push: impl Fn(&mut T, Inst) -> Reg,
     coefficients: &[f32],
     mut value: impl FnMut(&mut T, usize) -> Reg,
 ) -> Option<Reg> {
-    // A factor of 1 first, so that nothing begins with a negation.
+    // Terms with the coefficient 1 come first, so that no sum begins with a negation.
     let mut order: Vec<usize> = (0..coefficients.len()).filter(|i| coefficients[*i] != 0.0).collect();
     order.sort_by_key(|i| coefficients[*i] != 1.0);
     let mut sum: Option<Reg> = None;

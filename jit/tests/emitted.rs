@@ -1,5 +1,5 @@
 //! The emitter takes every form of row programs that networks produce, and each gives what the oracle gives:
-//! rows of every length that the program knows or is told, at strides of every kind, of special values.
+//! rows of every length that the program knows or is given, at strides of every kind, of special values.
 
 mod common;
 
@@ -8,7 +8,7 @@ use tancho_jit::Isa;
 use tancho_jit::lanes::expr::Expr;
 use tancho_jit::lanes::schedule::schedule;
 use tancho_jit::lanes::{
-    Bin, Cmp, Encoding, Fold, Inst, Len, Mem, PANEL, Program, Reg, Stmt, Tile, Ty, Un, norms,
+    Bin, Cmp, Encoding, Inst, Len, Mem, PANEL, Program, Ptr, Reduce, Reg, Stmt, Tile, Ty, Un, norms,
 };
 use tancho_jit::testing::Function;
 
@@ -45,23 +45,23 @@ const FLOATS: [u32; 28] = [
 ];
 const INTS: [i32; 9] = [i32::MIN, i32::MIN + 1, -2, -1, 0, 1, 2, i32::MAX - 1, i32::MAX];
 
-/// A program over rows as it is built: expressions, their buffers, and lengths that it knows or is told.
+/// A program over rows as it is built: expressions, their buffers, and lengths that it knows or is given.
 struct Rows {
     e: Expr,
     case: Case,
     rng: Rng,
     len: i64,
-    told: bool,
+    given: bool,
     special: bool,
 }
 
 impl Rows {
-    fn new(seed: u64, len: i64, told: bool) -> Rows {
-        Rows { e: Expr::default(), case: Case::default(), rng: Rng::new(seed), len, told, special: true }
+    fn new(seed: u64, len: i64, given: bool) -> Rows {
+        Rows { e: Expr::default(), case: Case::default(), rng: Rng::new(seed), len, given, special: true }
     }
 
     fn length(&mut self, n: i64) -> Len {
-        if !self.told {
+        if !self.given {
             return Len::Const(n);
         }
         self.case.ints.push(n);
@@ -115,16 +115,17 @@ impl Rows {
         }
         self.case.program = s.program;
         let levels = Isa::ALL.iter().filter(|i| **i <= Isa::host()).count();
-        let what = format!("{what}, {len} elements, {}", if self.told { "told" } else { "known" });
+        let what =
+            format!("{what}, {len} elements, {}", if self.given { "given at run time" } else { "known" });
         assert_eq!(self.case.check(&what), levels, "the emitter leaves it to Cranelift: {what}");
     }
 }
 
-/// One program for each length, known and told.
+/// One program for each length, known and given.
 fn every_length(what: &str, build: impl Fn(&mut Rows)) {
     for len in 0..=70 {
-        for told in [false, true] {
-            let mut r = Rows::new(len as u64, len, told);
+        for given in [false, true] {
+            let mut r = Rows::new(len as u64, len, given);
             build(&mut r);
             r.check(what);
         }
@@ -132,32 +133,32 @@ fn every_length(what: &str, build: impl Fn(&mut Rows)) {
 }
 
 #[test]
-fn folds_keep_nan() {
-    every_length("folds", |r| {
+fn reductions_keep_nan() {
+    every_length("reductions", |r| {
         let x = r.read(Mem::F32, 1);
         let i = r.read(Mem::I32, 1);
-        for kind in [Fold::MaxNan, Fold::MinNan] {
-            let m = r.e.fold(kind, x);
+        for kind in [Reduce::MaxNan, Reduce::MinNan] {
+            let m = r.e.reduce(kind, x);
             // Of 0 and -0 the largest is either.
             r.write(Mem::F32, 0, m, 1e-30);
         }
-        for kind in [Fold::ISum, Fold::IMax, Fold::IMin] {
-            let m = r.e.fold(kind, i);
+        for kind in [Reduce::ISum, Reduce::IMax, Reduce::IMin] {
+            let m = r.e.reduce(kind, i);
             r.write(Mem::I32, 0, m, 0.0);
         }
     });
 }
 
-/// Rows with one NaN, everywhere; the others lie below a fold's first value or above.
+/// Rows with one NaN, everywhere; the others lie below a reduction's first value or above.
 #[test]
 fn one_nan_is_kept() {
-    for kind in [Fold::MaxNan, Fold::MinNan] {
+    for kind in [Reduce::MaxNan, Reduce::MinNan] {
         for len in [1i64, 7, 8, 9, 16, 33, 64, 67, 139] {
             for at in 0..len {
                 let mut r = Rows::new(at as u64, len, at % 2 == 0);
                 r.special = false;
                 let x = r.read(Mem::F32, 1);
-                let m = r.e.fold(kind, x);
+                let m = r.e.reduce(kind, x);
                 r.write(Mem::F32, 0, m, 0.0);
                 r.case.memory[0][at as usize * 4..][..4].copy_from_slice(&f32::NAN.to_le_bytes());
                 r.check("one NaN");
@@ -197,7 +198,7 @@ fn numbers_of_elements() {
 #[test]
 fn comparisons_of_ints() {
     every_length("comparisons", |r| {
-        let (a, b, c) = (r.read(Mem::I32, 1), r.read(Mem::I32, 1), r.e.i(-1));
+        let (a, b, c) = (r.read(Mem::I32, 1), r.read(Mem::I32, 1), r.e.int(-1));
         for (op, b) in [(Cmp::Eq, b), (Cmp::Ne, b), (Cmp::Lt, b), (Cmp::Le, c), (Cmp::Gt, c), (Cmp::Ge, b)] {
             let m = r.e.cmp(op, a, b);
             r.write(Mem::Bool, 1, m, 0.0);
@@ -236,7 +237,7 @@ fn strides() {
     }
 }
 
-/// Strides that the program is told may be 0, 1 or anything else; where all elements are written to one, the
+/// Strides that the program is given may be 0, 1 or anything else; where all elements are written to one, the
 /// last stays.
 #[test]
 fn strides_of_any_value() {
@@ -278,9 +279,9 @@ fn rows_in_place() {
 
 #[test]
 fn row_scalars_of_every_kind() {
-    for told in [false, true] {
+    for given in [false, true] {
         for seed in 0..40 {
-            let mut r = Rows::new(seed, 1, told);
+            let mut r = Rows::new(seed, 1, given);
             for mem in [Mem::F32, Mem::Bf16, Mem::I32, Mem::Bool, Mem::I8] {
                 let x = r.read(mem, 0);
                 r.write(mem, 0, x, 0.0);
@@ -317,15 +318,15 @@ fn logarithms_of_softmax() {
 fn strides_beyond_31_bits_are_refused() {
     for step in [i64::from(i32::MAX), i64::from(i32::MAX) + 2, -(1 << 40), -(1 << 28)] {
         let body = vec![
-            Inst::Load { ptr: 0, step: Len::Const(step), row_step: Len::ZERO, mem: Mem::F32 },
-            Inst::Store { ptr: 1, step: Len::ONE, row_step: Len::ZERO, mem: Mem::F32, value: 0 },
+            Inst::Load { ptr: Ptr::Arg(0), step: Len::Const(step), row_step: Len::ZERO, mem: Mem::F32 },
+            Inst::Store { ptr: Ptr::Arg(1), step: Len::ONE, row_step: Len::ZERO, mem: Mem::F32, value: 0 },
         ];
         let program = Program {
             ptrs: 2,
             ints: 1,
             slots: 0,
             derived: Vec::new(),
-            stmts: vec![Stmt::Map { len: Len::Arg(0), body, folds: Vec::new() }],
+            stmts: vec![Stmt::Map { len: Len::Arg(0), body, reductions: Vec::new() }],
         };
         for isa in [Isa::Avx2, Isa::Avx512] {
             if isa <= Isa::host() {

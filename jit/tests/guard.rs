@@ -24,20 +24,20 @@ const KERNELS: usize = 10_000;
 /// Programs compiled together.
 const BATCH: u64 = 500;
 /// Bytes between two guards: more than any buffer has.
-const ROOM: usize = 1 << 18;
+const CAPACITY: usize = 1 << 18;
 /// Buffers of one case.
 const BUFFERS: usize = 24;
 /// What is around a buffer on its open side.
 const MARGIN: [u8; 128] = [0xa5; 128];
 
-/// Rooms for buffers with an inaccessible page before and behind each.
+/// Memory for buffers with an inaccessible page before and behind each.
 struct Guarded {
     memory: Allocation,
 }
 
 impl Guarded {
     fn new() -> Guarded {
-        let (page, stride) = (region::page::size(), ROOM + region::page::size());
+        let (page, stride) = (region::page::size(), CAPACITY + region::page::size());
         let memory = region::alloc(BUFFERS * stride + page, Protection::READ_WRITE).expect("memory");
         for i in 0..=BUFFERS {
             let at = memory.as_ptr::<u8>().wrapping_add(i * stride);
@@ -47,37 +47,39 @@ impl Guarded {
         Guarded { memory }
     }
 
-    /// A room; the borrow keeps it the only one.
-    fn room(&mut self, i: usize) -> &mut [u8] {
+    /// The memory between two guards; the borrow keeps it the only reference.
+    fn guarded(&mut self, i: usize) -> &mut [u8] {
         assert!(i < BUFFERS, "too many buffers");
         let page = region::page::size();
-        let at = self.memory.as_mut_ptr::<u8>().wrapping_add(i * (ROOM + page) + page);
+        let at = self.memory.as_mut_ptr::<u8>().wrapping_add(i * (CAPACITY + page) + page);
         // SAFETY: the bytes between two guards of the allocation, which are initialised (anonymous memory),
         // and `self` is borrowed as long as they are.
-        unsafe { std::slice::from_raw_parts_mut(at, ROOM) }
+        unsafe { std::slice::from_raw_parts_mut(at, CAPACITY) }
     }
 
-    /// Runs a function on copies of the buffers, at the end or the start of their rooms.
+    /// Runs a function on copies of the buffers, at the end or the start of their memory.
     fn run(&mut self, f: &Function, case: &Case, at_end: bool, at: impl Fn() -> String) -> Memory {
-        let place = |len: usize| if at_end { ROOM - len..ROOM } else { 0..len };
-        let margin =
-            |len: usize| if at_end { ROOM - len - MARGIN.len()..ROOM - len } else { len..len + MARGIN.len() };
+        let place = |len: usize| if at_end { CAPACITY - len..CAPACITY } else { 0..len };
+        let margin = |len: usize| {
+            if at_end { CAPACITY - len - MARGIN.len()..CAPACITY - len } else { len..len + MARGIN.len() }
+        };
         let mut bases = Vec::new();
         for (i, b) in case.memory.iter().enumerate() {
-            let room = self.room(i);
-            room[place(b.len())].copy_from_slice(b);
-            room[margin(b.len())].copy_from_slice(&MARGIN);
-            bases.push(room[place(b.len())].as_mut_ptr());
+            let guarded = self.guarded(i);
+            guarded[place(b.len())].copy_from_slice(b);
+            guarded[margin(b.len())].copy_from_slice(&MARGIN);
+            bases.push(guarded[place(b.len())].as_mut_ptr());
         }
         let ptrs: Vec<*mut u8> =
             case.ptrs.iter().map(|(b, at)| bases[*b].wrapping_add(*at as usize)).collect();
-        // SAFETY: the oracle has run the case on buffers of these sizes, and the rooms are this function's.
+        // SAFETY: the oracle has run the case on buffers of these sizes, and the guarded memory is this
+        // function's.
         unsafe { f.call(&ptrs, &case.ints) };
         let mut got = Vec::new();
         for (i, b) in case.memory.iter().enumerate() {
-            let room = self.room(i);
-            assert!(room[margin(b.len())] == MARGIN, "something written beside buffer {i}: {}", at());
-            got.push(room[place(b.len())].to_vec());
+            let guarded = self.guarded(i);
+            assert!(guarded[margin(b.len())] == MARGIN, "something written beside buffer {i}: {}", at());
+            got.push(guarded[place(b.len())].to_vec());
         }
         got
     }
@@ -124,7 +126,7 @@ fn between_guards(isa: Isa) {
             for at_end in [true, false] {
                 let at = || {
                     format!(
-                        "seed {seed}, at the {} of its room, on {isa}, ints {:?}",
+                        "seed {seed}, at the {} of its memory, on {isa}, ints {:?}",
                         if at_end { "end" } else { "start" },
                         case.ints
                     )

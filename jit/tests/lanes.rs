@@ -8,7 +8,9 @@ use common::tiles::{pairs, tile, tile_of};
 use common::{Case, Rng, wide};
 use std::collections::BTreeSet;
 use tancho_jit::Isa;
-use tancho_jit::lanes::{Bin, Encoding, Fold, Inst, Len, Mem, PART, Program, Stmt, Tile, Ty, UNROLL};
+use tancho_jit::lanes::{
+    Bin, Encoding, Inst, Len, Mem, PART, Program, Ptr, Reduce, RowReduction, Stmt, Tile, Ty, UNROLL,
+};
 use tancho_jit::testing::Function;
 
 #[test]
@@ -36,13 +38,19 @@ fn long_rows() {
     }
 }
 
-/// Folds of rows with one special value, at the front, in the middle and in the tail.
+/// Reductions of rows with one special value, at the front, in the middle and in the tail.
 #[test]
-fn folds_of_special_values() {
-    for kind in [Fold::Sum, Fold::Max, Fold::MaxNan, Fold::MinNan] {
+fn reductions_of_special_values() {
+    for kind in [Reduce::Sum, Reduce::Max, Reduce::MaxNan, Reduce::MinNan] {
         for len in [1, 2, 3, 4, 5, 8, 15, 16, 19, 37] {
-            let load = Inst::Load { ptr: 0, step: Len::ONE, row_step: Len::ZERO, mem: Mem::F32 };
-            let keep = Inst::Store { ptr: 1, step: Len::ZERO, row_step: Len::ZERO, mem: Mem::F32, value: 0 };
+            let load = Inst::Load { ptr: Ptr::Arg(0), step: Len::ONE, row_step: Len::ZERO, mem: Mem::F32 };
+            let keep = Inst::Store {
+                ptr: Ptr::Arg(1),
+                step: Len::ZERO,
+                row_step: Len::ZERO,
+                mem: Mem::F32,
+                value: 0,
+            };
             let mut case = Case {
                 program: Program {
                     ptrs: 2,
@@ -53,9 +61,9 @@ fn folds_of_special_values() {
                         Stmt::Map {
                             len: Len::Const(len as i64),
                             body: vec![load],
-                            folds: vec![(kind, 0, 0)],
+                            reductions: vec![RowReduction { how: kind, value: 0, slot: 0 }],
                         },
-                        Stmt::Once { body: vec![Inst::Slot(0, Ty::F), keep], outs: Vec::new() },
+                        Stmt::Scalar { body: vec![Inst::Slot(0, Ty::F), keep], outs: Vec::new() },
                     ],
                 },
                 ptrs: vec![(0, 0), (1, 0)],
@@ -64,7 +72,7 @@ fn folds_of_special_values() {
             };
             for special in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY, -0.0, 1e-45] {
                 for at in [0, len / 2, len - 1] {
-                    if kind == Fold::Max && special.is_nan() {
+                    if kind == Reduce::Max && special.is_nan() {
                         continue;
                     }
                     let mut row = vec![-1.0f32; len];
@@ -112,28 +120,28 @@ fn wide_tiles() {
     }
 }
 
-/// Sums of so many terms that they are made in parts: one turn more and less, several parts, every rest. The
-/// parts are the same everywhere, so every bit is.
+/// Sums of so many terms that they are made in parts: one iteration more and less, several parts, every
+/// remainder. The parts are the same everywhere, so every bit is.
 #[test]
 fn tiles_of_long_sums() {
-    let turns = [PART - 1, PART, PART + 1, 2 * PART, 3 * PART - 1];
+    let iterations = [PART - 1, PART, PART + 1, 2 * PART, 3 * PART - 1];
     for (n, (rows, cols)) in [(1, 16), (4, 16), (3, 5), (2, 24), (6, 16)].into_iter().enumerate() {
-        for (i, turns) in turns.into_iter().enumerate() {
-            for terms in
+        for (i, iterations) in iterations.into_iter().enumerate() {
+            for encoding in
                 [Encoding::F32, Encoding::Halves, Encoding::Pairs, Encoding::Bytes, Encoding::Nibbles]
             {
-                if terms == Encoding::Pairs && !pairs() {
+                if encoding == Encoding::Pairs && !pairs() {
                     continue;
                 }
                 let rng = &mut Rng::new(300_000 + 100 * n as u64 + i as u64);
                 let case = tile_of(
                     rng,
-                    terms,
+                    encoding,
                     (rows, cols),
-                    (turns * UNROLL + i as i64) * terms.unit().min(2),
+                    (iterations * UNROLL + i as i64) * encoding.unit().min(2),
                     true,
                 );
-                let what = format!("{terms:?}, {rows} x {cols}, {turns} turns");
+                let what = format!("{encoding:?}, {rows} x {cols}, {iterations} iterations");
                 if cols <= 16 {
                     case.check(&what);
                 }
@@ -148,16 +156,21 @@ fn tiles_of_long_sums() {
 /// A sum of alike numbers has no larger error, however many they are, and infinities and NaN come through.
 #[test]
 fn sums_of_rows_do_not_lose_digits() {
-    let load = Inst::Load { ptr: 0, step: Len::ONE, row_step: Len::ZERO, mem: Mem::F32 };
-    let keep = Inst::Store { ptr: 1, step: Len::ZERO, row_step: Len::ZERO, mem: Mem::F32, value: 0 };
+    let load = Inst::Load { ptr: Ptr::Arg(0), step: Len::ONE, row_step: Len::ZERO, mem: Mem::F32 };
+    let keep =
+        Inst::Store { ptr: Ptr::Arg(1), step: Len::ZERO, row_step: Len::ZERO, mem: Mem::F32, value: 0 };
     let sum_of = |len: Len, body: Vec<Inst>, term| Program {
         ptrs: 2,
         ints: 1,
         slots: 1,
         derived: Vec::new(),
         stmts: vec![
-            Stmt::Map { len, body, folds: vec![(Fold::Sum, term, 0)] },
-            Stmt::Once { body: vec![Inst::Slot(0, Ty::F), keep], outs: Vec::new() },
+            Stmt::Map {
+                len,
+                body,
+                reductions: vec![RowReduction { how: Reduce::Sum, value: term, slot: 0 }],
+            },
+            Stmt::Scalar { body: vec![Inst::Slot(0, Ty::F), keep], outs: Vec::new() },
         ],
     };
     for n in [1000i64, 4096, 4097, 70_001, 1 << 20] {
@@ -211,7 +224,7 @@ fn sums_of_rows_do_not_lose_digits() {
 /// if it has it.
 #[test]
 fn tiles_of_integers() {
-    for terms in [Encoding::Bytes, Encoding::Nibbles] {
+    for encoding in [Encoding::Bytes, Encoding::Nibbles] {
         for (rows, cols) in [
             (1, 16),
             (1, 5),
@@ -232,8 +245,8 @@ fn tiles_of_integers() {
             for groups in [0, 1, 2, 3] {
                 let rng = &mut Rng::new(u64::from(rows) * 1000 + u64::from(cols) * 10 + groups as u64);
                 for plain in [false, true] {
-                    let case = tile_of(rng, terms, (rows, cols), groups, plain);
-                    let what = format!("{terms:?}, {rows} x {cols}, {groups} groups");
+                    let case = tile_of(rng, encoding, (rows, cols), groups, plain);
+                    let what = format!("{encoding:?}, {rows} x {cols}, {groups} groups");
                     if cols <= 16 {
                         case.check(&what);
                     }
@@ -262,15 +275,15 @@ fn tiles_of_integers() {
 fn checked_mode_finds_every_access_outside() {
     for len in [1i64, 4, 7, 33] {
         let body = vec![
-            Inst::Load { ptr: 0, step: Len::ONE, row_step: Len::ZERO, mem: Mem::F32 },
-            Inst::Store { ptr: 1, step: Len::ONE, row_step: Len::ZERO, mem: Mem::F32, value: 0 },
+            Inst::Load { ptr: Ptr::Arg(0), step: Len::ONE, row_step: Len::ZERO, mem: Mem::F32 },
+            Inst::Store { ptr: Ptr::Arg(1), step: Len::ONE, row_step: Len::ZERO, mem: Mem::F32, value: 0 },
         ];
         let program = Program {
             ptrs: 2,
             ints: 1,
             slots: 0,
             derived: Vec::new(),
-            stmts: vec![Stmt::Map { len: Len::Arg(0), body, folds: Vec::new() }],
+            stmts: vec![Stmt::Map { len: Len::Arg(0), body, reductions: Vec::new() }],
         };
         let f = Function::new(&program).expect("compiles");
         let (short, fits) = (4 * (len as usize - 1), 4 * len as usize);
@@ -295,7 +308,7 @@ fn the_programs_have_every_instruction() {
     let mut seen = BTreeSet::new();
     let mut note = |p: &Program| {
         for stmt in &p.stmts {
-            let (Stmt::Once { body, .. } | Stmt::Map { body, .. } | Stmt::Tile(Tile { body, .. })) = stmt;
+            let (Stmt::Scalar { body, .. } | Stmt::Map { body, .. } | Stmt::Tile(Tile { body, .. })) = stmt;
             seen.extend(body.iter().map(|i| match i {
                 Inst::Un(op, _) => format!("{op:?}"),
                 Inst::Bin(op, ..) => format!("{op:?}"),
@@ -304,8 +317,8 @@ fn the_programs_have_every_instruction() {
                 Inst::Store { mem, .. } => format!("store {mem:?}"),
                 other => format!("{other:?}").split('(').next().unwrap_or_default().to_string(),
             }));
-            if let Stmt::Map { folds, .. } = stmt {
-                seen.extend(folds.iter().map(|f| format!("fold {:?}", f.0)));
+            if let Stmt::Map { reductions, .. } = stmt {
+                seen.extend(reductions.iter().map(|f| format!("reduction {:?}", f.how)));
             }
         }
     };
@@ -313,7 +326,7 @@ fn the_programs_have_every_instruction() {
         note(&random_rows(seed * 1000 + 7, 7, false).program);
         note(&tile(seed, (2, 8), 5, false).program);
     }
-    // 8 functions of one lane, 14 of two, 6 comparisons, loads and stores of 5 kinds, 7 folds; and
+    // 8 functions of one lane, 14 of two, 6 comparisons, loads and stores of 5 kinds, 7 reductions; and
     // Float, Int, ArgInt, Slot, Index, Acc, Fma and Select.
     assert_eq!(seen.len(), 8 + 14 + 6 + 5 + 5 + 7 + 8, "{seen:?}");
 }

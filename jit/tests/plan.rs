@@ -2,7 +2,7 @@
 
 use tancho_ir::fuse::{Constants, fuse};
 use tancho_ir::{Dim, Graph, passes};
-use tancho_jit::plan::{ALIGN, Block, Place, Plan, plan};
+use tancho_jit::plan::{ALIGN, ArenaBlock, Place, Plan, plan};
 use tancho_jit::spec::Buffer;
 use tancho_jit::{Target, lower};
 
@@ -73,7 +73,7 @@ fn random_lifetimes_and_sizes() {
             let first = below(steps);
             let longest = 1 + below(steps);
             let last = first + below((steps - first).min(longest));
-            plan.blocks.push(Block { size: Dim::default(), per_thread: false, first, last });
+            plan.blocks.push(ArenaBlock { size: Dim::default(), per_thread: false, first, last });
         }
         let sizes: Vec<usize> =
             plan.blocks.iter().map(|_| [0, 1, 4, 63, 64, 65, 1000, 4096][below(8)]).collect();

@@ -1,27 +1,27 @@
 //! Scheduling cuts an expression over a row into passes: it must mean the same as the plainest cut, one
-//! pass for each fold that computes everything anew.
+//! pass for each reduction that computes everything anew.
 
 use tancho_ir::op::{EpsOn, Reduction, Unary};
 use tancho_jit::lanes::expr::Expr;
 use tancho_jit::lanes::oracle;
 use tancho_jit::lanes::schedule::schedule;
-use tancho_jit::lanes::{Bin, Fold, Inst, Len, Mem, Program, Reg, Stmt, Ty, Un, math, norms};
+use tancho_jit::lanes::{Bin, Inst, Len, Mem, Program, Reduce, Reg, RowReduction, Stmt, Ty, Un, math, norms};
 
-/// One pass a fold, each from the loads on; then one for the rows that are stored, and the scalars.
+/// One pass a reduction, each from the loads on; then one for the rows that are stored, and the scalars.
 fn plain(e: &Expr, len: Len, ptrs: u16) -> Program {
     let mut full: Vec<bool> = Vec::new();
     for i in &e.insts {
         full.push(match i {
             Inst::Load { step, .. } | Inst::Store { step, .. } => !step.is(0),
             Inst::Index => true,
-            Inst::Fold(..) => false,
+            Inst::Reduce(..) => false,
             other => other.operands().any(|r| full[r as usize]),
         });
     }
-    // The first `n` instructions with folds read from their slots, and stores of rows or of scalars.
+    // The first `n` instructions with reductions read from their slots, and stores of rows or of scalars.
     let prefix = |n: usize, slots: &[usize], stores: Option<bool>| -> Vec<Inst> {
         let one = |(i, inst): (usize, &Inst)| match inst {
-            Inst::Fold(f, _) => {
+            Inst::Reduce(f, _) => {
                 slots.iter().position(|s| *s == i).map_or(Inst::Int(0), |s| Inst::Slot(s as u16, f.ty()))
             }
             Inst::Store { .. } if stores != Some(full[i]) => Inst::Int(0),
@@ -31,14 +31,18 @@ fn plain(e: &Expr, len: Len, ptrs: u16) -> Program {
     };
     let (mut stmts, mut slots) = (Vec::new(), Vec::new());
     for (i, inst) in e.insts.iter().enumerate() {
-        if let Inst::Fold(f, a) = inst {
+        if let Inst::Reduce(f, a) = inst {
             let body = prefix(i, &slots, None);
-            stmts.push(Stmt::Map { len, body, folds: vec![(*f, *a, slots.len() as u16)] });
+            stmts.push(Stmt::Map {
+                len,
+                body,
+                reductions: vec![RowReduction { how: *f, value: *a, slot: slots.len() as u16 }],
+            });
             slots.push(i);
         }
     }
-    stmts.push(Stmt::Map { len, body: prefix(e.insts.len(), &slots, Some(true)), folds: Vec::new() });
-    stmts.push(Stmt::Once { body: prefix(e.insts.len(), &slots, Some(false)), outs: Vec::new() });
+    stmts.push(Stmt::Map { len, body: prefix(e.insts.len(), &slots, Some(true)), reductions: Vec::new() });
+    stmts.push(Stmt::Scalar { body: prefix(e.insts.len(), &slots, Some(false)), outs: Vec::new() });
     Program { ptrs, ints: 0, slots: slots.len() as u16, derived: Vec::new(), stmts }
 }
 
@@ -91,14 +95,14 @@ fn keep(e: &mut Expr, ptr: u16, value: Reg) {
 fn a_kept_value_may_need_another() {
     let mut e = Expr::default();
     let x = load(&mut e, 0);
-    let m1 = e.fold(Fold::Sum, x);
+    let m1 = e.reduce(Reduce::Sum, x);
     let q = e.sub(x, m1);
     let q = math::exp(&mut e, q);
-    let m2 = e.fold(Fold::Max, q);
+    let m2 = e.reduce(Reduce::Max, q);
     let r = e.mul(q, m2);
     let r = math::unary(&mut e, Unary::Gelu, r);
     let other = e.mul(x, m2);
-    let m3 = e.fold(Fold::Sum, other);
+    let m3 = e.reduce(Reduce::Sum, other);
     let y = e.mul(r, m3);
     keep(&mut e, 1, y);
     assert_eq!(schedule(&e, Len::Const(5), 2, 0).scratch_rows, 2);
@@ -127,7 +131,7 @@ fn norms_and_softmax_in_a_chain() {
     same(&e, 2, 4, 9);
 }
 
-/// Random chains of cheap and dear functions, folds and stores.
+/// Random chains of cheap and dear functions, reductions and stores.
 #[test]
 fn random_expressions() {
     let mut state = 5u64;
@@ -135,7 +139,7 @@ fn random_expressions() {
         state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         (state >> 33) as usize % n
     };
-    let (mut folds, mut scratch) = (0, 0);
+    let (mut reductions, mut scratch) = (0, 0);
     for _ in 0..6000 {
         let mut e = Expr::default();
         let mut regs = vec![load(&mut e, 0), load(&mut e, 1)];
@@ -143,9 +147,9 @@ fn random_expressions() {
         for _ in 0..4 + below(12) {
             let (a, b) = (regs[below(regs.len())], regs[regs.len() - 1 - below(regs.len().min(3))]);
             let r = match below(9) {
-                0 => e.fold(Fold::Sum, a),
-                1 => e.fold(Fold::MaxNan, b),
-                2 => e.fold(Fold::MinNan, a),
+                0 => e.reduce(Reduce::Sum, a),
+                1 => e.reduce(Reduce::MaxNan, b),
+                2 => e.reduce(Reduce::MinNan, a),
                 3 => math::exp(&mut e, a),
                 4 => math::unary(&mut e, Unary::Gelu, b),
                 5 => e.un(Un::Round, b),
@@ -161,9 +165,9 @@ fn random_expressions() {
             keep(&mut e, 3 + i, r);
         }
         assert!(regs.iter().all(|r| e.ty(*r) == Ty::F));
-        folds += e.insts.iter().filter(|i| matches!(i, Inst::Fold(..))).count();
+        reductions += e.insts.iter().filter(|i| matches!(i, Inst::Reduce(..))).count();
         scratch += usize::from(schedule(&e, Len::ONE, 3 + outputs, 0).scratch_rows);
         same(&e, 3, outputs, [1, 2, 7][below(3)]);
     }
-    assert!(folds > 6000 && scratch > 200, "{folds} folds, {scratch} scratch rows");
+    assert!(reductions > 6000 && scratch > 200, "{reductions} reductions, {scratch} scratch rows");
 }

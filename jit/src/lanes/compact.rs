@@ -19,7 +19,7 @@ pub fn compact(program: &Program) -> (Program, Vec<Len>) {
     let mut stmts = program.stmts.clone();
     for stmt in &mut stmts {
         let body = match stmt {
-            Stmt::Once { body, .. } => body,
+            Stmt::Scalar { body, .. } => body,
             Stmt::Map { len, body, .. } => {
                 rename(len);
                 body

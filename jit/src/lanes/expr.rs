@@ -1,21 +1,20 @@
 //! Straight-line code over a row, before it is cut into passes.
 //!
-//! An [`Expr`] mixes values that have one element per element of the row with
-//! row scalars and reductions; [`schedule`](super::schedule) makes the passes. The
-//! methods are the vocabulary in which [`math`](super::math) and
-//! [`norms`](super::norms) are written, once for every back end.
+//! An [`Expr`] mixes values that have one element per element of the row with row scalars and reductions;
+//! [`schedule`](super::schedule) makes the passes. Its methods are the vocabulary in which
+//! [`math`](super::math) and [`norms`](super::norms) are written, once for every back end.
 
-use super::{Bin, Cmp, Derived, Fold, Inst, Len, Mem, Reg, Ty, Un};
+use super::{Bin, Cmp, Derived, Inst, Len, Mem, Ptr, Reduce, Reg, Ty, Un};
 use std::collections::HashMap;
 
-/// A list of instructions in which equal ones are one.
+/// A list of instructions without duplicates: adding one that is there already gives its register.
 #[derive(Clone, Debug, Default)]
 pub struct Expr {
     /// The instructions in order.
     pub insts: Vec<Inst>,
     types: Vec<Ty>,
     known: HashMap<Inst, Reg>,
-    /// Pointers at constant distances from others; the first is called [`DERIVED`](super::DERIVED).
+    /// Pointers at constant distances from arguments; [`Ptr::Derived`] gives their number.
     pub derived: Vec<Derived>,
 }
 
@@ -41,29 +40,29 @@ impl Expr {
     }
 
     /// A float constant.
-    pub fn c(&mut self, x: f32) -> Reg {
+    pub fn float(&mut self, x: f32) -> Reg {
         self.push(Inst::Float(x.to_bits()))
     }
 
     /// An integer constant.
-    pub fn i(&mut self, x: i32) -> Reg {
+    pub fn int(&mut self, x: i32) -> Reg {
         self.push(Inst::Int(x))
     }
 
     /// The elements of a row: `step` 1, or 0 for a row scalar.
-    pub fn load(&mut self, ptr: u16, step: Len, row_step: Len, mem: Mem) -> Reg {
-        self.push(Inst::Load { ptr, step, row_step, mem })
+    pub fn load(&mut self, ptr: impl Into<Ptr>, step: Len, row_step: Len, mem: Mem) -> Reg {
+        self.push(Inst::Load { ptr: ptr.into(), step, row_step, mem })
     }
 
-    /// The elements of a row that begins `at` elements after a pointer.
-    pub fn load_at(&mut self, ptr: u16, at: i64, step: Len) -> Reg {
-        let ptr = super::derive(&mut self.derived, ptr, at);
+    /// The elements of a row that begins `at` elements after pointer argument `arg`.
+    pub fn load_at(&mut self, arg: u16, at: i64, step: Len) -> Reg {
+        let ptr = super::derive(&mut self.derived, arg, at);
         self.load(ptr, step, Len::Const(0), Mem::F32)
     }
 
     /// Writes the elements of a row, or a row scalar.
-    pub fn store(&mut self, ptr: u16, step: Len, row_step: Len, mem: Mem, value: Reg) {
-        self.push(Inst::Store { ptr, step, row_step, mem, value });
+    pub fn store(&mut self, ptr: impl Into<Ptr>, step: Len, row_step: Len, mem: Mem, value: Reg) {
+        self.push(Inst::Store { ptr: ptr.into(), step, row_step, mem, value });
     }
 
     /// Function of one lane.
@@ -112,19 +111,19 @@ impl Expr {
     }
 
     /// The row reduced to one lane.
-    pub fn fold(&mut self, f: Fold, a: Reg) -> Reg {
-        self.push(Inst::Fold(f, a))
+    pub fn reduce(&mut self, how: Reduce, a: Reg) -> Reg {
+        self.push(Inst::Reduce(how, a))
     }
 
     /// The larger of a bound and `x`; NaN stays NaN.
     pub fn at_least(&mut self, x: Reg, bound: f32) -> Reg {
-        let b = self.c(bound);
+        let b = self.float(bound);
         self.bin(Bin::Max, b, x)
     }
 
     /// The smaller of a bound and `x`; NaN stays NaN.
     pub fn at_most(&mut self, x: Reg, bound: f32) -> Reg {
-        let b = self.c(bound);
+        let b = self.float(bound);
         self.bin(Bin::Min, b, x)
     }
 
@@ -135,9 +134,9 @@ impl Expr {
 
     /// `c[0] * x^(n-1) + .. + c[n-1]`, by Horner's rule.
     pub fn poly(&mut self, x: Reg, coefficients: &[f32]) -> Reg {
-        let mut p = self.c(coefficients.first().copied().unwrap_or(0.0));
+        let mut p = self.float(coefficients.first().copied().unwrap_or(0.0));
         for &k in coefficients.iter().skip(1) {
-            let k = self.c(k);
+            let k = self.float(k);
             p = self.fma(p, x, k);
         }
         p

@@ -5,6 +5,22 @@ use super::Len;
 /// A register of a body: the result of the instruction of that number.
 pub type Reg = u32;
 
+/// A pointer of a vector program.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Ptr {
+    /// The pointer argument of that number.
+    Arg(u16),
+    /// The pointer of that number among [`Program::derived`](super::Program::derived).
+    Derived(u16),
+}
+
+impl From<u16> for Ptr {
+    /// The pointer argument of that number.
+    fn from(arg: u16) -> Ptr {
+        Ptr::Arg(arg)
+    }
+}
+
 /// How elements lie in memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Mem {
@@ -119,7 +135,7 @@ pub enum Cmp {
 
 /// How a row is reduced to one lane.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Fold {
+pub enum Reduce {
     /// Float sum; the order of addition is the back end's.
     Sum,
     /// Largest float; a NaN may get lost.
@@ -136,24 +152,24 @@ pub enum Fold {
     IMin,
 }
 
-impl Fold {
+impl Reduce {
     /// The bits of the value of an empty row.
     pub fn identity(self) -> u32 {
         match self {
-            Fold::Sum => 0f32.to_bits(),
-            Fold::Max | Fold::MaxNan => f32::NEG_INFINITY.to_bits(),
-            Fold::MinNan => f32::INFINITY.to_bits(),
-            Fold::ISum => 0,
-            Fold::IMax => i32::MIN as u32,
-            Fold::IMin => i32::MAX as u32,
+            Reduce::Sum => 0f32.to_bits(),
+            Reduce::Max | Reduce::MaxNan => f32::NEG_INFINITY.to_bits(),
+            Reduce::MinNan => f32::INFINITY.to_bits(),
+            Reduce::ISum => 0,
+            Reduce::IMax => i32::MIN as u32,
+            Reduce::IMin => i32::MAX as u32,
         }
     }
 
     /// The lane type it works on.
     pub fn ty(self) -> Ty {
         match self {
-            Fold::Sum | Fold::Max | Fold::MaxNan | Fold::MinNan => Ty::F,
-            Fold::ISum | Fold::IMax | Fold::IMin => Ty::I,
+            Reduce::Sum | Reduce::Max | Reduce::MaxNan | Reduce::MinNan => Ty::F,
+            Reduce::ISum | Reduce::IMax | Reduce::IMin => Ty::I,
         }
     }
 }
@@ -175,8 +191,8 @@ pub enum Inst {
     Acc,
     /// Element `i * step` of the pointer, in a tile also `+ row * row_step`.
     Load {
-        /// The pointer argument.
-        ptr: u16,
+        /// The pointer.
+        ptr: Ptr,
         /// Elements from one to the next: 1 for a row, 0 for one value.
         step: Len,
         /// Elements from one row of a tile to the next.
@@ -186,8 +202,8 @@ pub enum Inst {
     },
     /// The same for writing; has no result.
     Store {
-        /// The pointer argument.
-        ptr: u16,
+        /// The pointer.
+        ptr: Ptr,
         /// Elements from one to the next.
         step: Len,
         /// Elements from one row of a tile to the next.
@@ -208,7 +224,7 @@ pub enum Inst {
     /// `a` where the mask is set, else `b`.
     Select(Reg, Reg, Reg),
     /// The row reduced to one lane; only in an [`expr::Expr`], scheduling makes statements of it.
-    Fold(Fold, Reg),
+    Reduce(Reduce, Reg),
 }
 
 impl Inst {
@@ -216,7 +232,7 @@ impl Inst {
     pub fn operands(&self) -> impl Iterator<Item = Reg> {
         let (a, b, c) = match *self {
             Inst::Store { value, .. } => (Some(value), None, None),
-            Inst::Un(_, a) | Inst::Fold(_, a) => (Some(a), None, None),
+            Inst::Un(_, a) | Inst::Reduce(_, a) => (Some(a), None, None),
             Inst::Bin(_, a, b) | Inst::Cmp(_, a, b) => (Some(a), Some(b), None),
             Inst::Fma(a, b, c) | Inst::Select(a, b, c) => (Some(a), Some(b), Some(c)),
             _ => (None, None, None),
@@ -231,7 +247,7 @@ impl Inst {
                 Inst::Store { ptr, step, row_step, mem, value: f(value) }
             }
             Inst::Un(u, a) => Inst::Un(u, f(a)),
-            Inst::Fold(k, a) => Inst::Fold(k, f(a)),
+            Inst::Reduce(how, a) => Inst::Reduce(how, f(a)),
             Inst::Bin(o, a, b) => Inst::Bin(o, f(a), f(b)),
             Inst::Cmp(o, a, b) => Inst::Cmp(o, f(a), f(b)),
             Inst::Fma(a, b, c) => Inst::Fma(f(a), f(b), f(c)),
@@ -256,7 +272,7 @@ impl Inst {
             Inst::Bin(_, a, _) => of(a),
             Inst::Cmp(..) => Ty::M,
             Inst::Select(_, a, _) => of(a),
-            Inst::Fold(f, _) => f.ty(),
+            Inst::Reduce(how, _) => how.ty(),
         })
     }
 }

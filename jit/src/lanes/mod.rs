@@ -22,16 +22,18 @@ pub(crate) mod x86;
 
 pub use crate::format::{Encoding, Group};
 pub use compact::compact;
-pub use inst::{Bin, Cmp, Fold, Inst, Mem, Reg, Ty, Un};
-pub use program::{DERIVED, Derived, Prefetch, Program, Stmt, Tile, body_types, derive, resolve};
+pub use inst::{Bin, Cmp, Inst, Mem, Ptr, Reduce, Reg, Ty, Un};
+pub use program::{
+    Derived, Prefetch, Program, RowReduction, ScalarOutput, Stmt, Tile, body_types, derive, resolve,
+};
 pub use sums::{PART, Parts, Total};
 
 /// A length, stride or count: known when the kernel is compiled, or an integer argument.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Len {
-    /// Baked into the code.
+    /// A constant in the code.
     Const(i64),
-    /// The integer argument of that number; in a kernel's spec, the parameter of that number.
+    /// The integer argument of that number. In a kernel's spec it is the parameter of that number.
     Arg(u16),
     /// An integer that the loop nest around a program computes itself. Only programs that are not
     /// [`compact`] yet have these.
@@ -43,7 +45,7 @@ pub enum Len {
 pub struct Local(pub u16);
 
 impl Local {
-    /// Back ends come here with a program that is not [`compact`].
+    /// What back ends call for a local: a program that has one is not [`compact`] yet.
     ///
     /// # Panics
     /// Always.

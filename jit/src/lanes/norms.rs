@@ -1,42 +1,42 @@
 //! Softmax, norms and reductions over a row, each written once for every back end.
 
 use super::expr::Expr;
-use super::{Bin, Cmp, Fold, Len, Reg, Ty, Un, math};
+use super::{Bin, Cmp, Len, Reduce, Reg, Ty, Un, math};
 use tancho_ir::op::{EpsOn, Reduction};
 
 /// The length of the row as a float.
-fn length(e: &mut Expr, len: Len) -> Reg {
+fn length(expr: &mut Expr, len: Len) -> Reg {
     match len {
-        Len::Const(n) => e.c(n as f32),
+        Len::Const(n) => expr.float(n as f32),
         Len::Arg(_) | Len::Local(_) => {
-            let n = e.push(super::Inst::ArgInt(len));
-            e.un(Un::ToFloat, n)
+            let n = expr.push(super::Inst::ArgInt(len));
+            expr.un(Un::ToFloat, n)
         }
     }
 }
 
-/// Mean and variance by the corrected two-pass algorithm (Chan, Golub and LeVeque 1983):
-/// the deviations from a rounded mean carry the rounding, so rows far from 0 lose nothing.
-/// Gives the deviations, their own mean, and the biased variance.
-fn moments(e: &mut Expr, x: Reg, len: Len) -> (Reg, Reg, Reg) {
-    let n = length(e, len);
-    let sum = e.fold(Fold::Sum, x);
-    let rough = e.div(sum, n);
-    let d = e.sub(x, rough);
-    let d2 = e.mul(d, d);
-    let (s1, s2) = (e.fold(Fold::Sum, d), e.fold(Fold::Sum, d2));
-    let shift = e.div(s1, n);
-    let square = e.mul(s1, shift);
-    let s = e.sub(s2, square);
+/// Mean and variance by the corrected two-pass algorithm (Chan, Golub and LeVeque 1983). The mean of the
+/// deviations corrects the rounding of the mean, so that rows far from 0 lose nothing. Gives the deviations,
+/// their own mean, and the biased variance.
+fn moments(expr: &mut Expr, x: Reg, len: Len) -> (Reg, Reg, Reg) {
+    let n = length(expr, len);
+    let sum = expr.reduce(Reduce::Sum, x);
+    let rough = expr.div(sum, n);
+    let d = expr.sub(x, rough);
+    let d2 = expr.mul(d, d);
+    let (s1, s2) = (expr.reduce(Reduce::Sum, d), expr.reduce(Reduce::Sum, d2));
+    let shift = expr.div(s1, n);
+    let square = expr.mul(s1, shift);
+    let s = expr.sub(s2, square);
     // Rounding may leave the difference of the sums just below 0.
-    let s = e.at_least(s, 0.0);
-    let var = e.div(s, n);
+    let s = expr.at_least(s, 0.0);
+    let var = expr.div(s, n);
     (d, shift, var)
 }
 
 /// Layer norm of a row; `gain` and `bias` are rows.
 pub fn layer_norm(
-    e: &mut Expr,
+    expr: &mut Expr,
     x: Reg,
     len: Len,
     eps: f64,
@@ -44,129 +44,134 @@ pub fn layer_norm(
     gain: Option<Reg>,
     bias: Option<Reg>,
 ) -> Reg {
-    let (d, shift, var) = moments(e, x, len);
-    let (eps, one) = (e.c(eps as f32), e.c(1.0));
+    let (d, shift, var) = moments(expr, x, len);
+    let (eps, one) = (expr.float(eps as f32), expr.float(1.0));
     let scale = match on {
         EpsOn::Var => {
-            let v = e.add(var, eps);
-            e.un(Un::Sqrt, v)
+            let v = expr.add(var, eps);
+            expr.un(Un::Sqrt, v)
         }
         EpsOn::Std => {
-            let s = e.un(Un::Sqrt, var);
-            e.add(s, eps)
+            let s = expr.un(Un::Sqrt, var);
+            expr.add(s, eps)
         }
     };
-    let scale = e.div(one, scale);
-    let centred = e.sub(d, shift);
-    let y = e.mul(centred, scale);
+    let scale = expr.div(one, scale);
+    let centred = expr.sub(d, shift);
+    let y = expr.mul(centred, scale);
     match (gain, bias) {
-        (Some(g), Some(b)) => e.fma(y, g, b),
-        (Some(g), None) => e.mul(y, g),
-        (None, Some(b)) => e.add(y, b),
+        (Some(g), Some(b)) => expr.fma(y, g, b),
+        (Some(g), None) => expr.mul(y, g),
+        (None, Some(b)) => expr.add(y, b),
         (None, None) => y,
     }
 }
 
 /// Root-mean-square norm of a row.
-pub fn rms_norm(e: &mut Expr, x: Reg, len: Len, eps: f64, gain: Option<Reg>) -> Reg {
-    let n = length(e, len);
-    let x2 = e.mul(x, x);
-    let s = e.fold(Fold::Sum, x2);
-    let m = e.div(s, n);
-    let (eps, one) = (e.c(eps as f32), e.c(1.0));
-    let m = e.add(m, eps);
-    let r = e.un(Un::Sqrt, m);
-    let r = e.div(one, r);
-    let y = e.mul(x, r);
-    gain.map_or(y, |g| e.mul(y, g))
+pub fn rms_norm(expr: &mut Expr, x: Reg, len: Len, eps: f64, gain: Option<Reg>) -> Reg {
+    let n = length(expr, len);
+    let x2 = expr.mul(x, x);
+    let s = expr.reduce(Reduce::Sum, x2);
+    let m = expr.div(s, n);
+    let (eps, one) = (expr.float(eps as f32), expr.float(1.0));
+    let m = expr.add(m, eps);
+    let r = expr.un(Un::Sqrt, m);
+    let r = expr.div(one, r);
+    let y = expr.mul(x, r);
+    gain.map_or(y, |g| expr.mul(y, g))
 }
 
 /// `x / max(|x|, eps)` with the Euclidean norm of the row.
-pub fn l2_normalize(e: &mut Expr, x: Reg, eps: f64) -> Reg {
-    let x2 = e.mul(x, x);
-    let s = e.fold(Fold::Sum, x2);
-    let n = e.un(Un::Sqrt, s);
-    let n = e.at_least(n, eps as f32);
-    e.div(x, n)
+pub fn l2_normalize(expr: &mut Expr, x: Reg, eps: f64) -> Reg {
+    let x2 = expr.mul(x, x);
+    let s = expr.reduce(Reduce::Sum, x2);
+    let n = expr.un(Un::Sqrt, s);
+    let n = expr.at_least(n, eps as f32);
+    expr.div(x, n)
 }
 
 /// Softmax of a row, or its logarithm.
-pub fn softmax(e: &mut Expr, x: Reg, log: bool) -> Reg {
-    let m = e.fold(Fold::Max, x);
-    let d = e.sub(x, m);
-    let p = math::exp(e, d);
-    let s = e.fold(Fold::Sum, p);
+pub fn softmax(expr: &mut Expr, x: Reg, log: bool) -> Reg {
+    let m = expr.reduce(Reduce::Max, x);
+    let d = expr.sub(x, m);
+    let p = math::exp(expr, d);
+    let s = expr.reduce(Reduce::Sum, p);
     if log {
-        let l = math::log(e, s);
-        return e.sub(d, l);
+        let l = math::log(expr, s);
+        return expr.sub(d, l);
     }
-    let one = e.c(1.0);
-    let r = e.div(one, s);
-    e.mul(p, r)
+    let one = expr.float(1.0);
+    let r = expr.div(one, s);
+    expr.mul(p, r)
 }
 
 /// The exponentials of a row and the reciprocal of their sum, whose product is the softmax. Elements whose
 /// mask is not set are 0; so is the reciprocal where there are no others.
-pub fn softmax_parts(e: &mut Expr, x: Reg, keep: Option<Reg>) -> (Reg, Reg) {
-    let (zero, one, low) = (e.c(0.0), e.c(1.0), e.c(f32::NEG_INFINITY));
-    let seen = keep.map_or(x, |k| e.select(k, x, low));
-    let m = e.fold(Fold::Max, seen);
-    let d = e.sub(x, m);
-    let p = math::exp(e, d);
-    let p = keep.map_or(p, |k| e.select(k, p, zero));
-    let s = e.fold(Fold::Sum, p);
-    let r = e.div(one, s);
-    // The largest element alone makes the sum 1; it is 0 only without any, and NaN shows in the exponentials.
-    let some = e.cmp(Cmp::Gt, s, zero);
-    (p, e.select(some, r, zero))
+pub fn softmax_parts(expr: &mut Expr, x: Reg, keep: Option<Reg>) -> (Reg, Reg) {
+    let (zero, one, low) = (expr.float(0.0), expr.float(1.0), expr.float(f32::NEG_INFINITY));
+    let seen = keep.map_or(x, |k| expr.select(k, x, low));
+    let m = expr.reduce(Reduce::Max, seen);
+    let d = expr.sub(x, m);
+    let p = math::exp(expr, d);
+    let p = keep.map_or(p, |k| expr.select(k, p, zero));
+    let s = expr.reduce(Reduce::Sum, p);
+    let r = expr.div(one, s);
+    // The largest element alone makes the sum 1, so the sum is 0 only if no element counts. A NaN shows in
+    // the exponentials.
+    let some = expr.cmp(Cmp::Gt, s, zero);
+    (p, expr.select(some, r, zero))
 }
 
 /// A reduction of a row; elements whose mask is not set do not count.
-pub fn reduce(e: &mut Expr, kind: Reduction, x: Reg, len: Len, mask: Option<Reg>) -> Reg {
-    let int = e.ty(x) == Ty::I;
-    let fold = match (kind, int) {
-        (Reduction::Sum | Reduction::Mean, false) => Fold::Sum,
-        (Reduction::Sum | Reduction::Mean, true) => Fold::ISum,
-        (Reduction::Max, false) => Fold::MaxNan,
-        (Reduction::Max, true) => Fold::IMax,
-        (Reduction::Min, false) => Fold::MinNan,
-        (Reduction::Min, true) => Fold::IMin,
+pub fn reduce(expr: &mut Expr, kind: Reduction, x: Reg, len: Len, mask: Option<Reg>) -> Reg {
+    let int = expr.ty(x) == Ty::I;
+    let how = match (kind, int) {
+        (Reduction::Sum | Reduction::Mean, false) => Reduce::Sum,
+        (Reduction::Sum | Reduction::Mean, true) => Reduce::ISum,
+        (Reduction::Max, false) => Reduce::MaxNan,
+        (Reduction::Max, true) => Reduce::IMax,
+        (Reduction::Min, false) => Reduce::MinNan,
+        (Reduction::Min, true) => Reduce::IMin,
     };
     let counted = match mask {
         None => x,
         Some(m) => {
-            let none = if int { e.i(fold.identity() as i32) } else { e.c(f32::from_bits(fold.identity())) };
-            e.select(m, x, none)
+            let none = if int {
+                expr.int(how.identity() as i32)
+            } else {
+                expr.float(f32::from_bits(how.identity()))
+            };
+            expr.select(m, x, none)
         }
     };
-    let r = e.fold(fold, counted);
+    let r = expr.reduce(how, counted);
     if kind != Reduction::Mean {
         return r;
     }
     let Some(m) = mask else {
-        let n = length(e, len);
-        return e.div(r, n);
+        let n = length(expr, len);
+        return expr.div(r, n);
     };
-    let (zero, one) = (e.c(0.0), e.c(1.0));
-    let ones = e.select(m, one, zero);
-    let n = e.fold(Fold::Sum, ones);
-    let some = e.cmp(Cmp::Gt, n, zero);
-    let mean = e.div(r, n);
-    e.select(some, mean, zero)
+    let (zero, one) = (expr.float(0.0), expr.float(1.0));
+    let ones = expr.select(m, one, zero);
+    let n = expr.reduce(Reduce::Sum, ones);
+    let some = expr.cmp(Cmp::Gt, n, zero);
+    let mean = expr.div(r, n);
+    expr.select(some, mean, zero)
 }
 
 /// Index of the first largest element; a NaN counts as largest; 0 for an empty row.
-pub fn argmax(e: &mut Expr, x: Reg) -> Reg {
-    let int = e.ty(x) == Ty::I;
-    let m = e.fold(if int { Fold::IMax } else { Fold::MaxNan }, x);
-    let mut here = e.cmp(Cmp::Eq, x, m);
+pub fn argmax(expr: &mut Expr, x: Reg) -> Reg {
+    let int = expr.ty(x) == Ty::I;
+    let m = expr.reduce(if int { Reduce::IMax } else { Reduce::MaxNan }, x);
+    let mut here = expr.cmp(Cmp::Eq, x, m);
     if !int {
-        let nan = e.is_nan(x);
-        here = e.bin(Bin::Or, here, nan);
+        let nan = expr.is_nan(x);
+        here = expr.bin(Bin::Or, here, nan);
     }
-    let (index, none, zero) = (e.push(super::Inst::Index), e.i(i32::MAX), e.i(0));
-    let at = e.select(here, index, none);
-    let first = e.fold(Fold::IMin, at);
-    let found = e.cmp(Cmp::Ne, first, none);
-    e.select(found, first, zero)
+    let (index, none, zero) = (expr.push(super::Inst::Index), expr.int(i32::MAX), expr.int(0));
+    let at = expr.select(here, index, none);
+    let first = expr.reduce(Reduce::IMin, at);
+    let found = expr.cmp(Cmp::Ne, first, none);
+    expr.select(found, first, zero)
 }

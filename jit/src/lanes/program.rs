@@ -1,17 +1,17 @@
 //! Vector programs: their statements, and the pointers they take.
 
-use super::{Fold, Inst, Len, Reg, Ty};
+use super::{Inst, Len, Ptr, Reduce, Reg, Ty};
 use crate::format::Encoding;
 
 /// One statement of a program.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Stmt {
     /// A scalar statement: straight-line code on row scalars, run once.
-    Once {
+    Scalar {
         /// The instructions.
         body: Vec<Inst>,
-        /// Results kept in slots.
-        outs: Vec<(Reg, u16)>,
+        /// What later statements read of its results.
+        outs: Vec<ScalarOutput>,
     },
     /// The body for each of `len` elements of a row, and reductions of them to row scalars.
     Map {
@@ -19,11 +19,31 @@ pub enum Stmt {
         len: Len,
         /// The instructions for one element.
         body: Vec<Inst>,
-        /// The reductions: the operation, the register it reduces, and the row scalar that gets the result.
-        folds: Vec<(Fold, Reg, u16)>,
+        /// The reductions of the row.
+        reductions: Vec<RowReduction>,
     },
     /// A register tile of a matrix product, then a body for each of its accumulators.
     Tile(Tile),
+}
+
+/// A result of a scalar statement that becomes a row scalar.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct ScalarOutput {
+    /// The register of the statement's body.
+    pub value: Reg,
+    /// The number of the row scalar.
+    pub slot: u16,
+}
+
+/// A reduction of a row to a row scalar.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct RowReduction {
+    /// The operation.
+    pub how: Reduce,
+    /// The register of the statement's body whose values are reduced.
+    pub value: Reg,
+    /// The number of the row scalar that gets the result.
+    pub slot: u16,
 }
 
 /// A register tile of a matrix product: `acc[r][c] = Σ_k left[r][k] * right[k][c]`, with partial sums of
@@ -39,17 +59,18 @@ pub struct Tile {
     /// Length of the right operand's panels: that of the sums, or more where the tile reads a part of a
     /// panel.
     pub panel: Len,
-    /// Pointer of the left operand, whose rows have a step of 1.
+    /// The pointer argument of the left operand, whose rows have a step of 1.
     pub left: u16,
     /// 32-bit elements from one row of the left operand to the next.
     pub left_row: Len,
-    /// Pointer into the packed panels of the right operand. Element `(i, c)` is `right[(c / PANEL * panel +
-    /// i) * PANEL + c % PANEL]`. In bf16, elements `2 i` and `2 i + 1` of a column are the lower and the
-    /// upper half of 32 bits: `right[(c / PANEL * (panel / 2) + i) * PANEL + c % PANEL]`. The rows of 32 bits
-    /// of other encodings are addressed alike.
+    /// The pointer argument into the packed panels of the right operand. Element `(i, c)` is
+    /// `right[(c / PANEL * panel + i) * PANEL + c % PANEL]`. In bf16, elements `2 i` and `2 i + 1` of a
+    /// column are the lower and the upper half of 32 bits:
+    /// `right[(c / PANEL * (panel / 2) + i) * PANEL + c % PANEL]`. The rows of 32 bits of other encodings are
+    /// addressed in the same way.
     pub right: u16,
     /// What the operands' elements are. For all encodings but f32, `k` and `panel` are constants and
-    /// multiples of [`Encoding::together`].
+    /// multiples of [`Encoding::unit`].
     pub encoding: Encoding,
     /// Memory that the tile prefetches.
     pub prefetch: Option<Prefetch>,
@@ -61,39 +82,37 @@ pub struct Tile {
 /// loop over a tile's sums. This is a hint: nothing there is read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Prefetch {
-    /// The pointer.
-    pub ptr: u16,
+    /// The number of the pointer argument.
+    pub arg: u16,
     /// Cache lines in each iteration.
     pub lines: u8,
 }
 
-/// Pointers from this number on are those of [`Program::derived`].
-pub const DERIVED: u16 = 0x8000;
-
 /// A pointer at a constant distance from a pointer argument.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Derived {
-    /// The pointer argument.
-    pub ptr: u16,
+    /// The number of the pointer argument.
+    pub arg: u16,
     /// 32-bit elements from the argument to this pointer.
     pub at: i64,
 }
 
-/// The pointer `at` 32-bit elements after a pointer argument. It is added to the list if it is new.
-pub fn derive(list: &mut Vec<Derived>, ptr: u16, at: i64) -> u16 {
-    let d = Derived { ptr, at };
-    let i = list.iter().position(|x| *x == d).unwrap_or_else(|| {
-        list.push(d);
+/// The pointer `at` 32-bit elements after pointer argument `arg`. It is added to the list if it is new.
+pub fn derive(list: &mut Vec<Derived>, arg: u16, at: i64) -> Ptr {
+    let derived = Derived { arg, at };
+    let number = list.iter().position(|other| *other == derived).unwrap_or_else(|| {
+        list.push(derived);
         list.len() - 1
     });
-    DERIVED + i as u16
+    Ptr::Derived(number as u16)
 }
 
-/// The argument that a pointer is derived from, and the bytes from there; `None` if there is no such pointer.
-pub fn resolve(list: &[Derived], ptr: u16) -> Option<(u16, i64)> {
-    match ptr.checked_sub(DERIVED) {
-        Some(i) => list.get(usize::from(i)).map(|d| (d.ptr, d.at * 4)),
-        None => Some((ptr, 0)),
+/// The number of the argument that a pointer is or is derived from, and the bytes from there. `None` if there
+/// is no such derived pointer.
+pub fn resolve(list: &[Derived], ptr: Ptr) -> Option<(u16, i64)> {
+    match ptr {
+        Ptr::Arg(arg) => Some((arg, 0)),
+        Ptr::Derived(i) => list.get(usize::from(i)).map(|derived| (derived.arg, derived.at * 4)),
     }
 }
 
@@ -106,16 +125,16 @@ pub struct Program {
     pub ints: u16,
     /// Number of row scalars.
     pub slots: u16,
-    /// Pointers derived from arguments by a constant offset. They are numbered from [`DERIVED`] on.
+    /// Pointers at constant distances from arguments; [`Ptr::Derived`] gives their number.
     pub derived: Vec<Derived>,
     /// The statements in order.
     pub stmts: Vec<Stmt>,
 }
 
 impl Program {
-    /// The argument that a pointer is derived from, and the bytes from there; `None` if there is no such
-    /// pointer.
-    pub fn resolve(&self, ptr: u16) -> Option<(u16, i64)> {
+    /// The number of the argument that a pointer is or is derived from, and the bytes from there. `None` if
+    /// there is no such derived pointer.
+    pub fn resolve(&self, ptr: Ptr) -> Option<(u16, i64)> {
         resolve(&self.derived, ptr)
     }
 }

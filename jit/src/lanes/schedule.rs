@@ -1,11 +1,10 @@
 //! Cuts an [`Expr`] over a row into passes.
 //!
-//! Every reduction ends a pass over the row. A value that a later pass needs again is
-//! computed anew if that is cheap, else kept: in the row it is stored to anyway,
-//! or in a scratch row.
+//! Every reduction ends a pass over the row. A value that a later pass needs again is computed anew if that
+//! is cheap. Otherwise it is kept: in the row that it is stored to anyway, or in a scratch row.
 
 use super::expr::Expr;
-use super::{Inst, Len, Mem, Program, Reg, Stmt, Tile, Un};
+use super::{Inst, Len, Mem, Program, Ptr, Reg, RowReduction, ScalarOutput, Stmt, Tile, Un};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Instructions a value may cost to be computed anew instead of kept.
@@ -21,45 +20,50 @@ pub struct Scheduled {
 }
 
 struct Scheduler<'e> {
-    e: &'e Expr,
+    expr: &'e Expr,
     full: Vec<bool>,
     depth: Vec<usize>,
     cost: Vec<usize>,
     needed: Vec<bool>,
-    /// Scratch pointer or output row each kept value is found in.
-    kept: BTreeMap<Reg, u16>,
+    /// The scratch row or output row that each kept value is found in.
+    kept: BTreeMap<Reg, Ptr>,
     slots: BTreeMap<Reg, u16>,
     next_ptr: u16,
 }
 
-/// Schedules `e` over rows of `len` elements; its pointers are `0..ptrs`, its integers `0..ints`.
-pub fn schedule(e: &Expr, len: Len, ptrs: u16, ints: u16) -> Scheduled {
-    let mut s = Scheduler::new(e, ptrs);
-    // What must be kept is known once every pass has been tried. Keeping a value computes it in its
-    // own pass, which may need more kept values of earlier ones: try until nothing new is found.
+/// Schedules `expr` over rows of `len` elements; its pointers are `0..ptrs`, its integers `0..ints`.
+pub fn schedule(expr: &Expr, len: Len, ptrs: u16, ints: u16) -> Scheduled {
+    let mut scheduler = Scheduler::new(expr, ptrs);
+    // Which values must be kept is known when every pass has been made. A kept value is computed in its own
+    // pass, which may need more kept values of earlier passes. So passes are made until no value is new.
     let mut stmts = loop {
-        let before = s.kept.len();
-        let stmts = s.passes(len);
-        if s.kept.len() == before {
+        let before = scheduler.kept.len();
+        let stmts = scheduler.passes(len);
+        if scheduler.kept.len() == before {
             break stmts;
         }
     };
     drop_unread(&mut stmts);
-    let program =
-        Program { ptrs: s.next_ptr, ints, slots: s.slots.len() as u16, derived: e.derived.clone(), stmts };
-    Scheduled { program, scratch_rows: s.next_ptr - ptrs }
+    let program = Program {
+        ptrs: scheduler.next_ptr,
+        ints,
+        slots: scheduler.slots.len() as u16,
+        derived: expr.derived.clone(),
+        stmts,
+    };
+    Scheduled { program, scratch_rows: scheduler.next_ptr - ptrs }
 }
 
-/// Row scalars that no other statement reads stay within theirs.
+/// Drops the row scalars that no other statement reads.
 fn drop_unread(stmts: &mut [Stmt]) {
     let bodies = stmts.iter().flat_map(|s| match s {
-        Stmt::Once { body, .. } | Stmt::Map { body, .. } | Stmt::Tile(Tile { body, .. }) => body,
+        Stmt::Scalar { body, .. } | Stmt::Map { body, .. } | Stmt::Tile(Tile { body, .. }) => body,
     });
     let read: BTreeSet<u16> =
         bodies.filter_map(|i| if let Inst::Slot(s, _) = i { Some(*s) } else { None }).collect();
     for s in stmts {
-        if let Stmt::Once { outs, .. } = s {
-            outs.retain(|(_, slot)| read.contains(slot));
+        if let Stmt::Scalar { outs, .. } = s {
+            outs.retain(|output| read.contains(&output.slot));
         }
     }
 }
@@ -69,20 +73,20 @@ fn is_constant(i: &Inst) -> bool {
 }
 
 impl<'e> Scheduler<'e> {
-    fn new(e: &'e Expr, ptrs: u16) -> Scheduler<'e> {
-        let n = e.insts.len();
+    fn new(expr: &'e Expr, ptrs: u16) -> Scheduler<'e> {
+        let n = expr.insts.len();
         let (mut full, mut depth, mut cost) = (vec![false; n], vec![0; n], vec![0; n]);
-        for (i, inst) in e.insts.iter().enumerate() {
+        for (i, inst) in expr.insts.iter().enumerate() {
             full[i] = match inst {
                 Inst::Load { step, .. } => !step.is(0),
                 // Written to every element, even if it is one value.
                 Inst::Store { step, .. } if !step.is(0) => true,
                 Inst::Index | Inst::Acc => true,
-                Inst::Fold(..) => false,
+                Inst::Reduce(..) => false,
                 _ => inst.operands().any(|r| full[r as usize]),
             };
             depth[i] = inst.operands().map(|r| depth[r as usize]).max().unwrap_or(0)
-                + usize::from(matches!(inst, Inst::Fold(..)));
+                + usize::from(matches!(inst, Inst::Reduce(..)));
             let own = match inst {
                 Inst::Load { .. } => 0,
                 Inst::Bin(super::Bin::Div, ..) | Inst::Un(Un::Sqrt, _) => 4,
@@ -95,15 +99,15 @@ impl<'e> Scheduler<'e> {
         }
         let mut needed = vec![false; n];
         for i in (0..n).rev() {
-            needed[i] |= matches!(e.insts[i], Inst::Store { .. });
+            needed[i] |= matches!(expr.insts[i], Inst::Store { .. });
             if needed[i] {
-                for r in e.insts[i].operands() {
+                for r in expr.insts[i].operands() {
                     needed[r as usize] = true;
                 }
             }
         }
         Scheduler {
-            e,
+            expr,
             full,
             depth,
             cost,
@@ -121,59 +125,62 @@ impl<'e> Scheduler<'e> {
 
     fn passes(&mut self, len: Len) -> Vec<Stmt> {
         let last =
-            (0..self.e.insts.len()).filter(|&i| self.needed[i]).map(|i| self.depth[i]).max().unwrap_or(0);
+            (0..self.expr.insts.len()).filter(|&i| self.needed[i]).map(|i| self.depth[i]).max().unwrap_or(0);
         let mut stmts = Vec::new();
-        for p in 0..=last {
-            stmts.extend(self.once(p));
-            stmts.extend(self.map(p, len));
+        for pass in 0..=last {
+            stmts.extend(self.scalars(pass));
+            stmts.extend(self.map(pass, len));
         }
         stmts
     }
 
-    /// Row scalars of depth `p`.
-    fn once(&mut self, p: usize) -> Option<Stmt> {
-        let mut b = Body::default();
+    /// Row scalars of depth `pass`.
+    fn scalars(&mut self, pass: usize) -> Option<Stmt> {
+        let mut body = PassBody::default();
         let mut outs = Vec::new();
-        for i in 0..self.e.insts.len() {
-            let inst = self.e.insts[i];
-            let scalar = self.needed[i] && !self.full[i] && self.depth[i] == p;
-            if !scalar || is_constant(&inst) || matches!(inst, Inst::Fold(..)) {
+        for i in 0..self.expr.insts.len() {
+            let inst = self.expr.insts[i];
+            let scalar = self.needed[i] && !self.full[i] && self.depth[i] == pass;
+            if !scalar || is_constant(&inst) || matches!(inst, Inst::Reduce(..)) {
                 continue;
             }
-            let r = self.emit(i as Reg, p, &mut b, false);
+            let r = self.emit(i as Reg, pass, &mut body, false);
             if !matches!(inst, Inst::Store { .. }) {
-                outs.push((r, self.slot(i as Reg)));
+                outs.push(ScalarOutput { value: r, slot: self.slot(i as Reg) });
             }
         }
-        (!b.insts.is_empty()).then_some(Stmt::Once { body: b.insts, outs })
+        (!body.insts.is_empty()).then_some(Stmt::Scalar { body: body.insts, outs })
     }
 
-    /// The pass over the row for reductions and stores of values of depth `p`.
-    fn map(&mut self, p: usize, len: Len) -> Option<Stmt> {
-        let mut b = Body::default();
-        let mut folds = Vec::new();
-        let kept: Vec<(Reg, u16)> =
-            self.kept.iter().filter(|(r, _)| self.depth[**r as usize] == p).map(|(r, p)| (*r, *p)).collect();
-        for i in 0..self.e.insts.len() {
+    /// The pass over the row for reductions and stores of values of depth `pass`.
+    fn map(&mut self, pass: usize, len: Len) -> Option<Stmt> {
+        let mut body = PassBody::default();
+        let mut reductions = Vec::new();
+        let kept: Vec<(Reg, Ptr)> = self
+            .kept
+            .iter()
+            .filter(|(r, _)| self.depth[**r as usize] == pass)
+            .map(|(r, ptr)| (*r, *ptr))
+            .collect();
+        for i in 0..self.expr.insts.len() {
             if !self.needed[i] {
                 continue;
             }
-            match self.e.insts[i] {
-                Inst::Fold(f, a) if self.depth[a as usize] == p => {
-                    let r = self.emit(a, p, &mut b, true);
-                    let slot = self.slot(i as Reg);
-                    folds.push((f, r, slot));
+            match self.expr.insts[i] {
+                Inst::Reduce(f, a) if self.depth[a as usize] == pass => {
+                    let value = self.emit(a, pass, &mut body, true);
+                    reductions.push(RowReduction { how: f, value, slot: self.slot(i as Reg) });
                 }
-                Inst::Store { .. } if self.full[i] && self.depth[i] == p => {
-                    self.emit(i as Reg, p, &mut b, true);
+                Inst::Store { .. } if self.full[i] && self.depth[i] == pass => {
+                    self.emit(i as Reg, pass, &mut body, true);
                 }
                 _ => {}
             }
         }
         for (r, ptr) in kept {
             if self.own_row(r) != Some(ptr) {
-                let value = self.emit(r, p, &mut b, true);
-                b.insts.push(Inst::Store {
+                let value = self.emit(r, pass, &mut body, true);
+                body.insts.push(Inst::Store {
                     ptr,
                     step: Len::Const(1),
                     row_step: Len::Const(0),
@@ -182,89 +189,95 @@ impl<'e> Scheduler<'e> {
                 });
             }
         }
-        (!b.insts.is_empty() || !folds.is_empty()).then_some(Stmt::Map { len, body: b.insts, folds })
+        (!body.insts.is_empty() || !reductions.is_empty()).then_some(Stmt::Map {
+            len,
+            body: body.insts,
+            reductions,
+        })
     }
 
     /// The output row that holds a value anyway.
-    fn own_row(&self, r: Reg) -> Option<u16> {
-        self.e.insts.iter().find_map(|i| match i {
+    fn own_row(&self, r: Reg) -> Option<Ptr> {
+        self.expr.insts.iter().find_map(|i| match i {
             Inst::Store { ptr, step: Len::Const(1), mem: Mem::F32, value, .. } if *value == r => Some(*ptr),
             _ => None,
         })
     }
 
-    /// Emits what `r` needs in the body of pass `p`; `wide` in a map, else among row scalars. A list of what
-    /// is still to be emitted takes the place of a recursion, which would be as deep as the longest chain of
-    /// instructions.
-    fn emit(&mut self, r: Reg, p: usize, b: &mut Body, wide: bool) -> Reg {
+    /// Emits what `r` needs in the body of a pass, of the map statement if `in_map`, else of the scalar
+    /// statement. A list of what is still to be emitted takes the place of a recursion, which would be as
+    /// deep as the longest chain of instructions.
+    fn emit(&mut self, r: Reg, pass: usize, body: &mut PassBody, in_map: bool) -> Reg {
         let mut wanted = vec![r];
         while let Some(&r) = wanted.last() {
-            if b.done.contains_key(&r) {
+            if body.done.contains_key(&r) {
                 wanted.pop();
                 continue;
             }
-            let missing = self.inputs(r, p, wide).find(|o| !b.done.contains_key(o));
+            let missing = self.inputs(r, pass, in_map).find(|o| !body.done.contains_key(o));
             match missing {
                 Some(o) => wanted.push(o),
-                None => self.emit_one(r, p, b, wide),
+                None => self.emit_one(r, pass, body, in_map),
             }
         }
-        b.done[&r]
+        body.done[&r]
     }
 
     /// Whether `r` is a row scalar that an earlier statement left.
-    fn is_in_slot(&self, r: Reg, p: usize, wide: bool) -> bool {
-        let (i, inst) = (r as usize, self.e.insts[r as usize]);
-        !self.full[i] && !is_constant(&inst) && (wide || matches!(inst, Inst::Fold(..)) || self.depth[i] < p)
+    fn is_in_slot(&self, r: Reg, pass: usize, in_map: bool) -> bool {
+        let (i, inst) = (r as usize, self.expr.insts[r as usize]);
+        !self.full[i]
+            && !is_constant(&inst)
+            && (in_map || matches!(inst, Inst::Reduce(..)) || self.depth[i] < pass)
     }
 
     /// Whether `r` is read from the row that an earlier pass kept it in.
-    fn is_in_row(&self, r: Reg, p: usize) -> bool {
+    fn is_in_row(&self, r: Reg, pass: usize) -> bool {
         let i = r as usize;
-        self.full[i] && self.depth[i] < p && self.cost[i] > CHEAP && self.e.ty(r) == super::Ty::F
+        self.full[i] && self.depth[i] < pass && self.cost[i] > CHEAP && self.expr.ty(r) == super::Ty::F
     }
 
-    /// What must be emitted before `r`, in order.
-    fn inputs(&self, r: Reg, p: usize, wide: bool) -> impl Iterator<Item = Reg> + use<> {
-        let computed = !self.is_in_slot(r, p, wide) && !self.is_in_row(r, p);
+    /// The registers that must be emitted before `r`, in order.
+    fn inputs(&self, r: Reg, pass: usize, in_map: bool) -> impl Iterator<Item = Reg> + use<> {
+        let computed = !self.is_in_slot(r, pass, in_map) && !self.is_in_row(r, pass);
         let inputs: BTreeSet<Reg> =
-            if computed { self.e.insts[r as usize].operands().collect() } else { BTreeSet::new() };
+            if computed { self.expr.insts[r as usize].operands().collect() } else { BTreeSet::new() };
         inputs.into_iter()
     }
 
-    /// Emits `r`, whose operands are.
-    fn emit_one(&mut self, r: Reg, p: usize, b: &mut Body, wide: bool) {
-        let inst = self.e.insts[r as usize];
-        let made = if self.is_in_slot(r, p, wide) {
+    /// Emits `r`, whose operands are emitted already.
+    fn emit_one(&mut self, r: Reg, pass: usize, body: &mut PassBody, in_map: bool) {
+        let inst = self.expr.insts[r as usize];
+        let made = if self.is_in_slot(r, pass, in_map) {
             let slot = self.slot(r);
-            b.push(Inst::Slot(slot, self.e.ty(r)))
-        } else if self.is_in_row(r, p) {
+            body.push(Inst::Slot(slot, self.expr.ty(r)))
+        } else if self.is_in_row(r, pass) {
             let ptr = match self.kept.get(&r) {
                 Some(ptr) => *ptr,
                 None => {
                     let ptr = self.own_row(r).unwrap_or_else(|| {
                         self.next_ptr += 1;
-                        self.next_ptr - 1
+                        Ptr::Arg(self.next_ptr - 1)
                     });
                     self.kept.insert(r, ptr);
                     ptr
                 }
             };
-            b.push(Inst::Load { ptr, step: Len::Const(1), row_step: Len::Const(0), mem: Mem::F32 })
+            body.push(Inst::Load { ptr, step: Len::Const(1), row_step: Len::Const(0), mem: Mem::F32 })
         } else {
-            b.push(inst.map(|o| b.done[&o]))
+            body.push(inst.map(|o| body.done[&o]))
         };
-        b.done.insert(r, made);
+        body.done.insert(r, made);
     }
 }
 
 #[derive(Default)]
-struct Body {
+struct PassBody {
     insts: Vec<Inst>,
     done: BTreeMap<Reg, Reg>,
 }
 
-impl Body {
+impl PassBody {
     fn push(&mut self, i: Inst) -> Reg {
         self.insts.push(i);
         (self.insts.len() - 1) as Reg

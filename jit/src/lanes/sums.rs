@@ -1,14 +1,14 @@
-//! How long sums are made: of partial sums, the same on every back end.
+//! Long sums are made of partial sums, in the same way on every back end.
 
-/// Iterations of a loop over a sum that one partial sum takes.
+/// How many iterations of the loop over a sum one partial sum takes.
 ///
 /// The rounding error of a chain of additions grows with its length, so longer sums are made of partial sums.
-/// Where the iterations that are left, the one at hand among them, are a multiple of this number, an
-/// accumulator is added to its [`Total`] and begins anew. Back ends split the sums of tiles in this way and
-/// no other; where they split those of rows is theirs to choose.
+/// Before an iteration, if the number of iterations left, that one included, is a multiple of this number,
+/// each accumulator is added to its [`Total`] and begins anew. Back ends split the sums of tiles exactly so.
+/// They may split the sums of rows elsewhere.
 pub const PART: i64 = 128;
 
-/// How partial sums become one.
+/// How partial sums become one sum.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Parts {
     /// There are none: the loop has fewer iterations than one part.
@@ -21,7 +21,7 @@ pub enum Parts {
 }
 
 impl Parts {
-    /// Those of a sum of so many iterations, if that is known.
+    /// The parts of a sum of so many iterations, if their number is known.
     pub fn of(iterations: Option<i64>) -> Parts {
         match iterations {
             Some(n) if n < PART => Parts::None,
@@ -34,9 +34,9 @@ impl Parts {
 /// The sum of partial sums, with what the additions to it lost to rounding (Fast2Sum, Dekker 1971).
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Total {
-    /// What the partial sums make.
+    /// The sum so far.
     pub sum: f32,
-    /// What rounding took from it.
+    /// What rounding took from it so far.
     pub lost: f32,
 }
 
@@ -50,8 +50,8 @@ impl Total {
         self.sum = sum;
     }
 
-    /// The sum of all, with the last part. What is lost is no number where the sum is infinite, and does not
-    /// count there.
+    /// The sum of all, with the last part. What is lost is NaN where the sum is infinite, and does not count
+    /// there.
     pub fn with(self, part: f32) -> f32 {
         let all = self.sum + (part + self.lost);
         if all.is_nan() { self.sum + part } else { all }

@@ -16,23 +16,23 @@ const FEW: i64 = 4;
 
 /// Columns done together, and the tiles that do them.
 #[derive(Clone, Debug)]
-struct Group {
+struct TileGroup {
     /// Columns of the group.
     width: i64,
     /// Tiles from high to low. Their columns divide the group's, and the last has one row.
     bands: Vec<TileShape>,
 }
 
-impl Group {
+impl TileGroup {
     /// A group of tiles as wide as the group.
-    fn new(width: i64, rows: &[u8], encoding: Encoding) -> Group {
+    fn new(width: i64, rows: &[u8], encoding: Encoding) -> TileGroup {
         let bands = rows.iter().map(|rows| TileShape { rows: *rows, cols: width as u8, encoding }).collect();
-        Group { width, bands }
+        TileGroup { width, bands }
     }
 }
 
 /// Groups of the emitter's tiles for one row alone.
-fn one_row_groups(width: Width, encoding: Encoding) -> Vec<Group> {
+fn one_row_groups(width: Width, encoding: Encoding) -> Vec<TileGroup> {
     // More columns at a time hide the latency of the sums. Two terms in a row of a panel take half as many.
     let most = match width {
         Width::Z if encoding == Encoding::Halves => 64,
@@ -41,12 +41,12 @@ fn one_row_groups(width: Width, encoding: Encoding) -> Vec<Group> {
         _ => 64,
     };
     let widths = (0..4).map(|i| most >> i).filter(|width| *width >= PANEL);
-    widths.map(|width| Group::new(width, &[1], encoding)).collect()
+    widths.map(|width| TileGroup::new(width, &[1], encoding)).collect()
 }
 
 /// How many columns a matmul has.
 #[derive(Clone, Copy, Debug)]
-pub enum Count {
+pub enum ColumnCount {
     /// Any number.
     Any(Len),
     /// Whole panels, how many is known when it runs.
@@ -56,11 +56,11 @@ pub enum Count {
 /// How a matmul is cut.
 pub struct Columns {
     /// For many rows.
-    many: Vec<Group>,
+    many: Vec<TileGroup>,
     /// For two to [`FEW`] rows: as many columns as registers allow, since so few rows hide no latency.
-    few: Vec<Group>,
+    few: Vec<TileGroup>,
     /// For one row alone: more columns at a time, to hide the latency of the sums.
-    single: Vec<Group>,
+    single: Vec<TileGroup>,
     /// What the operands are in tiles.
     encodings: Encodings,
     /// Rows of the whole matmul.
@@ -75,7 +75,7 @@ pub struct Cut {
     /// Columns of the widest tile of many rows.
     pub main: i64,
     /// Columns of the matmul.
-    pub columns: Count,
+    pub columns: ColumnCount,
     /// What the operands are in tiles.
     pub encodings: Encodings,
 }
@@ -83,28 +83,30 @@ pub struct Cut {
 impl Cut {
     /// Groups for many rows and for one row. Those that a constant number of columns has no use for are left
     /// out.
-    fn groups(self) -> (Vec<Group>, Vec<Group>) {
+    fn groups(self) -> (Vec<TileGroup>, Vec<TileGroup>) {
         let Encodings { many_rows, few_rows } = self.encodings;
         let (mut many, mut single) = match self.machine.width {
             // As many accumulators as fit beside a row of the right operand; one row takes a whole panel.
             None => {
                 let tile = |rows, cols| TileShape { rows, cols, encoding: many_rows };
-                let group = Group { width: PANEL, bands: vec![tile(4, 8), tile(1, 16)] };
-                (vec![group], vec![Group::new(PANEL, &[1], few_rows)])
+                let group = TileGroup { width: PANEL, bands: vec![tile(4, 8), tile(1, 16)] };
+                (vec![group], vec![TileGroup::new(PANEL, &[1], few_rows)])
             }
             Some(width) => (self.many_rows(), one_row_groups(width, few_rows)),
         };
         match (self.machine.width, self.columns) {
-            (_, Count::Panels) => {}
-            (_, Count::Any(Len::Const(n))) if n % PANEL == 0 => {}
-            (Some(_), Count::Any(Len::Const(n))) => single.push(Group::new(n % PANEL, &[1], few_rows)),
+            (_, ColumnCount::Panels) => {}
+            (_, ColumnCount::Any(Len::Const(n))) if n % PANEL == 0 => {}
+            (Some(_), ColumnCount::Any(Len::Const(n))) => {
+                single.push(TileGroup::new(n % PANEL, &[1], few_rows))
+            }
             _ => {
-                let narrow = |encoding| [4, 1].map(|width| Group::new(width, &[1], encoding));
+                let narrow = |encoding| [4, 1].map(|width| TileGroup::new(width, &[1], encoding));
                 many.extend(narrow(many_rows));
                 single.extend(narrow(few_rows));
             }
         }
-        if let Count::Any(Len::Const(n)) = self.columns {
+        if let ColumnCount::Any(Len::Const(n)) = self.columns {
             // Columns may be divided among threads, so that a smaller group is used though a larger one
             // divides `n`.
             single.retain(|group| group.width <= n);
@@ -119,15 +121,15 @@ impl Cut {
     }
 
     /// Groups of the emitter's tiles for many rows.
-    fn many_rows(self) -> Vec<Group> {
+    fn many_rows(self) -> Vec<TileGroup> {
         let (main, encoding) = (self.main, self.encodings.many_rows);
         let group = |width: i64| {
             let most = self.machine.rows((width + PANEL - 1) / PANEL, encoding).unwrap_or(2);
-            Group::new(width, &heights(most), encoding)
+            TileGroup::new(width, &heights(most), encoding)
         };
         match self.columns {
             // All columns behind the last whole group are one tile, masked if they are no whole vectors.
-            Count::Any(Len::Const(n)) if n % main > 0 => vec![group(main), group(n % main)],
+            ColumnCount::Any(Len::Const(n)) if n % main > 0 => vec![group(main), group(n % main)],
             _ => {
                 let mut widths = vec![main, 2 * PANEL, PANEL];
                 widths.retain(|width| *width <= main);
@@ -140,9 +142,9 @@ impl Cut {
     /// Groups for two to [`FEW`] rows, each height a tile of its own, so that each weight is read once;
     /// columns are divided among threads by `main`. Only a known number of columns has them, and only 512
     /// bits have the registers.
-    fn few_rows(self) -> Vec<Group> {
+    fn few_rows(self) -> Vec<TileGroup> {
         let (main, encoding) = (self.main, self.encodings.few_rows);
-        let Count::Any(Len::Const(n)) = self.columns else { return Vec::new() };
+        let ColumnCount::Any(Len::Const(n)) = self.columns else { return Vec::new() };
         if self.machine.width != Some(Width::Z) {
             return Vec::new();
         }
@@ -151,7 +153,7 @@ impl Cut {
         let mut widths = vec![widest, main, n % main];
         widths.retain(|width| (1..=n).contains(width));
         widths.dedup();
-        widths.into_iter().map(|width| Group::new(width, &[4, 3, 2], encoding)).collect()
+        widths.into_iter().map(|width| TileGroup::new(width, &[4, 3, 2], encoding)).collect()
     }
 
     /// The cut of a matmul of `m` rows.
@@ -270,7 +272,7 @@ struct Run<'a> {
 
 impl Run<'_> {
     /// All columns by groups in one encoding.
-    fn all(&self, code: &mut FunctionCode<'_, '_>, groups: &[Group], encoding: Encoding) {
+    fn all(&self, code: &mut FunctionCode<'_, '_>, groups: &[TileGroup], encoding: Encoding) {
         if encoding.converts() {
             self.operands.convert(code);
         }
@@ -286,7 +288,7 @@ impl Run<'_> {
     }
 
     /// The bands of one group of columns.
-    fn bands(&self, code: &mut FunctionCode<'_, '_>, group: &Group, column: Value) {
+    fn bands(&self, code: &mut FunctionCode<'_, '_>, group: &TileGroup, column: Value) {
         let mut from = self.rows.from;
         for shape in &group.bands {
             let high = i64::from(shape.rows);

@@ -1,16 +1,16 @@
 //! Matmuls: blocks of rows, panels of 16 columns, tiles; then row work on the block while it is in cache.
 //! Work is divided by rows, or by columns where rows are few. Row work then waits for all columns and is a
-//! call of its own ([`Part`]).
+//! call of its own ([`UnitKind`]).
 
 use super::LoopNest;
 use super::address::{address, coordinates, row_at, row_stride};
-use super::columns::{Columns, Count, Cut, Operands, Tiles, panel_column};
+use super::columns::{ColumnCount, Columns, Cut, Operands, Tiles, panel_column};
 use super::conv::im2col::{Im2col, Pixels};
 use super::convert::Conversion;
 use super::nest::{Nest, Pool, ProgramId, Span};
-use super::program::Scheduled;
+use super::program::WorkPointers;
 use super::tile::{TileProgram, TileShape};
-use crate::blob::Part;
+use crate::blob::UnitKind;
 use crate::code::{FunctionCode, Pointer};
 use crate::lanes::{Encoding, Len, PANEL, UNROLL};
 use crate::machine::Machine;
@@ -23,7 +23,7 @@ pub struct Matmul<'s> {
     spec: &'s MatmulSpec,
     machine: Machine,
     tiles: Tiles,
-    row_work: Option<(&'s RowWork, ProgramId<Scheduled>)>,
+    row_work: Option<(&'s RowWork, ProgramId<WorkPointers>)>,
     /// The left operand is what a window sees.
     window: Option<Im2col>,
     /// Rows of the left operand are converted for tiles of many.
@@ -33,7 +33,7 @@ pub struct Matmul<'s> {
 /// How a matmul is cut into tiles.
 fn columns(spec: &MatmulSpec, machine: Machine) -> Columns {
     let (main, encodings) = (spec.blocking.cols, spec.encodings);
-    let cut = Cut { machine, main, columns: Count::Any(spec.n), encodings };
+    let cut = Cut { machine, main, columns: ColumnCount::Any(spec.n), encodings };
     match spec.window {
         Some(_) => cut.of_pixels(),
         None => cut.of_rows(spec.m),
@@ -97,9 +97,9 @@ impl<'s> Matmul<'s> {
             k => k,
         };
         let (cols, lines) = (nest.len(code, spec.n), nest.len(code, lines));
-        let mut is = |part: Part| code.ins().icmp_imm_s(IntCC::Equal, nest.part, part as i64);
-        let (by_rows, by_columns) = (is(Part::Rows), is(Part::Columns));
-        let row_work = is(Part::RowWork);
+        let mut is = |kind: UnitKind| code.ins().icmp_imm_s(IntCC::Equal, nest.unit_kind, kind as i64);
+        let (by_rows, by_columns) = (is(UnitKind::Rows), is(UnitKind::Columns));
+        let row_work = is(UnitKind::RowWork);
         // A thread's own block stays in its cache; columns divided among threads meet in the first block.
         let own = spec.scratch.map(|buffer| nest.scratch(code, buffer));
         let shared = spec.scratch.map(|buffer| nest.buffer(code, buffer));
@@ -149,7 +149,7 @@ impl LoopNest for Matmul<'_> {
         code.for_spans(units.from, units.to, &mut |code, unit| {
             let area = self.area(nest, code, unit, units.to, frame.by_columns);
             let done = area.units;
-            let block = Block::new(self, nest, code, &frame, area);
+            let block = RowBlock::new(self, nest, code, &frame, area);
             let Some((rows, program)) = self.row_work else {
                 block.tiles(code);
                 return done;
@@ -189,7 +189,7 @@ struct Area {
 }
 
 /// An area with the addresses of its operands.
-struct Block<'a> {
+struct RowBlock<'a> {
     matmul: &'a Matmul<'a>,
     nest: &'a Nest,
     frame: &'a Frame,
@@ -204,14 +204,14 @@ struct Block<'a> {
     first: Value,
 }
 
-impl<'a> Block<'a> {
+impl<'a> RowBlock<'a> {
     fn new(
         matmul: &'a Matmul<'_>,
         nest: &'a Nest,
         code: &mut FunctionCode<'_, '_>,
         frame: &'a Frame,
         area: Area,
-    ) -> Block<'a> {
+    ) -> RowBlock<'a> {
         let spec = matmul.spec;
         let coords = coordinates(nest, code, area.batch, &spec.batch);
         // Behind the block of rows: what a window sees, or converted rows.
@@ -226,7 +226,7 @@ impl<'a> Block<'a> {
         let b = address(nest, code, &spec.b, &coords);
         let zero = code.int(0);
         let first = code.ins().select(frame.by_rows, area.rows.from, zero);
-        Block { matmul, nest, frame, area, coords, copied, a, b, first }
+        RowBlock { matmul, nest, frame, area, coords, copied, a, b, first }
     }
 
     /// Where each slot begins.
@@ -284,7 +284,7 @@ impl<'a> Block<'a> {
     }
 
     /// The work on the finished rows of the area.
-    fn row_work(&self, code: &mut FunctionCode<'_, '_>, rows: &RowWork, program: ProgramId<Scheduled>) {
+    fn row_work(&self, code: &mut FunctionCode<'_, '_>, rows: &RowWork, program: ProgramId<WorkPointers>) {
         let bases = self.bases(code, &rows.slots);
         let block = self.matmul.spec.blocking.block;
         let scratch = |i| {
@@ -297,14 +297,14 @@ impl<'a> Block<'a> {
             let slots = (rows.slots.iter().zip(&bases))
                 .map(|(slot, base)| self.slot_row(code, slot, *base, row))
                 .collect();
-            self.nest.call(code, program, Scheduled { slots, scratch: scratch.clone() });
+            self.nest.call(code, program, WorkPointers { slots, scratch: scratch.clone() });
         });
     }
 }
 
 /// The operands of the tiles of some rows.
 struct TileOperands<'a> {
-    block: &'a Block<'a>,
+    block: &'a RowBlock<'a>,
     rows: Span,
     /// The row with which the copy of the left operand begins.
     copied_from: Option<Value>,

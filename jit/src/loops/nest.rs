@@ -69,8 +69,8 @@ pub struct Nest {
     sizes: Value,
     params: Value,
     scratch: Value,
-    /// Which units are meant ([`Part`](crate::Part)).
-    pub part: Value,
+    /// Which units are meant ([`UnitKind`](crate::UnitKind)).
+    pub unit_kind: Value,
     /// The guard of checked mode.
     pub guard: Option<Value>,
     callees: Vec<Callee>,
@@ -94,7 +94,7 @@ impl Nest {
             params: code.field(arguments, 2),
             guard: checked.then(|| code.field(arguments, 3)),
             scratch: code.field(arguments, 4),
-            part: code.field(arguments, 5),
+            unit_kind: code.field(arguments, 5),
             callees,
             pool,
         }

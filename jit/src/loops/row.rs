@@ -2,10 +2,10 @@
 
 use super::LoopNest;
 use super::address::{coordinates, gathered};
-use super::conv::reduce::Reduction;
+use super::conv::reduce::ReducedWindow;
 use super::conv::window::Border;
 use super::nest::{Nest, Pool, ProgramId, Span};
-use super::program::Scheduled;
+use super::program::WorkPointers;
 use crate::code::{FunctionCode, Pointer};
 use crate::spec::{RowSpec, RowWindow, WindowReduction};
 use cranelift::codegen::ir::Value;
@@ -13,19 +13,19 @@ use cranelift::codegen::ir::Value;
 /// The loop nest of a row kernel.
 pub struct Rows<'s> {
     spec: &'s RowSpec,
-    work: ProgramId<Scheduled>,
-    window: Option<Seen<'s>>,
+    work: ProgramId<WorkPointers>,
+    window: Option<WindowNest<'s>>,
 }
 
 /// The window of a row kernel, and what becomes of its elements before the work.
-struct Seen<'s> {
+struct WindowNest<'s> {
     spec: &'s RowWindow,
-    how: How<'s>,
+    how: WindowUse<'s>,
 }
 
-enum How<'s> {
+enum WindowUse<'s> {
     /// They are reduced to one row.
-    Reduced(Reduction<'s>),
+    Reduced(ReducedWindow<'s>),
     /// The work reads the rows of the window.
     Read(Border),
 }
@@ -36,10 +36,10 @@ impl<'s> Rows<'s> {
         let work = pool.add(&spec.work.program);
         let window = spec.window.as_ref().map(|seen| {
             let how = match seen.reduction {
-                Some(how) => How::Reduced(Reduction::new(&seen.window, how, pool)),
-                None => How::Read(Border::new(seen.window.clone(), pool)),
+                Some(how) => WindowUse::Reduced(ReducedWindow::new(&seen.window, how, pool)),
+                None => WindowUse::Read(Border::new(seen.window.clone(), pool)),
             };
-            Seen { spec: seen, how }
+            WindowNest { spec: seen, how }
         });
         Rows { spec, work, window }
     }
@@ -48,7 +48,7 @@ impl<'s> Rows<'s> {
     /// row to which it is reduced.
     fn window_rows(
         &self,
-        seen: &Seen<'_>,
+        seen: &WindowNest<'_>,
         nest: &Nest,
         code: &mut FunctionCode<'_, '_>,
         coords: &[Value],
@@ -61,7 +61,7 @@ impl<'s> Rows<'s> {
         let memory = code.moved(base, bytes);
         let (image, at) = (coords[0], [coords[1], coords[2]]);
         match &seen.how {
-            How::Reduced(reduction) => {
+            WindowUse::Reduced(reduction) => {
                 let filters = match seen.spec.reduction {
                     Some(WindowReduction::Filtered { slot, .. }) => Some(slots[slot]),
                     _ => None,
@@ -69,7 +69,7 @@ impl<'s> Rows<'s> {
                 reduction.build(nest, code, image, at, memory, filters);
                 vec![memory]
             }
-            How::Read(border) => border.rows(nest, code, image, at, memory),
+            WindowUse::Read(border) => border.rows(nest, code, image, at, memory),
         }
     }
 
@@ -99,7 +99,7 @@ impl LoopNest for Rows<'_> {
                 let first = seen.spec.first;
                 slots.splice(first..first + rows.len(), rows);
             }
-            nest.call(code, self.work, Scheduled { slots, scratch: scratch.clone() });
+            nest.call(code, self.work, WorkPointers { slots, scratch: scratch.clone() });
         });
     }
 }

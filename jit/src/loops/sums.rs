@@ -1,30 +1,30 @@
 //! Rows of sums in memory: a row of partial sums, one of their totals and one of what these lost to rounding,
 //! as of [`Total`](crate::lanes::Total).
 
-use super::program::{load, map, push, store};
-use crate::lanes::{Bin, Cmp, Derived, Inst, Program, Reg, derive};
+use super::program::{InPlace, load, map, push, store};
+use crate::lanes::{Bin, Cmp, Derived, Inst, Program, Ptr, Reg, derive};
 use crate::spec::extents::whole_panels;
 
-/// Pointers to the three rows behind pointer `ptr`.
-fn rows(width: i64, derived: &mut Vec<Derived>, ptr: u16) -> [u16; 3] {
+/// Pointers to the three rows behind pointer argument `arg`.
+fn rows(width: i64, derived: &mut Vec<Derived>, arg: u16) -> [Ptr; 3] {
     let apart = whole_panels(width);
-    [ptr, derive(derived, ptr, apart), derive(derived, ptr, 2 * apart)]
+    [Ptr::Arg(arg), derive(derived, arg, apart), derive(derived, arg, 2 * apart)]
 }
 
-/// Clears the sums behind pointer 0.
+/// Clears the sums in their place. The program has the pointers of [`InPlace`].
 pub fn clear(width: i64) -> Program {
     let (mut body, mut derived) = (Vec::new(), Vec::new());
     let zero = push(&mut body, Inst::Float(0));
-    for ptr in rows(width, &mut derived, 0) {
+    for ptr in rows(width, &mut derived, InPlace::ROW) {
         store(&mut body, ptr, zero);
     }
     map(width, 1, derived, body)
 }
 
-/// Adds the partial sums behind pointer 0 to their totals.
+/// Adds the partial sums to their totals in their place. The program has the pointers of [`InPlace`].
 pub fn add_part(width: i64) -> Program {
     let (mut body, mut derived) = (Vec::new(), Vec::new());
-    let rows = rows(width, &mut derived, 0);
+    let rows = rows(width, &mut derived, InPlace::ROW);
     let [part, total, lost] = rows.map(|ptr| load(&mut body, ptr));
     let sum = push(&mut body, Inst::Bin(Bin::Add, total, part));
     let change = push(&mut body, Inst::Bin(Bin::Sub, sum, total));
@@ -37,9 +37,9 @@ pub fn add_part(width: i64) -> Program {
     map(width, 1, derived, body)
 }
 
-/// An element of the whole sums behind pointer `ptr`.
-pub fn whole(width: i64, body: &mut Vec<Inst>, derived: &mut Vec<Derived>, ptr: u16) -> Reg {
-    let [part, total, lost] = rows(width, derived, ptr).map(|ptr| load(body, ptr));
+/// An element of the whole sums behind pointer argument `arg`.
+pub fn whole(width: i64, body: &mut Vec<Inst>, derived: &mut Vec<Derived>, arg: u16) -> Reg {
+    let [part, total, lost] = rows(width, derived, arg).map(|ptr| load(body, ptr));
     let plain = push(body, Inst::Bin(Bin::Add, total, part));
     let all = push(body, Inst::Bin(Bin::Add, part, lost));
     let all = push(body, Inst::Bin(Bin::Add, total, all));

@@ -2,7 +2,7 @@
 
 use super::nest::Pointers;
 use crate::code::Pointer;
-use crate::lanes::{Encoding, Inst, Len, Prefetch, Program, Stmt, Tile};
+use crate::lanes::{Encoding, Inst, Len, Prefetch, Program, Ptr, Stmt, Tile};
 
 /// The shape of a tile, and the encoding of its operands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,6 +33,13 @@ impl Pointers for TilePointers {
     }
 }
 
+impl TilePointers {
+    const LEFT: u16 = 0;
+    const RIGHT: u16 = 1;
+    /// The first slot.
+    const SLOTS: u16 = 2;
+}
+
 /// What the program of a tile is made of.
 pub struct TileProgram<'a> {
     /// Its shape.
@@ -45,7 +52,7 @@ pub struct TileProgram<'a> {
     pub left_row: Len,
     /// Slots of the epilogue.
     pub slots: usize,
-    /// The work on each accumulator; pointer `i` is slot `i`.
+    /// The work on each accumulator; pointer argument `i` is slot `i`.
     pub epilogue: &'a [Inst],
     /// Lines of memory that an iteration of the loop over the sum prefetches.
     pub prefetch: u8,
@@ -56,16 +63,16 @@ impl TileProgram<'_> {
     pub fn build(&self) -> Program {
         let TileShape { rows, cols, encoding } = self.shape;
         let body = self.epilogue.iter().map(|inst| behind_operands(*inst)).collect();
-        let behind_slots = 2 + self.slots as u16;
-        let prefetch = (self.prefetch > 0).then_some(Prefetch { ptr: behind_slots, lines: self.prefetch });
+        let behind_slots = TilePointers::SLOTS + self.slots as u16;
+        let prefetch = (self.prefetch > 0).then_some(Prefetch { arg: behind_slots, lines: self.prefetch });
         let stmt = Stmt::Tile(Tile {
             rows,
             cols,
             k: self.k,
             panel: self.panel,
-            left: 0,
+            left: TilePointers::LEFT,
             left_row: self.left_row,
-            right: 1,
+            right: TilePointers::RIGHT,
             encoding,
             prefetch,
             body,
@@ -77,10 +84,14 @@ impl TileProgram<'_> {
 
 /// An instruction of an epilogue, whose slots are numbered behind the two operands.
 fn behind_operands(inst: Inst) -> Inst {
+    let behind = |ptr: Ptr| match ptr {
+        Ptr::Arg(slot) => Ptr::Arg(TilePointers::SLOTS + slot),
+        derived => derived,
+    };
     match inst {
-        Inst::Load { ptr, step, row_step, mem } => Inst::Load { ptr: ptr + 2, step, row_step, mem },
+        Inst::Load { ptr, step, row_step, mem } => Inst::Load { ptr: behind(ptr), step, row_step, mem },
         Inst::Store { ptr, step, row_step, mem, value } => {
-            Inst::Store { ptr: ptr + 2, step, row_step, mem, value }
+            Inst::Store { ptr: behind(ptr), step, row_step, mem, value }
         }
         other => other,
     }

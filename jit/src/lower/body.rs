@@ -4,7 +4,7 @@ use super::Lower;
 use super::unbound::{Unbound, UnboundGather, aligned};
 use crate::CompileError;
 use crate::lanes::expr::Expr;
-use crate::lanes::{Bin, Cmp, Inst, Len, Local, Mem, Reg, Ty, Un, math, norms};
+use crate::lanes::{Bin, Cmp, Inst, Len, Local, Mem, Ptr, Reg, Ty, Un, math, norms};
 use crate::spec::{Binding, Buffer, Slot};
 use std::collections::HashMap;
 use tancho_ir::op::{Op, Scalar};
@@ -61,7 +61,10 @@ impl Body {
 
     /// The instructions of a tile: each access has its slot's stride from row to row.
     pub fn epilogue(&self, slots: &[Slot]) -> Vec<Inst> {
-        let row = |ptr: u16| slots[usize::from(ptr)].strides.last().copied().unwrap_or(Len::ZERO);
+        let row = |ptr: Ptr| match ptr {
+            Ptr::Arg(slot) => slots[usize::from(slot)].strides.last().copied().unwrap_or(Len::ZERO),
+            Ptr::Derived(_) => unreachable!("a tile's body reads and writes its slots alone"),
+        };
         let with_stride = |inst: &Inst| match *inst {
             Inst::Load { ptr, step, mem, .. } => Inst::Load { ptr, step, row_step: row(ptr), mem },
             Inst::Store { ptr, step, mem, value, .. } => {
@@ -205,10 +208,10 @@ impl Body {
 
     fn constant(&mut self, c: Scalar) -> Reg {
         match c {
-            Scalar::F32(n) => self.expr.c(n.0 as f32),
-            Scalar::I32(i) => self.expr.i(i),
+            Scalar::F32(n) => self.expr.float(n.0 as f32),
+            Scalar::I32(i) => self.expr.int(i),
             Scalar::Bool(x) => {
-                let zero = self.expr.i(0);
+                let zero = self.expr.int(0);
                 self.expr.cmp(if x { Cmp::Eq } else { Cmp::Ne }, zero, zero)
             }
         }
@@ -291,7 +294,7 @@ fn cast(expr: &mut Expr, to: DType, x: Reg) -> Reg {
         (Ty::F, DType::Bf16) => round_to_bf16(expr, x),
         (Ty::F, DType::I32) => expr.un(Un::ToIntSat, x),
         (Ty::F, DType::Bool) => {
-            let zero = expr.c(0.0);
+            let zero = expr.float(0.0);
             expr.cmp(Cmp::Ne, x, zero)
         }
         (Ty::I, DType::F32) => expr.un(Un::ToFloat, x),
@@ -300,15 +303,15 @@ fn cast(expr: &mut Expr, to: DType, x: Reg) -> Reg {
             round_to_bf16(expr, f)
         }
         (Ty::I, DType::Bool) => {
-            let zero = expr.i(0);
+            let zero = expr.int(0);
             expr.cmp(Cmp::Ne, x, zero)
         }
         (Ty::M, DType::I32) => {
-            let (one, zero) = (expr.i(1), expr.i(0));
+            let (one, zero) = (expr.int(1), expr.int(0));
             expr.select(x, one, zero)
         }
         (Ty::M, DType::F32 | DType::Bf16) => {
-            let (one, zero) = (expr.c(1.0), expr.c(0.0));
+            let (one, zero) = (expr.float(1.0), expr.float(0.0));
             expr.select(x, one, zero)
         }
     }
@@ -317,7 +320,7 @@ fn cast(expr: &mut Expr, to: DType, x: Reg) -> Reg {
 /// The float that storing as bf16 and loading again gives: a value may be cast and used in one kernel.
 fn round_to_bf16(expr: &mut Expr, x: Reg) -> Reg {
     let bits = expr.un(Un::Bits, x);
-    let (s16, one, half, high) = (expr.i(16), expr.i(1), expr.i(0x7fff), expr.i(-0x1_0000));
+    let (s16, one, half, high) = (expr.int(16), expr.int(1), expr.int(0x7fff), expr.int(-0x1_0000));
     let odd = expr.bin(Bin::Shr, bits, s16);
     let odd = expr.bin(Bin::And, odd, one);
     let up = expr.bin(Bin::IAdd, odd, half);

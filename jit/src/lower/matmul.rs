@@ -23,7 +23,7 @@ pub fn lower(lower: &mut Lower<'_>, group: &MatmulGroup<'_>) -> Result<(), Compi
     };
     let width = binding.len(&operands.n);
     let mut bodies = Bodies::new(lower, &mut binding, group, &operands, width)?;
-    let Operands { mut left, mut right, format, mut outer, depth, window, columns, .. } = operands;
+    let MatmulOperands { mut left, mut right, format, mut outer, depth, window, columns, .. } = operands;
     if let Some(columns) = &columns {
         // The first axis is that of the groups: each has its own part of the columns.
         for slot in &mut bodies.tile.slots {
@@ -108,7 +108,7 @@ impl Bodies {
         lower: &Lower<'_>,
         binding: &mut Binding,
         group: &MatmulGroup<'_>,
-        operands: &Operands,
+        operands: &MatmulOperands,
         width: Len,
     ) -> Result<Bodies, CompileError> {
         let outer = operands.outer.len();
@@ -162,7 +162,7 @@ impl Bodies {
 }
 
 /// What a matmul is made of.
-struct Operands {
+struct MatmulOperands {
     left: Unbound,
     right: Unbound,
     format: Format,
@@ -175,7 +175,7 @@ struct Operands {
     columns: Option<Dim>,
 }
 
-fn matmul_operands(lower: &mut Lower<'_>, matmul: Value) -> Result<Operands, CompileError> {
+fn matmul_operands(lower: &mut Lower<'_>, matmul: Value) -> Result<MatmulOperands, CompileError> {
     let [x, weight] = lower.graph.node(matmul).args[..] else {
         return Err(lower.unsupported(matmul, "a product has two arguments"));
     };
@@ -200,7 +200,7 @@ fn matmul_operands(lower: &mut Lower<'_>, matmul: Value) -> Result<Operands, Com
     let left = lower.access(x)?;
     let left = lower.slot(x, left);
     let format = packed.map_or(Format::F32, |pack| lower.schedule.packs[pack].format);
-    Ok(Operands { left, right, format, outer, n, depth, window: None, columns: None })
+    Ok(MatmulOperands { left, right, format, outer, n, depth, window: None, columns: None })
 }
 
 /// Elements from one packed matrix to the next along each of `outer` axes.
@@ -216,7 +216,7 @@ fn matrix_strides(outer: usize, lead: &[Dim], matrix: &[Dim]) -> Result<Vec<Dim>
 }
 
 /// A convolution: rows are what the window sees at each pixel of the result.
-fn conv_operands(lower: &mut Lower<'_>, v: Value) -> Result<Operands, CompileError> {
+fn conv_operands(lower: &mut Lower<'_>, v: Value) -> Result<MatmulOperands, CompileError> {
     let node = lower.graph.node(v);
     let Op::Conv2d { groups, .. } = &node.op else { return Err(lower.unsupported(v, "it is no product")) };
     let groups =
@@ -247,7 +247,7 @@ fn conv_operands(lower: &mut Lower<'_>, v: Value) -> Result<Operands, CompileErr
     }
     let (left, right) =
         (Unbound::floats(Buffer::Scratch, 0), Unbound { strides, ..Unbound::floats(buffer, 0) });
-    Ok(Operands {
+    Ok(MatmulOperands {
         left,
         right,
         format: Format::F32,

@@ -3,10 +3,10 @@
 use super::Lower;
 use super::body::{Body, Level};
 use super::unbound::{Unbound, bind, domain_of, join_axes};
-use super::window::UnboundWindow;
+use super::window::UnboundRowWindow;
 use crate::CompileError;
 use crate::lanes::schedule::schedule;
-use crate::spec::{Binding, Buffer, KernelSpec, RowSpec, RowWindow, WindowReduction};
+use crate::spec::{Binding, Buffer, KernelSpec, RowSpec, RowWindow};
 use tancho_ir::access::{is_view, row_major};
 use tancho_ir::fuse::Kernel;
 use tancho_ir::op::Op;
@@ -19,16 +19,7 @@ struct RowKernel {
     /// Outer axes and the length of a row.
     outer: Vec<Dim>,
     len: Dim,
-    window: Option<Seen>,
-}
-
-/// A window that a row is made of.
-pub struct Seen {
-    pub window: UnboundWindow,
-    /// The first of its slots.
-    pub first: usize,
-    /// How it is reduced before the work, if it is.
-    pub reduction: Option<WindowReduction>,
+    window: Option<UnboundRowWindow>,
 }
 
 impl RowKernel {
@@ -51,7 +42,7 @@ impl RowKernel {
             let mut all: Vec<&mut Unbound> = body.slots.iter_mut().collect();
             join_axes(&mut outer, &mut all);
         }
-        let window = window.map(|Seen { window, first, reduction }| {
+        let window = window.map(|UnboundRowWindow { window, first, reduction }| {
             let window = window.bind(&mut binding);
             RowWindow { window, first, reduction }
         });

@@ -1,7 +1,6 @@
 //! Windows over images: what a convolution or a pooling reads, and the filters.
 
 use super::body::Body;
-use super::rows::Seen;
 use super::unbound::{Unbound, bind};
 use super::{Lower, WeightPack, WeightPart};
 use crate::CompileError;
@@ -29,6 +28,15 @@ pub struct UnboundWindow {
 /// The most floats of a patch. What surrounds an image is copied into one, with all that lies between the
 /// window's elements.
 const PATCH: i64 = 1 << 20;
+
+/// A window that a row is made of.
+pub struct UnboundRowWindow {
+    pub window: UnboundWindow,
+    /// The first of its slots.
+    pub first: usize,
+    /// How it is reduced before the work, if it is.
+    pub reduction: Option<WindowReduction>,
+}
 
 impl UnboundWindow {
     /// Elements from one pixel of a row to the next.
@@ -210,7 +218,7 @@ impl Lower<'_> {
         body: &mut Body,
         v: Value,
         window: UnboundWindow,
-    ) -> Result<Seen, CompileError> {
+    ) -> Result<UnboundRowWindow, CompileError> {
         let op = self.graph.node(v).op.clone();
         let taps = if matches!(op, Op::Conv2d { .. }) { Some(self.taps(v)?) } else { None };
         let max = matches!(op, Op::Pool2d { kind: Pooling::Max, .. });
@@ -222,7 +230,7 @@ impl Lower<'_> {
             (result, Some(reduction))
         };
         body.define(v, result);
-        Ok(Seen { window, first, reduction })
+        Ok(UnboundRowWindow { window, first, reduction })
     }
 }
 
@@ -282,6 +290,6 @@ impl UnboundWindow {
                 });
             }
         }
-        acc.unwrap_or_else(|| expr.c(0.0))
+        acc.unwrap_or_else(|| expr.float(0.0))
     }
 }

@@ -3,7 +3,7 @@
 use super::Rng;
 use tancho_jit::lanes::{Bin, Cmp, Inst, Reg, Ty, Un, body_types};
 
-/// A random body: registers of known types, every instruction in its turn.
+/// A random body: registers of known types, with every instruction.
 #[derive(Default)]
 pub struct Body {
     pub insts: Vec<Inst>,

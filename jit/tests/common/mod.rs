@@ -56,7 +56,7 @@ pub struct Case {
 }
 
 impl Case {
-    /// A length that the program knows, or is told.
+    /// A length that the program knows, or is given.
     pub fn len(&mut self, rng: &mut Rng, n: i64) -> Len {
         if rng.below(2) == 0 {
             return Len::Const(n);

@@ -2,7 +2,9 @@
 
 use super::body::Body;
 use super::{Case, MEMS, NONE, Rng};
-use tancho_jit::lanes::{DERIVED, Derived, Fold, Inst, Mem, Reg, Stmt, Ty, body_types};
+use tancho_jit::lanes::{
+    Derived, Inst, Mem, Ptr, Reduce, Reg, RowReduction, ScalarOutput, Stmt, Ty, body_types,
+};
 
 /// Loads of every kind of memory with every kind of step.
 pub fn loads(case: &mut Case, rng: &mut Rng, b: &mut Body, len: i64, steps: &[i64]) {
@@ -11,10 +13,11 @@ pub fn loads(case: &mut Case, rng: &mut Rng, b: &mut Body, len: i64, steps: &[i6
         let step = case.one_of(rng, steps.len().min(4), steps);
         let at = if rng.below(4) == 0 { rng.below(20) as i64 } else { 0 };
         let more = at * 4 / mem.size();
-        let mut ptr = case.pointer(rng, mem, more + if step == 0 { 1 } else { (len - 1).max(0) * step + 1 });
+        let arg = case.pointer(rng, mem, more + if step == 0 { 1 } else { (len - 1).max(0) * step + 1 });
+        let mut ptr = Ptr::Arg(arg);
         if at > 0 {
-            case.program.derived.push(Derived { ptr, at });
-            ptr = DERIVED + case.program.derived.len() as u16 - 1;
+            case.program.derived.push(Derived { arg, at });
+            ptr = Ptr::Derived(case.program.derived.len() as u16 - 1);
         }
         let step = if steps == [0] { NONE } else { case.step(rng, step) };
         b.push(Inst::Load { ptr, step, row_step: NONE, mem });
@@ -29,24 +32,27 @@ pub fn store(case: &mut Case, rng: &mut Rng, b: &mut Body, len: i64, value: Reg)
         Ty::M => Mem::Bool,
     };
     let step = case.one_of(rng, 2, &[1, 1, 2]);
-    let ptr = case.pointer(rng, mem, (len - 1) * step + 1);
+    let ptr = Ptr::Arg(case.pointer(rng, mem, (len - 1) * step + 1));
     let step = case.step(rng, step);
     b.push(Inst::Store { ptr, step, row_step: NONE, mem, value });
     case.results.push((case.memory.len() - 1, mem, 0.0));
 }
 
-/// Scalars, a pass with folds, scalars of the folds, and a pass that uses the exact ones.
+/// Scalars, a pass with reductions, scalars of the reductions, and a pass that uses the exact ones.
 pub fn random_rows(seed: u64, len: i64, plain: bool) -> Case {
     let rng = &mut Rng::new(seed);
     let mut case = Case { plain, ..Case::default() };
     let length = case.len(rng, len);
-    let mut once = Body::default();
-    loads(&mut case, rng, &mut once, 1, &[0]);
+    let mut scalars = Body::default();
+    loads(&mut case, rng, &mut scalars, 1, &[0]);
     let known = case.len(rng, 12);
-    once.push(Inst::ArgInt(known));
-    once.step(rng);
-    let (scalar, whole) = (once.reg(rng, Ty::F), once.reg(rng, Ty::I));
-    case.program.stmts.push(Stmt::Once { body: once.insts, outs: vec![(scalar, 0), (whole, 1)] });
+    scalars.push(Inst::ArgInt(known));
+    scalars.step(rng);
+    let (scalar, whole) = (scalars.reg(rng, Ty::F), scalars.reg(rng, Ty::I));
+    case.program.stmts.push(Stmt::Scalar {
+        body: scalars.insts,
+        outs: vec![ScalarOutput { value: scalar, slot: 0 }, ScalarOutput { value: whole, slot: 1 }],
+    });
 
     let mut b = Body::default();
     loads(&mut case, rng, &mut b, len, &[0, 1, 1, 1, 2, 3]);
@@ -57,21 +63,29 @@ pub fn random_rows(seed: u64, len: i64, plain: bool) -> Case {
     for _ in 0..rng.below(14) {
         b.step(rng);
     }
-    let (mut folds, mut slots) = (Vec::new(), 2);
+    let (mut reductions, mut slots) = (Vec::new(), 2);
     for _ in 0..rng.below(4) {
         let kind = case.one_of(
             rng,
             5,
-            &[Fold::Sum, Fold::Max, Fold::ISum, Fold::IMax, Fold::IMin, Fold::MaxNan, Fold::MinNan],
+            &[
+                Reduce::Sum,
+                Reduce::Max,
+                Reduce::ISum,
+                Reduce::IMax,
+                Reduce::IMin,
+                Reduce::MaxNan,
+                Reduce::MinNan,
+            ],
         );
         let mut r = b.reg(rng, kind.ty());
-        if kind == Fold::Sum {
+        if kind == Reduce::Sum {
             r = b.between(r, -1.0, 1.0);
-        } else if kind == Fold::Max {
+        } else if kind == Reduce::Max {
             // A NaN may get lost in it.
             r = b.number(r);
         }
-        folds.push((kind, r, slots));
+        reductions.push(RowReduction { how: kind, value: r, slot: slots });
         slots += 1;
     }
     for _ in 0..1 + rng.below(2) {
@@ -79,22 +93,20 @@ pub fn random_rows(seed: u64, len: i64, plain: bool) -> Case {
         let value = b.reg(rng, t);
         store(&mut case, rng, &mut b, len, value);
     }
-    case.program.stmts.push(Stmt::Map { len: length, body: b.insts, folds: folds.clone() });
-    for (kind, _, slot) in &folds {
-        let mem = if kind.ty() == Ty::F { Mem::F32 } else { Mem::I32 };
-        let ptr = case.pointer(rng, mem, 1);
-        let body = vec![
-            Inst::Slot(*slot, kind.ty()),
-            Inst::Store { ptr, step: NONE, row_step: NONE, mem, value: 0 },
-        ];
-        case.program.stmts.push(Stmt::Once { body, outs: Vec::new() });
+    case.program.stmts.push(Stmt::Map { len: length, body: b.insts, reductions: reductions.clone() });
+    for RowReduction { how, slot, .. } in &reductions {
+        let mem = if how.ty() == Ty::F { Mem::F32 } else { Mem::I32 };
+        let ptr = Ptr::Arg(case.pointer(rng, mem, 1));
+        let body =
+            vec![Inst::Slot(*slot, how.ty()), Inst::Store { ptr, step: NONE, row_step: NONE, mem, value: 0 }];
+        case.program.stmts.push(Stmt::Scalar { body, outs: Vec::new() });
         // Of 0 and -0 the largest is either.
-        case.results.push((case.memory.len() - 1, mem, if kind.ty() == Ty::F { 1e-5 } else { 0.0 }));
+        case.results.push((case.memory.len() - 1, mem, if how.ty() == Ty::F { 1e-5 } else { 0.0 }));
     }
 
     let mut b = Body::default();
     loads(&mut case, rng, &mut b, len, &[0, 1, 1, 1, 2, 3]);
-    let exact = folds.iter().find(|f| f.0.ty() == Ty::I).map_or(1, |f| f.2);
+    let exact = reductions.iter().find(|f| f.how.ty() == Ty::I).map_or(1, |f| f.slot);
     b.push(Inst::Slot(exact, Ty::I));
     for _ in 0..rng.below(6) {
         b.step(rng);
@@ -102,7 +114,7 @@ pub fn random_rows(seed: u64, len: i64, plain: bool) -> Case {
     let t = rng.pick(&[Ty::F, Ty::I]);
     let value = b.reg(rng, t);
     store(&mut case, rng, &mut b, len, value);
-    case.program.stmts.push(Stmt::Map { len: length, body: b.insts, folds: Vec::new() });
+    case.program.stmts.push(Stmt::Map { len: length, body: b.insts, reductions: Vec::new() });
     case.program.slots = slots;
     case
 }

@@ -2,7 +2,7 @@
 
 use super::body::Body;
 use super::{Case, MEMS, NONE, ONE, Rng};
-use tancho_jit::lanes::{Encoding, Inst, Len, Mem, PANEL, PART, Prefetch, Stmt, Tile, Ty};
+use tancho_jit::lanes::{Encoding, Inst, Len, Mem, PANEL, PART, Prefetch, Ptr, Stmt, Tile, Ty};
 
 impl Case {
     /// Fills the operands of a tile of integers, rows and panels of so many groups: any bytes and factors,
@@ -16,8 +16,8 @@ impl Case {
         groups: i64,
     ) {
         let group = encoding.group().expect("groups");
-        let mut write = |ptr: u16, at: i64, word: u32| {
-            let (buffer, from) = self.ptrs[usize::from(ptr)];
+        let mut write = |arg: u16, at: i64, word: u32| {
+            let (buffer, from) = self.ptrs[usize::from(arg)];
             let at = (from + 4 * at) as usize;
             self.memory[buffer][at..at + 4].copy_from_slice(&word.to_le_bytes());
         };
@@ -96,14 +96,14 @@ pub fn tile_of(rng: &mut Rng, encoding: Encoding, (rows, cols): (u8, u8), k: i64
     }
     // Whatever is said to come next, be it no memory at all.
     let lines = rng.below(4) as u8;
-    let prefetch = (rng.below(3) == 0).then(|| Prefetch { ptr: case.pointer(rng, Mem::F32, 1), lines });
+    let prefetch = (rng.below(3) == 0).then(|| Prefetch { arg: case.pointer(rng, Mem::F32, 1), lines });
     let mut body = Body { insts: vec![Inst::Acc] };
     let bias = case.pointer(rng, Mem::F32, c);
-    body.push(Inst::Load { ptr: bias, step: ONE, row_step: NONE, mem: Mem::F32 });
+    body.push(Inst::Load { ptr: Ptr::Arg(bias), step: ONE, row_step: NONE, mem: Mem::F32 });
     for _ in 0..rng.below(3) {
         let mem = case.one_of(rng, 3, &MEMS);
         let (step, row) = case.one_of(rng, 4, &[(1, c), (1, c + 3), (0, 1), (0, 0), (2, 2 * c + 1)]);
-        let ptr = case.pointer(rng, mem, (r - 1) * row + (c - 1) * step + 1);
+        let ptr = Ptr::Arg(case.pointer(rng, mem, (r - 1) * row + (c - 1) * step + 1));
         let (step, row_step) = (case.step(rng, step), case.len(rng, row));
         body.push(Inst::Load { ptr, step, row_step, mem });
     }
@@ -114,7 +114,7 @@ pub fn tile_of(rng: &mut Rng, encoding: Encoding, (rows, cols): (u8, u8), k: i64
         let value = if rng.below(2) == 0 { 0 } else { body.reg(rng, Ty::F) };
         let mem = case.one_of(rng, 2, &[Mem::F32, Mem::F32, Mem::Bf16]);
         let (step, row) = case.one_of(rng, 2, &[(1, c), (1, c + 5), (2, 2 * c)]);
-        let ptr = case.pointer(rng, mem, (r - 1) * row + (c - 1) * step + 1);
+        let ptr = Ptr::Arg(case.pointer(rng, mem, (r - 1) * row + (c - 1) * step + 1));
         let (step, row_step) = (case.step(rng, step), case.len(rng, row));
         body.push(Inst::Store { ptr, step, row_step, mem, value });
         case.results.push((case.memory.len() - 1, mem, 0.0));

@@ -42,7 +42,7 @@ pub enum Run {
     Endless,
 }
 
-struct Machine<'c> {
+struct Emulator<'c> {
     code: &'c [u8],
     end: i64,
     arguments: Vec<i64>,
@@ -59,7 +59,7 @@ struct Machine<'c> {
 pub fn run(code: &[u8], p: &Program, ints: &[i64]) -> Run {
     let list = decode(code);
     let at: BTreeMap<u64, usize> = list.iter().enumerate().map(|(n, i)| (i.ip(), n)).collect();
-    let mut m = Machine {
+    let mut m = Emulator {
         code,
         end: list.last().map_or(0, |i| i.next_ip() as i64),
         arguments: (0..i64::from(p.ptrs)).map(|p| start(p + 1)).chain(ints.iter().copied()).collect(),
@@ -108,7 +108,7 @@ fn taken(m: Mnemonic, flags: i128) -> bool {
     }
 }
 
-impl Machine<'_> {
+impl Emulator<'_> {
     /// Notes the bytes of one lane.
     fn touch(&mut self, address: i64, size: i64, written: bool) -> Option<()> {
         let area = address >> 40;
@@ -248,7 +248,7 @@ pub fn allowed(p: &Program, ints: &[i64]) -> Touched {
     };
     for stmt in &p.stmts {
         let (rows, count, body) = match stmt {
-            Stmt::Once { body, .. } => (1, 1, body),
+            Stmt::Scalar { body, .. } => (1, 1, body),
             Stmt::Map { len: n, body, .. } => (1, len(*n), body),
             Stmt::Tile(t) => {
                 let (rows, cols, k) = (i64::from(t.rows), i64::from(t.cols), len(t.k));
@@ -272,11 +272,11 @@ pub fn allowed(p: &Program, ints: &[i64]) -> Touched {
                 continue;
             };
             let written = matches!(inst, Inst::Store { .. });
-            let (ptr, more) = p.resolve(*ptr).expect("a pointer of the program");
+            let (arg, more) = p.resolve(*ptr).expect("a pointer of the program");
             let more = more / mem.size();
             for r in 0..if count > 0 { rows } else { 0 } {
                 let (first, last) = (r * len(*row_step), r * len(*row_step) + (count - 1) * len(*step));
-                (first.min(last)..=first.max(last)).for_each(|e| mark(ptr, written, more + e, mem.size()));
+                (first.min(last)..=first.max(last)).for_each(|e| mark(arg, written, more + e, mem.size()));
             }
         }
     }

@@ -13,7 +13,7 @@ use iced_x86::{
     Register,
 };
 use machine::{Run, allowed, decode, run};
-use tancho_jit::lanes::{Inst, Len, Mem, Program, Stmt, Tile};
+use tancho_jit::lanes::{Inst, Len, Mem, Program, Ptr, Stmt, Tile};
 use tancho_jit::testing::{Width, emit, verify};
 
 /// Mutants of each kind that are tried of one program.
@@ -31,7 +31,7 @@ fn wrong(code: &[u8], p: &Program, samples: &[Vec<i64>]) -> Option<bool> {
     Some(false)
 }
 
-/// Integers to run a program with: those of the case, and every kind of turn and rest.
+/// Integers to run a program with: those of the case, and every kind of iteration and remainder.
 fn samples(rng: &mut Rng, p: &Program, of_case: &[i64]) -> Vec<Vec<i64>> {
     let mut list = vec![of_case.to_vec()];
     if p.ints > 0 {
@@ -90,17 +90,17 @@ fn programs(p: &Program) -> Vec<(String, Program)> {
                 }
                 change("operands swapped".into(), &|t| std::mem::swap(&mut t.left, &mut t.right));
             }
-            Stmt::Once { .. } => {}
+            Stmt::Scalar { .. } => {}
         }
-        let (Stmt::Once { body, .. } | Stmt::Map { body, .. } | Stmt::Tile(Tile { body, .. })) = stmt;
+        let (Stmt::Scalar { body, .. } | Stmt::Map { body, .. } | Stmt::Tile(Tile { body, .. })) = stmt;
         for (i, inst) in body.iter().enumerate() {
             let (Inst::Load { ptr, step, row_step, .. } | Inst::Store { ptr, step, row_step, .. }) = *inst
             else {
                 continue;
             };
-            let mut access = |what: String, change: &dyn Fn(&mut u16, &mut Len, &mut Len)| {
+            let mut access = |what: String, change: &dyn Fn(&mut Ptr, &mut Len, &mut Len)| {
                 add(format!("{what} of instruction {i}"), s, &|s| {
-                    let (Stmt::Once { body, .. } | Stmt::Map { body, .. } | Stmt::Tile(Tile { body, .. })) =
+                    let (Stmt::Scalar { body, .. } | Stmt::Map { body, .. } | Stmt::Tile(Tile { body, .. })) =
                         s;
                     if let Inst::Load { ptr, step, row_step, .. } | Inst::Store { ptr, step, row_step, .. } =
                         &mut body[i]
@@ -109,7 +109,13 @@ fn programs(p: &Program) -> Vec<(String, Program)> {
                     }
                 });
             };
-            access("pointer".into(), &|p, _, _| *p = if ptr == 0 { 1 } else { ptr - 1 });
+            let other = match ptr {
+                Ptr::Arg(0) => Ptr::Arg(1),
+                Ptr::Arg(n) => Ptr::Arg(n - 1),
+                Ptr::Derived(0) => Ptr::Arg(0),
+                Ptr::Derived(n) => Ptr::Derived(n - 1),
+            };
+            access("pointer".into(), &|p, _, _| *p = other);
             for l in others(step) {
                 access(format!("step {l:?}"), &|_, s, _| *s = l);
             }
@@ -275,9 +281,15 @@ fn no_mutant_survives_at_512_bits() {
 #[test]
 fn what_is_not_followed_is_refused() {
     use Register::*;
-    let load = Inst::Load { ptr: 0, step: Len::Const(1), row_step: Len::Const(0), mem: Mem::F32 };
-    let store = Inst::Store { ptr: 1, step: Len::Const(1), row_step: Len::Const(0), mem: Mem::F32, value: 0 };
-    let copy = Stmt::Map { len: Len::Const(40), body: vec![load, store], folds: Vec::new() };
+    let load = Inst::Load { ptr: Ptr::Arg(0), step: Len::Const(1), row_step: Len::Const(0), mem: Mem::F32 };
+    let store = Inst::Store {
+        ptr: Ptr::Arg(1),
+        step: Len::Const(1),
+        row_step: Len::Const(0),
+        mem: Mem::F32,
+        value: 0,
+    };
+    let copy = Stmt::Map { len: Len::Const(40), body: vec![load, store], reductions: Vec::new() };
     let p = Program { ptrs: 2, ints: 0, slots: 0, derived: Vec::new(), stmts: vec![copy] };
     let at = |base, displacement| MemoryOperand::with_base_displ(base, displacement);
     let lanes = MemoryOperand::with_base_index_scale(RDI, ZMM1, 4);

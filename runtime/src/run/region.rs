@@ -148,7 +148,7 @@ impl Region<'_> {
             // SAFETY: `thread` is below the number `Progress::reserve` made guards for.
             guard: unsafe { self.guards.add(thread) }.cast(),
             scratch: call.scratch * thread as i64,
-            part: s.part as i64,
+            unit_kind: s.unit_kind as i64,
         };
         // SAFETY: the caller of `run` vouches for buffers and parameters; `Sync` above says why threads do
         // not meet.

@@ -4,7 +4,7 @@
 //! pieces, and no result depends on how they are divided.
 
 use tancho_jit::spec::{Division, MatmulDivision};
-use tancho_jit::{Part, Step};
+use tancho_jit::{Step, UnitKind};
 
 /// Less work than this, in bytes or multiply-adds, is done sooner than another thread has begun.
 pub const WORTH: i64 = 1 << 15;
@@ -15,7 +15,7 @@ pub struct Stage {
     /// The step it belongs to.
     pub step: usize,
     /// Which units of the step.
-    pub part: Part,
+    pub unit_kind: UnitKind,
     /// How many.
     pub units: i64,
     /// How many a thread takes at a time.
@@ -38,11 +38,11 @@ pub struct Work {
 }
 
 impl Stage {
-    fn new(step: usize, part: Part, units: i64, threads: usize, most: i64) -> Stage {
+    fn new(step: usize, unit_kind: UnitKind, units: i64, threads: usize, most: i64) -> Stage {
         // Two pieces per thread: a thread that comes late loses half of its own to the others.
         let range = ceil(units, threads as i64);
         let grain = if threads == 1 { units } else { ceil(range, 2).min(most) };
-        Stage { step, part, units, grain: grain.max(1), threads }
+        Stage { step, unit_kind, units, grain: grain.max(1), threads }
     }
 
     /// The units of a thread, before others help.
@@ -65,8 +65,8 @@ pub fn divide(index: usize, step: &Step, work: &Work, threads: usize, worth: i64
     let threads = if small { 1 } else { threads };
     match step.spec.division() {
         Division::Matmul(matmul) => divide_matmul(index, matmul, work, threads, out),
-        Division::Single => out.push(Stage::new(index, Part::Rows, work.units, threads, 1)),
-        Division::Ranges => out.push(Stage::new(index, Part::Rows, work.units, threads, i64::MAX)),
+        Division::Single => out.push(Stage::new(index, UnitKind::Rows, work.units, threads, 1)),
+        Division::Ranges => out.push(Stage::new(index, UnitKind::Rows, work.units, threads, i64::MAX)),
     }
 }
 
@@ -83,15 +83,15 @@ fn divide_matmul(step: usize, matmul: MatmulDivision, work: &Work, threads: usiz
     // Columns of all rows meet in one block, if they are not stored.
     let meet = !matmul.kept_in_block || one_block;
     if threads == 1 || !few || !meet {
-        return out.push(Stage::new(step, Part::Rows, work.units, threads, block));
+        return out.push(Stage::new(step, UnitKind::Rows, work.units, threads, block));
     }
-    let columns = Stage::new(step, Part::Columns, work.columns, threads, i64::MAX);
+    let columns = Stage::new(step, UnitKind::Columns, work.columns, threads, i64::MAX);
     // Each piece encodes all rows anew: one piece per thread.
     let whole = matmul.converts.then(|| ceil(work.columns, threads as i64).max(1));
     out.push(Stage { grain: whole.unwrap_or(columns.grain), ..columns });
     if matmul.row_work {
         let threads = if work.units == 1 { 1 } else { threads };
-        out.push(Stage::new(step, Part::RowWork, work.units, threads, block));
+        out.push(Stage::new(step, UnitKind::RowWork, work.units, threads, block));
     }
 }
 
@@ -103,7 +103,7 @@ mod tests {
     fn ranges_cover_every_unit_once() {
         for units in [0, 1, 2, 7, 12, 100, 1 << 40] {
             for threads in 1..=7 {
-                let s = Stage::new(0, Part::Rows, units, threads, 5);
+                let s = Stage::new(0, UnitKind::Rows, units, threads, 5);
                 let ranges: Vec<_> = (0..threads).map(|t| s.range(t)).collect();
                 assert_eq!((ranges[0].0, ranges[threads - 1].1), (0, units));
                 assert!(ranges.windows(2).all(|r| r[0].1 == r[1].0) && ranges.iter().all(|r| r.0 <= r.1));

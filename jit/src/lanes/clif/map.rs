@@ -1,12 +1,13 @@
 //! Rows: several vectors an iteration, then one, then single elements; and reductions over all of them.
 
+use super::parts::Sums;
 use super::*;
 
 /// A map statement under construction.
 struct Map<'m> {
-    emit: &'m Emit,
+    translator: &'m Translator,
     body: &'m [Inst],
-    folds: &'m [(Fold, Reg, u16)],
+    reductions: &'m [RowReduction],
     /// Vectors of an iteration of the first loop.
     unroll: i64,
     /// The values of the body that are the same for every element: of single lanes, and of vectors.
@@ -19,29 +20,30 @@ struct Map<'m> {
 
 /// Emits the body for each of `len` elements, and leaves the results of the reductions in their row scalars.
 pub fn map(
-    emit: &mut Emit,
+    translator: &mut Translator,
     code: &mut FunctionCode<'_, '_>,
     len: Len,
     body: &[Inst],
-    folds: &[(Fold, Reg, u16)],
+    reductions: &[RowReduction],
 ) {
     // Several vectors an iteration hide the latency of a reduction. Long bodies hide it themselves.
     let unroll: i64 = if body.len() <= 12 { 4 } else { 1 };
     let block = 4 * unroll;
-    let n = code.len(len, &emit.ints);
+    let n = code.len(len, &translator.ints);
     let known = if let Len::Const(n) = len { Some(n) } else { None };
     let zero = code.int(0);
-    let start: Vec<Value> = folds.iter().map(|(k, ..)| emit.identity(code, *k, true)).collect();
-    let hoisted = [emit.invariants(code, body, false), emit.invariants(code, body, true)];
-    let sums = (0..folds.len()).filter(|j| folds[*j].0 == Fold::Sum).collect();
-    let map = Map { emit, body, folds, unroll, hoisted, sums, start };
+    let start: Vec<Value> =
+        reductions.iter().map(|reduction| translator.identity(code, reduction.how, true)).collect();
+    let hoisted = [translator.invariants(code, body, false), translator.invariants(code, body, true)];
+    let sums = (0..reductions.len()).filter(|j| reductions[*j].how == Reduce::Sum).collect();
+    let map = Map { translator, body, reductions, unroll, hoisted, sums, start };
 
     let mut wide = map.start.clone();
     let mut done = zero;
     let mut parts = None;
     if known.is_none_or(|n| n >= block) {
         let end = code.ins().band_imm_s(n, -block);
-        let none = emit.float(code, 0, true);
+        let none = translator.float(code, 0, true);
         let p = Sums::new(code, (end, known), block, map.sums.len(), none);
         wide = map.blocks(code, end, &p, none);
         done = end;
@@ -56,13 +58,16 @@ pub fn map(
         let last: Vec<Value> = map.sums.iter().map(|j| wide[*j]).collect();
         map.sums.iter().zip(p.with(code, &last)).for_each(|(j, sum)| wide[*j] = sum);
     }
-    let mut narrow: Vec<Value> =
-        folds.iter().zip(&wide).map(|((k, ..), v)| emit.across(code, *k, *v)).collect();
+    let mut narrow: Vec<Value> = reductions
+        .iter()
+        .zip(&wide)
+        .map(|(reduction, v)| translator.across(code, reduction.how, *v))
+        .collect();
     if known.is_none_or(|n| n % 4 != 0) {
         narrow = code.for_range(done, n, 1, &narrow, &mut |code, i, acc| map.element(code, i, 0, false, acc));
     }
-    for ((_, _, slot), v) in folds.iter().zip(narrow) {
-        emit.slots[*slot as usize] = Some(v);
+    for (reduction, v) in reductions.iter().zip(narrow) {
+        translator.slots[usize::from(reduction.slot)] = Some(v);
     }
 }
 
@@ -76,72 +81,75 @@ impl Map<'_> {
         wide: bool,
         acc: &[Value],
     ) -> Vec<Value> {
-        let place = Place { wide, index: Some(i), plus, row: 0, acc: None };
-        let regs = self.emit.body(code, self.body, place, &self.hoisted[usize::from(wide)]);
-        let with =
-            |((k, r, _), a): (&(Fold, Reg, u16), &Value)| self.emit.fold(code, *k, *a, regs[*r as usize]);
-        self.folds.iter().zip(acc).map(with).collect()
+        let place = BodyPosition { wide, index: Some(i), plus, row: 0, acc: None };
+        let regs = self.translator.body(code, self.body, place, &self.hoisted[usize::from(wide)]);
+        let with = |(reduction, acc): (&RowReduction, &Value)| {
+            self.translator.reduce(code, reduction.how, *acc, regs[reduction.value as usize])
+        };
+        self.reductions.iter().zip(acc).map(with).collect()
     }
 
     /// The loop over blocks of several vectors, with accumulators for each vector; gives the reductions.
     /// `none` is a vector of zeros.
     fn blocks(&self, code: &mut FunctionCode<'_, '_>, end: Value, parts: &Sums, none: Value) -> Vec<Value> {
-        let (folds, unroll) = (self.folds, self.unroll);
+        let (reductions, unroll) = (self.reductions, self.unroll);
         let many: Vec<Value> = (0..unroll).flat_map(|_| self.start.iter().copied()).collect();
         let mut add = |code: &mut FunctionCode<'_, '_>, acc: &[Value]| {
             let part = |j: &usize| {
-                (1..unroll as usize).fold(acc[*j], |sum, u| code.ins().fadd(sum, acc[u * folds.len() + j]))
+                (1..unroll as usize)
+                    .fold(acc[*j], |sum, u| code.ins().fadd(sum, acc[u * reductions.len() + j]))
             };
             let partial: Vec<Value> = self.sums.iter().map(part).collect();
             parts.add(code, &partial);
-            let next =
-                |(i, x): (usize, &Value)| if folds[i % folds.len()].0 == Fold::Sum { none } else { *x };
+            let next = |(i, x): (usize, &Value)| {
+                if reductions[i % reductions.len()].how == Reduce::Sum { none } else { *x }
+            };
             acc.iter().enumerate().map(next).collect()
         };
         let out = parts.run(code, (end, 4 * unroll), &many, &mut add, &mut |code, i, acc| {
-            let vector = |u: i64| self.element(code, i, 4 * u, true, &acc[u as usize * folds.len()..]);
+            let vector = |u: i64| self.element(code, i, 4 * u, true, &acc[u as usize * reductions.len()..]);
             (0..unroll).flat_map(vector).collect()
         });
-        let mut wide = out[..folds.len()].to_vec();
+        let mut wide = out[..reductions.len()].to_vec();
         for u in 1..unroll as usize {
-            for (j, (k, ..)) in folds.iter().enumerate() {
-                wide[j] = self.emit.fold(code, *k, wide[j], out[u * folds.len() + j]);
+            for (j, reduction) in reductions.iter().enumerate() {
+                wide[j] = self.translator.reduce(code, reduction.how, wide[j], out[u * reductions.len() + j]);
             }
         }
         wide
     }
 }
 
-impl Emit {
-    fn identity(&self, code: &mut FunctionCode<'_, '_>, k: Fold, wide: bool) -> Value {
-        let bits = k.identity();
-        match k.ty() {
+impl Translator {
+    fn identity(&self, code: &mut FunctionCode<'_, '_>, how: Reduce, wide: bool) -> Value {
+        let bits = how.identity();
+        match how.ty() {
             Ty::F => self.float(code, bits, wide),
             _ => self.integer(code, bits as i32, wide),
         }
     }
 
-    fn fold(&self, code: &mut FunctionCode<'_, '_>, k: Fold, acc: Value, x: Value) -> Value {
-        match k {
-            Fold::Sum => code.ins().fadd(acc, x),
-            Fold::Max => self.bin(code, Bin::Max, x, acc),
-            Fold::MaxNan | Fold::MinNan => {
-                let order = if k == Fold::MaxNan { Cmp::Gt } else { Cmp::Lt };
+    fn reduce(&self, code: &mut FunctionCode<'_, '_>, how: Reduce, acc: Value, x: Value) -> Value {
+        match how {
+            Reduce::Sum => code.ins().fadd(acc, x),
+            Reduce::Max => self.bin(code, Bin::Max, x, acc),
+            Reduce::MaxNan | Reduce::MinNan => {
+                let order = if how == Reduce::MaxNan { Cmp::Gt } else { Cmp::Lt };
                 let more = self.cmp(code, order, acc, x, Ty::F);
                 let nan = self.cmp(code, Cmp::Ne, acc, acc, Ty::F);
                 let keep = code.ins().bor(more, nan);
                 self.select(code, keep, acc, x)
             }
-            Fold::ISum => code.ins().iadd(acc, x),
-            Fold::IMax => code.ins().smax(acc, x),
-            Fold::IMin => code.ins().smin(acc, x),
+            Reduce::ISum => code.ins().iadd(acc, x),
+            Reduce::IMax => code.ins().smax(acc, x),
+            Reduce::IMin => code.ins().smin(acc, x),
         }
     }
 
     /// Four lanes reduced to one.
-    fn across(&self, code: &mut FunctionCode<'_, '_>, k: Fold, v: Value) -> Value {
+    fn across(&self, code: &mut FunctionCode<'_, '_>, how: Reduce, v: Value) -> Value {
         let lanes: Vec<Value> = (0..4u8).map(|i| code.ins().extractlane(v, i)).collect();
-        let (a, b) = (self.fold(code, k, lanes[0], lanes[1]), self.fold(code, k, lanes[2], lanes[3]));
-        self.fold(code, k, a, b)
+        let (a, b) = (self.reduce(code, how, lanes[0], lanes[1]), self.reduce(code, how, lanes[2], lanes[3]));
+        self.reduce(code, how, a, b)
     }
 }

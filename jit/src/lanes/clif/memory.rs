@@ -2,19 +2,19 @@
 
 use super::*;
 
-impl Emit {
+impl Translator {
     /// Pointer and constant offset of the first lane, and the bytes from lane to lane.
     fn address(
         &self,
         code: &mut FunctionCode<'_, '_>,
-        place: Place,
-        ptr: u16,
+        place: BodyPosition,
+        ptr: Ptr,
         steps: (Len, Len),
         size: i64,
     ) -> (Pointer, i32, Option<Value>) {
         let (step, row_step) = steps;
-        let (ptr, mut offset) = resolve(&self.derived, ptr).unwrap_or((ptr, 0));
-        let mut p = self.ptrs[ptr as usize];
+        let (arg, mut offset) = resolve(&self.derived, ptr).expect("a pointer of the program");
+        let mut p = self.ptrs[usize::from(arg)];
         let mut run_time = None;
         if place.row != 0 && !row_step.is(0) {
             match row_step {
@@ -58,8 +58,8 @@ impl Emit {
     fn lanes(
         &self,
         code: &mut FunctionCode<'_, '_>,
-        place: Place,
-        ptr: u16,
+        place: BodyPosition,
+        ptr: Ptr,
         steps: (Len, Len),
         size: i64,
     ) -> Vec<(Pointer, i32)> {
@@ -85,8 +85,8 @@ impl Emit {
     pub fn load(
         &self,
         code: &mut FunctionCode<'_, '_>,
-        place: Place,
-        ptr: u16,
+        place: BodyPosition,
+        ptr: Ptr,
         steps: (Len, Len),
         mem: Mem,
     ) -> Value {
@@ -168,8 +168,8 @@ impl Emit {
     pub fn store(
         &self,
         code: &mut FunctionCode<'_, '_>,
-        place: Place,
-        ptr: u16,
+        place: BodyPosition,
+        ptr: Ptr,
         steps: (Len, Len),
         mem: Mem,
         value: Value,

@@ -15,65 +15,64 @@ use cranelift::codegen::ir::types::{self, F32, F32X4, I8, I8X16, I16, I16X8, I32
 use cranelift::codegen::ir::{Function, Signature, Value};
 use cranelift::prelude::isa::TargetFrontendConfig;
 use cranelift::prelude::*;
-use parts::Sums;
 
-/// What the code is for.
+/// What the code depends on besides the program.
 #[derive(Clone, Copy, Debug)]
-pub struct Options {
-    /// x86-64: a vector conversion that is one instruction there.
+pub struct ClifOptions {
+    /// Whether it is for x86-64, which has one instruction for a conversion of vectors.
     pub x86: bool,
-    /// Test each access against its buffer.
+    /// Whether each access is tested against its buffer.
     pub checked: bool,
 }
 
-/// The signature of a program's function: pointers, integers, and in checked mode
-/// low and size of each pointer's buffer and the guard.
-pub fn signature(p: &Program, o: Options, call_conv: isa::CallConv) -> Signature {
-    let mut n = p.ptrs + p.ints;
-    if o.checked {
-        n += 2 * p.ptrs + 1;
+/// The signature of a program's function: pointers and integers. In checked mode the address and size of each
+/// pointer's buffer follow, then the guard.
+pub fn signature(program: &Program, options: ClifOptions, call_conv: isa::CallConv) -> Signature {
+    let mut count = program.ptrs + program.ints;
+    if options.checked {
+        count += 2 * program.ptrs + 1;
     }
-    let mut s = Signature::new(call_conv);
-    s.params = vec![AbiParam::new(I64); n as usize];
-    s
+    let mut signature = Signature::new(call_conv);
+    signature.params = vec![AbiParam::new(I64); usize::from(count)];
+    signature
 }
 
 /// Builds the function of a program.
 pub fn build(
-    p: &Program,
-    o: Options,
-    func: &mut Function,
-    ctx: &mut FunctionBuilderContext,
+    program: &Program,
+    options: ClifOptions,
+    function: &mut Function,
+    context: &mut FunctionBuilderContext,
     config: TargetFrontendConfig,
 ) {
-    let mut b = FunctionBuilder::new(func, ctx);
-    let entry = b.create_block();
-    b.append_block_params_for_function_params(entry);
-    b.switch_to_block(entry);
-    b.seal_block(entry);
-    let params = b.block_params(entry).to_vec();
-    let (np, ni) = (p.ptrs as usize, p.ints as usize);
+    let mut builder = FunctionBuilder::new(function, context);
+    let entry = builder.create_block();
+    builder.append_block_params_for_function_params(entry);
+    builder.switch_to_block(entry);
+    builder.seal_block(entry);
+    let params = builder.block_params(entry).to_vec();
+    let (np, ni) = (program.ptrs as usize, program.ints as usize);
     let extent = |i: usize| {
-        o.checked.then(|| Extent { low: params[np + ni + 2 * i], size: params[np + ni + 2 * i + 1] })
+        options.checked.then(|| Extent { low: params[np + ni + 2 * i], size: params[np + ni + 2 * i + 1] })
     };
-    let mut m = Emit {
-        derived: p.derived.clone(),
+    let mut translator = Translator {
+        derived: program.derived.clone(),
         ptrs: (0..np).map(|i| Pointer { addr: params[i], extent: extent(i) }).collect(),
         ints: params[np..np + ni].to_vec(),
-        slots: vec![None; p.slots as usize],
-        x86: o.x86,
+        slots: vec![None; program.slots as usize],
+        x86: options.x86,
     };
-    let guard = if o.checked { params.last().copied() } else { None };
-    let mut code = FunctionCode { builder: &mut b, guard };
-    for stmt in &p.stmts {
-        m.stmt(&mut code, stmt);
+    let guard = if options.checked { params.last().copied() } else { None };
+    let mut code = FunctionCode { builder: &mut builder, guard };
+    for stmt in &program.stmts {
+        translator.stmt(&mut code, stmt);
     }
-    b.ins().return_(&[]);
-    b.finalize(config);
+    builder.ins().return_(&[]);
+    builder.finalize(config);
 }
 
 #[derive(Clone)]
-struct Emit {
+struct Translator {
     derived: Vec<Derived>,
     ptrs: Vec<Pointer>,
     ints: Vec<Value>,
@@ -84,7 +83,7 @@ struct Emit {
 
 /// Where a body stands: its element, and in a tile its row and accumulator.
 #[derive(Clone, Copy)]
-struct Place {
+struct BodyPosition {
     /// Four lanes, or one.
     wide: bool,
     /// The first element's number as a run-time value; `None` is 0.
@@ -104,17 +103,17 @@ fn lane_type(t: Ty, wide: bool) -> Type {
     }
 }
 
-impl Emit {
+impl Translator {
     fn stmt(&mut self, code: &mut FunctionCode<'_, '_>, stmt: &Stmt) {
         match stmt {
-            Stmt::Once { body, outs } => {
-                let place = Place { wide: false, index: None, plus: 0, row: 0, acc: None };
+            Stmt::Scalar { body, outs } => {
+                let place = BodyPosition { wide: false, index: None, plus: 0, row: 0, acc: None };
                 let regs = self.body(code, body, place, &[]);
-                for (r, s) in outs {
-                    self.slots[*s as usize] = Some(regs[*r as usize]);
+                for ScalarOutput { value, slot } in outs {
+                    self.slots[usize::from(*slot)] = Some(regs[*value as usize]);
                 }
             }
-            Stmt::Map { len, body, folds } => map::map(self, code, *len, body, folds),
+            Stmt::Map { len, body, reductions } => map::map(self, code, *len, body, reductions),
             Stmt::Tile(tile) => self.tile(code, tile),
         }
     }
@@ -150,7 +149,7 @@ impl Emit {
 
     /// A comparison as a mask of 32-bit lanes.
     fn cmp(&self, code: &mut FunctionCode<'_, '_>, op: Cmp, a: Value, b: Value, ty: Ty) -> Value {
-        let wide = Emit::is_wide(code, a);
+        let wide = Translator::is_wide(code, a);
         let m = if ty == Ty::F {
             let cc = match op {
                 Cmp::Eq => FloatCC::Equal,
@@ -176,7 +175,7 @@ impl Emit {
     }
 
     fn select(&self, code: &mut FunctionCode<'_, '_>, m: Value, a: Value, b: Value) -> Value {
-        if Emit::is_wide(code, m) {
+        if Translator::is_wide(code, m) {
             let t = code.builder.func.dfg.value_type(a);
             let m = self.cast(code, m, t);
             code.ins().bitselect(m, a, b)
@@ -217,13 +216,13 @@ impl Emit {
     }
 
     fn un(&self, code: &mut FunctionCode<'_, '_>, op: Un, a: Value) -> Value {
-        let wide = Emit::is_wide(code, a);
+        let wide = Translator::is_wide(code, a);
         let int = lane_type(Ty::I, wide);
         match op {
             Un::Sqrt => code.ins().sqrt(a),
             Un::Round => code.ins().nearest(a),
             Un::ToInt if wide && self.x86 => code.ins().x86_cvtt2dq(int, a),
-            // Elsewhere what does not fit is another number; no result depends on it.
+            // Elsewhere a float that does not fit becomes another number; no result depends on it.
             Un::ToInt | Un::ToIntSat => code.ins().fcvt_to_sint_sat(int, a),
             Un::ToFloat => code.ins().fcvt_from_sint(lane_type(Ty::F, wide), a),
             Un::Bits => self.cast(code, a, int),
@@ -236,7 +235,7 @@ impl Emit {
     fn invariants(&self, code: &mut FunctionCode<'_, '_>, body: &[Inst], wide: bool) -> Vec<Option<Value>> {
         let constant =
             |i: &Inst| matches!(i, Inst::Float(_) | Inst::Int(_) | Inst::ArgInt(_) | Inst::Slot(..));
-        // An amount to shift by is no lane value.
+        // The amount of a shift is no value of lanes.
         let shifts = |r: usize| {
             body.iter().all(|i| {
                 !i.operands().any(|o| o as usize == r) || matches!(i, Inst::Bin(Bin::Shl | Bin::Shr, ..))
@@ -270,7 +269,7 @@ impl Emit {
         &self,
         code: &mut FunctionCode<'_, '_>,
         body: &[Inst],
-        place: Place,
+        place: BodyPosition,
         known: &[Option<Value>],
     ) -> Vec<Value> {
         let types = body_types(body);
@@ -306,14 +305,14 @@ impl Emit {
                 Inst::Cmp(op, a, b) => self.cmp(code, op, r(a), r(b), types[a as usize]),
                 Inst::Select(m, a, b) => self.select(code, r(m), r(a), r(b)),
                 // Scheduling takes reductions out of bodies.
-                Inst::Fold(_, a) => r(a),
+                Inst::Reduce(_, a) => r(a),
             };
             regs.push(v);
         }
         regs
     }
 
-    fn index(&self, code: &mut FunctionCode<'_, '_>, place: Place) -> Value {
+    fn index(&self, code: &mut FunctionCode<'_, '_>, place: BodyPosition) -> Value {
         let zero = code.int(0);
         let i = code.add_imm(place.index.unwrap_or(zero), place.plus);
         let i = code.ins().ireduce(I32, i);

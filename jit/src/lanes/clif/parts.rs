@@ -46,19 +46,19 @@ impl Sums {
         ));
         let some = code.ins().icmp_imm_s(IntCC::SignedGreaterThanOrEqual, end, PART * step);
         let some = code.ins().uextend(I64, some);
-        let t = Totals { slot, ty, some, parts };
+        let totals = Totals { slot, ty, some, parts };
         code.when(some, &mut |code| {
             for n in 0..count {
-                let (sum, lost) = t.at(n);
+                let (sum, lost) = totals.at(n);
                 code.ins().stack_store(I64, zero, slot, sum);
                 code.ins().stack_store(I64, zero, slot, lost);
             }
         });
-        Sums(Some(t))
+        Sums(Some(totals))
     }
 
-    /// A loop from 0 to `end`, a multiple of `step`; where a part begins, `add` gives its partial sums to
-    /// [`Sums::add`] and what is carried on.
+    /// A loop from 0 to `end`, a multiple of `step`. Where a part begins, `add` gives the partial sums to
+    /// [`Sums::add`] and returns the values to go on with.
     pub fn run(
         &self,
         code: &mut FunctionCode<'_, '_>,
@@ -83,43 +83,43 @@ impl Sums {
 
     /// Adds partial sums to their totals.
     pub fn add(&self, code: &mut FunctionCode<'_, '_>, parts: &[Value]) {
-        let Some(t) = &self.0 else { return };
+        let Some(totals) = &self.0 else { return };
         for (n, part) in parts.iter().enumerate() {
-            let (at, lost_at) = t.at(n);
-            let total = code.ins().stack_load(I64, t.ty, t.slot, at);
+            let (at, lost_at) = totals.at(n);
+            let total = code.ins().stack_load(I64, totals.ty, totals.slot, at);
             let sum = code.ins().fadd(total, *part);
-            code.ins().stack_store(I64, sum, t.slot, at);
-            if t.parts != Parts::Many {
+            code.ins().stack_store(I64, sum, totals.slot, at);
+            if totals.parts != Parts::Many {
                 continue;
             }
-            let lost = code.ins().stack_load(I64, t.ty, t.slot, lost_at);
+            let lost = code.ins().stack_load(I64, totals.ty, totals.slot, lost_at);
             let change = code.ins().fsub(sum, total);
             let error = code.ins().fsub(*part, change);
             let lost = code.ins().fadd(lost, error);
-            code.ins().stack_store(I64, lost, t.slot, lost_at);
+            code.ins().stack_store(I64, lost, totals.slot, lost_at);
         }
     }
 
     /// The whole sums, of the last parts.
     pub fn with(&self, code: &mut FunctionCode<'_, '_>, parts: &[Value]) -> Vec<Value> {
-        let Some(t) = &self.0 else { return parts.to_vec() };
+        let Some(totals) = &self.0 else { return parts.to_vec() };
         let zero = code.int(0);
         // One iteration or none.
-        code.for_range(zero, t.some, 1, parts, &mut |code, _, parts| {
+        code.for_range(zero, totals.some, 1, parts, &mut |code, _, parts| {
             let whole = |(n, part): (usize, &Value)| {
-                let (at, lost_at) = t.at(n);
-                let total = code.ins().stack_load(I64, t.ty, t.slot, at);
+                let (at, lost_at) = totals.at(n);
+                let total = code.ins().stack_load(I64, totals.ty, totals.slot, at);
                 let plain = code.ins().fadd(*part, total);
-                if t.parts != Parts::Many {
+                if totals.parts != Parts::Many {
                     return plain;
                 }
-                let lost = code.ins().stack_load(I64, t.ty, t.slot, lost_at);
+                let lost = code.ins().stack_load(I64, totals.ty, totals.slot, lost_at);
                 let all = code.ins().fadd(*part, lost);
                 let all = code.ins().fadd(total, all);
-                // What is lost is no number where a total is infinite.
+                // What is lost is NaN where a total is infinite.
                 let valid = code.ins().fcmp(FloatCC::Ordered, all, all);
-                if t.ty.is_vector() {
-                    let valid = code.ins().bitcast(t.ty, lane_order(), valid);
+                if totals.ty.is_vector() {
+                    let valid = code.ins().bitcast(totals.ty, lane_order(), valid);
                     code.ins().bitselect(valid, all, plain)
                 } else {
                     code.ins().select(valid, all, plain)

@@ -1,23 +1,24 @@
 //! Register tiles of matrix products: the accumulators stay in registers over the whole sum.
 
+use super::parts::Sums;
 use super::*;
 use crate::lanes::UNROLL;
 
 /// A tile's operands.
-struct Operands {
+struct TileOperands {
     /// Vectors of a row of accumulators.
     vectors: i64,
     /// Four columns to a vector, or one.
     wide: bool,
     encoding: Encoding,
-    /// The rows of the left operand: addresses made once, and constant offsets.
+    /// For each row of the left operand an address and a constant offset from it.
     left: Vec<(Pointer, i64)>,
-    /// All rows have the same address.
+    /// Whether all rows have the same address and differ in their offsets.
     one_base: bool,
     right: Pointer,
 }
 
-impl Operands {
+impl TileOperands {
     /// Bytes from one vector of columns to the next.
     fn step(&self) -> i64 {
         if self.wide { 16 } else { 4 }
@@ -39,7 +40,7 @@ fn spread(code: &mut FunctionCode<'_, '_>, s: Value, wide: bool) -> Value {
     if wide { code.ins().splat(if ty == F32 { F32X4 } else { I32X4 }, s) } else { s }
 }
 
-impl Emit {
+impl Translator {
     /// A tile: its sums, then its body for each accumulator.
     pub fn tile(&self, code: &mut FunctionCode<'_, '_>, tile: &Tile) {
         let operands = self.operands(code, tile);
@@ -53,14 +54,19 @@ impl Emit {
         for row in 0..i64::from(tile.rows) {
             for v in 0..operands.vectors {
                 let acc = Some(acc[(row * operands.vectors + v) as usize]);
-                let place =
-                    Place { wide: operands.wide, index: None, plus: v * operands.step() / 4, row, acc };
+                let place = BodyPosition {
+                    wide: operands.wide,
+                    index: None,
+                    plus: v * operands.step() / 4,
+                    row,
+                    acc,
+                };
                 self.body(code, &tile.body, place, &hoisted);
             }
         }
     }
 
-    fn operands(&self, code: &mut FunctionCode<'_, '_>, tile: &Tile) -> Operands {
+    fn operands(&self, code: &mut FunctionCode<'_, '_>, tile: &Tile) -> TileOperands {
         let (rows, cols) = (i64::from(tile.rows), i64::from(tile.cols));
         let wide = cols % 4 == 0;
         let first = self.ptrs[tile.left as usize];
@@ -78,14 +84,14 @@ impl Emit {
             .collect();
         let vectors = if wide { cols / 4 } else { cols };
         let right = self.ptrs[tile.right as usize];
-        Operands { vectors, wide, encoding: tile.encoding, left, one_base, right }
+        TileOperands { vectors, wide, encoding: tile.encoding, left, one_base, right }
     }
 
     /// Sums of floats.
     fn sums(
         &self,
         code: &mut FunctionCode<'_, '_>,
-        operands: &Operands,
+        operands: &TileOperands,
         k: Len,
         start: &[Value],
     ) -> Vec<Value> {
@@ -115,7 +121,7 @@ impl Emit {
     fn rows(
         &self,
         code: &mut FunctionCode<'_, '_>,
-        operands: &Operands,
+        operands: &TileOperands,
         i: Value,
         acc: &[Value],
         count: i64,
@@ -192,11 +198,11 @@ impl Emit {
         if wide { code.ins().bitselect(small, sign, bits) } else { code.ins().select(small, sign, bits) }
     }
 
-    /// Sums of integers in groups. They are summed as floats: below 2^24 that is exact.
+    /// Sums of integers in groups. They are summed as floats, which is exact below 2^24.
     fn groups(
         &self,
         code: &mut FunctionCode<'_, '_>,
-        operands: &Operands,
+        operands: &TileOperands,
         (k, group): (Len, Group),
         start: &[Value],
     ) -> Vec<Value> {
@@ -220,7 +226,7 @@ impl Emit {
     fn one_group(
         &self,
         code: &mut FunctionCode<'_, '_>,
-        operands: &Operands,
+        operands: &TileOperands,
         group: Group,
         i: Value,
         acc: &[Value],
@@ -275,7 +281,7 @@ impl Emit {
     fn group_row(
         &self,
         code: &mut FunctionCode<'_, '_>,
-        operands: &Operands,
+        operands: &TileOperands,
         (left, right): (&[(Pointer, i64)], Pointer),
         row: Value,
         sums: &[Value],
@@ -312,8 +318,8 @@ impl Emit {
         sums
     }
 
-    /// The lower or upper f16 of lanes, as floats: exponent and mantissa at their place in an f32, whose
-    /// exponent counts from 112 more.
+    /// The lower or upper f16 of lanes, as floats. Exponent and mantissa are shifted to their places in an
+    /// f32, whose exponent bias is 112 larger.
     fn small_float(&self, code: &mut FunctionCode<'_, '_>, both: Value, wide: bool, half: i64) -> Value {
         let bits = if half == 0 { code.ins().ishl_imm_u(both, 16) } else { both };
         let bits = code.ins().sshr_imm_u(bits, 3);

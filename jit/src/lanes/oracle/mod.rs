@@ -5,13 +5,13 @@ mod tile;
 use super::*;
 use tile::Column;
 
-/// Memory of the oracle: numbered buffers.
+/// The memory of the oracle: buffers by number.
 pub type Memory = Vec<Vec<u8>>;
 
-/// A pointer of the oracle: buffer and byte offset.
+/// A pointer of the oracle: the number of a buffer and an offset in bytes.
 pub type Pointer = (usize, i64);
 
-struct Machine<'a> {
+struct Execution<'a> {
     program: &'a Program,
     mem: &'a mut Memory,
     ptrs: &'a [Pointer],
@@ -19,15 +19,18 @@ struct Machine<'a> {
     slots: Vec<u32>,
 }
 
-/// Runs a program. Panics where an access leaves its buffer: that is a fault of the program.
+/// Runs a program.
+///
+/// # Panics
+/// The program has a fault: an access is outside of its buffer.
 pub fn run(program: &Program, mem: &mut Memory, ptrs: &[Pointer], ints: &[i64]) {
     assert!(
         ptrs.len() == program.ptrs as usize && ints.len() == program.ints as usize,
         "arguments as declared"
     );
-    let mut m = Machine { program, mem, ptrs, ints, slots: vec![0; program.slots as usize] };
+    let mut execution = Execution { program, mem, ptrs, ints, slots: vec![0; program.slots as usize] };
     for stmt in &program.stmts {
-        m.stmt(stmt);
+        execution.stmt(stmt);
     }
 }
 
@@ -39,7 +42,7 @@ fn mask(b: bool) -> u32 {
     if b { u32::MAX } else { 0 }
 }
 
-impl Machine<'_> {
+impl Execution<'_> {
     fn len(&self, l: Len) -> i64 {
         match l {
             Len::Const(n) => n,
@@ -50,32 +53,34 @@ impl Machine<'_> {
 
     fn stmt(&mut self, stmt: &Stmt) {
         match stmt {
-            Stmt::Once { body, outs } => {
+            Stmt::Scalar { body, outs } => {
                 let regs = self.body(body, 0, 0, 0);
-                for (r, s) in outs {
-                    self.slots[*s as usize] = regs[*r as usize];
+                for ScalarOutput { value, slot } in outs {
+                    self.slots[usize::from(*slot)] = regs[*value as usize];
                 }
             }
-            Stmt::Map { len, body, folds } => {
-                let mut acc: Vec<u32> = folds.iter().map(|(k, _, _)| k.identity()).collect();
-                let mut sums = vec![0f64; folds.len()];
+            Stmt::Map { len, body, reductions } => {
+                let mut acc: Vec<u32> = reductions.iter().map(|reduction| reduction.how.identity()).collect();
+                let mut sums = vec![0f64; reductions.len()];
                 for i in 0..self.len(*len) {
                     let regs = self.body(body, i, 0, 0);
-                    for ((a, sum), (k, r, _)) in acc.iter_mut().zip(&mut sums).zip(folds) {
-                        match k {
-                            Fold::Sum => *sum += f64::from(f(regs[*r as usize])),
-                            _ => *a = fold(*k, *a, regs[*r as usize]),
+                    for ((acc, sum), reduction) in acc.iter_mut().zip(&mut sums).zip(reductions) {
+                        let value = regs[reduction.value as usize];
+                        match reduction.how {
+                            Reduce::Sum => *sum += f64::from(f(value)),
+                            how => *acc = reduce(how, *acc, value),
                         }
                     }
                 }
-                for ((a, sum), (k, _, s)) in acc.iter().zip(&sums).zip(folds) {
-                    self.slots[*s as usize] = if *k == Fold::Sum { (*sum as f32).to_bits() } else { *a };
+                for ((acc, sum), reduction) in acc.iter().zip(&sums).zip(reductions) {
+                    let whole = if reduction.how == Reduce::Sum { (*sum as f32).to_bits() } else { *acc };
+                    self.slots[usize::from(reduction.slot)] = whole;
                 }
             }
             Stmt::Tile(tile) => {
                 for r in 0..i64::from(tile.rows) {
                     for c in 0..i64::from(tile.cols) {
-                        let acc = Column { machine: self, tile, row: r * self.len(tile.left_row), c }.sum();
+                        let acc = Column { execution: self, tile, row: r * self.len(tile.left_row), c }.sum();
                         self.body(&tile.body, c, r, acc.to_bits());
                     }
                 }
@@ -83,15 +88,15 @@ impl Machine<'_> {
         }
     }
 
-    fn at(&self, ptr: u16, element: i64, size: i64) -> (usize, usize) {
-        let (ptr, more) = self.program.resolve(ptr).expect("a pointer of the program");
-        let (buf, offset) = self.ptrs[ptr as usize];
+    fn at(&self, ptr: Ptr, element: i64, size: i64) -> (usize, usize) {
+        let (arg, more) = self.program.resolve(ptr).expect("a pointer of the program");
+        let (buf, offset) = self.ptrs[usize::from(arg)];
         let byte = offset + more + element * size;
         assert!(byte >= 0 && byte + size <= self.mem[buf].len() as i64, "byte {byte} of buffer {buf}");
         (buf, byte as usize)
     }
 
-    fn load(&self, ptr: u16, element: i64, mem: Mem) -> u32 {
+    fn load(&self, ptr: Ptr, element: i64, mem: Mem) -> u32 {
         let (buf, at) = self.at(ptr, element, mem.size());
         let b = &self.mem[buf][at..];
         match mem {
@@ -102,7 +107,7 @@ impl Machine<'_> {
         }
     }
 
-    fn store(&mut self, ptr: u16, element: i64, mem: Mem, value: u32) {
+    fn store(&mut self, ptr: Ptr, element: i64, mem: Mem, value: u32) {
         let (buf, at) = self.at(ptr, element, mem.size());
         let b = &mut self.mem[buf][at..];
         match mem {
@@ -140,7 +145,7 @@ impl Machine<'_> {
                     _ => cmp(op, &(r(a) as i32), &(r(b) as i32)),
                 }),
                 Inst::Select(m, a, b) => (r(m) & r(a)) | (!r(m) & r(b)),
-                Inst::Fold(..) => unreachable!("scheduling takes folds out of bodies"),
+                Inst::Reduce(..) => unreachable!("scheduling takes reductions out of bodies"),
             };
             regs.push(v);
         }
@@ -148,8 +153,8 @@ impl Machine<'_> {
     }
 }
 
-/// A finite f16: its exponent and mantissa at the place of those of an f32, whose exponent counts from 112
-/// more.
+/// The float of a finite f16. Exponent and mantissa are shifted to their places in an f32, whose exponent
+/// bias is 112 larger.
 fn half(bits: u16) -> f32 {
     let (sign, magnitude) = (u32::from(bits >> 15) << 31, u32::from(bits & 0x7fff) << 13);
     f(sign | magnitude) * f((127 + 112) << 23)
@@ -223,26 +228,26 @@ fn cmp<T: PartialOrd>(op: Cmp, a: &T, b: &T) -> bool {
 }
 
 /// One step of a reduction.
-pub fn fold(k: Fold, acc: u32, x: u32) -> u32 {
-    match k {
-        Fold::Sum => bin(Bin::Add, acc, x),
-        Fold::Max => bin(Bin::Max, x, acc),
-        Fold::MaxNan => {
+pub fn reduce(how: Reduce, acc: u32, x: u32) -> u32 {
+    match how {
+        Reduce::Sum => bin(Bin::Add, acc, x),
+        Reduce::Max => bin(Bin::Max, x, acc),
+        Reduce::MaxNan => {
             if f(acc).is_nan() || f(acc) > f(x) {
                 acc
             } else {
                 x
             }
         }
-        Fold::MinNan => {
+        Reduce::MinNan => {
             if f(acc).is_nan() || f(acc) < f(x) {
                 acc
             } else {
                 x
             }
         }
-        Fold::ISum => acc.wrapping_add(x),
-        Fold::IMax => (acc as i32).max(x as i32) as u32,
-        Fold::IMin => (acc as i32).min(x as i32) as u32,
+        Reduce::ISum => acc.wrapping_add(x),
+        Reduce::IMax => (acc as i32).max(x as i32) as u32,
+        Reduce::IMin => (acc as i32).min(x as i32) as u32,
     }
 }

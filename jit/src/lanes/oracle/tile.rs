@@ -1,11 +1,11 @@
 //! The sum of one accumulator of a register tile, in every encoding of its operands.
 
-use super::{Machine, f, half};
-use crate::lanes::{Encoding, Group, Len, Mem, PANEL, PART, Parts, Tile, Total, UNROLL};
+use super::{Execution, f, half};
+use crate::lanes::{Encoding, Group, Len, Mem, PANEL, PART, Parts, Ptr, Tile, Total, UNROLL};
 
 /// One row of the left operand and one column of the right one.
 pub struct Column<'m> {
-    pub machine: &'m Machine<'m>,
+    pub execution: &'m Execution<'m>,
     pub tile: &'m Tile,
     /// Elements from the left operand's pointer to the row.
     pub row: i64,
@@ -48,18 +48,19 @@ fn normal(x: f32) -> f32 {
 impl Column<'_> {
     /// 32-bit element `i` of the row.
     fn left(&self, i: i64) -> u32 {
-        self.machine.load(self.tile.left, self.row + i, Mem::I32)
+        self.execution.load(Ptr::Arg(self.tile.left), self.row + i, Mem::I32)
     }
 
     /// 32-bit element `i` of the column.
     fn right(&self, i: i64) -> u32 {
-        let panel = self.tile.encoding.panel_rows(self.machine.len(self.tile.panel));
-        self.machine.load(self.tile.right, (self.c / PANEL * panel + i) * PANEL + self.c % PANEL, Mem::I32)
+        let panel = self.tile.encoding.panel_rows(self.execution.len(self.tile.panel));
+        let element = (self.c / PANEL * panel + i) * PANEL + self.c % PANEL;
+        self.execution.load(Ptr::Arg(self.tile.right), element, Mem::I32)
     }
 
     /// The sum of the products of the row and the column.
     pub fn sum(&self) -> f32 {
-        let (encoding, k) = (self.tile.encoding, self.machine.len(self.tile.k));
+        let (encoding, k) = (self.tile.encoding, self.execution.len(self.tile.k));
         let iterations = encoding.group().map_or(encoding.panel_rows(k) / UNROLL, |g| k / g.terms);
         let known = if let Len::Const(_) = self.tile.k { Some(iterations) } else { None };
         let sum = Sum { acc: 0.0, total: Total::default(), parts: Parts::of(known), iterations };

@@ -1,15 +1,16 @@
-//! Straight-line bodies: registers by last use, constants and row scalars as memory operands.
+//! Straight-line bodies. A register is free again after the last use of its value; constants and row scalars
+//! are memory operands.
 
 use super::asm::{Mask, ORDERED, Op2, Op3, Rm, Shift, V};
-use super::{Emit, Refused, Width};
-use crate::lanes::{Bin, Cmp, Inst, Len, Reg, Ty, Un, body_types};
+use super::{Emitter, Refused, Width};
+use crate::lanes::{Bin, Cmp, Inst, Len, Ptr, Reg, Ty, Un, body_types};
 use iced_x86::{MemoryOperand, Register};
 use std::collections::BTreeMap;
 
 /// Where a body stands.
 #[derive(Clone)]
-pub struct Place<'m> {
-    /// The register each pointer is in, already at this row; indexed by pointer.
+pub struct BodyPosition<'m> {
+    /// The register each pointer argument is in, already at this row.
     pub bases: &'m BTreeMap<u16, Register>,
     /// The register that holds the element's number.
     pub index: Option<Register>,
@@ -17,14 +18,24 @@ pub struct Place<'m> {
     pub plus: i64,
     /// The row of a tile, for strides that are constants.
     pub row: i64,
-    /// What is left, where that is less than a vector.
+    /// The elements that are left, where they are fewer than a vector has.
     pub tail: Option<Tail>,
     /// The accumulator.
     pub acc: Option<V>,
     /// Row scalars only: loads and stores of one element.
     pub scalar: bool,
-    /// Results that nobody needs: the caller computes them itself.
+    /// Registers whose values are not emitted, because the caller computes them itself.
     pub without: &'m [Reg],
+}
+
+/// The elements that a load or a store of a body stands for.
+#[derive(Clone, Copy)]
+pub struct Elements {
+    pub ptr: Ptr,
+    /// Elements from one to the next.
+    pub step: Len,
+    /// Elements from one row of a tile to the next.
+    pub row_step: Len,
 }
 
 /// The elements after the last whole vector.
@@ -32,13 +43,13 @@ pub struct Place<'m> {
 pub struct Tail {
     /// Their lanes.
     pub mask: Mask,
-    /// How many are left; or, in a register, how many the whole row has.
-    pub count: Count,
+    /// How many are left if that is known. In a register: how many the whole row has.
+    pub count: ElementCount,
 }
 
 /// A number of elements.
 #[derive(Clone, Copy)]
-pub enum Count {
+pub enum ElementCount {
     Known(i64),
     Register(Register),
 }
@@ -48,7 +59,7 @@ pub enum Count {
 enum Loc {
     Reg(V),
     Mem(MemoryOperand),
-    /// A shift's amount, or the result of a store.
+    /// It has no lane: it is the amount of a shift, or the result of a store.
     None,
 }
 
@@ -78,13 +89,13 @@ impl Live<'_> {
     }
 }
 
-impl Emit<'_> {
+impl Emitter<'_> {
     /// Emits a body; `keep` are registers whose values the caller reads afterwards, in order. Registers come
     /// from `free`, and all but those of `keep` go back to it (the accumulator's too).
     pub fn body(
         &mut self,
         body: &[Inst],
-        place: &Place<'_>,
+        place: &BodyPosition<'_>,
         keep: &[Reg],
         free: &mut Vec<V>,
     ) -> Result<Vec<Rm>, Refused> {
@@ -128,7 +139,7 @@ impl Emit<'_> {
         inst: &Inst,
         body: &[Inst],
         types: &[Ty],
-        place: &Place<'_>,
+        place: &BodyPosition<'_>,
         live: &mut Live<'_>,
     ) -> Result<Loc, Refused> {
         Ok(match *inst {
@@ -138,18 +149,18 @@ impl Emit<'_> {
             Inst::ArgInt(Len::Local(local)) => local.unbound(),
             Inst::ArgInt(Len::Arg(n)) => {
                 let d = live.take()?;
-                let m = self.argument(self.p.ptrs + n);
-                self.a.broadcast(d, m, 4)?;
+                let m = self.argument(self.program.ptrs + n);
+                self.asm.broadcast(d, m, 4)?;
                 Loc::Reg(d)
             }
             Inst::Slot(s, _) => Loc::Mem(self.slot(s)),
             Inst::Acc => Loc::Reg(place.acc.ok_or_else(|| Refused("no accumulator here".into()))?),
             Inst::Load { ptr, step, row_step, mem } => {
-                Loc::Reg(self.load(place, (ptr, step, row_step), mem, live)?)
+                Loc::Reg(self.load(place, Elements { ptr, step, row_step }, mem, live)?)
             }
             Inst::Store { ptr, step, row_step, mem, value } => {
                 let (v, temporary) = self.register(value, live)?;
-                self.store(v, place, (ptr, step, row_step), mem, live)?;
+                self.store(v, place, Elements { ptr, step, row_step }, mem, live)?;
                 self.done(at, inst, temporary, live);
                 Loc::None
             }
@@ -159,7 +170,7 @@ impl Emit<'_> {
             Inst::Cmp(op, a, b) => self.compare(at, inst, op, (a, b), types[a as usize], live)?,
             Inst::Select(mask, a, b) => self.select(at, inst, mask, (a, b), live)?,
             Inst::Index => self.index(place, live)?,
-            Inst::Fold(..) => return Err(Refused("a reduction inside of a body".into())),
+            Inst::Reduce(..) => return Err(Refused("a reduction inside of a body".into())),
         })
     }
 
@@ -192,7 +203,7 @@ impl Emit<'_> {
         let y = self.rm(b, live)?;
         self.done(at, inst, temporary, live);
         let d = live.take()?;
-        self.a.op3(op, d, x, y)?;
+        self.asm.op3(op, d, x, y)?;
         Ok(Loc::Reg(d))
     }
 
@@ -211,7 +222,7 @@ impl Emit<'_> {
         let (x, temporary) = self.register(a, live)?;
         self.done(at, inst, temporary, live);
         let d = live.take()?;
-        self.a.shift(how, d, x, amount & 31)?;
+        self.asm.shift(how, d, x, amount & 31)?;
         Ok(Loc::Reg(d))
     }
 
@@ -226,32 +237,32 @@ impl Emit<'_> {
         let (mask, t0) = self.register(mask, live)?;
         let (x, t1) = self.register(a, live)?;
         let (y, t2) = self.register(b, live)?;
-        // The destination holds the mask with 512 bits: never a register of the values.
+        // With 512 bits the destination holds the mask, so it is never a register of the values.
         let d = live.take()?;
-        let mask = match self.a.width {
+        let mask = match self.asm.width {
             Width::Y => mask,
             Width::Z => {
-                self.a.op2(Op2::Move, d, Rm::Reg(mask))?;
+                self.asm.op2(Op2::Move, d, Rm::Reg(mask))?;
                 d
             }
         };
-        self.a.select(d, mask, x, y)?;
+        self.asm.select(d, mask, x, y)?;
         live.free.extend([t0, t1, t2].into_iter().flatten());
         live.release(at, inst.operands());
         Ok(Loc::Reg(d))
     }
 
     /// The numbers of the elements at hand.
-    fn index(&mut self, place: &Place<'_>, live: &mut Live<'_>) -> Result<Loc, Refused> {
+    fn index(&mut self, place: &BodyPosition<'_>, live: &mut Live<'_>) -> Result<Loc, Refused> {
         if place.scalar {
             return Ok(self.operand(0));
         }
-        let numbers = self.a.numbers(place.plus);
+        let numbers = self.asm.numbers(place.plus);
         Ok(match (place.index, numbers) {
             (Some(index), numbers) => {
                 let d = live.take()?;
-                self.a.broadcast_general(d, index)?;
-                self.a.op3(Op3::IAdd, d, d, numbers)?;
+                self.asm.broadcast_general(d, index)?;
+                self.asm.op3(Op3::IAdd, d, d, numbers)?;
                 Loc::Reg(d)
             }
             (None, Rm::Mem(m)) => Loc::Mem(m),
@@ -260,25 +271,25 @@ impl Emit<'_> {
     }
 
     fn operand(&mut self, bits: u32) -> Loc {
-        match self.a.constant(bits) {
+        match self.asm.constant(bits) {
             Rm::Mem(m) => Loc::Mem(m),
             Rm::Reg(v) => Loc::Reg(v),
         }
     }
 
-    /// After the operands were read: temporaries and values that end here are free.
+    /// Frees temporaries and values that end at this instruction, after it has read its operands.
     fn done(&self, at: usize, inst: &Inst, temporary: Option<V>, live: &mut Live<'_>) {
         live.free.extend(temporary);
         live.release(at, inst.operands());
     }
 
-    /// A value in a register; the second is a register to give back.
+    /// A value in a register. The second register is a temporary one to give back.
     fn register(&mut self, r: Reg, live: &mut Live<'_>) -> Result<(V, Option<V>), Refused> {
         match live.loc[r as usize] {
             Loc::Reg(v) => Ok((v, None)),
             Loc::Mem(m) => {
                 let v = live.take()?;
-                self.a.op2(Op2::Move, v, Rm::Mem(m))?;
+                self.asm.op2(Op2::Move, v, Rm::Mem(m))?;
                 Ok((v, Some(v)))
             }
             Loc::None => Err(Refused("an operand that is no lane".into())),
@@ -296,46 +307,46 @@ impl Emit<'_> {
     fn unary(&mut self, at: usize, inst: &Inst, op: Un, a: Reg, live: &mut Live<'_>) -> Result<Loc, Refused> {
         let x = self.rm(a, live)?;
         if matches!(op, Un::Bits | Un::FromBits) {
-            // The same register under another type, or a copy where the old name lives on.
+            // The same register gets another type. It is copied if the value is used again in its old type.
             if let Rm::Reg(v) = x
                 && live.last[a as usize] == at
             {
                 return Ok(Loc::Reg(v));
             }
             let d = live.take()?;
-            self.a.op2(Op2::Move, d, x)?;
+            self.asm.op2(Op2::Move, d, x)?;
             return Ok(Loc::Reg(d));
         }
         if op == Un::ToIntSat {
             let (v, temporary) = self.register(a, live)?;
             let (d, m) = (live.take()?, live.take()?);
-            // The instruction gives 0x80000000 for all that does not fit: turned over beyond the largest, 0
-            // for NaN.
-            self.a.op2(Op2::ToInt, d, Rm::Reg(v))?;
-            let beyond = self.a.constant(2_147_483_648f32.to_bits());
-            self.a.compare(m, v, beyond, 0x1d)?;
-            self.a.op3(Op3::Xor, d, d, Rm::Reg(m))?;
-            self.a.compare(m, v, Rm::Reg(v), ORDERED)?;
-            self.a.op3(Op3::And, d, d, Rm::Reg(m))?;
+            // The instruction gives 0x80000000 for everything that does not fit. Beyond the largest integer
+            // all its bits are flipped, and for NaN they are cleared.
+            self.asm.op2(Op2::ToInt, d, Rm::Reg(v))?;
+            let beyond = self.asm.constant(2_147_483_648f32.to_bits());
+            self.asm.compare(m, v, beyond, 0x1d)?;
+            self.asm.op3(Op3::Xor, d, d, Rm::Reg(m))?;
+            self.asm.compare(m, v, Rm::Reg(v), ORDERED)?;
+            self.asm.op3(Op3::And, d, d, Rm::Reg(m))?;
             live.free.push(m);
             self.done(at, inst, temporary, live);
             return Ok(Loc::Reg(d));
         }
         if op == Un::Not {
             let (v, temporary) = self.register(a, live)?;
-            let ones = self.a.constant(u32::MAX);
+            let ones = self.asm.constant(u32::MAX);
             self.done(at, inst, temporary, live);
             let d = live.take()?;
-            self.a.op3(Op3::Xor, d, v, ones)?;
+            self.asm.op3(Op3::Xor, d, v, ones)?;
             return Ok(Loc::Reg(d));
         }
         live.release(at, inst.operands());
         let d = live.take()?;
         match op {
-            Un::Sqrt => self.a.op2(Op2::Sqrt, d, x)?,
-            Un::Round => self.a.round(d, x)?,
-            Un::ToInt => self.a.op2(Op2::ToInt, d, x)?,
-            _ => self.a.op2(Op2::ToFloat, d, x)?,
+            Un::Sqrt => self.asm.op2(Op2::Sqrt, d, x)?,
+            Un::Round => self.asm.round(d, x)?,
+            Un::ToInt => self.asm.op2(Op2::ToInt, d, x)?,
+            _ => self.asm.op2(Op2::ToFloat, d, x)?,
         }
         Ok(Loc::Reg(d))
     }
@@ -357,7 +368,7 @@ impl Emit<'_> {
         if let (Some(d), true) = (ends(live, c), c != a && c != b) {
             let (x, temporary) = self.register(a, live)?;
             let y = self.rm(b, live)?;
-            self.a.op3(Op3::Fma231, d, x, y)?;
+            self.asm.op3(Op3::Fma231, d, x, y)?;
             live.free.extend(temporary);
             live.release(at, [a, b].into_iter());
             return Ok(Loc::Reg(d));
@@ -366,7 +377,7 @@ impl Emit<'_> {
             if let (Some(d), true) = (ends(live, first), first != other && first != c) {
                 let (x, temporary) = self.register(other, live)?;
                 let z = self.rm(c, live)?;
-                self.a.op3(Op3::Fma213, d, x, z)?;
+                self.asm.op3(Op3::Fma213, d, x, z)?;
                 live.free.extend(temporary);
                 live.release(at, [other, c].into_iter().filter(|r| *r != first));
                 return Ok(Loc::Reg(d));
@@ -374,10 +385,10 @@ impl Emit<'_> {
         }
         let d = live.take()?;
         let z = self.rm(c, live)?;
-        self.a.op2(Op2::Move, d, z)?;
+        self.asm.op2(Op2::Move, d, z)?;
         let (x, temporary) = self.register(a, live)?;
         let y = self.rm(b, live)?;
-        self.a.op3(Op3::Fma231, d, x, y)?;
+        self.asm.op3(Op3::Fma231, d, x, y)?;
         self.done(at, inst, temporary, live);
         Ok(Loc::Reg(d))
     }
@@ -391,7 +402,7 @@ impl Emit<'_> {
         ty: Ty,
         live: &mut Live<'_>,
     ) -> Result<Loc, Refused> {
-        // Ints have but "equal" and "greater".
+        // The instructions compare integers for "equal" and "greater" only.
         let (a, b) = if ty != Ty::F && matches!(op, Cmp::Lt | Cmp::Ge) { (b, a) } else { (a, b) };
         let (x, temporary) = self.register(a, live)?;
         let y = self.rm(b, live)?;
@@ -407,12 +418,12 @@ impl Emit<'_> {
                 Cmp::Gt => 0x1e,
                 Cmp::Ge => 0x1d,
             };
-            self.a.compare(d, x, y, predicate)?;
+            self.asm.compare(d, x, y, predicate)?;
         } else {
-            self.a.compare_ints(d, x, y, !matches!(op, Cmp::Eq | Cmp::Ne))?;
+            self.asm.compare_ints(d, x, y, !matches!(op, Cmp::Eq | Cmp::Ne))?;
             if matches!(op, Cmp::Ne | Cmp::Le | Cmp::Ge) {
-                let ones = self.a.constant(u32::MAX);
-                self.a.op3(Op3::Xor, d, d, ones)?;
+                let ones = self.asm.constant(u32::MAX);
+                self.asm.op3(Op3::Xor, d, d, ones)?;
             }
         }
         Ok(Loc::Reg(d))

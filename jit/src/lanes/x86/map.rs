@@ -1,16 +1,16 @@
 //! Rows: several vectors an iteration, then one, then a masked tail; reductions over all of them.
 
 use super::asm::{Mask, Op2, Op3, Rm, V};
-use super::body::{Count, Place, Tail};
+use super::body::{BodyPosition, ElementCount, Tail};
 use super::parts::Sums;
-use super::{Emit, Refused, Width};
-use crate::lanes::{Bin, Fold, Inst, Len, PART, Reg};
+use super::{Emitter, Refused, Width};
+use crate::lanes::{Bin, Inst, Len, PART, Reduce, Reg, RowReduction, ScalarOutput};
 use iced_x86::{Code, Instruction, MemoryOperand, Register};
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 
 /// What comes after each iteration of a loop, with the registers that are free there.
-type Behind<'f, 'p> = &'f mut dyn FnMut(&mut Emit<'p>, &[V]) -> Result<(), Refused>;
+type Behind<'f, 'p> = &'f mut dyn FnMut(&mut Emitter<'p>, &[V]) -> Result<(), Refused>;
 
 /// What an iteration adds to a reduction.
 enum Term {
@@ -21,17 +21,17 @@ enum Term {
 /// What the iterations of a map have in common.
 struct Row<'b> {
     body: &'b [Inst],
-    folds: &'b [(Fold, Reg, u16)],
+    reductions: &'b [RowReduction],
     bases: BTreeMap<u16, Register>,
     index: Register,
 }
 
-impl<'p> Emit<'p> {
-    /// Row scalars: whole vectors of equal lanes.
-    pub fn once(&mut self, body: &[Inst], outs: &[(Reg, u16)]) -> Result<(), Refused> {
+impl<'p> Emitter<'p> {
+    /// Emits a scalar statement. Its values are whole vectors of equal lanes.
+    pub fn scalars(&mut self, body: &[Inst], outs: &[ScalarOutput]) -> Result<(), Refused> {
         let bases = self.bases(body)?;
-        let mut free: Vec<V> = (0..self.a.width.registers()).rev().collect();
-        let place = Place {
+        let mut free: Vec<V> = (0..self.asm.width.registers()).rev().collect();
+        let place = BodyPosition {
             bases: &bases,
             index: None,
             plus: 0,
@@ -41,10 +41,10 @@ impl<'p> Emit<'p> {
             scalar: true,
             without: &[],
         };
-        let keep: Vec<Reg> = outs.iter().map(|o| o.0).collect();
+        let keep: Vec<Reg> = outs.iter().map(|output| output.value).collect();
         let values = self.body(body, &place, &keep, &mut free)?;
-        for ((_, slot), value) in outs.iter().zip(values) {
-            self.keep(*slot, value, &mut free)?;
+        for (output, value) in outs.iter().zip(values) {
+            self.keep(output.slot, value, &mut free)?;
         }
         Ok(())
     }
@@ -55,12 +55,12 @@ impl<'p> Emit<'p> {
             Rm::Reg(v) => v,
             m => {
                 let v = *free.last().ok_or_else(|| Refused("too few vector registers".into()))?;
-                self.a.op2(Op2::Move, v, m)?;
+                self.asm.op2(Op2::Move, v, m)?;
                 v
             }
         };
         let m = self.slot(slot);
-        self.a.store(m, v, 4, None)
+        self.asm.store(m, v, 4, None)
     }
 
     /// Registers for the pointers a body uses.
@@ -68,25 +68,26 @@ impl<'p> Emit<'p> {
         let mut bases = BTreeMap::new();
         for inst in body {
             let (Inst::Load { ptr, .. } | Inst::Store { ptr, .. }) = inst else { continue };
-            let (ptr, _) =
-                self.p.resolve(*ptr).ok_or_else(|| Refused("a pointer that is not there".into()))?;
-            if let Entry::Vacant(place) = bases.entry(ptr) {
-                place.insert(self.pointer(ptr)?);
+            let (arg, _) =
+                self.program.resolve(*ptr).ok_or_else(|| Refused("a pointer that is not there".into()))?;
+            if let Entry::Vacant(place) = bases.entry(arg) {
+                place.insert(self.pointer(arg)?);
             }
         }
         Ok(bases)
     }
 
-    pub fn map(&mut self, len: Len, body: &[Inst], folds: &[(Fold, Reg, u16)]) -> Result<(), Refused> {
+    pub fn map(&mut self, len: Len, body: &[Inst], reductions: &[RowReduction]) -> Result<(), Refused> {
         // Several accumulators hide the latency of a reduction; elements taken one by one hide it themselves.
         let several = body.len() <= 12 && !body.iter().any(apart);
-        let before = self.a.clone();
+        let before = self.asm.clone();
         let mut outcome = Err(Refused("nothing tried".into()));
-        // What does not fit into registers is tried with less in them.
+        // A map that needs too many registers is tried again without constants in registers, then with one
+        // accumulator for each reduction.
         for (many, hold) in [(4, true), (4, false), (1, true), (1, false)] {
             if many == 1 || several {
-                (self.a, self.used) = (before.clone(), 0);
-                outcome = self.passes(len, body, folds, many, hold);
+                (self.asm, self.used) = (before.clone(), 0);
+                outcome = self.passes(len, body, reductions, many, hold);
                 self.held.clear();
                 if outcome.is_ok() {
                     break;
@@ -96,8 +97,8 @@ impl<'p> Emit<'p> {
         outcome
     }
 
-    /// Takes what is the same for every element of a row into registers: as memory operands they would take
-    /// as many loads as the elements.
+    /// Loads the values that are the same for every element of a row into registers. As memory operands they
+    /// would be loaded for each vector.
     fn hold(&mut self, body: &[Inst], free: &mut Vec<V>) -> Result<(), Refused> {
         let mut wanted: Vec<Reg> =
             body.iter().flat_map(Inst::operands).filter(|r| constant(&body[*r as usize])).collect();
@@ -108,14 +109,14 @@ impl<'p> Emit<'p> {
             match body[r as usize] {
                 Inst::Slot(s, _) => {
                     let m = self.slot(s);
-                    self.a.op2(Op2::Move, v, Rm::Mem(m))?;
+                    self.asm.op2(Op2::Move, v, Rm::Mem(m))?;
                 }
                 Inst::Float(bits) => self.hold_bits(v, bits)?,
                 Inst::Int(n) => self.hold_bits(v, n as u32)?,
                 Inst::ArgInt(Len::Const(n)) => self.hold_bits(v, n as i32 as u32)?,
                 Inst::ArgInt(Len::Arg(n)) => {
-                    let m = self.argument(self.p.ptrs + n);
-                    self.a.broadcast(v, m, 4)?;
+                    let m = self.argument(self.program.ptrs + n);
+                    self.asm.broadcast(v, m, 4)?;
                 }
                 _ => {}
             }
@@ -125,8 +126,8 @@ impl<'p> Emit<'p> {
     }
 
     fn hold_bits(&mut self, v: V, bits: u32) -> Result<(), Refused> {
-        let m = self.a.constant(bits);
-        self.a.op2(Op2::Move, v, m)
+        let m = self.asm.constant(bits);
+        self.asm.op2(Op2::Move, v, m)
     }
 
     /// Iterations of `many` vectors, then of one, then the tail; constants in registers if they are to be
@@ -135,20 +136,20 @@ impl<'p> Emit<'p> {
         &mut self,
         len: Len,
         body: &[Inst],
-        folds: &[(Fold, Reg, u16)],
+        reductions: &[RowReduction],
         many: i64,
         hold: bool,
     ) -> Result<(), Refused> {
         let index = self.general()?;
-        let row = Row { body, folds, bases: self.bases(body)?, index };
-        let mut free: Vec<V> = (0..self.a.width.registers()).rev().collect();
+        let row = Row { body, reductions, bases: self.bases(body)?, index };
+        let mut free: Vec<V> = (0..self.asm.width.registers()).rev().collect();
         let mut accs: Vec<Vec<V>> = Vec::new();
-        for _ in 0..if folds.is_empty() { 0 } else { many } {
+        for _ in 0..if reductions.is_empty() { 0 } else { many } {
             let mut set = Vec::new();
-            for (k, ..) in folds {
+            for reduction in reductions {
                 let v = free.pop().ok_or_else(|| Refused("too few vector registers".into()))?;
-                let identity = self.a.constant(k.identity());
-                self.a.op2(Op2::Move, v, identity)?;
+                let identity = self.asm.constant(reduction.how.identity());
+                self.asm.op2(Op2::Move, v, identity)?;
                 set.push(v);
             }
             accs.push(set);
@@ -158,12 +159,13 @@ impl<'p> Emit<'p> {
         }
         self.push(Instruction::with2(Code::Mov_r32_imm32, narrow(index), 0))?;
         let count = match len {
-            Len::Const(n) => Count::Known(n),
-            Len::Arg(i) => Count::Register(self.integer(i)?),
+            Len::Const(n) => ElementCount::Known(n),
+            Len::Arg(i) => ElementCount::Register(self.integer(i)?),
             Len::Local(local) => local.unbound(),
         };
-        let summed: Vec<usize> = (0..folds.len()).filter(|j| folds[*j].0 == Fold::Sum).collect();
-        let iteration = many * self.a.width.lanes();
+        let summed: Vec<usize> =
+            (0..reductions.len()).filter(|j| reductions[*j].how == Reduce::Sum).collect();
+        let iteration = many * self.asm.width.lanes();
         let sums = Sums::of(len, iteration, summed.len());
         let helpers = |free: &[V]| match free {
             [.., a, b] => Ok((*a, *b)),
@@ -171,38 +173,38 @@ impl<'p> Emit<'p> {
             _ => Err(Refused("too few vector registers".into())),
         };
         self.begin_totals(sums, helpers(&free)?.0)?;
-        self.iterations(&row, &count, many, &accs, &mut free, &mut |e, free| {
+        self.iterations(&row, &count, many, &accs, &mut free, &mut |emitter, free| {
             let helpers = helpers(free)?;
-            e.at_parts(sums, (row.index, PART * iteration), |e| {
+            emitter.at_parts(sums, (row.index, PART * iteration), |emitter| {
                 for (n, j) in summed.iter().enumerate() {
                     for set in &accs[1..] {
-                        e.a.op3(Op3::Add, accs[0][*j], accs[0][*j], Rm::Reg(set[*j]))?;
-                        e.a.op3(Op3::Xor, set[*j], set[*j], Rm::Reg(set[*j]))?;
+                        emitter.asm.op3(Op3::Add, accs[0][*j], accs[0][*j], Rm::Reg(set[*j]))?;
+                        emitter.asm.op3(Op3::Xor, set[*j], set[*j], Rm::Reg(set[*j]))?;
                     }
-                    e.add_part(sums, accs[0][*j], n, helpers)?;
+                    emitter.add_part(sums, accs[0][*j], n, helpers)?;
                 }
                 Ok(())
             })
         })?;
         for u in 1..accs.len() {
-            for (j, (k, ..)) in folds.iter().enumerate() {
+            for (j, reduction) in reductions.iter().enumerate() {
                 let (d, x) = (accs[0][j], accs[u][j]);
-                self.combine(*k, d, x, None, &mut free)?;
+                self.combine(reduction.how, d, x, None, &mut free)?;
                 free.push(x);
             }
         }
         // A known number of elements that whole iterations use up leaves nothing for single vectors.
-        let lanes = self.a.width.lanes();
-        if many > 1 && !matches!(count, Count::Known(n) if n % (many * lanes) < lanes) {
+        let lanes = self.asm.width.lanes();
+        if many > 1 && !matches!(count, ElementCount::Known(n) if n % (many * lanes) < lanes) {
             self.iterations(&row, &count, 1, &accs, &mut free, &mut |_, _| Ok(()))?;
         }
         self.tail(&row, &count, &accs, &mut free)?;
         let last: Vec<V> = summed.iter().map(|j| accs[0][*j]).collect();
         self.add_totals(sums, &last, helpers(&free)?)?;
-        for (j, (k, _, slot)) in folds.iter().enumerate() {
-            self.across(*k, accs[0][j], &mut free)?;
-            let m = self.slot(*slot);
-            self.a.store(m, accs[0][j], 4, None)?;
+        for (j, reduction) in reductions.iter().enumerate() {
+            self.across(reduction.how, accs[0][j], &mut free)?;
+            let m = self.slot(reduction.slot);
+            self.asm.store(m, accs[0][j], 4, None)?;
         }
         Ok(())
     }
@@ -212,47 +214,49 @@ impl<'p> Emit<'p> {
     fn iterations(
         &mut self,
         row: &Row<'_>,
-        count: &Count,
+        count: &ElementCount,
         vectors: i64,
         accs: &[Vec<V>],
         free: &mut Vec<V>,
         behind: Behind<'_, 'p>,
     ) -> Result<(), Refused> {
-        let step = vectors * self.a.width.lanes();
-        let top = self.a.label();
+        let step = vectors * self.asm.width.lanes();
+        let top = self.asm.label();
         let limit = match count {
-            Count::Known(n) if *n < step => return Ok(()),
-            Count::Known(n) => Count::Known(n / step * step),
-            Count::Register(n) => {
+            ElementCount::Known(n) if *n < step => return Ok(()),
+            ElementCount::Known(n) => ElementCount::Known(n / step * step),
+            ElementCount::Register(n) => {
                 let limit = self.general()?;
                 self.push(Instruction::with2(Code::Mov_r64_rm64, limit, *n))?;
                 self.push(Instruction::with2(Code::And_rm64_imm32, limit, -step as i32))?;
-                Count::Register(limit)
+                ElementCount::Register(limit)
             }
         };
-        let after = self.a.label();
-        if let Count::Register(limit) = limit {
+        let after = self.asm.label();
+        if let ElementCount::Register(limit) = limit {
             self.push(Instruction::with2(Code::Cmp_r64_rm64, row.index, limit))?;
             self.push(Instruction::with_branch(Code::Jge_rel32_64, after))?;
         }
-        self.a.place(top);
+        self.asm.place(top);
         for u in 0..vectors {
-            let plus = u * self.a.width.lanes();
+            let plus = u * self.asm.width.lanes();
             self.iteration(row, plus, None, accs.get(u as usize), free)?;
         }
         self.push(Instruction::with2(Code::Add_rm64_imm32, row.index, step as i32))?;
         behind(self, free)?;
         match limit {
-            Count::Known(n) => self.push(Instruction::with2(
+            ElementCount::Known(n) => self.push(Instruction::with2(
                 Code::Cmp_rm64_imm32,
                 row.index,
                 i32::try_from(n).map_err(|_| Refused("a row beyond 31 bits".into()))?,
             ))?,
-            Count::Register(limit) => self.push(Instruction::with2(Code::Cmp_r64_rm64, row.index, limit))?,
+            ElementCount::Register(limit) => {
+                self.push(Instruction::with2(Code::Cmp_r64_rm64, row.index, limit))?
+            }
         }
         self.push(Instruction::with_branch(Code::Jl_rel32_64, top))?;
-        self.a.place(after);
-        if matches!(limit, Count::Register(_)) {
+        self.asm.place(after);
+        if matches!(limit, ElementCount::Register(_)) {
             self.used -= 1;
         }
         Ok(())
@@ -262,18 +266,18 @@ impl<'p> Emit<'p> {
     fn tail(
         &mut self,
         row: &Row<'_>,
-        count: &Count,
+        count: &ElementCount,
         accs: &[Vec<V>],
         free: &mut Vec<V>,
     ) -> Result<(), Refused> {
-        let lanes = self.a.width.lanes();
-        let after = self.a.label();
+        let lanes = self.asm.width.lanes();
+        let after = self.asm.label();
         let tail = match count {
-            Count::Known(n) if n % lanes == 0 => return Ok(()),
-            Count::Known(n) => {
-                Tail { mask: self.known_mask(n % lanes, free)?, count: Count::Known(n % lanes) }
+            ElementCount::Known(n) if n % lanes == 0 => return Ok(()),
+            ElementCount::Known(n) => {
+                Tail { mask: self.known_mask(n % lanes, free)?, count: ElementCount::Known(n % lanes) }
             }
-            Count::Register(n) => {
+            ElementCount::Register(n) => {
                 let used = self.used;
                 let (remainder, help) = (self.general()?, self.general()?);
                 self.push(Instruction::with2(Code::Mov_r64_rm64, remainder, *n))?;
@@ -281,20 +285,20 @@ impl<'p> Emit<'p> {
                 self.push(Instruction::with_branch(Code::Jle_rel32_64, after))?;
                 let mask = self.run_time_mask(remainder, help, free)?;
                 self.used = used;
-                Tail { mask, count: Count::Register(*n) }
+                Tail { mask, count: ElementCount::Register(*n) }
             }
         };
         self.iteration(row, 0, Some(tail), accs.first(), free)?;
         if let Mask::Vector(v) = tail.mask {
             free.push(v);
         }
-        self.a.place(after);
+        self.asm.place(after);
         Ok(())
     }
 
     /// A mask of the first `n` lanes.
     pub fn known_mask(&mut self, n: i64, free: &mut Vec<V>) -> Result<Mask, Refused> {
-        match self.a.width {
+        match self.asm.width {
             Width::Z => {
                 let used = self.used;
                 let r = narrow(self.general()?);
@@ -305,9 +309,9 @@ impl<'p> Emit<'p> {
             }
             Width::Y => {
                 let data = (0..8).map(|i| if i < n { u32::MAX } else { 0 }).collect();
-                let label = self.a.pooled(data);
+                let label = self.asm.pooled(data);
                 let v = free.pop().ok_or_else(|| Refused("too few vector registers".into()))?;
-                self.a.load(
+                self.asm.load(
                     v,
                     MemoryOperand::with_base_displ_size(Register::RIP, label as i64, 8),
                     4,
@@ -325,7 +329,7 @@ impl<'p> Emit<'p> {
         help: Register,
         free: &mut Vec<V>,
     ) -> Result<Mask, Refused> {
-        match self.a.width {
+        match self.asm.width {
             Width::Z => {
                 let (remainder, help) = (narrow(remainder), narrow(help));
                 self.push(Instruction::with2(Code::Mov_r32_imm32, help, -1))?;
@@ -334,13 +338,13 @@ impl<'p> Emit<'p> {
                 Ok(Mask::K(Register::K1))
             }
             Width::Y => {
-                // A window into eight set and eight clear lanes.
-                let label = self.a.pooled((0..16).map(|i| if i < 8 { u32::MAX } else { 0 }).collect());
+                // The mask is eight lanes of a table of eight set and eight clear ones.
+                let label = self.asm.pooled((0..16).map(|i| if i < 8 { u32::MAX } else { 0 }).collect());
                 let table = MemoryOperand::with_base_displ_size(Register::RIP, label as i64, 8);
                 self.push(Instruction::with2(Code::Lea_r64_m, help, table))?;
                 self.push(Instruction::with1(Code::Neg_rm64, remainder))?;
                 let v = free.pop().ok_or_else(|| Refused("too few vector registers".into()))?;
-                self.a.load(
+                self.asm.load(
                     v,
                     MemoryOperand::with_base_index_scale_displ_size(help, remainder, 4, 32, 1),
                     4,
@@ -361,17 +365,19 @@ impl<'p> Emit<'p> {
         free: &mut Vec<V>,
     ) -> Result<(), Refused> {
         let mask = tail.map(|t| t.mask);
-        // A sum of products that nobody else reads adds them as it multiplies; AVX2 has no mask for that.
-        let term = |fold: Fold, r: Reg| match (fold, row.body[r as usize], mask) {
-            (_, _, Some(Mask::Vector(_))) => Term::Value(r),
-            (Fold::Sum, Inst::Bin(Bin::Mul, a, b), _) if readers(row, r) == 1 => Term::Product(a, b),
-            _ => Term::Value(r),
-        };
-        let terms: Vec<Term> = row.folds.iter().map(|f| term(f.0, f.1)).collect();
-        let products = row.folds.iter().zip(&terms).filter(|(_, t)| matches!(t, Term::Product(..)));
-        let without: Vec<Reg> = products.map(|(f, _)| f.1).collect();
+        // Products that one sum alone reads are added to it by fused multiply-adds. AVX2 has no mask for
+        // these.
+        let term =
+            |RowReduction { how, value: r, .. }: &RowReduction| match (how, row.body[*r as usize], mask) {
+                (_, _, Some(Mask::Vector(_))) => Term::Value(*r),
+                (Reduce::Sum, Inst::Bin(Bin::Mul, a, b), _) if readers(row, *r) == 1 => Term::Product(a, b),
+                _ => Term::Value(*r),
+            };
+        let terms: Vec<Term> = row.reductions.iter().map(term).collect();
+        let products = row.reductions.iter().zip(&terms).filter(|(_, t)| matches!(t, Term::Product(..)));
+        let without: Vec<Reg> = products.map(|(reduction, _)| reduction.value).collect();
         let index = Some(row.index);
-        let place = Place {
+        let place = BodyPosition {
             bases: &row.bases,
             index,
             plus,
@@ -389,19 +395,19 @@ impl<'p> Emit<'p> {
         let values = self.body(row.body, &place, &keep, free)?;
         let Some(accs) = accs else { return Ok(()) };
         let mut back: Vec<V> = Vec::new();
-        for (n, (((k, ..), d), term)) in row.folds.iter().zip(accs).zip(&terms).enumerate() {
+        for (n, ((reduction, d), term)) in row.reductions.iter().zip(accs).zip(&terms).enumerate() {
             let x = match values[2 * n] {
                 Rm::Reg(v) => v,
                 m => {
                     let v = free.pop().ok_or_else(|| Refused("too few vector registers".into()))?;
-                    self.a.op2(Op2::Move, v, m)?;
+                    self.asm.op2(Op2::Move, v, m)?;
                     back.push(v);
                     v
                 }
             };
             match term {
-                Term::Product(..) => self.a.op3_masked(Op3::Fma231, *d, x, values[2 * n + 1], mask)?,
-                Term::Value(_) => self.combine(*k, *d, x, mask, free)?,
+                Term::Product(..) => self.asm.op3_masked(Op3::Fma231, *d, x, values[2 * n + 1], mask)?,
+                Term::Value(_) => self.combine(reduction.how, *d, x, mask, free)?,
             }
         }
         back.extend(values.iter().filter_map(|x| if let Rm::Reg(v) = x { Some(*v) } else { None }));
@@ -412,15 +418,22 @@ impl<'p> Emit<'p> {
         Ok(())
     }
 
-    /// `d = fold(d, x)`, in the masked lanes only.
-    fn combine(&mut self, k: Fold, d: V, x: V, mask: Option<Mask>, free: &mut Vec<V>) -> Result<(), Refused> {
-        let op = match k {
-            Fold::Sum => Op3::Add,
-            Fold::Max | Fold::MaxNan => Op3::Max,
-            Fold::MinNan => Op3::Min,
-            Fold::ISum => Op3::IAdd,
-            Fold::IMax => Op3::IMax,
-            Fold::IMin => Op3::IMin,
+    /// Reduces `d` and `x` to `d`, in the masked lanes only.
+    fn combine(
+        &mut self,
+        how: Reduce,
+        d: V,
+        x: V,
+        mask: Option<Mask>,
+        free: &mut Vec<V>,
+    ) -> Result<(), Refused> {
+        let op = match how {
+            Reduce::Sum => Op3::Add,
+            Reduce::Max | Reduce::MaxNan => Op3::Max,
+            Reduce::MinNan => Op3::Min,
+            Reduce::ISum => Op3::IAdd,
+            Reduce::IMax => Op3::IMax,
+            Reduce::IMin => Op3::IMin,
         };
         let mut taken = Vec::new();
         let mut take = |free: &mut Vec<V>| {
@@ -429,32 +442,32 @@ impl<'p> Emit<'p> {
             Ok(v)
         };
         let x = if let Some(Mask::Vector(m)) = mask {
-            // Lanes outside of the mask get the value that changes nothing.
+            // Lanes outside of the mask get the identity of the reduction.
             let t = take(free)?;
-            let identity = self.a.constant(k.identity());
-            self.a.op2(Op2::Move, t, identity)?;
-            self.a.select(t, m, x, t)?;
+            let identity = self.asm.constant(how.identity());
+            self.asm.op2(Op2::Move, t, identity)?;
+            self.asm.select(t, m, x, t)?;
             t
         } else {
             x
         };
-        if matches!(k, Fold::MaxNan | Fold::MinNan) {
+        if matches!(how, Reduce::MaxNan | Reduce::MinNan) {
             let spoiled = (take(free)?, take(free)?);
-            self.a.keep_nan(op, d, x, mask, spoiled)?;
+            self.asm.keep_nan(op, d, x, mask, spoiled)?;
         } else {
-            // The value before the accumulator: a NaN among the values of a maximum is passed over.
-            self.a.op3_masked(op, d, x, Rm::Reg(d), mask)?;
+            // The value comes before the accumulator, so that a maximum passes over a NaN among the values.
+            self.asm.op3_masked(op, d, x, Rm::Reg(d), mask)?;
         }
         free.extend(taken);
         Ok(())
     }
 
     /// The reduction of all lanes, in every lane.
-    fn across(&mut self, k: Fold, d: V, free: &mut Vec<V>) -> Result<(), Refused> {
+    fn across(&mut self, how: Reduce, d: V, free: &mut Vec<V>) -> Result<(), Refused> {
         let t = free.pop().ok_or_else(|| Refused("too few vector registers".into()))?;
-        for step in 0..self.a.width.pick(3, 4) {
-            self.a.swap(t, d, step)?;
-            self.combine(k, d, t, None, free)?;
+        for step in 0..self.asm.width.pick(3, 4) {
+            self.asm.swap(t, d, step)?;
+            self.combine(how, d, t, None, free)?;
         }
         free.push(t);
         Ok(())
@@ -463,7 +476,12 @@ impl<'p> Emit<'p> {
 
 /// How many instructions and reductions read a register.
 fn readers(row: &Row<'_>, r: Reg) -> usize {
-    row.body.iter().flat_map(Inst::operands).chain(row.folds.iter().map(|f| f.1)).filter(|x| *x == r).count()
+    row.body
+        .iter()
+        .flat_map(Inst::operands)
+        .chain(row.reductions.iter().map(|reduction| reduction.value))
+        .filter(|x| *x == r)
+        .count()
 }
 
 /// Whether a register is the same for every element.

@@ -1,10 +1,10 @@
 //! Vector programs as AVX2 and AVX-512 code, from one description.
 //!
-//! Cranelift stops at 128 bits on x86-64; this is the second consumer of the
-//! same programs, for the innermost loops alone. No spilling (a program that
-//! needs more registers is refused, and the caller takes Cranelift's code), no
-//! scheduling, no common subexpressions. A function takes one argument, the
-//! address of its pointers and integers, 8 bytes each.
+//! Cranelift's vectors have at most 128 bits on x86-64. This back end compiles the same programs with wider
+//! ones. It never spills: it refuses a program that needs more registers than there are, and the caller
+//! takes Cranelift's code instead. It does not schedule instructions or look for common subexpressions.
+//!
+//! A function takes one argument, the address of its pointers and integers, which have 8 bytes each.
 
 mod asm;
 mod body;
@@ -20,43 +20,11 @@ pub mod verify;
 
 use crate::lanes::{Program, Reg, Stmt};
 use asm::Asm;
+pub use asm::{Refused, Width};
 use iced_x86::{Code, Instruction, MemoryOperand, Register};
 use std::collections::BTreeMap;
 
-/// The width of the vectors.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Width {
-    /// 256 bits: AVX2 and FMA.
-    Y,
-    /// 512 bits: AVX-512 F, BW, VL, DQ.
-    Z,
-}
-
-impl Width {
-    /// The first for 256 bits, the second for 512.
-    pub fn pick<T>(self, y: T, z: T) -> T {
-        match self {
-            Width::Y => y,
-            Width::Z => z,
-        }
-    }
-
-    /// f32 lanes of a register.
-    pub fn lanes(self) -> i64 {
-        self.pick(8, 16)
-    }
-
-    /// Vector registers.
-    pub fn registers(self) -> u8 {
-        self.pick(16, 32)
-    }
-}
-
-/// Why a program is not emitted: a form the emitter does not do, or too few registers.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Refused(pub String);
-
-/// The general registers for addresses and counters, those a callee must keep last.
+/// The general registers for addresses and counters. Those that a callee must keep come last.
 const GENERAL: [Register; 14] = [
     Register::RAX,
     Register::RCX,
@@ -77,11 +45,12 @@ const GENERAL: [Register; 14] = [
 const FREE: usize = 8;
 
 /// A function under construction.
-struct Emit<'p> {
-    a: Asm,
-    /// Products of bytes are summed four at a time.
+struct Emitter<'p> {
+    asm: Asm,
+    /// Whether the machine sums four products of bytes with one instruction.
     dots: bool,
-    p: &'p Program,
+    program: &'p Program,
+    /// General registers in use, and the most that were in use at a time.
     used: usize,
     most: usize,
     /// The registers that hold a body's constants while a row is worked on.
@@ -94,21 +63,22 @@ struct Emit<'p> {
 ///
 /// # Errors
 /// The program has a form that stays with Cranelift, or needs more registers than there are.
-pub fn emit(p: &Program, width: Width, dots: bool) -> Result<Vec<u8>, Refused> {
-    let (a, held, frame) = (Asm::new(width), BTreeMap::new(), i64::from(p.slots) * 64);
-    let mut e = Emit { a, dots: dots && width == Width::Z, p, used: 0, most: 0, held, frame };
-    for stmt in &p.stmts {
-        e.used = 0;
+pub fn emit(program: &Program, width: Width, dots: bool) -> Result<Vec<u8>, Refused> {
+    let (asm, held, frame) = (Asm::new(width), BTreeMap::new(), i64::from(program.slots) * 64);
+    let mut emitter =
+        Emitter { asm, dots: dots && width == Width::Z, program, used: 0, most: 0, held, frame };
+    for stmt in &program.stmts {
+        emitter.used = 0;
         match stmt {
-            Stmt::Once { body, outs } => e.once(body, outs)?,
-            Stmt::Map { len, body, folds } => e.map(*len, body, folds)?,
-            Stmt::Tile(tile) => e.tile(tile)?,
+            Stmt::Scalar { body, outs } => emitter.scalars(body, outs)?,
+            Stmt::Map { len, body, reductions } => emitter.map(*len, body, reductions)?,
+            Stmt::Tile(tile) => emitter.tile(tile)?,
         }
     }
-    let frame = i32::try_from(e.frame).map_err(|_| Refused("a frame beyond 31 bits".into()))?;
-    let made = |i: Result<Instruction, iced_x86::IcedError>| i.map_err(|e| Refused(e.to_string()));
+    let frame = i32::try_from(emitter.frame).map_err(|_| Refused("a frame beyond 31 bits".into()))?;
+    let made = |i: Result<Instruction, iced_x86::IcedError>| i.map_err(|error| Refused(error.to_string()));
     let (mut before, mut after) = (Vec::new(), Vec::new());
-    let saved = GENERAL.iter().take(e.most).skip(FREE);
+    let saved = GENERAL.iter().take(emitter.most).skip(FREE);
     for r in saved.clone() {
         before.push(made(Instruction::with1(Code::Push_r64, *r))?);
     }
@@ -122,10 +92,10 @@ pub fn emit(p: &Program, width: Width, dots: bool) -> Result<Vec<u8>, Refused> {
     // Dirty upper halves would slow every SSE instruction of Cranelift's code.
     after.push(Instruction::with(Code::VEX_Vzeroupper));
     after.push(Instruction::with(Code::Retnq));
-    e.a.assemble(&before, &after)
+    emitter.asm.assemble(&before, &after)
 }
 
-impl Emit<'_> {
+impl Emitter<'_> {
     /// A free general register.
     fn general(&mut self) -> Result<Register, Refused> {
         let r = GENERAL
@@ -138,7 +108,7 @@ impl Emit<'_> {
     }
 
     fn push(&mut self, i: Result<Instruction, iced_x86::IcedError>) -> Result<(), Refused> {
-        self.a.push(i.map_err(|e| Refused(e.to_string()))?);
+        self.asm.push(i.map_err(|error| Refused(error.to_string()))?);
         Ok(())
     }
 
@@ -157,7 +127,7 @@ impl Emit<'_> {
 
     /// Loads an integer argument into a register.
     fn integer(&mut self, i: u16) -> Result<Register, Refused> {
-        self.pointer(self.p.ptrs + i)
+        self.pointer(self.program.ptrs + i)
     }
 
     /// Where a row scalar is kept: a whole vector of equal lanes.

@@ -1,15 +1,53 @@
 //! Where a tile's operands are: addresses of the left operand's rows, of the right operand's panels, and of
 //! what is prefetched.
 
-use super::tile::Size;
-use super::{Emit, Refused};
+use super::asm::{Mask, V};
+use super::body::{ElementCount, Tail};
+use super::{Emitter, Refused, Width};
 use crate::lanes::{Len, PANEL, Prefetch, Tile, UNROLL};
 use iced_x86::{Code, Instruction, MemoryOperand, Register};
+
+/// The size of a tile in vector registers.
+#[derive(Clone, Copy)]
+pub struct TileSize {
+    /// Rows of accumulators.
+    pub rows: i64,
+    /// Vectors of a row of accumulators.
+    pub vectors: i64,
+    /// Columns of the last vector if it is not whole, else 0.
+    pub remainder: i64,
+}
+
+impl TileSize {
+    pub fn of(tile: &Tile, width: Width) -> TileSize {
+        let (cols, lanes) = (i64::from(tile.cols), width.lanes());
+        TileSize { rows: i64::from(tile.rows), vectors: (cols + lanes - 1) / lanes, remainder: cols % lanes }
+    }
+
+    pub fn accumulators(self) -> i64 {
+        self.rows * self.vectors
+    }
+
+    /// The register of the accumulator of a row and a vector: accumulators take the first registers.
+    pub fn accumulator(self, row: i64, vector: i64) -> V {
+        (row * self.vectors + vector) as V
+    }
+
+    /// The registers of all accumulators.
+    pub fn registers(self) -> std::ops::Range<V> {
+        0..self.accumulators() as V
+    }
+
+    /// The mask of the last vector as the epilogue takes it.
+    pub fn tail(self, mask: Option<Mask>) -> Option<Tail> {
+        mask.map(|mask| Tail { mask, count: ElementCount::Known(self.remainder) })
+    }
+}
 
 /// Where a row of the left operand begins.
 pub struct LeftRow {
     base: Register,
-    /// A stride to add, once or twice.
+    /// The register of a stride to add, and how many times: once or twice.
     index: Option<(Register, u32)>,
     displacement: i64,
 }
@@ -40,7 +78,7 @@ impl RightVector {
 }
 
 /// Where a tile's operands are.
-pub struct Operands {
+pub struct TileOperands {
     /// The rows of the left operand.
     pub rows: Vec<LeftRow>,
     /// The vectors of the right operand.
@@ -51,20 +89,20 @@ pub struct Operands {
     prefetch: Option<(Register, u8)>,
 }
 
-impl Emit<'_> {
+impl Emitter<'_> {
     /// Loads the addresses of a tile's operands; `panel` is the number of 32-bit rows of a panel.
-    pub fn operands(&mut self, tile: &Tile, size: Size, panel: Len) -> Result<Operands, Refused> {
+    pub fn operands(&mut self, tile: &Tile, size: TileSize, panel: Len) -> Result<TileOperands, Refused> {
         let prefetch = match tile.prefetch {
-            Some(Prefetch { ptr, lines }) if lines > 0 => Some((self.pointer(ptr)?, lines)),
+            Some(Prefetch { arg, lines }) if lines > 0 => Some((self.pointer(arg)?, lines)),
             _ => None,
         };
-        let mut operands = Operands { rows: Vec::new(), right: Vec::new(), moving: Vec::new(), prefetch };
+        let mut operands = TileOperands { rows: Vec::new(), right: Vec::new(), moving: Vec::new(), prefetch };
         self.left_rows(tile, size, &mut operands)?;
         self.panels(tile, size, panel, &mut operands)?;
         Ok(operands)
     }
 
-    fn left_rows(&mut self, tile: &Tile, size: Size, operands: &mut Operands) -> Result<(), Refused> {
+    fn left_rows(&mut self, tile: &Tile, size: TileSize, operands: &mut TileOperands) -> Result<(), Refused> {
         let first = self.pointer(tile.left)?;
         let term = 4 * tile.encoding.left_len(tile.encoding.unit());
         operands.moving.push((first, term));
@@ -101,11 +139,11 @@ impl Emit<'_> {
     fn panels(
         &mut self,
         tile: &Tile,
-        size: Size,
+        size: TileSize,
         panel: Len,
-        operands: &mut Operands,
+        operands: &mut TileOperands,
     ) -> Result<(), Refused> {
-        let lanes = self.a.width.lanes();
+        let lanes = self.asm.width.lanes();
         let row = 4 * PANEL * tile.encoding.panel_rows(tile.encoding.unit());
         let mut base = self.pointer(tile.right)?;
         operands.moving.push((base, row));
@@ -125,7 +163,7 @@ impl Emit<'_> {
                 Len::Arg(i) => {
                     if number != last {
                         let next = self.general()?;
-                        let length = self.argument(self.p.ptrs + i);
+                        let length = self.argument(self.program.ptrs + i);
                         self.push(Instruction::with2(Code::Mov_r64_rm64, next, length))?;
                         self.push(Instruction::with2(Code::Shl_rm64_imm8, next, 6))?;
                         self.push(Instruction::with2(Code::Add_r64_rm64, next, base))?;
@@ -141,7 +179,7 @@ impl Emit<'_> {
     }
 
     /// Prefetches what one iteration may, and moves the address on.
-    pub fn prefetch(&mut self, operands: &Operands) -> Result<(), Refused> {
+    pub fn prefetch(&mut self, operands: &TileOperands) -> Result<(), Refused> {
         let Some((address, lines)) = operands.prefetch else { return Ok(()) };
         for line in 0..i64::from(lines) {
             let at = MemoryOperand::with_base_displ(address, 64 * line);
@@ -151,7 +189,7 @@ impl Emit<'_> {
     }
 
     /// Moves the operands along the sum by `terms` terms or groups.
-    pub fn advance(&mut self, operands: &Operands, terms: i64) -> Result<(), Refused> {
+    pub fn advance(&mut self, operands: &TileOperands, terms: i64) -> Result<(), Refused> {
         for (register, bytes) in &operands.moving {
             self.push(Instruction::with2(Code::Add_rm64_imm32, *register, (terms * bytes) as i32))?;
         }

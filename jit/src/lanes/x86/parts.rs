@@ -2,30 +2,31 @@
 //! [`Total`](crate::lanes::Total) says.
 
 use super::asm::{ORDERED, Op2, Op3, Rm, V};
-use super::{Emit, Refused};
-use crate::lanes::{Fold, Len, PART, Parts, Program, Stmt};
+use super::{Emitter, Refused};
+use crate::lanes::{Len, PART, Parts, Program, Reduce, Stmt};
 use iced_x86::{Code, Instruction, MemoryOperand, Register};
 
 /// Bytes of the largest vector.
 const VECTOR: i64 = 64;
 
 /// Bytes of a program's frame at most: its row scalars, then the totals of one statement.
-pub fn frame(p: &Program) -> i64 {
-    let totals = p.stmts.iter().map(|s| match s {
-        Stmt::Once { .. } => 0,
-        Stmt::Map { folds, .. } => folds.iter().filter(|f| f.0 == Fold::Sum).count() as i64,
+pub fn frame(program: &Program) -> i64 {
+    let totals = program.stmts.iter().map(|stmt| match stmt {
+        Stmt::Scalar { .. } => 0,
+        Stmt::Map { reductions, .. } => {
+            reductions.iter().filter(|reduction| reduction.how == Reduce::Sum).count() as i64
+        }
         // At 256 bits a vector has 8 columns.
-        Stmt::Tile(t) => i64::from(t.rows) * (i64::from(t.cols) + 7) / 8,
+        Stmt::Tile(tile) => i64::from(tile.rows) * (i64::from(tile.cols) + 7) / 8,
     });
-    VECTOR * (i64::from(p.slots) + 2 * totals.max().unwrap_or(0))
+    VECTOR * (i64::from(program.slots) + 2 * totals.max().unwrap_or(0))
 }
 
 /// How the sums of a loop are made.
 #[derive(Clone, Copy)]
 pub struct Sums {
     parts: Parts,
-    /// The argument that tells how many iterations the loop has, and its value from which on there is a whole
-    /// part.
+    /// The argument that gives the length of the loop, and the least length with a whole part.
     least: Option<(u16, i64)>,
     count: usize,
 }
@@ -48,11 +49,11 @@ impl Sums {
     }
 }
 
-impl Emit<'_> {
+impl Emitter<'_> {
     /// Where total `n` is, and what it lost: all totals lie side by side, so that few lines of the cache hold
     /// them.
     fn total(&mut self, sums: Sums, n: usize) -> (Rm, Rm) {
-        let (first, bytes) = (VECTOR * i64::from(self.p.slots), self.a.width.lanes() * 4);
+        let (first, bytes) = (VECTOR * i64::from(self.program.slots), self.asm.width.lanes() * 4);
         let mut place = |n: usize| {
             let at = first + n as i64 * bytes;
             self.frame = self.frame.max(at + bytes);
@@ -74,7 +75,7 @@ impl Emit<'_> {
             _ if sums.whole() => Ok(()),
             None => code(self),
             Some((argument, least)) => {
-                let (after, used) = (self.a.label(), self.used);
+                let (after, used) = (self.asm.label(), self.used);
                 let n = self.integer(argument)?;
                 self.used = used;
                 let least =
@@ -82,28 +83,28 @@ impl Emit<'_> {
                 self.push(Instruction::with2(Code::Cmp_rm64_imm32, n, least))?;
                 self.push(Instruction::with_branch(Code::Jl_rel32_64, after))?;
                 code(self)?;
-                self.a.place(after);
+                self.asm.place(after);
                 Ok(())
             }
         }
     }
 
-    /// Begins the totals; spoils `zero`.
+    /// Begins the totals; overwrites `zero`.
     pub fn begin_totals(&mut self, sums: Sums, zero: V) -> Result<(), Refused> {
-        self.where_in_parts(sums, |e| {
-            e.a.op3(Op3::Xor, zero, zero, Rm::Reg(zero))?;
+        self.where_in_parts(sums, |emitter| {
+            emitter.asm.op3(Op3::Xor, zero, zero, Rm::Reg(zero))?;
             for n in 0..sums.count {
-                let (sum, lost) = e.total(sums, n);
-                e.write(sum, zero)?;
+                let (sum, lost) = emitter.total(sums, n);
+                emitter.write(sum, zero)?;
                 if sums.parts == Parts::Many {
-                    e.write(lost, zero)?;
+                    emitter.write(lost, zero)?;
                 }
             }
             Ok(())
         })
     }
 
-    /// Inside of a loop: where `counter` is a multiple of `every`, a power of two, `code` runs.
+    /// Emits `code` inside of a loop. It runs where `counter` is a multiple of `every`, a power of two.
     pub fn at_parts(
         &mut self,
         sums: Sums,
@@ -113,46 +114,46 @@ impl Emit<'_> {
         if sums.whole() {
             return Ok(());
         }
-        let after = self.a.label();
+        let after = self.asm.label();
         self.push(Instruction::with2(Code::Test_rm64_imm32, counter, (every - 1) as i32))?;
         self.push(Instruction::with_branch(Code::Jne_rel32_64, after))?;
         code(self)?;
-        self.a.place(after);
+        self.asm.place(after);
         Ok(())
     }
 
-    /// Adds a partial sum to its total and clears it; spoils the two others.
+    /// Adds a partial sum to its total and clears it; overwrites the two others.
     pub fn add_part(&mut self, sums: Sums, part: V, n: usize, (sum, change): (V, V)) -> Result<(), Refused> {
         let (total, lost) = self.total(sums, n);
         if sums.parts != Parts::Many {
-            self.a.op3(Op3::Add, part, part, total)?;
+            self.asm.op3(Op3::Add, part, part, total)?;
             self.write(total, part)?;
-            return self.a.op3(Op3::Xor, part, part, Rm::Reg(part));
+            return self.asm.op3(Op3::Xor, part, part, Rm::Reg(part));
         }
-        self.a.op3(Op3::Add, sum, part, total)?;
-        self.a.op3(Op3::Sub, change, sum, total)?;
+        self.asm.op3(Op3::Add, sum, part, total)?;
+        self.asm.op3(Op3::Sub, change, sum, total)?;
         self.write(total, sum)?;
-        self.a.op3(Op3::Sub, part, part, Rm::Reg(change))?;
-        self.a.op3(Op3::Add, part, part, lost)?;
+        self.asm.op3(Op3::Sub, part, part, Rm::Reg(change))?;
+        self.asm.op3(Op3::Add, part, part, lost)?;
         self.write(lost, part)?;
-        self.a.op3(Op3::Xor, part, part, Rm::Reg(part))
+        self.asm.op3(Op3::Xor, part, part, Rm::Reg(part))
     }
 
-    /// Makes last parts whole sums: those of the totals from the first on; spoils the two others.
+    /// Makes whole sums of the last parts by adding the totals, in order; overwrites the two others.
     pub fn add_totals(&mut self, sums: Sums, parts: &[V], (all, valid): (V, V)) -> Result<(), Refused> {
-        self.where_in_parts(sums, |e| {
+        self.where_in_parts(sums, |emitter| {
             for (n, part) in parts.iter().enumerate() {
-                let (total, lost) = e.total(sums, n);
+                let (total, lost) = emitter.total(sums, n);
                 if sums.parts != Parts::Many {
-                    e.a.op3(Op3::Add, *part, *part, total)?;
+                    emitter.asm.op3(Op3::Add, *part, *part, total)?;
                     continue;
                 }
-                e.a.op3(Op3::Add, all, *part, lost)?;
-                e.a.op3(Op3::Add, all, all, total)?;
-                e.a.op3(Op3::Add, *part, *part, total)?;
-                // What is lost is no number where a total is infinite.
-                e.a.compare(valid, all, Rm::Reg(all), ORDERED)?;
-                e.a.select(*part, valid, all, *part)?;
+                emitter.asm.op3(Op3::Add, all, *part, lost)?;
+                emitter.asm.op3(Op3::Add, all, all, total)?;
+                emitter.asm.op3(Op3::Add, *part, *part, total)?;
+                // What is lost is NaN where a total is infinite.
+                emitter.asm.compare(valid, all, Rm::Reg(all), ORDERED)?;
+                emitter.asm.select(*part, valid, all, *part)?;
             }
             Ok(())
         })
@@ -160,8 +161,8 @@ impl Emit<'_> {
 
     fn write(&mut self, to: Rm, v: V) -> Result<(), Refused> {
         match to {
-            Rm::Mem(m) => self.a.store(m, v, 4, None),
-            Rm::Reg(r) => self.a.op2(Op2::Move, r, Rm::Reg(v)),
+            Rm::Mem(m) => self.asm.store(m, v, 4, None),
+            Rm::Reg(r) => self.asm.op2(Op2::Move, r, Rm::Reg(v)),
         }
     }
 }

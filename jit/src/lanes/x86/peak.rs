@@ -1,4 +1,5 @@
-//! The most multiply-adds that vectors of a width do: as many accumulators as registers hold, and no memory.
+//! A loop that does as many multiply-adds as vectors of a width can: it has many accumulators and reads no
+//! memory.
 
 use super::asm::{Asm, Op2, Op3, Rm};
 use super::{Refused, Width};
@@ -6,7 +7,7 @@ use crate::lanes::Program;
 use iced_x86::{Code, Instruction, Register};
 
 /// Iterations of the loop in one call.
-const TURNS: i32 = 1000;
+const ITERATIONS: i32 = 1000;
 
 /// A function of no arguments, the program that [`super::verify`] knows it by, and the
 /// floating-point operations of a call.
@@ -14,24 +15,24 @@ const TURNS: i32 = 1000;
 /// # Errors
 /// An instruction cannot be encoded.
 pub fn multiply_adds(width: Width) -> Result<(Vec<u8>, Program, u64), Refused> {
-    // A latency of 4 or 5 cycles times two units needs 10 of them.
+    // Two units with a latency of 4 or 5 cycles need 10 accumulators to be busy.
     let (accumulators, factor, term) = width.pick((12, 12, 13), (28, 28, 29));
-    let made = |i: Result<Instruction, iced_x86::IcedError>| i.map_err(|e| Refused(e.to_string()));
-    let mut a = Asm::new(width);
-    // acc * 0.5 + 1 stays a normal number for ever.
+    let made = |i: Result<Instruction, iced_x86::IcedError>| i.map_err(|error| Refused(error.to_string()));
+    let mut asm = Asm::new(width);
+    // `acc * 0.5 + 1` is a normal number after any number of iterations.
     for (v, value) in (0..accumulators).map(|v| (v, 1.0f32)).chain([(factor, 0.5), (term, 1.0)]) {
-        let bits = a.constant(value.to_bits());
-        a.op2(Op2::Move, v, bits)?;
+        let bits = asm.constant(value.to_bits());
+        asm.op2(Op2::Move, v, bits)?;
     }
-    a.push(made(Instruction::with2(Code::Mov_r32_imm32, Register::EAX, TURNS))?);
-    let top = a.label();
-    a.place(top);
+    asm.push(made(Instruction::with2(Code::Mov_r32_imm32, Register::EAX, ITERATIONS))?);
+    let top = asm.label();
+    asm.place(top);
     for v in 0..accumulators {
-        a.op3(Op3::Fma213, v, factor, Rm::Reg(term))?;
+        asm.op3(Op3::Fma213, v, factor, Rm::Reg(term))?;
     }
-    a.push(made(Instruction::with1(Code::Dec_rm64, Register::RAX))?);
-    a.push(made(Instruction::with_branch(Code::Jne_rel32_64, top))?);
+    asm.push(made(Instruction::with1(Code::Dec_rm64, Register::RAX))?);
+    asm.push(made(Instruction::with_branch(Code::Jne_rel32_64, top))?);
     let after = [Instruction::with(Code::VEX_Vzeroupper), Instruction::with(Code::Retnq)];
-    let flops = TURNS as u64 * u64::from(accumulators) * width.lanes() as u64 * 2;
-    Ok((a.assemble(&[], &after)?, Program::default(), flops))
+    let flops = ITERATIONS as u64 * u64::from(accumulators) * width.lanes() as u64 * 2;
+    Ok((asm.assemble(&[], &after)?, Program::default(), flops))
 }

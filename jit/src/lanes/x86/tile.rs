@@ -2,54 +2,16 @@
 //! comes the epilogue.
 
 use super::asm::{Mask, Op2, Op3, Rm, Shift, V};
-use super::body::{Count, Tail};
-use super::operands::{LeftRow, Operands};
+use super::operands::{LeftRow, TileOperands, TileSize};
 use super::parts::Sums;
-use super::{Emit, Refused, Width};
+use super::{Emitter, Refused, Width};
 use crate::lanes::{Encoding, Len, PART, Tile, UNROLL};
 use iced_x86::{Code, Instruction, Register};
 
-/// The size of a tile in vector registers.
-#[derive(Clone, Copy)]
-pub struct Size {
-    /// Rows of accumulators.
-    pub rows: i64,
-    /// Vectors of a row of accumulators.
-    pub vectors: i64,
-    /// Columns of the last vector if it is not whole, else 0.
-    pub remainder: i64,
-}
-
-impl Size {
-    pub fn of(tile: &Tile, width: Width) -> Size {
-        let (cols, lanes) = (i64::from(tile.cols), width.lanes());
-        Size { rows: i64::from(tile.rows), vectors: (cols + lanes - 1) / lanes, remainder: cols % lanes }
-    }
-
-    pub fn accumulators(self) -> i64 {
-        self.rows * self.vectors
-    }
-
-    /// The register of the accumulator of a row and a vector: accumulators take the first registers.
-    pub fn accumulator(self, row: i64, vector: i64) -> V {
-        (row * self.vectors + vector) as V
-    }
-
-    /// The registers of all accumulators.
-    pub fn registers(self) -> std::ops::Range<V> {
-        0..self.accumulators() as V
-    }
-
-    /// The mask of the last vector as the epilogue takes it.
-    pub fn tail(self, mask: Option<Mask>) -> Option<Tail> {
-        mask.map(|mask| Tail { mask, count: Count::Known(self.remainder) })
-    }
-}
-
 /// A tile of floats whose sums are being made.
 struct Floats {
-    size: Size,
-    operands: Operands,
+    size: TileSize,
+    operands: TileOperands,
     /// The lanes of the last vector, if it is not whole.
     mask: Option<Mask>,
     /// Adds one product to an accumulator.
@@ -94,11 +56,11 @@ impl Halves {
     }
 }
 
-impl Emit<'_> {
+impl Emitter<'_> {
     /// Emits a tile: its sums, then its body for each accumulator.
     pub fn tile(&mut self, tile: &Tile) -> Result<(), Refused> {
         let encoding = tile.encoding;
-        if encoding == Encoding::Pairs && self.a.width == Width::Y {
+        if encoding == Encoding::Pairs && self.asm.width == Width::Y {
             return Err(Refused("products of bf16 at 256 bits".into()));
         }
         let rows = |k: Len| match (k, encoding) {
@@ -131,8 +93,8 @@ impl Emit<'_> {
 
     /// Gives out the registers of a tile, loads its addresses and clears its accumulators.
     fn begin_floats(&mut self, tile: &Tile, k: Len, panel: Len) -> Result<Floats, Refused> {
-        let (size, in_halves) = (Size::of(tile, self.a.width), tile.encoding == Encoding::Halves);
-        let (accumulators, all) = (size.accumulators(), i64::from(self.a.width.registers()));
+        let (size, in_halves) = (TileSize::of(tile, self.asm.width), tile.encoding == Encoding::Halves);
+        let (accumulators, all) = (size.accumulators(), i64::from(self.asm.width.registers()));
         let masks = i64::from(size.remainder > 0);
         // A tile of several rows holds the vectors of the right operand. One row reads whole ones from
         // memory.
@@ -153,8 +115,8 @@ impl Emit<'_> {
         let hold_all = accumulators + 4 + 2 * size.vectors <= all;
         let halves = in_halves.then(|| Halves::new(&mut spare, hold_all, size.vectors));
         if let Some(h) = &halves {
-            let upper = self.a.constant(0xffff_0000);
-            self.a.op2(Op2::Move, h.upper, upper)?;
+            let upper = self.asm.constant(0xffff_0000);
+            self.asm.op2(Op2::Move, h.upper, upper)?;
         }
         let sums = Sums::of(k, UNROLL, accumulators as usize);
         let helpers = match (&halves, spare.as_slice()) {
@@ -169,13 +131,13 @@ impl Emit<'_> {
     }
 
     /// Sets the accumulators to 0.
-    pub fn clear(&mut self, size: Size) -> Result<(), Refused> {
-        size.registers().try_for_each(|i| self.a.op3(Op3::Xor, i, i, Rm::Reg(i)))
+    pub fn clear(&mut self, size: TileSize) -> Result<(), Refused> {
+        size.registers().try_for_each(|i| self.asm.op3(Op3::Xor, i, i, Rm::Reg(i)))
     }
 
     /// The mask of a last vector that is not whole. A tile that begins inside of a panel has nothing to read
     /// after its last column.
-    pub fn remainder_mask(&mut self, size: Size, spare: &mut Vec<V>) -> Result<Option<Mask>, Refused> {
+    pub fn remainder_mask(&mut self, size: TileSize, spare: &mut Vec<V>) -> Result<Option<Mask>, Refused> {
         if size.remainder == 0 { Ok(None) } else { self.known_mask(size.remainder, spare).map(Some) }
     }
 
@@ -183,11 +145,11 @@ impl Emit<'_> {
     fn known_sum(&mut self, floats: &Floats, rows: i64) -> Result<(), Refused> {
         let iterations = rows / UNROLL;
         if iterations > 0 {
-            let top = self.a.label();
+            let top = self.asm.label();
             let iterations = i32::try_from(iterations).map_err(|_| Refused("a sum beyond 31 bits".into()))?;
             let counter = floats.counter.full_register32();
             self.push(Instruction::with2(Code::Mov_r32_imm32, counter, iterations))?;
-            self.a.place(top);
+            self.asm.place(top);
             self.unrolled(floats)?;
             self.count_down(floats.counter, top)?;
         }
@@ -198,8 +160,8 @@ impl Emit<'_> {
     fn run_time_sum(&mut self, floats: &Floats, argument: u16) -> Result<(), Refused> {
         let counter = floats.counter;
         for unrolled in [true, false] {
-            let (top, after) = (self.a.label(), self.a.label());
-            let rows = self.argument(self.p.ptrs + argument);
+            let (top, after) = (self.asm.label(), self.asm.label());
+            let rows = self.argument(self.program.ptrs + argument);
             self.push(Instruction::with2(Code::Mov_r64_rm64, counter, rows))?;
             if unrolled {
                 self.push(Instruction::with2(Code::Sar_rm64_imm8, counter, 2))?;
@@ -208,7 +170,7 @@ impl Emit<'_> {
             }
             self.push(Instruction::with2(Code::Test_rm64_r64, counter, counter))?;
             self.push(Instruction::with_branch(Code::Jle_rel32_64, after))?;
-            self.a.place(top);
+            self.asm.place(top);
             if unrolled {
                 self.unrolled(floats)?;
             } else {
@@ -216,7 +178,7 @@ impl Emit<'_> {
                 self.advance(&floats.operands, 1)?;
             }
             self.count_down(counter, top)?;
-            self.a.place(after);
+            self.asm.place(after);
         }
         Ok(())
     }
@@ -232,13 +194,13 @@ impl Emit<'_> {
     /// Adds the accumulators to their totals where a part of the sums ends.
     pub fn add_parts(
         &mut self,
-        size: Size,
+        size: TileSize,
         sums: Sums,
         counter: Register,
         helpers: (V, V),
     ) -> Result<(), Refused> {
-        self.at_parts(sums, (counter, PART), |e| {
-            size.registers().try_for_each(|i| e.add_part(sums, i, usize::from(i), helpers))
+        self.at_parts(sums, (counter, PART), |emitter| {
+            size.registers().try_for_each(|i| emitter.add_part(sums, i, usize::from(i), helpers))
         })
     }
 
@@ -256,18 +218,18 @@ impl Emit<'_> {
         let (right, first) = (&floats.operands.right, floats.first_held);
         for (v, vector) in right.iter().enumerate().skip(first) {
             let mask = if v + 1 == right.len() { floats.mask } else { None };
-            self.a.load(floats.spare[v - first], vector.at(u), 4, mask)?;
+            self.asm.load(floats.spare[v - first], vector.at(u), 4, mask)?;
         }
         let lefts = &floats.spare[right.len() - first..];
         for (r, row) in floats.operands.rows.iter().enumerate() {
             let x = lefts[r % lefts.len().min(4)];
-            self.a.broadcast(x, row.at(u * 4), 4)?;
+            self.asm.broadcast(x, row.at(u * 4), 4)?;
             for (v, vector) in right.iter().enumerate() {
                 let y = match v.checked_sub(first) {
                     Some(held) => Rm::Reg(floats.spare[held]),
                     None => Rm::Mem(vector.at(u)),
                 };
-                self.a.op3(floats.multiply_add, floats.size.accumulator(r as i64, v as i64), x, y)?;
+                self.asm.op3(floats.multiply_add, floats.size.accumulator(r as i64, v as i64), x, y)?;
             }
         }
         Ok(())
@@ -276,8 +238,9 @@ impl Emit<'_> {
     /// Adds two terms to each sum: the lower and the upper halves of row `u` of the panels.
     fn halves(&mut self, floats: &Floats, halves: &Halves, u: i64) -> Result<(), Refused> {
         let right = &floats.operands.right;
-        let left =
-            |e: &mut Self, row: &LeftRow, half: i64| e.a.broadcast(halves.left, row.at(u * 8 + half * 4), 4);
+        let left = |emitter: &mut Self, row: &LeftRow, half: i64| {
+            emitter.asm.broadcast(halves.left, row.at(u * 8 + half * 4), 4)
+        };
         // All vectors at once, or one after another.
         let step = halves.vectors.len().max(1);
         for first in (0..right.len()).step_by(step) {
@@ -291,7 +254,7 @@ impl Emit<'_> {
                     for (v, (low, high)) in at_hand.clone().zip(&halves.vectors) {
                         let x = if half == 0 { *low } else { *high };
                         let acc = floats.size.accumulator(r as i64, v as i64);
-                        self.a.op3(Op3::Fma231, acc, halves.left, Rm::Reg(x))?;
+                        self.asm.op3(Op3::Fma231, acc, halves.left, Rm::Reg(x))?;
                     }
                 }
             }
@@ -309,8 +272,8 @@ impl Emit<'_> {
     ) -> Result<(), Refused> {
         let right = &floats.operands.right;
         let mask = if v + 1 == right.len() { floats.mask } else { None };
-        self.a.load(low, right[v].at(u), 4, mask)?;
-        self.a.op3(Op3::And, high, halves.upper, Rm::Reg(low))?;
-        self.a.shift(Shift::Left, low, low, 16)
+        self.asm.load(low, right[v].at(u), 4, mask)?;
+        self.asm.op3(Op3::And, high, halves.upper, Rm::Reg(low))?;
+        self.asm.shift(Shift::Left, low, low, 16)
     }
 }

@@ -10,7 +10,7 @@ use cranelift::codegen::ir::Value;
 use cranelift::prelude::*;
 
 /// A block of queries of a head.
-pub struct Block<'a> {
+pub struct QueryBlock<'a> {
     head: &'a Head<'a>,
     queries: Span,
     /// The keys that any of them sees, and as whole panels.
@@ -18,9 +18,9 @@ pub struct Block<'a> {
     panels: Span,
 }
 
-impl<'a> Block<'a> {
+impl<'a> QueryBlock<'a> {
     /// The block that begins with this query.
-    pub fn new(head: &'a Head<'a>, code: &mut FunctionCode<'_, '_>, first: Value) -> Block<'a> {
+    pub fn new(head: &'a Head<'a>, code: &mut FunctionCode<'_, '_>, first: Value) -> QueryBlock<'a> {
         let behind = code.add_imm(first, head.spec.block);
         let behind = code.min(behind, head.frame.queries);
         let last = code.add_imm(behind, -1);
@@ -28,7 +28,7 @@ impl<'a> Block<'a> {
         let first_panel = code.ins().band_imm_s(from, -PANEL);
         let panels = code.ceil_div(to, PANEL);
         let after_panels = code.mul_imm(panels, PANEL);
-        Block {
+        QueryBlock {
             head,
             queries: Span { from: first, to: behind },
             seen: Span { from, to },
@@ -83,7 +83,7 @@ impl<'a> Block<'a> {
 }
 
 /// The operands of the scores.
-struct Scores<'a>(&'a Block<'a>);
+struct Scores<'a>(&'a QueryBlock<'a>);
 
 impl Operands for Scores<'_> {
     fn left(&self, code: &mut FunctionCode<'_, '_>, query: Value, _terms: Encoding) -> Pointer {
@@ -108,7 +108,7 @@ impl Operands for Scores<'_> {
 
 /// The operands of the matmul with the values.
 struct Values<'a> {
-    block: &'a Block<'a>,
+    block: &'a QueryBlock<'a>,
     /// The keys that any query of the block sees.
     count: Value,
 }

@@ -4,7 +4,7 @@
 use super::Head;
 use crate::code::{FunctionCode, Pointer};
 use crate::lanes::x86::Width;
-use crate::lanes::{Bin, Fold, Inst, Len, Mem, PART, Program, Stmt, Ty};
+use crate::lanes::{Bin, Inst, Len, Mem, PART, Program, Reduce, RowReduction, ScalarOutput, Stmt, Ty};
 use crate::loops::address::{moved_floats, row_at};
 use crate::loops::nest::{Pointers, Pool, ProgramId, Span};
 use crate::loops::program::{InPlace, load, load_of, map, push, store, store_of};
@@ -43,12 +43,12 @@ fn places(machine: Machine) -> u16 {
 
 /// A program for rows at several places at once, and the same for one row.
 struct AtPlaces {
-    all: ProgramId<Rows>,
-    one: ProgramId<Rows>,
+    all: ProgramId<RowsAtPlaces>,
+    one: ProgramId<RowsAtPlaces>,
 }
 
 /// The programs of queries that are worked on one by one.
-pub struct Programs {
+pub struct FewPrograms {
     /// Rows done together.
     places: u16,
     scores: AtPlaces,
@@ -58,11 +58,11 @@ pub struct Programs {
     add_part: ProgramId<InPlace>,
 }
 
-impl Programs {
+impl FewPrograms {
     /// Adds the programs.
-    pub fn new(spec: &AttentionSpec, machine: Machine, pool: &mut Pool) -> Programs {
+    pub fn new(spec: &AttentionSpec, machine: Machine, pool: &mut Pool) -> FewPrograms {
         let places = places(machine);
-        Programs {
+        FewPrograms {
             places,
             scores: AtPlaces { all: pool.add(&scores(spec, places)), one: pool.add(&scores(spec, 1)) },
             clear: pool.add(&sums::clear(spec.width)),
@@ -74,7 +74,7 @@ impl Programs {
 }
 
 /// The pointers of [`scores`] and [`weighted`].
-struct Rows {
+struct RowsAtPlaces {
     /// The query, or the sums.
     single: Pointer,
     /// A key or a row of values at each place.
@@ -83,7 +83,7 @@ struct Rows {
     scores: Vec<Pointer>,
 }
 
-impl Pointers for Rows {
+impl Pointers for RowsAtPlaces {
     fn in_order(self) -> Vec<Pointer> {
         let mut all = vec![self.single];
         all.extend(self.rows);
@@ -92,47 +92,65 @@ impl Pointers for Rows {
     }
 }
 
-/// The program of these statements, with the pointers of [`Rows`].
+impl RowsAtPlaces {
+    const SINGLE: u16 = 0;
+
+    fn row(place: u16) -> u16 {
+        1 + place
+    }
+
+    fn score(place: u16, places: u16) -> u16 {
+        1 + places + place
+    }
+
+    /// The number of pointers.
+    fn count(places: u16) -> u16 {
+        1 + 2 * places
+    }
+}
+
+/// The program of these statements, with the pointers of [`RowsAtPlaces`].
 fn of_rows(places: u16, stmts: Vec<Stmt>) -> Program {
-    Program { ptrs: 1 + 2 * places, slots: places, stmts, ..Program::default() }
+    Program { ptrs: RowsAtPlaces::count(places), slots: places, stmts, ..Program::default() }
 }
 
 /// The scores of a query with the keys at each place.
 fn scores(spec: &AttentionSpec, places: u16) -> Program {
-    let (mut body, mut folds) = (Vec::new(), Vec::new());
-    let q = push(&mut body, load_of(0, Len::ONE, spec.q.mem));
+    let (mut body, mut reductions) = (Vec::new(), Vec::new());
+    let q = push(&mut body, load_of(RowsAtPlaces::SINGLE, Len::ONE, spec.q.mem));
     for i in 0..places {
-        let k = push(&mut body, load_of(1 + i, spec.k.step, spec.k.mem));
+        let k = push(&mut body, load_of(RowsAtPlaces::row(i), spec.k.step, spec.k.mem));
         let product = push(&mut body, Inst::Bin(Bin::Mul, q, k));
-        folds.push((Fold::Sum, product, i));
+        reductions.push(RowReduction { how: Reduce::Sum, value: product, slot: i });
     }
-    let dots = Stmt::Map { len: Len::Const(spec.width), body, folds };
+    let dots = Stmt::Map { len: Len::Const(spec.width), body, reductions };
     let mut body = Vec::new();
     let scale = push(&mut body, Inst::Float(spec.scale));
     for i in 0..places {
         let dot = push(&mut body, Inst::Slot(i, Ty::F));
         let value = push(&mut body, Inst::Bin(Bin::Mul, dot, scale));
-        push(&mut body, store_of(1 + places + i, Len::ZERO, Mem::F32, value));
+        push(&mut body, store_of(RowsAtPlaces::score(i, places), Len::ZERO, Mem::F32, value));
     }
-    of_rows(places, vec![dots, Stmt::Once { body, outs: Vec::new() }])
+    of_rows(places, vec![dots, Stmt::Scalar { body, outs: Vec::new() }])
 }
 
 /// Adds the rows of values at each place, weighted by their scores, to the sums.
 fn weighted(spec: &AttentionSpec, places: u16) -> Program {
     let (mut body, mut outs) = (Vec::new(), Vec::new());
     for i in 0..places {
-        outs.push((push(&mut body, load_of(1 + places + i, Len::ZERO, Mem::F32)), i));
+        let value = push(&mut body, load_of(RowsAtPlaces::score(i, places), Len::ZERO, Mem::F32));
+        outs.push(ScalarOutput { value, slot: i });
     }
-    let weights = Stmt::Once { body, outs };
+    let weights = Stmt::Scalar { body, outs };
     let mut body = Vec::new();
-    let mut sum = load(&mut body, 0);
+    let mut sum = load(&mut body, RowsAtPlaces::SINGLE);
     for i in 0..places {
         let weight = push(&mut body, Inst::Slot(i, Ty::F));
-        let value = push(&mut body, load_of(1 + i, spec.v.step, spec.v.mem));
+        let value = push(&mut body, load_of(RowsAtPlaces::row(i), spec.v.step, spec.v.mem));
         sum = push(&mut body, Inst::Fma(weight, value, sum));
     }
-    store(&mut body, 0, sum);
-    of_rows(places, vec![weights, Stmt::Map { len: Len::Const(spec.width), body, folds: Vec::new() }])
+    store(&mut body, RowsAtPlaces::SINGLE, sum);
+    of_rows(places, vec![weights, Stmt::Map { len: Len::Const(spec.width), body, reductions: Vec::new() }])
 }
 
 /// The pointers of [`scaled`].
@@ -148,18 +166,24 @@ impl Pointers for Scaled {
     }
 }
 
+impl Scaled {
+    const RECIPROCAL: u16 = 0;
+    const SUMS: u16 = 1;
+    const OUT: u16 = 2;
+}
+
 /// The sums times the reciprocal of the weights' sum.
 fn scaled(spec: &AttentionSpec) -> Program {
     let (mut body, mut derived) = (Vec::new(), Vec::new());
-    let by = push(&mut body, load_of(0, Len::ZERO, Mem::F32));
-    let sum = sums::whole(spec.width, &mut body, &mut derived, 1);
+    let by = push(&mut body, load_of(Scaled::RECIPROCAL, Len::ZERO, Mem::F32));
+    let sum = sums::whole(spec.width, &mut body, &mut derived, Scaled::SUMS);
     let value = push(&mut body, Inst::Bin(Bin::Mul, sum, by));
-    push(&mut body, store_of(2, Len::ONE, spec.out.mem, value));
+    push(&mut body, store_of(Scaled::OUT, Len::ONE, spec.out.mem, value));
     map(spec.width, 3, derived, body)
 }
 
 /// Rows that a query sees, and what is done with each.
-struct Walk<'a> {
+struct RowWalk<'a> {
     programs: &'a AtPlaces,
     /// What runs between parts of the loop.
     between: Option<ProgramId<InPlace>>,
@@ -173,13 +197,13 @@ struct Walk<'a> {
 
 impl Head<'_> {
     /// Works on the queries one by one.
-    pub fn one_by_one(&self, code: &mut FunctionCode<'_, '_>, programs: &Programs) {
+    pub fn one_by_one(&self, code: &mut FunctionCode<'_, '_>, programs: &FewPrograms) {
         let (spec, nest, frame) = (self.spec, self.nest, self.frame);
         let zero = code.int(0);
         code.for_each(zero, frame.queries, 1, &mut |code, query| {
             let q = row_at(nest, code, &spec.q, self.q, query);
             let seen = self.seen(code, query);
-            let scores = Walk {
+            let scores = RowWalk {
                 programs: &programs.scores,
                 between: None,
                 single: q,
@@ -190,7 +214,7 @@ impl Head<'_> {
             self.walk(code, programs.places, &scores);
             self.softmax(code, query, frame.scores, frame.reciprocals, seen);
             nest.call(code, programs.clear, InPlace { row: frame.sums });
-            let values = Walk {
+            let values = RowWalk {
                 programs: &programs.weighted,
                 between: Some(programs.add_part),
                 single: frame.sums,
@@ -206,7 +230,7 @@ impl Head<'_> {
     }
 
     /// The same number of rows from each place on, then those left over one by one.
-    fn walk(&self, code: &mut FunctionCode<'_, '_>, places: u16, walk: &Walk<'_>) {
+    fn walk(&self, code: &mut FunctionCode<'_, '_>, places: u16, walk: &RowWalk<'_>) {
         let Span { from, to } = walk.seen;
         let count = code.sub(to, from);
         let each = code.ins().sdiv_imm_s(count, i64::from(places));
@@ -235,11 +259,11 @@ impl Head<'_> {
     fn rows(
         &self,
         code: &mut FunctionCode<'_, '_>,
-        walk: &Walk<'_>,
+        walk: &RowWalk<'_>,
         first: Value,
         apart: Value,
         places: u16,
-    ) -> Rows {
+    ) -> RowsAtPlaces {
         let (mut rows, mut scores, mut row) = (Vec::new(), Vec::new(), first);
         for place in 0..places {
             if place > 0 {
@@ -248,6 +272,6 @@ impl Head<'_> {
             rows.push(row_at(self.nest, code, walk.slot, walk.rows, row));
             scores.push(moved_floats(code, self.frame.scores, row, 1));
         }
-        Rows { single: walk.single, rows, scores }
+        RowsAtPlaces { single: walk.single, rows, scores }
     }
 }

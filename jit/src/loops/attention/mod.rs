@@ -16,10 +16,10 @@ use crate::loops::program::{Copy, InPlace};
 use crate::machine::Machine;
 use crate::spec::extents::sum_floats;
 use crate::spec::{AttentionSpec, Slot};
-use blocks::Block;
+use blocks::QueryBlock;
 use cranelift::codegen::ir::{Value, types};
 use cranelift::prelude::*;
-use programs::{PackValue, Programs, Softmax, SumOfRow};
+use programs::{AttentionPrograms, PackValue, Softmax, SumOfRow};
 
 /// The length of a padded row of scores.
 const PADDED: Local = Local(0);
@@ -34,13 +34,13 @@ fn sees_part(spec: &AttentionSpec) -> bool {
 /// The loop nest of attention.
 pub struct Attention<'s> {
     spec: &'s AttentionSpec,
-    programs: Programs,
+    programs: AttentionPrograms,
 }
 
 impl<'s> Attention<'s> {
     /// Adds the programs.
     pub fn new(spec: &'s AttentionSpec, machine: Machine, pool: &mut Pool) -> Attention<'s> {
-        Attention { spec, programs: Programs::new(spec, machine, pool) }
+        Attention { spec, programs: AttentionPrograms::new(spec, machine, pool) }
     }
 
     /// What all heads share.
@@ -112,7 +112,7 @@ struct Frame {
 /// One head of one sequence.
 struct Head<'a> {
     spec: &'a AttentionSpec,
-    programs: &'a Programs,
+    programs: &'a AttentionPrograms,
     nest: &'a Nest,
     frame: &'a Frame,
     q: Pointer,
@@ -172,7 +172,7 @@ impl<'a> Head<'a> {
     /// The queries in blocks.
     fn blocks(&self, code: &mut FunctionCode<'_, '_>) {
         code.for_each(self.frame.zero, self.frame.queries, self.spec.block, &mut |code, first| {
-            let block = Block::new(self, code, first);
+            let block = QueryBlock::new(self, code, first);
             block.scores(code);
             block.softmax(code);
             block.values(code);

@@ -2,9 +2,9 @@
 
 use super::{PADDED, SEEN, few, sees_part};
 use crate::code::Pointer;
-use crate::lanes::{Bin, Fold, Inst, Len, Mem, PANEL, Program, Stmt, Ty, derive};
+use crate::lanes::{Bin, Inst, Len, Mem, PANEL, Program, Ptr, Reduce, RowReduction, Stmt, Ty, derive};
 use crate::loops::address::row_stride;
-use crate::loops::columns::{Count, Cut, Tiles};
+use crate::loops::columns::{ColumnCount, Cut, Tiles};
 use crate::loops::nest::{Pointers, Pool, ProgramId};
 use crate::loops::program::{self, Copy, InPlace, load_of, store_of};
 use crate::loops::tile::TileProgram;
@@ -12,7 +12,7 @@ use crate::machine::Machine;
 use crate::spec::{AttentionSpec, Encodings};
 
 /// The programs of attention.
-pub struct Programs {
+pub struct AttentionPrograms {
     pub pack_key: ProgramId<Copy>,
     pub pack_value: ProgramId<PackValue>,
     pub softmax: ProgramId<Softmax>,
@@ -23,14 +23,14 @@ pub struct Programs {
     pub scores: Tiles,
     pub values: Tiles,
     /// Where queries may be worked on one by one.
-    pub few: Option<few::Programs>,
+    pub few: Option<few::FewPrograms>,
 }
 
-impl Programs {
+impl AttentionPrograms {
     /// Adds the programs.
-    pub fn new(spec: &AttentionSpec, machine: Machine, pool: &mut Pool) -> Programs {
+    pub fn new(spec: &AttentionSpec, machine: Machine, pool: &mut Pool) -> AttentionPrograms {
         let width = Len::Const(spec.width);
-        Programs {
+        AttentionPrograms {
             pack_key: pool.add(&program::copy(width, (spec.k.mem, spec.k.step), Len::Const(PANEL))),
             pack_value: pool.add(&pack_value(spec)),
             softmax: pool.add(&spec.softmax(Len::Local(SEEN)).program),
@@ -38,7 +38,7 @@ impl Programs {
             sum_of_row: sees_part(spec).then(|| pool.add(&sum_of_row(spec))),
             scores: scores(spec, machine, pool),
             values: values(spec, machine, pool),
-            few: (few::applies(spec) || sees_part(spec)).then(|| few::Programs::new(spec, machine, pool)),
+            few: (few::applies(spec) || sees_part(spec)).then(|| few::FewPrograms::new(spec, machine, pool)),
         }
     }
 }
@@ -77,23 +77,37 @@ impl Pointers for PackValue {
     }
 }
 
+impl PackValue {
+    fn from(panel: u16) -> u16 {
+        2 * panel
+    }
+
+    fn to(panel: u16) -> u16 {
+        2 * panel + 1
+    }
+
+    fn finite(panels: u16) -> u16 {
+        2 * panels
+    }
+}
+
 /// Copies a row of values into panels.
 fn pack_value(spec: &AttentionSpec) -> Program {
     let panels = spec.panels();
-    let (finite, mut derived) = (2 * panels as u16, Vec::new());
+    let (finite, mut derived) = (PackValue::finite(panels as u16), Vec::new());
     let mut panel = |i: i64| {
-        let ptr = 2 * i as u16;
-        let mut body = vec![load_of(ptr, spec.v.step, spec.v.mem), store_of(ptr + 1, Len::ONE, Mem::F32, 0)];
+        let (from, to) = (PackValue::from(i as u16), PackValue::to(i as u16));
+        let mut body = vec![load_of(from, spec.v.step, spec.v.mem), store_of(to, Len::ONE, Mem::F32, 0)];
         if sees_part(spec) {
-            let ptr = if i == 0 { finite } else { derive(&mut derived, finite, i * PANEL) };
+            let finite = if i == 0 { Ptr::Arg(finite) } else { derive(&mut derived, finite, i * PANEL) };
             body.extend([
-                load_of(ptr, Len::ONE, Mem::F32),
+                load_of(finite, Len::ONE, Mem::F32),
                 Inst::Bin(Bin::Sub, 0, 0),
                 Inst::Bin(Bin::Add, 2, 3),
-                store_of(ptr, Len::ONE, Mem::F32, 4),
+                store_of(finite, Len::ONE, Mem::F32, 4),
             ]);
         }
-        Stmt::Map { len: Len::Const((spec.width - i * PANEL).min(PANEL)), body, folds: Vec::new() }
+        Stmt::Map { len: Len::Const((spec.width - i * PANEL).min(PANEL)), body, reductions: Vec::new() }
     };
     let stmts = (0..panels).map(&mut panel).collect();
     Program { ptrs: finite + u16::from(sees_part(spec)), derived, stmts, ..Program::default() }
@@ -111,26 +125,37 @@ impl Pointers for SumOfRow {
     }
 }
 
+impl SumOfRow {
+    const ROW: u16 = 0;
+    const SUM: u16 = 1;
+}
+
 /// The sum of a row as wide as a head.
 fn sum_of_row(spec: &AttentionSpec) -> Program {
-    let row = vec![load_of(0, Len::ONE, Mem::F32)];
-    let sum = Stmt::Map { len: Len::Const(spec.width), body: row, folds: vec![(Fold::Sum, 0, 0)] };
-    let store = store_of(1, Len::ZERO, Mem::F32, 0);
-    let store = Stmt::Once { body: vec![Inst::Slot(0, Ty::F), store], outs: Vec::new() };
+    let row = vec![load_of(SumOfRow::ROW, Len::ONE, Mem::F32)];
+    let sum = Stmt::Map {
+        len: Len::Const(spec.width),
+        body: row,
+        reductions: vec![RowReduction { how: Reduce::Sum, value: 0, slot: 0 }],
+    };
+    let store = store_of(SumOfRow::SUM, Len::ZERO, Mem::F32, 0);
+    let store = Stmt::Scalar { body: vec![Inst::Slot(0, Ty::F), store], outs: Vec::new() };
     Program { ptrs: 2, slots: 1, stmts: vec![sum, store], ..Program::default() }
 }
 
-/// The tiles of the scores; slot 0 is a score. They run over whole panels, so that a run-time number of keys
+/// The tiles of the scores. They run over whole panels, so that a run-time number of keys
 /// needs no narrow tiles.
 fn scores(spec: &AttentionSpec, machine: Machine, pool: &mut Pool) -> Tiles {
-    let (main, columns) = (spec.score_cols, Count::Panels);
+    /// The only slot.
+    const SCORE: Ptr = Ptr::Arg(0);
+    let (main, columns) = (spec.score_cols, ColumnCount::Panels);
     let cut = Cut { machine, main, columns, encodings: Encodings::F32 };
     let width = Len::Const(spec.width);
     let epilogue = [
         Inst::Acc,
         Inst::Float(spec.scale),
         Inst::Bin(Bin::Mul, 0, 1),
-        Inst::Store { ptr: 0, step: Len::ONE, row_step: Len::Local(PADDED), mem: Mem::F32, value: 2 },
+        Inst::Store { ptr: SCORE, step: Len::ONE, row_step: Len::Local(PADDED), mem: Mem::F32, value: 2 },
     ];
     Tiles::new(cut.of_rows(spec.queries), pool, |shape| {
         let tile = TileProgram {
@@ -146,15 +171,18 @@ fn scores(spec: &AttentionSpec, machine: Machine, pool: &mut Pool) -> Tiles {
     })
 }
 
-/// The tiles of the matmul with the values; slot 0 is a result, slot 1 the reciprocal of its row.
+/// The tiles of the matmul with the values.
 fn values(spec: &AttentionSpec, machine: Machine, pool: &mut Pool) -> Tiles {
-    let (main, columns) = (spec.value_cols, Count::Any(Len::Const(spec.width)));
+    /// The slots: a result, and the reciprocal of its row.
+    const RESULT: Ptr = Ptr::Arg(0);
+    const RECIPROCAL: Ptr = Ptr::Arg(1);
+    let (main, columns) = (spec.value_cols, ColumnCount::Any(Len::Const(spec.width)));
     let cut = Cut { machine, main, columns, encodings: Encodings::F32 };
     let epilogue = [
         Inst::Acc,
-        Inst::Load { ptr: 1, step: Len::ZERO, row_step: Len::ONE, mem: Mem::F32 },
+        Inst::Load { ptr: RECIPROCAL, step: Len::ZERO, row_step: Len::ONE, mem: Mem::F32 },
         Inst::Bin(Bin::Mul, 0, 1),
-        Inst::Store { ptr: 0, step: Len::ONE, row_step: row_stride(&spec.out), mem: Mem::F32, value: 2 },
+        Inst::Store { ptr: RESULT, step: Len::ONE, row_step: row_stride(&spec.out), mem: Mem::F32, value: 2 },
     ];
     Tiles::new(cut.of_rows(spec.queries), pool, |shape| {
         let tile = TileProgram {

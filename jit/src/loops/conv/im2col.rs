@@ -12,16 +12,27 @@ use cranelift::codegen::ir::Value;
 use cranelift::prelude::*;
 
 /// The pointers of [`gather`].
-struct Gather {
+struct WindowGather {
     /// The rows of the window.
     rows: Vec<Pointer>,
     to: Pointer,
 }
 
-impl Pointers for Gather {
+impl Pointers for WindowGather {
     fn in_order(mut self) -> Vec<Pointer> {
         self.rows.push(self.to);
         self.rows
+    }
+}
+
+impl WindowGather {
+    fn row(i: i64) -> u16 {
+        i as u16
+    }
+
+    /// The pointer behind those of `rows` rows.
+    fn to(rows: i64) -> u16 {
+        rows as u16
     }
 }
 
@@ -41,8 +52,8 @@ fn gather(window: &WindowSpec) -> Option<Program> {
     let (mut body, mut derived) = (Vec::new(), Vec::new());
     for i in 0..high {
         for j in 0..runs {
-            let from = derive(&mut derived, i as u16, j * window.dilation[1] * window.column());
-            let to = derive(&mut derived, high as u16, (i * runs + j) * len);
+            let from = derive(&mut derived, WindowGather::row(i), j * window.dilation[1] * window.column());
+            let to = derive(&mut derived, WindowGather::to(high), (i * runs + j) * len);
             let value: Reg = load(&mut body, from);
             store(&mut body, to, value);
         }
@@ -53,7 +64,7 @@ fn gather(window: &WindowSpec) -> Option<Program> {
 /// A window with the programs that copy what it sees.
 pub struct Im2col {
     border: Border,
-    gather: Option<ProgramId<Gather>>,
+    gather: Option<ProgramId<WindowGather>>,
 }
 
 /// Which pixels the rows of a batch are.
@@ -104,7 +115,7 @@ impl Im2col {
         let Some(gather) = self.gather else { return self.border.patch(nest, code, spot, to, steps) };
         code.when(spot.inside, &mut |code| {
             let rows = self.border.rows_of(nest, code, spot);
-            nest.call(code, gather, Gather { rows, to });
+            nest.call(code, gather, WindowGather { rows, to });
         });
         let outside = code.ins().icmp_imm_s(IntCC::Equal, spot.inside, 0);
         code.when(outside, &mut |code| self.border.patch(nest, code, spot, to, steps));

@@ -2,7 +2,7 @@
 //! outside of the image is passed over.
 
 use crate::code::{FunctionCode, Pointer};
-use crate::lanes::{Bin, Cmp, Fold, Inst, Len, Program, Reg, derive};
+use crate::lanes::{Bin, Cmp, Inst, Len, Program, Reduce, Reg, derive};
 use crate::loops::address::address;
 use crate::loops::nest::{Nest, Pointers, Pool, ProgramId};
 use crate::loops::program::{self, InPlace, load, map, push, store};
@@ -34,17 +34,23 @@ impl Pointers for Piece {
     }
 }
 
+impl Piece {
+    const RESULT: u16 = 0;
+    const PIXEL: u16 = 1;
+    const FILTERS: u16 = 2;
+}
+
 /// Reduces `count` elements side by side into the result.
 fn piece(window: &WindowSpec, how: WindowReduction, count: i64) -> Program {
     let (mut body, mut derived) = (Vec::new(), Vec::new());
     let mut acc: Option<Reg> = None;
-    let result = load(&mut body, 0);
+    let result = load(&mut body, Piece::RESULT);
     for j in 0..count {
-        let ptr = derive(&mut derived, 1, j * window.dilation[1] * window.column());
+        let ptr = derive(&mut derived, Piece::PIXEL, j * window.dilation[1] * window.column());
         let x = load(&mut body, ptr);
         acc = Some(match (how, acc) {
             (WindowReduction::Filtered { apart, .. }, acc) => {
-                let ptr = derive(&mut derived, 2, j * apart);
+                let ptr = derive(&mut derived, Piece::FILTERS, j * apart);
                 let filter = load(&mut body, ptr);
                 match acc {
                     Some(acc) => push(&mut body, Inst::Fma(x, filter, acc)),
@@ -62,7 +68,7 @@ fn piece(window: &WindowSpec, how: WindowReduction, count: i64) -> Program {
         WindowReduction::Sum => (push(&mut body, Inst::Bin(Bin::Add, result, acc)), 2),
         WindowReduction::Filtered { .. } => (push(&mut body, Inst::Bin(Bin::Add, result, acc)), 3),
     };
-    store(&mut body, 0, value);
+    store(&mut body, Piece::RESULT, value);
     map(window.chunk, ptrs, derived, body)
 }
 
@@ -77,13 +83,13 @@ fn larger(body: &mut Vec<Inst>, a: Reg, b: Reg) -> Reg {
 /// Takes the result from the sums in its place.
 fn whole(width: i64) -> Program {
     let (mut body, mut derived) = (Vec::new(), Vec::new());
-    let value = sums::whole(width, &mut body, &mut derived, 0);
-    store(&mut body, 0, value);
+    let value = sums::whole(width, &mut body, &mut derived, InPlace::ROW);
+    store(&mut body, InPlace::ROW, value);
     map(width, 1, derived, body)
 }
 
 /// What is done besides with a sum.
-struct Sum {
+struct SumPrograms {
     /// Between two rows of the window.
     add_part: ProgramId<InPlace>,
     /// Behind the last.
@@ -91,14 +97,14 @@ struct Sum {
 }
 
 /// A window that is reduced, with its programs.
-pub struct Reduction<'s> {
+pub struct ReducedWindow<'s> {
     window: &'s WindowSpec,
     /// Floats from one row of filters to the next, if there are any.
     filters_apart: i64,
     /// Each with the elements that it reduces.
     pieces: Vec<(ProgramId<Piece>, i64)>,
     begin: ProgramId<InPlace>,
-    sum: Option<Sum>,
+    sum: Option<SumPrograms>,
 }
 
 /// What of a window stands on the image along an axis.
@@ -110,20 +116,20 @@ struct Inside {
     start: Value,
 }
 
-impl<'s> Reduction<'s> {
+impl<'s> ReducedWindow<'s> {
     /// Adds the programs.
-    pub fn new(window: &'s WindowSpec, how: WindowReduction, pool: &mut Pool) -> Reduction<'s> {
+    pub fn new(window: &'s WindowSpec, how: WindowReduction, pool: &mut Pool) -> ReducedWindow<'s> {
         let filters_apart = if let WindowReduction::Filtered { apart, .. } = how { apart } else { 0 };
         let pieces = pieces(window).map(|count| (pool.add(&piece(window, how, count)), count)).to_vec();
         let (begin, sum) = if how == WindowReduction::Max {
-            let least = program::fill(Len::Const(window.chunk), Fold::Max.identity());
+            let least = program::fill(Len::Const(window.chunk), Reduce::Max.identity());
             (pool.add(&least), None)
         } else {
             let clear = pool.add(&sums::clear(window.chunk));
             let add_part = pool.add(&sums::add_part(window.chunk));
-            (clear, Some(Sum { add_part, whole: pool.add(&whole(window.chunk)) }))
+            (clear, Some(SumPrograms { add_part, whole: pool.add(&whole(window.chunk)) }))
         };
-        Reduction { window, filters_apart, pieces, begin, sum }
+        ReducedWindow { window, filters_apart, pieces, begin, sum }
     }
 
     fn inside(&self, nest: &Nest, code: &mut FunctionCode<'_, '_>, axis: usize, at: Value) -> Inside {

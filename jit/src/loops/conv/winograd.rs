@@ -3,10 +3,10 @@
 
 use super::window::Border;
 use crate::code::{FunctionCode, Pointer};
-use crate::lanes::{Encoding, Inst, Len, Mem, Program, Reg, Stmt, derive};
+use crate::lanes::{Encoding, Inst, Len, Mem, Program, Ptr, Reg, Stmt, derive};
 use crate::loops::LoopNest;
 use crate::loops::address::{gathered, moved_floats};
-use crate::loops::columns::{Count, Cut, Operands, Tiles, panel_column};
+use crate::loops::columns::{ColumnCount, Cut, Operands, Tiles, panel_column};
 use crate::loops::nest::{Nest, Pointers, Pool, ProgramId, Span};
 use crate::loops::program::{load, push, store};
 use crate::loops::tile::TileProgram;
@@ -31,6 +31,17 @@ impl Pointers for Transform {
     }
 }
 
+impl Transform {
+    fn row(i: usize) -> u16 {
+        i as u16
+    }
+
+    /// The pointer behind those of `rows` rows.
+    fn to(rows: usize) -> u16 {
+        rows as u16
+    }
+}
+
 /// `Bt d B` of a patch, channel by channel. Places of the target lie `block * channels` apart.
 fn transform(spec: &WinogradSpec) -> Program {
     let bt = matrices(spec.m as usize).bt;
@@ -41,7 +52,7 @@ fn transform(spec: &WinogradSpec) -> Program {
         let down: Vec<Option<Reg>> = (0..side)
             .map(|j| {
                 combine(&mut body, push, row, |body, a| {
-                    let ptr = derive(&mut derived, a as u16, j as i64 * spec.window.column());
+                    let ptr = derive(&mut derived, Transform::row(a), j as i64 * spec.window.column());
                     load(body, ptr)
                 })
             })
@@ -49,11 +60,11 @@ fn transform(spec: &WinogradSpec) -> Program {
         for (j, across) in bt.iter().enumerate() {
             let Some(value) = combine(&mut body, push, across, |_, j| down[j].unwrap_or(0)) else { continue };
             let place = (i * side + j) as i64;
-            let ptr = derive(&mut derived, side as u16, place * spec.block * spec.channels);
+            let ptr = derive(&mut derived, Transform::to(side), place * spec.block * spec.channels);
             store(&mut body, ptr, value);
         }
     }
-    let stmt = Stmt::Map { len: Len::Const(spec.channels), body, folds: Vec::new() };
+    let stmt = Stmt::Map { len: Len::Const(spec.channels), body, reductions: Vec::new() };
     Program { ptrs: side as u16 + 1, derived, stmts: vec![stmt], ..Program::default() }
 }
 
@@ -87,10 +98,12 @@ pub struct Winograd<'s> {
 impl<'s> Winograd<'s> {
     /// Adds the programs.
     pub fn new(spec: &'s WinogradSpec, machine: Machine, pool: &mut Pool) -> Winograd<'s> {
-        let columns = Count::Any(Len::Const(spec.columns));
+        /// The only slot of the tiles.
+        const PRODUCT: Ptr = Ptr::Arg(0);
+        let columns = ColumnCount::Any(Len::Const(spec.columns));
         let cut = Cut { machine, main: spec.cols, columns, encodings: Encodings::F32 };
         let (channels, row_step) = (Len::Const(spec.channels), Len::Const(spec.columns));
-        let store = Inst::Store { ptr: 0, step: Len::ONE, row_step, mem: Mem::F32, value: 0 };
+        let store = Inst::Store { ptr: PRODUCT, step: Len::ONE, row_step, mem: Mem::F32, value: 0 };
         let tiles = Tiles::new(cut.of_pixels(), pool, |shape| {
             let tile = TileProgram {
                 shape,
@@ -167,7 +180,7 @@ impl LoopNest for Winograd<'_> {
             let behind = code.mul_imm(behind, spec.unit);
             let behind = code.min(behind, frame.all_tiles);
             let count = code.sub(behind, first);
-            let block = Block { winograd: self, nest, frame: &frame, unit: at, column, first, count };
+            let block = TileBlock { winograd: self, nest, frame: &frame, unit: at, column, first, count };
             block.transform(code);
             block.matmuls(code);
             block.results(code);
@@ -196,7 +209,7 @@ struct Frame {
 }
 
 /// A block of tiles, for a part of the output channels.
-struct Block<'a> {
+struct TileBlock<'a> {
     winograd: &'a Winograd<'a>,
     nest: &'a Nest,
     frame: &'a Frame,
@@ -209,7 +222,7 @@ struct Block<'a> {
     count: Value,
 }
 
-impl Block<'_> {
+impl TileBlock<'_> {
     /// The image of a tile of the block, and the tile's row and column there.
     fn place(&self, code: &mut FunctionCode<'_, '_>, tile: Value) -> [Value; 3] {
         let tile = code.add(self.first, tile);

@@ -1,14 +1,13 @@
 //! Arithmetic, comparisons and selections of vectors.
 
-use super::{Asm, Mask, Op2, Op3, Result, Rm, Shift, V};
-use crate::lanes::x86::Width;
+use super::{Asm, Mask, Op2, Op3, Result, Rm, Shift, V, Width};
 use iced_x86::{Code, Instruction, MemoryOperand, Register};
 
 /// The predicate of a float comparison that is true where either is NaN.
 const UNORDERED: i32 = 3;
 /// Its opposite.
 pub const ORDERED: i32 = 7;
-/// Opmask of results of comparisons.
+/// The opmask that comparisons write.
 const RESULT: Register = Register::K2;
 
 impl Asm {
@@ -130,7 +129,7 @@ impl Asm {
         }
     }
 
-    /// With 512 bits comparisons give an opmask: a mask vector of it.
+    /// Makes a mask vector of the opmask that comparisons give with 512 bits.
     fn spread(&mut self, d: V) -> Result<()> {
         match self.width {
             Width::Y => Ok(()),
@@ -149,9 +148,11 @@ impl Asm {
         })
     }
 
-    /// `d = op(d, x)` for a maximum or minimum that keeps NaN; spoils `t` and `c`, of which `t` may be `x`.
+    /// `d = op(d, x)` for a maximum or minimum that keeps NaN; overwrites `t` and `c`, of which `t` may be
+    /// `x`.
     pub fn keep_nan(&mut self, op: Op3, d: V, x: V, mask: Option<Mask>, (t, c): (V, V)) -> Result<()> {
-        // The instructions give the second where either is NaN: right for one in `x`, not for one in `d`.
+        // The instructions give their second operand where either is NaN. That is right for a NaN in `x` and
+        // wrong for one in `d`.
         match self.width {
             Width::Y => {
                 self.compare(c, d, Rm::Reg(d), UNORDERED)?;
@@ -165,7 +166,7 @@ impl Asm {
         }
     }
 
-    /// The bits of bf16, round to nearest even and NaN kept, in the lower halves of `d`; spoils `c`.
+    /// The bits of bf16, round to nearest even and NaN kept, in the lower halves of `d`; overwrites `c`.
     pub fn round_to_bf16(&mut self, d: V, v: V, c: V) -> Result<()> {
         let (one, half, quiet) = (self.constant(1), self.constant(0x7fff), self.constant(0x40_0000));
         self.shift(Shift::RightZero, d, v, 16)?;

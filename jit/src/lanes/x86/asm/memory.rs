@@ -1,7 +1,6 @@
 //! Vectors and single elements from memory and to it, and moves between the parts of a register.
 
-use super::{Asm, Mask, Result, V, xmm};
-use crate::lanes::x86::{Refused, Width};
+use super::{Asm, Mask, Refused, Result, V, Width, xmm};
 use iced_x86::{Code, Instruction, MemoryOperand, Register};
 
 impl Asm {
@@ -86,7 +85,7 @@ impl Asm {
         }
     }
 
-    /// One element in every lane, at the lower end of lanes of its size.
+    /// Loads one element into every lane of its own size.
     pub fn broadcast(&mut self, d: V, m: MemoryOperand, size: i64) -> Result<()> {
         use Code::*;
         let code = match size {
@@ -107,8 +106,8 @@ impl Asm {
         self.put(Instruction::with2(Code::VEX_Vpbroadcastd_ymm_xmmm32, self.vector(d), xmm(d)))
     }
 
-    /// An element from memory into place `at` of the lower 128 bits; all above them becomes 0, and with 4
-    /// bytes at place 0 all else.
+    /// Loads an element from memory into place `at` of the lower 128 bits. All above them becomes 0. A load
+    /// of 4 bytes to place 0 makes everything else 0.
     pub fn insert(&mut self, d: V, m: MemoryOperand, size: i64, at: i64) -> Result<()> {
         use Code::*;
         let code = match size {
@@ -126,7 +125,7 @@ impl Asm {
         self.put(Instruction::with4(code, xmm(d), xmm(d), m, at as i32))
     }
 
-    /// The element at place `at` of the lower 128 bits to memory.
+    /// Stores the element at place `at` of the lower 128 bits.
     pub fn extract(&mut self, m: MemoryOperand, v: V, size: i64, at: i64) -> Result<()> {
         use Code::*;
         let code = match size {

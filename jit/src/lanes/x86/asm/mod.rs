@@ -5,12 +5,44 @@ mod arithmetic;
 mod memory;
 mod ops;
 
-use super::{Refused, Width};
 pub use arithmetic::ORDERED;
 use iced_x86::{
     BlockEncoder, BlockEncoderOptions, Code, Instruction, InstructionBlock, MemoryOperand, Register,
 };
 pub use ops::{Op2, Op3, Shift};
+
+/// The width of the vectors.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Width {
+    /// 256 bits: AVX2 and FMA.
+    Y,
+    /// 512 bits: AVX-512 F, BW, VL, DQ.
+    Z,
+}
+
+impl Width {
+    /// The first for 256 bits, the second for 512.
+    pub fn pick<T>(self, y: T, z: T) -> T {
+        match self {
+            Width::Y => y,
+            Width::Z => z,
+        }
+    }
+
+    /// f32 lanes of a register.
+    pub fn lanes(self) -> i64 {
+        self.pick(8, 16)
+    }
+
+    /// Vector registers.
+    pub fn registers(self) -> u8 {
+        self.pick(16, 32)
+    }
+}
+
+/// Why a program is not emitted: it has a form that the emitter does not do, or needs too many registers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refused(pub String);
 
 /// A vector register, by number.
 pub type V = u8;
@@ -56,7 +88,7 @@ pub struct Asm {
 type Result<T> = std::result::Result<T, Refused>;
 
 fn made(i: std::result::Result<Instruction, iced_x86::IcedError>) -> Result<Instruction> {
-    i.map_err(|e| Refused(e.to_string()))
+    i.map_err(|error| Refused(error.to_string()))
 }
 
 impl Asm {
@@ -72,7 +104,7 @@ impl Asm {
     /// Puts a label before the next instruction.
     pub fn place(&mut self, l: Label) {
         if self.pending.is_some() {
-            // Two labels at one place: the first gets an instruction of its own.
+            // An instruction has one label: the first of two gets an instruction of its own.
             self.push(Instruction::with(Code::Nopd));
         }
         self.pending = Some(l);
@@ -151,6 +183,6 @@ impl Asm {
         let block = InstructionBlock::new(&all, 0);
         BlockEncoder::encode(64, block, BlockEncoderOptions::NONE)
             .map(|r| r.code_buffer)
-            .map_err(|e| Refused(e.to_string()))
+            .map_err(|error| Refused(error.to_string()))
     }
 }

@@ -1,6 +1,6 @@
 //! The table of vector instructions, with their form for each width.
 
-use crate::lanes::x86::Width;
+use super::Width;
 use iced_x86::Code;
 
 /// Instructions of three vectors, the last of which may be memory.
@@ -17,11 +17,11 @@ pub enum Op3 {
     Fma213,
     /// Sums of two products of bf16; with 512 bits only.
     DotBf16,
-    /// Sums of four products of bytes, without a sign by with one; with 512 bits only.
+    /// Sums of four products of unsigned by signed bytes; with 512 bits only.
     DotBytes,
     /// Sums of two products of 16 bits.
     DotWords,
-    /// Sums of two products of bytes, without a sign by with one, in 16 bits that must hold them.
+    /// Sums of two products of unsigned by signed bytes, in 16 bits that must hold them.
     DotBytesInWords,
     /// Sums of 16 bits.
     AddWords,
@@ -80,8 +80,8 @@ pub enum Op2 {
 #[allow(missing_docs)]
 pub enum Shift {
     Left,
-    /// The sign comes in.
+    /// Copies of the sign are shifted in.
     Right,
-    /// Zeros come in.
+    /// Zeros are shifted in.
     RightZero,
 }

@@ -1,5 +1,6 @@
-//! Emitted code as the steps that matter for addresses: which instructions there may be, what
-//! each reads, writes and changes. A new vector instruction is one more name in [`form`].
+//! Emitted code as steps of the abstract execution: which instructions there may be, and what each reads,
+//! writes and changes as far as addresses depend on it. A new vector instruction is one more name in
+//! [`form`].
 
 use super::general::{Address, Op, operation, split};
 use crate::lanes::Program;
@@ -60,7 +61,7 @@ pub enum Lanes {
 
 /// A read or a write of a vector instruction.
 #[derive(Clone, Copy, Debug)]
-pub struct Access {
+pub struct MemoryAccess {
     pub address: Address,
     /// Bytes of all lanes and of one.
     pub size: i64,
@@ -72,8 +73,8 @@ pub struct Access {
 /// What a vector instruction does, as far as addresses and masks go.
 #[derive(Clone, Debug, Default)]
 pub struct Vector {
-    pub access: Option<Access>,
-    /// It copies the access to this register, which is a mask later.
+    pub access: Option<MemoryAccess>,
+    /// The vector register that it loads, where the register may be a mask later.
     pub mask: Option<usize>,
     /// Masks that it overwrites, a bit each: vector registers, opmasks.
     pub vectors: u32,
@@ -96,14 +97,14 @@ pub enum What {
 
 /// A step with its place in the code.
 #[derive(Clone, Debug)]
-pub struct Step {
+pub struct DecodedStep {
     pub ip: u64,
     pub what: What,
 }
 
 /// The code of a function.
 pub struct Decoded<'c> {
-    pub steps: Vec<Step>,
+    pub steps: Vec<DecodedStep>,
     pub bytes: &'c [u8],
     /// Where the constants begin.
     pub end: i64,
@@ -189,7 +190,7 @@ impl<'c> Decoded<'c> {
     ///
     /// # Errors
     /// An instruction that the emitter does not use, or whose effects the verifier does not follow.
-    pub fn new(bytes: &'c [u8], p: &Program) -> Result<Decoded<'c>, String> {
+    pub fn new(bytes: &'c [u8], program: &Program) -> Result<Decoded<'c>, String> {
         let list = instructions(bytes)?;
         let loops = loops(&list)?;
         let masks = masks(&list);
@@ -197,9 +198,9 @@ impl<'c> Decoded<'c> {
             steps: Vec::with_capacity(list.len()),
             bytes,
             end: list.last().map_or(0, |i| i.next_ip() as i64),
-            ptrs: i64::from(p.ptrs),
-            ints: i64::from(p.ints),
-            frame: frame(p),
+            ptrs: i64::from(program.ptrs),
+            ints: i64::from(program.ints),
+            frame: frame(program),
             modulus: 1,
         };
         let mut info = InstructionInfoFactory::new();
@@ -210,7 +211,7 @@ impl<'c> Decoded<'c> {
             let form =
                 form(i.mnemonic()).ok_or_else(|| at("an instruction that the emitter does not use"))?;
             if loops.iter().any(|l| l.0 == n) {
-                d.steps.push(Step { ip: i.ip(), what: What::Head });
+                d.steps.push(DecodedStep { ip: i.ip(), what: What::Head });
             }
             let what = match form {
                 Form::General if i.flow_control() == FlowControl::ConditionalBranch => {
@@ -231,7 +232,7 @@ impl<'c> Decoded<'c> {
                 }
                 _ => d.vector(i, form, masks, &mut info).map_err(at)?.map(What::Vector),
             };
-            d.steps.extend(what.map(|what| Step { ip: i.ip(), what }));
+            d.steps.extend(what.map(|what| DecodedStep { ip: i.ip(), what }));
         }
         for s in &mut d.steps {
             if let What::Jump(_, to) = &mut s.what {
@@ -318,7 +319,7 @@ impl<'c> Decoded<'c> {
         if element <= 0 || size % element != 0 {
             return Err("memory of unknown size");
         }
-        let access = Access { address, size, element, lanes, written };
+        let access = MemoryAccess { address, size, element, lanes, written };
         let (from, to) = (address.displacement, address.displacement.saturating_add(size));
         if m.base() == Register::RDI {
             let outside = from < 0 || to > 8 * (self.ptrs + self.ints);

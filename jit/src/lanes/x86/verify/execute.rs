@@ -1,10 +1,9 @@
 //! Abstract execution of emitted code: general registers as [`Value`]s, every access checked; loops are in
 //! [`super::iterations`].
 
-use super::decode::{Access, Decoded, Lanes, Vector, What};
-use super::extent::Extents;
+use super::decode::{Decoded, Lanes, MemoryAccess, Vector, What};
+use super::extent::Regions;
 use super::general::{Address, Op, Operand};
-use super::iterations::Span;
 use super::value::{Base, Value};
 use iced_x86::Mnemonic;
 
@@ -17,27 +16,36 @@ const KEPT: [usize; 6] = [3, 5, 12, 13, 14, 15];
 #[derive(Clone)]
 pub struct State {
     pub general: [Value; 16],
-    /// The set lanes of masks; all where they are not known.
+    /// The set lanes of opmasks, and of vectors that are masks. All are set where they are not known.
     pub opmasks: [u64; 8],
     pub vectors: [u16; 32],
     /// The number whose comparison with 0 the flags are.
     pub flags: Value,
 }
 
-/// A run of the code.
-pub struct Machine<'c> {
+/// An address in a loop, and its bytes.
+pub struct LoopAccess {
+    pub ip: u64,
+    pub from: Value,
+    pub bytes: i64,
+    pub written: bool,
+}
+
+/// An abstract execution of the code.
+pub struct AbstractMachine<'c> {
     pub code: &'c Decoded<'c>,
-    extents: Extents,
+    extents: Regions,
     ints: &'c [i64],
-    pub s: State,
+    pub state: State,
     stack: Vec<Value>,
     /// What was known before the first iteration of the last loop.
     pub head: Option<(usize, State)>,
-    /// Whether it executes all iterations at once: then the accesses, to be checked when the number of
-    /// iterations is known.
-    pub spans: Vec<Span>,
+    /// The accesses of all iterations of a loop, to be checked when the number of iterations is known.
+    pub spans: Vec<LoopAccess>,
+    /// Whether it executes all iterations of a loop at once.
     pub all: bool,
-    /// What was known at jumps inside of the loop, whose iterations may take them or not, and where they go.
+    /// Where jumps inside of the loop go, and what was known at them. An iteration may take such a jump or
+    /// not.
     pub skips: Vec<(usize, State)>,
 }
 
@@ -48,17 +56,17 @@ pub enum Next {
     Return,
 }
 
-impl<'c> Machine<'c> {
+impl<'c> AbstractMachine<'c> {
     /// At the entry of a function.
-    pub fn new(code: &'c Decoded<'c>, extents: Extents, ints: &'c [i64]) -> Machine<'c> {
+    pub fn new(code: &'c Decoded<'c>, extents: Regions, ints: &'c [i64]) -> AbstractMachine<'c> {
         let mut general: [Value; 16] = std::array::from_fn(|r| Value::new(Base::Entry(r as u8), 0));
         general[RSP] = Value::new(Base::Stack, 0);
-        let s = State { general, opmasks: [u64::MAX; 8], vectors: [u16::MAX; 32], flags: Value::UNKNOWN };
-        Machine {
+        let state = State { general, opmasks: [u64::MAX; 8], vectors: [u16::MAX; 32], flags: Value::UNKNOWN };
+        AbstractMachine {
             code,
             extents,
             ints,
-            s,
+            state,
             stack: Vec::new(),
             head: None,
             spans: Vec::new(),
@@ -91,15 +99,16 @@ impl<'c> Machine<'c> {
         let step = self.code.steps.get(at).ok_or("no return")?;
         let fail = |what: &str| format!("{what} at {:#x}", step.ip);
         match &step.what {
-            What::Head if !self.all => self.head = Some((at, self.s.clone())),
+            What::Head if !self.all => self.head = Some((at, self.state.clone())),
             What::Head => {}
-            What::Vector(v) => self.vector(v, step.ip).map_err(|e| fail(&e))?,
-            What::Jump(_, to) if self.all && *to > at => self.skips.push((*to, self.s.clone())),
+            What::Vector(vector) => self.vector(vector, step.ip).map_err(|error| fail(&error))?,
+            What::Jump(_, to) if self.all && *to > at => self.skips.push((*to, self.state.clone())),
             What::Jump(m, to) => {
-                let (Base::Int, true) = (self.s.flags.base, self.all || self.s.flags.iteration == 0) else {
+                let (Base::Int, true) = (self.state.flags.base, self.all || self.state.flags.iteration == 0)
+                else {
                     return Err(fail("a jump on flags that are not followed"));
                 };
-                if !self.all && taken(*m, self.s.flags.at) {
+                if !self.all && taken(*m, self.state.flags.at) {
                     return Ok(Next::To(*to));
                 }
             }
@@ -114,67 +123,68 @@ impl<'c> Machine<'c> {
 
     /// At the return: the caller's registers and stack are as they were.
     fn leave(&self) -> Result<(), &'static str> {
-        let kept = KEPT.iter().all(|r| self.s.general[*r] == Value::new(Base::Entry(*r as u8), 0));
-        match kept && self.stack.is_empty() && self.s.general[RSP] == Value::new(Base::Stack, 0) {
+        let kept = KEPT.iter().all(|r| self.state.general[*r] == Value::new(Base::Entry(*r as u8), 0));
+        match kept && self.stack.is_empty() && self.state.general[RSP] == Value::new(Base::Stack, 0) {
             true => Ok(()),
             false => Err("the stack or a kept register is not as it was"),
         }
     }
 
     #[inline]
-    fn vector(&mut self, v: &Vector, ip: u64) -> Result<(), String> {
-        let read = match &v.access {
-            Some(a) => Some(self.access(a, ip)?),
+    fn vector(&mut self, vector: &Vector, ip: u64) -> Result<(), String> {
+        let read = match &vector.access {
+            Some(access) => Some(self.access(access, ip)?),
             None => None,
         };
-        for r in bits(v.vectors) {
-            self.s.vectors[r] = u16::MAX;
+        for r in bits(vector.vectors) {
+            self.state.vectors[r] = u16::MAX;
         }
-        for r in bits(v.opmasks) {
-            self.s.opmasks[r] = u64::MAX;
+        for r in bits(vector.opmasks) {
+            self.state.opmasks[r] = u64::MAX;
         }
-        for r in bits(v.general) {
-            self.s.general[r] = Value::UNKNOWN;
+        for r in bits(vector.general) {
+            self.state.general[r] = Value::UNKNOWN;
         }
-        if v.flags {
-            self.s.flags = Value::UNKNOWN;
+        if vector.flags {
+            self.state.flags = Value::UNKNOWN;
         }
-        if let (Some(r), Some(Value { base: Base::Code, at, iteration: 0 }), Some(a)) =
-            (v.mask, read, &v.access)
+        if let (Some(r), Some(Value { base: Base::Code, at, iteration: 0 }), Some(access)) =
+            (vector.mask, read, &vector.access)
         {
-            let lanes = usize::try_from(at).ok().and_then(|at| self.code.bytes.get(at..at + a.size as usize));
+            let lanes =
+                usize::try_from(at).ok().and_then(|at| self.code.bytes.get(at..at + access.size as usize));
             let signs = lanes
                 .map(|b| b.chunks(4).enumerate().fold(0, |m, (n, lane)| m | u16::from(lane[3] >> 7) << n));
-            self.s.vectors[r] = signs.unwrap_or(u16::MAX);
+            self.state.vectors[r] = signs.unwrap_or(u16::MAX);
         }
         Ok(())
     }
 
     /// Checks an access; gives its address.
-    fn access(&mut self, a: &Access, ip: u64) -> Result<Value, String> {
-        let address = self.address(&a.address);
+    fn access(&mut self, access: &MemoryAccess, ip: u64) -> Result<Value, String> {
+        let address = self.address(&access.address);
         if matches!(address.base, Base::Unknown | Base::Int | Base::Entry(_)) {
             return Err("an address that is not followed".into());
         }
-        let all = u64::MAX >> (64 - (a.size / a.element).clamp(1, 64));
+        let all = u64::MAX >> (64 - (access.size / access.element).clamp(1, 64));
         let lanes = all
-            & match a.lanes {
+            & match access.lanes {
                 Lanes::All => all,
-                Lanes::Opmask(k) => self.s.opmasks[k],
-                Lanes::Vector(v) => u64::from(self.s.vectors[v]),
+                Lanes::Opmask(k) => self.state.opmasks[k],
+                Lanes::Vector(v) => u64::from(self.state.vectors[v]),
             };
         if lanes == 0 {
             return Ok(address);
         }
         let (first, behind) = (i64::from(lanes.trailing_zeros()), 64 - i64::from(lanes.leading_zeros()));
-        let from = address.plus(Value::int(first * a.element));
-        let bytes = (behind - first) * a.element;
+        let from = address.plus(Value::int(first * access.element));
+        let bytes = (behind - first) * access.element;
         if self.all {
-            self.spans.push(Span { ip, from, bytes, written: a.written });
+            self.spans.push(LoopAccess { ip, from, bytes, written: access.written });
             return Ok(address);
         }
         let (from, to) = (from.at, from.at.saturating_add(bytes));
-        if !self.inside(address.base, a.written, from, to) {
+        if !self.inside(address.base, access.written, from, to) {
             return Err(format!("bytes {from} to {to} of {:?}, outside of its extent,", address.base));
         }
         Ok(address)
@@ -186,16 +196,16 @@ impl<'c> Machine<'c> {
             Base::Pointer(p) => self.extents.allow(p, written, from, to),
             Base::Code => !written && self.code.holds(from, to),
             // The frame, below what was pushed.
-            Base::Stack => from >= self.s.general[RSP].at && to <= -8 * self.stack.len() as i64,
+            Base::Stack => from >= self.state.general[RSP].at && to <= -8 * self.stack.len() as i64,
             _ => false,
         }
     }
 
     /// An operation on the register, or opmask, of that number.
     fn general(&mut self, op: Op, to: usize) -> Result<(), &'static str> {
-        let x = self.s.general[to];
+        let x = self.state.general[to];
         let of = |y: Operand| match y {
-            Operand::Register(r) => self.s.general[r],
+            Operand::Register(r) => self.state.general[r],
             Operand::Number(n) => Value::int(n),
         };
         // What is written, and what the flags compare with 0.
@@ -212,19 +222,20 @@ impl<'c> Machine<'c> {
             Op::Negate => (Some(Value::int(0).minus(x)), Some(Value::int(0).minus(x))),
             Op::And(mask) => (Some(x.map(|n| n & mask)), Some(x.map(|n| n & mask))),
             Op::Times(factor) => (Some(x.times(factor)), Some(Value::UNKNOWN)),
-            Op::Product(y) => (Some(x.product(self.s.general[y])), Some(Value::UNKNOWN)),
-            Op::SetProduct(y, factor) => (Some(self.s.general[y].times(factor)), Some(Value::UNKNOWN)),
+            Op::Product(y) => (Some(x.product(self.state.general[y])), Some(Value::UNKNOWN)),
+            Op::SetProduct(y, factor) => (Some(self.state.general[y].times(factor)), Some(Value::UNKNOWN)),
             Op::IfNotLess(y) => {
-                let y = self.s.general[y];
-                let known = self.s.flags.fixed().map(|n| if n >= 0 { y } else { x });
+                let y = self.state.general[y];
+                let known = self.state.flags.fixed().map(|n| if n >= 0 { y } else { x });
                 (Some(known.unwrap_or(Value::UNKNOWN)), None)
             }
             Op::ShiftRight(by) => (Some(x.map(|n| n >> by)), Some(Value::UNKNOWN)),
             Op::LowBits(y, by) => {
-                (Some(low_bits(self.s.general[y], self.s.general[by])), Some(Value::UNKNOWN))
+                (Some(low_bits(self.state.general[y], self.state.general[by])), Some(Value::UNKNOWN))
             }
             Op::Opmask(y) => {
-                self.s.opmasks[to] = self.s.general[y].fixed().map_or(u64::MAX, |n| n as u64 & 0xffff);
+                self.state.opmasks[to] =
+                    self.state.general[y].fixed().map_or(u64::MAX, |n| n as u64 & 0xffff);
                 (None, None)
             }
             Op::Push => {
@@ -240,26 +251,26 @@ impl<'c> Machine<'c> {
                 RSP if v.base != Base::Stack || !(top - self.code.frame..=top).contains(&v.at) => {
                     return Err("a frame that is not the program's");
                 }
-                _ => self.s.general[to] = v,
+                _ => self.state.general[to] = v,
             }
         }
-        self.s.flags = flags.unwrap_or(self.s.flags);
+        self.state.flags = flags.unwrap_or(self.state.flags);
         Ok(())
     }
 
     fn push(&mut self, x: Value) -> Result<(), &'static str> {
         self.stack.push(x);
         let below = Value::new(Base::Stack, -8 * self.stack.len() as i64);
-        let at = self.s.general[RSP].minus(Value::int(8));
-        self.s.general[RSP] = at;
+        let at = self.state.general[RSP].minus(Value::int(8));
+        self.state.general[RSP] = at;
         if at == below { Ok(()) } else { Err("something pushed below the frame") }
     }
 
     fn pop(&mut self) -> Result<Value, &'static str> {
-        if self.s.general[RSP] != Value::new(Base::Stack, -8 * self.stack.len() as i64) {
+        if self.state.general[RSP] != Value::new(Base::Stack, -8 * self.stack.len() as i64) {
             return Err("something popped from the frame");
         }
-        self.s.general[RSP] = self.s.general[RSP].plus(Value::int(8));
+        self.state.general[RSP] = self.state.general[RSP].plus(Value::int(8));
         self.stack.pop().ok_or("something popped from the caller")
     }
 
@@ -274,10 +285,10 @@ impl<'c> Machine<'c> {
         }
     }
 
-    fn address(&self, a: &Address) -> Value {
-        let base = a.base.map_or(Value::new(Base::Code, 0), |r| self.s.general[r]);
-        let index = a.index.map_or(Value::int(0), |(r, scale)| self.s.general[r].times(scale));
-        base.plus(index).plus(Value::int(a.displacement))
+    fn address(&self, address: &Address) -> Value {
+        let base = address.base.map_or(Value::new(Base::Code, 0), |r| self.state.general[r]);
+        let index = address.index.map_or(Value::int(0), |(r, scale)| self.state.general[r].times(scale));
+        base.plus(index).plus(Value::int(address.displacement))
     }
 }
 

@@ -2,8 +2,8 @@
 
 use crate::lanes::{Inst, Len, Mem, PANEL, Program, Stmt};
 
-/// Rows of bytes at equal distances, relative to a pointer. What lies between the elements of a row counts as
-/// the row's, what lies between the rows does not.
+/// Rows of bytes at equal distances, relative to a pointer. Bytes between the elements of a row belong to the
+/// row; bytes between the rows do not.
 #[derive(Clone, Copy, Debug)]
 pub struct Region {
     /// The first byte.
@@ -46,36 +46,36 @@ impl Region {
 
 /// The extents of a program's pointers for given integers.
 #[derive(Debug, Default)]
-pub struct Extents {
+pub struct Regions {
     /// Each with its pointer and whether it is written.
     regions: Vec<(u16, bool, Region)>,
 }
 
-impl Extents {
+impl Regions {
     /// The extents of a program.
     ///
     /// # Errors
     /// The program names a pointer or integer that it does not have.
-    pub fn new(p: &Program, ints: &[i64]) -> Result<Extents, String> {
-        let mut e = Extents { regions: Vec::with_capacity(8) };
-        let mut add = |ptr: u16, written: bool, region: Option<Region>| match region {
-            _ if ptr >= p.ptrs => Err(format!("the program has no pointer {ptr}")),
+    pub fn new(program: &Program, ints: &[i64]) -> Result<Regions, String> {
+        let mut regions = Vec::with_capacity(8);
+        let mut add = |arg: u16, written: bool, region: Option<Region>| match region {
+            _ if arg >= program.ptrs => Err(format!("the program has no pointer argument {arg}")),
             Some(r) => {
-                e.regions.push((ptr, written, r));
+                regions.push((arg, written, r));
                 Ok(())
             }
             None => Ok(()),
         };
-        let len = |l: Len| match l {
+        let len = |len: Len| match len {
             Len::Const(n) => Ok(n),
             Len::Local(local) => local.unbound(),
             Len::Arg(i) => {
                 ints.get(usize::from(i)).copied().ok_or_else(|| format!("the program has no integer {i}"))
             }
         };
-        for stmt in &p.stmts {
+        for stmt in &program.stmts {
             let (count, rows, body) = match stmt {
-                Stmt::Once { body, .. } => (1, 1, body),
+                Stmt::Scalar { body, .. } => (1, 1, body),
                 Stmt::Map { len: n, body, .. } => (len(*n)?, 1, body),
                 Stmt::Tile(tile) => {
                     let (rows, cols) = (i64::from(tile.rows), i64::from(tile.cols));
@@ -86,7 +86,7 @@ impl Extents {
                     // may begin inside of a panel.
                     let (panels, columns) = ((cols + PANEL - 1) / PANEL, (cols - 1) % PANEL + 1);
                     let (read, panel) = (tile.encoding.panel_rows(k), tile.encoding.panel_rows(panel));
-                    // Panels of length 0 lie upon each other: the last but one is then read further.
+                    // Panels of length 0 start at the same address: the last but one then reaches further.
                     let before = if panels > 1 { ((panels - 2) * panel + read) * PANEL } else { 0 };
                     let elements = if read > 0 {
                         before.max(((panels - 1) * panel + read - 1) * PANEL + columns)
@@ -104,21 +104,21 @@ impl Extents {
                     continue;
                 };
                 let region = Region::new((count, len(*step)?), (rows, len(*row_step)?), mem.size());
-                let (ptr, more) =
-                    p.resolve(*ptr).ok_or_else(|| format!("the program has no pointer {ptr}"))?;
+                let (arg, more) =
+                    program.resolve(*ptr).ok_or_else(|| format!("the program has no pointer {ptr:?}"))?;
                 add(
-                    ptr,
+                    arg,
                     matches!(inst, Inst::Store { .. }),
                     region.map(|r| Region { from: r.from + more, ..r }),
                 )?;
             }
         }
-        Ok(e)
+        Ok(Regions { regions })
     }
 
-    /// Whether the program reads (or writes) the bytes `from..to` after a pointer.
+    /// Whether the program reads (or writes) the bytes `from..to` after a pointer argument.
     #[inline]
-    pub fn allow(&self, ptr: u16, written: bool, from: i64, to: i64) -> bool {
-        self.regions.iter().any(|r| (r.0, r.1) == (ptr, written) && r.2.holds(from, to))
+    pub fn allow(&self, arg: u16, written: bool, from: i64, to: i64) -> bool {
+        self.regions.iter().any(|r| (r.0, r.1) == (arg, written) && r.2.holds(from, to))
     }
 }

@@ -4,30 +4,22 @@
 //! assumed to be its change in every iteration, and the loop is executed once more for all iterations at the
 //! same time, with values affine in the number of the iteration. That proves the assumption by induction,
 //! gives every address as affine and hence monotone, so that its first and last iteration bound the others,
-//! and the number of iterations from the jump's condition. What jumps inside of the loop skip is executed as
-//! well, and what it changes is unknown where they go.
+//! and the number of iterations from the jump's condition. Code that a jump inside of the loop may skip is
+//! executed as well; what it changes is unknown where the jump goes.
 
 use super::decode::What;
-use super::execute::{Machine, RSP, State};
+use super::execute::{AbstractMachine, RSP, State};
 use super::value::{Base, Value};
 use iced_x86::Mnemonic;
 
-/// An address in a loop, and its bytes.
-pub struct Span {
-    pub ip: u64,
-    pub from: Value,
-    pub bytes: i64,
-    pub written: bool,
-}
-
-impl Machine<'_> {
+impl AbstractMachine<'_> {
     /// The iterations of the loop of steps `head..=jump` after the first.
     pub fn all_iterations(&mut self, head: usize, jump: usize) -> Result<(), String> {
         let fail = |what: &str| format!("{what} in the loop up to {:#x}", self.code.steps[jump].ip);
         let Some((_, mut start)) = self.head.take().filter(|h| h.0 == head) else {
             return Err(fail("no way in"));
         };
-        for (a, b) in start.general.iter_mut().zip(&self.s.general) {
+        for (a, b) in start.general.iter_mut().zip(&self.state.general) {
             let change = b.minus(*a);
             *a = if a.base == b.base && change.base == Base::Int {
                 Value { iteration: change.at, ..*a }
@@ -39,10 +31,10 @@ impl Machine<'_> {
             return Err(fail("a stack that moves"));
         }
         start.flags = Value::UNKNOWN;
-        // What is not as assumed after the iteration is unknown before it, until all the rest is: no more
-        // than there are registers.
+        // What is not as assumed after the iteration is taken as unknown before it, until all assumptions
+        // hold. This ends, because each step makes at least one more register unknown.
         let last = loop {
-            self.s = start.clone();
+            self.state = start.clone();
             self.spans.clear();
             self.all = true;
             for at in head..=jump {
@@ -52,22 +44,22 @@ impl Machine<'_> {
             self.all = false;
             if !self.assume_less(&mut start) {
                 let What::Jump(m, _) = self.code.steps[jump].what else { return Err(fail("no jump")) };
-                break last_iteration(m, self.s.flags)
+                break last_iteration(m, self.state.flags)
                     .ok_or_else(|| fail("no count that meets its limit"))?;
             }
         };
-        for s in &self.spans {
+        for span in &self.spans {
             let outside =
-                || format!("memory outside of its extent at {:#x}, iteration {last} of a loop", s.ip);
-            let (a, b) = (s.from.at, s.from.in_iteration(last).ok_or_else(outside)?);
-            if !self.inside(s.from.base, s.written, a.min(b), a.max(b).saturating_add(s.bytes)) {
+                || format!("memory outside of its extent at {:#x}, iteration {last} of a loop", span.ip);
+            let (a, b) = (span.from.at, span.from.in_iteration(last).ok_or_else(outside)?);
+            if !self.inside(span.from.base, span.written, a.min(b), a.max(b).saturating_add(span.bytes)) {
                 return Err(outside());
             }
         }
-        for v in &mut self.s.general {
+        for v in &mut self.state.general {
             *v = v.in_iteration(last).map_or(Value::UNKNOWN, |at| Value::new(v.base, at));
         }
-        self.s.flags = Value::UNKNOWN;
+        self.state.flags = Value::UNKNOWN;
         Ok(())
     }
 
@@ -75,23 +67,26 @@ impl Machine<'_> {
     fn meet(&mut self, at: usize) {
         while let Some(n) = self.skips.iter().position(|s| s.0 == at) {
             let (_, other) = self.skips.swap_remove(n);
-            let s = &mut self.s;
-            s.general
+            let state = &mut self.state;
+            state
+                .general
                 .iter_mut()
                 .zip(other.general)
                 .filter(|(a, b)| **a != *b)
                 .for_each(|(a, _)| *a = Value::UNKNOWN);
-            s.opmasks
+            state
+                .opmasks
                 .iter_mut()
                 .zip(other.opmasks)
                 .filter(|(a, b)| **a != *b)
                 .for_each(|(a, _)| *a = u64::MAX);
-            s.vectors
+            state
+                .vectors
                 .iter_mut()
                 .zip(other.vectors)
                 .filter(|(a, b)| **a != *b)
                 .for_each(|(a, _)| *a = u16::MAX);
-            s.flags = Value::UNKNOWN;
+            state.flags = Value::UNKNOWN;
         }
     }
 
@@ -99,19 +94,19 @@ impl Machine<'_> {
     /// any.
     fn assume_less(&self, start: &mut State) -> bool {
         let mut less = false;
-        for (before, after) in start.general.iter_mut().zip(&self.s.general) {
+        for (before, after) in start.general.iter_mut().zip(&self.state.general) {
             let next = before.at.checked_add(before.iteration).map(|at| Value { at, ..*before });
             if before.base != Base::Unknown && next != Some(*after) {
                 (*before, less) = (Value::UNKNOWN, true);
             }
         }
         for (before, _) in
-            start.opmasks.iter_mut().zip(self.s.opmasks).filter(|(b, a)| **b != u64::MAX && **b != *a)
+            start.opmasks.iter_mut().zip(self.state.opmasks).filter(|(b, a)| **b != u64::MAX && **b != *a)
         {
             (*before, less) = (u64::MAX, true);
         }
         for (before, _) in
-            start.vectors.iter_mut().zip(self.s.vectors).filter(|(b, a)| **b != u16::MAX && **b != *a)
+            start.vectors.iter_mut().zip(self.state.vectors).filter(|(b, a)| **b != u16::MAX && **b != *a)
         {
             (*before, less) = (u16::MAX, true);
         }

@@ -20,8 +20,8 @@ mod value;
 
 use crate::lanes::Program;
 use decode::Decoded;
-use execute::Machine;
-use extent::Extents;
+use execute::AbstractMachine;
+use extent::Regions;
 
 /// Iterations of the loops in the largest samples: beyond any row or sum there is memory for.
 const MANY: i64 = 1 << 20;
@@ -32,13 +32,13 @@ const FEWEST: i64 = 4;
 ///
 /// # Errors
 /// What is not as it must be, and where.
-pub fn verify(code: &[u8], p: &Program) -> Result<(), String> {
-    let decoded = Decoded::new(code, p)?;
-    for ints in samples(decoded.modulus, p.ints) {
-        let extents = Extents::new(p, &ints)?;
-        Machine::new(&decoded, extents, &ints)
+pub fn verify(code: &[u8], program: &Program) -> Result<(), String> {
+    let decoded = Decoded::new(code, program)?;
+    for ints in samples(decoded.modulus, program.ints) {
+        let extents = Regions::new(program, &ints)?;
+        AbstractMachine::new(&decoded, extents, &ints)
             .run()
-            .map_err(|e| if ints.is_empty() { e } else { format!("{e}, integers {ints:?}") })?;
+            .map_err(|error| if ints.is_empty() { error } else { format!("{error}, integers {ints:?}") })?;
     }
     Ok(())
 }
@@ -65,6 +65,8 @@ fn samples(modulus: i64, ints: u16) -> impl Iterator<Item = Vec<i64>> {
 
 /// The instructions as text, one a line.
 pub fn listing(code: &[u8]) -> String {
-    decode::instructions(code)
-        .map_or_else(|e| e, |list| list.iter().map(|i| format!("{:6x}  {:?}\n", i.ip(), i.code())).collect())
+    decode::instructions(code).map_or_else(
+        |error| error,
+        |list| list.iter().map(|i| format!("{:6x}  {:?}\n", i.ip(), i.code())).collect(),
+    )
 }
