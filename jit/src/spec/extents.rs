@@ -201,7 +201,8 @@ impl AttentionSpec {
     /// Softmax of `len` scores of a row in place, but for its denominator. The result of the matmul with the
     /// values is scaled instead of its weights.
     pub(crate) fn softmax(&self, len: Len) -> Scheduled {
-        /// The pointers: the scores, the reciprocal of their sum, then the mask and the bias, if there are any.
+        /// The pointers: the scores, the reciprocal of their sum, then the mask and the bias, if there are
+        /// any.
         const SCORES: u16 = 0;
         const RECIPROCAL: u16 = 1;
         const OPERANDS: u16 = 2;
