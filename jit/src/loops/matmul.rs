@@ -265,7 +265,7 @@ impl<'a> RowBlock<'a> {
     /// The tiles of these rows; the copy of the left operand begins with row `copied_from`.
     fn tiles_of(&self, code: &mut FunctionCode<'_, '_>, rows: Span, copied_from: Option<Value>) {
         let bases = self.bases(code, &self.matmul.spec.slots);
-        let operands = TileOperands { block: self, rows, copied_from, bases };
+        let operands = BlockOperands { block: self, rows, copied_from, bases };
         self.matmul.tiles.run(self.nest, code, rows, self.area.cols, &operands);
     }
 
@@ -303,7 +303,7 @@ impl<'a> RowBlock<'a> {
 }
 
 /// The operands of the tiles of some rows.
-struct TileOperands<'a> {
+struct BlockOperands<'a> {
     block: &'a RowBlock<'a>,
     rows: Span,
     /// The row with which the copy of the left operand begins.
@@ -312,7 +312,7 @@ struct TileOperands<'a> {
     bases: Vec<Pointer>,
 }
 
-impl TileOperands<'_> {
+impl BlockOperands<'_> {
     /// The number of a row in the copy of the left operand.
     fn number(&self, code: &mut FunctionCode<'_, '_>, row: Value) -> Value {
         match self.copied_from {
@@ -339,7 +339,7 @@ impl TileOperands<'_> {
     }
 }
 
-impl Operands for TileOperands<'_> {
+impl Operands for BlockOperands<'_> {
     fn left(&self, code: &mut FunctionCode<'_, '_>, row: Value, encoding: Encoding) -> Pointer {
         let (block, spec) = (self.block, self.block.matmul.spec);
         if let Some(conversion) = self.conversion().filter(|_| encoding.converts()) {

@@ -198,13 +198,17 @@ impl AttentionSpec {
         FloatsPerKey { keys: self.width, values: self.panels() * PANEL, scores }
     }
 
-    /// Softmax of `len` scores of a row in place, but for its denominator: pointer 0 is the scores, pointer 1
-    /// the reciprocal of their sum, then come the mask and the bias, if there are any. The result of the
-    /// matmul with the values is scaled instead of its weights.
+    /// Softmax of `len` scores of a row in place, but for its denominator. The result of the matmul with the
+    /// values is scaled instead of its weights.
     pub(crate) fn softmax(&self, len: Len) -> Scheduled {
+        /// The pointers: the scores, the reciprocal of their sum, then the mask and the bias, if there are
+        /// any.
+        const SCORES: u16 = 0;
+        const RECIPROCAL: u16 = 1;
+        const OPERANDS: u16 = 2;
         let mut expr = Expr::default();
-        let mut x = expr.load(0, Len::ONE, Len::ZERO, Mem::F32);
-        let mut ptrs = 2;
+        let mut x = expr.load(SCORES, Len::ONE, Len::ZERO, Mem::F32);
+        let mut ptrs = OPERANDS;
         let mut operand = |expr: &mut Expr, slot: &super::Slot| {
             ptrs += 1;
             expr.load(ptrs - 1, slot.step, Len::ZERO, slot.mem)
@@ -215,8 +219,8 @@ impl AttentionSpec {
             x = expr.add(x, bias);
         }
         let (weights, scale) = softmax_parts(&mut expr, x, keep);
-        expr.store(0, Len::ONE, Len::ZERO, Mem::F32, weights);
-        expr.store(1, Len::ZERO, Len::ZERO, Mem::F32, scale);
+        expr.store(SCORES, Len::ONE, Len::ZERO, Mem::F32, weights);
+        expr.store(RECIPROCAL, Len::ZERO, Len::ZERO, Mem::F32, scale);
         schedule(&expr, len, ptrs, 0)
     }
 }

@@ -123,7 +123,7 @@ pub fn tile_of(rng: &mut Rng, encoding: Encoding, (rows, cols): (u8, u8), k: i64
         rows,
         cols,
         k: depth,
-        panel: panel,
+        panel,
         left: a,
         left_row: a_row,
         right: b,

@@ -3,7 +3,6 @@
 mod tile;
 
 use super::*;
-use tile::Column;
 
 /// The memory of the oracle: buffers by number.
 pub type Memory = Vec<Vec<u8>>;
@@ -77,14 +76,7 @@ impl Execution<'_> {
                     self.slots[usize::from(reduction.slot)] = whole;
                 }
             }
-            Stmt::Tile(tile) => {
-                for r in 0..i64::from(tile.rows) {
-                    for c in 0..i64::from(tile.cols) {
-                        let acc = Column { execution: self, tile, row: r * self.len(tile.left_row), c }.sum();
-                        self.body(&tile.body, c, r, acc.to_bits());
-                    }
-                }
-            }
+            Stmt::Tile(tile) => self.tile(tile),
         }
     }
 

@@ -3,14 +3,26 @@
 use super::{Execution, f, half};
 use crate::lanes::{Encoding, Group, Len, Mem, PANEL, PART, Parts, Ptr, Tile, Total, UNROLL};
 
+impl Execution<'_> {
+    /// A tile: for each accumulator its sum, then the body.
+    pub fn tile(&mut self, tile: &Tile) {
+        for r in 0..i64::from(tile.rows) {
+            for c in 0..i64::from(tile.cols) {
+                let acc = Column { execution: self, tile, row: r * self.len(tile.left_row), c }.sum();
+                self.body(&tile.body, c, r, acc.to_bits());
+            }
+        }
+    }
+}
+
 /// One row of the left operand and one column of the right one.
-pub struct Column<'m> {
-    pub execution: &'m Execution<'m>,
-    pub tile: &'m Tile,
+struct Column<'m> {
+    execution: &'m Execution<'m>,
+    tile: &'m Tile,
     /// Elements from the left operand's pointer to the row.
-    pub row: i64,
+    row: i64,
     /// The column.
-    pub c: i64,
+    c: i64,
 }
 
 /// A sum in parts.
@@ -59,7 +71,7 @@ impl Column<'_> {
     }
 
     /// The sum of the products of the row and the column.
-    pub fn sum(&self) -> f32 {
+    fn sum(&self) -> f32 {
         let (encoding, k) = (self.tile.encoding, self.execution.len(self.tile.k));
         let iterations = encoding.group().map_or(encoding.panel_rows(k) / UNROLL, |g| k / g.terms);
         let known = if let Len::Const(_) = self.tile.k { Some(iterations) } else { None };

@@ -1,6 +1,7 @@
 //! A block of queries: its scores, their softmax, and the matmul with the values.
 
-use super::{Head, PADDED, SEEN};
+use super::Head;
+use super::programs::{PADDED, SEEN};
 use crate::code::{FunctionCode, Pointer};
 use crate::lanes::{Encoding, Local, PANEL};
 use crate::loops::address::{moved_floats, row_at};
@@ -8,6 +9,18 @@ use crate::loops::columns::{Operands, panel_column};
 use crate::loops::nest::Span;
 use cranelift::codegen::ir::Value;
 use cranelift::prelude::*;
+
+impl Head<'_> {
+    /// The queries in blocks.
+    pub fn blocks(&self, code: &mut FunctionCode<'_, '_>) {
+        code.for_each(self.frame.zero, self.frame.queries, self.spec.block, &mut |code, first| {
+            let block = QueryBlock::new(self, code, first);
+            block.scores(code);
+            block.softmax(code);
+            block.values(code);
+        });
+    }
+}
 
 /// A block of queries of a head.
 pub struct QueryBlock<'a> {

@@ -4,10 +4,11 @@
 
 mod blocks;
 mod few;
+mod few_programs;
 mod programs;
 
 use crate::code::{FunctionCode, Pointer};
-use crate::lanes::{Local, PANEL};
+use crate::lanes::PANEL;
 use crate::loops::LoopNest;
 use crate::loops::address::{address, moved_floats, row_at, row_stride};
 use crate::loops::columns::panel_column;
@@ -16,20 +17,9 @@ use crate::loops::program::{Copy, InPlace};
 use crate::machine::Machine;
 use crate::spec::extents::sum_floats;
 use crate::spec::{AttentionSpec, Slot};
-use blocks::QueryBlock;
 use cranelift::codegen::ir::{Value, types};
 use cranelift::prelude::*;
-use programs::{AttentionPrograms, PackValue, Softmax, SumOfRow};
-
-/// The length of a padded row of scores.
-const PADDED: Local = Local(0);
-/// The keys that a query, or a block of queries, sees.
-const SEEN: Local = Local(1);
-
-/// Whether queries see a part of the keys by their place.
-fn sees_part(spec: &AttentionSpec) -> bool {
-    spec.causal || spec.window.is_some()
-}
+use programs::{AttentionPrograms, PackValue, SEEN, Softmax, SumOfRow, sees_part};
 
 /// The loop nest of attention.
 pub struct Attention<'s> {
@@ -149,7 +139,7 @@ impl<'a> Head<'a> {
             self.pack(code);
             return self.blocks(code);
         };
-        let few = few::few(self.spec, code, self.frame.queries);
+        let few = few_programs::few(self.spec, code, self.frame.queries);
         let one_by_one = code.either(few, &mut |code| code.ins().iconst(types::I8, 1), &mut |code| {
             self.pack(code);
             self.not_finite(code)
@@ -167,16 +157,6 @@ impl<'a> Head<'a> {
         self.nest.call(code, program, SumOfRow { row, sum });
         let sum = code.load(types::F32, sum, 0);
         code.ins().fcmp(FloatCC::Unordered, sum, sum)
-    }
-
-    /// The queries in blocks.
-    fn blocks(&self, code: &mut FunctionCode<'_, '_>) {
-        code.for_each(self.frame.zero, self.frame.queries, self.spec.block, &mut |code, first| {
-            let block = QueryBlock::new(self, code, first);
-            block.scores(code);
-            block.softmax(code);
-            block.values(code);
-        });
     }
 
     /// The keys that a query sees by its place.

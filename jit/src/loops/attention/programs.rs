@@ -1,8 +1,8 @@
 //! The programs of attention, but for those of few queries.
 
-use super::{PADDED, SEEN, few, sees_part};
+use super::few_programs::{self, FewPrograms};
 use crate::code::Pointer;
-use crate::lanes::{Bin, Inst, Len, Mem, PANEL, Program, Ptr, Reduce, RowReduction, Stmt, Ty, derive};
+use crate::lanes::{Bin, Inst, Len, Local, Mem, PANEL, Program, Ptr, Reduce, RowReduction, Stmt, Ty, derive};
 use crate::loops::address::row_stride;
 use crate::loops::columns::{ColumnCount, Cut, Tiles};
 use crate::loops::nest::{Pointers, Pool, ProgramId};
@@ -10,6 +10,16 @@ use crate::loops::program::{self, Copy, InPlace, load_of, store_of};
 use crate::loops::tile::TileProgram;
 use crate::machine::Machine;
 use crate::spec::{AttentionSpec, Encodings};
+
+/// The length of a padded row of scores.
+pub const PADDED: Local = Local(0);
+/// The keys that a query, or a block of queries, sees.
+pub const SEEN: Local = Local(1);
+
+/// Whether queries see a part of the keys by their place.
+pub fn sees_part(spec: &AttentionSpec) -> bool {
+    spec.causal || spec.window.is_some()
+}
 
 /// The programs of attention.
 pub struct AttentionPrograms {
@@ -23,7 +33,7 @@ pub struct AttentionPrograms {
     pub scores: Tiles,
     pub values: Tiles,
     /// Where queries may be worked on one by one.
-    pub few: Option<few::FewPrograms>,
+    pub few: Option<FewPrograms>,
 }
 
 impl AttentionPrograms {
@@ -38,7 +48,8 @@ impl AttentionPrograms {
             sum_of_row: sees_part(spec).then(|| pool.add(&sum_of_row(spec))),
             scores: scores(spec, machine, pool),
             values: values(spec, machine, pool),
-            few: (few::applies(spec) || sees_part(spec)).then(|| few::FewPrograms::new(spec, machine, pool)),
+            few: (few_programs::applies(spec) || sees_part(spec))
+                .then(|| FewPrograms::new(spec, machine, pool)),
         }
     }
 }

@@ -2,7 +2,7 @@
 //! writes and changes as far as addresses depend on it. A new vector instruction is one more name in
 //! [`form`].
 
-use super::general::{Address, Op, operation, split};
+use super::general::{Address, GeneralOp, operation, split};
 use crate::lanes::Program;
 use crate::lanes::x86::parts::frame;
 use iced_x86::{
@@ -90,7 +90,7 @@ pub enum What {
     /// The first instruction of a loop comes next.
     Head,
     Vector(Vector),
-    General(Op, usize),
+    General(GeneralOp, usize),
     /// A jump with that condition to a step.
     Jump(Mnemonic, usize),
 }

@@ -1,10 +1,10 @@
-//! Abstract execution of emitted code: general registers as [`Value`]s, every access checked; loops are in
-//! [`super::iterations`].
+//! Abstract execution of emitted code: general registers as [`AbstractValue`]s, every access checked; loops
+//! are in [`super::iterations`].
 
 use super::decode::{Decoded, Lanes, MemoryAccess, Vector, What};
 use super::extent::Regions;
-use super::general::{Address, Op, Operand};
-use super::value::{Base, Value};
+use super::general::{Address, GeneralOp, Operand};
+use super::value::{AbstractValue, Base};
 use iced_x86::Mnemonic;
 
 pub const RSP: usize = 4;
@@ -15,18 +15,18 @@ const KEPT: [usize; 6] = [3, 5, 12, 13, 14, 15];
 /// What is known between two instructions.
 #[derive(Clone)]
 pub struct State {
-    pub general: [Value; 16],
+    pub general: [AbstractValue; 16],
     /// The set lanes of opmasks, and of vectors that are masks. All are set where they are not known.
     pub opmasks: [u64; 8],
     pub vectors: [u16; 32],
     /// The number whose comparison with 0 the flags are.
-    pub flags: Value,
+    pub flags: AbstractValue,
 }
 
 /// An address in a loop, and its bytes.
 pub struct LoopAccess {
     pub ip: u64,
-    pub from: Value,
+    pub from: AbstractValue,
     pub bytes: i64,
     pub written: bool,
 }
@@ -37,7 +37,7 @@ pub struct AbstractMachine<'c> {
     extents: Regions,
     ints: &'c [i64],
     pub state: State,
-    stack: Vec<Value>,
+    stack: Vec<AbstractValue>,
     /// What was known before the first iteration of the last loop.
     pub head: Option<(usize, State)>,
     /// The accesses of all iterations of a loop, to be checked when the number of iterations is known.
@@ -59,9 +59,11 @@ pub enum Next {
 impl<'c> AbstractMachine<'c> {
     /// At the entry of a function.
     pub fn new(code: &'c Decoded<'c>, extents: Regions, ints: &'c [i64]) -> AbstractMachine<'c> {
-        let mut general: [Value; 16] = std::array::from_fn(|r| Value::new(Base::Entry(r as u8), 0));
-        general[RSP] = Value::new(Base::Stack, 0);
-        let state = State { general, opmasks: [u64::MAX; 8], vectors: [u16::MAX; 32], flags: Value::UNKNOWN };
+        let mut general: [AbstractValue; 16] =
+            std::array::from_fn(|r| AbstractValue::new(Base::Entry(r as u8), 0));
+        general[RSP] = AbstractValue::new(Base::Stack, 0);
+        let state =
+            State { general, opmasks: [u64::MAX; 8], vectors: [u16::MAX; 32], flags: AbstractValue::UNKNOWN };
         AbstractMachine {
             code,
             extents,
@@ -112,7 +114,7 @@ impl<'c> AbstractMachine<'c> {
                     return Ok(Next::To(*to));
                 }
             }
-            What::General(Op::Return, _) => {
+            What::General(GeneralOp::Return, _) => {
                 self.leave().map_err(fail)?;
                 return Ok(Next::Return);
             }
@@ -123,8 +125,9 @@ impl<'c> AbstractMachine<'c> {
 
     /// At the return: the caller's registers and stack are as they were.
     fn leave(&self) -> Result<(), &'static str> {
-        let kept = KEPT.iter().all(|r| self.state.general[*r] == Value::new(Base::Entry(*r as u8), 0));
-        match kept && self.stack.is_empty() && self.state.general[RSP] == Value::new(Base::Stack, 0) {
+        let kept =
+            KEPT.iter().all(|r| self.state.general[*r] == AbstractValue::new(Base::Entry(*r as u8), 0));
+        match kept && self.stack.is_empty() && self.state.general[RSP] == AbstractValue::new(Base::Stack, 0) {
             true => Ok(()),
             false => Err("the stack or a kept register is not as it was"),
         }
@@ -143,12 +146,12 @@ impl<'c> AbstractMachine<'c> {
             self.state.opmasks[r] = u64::MAX;
         }
         for r in bits(vector.general) {
-            self.state.general[r] = Value::UNKNOWN;
+            self.state.general[r] = AbstractValue::UNKNOWN;
         }
         if vector.flags {
-            self.state.flags = Value::UNKNOWN;
+            self.state.flags = AbstractValue::UNKNOWN;
         }
-        if let (Some(r), Some(Value { base: Base::Code, at, iteration: 0 }), Some(access)) =
+        if let (Some(r), Some(AbstractValue { base: Base::Code, at, iteration: 0 }), Some(access)) =
             (vector.mask, read, &vector.access)
         {
             let lanes =
@@ -161,7 +164,7 @@ impl<'c> AbstractMachine<'c> {
     }
 
     /// Checks an access; gives its address.
-    fn access(&mut self, access: &MemoryAccess, ip: u64) -> Result<Value, String> {
+    fn access(&mut self, access: &MemoryAccess, ip: u64) -> Result<AbstractValue, String> {
         let address = self.address(&access.address);
         if matches!(address.base, Base::Unknown | Base::Int | Base::Entry(_)) {
             return Err("an address that is not followed".into());
@@ -177,7 +180,7 @@ impl<'c> AbstractMachine<'c> {
             return Ok(address);
         }
         let (first, behind) = (i64::from(lanes.trailing_zeros()), 64 - i64::from(lanes.leading_zeros()));
-        let from = address.plus(Value::int(first * access.element));
+        let from = address.plus(AbstractValue::int(first * access.element));
         let bytes = (behind - first) * access.element;
         if self.all {
             self.spans.push(LoopAccess { ip, from, bytes, written: access.written });
@@ -202,47 +205,49 @@ impl<'c> AbstractMachine<'c> {
     }
 
     /// An operation on the register, or opmask, of that number.
-    fn general(&mut self, op: Op, to: usize) -> Result<(), &'static str> {
+    fn general(&mut self, op: GeneralOp, to: usize) -> Result<(), &'static str> {
         let x = self.state.general[to];
         let of = |y: Operand| match y {
             Operand::Register(r) => self.state.general[r],
-            Operand::Number(n) => Value::int(n),
+            Operand::Number(n) => AbstractValue::int(n),
         };
         // What is written, and what the flags compare with 0.
         let (result, flags) = match op {
-            Op::Nothing | Op::Return => (None, None),
-            Op::Set(y) => (Some(of(y)), None),
-            Op::Argument(n) => (Some(self.argument(n)?), None),
-            Op::Address(a) => (Some(self.address(&a)), None),
-            Op::Add(y) => (Some(x.plus(of(y))), Some(x.plus(of(y)))),
-            Op::Sub(y) => (Some(x.minus(of(y))), Some(x.minus(of(y)))),
-            Op::Compare(y) => (None, Some(x.minus(of(y)))),
-            Op::Test => (None, Some(x)),
-            Op::TestBits(mask) => (None, Some(x.map(|n| n & mask))),
-            Op::Negate => (Some(Value::int(0).minus(x)), Some(Value::int(0).minus(x))),
-            Op::And(mask) => (Some(x.map(|n| n & mask)), Some(x.map(|n| n & mask))),
-            Op::Times(factor) => (Some(x.times(factor)), Some(Value::UNKNOWN)),
-            Op::Product(y) => (Some(x.product(self.state.general[y])), Some(Value::UNKNOWN)),
-            Op::SetProduct(y, factor) => (Some(self.state.general[y].times(factor)), Some(Value::UNKNOWN)),
-            Op::IfNotLess(y) => {
+            GeneralOp::Nothing | GeneralOp::Return => (None, None),
+            GeneralOp::Set(y) => (Some(of(y)), None),
+            GeneralOp::Argument(n) => (Some(self.argument(n)?), None),
+            GeneralOp::Address(a) => (Some(self.address(&a)), None),
+            GeneralOp::Add(y) => (Some(x.plus(of(y))), Some(x.plus(of(y)))),
+            GeneralOp::Sub(y) => (Some(x.minus(of(y))), Some(x.minus(of(y)))),
+            GeneralOp::Compare(y) => (None, Some(x.minus(of(y)))),
+            GeneralOp::Test => (None, Some(x)),
+            GeneralOp::TestBits(mask) => (None, Some(x.map(|n| n & mask))),
+            GeneralOp::Negate => (Some(AbstractValue::int(0).minus(x)), Some(AbstractValue::int(0).minus(x))),
+            GeneralOp::And(mask) => (Some(x.map(|n| n & mask)), Some(x.map(|n| n & mask))),
+            GeneralOp::Times(factor) => (Some(x.times(factor)), Some(AbstractValue::UNKNOWN)),
+            GeneralOp::Product(y) => (Some(x.product(self.state.general[y])), Some(AbstractValue::UNKNOWN)),
+            GeneralOp::SetProduct(y, factor) => {
+                (Some(self.state.general[y].times(factor)), Some(AbstractValue::UNKNOWN))
+            }
+            GeneralOp::IfNotLess(y) => {
                 let y = self.state.general[y];
                 let known = self.state.flags.fixed().map(|n| if n >= 0 { y } else { x });
-                (Some(known.unwrap_or(Value::UNKNOWN)), None)
+                (Some(known.unwrap_or(AbstractValue::UNKNOWN)), None)
             }
-            Op::ShiftRight(by) => (Some(x.map(|n| n >> by)), Some(Value::UNKNOWN)),
-            Op::LowBits(y, by) => {
-                (Some(low_bits(self.state.general[y], self.state.general[by])), Some(Value::UNKNOWN))
+            GeneralOp::ShiftRight(by) => (Some(x.map(|n| n >> by)), Some(AbstractValue::UNKNOWN)),
+            GeneralOp::LowBits(y, by) => {
+                (Some(low_bits(self.state.general[y], self.state.general[by])), Some(AbstractValue::UNKNOWN))
             }
-            Op::Opmask(y) => {
+            GeneralOp::Opmask(y) => {
                 self.state.opmasks[to] =
                     self.state.general[y].fixed().map_or(u64::MAX, |n| n as u64 & 0xffff);
                 (None, None)
             }
-            Op::Push => {
+            GeneralOp::Push => {
                 self.push(x)?;
                 (None, None)
             }
-            Op::Pop => (Some(self.pop()?), None),
+            GeneralOp::Pop => (Some(self.pop()?), None),
         };
         if let Some(v) = result {
             let top = -8 * self.stack.len() as i64;
@@ -258,43 +263,44 @@ impl<'c> AbstractMachine<'c> {
         Ok(())
     }
 
-    fn push(&mut self, x: Value) -> Result<(), &'static str> {
+    fn push(&mut self, x: AbstractValue) -> Result<(), &'static str> {
         self.stack.push(x);
-        let below = Value::new(Base::Stack, -8 * self.stack.len() as i64);
-        let at = self.state.general[RSP].minus(Value::int(8));
+        let below = AbstractValue::new(Base::Stack, -8 * self.stack.len() as i64);
+        let at = self.state.general[RSP].minus(AbstractValue::int(8));
         self.state.general[RSP] = at;
         if at == below { Ok(()) } else { Err("something pushed below the frame") }
     }
 
-    fn pop(&mut self) -> Result<Value, &'static str> {
-        if self.state.general[RSP] != Value::new(Base::Stack, -8 * self.stack.len() as i64) {
+    fn pop(&mut self) -> Result<AbstractValue, &'static str> {
+        if self.state.general[RSP] != AbstractValue::new(Base::Stack, -8 * self.stack.len() as i64) {
             return Err("something popped from the frame");
         }
-        self.state.general[RSP] = self.state.general[RSP].plus(Value::int(8));
+        self.state.general[RSP] = self.state.general[RSP].plus(AbstractValue::int(8));
         self.stack.pop().ok_or("something popped from the caller")
     }
 
-    fn argument(&self, n: i64) -> Result<Value, &'static str> {
+    fn argument(&self, n: i64) -> Result<AbstractValue, &'static str> {
         match n - self.code.ptrs {
             0.. => self
                 .ints
                 .get((n - self.code.ptrs) as usize)
-                .map(|n| Value::int(*n))
+                .map(|n| AbstractValue::int(*n))
                 .ok_or("memory outside of the arguments"),
-            _ => Ok(Value::new(Base::Pointer(n as u16), 0)),
+            _ => Ok(AbstractValue::new(Base::Pointer(n as u16), 0)),
         }
     }
 
-    fn address(&self, address: &Address) -> Value {
-        let base = address.base.map_or(Value::new(Base::Code, 0), |r| self.state.general[r]);
-        let index = address.index.map_or(Value::int(0), |(r, scale)| self.state.general[r].times(scale));
-        base.plus(index).plus(Value::int(address.displacement))
+    fn address(&self, address: &Address) -> AbstractValue {
+        let base = address.base.map_or(AbstractValue::new(Base::Code, 0), |r| self.state.general[r]);
+        let index =
+            address.index.map_or(AbstractValue::int(0), |(r, scale)| self.state.general[r].times(scale));
+        base.plus(index).plus(AbstractValue::int(address.displacement))
     }
 }
 
 /// `bzhi` on 32 bits.
-fn low_bits(of: Value, by: Value) -> Value {
-    Value::from(of.fixed().zip(by.fixed()).map(|(n, by)| match by & 0xff {
+fn low_bits(of: AbstractValue, by: AbstractValue) -> AbstractValue {
+    AbstractValue::from(of.fixed().zip(by.fixed()).map(|(n, by)| match by & 0xff {
         by @ 0..32 => n & ((1 << by) - 1),
         _ => n & 0xffff_ffff,
     }))

@@ -21,7 +21,7 @@ pub struct Address {
 
 /// What an instruction does to its first operand.
 #[derive(Clone, Copy, Debug)]
-pub enum Op {
+pub enum GeneralOp {
     /// Nothing.
     Nothing,
     Set(Operand),
@@ -78,37 +78,39 @@ fn immediate(i: &Instruction) -> Option<i64> {
 
 /// The operation of an instruction, and the number of its first register; `None` for a form that the emitter
 /// does not use.
-pub fn operation(i: &Instruction) -> Option<(Op, usize)> {
+pub fn operation(i: &Instruction) -> Option<(GeneralOp, usize)> {
     use Mnemonic::*;
     let shift = || immediate(i).filter(|n| (0..32).contains(n));
     Some(match i.mnemonic() {
         // A hint reads nothing, whatever its address is.
-        Nop | Prefetcht1 => (Op::Nothing, 0),
-        Ret if i.code() == Code::Retnq => (Op::Return, 0),
+        Nop | Prefetcht1 => (GeneralOp::Nothing, 0),
+        Ret if i.code() == Code::Retnq => (GeneralOp::Return, 0),
         // Writing the lower half clears the upper one.
-        Mov if half(i, 0).is_some() => (Op::Set(Operand::Number(immediate(i)? & 0xffff_ffff)), half(i, 0)?),
-        Mov if i.op1_kind() == OpKind::Memory => (Op::Argument(argument(i)?), full(i, 0)?),
-        Mov => (Op::Set(second(i)?), full(i, 0)?),
-        Lea => (Op::Address(address(i)?), full(i, 0)?),
-        Add => (Op::Add(second(i)?), full(i, 0)?),
-        Sub => (Op::Sub(second(i)?), full(i, 0)?),
-        Dec => (Op::Sub(Operand::Number(1)), full(i, 0)?),
-        Cmp => (Op::Compare(second(i)?), full(i, 0)?),
-        Test if i.op1_kind() == OpKind::Register && i.op0_register() == i.op1_register() => {
-            (Op::Test, full(i, 0)?)
+        Mov if half(i, 0).is_some() => {
+            (GeneralOp::Set(Operand::Number(immediate(i)? & 0xffff_ffff)), half(i, 0)?)
         }
-        Test => (Op::TestBits(immediate(i)?), full(i, 0)?),
-        Neg => (Op::Negate, full(i, 0)?),
-        And => (Op::And(immediate(i)?), full(i, 0)?),
-        Imul if i.op_count() == 3 => (Op::SetProduct(full(i, 1)?, i.immediate(2) as i64), full(i, 0)?),
-        Imul => (Op::Product(full(i, 1)?), full(i, 0)?),
-        Cmovge => (Op::IfNotLess(full(i, 1)?), full(i, 0)?),
-        Shl => (Op::Times(1 << shift()?), full(i, 0)?),
-        Sar => (Op::ShiftRight(shift()? as u32), full(i, 0)?),
-        Bzhi => (Op::LowBits(half(i, 1)?, half(i, 2)?), half(i, 0)?),
-        Kmovw if i.op0_register().is_k() => (Op::Opmask(half(i, 1)?), i.op0_register().number()),
-        Push => (Op::Push, full(i, 0)?),
-        Pop => (Op::Pop, full(i, 0)?),
+        Mov if i.op1_kind() == OpKind::Memory => (GeneralOp::Argument(argument(i)?), full(i, 0)?),
+        Mov => (GeneralOp::Set(second(i)?), full(i, 0)?),
+        Lea => (GeneralOp::Address(address(i)?), full(i, 0)?),
+        Add => (GeneralOp::Add(second(i)?), full(i, 0)?),
+        Sub => (GeneralOp::Sub(second(i)?), full(i, 0)?),
+        Dec => (GeneralOp::Sub(Operand::Number(1)), full(i, 0)?),
+        Cmp => (GeneralOp::Compare(second(i)?), full(i, 0)?),
+        Test if i.op1_kind() == OpKind::Register && i.op0_register() == i.op1_register() => {
+            (GeneralOp::Test, full(i, 0)?)
+        }
+        Test => (GeneralOp::TestBits(immediate(i)?), full(i, 0)?),
+        Neg => (GeneralOp::Negate, full(i, 0)?),
+        And => (GeneralOp::And(immediate(i)?), full(i, 0)?),
+        Imul if i.op_count() == 3 => (GeneralOp::SetProduct(full(i, 1)?, i.immediate(2) as i64), full(i, 0)?),
+        Imul => (GeneralOp::Product(full(i, 1)?), full(i, 0)?),
+        Cmovge => (GeneralOp::IfNotLess(full(i, 1)?), full(i, 0)?),
+        Shl => (GeneralOp::Times(1 << shift()?), full(i, 0)?),
+        Sar => (GeneralOp::ShiftRight(shift()? as u32), full(i, 0)?),
+        Bzhi => (GeneralOp::LowBits(half(i, 1)?, half(i, 2)?), half(i, 0)?),
+        Kmovw if i.op0_register().is_k() => (GeneralOp::Opmask(half(i, 1)?), i.op0_register().number()),
+        Push => (GeneralOp::Push, full(i, 0)?),
+        Pop => (GeneralOp::Pop, full(i, 0)?),
         _ => return None,
     })
 }
@@ -138,11 +140,11 @@ fn address(i: &Instruction) -> Option<Address> {
 
 /// The power of two by which an operation splits an integer into whole iterations and a remainder; 1 if it
 /// does not.
-pub fn split(op: Op) -> Option<i64> {
+pub fn split(op: GeneralOp) -> Option<i64> {
     let n = match op {
-        Op::And(mask) if mask < 0 => mask.checked_neg()?,
-        Op::And(mask) => mask.checked_add(1)?,
-        Op::ShiftRight(by) => 1 << by,
+        GeneralOp::And(mask) if mask < 0 => mask.checked_neg()?,
+        GeneralOp::And(mask) => mask.checked_add(1)?,
+        GeneralOp::ShiftRight(by) => 1 << by,
         _ => 1,
     };
     (n <= 256 && n & (n - 1) == 0).then_some(n)

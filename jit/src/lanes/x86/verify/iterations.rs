@@ -9,7 +9,7 @@
 
 use super::decode::What;
 use super::execute::{AbstractMachine, RSP, State};
-use super::value::{Base, Value};
+use super::value::{AbstractValue, Base};
 use iced_x86::Mnemonic;
 
 impl AbstractMachine<'_> {
@@ -22,15 +22,15 @@ impl AbstractMachine<'_> {
         for (a, b) in start.general.iter_mut().zip(&self.state.general) {
             let change = b.minus(*a);
             *a = if a.base == b.base && change.base == Base::Int {
-                Value { iteration: change.at, ..*a }
+                AbstractValue { iteration: change.at, ..*a }
             } else {
-                Value::UNKNOWN
+                AbstractValue::UNKNOWN
             };
         }
         if start.general[RSP].iteration != 0 || start.general[RSP].base != Base::Stack {
             return Err(fail("a stack that moves"));
         }
-        start.flags = Value::UNKNOWN;
+        start.flags = AbstractValue::UNKNOWN;
         // What is not as assumed after the iteration is taken as unknown before it, until all assumptions
         // hold. This ends, because each step makes at least one more register unknown.
         let last = loop {
@@ -57,9 +57,9 @@ impl AbstractMachine<'_> {
             }
         }
         for v in &mut self.state.general {
-            *v = v.in_iteration(last).map_or(Value::UNKNOWN, |at| Value::new(v.base, at));
+            *v = v.in_iteration(last).map_or(AbstractValue::UNKNOWN, |at| AbstractValue::new(v.base, at));
         }
-        self.state.flags = Value::UNKNOWN;
+        self.state.flags = AbstractValue::UNKNOWN;
         Ok(())
     }
 
@@ -73,7 +73,7 @@ impl AbstractMachine<'_> {
                 .iter_mut()
                 .zip(other.general)
                 .filter(|(a, b)| **a != *b)
-                .for_each(|(a, _)| *a = Value::UNKNOWN);
+                .for_each(|(a, _)| *a = AbstractValue::UNKNOWN);
             state
                 .opmasks
                 .iter_mut()
@@ -86,7 +86,7 @@ impl AbstractMachine<'_> {
                 .zip(other.vectors)
                 .filter(|(a, b)| **a != *b)
                 .for_each(|(a, _)| *a = u16::MAX);
-            state.flags = Value::UNKNOWN;
+            state.flags = AbstractValue::UNKNOWN;
         }
     }
 
@@ -95,9 +95,9 @@ impl AbstractMachine<'_> {
     fn assume_less(&self, start: &mut State) -> bool {
         let mut less = false;
         for (before, after) in start.general.iter_mut().zip(&self.state.general) {
-            let next = before.at.checked_add(before.iteration).map(|at| Value { at, ..*before });
+            let next = before.at.checked_add(before.iteration).map(|at| AbstractValue { at, ..*before });
             if before.base != Base::Unknown && next != Some(*after) {
-                (*before, less) = (Value::UNKNOWN, true);
+                (*before, less) = (AbstractValue::UNKNOWN, true);
             }
         }
         for (before, _) in
@@ -116,8 +116,8 @@ impl AbstractMachine<'_> {
 
 /// The first iteration after which a jump is not taken. The count must meet its limit: then the number of
 /// iterations is affine in both, while one that steps over it is not.
-fn last_iteration(m: Mnemonic, flags: Value) -> Option<i64> {
-    let Value { base: Base::Int, at, iteration } = flags else { return None };
+fn last_iteration(m: Mnemonic, flags: AbstractValue) -> Option<i64> {
+    let AbstractValue { base: Base::Int, at, iteration } = flags else { return None };
     let (left, by) =
         if iteration < 0 { (at, iteration.checked_neg()?) } else { (at.checked_neg()?, iteration) };
     if by == 0 || left < 0 || left % by != 0 {

@@ -20,26 +20,26 @@ pub enum Base {
 
 /// `base + at + iteration * n` in iteration `n`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Value {
+pub struct AbstractValue {
     pub base: Base,
     pub at: i64,
     pub iteration: i64,
 }
 
-impl Value {
+impl AbstractValue {
     /// Nothing is known of it.
-    pub const UNKNOWN: Value = Value { base: Base::Unknown, at: 0, iteration: 0 };
+    pub const UNKNOWN: AbstractValue = AbstractValue { base: Base::Unknown, at: 0, iteration: 0 };
 
     /// A known distance from a base.
     #[inline]
-    pub fn new(base: Base, at: i64) -> Value {
-        Value { base, at, iteration: 0 }
+    pub fn new(base: Base, at: i64) -> AbstractValue {
+        AbstractValue { base, at, iteration: 0 }
     }
 
     /// An integer.
     #[inline]
-    pub fn int(at: i64) -> Value {
-        Value::new(Base::Int, at)
+    pub fn int(at: i64) -> AbstractValue {
+        AbstractValue::new(Base::Int, at)
     }
 
     /// The integer, if it is one and the same in every iteration.
@@ -55,24 +55,26 @@ impl Value {
     }
 
     #[inline]
-    fn made(base: Base, at: Option<i64>, iteration: Option<i64>) -> Value {
+    fn made(base: Base, at: Option<i64>, iteration: Option<i64>) -> AbstractValue {
         match (base, at, iteration) {
-            (base, Some(at), Some(iteration)) if base != Base::Unknown => Value { base, at, iteration },
-            _ => Value::UNKNOWN,
+            (base, Some(at), Some(iteration)) if base != Base::Unknown => {
+                AbstractValue { base, at, iteration }
+            }
+            _ => AbstractValue::UNKNOWN,
         }
     }
 
     #[inline]
-    pub fn plus(self, other: Value) -> Value {
+    pub fn plus(self, other: AbstractValue) -> AbstractValue {
         let base = match (self.base, other.base) {
             (base, Base::Int) | (Base::Int, base) => base,
             _ => Base::Unknown,
         };
-        Value::made(base, self.at.checked_add(other.at), self.iteration.checked_add(other.iteration))
+        AbstractValue::made(base, self.at.checked_add(other.at), self.iteration.checked_add(other.iteration))
     }
 
     #[inline]
-    pub fn minus(self, other: Value) -> Value {
+    pub fn minus(self, other: AbstractValue) -> AbstractValue {
         let base = match (self.base, other.base) {
             (base, Base::Int) => base,
             (a, b) if a == b => {
@@ -84,34 +86,34 @@ impl Value {
             }
             _ => Base::Unknown,
         };
-        Value::made(base, self.at.checked_sub(other.at), self.iteration.checked_sub(other.iteration))
+        AbstractValue::made(base, self.at.checked_sub(other.at), self.iteration.checked_sub(other.iteration))
     }
 
     #[inline]
-    pub fn times(self, factor: i64) -> Value {
+    pub fn times(self, factor: i64) -> AbstractValue {
         let base = if self.base == Base::Int { Base::Int } else { Base::Unknown };
-        Value::made(base, self.at.checked_mul(factor), self.iteration.checked_mul(factor))
+        AbstractValue::made(base, self.at.checked_mul(factor), self.iteration.checked_mul(factor))
     }
 
     /// A product that is affine: of an integer that stays the same from iteration to iteration.
-    pub fn product(self, other: Value) -> Value {
+    pub fn product(self, other: AbstractValue) -> AbstractValue {
         match (self.fixed(), other.fixed()) {
             (_, Some(factor)) => self.times(factor),
             (Some(factor), _) => other.times(factor),
-            _ => Value::UNKNOWN,
+            _ => AbstractValue::UNKNOWN,
         }
     }
 
     /// A function that is not affine: of integers alone that stay the same from iteration to iteration.
     #[inline]
-    pub fn map(self, f: impl FnOnce(i64) -> i64) -> Value {
-        self.fixed().map_or(Value::UNKNOWN, |n| Value::int(f(n)))
+    pub fn map(self, f: impl FnOnce(i64) -> i64) -> AbstractValue {
+        self.fixed().map_or(AbstractValue::UNKNOWN, |n| AbstractValue::int(f(n)))
     }
 }
 
-impl From<Option<i64>> for Value {
+impl From<Option<i64>> for AbstractValue {
     #[inline]
-    fn from(n: Option<i64>) -> Value {
-        n.map_or(Value::UNKNOWN, Value::int)
+    fn from(n: Option<i64>) -> AbstractValue {
+        n.map_or(AbstractValue::UNKNOWN, AbstractValue::int)
     }
 }
