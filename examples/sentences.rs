@@ -43,7 +43,9 @@ network! {
 
     /// all-MiniLM-L6-v2: token ids to the hidden states and one unit vector per sentence.
     #[unused_weights("pooler.*", "embeddings.position_ids")]
-    pub MiniLm<B, S: ..=512, D = 384, LAYERS = 6, V = 30522>(ids: i32[B, S], mask: bool[B, S]) -> ([B, D], [B, S, D]) {
+    pub MiniLm<B, S: ..=512, D = 384, LAYERS = 6, V = 30522>
+        (ids: i32[B, S], mask: bool[B, S]) -> ([B, D], [B, S, D])
+    {
         #[weights("embeddings.word_embeddings.weight")]       param word:     [V, D];
         #[weights("embeddings.position_embeddings.weight")]   param position: [512, D];
         #[weights("embeddings.token_type_embeddings.weight")] param kind:     [2, D];

@@ -46,10 +46,11 @@ usage: cargo run --release --example bench -- [OPTIONS]
   --json          one object per case and line: case threads isa median_ms min_ms compile_ms gflops peak_share
   -h, --help      this text
 
-Columns: median and shortest of at least 30 runs; GFLOP/s of the products' multiply-adds, and GB/s of inputs, weights and
-results; the limit, which is the time of the same multiply-adds or bytes at the measured speed of the machine, whichever is
-longer; its share of the median; time to compile, and to pack the weights. Convolutions are counted as they are written:
-Winograd's algorithm makes fewer multiply-adds, and may take less time than the limit.
+Columns: median and shortest of at least 30 runs; GFLOP/s of the products' multiply-adds, and GB/s of
+inputs, weights and results; the limit, which is the time of the same multiply-adds or bytes at the
+measured speed of the machine, whichever is longer; its share of the median; time to compile, and to pack
+the weights. Convolutions are counted as they are written: Winograd's algorithm makes fewer multiply-adds,
+and may take less time than the limit.
 
 cases
 {cases}",

@@ -31,7 +31,8 @@ usage: cargo run --release --example chat -- [OPTIONS]
 
   --prompt TEXT      answers this and ends; without it, asks line by line
   --system TEXT      what the model is told before the conversation (default: what its template says)
-  --raw              names of special tokens, such as <|im_end|>, in what you say are those tokens (default: letters)
+  --raw              names of special tokens, such as <|im_end|>, in what you say are those tokens
+                     (default: letters)
   --model FILE       a GGUF file (default: where scripts/fetch_models.py puts it)
   --max N            tokens of an answer at most (default 512)
   --context N        tokens of the whole conversation at most (default 2048)

@@ -39,6 +39,11 @@ fn rate((n, time): (usize, Duration)) -> String {
     )
 }
 
+/// Says on stderr how fast a prompt was read and answered.
+fn show_rates(took: Took) {
+    tell(format!("[prompt: {}; answer: {}]", rate(took.prompt), rate(took.answer)));
+}
+
 fn run(args: Args, out: &mut dyn Write) -> Result<(), Failure> {
     let path = args.model.clone().unwrap_or_else(model::model_path);
     if !path.exists() {
@@ -84,11 +89,15 @@ fn run(args: Args, out: &mut dyn Write) -> Result<(), Failure> {
     };
     // Its words are the tokenizer's now, its weights the network's.
     drop((file, net));
-    let told = |took: Took| tell(format!("[prompt: {}; answer: {}]", rate(took.prompt), rate(took.answer)));
     if let Some(prompt) = args.prompt {
-        told(chat.answer(prompt, args.most, out)?);
+        show_rates(chat.answer(prompt, args.most, out)?);
         return Ok(());
     }
+    converse(&mut chat, args.most, out)
+}
+
+/// Answers line by line, each with `most` tokens at most, until the input ends.
+fn converse(chat: &mut Chat, most: usize, out: &mut dyn Write) -> Result<(), Failure> {
     let mut line = Vec::new();
     loop {
         write!(out, "> ")?;
@@ -115,8 +124,8 @@ fn run(args: Args, out: &mut dyn Write) -> Result<(), Failure> {
             chat.begin_anew();
             continue;
         }
-        match chat.answer(question.into(), args.most, out) {
-            Ok(took) => told(took),
+        match chat.answer(question.into(), most, out) {
+            Ok(took) => show_rates(took),
             Err(e) if e.is::<NotNumbers>() || e.is::<std::io::Error>() => return Err(e),
             // A question that does not fit is no reason to stop.
             Err(e) => tell(e),

@@ -27,8 +27,18 @@ network! {
         state values: [B, KV, P, D / HEADS] grow P;
 
         let n = attn_norm(x);
-        let q = rope(rearrange(attn_q(n), [b, s, (h d)] -> [b, h, s, d], h = HEADS), base = 1e5, from = P, pairs = adjacent);
-        let k = rope(rearrange(attn_k(n), [b, s, (h d)] -> [b, h, s, d], h = KV), base = 1e5, from = P, pairs = adjacent);
+        let q = rope(
+            rearrange(attn_q(n), [b, s, (h d)] -> [b, h, s, d], h = HEADS),
+            base = 1e5,
+            from = P,
+            pairs = adjacent,
+        );
+        let k = rope(
+            rearrange(attn_k(n), [b, s, (h d)] -> [b, h, s, d], h = KV),
+            base = 1e5,
+            from = P,
+            pairs = adjacent,
+        );
         let v = rearrange(attn_v(n), [b, s, (h d)] -> [b, h, s, d], h = KV);
         let a = attention(q, keys.push(k), values.push(v), heads = HEADS, causal = true);
         let x = x + attn_output(rearrange(a, [b, h, s, d] -> [b, s, (h d)]));

@@ -10,9 +10,11 @@
 //!
 //! | variable | meaning |
 //! |---|---|
-//! | `HF_HUB_CACHE` | the cache; else `hub` in `HF_HOME`; else `huggingface/hub` in `XDG_CACHE_HOME`, or in `.cache` of the home directory |
-//! | `HF_ENDPOINT` | the hub's address; else `https://huggingface.co` |
-//! | `HF_TOKEN` | the token for private and gated repositories; else what the file `HF_TOKEN_PATH` has, or `token` beside `hub` |
+//! | `HF_HUB_CACHE` | the cache; by default `$HF_HOME/hub` |
+//! | `HF_HOME` | by default `huggingface` in `XDG_CACHE_HOME`, or in `.cache` of the home directory |
+//! | `HF_ENDPOINT` | the hub's address; by default `https://huggingface.co` |
+//! | `HF_TOKEN` | the token for private and gated repositories |
+//! | `HF_TOKEN_PATH` | the file with the token where `HF_TOKEN` is not set; by default `$HF_HOME/token` |
 //! | `HTTPS_PROXY`, `NO_PROXY` .. | as of other programs |
 
 mod cache;

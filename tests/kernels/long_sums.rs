@@ -15,7 +15,11 @@ network! { Norm<B, N>(x: [B, N]) -> [B, N] { layer_norm(x, over = N) } }
 network! { Rms<B, N>(x: [B, N]) -> [B, N] { rms_norm(x, over = N) } }
 network! { Product<B, K = 2048, N = 5>(x: [B, K]) -> [B, N] { param w: [K, N] = ones; x @ w } }
 network! { Dynamic<B, K, N>(x: [B, K], y: [K, N]) -> [B, N] { x @ y } }
-network! { Attend<B, S, T, D = 8>(q: [B, S, D], k: [B, T, D], v: [B, T, D]) -> [B, S, D] { attention(q, k, v, heads = 1) } }
+network! {
+    Attend<B, S, T, D = 8>(q: [B, S, D], k: [B, T, D], v: [B, T, D]) -> [B, S, D] {
+        attention(q, k, v, heads = 1)
+    }
+}
 
 fn near(got: &Tensor, want: impl Fn(usize) -> f64, bound: f64, what: &str) {
     for (i, got) in got.as_f32().expect("floats").iter().enumerate() {
@@ -141,7 +145,12 @@ fn attention_over_many_keys() {
 
 #[test]
 fn convolutions_of_many_channels() {
-    network! { Conv<N, C = 512>(x: [N, C, 9, 9]) -> [N, 4, 7, 7] { param w: [4, C, 3, 3] = ones; conv2d(x, w) } }
+    network! {
+        Conv<N, C = 512>(x: [N, C, 9, 9]) -> [N, 4, 7, 7] {
+            param w: [4, C, 3, 3] = ones;
+            conv2d(x, w)
+        }
+    }
     let (g, x) = (graph!(Conv::init(0)), same(0.1, &[1, 512, 9, 9]));
     for precision in [Precision::Direct, Precision::Standard] {
         for target in targets() {

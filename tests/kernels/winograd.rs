@@ -6,13 +6,14 @@ use tancho_support::{Rng, levels, views};
 
 /// A convolution of `[N, c, H, W]` with a residual sum behind it, as the blocks of ResNets have.
 fn graph(c: usize, o: usize) -> Graph {
+    let options = "stride = [1, 1], pad = [1, 1, 1, 1], dilation = [1, 1], groups = 1, layout = nchw";
     let text = format!(
         "network Conv<N, H, W>
 input x: f32[N, {c}, H, W]
 weight \"w\": f32[{o}, {c}, 3, 3] = normal(1.0)
 %0: f32[N, {c}, H, W] = input(index = 0)
 %1: f32[{o}, {c}, 3, 3] = weight(index = 0)
-%2: f32[N, {o}, H, W] = conv2d(%0, %1, stride = [1, 1], pad = [1, 1, 1, 1], dilation = [1, 1], groups = 1, layout = nchw)
+%2: f32[N, {o}, H, W] = conv2d(%0, %1, {options})
 return %2"
     );
     Graph::parse(&text).unwrap_or_else(|e| panic!("{e}\n{text}"))

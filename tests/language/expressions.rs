@@ -7,19 +7,25 @@ use tancho_support::run;
 
 network! {
     /// Two results, options of two kinds, a branch on one of them.
-    pub Affine<B, D = 4>(option scale = 2.0, option shift = true)(x: [B, D]) -> ([B, D], [B]) where D % 2 == 0 {
+    pub Affine<B, D = 4>(option scale = 2.0, option shift = true)(x: [B, D]) -> ([B, D], [B])
+        where D % 2 == 0
+    {
         let y = if shift { x * scale + 1 } else { x * scale };
         (y, sum(y, over = D))
     }
 
-    pub Parts<B, S: ..=8, D = 6>(x: [B, S, D]) -> ([B, S, D], [B, S, D], [B, S, D / 3]) where D % 3 == 0, S % 2 == 0 {
+    pub Parts<B, S: ..=8, D = 6>(x: [B, S, D]) -> ([B, S, D], [B, S, D], [B, S, D / 3])
+        where D % 3 == 0, S % 2 == 0
+    {
         let (a, b, c) = split(x, axis = D, parts = 3);
         let (early, late) = split(x, axis = S, parts = 2);
         (concat(c, b, a, axis = -1), concat(late, early, axis = 1), a + b * c)
     }
 
     /// The number of heads follows from their width.
-    pub Heads<B, S, D = 6, HEADS = 3>(x: [B, S, D]) -> ([B, HEADS, S, D / HEADS], [B, S, D]) where D % HEADS == 0 {
+    pub Heads<B, S, D = 6, HEADS = 3>(x: [B, S, D]) -> ([B, HEADS, S, D / HEADS], [B, S, D])
+        where D % HEADS == 0
+    {
         let h = rearrange(x, [b, s, (h d)] -> [b, h, s, d], d = D / HEADS);
         (h, rearrange(h * 2, [b, h, s, d] -> [b, s, (h d)]))
     }
@@ -61,16 +67,32 @@ network! {
     }
 
     /// Scalars: literals and dims beside tensors.
-    pub Scalars<B, S, D = 2>(x: [B, S, D], keep: bool[B, S]) -> ([B, S, D], [B, S, D], [B, S, D], [B, D], [B, D], bool[B, S, D]) {
+    pub Scalars<B, S, D = 2>(x: [B, S, D], keep: bool[B, S])
+        -> ([B, S, D], [B, S, D], [B, S, D], [B, D], [B, D], bool[B, S, D])
+    {
         let rectified = select(lt(x, 0), 0, x);
-        (clamp(x, -1, 1.5), rectified, x / D + S, mean(x, over = S, where = keep), max(x, over = S, where = keep), ge(x, 1))
+        (
+            clamp(x, -1, 1.5),
+            rectified,
+            x / D + S,
+            mean(x, over = S, where = keep),
+            max(x, over = S, where = keep),
+            ge(x, 1),
+        )
     }
 
     /// Rows by ids that are expressions.
     pub Rows<B, V = 5, D = 2>(ids: i32[B], x: [B]) -> ([B, D], [B, D], [B, D], [B, D], [D], [B, D - 1]) {
         param table: [V, D];
         let d = ids;
-        (table[ids + ids], table[cast(x, i32)], table[d - 1], table[-(d - V)], table[V - 1], table[d + 1][0..B, 1..D])
+        (
+            table[ids + ids],
+            table[cast(x, i32)],
+            table[d - 1],
+            table[-(d - V)],
+            table[V - 1],
+            table[d + 1][0..B, 1..D],
+        )
     }
 
     pub Cuts<B, S: ..=9, D = 4>(x: [B, S, D]) -> ([B, floor(S / 2), D], [B, D], [B, S]) {
@@ -231,7 +253,10 @@ pub mod bare {
         /// Not the standard one.
         pub Vec<B, T = 8>(out: [B, T]) -> [B, T] { param w: [T, T] = xavier; residual(out) { out @ w } }
         /// Nor this.
-        pub Result<B, D = 8>(session: [B, D], weights: [B, D]) -> [B, D] { net v: Vec<D>; v(session) + weights }
+        pub Result<B, D = 8>(session: [B, D], weights: [B, D]) -> [B, D] {
+            net v: Vec<D>;
+            v(session) + weights
+        }
         /// Nor this.
         pub Option<B, D = 8>(net: [B, D]) -> [B, D] { buffer scale: [D] = ones; net * scale }
         /// Several entry points.

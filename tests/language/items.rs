@@ -65,7 +65,9 @@ network! {
     }
 
     /// `H` is `2 * D` wherever it stands, and both sequences have one length.
-    pub Promised<B, S, T, D = 2, H = 2 * D>(x: [B, S, H], y: [B, T, D]) -> [B, S, D] where H == 2 * D, S == T {
+    pub Promised<B, S, T, D = 2, H = 2 * D>(x: [B, S, H], y: [B, T, D]) -> [B, S, D]
+        where H == 2 * D, S == T
+    {
         let (a, b) = split(x, axis = H, parts = 2);
         a + b * y + S * 0 + T * 0
     }

@@ -6,12 +6,18 @@ use tancho::{AsView, Error, Target, network};
 use tancho_support::{Rng, check, compile, tensors};
 
 network! {
-    pub Losses<B, C = 3>(x: [B, C], ids: i32[B], y: [B, C]) -> ([B], [B]) { (cross_entropy(x, ids), mse(x, y)) }
+    pub Losses<B, C = 3>(x: [B, C], ids: i32[B], y: [B, C]) -> ([B], [B]) {
+        (cross_entropy(x, ids), mse(x, y))
+    }
 
     pub Ignoring<B, C = 3>(x: [B, C], ids: i32[B]) -> [B] { cross_entropy(x, ids, ignore = 2) }
 
     pub Padded<B, S>(x: [B, S], ids: i32[S]) -> ([B, S + 3], [B + 1, S], i32[S + B]) {
-        (pad(x, axis = S, before = 2, after = 1), pad(x, axis = 0, after = 1), pad(ids, axis = -1, before = B))
+        (
+            pad(x, axis = S, before = 2, after = 1),
+            pad(x, axis = 0, after = 1),
+            pad(ids, axis = -1, before = B),
+        )
     }
 
     pub Gates<B, D = 2>(a: [B, D], b: [B, D]) -> ([B, D], [B, D], [B, D]) {
@@ -29,7 +35,9 @@ network! {
         (group_norm(x, gain, bias, groups = G, eps = 0), group_norm(x, groups = C))
     }
 
-    pub Windows<B, S, T, W = 2>(q: [B, S, 1], k: [B, T, 1], bias: [1, S, T], late: bool[B, T]) -> ([B, S, 1], [B, S, 1], [B, S, 1]) {
+    pub Windows<B, S, T, W = 2>(q: [B, S, 1], k: [B, T, 1], bias: [1, S, T], late: bool[B, T])
+        -> ([B, S, 1], [B, S, 1], [B, S, 1])
+    {
         (
             attention(q, k, k, heads = 1, window = W),
             attention(q, k, k, heads = 1, window = W, causal = true),
@@ -66,7 +74,9 @@ network! {
     }
 
     /// Networks of the prelude for images and signals.
-    pub Norms<N, H, W, C = 4>(x: [N, C, H, W]) -> ([N, C, H, W], [N, 3, H * W], [N, C, H, W]) where C % 2 == 0 {
+    pub Norms<N, H, W, C = 4>(x: [N, C, H, W]) -> ([N, C, H, W], [N, 3, H * W], [N, C, H, W])
+        where C % 2 == 0
+    {
         net groups: GroupNorm<2, C>;
         net signal: Conv1d<C, 3, K = 3, PAD = 1>;
         net wide:   Conv2d<C, C, K = 3, PAD = 2, DIL = 2, GROUPS = 2>;
@@ -78,7 +88,10 @@ network! {
 
     /// One number for both ends of a signal, two for before and behind.
     pub Ends<L>(x: [1, 1, L])
-        -> ([1, 1, L], [1, 1, L], [1, 1, L], [1, 1, L + 1], [1, 1, L], [1, 1, ceil(L / 2)], [1, 1, floor((L - 1) / 2) + 1])
+        -> (
+            [1, 1, L], [1, 1, L], [1, 1, L], [1, 1, L + 1], [1, 1, L],
+            [1, 1, ceil(L / 2)], [1, 1, floor((L - 1) / 2) + 1]
+        )
     {
         #[weights("w")] param w: [1, 1, 3] = ones;
         (
@@ -140,7 +153,10 @@ network! {
 
     /// Every form that fixed axes behind leading ones are moved by.
     pub Leading<D = 6, HEADS = 2>(x: [.., D])
-        -> ([.., HEADS, D / HEADS], [.., D / HEADS, HEADS], [.., D / HEADS, HEADS], [.., D], [.., 2, D], [.., D / HEADS, HEADS])
+        -> (
+            [.., HEADS, D / HEADS], [.., D / HEADS, HEADS], [.., D / HEADS, HEADS],
+            [.., D], [.., 2, D], [.., D / HEADS, HEADS]
+        )
         where D % HEADS == 0
     {
         let heads = reshape(x, [.., HEADS, D / HEADS]);

@@ -9,15 +9,28 @@ network! {
 
     pub Regress<B>(x: [B, 64]) -> [B, 1] { net a: Linear<64, 64>; net b: Linear<64, 1>; b(gelu(a(x))) }
 
-    pub ReluConv<N, H, W>(x: [N, 3, H, W]) -> [N, 8, H, W] { param w: [8, 3, 3, 3] = xavier; relu(conv2d(x, w, pad = 1)) }
+    pub ReluConv<N, H, W>(x: [N, 3, H, W]) -> [N, 8, H, W] {
+        param w: [8, 3, 3, 3] = xavier;
+        relu(conv2d(x, w, pad = 1))
+    }
 
-    pub Conv<N, H, W>(x: [N, 3, H, W]) -> [N, 8, H, W] { param w: [8, 3, 3, 3] = xavier; conv2d(x, w, pad = 1) }
+    pub Conv<N, H, W>(x: [N, 3, H, W]) -> [N, 8, H, W] {
+        param w: [8, 3, 3, 3] = xavier;
+        conv2d(x, w, pad = 1)
+    }
 
-    pub Mask<N, H, W>(x: [N, H, W, 8]) -> [N, H, W, 1] { param w: [1, 8, 3, 3] = xavier; conv2d(x, w, pad = 1, layout = nhwc) }
+    pub Mask<N, H, W>(x: [N, H, W, 8]) -> [N, H, W, 1] {
+        param w: [1, 8, 3, 3] = xavier;
+        conv2d(x, w, pad = 1, layout = nhwc)
+    }
 
     pub Dots<B>(x: [B, 64]) -> [B, 1] { param w: [64] = normal(1.0); sum(x * w, over = -1, keep = true) }
 
-    pub Differ<B>(x: [B, 64]) -> [B] { net a: Linear<64, 8>; net b: Linear<64, 8>; mean(a(x) - b(x), over = -1) }
+    pub Differ<B>(x: [B, 64]) -> [B] {
+        net a: Linear<64, 8>;
+        net b: Linear<64, 8>;
+        mean(a(x) - b(x), over = -1)
+    }
 
     pub Margin<B>(x: [B, 10]) -> [B] { max(log_softmax(x * 8, over = -1), over = -1) }
 

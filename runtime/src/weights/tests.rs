@@ -312,21 +312,50 @@ fn prefixes_and_new_names() {
     assert!(e.contains("leave `LoadOptions::prefix` out"), "{e}");
 }
 
-#[test]
-fn sharded_files() {
+/// A file with one weight of one number.
+fn one_number(name: &str, x: f32) -> Vec<u8> {
+    bytes(&format!("{{{}}}", entry(name, "F32", &[1], 0, 4)), &f32_bytes(&[x]))
+}
+
+/// A network with two weights, and a directory with a file for each.
+fn two_shards() -> (Graph, Dir) {
     let dir = Dir::new();
-    let g = graph("weight \"a\": f32[1] = zeros\nweight \"b\": f32[1] = zeros");
-    let one =
-        |name: &str, x: f32| bytes(&format!("{{{}}}", entry(name, "F32", &[1], 0, 4)), &f32_bytes(&[x]));
-    dir.put("1.safetensors", &one("a", 1.0));
-    dir.put("2.safetensors", &one("b", 2.0));
-    let index = |text: &str| dir.put("model.safetensors.index.json", text.as_bytes());
-    index(r#"{"metadata":{}, "weight_map":{"a":"1.safetensors","b":"2.safetensors"}}"#);
+    dir.put("1.safetensors", &one_number("a", 1.0));
+    dir.put("2.safetensors", &one_number("b", 2.0));
+    (graph("weight \"a\": f32[1] = zeros\nweight \"b\": f32[1] = zeros"), dir)
+}
+
+/// A network that neither the two files nor an index of them fit.
+fn graph_that_does_not_fit() -> Graph {
+    graph(
+        "unused \"z\"\nweight \"a\": f32[1] = zeros\nweight \"b\": f32[2] = zeros\nweight \"c\": f32[1] = zeros",
+    )
+}
+
+/// What loading by an index of that text says.
+fn index_error(g: &Graph, dir: &Dir, index: &str) -> String {
+    let path = dir.put("model.safetensors.index.json", index.as_bytes());
+    load_error(g, &path, &LoadOptions::new()).to_string()
+}
+
+#[test]
+fn sharded_files_are_loaded_by_their_index() {
+    let (g, dir) = two_shards();
+    let index = br#"{"metadata":{}, "weight_map":{"a":"1.safetensors","b":"2.safetensors"}}"#;
+    dir.put("model.safetensors.index.json", index);
     let (w, report) = Weights::load(&g, dir.0.path(), &LoadOptions::new()).expect("loaded");
     assert_eq!(
         (w.get("a").map(|v| v.data()[0]), w.get("b").map(|v| v.data()[0]), report.files.len()),
         (Some(1.0), Some(2.0), 2)
     );
+    // A file of its own goes before an index.
+    dir.put("model.safetensors", &one_number("a", 1.0));
+    assert!(matches!(load_error(&g, dir.0.path(), &LoadOptions::new()), LoadError::Mismatch { .. }));
+}
+
+#[test]
+fn faults_of_an_index_are_named() {
+    let (g, dir) = two_shards();
     for (text, part) in [
         ("{", "cannot be read"),
         ("{}", "no object `weight_map`"),
@@ -337,16 +366,18 @@ fn sharded_files() {
         (r#"{"weight_map":{"a":"2.safetensors"}}"#, "`a` is not in `2.safetensors`"),
         (r#"{"weight_map":{"a":"3.safetensors"}}"#, "cannot read"),
         (r#"{"weight_map":{"a":"1.safetensors"}}"#, "missing: `b`"),
+        (r#"{"weight_map":{},"weight_map":{}}"#, "`weight_map` is there twice"),
+        (r#"{"weight_map":{"a":[1,{"b":2}],"b":null,"c":{"x":[]}}}"#, "the file of a, b, c is no string"),
+        (r#"[{"weight_map":{}}]"#, "expected an object"),
+        (r#"{"weight_map":{"\u001b[2J":0}}"#, "the file of \\u{1b}[2J is no string"),
     ] {
-        let e = load_error(&g, &index(text), &LoadOptions::new());
-        assert!(e.to_string().contains(part), "{text}: {e}");
+        let e = index_error(&g, &dir, text);
+        assert!(e.contains(part), "{text}: {e}");
     }
     // Several faults are one error, with what does not fit the declaration.
-    let g2 = graph(
-        "unused \"z\"\nweight \"a\": f32[1] = zeros\nweight \"b\": f32[2] = zeros\nweight \"c\": f32[1] = zeros",
-    );
-    let said = |text: &str| load_error(&g2, &index(text), &LoadOptions::new()).to_string();
-    let e = said(
+    let e = index_error(
+        &graph_that_does_not_fit(),
+        &dir,
         r#"{"weight_map":{"a":"5.safetensors","b":"2.safetensors","c":"2.safetensors","d":"1.safetensors","e":"6.safetensors","z":"7.safetensors"}}"#,
     );
     for part in [
@@ -360,13 +391,19 @@ fn sharded_files() {
     ] {
         assert!(e.contains(part), "{part} in: {e}");
     }
-    // What nobody needs is nobody's fault; and what a file lacks is told once.
+    // A file that no declared weight needs may be missing, and a missing file is stated once.
     assert!(
         !e.contains("7.safetensors") && !e.contains("missing: `a`;") && !e.contains("missing: `a`\n"),
         "{e}"
     );
-    // Contradictions.
-    let e = said(
+}
+
+#[test]
+fn contradictions_of_an_index_are_named() {
+    let (g, dir) = two_shards();
+    let e = index_error(
+        &graph_that_does_not_fit(),
+        &dir,
         r#"{"weight_map":{"a":"1.safetensors","b":"2.safetensors","a":"1.safetensors","c":"2.safetensors","c":"1.safetensors"}}"#,
     );
     for part in ["twice: `a` is more than once in", "twice: `c` is more than once in"] {
@@ -374,30 +411,13 @@ fn sharded_files() {
     }
     let both = [entry("b", "F32", &[1], 0, 4), entry("a", "F32", &[1], 4, 8)].join(",");
     dir.put("both.safetensors", &bytes(&format!("{{{both}}}"), &f32_bytes(&[5.0, 6.0])));
-    let e = load_error(
-        &g,
-        &index(r#"{"weight_map":{"a":"1.safetensors","b":"both.safetensors"}}"#),
-        &LoadOptions::new(),
-    )
-    .to_string();
+    let e = index_error(&g, &dir, r#"{"weight_map":{"a":"1.safetensors","b":"both.safetensors"}}"#);
     assert!(
         e.contains("twice: `a` is more than once in")
             && e.contains("1.safetensors and ")
             && !e.contains("twice: `b`"),
         "{e}"
     );
-    for (text, part) in [
-        (r#"{"weight_map":{},"weight_map":{}}"#, "`weight_map` is there twice"),
-        (r#"{"weight_map":{"a":[1,{"b":2}],"b":null,"c":{"x":[]}}}"#, "the file of a, b, c is no string"),
-        (r#"[{"weight_map":{}}]"#, "expected an object"),
-        (r#"{"weight_map":{"\u001b[2J":0}}"#, "the file of \\u{1b}[2J is no string"),
-    ] {
-        let e = load_error(&g, &index(text), &LoadOptions::new()).to_string();
-        assert!(e.contains(part), "{text}: {e}");
-    }
-    // A file of its own goes before an index.
-    dir.put("model.safetensors", &one("a", 1.0));
-    assert!(matches!(load_error(&g, dir.0.path(), &LoadOptions::new()), LoadError::Mismatch { .. }));
 }
 
 /// Whatever names a file has, what is printed does nothing to a terminal, and can be read.

@@ -34,9 +34,7 @@ fn holds(seed: u64, depth: usize, flavour: Flavour) -> Result<(), String> {
 
     let fused = compile(g).map_err(|e| at("compile", &e))?;
     // Every value a result: nothing is hidden in a kernel.
-    let ops: Vec<Value> =
-        g.values().filter(|v| !matches!(g.node(*v).op, Op::Input(_) | Op::Weight(_))).collect();
-    let all = Graph { outputs: ops.clone(), ..g.clone() };
+    let all = Graph { outputs: computed(g), ..g.clone() };
     let open = compile(&all).map_err(|e| at("compile with every value as a result", &e))?;
     // The levels of wide vectors in turn, each with the graph as it is and with every value a result.
     let isa = if seed.is_multiple_of(2) { Isa::host() } else { Isa::host().min(Isa::Avx2) };
@@ -45,7 +43,7 @@ fn holds(seed: u64, depth: usize, flavour: Flavour) -> Result<(), String> {
         compile_for(g, wide).map_err(|e| at("compile", &e))?,
         compile_for(&all, wide).map_err(|e| at("compile", &e))?,
     );
-    let (mut session, mut open_session) = (fused.session(), open.session());
+    let mut session = fused.session();
     let mut first: Option<(Vec<Tensor>, Vec<Tensor>)> = None;
     for (i, (b, s)) in r.dims(seed).into_iter().enumerate() {
         let at = |what: &str, e: &dyn std::fmt::Display| {
@@ -67,18 +65,8 @@ fn holds(seed: u64, depth: usize, flavour: Flavour) -> Result<(), String> {
         if i == 0 {
             let answer = Answer::new(g, &inputs, &fused).map_err(|e| at("the interpreter", &e))?;
             passes_keep_the_answer(&r, &inputs, &answer).map_err(|e| at("passes", &e))?;
-            open_session.run_inputs(&x).map_err(|e| at("run with every value as a result", &e))?;
-            let unfused: Vec<Option<Tensor>> = g
-                .outputs
-                .iter()
-                .map(|o| ops.binary_search(o).ok().map(|j| open_session.tensor(j).expect("a result")))
-                .collect();
-            let mut s = fused_wide.session();
-            s.run_inputs(&x).map_err(|e| at("run wide", &e))?;
-            let wide: Vec<Option<Tensor>> = results(&s).into_iter().map(Some).collect();
-            let got = got.iter().cloned().map(Some).collect();
-            end_to_end(&r, &answer, &[("fused", got), ("unfused", unfused), ("wide", wide)])
-                .map_err(|e| at("end to end", &e))?;
+            every_way_gives_the_answer(&r, &answer, &inputs, &got, [&open, &fused_wide])
+                .map_err(|(what, e)| at(what, &e))?;
         }
         for (how, c) in [("checked", &fused), ("wide", &fused_wide)] {
             threads_give_the_same(c, &inputs).map_err(|e| at(how, &e))?;
@@ -105,6 +93,37 @@ fn holds(seed: u64, depth: usize, flavour: Flavour) -> Result<(), String> {
         }
     }
     Ok(())
+}
+
+/// The values that ops compute.
+fn computed(g: &Graph) -> Vec<Value> {
+    g.values().filter(|v| !matches!(g.node(*v).op, Op::Input(_) | Op::Weight(_))).collect()
+}
+
+/// The results of fused kernels, of kernels with every computed value a result (`open`) and of `wide` vectors
+/// agree with the interpreter's. An error has the step that failed and why.
+fn every_way_gives_the_answer(
+    r: &Random,
+    answer: &Answer,
+    inputs: &[Tensor],
+    fused: &[Tensor],
+    [open, wide]: [&Compiled; 2],
+) -> Result<(), (&'static str, String)> {
+    let run = |c: &Compiled, step| {
+        let mut session = c.session();
+        match session.run_inputs(&views(inputs)) {
+            Ok(()) => Ok(results(&session)),
+            Err(e) => Err((step, e.to_string())),
+        }
+    };
+    let every_value = run(open, "run with every value as a result")?;
+    let ops = computed(&r.graph);
+    let unfused =
+        r.graph.outputs.iter().map(|o| ops.binary_search(o).ok().map(|j| every_value[j].clone())).collect();
+    let wide = run(wide, "run wide")?.into_iter().map(Some).collect();
+    let fused = fused.iter().cloned().map(Some).collect();
+    end_to_end(r, answer, &[("fused", fused), ("unfused", unfused), ("wide", wide)])
+        .map_err(|e| ("end to end", e))
 }
 
 /// However many threads a run is divided among: the same bits.
