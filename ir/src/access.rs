@@ -55,7 +55,7 @@ pub fn resolve(g: &Graph, v: Value, stored: &dyn Fn(Value) -> bool) -> Option<Ac
         views.push(root);
         root = g.node(root).args[0];
     }
-    let whole = Access::whole(root, &g.room(root))?;
+    let whole = Access::whole(root, &g.stored_shape(root))?;
     views.into_iter().rev().try_fold(whole, |inner, view| through(g, view, inner))
 }
 
@@ -66,7 +66,7 @@ pub fn resolve_all(g: &Graph, stored: &dyn Fn(Value) -> bool) -> Vec<Option<Acce
     for v in g.values() {
         let inner = |x: Value| match is_view(&g.node(x).op) && !stored(x) {
             true => all[x.index()].clone(),
-            false => Access::whole(x, &g.room(x)),
+            false => Access::whole(x, &g.stored_shape(x)),
         };
         let view = is_view(&g.node(v).op).then(|| g.node(v).args[0]);
         let access = view.and_then(inner).and_then(|inner| through(g, v, inner));

@@ -97,7 +97,7 @@ pub fn verify(g: &Graph) -> Result<(), String> {
         }
         let ty = g.infer(&n.op, &n.args).map_err(|e| format!("{v}: {e}"))?;
         if ty != n.ty {
-            return Err(format!("{v} is said to be {} but is {ty}", n.ty));
+            return Err(format!("{v} is stated to be {} but is {ty}", n.ty));
         }
         shape(&v.to_string(), &n.ty.shape)?;
         for (option, attr) in attrs_of(&n.op) {
@@ -168,7 +168,7 @@ fn states(g: &Graph) -> Result<(), String> {
         };
         if let Some(bound) = g.dims.iter().find(|d| d.name == dim).and_then(|d| d.bound).filter(|b| *b < 1) {
             return Err(format!(
-                "state `{}` grows along `{dim}`, which is at most {bound}: there is no room for a row",
+                "state `{}` grows along `{dim}`, which is at most {bound}, so it can hold no rows",
                 s.name
             ));
         }

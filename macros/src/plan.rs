@@ -113,7 +113,7 @@ pub enum OptionPlan {
     Fixed(Attr),
     /// The value of the network's option of that name.
     Of(String),
-    /// Axes of the first argument from its end, from 1: behind leading axes `..` of unknown number.
+    /// Axes of the first argument from its end, from 1: after leading axes `..` of unknown number.
     AxesFromEnd(Vec<usize>),
     /// All its axes in a new order: the leading ones, then these from its end.
     Permuted(Vec<usize>),

@@ -284,7 +284,7 @@ impl<'s> Binding<'s> {
         })
     }
 
-    /// Adds the dims that a `where` clause says are others, once those are known.
+    /// Adds the dims that a `where` clause equates with others, once those are known.
     ///
     /// # Errors
     /// Such a dim has no value.

@@ -112,7 +112,7 @@ impl Scope<'_> {
         let (from, to) = (self.count(from)?, self.count(to)?);
         if to.saturating_sub(from) > MOST_OPS {
             return Err(self.fail(BuildError::new(format!(
-                "{} turns: loops are unrolled, {MOST_OPS} is the most",
+                "{} iterations: loops are unrolled, {MOST_OPS} is the most",
                 to - from
             ))));
         }

@@ -122,7 +122,7 @@ pub struct BoundCall<'a> {
     statics: Statics,
     /// The values of the callee's dims at each sample.
     pub rows: [Row; MAX_DIMS],
-    /// The argument that says what `..` stands for, and how many axes are behind them there.
+    /// The argument that says what `..` stands for, and how many axes follow them there.
     leading: Option<(usize, usize)>,
 }
 
@@ -196,14 +196,14 @@ impl<'a> BoundCall<'a> {
     }
 
     const fn leading_agree(&self, t: &Tensor, fixed: usize) -> bool {
-        let Some((a, behind)) = self.leading else { return true };
+        let Some((a, after)) = self.leading else { return true };
         let mut s = 0;
         while s < t.at.len() {
             let (first, have) = (self.call.args[a].at[s], t.at[s]);
-            // The first of them may itself be too short, which is said of it.
-            if first.len() >= behind {
+            // The first of them may itself be too short, which is reported of it.
+            if first.len() >= after {
                 let lead = have.len() - fixed;
-                if first.len() - behind != lead {
+                if first.len() - after != lead {
                     return false;
                 }
                 let mut i = 0;

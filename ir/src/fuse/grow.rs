@@ -130,7 +130,7 @@ impl Fuser<'_> {
     pub(super) fn row_work(&mut self, v: Value) {
         let mut candidates: Vec<usize> = Vec::new();
         for a in self.g.node(v).args.clone() {
-            let p = self.behind_expand(a);
+            let p = self.before_expand(a);
             if let Some(k) = self.of[p.index()]
                 && self.kernels[k].kind == Kind::Rows
                 && !candidates.contains(&k)
@@ -161,8 +161,8 @@ impl Fuser<'_> {
         self.level[v.index()] = self.level_of_result(v);
     }
 
-    /// The value behind an expand, if there is one.
-    fn behind_expand(&self, v: Value) -> Value {
+    /// The value that an expand stretches, if `v` is one.
+    fn before_expand(&self, v: Value) -> Value {
         let n = self.g.node(v);
         if matches!(n.op, Op::Expand(_)) { n.args[0] } else { v }
     }
@@ -173,7 +173,7 @@ impl Fuser<'_> {
         let level = self.lies(v, k)?;
         let g = self.g;
         for &a in &g.node(v).args {
-            let p = self.behind_expand(a);
+            let p = self.before_expand(a);
             let here = self.of[a.index()] == Some(k) || (p != a && self.of[p.index()] == Some(k));
             if !here && self.reaches(a, k) {
                 return None;
@@ -200,7 +200,7 @@ impl Fuser<'_> {
         let full = node.ty.shape == *domain;
         let mut row = is_row_shape(&node.ty.shape);
         for &a in &node.args {
-            let p = self.behind_expand(a);
+            let p = self.before_expand(a);
             let shape = &self.g.ty(a).shape;
             if inside(a) {
                 let level = self.level[a.index()];

@@ -1,5 +1,5 @@
 //! Elementwise work on two sides that meet, as in `a * c - b * s`: the sides have nothing to do with each
-//! other until then, and become one kernel if nobody else reads them.
+//! other until then, and become one kernel if no other value reads them.
 
 use super::{Fuser, Kind, Level, MAX_NODES};
 use crate::graph::Value;

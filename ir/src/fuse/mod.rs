@@ -39,7 +39,7 @@ pub enum Kind {
     Rows,
     /// Copies into one result, one after another along an axis.
     Concat(Value),
-    /// New rows of a state, written behind those it has.
+    /// New rows of a state, written after those it has.
     Push(Value),
     /// A view or a gather that must be stored.
     Move(Value),
@@ -161,7 +161,7 @@ pub fn fuse(graph: &Graph) -> Fused {
         match op.class() {
             Class::Matmul => f.matmul(v),
             Class::Window if f.is_matmul_of_windows(v, &prepared) => f.matmul(v),
-            // A window begins a kernel: what is behind it joins.
+            // A window begins a kernel: what follows it joins.
             Class::Window => f.alone(v, Kind::Rows),
             Class::Attention => f.alone(v, Kind::Attention(v)),
             Class::Concat => f.alone(v, Kind::Concat(v)),

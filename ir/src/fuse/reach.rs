@@ -3,7 +3,7 @@
 //! The search goes from both ends at once, an edge here and an edge there: from the value to what it is
 //! computed from, and from the kernel to what reads it. It ends where the two meet (the value waits), or
 //! where one end is exhausted (it does not): the cost is the smaller of the two. One of them is small where a
-//! kernel is asked for that was just begun, which hardly anybody reads yet, and where the value is an input,
+//! kernel is asked for that was just begun, which hardly any value reads yet, and where the value is an input,
 //! a weight or close to the kernel.
 //!
 //! Whether each of many edges is implied by a path beside it is transitive reduction, for which no algorithm
@@ -88,8 +88,8 @@ impl Reach {
 }
 
 impl Fuser<'_> {
-    /// Whether computing `v` needs a result of kernel `k`, as far as can be seen; where it cannot, it is said
-    /// to.
+    /// Whether computing `v` needs a result of kernel `k`, as far as can be seen; where it cannot, the
+    /// answer is yes.
     pub(super) fn reaches(&mut self, v: Value, k: usize) -> bool {
         let Fuser { g, users, kernels, of, reach, .. } = self;
         let Some(&first) = kernels[k].nodes.first() else { return false };
@@ -142,8 +142,8 @@ impl Fuser<'_> {
 
     /// Looks at the nodes up to `v`, and moves the horizon.
     ///
-    /// Matmuls take nodes in ahead of their turn, so what a value is computed from may stand behind it:
-    /// arguments of nodes that were taken into a kernel it reads. It never stands behind the horizon. All
+    /// Matmuls take nodes in ahead of their place, so what a value is computed from may stand after it:
+    /// arguments of nodes that were taken into a kernel it reads. It never stands after the horizon. All
     /// nodes up to there are looked at, and each kernel that one of them reads ends before it. By induction
     /// along any way from a value before the horizon: an argument stands before its node, and the arguments
     /// of all nodes of a kernel before the last of them.
@@ -161,7 +161,7 @@ impl Fuser<'_> {
         }
     }
 
-    /// Keeps to what [`Fuser::look_at`] says of the horizon where a node has come into a kernel.
+    /// Keeps to what [`Fuser::look_at`] states of the horizon where a node has come into a kernel.
     pub(super) fn taken(&mut self, k: usize, v: Value) {
         let seen = self.reach.seen;
         if self.reach.read.len() <= k {

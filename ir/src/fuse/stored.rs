@@ -15,7 +15,7 @@ impl Fuser<'_> {
     /// How a value is read.
     fn access(&mut self, v: Value) -> Option<Access> {
         if self.in_memory(v) || !self.g.node(v).op.is_view() {
-            return Access::whole(v, &self.g.room(v));
+            return Access::whole(v, &self.g.stored_shape(v));
         }
         self.through(v)
     }
@@ -33,7 +33,7 @@ impl Fuser<'_> {
             views.push(at);
             at = g.node(at).args[0];
             if self.in_memory(at) || !g.node(at).op.is_view() {
-                break Access::whole(at, &g.room(at));
+                break Access::whole(at, &g.stored_shape(at));
             }
         };
         for view in views.into_iter().rev() {
@@ -43,7 +43,7 @@ impl Fuser<'_> {
         access
     }
 
-    /// Puts a value into memory: the views behind it read it there.
+    /// Puts a value into memory: the views of it read it there.
     fn store(&mut self, v: Value) {
         if !self.stored.insert(v) {
             return;
@@ -66,7 +66,7 @@ impl Fuser<'_> {
                 self.store(o);
             }
         }
-        // Storing a value changes the strides of the views behind it, so a view that could be
+        // Storing a value changes the strides of the views of it, so a view that could be
         // read in place may have to be stored in the next round.
         loop {
             let before = self.stored.len();

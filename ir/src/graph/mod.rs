@@ -209,7 +209,7 @@ impl Graph {
         }
     }
 
-    /// The state that a value lives in: it is what the state was, or the state with the new rows behind it.
+    /// The state that a value lives in: it is what the state was, or the state with the new rows after it.
     pub fn lives_in(&self, v: Value) -> Option<usize> {
         let node = self.node(v);
         match (&node.op, node.args.first().map(|a| &self.node(*a).op)) {
@@ -218,8 +218,8 @@ impl Graph {
         }
     }
 
-    /// The shape by which a stored value lies in memory: a growing state's has the capacity for all rows.
-    pub fn room(&self, v: Value) -> Cow<'_, [Dim]> {
+    /// The shape of the memory that holds a stored value: that of a growing state has the capacity for all rows.
+    pub fn stored_shape(&self, v: Value) -> Cow<'_, [Dim]> {
         let shape = &self.ty(v).shape;
         let Some((axis, rows)) = self.lives_in(v).and_then(|i| self.states[i].grows.zip(self.capacity(i)))
         else {

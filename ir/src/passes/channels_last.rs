@@ -3,7 +3,7 @@
 //! A value that is made channels last is known in both forms: as it is, and transposed back to what the
 //! program says. Elementwise ops, norms and reductions of it are computed in the first form, so that a
 //! chain of blocks is turned over once at its ends; [`remove_dead`](super::remove_dead) takes away the
-//! transposes that nobody reads. A convolution without a window is a matmul, and its bias is added to it.
+//! transposes that no value reads. A convolution without a window is a matmul, and its bias is added to it.
 
 use super::Rewriter;
 use crate::dim::Dim;

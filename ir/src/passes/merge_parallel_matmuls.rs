@@ -153,14 +153,14 @@ fn merge(r: &mut Rewriter<'_>, x: Value, branches: &[Branch]) -> Result<Value, S
     let weights = concat(r, branches.iter().map(|b| b.weight).collect(), 1)?;
     let biases: Vec<Value> = branches.iter().filter_map(|b| b.bias).collect();
     let bias = if biases.is_empty() { None } else { Some(concat(r, biases, 0)?) };
-    let product = r.new.push(Op::Matmul, &[r.map[x.index()], weights], source.clone())?;
+    let merged = r.new.push(Op::Matmul, &[r.map[x.index()], weights], source.clone())?;
     match bias {
-        Some(b) => r.new.push(Op::Binary(Binary::Add), &[product, b], source),
-        None => Ok(product),
+        Some(b) => r.new.push(Op::Binary(Binary::Add), &[merged, b], source),
+        None => Ok(merged),
     }
 }
 
-/// A weight or a view of one, which may stand behind the merged matmul: then it is copied before it.
+/// A weight or a view of one, which may stand after the merged matmul: then it is copied before it.
 fn early(r: &mut Rewriter<'_>, v: Value) -> Result<Value, ShapeError> {
     let (mut views, mut root) = (Vec::new(), v);
     while r.map.get(root.index()).is_none()

@@ -5,7 +5,7 @@
 //! 1. `network!` checks the shapes and emits `build`, which makes the [`Graph`].
 //!    A target may ask for its states as bf16: [`round_states`].
 //! 2. [`PASSES`] bring the graph into the form that kernels are made of.
-//! 3. [`fuse`](crate::fuse) groups its nodes into kernels and says what it declined.
+//! 3. [`fuse`](crate::fuse) groups its nodes into kernels and states what it declined.
 //! 4. `tancho_jit::compile` lowers each kernel once, plans the buffers and finalizes the code.
 
 pub mod channels_last;

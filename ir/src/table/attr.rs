@@ -83,7 +83,7 @@ impl Kind {
             Kind::Int => "an integer".into(),
             Kind::Bool => "`true` or `false`".into(),
             Kind::Pair => "a dimension, or two: `(rows, columns)`".into(),
-            Kind::Ends => "`same`, a dimension, or two: `(before, behind)`".into(),
+            Kind::Ends => "`same`, a dimension, or two: `(before, after)`".into(),
             Kind::Pad => {
                 "`same`, a dimension, two `(rows, columns)` or four `(above, below, left, right)`".into()
             }

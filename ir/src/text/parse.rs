@@ -177,7 +177,7 @@ impl Graph {
     }
 }
 
-/// What stands behind an op: its source text, place and scope, or nothing.
+/// What follows an op: its source text, place and scope, or nothing.
 fn parse_source(rest: &str) -> Result<Source, String> {
     let Some(rest) = rest.strip_prefix("// ") else {
         return match rest {

@@ -148,7 +148,7 @@ impl<'a> Lower<'a> {
         if is_view(&self.graph.node(v).op) && !self.stored(v) {
             return self.view(v);
         }
-        Access::whole(v, &self.graph.room(v))
+        Access::whole(v, &self.graph.stored_shape(v))
             .ok_or_else(|| self.unsupported(v, "its address is too large to write down"))
     }
 
@@ -205,7 +205,7 @@ impl<'a> Lower<'a> {
 
     /// A stored value whole, its last axis as the row.
     fn whole(&self, v: Value) -> Result<Unbound, CompileError> {
-        let access = Access::whole(v, &self.graph.room(v))
+        let access = Access::whole(v, &self.graph.stored_shape(v))
             .ok_or_else(|| self.unsupported(v, "its size is too large to write down"))?;
         Ok(self.slot(v, access))
     }

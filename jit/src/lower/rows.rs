@@ -141,7 +141,7 @@ pub fn concat(lower: &mut Lower<'_>, v: Value) -> Result<(), CompileError> {
 pub fn push(lower: &mut Lower<'_>, v: Value) -> Result<(), CompileError> {
     let node = lower.graph.node(v);
     let (Op::Push { axis }, &[state, rows]) = (&node.op, &node.args[..]) else { return Ok(()) };
-    let strides = row_major(&lower.graph.room(v))
+    let strides = row_major(&lower.graph.stored_shape(v))
         .ok_or_else(|| lower.unsupported(v, "its size is too large to write down"))?;
     copy_part(lower, v, rows, &lower.graph.ty(state).shape[*axis].clone(), &strides[*axis])
 }

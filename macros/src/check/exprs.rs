@@ -165,7 +165,7 @@ impl Checker<'_> {
         }
     }
 
-    /// N01: a sum whose one side is made from the other is a residual, and its repair is said as one.
+    /// N01: a sum whose one side is made from the other is a residual, and its repair is worded as one.
     fn add(&mut self, e: &Expr, (x, a): (&Tensor, &Expr), (y, b): (&Tensor, &Expr)) -> Shaped {
         let stream = match (&a.kind, &b.kind) {
             (ExprKind::Name(n), _) if mentions(&b.text, &n.to_string()) => Some(x),

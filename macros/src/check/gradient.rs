@@ -27,7 +27,7 @@ struct Flow {
     flat: BTreeMap<Val, (String, String, Place)>,
     /// Values that learn: weights, and results of networks.
     learned: BTreeSet<Val>,
-    /// Values behind which nothing learns, on purpose.
+    /// Values before which nothing learns, on purpose.
     stopped: BTreeSet<Val>,
 }
 
@@ -36,10 +36,10 @@ impl Checker<'_> {
     pub fn gradient(&self, block: &Block, loss: Val, place: Place) {
         let mut flow = Flow::default();
         flow.block(block);
-        let before = flow.behind(loss);
+        let before = flow.made_of(loss);
         for v in &before {
             let Some((op, text, at)) = flow.flat.get(v) else { continue };
-            if flow.behind(*v).iter().any(|b| flow.learned.contains(b)) {
+            if flow.made_of(*v).iter().any(|b| flow.learned.contains(b)) {
                 self.fail(*at, messages::no_gradient(op, text));
                 return;
             }
@@ -108,7 +108,7 @@ impl Flow {
     }
 
     /// All values that one is made of by ways a gradient could take back, itself among them.
-    fn behind(&self, v: Val) -> BTreeSet<Val> {
+    fn made_of(&self, v: Val) -> BTreeSet<Val> {
         let (mut seen, mut open) = (BTreeSet::from([v]), vec![v]);
         while let Some(at) = open.pop() {
             if self.stopped.contains(&at) {

@@ -46,9 +46,9 @@ impl Checker<'_> {
     pub fn repeat(&mut self, name: &Ident, from: &Expr, to: &Expr, body: &Block) {
         let (text, place, before) = (name.to_string(), Place::of(name.span()), self.errors.count());
         let ends: Vec<Option<Dim>> =
-            [from, to].into_iter().map(|e| self.fixed(e, "the number of turns")).collect();
+            [from, to].into_iter().map(|e| self.fixed(e, "the number of iterations")).collect();
         if let Some(earlier) = self.taken(&text, true) {
-            return self.fail(place, messages::duplicate(&text, "the turn of a `repeat`", earlier));
+            return self.fail(place, messages::duplicate(&text, "the iteration of a `repeat`", earlier));
         }
         let broken = ends.contains(&None);
         self.known.push(DimDecl { name: text.clone(), kind: DimKind::Required });
@@ -81,7 +81,7 @@ impl Checker<'_> {
             .iter()
             .filter_map(|s| if let Stmt::Let { names, .. } = s { Some(names) } else { None });
         let names: Vec<String> = names.flatten().map(ToString::to_string).collect();
-        // `let _y` says that nobody will look.
+        // `let _y` marks it as unused on purpose.
         if names.iter().any(|n| n.starts_with('_')) {
             return;
         }

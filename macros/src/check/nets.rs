@@ -19,7 +19,7 @@ impl Checker<'_> {
         let before = self.errors.count();
         let (path, target) = self.resolve(used);
         let count = match count {
-            Some(e) => Some(self.fixed(e, "the number of turns")?),
+            Some(e) => Some(self.fixed(e, "the number of iterations")?),
             None => None,
         };
         let shown = count.as_ref().map(|d| self.facts.value(d).map_or(d.to_string(), |n| n.to_string()));

@@ -24,7 +24,7 @@ impl Checker<'_> {
             let place = odd.first().map_or(e.place, |a| a.place);
             return self.refuse(place, messages::pattern_leading(&t.name, &t.ty, open, &self.facts));
         }
-        // What is not said of the leading axes: they stay.
+        // The pattern does not name the leading axes: they stay.
         let skip = usize::from(open);
         let (left, right) = (left.get(skip..).unwrap_or_default(), right.get(skip..).unwrap_or_default());
         if !self.both_sides(left, right, &t) {

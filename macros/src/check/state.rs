@@ -75,7 +75,7 @@ impl Checker<'_> {
         }
     }
 
-    /// `keys.push(v)`: the state with the new rows behind those it has.
+    /// `keys.push(v)`: the state with the new rows after those it has.
     pub fn push(&mut self, e: &Expr, state: usize, args: &[Arg]) -> Shaped {
         let [Arg { name: None, value, .. }] = args else {
             return self.refuse(e.place, messages::push_takes_one());

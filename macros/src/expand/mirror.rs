@@ -74,7 +74,7 @@ impl Mirror<'_> {
                 Some(e),
             ),
             DimKind::Static(e) => (
-                format!("A static dimension: `{}` unless whoever uses the network says otherwise.", e.text),
+                format!("A static dimension: `{}` unless the use of the network gives another.", e.text),
                 Some(e),
             ),
             DimKind::Required => {

@@ -69,7 +69,7 @@ pub fn no_statement(word: &str) -> Message {
     match word {
         "return" => m.help("the last line of the body, without a `;`, is the result"),
         "while" | "loop" => m.help(
-            "loops have a fixed number of turns: `repeat i in 0..N { .. }`, or `for layer in layers { .. }`",
+            "loops have a fixed number of iterations: `repeat i in 0..N { .. }`, or `for layer in layers { .. }`",
         ),
         "match" => m.help("`if` chooses by options and static dimensions"),
         _ => m,

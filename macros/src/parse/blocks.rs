@@ -139,7 +139,7 @@ fn repeat(c: &mut Cursor<'_>, b: &mut Block) -> Parsed<()> {
     let name = c.name("a name after `repeat`")?;
     c.at += 1;
     let from = exprs::expr(c)?;
-    c.expect("..", "between the first turn and the end")?;
+    c.expect("..", "between the first iteration and the end")?;
     let to = exprs::expr(c)?;
     b.stmts.push(Stmt::Repeat(name, Box::new((from, to)), braced(c)?));
     Ok(())

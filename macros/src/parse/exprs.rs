@@ -138,7 +138,7 @@ fn named(c: &mut Cursor<'_>) -> Option<proc_macro2::Ident> {
     Some(name.clone())
 }
 
-/// Reports an operator behind a value that other languages have and this one has not.
+/// Reports an operator after a value that other languages have and this one has not.
 pub fn no_operator(c: &Cursor<'_>, left: &Expr) -> Option<Failed> {
     // The longer ones first.
     const SIGNS: [&str; 12] = [">=", "<=", "==", "!=", "&&", "||", ">", "<", "%", "&", "|", "^"];
@@ -210,7 +210,7 @@ fn list_of_dims(c: &mut Cursor<'_>) -> Parsed<Vec<Expr>> {
     Ok(list)
 }
 
-/// `..` and the comma behind it, at the front of a list.
+/// `..` and the comma after it, at the front of a list.
 pub fn leading(c: &mut Cursor<'_>) -> Parsed<bool> {
     let open = c.eat("..").is_some();
     if open && !c.done() && c.eat(",").is_none() {

@@ -91,7 +91,7 @@ fn net(c: &mut Cursor<'_>) -> Parsed<ItemKind> {
     let Some(g) = c.group(Delimiter::Bracket) else { return Ok(ItemKind::Net(net_use(c)?, None)) };
     c.whole(g, |c| {
         let used = net_use(c)?;
-        c.expect(";", "and the number of turns")?;
+        c.expect(";", "and the number of iterations")?;
         Ok(ItemKind::Net(used, Some(exprs::expr(c)?)))
     })
 }
