@@ -1,13 +1,13 @@
-//! Names of kernels, and the text form of a fused graph.
+//! Names of groups, and the text form of a fused graph.
 
-use super::{Fused, Kernel, Kind};
+use super::{Fused, Group, Kind};
 use crate::graph::{Graph, Value};
 use crate::op::{Binary, Op};
 use crate::text::print_node;
 use crate::types::Shape;
 use std::fmt;
 
-impl Kernel {
+impl Group {
     /// A short name: the kind and what is fused into it, `matmul+gelu`.
     pub fn name(&self, g: &Graph) -> String {
         format!("{}{}", self.kind_name(g), self.fused_name(g))
@@ -44,9 +44,9 @@ impl Kernel {
 
 impl fmt::Display for Fused {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let n = self.kernels.len();
+        let n = self.groups.len();
         writeln!(f, "network {} in {n} kernel{}", self.graph.name, if n == 1 { "" } else { "s" })?;
-        for (i, k) in self.kernels.iter().enumerate() {
+        for (i, k) in self.groups.iter().enumerate() {
             let outs: Vec<String> = k.outputs.iter().map(Value::to_string).collect();
             writeln!(
                 f,

@@ -8,7 +8,7 @@ use crate::CompileError;
 use crate::lanes::schedule::schedule;
 use crate::spec::{Binding, Buffer, KernelSpec, RowSpec, RowWindow, WindowReduction};
 use tancho_ir::access::{is_view, row_major};
-use tancho_ir::fuse::Kernel;
+use tancho_ir::fuse::Group;
 use tancho_ir::op::Op;
 use tancho_ir::{Dim, Value};
 
@@ -65,7 +65,7 @@ impl RowKernel {
 }
 
 /// A kernel of row work and elementwise ops.
-pub fn lower(lower: &mut Lower<'_>, kernel: &Kernel) -> Result<(), CompileError> {
+pub fn lower(lower: &mut Lower<'_>, kernel: &Group) -> Result<(), CompileError> {
     let mut row = RowKernel::over(&kernel.domain);
     for &v in &kernel.nodes {
         if matches!(lower.graph.node(v).op, Op::Conv2d { .. } | Op::Pool2d { .. }) {
