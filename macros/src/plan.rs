@@ -58,7 +58,7 @@ pub struct CheckedEntry {
     /// `train fn`
     pub train: bool,
     /// Its body; nothing if it has an error.
-    pub body: Option<Block>,
+    pub body: Option<Body>,
 }
 
 /// A weight or net in the docs of a network.
@@ -88,7 +88,7 @@ pub enum Axis {
 
 /// Steps and the values they give back.
 #[derive(Debug, Default)]
-pub struct Block {
+pub struct Body {
     /// The steps in order.
     pub steps: Vec<Step>,
     /// The results.
@@ -365,9 +365,9 @@ pub enum StepKind {
         /// All must hold.
         tests: Vec<Test>,
         /// If they do.
-        then: Block,
+        then: Body,
         /// If not.
-        otherwise: Block,
+        otherwise: Body,
         /// The results of either.
         outs: Vec<Val>,
     },
@@ -378,7 +378,7 @@ pub enum StepKind {
         /// The net of the iteration.
         net: Option<NetPlan>,
         /// The body.
-        body: Block,
+        body: Body,
     },
 }
 

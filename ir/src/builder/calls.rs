@@ -14,7 +14,12 @@ impl Scope<'_> {
 
     /// Calls a network of which the macro saw no signature. Arguments are by position where their name is
     /// empty.
-    pub fn call_foreign(&mut self, callee: &Callee, net: &Net, args: &[(&str, Value)]) -> Result<Vec<Value>> {
+    pub fn call_foreign(
+        &mut self,
+        callee: &NetworkRef,
+        net: &Net,
+        args: &[(&str, Value)],
+    ) -> Result<Vec<Value>> {
         let sig = callee.sig;
         let mut slots = vec![None; sig.inputs.len()];
         for (i, (name, v)) in args.iter().enumerate() {

@@ -165,7 +165,7 @@ pub trait Network {
 
 /// A network as a value: what the macro needs of one it knows by its path alone.
 #[derive(Clone, Copy, Debug)]
-pub struct Callee {
+pub struct NetworkRef {
     /// Its signature.
     pub sig: &'static Sig,
     /// Its [`Network::build`].

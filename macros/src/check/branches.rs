@@ -47,7 +47,7 @@ impl Checker<'_> {
         }
         let outs: Vec<usize> = b.iter().map(|_| self.fresh()).collect();
         let block =
-            |steps, all: &[Tensor]| plan::Block { steps, results: all.iter().map(|t| t.val).collect() };
+            |steps, all: &[Tensor]| plan::Body { steps, results: all.iter().map(|t| t.val).collect() };
         let (then, otherwise) = (block(then_steps, &a), block(else_steps, &b));
         self.step(e.place, &e.text, StepKind::If { tests, then, otherwise, outs: outs.clone() });
         // The other branch's type is the one without the condition's equalities in it.

@@ -7,7 +7,7 @@ use super::sig;
 use crate::ast::{Entry, Expr, Network};
 use crate::errors::{Errors, Message, Place};
 use crate::messages;
-use crate::plan::{Block, Given, ItemDoc, Sig, Step, StepKind, Val};
+use crate::plan::{Body, Given, ItemDoc, Sig, Step, StepKind, Val};
 use std::collections::BTreeMap;
 use tancho_ir::bind::DimDecl;
 use tancho_ir::builder::{OptionValue, scalar_for};
@@ -18,7 +18,7 @@ use tancho_ir::{DType, Dim, Facts, Type};
 /// What the check of one entry point gives.
 pub struct Outcome {
     /// Its steps; nothing if it has an error.
-    pub block: Option<Block>,
+    pub block: Option<Body>,
     /// Its items, and whether it uses them.
     pub declared: Vec<Declared>,
     /// Its weights and nets, for docs.
@@ -102,7 +102,7 @@ pub fn body(
     }
     let whole = errors.count() == before && judged;
     let steps = std::mem::take(&mut checker.steps);
-    let block = whole.then_some(()).and(results).map(|results| Block { steps, results });
+    let block = whole.then_some(()).and(results).map(|results| Body { steps, results });
     if let Some(block) = &block {
         checker.settle_training(entry, block);
     }

@@ -3,7 +3,7 @@
 use super::checker::Checker;
 use crate::errors::Place;
 use crate::messages;
-use crate::plan::{Block, Home, Step, StepKind, Val};
+use crate::plan::{Body, Home, Step, StepKind, Val};
 use std::collections::{BTreeMap, BTreeSet};
 use tancho_ir::DType;
 use tancho_ir::op::{Binary, Op, Unary};
@@ -33,7 +33,7 @@ struct Flow {
 
 impl Checker<'_> {
     /// Reports the ops that keep a loss from reaching the weights it is made of.
-    pub fn gradient(&self, block: &Block, loss: Val, place: Place) {
+    pub fn gradient(&self, block: &Body, loss: Val, place: Place) {
         let mut flow = Flow::default();
         flow.block(block);
         let before = flow.made_of(loss);
@@ -51,7 +51,7 @@ impl Checker<'_> {
 }
 
 impl Flow {
-    fn block(&mut self, b: &Block) {
+    fn block(&mut self, b: &Body) {
         b.steps.iter().for_each(|s| self.step(s));
     }
 

@@ -32,7 +32,7 @@ impl Checker<'_> {
         let steps = self.iteration("i", &name.to_string(), meaning, body);
         self.moves(body, &format!("for {name} in {text}"), Place::of(name.span()).to(place), before);
         if let Some((_, count, net)) = array {
-            let body = plan::Block { steps, results: Vec::new() };
+            let body = plan::Body { steps, results: Vec::new() };
             let count = Count { name: "i".into(), from: Dim::default(), to: count, is_dim: false };
             self.step(
                 place,
@@ -61,7 +61,7 @@ impl Checker<'_> {
         }
         if !broken {
             let count = Count { name: text.clone(), from: from.clone(), to: to.clone(), is_dim: true };
-            let body = plan::Block { steps, results: Vec::new() };
+            let body = plan::Body { steps, results: Vec::new() };
             self.step(
                 place,
                 &format!("repeat {text} in {from}..{to}"),

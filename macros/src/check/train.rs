@@ -5,7 +5,7 @@ use super::scope::{Hint, Number, Shaped};
 use crate::ast::{Entry, Minimize};
 use crate::errors::Place;
 use crate::messages;
-use crate::plan::Block;
+use crate::plan::Body;
 use tancho_ir::DType;
 
 /// An optimiser and its settings; all but `lr` have a default.
@@ -86,7 +86,7 @@ impl Checker<'_> {
     }
 
     /// At the end: a `train fn` minimises something that its weights can be learned by.
-    pub fn settle_training(&mut self, entry: &Entry, block: &Block) {
+    pub fn settle_training(&mut self, entry: &Entry, block: &Body) {
         if !self.train {
             return;
         }

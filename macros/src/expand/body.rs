@@ -3,7 +3,7 @@
 use super::sig::{float, integer, option_value};
 use super::{foreign, own};
 use crate::plan::{
-    Axis, Block, ForeignCall, Given, Home, NetPlan, OptionPlan, Sig, Step, StepKind, Test, Val,
+    Axis, Body, ForeignCall, Given, Home, NetPlan, OptionPlan, Sig, Step, StepKind, Test, Val,
 };
 use proc_macro2::{Ident, TokenStream};
 use quote::{format_ident, quote, quote_spanned};
@@ -20,7 +20,7 @@ use tancho_ir::{DType, Dim, Type};
 /// let v2 = s.op("matmul", &[("a", v0), ("b", v1)], &[])?;
 /// Ok(vec![v2])
 /// ```
-pub fn function(block: &Block, sig: &Sig, scope: &Ident, args: &Ident, borrowed: bool) -> TokenStream {
+pub fn function(block: &Body, sig: &Sig, scope: &Ident, args: &Ident, borrowed: bool) -> TokenStream {
     let e = Emit { scope, borrowed };
     let file = (!borrowed).then(|| quote_spanned!(own()=> #scope.file(::core::file!());));
     let inputs = (0..sig.declared.inputs.len()).map(var);
@@ -168,7 +168,7 @@ impl Emit<'_> {
         }
     }
 
-    fn block(&self, b: &Block) -> TokenStream {
+    fn block(&self, b: &Body) -> TokenStream {
         let steps = self.steps(&b.steps);
         let results = b.results.iter().map(|v| var(*v));
         quote_spanned!(own()=> #steps (#(#results,)*))
