@@ -5,18 +5,8 @@ use crate::errors::Place;
 use crate::messages;
 use crate::plan::{Body, Home, Step, StepKind, Val};
 use std::collections::{BTreeMap, BTreeSet};
-use tancho_ir::DType;
-use tancho_ir::op::{Binary, Op, Unary};
+use tancho_ir::op::Op;
 use tancho_ir::table::{name_of, present_params};
-
-/// Whether the result of an op does not change with small changes of what it is given.
-fn is_flat(op: &Op) -> bool {
-    match op {
-        Op::Argmax { .. } | Op::Unary(Unary::Not) | Op::Cast(DType::I32 | DType::Bool) => true,
-        Op::Binary(b) => b.is_comparison() || matches!(b, Binary::And | Binary::Or),
-        _ => false,
-    }
-}
 
 /// What a value is made of.
 #[derive(Default)]
@@ -63,7 +53,7 @@ impl Flow {
                 }
             }
             StepKind::Op { out, op, args, .. } => {
-                if is_flat(op) {
+                if op.is_flat() {
                     self.flat.insert(*out, (name_of(op).to_string(), s.text.clone(), s.place));
                 }
                 if *op == Op::StopGradient {
