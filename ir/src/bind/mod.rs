@@ -4,14 +4,16 @@
 //! own messages from the typed errors. The checks that rustc evaluates ([`const_check`](crate::const_check))
 //! have no heap and bind numbers in place of polynomials; a test there compares the two.
 
+mod option;
 #[cfg(test)]
 mod tests;
 
-use crate::builder::OptionValue;
 use crate::dim::{Dim, DimError};
 use crate::graph::{Constraint, Relation};
 use crate::types::{Facts, Type};
 use std::collections::BTreeMap;
+
+pub use option::OptionValue;
 
 /// What kind of dim a network declares. `D` is a polynomial: a [`Dim`], its text, or the user's expression.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

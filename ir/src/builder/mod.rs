@@ -9,6 +9,7 @@ mod items;
 mod network;
 mod ops;
 mod sig;
+mod weights;
 
 use crate::bind::{Binding, DimDecl, Signature, Values, is_open};
 use crate::dim::{Dim, DimError};
@@ -16,17 +17,17 @@ use crate::graph::*;
 use crate::infer::ShapeError;
 use crate::op::{Op, Scalar};
 use crate::table::{Attr, Call, CallError, make};
-use crate::text;
+use crate::types::split_type;
 use crate::types::{DType, Shape, Type};
-use crate::weights::Storage;
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
+use weights::Storage;
 
-pub use crate::bind::DimKind;
-pub use crate::weights::{Attributes, share_weights};
+pub use crate::bind::{DimKind, OptionValue};
 pub use network::graph_of;
 pub use ops::{AttrRef, scalar_for};
 pub use sig::*;
+pub use weights::{Attributes, share_weights};
 
 type Result<T, E = BuildError> = std::result::Result<T, E>;
 

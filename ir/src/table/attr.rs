@@ -1,7 +1,7 @@
 //! Values of options, and the kinds of them.
 
 use crate::dim::Dim;
-use crate::text::{split_commas, split_type};
+use crate::types::{split_commas, split_type};
 use std::fmt;
 
 /// The value of an option in a call.

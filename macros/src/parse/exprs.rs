@@ -70,7 +70,7 @@ fn binary(c: &Cursor<'_>, start: usize, op: BinOp, left: Expr, right: Expr) -> P
 /// An expression of everything read since `start`; `inner` is the height of its parts.
 fn make(c: &Cursor<'_>, start: usize, kind: ExprKind, inner: usize) -> Parsed<Expr> {
     if inner + 1 > MAX_DEPTH {
-        return Err(c.fail(c.since(start), messages::too_deep()));
+        return Err(c.fail(c.since(start), messages::too_deep(MAX_DEPTH)));
     }
     Ok(Expr { kind, place: c.since(start), text: c.text_since(start), paren: false, depth: inner + 1 })
 }
@@ -322,7 +322,7 @@ fn conditional(c: &mut Cursor<'_>, start: usize) -> Parsed<Expr> {
     }
     let otherwise = if c.is_word("if") {
         if c.depth >= MAX_DEPTH {
-            return Err(c.fail(Place::of(c.span()), messages::too_deep()));
+            return Err(c.fail(Place::of(c.span()), messages::too_deep(MAX_DEPTH)));
         }
         c.depth += 1;
         let (at, end) = (c.at, c.end);

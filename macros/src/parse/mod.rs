@@ -14,7 +14,7 @@ use proc_macro2::{Delimiter, Group, Ident, Spacing, Span, TokenStream, TokenTree
 use syn::parse::{ParseStream, Parser};
 
 /// Expressions and blocks nested deeper than this are an error: every walk over them recurses.
-pub const MAX_DEPTH: usize = 128;
+const MAX_DEPTH: usize = 128;
 
 /// Something did not parse; the error is already reported.
 #[derive(Debug)]
@@ -78,7 +78,7 @@ impl<'a> Cursor<'a> {
     /// Reads the inside of a group with a cursor of its own.
     fn inside<T>(&self, g: &Group, read: impl FnOnce(&mut Cursor<'_>) -> Parsed<T>) -> Parsed<T> {
         if self.depth >= MAX_DEPTH {
-            return Err(self.fail(Place::of(g.span()), messages::too_deep()));
+            return Err(self.fail(Place::of(g.span()), messages::too_deep(MAX_DEPTH)));
         }
         let tokens = flat(g.stream());
         read(&mut Cursor::new(&tokens, g.span_close(), self.errors, self.depth + 1))
