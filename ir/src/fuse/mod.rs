@@ -1,9 +1,9 @@
 //! Divides the nodes of a graph into groups, each of which becomes one kernel.
 //!
-//! A group grows around each matmul: it takes in an elementwise epilogue, then row work on the rows while they
-//! are in the cache. Another grows around each row reduction or elementwise chain (`grow.rs`). Views join no
-//! group: readers look through them (see [`crate::access`]). `Fuser::fits` and `Fuser::reaches` decide what is
-//! legal. [`Fused::declined`] has the reason for each fusion that was not made.
+//! A group grows around each matmul: it takes in an elementwise epilogue, then row work on the rows while
+//! they are in the cache. Another grows around each row reduction or elementwise chain (`grow.rs`). Views
+//! join no group: readers look through them (see [`crate::access`]). `Fuser::fits` and `Fuser::reaches`
+//! decide what is legal. [`Fused::declined`] has the reason for each fusion that was not made.
 
 pub(crate) mod constants;
 mod grow;

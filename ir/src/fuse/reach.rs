@@ -82,8 +82,8 @@ impl Side {
 }
 
 impl Reach {
-    pub fn new(g: &Graph) -> Reach {
-        Reach { marks: vec![0; 2 * g.nodes.len()], ..Reach::default() }
+    pub fn new(graph: &Graph) -> Reach {
+        Reach { marks: vec![0; 2 * graph.nodes.len()], ..Reach::default() }
     }
 }
 

@@ -218,7 +218,8 @@ impl Graph {
         }
     }
 
-    /// The shape of the memory that holds a stored value: that of a growing state has the capacity for all rows.
+    /// The shape of the memory that holds a stored value: that of a growing state has the capacity for all
+    /// rows.
     pub fn stored_shape(&self, v: Value) -> Cow<'_, [Dim]> {
         let shape = &self.ty(v).shape;
         let Some((axis, rows)) = self.lives_in(v).and_then(|i| self.states[i].grows.zip(self.capacity(i)))

@@ -41,12 +41,12 @@ impl Checker<'_> {
 }
 
 impl Flow {
-    fn block(&mut self, b: &Body) {
-        b.steps.iter().for_each(|s| self.step(s));
+    fn block(&mut self, body: &Body) {
+        body.steps.iter().for_each(|s| self.step(s));
     }
 
-    fn step(&mut self, s: &Step) {
-        match &s.kind {
+    fn step(&mut self, step: &Step) {
+        match &step.kind {
             StepKind::Param { out, attributes, .. } => {
                 if !attributes.buffer && !attributes.frozen {
                     self.learned.insert(*out);
@@ -54,7 +54,7 @@ impl Flow {
             }
             StepKind::Op { out, op, args, .. } => {
                 if op.is_flat() {
-                    self.flat.insert(*out, (name_of(op).to_string(), s.text.clone(), s.place));
+                    self.flat.insert(*out, (name_of(op).to_string(), step.text.clone(), step.place));
                 }
                 if *op == Op::StopGradient {
                     self.stopped.insert(*out);

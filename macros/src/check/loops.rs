@@ -90,10 +90,10 @@ impl Checker<'_> {
     }
 
     /// A dim that is known when the graph is built.
-    pub fn fixed(&mut self, e: &Expr, what: &str) -> Option<Dim> {
-        let d = self.poly(e)?;
+    pub fn fixed(&mut self, expr: &Expr, what: &str) -> Option<Dim> {
+        let d = self.poly(expr)?;
         if let Some(run) = self.dims(|k| k.run_time(&d).map(str::to_string)) {
-            self.fail(e.place, messages::not_static(what, &d, &run));
+            self.fail(expr.place, messages::not_static(what, &d, &run));
             return None;
         }
         Some(d)
@@ -121,12 +121,12 @@ impl Checker<'_> {
 }
 
 /// Whether a block changes something outside of it.
-fn assigns(b: &Block) -> bool {
+fn assigns(block: &Block) -> bool {
     let stmt = |s: &Stmt| match s {
         Stmt::Assign(..) | Stmt::Minimize(_) => true,
         Stmt::For(_, _, inner) | Stmt::Repeat(_, _, inner) => assigns(inner),
         Stmt::Let { .. } | Stmt::Value(_) => false,
     };
-    b.stmts.iter().any(stmt)
-        || b.items.iter().any(|i| matches!(i.kind, ItemKind::State(..) | ItemKind::Broken))
+    block.stmts.iter().any(stmt)
+        || block.items.iter().any(|i| matches!(i.kind, ItemKind::State(..) | ItemKind::Broken))
 }

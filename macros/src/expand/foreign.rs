@@ -67,15 +67,15 @@ fn block<'a>(b: &'a Body, caller: &str, seen: &mut Vec<&'a NetPlan>, out: &mut T
     }
 }
 
-fn net<'a>(n: &'a NetPlan, caller: &str, seen: &mut Vec<&'a NetPlan>, out: &mut TokenStream) {
-    let Some(foreign) = n.foreign.as_ref().filter(|_| seen.iter().all(|s| s.id != n.id)) else { return };
-    seen.push(n);
-    let (name, used, path) = (callee(n.id), fixed(n.id), &foreign.path);
-    let value = net_use(n, foreign, caller, foreign.dims.iter().map(|(at, _)| vec![*at]).collect());
+fn net<'a>(net: &'a NetPlan, caller: &str, seen: &mut Vec<&'a NetPlan>, out: &mut TokenStream) {
+    let Some(foreign) = net.foreign.as_ref().filter(|_| seen.iter().all(|s| s.id != net.id)) else { return };
+    seen.push(net);
+    let (name, used, path) = (callee(net.id), fixed(net.id), &foreign.path);
+    let value = net_use(net, foreign, caller, foreign.dims.iter().map(|(at, _)| vec![*at]).collect());
     let places = foreign.dims.iter().enumerate().map(|(i, (_, place))| (quote!(Dim(#i)), *place));
     let options = foreign.options.iter().enumerate().map(|(i, (_, place))| (quote!(Option(#i)), *place));
     let places: Vec<_> = places.chain(options).chain([(quote!(Path), foreign.place)]).collect();
-    let (mistake, check) = (fault(n.id), reports(&fault(n.id), &places));
+    let (mistake, check) = (fault(net.id), reports(&fault(net.id), &places));
     out.extend(quote_spanned! {own()=>
         const #name: ::tancho::__private::NetworkRef = ::tancho::__private::NetworkRef {
             sig: &<#path as ::tancho::__private::Network>::SIG,
@@ -89,15 +89,15 @@ fn net<'a>(n: &'a NetPlan, caller: &str, seen: &mut Vec<&'a NetPlan>, out: &mut 
 }
 
 /// `dims` are the numbers of the given ones.
-fn net_use(n: &NetPlan, foreign: &ForeignNet, caller: &str, dims: Vec<Vec<i64>>) -> TokenStream {
+fn net_use(net: &NetPlan, foreign: &ForeignNet, caller: &str, dims: Vec<Vec<i64>>) -> TokenStream {
     let path = &foreign.text;
-    let dims = n.dims.iter().zip(dims).map(|((name, d), at)| {
+    let dims = net.dims.iter().zip(dims).map(|((name, d), at)| {
         let (text, at) = (d.to_string(), at.into_iter().map(integer));
         quote_spanned! {own()=>
             ::tancho::__private::const_check::GivenDim { name: #name, text: #text, at: &[#(#at),*] }
         }
     });
-    let options = n.options.iter().zip(&foreign.options).map(|((name, _), (v, _))| {
+    let options = net.options.iter().zip(&foreign.options).map(|((name, _), (v, _))| {
         let v = option_value(*v);
         quote!((#name, #v))
     });
@@ -111,14 +111,14 @@ fn net_use(n: &NetPlan, foreign: &ForeignNet, caller: &str, dims: Vec<Vec<i64>>)
     }
 }
 
-fn check_call(n: &NetPlan, call: &ForeignCall, caller: &str) -> TokenStream {
-    let Some(foreign) = &n.foreign else { return TokenStream::new() };
-    let (name, net_fault) = (callee(n.id), fault(n.id));
-    let used = if n.dims.is_empty() {
-        let used = fixed(n.id);
+fn check_call(net: &NetPlan, call: &ForeignCall, caller: &str) -> TokenStream {
+    let Some(foreign) = &net.foreign else { return TokenStream::new() };
+    let (name, net_fault) = (callee(net.id), fault(net.id));
+    let used = if net.dims.is_empty() {
+        let used = fixed(net.id);
         quote!(#used)
     } else {
-        net_use(n, foreign, caller, call.dims.clone())
+        net_use(net, foreign, caller, call.dims.clone())
     };
     let args = call.args.iter().map(tensor);
     let results = call.results.iter().map(tensor);

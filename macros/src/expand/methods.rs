@@ -30,20 +30,20 @@ pub struct Entry {
 }
 
 /// The entry points that can be run, the main one first.
-pub fn entries(n: &Network, c: &Checked) -> Vec<Entry> {
-    let mut order: Vec<usize> = (0..c.entries.len()).filter(|i| c.is_built(*i)).collect();
-    order.sort_by_key(|i| *i != c.main);
+pub fn entries(network: &Network, checked: &Checked) -> Vec<Entry> {
+    let mut order: Vec<usize> = (0..checked.entries.len()).filter(|i| checked.is_built(*i)).collect();
+    order.sort_by_key(|i| *i != checked.main);
     let one = |i: usize| {
-        let e = c.entries.get(i)?;
-        let decl = n.entries.get(i);
+        let e = checked.entries.get(i)?;
+        let decl = network.entries.get(i);
         let span = decl.map_or(own(), |d| d.name.span());
         // A network whose header does not parse has no entry point: it looks like the short form.
-        let short = n.short || e.sig.declared.entry.is_empty();
+        let short = network.short || e.sig.declared.entry.is_empty();
         let name =
             |name: &str, long: String| if short { Ident::new(name, own()) } else { Ident::new(&long, span) };
         let entry = &e.sig.declared.entry;
         Some(Entry {
-            built: super::entry_type(n, c, i).0,
+            built: super::entry_type(network, checked, i).0,
             docs: decl.filter(|_| !short).map(documented).unwrap_or_default(),
             short,
             vis: decl.map(|d| &d.vis).filter(|v| !v.is_empty()).cloned().unwrap_or_else(|| quote!(pub)),
@@ -239,9 +239,9 @@ fn fields(n: usize) -> impl Iterator<Item = Literal> {
 }
 
 /// `pub struct MlpCompiled(Compiled);`
-pub fn compiled(n: &Network, name: &Ident, session: &Ident, entries: &[Entry]) -> TokenStream {
-    let vis = &n.vis;
-    let doc = format!("[`{}`] as machine code; shared between threads.", n.name);
+pub fn compiled(network: &Network, name: &Ident, session: &Ident, entries: &[Entry]) -> TokenStream {
+    let vis = &network.vis;
+    let doc = format!("[`{}`] as machine code; shared between threads.", network.name);
     let parts = entries.iter().map(|_| quote_spanned!(own()=> ::tancho::Compiled));
     let sessions = fields(entries.len()).map(|at| quote_spanned!(own()=> self.#at.session()));
     let with_threads =
@@ -291,9 +291,9 @@ pub fn compiled(n: &Network, name: &Ident, session: &Ident, entries: &[Entry]) -
 }
 
 /// `pub struct MlpSession(Session);`
-pub fn session(n: &Network, name: &Ident, entries: &[Entry]) -> TokenStream {
-    let vis = &n.vis;
-    let doc = format!("Buffers to run [`{}`] in; one per thread.", n.name);
+pub fn session(network: &Network, name: &Ident, entries: &[Entry]) -> TokenStream {
+    let vis = &network.vis;
+    let doc = format!("Buffers to run [`{}`] in; one per thread.", network.name);
     let parts = entries.iter().map(|_| quote_spanned!(own()=> ::tancho::Session));
     let (forks, resets) = (fields(entries.len()), fields(entries.len()));
     let mut free = Free::default();

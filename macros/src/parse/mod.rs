@@ -76,17 +76,17 @@ impl<'a> Cursor<'a> {
     }
 
     /// Reads the inside of a group with a cursor of its own.
-    fn inside<T>(&self, g: &Group, read: impl FnOnce(&mut Cursor<'_>) -> Parsed<T>) -> Parsed<T> {
+    fn inside<T>(&self, group: &Group, read: impl FnOnce(&mut Cursor<'_>) -> Parsed<T>) -> Parsed<T> {
         if self.depth >= MAX_DEPTH {
-            return Err(self.fail(Place::of(g.span()), messages::too_deep(MAX_DEPTH)));
+            return Err(self.fail(Place::of(group.span()), messages::too_deep(MAX_DEPTH)));
         }
-        let tokens = flat(g.stream());
-        read(&mut Cursor::new(&tokens, g.span_close(), self.errors, self.depth + 1))
+        let tokens = flat(group.stream());
+        read(&mut Cursor::new(&tokens, group.span_close(), self.errors, self.depth + 1))
     }
 
     /// Like [`Cursor::inside`], and nothing may be left over.
-    fn whole<T>(&self, g: &Group, read: impl FnOnce(&mut Cursor<'_>) -> Parsed<T>) -> Parsed<T> {
-        self.inside(g, |c| {
+    fn whole<T>(&self, group: &Group, read: impl FnOnce(&mut Cursor<'_>) -> Parsed<T>) -> Parsed<T> {
+        self.inside(group, |c| {
             let value = read(c)?;
             if c.done() { Ok(value) } else { Err(c.expected("`,` or the end")) }
         })
