@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 /// The element type of a tensor. The enum is exhaustive on purpose: kernels, weights and generated code must
-/// each say what they do with a new one.
+/// each state what they do with a new one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum DType {
     /// IEEE binary32; what a shape without a type means.
@@ -108,8 +108,8 @@ impl fmt::Display for Shape<'_> {
     }
 }
 
-/// What a declaration promises about its dims: licences for exact division and
-/// known values of static dims. Shape rules ask it; messages show it.
+/// What a declaration promises about its dims: exact divisions that are allowed, and known values of static
+/// dims. Shape rules use it, and messages show it.
 #[derive(Clone, Debug, Default)]
 pub struct Facts {
     /// `(p, c)`: `where p % c == 0`.
@@ -171,7 +171,7 @@ impl Facts {
         d.syms().iter().any(|s| self.run_time.contains(s))
     }
 
-    /// The dim as text, with its number beside it when that says more: `4*D (3072)`.
+    /// The dim as text, with its number beside it if that adds information: `4*D (3072)`.
     pub fn show(&self, d: &Dim) -> String {
         match self.value(d) {
             Some(n) if d.as_const().is_none() => format!("{d} ({n})"),

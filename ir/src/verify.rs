@@ -1,7 +1,7 @@
 //! What holds of every graph. Runs after each pass in debug builds and tests.
 //!
 //! 1. A node's arguments stand before it, and outputs are values of the graph.
-//! 2. An op has the arguments its row in the table says, and its attributes are in range.
+//! 2. An op has the arguments that its row in the table lists, and its attributes are in range.
 //! 3. Each node's type is what the shape rule infers from its arguments' types.
 //! 4. An input or weight node names a declaration and has its type.
 //! 5. Shapes, options and `where` clauses use only the declared run-time dims; weights use none. No axis is
@@ -116,8 +116,8 @@ pub fn verify(graph: &Graph) -> Result<(), String> {
     }
 }
 
-/// What a caller gives and is given can be seen as tensors: they have at most [`MAX_RANK`] axes. No invariant
-/// of passes, since inner values may have more and become results where they are looked at.
+/// Checks that inputs and results have at most [`MAX_RANK`] axes, as tensors of callers do. No pass depends
+/// on it: inner values may have more axes.
 ///
 /// # Errors
 /// The first input or result with more, in words.
@@ -138,8 +138,8 @@ fn is_word(name: &str) -> bool {
     !name.is_empty() && name.chars().all(|c| c.is_alphanumeric() || c == '_')
 }
 
-/// Whether a dim of that name is read back as it: `floor` and `ceil` are read as names where no parenthesis
-/// follows.
+/// Whether the text of a dim of that name is read back as the same dim: `floor` and `ceil` are read as names
+/// where no parenthesis follows.
 fn is_dim_name(name: &str) -> bool {
     is_word(name) && Dim::parse(name).is_ok_and(|d| d.as_sym() == Some(name))
 }

@@ -1,4 +1,4 @@
-//! Where a window stands on an image: lengths of results, and what surrounds the image.
+//! Positions of a window on an image: lengths of results, and the padding around the image.
 
 use crate::dim::{Dim, DimError};
 use crate::graph::{Graph, Value};

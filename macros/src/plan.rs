@@ -17,7 +17,7 @@ pub struct Sig {
     pub declared: Signature,
     /// Numbers of the static dims when all keep their defaults.
     pub numbers: BTreeMap<String, i64>,
-    /// It has an error: calls of it are not judged.
+    /// It has an error: calls of it are not checked.
     pub broken: bool,
     /// Whether the network declares weights or nets.
     pub has_items: bool,
@@ -68,7 +68,7 @@ pub struct ItemDoc {
     pub path: String,
     /// Its type, or the network it is.
     pub what: String,
-    /// How it starts, and what its attributes say.
+    /// How it starts, and its attributes.
     pub notes: String,
     /// The user's doc comment.
     pub docs: String,

@@ -178,7 +178,7 @@ pub struct Binding<'s> {
     sig: &'s Signature,
     /// The values so far, in the caller's names.
     pub dims: Values,
-    /// What `..` stands for, once an argument says so.
+    /// What `..` stands for, once an argument determines it.
     pub leading: Option<Vec<Dim>>,
     /// How many dims were given by position.
     positions: usize,

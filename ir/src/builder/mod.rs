@@ -31,8 +31,8 @@ pub use weights::{Attributes, share_weights};
 
 type Result<T, E = BuildError> = std::result::Result<T, E>;
 
-/// A graph with more ops is refused: nothing that large was meant, and memory would end before the build
-/// does.
+/// A graph with more ops is refused: it is a mistake of the user, and memory would run out before the build
+/// ends.
 const MOST_OPS: usize = 1 << 20;
 
 /// A `net` item: where its weights live and what was fixed for it.
@@ -71,7 +71,7 @@ pub struct Scope<'g> {
 
 /// What `network!` emits calls to. Texts of dims, types and options are those of the text form.
 impl Scope<'_> {
-    /// Says which file the body is written in.
+    /// Sets the file that the body is written in.
     pub fn file(&mut self, file: &'static str) {
         self.file = file;
     }

@@ -80,8 +80,8 @@ fn leading_axes(sig: &Signature, graph: &mut Graph) -> Vec<Dim> {
     vec![Dim::sym("N")]
 }
 
-/// Every run-time dim follows from an input or is what a state grows along, and no other axis of a state
-/// moves.
+/// Checks that every run-time dim follows from an input or is what a state grows along, and that no other
+/// axis of a state changes.
 fn check_dims(graph: &Graph, sig: &Sig) -> Result<()> {
     if let Some((state, dim)) = graph.moving_state() {
         return Err(BuildError::new(format!(

@@ -36,7 +36,7 @@ pub fn prepared(graph: &Graph, users: &[Vec<Value>], results: &[bool]) -> BTreeS
     all
 }
 
-/// Whether all who read a value, through views, take a prepared one, and neither it nor a view of it is a
+/// Whether all readers of a value, through views, accept a prepared one, and neither it nor a view of it is a
 /// result.
 fn is_read_prepared(
     graph: &Graph,

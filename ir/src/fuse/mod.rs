@@ -166,9 +166,9 @@ pub fn fuse(graph: &Graph) -> Fused {
             Class::Concat => fuser.alone(v, Kind::Concat(v)),
             Class::Push => fuser.alone(v, Kind::Push(v)),
             Class::Reduction | Class::Norm | Class::Elementwise | Class::Generator => fuser.row_work(v),
-            // The passes leave none of these: lowering refuses them.
+            // The passes remove all of these. Lowering would refuse one.
             Class::Lowered => fuser.row_work(v),
-            // Who reads the rows takes them by id, or they are stored.
+            // Readers take the rows by id, or the rows are stored.
             Class::Gather => {}
             Class::View | Class::Source => {}
         }

@@ -53,7 +53,7 @@ impl Fuser<'_> {
 
     /// The groups sorted so that each runs after those it reads from.
     pub(super) fn order(&self) -> Vec<usize> {
-        // Kernels are visited in the order of their last node, which keeps the program's order.
+        // Groups are visited in the order of their last node, which keeps the program's order.
         let mut todo: Vec<usize> = (0..self.groups.len()).collect();
         todo.sort_by_key(|&k| self.groups[k].nodes.last().copied());
         let (mut visited, mut passed) = (vec![false; self.groups.len()], vec![false; self.graph.nodes.len()]);
@@ -63,7 +63,7 @@ impl Fuser<'_> {
             if !std::mem::replace(&mut visited[k], true) {
                 ways.push(self.reads_of_group(k));
             }
-            // Depth first, the last argument first: what is read lies on top of what reads it.
+            // Depth first, the last argument first: what is read is above its reader on the stack.
             while let Some(way) = ways.last_mut() {
                 let Some(v) = way.reads.pop() else {
                     order.extend(way.group);

@@ -1,22 +1,20 @@
 //! Whether a value waits for a group: a search through the graph, a group's nodes taken as one.
 //!
-//! The search goes from both ends at once, an edge here and an edge there: from the value to what it is
-//! computed from, and from the group to what reads it. It ends where the two meet (the value waits), or
-//! where one end is exhausted (it does not): the cost is the smaller of the two. One of them is small where a
-//! group is asked for that was just begun, which hardly any value reads yet, and where the value is an input,
-//! a weight or close to the group.
+//! The search goes from both ends and follows an edge at each side alternately: from the value to what it is
+//! computed from, and from the group to what reads it. If the two sides meet, the value waits. If one side is
+//! exhausted, it does not. So the cost is that of the smaller side. One side is small if the group was just
+//! begun, because few values read it yet, and if the value is an input, a weight or close to the group.
 //!
 //! Whether each of many edges is implied by a path beside it is transitive reduction, for which no algorithm
-//! in nearly linear time is known. So no side follows more than [`MOST_EDGES`]; where that decides nothing
-//! the value counts as one that waits, which is always right: the op stays outside, in a group of its own.
-//! All questions about a graph of `n` nodes, at most a few for each of them, so take time in proportion to
-//! `n`.
+//! in nearly linear time is known. So no side follows more than [`MOST_EDGES`]. If that decides nothing, the
+//! value counts as one that waits. This is always correct: the op then stays outside, in a group of its own.
+//! There are a few searches for each node, so the time for a graph of `n` nodes is in proportion to `n`.
 
 use super::Fuser;
 use crate::graph::{Graph, Value};
 
-/// Edges that one side of a search follows. A network needs thousands of ops on both ways before this decides
-/// anything.
+/// The most edges that one side of a search follows. Only networks with thousands of ops on both sides reach
+/// this limit.
 const MOST_EDGES: usize = 4096;
 
 /// What searches need, and what they have cost.

@@ -1,5 +1,5 @@
-//! What must be in memory that no kernel makes: views that keep no address affine, rows that some reader
-//! cannot take in place.
+//! Values that must be stored though no kernel computes them: views whose addresses are not affine, and rows
+//! that a reader cannot read in place.
 
 use super::{Fuser, Kind};
 use crate::access::{Access, resolve, through};

@@ -9,7 +9,7 @@ use crate::types::{Facts, Type};
 
 const AXES: [&str; 2] = ["rows", "columns"];
 
-/// A number of a window is known, and at least so much.
+/// A number of a window is known, and is at least `least`.
 fn at_least(op: &str, name: &'static str, least: i64, d: &Dim, facts: &Facts) -> Result<()> {
     known(op, &format!("`{name}`"), d, At::Option(name), facts)?;
     match facts.value(d) {
@@ -231,7 +231,7 @@ pub fn pool2d(
     for (axis, k) in kernel.iter().enumerate() {
         let at = layout.rows() + axis;
         shape[at] = positions(op, window, axis, &x.ty.shape[at], k, x, facts)?;
-        // As PyTorch: a window never stands on the surroundings alone.
+        // As in PyTorch: a window never covers padding alone.
         if let Padding::Explicit(p) = &window.pad
             && let Some(k) = facts.value(k)
             && let Some(pad) =

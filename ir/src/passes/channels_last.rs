@@ -1,8 +1,8 @@
 //! Convolutions and pooling run with channels last, `[N, H, W, C]`: a pixel's channels are one row.
 //!
-//! A value that is made channels last is known in both forms: as it is, and transposed back to what the
-//! program says. Elementwise ops, norms and reductions of it are computed in the first form, so that a
-//! chain of blocks is turned over once at its ends; [`remove_dead`](super::remove_dead) takes away the
+//! A value that is made channels last is known in both forms: as it is, and transposed back to the
+//! form in the program. Elementwise ops, norms and reductions of it are computed in the first form, so that a
+//! chain of blocks is transposed once at its ends; [`remove_dead`](super::remove_dead) takes away the
 //! transposes that no value reads. A convolution without a window is a matmul, and its bias is added to it.
 
 use super::Rewriter;

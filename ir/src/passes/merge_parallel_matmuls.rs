@@ -113,7 +113,7 @@ fn is_weight(graph: &Graph, v: Value, rank: usize) -> bool {
 }
 
 /// Whether all readers of `v` read it as well where it lies like this: attention, matmuls and caches read
-/// rows of any stride, through views or not. Others may gain more by fusion with the matmul, but behind a
+/// rows of any stride, through views or not. Others may gain more by fusion with the matmul, but after a
 /// view they cannot be fused with it.
 fn reads_slices(graph: &Graph, users: &[Vec<Value>], results: &[bool], v: Value, access: Access) -> bool {
     let mut todo = vec![(v, access, false)];

@@ -5,8 +5,8 @@
 //! 1. `network!` checks the shapes and emits `build`, which makes the [`Graph`].
 //!    A target may ask for its states as bf16: [`round_states`].
 //! 2. [`PASSES`] bring the graph into the form that kernels are made of.
-//! 3. [`fuse`](crate::fuse) groups its nodes into kernels and states what it declined.
-//! 4. `tancho_jit::compile` lowers each kernel once, plans the buffers and finalizes the code.
+//! 3. [`fuse`](crate::fuse) divides its nodes into groups, and lists the fusions it declined.
+//! 4. `tancho_jit::compile` lowers each group once, plans the buffers and finalizes the code.
 
 pub mod channels_last;
 pub mod fold_batch_norm;
@@ -27,9 +27,9 @@ use crate::op::Op;
 
 /// A pass: its name and what it does to a graph.
 pub struct Pass {
-    /// As dumps and reports call it.
+    /// Its name in dumps and reports.
     pub name: &'static str,
-    /// The rewrite. The answer of the network stays what it was.
+    /// The rewrite. The results of the network stay the same.
     pub run: fn(&Graph) -> Result<Graph, ShapeError>,
 }
 

@@ -108,7 +108,7 @@ impl Checker<'_> {
             let types: Vec<_> = all.iter().map(|t| self.dims(|d| sig::ty(t, d, None))).collect();
             types.into_iter().collect()
         });
-        // An annotation with an error is one all the same: N12 is not for it.
+        // An annotation with an error still counts as one, so N12 is not reported.
         let types = ty.map(|_| declared.as_deref().unwrap_or_default());
         let mut v = self.eval(value, Hint { types, name: names.first() });
         if ty.is_some() && declared.is_none() {

@@ -14,7 +14,7 @@ use tancho_ir::op::{Binary, Op};
 use tancho_ir::table::{Attr, Kind, OPS, OpDef, lookup, public_name, usage};
 use tancho_ir::{DType, Dim, Type};
 
-/// Ops of the language that are not built yet.
+/// Ops of the language that are not implemented yet.
 const LATER: &[&str] = &["random_uniform"];
 
 /// A tensor argument before it is evaluated: its parameter, what is given for it, and where.
@@ -45,7 +45,7 @@ fn slot(row: &'static OpDef, arg: &Arg, position: usize) -> Option<Slot> {
     (option < row.options.len()).then_some(Slot::Option(option))
 }
 
-/// A reduction that does not say over what is over everything: `mean(loss)`.
+/// A reduction without `over` is over all axes: `mean(loss)`.
 fn all_axes(row: &OpDef, all: &[Operand], read: &mut Vec<OptionGiven>, place: Place) {
     let reduces = row.options.iter().any(|o| o.name == "over" && o.kind == Kind::Axes)
         && row.options.iter().any(|o| o.name == "keep");
@@ -80,7 +80,7 @@ impl Checker<'_> {
         Shaped::Poison
     }
 
-    /// Arguments of a call that is not judged: their own errors count.
+    /// Arguments of a call that is not checked: only their own errors are reported.
     fn eval_all(&mut self, args: &[Arg]) {
         for a in args.iter().filter(|a| a.name.is_none()) {
             if !matches!(a.value.kind, ExprKind::List(_)) {
@@ -200,7 +200,7 @@ impl Checker<'_> {
         self.fail(arg.place, message);
     }
 
-    /// `[B, HEADS, S, HD]` says its heads by its shape.
+    /// `[B, HEADS, S, HD]` has its heads in its shape.
     fn heads_of_four_axes(&self, row: &OpDef, all: &[Operand], read: &mut Vec<OptionGiven>, place: Place) {
         if row.name != "attention" || read.iter().any(|o| o.name == "heads") {
             return;

@@ -10,7 +10,7 @@ use tancho_ir::{Dim, DimError, Facts};
 pub struct Dims<'a> {
     /// The dims of the network.
     pub known: &'a [DimDecl],
-    /// Licences for exact division, default numbers.
+    /// Exact divisions that are allowed, and default numbers.
     pub facts: &'a Facts,
     /// Where errors go.
     pub errors: &'a Errors,
@@ -85,7 +85,7 @@ impl Dims<'_> {
         None
     }
 
-    /// `p / c`, licensed by its form or by a `where` clause.
+    /// `p / c`, allowed by its form or by a `where` clause.
     fn exact(&self, expr: &Expr, p: &Dim, c: &Dim) -> Option<Dim> {
         match p.exact_div(c) {
             Ok(d) if self.facts.divides(p, c) => Some(d),

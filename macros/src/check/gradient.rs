@@ -11,7 +11,7 @@ use tancho_ir::table::{name_of, present_params};
 /// What a value is made of.
 #[derive(Default)]
 struct Flow {
-    /// Values and where the ops that made them stand, by the value they made.
+    /// The values that each value is made of.
     made: BTreeMap<Val, Vec<Val>>,
     /// Ops without a gradient: their name, source text and place.
     flat: BTreeMap<Val, (String, String, Place)>,

@@ -196,7 +196,7 @@ impl Checker<'_> {
         Some(of.map_or(Given::Value(value), Given::Of))
     }
 
-    /// The callee's `where` clauses that only speak of static dims, with this network's defaults.
+    /// The callee's `where` clauses that have static dims only, with this network's defaults.
     fn requirements(&mut self, sig: &Signature, statics: &Values, place: Place) {
         for clause in &sig.wheres {
             let sub = |d: &Dim| d.subst(&|s| statics.get(s).cloned()).ok();

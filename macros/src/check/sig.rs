@@ -28,7 +28,7 @@ pub fn resolve(network: &Network, errors: &Errors) -> Vec<Sig> {
         if options.iter().any(|o| o == name) { Some("an option") } else { input.then_some("an input") }
     };
 
-    // Licences first: defaults and types may divide by them.
+    // Allowed divisions first: defaults and types may use them.
     let mut facts = Facts::default();
     for w in &network.wheres {
         let dims = Dims { known: &sig.declared.dims, facts: &facts, errors, other: &other };
@@ -94,7 +94,7 @@ pub fn resolve(network: &Network, errors: &Errors) -> Vec<Sig> {
     all
 }
 
-/// What a signature promises: licences, and the numbers by default. The numbers of a
+/// What a signature promises: exact divisions, and the default numbers. The numbers of a
 /// clause that fails by default are left out, so that its failure is reported once.
 pub fn facts(sig: &Sig) -> Facts {
     let run_time = sig.declared.dims.iter().filter(|d| !d.is_static()).map(|d| d.name.clone()).collect();
@@ -251,7 +251,7 @@ pub fn literal(expr: &Expr) -> Option<OptionValue> {
     }
 }
 
-/// A run-time dim is read off an axis where it stands alone, grown by a state, equal to others, or handed on
+/// A run-time dim is read off an axis where it stands alone, grown by a state, equal to others, or passed on
 /// to a net, whose state grows it.
 fn follow_from_inputs(network: &Network, entry: &Entry, sig: &Sig, errors: &Errors) {
     let equal = sig.declared.equalities();
@@ -288,7 +288,7 @@ fn few_axes(entry: &Entry, sig: &Sig, errors: &Errors) {
     }
 }
 
-/// Whether an item grows a dim, or hands it on by name.
+/// Whether an item grows a dim, or passes it on by name.
 fn grown(items: &[Item], decl: &DimDecl) -> bool {
     items.iter().any(|i| match &i.kind {
         ItemKind::State(_, grows) => grows.as_ref().is_some_and(|g| *g == decl.name),

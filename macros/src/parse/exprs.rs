@@ -53,7 +53,7 @@ fn product(cursor: &mut Cursor<'_>) -> Parsed<Expr> {
             && !left.paren
             && (*before == BinOp::Matmul) != (op == BinOp::Matmul)
         {
-            // One error for the line; the value is not judged further.
+            // One error for the line; the value is not checked further.
             cursor.fail(Place::of(at), messages::mixed_operators(*before, op, &a.text, &b.text, &right.text));
             left.kind = ExprKind::Poison;
             continue;
@@ -238,7 +238,7 @@ pub fn leading(cursor: &mut Cursor<'_>) -> Parsed<bool> {
     Ok(open)
 }
 
-/// Nothing where a value should be: says what it should follow.
+/// Reports that a value is missing, and what it should follow.
 fn no_value(cursor: &Cursor<'_>) -> Failed {
     let before = cursor.at.checked_sub(1).and_then(|i| cursor.tokens.get(i));
     match before {

@@ -67,7 +67,7 @@ pub fn network(cursor: &mut Cursor<'_>) -> Parsed<Network> {
                 n.broken_header = true;
             }
         }
-        // What the header promises is not known: the body is read for editors only, and not judged.
+        // What the header promises is not known: the body is read for editors only, and not checked.
         Err(Failed) => {
             let quiet = Errors::default();
             let tokens = super::flat(g.stream());

@@ -47,7 +47,7 @@ fn member(cursor: &mut Cursor<'_>, network: &mut Network) -> Parsed<()> {
     }
     attrs.before_entry(cursor);
     let entry = entry(cursor, start, attrs, train);
-    // A network whose interface is not known is not judged.
+    // A network whose interface is not known is not checked.
     network.broken_header |= entry.is_err();
     network.entries.push(Entry { vis, ..entry? });
     Ok(())

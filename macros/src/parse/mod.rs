@@ -1,4 +1,4 @@
-//! Tokens to the syntax tree. Judges no names and no shapes; recovers at `;`.
+//! Tokens to the syntax tree. It checks no names and no shapes. After an error it goes on at the next `;`.
 
 mod attrs;
 mod blocks;
@@ -34,7 +34,7 @@ pub fn networks(input: TokenStream, errors: &Errors) -> Vec<Network> {
             Ok(n) => out.push(n),
             Err(Failed) => c.skip_past_braces(),
         }
-        // Whatever happens, the loop ends.
+        // The loop ends even if nothing was read.
         if c.at == start {
             c.at += 1;
         }
