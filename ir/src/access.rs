@@ -49,36 +49,36 @@ impl Access {
 
 /// How `v` reads what is stored, going through views until `stored` says a value is in memory.
 /// `None` where a reshape makes the address no affine function: the value must be copied first.
-pub fn resolve(g: &Graph, v: Value, stored: &dyn Fn(Value) -> bool) -> Option<Access> {
+pub fn resolve(graph: &Graph, v: Value, stored: &dyn Fn(Value) -> bool) -> Option<Access> {
     let (mut root, mut views) = (v, Vec::new());
-    while !stored(root) && is_view(&g.node(root).op) {
+    while !stored(root) && is_view(&graph.node(root).op) {
         views.push(root);
-        root = g.node(root).args[0];
+        root = graph.node(root).args[0];
     }
-    let whole = Access::whole(root, &g.room(root))?;
-    views.into_iter().rev().try_fold(whole, |inner, view| through(g, view, inner))
+    let whole = Access::whole(root, &graph.stored_shape(root))?;
+    views.into_iter().rev().try_fold(whole, |inner, view| through(graph, view, inner))
 }
 
 /// How each view reads what is stored, whether it is stored itself or not; `None` for what is no view, and
 /// where [`resolve`] gives none.
-pub fn resolve_all(g: &Graph, stored: &dyn Fn(Value) -> bool) -> Vec<Option<Access>> {
-    let mut all: Vec<Option<Access>> = Vec::with_capacity(g.nodes.len());
-    for v in g.values() {
-        let inner = |x: Value| match is_view(&g.node(x).op) && !stored(x) {
+pub fn resolve_all(graph: &Graph, stored: &dyn Fn(Value) -> bool) -> Vec<Option<Access>> {
+    let mut all: Vec<Option<Access>> = Vec::with_capacity(graph.nodes.len());
+    for v in graph.values() {
+        let inner = |x: Value| match is_view(&graph.node(x).op) && !stored(x) {
             true => all[x.index()].clone(),
-            false => Access::whole(x, &g.room(x)),
+            false => Access::whole(x, &graph.stored_shape(x)),
         };
-        let view = is_view(&g.node(v).op).then(|| g.node(v).args[0]);
-        let access = view.and_then(inner).and_then(|inner| through(g, v, inner));
+        let view = is_view(&graph.node(v).op).then(|| graph.node(v).args[0]);
+        let access = view.and_then(inner).and_then(|inner| through(graph, v, inner));
         all.push(access);
     }
     all
 }
 
 /// How a view reads what its argument is read from.
-pub fn through(g: &Graph, view: Value, inner: Access) -> Option<Access> {
-    let node = g.node(view);
-    step(&node.op, inner, &g.ty(node.args[0]).shape, &node.ty.shape)
+pub fn through(graph: &Graph, view: Value, inner: Access) -> Option<Access> {
+    let node = graph.node(view);
+    step(&node.op, inner, &graph.ty(node.args[0]).shape, &node.ty.shape)
 }
 
 /// One view on top of an access to its argument, which has the shape `from`.

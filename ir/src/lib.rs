@@ -23,7 +23,6 @@ pub mod table;
 pub mod text;
 mod types;
 pub mod verify;
-mod weights;
 mod window;
 pub use window::Sight;
 

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 /// The element type of a tensor. The enum is exhaustive on purpose: kernels, weights and generated code must
-/// each say what they do with a new one.
+/// each state what they do with a new one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum DType {
     /// IEEE binary32; what a shape without a type means.
@@ -108,8 +108,8 @@ impl fmt::Display for Shape<'_> {
     }
 }
 
-/// What a declaration promises about its dims: licences for exact division and
-/// known values of static dims. Shape rules ask it; messages show it.
+/// What a declaration promises about its dims: exact divisions that are allowed, and known values of static
+/// dims. Shape rules use it, and messages show it.
 #[derive(Clone, Debug, Default)]
 pub struct Facts {
     /// `(p, c)`: `where p % c == 0`.
@@ -171,11 +171,45 @@ impl Facts {
         d.syms().iter().any(|s| self.run_time.contains(s))
     }
 
-    /// The dim as text, with its number beside it when that says more: `4*D (3072)`.
+    /// The dim as text, with its number beside it if that adds information: `4*D (3072)`.
     pub fn show(&self, d: &Dim) -> String {
         match self.value(d) {
             Some(n) if d.as_const().is_none() => format!("{d} ({n})"),
             _ => d.to_string(),
         }
     }
+}
+
+/// Element type and axis texts of `i32[B, 4*D]`; without a type it is f32.
+pub(crate) fn split_type(text: &str) -> Option<(DType, Vec<&str>)> {
+    let text = text.trim();
+    let open = text.find('[')?;
+    let dtype = if open == 0 { DType::F32 } else { DType::from_name(text[..open].trim())? };
+    let inner = text[open + 1..].strip_suffix(']')?;
+    Some((dtype, split_commas(inner)))
+}
+
+/// The parts between commas that stand in no bracket or string; a trailing comma is allowed.
+pub(crate) fn split_commas(s: &str) -> Vec<&str> {
+    let (mut parts, mut depth, mut start, mut quoted, mut escaped) = (Vec::new(), 0i32, 0, false, false);
+    for (i, c) in s.char_indices() {
+        match c {
+            _ if escaped => escaped = false,
+            '\\' if quoted => escaped = true,
+            '"' => quoted = !quoted,
+            _ if quoted => {}
+            '(' | '[' => depth += 1,
+            ')' | ']' => depth -= 1,
+            ',' if depth == 0 => {
+                parts.push(s[start..i].trim());
+                start = i + 1;
+            }
+            _ => {}
+        }
+    }
+    let last = s[start..].trim();
+    if !last.is_empty() {
+        parts.push(last);
+    }
+    parts
 }

@@ -1,7 +1,7 @@
 //! What holds of every graph. Runs after each pass in debug builds and tests.
 //!
 //! 1. A node's arguments stand before it, and outputs are values of the graph.
-//! 2. An op has the arguments its row in the table says, and its attributes are in range.
+//! 2. An op has the arguments that its row in the table lists, and its attributes are in range.
 //! 3. Each node's type is what the shape rule infers from its arguments' types.
 //! 4. An input or weight node names a declaration and has its type.
 //! 5. Shapes, options and `where` clauses use only the declared run-time dims; weights use none. No axis is
@@ -26,12 +26,12 @@ use std::collections::{BTreeMap, BTreeSet};
 ///
 /// # Errors
 /// The first that is broken, in words.
-pub fn verify(g: &Graph) -> Result<(), String> {
-    unique("dim", g.dims.iter().map(|d| d.name.as_str()))?;
-    unique("input", g.inputs.iter().map(|d| d.name.as_str()))?;
-    unique("weight", g.weights.iter().map(|d| d.name.as_str()))?;
-    unique("state", g.states.iter().map(|d| d.name.as_str()))?;
-    let dims: BTreeSet<&str> = g.dims.iter().map(|d| d.name.as_str()).collect();
+pub fn verify(graph: &Graph) -> Result<(), String> {
+    unique("dim", graph.dims.iter().map(|d| d.name.as_str()))?;
+    unique("input", graph.inputs.iter().map(|d| d.name.as_str()))?;
+    unique("weight", graph.weights.iter().map(|d| d.name.as_str()))?;
+    unique("state", graph.states.iter().map(|d| d.name.as_str()))?;
+    let dims: BTreeSet<&str> = graph.dims.iter().map(|d| d.name.as_str()).collect();
     let known = |what: &str, of: &[Dim]| -> Result<(), String> {
         match of.iter().flat_map(|d| d.syms()).find(|s| !dims.contains(s.as_str())) {
             Some(s) => Err(format!("{what} uses `{s}`, which is no dim of the network")),
@@ -42,7 +42,7 @@ pub fn verify(g: &Graph) -> Result<(), String> {
         Some(d) => Err(format!("{what} has an axis of {d}: no axis is shorter than 0")),
         None => known(what, shape),
     };
-    for d in &g.dims {
+    for d in &graph.dims {
         if !is_dim_name(&d.name) {
             return Err(format!(
                 "`{}` is no name of a dim: letters, digits and `_`, and no digit first",
@@ -53,10 +53,10 @@ pub fn verify(g: &Graph) -> Result<(), String> {
             return Err(format!("dim `{}` is at most {b}: no dim is below 0", d.name));
         }
     }
-    for c in &g.constraints {
+    for c in &graph.constraints {
         known(&format!("`where {c}`"), &[c.left.clone(), c.right.clone()])?;
     }
-    for i in &g.inputs {
+    for i in &graph.inputs {
         if !is_word(&i.name) {
             return Err(format!(
                 "`{}` is no name of an input: letters, digits and `_`",
@@ -65,7 +65,7 @@ pub fn verify(g: &Graph) -> Result<(), String> {
         }
         shape(&format!("input `{}`", i.name), &i.ty.shape)?;
     }
-    for w in &g.weights {
+    for w in &graph.weights {
         if w.ty.shape.iter().any(|d| d.as_const().is_none()) {
             return Err(format!("weight `{}` is {}: a weight has static dims", w.name, w.ty));
         }
@@ -87,17 +87,17 @@ pub fn verify(g: &Graph) -> Result<(), String> {
             return Err(format!("weight `{}` is the part {p}, which ends before it begins", w.name));
         }
     }
-    for s in &g.states {
+    for s in &graph.states {
         shape(&format!("state `{}`", s.name), &s.ty.shape)?;
     }
-    for v in g.values() {
-        let n = g.node(v);
+    for v in graph.values() {
+        let n = graph.node(v);
         if let Some(a) = n.args.iter().find(|a| **a >= v) {
             return Err(format!("{v} uses {a}, which does not stand before it"));
         }
-        let ty = g.infer(&n.op, &n.args).map_err(|e| format!("{v}: {e}"))?;
+        let ty = graph.infer(&n.op, &n.args).map_err(|e| format!("{v}: {e}"))?;
         if ty != n.ty {
-            return Err(format!("{v} is said to be {} but is {ty}", n.ty));
+            return Err(format!("{v} is stated to be {} but is {ty}", n.ty));
         }
         shape(&v.to_string(), &n.ty.shape)?;
         for (option, attr) in attrs_of(&n.op) {
@@ -108,22 +108,22 @@ pub fn verify(g: &Graph) -> Result<(), String> {
             }
         }
     }
-    states(g)?;
-    match g.outputs.iter().find(|o| o.index() >= g.nodes.len()) {
+    states(graph)?;
+    match graph.outputs.iter().find(|o| o.index() >= graph.nodes.len()) {
         Some(o) => Err(format!("the output {o} does not exist")),
-        None if g.outputs.is_empty() => Err("there is no output".into()),
+        None if graph.outputs.is_empty() => Err("there is no output".into()),
         None => Ok(()),
     }
 }
 
-/// What a caller gives and is given can be seen as tensors: they have at most [`MAX_RANK`] axes. No invariant
-/// of passes, since inner values may have more and become results where they are looked at.
+/// Checks that inputs and results have at most [`MAX_RANK`] axes, as tensors of callers do. No pass depends
+/// on it: inner values may have more axes.
 ///
 /// # Errors
 /// The first input or result with more, in words.
-pub fn interface(g: &Graph) -> Result<(), String> {
-    let inputs = g.inputs.iter().map(|i| (format!("input `{}`", i.name), &i.ty));
-    let outputs = g.outputs.iter().enumerate().map(|(i, o)| (format!("result {i}"), g.ty(*o)));
+pub fn interface(graph: &Graph) -> Result<(), String> {
+    let inputs = graph.inputs.iter().map(|i| (format!("input `{}`", i.name), &i.ty));
+    let outputs = graph.outputs.iter().enumerate().map(|(i, o)| (format!("result {i}"), graph.ty(*o)));
     match inputs.chain(outputs).find(|(_, ty)| ty.rank() > MAX_RANK) {
         Some((what, ty)) => Err(format!(
             "{what} is {ty}, which has {} axes: inputs and results have at most {MAX_RANK}, join neighbouring ones with `reshape`",
@@ -138,22 +138,22 @@ fn is_word(name: &str) -> bool {
     !name.is_empty() && name.chars().all(|c| c.is_alphanumeric() || c == '_')
 }
 
-/// Whether a dim of that name is read back as it: `floor` and `ceil` are read as names where no parenthesis
-/// follows.
+/// Whether the text of a dim of that name is read back as the same dim: `floor` and `ceil` are read as names
+/// where no parenthesis follows.
 fn is_dim_name(name: &str) -> bool {
     is_word(name) && Dim::parse(name).is_ok_and(|d| d.as_sym() == Some(name))
 }
 
-fn states(g: &Graph) -> Result<(), String> {
+fn states(graph: &Graph) -> Result<(), String> {
     let mut grown: BTreeMap<&str, &Dim> = BTreeMap::new();
     let of_inputs: BTreeSet<&str> =
-        g.inputs.iter().flat_map(|i| &i.ty.shape).filter_map(Dim::as_sym).collect();
-    for (i, s) in g.states.iter().enumerate() {
+        graph.inputs.iter().flat_map(|i| &i.ty.shape).filter_map(Dim::as_sym).collect();
+    for (i, s) in graph.states.iter().enumerate() {
         let next = match s.next {
-            Some(v) if v.index() >= g.nodes.len() => {
+            Some(v) if v.index() >= graph.nodes.len() => {
                 return Err(format!("state `{}` becomes {v}, which does not exist", s.name));
             }
-            next => next.map(|v| g.node(v)),
+            next => next.map(|v| graph.node(v)),
         };
         let Some(axis) = s.grows else {
             match next {
@@ -163,12 +163,14 @@ fn states(g: &Graph) -> Result<(), String> {
                 _ => continue,
             }
         };
-        let (Some(dim), Some(_)) = (s.grown_dim(), g.capacity(i)) else {
+        let (Some(dim), Some(_)) = (s.grown_dim(), graph.capacity(i)) else {
             return Err(format!("state `{}` grows along axis {axis}, which is no bounded dim", s.name));
         };
-        if let Some(bound) = g.dims.iter().find(|d| d.name == dim).and_then(|d| d.bound).filter(|b| *b < 1) {
+        if let Some(bound) =
+            graph.dims.iter().find(|d| d.name == dim).and_then(|d| d.bound).filter(|b| *b < 1)
+        {
             return Err(format!(
-                "state `{}` grows along `{dim}`, which is at most {bound}: there is no room for a row",
+                "state `{}` grows along `{dim}`, which is at most {bound}, so it can hold no rows",
                 s.name
             ));
         }
@@ -183,9 +185,9 @@ fn states(g: &Graph) -> Result<(), String> {
         }
         let rows = match next {
             Some(Node { op: Op::Push { axis: at }, args, .. })
-                if *at == axis && g.node(args[0]).op == Op::State(i) =>
+                if *at == axis && graph.node(args[0]).op == Op::State(i) =>
             {
-                &g.ty(args[1]).shape[axis]
+                &graph.ty(args[1]).shape[axis]
             }
             _ => return Err(format!("state `{}` grows, but does not become itself with new rows", s.name)),
         };
@@ -194,12 +196,12 @@ fn states(g: &Graph) -> Result<(), String> {
             return Err(format!("states grow along `{dim}` by {first} and by {rows}"));
         }
     }
-    if let Some((state, dim)) = g.moving_state() {
+    if let Some((state, dim)) = graph.moving_state() {
         return Err(format!("state `{state}` would change its shape as states grow along `{dim}`"));
     }
-    let becomes: BTreeSet<Value> = g.states.iter().filter_map(|s| s.next).collect();
-    for v in g.values() {
-        if let Op::Push { .. } = g.node(v).op
+    let becomes: BTreeSet<Value> = graph.states.iter().filter_map(|s| s.next).collect();
+    for v in graph.values() {
+        if let Op::Push { .. } = graph.node(v).op
             && !becomes.contains(&v)
         {
             return Err(format!("{v} pushes to a state that does not become it"));

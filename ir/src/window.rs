@@ -1,4 +1,4 @@
-//! Where a window stands on an image: lengths of results, and what surrounds the image.
+//! Positions of a window on an image: lengths of results, and the padding around the image.
 
 use crate::dim::{Dim, DimError};
 use crate::graph::{Graph, Value};
@@ -106,7 +106,7 @@ impl Window {
         match &self.pad {
             Padding::Same => length.ceil_div(&self.stride[axis]),
             Padding::Explicit(_) => {
-                self.room(axis, length, kernel)?.floor_div(&self.stride[axis])?.plus(&Dim::constant(1))
+                self.slack(axis, length, kernel)?.floor_div(&self.stride[axis])?.plus(&Dim::constant(1))
             }
         }
     }
@@ -115,7 +115,7 @@ impl Window {
     ///
     /// # Errors
     /// The result is too large.
-    pub fn room(&self, axis: usize, length: &Dim, kernel: &Dim) -> Result<Dim, DimError> {
+    pub fn slack(&self, axis: usize, length: &Dim, kernel: &Dim) -> Result<Dim, DimError> {
         match &self.pad {
             Padding::Same => Ok(Dim::constant(0)),
             Padding::Explicit(p) => {

@@ -100,7 +100,7 @@ impl<'a> Planner<'a> {
         Planner {
             fused,
             plan: Plan::default(),
-            stored: fused.kernels.iter().flat_map(|kernel| kernel.outputs.iter().copied()).collect(),
+            stored: fused.groups.iter().flat_map(|kernel| kernel.outputs.iter().copied()).collect(),
             results,
             blocks: HashMap::new(),
         }
@@ -149,7 +149,7 @@ impl<'a> Planner<'a> {
             Buffer::Value(v) | Buffer::Source(v) => (*v, bytes(g.ty(*v))),
             Buffer::Packed(v) => (*v, packed_size(step)),
             Buffer::PackedWeight(_) | Buffer::Scratch => {
-                (self.fused.kernels[step.kernel].nodes[0], Ok(step.scratch.clone()))
+                (self.fused.groups[step.kernel].nodes[0], Ok(step.scratch.clone()))
             }
         };
         let size = size

@@ -20,7 +20,7 @@ pub const MOST_DISTANCE: i64 = MOST_BYTES / 4;
 /// The first value that is larger.
 pub fn check(g: &Graph) -> Result<(), CompileError> {
     let fits = |v: Value| {
-        let shape = g.room(v);
+        let shape = g.stored_shape(v);
         let bytes = Dim::from(g.ty(v).dtype.size());
         // Coefficients that may be multiplied by this without overflow are small enough.
         let small =

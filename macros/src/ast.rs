@@ -1,4 +1,4 @@
-//! The syntax tree: what the user wrote, with places and source text, not judged yet.
+//! The syntax tree: what the user wrote, with places and source text, before any check.
 
 use crate::errors::Place;
 use proc_macro2::{Ident, Span, TokenStream};
@@ -32,7 +32,7 @@ pub struct Network {
     pub short: bool,
     /// The names in what did not parse, for editors.
     pub lost: Vec<Ident>,
-    /// The header has an error: calls of the network are not judged.
+    /// The header has an error: calls of the network are not checked.
     pub broken_header: bool,
     /// The body has a syntax error.
     pub broken_body: bool,
@@ -142,7 +142,7 @@ pub struct Item {
     pub kind: ItemKind,
 }
 
-/// What the attributes of an item say.
+/// The attributes of an item.
 #[derive(Debug, Default)]
 pub struct ItemAttrs {
     /// The text of its doc comments.

@@ -44,7 +44,7 @@ impl Place {
 pub struct Message {
     /// The sentence: lower case, no full stop.
     pub text: String,
-    /// What the sentence speaks of, one a line.
+    /// The facts that explain the sentence, one on each line.
     pub facts: Vec<String>,
     /// What to write instead.
     pub help: Option<String>,
@@ -92,7 +92,7 @@ pub struct Error {
     pub message: Message,
 }
 
-/// All errors of one macro call. Whoever makes one must read it.
+/// All errors of one macro call. The one who makes it must report them.
 #[derive(Debug, Default)]
 pub struct Errors {
     list: RefCell<Vec<Error>>,

@@ -17,7 +17,7 @@ pub struct Sig {
     pub declared: Signature,
     /// Numbers of the static dims when all keep their defaults.
     pub numbers: BTreeMap<String, i64>,
-    /// It has an error: calls of it are not judged.
+    /// It has an error: calls of it are not checked.
     pub broken: bool,
     /// Whether the network declares weights or nets.
     pub has_items: bool,
@@ -58,7 +58,7 @@ pub struct CheckedEntry {
     /// `train fn`
     pub train: bool,
     /// Its body; nothing if it has an error.
-    pub body: Option<Block>,
+    pub body: Option<Body>,
 }
 
 /// A weight or net in the docs of a network.
@@ -68,7 +68,7 @@ pub struct ItemDoc {
     pub path: String,
     /// Its type, or the network it is.
     pub what: String,
-    /// How it starts, and what its attributes say.
+    /// How it starts, and its attributes.
     pub notes: String,
     /// The user's doc comment.
     pub docs: String,
@@ -88,7 +88,7 @@ pub enum Axis {
 
 /// Steps and the values they give back.
 #[derive(Debug, Default)]
-pub struct Block {
+pub struct Body {
     /// The steps in order.
     pub steps: Vec<Step>,
     /// The results.
@@ -113,7 +113,7 @@ pub enum OptionPlan {
     Fixed(Attr),
     /// The value of the network's option of that name.
     Of(String),
-    /// Axes of the first argument from its end, from 1: behind leading axes `..` of unknown number.
+    /// Axes of the first argument from its end, from 1: after leading axes `..` of unknown number.
     AxesFromEnd(Vec<usize>),
     /// All its axes in a new order: the leading ones, then these from its end.
     Permuted(Vec<usize>),
@@ -365,9 +365,9 @@ pub enum StepKind {
         /// All must hold.
         tests: Vec<Test>,
         /// If they do.
-        then: Block,
+        then: Body,
         /// If not.
-        otherwise: Block,
+        otherwise: Body,
         /// The results of either.
         outs: Vec<Val>,
     },
@@ -378,7 +378,7 @@ pub enum StepKind {
         /// The net of the iteration.
         net: Option<NetPlan>,
         /// The body.
-        body: Block,
+        body: Body,
     },
 }
 

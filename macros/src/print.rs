@@ -12,7 +12,7 @@ pub fn source(tokens: &[TokenTree]) -> String {
     within(tokens, WIDTH)
 }
 
-/// The same with room for a whole signature.
+/// The same, long enough for a whole signature.
 pub fn header(tokens: &[TokenTree]) -> String {
     within(tokens, 10 * WIDTH)
 }

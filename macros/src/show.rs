@@ -13,7 +13,7 @@ pub fn if_asked(name: &str, expansion: &TokenStream) {
     if asked.split(',').map(str::trim).any(|n| n == name || n == "*") {
         let text = expansion.to_string();
         let text = formatted(&text).unwrap_or(text);
-        // Where the error stream is closed, nobody reads it.
+        // Where the error stream is closed, there is no reader.
         drop(writeln!(std::io::stderr().lock(), "// `{name}` expands to\n{}", text.trim_end()));
     }
 }

@@ -1,6 +1,6 @@
 //! "Did you mean": the nearest of some names.
 
-/// What PyTorch, NumPy and JAX call an operation, how it is written here, and what is to be said besides.
+/// What PyTorch, NumPy and JAX call an operation, how it is written here, and a note where one is needed.
 const ELSEWHERE: [(&str, &str, &str); 38] = [
     ("cat", "concat(a, b, axis = ..)", ""),
     ("concatenate", "concat(a, b, axis = ..)", ""),

@@ -47,13 +47,13 @@ fn tokens(text: &str) -> TokenStream {
     text.parse().unwrap_or_else(|e| panic!("{text}: {e}"))
 }
 
-fn said(text: &str) -> Vec<String> {
+fn errors_in(text: &str) -> Vec<String> {
     errors_of(tokens(text)).1.iter().map(|e| e.message.render()).collect()
 }
 
 /// A network `N<B, S, D = 8, H = 32>(x: [B, S, D], m: bool[B, S]) -> [B, S, D]` around a body.
 fn body(text: &str) -> Vec<String> {
-    said(&format!(
+    errors_in(&format!(
         "N<B, S, D = 8, H = 32>(option eps = 1e-5, option flag = true)(x: [B, S, D], m: bool[B, S]) -> [B, S, D] {{ {text} }}"
     ))
 }
@@ -97,7 +97,7 @@ fn a_value_that_nothing_uses_is_an_error() {
 
 #[test]
 fn networks_of_every_form_have_no_errors() {
-    let found = said(BERT);
+    let found = errors_in(BERT);
     assert!(found.is_empty(), "{found:#?}");
 }
 
@@ -231,8 +231,9 @@ fn says_what_does_not_fit_an_op() {
 
 #[test]
 fn leading_axes() {
-    let open =
-        |text: &str| said(&format!("N<D = 8, H = 2>(x: [.., D]) -> [.., D] where D % H == 0 {{ {text} }}"));
+    let open = |text: &str| {
+        errors_in(&format!("N<D = 8, H = 2>(x: [.., D]) -> [.., D] where D % H == 0 {{ {text} }}"))
+    };
     for good in [
         "let h = reshape(x, [.., H, D / H]); reshape(h.t.t, [.., D])",
         "rearrange(rearrange(x, [.., (h d)] -> [.., d, h], h = H), [.., d, h] -> [.., (h d)])",
@@ -258,13 +259,13 @@ fn leading_axes() {
         "`group_norm` needs [N, C, ..]: the channels are its second axis\n  `x` is [.., D (8)]",
     );
     one(open("transpose(reshape(x, [.., H, D / H]), axes = (-1))"), {
-        "`transpose` must name every axis exactly once\n  `reshape(x, [.., H, D / H])` is [.., H (2), D / H (4)]\nhelp: the leading axes stay, the 2 behind them move"
+        "`transpose` must name every axis exactly once\n  `reshape(x, [.., H, D / H])` is [.., H (2), D / H (4)]\nhelp: the leading axes stay, the 2 after them move"
     });
 }
 
 #[test]
 fn says_what_is_wrong_in_a_header() {
-    let network = |dims: &str| said(&format!("N<{dims}>(x: [B, D]) -> [B, D] {{ relu(x) }}"));
+    let network = |dims: &str| errors_in(&format!("N<{dims}>(x: [B, D]) -> [B, D] {{ relu(x) }}"));
     one(
         network("B, D = D"),
         "the default of dimension `D` depends on itself\nhelp: give one of them a number",
@@ -284,8 +285,8 @@ fn says_what_is_wrong_in_a_header() {
         "`type` cannot be a name here: it is a keyword of Rust\nhelp: choose another name",
     );
     one(network("B, D = 8, B"), "`B` is declared twice");
-    one(said(""), "expected a network\nhelp: `Name<B, D = 768>(x: [B, D]) -> [B, D] { .. }`");
-    one(said("N"), "expected the inputs `(x: [B, D])`");
+    one(errors_in(""), "expected a network\nhelp: `Name<B, D = 768>(x: [B, D]) -> [B, D] { .. }`");
+    one(errors_in("N"), "expected the inputs `(x: [B, D])`");
 }
 
 #[test]

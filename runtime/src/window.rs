@@ -18,7 +18,7 @@ pub fn window_fits(
     let fault = |e: tancho_ir::DimError| Error::Graph(format!("{}: {e}", place()));
     for (axis, name) in ["rows", "columns"].into_iter().enumerate() {
         let (image, kernel) = (&sight.image[axis], &sight.kernel[axis]);
-        let slack = value(&sight.window.room(axis, image, kernel).map_err(fault)?)?;
+        let slack = value(&sight.window.slack(axis, image, kernel).map_err(fault)?)?;
         if slack < 0 {
             let spans = value(&sight.window.extent(axis, kernel).map_err(fault)?)?;
             return Err(Error::Window { op: place(), axis: name, spans, padded: spans + slack });

@@ -16,7 +16,7 @@ fn fused(text: &str) -> Fused {
 }
 
 fn names(f: &Fused) -> Vec<String> {
-    f.kernels.iter().map(|k| k.name(&f.graph)).collect()
+    f.groups.iter().map(|k| k.name(&f.graph)).collect()
 }
 
 fn reasons(f: &Fused) -> Vec<&str> {
@@ -115,7 +115,7 @@ return %5, %4");
 %6: f32[B, S, 16] = layer_norm(%5, over = (2,))
 return %6, %5";
     assert_eq!(of(text).0, ["matmul+add+layer_norm"]);
-    assert_eq!(fused(&body(text)).kernels[0].outputs.len(), 2);
+    assert_eq!(fused(&body(text)).groups[0].outputs.len(), 2);
 }
 
 #[test]
@@ -228,7 +228,7 @@ const BIASED: &str = "%4: f32[B, S, 32] = linear(%0, %2, b = %3) // \"q(x)\" \"a
 
 /// The products of a fused graph: the number of columns of each.
 fn products(f: &Fused) -> Vec<String> {
-    let matmuls = f.kernels.iter().filter(|k| matches!(k.kind, Kind::Matmul { .. }));
+    let matmuls = f.groups.iter().filter(|k| matches!(k.kind, Kind::Matmul { .. }));
     matmuls.map(|k| k.domain.last().map(ToString::to_string).unwrap_or_default()).collect()
 }
 
@@ -254,7 +254,7 @@ fn query_key_and_value_are_one_product() {
     assert_eq!((names(&f), products(&f)), (vec!["matmul+add".into(), "attention".into()], vec!["64".into()]));
     assert_eq!((f.packed.len(), f.declined.len()), (2, 0));
     // What is merged says so in the user's words, and each slice is what the user wrote.
-    let sum = f.kernels[0].outputs[0];
+    let sum = f.groups[0].outputs[0];
     assert_eq!(f.graph.node(sum).source.to_string(), "`q(x), k(x), b + x @ v` at a.rs:3:4 in layers.0");
     let slices = f.graph.values().filter(|v| matches!(f.graph.node(*v).op, Op::Slice { .. }));
     let sources: Vec<String> = slices.map(|v| f.graph.node(v).source.to_string()).collect();
@@ -360,7 +360,7 @@ fn random_graphs_are_grouped_soundly() {
         let f = fuse(&g, Constants::of(&g));
         let mut stored = BTreeSet::new();
         let mut grouped = BTreeSet::new();
-        for (i, k) in f.kernels.iter().enumerate() {
+        for (i, k) in f.groups.iter().enumerate() {
             let mine: BTreeSet<Value> = k.nodes.iter().copied().collect();
             assert!(
                 k.nodes.iter().all(|v| !f.packed.contains(v) && !f.prepared.contains(v)),
@@ -476,6 +476,6 @@ input c: f32[24]
     ] {
         let text = format!("{head}{rest}");
         check(&text, &x);
-        assert_eq!(fused(&text).kernels.len(), kernels, "{text}\n{}", fused(&text));
+        assert_eq!(fused(&text).groups.len(), kernels, "{text}\n{}", fused(&text));
     }
 }

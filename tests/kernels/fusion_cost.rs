@@ -14,7 +14,7 @@ fn fusion_follows_as_many_edges_as_there_are_nodes() {
             let most = if *name == "two towers" { 1000 } else { 64 };
             assert!(fused.edges <= most * nodes, "{name}: {} edges for {nodes} nodes", fused.edges);
             assert!(
-                fused.kernels.iter().map(|k| k.nodes.len()).sum::<usize>() > 0,
+                fused.groups.iter().map(|k| k.nodes.len()).sum::<usize>() > 0,
                 "{name}: nothing is computed"
             );
         }

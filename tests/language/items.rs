@@ -8,11 +8,11 @@ use tancho::{AsView, Error, Target, Tensor, bf16, network};
 use tancho_support::run;
 
 network! {
-    /// Layers without a network of their own: the weights of a turn are declared in it.
+    /// Layers without a network of their own: the weights of an iteration are declared in it.
     pub Tower<B, D = 2, N = 3>(x: [B, D]) -> [B, D] {
         let mut x = x;
         repeat i in 0..N {
-            /// What the turn multiplies by.
+            /// What the iteration multiplies by.
             param scale: [D] = ones;
             #[weights("mix.{i}.dense")] net mix: Linear<D, D>(bias = false);
             x = x * scale * (i + 1) + mix(x) * 0;
@@ -36,7 +36,7 @@ network! {
         x * w
     }
 
-    /// Items inside a `for` are one per turn, too.
+    /// Items inside a `for` are one per iteration, too.
     pub Gated<B, D = 2, N = 2>(x: [B, D]) -> [B, D] {
         net layers: [Scaled<D = D>; N];
         let mut x = x;
@@ -129,10 +129,10 @@ fn set(w: &mut tancho::Weights, name: &str, x: &[f32]) {
 }
 
 #[test]
-fn repeat_declares_items_per_turn() {
+fn repeat_declares_items_per_iteration() {
     let mut n = Tower::init(0).unwrap();
-    let turn = |i| [format!("scale.{i}"), format!("mix.{i}.dense.weight")];
-    assert_eq!(names(n.weights()), (0..3).flat_map(turn).collect::<Vec<_>>());
+    let iteration = |i| [format!("scale.{i}"), format!("mix.{i}.dense.weight")];
+    assert_eq!(names(n.weights()), (0..3).flat_map(iteration).collect::<Vec<_>>());
     set(n.weights_mut(), "scale.1", &[10.0, 1.0]);
     assert_eq!(run!(n, [1.0f32, 1.0].view([1, 2])), [60.0, 6.0]);
     let none = Tower::with(TowerDims { N: 0, ..Default::default() }).init(0).unwrap();
@@ -143,10 +143,10 @@ fn repeat_declares_items_per_turn() {
     let gated = Gated::init(0).unwrap();
     assert_eq!(names(gated.weights()), ["gate.0", "layers.0.w", "gate.1", "layers.1.w"]);
     assert_eq!(run!(gated, count(2).view([1, 2])), [2.0, 3.0]);
-    let turns =
+    let iterations =
         |n: usize| Tower::with(TowerDims { N: n, ..Default::default() }).init(0).unwrap_err().to_string();
-    let (many, beyond) = (turns(i64::MAX as usize), turns(usize::MAX));
-    assert!(many.contains("turns: loops are unrolled"), "{many}");
+    let (many, beyond) = (iterations(i64::MAX as usize), iterations(usize::MAX));
+    assert!(many.contains("iterations: loops are unrolled"), "{many}");
     assert!(beyond.contains("`N`") && beyond.contains("a length cannot be 18446744073709551615"), "{beyond}");
 }
 

@@ -4,14 +4,16 @@
 //! own messages from the typed errors. The checks that rustc evaluates ([`const_check`](crate::const_check))
 //! have no heap and bind numbers in place of polynomials; a test there compares the two.
 
+mod option;
 #[cfg(test)]
 mod tests;
 
-use crate::builder::OptionValue;
 use crate::dim::{Dim, DimError};
 use crate::graph::{Constraint, Relation};
 use crate::types::{Facts, Type};
 use std::collections::BTreeMap;
+
+pub use option::OptionValue;
 
 /// What kind of dim a network declares. `D` is a polynomial: a [`Dim`], its text, or the user's expression.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -176,7 +178,7 @@ pub struct Binding<'s> {
     sig: &'s Signature,
     /// The values so far, in the caller's names.
     pub dims: Values,
-    /// What `..` stands for, once an argument says so.
+    /// What `..` stands for, once an argument determines it.
     pub leading: Option<Vec<Dim>>,
     /// How many dims were given by position.
     positions: usize,
@@ -284,7 +286,7 @@ impl<'s> Binding<'s> {
         })
     }
 
-    /// Adds the dims that a `where` clause says are others, once those are known.
+    /// Adds the dims that a `where` clause equates with others, once those are known.
     ///
     /// # Errors
     /// Such a dim has no value.

@@ -14,7 +14,12 @@ impl Scope<'_> {
 
     /// Calls a network of which the macro saw no signature. Arguments are by position where their name is
     /// empty.
-    pub fn call_foreign(&mut self, callee: &Callee, net: &Net, args: &[(&str, Value)]) -> Result<Vec<Value>> {
+    pub fn call_foreign(
+        &mut self,
+        callee: &NetworkRef,
+        net: &Net,
+        args: &[(&str, Value)],
+    ) -> Result<Vec<Value>> {
         let sig = callee.sig;
         let mut slots = vec![None; sig.inputs.len()];
         for (i, (name, v)) in args.iter().enumerate() {
@@ -88,7 +93,7 @@ impl Scope<'_> {
                 self.graph.unused_weights.push(pattern);
             }
         }
-        // Until the callee says where it is, its ops are the call's.
+        // Until the callee sets its place, its ops have the place of the call.
         let here = Source { scope: net.path.trim_end_matches('.').into(), ..self.source.clone() };
         let (path, storage) = (net.path.clone(), net.storage.clone());
         let mut child = Scope {
@@ -115,7 +120,7 @@ impl Scope<'_> {
         }
         let types: Vec<&Type> = args.iter().map(|v| self.graph.ty(*v)).collect();
         let mismatches = binding.bind_inputs(&types);
-        // Axes are compared with what the others say, so that another rank or element type comes first.
+        // Axes are compared last, so that a wrong rank or element type is reported first.
         let first = mismatches
             .into_iter()
             .min_by_key(|m| matches!(m.difference, Difference::Axis { .. } | Difference::Dim(_)));

@@ -71,7 +71,7 @@ impl Scope<'_> {
                 .and_then(|s| self.graph.dims.iter().find(|d| d.name == s)?.bound);
             if let Some(bound) = bound.filter(|b| *b < 1) {
                 return Err(self.fail(BuildError::new(format!(
-                    "the state `{name}` grows along `{grown}`, which is at most {bound}: there is no room for a row"
+                    "the state `{name}` grows along `{grown}`, which is at most {bound}, so it can hold no rows"
                 ))));
             }
             if bound.is_none() {

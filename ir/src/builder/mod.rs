@@ -9,6 +9,7 @@ mod items;
 mod network;
 mod ops;
 mod sig;
+mod weights;
 
 use crate::bind::{Binding, DimDecl, Signature, Values, is_open};
 use crate::dim::{Dim, DimError};
@@ -16,22 +17,22 @@ use crate::graph::*;
 use crate::infer::ShapeError;
 use crate::op::{Op, Scalar};
 use crate::table::{Attr, Call, CallError, make};
-use crate::text;
+use crate::types::split_type;
 use crate::types::{DType, Shape, Type};
-use crate::weights::Storage;
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
+use weights::Storage;
 
-pub use crate::bind::DimKind;
-pub use crate::weights::{Attributes, share_weights};
+pub use crate::bind::{DimKind, OptionValue};
 pub use network::graph_of;
 pub use ops::{AttrRef, scalar_for};
 pub use sig::*;
+pub use weights::{Attributes, share_weights};
 
 type Result<T, E = BuildError> = std::result::Result<T, E>;
 
-/// A graph with more ops is refused: nothing that large was meant, and memory would end before the build
-/// does.
+/// A graph with more ops is refused: it is a mistake of the user, and memory would run out before the build
+/// ends.
 const MOST_OPS: usize = 1 << 20;
 
 /// A `net` item: where its weights live and what was fixed for it.
@@ -70,7 +71,7 @@ pub struct Scope<'g> {
 
 /// What `network!` emits calls to. Texts of dims, types and options are those of the text form.
 impl Scope<'_> {
-    /// Says which file the body is written in.
+    /// Sets the file that the body is written in.
     pub fn file(&mut self, file: &'static str) {
         self.file = file;
     }
@@ -112,7 +113,7 @@ impl Scope<'_> {
         let (from, to) = (self.count(from)?, self.count(to)?);
         if to.saturating_sub(from) > MOST_OPS {
             return Err(self.fail(BuildError::new(format!(
-                "{} turns: loops are unrolled, {MOST_OPS} is the most",
+                "{} iterations: loops are unrolled, {MOST_OPS} is the most",
                 to - from
             ))));
         }

@@ -46,7 +46,7 @@ pub fn graph_of<N: Network>(statics: &[(&str, i64)], options: &[(&str, OptionVal
 /// Makes the run-time dims those of the graph, where each stands for itself.
 fn declare_dims(sig: &Signature, binding: &mut Binding<'_>, graph: &mut Graph) -> Result<()> {
     let equal = sig.equalities();
-    // What a `where` clause says is another dim has no length of its own.
+    // A dim that a `where` clause equates with another has no length of its own.
     for d in sig.dims.iter().filter(|d| equal.iter().all(|(name, _)| *name != d.name)) {
         if binding.dims.contains_key(&d.name) && !d.is_static() {
             return Err(BuildError::new(format!(
@@ -80,8 +80,8 @@ fn leading_axes(sig: &Signature, graph: &mut Graph) -> Vec<Dim> {
     vec![Dim::sym("N")]
 }
 
-/// Every run-time dim follows from an input or is what a state grows along, and no other axis of a state
-/// moves.
+/// Checks that every run-time dim follows from an input or is what a state grows along, and that no other
+/// axis of a state changes.
 fn check_dims(graph: &Graph, sig: &Sig) -> Result<()> {
     if let Some((state, dim)) = graph.moving_state() {
         return Err(BuildError::new(format!(

@@ -8,7 +8,7 @@ use crate::table::{Kind, lookup};
 pub enum AttrRef {
     /// Axes, from 0.
     Axes(&'static [usize]),
-    /// Axes of the first argument from its end, from 1: behind leading axes whose number is not known.
+    /// Axes of the first argument from its end, from 1: after leading axes whose number is not known.
     AxesFromEnd(&'static [usize]),
     /// All axes of the first argument in a new order: the leading ones, then these from its end.
     Permuted(&'static [usize]),

@@ -33,51 +33,6 @@ pub struct InputSig {
     pub column: u32,
 }
 
-/// The value of an option: no shape, known when the network is built.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum OptionValue {
-    /// A flag.
-    Bool(bool),
-    /// An integer.
-    Int(i64),
-    /// A number.
-    Float(f64),
-}
-
-impl From<bool> for OptionValue {
-    fn from(flag: bool) -> OptionValue {
-        OptionValue::Bool(flag)
-    }
-}
-
-impl From<i64> for OptionValue {
-    fn from(integer: i64) -> OptionValue {
-        OptionValue::Int(integer)
-    }
-}
-
-impl From<i32> for OptionValue {
-    fn from(integer: i32) -> OptionValue {
-        OptionValue::Int(integer.into())
-    }
-}
-
-impl From<f64> for OptionValue {
-    fn from(number: f64) -> OptionValue {
-        OptionValue::Float(number)
-    }
-}
-
-impl fmt::Display for OptionValue {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            OptionValue::Bool(b) => write!(f, "{b}"),
-            OptionValue::Int(i) => write!(f, "{i}"),
-            OptionValue::Float(x) => write!(f, "{x:?}"),
-        }
-    }
-}
-
 /// The signature of a network, as constant data.
 #[derive(Clone, Copy, Debug)]
 pub struct Sig {
@@ -133,8 +88,7 @@ impl Sig {
 
 /// A type from its text; leading axes `..` are a symbol of that name.
 pub(super) fn read_type(text: &str) -> Result<Type> {
-    let (dtype, axes) =
-        text::split_type(text).ok_or_else(|| BuildError::new(format!("`{text}` is no type")))?;
+    let (dtype, axes) = split_type(text).ok_or_else(|| BuildError::new(format!("`{text}` is no type")))?;
     Ok(Type { dtype, shape: axes.iter().map(|a| read_axis(a)).collect::<Result<_, _>>()? })
 }
 
@@ -165,7 +119,7 @@ pub trait Network {
 
 /// A network as a value: what the macro needs of one it knows by its path alone.
 #[derive(Clone, Copy, Debug)]
-pub struct Callee {
+pub struct NetworkRef {
     /// Its signature.
     pub sig: &'static Sig,
     /// Its [`Network::build`].

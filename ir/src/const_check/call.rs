@@ -3,12 +3,14 @@
 use super::eval::{NOTHING, Row, SAMPLES, UNKNOWN, eval, find, same};
 use super::parts::Parts;
 use super::text::{Text, is_number, next_dim, without_number};
-use super::{At, Call, DEFAULT, Fault, MAX_DIMS, NetUse, Statics, Tensor, fault, known, statics, who};
+use super::{
+    At, ConstCall, ConstNet, ConstTensor, DEFAULT, Fault, MAX_DIMS, Statics, fault, known, statics, who,
+};
 use crate::bind::DimKind;
 use crate::builder::Sig;
 
 /// The first mistake in a call through a net, which is not judged if the net has one of its own.
-pub const fn call(net: &Option<Fault>, sig: &Sig, used: &NetUse, call: &Call) -> Option<Fault> {
+pub const fn call(net: &Option<Fault>, sig: &Sig, used: &ConstNet, call: &ConstCall) -> Option<Fault> {
     if net.is_some() || sig.broken || sig.dims.len() > MAX_DIMS {
         return None;
     }
@@ -26,7 +28,7 @@ pub const fn call(net: &Option<Fault>, sig: &Sig, used: &NetUse, call: &Call) ->
 }
 
 /// The input that an argument is for.
-const fn input(sig: &Sig, call: &Call, arg: usize) -> Option<usize> {
+const fn input(sig: &Sig, call: &ConstCall, arg: usize) -> Option<usize> {
     let name = call.args[arg].input;
     if name.is_empty() {
         return if arg < sig.inputs.len() { Some(arg) } else { None };
@@ -42,7 +44,7 @@ const fn input(sig: &Sig, call: &Call, arg: usize) -> Option<usize> {
 }
 
 /// The argument for an input.
-const fn argument(sig: &Sig, call: &Call, number: usize) -> Option<usize> {
+const fn argument(sig: &Sig, call: &ConstCall, number: usize) -> Option<usize> {
     let mut a = 0;
     while a < call.args.len() {
         if let Some(i) = input(sig, call, a)
@@ -56,7 +58,7 @@ const fn argument(sig: &Sig, call: &Call, number: usize) -> Option<usize> {
 }
 
 /// Every argument has an input of its own, and every input an argument.
-const fn count(sig: &Sig, used: &NetUse, call: &Call) -> Option<Fault> {
+const fn count(sig: &Sig, used: &ConstNet, call: &ConstCall) -> Option<Fault> {
     let (mut a, mut fits) = (0, call.args.len() == sig.inputs.len());
     while a < call.args.len() {
         match input(sig, call, a) {
@@ -117,18 +119,18 @@ enum Difference {
 /// A call with the callee's dims bound.
 pub struct BoundCall<'a> {
     sig: &'a Sig,
-    used: &'a NetUse,
-    call: &'a Call,
+    used: &'a ConstNet,
+    call: &'a ConstCall,
     statics: Statics,
     /// The values of the callee's dims at each sample.
     pub rows: [Row; MAX_DIMS],
-    /// The argument that says what `..` stands for, and how many axes are behind them there.
+    /// The argument that says what `..` stands for, and how many axes follow them there.
     leading: Option<(usize, usize)>,
 }
 
 impl<'a> BoundCall<'a> {
     /// Binds the run-time dims to the first axes where they stand alone, even to a number that is not known.
-    pub const fn new(sig: &'a Sig, used: &'a NetUse, call: &'a Call) -> BoundCall<'a> {
+    pub const fn new(sig: &'a Sig, used: &'a ConstNet, call: &'a ConstCall) -> BoundCall<'a> {
         let statics = statics(sig, used);
         let (mut rows, mut leading, mut bound) = (statics.rows, None, [false; MAX_DIMS]);
         let mut i = 0;
@@ -160,7 +162,7 @@ impl<'a> BoundCall<'a> {
     }
 
     /// Compares a tensor with a type of the callee.
-    const fn differ(&self, ty: &Parts<'_>, t: &Tensor) -> Option<Difference> {
+    const fn differ(&self, ty: &Parts<'_>, t: &ConstTensor) -> Option<Difference> {
         let have = Parts::of(t.ty);
         if ty.cut() || have.cut() {
             return None;
@@ -195,15 +197,15 @@ impl<'a> BoundCall<'a> {
         None
     }
 
-    const fn leading_agree(&self, t: &Tensor, fixed: usize) -> bool {
-        let Some((a, behind)) = self.leading else { return true };
+    const fn leading_agree(&self, t: &ConstTensor, fixed: usize) -> bool {
+        let Some((a, after)) = self.leading else { return true };
         let mut s = 0;
         while s < t.at.len() {
             let (first, have) = (self.call.args[a].at[s], t.at[s]);
-            // The first of them may itself be too short, which is said of it.
-            if first.len() >= behind {
+            // The first of them may itself be too short, which is reported of it.
+            if first.len() >= after {
                 let lead = have.len() - fixed;
-                if first.len() - behind != lead {
+                if first.len() - after != lead {
                     return false;
                 }
                 let mut i = 0;
@@ -319,7 +321,7 @@ impl<'a> BoundCall<'a> {
     }
 
     /// The sentence on the difference itself.
-    const fn why(&self, t: Text, ty: &Parts<'_>, tensor: &Tensor, d: Difference, promise: bool) -> Text {
+    const fn why(&self, t: Text, ty: &Parts<'_>, tensor: &ConstTensor, d: Difference, promise: bool) -> Text {
         let t = t.and("\n  ");
         match d {
             Difference::DType => t
@@ -343,7 +345,14 @@ impl<'a> BoundCall<'a> {
         }
     }
 
-    const fn wrong_axis(&self, t: Text, ty: &Parts<'_>, tensor: &Tensor, k: usize, promise: bool) -> Text {
+    const fn wrong_axis(
+        &self,
+        t: Text,
+        ty: &Parts<'_>,
+        tensor: &ConstTensor,
+        k: usize,
+        promise: bool,
+    ) -> Text {
         let (from_end, theirs, want) = (ty.axes - k, Parts::of(tensor.ty), ty.axis(k));
         let Some(at) = theirs.axes.checked_sub(from_end) else { return t };
         let (have, number, default) = (theirs.axis(at), self.value(want)[0], axis(tensor, from_end)[0]);
@@ -401,7 +410,7 @@ impl<'a> BoundCall<'a> {
 }
 
 /// The numbers of an axis, counted from the end from 1.
-const fn axis(t: &Tensor, from_end: usize) -> Row {
+const fn axis(t: &ConstTensor, from_end: usize) -> Row {
     let (mut out, mut s) = (NOTHING, 0);
     while s < SAMPLES && s < t.at.len() {
         if t.at[s].len() >= from_end {

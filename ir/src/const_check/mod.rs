@@ -41,7 +41,7 @@ pub struct GivenDim {
 
 /// A network in use: what is fixed for it.
 #[derive(Clone, Copy, Debug)]
-pub struct NetUse {
+pub struct ConstNet {
     /// The name of the network that uses it.
     pub caller: &'static str,
     /// The path as written.
@@ -54,7 +54,7 @@ pub struct NetUse {
 
 /// A tensor of the caller: an argument, or a result as it is promised.
 #[derive(Clone, Copy, Debug)]
-pub struct Tensor {
+pub struct ConstTensor {
     /// The input it is given for; empty if it is given by position, and for a result.
     pub input: &'static str,
     /// Its name or source text; empty for a result without a name.
@@ -67,11 +67,11 @@ pub struct Tensor {
 
 /// A call through a net.
 #[derive(Clone, Copy, Debug)]
-pub struct Call {
+pub struct ConstCall {
     /// The arguments in order.
-    pub args: &'static [Tensor],
+    pub args: &'static [ConstTensor],
     /// The results as the caller promises them.
-    pub results: &'static [Tensor],
+    pub results: &'static [ConstTensor],
 }
 
 /// What of the source is wrong.
@@ -135,7 +135,7 @@ const fn fault(at: At, text: Text) -> Option<Fault> {
 }
 
 /// "`zoo::Block` in `Tower`"
-const fn who(used: &NetUse) -> Text {
+const fn who(used: &ConstNet) -> Text {
     Text::new().name(used.path).and(" in ").name(used.caller)
 }
 
@@ -152,7 +152,7 @@ struct Statics {
 const DEFAULT: usize = usize::MAX;
 
 /// Values of the static dims: those given, then defaults, which may use each other in any order.
-const fn statics(sig: &Sig, used: &NetUse) -> Statics {
+const fn statics(sig: &Sig, used: &ConstNet) -> Statics {
     let mut out = Statics { given: [DEFAULT; MAX_DIMS], rows: [NOTHING; MAX_DIMS] };
     let mut i = 0;
     while i < used.dims.len() {

@@ -2,13 +2,13 @@
 
 use super::eval::{UNKNOWN, eval, same};
 use super::text::Text;
-use super::{At, Fault, MAX_DIMS, NetUse, fault, statics, who};
+use super::{At, ConstNet, Fault, MAX_DIMS, fault, statics, who};
 use crate::bind::{DimKind, option_takes};
 use crate::builder::Sig;
 use crate::graph::Relation;
 
 /// The first mistake in what is fixed for a net.
-pub const fn net(sig: &Sig, used: &NetUse) -> Option<Fault> {
+pub const fn net(sig: &Sig, used: &ConstNet) -> Option<Fault> {
     if sig.broken || sig.dims.len() > MAX_DIMS {
         return None;
     }
@@ -40,7 +40,7 @@ const fn requires(who: Text, l: &str, relation: Relation, r: &str) -> Text {
     who.and(" requires ").and(l).and(between).and(r).and(after).and(", which does not hold here")
 }
 
-const fn dims(sig: &Sig, used: &NetUse) -> Option<Fault> {
+const fn dims(sig: &Sig, used: &ConstNet) -> Option<Fault> {
     let mut seen = [false; MAX_DIMS];
     let mut i = 0;
     while i < used.dims.len() {
@@ -101,7 +101,7 @@ const fn their_dims(t: Text, sig: &Sig) -> Text {
     if position == 0 { t.and("\nhelp: all its dimensions are taken from its inputs") } else { t }
 }
 
-const fn options(sig: &Sig, used: &NetUse) -> Option<Fault> {
+const fn options(sig: &Sig, used: &ConstNet) -> Option<Fault> {
     let mut i = 0;
     while i < used.options.len() {
         let (name, value) = used.options[i];

@@ -26,7 +26,7 @@ impl Text {
         }
     }
 
-    /// With more behind it, whole or not at all.
+    /// With more after it, whole or not at all.
     pub const fn and(mut self, more: &str) -> Text {
         if self.len + more.len() > CAPACITY {
             return self;
@@ -60,7 +60,7 @@ impl Text {
         }
     }
 
-    /// With `D = 770, HEADS = 12` at sample 0 for the dims of two polynomials, behind `lead`.
+    /// With `D = 770, HEADS = 12` at sample 0 for the dims of two polynomials, after `lead`.
     pub const fn values(self, lead: &str, sides: [&str; 2], dims: &[DimSig], rows: &[Row]) -> Text {
         let (mut t, mut side, mut some) = (self, 0, false);
         while side < 2 {
@@ -86,7 +86,7 @@ impl Default for Text {
     }
 }
 
-/// The next dim that a polynomial names, from a position on, and the position behind it.
+/// The next dim that a polynomial names, from a position on, and the position after it.
 pub const fn next_dim(text: &str, from: usize, dims: &[DimSig]) -> Option<(usize, usize)> {
     let mut at = from;
     while at < text.len() {

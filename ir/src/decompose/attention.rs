@@ -11,7 +11,7 @@ impl Body {
         let (q_shape, k_shape) = (self.shape(args[0]), self.shape(args[1]));
         let merged = q_shape.len() == 3;
         let hd = if merged { q_shape[2].exact_div(heads).ok()? } else { q_shape.get(3)?.clone() };
-        // `D / (D / HEADS)` is HEADS, which no rule of dims says.
+        // `D / (D / HEADS)` is HEADS, which follows from no rule of dims.
         let kv = if k_shape.last() == q_shape.last() {
             heads.clone()
         } else {

@@ -64,7 +64,7 @@ impl Body {
         Some(y)
     }
 
-    /// Axes of length 1 behind rows and columns, stretched.
+    /// Axes of length 1 after rows and columns, stretched.
     pub fn upsample_nearest(&mut self, x: Value, scale: &[Dim; 2]) -> Option<Value> {
         let shape = self.shape(x);
         let [n, c, h, w] = shape.as_slice() else { return None };

@@ -1,7 +1,7 @@
 use super::*;
 use crate::infer::{Arg, infer};
-use crate::text::split_type;
 use crate::types::Facts;
+use crate::types::split_type;
 use crate::verify::verify;
 
 fn ty(text: &str) -> Type {

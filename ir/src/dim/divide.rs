@@ -12,7 +12,7 @@ impl Dim {
         }
     }
 
-    /// Splits into the part every term of which `c` divides, already divided, and the rest.
+    /// Splits into two sums: the quotients of the terms that `c` divides, and the remaining terms.
     fn split_multiples(&self, c: &Term) -> (Vec<Term>, Vec<Term>) {
         let (mut whole, mut rest) = (Vec::new(), Vec::new());
         for t in &*self.terms {
@@ -104,8 +104,8 @@ impl Dim {
     }
 
     /// The exact quotient `self / c`. Where `c` does not visibly divide, an atom
-    /// whose only rule is `c * (self / c) = self`; the caller holds the licence
-    /// (`where D % HEADS == 0`).
+    /// whose only rule is `c * (self / c) = self`; the caller has checked
+    /// that the quotient is allowed (`where D % HEADS == 0`).
     pub fn exact_div(&self, c: &Dim) -> Result<Dim> {
         let ct = Dim::divisor(c)?;
         if let Some(q) = self.over_quotient(c)? {
@@ -162,7 +162,7 @@ fn divide_term(t: &Term, c: &Term) -> Option<Term> {
 }
 
 /// Applies `c * (p / c) = p` in one term; nothing if it does not fit. Of `n * (p / c)` with a
-/// constant `c` only the rest `0 <= n < c` stays, so that sums come out the same in every order.
+/// constant `c` only the remainder `0 <= n < c` stays, so that sums are the same in every order.
 pub(super) fn cancel_quotient(t: &Term) -> Result<Option<Vec<Term>>> {
     for (i, a) in t.atoms.iter().enumerate() {
         let Atom::Quot(p, c) = a else { continue };

@@ -42,7 +42,7 @@ enum Atom {
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 struct Term {
-    /// Sorted; an atom stands as often as its power.
+    /// Sorted; an atom is repeated as often as its power.
     atoms: Vec<Atom>,
     coef: i64,
 }
@@ -68,7 +68,7 @@ pub enum DimError {
     NotExact(String, String),
     /// A symbol has no value.
     Unbound(String),
-    /// The text is no polynomial; the message says what was expected where.
+    /// The text is no polynomial; the message states what was expected, and where.
     Syntax(String),
 }
 
@@ -190,7 +190,7 @@ impl Dim {
         dims.into_iter().try_fold(Dim::constant(1), |acc, d| acc.times(d))
     }
 
-    /// The canonical form: equal terms added, then quotients cancelled as often as that goes.
+    /// The canonical form: equal terms added, then quotients cancelled until none can be.
     fn normal(terms: Vec<Term>) -> Result<Dim> {
         let mut out = Dim::merge(terms)?;
         let cancelled = |t: &Term| cancel_quotient(t).transpose();

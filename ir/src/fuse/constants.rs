@@ -7,7 +7,8 @@ use crate::op::Op;
 use crate::types::DType;
 use std::collections::BTreeSet;
 
-/// The values of a graph that are made once, when the network is compiled, and those that kernels read in another form.
+/// The values of a graph that are made once, when the network is compiled, and those that kernels read in
+/// another form.
 #[derive(Clone, Debug, Default)]
 pub struct Constants {
     /// Concatenations of weights in whole panels, which are packed.
@@ -20,22 +21,22 @@ pub struct Constants {
 
 impl Constants {
     /// Those of a graph that has run through [`crate::passes`].
-    pub fn of(g: &Graph) -> Constants {
-        let (users, results) = (g.users(), g.are_results());
+    pub fn of(graph: &Graph) -> Constants {
+        let (users, results) = (graph.users(), graph.are_results());
         let that =
-            |is: &dyn Fn(Value) -> bool| g.values().filter(|v| !results[v.index()] && is(*v)).collect();
+            |is: &dyn Fn(Value) -> bool| graph.values().filter(|v| !results[v.index()] && is(*v)).collect();
         Constants {
-            packed: that(&|v| is_packed(g, &users, v)),
-            prepared: prepared(g, &users, &results),
-            widened: that(&|v| is_widened(g, &users, v)),
+            packed: that(&|v| is_packed(graph, &users, v)),
+            prepared: prepared(graph, &users, &results),
+            widened: that(&|v| is_widened(graph, &users, v)),
         }
     }
 }
 
 /// Whether each value is made of weights and constants by views and elementwise ops.
-pub fn of_weights(g: &Graph) -> Vec<bool> {
-    let mut of: Vec<bool> = Vec::with_capacity(g.nodes.len());
-    for n in &g.nodes {
+pub fn of_weights(graph: &Graph) -> Vec<bool> {
+    let mut of: Vec<bool> = Vec::with_capacity(graph.nodes.len());
+    for n in &graph.nodes {
         let through = n.op.is_view() || n.op.is_elementwise();
         let made =
             matches!(n.op, Op::Weight(_) | Op::Const(_)) || through && n.args.iter().all(|a| of[a.index()]);
@@ -45,26 +46,26 @@ pub fn of_weights(g: &Graph) -> Vec<bool> {
 }
 
 /// Elementwise ops on weights, if only such ops, matmuls, convolutions and row kernels read them.
-fn prepared(g: &Graph, users: &[Vec<Value>], results: &[bool]) -> BTreeSet<Value> {
-    let of = of_weights(g);
+fn prepared(graph: &Graph, users: &[Vec<Value>], results: &[bool]) -> BTreeSet<Value> {
+    let of = of_weights(graph);
     let mut all = BTreeSet::new();
-    for v in g.values().collect::<Vec<_>>().into_iter().rev() {
-        let node = g.node(v);
+    for v in graph.values().collect::<Vec<_>>().into_iter().rev() {
+        let node = graph.node(v);
         let made = of[v.index()]
             && node.op.is_elementwise()
-            && node.args.iter().chain([&v]).all(|a| g.ty(*a).dtype == DType::F32)
+            && node.args.iter().chain([&v]).all(|a| graph.ty(*a).dtype == DType::F32)
             && node.ty.shape.iter().all(|d| d.as_const().is_some());
-        if made && is_read_prepared(g, users, results, v, &all) {
+        if made && is_read_prepared(graph, users, results, v, &all) {
             all.insert(v);
         }
     }
     all
 }
 
-/// Whether all who read a value, through views, take a prepared one, and neither it nor a view of it is a
+/// Whether all readers of a value, through views, accept a prepared one, and neither it nor a view of it is a
 /// result.
 fn is_read_prepared(
-    g: &Graph,
+    graph: &Graph,
     users: &[Vec<Value>],
     results: &[bool],
     v: Value,
@@ -77,7 +78,7 @@ fn is_read_prepared(
         }
         for &u in &users[v.index()] {
             let read = |at: &[Value]| at.contains(&v);
-            let (op, args) = (&g.node(u).op, &g.node(u).args);
+            let (op, args) = (&graph.node(u).op, &graph.node(u).args);
             let taken = match op {
                 op if op.is_view() => {
                     todo.push(u);
@@ -97,19 +98,19 @@ fn is_read_prepared(
 
 /// Whether a value is a concatenation of weights in whole panels that is read as packed weights are: as the
 /// right operand of matmuls, along their columns, or as a vector such as a bias.
-fn is_packed(g: &Graph, users: &[Vec<Value>], v: Value) -> bool {
-    let node = g.node(v);
+fn is_packed(graph: &Graph, users: &[Vec<Value>], v: Value) -> bool {
+    let node = graph.node(v);
     let Op::Concat { axis } = node.op else { return false };
-    let whole = |a: &Value| g.ty(*a).shape[axis].as_const().is_some_and(|n| n % PANEL == 0);
+    let whole = |a: &Value| graph.ty(*a).shape[axis].as_const().is_some_and(|n| n % PANEL == 0);
     let weight = |a: &Value| {
-        let access = resolve(g, *a, &|_| false);
+        let access = resolve(graph, *a, &|_| false);
         access.is_some_and(|x| {
-            matches!(g.node(x.root).op, Op::Weight(_)) && x.strides.iter().all(|s| s.as_const().is_some())
+            matches!(graph.node(x.root).op, Op::Weight(_)) && x.strides.iter().all(|s| s.as_const().is_some())
         })
     };
-    let right = |u: &Value| g.node(*u).op == Op::Matmul && g.node(*u).args[0] != v;
+    let right = |u: &Value| graph.node(*u).op == Op::Matmul && graph.node(*u).args[0] != v;
     let read = match node.ty.rank() {
-        1 => users[v.index()].iter().all(|u| g.node(*u).op.is_elementwise()),
+        1 => users[v.index()].iter().all(|u| graph.node(*u).op.is_elementwise()),
         2 => axis == 1 && users[v.index()].iter().all(right),
         _ => false,
     };
@@ -117,13 +118,13 @@ fn is_packed(g: &Graph, users: &[Vec<Value>], v: Value) -> bool {
 }
 
 /// Whether a value is f32 of a bf16 state, read as keys or values of attention alone.
-fn is_widened(g: &Graph, users: &[Vec<Value>], v: Value) -> bool {
-    let node = g.node(v);
+fn is_widened(graph: &Graph, users: &[Vec<Value>], v: Value) -> bool {
+    let node = graph.node(v);
     let state = node.op == Op::Cast(DType::F32)
-        && g.ty(node.args[0]).dtype == DType::Bf16
-        && matches!(g.node(node.args[0]).op, Op::State(_) | Op::Push { .. });
+        && graph.ty(node.args[0]).dtype == DType::Bf16
+        && matches!(graph.node(node.args[0]).op, Op::State(_) | Op::Push { .. });
     let key = |u: &Value| {
-        let user = g.node(*u);
+        let user = graph.node(*u);
         matches!(user.op, Op::Attention { .. })
             && user.args.iter().enumerate().all(|(i, a)| *a != v || i == 1 || i == 2)
     };

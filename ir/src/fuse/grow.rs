@@ -1,6 +1,6 @@
-//! How kernels grow: around a matmul, and around row work.
+//! How groups grow: around a matmul, and around row work.
 
-use super::{Decline, Fuser, Kernel, Kind, Level, MAX_NODES};
+use super::{DeclinedFusion, Fuser, Group, Kind, Level, MAX_NODES};
 use crate::dim::Dim;
 use crate::graph::Value;
 use crate::op::{Class, Op};
@@ -9,14 +9,14 @@ use std::collections::BTreeSet;
 
 impl Fuser<'_> {
     pub(super) fn alone(&mut self, v: Value, kind: Kind) {
-        let domain = self.g.ty(v).shape.clone();
-        let k = self.kernels.len();
-        self.kernels.push(Kernel { kind, domain, nodes: Vec::new(), outputs: Vec::new() });
+        let domain = self.graph.ty(v).shape.clone();
+        let k = self.groups.len();
+        self.groups.push(Group { kind, domain, nodes: Vec::new(), outputs: Vec::new() });
         self.take(k, v);
     }
 
     fn decline(&mut self, producer: Value, consumer: Value, reason: impl Into<String>) {
-        self.declined.push(Decline { producer, consumer, reason: reason.into() });
+        self.declined.push(DeclinedFusion { producer, consumer, reason: reason.into() });
     }
 
     pub(super) fn is_output(&self, v: Value) -> bool {
@@ -26,16 +26,16 @@ impl Fuser<'_> {
     /// Whether a window is computed as a matmul: a convolution is, unless each channel has one filter of its
     /// own that is known when the network is compiled.
     pub(super) fn is_matmul_of_windows(&self, v: Value, prepared: &BTreeSet<Value>) -> bool {
-        let node = self.g.node(v);
+        let node = self.graph.node(v);
         let Op::Conv2d { groups, .. } = &node.op else { return false };
-        let w = &self.g.ty(node.args[1]).shape;
+        let w = &self.graph.ty(node.args[1]).shape;
         let depthwise = !groups.is(1) && w[0] == *groups && w[1].is(1);
         !(depthwise && self.known_filters(v, prepared))
     }
 
     /// Grows a matmul: elementwise users one by one, then row work.
     pub(super) fn matmul(&mut self, matmul: Value) {
-        let k = self.kernels.len();
+        let k = self.groups.len();
         self.alone(matmul, Kind::Matmul { matmul, epilogue: Vec::new(), rows: Vec::new() });
         let epilogue = self.epilogue(matmul, k);
         let last = epilogue.last().copied().unwrap_or(matmul);
@@ -43,11 +43,11 @@ impl Fuser<'_> {
         let start = self.users[last.index()]
             .iter()
             .copied()
-            .find(|u| self.g.node(*u).op.is_row_work() && self.of[u.index()].is_none());
+            .find(|u| self.graph.node(*u).op.is_row_work() && self.of[u.index()].is_none());
         let mut rows = Vec::new();
         if let Some(u) = start {
-            let args = self.g.node(u).args.clone();
-            if matches!(&self.g.node(matmul).op, Op::Conv2d { groups, .. } if !groups.is(1)) {
+            let args = self.graph.node(u).args.clone();
+            if matches!(&self.graph.node(matmul).op, Op::Conv2d { groups, .. } if !groups.is(1)) {
                 self.decline(last, u, "a row is computed in groups of channels");
             } else if args[0] != last || args[1..].iter().any(|a| self.reaches(*a, k)) {
                 self.decline(last, u, "its other arguments need the product");
@@ -55,20 +55,20 @@ impl Fuser<'_> {
                 rows = self.rows_from(u, k);
             }
         }
-        self.kernels[k].kind = Kind::Matmul { matmul, epilogue, rows };
+        self.groups[k].kind = Kind::Matmul { matmul, epilogue, rows };
     }
 
-    /// Takes elementwise users of a matmul, one after another, into its kernel `k`.
+    /// Takes elementwise users of a matmul, one after another, into its group `k`.
     fn epilogue(&mut self, matmul: Value, k: usize) -> Vec<Value> {
-        let shape = self.g.ty(matmul).shape.clone();
+        let shape = self.graph.ty(matmul).shape.clone();
         let (mut epilogue, mut last) = (Vec::new(), matmul);
         while let [u] = *self.users[last.index()].as_slice() {
-            let node = self.g.node(u);
+            let node = self.graph.node(u);
             if !node.op.is_elementwise() {
                 break;
             }
-            let f32_only =
-                node.ty.dtype == DType::F32 && node.args.iter().all(|a| self.g.ty(*a).dtype == DType::F32);
+            let f32_only = node.ty.dtype == DType::F32
+                && node.args.iter().all(|a| self.graph.ty(*a).dtype == DType::F32);
             let reason = if self.of[u.index()].is_some() {
                 "another kernel computes it already".into()
             } else if self.is_output(last) {
@@ -89,14 +89,14 @@ impl Fuser<'_> {
         epilogue
     }
 
-    /// Takes row work and what follows it on the same rows into kernel `k`.
+    /// Takes row work and what follows it on the same rows into group `k`.
     fn rows_from(&mut self, first: Value, k: usize) -> Vec<Value> {
         self.take(k, first);
         self.level[first.index()] = self.level_of_result(first);
         let (mut rows, mut last) = (vec![first], first);
-        while self.kernels[k].nodes.len() < MAX_NODES {
+        while self.groups[k].nodes.len() < MAX_NODES {
             let [next] = *self.users[last.index()].as_slice() else { break };
-            let op = &self.g.node(next).op;
+            let op = &self.graph.node(next).op;
             if self.is_output(last) || !(op.is_elementwise() || op.is_row_work()) {
                 break;
             }
@@ -118,31 +118,31 @@ impl Fuser<'_> {
 
     fn take(&mut self, k: usize, v: Value) {
         self.of[v.index()] = Some(k);
-        self.kernels[k].nodes.push(v);
+        self.groups[k].nodes.push(v);
         self.taken(k, v);
     }
 
     fn level_of_result(&self, v: Value) -> Level {
-        if matches!(self.g.node(v).op.class(), Class::Reduction) { Level::Row } else { Level::Full }
+        if matches!(self.graph.node(v).op.class(), Class::Reduction) { Level::Row } else { Level::Full }
     }
 
-    /// Puts an elementwise or row node into the kernel of one of its arguments, or a new one.
+    /// Puts an elementwise or row node into the group of one of its arguments, or a new one.
     pub(super) fn row_work(&mut self, v: Value) {
         let mut candidates: Vec<usize> = Vec::new();
-        for a in self.g.node(v).args.clone() {
-            let p = self.behind_expand(a);
+        for a in self.graph.node(v).args.clone() {
+            let p = self.before_expand(a);
             if let Some(k) = self.of[p.index()]
-                && self.kernels[k].kind == Kind::Rows
+                && self.groups[k].kind == Kind::Rows
                 && !candidates.contains(&k)
             {
                 candidates.push(k);
             }
         }
         self.join_sides(v, &candidates);
-        candidates.retain(|k| !self.kernels[*k].nodes.is_empty());
+        candidates.retain(|k| !self.groups[*k].nodes.is_empty());
         for k in candidates {
-            let producer = self.kernels[k].nodes[self.kernels[k].nodes.len() - 1];
-            if self.kernels[k].nodes.len() >= MAX_NODES {
+            let producer = self.groups[k].nodes[self.groups[k].nodes.len() - 1];
+            if self.groups[k].nodes.len() >= MAX_NODES {
                 self.decline(producer, v, format!("the kernel has {MAX_NODES} ops already"));
             } else if let Some(level) = self.fits(v, k) {
                 self.take(k, v);
@@ -152,28 +152,31 @@ impl Fuser<'_> {
                 self.decline(producer, v, "it does not run over the same rows, or waits for another kernel");
             }
         }
-        let node = self.g.node(v);
-        let domain =
-            if node.op.is_row_work() { self.g.ty(node.args[0]).shape.clone() } else { node.ty.shape.clone() };
+        let node = self.graph.node(v);
+        let domain = if node.op.is_row_work() {
+            self.graph.ty(node.args[0]).shape.clone()
+        } else {
+            node.ty.shape.clone()
+        };
         self.alone(v, Kind::Rows);
-        let k = self.kernels.len() - 1;
-        self.kernels[k].domain = domain;
+        let k = self.groups.len() - 1;
+        self.groups[k].domain = domain;
         self.level[v.index()] = self.level_of_result(v);
     }
 
-    /// The value behind an expand, if there is one.
-    fn behind_expand(&self, v: Value) -> Value {
-        let n = self.g.node(v);
+    /// The value that an expand stretches, if `v` is one.
+    fn before_expand(&self, v: Value) -> Value {
+        let n = self.graph.node(v);
         if matches!(n.op, Op::Expand(_)) { n.args[0] } else { v }
     }
 
-    /// Whether `v` may join kernel `k`, and how it lies there: each argument from inside must be
-    /// one element per element or per row, and none from outside may wait for the kernel.
+    /// Whether `v` may join group `k`, and how it lies there: each argument from inside must be
+    /// one element per element or per row, and none from outside may wait for the group.
     fn fits(&mut self, v: Value, k: usize) -> Option<Level> {
         let level = self.lies(v, k)?;
-        let g = self.g;
+        let g = self.graph;
         for &a in &g.node(v).args {
-            let p = self.behind_expand(a);
+            let p = self.before_expand(a);
             let here = self.of[a.index()] == Some(k) || (p != a && self.of[p.index()] == Some(k));
             if !here && self.reaches(a, k) {
                 return None;
@@ -182,10 +185,10 @@ impl Fuser<'_> {
         Some(level)
     }
 
-    /// How `v` would lie in kernel `k`.
+    /// How `v` would lie in group `k`.
     fn lies(&self, v: Value, k: usize) -> Option<Level> {
-        let node = self.g.node(v);
-        let domain = &self.kernels[k].domain;
+        let node = self.graph.node(v);
+        let domain = &self.groups[k].domain;
         let rows = domain.split_last().map(|(_, r)| r)?;
         let mut kept = rows.to_vec();
         kept.push(Dim::constant(1));
@@ -193,15 +196,15 @@ impl Fuser<'_> {
         let inside = |a: Value| self.of[a.index()] == Some(k);
         if node.op.is_row_work() {
             let x = node.args[0];
-            let full = inside(x) && self.level[x.index()] == Level::Full && self.g.ty(x).shape == *domain;
+            let full = inside(x) && self.level[x.index()] == Level::Full && self.graph.ty(x).shape == *domain;
             let others = node.args[1..].iter().all(|a| !inside(*a));
             return (full && others).then(|| self.level_of_result(v));
         }
         let full = node.ty.shape == *domain;
         let mut row = is_row_shape(&node.ty.shape);
         for &a in &node.args {
-            let p = self.behind_expand(a);
-            let shape = &self.g.ty(a).shape;
+            let p = self.before_expand(a);
+            let shape = &self.graph.ty(a).shape;
             if inside(a) {
                 let level = self.level[a.index()];
                 if full && level == Level::Full && shape == domain {
@@ -214,7 +217,7 @@ impl Fuser<'_> {
                 // A row's value stretched along the row.
                 if !(full
                     && self.level[p.index()] == Level::Row
-                    && self.g.ty(p).shape == kept
+                    && self.graph.ty(p).shape == kept
                     && shape == domain)
                 {
                     return None;

@@ -1,33 +1,34 @@
 //! Elementwise work on two sides that meet, as in `a * c - b * s`: the sides have nothing to do with each
-//! other until then, and become one kernel if nobody else reads them.
+//! other until then, and become one group if no other value reads them.
 
 use super::{Fuser, Kind, Level, MAX_NODES};
 use crate::graph::Value;
 
 impl Fuser<'_> {
-    /// Joins the kernels of the arguments of an elementwise op as far as that may be done, into the first of
+    /// Joins the groups of the arguments of an elementwise op as far as that may be done, into the first of
     /// them.
-    pub(super) fn join_sides(&mut self, v: Value, kernels: &[usize]) {
-        let Some((&into, others)) = kernels.split_first() else { return };
-        if !self.g.node(v).op.is_elementwise() {
+    pub(super) fn join_sides(&mut self, v: Value, groups: &[usize]) {
+        let Some((&into, others)) = groups.split_first() else { return };
+        if !self.graph.node(v).op.is_elementwise() {
             return;
         }
         for &k in others {
             if self.may_join(v, into, k) {
-                let nodes = std::mem::take(&mut self.kernels[k].nodes);
+                let nodes = std::mem::take(&mut self.groups[k].nodes);
                 nodes.iter().for_each(|n| self.of[n.index()] = Some(into));
-                self.kernels[into].nodes.extend(nodes);
-                self.kernels[into].nodes.sort();
+                self.groups[into].nodes.extend(nodes);
+                self.groups[into].nodes.sort();
                 self.joined(into, k);
             }
         }
     }
 
-    /// Whether the nodes of kernel `k`, which only `v` reads, may run in kernel `into`: for the same
+    /// Whether the nodes of group `k`, which only `v` reads, may run in group `into`: for the same
     /// elements, none waiting for the other's.
     fn may_join(&mut self, v: Value, into: usize, k: usize) -> bool {
-        let (one, two) = (&self.kernels[into], &self.kernels[k]);
-        let plain = |n: &Value| self.g.node(*n).op.is_elementwise() && self.level[n.index()] == Level::Full;
+        let (one, two) = (&self.groups[into], &self.groups[k]);
+        let plain =
+            |n: &Value| self.graph.node(*n).op.is_elementwise() && self.level[n.index()] == Level::Full;
         let read_here = |n: &Value| {
             !self.is_output(*n)
                 && self.users[n.index()].iter().all(|u| *u == v || self.of[u.index()] == Some(k))
@@ -36,7 +37,7 @@ impl Fuser<'_> {
             && one.nodes.len() + two.nodes.len() < MAX_NODES
             && one.nodes.iter().chain(&two.nodes).all(plain)
             && two.nodes.iter().all(read_here);
-        // One node of a kernel stands for all of them.
+        // One node of a group stands for all of them.
         let (Some(&of_one), Some(&of_two)) = (one.nodes.first(), two.nodes.first()) else { return false };
         fit && !self.reaches(of_one, k) && !self.reaches(of_two, into)
     }

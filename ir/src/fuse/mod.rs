@@ -1,10 +1,9 @@
-//! Groups the nodes of a graph into kernels.
+//! Divides the nodes of a graph into groups, each of which becomes one kernel.
 //!
-//! A kernel grows around each matmul (elementwise epilogue, then row work on
-//! the rows while they are hot) and around each row reduction or elementwise
-//! chain (`grow.rs`). Views join no kernel: they are read through (see [`crate::access`]).
-//! Legality is in `Fuser::fits` and `Fuser::reaches`; a fusion that is declined
-//! has its reason in [`Fused::declined`].
+//! A group grows around each matmul: it takes in an elementwise epilogue, then row work on the rows while
+//! they are in the cache. Another grows around each row reduction or elementwise chain (`grow.rs`). Views
+//! join no group: readers look through them (see [`crate::access`]). `Fuser::fits` and `Fuser::reaches`
+//! decide what is legal. [`Fused::declined`] has the reason for each fusion that was not made.
 
 pub(crate) mod constants;
 mod grow;
@@ -40,15 +39,15 @@ pub enum Kind {
     Rows,
     /// Copies into one result, one after another along an axis.
     Concat(Value),
-    /// New rows of a state, written behind those it has.
+    /// New rows of a state, written after those it has.
     Push(Value),
     /// A view or a gather that must be stored.
     Move(Value),
 }
 
-/// One kernel: the nodes it computes and the values it stores.
+/// Nodes that become one kernel, and the values it stores.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Kernel {
+pub struct Group {
     /// Its kind.
     pub kind: Kind,
     /// The shape it runs over.
@@ -61,7 +60,7 @@ pub struct Kernel {
 
 /// A fusion that was not made.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Decline {
+pub struct DeclinedFusion {
     /// What could have taken the next op in.
     pub producer: Value,
     /// The op that stayed outside.
@@ -70,13 +69,13 @@ pub struct Decline {
     pub reason: String,
 }
 
-/// A graph with its nodes grouped into kernels, in the order they run.
+/// A graph with its nodes in groups, in the order their kernels run.
 #[derive(Clone, Debug)]
 pub struct Fused {
     /// The graph.
     pub graph: Graph,
-    /// Its kernels.
-    pub kernels: Vec<Kernel>,
+    /// The groups, each of which becomes one kernel.
+    pub groups: Vec<Group>,
     /// Concatenations of weights that need no kernel: they are put together when the network is compiled.
     pub packed: BTreeSet<Value>,
     /// Values that follow from weights alone and need no kernel: they are computed when the network is
@@ -85,8 +84,8 @@ pub struct Fused {
     /// States of bf16 as f32 that need no kernel: attention reads them as they are.
     pub widened: BTreeSet<Value>,
     /// What was not fused, and why.
-    pub declined: Vec<Decline>,
-    /// Edges of the graph that were followed to see which kernels wait for which: what fusion costs besides
+    pub declined: Vec<DeclinedFusion>,
+    /// Edges of the graph that were followed to see which groups wait for which: what fusion costs besides
     /// one look at each node.
     pub edges: usize,
 }
@@ -98,7 +97,7 @@ pub const PANEL: i64 = 16;
 /// Larger groups than this compile slowly and gain nothing.
 const MAX_NODES: usize = 48;
 
-/// How a value lies in the domain of a kernel.
+/// How a value lies in the domain of a group.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Level {
     /// One element per element of the domain.
@@ -108,16 +107,16 @@ enum Level {
 }
 
 struct Fuser<'g> {
-    g: &'g Graph,
+    graph: &'g Graph,
     users: Vec<Vec<Value>>,
     widened: BTreeSet<Value>,
-    kernels: Vec<Kernel>,
-    /// The kernel each node belongs to.
+    groups: Vec<Group>,
+    /// The group each node belongs to.
     of: Vec<Option<usize>>,
     level: Vec<Level>,
     /// Views, gathers and sources that must be in memory.
     stored: BTreeSet<Value>,
-    declined: Vec<Decline>,
+    declined: Vec<DeclinedFusion>,
     /// Whether each value is a result.
     results: Vec<bool>,
     /// How views read what they are views of, as far as it has been worked out.
@@ -130,11 +129,11 @@ pub fn fuse(graph: &Graph, constants: Constants) -> Fused {
     let n = graph.nodes.len();
     let (users, results) = (graph.users(), graph.are_results());
     let Constants { packed, prepared, widened } = constants;
-    let mut f = Fuser {
-        g: graph,
+    let mut fuser = Fuser {
+        graph,
         users,
         widened,
-        kernels: Vec::new(),
+        groups: Vec::new(),
         of: vec![None; n],
         level: vec![Level::Full; n],
         stored: BTreeSet::new(),
@@ -144,45 +143,45 @@ pub fn fuse(graph: &Graph, constants: Constants) -> Fused {
         reach: Reach::new(graph),
     };
     for v in graph.values() {
-        f.look_at(v);
+        fuser.look_at(v);
         let op = &graph.node(v).op;
-        if f.of[v.index()].is_some()
+        if fuser.of[v.index()].is_some()
             || matches!(op.class(), Class::View | Class::Source)
             || packed.contains(&v)
             || prepared.contains(&v)
-            || f.widened.contains(&v)
+            || fuser.widened.contains(&v)
         {
             continue;
         }
         match op.class() {
-            Class::Matmul => f.matmul(v),
-            Class::Window if f.is_matmul_of_windows(v, &prepared) => f.matmul(v),
-            // A window begins a kernel: what is behind it joins.
-            Class::Window => f.alone(v, Kind::Rows),
-            Class::Attention => f.alone(v, Kind::Attention(v)),
-            Class::Concat => f.alone(v, Kind::Concat(v)),
-            Class::Push => f.alone(v, Kind::Push(v)),
-            Class::Reduction | Class::Norm | Class::Elementwise | Class::Generator => f.row_work(v),
-            // The passes leave none of these: lowering refuses them.
-            Class::Lowered => f.row_work(v),
-            // Who reads the rows takes them by id, or they are stored.
+            Class::Matmul => fuser.matmul(v),
+            Class::Window if fuser.is_matmul_of_windows(v, &prepared) => fuser.matmul(v),
+            // A window begins a group: what follows it joins.
+            Class::Window => fuser.alone(v, Kind::Rows),
+            Class::Attention => fuser.alone(v, Kind::Attention(v)),
+            Class::Concat => fuser.alone(v, Kind::Concat(v)),
+            Class::Push => fuser.alone(v, Kind::Push(v)),
+            Class::Reduction | Class::Norm | Class::Elementwise | Class::Generator => fuser.row_work(v),
+            // The passes remove all of these. Lowering would refuse one.
+            Class::Lowered => fuser.row_work(v),
+            // Readers take the rows by id, or the rows are stored.
             Class::Gather => {}
             Class::View | Class::Source => {}
         }
     }
-    f.store_what_must_be();
-    f.find_outputs();
-    let order = f.order();
+    fuser.store_what_must_be();
+    fuser.find_outputs();
+    let order = fuser.order();
     // What was stored for a reader that turned out to be prepared is read by no kernel.
-    let idle = |k: &Kernel| k.nodes.is_empty() || (matches!(k.kind, Kind::Move(_)) && k.outputs.is_empty());
-    let kernels = order.into_iter().map(|i| f.kernels[i].clone()).filter(|k| !idle(k)).collect();
+    let idle = |k: &Group| k.nodes.is_empty() || (matches!(k.kind, Kind::Move(_)) && k.outputs.is_empty());
+    let groups = order.into_iter().map(|i| fuser.groups[i].clone()).filter(|k| !idle(k)).collect();
     Fused {
         graph: graph.clone(),
-        kernels,
+        groups,
         packed,
         prepared,
-        widened: f.widened,
-        declined: f.declined,
-        edges: f.reach.edges,
+        widened: fuser.widened,
+        declined: fuser.declined,
+        edges: fuser.reach.edges,
     }
 }

@@ -1,4 +1,4 @@
-//! What kernels store, and the order they run in.
+//! What groups store, and the order they run in.
 
 use super::{Fuser, Kind};
 use crate::graph::Value;
@@ -8,9 +8,9 @@ use std::collections::BTreeSet;
 impl Fuser<'_> {
     /// What is read in memory when each value is read: the end of its views.
     fn roots(&self) -> Vec<Value> {
-        let mut roots: Vec<Value> = Vec::with_capacity(self.g.nodes.len());
-        for v in self.g.values() {
-            let node = self.g.node(v);
+        let mut roots: Vec<Value> = Vec::with_capacity(self.graph.nodes.len());
+        for v in self.graph.values() {
+            let node = self.graph.node(v);
             roots.push(if node.op.is_view() && !self.stored.contains(&v) {
                 roots[node.args[0].index()]
             } else {
@@ -20,15 +20,15 @@ impl Fuser<'_> {
         roots
     }
 
-    /// A kernel stores what other kernels read and what the network returns.
+    /// A group stores what other groups read and what the network returns.
     pub(super) fn find_outputs(&mut self) {
         let roots = self.roots();
-        let mut needed: BTreeSet<Value> = self.g.results().collect();
-        for (k, kernel) in self.kernels.iter().enumerate() {
+        let mut needed: BTreeSet<Value> = self.graph.results().collect();
+        for (k, group) in self.groups.iter().enumerate() {
             let mut reads: Vec<Value> =
-                kernel.nodes.iter().flat_map(|n| self.g.node(*n).args.clone()).collect();
-            if let Kind::Move(v) = kernel.kind
-                && self.g.node(v).op.class() == Class::Source
+                group.nodes.iter().flat_map(|n| self.graph.node(*n).args.clone()).collect();
+            if let Kind::Move(v) = group.kind
+                && self.graph.node(v).op.class() == Class::Source
             {
                 reads.clear();
             }
@@ -37,45 +37,43 @@ impl Fuser<'_> {
                 let r = roots[reads[i].index()];
                 i += 1;
                 if self.of[r.index()].is_none()
-                    && (matches!(self.g.node(r).op, Op::Gather) || self.widened.contains(&r))
+                    && (matches!(self.graph.node(r).op, Op::Gather) || self.widened.contains(&r))
                 {
-                    reads.extend(self.g.node(r).args.clone());
-                } else if self.of[r.index()] != Some(k) || matches!(kernel.kind, Kind::Move(v) if v != r) {
+                    reads.extend(self.graph.node(r).args.clone());
+                } else if self.of[r.index()] != Some(k) || matches!(group.kind, Kind::Move(v) if v != r) {
                     needed.insert(r);
                 }
             }
         }
-        for k in &mut self.kernels {
+        for k in &mut self.groups {
             k.nodes.sort();
             k.outputs = k.nodes.iter().copied().filter(|v| needed.contains(v)).collect();
         }
     }
 
-    /// The kernels sorted so that each runs after those it reads from.
+    /// The groups sorted so that each runs after those it reads from.
     pub(super) fn order(&self) -> Vec<usize> {
-        // Kernels are visited in the order of their last node, which keeps the program's order.
-        let mut todo: Vec<usize> = (0..self.kernels.len()).collect();
-        todo.sort_by_key(|&k| self.kernels[k].nodes.last().copied());
-        let (mut visited, mut passed) = (vec![false; self.kernels.len()], vec![false; self.g.nodes.len()]);
+        // Groups are visited in the order of their last node, which keeps the program's order.
+        let mut todo: Vec<usize> = (0..self.groups.len()).collect();
+        todo.sort_by_key(|&k| self.groups[k].nodes.last().copied());
+        let (mut visited, mut passed) = (vec![false; self.groups.len()], vec![false; self.graph.nodes.len()]);
         let mut order = Vec::new();
         let mut ways: Vec<Way> = Vec::new();
         for k in todo {
             if !std::mem::replace(&mut visited[k], true) {
-                ways.push(self.reads_of_kernel(k));
+                ways.push(self.reads_of_group(k));
             }
-            // Depth first, the last argument first: what is read lies on top of what reads it.
+            // Depth first, the last argument first: what is read is above its reader on the stack.
             while let Some(way) = ways.last_mut() {
                 let Some(v) = way.reads.pop() else {
-                    order.extend(way.kernel);
+                    order.extend(way.group);
                     ways.pop();
                     continue;
                 };
                 match self.of[v.index()] {
-                    Some(j) if !std::mem::replace(&mut visited[j], true) => {
-                        ways.push(self.reads_of_kernel(j))
-                    }
+                    Some(j) if !std::mem::replace(&mut visited[j], true) => ways.push(self.reads_of_group(j)),
                     None if !std::mem::replace(&mut passed[v.index()], true) => {
-                        ways.push(Way { kernel: None, reads: self.g.node(v).args.clone() });
+                        ways.push(Way { group: None, reads: self.graph.node(v).args.clone() });
                     }
                     _ => {}
                 }
@@ -84,16 +82,16 @@ impl Fuser<'_> {
         order
     }
 
-    fn reads_of_kernel(&self, k: usize) -> Way {
+    fn reads_of_group(&self, k: usize) -> Way {
         Way {
-            kernel: Some(k),
-            reads: self.kernels[k].nodes.iter().flat_map(|n| self.g.node(*n).args.clone()).collect(),
+            group: Some(k),
+            reads: self.groups[k].nodes.iter().flat_map(|n| self.graph.node(*n).args.clone()).collect(),
         }
     }
 }
 
-/// What is still to be visited before a kernel, or before what stands between kernels.
+/// What is still to be visited before a group, or before what stands between groups.
 struct Way {
-    kernel: Option<usize>,
+    group: Option<usize>,
     reads: Vec<Value>,
 }

@@ -1,22 +1,22 @@
-//! Names of kernels, and the text form of a fused graph.
+//! Names of groups, and the text form of a fused graph.
 
-use super::{Fused, Kernel, Kind};
+use super::{Fused, Group, Kind};
 use crate::graph::{Graph, Value};
 use crate::op::{Binary, Op};
 use crate::text::print_node;
 use crate::types::Shape;
 use std::fmt;
 
-impl Kernel {
+impl Group {
     /// A short name: the kind and what is fused into it, `matmul+gelu`.
-    pub fn name(&self, g: &Graph) -> String {
-        format!("{}{}", self.kind_name(g), self.fused_name(g))
+    pub fn name(&self, graph: &Graph) -> String {
+        format!("{}{}", self.kind_name(graph), self.fused_name(graph))
     }
 
     /// The kind: `matmul`.
-    fn kind_name(&self, g: &Graph) -> &'static str {
+    fn kind_name(&self, graph: &Graph) -> &'static str {
         match &self.kind {
-            Kind::Matmul { matmul, .. } if g.node(*matmul).op == Op::Matmul => "matmul",
+            Kind::Matmul { matmul, .. } if graph.node(*matmul).op == Op::Matmul => "matmul",
             Kind::Matmul { .. } => "conv",
             Kind::Attention(_) => "attention",
             Kind::Rows => "row",
@@ -27,9 +27,9 @@ impl Kernel {
     }
 
     /// What is fused into it: `+gelu`.
-    pub fn fused_name(&self, g: &Graph) -> String {
-        let op = |v: &Value| match &g.node(*v).op {
-            Op::Binary(Binary::Add) if g.node(*v).source.text.starts_with("residual") => "residual",
+    pub fn fused_name(&self, graph: &Graph) -> String {
+        let op = |v: &Value| match &graph.node(*v).op {
+            Op::Binary(Binary::Add) if graph.node(*v).source.text.starts_with("residual") => "residual",
             op => crate::table::name_of(op),
         };
         let joined = |values: &[Value]| values.iter().map(|v| format!("+{}", op(v))).collect::<String>();
@@ -44,9 +44,9 @@ impl Kernel {
 
 impl fmt::Display for Fused {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let n = self.kernels.len();
+        let n = self.groups.len();
         writeln!(f, "network {} in {n} kernel{}", self.graph.name, if n == 1 { "" } else { "s" })?;
-        for (i, k) in self.kernels.iter().enumerate() {
+        for (i, k) in self.groups.iter().enumerate() {
             let outs: Vec<String> = k.outputs.iter().map(Value::to_string).collect();
             writeln!(
                 f,

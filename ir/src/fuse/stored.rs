@@ -1,5 +1,5 @@
-//! What must be in memory that no kernel makes: views that keep no address affine, rows that some reader
-//! cannot take in place.
+//! Values that must be stored though no kernel computes them: views whose addresses are not affine, and rows
+//! that a reader cannot read in place.
 
 use super::{Fuser, Kind};
 use crate::access::{Access, resolve, through};
@@ -9,13 +9,13 @@ use std::collections::BTreeSet;
 
 impl Fuser<'_> {
     fn in_memory(&self, v: Value) -> bool {
-        self.stored.contains(&v) || (self.of[v.index()].is_some() && !self.g.node(v).op.is_view())
+        self.stored.contains(&v) || (self.of[v.index()].is_some() && !self.graph.node(v).op.is_view())
     }
 
     /// How a value is read.
     fn access(&mut self, v: Value) -> Option<Access> {
-        if self.in_memory(v) || !self.g.node(v).op.is_view() {
-            return Access::whole(v, &self.g.room(v));
+        if self.in_memory(v) || !self.graph.node(v).op.is_view() {
+            return Access::whole(v, &self.graph.stored_shape(v));
         }
         self.through(v)
     }
@@ -23,7 +23,7 @@ impl Fuser<'_> {
     /// How a view reads what it is a view of, whether it is stored itself or not. Views of views build on
     /// each other's.
     fn through(&mut self, v: Value) -> Option<Access> {
-        let g = self.g;
+        let g = self.graph;
         let mut views = Vec::new();
         let mut at = v;
         let mut access = loop {
@@ -33,7 +33,7 @@ impl Fuser<'_> {
             views.push(at);
             at = g.node(at).args[0];
             if self.in_memory(at) || !g.node(at).op.is_view() {
-                break Access::whole(at, &g.room(at));
+                break Access::whole(at, &g.stored_shape(at));
             }
         };
         for view in views.into_iter().rev() {
@@ -43,7 +43,7 @@ impl Fuser<'_> {
         access
     }
 
-    /// Puts a value into memory: the views behind it read it there.
+    /// Puts a value into memory: the views of it read it there.
     fn store(&mut self, v: Value) {
         if !self.stored.insert(v) {
             return;
@@ -60,13 +60,13 @@ impl Fuser<'_> {
 
     /// Adds a move for each value that some reader cannot read in place.
     pub(super) fn store_what_must_be(&mut self) {
-        let g = self.g;
+        let g = self.graph;
         for o in g.results() {
             if self.of[o.index()].is_none() {
                 self.store(o);
             }
         }
-        // Storing a value changes the strides of the views behind it, so a view that could be
+        // Storing a value changes the strides of the views of it, so a view that could be
         // read in place may have to be stored in the next round.
         loop {
             let before = self.stored.len();
@@ -93,13 +93,13 @@ impl Fuser<'_> {
 
     /// Whether argument `i` of `v` must be in memory, whole and in order.
     fn must_store(&mut self, v: Value, i: usize, a: Value) -> bool {
-        let g = self.g;
+        let g = self.graph;
         let (node, reader) = (g.node(a), &g.node(v).op);
         if matches!(node.op, Op::Gather) {
             // A row kernel takes the rows by id itself.
             let whole_rows = g.ty(node.args[0]).rank() >= 2;
             let full =
-                whole_rows && self.of[v.index()].is_some_and(|k| self.kernels[k].domain == node.ty.shape);
+                whole_rows && self.of[v.index()].is_some_and(|k| self.groups[k].domain == node.ty.shape);
             return !(full
                 && (reader.is_elementwise() || reader.is_row_work())
                 && !matches!(self.kind_of(v), Some(Kind::Matmul { .. })));
@@ -122,18 +122,20 @@ impl Fuser<'_> {
     /// Whether the filters of a convolution are known when compiled, and read through views that keep
     /// addresses affine.
     pub(super) fn known_filters(&self, v: Value, prepared: &BTreeSet<Value>) -> bool {
-        let access = resolve(self.g, self.g.node(v).args[1], &|_| false);
-        access.is_some_and(|a| matches!(self.g.node(a.root).op, Op::Weight(_)) || prepared.contains(&a.root))
+        let access = resolve(self.graph, self.graph.node(v).args[1], &|_| false);
+        access.is_some_and(|a| {
+            matches!(self.graph.node(a.root).op, Op::Weight(_)) || prepared.contains(&a.root)
+        })
     }
 
     /// Whether the distance from one pixel of a row to the next is known when compiled.
     fn pixels_known(&mut self, x: Value) -> bool {
-        let one = self.g.ty(x).shape.get(2).is_some_and(|w| w.is(1));
+        let one = self.graph.ty(x).shape.get(2).is_some_and(|w| w.is(1));
         self.access(x)
             .is_some_and(|a| a.strides.len() == 4 && a.strides[2].as_const().is_some_and(|s| s > 0 || one))
     }
 
     fn kind_of(&self, v: Value) -> Option<&Kind> {
-        self.of[v.index()].map(|k| &self.kernels[k].kind)
+        self.of[v.index()].map(|k| &self.groups[k].kind)
     }
 }

@@ -119,7 +119,7 @@ pub struct WeightDecl {
     pub ty: Type,
     /// How it starts when nothing is loaded.
     pub init: Init,
-    /// What its attributes say.
+    /// Its attributes.
     pub marks: Marks,
 }
 
@@ -138,7 +138,7 @@ impl WeightDecl {
     }
 }
 
-/// What the attributes of a weight say.
+/// The attributes of a weight.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Marks {
     /// Loaded and saved, but no parameter: never learned.
@@ -185,7 +185,7 @@ pub struct StateDecl {
     pub ty: Type,
     /// The axis it grows along: a run-time dim with a bound, which is its capacity.
     pub grows: Option<usize>,
-    /// What it is after a run; as it was, if nothing.
+    /// Its value after a run; unchanged if `None`.
     pub next: Option<Value>,
 }
 

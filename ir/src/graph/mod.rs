@@ -30,7 +30,8 @@ impl fmt::Display for Value {
     }
 }
 
-/// Where in the user's source an op was written. Texts are shared: every pass hands them on for every node.
+/// Where in the user's source an op was written. Texts are shared, because every pass copies
+/// them for every node.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Default)]
 pub struct Source {
     /// The source text of the expression.
@@ -90,9 +91,9 @@ pub struct Graph {
     pub weights: Vec<WeightDecl>,
     /// What a session keeps.
     pub states: Vec<StateDecl>,
-    /// Patterns of names that a weight file may hold besides.
+    /// Patterns of other names that a weight file may hold.
     pub unused_weights: Vec<String>,
-    /// One node a value.
+    /// One node for each value.
     pub nodes: Vec<Node>,
     /// The results, in order.
     pub outputs: Vec<Value>,
@@ -130,14 +131,14 @@ impl Graph {
         (0..self.nodes.len() as u32).map(Value)
     }
 
-    /// Licences for exact division from the `where` clauses.
+    /// The exact divisions that `where` clauses allow.
     pub fn facts(&self) -> Facts {
         let multiples = self.constraints.iter().filter(|c| c.relation == Relation::Multiple);
         let divides = multiples.map(|c| (c.left.clone(), c.right.clone())).collect();
         Facts { divides, run_time: self.dims.iter().map(|d| d.name.clone()).collect(), ..Facts::default() }
     }
 
-    /// How a value is called in messages: the user's name, the source text, or its number.
+    /// The name of a value in messages: the user's name, the source text, or its number.
     pub fn label(&self, v: Value) -> String {
         let n = self.node(v);
         match &n.name {
@@ -189,7 +190,7 @@ impl Graph {
         v
     }
 
-    /// What a run is for: its results, and what its states become.
+    /// What a run computes: its results, and the new values of its states.
     pub fn results(&self) -> impl Iterator<Item = Value> {
         self.outputs.iter().copied().chain(self.states.iter().filter_map(|s| s.next))
     }
@@ -209,7 +210,7 @@ impl Graph {
         }
     }
 
-    /// The state that a value lives in: it is what the state was, or the state with the new rows behind it.
+    /// The state that a value lives in: it is what the state was, or the state with the new rows after it.
     pub fn lives_in(&self, v: Value) -> Option<usize> {
         let node = self.node(v);
         match (&node.op, node.args.first().map(|a| &self.node(*a).op)) {
@@ -218,8 +219,9 @@ impl Graph {
         }
     }
 
-    /// The shape by which a stored value lies in memory: a growing state's has the capacity for all rows.
-    pub fn room(&self, v: Value) -> Cow<'_, [Dim]> {
+    /// The shape of the memory that holds a stored value: that of a growing state has the capacity for all
+    /// rows.
+    pub fn stored_shape(&self, v: Value) -> Cow<'_, [Dim]> {
         let shape = &self.ty(v).shape;
         let Some((axis, rows)) = self.lives_in(v).and_then(|i| self.states[i].grows.zip(self.capacity(i)))
         else {
@@ -236,8 +238,8 @@ impl Graph {
         self.dims.iter().find(|d| d.name == dim)?.bound
     }
 
-    /// A state whose shape follows, but for its own axis that grows, from a dim that states grow along, and
-    /// that dim.
+    /// A state whose shape depends on a dim that states grow along, other than by its own growing axis. Gives
+    /// that dim too.
     pub fn moving_state(&self) -> Option<(&str, String)> {
         let grown: BTreeSet<&str> = self.states.iter().filter_map(StateDecl::grown_dim).collect();
         self.states.iter().find_map(|s| {

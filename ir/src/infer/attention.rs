@@ -66,7 +66,7 @@ pub fn attention(heads: &Dim, flags: Flags<'_>, args: &[Arg<'_>], facts: &Facts)
     if rank == 4 {
         if &qs[1] != heads {
             return Err(lines(ShapeError::new(format!(
-                "`attention` is told {} heads but `{}` has {}",
+                "`attention` is given {} heads but `{}` has {}",
                 facts.show(heads),
                 q.name,
                 facts.show(&qs[1])

@@ -12,7 +12,7 @@ pub fn is_line(a: &Arg<'_>, facts: &Facts) -> String {
     format!("`{}` is {}", a.name, show_type(a.ty, facts))
 }
 
-/// A type in messages: f32 stays unsaid, as in the language.
+/// A type in messages: f32 is left out, as in the language.
 pub fn show_type(t: &Type, facts: &Facts) -> String {
     let dims: Vec<String> = t.shape.iter().map(|d| facts.show(d)).collect();
     let dtype = if t.dtype == DType::F32 { "" } else { t.dtype.name() };
@@ -44,7 +44,7 @@ pub fn same_dtype(what: &str, args: &[Arg<'_>], pair: (usize, usize)) -> Result<
     if a.ty.dtype == b.ty.dtype {
         return Ok(());
     }
-    // Towards f32: the other direction loses something.
+    // Towards f32: the other direction loses precision.
     let (from, to) = if a.ty.dtype == DType::F32 { (b, a) } else { (a, b) };
     Err(ShapeError::new(format!("{what}: `{}` is {} but `{}` is {}", a.name, a.ty.dtype, b.name, b.ty.dtype))
         .help(format!(

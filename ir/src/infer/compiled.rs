@@ -1,12 +1,12 @@
-//! What kernels are made for. A graph may have run-time dims there, and has a meaning with them; it cannot be
-//! compiled.
+//! Numbers that kernels are compiled for. A graph may have run-time dims in their place and still be
+//! interpreted, but it cannot be compiled.
 
 use super::{Arg, At, Result, ShapeError};
 use crate::dim::Dim;
 use crate::op::{Op, Window};
 use crate::types::Facts;
 
-/// What kernels are made for is known when they are.
+/// Checks that the numbers that kernels are compiled for are known.
 pub fn known(op: &str, name: &str, d: &Dim, at: At, facts: &Facts) -> Result<()> {
     if !facts.is_run_time(d) {
         return Ok(());

@@ -9,7 +9,7 @@ use crate::types::{Facts, Type};
 
 const AXES: [&str; 2] = ["rows", "columns"];
 
-/// A number of a window is known, and at least so much.
+/// A number of a window is known, and is at least `least`.
 fn at_least(op: &str, name: &'static str, least: i64, d: &Dim, facts: &Facts) -> Result<()> {
     known(op, &format!("`{name}`"), d, At::Option(name), facts)?;
     match facts.value(d) {
@@ -45,11 +45,11 @@ fn positions(
     x: &Arg<'_>,
     facts: &Facts,
 ) -> Result<Dim> {
-    let room = w.room(axis, length, kernel)?;
-    if facts.value(&room).is_some_and(|n| n < 0) {
+    let slack = w.slack(axis, length, kernel)?;
+    if facts.value(&slack).is_some_and(|n| n < 0) {
         let extent = w.extent(axis, kernel)?;
-        let padded = room.plus(&extent)?;
-        let n = facts.value(&room).unwrap_or(0);
+        let padded = slack.plus(&extent)?;
+        let n = facts.value(&slack).unwrap_or(0);
         let need = (1 - n) / 2;
         let e = ShapeError::new(format!(
             "the window of `{op}` spans {} {}, but the image with its padding has only {}",
@@ -224,14 +224,14 @@ pub fn pool2d(
     want(0, args, &format!("`{op}`"), FLOAT)?;
     let x = &args[0];
     image(op, 4, layout_text(layout), x, facts)?;
-    // First: the stride is the kernel where no other is said.
+    // First: the stride is the kernel where no other is given.
     kernel.iter().try_for_each(|k| at_least(op, "kernel", 1, k, facts))?;
     sound(op, window, facts)?;
     let mut shape = x.ty.shape.clone();
     for (axis, k) in kernel.iter().enumerate() {
         let at = layout.rows() + axis;
         shape[at] = positions(op, window, axis, &x.ty.shape[at], k, x, facts)?;
-        // As PyTorch: a window never stands on the surroundings alone.
+        // As in PyTorch: a window never covers padding alone.
         if let Padding::Explicit(p) = &window.pad
             && let Some(k) = facts.value(k)
             && let Some(pad) =

@@ -93,7 +93,7 @@ pub fn infer(op: &Op, args: &[Arg<'_>], facts: &Facts) -> Result<Type> {
     }
 }
 
-/// The names of the arguments of a norm behind `x`.
+/// The names of the arguments of a norm after `x`.
 fn extra(gain: bool) -> &'static [&'static str] {
     if gain { &["gain", "bias"] } else { &["bias"] }
 }

@@ -70,13 +70,16 @@ mod tests {
 
     #[test]
     fn numbers_that_mean_nothing_are_refused() {
-        let said = |op: Op| in_range(&op).err().map(|e| (e.message, e.at));
+        let error = |op: Op| in_range(&op).err().map(|e| (e.message, e.at));
         let number = |n: f64| Op::Const(Scalar::F32(Number(n)));
-        assert_eq!(said(number(1e39)), Some(("the number is 1e39, which no f32 can be".into(), At::Call)));
-        assert_eq!(said(number(-1e39)).map(|e| e.0), Some("the number is -1e39, which no f32 can be".into()));
+        assert_eq!(error(number(1e39)), Some(("the number is 1e39, which no f32 can be".into(), At::Call)));
+        assert_eq!(
+            error(number(-1e39)).map(|e| e.0),
+            Some("the number is -1e39, which no f32 can be".into())
+        );
         // What a pass computes may be an infinity, and the largest number is one.
         for n in [f64::INFINITY, f64::NAN, f64::from(f32::MAX), -1e38, 1e-60] {
-            assert_eq!(said(number(n)), None, "{n}");
+            assert_eq!(error(number(n)), None, "{n}");
         }
         let eps = At::Option("eps");
         for (n, why) in [
@@ -88,7 +91,7 @@ mod tests {
         ] {
             let n = Number(n);
             assert_eq!(
-                said(Op::LayerNorm { axes: vec![0], eps: n, eps_on: EpsOn::Var, gain: false, bias: false }),
+                error(Op::LayerNorm { axes: vec![0], eps: n, eps_on: EpsOn::Var, gain: false, bias: false }),
                 Some((why.into(), eps))
             );
             for op in [
@@ -96,18 +99,18 @@ mod tests {
                 Op::L2Normalize { axis: 0, eps: n },
                 Op::BatchNorm { eps: n },
             ] {
-                assert!(said(op.clone()).is_some_and(|(_, at)| at == eps), "{op:?}");
+                assert!(error(op.clone()).is_some_and(|(_, at)| at == eps), "{op:?}");
             }
         }
         for n in [0.0, 1e-40, 1e-5, 1e30] {
-            assert_eq!(said(Op::BatchNorm { eps: Number(n) }), None, "{n}");
+            assert_eq!(error(Op::BatchNorm { eps: Number(n) }), None, "{n}");
         }
-        assert_eq!(said(Op::Pow(Number(1e39))).map(|e| e.1), Some(At::Option("exponent")));
+        assert_eq!(error(Op::Pow(Number(1e39))).map(|e| e.1), Some(At::Option("exponent")));
         assert_eq!(
-            said(Op::Pow(Number(f64::NAN))),
+            error(Op::Pow(Number(f64::NAN))),
             Some(("`exponent` of `pow` is a finite number, not NaN".into(), At::Option("exponent")))
         );
-        assert_eq!(said(Op::Pow(Number(-1e16))), None);
+        assert_eq!(error(Op::Pow(Number(-1e16))), None);
         for n in [0.0, -1.0, 1e-50, f64::NAN, f64::INFINITY, 1e39] {
             let e = above_zero("softcap", "cap", Number(n)).expect_err("no bound");
             assert_eq!(e.at, At::Option("cap"), "{n}");

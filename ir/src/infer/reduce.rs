@@ -46,7 +46,7 @@ pub fn along(op: &str, axis: usize, args: &[Arg<'_>], facts: &Facts) -> Result<T
     Ok(args[0].ty.clone())
 }
 
-/// A norm over `axes`; `extra` are the names of its arguments behind `x`.
+/// A norm over `axes`; `extra` are the names of its arguments after `x`.
 pub fn norm(op: &str, axes: &[usize], args: &[Arg<'_>], extra: &[&str], facts: &Facts) -> Result<Type> {
     let x = &args[0];
     for &a in axes {

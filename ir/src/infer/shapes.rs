@@ -33,7 +33,7 @@ pub fn transpose(perm: &[usize], args: &[Arg<'_>], facts: &Facts) -> Result<Type
             .fact(is_line(&args[0], facts))
             .help(match args[0].ty.shape.first().and_then(Dim::as_sym) {
                 Some("..") => {
-                    format!("the leading axes stay, the {} behind them move", args[0].ty.rank() - 1)
+                    format!("the leading axes stay, the {} after them move", args[0].ty.rank() - 1)
                 }
                 _ => format!(
                     "for example `transpose({}, axes = ({}))`",
@@ -130,7 +130,7 @@ pub fn gather(args: &[Arg<'_>], facts: &Facts) -> Result<Type> {
             .at(At::Arg(0)));
     }
     if ids.ty.dtype != DType::I32 {
-        // The element type is what is wrong: it is said even where it is f32.
+        // The element type is what is wrong: it is stated even where it is f32.
         let found = format!(
             "{}[{}]",
             ids.ty.dtype,

@@ -5,6 +5,7 @@
 
 use super::Op;
 use crate::table::row_of;
+use crate::types::DType;
 use std::slice::from_ref;
 
 /// What sort of work an op is.
@@ -88,6 +89,19 @@ impl Op {
     /// Whether it only looks at its argument under another shape.
     pub fn is_view(&self) -> bool {
         self.class() == Class::View
+    }
+
+    /// Whether its result stays the same under small changes of its arguments, so that it has no gradient.
+    pub fn is_flat(&self) -> bool {
+        match (self, self.class()) {
+            (Op::Argmax { .. }, _) => true,
+            (Op::Unary(function), _) => function.is_logical(),
+            (Op::Binary(function), _) => function.is_logical() || function.is_comparison(),
+            (Op::Cast(to), _) => matches!(to, DType::I32 | DType::Bool),
+            (_, Class::Source | Class::Generator | Class::Elementwise | Class::View | Class::Gather) => false,
+            (_, Class::Reduction | Class::Norm | Class::Matmul | Class::Window | Class::Attention) => false,
+            (_, Class::Concat | Class::Push | Class::Lowered) => false,
+        }
     }
 
     /// The axes it works over: row work has some, and no other op.

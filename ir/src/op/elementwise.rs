@@ -63,6 +63,11 @@ macro_rules! elementwise {
             pub const fn types(self) -> &'static [DType] {
                 match self { $( $name::$variant => $types ),+ }
             }
+
+            /// Whether it takes `bool` alone.
+            pub const fn is_logical(self) -> bool {
+                matches!(self.types(), [DType::Bool])
+            }
         }
     };
     (params ($($param:ident),+)) => {

@@ -47,11 +47,11 @@ ops! {
     State(index: usize = must("index", Dim))
         = Source internal "state"() "what a state is before the run";
 
-    /// A growing state with new rows behind those it has: arguments `state`, `rows`.
+    /// A growing state with new rows after those it has: arguments `state`, `rows`.
     Push {
         /// The axis it grows along.
         axis: usize = must("axis", Axis),
-    } = Push internal "push"(state, rows) "a growing state with new rows behind those it has";
+    } = Push internal "push"(state, rows) "a growing state with new rows after those it has";
 
     /// A scalar constant. No arguments.
     Const(value: Scalar = constant())
@@ -212,7 +212,7 @@ ops! {
         /// A bias is given.
         bias: bool = given("bias"),
     } = Lowered "group_norm"(x, [gain], [bias])
-        "[N, C, ..] normalised over groups of channels and all axes behind, then * gain + bias, both [C]";
+        "[N, C, ..] normalised over groups of channels and all axes after, then * gain + bias, both [C]";
 
     /// Convolution of images `x` with filters `w [O, C / groups, KH, KW]`, plus `b [O]` if `bias`. Filters
     /// are not flipped.

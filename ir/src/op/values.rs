@@ -85,7 +85,7 @@ impl Layout {
 /// What surrounds an image before a window runs over it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Padding {
-    /// TensorFlow's: as much as `ceil(length / stride)` positions need, the odd one behind.
+    /// TensorFlow's: as much as `ceil(length / stride)` positions need, the odd one after.
     Same,
     /// Above, below, left and right.
     Explicit([Dim; 4]),

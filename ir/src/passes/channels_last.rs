@@ -1,9 +1,9 @@
 //! Convolutions and pooling run with channels last, `[N, H, W, C]`: a pixel's channels are one row.
 //!
-//! A value that is made channels last is known in both forms: as it is, and transposed back to what the
-//! program says. Elementwise ops, norms and reductions of it are computed in the first form, so that a
-//! chain of blocks is turned over once at its ends; [`remove_dead`](super::remove_dead) takes away the
-//! transposes that nobody reads. A convolution without a window is a matmul, and its bias is added to it.
+//! A value that is made channels last is known in both forms: as it is, and transposed back to the
+//! form in the program. Elementwise ops, norms and reductions of it are computed in the first form, so that a
+//! chain of blocks is transposed once at its ends; [`remove_dead`](super::remove_dead) takes away the
+//! transposes that no value reads. A convolution without a window is a matmul, and its bias is added to it.
 
 use super::Rewriter;
 use crate::dim::Dim;
@@ -72,7 +72,7 @@ enum Followed {
 
 /// The form of `x` with channels last.
 fn to_last(
-    r: &mut Rewriter<'_>,
+    rewriter: &mut Rewriter<'_>,
     known: &mut Known,
     x: Value,
     layout: Layout,
@@ -84,57 +84,57 @@ fn to_last(
     if let Some(&y) = known.get(&x) {
         return Ok(y);
     }
-    let y = r.push(Op::Transpose(TO_LAST.to_vec()), &[x], at)?;
+    let y = rewriter.push(Op::Transpose(TO_LAST.to_vec()), &[x], at)?;
     known.insert(x, y);
     Ok(y)
 }
 
 /// A convolution of `x [N, H, W, C]`, without its bias.
 fn convolution(
-    r: &mut Rewriter<'_>,
+    rewriter: &mut Rewriter<'_>,
     x: Value,
     w: Value,
     (window, groups): (&Window, &Dim),
     at: Value,
 ) -> Result<Value, ShapeError> {
-    let shape = r.new.ty(w).shape.clone();
+    let shape = rewriter.new.ty(w).shape.clone();
     if !(shape[2].is(1) && shape[3].is(1) && groups.is(1) && window.is_bare()) {
         let op =
             Op::Conv2d { window: window.clone(), groups: groups.clone(), bias: false, layout: Layout::Nhwc };
-        return r.push(op, &[x, w], at);
+        return rewriter.push(op, &[x, w], at);
     }
     let mut x = x;
     for axis in 0..2 {
         if !window.stride[axis].is(1) {
-            let end = r.new.ty(x).shape[1 + axis].clone();
+            let end = rewriter.new.ty(x).shape[1 + axis].clone();
             let cut =
                 Op::Slice { axis: 1 + axis, start: Dim::constant(0), end, step: window.stride[axis].clone() };
-            x = r.push(cut, &[x], at)?;
+            x = rewriter.push(cut, &[x], at)?;
         }
     }
-    let w = r.push(Op::Reshape(shape[..2].to_vec()), &[w], at)?;
-    let w = r.push(Op::Transpose(vec![1, 0]), &[w], at)?;
-    r.push(Op::Matmul, &[x, w], at)
+    let w = rewriter.push(Op::Reshape(shape[..2].to_vec()), &[w], at)?;
+    let w = rewriter.push(Op::Transpose(vec![1, 0]), &[w], at)?;
+    rewriter.push(Op::Matmul, &[x, w], at)
 }
 
 /// An op of which some arguments are known with channels last, computed there if it is one that can be.
 fn follow(
-    r: &mut Rewriter<'_>,
+    rewriter: &mut Rewriter<'_>,
     known: &mut Known,
     op: &Op,
     args: &[Value],
     at: Value,
 ) -> Result<Option<Followed>, ShapeError> {
     if op.is_elementwise() {
-        let shape = r.old.ty(at).shape.clone();
+        let shape = rewriter.old.ty(at).shape.clone();
         if shape.len() != 4 {
             return Ok(None);
         }
         let mut last = Vec::new();
         for &a in args {
-            last.push(operand(r, known, a, &shape, at)?);
+            last.push(operand(rewriter, known, a, &shape, at)?);
         }
-        return r.push(op.clone(), &last, at).map(|y| Some(Followed::Four(y)));
+        return rewriter.push(op.clone(), &last, at).map(|y| Some(Followed::Four(y)));
     }
     let Some(&x) = known.get(&args[0]) else { return Ok(None) };
     let place = |a: usize| BACK[a];
@@ -147,7 +147,7 @@ fn follow(
         }
         (Class::Reduction, Some(&[2, 3])) => {
             let Op::Reduce { kind, keep, masked: false, .. } = *op else { return Ok(None) };
-            let y = r.push(Op::Reduce { kind, axes: vec![1, 2], keep, masked: false }, &[x], at)?;
+            let y = rewriter.push(Op::Reduce { kind, axes: vec![1, 2], keep, masked: false }, &[x], at)?;
             // Without the pixels, what is left has its axes in order.
             return Ok(Some(if keep { Followed::Four(y) } else { Followed::Other(y) }));
         }
@@ -161,25 +161,25 @@ fn follow(
             let mut op = op.clone();
             let Op::Concat { axis } = &mut op else { return Ok(None) };
             *axis = place(*axis);
-            let last = args.iter().map(|a| to_last(r, known, *a, Layout::Nchw, at));
+            let last = args.iter().map(|a| to_last(rewriter, known, *a, Layout::Nchw, at));
             (op, last.collect::<Result<_, _>>()?)
         }
         (Class::Norm | Class::Reduction | Class::Elementwise, _) => return Ok(None),
         (Class::Source | Class::Generator | Class::Matmul | Class::Window, _) => return Ok(None),
         (Class::Attention | Class::Push | Class::Gather | Class::Lowered, _) => return Ok(None),
     };
-    r.push(op, &args, at).map(|y| Some(Followed::Four(y)))
+    rewriter.push(op, &args, at).map(|y| Some(Followed::Four(y)))
 }
 
 /// An operand of an elementwise op of that shape, with channels last.
 fn operand(
-    r: &mut Rewriter<'_>,
+    rewriter: &mut Rewriter<'_>,
     known: &mut Known,
     a: Value,
     shape: &[Dim],
     at: Value,
 ) -> Result<Value, ShapeError> {
-    let own = r.new.ty(a).shape.clone();
+    let own = rewriter.new.ty(a).shape.clone();
     if own.is_empty() {
         return Ok(a);
     }
@@ -187,16 +187,16 @@ fn operand(
         return Ok(y);
     }
     // One number a channel, stretched over pixels: a row of its own.
-    if let Op::Expand(_) = r.new.node(a).op {
-        let inner = r.new.node(a).args[0];
-        let thin = r.new.ty(inner).shape.clone();
+    if let Op::Expand(_) = rewriter.new.node(a).op {
+        let inner = rewriter.new.node(a).args[0];
+        let thin = rewriter.new.ty(inner).shape.clone();
         let mut padded = vec![Dim::constant(1); 4usize.saturating_sub(thin.len())];
         padded.extend(thin);
         if padded.len() == 4 && padded[0].is(1) && padded[2].is(1) && padded[3].is(1) {
             let row = if padded[1] == shape[1] { vec![padded[1].clone()] } else { Vec::new() };
-            return r.push(Op::Reshape(row), &[inner], at);
+            return rewriter.push(Op::Reshape(row), &[inner], at);
         }
     }
-    let whole = if own.len() < 4 { r.push(Op::Expand(shape.to_vec()), &[a], at)? } else { a };
-    to_last(r, known, whole, Layout::Nchw, at)
+    let whole = if own.len() < 4 { rewriter.push(Op::Expand(shape.to_vec()), &[a], at)? } else { a };
+    to_last(rewriter, known, whole, Layout::Nchw, at)
 }

@@ -1,8 +1,8 @@
-//! A batch norm behind a convolution becomes part of it: the filters are multiplied by
+//! A batch norm after a convolution becomes part of it: the filters are multiplied by
 //! `gain / sqrt(var + eps)`, one number a filter, and what is left is a bias.
 //!
 //! Only where the norm's channels are the filters, filters and statistics follow from weights at no cost in a
-//! run, and nobody else reads the convolution. Behind channels last, the norm's axis 1 is the rows of the
+//! run, and no other value reads the convolution. After channels last, the norm's axis 1 is the rows of the
 //! image.
 
 use super::Rewriter;

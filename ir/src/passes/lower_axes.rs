@@ -41,7 +41,7 @@ pub fn run(old: &Graph) -> Result<Graph, ShapeError> {
         let mut new_args = vec![to_rows(r, args[0])?];
         for (i, &a) in args.iter().enumerate().skip(1) {
             if masked {
-                // The mask has leading axes of x: ones behind them, then stretched.
+                // The mask has leading axes of x: ones after them, then stretched.
                 let mut ones = r.new.ty(a).shape.clone();
                 ones.resize(shape.len(), Dim::constant(1));
                 let m = r.push(Op::Reshape(ones), &[a], v)?;

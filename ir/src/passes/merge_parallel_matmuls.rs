@@ -60,12 +60,12 @@ pub fn run(old: &Graph) -> Result<Graph, ShapeError> {
 }
 
 /// The matmuls to merge, by their left operand.
-fn groups(g: &Graph) -> Vec<(Value, Vec<Branch>)> {
-    let (users, results) = (g.users(), g.are_results());
+fn groups(graph: &Graph) -> Vec<(Value, Vec<Branch>)> {
+    let (users, results) = (graph.users(), graph.are_results());
     let mut groups: Vec<(Value, Vec<Branch>)> = Vec::new();
     let mut known: HashMap<(Value, bool), usize> = HashMap::new();
-    for v in g.values() {
-        let Some((x, branch)) = branch(g, &users, &results, v) else { continue };
+    for v in graph.values() {
+        let Some((x, branch)) = branch(graph, &users, &results, v) else { continue };
         let at = *known.entry((x, branch.bias.is_some())).or_insert_with(|| {
             groups.push((x, Vec::new()));
             groups.len() - 1
@@ -77,45 +77,45 @@ fn groups(g: &Graph) -> Vec<(Value, Vec<Branch>)> {
 }
 
 /// A matmul with a weight whose readers may as well read a slice, and its left operand.
-fn branch(g: &Graph, users: &[Vec<Value>], results: &[bool], v: Value) -> Option<(Value, Branch)> {
-    let (Op::Matmul, [x, weight]) = (&g.node(v).op, g.node(v).args.as_slice()) else { return None };
-    let columns = g.ty(*weight).shape.last()?.as_const().filter(|n| *n > 0 && n % PANEL == 0)?;
-    let root = match &g.node(*weight).op {
-        Op::Transpose(_) => g.node(*weight).args[0],
+fn branch(graph: &Graph, users: &[Vec<Value>], results: &[bool], v: Value) -> Option<(Value, Branch)> {
+    let (Op::Matmul, [x, weight]) = (&graph.node(v).op, graph.node(v).args.as_slice()) else { return None };
+    let columns = graph.ty(*weight).shape.last()?.as_const().filter(|n| *n > 0 && n % PANEL == 0)?;
+    let root = match &graph.node(*weight).op {
+        Op::Transpose(_) => graph.node(*weight).args[0],
         _ => *weight,
     };
-    if !is_weight(g, root, 2) {
+    if !is_weight(graph, root, 2) {
         return None;
     }
     let bias = match users[v.index()].as_slice() {
-        [u] if !results[v.index()] && g.node(*u).op == Op::Binary(Binary::Add) => {
-            let bias = g
+        [u] if !results[v.index()] && graph.node(*u).op == Op::Binary(Binary::Add) => {
+            let bias = graph
                 .node(*u)
                 .args
                 .iter()
                 .copied()
-                .find(|a| is_weight(g, *a, 1) && g.ty(*a).shape[0].is(columns));
+                .find(|a| is_weight(graph, *a, 1) && graph.ty(*a).shape[0].is(columns));
             bias.map(|b| (b, *u))
         }
         _ => None,
     };
     let result = bias.map_or(v, |(_, sum)| sum);
     // Any other row stride than its own shows which views need the rows one after another.
-    let mut wider = g.ty(v).shape.clone();
+    let mut wider = graph.ty(v).shape.clone();
     *wider.last_mut()? = Dim::constant(2 * columns);
     let access = Access { root: result, offset: Dim::constant(0), strides: row_major(&wider)? };
     let branch = Branch { weight: *weight, bias: bias.map(|b| b.0), result, columns };
-    reads_slices(g, users, results, result, access).then_some((*x, branch))
+    reads_slices(graph, users, results, result, access).then_some((*x, branch))
 }
 
-fn is_weight(g: &Graph, v: Value, rank: usize) -> bool {
-    matches!(g.node(v).op, Op::Weight(_)) && g.ty(v).dtype == DType::F32 && g.ty(v).rank() == rank
+fn is_weight(graph: &Graph, v: Value, rank: usize) -> bool {
+    matches!(graph.node(v).op, Op::Weight(_)) && graph.ty(v).dtype == DType::F32 && graph.ty(v).rank() == rank
 }
 
 /// Whether all readers of `v` read it as well where it lies like this: attention, matmuls and caches read
-/// rows of any stride, through views or not. Others may gain more by fusion with the matmul, but behind a
+/// rows of any stride, through views or not. Others may gain more by fusion with the matmul, but after a
 /// view they cannot be fused with it.
-fn reads_slices(g: &Graph, users: &[Vec<Value>], results: &[bool], v: Value, access: Access) -> bool {
+fn reads_slices(graph: &Graph, users: &[Vec<Value>], results: &[bool], v: Value, access: Access) -> bool {
     let mut todo = vec![(v, access, false)];
     while let Some((v, access, viewed)) = todo.pop() {
         if results[v.index()] {
@@ -123,10 +123,10 @@ fn reads_slices(g: &Graph, users: &[Vec<Value>], results: &[bool], v: Value, acc
         }
         let rows = access.strides.last().is_some_and(|s| s.is(1));
         for &u in &users[v.index()] {
-            let node = g.node(u);
+            let node = graph.node(u);
             let reads = match &node.op {
                 op if is_view(op) => {
-                    let view = step(op, access.clone(), &g.ty(v).shape, &node.ty.shape);
+                    let view = step(op, access.clone(), &graph.ty(v).shape, &node.ty.shape);
                     view.map(|a| todo.push((u, a, true))).is_some()
                 }
                 Op::Push { .. } => true,
@@ -153,36 +153,36 @@ fn merge(r: &mut Rewriter<'_>, x: Value, branches: &[Branch]) -> Result<Value, S
     let weights = concat(r, branches.iter().map(|b| b.weight).collect(), 1)?;
     let biases: Vec<Value> = branches.iter().filter_map(|b| b.bias).collect();
     let bias = if biases.is_empty() { None } else { Some(concat(r, biases, 0)?) };
-    let product = r.new.push(Op::Matmul, &[r.map[x.index()], weights], source.clone())?;
+    let merged = r.new.push(Op::Matmul, &[r.map[x.index()], weights], source.clone())?;
     match bias {
-        Some(b) => r.new.push(Op::Binary(Binary::Add), &[product, b], source),
-        None => Ok(product),
+        Some(b) => r.new.push(Op::Binary(Binary::Add), &[merged, b], source),
+        None => Ok(merged),
     }
 }
 
-/// A weight or a view of one, which may stand behind the merged matmul: then it is copied before it.
-fn early(r: &mut Rewriter<'_>, v: Value) -> Result<Value, ShapeError> {
+/// A weight or a view of one, which may stand after the merged matmul: then it is copied before it.
+fn early(rewriter: &mut Rewriter<'_>, v: Value) -> Result<Value, ShapeError> {
     let (mut views, mut root) = (Vec::new(), v);
-    while r.map.get(root.index()).is_none()
-        && let Some(&inner) = r.old.node(root).args.first()
+    while rewriter.map.get(root.index()).is_none()
+        && let Some(&inner) = rewriter.old.node(root).args.first()
     {
         views.push(root);
         root = inner;
     }
-    let mut copy = match r.map.get(root.index()) {
+    let mut copy = match rewriter.map.get(root.index()) {
         Some(&there) => there,
-        None => copied(r, root, &[])?,
+        None => copied(rewriter, root, &[])?,
     };
     for v in views.into_iter().rev() {
-        copy = copied(r, v, &[copy])?;
+        copy = copied(rewriter, v, &[copy])?;
     }
     Ok(copy)
 }
 
-fn copied(r: &mut Rewriter<'_>, v: Value, args: &[Value]) -> Result<Value, ShapeError> {
-    let node = r.old.node(v);
-    let copy = r.push(node.op.clone(), args, v)?;
-    r.new.nodes[copy.index()].name.clone_from(&node.name);
+fn copied(rewriter: &mut Rewriter<'_>, v: Value, args: &[Value]) -> Result<Value, ShapeError> {
+    let node = rewriter.old.node(v);
+    let copy = rewriter.push(node.op.clone(), args, v)?;
+    rewriter.new.nodes[copy.index()].name.clone_from(&node.name);
     Ok(copy)
 }
 

@@ -1,7 +1,7 @@
 //! Graph-to-graph passes, one file each, and the list that runs them in order.
 //!
-//! `runtime/src/compile.rs` lists every stage, of which the passes are one. [`round_states`] is not among [`PASSES`]: it
-//! runs before them, and only where a target asks for it.
+//! `runtime/src/compile.rs` lists every stage, of which the passes are one. [`round_states`] is not among
+//! [`PASSES`]: it runs before them, and only where a target asks for it.
 
 pub mod channels_last;
 pub mod fold_batch_norm;
@@ -22,9 +22,9 @@ use crate::op::Op;
 
 /// A pass: its name and what it does to a graph.
 pub struct Pass {
-    /// As dumps and reports call it.
+    /// Its name in dumps and reports.
     pub name: &'static str,
-    /// The rewrite. The answer of the network stays what it was.
+    /// The rewrite. The results of the network stay the same.
     pub run: fn(&Graph) -> Result<Graph, ShapeError>,
 }
 

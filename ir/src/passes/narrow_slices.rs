@@ -70,9 +70,9 @@ pub fn run(old: &Graph) -> Result<Graph, ShapeError> {
 }
 
 /// What `v` reads of argument `i`, if `read` is read of its result.
-fn wanted(g: &Graph, v: Value, i: usize, read: &Read) -> Read {
-    let node = g.node(v);
-    let shape = &g.ty(node.args[i]).shape;
+fn wanted(graph: &Graph, v: Value, i: usize, read: &Read) -> Read {
+    let node = graph.node(v);
+    let shape = &graph.ty(node.args[i]).shape;
     let part = match (&node.op, read) {
         (Op::Slice { axis, start, end, step }, Read::All) if step.is(1) => {
             return Read::Part(Part { axis: *axis, start: start.clone(), end: end.clone() });
@@ -95,18 +95,18 @@ fn wanted(g: &Graph, v: Value, i: usize, read: &Read) -> Read {
 }
 
 /// Whether an op can compute a part of its result from parts of its arguments.
-fn can(g: &Graph, v: Value, part: &Part) -> bool {
-    let node = g.node(v);
+fn can(graph: &Graph, v: Value, part: &Part) -> bool {
+    let node = graph.node(v);
     let (axis, rank) = (part.axis, node.ty.rank());
     match node.op.parts() {
         Parts::Elementwise => node.args.iter().any(|a| {
-            let shape = &g.ty(*a).shape;
+            let shape = &graph.ty(*a).shape;
             (axis + shape.len()).checked_sub(rank).is_some_and(|i| shape[i] == node.ty.shape[axis])
         }),
         Parts::Permuted(_) => true,
         Parts::Outside(axes) => !axes.contains(&axis),
         // The other operand of a matmul is one matrix for all rows.
-        Parts::Rows => axis + 1 < rank && g.ty(node.args[1]).rank() == 2,
+        Parts::Rows => axis + 1 < rank && graph.ty(node.args[1]).rank() == 2,
         Parts::Queries { ordered } => axis + 2 == rank && (!ordered || part.end == node.ty.shape[axis]),
         Parts::Whole => false,
     }

@@ -18,7 +18,7 @@ pub fn run(old: &Graph) -> Result<Graph, ShapeError> {
     for i in (0..old.states.len()).filter(|i| rounded(*i)) {
         narrow.states[i].ty.dtype = DType::Bf16;
     }
-    // The bf16 value behind each value of a rounded state.
+    // The bf16 value of each value of a rounded state.
     let mut kept: HashMap<Value, Value> = HashMap::new();
     let mut new = Rewriter::run(&narrow, |r, v, args| {
         let node = old.node(v);

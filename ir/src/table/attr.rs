@@ -1,7 +1,7 @@
 //! Values of options, and the kinds of them.
 
 use crate::dim::Dim;
-use crate::text::{split_commas, split_type};
+use crate::types::{split_commas, split_type};
 use std::fmt;
 
 /// The value of an option in a call.
@@ -83,7 +83,7 @@ impl Kind {
             Kind::Int => "an integer".into(),
             Kind::Bool => "`true` or `false`".into(),
             Kind::Pair => "a dimension, or two: `(rows, columns)`".into(),
-            Kind::Ends => "`same`, a dimension, or two: `(before, behind)`".into(),
+            Kind::Ends => "`same`, a dimension, or two: `(before, after)`".into(),
             Kind::Pad => {
                 "`same`, a dimension, two `(rows, columns)` or four `(above, below, left, right)`".into()
             }

@@ -1,6 +1,6 @@
 //! How a call states the fields of an op: as options, or by giving a parameter or not.
 //!
-//! What a declaration in `op/list.rs` writes behind a field, such as `or("eps", Float, "1e-5")`, is one of
+//! What a declaration in `op/list.rs` writes after a field, such as `or("eps", Float, "1e-5")`, is one of
 //! the values here. It reads the field from a call, and writes it as the call would: both directions stand
 //! side by side.
 

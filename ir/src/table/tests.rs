@@ -3,6 +3,7 @@ use crate::dim::Dim;
 use crate::graph::Value;
 use crate::op::{Binary, Unary};
 use crate::text::{parse_op, print_op};
+use crate::types::DType;
 use std::collections::BTreeSet;
 
 /// Values that no option has as its default, two for each kind.
@@ -106,6 +107,18 @@ fn row_work_has_axes_and_no_other_op() {
             assert_eq!(op.over(5).axes(), Some(&[5][..]), "{op:?}");
         }
     }
+}
+
+/// Choices and the results of comparisons and logic do not follow small changes.
+#[test]
+fn flat_ops_are_those_without_a_gradient() {
+    let ops = OPS.iter().map(|row| make(row.name, &calls(row)[0]).expect("an op"));
+    let flat: Vec<&str> =
+        ops.filter(|op| op.is_flat() && !matches!(op, Op::Cast(_))).map(|op| name_of(&op)).collect();
+    let expected = BTreeSet::from(["argmax", "not", "and", "or", "eq", "ne", "lt", "le", "gt", "ge"]);
+    assert_eq!((flat.len(), BTreeSet::from_iter(flat)), (expected.len(), expected));
+    let cast = [DType::F32, DType::Bf16, DType::I32, DType::Bool].map(|to| Op::Cast(to).is_flat());
+    assert_eq!(cast, [false, false, true, true]);
 }
 
 fn lookup_option(row: &OpDef, name: &str) -> &'static str {

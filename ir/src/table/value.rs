@@ -115,7 +115,7 @@ impl AttrValue for Padding {
         let none = || Dim::constant(0);
         Some(Padding::Explicit(match (kind, dims) {
             (Kind::Ends, [both]) => [none(), none(), both.clone(), both.clone()],
-            (Kind::Ends, [before, behind]) => [none(), none(), before.clone(), behind.clone()],
+            (Kind::Ends, [before, after]) => [none(), none(), before.clone(), after.clone()],
             (Kind::Pad, [all]) => std::array::from_fn(|_| all.clone()),
             (Kind::Pad, [rows, columns]) => [rows.clone(), rows.clone(), columns.clone(), columns.clone()],
             (Kind::Pad, [above, below, left, right]) => {
@@ -128,8 +128,8 @@ impl AttrValue for Padding {
     fn to_attr(&self, kind: Kind) -> Option<Attr> {
         Some(match self {
             Padding::Same => Attr::Word("same".into()),
-            Padding::Explicit([.., before, behind]) if kind == Kind::Ends => {
-                Attr::Dims(vec![before.clone(), behind.clone()])
+            Padding::Explicit([.., before, after]) if kind == Kind::Ends => {
+                Attr::Dims(vec![before.clone(), after.clone()])
             }
             Padding::Explicit(sides) => Attr::Dims(sides.to_vec()),
         })

@@ -1,9 +1,9 @@
 //! Reading of what a network declares: promises, weights and states.
 
 use super::parse::{parse_type, parse_value, quoted};
-use super::split_commas;
 use crate::dim::Dim;
 use crate::graph::*;
+use crate::types::split_commas;
 
 pub fn parse_constraint(s: &str) -> Result<Constraint, String> {
     let dim = |t: &str| Dim::parse(t.trim()).map_err(|e| e.to_string());

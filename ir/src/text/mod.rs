@@ -25,7 +25,6 @@ mod tests;
 pub(crate) use parse::parse_op;
 pub use print::{print_node, print_op};
 
-use crate::types::DType;
 use std::fmt;
 
 /// Why a text is no graph, and in which line.
@@ -44,37 +43,3 @@ impl fmt::Display for TextError {
 }
 
 impl std::error::Error for TextError {}
-
-/// Element type and axis texts of `i32[B, 4*D]`; without a type it is f32.
-pub fn split_type(text: &str) -> Option<(DType, Vec<&str>)> {
-    let text = text.trim();
-    let open = text.find('[')?;
-    let dtype = if open == 0 { DType::F32 } else { DType::from_name(text[..open].trim())? };
-    let inner = text[open + 1..].strip_suffix(']')?;
-    Some((dtype, split_commas(inner)))
-}
-
-/// The parts between commas that stand in no bracket or string; a trailing comma is allowed.
-pub(crate) fn split_commas(s: &str) -> Vec<&str> {
-    let (mut parts, mut depth, mut start, mut quoted, mut escaped) = (Vec::new(), 0i32, 0, false, false);
-    for (i, c) in s.char_indices() {
-        match c {
-            _ if escaped => escaped = false,
-            '\\' if quoted => escaped = true,
-            '"' => quoted = !quoted,
-            _ if quoted => {}
-            '(' | '[' => depth += 1,
-            ')' | ']' => depth -= 1,
-            ',' if depth == 0 => {
-                parts.push(s[start..i].trim());
-                start = i + 1;
-            }
-            _ => {}
-        }
-    }
-    let last = s[start..].trim();
-    if !last.is_empty() {
-        parts.push(last);
-    }
-    parts
-}

@@ -1,12 +1,13 @@
 //! Reading, line by line.
 
+use super::TextError;
 use super::declare::{parse_constraint, parse_state, parse_weight};
-use super::{TextError, split_commas, split_type};
 use crate::dim::Dim;
 use crate::graph::*;
 use crate::op::Op;
 use crate::table::{Attr, Call, lookup, make};
 use crate::types::Type;
+use crate::types::{split_commas, split_type};
 
 pub fn parse_type(text: &str) -> Result<Type, String> {
     let (dtype, axes) = split_type(text).ok_or_else(|| format!("`{text}` is no type"))?;
@@ -177,7 +178,7 @@ impl Graph {
     }
 }
 
-/// What stands behind an op: its source text, place and scope, or nothing.
+/// What follows an op: its source text, place and scope, or nothing.
 fn parse_source(rest: &str) -> Result<Source, String> {
     let Some(rest) = rest.strip_prefix("// ") else {
         return match rest {

@@ -56,7 +56,7 @@ fn declarations_that_mean_nothing_are_refused() {
     let plain = |head: &str| format!("{head}\n%0: f32[] = const(f32 = 1.0)\nreturn %0");
     assert_eq!(Graph::parse(&grows("P <= 1")).err(), None);
     for (text, part) in [
-        (grows("P <= 0"), "grows along `P`, which is at most 0: there is no room for a row"),
+        (grows("P <= 0"), "grows along `P`, which is at most 0, so it can hold no rows"),
         (grows("P <= -1"), "dim `P` is at most -1"),
         (grows("P"), "no bounded dim"),
         (plain("network A<H, ,W>"), "`` is no name of a dim"),
@@ -85,7 +85,7 @@ fn declarations_that_mean_nothing_are_refused() {
     }
 }
 
-/// A signal is padded before and behind, and its window has no rows.
+/// A signal is padded before and after, and its window has no rows.
 #[test]
 fn signals_take_two_paddings() {
     let text = |pad: &str, out: &str| {

@@ -22,7 +22,7 @@ use crate::spec::{Binding, Buffer, KernelSpec, params};
 use crate::target::{Precision, Target};
 use std::collections::HashMap;
 use tancho_ir::access::{Access, is_view, resolve_all};
-use tancho_ir::fuse::{Fused, Kernel, Kind};
+use tancho_ir::fuse::{Fused, Group, Kind};
 use tancho_ir::{Dim, Graph, Value};
 use unbound::{Unbound, mem_of};
 
@@ -37,7 +37,7 @@ pub fn lower(fused: &Fused, target: Target, coarsest: &[Format]) -> Result<Sched
         let pack = lower.pack(pack);
         lower.packed.insert(v, pack);
     }
-    for (i, kernel) in fused.kernels.iter().enumerate() {
+    for (i, kernel) in fused.groups.iter().enumerate() {
         lower.kernel = i;
         lower.lower_kernel(kernel)?;
     }
@@ -97,7 +97,7 @@ impl<'a> Lower<'a> {
     fn new(fused: &'a Fused, target: Target, coarsest: &'a [Format]) -> Lower<'a> {
         let graph = &fused.graph;
         let mut stored = vec![false; graph.nodes.len()];
-        fused.kernels.iter().flat_map(|kernel| &kernel.outputs).for_each(|v| stored[v.index()] = true);
+        fused.groups.iter().flat_map(|kernel| &kernel.outputs).for_each(|v| stored[v.index()] = true);
         let views = resolve_all(graph, &|v| stored[v.index()]);
         Lower {
             graph,
@@ -119,7 +119,7 @@ impl<'a> Lower<'a> {
     }
 
     /// Adds the steps of a fused kernel.
-    fn lower_kernel(&mut self, kernel: &Kernel) -> Result<(), CompileError> {
+    fn lower_kernel(&mut self, kernel: &Group) -> Result<(), CompileError> {
         match &kernel.kind {
             Kind::Matmul { matmul, epilogue, rows } => {
                 let group = MatmulGroup { matmul: *matmul, epilogue, rows, outputs: &kernel.outputs };
@@ -148,7 +148,7 @@ impl<'a> Lower<'a> {
         if is_view(&self.graph.node(v).op) && !self.stored(v) {
             return self.view(v);
         }
-        Access::whole(v, &self.graph.room(v))
+        Access::whole(v, &self.graph.stored_shape(v))
             .ok_or_else(|| self.unsupported(v, "its address is too large to write down"))
     }
 
@@ -195,7 +195,7 @@ impl<'a> Lower<'a> {
 
     /// A short name for a step of the kernel at hand.
     fn name(&self, spec: &KernelSpec) -> String {
-        let kernel = &self.fused.kernels[self.kernel];
+        let kernel = &self.fused.groups[self.kernel];
         match spec {
             KernelSpec::Pack(_) => "pack".into(),
             KernelSpec::Winograd(_) => format!("winograd{}", kernel.fused_name(self.graph)),
@@ -205,7 +205,7 @@ impl<'a> Lower<'a> {
 
     /// A stored value whole, its last axis as the row.
     fn whole(&self, v: Value) -> Result<Unbound, CompileError> {
-        let access = Access::whole(v, &self.graph.room(v))
+        let access = Access::whole(v, &self.graph.stored_shape(v))
             .ok_or_else(|| self.unsupported(v, "its size is too large to write down"))?;
         Ok(self.slot(v, access))
     }

@@ -8,7 +8,7 @@ use crate::CompileError;
 use crate::lanes::schedule::schedule;
 use crate::spec::{Binding, Buffer, KernelSpec, RowSpec, RowWindow};
 use tancho_ir::access::{is_view, row_major};
-use tancho_ir::fuse::Kernel;
+use tancho_ir::fuse::Group;
 use tancho_ir::op::Op;
 use tancho_ir::{Dim, Value};
 
@@ -56,7 +56,7 @@ impl RowKernel {
 }
 
 /// A kernel of row work and elementwise ops.
-pub fn lower(lower: &mut Lower<'_>, kernel: &Kernel) -> Result<(), CompileError> {
+pub fn lower(lower: &mut Lower<'_>, kernel: &Group) -> Result<(), CompileError> {
     let mut row = RowKernel::over(&kernel.domain);
     for &v in &kernel.nodes {
         if matches!(lower.graph.node(v).op, Op::Conv2d { .. } | Op::Pool2d { .. }) {
@@ -132,7 +132,7 @@ pub fn concat(lower: &mut Lower<'_>, v: Value) -> Result<(), CompileError> {
 pub fn push(lower: &mut Lower<'_>, v: Value) -> Result<(), CompileError> {
     let node = lower.graph.node(v);
     let (Op::Push { axis }, &[state, rows]) = (&node.op, &node.args[..]) else { return Ok(()) };
-    let strides = row_major(&lower.graph.room(v))
+    let strides = row_major(&lower.graph.stored_shape(v))
         .ok_or_else(|| lower.unsupported(v, "its size is too large to write down"))?;
     copy_part(lower, v, rows, &lower.graph.ty(state).shape[*axis].clone(), &strides[*axis])
 }

@@ -14,12 +14,12 @@ use tancho_ir::{DType, Type};
 
 impl Checker<'_> {
     /// The whole body against the promise of the signature.
-    pub fn network(&mut self, n: &Network, entry: &Entry) -> Option<Vec<Val>> {
+    pub fn network(&mut self, network: &Network, entry: &Entry) -> Option<Vec<Val>> {
         let promised = self.sig.declared.outputs.clone();
         let hint = Hint { types: (!self.sig.broken).then_some(promised.as_slice()), name: None };
         let value = self.block(&entry.body, hint, false);
         let Some(tail) = &entry.body.tail else {
-            if !n.broken_header {
+            if !network.broken_header {
                 let end = entry.body.end.map_or(entry.promise, Place::of);
                 self.fail(end, messages::no_result(&promised));
             }
@@ -57,35 +57,35 @@ impl Checker<'_> {
     }
 
     /// All tensors of a value.
-    pub fn tensors(&mut self, v: Shaped, e: &Expr) -> Option<Vec<Tensor>> {
+    pub fn tensors(&mut self, v: Shaped, expr: &Expr) -> Option<Vec<Tensor>> {
         match v {
             Shaped::Tuple(parts) => {
                 let parts: Vec<Option<Tensor>> =
-                    parts.into_iter().map(|p| self.tensor(p, e, DType::F32)).collect();
+                    parts.into_iter().map(|p| self.tensor(p, expr, DType::F32)).collect();
                 parts.into_iter().collect()
             }
-            v => Some(vec![self.tensor(v, e, DType::F32)?]),
+            v => Some(vec![self.tensor(v, expr, DType::F32)?]),
         }
     }
 
     /// A block in a scope of its own: items, statements, value.
-    pub fn block(&mut self, b: &Block, hint: Hint<'_>, own_scope: bool) -> Option<Shaped> {
+    pub fn block(&mut self, block: &Block, hint: Hint<'_>, own_scope: bool) -> Option<Shaped> {
         if own_scope {
             self.scopes.push(Default::default());
         }
-        self.items(&b.items);
-        for s in &b.stmts {
+        self.items(&block.items);
+        for s in &block.stmts {
             self.stmt(s);
         }
-        let value = b.tail.as_ref().map(|e| self.eval(e, hint));
+        let value = block.tail.as_ref().map(|e| self.eval(e, hint));
         if own_scope {
             self.scopes.pop();
         }
         value
     }
 
-    fn stmt(&mut self, s: &Stmt) {
-        match s {
+    fn stmt(&mut self, stmt: &Stmt) {
+        match stmt {
             Stmt::Let { mutable, names, tuple, ty, value } => {
                 self.let_stmt(*mutable, names, *tuple, ty.as_deref(), value)
             }
@@ -108,7 +108,7 @@ impl Checker<'_> {
             let types: Vec<_> = all.iter().map(|t| self.dims(|d| sig::ty(t, d, None))).collect();
             types.into_iter().collect()
         });
-        // An annotation with an error is one all the same: N12 is not for it.
+        // An annotation with an error still counts as one, so N12 is not reported.
         let types = ty.map(|_| declared.as_deref().unwrap_or_default());
         let mut v = self.eval(value, Hint { types, name: names.first() });
         if ty.is_some() && declared.is_none() {
@@ -171,15 +171,15 @@ impl Checker<'_> {
         self.bind(&text, binding);
     }
 
-    fn named(&mut self, name: &str, mut t: Tensor, mutable: bool, value: &Expr) -> Meaning {
-        self.step(value.place, &value.text, StepKind::Name { of: t.val, name: name.into() });
-        t.name = name.into();
+    fn named(&mut self, name: &str, mut tensor: Tensor, mutable: bool, value: &Expr) -> Meaning {
+        self.step(value.place, &value.text, StepKind::Name { of: tensor.val, name: name.into() });
+        tensor.name = name.into();
         if !mutable {
-            return Meaning::Value(Shaped::Tensor(t));
+            return Meaning::Value(Shaped::Tensor(tensor));
         }
         let out = self.fresh();
-        self.step(value.place, &value.text, StepKind::Slot { out, from: t.val });
-        Meaning::Slot(Tensor { val: out, ..t }, self.loops.len())
+        self.step(value.place, &value.text, StepKind::Slot { out, from: tensor.val });
+        Meaning::Slot(Tensor { val: out, ..tensor }, self.loops.len())
     }
 
     fn assign(&mut self, name: &Ident, value: &Expr) {
@@ -208,11 +208,11 @@ impl Checker<'_> {
     }
 
     /// `residual(x) { body }`: the sum of both, whose shapes must be equal.
-    pub fn residual(&mut self, e: &Expr, stream: &Expr, body: &Block) -> Shaped {
+    pub fn residual(&mut self, expr: &Expr, stream: &Expr, body: &Block) -> Shaped {
         let x = self.eval(stream, Hint::default());
         let x = self.tensor(x, stream, DType::F32);
         let Some(value) = self.block(body, Hint::default(), true) else {
-            self.fail(body.end.map_or(e.place, Place::of), messages::empty_block());
+            self.fail(body.end.map_or(expr.place, Place::of), messages::empty_block());
             return Shaped::Poison;
         };
         let Some(tail) = &body.tail else { return Shaped::Poison };
@@ -226,6 +226,6 @@ impl Checker<'_> {
             self.fail(tail.place, message);
             return Shaped::Poison;
         }
-        self.apply(Op::Binary(Binary::Add), &[(&x, stream.place), (&f, tail.place)], e)
+        self.apply(Op::Binary(Binary::Add), &[(&x, stream.place), (&f, tail.place)], expr)
     }
 }

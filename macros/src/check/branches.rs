@@ -13,7 +13,7 @@ impl Checker<'_> {
     /// Both branches are checked; their types must agree where the condition's equalities hold.
     pub fn branches(
         &mut self,
-        e: &Expr,
+        expr: &Expr,
         conds: &[Cond],
         then: &Block,
         otherwise: &Block,
@@ -29,27 +29,27 @@ impl Checker<'_> {
         }
         self.assumed = self.assume(&tests, true);
         let before = self.changes();
-        let (then_steps, a) = self.branch(e, then, hint);
+        let (then_steps, a) = self.branch(expr, then, hint);
         (self.assumed, self.facts.equal) = (around.clone(), outside);
         let changed = self.rewind(&before);
         self.assumed = self.assume(&tests, false);
-        let (else_steps, b) = self.branch(e, otherwise, hint);
+        let (else_steps, b) = self.branch(expr, otherwise, hint);
         self.assumed = around;
-        self.same_changes(&changed, e.place);
+        self.same_changes(&changed, expr.place);
         let (Some(a), Some(b), Some(tests)) = (a, b, tests.into_iter().collect::<Option<Vec<Test>>>()) else {
             return Shaped::Poison;
         };
         let types = |all: &[Tensor]| all.iter().map(|t| t.ty.clone()).collect::<Vec<_>>();
         let (ta, tb) = (types(&a), types(&b));
         if self.equal_under(&ta, &tests) != self.equal_under(&tb, &tests) {
-            self.fail(e.place, messages::branches(&ta, &tb, &self.facts));
+            self.fail(expr.place, messages::branches(&ta, &tb, &self.facts));
             return Shaped::Poison;
         }
         let outs: Vec<usize> = b.iter().map(|_| self.fresh()).collect();
         let block =
-            |steps, all: &[Tensor]| plan::Block { steps, results: all.iter().map(|t| t.val).collect() };
+            |steps, all: &[Tensor]| plan::Body { steps, results: all.iter().map(|t| t.val).collect() };
         let (then, otherwise) = (block(then_steps, &a), block(else_steps, &b));
-        self.step(e.place, &e.text, StepKind::If { tests, then, otherwise, outs: outs.clone() });
+        self.step(expr.place, &expr.text, StepKind::If { tests, then, otherwise, outs: outs.clone() });
         // The other branch's type is the one without the condition's equalities in it.
         let mut values: Vec<Shaped> = outs
             .into_iter()
@@ -65,10 +65,15 @@ impl Checker<'_> {
         }
     }
 
-    fn branch(&mut self, e: &Expr, b: &Block, hint: Hint<'_>) -> (Vec<plan::Step>, Option<Vec<Tensor>>) {
-        let (mut steps, value) = self.collect(|me| me.block(b, hint, true));
-        let Some((value, tail)) = value.zip(b.tail.as_deref()) else {
-            self.fail(b.end.map_or(e.place, Place::of), messages::empty_block());
+    fn branch(
+        &mut self,
+        expr: &Expr,
+        block: &Block,
+        hint: Hint<'_>,
+    ) -> (Vec<plan::Step>, Option<Vec<Tensor>>) {
+        let (mut steps, value) = self.collect(|me| me.block(block, hint, true));
+        let Some((value, tail)) = value.zip(block.tail.as_deref()) else {
+            self.fail(block.end.map_or(expr.place, Place::of), messages::empty_block());
             return (steps, None);
         };
         let (more, tensors) = self.collect(|me| me.tensors(value, tail));

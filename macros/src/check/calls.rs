@@ -14,7 +14,7 @@ use tancho_ir::op::{Binary, Op};
 use tancho_ir::table::{Attr, Kind, OPS, OpDef, lookup, public_name, usage};
 use tancho_ir::{DType, Dim, Type};
 
-/// Ops of the language that are not built yet.
+/// Ops of the language that are not implemented yet.
 const LATER: &[&str] = &["random_uniform"];
 
 /// A tensor argument before it is evaluated: its parameter, what is given for it, and where.
@@ -29,8 +29,8 @@ enum Slot {
 }
 
 /// By name, or by position: tensors first, then options. `position` counts from 1.
-fn slot(row: &'static OpDef, a: &Arg, position: usize) -> Option<Slot> {
-    if let Some(n) = &a.name {
+fn slot(row: &'static OpDef, arg: &Arg, position: usize) -> Option<Slot> {
+    if let Some(n) = &arg.name {
         let param = row.params.iter().find(|p| n == p.name).map(|p| Slot::Tensor(p.name));
         return param.or_else(|| row.options.iter().position(|o| n == o.name).map(Slot::Option));
     }
@@ -45,7 +45,7 @@ fn slot(row: &'static OpDef, a: &Arg, position: usize) -> Option<Slot> {
     (option < row.options.len()).then_some(Slot::Option(option))
 }
 
-/// A reduction that does not say over what is over everything: `mean(loss)`.
+/// A reduction without `over` is over all axes: `mean(loss)`.
 fn all_axes(row: &OpDef, all: &[Operand], read: &mut Vec<OptionGiven>, place: Place) {
     let reduces = row.options.iter().any(|o| o.name == "over" && o.kind == Kind::Axes)
         && row.options.iter().any(|o| o.name == "keep");
@@ -60,17 +60,17 @@ fn all_axes(row: &OpDef, all: &[Operand], read: &mut Vec<OptionGiven>, place: Pl
 
 impl Checker<'_> {
     /// A call: a local name first, then an op, then a network.
-    pub fn call(&mut self, e: &Expr, callee: &Callee, args: &[Arg], hint: Hint<'_>) -> Shaped {
+    pub fn call(&mut self, expr: &Expr, callee: &Callee, args: &[Arg], hint: Hint<'_>) -> Shaped {
         let name = callee.text.as_str();
         let local = callee.name.is_some().then(|| self.lookup(name)).flatten();
         let refused = match local {
-            Some(Meaning::Net(i)) => return self.call_net(e, i, args, hint),
+            Some(Meaning::Net(i)) => return self.call_net(expr, i, args, hint),
             Some(Meaning::Poison) => None,
             Some(Meaning::Array(_)) => Some(messages::is_an_array(name)),
             Some(_) => Some(messages::not_callable(name)),
             None => match callee.name.as_ref().and_then(|n| self.own_entry(n)) {
-                Some(entry) => return self.call_own(e, callee, entry, args),
-                None => return self.call_op(e, callee, args),
+                Some(entry) => return self.call_own(expr, callee, entry, args),
+                None => return self.call_op(expr, callee, args),
             },
         };
         if let Some(m) = refused {
@@ -80,7 +80,7 @@ impl Checker<'_> {
         Shaped::Poison
     }
 
-    /// Arguments of a call that is not judged: their own errors count.
+    /// Arguments of a call that is not checked: only their own errors are reported.
     fn eval_all(&mut self, args: &[Arg]) {
         for a in args.iter().filter(|a| a.name.is_none()) {
             if !matches!(a.value.kind, ExprKind::List(_)) {
@@ -89,7 +89,7 @@ impl Checker<'_> {
         }
     }
 
-    fn call_op(&mut self, e: &Expr, callee: &Callee, args: &[Arg]) -> Shaped {
+    fn call_op(&mut self, expr: &Expr, callee: &Callee, args: &[Arg]) -> Shaped {
         let name = callee.text.as_str();
         // Of one tensor they are reductions, whichever of a reduction's arguments follow by name.
         let reduces = args.len() == 1
@@ -100,22 +100,22 @@ impl Checker<'_> {
             "max" if reduces => lookup("reduce_max"),
             "min" if reduces => lookup("reduce_min"),
             "embedding" => lookup("gather"),
-            "clamp" => return self.clamp(e, args),
-            "split" => return self.split(e, args),
+            "clamp" => return self.clamp(expr, args),
+            "split" => return self.split(expr, args),
             // A rounded quotient of dims as a scalar.
             "floor" | "ceil" => {
-                return self.poly(e).map_or(Shaped::Poison, |d| Shaped::Number(Number::Dim(d)));
+                return self.poly(expr).map_or(Shaped::Poison, |d| Shaped::Number(Number::Dim(d)));
             }
             _ => OPS.iter().find(|o| o.callable && o.name == name && !name.starts_with("reduce_")),
         };
         if let Some(row) = row {
-            return self.table_op(e, row, args);
+            return self.table_op(expr, row, args);
         }
         if LATER.contains(&name) {
             self.fail(callee.place, messages::not_yet(&format!("`{name}`")));
             return Shaped::Poison;
         }
-        if let Some(v) = self.call_directly(e, callee, args) {
+        if let Some(v) = self.call_directly(expr, callee, args) {
             return v;
         }
         let ops = OPS.iter().filter(|o| o.callable && !o.name.starts_with("reduce_")).map(|o| o.name);
@@ -133,7 +133,7 @@ impl Checker<'_> {
         Shaped::Poison
     }
 
-    fn table_op(&mut self, e: &Expr, row: &'static OpDef, args: &[Arg]) -> Shaped {
+    fn table_op(&mut self, expr: &Expr, row: &'static OpDef, args: &[Arg]) -> Shaped {
         let public = public_name(row.name);
         let (mut tensors, mut options): (Vec<Written<'_>>, Vec<(usize, &Arg)>) = (Vec::new(), Vec::new());
         let (mut position, mut ok) = (0, true);
@@ -172,22 +172,22 @@ impl Checker<'_> {
         }
         let all: Option<Vec<Operand>> = given.into_iter().map(|(n, t, p)| Some((n, t?, p))).collect();
         let (Some(all), true) = (all, ok) else { return Shaped::Poison };
-        self.heads_of_four_axes(row, &all, &mut read, e.place);
-        all_axes(row, &all, &mut read, e.place);
-        self.note_removed(row, &all, &read, e);
-        self.call_row(row, &all, read, e)
+        self.heads_of_four_axes(row, &all, &mut read, expr.place);
+        all_axes(row, &all, &mut read, expr.place);
+        self.note_removed(row, &all, &read, expr);
+        self.call_row(row, &all, read, expr)
     }
 
     /// Whether an argument by position is an axis, which has a name: a dim of an op that works over one.
-    fn is_an_axis(&self, row: &OpDef, a: &Arg) -> bool {
-        let dim = matches!(&a.value.kind, ExprKind::Name(n) if self.is_dim(&n.to_string()));
-        a.name.is_none() && dim && row.options.iter().any(|o| o.name == "over")
+    fn is_an_axis(&self, row: &OpDef, arg: &Arg) -> bool {
+        let dim = matches!(&arg.value.kind, ExprKind::Name(n) if self.is_dim(&n.to_string()));
+        arg.name.is_none() && dim && row.options.iter().any(|o| o.name == "over")
     }
 
     /// An argument that is given twice, or that the op does not have.
-    fn refuse_argument(&self, row: &OpDef, a: &Arg, slot: Option<Slot>) {
+    fn refuse_argument(&self, row: &OpDef, arg: &Arg, slot: Option<Slot>) {
         let public = public_name(row.name);
-        let message = match (slot, &a.name) {
+        let message = match (slot, &arg.name) {
             (Some(Slot::Tensor(p)), _) => messages::given_twice(p),
             (Some(Slot::Option(o)), _) => messages::given_twice(row.options.get(o).map_or("", |o| o.name)),
             (None, None) => messages::too_many_arguments(public, &usage(row.name)),
@@ -197,10 +197,10 @@ impl Checker<'_> {
                 messages::no_such_argument(public, &n.to_string(), &params, &names)
             }
         };
-        self.fail(a.place, message);
+        self.fail(arg.place, message);
     }
 
-    /// `[B, HEADS, S, HD]` says its heads by its shape.
+    /// `[B, HEADS, S, HD]` has its heads in its shape.
     fn heads_of_four_axes(&self, row: &OpDef, all: &[Operand], read: &mut Vec<OptionGiven>, place: Place) {
         if row.name != "attention" || read.iter().any(|o| o.name == "heads") {
             return;
@@ -231,19 +231,19 @@ impl Checker<'_> {
     }
 
     /// Remembers which axes a reduction takes away, for N07.
-    fn note_removed(&mut self, row: &OpDef, args: &[Operand], options: &[OptionGiven], e: &Expr) {
+    fn note_removed(&mut self, row: &OpDef, args: &[Operand], options: &[OptionGiven], expr: &Expr) {
         let reduces = row.options.iter().any(|o| o.name == "keep");
         let kept = options.iter().any(|o| o.name == "keep" && o.attr == Attr::Bool(true));
         let (Some((_, x, _)), true) = (args.first(), reduces && !kept) else { return };
         for o in options {
             let Attr::Axes(axes) = &o.attr else { continue };
-            let gone = axes.iter().filter_map(|a| x.ty.shape.get(*a)).map(|d| (d.clone(), e.text.clone()));
+            let gone = axes.iter().filter_map(|a| x.ty.shape.get(*a)).map(|d| (d.clone(), expr.text.clone()));
             self.removed.extend(gone);
         }
     }
 
     /// `clamp(x, lo, hi)` is `min(max(x, lo), hi)`.
-    fn clamp(&mut self, e: &Expr, args: &[Arg]) -> Shaped {
+    fn clamp(&mut self, expr: &Expr, args: &[Arg]) -> Shaped {
         let by_name = |i: usize, name: &str| {
             let named = args.iter().find(|a| a.name.as_ref().is_some_and(|n| n == name));
             named.or_else(|| args.get(i).filter(|a| a.name.is_none()))
@@ -251,7 +251,7 @@ impl Checker<'_> {
         let (Some(x), Some(lo), Some(hi), 3) =
             (by_name(0, "x"), by_name(1, "lo"), by_name(2, "hi"), args.len())
         else {
-            self.fail(e.place, messages::missing_argument("clamp", "x, lo and hi", "clamp(x, lo, hi)"));
+            self.fail(expr.place, messages::missing_argument("clamp", "x, lo and hi", "clamp(x, lo, hi)"));
             return Shaped::Poison;
         };
         let v = self.eval(&x.value, Hint::default());
@@ -262,14 +262,14 @@ impl Checker<'_> {
         let (low, high) = (self.tensor(lo_value, &lo.value, dtype), self.tensor(hi_value, &hi.value, dtype));
         let (Some(t), Some(low), Some(high)) = (t, low, high) else { return Shaped::Poison };
         let larger = Op::Binary(Binary::Max);
-        let Shaped::Tensor(m) = self.apply(larger, &[(&t, x.place), (&low, lo.place)], e) else {
+        let Shaped::Tensor(m) = self.apply(larger, &[(&t, x.place), (&low, lo.place)], expr) else {
             return Shaped::Poison;
         };
-        self.apply(Op::Binary(Binary::Min), &[(&m, x.place), (&high, hi.place)], e)
+        self.apply(Op::Binary(Binary::Min), &[(&m, x.place), (&high, hi.place)], expr)
     }
 
     /// `split(x, axis = D, parts = 3)`
-    fn split(&mut self, e: &Expr, args: &[Arg]) -> Shaped {
+    fn split(&mut self, expr: &Expr, args: &[Arg]) -> Shaped {
         const NAMES: [&str; 3] = ["x", "axis", "parts"];
         const USAGE: &str = "split(x, axis = D, parts = 2)";
         let mut slots: [Option<&Arg>; 3] = [None; 3];
@@ -283,7 +283,7 @@ impl Checker<'_> {
         }
         let [Some(x), Some(axis), Some(parts)] = slots else {
             let missing = NAMES.iter().zip(slots).find(|(_, s)| s.is_none()).map_or("x", |(n, _)| n);
-            return self.refuse(e.place, messages::missing_argument("split", missing, USAGE));
+            return self.refuse(expr.place, messages::missing_argument("split", missing, USAGE));
         };
         let ExprKind::Number(_, Some(n @ 1..=4096)) = parts.value.kind else {
             return self.refuse(parts.place, messages::split_parts());
@@ -294,7 +294,7 @@ impl Checker<'_> {
         let Some(len) = t.ty.shape.get(at).cloned() else { return Shaped::Poison };
         let part = match len.exact_div(&Dim::constant(n)) {
             Ok(d) if self.facts.divides(&len, &Dim::constant(n)) => d,
-            _ => return self.refuse(e.place, messages::split_uneven(&t.name, n, &len, &self.facts)),
+            _ => return self.refuse(expr.place, messages::split_uneven(&t.name, n, &len, &self.facts)),
         };
         let mut shape = t.ty.shape.clone();
         if let Some(d) = shape.get_mut(at) {
@@ -303,11 +303,11 @@ impl Checker<'_> {
         let parts = usize::try_from(n).unwrap_or(0);
         let outs: Vec<usize> = (0..parts).map(|_| self.fresh()).collect();
         let kind = StepKind::Split { outs: outs.clone(), from: t.val, axis: emitted_axis(&t, at), parts };
-        self.step(e.place, &e.text, kind);
+        self.step(expr.place, &expr.text, kind);
         let ty = Type::new(t.ty.dtype, shape);
         Shaped::Tuple(
             outs.into_iter()
-                .map(|val| Shaped::Tensor(Tensor { ty: ty.clone(), val, name: e.text.clone() }))
+                .map(|val| Shaped::Tensor(Tensor { ty: ty.clone(), val, name: expr.text.clone() }))
                 .collect(),
         )
     }

@@ -7,7 +7,7 @@ use super::sig;
 use crate::ast::{Entry, Expr, Network};
 use crate::errors::{Errors, Message, Place};
 use crate::messages;
-use crate::plan::{Block, Given, ItemDoc, Sig, Step, StepKind, Val};
+use crate::plan::{Body, Given, ItemDoc, Sig, Step, StepKind, Val};
 use std::collections::BTreeMap;
 use tancho_ir::bind::DimDecl;
 use tancho_ir::builder::{OptionValue, scalar_for};
@@ -18,7 +18,7 @@ use tancho_ir::{DType, Dim, Facts, Type};
 /// What the check of one entry point gives.
 pub struct Outcome {
     /// Its steps; nothing if it has an error.
-    pub block: Option<Block>,
+    pub block: Option<Body>,
     /// Its items, and whether it uses them.
     pub declared: Vec<Declared>,
     /// Its weights and nets, for docs.
@@ -58,7 +58,7 @@ pub struct Checker<'a> {
 pub fn body(
     program: &Program<'_>,
     me: (usize, usize),
-    n: &Network,
+    network: &Network,
     entry: &Entry,
     errors: &Errors,
 ) -> Option<Outcome> {
@@ -93,16 +93,16 @@ pub fn body(
         // The types of a broken header are guesses.
         checker.bind(name, if sig.broken { Meaning::Poison } else { Meaning::Value(Shaped::Tensor(t)) });
     }
-    checker.items(&n.items);
-    let results = checker.network(n, entry);
+    checker.items(&network.items);
+    let results = checker.network(network, entry);
     // What did not parse may be the push of a state.
-    let judged = !sig.broken && !n.broken_body;
+    let judged = !sig.broken && !network.broken_body;
     if errors.count() == before && judged {
         checker.settle_states();
     }
     let whole = errors.count() == before && judged;
     let steps = std::mem::take(&mut checker.steps);
-    let block = whole.then_some(()).and(results).map(|results| Block { steps, results });
+    let block = whole.then_some(()).and(results).map(|results| Body { steps, results });
     if let Some(block) = &block {
         checker.settle_training(entry, block);
     }
@@ -186,50 +186,52 @@ impl Checker<'_> {
     }
 
     /// The polynomial of an expression.
-    pub fn poly(&self, e: &Expr) -> Option<Dim> {
-        self.dims(|d| d.poly(e))
+    pub fn poly(&self, expr: &Expr) -> Option<Dim> {
+        self.dims(|d| d.poly(expr))
     }
 
     /// One tensor of a value: a number becomes a constant of that element type.
-    pub fn tensor(&mut self, v: Shaped, e: &Expr, dtype: DType) -> Option<Tensor> {
+    pub fn tensor(&mut self, v: Shaped, expr: &Expr, dtype: DType) -> Option<Tensor> {
         match v {
             Shaped::Poison => None,
             Shaped::Tensor(t) => Some(t),
-            Shaped::Number(n) => self.constant(&n, e, dtype),
+            Shaped::Number(n) => self.constant(&n, expr, dtype),
             Shaped::Tuple(parts) => {
-                self.fail(e.place, messages::tuple_as_tensor(&e.text, parts.len()));
+                self.fail(expr.place, messages::tuple_as_tensor(&expr.text, parts.len()));
                 None
             }
         }
     }
 
-    fn constant(&mut self, n: &Number, e: &Expr, dtype: DType) -> Option<Tensor> {
+    fn constant(&mut self, n: &Number, expr: &Expr, dtype: DType) -> Option<Tensor> {
         let (value, given) = match n {
             Number::Dim(d) => {
-                let Shaped::Tensor(scalar) = self.apply(Op::DimValue(d.clone()), &[], e) else { return None };
+                let Shaped::Tensor(scalar) = self.apply(Op::DimValue(d.clone()), &[], expr) else {
+                    return None;
+                };
                 let cast = dtype == DType::I32;
-                return if cast { self.cast(scalar, e, dtype) } else { Some(scalar) };
+                return if cast { self.cast(scalar, expr, dtype) } else { Some(scalar) };
             }
             Number::Literal(v) => (*v, Given::Value(*v)),
             Number::Of(name, v) => (*v, Given::Of(name.clone())),
         };
         let natural = if matches!(value, OptionValue::Bool(_)) { DType::Bool } else { dtype };
         let Some(scalar) = scalar_for(natural, value) else {
-            self.fail(e.place, messages::scalar_type(&e.text, natural.name()));
+            self.fail(expr.place, messages::scalar_type(&expr.text, natural.name()));
             return None;
         };
         if let Err(error) = infer(&Op::Const(scalar), &[], &self.facts) {
-            self.fail(e.place, messages::shape(&error));
+            self.fail(expr.place, messages::shape(&error));
             return None;
         }
         let out = self.fresh();
-        self.step(e.place, &e.text, StepKind::Constant { out, dtype: natural, value: given });
-        Some(Tensor { ty: Type::new(natural, Vec::new()), val: out, name: e.text.clone() })
+        self.step(expr.place, &expr.text, StepKind::Constant { out, dtype: natural, value: given });
+        Some(Tensor { ty: Type::new(natural, Vec::new()), val: out, name: expr.text.clone() })
     }
 
-    fn cast(&mut self, t: Tensor, e: &Expr, dtype: DType) -> Option<Tensor> {
-        match self.apply(Op::Cast(dtype), &[(&t, e.place)], e) {
-            Shaped::Tensor(out) => Some(Tensor { name: t.name, ..out }),
+    fn cast(&mut self, tensor: Tensor, expr: &Expr, dtype: DType) -> Option<Tensor> {
+        match self.apply(Op::Cast(dtype), &[(&tensor, expr.place)], expr) {
+            Shaped::Tensor(out) => Some(Tensor { name: tensor.name, ..out }),
             _ => None,
         }
     }

@@ -9,7 +9,7 @@ use tancho_ir::bind::DimKind;
 
 /// Gives every static dim its number by default, where it has one, and reports defaults that depend on each
 /// other.
-pub fn settle(n: &Network, sig: &mut Sig, errors: &Errors) {
+pub fn settle(network: &Network, sig: &mut Sig, errors: &Errors) {
     let at: BTreeMap<&str, usize> =
         sig.declared.dims.iter().enumerate().map(|(i, d)| (d.name.as_str(), i)).collect();
     let needs: Vec<Vec<usize>> = sig
@@ -22,8 +22,8 @@ pub fn settle(n: &Network, sig: &mut Sig, errors: &Errors) {
         })
         .collect();
     let order = sorted(&needs);
-    cycles(n, sig, &needs, &order, errors);
-    values(n, sig, &order, errors);
+    cycles(network, sig, &needs, &order, errors);
+    values(network, sig, &order, errors);
 }
 
 /// The dims so that each comes after what it needs; those of a cycle, and what needs them, are left out.
@@ -50,7 +50,7 @@ fn sorted(needs: &[Vec<usize>]) -> Vec<usize> {
 }
 
 /// One error a cycle, at the dim of it that is declared first.
-fn cycles(n: &Network, sig: &Sig, needs: &[Vec<usize>], order: &[usize], errors: &Errors) {
+fn cycles(network: &Network, sig: &Sig, needs: &[Vec<usize>], order: &[usize], errors: &Errors) {
     let mut good = vec![false; needs.len()];
     order.iter().for_each(|&i| good[i] = true);
     let mut seen = good.clone();
@@ -71,17 +71,17 @@ fn cycles(n: &Network, sig: &Sig, needs: &[Vec<usize>], order: &[usize], errors:
         let first = cycle.iter().enumerate().min_by_key(|(_, i)| **i).map_or(0, |(k, _)| k);
         cycle.rotate_left(first);
         let names: Vec<String> = cycle.iter().map(|&i| sig.declared.dims[i].name.clone()).collect();
-        if let Some(d) = n.dims.get(cycle[0]) {
+        if let Some(d) = network.dims.get(cycle[0]) {
             errors.push(Place::of(d.name.span()), messages::dim_cycle(&names));
         }
     }
 }
 
 /// Numbers of the defaults that have one.
-fn values(n: &Network, sig: &mut Sig, order: &[usize], errors: &Errors) {
+fn values(network: &Network, sig: &mut Sig, order: &[usize], errors: &Errors) {
     let known = &mut sig.numbers;
     for &i in order {
-        let (Some(info), Some(decl)) = (sig.declared.dims.get_mut(i), n.dims.get(i)) else { continue };
+        let (Some(info), Some(decl)) = (sig.declared.dims.get_mut(i), network.dims.get(i)) else { continue };
         let DimKind::Static(p) = &info.kind else { continue };
         if !p.syms().iter().all(|s| known.contains_key(s)) {
             continue;

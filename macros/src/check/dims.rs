@@ -10,7 +10,7 @@ use tancho_ir::{Dim, DimError, Facts};
 pub struct Dims<'a> {
     /// The dims of the network.
     pub known: &'a [DimDecl],
-    /// Licences for exact division, default numbers.
+    /// Exact divisions that are allowed, and default numbers.
     pub facts: &'a Facts,
     /// Where errors go.
     pub errors: &'a Errors,
@@ -21,27 +21,27 @@ pub struct Dims<'a> {
 impl Dims<'_> {
     /// The polynomial, or nothing after reporting what is wrong with it. What is promised to be equal is
     /// written alike.
-    pub fn poly(&self, e: &Expr) -> Option<Dim> {
-        let d = self.as_written(e)?;
-        self.checked(e, self.facts.reduce(&d))
+    pub fn poly(&self, expr: &Expr) -> Option<Dim> {
+        let d = self.as_written(expr)?;
+        self.checked(expr, self.facts.reduce(&d))
     }
 
-    fn checked(&self, e: &Expr, d: Result<Dim, DimError>) -> Option<Dim> {
+    fn checked(&self, expr: &Expr, d: Result<Dim, DimError>) -> Option<Dim> {
         match d {
             Ok(d) => Some(d),
             Err(err) => {
-                self.errors.push(e.place, messages::dim_error(&e.text, &err));
+                self.errors.push(expr.place, messages::dim_error(&expr.text, &err));
                 None
             }
         }
     }
 
-    fn as_written(&self, e: &Expr) -> Option<Dim> {
-        let checked = |d| self.checked(e, d);
-        match &e.kind {
+    fn as_written(&self, expr: &Expr) -> Option<Dim> {
+        let checked = |d| self.checked(expr, d);
+        match &expr.kind {
             ExprKind::Poison => None,
             ExprKind::Number(_, Some(n)) => Some(Dim::constant(*n)),
-            ExprKind::Name(name) => self.named(&name.to_string(), e),
+            ExprKind::Name(name) => self.named(&name.to_string(), expr),
             ExprKind::Neg(x) => checked(self.as_written(x)?.times(&Dim::constant(-1))),
             ExprKind::Binary(op, a, b) => {
                 let (x, y) = (self.as_written(a), self.as_written(b));
@@ -50,30 +50,30 @@ impl Dims<'_> {
                     BinOp::Add => checked(x.plus(&y)),
                     BinOp::Sub => checked(x.minus(&y)),
                     BinOp::Mul => checked(x.times(&y)),
-                    BinOp::Div => self.exact(e, &x, &y),
+                    BinOp::Div => self.exact(expr, &x, &y),
                     BinOp::Matmul => {
-                        self.errors.push(e.place, messages::not_a_poly(&e.text));
+                        self.errors.push(expr.place, messages::not_a_poly(&expr.text));
                         None
                     }
                 }
             }
             ExprKind::Call(callee, args) if matches!(callee.text.as_str(), "floor" | "ceil") => {
-                let [arg] = args.as_slice() else { return self.no_poly(e) };
-                let ExprKind::Binary(BinOp::Div, p, c) = &arg.value.kind else { return self.no_poly(e) };
+                let [arg] = args.as_slice() else { return self.no_poly(expr) };
+                let ExprKind::Binary(BinOp::Div, p, c) = &arg.value.kind else { return self.no_poly(expr) };
                 let (p, c) = (self.as_written(p), self.as_written(c));
                 let (p, c) = (p?, c?);
                 checked(if callee.text == "floor" { p.floor_div(&c) } else { p.ceil_div(&c) })
             }
-            _ => self.no_poly(e),
+            _ => self.no_poly(expr),
         }
     }
 
-    fn no_poly(&self, e: &Expr) -> Option<Dim> {
-        self.errors.push(e.place, messages::not_a_poly(&e.text));
+    fn no_poly(&self, expr: &Expr) -> Option<Dim> {
+        self.errors.push(expr.place, messages::not_a_poly(&expr.text));
         None
     }
 
-    fn named(&self, name: &str, e: &Expr) -> Option<Dim> {
+    fn named(&self, name: &str, expr: &Expr) -> Option<Dim> {
         if self.known.iter().any(|d| d.name == name) {
             return Some(Dim::sym(name));
         }
@@ -81,20 +81,20 @@ impl Dims<'_> {
             Some(what) => messages::not_a_dim(name, what),
             None => messages::unknown_dim(name, self.known.iter().map(|d| d.name.as_str())),
         };
-        self.errors.push(e.place, message);
+        self.errors.push(expr.place, message);
         None
     }
 
-    /// `p / c`, licensed by its form or by a `where` clause.
-    fn exact(&self, e: &Expr, p: &Dim, c: &Dim) -> Option<Dim> {
+    /// `p / c`, allowed by its form or by a `where` clause.
+    fn exact(&self, expr: &Expr, p: &Dim, c: &Dim) -> Option<Dim> {
         match p.exact_div(c) {
             Ok(d) if self.facts.divides(p, c) => Some(d),
             Ok(_) => {
-                self.errors.push(e.place, messages::no_licence(p, c, self.facts));
+                self.errors.push(expr.place, messages::no_licence(p, c, self.facts));
                 None
             }
             Err(err) => {
-                self.errors.push(e.place, messages::dim_error(&e.text, &err));
+                self.errors.push(expr.place, messages::dim_error(&expr.text, &err));
                 None
             }
         }
@@ -108,8 +108,8 @@ impl Dims<'_> {
 }
 
 /// Whether a polynomial is a mere number or name: what an index or option may be without more.
-pub fn looks_like_poly(e: &Expr) -> bool {
-    match &e.kind {
+pub fn looks_like_poly(expr: &Expr) -> bool {
+    match &expr.kind {
         ExprKind::Poison | ExprKind::Number(_, Some(_)) | ExprKind::Name(_) => true,
         ExprKind::Neg(x) => looks_like_poly(x),
         ExprKind::Binary(op, a, b) => *op != BinOp::Matmul && looks_like_poly(a) && looks_like_poly(b),

@@ -15,33 +15,33 @@ use tancho_ir::{DType, Dim};
 
 impl Checker<'_> {
     /// The value of an expression; its steps are added.
-    pub fn eval(&mut self, e: &Expr, hint: Hint<'_>) -> Shaped {
-        match &e.kind {
+    pub fn eval(&mut self, expr: &Expr, hint: Hint<'_>) -> Shaped {
+        match &expr.kind {
             ExprKind::Poison => Shaped::Poison,
-            ExprKind::Name(name) => self.name(&name.to_string(), e),
+            ExprKind::Name(name) => self.name(&name.to_string(), expr),
             ExprKind::Number(_, Some(i)) => Shaped::Number(Number::Literal(OptionValue::Int(*i))),
             ExprKind::Number(x, None) => Shaped::Number(Number::Literal(OptionValue::Float(*x))),
             ExprKind::Bool(b) => Shaped::Number(Number::Literal(OptionValue::Bool(*b))),
-            ExprKind::Neg(x) => self.neg(e, x),
-            ExprKind::Binary(op, a, b) => self.binary(e, *op, a, b),
-            ExprKind::Transpose(x) => self.transpose(e, x),
-            ExprKind::Method(x, name, args) => self.method(e, x, name, args),
-            ExprKind::Index(x, list) => self.index(e, x, list),
-            ExprKind::Call(callee, args) => self.call(e, callee, args, hint),
-            ExprKind::Residual(x, body) => self.residual(e, x, body),
-            ExprKind::If(conds, then, otherwise) => self.branches(e, conds, then, otherwise, hint),
-            ExprKind::Rearrange(x, left, right, sizes) => self.rearrange(e, x, left, right, sizes),
+            ExprKind::Neg(x) => self.neg(expr, x),
+            ExprKind::Binary(op, a, b) => self.binary(expr, *op, a, b),
+            ExprKind::Transpose(x) => self.transpose(expr, x),
+            ExprKind::Method(x, name, args) => self.method(expr, x, name, args),
+            ExprKind::Index(x, list) => self.index(expr, x, list),
+            ExprKind::Call(callee, args) => self.call(expr, callee, args, hint),
+            ExprKind::Residual(x, body) => self.residual(expr, x, body),
+            ExprKind::If(conds, then, otherwise) => self.branches(expr, conds, then, otherwise, hint),
+            ExprKind::Rearrange(x, left, right, sizes) => self.rearrange(expr, x, left, right, sizes),
             ExprKind::Tuple(parts) => {
                 Shaped::Tuple(parts.iter().map(|p| self.eval(p, Hint::default())).collect())
             }
             ExprKind::List(_) | ExprKind::Leading => {
-                self.fail(e.place, messages::list_as_value(&e.text));
+                self.fail(expr.place, messages::list_as_value(&expr.text));
                 Shaped::Poison
             }
         }
     }
 
-    fn name(&mut self, name: &str, e: &Expr) -> Shaped {
+    fn name(&mut self, name: &str, expr: &Expr) -> Shaped {
         let message = match self.lookup(name) {
             Some(Meaning::Poison) => return Shaped::Poison,
             Some(Meaning::Value(v)) => return self.alike(v),
@@ -50,7 +50,7 @@ impl Checker<'_> {
                 Some(s) => {
                     let t = s.tensor.clone();
                     let out = self.fresh();
-                    self.step(e.place, &e.text, StepKind::Read { out, from: t.val });
+                    self.step(expr.place, &expr.text, StepKind::Read { out, from: t.val });
                     return self.alike(Shaped::Tensor(Tensor { val: out, ..t }));
                 }
                 None => return Shaped::Poison,
@@ -58,7 +58,7 @@ impl Checker<'_> {
             Some(Meaning::Slot(t, _)) => {
                 // A later assignment must not change what this use has seen.
                 let out = self.fresh();
-                self.step(e.place, &e.text, StepKind::Read { out, from: t.val });
+                self.step(expr.place, &expr.text, StepKind::Read { out, from: t.val });
                 return self.alike(Shaped::Tensor(Tensor { val: out, ..t }));
             }
             Some(Meaning::Net(_)) => messages::is_a_net(name),
@@ -77,7 +77,7 @@ impl Checker<'_> {
                 }
             }
         };
-        self.fail(e.place, message);
+        self.fail(expr.place, message);
         Shaped::Poison
     }
 
@@ -98,14 +98,14 @@ impl Checker<'_> {
     }
 
     /// `keys.push(v)` of a state, or `classifier.encode(x)` of a net.
-    fn method(&mut self, e: &Expr, x: &Expr, name: &Ident, args: &[Arg]) -> Shaped {
+    fn method(&mut self, expr: &Expr, x: &Expr, name: &Ident, args: &[Arg]) -> Shaped {
         let binding = match &x.kind {
             ExprKind::Name(n) => self.lookup(&n.to_string()),
             _ => None,
         };
         match binding {
-            Some(Meaning::State(i)) if name == "push" => self.push(e, i, args),
-            Some(Meaning::Net(i)) => self.call_entry_of(e, i, name, args),
+            Some(Meaning::State(i)) if name == "push" => self.push(expr, i, args),
+            Some(Meaning::Net(i)) => self.call_entry_of(expr, i, name, args),
             _ => {
                 let v = self.eval(x, Hint::default());
                 if !matches!(v, Shaped::Poison) {
@@ -129,23 +129,23 @@ impl Checker<'_> {
         messages::unknown_value(name, values.chain(dims).chain(options))
     }
 
-    fn neg(&mut self, e: &Expr, x: &Expr) -> Shaped {
+    fn neg(&mut self, expr: &Expr, x: &Expr) -> Shaped {
         let v = self.eval(x, Hint::default());
         if let Shaped::Number(Number::Literal(n)) = v {
             return match n {
                 OptionValue::Int(i) => Shaped::Number(Number::Literal(OptionValue::Int(i.saturating_neg()))),
                 OptionValue::Float(f) => Shaped::Number(Number::Literal(OptionValue::Float(-f))),
                 OptionValue::Bool(_) => {
-                    self.fail(e.place, messages::scalar_type(&e.text, "negative"));
+                    self.fail(expr.place, messages::scalar_type(&expr.text, "negative"));
                     Shaped::Poison
                 }
             };
         }
         let Some(t) = self.tensor(v, x, DType::F32) else { return Shaped::Poison };
-        self.apply(Op::Unary(Unary::Neg), &[(&t, x.place)], e)
+        self.apply(Op::Unary(Unary::Neg), &[(&t, x.place)], expr)
     }
 
-    fn binary(&mut self, e: &Expr, op: BinOp, a: &Expr, b: &Expr) -> Shaped {
+    fn binary(&mut self, expr: &Expr, op: BinOp, a: &Expr, b: &Expr) -> Shaped {
         let (x, y) = (self.eval(a, Hint::default()), self.eval(b, Hint::default()));
         let dtype = |v: &Shaped| if let Shaped::Tensor(t) = v { Some(t.ty.dtype) } else { None };
         let common = dtype(&x).or(dtype(&y)).unwrap_or(DType::F32);
@@ -154,58 +154,58 @@ impl Checker<'_> {
         };
         let sides = [(&x, a.place), (&y, b.place)];
         match op {
-            BinOp::Matmul => self.matmul(e, (&x, a), (&y, b)),
-            BinOp::Add => self.add(e, (&x, a), (&y, b)),
-            BinOp::Sub => self.apply(Op::Binary(Binary::Sub), &sides, e),
+            BinOp::Matmul => self.matmul(expr, (&x, a), (&y, b)),
+            BinOp::Add => self.add(expr, (&x, a), (&y, b)),
+            BinOp::Sub => self.apply(Op::Binary(Binary::Sub), &sides, expr),
             BinOp::Mul => {
                 let help = gain_of_norm(a, &x, b, &y).or_else(|| gain_of_norm(b, &y, a, &x));
-                self.apply_with_help(Op::Binary(Binary::Mul), &sides, e, help)
+                self.apply_with_help(Op::Binary(Binary::Mul), &sides, expr, help)
             }
-            BinOp::Div => self.apply(Op::Binary(Binary::Div), &sides, e),
+            BinOp::Div => self.apply(Op::Binary(Binary::Div), &sides, expr),
         }
     }
 
-    /// N01: a sum whose one side is made from the other is a residual, and its repair is said as one.
-    fn add(&mut self, e: &Expr, (x, a): (&Tensor, &Expr), (y, b): (&Tensor, &Expr)) -> Shaped {
+    /// N01: a sum whose one side is made from the other is a residual, and its repair is worded as one.
+    fn add(&mut self, expr: &Expr, (x, a): (&Tensor, &Expr), (y, b): (&Tensor, &Expr)) -> Shaped {
         let stream = match (&a.kind, &b.kind) {
             (ExprKind::Name(n), _) if mentions(&b.text, &n.to_string()) => Some(x),
             (_, ExprKind::Name(n)) if mentions(&a.text, &n.to_string()) => Some(y),
             _ => None,
         };
         let help = stream.filter(|_| x.ty.rank() == y.ty.rank()).map(|s| messages::residual_help(&s.ty));
-        self.apply_with_help(Op::Binary(Binary::Add), &[(x, a.place), (y, b.place)], e, help)
+        self.apply_with_help(Op::Binary(Binary::Add), &[(x, a.place), (y, b.place)], expr, help)
     }
 
-    fn matmul(&mut self, e: &Expr, (x, a): (&Tensor, &Expr), (y, b): (&Tensor, &Expr)) -> Shaped {
+    fn matmul(&mut self, expr: &Expr, (x, a): (&Tensor, &Expr), (y, b): (&Tensor, &Expr)) -> Shaped {
         let column = x.ty.rank() == 2
             && y.ty.rank() == 1
             && x.ty.shape.last() == y.ty.shape.first()
             && !is_open(&y.ty)
             && !is_open(&x.ty);
         if !column {
-            return self.apply(Op::Matmul, &[(x, a.place), (y, b.place)], e);
+            return self.apply(Op::Matmul, &[(x, a.place), (y, b.place)], expr);
         }
         // `w @ x` of one vector: the vector stands as a column, and the result loses the axis again.
         let mut to_column = y.ty.shape.clone();
         to_column.push(Dim::constant(1));
         let rows: Vec<Dim> = x.ty.shape.iter().take(1).cloned().collect();
-        let Some(y) = self.reshape(y, to_column, b.place, e) else { return Shaped::Poison };
-        let Shaped::Tensor(product) = self.apply(Op::Matmul, &[(x, a.place), (&y, b.place)], e) else {
+        let Some(y) = self.reshape(y, to_column, b.place, expr) else { return Shaped::Poison };
+        let Shaped::Tensor(product) = self.apply(Op::Matmul, &[(x, a.place), (&y, b.place)], expr) else {
             return Shaped::Poison;
         };
-        self.reshape(&product, rows, e.place, e).map_or(Shaped::Poison, Shaped::Tensor)
+        self.reshape(&product, rows, expr.place, expr).map_or(Shaped::Poison, Shaped::Tensor)
     }
 
-    fn transpose(&mut self, e: &Expr, x: &Expr) -> Shaped {
+    fn transpose(&mut self, expr: &Expr, x: &Expr) -> Shaped {
         let v = self.eval(x, Hint::default());
         let Some(t) = self.tensor(v, x, DType::F32) else { return Shaped::Poison };
         let rank = t.ty.rank();
         if rank < 2 + usize::from(is_open(&t.ty)) {
-            self.fail(e.place, messages::not_a_matrix(&t.name, &t.ty, &self.facts));
+            self.fail(expr.place, messages::not_a_matrix(&t.name, &t.ty, &self.facts));
             return Shaped::Poison;
         }
         let axes = (0..rank - 2).chain([rank - 1, rank - 2]).collect();
-        self.apply(Op::Transpose(axes), &[(&t, x.place)], e)
+        self.apply(Op::Transpose(axes), &[(&t, x.place)], expr)
     }
 }
 

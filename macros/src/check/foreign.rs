@@ -53,7 +53,7 @@ impl Checker<'_> {
     }
 
     /// N12: the result's shape of a foreign network is what the user says it is.
-    pub fn call_foreign(&mut self, e: &Expr, used: &NetUse, args: &[Arg], hint: Hint<'_>) -> Shaped {
+    pub fn call_foreign(&mut self, expr: &Expr, used: &NetUse, args: &[Arg], hint: Hint<'_>) -> Shaped {
         let mut inputs: Vec<(String, Tensor, Place)> = Vec::new();
         let mut ok = true;
         for a in args {
@@ -70,11 +70,11 @@ impl Checker<'_> {
         }
         let Some(types) = hint.types else {
             if ok {
-                let place = hint.name.map_or(e.place, |n| Place::of(n.span()));
-                let what = hint.name.map_or(e.text.clone(), ToString::to_string);
+                let place = hint.name.map_or(expr.place, |n| Place::of(n.span()));
+                let what = hint.name.map_or(expr.text.clone(), ToString::to_string);
                 let example = inputs.first().map(|(_, t, _)| {
                     let name = hint.name.map_or("h".to_string(), ToString::to_string);
-                    format!("let {name}: {} = {};", show_type(&t.ty, &Default::default()), e.text)
+                    format!("let {name}: {} = {};", show_type(&t.ty, &Default::default()), expr.text)
                 });
                 self.fail(place, messages::foreign_unannotated(&what, &used.text, example.as_deref()));
             }
@@ -85,13 +85,19 @@ impl Checker<'_> {
         }
         let (id, path, types) = (used.plan.id, used.path.clone(), types.to_vec());
         let vals = inputs.iter().map(|(_, t, _)| t.val).collect();
-        let foreign = Some((self.foreign_call(e, used, inputs, &types, hint), types.clone()));
-        self.results(e, types, |outs| StepKind::Call { outs, path, home: Home::Net(id), args: vals, foreign })
+        let foreign = Some((self.foreign_call(expr, used, inputs, &types, hint), types.clone()));
+        self.results(expr, types, |outs| StepKind::Call {
+            outs,
+            path,
+            home: Home::Net(id),
+            args: vals,
+            foreign,
+        })
     }
 
     fn foreign_call(
         &self,
-        e: &Expr,
+        expr: &Expr,
         used: &NetUse,
         inputs: Vec<(String, Tensor, Place)>,
         types: &[Type],
@@ -102,14 +108,14 @@ impl Checker<'_> {
             let at = samples.iter().map(|s| s.axes(ty)).collect();
             Sampled { input, name, ty: show_type(ty, &self.facts), at, place }
         };
-        let promise = hint.name.map_or(e.place, |n| Place::of(n.span()));
+        let promise = hint.name.map_or(expr.place, |n| Place::of(n.span()));
         let name = hint.name.filter(|_| types.len() == 1).map(ToString::to_string).unwrap_or_default();
         ForeignCall {
             dims: used.plan.dims.iter().map(|(_, d)| samples.iter().map(|s| s.dim(d)).collect()).collect(),
             args: inputs.into_iter().map(|(input, t, place)| sampled(input, t.name, &t.ty, place)).collect(),
             results: types.iter().map(|ty| sampled(String::new(), name.clone(), ty, promise)).collect(),
             promise,
-            call: e.place,
+            call: expr.place,
         }
     }
 }

@@ -3,43 +3,33 @@
 use super::checker::Checker;
 use crate::errors::Place;
 use crate::messages;
-use crate::plan::{Block, Home, Step, StepKind, Val};
+use crate::plan::{Body, Home, Step, StepKind, Val};
 use std::collections::{BTreeMap, BTreeSet};
-use tancho_ir::DType;
-use tancho_ir::op::{Binary, Op, Unary};
+use tancho_ir::op::Op;
 use tancho_ir::table::{name_of, present_params};
-
-/// Whether the result of an op does not change with small changes of what it is given.
-fn is_flat(op: &Op) -> bool {
-    match op {
-        Op::Argmax { .. } | Op::Unary(Unary::Not) | Op::Cast(DType::I32 | DType::Bool) => true,
-        Op::Binary(b) => b.is_comparison() || matches!(b, Binary::And | Binary::Or),
-        _ => false,
-    }
-}
 
 /// What a value is made of.
 #[derive(Default)]
 struct Flow {
-    /// Values and where the ops that made them stand, by the value they made.
+    /// The values that each value is made of.
     made: BTreeMap<Val, Vec<Val>>,
     /// Ops without a gradient: their name, source text and place.
     flat: BTreeMap<Val, (String, String, Place)>,
     /// Values that learn: weights, and results of networks.
     learned: BTreeSet<Val>,
-    /// Values behind which nothing learns, on purpose.
+    /// Values before which nothing learns, on purpose.
     stopped: BTreeSet<Val>,
 }
 
 impl Checker<'_> {
     /// Reports the ops that keep a loss from reaching the weights it is made of.
-    pub fn gradient(&self, block: &Block, loss: Val, place: Place) {
+    pub fn gradient(&self, block: &Body, loss: Val, place: Place) {
         let mut flow = Flow::default();
         flow.block(block);
-        let before = flow.behind(loss);
+        let before = flow.made_of(loss);
         for v in &before {
             let Some((op, text, at)) = flow.flat.get(v) else { continue };
-            if flow.behind(*v).iter().any(|b| flow.learned.contains(b)) {
+            if flow.made_of(*v).iter().any(|b| flow.learned.contains(b)) {
                 self.fail(*at, messages::no_gradient(op, text));
                 return;
             }
@@ -51,20 +41,20 @@ impl Checker<'_> {
 }
 
 impl Flow {
-    fn block(&mut self, b: &Block) {
-        b.steps.iter().for_each(|s| self.step(s));
+    fn block(&mut self, body: &Body) {
+        body.steps.iter().for_each(|s| self.step(s));
     }
 
-    fn step(&mut self, s: &Step) {
-        match &s.kind {
+    fn step(&mut self, step: &Step) {
+        match &step.kind {
             StepKind::Param { out, attributes, .. } => {
                 if !attributes.buffer && !attributes.frozen {
                     self.learned.insert(*out);
                 }
             }
             StepKind::Op { out, op, args, .. } => {
-                if is_flat(op) {
-                    self.flat.insert(*out, (name_of(op).to_string(), s.text.clone(), s.place));
+                if op.is_flat() {
+                    self.flat.insert(*out, (name_of(op).to_string(), step.text.clone(), step.place));
                 }
                 if *op == Op::StopGradient {
                     self.stopped.insert(*out);
@@ -108,7 +98,7 @@ impl Flow {
     }
 
     /// All values that one is made of by ways a gradient could take back, itself among them.
-    fn behind(&self, v: Val) -> BTreeSet<Val> {
+    fn made_of(&self, v: Val) -> BTreeSet<Val> {
         let (mut seen, mut open) = (BTreeSet::from([v]), vec![v]);
         while let Some(at) = open.pop() {
             if self.stopped.contains(&at) {

@@ -14,14 +14,14 @@ use tancho_ir::{DType, Dim, Type};
 
 impl Checker<'_> {
     /// The value of `x[..]`.
-    pub fn index(&mut self, e: &Expr, x: &Expr, list: &[Index]) -> Shaped {
+    pub fn index(&mut self, expr: &Expr, x: &Expr, list: &[Index]) -> Shaped {
         let v = self.eval(x, Hint::default());
         if let (Shaped::Tuple(parts), [Index { axis: None, start: Some(i), range: false, .. }]) = (&v, list)
             && let ExprKind::Number(_, Some(n)) = i.kind
         {
             let part = usize::try_from(n).ok().and_then(|n| parts.get(n)).cloned();
             return part
-                .unwrap_or_else(|| self.refuse(i.place, messages::part_outside(&e.text, parts.len())));
+                .unwrap_or_else(|| self.refuse(i.place, messages::part_outside(&expr.text, parts.len())));
         }
         let Some(t) = self.tensor(v, x, DType::F32) else { return Shaped::Poison };
         if let [Index { axis: None, start: Some(ids), range: false, .. }] = list
@@ -29,7 +29,7 @@ impl Checker<'_> {
         {
             let v = self.eval(ids, Hint::default());
             let Some(i) = self.tensor(v, ids, DType::I32) else { return Shaped::Poison };
-            return self.apply(Op::Gather, &[(&t, x.place), (&i, ids.place)], e);
+            return self.apply(Op::Gather, &[(&t, x.place), (&i, ids.place)], expr);
         }
         let mut cuts: Vec<(usize, &Index)> = Vec::new();
         for (position, i) in list.iter().enumerate() {
@@ -46,16 +46,16 @@ impl Checker<'_> {
         cuts.sort_by_key(|(a, _)| std::cmp::Reverse(*a));
         let mut value = t;
         for (axis, i) in cuts {
-            let Some(next) = self.cut(e, &value, axis, i) else { return Shaped::Poison };
+            let Some(next) = self.cut(expr, &value, axis, i) else { return Shaped::Poison };
             value = next;
         }
-        value.name = e.text.clone();
+        value.name = expr.text.clone();
         Shaped::Tensor(value)
     }
 
     /// Whether an index is an expression of ids: something in it is no dim and no integer.
-    fn is_tensor(&self, e: &Expr) -> bool {
-        match &e.kind {
+    fn is_tensor(&self, expr: &Expr) -> bool {
+        match &expr.kind {
             ExprKind::Name(n) => {
                 matches!(
                     self.peek(&n.to_string()),
@@ -64,11 +64,11 @@ impl Checker<'_> {
             }
             ExprKind::Neg(x) => self.is_tensor(x),
             ExprKind::Binary(_, a, b) => self.is_tensor(a) || self.is_tensor(b),
-            _ => !looks_like_poly(e),
+            _ => !looks_like_poly(expr),
         }
     }
 
-    fn axis_of_index(&self, position: usize, i: &Index, t: &Tensor) -> Option<usize> {
+    fn axis_of_index(&self, position: usize, i: &Index, tensor: &Tensor) -> Option<usize> {
         match &i.axis {
             Some(name) => {
                 let text = name.to_string();
@@ -80,22 +80,25 @@ impl Checker<'_> {
                     );
                     return None;
                 }
-                self.axis_of("an index", &Dim::sym(&text), &text, t, place)
+                self.axis_of("an index", &Dim::sym(&text), &text, tensor, place)
             }
-            None if is_open(&t.ty) => {
-                self.fail(i.place, messages::axis_from_the_end(&t.name, &t.ty, &self.facts));
+            None if is_open(&tensor.ty) => {
+                self.fail(i.place, messages::axis_from_the_end(&tensor.name, &tensor.ty, &self.facts));
                 None
             }
-            None if position < t.ty.rank() => Some(position),
+            None if position < tensor.ty.rank() => Some(position),
             None => {
-                self.fail(i.place, messages::index_count(position + 1, &t.name, &t.ty, &self.facts));
+                self.fail(
+                    i.place,
+                    messages::index_count(position + 1, &tensor.name, &tensor.ty, &self.facts),
+                );
                 None
             }
         }
     }
 
-    fn cut(&mut self, e: &Expr, t: &Tensor, axis: usize, i: &Index) -> Option<Tensor> {
-        let len = t.ty.shape.get(axis)?.clone();
+    fn cut(&mut self, expr: &Expr, tensor: &Tensor, axis: usize, i: &Index) -> Option<Tensor> {
+        let len = tensor.ty.shape.get(axis)?.clone();
         for part in [&i.start, &i.end, &i.step].into_iter().flatten() {
             if !looks_like_poly(part) {
                 self.fail(part.place, messages::bad_index(&part.text));
@@ -108,29 +111,29 @@ impl Checker<'_> {
         if i.range {
             let from_end =
                 |d: Dim| if d.as_const().is_some_and(|n| n < 0) { len.plus(&d).unwrap_or(d) } else { d };
-            return self.slice(e, t, axis, from_end(start), from_end(end), i);
+            return self.slice(expr, tensor, axis, from_end(start), from_end(end), i);
         }
         let outside = |n: i64| self.facts.value(&len).is_some_and(|l| n >= l || n < l.saturating_neg());
         if self.facts.value(&start).is_some_and(outside) {
-            self.fail(i.place, messages::index_outside(&start.to_string(), &t.name, &len, &self.facts));
+            self.fail(i.place, messages::index_outside(&start.to_string(), &tensor.name, &len, &self.facts));
             return None;
         }
         let out = self.fresh();
         self.step(
-            e.place,
-            &e.text,
-            StepKind::Pick { out, from: t.val, axis: emitted_axis(t, axis), index: start },
+            expr.place,
+            &expr.text,
+            StepKind::Pick { out, from: tensor.val, axis: emitted_axis(tensor, axis), index: start },
         );
-        let mut shape = t.ty.shape.clone();
+        let mut shape = tensor.ty.shape.clone();
         shape.remove(axis);
-        self.removed.push((len, e.text.clone()));
-        Some(Tensor { ty: Type::new(t.ty.dtype, shape), val: out, name: t.name.clone() })
+        self.removed.push((len, expr.text.clone()));
+        Some(Tensor { ty: Type::new(tensor.ty.dtype, shape), val: out, name: tensor.name.clone() })
     }
 
     fn slice(
         &mut self,
-        e: &Expr,
-        t: &Tensor,
+        expr: &Expr,
+        tensor: &Tensor,
         axis: usize,
         start: Dim,
         end: Dim,
@@ -141,12 +144,12 @@ impl Checker<'_> {
             None => Dim::constant(1),
         };
         let op = Op::Slice { axis, start, end, step };
-        let mut options = options_of(&op, Some(t), i.place);
+        let mut options = options_of(&op, Some(tensor), i.place);
         for (option, step) in options.iter_mut().filter(|o| o.name == "step").zip(&i.step) {
             option.place = step.place;
         }
-        match self.add_op(op, &[(t, i.place)], options, e, None) {
-            Shaped::Tensor(s) => Some(Tensor { name: t.name.clone(), ..s }),
+        match self.add_op(op, &[(tensor, i.place)], options, expr, None) {
+            Shaped::Tensor(s) => Some(Tensor { name: tensor.name.clone(), ..s }),
             _ => None,
         }
     }

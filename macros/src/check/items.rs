@@ -142,7 +142,7 @@ impl Checker<'_> {
         let mut variables: Vec<&str> = self.loops.iter().map(String::as_str).collect();
         variables.extend(array.map(|_| "i"));
         if variables.iter().filter(|t| **t == "i").count() > 1 {
-            self.fail(Place::of(item.name.span()), messages::turn_called_i(name));
+            self.fail(Place::of(item.name.span()), messages::iteration_called_i(name));
             return None;
         }
         let Some((path, span)) = &item.attrs.path else {
@@ -152,7 +152,7 @@ impl Checker<'_> {
         let missing: Vec<&str> =
             variables.iter().filter(|t| !path.contains(&format!("{{{t}}}"))).copied().collect();
         if !missing.is_empty() {
-            self.fail(Place::of(*span), messages::path_without_turn(name, array, path, &missing));
+            self.fail(Place::of(*span), messages::path_without_number(name, array, path, &missing));
             return None;
         }
         let unknown = path

@@ -46,7 +46,7 @@ pub fn shared(program: &Program<'_>, errors: &Errors) -> Vec<usize> {
         let built =
             (0..n.entries.len()).filter(|k| *k == main_of(n) || n.entries.get(*k).is_some_and(|e| !e.train));
         let mut before: Vec<(usize, &Kept)> = Vec::new();
-        let mut told: Vec<&str> = Vec::new();
+        let mut reported: Vec<&str> = Vec::new();
         for k in built {
             let here = of_entry(&all, (i, k));
             for kept in &here {
@@ -59,9 +59,9 @@ pub fn shared(program: &Program<'_>, errors: &Errors) -> Vec<usize> {
                         }
                 };
                 if let Some((first, _)) = before.iter().find(|(_, other)| same(other))
-                    && !told.contains(&kept.path.as_str())
+                    && !reported.contains(&kept.path.as_str())
                 {
-                    told.push(&kept.path);
+                    reported.push(&kept.path);
                     errors.push(
                         kept.place,
                         messages::shared_state(&kept.path, kept.of.is_some(), &name(*first), &name(k)),

@@ -32,7 +32,7 @@ impl Checker<'_> {
         let steps = self.iteration("i", &name.to_string(), meaning, body);
         self.moves(body, &format!("for {name} in {text}"), Place::of(name.span()).to(place), before);
         if let Some((_, count, net)) = array {
-            let body = plan::Block { steps, results: Vec::new() };
+            let body = plan::Body { steps, results: Vec::new() };
             let count = Count { name: "i".into(), from: Dim::default(), to: count, is_dim: false };
             self.step(
                 place,
@@ -46,9 +46,9 @@ impl Checker<'_> {
     pub fn repeat(&mut self, name: &Ident, from: &Expr, to: &Expr, body: &Block) {
         let (text, place, before) = (name.to_string(), Place::of(name.span()), self.errors.count());
         let ends: Vec<Option<Dim>> =
-            [from, to].into_iter().map(|e| self.fixed(e, "the number of turns")).collect();
+            [from, to].into_iter().map(|e| self.fixed(e, "the number of iterations")).collect();
         if let Some(earlier) = self.taken(&text, true) {
-            return self.fail(place, messages::duplicate(&text, "the turn of a `repeat`", earlier));
+            return self.fail(place, messages::duplicate(&text, "the iteration of a `repeat`", earlier));
         }
         let broken = ends.contains(&None);
         self.known.push(DimDecl { name: text.clone(), kind: DimKind::Required });
@@ -61,7 +61,7 @@ impl Checker<'_> {
         }
         if !broken {
             let count = Count { name: text.clone(), from: from.clone(), to: to.clone(), is_dim: true };
-            let body = plan::Block { steps, results: Vec::new() };
+            let body = plan::Body { steps, results: Vec::new() };
             self.step(
                 place,
                 &format!("repeat {text} in {from}..{to}"),
@@ -81,7 +81,7 @@ impl Checker<'_> {
             .iter()
             .filter_map(|s| if let Stmt::Let { names, .. } = s { Some(names) } else { None });
         let names: Vec<String> = names.flatten().map(ToString::to_string).collect();
-        // `let _y` says that nobody will look.
+        // `let _y` marks it as unused on purpose.
         if names.iter().any(|n| n.starts_with('_')) {
             return;
         }
@@ -90,10 +90,10 @@ impl Checker<'_> {
     }
 
     /// A dim that is known when the graph is built.
-    pub fn fixed(&mut self, e: &Expr, what: &str) -> Option<Dim> {
-        let d = self.poly(e)?;
+    pub fn fixed(&mut self, expr: &Expr, what: &str) -> Option<Dim> {
+        let d = self.poly(expr)?;
         if let Some(run) = self.dims(|k| k.run_time(&d).map(str::to_string)) {
-            self.fail(e.place, messages::not_static(what, &d, &run));
+            self.fail(expr.place, messages::not_static(what, &d, &run));
             return None;
         }
         Some(d)
@@ -121,12 +121,12 @@ impl Checker<'_> {
 }
 
 /// Whether a block changes something outside of it.
-fn assigns(b: &Block) -> bool {
+fn assigns(block: &Block) -> bool {
     let stmt = |s: &Stmt| match s {
         Stmt::Assign(..) | Stmt::Minimize(_) => true,
         Stmt::For(_, _, inner) | Stmt::Repeat(_, _, inner) => assigns(inner),
         Stmt::Let { .. } | Stmt::Value(_) => false,
     };
-    b.stmts.iter().any(stmt)
-        || b.items.iter().any(|i| matches!(i.kind, ItemKind::State(..) | ItemKind::Broken))
+    block.stmts.iter().any(stmt)
+        || block.items.iter().any(|i| matches!(i.kind, ItemKind::State(..) | ItemKind::Broken))
 }

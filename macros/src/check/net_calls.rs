@@ -15,7 +15,7 @@ use tancho_ir::{DType, Dim, Type};
 
 impl Checker<'_> {
     /// A call through a net.
-    pub fn call_net(&mut self, e: &Expr, net: usize, args: &[Arg], hint: Hint<'_>) -> Shaped {
+    pub fn call_net(&mut self, expr: &Expr, net: usize, args: &[Arg], hint: Hint<'_>) -> Shaped {
         let Some(used) = self.nets.get(net).cloned() else { return Shaped::Poison };
         match &used.target {
             Resolved::Broken => {
@@ -24,26 +24,30 @@ impl Checker<'_> {
                 }
                 Shaped::Poison
             }
-            Resolved::Foreign => self.call_foreign(e, &used, args, hint),
-            Resolved::Known(sig) => self.call_known(e, sig, &used, args, Home::Net(used.plan.id)),
+            Resolved::Foreign => self.call_foreign(expr, &used, args, hint),
+            Resolved::Known(sig) => self.call_known(expr, sig, &used, args, Home::Net(used.plan.id)),
         }
     }
 
     /// A call of an entry point whose signature is known.
-    pub fn call_known(&mut self, e: &Expr, sig: &Sig, used: &NetUse, args: &[Arg], home: Home) -> Shaped {
-        let Some(inputs) = self.inputs(e, sig, &used.text, args) else { return Shaped::Poison };
-        let Some(types) = self.accept(&sig.declared, used, &inputs, e.place) else { return Shaped::Poison };
+    pub fn call_known(&mut self, expr: &Expr, sig: &Sig, used: &NetUse, args: &[Arg], home: Home) -> Shaped {
+        let Some(inputs) = self.inputs(expr, sig, &used.text, args) else { return Shaped::Poison };
+        let Some(types) = self.accept(&sig.declared, used, &inputs, expr.place) else {
+            return Shaped::Poison;
+        };
         if let Some(ty) =
             types.iter().find(|t| t.shape.iter().any(|d| self.facts.value(d).is_some_and(|n| n < 0)))
         {
             let given: Vec<(&str, &Type)> = inputs.iter().map(|(t, _)| (t.name.as_str(), &t.ty)).collect();
-            return self
-                .refuse(e.place, messages::negative_result(&e.text, &used.text, ty, &given, &self.facts));
+            return self.refuse(
+                expr.place,
+                messages::negative_result(&expr.text, &used.text, ty, &given, &self.facts),
+            );
         }
-        self.keeps(sig, used, home, e.place);
+        self.keeps(sig, used, home, expr.place);
         let vals = inputs.iter().map(|(t, _)| t.val).collect();
         let path = used.path.clone();
-        self.results(e, types, |outs| StepKind::Call { outs, path, home, args: vals, foreign: None })
+        self.results(expr, types, |outs| StepKind::Call { outs, path, home, args: vals, foreign: None })
     }
 
     /// Notes a call of an entry point of this macro call, which may keep states.
@@ -65,7 +69,7 @@ impl Checker<'_> {
     }
 
     /// A network called by its own name: allowed where it has no weights.
-    pub fn call_directly(&mut self, e: &Expr, callee: &Callee, args: &[Arg]) -> Option<Shaped> {
+    pub fn call_directly(&mut self, expr: &Expr, callee: &Callee, args: &[Arg]) -> Option<Shaped> {
         let name = callee.text.as_str();
         let last = name.rsplit("::").next().unwrap_or(name);
         if !last.starts_with(|c: char| c.is_ascii_uppercase()) {
@@ -105,7 +109,7 @@ impl Checker<'_> {
                     plan: NetPlan::nowhere(),
                     count: None,
                 };
-                return Some(self.call_known(e, s, &net, args, Home::Nowhere));
+                return Some(self.call_known(expr, s, &net, args, Home::Nowhere));
             }
         };
         for a in args {
@@ -117,15 +121,17 @@ impl Checker<'_> {
     /// The values of a call's results.
     pub fn results(
         &mut self,
-        e: &Expr,
+        expr: &Expr,
         types: Vec<Type>,
         kind: impl FnOnce(Vec<usize>) -> StepKind,
     ) -> Shaped {
         let outs: Vec<usize> = types.iter().map(|_| self.fresh()).collect();
-        let values =
-            outs.iter().zip(types).map(|(&val, ty)| Shaped::Tensor(Tensor { ty, val, name: e.text.clone() }));
+        let values = outs
+            .iter()
+            .zip(types)
+            .map(|(&val, ty)| Shaped::Tensor(Tensor { ty, val, name: expr.text.clone() }));
         let mut values: Vec<Shaped> = values.collect();
-        self.step(e.place, &e.text, kind(outs));
+        self.step(expr.place, &expr.text, kind(outs));
         match values.pop() {
             Some(one) if values.is_empty() => one,
             last => {
@@ -136,7 +142,7 @@ impl Checker<'_> {
     }
 
     /// Evaluates the arguments in the order of the signature's inputs.
-    fn inputs(&mut self, e: &Expr, sig: &Sig, text: &str, args: &[Arg]) -> Option<Vec<(Tensor, Place)>> {
+    fn inputs(&mut self, expr: &Expr, sig: &Sig, text: &str, args: &[Arg]) -> Option<Vec<(Tensor, Place)>> {
         let names: Vec<&str> = sig.declared.inputs.iter().map(|(n, _)| n.as_str()).collect();
         let mut slots: Vec<Option<(Tensor, Place)>> = vec![None; names.len()];
         let mut taken = vec![false; names.len()];
@@ -150,7 +156,7 @@ impl Checker<'_> {
                 ok = false;
                 match &a.name {
                     Some(n) => self.fail(a.place, messages::no_such_input(text, &n.to_string(), &names)),
-                    None => self.count(e, sig, text, args),
+                    None => self.count(expr, sig, text, args),
                 }
                 continue;
             };
@@ -167,16 +173,16 @@ impl Checker<'_> {
             }
         }
         if ok && taken.contains(&false) {
-            self.count(e, sig, text, args);
+            self.count(expr, sig, text, args);
             return None;
         }
         if ok { slots.into_iter().collect() } else { None }
     }
 
-    fn count(&self, e: &Expr, sig: &Sig, text: &str, args: &[Arg]) {
+    fn count(&self, expr: &Expr, sig: &Sig, text: &str, args: &[Arg]) {
         let takes: Vec<(String, String)> =
             sig.declared.inputs.iter().map(|(n, t)| (n.clone(), show_type(t, &facts(sig)))).collect();
-        self.fail(e.place, messages::input_count(text, &takes, args.len()));
+        self.fail(expr.place, messages::input_count(text, &takes, args.len()));
     }
 
     /// Binds the callee's run-time dims to the arguments and compares every axis; the types of the results.
@@ -213,21 +219,28 @@ impl Checker<'_> {
         Some(sig.outputs.iter().map(|t| binding.ty(t)).collect())
     }
 
-    fn mismatch(&self, used: &NetUse, input: &str, declared: &Type, wanted: &Type, t: &Tensor) -> Message {
+    fn mismatch(
+        &self,
+        used: &NetUse,
+        input: &str,
+        declared: &Type,
+        wanted: &Type,
+        tensor: &Tensor,
+    ) -> Message {
         let mut why = None;
-        if wanted.dtype != t.ty.dtype {
+        if wanted.dtype != tensor.ty.dtype {
             why = Some(format!("it takes {}; nothing is converted silently", wanted.dtype));
-        } else if wanted.rank() == t.ty.rank() {
+        } else if wanted.rank() == tensor.ty.rank() {
             let differ: Vec<usize> = wanted
                 .shape
                 .iter()
-                .zip(&t.ty.shape)
+                .zip(&tensor.ty.shape)
                 .enumerate()
                 .filter(|(_, (a, b))| a != b)
                 .map(|(i, _)| i)
                 .collect();
             if let [i] = differ.as_slice()
-                && let Some((a, b)) = wanted.shape.get(*i).zip(t.ty.shape.get(*i))
+                && let Some((a, b)) = wanted.shape.get(*i).zip(tensor.ty.shape.get(*i))
             {
                 let equal = self.facts.value(a).is_some() && self.facts.value(a) == self.facts.value(b);
                 why = Some(if equal {
@@ -239,7 +252,7 @@ impl Checker<'_> {
         }
         // With open axes the user sees them as declared.
         let fixed = declared.rank() - usize::from(is_open(declared));
-        let shown = if is_open(declared) && t.ty.rank() >= fixed {
+        let shown = if is_open(declared) && tensor.ty.rank() >= fixed {
             let mut shape = vec![Dim::sym("..")];
             shape.extend(wanted.shape.iter().skip(wanted.rank().saturating_sub(fixed)).cloned());
             Type::new(wanted.dtype, shape)
@@ -250,8 +263,8 @@ impl Checker<'_> {
             &used.text,
             input,
             &show_type(&shown, &self.facts),
-            &t.name,
-            &show_type(&t.ty, &self.facts),
+            &tensor.name,
+            &show_type(&tensor.ty, &self.facts),
             why.as_deref(),
         )
     }

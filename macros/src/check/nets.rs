@@ -19,7 +19,7 @@ impl Checker<'_> {
         let before = self.errors.count();
         let (path, target) = self.resolve(used);
         let count = match count {
-            Some(e) => Some(self.fixed(e, "the number of turns")?),
+            Some(e) => Some(self.fixed(e, "the number of iterations")?),
             None => None,
         };
         let shown = count.as_ref().map(|d| self.facts.value(d).map_or(d.to_string(), |n| n.to_string()));
@@ -81,10 +81,10 @@ impl Checker<'_> {
     }
 
     /// A static dim given in `<..>`: in this network's static dims.
-    pub fn given_dim(&mut self, a: &Arg) -> Option<Dim> {
-        let d = self.fixed(&a.value, "a dimension given to a net")?;
+    pub fn given_dim(&mut self, arg: &Arg) -> Option<Dim> {
+        let d = self.fixed(&arg.value, "a dimension given to a net")?;
         if let Some(n) = self.facts.value(&d).filter(|n| *n < 0) {
-            self.fail(a.value.place, messages::negative_dim(&a.value.text, n));
+            self.fail(arg.value.place, messages::negative_dim(&arg.value.text, n));
             return None;
         }
         Some(d)
@@ -164,15 +164,15 @@ impl Checker<'_> {
         out
     }
 
-    fn given_option(&self, sig: Option<&Signature>, used: &Use, a: &Arg, name: &str) -> Option<Given> {
-        let (value, of) = match &a.value.kind {
+    fn given_option(&self, sig: Option<&Signature>, used: &Use, arg: &Arg, name: &str) -> Option<Given> {
+        let (value, of) = match &arg.value.kind {
             ExprKind::Name(n) => (self.option(&n.to_string()), Some(n.to_string())),
-            _ => (literal(&a.value), None),
+            _ => (literal(&arg.value), None),
         };
         let Some(value) = value else {
-            if !matches!(a.value.kind, ExprKind::Poison) {
+            if !matches!(arg.value.kind, ExprKind::Poison) {
                 let takes = "a number, `true`, `false`, or an option of this network";
-                self.fail(a.value.place, messages::wrong_option_value(name, takes));
+                self.fail(arg.value.place, messages::wrong_option_value(name, takes));
             }
             return None;
         };
@@ -181,13 +181,13 @@ impl Checker<'_> {
             Some(sig) => {
                 let Some((_, default)) = sig.options.iter().find(|(n, _)| n == name) else {
                     let options: Vec<&str> = sig.options.iter().map(|(n, _)| n.as_str()).collect();
-                    self.fail(a.place, messages::no_such_option(&used.text, name, &options));
+                    self.fail(arg.place, messages::no_such_option(&used.text, name, &options));
                     return None;
                 };
                 match bind::option(*default, value) {
                     Ok(value) => value,
                     Err(takes) => {
-                        self.fail(a.value.place, messages::wrong_option_value(name, takes));
+                        self.fail(arg.value.place, messages::wrong_option_value(name, takes));
                         return None;
                     }
                 }
@@ -196,7 +196,7 @@ impl Checker<'_> {
         Some(of.map_or(Given::Value(value), Given::Of))
     }
 
-    /// The callee's `where` clauses that only speak of static dims, with this network's defaults.
+    /// The callee's `where` clauses that have static dims only, with this network's defaults.
     fn requirements(&mut self, sig: &Signature, statics: &Values, place: Place) {
         for clause in &sig.wheres {
             let sub = |d: &Dim| d.subst(&|s| statics.get(s).cloned()).ok();

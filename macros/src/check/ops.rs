@@ -17,28 +17,33 @@ pub type Operand = (&'static str, Tensor, Place);
 
 impl Checker<'_> {
     /// A call of an op as the user wrote it.
-    pub fn call_row(&mut self, row: &OpDef, args: &[Operand], options: Vec<OptionGiven>, e: &Expr) -> Shaped {
+    pub fn call_row(
+        &mut self,
+        row: &OpDef,
+        args: &[Operand],
+        options: Vec<OptionGiven>,
+        expr: &Expr,
+    ) -> Shaped {
         let call = Call {
             given: args.iter().map(|(n, ..)| *n).collect(),
             options: options.iter().map(|o| (o.name, o.attr.clone())).collect(),
         };
         let tensors: Vec<(&Tensor, Place)> = args.iter().map(|(_, t, place)| (t, *place)).collect();
         match make(row.name, &call) {
-            Ok(op) => self.add_op(op, &tensors, options, e, None),
-            Err(CallError::Missing(n)) => {
-                self.refuse(e.place, messages::missing_argument(public_name(row.name), n, &usage(row.name)))
-            }
+            Ok(op) => self.add_op(op, &tensors, options, expr, None),
+            Err(CallError::Missing(n)) => self
+                .refuse(expr.place, messages::missing_argument(public_name(row.name), n, &usage(row.name))),
             Err(CallError::BadValue { option, expected }) => self.refuse(
-                place_of(option, &options).unwrap_or(e.place),
+                place_of(option, &options).unwrap_or(expr.place),
                 messages::wrong_option_value(option, &expected),
             ),
-            Err(error) => self.refuse(e.place, Message::new(error.to_string())),
+            Err(error) => self.refuse(expr.place, Message::new(error.to_string())),
         }
     }
 
     /// An op that the language itself makes: of an operator, or of a form with its own syntax.
-    pub fn apply(&mut self, op: Op, args: &[(&Tensor, Place)], e: &Expr) -> Shaped {
-        self.apply_with_help(op, args, e, None)
+    pub fn apply(&mut self, op: Op, args: &[(&Tensor, Place)], expr: &Expr) -> Shaped {
+        self.apply_with_help(op, args, expr, None)
     }
 
     /// The same with a repair of its own for arguments that do not fit together.
@@ -46,11 +51,11 @@ impl Checker<'_> {
         &mut self,
         op: Op,
         args: &[(&Tensor, Place)],
-        e: &Expr,
+        expr: &Expr,
         help: Option<String>,
     ) -> Shaped {
-        let options = options_of(&op, args.first().map(|(t, _)| *t), e.place);
-        self.add_op(op, args, options, e, help)
+        let options = options_of(&op, args.first().map(|(t, _)| *t), expr.place);
+        self.add_op(op, args, options, expr, help)
     }
 
     /// Adds an op, with its options at their places.
@@ -59,7 +64,7 @@ impl Checker<'_> {
         op: Op,
         args: &[(&Tensor, Place)],
         options: Vec<OptionGiven>,
-        e: &Expr,
+        expr: &Expr,
         help: Option<String>,
     ) -> Shaped {
         let inferred: Vec<Arg<'_>> = args.iter().map(|(t, _)| Arg { ty: &t.ty, name: &t.name }).collect();
@@ -70,8 +75,8 @@ impl Checker<'_> {
                 let out = self.fresh();
                 let args = args.iter().map(|(t, _)| t.val).collect();
                 let options = options.into_iter().map(|o| (o.name, o.plan)).collect();
-                self.step(e.place, &e.text, StepKind::Op { out, op, args, options });
-                Shaped::Tensor(Tensor { ty, val: out, name: e.text.clone() })
+                self.step(expr.place, &expr.text, StepKind::Op { out, op, args, options });
+                Shaped::Tensor(Tensor { ty, val: out, name: expr.text.clone() })
             }
             Err(error) => {
                 let at = match error.at {
@@ -83,17 +88,17 @@ impl Checker<'_> {
                 if help.is_some() && error.at == At::Call {
                     m.help = help;
                 }
-                self.refuse(at.unwrap_or(e.place), m)
+                self.refuse(at.unwrap_or(expr.place), m)
             }
         }
     }
 
     /// A reshape the language's own lowering needs.
-    pub fn reshape(&mut self, t: &Tensor, shape: Vec<Dim>, place: Place, e: &Expr) -> Option<Tensor> {
+    pub fn reshape(&mut self, tensor: &Tensor, shape: Vec<Dim>, place: Place, expr: &Expr) -> Option<Tensor> {
         let op = Op::Reshape(shape);
-        let options = options_of(&op, Some(t), place);
-        match self.add_op(op, &[(t, place)], options, e, None) {
-            Shaped::Tensor(t) => Some(t),
+        let options = options_of(&op, Some(tensor), place);
+        match self.add_op(op, &[(tensor, place)], options, expr, None) {
+            Shaped::Tensor(tensor) => Some(tensor),
             _ => None,
         }
     }

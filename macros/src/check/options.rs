@@ -13,10 +13,10 @@ use tancho_ir::builder::OptionValue;
 use tancho_ir::table::{Attr, Kind, OptionDef};
 
 /// Axes of the first argument as the emitted code counts them.
-pub fn emitted_axes(t: &Tensor, axes: Vec<usize>) -> OptionPlan {
-    let from_end = |axes: &[usize]| axes.iter().map(|a| t.ty.rank().saturating_sub(*a)).collect();
+pub fn emitted_axes(tensor: &Tensor, axes: Vec<usize>) -> OptionPlan {
+    let from_end = |axes: &[usize]| axes.iter().map(|a| tensor.ty.rank().saturating_sub(*a)).collect();
     match axes.as_slice() {
-        _ if !is_open(&t.ty) => OptionPlan::Fixed(Attr::Axes(axes)),
+        _ if !is_open(&tensor.ty) => OptionPlan::Fixed(Attr::Axes(axes)),
         // Only a permutation has the leading axes in it.
         [0, others @ ..] => OptionPlan::Permuted(from_end(others)),
         all => OptionPlan::AxesFromEnd(from_end(all)),
@@ -24,8 +24,8 @@ pub fn emitted_axes(t: &Tensor, axes: Vec<usize>) -> OptionPlan {
 }
 
 /// The axis as the emitted code counts it.
-pub fn emitted_axis(t: &Tensor, axis: usize) -> Axis {
-    if is_open(&t.ty) { Axis::FromEnd(t.ty.rank().saturating_sub(axis)) } else { Axis::At(axis) }
+pub fn emitted_axis(tensor: &Tensor, axis: usize) -> Axis {
+    if is_open(&tensor.ty) { Axis::FromEnd(tensor.ty.rank().saturating_sub(axis)) } else { Axis::At(axis) }
 }
 
 impl Checker<'_> {
@@ -81,34 +81,34 @@ impl Checker<'_> {
     }
 
     /// A dim of a shape, or its leading axes.
-    fn dim_of_shape(&self, e: &Expr) -> Option<Dim> {
-        if !matches!(e.kind, ExprKind::Leading) {
-            return self.poly(e);
+    fn dim_of_shape(&self, expr: &Expr) -> Option<Dim> {
+        if !matches!(expr.kind, ExprKind::Leading) {
+            return self.poly(expr);
         }
         if !self.sig.declared.inputs.iter().any(|(_, t)| is_open(t)) {
-            self.fail(e.place, messages::no_leading_axes());
+            self.fail(expr.place, messages::no_leading_axes());
             return None;
         }
         Some(Dim::sym(".."))
     }
 
-    fn wrong_kind<T>(&self, def: &OptionDef, e: &Expr) -> Option<T> {
-        if !matches!(e.kind, ExprKind::Poison) {
-            self.fail(e.place, messages::wrong_option_value(def.name, &def.kind.describe()));
+    fn wrong_kind<T>(&self, def: &OptionDef, expr: &Expr) -> Option<T> {
+        if !matches!(expr.kind, ExprKind::Poison) {
+            self.fail(expr.place, messages::wrong_option_value(def.name, &def.kind.describe()));
         }
         None
     }
 
     /// A literal, or the value of the network's own option.
-    fn scalar_option(&self, def: &OptionDef, e: &Expr, place: Place) -> Option<OptionGiven> {
-        let (value, of) = match &e.kind {
+    fn scalar_option(&self, def: &OptionDef, expr: &Expr, place: Place) -> Option<OptionGiven> {
+        let (value, of) = match &expr.kind {
             ExprKind::Name(n) => match self.option(&n.to_string()) {
                 Some(v) => (v, Some(n.to_string())),
-                None => return self.wrong_kind(def, e),
+                None => return self.wrong_kind(def, expr),
             },
-            _ => match literal(e) {
+            _ => match literal(expr) {
                 Some(v) => (v, None),
-                None => return self.wrong_kind(def, e),
+                None => return self.wrong_kind(def, expr),
             },
         };
         let attr = match (def.kind, value) {
@@ -117,17 +117,17 @@ impl Checker<'_> {
             (Kind::Bool, OptionValue::Bool(b)) => Attr::Bool(b),
             (Kind::Int, OptionValue::Int(i)) => match i32::try_from(i) {
                 Ok(i) => Attr::Int(i),
-                Err(_) => return self.wrong_kind(def, e),
+                Err(_) => return self.wrong_kind(def, expr),
             },
-            _ => return self.wrong_kind(def, e),
+            _ => return self.wrong_kind(def, expr),
         };
         let plan = of.map_or_else(|| OptionPlan::Fixed(attr.clone()), OptionPlan::Of);
         Some(OptionGiven { name: def.name, attr, plan, place })
     }
 
     /// One axis or a tuple of them.
-    pub fn axes(&mut self, op: &str, e: &Expr, x: &Tensor, place: Place) -> Option<Vec<usize>> {
-        match &e.kind {
+    pub fn axes(&mut self, op: &str, expr: &Expr, x: &Tensor, place: Place) -> Option<Vec<usize>> {
+        match &expr.kind {
             ExprKind::Tuple(parts) => {
                 let all: Vec<Option<usize>> = parts.iter().map(|p| self.axis(op, p, x)).collect();
                 let mut seen: Vec<usize> = Vec::new();
@@ -142,38 +142,38 @@ impl Checker<'_> {
                 all.into_iter().collect()
             }
             // N08 underlines `over = H`, not `H` alone.
-            _ => Some(vec![self.axis_at(op, e, x, place)?]),
+            _ => Some(vec![self.axis_at(op, expr, x, place)?]),
         }
     }
 
     /// An axis by its dim or by an integer that counts from either end.
-    pub fn axis(&mut self, op: &str, e: &Expr, x: &Tensor) -> Option<usize> {
-        self.axis_at(op, e, x, e.place)
+    pub fn axis(&mut self, op: &str, expr: &Expr, x: &Tensor) -> Option<usize> {
+        self.axis_at(op, expr, x, expr.place)
     }
 
-    fn axis_at(&mut self, op: &str, e: &Expr, x: &Tensor, place: Place) -> Option<usize> {
-        if matches!(e.kind, ExprKind::Poison) {
+    fn axis_at(&mut self, op: &str, expr: &Expr, x: &Tensor, place: Place) -> Option<usize> {
+        if matches!(expr.kind, ExprKind::Poison) {
             return None;
         }
-        if let Some(OptionValue::Int(n)) = literal(e) {
+        if let Some(OptionValue::Int(n)) = literal(expr) {
             let rank = i64::try_from(x.ty.rank()).unwrap_or(0);
             if is_open(&x.ty) && n >= 0 {
-                self.fail(e.place, messages::axis_from_the_end(&x.name, &x.ty, &self.facts));
+                self.fail(expr.place, messages::axis_from_the_end(&x.name, &x.ty, &self.facts));
                 return None;
             }
             let at = if n < 0 { n.saturating_add(rank) } else { n };
             let at = usize::try_from(at).ok().filter(|a| *a < x.ty.rank() && !(is_open(&x.ty) && *a == 0));
             if at.is_none() {
-                self.fail(e.place, messages::axis_out_of_range(n, &x.name, &x.ty, &self.facts));
+                self.fail(expr.place, messages::axis_out_of_range(n, &x.name, &x.ty, &self.facts));
             }
             return at;
         }
-        if !super::dims::looks_like_poly(e) {
-            self.fail(e.place, messages::axis_expected(&e.text));
+        if !super::dims::looks_like_poly(expr) {
+            self.fail(expr.place, messages::axis_expected(&expr.text));
             return None;
         }
-        let d = self.poly(e)?;
-        self.axis_of(op, &d, &e.text, x, place)
+        let d = self.poly(expr)?;
+        self.axis_of(op, &d, &expr.text, x, place)
     }
 
     /// The one axis of `x` that is `d`.

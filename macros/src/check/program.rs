@@ -39,7 +39,7 @@ pub struct Kept {
 }
 
 /// The entry point that is called through a net: `forward`, or else the first.
-pub fn main_of(n: &Network) -> usize {
-    let forward = n.entries.iter().position(|e| e.name == "forward" && !e.train);
-    forward.or_else(|| n.entries.iter().position(|e| !e.train)).unwrap_or(0)
+pub fn main_of(network: &Network) -> usize {
+    let forward = network.entries.iter().position(|e| e.name == "forward" && !e.train);
+    forward.or_else(|| network.entries.iter().position(|e| !e.train)).unwrap_or(0)
 }

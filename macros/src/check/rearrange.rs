@@ -13,7 +13,14 @@ use tancho_ir::{DType, Dim};
 
 impl Checker<'_> {
     /// The value of a `rearrange`.
-    pub fn rearrange(&mut self, e: &Expr, x: &Expr, left: &[Axis], right: &[Axis], sizes: &[Arg]) -> Shaped {
+    pub fn rearrange(
+        &mut self,
+        expr: &Expr,
+        x: &Expr,
+        left: &[Axis],
+        right: &[Axis],
+        sizes: &[Arg],
+    ) -> Shaped {
         let v = self.eval(x, Hint::default());
         let given = self.sizes(left, sizes);
         let Some(t) = self.tensor(v, x, DType::F32) else { return Shaped::Poison };
@@ -21,17 +28,17 @@ impl Checker<'_> {
         let leads = |side: &[Axis]| side.first().is_some_and(|a| a.leading);
         if leads(left) != open || leads(right) != open {
             let odd = if leads(left) == open { right } else { left };
-            let place = odd.first().map_or(e.place, |a| a.place);
+            let place = odd.first().map_or(expr.place, |a| a.place);
             return self.refuse(place, messages::pattern_leading(&t.name, &t.ty, open, &self.facts));
         }
-        // What is not said of the leading axes: they stay.
+        // The pattern does not name the leading axes: they stay.
         let skip = usize::from(open);
         let (left, right) = (left.get(skip..).unwrap_or_default(), right.get(skip..).unwrap_or_default());
         if !self.both_sides(left, right, &t) {
             return Shaped::Poison;
         }
         if left.len() + skip != t.ty.rank() {
-            let place = left.first().zip(left.last()).map_or(e.place, |(a, b)| a.place.to(b.place));
+            let place = left.first().zip(left.last()).map_or(expr.place, |(a, b)| a.place.to(b.place));
             return self
                 .refuse(place, messages::pattern_rank(left.len() + skip, &t.name, &t.ty, &self.facts));
         }
@@ -41,8 +48,8 @@ impl Checker<'_> {
                 return Shaped::Poison;
             }
         }
-        self.lower(e, &t, left, right, &lengths).map_or(Shaped::Poison, |mut out| {
-            out.name = e.text.clone();
+        self.lower(expr, &t, left, right, &lengths).map_or(Shaped::Poison, |mut out| {
+            out.name = expr.text.clone();
             Shaped::Tensor(out)
         })
     }
@@ -75,7 +82,7 @@ impl Checker<'_> {
     }
 
     /// Every name stands once on each side.
-    fn both_sides(&self, left: &[Axis], right: &[Axis], t: &Tensor) -> bool {
+    fn both_sides(&self, left: &[Axis], right: &[Axis], tensor: &Tensor) -> bool {
         let mut ok = true;
         for (side, other, on_right) in [(left, right, false), (right, left, true)] {
             let mut seen: Vec<String> = Vec::new();
@@ -88,7 +95,7 @@ impl Checker<'_> {
                 } else if !other.iter().flat_map(|a| &a.names).any(|n| *n == text) {
                     self.fail(
                         place,
-                        messages::axis_on_one_side(&text, on_right, &t.name, &t.ty, &self.facts),
+                        messages::axis_on_one_side(&text, on_right, &tensor.name, &tensor.ty, &self.facts),
                     );
                     // The other side of the same slip is not another error.
                     return false;
@@ -149,8 +156,8 @@ impl Checker<'_> {
 
     fn lower(
         &mut self,
-        e: &Expr,
-        t: &Tensor,
+        expr: &Expr,
+        tensor: &Tensor,
         left: &[Axis],
         right: &[Axis],
         lengths: &BTreeMap<String, Dim>,
@@ -160,18 +167,20 @@ impl Checker<'_> {
         };
         let (from, to) = (names(left), names(right));
         let length = |n: &String| lengths.get(n).cloned();
-        let leading: Vec<Dim> = t.ty.shape.iter().take(usize::from(is_open(&t.ty))).cloned().collect();
+        let leading: Vec<Dim> =
+            tensor.ty.shape.iter().take(usize::from(is_open(&tensor.ty))).cloned().collect();
         let shape = |dims: Vec<Dim>| leading.iter().cloned().chain(dims).collect::<Vec<Dim>>();
-        let mut value = t.clone();
+        let mut value = tensor.clone();
         if left.iter().any(|a| a.names.len() != 1) {
             let open: Vec<Dim> = from.iter().map(length).collect::<Option<_>>()?;
-            value = self.reshape(&value, shape(open), e.place, e)?;
+            value = self.reshape(&value, shape(open), expr.place, expr)?;
         }
         if from != to {
             let moved: Vec<usize> =
                 to.iter().map(|n| from.iter().position(|f| f == n)).collect::<Option<_>>()?;
             let order = (0..leading.len()).chain(moved.iter().map(|a| a + leading.len())).collect();
-            let Shaped::Tensor(moved) = self.apply(Op::Transpose(order), &[(&value, e.place)], e) else {
+            let Shaped::Tensor(moved) = self.apply(Op::Transpose(order), &[(&value, expr.place)], expr)
+            else {
                 return None;
             };
             value = moved;
@@ -186,7 +195,7 @@ impl Checker<'_> {
                 })
                 .collect();
             let closed: Vec<Dim> = groups.into_iter().collect::<Option<_>>()?;
-            value = self.reshape(&value, shape(closed), e.place, e)?;
+            value = self.reshape(&value, shape(closed), expr.place, expr)?;
         }
         Some(value)
     }

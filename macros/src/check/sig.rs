@@ -14,23 +14,23 @@ use tancho_ir::{DType, Dim, Facts, MAX_RANK, Type};
 
 /// The signatures of a network's entry points. With an error they are marked as broken and hold what could be
 /// read; a network whose header does not parse has one of its own name.
-pub fn resolve(n: &Network, errors: &Errors) -> Vec<Sig> {
+pub fn resolve(network: &Network, errors: &Errors) -> Vec<Sig> {
     let before = errors.count();
-    unique_names(n, errors);
-    let items = n.entries.iter().map(|e| e.body.items.len()).sum::<usize>() + n.items.len();
+    unique_names(network, errors);
+    let items = network.entries.iter().map(|e| e.body.items.len()).sum::<usize>() + network.items.len();
     let mut sig = Sig { has_items: items > 0, ..Sig::default() };
-    sig.declared.name = n.name.to_string();
+    sig.declared.name = network.name.to_string();
     let dim = |d: &ast::DimDecl| DimDecl { name: d.name.to_string(), kind: placeholder(d) };
-    sig.declared.dims = n.dims.iter().map(dim).collect();
-    let options: Vec<String> = n.options.iter().map(|o| o.name.to_string()).collect();
+    sig.declared.dims = network.dims.iter().map(dim).collect();
+    let options: Vec<String> = network.options.iter().map(|o| o.name.to_string()).collect();
     let other = |name: &str| -> Option<&'static str> {
-        let input = n.entries.iter().flat_map(|e| &e.inputs).any(|i| i.name == name);
+        let input = network.entries.iter().flat_map(|e| &e.inputs).any(|i| i.name == name);
         if options.iter().any(|o| o == name) { Some("an option") } else { input.then_some("an input") }
     };
 
-    // Licences first: defaults and types may divide by them.
+    // Allowed divisions first: defaults and types may use them.
     let mut facts = Facts::default();
-    for w in &n.wheres {
+    for w in &network.wheres {
         let dims = Dims { known: &sig.declared.dims, facts: &facts, errors, other: &other };
         if let (Some(l), Some(r)) = (dims.poly(&w.left), dims.poly(&w.right)) {
             if w.relation == Relation::Multiple {
@@ -39,7 +39,7 @@ pub fn resolve(n: &Network, errors: &Errors) -> Vec<Sig> {
             sig.declared.wheres.push(Constraint { left: l, relation: w.relation, right: r });
         }
     }
-    let kinds: Vec<DimKind<Dim>> = n
+    let kinds: Vec<DimKind<Dim>> = network
         .dims
         .iter()
         .map(|d| kind(d, &Dims { known: &sig.declared.dims, facts: &facts, errors, other: &other }))
@@ -47,11 +47,11 @@ pub fn resolve(n: &Network, errors: &Errors) -> Vec<Sig> {
     for (info, kind) in sig.declared.dims.iter_mut().zip(kinds) {
         info.kind = kind;
     }
-    super::defaults::settle(n, &mut sig, errors);
+    super::defaults::settle(network, &mut sig, errors);
     facts.values = sig.numbers.clone();
     facts.equal = sig.declared.equalities();
 
-    for o in &n.options {
+    for o in &network.options {
         match literal(&o.default) {
             Some(v) => sig.declared.options.push((o.name.to_string(), v)),
             None if matches!(o.default.kind, ExprKind::Poison) => {}
@@ -63,7 +63,7 @@ pub fn resolve(n: &Network, errors: &Errors) -> Vec<Sig> {
     let element =
         |t: &Ty| t.dtype.as_ref().and_then(|i| DType::from_name(&i.to_string())).unwrap_or(DType::F32);
     let read = |t: &Ty| ty(t, &dims, None).unwrap_or_else(|| Type::new(element(t), Vec::new()));
-    let mut all: Vec<Sig> = n
+    let mut all: Vec<Sig> = network
         .entries
         .iter()
         .map(|e| {
@@ -77,24 +77,24 @@ pub fn resolve(n: &Network, errors: &Errors) -> Vec<Sig> {
             Sig { declared, ..sig.clone() }
         })
         .collect();
-    if errors.count() == before && !n.broken_header {
-        for (sig, entry) in all.iter().zip(&n.entries) {
+    if errors.count() == before && !network.broken_header {
+        for (sig, entry) in all.iter().zip(&network.entries) {
             few_axes(entry, sig, errors);
         }
-        for (sig, entry) in all.iter().zip(&n.entries) {
-            follow_from_inputs(n, entry, sig, errors);
+        for (sig, entry) in all.iter().zip(&network.entries) {
+            follow_from_inputs(network, entry, sig, errors);
         }
-        hold_by_default(n, &sig, errors);
+        hold_by_default(network, &sig, errors);
     }
     if all.is_empty() {
         all.push(sig);
     }
-    let broken = n.broken_header || errors.count() > before;
+    let broken = network.broken_header || errors.count() > before;
     all.iter_mut().for_each(|s| s.broken = broken);
     all
 }
 
-/// What a signature promises: licences, and the numbers by default. The numbers of a
+/// What a signature promises: exact divisions, and the default numbers. The numbers of a
 /// clause that fails by default are left out, so that its failure is reported once.
 pub fn facts(sig: &Sig) -> Facts {
     let run_time = sig.declared.dims.iter().filter(|d| !d.is_static()).map(|d| d.name.clone()).collect();
@@ -118,14 +118,14 @@ pub fn fails(relation: Relation, left: Option<i64>, right: Option<i64>) -> bool 
     left.zip(right).is_some_and(|(l, r)| !relation.holds(l, r))
 }
 
-fn placeholder(d: &ast::DimDecl) -> DimKind<Dim> {
-    match d.kind {
+fn placeholder(decl: &ast::DimDecl) -> DimKind<Dim> {
+    match decl.kind {
         DimKind::Run | DimKind::Bounded(_) => DimKind::Run,
         DimKind::Static(_) | DimKind::Required => DimKind::Required,
     }
 }
 
-fn kind(d: &ast::DimDecl, dims: &Dims<'_>) -> DimKind<Dim> {
+fn kind(decl: &ast::DimDecl, dims: &Dims<'_>) -> DimKind<Dim> {
     let fixed = |e: &Expr, what: &str| {
         let p = dims.poly(e)?;
         match dims.run_time(&p) {
@@ -136,7 +136,7 @@ fn kind(d: &ast::DimDecl, dims: &Dims<'_>) -> DimKind<Dim> {
             None => Some(p),
         }
     };
-    match &d.kind {
+    match &decl.kind {
         DimKind::Run => DimKind::Run,
         DimKind::Required => DimKind::Required,
         DimKind::Bounded(e) => {
@@ -151,10 +151,10 @@ fn kind(d: &ast::DimDecl, dims: &Dims<'_>) -> DimKind<Dim> {
 }
 
 /// Dims, options, inputs and items share one namespace.
-fn unique_names(n: &Network, errors: &Errors) {
+fn unique_names(network: &Network, errors: &Errors) {
     let mut seen: BTreeMap<String, &'static str> = BTreeMap::new();
-    let dims = n.dims.iter().map(|d| (&d.name, "dimension"));
-    let options = n.options.iter().map(|o| (&o.name, "option"));
+    let dims = network.dims.iter().map(|d| (&d.name, "dimension"));
+    let options = network.options.iter().map(|o| (&o.name, "option"));
     let articles = |what: &str| match what {
         "dimension" => "a dimension",
         "option" => "an option",
@@ -173,19 +173,19 @@ fn unique_names(n: &Network, errors: &Errors) {
     for (name, what) in dims.chain(options) {
         note(&mut seen, name, what);
     }
-    for e in &n.entries {
+    for e in &network.entries {
         let mut seen = seen.clone();
         e.inputs.iter().for_each(|i| note(&mut seen, &i.name, "input"));
     }
-    if n.short {
+    if network.short {
         return;
     }
-    let items = n.items.iter().map(|i| &i.name);
+    let items = network.items.iter().map(|i| &i.name);
     for name in items {
         // An item's own clash with a dim is found where it is declared.
         seen.entry(name.to_string()).or_insert("item");
     }
-    for e in &n.entries {
+    for e in &network.entries {
         note(&mut seen, &e.name, "entry point");
     }
     // Every entry point gives methods their names.
@@ -193,12 +193,12 @@ fn unique_names(n: &Network, errors: &Errors) {
         ["into", "trace", "check", "interpret"]
             .map(|m| if m == "into" { format!("{}_into", e.name) } else { format!("{m}_{}", e.name) })
     };
-    for e in &n.entries {
+    for e in &network.entries {
         let name = e.name.to_string();
-        let several = n.entries.len() > 1 && OF_ALL_ENTRIES.contains(&name.as_str());
+        let several = network.entries.len() > 1 && OF_ALL_ENTRIES.contains(&name.as_str());
         let taken = several
             || ["session", "session_with_threads", "fork", "reset"].contains(&name.as_str())
-            || n.entries.iter().flat_map(methods).any(|m| m == name);
+            || network.entries.iter().flat_map(methods).any(|m| m == name);
         if taken {
             errors.push(Place::of(e.name.span()), messages::entry_is_method(&name));
         }
@@ -237,8 +237,8 @@ pub fn ty(t: &Ty, dims: &Dims<'_>, what: Option<&str>) -> Option<Type> {
 }
 
 /// A number, `true` or `false`.
-pub fn literal(e: &Expr) -> Option<OptionValue> {
-    match &e.kind {
+pub fn literal(expr: &Expr) -> Option<OptionValue> {
+    match &expr.kind {
         ExprKind::Bool(b) => Some(OptionValue::Bool(*b)),
         ExprKind::Number(_, Some(i)) => Some(OptionValue::Int(*i)),
         ExprKind::Number(x, None) => Some(OptionValue::Float(*x)),
@@ -251,15 +251,17 @@ pub fn literal(e: &Expr) -> Option<OptionValue> {
     }
 }
 
-/// A run-time dim is read off an axis where it stands alone, grown by a state, equal to others, or handed on
+/// A run-time dim is read off an axis where it stands alone, grown by a state, equal to others, or passed on
 /// to a net, whose state grows it.
-fn follow_from_inputs(n: &Network, entry: &Entry, sig: &Sig, errors: &Errors) {
+fn follow_from_inputs(network: &Network, entry: &Entry, sig: &Sig, errors: &Errors) {
     let equal = sig.declared.equalities();
-    for (d, decl) in sig.declared.dims.iter().zip(&n.dims) {
+    for (d, decl) in sig.declared.dims.iter().zip(&network.dims) {
         let alone =
             sig.declared.inputs.iter().any(|(_, t)| t.shape.iter().any(|x| x.as_sym() == Some(&d.name)));
         let elsewhere = || {
-            equal.iter().any(|(name, _)| *name == d.name) || grown(&n.items, d) || grown_in(&entry.body, d)
+            equal.iter().any(|(name, _)| *name == d.name)
+                || grown(&network.items, d)
+                || grown_in(&entry.body, d)
         };
         if !d.is_static() && !alone && !elsewhere() {
             errors.push(Place::of(decl.name.span()), messages::unbound_dim(&d.name));
@@ -286,30 +288,30 @@ fn few_axes(entry: &Entry, sig: &Sig, errors: &Errors) {
     }
 }
 
-/// Whether an item grows a dim, or hands it on by name.
-fn grown(items: &[Item], d: &DimDecl) -> bool {
+/// Whether an item grows a dim, or passes it on by name.
+fn grown(items: &[Item], decl: &DimDecl) -> bool {
     items.iter().any(|i| match &i.kind {
-        ItemKind::State(_, grows) => grows.as_ref().is_some_and(|g| *g == d.name),
+        ItemKind::State(_, grows) => grows.as_ref().is_some_and(|g| *g == decl.name),
         ItemKind::Net(used, _) => used
             .dims
             .iter()
-            .any(|a| a.name.is_some() && matches!(&a.value.kind, ExprKind::Name(v) if *v == d.name)),
+            .any(|a| a.name.is_some() && matches!(&a.value.kind, ExprKind::Name(v) if *v == decl.name)),
         ItemKind::Param(..) | ItemKind::Buffer(..) | ItemKind::Broken => false,
     })
 }
 
 /// The same in a block and the loops in it.
-fn grown_in(b: &Block, d: &DimDecl) -> bool {
+fn grown_in(block: &Block, decl: &DimDecl) -> bool {
     let inner = |s: &Stmt| match s {
-        Stmt::For(_, _, b) | Stmt::Repeat(_, _, b) => grown_in(b, d),
+        Stmt::For(_, _, block) | Stmt::Repeat(_, _, block) => grown_in(block, decl),
         Stmt::Let { .. } | Stmt::Assign(..) | Stmt::Value(_) | Stmt::Minimize(_) => false,
     };
-    grown(&b.items, d) || b.stmts.iter().any(inner)
+    grown(&block.items, decl) || block.stmts.iter().any(inner)
 }
 
-fn hold_by_default(n: &Network, sig: &Sig, errors: &Errors) {
+fn hold_by_default(network: &Network, sig: &Sig, errors: &Errors) {
     let numbers = Facts { values: sig.numbers.clone(), ..Facts::default() };
-    for (clause, w) in sig.declared.wheres.iter().zip(&n.wheres) {
+    for (clause, w) in sig.declared.wheres.iter().zip(&network.wheres) {
         let sides = [numbers.value(&clause.left), numbers.value(&clause.right)];
         if !fails(clause.relation, sides[0], sides[1]) {
             continue;

@@ -75,16 +75,16 @@ impl Checker<'_> {
         }
     }
 
-    /// `keys.push(v)`: the state with the new rows behind those it has.
-    pub fn push(&mut self, e: &Expr, state: usize, args: &[Arg]) -> Shaped {
+    /// `keys.push(v)`: the state with the new rows after those it has.
+    pub fn push(&mut self, expr: &Expr, state: usize, args: &[Arg]) -> Shaped {
         let [Arg { name: None, value, .. }] = args else {
-            return self.refuse(e.place, messages::push_takes_one());
+            return self.refuse(expr.place, messages::push_takes_one());
         };
         let v = self.eval(value, Hint::default());
         let Some(state_now) = self.states.get(state).cloned() else { return Shaped::Poison };
         let Some(v) = self.tensor(v, value, state_now.tensor.ty.dtype) else { return Shaped::Poison };
         let Some((axis, dim)) = &state_now.grows else {
-            return self.refuse(e.place, messages::push_without_growth(&state_now.name));
+            return self.refuse(expr.place, messages::push_without_growth(&state_now.name));
         };
         let Shaped::Tensor(now) = self.alike(Shaped::Tensor(state_now.tensor.clone())) else {
             return Shaped::Poison;
@@ -107,7 +107,7 @@ impl Checker<'_> {
                 self.facts.value(&bound),
             )
         {
-            return self.refuse(e.place, messages::outgrows(&state_now.name, &bound, &rows, &self.facts));
+            return self.refuse(expr.place, messages::outgrows(&state_now.name, &bound, &rows, &self.facts));
         }
         let mut ty = want.clone();
         let len = ty.shape.get(*axis).and_then(|p| p.plus(&rows).ok());
@@ -115,10 +115,10 @@ impl Checker<'_> {
             (Some(d), Some(len)) => *d = len,
             _ => return Shaped::Poison,
         }
-        self.change(state, Some(rows), e.place);
+        self.change(state, Some(rows), expr.place);
         let out = self.fresh();
-        self.step(e.place, &e.text, StepKind::Push { out, state: state_now.before, rows: v.val });
-        Shaped::Tensor(Tensor { ty, val: out, name: e.text.clone() })
+        self.step(expr.place, &expr.text, StepKind::Push { out, state: state_now.before, rows: v.val });
+        Shaped::Tensor(Tensor { ty, val: out, name: expr.text.clone() })
     }
 
     /// `h = expr;` of a state that does not grow.

@@ -5,7 +5,7 @@ use super::scope::{Hint, Number, Shaped};
 use crate::ast::{Entry, Minimize};
 use crate::errors::Place;
 use crate::messages;
-use crate::plan::Block;
+use crate::plan::Body;
 use tancho_ir::DType;
 
 /// An optimiser and its settings; all but `lr` have a default.
@@ -22,37 +22,39 @@ const OPTIMISERS: [Optimiser; 3] = [
 
 impl Checker<'_> {
     /// `minimize loss with adamw(lr = lr);`
-    pub fn minimize(&mut self, m: &Minimize) {
+    pub fn minimize(&mut self, minimize: &Minimize) {
         let before = self.errors.count();
-        let v = self.eval(&m.loss, Hint::default());
-        let loss = self.tensor(v, &m.loss, DType::F32);
+        let v = self.eval(&minimize.loss, Hint::default());
+        let loss = self.tensor(v, &minimize.loss, DType::F32);
         if !self.train {
-            return self.fail(m.place, messages::minimize_outside());
+            return self.fail(minimize.place, messages::minimize_outside());
         }
         if !self.loops.is_empty() {
-            self.fail(m.place, messages::minimize_in_loop());
+            self.fail(minimize.place, messages::minimize_in_loop());
         }
-        self.optimiser(m);
+        self.optimiser(minimize);
         if let Some(t) = &loss
             && (t.ty.rank() != 0 || t.ty.dtype != DType::F32)
         {
-            self.fail(m.loss.place, messages::loss_is_scalar(&t.name, &t.ty, &self.facts));
+            self.fail(minimize.loss.place, messages::loss_is_scalar(&t.name, &t.ty, &self.facts));
         }
         if !self.minimised.is_empty() {
-            self.fail(m.place, messages::minimize_twice());
+            self.fail(minimize.place, messages::minimize_twice());
         }
         let good = self.errors.count() == before;
-        self.minimised.push((m.loss.place, loss.filter(|_| good).map(|t| t.val)));
+        self.minimised.push((minimize.loss.place, loss.filter(|_| good).map(|t| t.val)));
     }
 
-    fn optimiser(&mut self, m: &Minimize) {
-        let name = m.optimiser.text.as_str();
+    fn optimiser(&mut self, minimize: &Minimize) {
+        let name = minimize.optimiser.text.as_str();
         let Some(o) = OPTIMISERS.iter().find(|o| o.name == name) else {
-            return self
-                .fail(m.optimiser.place, messages::unknown_optimiser(name, OPTIMISERS.map(|o| o.name)));
+            return self.fail(
+                minimize.optimiser.place,
+                messages::unknown_optimiser(name, OPTIMISERS.map(|o| o.name)),
+            );
         };
         let mut given: Vec<String> = Vec::new();
-        for a in &m.args {
+        for a in &minimize.args {
             let Some(n) = a.name.as_ref().map(ToString::to_string) else {
                 self.fail(a.place, messages::setting_needs_name(name));
                 continue;
@@ -77,16 +79,16 @@ impl Checker<'_> {
             }
             given.push(n);
         }
-        if m.args.iter().all(|a| a.name.is_some()) && !given.iter().any(|g| g == "lr") {
+        if minimize.args.iter().all(|a| a.name.is_some()) && !given.iter().any(|g| g == "lr") {
             self.fail(
-                m.optimiser.place,
+                minimize.optimiser.place,
                 messages::missing_argument(name, "lr", &format!("{name}(lr = 1e-3)")),
             );
         }
     }
 
     /// At the end: a `train fn` minimises something that its weights can be learned by.
-    pub fn settle_training(&mut self, entry: &Entry, block: &Block) {
+    pub fn settle_training(&mut self, entry: &Entry, block: &Body) {
         if !self.train {
             return;
         }

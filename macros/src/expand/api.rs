@@ -13,29 +13,29 @@ use tancho_ir::bind::{DimDecl, DimKind};
 const METHODS: &[&str] = &["with", "load", "init", "ir", "weights", "weights_mut", "compile"];
 
 /// All structs of a network with their methods.
-pub fn structs(n: &Network, c: &Checked) -> TokenStream {
+pub fn structs(network: &Network, checked: &Checked) -> TokenStream {
     let empty = Sig::default();
-    let sig = c.sig().unwrap_or(&empty);
+    let sig = checked.sig().unwrap_or(&empty);
     let names = Names {
-        n,
-        dims: format_ident!("{}Dims", n.name, span = n.name.span()),
-        compiled: format_ident!("{}Compiled", n.name, span = n.name.span()),
-        session: format_ident!("{}Session", n.name, span = n.name.span()),
+        network,
+        dims: format_ident!("{}Dims", network.name, span = network.name.span()),
+        compiled: format_ident!("{}Compiled", network.name, span = network.name.span()),
+        session: format_ident!("{}Session", network.name, span = network.name.span()),
         statics: statics(sig),
         numbers: &sig.numbers,
-        entries: entries(n, c),
-        items: &c.items,
-        trains: c.entries.iter().filter(|e| e.train).map(|e| e.sig.declared.entry.as_str()).collect(),
+        entries: entries(network, checked),
+        items: &checked.items,
+        trains: checked.entries.iter().filter(|e| e.train).map(|e| e.sig.declared.entry.as_str()).collect(),
     };
     let machine = [
-        compiled(n, &names.compiled, &names.session, &names.entries),
-        session(n, &names.session, &names.entries),
+        compiled(network, &names.compiled, &names.session, &names.entries),
+        session(network, &names.session, &names.entries),
     ];
     [names.declaration(), names.dims()].into_iter().chain(machine).collect()
 }
 
 struct Names<'a> {
-    n: &'a Network,
+    network: &'a Network,
     dims: Ident,
     compiled: Ident,
     session: Ident,
@@ -64,9 +64,9 @@ impl Names<'_> {
     /// impl Mlp { pub const D: usize = 768; pub fn load(..) .. }
     /// ```
     fn declaration(&self) -> TokenStream {
-        let Names { n, compiled, .. } = self;
-        let (docs, vis, name) = (&n.docs, &n.vis, &n.name);
-        let header = format!("\n```text\n{}\n```{}", n.header, self.table());
+        let Names { network, compiled, .. } = self;
+        let (docs, vis, name) = (&network.docs, &network.vis, &network.name);
+        let header = format!("\n```text\n{}\n```{}", network.header, self.table());
         let (declared, constants, with) = (self.declared(), self.constants(), self.with());
         let defaults = self.defaults().map(|_| self.of_default_dims());
         let others = (self.entries.len() > 1).then(|| self.other_graphs());
@@ -116,7 +116,7 @@ impl Names<'_> {
 
     /// What the runtime makes a network by.
     fn declared(&self) -> TokenStream {
-        let name = &self.n.name;
+        let name = &self.network.name;
         let built = self.entries.iter().map(|e| &e.built);
         quote_spanned! {own()=>
             #[automatically_derived]
@@ -155,8 +155,8 @@ impl Names<'_> {
 
     /// `with`: the network under given dims.
     fn with(&self) -> TokenStream {
-        let Names { n, dims, statics, .. } = self;
-        let (name, count) = (&n.name, statics.len());
+        let Names { network, dims, statics, .. } = self;
+        let (name, count) = (&network.name, statics.len());
         let option = quote_spanned!(own()=> ::core::option::Option);
         let given = statics.iter().map(|(i, d)| {
             let text = &d.name;
@@ -179,8 +179,8 @@ impl Names<'_> {
 
     /// `load` and `init`, where all static dims have defaults.
     fn of_default_dims(&self) -> TokenStream {
-        let Names { n, dims, .. } = self;
-        let name = &n.name;
+        let Names { network, dims, .. } = self;
+        let name = &network.name;
         let result = quote_spanned!(own()=> ::core::result::Result);
         quote_spanned! {own()=>
             /// Reads the weights of the network with its default dimensions.
@@ -203,8 +203,8 @@ impl Names<'_> {
     }
 
     /// A static dim's number by default.
-    fn number(&self, d: &DimDecl) -> Option<usize> {
-        usize::try_from(*self.numbers.get(&d.name)?).ok()
+    fn number(&self, decl: &DimDecl) -> Option<usize> {
+        usize::try_from(*self.numbers.get(&decl.name)?).ok()
     }
 
     /// The weights and nets as a table, for the docs.
@@ -240,7 +240,7 @@ impl Names<'_> {
 
     /// `compile_train`, where there is a `train fn`.
     fn training(&self) -> Option<TokenStream> {
-        let what = format!("`train fn {}` of `{}`", self.trains.first()?, self.n.name);
+        let what = format!("`train fn {}` of `{}`", self.trains.first()?, self.network.name);
         Some(quote_spanned! {own()=>
             /// Training is part of the language and checked, but not run yet.
             ///
@@ -270,8 +270,8 @@ impl Names<'_> {
     /// `pub struct MlpDims { pub D: usize, pub H: Option<usize> }`: what is made from other dims follows them
     /// unless it is given.
     fn dims(&self) -> TokenStream {
-        let (vis, dims) = (&self.n.vis, &self.dims);
-        let doc = format!("The static dimensions of [`{}`].", self.n.name);
+        let (vis, dims) = (&self.network.vis, &self.dims);
+        let doc = format!("The static dimensions of [`{}`].", self.network.name);
         let fields = self.statics.iter().map(|(i, d)| {
             let (mut doc, mut ty) =
                 (format!("The dimension `{}`.", d.name), quote_spanned!(own()=> ::core::primitive::usize));

@@ -3,7 +3,7 @@
 use super::sig::{float, integer, option_value};
 use super::{foreign, own};
 use crate::plan::{
-    Axis, Block, ForeignCall, Given, Home, NetPlan, OptionPlan, Sig, Step, StepKind, Test, Val,
+    Axis, Body, ForeignCall, Given, Home, NetPlan, OptionPlan, Sig, Step, StepKind, Test, Val,
 };
 use proc_macro2::{Ident, TokenStream};
 use quote::{format_ident, quote, quote_spanned};
@@ -20,7 +20,7 @@ use tancho_ir::{DType, Dim, Type};
 /// let v2 = s.op("matmul", &[("a", v0), ("b", v1)], &[])?;
 /// Ok(vec![v2])
 /// ```
-pub fn function(block: &Block, sig: &Sig, scope: &Ident, args: &Ident, borrowed: bool) -> TokenStream {
+pub fn function(block: &Body, sig: &Sig, scope: &Ident, args: &Ident, borrowed: bool) -> TokenStream {
     let e = Emit { scope, borrowed };
     let file = (!borrowed).then(|| quote_spanned!(own()=> #scope.file(::core::file!());));
     let inputs = (0..sig.declared.inputs.len()).map(var);
@@ -86,9 +86,9 @@ impl Emit<'_> {
         out
     }
 
-    fn step(&self, s: &Step) -> TokenStream {
+    fn step(&self, step: &Step) -> TokenStream {
         let scope = self.scope;
-        match &s.kind {
+        match &step.kind {
             StepKind::Param { out, name, path, ty, init, attributes: a } => {
                 let (out, ty, init, attributes) =
                     (var(*out), ty.to_string(), init_value(*init), attributes(a));
@@ -168,9 +168,9 @@ impl Emit<'_> {
         }
     }
 
-    fn block(&self, b: &Block) -> TokenStream {
-        let steps = self.steps(&b.steps);
-        let results = b.results.iter().map(|v| var(*v));
+    fn block(&self, body: &Body) -> TokenStream {
+        let steps = self.steps(&body.steps);
+        let results = body.results.iter().map(|v| var(*v));
         quote_spanned!(own()=> #steps (#(#results,)*))
     }
 
@@ -187,20 +187,20 @@ impl Emit<'_> {
     }
 
     /// `let n0 = s.net("up", &[("IN", "D")], &[("bias", OptionValue::Bool(false))], &Attributes::NONE)?;`
-    fn net(&self, n: &NetPlan) -> TokenStream {
-        let (scope, out, path) = (self.scope, net_var(n.id), &n.path);
-        let dims = n.dims.iter().map(|(name, d): &(String, Dim)| {
+    fn net(&self, net: &NetPlan) -> TokenStream {
+        let (scope, out, path) = (self.scope, net_var(net.id), &net.path);
+        let dims = net.dims.iter().map(|(name, d): &(String, Dim)| {
             let d = d.to_string();
             quote!((#name, #d))
         });
-        let options = n.options.iter().map(|(name, v)| {
+        let options = net.options.iter().map(|(name, v)| {
             let v = match v {
                 Given::Value(v) => option_value(*v),
                 Given::Of(option) => quote_spanned!(own()=> #scope.option(#option)?),
             };
             quote!((#name, #v))
         });
-        let attributes = attributes(&n.attributes);
+        let attributes = attributes(&net.attributes);
         quote_spanned!(own()=> let #out = #scope.net(#path, &[#(#dims),*], &[#(#options),*], &#attributes)?;)
     }
 

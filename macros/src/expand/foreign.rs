@@ -3,7 +3,7 @@
 use super::own;
 use super::sig::{integer, option_value};
 use crate::errors::Place;
-use crate::plan::{Block, ForeignCall, ForeignNet, Home, NetPlan, Sampled, StepKind};
+use crate::plan::{Body, ForeignCall, ForeignNet, Home, NetPlan, Sampled, StepKind};
 use proc_macro2::{Delimiter, Group, Ident, TokenStream, TokenTree};
 use quote::{format_ident, quote, quote_spanned};
 
@@ -26,11 +26,11 @@ fn fault(net: usize) -> Ident {
 /// one error.
 ///
 /// ```text
-/// const __TANCHO_N0: Callee = Callee {
+/// const __TANCHO_N0: NetworkRef = NetworkRef {
 ///     sig: &<models::Encoder as Network>::SIG,
 ///     build: <models::Encoder as Network>::build,
 /// };
-/// const __TANCHO_U0: NetUse = NetUse { caller: "Tower", path: "models::Encoder", dims: &[..], .. };
+/// const __TANCHO_U0: ConstNet = ConstNet { caller: "Tower", path: "models::Encoder", dims: &[..], .. };
 /// const __TANCHO_F0: Option<Fault> = net(__TANCHO_N0.sig, &__TANCHO_U0);
 /// const _: () = { report(&__TANCHO_F0, At::Path); };
 /// const _: () = {
@@ -39,13 +39,13 @@ fn fault(net: usize) -> Ident {
 ///     ..
 /// };
 /// ```
-pub fn checks(body: &Block, caller: &str) -> TokenStream {
+pub fn checks(body: &Body, caller: &str) -> TokenStream {
     let (mut out, mut seen) = (TokenStream::new(), Vec::new());
     block(body, caller, &mut seen, &mut out);
     out
 }
 
-fn block<'a>(b: &'a Block, caller: &str, seen: &mut Vec<&'a NetPlan>, out: &mut TokenStream) {
+fn block<'a>(b: &'a Body, caller: &str, seen: &mut Vec<&'a NetPlan>, out: &mut TokenStream) {
     for s in &b.steps {
         match &s.kind {
             StepKind::Net(n) => net(n, caller, seen, out),
@@ -67,21 +67,21 @@ fn block<'a>(b: &'a Block, caller: &str, seen: &mut Vec<&'a NetPlan>, out: &mut 
     }
 }
 
-fn net<'a>(n: &'a NetPlan, caller: &str, seen: &mut Vec<&'a NetPlan>, out: &mut TokenStream) {
-    let Some(foreign) = n.foreign.as_ref().filter(|_| seen.iter().all(|s| s.id != n.id)) else { return };
-    seen.push(n);
-    let (name, used, path) = (callee(n.id), fixed(n.id), &foreign.path);
-    let value = net_use(n, foreign, caller, foreign.dims.iter().map(|(at, _)| vec![*at]).collect());
+fn net<'a>(net: &'a NetPlan, caller: &str, seen: &mut Vec<&'a NetPlan>, out: &mut TokenStream) {
+    let Some(foreign) = net.foreign.as_ref().filter(|_| seen.iter().all(|s| s.id != net.id)) else { return };
+    seen.push(net);
+    let (name, used, path) = (callee(net.id), fixed(net.id), &foreign.path);
+    let value = net_use(net, foreign, caller, foreign.dims.iter().map(|(at, _)| vec![*at]).collect());
     let places = foreign.dims.iter().enumerate().map(|(i, (_, place))| (quote!(Dim(#i)), *place));
     let options = foreign.options.iter().enumerate().map(|(i, (_, place))| (quote!(Option(#i)), *place));
     let places: Vec<_> = places.chain(options).chain([(quote!(Path), foreign.place)]).collect();
-    let (mistake, check) = (fault(n.id), reports(&fault(n.id), &places));
+    let (mistake, check) = (fault(net.id), reports(&fault(net.id), &places));
     out.extend(quote_spanned! {own()=>
-        const #name: ::tancho::__private::Callee = ::tancho::__private::Callee {
+        const #name: ::tancho::__private::NetworkRef = ::tancho::__private::NetworkRef {
             sig: &<#path as ::tancho::__private::Network>::SIG,
             build: <#path as ::tancho::__private::Network>::build,
         };
-        const #used: ::tancho::__private::const_check::NetUse = #value;
+        const #used: ::tancho::__private::const_check::ConstNet = #value;
         const #mistake: ::core::option::Option<::tancho::__private::const_check::Fault> =
             ::tancho::__private::const_check::net(#name.sig, &#used);
         const _: () = { #check };
@@ -89,20 +89,20 @@ fn net<'a>(n: &'a NetPlan, caller: &str, seen: &mut Vec<&'a NetPlan>, out: &mut 
 }
 
 /// `dims` are the numbers of the given ones.
-fn net_use(n: &NetPlan, foreign: &ForeignNet, caller: &str, dims: Vec<Vec<i64>>) -> TokenStream {
+fn net_use(net: &NetPlan, foreign: &ForeignNet, caller: &str, dims: Vec<Vec<i64>>) -> TokenStream {
     let path = &foreign.text;
-    let dims = n.dims.iter().zip(dims).map(|((name, d), at)| {
+    let dims = net.dims.iter().zip(dims).map(|((name, d), at)| {
         let (text, at) = (d.to_string(), at.into_iter().map(integer));
         quote_spanned! {own()=>
             ::tancho::__private::const_check::GivenDim { name: #name, text: #text, at: &[#(#at),*] }
         }
     });
-    let options = n.options.iter().zip(&foreign.options).map(|((name, _), (v, _))| {
+    let options = net.options.iter().zip(&foreign.options).map(|((name, _), (v, _))| {
         let v = option_value(*v);
         quote!((#name, #v))
     });
     quote_spanned! {own()=>
-        ::tancho::__private::const_check::NetUse {
+        ::tancho::__private::const_check::ConstNet {
             caller: #caller,
             path: #path,
             dims: &[#(#dims),*],
@@ -111,14 +111,14 @@ fn net_use(n: &NetPlan, foreign: &ForeignNet, caller: &str, dims: Vec<Vec<i64>>)
     }
 }
 
-fn check_call(n: &NetPlan, call: &ForeignCall, caller: &str) -> TokenStream {
-    let Some(foreign) = &n.foreign else { return TokenStream::new() };
-    let (name, net_fault) = (callee(n.id), fault(n.id));
-    let used = if n.dims.is_empty() {
-        let used = fixed(n.id);
+fn check_call(net: &NetPlan, call: &ForeignCall, caller: &str) -> TokenStream {
+    let Some(foreign) = &net.foreign else { return TokenStream::new() };
+    let (name, net_fault) = (callee(net.id), fault(net.id));
+    let used = if net.dims.is_empty() {
+        let used = fixed(net.id);
         quote!(#used)
     } else {
-        net_use(n, foreign, caller, call.dims.clone())
+        net_use(net, foreign, caller, call.dims.clone())
     };
     let args = call.args.iter().map(tensor);
     let results = call.results.iter().map(tensor);
@@ -127,7 +127,7 @@ fn check_call(n: &NetPlan, call: &ForeignCall, caller: &str) -> TokenStream {
             &#net_fault,
             #name.sig,
             &#used,
-            &::tancho::__private::const_check::Call { args: &[#(#args),*], results: &[#(#results),*] },
+            &::tancho::__private::const_check::ConstCall { args: &[#(#args),*], results: &[#(#results),*] },
         )
     };
     let arguments = call.args.iter().enumerate().map(|(i, a)| (quote!(Argument(#i)), a.place));
@@ -150,7 +150,7 @@ fn tensor(t: &Sampled) -> TokenStream {
         quote!(&[#(#axes),*])
     });
     quote_spanned! {own()=>
-        ::tancho::__private::const_check::Tensor { input: #input, name: #name, ty: #ty, at: &[#(#at),*] }
+        ::tancho::__private::const_check::ConstTensor { input: #input, name: #name, ty: #ty, at: &[#(#at),*] }
     }
 }
 

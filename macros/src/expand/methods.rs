@@ -1,14 +1,14 @@
 //! What can be done with a compiled network: one set of methods for every entry point.
 //!
 //! A network with one entry point has all methods of what it wraps, by `Deref`. With several there is no such
-//! default: each is reached by its name, and what is forwarded speaks of all of them.
+//! default: each is reached by its name, and forwarded methods concern all of them.
 
 use super::own;
+use super::several::{Free, all_entries, compiled_entries, fields, session_entries};
 use crate::ast::{Input, Network};
 use crate::plan::{Checked, OF_ALL_ENTRIES, Sig};
 use proc_macro2::{Ident, Literal, TokenStream};
 use quote::{quote, quote_spanned};
-use std::collections::BTreeSet;
 use tancho_ir::DType;
 
 /// An entry point as methods.
@@ -30,20 +30,20 @@ pub struct Entry {
 }
 
 /// The entry points that can be run, the main one first.
-pub fn entries(n: &Network, c: &Checked) -> Vec<Entry> {
-    let mut order: Vec<usize> = (0..c.entries.len()).filter(|i| c.is_built(*i)).collect();
-    order.sort_by_key(|i| *i != c.main);
+pub fn entries(network: &Network, checked: &Checked) -> Vec<Entry> {
+    let mut order: Vec<usize> = (0..checked.entries.len()).filter(|i| checked.is_built(*i)).collect();
+    order.sort_by_key(|i| *i != checked.main);
     let one = |i: usize| {
-        let e = c.entries.get(i)?;
-        let decl = n.entries.get(i);
+        let e = checked.entries.get(i)?;
+        let decl = network.entries.get(i);
         let span = decl.map_or(own(), |d| d.name.span());
         // A network whose header does not parse has no entry point: it looks like the short form.
-        let short = n.short || e.sig.declared.entry.is_empty();
+        let short = network.short || e.sig.declared.entry.is_empty();
         let name =
             |name: &str, long: String| if short { Ident::new(name, own()) } else { Ident::new(&long, span) };
         let entry = &e.sig.declared.entry;
         Some(Entry {
-            built: super::entry_type(n, c, i).0,
+            built: super::entry_type(network, checked, i).0,
             docs: decl.filter(|_| !short).map(documented).unwrap_or_default(),
             short,
             vis: decl.map(|d| &d.vis).filter(|v| !v.is_empty()).cloned().unwrap_or_else(|| quote!(pub)),
@@ -216,32 +216,10 @@ impl Entry {
     }
 }
 
-/// The method names of a type that are still free. An entry point whose name is taken is an error of the
-/// checker already, which rustc need not repeat.
-#[derive(Default)]
-struct Free(BTreeSet<String>);
-
-impl Free {
-    /// Takes a name if it is free.
-    fn take(&mut self, name: &Ident) -> bool {
-        self.0.insert(name.to_string())
-    }
-
-    /// The same for a method that every network has.
-    fn own(&mut self, name: &str) -> bool {
-        self.0.insert(name.into())
-    }
-}
-
-/// Numbers of tuple fields.
-fn fields(n: usize) -> impl Iterator<Item = Literal> {
-    (0..n).map(Literal::usize_unsuffixed)
-}
-
 /// `pub struct MlpCompiled(Compiled);`
-pub fn compiled(n: &Network, name: &Ident, session: &Ident, entries: &[Entry]) -> TokenStream {
-    let vis = &n.vis;
-    let doc = format!("[`{}`] as machine code; shared between threads.", n.name);
+pub fn compiled(network: &Network, name: &Ident, session: &Ident, entries: &[Entry]) -> TokenStream {
+    let vis = &network.vis;
+    let doc = format!("[`{}`] as machine code; shared between threads.", network.name);
     let parts = entries.iter().map(|_| quote_spanned!(own()=> ::tancho::Compiled));
     let sessions = fields(entries.len()).map(|at| quote_spanned!(own()=> self.#at.session()));
     let with_threads =
@@ -252,7 +230,7 @@ pub fn compiled(n: &Network, name: &Ident, session: &Ident, entries: &[Entry]) -
     }
     let methods: Vec<TokenStream> =
         fields(entries.len()).zip(entries).map(|(at, e)| e.compiled(&at, &mut free)).collect();
-    let of_several = (entries.len() > 1).then(|| compiled_entries(entries, &mut free));
+    let of_several = (entries.len() > 1).then(|| compiled_entries(&names(entries), &mut free));
     let deref = (entries.len() == 1).then(|| {
         quote_spanned! {own()=>
             #[automatically_derived]
@@ -291,9 +269,9 @@ pub fn compiled(n: &Network, name: &Ident, session: &Ident, entries: &[Entry]) -
 }
 
 /// `pub struct MlpSession(Session);`
-pub fn session(n: &Network, name: &Ident, entries: &[Entry]) -> TokenStream {
-    let vis = &n.vis;
-    let doc = format!("Buffers to run [`{}`] in; one per thread.", n.name);
+pub fn session(network: &Network, name: &Ident, entries: &[Entry]) -> TokenStream {
+    let vis = &network.vis;
+    let doc = format!("Buffers to run [`{}`] in; one per thread.", network.name);
     let parts = entries.iter().map(|_| quote_spanned!(own()=> ::tancho::Session));
     let (forks, resets) = (fields(entries.len()), fields(entries.len()));
     let mut free = Free::default();
@@ -321,7 +299,7 @@ pub fn session(n: &Network, name: &Ident, entries: &[Entry]) -> TokenStream {
         fields(entries.len()).zip(entries).map(|(at, e)| e.session(&at, &mut free)).collect();
     let clash = entries.iter().any(|e| OF_ALL_ENTRIES.iter().any(|m| e.run == m));
     let all = (entries.len() > 1 && !clash).then(|| all_entries(entries.len()));
-    let of_several = (entries.len() > 1).then(|| session_entries(entries, &mut free));
+    let of_several = (entries.len() > 1).then(|| session_entries(&names(entries), &mut free));
     let deref = (entries.len() == 1).then(|| {
         quote_spanned! {own()=>
             #[automatically_derived]
@@ -358,148 +336,4 @@ pub fn session(n: &Network, name: &Ident, entries: &[Entry]) -> TokenStream {
 /// Names of entry points as literals.
 fn names(entries: &[Entry]) -> Vec<String> {
     entries.iter().map(|e| e.run.to_string().trim_start_matches("r#").to_string()).collect()
-}
-
-/// The parts of a compiled network with several entry points, and what they have in common.
-fn compiled_entries(entries: &[Entry], free: &mut Free) -> TokenStream {
-    let (names, count) = (names(entries), entries.len());
-    let (at, by_name) = (fields(count), fields(count));
-    let all = free.own("entries").then(|| {
-        quote_spanned! {own()=>
-            /// The entry points by name, the main one first.
-            pub fn entries(&self) -> [(&'static ::core::primitive::str, &::tancho::Compiled); #count] {
-                [#((#names, &self.#at)),*]
-            }
-        }
-    });
-    let one = free.own("entry").then(|| {
-        quote_spanned! {own()=>
-            /// The entry point of that name.
-            pub fn entry(&self, name: &::core::primitive::str)
-            -> ::core::option::Option<&::tancho::Compiled> {
-                match name {
-                    #(#names => ::core::option::Option::Some(&self.#by_name),)*
-                    _ => ::core::option::Option::None,
-                }
-            }
-        }
-    });
-    let weights = free.own("weights").then(|| {
-        quote_spanned! {own()=>
-            /// The weights, which all entry points share.
-            pub fn weights(&self) -> &::tancho::Weights { self.0.weights() }
-        }
-    });
-    quote!(#all #one #weights)
-}
-
-/// The parts of a session of several entry points, and what concerns all of them.
-fn session_entries(entries: &[Entry], free: &mut Free) -> TokenStream {
-    let (names, count) = (names(entries), entries.len());
-    let (at, by_name, by_name_mut, each) = (fields(count), fields(count), fields(count), fields(count));
-    let all = free.own("entries").then(|| {
-        quote_spanned! {own()=>
-            /// The sessions of the entry points by name, the main one first: `entries()[0].1.profile()`.
-            pub fn entries(&self) -> [(&'static ::core::primitive::str, &::tancho::Session); #count] {
-                [#((#names, &self.#at)),*]
-            }
-        }
-    });
-    let one = free.own("entry").then(|| {
-        quote_spanned! {own()=>
-            /// The session of the entry point of that name, with its results, its profile and its states.
-            pub fn entry(&self, name: &::core::primitive::str) -> ::core::option::Option<&::tancho::Session> {
-                match name {
-                    #(#names => ::core::option::Option::Some(&self.#by_name),)*
-                    _ => ::core::option::Option::None,
-                }
-            }
-        }
-    });
-    let one_mut = free.own("entry_mut").then(|| {
-        quote_spanned! {own()=>
-            /// The same, to change.
-            pub fn entry_mut(&mut self, name: &::core::primitive::str)
-            -> ::core::option::Option<&mut ::tancho::Session> {
-                match name {
-                    #(#names => ::core::option::Option::Some(&mut self.#by_name_mut),)*
-                    _ => ::core::option::Option::None,
-                }
-            }
-        }
-    });
-    let profiling = free.own("set_profiling").then(|| {
-        quote_spanned! {own()=>
-            /// Begins (anew) or ends to measure the time of each kernel of every entry point; the profile of
-            /// each is that of its session, see `entry`.
-            pub fn set_profiling(&mut self, on: ::core::primitive::bool) { #(self.#each.set_profiling(on);)* }
-        }
-    });
-    let threads = free.own("threads").then(|| {
-        quote_spanned! {own()=>
-            /// Among how many threads a run is divided.
-            pub fn threads(&self) -> ::core::primitive::usize { self.0.threads() }
-        }
-    });
-    quote!(#all #one #one_mut #profiling #threads)
-}
-
-/// What a session of several entry points does with the states and buffers of all of them: a state belongs to
-/// one, or each has one of its own for a net that they share, and what has run is asked first.
-///
-/// ```text
-/// pub fn rows(&self, dim: &str) -> Result<usize, Error> {
-///     match self.0.rows(dim) { Err(Error::NoState { .. }) => {} other => return other }
-///     match self.1.rows(dim) { Err(Error::NoState { .. }) => {} other => return other }
-///     self.0.rows(dim)
-/// }
-/// ```
-fn all_entries(n: usize) -> TokenStream {
-    let first_that_has = |call: TokenStream| {
-        let at = fields(n);
-        quote_spanned! {own()=>
-            #(match self.#at.#call {
-                ::core::result::Result::Err(::tancho::Error::NoState { .. }) => {}
-                other => return other,
-            })*
-            self.0.#call
-        }
-    };
-    let rows = first_that_has(quote_spanned!(own()=> rows(dim)));
-    let truncate = first_that_has(quote_spanned!(own()=> truncate(dim, rows)));
-    let (held, known, bytes) = (fields(n), fields(n), fields(n));
-    quote_spanned! {own()=>
-        /// The rows that states have along a dim, of the first entry point whose states grow along it.
-        ///
-        /// # Errors
-        /// No state grows along it.
-        pub fn rows(&self, dim: &str) -> ::core::result::Result<usize, ::tancho::Error> { #rows }
-
-        /// Forgets all rows but the first along a dim, of the first entry point whose states grow along it.
-        ///
-        /// # Errors
-        /// No state grows along it, or there are fewer rows.
-        pub fn truncate(&mut self, dim: &str, rows: usize)
-        -> ::core::result::Result<(), ::tancho::Error> {
-            #truncate
-        }
-
-        /// What a state holds now; `None` before the first run.
-        ///
-        /// # Errors
-        /// There is no state of that name.
-        pub fn state(&self, name: &str)
-        -> ::core::result::Result<::core::option::Option<::tancho::Tensor>, ::tancho::Error> {
-            #(if let ::core::result::Result::Ok(::core::option::Option::Some(held)) = self.#held.state(name) {
-                return ::core::result::Result::Ok(::core::option::Option::Some(held));
-            })*
-            #(if self.#known.state(name).is_ok() {
-                return ::core::result::Result::Ok(::core::option::Option::None);
-            })*
-            self.0.state(name)
-        }
-
-        /// Bytes of working memory that all entry points hold now.
-        pub fn memory_bytes(&self) -> usize { 0 #(+ self.#bytes.memory_bytes())* }
-    }
 }

@@ -65,16 +65,16 @@ fn is_name(i: &Ident) -> bool {
 }
 
 impl Mirror<'_> {
-    fn dim(&self, d: &DimDecl) -> TokenStream {
-        let name = &d.name;
-        let (doc, used) = match &d.kind {
+    fn dim(&self, decl: &DimDecl) -> TokenStream {
+        let name = &decl.name;
+        let (doc, used) = match &decl.kind {
             DimKind::Run => ("A run-time dimension: taken from the inputs at each call.".to_string(), None),
             DimKind::Bounded(e) => (
                 format!("A run-time dimension: taken from the inputs at each call, at most `{}`.", e.text),
                 Some(e),
             ),
             DimKind::Static(e) => (
-                format!("A static dimension: `{}` unless whoever uses the network says otherwise.", e.text),
+                format!("A static dimension: `{}` unless the use of the network gives another.", e.text),
                 Some(e),
             ),
             DimKind::Required => {
@@ -157,16 +157,16 @@ impl Mirror<'_> {
         path.clone()
     }
 
-    fn block(&self, b: &Block) -> TokenStream {
-        let items = self.items(&b.items);
-        let stmts = b.stmts.iter().map(|s| self.stmt(s));
-        let lost = b.lost.iter().filter(|i| is_name(i));
-        let tail = b.tail.as_ref().map(|e| self.expr(e));
+    fn block(&self, block: &Block) -> TokenStream {
+        let items = self.items(&block.items);
+        let stmts = block.stmts.iter().map(|s| self.stmt(s));
+        let lost = block.lost.iter().filter(|i| is_name(i));
+        let tail = block.tail.as_ref().map(|e| self.expr(e));
         quote_spanned!(own()=> { #items #(#stmts)* #(#lost;)* #tail })
     }
 
-    fn stmt(&self, s: &Stmt) -> TokenStream {
-        match s {
+    fn stmt(&self, stmt: &Stmt) -> TokenStream {
+        match stmt {
             Stmt::Let { names, ty, value, .. } => {
                 let value = self.expr(value);
                 let types = ty.iter().flatten().map(|t| self.ty(t));

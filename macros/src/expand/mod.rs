@@ -6,6 +6,7 @@ mod foreign;
 mod methods;
 mod mirror;
 mod ops;
+mod several;
 mod sig;
 
 #[cfg(test)]
@@ -51,10 +52,10 @@ fn own() -> Span {
 }
 
 /// The type an entry point is built by: the network's own for the main one, a hidden one for each other.
-fn entry_type(n: &Network, c: &Checked, i: usize) -> (Ident, TokenStream) {
-    let (vis, name) = (&n.vis, &n.name);
-    match c.entries.get(i) {
-        Some(e) if i != c.main => {
+fn entry_type(network: &Network, checked: &Checked, i: usize) -> (Ident, TokenStream) {
+    let (vis, name) = (&network.vis, &network.name);
+    match checked.entries.get(i) {
+        Some(e) if i != checked.main => {
             let hidden = plan::entry_type(&name.to_string(), &e.sig.declared.entry, own());
             let declared = quote_spanned! {own()=>
                 #[doc(hidden)]
@@ -74,8 +75,8 @@ fn entry_type(n: &Network, c: &Checked, i: usize) -> (Ident, TokenStream) {
 ///     fn build(s: &mut Scope<'_>, args: &[Value]) -> Result<Vec<Value>, BuildError> { .. }
 /// }
 /// ```
-fn network_impl(n: &Network, c: &Checked, i: usize, e: &CheckedEntry, borrowed: bool) -> TokenStream {
-    let (name, declared) = entry_type(n, c, i);
+fn network_impl(n: &Network, checked: &Checked, i: usize, e: &CheckedEntry, borrowed: bool) -> TokenStream {
+    let (name, declared) = entry_type(n, checked, i);
     let inputs = n.entries.get(i).map(|e| e.inputs.as_slice()).unwrap_or_default();
     let places: Vec<(u32, u32)> = inputs.iter().map(|i| Place::of(i.name.span()).line_column()).collect();
     let sig = sig::constant(&e.sig, n.short, &n.unused_weights, &places);

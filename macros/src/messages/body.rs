@@ -162,9 +162,9 @@ pub fn not_mutable(name: &str) -> Message {
 pub fn idle_loop(what: &str, inner: Option<&str>) -> Message {
     let m = Message::new(format!("`{what}` changes nothing: it assigns to no variable"));
     match inner {
-        Some(x) => {
-            m.help(format!("`let` makes a new value in each turn; assign to the stream instead: `{x} = ..;`"))
-        }
+        Some(x) => m.help(format!(
+            "`let` makes a new value in each iteration; assign to the stream instead: `{x} = ..;`"
+        )),
         None => m.help("declare the stream before it, `let mut x = x;`, and assign to it: `x = ..;`"),
     }
 }
@@ -176,7 +176,7 @@ pub fn loop_shape(name: &str, enters: &Type, leaves: &Type, facts: &Facts) -> Me
         show_type(enters, facts),
         show_type(leaves, facts)
     ))
-    .help("every turn must give back the shape it was given; use `let` for a value of another shape")
+    .help("every iteration must give back the shape it was given; use `let` for a value of another shape")
 }
 
 pub fn assign_shape(name: &str, before: &Type, after: &Type, facts: &Facts) -> Message {

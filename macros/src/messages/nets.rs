@@ -16,12 +16,12 @@ pub fn unknown_init(text: &str) -> Message {
     Message::new(format!("`{text}` is no initial value")).help(help)
 }
 
-/// N17: `turns` is the number of nets of an array.
-pub fn path_without_turn(name: &str, turns: Option<&str>, path: &str, missing: &[&str]) -> Message {
+/// N17: `count` is the number of nets of an array.
+pub fn path_without_number(name: &str, count: Option<&str>, path: &str, missing: &[&str]) -> Message {
     let numbers: String = missing.iter().map(|t| format!(".{{{t}}}")).collect();
-    let count = turns.map(|n| format!("{n} ")).unwrap_or_default();
-    Message::new(format!("all {count}turns of `{name}` would load the same tensors \"{path}\""))
-        .help(format!("put the turn's number in the path: #[weights(\"{path}{numbers}\")]"))
+    let count = count.map(|n| format!("{n} ")).unwrap_or_default();
+    Message::new(format!("all {count}iterations of `{name}` would load the same tensors \"{path}\""))
+        .help(format!("put the iteration's number in the path: #[weights(\"{path}{numbers}\")]"))
 }
 
 pub fn unknown_loop_variable(name: &str, given: &str, variables: &[&str]) -> Message {
@@ -38,9 +38,9 @@ pub fn unknown_loop_variable(name: &str, given: &str, variables: &[&str]) -> Mes
     }
 }
 
-pub fn turn_called_i(name: &str) -> Message {
-    Message::new(format!("two turns of `{name}` are called `{{i}}`")).help(
-        "an array of nets counts its turns by `{i}`; call the turn of the `repeat` something else, or declare the item outside of the loop",
+pub fn iteration_called_i(name: &str) -> Message {
+    Message::new(format!("two iterations of `{name}` are called `{{i}}`")).help(
+        "an array of nets counts its iterations by `{i}`; call the iteration of the `repeat` something else, or declare the item outside of the loop",
     )
 }
 

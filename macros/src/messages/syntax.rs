@@ -69,7 +69,7 @@ pub fn no_statement(word: &str) -> Message {
     match word {
         "return" => m.help("the last line of the body, without a `;`, is the result"),
         "while" | "loop" => m.help(
-            "loops have a fixed number of turns: `repeat i in 0..N { .. }`, or `for layer in layers { .. }`",
+            "loops have a fixed number of iterations: `repeat i in 0..N { .. }`, or `for layer in layers { .. }`",
         ),
         "match" => m.help("`if` chooses by options and static dimensions"),
         _ => m,
@@ -97,9 +97,8 @@ pub fn mixed_operators(before: BinOp, op: BinOp, a: &str, b: &str, c: &str) -> M
     Message::new(format!("`{x}` and `{y}` need parentheses when mixed")).help(help)
 }
 
-pub fn too_deep() -> Message {
-    Message::new(format!("nested too deeply: more than {} levels", crate::parse::MAX_DEPTH))
-        .help("name a part of it with `let`")
+pub fn too_deep(levels: usize) -> Message {
+    Message::new(format!("nested too deeply: more than {levels} levels")).help("name a part of it with `let`")
 }
 
 pub fn keyword_as_name(word: &str) -> Message {

@@ -10,12 +10,12 @@ pub fn no_weight(name: &str) -> Message {
 pub fn growth_needs_bound(state: &str, dim: &str, is_static: bool) -> Message {
     let kind = if is_static { "static" } else { "without a bound" };
     Message::new(format!("`{state}` cannot grow along `{dim}`, which is {kind}"))
-        .help(format!("a session reserves room for the longest: declare `{dim}: ..=1024`"))
+        .help(format!("a session reserves memory for the longest: declare `{dim}: ..=1024`"))
 }
 
 pub fn growth_without_room(state: &str, dim: &str, bound: &Dim, facts: &Facts) -> Message {
     Message::new(format!(
-        "`{state}` grows along `{dim}`, which is at most {}: there is no room for a row",
+        "`{state}` grows along `{dim}`, which is at most {}, so it can hold no rows",
         facts.show(bound)
     ))
     .help(format!("give `{dim}` the number of rows to keep: `{dim}: ..=512`"))
@@ -80,8 +80,9 @@ pub fn pushed_twice(state: &str) -> Message {
 }
 
 pub fn pushed_in_loop(state: &str) -> Message {
-    Message::new(format!("`{state}` is pushed to in a loop it is declared outside of"))
-        .help("a state is pushed to once a call; declare it in the loop, and every turn has one of its own")
+    Message::new(format!("`{state}` is pushed to in a loop it is declared outside of")).help(
+        "a state is pushed to once a call; declare it in the loop, and every iteration has one of its own",
+    )
 }
 
 pub fn pushed_in_one_branch(state: &str) -> Message {

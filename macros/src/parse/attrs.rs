@@ -28,97 +28,97 @@ pub struct Attrs {
 
 impl Attrs {
     /// Reports attributes that do not belong before a network.
-    pub fn before_network(&self, c: &Cursor<'_>) {
+    pub fn before_network(&self, cursor: &Cursor<'_>) {
         if let Some((name, place)) = self.of_item {
-            c.fail(place, messages::misplaced_attribute(name, "an item"));
+            cursor.fail(place, messages::misplaced_attribute(name, "an item"));
         }
     }
 
     /// Reports attributes that do not belong before an item.
-    pub fn before_item(&self, c: &Cursor<'_>) {
+    pub fn before_item(&self, cursor: &Cursor<'_>) {
         if let Some((name, place)) = self.of_network {
-            c.fail(place, messages::misplaced_attribute(name, "a network"));
+            cursor.fail(place, messages::misplaced_attribute(name, "a network"));
         }
     }
 
     /// Reports attributes that do not belong before an entry point.
-    pub fn before_entry(&self, c: &Cursor<'_>) {
-        self.before_network(c);
-        self.before_item(c);
+    pub fn before_entry(&self, cursor: &Cursor<'_>) {
+        self.before_network(cursor);
+        self.before_item(cursor);
     }
 }
 
 /// Reads any attributes; a bad one is reported and left out.
-pub fn attrs(c: &mut Cursor<'_>) -> Attrs {
+pub fn attrs(cursor: &mut Cursor<'_>) -> Attrs {
     let mut out = Attrs::default();
-    while c.is_punct("#") {
-        let start = c.at;
-        c.at += 1;
-        let Some(g) = c.group(Delimiter::Bracket) else {
-            c.expected("`[..]` of an attribute");
+    while cursor.is_punct("#") {
+        let start = cursor.at;
+        cursor.at += 1;
+        let Some(g) = cursor.group(Delimiter::Bracket) else {
+            cursor.expected("`[..]` of an attribute");
             continue;
         };
-        let place = c.since(start);
+        let place = cursor.since(start);
         // `weights` has arguments of the language's own; everything else is Rust's.
         let name = g.stream().into_iter().next();
         if matches!(&name, Some(TokenTree::Ident(i)) if i == "weights") {
             out.of_item.get_or_insert(("weights", place));
-            match c.inside(g, |c| weights(c, &mut out.item)) {
+            match cursor.inside(g, |cursor| weights(cursor, &mut out.item)) {
                 Ok(()) | Err(Failed) => continue,
             }
         }
-        let tokens = c.tokens.get(start..c.at).unwrap_or_default();
+        let tokens = cursor.tokens.get(start..cursor.at).unwrap_or_default();
         let read = Attribute::parse_outer.parse2(tokens.iter().cloned().collect());
-        if let Err(e) = read.and_then(|all| all.iter().try_for_each(|a| attr(c, a, place, &mut out))) {
-            c.fail(Place::of(e.span()), Message::new(e.to_string()));
+        if let Err(e) = read.and_then(|all| all.iter().try_for_each(|a| attr(cursor, a, place, &mut out))) {
+            cursor.fail(Place::of(e.span()), Message::new(e.to_string()));
         }
     }
     out
 }
 
 /// `weights("path.{i}", transposed, rows = 0..D)`
-fn weights(c: &mut Cursor<'_>, out: &mut ItemAttrs) -> Parsed<()> {
-    c.at += 1;
-    let Some(g) = c.group(Delimiter::Parenthesis) else {
-        return Err(c.fail(
-            Place::of(c.tokens.first().map_or(c.end, TokenTree::span)),
+fn weights(cursor: &mut Cursor<'_>, out: &mut ItemAttrs) -> Parsed<()> {
+    cursor.at += 1;
+    let Some(g) = cursor.group(Delimiter::Parenthesis) else {
+        return Err(cursor.fail(
+            Place::of(cursor.tokens.first().map_or(cursor.end, TokenTree::span)),
             messages::weights_attribute(),
         ));
     };
-    if !c.done() {
-        return Err(c.expected("`]`"));
+    if !cursor.done() {
+        return Err(cursor.expected("`]`"));
     }
-    c.inside(g, |c| {
-        match c.peek() {
+    cursor.inside(g, |cursor| {
+        match cursor.peek() {
             Some(TokenTree::Literal(l)) => match Lit::new(l.clone()) {
                 Lit::Str(path) => out.path = Some((path.value(), path.span())),
-                _ => return Err(c.expected("the path in quotes")),
+                _ => return Err(cursor.expected("the path in quotes")),
             },
-            _ => return Err(c.expected("the path in quotes")),
+            _ => return Err(cursor.expected("the path in quotes")),
         }
-        c.at += 1;
-        while !c.done() {
-            c.expect(",", "after the path")?;
-            if c.done() {
+        cursor.at += 1;
+        while !cursor.done() {
+            cursor.expect(",", "after the path")?;
+            if cursor.done() {
                 break;
             }
-            let span = c.span();
-            if c.eat_word("transposed") {
+            let span = cursor.span();
+            if cursor.eat_word("transposed") {
                 out.transposed = Some(span);
-            } else if c.eat_word("rows") {
-                c.expect("=", "after `rows`")?;
-                let start = super::exprs::expr(c)?;
-                c.expect("..", "between the first row and the end")?;
-                out.rows = Some((start, super::exprs::expr(c)?));
+            } else if cursor.eat_word("rows") {
+                cursor.expect("=", "after `rows`")?;
+                let start = super::exprs::expr(cursor)?;
+                cursor.expect("..", "between the first row and the end")?;
+                out.rows = Some((start, super::exprs::expr(cursor)?));
             } else {
-                return Err(c.expected("`transposed` or `rows = a..b`"));
+                return Err(cursor.expected("`transposed` or `rows = a..b`"));
             }
         }
         Ok(())
     })
 }
 
-fn attr(c: &Cursor<'_>, a: &Attribute, place: Place, out: &mut Attrs) -> syn::Result<()> {
+fn attr(cursor: &Cursor<'_>, a: &Attribute, place: Place, out: &mut Attrs) -> syn::Result<()> {
     let name = a.path().to_token_stream().to_string();
     match name.as_str() {
         "doc" => {
@@ -145,10 +145,10 @@ fn attr(c: &Cursor<'_>, a: &Attribute, place: Place, out: &mut Attrs) -> syn::Re
             out.item.no_decay = Some(place);
         }
         "cfg" | "cfg_attr" | "allow" | "derive" => {
-            c.fail(place, messages::foreign_attribute(&name));
+            cursor.fail(place, messages::foreign_attribute(&name));
         }
         _ => {
-            c.fail(Place::of(a.path().span()), messages::unknown_attribute(&name));
+            cursor.fail(Place::of(a.path().span()), messages::unknown_attribute(&name));
         }
     }
     Ok(())

@@ -12,17 +12,17 @@ use syn::parse::Parse;
 use tancho_ir::graph::Relation;
 
 /// Reads a network. Fails only where there is no name; a broken header still gives a network.
-pub fn network(c: &mut Cursor<'_>) -> Parsed<Network> {
-    let attrs = attrs(c);
-    attrs.before_network(c);
-    let start = c.at;
-    let vis = visibility(c);
+pub fn network(cursor: &mut Cursor<'_>) -> Parsed<Network> {
+    let attrs = attrs(cursor);
+    attrs.before_network(cursor);
+    let start = cursor.at;
+    let vis = visibility(cursor);
     if let Some(word) =
-        ["fn", "struct", "enum", "mod", "impl", "type", "use"].into_iter().find(|w| c.is_word(w))
+        ["fn", "struct", "enum", "mod", "impl", "type", "use"].into_iter().find(|w| cursor.is_word(w))
     {
-        return Err(c.fail(Place::of(c.span()), messages::no_network(word)));
+        return Err(cursor.fail(Place::of(cursor.span()), messages::no_network(word)));
     }
-    let name = c.name("the name of a network")?;
+    let name = cursor.name("the name of a network")?;
     let mut n = Network {
         docs: attrs.docs,
         unused_weights: attrs.unused_weights,
@@ -39,74 +39,75 @@ pub fn network(c: &mut Cursor<'_>) -> Parsed<Network> {
         broken_header: false,
         broken_body: false,
     };
-    let head = head(c, &mut n);
+    let head = head(cursor, &mut n);
     if head.is_err() {
         n.broken_header = true;
-        while !c.done() && c.peek_group(Delimiter::Brace).is_none() {
-            c.at += 1;
+        while !cursor.done() && cursor.peek_group(Delimiter::Brace).is_none() {
+            cursor.at += 1;
         }
-        n.lost = c.names_since(start);
+        n.lost = cursor.names_since(start);
     }
-    n.header = crate::print::header(c.tokens.get(start..c.at).unwrap_or_default());
-    let Some(g) = c.group(Delimiter::Brace) else {
+    n.header = crate::print::header(cursor.tokens.get(start..cursor.at).unwrap_or_default());
+    let Some(g) = cursor.group(Delimiter::Brace) else {
         if !n.broken_header {
-            c.expected("the body `{ .. }`");
+            cursor.expected("the body `{ .. }`");
         }
         n.broken_header = true;
         return Ok(n);
     };
-    let before = c.errors.count();
+    let before = cursor.errors.count();
     match head {
-        Ok(Some(entry)) => match c.inside(g, super::blocks::block) {
+        Ok(Some(entry)) => match cursor.inside(g, super::blocks::block) {
             Ok(body) => n.entries.push(Entry { header: n.header.clone(), body, ..entry }),
             Err(Failed) => n.broken_header = true,
         },
         Ok(None) => {
             n.short = false;
-            if c.inside(g, |c| super::items::members(c, &mut n)).is_err() {
+            if cursor.inside(g, |cursor| super::items::members(cursor, &mut n)).is_err() {
                 n.broken_header = true;
             }
         }
-        // What the header promises is not known: the body is read for editors only, and not judged.
+        // What the header promises is not known: the body is read for editors only, and not checked.
         Err(Failed) => {
             let quiet = Errors::default();
             let tokens = super::flat(g.stream());
-            if let Ok(body) = super::blocks::block(&mut Cursor::new(&tokens, g.span_close(), &quiet, c.depth))
+            if let Ok(body) =
+                super::blocks::block(&mut Cursor::new(&tokens, g.span_close(), &quiet, cursor.depth))
             {
                 n.entries.push(Entry { body, ..Entry::unknown(&n.name) });
             }
             quiet.finish();
         }
     }
-    n.broken_body = c.errors.count() > before;
+    n.broken_body = cursor.errors.count() > before;
     Ok(n)
 }
 
 /// `pub`, `pub(crate)`, or nothing.
-pub fn visibility(c: &mut Cursor<'_>) -> TokenStream {
-    c.syn(Visibility::parse).map(Visibility::into_token_stream).unwrap_or_default()
+pub fn visibility(cursor: &mut Cursor<'_>) -> TokenStream {
+    cursor.syn(Visibility::parse).map(Visibility::into_token_stream).unwrap_or_default()
 }
 
 /// Dims, options, signature and `where`; no entry point if the network has none of its own.
-fn head(c: &mut Cursor<'_>, n: &mut Network) -> Parsed<Option<Entry>> {
-    if c.is_punct("<") {
-        n.dims = dims(c)?;
+fn head(cursor: &mut Cursor<'_>, network: &mut Network) -> Parsed<Option<Entry>> {
+    if cursor.is_punct("<") {
+        network.dims = dims(cursor)?;
     }
-    if let Some(g) = c.peek_group(Delimiter::Parenthesis)
+    if let Some(g) = cursor.peek_group(Delimiter::Parenthesis)
         && begins_options(g)
     {
-        c.at += 1;
-        n.options = c.inside(g, |o| o.list(option))?;
+        cursor.at += 1;
+        network.options = cursor.inside(g, |o| o.list(option))?;
     }
-    let entry = if c.peek_group(Delimiter::Brace).is_some() || c.is_word("where") {
+    let entry = if cursor.peek_group(Delimiter::Brace).is_some() || cursor.is_word("where") {
         None
     } else {
-        Some(signature(c, &n.name)?)
+        Some(signature(cursor, &network.name)?)
     };
-    if c.eat_word("where") {
+    if cursor.eat_word("where") {
         loop {
-            n.wheres.push(clause(c)?);
-            if c.eat(",").is_none() || c.peek_group(Delimiter::Brace).is_some() {
+            network.wheres.push(clause(cursor)?);
+            if cursor.eat(",").is_none() || cursor.peek_group(Delimiter::Brace).is_some() {
                 break;
             }
         }
@@ -115,15 +116,17 @@ fn head(c: &mut Cursor<'_>, n: &mut Network) -> Parsed<Option<Entry>> {
 }
 
 /// `(x: [B, D]) -> [B, D]`
-pub fn signature(c: &mut Cursor<'_>, name: &Ident) -> Parsed<Entry> {
-    let Some(g) = c.group(Delimiter::Parenthesis) else { return Err(c.expected("the inputs `(x: [B, D])`")) };
-    let inputs = c.inside(g, |i| i.list(input))?;
-    if c.eat("->").is_none() {
-        return Err(c.fail(Place::of(c.span()), messages::result_expected()));
+pub fn signature(cursor: &mut Cursor<'_>, name: &Ident) -> Parsed<Entry> {
+    let Some(g) = cursor.group(Delimiter::Parenthesis) else {
+        return Err(cursor.expected("the inputs `(x: [B, D])`"));
+    };
+    let inputs = cursor.inside(g, |i| i.list(input))?;
+    if cursor.eat("->").is_none() {
+        return Err(cursor.fail(Place::of(cursor.span()), messages::result_expected()));
     }
-    let start = c.at;
-    let outputs = types(c)?;
-    Ok(Entry { inputs, outputs, promise: c.since(start), ..Entry::unknown(name) })
+    let start = cursor.at;
+    let outputs = types(cursor)?;
+    Ok(Entry { inputs, outputs, promise: cursor.since(start), ..Entry::unknown(name) })
 }
 
 impl Entry {
@@ -150,104 +153,114 @@ fn begins_options(g: &proc_macro2::Group) -> bool {
     first && matches!(words.next(), Some(TokenTree::Ident(_)))
 }
 
-fn dims(c: &mut Cursor<'_>) -> Parsed<Vec<DimDecl>> {
-    c.expect("<", "before the dimensions")?;
+fn dims(cursor: &mut Cursor<'_>) -> Parsed<Vec<DimDecl>> {
+    cursor.expect("<", "before the dimensions")?;
     let mut out = Vec::new();
     loop {
-        if c.eat(">").is_some() {
+        if cursor.eat(">").is_some() {
             return Ok(out);
         }
-        let name = c.name("the name of a dimension or `>`")?;
-        let kind = if c.eat(":").is_some() {
-            if c.eat("..=").is_none() {
-                let place = Place::of(c.span());
-                let after = super::exprs::expr(c);
+        let name = cursor.name("the name of a dimension or `>`")?;
+        let kind = if cursor.eat(":").is_some() {
+            if cursor.eat("..=").is_none() {
+                let place = Place::of(cursor.span());
+                let after = super::exprs::expr(cursor);
                 return Err(after.map_or_else(
                     |e| e,
-                    |e| c.fail(place, messages::bound_expected(&name.to_string(), &e.text)),
+                    |e| cursor.fail(place, messages::bound_expected(&name.to_string(), &e.text)),
                 ));
             }
-            DimKind::Bounded(super::exprs::expr(c)?)
-        } else if c.eat("=").is_some() {
-            if c.eat_word("_") { DimKind::Required } else { DimKind::Static(super::exprs::expr(c)?) }
+            DimKind::Bounded(super::exprs::expr(cursor)?)
+        } else if cursor.eat("=").is_some() {
+            if cursor.eat_word("_") {
+                DimKind::Required
+            } else {
+                DimKind::Static(super::exprs::expr(cursor)?)
+            }
         } else {
             DimKind::Run
         };
         out.push(DimDecl { name, kind });
-        if c.eat(",").is_none() && !c.is_punct(">") {
-            return Err(c.expected("`,` or `>`"));
+        if cursor.eat(",").is_none() && !cursor.is_punct(">") {
+            return Err(cursor.expected("`,` or `>`"));
         }
     }
 }
 
-fn option(c: &mut Cursor<'_>) -> Parsed<OptionDecl> {
-    if !c.eat_word("option") {
-        return Err(c.expected("`option name = value`"));
+fn option(cursor: &mut Cursor<'_>) -> Parsed<OptionDecl> {
+    if !cursor.eat_word("option") {
+        return Err(cursor.expected("`option name = value`"));
     }
-    let name = c.name("the name of an option")?;
-    c.expect("=", "and the default of the option")?;
-    Ok(OptionDecl { name, default: super::exprs::expr(c)? })
+    let name = cursor.name("the name of an option")?;
+    cursor.expect("=", "and the default of the option")?;
+    Ok(OptionDecl { name, default: super::exprs::expr(cursor)? })
 }
 
-fn input(c: &mut Cursor<'_>) -> Parsed<Input> {
-    let name = c.name("the name of an input")?;
-    c.expect(":", "and the type of the input")?;
-    Ok(Input { name, ty: ty(c)? })
+fn input(cursor: &mut Cursor<'_>) -> Parsed<Input> {
+    let name = cursor.name("the name of an input")?;
+    cursor.expect(":", "and the type of the input")?;
+    Ok(Input { name, ty: ty(cursor)? })
 }
 
 /// One type, or several in parentheses.
-pub fn types(c: &mut Cursor<'_>) -> Parsed<Vec<Ty>> {
-    match c.group(Delimiter::Parenthesis) {
+pub fn types(cursor: &mut Cursor<'_>) -> Parsed<Vec<Ty>> {
+    match cursor.group(Delimiter::Parenthesis) {
         Some(g) => {
-            let all = c.inside(g, |t| t.list(ty))?;
-            if all.is_empty() { Err(c.fail(Place::of(g.span()), messages::empty_tuple())) } else { Ok(all) }
+            let all = cursor.inside(g, |t| t.list(ty))?;
+            if all.is_empty() {
+                Err(cursor.fail(Place::of(g.span()), messages::empty_tuple()))
+            } else {
+                Ok(all)
+            }
         }
-        None => Ok(vec![ty(c)?]),
+        None => Ok(vec![ty(cursor)?]),
     }
 }
 
 /// `bool[.., B, 4 * D]`
-pub fn ty(c: &mut Cursor<'_>) -> Parsed<Ty> {
-    let start = c.at;
-    let dtype = c.peek_ident().cloned();
-    c.at += usize::from(dtype.is_some());
-    let Some(g) = c.group(Delimiter::Bracket) else {
-        return Err(c.expected("a type such as `[B, D]` or `bool[B, S]`"));
+pub fn ty(cursor: &mut Cursor<'_>) -> Parsed<Ty> {
+    let start = cursor.at;
+    let dtype = cursor.peek_ident().cloned();
+    cursor.at += usize::from(dtype.is_some());
+    let Some(g) = cursor.group(Delimiter::Bracket) else {
+        return Err(cursor.expected("a type such as `[B, D]` or `bool[B, S]`"));
     };
-    let (open, axes) = c.inside(g, |c| {
-        let open = super::exprs::leading(c)?;
-        let axes = c.list(|c| {
-            if c.is_punct("..") {
-                return Err(c.fail(Place::of(c.span()), messages::open_axes_first()));
+    let (open, axes) = cursor.inside(g, |cursor| {
+        let open = super::exprs::leading(cursor)?;
+        let axes = cursor.list(|cursor| {
+            if cursor.is_punct("..") {
+                return Err(cursor.fail(Place::of(cursor.span()), messages::open_axes_first()));
             }
-            super::exprs::expr(c)
+            super::exprs::expr(cursor)
         })?;
         Ok((open, axes))
     })?;
-    Ok(Ty { dtype, open, axes, text: c.text_since(start), place: c.since(start) })
+    Ok(Ty { dtype, open, axes, text: cursor.text_since(start), place: cursor.since(start) })
 }
 
-fn clause(c: &mut Cursor<'_>) -> Parsed<Where> {
-    let start = c.at;
-    let left = super::exprs::expr(c)?;
-    let relation = if c.eat("%").is_some() {
+fn clause(cursor: &mut Cursor<'_>) -> Parsed<Where> {
+    let start = cursor.at;
+    let left = super::exprs::expr(cursor)?;
+    let relation = if cursor.eat("%").is_some() {
         Relation::Multiple
-    } else if c.eat("==").is_some() {
+    } else if cursor.eat("==").is_some() {
         Relation::Equal
-    } else if c.eat("<=").is_some() {
+    } else if cursor.eat("<=").is_some() {
         Relation::AtMost
-    } else if c.eat("<").is_some() {
+    } else if cursor.eat("<").is_some() {
         Relation::Less
     } else {
-        return Err(c.expected("`==`, `<=`, `<` or `% .. == 0`"));
+        return Err(cursor.expected("`==`, `<=`, `<` or `% .. == 0`"));
     };
-    let right = super::exprs::expr(c)?;
+    let right = super::exprs::expr(cursor)?;
     if relation == Relation::Multiple {
-        c.expect("==", "0 after a remainder")?;
-        let zero = super::exprs::expr(c)?;
+        cursor.expect("==", "0 after a remainder")?;
+        let zero = super::exprs::expr(cursor)?;
         if !matches!(zero.kind, ExprKind::Number(_, Some(0))) {
-            return Err(c.fail(zero.place, messages::remainder_not_zero(&left.text, &right.text, &zero.text)));
+            return Err(
+                cursor.fail(zero.place, messages::remainder_not_zero(&left.text, &right.text, &zero.text))
+            );
         }
     }
-    Ok(Where { left, relation, right, place: c.since(start) })
+    Ok(Where { left, relation, right, place: cursor.since(start) })
 }

@@ -13,129 +13,134 @@ use syn::Path;
 pub const ITEMS: [&str; 4] = ["param", "buffer", "net", "state"];
 
 /// What a network without a signature of its own holds: items and entry points.
-pub fn members(c: &mut Cursor<'_>, n: &mut Network) -> Parsed<()> {
-    while !c.done() {
-        let (start, items) = (c.at, n.items.len());
-        if member(c, n).is_err() {
-            poison(c, start, items, &mut n.items);
-            c.recover(start);
-            n.lost.extend(c.names_since(start));
+pub fn members(cursor: &mut Cursor<'_>, network: &mut Network) -> Parsed<()> {
+    while !cursor.done() {
+        let (start, items) = (cursor.at, network.items.len());
+        if member(cursor, network).is_err() {
+            poison(cursor, start, items, &mut network.items);
+            cursor.recover(start);
+            network.lost.extend(cursor.names_since(start));
         }
     }
-    if n.entries.is_empty() && !n.broken_header {
-        let name = n.name.to_string();
-        return Err(c.fail(crate::errors::Place::of(n.name.span()), messages::no_entry_point(&name)));
+    if network.entries.is_empty() && !network.broken_header {
+        let name = network.name.to_string();
+        return Err(
+            cursor.fail(crate::errors::Place::of(network.name.span()), messages::no_entry_point(&name))
+        );
     }
     Ok(())
 }
 
-fn member(c: &mut Cursor<'_>, n: &mut Network) -> Parsed<()> {
-    if c.eat(";").is_some() {
+fn member(cursor: &mut Cursor<'_>, network: &mut Network) -> Parsed<()> {
+    if cursor.eat(";").is_some() {
         return Ok(());
     }
-    let attrs = attrs(c);
-    if ITEMS.iter().any(|w| c.is_word(w)) {
-        return item(c, attrs, &mut n.items);
+    let attrs = attrs(cursor);
+    if ITEMS.iter().any(|w| cursor.is_word(w)) {
+        return item(cursor, attrs, &mut network.items);
     }
-    let start = c.at;
-    let vis = visibility(c);
-    let train = c.eat_word("train");
-    if !c.eat_word("fn") {
-        return Err(c.expected("`param`, `buffer`, `net`, `state` or `fn`"));
+    let start = cursor.at;
+    let vis = visibility(cursor);
+    let train = cursor.eat_word("train");
+    if !cursor.eat_word("fn") {
+        return Err(cursor.expected("`param`, `buffer`, `net`, `state` or `fn`"));
     }
-    attrs.before_entry(c);
-    let entry = entry(c, start, attrs, train);
-    // A network whose interface is not known is not judged.
-    n.broken_header |= entry.is_err();
-    n.entries.push(Entry { vis, ..entry? });
+    attrs.before_entry(cursor);
+    let entry = entry(cursor, start, attrs, train);
+    // A network whose interface is not known is not checked.
+    network.broken_header |= entry.is_err();
+    network.entries.push(Entry { vis, ..entry? });
     Ok(())
 }
 
-fn entry(c: &mut Cursor<'_>, start: usize, attrs: Attrs, train: bool) -> Parsed<Entry> {
-    let name = c.name("the name of the entry point")?;
-    let entry = signature(c, &name)?;
-    let header = crate::print::header(c.tokens.get(start..c.at).unwrap_or_default());
-    let Some(g) = c.group(Delimiter::Brace) else { return Err(c.expected("the body `{ .. }`")) };
-    let body = c.inside(g, blocks::block)?;
+fn entry(cursor: &mut Cursor<'_>, start: usize, attrs: Attrs, train: bool) -> Parsed<Entry> {
+    let name = cursor.name("the name of the entry point")?;
+    let entry = signature(cursor, &name)?;
+    let header = crate::print::header(cursor.tokens.get(start..cursor.at).unwrap_or_default());
+    let Some(g) = cursor.group(Delimiter::Brace) else { return Err(cursor.expected("the body `{ .. }`")) };
+    let body = cursor.inside(g, blocks::block)?;
     Ok(Entry { docs: attrs.docs, name, train, header, body, ..entry })
 }
 
 /// An item after its attributes.
-pub fn item(c: &mut Cursor<'_>, attrs: Attrs, items: &mut Vec<Item>) -> Parsed<()> {
-    attrs.before_item(c);
-    let word = c.peek_ident().map(ToString::to_string).unwrap_or_default();
-    c.at += 1;
-    let name = c.name(&format!("a name after `{word}`"))?;
-    c.expect(":", &format!("after the name of the {word}"))?;
+pub fn item(cursor: &mut Cursor<'_>, attrs: Attrs, items: &mut Vec<Item>) -> Parsed<()> {
+    attrs.before_item(cursor);
+    let word = cursor.peek_ident().map(ToString::to_string).unwrap_or_default();
+    cursor.at += 1;
+    let name = cursor.name(&format!("a name after `{word}`"))?;
+    cursor.expect(":", &format!("after the name of the {word}"))?;
     let kind = match word.as_str() {
-        "net" => net(c)?,
-        "state" => state(c)?,
+        "net" => net(cursor)?,
+        "state" => state(cursor)?,
         word => {
-            let ty = ty(c)?;
-            let init = if c.eat("=").is_some() { Some(exprs::expr(c)?) } else { None };
+            let ty = ty(cursor)?;
+            let init = if cursor.eat("=").is_some() { Some(exprs::expr(cursor)?) } else { None };
             if word == "buffer" { ItemKind::Buffer(ty, init) } else { ItemKind::Param(ty, init) }
         }
     };
-    blocks::end_of(c, &format!("`{word} {name}`"))?;
+    blocks::end_of(cursor, &format!("`{word} {name}`"))?;
     items.push(Item { name, attrs: attrs.item, kind });
     Ok(())
 }
 
-fn state(c: &mut Cursor<'_>) -> Parsed<ItemKind> {
-    let ty = ty(c)?;
-    let grows = if c.eat_word("grow") { Some(c.name("the dimension it grows along")?) } else { None };
+fn state(cursor: &mut Cursor<'_>) -> Parsed<ItemKind> {
+    let ty = ty(cursor)?;
+    let grows =
+        if cursor.eat_word("grow") { Some(cursor.name("the dimension it grows along")?) } else { None };
     Ok(ItemKind::State(ty, grows))
 }
 
-fn net(c: &mut Cursor<'_>) -> Parsed<ItemKind> {
-    let Some(g) = c.group(Delimiter::Bracket) else { return Ok(ItemKind::Net(net_use(c)?, None)) };
-    c.whole(g, |c| {
-        let used = net_use(c)?;
-        c.expect(";", "and the number of turns")?;
-        Ok(ItemKind::Net(used, Some(exprs::expr(c)?)))
+fn net(cursor: &mut Cursor<'_>) -> Parsed<ItemKind> {
+    let Some(g) = cursor.group(Delimiter::Bracket) else { return Ok(ItemKind::Net(net_use(cursor)?, None)) };
+    cursor.whole(g, |cursor| {
+        let used = net_use(cursor)?;
+        cursor.expect(";", "and the number of iterations")?;
+        Ok(ItemKind::Net(used, Some(exprs::expr(cursor)?)))
     })
 }
 
 /// `models::Encoder<D, H = 4 * D>(bias = false)`
-fn net_use(c: &mut Cursor<'_>) -> Parsed<Use> {
-    let start = c.at;
-    let Ok(path) = c.syn(Path::parse_mod_style) else { return Err(c.expected("the name of a network")) };
+fn net_use(cursor: &mut Cursor<'_>) -> Parsed<Use> {
+    let start = cursor.at;
+    let Ok(path) = cursor.syn(Path::parse_mod_style) else {
+        return Err(cursor.expected("the name of a network"));
+    };
     let mut used = Use {
         path: path.into_token_stream(),
-        text: c.text_since(start),
+        text: cursor.text_since(start),
         shown: String::new(),
-        single: c.at == start + 1,
-        place: c.since(start),
+        single: cursor.at == start + 1,
+        place: cursor.since(start),
         dims: Vec::new(),
         options: Vec::new(),
     };
-    if c.eat("<").is_some() {
+    if cursor.eat("<").is_some() {
         loop {
-            if c.eat(">").is_some() {
+            if cursor.eat(">").is_some() {
                 break;
             }
-            used.dims.push(exprs::arg(c)?);
-            if c.eat(",").is_none() && !c.is_punct(">") {
-                return Err(c.expected("`,` or `>`"));
+            used.dims.push(exprs::arg(cursor)?);
+            if cursor.eat(",").is_none() && !cursor.is_punct(">") {
+                return Err(cursor.expected("`,` or `>`"));
             }
         }
     }
-    if let Some(g) = c.group(Delimiter::Parenthesis) {
-        used.options = c.inside(g, |o| o.list(exprs::argument))?;
+    if let Some(g) = cursor.group(Delimiter::Parenthesis) {
+        used.options = cursor.inside(g, |o| o.list(exprs::argument))?;
     }
-    used.shown = c.text_since(start);
+    used.shown = cursor.text_since(start);
     Ok(used)
 }
 
 /// An item that did not parse still declares its name, so that its uses are not errors too.
 /// Whether one began at `start`.
-pub fn poison(c: &Cursor<'_>, start: usize, items: usize, list: &mut Vec<Item>) -> bool {
+pub fn poison(cursor: &Cursor<'_>, start: usize, items: usize, list: &mut Vec<Item>) -> bool {
     let mut at = start;
     // Attributes before an item.
-    while c.tokens.get(at).is_some_and(|t| matches!(t, TokenTree::Punct(p) if p.as_char() == '#')) {
+    while cursor.tokens.get(at).is_some_and(|t| matches!(t, TokenTree::Punct(p) if p.as_char() == '#')) {
         at += 2;
     }
-    let word = |i: usize| match c.tokens.get(i) {
+    let word = |i: usize| match cursor.tokens.get(i) {
         Some(TokenTree::Ident(i)) => Some(i),
         _ => None,
     };

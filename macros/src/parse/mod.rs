@@ -1,4 +1,4 @@
-//! Tokens to the syntax tree. Judges no names and no shapes; recovers at `;`.
+//! Tokens to the syntax tree. It checks no names and no shapes. After an error it goes on at the next `;`.
 
 mod attrs;
 mod blocks;
@@ -14,7 +14,7 @@ use proc_macro2::{Delimiter, Group, Ident, Spacing, Span, TokenStream, TokenTree
 use syn::parse::{ParseStream, Parser};
 
 /// Expressions and blocks nested deeper than this are an error: every walk over them recurses.
-pub const MAX_DEPTH: usize = 128;
+const MAX_DEPTH: usize = 128;
 
 /// Something did not parse; the error is already reported.
 #[derive(Debug)]
@@ -34,7 +34,7 @@ pub fn networks(input: TokenStream, errors: &Errors) -> Vec<Network> {
             Ok(n) => out.push(n),
             Err(Failed) => c.skip_past_braces(),
         }
-        // Whatever happens, the loop ends.
+        // The loop ends even if nothing was read.
         if c.at == start {
             c.at += 1;
         }
@@ -76,17 +76,17 @@ impl<'a> Cursor<'a> {
     }
 
     /// Reads the inside of a group with a cursor of its own.
-    fn inside<T>(&self, g: &Group, read: impl FnOnce(&mut Cursor<'_>) -> Parsed<T>) -> Parsed<T> {
+    fn inside<T>(&self, group: &Group, read: impl FnOnce(&mut Cursor<'_>) -> Parsed<T>) -> Parsed<T> {
         if self.depth >= MAX_DEPTH {
-            return Err(self.fail(Place::of(g.span()), messages::too_deep()));
+            return Err(self.fail(Place::of(group.span()), messages::too_deep(MAX_DEPTH)));
         }
-        let tokens = flat(g.stream());
-        read(&mut Cursor::new(&tokens, g.span_close(), self.errors, self.depth + 1))
+        let tokens = flat(group.stream());
+        read(&mut Cursor::new(&tokens, group.span_close(), self.errors, self.depth + 1))
     }
 
     /// Like [`Cursor::inside`], and nothing may be left over.
-    fn whole<T>(&self, g: &Group, read: impl FnOnce(&mut Cursor<'_>) -> Parsed<T>) -> Parsed<T> {
-        self.inside(g, |c| {
+    fn whole<T>(&self, group: &Group, read: impl FnOnce(&mut Cursor<'_>) -> Parsed<T>) -> Parsed<T> {
+        self.inside(group, |c| {
             let value = read(c)?;
             if c.done() { Ok(value) } else { Err(c.expected("`,` or the end")) }
         })

@@ -1,7 +1,7 @@
 //! Input that no one would write by hand: every piece of it is an error at a place, or nothing at all, and
 //! soon.
 
-use super::{body, errors_of, one, said, tokens};
+use super::{body, errors_in, errors_of, one, tokens};
 
 /// Enough for a quadratic walk to be noticed and a cubic one to fail the run's patience.
 const MANY: usize = 2000;
@@ -16,18 +16,18 @@ fn networks_that_contain_each_other() {
         (0..n).map(|i| format!("N{i}<B>(x: [B]) -> [B] {{ net a: N{}; a(x) }}", (i + 1) % n)).collect()
     };
     one(
-        said(&chain(1)),
+        errors_in(&chain(1)),
         "`N0` contains itself\nhelp: a network is unrolled where it is used; repeat a layer with an array: `net layers: [Layer; LAYERS];`",
     );
-    assert_eq!(said(&chain(3)).len(), 1);
-    assert_eq!(said(&chain(300)).len(), 1);
+    assert_eq!(errors_in(&chain(3)).len(), 1);
+    assert_eq!(errors_in(&chain(300)).len(), 1);
     // Twice as many uses in each as in the one before: nothing is unrolled here.
     let doubling: String = (0..60)
         .map(|i| format!("N{i}<B>(x: [B]) -> [B] {{ net a: N{0}; net b: N{0}; a(b(x)) }}", i + 1))
         .chain(["N60<B>(x: [B]) -> [B] { x }".to_string()])
         .collect();
-    assert!(said(&doubling).is_empty());
-    one(said("N<B> { fn f(x: [B]) -> [B] { g(x) } fn g(x: [B]) -> [B] { f(x) } }"), {
+    assert!(errors_in(&doubling).is_empty());
+    one(errors_in("N<B> { fn f(x: [B]) -> [B] { g(x) } fn g(x: [B]) -> [B] { f(x) } }"), {
         "`f` calls itself\n  f -> g -> f\nhelp: an entry point is unrolled where it is called; repeat with `for` or `repeat`"
     });
 }
@@ -36,7 +36,7 @@ fn networks_that_contain_each_other() {
 fn dims_by_the_thousand() {
     let named =
         |p: &dyn Fn(usize) -> String| (0..MANY).map(|i| format!(", D{i} = {}", p(i))).collect::<String>();
-    let network = |dims: &str| said(&format!("N<B{dims}>(x: [B, D0]) -> [B, D0] {{ relu(x) }}"));
+    let network = |dims: &str| errors_in(&format!("N<B{dims}>(x: [B, D0]) -> [B, D0] {{ relu(x) }}"));
     assert!(network(&named(&|i| i.to_string())).is_empty());
     // Each from the next, from the first, all in one ring, and all of one name.
     let next = |i: usize| if i + 1 == MANY { "8".into() } else { format!("D{}", i + 1) };
@@ -66,7 +66,7 @@ fn dims_of_many_terms() {
     let many: String = (0..16).map(|i| format!(", A{i} = 1")).collect();
     let base = (0..16).map(|i| format!("A{i}")).collect::<Vec<_>>().join(" + ");
     let product = vec![format!("({base})"); 16].join(" * ");
-    let found = said(&format!("N<B{many}>(x: [B]) -> [B] {{ let _y: [{product}] = x; x }}"));
+    let found = errors_in(&format!("N<B{many}>(x: [B]) -> [B] {{ let _y: [{product}] = x; x }}"));
     any(&found, "the expression is too large");
     // Floors in floors.
     let floors = (0..60).fold("D".to_string(), |d, i| format!("floor(({d} + {i} * S) / 3)"));
@@ -97,15 +97,16 @@ fn numbers_at_the_ends() {
 fn names_from_elsewhere() {
     // Rust's identifiers may have any letters, and so may names here.
     assert!(
-        said("Réseau<Größe, 幅 = 8>(вход: [Größe, 幅]) -> [Größe, 幅] { let é = relu(вход); é }").is_empty()
+        errors_in("Réseau<Größe, 幅 = 8>(вход: [Größe, 幅]) -> [Größe, 幅] { let é = relu(вход); é }")
+            .is_empty()
     );
     for name in [
         "r#type", "type", "Self", "self", "crate", "super", "async", "await", "dyn", "try", "yield", "gen",
         "abstract", "_",
     ] {
-        assert!(!said(&format!("N<{name}>(x: [{name}]) -> [{name}] {{ x }}")).is_empty(), "{name}");
-        assert!(!said(&format!("{name}<B>(x: [B]) -> [B] {{ x }}")).is_empty(), "{name}");
-        assert!(!said(&format!("N<B>({name}: [B]) -> [B] {{ {name} }}")).is_empty(), "{name}");
+        assert!(!errors_in(&format!("N<{name}>(x: [{name}]) -> [{name}] {{ x }}")).is_empty(), "{name}");
+        assert!(!errors_in(&format!("{name}<B>(x: [B]) -> [B] {{ x }}")).is_empty(), "{name}");
+        assert!(!errors_in(&format!("N<B>({name}: [B]) -> [B] {{ {name} }}")).is_empty(), "{name}");
         assert!(!body(&format!("param {name}: [D]; x * {name}")).is_empty(), "{name}");
         assert!(!body(&format!("let {name} = x; {name}")).is_empty(), "{name}");
     }
@@ -116,9 +117,9 @@ fn names_from_elsewhere() {
     ] {
         let found = body(&format!("let {word} = relu(x); {word} + x"));
         assert!(found.is_empty(), "{word}: {found:#?}");
-        assert!(said(&format!("N<B>({word}: [B]) -> [B] {{ {word} * 2 }}")).is_empty(), "{word}");
+        assert!(errors_in(&format!("N<B>({word}: [B]) -> [B] {{ {word} * 2 }}")).is_empty(), "{word}");
     }
-    any(&said("N<B>(__tancho_v0: [B]) -> [B] { __tancho_v0 }"), "`__tancho` is reserved");
+    any(&errors_in("N<B>(__tancho_v0: [B]) -> [B] { __tancho_v0 }"), "`__tancho` is reserved");
     let long = "a".repeat(100_000);
     any(&body(&long), "unknown value");
 }
@@ -155,7 +156,7 @@ fn nested(levels: usize) {
         body(&format!("let _y: [{}D{}] = x; x", "(".repeat(levels), ")".repeat(levels))),
         body(&format!("net l: {}A; x", "a::".repeat(levels))),
         body(&format!("net l: {}A{}; x", "[".repeat(levels), "; 2]".repeat(levels))),
-        said(&format!("N<B>(x: {}[B]{}) -> [B] {{ x }}", "(".repeat(levels), ")".repeat(levels))),
+        errors_in(&format!("N<B>(x: {}[B]{}) -> [B] {{ x }}", "(".repeat(levels), ")".repeat(levels))),
     ] {
         assert!(!found.is_empty() && found.len() < 5, "{found:#?}");
     }
@@ -172,9 +173,11 @@ fn much_of_everything() {
     assert_eq!(found.len(), 20);
     any(&found, "and 1980 more errors, not shown");
     let clauses = vec!["D <= H"; MANY].join(", ");
-    assert!(said(&format!("N<B, D = 8, H = 8>(x: [B, D]) -> [B, D] where {clauses} {{ x }}")).is_empty());
+    assert!(
+        errors_in(&format!("N<B, D = 8, H = 8>(x: [B, D]) -> [B, D] where {clauses} {{ x }}")).is_empty()
+    );
     let docs = "/// doc\n".repeat(MANY);
-    assert!(said(&format!("{docs} N<B>(x: [B]) -> [B] {{ x }}")).is_empty());
+    assert!(errors_in(&format!("{docs} N<B>(x: [B]) -> [B] {{ x }}")).is_empty());
     let arguments = vec!["x"; MANY].join(", ");
     assert!(body(&format!("concat({arguments}, axis = 0)[0..B]")).is_empty());
     let networks: String = (0..300).map(|i| format!("N{i}<B>(x: [B]) -> [B] {{ x }}")).collect();

@@ -1,6 +1,6 @@
-//! What is said of loops, entry points, states and training.
+//! The messages about loops, entry points, states and training.
 
-use super::{body, one, said};
+use super::{body, errors_in, one};
 
 #[test]
 fn loops() {
@@ -10,26 +10,26 @@ fn loops() {
             .is_empty()
     );
     one(body("let mut y = x; repeat i in 0..3 { y = y[S = 0..i]; } y"), {
-        "`y` changes shape inside the loop: it enters as [B, S, D (8)] and leaves as [B, i, D (8)]\nhelp: every turn must give back the shape it was given; use `let` for a value of another shape"
+        "`y` changes shape inside the loop: it enters as [B, S, D (8)] and leaves as [B, i, D (8)]\nhelp: every iteration must give back the shape it was given; use `let` for a value of another shape"
     });
     one(body("repeat i in 0..S { let _y = x; } x"), {
-        "the number of turns must be static, but `S` is a run-time dimension\nhelp: a static dimension has a default: `S = 768`"
+        "the number of iterations must be static, but `S` is a run-time dimension\nhelp: a static dimension has a default: `S = 768`"
     });
     one(body("repeat D in 0..2 { let _y = x; } x"), {
-        "the turn of a `repeat` cannot be called `D`: that is a dimension\nhelp: dimensions, options, inputs and items share one namespace; only `let` may use the name of an input or of another `let` again"
+        "the iteration of a `repeat` cannot be called `D`: that is a dimension\nhelp: dimensions, options, inputs and items share one namespace; only `let` may use the name of an input or of another `let` again"
     });
     one(body("repeat i in 3..2 { let _y = x; } x"), "`repeat` from 3 to 2 ends before it begins");
     one(body("repeat i in 0..2 { #[weights(\"w\")] param w: [D]; let _y = x * w; } x"), {
-        "all turns of `w` would load the same tensors \"w\"\nhelp: put the turn's number in the path: #[weights(\"w.{i}\")]"
+        "all iterations of `w` would load the same tensors \"w\"\nhelp: put the iteration's number in the path: #[weights(\"w.{i}\")]"
     });
     one(body("repeat k in 0..2 { #[weights(\"w.{i}\")] param w: [D]; let _y = x * w; } x"), {
-        "all turns of `w` would load the same tensors \"w.{i}\"\nhelp: put the turn's number in the path: #[weights(\"w.{i}.{k}\")]"
+        "all iterations of `w` would load the same tensors \"w.{i}\"\nhelp: put the iteration's number in the path: #[weights(\"w.{i}.{k}\")]"
     });
     one(body("repeat k in 0..2 { #[weights(\"w.{i}.{k}\")] param w: [D]; let _y = x * w; } x"), {
         "`{i}` is not a loop variable of `w`\nhelp: its loop variables are `{k}`"
     });
     one(body("repeat i in 0..2 { net _l: [Linear<D, D>; 2]; } x"), {
-        "two turns of `_l` are called `{i}`\nhelp: an array of nets counts its turns by `{i}`; call the turn of the `repeat` something else, or declare the item outside of the loop"
+        "two iterations of `_l` are called `{i}`\nhelp: an array of nets counts its iterations by `{i}`; call the iteration of the `repeat` something else, or declare the item outside of the loop"
     });
     one(
         body("repeat i in 0..2 { x }; x"),
@@ -37,14 +37,14 @@ fn loops() {
     );
     one(
         body("repeat i in 0 { let _y = x; } x"),
-        "expected `..` between the first turn and the end, found `{`",
+        "expected `..` between the first iteration and the end, found `{`",
     );
 }
 
 #[test]
 fn loops_that_change_nothing() {
     one(body("let mut y = x; repeat i in 0..3 { let y = y * i; } y"), {
-        "`repeat i in 0..3` changes nothing: it assigns to no variable\nhelp: `let` makes a new value in each turn; assign to the stream instead: `y = ..;`"
+        "`repeat i in 0..3` changes nothing: it assigns to no variable\nhelp: `let` makes a new value in each iteration; assign to the stream instead: `y = ..;`"
     });
     one(body("net ls: [Linear<D, D>; 2]; for l in ls { let y = l(x); } x"), {
         "`for l in ls` changes nothing: it assigns to no variable\nhelp: declare the stream before it, `let mut x = x;`, and assign to it: `x = ..;`"
@@ -61,18 +61,18 @@ fn storage() {
         body("buffer b: [D]; x"),
         "buffer `b` is never used\nhelp: remove it, or write `buffer _b` to keep a weight the body ignores",
     );
-    one(said("#[frozen] N<B>(x: [B]) -> [B] { x }"), "`#[frozen]` belongs before an item");
+    one(errors_in("#[frozen] N<B>(x: [B]) -> [B] { x }"), "`#[frozen]` belongs before an item");
     one(body("#[unused_weights(\"a\")] param w: [D]; x * w"), "`#[unused_weights]` belongs before a network");
 }
 
 #[test]
 fn entry_points() {
-    let coder = |members: &str| said(&format!("N<B, D = 8> {{ param w: [D]; {members} }}"));
+    let coder = |members: &str| errors_in(&format!("N<B, D = 8> {{ param w: [D]; {members} }}"));
     assert!(
         coder("fn a(x: [B, D]) -> [B, D] { x * w } pub(crate) fn b(x: [B, D]) -> [B, D] { a(a(x)) }")
             .is_empty()
     );
-    one(said("N<B, D = 8> { param w: [D]; }"), {
+    one(errors_in("N<B, D = 8> { param w: [D]; }"), {
         "`N` has neither a signature nor an entry point\nhelp: write `N<B, D = 768>(x: [B, D]) -> [B, D] { .. }`, or a `fn forward(x: [B, D]) -> [B, D] { .. }` in it"
     });
     one(
@@ -99,7 +99,7 @@ fn entry_points() {
     let twice = body("/// Docs. \n fn g(x: [B]) -> [B] { x } fn h(x: [B]) -> [B] { x } h(g(x))");
     assert!(twice.len() == 1 && twice[0].starts_with("`fn` cannot stand"), "{twice:?}");
     let used = |call: &str| {
-        said(&format!(
+        errors_in(&format!(
             "C<B> {{ fn forward(x: [B]) -> [B] {{ x }} fn half(x: [B]) -> [B] {{ x / 2 }} }} N<B>(x: [B]) -> [B] {{ net c: C; {call} }}"
         ))
     };
@@ -109,14 +109,14 @@ fn entry_points() {
         used("c(x).half(x)"),
         "there is no `.half`\nhelp: `c(x).t` swaps the last two axes; everything else is a call, `f(c(x))`",
     );
-    one(said("N<B>(x: [B]) -> [B] { net c: other::C; c.half(x) }"), {
+    one(errors_in("N<B>(x: [B]) -> [B] { net c: other::C; c.half(x) }"), {
         "`half` of `other::C` cannot be called: `other::C` is declared by another `network!`\nhelp: only its main entry point is known there; call the net itself"
     });
 }
 
 /// A cache of rows: `N<B, S, P: ..=T, D = 8, T = 16>(x: [B, S, D]) -> [B, S, D]`.
 fn cached(text: &str) -> Vec<String> {
-    said(&format!(
+    errors_in(&format!(
         "N<B, S, P: ..=T, D = 8, T = 16>(x: [B, S, D]) -> [B, S, D] {{ state k: [B, P, D] grow P; {text} }}"
     ))
 }
@@ -136,7 +136,7 @@ fn states() {
         "`k` is pushed to twice in one call\nhelp: join the rows first: `k.push(concat(a, b, axis = ..))`"
     });
     one(cached("let mut y = x; repeat i in 0..2 { y = k.push(y)[0..B, 0..S]; } y"), {
-        "`k` is pushed to in a loop it is declared outside of\nhelp: a state is pushed to once a call; declare it in the loop, and every turn has one of its own"
+        "`k` is pushed to in a loop it is declared outside of\nhelp: a state is pushed to once a call; declare it in the loop, and every iteration has one of its own"
     });
     one(cached("if D == T { k.push(x)[0..B, 0..S] } else { x }"), {
         "`k` is pushed to in one branch and not in the other\nhelp: it grows by the same rows in every call"
@@ -185,20 +185,22 @@ fn states() {
 #[test]
 fn dims_of_states() {
     let declared = |dims: &str, state: &str| {
-        said(&format!("N<B, {dims}, D = 8>(x: [B, S, D]) -> [B, S, D] {{ {state} let _a = k.push(x); x }}"))
+        errors_in(&format!(
+            "N<B, {dims}, D = 8>(x: [B, S, D]) -> [B, S, D] {{ {state} let _a = k.push(x); x }}"
+        ))
     };
     one(declared("S, P", "state k: [B, P, D] grow P;"), {
-        "`k` cannot grow along `P`, which is without a bound\nhelp: a session reserves room for the longest: declare `P: ..=1024`"
+        "`k` cannot grow along `P`, which is without a bound\nhelp: a session reserves memory for the longest: declare `P: ..=1024`"
     });
     one(declared("S, P = 4", "state k: [B, P, D] grow P;"), {
-        "`k` cannot grow along `P`, which is static\nhelp: a session reserves room for the longest: declare `P: ..=1024`"
+        "`k` cannot grow along `P`, which is static\nhelp: a session reserves memory for the longest: declare `P: ..=1024`"
     });
     one(declared("S, P: ..=4", "state k: [B, 2 * P, D] grow P;"), {
         "`k` grows along `P`, which must stand alone on one of its axes\n  `k` is [B, 2*P, D]"
     });
     // N19
     one(
-        said(
+        errors_in(
             "N<B, P: ..=T, D = 8, T = 1024>(x: [B, 2048, D]) -> [B, 2048, D] { state k: [B, P, D] grow P; let _a = k.push(x); x }",
         ),
         {
@@ -206,7 +208,7 @@ fn dims_of_states() {
         },
     );
     one(
-        said(
+        errors_in(
             "M<B, P: ..=4>(x: [B]) -> [P] { state k: [P] grow P; k.push(x)[0..P] } N<B>(x: [B]) -> [B] { net m: M; m(x) }",
         ),
         {
@@ -217,7 +219,7 @@ fn dims_of_states() {
 
 /// `train fn step(x: [B, D], y: i32[B], lr: []) -> []` of a network with a layer.
 fn trained(text: &str) -> Vec<String> {
-    said(&format!(
+    errors_in(&format!(
         "N<B, D = 8> {{ net up: Linear<D, D>; fn forward(x: [B, D]) -> [B, D] {{ up(x) }} train fn step(x: [B, D], y: i32[B], lr: []) -> [] {{ {text} }} }}"
     ))
 }
@@ -290,7 +292,7 @@ fn training() {
             .is_empty()
     );
     one(
-        said(
+        errors_in(
             "N<B> { param w: [1]; fn f(x: [B]) -> [B] { step(x) } train fn step(x: [B]) -> [B] { let l = sum(w, over = 0); minimize l with sgd(lr = 1); x } }",
         ),
         "`step` is a `train fn` and cannot be called\nhelp: it changes the weights; call what it calls",
@@ -300,7 +302,7 @@ fn training() {
 /// The article's `ResidualBlock`.
 #[test]
 fn the_article_s_block() {
-    let found = said(
+    let found = errors_in(
         r#"
         #[unused_weights("*.num_batches_tracked")]
         pub ResidualBlock<N, CIN = 64, COUT = 128, STRIDE = 2, H, W>
@@ -341,7 +343,7 @@ fn habits_from_elsewhere() {
         "`for` goes through an array of nets\nhelp: to repeat a block N times, write `repeat i in 0..N { .. }`",
     );
     one(body("while true { } x"), {
-        "`while` is no part of `network!`\nhelp: loops have a fixed number of turns: `repeat i in 0..N { .. }`, or `for layer in layers { .. }`"
+        "`while` is no part of `network!`\nhelp: loops have a fixed number of iterations: `repeat i in 0..N { .. }`, or `for layer in layers { .. }`"
     });
     one(
         body("return x;"),
@@ -351,10 +353,10 @@ fn habits_from_elsewhere() {
         first(body("match x { } x")),
         "`match` is no part of `network!`\nhelp: `if` chooses by options and static dimensions",
     );
-    one(said("fn f(x: [B]) -> [B] { x }"), {
+    one(errors_in("fn f(x: [B]) -> [B] { x }"), {
         "expected the name of a network, found `fn`\nhelp: a network is `pub Name<B, D = 768>(x: [B, D]) -> [B, D] { .. }`; Rust's own items stand outside of `network!`"
     });
-    one(said("N<B, D: 8>(x: [B, D]) -> [B, D] { x }"), {
+    one(errors_in("N<B, D: 8>(x: [B, D]) -> [B, D] { x }"), {
         "expected `..=` before the bound of `D`\nhelp: `D: ..=8` is a run-time dimension of at most 8, `D = 8` a static one"
     });
 }

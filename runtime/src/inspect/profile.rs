@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 use tancho_ir::Value;
-use tancho_ir::fuse::{Kernel, Kind};
+use tancho_ir::fuse::{Group, Kind};
 use tancho_ir::graph::Source;
 
 /// One kernel of the network.
@@ -147,7 +147,7 @@ impl fmt::Display for Profile {
 }
 
 /// The op a kernel was grown around.
-fn main_op(k: &Kernel) -> Option<Value> {
+fn main_op(k: &Group) -> Option<Value> {
     match k.kind {
         Kind::Matmul { matmul, .. } => Some(matmul),
         Kind::Attention(v) | Kind::Concat(v) | Kind::Push(v) | Kind::Move(v) => Some(v),
@@ -184,7 +184,7 @@ impl Session {
         let graph = &code.fused.graph;
         let kernel = |(step, cost): (usize, &Cost)| {
             let s = &code.schedule.steps[step];
-            let k = &code.fused.kernels[s.kernel];
+            let k = &code.fused.groups[s.kernel];
             let main = main_op(k);
             let source = main.map_or_else(Source::default, |v| graph.node(v).source.clone());
             let mut fused: Vec<Source> = Vec::new();

@@ -21,7 +21,7 @@ pub fn flows(code: &Compilation) -> Vec<Flow> {
     let flow = |(step, places): (&Step, &Vec<Place>)| {
         let packs = step.spec.packs();
         let written = |b: &Buffer| match b {
-            Buffer::Value(v) => !packs && code.fused.kernels[step.kernel].outputs.contains(v),
+            Buffer::Value(v) => !packs && code.fused.groups[step.kernel].outputs.contains(v),
             Buffer::Packed(_) => packs,
             _ => false,
         };

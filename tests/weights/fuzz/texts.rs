@@ -135,7 +135,7 @@ fn mended(mut text: String) -> Option<(Graph, String)> {
             Ok(g) => return Some((g, text)),
             Err(e) => e.message,
         };
-        let (value, rest) = e.split_once(" is said to be ")?;
+        let (value, rest) = e.split_once(" is stated to be ")?;
         let (said, is) = rest.split_once(" but is ")?;
         text = text.replacen(&format!("\n{value}: {said} ="), &format!("\n{value}: {is} ="), 1);
     }

@@ -52,9 +52,9 @@ fn numbers(ty: &Type, sample: usize) -> &'static [i64] {
     ty.shape.iter().flat_map(axis).collect::<Vec<_>>().leak()
 }
 
-fn sampled(ty: &Type, input: &'static str) -> Tensor {
+fn sampled(ty: &Type, input: &'static str) -> ConstTensor {
     let at: Vec<&'static [i64]> = (0..SAMPLES).map(|s| numbers(ty, s)).collect();
-    Tensor { input, name: "t", ty: text(ty), at: at.leak() }
+    ConstTensor { input, name: "t", ty: text(ty), at: at.leak() }
 }
 
 impl Random {
@@ -197,12 +197,12 @@ fn both_binders_agree() {
             .collect();
         let used = used(&dims, &[]);
         let inputs = case.sig.inputs.iter().zip(&case.args);
-        let mut args: Vec<Tensor> =
+        let mut args: Vec<ConstTensor> =
             inputs.map(|(i, ty)| sampled(ty, if case.by_name { i.name } else { "" })).collect();
         if case.by_name {
             args.reverse();
         }
-        let (call, net) = (Call { args: args.leak(), results: &[] }, net(&case.sig, &used));
+        let (call, net) = (ConstCall { args: args.leak(), results: &[] }, net(&case.sig, &used));
         let found = net.or_else(|| super::super::call(&None, &case.sig, &used, &call));
         let shown = || format!("{:#?}\n{used:#?}\n{call:#?}", case.sig);
         match (shared(&case), found) {

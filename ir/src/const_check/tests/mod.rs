@@ -66,12 +66,12 @@ fn keep<T: Clone>(all: &[T]) -> &'static [T] {
     all.to_vec().leak()
 }
 
-fn used(dims: &[GivenDim], options: &[(&'static str, OptionValue)]) -> NetUse {
-    NetUse { caller: "Tower", path: "zoo::Block", dims: keep(dims), options: keep(options) }
+fn used(dims: &[GivenDim], options: &[(&'static str, OptionValue)]) -> ConstNet {
+    ConstNet { caller: "Tower", path: "zoo::Block", dims: keep(dims), options: keep(options) }
 }
 
-fn judge(sig: &Sig, used: &NetUse, args: &[Tensor], results: &[Tensor]) -> Option<(At, String)> {
-    let call = Call { args: keep(args), results: keep(results) };
+fn judge(sig: &Sig, used: &ConstNet, args: &[ConstTensor], results: &[ConstTensor]) -> Option<(At, String)> {
+    let call = ConstCall { args: keep(args), results: keep(results) };
     super::call(&net(sig, used), sig, used, &call).map(|f| (f.at(), f.message().to_string()))
 }
 
@@ -79,21 +79,21 @@ const fn dim(name: &'static str, text: &'static str, at: &'static [i64]) -> Give
     GivenDim { name, text, at }
 }
 
-const fn tensor(name: &'static str, ty: &'static str, at: &'static [&'static [i64]]) -> Tensor {
-    Tensor { input: "", name, ty, at }
+const fn tensor(name: &'static str, ty: &'static str, at: &'static [&'static [i64]]) -> ConstTensor {
+    ConstTensor { input: "", name, ty, at }
 }
 
 /// The caller has `[N, 3, C]` with C = 8; samples give N and C other values.
-const X: Tensor = tensor("x", "[N, 3, C (8)]", &[&[-1, 3, 8], &[50, 3, 120], &[71, 3, 96]]);
-const MASK: Tensor = tensor("m", "bool[N, 3]", &[&[-1, 3], &[50, 3], &[71, 3]]);
-const OUT: Tensor = tensor("h", "[N, 3, 4*C (32)]", &[&[-1, 3, 32], &[50, 3, 480], &[71, 3, 384]]);
+const X: ConstTensor = tensor("x", "[N, 3, C (8)]", &[&[-1, 3, 8], &[50, 3, 120], &[71, 3, 96]]);
+const MASK: ConstTensor = tensor("m", "bool[N, 3]", &[&[-1, 3], &[50, 3], &[71, 3]]);
+const OUT: ConstTensor = tensor("h", "[N, 3, 4*C (32)]", &[&[-1, 3, 32], &[50, 3, 480], &[71, 3, 384]]);
 const C: GivenDim = dim("D", "C", &[8, 120, 96]);
 
 #[test]
 fn a_good_call_has_no_mistake() {
     assert_eq!(judge(&BLOCK, &used(&[C], &[("eps", OptionValue::Int(1))]), &[X, MASK], &[OUT]), None);
     assert_eq!(judge(&BLOCK, &used(&[dim("", "C", &[8, 120, 96])], &[]), &[X, MASK], &[OUT]), None);
-    let (by_name, x) = (Tensor { input: "mask", ..MASK }, Tensor { input: "x", ..X });
+    let (by_name, x) = (ConstTensor { input: "mask", ..MASK }, ConstTensor { input: "x", ..X });
     assert_eq!(judge(&BLOCK, &used(&[C], &[]), &[by_name, x], &[OUT]), None);
     // A quotient that is not exact at a sample is not compared there; `..` may be any number of axes.
     let u = used(&[dim("", "C", &[8, 121, 96])], &[]);
@@ -115,8 +115,8 @@ fn each_mistake_is_reported_at_its_place() {
             At::Call,
             "`zoo::Block` in `Tower` takes 2 inputs, 1 given\n  its inputs are (x: [B, S, D], mask: bool[B, S])",
         ),
-        (good, &[X, Tensor { input: "keep", ..MASK }], &[OUT], At::Argument(1), "no input `keep`"),
-        (good, &[X, Tensor { input: "x", ..MASK }], &[OUT], At::Argument(1), "`x` is given twice"),
+        (good, &[X, ConstTensor { input: "keep", ..MASK }], &[OUT], At::Argument(1), "no input `keep`"),
+        (good, &[X, ConstTensor { input: "x", ..MASK }], &[OUT], At::Argument(1), "`x` is given twice"),
         (good, &[X, MASK], &[], At::Promise, "gives 1 result, not 0\n  it gives ([B, S, H])"),
         (
             good,

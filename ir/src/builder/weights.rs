@@ -1,6 +1,6 @@
 //! Where weights are stored: the attributes of items, handed down from nets to the weights in them.
 
-use crate::builder::BuildError;
+use super::BuildError;
 use crate::dim::Dim;
 use crate::graph::{Graph, Init, Marks, Part, WeightDecl};
 use crate::op::Op;
