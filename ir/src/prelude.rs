@@ -31,7 +31,9 @@ pub RmsNorm<D = _>(option eps = 1e-6)(x: [.., D]) -> [.., D] {
 }
 
 /// Layer norm over groups of channels (`torch.nn.GroupNorm`; Wu and He 2018).
-pub GroupNorm<GROUPS = _, C = _, N, H, W>(option eps = 1e-5)(x: [N, C, H, W]) -> [N, C, H, W] where C % GROUPS == 0 {
+pub GroupNorm<GROUPS = _, C = _, N, H, W>(option eps = 1e-5)(x: [N, C, H, W]) -> [N, C, H, W]
+    where C % GROUPS == 0
+{
     param weight: [C] = ones;
     param bias: [C] = zeros;
     group_norm(x, weight, bias, groups = GROUPS, eps = eps)
@@ -41,7 +43,12 @@ pub GroupNorm<GROUPS = _, C = _, N, H, W>(option eps = 1e-5)(x: [N, C, H, W]) ->
 /// are for `conv2d`.
 pub Conv2d<CIN = _, COUT = _, K = _, STRIDE = 1, PAD = 0, DIL = 1, GROUPS = 1, N, H, W>(option bias = true)
     (x: [N, CIN, H, W])
-    -> [N, COUT, floor((H + 2 * PAD - DIL * (K - 1) - 1) / STRIDE) + 1, floor((W + 2 * PAD - DIL * (K - 1) - 1) / STRIDE) + 1]
+    -> [
+        N,
+        COUT,
+        floor((H + 2 * PAD - DIL * (K - 1) - 1) / STRIDE) + 1,
+        floor((W + 2 * PAD - DIL * (K - 1) - 1) / STRIDE) + 1,
+    ]
     where CIN % GROUPS == 0, COUT % GROUPS == 0, 1 <= STRIDE, 1 <= DIL
 {
     param weight: [COUT, CIN / GROUPS, K, K] = xavier;

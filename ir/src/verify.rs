@@ -31,17 +31,41 @@ pub fn verify(graph: &Graph) -> Result<(), String> {
     unique("input", graph.inputs.iter().map(|d| d.name.as_str()))?;
     unique("weight", graph.weights.iter().map(|d| d.name.as_str()))?;
     unique("state", graph.states.iter().map(|d| d.name.as_str()))?;
-    let dims: BTreeSet<&str> = graph.dims.iter().map(|d| d.name.as_str()).collect();
-    let known = |what: &str, of: &[Dim]| -> Result<(), String> {
-        match of.iter().flat_map(|d| d.syms()).find(|s| !dims.contains(s.as_str())) {
+    let known = Known { dims: graph.dims.iter().map(|d| d.name.as_str()).collect() };
+    declarations(graph, &known)?;
+    nodes(graph, &known)?;
+    states(graph)?;
+    match graph.outputs.iter().find(|o| o.index() >= graph.nodes.len()) {
+        Some(o) => Err(format!("the output {o} does not exist")),
+        None if graph.outputs.is_empty() => Err("there is no output".into()),
+        None => Ok(()),
+    }
+}
+
+/// The dims of a graph.
+struct Known<'g> {
+    dims: BTreeSet<&'g str>,
+}
+
+impl Known<'_> {
+    /// All dims that these are made of are dims of the network.
+    fn all(&self, what: &str, of: &[Dim]) -> Result<(), String> {
+        match of.iter().flat_map(|d| d.syms()).find(|s| !self.dims.contains(s.as_str())) {
             Some(s) => Err(format!("{what} uses `{s}`, which is no dim of the network")),
             None => Ok(()),
         }
-    };
-    let shape = |what: &str, shape: &[Dim]| match shape.iter().find(|d| d.as_const().is_some_and(|n| n < 0)) {
-        Some(d) => Err(format!("{what} has an axis of {d}: no axis is shorter than 0")),
-        None => known(what, shape),
-    };
+    }
+
+    /// So are those of a shape, and none is negative.
+    fn shape(&self, what: &str, shape: &[Dim]) -> Result<(), String> {
+        match shape.iter().find(|d| d.as_const().is_some_and(|n| n < 0)) {
+            Some(d) => Err(format!("{what} has an axis of {d}: no axis is shorter than 0")),
+            None => self.all(what, shape),
+        }
+    }
+}
+
+fn declarations(graph: &Graph, known: &Known<'_>) -> Result<(), String> {
     for d in &graph.dims {
         if !is_dim_name(&d.name) {
             return Err(format!(
@@ -54,7 +78,7 @@ pub fn verify(graph: &Graph) -> Result<(), String> {
         }
     }
     for c in &graph.constraints {
-        known(&format!("`where {c}`"), &[c.left.clone(), c.right.clone()])?;
+        known.all(&format!("`where {c}`"), &[c.left.clone(), c.right.clone()])?;
     }
     for i in &graph.inputs {
         if !is_word(&i.name) {
@@ -63,13 +87,13 @@ pub fn verify(graph: &Graph) -> Result<(), String> {
                 i.name.escape_debug()
             ));
         }
-        shape(&format!("input `{}`", i.name), &i.ty.shape)?;
+        known.shape(&format!("input `{}`", i.name), &i.ty.shape)?;
     }
     for w in &graph.weights {
         if w.ty.shape.iter().any(|d| d.as_const().is_none()) {
             return Err(format!("weight `{}` is {}: a weight has static dims", w.name, w.ty));
         }
-        shape(&format!("weight `{}`", w.name), &w.ty.shape)?;
+        known.shape(&format!("weight `{}`", w.name), &w.ty.shape)?;
         let sound = match w.init {
             Init::Normal(s) => (0.0..=f64::from(f32::MAX)).contains(&s),
             Init::Uniform(a, b) => {
@@ -88,8 +112,12 @@ pub fn verify(graph: &Graph) -> Result<(), String> {
         }
     }
     for s in &graph.states {
-        shape(&format!("state `{}`", s.name), &s.ty.shape)?;
+        known.shape(&format!("state `{}`", s.name), &s.ty.shape)?;
     }
+    Ok(())
+}
+
+fn nodes(graph: &Graph, known: &Known<'_>) -> Result<(), String> {
     for v in graph.values() {
         let n = graph.node(v);
         if let Some(a) = n.args.iter().find(|a| **a >= v) {
@@ -99,21 +127,16 @@ pub fn verify(graph: &Graph) -> Result<(), String> {
         if ty != n.ty {
             return Err(format!("{v} is stated to be {} but is {ty}", n.ty));
         }
-        shape(&v.to_string(), &n.ty.shape)?;
+        known.shape(&v.to_string(), &n.ty.shape)?;
         for (option, attr) in attrs_of(&n.op) {
             match attr {
-                Attr::Dim(d) => known(&format!("`{option}` of {v}"), &[d])?,
-                Attr::Dims(all) => known(&format!("`{option}` of {v}"), &all)?,
+                Attr::Dim(d) => known.all(&format!("`{option}` of {v}"), &[d])?,
+                Attr::Dims(all) => known.all(&format!("`{option}` of {v}"), &all)?,
                 _ => {}
             }
         }
     }
-    states(graph)?;
-    match graph.outputs.iter().find(|o| o.index() >= graph.nodes.len()) {
-        Some(o) => Err(format!("the output {o} does not exist")),
-        None if graph.outputs.is_empty() => Err("there is no output".into()),
-        None => Ok(()),
-    }
+    Ok(())
 }
 
 /// Checks that inputs and results have at most [`MAX_RANK`] axes, as tensors of callers do. No pass depends

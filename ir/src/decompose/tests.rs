@@ -30,24 +30,25 @@ fn biased(op: Op, window: &str) -> Op {
     }
 }
 
-fn composites() -> Vec<(Op, Vec<&'static str>)> {
-    let eps = Number(1e-5);
-    let mean = |axes: &[usize], keep, masked| Op::Reduce {
-        kind: Reduction::Mean,
-        axes: axes.to_vec(),
-        keep,
-        masked,
-    };
-    let norm =
-        |axes: &[usize], eps_on, gain, bias| Op::LayerNorm { axes: axes.to_vec(), eps, eps_on, gain, bias };
-    let mut all: Vec<(Op, Vec<&str>)> = Unary::TABLE
-        .iter()
-        .map(|(u, _)| (Op::Unary(*u), vec!["f32[B, 4]"]))
-        .filter(|(op, _)| op.is_composite())
-        .collect();
-    let dim = |text: &str| Dim::parse(text).expect("a dim");
-    let rope = |from, pairs| Op::Rope { base: Number(1e4), from: dim(from), pairs };
-    let zeros = |axis, before, after| Op::Pad { axis, before: dim(before), after: dim(after) };
+type Case = (Op, Vec<&'static str>);
+
+const EPS: Number = Number(1e-5);
+
+fn dim(text: &str) -> Dim {
+    Dim::parse(text).expect("a dim")
+}
+
+fn composites() -> Vec<Case> {
+    let elementwise = Unary::TABLE.iter().map(|(u, _)| (Op::Unary(*u), vec!["f32[B, 4]"]));
+    let mut all: Vec<Case> = elementwise.filter(|(op, _)| op.is_composite()).collect();
+    all.extend(of_images());
+    all.extend(of_rows());
+    all.extend(attentions());
+    all
+}
+
+fn of_images() -> Vec<Case> {
+    let eps = EPS;
     let pad = |p: [&str; 4]| Padding::Explicit(p.map(dim));
     let window = |s: &str, p| Window { stride: [dim(s), dim(s)], pad: p, dilation: [dim("1"), dim("1")] };
     let avg = |kernel: [&str; 2], w, layout, count_pad| Op::Pool2d {
@@ -62,7 +63,7 @@ fn composites() -> Vec<(Op, Vec<&'static str>)> {
         groups: dim("2"),
         bias,
     };
-    all.extend([
+    vec![
         (conv1d(Padding::Same, false), vec!["f32[N, 4, L]", "f32[6, 2, 3]"]),
         (conv1d(pad(["0", "0", "1", "2"]), true), vec!["f32[N, 4, 9]", "f32[6, 2, 3]", "f32[6]"]),
         (avg(["2", "2"], window("2", pad(["0"; 4])), Layout::Nchw, false), vec!["f32[N, C, H, W]"]),
@@ -75,6 +76,22 @@ fn composites() -> Vec<(Op, Vec<&'static str>)> {
         (Op::Flatten { from: 1 }, vec!["i32[N, C, H]"]),
         (Op::Flatten { from: 0 }, vec!["f32[N, C]"]),
         (Op::UpsampleNearest { scale: [dim("2"), dim("3")] }, vec!["f32[N, C, H, W]"]),
+    ]
+}
+
+fn of_rows() -> Vec<Case> {
+    let eps = EPS;
+    let mean = |axes: &[usize], keep, masked| Op::Reduce {
+        kind: Reduction::Mean,
+        axes: axes.to_vec(),
+        keep,
+        masked,
+    };
+    let norm =
+        |axes: &[usize], eps_on, gain, bias| Op::LayerNorm { axes: axes.to_vec(), eps, eps_on, gain, bias };
+    let rope = |from, pairs| Op::Rope { base: Number(1e4), from: dim(from), pairs };
+    let zeros = |axis, before, after| Op::Pad { axis, before: dim(before), after: dim(after) };
+    vec![
         (Op::Unary(Unary::Relu), vec!["i32[B]"]),
         (mean(&[0, 2], false, false), vec!["f32[B, S, 4]"]),
         (mean(&[1], false, true), vec!["f32[B, S, 4]", "bool[B, S]"]),
@@ -108,6 +125,11 @@ fn composites() -> Vec<(Op, Vec<&'static str>)> {
         (Op::Dropout { p: Number(0.1) }, vec!["f32[B]"]),
         (Op::StopGradient, vec!["i32[B]"]),
         (Op::Softcap { cap: Number(30.0) }, vec!["f32[B, S]"]),
+    ]
+}
+
+fn attentions() -> Vec<Case> {
+    vec![
         (
             biased(attention("H", true, false), "W"),
             vec!["f32[B, S, H*E]", "f32[B, T, H*E]", "f32[B, T, H*E]", "f32[H, S, T]"],
@@ -123,8 +145,7 @@ fn composites() -> Vec<(Op, Vec<&'static str>)> {
             vec!["f32[B, 4, S, 8]", "f32[B, 2, T, 8]", "f32[B, 2, T, 8]", "bool[B, 4, S, T]"],
         ),
         (attention("4", true, true), vec!["f32[B, 7, 8]", "f32[B, 9, 8]", "f32[B, 9, 8]", "bool[B, 7, 9]"]),
-    ]);
-    all
+    ]
 }
 
 #[test]

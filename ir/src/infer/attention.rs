@@ -19,131 +19,178 @@ pub fn attention(heads: &Dim, flags: Flags<'_>, args: &[Arg<'_>], facts: &Facts)
     for i in 0..3 {
         want(i, args, "`attention`", FLOAT)?;
     }
-    let (q, k, v) = (&args[0], &args[1], &args[2]);
-    let (qs, ks, vs) = (&q.ty.shape, &k.ty.shape, &v.ty.shape);
-    let lines = |e: ShapeError| e.fact(is_line(q, facts)).fact(is_line(k, facts)).fact(is_line(v, facts));
-    let rank = qs.len();
-    if !(rank == 3 || rank == 4) || ks.len() != rank || vs.len() != rank {
-        return Err(lines(ShapeError::new("`attention` needs q, k and v of one form"))
-            .help("[B, S, HEADS*HD] for all three, or [B, HEADS, S, HD] for all three"));
+    let call = Call { heads, args, facts };
+    call.forms()?;
+    call.at_least_one()?;
+    match args[0].ty.rank() {
+        3 => call.joined_heads()?,
+        _ => call.separate_heads()?,
     }
-    if ks != vs {
-        return Err(lines(ShapeError::new(format!(
-            "`{}` and `{}` differ: every key has one value",
-            k.name, v.name
-        )))
-        .at(At::Arg(2)));
-    }
-    if qs[0] != ks[0] {
-        return Err(lines(ShapeError::new(format!(
-            "the batch of `{}` is {} but that of `{}` is {}",
-            q.name, qs[0], k.name, ks[0]
-        )))
-        .at(At::Arg(1)));
-    }
-    let widths: &[(&str, &Dim, At)] = match rank {
-        3 => &[
-            ("the number of heads", heads, At::Option("heads")),
-            ("the width of the queries", &qs[2], At::Arg(0)),
-            ("the width of the keys", &ks[2], At::Arg(1)),
-        ],
-        _ => &[
-            ("the number of heads", heads, At::Option("heads")),
-            ("the width of a head", &qs[3], At::Arg(0)),
-            ("the number of key heads", &ks[1], At::Arg(1)),
-        ],
-    };
-    for (what, d, at) in widths {
-        if facts.value(d).is_some_and(|n| n < 1) {
-            return Err(lines(ShapeError::new(format!(
-                "{what} of `attention` is at least 1, not {}",
-                facts.show(d)
-            )))
-            .at(*at));
-        }
-    }
-    let (s, t) = if rank == 3 { (&qs[1], &ks[1]) } else { (&qs[2], &ks[2]) };
-    if rank == 4 {
-        if &qs[1] != heads {
-            return Err(lines(ShapeError::new(format!(
-                "`attention` is given {} heads but `{}` has {}",
-                facts.show(heads),
-                q.name,
-                facts.show(&qs[1])
-            )))
-            .help(format!("write `heads = {}`", qs[1]))
-            .at(At::Option("heads")));
-        }
-        if qs[3] != ks[3] {
-            return Err(lines(ShapeError::new(format!(
-                "a head of `{}` is {} wide but one of `{}` {}",
-                q.name,
-                facts.show(&qs[3]),
-                k.name,
-                facts.show(&ks[3])
-            ))));
-        }
-        groups(heads, &ks[1], facts)?;
-    } else {
-        heads_divide(heads, &qs[2], facts)?;
-        if qs[2] != ks[2] {
-            let hd = qs[2].exact_div(heads)?;
-            if !facts.divides(&ks[2], &hd)
-                && facts.value(&ks[2]).zip(facts.value(&hd)).is_none_or(|(k, h)| h == 0 || k % h != 0)
-            {
-                return Err(lines(ShapeError::new(format!(
-                    "`{}` does not hold whole heads of {}",
-                    k.name,
-                    facts.show(&hd)
-                )))
-                .at(At::Arg(1)));
-            }
-            groups(heads, &ks[2].exact_div(&hd)?, facts)?;
-        }
-    }
-    if flags.causal && facts.value(s).zip(facts.value(t)).is_some_and(|(s, t)| s > t) {
-        return Err(lines(ShapeError::new("`attention` with `causal = true` has more queries than keys"))
-            .at(At::Option("causal")));
-    }
-    if let Some(w) = flags.window
-        && facts.value(w).is_some_and(|n| !(1..=i64::from(i32::MAX)).contains(&n))
-    {
-        return Err(ShapeError::new(format!("a window of {} sees no key or is no i32", facts.show(w)))
-            .help("a query sees `window` keys, its own position among them")
-            .at(At::Option("window")));
-    }
-    let (over_keys, over_pairs, by_head) = (vec![&qs[0], t], vec![&qs[0], s, t], vec![&qs[0], heads, s, t]);
-    let fits = |m: &Arg<'_>, forms: &[&Vec<&Dim>]| {
-        forms.iter().any(|f| f.len() == m.ty.rank() && f.iter().zip(&m.ty.shape).all(|(a, b)| *a == b))
-    };
-    let misfit = |what: &str, i: usize| {
-        ShapeError::new(format!(
-            "{what} of `attention` does not fit: `{}` is {}",
-            args[i].name,
-            show_type(args[i].ty, facts)
-        ))
-        .fact(format!("queries are [{}, {s}], keys [{}, {t}]", qs[0], ks[0]))
-        .at(At::Arg(i))
-    };
+    call.places(flags)?;
     if flags.mask {
-        want(3, args, "the mask of `attention`", BOOLS)?;
-        if !fits(&args[3], &[&over_keys, &over_pairs, &by_head]) {
-            return Err(misfit("the mask", 3)
-                .help(format!("a mask is bool[{b}, {t}] over the keys, bool[{b}, {s}, {t}], or bool[{b}, {heads}, {s}, {t}]", b = qs[0])));
-        }
+        call.mask()?;
     }
     if flags.bias {
-        let i = args.len() - 1;
-        want(i, args, "the bias of `attention`", FLOAT)?;
-        if !fits(&args[i], &[&by_head[1..].to_vec(), &by_head]) {
-            let e = misfit("the bias", i);
-            return Err(e.help(format!(
-                "a bias is added to the scores: [{heads}, {s}, {t}] or [{}, {heads}, {s}, {t}]",
-                qs[0]
-            )));
-        }
+        call.bias()?;
     }
-    Ok(q.ty.clone())
+    Ok(args[0].ty.clone())
+}
+
+/// A call of attention, whose first arguments are queries, keys and values.
+struct Call<'c> {
+    heads: &'c Dim,
+    args: &'c [Arg<'c>],
+    facts: &'c Facts,
+}
+
+impl Call<'_> {
+    fn shape(&self, i: usize) -> &[Dim] {
+        &self.args[i].ty.shape
+    }
+
+    /// Queries and keys of a sequence.
+    fn lengths(&self) -> (&Dim, &Dim) {
+        let axis = self.shape(0).len() - 2;
+        (&self.shape(0)[axis], &self.shape(1)[axis])
+    }
+
+    /// An error with the types of queries, keys and values.
+    fn error(&self, text: impl Into<String>) -> ShapeError {
+        self.args[..3].iter().fold(ShapeError::new(text.into()), |e, a| e.fact(is_line(a, self.facts)))
+    }
+
+    /// The ranks agree, values are as keys, and the batches are one.
+    fn forms(&self) -> Result<()> {
+        let (q, k, v) = (&self.args[0], &self.args[1], &self.args[2]);
+        let rank = q.ty.rank();
+        if !(rank == 3 || rank == 4) || k.ty.rank() != rank || v.ty.rank() != rank {
+            return Err(self
+                .error("`attention` needs q, k and v of one form")
+                .help("[B, S, HEADS*HD] for all three, or [B, HEADS, S, HD] for all three"));
+        }
+        if k.ty.shape != v.ty.shape {
+            let text = format!("`{}` and `{}` differ: every key has one value", k.name, v.name);
+            return Err(self.error(text).at(At::Arg(2)));
+        }
+        let (of_queries, of_keys) = (&q.ty.shape[0], &k.ty.shape[0]);
+        if of_queries != of_keys {
+            let text =
+                format!("the batch of `{}` is {of_queries} but that of `{}` is {of_keys}", q.name, k.name);
+            return Err(self.error(text).at(At::Arg(1)));
+        }
+        Ok(())
+    }
+
+    /// Heads and widths that are known are not 0.
+    fn at_least_one(&self) -> Result<()> {
+        let (q, k) = (self.shape(0), self.shape(1));
+        let rest = match q.len() {
+            3 => [("the width of the queries", &q[2]), ("the width of the keys", &k[2])],
+            _ => [("the width of a head", &q[3]), ("the number of key heads", &k[1])],
+        };
+        let all = [
+            ("the number of heads", self.heads, At::Option("heads")),
+            (rest[0].0, rest[0].1, At::Arg(0)),
+            (rest[1].0, rest[1].1, At::Arg(1)),
+        ];
+        for (what, d, at) in all {
+            if self.facts.value(d).is_some_and(|n| n < 1) {
+                let text = format!("{what} of `attention` is at least 1, not {}", self.facts.show(d));
+                return Err(self.error(text).at(at));
+            }
+        }
+        Ok(())
+    }
+
+    /// `[B, HEADS, S, HD]`.
+    fn separate_heads(&self) -> Result<()> {
+        let (q, k, facts) = (self.shape(0), self.shape(1), self.facts);
+        let (queries, keys) = (self.args[0].name, self.args[1].name);
+        if &q[1] != self.heads {
+            let (given, has) = (facts.show(self.heads), facts.show(&q[1]));
+            return Err(self
+                .error(format!("`attention` is given {given} heads but `{queries}` has {has}"))
+                .help(format!("write `heads = {}`", q[1]))
+                .at(At::Option("heads")));
+        }
+        if q[3] != k[3] {
+            let (one, other) = (facts.show(&q[3]), facts.show(&k[3]));
+            return Err(
+                self.error(format!("a head of `{queries}` is {one} wide but one of `{keys}` {other}"))
+            );
+        }
+        groups(self.heads, &k[1], facts)
+    }
+
+    /// `[B, S, HEADS*HD]`.
+    fn joined_heads(&self) -> Result<()> {
+        let (q, k, facts) = (&self.shape(0)[2], &self.shape(1)[2], self.facts);
+        heads_divide(self.heads, q, facts)?;
+        if q == k {
+            return Ok(());
+        }
+        let width = q.exact_div(self.heads)?;
+        let uneven = |(k, width): (i64, i64)| width == 0 || k % width != 0;
+        if !facts.divides(k, &width) && facts.value(k).zip(facts.value(&width)).is_none_or(uneven) {
+            let text = format!("`{}` does not hold whole heads of {}", self.args[1].name, facts.show(&width));
+            return Err(self.error(text).at(At::Arg(1)));
+        }
+        groups(self.heads, &k.exact_div(&width)?, facts)
+    }
+
+    /// What queries see by their place.
+    fn places(&self, flags: Flags<'_>) -> Result<()> {
+        let ((s, t), facts) = (self.lengths(), self.facts);
+        if flags.causal && facts.value(s).zip(facts.value(t)).is_some_and(|(s, t)| s > t) {
+            let text = "`attention` with `causal = true` has more queries than keys";
+            return Err(self.error(text).at(At::Option("causal")));
+        }
+        if let Some(w) = flags.window
+            && facts.value(w).is_some_and(|n| !(1..=i64::from(i32::MAX)).contains(&n))
+        {
+            return Err(ShapeError::new(format!("a window of {} sees no key or is no i32", facts.show(w)))
+                .help("a query sees `window` keys, its own position among them")
+                .at(At::Option("window")));
+        }
+        Ok(())
+    }
+
+    /// Whether an argument has one of these shapes.
+    fn fits(&self, i: usize, forms: &[&[&Dim]]) -> bool {
+        let shape = self.shape(i);
+        forms.iter().any(|f| f.len() == shape.len() && f.iter().zip(shape).all(|(a, b)| *a == b))
+    }
+
+    fn misfit(&self, what: &str, i: usize) -> ShapeError {
+        let ((s, t), batches) = (self.lengths(), (&self.shape(0)[0], &self.shape(1)[0]));
+        let (name, ty) = (self.args[i].name, show_type(self.args[i].ty, self.facts));
+        ShapeError::new(format!("{what} of `attention` does not fit: `{name}` is {ty}"))
+            .fact(format!("queries are [{}, {s}], keys [{}, {t}]", batches.0, batches.1))
+            .at(At::Arg(i))
+    }
+
+    fn mask(&self) -> Result<()> {
+        want(3, self.args, "the mask of `attention`", BOOLS)?;
+        let (b, heads, (s, t)) = (&self.shape(0)[0], self.heads, self.lengths());
+        if self.fits(3, &[&[b, t], &[b, s, t], &[b, heads, s, t]]) {
+            return Ok(());
+        }
+        Err(self.misfit("the mask", 3).help(format!(
+            "a mask is bool[{b}, {t}] over the keys, bool[{b}, {s}, {t}], or bool[{b}, {heads}, {s}, {t}]"
+        )))
+    }
+
+    fn bias(&self) -> Result<()> {
+        let i = self.args.len() - 1;
+        want(i, self.args, "the bias of `attention`", FLOAT)?;
+        let (b, heads, (s, t)) = (&self.shape(0)[0], self.heads, self.lengths());
+        if self.fits(i, &[&[heads, s, t], &[b, heads, s, t]]) {
+            return Ok(());
+        }
+        Err(self
+            .misfit("the bias", i)
+            .help(format!("a bias is added to the scores: [{heads}, {s}, {t}] or [{b}, {heads}, {s}, {t}]")))
+    }
 }
 
 /// `10, 11 or 14`

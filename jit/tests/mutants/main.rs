@@ -41,90 +41,109 @@ fn samples(rng: &mut Rng, p: &Program, of_case: &[i64]) -> Vec<Vec<i64>> {
     list
 }
 
-/// Every length, stride and shape of a program a little different, and every access to another pointer.
-fn programs(p: &Program) -> Vec<(String, Program)> {
-    let mut list = Vec::new();
-    let mut add = |what: String, s: usize, change: &dyn Fn(&mut Stmt)| {
-        let mut q = p.clone();
-        change(&mut q.stmts[s]);
-        list.push((format!("{what} of statement {s}"), q));
-    };
-    // A length grows for strides, whose rows then lie elsewhere.
-    let others = |l: Len| match l {
+/// A program with one thing changed, and what that is.
+struct Mutants<'p> {
+    program: &'p Program,
+    list: Vec<(String, Program)>,
+}
+
+impl Mutants<'_> {
+    /// Adds the program with a change of statement `s`.
+    fn add(&mut self, what: String, s: usize, change: &dyn Fn(&mut Stmt)) {
+        let mut mutant = self.program.clone();
+        change(&mut mutant.stmts[s]);
+        self.list.push((format!("{what} of statement {s}"), mutant));
+    }
+}
+
+/// A length grows for strides, whose rows then lie elsewhere.
+fn others(l: Len) -> [Len; 3] {
+    match l {
         Len::Const(n) => [n - 1, n / 2, n + 1].map(Len::Const),
         Len::Arg(_) | Len::Local(_) => [0, 5, 64].map(Len::Const),
-    };
-    for (s, stmt) in p.stmts.iter().enumerate() {
-        match stmt {
-            Stmt::Map { len, .. } => {
-                for l in others(*len) {
-                    add(format!("length {l:?}"), s, &|s| {
-                        if let Stmt::Map { len, .. } = s {
-                            *len = l
-                        }
-                    });
-                }
+    }
+}
+
+/// Every length, stride and shape of a program a little different, and every access to another pointer.
+fn programs(program: &Program) -> Vec<(String, Program)> {
+    let mut mutants = Mutants { program, list: Vec::new() };
+    for (s, stmt) in program.stmts.iter().enumerate() {
+        change_sizes(&mut mutants, s, stmt);
+        change_accesses(&mut mutants, s, stmt);
+    }
+    mutants.list
+}
+
+fn change_sizes(mutants: &mut Mutants<'_>, s: usize, stmt: &Stmt) {
+    match stmt {
+        Stmt::Map { len, .. } => {
+            for l in others(*len) {
+                mutants.add(format!("length {l:?}"), s, &|s| {
+                    if let Stmt::Map { len, .. } = s {
+                        *len = l
+                    }
+                });
             }
-            Stmt::Tile(tile) => {
-                let mut change = |what: String, change: &dyn Fn(&mut Tile)| {
-                    add(what, s, &|s| {
-                        if let Stmt::Tile(tile) = s {
-                            change(tile)
-                        }
-                    });
-                };
-                for l in others(tile.k) {
-                    change(format!("k {l:?}"), &|t| t.k = l);
-                }
-                for l in others(tile.panel) {
-                    change(format!("panel {l:?}"), &|t| t.panel = l);
-                }
-                for l in others(tile.left_row) {
-                    change(format!("left row {l:?}"), &|t| t.left_row = l);
-                }
-                for n in [tile.rows - 1, tile.rows / 2] {
-                    change(format!("{n} rows"), &|t| t.rows = n);
-                }
-                for n in [tile.cols - 1, tile.cols / 2] {
-                    change(format!("{n} cols"), &|t| t.cols = n);
-                }
-                change("operands swapped".into(), &|t| std::mem::swap(&mut t.left, &mut t.right));
-            }
-            Stmt::Scalar { .. } => {}
         }
-        let (Stmt::Scalar { body, .. } | Stmt::Map { body, .. } | Stmt::Tile(Tile { body, .. })) = stmt;
-        for (i, inst) in body.iter().enumerate() {
-            let (Inst::Load { ptr, step, row_step, .. } | Inst::Store { ptr, step, row_step, .. }) = *inst
-            else {
-                continue;
-            };
-            let mut access = |what: String, change: &dyn Fn(&mut Ptr, &mut Len, &mut Len)| {
-                add(format!("{what} of instruction {i}"), s, &|s| {
-                    let (Stmt::Scalar { body, .. } | Stmt::Map { body, .. } | Stmt::Tile(Tile { body, .. })) =
-                        s;
-                    if let Inst::Load { ptr, step, row_step, .. } | Inst::Store { ptr, step, row_step, .. } =
-                        &mut body[i]
-                    {
-                        change(ptr, step, row_step);
+        Stmt::Tile(tile) => {
+            let mut change = |what: String, change: &dyn Fn(&mut Tile)| {
+                mutants.add(what, s, &|s| {
+                    if let Stmt::Tile(tile) = s {
+                        change(tile)
                     }
                 });
             };
-            let other = match ptr {
-                Ptr::Arg(0) => Ptr::Arg(1),
-                Ptr::Arg(n) => Ptr::Arg(n - 1),
-                Ptr::Derived(0) => Ptr::Arg(0),
-                Ptr::Derived(n) => Ptr::Derived(n - 1),
-            };
-            access("pointer".into(), &|p, _, _| *p = other);
-            for l in others(step) {
-                access(format!("step {l:?}"), &|_, s, _| *s = l);
+            for l in others(tile.k) {
+                change(format!("k {l:?}"), &|t| t.k = l);
             }
-            for l in others(row_step) {
-                access(format!("row_step {l:?}"), &|_, _, s| *s = l);
+            for l in others(tile.panel) {
+                change(format!("panel {l:?}"), &|t| t.panel = l);
             }
+            for l in others(tile.left_row) {
+                change(format!("left row {l:?}"), &|t| t.left_row = l);
+            }
+            for n in [tile.rows - 1, tile.rows / 2] {
+                change(format!("{n} rows"), &|t| t.rows = n);
+            }
+            for n in [tile.cols - 1, tile.cols / 2] {
+                change(format!("{n} cols"), &|t| t.cols = n);
+            }
+            change("operands swapped".into(), &|t| std::mem::swap(&mut t.left, &mut t.right));
+        }
+        Stmt::Scalar { .. } => {}
+    }
+}
+
+fn change_accesses(mutants: &mut Mutants<'_>, s: usize, stmt: &Stmt) {
+    let (Stmt::Scalar { body, .. } | Stmt::Map { body, .. } | Stmt::Tile(Tile { body, .. })) = stmt;
+    for (i, inst) in body.iter().enumerate() {
+        let (Inst::Load { ptr, step, row_step, .. } | Inst::Store { ptr, step, row_step, .. }) = *inst else {
+            continue;
+        };
+        let mut access = |what: String, change: &dyn Fn(&mut Ptr, &mut Len, &mut Len)| {
+            mutants.add(format!("{what} of instruction {i}"), s, &|s| {
+                let (Stmt::Scalar { body, .. } | Stmt::Map { body, .. } | Stmt::Tile(Tile { body, .. })) = s;
+                if let Inst::Load { ptr, step, row_step, .. } | Inst::Store { ptr, step, row_step, .. } =
+                    &mut body[i]
+                {
+                    change(ptr, step, row_step);
+                }
+            });
+        };
+        let other = match ptr {
+            Ptr::Arg(0) => Ptr::Arg(1),
+            Ptr::Arg(n) => Ptr::Arg(n - 1),
+            Ptr::Derived(0) => Ptr::Arg(0),
+            Ptr::Derived(n) => Ptr::Derived(n - 1),
+        };
+        access("pointer".into(), &|p, _, _| *p = other);
+        for l in others(step) {
+            access(format!("step {l:?}"), &|_, s, _| *s = l);
+        }
+        for l in others(row_step) {
+            access(format!("row_step {l:?}"), &|_, _, s| *s = l);
         }
     }
-    list
 }
 
 /// Code anew from its instructions and constants.

@@ -3,7 +3,7 @@
 use super::sig::{float, integer, option_value};
 use super::{foreign, own};
 use crate::plan::{
-    Axis, Body, ForeignCall, Given, Home, NetPlan, OptionPlan, Sig, Step, StepKind, Test, Val,
+    Axis, Body, Count, ForeignCall, Given, Home, NetPlan, OptionPlan, Sig, Step, StepKind, Test, Val,
 };
 use proc_macro2::{Ident, TokenStream};
 use quote::{format_ident, quote, quote_spanned};
@@ -151,19 +151,23 @@ impl Emit<'_> {
                 let outs = outs.iter().map(|v| var(*v));
                 quote_spanned!(own()=> let (#(#outs,)*) = if #(#tests)&&* { #then } else { #otherwise };)
             }
-            StepKind::Loop { count, net, body } => {
-                let (number, name, is_dim) = (Ident::new("__tancho_i", own()), &count.name, count.is_dim);
-                let (from, to) = (count.from.to_string(), count.to.to_string());
-                let net = net.as_ref().map(|n| self.net(n));
-                let body = self.steps(&body.steps);
-                quote_spanned! {own()=>
-                    for #number in #scope.iterations(#from, #to)? {
-                        #scope.begin_iteration(#name, #number, #is_dim);
-                        #net
-                        #body
-                        #scope.end_iteration();
-                    }
-                }
+            StepKind::Loop { count, net, body } => self.repeated(count, net.as_ref(), body),
+        }
+    }
+
+    /// The iterations of a loop.
+    fn repeated(&self, count: &Count, net: Option<&NetPlan>, body: &Body) -> TokenStream {
+        let scope = self.scope;
+        let (number, name, is_dim) = (Ident::new("__tancho_i", own()), &count.name, count.is_dim);
+        let (from, to) = (count.from.to_string(), count.to.to_string());
+        let net = net.map(|n| self.net(n));
+        let body = self.steps(&body.steps);
+        quote_spanned! {own()=>
+            for #number in #scope.iterations(#from, #to)? {
+                #scope.begin_iteration(#name, #number, #is_dim);
+                #net
+                #body
+                #scope.end_iteration();
             }
         }
     }

@@ -73,10 +73,18 @@ fn replaced(stream: TokenStream, at: &mut usize, new: &TokenTree) -> TokenStream
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 1500, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig {
+        cases: 1500,
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    })]
 
     #[test]
-    fn nothing_panics(first in any::<usize>(), second in any::<usize>(), damage in prop::collection::vec((any::<usize>(), 0usize..6, any::<usize>()), 1..6)) {
+    fn nothing_panics(
+        first in any::<usize>(),
+        second in any::<usize>(),
+        damage in prop::collection::vec((any::<usize>(), 0usize..6, any::<usize>()), 1..6),
+    ) {
         let all = declarations();
         prop_assert!(all.len() > 25);
         let (mut input, other) = (all[first % all.len()].clone(), all[second % all.len()].clone());
