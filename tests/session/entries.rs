@@ -56,12 +56,12 @@ fn sessions_of_entry_points_are_found_by_name() -> Result<(), Error> {
     let kernels = |name| session.entry(name).map(|part| part.profile().kernels.len());
     assert_eq!((kernels("encode"), kernels("decode"), kernels("forward")), (Some(1), Some(1), None));
 
-    // Measuring can be ended and begun for one entry point alone.
+    // Measuring can be ended for one entry point alone.
     session.entry_mut("encode").expect("an entry point").set_profiling(false);
     session.encode(x.view([1, 4]))?;
     session.decode(h.view([1, 8]))?;
-    assert_eq!(runs(&session)[1], ("decode", 2));
-    assert!(runs(&session)[0].1 <= 2 && session.entry_mut("forward").is_none());
+    assert_eq!(runs(&session), [("encode", 0), ("decode", 2)]);
+    assert!(session.entry_mut("forward").is_none());
     session.set_profiling(true);
     assert_eq!(runs(&session), [("encode", 0), ("decode", 0)]);
     assert_eq!(session.threads(), 1);
