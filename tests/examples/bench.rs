@@ -7,8 +7,6 @@
 mod args;
 #[path = "../../examples/bench/cases.rs"]
 mod cases;
-#[path = "../../examples/chat/model.rs"]
-mod chat;
 #[path = "../../examples/gpt2.rs"]
 mod gpt2;
 #[path = "../../examples/resnet.rs"]
@@ -16,6 +14,7 @@ mod resnet;
 #[path = "../../examples/sentences.rs"]
 mod sentences;
 
+use crate::chat_model::model as chat;
 use args::parse;
 use cases::named;
 use tancho::{Graph, Isa, Target};

@@ -2,7 +2,7 @@
 
 #[path = "../../examples/chat/model.rs"]
 #[allow(dead_code, missing_docs)]
-mod model;
+pub mod model;
 #[path = "../../examples/chat/text.rs"]
 #[allow(dead_code, missing_docs)]
 mod text;

@@ -2,9 +2,9 @@
 
 #[path = "../../examples/gpt2.rs"]
 #[allow(dead_code, missing_docs)]
-mod gpt2;
+mod example;
 
-use gpt2::{Gpt2, Gpt2Dims};
+use example::{Gpt2, Gpt2Dims};
 use tancho::{AsView, Error, Target};
 use tancho_support::levels;
 

@@ -2,9 +2,9 @@
 
 #[path = "../../examples/resnet.rs"]
 #[allow(dead_code, missing_docs)]
-mod resnet;
+mod example;
 
-use resnet::{ResNet, ResNetDims};
+use example::{ResNet, ResNetDims};
 use tancho::{AsView, Precision, Target};
 use tancho_support::levels;
 
