@@ -223,7 +223,8 @@ pub enum Inst {
     Cmp(Cmp, Reg, Reg),
     /// `a` where the mask is set, else `b`.
     Select(Reg, Reg, Reg),
-    /// The row reduced to one lane; only in an [`expr::Expr`], scheduling makes statements of it.
+    /// The row reduced to one lane. It occurs in an [`Expr`](super::expr::Expr) only: scheduling makes
+    /// statements of it.
     Reduce(Reduce, Reg),
 }
 
