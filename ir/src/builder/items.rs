@@ -94,7 +94,12 @@ impl Scope<'_> {
         let Op::State(i) = self.graph.node(state).op else {
             return Err(self.fail(BuildError::new("rows are pushed to no state")));
         };
-        let axis = self.graph.states[i].grows.unwrap_or_default();
+        let StateDecl { name, grows, .. } = &self.graph.states[i];
+        let Some(axis) = *grows else {
+            return Err(self.fail(BuildError::new(format!(
+                "rows are pushed to the state `{name}`, which does not grow: declare the dim it grows along, `grow P`"
+            ))));
+        };
         let v = self
             .graph
             .push(Op::Push { axis }, &[state, rows], self.source.clone())
@@ -108,6 +113,11 @@ impl Scope<'_> {
         let Op::State(i) = self.graph.node(state).op else {
             return Err(self.fail(BuildError::new("a value is kept in no state")));
         };
+        if let StateDecl { name, grows: Some(_), .. } = &self.graph.states[i] {
+            return Err(self.fail(BuildError::new(format!(
+                "the state `{name}` grows, so it is given rows by `push`, not another value"
+            ))));
+        }
         self.graph.states[i].next = Some(value);
         Ok(())
     }
