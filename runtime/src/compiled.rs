@@ -23,7 +23,7 @@ pub struct Compiled {
 pub(crate) struct Inner {
     pub weights: Arc<Weights>,
     /// What the stages of compiling made of it.
-    pub code: Compilation,
+    pub compilation: Compilation,
     /// The sizes, as polynomials of the run-time dims.
     pub layout: Layout,
     /// The weights of which only some rows are decoded, by the numbers of the weights in ascending order.
@@ -46,10 +46,11 @@ impl Compiled {
     /// The graph has a form that no kernel does, a weight cannot be packed, or the machine has no memory or
     /// instructions for it.
     pub(crate) fn new(graph: Arc<Graph>, weights: Arc<Weights>, target: Target) -> Result<Compiled, Error> {
-        let code = compile(graph, &weights, target)?;
-        let (layout, gathered) = (Layout::new(&code.graph, &code), Gathered::of(&code, &weights));
-        let twice = twice(&code.fused.graph.outputs);
-        let inner = Inner { weights, code, layout, gathered, twice };
+        let compilation = compile(graph, &weights, target)?;
+        let (layout, gathered) =
+            (Layout::new(&compilation.graph, &compilation), Gathered::of(&compilation, &weights));
+        let twice = twice(&compilation.fused.graph.outputs);
+        let inner = Inner { weights, compilation, layout, gathered, twice };
         Ok(Compiled { inner: Arc::new(inner) })
     }
 
@@ -62,7 +63,7 @@ impl Compiled {
     /// them where [`Target::with_bf16_states`] rounds them. [`Model::graph`](crate::Model::graph) has the
     /// graph as declared.
     pub fn graph(&self) -> &Graph {
-        &self.inner.code.graph
+        &self.inner.compilation.graph
     }
 
     /// The weights it was compiled with.
@@ -72,7 +73,7 @@ impl Compiled {
 
     /// The graph in kernels, as text: what was fused, and what was not and why.
     pub fn fused_ir(&self) -> String {
-        self.inner.code.fused.to_string()
+        self.inner.compilation.fused.to_string()
     }
 
     /// The graph after each pass, by the pass's name.
@@ -82,7 +83,7 @@ impl Compiled {
     pub fn ir_after_passes(&self) -> Result<Vec<(String, Graph)>, Error> {
         let mut all = Vec::new();
         let seen = &mut |name: &str, g: &Graph| all.push((name.to_string(), g.clone()));
-        tancho_ir::passes::run_all(&self.inner.code.graph, seen)?;
+        tancho_ir::passes::run_all(&self.inner.compilation.graph, seen)?;
         Ok(all)
     }
 
@@ -91,29 +92,29 @@ impl Compiled {
     /// # Errors
     /// The machine has no memory for it.
     pub fn dump(&self) -> Result<Vec<Dump>, Error> {
-        let Compilation { schedule, target, .. } = &self.inner.code;
+        let Compilation { schedule, target, .. } = &self.inner.compilation;
         Ok(generate(schedule, programs(schedule, *target), *target, true)?.dumps)
     }
 
     /// Times and sizes of the compilation.
     pub fn stats(&self) -> Stats {
-        self.inner.code.stats
+        self.inner.compilation.stats
     }
 
     /// How long packing the weights took.
     pub fn pack_time(&self) -> Duration {
-        self.inner.code.pack_time
+        self.inner.compilation.pack_time
     }
 
     /// Bytes of packed weights.
     pub fn packed_bytes(&self) -> usize {
-        self.inner.code.packed.len()
+        self.inner.compilation.packed.len()
     }
 
     /// The same network with other outputs.
     pub(crate) fn with_outputs(&self, outputs: Vec<Value>) -> Result<Compiled, Error> {
-        let graph = Graph { outputs, ..(*self.inner.code.graph).clone() };
-        Compiled::new(Arc::new(graph), self.inner.weights.clone(), self.inner.code.target)
+        let graph = Graph { outputs, ..(*self.inner.compilation.graph).clone() };
+        Compiled::new(Arc::new(graph), self.inner.weights.clone(), self.inner.compilation.target)
     }
 }
 

@@ -158,7 +158,7 @@ fn main_op(k: &Group) -> Option<Value> {
 impl Session {
     /// Begins (anew) or ends to measure the time of each kernel; two clock readings for each, some 50 ns.
     pub fn set_profiling(&mut self, on: bool) {
-        self.costs = on.then(|| Costs::new(self.compiled().inner().code.schedule.steps.len()));
+        self.costs = on.then(|| Costs::new(self.compiled().inner().compilation.schedule.steps.len()));
     }
 
     /// What the runs cost since [`Session::set_profiling`]; empty without it.
@@ -177,14 +177,14 @@ impl Session {
     /// println!("{}", profile.table(Roof { gflops: 100.0, gbytes: 20.0 }));
     /// ```
     pub fn profile(&self) -> Profile {
-        let code = &self.compiled().inner().code;
+        let compilation = &self.compiled().inner().compilation;
         let Some(Costs { runs, steps }) = &self.costs else {
             return Profile { threads: self.threads(), ..Profile::default() };
         };
-        let graph = &code.fused.graph;
+        let graph = &compilation.fused.graph;
         let kernel = |(step, cost): (usize, &Cost)| {
-            let s = &code.schedule.steps[step];
-            let k = &code.fused.groups[s.kernel];
+            let s = &compilation.schedule.steps[step];
+            let k = &compilation.fused.groups[s.kernel];
             let main = main_op(k);
             let source = main.map_or_else(Source::default, |v| graph.node(v).source.clone());
             let mut fused: Vec<Source> = Vec::new();

@@ -94,7 +94,7 @@ impl Bound {
     ) -> Result<Bound, Error> {
         let inner = compiled.inner();
         let layout = &inner.layout;
-        let env = Env { graph: &inner.code.graph, dims };
+        let env = Env { graph: &inner.compilation.graph, dims };
         self.dims.clear();
         self.dims.extend_from_slice(dims);
         buffers.states.prepare(&env)?;
@@ -114,7 +114,7 @@ impl Bound {
     /// Bytes of each block.
     fn size_blocks(&mut self, compiled: &Compiled, known: &Values<'_>, threads: usize) -> Result<(), Error> {
         self.sizes.clear();
-        for (block, at) in compiled.inner().code.plan.blocks.iter().zip(&known.layout.blocks) {
+        for (block, at) in compiled.inner().compilation.plan.blocks.iter().zip(&known.layout.blocks) {
             let Ok(size) = known.length(*at) else {
                 self.sizes.push(UNKNOWN);
                 continue;
@@ -148,7 +148,7 @@ impl Bound {
         if fit {
             return Ok(());
         }
-        let total = compiled.inner().code.plan.place(&self.sizes, &mut self.offsets, &mut self.order);
+        let total = compiled.inner().compilation.plan.place(&self.sizes, &mut self.offsets, &mut self.order);
         if !arena.reserve(total) {
             return Err(Error::Memory { bytes: total as u128 });
         }
@@ -158,7 +158,7 @@ impl Bound {
 
     /// The parameters and the work of each step, and its stages.
     fn divide(&mut self, compiled: &Compiled, known: &Values<'_>, division: Division) -> Result<(), Error> {
-        let steps = &compiled.inner().code.schedule.steps;
+        let steps = &compiled.inner().compilation.schedule.steps;
         self.calls.resize_with(steps.len(), Call::default);
         self.stages.clear();
         for (i, ((call, step), at)) in self.calls.iter_mut().zip(steps).zip(&known.layout.steps).enumerate() {
@@ -197,7 +197,7 @@ impl Bound {
     ) -> Result<(), Error> {
         let inner = compiled.inner();
         let arena = buffers.arena.start_mut();
-        for (call, places) in self.calls.iter_mut().zip(&inner.code.plan.places) {
+        for (call, places) in self.calls.iter_mut().zip(&inner.compilation.plan.places) {
             call.buffers.clear();
             call.sizes.clear();
             for place in places {
@@ -210,7 +210,7 @@ impl Bound {
                         }
                         Err(_) => const_bytes(inner.weight(n)?.bytes()?),
                     },
-                    Place::Packed(n) => const_bytes(inner.code.packed.get(n)),
+                    Place::Packed(n) => const_bytes(inner.compilation.packed.get(n)),
                     Place::Output(n) => match into.as_deref_mut() {
                         Some(given) => given[n].raw(),
                         None => {

@@ -19,10 +19,10 @@ pub struct Gathered {
 impl Gathered {
     /// All of them. A weight that anything else reads, or that is gathered by ids that are computed, is not
     /// among them: it is decoded whole.
-    pub fn of(code: &Compilation, weights: &Weights) -> Vec<Gathered> {
+    pub fn of(compilation: &Compilation, weights: &Weights) -> Vec<Gathered> {
         // The steps that read each weight, and as which of their buffers.
         let mut readers: Vec<Vec<(usize, usize)>> = vec![Vec::new(); weights.len()];
-        for (step, places) in code.plan.places.iter().enumerate() {
+        for (step, places) in compilation.plan.places.iter().enumerate() {
             for (at, place) in places.iter().enumerate() {
                 if let Place::Weight(n) = place {
                     readers[*n].push((step, at));
@@ -33,8 +33,8 @@ impl Gathered {
             let coded = weights.at(weight)?.coded()?;
             let (mut inputs, mut row) = (Vec::new(), None);
             for &(step, at) in &readers[weight] {
-                for slot in code.schedule.steps[step].spec.row_slots(at)? {
-                    let (input, elements) = rows_of(slot, &code.plan.places[step], coded.len())?;
+                for slot in compilation.schedule.steps[step].spec.row_slots(at)? {
+                    let (input, elements) = rows_of(slot, &compilation.plan.places[step], coded.len())?;
                     if row.replace(elements).is_some_and(|other| other != elements) {
                         return None;
                     }

@@ -18,9 +18,9 @@ pub fn id_error<'a>(
     dims: &[i64],
     status: i64,
 ) -> Error {
-    let code = &compiled.inner().code;
+    let compilation = &compiled.inner().compilation;
     let (unit, which) = (status / tancho_jit::STATUS_SLOTS, (status % tancho_jit::STATUS_SLOTS) as usize);
-    let kernel: &Step = &code.schedule.steps[step];
+    let kernel: &Step = &compilation.schedule.steps[step];
     let unknown = || Error::IdOutOfRange { op: kernel.name.clone(), id: -1, rows: 0, position: Vec::new() };
     let Some((_, gather)) = kernel.spec.gathers().find(|(slot, _)| *slot == which) else { return unknown() };
     let len = |len: tancho_jit::lanes::Len| len.value(params);
@@ -30,7 +30,7 @@ pub fn id_error<'a>(
     let buffer = bytes(ids.buffer as usize).as_chunks::<4>().0;
     let Some(id) = usize::try_from(element).ok().and_then(|i| buffer.get(i)) else { return unknown() };
     let id = i32::from_ne_bytes(*id);
-    let graph = &code.fused.graph;
+    let graph = &compilation.fused.graph;
     let op =
         graph.values().find(|v| matches!(graph.node(*v).op, Op::Gather) && is_of(kernel, graph, *v, ids));
     let op = op.map_or_else(|| kernel.name.clone(), |v| graph.node(v).source.to_string());

@@ -64,9 +64,9 @@ impl Known {
 }
 
 impl Layout {
-    pub fn new(declared: &Graph, code: &Compilation) -> Layout {
+    pub fn new(declared: &Graph, compilation: &Compilation) -> Layout {
         let mut k = Known::default();
-        let steps = (code.schedule.steps.iter())
+        let steps = (compilation.schedule.steps.iter())
             .map(|s| StepDims {
                 params: s.binding.params.iter().map(|d| k.add(d)).collect(),
                 scratch: k.add(&s.scratch),
@@ -76,7 +76,7 @@ impl Layout {
                 bytes: k.add(&s.bytes),
             })
             .collect();
-        let blocks = code.plan.blocks.iter().map(|b| k.add(&b.size)).collect();
+        let blocks = compilation.plan.blocks.iter().map(|b| k.add(&b.size)).collect();
         let may_not_fit = |v: &Value| match &declared.node(*v).op {
             Op::Slice { axis, start, end, .. } => {
                 let len = &declared.ty(declared.node(*v).args[0]).shape[*axis];
@@ -93,7 +93,7 @@ impl Layout {
             .filter(|t| seen.insert((t.dtype.size(), t.shape.clone())));
         let shapes =
             types.map(|t| (t.dtype.size() as u128, t.shape.iter().map(|d| k.add(d)).collect())).collect();
-        Layout { dims: k.dims, steps, blocks, flows: live::flows(code), watched, shapes }
+        Layout { dims: k.dims, steps, blocks, flows: live::flows(compilation), watched, shapes }
     }
 
     /// The value of each polynomial; those that have none are found when they are needed.

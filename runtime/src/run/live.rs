@@ -17,11 +17,11 @@ pub struct Flow {
 }
 
 /// What each step of a network reads and writes.
-pub fn flows(code: &Compilation) -> Vec<Flow> {
+pub fn flows(compilation: &Compilation) -> Vec<Flow> {
     let flow = |(step, places): (&Step, &Vec<Place>)| {
         let packs = step.spec.packs();
         let written = |b: &Buffer| match b {
-            Buffer::Value(v) => !packs && code.fused.groups[step.kernel].outputs.contains(v),
+            Buffer::Value(v) => !packs && compilation.fused.groups[step.kernel].outputs.contains(v),
             Buffer::Packed(_) => packs,
             _ => false,
         };
@@ -33,7 +33,7 @@ pub fn flows(code: &Compilation) -> Vec<Flow> {
             finds_ids: reads_all_ids_once(&step.spec),
         }
     };
-    code.schedule.steps.iter().zip(&code.plan.places).map(flow).collect()
+    compilation.schedule.steps.iter().zip(&compilation.plan.places).map(flow).collect()
 }
 
 /// Whether each unit reads an id of its own.

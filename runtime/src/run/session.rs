@@ -74,7 +74,7 @@ impl Session {
         let inner = compiled.inner();
         Session {
             division: Division::new(threads),
-            buffers: Buffers::new(&inner.code.graph, inner.code.fused.graph.outputs.len()),
+            buffers: Buffers::new(&inner.compilation.graph, inner.compilation.fused.graph.outputs.len()),
             bound: None,
             dims: Vec::new(),
             progress: Progress::default(),
@@ -104,7 +104,7 @@ impl Session {
 
     /// Forgets what earlier runs left: states are zeros again, those that grow have no rows.
     pub fn reset(&mut self) {
-        self.buffers.states.reset(&self.compiled.inner().code.graph);
+        self.buffers.states.reset(&self.compiled.inner().compilation.graph);
         self.bound = None;
     }
 
@@ -130,7 +130,7 @@ impl Session {
     }
 
     fn grown(&self, dim: &str) -> Result<usize, Error> {
-        let g = &self.compiled.inner().code.graph;
+        let g = &self.compiled.inner().compilation.graph;
         let found = g.dims.iter().position(|d| d.name == dim).filter(|i| self.buffers.states.rows()[*i] >= 0);
         found.ok_or_else(|| {
             let all: Vec<&str> = g
@@ -149,7 +149,7 @@ impl Session {
     /// # Errors
     /// There is no state of that name.
     pub fn state(&self, name: &str) -> Result<Option<Tensor>, Error> {
-        let g = &self.compiled.inner().code.graph;
+        let g = &self.compiled.inner().compilation.graph;
         let i = g.states.iter().position(|s| s.name == name);
         let i =
             i.ok_or_else(|| no_state(name, &g.states.iter().map(|s| s.name.as_str()).collect::<Vec<_>>()))?;
@@ -158,7 +158,7 @@ impl Session {
 
     /// What all states hold; `None` before the first run, and where there are none.
     pub(crate) fn held(&self) -> Option<Vec<Tensor>> {
-        let g = &self.compiled.inner().code.graph;
+        let g = &self.compiled.inner().compilation.graph;
         if g.states.is_empty() {
             None
         } else {
@@ -180,7 +180,7 @@ impl Session {
 
     /// What it holds, in memory of its own.
     pub(crate) fn forked_states(&self) -> Result<States, Error> {
-        self.buffers.states.fork(&self.compiled.inner().code.graph)
+        self.buffers.states.fork(&self.compiled.inner().compilation.graph)
     }
 
     /// Goes on from other states, whose memory is not what buffers were laid out for.
@@ -214,7 +214,7 @@ impl Session {
         into: &mut [OutputMut<'_>],
     ) -> Result<(), Error> {
         self.prepare(inputs)?;
-        let g = &self.compiled.inner().code.graph;
+        let g = &self.compiled.inner().compilation.graph;
         if into.len() > self.buffers.outputs.len() {
             let (expected, found) =
                 (format!("{} results", self.buffers.outputs.len()), format!("{} buffers", into.len()));
@@ -236,7 +236,7 @@ impl Session {
         }
         // A kernel that takes rows by id may stop in the middle: then the caller's buffers must be
         // untouched, so the results are copied when all is done.
-        let mut steps = self.compiled.inner().code.schedule.steps.iter();
+        let mut steps = self.compiled.inner().compilation.schedule.steps.iter();
         let may_fail = steps.any(|step| step.spec.gathers().next().is_some());
         if !may_fail && into.iter().all(|o| o.dtype() != DType::Bool) {
             return self.execute(inputs, Some(into));
@@ -259,7 +259,7 @@ impl Session {
     /// There is no such result, or its elements are of another type. There is none before the first run,
     /// after a run that failed, and after one that wrote into buffers of the caller's.
     pub fn output<T: Element>(&self, i: usize) -> Result<View<'_, T>, Error> {
-        let g = &self.compiled.inner().code.graph;
+        let g = &self.compiled.inner().compilation.graph;
         let missing = |why: String| Error::NoOutput { index: i, asked: T::DTYPE, why };
         let Some((output, value)) = self.buffers.outputs.get(i).zip(g.outputs.get(i)) else {
             return Err(missing(format!("the network has {} results", g.outputs.len())));
@@ -281,7 +281,7 @@ impl Session {
     /// # Errors
     /// As [`Session::output`], or there is no memory for a copy.
     pub fn tensor(&self, i: usize) -> Result<Tensor, Error> {
-        let g = &self.compiled.inner().code.graph;
+        let g = &self.compiled.inner().compilation.graph;
         let view: AnyView<'_> = match g.outputs.get(i).map(|o| g.ty(*o).dtype) {
             Some(DType::F32) | None => self.output::<f32>(i)?.into(),
             Some(DType::I32) => self.output::<i32>(i)?.into(),
@@ -294,7 +294,7 @@ impl Session {
     /// Binds the run-time dims and lays the session out for them.
     fn prepare(&mut self, inputs: &[AnyView<'_>]) -> Result<(), Error> {
         self.has_results = false;
-        let graph = &self.compiled.inner().code.graph;
+        let graph = &self.compiled.inner().compilation.graph;
         bind_inputs(graph, inputs, self.buffers.states.rows(), &mut self.dims)?;
         if self.bound.as_ref().is_none_or(|bound| bound.dims != self.dims) {
             let old = self.bound.take().unwrap_or_default();
@@ -324,7 +324,13 @@ impl Session {
         // above, whose lock orders their writes before these reads; others write only rows that no one has
         // asked for yet.
         let stopped = unsafe {
-            region::run(&inner.code.code.kernels, &bound.calls, &bound.stages, progress, costs.is_some())
+            region::run(
+                &inner.compilation.code.kernels,
+                &bound.calls,
+                &bound.stages,
+                progress,
+                costs.is_some(),
+            )
         };
         if let Some((stage, status)) = stopped {
             let step = bound.stages[stage].step;
@@ -337,9 +343,9 @@ impl Session {
         }
         let count = progress.take_violations();
         if count > 0 {
-            return Err(Error::OutOfBuffer { network: inner.code.graph.name.clone(), count });
+            return Err(Error::OutOfBuffer { network: inner.compilation.graph.name.clone(), count });
         }
-        buffers.states.commit(&Env { graph: &inner.code.graph, dims: &bound.dims })?;
+        buffers.states.commit(&Env { graph: &inner.compilation.graph, dims: &bound.dims })?;
         if let Some(costs) = costs {
             let work = bound.calls.iter().map(|call| (call.work.flops, call.work.bytes));
             costs.add_run(work, bound.stages.iter().map(|s| s.step).zip(progress.nanos()));
