@@ -114,7 +114,7 @@ pub mod __private {
     pub use tancho_ir::const_check;
     pub use tancho_ir::graph::*;
     pub use tancho_ir::op::{Number, Scalar};
-    pub use tancho_runtime::{Declared, Model, OutputMut};
+    pub use tancho_runtime::{Declared, Model, OutputMut, Packs};
 
     /// What editors see: see `macros/src/expand/mirror.rs`.
     pub mod ide {

@@ -10,9 +10,9 @@
 //!    read as. No bound is below 0.
 //! 7. There is at least one output.
 //! 8. A growing state grows along a dim that has a bound of at least 1, stands alone on one of its axes and
-//!    follows from no input. It becomes itself with new rows, and all that grow along one dim grow by as
-//!    many. Other states keep their type. But for its own axis that grows, no state's shape follows from a
-//!    dim that states grow along.
+//!    follows from no input. It stays as it is or becomes itself with new rows, and all that grow along one
+//!    dim grow by as many. Other states keep their type. But for its own axis that grows, no state's shape
+//!    follows from a dim that states grow along.
 //! 9. Rows are pushed to a growing state alone, along its axis, once.
 
 use crate::dim::Dim;
@@ -168,7 +168,7 @@ fn is_dim_name(name: &str) -> bool {
 }
 
 fn states(graph: &Graph) -> Result<(), String> {
-    let mut grown: BTreeMap<&str, &Dim> = BTreeMap::new();
+    let mut grown: BTreeMap<&str, Option<&Dim>> = BTreeMap::new();
     let of_inputs: BTreeSet<&str> =
         graph.inputs.iter().flat_map(|i| &i.ty.shape).filter_map(Dim::as_sym).collect();
     for (i, s) in graph.states.iter().enumerate() {
@@ -210,13 +210,15 @@ fn states(graph: &Graph) -> Result<(), String> {
             Some(Node { op: Op::Push { axis: at }, args, .. })
                 if *at == axis && graph.node(args[0]).op == Op::State(i) =>
             {
-                &graph.ty(args[1]).shape[axis]
+                Some(&graph.ty(args[1]).shape[axis])
             }
+            None => None,
             _ => return Err(format!("state `{}` grows, but does not become itself with new rows", s.name)),
         };
         let first = *grown.entry(dim).or_insert(rows);
         if first != rows {
-            return Err(format!("states grow along `{dim}` by {first} and by {rows}"));
+            let by = |rows: Option<&Dim>| rows.map_or("no rows".into(), Dim::to_string);
+            return Err(format!("states grow along `{dim}` by {} and by {}", by(first), by(rows)));
         }
     }
     if let Some((state, dim)) = graph.moving_state() {

@@ -2,6 +2,7 @@
 
 use crate::errors::Place;
 use proc_macro2::{Ident, Span, TokenStream};
+use std::collections::BTreeSet;
 pub use tancho_ir::bind::DimKind;
 use tancho_ir::graph::Relation;
 
@@ -49,6 +50,8 @@ pub struct Entry {
     pub name: Ident,
     /// `train fn`
     pub train: bool,
+    /// Run-time dims of its own.
+    pub dims: Vec<DimDecl>,
     /// The inputs.
     pub inputs: Vec<Input>,
     /// The promised results; one for a result that is no tuple.
@@ -59,6 +62,8 @@ pub struct Entry {
     pub header: String,
     /// The body.
     pub body: Block,
+    /// The names in its header and body; none in the short form.
+    pub words: BTreeSet<String>,
 }
 
 /// A declared dim.

@@ -5,7 +5,7 @@
 
 use crate::error::Error;
 use crate::weights::Weights;
-use crate::weights::pack::Packed;
+use crate::weights::pack::{Packed, Packs};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tancho_ir::fuse::{Constants, Fused, fuse};
@@ -28,7 +28,7 @@ pub(crate) struct Compilation {
     /// The code of each step.
     pub code: Code,
     /// The weights in the form that the kernels read.
-    pub packed: Packed,
+    pub packed: Arc<Packed>,
     /// What it was compiled for.
     pub target: Target,
     /// Times and sizes.
@@ -37,12 +37,18 @@ pub(crate) struct Compilation {
     pub pack_time: Duration,
 }
 
-/// Compiles a declared graph: every stage in order, each with what goes in and what comes out.
+/// Compiles a declared graph: every stage in order, each with what goes in and what comes out. `packs` has
+/// the packed weights of entry points that were compiled before.
 ///
 /// # Errors
 /// The graph is not well formed, an op has a form that no kernel does, a weight cannot be packed, or the
 /// machine has no memory or instructions for it.
-pub(crate) fn compile(declared: Arc<Graph>, weights: &Weights, target: Target) -> Result<Compilation, Error> {
+pub(crate) fn compile(
+    declared: Arc<Graph>,
+    weights: &Weights,
+    target: Target,
+    packs: &mut Packs,
+) -> Result<Compilation, Error> {
     let mut clock = Clock(Instant::now());
     let coarsest = weights.coarsest();
 
@@ -72,8 +78,9 @@ pub(crate) fn compile(declared: Arc<Graph>, weights: &Weights, target: Target) -
     let code = generate(&schedule, programs, target, false)?;
     let code_time = clock.lap();
 
-    // Schedule, Weights -> Packed: the weights in the form that the kernels read.
-    let packed = Packed::new(weights, &schedule.packs, &schedule.prepared)?;
+    // Schedule, Weights -> Packed: the weights in the form that the kernels read. What another entry point of
+    // the network has packed alike is shared.
+    let packed = packs.pack(weights, &schedule.packs, &schedule.prepared)?;
     let pack_time = clock.lap();
 
     let stats = Stats {

@@ -4,6 +4,7 @@ use crate::compile::{Compilation, Stats, compile};
 use crate::error::Error;
 use crate::run::gathered::Gathered;
 use crate::run::layout::Layout;
+use crate::weights::pack::Packs;
 use crate::weights::{WeightData, Weights};
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -45,8 +46,13 @@ impl Compiled {
     /// # Errors
     /// The graph has a form that no kernel does, a weight cannot be packed, or the machine has no memory or
     /// instructions for it.
-    pub(crate) fn new(graph: Arc<Graph>, weights: Arc<Weights>, target: Target) -> Result<Compiled, Error> {
-        let compilation = compile(graph, &weights, target)?;
+    pub(crate) fn new(
+        graph: Arc<Graph>,
+        weights: Arc<Weights>,
+        target: Target,
+        packs: &mut Packs,
+    ) -> Result<Compiled, Error> {
+        let compilation = compile(graph, &weights, target, packs)?;
         let (layout, gathered) =
             (Layout::new(&compilation.graph, &compilation), Gathered::of(&compilation, &weights));
         let twice = twice(&compilation.fused.graph.outputs);
@@ -114,7 +120,8 @@ impl Compiled {
     /// The same network with other outputs.
     pub(crate) fn with_outputs(&self, outputs: Vec<Value>) -> Result<Compiled, Error> {
         let graph = Graph { outputs, ..(*self.inner.compilation.graph).clone() };
-        Compiled::new(Arc::new(graph), self.inner.weights.clone(), self.inner.compilation.target)
+        let (weights, target) = (self.inner.weights.clone(), self.inner.compilation.target);
+        Compiled::new(Arc::new(graph), weights, target, &mut Packs::default())
     }
 }
 

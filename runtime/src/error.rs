@@ -110,6 +110,16 @@ pub enum Error {
         /// Its value in this call.
         found: i64,
     },
+    /// A run-time dim follows from a state that no run has set.
+    #[error(
+        "`{dim}` follows from the state `{state}`, which no run has set: call the entry point that sets it first"
+    )]
+    StateUnset {
+        /// The state.
+        state: String,
+        /// The dim.
+        dim: String,
+    },
     /// There is no state, or no dim that states grow along, of that name.
     #[error("there is no state or growing dim `{name}`; there are {known}")]
     NoState {

@@ -27,4 +27,6 @@ pub use tensor::element::{Element, OutputMut};
 pub use tensor::shape::{TensorType, ViewError};
 pub use tensor::view::{AnyView, AsView, View};
 pub use tensor::{Tensor, TensorData};
+#[doc(hidden)]
+pub use weights::pack::Packs;
 pub use weights::{LoadError, LoadOptions, LoadReport, Weights};

@@ -2,12 +2,13 @@
 
 use crate::compiled::Compiled;
 use crate::error::Error;
+use crate::weights::pack::Packs;
 use crate::weights::{LoadOptions, LoadReport, Weights};
 use std::marker::PhantomData;
 use std::path::Path;
 use std::sync::Arc;
 use tancho_ir::Graph;
-use tancho_ir::builder::{BuildError, Network, OptionValue, share_weights};
+use tancho_ir::builder::{BuildError, Network, OptionValue, share_states, share_weights};
 use tancho_jit::Target;
 
 /// A graph with its weights: what a declared network holds. A network with several entry points has a graph
@@ -64,17 +65,18 @@ impl Model {
     /// # Errors
     /// The graph has a form that no kernel does, or the machine has no memory or instructions for it.
     pub fn compile(&self, target: Target) -> Result<Compiled, Error> {
-        self.compile_entry(0, target)
+        self.compile_entry(0, target, &mut Packs::default())
     }
 
-    /// The same for the entry point of that number; 0 is the main one.
+    /// The same for the entry point of that number; 0 is the main one. Weights that another entry point has
+    /// packed alike are shared with it.
     ///
     /// # Errors
     /// As [`Model::compile`].
     #[doc(hidden)]
-    pub fn compile_entry(&self, i: usize, target: Target) -> Result<Compiled, Error> {
+    pub fn compile_entry(&self, i: usize, target: Target, packs: &mut Packs) -> Result<Compiled, Error> {
         let graph = i.checked_sub(1).and_then(|i| self.others.get(i)).unwrap_or(&self.graph);
-        Compiled::new(graph.clone(), self.weights.clone(), target)
+        Compiled::new(graph.clone(), self.weights.clone(), target, packs)
     }
 
     fn new(
@@ -146,6 +148,7 @@ impl<N: Declared> Blueprint<N> {
         };
         let dims: Vec<(&str, i64)> = self.dims.iter().map(length).collect::<Result<_, _>>()?;
         let mut graphs = N::graphs(&dims, &options)?;
+        share_states(&graphs)?;
         share_weights(&mut graphs)?;
         Ok(graphs)
     }

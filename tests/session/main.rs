@@ -3,6 +3,7 @@
 //! * `bad_input`: what a user can get wrong when a network runs
 //! * `check_alarms`: `check` finds faults and takes no rounding for one
 //! * `entries`: the parts of networks with several entry points, by name
+//! * `entry_points`: states that several entry points keep together
 //! * `huge_dims`: dims as large as numbers go
 //! * `limited_memory`: memory that cannot be had
 //! * `refused_code_memory`: executable memory that the system refuses
@@ -13,6 +14,7 @@
 mod bad_input;
 mod check_alarms;
 mod entries;
+mod entry_points;
 mod huge_dims;
 #[cfg(target_os = "linux")]
 mod limited_memory;

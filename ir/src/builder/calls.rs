@@ -9,7 +9,9 @@ const MOST_NETS: usize = 64;
 impl Scope<'_> {
     /// Calls a network through a net.
     pub fn call<N: Network>(&mut self, net: &Net, args: &[Value]) -> Result<Vec<Value>> {
-        self.enter(&N::SIG, N::build, net, args)
+        let read = N::SIG.read().map_err(|e| self.fail(e))?;
+        let dims = net.dims_for(&read);
+        self.enter(&N::SIG, &read, N::build, net, &dims, args)
     }
 
     /// Calls a network of which the macro saw no signature. Arguments are by position where their name is
@@ -43,7 +45,8 @@ impl Scope<'_> {
         }
         let ordered: Option<Vec<Value>> = slots.into_iter().collect();
         let ordered = ordered.ok_or_else(|| self.wrong_count(sig, args.len()))?;
-        self.enter(sig, callee.build, net, &ordered)
+        let read = sig.read().map_err(|e| self.fail(e))?;
+        self.enter(sig, &read, callee.build, net, &net.dims, &ordered)
     }
 
     fn wrong_count(&self, sig: &Sig, given: usize) -> BuildError {
@@ -55,8 +58,10 @@ impl Scope<'_> {
     fn enter(
         &mut self,
         sig: &Sig,
+        read: &Signature,
         build: impl FnOnce(&mut Scope<'_>, &[Value]) -> Result<Vec<Value>>,
         net: &Net,
+        dims: &[(String, Dim)],
         args: &[Value],
     ) -> Result<Vec<Value>> {
         let run = |e: BuildError| self.fail(e);
@@ -72,13 +77,12 @@ impl Scope<'_> {
                 sig.name
             ))));
         }
-        let read = sig.read().map_err(run)?;
-        let mut binding = bind_given(&read, &net.dims).map_err(run)?;
-        let options = bind_options(&read, &net.options).map_err(run)?;
+        let mut binding = bind_given(read, dims).map_err(run)?;
+        let options = bind_options(read, &net.options).map_err(run)?;
         self.bind_inputs(sig, args, &mut binding)?;
         for d in &read.dims {
             if let DimKind::Bounded(bound) = &d.kind {
-                let bound = constant(&binding, &read, &d.name, bound).map_err(|e| self.fail(e))?;
+                let bound = constant(&binding, read, &d.name, bound).map_err(|e| self.fail(e))?;
                 self.require(
                     binding.dims[&d.name].clone(),
                     Relation::AtMost,
@@ -109,7 +113,7 @@ impl Scope<'_> {
             loops: Vec::new(),
             depth: self.depth + 1,
         };
-        child.check_wheres(&read)?;
+        child.check_wheres(read)?;
         build(&mut child, args)
     }
 

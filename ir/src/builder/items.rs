@@ -55,11 +55,16 @@ impl Scope<'_> {
         let name = format!("{}{}", self.path, self.numbered(path));
         let ty = self.ty(ty)?;
         if let Some(&(i, v)) = self.known.states.get(&name) {
-            return match grows {
-                None if self.graph.states[i].ty == ty => Ok((v, self.graph.states[i].next.unwrap_or(v))),
-                _ => Err(self.fail(BuildError::new(format!(
-                    "the state `{name}` would be pushed to twice in one run: its net is called twice, declare one for each call"
-                )))),
+            let old = &self.graph.states[i];
+            if old.ty != ty || old.grows != grows {
+                return Err(self.fail(BuildError::new(format!(
+                    "the state `{name}` is declared twice, as {} and as {ty}",
+                    old.ty
+                ))));
+            }
+            return match (grows, old.next) {
+                (Some(_), Some(_)) => Err(self.fail(pushed_twice(&name))),
+                (_, next) => Ok((v, next.unwrap_or(v))),
             };
         }
         if let Some(axis) = grows {
@@ -100,6 +105,9 @@ impl Scope<'_> {
                 "rows are pushed to the state `{name}`, which does not grow: declare the dim it grows along, `grow P`"
             ))));
         };
+        if self.graph.states[i].next.is_some() {
+            return Err(self.fail(pushed_twice(name)));
+        }
         let v = self
             .graph
             .push(Op::Push { axis }, &[state, rows], self.source.clone())
@@ -137,16 +145,22 @@ impl Scope<'_> {
             dims,
             options: options.iter().map(|(n, v)| (n.to_string(), *v)).collect(),
             storage: self.storage.with(attributes, |t| self.count(t))?,
+            is_self: false,
         })
     }
 
-    /// This network itself, for calls of its other entry points: its static dims, its options and its
-    /// weights.
+    /// This network itself, for calls of its other entry points: its dims, its options and its weights.
     pub fn here(&self) -> Net {
         let loop_variable = |name: &String| self.loops.iter().any(|(v, _)| v == name);
-        let fixed = self.dims.iter().filter(|(n, d)| d.as_const().is_some() && !loop_variable(n));
-        let dims = fixed.map(|(n, d)| (n.clone(), d.clone())).collect();
+        let dims = self.dims.iter().filter(|(n, _)| !loop_variable(n));
+        let dims = dims.map(|(n, d)| (n.clone(), d.clone())).collect();
         let options = self.options.iter().map(|(n, v)| (n.clone(), *v)).collect();
-        Net { path: self.path.clone(), dims, options, storage: self.storage.clone() }
+        Net { path: self.path.clone(), dims, options, storage: self.storage.clone(), is_self: true }
     }
+}
+
+fn pushed_twice(state: &str) -> BuildError {
+    BuildError::new(format!(
+        "the state `{state}` would be pushed to twice in one run: its net is called twice, declare one for each call"
+    ))
 }

@@ -9,6 +9,7 @@ mod items;
 mod network;
 mod ops;
 mod sig;
+mod states;
 mod weights;
 
 use crate::bind::{Binding, DimDecl, Signature, Values, is_open};
@@ -27,6 +28,7 @@ pub use crate::bind::{DimKind, OptionValue};
 pub use network::graph_of;
 pub use ops::{AttrRef, scalar_for};
 pub use sig::*;
+pub use states::share_states;
 pub use weights::{Attributes, share_weights};
 
 type Result<T, E = BuildError> = std::result::Result<T, E>;
@@ -42,6 +44,22 @@ pub struct Net {
     dims: Vec<(String, Dim)>,
     options: Vec<(String, OptionValue)>,
     storage: Storage,
+    /// It is the network around, of which another entry point is called.
+    is_self: bool,
+}
+
+impl Net {
+    /// The dims that are given to an entry point which the macro knows. The other ones that were given to the
+    /// net are those of other entry points. What its inputs say is not handed on from one to the other.
+    fn dims_for(&self, callee: &Signature) -> Vec<(String, Dim)> {
+        let on_input =
+            |name: &str| callee.inputs.iter().any(|(_, t)| t.shape.iter().any(|d| d.as_sym() == Some(name)));
+        let takes = |name: &str| match callee.dim(name) {
+            Some(d) => d.is_static() || !self.is_self || !on_input(name),
+            None => name.is_empty(),
+        };
+        self.dims.iter().filter(|(name, _)| takes(name)).cloned().collect()
+    }
 }
 
 /// The weights and states of a graph by their names: their numbers, and the values they are.

@@ -80,8 +80,8 @@ fn leading_axes(sig: &Signature, graph: &mut Graph) -> Vec<Dim> {
     vec![Dim::sym("N")]
 }
 
-/// Checks that every run-time dim follows from an input or is what a state grows along, and that no other
-/// axis of a state changes.
+/// Checks that every run-time dim follows from an input or from a state, and that no axis of a state changes
+/// but the one that grows.
 fn check_dims(graph: &Graph, sig: &Sig) -> Result<()> {
     if let Some((state, dim)) = graph.moving_state() {
         return Err(BuildError::new(format!(
@@ -90,11 +90,14 @@ fn check_dims(graph: &Graph, sig: &Sig) -> Result<()> {
         )));
     }
     let grown = |d: &RunDim| graph.states.iter().any(|s| s.grown_dim() == Some(&d.name));
-    let bound = |d: &RunDim| {
-        grown(d) || graph.inputs.iter().any(|i| i.ty.shape.iter().any(|x| x.as_sym() == Some(&d.name)))
+    let held = graph.held_dims();
+    let bound = |i: usize, d: &RunDim| {
+        grown(d)
+            || held.iter().any(|(h, _)| *h == i)
+            || graph.inputs.iter().any(|i| i.ty.shape.iter().any(|x| x.as_sym() == Some(&d.name)))
     };
-    match graph.dims.iter().find(|d| !bound(d)) {
-        Some(d) => Err(BuildError::new(format!(
+    match graph.dims.iter().enumerate().find(|(i, d)| !bound(*i, d)) {
+        Some((_, d)) => Err(BuildError::new(format!(
             "dim `{}` of `{}` follows from none of its inputs; a network that uses `{1}` must hand it on",
             d.name, sig.name
         ))),

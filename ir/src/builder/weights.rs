@@ -101,16 +101,6 @@ impl Storage {
 /// # Errors
 /// A weight has another type in another graph.
 pub fn share_weights(graphs: &mut [Graph]) -> Result<(), BuildError> {
-    let mut states: HashMap<&str, usize> = HashMap::new();
-    for (i, g) in graphs.iter().enumerate() {
-        // Each entry point has a session of its own.
-        if let Some(s) = g.states.iter().find(|s| *states.entry(&s.name).or_insert(i) != i) {
-            return Err(BuildError::new(format!(
-                "the state `{}` is used by two entry points; a state belongs to one",
-                s.name
-            )));
-        }
-    }
     let mut all: Vec<WeightDecl> = Vec::new();
     let mut known: HashMap<String, usize> = HashMap::new();
     for g in graphs.iter() {

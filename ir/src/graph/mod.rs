@@ -249,6 +249,33 @@ impl Graph {
         })
     }
 
+    /// The dims that no input has on an axis and that no state grows along, but that stand alone on an axis
+    /// of a state: what a session holds says how long they are. Each with its number, and the number and the
+    /// axis of each such state.
+    pub fn held_dims(&self) -> Vec<(usize, Vec<(usize, usize)>)> {
+        let given = |name: &str| {
+            let on_axis = |ty: &Type| ty.shape.iter().any(|d| d.as_sym() == Some(name));
+            self.inputs.iter().any(|i| on_axis(&i.ty))
+                || self.states.iter().any(|s| s.grown_dim() == Some(name))
+        };
+        let axes = |name: &str| {
+            let all = self.states.iter().enumerate();
+            all.flat_map(|(i, s)| s.ty.shape.iter().enumerate().map(move |(axis, d)| (i, axis, d)))
+                .filter(|(.., d)| d.as_sym() == Some(name))
+                .map(|(i, axis, _)| (i, axis))
+                .collect::<Vec<_>>()
+        };
+        let held = |(i, d): (usize, &RunDim)| Some((i, axes(&d.name))).filter(|(_, at)| !at.is_empty());
+        self.dims.iter().enumerate().filter(|(_, d)| !given(&d.name)).filter_map(held).collect()
+    }
+
+    /// Whether the run reads what a state was before it.
+    pub fn reads_state(&self, state: usize) -> bool {
+        let is_state = |v: &Value| self.node(*v).op == Op::State(state);
+        let read = |n: &Node| n.args.iter().any(is_state);
+        self.nodes.iter().any(read) || self.results().any(|v| is_state(&v))
+    }
+
     /// How often each value is used, results included.
     pub fn use_counts(&self) -> Vec<usize> {
         let mut n = vec![0; self.nodes.len()];

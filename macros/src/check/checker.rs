@@ -1,9 +1,11 @@
 //! The state of checking one body: what names mean, and the steps so far.
 
 use super::dims::Dims;
+use super::entry_dims::Seen;
 use super::program::Program;
 use super::scope::{Assumed, Declared, Meaning, NetUse, Number, Shaped, State, Tensor};
 use super::sig;
+use super::state::Pushes;
 use crate::ast::{Entry, Expr, Network};
 use crate::errors::{Errors, Message, Place};
 use crate::messages;
@@ -23,6 +25,8 @@ pub struct Outcome {
     pub declared: Vec<Declared>,
     /// Its weights and nets, for docs.
     pub items: Vec<ItemDoc>,
+    /// Its growing states.
+    pub pushes: Vec<Pushes>,
 }
 
 /// One body while it is checked.
@@ -93,7 +97,8 @@ pub fn body(
         // The types of a broken header are guesses.
         checker.bind(name, if sig.broken { Meaning::Poison } else { Meaning::Value(Shaped::Tensor(t)) });
     }
-    checker.items(&network.items);
+    let seen = Seen::new(network, entry);
+    checker.items_of_network(&network.items, &seen);
     let results = checker.network(network, entry);
     // What did not parse may be the push of a state.
     let judged = !sig.broken && !network.broken_body;
@@ -107,7 +112,8 @@ pub fn body(
         checker.settle_training(entry, block);
     }
     let block = block.filter(|_| errors.count() == before);
-    Some(Outcome { block, declared: checker.declared, items: checker.items })
+    let pushes = checker.pushes();
+    Some(Outcome { block, declared: checker.declared, items: checker.items, pushes })
 }
 
 impl Checker<'_> {

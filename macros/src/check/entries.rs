@@ -9,6 +9,7 @@ use crate::plan::{Home, NetPlan, Sig, entry_type};
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::ToTokens;
 use tancho_ir::Dim;
+use tancho_ir::bind::DimDecl;
 
 impl Checker<'_> {
     /// The number of this network's entry point of that name; the short form's has none that could be called.
@@ -34,13 +35,20 @@ impl Checker<'_> {
         if sig.broken {
             return Shaped::Poison;
         }
-        let statics = sig
-            .declared
-            .dims
-            .iter()
-            .filter(|d| d.is_static())
-            .map(|d| (d.name.clone(), Dim::sym(&d.name)))
-            .collect();
+        // What no argument gives is handed on by its name.
+        let on_input = |name: &str| {
+            sig.declared.inputs.iter().any(|(_, t)| t.shape.iter().any(|d| d.as_sym() == Some(name)))
+        };
+        let equal = sig.declared.equalities();
+        let handed = |d: &&DimDecl| {
+            d.is_static() || !on_input(&d.name) && equal.iter().all(|(name, _)| *name != d.name)
+        };
+        let handed: Vec<&str> = sig.declared.dims.iter().filter(handed).map(|d| d.name.as_str()).collect();
+        if let Some(missing) = handed.iter().find(|name| !self.is_dim(name)) {
+            let here = self.sig.declared.entry.clone();
+            return self.refuse(callee.place, messages::dim_of_other_entry(&callee.text, missing, &here));
+        }
+        let statics = handed.into_iter().map(|name| (name.to_string(), Dim::sym(name))).collect();
         let path = self.entry_path(sig, &n.name, callee.place.first);
         let used = NetUse {
             path: path.clone(),

@@ -1,9 +1,10 @@
 //! Items: names, weights, where they are stored.
 
 use super::checker::Checker;
+use super::entry_dims::Seen;
 use super::scope::{Meaning, Tensor};
 use super::sig;
-use crate::ast::{Expr, ExprKind, Item, ItemKind, Ty};
+use crate::ast::{Expr, ExprKind, Item, ItemKind, Ty, Use};
 use crate::errors::Place;
 use crate::messages;
 use crate::plan::{ItemDoc, StepKind};
@@ -13,6 +14,37 @@ use tancho_ir::infer::show_type;
 use tancho_ir::{DType, Dim};
 
 impl Checker<'_> {
+    /// Declares the items of the network that an entry point can have: a state is kept by those that use it,
+    /// and what has dims of other entry points belongs to them.
+    pub fn items_of_network(&mut self, items: &[Item], seen: &Seen<'_>) {
+        for item in items {
+            let of_others = match &item.kind {
+                ItemKind::State(..) => !seen.names(item),
+                ItemKind::Net(used, _) => !seen.names(item) && self.has_strange_dims(used),
+                ItemKind::Param(..) | ItemKind::Buffer(..) | ItemKind::Broken => false,
+            };
+            if of_others {
+                let what = if matches!(item.kind, ItemKind::State(..)) { "state" } else { "net" };
+                self.declare(&item.name.to_string(), what, Place::of(item.name.span()));
+            } else {
+                self.items(std::slice::from_ref(item));
+            }
+        }
+    }
+
+    /// Whether a net is given a run-time dim that this entry point does not have.
+    fn has_strange_dims(&self, used: &Use) -> bool {
+        let names =
+            used.dims.iter().flat_map(|a| a.value.text.split(|c: char| !c.is_alphanumeric() && c != '_'));
+        let all = self.program.networks.get(self.me.0);
+        let declared = |name: &str| {
+            all.is_some_and(|n| {
+                n.dims.iter().chain(n.entries.iter().flat_map(|e| &e.dims)).any(|d| d.name == name)
+            })
+        };
+        names.into_iter().any(|name| declared(name) && !self.is_dim(name))
+    }
+
     /// Declares the items of a block.
     pub fn items(&mut self, items: &[Item]) {
         for item in items {

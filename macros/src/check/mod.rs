@@ -7,12 +7,12 @@ mod checker;
 mod defaults;
 mod dims;
 mod entries;
+mod entry_dims;
 mod exprs;
 mod foreign;
 mod gradient;
 mod index;
 mod items;
-mod kept;
 mod loops;
 mod net_calls;
 mod nets;
@@ -32,6 +32,7 @@ use crate::messages;
 use crate::plan::{Checked, CheckedEntry, GENERATED, Sig};
 use program::{Program, main_of};
 use scope::Declared;
+use state::Pushes;
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 
@@ -49,23 +50,11 @@ pub fn check(networks: &[Network], prelude: &[Network], errors: &Errors) -> Vec<
         .zip(&entries)
         .map(|(n, all)| all.get(main_of(n)).cloned().unwrap_or_default())
         .collect();
-    let program = Program {
-        networks,
-        sigs,
-        entries,
-        prelude,
-        uses: RefCell::default(),
-        calls: RefCell::default(),
-        kept: RefCell::default(),
-    };
-    let before = errors.count();
+    let program =
+        Program { networks, sigs, entries, prelude, uses: RefCell::default(), calls: RefCell::default() };
     let mut checked: Vec<Checked> = (0..networks.len()).map(|i| network(&program, i, errors)).collect();
-    let judged = errors.count() == before;
     let mut bad = recursive(&program, errors);
     bad.extend(calls_itself(&program, errors));
-    if judged && bad.is_empty() {
-        bad.extend(kept::shared(&program, errors));
-    }
     for (i, c) in checked.iter_mut().enumerate() {
         if duplicated || bad.contains(&i) {
             c.entries.iter_mut().for_each(|e| e.body = None);
@@ -80,12 +69,14 @@ fn network(program: &Program<'_>, i: usize, errors: &Errors) -> Checked {
     checked.main = main_of(n);
     let before = errors.count();
     let mut declared: Vec<Declared> = Vec::new();
+    let mut pushes: Vec<(String, Vec<Pushes>)> = Vec::new();
     for (k, sig) in sigs.iter().enumerate() {
         let entry = n.entries.get(k);
         let mut out = CheckedEntry { sig: sig.clone(), train: entry.is_some_and(|e| e.train), body: None };
         if let Some(o) = entry.and_then(|e| checker::body(program, (i, k), n, e, errors)) {
             out.body = o.block;
             merge(&mut declared, o.declared);
+            pushes.push((sig.declared.entry.clone(), o.pushes));
             checked.items.extend(
                 o.items
                     .into_iter()
@@ -94,6 +85,12 @@ fn network(program: &Program<'_>, i: usize, errors: &Errors) -> Checked {
             );
         }
         checked.entries.push(out);
+    }
+    if errors.count() == before && !n.broken_body && !sigs.iter().any(|s| s.broken) {
+        state::pushed_together(&pushes, errors);
+        if errors.count() > before {
+            checked.entries.iter_mut().for_each(|e| e.body = None);
+        }
     }
     if errors.count() == before && !n.broken_body && !sigs.iter().any(|s| s.broken) {
         for d in declared.iter().filter(|d| !d.used && !d.name.starts_with('_')) {

@@ -1,7 +1,6 @@
 //! Calls of networks whose signature is known.
 
 use super::checker::Checker;
-use super::program::Kept;
 use super::scope::{Hint, NetUse, Resolved, Shaped, Tensor};
 use super::sig::{facts, fails};
 use crate::ast::{Arg, Callee, Expr, Use};
@@ -44,28 +43,9 @@ impl Checker<'_> {
                 messages::negative_result(&expr.text, &used.text, ty, &given, &self.facts),
             );
         }
-        self.keeps(sig, used, home, expr.place);
         let vals = inputs.iter().map(|(t, _)| t.val).collect();
         let path = used.path.clone();
         self.results(expr, types, |outs| StepKind::Call { outs, path, home, args: vals, foreign: None })
-    }
-
-    /// Notes a call of an entry point of this macro call, which may keep states.
-    fn keeps(&self, sig: &Sig, used: &NetUse, home: Home, place: Place) {
-        let path = match home {
-            Home::Here => String::new(),
-            Home::Net(_) if !used.path.to_string().starts_with("::") => used.plan.path.clone(),
-            Home::Net(_) | Home::Nowhere => return,
-        };
-        let callee = self.program.entries.iter().enumerate().find_map(|(i, all)| {
-            let k = all.iter().position(|s| {
-                s.declared.name == sig.declared.name && s.declared.entry == sig.declared.entry
-            })?;
-            Some((i, k))
-        });
-        if callee.is_some() {
-            self.program.kept.borrow_mut().push(Kept { by: self.me, path, place, of: callee });
-        }
     }
 
     /// A network called by its own name: allowed where it has no weights.

@@ -101,6 +101,10 @@ impl Checker<'_> {
                     self.fail(a.place, messages::too_many_dims(&used.text, &statics));
                     continue;
                 }
+                Err(NoSuchDim::Unknown) if self.of_another_entry(sig, &name) => {
+                    out.extend(self.poly(&a.value).map(|value| (name, value)));
+                    continue;
+                }
                 Err(NoSuchDim::Unknown) => {
                     self.fail(a.place, messages::no_such_dim(&used.text, &name, &statics));
                     continue;
@@ -118,6 +122,16 @@ impl Checker<'_> {
             }
         }
         out
+    }
+
+    /// Whether a network of this macro call has a run-time dim of that name at another entry point than the
+    /// main one.
+    fn of_another_entry(&self, sig: &Signature, dim: &str) -> bool {
+        let at = self.program.sigs.iter().position(|s| s.declared.name == sig.name);
+        let entries = at.and_then(|i| self.program.entries.get(i));
+        entries.is_some_and(|all| {
+            all.iter().any(|s| s.declared.dims.iter().any(|d| d.name == dim && !d.is_static()))
+        })
     }
 
     /// Values of all static dims in this network's names: given ones, then defaults.

@@ -19,23 +19,6 @@ pub struct Program<'a> {
     pub uses: RefCell<Vec<(usize, usize, Place)>>,
     /// Which entry point of which network calls which other of its own.
     pub calls: RefCell<Vec<(usize, usize, usize, Place)>>,
-    /// Which entry point keeps which states, itself or through nets.
-    pub kept: RefCell<Vec<Kept>>,
-}
-
-/// A network and an entry point of it, by their numbers.
-pub type EntryAt = (usize, usize);
-
-/// A state that an entry point declares, or a call that may lead to some.
-pub struct Kept {
-    /// Who declares or calls.
-    pub by: EntryAt,
-    /// The path of the state, or of the net that is called; empty for the network itself.
-    pub path: String,
-    /// Where.
-    pub place: Place,
-    /// Who is called.
-    pub of: Option<EntryAt>,
 }
 
 /// The entry point that is called through a net: `forward`, or else the first.

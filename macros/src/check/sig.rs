@@ -1,13 +1,14 @@
 //! Signatures: dims in any order, options, types of inputs and results, `where` clauses.
 
 use super::dims::Dims;
-use crate::ast::{self, Block, Entry, Expr, ExprKind, Item, ItemKind, Network, Stmt, Ty};
+use super::entry_dims::Seen;
+use crate::ast::{self, Entry, Expr, ExprKind, Network, Ty};
 use crate::errors::{Errors, Place};
 use crate::messages;
 use crate::plan::{OF_ALL_ENTRIES, Sig};
 use proc_macro2::Ident;
 use std::collections::BTreeMap;
-use tancho_ir::bind::{DimDecl, DimKind, Signature, is_open};
+use tancho_ir::bind::{DimDecl, DimKind, Signature};
 use tancho_ir::builder::OptionValue;
 use tancho_ir::graph::{Constraint, Relation};
 use tancho_ir::{DType, Dim, Facts, MAX_RANK, Type};
@@ -58,32 +59,14 @@ pub fn resolve(network: &Network, errors: &Errors) -> Vec<Sig> {
             None => errors.push(o.default.place, messages::option_default(&o.name.to_string())),
         }
     }
-    let dims = Dims { known: &sig.declared.dims, facts: &facts, errors, other: &other };
-    // A type with an error keeps its element type, which callers' slices have.
-    let element =
-        |t: &Ty| t.dtype.as_ref().and_then(|i| DType::from_name(&i.to_string())).unwrap_or(DType::F32);
-    let read = |t: &Ty| ty(t, &dims, None).unwrap_or_else(|| Type::new(element(t), Vec::new()));
-    let mut all: Vec<Sig> = network
-        .entries
-        .iter()
-        .map(|e| {
-            let inputs = e.inputs.iter().map(|i| (i.name.to_string(), read(&i.ty))).collect();
-            let declared = Signature {
-                entry: e.name.to_string(),
-                inputs,
-                outputs: e.outputs.iter().map(read).collect(),
-                ..sig.declared.clone()
-            };
-            Sig { declared, ..sig.clone() }
-        })
+    let mut all: Vec<Sig> = (network.entries.iter())
+        .map(|e| Sig { declared: of_entry(network, e, &sig, &facts, errors, &other), ..sig.clone() })
         .collect();
     if errors.count() == before && !network.broken_header {
         for (sig, entry) in all.iter().zip(&network.entries) {
             few_axes(entry, sig, errors);
         }
-        for (sig, entry) in all.iter().zip(&network.entries) {
-            follow_from_inputs(network, entry, sig, errors);
-        }
+        super::entry_dims::all_follow(network, &all, errors);
         hold_by_default(network, &sig, errors);
     }
     if all.is_empty() {
@@ -175,6 +158,7 @@ fn unique_names(network: &Network, errors: &Errors) {
     }
     for e in &network.entries {
         let mut seen = seen.clone();
+        e.dims.iter().for_each(|d| note(&mut seen, &d.name, "dimension"));
         e.inputs.iter().for_each(|i| note(&mut seen, &i.name, "input"));
     }
     if network.short {
@@ -251,28 +235,43 @@ pub fn literal(expr: &Expr) -> Option<OptionValue> {
     }
 }
 
-/// A run-time dim is read off an axis where it stands alone, grown by a state, equal to others, or passed on
-/// to a net, whose state grows it.
-fn follow_from_inputs(network: &Network, entry: &Entry, sig: &Sig, errors: &Errors) {
-    let equal = sig.declared.equalities();
-    for (d, decl) in sig.declared.dims.iter().zip(&network.dims) {
-        let alone =
-            sig.declared.inputs.iter().any(|(_, t)| t.shape.iter().any(|x| x.as_sym() == Some(&d.name)));
-        let elsewhere = || {
-            equal.iter().any(|(name, _)| *name == d.name)
-                || grown(&network.items, d)
-                || grown_in(&entry.body, d)
-        };
-        if !d.is_static() && !alone && !elsewhere() {
-            errors.push(Place::of(decl.name.span()), messages::unbound_dim(&d.name));
+/// The signature of an entry point: the dims that it has of the network, its own, and its types.
+fn of_entry(
+    network: &Network,
+    entry: &Entry,
+    sig: &Sig,
+    facts: &Facts,
+    errors: &Errors,
+    other: &dyn Fn(&str) -> Option<&'static str>,
+) -> Signature {
+    let mut declared = Signature { entry: entry.name.to_string(), ..sig.declared.clone() };
+    keep_own_dims(network, entry, &mut declared);
+    let facts = Facts { equal: declared.equalities(), ..facts.clone() };
+    for d in &entry.dims {
+        let kind = kind(d, &Dims { known: &declared.dims, facts: &facts, errors, other });
+        if matches!(d.kind, DimKind::Static(_) | DimKind::Required) {
+            errors.push(Place::of(d.name.span()), messages::static_dim_of_entry(&d.name.to_string()));
         }
+        declared.dims.push(DimDecl { name: d.name.to_string(), kind });
     }
-    let open = sig.declared.inputs.iter().any(|(_, t)| is_open(t));
-    for (t, decl) in sig.declared.outputs.iter().zip(&entry.outputs) {
-        if is_open(t) && !open {
-            errors.push(decl.place, messages::open_axes_here("a result unless an input has them"));
-        }
-    }
+    let dims = Dims { known: &declared.dims, facts: &facts, errors, other };
+    // A type with an error keeps its element type, which callers' slices have.
+    let element =
+        |t: &Ty| t.dtype.as_ref().and_then(|i| DType::from_name(&i.to_string())).unwrap_or(DType::F32);
+    let read = |t: &Ty| ty(t, &dims, None).unwrap_or_else(|| Type::new(element(t), Vec::new()));
+    let inputs = entry.inputs.iter().map(|i| (i.name.to_string(), read(&i.ty))).collect();
+    let outputs = entry.outputs.iter().map(read).collect();
+    Signature { inputs, outputs, ..declared }
+}
+
+/// Leaves an entry point the dims that it has, and the clauses of those alone.
+fn keep_own_dims(network: &Network, entry: &Entry, declared: &mut Signature) {
+    let seen = Seen::new(network, entry);
+    let mut decls = network.dims.iter();
+    declared.dims.retain(|_| decls.next().is_none_or(|d| seen.has(d)));
+    let dims = &declared.dims;
+    let known = |d: &Dim| d.syms().iter().all(|s| dims.iter().any(|d| d.name == *s));
+    declared.wheres.retain(|c| known(&c.left) && known(&c.right));
 }
 
 /// What a caller gives and is given has few axes.
@@ -286,27 +285,6 @@ fn few_axes(entry: &Entry, sig: &Sig, errors: &Errors) {
             errors.push(written.place, messages::many_axes(&what, ty.rank()));
         }
     }
-}
-
-/// Whether an item grows a dim, or passes it on by name.
-fn grown(items: &[Item], decl: &DimDecl) -> bool {
-    items.iter().any(|i| match &i.kind {
-        ItemKind::State(_, grows) => grows.as_ref().is_some_and(|g| *g == decl.name),
-        ItemKind::Net(used, _) => used
-            .dims
-            .iter()
-            .any(|a| a.name.is_some() && matches!(&a.value.kind, ExprKind::Name(v) if *v == decl.name)),
-        ItemKind::Param(..) | ItemKind::Buffer(..) | ItemKind::Broken => false,
-    })
-}
-
-/// The same in a block and the loops in it.
-fn grown_in(block: &Block, decl: &DimDecl) -> bool {
-    let inner = |s: &Stmt| match s {
-        Stmt::For(_, _, block) | Stmt::Repeat(_, _, block) => grown_in(block, decl),
-        Stmt::Let { .. } | Stmt::Assign(..) | Stmt::Value(_) | Stmt::Minimize(_) => false,
-    };
-    grown(&block.items, decl) || block.stmts.iter().any(inner)
 }
 
 fn hold_by_default(network: &Network, sig: &Sig, errors: &Errors) {

@@ -1,16 +1,49 @@
 //! States: what a session keeps between calls, and `.push`.
 
 use super::checker::Checker;
-use super::program::Kept;
 use super::scope::{Hint, Meaning, Shaped, State, Tensor};
 use super::sig;
 use crate::ast::{Arg, Expr, Item, Ty};
-use crate::errors::Place;
+use crate::errors::{Errors, Place};
 use crate::messages;
 use crate::plan::StepKind;
 use proc_macro2::Ident;
 use tancho_ir::bind::DimKind;
 use tancho_ir::{Dim, Type};
+
+/// A growing state in one entry point.
+pub struct Pushes {
+    pub state: String,
+    pub place: Place,
+    pub dim: String,
+    pub pushed: bool,
+}
+
+/// Checks over all entry points that every growing state is pushed, and that those of one dim are pushed
+/// together. `entries` has what each does with them.
+pub fn pushed_together(entries: &[(String, Vec<Pushes>)], errors: &Errors) {
+    let all = || entries.iter().flat_map(|(_, all)| all);
+    let same = |a: &Pushes, b: &Pushes| a.place.line_column() == b.place.line_column();
+    let mut seen: Vec<&Pushes> = Vec::new();
+    for s in all() {
+        if seen.iter().any(|other| same(other, s)) {
+            continue;
+        }
+        seen.push(s);
+        if !all().any(|p| same(p, s) && p.pushed) {
+            errors.push(s.place, messages::never_pushed(&s.state));
+            continue;
+        }
+        // An entry point that pushes another state of the dim, but not this one.
+        let alone = |(_, of): &&(String, Vec<Pushes>)| {
+            of.iter().any(|p| p.dim == s.dim && p.pushed) && !of.iter().any(|p| same(p, s) && p.pushed)
+        };
+        let with = entries.iter().find(|(_, of)| of.iter().any(|p| same(p, s) && p.pushed));
+        if let (Some((without, _)), Some((with, _))) = (entries.iter().find(alone), with) {
+            errors.push(s.place, messages::pushed_by_one(&s.state, &s.dim, with, without));
+        }
+    }
+}
 
 impl Checker<'_> {
     /// `state keys: [B, HEADS, P, HD] grow P;`
@@ -27,7 +60,6 @@ impl Checker<'_> {
             None => None,
         };
         let path = self.path(item, name, None)?;
-        self.program.kept.borrow_mut().push(Kept { by: self.me, path: path.clone(), place, of: None });
         let (before, val) = (self.fresh(), self.fresh());
         let axis = grows.as_ref().map(|(axis, _)| *axis);
         self.step(
@@ -174,7 +206,7 @@ impl Checker<'_> {
         }
     }
 
-    /// At the end: every growing state was pushed, those of one dim by as many rows, and nothing else of a
+    /// At the end: growing states of one dim were pushed by as many rows, or none was, and nothing else of a
     /// state's shape grows.
     pub fn settle_states(&mut self) {
         let grown = |s: &State| s.grows.as_ref().map(|(_, dim)| dim.clone());
@@ -186,11 +218,17 @@ impl Checker<'_> {
                 self.fail(s.place, messages::moving_state(&s.name, &s.tensor.ty, &dim));
             }
         }
+        let pushed = |dim: &str| {
+            let of = |s: &&State| s.grows.as_ref().is_some_and(|(_, d)| d == dim) && !s.changed.is_empty();
+            self.states.iter().find(of)
+        };
         let mut rows: Vec<(&str, &Dim, &str)> = Vec::new();
         for s in &self.states {
             let Some((_, dim)) = &s.grows else { continue };
             let Some((Some(n), place)) = s.changed.first() else {
-                self.fail(s.place, messages::never_pushed(&s.name));
+                if let Some(other) = pushed(dim) {
+                    self.fail(s.place, messages::pushed_alone(&other.name, &s.name, dim));
+                }
                 continue;
             };
             match rows.iter().find(|(d, ..)| d == dim) {
@@ -200,6 +238,15 @@ impl Checker<'_> {
                 _ => rows.push((dim, n, &s.name)),
             }
         }
+    }
+
+    /// The growing states of this entry point, and whether rows are added to them.
+    pub fn pushes(&self) -> Vec<Pushes> {
+        let of = |s: &State| {
+            let dim = s.grows.as_ref()?.1.clone();
+            Some(Pushes { state: s.name.clone(), place: s.place, dim, pushed: !s.changed.is_empty() })
+        };
+        self.states.iter().filter_map(of).collect()
     }
 
     fn bound(&self, dim: &str) -> Option<Dim> {

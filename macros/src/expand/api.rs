@@ -70,8 +70,8 @@ impl Names<'_> {
         let (declared, constants, with) = (self.declared(), self.constants(), self.with());
         let defaults = self.defaults().map(|_| self.of_default_dims());
         let others = (self.entries.len() > 1).then(|| self.other_graphs());
-        let compile =
-            (0..self.entries.len()).map(|i| quote_spanned!(own()=> self.0.compile_entry(#i, target)?));
+        let compile = (0..self.entries.len())
+            .map(|i| quote_spanned!(own()=> self.0.compile_entry(#i, target, &mut packs)?));
         let training = self.training();
         quote_spanned! {own()=>
             #docs
@@ -106,6 +106,7 @@ impl Names<'_> {
                 /// The target cannot run it.
                 pub fn compile(&self, target: ::tancho::Target)
                 -> ::core::result::Result<#compiled, ::tancho::Error> {
+                    let mut packs = <::tancho::__private::Packs as ::core::default::Default>::default();
                     ::core::result::Result::Ok(#compiled(#(#compile),*))
                 }
 

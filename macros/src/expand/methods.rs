@@ -222,8 +222,10 @@ pub fn compiled(network: &Network, name: &Ident, session: &Ident, entries: &[Ent
     let doc = format!("[`{}`] as machine code; shared between threads.", network.name);
     let parts = entries.iter().map(|_| quote_spanned!(own()=> ::tancho::Compiled));
     let sessions = fields(entries.len()).map(|at| quote_spanned!(own()=> self.#at.session()));
+    let sessions = together(entries.len(), quote_spanned!(own()=> #session(#(#sessions),*)));
     let with_threads =
         fields(entries.len()).map(|at| quote_spanned!(own()=> self.#at.session_with_threads(threads)?));
+    let with_threads = together(entries.len(), quote_spanned!(own()=> #session(#(#with_threads),*)));
     let mut free = Free::default();
     for m in ["session", "session_with_threads"] {
         free.own(m);
@@ -250,7 +252,7 @@ pub fn compiled(network: &Network, name: &Ident, session: &Ident, entries: &[Ent
         #[allow(dead_code, clippy::all)]
         impl #name {
             /// Buffers to run it in, on all cores; a caller's thread has a session of its own.
-            pub fn session(&self) -> #session { #session(#(#sessions),*) }
+            pub fn session(&self) -> #session { #sessions }
 
             /// The same with runs divided among `threads` threads.
             ///
@@ -258,7 +260,7 @@ pub fn compiled(network: &Network, name: &Ident, session: &Ident, entries: &[Ent
             /// No threads, or too many.
             pub fn session_with_threads(&self, threads: usize)
             -> ::core::result::Result<#session, ::tancho::Error> {
-                ::core::result::Result::Ok(#session(#(#with_threads),*))
+                ::core::result::Result::Ok(#with_threads)
             }
 
             #of_several
@@ -273,7 +275,12 @@ pub fn session(network: &Network, name: &Ident, entries: &[Entry]) -> TokenStrea
     let vis = &network.vis;
     let doc = format!("Buffers to run [`{}`] in; one per thread.", network.name);
     let parts = entries.iter().map(|_| quote_spanned!(own()=> ::tancho::Session));
-    let (forks, resets) = (fields(entries.len()), fields(entries.len()));
+    let resets = fields(entries.len());
+    let forks = fields(entries.len()).enumerate().map(|(i, at)| match i {
+        0 => quote_spanned!(own()=> self.#at.fork()?),
+        _ => quote_spanned!(own()=> self.#at.as_new()),
+    });
+    let forks = together(entries.len(), quote_spanned!(own()=> #name(#(#forks),*)));
     let mut free = Free::default();
     for e in entries {
         free.take(&e.run);
@@ -285,7 +292,7 @@ pub fn session(network: &Network, name: &Ident, entries: &[Entry]) -> TokenStrea
             /// # Errors
             /// Memory is short.
             pub fn fork(&self) -> ::core::result::Result<Self, ::tancho::Error> {
-                ::core::result::Result::Ok(#name(#(self.#forks.fork()?),*))
+                ::core::result::Result::Ok(#forks)
             }
         }
     });
@@ -331,6 +338,19 @@ pub fn session(network: &Network, name: &Ident, entries: &[Entry]) -> TokenStrea
             #(#methods)*
         }
     }
+}
+
+/// Sessions of several entry points, which keep their states together.
+fn together(count: usize, made: TokenStream) -> TokenStream {
+    if count < 2 {
+        return made;
+    }
+    let all = fields(count);
+    quote_spanned! {own()=> {
+        let mut made = #made;
+        ::tancho::Session::keep_together(&mut [#(&mut made.#all),*]);
+        made
+    }}
 }
 
 /// Names of entry points as literals.

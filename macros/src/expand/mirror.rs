@@ -86,6 +86,7 @@ impl Mirror<'_> {
     }
 
     fn entry(&self, e: &Entry, short: bool) -> TokenStream {
+        let dims = e.dims.iter().map(|d| self.dim(d));
         let inputs = e.inputs.iter().map(|i| {
             let (name, ty) = (&i.name, self.ty(&i.ty));
             quote_spanned!(own()=> #ty; let #name = __Tensor;)
@@ -96,7 +97,7 @@ impl Mirror<'_> {
             let (name, docs) = (&e.name, &e.docs);
             quote_spanned!(own()=> #docs const #name: __Net<()> = __Net::NEW;)
         });
-        quote_spanned!(own()=> #name { #(#inputs)* #(#outputs;)* #body; })
+        quote_spanned!(own()=> #name { #(#dims)* #(#inputs)* #(#outputs;)* #body; })
     }
 
     fn ty(&self, t: &Ty) -> TokenStream {

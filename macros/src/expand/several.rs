@@ -111,8 +111,8 @@ pub fn session_entries(names: &[String], free: &mut Free) -> TokenStream {
     quote!(#all #one #one_mut #profiling #threads)
 }
 
-/// What a session of several entry points does with the states and buffers of all of them: a state belongs to
-/// one, or each has one of its own for a net that they share, and what has run is asked first.
+/// What a session of several entry points does with the states and buffers of all of them. The states are
+/// kept together, and the first entry point that has a state or dim is asked.
 ///
 /// ```text
 /// pub fn rows(&self, dim: &str) -> Result<usize, Error> {
@@ -134,15 +134,17 @@ pub fn all_entries(n: usize) -> TokenStream {
     };
     let rows = first_that_has(quote_spanned!(own()=> rows(dim)));
     let truncate = first_that_has(quote_spanned!(own()=> truncate(dim, rows)));
-    let (held, known, bytes) = (fields(n), fields(n), fields(n));
+    let state = first_that_has(quote_spanned!(own()=> state(name)));
+    let all = fields(n);
     quote_spanned! {own()=>
-        /// The rows that states have along a dim, of the first entry point whose states grow along it.
+        /// The rows that states have along a dim they grow along, such as the cached positions of a decoder.
         ///
         /// # Errors
         /// No state grows along it.
         pub fn rows(&self, dim: &str) -> ::core::result::Result<usize, ::tancho::Error> { #rows }
 
-        /// Forgets all rows but the first along a dim, of the first entry point whose states grow along it.
+        /// Forgets all rows but the first along a dim that states grow along, to go on from there with
+        /// others.
         ///
         /// # Errors
         /// No state grows along it, or there are fewer rows.
@@ -151,22 +153,16 @@ pub fn all_entries(n: usize) -> TokenStream {
             #truncate
         }
 
-        /// What a state holds now; `None` before the first run.
+        /// What a state holds now; `None` before the first run that has it.
         ///
         /// # Errors
         /// There is no state of that name.
         pub fn state(&self, name: &str)
         -> ::core::result::Result<::core::option::Option<::tancho::Tensor>, ::tancho::Error> {
-            #(if let ::core::result::Result::Ok(::core::option::Option::Some(held)) = self.#held.state(name) {
-                return ::core::result::Result::Ok(::core::option::Option::Some(held));
-            })*
-            #(if self.#known.state(name).is_ok() {
-                return ::core::result::Result::Ok(::core::option::Option::None);
-            })*
-            self.0.state(name)
+            #state
         }
 
         /// Bytes of working memory that all entry points hold now.
-        pub fn memory_bytes(&self) -> usize { 0 #(+ self.#bytes.memory_bytes())* }
+        pub fn memory_bytes(&self) -> usize { ::tancho::Session::memory_together(&[#(&self.#all),*]) }
     }
 }

@@ -216,9 +216,33 @@ pub fn many_axes(what: &str, rank: usize) -> Message {
     .help("join neighbouring axes; inside of the body values may have any number: `reshape(x, [A, B, ..])`")
 }
 
-pub fn unbound_dim(name: &str) -> Message {
-    Message::new(format!("the run-time dimension `{name}` follows from no input")).help(format!(
+pub fn unbound_dim(name: &str, entry: Option<&str>) -> Message {
+    let of = entry.map(|e| format!(" of `{e}`")).unwrap_or_default();
+    Message::new(format!("the run-time dimension `{name}` follows from no input{of}")).help(format!(
         "let it stand alone on an axis of an input, `[{name}, ..]`, or make it static: `{name} = 8`"
+    ))
+}
+
+pub fn unset_dim(name: &str, entry: &str, state: &str) -> Message {
+    Message::new(format!(
+        "`{entry}` takes the run-time dimension `{name}` from the state `{state}`, which nothing sets"
+    ))
+    .help(format!(
+        "assign `{state}` in an entry point whose input has the axis: `fn encode(x: [.., {name}, ..])`"
+    ))
+}
+
+pub fn dim_of_other_entry(callee: &str, dim: &str, here: &str) -> Message {
+    Message::new(format!("`{callee}` has the run-time dimension `{dim}`, which `{here}` does not have")).help(
+        format!(
+            "no argument of `{callee}` says how long it is: declare `{dim}` at the network or at `{here}`"
+        ),
+    )
+}
+
+pub fn static_dim_of_entry(name: &str) -> Message {
+    Message::new(format!("the static dimension `{name}` cannot be declared at an entry point")).help(format!(
+        "static dimensions size the weights, which all entry points share: declare `{name}` at the network"
     ))
 }
 

@@ -26,14 +26,6 @@ pub fn growth_axis(state: &str, dim: &str, ty: &Type) -> Message {
         .fact(format!("`{state}` is {}", show_type(ty, &Facts::default())))
 }
 
-pub fn shared_state(path: &str, net: bool, first: &str, second: &str) -> Message {
-    let what =
-        if net { format!("the net `{path}` keeps a state, and") } else { format!("the state `{path}`") };
-    Message::new(format!("{what} is used by the entry points `{first}` and `{second}`"))
-        .fact("each entry point has a session of its own, so that a state belongs to one of them")
-        .help("declare it in the `fn` that uses it, or make one `fn` of both")
-}
-
 pub fn push_takes_one() -> Message {
     Message::new("`push` takes one tensor: the new rows").help("for example `keys.push(k)`")
 }
@@ -93,6 +85,21 @@ pub fn pushed_in_one_branch(state: &str) -> Message {
 pub fn never_pushed(state: &str) -> Message {
     Message::new(format!("`{state}` grows but is never pushed to"))
         .help(format!("add the rows of this call: `let all = {state}.push(..);`"))
+}
+
+pub fn pushed_alone(pushed: &str, other: &str, dim: &str) -> Message {
+    Message::new(format!("`{pushed}` is pushed to and `{other}` is not, but both grow along `{dim}`"))
+        .help(format!("add the rows of this call to `{other}` too, or give it a dimension of its own"))
+}
+
+pub fn pushed_by_one(state: &str, dim: &str, with: &str, without: &str) -> Message {
+    Message::new(format!("`{with}` adds rows to `{state}` and `{without}` does not"))
+        .fact(format!(
+            "`{without}` adds rows to another state along `{dim}`, and all of them have equally many"
+        ))
+        .help(format!(
+            "add the rows of the call to `{state}` in `{without}` too, or give it a dimension of its own"
+        ))
 }
 
 pub fn moving_state(state: &str, ty: &Type, dim: &str) -> Message {

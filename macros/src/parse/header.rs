@@ -7,6 +7,7 @@ use crate::errors::{Errors, Place};
 use crate::messages;
 use proc_macro2::{Delimiter, Ident, TokenStream, TokenTree};
 use quote::ToTokens;
+use std::collections::BTreeSet;
 use syn::Visibility;
 use syn::parse::Parse;
 use tancho_ir::graph::Relation;
@@ -137,11 +138,13 @@ impl Entry {
             vis: TokenStream::new(),
             name: Ident::new("forward", network.span()),
             train: false,
+            dims: Vec::new(),
             inputs: Vec::new(),
             outputs: Vec::new(),
             promise: Place::of(network.span()),
             header: String::new(),
             body: Block::default(),
+            words: BTreeSet::new(),
         }
     }
 }
@@ -153,7 +156,8 @@ fn begins_options(g: &proc_macro2::Group) -> bool {
     first && matches!(words.next(), Some(TokenTree::Ident(_)))
 }
 
-fn dims(cursor: &mut Cursor<'_>) -> Parsed<Vec<DimDecl>> {
+/// `<B, S: ..=512, D = 768>`
+pub fn dims(cursor: &mut Cursor<'_>) -> Parsed<Vec<DimDecl>> {
     cursor.expect("<", "before the dimensions")?;
     let mut out = Vec::new();
     loop {

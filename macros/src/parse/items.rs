@@ -1,7 +1,7 @@
 //! Items: weights, nets, states; and the entry points of a network that has several.
 
 use super::attrs::{Attrs, attrs};
-use super::header::{signature, ty, visibility};
+use super::header::{dims, signature, ty, visibility};
 use super::{Cursor, Parsed, blocks, exprs};
 use crate::ast::*;
 use crate::messages;
@@ -55,11 +55,13 @@ fn member(cursor: &mut Cursor<'_>, network: &mut Network) -> Parsed<()> {
 
 fn entry(cursor: &mut Cursor<'_>, start: usize, attrs: Attrs, train: bool) -> Parsed<Entry> {
     let name = cursor.name("the name of the entry point")?;
+    let dims = if cursor.is_punct("<") { dims(cursor)? } else { Vec::new() };
     let entry = signature(cursor, &name)?;
     let header = crate::print::header(cursor.tokens.get(start..cursor.at).unwrap_or_default());
     let Some(g) = cursor.group(Delimiter::Brace) else { return Err(cursor.expected("the body `{ .. }`")) };
     let body = cursor.inside(g, blocks::block)?;
-    Ok(Entry { docs: attrs.docs, name, train, header, body, ..entry })
+    let words = cursor.words_since(start);
+    Ok(Entry { docs: attrs.docs, name, train, dims, header, body, words, ..entry })
 }
 
 /// An item after its attributes.

@@ -11,6 +11,7 @@ use crate::errors::{Errors, Message, Place};
 use crate::messages;
 use crate::print;
 use proc_macro2::{Delimiter, Group, Ident, Spacing, Span, TokenStream, TokenTree};
+use std::collections::BTreeSet;
 use syn::parse::{ParseStream, Parser};
 
 /// Expressions and blocks nested deeper than this are an error: every walk over them recurses.
@@ -125,6 +126,20 @@ impl<'a> Cursor<'a> {
         let first = self.tokens.get(start).map_or(self.end, TokenTree::span);
         let last = self.tokens.get(self.at.max(start + 1) - 1).map_or(first, TokenTree::span);
         Place { first, last }
+    }
+
+    /// The words from token `start` to the one just read, those in groups too.
+    fn words_since(&self, start: usize) -> BTreeSet<String> {
+        let mut open: Vec<TokenTree> = self.tokens.get(start..self.at).unwrap_or_default().to_vec();
+        let mut out = BTreeSet::new();
+        while let Some(t) = open.pop() {
+            match t {
+                TokenTree::Group(g) => open.extend(g.stream()),
+                TokenTree::Ident(i) => drop(out.insert(i.to_string())),
+                TokenTree::Punct(_) | TokenTree::Literal(_) => {}
+            }
+        }
+        out
     }
 
     /// The names from token `start` to the one just read, those in groups too; no keywords of Rust.

@@ -56,10 +56,7 @@ impl Session {
     }
 
     fn interpreter(&self, inputs: &[Tensor]) -> Result<Interpreter<'_>, Error> {
-        match self.held() {
-            Some(states) => Interpreter::for_call(self.compiled().graph(), inputs, &states),
-            None => Interpreter::for_inputs(self.compiled().graph(), inputs),
-        }
+        Interpreter::for_call(self.compiled().graph(), inputs, &self.held())
     }
 
     /// As [`Compiled::check_inputs`], from the states of the session, which keep what they hold. What the
@@ -72,7 +69,7 @@ impl Session {
         session.run_inputs(inputs)?;
         let count = session.compiled().graph().outputs.len();
         let mut results = (0..count).map(|i| session.tensor(i)).collect::<Result<Vec<_>, _>>()?;
-        results.extend(session.held().unwrap_or_default());
+        results.extend(session.held().into_iter().flatten());
         self.judge_inputs(inputs, &results)
     }
 
@@ -146,8 +143,13 @@ impl Session {
     fn walk(&self, inputs: &[AnyView<'_>]) -> Result<Walk, Error> {
         let g = self.compiled().graph();
         let mut errors = vec![0.0; g.nodes.len()];
-        let ops: Vec<Value> =
-            g.values().filter(|v| !matches!(g.node(*v).op, Op::Input(_) | Op::Weight(_))).collect();
+        // A state that is only replaced may hold a value of another shape.
+        let given = |op: &Op| match op {
+            Op::Input(_) | Op::Weight(_) => true,
+            Op::State(i) => !g.reads_state(*i),
+            _ => false,
+        };
+        let ops: Vec<Value> = g.values().filter(|v| !given(&g.node(*v).op)).collect();
         if ops.is_empty() {
             return Ok(Walk::Errors(errors));
         }
@@ -167,6 +169,7 @@ impl Session {
             let value = match node.op {
                 Op::Input(i) => given[i].clone(),
                 Op::Weight(i) => self.compiled().weight(i)?,
+                Op::State(i) if !g.reads_state(i) => interpreter.eval_node(v, &[])?,
                 _ => {
                     let args: Vec<&Tensor> = node.args.iter().map(|a| &values[a.index()]).collect();
                     let want = interpreter.eval_node(v, &args)?;

@@ -63,29 +63,44 @@ impl Dims {
         Ok(self)
     }
 
-    /// The same with the states of a session: the dims that they grow along have as many rows as they have,
-    /// or none without states.
+    /// The same with what states hold, or nothing for one that no run had: the dims that they grow along have
+    /// as many rows as they have, and dims that follow from states alone have the lengths of their axes.
     ///
-    /// # Errors
-    /// As [`Dims::of_inputs`], or a state does not fit its declaration.
-    pub fn of_call(graph: &Graph, inputs: &[Tensor], states: Option<&[Tensor]>) -> Result<Dims, Error> {
-        let mut grown = Dims::default();
+    /// # Errors As [`Dims::of_inputs`], a state has another rank than it is declared with, or a dim follows
+    /// from a state that no run had.
+    pub fn of_call(graph: &Graph, inputs: &[Tensor], states: &[Option<Tensor>]) -> Result<Dims, Error> {
+        let length = |i: usize, axis: usize| -> Result<Option<i64>, Error> {
+            let Some(t) = states.get(i).and_then(Option::as_ref) else { return Ok(None) };
+            let s = &graph.states[i];
+            let length = t.shape().get(axis).ok_or_else(|| Error::Argument {
+                op: format!("state `{}`", s.name),
+                index: i,
+                expected: s.ty.to_string(),
+                found: t.ty().to_string(),
+            })?;
+            Ok(Some(i64::try_from(*length).unwrap_or(i64::MAX)))
+        };
+        let mut known = Dims::default();
         for (i, s) in graph.states.iter().enumerate() {
             let Some((dim, axis)) = s.grown_dim().zip(s.grows) else { continue };
-            let rows: usize = match states {
-                None => 0,
-                Some(all) => {
-                    all.get(i).and_then(|t| t.shape().get(axis)).copied().ok_or_else(|| Error::Argument {
-                        op: format!("state `{}`", s.name),
-                        index: i,
-                        expected: s.ty.to_string(),
-                        found: all.get(i).map_or("missing".into(), |t| t.ty().to_string()),
-                    })?
-                }
-            };
-            grown.values.insert(dim.into(), i64::try_from(rows).unwrap_or(i64::MAX));
+            let rows = length(i, axis)?.unwrap_or(0);
+            // States that grow along one dim have equally many rows, but for those that no run had.
+            let most = known.values.entry(dim.into()).or_insert(rows);
+            *most = rows.max(*most);
         }
-        grown.with_inputs(graph, inputs)
+        for (dim, places) in graph.held_dims() {
+            let dim = &graph.dims[dim].name;
+            let lengths = places.iter().map(|(i, axis)| length(*i, *axis)).collect::<Result<Vec<_>, _>>()?;
+            match (lengths.into_iter().flatten().next(), places.first()) {
+                (Some(n), _) => drop(known.values.insert(dim.clone(), n)),
+                (None, Some((i, _))) => {
+                    let state = graph.states[*i].name.clone();
+                    return Err(Error::StateUnset { state, dim: dim.clone() });
+                }
+                (None, None) => {}
+            }
+        }
+        known.with_inputs(graph, inputs)
     }
 
     /// The value of one dim.

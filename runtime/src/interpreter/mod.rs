@@ -74,20 +74,22 @@ impl<'g> Interpreter<'g> {
     /// # Errors
     /// As [`Interpreter::new`], or an input does not fit its declaration.
     pub fn for_inputs(graph: &'g Graph, inputs: &[Tensor]) -> Result<Interpreter<'g>, Error> {
-        Interpreter::new(graph, Dims::of_call(graph, inputs, None)?)
+        Interpreter::new(graph, Dims::of_call(graph, inputs, &[])?)
     }
 
-    /// The same with what the states are before the run, in the order of the graph.
+    /// The same with what the states are before the run, in the order of the graph; `None` is one that no run
+    /// had yet. What is not read, but only replaced, may have another shape.
     ///
     /// # Errors
     /// As [`Interpreter::for_inputs`], or a state does not fit its declaration.
     pub fn for_call(
         graph: &'g Graph,
         inputs: &[Tensor],
-        states: &[Tensor],
+        states: &[Option<Tensor>],
     ) -> Result<Interpreter<'g>, Error> {
-        let mut made = Interpreter::new(graph, Dims::of_call(graph, inputs, Some(states))?)?;
+        let mut made = Interpreter::new(graph, Dims::of_call(graph, inputs, states)?)?;
         for (i, (want, given)) in made.states.iter_mut().zip(states).enumerate() {
+            let Some(given) = given.as_ref().filter(|_| graph.reads_state(i)) else { continue };
             if want.dtype() != given.dtype() || want.shape() != given.shape() {
                 let (expected, found) = (want.ty().to_string(), given.ty().to_string());
                 return Err(Error::Argument {

@@ -6,19 +6,12 @@ use crate::window::window_fits;
 use tancho_ir::op::Op;
 use tancho_ir::{Dim, Graph, Value};
 
-/// The values of the run-time dims by the shapes of the inputs, in the order of the declaration. `rows` has
-/// those that states grow along, and -1 for others.
-pub fn bind_inputs(
-    graph: &Graph,
-    inputs: &[AnyView<'_>],
-    rows: &[i64],
-    dims: &mut Vec<i64>,
-) -> Result<(), Error> {
+/// The values of the run-time dims by the shapes of the inputs, in the order of the declaration. `dims` has
+/// those that follow from states, and -1 for others.
+pub fn bind_inputs(graph: &Graph, inputs: &[AnyView<'_>], dims: &mut [i64]) -> Result<(), Error> {
     if inputs.len() != graph.inputs.len() {
         return Err(Error::InputCount { expected: graph.inputs.len(), found: inputs.len() });
     }
-    dims.clear();
-    dims.extend_from_slice(rows);
     let wrong = |i: usize, why: String| Error::Input {
         name: graph.inputs[i].name.clone(),
         expected: graph.inputs[i].ty.to_string(),

@@ -196,7 +196,8 @@ impl Bound {
         mut into: Option<&mut [OutputMut<'_>]>,
     ) -> Result<(), Error> {
         let inner = compiled.inner();
-        let arena = buffers.arena.start_mut();
+        let Buffers { arena, outputs, states } = buffers;
+        let (arena, mut states) = (arena.start_mut(), states.memory());
         for (call, places) in self.calls.iter_mut().zip(&inner.compilation.plan.places) {
             call.buffers.clear();
             call.sizes.clear();
@@ -214,12 +215,12 @@ impl Bound {
                     Place::Output(n) => match into.as_deref_mut() {
                         Some(given) => given[n].raw(),
                         None => {
-                            let data = &mut buffers.outputs[n].data;
+                            let data = &mut outputs[n].data;
                             (data.start_mut(), data.bytes().len())
                         }
                     },
-                    Place::State(n) => buffers.states.now(n),
-                    Place::Next(n) => buffers.states.next(n),
+                    Place::State(n) => states.now(n),
+                    Place::Next(n) => states.next(n),
                     Place::Block(n) => {
                         // SAFETY: the plan placed block n inside the arena, which was reserved for it.
                         (unsafe { arena.add(self.offsets[n]) }, self.sizes[n])

@@ -57,15 +57,14 @@ impl Buffers {
     pub fn is_empty(&self, place: Place) -> bool {
         match place {
             Place::Output(n) => self.outputs[n].len == 0,
-            Place::State(n) | Place::Next(n) => self.states.size(n) == 0,
+            Place::State(n) => self.states.memory().now(n).1 == 0,
+            Place::Next(n) => self.states.memory().next(n).1 == 0,
             _ => true,
         }
     }
 
-    /// Bytes of memory held now.
+    /// Bytes of memory held now, but for states.
     pub fn bytes(&self) -> usize {
-        self.arena.bytes().len()
-            + self.states.bytes()
-            + self.outputs.iter().map(|o| o.data.bytes().len()).sum::<usize>()
+        self.arena.bytes().len() + self.outputs.iter().map(|o| o.data.bytes().len()).sum::<usize>()
     }
 }

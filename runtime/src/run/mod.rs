@@ -14,3 +14,4 @@ pub(crate) mod region;
 pub mod session;
 mod stages;
 pub(crate) mod state;
+mod store;

@@ -104,7 +104,7 @@ impl Session {
 
     /// Forgets what earlier runs left: states are zeros again, those that grow have no rows.
     pub fn reset(&mut self) {
-        self.buffers.states.reset(&self.compiled.inner().compilation.graph);
+        self.buffers.states.reset();
         self.bound = None;
     }
 
@@ -113,7 +113,7 @@ impl Session {
     /// # Errors
     /// No state grows along it.
     pub fn rows(&self, dim: &str) -> Result<usize, Error> {
-        self.grown(dim).map(|i| self.buffers.states.rows()[i] as usize)
+        self.grown(dim).map(|(_, rows)| rows as usize)
     }
 
     /// Forgets all rows but the first along a dim that states grow along, to go on from there with others.
@@ -121,26 +121,21 @@ impl Session {
     /// # Errors
     /// No state grows along it, or there are fewer rows.
     pub fn truncate(&mut self, dim: &str, rows: usize) -> Result<(), Error> {
-        let i = self.grown(dim)?;
-        let held = self.buffers.states.rows()[i];
+        let (i, held) = self.grown(dim)?;
         let kept = i64::try_from(rows).ok().filter(|kept| *kept <= held);
         let kept = kept.ok_or_else(|| Error::Truncate { dim: dim.into(), held, asked: rows })?;
         self.buffers.states.truncate(i, kept);
         Ok(())
     }
 
-    fn grown(&self, dim: &str) -> Result<usize, Error> {
-        let g = &self.compiled.inner().compilation.graph;
-        let found = g.dims.iter().position(|d| d.name == dim).filter(|i| self.buffers.states.rows()[*i] >= 0);
+    /// The number of a dim that states grow along, and its rows.
+    fn grown(&self, dim: &str) -> Result<(usize, i64), Error> {
+        let dims = || self.compiled.inner().compilation.graph.dims.iter().enumerate();
+        let states = &self.buffers.states;
+        let found = dims().find(|(_, d)| d.name == dim).and_then(|(i, _)| Some((i, states.rows(i)?)));
         found.ok_or_else(|| {
-            let all: Vec<&str> = g
-                .dims
-                .iter()
-                .enumerate()
-                .filter(|(i, _)| self.buffers.states.rows()[*i] >= 0)
-                .map(|(_, d)| d.name.as_str())
-                .collect();
-            no_state(dim, &all)
+            let grown = dims().filter(|(i, _)| states.rows(*i).is_some());
+            no_state(dim, &grown.map(|(_, d)| d.name.as_str()).collect::<Vec<_>>())
         })
     }
 
@@ -153,17 +148,13 @@ impl Session {
         let i = g.states.iter().position(|s| s.name == name);
         let i =
             i.ok_or_else(|| no_state(name, &g.states.iter().map(|s| s.name.as_str()).collect::<Vec<_>>()))?;
-        Ok(self.buffers.states.tensor(g, i))
+        Ok(self.buffers.states.tensor(i))
     }
 
-    /// What all states hold; `None` before the first run, and where there are none.
-    pub(crate) fn held(&self) -> Option<Vec<Tensor>> {
-        let g = &self.compiled.inner().compilation.graph;
-        if g.states.is_empty() {
-            None
-        } else {
-            (0..g.states.len()).map(|i| self.buffers.states.tensor(g, i)).collect()
-        }
+    /// What each state holds; `None` for one that no run had yet.
+    pub(crate) fn held(&self) -> Vec<Option<Tensor>> {
+        let count = self.compiled.inner().compilation.graph.states.len();
+        (0..count).map(|i| self.buffers.states.tensor(i)).collect()
     }
 
     /// Another session that continues from here, with states of its own. So one prompt can be read and then
@@ -172,15 +163,25 @@ impl Session {
     /// # Errors
     /// Memory is short.
     pub fn fork(&self) -> Result<Session, Error> {
-        let mut new = Session::new(self.compiled.clone(), self.division.threads);
-        new.division = self.division;
+        let mut new = self.as_new();
         new.adopt(self.forked_states()?);
         Ok(new)
     }
 
     /// What it holds, in memory of its own.
     pub(crate) fn forked_states(&self) -> Result<States, Error> {
-        self.buffers.states.fork(&self.compiled.inner().compilation.graph)
+        self.buffers.states.fork()
+    }
+
+    /// Keeps the states of these sessions together from now on: what a run of one changes, the runs of the
+    /// others find. Those of the first stay as they are.
+    #[doc(hidden)]
+    pub fn keep_together(sessions: &mut [&mut Session]) {
+        let Some((first, others)) = sessions.split_first_mut() else { return };
+        for other in others {
+            let states = first.buffers.states.shared(&other.compiled.inner().compilation.graph);
+            other.adopt(states);
+        }
     }
 
     /// Goes on from other states, whose memory is not what buffers were laid out for.
@@ -189,9 +190,24 @@ impl Session {
         self.bound = None;
     }
 
-    /// Bytes of working memory it holds now, results included.
+    /// Another session of the same network, as if it had not run.
+    #[doc(hidden)]
+    pub fn as_new(&self) -> Session {
+        let mut new = Session::new(self.compiled.clone(), self.division.threads);
+        new.division = self.division;
+        new
+    }
+
+    /// Bytes of working memory it holds now, results and states included.
     pub fn memory_bytes(&self) -> usize {
-        self.buffers.bytes()
+        self.buffers.bytes() + self.buffers.states.bytes()
+    }
+
+    /// The same of sessions that keep their states together.
+    #[doc(hidden)]
+    pub fn memory_together(sessions: &[&Session]) -> usize {
+        let states = sessions.first().map_or(0, |s| s.buffers.states.bytes());
+        states + sessions.iter().map(|s| s.buffers.bytes()).sum::<usize>()
     }
 
     /// Runs the network; [`Session::output`] gives the results.
@@ -295,8 +311,13 @@ impl Session {
     fn prepare(&mut self, inputs: &[AnyView<'_>]) -> Result<(), Error> {
         self.has_results = false;
         let graph = &self.compiled.inner().compilation.graph;
-        bind_inputs(graph, inputs, self.buffers.states.rows(), &mut self.dims)?;
-        if self.bound.as_ref().is_none_or(|bound| bound.dims != self.dims) {
+        self.buffers.states.dims(graph, &mut self.dims)?;
+        bind_inputs(graph, inputs, &mut self.dims)?;
+        if self.bound.as_ref().is_some_and(|bound| bound.dims == self.dims) {
+            if self.buffers.states.have_changed() {
+                self.buffers.states.prepare(&Env { graph, dims: &self.dims })?;
+            }
+        } else {
             let old = self.bound.take().unwrap_or_default();
             let bound = old.lay_out(&self.compiled, &self.dims, self.division, &mut self.buffers)?;
             self.progress.reserve(bound.stages.len(), self.division.threads);

@@ -1,85 +1,152 @@
-//! What a session keeps between runs: caches that grow, and values that are replaced.
-//!
-//! A growing state has the capacity for all rows that its bound allows from its first run on. A run writes
-//! new rows behind those there are, and they count when it has succeeded. Other states are computed into
-//! memory of their own, which replaces the old when the run has succeeded. So a run that fails leaves all
-//! states as they were.
+//! The states that one session's runs read and change, in a store that other sessions may share.
 
 use crate::error::Error;
 use crate::run::bind::Env;
-use crate::run::memory::Lines;
-use crate::tensor::bf16;
-use crate::tensor::{Tensor, TensorData};
-use std::sync::Arc;
-use tancho_ir::{DType, Dim, Graph};
-
-/// One state's memory.
-#[derive(Debug, Default)]
-struct Held {
-    now: Lines,
-    /// What it becomes, if it does not grow.
-    next: Lines,
-    bytes: usize,
-}
+use crate::run::store::Store;
+use crate::tensor::Tensor;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use tancho_ir::{Dim, Graph};
 
 /// The states of a session.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct States {
-    held: Vec<Held>,
-    /// The rows of each dim that states grow along, by the dim's number; -1 for other dims.
-    rows: Vec<i64>,
-    /// The dims that the memory was made for, if states hold something.
-    made_for: Option<Vec<i64>>,
-    layout: Arc<Layout>,
+    /// Runs of sessions that share it follow each other: one caller has them all.
+    store: Arc<Mutex<Store>>,
+    links: Links,
+    /// The version of the store that the last run of this session left or was laid out for.
+    seen: u64,
 }
 
-/// What follows from the graph alone.
-#[derive(Debug, Default)]
-struct Layout {
-    /// Numbers of dims that states grow along, and what they are after a run.
-    grown: Vec<(usize, Dim)>,
-    /// Numbers of other dims that shapes of states have.
-    fixed: Vec<usize>,
+/// Where the states and the dims of a graph are in the store.
+#[derive(Clone, Debug, Default)]
+struct Links {
+    states: Vec<Link>,
+    /// Dims that states grow along: the number in the graph, the number in the store, and what they are after
+    /// a run, if it adds rows.
+    grown: Vec<(usize, usize, Option<Dim>)>,
+    /// Dims that follow from states alone: the number in the graph, and the state and its axis.
+    held: Vec<(usize, Vec<(usize, usize)>)>,
 }
 
-impl Layout {
-    fn new(graph: &Graph) -> Layout {
-        let mut grown: Vec<(usize, Dim)> = Vec::new();
-        for s in &graph.states {
-            let at = graph.dims.iter().position(|d| Some(d.name.as_str()) == s.grown_dim());
-            let after = s.next.zip(s.grows).map(|(next, axis)| graph.ty(next).shape[axis].clone());
-            grown.extend(at.zip(after).filter(|new| !grown.contains(new)));
+/// A state of the graph.
+#[derive(Clone, Copy, Debug)]
+struct Link {
+    /// Its number in the store.
+    at: usize,
+    /// Whether a run reads what it was before.
+    read: bool,
+    /// Whether a run replaces it.
+    replaced: bool,
+}
+
+impl Links {
+    fn new(graph: &Graph, store: &mut Store) -> Links {
+        let mut links = Links { held: graph.held_dims(), ..Links::default() };
+        for (i, s) in graph.states.iter().enumerate() {
+            let dim = s.grown_dim().and_then(|name| graph.dims.iter().position(|d| d.name == name));
+            let grows = s.grows.zip(dim).map(|(axis, dim)| (axis, store.dim(&graph.dims[dim].name)));
+            let at = store.state(&s.name, s.ty.dtype, grows);
+            links.states.push(Link {
+                at,
+                read: graph.reads_state(i),
+                replaced: s.grows.is_none() && s.next.is_some(),
+            });
+            if let Some((dim, (axis, in_store))) = dim.zip(grows) {
+                let after = s.next.map(|next| graph.ty(next).shape[axis].clone());
+                let new = (dim, in_store, after);
+                if !links.grown.contains(&new) {
+                    links.grown.push(new);
+                }
+            }
         }
-        let named = |name: &str| {
-            graph.states.iter().any(|s| s.ty.shape.iter().any(|d| d.syms().iter().any(|n| n == name)))
-        };
-        let grows = |name: &str| graph.states.iter().any(|s| s.grown_dim() == Some(name));
-        let fixed = graph
-            .dims
-            .iter()
-            .enumerate()
-            .filter(|(_, d)| named(&d.name) && !grows(&d.name))
-            .map(|(i, _)| i)
-            .collect();
-        Layout { grown, fixed }
+        links
     }
 }
 
 impl States {
+    /// States of its own.
     pub fn new(graph: &Graph) -> States {
-        let grown = |name: &str| graph.states.iter().any(|s| s.grown_dim() == Some(name));
-        let rows = graph.dims.iter().map(|d| if grown(&d.name) { 0 } else { -1 }).collect();
-        States {
-            held: graph.states.iter().map(|_| Held::default()).collect(),
-            rows,
-            made_for: None,
-            layout: Arc::new(Layout::new(graph)),
+        States::within(graph, Arc::new(Mutex::new(Store::default())))
+    }
+
+    /// States in a store, which gets those that it does not have yet.
+    fn within(graph: &Graph, store: Arc<Mutex<Store>>) -> States {
+        let links = Links::new(graph, &mut lock(&store));
+        States { store, links, seen: 0 }
+    }
+
+    /// The states of another session, which has this graph's or others.
+    pub fn shared(&self, graph: &Graph) -> States {
+        States::within(graph, self.store.clone())
+    }
+
+    /// The same states in memory of their own.
+    ///
+    /// # Errors
+    /// Memory is short.
+    pub fn fork(&self) -> Result<States, Error> {
+        let store = Arc::new(Mutex::new(lock(&self.store).fork()?));
+        Ok(States { store, links: self.links.clone(), seen: 0 })
+    }
+
+    /// Writes what states say of the graph's dims: the rows of those that they grow along, and the lengths of
+    /// those that they alone have. -1 stands for other dims.
+    ///
+    /// # Errors
+    /// A dim follows from a state that no run has set.
+    pub fn dims(&self, graph: &Graph, dims: &mut Vec<i64>) -> Result<(), Error> {
+        dims.clear();
+        dims.resize(graph.dims.len(), -1);
+        if self.links.grown.is_empty() && self.links.held.is_empty() {
+            return Ok(());
+        }
+        let store = lock(&self.store);
+        for (at, in_store, _) in &self.links.grown {
+            dims[*at] = store.rows[*in_store].1;
+        }
+        for (at, states) in &self.links.held {
+            let known = states.iter().find(|(s, _)| store.holds(self.links.states[*s].at));
+            let length = known.map(|(s, axis)| store.held[self.links.states[*s].at].shape[*axis]);
+            match (length.and_then(|n| i64::try_from(n).ok()), states.first()) {
+                (Some(n), _) => dims[*at] = n,
+                (None, Some((s, _))) => {
+                    return Err(Error::StateUnset {
+                        state: graph.states[*s].name.clone(),
+                        dim: graph.dims[*at].name.clone(),
+                    });
+                }
+                (None, None) => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// The rows of a dim of the graph, if states grow along it.
+    pub fn rows(&self, dim: usize) -> Option<i64> {
+        let (_, in_store, _) = self.links.grown.iter().find(|(at, ..)| *at == dim)?;
+        Some(lock(&self.store).rows[*in_store].1)
+    }
+
+    /// Forgets all rows but the first `rows` along a dim.
+    pub fn truncate(&mut self, dim: usize, rows: i64) {
+        if let Some((_, in_store, _)) = self.links.grown.iter().find(|(at, ..)| *at == dim) {
+            let mut store = lock(&self.store);
+            store.rows[*in_store].1 = rows;
+            store.version += 1;
         }
     }
 
-    /// The rows of the dims that states grow along; -1 for other dims.
-    pub fn rows(&self) -> &[i64] {
-        &self.rows
+    /// Forgets what the states of this session hold.
+    pub fn reset(&mut self) {
+        let mut store = lock(&self.store);
+        self.links.states.iter().for_each(|l| store.held[l.at].set = false);
+        self.links.grown.iter().for_each(|(_, in_store, _)| store.rows[*in_store].1 = 0);
+        store.version += 1;
+    }
+
+    /// Whether another session has changed the states since the last run of this one.
+    pub fn have_changed(&self) -> bool {
+        !self.links.states.is_empty() && lock(&self.store).version != self.seen
     }
 
     /// Checks that the states have the capacity for a run under these dims, and reserves their memory.
@@ -87,186 +154,107 @@ impl States {
     /// # Errors
     /// A state would outgrow its bound, states were made for other dims, or memory is short.
     pub fn prepare(&mut self, env: &Env<'_>) -> Result<(), Error> {
-        let graph = env.graph;
-        for (at, after) in &self.layout.grown {
-            let (at, after) = (*at, env.value(after)?);
-            if let Some(capacity) = graph.dims[at].bound.filter(|b| after > *b) {
-                let held = self.rows[at];
+        if self.links.states.is_empty() {
+            return Ok(());
+        }
+        let (graph, mut store) = (env.graph, lock(&self.store));
+        for (at, in_store, after) in &self.links.grown {
+            let Some(after) = after.as_ref().map(|d| env.value(d)).transpose()? else { continue };
+            if let Some(capacity) = graph.dims[*at].bound.filter(|b| after > *b) {
+                let held = store.rows[*in_store].1;
                 return Err(Error::Full {
-                    dim: graph.dims[at].name.clone(),
+                    dim: graph.dims[*at].name.clone(),
                     held,
                     capacity,
                     added: after - held,
                 });
             }
         }
-        if let Some(made) = &self.made_for {
-            if let Some(i) = self.layout.fixed.iter().copied().find(|i| made[*i] != env.dims[*i]) {
-                return Err(Error::StateDim {
-                    dim: graph.dims[i].name.clone(),
-                    held: made[i],
-                    found: env.dims[i],
+        let mut shape = Vec::new();
+        for (i, (s, link)) in graph.states.iter().zip(&self.links.states).enumerate() {
+            shape.clear();
+            for (axis, d) in s.ty.shape.iter().enumerate() {
+                shape.push(match graph.capacity(i).filter(|_| s.grows == Some(axis)) {
+                    Some(rows) => usize::try_from(rows).map_err(|_| Error::Memory { bytes: u128::MAX })?,
+                    None => env.length(d)?,
                 });
             }
-            return Ok(());
-        }
-        for (s, held) in graph.states.iter().zip(&mut self.held) {
-            let mut bytes = s.ty.dtype.size() as u128;
-            for (i, d) in s.ty.shape.iter().enumerate() {
-                let n = match s
-                    .grown_dim()
-                    .filter(|_| s.grows == Some(i))
-                    .and_then(|d| graph.dims.iter().find(|x| x.name == d)?.bound)
-                {
-                    Some(room) => usize::try_from(room).map_err(|_| Error::Memory { bytes: u128::MAX })?,
-                    None => env.length(d)?,
-                };
-                bytes = bytes.saturating_mul(n as u128);
+            let holds = store.holds(link.at);
+            let held = &mut store.held[link.at];
+            if holds && (link.read || s.grows.is_some()) {
+                if let Some(axis) = (0..shape.len()).find(|a| held.shape[*a] != shape[*a]) {
+                    return Err(Error::StateDim {
+                        dim: s.ty.shape[axis].to_string(),
+                        held: held.shape[axis] as i64,
+                        found: shape[axis] as i64,
+                    });
+                }
+            } else if !holds {
+                held.make(&shape)?;
             }
-            let bytes = usize::try_from(bytes).map_err(|_| Error::Memory { bytes })?;
-            let room = held.now.reserve(bytes) && (s.grows.is_some() || held.next.reserve(bytes));
-            if !room {
-                return Err(Error::Memory { bytes: bytes as u128 });
+            if link.replaced {
+                held.make_next(&shape)?;
             }
-            held.bytes = bytes;
         }
+        self.seen = store.version;
         Ok(())
     }
 
     /// After a run that succeeded.
+    ///
+    /// # Errors
+    /// A dim has no value.
     pub fn commit(&mut self, env: &Env<'_>) -> Result<(), Error> {
-        if self.held.is_empty() {
+        if self.links.states.is_empty() {
             return Ok(());
         }
-        let grown = self
-            .layout
-            .grown
-            .iter()
-            .map(|(at, after)| Ok((*at, env.value(after)?)))
-            .collect::<Result<Vec<_>, Error>>()?;
-        grown.into_iter().for_each(|(at, rows)| self.rows[at] = rows);
-        for (s, held) in env.graph.states.iter().zip(&mut self.held) {
-            if s.grows.is_none() && s.next.is_some() {
-                std::mem::swap(&mut held.now, &mut held.next);
+        let mut store = lock(&self.store);
+        for (_, in_store, after) in &self.links.grown {
+            if let Some(after) = after {
+                store.rows[*in_store].1 = env.value(after)?;
             }
         }
-        self.made_for = Some(env.dims.to_vec());
+        self.links.states.iter().for_each(|l| store.held[l.at].commit(l.replaced));
+        store.version += 1;
+        self.seen = store.version;
         Ok(())
     }
 
-    /// As in a new session.
-    pub fn reset(&mut self, graph: &Graph) {
-        self.rows.iter_mut().filter(|r| **r > 0).for_each(|r| *r = 0);
-        // Rows of a growing state are never read before they are written.
-        let replaced = self.held.iter_mut().zip(&graph.states).filter(|(_, s)| s.grows.is_none());
-        replaced.for_each(|(h, _)| h.now.floats_mut().fill(0.0));
-        self.made_for = None;
+    /// The memory of the states for a run.
+    pub fn memory(&self) -> Memory<'_> {
+        Memory { store: lock(&self.store), links: &self.links }
     }
 
-    /// Forgets all rows but the first `rows` along a dim.
-    pub fn truncate(&mut self, dim: usize, rows: i64) {
-        self.rows[dim] = rows;
-    }
-
-    /// Memory of a state as it is, and its bytes.
-    pub fn now(&mut self, i: usize) -> (*mut u8, usize) {
-        let held = &mut self.held[i];
-        (held.now.start_mut(), held.bytes)
-    }
-
-    /// Memory of what a state becomes, and its bytes.
-    pub fn next(&mut self, i: usize) -> (*mut u8, usize) {
-        let held = &mut self.held[i];
-        (held.next.start_mut(), held.bytes)
-    }
-
-    /// Bytes of a state.
-    pub fn size(&self, i: usize) -> usize {
-        self.held[i].bytes
-    }
-
-    /// Bytes of memory reserved; of a growing state only what has rows is in use.
+    /// Bytes of memory reserved.
     pub fn bytes(&self) -> usize {
-        self.held.iter().map(|h| h.now.bytes().len() + h.next.bytes().len()).sum()
+        lock(&self.store).bytes()
     }
 
-    /// The value of a state; `None` if the session has not run yet.
-    pub fn tensor(&self, graph: &Graph, i: usize) -> Option<Tensor> {
-        let made = self.made_for.as_ref()?;
-        let decl = &graph.states[i];
-        let (shape, runs) = self.runs(graph, i, made)?;
-        let bytes = self.held[i].now.bytes();
-        let all: Vec<u8> = runs.into_iter().flat_map(|r| bytes[r].iter().copied()).collect();
-        Some(Tensor::from_parts(data(decl.ty.dtype, &all), &shape))
-    }
-
-    /// A state's shape now, and the bytes that hold something.
-    fn runs(
-        &self,
-        graph: &Graph,
-        i: usize,
-        made: &[i64],
-    ) -> Option<(Vec<usize>, Vec<std::ops::Range<usize>>)> {
-        let decl = &graph.states[i];
-        let value = |d: &Dim| {
-            let of = |s: &str| {
-                graph
-                    .dims
-                    .iter()
-                    .position(|r| r.name == s)
-                    .map(|i| if self.rows[i] >= 0 { self.rows[i] } else { made[i] })
-            };
-            d.eval(&of).ok().and_then(|n| usize::try_from(n).ok())
-        };
-        let shape: Vec<usize> = decl.ty.shape.iter().map(value).collect::<Option<_>>()?;
-        let size = decl.ty.dtype.size();
-        let axis = decl.grows.unwrap_or(0);
-        // Memory was reserved for all of it, so products do not overflow, unless there is nothing.
-        let product = |axes: &[usize]| axes.iter().fold(1usize, |p, n| p.saturating_mul(*n));
-        let inner = product(shape.get(axis + 1..).unwrap_or_default()).saturating_mul(size);
-        let used = inner.saturating_mul(shape.get(axis).copied().unwrap_or(1));
-        let room = graph
-            .capacity(i)
-            .and_then(|rows| usize::try_from(rows).ok())
-            .map_or(used, |rows| inner.saturating_mul(rows));
-        let outer = if used == 0 { 0 } else { product(&shape[..axis.min(shape.len())]) };
-        Some((shape, (0..outer).map(|o| o * room..o * room + used).collect()))
-    }
-
-    /// The same states in memory of their own.
-    pub fn fork(&self, graph: &Graph) -> Result<States, Error> {
-        let mut new = States {
-            held: Vec::new(),
-            rows: self.rows.clone(),
-            made_for: self.made_for.clone(),
-            layout: self.layout.clone(),
-        };
-        for (i, old) in self.held.iter().enumerate() {
-            let mut held = Held { bytes: old.bytes, ..Held::default() };
-            if !held.now.reserve(old.bytes)
-                || (graph.states[i].grows.is_none() && !held.next.reserve(old.bytes))
-            {
-                return Err(Error::Memory { bytes: old.bytes as u128 });
-            }
-            if let Some((_, runs)) = self.made_for.as_ref().and_then(|made| self.runs(graph, i, made)) {
-                for r in runs {
-                    held.now.bytes_mut()[r.clone()].copy_from_slice(&old.now.bytes()[r]);
-                }
-            }
-            new.held.push(held);
-        }
-        Ok(new)
+    /// The value of a state of the graph; `None` if no run had it yet.
+    pub fn tensor(&self, state: usize) -> Option<Tensor> {
+        lock(&self.store).tensor(self.links.states[state].at)
     }
 }
 
-fn data(dtype: DType, bytes: &[u8]) -> TensorData {
-    let word = |b: &[u8]| [b[0], b[1], b[2], b[3]];
-    match dtype {
-        DType::F32 => TensorData::F32(bytes.chunks_exact(4).map(|b| f32::from_ne_bytes(word(b))).collect()),
-        DType::I32 => TensorData::I32(bytes.chunks_exact(4).map(|b| i32::from_ne_bytes(word(b))).collect()),
-        DType::Bf16 => {
-            TensorData::Bf16(bytes.chunks_exact(2).map(|b| bf16::from_ne_bytes([b[0], b[1]])).collect())
-        }
-        DType::Bool => TensorData::Bool(bytes.iter().map(|b| *b != 0).collect()),
+/// The memory of states while a session lays out or runs.
+pub struct Memory<'s> {
+    store: MutexGuard<'s, Store>,
+    links: &'s Links,
+}
+
+impl Memory<'_> {
+    /// Memory of a state as it is, and its bytes.
+    pub fn now(&mut self, state: usize) -> (*mut u8, usize) {
+        self.store.held[self.links.states[state].at].now()
     }
+
+    /// Memory of what a state becomes, and its bytes.
+    pub fn next(&mut self, state: usize) -> (*mut u8, usize) {
+        self.store.held[self.links.states[state].at].next()
+    }
+}
+
+/// A session that panicked has not committed: what the store holds is that of the run before.
+fn lock(store: &Mutex<Store>) -> MutexGuard<'_, Store> {
+    store.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -17,18 +17,60 @@ use self::source::{Constants, prepare};
 use crate::error::Error;
 use crate::run::memory::Lines;
 use crate::weights::{WeightData, Weights};
+use std::collections::HashMap;
 use std::ops::Range;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use tancho_ir::Graph;
-use tancho_jit::{Constant, WeightPack};
+use tancho_jit::{Constant, WeightPack, WeightPart};
 
-/// The packed weights of a network.
+/// The packed weights of an entry point.
 #[derive(Debug)]
 pub struct Packed {
     arena: Lines,
-    /// The bytes of each.
-    ranges: Vec<Range<usize>>,
+    /// Where each is.
+    places: Vec<Home>,
+}
+
+/// Where a packed weight is.
+#[derive(Debug)]
+enum Home {
+    /// These bytes of the own arena.
+    Here(Range<usize>),
+    /// That number of what another entry point packed.
+    There(Arc<Packed>, usize),
+}
+
+/// What the entry points of a network that were compiled before have packed, for those that follow. Only for
+/// the same weights.
+#[derive(Debug, Default)]
+pub struct Packs(HashMap<WeightPack, (Arc<Packed>, usize)>);
+
+impl Packs {
+    /// Packs weights, but for those that an entry point before has packed.
+    ///
+    /// # Errors
+    /// As [`Packed::new`].
+    pub fn pack(
+        &mut self,
+        weights: &Weights,
+        packs: &[WeightPack],
+        prepared: &Graph,
+    ) -> Result<Arc<Packed>, Error> {
+        let packed = Packed::new(weights, packs, prepared, self);
+        let packed = Arc::new(packed.map_err(|e| e.of_weight("the packed weights"))?);
+        for (i, p) in packs.iter().enumerate() {
+            // Prepared numbers are those of one graph alone.
+            let of_weights = |part: &WeightPart| {
+                let scale = part.scale.is_none_or(|s| matches!(s.by, Constant::Weight(_)));
+                scale && matches!(part.from, Constant::Weight(_))
+            };
+            if p.parts.iter().all(of_weights) {
+                self.0.entry(p.clone()).or_insert_with(|| (packed.clone(), i));
+            }
+        }
+        Ok(packed)
+    }
 }
 
 impl Packed {
@@ -36,20 +78,25 @@ impl Packed {
     ///
     /// # Errors
     /// A weight is no f32, its format has no numbers for it, or there is no memory ([`Error::WeightMemory`]).
-    pub fn new(weights: &Weights, packs: &[WeightPack], prepared: &Graph) -> Result<Packed, Error> {
-        Packed::pack(weights, packs, prepared).map_err(|e| e.of_weight("the packed weights"))
-    }
-
-    fn pack(weights: &Weights, packs: &[WeightPack], prepared: &Graph) -> Result<Packed, Error> {
+    fn new(
+        weights: &Weights,
+        packs: &[WeightPack],
+        prepared: &Graph,
+        earlier: &Packs,
+    ) -> Result<Packed, Error> {
         let prepared = prepare(prepared, weights)?;
         let constants = Constants { weights, prepared: &prepared };
-        let mut ranges = Vec::new();
+        let mut places = Vec::new();
         let mut end = 0usize;
         for p in packs {
+            if let Some((packed, i)) = earlier.0.get(p) {
+                places.push(Home::There(packed.clone(), *i));
+                continue;
+            }
             let start = end;
             let bytes = p.floats().and_then(|f| f.checked_mul(4));
             end = bytes.and_then(|b| start.checked_add(b)).ok_or(Error::Memory { bytes: u128::MAX })?;
-            ranges.push(start..end);
+            places.push(Home::Here(start..end));
         }
         let mut arena = Lines::default();
         if !arena.reserve(end) {
@@ -57,7 +104,8 @@ impl Packed {
         }
         let mut chunks = Vec::new();
         let mut unused = arena.floats_mut();
-        for (p, range) in packs.iter().zip(&ranges) {
+        for (p, place) in packs.iter().zip(&places) {
+            let Home::Here(range) = place else { continue };
             let (mine, others) = unused.split_at_mut(range.len() / 4);
             cut(&constants, p, mine, &mut chunks)?;
             unused = others;
@@ -71,17 +119,20 @@ impl Packed {
             .flat_map(|p| &p.parts)
             .filter_map(|p| constants.weight(p.from))
             .for_each(WeightData::release_pages);
-        Ok(Packed { arena, ranges })
+        Ok(Packed { arena, places })
     }
 
     /// The packed weight of that number.
     pub fn get(&self, i: usize) -> &[u8] {
-        &self.arena.bytes()[self.ranges[i].clone()]
+        match &self.places[i] {
+            Home::Here(range) => &self.arena.bytes()[range.clone()],
+            Home::There(packed, i) => packed.get(*i),
+        }
     }
 
     /// Bytes of all of them.
     pub fn len(&self) -> usize {
-        self.ranges.last().map_or(0, |r| r.end)
+        (0..self.places.len()).map(|i| self.get(i).len()).sum()
     }
 }
 

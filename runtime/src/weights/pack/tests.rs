@@ -76,7 +76,7 @@ fn panels_hold_what_the_strides_say() {
         pack(&[], 4, &[part(3, 0, &[], 1, (0, 4))]),
         pack(&[], 0, &[part(3, 0, &[], 4, (4, 1))]),
     ];
-    let packed = Packed::new(&w, &packs, &Graph::default()).expect("packed");
+    let packed = Packs::default().pack(&w, &packs, &Graph::default()).expect("packed");
     assert_eq!(packed.len(), packs.iter().map(|p| 4 * p.floats().expect("counted")).sum::<usize>());
     for (at, p) in packs.iter().enumerate() {
         let got: &[f32] = bytemuck::cast_slice(packed.get(at));
@@ -97,6 +97,20 @@ fn panels_hold_what_the_strides_say() {
         assert_eq!(got, want, "pack {at}");
     }
     assert_eq!(batch_offset(&packs[5], &packs[5].parts[0], 4), 96);
+}
+
+#[test]
+fn what_one_entry_point_packed_another_shares() {
+    let w = weights();
+    let (one, two) =
+        (pack(&[], 23, &[part(0, 0, &[], 1, (40, 23))]), pack(&[], 7, &[part(1, 0, &[], 40, (40, 1))]));
+    let mut packs = Packs::default();
+    let first = packs.pack(&w, std::slice::from_ref(&one), &Graph::default()).expect("packed");
+    let second = packs.pack(&w, &[two.clone(), one.clone()], &Graph::default()).expect("packed");
+    assert!(std::ptr::eq(first.get(0), second.get(1)));
+    let alone = Packs::default().pack(&w, &[two, one], &Graph::default()).expect("packed");
+    assert_eq!((second.get(0), second.get(1)), (alone.get(0), alone.get(1)));
+    assert_eq!((second.len(), second.arena.bytes().len()), (alone.len(), second.get(0).len()));
 }
 
 /// Filters `[20, 3, 3, 3]` by hand: in the order of a window's elements, with a factor each, and transformed.
@@ -126,7 +140,7 @@ fn filters_are_ordered_scaled_and_transformed() {
         parts: vec![part.clone()],
     };
     let packs = [pack(None, &[3, 3, 3]), pack(Some(2), &[3]), pack(Some(4), &[3])];
-    let packed = Packed::new(&w, &packs, &double.expect("the text of a graph")).expect("packed");
+    let packed = Packs::default().pack(&w, &packs, &double.expect("the text of a graph")).expect("packed");
     let value = |o: usize, c: usize, i: usize, j: usize| {
         if o < 20 { f[o * 27 + c * 9 + i * 3 + j] * 2.0 * s[o] } else { 0.0 }
     };
@@ -166,7 +180,7 @@ fn many_chunks_are_all_packed() {
         k: vec![700],
         parts: vec![part(0, 0, &[], 1, (1600, 700))],
     };
-    let packed = Packed::new(&w, std::slice::from_ref(&pack), &Graph::default()).expect("packed");
+    let packed = Packs::default().pack(&w, std::slice::from_ref(&pack), &Graph::default()).expect("packed");
     let (got, data): (&[f32], _) =
         (bytemuck::cast_slice(packed.get(0)), w.at(0).and_then(|w| w.as_f32()).expect("f32"));
     assert!(got.len() > 4 * CHUNK);
@@ -177,12 +191,19 @@ fn many_chunks_are_all_packed() {
 fn what_cannot_be_packed_is_an_error() {
     let w = weights();
     let one = |p: WeightPart, k: i64| {
-        Packed::new(
-            &w,
-            &[WeightPack { format: Format::F32, winograd: None, batch: vec![], k: vec![k], parts: vec![p] }],
-            &Graph::default(),
-        )
-        .map(|_| ())
+        Packs::default()
+            .pack(
+                &w,
+                &[WeightPack {
+                    format: Format::F32,
+                    winograd: None,
+                    batch: vec![],
+                    k: vec![k],
+                    parts: vec![p],
+                }],
+                &Graph::default(),
+            )
+            .map(|_| ())
     };
     let e = one(part(4, 0, &[], 1, (16, 16)), 16).expect_err("not f32");
     assert_eq!(

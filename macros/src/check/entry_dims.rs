@@ -1,0 +1,178 @@
+//! Which run-time dims an entry point has: those that it names, and those of the states and nets that it
+//! uses. Others belong to other entry points.
+
+use crate::ast::{Block, DimDecl, Entry, ExprKind, Item, ItemKind, Network, Stmt, Ty, Use};
+use crate::errors::{Errors, Place};
+use crate::messages;
+use crate::plan::Sig;
+use proc_macro2::Ident;
+use tancho_ir::Dim;
+use tancho_ir::bind::{DimKind, is_open};
+
+/// What one entry point sees of its network.
+pub struct Seen<'n> {
+    entry: &'n Entry,
+    /// The items of the network that it uses, itself or through another entry point that it calls.
+    items: Vec<&'n Item>,
+    short: bool,
+}
+
+impl<'n> Seen<'n> {
+    /// What an entry point sees.
+    pub fn new(network: &'n Network, entry: &'n Entry) -> Seen<'n> {
+        let all = called(network, entry);
+        let used = |i: &&Item| all.iter().any(|e| e.words.contains(&i.name.to_string()));
+        let items = network.items.iter().filter(|i| network.short || used(i)).collect();
+        Seen { entry, items, short: network.short }
+    }
+
+    /// Whether it uses an item of the network itself.
+    pub fn names(&self, item: &Item) -> bool {
+        self.short || self.entry.words.contains(&item.name.to_string())
+    }
+
+    /// Whether it has a dim of the network. Static dims belong to all entry points.
+    pub fn has(&self, dim: &DimDecl) -> bool {
+        let name = dim.name.to_string();
+        let of_item = |i: &&Item| match &i.kind {
+            ItemKind::State(ty, _) => mentions(ty, &name),
+            ItemKind::Net(used, _) => given(used, &name),
+            ItemKind::Param(..) | ItemKind::Buffer(..) | ItemKind::Broken => false,
+        };
+        self.short
+            || !matches!(dim.kind, DimKind::Run | DimKind::Bounded(_))
+            || self.entry.words.contains(&name)
+            || self.items.iter().any(of_item)
+    }
+
+    /// Whether a state grows along a dim, or a net is given it by name, whose states may.
+    pub fn grows(&self, dim: &DimDecl) -> bool {
+        let grows = |i: &Item| grows(i, dim);
+        self.items.iter().any(|i| grows(i)) || any_item(&self.entry.body, &grows)
+    }
+
+    /// The states of the network that it uses and that have the dim alone on an axis.
+    pub fn held_by(&self, dim: &DimDecl) -> impl Iterator<Item = &'n Item> {
+        let alone = |i: &&Item| match &i.kind {
+            ItemKind::State(ty, _) => {
+                ty.axes.iter().any(|a| matches!(&a.kind, ExprKind::Name(n) if *n == dim.name))
+            }
+            _ => false,
+        };
+        self.items.iter().copied().filter(alone)
+    }
+}
+
+/// Whether an entry point, or one that it calls, assigns a state or adds rows to it.
+pub fn sets(network: &Network, entry: &Entry, state: &Item) -> bool {
+    let changes = |s: &Stmt| matches!(s, Stmt::Assign(name, _) if *name == state.name);
+    let grows = matches!(state.kind, ItemKind::State(_, Some(_)));
+    called(network, entry)
+        .iter()
+        .any(|e| any_stmt(&e.body, &changes) || grows && e.words.contains(&state.name.to_string()))
+}
+
+/// Checks that the run-time dims of every entry point follow from something: an axis of an input where it
+/// stands alone, a `where` clause, a state, or a net that it is handed to.
+pub fn all_follow(network: &Network, sigs: &[Sig], errors: &Errors) {
+    let mut bad: Vec<String> = Vec::new();
+    let mut report = |dim: &DimDecl, message| {
+        if !bad.contains(&dim.name.to_string()) {
+            bad.push(dim.name.to_string());
+            errors.push(Place::of(dim.name.span()), message);
+        }
+    };
+    for (entry, sig) in network.entries.iter().zip(sigs) {
+        let seen = Seen::new(network, entry);
+        let equal = sig.declared.equalities();
+        for d in network.dims.iter().chain(&entry.dims) {
+            let name = d.name.to_string();
+            let is_run_time = sig.declared.dims.iter().any(|k| k.name == name && !k.is_static());
+            if !is_run_time || on_input(sig, &name) || equal.iter().any(|(n, _)| *n == name) || seen.grows(d)
+            {
+                continue;
+            }
+            let of = (!network.short).then(|| entry.name.to_string());
+            let Some(state) = seen.held_by(d).next() else {
+                report(d, messages::unbound_dim(&name, of.as_deref()));
+                continue;
+            };
+            let given = |(e, s): (&Entry, &Sig)| on_input(s, &name) && sets(network, e, state);
+            if !network.entries.iter().zip(sigs).any(given) {
+                report(d, messages::unset_dim(&name, &entry.name.to_string(), &state.name.to_string()));
+            }
+        }
+        let open = sig.declared.inputs.iter().any(|(_, t)| is_open(t));
+        for (t, decl) in sig.declared.outputs.iter().zip(&entry.outputs) {
+            if is_open(t) && !open {
+                errors.push(decl.place, messages::open_axes_here("a result unless an input has them"));
+            }
+        }
+    }
+    for d in network.dims.iter().filter(|d| matches!(d.kind, DimKind::Run | DimKind::Bounded(_))) {
+        let known = |s: &Sig| s.declared.dims.iter().any(|k| d.name == k.name);
+        if !network.entries.is_empty() && !sigs.iter().any(known) {
+            report(d, messages::unbound_dim(&d.name.to_string(), None));
+        }
+    }
+}
+
+/// Whether a dim stands alone on an axis of an input.
+fn on_input(sig: &Sig, dim: &str) -> bool {
+    sig.declared.inputs.iter().any(|(_, t)| t.shape.iter().any(|x: &Dim| x.as_sym() == Some(dim)))
+}
+
+/// An entry point, and all that it calls.
+fn called<'n>(network: &'n Network, entry: &'n Entry) -> Vec<&'n Entry> {
+    let mut all = vec![entry];
+    let mut next = 0;
+    while let Some(e) = all.get(next) {
+        let words = &e.words;
+        let new = network.entries.iter().filter(|other| words.contains(&other.name.to_string()));
+        let new: Vec<&Entry> = new.filter(|n| !all.iter().any(|a| std::ptr::eq(*a, *n))).collect();
+        all.extend(new);
+        next += 1;
+    }
+    all
+}
+
+/// Whether a dim stands in a type.
+fn mentions(ty: &Ty, dim: &str) -> bool {
+    ty.axes.iter().any(|a| words_of(&a.text).any(|w| w == dim))
+}
+
+/// Whether a net is given a dim.
+fn given(used: &Use, dim: &str) -> bool {
+    used.dims.iter().any(|a| words_of(&a.value.text).any(|w| w == dim))
+}
+
+fn words_of(text: &str) -> impl Iterator<Item = &str> {
+    text.split(|c: char| !c.is_alphanumeric() && c != '_')
+}
+
+/// Whether an item grows a dim, or passes it on by name.
+fn grows(item: &Item, dim: &DimDecl) -> bool {
+    let named = |v: &Ident| *v == dim.name;
+    match &item.kind {
+        ItemKind::State(_, grows) => grows.as_ref().is_some_and(named),
+        ItemKind::Net(used, _) => used
+            .dims
+            .iter()
+            .any(|a| a.name.is_some() && matches!(&a.value.kind, ExprKind::Name(v) if named(v))),
+        ItemKind::Param(..) | ItemKind::Buffer(..) | ItemKind::Broken => false,
+    }
+}
+
+/// Whether a statement of a block, or of the loops in it, is such a one.
+fn any_stmt(block: &Block, is: &dyn Fn(&Stmt) -> bool) -> bool {
+    block.stmts.iter().any(|s| {
+        is(s) || matches!(s, Stmt::For(_, _, block) | Stmt::Repeat(_, _, block) if any_stmt(block, is))
+    })
+}
+
+/// Whether an item of a block, or of the loops in it, is such a one.
+fn any_item(block: &Block, is: &dyn Fn(&Item) -> bool) -> bool {
+    let inner =
+        |s: &Stmt| matches!(s, Stmt::For(_, _, block) | Stmt::Repeat(_, _, block) if any_item(block, is));
+    block.items.iter().any(is) || block.stmts.iter().any(inner)
+}

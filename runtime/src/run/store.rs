@@ -1,0 +1,209 @@
+//! The memory of states: what a session keeps between runs, or all sessions of a network with several entry
+//! points keep together.
+//!
+//! A growing state has the capacity for all rows that its bound allows from its first run on. A run writes
+//! new rows behind those there are, and they count when it has succeeded. Other states are computed into
+//! memory of their own, which replaces the old when the run has succeeded. So a run that fails leaves all
+//! states as they were.
+
+use crate::error::Error;
+use crate::run::memory::Lines;
+use crate::tensor::{Tensor, TensorData, bf16};
+use std::ops::Range;
+use tancho_ir::DType;
+
+/// One state's memory.
+#[derive(Debug)]
+pub struct Held {
+    /// Its path through the nets.
+    pub name: String,
+    dtype: DType,
+    /// The axis it grows along, and the number of the dim in [`Store::rows`].
+    pub grows: Option<(usize, usize)>,
+    /// The lengths of its axes in memory: the growing one has the capacity. Of no meaning before a run has
+    /// reserved it.
+    pub shape: Vec<usize>,
+    /// Whether a run has succeeded that had this state.
+    pub set: bool,
+    now: Lines,
+    /// What it becomes, if it does not grow.
+    next: Lines,
+    /// The lengths that `next` has.
+    next_shape: Vec<usize>,
+}
+
+impl Held {
+    /// A state that no run had.
+    pub fn new(name: &str, dtype: DType, grows: Option<(usize, usize)>) -> Held {
+        Held {
+            name: name.into(),
+            dtype,
+            grows,
+            shape: Vec::new(),
+            set: false,
+            now: Lines::default(),
+            next: Lines::default(),
+            next_shape: Vec::new(),
+        }
+    }
+
+    fn bytes_of(&self, shape: &[usize]) -> Result<usize, Error> {
+        let all = shape.iter().fold(self.dtype.size() as u128, |p, n| p.saturating_mul(*n as u128));
+        usize::try_from(all).map_err(|_| Error::Memory { bytes: all })
+    }
+
+    /// Reserves its memory for a first run, as zeros.
+    ///
+    /// # Errors
+    /// Memory is short.
+    pub fn make(&mut self, shape: &[usize]) -> Result<(), Error> {
+        let bytes = self.bytes_of(shape)?;
+        if !self.now.reserve(bytes) {
+            return Err(Error::Memory { bytes: bytes as u128 });
+        }
+        // Rows of a growing state are never read before they are written.
+        if self.grows.is_none() {
+            self.now.floats_mut().fill(0.0);
+        }
+        self.shape.clear();
+        self.shape.extend_from_slice(shape);
+        Ok(())
+    }
+
+    /// Reserves the memory of what it becomes.
+    ///
+    /// # Errors
+    /// Memory is short.
+    pub fn make_next(&mut self, shape: &[usize]) -> Result<(), Error> {
+        let bytes = self.bytes_of(shape)?;
+        if !self.next.reserve(bytes) {
+            return Err(Error::Memory { bytes: bytes as u128 });
+        }
+        self.next_shape.clear();
+        self.next_shape.extend_from_slice(shape);
+        Ok(())
+    }
+
+    /// A run has succeeded that had it, and that replaced it if `replaced`.
+    pub fn commit(&mut self, replaced: bool) {
+        if replaced {
+            std::mem::swap(&mut self.now, &mut self.next);
+            std::mem::swap(&mut self.shape, &mut self.next_shape);
+        }
+        self.set = true;
+    }
+
+    /// Its memory, and its bytes.
+    pub fn now(&mut self) -> (*mut u8, usize) {
+        let bytes = self.bytes_of(&self.shape).unwrap_or(0);
+        (self.now.start_mut(), bytes)
+    }
+
+    /// The memory of what it becomes, and its bytes.
+    pub fn next(&mut self) -> (*mut u8, usize) {
+        let bytes = self.bytes_of(&self.next_shape).unwrap_or(0);
+        (self.next.start_mut(), bytes)
+    }
+}
+
+/// States with their rows.
+#[derive(Debug, Default)]
+pub struct Store {
+    pub held: Vec<Held>,
+    /// The dims that states grow along, with the rows that each has.
+    pub rows: Vec<(String, i64)>,
+    /// How often something was changed: what was laid out before a change is no longer known to fit.
+    pub version: u64,
+}
+
+impl Store {
+    /// The number of a dim that states grow along, which may be new.
+    pub fn dim(&mut self, name: &str) -> usize {
+        let at = self.rows.iter().position(|(d, _)| d == name);
+        at.unwrap_or_else(|| {
+            self.rows.push((name.into(), 0));
+            self.rows.len() - 1
+        })
+    }
+
+    /// The number of a state, which may be new.
+    pub fn state(&mut self, name: &str, dtype: DType, grows: Option<(usize, usize)>) -> usize {
+        let at = self.held.iter().position(|h| h.name == name);
+        at.unwrap_or_else(|| {
+            self.held.push(Held::new(name, dtype, grows));
+            self.held.len() - 1
+        })
+    }
+
+    /// Whether a state holds something that another shape would lose.
+    pub fn holds(&self, state: usize) -> bool {
+        let h = &self.held[state];
+        h.set && h.grows.is_none_or(|(_, dim)| self.rows[dim].1 > 0)
+    }
+
+    /// Bytes of memory reserved; of a growing state only what has rows is in use.
+    pub fn bytes(&self) -> usize {
+        self.held.iter().map(|h| h.now.bytes().len() + h.next.bytes().len()).sum()
+    }
+
+    /// The value of a state; `None` if no run had it yet.
+    pub fn tensor(&self, state: usize) -> Option<Tensor> {
+        let h = &self.held[state];
+        if !h.set {
+            return None;
+        }
+        let (shape, runs) = self.runs(h);
+        let bytes = h.now.bytes();
+        let all: Vec<u8> = runs.flat_map(|r| bytes[r].iter().copied()).collect();
+        Some(Tensor::from_parts(data(h.dtype, &all), &shape))
+    }
+
+    /// A state's shape now, and the bytes that hold something.
+    fn runs(&self, h: &Held) -> (Vec<usize>, impl Iterator<Item = Range<usize>> + use<>) {
+        let mut shape = h.shape.clone();
+        let (axis, dim) = h.grows.unzip();
+        let axis = axis.unwrap_or(0);
+        if let Some(dim) = dim {
+            shape[axis] = usize::try_from(self.rows[dim].1).unwrap_or(0);
+        }
+        // Memory was reserved for all of it, so products do not overflow, unless there is nothing.
+        let product = |axes: &[usize]| axes.iter().fold(1usize, |p, n| p.saturating_mul(*n));
+        let inner = product(shape.get(axis + 1..).unwrap_or_default()).saturating_mul(h.dtype.size());
+        let used = inner.saturating_mul(shape.get(axis).copied().unwrap_or(1));
+        let room = inner.saturating_mul(h.shape.get(axis).copied().unwrap_or(1));
+        let outer = if used == 0 { 0 } else { product(&shape[..axis.min(shape.len())]) };
+        (shape, (0..outer).map(move |o| o * room..o * room + used))
+    }
+
+    /// The same states in memory of their own.
+    ///
+    /// # Errors
+    /// Memory is short.
+    pub fn fork(&self) -> Result<Store, Error> {
+        let mut held = Vec::new();
+        for old in &self.held {
+            let mut new = Held::new(&old.name, old.dtype, old.grows);
+            if old.set {
+                new.make(&old.shape)?;
+                new.set = true;
+                for r in self.runs(old).1 {
+                    new.now.bytes_mut()[r.clone()].copy_from_slice(&old.now.bytes()[r]);
+                }
+            }
+            held.push(new);
+        }
+        Ok(Store { held, rows: self.rows.clone(), version: 0 })
+    }
+}
+
+fn data(dtype: DType, bytes: &[u8]) -> TensorData {
+    let word = |b: &[u8]| [b[0], b[1], b[2], b[3]];
+    match dtype {
+        DType::F32 => TensorData::F32(bytes.chunks_exact(4).map(|b| f32::from_ne_bytes(word(b))).collect()),
+        DType::I32 => TensorData::I32(bytes.chunks_exact(4).map(|b| i32::from_ne_bytes(word(b))).collect()),
+        DType::Bf16 => {
+            TensorData::Bf16(bytes.chunks_exact(2).map(|b| bf16::from_ne_bytes([b[0], b[1]])).collect())
+        }
+        DType::Bool => TensorData::Bool(bytes.iter().map(|b| *b != 0).collect()),
+    }
+}
