@@ -39,13 +39,19 @@ extern crate self as tancho;
 
 pub use tancho_ir::builder::OptionValue;
 pub use tancho_ir::{DType, Dim, Graph};
-#[doc = include_str!("../docs/language.md")]
-pub use tancho_macros::network;
+#[doc(hidden)]
+pub use tancho_macros::network as __network;
 pub use tancho_runtime::{
     AnyView, AsView, Blueprint, CompileError, Compiled, Dump, Element, Error, Format, Isa, LoadError,
     LoadOptions, LoadReport, Model, OutputMut, Precision, Profile, Report, Session, Stats, Target, Tensor,
     TensorData, TensorType, Trace, View, ViewError, Weights, bf16,
 };
+
+#[doc = include_str!("../docs/language.md")]
+#[macro_export]
+macro_rules! network {
+    ($($tokens:tt)*) => { $crate::__network! { $crate $($tokens)* } };
+}
 
 /// Looking at a network and its runs: comparison with the reference interpreter, traces, profiles, and what
 /// the machine can do.
@@ -114,7 +120,7 @@ pub mod __private {
     pub use tancho_ir::const_check;
     pub use tancho_ir::graph::*;
     pub use tancho_ir::op::{Number, Scalar};
-    pub use tancho_runtime::{Declared, Model, OutputMut, Packs};
+    pub use tancho_runtime::{Declared, Model, OutputMut, Packs, dims, serde};
 
     /// What editors see: see `macros/src/expand/mirror.rs`.
     pub mod ide {
@@ -139,3 +145,6 @@ pub mod __private {
         }
     }
 }
+
+#[cfg(all(test, feature = "serde"))]
+mod dims_tests;

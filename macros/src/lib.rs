@@ -19,6 +19,7 @@ mod messages;
 mod parse;
 mod plan;
 mod print;
+mod root;
 mod show;
 mod suggest;
 #[cfg(test)]
@@ -28,10 +29,16 @@ use errors::{Error, Errors, Message, Place, compile_error};
 use proc_macro2::{Span, TokenStream};
 use tancho_ir::prelude::PRELUDE;
 
-/// Declares neural networks; shapes are checked when the crate is compiled.
+/// Declares neural networks; shapes are checked when the crate is compiled. The tokens begin with the path of
+/// the crate `tancho`, `$crate`.
 #[proc_macro]
 pub fn network(input: proc_macro::TokenStream) -> proc_macro::TokenStream {
-    run(input.into(), &prelude(), false).into()
+    let (root, input) = root::take(input.into());
+    let out = run(input, &prelude(), false);
+    match root {
+        Some(root) => root::put(out, &root).into(),
+        None => out.into(),
+    }
 }
 
 /// The networks of the prelude, for the crate `tancho` to emit once.

@@ -2,6 +2,8 @@
 
 mod compile;
 mod compiled;
+#[doc(hidden)]
+pub mod dims;
 mod error;
 pub mod inspect;
 pub mod interpreter;
@@ -21,6 +23,8 @@ pub use inspect::report::Report;
 pub use inspect::trace::Trace;
 pub use model::{Blueprint, Declared, Model};
 pub use run::session::Session;
+#[doc(hidden)]
+pub use serde;
 pub use tancho_jit::{CompileError, Dump, Format, Isa, Precision, Target};
 pub use tensor::bf16;
 pub use tensor::element::{Element, OutputMut};

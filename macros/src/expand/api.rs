@@ -10,7 +10,8 @@ use std::collections::BTreeMap;
 use tancho_ir::bind::{DimDecl, DimKind};
 
 /// Associated functions a constant of the same name would clash with.
-const METHODS: &[&str] = &["with", "load", "init", "ir", "weights", "weights_mut", "compile"];
+const METHODS: &[&str] =
+    &["with", "load", "load_with", "load_report", "init", "ir", "weights", "weights_mut", "compile"];
 
 /// All structs of a network with their methods.
 pub fn structs(network: &Network, checked: &Checked) -> TokenStream {
@@ -96,6 +97,9 @@ impl Names<'_> {
 
                 /// The weights by name.
                 pub fn weights(&self) -> &::tancho::Weights { self.0.weights() }
+
+                /// What loading converted, and what of the files it did not use.
+                pub fn load_report(&self) -> &::tancho::LoadReport { self.0.load_report() }
 
                 /// The weights by name, to change them.
                 pub fn weights_mut(&mut self) -> &mut ::tancho::Weights { self.0.weights_mut() }
@@ -193,6 +197,17 @@ impl Names<'_> {
                 Self::with(<#dims as ::core::default::Default>::default()).load(path)
             }
 
+            /// The same with other names in the file.
+            ///
+            /// # Errors
+            /// As `load`.
+            pub fn load_with(
+                path: impl ::core::convert::AsRef<::std::path::Path>,
+                options: &::tancho::LoadOptions,
+            ) -> #result<#name, ::tancho::Error> {
+                Self::with(<#dims as ::core::default::Default>::default()).load_with(path, options)
+            }
+
             /// Fills the weights of the network, with its default dimensions, from a seed.
             ///
             /// # Errors
@@ -268,6 +283,50 @@ impl Names<'_> {
         self.statics.iter().map(|(_, d)| default(d)).collect()
     }
 
+    /// `Serialize` and `Deserialize` of the dims, by their names.
+    fn serde(&self) -> TokenStream {
+        let (dims, serde) = (&self.dims, quote_spanned!(own()=> ::tancho::__private::serde));
+        let names: Vec<&str> = self.statics.iter().map(|(_, d)| d.name.as_str()).collect();
+        let follows = |d: &DimDecl| matches!(&d.kind, DimKind::Static(p) if p.as_const().is_none());
+        let written = self.statics.iter().map(|(i, d)| {
+            let name = &d.name;
+            let value = if follows(d) {
+                quote_spanned!(own()=> self.#i)
+            } else {
+                quote_spanned!(own()=> ::core::option::Option::Some(self.#i))
+            };
+            quote_spanned!(own()=> (#name, #value))
+        });
+        let read = self.statics.iter().enumerate().map(|(at, (i, d))| {
+            let (name, at) = (&d.name, Literal::usize_unsuffixed(at));
+            if follows(d) {
+                return quote_spanned!(own()=> #i: given[#at]);
+            }
+            let default = match self.number(d) {
+                Some(n) => quote_spanned!(own()=> ::core::option::Option::Some(#n)),
+                None => quote_spanned!(own()=> ::core::option::Option::None),
+            };
+            quote_spanned!(own()=> #i: ::tancho::__private::dims::required(&given, #at, #default, #name)?)
+        });
+        let result = quote_spanned!(own()=> ::core::result::Result);
+        quote_spanned! {own()=>
+            #[automatically_derived]
+            impl #serde::Serialize for #dims {
+                fn serialize<S: #serde::Serializer>(&self, to: S) -> #result<S::Ok, S::Error> {
+                    ::tancho::__private::dims::serialize(&[#(#written),*], to)
+                }
+            }
+
+            #[automatically_derived]
+            impl<'de> #serde::Deserialize<'de> for #dims {
+                fn deserialize<R: #serde::Deserializer<'de>>(from: R) -> #result<Self, R::Error> {
+                    let given = ::tancho::__private::dims::deserialize(from, &[#(#names),*])?;
+                    #result::Ok(#dims { #(#read),* })
+                }
+            }
+        }
+    }
+
     /// `pub struct MlpDims { pub D: usize, pub H: Option<usize> }`: what is made from other dims follows them
     /// unless it is given.
     fn dims(&self) -> TokenStream {
@@ -293,12 +352,14 @@ impl Names<'_> {
                 }
             }
         });
+        let serde = cfg!(feature = "serde").then(|| self.serde());
         quote_spanned! {own()=>
             #[doc = #doc]
             #[derive(::core::clone::Clone, ::core::marker::Copy, ::core::fmt::Debug)]
             #[allow(non_snake_case)]
             #vis struct #dims { #(#fields),* }
             #default
+            #serde
         }
     }
 }
