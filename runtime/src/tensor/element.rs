@@ -16,6 +16,11 @@ mod sealed {
 }
 
 /// A Rust type that is an element type of tensors: `f32`, `i32`, `bool` or [`bf16`].
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is no element type of tensors",
+    label = "tensors have elements of f32, i32, bool or bf16",
+    note = "convert the values first: `data.iter().map(|x| *x as f32).collect::<Vec<f32>>()`"
+)]
 pub trait Element: Copy + PartialEq + fmt::Debug + Send + Sync + sealed::Sealed + 'static {
     /// The element type.
     const DTYPE: DType;

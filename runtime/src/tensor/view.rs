@@ -153,13 +153,15 @@ impl<T: Element> fmt::Debug for View<'_, T> {
 /// Views of slices, arrays and `Vec`s by method call.
 pub trait AsView {
     /// The element type.
-    type Element: Element;
+    type Element;
 
     /// The elements under this shape.
     ///
     /// A wrong shape is no panic and no `Result` here. The view keeps it, and the session that uses the view,
     /// or [`View::check`], returns the [`ViewError`].
-    fn view<const R: usize>(&self, shape: [usize; R]) -> View<'_, Self::Element>;
+    fn view<const R: usize>(&self, shape: [usize; R]) -> View<'_, Self::Element>
+    where
+        Self::Element: Element;
 
     /// The elements with a name per axis: `x.view_named([("B", 32), ("D", 768)])?`.
     ///
@@ -168,20 +170,26 @@ pub trait AsView {
     fn view_named<'a, const R: usize>(
         &'a self,
         axes: [(&'a str, usize); R],
-    ) -> Result<View<'a, Self::Element>, ViewError>;
+    ) -> Result<View<'a, Self::Element>, ViewError>
+    where
+        Self::Element: Element;
 }
 
-impl<T: Element> AsView for [T] {
+// For all types, so that a wrong one is told by what `Element` says of it.
+impl<T> AsView for [T] {
     type Element = T;
 
-    fn view<const R: usize>(&self, shape: [usize; R]) -> View<'_, T> {
+    fn view<const R: usize>(&self, shape: [usize; R]) -> View<'_, T>
+    where
+        T: Element,
+    {
         View::unchecked(self, &shape)
     }
 
-    fn view_named<'a, const R: usize>(
-        &'a self,
-        axes: [(&'a str, usize); R],
-    ) -> Result<View<'a, T>, ViewError> {
+    fn view_named<'a, const R: usize>(&'a self, axes: [(&'a str, usize); R]) -> Result<View<'a, T>, ViewError>
+    where
+        T: Element,
+    {
         View::named(self, &axes)
     }
 }

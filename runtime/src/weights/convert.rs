@@ -74,8 +74,8 @@ impl Stored<'_> {
     }
 }
 
-/// The elements as the declared type. Floats become floats; anything else must be what it is declared:
-/// `None`.
+/// The elements as the declared type. Floats become floats, and integers become i32 where all of them fit.
+/// Anything else must be what it is declared: `None`.
 ///
 /// # Errors
 /// There is no memory for elements that cannot stay in the file.
@@ -114,6 +114,17 @@ pub fn convert(stored: &Stored<'_>, to: DType) -> Result<Option<WeightData>, Err
     };
     let data: TensorData = match (dtype, to) {
         (Dtype::I32, DType::I32) => chunks(bytes, i32::from_le_bytes)?.into(),
+        (Dtype::I64, DType::I32) => {
+            let number = |b: &[u8; 8]| i32::try_from(i64::from_le_bytes(*b)).ok();
+            let all = bytes.as_chunks::<8>().0;
+            if all.iter().any(|b| number(b).is_none()) {
+                return Ok(None);
+            }
+            collected(all.len(), all.iter().filter_map(number))?.into()
+        }
+        (Dtype::I16, DType::I32) => chunks(bytes, |b| i32::from(i16::from_le_bytes(b)))?.into(),
+        (Dtype::I8, DType::I32) => chunks(bytes, |b| i32::from(i8::from_le_bytes(b)))?.into(),
+        (Dtype::U8, DType::I32) => chunks(bytes, |[b]| i32::from(b))?.into(),
         (Dtype::BOOL, DType::Bool) => chunks(bytes, |[b]| b != 0)?.into(),
         (Dtype::BF16, DType::Bf16) => chunks(bytes, bf16::from_le_bytes)?.into(),
         (Dtype::F32, DType::F32) => chunks(bytes, f32::from_le_bytes)?.into(),

@@ -5,7 +5,7 @@ use std::fmt;
 use std::path::PathBuf;
 
 /// Why weights could not be loaded.
-#[derive(Debug, thiserror::Error)]
+#[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum LoadError {
     /// The path names nothing that can be read.
@@ -62,6 +62,12 @@ pub enum LoadError {
         /// What would repair most of it.
         help: Option<String>,
     },
+}
+
+impl fmt::Debug for LoadError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
 }
 
 /// One thing in which a file and a declaration do not agree.

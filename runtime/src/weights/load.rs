@@ -8,11 +8,12 @@ use super::index::{Fault, Found, read};
 use super::names::{cut, listed, matches, nearest};
 use super::set::{Weights, shape_of, weight_text};
 use crate::error::Error;
+use safetensors::Dtype;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::path::{Path, PathBuf};
-use tancho_ir::Graph;
 use tancho_ir::graph::{Part, WeightDecl};
+use tancho_ir::{DType, Graph};
 
 type Rename = Box<dyn Fn(&str) -> String + Send + Sync>;
 
@@ -233,7 +234,12 @@ impl Loading<'_> {
             }
             Ok(None) => {
                 let cut = matches!(entry.dtype, FileType::Coded(c) if c.plain().is_none()) && part.is_some();
-                let cut = if cut { ", whose blocks the declared part would cut," } else { "" };
+                let wide = (entry.dtype, expected) == (FileType::Plain(Dtype::I64), DType::I32);
+                let cut = match (cut, wide) {
+                    (true, _) => ", whose blocks the declared part would cut,",
+                    (_, true) => " with a number that no i32 holds,",
+                    _ => "",
+                };
                 wrong_type(name, file, found.to_lowercase() + cut)
             }
             Err(e) => {

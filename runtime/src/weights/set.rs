@@ -8,16 +8,24 @@ use crate::tensor::Tensor;
 use crate::tensor::shape::{TensorType, element_count};
 use crate::tensor::view::View;
 use std::collections::BTreeMap;
+use std::fmt;
 use std::path::Path;
 use tancho_ir::Graph;
 use tancho_ir::graph::WeightDecl;
 use tancho_jit::{Constant, Format};
 
 /// The weights of a network, in the order of their declaration.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Weights {
     list: Vec<(String, WeightData)>,
     index: BTreeMap<String, usize>,
+}
+
+impl fmt::Debug for Weights {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let elements: usize = self.list.iter().map(|(_, w)| w.shape().iter().product::<usize>()).sum();
+        f.debug_struct("Weights").field("tensors", &self.list.len()).field("elements", &elements).finish()
+    }
 }
 
 impl Weights {
