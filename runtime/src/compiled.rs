@@ -7,6 +7,7 @@ use crate::run::layout::Layout;
 use crate::weights::pack::Packs;
 use crate::weights::{WeightData, Weights};
 use std::collections::HashMap;
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 use tancho_ir::{Graph, Value};
@@ -14,9 +15,22 @@ use tancho_jit::{Dump, Target, generate, programs};
 
 /// A network as native code. It is cheap to clone, `Send` and `Sync`; each thread makes a
 /// [`Session`](crate::Session) of its own.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Compiled {
     inner: Arc<Inner>,
+}
+
+impl fmt::Debug for Compiled {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Compilation { graph, target, stats, packed, .. } = &self.inner.compilation;
+        let mut line = f.debug_struct("Compiled");
+        line.field("network", &graph.name);
+        if !graph.entry.is_empty() {
+            line.field("entry", &graph.entry);
+        }
+        line.field("isa", &target.isa()).field("kernels", &stats.kernels);
+        line.field("code_bytes", &stats.code_bytes).field("packed_bytes", &packed.len()).finish()
+    }
 }
 
 /// What clones of a compiled network share.

@@ -3,13 +3,16 @@
 use crate::inspect::report::Report;
 use crate::tensor::shape::ViewError;
 use crate::weights::error::LoadError;
+use std::fmt;
 use std::path::PathBuf;
 use tancho_ir::DType;
 use tancho_ir::builder::BuildError;
 use tancho_ir::infer::ShapeError;
 
 /// Any error of building, loading, compiling or running a network.
-#[derive(Debug, thiserror::Error)]
+///
+/// Its `Debug` form is its message too, which is what a `main` that returns it prints.
+#[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
     /// The declaration could not be built into a graph.
@@ -295,6 +298,12 @@ pub enum Error {
         /// How many bytes; `u128::MAX` where they cannot be counted.
         bytes: u128,
     },
+}
+
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
 }
 
 impl Error {

@@ -4,6 +4,7 @@ use crate::compiled::Compiled;
 use crate::error::Error;
 use crate::weights::pack::Packs;
 use crate::weights::{LoadOptions, LoadReport, Weights};
+use std::fmt;
 use std::marker::PhantomData;
 use std::path::Path;
 use std::sync::Arc;
@@ -13,7 +14,7 @@ use tancho_jit::Target;
 
 /// A graph with its weights: what a declared network holds. A network with several entry points has a graph
 /// for each, over the same weights.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Model {
     graph: Arc<Graph>,
     others: Vec<Arc<Graph>>,
@@ -87,6 +88,12 @@ impl Model {
         let graph = graphs.next().ok_or_else(|| Error::Graph("a network has no entry point".into()))?;
         let (weights, report) = weights(&graph)?;
         Ok(Model { graph, others: graphs.collect(), weights: Arc::new(weights), report })
+    }
+}
+
+impl fmt::Debug for Model {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Model").field("network", &self.graph.name).field("weights", &self.weights).finish()
     }
 }
 

@@ -69,6 +69,39 @@ network! {
     }
 }
 
+network! {
+    pub Layer<B, S, P: ..=8, D = 4>(x: [B, S, D]) -> [B, S, D] {
+        state rows: [B, P, D] grow P;
+        let all = rows.push(x);
+        x + all[0..B, P..P + S, 0..D]
+    }
+
+    /// Its positions go on where the caches of its layers end.
+    pub Stack<B, S, P: ..=8, D = 4, LAYERS = 2>(x: [B, S, D]) -> [B, S, D] where P + S <= 8 {
+        param places: [8, D] = ones;
+        net layers: [Layer<D = D, P = P>; LAYERS];
+        let mut x = x + places[P..P + S];
+        for layer in layers { x = layer(x); }
+        x
+    }
+}
+
+#[test]
+fn without_layers_there_is_no_cache() {
+    for layers in [0, 1, 2] {
+        let net = Stack::with(StackDims { LAYERS: layers, ..Default::default() }).init(1).unwrap();
+        let compiled = net.compile(Target::host()).unwrap();
+        let mut session = compiled.session();
+        for _ in 0..3 {
+            let x = [1.0; 8];
+            assert!(session.check(x.view([1, 2, 4])).unwrap().is_ok());
+            let y = session.run(x.view([1, 2, 4])).unwrap();
+            assert_eq!(y.data(), [2.0 * 2f32.powi(layers as i32); 8]);
+        }
+        assert_eq!(session.rows("P").is_ok(), layers > 0);
+    }
+}
+
 fn filled(n: usize, seed: u32) -> Vec<f32> {
     (0..n as u32).map(|i| ((i * 37 + seed * 101) % 19) as f32 / 9.0 - 1.0).collect()
 }

@@ -92,7 +92,8 @@ fn check_dims(graph: &Graph, sig: &Sig) -> Result<()> {
     let grown = |d: &RunDim| graph.states.iter().any(|s| s.grown_dim() == Some(&d.name));
     let held = graph.held_dims();
     let bound = |i: usize, d: &RunDim| {
-        grown(d)
+        d.bound.is_some()
+            || grown(d)
             || held.iter().any(|(h, _)| *h == i)
             || graph.inputs.iter().any(|i| i.ty.shape.iter().any(|x| x.as_sym() == Some(&d.name)))
     };

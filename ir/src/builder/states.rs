@@ -6,9 +6,10 @@ use std::collections::BTreeSet;
 
 /// Checks that the entry points of a network agree on the states that several of them have.
 ///
-/// # Errors A state has another type or another capacity in another entry point. Or entry points that add
-/// rows along one dim add them to different states. Or a run-time dim follows from a state alone, and no
-/// entry point gives that state a value of a length that follows from its inputs.
+/// # Errors
+/// A state has another type or another capacity in another entry point. Or entry points that add rows along
+/// one dim add them to different states. Or a run-time dim follows from a state alone, and no entry point
+/// gives that state a value of a length that follows from its inputs.
 pub fn share_states(graphs: &[Graph]) -> Result<(), BuildError> {
     for (i, g) in graphs.iter().enumerate() {
         for other in &graphs[..i] {

@@ -7,7 +7,7 @@ pub use decl::{Constraint, Init, InputDecl, Marks, Part, Relation, RunDim, State
 use crate::dim::Dim;
 use crate::infer::{Arg, ShapeError, infer};
 use crate::op::Op;
-use crate::types::{Facts, Type};
+use crate::types::{Facts, Type, split_type};
 use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::fmt;
@@ -249,15 +249,28 @@ impl Graph {
         })
     }
 
+    /// The type of an input as the declaration writes it, where static dims have their names.
+    pub fn written_type(&self, input: usize) -> String {
+        let ty = &self.inputs[input].ty;
+        let axes: Vec<String> = (0..ty.rank()).map(|axis| self.written_axis(input, axis)).collect();
+        format!("{}[{}]", ty.dtype, axes.join(", "))
+    }
+
+    /// An axis of it.
+    pub fn written_axis(&self, input: usize, axis: usize) -> String {
+        let InputDecl { name, ty } = &self.inputs[input];
+        let node = self.nodes.iter().find(|n| n.op == Op::Input(input));
+        let written = node.and_then(|n| split_type(n.source.text.strip_prefix(name)?.strip_prefix(": ")?));
+        match written.filter(|(_, axes)| axes.len() == ty.rank() && !axes.contains(&"..")) {
+            Some((_, axes)) => axes[axis].into(),
+            None => ty.shape[axis].to_string(),
+        }
+    }
+
     /// The dims that no input has on an axis and that no state grows along, but that stand alone on an axis
     /// of a state: what a session holds says how long they are. Each with its number, and the number and the
     /// axis of each such state.
     pub fn held_dims(&self) -> Vec<(usize, Vec<(usize, usize)>)> {
-        let given = |name: &str| {
-            let on_axis = |ty: &Type| ty.shape.iter().any(|d| d.as_sym() == Some(name));
-            self.inputs.iter().any(|i| on_axis(&i.ty))
-                || self.states.iter().any(|s| s.grown_dim() == Some(name))
-        };
         let axes = |name: &str| {
             let all = self.states.iter().enumerate();
             all.flat_map(|(i, s)| s.ty.shape.iter().enumerate().map(move |(axis, d)| (i, axis, d)))
@@ -266,7 +279,23 @@ impl Graph {
                 .collect::<Vec<_>>()
         };
         let held = |(i, d): (usize, &RunDim)| Some((i, axes(&d.name))).filter(|(_, at)| !at.is_empty());
-        self.dims.iter().enumerate().filter(|(_, d)| !given(&d.name)).filter_map(held).collect()
+        self.dims.iter().enumerate().filter(|(_, d)| !self.is_given(&d.name)).filter_map(held).collect()
+    }
+
+    /// Whether a dim is on an axis of an input, or states grow along it.
+    fn is_given(&self, dim: &str) -> bool {
+        let on_axis = |ty: &Type| ty.shape.iter().any(|d| d.as_sym() == Some(dim));
+        self.inputs.iter().any(|i| on_axis(&i.ty)) || self.states.iter().any(|s| s.grown_dim() == Some(dim))
+    }
+
+    /// The dims with a bound that follow from nothing: no input and no state has them. They are those that
+    /// states would grow along if there were any, so they have no rows: a decoder of 0 layers has no cache.
+    pub fn empty_dims(&self) -> impl Iterator<Item = usize> {
+        let held: BTreeSet<usize> = self.held_dims().into_iter().map(|(i, _)| i).collect();
+        let of_nothing = move |(i, d): &(usize, &RunDim)| {
+            d.bound.is_some() && !self.is_given(&d.name) && !held.contains(i)
+        };
+        self.dims.iter().enumerate().filter(of_nothing).map(|(i, _)| i)
     }
 
     /// Whether the run reads what a state was before it.

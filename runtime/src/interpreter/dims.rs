@@ -36,7 +36,7 @@ impl Dims {
         let pairs = || graph.inputs.iter().zip(inputs);
         let wrong = |i: usize, why: String| Error::Input {
             name: graph.inputs[i].name.clone(),
-            expected: graph.inputs[i].ty.to_string(),
+            expected: graph.written_type(i),
             found: inputs[i].ty().to_string(),
             why,
         };
@@ -56,6 +56,7 @@ impl Dims {
             for (axis, (d, &n)) in decl.ty.shape.iter().zip(t.shape()).enumerate() {
                 let want = dims.eval(d, &|| format!("input `{}`", decl.name))?;
                 if usize::try_from(want) != Ok(n) {
+                    let d = graph.written_axis(i, axis);
                     return Err(wrong(i, format!("axis {axis} is {n}, but `{d}` is {want} in this call")));
                 }
             }
@@ -66,8 +67,9 @@ impl Dims {
     /// The same with what states hold, or nothing for one that no run had: the dims that they grow along have
     /// as many rows as they have, and dims that follow from states alone have the lengths of their axes.
     ///
-    /// # Errors As [`Dims::of_inputs`], a state has another rank than it is declared with, or a dim follows
-    /// from a state that no run had.
+    /// # Errors
+    /// As [`Dims::of_inputs`], a state has another rank than it is declared with, or a dim follows from a
+    /// state that no run had.
     pub fn of_call(graph: &Graph, inputs: &[Tensor], states: &[Option<Tensor>]) -> Result<Dims, Error> {
         let length = |i: usize, axis: usize| -> Result<Option<i64>, Error> {
             let Some(t) = states.get(i).and_then(Option::as_ref) else { return Ok(None) };
@@ -81,6 +83,9 @@ impl Dims {
             Ok(Some(i64::try_from(*length).unwrap_or(i64::MAX)))
         };
         let mut known = Dims::default();
+        for dim in graph.empty_dims() {
+            known.values.insert(graph.dims[dim].name.clone(), 0);
+        }
         for (i, s) in graph.states.iter().enumerate() {
             let Some((dim, axis)) = s.grown_dim().zip(s.grows) else { continue };
             let rows = length(i, axis)?.unwrap_or(0);

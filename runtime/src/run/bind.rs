@@ -14,7 +14,7 @@ pub fn bind_inputs(graph: &Graph, inputs: &[AnyView<'_>], dims: &mut [i64]) -> R
     }
     let wrong = |i: usize, why: String| Error::Input {
         name: graph.inputs[i].name.clone(),
-        expected: graph.inputs[i].ty.to_string(),
+        expected: graph.written_type(i),
         found: inputs[i].ty().to_string(),
         why,
     };
@@ -43,6 +43,7 @@ pub fn bind_inputs(graph: &Graph, inputs: &[AnyView<'_>], dims: &mut [i64]) -> R
         for (axis, (d, n)) in decl.ty.shape.iter().zip(x.shape()).enumerate() {
             let want = env.value(d)?;
             if usize::try_from(want) != Ok(*n) {
+                let d = graph.written_axis(i, axis);
                 return Err(wrong(i, format!("axis {axis} is {n}, but `{d}` is {want} in this call")));
             }
         }

@@ -20,6 +20,7 @@ use crate::tensor::element::{Element, OutputMut};
 use crate::tensor::shape::TensorType;
 use crate::tensor::view::{AnyView, View};
 use crate::tensor::{Tensor, bf16};
+use std::fmt;
 use tancho_ir::DType;
 
 impl Compiled {
@@ -44,7 +45,6 @@ impl Compiled {
 }
 
 /// Buffers to run a compiled network with; one per thread.
-#[derive(Debug)]
 pub struct Session {
     compiled: Compiled,
     /// Among how many threads a run is divided, and from which work on.
@@ -63,6 +63,20 @@ pub struct Session {
     pub(crate) costs: Option<Costs>,
     /// The network with every named value as a result, if a trace asked for it.
     pub(crate) traced: Option<Box<Session>>,
+}
+
+impl fmt::Debug for Session {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let graph = &self.compiled.inner().compilation.graph;
+        let dims: Vec<(&str, i64)> =
+            graph.dims.iter().map(|d| d.name.as_str()).zip(self.dims.iter().copied()).collect();
+        f.debug_struct("Session")
+            .field("compiled", &self.compiled)
+            .field("threads", &self.threads())
+            .field("dims", &dims)
+            .field("memory_bytes", &self.memory_bytes())
+            .finish()
+    }
 }
 
 // SAFETY: the raw pointers in the calls of `bound` are written anew by every run before a kernel reads them;

@@ -26,6 +26,8 @@ struct Links {
     grown: Vec<(usize, usize, Option<Dim>)>,
     /// Dims that follow from states alone: the number in the graph, and the state and its axis.
     held: Vec<(usize, Vec<(usize, usize)>)>,
+    /// Dims that follow from nothing.
+    empty: Vec<usize>,
 }
 
 /// A state of the graph.
@@ -41,7 +43,8 @@ struct Link {
 
 impl Links {
     fn new(graph: &Graph, store: &mut Store) -> Links {
-        let mut links = Links { held: graph.held_dims(), ..Links::default() };
+        let mut links =
+            Links { held: graph.held_dims(), empty: graph.empty_dims().collect(), ..Links::default() };
         for (i, s) in graph.states.iter().enumerate() {
             let dim = s.grown_dim().and_then(|name| graph.dims.iter().position(|d| d.name == name));
             let grows = s.grows.zip(dim).map(|(axis, dim)| (axis, store.dim(&graph.dims[dim].name)));
@@ -97,6 +100,7 @@ impl States {
     pub fn dims(&self, graph: &Graph, dims: &mut Vec<i64>) -> Result<(), Error> {
         dims.clear();
         dims.resize(graph.dims.len(), -1);
+        self.links.empty.iter().for_each(|at| dims[*at] = 0);
         if self.links.grown.is_empty() && self.links.held.is_empty() {
             return Ok(());
         }
