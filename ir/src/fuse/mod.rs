@@ -171,10 +171,12 @@ pub fn fuse(graph: &Graph, constants: Constants) -> Fused {
     }
     fuser.store_what_must_be();
     fuser.find_outputs();
+    // What only readers want that turned out to be prepared, no kernel reads; nor what only such a group reads.
+    while fuser.drop_idle() {
+        fuser.find_outputs();
+    }
     let order = fuser.order();
-    // What was stored for a reader that turned out to be prepared is read by no kernel.
-    let idle = |k: &Group| k.nodes.is_empty() || (matches!(k.kind, Kind::Move(_)) && k.outputs.is_empty());
-    let groups = order.into_iter().map(|i| fuser.groups[i].clone()).filter(|k| !idle(k)).collect();
+    let groups = order.into_iter().map(|i| fuser.groups[i].clone()).filter(|k| !k.nodes.is_empty()).collect();
     Fused {
         graph: graph.clone(),
         groups,

@@ -1,6 +1,6 @@
 //! What groups store, and the order they run in.
 
-use super::{Fuser, Kind};
+use super::{Fuser, Group, Kind};
 use crate::graph::Value;
 use crate::op::{Class, Op};
 use std::collections::BTreeSet;
@@ -49,6 +49,12 @@ impl Fuser<'_> {
             k.nodes.sort();
             k.outputs = k.nodes.iter().copied().filter(|v| needed.contains(v)).collect();
         }
+    }
+
+    /// Empties the groups that store nothing; whether there were any.
+    pub(super) fn drop_idle(&mut self) -> bool {
+        let idle = |k: &&mut Group| k.outputs.is_empty() && !k.nodes.is_empty();
+        self.groups.iter_mut().filter(idle).map(|k| k.nodes.clear()).count() > 0
     }
 
     /// The groups sorted so that each runs after those it reads from.
