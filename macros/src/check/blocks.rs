@@ -47,7 +47,7 @@ impl Checker<'_> {
             removed =
                 self.removed.iter().rev().find(|(d, _)| lost(d)).map(|(d, by)| (d.to_string(), by.clone()));
             let fits = |b: &Meaning| matches!(b, Meaning::Value(Shaped::Tensor(v)) if v.ty == *p);
-            instead = self.scopes.iter().flatten().find(|(_, b)| fits(b)).map(|(n, _)| n.clone());
+            instead = self.scopes.iter().flatten().find(|(_, b)| fits(&b.meaning)).map(|(n, _)| n.clone());
         }
         let removed = removed.as_ref().map(|(a, b)| (a.as_str(), b.as_str()));
         self.fail(
@@ -168,7 +168,7 @@ impl Checker<'_> {
             },
             other => Meaning::Value(other),
         };
-        self.bind(&text, binding);
+        self.declare(&text, "value", Place::of(name.span()), binding);
     }
 
     fn named(&mut self, name: &str, mut tensor: Tensor, mutable: bool, value: &Expr) -> Meaning {
@@ -185,7 +185,12 @@ impl Checker<'_> {
     fn assign(&mut self, name: &Ident, value: &Expr) {
         let text = name.to_string();
         let place = Place::of(name.span()).to(value.place);
-        let (slot, loops) = match self.lookup(&text) {
+        // What is only assigned to is not used.
+        let now = match self.peek(&text) {
+            Some(Meaning::Slot(t, loops)) => Some(Meaning::Slot(t.clone(), *loops)),
+            _ => self.lookup(&text),
+        };
+        let (slot, loops) = match now {
             Some(Meaning::Slot(t, loops)) => (t, loops),
             Some(Meaning::Poison) => {
                 self.eval(value, Hint { types: None, name: Some(name) });

@@ -124,7 +124,7 @@ impl Checker<'_> {
             .scopes
             .iter()
             .flatten()
-            .filter(|(_, b)| matches!(b, Meaning::Net(_)))
+            .filter(|(_, b)| matches!(b.meaning, Meaning::Net(_)))
             .map(|(n, _)| n.as_str());
         let message = messages::unknown_op(name, ops.chain(more).chain(nets));
         self.fail(callee.place, message);
@@ -175,6 +175,7 @@ impl Checker<'_> {
         self.heads_of_four_axes(row, &all, &mut read, expr.place);
         all_axes(row, &all, &mut read, expr.place);
         self.note_removed(row, &all, &read, expr);
+        self.note_heads(row, &all, &read);
         self.call_row(row, &all, read, expr)
     }
 
@@ -198,6 +199,30 @@ impl Checker<'_> {
             }
         };
         self.fail(arg.place, message);
+    }
+
+    /// What `rope` turns, and how many heads `attention` has.
+    fn note_heads(&mut self, row: &OpDef, all: &[Operand], read: &[OptionGiven]) {
+        match row.name {
+            "rope" => self.turned.extend(all.first().map(|(_, t, place)| (t.clone(), *place))),
+            "attention" => self.heads.extend(read.iter().filter_map(|o| match &o.attr {
+                Attr::Dim(d) if o.name == "heads" => Some(d.clone()),
+                _ => None,
+            })),
+            _ => {}
+        }
+    }
+
+    /// At the end: a `rope` whose positions are the heads of an `attention` has its axes swapped. Nothing else
+    /// tells: a sequence may have any length, and any number of heads.
+    pub fn settle_ropes(&self) {
+        for (t, place) in &self.turned {
+            let [_, heads, positions, _] = t.ty.shape.as_slice() else { continue };
+            let is_heads = |d: &Dim| d.as_const().is_none() && self.heads.contains(d);
+            if is_heads(positions) && !self.heads.contains(heads) {
+                self.fail(*place, messages::rope_along_heads(&t.name, &t.ty, positions, &self.facts));
+            }
+        }
     }
 
     /// `[B, HEADS, S, HD]` has its heads in its shape.

@@ -25,7 +25,7 @@ impl Checker<'_> {
             };
             if of_others {
                 let what = if matches!(item.kind, ItemKind::State(..)) { "state" } else { "net" };
-                self.declare(&item.name.to_string(), what, Place::of(item.name.span()));
+                self.note(&item.name.to_string(), what, Place::of(item.name.span()));
             } else {
                 self.items(std::slice::from_ref(item));
             }
@@ -71,8 +71,7 @@ impl Checker<'_> {
                 ItemKind::State(ty, grows) => self.state(item, &name, ty, grows.as_ref()),
                 ItemKind::Broken => None,
             };
-            self.declare(&name, short, place);
-            self.bind(&name, binding.unwrap_or(Meaning::Poison));
+            self.declare(&name, short, place, binding.unwrap_or(Meaning::Poison));
         }
     }
 

@@ -29,7 +29,7 @@ impl Checker<'_> {
         }
         let meaning = array.as_ref().map_or(Meaning::Poison, |(i, ..)| Meaning::Net(*i));
         let before = self.errors.count();
-        let steps = self.iteration("i", &name.to_string(), meaning, body);
+        let steps = self.iteration("i", Some((name, meaning)), body);
         self.moves(body, &format!("for {name} in {text}"), Place::of(name.span()).to(place), before);
         if let Some((_, count, net)) = array {
             let body = plan::Body { steps, results: Vec::new() };
@@ -52,7 +52,7 @@ impl Checker<'_> {
         }
         let broken = ends.contains(&None);
         self.known.push(DimDecl { name: text.clone(), kind: DimKind::Required });
-        let steps = self.iteration(&text, "", Meaning::Poison, body);
+        let steps = self.iteration(&text, None, body);
         self.known.pop();
         self.moves(body, &format!("repeat {text} in {}..{}", from.text, to.text), place.to(to.place), before);
         let [Some(from), Some(to)] = ends.as_slice() else { return };
@@ -100,12 +100,12 @@ impl Checker<'_> {
     }
 
     /// The steps of one iteration.
-    fn iteration(&mut self, variable: &str, name: &str, meaning: Meaning, body: &Block) -> Vec<plan::Step> {
+    fn iteration(&mut self, variable: &str, net: Option<(&Ident, Meaning)>, body: &Block) -> Vec<plan::Step> {
         self.loops.push(variable.into());
         let (steps, ()) = self.collect(|b| {
             b.scopes.push(Default::default());
-            if !name.is_empty() {
-                b.bind(name, meaning);
+            if let Some((name, meaning)) = net {
+                b.declare(&name.to_string(), "loop variable", Place::of(name.span()), meaning);
             }
             b.block(body, Hint::default(), false);
             b.scopes.pop();

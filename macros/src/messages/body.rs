@@ -83,6 +83,26 @@ pub fn index_outside(index: &str, name: &str, len: &Dim, facts: &Facts) -> Messa
         .fact(format!("the axis has {} elements", facts.show(len)))
 }
 
+/// `pos[S]`
+pub fn length_as_index(name: &str, length: &str, len: &Dim) -> Message {
+    let one = match len.as_sym() {
+        Some(axis) => format!("`{name}[{axis} = {length}]`"),
+        None => format!("`{name}[{length}..{length} + 1]`, an axis of length 1"),
+    };
+    Message::new(format!("`{length}` as an index is the one element with that number, and it is the length of an input"))
+        .help(format!("the first {length} elements are `{name}[0..{length}]`, the last of them `{name}[{length} - 1]`; element {length} itself is {one}"))
+}
+
+/// `rope` of `[B, S, HEADS, HD]`
+pub fn rope_along_heads(name: &str, ty: &Type, heads: &Dim, facts: &Facts) -> Message {
+    Message::new(format!(
+        "`rope` takes `{heads}` for positions: they are the third axis of [B, HEADS, S, HD]"
+    ))
+    .fact(format!("`{name}` is {}", show_type(ty, facts)))
+    .fact(format!("`attention` has `{heads}` heads"))
+    .help(format!("swap the two axes first: `rope(transpose({name}, axes = (0, 2, 1, 3)))`"))
+}
+
 pub fn bad_index(text: &str) -> Message {
     Message::new(format!("`{text}` is no index")).help(
         "an index is a dimension such as `0`, `S - 1` or `-1`, a range `0..S`, or one i32 tensor of row ids",

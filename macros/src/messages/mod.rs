@@ -150,8 +150,33 @@ pub fn unused(what: &str, name: &str) -> Message {
             m.help(format!("remove it, or write `param _{name}` to keep a weight the body ignores"))
         }
         "buffer" => m.help(format!("remove it, or write `buffer _{name}` to keep a weight the body ignores")),
+        "value" => m.help(format!("remove it, or write `let _{name}` to keep it")),
+        "loop variable" => {
+            m.help(format!("call it, `x = {name}(x);`, or write `for _{name} in ..` to go through it unused"))
+        }
         _ => m.help(format!("remove it, or write `{what} _{name}` to keep it")),
     }
+}
+
+/// `taker` is the op that takes a tensor of that name and is not given it.
+pub fn unused_input(name: &str, taker: Option<&str>) -> Message {
+    let m = Message::new(format!("input `{name}` is never used"));
+    match taker {
+        Some(op) => m.help(format!(
+            "`{op}` takes it by name, `{op}(.., {name} = {name})`; or call it `_{name}` to keep it unused"
+        )),
+        None => m.help(format!("remove it, or call it `_{name}` to keep it")),
+    }
+}
+
+/// `clause` is the promise that mentions it.
+pub fn unused_dim(name: &str, clause: Option<&str>) -> Message {
+    let m = Message::new(format!("dimension `{name}` is never used"));
+    let m = match clause {
+        Some(c) => m.fact(format!("the promise `where {c}` alone changes nothing")),
+        None => m,
+    };
+    m.help(format!("remove it, or call it `_{name}` to keep it"))
 }
 
 pub fn dim_cycle(names: &[String]) -> Message {

@@ -217,11 +217,13 @@ fn dims_of_states() {
     );
 }
 
-/// `train fn step(x: [B, D], y: i32[B], lr: []) -> []` of a network with a layer.
+/// `train fn step(x: [B, D], y: i32[B], lr: []) -> []` of a network with a layer, which need not use all of it.
 fn trained(text: &str) -> Vec<String> {
-    errors_in(&format!(
+    let mut all = errors_in(&format!(
         "N<B, D = 8> {{ net up: Linear<D, D>; fn forward(x: [B, D]) -> [B, D] {{ up(x) }} train fn step(x: [B, D], y: i32[B], lr: []) -> [] {{ {text} }} }}"
-    ))
+    ));
+    all.retain(|e| !e.contains("is never used"));
+    all
 }
 
 #[test]
