@@ -5,6 +5,7 @@ use proc_macro2::{Ident, Span, TokenStream};
 use std::collections::BTreeSet;
 pub use tancho_ir::bind::DimKind;
 use tancho_ir::graph::Relation;
+use tancho_ir::op::Binary;
 
 /// One network.
 #[derive(Debug)]
@@ -284,6 +285,12 @@ pub enum ExprKind {
     Binary(BinOp, Box<Expr>, Box<Expr>),
     /// `-a`
     Neg(Box<Expr>),
+    /// `!a`
+    Not(Box<Expr>),
+    /// `a^b`, of dims.
+    Power(Box<Expr>, Box<Expr>),
+    /// A comparison, `a && b` or `a || b`.
+    Logic(Binary, Box<Expr>, Box<Expr>),
     /// `a.t`
     Transpose(Box<Expr>),
     /// `a[..]`

@@ -188,6 +188,8 @@ pub struct ForeignNet {
     pub path: TokenStream,
     /// The path as written.
     pub text: String,
+    /// Whether it is one name.
+    pub single: bool,
     /// Where it stands.
     pub place: Place,
     /// Numbers of the given dims in the caller's defaults, and where they are given.

@@ -3,6 +3,7 @@
 mod bad;
 mod fuzz;
 mod grammar;
+mod habits;
 mod mirror;
 mod silence;
 

@@ -91,8 +91,8 @@ pub fn expr<'e>(e: &'e Expr, visit: Visit<'_, 'e>) {
         | ExprKind::Number(..)
         | ExprKind::Bool(_)
         | ExprKind::Leading => {}
-        ExprKind::Neg(x) | ExprKind::Transpose(x) => expr(x, visit),
-        ExprKind::Binary(_, a, b) => {
+        ExprKind::Neg(x) | ExprKind::Not(x) | ExprKind::Transpose(x) => expr(x, visit),
+        ExprKind::Binary(_, a, b) | ExprKind::Logic(_, a, b) | ExprKind::Power(a, b) => {
             expr(a, visit);
             expr(b, visit);
         }

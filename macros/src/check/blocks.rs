@@ -19,7 +19,9 @@ impl Checker<'_> {
         let hint = Hint { types: (!self.sig.broken).then_some(promised.as_slice()), name: None };
         let value = self.block(&entry.body, hint, false);
         let Some(tail) = &entry.body.tail else {
-            if !network.broken_header {
+            // A `;` after the result is the one mistake where there is a value before it.
+            let valued = matches!(entry.body.stmts.last(), Some(Stmt::Value(_)));
+            if !network.broken_header && !valued {
                 let end = entry.body.end.map_or(entry.promise, Place::of);
                 self.fail(end, messages::no_result(&promised));
             }
@@ -157,6 +159,7 @@ impl Checker<'_> {
         let text = name.to_string();
         if let Some(earlier) = self.taken(&text, false) {
             self.fail(Place::of(name.span()), messages::duplicate(&text, "a `let`", earlier));
+            self.bind(&text, Meaning::Poison);
             return;
         }
         let binding = match v {
@@ -204,6 +207,7 @@ impl Checker<'_> {
         let v = self.eval(value, Hint { types: Some(&types), name: Some(name) });
         let Some(t) = self.tensor(v, value, slot.ty.dtype) else { return };
         if t.ty != slot.ty {
+            self.distrust(&text);
             let message =
                 if self.loops.len() > loops { messages::loop_shape } else { messages::assign_shape };
             return self.fail(place, message(&text, &slot.ty, &t.ty, &self.facts));

@@ -172,6 +172,13 @@ impl Checker<'_> {
         }
     }
 
+    /// What has an error where it is changed is not judged after it.
+    pub fn distrust(&mut self, name: &str) {
+        if let Some(b) = self.scopes.iter_mut().rev().find_map(|s| s.get_mut(name)) {
+            b.meaning = Meaning::Poison;
+        }
+    }
+
     /// The meaning of a name, if it is a value or item, which is used by that.
     pub fn lookup(&mut self, name: &str) -> Option<Meaning> {
         let bound = self.scopes.iter().rev().find_map(|s| s.get(name))?;

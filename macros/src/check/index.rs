@@ -54,7 +54,7 @@ impl Checker<'_> {
     }
 
     /// Whether an index is an expression of ids: something in it is no dim and no integer.
-    fn is_tensor(&self, expr: &Expr) -> bool {
+    pub fn is_tensor(&self, expr: &Expr) -> bool {
         match &expr.kind {
             ExprKind::Name(n) => {
                 matches!(
@@ -63,7 +63,7 @@ impl Checker<'_> {
                 )
             }
             ExprKind::Neg(x) => self.is_tensor(x),
-            ExprKind::Binary(_, a, b) => self.is_tensor(a) || self.is_tensor(b),
+            ExprKind::Binary(_, a, b) | ExprKind::Power(a, b) => self.is_tensor(a) || self.is_tensor(b),
             _ => !looks_like_poly(expr),
         }
     }
@@ -134,8 +134,8 @@ impl Checker<'_> {
         Some(Tensor { ty: Type::new(tensor.ty.dtype, shape), val: out, name: tensor.name.clone() })
     }
 
-    /// `pos[S]`, where `pos[0..S]` is meant: one row, and its number is the length of an input. By the name of
-    /// the axis it is written on purpose.
+    /// `pos[S]`, where `pos[0..S]` is meant: one row, and its number is the length of an input. By the name
+    /// of the axis it is written on purpose.
     fn length_as_index(&self, i: &Index) -> Option<String> {
         let (None, Some(Expr { kind: ExprKind::Name(n), .. })) = (&i.axis, &i.start) else { return None };
         let name = n.to_string();

@@ -75,7 +75,8 @@ impl Checker<'_> {
         }
     }
 
-    /// What already has a name that an item or, without `values`, a `let` wants.
+    /// What already has a name that an item or, without `values`, a `let` wants. A `let` may have the name of
+    /// a net, `let q = q(x);`: after it the name is the value.
     pub fn taken(&self, name: &str, values: bool) -> Option<&'static str> {
         if self.is_dim(name) {
             return Some("a dimension");
@@ -85,7 +86,8 @@ impl Checker<'_> {
         }
         match self.peek(name)? {
             Meaning::Param(_) => Some("a param"),
-            Meaning::Net(_) | Meaning::Array(_) => Some("a net"),
+            Meaning::Net(_) => values.then_some("a net"),
+            Meaning::Array(_) => Some("a net"),
             Meaning::State(_) => Some("a state"),
             Meaning::Value(_) | Meaning::Slot(..) => values.then_some("an input or `let`"),
             Meaning::Poison => None,

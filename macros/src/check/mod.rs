@@ -13,6 +13,7 @@ mod foreign;
 mod gradient;
 mod index;
 mod items;
+mod logic;
 mod loops;
 mod net_calls;
 mod nets;

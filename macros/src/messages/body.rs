@@ -93,6 +93,32 @@ pub fn length_as_index(name: &str, length: &str, len: &Dim) -> Message {
         .help(format!("the first {length} elements are `{name}[0..{length}]`, the last of them `{name}[{length} - 1]`; element {length} itself is {one}"))
 }
 
+/// `embedding(ids, table)`
+pub fn table_first(table: &str, ids: &str) -> Message {
+    Message::new("`embedding` takes the table first")
+        .help(format!("write `embedding({table}, {ids})`, or `{table}[{ids}]`"))
+}
+
+/// `attention` of `[B, S, HEADS, HD]`
+pub fn heads_second(name: &str, ty: &Type, heads: &Dim, facts: &Facts) -> Message {
+    Message::new(format!(
+        "`attention` takes `{heads}` for positions: heads are the second axis of [B, HEADS, S, HD]"
+    ))
+    .fact(format!("`{name}` is {}", show_type(ty, facts)))
+    .help(format!(
+        "swap the two axes of queries, keys and values first: `transpose({name}, axes = (0, 2, 1, 3))`"
+    ))
+}
+
+/// `reshape(x, [B, -1])`: `rest` is what the axis would be.
+pub fn unknown_length(text: &str, rest: Option<&Dim>) -> Message {
+    let m = Message::new(format!("`{text}` is no length: every axis of a shape is written"));
+    match rest {
+        Some(d) => m.help(format!("here it would be `{d}`")),
+        None => m.help("write the length that is left, such as `S * D`"),
+    }
+}
+
 /// `rope` of `[B, S, HEADS, HD]`
 pub fn rope_along_heads(name: &str, ty: &Type, heads: &Dim, facts: &Facts) -> Message {
     Message::new(format!(
@@ -249,7 +275,8 @@ pub fn branches(cond_then: &[Type], otherwise: &[Type], facts: &Facts) -> Messag
 
 pub fn condition(name: &str) -> Message {
     Message::new(format!("`{name}` is no condition"))
-        .help("a condition is an option that is `true` or `false`, `!option`, or `A == B` of static dimensions, joined by `&&`")
+        .fact("what a graph is made of is known before it runs, and no value is")
+        .help("a condition is an option that is `true` or `false`, `!option`, or `A == B` of static dimensions, joined by `&&`; between values chooses `select(cond, a, b)`")
 }
 
 /// N10

@@ -16,7 +16,7 @@ pub use training::*;
 
 use crate::ast::BinOp;
 use crate::errors::Message;
-use crate::suggest::{elsewhere, nearest};
+use crate::suggest::{argument_of_pytorch, elsewhere, nearest};
 use tancho_ir::infer::{ShapeError, show_type};
 use tancho_ir::{Dim, DimError, Facts, Type};
 
@@ -66,7 +66,7 @@ pub fn duplicate(name: &str, what: &str, earlier: &str) -> Message {
         return Message::new(format!("`{name}` is declared twice"));
     }
     Message::new(format!("{what} cannot be called `{name}`: that is {earlier}")).help(
-        "dimensions, options, inputs and items share one namespace; only `let` may use the name of an input or of another `let` again",
+        "dimensions, options, inputs and items share one namespace; only `let` may use the name of an input, of a net or of another `let` again",
     )
 }
 
@@ -87,6 +87,12 @@ pub fn unknown_dim<'a>(name: &str, dims: impl IntoIterator<Item = &'a str>) -> M
     let dims: Vec<&str> = dims.into_iter().collect();
     match nearest(name, dims.iter().copied()) {
         Some(n) => m.help(format!("a dimension with a similar name exists: `{n}`")),
+        // `HIDDEN`, as constants are called.
+        None if name.len() > 1 && name.chars().all(|c| c.is_uppercase() || c.is_numeric() || c == '_') => m
+            .fact("constants of Rust are not seen: the macro knows what `network!` declares and nothing else")
+            .help(format!(
+                "declare a dimension, `{name} = 8`; Rust gives it another number by `..Dims {{ {name}: .. }}`"
+            )),
         None if dims.is_empty() => m.help(format!("declare it after the network's name: `<{name}>`")),
         None => m.help(format!(
             "the dimensions are {}; a new one is declared after the network's name",
@@ -107,8 +113,22 @@ pub fn unknown_op<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> M
     }
     match nearest(name, known) {
         Some(n) => m.help(format!("did you mean `{n}`?")),
-        None => m,
+        None => m
+            .fact(
+                "functions of Rust are not seen: a body calls operations, nets, and networks without weights",
+            )
+            .help(format!("write a network, `{}<..>(x: [..]) -> [..] {{ .. }}`", camel_case(name))),
     }
+}
+
+/// `my_function` as the name of a network.
+fn camel_case(name: &str) -> String {
+    name.split('_')
+        .flat_map(|word| {
+            let mut letters = word.chars();
+            letters.next().into_iter().flat_map(char::to_uppercase).chain(letters).collect::<Vec<_>>()
+        })
+        .collect()
 }
 
 pub fn unknown_value<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Message {
@@ -309,6 +329,9 @@ pub fn wrong_option_value(name: &str, takes: &str) -> Message {
 
 pub fn no_such_argument(op: &str, name: &str, params: &[&str], options: &[&str]) -> Message {
     let m = Message::new(format!("`{op}` has no argument `{name}`"));
+    if let Some(here) = argument_of_pytorch(name, params.iter().chain(options).copied()) {
+        return m.help(format!("it is `{here}` here"));
+    }
     if let Some(n) = nearest(name, params.iter().chain(options).copied()) {
         return m.help(format!("did you mean `{n}`?"));
     }

@@ -77,6 +77,9 @@ pub fn negative_result(
 
 pub fn no_such_dim(network: &str, name: &str, dims: &[&str]) -> Message {
     let m = Message::new(format!("`{network}` has no dimension `{name}`"));
+    if let Some(here) = argument_of_pytorch(name, dims.iter().copied()) {
+        return m.help(format!("it is `{here}` here"));
+    }
     match nearest(name, dims.iter().copied()) {
         Some(n) => m.help(format!("did you mean `{n}`?")),
         None if dims.is_empty() => m,
@@ -104,6 +107,9 @@ pub fn missing_dim(network: &str, missing: &[&str], example: &str) -> Message {
 
 pub fn no_such_option(network: &str, name: &str, options: &[&str]) -> Message {
     let m = Message::new(format!("`{network}` has no option `{name}`"));
+    if let Some(here) = argument_of_pytorch(name, options.iter().copied()) {
+        return m.help(format!("it is `{here}` here"));
+    }
     match nearest(name, options.iter().copied()) {
         Some(n) => m.help(format!("did you mean `{n}`?")),
         None if options.is_empty() => m.help("it has no options at all"),
@@ -158,10 +164,14 @@ pub fn over_bound(network: &str, dim: &str, bound: &Dim, given: &Dim, facts: &Fa
     ))
 }
 
-pub fn has_weights(network: &str) -> Message {
-    let net = network.to_lowercase();
+/// `inside` are the dims to give, with their `<..>`.
+pub fn has_weights(network: &str, net: &str, inside: &str) -> Message {
     Message::new(format!("`{network}` has weights and is called through a net"))
-        .help(format!("declare it, `net {net}: {network};`, and call `{net}(..)`"))
+        .help(format!("declare it, `net {net}: {network}{inside};`, and call `{net}(..)`"))
+}
+
+pub fn similar_network(name: &str, similar: &str) -> Message {
+    Message::new(format!("`{name}` is not known here")).help(format!("did you mean `{similar}`?"))
 }
 
 pub fn not_called_directly(path: &str) -> Message {
