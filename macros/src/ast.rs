@@ -219,8 +219,8 @@ pub enum Stmt {
     Assign(Ident, Expr),
     /// `value;`
     Value(Expr),
-    /// `for layer in layers { .. }`
-    For(Ident, Ident, Block),
+    /// `for layer in layers { .. }`, or `for (a, b) in (first, second) { .. }`: names, and as many arrays.
+    For(Vec<Ident>, Vec<Ident>, Block),
     /// `repeat i in 0..N { .. }`
     Repeat(Ident, Box<(Expr, Expr)>, Block),
     /// `minimize loss with adamw(lr = lr);`
@@ -299,6 +299,8 @@ pub enum ExprKind {
     Method(Box<Expr>, Ident, Vec<Arg>),
     /// `f(..)`
     Call(Callee, Vec<Arg>),
+    /// `layers[0](x)`
+    Element(Ident, Box<Expr>, Vec<Arg>),
     /// `residual(x) { .. }`
     Residual(Box<Expr>, Block),
     /// `if cond { .. } else { .. }`

@@ -1,5 +1,6 @@
 //! Declarations as token strings: what they expand to, which errors they have, and that nothing panics.
 
+mod arrays;
 mod bad;
 mod fuzz;
 mod grammar;

@@ -106,6 +106,10 @@ pub fn expr<'e>(e: &'e Expr, visit: Visit<'_, 'e>) {
             args(list, visit);
         }
         ExprKind::Call(_, list) => args(list, visit),
+        ExprKind::Element(_, index, list) => {
+            expr(index, visit);
+            args(list, visit);
+        }
         ExprKind::Residual(x, body) => {
             expr(x, visit);
             block(body, visit);

@@ -18,6 +18,7 @@ macro_rules! twins {
 
 twins! {
     arguments = "../ui/arguments.fixed.rs",
+    arrays = "../ui/arrays.fixed.rs",
     article_gain = "../ui/article-gain.fixed.rs",
     assignments = "../ui/assignments.fixed.rs",
     attributes = "../ui/attributes.fixed.rs",

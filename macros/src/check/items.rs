@@ -8,9 +8,11 @@ use crate::ast::{Expr, ExprKind, Item, ItemKind, Ty, Use};
 use crate::errors::Place;
 use crate::messages;
 use crate::plan::{ItemDoc, StepKind};
+use std::collections::BTreeSet;
 use tancho_ir::builder::Attributes;
 use tancho_ir::graph::Init;
 use tancho_ir::infer::show_type;
+use tancho_ir::path::{numbers, with_numbers};
 use tancho_ir::{DType, Dim};
 
 impl Checker<'_> {
@@ -182,19 +184,26 @@ impl Checker<'_> {
             let numbers: String = variables.iter().map(|t| format!(".{{{t}}}")).collect();
             return Some(format!("{name}{numbers}"));
         };
-        let missing: Vec<&str> =
-            variables.iter().filter(|t| !path.contains(&format!("{{{t}}}"))).copied().collect();
+        let place = Place::of(*span);
+        let mut used = BTreeSet::new();
+        for inside in numbers(path) {
+            let unknown = match Dim::parse(inside) {
+                Ok(d) => d.syms().into_iter().find(|s| !variables.contains(&s.as_str())),
+                Err(_) => Some(inside.to_string()),
+            };
+            if let Some(u) = unknown {
+                self.fail(place, messages::unknown_loop_variable(name, &u, &variables));
+                return None;
+            }
+            used.extend(Dim::parse(inside).iter().flat_map(Dim::syms));
+        }
+        let missing: Vec<&str> = variables.iter().filter(|t| !used.contains(**t)).copied().collect();
         if !missing.is_empty() {
-            self.fail(Place::of(*span), messages::path_without_number(name, array, path, &missing));
+            self.fail(place, messages::path_without_number(name, array, path, &missing));
             return None;
         }
-        let unknown = path
-            .split('{')
-            .skip(1)
-            .filter_map(|p| Some(p.split_once('}')?.0))
-            .find(|p| !variables.contains(p));
-        if let Some(u) = unknown {
-            self.fail(Place::of(*span), messages::unknown_loop_variable(name, u, &variables));
+        if let Some(both) = doubled(path, &variables) {
+            self.fail(place, messages::same_paths(name, path, &both));
             return None;
         }
         Some(path.clone())
@@ -221,6 +230,22 @@ impl Checker<'_> {
         let docs: Vec<&str> = item.attrs.docs.iter().map(|d| d.trim()).collect();
         self.items.push(ItemDoc { path: path.into(), what, notes: notes.join(", "), docs: docs.join(" ") });
     }
+}
+
+/// A path that two of the first iterations have.
+fn doubled(path: &str, variables: &[&str]) -> Option<String> {
+    const FIRST: usize = 5;
+    let loops = u32::try_from(variables.len()).ok().filter(|n| *n <= 4)?;
+    let mut seen = BTreeSet::new();
+    (0..FIRST.pow(loops)).find_map(|at| {
+        let turn = |s: &str| {
+            let k = u32::try_from(variables.iter().position(|v| *v == s)?).ok()?;
+            i64::try_from(at / FIRST.pow(k) % FIRST).ok()
+        };
+        let one = with_numbers(path, &|d| d.eval(&turn).ok().map(|n| n.to_string()));
+        // What has no number there is no path of any iteration.
+        if one.contains('{') || seen.insert(one.clone()) { None } else { Some(one) }
+    })
 }
 
 fn init_of(e: &Expr) -> Option<Init> {

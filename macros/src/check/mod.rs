@@ -6,6 +6,7 @@ mod calls;
 mod checker;
 mod defaults;
 mod dims;
+mod elements;
 mod entries;
 mod entry_dims;
 mod exprs;

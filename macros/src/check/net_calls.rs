@@ -116,6 +116,7 @@ impl Checker<'_> {
                     statics,
                     plan: NetPlan::nowhere(),
                     count: None,
+                    by_turn: false,
                 };
                 return Some(self.call_known(expr, s, &net, args, Home::Nowhere));
             }

@@ -96,6 +96,8 @@ pub struct NetUse {
     pub plan: NetPlan,
     /// How many nets an array has.
     pub count: Option<Dim>,
+    /// The dims of an array depend on the number of the iteration, `i`.
+    pub by_turn: bool,
 }
 
 /// An input, item or `let`, to see whether it is used.

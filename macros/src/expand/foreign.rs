@@ -49,8 +49,8 @@ fn block<'a>(b: &'a Body, caller: &str, seen: &mut Vec<&'a NetPlan>, out: &mut T
     for s in &b.steps {
         match &s.kind {
             StepKind::Net(n) => net(n, caller, seen, out),
-            StepKind::Loop { net: n, body, .. } => {
-                n.iter().for_each(|n| net(n, caller, seen, out));
+            StepKind::Loop { nets, body, .. } => {
+                nets.iter().for_each(|n| net(n, caller, seen, out));
                 block(body, caller, seen, out);
             }
             StepKind::If { then, otherwise, .. } => {

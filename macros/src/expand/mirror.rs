@@ -215,9 +215,9 @@ impl Mirror<'_> {
                 let e = self.expr(e);
                 quote_spanned!(own()=> #e;)
             }
-            Stmt::For(name, array, body) => {
+            Stmt::For(names, arrays, body) => {
                 let body = self.block(body);
-                quote_spanned!(own()=> { let #name = #array; #body; })
+                quote_spanned!(own()=> { #(let #names = #arrays;)* #body; })
             }
             Stmt::Repeat(name, ends, body) => {
                 let (from, to, body) = (self.expr(&ends.0), self.expr(&ends.1), self.block(body));
@@ -265,6 +265,9 @@ impl Mirror<'_> {
             }
             ExprKind::Method(x, _, args) => vec![self.expr(x), self.args(args)],
             // An initial value or a dim's `floor` is called by name too; a path is a network's.
+            ExprKind::Element(name, index, args) => {
+                vec![self.name(name), self.expr(index), self.args(args)]
+            }
             ExprKind::Call(callee, args) => match &callee.name {
                 Some(name) => vec![self.name(name), self.args(args)],
                 None => vec![self.args(args)],

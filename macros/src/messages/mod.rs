@@ -148,8 +148,9 @@ pub fn is_a_net(name: &str) -> Message {
 }
 
 pub fn is_an_array(name: &str) -> Message {
-    Message::new(format!("`{name}` is an array of nets"))
-        .help(format!("go through it: `for layer in {name} {{ x = layer(x); }}`"))
+    Message::new(format!("`{name}` is an array of nets")).help(format!(
+        "go through it, `for layer in {name} {{ x = layer(x); }}`, or call one, `{name}[0](x)`"
+    ))
 }
 
 pub fn not_an_array(name: &str) -> Message {

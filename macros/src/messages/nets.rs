@@ -49,6 +49,28 @@ pub fn transposed_rank(name: &str, ty: &Type, facts: &Facts) -> Message {
         .help("leave `transposed` out")
 }
 
+pub fn unequal_arrays(first: &str, n: &Dim, second: &str, m: &Dim, facts: &Facts) -> Message {
+    Message::new(format!(
+        "`{first}` has {} nets and `{second}` has {}: a loop goes through arrays of one length",
+        facts.show(n),
+        facts.show(m)
+    ))
+    .help("declare both with the same dimension, `[..; N]`, or write a loop for each")
+}
+
+/// `layers[3](x)` of three.
+pub fn no_such_net(array: &str, index: &Dim, count: &Dim, facts: &Facts) -> Message {
+    Message::new(format!("`{array}[{index}]` does not exist: `{array}` has {} nets", facts.show(count)))
+        .help("they are counted from 0")
+}
+
+/// Two iterations with one path.
+pub fn same_paths(name: &str, path: &str, both: &str) -> Message {
+    Message::new(format!("two iterations of `{name}` would load the same tensors \"{both}\""))
+        .fact(format!("the path is \"{path}\""))
+        .help("let the numbers in the path differ in each iteration, as `{2 * i + 1}` does")
+}
+
 pub fn repeat_backwards(from: &Dim, to: &Dim, facts: &Facts) -> Message {
     Message::new(format!("`repeat` from {} to {} ends before it begins", facts.show(from), facts.show(to)))
 }

@@ -108,6 +108,12 @@ pub fn for_over_numbers(name: &str) -> Message {
         .help(format!("to repeat a block N times, write `repeat {name} in 0..N {{ .. }}`"))
 }
 
+/// `for (a, b) in c`
+pub fn zipped_loop(names: usize) -> Message {
+    Message::new(format!("expected {names} array{} of nets", if names == 1 { "" } else { "s" }))
+        .help("as many as there are names: `for (conv, norm) in (convs, norms) { .. }`")
+}
+
 /// `while`, `return` and others of Rust's.
 pub fn no_statement(word: &str) -> Message {
     let m = Message::new(format!("`{word}` is no part of `network!`"));

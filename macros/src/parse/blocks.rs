@@ -145,16 +145,29 @@ fn let_stmt(cursor: &mut Cursor<'_>, block: &mut Block) -> Parsed<()> {
 
 fn for_stmt(cursor: &mut Cursor<'_>, b: &mut Block) -> Parsed<()> {
     cursor.at += 1;
-    let name = cursor.name("a name after `for`")?;
+    let several = cursor.peek_group(Delimiter::Parenthesis).is_some();
+    let names = match cursor.group(Delimiter::Parenthesis) {
+        Some(g) => cursor.inside(g, |c| c.list(|c| c.name("the name of a net")))?,
+        None => vec![cursor.name("a name after `for`")?],
+    };
     if !cursor.eat_word("in") {
         return Err(cursor.expected("`in`"));
     }
+    let name = names.first().map(ToString::to_string).unwrap_or_default();
     if matches!(cursor.peek(), Some(TokenTree::Literal(_))) || cursor.is_punct_at(1, "..") {
-        return Err(cursor.fail(Place::of(cursor.span()), messages::for_over_numbers(&name.to_string())));
+        return Err(cursor.fail(Place::of(cursor.span()), messages::for_over_numbers(&name)));
     }
-    let array = cursor.name("the name of a net array")?;
+    let place = Place::of(cursor.span());
+    let arrays = match cursor.group(Delimiter::Parenthesis) {
+        Some(g) if several => cursor.inside(g, |c| c.list(|c| c.name("the name of a net array")))?,
+        Some(_) => return Err(cursor.fail(place, messages::zipped_loop(1))),
+        None => vec![cursor.name("the name of a net array")?],
+    };
+    if arrays.len() != names.len() || names.is_empty() {
+        return Err(cursor.fail(place, messages::zipped_loop(names.len())));
+    }
     let Some(g) = cursor.group(Delimiter::Brace) else { return Err(cursor.expected("`{ .. }`")) };
-    b.stmts.push(Stmt::For(name, array, cursor.inside(g, block)?));
+    b.stmts.push(Stmt::For(names, arrays, cursor.inside(g, block)?));
     Ok(())
 }
 

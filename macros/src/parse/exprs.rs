@@ -143,6 +143,17 @@ fn postfix(cursor: &mut Cursor<'_>) -> Parsed<Expr> {
         }
         let parts = list.iter().flat_map(|i| [&i.start, &i.end, &i.step]).flatten().map(|e| e.depth);
         let depth = parts.max().unwrap_or(0).max(e.depth);
+        let mut list = list;
+        if let (ExprKind::Name(name), Some(call)) = (&e.kind, cursor.peek_group(Delimiter::Parenthesis))
+            && let [Index { axis: None, range: false, .. }] = list.as_slice()
+            && let Some(Index { start: Some(index), .. }) = list.pop()
+        {
+            cursor.at += 1;
+            let args = cursor.inside(call, |cursor| cursor.list(argument))?;
+            let depth = depth.max(height(&args));
+            e = make(cursor, start, ExprKind::Element(name.clone(), Box::new(index), args), depth)?;
+            continue;
+        }
         e = make(cursor, start, ExprKind::Index(Box::new(e), list), depth)?;
     }
 }

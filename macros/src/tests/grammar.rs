@@ -23,7 +23,7 @@ fn loops() {
         "all iterations of `w` would load the same tensors \"w\"\nhelp: put the iteration's number in the path: #[weights(\"w.{i}\")]"
     });
     one(body("repeat k in 0..2 { #[weights(\"w.{i}\")] param w: [D]; let _y = x * w; } x"), {
-        "all iterations of `w` would load the same tensors \"w.{i}\"\nhelp: put the iteration's number in the path: #[weights(\"w.{i}.{k}\")]"
+        "`{i}` is not a loop variable of `w`\nhelp: its loop variables are `{k}`"
     });
     one(body("repeat k in 0..2 { #[weights(\"w.{i}.{k}\")] param w: [D]; let _y = x * w; } x"), {
         "`{i}` is not a loop variable of `w`\nhelp: its loop variables are `{k}`"
