@@ -18,6 +18,7 @@ pub mod graph;
 pub mod infer;
 pub mod op;
 pub mod passes;
+pub mod path;
 pub mod prelude;
 pub mod table;
 pub mod text;

@@ -5,6 +5,7 @@ use proc_macro2::{Ident, Span, TokenStream};
 use std::collections::BTreeSet;
 pub use tancho_ir::bind::DimKind;
 use tancho_ir::graph::Relation;
+use tancho_ir::op::Binary;
 
 /// One network.
 #[derive(Debug)]
@@ -218,8 +219,8 @@ pub enum Stmt {
     Assign(Ident, Expr),
     /// `value;`
     Value(Expr),
-    /// `for layer in layers { .. }`
-    For(Ident, Ident, Block),
+    /// `for layer in layers { .. }`, or `for (a, b) in (first, second) { .. }`: names, and as many arrays.
+    For(Vec<Ident>, Vec<Ident>, Block),
     /// `repeat i in 0..N { .. }`
     Repeat(Ident, Box<(Expr, Expr)>, Block),
     /// `minimize loss with adamw(lr = lr);`
@@ -284,6 +285,12 @@ pub enum ExprKind {
     Binary(BinOp, Box<Expr>, Box<Expr>),
     /// `-a`
     Neg(Box<Expr>),
+    /// `!a`
+    Not(Box<Expr>),
+    /// `a^b`, of dims.
+    Power(Box<Expr>, Box<Expr>),
+    /// A comparison, `a && b` or `a || b`.
+    Logic(Binary, Box<Expr>, Box<Expr>),
     /// `a.t`
     Transpose(Box<Expr>),
     /// `a[..]`
@@ -292,6 +299,8 @@ pub enum ExprKind {
     Method(Box<Expr>, Ident, Vec<Arg>),
     /// `f(..)`
     Call(Callee, Vec<Arg>),
+    /// `layers[0](x)`
+    Element(Ident, Box<Expr>, Vec<Arg>),
     /// `residual(x) { .. }`
     Residual(Box<Expr>, Block),
     /// `if cond { .. } else { .. }`

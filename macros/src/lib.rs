@@ -24,6 +24,7 @@ mod show;
 mod suggest;
 #[cfg(test)]
 mod tests;
+mod walk;
 
 use errors::{Error, Errors, Message, Place, compile_error};
 use proc_macro2::{Span, TokenStream};

@@ -188,6 +188,8 @@ pub struct ForeignNet {
     pub path: TokenStream,
     /// The path as written.
     pub text: String,
+    /// Whether it is one name.
+    pub single: bool,
     /// Where it stands.
     pub place: Place,
     /// Numbers of the given dims in the caller's defaults, and where they are given.
@@ -277,6 +279,15 @@ pub enum StepKind {
     },
     /// Declares a net.
     Net(NetPlan),
+    /// That an index stands for a net of an array.
+    Within {
+        /// The array.
+        array: String,
+        /// The index.
+        index: Dim,
+        /// How many nets it has.
+        count: Dim,
+    },
     /// An op of the table.
     Op {
         /// The value.
@@ -375,8 +386,8 @@ pub enum StepKind {
     Loop {
         /// How often.
         count: Count,
-        /// The net of the iteration.
-        net: Option<NetPlan>,
+        /// The nets of the iteration.
+        nets: Vec<NetPlan>,
         /// The body.
         body: Body,
     },

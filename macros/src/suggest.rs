@@ -42,6 +42,46 @@ const ELSEWHERE: [(&str, &str, &str); 38] = [
     ("batch_norm2d", "batch_norm(x, gain, bias, mean, var)", ""),
 ];
 
+/// What PyTorch calls an argument, and its names here; which of them depends on the op or network.
+const ARGUMENTS: [(&str, &[&str]); 27] = [
+    ("dim", &["over", "axis", "axes"]),
+    ("axis", &["over", "axes"]),
+    ("dims", &["axes", "over"]),
+    ("keepdim", &["keep"]),
+    ("keepdims", &["keep"]),
+    ("padding", &["pad", "PAD"]),
+    ("kernel_size", &["kernel", "K"]),
+    ("stride", &["STRIDE"]),
+    ("dilation", &["DIL"]),
+    ("groups", &["GROUPS"]),
+    ("num_groups", &["groups", "GROUPS"]),
+    ("epsilon", &["eps"]),
+    ("in_features", &["IN"]),
+    ("out_features", &["OUT"]),
+    ("in_channels", &["CIN"]),
+    ("out_channels", &["COUT"]),
+    ("num_embeddings", &["V"]),
+    ("embedding_dim", &["D"]),
+    ("normalized_shape", &["over", "D"]),
+    ("num_features", &["C"]),
+    ("num_channels", &["C"]),
+    ("weight", &["gain", "w"]),
+    ("attn_mask", &["mask"]),
+    ("is_causal", &["causal"]),
+    ("num_heads", &["heads"]),
+    ("scale_factor", &["scale"]),
+    ("ignore_index", &["ignore"]),
+];
+
+/// What an argument of PyTorch's is called among the names that an op or a network has.
+pub fn argument_of_pytorch<'a>(
+    name: &str,
+    mut has: impl Iterator<Item = &'a str> + Clone,
+) -> Option<&'a str> {
+    let (_, here) = ARGUMENTS.iter().find(|(n, _)| *n == name)?;
+    has.find(|h| here.contains(h))
+}
+
 /// How an operation of another library is written here, as a sentence.
 pub fn elsewhere(name: &str) -> Option<String> {
     ELSEWHERE

@@ -40,7 +40,7 @@ mod local {
             big(big(project(h)))
         }
 
-        pub Stack<N, T: ..=16, C = 24, HEADS = 3, LAYERS = 2>(x: [N, T, C], keep: bool[N, T]) -> [N, T, C] {
+        pub Stack<N, T: ..=16, C = 24, LAYERS = 2>(x: [N, T, C], keep: bool[N, T]) -> [N, T, C] {
             net layers: [Encoder<D = C, HEADS = 2>; LAYERS];
             net last: Encoder<C, 4>;
             let mut x = x;
@@ -66,7 +66,7 @@ network! {
     }
 
     /// Several inputs, by position and by name; a bound and a promise.
-    pub Stack<N, T: ..=16, C = 24, HEADS = 3, LAYERS = 2>(x: [N, T, C], keep: bool[N, T]) -> [N, T, C] {
+    pub Stack<N, T: ..=16, C = 24, LAYERS = 2>(x: [N, T, C], keep: bool[N, T]) -> [N, T, C] {
         net layers: [tancho_zoo::Encoder<D = C, HEADS = 2>; LAYERS];
         net last: tancho_zoo::Encoder<C, 4>;
         let mut x = x;

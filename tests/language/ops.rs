@@ -171,8 +171,8 @@ network! {
     }
 
     pub Inside<B, S>(x: [B, S, 6], v: [6]) -> ([B, S, 2, 6], [3, 2], [6]) {
-        let (a, b, c, d, wide, e) = Leading(x);
-        let (f, turned, g, back, h, i) = Leading(v);
+        let (_a, _b, _c, _d, wide, _e) = Leading(x);
+        let (_f, turned, _g, back, _h, _i) = Leading(v);
         (wide, turned, back)
     }
 }

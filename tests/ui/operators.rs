@@ -2,10 +2,10 @@ use tancho::network;
 
 network! {
     pub Compared<B, D = 8>(x: [B, D], y: [B, D]) -> [B, D] {
-        let a = x > 0.0;
+        let a = x < y < 1;
         let b = x % 2;
-        let c = select(x >= 1, x, y);
-        let d = (x == y);
+        let c = x ^ 2;
+        let d = (x & y);
         x and y
     }
 

@@ -17,7 +17,7 @@ network! {
     pub Counts<B, S, P: ..=512, D = 8>(x: [B, S, D]) -> [B, P + S] {
         state keys: [B, P, D] grow P;
         state counts: [B, P] grow P;
-        let all = keys.push(x);
+        let _all = keys.push(x);
         counts.push(sum(x, over = D))
     }
 }

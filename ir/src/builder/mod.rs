@@ -17,6 +17,7 @@ use crate::dim::{Dim, DimError};
 use crate::graph::*;
 use crate::infer::ShapeError;
 use crate::op::{Op, Scalar};
+use crate::path::with_numbers;
 use crate::table::{Attr, Call, CallError, make};
 use crate::types::split_type;
 use crate::types::{DType, Shape, Type};
@@ -160,10 +161,11 @@ impl Scope<'_> {
 
     /// A path with the numbers of the iterations in it.
     fn numbered(&self, path: &str) -> String {
-        self.loops
-            .iter()
-            .rev()
-            .fold(path.to_string(), |p, (name, n)| p.replace(&format!("{{{name}}}"), &n.to_string()))
+        let turn = |s: &str| {
+            let (_, n) = self.loops.iter().rev().find(|(name, _)| *name == s)?;
+            i64::try_from(*n).ok()
+        };
+        with_numbers(path, &|d| d.eval(&turn).ok().map(|n| n.to_string()))
     }
 
     /// The value of an option of this network.

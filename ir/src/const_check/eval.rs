@@ -148,7 +148,10 @@ impl Reader<'_> {
         while self.eat(b'-') {
             negative = !negative;
         }
-        let v = self.atom();
+        let mut v = self.atom();
+        if self.eat(b'^') {
+            v = combine(b'^', v, self.atom());
+        }
         if negative { combine(b'-', [0; SAMPLES], v) } else { v }
     }
 
@@ -190,7 +193,7 @@ impl Reader<'_> {
     }
 }
 
-/// `+ - *`, exact `/`, and the quotients `f` and `c` that are rounded down and up.
+/// `+ - *`, `^`, exact `/`, and the quotients `f` and `c` that are rounded down and up.
 const fn combine(op: u8, a: Row, b: Row) -> Row {
     let (mut out, mut s) = (NOTHING, 0);
     while s < SAMPLES {
@@ -200,6 +203,7 @@ const fn combine(op: u8, a: Row, b: Row) -> Row {
                 b'+' => x + y,
                 b'-' => x - y,
                 b'*' => x * y,
+                b'^' => power(a[s], b[s]),
                 _ if y <= 0 => i128::MAX,
                 b'/' if x % y != 0 => i128::MAX,
                 b'f' if x % y < 0 => x / y - 1,
@@ -213,6 +217,20 @@ const fn combine(op: u8, a: Row, b: Row) -> Row {
         s += 1;
     }
     out
+}
+
+const fn power(base: i64, exponent: i64) -> i128 {
+    if base < 1 || exponent < 0 {
+        return i128::MAX;
+    }
+    if base == 1 {
+        return 1;
+    }
+    let v = if exponent < 64 { base.checked_pow(exponent as u32) } else { None };
+    match v {
+        Some(v) => v as i128,
+        None => i128::MAX,
+    }
 }
 
 const fn is_word(text: &[u8], from: usize, to: usize, word: &[u8]) -> bool {
@@ -290,7 +308,7 @@ mod tests {
                 }
             };
             let (a, b) = (self.below(depth), self.below(depth));
-            match self.below(8) {
+            match self.below(9) {
                 0 => format!("{} + {}", self.poly(a), self.poly(b)),
                 1 => format!("{} - ({})", self.poly(a), self.poly(b)),
                 2 => format!("({})*({})", self.poly(a), self.poly(b)),
@@ -298,6 +316,7 @@ mod tests {
                 4 => format!("ceil(({})*2 / {})", self.poly(a), divisor(self)),
                 5 => format!("({}) / {}", self.poly(a), divisor(self)),
                 6 => format!("-({})", self.poly(a)),
+                7 => format!("{}^({} - 3)", 1 + self.below(3), self.poly(0)),
                 _ => format!("2 * ({}) / {} * {}", self.poly(a), divisor(self), self.poly(0)),
             }
         }

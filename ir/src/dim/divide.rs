@@ -24,18 +24,16 @@ impl Dim {
         (whole, rest)
     }
 
-    fn depth(&self) -> usize {
+    pub(super) fn depth(&self) -> usize {
         let atoms = self.terms.iter().flat_map(|t| &t.atoms);
         atoms
-            .map(
-                |a| {
-                    if let Atom::Floor(p, c) | Atom::Quot(p, c) = a {
-                        1 + p.depth().max(c.depth())
-                    } else {
-                        0
-                    }
-                },
-            )
+            .map(|a| {
+                if let Atom::Floor(p, c) | Atom::Quot(p, c) | Atom::Pow(p, c) = a {
+                    1 + p.depth().max(c.depth())
+                } else {
+                    0
+                }
+            })
             .max()
             .unwrap_or(0)
     }

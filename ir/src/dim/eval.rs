@@ -1,5 +1,6 @@
 //! Values of dims, and dims with symbols replaced.
 
+use super::power::power_of;
 use super::{Atom, Dim, DimError, Result};
 
 impl Dim {
@@ -24,6 +25,13 @@ impl Dim {
                         }
                         pv.div_euclid(cv)
                     }
+                    Atom::Pow(p, n) => {
+                        let (base, exponent) = (p.eval(env)?, n.eval(env)?);
+                        if base < 1 || exponent < 0 {
+                            return Err(DimError::BadPower(format!("{base}^{exponent}")));
+                        }
+                        power_of(base, exponent).ok_or(DimError::Overflow)?
+                    }
                 };
                 v = v.checked_mul(x).ok_or(DimError::Overflow)?;
             }
@@ -41,6 +49,7 @@ impl Dim {
                 let x = match a {
                     Atom::Sym(s) => env(s).unwrap_or_else(|| Dim::sym(s)),
                     Atom::Floor(p, c) => p.subst(env)?.floor_div(&c.subst(env)?)?,
+                    Atom::Pow(p, n) => p.subst(env)?.power(&n.subst(env)?)?,
                     Atom::Quot(p, c) => p.subst(env)?.exact_div(&c.subst(env)?)?,
                 };
                 v = v.times(&x)?;

@@ -1,9 +1,9 @@
 //! Dimensions: polynomials over named symbols, in canonical form.
 //!
 //! A [`Dim`] is a sum of terms, each an integer coefficient times a product of
-//! atoms. An atom is a symbol (`D`), a floored quotient (`floor(H / 2)`) or an
-//! exact quotient (`D / HEADS`). Two dims are equal exactly when their canonical
-//! forms are, so equality is a comparison and never a search.
+//! atoms. An atom is a symbol (`D`), a floored quotient (`floor(H / 2)`), an
+//! exact quotient (`D / HEADS`) or a power (`2^i`). Two dims are equal exactly when
+//! their canonical forms are, so equality is a comparison and never a search.
 //!
 //! ```
 //! use tancho_ir::Dim;
@@ -18,6 +18,7 @@
 mod divide;
 mod eval;
 mod parse;
+mod power;
 mod print;
 #[cfg(test)]
 mod tests;
@@ -38,6 +39,7 @@ enum Atom {
     Sym(Arc<str>),
     Floor(Box<Dim>, Box<Dim>),
     Quot(Box<Dim>, Box<Dim>),
+    Pow(Box<Dim>, Box<Dim>),
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -66,6 +68,8 @@ pub enum DimError {
     BadDivisor(String),
     /// `p / c` is written as exact, but `c` does not divide `p`.
     NotExact(String, String),
+    /// A power has a negative exponent, or a base below 1 and an exponent that is no number.
+    BadPower(String),
     /// A symbol has no value.
     Unbound(String),
     /// The text is no polynomial; the message states what was expected, and where.
@@ -82,6 +86,9 @@ impl fmt::Display for DimError {
             ),
             DimError::BadDivisor(d) => {
                 write!(f, "cannot divide by `{d}`: a divisor is a positive constant or a product of dims")
+            }
+            DimError::BadPower(p) => {
+                write!(f, "`{p}` is no power: a base is at least 1, and an exponent at least 0")
             }
             DimError::NotExact(p, c) => write!(f, "`{p}` is not divisible by `{c}`"),
             DimError::Unbound(s) => write!(f, "unknown dimension `{s}`"),
@@ -150,7 +157,7 @@ impl Dim {
                 Atom::Sym(s) => {
                     out.insert(s.to_string());
                 }
-                Atom::Floor(p, c) | Atom::Quot(p, c) => {
+                Atom::Floor(p, c) | Atom::Quot(p, c) | Atom::Pow(p, c) => {
                     p.collect_syms(out);
                     c.collect_syms(out);
                 }

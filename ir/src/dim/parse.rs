@@ -3,8 +3,8 @@
 use super::{Dim, DimError, MAX_DEPTH, Result};
 
 impl Dim {
-    /// Reads a polynomial: integers, names, `+ - *`, `floor(p / c)`, `ceil(p / c)`, exact `p / c`,
-    /// parentheses.
+    /// Reads a polynomial: integers, names, `+ - *`, `floor(p / c)`, `ceil(p / c)`, exact `p / c`, powers
+    /// `2^i`, parentheses.
     pub fn parse(text: &str) -> Result<Dim> {
         let mut p = Parser { rest: text, depth: 0 };
         let d = p.sum()?;
@@ -93,7 +93,10 @@ impl<'a> Parser<'a> {
         while self.eat('-') {
             negative = !negative;
         }
-        let d = self.unsigned_factor()?;
+        let mut d = self.unsigned_factor()?;
+        if self.eat('^') {
+            d = d.power(&self.unsigned_factor()?)?;
+        }
         if negative { d.times(&Dim::constant(-1)) } else { Ok(d) }
     }
 

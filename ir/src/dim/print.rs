@@ -9,11 +9,12 @@ impl fmt::Display for Atom {
             Atom::Sym(s) => write!(f, "{s}"),
             Atom::Floor(p, c) => write!(f, "floor({} / {})", Operand(p), Operand(c)),
             Atom::Quot(p, c) => write!(f, "({} / {})", Operand(p), Operand(c)),
+            Atom::Pow(p, n) => write!(f, "{}^{}", Operand(p), Operand(n)),
         }
     }
 }
 
-/// A dim as operand of `/`: in parentheses unless it is one atom or a constant.
+/// A dim as operand of `/` or `^`: in parentheses unless it is one atom or a constant.
 struct Operand<'a>(&'a Dim);
 
 impl fmt::Display for Operand<'_> {

@@ -19,7 +19,9 @@ impl Checker<'_> {
         let hint = Hint { types: (!self.sig.broken).then_some(promised.as_slice()), name: None };
         let value = self.block(&entry.body, hint, false);
         let Some(tail) = &entry.body.tail else {
-            if !network.broken_header {
+            // A `;` after the result is the one mistake where there is a value before it.
+            let valued = matches!(entry.body.stmts.last(), Some(Stmt::Value(_)));
+            if !network.broken_header && !valued {
                 let end = entry.body.end.map_or(entry.promise, Place::of);
                 self.fail(end, messages::no_result(&promised));
             }
@@ -47,7 +49,7 @@ impl Checker<'_> {
             removed =
                 self.removed.iter().rev().find(|(d, _)| lost(d)).map(|(d, by)| (d.to_string(), by.clone()));
             let fits = |b: &Meaning| matches!(b, Meaning::Value(Shaped::Tensor(v)) if v.ty == *p);
-            instead = self.scopes.iter().flatten().find(|(_, b)| fits(b)).map(|(n, _)| n.clone());
+            instead = self.scopes.iter().flatten().find(|(_, b)| fits(&b.meaning)).map(|(n, _)| n.clone());
         }
         let removed = removed.as_ref().map(|(a, b)| (a.as_str(), b.as_str()));
         self.fail(
@@ -157,6 +159,7 @@ impl Checker<'_> {
         let text = name.to_string();
         if let Some(earlier) = self.taken(&text, false) {
             self.fail(Place::of(name.span()), messages::duplicate(&text, "a `let`", earlier));
+            self.bind(&text, Meaning::Poison);
             return;
         }
         let binding = match v {
@@ -168,7 +171,7 @@ impl Checker<'_> {
             },
             other => Meaning::Value(other),
         };
-        self.bind(&text, binding);
+        self.declare(&text, "value", Place::of(name.span()), binding);
     }
 
     fn named(&mut self, name: &str, mut tensor: Tensor, mutable: bool, value: &Expr) -> Meaning {
@@ -185,7 +188,12 @@ impl Checker<'_> {
     fn assign(&mut self, name: &Ident, value: &Expr) {
         let text = name.to_string();
         let place = Place::of(name.span()).to(value.place);
-        let (slot, loops) = match self.lookup(&text) {
+        // What is only assigned to is not used.
+        let now = match self.peek(&text) {
+            Some(Meaning::Slot(t, loops)) => Some(Meaning::Slot(t.clone(), *loops)),
+            _ => self.lookup(&text),
+        };
+        let (slot, loops) = match now {
             Some(Meaning::Slot(t, loops)) => (t, loops),
             Some(Meaning::Poison) => {
                 self.eval(value, Hint { types: None, name: Some(name) });
@@ -199,6 +207,7 @@ impl Checker<'_> {
         let v = self.eval(value, Hint { types: Some(&types), name: Some(name) });
         let Some(t) = self.tensor(v, value, slot.ty.dtype) else { return };
         if t.ty != slot.ty {
+            self.distrust(&text);
             let message =
                 if self.loops.len() > loops { messages::loop_shape } else { messages::assign_shape };
             return self.fail(place, message(&text, &slot.ty, &t.ty, &self.facts));

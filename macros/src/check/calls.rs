@@ -5,11 +5,12 @@ use super::ops::Operand;
 use super::options::emitted_axis;
 use super::scope::{Hint, Meaning, Number, OptionGiven, Shaped, Tensor};
 use crate::ast::{Arg, Callee, Expr, ExprKind};
-use crate::errors::Place;
+use crate::errors::{Message, Place};
 use crate::forms::FORMS;
 use crate::messages;
 use crate::plan::StepKind;
 use tancho_ir::bind::is_open;
+use tancho_ir::builder::OptionValue;
 use tancho_ir::op::{Binary, Op};
 use tancho_ir::table::{Attr, Kind, OPS, OpDef, lookup, public_name, usage};
 use tancho_ir::{DType, Dim, Type};
@@ -70,7 +71,7 @@ impl Checker<'_> {
             Some(_) => Some(messages::not_callable(name)),
             None => match callee.name.as_ref().and_then(|n| self.own_entry(n)) {
                 Some(entry) => return self.call_own(expr, callee, entry, args),
-                None => return self.call_op(expr, callee, args),
+                None => return self.call_op(expr, callee, args, hint),
             },
         };
         if let Some(m) = refused {
@@ -89,7 +90,7 @@ impl Checker<'_> {
         }
     }
 
-    fn call_op(&mut self, expr: &Expr, callee: &Callee, args: &[Arg]) -> Shaped {
+    fn call_op(&mut self, expr: &Expr, callee: &Callee, args: &[Arg], hint: Hint<'_>) -> Shaped {
         let name = callee.text.as_str();
         // Of one tensor they are reductions, whichever of a reduction's arguments follow by name.
         let reduces = args.len() == 1
@@ -115,7 +116,7 @@ impl Checker<'_> {
             self.fail(callee.place, messages::not_yet(&format!("`{name}`")));
             return Shaped::Poison;
         }
-        if let Some(v) = self.call_directly(expr, callee, args) {
+        if let Some(v) = self.call_directly(expr, callee, args, hint) {
             return v;
         }
         let ops = OPS.iter().filter(|o| o.callable && !o.name.starts_with("reduce_")).map(|o| o.name);
@@ -124,7 +125,7 @@ impl Checker<'_> {
             .scopes
             .iter()
             .flatten()
-            .filter(|(_, b)| matches!(b, Meaning::Net(_)))
+            .filter(|(_, b)| matches!(b.meaning, Meaning::Net(_)))
             .map(|(n, _)| n.as_str());
         let message = messages::unknown_op(name, ops.chain(more).chain(nets));
         self.fail(callee.place, message);
@@ -172,15 +173,21 @@ impl Checker<'_> {
         }
         let all: Option<Vec<Operand>> = given.into_iter().map(|(n, t, p)| Some((n, t?, p))).collect();
         let (Some(all), true) = (all, ok) else { return Shaped::Poison };
+        if let Some(m) = self.swapped(row, &all, &read) {
+            return self.refuse(expr.place, m);
+        }
         self.heads_of_four_axes(row, &all, &mut read, expr.place);
         all_axes(row, &all, &mut read, expr.place);
         self.note_removed(row, &all, &read, expr);
+        self.note_heads(row, &all, &read);
         self.call_row(row, &all, read, expr)
     }
 
-    /// Whether an argument by position is an axis, which has a name: a dim of an op that works over one.
+    /// Whether an argument by position is an axis, which has a name: a dim or an integer, of an op that works
+    /// over one.
     fn is_an_axis(&self, row: &OpDef, arg: &Arg) -> bool {
-        let dim = matches!(&arg.value.kind, ExprKind::Name(n) if self.is_dim(&n.to_string()));
+        let dim = matches!(&arg.value.kind, ExprKind::Name(n) if self.is_dim(&n.to_string()))
+            || matches!(super::sig::literal(&arg.value), Some(OptionValue::Int(_)));
         arg.name.is_none() && dim && row.options.iter().any(|o| o.name == "over")
     }
 
@@ -198,6 +205,52 @@ impl Checker<'_> {
             }
         };
         self.fail(arg.place, message);
+    }
+
+    /// What `rope` turns, and how many heads `attention` has.
+    fn note_heads(&mut self, row: &OpDef, all: &[Operand], read: &[OptionGiven]) {
+        match row.name {
+            "rope" => self.turned.extend(all.first().map(|(_, t, place)| (t.clone(), *place))),
+            "attention" => self.heads.extend(read.iter().filter_map(|o| match &o.attr {
+                Attr::Dim(d) if o.name == "heads" => Some(d.clone()),
+                _ => None,
+            })),
+            _ => {}
+        }
+    }
+
+    /// At the end: a `rope` whose positions are the heads of an `attention` has its axes swapped. Nothing
+    /// else tells: a sequence may have any length, and any number of heads.
+    pub fn settle_ropes(&self) {
+        for (t, place) in &self.turned {
+            let [_, heads, positions, _] = t.ty.shape.as_slice() else { continue };
+            let is_heads = |d: &Dim| d.as_const().is_none() && self.heads.contains(d);
+            if is_heads(positions) && !self.heads.contains(heads) {
+                self.fail(*place, messages::rope_along_heads(&t.name, &t.ty, positions, &self.facts));
+            }
+        }
+    }
+
+    /// Arguments or axes in the order that another library has them in.
+    fn swapped(&self, row: &OpDef, all: &[Operand], read: &[OptionGiven]) -> Option<Message> {
+        match (row.name, all) {
+            ("gather", [(_, ids, _), (_, table, _)])
+                if ids.ty.dtype == DType::I32 && table.ty.dtype != DType::I32 =>
+            {
+                Some(messages::table_first(&table.name, &ids.name))
+            }
+            ("attention", [(_, q, _), ..]) => {
+                let [_, second, third, _] = q.ty.shape.as_slice() else { return None };
+                let given = read.iter().find(|o| o.name == "heads").map(|o| &o.attr);
+                let run = |d: &Dim| self.dims(|k| k.run_time(d).is_some());
+                let swapped = match given {
+                    Some(Attr::Dim(heads)) => heads == third && heads != second,
+                    _ => run(second) && !run(third),
+                };
+                swapped.then(|| messages::heads_second(&q.name, &q.ty, third, &self.facts))
+            }
+            _ => None,
+        }
     }
 
     /// `[B, HEADS, S, HD]` has its heads in its shape.

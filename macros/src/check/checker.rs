@@ -3,7 +3,7 @@
 use super::dims::Dims;
 use super::entry_dims::Seen;
 use super::program::Program;
-use super::scope::{Assumed, Declared, Meaning, NetUse, Number, Shaped, State, Tensor};
+use super::scope::{Assumed, Bound, Declared, Meaning, NetUse, Number, Shaped, State, Tensor};
 use super::sig;
 use super::state::Pushes;
 use crate::ast::{Entry, Expr, Network};
@@ -41,7 +41,7 @@ pub struct Checker<'a> {
     pub known: Vec<DimDecl>,
     pub facts: Facts,
     pub errors: &'a Errors,
-    pub scopes: Vec<BTreeMap<String, Meaning>>,
+    pub scopes: Vec<BTreeMap<String, Bound>>,
     pub nets: Vec<NetUse>,
     pub states: Vec<State>,
     /// Axes that were taken away, and by what.
@@ -50,6 +50,9 @@ pub struct Checker<'a> {
     pub loops: Vec<String>,
     /// What holds in the branches around.
     pub assumed: Assumed,
+    /// The values that `rope` turns, and where; and the heads of every `attention`.
+    pub turned: Vec<(Tensor, Place)>,
+    pub heads: Vec<Dim>,
     /// Where something is minimised.
     pub minimised: Vec<(Place, Option<Val>)>,
     pub items: Vec<ItemDoc>,
@@ -85,6 +88,8 @@ pub fn body(
         removed: Vec::new(),
         loops: Vec::new(),
         assumed: Default::default(),
+        turned: Vec::new(),
+        heads: Vec::new(),
         minimised: Vec::new(),
         items: Vec::new(),
         steps: Vec::new(),
@@ -95,11 +100,16 @@ pub fn body(
         let val = checker.fresh();
         let t = Tensor { ty: ty.clone(), val, name: name.clone() };
         // The types of a broken header are guesses.
-        checker.bind(name, if sig.broken { Meaning::Poison } else { Meaning::Value(Shaped::Tensor(t)) });
+        let meaning = if sig.broken { Meaning::Poison } else { Meaning::Value(Shaped::Tensor(t)) };
+        match entry.inputs.iter().find(|i| i.name == name) {
+            Some(i) => checker.declare(name, "input", Place::of(i.name.span()), meaning),
+            None => checker.bind(name, meaning),
+        }
     }
     let seen = Seen::new(network, entry);
     checker.items_of_network(&network.items, &seen);
     let results = checker.network(network, entry);
+    checker.settle_ropes();
     // What did not parse may be the push of a state.
     let judged = !sig.broken && !network.broken_body;
     if errors.count() == before && judged {
@@ -142,27 +152,45 @@ impl Checker<'_> {
 
     /// Gives a name its meaning in the innermost block.
     pub fn bind(&mut self, name: &str, meaning: Meaning) {
+        self.insert(name, Bound { meaning, declared: None });
+    }
+
+    /// The same, to report it if nothing uses it.
+    pub fn declare(&mut self, name: &str, what: &'static str, place: Place, meaning: Meaning) {
+        self.insert(name, Bound { meaning, declared: Some(self.declared.len()) });
+        self.note(name, what, place);
+    }
+
+    /// Notes what is declared for others: it means nothing here.
+    pub fn note(&mut self, name: &str, what: &'static str, place: Place) {
+        self.declared.push(Declared { name: name.into(), what, place, used: false });
+    }
+
+    fn insert(&mut self, name: &str, bound: Bound) {
         if let Some(scope) = self.scopes.last_mut() {
-            scope.insert(name.into(), meaning);
+            scope.insert(name.into(), bound);
         }
     }
 
-    /// The meaning of a name, if it is a value or item.
+    /// What has an error where it is changed is not judged after it.
+    pub fn distrust(&mut self, name: &str) {
+        if let Some(b) = self.scopes.iter_mut().rev().find_map(|s| s.get_mut(name)) {
+            b.meaning = Meaning::Poison;
+        }
+    }
+
+    /// The meaning of a name, if it is a value or item, which is used by that.
     pub fn lookup(&mut self, name: &str) -> Option<Meaning> {
-        if let Some(d) = self.declared.iter_mut().rev().find(|d| d.name == name) {
+        let bound = self.scopes.iter().rev().find_map(|s| s.get(name))?;
+        if let Some(d) = bound.declared.and_then(|i| self.declared.get_mut(i)) {
             d.used = true;
         }
-        self.peek(name).cloned()
+        Some(bound.meaning.clone())
     }
 
     /// The same without using it.
     pub fn peek(&self, name: &str) -> Option<&Meaning> {
-        self.scopes.iter().rev().find_map(|s| s.get(name))
-    }
-
-    /// Notes an item, to report it if nothing uses it.
-    pub fn declare(&mut self, name: &str, what: &'static str, place: Place) {
-        self.declared.push(Declared { name: name.into(), what, place, used: false });
+        self.scopes.iter().rev().find_map(|s| s.get(name)).map(|b| &b.meaning)
     }
 
     /// An option's default.

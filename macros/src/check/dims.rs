@@ -57,6 +57,10 @@ impl Dims<'_> {
                     }
                 }
             }
+            ExprKind::Power(a, b) => {
+                let (base, exponent) = (self.as_written(a), self.as_written(b));
+                self.power(expr, &base?, &exponent?)
+            }
             ExprKind::Call(callee, args) if matches!(callee.text.as_str(), "floor" | "ceil") => {
                 let [arg] = args.as_slice() else { return self.no_poly(expr) };
                 let ExprKind::Binary(BinOp::Div, p, c) = &arg.value.kind else { return self.no_poly(expr) };
@@ -83,6 +87,18 @@ impl Dims<'_> {
         };
         self.errors.push(expr.place, message);
         None
+    }
+
+    /// `p^n`: where the exponent is no number, both are static.
+    fn power(&self, expr: &Expr, base: &Dim, exponent: &Dim) -> Option<Dim> {
+        let run =
+            self.run_time(exponent).or_else(|| self.run_time(base).filter(|_| exponent.as_const().is_none()));
+        if let Some(run) = run {
+            let d = if self.run_time(exponent).is_some() { exponent } else { base };
+            self.errors.push(expr.place, messages::not_static("a power", d, run));
+            return None;
+        }
+        self.checked(expr, base.power(exponent))
     }
 
     /// `p / c`, allowed by its form or by a `where` clause.
@@ -112,6 +128,7 @@ pub fn looks_like_poly(expr: &Expr) -> bool {
     match &expr.kind {
         ExprKind::Poison | ExprKind::Number(_, Some(_)) | ExprKind::Name(_) => true,
         ExprKind::Neg(x) => looks_like_poly(x),
+        ExprKind::Power(a, b) => looks_like_poly(a) && looks_like_poly(b),
         ExprKind::Binary(op, a, b) => *op != BinOp::Matmul && looks_like_poly(a) && looks_like_poly(b),
         ExprKind::Call(callee, _) => matches!(callee.text.as_str(), "floor" | "ceil"),
         _ => false,

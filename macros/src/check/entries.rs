@@ -57,6 +57,7 @@ impl Checker<'_> {
             statics,
             plan: NetPlan::nowhere(),
             count: None,
+            by_turn: false,
         };
         self.call_known(e, sig, &used, args, Home::Here)
     }

@@ -23,11 +23,15 @@ impl Checker<'_> {
             ExprKind::Number(x, None) => Shaped::Number(Number::Literal(OptionValue::Float(*x))),
             ExprKind::Bool(b) => Shaped::Number(Number::Literal(OptionValue::Bool(*b))),
             ExprKind::Neg(x) => self.neg(expr, x),
+            ExprKind::Not(x) => self.not(expr, x),
             ExprKind::Binary(op, a, b) => self.binary(expr, *op, a, b),
+            ExprKind::Logic(op, a, b) => self.logic(expr, *op, a, b),
+            ExprKind::Power(base, exponent) => self.power(expr, base, exponent),
             ExprKind::Transpose(x) => self.transpose(expr, x),
             ExprKind::Method(x, name, args) => self.method(expr, x, name, args),
             ExprKind::Index(x, list) => self.index(expr, x, list),
             ExprKind::Call(callee, args) => self.call(expr, callee, args, hint),
+            ExprKind::Element(name, index, args) => self.element(expr, name, index, args, hint),
             ExprKind::Residual(x, body) => self.residual(expr, x, body),
             ExprKind::If(conds, then, otherwise) => self.branches(expr, conds, then, otherwise, hint),
             ExprKind::Rearrange(x, left, right, sizes) => self.rearrange(expr, x, left, right, sizes),
@@ -145,13 +149,17 @@ impl Checker<'_> {
         self.apply(Op::Unary(Unary::Neg), &[(&t, x.place)], expr)
     }
 
-    fn binary(&mut self, expr: &Expr, op: BinOp, a: &Expr, b: &Expr) -> Shaped {
+    /// Both sides of an operator: a number takes the element type of the other side.
+    pub fn sides(&mut self, a: &Expr, b: &Expr) -> Option<(Tensor, Tensor)> {
         let (x, y) = (self.eval(a, Hint::default()), self.eval(b, Hint::default()));
         let dtype = |v: &Shaped| if let Shaped::Tensor(t) = v { Some(t.ty.dtype) } else { None };
         let common = dtype(&x).or(dtype(&y)).unwrap_or(DType::F32);
-        let (Some(x), Some(y)) = (self.tensor(x, a, common), self.tensor(y, b, common)) else {
-            return Shaped::Poison;
-        };
+        let (x, y) = (self.tensor(x, a, common), self.tensor(y, b, common));
+        Some((x?, y?))
+    }
+
+    fn binary(&mut self, expr: &Expr, op: BinOp, a: &Expr, b: &Expr) -> Shaped {
+        let Some((x, y)) = self.sides(a, b) else { return Shaped::Poison };
         let sides = [(&x, a.place), (&y, b.place)];
         match op {
             BinOp::Matmul => self.matmul(expr, (&x, a), (&y, b)),

@@ -42,6 +42,7 @@ impl Checker<'_> {
         ForeignNet {
             path: used.path.clone(),
             text: used.text.clone(),
+            single: used.single,
             place: used.place,
             dims: given.iter().zip(&used.dims).map(|((_, d), a)| (number(d), a.place)).collect(),
             options: options

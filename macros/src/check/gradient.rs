@@ -92,8 +92,11 @@ impl Flow {
                 }
             }
             StepKind::Loop { body, .. } => self.block(body),
-            StepKind::State { .. } | StepKind::Net(_) | StepKind::Constant { .. } | StepKind::Name { .. } => {
-            }
+            StepKind::State { .. }
+            | StepKind::Net(_)
+            | StepKind::Within { .. }
+            | StepKind::Constant { .. }
+            | StepKind::Name { .. } => {}
         }
     }
 

@@ -54,7 +54,7 @@ impl Checker<'_> {
     }
 
     /// Whether an index is an expression of ids: something in it is no dim and no integer.
-    fn is_tensor(&self, expr: &Expr) -> bool {
+    pub fn is_tensor(&self, expr: &Expr) -> bool {
         match &expr.kind {
             ExprKind::Name(n) => {
                 matches!(
@@ -63,7 +63,7 @@ impl Checker<'_> {
                 )
             }
             ExprKind::Neg(x) => self.is_tensor(x),
-            ExprKind::Binary(_, a, b) => self.is_tensor(a) || self.is_tensor(b),
+            ExprKind::Binary(_, a, b) | ExprKind::Power(a, b) => self.is_tensor(a) || self.is_tensor(b),
             _ => !looks_like_poly(expr),
         }
     }
@@ -113,6 +113,10 @@ impl Checker<'_> {
                 |d: Dim| if d.as_const().is_some_and(|n| n < 0) { len.plus(&d).unwrap_or(d) } else { d };
             return self.slice(expr, tensor, axis, from_end(start), from_end(end), i);
         }
+        if let Some(length) = self.length_as_index(i) {
+            self.fail(i.place, messages::length_as_index(&tensor.name, &length, &len));
+            return None;
+        }
         let outside = |n: i64| self.facts.value(&len).is_some_and(|l| n >= l || n < l.saturating_neg());
         if self.facts.value(&start).is_some_and(outside) {
             self.fail(i.place, messages::index_outside(&start.to_string(), &tensor.name, &len, &self.facts));
@@ -128,6 +132,16 @@ impl Checker<'_> {
         shape.remove(axis);
         self.removed.push((len, expr.text.clone()));
         Some(Tensor { ty: Type::new(tensor.ty.dtype, shape), val: out, name: tensor.name.clone() })
+    }
+
+    /// `pos[S]`, where `pos[0..S]` is meant: one row, and its number is the length of an input. By the name
+    /// of the axis it is written on purpose.
+    fn length_as_index(&self, i: &Index) -> Option<String> {
+        let (None, Some(Expr { kind: ExprKind::Name(n), .. })) = (&i.axis, &i.start) else { return None };
+        let name = n.to_string();
+        let runs = self.known.iter().any(|d| d.name == name && !d.is_static());
+        let is_length = |t: &Type| t.shape.iter().any(|d| d.as_sym() == Some(&name));
+        (runs && self.sig.declared.inputs.iter().any(|(_, t)| is_length(t))).then_some(name)
     }
 
     fn slice(

@@ -8,9 +8,11 @@ use crate::ast::{Expr, ExprKind, Item, ItemKind, Ty, Use};
 use crate::errors::Place;
 use crate::messages;
 use crate::plan::{ItemDoc, StepKind};
+use std::collections::BTreeSet;
 use tancho_ir::builder::Attributes;
 use tancho_ir::graph::Init;
 use tancho_ir::infer::show_type;
+use tancho_ir::path::{numbers, with_numbers};
 use tancho_ir::{DType, Dim};
 
 impl Checker<'_> {
@@ -25,7 +27,7 @@ impl Checker<'_> {
             };
             if of_others {
                 let what = if matches!(item.kind, ItemKind::State(..)) { "state" } else { "net" };
-                self.declare(&item.name.to_string(), what, Place::of(item.name.span()));
+                self.note(&item.name.to_string(), what, Place::of(item.name.span()));
             } else {
                 self.items(std::slice::from_ref(item));
             }
@@ -71,12 +73,12 @@ impl Checker<'_> {
                 ItemKind::State(ty, grows) => self.state(item, &name, ty, grows.as_ref()),
                 ItemKind::Broken => None,
             };
-            self.declare(&name, short, place);
-            self.bind(&name, binding.unwrap_or(Meaning::Poison));
+            self.declare(&name, short, place, binding.unwrap_or(Meaning::Poison));
         }
     }
 
-    /// What already has a name that an item or, without `values`, a `let` wants.
+    /// What already has a name that an item or, without `values`, a `let` wants. A `let` may have the name of
+    /// a net, `let q = q(x);`: after it the name is the value.
     pub fn taken(&self, name: &str, values: bool) -> Option<&'static str> {
         if self.is_dim(name) {
             return Some("a dimension");
@@ -86,7 +88,8 @@ impl Checker<'_> {
         }
         match self.peek(name)? {
             Meaning::Param(_) => Some("a param"),
-            Meaning::Net(_) | Meaning::Array(_) => Some("a net"),
+            Meaning::Net(_) => values.then_some("a net"),
+            Meaning::Array(_) => Some("a net"),
             Meaning::State(_) => Some("a state"),
             Meaning::Value(_) | Meaning::Slot(..) => values.then_some("an input or `let`"),
             Meaning::Poison => None,
@@ -181,19 +184,26 @@ impl Checker<'_> {
             let numbers: String = variables.iter().map(|t| format!(".{{{t}}}")).collect();
             return Some(format!("{name}{numbers}"));
         };
-        let missing: Vec<&str> =
-            variables.iter().filter(|t| !path.contains(&format!("{{{t}}}"))).copied().collect();
+        let place = Place::of(*span);
+        let mut used = BTreeSet::new();
+        for inside in numbers(path) {
+            let unknown = match Dim::parse(inside) {
+                Ok(d) => d.syms().into_iter().find(|s| !variables.contains(&s.as_str())),
+                Err(_) => Some(inside.to_string()),
+            };
+            if let Some(u) = unknown {
+                self.fail(place, messages::unknown_loop_variable(name, &u, &variables));
+                return None;
+            }
+            used.extend(Dim::parse(inside).iter().flat_map(Dim::syms));
+        }
+        let missing: Vec<&str> = variables.iter().filter(|t| !used.contains(**t)).copied().collect();
         if !missing.is_empty() {
-            self.fail(Place::of(*span), messages::path_without_number(name, array, path, &missing));
+            self.fail(place, messages::path_without_number(name, array, path, &missing));
             return None;
         }
-        let unknown = path
-            .split('{')
-            .skip(1)
-            .filter_map(|p| Some(p.split_once('}')?.0))
-            .find(|p| !variables.contains(p));
-        if let Some(u) = unknown {
-            self.fail(Place::of(*span), messages::unknown_loop_variable(name, u, &variables));
+        if let Some(both) = doubled(path, &variables) {
+            self.fail(place, messages::same_paths(name, path, &both));
             return None;
         }
         Some(path.clone())
@@ -220,6 +230,22 @@ impl Checker<'_> {
         let docs: Vec<&str> = item.attrs.docs.iter().map(|d| d.trim()).collect();
         self.items.push(ItemDoc { path: path.into(), what, notes: notes.join(", "), docs: docs.join(" ") });
     }
+}
+
+/// A path that two of the first iterations have.
+fn doubled(path: &str, variables: &[&str]) -> Option<String> {
+    const FIRST: usize = 5;
+    let loops = u32::try_from(variables.len()).ok().filter(|n| *n <= 4)?;
+    let mut seen = BTreeSet::new();
+    (0..FIRST.pow(loops)).find_map(|at| {
+        let turn = |s: &str| {
+            let k = u32::try_from(variables.iter().position(|v| *v == s)?).ok()?;
+            i64::try_from(at / FIRST.pow(k) % FIRST).ok()
+        };
+        let one = with_numbers(path, &|d| d.eval(&turn).ok().map(|n| n.to_string()));
+        // What has no number there is no path of any iteration.
+        if one.contains('{') || seen.insert(one.clone()) { None } else { Some(one) }
+    })
 }
 
 fn init_of(e: &Expr) -> Option<Init> {

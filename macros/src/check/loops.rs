@@ -2,7 +2,7 @@
 //! built.
 
 use super::checker::Checker;
-use super::scope::{Hint, Meaning};
+use super::scope::{Hint, Meaning, NetUse};
 use crate::ast::{Block, Expr, ExprKind, ItemKind, Stmt};
 use crate::errors::Place;
 use crate::messages;
@@ -12,34 +12,78 @@ use tancho_ir::Dim;
 use tancho_ir::bind::{DimDecl, DimKind};
 
 impl Checker<'_> {
-    /// `for layer in layers { .. }`
-    pub fn for_stmt(&mut self, name: &Ident, array: &Ident, body: &Block) {
-        let (text, place) = (array.to_string(), Place::of(array.span()));
-        let array = match self.lookup(&text) {
-            Some(Meaning::Array(i)) => {
-                self.nets.get(i).and_then(|n| Some((i, n.count.clone()?, n.plan.clone())))
-            }
-            Some(Meaning::Poison) => None,
-            Some(_) => return self.fail(place, messages::not_an_array(&text)),
-            None => return self.fail(place, self.unknown(&text)),
-        };
-        if let Some(earlier) = self.taken(&name.to_string(), true) {
-            return self
-                .fail(Place::of(name.span()), messages::duplicate(&name.to_string(), "a `for`", earlier));
+    /// `for layer in layers { .. }`, or over several arrays of one length at once.
+    pub fn for_stmt(&mut self, names: &[Ident], arrays: &[Ident], body: &Block) {
+        let (Some(first), Some(last)) = (names.first(), arrays.last()) else { return };
+        let place = Place::of(first.span()).to(Place::of(last.span()));
+        let Some(nets) = self.arrays(names, arrays) else { return };
+        let used: Option<Vec<NetUse>> =
+            nets.iter().map(|i| i.and_then(|i| self.nets.get(i).cloned())).collect();
+        let Some(count) = self.one_length(used.as_deref().unwrap_or_default(), arrays) else { return };
+        let by_turn = used.iter().flatten().any(|n| n.by_turn);
+        if by_turn && self.is_dim("i") {
+            return self.fail(place, messages::iteration_called_i(&first.to_string()));
         }
-        let meaning = array.as_ref().map_or(Meaning::Poison, |(i, ..)| Meaning::Net(*i));
-        let before = self.errors.count();
-        let steps = self.iteration("i", &name.to_string(), meaning, body);
-        self.moves(body, &format!("for {name} in {text}"), Place::of(name.span()).to(place), before);
-        if let Some((_, count, net)) = array {
+        let (before, text) = (self.errors.count(), loop_text(names, arrays));
+        let meanings = names.iter().zip(nets.iter().map(|i| i.map_or(Meaning::Poison, Meaning::Net)));
+        if by_turn {
+            self.known.push(DimDecl { name: "i".into(), kind: DimKind::Required });
+        }
+        let steps = self.iteration("i", meanings.collect(), body);
+        if by_turn {
+            self.known.pop();
+        }
+        self.moves(body, &text, place, before);
+        if let Some(used) = used {
             let body = plan::Body { steps, results: Vec::new() };
-            let count = Count { name: "i".into(), from: Dim::default(), to: count, is_dim: false };
-            self.step(
-                place,
-                &format!("for {name} in {text}"),
-                StepKind::Loop { count, net: Some(net), body },
-            );
+            let count = Count { name: "i".into(), from: Dim::default(), to: count, is_dim: by_turn };
+            let nets = used.into_iter().map(|n| n.plan).collect();
+            self.step(Place::of(last.span()), &text, StepKind::Loop { count, nets, body });
         }
+    }
+
+    /// The nets of the arrays that a loop goes through; nothing for one with an error.
+    fn arrays(&mut self, names: &[Ident], arrays: &[Ident]) -> Option<Vec<Option<usize>>> {
+        let mut nets = Vec::new();
+        for array in arrays {
+            let (text, place) = (array.to_string(), Place::of(array.span()));
+            let message = match self.lookup(&text) {
+                Some(Meaning::Array(i)) => {
+                    nets.push(Some(i));
+                    continue;
+                }
+                Some(Meaning::Poison) => {
+                    nets.push(None);
+                    continue;
+                }
+                Some(_) => messages::not_an_array(&text),
+                None => self.unknown(&text),
+            };
+            self.fail(place, message);
+            return None;
+        }
+        for name in names {
+            if let Some(earlier) = self.taken(&name.to_string(), true) {
+                let message = messages::duplicate(&name.to_string(), "a `for`", earlier);
+                self.fail(Place::of(name.span()), message);
+                return None;
+            }
+        }
+        Some(nets)
+    }
+
+    /// How many nets the arrays have: as many each.
+    fn one_length(&self, used: &[NetUse], arrays: &[Ident]) -> Option<Dim> {
+        let counts = used.iter().zip(arrays).filter_map(|(n, name)| Some((n.count.as_ref()?, name)));
+        let mut counts = counts;
+        let Some((count, first)) = counts.next() else { return Some(Dim::default()) };
+        if let Some((other, name)) = counts.find(|(c, _)| *c != count) {
+            let (first, second) = (first.to_string(), name.to_string());
+            let message = messages::unequal_arrays(&first, count, &second, other, &self.facts);
+            self.fail(Place::of(name.span()), message);
+            return None;
+        }
+        Some(count.clone())
     }
 
     /// `repeat i in 0..N { .. }`: the iteration's number is a dim of the body.
@@ -52,7 +96,7 @@ impl Checker<'_> {
         }
         let broken = ends.contains(&None);
         self.known.push(DimDecl { name: text.clone(), kind: DimKind::Required });
-        let steps = self.iteration(&text, "", Meaning::Poison, body);
+        let steps = self.iteration(&text, Vec::new(), body);
         self.known.pop();
         self.moves(body, &format!("repeat {text} in {}..{}", from.text, to.text), place.to(to.place), before);
         let [Some(from), Some(to)] = ends.as_slice() else { return };
@@ -65,7 +109,7 @@ impl Checker<'_> {
             self.step(
                 place,
                 &format!("repeat {text} in {from}..{to}"),
-                StepKind::Loop { count, net: None, body },
+                StepKind::Loop { count, nets: Vec::new(), body },
             );
         }
     }
@@ -100,12 +144,12 @@ impl Checker<'_> {
     }
 
     /// The steps of one iteration.
-    fn iteration(&mut self, variable: &str, name: &str, meaning: Meaning, body: &Block) -> Vec<plan::Step> {
+    fn iteration(&mut self, variable: &str, nets: Vec<(&Ident, Meaning)>, body: &Block) -> Vec<plan::Step> {
         self.loops.push(variable.into());
         let (steps, ()) = self.collect(|b| {
             b.scopes.push(Default::default());
-            if !name.is_empty() {
-                b.bind(name, meaning);
+            for (name, meaning) in nets {
+                b.declare(&name.to_string(), "loop variable", Place::of(name.span()), meaning);
             }
             b.block(body, Hint::default(), false);
             b.scopes.pop();
@@ -118,6 +162,15 @@ impl Checker<'_> {
         }
         steps
     }
+}
+
+/// `for layer in layers`, as written.
+fn loop_text(names: &[Ident], arrays: &[Ident]) -> String {
+    let list = |all: &[Ident]| match all {
+        [one] => one.to_string(),
+        _ => format!("({})", all.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")),
+    };
+    format!("for {} in {}", list(names), list(arrays))
 }
 
 /// Whether a block changes something outside of it.

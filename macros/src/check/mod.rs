@@ -6,6 +6,7 @@ mod calls;
 mod checker;
 mod defaults;
 mod dims;
+mod elements;
 mod entries;
 mod entry_dims;
 mod exprs;
@@ -13,6 +14,7 @@ mod foreign;
 mod gradient;
 mod index;
 mod items;
+mod logic;
 mod loops;
 mod net_calls;
 mod nets;
@@ -25,6 +27,7 @@ mod scope;
 mod sig;
 mod state;
 mod train;
+mod unused;
 
 use crate::ast::Network;
 use crate::errors::{Errors, Place};
@@ -93,8 +96,8 @@ fn network(program: &Program<'_>, i: usize, errors: &Errors) -> Checked {
         }
     }
     if errors.count() == before && !n.broken_body && !sigs.iter().any(|s| s.broken) {
-        for d in declared.iter().filter(|d| !d.used && !d.name.starts_with('_')) {
-            errors.push(d.place, messages::unused(d.what, &d.name));
+        unused::report(n, &declared, errors);
+        if errors.count() > before {
             checked.entries.iter_mut().for_each(|e| e.body = None);
         }
     }

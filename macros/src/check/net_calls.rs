@@ -1,12 +1,14 @@
 //! Calls of networks whose signature is known.
 
 use super::checker::Checker;
+use super::dims::looks_like_poly;
 use super::scope::{Hint, NetUse, Resolved, Shaped, Tensor};
 use super::sig::{facts, fails};
 use crate::ast::{Arg, Callee, Expr, Use};
 use crate::errors::{Message, Place};
 use crate::messages;
 use crate::plan::{Home, NetPlan, Sig, StepKind};
+use crate::suggest::nearest;
 use tancho_ir::bind::{Binding, DimKind, Signature, is_open};
 use tancho_ir::graph::Relation;
 use tancho_ir::infer::show_type;
@@ -49,7 +51,13 @@ impl Checker<'_> {
     }
 
     /// A network called by its own name: allowed where it has no weights.
-    pub fn call_directly(&mut self, expr: &Expr, callee: &Callee, args: &[Arg]) -> Option<Shaped> {
+    pub fn call_directly(
+        &mut self,
+        expr: &Expr,
+        callee: &Callee,
+        args: &[Arg],
+        hint: Hint<'_>,
+    ) -> Option<Shaped> {
         let name = callee.text.as_str();
         let last = name.rsplit("::").next().unwrap_or(name);
         if !last.starts_with(|c: char| c.is_ascii_uppercase()) {
@@ -61,8 +69,28 @@ impl Checker<'_> {
             None => self.program.prelude.iter().find(|s| s.declared.name == name),
         };
         let message = match sig {
-            None => messages::not_called_directly(name),
-            Some(s) if s.has_items => messages::has_weights(name),
+            None => match self.similar_network(name) {
+                Some(similar) => messages::similar_network(name, &similar),
+                None => messages::not_called_directly(name),
+            },
+            Some(s) if s.has_items => {
+                // `let fc = Linear(D, D);` is given what stands in `<..>`.
+                let dims = !args.is_empty() && args.iter().all(|a| self.is_made_of_dims(&a.value));
+                let given = args.iter().map(|a| match &a.name {
+                    Some(n) => format!("{n} = {}", a.value.text),
+                    None => a.value.text.clone(),
+                });
+                let required = s.declared.dims.iter().filter(|d| d.kind == DimKind::Required);
+                let required = required.map(|d| format!("{} = ..", d.name));
+                let inside: Vec<String> = if dims { given.collect() } else { required.collect() };
+                let inside =
+                    if inside.is_empty() { String::new() } else { format!("<{}>", inside.join(", ")) };
+                let net = match hint.name {
+                    Some(n) if dims => n.to_string(),
+                    _ => name.to_lowercase(),
+                };
+                messages::has_weights(name, &net, &inside)
+            }
             Some(s) => {
                 let path: proc_macro2::TokenStream =
                     callee.name.iter().map(|n| proc_macro2::TokenTree::Ident(n.clone())).collect();
@@ -88,6 +116,7 @@ impl Checker<'_> {
                     statics,
                     plan: NetPlan::nowhere(),
                     count: None,
+                    by_turn: false,
                 };
                 return Some(self.call_known(expr, s, &net, args, Home::Nowhere));
             }
@@ -96,6 +125,17 @@ impl Checker<'_> {
             self.eval(&a.value, Hint::default());
         }
         Some(self.refuse(callee.place, message))
+    }
+
+    /// Whether an argument can only be a dim.
+    fn is_made_of_dims(&self, e: &Expr) -> bool {
+        looks_like_poly(e) && !self.is_tensor(e)
+    }
+
+    /// The network of this macro call or of the prelude whose name is near to one.
+    fn similar_network(&self, name: &str) -> Option<String> {
+        let known = self.program.sigs.iter().chain(&self.program.prelude).map(|s| s.declared.name.as_str());
+        nearest(name, known).map(str::to_string)
     }
 
     /// The values of a call's results.

@@ -25,6 +25,11 @@ impl Checker<'_> {
         let shown = count.as_ref().map(|d| self.facts.value(d).map_or(d.to_string(), |n| n.to_string()));
         let weights = self.path(item, name, shown.as_deref());
         let attributes = self.attributes(item).unwrap_or(Attributes::NONE);
+        // `i` in the dims of an array is the number of the iteration, unless a dim has that name.
+        let turn = count.is_some() && !self.is_dim("i");
+        if turn {
+            self.known.push(DimDecl { name: "i".into(), kind: DimKind::Required });
+        }
         let (mut statics, mut given) = (Values::new(), Vec::new());
         let (mut options, mut foreign) = (Vec::new(), None);
         match &target {
@@ -45,6 +50,10 @@ impl Checker<'_> {
             }
             Resolved::Broken => {}
         }
+        if turn {
+            self.known.pop();
+        }
+        let by_turn = turn && given.iter().any(|(_, d)| d.syms().contains("i"));
         let id = self.nets.len();
         let target = if self.errors.count() > before { Resolved::Broken } else { target };
         let path_text = weights.unwrap_or_default();
@@ -55,7 +64,7 @@ impl Checker<'_> {
         if !array {
             self.step(Place::of(item.name.span()), &format!("net {name}"), StepKind::Net(plan.clone()));
         }
-        self.nets.push(NetUse { path, text: used.text.clone(), target, statics, plan, count });
+        self.nets.push(NetUse { path, text: used.text.clone(), target, statics, plan, count, by_turn });
         Some(if array { Meaning::Array(id) } else { Meaning::Net(id) })
     }
 

@@ -12,6 +12,11 @@ use tancho_ir::bind::is_open;
 use tancho_ir::builder::OptionValue;
 use tancho_ir::table::{Attr, Kind, OptionDef};
 
+/// Whether a length is written as a negative number.
+fn is_negative(e: &Expr) -> bool {
+    matches!(literal(e), Some(OptionValue::Int(..0)))
+}
+
 /// Axes of the first argument as the emitted code counts them.
 pub fn emitted_axes(tensor: &Tensor, axes: Vec<usize>) -> OptionPlan {
     let from_end = |axes: &[usize]| axes.iter().map(|a| tensor.ty.rank().saturating_sub(*a)).collect();
@@ -51,6 +56,11 @@ impl Checker<'_> {
             Kind::Dim => Attr::Dim(self.poly(e)?),
             Kind::Shape => {
                 let ExprKind::List(list) = &e.kind else { return self.wrong_kind(def, e) };
+                if let Some(open) = list.iter().find(|e| is_negative(e)) {
+                    let rest = x.and_then(|x| self.length_left(list, x));
+                    self.fail(open.place, messages::unknown_length(&open.text, rest.as_ref()));
+                    return None;
+                }
                 let dims: Vec<Option<Dim>> = list.iter().map(|e| self.dim_of_shape(e)).collect();
                 Attr::Dims(dims.into_iter().collect::<Option<_>>()?)
             }
@@ -90,6 +100,14 @@ impl Checker<'_> {
             return None;
         }
         Some(Dim::sym(".."))
+    }
+
+    /// What `-1` would be in a shape: the elements of `x` over all other axes.
+    fn length_left(&self, list: &[Expr], x: &Tensor) -> Option<Dim> {
+        let others: Option<Vec<Dim>> =
+            list.iter().filter(|e| !is_negative(e)).map(|e| self.dim_of_shape(e)).collect();
+        let (all, others) = (Dim::product(&x.ty.shape).ok()?, Dim::product(&others?).ok()?);
+        all.divisible_by(&others).then(|| all.exact_div(&others).ok()).flatten()
     }
 
     fn wrong_kind<T>(&self, def: &OptionDef, expr: &Expr) -> Option<T> {

@@ -62,6 +62,14 @@ pub enum Meaning {
     State(usize),
 }
 
+/// What a name is bound to in a block.
+pub struct Bound {
+    /// What it means.
+    pub meaning: Meaning,
+    /// The number of its declaration, if that must be used.
+    pub declared: Option<usize>,
+}
+
 /// Which network a net uses.
 #[derive(Clone, Debug)]
 pub enum Resolved {
@@ -88,9 +96,11 @@ pub struct NetUse {
     pub plan: NetPlan,
     /// How many nets an array has.
     pub count: Option<Dim>,
+    /// The dims of an array depend on the number of the iteration, `i`.
+    pub by_turn: bool,
 }
 
-/// An item, to see whether it is used.
+/// An input, item or `let`, to see whether it is used.
 pub struct Declared {
     pub name: String,
     pub what: &'static str,

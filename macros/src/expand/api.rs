@@ -74,11 +74,14 @@ impl Names<'_> {
         let compile = (0..self.entries.len())
             .map(|i| quote_spanned!(own()=> self.0.compile_entry(#i, target, &mut packs)?));
         let training = self.training();
+        // At the name, so that rustc points to the network and not to the whole macro.
+        let here = own().located_at(name.span());
+        let (keyword, end) = (quote_spanned!(here=> struct), quote_spanned!(here=> ;));
         quote_spanned! {own()=>
             #docs
             #[doc = #header]
             #[derive(::core::clone::Clone, ::core::fmt::Debug)]
-            #vis struct #name(::tancho::__private::Model);
+            #vis #keyword #name(::tancho::__private::Model) #end
 
             #declared
 

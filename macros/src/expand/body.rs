@@ -111,6 +111,12 @@ impl Emit<'_> {
                 quote_spanned!(own()=> #slot = #from; #scope.keep(#state, #from)?;)
             }
             StepKind::Net(n) => self.net(n),
+            StepKind::Within { array, index, count } => {
+                let wrong =
+                    failed(&format!("`{array}` has {count} nets, none of them with the number {index}"));
+                let (index, count) = (index.to_string(), count.to_string());
+                quote_spanned!(own()=> if #scope.count(#index)? >= #scope.count(#count)? { #wrong })
+            }
             StepKind::Op { out, op, args, options } => self.op(*out, op, args, options),
             StepKind::Constant { out, dtype, value } => self.constant(*out, *dtype, value),
             StepKind::Call { outs, home: Home::Net(net), args, foreign: Some((call, types)), .. } => {
@@ -151,21 +157,21 @@ impl Emit<'_> {
                 let outs = outs.iter().map(|v| var(*v));
                 quote_spanned!(own()=> let (#(#outs,)*) = if #(#tests)&&* { #then } else { #otherwise };)
             }
-            StepKind::Loop { count, net, body } => self.repeated(count, net.as_ref(), body),
+            StepKind::Loop { count, nets, body } => self.repeated(count, nets, body),
         }
     }
 
     /// The iterations of a loop.
-    fn repeated(&self, count: &Count, net: Option<&NetPlan>, body: &Body) -> TokenStream {
+    fn repeated(&self, count: &Count, nets: &[NetPlan], body: &Body) -> TokenStream {
         let scope = self.scope;
         let (number, name, is_dim) = (Ident::new("__tancho_i", own()), &count.name, count.is_dim);
         let (from, to) = (count.from.to_string(), count.to.to_string());
-        let net = net.map(|n| self.net(n));
+        let nets = nets.iter().map(|n| self.net(n));
         let body = self.steps(&body.steps);
         quote_spanned! {own()=>
             for #number in #scope.iterations(#from, #to)? {
                 #scope.begin_iteration(#name, #number, #is_dim);
-                #net
+                #(#nets)*
                 #body
                 #scope.end_iteration();
             }

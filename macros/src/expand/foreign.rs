@@ -49,8 +49,8 @@ fn block<'a>(b: &'a Body, caller: &str, seen: &mut Vec<&'a NetPlan>, out: &mut T
     for s in &b.steps {
         match &s.kind {
             StepKind::Net(n) => net(n, caller, seen, out),
-            StepKind::Loop { net: n, body, .. } => {
-                n.iter().for_each(|n| net(n, caller, seen, out));
+            StepKind::Loop { nets, body, .. } => {
+                nets.iter().for_each(|n| net(n, caller, seen, out));
                 block(body, caller, seen, out);
             }
             StepKind::If { then, otherwise, .. } => {
@@ -75,11 +75,21 @@ fn net<'a>(net: &'a NetPlan, caller: &str, seen: &mut Vec<&'a NetPlan>, out: &mu
     let places = foreign.dims.iter().enumerate().map(|(i, (_, place))| (quote!(Dim(#i)), *place));
     let options = foreign.options.iter().enumerate().map(|(i, (_, place))| (quote!(Option(#i)), *place));
     let places: Vec<_> = places.chain(options).chain([(quote!(Path), foreign.place)]).collect();
+    // rustc sees the prelude, and so says which of its networks has a similar name.
+    let known = foreign.single.then(|| {
+        quote_spanned! {own()=>
+            #[allow(unused_imports)]
+            use ::tancho::nn::*;
+        }
+    });
     let (mistake, check) = (fault(net.id), reports(&fault(net.id), &places));
     out.extend(quote_spanned! {own()=>
-        const #name: ::tancho::__private::NetworkRef = ::tancho::__private::NetworkRef {
-            sig: &<#path as ::tancho::__private::Network>::SIG,
-            build: <#path as ::tancho::__private::Network>::build,
+        const #name: ::tancho::__private::NetworkRef = {
+            #known
+            ::tancho::__private::NetworkRef {
+                sig: &<#path as ::tancho::__private::Network>::SIG,
+                build: <#path as ::tancho::__private::Network>::build,
+            }
         };
         const #used: ::tancho::__private::const_check::ConstNet = #value;
         const #mistake: ::core::option::Option<::tancho::__private::const_check::Fault> =

@@ -13,6 +13,7 @@ use super::own;
 use crate::ast::*;
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::{ToTokens, quote, quote_spanned};
+use std::collections::BTreeSet;
 
 /// ```text
 /// const _: () = {
@@ -26,7 +27,9 @@ use quote::{ToTokens, quote, quote_spanned};
 /// };
 /// ```
 pub fn mirror(n: &Network, networks: &[Network]) -> TokenStream {
-    let m = Mirror { networks };
+    let mut names = BTreeSet::new();
+    n.entries.iter().for_each(|e| lets(&e.body, &mut names));
+    let m = Mirror { networks, lets: names };
     let dims = n.dims.iter().map(|d| m.dim(d));
     let options = n.options.iter().map(|o| {
         let (name, default) = (&o.name, m.expr(&o.default));
@@ -57,6 +60,32 @@ pub fn mirror(n: &Network, networks: &[Network]) -> TokenStream {
 
 struct Mirror<'a> {
     networks: &'a [Network],
+    /// The names of `let`s. A net of that name is a `let` too, which a pattern can hide.
+    lets: BTreeSet<String>,
+}
+
+/// The names that the `let`s of a block and of the blocks in it have.
+fn lets(block: &Block, names: &mut BTreeSet<String>) {
+    of_statements(block, names);
+    crate::walk::block(block, &mut |e| match &e.kind {
+        ExprKind::Residual(_, body) => of_statements(body, names),
+        ExprKind::If(_, then, otherwise) => {
+            of_statements(then, names);
+            of_statements(otherwise, names);
+        }
+        _ => {}
+    });
+}
+
+/// The same without the blocks in expressions.
+fn of_statements(block: &Block, names: &mut BTreeSet<String>) {
+    for s in &block.stmts {
+        match s {
+            Stmt::Let { names: new, .. } => names.extend(new.iter().map(ToString::to_string)),
+            Stmt::For(_, _, inner) | Stmt::Repeat(_, _, inner) => of_statements(inner, names),
+            Stmt::Assign(..) | Stmt::Value(_) | Stmt::Minimize(_) => {}
+        }
+    }
 }
 
 /// Whether rustc would read it as a name: what editors are shown is parsed by rustc, too.
@@ -136,8 +165,12 @@ impl Mirror<'_> {
                 let inside = used.dims.iter().map(|a| self.expr(&a.value));
                 let options = used.options.iter().map(|a| self.expr(&a.value));
                 let count = count.as_ref().map(|e| self.expr(e)).unwrap_or_else(|| quote!(()));
+                let word = match self.lets.contains(&name.to_string()) {
+                    true => quote_spanned!(own()=> let),
+                    false => quote_spanned!(own()=> #[doc = #shown] #docs const),
+                };
                 quote_spanned! {own()=>
-                    #[doc = #shown] #docs const #name: __Net<#path> = __Net::NEW;
+                    #word #name: __Net<#path> = __Net::NEW;
                     #(#inside;)*
                     #(#options;)*
                     #count;
@@ -182,9 +215,9 @@ impl Mirror<'_> {
                 let e = self.expr(e);
                 quote_spanned!(own()=> #e;)
             }
-            Stmt::For(name, array, body) => {
+            Stmt::For(names, arrays, body) => {
                 let body = self.block(body);
-                quote_spanned!(own()=> { let #name = #array; #body; })
+                quote_spanned!(own()=> { #(let #names = #arrays;)* #body; })
             }
             Stmt::Repeat(name, ends, body) => {
                 let (from, to, body) = (self.expr(&ends.0), self.expr(&ends.1), self.block(body));
@@ -220,8 +253,10 @@ impl Mirror<'_> {
                 return quote_spanned!(own()=> ());
             }
             ExprKind::Name(name) => return self.name(name),
-            ExprKind::Neg(x) | ExprKind::Transpose(x) => return self.expr(x),
-            ExprKind::Binary(_, a, b) => vec![self.expr(a), self.expr(b)],
+            ExprKind::Neg(x) | ExprKind::Not(x) | ExprKind::Transpose(x) => return self.expr(x),
+            ExprKind::Binary(_, a, b) | ExprKind::Logic(_, a, b) | ExprKind::Power(a, b) => {
+                vec![self.expr(a), self.expr(b)]
+            }
             ExprKind::Index(x, list) => {
                 let axes = list.iter().filter_map(|i| i.axis.as_ref()).map(|n| self.name(n));
                 let ends =
@@ -230,6 +265,9 @@ impl Mirror<'_> {
             }
             ExprKind::Method(x, _, args) => vec![self.expr(x), self.args(args)],
             // An initial value or a dim's `floor` is called by name too; a path is a network's.
+            ExprKind::Element(name, index, args) => {
+                vec![self.name(name), self.expr(index), self.args(args)]
+            }
             ExprKind::Call(callee, args) => match &callee.name {
                 Some(name) => vec![self.name(name), self.args(args)],
                 None => vec![self.args(args)],

@@ -83,6 +83,52 @@ pub fn index_outside(index: &str, name: &str, len: &Dim, facts: &Facts) -> Messa
         .fact(format!("the axis has {} elements", facts.show(len)))
 }
 
+/// `pos[S]`
+pub fn length_as_index(name: &str, length: &str, len: &Dim) -> Message {
+    let one = match len.as_sym() {
+        Some(axis) => format!("`{name}[{axis} = {length}]`"),
+        None => format!("`{name}[{length}..{length} + 1]`, an axis of length 1"),
+    };
+    Message::new(format!("`{length}` as an index is the one element with that number, and it is the length of an input"))
+        .help(format!("the first {length} elements are `{name}[0..{length}]`, the last of them `{name}[{length} - 1]`; element {length} itself is {one}"))
+}
+
+/// `embedding(ids, table)`
+pub fn table_first(table: &str, ids: &str) -> Message {
+    Message::new("`embedding` takes the table first")
+        .help(format!("write `embedding({table}, {ids})`, or `{table}[{ids}]`"))
+}
+
+/// `attention` of `[B, S, HEADS, HD]`
+pub fn heads_second(name: &str, ty: &Type, heads: &Dim, facts: &Facts) -> Message {
+    Message::new(format!(
+        "`attention` takes `{heads}` for positions: heads are the second axis of [B, HEADS, S, HD]"
+    ))
+    .fact(format!("`{name}` is {}", show_type(ty, facts)))
+    .help(format!(
+        "swap the two axes of queries, keys and values first: `transpose({name}, axes = (0, 2, 1, 3))`"
+    ))
+}
+
+/// `reshape(x, [B, -1])`: `rest` is what the axis would be.
+pub fn unknown_length(text: &str, rest: Option<&Dim>) -> Message {
+    let m = Message::new(format!("`{text}` is no length: every axis of a shape is written"));
+    match rest {
+        Some(d) => m.help(format!("here it would be `{d}`")),
+        None => m.help("write the length that is left, such as `S * D`"),
+    }
+}
+
+/// `rope` of `[B, S, HEADS, HD]`
+pub fn rope_along_heads(name: &str, ty: &Type, heads: &Dim, facts: &Facts) -> Message {
+    Message::new(format!(
+        "`rope` takes `{heads}` for positions: they are the third axis of [B, HEADS, S, HD]"
+    ))
+    .fact(format!("`{name}` is {}", show_type(ty, facts)))
+    .fact(format!("`attention` has `{heads}` heads"))
+    .help(format!("swap the two axes first: `rope(transpose({name}, axes = (0, 2, 1, 3)))`"))
+}
+
 pub fn bad_index(text: &str) -> Message {
     Message::new(format!("`{text}` is no index")).help(
         "an index is a dimension such as `0`, `S - 1` or `-1`, a range `0..S`, or one i32 tensor of row ids",
@@ -229,7 +275,8 @@ pub fn branches(cond_then: &[Type], otherwise: &[Type], facts: &Facts) -> Messag
 
 pub fn condition(name: &str) -> Message {
     Message::new(format!("`{name}` is no condition"))
-        .help("a condition is an option that is `true` or `false`, `!option`, or `A == B` of static dimensions, joined by `&&`")
+        .fact("what a graph is made of is known before it runs, and no value is")
+        .help("a condition is an option that is `true` or `false`, `!option`, or `A == B` of static dimensions, joined by `&&`; between values chooses `select(cond, a, b)`")
 }
 
 /// N10

@@ -16,7 +16,7 @@ pub use training::*;
 
 use crate::ast::BinOp;
 use crate::errors::Message;
-use crate::suggest::{elsewhere, nearest};
+use crate::suggest::{argument_of_pytorch, elsewhere, nearest};
 use tancho_ir::infer::{ShapeError, show_type};
 use tancho_ir::{Dim, DimError, Facts, Type};
 
@@ -66,7 +66,7 @@ pub fn duplicate(name: &str, what: &str, earlier: &str) -> Message {
         return Message::new(format!("`{name}` is declared twice"));
     }
     Message::new(format!("{what} cannot be called `{name}`: that is {earlier}")).help(
-        "dimensions, options, inputs and items share one namespace; only `let` may use the name of an input or of another `let` again",
+        "dimensions, options, inputs and items share one namespace; only `let` may use the name of an input, of a net or of another `let` again",
     )
 }
 
@@ -87,6 +87,12 @@ pub fn unknown_dim<'a>(name: &str, dims: impl IntoIterator<Item = &'a str>) -> M
     let dims: Vec<&str> = dims.into_iter().collect();
     match nearest(name, dims.iter().copied()) {
         Some(n) => m.help(format!("a dimension with a similar name exists: `{n}`")),
+        // `HIDDEN`, as constants are called.
+        None if name.len() > 1 && name.chars().all(|c| c.is_uppercase() || c.is_numeric() || c == '_') => m
+            .fact("constants of Rust are not seen: the macro knows what `network!` declares and nothing else")
+            .help(format!(
+                "declare a dimension, `{name} = 8`; Rust gives it another number by `..Dims {{ {name}: .. }}`"
+            )),
         None if dims.is_empty() => m.help(format!("declare it after the network's name: `<{name}>`")),
         None => m.help(format!(
             "the dimensions are {}; a new one is declared after the network's name",
@@ -107,8 +113,22 @@ pub fn unknown_op<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> M
     }
     match nearest(name, known) {
         Some(n) => m.help(format!("did you mean `{n}`?")),
-        None => m,
+        None => m
+            .fact(
+                "functions of Rust are not seen: a body calls operations, nets, and networks without weights",
+            )
+            .help(format!("write a network, `{}<..>(x: [..]) -> [..] {{ .. }}`", camel_case(name))),
     }
+}
+
+/// `my_function` as the name of a network.
+fn camel_case(name: &str) -> String {
+    name.split('_')
+        .flat_map(|word| {
+            let mut letters = word.chars();
+            letters.next().into_iter().flat_map(char::to_uppercase).chain(letters).collect::<Vec<_>>()
+        })
+        .collect()
 }
 
 pub fn unknown_value<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Message {
@@ -128,8 +148,9 @@ pub fn is_a_net(name: &str) -> Message {
 }
 
 pub fn is_an_array(name: &str) -> Message {
-    Message::new(format!("`{name}` is an array of nets"))
-        .help(format!("go through it: `for layer in {name} {{ x = layer(x); }}`"))
+    Message::new(format!("`{name}` is an array of nets")).help(format!(
+        "go through it, `for layer in {name} {{ x = layer(x); }}`, or call one, `{name}[0](x)`"
+    ))
 }
 
 pub fn not_an_array(name: &str) -> Message {
@@ -150,8 +171,33 @@ pub fn unused(what: &str, name: &str) -> Message {
             m.help(format!("remove it, or write `param _{name}` to keep a weight the body ignores"))
         }
         "buffer" => m.help(format!("remove it, or write `buffer _{name}` to keep a weight the body ignores")),
+        "value" => m.help(format!("remove it, or write `let _{name}` to keep it")),
+        "loop variable" => {
+            m.help(format!("call it, `x = {name}(x);`, or write `for _{name} in ..` to go through it unused"))
+        }
         _ => m.help(format!("remove it, or write `{what} _{name}` to keep it")),
     }
+}
+
+/// `taker` is the op that takes a tensor of that name and is not given it.
+pub fn unused_input(name: &str, taker: Option<&str>) -> Message {
+    let m = Message::new(format!("input `{name}` is never used"));
+    match taker {
+        Some(op) => m.help(format!(
+            "`{op}` takes it by name, `{op}(.., {name} = {name})`; or call it `_{name}` to keep it unused"
+        )),
+        None => m.help(format!("remove it, or call it `_{name}` to keep it")),
+    }
+}
+
+/// `clause` is the promise that mentions it.
+pub fn unused_dim(name: &str, clause: Option<&str>) -> Message {
+    let m = Message::new(format!("dimension `{name}` is never used"));
+    let m = match clause {
+        Some(c) => m.fact(format!("the promise `where {c}` alone changes nothing")),
+        None => m,
+    };
+    m.help(format!("remove it, or call it `_{name}` to keep it"))
 }
 
 pub fn dim_cycle(names: &[String]) -> Message {
@@ -284,6 +330,9 @@ pub fn wrong_option_value(name: &str, takes: &str) -> Message {
 
 pub fn no_such_argument(op: &str, name: &str, params: &[&str], options: &[&str]) -> Message {
     let m = Message::new(format!("`{op}` has no argument `{name}`"));
+    if let Some(here) = argument_of_pytorch(name, params.iter().chain(options).copied()) {
+        return m.help(format!("it is `{here}` here"));
+    }
     if let Some(n) = nearest(name, params.iter().chain(options).copied()) {
         return m.help(format!("did you mean `{n}`?"));
     }

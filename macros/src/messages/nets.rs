@@ -49,6 +49,28 @@ pub fn transposed_rank(name: &str, ty: &Type, facts: &Facts) -> Message {
         .help("leave `transposed` out")
 }
 
+pub fn unequal_arrays(first: &str, n: &Dim, second: &str, m: &Dim, facts: &Facts) -> Message {
+    Message::new(format!(
+        "`{first}` has {} nets and `{second}` has {}: a loop goes through arrays of one length",
+        facts.show(n),
+        facts.show(m)
+    ))
+    .help("declare both with the same dimension, `[..; N]`, or write a loop for each")
+}
+
+/// `layers[3](x)` of three.
+pub fn no_such_net(array: &str, index: &Dim, count: &Dim, facts: &Facts) -> Message {
+    Message::new(format!("`{array}[{index}]` does not exist: `{array}` has {} nets", facts.show(count)))
+        .help("they are counted from 0")
+}
+
+/// Two iterations with one path.
+pub fn same_paths(name: &str, path: &str, both: &str) -> Message {
+    Message::new(format!("two iterations of `{name}` would load the same tensors \"{both}\""))
+        .fact(format!("the path is \"{path}\""))
+        .help("let the numbers in the path differ in each iteration, as `{2 * i + 1}` does")
+}
+
 pub fn repeat_backwards(from: &Dim, to: &Dim, facts: &Facts) -> Message {
     Message::new(format!("`repeat` from {} to {} ends before it begins", facts.show(from), facts.show(to)))
 }
@@ -77,6 +99,9 @@ pub fn negative_result(
 
 pub fn no_such_dim(network: &str, name: &str, dims: &[&str]) -> Message {
     let m = Message::new(format!("`{network}` has no dimension `{name}`"));
+    if let Some(here) = argument_of_pytorch(name, dims.iter().copied()) {
+        return m.help(format!("it is `{here}` here"));
+    }
     match nearest(name, dims.iter().copied()) {
         Some(n) => m.help(format!("did you mean `{n}`?")),
         None if dims.is_empty() => m,
@@ -104,6 +129,9 @@ pub fn missing_dim(network: &str, missing: &[&str], example: &str) -> Message {
 
 pub fn no_such_option(network: &str, name: &str, options: &[&str]) -> Message {
     let m = Message::new(format!("`{network}` has no option `{name}`"));
+    if let Some(here) = argument_of_pytorch(name, options.iter().copied()) {
+        return m.help(format!("it is `{here}` here"));
+    }
     match nearest(name, options.iter().copied()) {
         Some(n) => m.help(format!("did you mean `{n}`?")),
         None if options.is_empty() => m.help("it has no options at all"),
@@ -158,10 +186,14 @@ pub fn over_bound(network: &str, dim: &str, bound: &Dim, given: &Dim, facts: &Fa
     ))
 }
 
-pub fn has_weights(network: &str) -> Message {
-    let net = network.to_lowercase();
+/// `inside` are the dims to give, with their `<..>`.
+pub fn has_weights(network: &str, net: &str, inside: &str) -> Message {
     Message::new(format!("`{network}` has weights and is called through a net"))
-        .help(format!("declare it, `net {net}: {network};`, and call `{net}(..)`"))
+        .help(format!("declare it, `net {net}: {network}{inside};`, and call `{net}(..)`"))
+}
+
+pub fn similar_network(name: &str, similar: &str) -> Message {
+    Message::new(format!("`{name}` is not known here")).help(format!("did you mean `{similar}`?"))
 }
 
 pub fn not_called_directly(path: &str) -> Message {

@@ -31,29 +31,74 @@ pub fn bound_expected(dim: &str, text: &str) -> Message {
     ))
 }
 
-/// `x ** 2`
-pub fn power(base: &str) -> Message {
-    Message::new("there is no operator `**`").help(format!("a constant power is `pow({base}, 2)`"))
+/// `x ** 2`, `x ^ 2`
+pub fn power(op: &str, base: &str, exponent: &str) -> Message {
+    Message::new(match op {
+        "^" => "`^` is a power of dimensions".to_string(),
+        _ => format!("there is no operator `{op}`"),
+    })
+    .help(format!("a constant power of a value is `pow({base}, {exponent})`"))
 }
 
-/// `x > 0`, `a % 2`, `a and b`: what another language has an operator for. `left` is what stands before it.
+/// `a < b < c`
+pub fn chained_comparison(first: &str, middle: &str) -> Message {
+    Message::new("comparisons cannot be chained")
+        .help(format!("join two of them by `&&`: `{first} && {middle} ..`"))
+}
+
+/// `Layer<D = 8>(x)`
+pub fn dims_at_a_call(name: &str) -> Message {
+    let net = name.to_lowercase();
+    Message::new(format!("`{name}` cannot be given dimensions where it is called"))
+        .help(format!("declare it, `net {net}: {name}<..>;`, and call `{net}(..)`"))
+}
+
+/// `|y| relu(y)`
+pub fn closure() -> Message {
+    Message::new("there are no closures in `network!`")
+        .help("what is used twice is a network of its own: `Twice<B, D>(x: [B, D]) -> [B, D] { .. }`; one without weights is called by its name, `Twice(x)`")
+}
+
+/// `&x`
+pub fn reference() -> Message {
+    Message::new("there are no references in `network!`").help("a value is used as often as it is named")
+}
+
+/// `A<const D: usize>`
+pub fn const_generic(name: &str) -> Message {
+    Message::new("a dimension is declared by its name alone").help(format!(
+        "`{name} = 768` is a static one with a default, `{name}` one that is taken from the inputs"
+    ))
+}
+
+/// `println!(..)`
+pub fn no_macro(name: &str) -> Message {
+    Message::new(format!("the macro `{name}!` cannot be used in `network!`"))
+        .help("a body is made of ops and nets; `trace` of a session shows every value of a run")
+}
+
+/// `x[:, 0]`
+pub fn colon_in_index() -> Message {
+    Message::new("a range is written with `..`, not `:`")
+        .help("a whole axis is `..`, as in `x[.., 0]`; others are `x[1..3]`, `x[2..]` and `x[.. step 2]`")
+}
+
+/// `residual(x, relu(x))`
+pub fn residual_branch(stream: &str, branch: &str) -> Message {
+    Message::new("the branch of `residual` stands in braces")
+        .help(format!("write `residual({stream}) {{ {branch} }}`"))
+}
+
+/// `a % 2`, `a and b`: what another language has an operator for. `left` is what stands before it.
 pub fn no_operator(op: &str, left: &str) -> Message {
-    let call = match op {
-        ">" => "gt",
-        "<" => "lt",
-        ">=" => "ge",
-        "<=" => "le",
-        "==" => "eq",
-        "!=" => "ne",
-        "and" | "&&" | "&" => "and",
-        "or" | "||" | "|" => "or",
-        _ => "",
-    };
     let m = Message::new(format!("there is no operator `{op}`"));
     match op {
+        "%" if tancho_ir::table::lookup("rem").is_some() => m.help(format!(
+            "the remainder of a value is `rem({left}, ..)`; that of dimensions is promised in the header: `where D % HEADS == 0`"
+        )),
         "%" => m.help("a remainder is asked for of dimensions, in the header: `where D % HEADS == 0`"),
-        "^" => m.help(format!("a constant power is `pow({left}, 2)`")),
-        _ => m.help(format!("it is a call: `{call}({left}, ..)`")),
+        "and" | "&" => m.help(format!("write `{left} && ..`")),
+        _ => m.help(format!("write `{left} || ..`")),
     }
 }
 
@@ -61,6 +106,12 @@ pub fn no_operator(op: &str, left: &str) -> Message {
 pub fn for_over_numbers(name: &str) -> Message {
     Message::new("`for` goes through an array of nets")
         .help(format!("to repeat a block N times, write `repeat {name} in 0..N {{ .. }}`"))
+}
+
+/// `for (a, b) in c`
+pub fn zipped_loop(names: usize) -> Message {
+    Message::new(format!("expected {names} array{} of nets", if names == 1 { "" } else { "s" }))
+        .help("as many as there are names: `for (conv, norm) in (convs, norms) { .. }`")
 }
 
 /// `while`, `return` and others of Rust's.

@@ -3,7 +3,7 @@
 use super::attrs::attrs;
 use super::header::types;
 use super::items::{self, ITEMS};
-use super::{Cursor, Parsed, exprs};
+use super::{Cursor, Parsed, exprs, logic};
 use crate::ast::*;
 use crate::errors::Place;
 use crate::messages;
@@ -63,20 +63,44 @@ fn part(cursor: &mut Cursor<'_>, block: &mut Block) -> Parsed<()> {
         _ if cursor.ident_at(0).is_some() && cursor.is_punct_at(1, "=") => {
             let name = cursor.name("a name")?;
             cursor.expect("=", "in an assignment")?;
-            let value = exprs::expr(cursor)?;
+            let value = logic::value(cursor)?;
             end_of_value(cursor, &value, "the assignment")?;
             block.stmts.push(Stmt::Assign(name, value));
             Ok(())
         }
+        _ if cursor.ident_at(0).is_some() && compound(cursor).is_some() => change(cursor, block),
         _ => value(cursor, block),
     }
+}
+
+/// The operator of `y += x`, at the token after the name.
+fn compound(cursor: &Cursor<'_>) -> Option<BinOp> {
+    [BinOp::Add, BinOp::Sub, BinOp::Mul, BinOp::Div]
+        .into_iter()
+        .find(|op| cursor.is_punct_at(1, &format!("{}=", op.symbol())))
+}
+
+/// `y += x;`, which is `y = y + x;`.
+fn change(cursor: &mut Cursor<'_>, block: &mut Block) -> Parsed<()> {
+    let start = cursor.at;
+    let Some(op) = compound(cursor) else { return Err(cursor.expected("an assignment")) };
+    let name = cursor.name("a name")?;
+    cursor.at += 2;
+    let now = exprs::make_of(cursor, start, start + 1, ExprKind::Name(name.clone()), 0)?;
+    let value = logic::value(cursor)?;
+    end_of_value(cursor, &value, "the assignment")?;
+    let depth = value.depth;
+    let kind = ExprKind::Binary(op, Box::new(now), Box::new(value));
+    let sum = exprs::make_of(cursor, start, cursor.at - 1, kind, depth)?;
+    block.stmts.push(Stmt::Assign(name, sum));
+    Ok(())
 }
 
 /// The `;` after a value, or the operator that another language has there.
 fn end_of_value(cursor: &mut Cursor<'_>, value: &Expr, what: &str) -> Parsed<()> {
     match cursor.eat(";") {
         Some(_) => Ok(()),
-        None => Err(exprs::no_operator(cursor, value)
+        None => Err(logic::no_operator(cursor, value)
             .unwrap_or_else(|| cursor.expected(&format!("`;` after {what}")))),
     }
 }
@@ -87,13 +111,13 @@ pub fn end_of(cursor: &mut Cursor<'_>, what: &str) -> Parsed<()> {
 }
 
 fn value(cursor: &mut Cursor<'_>, block: &mut Block) -> Parsed<()> {
-    let e = exprs::expr(cursor)?;
+    let e = logic::value(cursor)?;
     if cursor.done() {
         block.tail = Some(Box::new(e));
     } else if cursor.eat(";").is_some() {
         block.stmts.push(Stmt::Value(e));
     } else {
-        return Err(exprs::no_operator(cursor, &e)
+        return Err(logic::no_operator(cursor, &e)
             .unwrap_or_else(|| cursor.expected("an operator, `;` or the end of the block")));
     }
     Ok(())
@@ -113,7 +137,7 @@ fn let_stmt(cursor: &mut Cursor<'_>, block: &mut Block) -> Parsed<()> {
     let (names, tuple) = pattern(cursor)?;
     let ty = if cursor.eat(":").is_some() { Some(types(cursor)?) } else { None };
     cursor.expect("=", "and a value")?;
-    let value = exprs::expr(cursor)?;
+    let value = logic::value(cursor)?;
     end_of_value(cursor, &value, "`let`")?;
     block.stmts.push(Stmt::Let { mutable, names, tuple, ty, value });
     Ok(())
@@ -121,16 +145,29 @@ fn let_stmt(cursor: &mut Cursor<'_>, block: &mut Block) -> Parsed<()> {
 
 fn for_stmt(cursor: &mut Cursor<'_>, b: &mut Block) -> Parsed<()> {
     cursor.at += 1;
-    let name = cursor.name("a name after `for`")?;
+    let several = cursor.peek_group(Delimiter::Parenthesis).is_some();
+    let names = match cursor.group(Delimiter::Parenthesis) {
+        Some(g) => cursor.inside(g, |c| c.list(|c| c.name("the name of a net")))?,
+        None => vec![cursor.name("a name after `for`")?],
+    };
     if !cursor.eat_word("in") {
         return Err(cursor.expected("`in`"));
     }
+    let name = names.first().map(ToString::to_string).unwrap_or_default();
     if matches!(cursor.peek(), Some(TokenTree::Literal(_))) || cursor.is_punct_at(1, "..") {
-        return Err(cursor.fail(Place::of(cursor.span()), messages::for_over_numbers(&name.to_string())));
+        return Err(cursor.fail(Place::of(cursor.span()), messages::for_over_numbers(&name)));
     }
-    let array = cursor.name("the name of a net array")?;
+    let place = Place::of(cursor.span());
+    let arrays = match cursor.group(Delimiter::Parenthesis) {
+        Some(g) if several => cursor.inside(g, |c| c.list(|c| c.name("the name of a net array")))?,
+        Some(_) => return Err(cursor.fail(place, messages::zipped_loop(1))),
+        None => vec![cursor.name("the name of a net array")?],
+    };
+    if arrays.len() != names.len() || names.is_empty() {
+        return Err(cursor.fail(place, messages::zipped_loop(names.len())));
+    }
     let Some(g) = cursor.group(Delimiter::Brace) else { return Err(cursor.expected("`{ .. }`")) };
-    b.stmts.push(Stmt::For(name, array, cursor.inside(g, block)?));
+    b.stmts.push(Stmt::For(names, arrays, cursor.inside(g, block)?));
     Ok(())
 }
 
@@ -214,7 +251,7 @@ fn poison(cursor: &mut Cursor<'_>, start: usize, items: usize, block: &mut Block
         }
         "for" | "repeat" | "minimize" => {}
         // An assignment leaves its name as it was.
-        _ if probe.is_punct_at(1, "=") => {}
+        _ if probe.is_punct_at(1, "=") || compound(&probe).is_some() => {}
         _ => block.tail = Some(Box::new(nothing())),
     }
 }

@@ -1,5 +1,6 @@
-//! Expressions by precedence: `+ -`, then `* / @`, then `-x`, then `.t`, `[..]` and calls.
+//! Sums by precedence: `+ -`, then `* / @`, then `-x` and `!x`, then `a^b`, then `.t`, `[..]` and calls.
 
+use super::logic::{habit, no_operator, value};
 use super::{Cursor, Failed, MAX_DEPTH, Parsed};
 use crate::ast::*;
 use crate::errors::Place;
@@ -7,7 +8,7 @@ use crate::messages;
 use proc_macro2::{Delimiter, Group, Literal, TokenTree};
 use syn::Lit;
 
-/// An expression of tensors, of dims, or the value of an option: one grammar for all three.
+/// A sum of tensors or of dims, or the value of an option: one grammar for all three.
 pub fn expr(cursor: &mut Cursor<'_>) -> Parsed<Expr> {
     let start = cursor.at;
     let mut left = product(cursor)?;
@@ -37,7 +38,7 @@ fn product(cursor: &mut Cursor<'_>) -> Parsed<Expr> {
                 first: cursor.span(),
                 last: cursor.peek_at(1).map_or(cursor.span(), TokenTree::span),
             };
-            return Err(cursor.fail(place, messages::power(&left.text)));
+            return Err(cursor.fail(place, messages::power("**", &left.text, "2")));
         }
         let op = if cursor.eat("*").is_some() {
             BinOp::Mul
@@ -71,31 +72,46 @@ fn binary(cursor: &Cursor<'_>, start: usize, op: BinOp, left: Expr, right: Expr)
 }
 
 /// An expression of everything read since `start`; `inner` is the height of its parts.
-fn make(cursor: &Cursor<'_>, start: usize, kind: ExprKind, inner: usize) -> Parsed<Expr> {
+pub fn make(cursor: &Cursor<'_>, start: usize, kind: ExprKind, inner: usize) -> Parsed<Expr> {
+    make_of(cursor, start, cursor.at, kind, inner)
+}
+
+/// The same of the tokens from `start` to `end`.
+pub fn make_of(cursor: &Cursor<'_>, start: usize, end: usize, kind: ExprKind, inner: usize) -> Parsed<Expr> {
+    let read = Cursor::new(cursor.tokens, cursor.end, cursor.errors, cursor.depth);
+    let read = Cursor { at: end, ..read };
     if inner + 1 > MAX_DEPTH {
-        return Err(cursor.fail(cursor.since(start), messages::too_deep(MAX_DEPTH)));
+        return Err(cursor.fail(read.since(start), messages::too_deep(MAX_DEPTH)));
     }
-    Ok(Expr {
-        kind,
-        place: cursor.since(start),
-        text: cursor.text_since(start),
-        paren: false,
-        depth: inner + 1,
-    })
+    Ok(Expr { kind, place: read.since(start), text: read.text_since(start), paren: false, depth: inner + 1 })
 }
 
 fn unary(cursor: &mut Cursor<'_>) -> Parsed<Expr> {
     let start = cursor.at;
-    let mut minus = 0;
-    while cursor.eat("-").is_some() {
-        minus += 1;
+    let mut signs = Vec::new();
+    while cursor.is_punct("-") || cursor.is_punct("!") {
+        signs.push(cursor.is_punct("-"));
+        cursor.at += 1;
     }
-    let mut e = postfix(cursor)?;
-    for i in (0..minus).rev() {
-        let depth = e.depth;
-        e = make(cursor, start + i, ExprKind::Neg(Box::new(e)), depth)?;
+    let mut e = power(cursor)?;
+    for (i, minus) in signs.into_iter().enumerate().rev() {
+        let (depth, inner) = (e.depth, Box::new(e));
+        let kind = if minus { ExprKind::Neg(inner) } else { ExprKind::Not(inner) };
+        e = make(cursor, start + i, kind, depth)?;
     }
     Ok(e)
+}
+
+/// `2^i`, of dims.
+fn power(cursor: &mut Cursor<'_>) -> Parsed<Expr> {
+    let start = cursor.at;
+    let base = postfix(cursor)?;
+    if cursor.eat("^").is_none() {
+        return Ok(base);
+    }
+    let exponent = postfix(cursor)?;
+    let depth = base.depth.max(exponent.depth);
+    make(cursor, start, ExprKind::Power(Box::new(base), Box::new(exponent)), depth)
 }
 
 fn postfix(cursor: &mut Cursor<'_>) -> Parsed<Expr> {
@@ -127,6 +143,17 @@ fn postfix(cursor: &mut Cursor<'_>) -> Parsed<Expr> {
         }
         let parts = list.iter().flat_map(|i| [&i.start, &i.end, &i.step]).flatten().map(|e| e.depth);
         let depth = parts.max().unwrap_or(0).max(e.depth);
+        let mut list = list;
+        if let (ExprKind::Name(name), Some(call)) = (&e.kind, cursor.peek_group(Delimiter::Parenthesis))
+            && let [Index { axis: None, range: false, .. }] = list.as_slice()
+            && let Some(Index { start: Some(index), .. }) = list.pop()
+        {
+            cursor.at += 1;
+            let args = cursor.inside(call, |cursor| cursor.list(argument))?;
+            let depth = depth.max(height(&args));
+            e = make(cursor, start, ExprKind::Element(name.clone(), Box::new(index), args), depth)?;
+            continue;
+        }
         e = make(cursor, start, ExprKind::Index(Box::new(e), list), depth)?;
     }
 }
@@ -134,7 +161,13 @@ fn postfix(cursor: &mut Cursor<'_>) -> Parsed<Expr> {
 fn index(cursor: &mut Cursor<'_>) -> Parsed<Index> {
     let start = cursor.at;
     let axis = named(cursor);
+    if cursor.is_punct(":") {
+        return Err(cursor.fail(Place::of(cursor.span()), messages::colon_in_index()));
+    }
     let first = if cursor.is_punct("..") { None } else { Some(expr(cursor)?) };
+    if cursor.is_punct(":") {
+        return Err(cursor.fail(Place::of(cursor.span()), messages::colon_in_index()));
+    }
     let range = cursor.eat("..").is_some();
     let end = if range && !cursor.done() && !cursor.is_punct(",") && !cursor.is_word("step") {
         Some(expr(cursor)?)
@@ -152,33 +185,18 @@ fn named(cursor: &mut Cursor<'_>) -> Option<proc_macro2::Ident> {
     Some(name.clone())
 }
 
-/// Reports an operator after a value that other languages have and this one has not.
-pub fn no_operator(cursor: &Cursor<'_>, left: &Expr) -> Option<Failed> {
-    // The longer ones first.
-    const SIGNS: [&str; 12] = [">=", "<=", "==", "!=", "&&", "||", ">", "<", "%", "&", "|", "^"];
-    const WORDS: [&str; 2] = ["and", "or"];
-    let sign = SIGNS.into_iter().find(|s| {
-        let is = |(i, ch): (usize, char)| {
-            cursor.peek_at(i).is_some_and(|t| matches!(t, TokenTree::Punct(p) if p.as_char() == ch))
-        };
-        s.chars().enumerate().all(is)
-    });
-    let word = WORDS.into_iter().find(|w| cursor.is_word(w));
-    let op = sign.or(word)?;
-    let last = cursor.peek_at(sign.map_or(0, |s| s.len() - 1)).map_or(cursor.span(), TokenTree::span);
-    Some(cursor.fail(Place { first: cursor.span(), last }, messages::no_operator(op, &left.text)))
-}
-
 /// An argument of a call.
 pub fn argument(cursor: &mut Cursor<'_>) -> Parsed<Arg> {
-    let a = arg(cursor)?;
+    let start = cursor.at;
+    let (name, value) = (named(cursor), value(cursor)?);
+    let a = Arg { name, value, place: cursor.since(start) };
     match no_operator(cursor, &a.value) {
         Some(failed) => Err(failed),
         None => Ok(a),
     }
 }
 
-/// An argument, perhaps by name.
+/// A dim that is given to a network, perhaps by name.
 pub fn arg(cursor: &mut Cursor<'_>) -> Parsed<Arg> {
     let start = cursor.at;
     let name = named(cursor);
@@ -240,6 +258,9 @@ pub fn leading(cursor: &mut Cursor<'_>) -> Parsed<bool> {
 
 /// Reports that a value is missing, and what it should follow.
 fn no_value(cursor: &Cursor<'_>) -> Failed {
+    if let Some(failed) = habit(cursor) {
+        return failed;
+    }
     let before = cursor.at.checked_sub(1).and_then(|i| cursor.tokens.get(i));
     match before {
         Some(TokenTree::Punct(p)) if "+-*/@".contains(p.as_char()) => {
@@ -257,7 +278,7 @@ fn no_value(cursor: &Cursor<'_>) -> Failed {
 fn parenthesised(cursor: &Cursor<'_>, start: usize, group: &Group) -> Parsed<Expr> {
     let (mut list, comma) = cursor.inside(group, |cursor| {
         let list = cursor.list(|cursor| {
-            let e = expr(cursor)?;
+            let e = value(cursor)?;
             match no_operator(cursor, &e) {
                 Some(failed) => Err(failed),
                 None => Ok(e),
@@ -298,6 +319,9 @@ fn word(cursor: &mut Cursor<'_>, start: usize, word: &str) -> Parsed<Expr> {
                 let args = cursor.inside(g, |cursor| cursor.list(argument))?;
                 let depth = height(&args);
                 return make(cursor, start, ExprKind::Call(callee, args), depth);
+            }
+            if cursor.is_punct("!") && matches!(cursor.peek_at(1), Some(TokenTree::Group(_))) {
+                return Err(cursor.fail(callee.place, messages::no_macro(&callee.text)));
             }
             match callee.name {
                 Some(name) => make(cursor, start, ExprKind::Name(name), 0),
@@ -365,20 +389,39 @@ fn condition(cursor: &mut Cursor<'_>) -> Parsed<Cond> {
     if cursor.eat("!").is_some() {
         return Ok(Cond::Flag(cursor.name("an option after `!`")?, false));
     }
-    let left = expr(cursor)?;
+    let (start, left) = (cursor.at, expr(cursor)?);
     if cursor.eat("==").is_some() {
         return Ok(Cond::Equal(Box::new((left, expr(cursor)?))));
     }
+    let ends = cursor.peek_group(Delimiter::Brace).is_some() || cursor.is_punct("&&");
     match left.kind {
-        ExprKind::Name(name) => Ok(Cond::Flag(name, true)),
-        _ => Err(cursor.expected("`==` in a condition")),
+        ExprKind::Name(name) if ends => Ok(Cond::Flag(name, true)),
+        _ if cursor.done() => Err(cursor.expected("`{ .. }`")),
+        _ => {
+            while !cursor.done() && cursor.peek_group(Delimiter::Brace).is_none() {
+                cursor.at += 1;
+            }
+            let text = cursor.text_since(start);
+            Err(cursor.fail(cursor.since(start), messages::condition(&text)))
+        }
     }
 }
 
 fn residual(cursor: &mut Cursor<'_>, start: usize) -> Parsed<Expr> {
     cursor.at += 1;
     let Some(g) = cursor.group(Delimiter::Parenthesis) else { return Err(cursor.expected("`(x)`")) };
-    let stream = cursor.whole(g, expr)?;
+    let stream = cursor.inside(g, |c| {
+        let stream = value(c)?;
+        match c.peek() {
+            None => Ok(stream),
+            Some(_) if c.eat(",").is_some() && !c.done() => {
+                let at = c.at;
+                c.at = c.tokens.len();
+                Err(c.fail(c.since(at), messages::residual_branch(&stream.text, &c.text_since(at))))
+            }
+            Some(_) => Err(c.expected("`)`")),
+        }
+    })?;
     let body = super::blocks::braced(cursor)?;
     let depth = block_depth(&body).max(stream.depth);
     make(cursor, start, ExprKind::Residual(Box::new(stream), body), depth)
@@ -390,7 +433,7 @@ fn rearrange(cursor: &mut Cursor<'_>, start: usize) -> Parsed<Expr> {
         return Err(cursor.expected("`(x, [..] -> [..])`"));
     };
     let (x, left, right, sizes) = cursor.inside(g, |cursor| {
-        let x = expr(cursor)?;
+        let x = value(cursor)?;
         cursor.expect(",", "and a pattern `[..] -> [..]`")?;
         let left = pattern(cursor)?;
         cursor.expect("->", "between the patterns")?;

@@ -164,6 +164,10 @@ pub fn dims(cursor: &mut Cursor<'_>) -> Parsed<Vec<DimDecl>> {
         if cursor.eat(">").is_some() {
             return Ok(out);
         }
+        if cursor.is_word("const") {
+            let name = cursor.ident_at(1).map_or("D".into(), ToString::to_string);
+            return Err(cursor.fail(Place::of(cursor.span()), messages::const_generic(&name)));
+        }
         let name = cursor.name("the name of a dimension or `>`")?;
         let kind = if cursor.eat(":").is_some() {
             if cursor.eat("..=").is_none() {

@@ -5,6 +5,7 @@ mod blocks;
 mod exprs;
 mod header;
 mod items;
+mod logic;
 
 use crate::ast::Network;
 use crate::errors::{Errors, Message, Place};
