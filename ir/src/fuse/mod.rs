@@ -171,7 +171,7 @@ pub fn fuse(graph: &Graph, constants: Constants) -> Fused {
     }
     fuser.store_what_must_be();
     fuser.find_outputs();
-    // What only readers want that turned out to be prepared, no kernel reads; nor what only such a group reads.
+    // What only prepared values read, no kernel reads; nor what only such a group reads.
     while fuser.drop_idle() {
         fuser.find_outputs();
     }
