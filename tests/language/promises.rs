@@ -4,7 +4,8 @@ use tancho::{AsView, Target, network};
 
 network! {
     /// The patches of a vision transformer.
-    pub Patches<B, SIZE = 32, PATCH = 8, D = 4>(x: [B, 3, SIZE, SIZE]) -> [B, (SIZE / PATCH) * (SIZE / PATCH) + 1, D]
+    pub Patches<B, SIZE = 32, PATCH = 8, D = 4>(x: [B, 3, SIZE, SIZE])
+        -> [B, (SIZE / PATCH) * (SIZE / PATCH) + 1, D]
         where SIZE % PATCH == 0
     {
         net conv: Conv2d<3, D, K = PATCH, STRIDE = PATCH>;
