@@ -126,19 +126,34 @@ pub struct Facts {
 impl Facts {
     /// Whether `c` divides `p`: visibly, or by a `where` clause.
     pub fn divides(&self, p: &Dim, c: &Dim) -> bool {
-        p.divisible_by(c)
-            || self.divides.iter().any(|(a, b)| b == c && p.minus(a).is_ok_and(|rest| rest.divisible_by(c)))
+        let follows =
+            |(a, b): &(Dim, Dim)| b.divisible_by(c) && p.minus(a).is_ok_and(|rest| rest.divisible_by(c));
+        p.divisible_by(c) || self.divides.iter().any(follows)
     }
 
-    /// The dim with what is promised to be equal written alike.
+    /// The dim with what is promised to be equal written alike, and what is promised to divide divided.
     ///
     /// # Errors
     /// The result is too large.
     pub fn reduce(&self, d: &Dim) -> Result<Dim, DimError> {
-        if self.equal.is_empty() {
-            return Ok(d.clone());
+        let mut d = match self.equal.is_empty() {
+            true => d.clone(),
+            false => d.subst(&|s| self.equal.iter().find(|(name, _)| name == s).map(|(_, d)| d.clone()))?,
+        };
+        if d.as_const().is_none() && d.as_sym().is_none() {
+            for (p, by) in &self.divides {
+                if let Some(name) = p.as_sym() {
+                    d = d.with_multiple(name, by)?;
+                }
+            }
         }
-        d.subst(&|s| self.equal.iter().find(|(name, _)| name == s).map(|(_, d)| d.clone()))
+        Ok(d)
+    }
+
+    /// The type with its axes written alike.
+    pub fn reduce_type(&self, ty: Type) -> Type {
+        let shape = ty.shape.into_iter().map(|d| self.reduce(&d).unwrap_or(d)).collect();
+        Type { shape, ..ty }
     }
 
     /// Adds what `left == right` lets a dim be written as: a name alone on one side, which the other side

@@ -124,7 +124,7 @@ fn nodes(graph: &Graph, known: &Known<'_>) -> Result<(), String> {
             return Err(format!("{v} uses {a}, which does not stand before it"));
         }
         let ty = graph.infer(&n.op, &n.args).map_err(|e| format!("{v}: {e}"))?;
-        if ty != n.ty {
+        if ty != n.ty && ty != graph.facts().reduce_type(n.ty.clone()) {
             return Err(format!("{v} is stated to be {} but is {ty}", n.ty));
         }
         known.shape(&v.to_string(), &n.ty.shape)?;

@@ -121,7 +121,7 @@ fn sizes_follow_the_user() {
     let compiled = small.compile(Target::host()).unwrap();
     assert!(compiled.check(numbers(1, 24).view([3, 8])).unwrap().is_ok());
     // What a use breaks that is right by default is an error of the build: the last word is the graph's.
-    let e = Stack::with(StackDims { C: 6, HEADS: 3, LAYERS: 1 }).init(1).err().unwrap().to_string();
+    let e = Stack::with(StackDims { C: 6, LAYERS: 1 }).init(1).err().unwrap().to_string();
     assert!(e.contains("`Encoder` requires 6 % 4 == 0, which does not hold"), "{e}");
 }
 

@@ -14,6 +14,20 @@ network! {
         (y, sum(y, over = D))
     }
 
+    /// Comparisons, logic and assignments as operators; a `let` with the name of a net.
+    pub Compared<B, D = 4>(option all = false)(x: [B, D], y: [B, D], _z: [B])
+        -> (bool[B, D], bool[B, D], [B, D])
+    {
+        net inner: Inner<D = D>;
+        let inner = inner(x);
+        let mut sum = inner;
+        sum += y;
+        sum *= 2^3 - 7;
+        sum -= x - 1;
+        sum /= 2;
+        (x < y && !(x == 0.0) || all, x <= 1 && y >= 1 || x != y && x > y, sum)
+    }
+
     pub Parts<B, S: ..=8, D = 6>(x: [B, S, D]) -> ([B, S, D], [B, S, D], [B, S, D / 3])
         where D % 3 == 0, S % 2 == 0
     {
@@ -139,6 +153,24 @@ fn options_and_several_results() {
     assert_eq!(run!(other.init(0).unwrap(), x.view([2, 2])), (vec![0.0, -1.0, -2.0, -3.0], vec![-1.0, -5.0]));
     let odd = Affine::with(AffineDims { D: 3 }).init(0).unwrap_err().to_string();
     assert!(odd.contains("`Affine` requires"), "{odd}");
+}
+
+#[test]
+fn operators_of_bool_and_assignment() {
+    let (x, y) = ([0.0f32, 1.0, 2.0, 3.0], [1.0f32, 2.0, 2.0, 1.0]);
+    let n = Compared::init(0).unwrap().compile(Target::host()).unwrap();
+    let mut session = n.session();
+    let (less, either, sum) = session.run(x.view([1, 4]), y.view([1, 4]), [0.0].view([1])).unwrap();
+    assert_eq!(less.data(), [false, true, false, false]);
+    assert_eq!(either.data(), [true, true, false, true]);
+    // The net gives `x * w + w` with weights of one.
+    let want: Vec<f32> = x.iter().zip(&y).map(|(x, y)| (x + 1.0 + y - x + 1.0) / 2.0).collect();
+    assert_eq!(sum.data(), want);
+    let all = Compared::with(ComparedDims::default()).option("all", OptionValue::Bool(true));
+    let all = all.init(0).unwrap().compile(Target::host()).unwrap();
+    let mut session = all.session();
+    let (less, _, _) = session.run(x.view([1, 4]), y.view([1, 4]), [0.0].view([1])).unwrap();
+    assert_eq!(less.data(), [true; 4]);
 }
 
 #[test]

@@ -47,6 +47,23 @@ network! {
         x
     }
 
+    /// Nets by their number, several arrays at once, and dims and paths that follow the iteration.
+    pub Numbered<B, D = 2, N = 3>(x: [B, D]) -> ([B, D], [B, D], [B, 7 * D]) {
+        #[weights("even.{2 * i}")]    net first: [Scaled<D = D>; N];
+        #[weights("odd.{2 * i + 1}")] net second: [Scaled<D = D>; N];
+        net wide: [Wide<D = D, TIMES = 2^i>; N];
+        let mut y = x;
+        for (a, b) in (first, second) { y = a(y) + b(y); }
+        let mut z = x;
+        repeat k in 0..N { z = first[k](z) + second[N - 1 - k](z); }
+        (y, z, concat(wide[0](x), wide[1](x), wide[2](x), axis = 1))
+    }
+
+    pub Wide<B, D = 2, TIMES = 1>(x: [B, D]) -> [B, TIMES * D] {
+        param w: [TIMES * D] = ones;
+        reshape(expand(reshape(x, [B, 1, D]), [B, TIMES, D]), [B, TIMES * D]) * w
+    }
+
     /// Weights as `Conv1D` stores them, and a projection that is stored in one matrix with others.
     #[unused_weights("rest.*")]
     pub Stored<B, D = 2>(x: [B, D]) -> ([B, D], [B, D], [B, D], [B, 3]) {
@@ -143,6 +160,16 @@ fn repeat_declares_items_per_iteration() {
     let gated = Gated::init(0).unwrap();
     assert_eq!(names(gated.weights()), ["gate.0", "layers.0.w", "gate.1", "layers.1.w"]);
     assert_eq!(run!(gated, count(2).view([1, 2])), [2.0, 3.0]);
+    let numbered = Numbered::init(1).unwrap();
+    let (y, z, wide) = run!(numbered.clone(), count(2).view([1, 2]));
+    assert_eq!((y, z, wide), (vec![0.0, 8.0], vec![0.0, 8.0], [0.0, 1.0].repeat(7)));
+    let names: Vec<&str> = numbered.weights().names().collect();
+    assert!(
+        names.contains(&"even.4.w") && names.contains(&"odd.5.w") && names.contains(&"wide.2.w"),
+        "{names:?}"
+    );
+    let few = Numbered::with(NumberedDims { N: 2, ..Default::default() }).init(1).unwrap_err().to_string();
+    assert!(few.contains("none of them with the number 2"), "{few}");
     let iterations =
         |n: usize| Tower::with(TowerDims { N: n, ..Default::default() }).init(0).unwrap_err().to_string();
     let (many, beyond) = (iterations(i64::MAX as usize), iterations(usize::MAX));

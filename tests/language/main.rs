@@ -8,6 +8,7 @@
 //! * `items`: loops, entry points, storage of weights, buffers and `where`, by values
 //! * `mistakes`: every case of `tests/ui` gives the text beside it
 //! * `ops`: the ops of the language, by values
+//! * `promises`: what `where A % B == 0` makes exact, by values
 //! * `repairs`: the repaired twin of every case of `tests/ui` compiles and runs
 
 pub mod by_path;
@@ -16,4 +17,5 @@ pub mod expressions;
 pub mod items;
 mod mistakes;
 pub mod ops;
+pub mod promises;
 mod repairs;

@@ -41,6 +41,7 @@ twins! {
     foreign_where = "../ui/foreign-where.fixed.rs",
     generated_names = "../ui/generated-names.fixed.rs",
     habits = "../ui/habits.fixed.rs",
+    handed_on = "../ui/handed-on.fixed.rs",
     headers = "../ui/headers.fixed.rs",
     heads_divide = "../ui/heads-divide.fixed.rs",
     incomplete_line = "../ui/incomplete-line.fixed.rs",

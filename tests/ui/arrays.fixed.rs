@@ -8,18 +8,18 @@ network! {
 
     pub Stack<B, S, D = 4, N = 3>(x: [B, D, S]) -> [B, D, S] {
         #[weights("layers.{2 * i}")] net waves: [Wave<D = D, DIL = 2^i>; N];
-        #[weights("layers.{2 * i + 1}")] net norms: [GroupNorm<GROUPS = 2, C = D>; N];
+        #[weights("layers.{2 * i + 1}")] net gates: [Conv1d<D, D, K = 1>; N];
         let mut y = x;
-        for (wave, norm) in (waves, norms) { y += norm(wave(y)); }
+        for (wave, gate) in (waves, gates) { y += gate(wave(y)); }
         y
     }
 
     /// The same, net by net.
     pub OneByOne<B, S, D = 4, N = 3>(x: [B, D, S]) -> [B, D, S] {
         #[weights("layers.{2 * i}")] net waves: [Wave<D = D, DIL = 2^i>; N];
-        #[weights("layers.{2 * i + 1}")] net norms: [GroupNorm<GROUPS = 2, C = D>; N];
-        let mut y = x + norms[0](waves[0](x));
-        repeat k in 1..N { y += norms[k](waves[k](y)); }
+        #[weights("layers.{2 * i + 1}")] net gates: [Conv1d<D, D, K = 1>; N];
+        let mut y = x + gates[0](waves[0](x));
+        repeat k in 1..N { y += gates[k](waves[k](y)); }
         y
     }
 }

@@ -202,7 +202,11 @@ impl Scope<'_> {
 
     /// A dim of the network's names with the values they have here.
     fn value_of(&self, d: &Dim) -> Result<Dim> {
-        d.subst(&|s| self.dims.get(s).cloned()).map_err(|e| self.fail(e))
+        let value = d.subst(&|s| self.dims.get(s).cloned()).map_err(|e| self.fail(e))?;
+        if value.as_const().is_some() || self.graph.constraints.is_empty() {
+            return Ok(value);
+        }
+        self.graph.facts().reduce(&value).map_err(|e| self.fail(e))
     }
 
     /// Gives a value the user's name for it. The first name stays.

@@ -20,6 +20,7 @@ mod eval;
 mod parse;
 mod power;
 mod print;
+mod promise;
 #[cfg(test)]
 mod tests;
 

@@ -98,3 +98,26 @@ fn evaluates_and_rejects() {
     assert!(matches!(Dim::parse(&"(".repeat(1000)), Err(DimError::TooComplex)));
     assert!(matches!(Dim::parse("4 *"), Err(DimError::Syntax(_))));
 }
+
+#[test]
+fn what_is_promised_to_divide_is_exact() {
+    let under = |dim: &str, name: &str, by: &str| d(dim).with_multiple(name, &d(by)).unwrap();
+    for (dim, name, by, exact) in [
+        ("floor(H / 4)", "H", "4", "H / 4"),
+        ("4*floor(H / 4)", "H", "4", "H"),
+        ("floor(H / 2)", "H", "4", "2*(H / 4)"),
+        ("H / 2", "H", "4", "2*(H / 4)"),
+        ("2*floor(floor(H / 2) / 2)", "H", "4", "floor(H / 2)"),
+        ("floor((H + 1) / 2)", "H", "4", "H / 2"),
+        ("floor((S - P) / P) + 1", "S", "P", "S / P"),
+        ("floor(H / 3)", "H", "4", "floor(H / 3)"),
+        ("floor(H / 8)", "H", "4", "floor((H / 4) / 2)"),
+        ("D / HEADS", "D", "HEADS", "D / HEADS"),
+        ("4*D / HEADS", "D", "HEADS", "4*D / HEADS"),
+        ("A*floor(H / 2) + 2^floor(H / 4)", "H", "4", "2*A*(H / 4) + 2^(H / 4)"),
+    ] {
+        assert_eq!(under(dim, name, by), under(exact, name, by), "{dim} under {name} % {by} == 0");
+    }
+    assert_eq!(under("floor(H / 4)", "H", "4").to_string(), "H / 4");
+    assert_eq!(under("floor(H / 2)", "H", "4").to_string(), "2*(H / 4)");
+}

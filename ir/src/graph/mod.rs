@@ -173,12 +173,13 @@ impl Graph {
                 let facts = self.facts();
                 let bare: Vec<Arg<'_>> = args.iter().map(|&v| Arg { ty: self.ty(v), name: "" }).collect();
                 // Names are made for messages alone.
-                infer(op, &bare, &facts).or_else(|_| {
+                let ty = infer(op, &bare, &facts).or_else(|_| {
                     let labels: Vec<String> = args.iter().map(|&v| self.label(v)).collect();
                     let args: Vec<Arg<'_>> =
                         args.iter().zip(&labels).map(|(&v, name)| Arg { ty: self.ty(v), name }).collect();
                     infer(op, &args, &facts)
-                })
+                })?;
+                Ok(facts.reduce_type(ty))
             }
         }
     }

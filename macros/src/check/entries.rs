@@ -58,6 +58,7 @@ impl Checker<'_> {
             plan: NetPlan::nowhere(),
             count: None,
             by_turn: false,
+            place: e.place,
         };
         self.call_known(e, sig, &used, args, Home::Here)
     }

@@ -33,7 +33,7 @@ impl Checker<'_> {
     /// A call of an entry point whose signature is known.
     pub fn call_known(&mut self, expr: &Expr, sig: &Sig, used: &NetUse, args: &[Arg], home: Home) -> Shaped {
         let Some(inputs) = self.inputs(expr, sig, &used.text, args) else { return Shaped::Poison };
-        let Some(types) = self.accept(&sig.declared, used, &inputs, expr.place) else {
+        let Some(types) = self.accept(&sig.declared, used, &inputs, (expr.place, home)) else {
             return Shaped::Poison;
         };
         if let Some(ty) =
@@ -117,6 +117,7 @@ impl Checker<'_> {
                     plan: NetPlan::nowhere(),
                     count: None,
                     by_turn: false,
+                    place: callee.place,
                 };
                 return Some(self.call_known(expr, s, &net, args, Home::Nowhere));
             }
@@ -149,7 +150,8 @@ impl Checker<'_> {
         let values = outs
             .iter()
             .zip(types)
-            .map(|(&val, ty)| Shaped::Tensor(Tensor { ty, val, name: expr.text.clone() }));
+            .map(|(&val, ty)| (val, self.facts.reduce_type(ty)))
+            .map(|(val, ty)| Shaped::Tensor(Tensor { ty, val, name: expr.text.clone() }));
         let mut values: Vec<Shaped> = values.collect();
         self.step(expr.place, &expr.text, kind(outs));
         match values.pop() {
@@ -211,7 +213,7 @@ impl Checker<'_> {
         sig: &Signature,
         used: &NetUse,
         inputs: &[(Tensor, Place)],
-        place: Place,
+        (place, home): (Place, Home),
     ) -> Option<Vec<Type>> {
         let mut binding = Binding::new(sig, used.statics.clone());
         let types: Vec<&Type> = inputs.iter().map(|(t, _)| &t.ty).collect();
@@ -229,6 +231,15 @@ impl Checker<'_> {
                 self.fail(place, messages::over_bound(&used.text, &d.name, &bound, given, &self.facts));
                 return None;
             }
+        }
+        if let Home::Net(_) = home
+            && binding.add_equal().is_ok()
+            && let Some(d) = binding.unbound()
+        {
+            let bound = if let DimKind::Bounded(b) = &d.kind { binding.dim(b).ok() } else { None };
+            let declared = self.is_dim(&d.name);
+            self.fail(used.place, messages::not_handed_on(&used.text, &d.name, declared, bound.as_ref()));
+            return None;
         }
         let names = sig.outputs.iter().flat_map(|t| &t.shape).flat_map(|d| d.syms());
         let unbound = names.into_iter().find(|s| s != ".." && !binding.dims.contains_key(s));

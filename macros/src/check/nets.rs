@@ -64,7 +64,16 @@ impl Checker<'_> {
         if !array {
             self.step(Place::of(item.name.span()), &format!("net {name}"), StepKind::Net(plan.clone()));
         }
-        self.nets.push(NetUse { path, text: used.text.clone(), target, statics, plan, count, by_turn });
+        self.nets.push(NetUse {
+            path,
+            text: used.text.clone(),
+            target,
+            statics,
+            plan,
+            count,
+            place: used.place,
+            by_turn,
+        });
         Some(if array { Meaning::Array(id) } else { Meaning::Net(id) })
     }
 

@@ -69,7 +69,8 @@ impl Checker<'_> {
     ) -> Shaped {
         let inferred: Vec<Arg<'_>> = args.iter().map(|(t, _)| Arg { ty: &t.ty, name: &t.name }).collect();
         let ty = infer(&op, &inferred, &self.facts)
-            .and_then(|ty| known_when_compiled(&op, &inferred, &self.facts).map(|()| ty));
+            .and_then(|ty| known_when_compiled(&op, &inferred, &self.facts).map(|()| ty))
+            .map(|ty| self.facts.reduce_type(ty));
         match ty {
             Ok(ty) => {
                 let out = self.fresh();

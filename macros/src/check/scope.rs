@@ -96,6 +96,8 @@ pub struct NetUse {
     pub plan: NetPlan,
     /// How many nets an array has.
     pub count: Option<Dim>,
+    /// Where it is declared.
+    pub place: Place,
     /// The dims of an array depend on the number of the iteration, `i`.
     pub by_turn: bool,
 }

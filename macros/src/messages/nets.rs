@@ -213,6 +213,19 @@ pub fn foreign_unannotated(what: &str, network: &str, example: Option<&str>) -> 
     }
 }
 
+/// `declared` is whether the network that uses the other has a dim of that name.
+pub fn not_handed_on(network: &str, dim: &str, declared: bool, bound: Option<&Dim>) -> Message {
+    let m = Message::new(format!(
+        "`{network}` needs its dimension `{dim}`, which follows from none of its inputs"
+    ));
+    let hand = format!("hand it on where the net is declared: `{network}<{dim} = {dim}>`");
+    match (declared, bound) {
+        (true, _) => m.help(hand),
+        (false, Some(b)) => m.help(format!("declare it in the header too, `{dim}: ..={b}`, and {hand}")),
+        (false, None) => m.help(format!("declare it in the header too, `{dim}`, and {hand}")),
+    }
+}
+
 pub fn unbound_result(network: &str, dim: &str) -> Message {
     Message::new(format!(
         "the result of `{network}` depends on its `{dim}`, which follows from none of its inputs"

@@ -212,7 +212,7 @@ fn dims_of_states() {
             "M<B, P: ..=4>(x: [B]) -> [P] { state k: [P] grow P; k.push(x)[0..P] } N<B>(x: [B]) -> [B] { net m: M; m(x) }",
         ),
         {
-            "the result of `M` depends on its `P`, which follows from none of its inputs\nhelp: hand it on where the net is declared: `M<P = P>`"
+            "`M` needs its dimension `P`, which follows from none of its inputs\nhelp: declare it in the header too, `P: ..=4`, and hand it on where the net is declared: `M<P = P>`"
         },
     );
 }

@@ -27,92 +27,95 @@ fn operators_of_bool_and_assignment() {
     one(body("x += 1; x"), "`x` cannot be assigned to\nhelp: declare it with `let mut x = ..;`");
 }
 
+/// A line in a body, and its one error.
+const REPAIRS: &[(&str, &str)] = &[
+    (
+        "let fc = Linear(D, D); fc(x)",
+        "`Linear` has weights and is called through a net\nhelp: declare it, `net fc: Linear<D, D>;`, and call `fc(..)`",
+    ),
+    (
+        "Linear(x)",
+        "`Linear` has weights and is called through a net\nhelp: declare it, `net linear: Linear<IN = .., OUT = ..>;`, and call `linear(..)`",
+    ),
+    ("let y = Liner(D, D); y(x)", "`Liner` is not known here\nhelp: did you mean `Linear`?"),
+    ("mean(x, 1)", "`mean` takes its axis by name\nhelp: write `over = 1`"),
+    (
+        "reshape(x, [B, -1])",
+        "`-1` is no length: every axis of a shape is written\nhelp: here it would be `D*S`",
+    ),
+    (
+        "residual(x, relu(x))",
+        "the branch of `residual` stands in braces\nhelp: write `residual(x) { relu(x) }`",
+    ),
+    (
+        "let f = |y| relu(y); f(x)",
+        "there are no closures in `network!`\nhelp: what is used twice is a network of its own: `Twice<B, D>(x: [B, D]) -> [B, D] { .. }`; one without weights is called by its name, `Twice(x)`",
+    ),
+    ("x ^ 2", "`^` is a power of dimensions\nhelp: a constant power of a value is `pow(x, 2)`"),
+    (
+        "x % 2",
+        "there is no operator `%`\nhelp: a remainder is asked for of dimensions, in the header: `where D % HEADS == 0`",
+    ),
+    (
+        "if mean(x) > 0 { x } else { -x }",
+        "`mean(x) > 0` is no condition\n  what a graph is made of is known before it runs, and no value is\nhelp: a condition is an option that is `true` or `false`, `!option`, or `A == B` of static dimensions, joined by `&&`; between values chooses `select(cond, a, b)`",
+    ),
+    (
+        "if flag || flag { x } else { -x }",
+        "`flag || flag` is no condition\n  what a graph is made of is known before it runs, and no value is\nhelp: a condition is an option that is `true` or `false`, `!option`, or `A == B` of static dimensions, joined by `&&`; between values chooses `select(cond, a, b)`",
+    ),
+    (
+        "x[:, 0]",
+        "a range is written with `..`, not `:`\nhelp: a whole axis is `..`, as in `x[.., 0]`; others are `x[1..3]`, `x[2..]` and `x[.. step 2]`",
+    ),
+    (
+        "x[0:2]",
+        "a range is written with `..`, not `:`\nhelp: a whole axis is `..`, as in `x[.., 0]`; others are `x[1..3]`, `x[2..]` and `x[.. step 2]`",
+    ),
+    (
+        "println!(x); x",
+        "the macro `println!` cannot be used in `network!`\nhelp: a body is made of ops and nets; `trace` of a session shows every value of a run",
+    ),
+    (
+        "swish_of(x)",
+        "unknown operation `swish_of`\n  functions of Rust are not seen: a body calls operations, nets, and networks without weights\nhelp: write a network, `SwishOf<..>(x: [..]) -> [..] { .. }`",
+    ),
+    ("relu(&x)", "there are no references in `network!`\nhelp: a value is used as often as it is named"),
+    ("softmax(x, dim = -1)", "`softmax` has no argument `dim`\nhelp: it is `over` here"),
+    ("mean(x, over = S, keepdim = true)", "`mean` has no argument `keepdim`\nhelp: it is `keep` here"),
+    (
+        "net l: LayerNorm<D>(epsilon = 1e-6); l(x)",
+        "`LayerNorm` has no option `epsilon`\nhelp: it is `eps` here",
+    ),
+    (
+        "Linear<IN = D>(x)",
+        "`Linear` cannot be given dimensions where it is called\nhelp: declare it, `net linear: Linear<..>;`, and call `linear(..)`",
+    ),
+    (
+        "param t: [D, D]; embedding(cast(m, i32), t)",
+        "`embedding` takes the table first\nhelp: write `embedding(t, cast(m, i32))`, or `t[cast(m, i32)]`",
+    ),
+    (
+        "relu(x);",
+        "the value of `relu(x)` is not used\nhelp: name it, `let y = relu(x);`, or leave the `;` out if it is the result",
+    ),
+    (
+        "let mut y = x; repeat i in 0..2 { y = concat(y, x, axis = S); } y",
+        "`y` changes shape inside the loop: it enters as [B, S, D (8)] and leaves as [B, 2*S, D (8)]\nhelp: every iteration must give back the shape it was given; use `let` for a value of another shape",
+    ),
+    (
+        "let D = x; D",
+        "a `let` cannot be called `D`: that is a dimension\nhelp: dimensions, options, inputs and items share one namespace; only `let` may use the name of an input, of a net or of another `let` again",
+    ),
+    (
+        "reshape(x, [B, HIDDEN])",
+        "unknown dimension `HIDDEN`\n  constants of Rust are not seen: the macro knows what `network!` declares and nothing else\nhelp: declare a dimension, `HIDDEN = 8`; Rust gives it another number by `..Dims { HIDDEN: .. }`",
+    ),
+];
+
 #[test]
 fn repairs_are_right() {
-    for (text, message) in [
-        (
-            "let fc = Linear(D, D); fc(x)",
-            "`Linear` has weights and is called through a net\nhelp: declare it, `net fc: Linear<D, D>;`, and call `fc(..)`",
-        ),
-        (
-            "Linear(x)",
-            "`Linear` has weights and is called through a net\nhelp: declare it, `net linear: Linear<IN = .., OUT = ..>;`, and call `linear(..)`",
-        ),
-        ("let y = Liner(D, D); y(x)", "`Liner` is not known here\nhelp: did you mean `Linear`?"),
-        ("mean(x, 1)", "`mean` takes its axis by name\nhelp: write `over = 1`"),
-        (
-            "reshape(x, [B, -1])",
-            "`-1` is no length: every axis of a shape is written\nhelp: here it would be `D*S`",
-        ),
-        (
-            "residual(x, relu(x))",
-            "the branch of `residual` stands in braces\nhelp: write `residual(x) { relu(x) }`",
-        ),
-        (
-            "let f = |y| relu(y); f(x)",
-            "there are no closures in `network!`\nhelp: what is used twice is a network of its own: `Twice<B, D>(x: [B, D]) -> [B, D] { .. }`; one without weights is called by its name, `Twice(x)`",
-        ),
-        ("x ^ 2", "`^` is a power of dimensions\nhelp: a constant power of a value is `pow(x, 2)`"),
-        (
-            "x % 2",
-            "there is no operator `%`\nhelp: a remainder is asked for of dimensions, in the header: `where D % HEADS == 0`",
-        ),
-        (
-            "if mean(x) > 0 { x } else { -x }",
-            "`mean(x) > 0` is no condition\n  what a graph is made of is known before it runs, and no value is\nhelp: a condition is an option that is `true` or `false`, `!option`, or `A == B` of static dimensions, joined by `&&`; between values chooses `select(cond, a, b)`",
-        ),
-        (
-            "if flag || flag { x } else { -x }",
-            "`flag || flag` is no condition\n  what a graph is made of is known before it runs, and no value is\nhelp: a condition is an option that is `true` or `false`, `!option`, or `A == B` of static dimensions, joined by `&&`; between values chooses `select(cond, a, b)`",
-        ),
-        (
-            "x[:, 0]",
-            "a range is written with `..`, not `:`\nhelp: a whole axis is `..`, as in `x[.., 0]`; others are `x[1..3]`, `x[2..]` and `x[.. step 2]`",
-        ),
-        (
-            "x[0:2]",
-            "a range is written with `..`, not `:`\nhelp: a whole axis is `..`, as in `x[.., 0]`; others are `x[1..3]`, `x[2..]` and `x[.. step 2]`",
-        ),
-        (
-            "println!(x); x",
-            "the macro `println!` cannot be used in `network!`\nhelp: a body is made of ops and nets; `trace` of a session shows every value of a run",
-        ),
-        (
-            "swish_of(x)",
-            "unknown operation `swish_of`\n  functions of Rust are not seen: a body calls operations, nets, and networks without weights\nhelp: write a network, `SwishOf<..>(x: [..]) -> [..] { .. }`",
-        ),
-        ("relu(&x)", "there are no references in `network!`\nhelp: a value is used as often as it is named"),
-        ("softmax(x, dim = -1)", "`softmax` has no argument `dim`\nhelp: it is `over` here"),
-        ("mean(x, over = S, keepdim = true)", "`mean` has no argument `keepdim`\nhelp: it is `keep` here"),
-        (
-            "net l: LayerNorm<D>(epsilon = 1e-6); l(x)",
-            "`LayerNorm` has no option `epsilon`\nhelp: it is `eps` here",
-        ),
-        (
-            "Linear<IN = D>(x)",
-            "`Linear` cannot be given dimensions where it is called\nhelp: declare it, `net linear: Linear<..>;`, and call `linear(..)`",
-        ),
-        (
-            "param t: [D, D]; embedding(cast(m, i32), t)",
-            "`embedding` takes the table first\nhelp: write `embedding(t, cast(m, i32))`, or `t[cast(m, i32)]`",
-        ),
-        (
-            "relu(x);",
-            "the value of `relu(x)` is not used\nhelp: name it, `let y = relu(x);`, or leave the `;` out if it is the result",
-        ),
-        (
-            "let mut y = x; repeat i in 0..2 { y = concat(y, x, axis = S); } y",
-            "`y` changes shape inside the loop: it enters as [B, S, D (8)] and leaves as [B, 2*S, D (8)]\nhelp: every iteration must give back the shape it was given; use `let` for a value of another shape",
-        ),
-        (
-            "let D = x; D",
-            "a `let` cannot be called `D`: that is a dimension\nhelp: dimensions, options, inputs and items share one namespace; only `let` may use the name of an input, of a net or of another `let` again",
-        ),
-        (
-            "reshape(x, [B, HIDDEN])",
-            "unknown dimension `HIDDEN`\n  constants of Rust are not seen: the macro knows what `network!` declares and nothing else\nhelp: declare a dimension, `HIDDEN = 8`; Rust gives it another number by `..Dims { HIDDEN: .. }`",
-        ),
-    ] {
+    for (text, message) in REPAIRS {
         one(body(text), message);
     }
     one(errors_in("A<const B: usize, const D: usize>(x: [B, D]) -> [B, D] { relu(x) }"), {

@@ -80,3 +80,37 @@ fn lengths_and_heads_where_none_belong() {
     });
     assert!(rope("[B, H, S, E]", "(0, 1, 2, 3)").is_empty());
 }
+
+#[test]
+fn what_divides_leaves_no_floor() {
+    let vit = |wheres: &str| {
+        errors_in(&format!(
+            "V<B, S = 32, P = 8, D = 4>(x: [B, 3, S, S]) -> [B, D, S / P, S / P] where {wheres} {{ net c: Conv2d<3, D, K = P, STRIDE = P>; c(x) }}"
+        ))
+    };
+    assert!(vit("S % P == 0").is_empty(), "{:#?}", vit("S % P == 0"));
+    let unet = errors_in(
+        "U<N, H, W>(x: [N, 3, H, W]) -> [N, 9, H, W] where H % 4 == 0, W % 4 == 0 {
+            let half = max_pool2d(x, kernel = 2);
+            let quarter = max_pool2d(half, kernel = 2);
+            let up = concat(half, upsample_nearest(quarter, scale = 2), axis = 1);
+            concat(x, upsample_nearest(up, scale = 2), axis = 1)
+        }",
+    );
+    assert!(unet.is_empty(), "{unet:#?}");
+    assert!(errors_in("N<B, S>(x: [B, S]) -> [B, S / 2] where S % 4 == 0 { x[.., 0..S / 2] }").is_empty());
+}
+
+#[test]
+fn a_growing_dim_is_handed_on() {
+    const BLOCK: &str = "M<B, S, P: ..=8, D = 4>(x: [B, S, D]) -> [B, D] { state k: [B, P, D] grow P; mean(k.push(x), over = 1) }";
+    let used = |header: &str, dims: &str| {
+        errors_in(&format!(
+            "{BLOCK} N<B, S{header}, D = 4>(x: [B, S, D]) -> [B, D] {{ net m: M<D = D{dims}>; m(x) }}"
+        ))
+    };
+    one(used("", ""), {
+        "`M` needs its dimension `P`, which follows from none of its inputs\nhelp: declare it in the header too, `P: ..=8`, and hand it on where the net is declared: `M<P = P>`"
+    });
+    assert!(used(", P: ..=8", ", P = P").is_empty(), "{:#?}", used(", P: ..=8", ", P = P"));
+}
