@@ -36,7 +36,7 @@ use tancho_ir::prelude::PRELUDE;
 pub fn network(input: proc_macro::TokenStream) -> proc_macro::TokenStream {
     let (root, input) = root::take(input.into());
     let out = run(input, &prelude(), false);
-    match root {
+    match root.filter(|_| !root::is_by_name()) {
         Some(root) => root::put(out, &root).into(),
         None => out.into(),
     }

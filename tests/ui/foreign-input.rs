@@ -8,12 +8,12 @@ network! {
         net by_default: tancho_zoo::Mlp<H>;
         param wide: [C, 2 * C];
 
-        let a: [N, 8 * C] = gate(x @ wide, h);
-        let b: [N, 4 * C] = same(gate = mask, x = x);
-        let c: [N, C] = plain(x);
-        let d: [N, 4 * C] = by_default(h);
-        let e: [N, C, C] = plain(s);
-        let f: [N, 4 * C] = same(x, h[N = 0..1]);
+        let _a: [N, 8 * C] = gate(x @ wide, h);
+        let _b: [N, 4 * C] = same(gate = mask, x = x);
+        let _c: [N, C] = plain(x);
+        let _d: [N, 4 * C] = by_default(h);
+        let _e: [N, C, C] = plain(s);
+        let _f: [N, 4 * C] = same(x, h[N = 0..1]);
         h
     }
 }

@@ -6,11 +6,11 @@ network! {
         net halves: tancho_zoo::Halves<2 * D>;
         net shorter: tancho_zoo::Shorter<D>;
         let a: [B, 2 * D] = mlp(x);
-        let b: i32[B, D] = mlp(x);
-        let (c, d): ([B, D], [B, 2 * D]) = halves(concat(x, x, axis = D));
-        let e: [B, D] = halves(concat(x, x, axis = D));
-        let f: [B, ceil(S / 2), D] = shorter(y);
-        let g: [B, floor((S + 2) / 2) - 1, D] = shorter(y);
+        let _b: i32[B, D] = mlp(x);
+        let (_c, _d): ([B, D], [B, 2 * D]) = halves(concat(x, x, axis = D));
+        let _e: [B, D] = halves(concat(x, x, axis = D));
+        let _f: [B, ceil(S / 2), D] = shorter(y);
+        let _g: [B, floor((S + 2) / 2) - 1, D] = shorter(y);
         mlp(a[0..B, 0..D])
     }
 }

@@ -15,7 +15,7 @@ network! {
     pub Declared<B, S, P: ..=8, T = 4, D = 8>(x: [B, S, D]) -> [B, S, D] where D % 2 == 0 {
         state sums: [B, P, D] grow P;
         net blocks: [Block<D = D, P = P>; T];
-        let mut y = x + sum(sums.push(x));
+        let mut y = x + sums.push(x)[0..B, P..P + S, 0..D];
         for block in blocks { y = block(y); }
         y
     }
