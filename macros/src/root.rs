@@ -16,8 +16,8 @@ pub fn take(input: TokenStream) -> (Option<Ident>, TokenStream) {
     }
 }
 
-/// Whether the manifest of the crate that is compiled calls the dependency `tancho`, so that paths need no other
-/// root: their spans are those of the user's tokens then, and so are the places of rustc's errors.
+/// Whether the manifest of the crate that is compiled calls the dependency `tancho`, so that paths need no
+/// other root: their spans are those of the user's tokens then, and so are the places of rustc's errors.
 pub fn is_by_name() -> bool {
     let manifest = std::env::var_os("CARGO_MANIFEST_DIR").map(|dir| Path::new(&dir).join("Cargo.toml"));
     manifest.and_then(|path| std::fs::read_to_string(path).ok()).is_some_and(|text| names_it(&text))

@@ -58,7 +58,7 @@ fn a_unet_of_run_time_images() {
             assert_eq!(y.data()[((2 + 1) * h + i) * w + j], half(1, i / 2 * 2, j / 2 * 2));
         }
     }
-    assert!(unet.session().run(vec![0.0; 2 * 6 * 4].view([1, 2, 6, 4])).is_err());
+    assert!(unet.session().run([0.0; 2 * 6 * 4].view([1, 2, 6, 4])).is_err());
 }
 
 #[test]

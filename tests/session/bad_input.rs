@@ -46,7 +46,9 @@ fn inputs_of_the_wrong_shape_or_rank() {
     let (ids, x) = (vec![0i32; 6], vec![0.0f32; 18]);
     let message = |e: Error| e.to_string();
     let e = message(s.run(ids.view([2, 3]), x[..12].view([2, 2, 3])).unwrap_err());
-    assert!(e.contains("input `x`") && e.contains("[B, S, 3]"), "{e}");
+    assert!(e.contains("input `x`") && e.contains("[B, S, D (3)]"), "{e}");
+    let e = message(s.run(ids.view([2, 3]), x[..12].view([2, 3, 2])).unwrap_err());
+    assert!(e.contains("axis 2 is 2, but `D` is 3 in this call"), "{e}");
     let e = message(s.run(ids.view([6]), x.view([2, 3, 3])).unwrap_err());
     assert!(e.contains("`ids` is declared i32[B, S]") && e.contains("i32[6]"), "{e}");
     let e = message(s.run(ids.view([2, 3]), x.view([2, 3, 4])).unwrap_err());

@@ -10,8 +10,6 @@ network! {
         let y: [B, D] = block(y);
         y
     }
-
-    pub Direct<B, D = 4>(x: [B, D]) -> [B, D] { Blok(x) }
 }
 
 fn main() {}

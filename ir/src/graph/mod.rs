@@ -250,10 +250,14 @@ impl Graph {
         })
     }
 
-    /// The type of an input as the declaration writes it, where static dims have their names.
+    /// The type of an input as the declaration writes it, where static dims have their names: `D (768)`.
     pub fn written_type(&self, input: usize) -> String {
         let ty = &self.inputs[input].ty;
-        let axes: Vec<String> = (0..ty.rank()).map(|axis| self.written_axis(input, axis)).collect();
+        let show = |(axis, d): (usize, &Dim)| {
+            let (text, value) = (self.written_axis(input, axis), d.to_string());
+            if d.as_const().is_some() && text != value { format!("{text} ({value})") } else { text }
+        };
+        let axes: Vec<String> = ty.shape.iter().enumerate().map(show).collect();
         format!("{}[{}]", ty.dtype, axes.join(", "))
     }
 

@@ -30,7 +30,14 @@ pub fn mirror(n: &Network, networks: &[Network]) -> TokenStream {
     let mut names = BTreeSet::new();
     n.entries.iter().for_each(|e| lets(&e.body, &mut names));
     let m = Mirror { networks, lets: names };
-    let dims = n.dims.iter().map(|d| m.dim(d));
+    // Items of the network may have dims of its entry points.
+    let mut all: Vec<&DimDecl> = Vec::new();
+    for d in n.dims.iter().chain(n.entries.iter().flat_map(|e| &e.dims)) {
+        if all.iter().all(|other| other.name != d.name) {
+            all.push(d);
+        }
+    }
+    let dims = all.iter().map(|d| m.dim(d));
     let options = n.options.iter().map(|o| {
         let (name, default) = (&o.name, m.expr(&o.default));
         quote_spanned!(own()=> let #name = __Tensor; #default;)
@@ -164,6 +171,11 @@ impl Mirror<'_> {
                 let path = self.path(used);
                 let inside = used.dims.iter().map(|a| self.expr(&a.value));
                 let options = used.options.iter().map(|a| self.expr(&a.value));
+                // The number of a net in its array.
+                let number = count.as_ref().map(|_| {
+                    let i = Ident::new("i", own());
+                    quote_spanned!(own()=> const #i: __Dim = __Dim;)
+                });
                 let count = count.as_ref().map(|e| self.expr(e)).unwrap_or_else(|| quote!(()));
                 let word = match self.lets.contains(&name.to_string()) {
                     true => quote_spanned!(own()=> let),
@@ -171,7 +183,7 @@ impl Mirror<'_> {
                 };
                 quote_spanned! {own()=>
                     #word #name: __Net<#path> = __Net::NEW;
-                    #(#inside;)*
+                    { #number #(#inside;)* }
                     #(#options;)*
                     #count;
                     #rows
