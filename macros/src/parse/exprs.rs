@@ -117,45 +117,47 @@ fn power(cursor: &mut Cursor<'_>) -> Parsed<Expr> {
 fn postfix(cursor: &mut Cursor<'_>) -> Parsed<Expr> {
     let start = cursor.at;
     let mut e = primary(cursor)?;
-    loop {
-        if let Some(dot) = cursor.eat(".") {
-            let depth = e.depth;
-            if cursor.eat_word("t") {
-                e = make(cursor, start, ExprKind::Transpose(Box::new(e)), depth)?;
-                continue;
-            }
-            if let (Some(name), Some(g)) = (cursor.peek_ident(), cursor.group_at(1, Delimiter::Parenthesis)) {
-                cursor.at += 2;
-                let args = cursor.inside(g, |cursor| cursor.list(argument))?;
-                let depth = depth.max(height(&args));
-                e = make(cursor, start, ExprKind::Method(Box::new(e), name.clone(), args), depth)?;
-                continue;
-            }
-            let what = cursor.peek().map(ToString::to_string).unwrap_or_default();
-            return Err(
-                cursor.fail(Place { first: dot, last: cursor.span() }, messages::no_method(&what, &e.text))
-            );
-        }
-        let Some(g) = cursor.group(Delimiter::Bracket) else { return Ok(e) };
-        let list = cursor.inside(g, |cursor| cursor.list(index))?;
-        if list.is_empty() {
-            return Err(cursor.fail(Place::of(g.span()), messages::empty_index()));
-        }
-        let parts = list.iter().flat_map(|i| [&i.start, &i.end, &i.step]).flatten().map(|e| e.depth);
-        let depth = parts.max().unwrap_or(0).max(e.depth);
-        let mut list = list;
-        if let (ExprKind::Name(name), Some(call)) = (&e.kind, cursor.peek_group(Delimiter::Parenthesis))
-            && let [Index { axis: None, range: false, .. }] = list.as_slice()
-            && let Some(Index { start: Some(index), .. }) = list.pop()
-        {
-            cursor.at += 1;
-            let args = cursor.inside(call, |cursor| cursor.list(argument))?;
-            let depth = depth.max(height(&args));
-            e = make(cursor, start, ExprKind::Element(name.clone(), Box::new(index), args), depth)?;
-            continue;
-        }
-        e = make(cursor, start, ExprKind::Index(Box::new(e), list), depth)?;
+    while cursor.is_punct(".") || cursor.peek_group(Delimiter::Bracket).is_some() {
+        e = suffix(cursor, start, e)?;
     }
+    Ok(e)
+}
+
+/// `.t`, a method, an index, a call of a net of an array. It is not on the stack while the value is read.
+#[inline(never)]
+fn suffix(cursor: &mut Cursor<'_>, start: usize, e: Expr) -> Parsed<Expr> {
+    if let Some(dot) = cursor.eat(".") {
+        let depth = e.depth;
+        if cursor.eat_word("t") {
+            return make(cursor, start, ExprKind::Transpose(Box::new(e)), depth);
+        }
+        if let (Some(name), Some(g)) = (cursor.peek_ident(), cursor.group_at(1, Delimiter::Parenthesis)) {
+            cursor.at += 2;
+            let args = cursor.inside(g, |cursor| cursor.list(argument))?;
+            let depth = depth.max(height(&args));
+            return make(cursor, start, ExprKind::Method(Box::new(e), name.clone(), args), depth);
+        }
+        let what = cursor.peek().map(ToString::to_string).unwrap_or_default();
+        let here = Place { first: dot, ..Place::of(cursor.span()) };
+        return Err(cursor.fail(here, messages::no_method(&what, &e.text)));
+    }
+    let Some(g) = cursor.group(Delimiter::Bracket) else { return Ok(e) };
+    let mut list = cursor.inside(g, |cursor| cursor.list(index))?;
+    if list.is_empty() {
+        return Err(cursor.fail(Place::of(g.span()), messages::empty_index()));
+    }
+    let parts = list.iter().flat_map(|i| [&i.start, &i.end, &i.step]).flatten();
+    let depth = parts.map(|e| e.depth).fold(e.depth, usize::max);
+    if let (ExprKind::Name(name), Some(call)) = (&e.kind, cursor.peek_group(Delimiter::Parenthesis))
+        && let [Index { axis: None, range: false, .. }] = list.as_slice()
+        && let Some(Index { start: Some(index), .. }) = list.pop()
+    {
+        cursor.at += 1;
+        let args = cursor.inside(call, |cursor| cursor.list(argument))?;
+        let depth = depth.max(height(&args));
+        return make(cursor, start, ExprKind::Element(name.clone(), Box::new(index), args), depth);
+    }
+    make(cursor, start, ExprKind::Index(Box::new(e), list), depth)
 }
 
 fn index(cursor: &mut Cursor<'_>) -> Parsed<Index> {
@@ -199,8 +201,7 @@ pub fn argument(cursor: &mut Cursor<'_>) -> Parsed<Arg> {
 /// A dim that is given to a network, perhaps by name.
 pub fn arg(cursor: &mut Cursor<'_>) -> Parsed<Arg> {
     let start = cursor.at;
-    let name = named(cursor);
-    let value = expr(cursor)?;
+    let (name, value) = (named(cursor), expr(cursor)?);
     Ok(Arg { name, value, place: cursor.since(start) })
 }
 

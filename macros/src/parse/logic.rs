@@ -41,6 +41,12 @@ fn joined(
 fn comparison(cursor: &mut Cursor<'_>) -> Parsed<Expr> {
     let start = cursor.at;
     let left = expr(cursor)?;
+    compared_with(cursor, start, left)
+}
+
+/// The other side of a comparison, if there is one. Its frame is not on the stack while the first is read.
+#[inline(never)]
+fn compared_with(cursor: &mut Cursor<'_>, start: usize, left: Expr) -> Parsed<Expr> {
     if let (ExprKind::Name(n), true) = (&left.kind, cursor.is_punct("<"))
         && cursor.ident_at(1).is_some()
         && cursor.is_punct_at(2, "=")
