@@ -95,11 +95,11 @@ pub enum Error {
         /// The dim that states grow along.
         dim: String,
         /// Rows there are.
-        held: i64,
+        held: usize,
         /// Rows there is capacity for.
-        capacity: i64,
+        capacity: usize,
         /// Rows this call adds.
-        added: i64,
+        added: usize,
     },
     /// The states of a session were made for other dims.
     #[error(
@@ -109,9 +109,9 @@ pub enum Error {
         /// The dim.
         dim: String,
         /// Its value when the states were made.
-        held: i64,
+        held: usize,
         /// Its value in this call.
-        found: i64,
+        found: usize,
     },
     /// A run-time dim follows from a state that no run has set.
     #[error(
@@ -137,7 +137,7 @@ pub enum Error {
         /// The dim.
         dim: String,
         /// Rows there are.
-        held: i64,
+        held: usize,
         /// Rows asked for.
         asked: usize,
     },

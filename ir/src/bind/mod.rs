@@ -81,6 +81,11 @@ impl Signature {
         self.dims.iter().filter(|d| d.is_static())
     }
 
+    /// Whether a dim stands alone on an axis of an input, from which its length follows.
+    pub fn is_on_input(&self, dim: &str) -> bool {
+        self.inputs.iter().any(|(_, ty)| ty.shape.iter().any(|d| d.as_sym() == Some(dim)))
+    }
+
     /// What the `==` of `where` clauses lets dims be written as.
     pub fn equalities(&self) -> Vec<(String, Dim)> {
         let is_run_time = |name: &str| self.dims.iter().any(|d| d.name == name && !d.is_static());

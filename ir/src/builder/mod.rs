@@ -53,10 +53,8 @@ impl Net {
     /// The dims that are given to an entry point which the macro knows. The other ones that were given to the
     /// net are those of other entry points. What its inputs say is not handed on from one to the other.
     fn dims_for(&self, callee: &Signature) -> Vec<(String, Dim)> {
-        let on_input =
-            |name: &str| callee.inputs.iter().any(|(_, t)| t.shape.iter().any(|d| d.as_sym() == Some(name)));
         let takes = |name: &str| match callee.dim(name) {
-            Some(d) => d.is_static() || !self.is_self || !on_input(name),
+            Some(d) => d.is_static() || !self.is_self || !callee.is_on_input(name),
             None => name.is_empty(),
         };
         self.dims.iter().filter(|(name, _)| takes(name)).cloned().collect()
@@ -161,11 +159,11 @@ impl Scope<'_> {
 
     /// A path with the numbers of the iterations in it.
     fn numbered(&self, path: &str) -> String {
-        let turn = |s: &str| {
+        let iteration = |s: &str| {
             let (_, n) = self.loops.iter().rev().find(|(name, _)| *name == s)?;
             i64::try_from(*n).ok()
         };
-        with_numbers(path, &|d| d.eval(&turn).ok().map(|n| n.to_string()))
+        with_numbers(path, &|d| d.eval(&iteration).ok().map(|n| n.to_string()))
     }
 
     /// The value of an option of this network.
@@ -203,7 +201,8 @@ impl Scope<'_> {
     /// A dim of the network's names with the values they have here.
     fn value_of(&self, d: &Dim) -> Result<Dim> {
         let value = d.subst(&|s| self.dims.get(s).cloned()).map_err(|e| self.fail(e))?;
-        if value.as_const().is_some() || self.graph.constraints.is_empty() {
+        // What is a name or a number has nothing to divide.
+        if value.as_const().is_some() || value.as_sym().is_some() || self.graph.constraints.is_empty() {
             return Ok(value);
         }
         self.graph.facts().reduce(&value).map_err(|e| self.fail(e))

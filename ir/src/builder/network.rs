@@ -89,15 +89,7 @@ fn check_dims(graph: &Graph, sig: &Sig) -> Result<()> {
             sig.name
         )));
     }
-    let grown = |d: &RunDim| graph.states.iter().any(|s| s.grown_dim() == Some(&d.name));
-    let held = graph.held_dims();
-    let bound = |i: usize, d: &RunDim| {
-        d.bound.is_some()
-            || grown(d)
-            || held.iter().any(|(h, _)| *h == i)
-            || graph.inputs.iter().any(|i| i.ty.shape.iter().any(|x| x.as_sym() == Some(&d.name)))
-    };
-    match graph.dims.iter().enumerate().find(|(i, d)| !bound(*i, d)) {
+    match graph.unbound_dims().find(|(_, d)| d.bound.is_none()) {
         Some((_, d)) => Err(BuildError::new(format!(
             "dim `{}` of `{}` follows from none of its inputs; a network that uses `{1}` must hand it on",
             d.name, sig.name

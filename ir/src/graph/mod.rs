@@ -293,14 +293,16 @@ impl Graph {
         self.inputs.iter().any(|i| on_axis(&i.ty)) || self.states.iter().any(|s| s.grown_dim() == Some(dim))
     }
 
-    /// The dims with a bound that follow from nothing: no input and no state has them. They are those that
-    /// states would grow along if there were any, so they have no rows: a decoder of 0 layers has no cache.
-    pub fn empty_dims(&self) -> impl Iterator<Item = usize> {
+    /// The dims that follow from nothing: no input and no state has them. Those with a bound are what states
+    /// would grow along if there were any, so they have no rows: a decoder of 0 layers has no cache.
+    pub fn unbound_dims(&self) -> impl Iterator<Item = (usize, &RunDim)> {
         let held: BTreeSet<usize> = self.held_dims().into_iter().map(|(i, _)| i).collect();
-        let of_nothing = move |(i, d): &(usize, &RunDim)| {
-            d.bound.is_some() && !self.is_given(&d.name) && !held.contains(i)
-        };
-        self.dims.iter().enumerate().filter(of_nothing).map(|(i, _)| i)
+        self.dims.iter().enumerate().filter(move |(i, d)| !self.is_given(&d.name) && !held.contains(i))
+    }
+
+    /// Those of them that have no rows.
+    pub fn empty_dims(&self) -> impl Iterator<Item = usize> {
+        self.unbound_dims().filter(|(_, d)| d.bound.is_some()).map(|(i, _)| i)
     }
 
     /// Whether the run reads what a state was before it.

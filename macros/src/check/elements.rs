@@ -49,18 +49,18 @@ impl Checker<'_> {
 
     /// The net with that number: its path and dims have the number in place of `i`.
     fn nth(&self, array: NetUse, at: &Dim, index: &Expr) -> Option<NetUse> {
-        let turn = |d: &Dim| d.subst(&|s| (s == "i").then(|| at.clone()));
-        let by_turn = array.by_turn;
-        let mut net = NetUse { count: None, by_turn: false, ..array };
+        let numbered = |d: &Dim| d.subst(&|s| (s == "i").then(|| at.clone()));
+        let by_iteration = array.by_iteration;
+        let mut net = NetUse { count: None, by_iteration: false, ..array };
         net.plan.id = self.nets.len();
         net.plan.path = with_numbers(&net.plan.path, &|d| {
-            let d = turn(d).ok()?;
+            let d = numbered(d).ok()?;
             Some(d.as_const().map_or(format!("{{{d}}}"), |n| n.to_string()))
         });
-        if by_turn {
+        if by_iteration {
             let dims = net.plan.dims.iter_mut().map(|(_, d)| d).chain(net.statics.values_mut());
             for d in dims {
-                match turn(d) {
+                match numbered(d) {
                     Ok(new) => *d = new,
                     Err(e) => {
                         self.fail(index.place, messages::dim_error(&index.text, &e));
@@ -69,9 +69,10 @@ impl Checker<'_> {
                 }
             }
         }
-        if let (true, Some(foreign)) = (by_turn, &mut net.plan.foreign) {
-            for ((number, _), (_, d)) in foreign.dims.iter_mut().zip(&net.plan.dims) {
-                *number = self.facts.value(d).unwrap_or(-1);
+        if let (true, Some(foreign)) = (by_iteration, &mut net.plan.foreign) {
+            let number = self.first_sample();
+            for ((given, _), (_, d)) in foreign.dims.iter_mut().zip(&net.plan.dims) {
+                *given = number(d);
             }
         }
         Some(net)

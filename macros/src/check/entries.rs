@@ -36,12 +36,10 @@ impl Checker<'_> {
             return Shaped::Poison;
         }
         // What no argument gives is handed on by its name.
-        let on_input = |name: &str| {
-            sig.declared.inputs.iter().any(|(_, t)| t.shape.iter().any(|d| d.as_sym() == Some(name)))
-        };
         let equal = sig.declared.equalities();
         let handed = |d: &&DimDecl| {
-            d.is_static() || !on_input(&d.name) && equal.iter().all(|(name, _)| *name != d.name)
+            d.is_static()
+                || !sig.declared.is_on_input(&d.name) && equal.iter().all(|(name, _)| *name != d.name)
         };
         let handed: Vec<&str> = sig.declared.dims.iter().filter(handed).map(|d| d.name.as_str()).collect();
         if let Some(missing) = handed.iter().find(|name| !self.is_dim(name)) {
@@ -57,7 +55,7 @@ impl Checker<'_> {
             statics,
             plan: NetPlan::nowhere(),
             count: None,
-            by_turn: false,
+            by_iteration: false,
             place: e.place,
         };
         self.call_known(e, sig, &used, args, Home::Here)

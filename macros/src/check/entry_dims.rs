@@ -1,16 +1,17 @@
 //! Which run-time dims an entry point has: those that it names, and those of the states and nets that it
 //! uses. Others belong to other entry points.
 
-use crate::ast::{Block, DimDecl, Entry, ExprKind, Item, ItemKind, Network, Stmt, Ty, Use};
+use crate::ast::{Block, DimDecl, Entry, Expr, ExprKind, Item, ItemKind, Network, Stmt};
 use crate::errors::{Errors, Place};
 use crate::messages;
 use crate::plan::Sig;
+use crate::walk;
 use proc_macro2::Ident;
-use tancho_ir::Dim;
 use tancho_ir::bind::{DimKind, is_open};
 
 /// What one entry point sees of its network.
 pub struct Seen<'n> {
+    network: &'n Network,
     entry: &'n Entry,
     /// The items of the network that it uses, itself or through another entry point that it calls.
     items: Vec<&'n Item>,
@@ -23,32 +24,42 @@ impl<'n> Seen<'n> {
         let all = called(network, entry);
         let used = |i: &&Item| all.iter().any(|e| e.words.contains(&i.name.to_string()));
         let items = network.items.iter().filter(|i| network.short || used(i)).collect();
-        Seen { entry, items, short: network.short }
-    }
-
-    /// Whether it uses an item of the network itself.
-    pub fn names(&self, item: &Item) -> bool {
-        self.short || self.entry.words.contains(&item.name.to_string())
+        Seen { network, entry, items, short: network.short }
     }
 
     /// Whether it has a dim of the network. Static dims belong to all entry points.
     pub fn has(&self, dim: &DimDecl) -> bool {
-        let name = dim.name.to_string();
-        let of_item = |i: &&Item| match &i.kind {
-            ItemKind::State(ty, _) => mentions(ty, &name),
-            ItemKind::Net(used, _) => given(used, &name),
-            ItemKind::Param(..) | ItemKind::Buffer(..) | ItemKind::Broken => false,
-        };
         self.short
-            || !matches!(dim.kind, DimKind::Run | DimKind::Bounded(_))
-            || self.entry.words.contains(&name)
-            || self.items.iter().any(of_item)
+            || !is_run_time(dim)
+            || self.entry.words.contains(&dim.name.to_string())
+            || self.items.iter().any(|i| has_dim(i, &dim.name))
+    }
+
+    /// Whether an item belongs to other entry points: a state that this one does not name, or a net that it
+    /// does not name and that is given a dim which only others have.
+    pub fn is_of_others(&self, item: &Item) -> bool {
+        let names_it = self.short || self.entry.words.contains(&item.name.to_string());
+        let own = |d: &DimDecl| self.entry.dims.iter().any(|o| o.name == d.name);
+        let strange = |d: &&DimDecl| is_run_time(d) && !own(d) && !self.has_of_network(d);
+        let dims = || self.network.dims.iter().chain(self.network.entries.iter().flat_map(|e| &e.dims));
+        !names_it
+            && match &item.kind {
+                ItemKind::State(..) => true,
+                ItemKind::Net(..) => dims().filter(strange).any(|d| has_dim(item, &d.name)),
+                ItemKind::Param(..) | ItemKind::Buffer(..) | ItemKind::Broken => false,
+            }
+    }
+
+    /// Whether a dim is one of the network that the entry point has.
+    fn has_of_network(&self, dim: &DimDecl) -> bool {
+        self.network.dims.iter().any(|d| d.name == dim.name) && self.has(dim)
     }
 
     /// Whether a state grows along a dim, or a net is given it by name, whose states may.
     pub fn grows(&self, dim: &DimDecl) -> bool {
-        let grows = |i: &Item| grows(i, dim);
-        self.items.iter().any(|i| grows(i)) || any_item(&self.entry.body, &grows)
+        let mut found = self.items.iter().any(|i| grows(i, dim));
+        walk::items_of(&self.entry.body, &mut |i| found |= grows(i, dim));
+        found
     }
 
     /// The states of the network that it uses and that have the dim alone on an axis.
@@ -88,7 +99,10 @@ pub fn all_follow(network: &Network, sigs: &[Sig], errors: &Errors) {
         for d in network.dims.iter().chain(&entry.dims) {
             let name = d.name.to_string();
             let is_run_time = sig.declared.dims.iter().any(|k| k.name == name && !k.is_static());
-            if !is_run_time || on_input(sig, &name) || equal.iter().any(|(n, _)| *n == name) || seen.grows(d)
+            if !is_run_time
+                || sig.declared.is_on_input(&name)
+                || equal.iter().any(|(n, _)| *n == name)
+                || seen.grows(d)
             {
                 continue;
             }
@@ -97,7 +111,7 @@ pub fn all_follow(network: &Network, sigs: &[Sig], errors: &Errors) {
                 report(d, messages::unbound_dim(&name, of.as_deref()));
                 continue;
             };
-            let given = |(e, s): (&Entry, &Sig)| on_input(s, &name) && sets(network, e, state);
+            let given = |(e, s): (&Entry, &Sig)| s.declared.is_on_input(&name) && sets(network, e, state);
             if !network.entries.iter().zip(sigs).any(given) {
                 report(d, messages::unset_dim(&name, &entry.name.to_string(), &state.name.to_string()));
             }
@@ -109,7 +123,7 @@ pub fn all_follow(network: &Network, sigs: &[Sig], errors: &Errors) {
             }
         }
     }
-    for d in network.dims.iter().filter(|d| matches!(d.kind, DimKind::Run | DimKind::Bounded(_))) {
+    for d in network.dims.iter().filter(|d| is_run_time(d)) {
         let known = |s: &Sig| s.declared.dims.iter().any(|k| d.name == k.name);
         if !network.entries.is_empty() && !sigs.iter().any(known) {
             report(d, messages::unbound_dim(&d.name.to_string(), None));
@@ -117,9 +131,8 @@ pub fn all_follow(network: &Network, sigs: &[Sig], errors: &Errors) {
     }
 }
 
-/// Whether a dim stands alone on an axis of an input.
-fn on_input(sig: &Sig, dim: &str) -> bool {
-    sig.declared.inputs.iter().any(|(_, t)| t.shape.iter().any(|x: &Dim| x.as_sym() == Some(dim)))
+fn is_run_time(dim: &DimDecl) -> bool {
+    matches!(dim.kind, DimKind::Run | DimKind::Bounded(_))
 }
 
 /// An entry point, and all that it calls.
@@ -136,18 +149,16 @@ fn called<'n>(network: &'n Network, entry: &'n Entry) -> Vec<&'n Entry> {
     all
 }
 
-/// Whether a dim stands in a type.
-fn mentions(ty: &Ty, dim: &str) -> bool {
-    ty.axes.iter().any(|a| words_of(&a.text).any(|w| w == dim))
-}
-
-/// Whether a net is given a dim.
-fn given(used: &Use, dim: &str) -> bool {
-    used.dims.iter().any(|a| words_of(&a.value.text).any(|w| w == dim))
-}
-
-fn words_of(text: &str) -> impl Iterator<Item = &str> {
-    text.split(|c: char| !c.is_alphanumeric() && c != '_')
+/// Whether the type of a state, or what a net is given, has a dim in it.
+fn has_dim(item: &Item, dim: &Ident) -> bool {
+    let mut found = false;
+    let mut visit = |e: &Expr| found |= matches!(&e.kind, ExprKind::Name(n) if n == dim);
+    match &item.kind {
+        ItemKind::State(ty, _) => ty.axes.iter().for_each(|a| walk::expr(a, &mut visit)),
+        ItemKind::Net(used, _) => used.dims.iter().for_each(|a| walk::expr(&a.value, &mut visit)),
+        ItemKind::Param(..) | ItemKind::Buffer(..) | ItemKind::Broken => {}
+    }
+    found
 }
 
 /// Whether an item grows a dim, or passes it on by name.
@@ -168,11 +179,4 @@ fn any_stmt(block: &Block, is: &dyn Fn(&Stmt) -> bool) -> bool {
     block.stmts.iter().any(|s| {
         is(s) || matches!(s, Stmt::For(_, _, block) | Stmt::Repeat(_, _, block) if any_stmt(block, is))
     })
-}
-
-/// Whether an item of a block, or of the loops in it, is such a one.
-fn any_item(block: &Block, is: &dyn Fn(&Item) -> bool) -> bool {
-    let inner =
-        |s: &Stmt| matches!(s, Stmt::For(_, _, block) | Stmt::Repeat(_, _, block) if any_item(block, is));
-    block.items.iter().any(is) || block.stmts.iter().any(inner)
 }

@@ -33,8 +33,7 @@ impl Checker<'_> {
         given: &[(String, Dim)],
         options: &[(String, Given)],
     ) -> ForeignNet {
-        let defaults = self.samples().into_iter().next();
-        let number = |d: &Dim| defaults.as_ref().map_or(-1, |s| s.dim(d));
+        let number = self.first_sample();
         let value = |g: &Given| match g {
             Given::Value(v) => Some(*v),
             Given::Of(name) => self.option(name),
@@ -51,6 +50,12 @@ impl Checker<'_> {
                 .filter_map(|((_, g), a)| Some((value(g)?, a.place)))
                 .collect(),
         }
+    }
+
+    /// The numbers that dims have in the first sample; -1 where there is none.
+    pub fn first_sample(&self) -> impl Fn(&Dim) -> i64 {
+        let first = self.samples().into_iter().next();
+        move |d| first.as_ref().map_or(-1, |s| s.dim(d))
     }
 
     /// N12: the result's shape of a foreign network is what the user says it is.

@@ -4,7 +4,7 @@ use super::checker::Checker;
 use super::entry_dims::Seen;
 use super::scope::{Meaning, Tensor};
 use super::sig;
-use crate::ast::{Expr, ExprKind, Item, ItemKind, Ty, Use};
+use crate::ast::{Expr, ExprKind, Item, ItemKind, Ty};
 use crate::errors::Place;
 use crate::messages;
 use crate::plan::{ItemDoc, StepKind};
@@ -20,31 +20,13 @@ impl Checker<'_> {
     /// and what has dims of other entry points belongs to them.
     pub fn items_of_network(&mut self, items: &[Item], seen: &Seen<'_>) {
         for item in items {
-            let of_others = match &item.kind {
-                ItemKind::State(..) => !seen.names(item),
-                ItemKind::Net(used, _) => !seen.names(item) && self.has_strange_dims(used),
-                ItemKind::Param(..) | ItemKind::Buffer(..) | ItemKind::Broken => false,
-            };
-            if of_others {
+            if seen.is_of_others(item) {
                 let what = if matches!(item.kind, ItemKind::State(..)) { "state" } else { "net" };
                 self.note(&item.name.to_string(), what, Place::of(item.name.span()));
             } else {
                 self.items(std::slice::from_ref(item));
             }
         }
-    }
-
-    /// Whether a net is given a run-time dim that this entry point does not have.
-    fn has_strange_dims(&self, used: &Use) -> bool {
-        let names =
-            used.dims.iter().flat_map(|a| a.value.text.split(|c: char| !c.is_alphanumeric() && c != '_'));
-        let all = self.program.networks.get(self.me.0);
-        let declared = |name: &str| {
-            all.is_some_and(|n| {
-                n.dims.iter().chain(n.entries.iter().flat_map(|e| &e.dims)).any(|d| d.name == name)
-            })
-        };
-        names.into_iter().any(|name| declared(name) && !self.is_dim(name))
     }
 
     /// Declares the items of a block.
@@ -238,11 +220,11 @@ fn doubled(path: &str, variables: &[&str]) -> Option<String> {
     let loops = u32::try_from(variables.len()).ok().filter(|n| *n <= 4)?;
     let mut seen = BTreeSet::new();
     (0..FIRST.pow(loops)).find_map(|at| {
-        let turn = |s: &str| {
+        let iteration = |s: &str| {
             let k = u32::try_from(variables.iter().position(|v| *v == s)?).ok()?;
             i64::try_from(at / FIRST.pow(k) % FIRST).ok()
         };
-        let one = with_numbers(path, &|d| d.eval(&turn).ok().map(|n| n.to_string()));
+        let one = with_numbers(path, &|d| d.eval(&iteration).ok().map(|n| n.to_string()));
         // What has no number there is no path of any iteration.
         if one.contains('{') || seen.insert(one.clone()) { None } else { Some(one) }
     })

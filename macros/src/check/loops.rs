@@ -20,23 +20,23 @@ impl Checker<'_> {
         let used: Option<Vec<NetUse>> =
             nets.iter().map(|i| i.and_then(|i| self.nets.get(i).cloned())).collect();
         let Some(count) = self.one_length(used.as_deref().unwrap_or_default(), arrays) else { return };
-        let by_turn = used.iter().flatten().any(|n| n.by_turn);
-        if by_turn && self.is_dim("i") {
+        let by_iteration = used.iter().flatten().any(|n| n.by_iteration);
+        if by_iteration && self.is_dim("i") {
             return self.fail(place, messages::iteration_called_i(&first.to_string()));
         }
         let (before, text) = (self.errors.count(), loop_text(names, arrays));
         let meanings = names.iter().zip(nets.iter().map(|i| i.map_or(Meaning::Poison, Meaning::Net)));
-        if by_turn {
+        if by_iteration {
             self.known.push(DimDecl { name: "i".into(), kind: DimKind::Required });
         }
         let steps = self.iteration("i", meanings.collect(), body);
-        if by_turn {
+        if by_iteration {
             self.known.pop();
         }
         self.moves(body, &text, place, before);
         if let Some(used) = used {
             let body = plan::Body { steps, results: Vec::new() };
-            let count = Count { name: "i".into(), from: Dim::default(), to: count, is_dim: by_turn };
+            let count = Count { name: "i".into(), from: Dim::default(), to: count, is_dim: by_iteration };
             let nets = used.into_iter().map(|n| n.plan).collect();
             self.step(Place::of(last.span()), &text, StepKind::Loop { count, nets, body });
         }

@@ -91,12 +91,9 @@ fn network(program: &Program<'_>, i: usize, errors: &Errors) -> Checked {
     }
     if errors.count() == before && !n.broken_body && !sigs.iter().any(|s| s.broken) {
         state::pushed_together(&pushes, errors);
-        if errors.count() > before {
-            checked.entries.iter_mut().for_each(|e| e.body = None);
+        if errors.count() == before {
+            unused::report(n, &declared, errors);
         }
-    }
-    if errors.count() == before && !n.broken_body && !sigs.iter().any(|s| s.broken) {
-        unused::report(n, &declared, errors);
         if errors.count() > before {
             checked.entries.iter_mut().for_each(|e| e.body = None);
         }

@@ -116,7 +116,7 @@ impl Checker<'_> {
                     statics,
                     plan: NetPlan::nowhere(),
                     count: None,
-                    by_turn: false,
+                    by_iteration: false,
                     place: callee.place,
                 };
                 return Some(self.call_known(expr, s, &net, args, Home::Nowhere));

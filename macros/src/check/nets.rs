@@ -26,8 +26,8 @@ impl Checker<'_> {
         let weights = self.path(item, name, shown.as_deref());
         let attributes = self.attributes(item).unwrap_or(Attributes::NONE);
         // `i` in the dims of an array is the number of the iteration, unless a dim has that name.
-        let turn = count.is_some() && !self.is_dim("i");
-        if turn {
+        let counts = count.is_some() && !self.is_dim("i");
+        if counts {
             self.known.push(DimDecl { name: "i".into(), kind: DimKind::Required });
         }
         let (mut statics, mut given) = (Values::new(), Vec::new());
@@ -50,10 +50,10 @@ impl Checker<'_> {
             }
             Resolved::Broken => {}
         }
-        if turn {
+        if counts {
             self.known.pop();
         }
-        let by_turn = turn && given.iter().any(|(_, d)| d.syms().contains("i"));
+        let by_iteration = counts && given.iter().any(|(_, d)| d.syms().contains("i"));
         let id = self.nets.len();
         let target = if self.errors.count() > before { Resolved::Broken } else { target };
         let path_text = weights.unwrap_or_default();
@@ -72,7 +72,7 @@ impl Checker<'_> {
             plan,
             count,
             place: used.place,
-            by_turn,
+            by_iteration,
         });
         Some(if array { Meaning::Array(id) } else { Meaning::Net(id) })
     }

@@ -99,7 +99,7 @@ pub struct NetUse {
     /// Where it is declared.
     pub place: Place,
     /// The dims of an array depend on the number of the iteration, `i`.
-    pub by_turn: bool,
+    pub by_iteration: bool,
 }
 
 /// An input, item or `let`, to see whether it is used.

@@ -60,7 +60,7 @@ fn entry(cursor: &mut Cursor<'_>, start: usize, attrs: Attrs, train: bool) -> Pa
     let header = crate::print::header(cursor.tokens.get(start..cursor.at).unwrap_or_default());
     let Some(g) = cursor.group(Delimiter::Brace) else { return Err(cursor.expected("the body `{ .. }`")) };
     let body = cursor.inside(g, blocks::block)?;
-    let words = cursor.words_since(start);
+    let words = cursor.words_since(start).iter().map(ToString::to_string).collect();
     Ok(Entry { docs: attrs.docs, name, train, dims, header, body, words, ..entry })
 }
 

@@ -12,7 +12,6 @@ use crate::errors::{Errors, Message, Place};
 use crate::messages;
 use crate::print;
 use proc_macro2::{Delimiter, Group, Ident, Spacing, Span, TokenStream, TokenTree};
-use std::collections::BTreeSet;
 use syn::parse::{ParseStream, Parser};
 
 /// Expressions and blocks nested deeper than this are an error: every walk over them recurses.
@@ -130,33 +129,23 @@ impl<'a> Cursor<'a> {
     }
 
     /// The words from token `start` to the one just read, those in groups too.
-    fn words_since(&self, start: usize) -> BTreeSet<String> {
+    fn words_since(&self, start: usize) -> Vec<Ident> {
         let mut open: Vec<TokenTree> = self.tokens.get(start..self.at).unwrap_or_default().to_vec();
-        let mut out = BTreeSet::new();
+        let mut out = Vec::new();
         while let Some(t) = open.pop() {
             match t {
                 TokenTree::Group(g) => open.extend(g.stream()),
-                TokenTree::Ident(i) => drop(out.insert(i.to_string())),
+                TokenTree::Ident(i) => out.push(i),
                 TokenTree::Punct(_) | TokenTree::Literal(_) => {}
             }
         }
         out
     }
 
-    /// The names from token `start` to the one just read, those in groups too; no keywords of Rust.
+    /// Those that are names: no keywords of Rust.
     fn names_since(&self, start: usize) -> Vec<Ident> {
-        let mut open: Vec<TokenTree> = self.tokens.get(start..self.at).unwrap_or_default().to_vec();
-        let mut out = Vec::new();
-        while let Some(t) = open.pop() {
-            match t {
-                TokenTree::Group(g) => open.extend(g.stream()),
-                TokenTree::Ident(i) if syn::parse2::<Ident>(TokenTree::from(i.clone()).into()).is_ok() => {
-                    out.push(i)
-                }
-                _ => {}
-            }
-        }
-        out
+        let is_name = |i: &Ident| syn::parse2::<Ident>(TokenTree::from(i.clone()).into()).is_ok();
+        self.words_since(start).into_iter().filter(is_name).collect()
     }
 
     /// The source text from token `start` to the one just read.

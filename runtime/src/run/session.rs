@@ -127,7 +127,7 @@ impl Session {
     /// # Errors
     /// No state grows along it.
     pub fn rows(&self, dim: &str) -> Result<usize, Error> {
-        self.grown(dim).map(|(_, rows)| rows as usize)
+        self.grown(dim).map(|(_, rows)| rows)
     }
 
     /// Forgets all rows but the first along a dim that states grow along, to go on from there with others.
@@ -136,14 +136,15 @@ impl Session {
     /// No state grows along it, or there are fewer rows.
     pub fn truncate(&mut self, dim: &str, rows: usize) -> Result<(), Error> {
         let (i, held) = self.grown(dim)?;
-        let kept = i64::try_from(rows).ok().filter(|kept| *kept <= held);
-        let kept = kept.ok_or_else(|| Error::Truncate { dim: dim.into(), held, asked: rows })?;
-        self.buffers.states.truncate(i, kept);
+        if rows > held {
+            return Err(Error::Truncate { dim: dim.into(), held, asked: rows });
+        }
+        self.buffers.states.truncate(i, rows);
         Ok(())
     }
 
     /// The number of a dim that states grow along, and its rows.
-    fn grown(&self, dim: &str) -> Result<(usize, i64), Error> {
+    fn grown(&self, dim: &str) -> Result<(usize, usize), Error> {
         let dims = || self.compiled.inner().compilation.graph.dims.iter().enumerate();
         let states = &self.buffers.states;
         let found = dims().find(|(_, d)| d.name == dim).and_then(|(i, _)| Some((i, states.rows(i)?)));

@@ -106,33 +106,29 @@ impl States {
         }
         let store = lock(&self.store);
         for (at, in_store, _) in &self.links.grown {
-            dims[*at] = store.rows[*in_store].1;
+            dims[*at] = length(store.rows[*in_store].1)?;
         }
         for (at, states) in &self.links.held {
-            let known = states.iter().find(|(s, _)| store.holds(self.links.states[*s].at));
-            let length = known.map(|(s, axis)| store.held[self.links.states[*s].at].shape[*axis]);
-            match (length.and_then(|n| i64::try_from(n).ok()), states.first()) {
-                (Some(n), _) => dims[*at] = n,
-                (None, Some((s, _))) => {
-                    return Err(Error::StateUnset {
-                        state: graph.states[*s].name.clone(),
-                        dim: graph.dims[*at].name.clone(),
-                    });
-                }
-                (None, None) => {}
-            }
+            let held = |(s, _): &&(usize, usize)| store.holds(self.links.states[*s].at);
+            let Some((s, axis)) = states.iter().find(held) else {
+                return Err(Error::StateUnset {
+                    state: graph.states[states[0].0].name.clone(),
+                    dim: graph.dims[*at].name.clone(),
+                });
+            };
+            dims[*at] = length(store.held[self.links.states[*s].at].now.shape[*axis])?;
         }
         Ok(())
     }
 
     /// The rows of a dim of the graph, if states grow along it.
-    pub fn rows(&self, dim: usize) -> Option<i64> {
+    pub fn rows(&self, dim: usize) -> Option<usize> {
         let (_, in_store, _) = self.links.grown.iter().find(|(at, ..)| *at == dim)?;
         Some(lock(&self.store).rows[*in_store].1)
     }
 
     /// Forgets all rows but the first `rows` along a dim.
-    pub fn truncate(&mut self, dim: usize, rows: i64) {
+    pub fn truncate(&mut self, dim: usize, rows: usize) {
         if let Some((_, in_store, _)) = self.links.grown.iter().find(|(at, ..)| *at == dim) {
             let mut store = lock(&self.store);
             store.rows[*in_store].1 = rows;
@@ -163,8 +159,9 @@ impl States {
         }
         let (graph, mut store) = (env.graph, lock(&self.store));
         for (at, in_store, after) in &self.links.grown {
-            let Some(after) = after.as_ref().map(|d| env.value(d)).transpose()? else { continue };
-            if let Some(capacity) = graph.dims[*at].bound.filter(|b| after > *b) {
+            let Some(after) = after.as_ref().map(|d| env.length(d)).transpose()? else { continue };
+            let bound = graph.dims[*at].bound.and_then(|b| usize::try_from(b).ok());
+            if let Some(capacity) = bound.filter(|b| after > *b) {
                 let held = store.rows[*in_store].1;
                 return Err(Error::Full {
                     dim: graph.dims[*at].name.clone(),
@@ -186,18 +183,18 @@ impl States {
             let holds = store.holds(link.at);
             let held = &mut store.held[link.at];
             if holds && (link.read || s.grows.is_some()) {
-                if let Some(axis) = (0..shape.len()).find(|a| held.shape[*a] != shape[*a]) {
+                if let Some(axis) = (0..shape.len()).find(|a| held.now.shape[*a] != shape[*a]) {
                     return Err(Error::StateDim {
                         dim: s.ty.shape[axis].to_string(),
-                        held: held.shape[axis] as i64,
-                        found: shape[axis] as i64,
+                        held: held.now.shape[axis],
+                        found: shape[axis],
                     });
                 }
             } else if !holds {
                 held.make(&shape)?;
             }
             if link.replaced {
-                held.make_next(&shape)?;
+                held.next.reserve(held.dtype, &shape)?;
             }
         }
         self.seen = store.version;
@@ -215,7 +212,7 @@ impl States {
         let mut store = lock(&self.store);
         for (_, in_store, after) in &self.links.grown {
             if let Some(after) = after {
-                store.rows[*in_store].1 = env.value(after)?;
+                store.rows[*in_store].1 = env.length(after)?;
             }
         }
         self.links.states.iter().for_each(|l| store.held[l.at].commit(l.replaced));
@@ -249,13 +246,18 @@ pub struct Memory<'s> {
 impl Memory<'_> {
     /// Memory of a state as it is, and its bytes.
     pub fn now(&mut self, state: usize) -> (*mut u8, usize) {
-        self.store.held[self.links.states[state].at].now()
+        self.store.held[self.links.states[state].at].now.memory()
     }
 
     /// Memory of what a state becomes, and its bytes.
     pub fn next(&mut self, state: usize) -> (*mut u8, usize) {
-        self.store.held[self.links.states[state].at].next()
+        self.store.held[self.links.states[state].at].next.memory()
     }
+}
+
+/// A length as the value of a dim.
+fn length(n: usize) -> Result<i64, Error> {
+    i64::try_from(n).map_err(|_| Error::Memory { bytes: n as u128 })
 }
 
 /// A session that panicked has not committed: what the store holds is that of the run before.

@@ -12,44 +12,56 @@ use crate::tensor::{Tensor, TensorData, bf16};
 use std::ops::Range;
 use tancho_ir::DType;
 
-/// One state's memory.
+/// A value of a state.
+#[derive(Debug, Default)]
+pub struct Stored {
+    lines: Lines,
+    /// The lengths of its axes in memory: the growing one has the capacity.
+    pub shape: Vec<usize>,
+    bytes: usize,
+}
+
+impl Stored {
+    /// Reserves memory for a value of this shape.
+    ///
+    /// # Errors
+    /// Memory is short.
+    pub fn reserve(&mut self, dtype: DType, shape: &[usize]) -> Result<(), Error> {
+        let bytes = shape.iter().fold(dtype.size() as u128, |p, n| p.saturating_mul(*n as u128));
+        self.bytes = usize::try_from(bytes).map_err(|_| Error::Memory { bytes })?;
+        if !self.lines.reserve(self.bytes) {
+            return Err(Error::Memory { bytes });
+        }
+        self.shape.clear();
+        self.shape.extend_from_slice(shape);
+        Ok(())
+    }
+
+    /// Its memory, and its bytes.
+    pub fn memory(&mut self) -> (*mut u8, usize) {
+        (self.lines.start_mut(), self.bytes)
+    }
+}
+
+/// A state.
 #[derive(Debug)]
 pub struct Held {
     /// Its path through the nets.
-    pub name: String,
-    dtype: DType,
+    name: String,
+    pub dtype: DType,
     /// The axis it grows along, and the number of the dim in [`Store::rows`].
-    pub grows: Option<(usize, usize)>,
-    /// The lengths of its axes in memory: the growing one has the capacity. Of no meaning before a run has
-    /// reserved it.
-    pub shape: Vec<usize>,
+    grows: Option<(usize, usize)>,
     /// Whether a run has succeeded that had this state.
     pub set: bool,
-    now: Lines,
+    pub now: Stored,
     /// What it becomes, if it does not grow.
-    next: Lines,
-    /// The lengths that `next` has.
-    next_shape: Vec<usize>,
+    pub next: Stored,
 }
 
 impl Held {
-    /// A state that no run had.
-    pub fn new(name: &str, dtype: DType, grows: Option<(usize, usize)>) -> Held {
-        Held {
-            name: name.into(),
-            dtype,
-            grows,
-            shape: Vec::new(),
-            set: false,
-            now: Lines::default(),
-            next: Lines::default(),
-            next_shape: Vec::new(),
-        }
-    }
-
-    fn bytes_of(&self, shape: &[usize]) -> Result<usize, Error> {
-        let all = shape.iter().fold(self.dtype.size() as u128, |p, n| p.saturating_mul(*n as u128));
-        usize::try_from(all).map_err(|_| Error::Memory { bytes: all })
+    fn new(name: &str, dtype: DType, grows: Option<(usize, usize)>) -> Held {
+        let (now, next) = (Stored::default(), Stored::default());
+        Held { name: name.into(), dtype, grows, set: false, now, next }
     }
 
     /// Reserves its memory for a first run, as zeros.
@@ -57,30 +69,11 @@ impl Held {
     /// # Errors
     /// Memory is short.
     pub fn make(&mut self, shape: &[usize]) -> Result<(), Error> {
-        let bytes = self.bytes_of(shape)?;
-        if !self.now.reserve(bytes) {
-            return Err(Error::Memory { bytes: bytes as u128 });
-        }
+        self.now.reserve(self.dtype, shape)?;
         // Rows of a growing state are never read before they are written.
         if self.grows.is_none() {
-            self.now.floats_mut().fill(0.0);
+            self.now.lines.floats_mut().fill(0.0);
         }
-        self.shape.clear();
-        self.shape.extend_from_slice(shape);
-        Ok(())
-    }
-
-    /// Reserves the memory of what it becomes.
-    ///
-    /// # Errors
-    /// Memory is short.
-    pub fn make_next(&mut self, shape: &[usize]) -> Result<(), Error> {
-        let bytes = self.bytes_of(shape)?;
-        if !self.next.reserve(bytes) {
-            return Err(Error::Memory { bytes: bytes as u128 });
-        }
-        self.next_shape.clear();
-        self.next_shape.extend_from_slice(shape);
         Ok(())
     }
 
@@ -88,21 +81,8 @@ impl Held {
     pub fn commit(&mut self, replaced: bool) {
         if replaced {
             std::mem::swap(&mut self.now, &mut self.next);
-            std::mem::swap(&mut self.shape, &mut self.next_shape);
         }
         self.set = true;
-    }
-
-    /// Its memory, and its bytes.
-    pub fn now(&mut self) -> (*mut u8, usize) {
-        let bytes = self.bytes_of(&self.shape).unwrap_or(0);
-        (self.now.start_mut(), bytes)
-    }
-
-    /// The memory of what it becomes, and its bytes.
-    pub fn next(&mut self) -> (*mut u8, usize) {
-        let bytes = self.bytes_of(&self.next_shape).unwrap_or(0);
-        (self.next.start_mut(), bytes)
     }
 }
 
@@ -111,7 +91,7 @@ impl Held {
 pub struct Store {
     pub held: Vec<Held>,
     /// The dims that states grow along, with the rows that each has.
-    pub rows: Vec<(String, i64)>,
+    pub rows: Vec<(String, usize)>,
     /// How often something was changed: what was laid out before a change is no longer known to fit.
     pub version: u64,
 }
@@ -143,7 +123,7 @@ impl Store {
 
     /// Bytes of memory reserved; of a growing state only what has rows is in use.
     pub fn bytes(&self) -> usize {
-        self.held.iter().map(|h| h.now.bytes().len() + h.next.bytes().len()).sum()
+        self.held.iter().flat_map(|h| [&h.now, &h.next]).map(|s| s.lines.bytes().len()).sum()
     }
 
     /// The value of a state; `None` if no run had it yet.
@@ -153,25 +133,24 @@ impl Store {
             return None;
         }
         let (shape, runs) = self.runs(h);
-        let bytes = h.now.bytes();
+        let bytes = h.now.lines.bytes();
         let all: Vec<u8> = runs.flat_map(|r| bytes[r].iter().copied()).collect();
         Some(Tensor::from_parts(data(h.dtype, &all), &shape))
     }
 
     /// A state's shape now, and the bytes that hold something.
     fn runs(&self, h: &Held) -> (Vec<usize>, impl Iterator<Item = Range<usize>> + use<>) {
-        let mut shape = h.shape.clone();
-        let (axis, dim) = h.grows.unzip();
-        let axis = axis.unwrap_or(0);
-        if let Some(dim) = dim {
-            shape[axis] = usize::try_from(self.rows[dim].1).unwrap_or(0);
+        let Stored { shape: made, bytes, .. } = &h.now;
+        let (mut shape, mut outer, mut used) = (made.clone(), usize::from(*bytes > 0), *bytes);
+        if let Some((axis, dim)) = h.grows {
+            shape[axis] = self.rows[dim].1;
+            // What has no bytes may have axes whose product is no number.
+            if *bytes > 0 {
+                outer = made[..axis].iter().product();
+                used = bytes / outer / made[axis] * shape[axis];
+            }
         }
-        // Memory was reserved for all of it, so products do not overflow, unless there is nothing.
-        let product = |axes: &[usize]| axes.iter().fold(1usize, |p, n| p.saturating_mul(*n));
-        let inner = product(shape.get(axis + 1..).unwrap_or_default()).saturating_mul(h.dtype.size());
-        let used = inner.saturating_mul(shape.get(axis).copied().unwrap_or(1));
-        let room = inner.saturating_mul(h.shape.get(axis).copied().unwrap_or(1));
-        let outer = if used == 0 { 0 } else { product(&shape[..axis.min(shape.len())]) };
+        let room = bytes.checked_div(outer).unwrap_or(0);
         (shape, (0..outer).map(move |o| o * room..o * room + used))
     }
 
@@ -184,10 +163,10 @@ impl Store {
         for old in &self.held {
             let mut new = Held::new(&old.name, old.dtype, old.grows);
             if old.set {
-                new.make(&old.shape)?;
+                new.make(&old.now.shape)?;
                 new.set = true;
                 for r in self.runs(old).1 {
-                    new.now.bytes_mut()[r.clone()].copy_from_slice(&old.now.bytes()[r]);
+                    new.now.lines.bytes_mut()[r.clone()].copy_from_slice(&old.now.lines.bytes()[r]);
                 }
             }
             held.push(new);
