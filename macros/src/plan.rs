@@ -113,6 +113,8 @@ pub enum OptionPlan {
     Fixed(Attr),
     /// The value of the network's option of that name.
     Of(String),
+    /// A number that follows from static dims, in postfix form.
+    Formula(String),
     /// Axes of the first argument from its end, from 1: after leading axes `..` of unknown number.
     AxesFromEnd(Vec<usize>),
     /// All its axes in a new order: the leading ones, then these from its end.

@@ -15,6 +15,8 @@ struct Form {
     bias: Option<usize>,
     /// Queries as `[B, HEADS, S, HD]`.
     by_head: bool,
+    /// Scores are bounded.
+    capped: bool,
 }
 
 /// A network of four heads of so many numbers that share two of keys; lengths are known when it runs.
@@ -39,6 +41,7 @@ fn network(f: Form, width: i64) -> Graph {
         inputs.push(format!("f32{}", if rank == 3 { "[4, S, T]" } else { place(4) }));
     }
     options.extend(f.causal.then(|| "causal = true".to_string()));
+    options.extend(f.capped.then(|| "softcap = 0.75".to_string()));
     options.extend(f.window.map(|w| format!("window = {w}")));
     let mut text = "network A<B, S, T>\n".to_string();
     for (i, ty) in inputs.iter().enumerate() {
@@ -77,11 +80,20 @@ fn forms() -> Vec<Form> {
                 for bias in [None, Some(3), Some(4)] {
                     turn += 1;
                     // Every other kind of mask turns it round, so that each form of everything else has both.
-                    all.push(Form { causal, window, mask, bias, by_head: (turn + turn / 12) % 2 == 0 });
+                    all.push(Form {
+                        causal,
+                        window,
+                        mask,
+                        bias,
+                        by_head: (turn + turn / 12) % 2 == 0,
+                        capped: false,
+                    });
                 }
             }
         }
     }
+    let capped: Vec<Form> = all.iter().step_by(7).map(|f| Form { capped: true, ..*f }).collect();
+    all.extend(capped);
     all
 }
 
@@ -147,7 +159,7 @@ fn what_is_not_seen_does_not_count() {
     let mut rng = Rng::new(2);
     for target in targets() {
         for (causal, window) in [(true, None), (false, Some(6)), (true, Some(6)), (true, Some(40))] {
-            let form = Form { causal, window, mask: None, bias: None, by_head: false };
+            let form = Form { causal, window, mask: None, bias: None, by_head: false, capped: false };
             let c = compile_for(&network(form, 20), target).expect("compiles");
             for (s, t) in [(1, 50), (3, 50), (50, 50), (37, 90)] {
                 for special in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
@@ -188,7 +200,7 @@ fn what_is_not_seen_does_not_count() {
 /// A window is no wider than it says: with one key a query's result is that key's value.
 #[test]
 fn a_window_of_one_key_is_its_value() {
-    let form = Form { causal: true, window: Some(1), mask: None, bias: None, by_head: false };
+    let form = Form { causal: true, window: Some(1), mask: None, bias: None, by_head: false, capped: false };
     let x = inputs(&mut Rng::new(3), form, 8, (1, 20, 25));
     let c = compile_for(&network(form, 8), Target::host()).expect("compiles");
     let mut session = c.session();

@@ -139,6 +139,24 @@ fn sigmoid_and_silu_are_within_a_few_ulp() {
     assert_eq!(native(&Op::Unary(Unary::Silu), &[-88.8]), [0.0]);
 }
 
+#[test]
+fn softplus_mish_and_elu_are_within_a_few_ulp() {
+    let softplus = |x: f64| x.max(0.0) + (-x.abs()).exp().ln_1p();
+    assert!(unary(Unary::Softplus, -20.0, 20.0, softplus).ulps < 4.0);
+    // Where `e^x` is below the smallest normal number, its digits are lost before `x` is multiplied.
+    let x: Vec<f32> = samples(-20.0, 20.0).into_iter().filter(|x| *x > -87.0).collect();
+    for (x, y) in x.iter().zip(native(&Op::Unary(Unary::Mish), &x)) {
+        let want = f64::from(*x) * softplus(f64::from(*x)).tanh();
+        let off = (f64::from(y) - want).abs();
+        assert!(
+            off <= 1e-6 * want.abs() + f64::from(f32::MIN_POSITIVE),
+            "mish of {x:e} is {y:e}, not {want:e}"
+        );
+    }
+    let elu = |x: f64| if x > 0.0 { x } else { x.exp_m1() };
+    assert!(measure(&Op::Elu { alpha: Number(1.0) }, -20.0, 20.0, elu).relative < 2e-6);
+}
+
 /// `x/2 * (1 + erf)`: what is left where the parenthesis cancels is measured on |x|.
 #[test]
 fn gelu_is_within_5e_7_of_x() {

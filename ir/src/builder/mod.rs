@@ -5,6 +5,7 @@
 //! its `build` with a child [`Scope`].
 
 mod calls;
+mod formula;
 mod items;
 mod network;
 mod ops;
@@ -26,6 +27,7 @@ use std::fmt;
 use weights::Storage;
 
 pub use crate::bind::{DimKind, OptionValue};
+pub use formula::evaluate;
 pub use network::graph_of;
 pub use ops::{AttrRef, scalar_for};
 pub use sig::*;

@@ -18,6 +18,8 @@ pub enum AttrRef {
     Dims(&'static [&'static str]),
     /// A number.
     Float(f64),
+    /// A number that follows from static dims, in [postfix form](evaluate).
+    Formula(&'static str),
     /// An integer.
     Int(i32),
     /// A flag.
@@ -61,6 +63,7 @@ impl Scope<'_> {
                 Attr::Dims(self.shape(&axes.map_err(|e| self.fail(e))?)?)
             }
             AttrRef::Float(x) => Attr::Float(*x),
+            AttrRef::Formula(postfix) => Attr::Float(self.formula(option, postfix)?),
             AttrRef::Int(i) => Attr::Int(*i),
             AttrRef::Bool(b) => Attr::Bool(*b),
             AttrRef::Word(w) => Attr::Word(w.to_string()),
@@ -68,6 +71,13 @@ impl Scope<'_> {
             AttrRef::Of(OptionValue::Float(x)) => Attr::Float(*x),
             AttrRef::Of(OptionValue::Int(i)) => return self.integer(op, option, *i),
         })
+    }
+
+    /// The value of a formula of static dims.
+    fn formula(&self, option: &str, postfix: &str) -> Result<f64> {
+        let value = |name: &str| self.dim(name).ok()?.as_const().map(|n| n as f64);
+        let unknown = || self.fail(BuildError::new(format!("`{option}` must be made of static dims")));
+        evaluate(postfix, &value).ok_or_else(unknown)
     }
 
     /// An integer as the op's option takes it, which may be a number of another kind.

@@ -7,7 +7,7 @@ use crate::op::*;
 
 impl Body {
     pub(super) fn attention(&mut self, op: &Op, args: &[Value]) -> Option<Value> {
-        let Op::Attention { heads, causal, window, mask, bias, scale } = op else { return None };
+        let Op::Attention { heads, causal, window, mask, bias, scale, softcap } = op else { return None };
         let (q_shape, k_shape) = (self.shape(args[0]), self.shape(args[1]));
         let merged = q_shape.len() == 3;
         let hd = if merged { q_shape[2].exact_div(heads).ok()? } else { q_shape.get(3)?.clone() };
@@ -36,6 +36,9 @@ impl Body {
             }
         };
         let mut scores = self.bin(Binary::Mul, scores, factor)?;
+        if let Some(cap) = *softcap {
+            scores = self.push(Op::Softcap { cap }, &[scores])?;
+        }
         if *bias {
             scores = self.bin(Binary::Add, scores, *args.last()?)?;
         }
@@ -121,10 +124,10 @@ impl Body {
 
     /// `[S, T]`: how `from + s` compares to `t`.
     fn keys(&mut self, how: Binary, from: &Dim, s: &Dim, t: &Dim) -> Option<Value> {
-        let rows = self.push(Op::Arange { start: from.clone(), end: from.plus(s).ok()? }, &[])?;
+        let rows = self.push(Op::Arange { len: s.clone(), from: from.clone() }, &[])?;
         let rows = self.push(Op::Reshape(vec![s.clone(), Dim::constant(1)]), &[rows])?;
         let rows = self.push(Op::Expand(vec![s.clone(), t.clone()]), &[rows])?;
-        let keys = self.push(Op::Arange { start: Dim::constant(0), end: t.clone() }, &[])?;
+        let keys = self.push(Op::Arange { len: t.clone(), from: Dim::constant(0) }, &[])?;
         self.bin(how, rows, keys)
     }
 }

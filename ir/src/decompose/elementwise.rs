@@ -49,6 +49,18 @@ impl Body {
                 let below = self.by(Binary::Add, size, 1.0)?;
                 self.bin(Binary::Div, x, below)
             }
+            Unary::HardSigmoid => {
+                let shifted = self.by(Binary::Add, x, 3.0)?;
+                let gate = self.un(Unary::Relu6, shifted)?;
+                self.by(Binary::Div, gate, 6.0)
+            }
+            Unary::Softplus => self.softplus(x),
+            Unary::Mish => {
+                let soft = self.un(Unary::Softplus, x)?;
+                let gate = self.un(Unary::Tanh, soft)?;
+                self.bin(Binary::Mul, x, gate)
+            }
+            Unary::Floor | Unary::Round | Unary::Sign => None,
             Unary::Neg | Unary::Abs | Unary::Exp | Unary::Log | Unary::Sqrt | Unary::Rsqrt => None,
             Unary::Tanh | Unary::Erf | Unary::Sin | Unary::Cos | Unary::Not => None,
         }
@@ -60,6 +72,40 @@ impl Body {
         let below = self.by(Binary::Add, e, 1.0)?;
         let one = self.num(1.0)?;
         self.bin(Binary::Div, one, below)
+    }
+
+    /// `max(x, 0) + log(1 + e^-|x|)`, where no exponential is large.
+    fn softplus(&mut self, x: Value) -> Option<Value> {
+        let size = self.un(Unary::Abs, x)?;
+        let minus = self.un(Unary::Neg, size)?;
+        let e = self.un(Unary::Exp, minus)?;
+        let plus = self.by(Binary::Add, e, 1.0)?;
+        let log = self.un(Unary::Log, plus)?;
+        let high = self.by(Binary::Max, x, 0.0)?;
+        self.bin(Binary::Add, high, log)
+    }
+
+    /// `x` where it is above 0, else `below`. A NaN is not above 0.
+    fn above_zero_or(&mut self, x: Value, below: Value) -> Option<Value> {
+        let above = self.by(Binary::Gt, x, 0.0)?;
+        self.push(Op::Select, &[above, x, below])
+    }
+
+    pub(super) fn leaky_relu(&mut self, x: Value, slope: Number) -> Option<Value> {
+        let below = self.by(Binary::Mul, x, slope.0)?;
+        self.above_zero_or(x, below)
+    }
+
+    /// `e^x - 1` is `2 t / (1 - t)` with `t = tanh(x / 2)`: below 0 nothing cancels in it.
+    pub(super) fn elu(&mut self, x: Value, alpha: Number) -> Option<Value> {
+        let half = self.by(Binary::Mul, x, 0.5)?;
+        let t = self.un(Unary::Tanh, half)?;
+        let one = self.num(1.0)?;
+        let rest = self.bin(Binary::Sub, one, t)?;
+        let twice = self.bin(Binary::Add, t, t)?;
+        let below = self.bin(Binary::Div, twice, rest)?;
+        let below = self.by(Binary::Mul, below, alpha.0)?;
+        self.above_zero_or(x, below)
     }
 
     fn half_of_x_times_one_plus(&mut self, x: Value, inner: Value) -> Option<Value> {
@@ -77,7 +123,7 @@ impl Body {
             }
             Binary::Add | Binary::Sub | Binary::Mul | Binary::Div | Binary::Max | Binary::Min => None,
             Binary::And | Binary::Or | Binary::Eq | Binary::Ne => None,
-            Binary::Lt | Binary::Le | Binary::Gt | Binary::Ge => None,
+            Binary::Lt | Binary::Le | Binary::Gt | Binary::Ge | Binary::Rem => None,
         }
     }
 }

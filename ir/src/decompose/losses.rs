@@ -14,7 +14,7 @@ impl Body {
         let first = self.push(Op::Const(Scalar::I32(0)), &[])?;
         let ids = self.push(Op::Select, &[ignored, first, ids])?;
         // Taking the ids from the list of all ids changes none, but an id out of range is an error.
-        let all = self.push(Op::Arange { start: Dim::constant(0), end: classes.clone() }, &[])?;
+        let all = self.push(Op::Arange { len: classes.clone(), from: Dim::constant(0) }, &[])?;
         let ids = self.push(Op::Gather, &[all, ids])?;
         let mut thin = rows.to_vec();
         thin.push(Dim::constant(1));

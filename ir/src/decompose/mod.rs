@@ -102,6 +102,8 @@ impl Body {
                 let bent = self.un(Unary::Tanh, inner)?;
                 self.by(Binary::Mul, bent, cap.0)
             }
+            Op::LeakyRelu { slope } => self.leaky_relu(x, *slope),
+            Op::Elu { alpha } => self.elu(x, *alpha),
             Op::Dropout { .. } | Op::StopGradient => Some(x),
             Op::Input(_) | Op::Weight(_) | Op::State(_) | Op::Const(_) | Op::DimValue(_) => None,
             Op::Arange { .. } | Op::Powers { .. } | Op::Pow(_) | Op::Select | Op::Cast(_) => None,

@@ -31,7 +31,7 @@ impl Body {
 
     /// Cosine and sine `[S, HD / 2]` of the angles.
     fn rotations(&mut self, base: Number, from: &Dim, s: &Dim, n: i64) -> Option<[Value; 2]> {
-        let positions = self.push(Op::Arange { start: from.clone(), end: from.plus(s).ok()? }, &[])?;
+        let positions = self.push(Op::Arange { len: s.clone(), from: from.clone() }, &[])?;
         let positions = self.push(Op::Cast(crate::types::DType::F32), &[positions])?;
         let positions = self.push(Op::Reshape(vec![s.clone(), Dim::constant(1)]), &[positions])?;
         let positions = self.push(Op::Expand(vec![s.clone(), Dim::constant(n)]), &[positions])?;

@@ -17,14 +17,16 @@ fn attention(heads: &str, causal: bool, mask: bool) -> Op {
         mask,
         bias: false,
         scale: None,
+        softcap: None,
     }
 }
 
-/// With a bias as last argument, and a window.
+/// With a bias as last argument, a window and a softcap.
 fn biased(op: Op, window: &str) -> Op {
     match op {
         Op::Attention { heads, causal, mask, scale, .. } => {
-            Op::Attention { heads, causal, window: Dim::parse(window).ok(), mask, bias: true, scale }
+            let (window, softcap) = (Dim::parse(window).ok(), Some(Number(50.0)));
+            Op::Attention { heads, causal, window, mask, bias: true, scale, softcap }
         }
         other => other,
     }
@@ -125,6 +127,8 @@ fn of_rows() -> Vec<Case> {
         (Op::Dropout { p: Number(0.1) }, vec!["f32[B]"]),
         (Op::StopGradient, vec!["i32[B]"]),
         (Op::Softcap { cap: Number(30.0) }, vec!["f32[B, S]"]),
+        (Op::LeakyRelu { slope: Number(0.2) }, vec!["f32[B, S]"]),
+        (Op::Elu { alpha: Number(1.5) }, vec!["f32[B, S]"]),
     ]
 }
 

@@ -46,7 +46,7 @@ pub fn infer(op: &Op, args: &[Arg<'_>], facts: &Facts) -> Result<Type> {
         }
         Op::Const(c) => Ok(Type::new(c.dtype(), Vec::new())),
         Op::DimValue(_) => Ok(Type::f32(Vec::new())),
-        Op::Arange { start, end } => Ok(Type::new(DType::I32, vec![end.minus(start)?])),
+        Op::Arange { len, .. } => shapes::arange(len, facts),
         Op::Powers { len, .. } => Ok(Type::f32(vec![len.clone()])),
         Op::Unary(u) => same(u.types()),
         Op::Binary(b) => elementwise::binary(*b, args, facts),
@@ -78,6 +78,7 @@ pub fn infer(op: &Op, args: &[Arg<'_>], facts: &Facts) -> Result<Type> {
         Op::Pad { axis, before, after } => composites::pad(*axis, before, after, args, facts),
         Op::CrossEntropy { .. } => composites::cross_entropy(args, facts),
         Op::Mse => composites::mse(args, facts),
+        Op::LeakyRelu { .. } | Op::Elu { .. } => same(FLOAT),
         Op::Softcap { cap } => numbers::above_zero(name, "cap", *cap).and_then(|()| same(FLOAT)),
         Op::Dropout { p } => composites::dropout(*p, args),
         Op::StopGradient => Ok(args[0].ty.clone()),

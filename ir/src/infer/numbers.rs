@@ -56,8 +56,13 @@ pub fn in_range(op: &Op) -> Result<()> {
         | Op::GroupNorm { eps: n, .. }
         | Op::BatchNorm { eps: n } => ("eps", eps(name, *n)),
         Op::Pow(n) => ("exponent", finite(name, "exponent", *n)),
-        Op::Attention { scale: Some(n), .. } => ("scale", finite(name, "scale", *n)),
+        Op::Attention { scale, softcap, .. } => {
+            softcap.map_or(Ok(()), |n| above_zero(name, "softcap", n))?;
+            ("scale", scale.map_or(Ok(()), |n| finite(name, "scale", n)))
+        }
         Op::Rope { base, .. } => ("base", finite(name, "base", *base)),
+        Op::LeakyRelu { slope } => ("slope", finite(name, "slope", *slope)),
+        Op::Elu { alpha } => ("alpha", finite(name, "alpha", *alpha)),
         _ => return Ok(()),
     };
     checked.map_err(|e| e.at(At::Option(option)))

@@ -93,6 +93,16 @@ pub fn slice(
     Ok(Type::new(args[0].ty.dtype, shape))
 }
 
+/// As many numbers as there are; how many need not be static.
+pub fn arange(len: &Dim, facts: &Facts) -> Result<Type> {
+    if facts.value(len).is_some_and(|n| n < 0) {
+        return Err(ShapeError::new(format!("`arange` makes {} numbers", facts.show(len)))
+            .help("`len` is how many there are, and `from` the first of them")
+            .at(At::Option("len")));
+    }
+    Ok(Type::new(DType::I32, vec![len.clone()]))
+}
+
 pub fn concat(name: &str, axis: usize, args: &[Arg<'_>], facts: &Facts) -> Result<Type> {
     axis_ok(name, axis, &args[0], "axis", facts)?;
     let mut out = args[0].ty.clone();

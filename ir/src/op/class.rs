@@ -3,7 +3,7 @@
 //! The class of an op stands in its declaration. What follows from the class is a match on it without a `_`
 //! arm. What differs from op to op within a class is tested for every op in `table/tests.rs`.
 
-use super::Op;
+use super::{Op, Unary};
 use crate::table::row_of;
 use crate::types::DType;
 use std::slice::from_ref;
@@ -95,6 +95,7 @@ impl Op {
     pub fn is_flat(&self) -> bool {
         match (self, self.class()) {
             (Op::Argmax { .. }, _) => true,
+            (Op::Unary(Unary::Floor | Unary::Round | Unary::Sign), _) => true,
             (Op::Unary(function), _) => function.is_logical(),
             (Op::Binary(function), _) => function.is_logical() || function.is_comparison(),
             (Op::Cast(to), _) => matches!(to, DType::I32 | DType::Bool),

@@ -101,6 +101,12 @@ elementwise! {
     GeluTanh  "gelu_tanh"  composite(FLOATS)  "x * (1 + tanh(sqrt(2/pi) * (x + 0.044715 x^3))) / 2";
     HardSwish "hard_swish" composite(FLOATS)  "x * relu6(x + 3) / 6";
     Softsign  "softsign"   composite(FLOATS)  "x / (1 + |x|)";
+    Softplus  "softplus"   composite(FLOATS)  "log(1 + e^x)";
+    Mish      "mish"       composite(FLOATS)  "x * tanh(softplus(x))";
+    HardSigmoid "hard_sigmoid" composite(FLOATS) "relu6(x + 3) / 6";
+    Floor     "floor"      core(FLOATS)       "the largest whole number that is not above x";
+    Round     "round"      core(FLOATS)       "the nearest whole number, of two the even one";
+    Sign      "sign"       core(NUMBERS)      "1, 0 or -1 as x is above, equal to or below 0; NaN stays";
 }
 
 elementwise! {
@@ -120,6 +126,7 @@ elementwise! {
     Le     "le"     core(NUMBERS)           "a <= b";
     Gt     "gt"     core(NUMBERS)           "a > b";
     Ge     "ge"     core(NUMBERS)           "a >= b";
+    Rem    "rem"    core(NUMBERS)           "a - floor(a / b) * b, exactly: the remainder with the sign of b";
     Swiglu "swiglu" composite(FLOATS)       "silu(a) * b";
 }
 
@@ -129,7 +136,7 @@ impl Binary {
         match self {
             Binary::Eq | Binary::Ne | Binary::Lt | Binary::Le | Binary::Gt | Binary::Ge => true,
             Binary::Add | Binary::Sub | Binary::Mul | Binary::Div | Binary::Max | Binary::Min => false,
-            Binary::And | Binary::Or | Binary::Swiglu => false,
+            Binary::And | Binary::Or | Binary::Swiglu | Binary::Rem => false,
         }
     }
 }

@@ -61,13 +61,13 @@ ops! {
     DimValue(of: Dim = must("of", Dim))
         = Source internal "dim"() "the value of a dim as an f32 scalar";
 
-    /// The numbers `start..end` as i32. No arguments.
+    /// `len` numbers from `from` on, as i32. No arguments.
     Arange {
+        /// How many.
+        len: Dim = must("len", Dim),
         /// The first.
-        start: Dim = must("start", Dim),
-        /// One past the last.
-        end: Dim = must("end", Dim),
-    } = Generator internal "arange"() "start, start + 1 .. end - 1 as i32";
+        from: Dim = or("from", Dim, "0"),
+    } = Generator "arange"() "from, from + 1 .. from + len - 1 as i32: positions";
 
     /// `ratio^0, ratio^1 ..`, each the f32 next to the exact number. No arguments.
     Powers {
@@ -297,8 +297,10 @@ ops! {
         bias: bool = given("bias"),
         /// Factor on the scores; `1/sqrt(head dim)` if absent.
         scale: Option<Number> = or("scale", Float, ""),
+        /// The scaled scores are `softcap * tanh(score / softcap)`; positive.
+        softcap: Option<Number> = or("softcap", Float, ""),
     } = Attention composite "attention"(q, k, v, [mask], [bias])
-        "softmax(q k^T * scale + bias, masked) v per head; a row with no key to attend gives zeros";
+        "softmax(softcap(q k^T * scale) + bias, masked) v per head; a row with no key to attend gives zeros";
 
     /// Rotary position embedding of `[B, HEADS, S, HD]`: pair `i` of row `s` is rotated by the angle
     /// `(from + s) * base^(-2 i / HD)`. Position, frequency and angle are f32 numbers.
@@ -336,6 +338,18 @@ ops! {
         /// The bound; positive.
         cap: Number = must("cap", Float),
     } = Lowered "softcap"(x) "cap * tanh(x / cap)";
+
+    /// `x` above 0, else `slope * x`.
+    LeakyRelu {
+        /// The factor on numbers below 0.
+        slope: Number = or("slope", Float, "0.01"),
+    } = Lowered "leaky_relu"(x) "x where x > 0, else slope * x";
+
+    /// `x` above 0, else `alpha * (e^x - 1)`.
+    Elu {
+        /// What the result tends to, with a minus, far below 0.
+        alpha: Number = or("alpha", Float, "1"),
+    } = Lowered "elu"(x) "x where x > 0, else alpha * (e^x - 1)";
 
     /// The identity here: what sets elements to 0 is training's.
     Dropout {

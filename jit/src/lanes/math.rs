@@ -2,11 +2,12 @@
 //!
 //! Errors against the exact value, measured over all of their range by `tests/kernels/functions.rs`: exp and
 //! log are within 2 ulp (1.3 and 0.8), sin and cos within 2 ulp up to 2^22 (1.7, and 1e-7 absolute), tanh and
-//! erf within 5e-7 absolute and 1e-6 relative, sigmoid and silu within 4 ulp, gelu within 5e-7 of |x|, and
-//! powers within 1e-5 relative. NaN stays NaN. The limits at infinity and at the ends of the range are exact.
+//! erf within 5e-7 absolute and 1e-6 relative, sigmoid, silu and softplus within 4 ulp, mish within 1e-6 relative,
+//! gelu within 5e-7 of |x|, and powers within 1e-5 relative. NaN stays NaN. The limits at infinity and at the ends of the range are exact.
 //! Below -88.7 sigmoid and silu are 0, as in PyTorch: `exp(-x)` is infinite there.
 
 use super::expr::Expr;
+use super::rounding;
 use super::{Bin, Cmp, Reg, Un};
 use tancho_ir::op::{Binary, Unary};
 
@@ -119,6 +120,14 @@ pub fn tanh(expr: &mut Expr, x: Reg) -> Reg {
     expr.div(p, q)
 }
 
+/// `cap * tanh(x / cap)`
+pub fn capped(expr: &mut Expr, x: Reg, cap: f32) -> Reg {
+    let cap = expr.float(cap);
+    let inner = expr.div(x, cap);
+    let bent = tanh(expr, inner);
+    expr.mul(bent, cap)
+}
+
 /// Error function: a rational approximation, which is exactly ±1 from this end of its range on.
 pub fn erf(expr: &mut Expr, x: Reg) -> Reg {
     let x = expr.at_least(x, -3.681_2);
@@ -209,13 +218,13 @@ pub fn powers(expr: &mut Expr, i: Reg, ratio: f64, len: Option<i64>) -> Reg {
     high
 }
 
-fn negate(expr: &mut Expr, x: Reg) -> Reg {
+pub(super) fn negate(expr: &mut Expr, x: Reg) -> Reg {
     let (bits, sign) = (expr.un(Un::Bits, x), expr.int(i32::MIN));
     let y = expr.bin(Bin::Xor, bits, sign);
     expr.un(Un::FromBits, y)
 }
 
-fn magnitude(expr: &mut Expr, x: Reg) -> Reg {
+pub(super) fn magnitude(expr: &mut Expr, x: Reg) -> Reg {
     let (bits, all_but_sign) = (expr.un(Un::Bits, x), expr.int(i32::MAX));
     let y = expr.bin(Bin::And, bits, all_but_sign);
     expr.un(Un::FromBits, y)
@@ -270,13 +279,8 @@ pub fn unary(expr: &mut Expr, op: Unary, x: Reg) -> Reg {
             half_times_one_plus(expr, x, t)
         }
         Unary::HardSwish => {
-            let three = expr.float(3.0);
-            let t = expr.add(x, three);
-            let t = expr.at_least(t, 0.0);
-            let t = expr.at_most(t, 6.0);
             // The gate first, which is at most 1: the product with x does not overflow.
-            let sixth = expr.float(1.0 / 6.0);
-            let gate = expr.mul(t, sixth);
+            let gate = hard_sigmoid(expr, x);
             expr.mul(x, gate)
         }
         Unary::Softsign => {
@@ -284,7 +288,52 @@ pub fn unary(expr: &mut Expr, op: Unary, x: Reg) -> Reg {
             let d = expr.add(size, one);
             expr.div(x, d)
         }
+        Unary::Softplus => softplus(expr, x),
+        Unary::Mish => mish(expr, x),
+        Unary::HardSigmoid => hard_sigmoid(expr, x),
+        Unary::Floor => rounding::floor(expr, x),
+        Unary::Round => expr.un(Un::Round, x),
+        Unary::Sign => rounding::sign(expr, x),
     }
+}
+
+/// `max(x, 0) + log(1 + u)` with `u = e^-|x|`, which is at most 1. The logarithm is `2 atanh(u / (2 + u))`: a
+/// polynomial in the square of that quotient, which keeps all digits of a small `u`.
+fn softplus(expr: &mut Expr, x: Reg) -> Reg {
+    let size = magnitude(expr, x);
+    let minus = negate(expr, size);
+    let u = exp(expr, minus);
+    let two = expr.float(2.0);
+    let below = expr.add(u, two);
+    let s = expr.div(u, below);
+    let s2 = expr.mul(s, s);
+    let p = expr.poly(s2, &[0.121_969_54, 0.106_992_8, 0.143_101_04, 0.199_993_56, 0.333_333_4, 1.0]);
+    let twice = expr.add(s, s);
+    let high = expr.at_least(x, 0.0);
+    expr.fma(twice, p, high)
+}
+
+/// `x * n / (n + 2)` with `n = e^x (e^x + 2)`, which is `x * tanh(log(1 + e^x))`. The quotient is 1 long before
+/// `n` is infinite.
+fn mish(expr: &mut Expr, x: Reg) -> Reg {
+    let low = expr.at_most(x, 20.0);
+    let e = exp(expr, low);
+    let two = expr.float(2.0);
+    let more = expr.add(e, two);
+    let n = expr.mul(e, more);
+    let below = expr.add(n, two);
+    let gate = expr.div(n, below);
+    expr.mul(x, gate)
+}
+
+/// `relu6(x + 3) / 6`
+fn hard_sigmoid(expr: &mut Expr, x: Reg) -> Reg {
+    let three = expr.float(3.0);
+    let t = expr.add(x, three);
+    let t = expr.at_least(t, 0.0);
+    let t = expr.at_most(t, 6.0);
+    let sixth = expr.float(1.0 / 6.0);
+    expr.mul(t, sixth)
 }
 
 fn one_plus_exp_minus(expr: &mut Expr, x: Reg) -> Reg {
@@ -309,6 +358,12 @@ fn unary_int(expr: &mut Expr, op: Unary, x: Reg) -> Reg {
         Unary::Neg => minus,
         Unary::Abs => expr.select(positive, x, minus),
         Unary::Relu => expr.select(positive, x, zero),
+        Unary::Sign => {
+            let (one, below) = (expr.int(1), expr.int(-1));
+            let negative = expr.cmp(Cmp::Lt, x, zero);
+            let rest = expr.select(negative, below, zero);
+            expr.select(positive, one, rest)
+        }
         // A graph is verified before it is lowered, which includes the types of arguments.
         op => unreachable!("`{}` takes no i32: see `Unary::types`", op.name()),
     }
@@ -324,6 +379,8 @@ pub fn binary(expr: &mut Expr, op: Binary, a: Reg, b: Reg) -> Reg {
         Binary::Sub => expr.bin(pick(Bin::Sub, Bin::ISub), a, b),
         Binary::Mul => expr.bin(pick(Bin::Mul, Bin::IMul), a, b),
         Binary::Div => expr.div(a, b),
+        Binary::Rem if int => rounding::rem_int(expr, a, b),
+        Binary::Rem => rounding::rem(expr, a, b),
         Binary::Swiglu => {
             let gate = unary(expr, Unary::Silu, a);
             expr.mul(gate, b)

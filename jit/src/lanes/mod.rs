@@ -16,6 +16,7 @@ pub mod math;
 pub mod norms;
 pub mod oracle;
 mod program;
+mod rounding;
 pub mod schedule;
 mod sums;
 pub(crate) mod x86;

@@ -64,7 +64,7 @@ impl<'a> Heads<'a> {
 /// Lowers an attention.
 pub fn lower(lower: &mut Lower<'_>, v: Value) -> Result<(), CompileError> {
     let node = lower.graph.node(v);
-    let Op::Attention { heads, causal, window, mask, bias, scale } = &node.op else { return Ok(()) };
+    let Op::Attention { heads, causal, window, mask, bias, scale, softcap } = &node.op else { return Ok(()) };
     let shape = Heads::of(lower, v, heads)?;
     let width = shape.width;
     let mut binding = Binding::default();
@@ -95,6 +95,7 @@ pub fn lower(lower: &mut Lower<'_>, v: Value) -> Result<(), CompileError> {
         causal: *causal,
         window: window.as_ref().map(|window| binding.len(window)),
         scale: scale.to_bits(),
+        softcap: softcap.map(|cap| (cap.0 as f32).to_bits()),
         out,
         scratch: binding.buffer(Buffer::Scratch),
         block: lower.machine.queries(keys),

@@ -235,10 +235,10 @@ impl Body {
             .map(|a| self.operand(lower, binding, *a, level))
             .collect::<Result<Vec<_>, _>>()?;
         let r = match &node.op {
-            Op::Arange { start, .. } => {
-                let start = binding.len(start);
-                let (index, start) = (self.expr.push(Inst::Index), self.expr.push(Inst::ArgInt(start)));
-                self.expr.bin(Bin::IAdd, index, start)
+            Op::Arange { from, .. } => {
+                let from = binding.len(from);
+                let (index, from) = (self.expr.push(Inst::Index), self.expr.push(Inst::ArgInt(from)));
+                self.expr.bin(Bin::IAdd, index, from)
             }
             Op::Powers { ratio, len } => {
                 let index = self.expr.push(Inst::Index);

@@ -3,6 +3,7 @@
 use super::params::product;
 use super::{AttentionSpec, KernelSpec, MatmulSpec, PackSpec, RowSpec, WindowSpec, WinogradSpec};
 use crate::lanes::expr::Expr;
+use crate::lanes::math::capped;
 use crate::lanes::norms::softmax_parts;
 use crate::lanes::schedule::{Scheduled, schedule};
 use crate::lanes::{Encoding, Len, Mem, PANEL};
@@ -214,6 +215,9 @@ impl AttentionSpec {
             expr.load(ptrs - 1, slot.step, Len::ZERO, slot.mem)
         };
         let keep = self.mask.as_ref().map(|mask| operand(&mut expr, mask));
+        if let Some(cap) = self.softcap {
+            x = capped(&mut expr, x, f32::from_bits(cap));
+        }
         if let Some(bias) = &self.bias {
             let bias = operand(&mut expr, bias);
             x = expr.add(x, bias);

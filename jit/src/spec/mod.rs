@@ -297,6 +297,8 @@ pub struct AttentionSpec {
     pub window: Option<Len>,
     /// Factor on the scores, by its bits.
     pub scale: u32,
+    /// What bounds the scaled scores, by its bits.
+    pub softcap: Option<u32>,
     /// Where the result goes.
     pub out: Slot,
     /// The buffer for packed keys and values and a block of scores.

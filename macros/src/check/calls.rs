@@ -104,7 +104,7 @@ impl Checker<'_> {
             "clamp" => return self.clamp(expr, args),
             "split" => return self.split(expr, args),
             // A rounded quotient of dims as a scalar.
-            "floor" | "ceil" => {
+            "floor" | "ceil" if name == "ceil" || args.iter().all(|a| self.is_of_dims(&a.value)) => {
                 return self.poly(expr).map_or(Shaped::Poison, |d| Shaped::Number(Number::Dim(d)));
             }
             _ => OPS.iter().find(|o| o.callable && o.name == name && !name.starts_with("reduce_")),
@@ -132,6 +132,21 @@ impl Checker<'_> {
         // The arguments are values all the same: they are used, and may have errors of their own.
         self.eval_all(args);
         Shaped::Poison
+    }
+
+    /// Whether an expression names dims and numbers alone: its `floor` is that of a dim, not of a tensor.
+    fn is_of_dims(&self, expr: &Expr) -> bool {
+        match &expr.kind {
+            ExprKind::Number(..) => true,
+            ExprKind::Name(n) => self.is_dim_here(&n.to_string()),
+            ExprKind::Neg(x) => self.is_of_dims(x),
+            ExprKind::Binary(_, a, b) => self.is_of_dims(a) && self.is_of_dims(b),
+            ExprKind::Call(callee, args) => {
+                matches!(callee.text.as_str(), "floor" | "ceil")
+                    && args.iter().all(|a| self.is_of_dims(&a.value))
+            }
+            _ => false,
+        }
     }
 
     fn table_op(&mut self, expr: &Expr, row: &'static OpDef, args: &[Arg]) -> Shaped {

@@ -203,6 +203,11 @@ impl Checker<'_> {
         self.known.iter().any(|d| d.name == name)
     }
 
+    /// Whether it is a dim where no local value has its name.
+    pub fn is_dim_here(&self, name: &str) -> bool {
+        self.is_dim(name) && !self.scopes.iter().any(|scope| scope.contains_key(name))
+    }
+
     /// Reads with the network's dims.
     pub fn dims<T>(&self, read: impl FnOnce(&Dims<'_>) -> T) -> T {
         let other = |name: &str| -> Option<&'static str> {

@@ -3,13 +3,13 @@
 use super::checker::Checker;
 use super::scope::{OptionGiven, Tensor};
 use super::sig::literal;
-use crate::ast::{Expr, ExprKind};
+use crate::ast::{BinOp, Expr, ExprKind};
 use crate::errors::Place;
 use crate::messages;
 use crate::plan::{Axis, OptionPlan};
 use tancho_ir::Dim;
 use tancho_ir::bind::is_open;
-use tancho_ir::builder::OptionValue;
+use tancho_ir::builder::{OptionValue, evaluate};
 use tancho_ir::table::{Attr, Kind, OptionDef};
 
 /// Whether a length is written as a negative number.
@@ -117,8 +117,14 @@ impl Checker<'_> {
         None
     }
 
-    /// A literal, or the value of the network's own option.
+    /// A literal, the value of the network's own option, or a number made of static dims.
     fn scalar_option(&self, def: &OptionDef, expr: &Expr, place: Place) -> Option<OptionGiven> {
+        if let (Kind::Float, None, Some(postfix)) = (def.kind, literal(expr), self.formula(expr)) {
+            let value = |name: &str| self.facts.value(&Dim::sym(name)).map(|n| n as f64);
+            // A dim that each use gives has no value yet: the number is checked when the graph is built.
+            let attr = Attr::Float(evaluate(&postfix, &value).unwrap_or(1.0));
+            return Some(OptionGiven { name: def.name, attr, plan: OptionPlan::Formula(postfix), place });
+        }
         let (value, of) = match &expr.kind {
             ExprKind::Name(n) => match self.option(&n.to_string()) {
                 Some(v) => (v, Some(n.to_string())),
@@ -141,6 +147,35 @@ impl Checker<'_> {
         };
         let plan = of.map_or_else(|| OptionPlan::Fixed(attr.clone()), OptionPlan::Of);
         Some(OptionGiven { name: def.name, attr, plan, place })
+    }
+
+    /// A number made of static dims by arithmetic and `sqrt`, in postfix form: `1 3 D HEADS / * sqrt /`.
+    fn formula(&self, expr: &Expr) -> Option<String> {
+        Some(match &expr.kind {
+            ExprKind::Number(x, None) => format!("{x:?}"),
+            ExprKind::Number(_, Some(i)) => i.to_string(),
+            ExprKind::Name(n) => {
+                let name = n.to_string();
+                let is_static = self.is_dim_here(&name) && !self.facts.is_run_time(&Dim::sym(&name));
+                is_static.then_some(name)?
+            }
+            ExprKind::Neg(x) => format!("{} neg", self.formula(x)?),
+            ExprKind::Binary(op, a, b) => {
+                let sign = match op {
+                    BinOp::Add => '+',
+                    BinOp::Sub => '-',
+                    BinOp::Mul => '*',
+                    BinOp::Div => '/',
+                    BinOp::Matmul => return None,
+                };
+                format!("{} {} {sign}", self.formula(a)?, self.formula(b)?)
+            }
+            ExprKind::Call(callee, args) if callee.text == "sqrt" => match args.as_slice() {
+                [x] if x.name.is_none() => format!("{} sqrt", self.formula(&x.value)?),
+                _ => return None,
+            },
+            _ => return None,
+        })
     }
 
     /// One axis or a tuple of them.

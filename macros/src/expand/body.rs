@@ -253,6 +253,7 @@ impl Emit<'_> {
             OptionPlan::Fixed(Attr::Bool(b)) => quote!(Bool(#b)),
             OptionPlan::Fixed(Attr::Word(w)) => quote!(Word(#w)),
             OptionPlan::Of(option) => quote_spanned!(own()=> Of(#scope.option(#option)?)),
+            OptionPlan::Formula(postfix) => quote!(Formula(#postfix)),
         }
     }
 

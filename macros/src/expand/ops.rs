@@ -15,9 +15,16 @@ pub fn ops() -> TokenStream {
         // `max` and `min` have a second form, over axes.
         let over = OPS.iter().find(|r| r.name.strip_prefix("reduce_") == Some(o.name));
         let over = over.map(|r| format!("\n\n`{}`\n\n{}", usage(r.name), r.formula)).unwrap_or_default();
+        // So has `floor`, of dims.
+        let form = FORMS.iter().find(|(name, ..)| *name == o.name);
+        let over = form.map_or(over, |(_, usage, what)| format!("\n\n`{usage}`\n\n{what}"));
         (o.name, format!("`{}`\n\n{}{over}\n\n{}", usage(o.name), o.formula, options.join("\n")))
     });
-    let forms = FORMS.iter().map(|(name, usage, what)| (*name, format!("`{usage}`\n\n{what}")));
+    let is_row = |name: &str| OPS.iter().any(|o| o.callable && o.name == name);
+    let forms = FORMS
+        .iter()
+        .filter(|(name, ..)| !is_row(name))
+        .map(|(name, usage, what)| (*name, format!("`{usage}`\n\n{what}")));
     // Functions and not constants: a `let` may have any of these names.
     let words = words()
         .into_iter()

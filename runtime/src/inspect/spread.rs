@@ -74,11 +74,12 @@ pub fn widen(reach: &mut [f64], seen: &Tensor, right: &Tensor) {
     }
 }
 
-/// Ops that only move or choose numbers, or change their signs.
+/// Ops that only move or choose numbers, change their signs or make whole numbers of them.
 fn is_exact(op: &Op) -> bool {
     matches!(
         op,
         Op::Unary(Unary::Neg | Unary::Abs | Unary::Relu | Unary::Relu6 | Unary::Not)
+            | Op::Unary(Unary::Floor | Unary::Round | Unary::Sign)
             | Op::Binary(Binary::Max | Binary::Min)
             | Op::Reduce { kind: Reduction::Max | Reduction::Min, .. }
             | Op::Pool2d { kind: Pooling::Max, .. }

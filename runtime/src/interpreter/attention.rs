@@ -40,6 +40,8 @@ pub struct Rules<'a> {
     pub causal: bool,
     pub window: Option<i64>,
     pub scale: Option<f64>,
+    /// What bounds the scaled scores, before a bias is added.
+    pub softcap: Option<f64>,
     pub mask: Option<&'a Tensor>,
     /// `[HEADS, S, T]` or `[B, HEADS, S, T]`.
     pub bias: Option<&'a Tensor>,
@@ -96,6 +98,7 @@ pub fn attention(
         let head = |bias: &Tensor| if bias.shape().len() == 3 { h } else { b * heads + h };
         rules.bias.map_or(0.0, |bias| f64::from(f32s(bias)[(head(bias) * queries + s) * keys + t]))
     };
+    let capped = |score: f64| rules.softcap.map_or(score, |cap| cap * (score / cap).tanh());
     let dot = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(&a, &b)| f64::from(a) * f64::from(b)).sum::<f64>();
     let mut seen: Vec<(usize, f64)> = with_capacity(keys)?;
     let (mut weights, mut sums) = (zeros::<f64>(keys)?, zeros::<f64>(qh.width)?);
@@ -108,7 +111,7 @@ pub fn attention(
                 seen.extend(
                     seen_by(s)
                         .filter(|&t| attends(b, h, s, t))
-                        .map(|t| (t, dot(query, kh.row(b, g, t)) * scale + added(b, h, s, t))),
+                        .map(|t| (t, capped(dot(query, kh.row(b, g, t)) * scale) + added(b, h, s, t))),
                 );
                 let top = seen.iter().map(|x| x.1).fold(f64::NEG_INFINITY, max);
                 weights.fill(0.0);

@@ -46,6 +46,13 @@ fn unary_f64(u: Unary, x: f64) -> f64 {
         }
         Unary::HardSwish => x * min(max(x + 3.0, 0.0), 6.0) / 6.0,
         Unary::Softsign => x / (1.0 + x.abs()),
+        Unary::Softplus => softplus(x),
+        Unary::Mish => x * softplus(x).tanh(),
+        Unary::HardSigmoid => min(max(x + 3.0, 0.0), 6.0) / 6.0,
+        Unary::Floor => x.floor(),
+        Unary::Round => x.round_ties_even(),
+        Unary::Sign if x == 0.0 || x.is_nan() => x.abs(),
+        Unary::Sign => x.signum(),
         // Of bool only; the shape rule lets no f32 come here.
         Unary::Not => f64::NAN,
     }
@@ -56,6 +63,7 @@ fn unary_i32(u: Unary, x: i32) -> i32 {
         Unary::Neg => x.wrapping_neg(),
         Unary::Abs => x.wrapping_abs(),
         Unary::Relu => x.max(0),
+        Unary::Sign => x.signum(),
         // The shape rules refuse the others.
         op => unreachable!("`{}` takes no i32: see `Unary::types`", op.name()),
     }
@@ -68,6 +76,25 @@ pub fn angle(x: f64) -> f64 {
 
 fn sigmoid(x: f64) -> f64 {
     1.0 / (1.0 + (-x).exp())
+}
+
+fn softplus(x: f64) -> f64 {
+    max(x, 0.0) + (-x.abs()).exp().ln_1p()
+}
+
+/// The remainder with the sign of the divisor: Rust's, which has that of `a`, is exact.
+fn rem(a: f64, b: f64) -> f64 {
+    let r = a % b;
+    if r != 0.0 && (r < 0.0) != (b < 0.0) { r + b } else { r }
+}
+
+/// The same of integers; of a divisor of 0 it is `a`.
+fn rem_i32(a: i32, b: i32) -> i32 {
+    if b == 0 {
+        return a;
+    }
+    let r = a.wrapping_rem(b);
+    if r != 0 && (r < 0) != (b < 0) { r.wrapping_add(b) } else { r }
 }
 
 /// The larger; NaN if either is.
@@ -111,6 +138,7 @@ fn binary_f64(op: Binary, a: f64, b: f64) -> f64 {
         Binary::Sub => a - b,
         Binary::Mul => a * b,
         Binary::Div => a / b,
+        Binary::Rem => rem(a, b),
         Binary::Max => max(a, b),
         Binary::Min => min(a, b),
         // The gate is an f32 number, as between two ops.
@@ -126,6 +154,7 @@ fn binary_i32(op: Binary, a: i32, b: i32) -> i32 {
         Binary::Mul => a.wrapping_mul(b),
         Binary::Max => a.max(b),
         Binary::Min => a.min(b),
+        Binary::Rem => rem_i32(a, b),
         _ => 0,
     }
 }

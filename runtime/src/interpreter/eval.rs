@@ -37,7 +37,7 @@ impl Call<'_> {
             Op::Const(Scalar::I32(i)) => Tensor::scalar(*i),
             Op::Const(Scalar::Bool(b)) => Tensor::scalar(*b),
             Op::DimValue(d) => Tensor::scalar(self.dim(d)? as f32),
-            Op::Arange { start, .. } => positions::arange(self.dim(start)?, out)?,
+            Op::Arange { from, .. } => positions::arange(self.dim(from)?, out)?,
             Op::Powers { ratio, .. } => positions::powers(ratio.0, out)?,
             Op::Unary(u) => elementwise::unary(*u, self.first()?)?,
             Op::Binary(b) => elementwise::binary(*b, self.first()?, args[1], out)?,
@@ -94,6 +94,12 @@ impl Call<'_> {
             }
             Op::Mse => losses::mse(self.first()?, args[1], out)?,
             Op::Softcap { cap } => elementwise::each(self.first()?, |x| cap.0 * (x / cap.0).tanh())?,
+            Op::LeakyRelu { slope } => {
+                elementwise::each(self.first()?, |x| if x > 0.0 { x } else { x * slope.0 })?
+            }
+            Op::Elu { alpha } => {
+                elementwise::each(self.first()?, |x| if x > 0.0 { x } else { alpha.0 * x.exp_m1() })?
+            }
             Op::Dropout { .. } | Op::StopGradient => self.first()?.copied()?,
         })
     }
@@ -136,7 +142,7 @@ impl Call<'_> {
     }
 
     fn attention(&self, op: &Op) -> Result<Tensor, Error> {
-        let Op::Attention { heads, causal, window, mask, bias, scale } = op else {
+        let Op::Attention { heads, causal, window, mask, bias, scale, softcap } = op else {
             return Err(Error::Graph(format!("{} is no attention", self.place())));
         };
         let args = self.args;
@@ -145,6 +151,7 @@ impl Call<'_> {
             causal: *causal,
             window: window.as_ref().map(|w| self.dim(w)).transpose()?,
             scale: scale.map(|s| s.0),
+            softcap: softcap.map(|c| c.0),
             mask: mask.then(|| args[3]),
             bias: bias.then(|| args[args.len() - 1]),
         };

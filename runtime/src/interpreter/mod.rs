@@ -268,8 +268,8 @@ impl<'g> Interpreter<'g> {
             }
             // `x * (1 + erf)`: for negative x the parenthesis cancels.
             Op::Unary(Unary::Gelu | Unary::GeluTanh) => return wide(&abs(args[0])?),
-            // A sigmoid below the smallest normal f32 may be flushed before it is multiplied.
-            Op::Unary(Unary::Silu) | Op::Binary(Binary::Swiglu) => {
+            // A gate below the smallest normal f32 may be flushed before it is multiplied.
+            Op::Unary(Unary::Silu | Unary::Mish) | Op::Binary(Binary::Swiglu) => {
                 let factors = match args {
                     [a, b] => elementwise::binary(Binary::Mul, &abs(a)?, &abs(b)?, result.shape())?,
                     _ => abs(args[0])?,

@@ -6,8 +6,8 @@ use crate::reserve::{collected, copied};
 use crate::tensor::Tensor;
 use tancho_ir::op::Pairs;
 
-pub fn arange(start: i64, out: &[usize]) -> Result<Tensor, Error> {
-    Ok(Tensor::from_parts(collected(out[0], (0..out[0] as i64).map(|i| start.wrapping_add(i) as i32))?, out))
+pub fn arange(from: i64, out: &[usize]) -> Result<Tensor, Error> {
+    Ok(Tensor::from_parts(collected(out[0], (0..out[0] as i64).map(|i| from.wrapping_add(i) as i32))?, out))
 }
 
 pub fn powers(ratio: f64, out: &[usize]) -> Result<Tensor, Error> {

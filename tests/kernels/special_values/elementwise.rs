@@ -15,7 +15,7 @@ fn functions_of_one_argument() {
         }
     }
     let i = Tensor::new(vec![i32::MIN, i32::MAX, 0, -1, 1, 77], [6]).expect("fits");
-    for u in [Unary::Neg, Unary::Abs, Unary::Relu] {
+    for u in [Unary::Neg, Unary::Abs, Unary::Relu, Unary::Sign] {
         elementwise(&Op::Unary(u), std::slice::from_ref(&i));
     }
     let b = Tensor::new(vec![true, false, false, true, true], [5]).expect("fits");
@@ -48,6 +48,19 @@ fn limits_are_exact() {
         (Unary::HardSwish, f32::MAX, f32::MAX),
         (Unary::Softsign, f32::MAX, 1.0),
         (Unary::Softsign, -3.0, -0.75),
+        (Unary::Softplus, -INF, 0.0),
+        (Unary::Softplus, f32::MAX, f32::MAX),
+        (Unary::Mish, 1e30, 1e30),
+        (Unary::Mish, -1e30, 0.0),
+        (Unary::HardSigmoid, INF, 1.0),
+        (Unary::HardSigmoid, -3.0, 0.0),
+        (Unary::Floor, -0.5, -1.0),
+        (Unary::Floor, 8_388_607.5, 8_388_607.0),
+        (Unary::Floor, f32::MIN, f32::MIN),
+        (Unary::Round, 2.5, 2.0),
+        (Unary::Round, -3.5, -4.0),
+        (Unary::Sign, -1e-45, -1.0),
+        (Unary::Sign, -0.0, 0.0),
         (Unary::Rsqrt, 0.0, INF),
         (Unary::Sqrt, -0.0, 0.0),
     ] {
@@ -94,7 +107,59 @@ fn functions_of_two_arguments() {
             }
         }
     }
-    assert_eq!(run, 12 + 11 + 4);
+    assert_eq!(run, 13 + 12 + 4);
+}
+
+/// Exact, whatever the quotient: of divisors that are numbers in the code, and of any.
+#[test]
+fn remainders_are_exact() {
+    let mut rng = Rng::new(5);
+    let mut any = || f32::from_bits((rng.below(1 << 16) << 16 | rng.below(1 << 16)) as u32);
+    let (a, b): (Vec<f32>, Vec<f32>) = (0..4096).map(|_| (any(), any())).unzip();
+    let exact = |a: &[f32], b: &[f32], got: &Tensor| {
+        for ((a, b), got) in a.iter().zip(b).zip(got.as_f32().expect("f32")) {
+            let r = f64::from(*a) % f64::from(*b);
+            let want = if r != 0.0 && (r < 0.0) != (*b < 0.0) { r + f64::from(*b) } else { r };
+            let want = want as f32;
+            assert!(*got == want || (got.is_nan() && want.is_nan()), "{a:e} {b:e}: {got:e}, not {want:e}");
+        }
+    };
+    let n = a.len();
+    exact(&a, &b, &op(&Op::Binary(Binary::Rem), &[f(&a, &[1, n]), f(&b, &[1, n])]));
+    for c in [1.0f32, -1.0, 2.0, 3.0, 0.1, -7.5, 1e-40, 1e38, std::f32::consts::TAU] {
+        let text = format!(
+            "network F\ninput x: f32[{n}]\n%0: f32[{n}] = input(index = 0)\n%1: f32[] = const(f32 = {c:?})\n%2: f32[{n}] = rem(%0, %1)\nreturn %2"
+        );
+        let g = Graph::parse(&text).expect("a graph");
+        for target in levels() {
+            let x = [f(&a, &[n])];
+            let mut s = compile_for(&g, target).expect("compiles").session();
+            s.run_inputs(&views(&x)).expect("runs");
+            exact(&a, &vec![c; n], &s.tensor(0).expect("a result"));
+        }
+    }
+}
+
+#[test]
+fn remainders_of_integers_are_exact() {
+    let mut rng = Rng::new(6);
+    let mut any = || (rng.below(1 << 16) << 16 | rng.below(1 << 16)) as i32 >> rng.below(31);
+    let (a, b): (Vec<i32>, Vec<i32>) = (0..4096).map(|_| (any(), any())).unzip();
+    let n = a.len();
+    let args = [Tensor::new(a, [1, n]).expect("fits"), Tensor::new(b, [1, n]).expect("fits")];
+    // The interpreter divides integers: `op` compares with it.
+    assert_eq!(op(&Op::Binary(Binary::Rem), &args).dtype(), DType::I32);
+}
+
+#[test]
+fn activations_with_a_number() {
+    let x = f(&SPECIAL, &[SPECIAL.len()]);
+    for n in [0.01, 1.0, -0.5, 3.0] {
+        elementwise(&Op::LeakyRelu { slope: Number(n) }, std::slice::from_ref(&x));
+        elementwise(&Op::Elu { alpha: Number(n) }, std::slice::from_ref(&x));
+    }
+    let y = op(&Op::Elu { alpha: Number(1.0) }, &[f(&[-INF, -100.0, -0.0, 1e30], &[1, 4])]);
+    assert_eq!(y.as_f32(), Some(&[-1.0, -1.0, 0.0, 1e30][..]));
 }
 
 #[test]

@@ -39,7 +39,7 @@ fn products() {
 fn attention() {
     let mut rng = Rng::new(9);
     let (b, s, t, h, w) = (2, 3, 21, 2, 5);
-    for causal in [false, true] {
+    for (causal, capped) in [(false, false), (true, false), (true, true)] {
         for special in [NAN, INF, -INF, 1e-40, -0.0, 1e18] {
             for where_ in 0..4 {
                 let mut q = rng.floats(&[b, s, h * w]).as_f32().expect("f32").to_vec();
@@ -73,6 +73,7 @@ fn attention() {
                     mask: true,
                     bias: false,
                     scale: None,
+                    softcap: capped.then_some(Number(20.0)),
                 };
                 let y = op(&o, &args);
                 let y = y.as_f32().expect("f32");
@@ -96,6 +97,7 @@ fn attention() {
         mask: true,
         bias: false,
         scale: None,
+        softcap: None,
     };
     for keep in [[true, false], [false, false]] {
         let y = op(
@@ -112,6 +114,7 @@ fn attention() {
         mask: false,
         bias: false,
         scale: None,
+        softcap: None,
     };
     let y = op(&causal, &[q, k, v]);
     assert!(same_bits(&y, &f(&[1.0, 2.0, 2.0, NAN], &[1, 2, 2])), "{y:?}");

@@ -60,6 +60,8 @@ fn elementwise_ops() {
         (Op::Unary(Unary::Relu), vec![i(&[-3, 0, 4], &[3])]),
         (Op::Binary(Binary::Swiglu), vec![z.f(&[3, 4]), z.f(&[4])]),
         (Op::Softcap { cap: Number(5.0) }, vec![z.f(&[4, 24])]),
+        (Op::LeakyRelu { slope: Number(0.25) }, vec![z.f(&[4, 24])]),
+        (Op::Elu { alpha: Number(1.0) }, vec![z.f(&[4, 24])]),
         (Op::Dropout { p: Number(0.5) }, vec![z.f(&[3])]),
         (Op::StopGradient, vec![i(&[3], &[1])]),
     ]);
@@ -212,6 +214,7 @@ impl Sizes {
             mask: !mask.is_empty(),
             bias,
             scale: (h == 6).then_some(Number(0.3)),
+            softcap: (h == 6 || bias).then_some(Number(1.5)),
         };
         let mut biased = args.clone();
         biased.push(z.f(&if merged { vec![h, s, t] } else { vec![n, h, s, t] }));

@@ -86,6 +86,14 @@ fn special_values_of_functions() {
     assert_eq!(unary(Unary::HardSwish, &[-4.0, 1.0, 4.0]), [0.0, 4.0 / 6.0, 4.0]);
     assert_eq!(unary(Unary::Softsign, &[-3.0, 0.0, 1.0, f32::MAX]), [-0.75, 0.0, 0.5, 1.0]);
     assert!(nan(&unary(Unary::Softsign, &[-INF, INF])));
+    // As `torch.nn.functional` has them, and `torch.floor`, `torch.round`, `torch.sign` but for a NaN.
+    assert_eq!(unary(Unary::Softplus, &[-INF, 0.0, 1.0, 1e4]), [0.0, 0.693_147_2, 1.313_261_7, 1e4]);
+    assert_eq!(unary(Unary::Mish, &[-1.0, 0.0, 1.0, INF]), [-0.303_401_46, 0.0, 0.865_098_4, INF]);
+    assert!(nan(&unary(Unary::Mish, &[-INF])));
+    assert_eq!(unary(Unary::HardSigmoid, &[-INF, -3.0, 1.5, 3.0, INF]), [0.0, 0.0, 0.75, 1.0, 1.0]);
+    assert_eq!(unary(Unary::Floor, &[-0.5, 0.5, -2.0, 1e30, -INF]), [-1.0, 0.0, -2.0, 1e30, -INF]);
+    assert_eq!(unary(Unary::Round, &[0.5, 1.5, -2.5, 2.6, INF]), [0.0, 2.0, -2.0, 3.0, INF]);
+    assert_eq!(unary(Unary::Sign, &[-INF, -1e-45, -0.0, 0.0, 3.0]), [-1.0, -1.0, 0.0, 0.0, 1.0]);
     assert!(nan(&unary(Unary::Sqrt, &[-1.0])) && nan(&unary(Unary::Silu, &[-INF])));
     let max =
         |a, b| eval(&Op::Binary(Binary::Max), &[f(&[a], &[1]), f(&[b], &[1])]).as_f32().expect("f32")[0];
@@ -94,6 +102,31 @@ fn special_values_of_functions() {
     same(&pow(&[-2.0, -0.0, INF], 3.0), &f(&[-8.0, -0.0, INF], &[3]));
     same(&pow(&[-2.0, NAN, 4.0], 0.5), &f(&[NAN, NAN, 2.0], &[3]));
     same(&pow(&[NAN], 0.0), &f(&[1.0], &[1]));
+}
+
+#[test]
+fn remainders_have_the_sign_of_the_divisor() {
+    // `torch.remainder([-3., -2, -1, 1, 2, 3], 2)` and `torch.remainder([1, 2, 3, 4, 5], -1.5)`, from its docs.
+    let rem = |a: &[f32], b: f32| eval(&Op::Binary(Binary::Rem), &[f(a, &[a.len()]), f(&[b], &[])]);
+    same(&rem(&[-3.0, -2.0, -1.0, 1.0, 2.0, 3.0], 2.0), &f(&[1.0, -0.0, 1.0, 1.0, 0.0, 1.0], &[6]));
+    same(&rem(&[1.0, 2.0, 3.0, 4.0, 5.0], -1.5), &f(&[-0.5, -1.0, 0.0, -0.5, -1.0], &[5]));
+    same(&rem(&[-1.0, 1.0, NAN, INF], INF), &f(&[INF, 1.0, NAN, NAN], &[4]));
+    same(&rem(&[1.0, 0.0], 0.0), &f(&[NAN, NAN], &[2]));
+    // An odd power of 2 is 2 modulo 3, however far beyond the digits of a float the quotient is.
+    same(&rem(&[2f32.powi(127), -(2f32.powi(127))], 3.0), &f(&[2.0, 1.0], &[2]));
+    let rem = |a: &[i32], b: i32| eval(&Op::Binary(Binary::Rem), &[i(a, &[a.len()]), i(&[b], &[])]);
+    same(&rem(&[-3, -2, 2, 3, i32::MIN], 2), &i(&[1, 0, 0, 1, 0], &[5]));
+    same(&rem(&[-3, 3, i32::MIN, i32::MAX], -2), &i(&[-1, -1, 0, -1], &[4]));
+    same(&rem(&[i32::MIN, 5], -1), &i(&[0, 0], &[2]));
+    same(&rem(&[-7, 7], 0), &i(&[-7, 7], &[2]));
+}
+
+#[test]
+fn activations_with_a_number() {
+    let x = [f(&[-INF, -2.0, -1e-6, 0.0, 3.0, NAN], &[6])];
+    same(&eval(&Op::LeakyRelu { slope: Number(0.1) }, &x), &f(&[-INF, -0.2, -1e-7, 0.0, 3.0, NAN], &[6]));
+    let elu = [-2.0, -1.729_329_4, -1.999_999e-6, 0.0, 3.0, NAN];
+    same(&eval(&Op::Elu { alpha: Number(2.0) }, &x), &f(&elu, &[6]));
 }
 
 #[test]
@@ -266,7 +299,8 @@ fn rows_that_have_no_softmax() {
 }
 
 fn attention(heads: usize, causal: bool, mask: bool) -> Op {
-    Op::Attention { heads: tancho_ir::Dim::from(heads), causal, window: None, mask, bias: false, scale: None }
+    let heads = tancho_ir::Dim::from(heads);
+    Op::Attention { heads, causal, window: None, mask, bias: false, scale: None, softcap: None }
 }
 
 #[test]

@@ -8,7 +8,7 @@ use tancho_ir::op::*;
 impl Random {
     /// One of them.
     pub(super) fn composite(&mut self) -> Option<Value> {
-        match self.rng.below(10) {
+        match self.rng.below(11) {
             0 => self.numbers(),
             1 => self.swiglu(),
             2 => self.group_norm(),
@@ -18,6 +18,7 @@ impl Random {
             6 => self.mse(),
             7 => self.identity(),
             8 => self.softcap(),
+            9 => self.bent(),
             _ => self.angle(),
         }
     }
@@ -28,10 +29,9 @@ impl Random {
             let ratio = Number(self.rng.pick(&[0.75, 1.0, 0.999, 1e-3, 0.1f64.powf(0.125)]));
             return self.push(Op::Powers { ratio, len }, &[], 1.0);
         }
-        let start = self.rng.pick(&[n(0), n(3), n(-2), Dim::sym("B")]);
-        let end = start.plus(&len).ok()?;
-        let from_zero = start.is(0);
-        let v = self.push(Op::Arange { start, end }, &[], 100.0)?;
+        let from = self.rng.pick(&[n(0), n(3), n(-2), Dim::sym("B")]);
+        let from_zero = from.is(0);
+        let v = self.push(Op::Arange { len: len.clone(), from }, &[], 100.0)?;
         if from_zero && len.as_const().is_some_and(|n| n <= IDS as i64) {
             self.ids.push(v);
         }
@@ -55,6 +55,14 @@ impl Random {
         let x = self.float()?;
         let cap = self.rng.pick(&[1.0, 5.0, 30.0]);
         self.push(Op::Softcap { cap: Number(cap) }, &[x], self.bound(x).min(cap))
+    }
+
+    /// An activation with a number.
+    fn bent(&mut self) -> Option<Value> {
+        let x = self.float()?;
+        let n = Number(self.rng.pick(&[0.01, 0.25, 1.0]));
+        let op = if self.rng.chance(50) { Op::LeakyRelu { slope: n } } else { Op::Elu { alpha: n } };
+        self.push(op, &[x], self.bound(x).max(1.0))
     }
 
     fn group_norm(&mut self) -> Option<Value> {
@@ -163,7 +171,7 @@ impl Random {
     pub(super) fn attention_bias(&mut self, heads: i64, s: &Dim, t: &Dim) -> Option<Value> {
         let slopes = self.weight(&[heads, 1, 1]);
         let slopes = self.push(Op::Expand(vec![n(heads), s.clone(), t.clone()]), &[slopes], 1.0)?;
-        let keys = self.push(Op::Arange { start: n(0), end: t.clone() }, &[], 40.0)?;
+        let keys = self.push(Op::Arange { len: t.clone(), from: n(0) }, &[], 40.0)?;
         let keys = self.push(Op::Cast(DType::F32), &[keys], 40.0)?;
         let bias = self.push(Op::Binary(Binary::Mul), &[slopes, keys], 40.0)?;
         self.tame(bias, 4.0)

@@ -9,7 +9,7 @@ impl Random {
     pub(super) fn unary(&mut self) -> Option<Value> {
         if self.rng.chance(8) {
             let x = self.value(|g, v| g.ty(v).dtype == DType::I32)?;
-            let op = self.rng.pick(&[Unary::Neg, Unary::Abs, Unary::Relu]);
+            let op = self.rng.pick(&[Unary::Neg, Unary::Abs, Unary::Relu, Unary::Sign]);
             return self.push(Op::Unary(op), &[x], self.bound(x));
         }
         if self.rng.chance(5) {
@@ -29,7 +29,9 @@ impl Random {
                 self.bound(x).max(2.0)
             }
             Unary::Tanh | Unary::Erf | Unary::Sigmoid | Unary::Sin | Unary::Cos => 1.0,
+            Unary::HardSigmoid | Unary::Sign => 1.0,
             Unary::Relu6 => 6.0,
+            Unary::Softplus | Unary::Floor | Unary::Round => self.bound(x) + 1.0,
             _ => self.bound(x),
         };
         self.push(Op::Unary(op), &[x], b)
@@ -75,7 +77,7 @@ impl Random {
             DType::Bool => self.rng.pick(&[Binary::And, Binary::Or, Binary::Eq, Binary::Ne]),
             _ => self.rng.pick(&Binary::TABLE).0,
         };
-        if op == Binary::Div {
+        if op == Binary::Div || op == Binary::Rem && self.dtype(x) == DType::F32 {
             y = self.positive(y)?;
         }
         let (a, b) = (self.bound(x), self.bound(y));
@@ -83,10 +85,11 @@ impl Random {
             Binary::Add | Binary::Sub => a + b,
             Binary::Mul | Binary::Swiglu => a * b,
             Binary::Div => a * 4.0,
-            Binary::Max | Binary::Min => a.max(b),
+            Binary::Max | Binary::Min | Binary::Rem => a.max(b),
             _ => 1.0,
         };
-        let (x, y) = if self.rng.chance(30) && op != Binary::Div { (y, x) } else { (x, y) };
+        let (x, y) =
+            if self.rng.chance(30) && !matches!(op, Binary::Div | Binary::Rem) { (y, x) } else { (x, y) };
         let v = self.push(Op::Binary(op), &[x, y], bound)?;
         if self.dtype(v) == DType::F32 { self.tame(v, LIMIT) } else { Some(v) }
     }

@@ -240,6 +240,9 @@ impl Random {
         }
         let breaks = match &op {
             Op::Argmax { .. } => true,
+            Op::Unary(Unary::Floor | Unary::Round | Unary::Sign) | Op::Binary(Binary::Rem) => {
+                self.dtype(args[0]) == DType::F32
+            }
             Op::Binary(b) if b.is_comparison() => self.dtype(args[0]) == DType::F32,
             Op::Cast(DType::I32 | DType::Bool | DType::Bf16) => {
                 !matches!(self.dtype(args[0]), DType::I32 | DType::Bool)

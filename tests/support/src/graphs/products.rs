@@ -135,10 +135,8 @@ impl Random {
         let mask = args.len() == 4;
         args.extend(bias);
         let window = self.rng.chance(15).then(|| self.rng.clone().pick(&[n(1), n(2), n(7), Dim::sym("B")]));
-        self.push(
-            Op::Attention { heads: n(heads), causal, window, mask, bias: bias.is_some(), scale },
-            &args,
-            bound,
-        )
+        let softcap = self.rng.chance(20).then(|| Number(self.rng.clone().pick(&[0.5, 5.0, 50.0])));
+        let bias = bias.is_some();
+        self.push(Op::Attention { heads: n(heads), causal, window, mask, bias, scale, softcap }, &args, bound)
     }
 }
