@@ -8,7 +8,9 @@
 //! * `long_sums`: the error of a sum does not grow with its length
 //! * `no_elements`: shapes without elements
 //! * `random_graphs`: random graphs: text form, passes and native code
+//! * `scans`: cumulative sums, flipped axes and elements by ids
 //! * `special_values`: NaN, infinities, subnormal and huge numbers through every op
+//! * `transposed`: transposed convolutions
 //! * `winograd`: how far Winograd's convolutions are from the exact sums
 
 mod attention;
@@ -19,5 +21,7 @@ mod fusion_cost;
 mod long_sums;
 mod no_elements;
 mod random_graphs;
+mod scans;
 mod special_values;
+mod transposed;
 mod winograd;

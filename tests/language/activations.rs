@@ -24,8 +24,8 @@ network! {
 #[test]
 fn activations() {
     let c = Bent::init(1).and_then(|m| m.compile(Target::host().with_checked(true))).expect("compiles");
-    let (soft, mish, hard, leaky, half, elu, twice) =
-        c.session().run([-3.0, 0.0, 3.0].view([3])).expect("runs");
+    let mut s = c.session();
+    let (soft, mish, hard, leaky, half, elu, twice) = s.run([-3.0, 0.0, 3.0].view([3])).expect("runs");
     let near = |got: &[f32], want: [f32; 3]| {
         assert!(got.iter().zip(want).all(|(a, b)| (a - b).abs() < 1e-6), "{got:?}, not {want:?}");
     };
@@ -42,7 +42,8 @@ fn activations() {
 fn whole_numbers() {
     let c = Whole::init(1).and_then(|m| m.compile(Target::host().with_checked(true))).expect("compiles");
     let (x, i) = ([-1.5, 0.5, 2.5, 7.0], [-4, 0, 9, i32::MIN]);
-    let (floor, round, sign, of_i, more) = c.session().run(x.view([4]), i.view([4])).expect("runs");
+    let mut s = c.session();
+    let (floor, round, sign, of_i, more) = s.run(x.view([4]), i.view([4])).expect("runs");
     assert_eq!(floor.data(), [-2.0, 0.0, 2.0, 7.0]);
     assert_eq!(round.data(), [-2.0, 0.0, 2.0, 7.0]);
     assert_eq!(sign.data(), [-1.0, 1.0, 1.0, 1.0]);
@@ -54,7 +55,8 @@ fn whole_numbers() {
 fn remainders() {
     let c = Remainders::init(1).and_then(|m| m.compile(Target::host().with_checked(true))).expect("compiles");
     let (x, y, i) = ([-3.0, -1.5, 2.0, 5.5], [2.0, -1.0, -3.0, 0.25], [-4, -3, 4, 5]);
-    let (a, two, three, minus) = c.session().run(x.view([4]), y.view([4]), i.view([4])).expect("runs");
+    let mut s = c.session();
+    let (a, two, three, minus) = s.run(x.view([4]), y.view([4]), i.view([4])).expect("runs");
     assert_eq!(a.data(), [1.0, -0.5, -1.0, 0.0]);
     assert_eq!(two.data(), [1.0, 0.5, 0.0, 1.5]);
     assert_eq!(three.data(), [2, 0, 1, 2]);

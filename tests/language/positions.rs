@@ -34,9 +34,11 @@ fn positions_go_on_where_the_last_call_ended() {
 #[test]
 fn ranges() {
     let c = Ranges::init(1).and_then(|m| m.compile(Target::host().with_checked(true))).expect("compiles");
-    let (a, b, d, x) = c.session().run([1.0; 6].view([2, 3])).expect("runs");
+    let mut s = c.session();
+    let (a, b, d, x) = s.run([1.0; 6].view([2, 3])).expect("runs");
     assert_eq!((a.data(), b.data(), d.data()), (&[0, 1, 2][..], &[-1, 0, 1, 2][..], &[-2, -1, 0][..]));
     assert_eq!(x.data(), [1.0, 2.0, 3.0, 1.0, 2.0, 3.0]);
-    let (a, ..) = c.session().run([0.0; 0].view([2, 0])).expect("runs");
+    let mut s = c.session();
+    let (a, ..) = s.run([0.0; 0].view([2, 0])).expect("runs");
     assert_eq!(a.shape(), [0]);
 }

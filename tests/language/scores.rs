@@ -14,14 +14,16 @@ network! {
     }
 
     /// Gemma 2 bounds its scores, of which the mask then hides some.
-    pub Capped<B, S, D = 6>(x: [B, S, D]) -> ([B, S, D], [B, S, D]) {
+    pub Capped<B, S, D = 6, HEADS = 2>(x: [B, S, D]) -> ([B, S, D], [B, S, D]) where D % HEADS == 0 {
         (
-            attention(x, x, x, heads = 2, softcap = 0.5, causal = true),
-            attention(x, x, x, heads = 2, softcap = 1e6, causal = true),
+            attention(x, x, x, heads = HEADS, softcap = 0.5, causal = true),
+            attention(x, x, x, heads = HEADS, softcap = 1e6, causal = true),
         )
     }
 
-    pub Plain<B, S, D = 6>(x: [B, S, D]) -> [B, S, D] { attention(x, x, x, heads = 2, causal = true) }
+    pub Plain<B, S, D = 6, HEADS = 2>(x: [B, S, D]) -> [B, S, D] where D % HEADS == 0 {
+        attention(x, x, x, heads = HEADS, causal = true)
+    }
 }
 
 fn numbers(seed: u64) -> Vec<f32> {
@@ -33,11 +35,18 @@ fn numbers(seed: u64) -> Vec<f32> {
 fn a_scale_follows_from_dims() {
     let x = numbers(1);
     let c = Scaled::init(1).and_then(|m| m.compile(Target::host().with_checked(true))).expect("compiles");
-    let (a, b) = c.session().run(x.view([2, 5, 6])).expect("runs");
+    let mut s = c.session();
+    let (a, b) = s.run(x.view([2, 5, 6])).expect("runs");
     assert_eq!(a.data(), b.data());
     // 3 * 8 / 2 is 12 where a use says so.
     let wide = Scaled::with(ScaledDims { D: 8, ..Default::default() });
-    assert!(wide.ir().expect("a graph").to_string().contains(&format!("scale = {:?}", 1.0 / 12f64.sqrt())));
+    assert!(
+        wide.init(1)
+            .expect("a model")
+            .ir()
+            .to_string()
+            .contains(&format!("scale = {:?}", 1.0 / 12f64.sqrt()))
+    );
 }
 
 #[test]
@@ -45,9 +54,11 @@ fn scores_are_bounded_before_they_are_hidden() {
     let x = numbers(2);
     let c = Capped::init(1).and_then(|m| m.compile(Target::host().with_checked(true))).expect("compiles");
     assert!(c.check(x.view([2, 5, 6])).expect("runs").is_ok());
-    let (low, high) = c.session().run(x.view([2, 5, 6])).expect("runs");
+    let mut s = c.session();
+    let (low, high) = s.run(x.view([2, 5, 6])).expect("runs");
     let p = Plain::init(1).and_then(|m| m.compile(Target::host().with_checked(true))).expect("compiles");
-    let plain = p.session().run(x.view([2, 5, 6])).expect("runs");
+    let mut s = p.session();
+    let plain = s.run(x.view([2, 5, 6])).expect("runs");
     assert!(high.data().iter().zip(plain.data()).all(|(a, b)| (a - b).abs() < 1e-5));
     assert!(low.data().iter().zip(plain.data()).any(|(a, b)| (a - b).abs() > 1e-3));
     // The first query sees one key.

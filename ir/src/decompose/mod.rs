@@ -13,6 +13,7 @@ mod rope;
 mod shapes;
 #[cfg(test)]
 mod tests;
+mod transposed;
 
 use crate::dim::Dim;
 use crate::graph::{Graph, InputDecl, RunDim, Source, Value};
@@ -88,12 +89,16 @@ impl Body {
             Op::GroupNorm { .. } => self.group_norm(op, args),
             Op::Attention { .. } => self.attention(op, args),
             Op::Conv1d { .. } => self.conv1d(op, args),
+            Op::ConvTranspose2d { .. } => self.conv_transpose2d(op, args),
+            Op::ConvTranspose1d { .. } => self.conv_transpose1d(op, args),
             Op::Pool2d { kind: Pooling::Avg, .. } => self.avg_pool2d(op, x),
             Op::BatchNorm { eps } => self.batch_norm(args, *eps),
             Op::GlobalMean => self.global_mean(x),
             Op::Flatten { from } => self.flatten(x, *from),
             Op::UpsampleNearest { scale } => self.upsample_nearest(x, scale),
             Op::Rope { base, from, pairs } => self.rope(x, *base, from, *pairs),
+            Op::Flip { axis } => self.flip(x, *axis),
+            Op::TakeAlong { axis } => self.take_along(x, args[1], *axis),
             Op::Pad { axis, before, after } => self.pad(x, *axis, before, after),
             Op::CrossEntropy { ignore } => self.cross_entropy(x, args[1], *ignore),
             Op::Mse => self.mse(x, args[1]),
@@ -111,7 +116,7 @@ impl Body {
             Op::Argmax { .. } | Op::Matmul | Op::Conv2d { .. } | Op::Gather => None,
             Op::Pool2d { kind: Pooling::Max | Pooling::Sum, .. } => None,
             Op::Reshape(_) | Op::Transpose(_) | Op::Expand(_) | Op::Slice { .. } => None,
-            Op::Concat { .. } | Op::Push { .. } => None,
+            Op::Concat { .. } | Op::Push { .. } | Op::Cumsum { .. } => None,
         }
     }
 
@@ -126,6 +131,15 @@ impl Body {
 
     fn num(&mut self, x: f64) -> Option<Value> {
         self.push(Op::Const(Scalar::F32(Number(x))), &[])
+    }
+
+    /// A dim as an i32 scalar.
+    fn integer(&mut self, d: &Dim) -> Option<Value> {
+        if let Some(n) = d.as_const() {
+            return self.push(Op::Const(Scalar::I32(i32::try_from(n).ok()?)), &[]);
+        }
+        let one = self.push(Op::Arange { len: Dim::constant(1), from: d.clone() }, &[])?;
+        self.push(Op::Reshape(Vec::new()), &[one])
     }
 
     fn un(&mut self, u: Unary, x: Value) -> Option<Value> {

@@ -65,9 +65,30 @@ fn of_images() -> Vec<Case> {
         groups: dim("2"),
         bias,
     };
+    let transposed = |stride: [&str; 2], pad: [&str; 2], groups| Op::ConvTranspose2d {
+        stride: stride.map(dim),
+        pad: pad.map(dim),
+        output_pad: [dim("0"), dim("0")],
+        dilation: [dim("1"), dim("1")],
+        groups: dim(groups),
+        bias: true,
+    };
     vec![
         (conv1d(Padding::Same, false), vec!["f32[N, 4, L]", "f32[6, 2, 3]"]),
         (conv1d(pad(["0", "0", "1", "2"]), true), vec!["f32[N, 4, 9]", "f32[6, 2, 3]", "f32[6]"]),
+        (transposed(["2", "1"], ["1", "0"], "2"), vec!["f32[N, 4, H, W]", "f32[4, 3, 3, 2]", "f32[6]"]),
+        (transposed(["1", "3"], ["0", "2"], "1"), vec!["f32[N, 4, 5, W]", "f32[4, 3, 1, 5]", "f32[3]"]),
+        (
+            Op::ConvTranspose1d {
+                stride: dim("2"),
+                pad: dim("1"),
+                output_pad: dim("1"),
+                dilation: dim("2"),
+                groups: dim("1"),
+                bias: false,
+            },
+            vec!["f32[N, 4, L]", "f32[4, 3, 3]"],
+        ),
         (avg(["2", "2"], window("2", pad(["0"; 4])), Layout::Nchw, false), vec!["f32[N, C, H, W]"]),
         (avg(["3", "2"], window("2", pad(["1"; 4])), Layout::Nchw, false), vec!["f32[N, C, H, 8]"]),
         (avg(["3", "3"], window("1", Padding::Same), Layout::Nhwc, false), vec!["f32[N, H, W, C]"]),
@@ -121,6 +142,11 @@ fn of_rows() -> Vec<Case> {
         (zeros(1, "2", "0"), vec!["f32[B, S]"]),
         (zeros(0, "P", "1"), vec!["bf16[B, S]"]),
         (zeros(0, "0", "0"), vec!["bool[B]"]),
+        (Op::Flip { axis: 1 }, vec!["f32[B, S, 4]"]),
+        (Op::Flip { axis: 0 }, vec!["bool[7]"]),
+        (Op::TakeAlong { axis: 1 }, vec!["f32[B, S, 4]", "i32[B, K, 4]"]),
+        (Op::TakeAlong { axis: 2 }, vec!["bf16[B, S, 4]", "i32[B, S, 2]"]),
+        (Op::TakeAlong { axis: 0 }, vec!["i32[S]", "i32[5]"]),
         (Op::CrossEntropy { ignore: -100 }, vec!["f32[B, S, C]", "i32[B, S]"]),
         (Op::CrossEntropy { ignore: 0 }, vec!["f32[7]", "i32[]"]),
         (Op::Mse, vec!["f32[B, S]", "f32[B, S]"]),

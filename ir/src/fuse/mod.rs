@@ -41,6 +41,8 @@ pub enum Kind {
     Concat(Value),
     /// New rows of a state, written after those it has.
     Push(Value),
+    /// Sums that go on along an axis.
+    Scan(Value),
     /// A view or a gather that must be stored.
     Move(Value),
 }
@@ -161,6 +163,7 @@ pub fn fuse(graph: &Graph, constants: Constants) -> Fused {
             Class::Attention => fuser.alone(v, Kind::Attention(v)),
             Class::Concat => fuser.alone(v, Kind::Concat(v)),
             Class::Push => fuser.alone(v, Kind::Push(v)),
+            Class::Scan => fuser.alone(v, Kind::Scan(v)),
             Class::Reduction | Class::Norm | Class::Elementwise | Class::Generator => fuser.row_work(v),
             // The passes remove all of these. Lowering would refuse one.
             Class::Lowered => fuser.row_work(v),

@@ -49,6 +49,10 @@ pub fn known_when_compiled(op: &Op, args: &[Arg<'_>], facts: &Facts) -> Result<(
             filters(name, window, groups, &shape(0)[layout.channels()], shape(1), facts)
         }
         Op::Conv1d { window, groups, .. } => filters(name, window, groups, &shape(0)[1], shape(1), facts),
+        Op::ConvTranspose2d { groups, .. } | Op::ConvTranspose1d { groups, .. } => {
+            known(name, "`groups`", groups, At::Option("groups"), facts)?;
+            shape(1).iter().try_for_each(|d| known(name, "the size of the filters", d, At::Arg(1), facts))
+        }
         Op::Pool2d { layout, .. } => {
             known(name, "the number of channels", &shape(0)[layout.channels()], At::Arg(0), facts)
         }

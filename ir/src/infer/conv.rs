@@ -10,7 +10,7 @@ use crate::types::{Facts, Type};
 const AXES: [&str; 2] = ["rows", "columns"];
 
 /// A number of a window is known, and is at least `least`.
-fn at_least(op: &str, name: &'static str, least: i64, d: &Dim, facts: &Facts) -> Result<()> {
+pub fn at_least(op: &str, name: &'static str, least: i64, d: &Dim, facts: &Facts) -> Result<()> {
     known(op, &format!("`{name}`"), d, At::Option(name), facts)?;
     match facts.value(d) {
         Some(n) if n < least => {
@@ -80,7 +80,7 @@ fn positions(
 }
 
 /// The groups divide the channels of both sides.
-fn grouped(op: &str, groups: &Dim, channels: &Dim, what: &str, facts: &Facts) -> Result<()> {
+pub fn grouped(op: &str, groups: &Dim, channels: &Dim, what: &str, facts: &Facts) -> Result<()> {
     if groups.is(1) {
         return Ok(());
     }
@@ -144,7 +144,7 @@ fn channels(op: &str, c: &Dim, groups: &Dim, args: &[Arg<'_>], facts: &Facts) ->
 }
 
 /// `x` has that many axes, none of them `..`.
-fn image(op: &str, rank: usize, form: &str, x: &Arg<'_>, facts: &Facts) -> Result<()> {
+pub fn image(op: &str, rank: usize, form: &str, x: &Arg<'_>, facts: &Facts) -> Result<()> {
     if x.ty.rank() == rank && x.ty.shape.iter().all(|d| d.as_sym() != Some("..")) {
         return Ok(());
     }

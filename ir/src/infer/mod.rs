@@ -15,6 +15,7 @@ mod matmul;
 mod numbers;
 mod reduce;
 mod shapes;
+mod transposed;
 
 pub use broadcast::is_suffix;
 pub use checks::show_type;
@@ -63,12 +64,18 @@ pub fn infer(op: &Op, args: &[Arg<'_>], facts: &Facts) -> Result<Type> {
         Op::Slice { axis, start, end, step } => shapes::slice(*axis, (start, end, step), args, facts),
         Op::Concat { axis } | Op::Push { axis } => shapes::concat(name, *axis, args, facts),
         Op::Gather => shapes::gather(args, facts),
+        Op::Flip { axis } => shapes::flip(*axis, args, facts),
+        Op::Cumsum { axis } => shapes::cumsum(*axis, args, facts),
+        Op::TakeAlong { axis } => shapes::take_along(*axis, args, facts),
         Op::Softmax { axis, .. } | Op::L2Normalize { axis, .. } => reduce::along(name, *axis, args, facts),
         Op::LayerNorm { axes, gain, .. } => reduce::norm(name, axes, args, extra(*gain), facts),
         Op::RmsNorm { axes, .. } => reduce::norm(name, axes, args, &["gain"], facts),
         Op::GroupNorm { groups, gain, .. } => composites::group_norm(groups, extra(*gain), args, facts),
         Op::Conv2d { window, groups, layout, .. } => conv::conv2d(window, groups, *layout, args, facts),
         Op::Conv1d { window, groups, .. } => conv::conv1d(window, groups, args, facts),
+        Op::ConvTranspose2d { groups, .. } | Op::ConvTranspose1d { groups, .. } => {
+            transposed::conv_transpose(name, &transposed::spread(op), groups, args, facts)
+        }
         Op::Pool2d { kernel, window, layout, .. } => conv::pool2d(name, kernel, window, *layout, args, facts),
         Op::BatchNorm { .. } => conv::batch_norm(args, facts),
         Op::GlobalMean => conv::global_mean(args, facts),

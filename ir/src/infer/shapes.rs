@@ -1,6 +1,6 @@
 //! The shape rules of ops that give elements other places.
 
-use super::checks::{axis_ok, is_line, same_dtype, show_type};
+use super::checks::{NUMBERS, axis_ok, is_line, same_dtype, show_type, want};
 use super::{Arg, At, Result, ShapeError};
 use crate::dim::Dim;
 use crate::types::{DType, Facts, Shape, Type};
@@ -161,4 +161,35 @@ pub fn gather(args: &[Arg<'_>], facts: &Facts) -> Result<Type> {
     let mut shape = ids.ty.shape.clone();
     shape.extend(t.ty.shape[1..].iter().cloned());
     Ok(Type::new(t.ty.dtype, shape))
+}
+
+pub fn flip(axis: usize, args: &[Arg<'_>], facts: &Facts) -> Result<Type> {
+    axis_ok("flip", axis, &args[0], "axis", facts)?;
+    Ok(args[0].ty.clone())
+}
+
+pub fn cumsum(axis: usize, args: &[Arg<'_>], facts: &Facts) -> Result<Type> {
+    axis_ok("cumsum", axis, &args[0], "over", facts)?;
+    want(0, args, "`cumsum`", NUMBERS)?;
+    Ok(args[0].ty.clone())
+}
+
+pub fn take_along(axis: usize, args: &[Arg<'_>], facts: &Facts) -> Result<Type> {
+    let (x, ids) = (&args[0], &args[1]);
+    axis_ok("take_along", axis, x, "axis", facts)?;
+    want(1, args, "the ids of `take_along`", &[DType::I32])?;
+    let (from, to) = (&x.ty.shape, &ids.ty.shape);
+    let fits =
+        from.len() == to.len() && from.iter().zip(to).enumerate().all(|(i, (a, b))| i == axis || a == b);
+    if !fits {
+        return Err(ShapeError::new(format!(
+            "`{}` does not say which elements of `{}` to take",
+            ids.name, x.name
+        ))
+        .fact(is_line(x, facts))
+        .fact(is_line(ids, facts))
+        .help(format!("both have as many axes, and all but axis {axis} are equal"))
+        .at(At::Arg(1)));
+    }
+    Ok(Type::new(x.ty.dtype, to.clone()))
 }

@@ -148,6 +148,25 @@ ops! {
         axis: usize = must("axis", Axis),
     } = Concat variadic "concat"(a, [b]) "the arguments one after another";
 
+    /// The elements along an axis from last to first.
+    Flip {
+        /// The axis.
+        axis: usize = must("axis", Axis),
+    } = Lowered "flip"(x) "the elements along the axis from last to first";
+
+    /// The sum of the elements along an axis up to each one, itself among them.
+    Cumsum {
+        /// The axis.
+        axis: usize = must("over", Axis),
+    } = Scan "cumsum"(x) "the sum of the elements along the axis up to each one";
+
+    /// The elements of `x` that stand along an axis where the i32 `ids` say, and along the others where the
+    /// ids stand themselves.
+    TakeAlong {
+        /// The axis.
+        axis: usize = must("axis", Axis),
+    } = Lowered "take_along"(x, ids) "x[.., ids[.., i, ..], ..]: elements by i32 ids along the axis";
+
     /// Rows of a table (first argument) by i32 ids (second argument).
     Gather = Gather internal "gather"(table, ids) "rows of a table by i32 ids";
 
@@ -239,6 +258,41 @@ ops! {
         /// A bias is the third argument.
         bias: bool = given("b"),
     } = Lowered "conv1d"(x, w, [b]) "convolution of [N, C, L] with filters w [O, C / groups, K], plus b [O]";
+
+    /// The transpose of a convolution: each pixel of `x` adds its multiples of the filters `w [C, O / groups,
+    /// KH, KW]` to the result, `stride` pixels from those of its neighbour; plus `b [O]` if `bias`.
+    ConvTranspose2d {
+        /// Pixels from what one pixel adds to what its neighbour adds.
+        stride: [Dim; 2] = or("stride", Pair, "1"),
+        /// Rows and columns that are cut off on each side.
+        pad: [Dim; 2] = or("pad", Pair, "0"),
+        /// Rows and columns that are added after the last.
+        output_pad: [Dim; 2] = or("output_pad", Pair, "0"),
+        /// Pixels from one element of a filter to the next.
+        dilation: [Dim; 2] = or("dilation", Pair, "1"),
+        /// Parts of the channels, each with filters of its own.
+        groups: Dim = or("groups", Dim, "1"),
+        /// A bias is the third argument.
+        bias: bool = given("b"),
+    } = Lowered "conv_transpose2d"(x, w, [b])
+        "transposed convolution of [N, C, H, W] with filters w [C, O / groups, KH, KW], plus b [O]";
+
+    /// [`Op::ConvTranspose2d`] of `[N, C, L]` with filters `[C, O / groups, K]`.
+    ConvTranspose1d {
+        /// Elements from what one adds to what its neighbour adds.
+        stride: Dim = or("stride", Dim, "1"),
+        /// Elements that are cut off at each end.
+        pad: Dim = or("pad", Dim, "0"),
+        /// Elements that are added after the last.
+        output_pad: Dim = or("output_pad", Dim, "0"),
+        /// Elements from one of a filter to the next.
+        dilation: Dim = or("dilation", Dim, "1"),
+        /// Parts of the channels.
+        groups: Dim = or("groups", Dim, "1"),
+        /// A bias is the third argument.
+        bias: bool = given("b"),
+    } = Lowered "conv_transpose1d"(x, w, [b])
+        "transposed convolution of [N, C, L] with filters w [C, O / groups, K], plus b [O]";
 
     /// The pixels of a window combined, channel by channel. Surroundings do not count for `Max` and are 0
     /// else.

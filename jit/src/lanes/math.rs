@@ -2,9 +2,10 @@
 //!
 //! Errors against the exact value, measured over all of their range by `tests/kernels/functions.rs`: exp and
 //! log are within 2 ulp (1.3 and 0.8), sin and cos within 2 ulp up to 2^22 (1.7, and 1e-7 absolute), tanh and
-//! erf within 5e-7 absolute and 1e-6 relative, sigmoid, silu and softplus within 4 ulp, mish within 1e-6 relative,
-//! gelu within 5e-7 of |x|, and powers within 1e-5 relative. NaN stays NaN. The limits at infinity and at the ends of the range are exact.
-//! Below -88.7 sigmoid and silu are 0, as in PyTorch: `exp(-x)` is infinite there.
+//! erf within 5e-7 absolute and 1e-6 relative, sigmoid, silu and softplus within 4 ulp, mish within 1e-6
+//! relative, gelu within 5e-7 of |x|, and powers within 1e-5 relative. NaN stays NaN. The limits at infinity
+//! and at the ends of the range are exact. Below -88.7 sigmoid and silu are 0, as in PyTorch: `exp(-x)` is
+//! infinite there.
 
 use super::expr::Expr;
 use super::rounding;
@@ -313,8 +314,8 @@ fn softplus(expr: &mut Expr, x: Reg) -> Reg {
     expr.fma(twice, p, high)
 }
 
-/// `x * n / (n + 2)` with `n = e^x (e^x + 2)`, which is `x * tanh(log(1 + e^x))`. The quotient is 1 long before
-/// `n` is infinite.
+/// `x * n / (n + 2)` with `n = e^x (e^x + 2)`, which is `x * tanh(log(1 + e^x))`. The quotient is 1 long
+/// before `n` is infinite.
 fn mish(expr: &mut Expr, x: Reg) -> Reg {
     let low = expr.at_most(x, 20.0);
     let e = exp(expr, low);

@@ -6,6 +6,7 @@ mod matmul;
 mod pack;
 mod prepare;
 mod rows;
+mod scan;
 mod schedule;
 mod unbound;
 mod window;
@@ -134,6 +135,7 @@ impl<'a> Lower<'a> {
             Kind::Rows => rows::lower(self, kernel),
             Kind::Concat(v) => rows::concat(self, *v),
             Kind::Push(v) => rows::push(self, *v),
+            Kind::Scan(v) => scan::lower(self, *v),
             Kind::Move(v) => rows::store(self, *v),
         }
     }
@@ -199,7 +201,9 @@ impl<'a> Lower<'a> {
         match spec {
             KernelSpec::Pack(_) => "pack".into(),
             KernelSpec::Winograd(_) => format!("winograd{}", kernel.fused_name(self.graph)),
-            KernelSpec::Row(_) | KernelSpec::Matmul(_) | KernelSpec::Attention(_) => kernel.name(self.graph),
+            KernelSpec::Row(_) | KernelSpec::Matmul(_) | KernelSpec::Attention(_) | KernelSpec::Scan(_) => {
+                kernel.name(self.graph)
+            }
         }
     }
 

@@ -1,7 +1,9 @@
 //! How much a kernel computes and moves: for dividing work, and for profiles.
 
 use super::params::product;
-use super::{AttentionSpec, KernelSpec, MatmulSpec, PackSpec, RowSpec, Slot, WindowSpec, WinogradSpec};
+use super::{
+    AttentionSpec, KernelSpec, MatmulSpec, PackSpec, RowSpec, ScanSpec, Slot, WindowSpec, WinogradSpec,
+};
 use crate::lanes::{Encoding, Len};
 use tancho_ir::Dim;
 
@@ -22,6 +24,7 @@ pub fn cost(spec: &KernelSpec) -> Option<Cost> {
         KernelSpec::Winograd(spec) => spec.cost(),
         KernelSpec::Pack(spec) => spec.cost(),
         KernelSpec::Attention(spec) => spec.cost(),
+        KernelSpec::Scan(spec) => spec.cost(),
     }
 }
 
@@ -100,6 +103,13 @@ impl WinogradSpec {
 impl PackSpec {
     fn cost(&self) -> Option<Cost> {
         let bytes = product(self.batch.iter().chain(&self.k).copied().chain([self.n]), 8)?;
+        Some(Cost { flops: Dim::constant(0), bytes })
+    }
+}
+
+impl ScanSpec {
+    fn cost(&self) -> Option<Cost> {
+        let bytes = product(self.outer.iter().copied().chain([self.steps, self.len]), 8)?;
         Some(Cost { flops: Dim::constant(0), bytes })
     }
 }

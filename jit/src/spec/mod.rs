@@ -311,6 +311,23 @@ pub struct AttentionSpec {
     pub value_cols: i64,
 }
 
+/// Sums that go on along an axis, for each element of a row.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct ScanSpec {
+    /// The axes besides those of the sums and the row.
+    pub outer: Vec<Len>,
+    /// The length of the sums.
+    pub steps: Len,
+    /// Elements of a row.
+    pub len: Len,
+    /// What is summed: f32 or i32. Its last stride is along the sums.
+    pub from: Slot,
+    /// Where the sums go; strides as of `from`.
+    pub to: Slot,
+    /// The buffer for two rows: the sums, and what they lost to rounding.
+    pub scratch: u16,
+}
+
 /// A kernel.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[allow(missing_docs)]
@@ -320,6 +337,7 @@ pub enum KernelSpec {
     Winograd(WinogradSpec),
     Pack(PackSpec),
     Attention(AttentionSpec),
+    Scan(ScanSpec),
 }
 
 impl KernelSpec {

@@ -93,6 +93,8 @@ fn is_exact(op: &Op) -> bool {
             | Op::Concat { .. }
             | Op::Push { .. }
             | Op::Gather
+            | Op::Flip { .. }
+            | Op::TakeAlong { .. }
             | Op::Flatten { .. }
             | Op::UpsampleNearest { .. }
             | Op::Pad { .. }

@@ -2,6 +2,7 @@
 
 use super::{
     Interpreter, attention, conv, elementwise, losses, moves, norms, place, positions, products, reduce,
+    transposed,
 };
 use crate::error::Error;
 use crate::tensor::Tensor;
@@ -55,6 +56,9 @@ impl Call<'_> {
             Op::Slice { axis, start, end, step } => self.slice(*axis, (start, end), step)?,
             Op::Concat { axis } | Op::Push { axis } => moves::concat(args, *axis, out)?,
             Op::Gather => moves::gather(self.first()?, args[1], out, &place)?,
+            Op::Flip { axis } => moves::flip(self.first()?, *axis)?,
+            Op::TakeAlong { axis } => moves::take_along(self.first()?, args[1], *axis, out, &place)?,
+            Op::Cumsum { axis } => reduce::cumsum(self.first()?, *axis)?,
             Op::Linear { .. } => products::linear(self.first()?, args[1], args.get(2).copied(), out)?,
             Op::Softmax { axis, log } => norms::softmax(self.first()?, *axis, *log)?,
             Op::LayerNorm { axes, eps, eps_on, gain, bias } => {
@@ -76,6 +80,10 @@ impl Call<'_> {
                 conv::conv2d(self.first()?, args[1], bias, &self.frame(*layout)?, groups, out)?
             }
             Op::Conv1d { groups, bias, .. } => self.conv1d(bias.then(|| args[2]), groups)?,
+            Op::ConvTranspose2d { bias, .. } | Op::ConvTranspose1d { bias, .. } => {
+                let bias = bias.then(|| args[2]);
+                transposed::conv_transpose(self.first()?, args[1], bias, &self.spread(op)?, out)?
+            }
             Op::Pool2d { kind, layout, count_pad, .. } => {
                 conv::pool2d(*kind, self.first()?, &self.frame(*layout)?, *count_pad, out)?
             }
@@ -169,6 +177,27 @@ impl Call<'_> {
         let (x, w, shape) = (one_row(self.first()?)?, one_row(self.args[1])?, [out[0], out[1], 1, out[2]]);
         let y = conv::conv2d(&x, &w, bias, &self.frame(Layout::Nchw)?, groups, &shape)?;
         Ok(Tensor::from_parts(y.into_data(), out))
+    }
+
+    /// How a transposed convolution spreads its filters.
+    fn spread(&self, op: &Op) -> Result<transposed::Spread, Error> {
+        let pair = |d: &[Dim; 2]| Ok::<_, Error>([self.count(&d[0])?, self.count(&d[1])?]);
+        let of_one_row = |row: usize, d: &Dim| Ok::<_, Error>([row, self.count(d)?]);
+        Ok(match op {
+            Op::ConvTranspose2d { stride, pad, dilation, groups, .. } => transposed::Spread {
+                stride: pair(stride)?,
+                pad: pair(pad)?,
+                dilation: pair(dilation)?,
+                groups: self.count(groups)?,
+            },
+            Op::ConvTranspose1d { stride, pad, dilation, groups, .. } => transposed::Spread {
+                stride: of_one_row(1, stride)?,
+                pad: of_one_row(0, pad)?,
+                dilation: of_one_row(1, dilation)?,
+                groups: self.count(groups)?,
+            },
+            _ => return Err(Error::Graph(format!("{} is no transposed convolution", self.place()))),
+        })
     }
 
     /// A window in numbers under the dims.

@@ -25,6 +25,7 @@ mod products;
 mod reduce;
 #[cfg(test)]
 mod tests;
+mod transposed;
 
 pub use dims::Dims;
 pub use erf::erf;
@@ -236,8 +237,11 @@ impl<'g> Interpreter<'g> {
             | Op::Linear { .. }
             | Op::Conv2d { .. }
             | Op::Conv1d { .. }
+            | Op::ConvTranspose2d { .. }
+            | Op::ConvTranspose1d { .. }
             | Op::Pool2d { kind: Pooling::Sum | Pooling::Avg, .. }
             | Op::GlobalMean
+            | Op::Cumsum { .. }
             | Op::Reduce { kind: Reduction::Sum | Reduction::Mean, .. } => {
                 let args: Vec<Tensor> = args.iter().map(|t| abs(t)).collect::<Result<_, _>>()?;
                 return wide(&self.eval_node(v, &args.iter().collect::<Vec<_>>())?);

@@ -2,6 +2,7 @@
 
 use super::{count, offsets, strides};
 use crate::error::Error;
+use crate::reserve::with_capacity;
 use crate::tensor::{Tensor, TensorData};
 
 pub fn transpose(x: &Tensor, perm: &[usize], out: &[usize]) -> Result<Tensor, Error> {
@@ -97,4 +98,30 @@ pub fn gather(
         }
     }
     Ok(Tensor::from_parts(data, out))
+}
+
+pub fn flip(x: &Tensor, axis: usize) -> Result<Tensor, Error> {
+    let (shape, n) = (x.shape(), x.len());
+    let (len, inner) = (shape[axis], count(&shape[axis + 1..]));
+    let from = (0..n).map(|at| {
+        let (outer, i, column) = (at / inner / len, at / inner % len, at % inner);
+        (outer * len + len - 1 - i) * inner + column
+    });
+    Ok(Tensor::from_parts(x.data().pick(n, from)?, shape))
+}
+
+pub fn take_along(
+    x: &Tensor,
+    ids: &Tensor,
+    axis: usize,
+    out: &[usize],
+    place: &dyn Fn() -> String,
+) -> Result<Tensor, Error> {
+    let (len, inner) = (x.shape()[axis], count(&out[axis + 1..]));
+    let mut from = with_capacity(count(out))?;
+    for (at, &id) in ids.as_i32().unwrap_or_default().iter().enumerate() {
+        let row = checked_id(id, at, len, ids.shape(), place)?;
+        from.push((at / inner / out[axis] * len + row) * inner + at % inner);
+    }
+    Ok(Tensor::from_parts(x.data().pick(from.len(), from.into_iter())?, out))
 }

@@ -79,3 +79,34 @@ pub fn argmax(x: &Tensor, axis: usize, out: &[usize]) -> Result<Tensor, Error> {
     };
     Ok(Tensor::from_parts(collected(rows.len(), rows.iter().map(one))?, out))
 }
+
+/// The sum of the elements along an axis up to each one.
+pub fn cumsum(x: &Tensor, axis: usize) -> Result<Tensor, Error> {
+    fn sums<A: Copy, S: Copy>(
+        v: &[A],
+        (len, inner): (usize, usize),
+        zero: S,
+        add: impl Fn(S, A) -> S,
+        round: impl Fn(S) -> A,
+    ) -> Result<Vec<A>, Error> {
+        let mut sums = Vec::new();
+        let steps = v.iter().enumerate().map(|(at, &x)| {
+            if at % (len * inner) < inner {
+                if at % (len * inner) == 0 {
+                    sums.clear();
+                }
+                sums.push(zero);
+            }
+            let sum = &mut sums[at % inner];
+            *sum = add(*sum, x);
+            round(*sum)
+        });
+        collected(v.len(), steps)
+    }
+    let shape = x.shape();
+    let size = (shape[axis], count(&shape[axis + 1..]));
+    Ok(match x.data() {
+        TensorData::I32(v) => Tensor::from_parts(sums(v, size, 0, i32::wrapping_add, |s| s)?, shape),
+        _ => Tensor::from_parts(sums(f32s(x), size, 0.0, |s, x| s + f64::from(x), |s| s as f32)?, shape),
+    })
+}

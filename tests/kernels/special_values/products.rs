@@ -90,15 +90,16 @@ fn attention() {
     // count.
     let (q, k) = (f(&[1.0; 4], &[1, 2, 2]), f(&[1.0; 4], &[1, 2, 2]));
     let v = f(&[1.0, 2.0, 3.0, NAN], &[1, 2, 2]);
-    let masked = Op::Attention {
+    let plain = |causal, mask| Op::Attention {
         heads: Dim::constant(1),
-        causal: false,
+        causal,
         window: None,
-        mask: true,
+        mask,
         bias: false,
         scale: None,
         softcap: None,
     };
+    let masked = plain(false, true);
     for keep in [[true, false], [false, false]] {
         let y = op(
             &masked,
@@ -107,15 +108,6 @@ fn attention() {
         let first = f32::from(u8::from(keep[0]));
         assert!(same_bits(&y, &f(&[first, NAN, first, NAN], &[1, 2, 2])), "{y:?}");
     }
-    let causal = Op::Attention {
-        heads: Dim::constant(1),
-        causal: true,
-        window: None,
-        mask: false,
-        bias: false,
-        scale: None,
-        softcap: None,
-    };
-    let y = op(&causal, &[q, k, v]);
+    let y = op(&plain(true, false), &[q, k, v]);
     assert!(same_bits(&y, &f(&[1.0, 2.0, 2.0, NAN], &[1, 2, 2])), "{y:?}");
 }

@@ -80,6 +80,12 @@ fn matmuls_and_moved_elements() {
         (pad(1, 2, 1), vec![z.f(&[3, 4, 2])]),
         (pad(0, 0, 3), vec![i(&[1, 2], &[2])]),
         (pad(0, 1, 0), vec![b(&[true], &[1])]),
+        (Op::Flip { axis: 1 }, vec![z.f(&[3, 4, 2])]),
+        (Op::Flip { axis: 0 }, vec![b(&[true, false, false], &[3])]),
+        (Op::Flip { axis: 1 }, vec![z.f(&[3, 0, 2])]),
+        (Op::TakeAlong { axis: 1 }, vec![z.f(&[2, 3, 2]), i(&[2, 0, 1, 1, 0, 2, 2, 2], &[2, 2, 2])]),
+        (Op::TakeAlong { axis: 0 }, vec![i(&[7, 8, 9], &[3]), i(&[2, 2, 0, 1], &[4])]),
+        (Op::TakeAlong { axis: 1 }, vec![z.f(&[2, 3, 0]), i(&[], &[2, 4, 0])]),
         (rope(0, Pairs::Halves), vec![z.f(&[2, 3, 5, 6])]),
         (rope(1_000_000, Pairs::Adjacent), vec![z.f(&[2, 3, 5, 8])]),
         (rope(3, Pairs::Halves), vec![z.f(&[1, 1, 2, 0])]),
@@ -139,6 +145,27 @@ fn norms() {
     ]);
 }
 
+/// A transposed convolution of images of 5 x 6 pixels and 4 channels.
+fn transposed(
+    z: &mut Noise,
+    stride: [usize; 2],
+    pad: [usize; 2],
+    output_pad: [usize; 2],
+    dilation: [usize; 2],
+    kernel: [usize; 2],
+    groups: usize,
+) -> Case {
+    let op = Op::ConvTranspose2d {
+        stride: stride.map(dim),
+        pad: pad.map(dim),
+        output_pad: output_pad.map(dim),
+        dilation: dilation.map(dim),
+        groups: dim(groups),
+        bias: true,
+    };
+    (op, vec![z.f(&[2, 4, 5, 6]), z.f(&[4, 3, kernel[0], kernel[1]]), z.f(&[3 * groups])])
+}
+
 /// `batch_norm` of an input of that shape; variances are above zero.
 fn batch_norm(z: &mut Noise, shape: &[usize]) -> Case {
     let channels = shape[1];
@@ -165,6 +192,11 @@ fn images_and_signals() {
         count_pad,
     };
     assert_decomposed(&[
+        transposed(&mut z, [2, 2], [0, 0], [0, 0], [1, 1], [2, 2], 1),
+        transposed(&mut z, [2, 3], [1, 2], [1, 0], [1, 1], [3, 4], 2),
+        transposed(&mut z, [1, 1], [2, 0], [0, 0], [1, 2], [3, 3], 4),
+        transposed(&mut z, [3, 2], [0, 3], [2, 1], [2, 3], [2, 3], 1),
+        transposed(&mut z, [4, 1], [5, 1], [3, 0], [1, 1], [2, 1], 1),
         (conv1d(around([0, 0, 1, 3]), 2, 1, true), vec![z.f(&[2, 3, 7]), z.f(&[4, 3, 3]), z.f(&[4])]),
         (conv1d(Padding::Same, 1, 2, false), vec![z.f(&[1, 4, 5]), z.f(&[6, 2, 3])]),
         (avg_pool2d([2, 3], 2, around([0; 4]), Layout::Nchw, false), vec![z.f(&[2, 3, 5, 7])]),

@@ -106,7 +106,7 @@ fn special_values_of_functions() {
 
 #[test]
 fn remainders_have_the_sign_of_the_divisor() {
-    // `torch.remainder([-3., -2, -1, 1, 2, 3], 2)` and `torch.remainder([1, 2, 3, 4, 5], -1.5)`, from its docs.
+    // The examples in the documentation of `torch.remainder`.
     let rem = |a: &[f32], b: f32| eval(&Op::Binary(Binary::Rem), &[f(a, &[a.len()]), f(&[b], &[])]);
     same(&rem(&[-3.0, -2.0, -1.0, 1.0, 2.0, 3.0], 2.0), &f(&[1.0, -0.0, 1.0, 1.0, 0.0, 1.0], &[6]));
     same(&rem(&[1.0, 2.0, 3.0, 4.0, 5.0], -1.5), &f(&[-0.5, -1.0, 0.0, -0.5, -1.0], &[5]));
@@ -246,6 +246,48 @@ fn moves() {
     let table = Tensor::new(vec![bf16::ONE, bf16::ZERO, bf16::NAN, bf16::ONE], [2, 2]).expect("fits");
     assert_eq!(eval(&Op::Gather, &[table, i(&[1, 0, 0], &[3, 1])]).shape(), [3, 1, 2]);
     same(&eval(&Op::Gather, &[f(&[], &[0, 2]), i(&[], &[0])]), &f(&[], &[0, 2]));
+}
+
+/// Worked out by hand: each pixel adds its multiple of the filter, two columns from the last.
+#[test]
+fn transposed_convolutions() {
+    let op = |pad: usize, output_pad: usize, dilation: usize| Op::ConvTranspose1d {
+        stride: 2.into(),
+        pad: pad.into(),
+        output_pad: output_pad.into(),
+        dilation: dilation.into(),
+        groups: 1.into(),
+        bias: true,
+    };
+    let args = [f(&[1.0, 10.0], &[1, 1, 2]), f(&[1.0, 2.0, 3.0], &[1, 1, 3]), f(&[0.5], &[1])];
+    same(&eval(&op(0, 0, 1), &args), &f(&[1.5, 2.5, 13.5, 20.5, 30.5], &[1, 1, 5]));
+    same(&eval(&op(1, 1, 1), &args), &f(&[2.5, 13.5, 20.5, 30.5], &[1, 1, 4]));
+    same(&eval(&op(0, 1, 2), &args), &f(&[1.5, 0.5, 12.5, 0.5, 23.5, 0.5, 30.5, 0.5], &[1, 1, 8]));
+}
+
+#[test]
+fn sums_that_go_on() {
+    let x = f(&[1.0, 2.0, 3.0, INF, 5.0, -INF], &[2, 3]);
+    let down = f(&[1.0, 2.0, 3.0, INF, 7.0, -INF], &[2, 3]);
+    same(&eval(&Op::Cumsum { axis: 0 }, std::slice::from_ref(&x)), &down);
+    same(&eval(&Op::Cumsum { axis: 1 }, &[x]), &f(&[1.0, 3.0, 6.0, INF, INF, NAN], &[2, 3]));
+    let ints = i(&[i32::MAX, 1, 5, -5], &[4]);
+    same(&eval(&Op::Cumsum { axis: 0 }, &[ints]), &i(&[i32::MAX, i32::MIN, i32::MIN + 5, i32::MIN], &[4]));
+    same(&eval(&Op::Cumsum { axis: 1 }, &[f(&[], &[2, 0, 3])]), &f(&[], &[2, 0, 3]));
+}
+
+#[test]
+fn elements_by_ids_along_an_axis() {
+    // The example in the documentation of `torch.gather`.
+    let x = f(&[1.0, 2.0, 3.0, 4.0], &[2, 2]);
+    let ids = i(&[0, 0, 1, 0], &[2, 2]);
+    same(&eval(&Op::TakeAlong { axis: 1 }, &[x.clone(), ids]), &f(&[1.0, 1.0, 4.0, 3.0], &[2, 2]));
+    same(&eval(&Op::TakeAlong { axis: 0 }, &[x.clone(), i(&[1, 0], &[1, 2])]), &f(&[3.0, 2.0], &[1, 2]));
+    let args = [x, i(&[0, 2], &[1, 2])];
+    let g = graph_of(&Op::TakeAlong { axis: 0 }, &args);
+    let error =
+        Interpreter::for_inputs(&g, &args).and_then(|t| t.run(&args, &no_weights)).expect_err("an id");
+    assert!(matches!(error, Error::IdOutOfRange { id: 2, rows: 2, position, .. } if position == [0, 1]));
 }
 
 #[test]

@@ -8,7 +8,7 @@ use tancho_ir::op::*;
 impl Random {
     /// One of them.
     pub(super) fn composite(&mut self) -> Option<Value> {
-        match self.rng.below(11) {
+        match self.rng.below(14) {
             0 => self.numbers(),
             1 => self.swiglu(),
             2 => self.group_norm(),
@@ -19,6 +19,9 @@ impl Random {
             7 => self.identity(),
             8 => self.softcap(),
             9 => self.bent(),
+            10 => self.flip(),
+            11 => self.take_along(),
+            12 => self.cumsum(),
             _ => self.angle(),
         }
     }

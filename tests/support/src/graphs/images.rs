@@ -10,7 +10,8 @@ const CHANNELS: [i64; 8] = [1, 2, 3, 6, 8, 16, 17, 24];
 impl Random {
     /// One of them.
     pub(super) fn image_step(&mut self) -> Option<Value> {
-        match self.rng.below(12) {
+        match self.rng.below(13) {
+            12 => self.conv_transpose2d(),
             0..4 => self.conv2d(),
             4 => self.conv1d(),
             5 | 6 => self.pool2d(),
@@ -168,6 +169,40 @@ impl Random {
         let window = Window::along_columns(&window.stride[1], &window.pad, &window.dilation[1]);
         let bound = self.bound(x) * (c / groups * k) as f64 + 1.0;
         let v = self.push(Op::Conv1d { window, groups: n(groups), bias: args.len() == 3 }, &args, bound)?;
+        self.tame(v, LIMIT)
+    }
+
+    fn conv_transpose2d(&mut self) -> Option<Value> {
+        let x = self.image()?;
+        let shape = self.shape(x);
+        let c = shape[1].as_const()?;
+        let kernel = [0, 1].map(|_| self.rng.pick(&[1, 2, 2, 3, 4]));
+        let stride = [0, 1].map(|_| self.rng.pick(&[1, 2, 2, 3]));
+        let dilation = [0, 1].map(|_| self.rng.pick(&[1, 1, 1, 2]));
+        let groups = self.rng.pick(&(1..=c).filter(|g| c % g == 0).collect::<Vec<_>>());
+        let each = self.rng.pick(&[1, 2, 3]);
+        // What is cut off leaves at least nothing of an image without rows.
+        let [pad, output_pad] = [0, 1].map(|which| {
+            [0, 1].map(|i| {
+                let known = shape[2 + i].as_const().is_some_and(|n| n > 1);
+                let most = if which == 0 { kernel[i] / 2 } else { stride[i] - 1 };
+                if known { self.rng.below(most as usize + 1) as i64 } else { 0 }
+            })
+        });
+        let mut args = vec![x, self.weight(&[c, each, kernel[0], kernel[1]])];
+        if self.rng.chance(50) {
+            args.push(self.weight(&[each * groups]));
+        }
+        let bound = self.bound(x) * (c / groups * kernel[0] * kernel[1]) as f64 + 1.0;
+        let op = Op::ConvTranspose2d {
+            stride: stride.map(n),
+            pad: pad.map(n),
+            output_pad: output_pad.map(n),
+            dilation: dilation.map(n),
+            groups: n(groups),
+            bias: args.len() == 3,
+        };
+        let v = self.push(op, &args, bound)?;
         self.tame(v, LIMIT)
     }
 

@@ -134,4 +134,36 @@ impl Random {
         };
         self.push(Op::Gather, &[table, ids], self.bound(table))
     }
+
+    pub(super) fn flip(&mut self) -> Option<Value> {
+        let x = self.value(|g, v| g.ty(v).rank() > 0)?;
+        let axis = self.rng.below(self.graph.ty(x).rank());
+        self.moved(Op::Flip { axis }, x)
+    }
+
+    pub(super) fn take_along(&mut self) -> Option<Value> {
+        let long = |d: &Dim| d.as_const().is_some_and(|n| n >= IDS as i64);
+        let x = self.value(|g, v| g.ty(v).shape.iter().any(long))?;
+        let mut shape = self.shape(x);
+        let axis = shape.iter().rposition(long)?;
+        shape[axis] = n(IDS as i64);
+        let ids = match axis + 1 == shape.len() {
+            true => Op::Arange { len: n(IDS as i64), from: n(0) },
+            false => Op::Const(Scalar::I32(3)),
+        };
+        let ids = self.push(ids, &[], IDS as f64)?;
+        let ids = self.push(Op::Expand(shape), &[ids], IDS as f64)?;
+        self.push(Op::TakeAlong { axis }, &[x, ids], self.bound(x))
+    }
+
+    pub(super) fn cumsum(&mut self) -> Option<Value> {
+        let numbers = |g: &tancho::Graph, v: Value| {
+            g.ty(v).rank() > 0 && matches!(g.ty(v).dtype, tancho::DType::F32 | tancho::DType::I32)
+        };
+        let x = self.value(numbers)?;
+        let axis = self.rng.below(self.graph.ty(x).rank());
+        let bound = self.bound(x) * Random::at_most(&self.shape(x)[axis]).max(1.0);
+        let v = self.push(Op::Cumsum { axis }, &[x], bound)?;
+        if self.dtype(v) == tancho::DType::F32 { self.tame(v, super::LIMIT) } else { Some(v) }
+    }
 }
