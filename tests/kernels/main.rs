@@ -5,6 +5,7 @@
 //! * `functions`: how exact the elementwise functions are
 //! * `fusion`: what shares a kernel, and why other ops do not
 //! * `fusion_cost`: the cost of fusion grows as large graphs do
+//! * `largest`: the largest elements and their places
 //! * `long_sums`: the error of a sum does not grow with its length
 //! * `no_elements`: shapes without elements
 //! * `random_graphs`: random graphs: text form, passes and native code
@@ -18,6 +19,7 @@ mod convolutions;
 mod functions;
 mod fusion;
 mod fusion_cost;
+mod largest;
 mod long_sums;
 mod no_elements;
 mod random_graphs;

@@ -12,6 +12,11 @@ network! {
         (table[at], lt(at, 2), cast(at, f32) * 0.5, seen.push(x))
     }
 
+    pub Found<B, E = 4, K = 2>(x: [B, E], ids: i32[B, 1]) -> ([B, K], i32[B, K], [B, 1], [B, E], [B, E]) {
+        let (values, places) = topk(x * 2, k = K, over = E);
+        (values, places, take_along(x, ids, axis = E), flip(x, axis = E), cumsum(x, over = B))
+    }
+
     pub Ranges<B, S>(x: [B, S]) -> (i32[S], i32[4], i32[B + 1], [B, S]) {
         (arange(S), arange(4, from = 2 - S), arange(B + 1, from = -B), x + cast(arange(S), f32))
     }
@@ -41,4 +46,16 @@ fn ranges() {
     let mut s = c.session();
     let (a, ..) = s.run([0.0; 0].view([2, 0])).expect("runs");
     assert_eq!(a.shape(), [0]);
+}
+
+#[test]
+fn elements_are_found_and_moved() {
+    let c = Found::init(1).and_then(|m| m.compile(Target::host().with_checked(true))).expect("compiles");
+    let x = [1.0, 4.0, 2.0, 4.0, -1.0, -3.0, -2.0, 0.0];
+    let mut s = c.session();
+    let (values, places, taken, turned, sums) = s.run(x.view([2, 4]), [3, 1].view([2, 1])).expect("runs");
+    assert_eq!((values.data(), places.data()), (&[8.0, 8.0, 0.0, -2.0][..], &[1, 3, 3, 0][..]));
+    assert_eq!(taken.data(), [4.0, -3.0]);
+    assert_eq!(turned.data(), [4.0, 2.0, 4.0, 1.0, 0.0, -2.0, -3.0, -1.0]);
+    assert_eq!(sums.data(), [1.0, 4.0, 2.0, 4.0, 0.0, 1.0, 0.0, 4.0]);
 }

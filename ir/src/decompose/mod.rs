@@ -13,6 +13,7 @@ mod rope;
 mod shapes;
 #[cfg(test)]
 mod tests;
+mod topk;
 mod transposed;
 
 use crate::dim::Dim;
@@ -97,6 +98,11 @@ impl Body {
             Op::Flatten { from } => self.flatten(x, *from),
             Op::UpsampleNearest { scale } => self.upsample_nearest(x, scale),
             Op::Rope { base, from, pairs } => self.rope(x, *base, from, *pairs),
+            Op::TopK { k, axis, indices: true } => self.topk_indices(x, k, *axis),
+            Op::TopK { k, axis, indices: false } => {
+                let ids = self.push(Op::TopK { k: k.clone(), axis: *axis, indices: true }, &[x])?;
+                self.push(Op::TakeAlong { axis: *axis }, &[x, ids])
+            }
             Op::Flip { axis } => self.flip(x, *axis),
             Op::TakeAlong { axis } => self.take_along(x, args[1], *axis),
             Op::Pad { axis, before, after } => self.pad(x, *axis, before, after),

@@ -53,6 +53,7 @@ pub fn known_when_compiled(op: &Op, args: &[Arg<'_>], facts: &Facts) -> Result<(
             known(name, "`groups`", groups, At::Option("groups"), facts)?;
             shape(1).iter().try_for_each(|d| known(name, "the size of the filters", d, At::Arg(1), facts))
         }
+        Op::TopK { k, .. } => known("topk", "`k`", k, At::Option("k"), facts),
         Op::Pool2d { layout, .. } => {
             known(name, "the number of channels", &shape(0)[layout.channels()], At::Arg(0), facts)
         }

@@ -58,6 +58,7 @@ pub fn infer(op: &Op, args: &[Arg<'_>], facts: &Facts) -> Result<Type> {
         Op::Linear { .. } => matmul::linear(args, facts),
         Op::Reduce { kind, axes, keep, .. } => reduce::reduce(*kind, axes, *keep, args, facts),
         Op::Argmax { axis, keep } => reduce::argmax(*axis, *keep, args, facts),
+        Op::TopK { k, axis, indices } => reduce::topk(k, *axis, *indices, args, facts),
         Op::Reshape(shape) => shapes::reshape(shape, args, facts),
         Op::Transpose(order) => shapes::transpose(order, args, facts),
         Op::Expand(shape) => shapes::expand(shape, args, facts),

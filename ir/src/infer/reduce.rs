@@ -26,6 +26,27 @@ pub fn argmax(axis: usize, keep: bool, args: &[Arg<'_>], facts: &Facts) -> Resul
     Ok(Type::new(DType::I32, without(&args[0].ty.shape, &[axis], keep)))
 }
 
+/// Each of the `k` is found by a pass over the row.
+const MOST_TOPK: i64 = 1024;
+
+pub fn topk(k: &Dim, axis: usize, indices: bool, args: &[Arg<'_>], facts: &Facts) -> Result<Type> {
+    let x = &args[0];
+    axis_ok("topk", axis, x, "over", facts)?;
+    want(0, args, "`topk`", NUMBERS)?;
+    if let Some(n) = facts.value(k).filter(|n| !(1..=MOST_TOPK).contains(n)) {
+        let text = format!("`topk` finds 1 to {MOST_TOPK} elements, not {n}");
+        return Err(ShapeError::new(text).at(At::Option("k")));
+    }
+    let len = &x.ty.shape[axis];
+    if facts.value(k).zip(facts.value(len)).is_some_and(|(k, n)| k > n) {
+        let text = format!("`topk` cannot find {} of {} elements", facts.show(k), facts.show(len));
+        return Err(ShapeError::new(text).fact(is_line(x, facts)).at(At::Option("k")));
+    }
+    let mut shape = x.ty.shape.clone();
+    shape[axis] = k.clone();
+    Ok(Type::new(if indices { DType::I32 } else { x.ty.dtype }, shape))
+}
+
 fn reduction_mask(op: &str, axes: &[usize], args: &[Arg<'_>], facts: &Facts) -> Result<()> {
     let (x, m) = (&args[0].ty.shape, &args[1].ty.shape);
     let leading = m.len() <= x.len() && x[..m.len()] == **m;

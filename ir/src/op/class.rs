@@ -96,7 +96,7 @@ impl Op {
     /// Whether its result stays the same under small changes of its arguments, so that it has no gradient.
     pub fn is_flat(&self) -> bool {
         match (self, self.class()) {
-            (Op::Argmax { .. }, _) => true,
+            (Op::Argmax { .. } | Op::TopK { indices: true, .. }, _) => true,
             (Op::Unary(Unary::Floor | Unary::Round | Unary::Sign), _) => true,
             (Op::Unary(function), _) => function.is_logical(),
             (Op::Binary(function), _) => function.is_logical() || function.is_comparison(),

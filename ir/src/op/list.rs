@@ -118,6 +118,18 @@ ops! {
         keep: bool = or("keep", Bool, "false"),
     } = Reduction "argmax"(x) "index of the largest element, i32";
 
+    /// The `k` largest elements along `axis`, the largest first, of equals the first; a NaN counts as largest.
+    /// Or where they stand, as i32.
+    TopK {
+        /// How many.
+        k: Dim = must("k", Dim),
+        /// The axis, which has `k` elements then.
+        axis: usize = must("over", Axis),
+        /// Give where they stand.
+        indices: bool,
+    } = Lowered internal "topk"(x) { indices: false } "the k largest elements, the largest first",
+        Lowered internal "topk_indices"(x) { indices: true } "where the k largest elements stand, i32";
+
     /// The same elements in row-major order under another shape.
     Reshape(shape: Vec<Dim> = must("shape", Shape))
         = View "reshape"(x) "the same elements under another shape";

@@ -116,7 +116,20 @@ fn flat_ops_are_those_without_a_gradient() {
     let flat: Vec<&str> =
         ops.filter(|op| op.is_flat() && !matches!(op, Op::Cast(_))).map(|op| name_of(&op)).collect();
     let expected = BTreeSet::from([
-        "argmax", "not", "and", "or", "eq", "ne", "lt", "le", "gt", "ge", "floor", "round", "sign",
+        "argmax",
+        "not",
+        "and",
+        "or",
+        "eq",
+        "ne",
+        "lt",
+        "le",
+        "gt",
+        "ge",
+        "floor",
+        "round",
+        "sign",
+        "topk_indices",
     ]);
     assert_eq!((flat.len(), BTreeSet::from_iter(flat)), (expected.len(), expected));
     let cast = [DType::F32, DType::Bf16, DType::I32, DType::Bool].map(|to| Op::Cast(to).is_flat());

@@ -103,6 +103,7 @@ impl Checker<'_> {
             "embedding" => lookup("gather"),
             "clamp" => return self.clamp(expr, args),
             "split" => return self.split(expr, args),
+            "topk" => return self.topk(expr, args),
             // A rounded quotient of dims as a scalar.
             "floor" | "ceil" if name == "ceil" || args.iter().all(|a| self.is_of_dims(&a.value)) => {
                 return self.poly(expr).map_or(Shaped::Poison, |d| Shaped::Number(Number::Dim(d)));
@@ -334,6 +335,22 @@ impl Checker<'_> {
             return Shaped::Poison;
         };
         self.apply(Op::Binary(Binary::Min), &[(&m, x.place), (&high, hi.place)], expr)
+    }
+
+    /// `topk(x, k = 2, over = D)`: two ops of the same argument, which find the elements once.
+    fn topk(&mut self, expr: &Expr, args: &[Arg]) -> Shaped {
+        let Some(row) = lookup("topk") else { return Shaped::Poison };
+        let values = self.table_op(expr, row, args);
+        let (Shaped::Tensor(found), Some(StepKind::Op { op: Op::TopK { k, axis, .. }, args, options, .. })) =
+            (&values, self.steps.last().map(|step| step.kind.clone()))
+        else {
+            return Shaped::Poison;
+        };
+        let (out, op) = (self.fresh(), Op::TopK { k, axis, indices: true });
+        let ids =
+            Tensor { ty: Type::new(DType::I32, found.ty.shape.clone()), val: out, name: expr.text.clone() };
+        self.step(expr.place, &expr.text, StepKind::Op { out, op, args, options });
+        Shaped::Tuple(vec![values, Shaped::Tensor(ids)])
     }
 
     /// `split(x, axis = D, parts = 3)`

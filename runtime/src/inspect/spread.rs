@@ -94,6 +94,7 @@ fn is_exact(op: &Op) -> bool {
             | Op::Push { .. }
             | Op::Gather
             | Op::Flip { .. }
+            | Op::TopK { .. }
             | Op::TakeAlong { .. }
             | Op::Flatten { .. }
             | Op::UpsampleNearest { .. }

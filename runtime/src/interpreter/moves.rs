@@ -1,9 +1,10 @@
 //! Ops that only move elements.
 
-use super::{count, offsets, strides};
+use super::{count, f32s, offsets, strides};
 use crate::error::Error;
-use crate::reserve::with_capacity;
+use crate::reserve::{with_capacity, zeros};
 use crate::tensor::{Tensor, TensorData};
+use std::cmp::Ordering;
 
 pub fn transpose(x: &Tensor, perm: &[usize], out: &[usize]) -> Result<Tensor, Error> {
     let s = strides(x.shape());
@@ -124,4 +125,40 @@ pub fn take_along(
         from.push((at / inner / out[axis] * len + row) * inner + at % inner);
     }
     Ok(Tensor::from_parts(x.data().pick(from.len(), from.into_iter())?, out))
+}
+
+/// Where the largest elements along an axis stand, the largest first, of equals the first; a NaN counts as
+/// largest.
+///
+/// # Errors
+/// There are not so many elements.
+pub fn topk(x: &Tensor, axis: usize, out: &[usize], place: &dyn Fn() -> String) -> Result<Tensor, Error> {
+    let (len, k, inner) = (x.shape()[axis], out[axis], count(&out[axis + 1..]));
+    let mut ids = zeros::<i32>(count(out))?;
+    if k > len && !ids.is_empty() {
+        checked_id(i32::MAX, len * inner, len, out, place)?;
+    }
+    let number = |i: usize| match x.data() {
+        TensorData::I32(v) => f64::from(v[i]),
+        _ => f64::from(f32s(x)[i]),
+    };
+    let mut order = with_capacity(len)?;
+    for row in 0..if k * inner > 0 { ids.len() / k } else { 0 } {
+        let (outer, column) = (row / inner, row % inner);
+        let element = |i: usize| number((outer * len + i) * inner + column);
+        order.clear();
+        order.extend(0..len);
+        order.sort_unstable_by(|&i, &j| {
+            let (a, b) = (element(i), element(j));
+            let larger = match (a.is_nan(), b.is_nan()) {
+                (false, false) => b.partial_cmp(&a).unwrap_or(Ordering::Equal),
+                (one, other) => other.cmp(&one),
+            };
+            larger.then(i.cmp(&j))
+        });
+        for (r, i) in order.iter().take(k).enumerate() {
+            ids[(outer * k + r) * inner + column] = *i as i32;
+        }
+    }
+    Ok(Tensor::from_parts(ids, out))
 }

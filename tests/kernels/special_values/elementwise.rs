@@ -133,7 +133,7 @@ fn remainders_are_exact() {
         let g = Graph::parse(&text).expect("a graph");
         for level in levels() {
             let x = [f(&a, &[n])];
-            let c = compile_for(&g, Target::host().with_isa(level)).expect("compiles");
+            let c = compile_for(&g, Target::host().with_isa(level).expect("a level")).expect("compiles");
             let mut s = c.session();
             s.run_inputs(&views(&x)).expect("runs");
             exact(&a, &vec![c; n], &s.tensor(0).expect("a result"));

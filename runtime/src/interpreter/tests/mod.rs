@@ -277,6 +277,16 @@ fn sums_that_go_on() {
 }
 
 #[test]
+fn largest_elements() {
+    let op = |k: usize, axis, indices| Op::TopK { k: k.into(), axis, indices };
+    let x = f(&[1.0, 7.0, 7.0, NAN, -INF, -INF, -INF, INF], &[2, 4]);
+    same(&eval(&op(3, 1, true), std::slice::from_ref(&x)), &i(&[3, 1, 2, 3, 0, 1], &[2, 3]));
+    same(&eval(&op(2, 1, false), std::slice::from_ref(&x)), &f(&[NAN, 7.0, INF, -INF], &[2, 2]));
+    same(&eval(&op(1, 0, true), &[x]), &i(&[0, 0, 0, 0], &[1, 4]));
+    same(&eval(&op(2, 0, true), &[f(&[], &[2, 0])]), &i(&[], &[2, 0]));
+}
+
+#[test]
 fn elements_by_ids_along_an_axis() {
     // The example in the documentation of `torch.gather`.
     let x = f(&[1.0, 2.0, 3.0, 4.0], &[2, 2]);

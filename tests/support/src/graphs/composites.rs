@@ -8,7 +8,7 @@ use tancho_ir::op::*;
 impl Random {
     /// One of them.
     pub(super) fn composite(&mut self) -> Option<Value> {
-        match self.rng.below(14) {
+        match self.rng.below(15) {
             0 => self.numbers(),
             1 => self.swiglu(),
             2 => self.group_norm(),
@@ -22,6 +22,7 @@ impl Random {
             10 => self.flip(),
             11 => self.take_along(),
             12 => self.cumsum(),
+            13 => self.topk(),
             _ => self.angle(),
         }
     }

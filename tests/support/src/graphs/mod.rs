@@ -239,7 +239,7 @@ impl Random {
             return None;
         }
         let breaks = match &op {
-            Op::Argmax { .. } => true,
+            Op::Argmax { .. } | Op::TopK { indices: true, .. } => true,
             Op::Unary(Unary::Floor | Unary::Round | Unary::Sign) | Op::Binary(Binary::Rem) => {
                 self.dtype(args[0]) == DType::F32
             }

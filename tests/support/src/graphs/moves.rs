@@ -156,6 +156,21 @@ impl Random {
         self.push(Op::TakeAlong { axis }, &[x, ids], self.bound(x))
     }
 
+    pub(super) fn topk(&mut self) -> Option<Value> {
+        let long = |d: &Dim| d.as_const().is_some_and(|n| n > 0);
+        let x = self.value(|g, v| {
+            let numbers = matches!(g.ty(v).dtype, tancho::DType::F32 | tancho::DType::I32);
+            numbers && g.ty(v).shape.iter().any(long)
+        })?;
+        let shape = self.shape(x);
+        let axis = shape.iter().position(long)?;
+        let most = shape[axis].as_const()?.min(3);
+        let k = n(1 + self.rng.below(most as usize) as i64);
+        let indices = self.rng.chance(50);
+        let bound = if indices { Random::at_most(&shape[axis]) } else { self.bound(x) };
+        self.push(Op::TopK { k, axis, indices }, &[x], bound)
+    }
+
     pub(super) fn cumsum(&mut self) -> Option<Value> {
         let numbers = |g: &tancho::Graph, v: Value| {
             g.ty(v).rank() > 0 && matches!(g.ty(v).dtype, tancho::DType::F32 | tancho::DType::I32)
