@@ -5,11 +5,13 @@ use tancho_support::{Rng, compile_for, targets, views};
 
 /// Values and places of the largest elements along an axis.
 fn graph(ty: &str, k: usize, axis: usize, result: &str) -> Graph {
+    let dims: Vec<&str> = ["B", "S"].into_iter().filter(|d| ty.contains(d)).collect();
     let places = format!("i32{}", &result[3..]);
     let text = format!(
-        "network A<B, S>\ninput x: {ty}\n%0: {ty} = input(index = 0)
+        "network A<{}>\ninput x: {ty}\n%0: {ty} = input(index = 0)
 %1: {result} = topk(%0, k = {k}, over = ({axis},))\n%2: {places} = topk_indices(%0, k = {k}, over = ({axis},))
-return %1, %2"
+return %1, %2",
+        dims.join(", ")
     );
     Graph::parse(&text).unwrap_or_else(|e| panic!("{e}\n{text}"))
 }

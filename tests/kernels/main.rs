@@ -9,6 +9,7 @@
 //! * `long_sums`: the error of a sum does not grow with its length
 //! * `no_elements`: shapes without elements
 //! * `random_graphs`: random graphs: text form, passes and native code
+//! * `resized`: images with other numbers of rows and columns
 //! * `scans`: cumulative sums, flipped axes and elements by ids
 //! * `special_values`: NaN, infinities, subnormal and huge numbers through every op
 //! * `transposed`: transposed convolutions
@@ -23,6 +24,7 @@ mod largest;
 mod long_sums;
 mod no_elements;
 mod random_graphs;
+mod resized;
 mod scans;
 mod special_values;
 mod transposed;

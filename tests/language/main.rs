@@ -12,6 +12,7 @@
 //! * `positions`: ranges of numbers and what is found by them, by values
 //! * `promises`: what `where A % B == 0` makes exact, by values
 //! * `repairs`: the repaired twin of every case of `tests/ui` compiles and runs
+//! * `resampling`: images and signals that get another size, by values
 //! * `scores`: how the scores of attention are scaled and bounded
 
 pub mod activations;
@@ -24,4 +25,5 @@ pub mod ops;
 pub mod positions;
 pub mod promises;
 mod repairs;
+pub mod resampling;
 pub mod scores;

@@ -9,6 +9,7 @@ mod elementwise;
 mod losses;
 mod means;
 mod norms;
+mod resize;
 mod rope;
 mod shapes;
 #[cfg(test)]
@@ -97,6 +98,12 @@ impl Body {
             Op::GlobalMean => self.global_mean(x),
             Op::Flatten { from } => self.flatten(x, *from),
             Op::UpsampleNearest { scale } => self.upsample_nearest(x, scale),
+            Op::Resize { size, mode } => self.resize(x, size, *mode),
+            Op::UpsampleBilinear { scale } => {
+                let shape = self.shape(x);
+                let size = vec![shape[2].times(&scale[0]).ok()?, shape[3].times(&scale[1]).ok()?];
+                self.push(Op::Resize { size, mode: Resampling::Bilinear }, &[x])
+            }
             Op::Rope { base, from, pairs } => self.rope(x, *base, from, *pairs),
             Op::TopK { k, axis, indices: true } => self.topk_indices(x, k, *axis),
             Op::TopK { k, axis, indices: false } => {

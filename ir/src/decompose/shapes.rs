@@ -43,12 +43,17 @@ impl Body {
         let last = self.integer(&len.minus(&Dim::constant(1)).ok()?)?;
         let up = self.push(Op::Arange { len, from: Dim::constant(0) }, &[])?;
         let down = self.bin(Binary::Sub, last, up)?;
-        let order: Vec<usize> =
-            std::iter::once(axis).chain((0..shape.len()).filter(|i| *i != axis)).collect();
-        let mut back = vec![0; order.len()];
+        self.along_axis(x, axis, down)
+    }
+
+    /// What stands along an axis at these places, as rows of a table.
+    pub(super) fn along_axis(&mut self, x: Value, axis: usize, places: Value) -> Option<Value> {
+        let rank = self.shape(x).len();
+        let order: Vec<usize> = std::iter::once(axis).chain((0..rank).filter(|i| *i != axis)).collect();
+        let mut back = vec![0; rank];
         order.iter().enumerate().for_each(|(at, i)| back[*i] = at);
         let table = self.push(Op::Transpose(order), &[x])?;
-        let rows = self.push(Op::Gather, &[table, down])?;
+        let rows = self.push(Op::Gather, &[table, places])?;
         self.push(Op::Transpose(back), &[rows])
     }
 

@@ -98,6 +98,12 @@ fn of_images() -> Vec<Case> {
         (Op::GlobalMean, vec!["f32[N, C, H, W]"]),
         (Op::Flatten { from: 1 }, vec!["i32[N, C, H]"]),
         (Op::Flatten { from: 0 }, vec!["f32[N, C]"]),
+        (Op::UpsampleBilinear { scale: [dim("2"), dim("3")] }, vec!["f32[N, C, H, W]"]),
+        (Op::Resize { size: vec![dim("P"), dim("4")], mode: Resampling::Nearest }, vec!["f32[N, C, H, W]"]),
+        (
+            Op::Resize { size: vec![dim("2*H"), dim("Q")], mode: Resampling::Bilinear },
+            vec!["f32[N, C, H, 5]"],
+        ),
         (Op::UpsampleNearest { scale: [dim("2"), dim("3")] }, vec!["f32[N, C, H, W]"]),
     ]
 }

@@ -1,9 +1,9 @@
 //! Transposed convolutions as convolutions.
 //!
-//! Along an axis with the stride `s`, result `q s + r` (counted before `pad` cuts off the first) is the sum over
-//! `t` of `x[q - t] * w[r + s t]`. So the results of one remainder `r` are a convolution of `x` with every
-//! `s`-th element of the filters, turned round. One convolution makes those of all remainders, as channels,
-//! which are then moved beside each other. No product with a zero between pixels is made.
+//! Along an axis with the stride `s`, result `q s + r` (counted before `pad` cuts off the first) is the sum
+//! over `t` of `x[q - t] * w[r + s t]`. So the results of one remainder `r` are a convolution of `x` with
+//! every `s`-th element of the filters, turned round. One convolution makes those of all remainders, as
+//! channels, which are then moved beside each other. No product with a zero between pixels is made.
 
 use super::Body;
 use crate::dim::Dim;

@@ -306,13 +306,13 @@ pub fn flatten(from: usize, args: &[Arg<'_>], facts: &Facts) -> Result<Type> {
 }
 
 /// `[N, C, H, W]` to `[N, C, scale * H, scale * W]`.
-pub fn upsample_nearest(scale: &[Dim; 2], args: &[Arg<'_>], facts: &Facts) -> Result<Type> {
-    image("upsample_nearest", 4, "an image [N, C, H, W]", &args[0], facts)?;
+pub fn upsample(op: &'static str, scale: &[Dim; 2], args: &[Arg<'_>], facts: &Facts) -> Result<Type> {
+    image(op, 4, "an image [N, C, H, W]", &args[0], facts)?;
     let mut ty = args[0].ty.clone();
     for (axis, s) in scale.iter().enumerate() {
         if facts.value(s).is_some_and(|n| n < 1) {
             return Err(ShapeError::new(format!(
-                "`upsample_nearest` repeats pixels at least once, not {} times",
+                "`{op}` repeats pixels at least once, not {} times",
                 facts.show(s)
             ))
             .at(At::Option("scale")));

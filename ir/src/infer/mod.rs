@@ -81,7 +81,12 @@ pub fn infer(op: &Op, args: &[Arg<'_>], facts: &Facts) -> Result<Type> {
         Op::BatchNorm { .. } => conv::batch_norm(args, facts),
         Op::GlobalMean => conv::global_mean(args, facts),
         Op::Flatten { from } => conv::flatten(*from, args, facts),
-        Op::UpsampleNearest { scale } => conv::upsample_nearest(scale, args, facts),
+        Op::UpsampleNearest { scale } => conv::upsample(name, scale, args, facts),
+        Op::Resize { size, .. } => transposed::resize(size, args, facts),
+        Op::UpsampleBilinear { scale } => conv::upsample(name, scale, args, facts).and_then(|ty| {
+            want(0, args, &format!("`{name}`"), FLOAT)?;
+            Ok(ty)
+        }),
         Op::Rope { base, .. } => composites::rope(*base, args, facts),
         Op::Pad { axis, before, after } => composites::pad(*axis, before, after, args, facts),
         Op::CrossEntropy { .. } => composites::cross_entropy(args, facts),

@@ -1,4 +1,4 @@
-//! The shape rule of transposed convolutions.
+//! The shape rules of transposed convolutions, and of images that get another size.
 
 use super::checks::{FLOAT, is_line, show_type, want};
 use super::conv::{at_least, grouped, image};
@@ -121,4 +121,23 @@ fn channels(op: &str, groups: &Dim, args: &[Arg<'_>], facts: &Facts) -> Result<(
         .at(At::Arg(2))),
         _ => Ok(()),
     }
+}
+
+/// `[N, C, H, W]` to `[N, C, size]`.
+pub fn resize(size: &[Dim], args: &[Arg<'_>], facts: &Facts) -> Result<Type> {
+    want(0, args, "`resize`", FLOAT)?;
+    image("resize", 4, "an image [N, C, H, W]", &args[0], facts)?;
+    let [rows, columns] = size else {
+        let text = format!("`resize` is given {} lengths instead of rows and columns", size.len());
+        return Err(ShapeError::new(text).at(At::Option("size")));
+    };
+    for d in [rows, columns] {
+        if d.as_sym() == Some("..") || facts.value(d).is_some_and(|n| n < 0) {
+            let text = format!("`resize` cannot make an image of {} rows or columns", facts.show(d));
+            return Err(ShapeError::new(text).at(At::Option("size")));
+        }
+    }
+    let mut ty = args[0].ty.clone();
+    (ty.shape[2], ty.shape[3]) = (rows.clone(), columns.clone());
+    Ok(ty)
 }

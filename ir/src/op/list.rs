@@ -24,7 +24,9 @@
 //! The enum, the rows of the [table](crate::table), the constructors by name, the options of an op and its
 //! text form all come from here.
 
-use super::{Binary, Class, EpsOn, Layout, Number, Pairs, Pooling, Reduction, Scalar, Unary, Window};
+use super::{
+    Binary, Class, EpsOn, Layout, Number, Pairs, Pooling, Reduction, Resampling, Scalar, Unary, Window,
+};
 use crate::dim::Dim;
 use crate::table::Kind::*;
 use crate::table::declare::{count, joined, ops, option_count, options, row, row_named, rows};
@@ -118,8 +120,8 @@ ops! {
         keep: bool = or("keep", Bool, "false"),
     } = Reduction "argmax"(x) "index of the largest element, i32";
 
-    /// The `k` largest elements along `axis`, the largest first, of equals the first; a NaN counts as largest.
-    /// Or where they stand, as i32.
+    /// The `k` largest elements along `axis`, or where they stand, as i32: the largest first, of equals the
+    /// first; a NaN counts as largest.
     TopK {
         /// How many.
         k: Dim = must("k", Dim),
@@ -348,6 +350,20 @@ ops! {
         /// How often, down and across.
         scale: [Dim; 2] = must("scale", Pair),
     } = Lowered "upsample_nearest"(x) "each pixel of [N, C, H, W] repeated `scale` times down and across";
+
+    /// `[N, C, H, W]` with other numbers of rows and columns: each pixel follows from those nearest to it.
+    Resize {
+        /// Rows and columns of the result.
+        size: Vec<Dim> = must("size", Shape),
+        /// How they follow.
+        mode: Resampling = or("mode", Word(Resampling::WORDS), "nearest"),
+    } = Lowered "resize"(x) "[N, C, H, W] with other numbers of rows and columns";
+
+    /// [`Op::Resize`] to a multiple of the size, bilinear.
+    UpsampleBilinear {
+        /// How many times as many rows and columns.
+        scale: [Dim; 2] = must("scale", Pair),
+    } = Lowered "upsample_bilinear"(x) "[N, C, H, W] with `scale` times as many rows and columns, interpolated";
 
     /// Scaled dot-product attention; arguments `q`, `k`, `v`, mask if `mask`, bias if `bias`.
     Attention {

@@ -16,4 +16,4 @@ mod values;
 pub use class::{Class, Parts};
 pub use elementwise::{Binary, Unary};
 pub use list::Op;
-pub use values::{EpsOn, Layout, Number, Padding, Pairs, Pooling, Reduction, Scalar, Window};
+pub use values::{EpsOn, Layout, Number, Padding, Pairs, Pooling, Reduction, Resampling, Scalar, Window};

@@ -54,6 +54,15 @@ words! {
         Adjacent = "adjacent",
     }
 
+    /// How the pixels of a resized image follow from those that are nearest.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+    Resampling {
+        /// The pixel whose square holds the corner of the new one, as PyTorch's `nearest`.
+        Nearest = "nearest",
+        /// The four pixels around, by their distance, as PyTorch without `align_corners`.
+        Bilinear = "bilinear",
+    }
+
     /// Where the channels of an image stand.
     #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
     Layout {

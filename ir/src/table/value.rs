@@ -2,7 +2,7 @@
 
 use super::{Attr, Kind};
 use crate::dim::Dim;
-use crate::op::{EpsOn, Layout, Number, Padding, Pairs};
+use crate::op::{EpsOn, Layout, Number, Padding, Pairs, Resampling};
 use crate::types::DType;
 
 /// A type of fields that one option states.
@@ -186,4 +186,5 @@ word_values! {
     EpsOn in EpsOn::ALL;
     Layout in Layout::ALL;
     Pairs in Pairs::ALL;
+    Resampling in Resampling::ALL;
 }

@@ -141,7 +141,7 @@ impl Checker<'_> {
             ExprKind::Number(..) => true,
             ExprKind::Name(n) => self.is_dim_here(&n.to_string()),
             ExprKind::Neg(x) => self.is_of_dims(x),
-            ExprKind::Binary(_, a, b) => self.is_of_dims(a) && self.is_of_dims(b),
+            ExprKind::Binary(_, a, b) | ExprKind::Power(a, b) => self.is_of_dims(a) && self.is_of_dims(b),
             ExprKind::Call(callee, args) => {
                 matches!(callee.text.as_str(), "floor" | "ceil")
                     && args.iter().all(|a| self.is_of_dims(&a.value))
@@ -342,10 +342,11 @@ impl Checker<'_> {
         let Some(row) = lookup("topk") else { return Shaped::Poison };
         let values = self.table_op(expr, row, args);
         let (Shaped::Tensor(found), Some(StepKind::Op { op: Op::TopK { k, axis, .. }, args, options, .. })) =
-            (&values, self.steps.last().map(|step| step.kind.clone()))
+            (&values, self.last_step())
         else {
             return Shaped::Poison;
         };
+        let (k, axis, args, options) = (k.clone(), *axis, args.clone(), options.clone());
         let (out, op) = (self.fresh(), Op::TopK { k, axis, indices: true });
         let ids =
             Tensor { ty: Type::new(DType::I32, found.ty.shape.clone()), val: out, name: expr.text.clone() };

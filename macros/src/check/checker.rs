@@ -143,6 +143,11 @@ impl Checker<'_> {
         self.steps.push(Step { place, text: text.into(), kind });
     }
 
+    /// What the last step does.
+    pub fn last_step(&self) -> Option<&StepKind> {
+        self.steps.last().map(|step| &step.kind)
+    }
+
     /// Runs something whose steps go into a list of their own.
     pub fn collect<T>(&mut self, run: impl FnOnce(&mut Self) -> T) -> (Vec<Step>, T) {
         let outer = std::mem::take(&mut self.steps);

@@ -2,13 +2,13 @@
 
 use super::{
     Interpreter, attention, conv, elementwise, losses, moves, norms, place, positions, products, reduce,
-    transposed,
+    resize, transposed,
 };
 use crate::error::Error;
 use crate::tensor::Tensor;
 use crate::window::window_fits;
 use std::slice::from_ref;
-use tancho_ir::op::{Layout, Op, Reduction, Scalar};
+use tancho_ir::op::{Layout, Op, Reduction, Resampling, Scalar};
 use tancho_ir::{Dim, DimError, Sight, Value};
 
 /// One op on arguments that have the types the graph gives them.
@@ -97,6 +97,8 @@ impl Call<'_> {
                 reduce::reduce(Reduction::Mean, self.first()?, &pixels, None, out)?
             }
             Op::UpsampleNearest { .. } => conv::upsample_nearest(self.first()?, out)?,
+            Op::Resize { mode, .. } => resize::resize(self.first()?, *mode, out, &place)?,
+            Op::UpsampleBilinear { .. } => resize::resize(self.first()?, Resampling::Bilinear, out, &place)?,
             Op::Rope { base, from, pairs } => {
                 positions::rope(self.first()?, base.0, self.dim(from)?, *pairs)?
             }

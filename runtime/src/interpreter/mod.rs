@@ -23,6 +23,7 @@ mod norms;
 mod positions;
 mod products;
 mod reduce;
+mod resize;
 #[cfg(test)]
 mod tests;
 mod transposed;
@@ -242,6 +243,8 @@ impl<'g> Interpreter<'g> {
             | Op::Pool2d { kind: Pooling::Sum | Pooling::Avg, .. }
             | Op::GlobalMean
             | Op::Cumsum { .. }
+            | Op::Resize { .. }
+            | Op::UpsampleBilinear { .. }
             | Op::Reduce { kind: Reduction::Sum | Reduction::Mean, .. } => {
                 let args: Vec<Tensor> = args.iter().map(|t| abs(t)).collect::<Result<_, _>>()?;
                 return wide(&self.eval_node(v, &args.iter().collect::<Vec<_>>())?);

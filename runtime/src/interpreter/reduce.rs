@@ -3,7 +3,7 @@
 use super::elementwise::{max, min};
 use super::{count, f32s, rows_and_elements};
 use crate::error::Error;
-use crate::reserve::collected;
+use crate::reserve::{collected, with_capacity};
 use crate::tensor::{Tensor, TensorData};
 use tancho_ir::op::Reduction;
 
@@ -89,7 +89,7 @@ pub fn cumsum(x: &Tensor, axis: usize) -> Result<Tensor, Error> {
         add: impl Fn(S, A) -> S,
         round: impl Fn(S) -> A,
     ) -> Result<Vec<A>, Error> {
-        let mut sums = Vec::new();
+        let mut sums = with_capacity(inner)?;
         let steps = v.iter().enumerate().map(|(at, &x)| {
             if at % (len * inner) < inner {
                 if at % (len * inner) == 0 {

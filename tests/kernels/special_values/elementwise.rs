@@ -128,13 +128,14 @@ fn remainders_are_exact() {
     exact(&a, &b, &op(&Op::Binary(Binary::Rem), &[f(&a, &[1, n]), f(&b, &[1, n])]));
     for c in [1.0f32, -1.0, 2.0, 3.0, 0.1, -7.5, 1e-40, 1e38, std::f32::consts::TAU] {
         let text = format!(
-            "network F\ninput x: f32[{n}]\n%0: f32[{n}] = input(index = 0)\n%1: f32[] = const(f32 = {c:?})\n%2: f32[{n}] = rem(%0, %1)\nreturn %2"
+            "network F<>\ninput x: f32[{n}]\n%0: f32[{n}] = input(index = 0)\n%1: f32[] = const(f32 = {c:?})\n%2: f32[{n}] = rem(%0, %1)\nreturn %2"
         );
         let g = Graph::parse(&text).expect("a graph");
         for level in levels() {
             let x = [f(&a, &[n])];
-            let c = compile_for(&g, Target::host().with_isa(level).expect("a level")).expect("compiles");
-            let mut s = c.session();
+            let target = Target::host().with_isa(level).expect("a level");
+            let compiled = compile_for(&g, target).expect("compiles");
+            let mut s = compiled.session();
             s.run_inputs(&views(&x)).expect("runs");
             exact(&a, &vec![c; n], &s.tensor(0).expect("a result"));
         }

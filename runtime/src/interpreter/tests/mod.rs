@@ -251,18 +251,36 @@ fn moves() {
 /// Worked out by hand: each pixel adds its multiple of the filter, two columns from the last.
 #[test]
 fn transposed_convolutions() {
+    let n = tancho_ir::Dim::constant;
     let op = |pad: usize, output_pad: usize, dilation: usize| Op::ConvTranspose1d {
-        stride: 2.into(),
+        stride: n(2),
         pad: pad.into(),
         output_pad: output_pad.into(),
         dilation: dilation.into(),
-        groups: 1.into(),
+        groups: n(1),
         bias: true,
     };
     let args = [f(&[1.0, 10.0], &[1, 1, 2]), f(&[1.0, 2.0, 3.0], &[1, 1, 3]), f(&[0.5], &[1])];
     same(&eval(&op(0, 0, 1), &args), &f(&[1.5, 2.5, 13.5, 20.5, 30.5], &[1, 1, 5]));
     same(&eval(&op(1, 1, 1), &args), &f(&[2.5, 13.5, 20.5, 30.5], &[1, 1, 4]));
     same(&eval(&op(0, 1, 2), &args), &f(&[1.5, 0.5, 12.5, 0.5, 23.5, 0.5, 30.5, 0.5], &[1, 1, 8]));
+}
+
+/// The examples in the documentation of `torch.nn.Upsample`, and a size that is no multiple.
+#[test]
+fn images_of_other_sizes() {
+    let n = tancho_ir::Dim::constant;
+    let x = f(&[1.0, 2.0, 3.0, 4.0], &[1, 1, 2, 2]);
+    let y = [1.0, 1.25, 1.75, 2.0, 1.5, 1.75, 2.25, 2.5, 2.5, 2.75, 3.25, 3.5, 3.0, 3.25, 3.75, 4.0];
+    same(
+        &eval(&Op::UpsampleBilinear { scale: [n(2), n(2)] }, std::slice::from_ref(&x)),
+        &f(&y, &[1, 1, 4, 4]),
+    );
+    let resize = |size: [usize; 2], mode| Op::Resize { size: size.map(tancho_ir::Dim::from).to_vec(), mode };
+    let y = eval(&resize([1, 3], Resampling::Nearest), std::slice::from_ref(&x));
+    same(&y, &f(&[1.0, 1.0, 2.0], &[1, 1, 1, 3]));
+    let y = eval(&resize([1, 1], Resampling::Bilinear), &[x]);
+    same(&y, &f(&[2.5], &[1, 1, 1, 1]));
 }
 
 #[test]

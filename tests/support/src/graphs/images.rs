@@ -253,7 +253,17 @@ impl Random {
     /// What stands at the end of networks of images, or between their parts.
     fn ends(&mut self) -> Option<Value> {
         let x = self.image()?;
-        match self.rng.below(4) {
+        match self.rng.below(6) {
+            4 => {
+                let scale = [0, 1].map(|_| self.rng.pick(&[n(1), n(2), n(3)]));
+                self.push(Op::UpsampleBilinear { scale }, &[x], self.bound(x))
+            }
+            // Of an image without pixels none can be made.
+            5 if self.shape(x)[2..].iter().all(|d| d.as_const().is_some_and(|n| n > 0)) => {
+                let size = [0, 1].map(|_| self.rng.pick(&[n(1), n(4), n(7), Dim::sym("B")])).to_vec();
+                let mode = self.rng.pick(&Resampling::ALL);
+                self.push(Op::Resize { size, mode }, &[x], self.bound(x))
+            }
             0 if self.shape(x)[2..].iter().all(|d| d.as_const().is_some_and(|n| n > 0)) => {
                 self.push(Op::GlobalMean, &[x], self.bound(x))
             }
