@@ -10,8 +10,9 @@ const CHANNELS: [i64; 8] = [1, 2, 3, 6, 8, 16, 17, 24];
 impl Random {
     /// One of them.
     pub(super) fn image_step(&mut self) -> Option<Value> {
-        match self.rng.below(13) {
+        match self.rng.below(14) {
             12 => self.conv_transpose2d(),
+            13 => self.conv_transpose1d(),
             0..4 => self.conv2d(),
             4 => self.conv1d(),
             5 | 6 => self.pool2d(),
@@ -140,22 +141,27 @@ impl Random {
         }
     }
 
-    fn conv1d(&mut self) -> Option<Value> {
+    /// A value `[N, C, L]`.
+    fn signal(&mut self) -> Option<Value> {
         let x = self.value(|g, v| {
             let t = g.ty(v);
             t.dtype == DType::F32
                 && t.rank() == 3
                 && t.shape[1].as_const().is_some_and(|c| (1..=50).contains(&c))
         });
-        let x = match x {
-            Some(x) => x,
+        match x {
+            Some(x) => Some(x),
             None => {
                 let x = self.image()?;
                 let s = self.shape(x);
                 let joined = s[2].times(&s[3]).ok()?;
-                self.push(Op::Reshape(vec![s[0].clone(), s[1].clone(), joined]), &[x], self.bound(x))?
+                self.push(Op::Reshape(vec![s[0].clone(), s[1].clone(), joined]), &[x], self.bound(x))
             }
-        };
+        }
+    }
+
+    fn conv1d(&mut self) -> Option<Value> {
+        let x = self.signal()?;
         let x = self.tame(x, 4.0)?;
         let shape = self.shape(x);
         let c = shape[1].as_const()?;
@@ -177,16 +183,19 @@ impl Random {
         let shape = self.shape(x);
         let c = shape[1].as_const()?;
         let kernel = [0, 1].map(|_| self.rng.pick(&[1, 2, 2, 3, 4]));
-        let stride = [0, 1].map(|_| self.rng.pick(&[1, 2, 2, 3]));
         let dilation = [0, 1].map(|_| self.rng.pick(&[1, 1, 1, 2]));
+        let known = [2, 3].map(|i| shape[i].as_const().is_some_and(|n| n > 1));
+        // Of an image without rows the result has at least no rows: `(0 - 1) * stride` is made up for.
+        let stride = [0, 1].map(|i| {
+            let most = if known[i] { 3 } else { dilation[i] * (kernel[i] - 1) + 1 };
+            self.rng.pick(&[1, 2, 2, 3]).min(most)
+        });
         let groups = self.rng.pick(&(1..=c).filter(|g| c % g == 0).collect::<Vec<_>>());
         let each = self.rng.pick(&[1, 2, 3]);
-        // What is cut off leaves at least nothing of an image without rows.
         let [pad, output_pad] = [0, 1].map(|which| {
             [0, 1].map(|i| {
-                let known = shape[2 + i].as_const().is_some_and(|n| n > 1);
                 let most = if which == 0 { kernel[i] / 2 } else { stride[i] - 1 };
-                if known { self.rng.below(most as usize + 1) as i64 } else { 0 }
+                if known[i] { self.rng.below(most as usize + 1) as i64 } else { 0 }
             })
         });
         let mut args = vec![x, self.weight(&[c, each, kernel[0], kernel[1]])];
@@ -199,6 +208,29 @@ impl Random {
             pad: pad.map(n),
             output_pad: output_pad.map(n),
             dilation: dilation.map(n),
+            groups: n(groups),
+            bias: args.len() == 3,
+        };
+        let v = self.push(op, &args, bound)?;
+        self.tame(v, LIMIT)
+    }
+
+    fn conv_transpose1d(&mut self) -> Option<Value> {
+        let x = self.signal()?;
+        let c = self.shape(x)[1].as_const()?;
+        let (kernel, each) = (self.rng.pick(&[1, 2, 3, 4]), self.rng.pick(&[1, 2, 3]));
+        let (stride, dilation) = (self.rng.pick(&[1, 2, 3]).min(kernel), self.rng.pick(&[1, 1, 2]));
+        let groups = self.rng.pick(&(1..=c).filter(|g| c % g == 0).collect::<Vec<_>>());
+        let mut args = vec![x, self.weight(&[c, each, kernel])];
+        if self.rng.chance(50) {
+            args.push(self.weight(&[each * groups]));
+        }
+        let bound = self.bound(x) * (c / groups * kernel) as f64 + 1.0;
+        let op = Op::ConvTranspose1d {
+            stride: n(stride),
+            pad: n(0),
+            output_pad: n(self.rng.below(stride as usize) as i64),
+            dilation: n(dilation),
             groups: n(groups),
             bias: args.len() == 3,
         };
