@@ -10,13 +10,14 @@
 //! * `no_elements`: shapes without elements
 //! * `random_graphs`: random graphs: text form, passes and native code
 //! * `resized`: images with other numbers of rows and columns
-//! * `scans`: cumulative sums, flipped axes and elements by ids
+//! * `cumulative`: cumulative sums, flipped axes and elements by ids
 //! * `special_values`: NaN, infinities, subnormal and huge numbers through every op
 //! * `transposed`: transposed convolutions
 //! * `winograd`: how far Winograd's convolutions are from the exact sums
 
 mod attention;
 mod convolutions;
+mod cumulative;
 mod functions;
 mod fusion;
 mod fusion_cost;
@@ -25,7 +26,6 @@ mod long_sums;
 mod no_elements;
 mod random_graphs;
 mod resized;
-mod scans;
 mod special_values;
 mod transposed;
 mod winograd;

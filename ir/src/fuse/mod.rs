@@ -42,7 +42,7 @@ pub enum Kind {
     /// New rows of a state, written after those it has.
     Push(Value),
     /// Sums that go on along an axis.
-    Scan(Value),
+    Cumulative(Value),
     /// A view or a gather that must be stored.
     Move(Value),
 }
@@ -163,7 +163,7 @@ pub fn fuse(graph: &Graph, constants: Constants) -> Fused {
             Class::Attention => fuser.alone(v, Kind::Attention(v)),
             Class::Concat => fuser.alone(v, Kind::Concat(v)),
             Class::Push => fuser.alone(v, Kind::Push(v)),
-            Class::Scan => fuser.alone(v, Kind::Scan(v)),
+            Class::Cumulative => fuser.alone(v, Kind::Cumulative(v)),
             Class::Reduction | Class::Norm | Class::Elementwise | Class::Generator => fuser.row_work(v),
             // The passes remove all of these. Lowering would refuse one.
             Class::Lowered => fuser.row_work(v),

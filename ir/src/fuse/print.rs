@@ -22,7 +22,7 @@ impl Group {
             Kind::Rows => "row",
             Kind::Concat(_) => "concat",
             Kind::Push(_) => "push",
-            Kind::Scan(_) => "scan",
+            Kind::Cumulative(_) => "cumulative",
             Kind::Move(_) => "move",
         }
     }
@@ -38,7 +38,7 @@ impl Group {
             Kind::Matmul { epilogue, rows, .. } => joined(epilogue) + &joined(rows),
             Kind::Rows => joined(&self.nodes),
             Kind::Move(v) => joined(&[*v]),
-            Kind::Attention(_) | Kind::Concat(_) | Kind::Push(_) | Kind::Scan(_) => String::new(),
+            Kind::Attention(_) | Kind::Concat(_) | Kind::Push(_) | Kind::Cumulative(_) => String::new(),
         }
     }
 }

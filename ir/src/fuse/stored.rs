@@ -115,7 +115,7 @@ impl Fuser<'_> {
             Class::Attention => i < 3 && !made && !unit(),
             Class::Source | Class::Generator | Class::Elementwise | Class::View => false,
             Class::Reduction | Class::Norm | Class::Lowered => false,
-            Class::Concat | Class::Push | Class::Gather | Class::Scan => false,
+            Class::Concat | Class::Push | Class::Gather | Class::Cumulative => false,
         }
     }
 

@@ -172,7 +172,7 @@ ops! {
     Cumsum {
         /// The axis.
         axis: usize = must("over", Axis),
-    } = Scan "cumsum"(x) "the sum of the elements along the axis up to each one";
+    } = Cumulative "cumsum"(x) "the sum of the elements along the axis up to each one";
 
     /// The elements of `x` that stand along an axis where the i32 `ids` say, and along the others where the
     /// ids stand themselves.

@@ -6,12 +6,12 @@ mod attention;
 mod columns;
 mod conv;
 mod convert;
+mod cumulative;
 mod matmul;
 pub mod nest;
 mod pack;
 mod program;
 mod row;
-mod scan;
 mod sums;
 mod tile;
 
@@ -34,7 +34,7 @@ pub fn loop_nest<'s>(spec: &'s KernelSpec, machine: Machine, pool: &mut Pool) ->
         KernelSpec::Matmul(spec) => Box::new(matmul::Matmul::new(spec, machine, pool)),
         KernelSpec::Winograd(spec) => Box::new(conv::winograd::Winograd::new(spec, machine, pool)),
         KernelSpec::Pack(spec) => Box::new(pack::Pack::new(spec, machine, pool)),
-        KernelSpec::Scan(spec) => Box::new(scan::Scan::new(spec, pool)),
+        KernelSpec::Cumulative(spec) => Box::new(cumulative::Cumulative::new(spec, pool)),
         KernelSpec::Attention(spec) => Box::new(attention::Attention::new(spec, machine, pool)),
     }
 }

@@ -2,11 +2,11 @@
 
 mod attention;
 mod body;
+mod cumulative;
 mod matmul;
 mod pack;
 mod prepare;
 mod rows;
-mod scan;
 mod schedule;
 mod unbound;
 mod window;
@@ -135,7 +135,7 @@ impl<'a> Lower<'a> {
             Kind::Rows => rows::lower(self, kernel),
             Kind::Concat(v) => rows::concat(self, *v),
             Kind::Push(v) => rows::push(self, *v),
-            Kind::Scan(v) => scan::lower(self, *v),
+            Kind::Cumulative(v) => cumulative::lower(self, *v),
             Kind::Move(v) => rows::store(self, *v),
         }
     }
@@ -201,9 +201,10 @@ impl<'a> Lower<'a> {
         match spec {
             KernelSpec::Pack(_) => "pack".into(),
             KernelSpec::Winograd(_) => format!("winograd{}", kernel.fused_name(self.graph)),
-            KernelSpec::Row(_) | KernelSpec::Matmul(_) | KernelSpec::Attention(_) | KernelSpec::Scan(_) => {
-                kernel.name(self.graph)
-            }
+            KernelSpec::Row(_)
+            | KernelSpec::Matmul(_)
+            | KernelSpec::Attention(_)
+            | KernelSpec::Cumulative(_) => kernel.name(self.graph),
         }
     }
 

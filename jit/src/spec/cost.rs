@@ -2,7 +2,7 @@
 
 use super::params::product;
 use super::{
-    AttentionSpec, KernelSpec, MatmulSpec, PackSpec, RowSpec, ScanSpec, Slot, WindowSpec, WinogradSpec,
+    AttentionSpec, CumulativeSpec, KernelSpec, MatmulSpec, PackSpec, RowSpec, Slot, WindowSpec, WinogradSpec,
 };
 use crate::lanes::{Encoding, Len};
 use tancho_ir::Dim;
@@ -24,7 +24,7 @@ pub fn cost(spec: &KernelSpec) -> Option<Cost> {
         KernelSpec::Winograd(spec) => spec.cost(),
         KernelSpec::Pack(spec) => spec.cost(),
         KernelSpec::Attention(spec) => spec.cost(),
-        KernelSpec::Scan(spec) => spec.cost(),
+        KernelSpec::Cumulative(spec) => spec.cost(),
     }
 }
 
@@ -107,7 +107,7 @@ impl PackSpec {
     }
 }
 
-impl ScanSpec {
+impl CumulativeSpec {
     fn cost(&self) -> Option<Cost> {
         let bytes = product(self.outer.iter().copied().chain([self.steps, self.len]), 8)?;
         Some(Cost { flops: Dim::constant(0), bytes })

@@ -49,9 +49,10 @@ impl KernelSpec {
         match self {
             KernelSpec::Matmul(spec) => Division::Matmul(spec.division()),
             KernelSpec::Attention(_) => Division::Single,
-            KernelSpec::Row(_) | KernelSpec::Winograd(_) | KernelSpec::Pack(_) | KernelSpec::Scan(_) => {
-                Division::Ranges
-            }
+            KernelSpec::Row(_)
+            | KernelSpec::Winograd(_)
+            | KernelSpec::Pack(_)
+            | KernelSpec::Cumulative(_) => Division::Ranges,
         }
     }
 }

@@ -1,7 +1,9 @@
 //! How many units of work a kernel has, and how its working memory is laid out.
 
 use super::params::product;
-use super::{AttentionSpec, KernelSpec, MatmulSpec, PackSpec, RowSpec, ScanSpec, WindowSpec, WinogradSpec};
+use super::{
+    AttentionSpec, CumulativeSpec, KernelSpec, MatmulSpec, PackSpec, RowSpec, WindowSpec, WinogradSpec,
+};
 use crate::lanes::expr::Expr;
 use crate::lanes::math::capped;
 use crate::lanes::norms::softmax_parts;
@@ -27,7 +29,7 @@ pub fn extents(spec: &KernelSpec) -> Option<Extents> {
         KernelSpec::Winograd(spec) => spec.extents(),
         KernelSpec::Pack(spec) => spec.extents(),
         KernelSpec::Attention(spec) => spec.extents(),
-        KernelSpec::Scan(spec) => spec.extents(),
+        KernelSpec::Cumulative(spec) => spec.extents(),
     }
 }
 
@@ -160,7 +162,7 @@ impl PackSpec {
     }
 }
 
-impl ScanSpec {
+impl CumulativeSpec {
     fn extents(&self) -> Option<Extents> {
         let rows = self.len.dim().times(&Dim::constant(8)).ok()?;
         Some(Extents { units: product(self.outer.iter().copied(), 1)?, scratch: rows, columns: None })

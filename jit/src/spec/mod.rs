@@ -313,7 +313,7 @@ pub struct AttentionSpec {
 
 /// Sums that go on along an axis, for each element of a row.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct ScanSpec {
+pub struct CumulativeSpec {
     /// The axes besides those of the sums and the row.
     pub outer: Vec<Len>,
     /// The length of the sums.
@@ -337,7 +337,7 @@ pub enum KernelSpec {
     Winograd(WinogradSpec),
     Pack(PackSpec),
     Attention(AttentionSpec),
-    Scan(ScanSpec),
+    Cumulative(CumulativeSpec),
 }
 
 impl KernelSpec {

@@ -3,7 +3,7 @@
 use super::Lower;
 use super::unbound::{Unbound, bind};
 use crate::CompileError;
-use crate::spec::{Binding, Buffer, KernelSpec, ScanSpec};
+use crate::spec::{Binding, Buffer, CumulativeSpec, KernelSpec};
 use tancho_ir::op::Op;
 use tancho_ir::{Dim, Value};
 
@@ -28,7 +28,7 @@ pub fn lower(lower: &mut Lower<'_>, v: Value) -> Result<(), CompileError> {
     let access = lower.access(node.args[0])?;
     let from = bind(&mut binding, &along(lower.slot(node.args[0], access)));
     let to = bind(&mut binding, &along(lower.whole(v)?));
-    let spec = ScanSpec {
+    let spec = CumulativeSpec {
         outer: binding.lens(&outer),
         steps: binding.len(&steps),
         len: binding.len(&len),
@@ -36,5 +36,5 @@ pub fn lower(lower: &mut Lower<'_>, v: Value) -> Result<(), CompileError> {
         to,
         scratch: binding.buffer(Buffer::Scratch),
     };
-    lower.push(KernelSpec::Scan(spec), binding, v)
+    lower.push(KernelSpec::Cumulative(spec), binding, v)
 }

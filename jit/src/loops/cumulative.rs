@@ -1,4 +1,4 @@
-//! Sums that go on along an axis. A unit is one scan: rows of elements are added to a row of sums, one after
+//! Sums that go on along an axis. A unit is one sequence: rows of elements are added to a row of sums, one after
 //! the other, and each sum is stored.
 
 use super::LoopNest;
@@ -7,11 +7,11 @@ use super::nest::{Nest, Pointers, Pool, ProgramId, Span};
 use super::program::{InPlace, fill, load_of, push, store_of};
 use crate::code::{FunctionCode, Pointer};
 use crate::lanes::{Bin, Cmp, Inst, Len, Mem, Program, Stmt};
-use crate::spec::ScanSpec;
+use crate::spec::CumulativeSpec;
 
-/// The loop nest of a scan.
-pub struct Scan<'s> {
-    spec: &'s ScanSpec,
+/// The loop nest of cumulative sums.
+pub struct Cumulative<'s> {
+    spec: &'s CumulativeSpec,
     clear: ProgramId<InPlace>,
     step: ProgramId<Step>,
 }
@@ -39,7 +39,7 @@ impl Step {
 
 /// Adds a row to the sums and stores them. What a sum of floats loses to rounding is summed as well, so that
 /// the error does not grow with the length (Neumaier 1974).
-fn step(spec: &ScanSpec) -> Program {
+fn step(spec: &CumulativeSpec) -> Program {
     let mut body = Vec::new();
     let x = push(&mut body, load_of(Step::FROM, spec.from.step, spec.from.mem));
     let sum = push(&mut body, load_of(Step::SUMS, Len::ONE, spec.from.mem));
@@ -70,14 +70,14 @@ fn step(spec: &ScanSpec) -> Program {
     Program { ptrs: 4, stmts, ..Program::default() }
 }
 
-impl<'s> Scan<'s> {
+impl<'s> Cumulative<'s> {
     /// Adds the programs.
-    pub fn new(spec: &'s ScanSpec, pool: &mut Pool) -> Scan<'s> {
-        Scan { spec, clear: pool.add(&fill(spec.len, 0)), step: pool.add(&step(spec)) }
+    pub fn new(spec: &'s CumulativeSpec, pool: &mut Pool) -> Cumulative<'s> {
+        Cumulative { spec, clear: pool.add(&fill(spec.len, 0)), step: pool.add(&step(spec)) }
     }
 }
 
-impl LoopNest for Scan<'_> {
+impl LoopNest for Cumulative<'_> {
     fn build(&self, nest: &Nest, code: &mut FunctionCode<'_, '_>, units: Span) {
         let spec = self.spec;
         let sums = nest.scratch(code, spec.scratch);
