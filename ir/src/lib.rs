@@ -20,6 +20,7 @@ pub mod op;
 pub mod passes;
 pub mod path;
 pub mod prelude;
+pub mod scan;
 pub mod table;
 pub mod text;
 mod types;

@@ -14,6 +14,8 @@
 //!    dim grow by as many. Other states keep their type. But for its own axis that grows, no state's shape
 //!    follows from a dim that states grow along.
 //! 9. Rows are pushed to a growing state alone, along its axis, once.
+//! 10. The body of a loop is a sound graph with the dims and promises of its network, without weights and
+//!     states of its own. One loop has it, whose nodes differ in the result alone.
 
 use crate::dim::Dim;
 use crate::graph::{Graph, Init, Node, Value};
@@ -35,6 +37,7 @@ pub fn verify(graph: &Graph) -> Result<(), String> {
     declarations(graph, &known)?;
     nodes(graph, &known)?;
     states(graph)?;
+    crate::scan::verify(graph)?;
     match graph.outputs.iter().find(|o| o.index() >= graph.nodes.len()) {
         Some(o) => Err(format!("the output {o} does not exist")),
         None if graph.outputs.is_empty() => Err("there is no output".into()),

@@ -100,8 +100,8 @@ pub struct Dump {
 /// The machine code of a network.
 #[derive(Clone, Debug)]
 pub struct Code {
-    /// The code of each step.
-    pub kernels: Vec<KernelFn>,
+    /// The code of each step; loops have none.
+    pub kernels: Vec<Option<KernelFn>>,
     /// The functions as text, if they were asked for.
     pub dumps: Vec<Dump>,
     /// Different kernels.
@@ -134,10 +134,12 @@ pub fn generate(
     for kernel in programs.kernels {
         defined.insert(kernel.spec, functions.kernel(kernel)?);
     }
-    let ids: Vec<_> = schedule.steps.iter().map(|step| defined[&step.spec]).collect();
+    let kernels = || schedule.steps.iter().map(|step| step.spec.kernel());
+    let ids: Vec<_> = kernels().flatten().map(|spec| defined[spec]).collect();
     let (different_kernels, count) = (functions.kernel_count(), functions.program_count());
     let (bytes, dumps) = (functions.code_bytes, functions.dumps.take().unwrap_or_default());
     let start = Instant::now();
-    let kernels = blob.finish(&ids)?;
+    let mut functions = blob.finish(&ids)?.into_iter();
+    let kernels = kernels().map(|kernel| kernel.and_then(|_| functions.next())).collect();
     Ok(Code { kernels, dumps, different_kernels, programs: count, bytes, finalize: start.elapsed() })
 }

@@ -168,7 +168,7 @@ fn bytes(ty: &Type) -> Result<Dim, DimError> {
 
 /// Bytes of a packed right operand: units of the packing step are panels.
 fn packed_size(step: &Step) -> Result<Dim, DimError> {
-    let KernelSpec::Pack(pack) = &step.spec else { return Ok(Dim::default()) };
+    let Some(KernelSpec::Pack(pack)) = step.spec.kernel() else { return Ok(Dim::default()) };
     let rows: Vec<Dim> = pack.k.iter().map(|len| len.bind(&step.binding.params)).collect();
     let rows = Dim::product(&rows)?;
     step.units.times(&rows)?.times(&Dim::constant(4 * PANEL))

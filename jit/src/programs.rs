@@ -62,7 +62,8 @@ pub fn programs(schedule: &Schedule, target: Target) -> Programs<'_> {
     let machine = target.machine();
     let mut emitter = Emitter::new(machine);
     let mut known = HashSet::new();
-    let specs = schedule.steps.iter().map(|step| &step.spec).filter(|spec| known.insert(*spec));
+    let specs =
+        schedule.steps.iter().filter_map(|step| step.spec.kernel()).filter(|spec| known.insert(*spec));
     let kernels = specs.map(|spec| choose(spec, machine, &mut emitter)).collect();
     Programs { kernels, emitter }
 }

@@ -27,6 +27,8 @@ pub(crate) struct Compilation {
     pub plan: Plan,
     /// The code of each step.
     pub code: Code,
+    /// What the stages made of the bodies of its loops.
+    pub bodies: Vec<Compilation>,
     /// The weights in the form that the kernels read.
     pub packed: Arc<Packed>,
     /// What it was compiled for.
@@ -83,7 +85,11 @@ pub(crate) fn compile(
     let packed = packs.pack(weights, &schedule.packs, &schedule.prepared)?;
     let pack_time = clock.lap();
 
-    let stats = Stats {
+    // Graphs -> Compilations: the same stages for the body of each loop.
+    let body = |body: &Graph| compile(Arc::new(body.clone()), weights, target, packs);
+    let bodies = schedule.bodies.iter().map(body).collect::<Result<Vec<_>, _>>()?;
+
+    let mut stats = Stats {
         graph: graph_time,
         lower: lower_time,
         codegen: code_time.saturating_sub(code.finalize),
@@ -93,7 +99,9 @@ pub(crate) fn compile(
         programs: code.programs,
         code_bytes: code.bytes,
     };
-    Ok(Compilation { graph: states, fused, schedule, plan, code, packed, target, stats, pack_time })
+    bodies.iter().for_each(|body| stats.add(&body.stats));
+    let pack_time = pack_time + bodies.iter().map(|body| body.pack_time).sum::<Duration>();
+    Ok(Compilation { graph: states, fused, schedule, plan, code, bodies, packed, target, stats, pack_time })
 }
 
 /// The graph with its states rounded to bf16, if the target asks for it.
@@ -126,7 +134,7 @@ pub struct Stats {
     pub codegen: Duration,
     /// Making the code executable.
     pub finalize: Duration,
-    /// Calls per run.
+    /// Calls per run, each of a loop once.
     pub steps: usize,
     /// Different kernels.
     pub kernels: usize,
@@ -137,6 +145,18 @@ pub struct Stats {
 }
 
 impl Stats {
+    /// Adds the body of a loop.
+    fn add(&mut self, body: &Stats) {
+        self.graph += body.graph;
+        self.lower += body.lower;
+        self.codegen += body.codegen;
+        self.finalize += body.finalize;
+        self.steps += body.steps;
+        self.kernels += body.kernels;
+        self.programs += body.programs;
+        self.code_bytes += body.code_bytes;
+    }
+
     /// All of it.
     pub fn total(&self) -> Duration {
         self.graph + self.lower + self.codegen + self.finalize

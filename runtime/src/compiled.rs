@@ -45,9 +45,33 @@ pub(crate) struct Inner {
     pub gathered: Vec<Gathered>,
     /// Results that are an earlier result as well, with the number of that.
     pub twice: Vec<(usize, usize)>,
+    /// The bodies of its loops.
+    pub bodies: Vec<Inner>,
 }
 
 impl Inner {
+    fn new(weights: &Arc<Weights>, mut compilation: Compilation) -> Inner {
+        let bodies = std::mem::take(&mut compilation.bodies);
+        let bodies = bodies.into_iter().map(|body| Inner::new(weights, body)).collect();
+        let layout = Layout::new(&compilation.graph, &compilation);
+        let gathered = Gathered::of(&compilation, weights);
+        let twice = twice(&compilation.fused.graph.outputs);
+        Inner { weights: weights.clone(), compilation, layout, gathered, twice, bodies }
+    }
+
+    /// Whether a run may stop in the middle, at an id that is out of range.
+    pub fn may_fail(&self) -> bool {
+        let mut kernels = self.compilation.schedule.steps.iter().filter_map(|step| step.spec.kernel());
+        kernels.any(|kernel| kernel.gathers().next().is_some()) || self.bodies.iter().any(Inner::may_fail)
+    }
+
+    /// It, then the bodies of its loops, and of theirs.
+    fn all(&self) -> Vec<&Inner> {
+        let mut all = vec![self];
+        self.bodies.iter().for_each(|body| all.extend(body.all()));
+        all
+    }
+
     /// The weight of that number.
     pub fn weight(&self, i: usize) -> Result<&WeightData, Error> {
         self.weights.at(i).ok_or_else(|| Error::Graph(format!("weight {i} is missing")))
@@ -67,11 +91,7 @@ impl Compiled {
         packs: &mut Packs,
     ) -> Result<Compiled, Error> {
         let compilation = compile(graph, &weights, target, packs)?;
-        let (layout, gathered) =
-            (Layout::new(&compilation.graph, &compilation), Gathered::of(&compilation, &weights));
-        let twice = twice(&compilation.fused.graph.outputs);
-        let inner = Inner { weights, compilation, layout, gathered, twice };
-        Ok(Compiled { inner: Arc::new(inner) })
+        Ok(Compiled { inner: Arc::new(Inner::new(&weights, compilation)) })
     }
 
     /// The parts that it is made of.
@@ -91,9 +111,11 @@ impl Compiled {
         &self.inner.weights
     }
 
-    /// The graph in kernels, as text: what was fused, and what was not and why.
+    /// The graph in kernels, as text: what was fused, and what was not and why. The bodies of loops follow.
     pub fn fused_ir(&self) -> String {
-        self.inner.compilation.fused.to_string()
+        let texts: Vec<String> =
+            self.inner.all().iter().map(|inner| inner.compilation.fused.to_string()).collect();
+        texts.join("\n")
     }
 
     /// The graph after each pass, by the pass's name.
@@ -112,8 +134,12 @@ impl Compiled {
     /// # Errors
     /// The machine has no memory for it.
     pub fn dump(&self) -> Result<Vec<Dump>, Error> {
-        let Compilation { schedule, target, .. } = &self.inner.compilation;
-        Ok(generate(schedule, programs(schedule, *target), *target, true)?.dumps)
+        let mut dumps = Vec::new();
+        for inner in self.inner.all() {
+            let Compilation { schedule, target, .. } = &inner.compilation;
+            dumps.extend(generate(schedule, programs(schedule, *target), *target, true)?.dumps);
+        }
+        Ok(dumps)
     }
 
     /// Times and sizes of the compilation.
@@ -128,7 +154,7 @@ impl Compiled {
 
     /// Bytes of packed weights.
     pub fn packed_bytes(&self) -> usize {
-        self.inner.compilation.packed.len()
+        self.inner.all().iter().map(|inner| inner.compilation.packed.len()).sum()
     }
 
     /// The same network with other outputs.

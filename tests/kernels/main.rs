@@ -11,6 +11,7 @@
 //! * `random_graphs`: random graphs: text form, passes and native code
 //! * `resized`: images with other numbers of rows and columns
 //! * `cumulative`: cumulative sums, flipped axes and elements by ids
+//! * `scans`: loops over a run-time axis
 //! * `special_values`: NaN, infinities, subnormal and huge numbers through every op
 //! * `transposed`: transposed convolutions
 //! * `winograd`: how far Winograd's convolutions are from the exact sums
@@ -26,6 +27,7 @@ mod long_sums;
 mod no_elements;
 mod random_graphs;
 mod resized;
+mod scans;
 mod special_values;
 mod transposed;
 mod winograd;

@@ -22,24 +22,7 @@ impl Scope<'_> {
         let decl = storage
             .decl(format!("{}{}", self.path, self.numbered(path)), ty, init)
             .map_err(|e| self.fail(e))?;
-        let v = match self.known.weights.get(&decl.name) {
-            Some(&(i, _)) if self.graph.weights[i].ty != decl.ty => {
-                let old = &self.graph.weights[i].ty;
-                return Err(self.fail(BuildError::new(format!(
-                    "weight `{}` is declared twice, as {old} and as {}",
-                    decl.name, decl.ty
-                ))));
-            }
-            Some(&(_, v)) => v,
-            None => {
-                let (i, full) = (self.graph.weights.len(), decl.name.clone());
-                self.graph.weights.push(decl);
-                let v = self.graph.push(Op::Weight(i), &[], self.source.clone()).map_err(|e| self.fail(e))?;
-                self.known.weights.insert(full, (i, v));
-                self.name(v, name);
-                v
-            }
-        };
+        let v = self.weight(decl, name)?;
         if storage.transposed && self.graph.ty(v).rank() == 2 {
             return self
                 .graph
@@ -49,11 +32,45 @@ impl Scope<'_> {
         Ok(v)
     }
 
+    /// A weight as a value of the graph at hand: an input of it, in the body of a loop.
+    fn weight(&mut self, decl: WeightDecl, name: &str) -> Result<Value> {
+        let Known { weights, around, .. } = &mut *self.known;
+        let (outermost, known) = match around.first_mut() {
+            Some(first) => (&mut first.graph, &mut first.weights),
+            None => (&mut *self.graph, weights),
+        };
+        let v = match known.get(&decl.name) {
+            Some(&(i, _)) if outermost.weights[i].ty != decl.ty => {
+                let old = outermost.weights[i].ty.clone();
+                return Err(self.fail(BuildError::new(format!(
+                    "weight `{}` is declared twice, as {old} and as {}",
+                    decl.name, decl.ty
+                ))));
+            }
+            Some(&(_, v)) => v,
+            None => {
+                let (i, full) = (outermost.weights.len(), decl.name.clone());
+                outermost.weights.push(decl.clone());
+                let ty = decl.ty.clone();
+                let v = outermost.push_typed(Op::Weight(i), &[], ty, self.source.clone());
+                outermost.nodes[v.index()].name = Some(format!("{}{name}", self.path));
+                known.insert(full, (i, v));
+                v
+            }
+        };
+        Ok(if self.known.around.is_empty() { v } else { self.weight_inside(&decl.name, v) })
+    }
+
     /// Declares a state; gives what it is before the run, and what it is now: a net that is called again goes
     /// on with what the call before left.
     pub fn state(&mut self, path: &str, ty: &str, grows: Option<usize>) -> Result<(Value, Value)> {
         let name = format!("{}{}", self.path, self.numbered(path));
         let ty = self.ty(ty)?;
+        if !self.known.around.is_empty() {
+            return Err(self.fail(BuildError::new(format!(
+                "the state `{name}` is in a net that a scan calls: what changes from one iteration to the next is a `let mut` or a state of the network that has the scan"
+            ))));
+        }
         if let Some(&(i, v)) = self.known.states.get(&name) {
             let old = &self.graph.states[i];
             if old.ty != ty || old.grows != grows {

@@ -9,6 +9,7 @@ mod formula;
 mod items;
 mod network;
 mod ops;
+mod scan;
 mod sig;
 mod states;
 mod weights;
@@ -22,6 +23,7 @@ use crate::path::with_numbers;
 use crate::table::{Attr, Call, CallError, make};
 use crate::types::split_type;
 use crate::types::{DType, Shape, Type};
+use scan::Around;
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use weights::Storage;
@@ -63,11 +65,13 @@ impl Net {
     }
 }
 
-/// The weights and states of a graph by their names: their numbers, and the values they are.
+/// The weights and states of a graph by their names: their numbers, and the values they are. In the body of a
+/// loop, the graphs around it are here.
 #[derive(Debug, Default)]
 struct Known {
     weights: HashMap<String, (usize, Value)>,
     states: HashMap<String, (usize, Value)>,
+    around: Vec<Around>,
 }
 
 /// The place a body is built in: the graph, the values of its dims and options, and the path of its weights.

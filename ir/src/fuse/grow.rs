@@ -15,6 +15,19 @@ impl Fuser<'_> {
         self.take(k, v);
     }
 
+    /// A loop is one group with all nodes of its body.
+    pub(super) fn scan(&mut self, v: Value) {
+        let body = |v: Value| match self.graph.node(v).op {
+            Op::Scan { body, .. } => Some(body),
+            _ => None,
+        };
+        let same = |group: &Group| matches!(group.kind, Kind::Scan(first) if body(first) == body(v));
+        match self.groups.iter().position(same) {
+            Some(k) => self.take(k, v),
+            None => self.alone(v, Kind::Scan(v)),
+        }
+    }
+
     fn decline(&mut self, producer: Value, consumer: Value, reason: impl Into<String>) {
         self.declined.push(DeclinedFusion { producer, consumer, reason: reason.into() });
     }

@@ -43,6 +43,8 @@ pub enum Kind {
     Push(Value),
     /// Sums that go on along an axis.
     Cumulative(Value),
+    /// A loop with a body of its own. The value is the first of its nodes.
+    Scan(Value),
     /// A view or a gather that must be stored.
     Move(Value),
 }
@@ -164,6 +166,7 @@ pub fn fuse(graph: &Graph, constants: Constants) -> Fused {
             Class::Concat => fuser.alone(v, Kind::Concat(v)),
             Class::Push => fuser.alone(v, Kind::Push(v)),
             Class::Cumulative => fuser.alone(v, Kind::Cumulative(v)),
+            Class::Scan => fuser.scan(v),
             Class::Reduction | Class::Norm | Class::Elementwise | Class::Generator => fuser.row_work(v),
             // The passes remove all of these. Lowering would refuse one.
             Class::Lowered => fuser.row_work(v),

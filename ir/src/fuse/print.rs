@@ -23,6 +23,7 @@ impl Group {
             Kind::Concat(_) => "concat",
             Kind::Push(_) => "push",
             Kind::Cumulative(_) => "cumulative",
+            Kind::Scan(_) => "scan",
             Kind::Move(_) => "move",
         }
     }
@@ -38,7 +39,9 @@ impl Group {
             Kind::Matmul { epilogue, rows, .. } => joined(epilogue) + &joined(rows),
             Kind::Rows => joined(&self.nodes),
             Kind::Move(v) => joined(&[*v]),
-            Kind::Attention(_) | Kind::Concat(_) | Kind::Push(_) | Kind::Cumulative(_) => String::new(),
+            Kind::Attention(_) | Kind::Concat(_) | Kind::Push(_) | Kind::Cumulative(_) | Kind::Scan(_) => {
+                String::new()
+            }
         }
     }
 }

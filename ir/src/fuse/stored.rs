@@ -5,6 +5,7 @@ use super::{Fuser, Kind};
 use crate::access::{Access, resolve, through};
 use crate::graph::Value;
 use crate::op::{Class, Op};
+use crate::scan::is_inlined;
 use std::collections::BTreeSet;
 
 impl Fuser<'_> {
@@ -116,6 +117,7 @@ impl Fuser<'_> {
             Class::Source | Class::Generator | Class::Elementwise | Class::View => false,
             Class::Reduction | Class::Norm | Class::Lowered => false,
             Class::Concat | Class::Push | Class::Gather | Class::Cumulative => false,
+            Class::Scan => !is_inlined(g, v, i) && !made && !self.is_whole(a),
         }
     }
 
@@ -133,6 +135,16 @@ impl Fuser<'_> {
         let one = self.graph.ty(x).shape.get(2).is_some_and(|w| w.is(1));
         self.access(x)
             .is_some_and(|a| a.strides.len() == 4 && a.strides[2].as_const().is_some_and(|s| s > 0 || one))
+    }
+
+    /// Whether a value lies in memory as a tensor of its shape does.
+    fn is_whole(&mut self, v: Value) -> bool {
+        let shape = &self.graph.ty(v).shape;
+        let whole = Access::whole(v, shape);
+        self.access(v).zip(whole).is_some_and(|(read, whole)| {
+            let strides = read.strides.iter().zip(&whole.strides).zip(shape);
+            read.offset.is(0) && strides.into_iter().all(|((a, b), len)| a == b || len.is(1))
+        })
     }
 
     fn kind_of(&self, v: Value) -> Option<&Kind> {

@@ -93,6 +93,9 @@ pub struct Graph {
     pub states: Vec<StateDecl>,
     /// Patterns of other names that a weight file may hold.
     pub unused_weights: Vec<String>,
+    /// The bodies of loops, each of which one loop has. A body has the dims and promises of the graph, inputs
+    /// and results, and neither weights nor states: they are inputs of it.
+    pub bodies: Vec<Graph>,
     /// One node for each value.
     pub nodes: Vec<Node>,
     /// The results, in order.
@@ -111,8 +114,20 @@ impl Graph {
             weights: self.weights.clone(),
             states: self.states.clone(),
             unused_weights: self.unused_weights.clone(),
+            bodies: self.bodies.clone(),
             nodes: Vec::with_capacity(self.nodes.len()),
             outputs: Vec::new(),
+        }
+    }
+
+    /// A body of a loop in this graph, without inputs and nodes.
+    pub(crate) fn body(&self) -> Graph {
+        Graph {
+            name: self.name.clone(),
+            entry: self.entry.clone(),
+            dims: self.dims.clone(),
+            constraints: self.constraints.clone(),
+            ..Graph::default()
         }
     }
 
@@ -169,6 +184,7 @@ impl Graph {
             Op::Input(i) => declared(self.inputs.get(*i).map(|d| &d.ty), "input", *i),
             Op::Weight(i) => declared(self.weights.get(*i).map(|d| &d.ty), "weight", *i),
             Op::State(i) => declared(self.states.get(*i).map(|d| &d.ty), "state", *i),
+            Op::Scan { .. } => crate::scan::infer(self, op, args),
             _ => {
                 let facts = self.facts();
                 let bare: Vec<Arg<'_>> = args.iter().map(|&v| Arg { ty: self.ty(v), name: "" }).collect();

@@ -37,6 +37,8 @@ pub enum Class {
     Gather,
     /// Sums that go on along an axis.
     Cumulative,
+    /// A loop with a body of its own.
+    Scan,
     /// A composite that no kernel is made for: it becomes what it is defined by.
     Lowered,
 }
@@ -103,7 +105,7 @@ impl Op {
             (Op::Cast(to), _) => matches!(to, DType::I32 | DType::Bool),
             (_, Class::Source | Class::Generator | Class::Elementwise | Class::View | Class::Gather) => false,
             (_, Class::Reduction | Class::Norm | Class::Matmul | Class::Window | Class::Attention) => false,
-            (_, Class::Concat | Class::Push | Class::Cumulative | Class::Lowered) => false,
+            (_, Class::Concat | Class::Push | Class::Cumulative | Class::Scan | Class::Lowered) => false,
         }
     }
 
@@ -147,7 +149,9 @@ impl Op {
             (_, Class::Matmul) => Parts::Rows,
             (_, Class::Source | Class::Generator | Class::View | Class::Gather) => Parts::Whole,
             (_, Class::Reduction | Class::Norm | Class::Window | Class::Attention) => Parts::Whole,
-            (_, Class::Concat | Class::Push | Class::Cumulative | Class::Lowered) => Parts::Whole,
+            (_, Class::Concat | Class::Push | Class::Cumulative | Class::Scan | Class::Lowered) => {
+                Parts::Whole
+            }
         }
     }
 }

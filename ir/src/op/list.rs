@@ -162,6 +162,24 @@ ops! {
         axis: usize = must("axis", Axis),
     } = Concat variadic "concat"(a, [b]) "the arguments one after another";
 
+    /// A loop along the first axis of sequences. Arguments are the sequences, then the carried values as they
+    /// are before the first iteration, then what every iteration reads. Its body is a graph of its own, whose
+    /// inputs are one element of each sequence, the carried values and the rest. The results of the body are
+    /// what the carried values become, then what is stacked along the first axis of a result. The nodes of
+    /// one body differ in `result` alone, and one loop computes them all.
+    Scan {
+        /// The number of the body in [`Graph::bodies`](crate::Graph::bodies).
+        body: usize = must("body", Dim),
+        /// Which result of the body: carried values as the last iteration left them, then stacked ones.
+        result: usize = must("result", Dim),
+        /// How many of the arguments are sequences.
+        sequences: usize = must("sequences", Dim),
+        /// How many of the arguments after them are carried.
+        carried: usize = must("carried", Dim),
+        /// Whether the last element of the sequences comes first. Results are stacked at its place.
+        backwards: bool = or("backwards", Bool, "false"),
+    } = Scan internal variadic "scan"(a, [b]) "the body for each element of the sequences";
+
     /// The elements along an axis from last to first.
     Flip {
         /// The axis.

@@ -166,7 +166,10 @@ fn follow(
         }
         (Class::Norm | Class::Reduction | Class::Elementwise, _) => return Ok(None),
         (Class::Source | Class::Generator | Class::Matmul | Class::Window, _) => return Ok(None),
-        (Class::Attention | Class::Push | Class::Gather | Class::Cumulative | Class::Lowered, _) => {
+        (
+            Class::Attention | Class::Push | Class::Gather | Class::Cumulative | Class::Scan | Class::Lowered,
+            _,
+        ) => {
             return Ok(None);
         }
     };

@@ -9,6 +9,9 @@ use crate::table::{Attr, Call, lookup, make};
 use crate::types::Type;
 use crate::types::{split_commas, split_type};
 
+/// Bodies inside of bodies: each is a call of the reader, and the stack is finite.
+const MOST_BODIES: usize = 16;
+
 pub fn parse_type(text: &str) -> Result<Type, String> {
     let (dtype, axes) = split_type(text).ok_or_else(|| format!("`{text}` is no type"))?;
     let shape = axes.iter().map(|a| Dim::parse(a).map_err(|e| e.to_string())).collect::<Result<_, _>>()?;
@@ -106,16 +109,55 @@ impl Graph {
     /// The line and what is wrong in it.
     pub fn parse(text: &str) -> Result<Graph, TextError> {
         let mut g = Graph::default();
-        for (i, line) in text.lines().enumerate() {
-            let line = line.trim();
-            if line.is_empty() || line.starts_with("//") {
-                continue;
-            }
-            g.parse_line(line).map_err(|message| TextError { line: i + 1, message })?;
-        }
+        g.parse_lines(&mut text.lines().enumerate(), 0)?;
         let sound = crate::verify::verify(&g).and_then(|()| crate::verify::interface(&g));
         sound.map_err(|message| TextError { line: text.lines().count(), message })?;
         Ok(g)
+    }
+
+    /// Reads up to the end; inside of bodies, up to the `}` of the innermost.
+    fn parse_lines(
+        &mut self,
+        lines: &mut dyn Iterator<Item = (usize, &str)>,
+        depth: usize,
+    ) -> Result<(), TextError> {
+        let mut last = 0;
+        while let Some((i, line)) = lines.next() {
+            let fail = |message: String| TextError { line: i + 1, message };
+            let line = line.trim();
+            last = i + 1;
+            if line.is_empty() || line.starts_with("//") {
+                continue;
+            }
+            if line == "}" && depth > 0 {
+                return Ok(());
+            }
+            let Some(number) = line.strip_prefix("body ") else {
+                let declares = ["network", "where", "unused", "weight", "state"];
+                if depth > 0
+                    && let Some(word) = declares.iter().find(|w| line.split(' ').next() == Some(**w))
+                {
+                    return Err(fail(format!(
+                        "`{word}` stands in the body of a loop, which has inputs alone"
+                    )));
+                }
+                self.parse_line(line).map_err(fail)?;
+                continue;
+            };
+            if number.strip_suffix(" {") != Some(&self.bodies.len().to_string()) {
+                return Err(fail(format!(
+                    "expected `body {} {{`: bodies are numbered in order",
+                    self.bodies.len()
+                )));
+            }
+            if depth >= MOST_BODIES {
+                return Err(fail(format!("a body inside of {MOST_BODIES} bodies")));
+            }
+            let mut body = self.body();
+            body.parse_lines(lines, depth + 1)?;
+            self.bodies.push(body);
+        }
+        if depth == 0 { Ok(()) } else { Err(TextError { line: last, message: "expected `}`".into() }) }
     }
 
     fn parse_line(&mut self, line: &str) -> Result<(), String> {

@@ -43,6 +43,26 @@ pub fn print_node(f: &mut dyn fmt::Write, v: Value, n: &Node) -> fmt::Result {
     Ok(())
 }
 
+/// Bodies of loops, nodes and results.
+fn print_body(f: &mut fmt::Formatter<'_>, g: &Graph) -> fmt::Result {
+    for (i, body) in g.bodies.iter().enumerate() {
+        writeln!(f, "body {i} {{")?;
+        print_inputs(f, body)?;
+        print_body(f, body)?;
+        writeln!(f, "}}")?;
+    }
+    for v in g.values() {
+        print_node(f, v, g.node(v))?;
+        writeln!(f)?;
+    }
+    let outputs: Vec<String> = g.outputs.iter().map(Value::to_string).collect();
+    writeln!(f, "return {}", outputs.join(", "))
+}
+
+fn print_inputs(f: &mut fmt::Formatter<'_>, g: &Graph) -> fmt::Result {
+    g.inputs.iter().try_for_each(|i| writeln!(f, "input {}: {}", i.name, i.ty))
+}
+
 impl fmt::Display for Graph {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let dims: Vec<String> = self
@@ -61,9 +81,7 @@ impl fmt::Display for Graph {
         for u in &self.unused_weights {
             writeln!(f, "unused {u:?}")?;
         }
-        for i in &self.inputs {
-            writeln!(f, "input {}: {}", i.name, i.ty)?;
-        }
+        print_inputs(f, self)?;
         for w in &self.weights {
             write!(f, "weight {:?}: {} = {}", w.name, w.ty, w.init)?;
             let m = &w.marks;
@@ -87,11 +105,6 @@ impl fmt::Display for Graph {
             }
             writeln!(f)?;
         }
-        for v in self.values() {
-            print_node(f, v, self.node(v))?;
-            writeln!(f)?;
-        }
-        let outputs: Vec<String> = self.outputs.iter().map(Value::to_string).collect();
-        writeln!(f, "return {}", outputs.join(", "))
+        print_body(f, self)
     }
 }

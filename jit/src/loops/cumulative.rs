@@ -1,5 +1,5 @@
-//! Sums that go on along an axis. A unit is one sequence: rows of elements are added to a row of sums, one after
-//! the other, and each sum is stored.
+//! Sums that go on along an axis. A unit is one sequence: rows of elements are added to a row of sums, one
+//! after the other, and each sum is stored.
 
 use super::LoopNest;
 use super::address::{address, coordinates, row_at};

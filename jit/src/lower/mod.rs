@@ -7,6 +7,7 @@ mod matmul;
 mod pack;
 mod prepare;
 mod rows;
+mod scan;
 mod schedule;
 mod unbound;
 mod window;
@@ -18,8 +19,8 @@ use crate::CompileError;
 use crate::format::Format;
 use crate::machine::Machine;
 use crate::spec::cost::{Cost, cost};
-use crate::spec::extents::extents;
-use crate::spec::{Binding, Buffer, KernelSpec, params};
+use crate::spec::extents::{Extents, extents};
+use crate::spec::{Binding, Buffer, KernelSpec, StepSpec, params};
 use crate::target::{Precision, Target};
 use std::collections::HashMap;
 use tancho_ir::access::{Access, is_view, resolve_all};
@@ -136,6 +137,7 @@ impl<'a> Lower<'a> {
             Kind::Concat(v) => rows::concat(self, *v),
             Kind::Push(v) => rows::push(self, *v),
             Kind::Cumulative(v) => cumulative::lower(self, *v),
+            Kind::Scan(v) => scan::lower(self, *v),
             Kind::Move(v) => rows::store(self, *v),
         }
     }
@@ -176,19 +178,21 @@ impl<'a> Lower<'a> {
     }
 
     /// Adds a step of the kernel at hand.
-    fn push(&mut self, spec: KernelSpec, binding: Binding, at: Value) -> Result<(), CompileError> {
+    fn push(&mut self, spec: impl Into<StepSpec>, binding: Binding, at: Value) -> Result<(), CompileError> {
+        let spec = spec.into();
         // Their numbers have 16 bits.
         if binding.params.len() > usize::from(u16::MAX) || binding.buffers.len() > usize::from(u16::MAX) {
             return Err(self.unsupported(at, "it reads and writes too much at once"));
         }
-        let extents =
-            extents(&spec).ok_or_else(|| self.unsupported(at, "its size is too large to write down"))?;
+        let Some(extents) = spec.kernel().map_or_else(|| Some(Extents::of_scan()), extents) else {
+            return Err(self.unsupported(at, "its size is too large to write down"));
+        };
         let bind =
             |dim: &Dim| params::bind(dim, &binding.params).map_err(|e| self.unsupported(at, &e.to_string()));
         let (units, scratch) = (bind(&extents.units)?, bind(&extents.scratch)?);
         let columns = extents.columns.as_ref().map(bind).transpose()?;
         // Only estimates: what is too large to write down counts as nothing.
-        let Cost { flops, bytes } = cost(&spec).unwrap_or_default();
+        let Cost { flops, bytes } = spec.kernel().and_then(cost).unwrap_or_default();
         let (flops, bytes) = (bind(&flops)?, bind(&bytes)?);
         let (kernel, name) = (self.kernel, self.name(&spec));
         self.schedule.steps.push(Step { spec, binding, kernel, name, units, columns, scratch, flops, bytes });
@@ -196,15 +200,12 @@ impl<'a> Lower<'a> {
     }
 
     /// A short name for a step of the kernel at hand.
-    fn name(&self, spec: &KernelSpec) -> String {
+    fn name(&self, spec: &StepSpec) -> String {
         let kernel = &self.fused.groups[self.kernel];
-        match spec {
-            KernelSpec::Pack(_) => "pack".into(),
-            KernelSpec::Winograd(_) => format!("winograd{}", kernel.fused_name(self.graph)),
-            KernelSpec::Row(_)
-            | KernelSpec::Matmul(_)
-            | KernelSpec::Attention(_)
-            | KernelSpec::Cumulative(_) => kernel.name(self.graph),
+        match spec.kernel() {
+            Some(KernelSpec::Pack(_)) => "pack".into(),
+            Some(KernelSpec::Winograd(_)) => format!("winograd{}", kernel.fused_name(self.graph)),
+            _ => kernel.name(self.graph),
         }
     }
 

@@ -2,14 +2,14 @@
 
 use crate::format::Format;
 use crate::lanes::PANEL;
-use crate::spec::{Binding, KernelSpec};
+use crate::spec::{Binding, StepSpec};
 use tancho_ir::{Dim, Graph};
 
-/// A kernel call of the network: what runs, on what, how often.
+/// A kernel call of the network, or a loop: what runs, on what, how often.
 #[derive(Clone, Debug)]
 pub struct Step {
     /// The code.
-    pub spec: KernelSpec,
+    pub spec: StepSpec,
     /// Buffers and parameters.
     pub binding: Binding,
     /// The fused kernel it belongs to.
@@ -121,6 +121,8 @@ pub struct Schedule {
     pub steps: Vec<Step>,
     /// Weights to pack.
     pub packs: Vec<WeightPack>,
+    /// The bodies of the loops, which are compiled on their own.
+    pub bodies: Vec<Graph>,
     /// Values that follow from weights: the results of a graph without inputs.
     pub prepared: Graph,
 }

@@ -21,6 +21,13 @@ pub struct Extents {
     pub columns: Option<Dim>,
 }
 
+impl Extents {
+    /// A loop is one unit, which has the working memory of its body's steps alone.
+    pub fn of_scan() -> Extents {
+        Extents { units: Dim::constant(1), scratch: Dim::constant(0), columns: None }
+    }
+}
+
 /// How much work a kernel has; `None` where a product of its dims is too large to write down.
 pub fn extents(spec: &KernelSpec) -> Option<Extents> {
     match spec {

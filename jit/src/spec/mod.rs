@@ -340,6 +340,61 @@ pub enum KernelSpec {
     Cumulative(CumulativeSpec),
 }
 
+/// A loop: for each element of the sequences, the steps of a body.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct ScanSpec {
+    /// The number of the body in the schedule.
+    pub body: usize,
+    /// Iterations.
+    pub len: Len,
+    /// How many inputs of the body are elements of sequences.
+    pub sequences: usize,
+    /// How many of those after them are carried: what the first results of the iteration before are.
+    pub carried: usize,
+    /// The last element of the sequences comes first.
+    pub backwards: bool,
+    /// Where the inputs of the body come from, in order.
+    pub inputs: Vec<Part>,
+    /// Where its results go, in order: those that are carried, then those that are stacked.
+    pub results: Vec<Part>,
+}
+
+/// What one iteration reads or writes of a buffer.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Part {
+    /// The buffer of the step; none for what is carried, but read by nothing after the loop.
+    pub buffer: Option<u16>,
+    /// Bytes of an iteration's part.
+    pub bytes: Len,
+}
+
+/// What a step does.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum StepSpec {
+    /// It calls a kernel.
+    Kernel(Box<KernelSpec>),
+    /// It runs the steps of a body in turn, and has no code of its own.
+    Scan(ScanSpec),
+}
+
+impl StepSpec {
+    /// The kernel, if it is one.
+    pub fn kernel(&self) -> Option<&KernelSpec> {
+        if let StepSpec::Kernel(spec) = self { Some(spec) } else { None }
+    }
+
+    /// The loop, if it is one.
+    pub fn scan(&self) -> Option<&ScanSpec> {
+        if let StepSpec::Scan(spec) = self { Some(spec) } else { None }
+    }
+}
+
+impl From<KernelSpec> for StepSpec {
+    fn from(spec: KernelSpec) -> StepSpec {
+        StepSpec::Kernel(Box::new(spec))
+    }
+}
+
 impl KernelSpec {
     /// The row kernel, if it is one. No other kernel takes rows by number.
     fn row(&self) -> Option<&RowSpec> {

@@ -6,5 +6,5 @@ pub(crate) mod cost;
 pub mod limits;
 pub mod profile;
 pub mod report;
-mod spread;
+pub(crate) mod spread;
 pub mod trace;

@@ -150,7 +150,12 @@ impl fmt::Display for Profile {
 fn main_op(k: &Group) -> Option<Value> {
     match k.kind {
         Kind::Matmul { matmul, .. } => Some(matmul),
-        Kind::Attention(v) | Kind::Concat(v) | Kind::Push(v) | Kind::Cumulative(v) | Kind::Move(v) => Some(v),
+        Kind::Attention(v)
+        | Kind::Concat(v)
+        | Kind::Push(v)
+        | Kind::Cumulative(v)
+        | Kind::Scan(v)
+        | Kind::Move(v) => Some(v),
         Kind::Rows => k.nodes.last().copied(),
     }
 }

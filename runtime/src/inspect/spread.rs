@@ -12,6 +12,7 @@ use crate::error::Error;
 use crate::inspect::compare::{largest_in_rows, wide};
 use crate::inspect::report::BOUND;
 use crate::interpreter::Interpreter;
+use crate::interpreter::scan::{no_weights, scan};
 use crate::tensor::bf16;
 use crate::tensor::{Tensor, TensorData};
 use tancho_ir::op::{Binary, Op, Pooling, Reduction, Unary};
@@ -63,6 +64,34 @@ pub fn run(
         all.push(value);
     }
     Ok(all)
+}
+
+/// How often a loop is run to see how its errors grow.
+const TRIES_OF_SCAN: u64 = 4;
+
+/// The scale of the error of a loop's result. An iteration has the errors of those before it, so the loop is
+/// run with each op of its body off at random, by an eighth of what an op may be off.
+///
+/// # Errors
+/// As [`Interpreter::eval_node`].
+pub fn scale_of_scan(
+    around: &Interpreter<'_>,
+    v: Value,
+    args: &[&Tensor],
+    right: &Tensor,
+) -> Result<Vec<f64>, Error> {
+    let mut reach: Vec<f64> = largest_in_rows(right).into_iter().map(|largest| largest * BOUND).collect();
+    for seed in 0..TRIES_OF_SCAN {
+        let iteration = |inside: &Interpreter<'_>, inputs: &[Tensor], i: u64| {
+            let exact = inside.run_all(inputs, &no_weights)?;
+            let errors = vec![BOUND / (8.0 * MORE); exact.len()];
+            let all = run(inside.graph(), inside, &exact, &errors, (i + 1) * TRIES_OF_SCAN + seed)?;
+            Ok(inside.graph().outputs.iter().map(|o| all[o.index()].clone()).collect())
+        };
+        let seen = scan(around, &around.graph().node(v).op, args, right.shape(), &iteration)?;
+        widen(&mut reach, &seen, right);
+    }
+    Ok(reach.into_iter().map(|reach| reach / BOUND).collect())
 }
 
 /// How far a tensor may be from the reference, as seen so far; infinite where it may be no number.

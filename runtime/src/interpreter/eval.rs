@@ -2,7 +2,7 @@
 
 use super::{
     Interpreter, attention, conv, elementwise, losses, moves, norms, place, positions, products, reduce,
-    resize, transposed,
+    resize, scan, transposed,
 };
 use crate::error::Error;
 use crate::tensor::Tensor;
@@ -34,6 +34,7 @@ impl Call<'_> {
                 return Err(Error::Graph(format!("{} is no op to evaluate", place())));
             }
             Op::State(i) => self.interpreter.states[*i].copied()?,
+            Op::Scan { .. } => scan::scan(self.interpreter, op, args, out, &scan::exact)?,
             Op::Const(Scalar::F32(n)) => Tensor::scalar(n.0 as f32),
             Op::Const(Scalar::I32(i)) => Tensor::scalar(*i),
             Op::Const(Scalar::Bool(b)) => Tensor::scalar(*b),

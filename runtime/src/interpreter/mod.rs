@@ -24,6 +24,7 @@ mod positions;
 mod products;
 mod reduce;
 mod resize;
+pub(crate) mod scan;
 #[cfg(test)]
 mod tests;
 mod transposed;
@@ -34,6 +35,7 @@ pub use erf::erf;
 use crate::error::Error;
 use crate::inspect::compare::largest_in_rows;
 use crate::inspect::report::BOUND;
+use crate::inspect::spread;
 use crate::reserve::{collected, short, with_capacity, zeros};
 use crate::tensor::shape::{TensorType, element_count};
 use crate::tensor::{Tensor, TensorData};
@@ -115,6 +117,11 @@ impl<'g> Interpreter<'g> {
             s.next.map_or(before, |v| &all[v.index()]).copied()
         };
         self.graph.states.iter().zip(&self.states).map(after).collect()
+    }
+
+    /// The graph.
+    pub(crate) fn graph(&self) -> &'g Graph {
+        self.graph
     }
 
     /// The values of the run-time dims.
@@ -255,6 +262,7 @@ impl<'g> Interpreter<'g> {
                 args[2] = &values;
                 return wide(&self.eval_node(v, &args)?);
             }
+            Op::Scan { .. } => return spread::scale_of_scan(self, v, args, result).map(Some),
             // What is subtracted from what: both may be large.
             Op::BatchNorm { .. } => {
                 let mut all: Vec<Tensor> = args.iter().map(|t| abs(t)).collect::<Result<_, _>>()?;

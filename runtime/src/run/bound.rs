@@ -4,7 +4,7 @@
 // Points into the arena of a session.
 #![allow(unsafe_code)]
 
-use crate::compiled::Compiled;
+use crate::compiled::Inner;
 use crate::error::Error;
 use crate::run::bind::Env;
 use crate::run::buffers::Buffers;
@@ -12,10 +12,11 @@ use crate::run::layout::{At, Layout, may_be_had};
 use crate::run::live;
 use crate::run::memory::Lines;
 use crate::run::region::Call;
+use crate::run::scan::Loop;
 use crate::run::stages::{Stage, WORTH, Work, divide};
 use crate::tensor::element::OutputMut;
-use crate::tensor::view::AnyView;
 use tancho_jit::plan::{ALIGN, Place};
+use tancho_jit::spec::StepSpec;
 
 /// Bytes of a block that cannot be computed, which is no error if no step needs it.
 const UNKNOWN: usize = usize::MAX;
@@ -54,8 +55,10 @@ pub struct Bound {
     live: Vec<bool>,
     /// What each step is given. Parameters and work follow from the dims, pointers are written by every run.
     pub calls: Vec<Call>,
-    /// The steps, divided among threads.
+    /// The steps that call kernels, divided among threads.
     pub stages: Vec<Stage>,
+    /// The steps that are loops, in order.
+    pub loops: Vec<Loop>,
 }
 
 /// The polynomials of a layout under bound dims.
@@ -87,12 +90,11 @@ impl Bound {
     /// A bound, a `where` clause, a window or a slice does not hold, or memory is short.
     pub fn lay_out(
         mut self,
-        compiled: &Compiled,
+        inner: &Inner,
         dims: &[i64],
         division: Division,
         buffers: &mut Buffers,
     ) -> Result<Bound, Error> {
-        let inner = compiled.inner();
         let layout = &inner.layout;
         let env = Env { graph: &inner.compilation.graph, dims };
         self.dims.clear();
@@ -103,18 +105,23 @@ impl Bound {
         layout.check(&env, &values)?;
         buffers.reserve_outputs(&env)?;
         let known = Values { layout, env: &env, values: &values };
-        self.size_blocks(compiled, &known, division.threads)?;
-        self.find_live(compiled, &known, buffers)?;
-        self.place_blocks(compiled, &mut buffers.arena)?;
-        self.divide(compiled, &known, division)?;
+        self.size_blocks(inner, &known, division.threads)?;
+        self.find_live(inner, &known, buffers)?;
+        self.place_blocks(inner, &mut buffers.arena)?;
+        self.divide(inner, &known, division)?;
         self.values = values;
         Ok(self)
     }
 
+    /// Bytes of working memory of its loops.
+    pub fn memory_bytes(&self) -> usize {
+        self.loops.iter().map(Loop::memory_bytes).sum()
+    }
+
     /// Bytes of each block.
-    fn size_blocks(&mut self, compiled: &Compiled, known: &Values<'_>, threads: usize) -> Result<(), Error> {
+    fn size_blocks(&mut self, inner: &Inner, known: &Values<'_>, threads: usize) -> Result<(), Error> {
         self.sizes.clear();
-        for (block, at) in compiled.inner().compilation.plan.blocks.iter().zip(&known.layout.blocks) {
+        for (block, at) in inner.compilation.plan.blocks.iter().zip(&known.layout.blocks) {
             let Ok(size) = known.length(*at) else {
                 self.sizes.push(UNKNOWN);
                 continue;
@@ -128,8 +135,8 @@ impl Bound {
     }
 
     /// Finds the steps that have anything to do; blocks that no step needs get no memory.
-    fn find_live(&mut self, compiled: &Compiled, known: &Values<'_>, buffers: &Buffers) -> Result<(), Error> {
-        let layout = &compiled.inner().layout;
+    fn find_live(&mut self, inner: &Inner, known: &Values<'_>, buffers: &Buffers) -> Result<(), Error> {
+        let layout = &inner.layout;
         let has_units = |step: usize| known.value(layout.steps[step].units).is_ok_and(|units| units > 0);
         let is_empty = |place: Place| buffers.is_empty(place);
         live::find(&layout.flows, &is_empty, &has_units, &mut self.sizes, &mut self.live);
@@ -141,14 +148,14 @@ impl Bound {
     }
 
     /// Gives each block its place in the arena.
-    fn place_blocks(&mut self, compiled: &Compiled, arena: &mut Lines) -> Result<(), Error> {
+    fn place_blocks(&mut self, inner: &Inner, arena: &mut Lines) -> Result<(), Error> {
         // Blocks that fit into the places they have stay there: placing anew takes longer than a small run.
         let fit = self.capacities.len() == self.sizes.len()
             && self.capacities.iter().zip(&self.sizes).all(|(capacity, size)| size <= capacity);
         if fit {
             return Ok(());
         }
-        let total = compiled.inner().compilation.plan.place(&self.sizes, &mut self.offsets, &mut self.order);
+        let total = inner.compilation.plan.place(&self.sizes, &mut self.offsets, &mut self.order);
         if !arena.reserve(total) {
             return Err(Error::Memory { bytes: total as u128 });
         }
@@ -157,10 +164,11 @@ impl Bound {
     }
 
     /// The parameters and the work of each step, and its stages.
-    fn divide(&mut self, compiled: &Compiled, known: &Values<'_>, division: Division) -> Result<(), Error> {
-        let steps = &compiled.inner().compilation.schedule.steps;
+    fn divide(&mut self, inner: &Inner, known: &Values<'_>, division: Division) -> Result<(), Error> {
+        let steps = &inner.compilation.schedule.steps;
         self.calls.resize_with(steps.len(), Call::default);
         self.stages.clear();
+        let mut loops = std::mem::take(&mut self.loops).into_iter().peekable();
         for (i, ((call, step), at)) in self.calls.iter_mut().zip(steps).zip(&known.layout.steps).enumerate() {
             call.params.clear();
             call.work = Work::default();
@@ -179,23 +187,35 @@ impl Bound {
                 flops: known.estimate(at.flops),
                 bytes: known.estimate(at.bytes),
             };
-            divide(i, step, &call.work, division.threads, division.worth, &mut self.stages);
+            match &step.spec {
+                StepSpec::Kernel(kernel) => {
+                    divide(i, kernel, &call.work, division.threads, division.worth, &mut self.stages);
+                }
+                StepSpec::Scan(spec) => {
+                    // What an earlier call laid out for this loop is used again.
+                    while loops.next_if(|l| l.step < i).is_some() {}
+                    let old = loops.next_if(|l| l.step == i).unwrap_or_default();
+                    let place = (i, self.stages.len());
+                    let body = &inner.bodies[spec.body];
+                    self.loops.push(old.lay_out(place, body, spec, &call.params, &self.dims, division)?);
+                }
+            }
         }
         Ok(())
     }
 
-    /// Fills the tables of buffers: results go into the session's memory, or into the caller's.
+    /// Fills the tables of buffers. `inputs` gives the place and size of each input. Results go into the
+    /// session's memory, or into the caller's; those of a loop's body have no place yet.
     ///
     /// # Errors
     /// There is no memory to decode a weight.
     pub fn point(
         &mut self,
-        compiled: &Compiled,
+        inner: &Inner,
         buffers: &mut Buffers,
-        inputs: &[AnyView<'_>],
+        inputs: &dyn Fn(usize) -> (*mut u8, usize),
         mut into: Option<&mut [OutputMut<'_>]>,
     ) -> Result<(), Error> {
-        let inner = compiled.inner();
         let Buffers { arena, outputs, states } = buffers;
         let (arena, mut states) = (arena.start_mut(), states.memory());
         for (call, places) in self.calls.iter_mut().zip(&inner.compilation.plan.places) {
@@ -203,7 +223,7 @@ impl Bound {
             call.sizes.clear();
             for place in places {
                 let (start, size) = match *place {
-                    Place::Input(n) => const_bytes(inputs[n].bytes()),
+                    Place::Input(n) => inputs(n),
                     Place::Weight(n) => match inner.gathered.binary_search_by_key(&n, |g| g.weight) {
                         Ok(at) => {
                             let (start, size) = inner.gathered[at].place();
@@ -214,10 +234,9 @@ impl Bound {
                     Place::Packed(n) => const_bytes(inner.compilation.packed.get(n)),
                     Place::Output(n) => match into.as_deref_mut() {
                         Some(given) => given[n].raw(),
-                        None => {
-                            let data = &mut outputs[n].data;
-                            (data.start_mut(), data.bytes().len())
-                        }
+                        None => outputs.get_mut(n).map_or((std::ptr::null_mut(), 0), |output| {
+                            (output.data.start_mut(), output.data.bytes().len())
+                        }),
                     },
                     Place::State(n) => states.now(n),
                     Place::Next(n) => states.next(n),
@@ -235,6 +254,6 @@ impl Bound {
 }
 
 /// Bytes that kernels only read, as the table of buffers has them.
-fn const_bytes(bytes: &[u8]) -> (*mut u8, usize) {
+pub fn const_bytes(bytes: &[u8]) -> (*mut u8, usize) {
     (bytes.as_ptr().cast_mut(), bytes.len())
 }

@@ -26,6 +26,13 @@ pub struct Buffers {
     pub states: States,
 }
 
+impl Default for Buffers {
+    /// Those of a graph without states whose results lie elsewhere: the body of a loop.
+    fn default() -> Buffers {
+        Buffers::new(&Graph::default(), 0)
+    }
+}
+
 impl Buffers {
     /// No memory yet, for a network with this many results.
     pub fn new(graph: &Graph, outputs: usize) -> Buffers {
@@ -56,7 +63,8 @@ impl Buffers {
     /// Whether a result or a state has no elements under the dims bound last; true for other places.
     pub fn is_empty(&self, place: Place) -> bool {
         match place {
-            Place::Output(n) => self.outputs[n].len == 0,
+            // Those of a loop's body are places of the step around.
+            Place::Output(n) => self.outputs.get(n).is_some_and(|output| output.len == 0),
             Place::State(n) => self.states.memory().now(n).1 == 0,
             Place::Next(n) => self.states.memory().next(n).1 == 0,
             _ => true,

@@ -33,7 +33,7 @@ impl Gathered {
             let coded = weights.at(weight)?.coded()?;
             let (mut inputs, mut row) = (Vec::new(), None);
             for &(step, at) in &readers[weight] {
-                for slot in compilation.schedule.steps[step].spec.row_slots(at)? {
+                for slot in compilation.schedule.steps[step].spec.kernel()?.row_slots(at)? {
                     let (input, elements) = rows_of(slot, &compilation.plan.places[step], coded.len())?;
                     if row.replace(elements).is_some_and(|other| other != elements) {
                         return None;

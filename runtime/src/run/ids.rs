@@ -1,6 +1,6 @@
 //! Which id was out of range, by the status of the kernel that found it.
 
-use crate::compiled::Compiled;
+use crate::compiled::Inner;
 use crate::error::Error;
 use crate::run::bind::Env;
 use tancho_ir::op::Op;
@@ -11,20 +11,21 @@ use tancho_jit::spec::Slot;
 /// The error of an id out of range: which id it was, read where the kernel read it. `params` are the
 /// parameters the step was given, and `bytes` has the bytes of its buffers by number.
 pub fn id_error<'a>(
-    compiled: &Compiled,
+    inner: &Inner,
     step: usize,
     params: &[i64],
     bytes: &dyn Fn(usize) -> &'a [u8],
     dims: &[i64],
     status: i64,
 ) -> Error {
-    let compilation = &compiled.inner().compilation;
+    let compilation = &inner.compilation;
     let (unit, which) = (status / tancho_jit::STATUS_SLOTS, (status % tancho_jit::STATUS_SLOTS) as usize);
     let kernel: &Step = &compilation.schedule.steps[step];
     let unknown = || Error::IdOutOfRange { op: kernel.name.clone(), id: -1, rows: 0, position: Vec::new() };
-    let Some((_, gather)) = kernel.spec.gathers().find(|(slot, _)| *slot == which) else { return unknown() };
+    let Some(spec) = kernel.spec.kernel() else { return unknown() };
+    let Some((_, gather)) = spec.gathers().find(|(slot, _)| *slot == which) else { return unknown() };
     let len = |len: tancho_jit::lanes::Len| len.value(params);
-    let coords = kernel.spec.coordinates(unit, params);
+    let coords = spec.coordinates(unit, params);
     let ids: &Slot = &gather.ids;
     let element = len(ids.offset) + coords.iter().zip(&ids.strides).map(|(c, st)| c * len(*st)).sum::<i64>();
     let buffer = bytes(ids.buffer as usize).as_chunks::<4>().0;

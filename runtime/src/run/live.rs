@@ -19,7 +19,7 @@ pub struct Flow {
 /// What each step of a network reads and writes.
 pub fn flows(compilation: &Compilation) -> Vec<Flow> {
     let flow = |(step, places): (&Step, &Vec<Place>)| {
-        let packs = step.spec.packs();
+        let packs = step.spec.kernel().is_some_and(KernelSpec::packs);
         let written = |b: &Buffer| match b {
             Buffer::Value(v) => !packs && compilation.fused.groups[step.kernel].outputs.contains(v),
             Buffer::Packed(_) => packs,
@@ -30,7 +30,7 @@ pub fn flows(compilation: &Compilation) -> Vec<Flow> {
         Flow {
             writes: buffers().filter(|(b, _)| written(b)).map(|(_, place)| *place).collect(),
             reads: buffers().filter(|(b, _)| !written(b)).filter_map(block).collect(),
-            finds_ids: reads_all_ids_once(&step.spec),
+            finds_ids: step.spec.kernel().is_some_and(reads_all_ids_once),
         }
     };
     compilation.schedule.steps.iter().zip(&compilation.plan.places).map(flow).collect()

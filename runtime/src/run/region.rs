@@ -8,6 +8,7 @@
 
 use crate::run::pool;
 use crate::run::stages::{Stage, Work};
+use std::ops::Range;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::Instant;
 use tancho_jit::{Arguments, KernelFn};
@@ -61,8 +62,8 @@ impl Progress {
         self.guards.resize(threads, Guard([0; 16]));
     }
 
-    fn start(&mut self, stages: &[Stage]) {
-        for (i, s) in stages.iter().enumerate() {
+    fn start(&mut self, stages: &[Stage], range: Range<usize>) {
+        for (i, s) in stages.iter().enumerate().take(range.end).skip(range.start) {
             *self.done[i].0.get_mut() = 0;
             for t in 0..self.threads {
                 *self.next[i * self.threads + t].0.get_mut() = s.range(t).0;
@@ -83,9 +84,10 @@ impl Progress {
 
 /// What threads share while a run lasts.
 struct Region<'a> {
-    kernels: &'a [KernelFn],
+    kernels: &'a [Option<KernelFn>],
     calls: &'a [Call],
     stages: &'a [Stage],
+    range: Range<usize>,
     progress: &'a Progress,
     guards: *mut Guard,
     /// The smallest status of a kernel that stopped; a stage's own, since the run ends behind it.
@@ -100,7 +102,7 @@ struct Region<'a> {
 // the same bytes, and none reads what another writes.
 unsafe impl Sync for Region<'_> {}
 
-/// Runs all stages; gives the stage and status of a kernel that found an id out of range.
+/// Runs the stages of a range; gives the stage and status of a kernel that found an id out of range.
 ///
 /// # Safety
 /// While this runs, the call of every stage's step must hold what [`KernelFn::run`] asks for: buffers of the
@@ -115,16 +117,18 @@ unsafe impl Sync for Region<'_> {}
 ///   lock of [`Rows`](crate::weights::Rows) before the caller took that lock itself. The lock orders the
 ///   writes of each such row before the reads here, and no row is written twice.
 pub unsafe fn run(
-    kernels: &[KernelFn],
+    kernels: &[Option<KernelFn>],
     calls: &[Call],
     stages: &[Stage],
+    range: Range<usize>,
     progress: &mut Progress,
     timed: bool,
 ) -> Option<(usize, i64)> {
-    progress.start(stages);
+    progress.start(stages, range.clone());
     let guards = progress.guards.as_mut_ptr();
-    let threads = stages.iter().map(|s| s.threads).max().unwrap_or(1);
-    let region = Region { kernels, calls, stages, progress, guards, failed: AtomicI64::new(i64::MAX), timed };
+    let threads = stages[range.clone()].iter().map(|s| s.threads).max().unwrap_or(1);
+    let (failed, first) = (AtomicI64::new(i64::MAX), range.start);
+    let region = Region { kernels, calls, stages, range: range.clone(), progress, guards, failed, timed };
     if threads == 1 {
         region.alone();
     } else {
@@ -132,9 +136,8 @@ pub unsafe fn run(
     }
     let status = region.failed.into_inner();
     // Every stage up to the one that failed is done, and none behind it has begun.
-    let last =
-        || stages.iter().zip(&progress.done).rposition(|(s, d)| d.0.load(Ordering::Relaxed) == s.units);
-    (status != i64::MAX).then(|| (last().unwrap_or(0), status))
+    let done = |i: &usize| progress.done[*i].0.load(Ordering::Relaxed) == stages[*i].units;
+    (status != i64::MAX).then(|| (range.rev().find(done).unwrap_or(first), status))
 }
 
 impl Region<'_> {
@@ -152,14 +155,15 @@ impl Region<'_> {
         };
         // SAFETY: the caller of `run` vouches for buffers and parameters; `Sync` above says why threads do
         // not meet.
-        let status = unsafe { self.kernels[s.step].run(&args, begin, end) };
-        if status >= 0 {
+        let status = self.kernels[s.step].as_ref().map(|kernel| unsafe { kernel.run(&args, begin, end) });
+        if let Some(status) = status.filter(|status| *status >= 0) {
             self.failed.fetch_min(status, Ordering::Relaxed);
         }
     }
 
     fn alone(&self) {
-        for (i, s) in self.stages.iter().enumerate() {
+        for i in self.range.clone() {
+            let s = &self.stages[i];
             let start = self.timed.then(Instant::now);
             self.call(i, 0, s.units, 0);
             self.progress.done[i].0.store(s.units, Ordering::Relaxed);
@@ -181,7 +185,8 @@ impl Region<'_> {
     fn work(&self, thread: usize) {
         let threads = self.progress.threads;
         let leaves = || thread > 0 && pool::crowded();
-        for (i, s) in self.stages.iter().enumerate() {
+        for i in self.range.clone() {
+            let s = &self.stages[i];
             let start = (self.timed && thread == 0).then(Instant::now);
             let done = &self.progress.done[i].0;
             let mut mine = 0;

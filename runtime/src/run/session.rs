@@ -10,12 +10,13 @@ use crate::compiled::Compiled;
 use crate::error::Error;
 use crate::inspect::cost::Costs;
 use crate::run::bind::{Env, bind_inputs};
-use crate::run::bound::{Bound, Division};
+use crate::run::bound::{Bound, Division, const_bytes};
 use crate::run::buffers::Buffers;
-use crate::run::ids::id_error;
 use crate::run::pool::{MOST_THREADS, cores};
-use crate::run::region::{self, Progress};
+use crate::run::region::Progress;
+use crate::run::scan::Loop;
 use crate::run::state::States;
+use crate::run::steps;
 use crate::tensor::element::{Element, OutputMut};
 use crate::tensor::shape::TensorType;
 use crate::tensor::view::{AnyView, View};
@@ -215,14 +216,19 @@ impl Session {
 
     /// Bytes of working memory it holds now, results and states included.
     pub fn memory_bytes(&self) -> usize {
-        self.buffers.bytes() + self.buffers.states.bytes()
+        self.own_bytes() + self.buffers.states.bytes()
     }
 
     /// The same of sessions that keep their states together.
     #[doc(hidden)]
     pub fn memory_together(sessions: &[&Session]) -> usize {
         let states = sessions.first().map_or(0, |s| s.buffers.states.bytes());
-        states + sessions.iter().map(|s| s.buffers.bytes()).sum::<usize>()
+        states + sessions.iter().map(|s| s.own_bytes()).sum::<usize>()
+    }
+
+    /// Bytes of working memory, states apart.
+    fn own_bytes(&self) -> usize {
+        self.buffers.bytes() + self.bound.as_ref().map_or(0, Bound::memory_bytes)
     }
 
     /// Runs the network; [`Session::output`] gives the results.
@@ -267,8 +273,7 @@ impl Session {
         }
         // A kernel that takes rows by id may stop in the middle: then the caller's buffers must be
         // untouched, so the results are copied when all is done.
-        let mut steps = self.compiled.inner().compilation.schedule.steps.iter();
-        let may_fail = steps.any(|step| step.spec.gathers().next().is_some());
+        let may_fail = self.compiled.inner().may_fail();
         if !may_fail && into.iter().all(|o| o.dtype() != DType::Bool) {
             return self.execute(inputs, Some(into));
         }
@@ -334,7 +339,7 @@ impl Session {
             }
         } else {
             let old = self.bound.take().unwrap_or_default();
-            let bound = old.lay_out(&self.compiled, &self.dims, self.division, &mut self.buffers)?;
+            let bound = old.lay_out(self.compiled.inner(), &self.dims, self.division, &mut self.buffers)?;
             self.progress.reserve(bound.stages.len(), self.division.threads);
             self.bound = Some(bound);
         }
@@ -351,7 +356,7 @@ impl Session {
         let inner = compiled.inner();
         let bound = self.bound.get_or_insert_default();
         inner.gathered.iter().for_each(|g| g.want(inputs));
-        bound.point(compiled, buffers, inputs, into.as_deref_mut())?;
+        bound.point(inner, buffers, &|n| const_bytes(inputs[n].bytes()), into.as_deref_mut())?;
         // SAFETY: `point` has just filled the tables with the buffers of the plan, whose sizes `lay_out`
         // computed from the bound dims, with working memory for the threads that `progress` was reserved for.
         // What is written (arena, results, states) belongs to this session or is borrowed exclusively. What
@@ -359,32 +364,18 @@ impl Session {
         // `compiled` holds them. The rows of gathered weights that the inputs name were decoded by `want`
         // above, whose lock orders their writes before these reads; others write only rows that no one has
         // asked for yet.
-        let stopped = unsafe {
-            region::run(
-                &inner.compilation.code.kernels,
-                &bound.calls,
-                &bound.stages,
-                progress,
-                costs.is_some(),
-            )
-        };
-        if let Some((stage, status)) = stopped {
-            let step = bound.stages[stage].step;
-            let call = &bound.calls[step];
-            // SAFETY: the run is over, and the buffers it read are still there with the sizes of the table.
-            let bytes = |buffer: usize| unsafe {
-                std::slice::from_raw_parts(call.buffers[buffer].cast_const(), call.sizes[buffer] as usize)
-            };
-            return Err(id_error(compiled, step, &call.params, &bytes, &bound.dims, status));
-        }
-        let count = progress.take_violations();
+        unsafe { steps::run(inner, bound, progress, costs.is_some())? };
+        let inside: u64 = bound.loops.iter_mut().map(Loop::take_violations).sum();
+        let count = progress.take_violations() + inside;
         if count > 0 {
             return Err(Error::OutOfBuffer { network: inner.compilation.graph.name.clone(), count });
         }
         buffers.states.commit(&Env { graph: &inner.compilation.graph, dims: &bound.dims })?;
         if let Some(costs) = costs {
             let work = bound.calls.iter().map(|call| (call.work.flops, call.work.bytes));
-            costs.add_run(work, bound.stages.iter().map(|s| s.step).zip(progress.nanos()));
+            let stages = bound.stages.iter().map(|s| s.step).zip(progress.nanos());
+            let loops = bound.loops.iter().map(|l| (l.step, l.time.as_nanos() as u64));
+            costs.add_run(work, stages.chain(loops));
         }
         // A value returned twice was computed once.
         for &(i, first) in &inner.twice {

@@ -3,8 +3,8 @@
 //! Only shapes and the number of threads decide, never timing: every run does the same work in the same
 //! pieces, and no result depends on how they are divided.
 
-use tancho_jit::spec::{Division, MatmulDivision};
-use tancho_jit::{Step, UnitKind};
+use tancho_jit::UnitKind;
+use tancho_jit::spec::{Division, KernelSpec, MatmulDivision};
 
 /// Less work than this, in bytes or multiply-adds, is done sooner than another thread has begun.
 pub const WORTH: i64 = 1 << 15;
@@ -56,14 +56,21 @@ fn ceil(a: i64, b: i64) -> i64 {
     a / b + i64::from(a % b > 0)
 }
 
-/// The stages of a step; one of less work than `worth` is done by one thread.
-pub fn divide(index: usize, step: &Step, work: &Work, threads: usize, worth: i64, out: &mut Vec<Stage>) {
+/// The stages of a step that calls a kernel; one of less work than `worth` is done by one thread.
+pub fn divide(
+    index: usize,
+    kernel: &KernelSpec,
+    work: &Work,
+    threads: usize,
+    worth: i64,
+    out: &mut Vec<Stage>,
+) {
     if work.units == 0 {
         return;
     }
     let small = work.bytes.saturating_add(work.flops) < worth;
     let threads = if small { 1 } else { threads };
-    match step.spec.division() {
+    match kernel.division() {
         Division::Matmul(matmul) => divide_matmul(index, matmul, work, threads, out),
         Division::Single => out.push(Stage::new(index, UnitKind::Rows, work.units, threads, 1)),
         Division::Ranges => out.push(Stage::new(index, UnitKind::Rows, work.units, threads, i64::MAX)),

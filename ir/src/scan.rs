@@ -1,0 +1,219 @@
+//! Loops over an axis whose length is known at run time: what holds of their bodies, and the graph that is
+//! compiled for one.
+
+use crate::dim::Dim;
+use crate::graph::{Graph, Value};
+use crate::infer::{At, ShapeError};
+use crate::op::Op;
+use crate::passes::remove_dead;
+use crate::types::{Facts, Type};
+use std::collections::HashMap;
+
+/// The type of a node of a loop: that of the body's result, with the length of the loop before it if it is
+/// stacked.
+///
+/// # Errors
+/// An argument or a result does not fit the body.
+pub(crate) fn infer(graph: &Graph, op: &Op, args: &[Value]) -> Result<Type, ShapeError> {
+    let Op::Scan { body, result, sequences, carried, .. } = op else {
+        return Err(ShapeError::new("this is no scan"));
+    };
+    let Some(inside) = graph.bodies.get(*body) else {
+        return Err(ShapeError::new(format!("there is no body {body}")));
+    };
+    let (sequences, carried) = (*sequences, *carried);
+    if sequences == 0 || sequences.saturating_add(carried) > args.len() || args.len() != inside.inputs.len() {
+        return Err(ShapeError::new(format!(
+            "a scan of {sequences} sequences and {carried} carried values has {} arguments, and its body {} inputs",
+            args.len(),
+            inside.inputs.len()
+        )));
+    }
+    let facts = graph.facts();
+    let first = graph.label(args[0]);
+    let mut len: Option<&Dim> = None;
+    for (i, (&a, input)) in args.iter().zip(&inside.inputs).enumerate() {
+        let ty = graph.ty(a);
+        let given = if i < sequences {
+            let Some((n, element)) = ty.shape.split_first() else {
+                let message = format!("`{}` has no axis that a scan could go along", graph.label(a));
+                return Err(ShapeError::new(message).at(At::Arg(i)));
+            };
+            if let Some(len) = len.filter(|len| *len != n) {
+                return Err(unequal(&first, len, &graph.label(a), n).at(At::Arg(i)));
+            }
+            len = Some(n);
+            Type::new(ty.dtype, element.to_vec())
+        } else {
+            ty.clone()
+        };
+        if !same(&facts, &given, &input.ty) {
+            let message = format!("an iteration takes {} for `{}`, not {given}", input.ty, input.name);
+            return Err(ShapeError::new(message).at(At::Arg(i)));
+        }
+    }
+    for (at, input) in (0..carried).zip(&inside.inputs[sequences..]) {
+        let Some(becomes) = inside.outputs.get(at).map(|v| inside.ty(*v)) else {
+            return Err(ShapeError::new(format!("the body does not say what `{}` becomes", input.name)));
+        };
+        if !same(&facts, becomes, &input.ty) {
+            return Err(ShapeError::new(format!(
+                "`{}` is carried from one iteration to the next as {}, but becomes {becomes}",
+                input.name, input.ty
+            )));
+        }
+    }
+    let (Some(v), Some(len)) = (inside.outputs.get(*result), len) else {
+        return Err(ShapeError::new(format!("the body has no result {result}")));
+    };
+    let mut ty = inside.ty(*v).clone();
+    if *result >= carried {
+        ty.shape.insert(0, len.clone());
+    }
+    Ok(facts.reduce_type(ty))
+}
+
+/// That sequences are not equally long.
+pub(crate) fn unequal(first: &str, len: &Dim, other: &str, n: &Dim) -> ShapeError {
+    ShapeError::new("the sequences of a scan are not equally long")
+        .fact(format!("`{first}` has {len} elements along the axis"))
+        .fact(format!("`{other}` has {n}"))
+}
+
+fn same(facts: &Facts, a: &Type, b: &Type) -> bool {
+    a == b || facts.reduce_type(a.clone()) == facts.reduce_type(b.clone())
+}
+
+/// Checks that bodies are what [`Graph::bodies`] says, and that one loop has each.
+///
+/// # Errors
+/// The first that is not, in words.
+pub(crate) fn verify(graph: &Graph) -> Result<(), String> {
+    let mut loops: HashMap<usize, Value> = HashMap::new();
+    for v in graph.values() {
+        let node = graph.node(v);
+        let Op::Scan { body, .. } = &node.op else { continue };
+        let first = *loops.entry(*body).or_insert(v);
+        let of = |op: &Op| match op.clone() {
+            Op::Scan { body, sequences, carried, backwards, .. } => (body, sequences, carried, backwards),
+            _ => (0, 0, 0, false),
+        };
+        if graph.node(first).args != node.args || of(&graph.node(first).op) != of(&node.op) {
+            return Err(format!("{first} and {v} are loops over the same body"));
+        }
+    }
+    for (i, body) in graph.bodies.iter().enumerate() {
+        let fail = |e: &str| Err(format!("body {i}: {e}"));
+        if body.dims != graph.dims || body.constraints != graph.constraints {
+            return fail("it has other dims or promises than its network");
+        }
+        if !(body.weights.is_empty() && body.states.is_empty() && body.unused_weights.is_empty()) {
+            return fail("it has weights or states of its own");
+        }
+        crate::verify::verify(body).or_else(|e| fail(&e))?;
+    }
+    Ok(())
+}
+
+/// Whether an argument of a loop is a part of the body that is compiled: what all iterations read alike, and
+/// is a weight or a constant under views.
+pub fn is_inlined(graph: &Graph, scan: Value, arg: usize) -> bool {
+    let node = graph.node(scan);
+    let Op::Scan { sequences, carried, .. } = node.op else { return false };
+    let mut v = node.args[arg];
+    while graph.node(v).op.is_view() {
+        v = graph.node(v).args[0];
+    }
+    arg >= sequences + carried && matches!(graph.node(v).op, Op::Weight(_) | Op::Const(_))
+}
+
+/// A loop as it is compiled.
+#[derive(Clone, Debug)]
+pub struct Loop {
+    /// The body: it has the weights of the network, and those of its inputs that are no weights.
+    pub body: Graph,
+    /// The arguments that its inputs are, by number.
+    pub inputs: Vec<usize>,
+    /// How many of the inputs are sequences, and how many of those after them are carried.
+    pub sequences: usize,
+    /// See `sequences`.
+    pub carried: usize,
+    /// The last element of the sequences comes first.
+    pub backwards: bool,
+    /// The nodes that its results are: all that are carried, and stacked ones that anything reads.
+    pub results: Vec<Option<Value>>,
+}
+
+/// The loop that this node is of.
+///
+/// # Errors
+/// A shape of the body cannot be inferred again, which is a fault of this function.
+pub fn of(graph: &Graph, v: Value) -> Result<Option<Loop>, ShapeError> {
+    let node = graph.node(v);
+    let Op::Scan { body, sequences, carried, backwards, .. } = node.op else { return Ok(None) };
+    let Some(old) = graph.bodies.get(body) else { return Ok(None) };
+    let mut new = Graph { weights: graph.weights.clone(), inputs: Vec::new(), ..old.emptied() };
+    let mut inputs = Vec::new();
+    // Inputs stand first, as in every graph.
+    let mut known: Vec<Option<Value>> = vec![None; old.inputs.len()];
+    for (i, input) in old.inputs.iter().enumerate() {
+        known[i] = Some(if is_inlined(graph, v, i) {
+            inline(graph, node.args[i], &mut new)?
+        } else {
+            new.inputs.push(input.clone());
+            inputs.push(i);
+            new.push(Op::Input(inputs.len() - 1), &[], graph.node(node.args[i]).source.clone())?
+        });
+    }
+    let mut map: Vec<Value> = Vec::with_capacity(old.nodes.len());
+    for n in &old.nodes {
+        let v = match n.op {
+            Op::Input(i) => known[i].ok_or_else(|| ShapeError::new("an input of a body is missing"))?,
+            _ => {
+                let args: Vec<Value> = n.args.iter().map(|a| map[a.index()]).collect();
+                let v = new.push(n.op.clone(), &args, n.source.clone())?;
+                new.nodes[v.index()].name.clone_from(&n.name);
+                v
+            }
+        };
+        map.push(v);
+    }
+    let mut nodes: Vec<Option<Value>> = vec![None; old.outputs.len()];
+    for u in graph.values() {
+        if let Op::Scan { body: b, result, .. } = graph.node(u).op
+            && b == body
+            && let Some(slot) = nodes.get_mut(result)
+        {
+            *slot = Some(u);
+        }
+    }
+    let mut results = Vec::new();
+    for (i, (node, output)) in nodes.into_iter().zip(&old.outputs).enumerate() {
+        if i < carried || node.is_some() {
+            results.push(node);
+            new.outputs.push(map[output.index()]);
+        }
+    }
+    Ok(Some(Loop { body: remove_dead::run(&new)?, inputs, sequences, carried, backwards, results }))
+}
+
+/// A weight or a constant under views, as a value of another graph.
+fn inline(graph: &Graph, v: Value, into: &mut Graph) -> Result<Value, ShapeError> {
+    let mut views = Vec::new();
+    let mut at = v;
+    while graph.node(at).op.is_view() {
+        views.push(at);
+        at = graph.node(at).args[0];
+    }
+    let push = |into: &mut Graph, v: Value, args: &[Value]| {
+        let node = graph.node(v);
+        let new = into.push(node.op.clone(), args, node.source.clone())?;
+        into.nodes[new.index()].name.clone_from(&node.name);
+        Ok::<Value, ShapeError>(new)
+    };
+    let mut new = push(into, at, &[])?;
+    for view in views.into_iter().rev() {
+        new = push(into, view, &[new])?;
+    }
+    Ok(new)
+}
