@@ -303,6 +303,8 @@ pub enum ExprKind {
     Element(Ident, Box<Expr>, Vec<Arg>),
     /// `residual(x) { .. }`
     Residual(Box<Expr>, Block),
+    /// `scan x in xs over S { .. }`
+    Scan(Box<Scan>),
     /// `if cond { .. } else { .. }`
     If(Vec<Cond>, Block, Block),
     /// `rearrange(x, [..] -> [..], n = 3)`
@@ -313,6 +315,25 @@ pub enum ExprKind {
     List(Vec<Expr>),
     /// `..` at the front of a list.
     Leading,
+}
+
+/// A loop along an axis of values.
+#[derive(Debug)]
+pub struct Scan {
+    /// The names of the elements.
+    pub names: Vec<Ident>,
+    /// What they are elements of.
+    pub sequences: Vec<Expr>,
+    /// The axis.
+    pub over: Expr,
+    /// The last element comes first.
+    pub backwards: bool,
+    /// An iteration.
+    pub body: Block,
+    /// Where its first line stands.
+    pub place: Place,
+    /// Its first line.
+    pub text: String,
 }
 
 /// What is called.

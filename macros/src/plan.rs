@@ -384,6 +384,8 @@ pub enum StepKind {
         /// The results of either.
         outs: Vec<Val>,
     },
+    /// A loop along an axis of values.
+    Scan(Box<ScanPlan>),
     /// One iteration after another: for each net of an array, or a number of times.
     Loop {
         /// How often.
@@ -393,6 +395,77 @@ pub enum StepKind {
         /// The body.
         body: Body,
     },
+}
+
+/// A loop along an axis of values.
+#[derive(Debug)]
+pub struct ScanPlan {
+    /// What it goes along.
+    pub sequences: Vec<SequencePlan>,
+    /// The variables that iterations change.
+    pub carried: Vec<CarriedPlan>,
+    /// The other values from outside that iterations read.
+    pub captured: Vec<Val>,
+    /// The last element comes first.
+    pub backwards: bool,
+    /// An iteration: its results are stacked.
+    pub body: Body,
+    /// The stacked results.
+    pub stacked: Vec<Val>,
+}
+
+/// A value that a loop goes along.
+#[derive(Debug)]
+pub struct SequencePlan {
+    /// The user's name for an element.
+    pub name: String,
+    /// The value.
+    pub from: Val,
+    /// The axis.
+    pub axis: Axis,
+    /// An element of it.
+    pub element: Val,
+}
+
+/// A variable that iterations of a loop change.
+#[derive(Debug)]
+pub struct CarriedPlan {
+    /// Its name.
+    pub name: String,
+    /// The slot.
+    pub slot: Val,
+    /// What the last iteration leaves.
+    pub last: Val,
+    /// The state that it is, as it is before the run.
+    pub state: Option<Val>,
+}
+
+/// The values that the steps of a body read, whether they are made in it or not, and its results.
+pub fn reads(body: &Body, read: &mut dyn FnMut(Val)) {
+    body.results.iter().for_each(|v| read(*v));
+    for step in &body.steps {
+        match &step.kind {
+            StepKind::Param { .. } | StepKind::State { .. } | StepKind::Net(_) => {}
+            StepKind::Within { .. } | StepKind::Constant { .. } => {}
+            StepKind::Push { state, rows, .. } => [*state, *rows].into_iter().for_each(&mut *read),
+            StepKind::Keep { state, slot, from } => [*state, *slot, *from].into_iter().for_each(&mut *read),
+            StepKind::Op { args, .. } | StepKind::Call { args, .. } => args.iter().for_each(|v| read(*v)),
+            StepKind::Pick { from, .. } | StepKind::Split { from, .. } => read(*from),
+            StepKind::Slot { from, .. } | StepKind::Read { from, .. } => read(*from),
+            StepKind::Assign { slot, from } => [*slot, *from].into_iter().for_each(&mut *read),
+            StepKind::Name { of, .. } => read(*of),
+            StepKind::If { then, otherwise, .. } => {
+                reads(then, read);
+                reads(otherwise, read);
+            }
+            StepKind::Loop { body, .. } => reads(body, read),
+            StepKind::Scan(scan) => {
+                scan.sequences.iter().for_each(|s| read(s.from));
+                scan.carried.iter().for_each(|c| read(c.slot));
+                scan.captured.iter().for_each(|v| read(*v));
+            }
+        }
+    }
 }
 
 /// Where the weights of a called network are.

@@ -1,6 +1,7 @@
 //! Walks over the syntax tree: every expression of a network, each with those inside of it.
 
 use crate::ast::*;
+use proc_macro2::Ident;
 
 /// What is done with an expression.
 type Visit<'v, 'e> = &'v mut dyn FnMut(&'e Expr);
@@ -50,6 +51,39 @@ pub fn items_of<'e>(b: &'e Block, visit: &mut dyn FnMut(&'e Item)) {
     for s in &b.stmts {
         if let Stmt::For(_, _, inner) | Stmt::Repeat(_, _, inner) = s {
             items_of(inner, visit);
+        }
+    }
+}
+
+/// The names that a block assigns to, and the blocks in it.
+pub fn assigned<'e>(b: &'e Block, visit: &mut dyn FnMut(&'e Ident)) {
+    assigned_by_statements(b, visit);
+    block(b, &mut |e| blocks(e).into_iter().for_each(|inner| assigned_by_statements(inner, visit)));
+}
+
+/// The blocks that an expression has itself, without those of its parts.
+pub fn blocks(e: &Expr) -> Vec<&Block> {
+    match &e.kind {
+        ExprKind::Residual(_, body) => vec![body],
+        ExprKind::Scan(scan) => vec![&scan.body],
+        ExprKind::If(_, then, otherwise) => vec![then, otherwise],
+        _ => Vec::new(),
+    }
+}
+
+/// The items of a block and of every block in it.
+pub fn all_items_of<'e>(b: &'e Block, visit: &mut dyn FnMut(&'e Item)) {
+    items_of(b, visit);
+    block(b, &mut |e| blocks(e).into_iter().for_each(|inner| items_of(inner, visit)));
+}
+
+/// The same without the blocks in expressions.
+fn assigned_by_statements<'e>(b: &'e Block, visit: &mut dyn FnMut(&'e Ident)) {
+    for s in &b.stmts {
+        match s {
+            Stmt::Assign(name, _) => visit(name),
+            Stmt::For(_, _, inner) | Stmt::Repeat(_, _, inner) => assigned_by_statements(inner, visit),
+            Stmt::Let { .. } | Stmt::Value(_) | Stmt::Minimize(_) => {}
         }
     }
 }
@@ -113,6 +147,11 @@ pub fn expr<'e>(e: &'e Expr, visit: Visit<'_, 'e>) {
         ExprKind::Residual(x, body) => {
             expr(x, visit);
             block(body, visit);
+        }
+        ExprKind::Scan(scan) => {
+            scan.sequences.iter().for_each(|e| expr(e, visit));
+            expr(&scan.over, visit);
+            block(&scan.body, visit);
         }
         ExprKind::If(conds, then, otherwise) => {
             for c in conds {

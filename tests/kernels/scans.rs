@@ -46,15 +46,19 @@ return %4, %4
 %0: f32[S, B, 3] = input(index = 0)
 %1: f32[B, 3] = input(index = 1)
 %2: f32[3] = input(index = 2)
-%3: f32[B, 3] = scan(%0, %1, %2, body = 0, result = 0, sequences = 1, carried = 1, backwards = false)
-%4: f32[S, B, 3] = scan(%0, %1, %2, body = 0, result = 1, sequences = 1, carried = 1, backwards = false)
+%3: f32[B, 3] = scan(%0, %1, %2, body = 0, result = 0, sequences = 1, carried = 1)
+%4: f32[S, B, 3] = scan(%0, %1, %2, body = 0, result = 1, sequences = 1, carried = 1)
 return %3, %4";
 
 #[test]
 fn a_linear_recurrence_both_ways() {
     let mut rng = Rng::new(1);
     for backwards in [false, true] {
-        let g = graph(&LINEAR.replace("backwards = false", &format!("backwards = {backwards}")));
+        let g = graph(&if backwards {
+            LINEAR.replace("carried = 1", "carried = 1, backwards = true")
+        } else {
+            LINEAR.into()
+        });
         for (s, b) in [(0, 2), (1, 1), (2, 3), (7, 0), (40, 5), (0, 0)] {
             let (x, h, a) = (rng.floats(&[s, b, 3]), rng.floats(&[b, 3]), rng.floats(&[3]));
             let results = check(&g, &[x.clone(), h.clone(), a.clone()]);
@@ -109,8 +113,8 @@ return %8, %9, %1
 %3: f32[8] = weight(index = 2)
 %4: f32[] = const(f32 = 0.5)
 %5: f32[B, 8] = expand(%4, shape = [B, 8])
-%6: f32[S, B] = scan(%0, %5, %1, %2, %3, body = 0, result = 1, sequences = 1, carried = 1, backwards = false)
-%7: f32[S, B, 8] = scan(%0, %5, %1, %2, %3, body = 0, result = 2, sequences = 1, carried = 1, backwards = false)
+%6: f32[S, B] = scan(%0, %5, %1, %2, %3, body = 0, result = 1, sequences = 1, carried = 1)
+%7: f32[S, B, 8] = scan(%0, %5, %1, %2, %3, body = 0, result = 2, sequences = 1, carried = 1)
 return %6, %7";
 
 #[test]
@@ -146,14 +150,14 @@ return %2, %2
 }
 %0: f32[T, 2] = input(index = 0)
 %1: f32[2] = input(index = 1)
-%2: f32[2] = scan(%0, %1, body = 0, result = 0, sequences = 1, carried = 1, backwards = false)
-%3: f32[T, 2] = scan(%0, %1, body = 0, result = 1, sequences = 1, carried = 1, backwards = false)
+%2: f32[2] = scan(%0, %1, body = 0, result = 0, sequences = 1, carried = 1)
+%3: f32[T, 2] = scan(%0, %1, body = 0, result = 1, sequences = 1, carried = 1)
 return %2, %3
 }
 %0: f32[S, T, 2] = input(index = 0)
 %1: f32[] = const(f32 = 0.0)
 %2: f32[2] = expand(%1, shape = [2])
-%3: f32[S, T, 2] = scan(%0, %2, body = 0, result = 1, sequences = 1, carried = 1, backwards = false)
+%3: f32[S, T, 2] = scan(%0, %2, body = 0, result = 1, sequences = 1, carried = 1)
 return %3";
 
 #[test]

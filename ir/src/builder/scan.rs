@@ -1,6 +1,7 @@
 //! Loops over a run-time axis: the scope goes on in a graph of the body, and comes back.
 
 use super::*;
+use crate::table::name_of;
 
 /// The graph around the body of a loop, and what is known of the loop.
 #[derive(Debug)]
@@ -26,7 +27,7 @@ impl Scope<'_> {
         &mut self,
         sequences: &[(&str, Value, usize)],
         carried: &[(&str, Value)],
-        read: &[(&str, Value)],
+        read: &[Value],
         backwards: bool,
     ) -> Result<Vec<Value>> {
         let axis = sequences.first().map_or(0, |(.., axis)| *axis);
@@ -51,8 +52,9 @@ impl Scope<'_> {
             }
             inside.push(input(&mut body, name, ty, self.source.clone()));
         }
-        for (name, v) in read {
+        for v in read {
             let node = self.graph.node(*v);
+            let name = node.name.as_deref().unwrap_or_else(|| name_of(&node.op));
             // Numbers are no arguments: the body has them as they are.
             inside.push(if matches!(node.op, Op::Const(_) | Op::DimValue(_)) {
                 body.push_typed(node.op.clone(), &[], node.ty.clone(), node.source.clone())

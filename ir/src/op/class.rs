@@ -137,6 +137,20 @@ impl Op {
         op
     }
 
+    /// The same op over the axes behind these, where an axis was put before all others. It is row work.
+    #[must_use]
+    pub fn one_axis_later(&self) -> Op {
+        let mut op = self.clone();
+        match &mut op {
+            Op::Reduce { axes, .. } | Op::LayerNorm { axes, .. } | Op::RmsNorm { axes, .. } => {
+                axes.iter_mut().for_each(|axis| *axis += 1);
+            }
+            Op::Argmax { axis, .. } | Op::Softmax { axis, .. } | Op::L2Normalize { axis, .. } => *axis += 1,
+            other => panic!("no row work: {other:?}"),
+        }
+        op
+    }
+
     /// How parts of its result follow from parts of its arguments.
     pub fn parts(&self) -> Parts<'_> {
         match (self, self.class()) {

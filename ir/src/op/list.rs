@@ -177,7 +177,7 @@ ops! {
         /// How many of the arguments after them are carried.
         carried: usize = must("carried", Dim),
         /// Whether the last element of the sequences comes first. Results are stacked at its place.
-        backwards: bool = or("backwards", Bool, "false"),
+        backwards: bool = quietly("backwards", Bool, "false"),
     } = Scan internal variadic "scan"(a, [b]) "the body for each element of the sequences";
 
     /// The elements along an axis from last to first.

@@ -6,6 +6,7 @@
 pub mod channels_last;
 pub mod fold_batch_norm;
 pub mod fold_constants;
+pub mod hoist_from_scans;
 pub mod lower_axes;
 pub mod lower_composites;
 pub mod lower_linear;
@@ -30,6 +31,7 @@ pub struct Pass {
 
 /// Every pass, in the order they run.
 pub const PASSES: &[Pass] = &[
+    Pass { name: "hoist_from_scans", run: hoist_from_scans::run },
     Pass { name: "fold_batch_norm", run: fold_batch_norm::run },
     Pass { name: "lower_composites", run: lower_composites::run },
     Pass { name: "simplify", run: simplify::run },

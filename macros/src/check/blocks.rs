@@ -94,8 +94,10 @@ impl Checker<'_> {
             Stmt::Assign(name, value) => self.assign(name, value),
             Stmt::Value(e) => {
                 let before = self.errors.count();
-                self.eval(e, Hint::default());
-                if self.errors.count() == before && !matches!(e.kind, ExprKind::Poison) {
+                let value = self.eval(e, Hint::default());
+                // A loop may be there for what it carries alone.
+                let nothing = matches!(&value, Shaped::Tuple(parts) if parts.is_empty());
+                if self.errors.count() == before && !nothing && !matches!(e.kind, ExprKind::Poison) {
                     self.fail(e.place, messages::unused_value(&e.text));
                 }
             }

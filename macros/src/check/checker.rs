@@ -177,6 +177,12 @@ impl Checker<'_> {
         }
     }
 
+    /// Gives a name another meaning in the innermost block. What uses it uses what the name meant before.
+    pub fn rebind(&mut self, name: &str, meaning: Meaning) {
+        let declared = self.scopes.iter().rev().find_map(|s| s.get(name)).and_then(|b| b.declared);
+        self.insert(name, Bound { meaning, declared });
+    }
+
     /// What has an error where it is changed is not judged after it.
     pub fn distrust(&mut self, name: &str) {
         if let Some(b) = self.scopes.iter_mut().rev().find_map(|s| s.get_mut(name)) {

@@ -33,6 +33,7 @@ impl Checker<'_> {
             ExprKind::Call(callee, args) => self.call(expr, callee, args, hint),
             ExprKind::Element(name, index, args) => self.element(expr, name, index, args, hint),
             ExprKind::Residual(x, body) => self.residual(expr, x, body),
+            ExprKind::Scan(scan) => self.scan(scan),
             ExprKind::If(conds, then, otherwise) => self.branches(expr, conds, then, otherwise, hint),
             ExprKind::Rearrange(x, left, right, sizes) => self.rearrange(expr, x, left, right, sizes),
             ExprKind::Tuple(parts) => {

@@ -92,6 +92,12 @@ impl Flow {
                 }
             }
             StepKind::Loop { body, .. } => self.block(body),
+            StepKind::Scan(scan) => {
+                self.block(&scan.body);
+                let mut made = |v: Val, of: Val| self.made.entry(v).or_default().push(of);
+                scan.sequences.iter().for_each(|s| made(s.element, s.from));
+                scan.stacked.iter().zip(&scan.body.results).for_each(|(v, of)| made(*v, *of));
+            }
             StepKind::State { .. }
             | StepKind::Net(_)
             | StepKind::Within { .. }

@@ -23,6 +23,7 @@ mod options;
 mod program;
 mod rearrange;
 mod samples;
+mod scans;
 mod scope;
 mod sig;
 mod state;

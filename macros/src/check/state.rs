@@ -170,7 +170,7 @@ impl Checker<'_> {
         self.step(place, &value.text, StepKind::Keep { state: s.before, slot: s.tensor.val, from: t.val });
     }
 
-    fn change(&mut self, state: usize, rows: Option<Dim>, place: Place) {
+    pub fn change(&mut self, state: usize, rows: Option<Dim>, place: Place) {
         let depth = self.loops.len();
         let Some(s) = self.states.get_mut(state) else { return };
         let (name, pushes) = (s.name.clone(), s.grows.is_some());

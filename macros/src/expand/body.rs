@@ -46,7 +46,7 @@ pub fn failed(message: &str) -> TokenStream {
     }
 }
 
-fn var(v: Val) -> Ident {
+pub(super) fn var(v: Val) -> Ident {
     format_ident!("__tancho_v{}", v, span = own())
 }
 
@@ -54,13 +54,13 @@ fn net_var(id: usize) -> Ident {
     format_ident!("__tancho_n{}", id, span = own())
 }
 
-struct Emit<'a> {
-    scope: &'a Ident,
+pub(super) struct Emit<'a> {
+    pub(super) scope: &'a Ident,
     borrowed: bool,
 }
 
 impl Emit<'_> {
-    fn steps(&self, steps: &[Step]) -> TokenStream {
+    pub(super) fn steps(&self, steps: &[Step]) -> TokenStream {
         let mut out = TokenStream::new();
         let mut before = None;
         for s in steps {
@@ -79,7 +79,7 @@ impl Emit<'_> {
                 before = at;
             }
             out.extend(self.step(s));
-            if matches!(s.kind, StepKind::If { .. } | StepKind::Loop { .. }) {
+            if matches!(s.kind, StepKind::If { .. } | StepKind::Loop { .. } | StepKind::Scan(_)) {
                 before = None;
             }
         }
@@ -158,6 +158,7 @@ impl Emit<'_> {
                 quote_spanned!(own()=> let (#(#outs,)*) = if #(#tests)&&* { #then } else { #otherwise };)
             }
             StepKind::Loop { count, nets, body } => self.repeated(count, nets, body),
+            StepKind::Scan(scan) => self.scan(scan),
         }
     }
 
@@ -257,7 +258,7 @@ impl Emit<'_> {
         }
     }
 
-    fn axis(&self, axis: Axis, of: Val) -> TokenStream {
+    pub(super) fn axis(&self, axis: Axis, of: Val) -> TokenStream {
         let (scope, v) = (self.scope, var(of));
         match axis {
             Axis::At(n) => quote!(#n),
@@ -328,7 +329,7 @@ impl Emit<'_> {
     }
 
     /// Several results out of the vector they come in.
-    fn take(&self, outs: &[Val], from: TokenStream) -> TokenStream {
+    pub(super) fn take(&self, outs: &[Val], from: TokenStream) -> TokenStream {
         let n = outs.len();
         let wrong = failed(&format!("expected {n} results"));
         let outs = outs.iter().map(|v| var(*v));

@@ -74,13 +74,11 @@ struct Mirror<'a> {
 /// The names that the `let`s of a block and of the blocks in it have.
 fn lets(block: &Block, names: &mut BTreeSet<String>) {
     of_statements(block, names);
-    crate::walk::block(block, &mut |e| match &e.kind {
-        ExprKind::Residual(_, body) => of_statements(body, names),
-        ExprKind::If(_, then, otherwise) => {
-            of_statements(then, names);
-            of_statements(otherwise, names);
+    crate::walk::block(block, &mut |e| {
+        if let ExprKind::Scan(scan) = &e.kind {
+            names.extend(scan.names.iter().map(ToString::to_string));
         }
-        _ => {}
+        crate::walk::blocks(e).into_iter().for_each(|inner| of_statements(inner, names));
     });
 }
 
@@ -286,6 +284,15 @@ impl Mirror<'_> {
             },
             ExprKind::Residual(x, body) => {
                 vec![Self::word("residual", e.place.first), self.expr(x), self.block(body)]
+            }
+            ExprKind::Scan(scan) => {
+                let sequences = scan.sequences.iter().map(|e| self.expr(e));
+                let over = self.expr(&scan.over);
+                let names = scan.names.iter().filter(|n| is_name(n));
+                let body = self.block(&scan.body);
+                return quote_spanned! {own()=>
+                    { (#(#sequences,)* #over); #(let #names = __Tensor;)* #body }
+                };
             }
             ExprKind::If(conds, then, otherwise) => {
                 let conds = conds.iter().flat_map(|c| match c {

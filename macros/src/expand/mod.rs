@@ -6,6 +6,7 @@ mod foreign;
 mod methods;
 mod mirror;
 mod ops;
+mod scans;
 mod several;
 mod sig;
 

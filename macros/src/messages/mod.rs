@@ -6,11 +6,13 @@
 
 mod body;
 mod nets;
+mod scans;
 mod syntax;
 mod training;
 
 pub use body::*;
 pub use nets::*;
+pub use scans::*;
 pub use syntax::*;
 pub use training::*;
 

@@ -112,7 +112,11 @@ pub fn end_of(cursor: &mut Cursor<'_>, what: &str) -> Parsed<()> {
 
 fn value(cursor: &mut Cursor<'_>, block: &mut Block) -> Parsed<()> {
     let e = logic::value(cursor)?;
-    if cursor.done() {
+    // A loop is a statement of its own where nothing takes its value, as `for` is.
+    if !cursor.done() && matches!(e.kind, ExprKind::Scan(_)) {
+        cursor.eat(";");
+        block.stmts.push(Stmt::Value(e));
+    } else if cursor.done() {
         block.tail = Some(Box::new(e));
     } else if cursor.eat(";").is_some() {
         block.stmts.push(Stmt::Value(e));
@@ -145,6 +149,7 @@ fn let_stmt(cursor: &mut Cursor<'_>, block: &mut Block) -> Parsed<()> {
 
 fn for_stmt(cursor: &mut Cursor<'_>, b: &mut Block) -> Parsed<()> {
     cursor.at += 1;
+    let start = cursor.at;
     let several = cursor.peek_group(Delimiter::Parenthesis).is_some();
     let names = match cursor.group(Delimiter::Parenthesis) {
         Some(g) => cursor.inside(g, |c| c.list(|c| c.name("the name of a net")))?,
@@ -163,6 +168,11 @@ fn for_stmt(cursor: &mut Cursor<'_>, b: &mut Block) -> Parsed<()> {
         Some(_) => return Err(cursor.fail(place, messages::zipped_loop(1))),
         None => vec![cursor.name("the name of a net array")?],
     };
+    if cursor.is_word("over") {
+        cursor.at += 2;
+        let text = cursor.text_since(start);
+        return Err(cursor.fail(place, messages::for_over_axis(&text)));
+    }
     if arrays.len() != names.len() || names.is_empty() {
         return Err(cursor.fail(place, messages::zipped_loop(names.len())));
     }

@@ -1,6 +1,7 @@
 //! Sums by precedence: `+ -`, then `* / @`, then `-x` and `!x`, then `a^b`, then `.t`, `[..]` and calls.
 
 use super::logic::{habit, no_operator, value};
+use super::with_block::{is_scan, residual, scan};
 use super::{Cursor, Failed, MAX_DEPTH, Parsed};
 use crate::ast::*;
 use crate::errors::Place;
@@ -312,6 +313,7 @@ fn word(cursor: &mut Cursor<'_>, start: usize, word: &str) -> Parsed<Expr> {
             cursor.at += 1;
             conditional(cursor, start)
         }
+        "scan" if is_scan(cursor) => scan(cursor),
         "residual" if cursor.group_at(1, Delimiter::Parenthesis).is_some() => residual(cursor, start),
         "rearrange" if cursor.group_at(1, Delimiter::Parenthesis).is_some() => rearrange(cursor, start),
         _ => {
@@ -351,7 +353,7 @@ pub fn callee(cursor: &mut Cursor<'_>) -> Parsed<Callee> {
     })
 }
 
-fn block_depth(block: &Block) -> usize {
+pub fn block_depth(block: &Block) -> usize {
     let of = |s: &Stmt| match s {
         Stmt::Let { value, .. } | Stmt::Assign(_, value) | Stmt::Value(value) => value.depth,
         Stmt::For(_, _, block) => block_depth(block) + 1,
@@ -406,26 +408,6 @@ fn condition(cursor: &mut Cursor<'_>) -> Parsed<Cond> {
             Err(cursor.fail(cursor.since(start), messages::condition(&text)))
         }
     }
-}
-
-fn residual(cursor: &mut Cursor<'_>, start: usize) -> Parsed<Expr> {
-    cursor.at += 1;
-    let Some(g) = cursor.group(Delimiter::Parenthesis) else { return Err(cursor.expected("`(x)`")) };
-    let stream = cursor.inside(g, |c| {
-        let stream = value(c)?;
-        match c.peek() {
-            None => Ok(stream),
-            Some(_) if c.eat(",").is_some() && !c.done() => {
-                let at = c.at;
-                c.at = c.tokens.len();
-                Err(c.fail(c.since(at), messages::residual_branch(&stream.text, &c.text_since(at))))
-            }
-            Some(_) => Err(c.expected("`)`")),
-        }
-    })?;
-    let body = super::blocks::braced(cursor)?;
-    let depth = block_depth(&body).max(stream.depth);
-    make(cursor, start, ExprKind::Residual(Box::new(stream), body), depth)
 }
 
 fn rearrange(cursor: &mut Cursor<'_>, start: usize) -> Parsed<Expr> {

@@ -6,6 +6,7 @@ mod exprs;
 mod header;
 mod items;
 mod logic;
+mod with_block;
 
 use crate::ast::Network;
 use crate::errors::{Errors, Message, Place};

@@ -54,7 +54,7 @@ const REPAIRS: &[(&str, &str)] = &[
     ("x ^ 2", "`^` is a power of dimensions\nhelp: a constant power of a value is `pow(x, 2)`"),
     (
         "x % 2",
-        "there is no operator `%`\nhelp: a remainder is asked for of dimensions, in the header: `where D % HEADS == 0`",
+        "there is no operator `%`\nhelp: the remainder of a value is `rem(x, ..)`; that of dimensions is promised in the header: `where D % HEADS == 0`",
     ),
     (
         "if mean(x) > 0 { x } else { -x }",

@@ -1,0 +1,200 @@
+//! `scan x in xs over S { .. }`: a loop whose length is known at run time. It becomes one op, whose body is a
+//! graph of its own.
+
+use super::checker::Checker;
+use super::options::emitted_axis;
+use super::scope::{Hint, Meaning, Shaped, Tensor};
+use crate::ast::{Item, Scan};
+use crate::errors::Place;
+use crate::messages;
+use crate::plan::{Body, CarriedPlan, ScanPlan, SequencePlan, StepKind, Val, reads};
+use crate::walk;
+use std::collections::BTreeSet;
+use tancho_ir::bind::is_open;
+use tancho_ir::{DType, Dim, Type};
+
+/// A variable that iterations change.
+struct Carried {
+    name: String,
+    tensor: Tensor,
+    /// The state that it is.
+    state: Option<usize>,
+}
+
+impl Checker<'_> {
+    /// The results of the iterations, stacked along the axis of the sequences.
+    pub fn scan(&mut self, scan: &Scan) -> Shaped {
+        let before = self.errors.count();
+        let Some((sequences, axis)) = self.sequences(scan) else {
+            return Shaped::Poison;
+        };
+        let mut item = None;
+        walk::all_items_of(&scan.body, &mut |i: &Item| item = item.or(Some(Place::of(i.name.span()))));
+        if let Some(place) = item {
+            return self.refuse(place, messages::item_in_scan());
+        }
+        let carried = self.carried(scan);
+        // What the body reads of the values so far, it captures.
+        let outside = self.fresh();
+        let elements: Vec<Tensor> = (scan.names.iter().zip(&sequences))
+            .map(|(name, t)| {
+                let mut shape = t.ty.shape.clone();
+                shape.remove(axis);
+                Tensor { ty: Type::new(t.ty.dtype, shape), val: self.fresh(), name: name.to_string() }
+            })
+            .collect();
+        self.loops.push("scan".into());
+        let (steps, results) = self.collect(|me| {
+            me.scopes.push(Default::default());
+            for c in &carried {
+                me.rebind(&c.name, Meaning::Slot(c.tensor.clone(), me.loops.len() - 1));
+            }
+            for (name, t) in scan.names.iter().zip(&elements) {
+                let meaning = Meaning::Value(Shaped::Tensor(t.clone()));
+                match me.taken(&name.to_string(), false) {
+                    Some(earlier) => {
+                        let message =
+                            messages::duplicate(&name.to_string(), "an element of a `scan`", earlier);
+                        me.fail(Place::of(name.span()), message);
+                        me.bind(&name.to_string(), Meaning::Poison);
+                    }
+                    None => me.declare(&name.to_string(), "element", Place::of(name.span()), meaning),
+                }
+            }
+            let value = me.block(&scan.body, Hint::default(), true);
+            let results = match (value, &scan.body.tail) {
+                (Some(value), Some(tail)) => me.tensors(value, tail),
+                _ => Some(Vec::new()),
+            };
+            me.scopes.pop();
+            results
+        });
+        self.loops.pop();
+        if self.errors.count() > before {
+            return Shaped::Poison;
+        }
+        let Some(results) = results else { return Shaped::Poison };
+        if results.is_empty() && carried.is_empty() {
+            return self.refuse(scan.place, messages::idle_scan(&scan.text));
+        }
+        let body = Body { steps, results: results.iter().map(|t| t.val).collect() };
+        let stacked = self.stacked(scan, &sequences[0], axis, &results);
+        let Some(stacked) = stacked else { return Shaped::Poison };
+        let captured = self.captured(&body, outside, &carried);
+        let named = scan.names.iter().zip(&sequences).zip(&elements);
+        let sequences = named.map(|((name, t), e)| SequencePlan {
+            name: name.to_string(),
+            from: t.val,
+            axis: emitted_axis(t, axis),
+            element: e.val,
+        });
+        let mut plan = ScanPlan {
+            sequences: sequences.collect(),
+            carried: Vec::new(),
+            captured,
+            backwards: scan.backwards,
+            body,
+            stacked: stacked.iter().map(|t| t.val).collect(),
+        };
+        for c in carried {
+            let state = c.state.and_then(|i| self.states.get(i)).map(|s| s.before);
+            plan.carried.push(CarriedPlan { name: c.name, slot: c.tensor.val, last: self.fresh(), state });
+            if let Some(state) = c.state {
+                self.change(state, None, scan.place);
+            }
+        }
+        self.step(scan.place, &scan.text, StepKind::Scan(Box::new(plan)));
+        let mut parts: Vec<Shaped> = stacked.into_iter().map(Shaped::Tensor).collect();
+        match parts.len() {
+            1 => parts.swap_remove(0),
+            _ => Shaped::Tuple(parts),
+        }
+    }
+
+    /// The sequences, and the axis of the first that the loop goes along.
+    fn sequences(&mut self, scan: &Scan) -> Option<(Vec<Tensor>, usize)> {
+        let mut all = Vec::new();
+        for e in &scan.sequences {
+            let v = self.eval(e, Hint::default());
+            all.push(self.tensor(v, e, DType::F32));
+        }
+        let all: Vec<Tensor> = all.into_iter().collect::<Option<_>>()?;
+        let mut first: Option<(usize, Dim)> = None;
+        for (t, e) in all.iter().zip(&scan.sequences) {
+            let axis = self.axis("scan", &scan.over, t)?;
+            let len = t.ty.shape[axis].clone();
+            match &first {
+                None => first = Some((axis, len)),
+                Some((at, n)) if *n != len || *at != axis => {
+                    let (one, other) = ((&*all[0].name, &all[0].ty), (&*t.name, &t.ty));
+                    self.fail(e.place, messages::unequal_sequences(one, other, &self.facts));
+                    return None;
+                }
+                Some(_) => {}
+            }
+        }
+        Some((all, first?.0))
+    }
+
+    /// The variables and states that the body assigns to and that are declared outside of it.
+    fn carried(&mut self, scan: &Scan) -> Vec<Carried> {
+        let mut names = BTreeSet::new();
+        walk::assigned(&scan.body, &mut |name| {
+            names.insert(name.to_string());
+        });
+        let mut all = Vec::new();
+        for name in names {
+            match self.peek(&name) {
+                Some(Meaning::Slot(t, _)) => {
+                    let tensor = Tensor { name: name.clone(), ..t.clone() };
+                    all.push(Carried { name, tensor, state: None });
+                }
+                Some(Meaning::State(i)) => {
+                    let state = *i;
+                    let Some(s) = self.states.get(state).filter(|s| s.grows.is_none()) else { continue };
+                    let tensor = s.tensor.clone();
+                    // A state that is carried is read by that.
+                    self.lookup(&name);
+                    all.push(Carried { name, tensor, state: Some(state) });
+                }
+                _ => {}
+            }
+        }
+        all
+    }
+
+    /// The results of an iteration as the loop gives them.
+    fn stacked(
+        &mut self,
+        scan: &Scan,
+        sequence: &Tensor,
+        axis: usize,
+        results: &[Tensor],
+    ) -> Option<Vec<Tensor>> {
+        let place = scan.body.tail.as_ref().map_or(scan.place, |tail| tail.place);
+        let mut all = Vec::new();
+        for t in results {
+            if is_open(&sequence.ty) != is_open(&t.ty) || axis > t.ty.rank() {
+                self.fail(place, messages::stacked_axis(&sequence.name, &sequence.ty, &t.ty, &self.facts));
+                return None;
+            }
+            let mut shape = t.ty.shape.clone();
+            shape.insert(axis, sequence.ty.shape[axis].clone());
+            let ty = Type::new(t.ty.dtype, shape);
+            all.push(Tensor { ty, val: self.fresh(), name: t.name.clone() });
+        }
+        Some(all)
+    }
+
+    /// The values from outside that a body reads, but for those that are carried.
+    fn captured(&self, body: &Body, outside: Val, carried: &[Carried]) -> Vec<Val> {
+        let mut captured = BTreeSet::new();
+        let mut read = |v: Val| {
+            if v < outside && carried.iter().all(|c| c.tensor.val != v) {
+                captured.insert(v);
+            }
+        };
+        reads(body, &mut read);
+        captured.into_iter().collect()
+    }
+}
