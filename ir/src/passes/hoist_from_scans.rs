@@ -11,6 +11,7 @@ use crate::graph::{Graph, InputDecl, Value};
 use crate::infer::ShapeError;
 use crate::op::{Class, Op};
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 
 /// Runs the pass.
 pub fn run(old: &Graph) -> Result<Graph, ShapeError> {
@@ -20,10 +21,10 @@ pub fn run(old: &Graph) -> Result<Graph, ShapeError> {
     let mut loops: HashMap<usize, (Vec<Value>, usize)> = HashMap::new();
     Rewriter::run(old, |r, v, args| {
         let Op::Scan { body, result, carried, backwards, .. } = old.node(v).op else { return Ok(None) };
-        if !loops.contains_key(&body) {
-            loops.insert(body, hoist(r, v, args)?);
-        }
-        let (args, sequences) = &loops[&body];
+        let (args, sequences) = match loops.entry(body) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(new) => new.insert(hoist(r, v, args)?),
+        };
         r.push(Op::Scan { body, result, sequences: *sequences, carried, backwards }, args, v).map(Some)
     })
 }
