@@ -1,19 +1,22 @@
 //! Elementwise work on two sides that meet, as in `a * c - b * s`: the sides have nothing to do with each
-//! other until then, and become one group if no other value reads them.
+//! other until then, and become one group if no other value reads one of them.
 
 use super::{Fuser, Kind, Level, MAX_NODES};
 use crate::graph::Value;
 
 impl Fuser<'_> {
-    /// Joins the groups of the arguments of an elementwise op as far as that may be done, into the first of
-    /// them.
+    /// Joins the groups of the arguments of an elementwise op as far as that may be done.
     pub(super) fn join_sides(&mut self, v: Value, groups: &[usize]) {
-        let Some((&into, others)) = groups.split_first() else { return };
+        let Some((&first, others)) = groups.split_first() else { return };
         if !self.graph.node(v).op.is_elementwise() {
             return;
         }
-        for &k in others {
-            if self.may_join(v, into, k) {
+        let mut into = first;
+        for &other in others {
+            let sides = [(into, other), (other, into)];
+            let join = sides.into_iter().find(|(into, k)| self.may_join(v, *into, *k));
+            if let Some((one, k)) = join {
+                into = one;
                 let nodes = std::mem::take(&mut self.groups[k].nodes);
                 nodes.iter().for_each(|n| self.of[n.index()] = Some(into));
                 self.groups[into].nodes.extend(nodes);
