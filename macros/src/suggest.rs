@@ -1,7 +1,7 @@
 //! "Did you mean": the nearest of some names.
 
 /// What PyTorch, NumPy and JAX call an operation, how it is written here, and a note where one is needed.
-const ELSEWHERE: [(&str, &str, &str); 38] = [
+const ELSEWHERE: [(&str, &str, &str); 44] = [
     ("cat", "concat(a, b, axis = ..)", ""),
     ("concatenate", "concat(a, b, axis = ..)", ""),
     ("stack", "concat(a, b, axis = ..)", ", of values that `reshape` gave an axis of length 1"),
@@ -39,6 +39,12 @@ const ELSEWHERE: [(&str, &str, &str); 38] = [
     ("adaptive_avg_pool2d", "global_mean(x)", ", which is `[N, C]`"),
     ("global_avg_pool", "global_mean(x)", ""),
     ("interpolate", "upsample_nearest(x, scale = ..)", ""),
+    ("zeros", "expand(0, [B, D])", ""),
+    ("ones", "expand(1, [B, D])", ""),
+    ("full", "expand(0.5, [B, D])", ""),
+    ("zeros_like", "0 * x", ", or `expand(0, [B, D])` with its shape"),
+    ("lstm", "scan x_t in x over S { .. }", ", around a cell"),
+    ("gru", "scan x_t in x over S { .. }", ", around a cell"),
     ("batch_norm2d", "batch_norm(x, gain, bias, mean, var)", ""),
 ];
 

@@ -446,7 +446,7 @@ return %5, %7";
     assert_eq!(names(&fused(text)).iter().filter(|n| n.starts_with("move")).count(), 2);
 }
 
-/// Two sides that meet are one kernel, unless somebody else reads a side or one waits for the other's kernel.
+/// Two sides that meet are one kernel, unless others read both of them or one waits for the other's kernel.
 #[test]
 fn sides_that_meet_are_one_kernel() {
     let head = "network N<B>
@@ -467,9 +467,10 @@ input c: f32[24]
             "%5: f32[B, 24] = exp(%3)\n%6: f32[B, 24] = tanh(%4)\n%7: f32[B, 24] = add(%5, %6)\n%8: f32[B, 24] = mul(%7, %7)\nreturn %8",
             1,
         ),
-        // Both sides are results, or one of them.
-        ("%5: f32[B, 24] = sub(%3, %4)\nreturn %5, %4", 2),
+        // One side is a result, or both are.
+        ("%5: f32[B, 24] = sub(%3, %4)\nreturn %5, %4", 1),
         ("%5: f32[B, 24] = sub(%3, %4)\nreturn %5, %3", 1),
+        ("%5: f32[B, 24] = sub(%3, %4)\nreturn %5, %3, %4", 2),
         // A row of sums is no elementwise work.
         ("%5: f32[B, 24] = softmax(%4, over = (1,))\n%6: f32[B, 24] = add(%3, %5)\nreturn %6", 2),
         // The second side waits for a softmax of the first.

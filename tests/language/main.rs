@@ -13,6 +13,7 @@
 //! * `promises`: what `where A % B == 0` makes exact, by values
 //! * `repairs`: the repaired twin of every case of `tests/ui` compiles and runs
 //! * `resampling`: images and signals that get another size, by values
+//! * `scans`: loops along an axis, by values
 //! * `scores`: how the scores of attention are scaled and bounded
 
 pub mod activations;
@@ -26,4 +27,5 @@ pub mod positions;
 pub mod promises;
 mod repairs;
 pub mod resampling;
+pub mod scans;
 pub mod scores;

@@ -76,6 +76,7 @@ twins! {
     run_time_dims = "../ui/run-time-dims.fixed.rs",
     rows_and_heads = "../ui/rows-and-heads.fixed.rs",
     rust_habits = "../ui/rust-habits.fixed.rs",
+    scans = "../ui/scans.fixed.rs",
     similar_networks = "../ui/similar-networks.fixed.rs",
     slices = "../ui/slices.fixed.rs",
     state_outgrows = "../ui/state-outgrows.fixed.rs",

@@ -1,7 +1,7 @@
 //! Which run-time dims an entry point has: those that it names, and those of the states and nets that it
 //! uses. Others belong to other entry points.
 
-use crate::ast::{Block, DimDecl, Entry, Expr, ExprKind, Item, ItemKind, Network, Stmt};
+use crate::ast::{DimDecl, Entry, Expr, ExprKind, Item, ItemKind, Network};
 use crate::errors::{Errors, Place};
 use crate::messages;
 use crate::plan::Sig;
@@ -76,11 +76,13 @@ impl<'n> Seen<'n> {
 
 /// Whether an entry point, or one that it calls, assigns a state or adds rows to it.
 pub fn sets(network: &Network, entry: &Entry, state: &Item) -> bool {
-    let changes = |s: &Stmt| matches!(s, Stmt::Assign(name, _) if *name == state.name);
+    let assigns = |e: &Entry| {
+        let mut found = false;
+        walk::assigned(&e.body, &mut |name| found |= *name == state.name);
+        found
+    };
     let grows = matches!(state.kind, ItemKind::State(_, Some(_)));
-    called(network, entry)
-        .iter()
-        .any(|e| any_stmt(&e.body, &changes) || grows && e.words.contains(&state.name.to_string()))
+    called(network, entry).iter().any(|e| assigns(e) || grows && e.words.contains(&state.name.to_string()))
 }
 
 /// Checks that the run-time dims of every entry point follow from something: an axis of an input where it
@@ -172,11 +174,4 @@ fn grows(item: &Item, dim: &DimDecl) -> bool {
             .any(|a| a.name.is_some() && matches!(&a.value.kind, ExprKind::Name(v) if named(v))),
         ItemKind::Param(..) | ItemKind::Buffer(..) | ItemKind::Broken => false,
     }
-}
-
-/// Whether a statement of a block, or of the loops in it, is such a one.
-fn any_stmt(block: &Block, is: &dyn Fn(&Stmt) -> bool) -> bool {
-    block.stmts.iter().any(|s| {
-        is(s) || matches!(s, Stmt::For(_, _, block) | Stmt::Repeat(_, _, block) if any_stmt(block, is))
-    })
 }

@@ -7,6 +7,7 @@ use crate::ast::{Block, Expr, ExprKind, ItemKind, Stmt};
 use crate::errors::Place;
 use crate::messages;
 use crate::plan::{self, Count, StepKind};
+use crate::walk;
 use proc_macro2::Ident;
 use tancho_ir::Dim;
 use tancho_ir::bind::{DimDecl, DimKind};
@@ -89,8 +90,7 @@ impl Checker<'_> {
     /// `repeat i in 0..N { .. }`: the iteration's number is a dim of the body.
     pub fn repeat(&mut self, name: &Ident, from: &Expr, to: &Expr, body: &Block) {
         let (text, place, before) = (name.to_string(), Place::of(name.span()), self.errors.count());
-        let ends: Vec<Option<Dim>> =
-            [from, to].into_iter().map(|e| self.fixed(e, "the number of iterations")).collect();
+        let ends: Vec<Option<Dim>> = [from, to].into_iter().map(|e| self.end_of_loop(e)).collect();
         if let Some(earlier) = self.taken(&text, true) {
             return self.fail(place, messages::duplicate(&text, "the iteration of a `repeat`", earlier));
         }
@@ -112,6 +112,16 @@ impl Checker<'_> {
                 StepKind::Loop { count, nets: Vec::new(), body },
             );
         }
+    }
+
+    /// An end of a loop that is unrolled.
+    fn end_of_loop(&mut self, expr: &Expr) -> Option<Dim> {
+        let d = self.poly(expr)?;
+        if let Some(run) = self.dims(|k| k.run_time(&d).map(str::to_string)) {
+            self.fail(expr.place, messages::run_time_loop(&d, &run));
+            return None;
+        }
+        Some(d)
     }
 
     /// A loop without an assignment, a state or a loss has no effect: a `let` in it hides the stream it was
@@ -175,11 +185,16 @@ fn loop_text(names: &[Ident], arrays: &[Ident]) -> String {
 
 /// Whether a block changes something outside of it.
 fn assigns(block: &Block) -> bool {
-    let stmt = |s: &Stmt| match s {
-        Stmt::Assign(..) | Stmt::Minimize(_) => true,
-        Stmt::For(_, _, inner) | Stmt::Repeat(_, _, inner) => assigns(inner),
-        Stmt::Let { .. } | Stmt::Value(_) => false,
-    };
-    block.stmts.iter().any(stmt)
-        || block.items.iter().any(|i| matches!(i.kind, ItemKind::State(..) | ItemKind::Broken))
+    let mut found = has_loss(block);
+    walk::assigned(block, &mut |_| found = true);
+    found || block.items.iter().any(|i| matches!(i.kind, ItemKind::State(..) | ItemKind::Broken))
+}
+
+/// Whether something is minimised in it.
+fn has_loss(block: &Block) -> bool {
+    block.stmts.iter().any(|s| match s {
+        Stmt::Minimize(_) => true,
+        Stmt::For(_, _, inner) | Stmt::Repeat(_, _, inner) => has_loss(inner),
+        Stmt::Let { .. } | Stmt::Assign(..) | Stmt::Value(_) => false,
+    })
 }

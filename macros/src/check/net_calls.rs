@@ -33,6 +33,9 @@ impl Checker<'_> {
     /// A call of an entry point whose signature is known.
     pub fn call_known(&mut self, expr: &Expr, sig: &Sig, used: &NetUse, args: &[Arg], home: Home) -> Shaped {
         let Some(inputs) = self.inputs(expr, sig, &used.text, args) else { return Shaped::Poison };
+        if self.states_outside_of_scans(&used.text, expr.place).is_none() {
+            return Shaped::Poison;
+        }
         let Some(types) = self.accept(&sig.declared, used, &inputs, (expr.place, home)) else {
             return Shaped::Poison;
         };

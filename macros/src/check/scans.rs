@@ -4,14 +4,17 @@
 use super::checker::Checker;
 use super::options::emitted_axis;
 use super::scope::{Hint, Meaning, Shaped, Tensor};
-use crate::ast::{Item, Scan};
+use crate::ast::{Item, ItemKind, Scan};
 use crate::errors::Place;
 use crate::messages;
-use crate::plan::{Body, CarriedPlan, ScanPlan, SequencePlan, StepKind, Val, reads};
+use crate::plan::{Body, CarriedPlan, ScanPlan, SequencePlan, Step, StepKind, Val, reads};
 use crate::walk;
 use std::collections::BTreeSet;
 use tancho_ir::bind::is_open;
 use tancho_ir::{DType, Dim, Type};
+
+/// What the loop is called among those around a place. No path can name its iterations.
+pub const SCAN: &str = "scan";
 
 /// A variable that iterations change.
 struct Carried {
@@ -43,33 +46,7 @@ impl Checker<'_> {
                 Tensor { ty: Type::new(t.ty.dtype, shape), val: self.fresh(), name: name.to_string() }
             })
             .collect();
-        self.loops.push("scan".into());
-        let (steps, results) = self.collect(|me| {
-            me.scopes.push(Default::default());
-            for c in &carried {
-                me.rebind(&c.name, Meaning::Slot(c.tensor.clone(), me.loops.len() - 1));
-            }
-            for (name, t) in scan.names.iter().zip(&elements) {
-                let meaning = Meaning::Value(Shaped::Tensor(t.clone()));
-                match me.taken(&name.to_string(), false) {
-                    Some(earlier) => {
-                        let message =
-                            messages::duplicate(&name.to_string(), "an element of a `scan`", earlier);
-                        me.fail(Place::of(name.span()), message);
-                        me.bind(&name.to_string(), Meaning::Poison);
-                    }
-                    None => me.declare(&name.to_string(), "element", Place::of(name.span()), meaning),
-                }
-            }
-            let value = me.block(&scan.body, Hint::default(), true);
-            let results = match (value, &scan.body.tail) {
-                (Some(value), Some(tail)) => me.tensors(value, tail),
-                _ => Some(Vec::new()),
-            };
-            me.scopes.pop();
-            results
-        });
-        self.loops.pop();
+        let (steps, results) = self.iteration_of_scan(scan, &elements, &carried);
         if self.errors.count() > before {
             return Shaped::Poison;
         }
@@ -109,6 +86,31 @@ impl Checker<'_> {
             1 => parts.swap_remove(0),
             _ => Shaped::Tuple(parts),
         }
+    }
+
+    /// Refuses a net with states in a loop: iterations hand on what they carry.
+    pub fn states_outside_of_scans(&self, net: &str, place: Place) -> Option<()> {
+        if self.loops.iter().any(|l| l == SCAN) && self.keeps_states(net, &mut Vec::new()) {
+            self.fail(place, messages::states_in_scan(net));
+            return None;
+        }
+        Some(())
+    }
+
+    /// Whether a network of this macro call has states, or a net in it.
+    fn keeps_states(&self, network: &str, seen: &mut Vec<String>) -> bool {
+        if seen.iter().any(|s| s == network) {
+            return false;
+        }
+        seen.push(network.into());
+        let Some(network) = self.program.networks.iter().find(|n| n.name == network) else { return false };
+        let mut items: Vec<&Item> = network.items.iter().collect();
+        network.entries.iter().for_each(|e| walk::all_items_of(&e.body, &mut |i| items.push(i)));
+        items.into_iter().any(|i| match &i.kind {
+            ItemKind::State(..) => true,
+            ItemKind::Net(used, _) => self.keeps_states(&used.text, seen),
+            ItemKind::Param(..) | ItemKind::Buffer(..) | ItemKind::Broken => false,
+        })
     }
 
     /// The sequences, and the axis of the first that the loop goes along.
@@ -184,6 +186,41 @@ impl Checker<'_> {
             all.push(Tensor { ty, val: self.fresh(), name: t.name.clone() });
         }
         Some(all)
+    }
+
+    /// The steps and results of one iteration.
+    fn iteration_of_scan(
+        &mut self,
+        scan: &Scan,
+        elements: &[Tensor],
+        carried: &[Carried],
+    ) -> (Vec<Step>, Option<Vec<Tensor>>) {
+        self.loops.push(SCAN.into());
+        let done = self.collect(|me| {
+            me.scopes.push(Default::default());
+            for c in carried {
+                me.rebind(&c.name, Meaning::Slot(c.tensor.clone(), me.loops.len() - 1));
+            }
+            for (name, t) in scan.names.iter().zip(elements) {
+                let (text, place) = (name.to_string(), Place::of(name.span()));
+                match me.taken(&text, false) {
+                    Some(earlier) => {
+                        me.fail(place, messages::duplicate(&text, "an element of a `scan`", earlier));
+                        me.bind(&text, Meaning::Poison);
+                    }
+                    None => me.declare(&text, "element", place, Meaning::Value(Shaped::Tensor(t.clone()))),
+                }
+            }
+            let value = me.block(&scan.body, Hint::default(), true);
+            let results = match (value, &scan.body.tail) {
+                (Some(value), Some(tail)) => me.tensors(value, tail),
+                _ => Some(Vec::new()),
+            };
+            me.scopes.pop();
+            results
+        });
+        self.loops.pop();
+        done
     }
 
     /// The values from outside that a body reads, but for those that are carried.

@@ -1,6 +1,7 @@
 //! States: what a session keeps between calls, and `.push`.
 
 use super::checker::Checker;
+use super::scans::SCAN;
 use super::scope::{Hint, Meaning, Shaped, State, Tensor};
 use super::sig;
 use crate::ast::{Arg, Expr, Item, Ty};
@@ -179,7 +180,9 @@ impl Checker<'_> {
         if again {
             self.fail(place, messages::pushed_twice(&name));
         } else if in_loop {
-            self.fail(place, messages::pushed_in_loop(&name));
+            let in_scan = self.loops.last().is_some_and(|l| l == SCAN);
+            let message = if in_scan { messages::pushed_in_scan } else { messages::pushed_in_loop };
+            self.fail(place, message(&name));
         }
     }
 

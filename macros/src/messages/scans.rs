@@ -2,7 +2,7 @@
 
 use crate::errors::Message;
 use tancho_ir::infer::show_type;
-use tancho_ir::{Facts, Type};
+use tancho_ir::{Dim, Facts, Type};
 
 /// How a scan is written.
 const EXAMPLE: &str = "`let y = scan x_t in x over S { h = cell(x_t, h); h };`";
@@ -11,6 +11,12 @@ const EXAMPLE: &str = "`let y = scan x_t in x over S { h = cell(x_t, h); h };`";
 pub fn scan_without_axis(text: &str) -> Message {
     Message::new("a `scan` says which axis it goes along")
         .help(format!("write `{text} over S {{ .. }}`, with the name of a dimension or an integer"))
+}
+
+/// `scan t in 0..S { .. }`
+pub fn scan_of_numbers() -> Message {
+    Message::new("a `scan` goes through the elements of a value")
+        .help("numbers are a value too: `scan t in arange(S) over S { .. }`")
 }
 
 /// `scan (a, b) in x over S { .. }`
@@ -52,6 +58,30 @@ pub fn stacked_axis(sequence: &str, ty: &Type, given: &Type, facts: &Facts) -> M
     .fact(format!("`{sequence}` is {}", show_type(ty, facts)))
     .fact(format!("an iteration gives {}", show_type(given, facts)))
     .help("reshape it, so that it has the axes before that one")
+}
+
+/// `repeat t in 0..S`
+pub fn run_time_loop(end: &Dim, run: &str) -> Message {
+    let which = if end.as_sym().is_some() { String::new() } else { format!(", on which {end} depends") };
+    Message::new(format!(
+        "`repeat` is unrolled when the graph is built, but `{run}` is a run-time dimension{which}"
+    ))
+    .help(format!(
+        "give `{run}` a default, `{run} = 4`, or loop along an axis: `scan x_t in x over {run} {{ .. }}`"
+    ))
+}
+
+/// A net with states in a scan.
+pub fn states_in_scan(net: &str) -> Message {
+    Message::new(format!("`{net}` keeps states, so that a `scan` cannot call it"))
+        .help("declare the state before the `scan`, and hand it on: `h = cell(x_t, h);`")
+}
+
+/// `keys.push(x)` in a scan.
+pub fn pushed_in_scan(state: &str) -> Message {
+    Message::new(format!("`{state}` is pushed to in a `scan`")).help(format!(
+        "a state is pushed to once a call: let the `scan` give the rows, and push all of them, `{state}.push(rows)`"
+    ))
 }
 
 /// `for x in xs over S`

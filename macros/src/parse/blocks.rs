@@ -171,7 +171,13 @@ fn for_stmt(cursor: &mut Cursor<'_>, b: &mut Block) -> Parsed<()> {
     if cursor.is_word("over") {
         cursor.at += 2;
         let text = cursor.text_since(start);
-        return Err(cursor.fail(place, messages::for_over_axis(&text)));
+        cursor.fail(place, messages::for_over_axis(&text));
+        braced(cursor)?;
+        // It may have been the value of the block.
+        if cursor.done() {
+            b.tail = Some(Box::new(nothing(place)));
+        }
+        return Ok(());
     }
     if arrays.len() != names.len() || names.is_empty() {
         return Err(cursor.fail(place, messages::zipped_loop(names.len())));

@@ -1,5 +1,5 @@
-//! Expressions with a block: `residual(x) { .. }`, and `scan (x, g) in (xs, gs) over S backwards { .. }`, a loop
-//! along an axis of values.
+//! Expressions with a block: `residual(x) { .. }`, and `scan (x, g) in (xs, gs) over S backwards { .. }`, a
+//! loop along an axis of values.
 
 use super::blocks::braced;
 use super::exprs::{block_depth, expr, make};
@@ -37,6 +37,9 @@ pub fn scan(cursor: &mut Cursor<'_>) -> Parsed<Expr> {
     if sequences.len() != names.len() || names.is_empty() {
         return Err(cursor.fail(place.to(read), messages::scan_names(names.len(), sequences.len())));
     }
+    if cursor.is_punct("..") {
+        return Err(cursor.fail(read, messages::scan_of_numbers()));
+    }
     if !cursor.eat_word("over") {
         return Err(cursor.fail(cursor.since(start), messages::scan_without_axis(&cursor.text_since(start))));
     }
@@ -44,6 +47,9 @@ pub fn scan(cursor: &mut Cursor<'_>) -> Parsed<Expr> {
     let backwards = cursor.eat_word("backwards");
     let header = cursor.since(start);
     let text = cursor.text_since(start);
+    if cursor.peek_group(Delimiter::Brace).is_none() {
+        return Err(cursor.expected("`{ .. }`, or `backwards` before it"));
+    }
     let body = braced(cursor)?;
     let inner = sequences.iter().map(|e| e.depth).max().unwrap_or(0).max(block_depth(&body));
     let scan = Scan { names, sequences, over, backwards, body, place: header, text };

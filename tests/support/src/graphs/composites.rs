@@ -8,7 +8,7 @@ use tancho_ir::op::*;
 impl Random {
     /// One of them.
     pub(super) fn composite(&mut self) -> Option<Value> {
-        match self.rng.below(15) {
+        match self.rng.below(16) {
             0 => self.numbers(),
             1 => self.swiglu(),
             2 => self.group_norm(),
@@ -23,6 +23,7 @@ impl Random {
             11 => self.take_along(),
             12 => self.cumsum(),
             13 => self.topk(),
+            14 => self.scan(),
             _ => self.angle(),
         }
     }

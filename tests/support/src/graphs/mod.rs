@@ -12,6 +12,7 @@ mod inputs;
 mod moves;
 mod products;
 mod rows;
+mod scans;
 
 use crate::Rng;
 use tancho::{DType, Dim, Graph};
