@@ -15,6 +15,13 @@ network! {
         mean(seen.push(x), over = 1)
     }
 
+    /// All rows so far under shapes that no stride describes, since they lie apart in the state.
+    Joined<B, S, P: ..=8, D = 3>(x: [B, S, D]) -> ([], [B * (P + S), D]) {
+        state seen: [B, P, D] grow P;
+        let all = seen.push(x);
+        (sum(all), reshape(all, [B * (P + S), D]) * 2)
+    }
+
     /// An Elman cell.
     Cell<B, D = 4>(x: [B, D]) -> [B, D] {
         param w: [D, D] = normal(0.5);
@@ -61,6 +68,20 @@ fn a_state_grows_by_the_rows_of_each_call() -> Result<(), Error> {
     assert_eq!(y, mean(&[rows[0], rows[1], [6.0; 3]]));
     assert!(matches!(session.truncate("P", 4), Err(Error::Truncate { held: 3, asked: 4, .. })));
     assert!(matches!(session.truncate("S", 0), Err(Error::NoState { .. })));
+    Ok(())
+}
+
+#[test]
+fn rows_of_a_state_are_joined() -> Result<(), Error> {
+    for target in targets() {
+        let compiled = Joined::init(1)?.compile(target)?;
+        let mut session = compiled.session();
+        session.run([1.0, 2.0, 3.0, -1.0, -2.0, -3.0].view([2, 1, 3]))?;
+        let (all, rows) = session.run([4.0, 5.0, 6.0, 7.0, 8.0, 10.0].view([2, 1, 3]))?;
+        assert_eq!(all.data(), [40.0]);
+        assert_eq!(rows.data(), [2.0, 4.0, 6.0, 8.0, 10.0, 12.0, -2.0, -4.0, -6.0, 14.0, 16.0, 20.0]);
+        assert!(compiled.check([0.5; 18].view([3, 2, 3]))?.is_ok());
+    }
     Ok(())
 }
 
@@ -176,6 +197,9 @@ fn with_states(r: &Random, seed: u64) -> Graph {
         } else if rng.chance(50) {
             g.outputs.push(next);
         }
+    }
+    for body in &mut g.bodies {
+        body.dims.clone_from(&g.dims);
     }
     g
 }

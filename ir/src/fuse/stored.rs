@@ -140,11 +140,7 @@ impl Fuser<'_> {
     /// Whether a value lies in memory as a tensor of its shape does.
     fn is_whole(&mut self, v: Value) -> bool {
         let shape = &self.graph.ty(v).shape;
-        let whole = Access::whole(v, shape);
-        self.access(v).zip(whole).is_some_and(|(read, whole)| {
-            let strides = read.strides.iter().zip(&whole.strides).zip(shape);
-            read.offset.is(0) && strides.into_iter().all(|((a, b), len)| a == b || len.is(1))
-        })
+        self.access(v).is_some_and(|read| read.offset.is(0) && read.is_contiguous(shape))
     }
 
     fn kind_of(&self, v: Value) -> Option<&Kind> {

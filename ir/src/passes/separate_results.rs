@@ -1,6 +1,9 @@
 //! Gives each result memory of its own: a state that is returned, and a value that is returned and kept as
-//! well, are copied, by a reshape to the shape they have.
+//! well, are copied, by a reshape to the shape they have. So is a growing state before a reshape that cannot
+//! read it in place, because its rows lie as far apart as its capacity says.
 
+use super::Rewriter;
+use crate::access::resolve;
 use crate::graph::{Graph, Value};
 use crate::infer::ShapeError;
 use crate::op::Op;
@@ -8,10 +11,18 @@ use std::collections::BTreeSet;
 
 /// Runs the pass.
 pub fn run(old: &Graph) -> Result<Graph, ShapeError> {
-    let mut g = old.clone();
-    if g.states.is_empty() {
-        return Ok(g);
+    if old.states.is_empty() {
+        return Ok(old.clone());
     }
+    let mut g = Rewriter::run(old, |r, v, args| {
+        let node = old.node(v);
+        let (Op::Reshape(_), [a]) = (&node.op, node.args.as_slice()) else { return Ok(None) };
+        if old.lives_in(*a).is_none() || resolve(old, v, &|_| false).is_some() {
+            return Ok(None);
+        }
+        let copy = r.push(Op::Reshape(old.ty(*a).shape.clone()), args, v)?;
+        r.push(node.op.clone(), &[copy], v).map(Some)
+    })?;
     let copy = |g: &mut Graph, v: Value| {
         let (shape, source) = (g.ty(v).shape.clone(), g.node(v).source.clone());
         g.push(Op::Reshape(shape), &[v], source)
