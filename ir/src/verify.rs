@@ -35,9 +35,10 @@ pub fn verify(graph: &Graph) -> Result<(), String> {
     unique("state", graph.states.iter().map(|d| d.name.as_str()))?;
     let known = Known { dims: graph.dims.iter().map(|d| d.name.as_str()).collect() };
     declarations(graph, &known)?;
+    crate::scan::verify_bodies(graph)?;
     nodes(graph, &known)?;
+    crate::scan::verify_loops(graph)?;
     states(graph)?;
-    crate::scan::verify(graph)?;
     match graph.outputs.iter().find(|o| o.index() >= graph.nodes.len()) {
         Some(o) => Err(format!("the output {o} does not exist")),
         None if graph.outputs.is_empty() => Err("there is no output".into()),

@@ -10,9 +10,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tancho_ir::fuse::{Constants, Fused, fuse};
 use tancho_ir::passes::{self, round_states};
-use tancho_ir::{Graph, verify};
+use tancho_ir::{Dim, Graph, verify};
 use tancho_jit::plan::{Plan, plan};
-use tancho_jit::{Code, CompileError, Schedule, Target, generate, lower, programs, sizes};
+use tancho_jit::{Code, CompileError, Schedule, Step, Target, generate, lower, programs, sizes};
 
 /// What the stages made of a declared graph.
 #[derive(Debug)]
@@ -69,7 +69,7 @@ pub(crate) fn compile(
 
     // Fused -> Schedule: a kernel spec with its buffers for each step, and what is packed. Winograd is chosen
     // here.
-    let schedule = lower(&fused, target, &coarsest)?;
+    let mut schedule = lower(&fused, target, &coarsest)?;
     // Fused, Schedule -> Plan: the memory block of each value.
     let plan = plan(&fused, &schedule)?;
     let lower_time = clock.lap();
@@ -88,6 +88,7 @@ pub(crate) fn compile(
     // Graphs -> Compilations: the same stages for the body of each loop.
     let body = |body: &Graph| compile(Arc::new(body.clone()), weights, target, packs);
     let bodies = schedule.bodies.iter().map(body).collect::<Result<Vec<_>, _>>()?;
+    schedule.steps.iter_mut().for_each(|step| count_iterations(step, &bodies));
 
     let mut stats = Stats {
         graph: graph_time,
@@ -108,6 +109,19 @@ pub(crate) fn compile(
 fn round_states_for(target: Target, declared: Arc<Graph>) -> Result<Arc<Graph>, Error> {
     let rounds = target.bf16_states() && !declared.states.is_empty();
     Ok(if rounds { Arc::new(round_states::run(&declared)?) } else { declared })
+}
+
+/// Gives a step that is a loop the work of all its iterations. What is too large to write down counts as
+/// nothing.
+fn count_iterations(step: &mut Step, bodies: &[Compilation]) {
+    let Some(scan) = step.spec.scan() else { return };
+    let len = scan.len.bind(&step.binding.params);
+    let steps = &bodies[scan.body].schedule.steps;
+    let all = |of: &dyn Fn(&Step) -> Dim| {
+        let sum = steps.iter().try_fold(Dim::default(), |sum, inner| sum.plus(&of(inner)));
+        sum.and_then(|sum| sum.times(&len)).unwrap_or_default()
+    };
+    (step.flops, step.bytes) = (all(&|inner| inner.flops.clone()), all(&|inner| inner.bytes.clone()));
 }
 
 /// Measures one stage after the other.

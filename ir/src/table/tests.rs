@@ -6,6 +6,9 @@ use crate::text::{parse_op, print_op};
 use crate::types::DType;
 use std::collections::BTreeSet;
 
+/// Options that are numbers and no dims, though they are written alike.
+const NUMBERS: [&str; 5] = ["index", "body", "result", "sequences", "carried"];
+
 /// Values that no option has as its default, two for each kind.
 fn values(option: &OptionDef) -> [Attr; 2] {
     let dim = |text| Dim::parse(text).expect("a dim");
@@ -13,12 +16,14 @@ fn values(option: &OptionDef) -> [Attr; 2] {
         Kind::Axis => [2, 3].map(|axis| Attr::Axes(vec![axis])),
         Kind::Axes => [vec![3], vec![1, 2]].map(Attr::Axes),
         Kind::Perm => [vec![1, 0], vec![0, 2, 1]].map(Attr::Axes),
-        // The number of an input is a dim as well.
-        Kind::Dim if option.name == "index" => [3, 7].map(|n| Attr::Dim(Dim::constant(n))),
+        // Numbers of inputs and bodies are dims as well.
+        Kind::Dim if NUMBERS.contains(&option.name) => [3, 7].map(|n| Attr::Dim(Dim::constant(n))),
         Kind::Dim => ["7", "H / G"].map(|d| Attr::Dim(dim(d))),
         Kind::Shape => [vec![dim("B"), dim("4*D")], Vec::new()].map(Attr::Dims),
         Kind::Float => [Attr::Float(0.125), Attr::Float(-3e-9)],
         Kind::Int => [Attr::Int(17), Attr::Int(-1)],
+        // It is written in no other case.
+        Kind::Bool if option.name == "backwards" => [Attr::Bool(true), Attr::Bool(true)],
         Kind::Bool => {
             [Attr::Bool(option.default != Some("true")), Attr::Bool(option.default == Some("true"))]
         }
@@ -105,6 +110,7 @@ fn row_work_has_axes_and_no_other_op() {
         assert_eq!(op.axes().is_some(), op.is_row_work(), "{op:?}");
         if op.is_row_work() {
             assert_eq!(op.over(5).axes(), Some(&[5][..]), "{op:?}");
+            assert_eq!(op.over(5).one_axis_later(), op.over(6), "{op:?}");
         }
     }
 }

@@ -135,3 +135,43 @@ fn inputs_and_results_have_few_axes() {
     );
     assert!(Graph::parse(&input).is_err_and(|e| e.message.contains("input `x`")));
 }
+
+/// A loop over `x` whose body is given, with these lines after it.
+fn looped(body: &str, rest: &str) -> String {
+    format!(
+        "network N<S>\ninput x: f32[S, 2]\ninput h: f32[2]\nbody 0 {{\ninput x: f32[2]\ninput h: f32[2]\n{body}}}\n\
+         %0: f32[S, 2] = input(index = 0)\n%1: f32[2] = input(index = 1)\n{rest}"
+    )
+}
+
+#[test]
+fn bodies_of_loops_are_read_and_checked() {
+    let body = "%0: f32[2] = input(index = 0)\n%1: f32[2] = input(index = 1)\n%2: f32[2] = add(%0, %1)\nreturn %2, %2\n";
+    let scan = "%2: f32[S, 2] = scan(%0, %1, body = 0, result = 1, sequences = 1, carried = 1)\nreturn %2\n";
+    let good = looped(body, scan);
+    assert_eq!(Graph::parse(&good).map(|g| g.to_string()), Ok(good.clone()));
+    let refused = |text: String, why: &str| {
+        let e = Graph::parse(&text).expect_err("refused").to_string();
+        assert!(e.contains(why), "{e}\n{text}");
+    };
+    refused(good.replace("body 0 {", "body 1 {"), "expected `body 0 {`");
+    refused(good.replace("}\n", ""), "expected");
+    refused(looped(&format!("weight \"w\": f32[2] = zeros\n{body}"), scan), "has inputs alone");
+    refused(good.replace("body = 0", "body = 3"), "there is no body 3");
+    refused(good.replace("sequences = 1", "sequences = 0"), "a scan of 0 sequences");
+    refused(good.replace("carried = 1", "carried = 2"), "a scan of 1 sequences and 2 carried values");
+    refused(good.replace("result = 1", "result = 2"), "has no result 2");
+    refused(
+        good.replace("input h: f32[2]\nbody", "input h: f32[3]\nbody")
+            .replace("%1: f32[2] = input(index = 1)\n%2: f32[S", "%1: f32[3] = input(index = 1)\n%2: f32[S"),
+        "an iteration takes f32[2] for `h`",
+    );
+    refused(
+        good.replace("return %2, %2", "return %0, %2").replace("add(%0, %1)", "add(%0, %9)"),
+        "before it is defined",
+    );
+    let twice = "%2: f32[2] = scan(%0, %1, body = 0, result = 0, sequences = 1, carried = 1)\n%3: f32[S, 2] = scan(%0, %1, body = 0, result = 1, sequences = 1, carried = 1, backwards = true)\nreturn %3\n";
+    refused(looped(body, twice), "are loops over the same body");
+    let deep = format!("network N<S>\n{}", "body 0 {\n".repeat(40));
+    refused(deep, "a body inside of 16 bodies");
+}
