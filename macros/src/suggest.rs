@@ -1,7 +1,7 @@
 //! "Did you mean": the nearest of some names.
 
 /// What PyTorch, NumPy and JAX call an operation, how it is written here, and a note where one is needed.
-const ELSEWHERE: [(&str, &str, &str); 44] = [
+const ELSEWHERE: [(&str, &str, &str); 45] = [
     ("cat", "concat(a, b, axis = ..)", ""),
     ("concatenate", "concat(a, b, axis = ..)", ""),
     ("stack", "concat(a, b, axis = ..)", ", of values that `reshape` gave an axis of length 1"),
@@ -38,7 +38,12 @@ const ELSEWHERE: [(&str, &str, &str); 44] = [
     ("avg_pool", "avg_pool2d(x, kernel = ..)", ""),
     ("adaptive_avg_pool2d", "global_mean(x)", ", which is `[N, C]`"),
     ("global_avg_pool", "global_mean(x)", ""),
-    ("interpolate", "upsample_nearest(x, scale = ..)", ""),
+    (
+        "interpolate",
+        "upsample_bilinear(x, scale = ..)",
+        ", `upsample_nearest(x, scale = ..)`, or `resize(x, [H, W])`",
+    ),
+    ("gather", "take_along(x, ids, axis = ..)", ", or `table[ids]` of whole rows"),
     ("zeros", "expand(0, [B, D])", ""),
     ("ones", "expand(1, [B, D])", ""),
     ("full", "expand(0.5, [B, D])", ""),
@@ -49,10 +54,12 @@ const ELSEWHERE: [(&str, &str, &str); 44] = [
 ];
 
 /// What PyTorch calls an argument, and its names here; which of them depends on the op or network.
-const ARGUMENTS: [(&str, &[&str]); 27] = [
+const ARGUMENTS: [(&str, &[&str]); 29] = [
     ("dim", &["over", "axis", "axes"]),
     ("axis", &["over", "axes"]),
-    ("dims", &["axes", "over"]),
+    ("dims", &["axes", "over", "axis"]),
+    ("negative_slope", &["slope"]),
+    ("output_padding", &["output_pad", "OUTPUT_PAD"]),
     ("keepdim", &["keep"]),
     ("keepdims", &["keep"]),
     ("padding", &["pad", "PAD"]),

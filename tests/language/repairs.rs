@@ -78,6 +78,7 @@ twins! {
     rust_habits = "../ui/rust-habits.fixed.rs",
     scans = "../ui/scans.fixed.rs",
     similar_networks = "../ui/similar-networks.fixed.rs",
+    sizes_and_places = "../ui/sizes-and-places.fixed.rs",
     slices = "../ui/slices.fixed.rs",
     state_outgrows = "../ui/state-outgrows.fixed.rs",
     state_pushes = "../ui/state-pushes.fixed.rs",

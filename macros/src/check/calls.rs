@@ -104,6 +104,10 @@ impl Checker<'_> {
             "clamp" => return self.clamp(expr, args),
             "split" => return self.split(expr, args),
             "topk" => return self.topk(expr, args),
+            "arange" if args.get(1).is_some_and(|a| a.name.is_none()) => {
+                let texts: Vec<&str> = args.iter().map(|a| a.value.text.as_str()).collect();
+                return self.refuse(expr.place, messages::arange_by_position(&texts));
+            }
             // A rounded quotient of dims as a scalar.
             "floor" | "ceil" if name == "ceil" || args.iter().all(|a| self.is_of_dims(&a.value)) => {
                 return self.poly(expr).map_or(Shaped::Poison, |d| Shaped::Number(Number::Dim(d)));

@@ -7,6 +7,7 @@ use crate::ast::{BinOp, Expr, ExprKind};
 use crate::errors::Place;
 use crate::messages;
 use crate::plan::{Axis, OptionPlan};
+use crate::walk;
 use tancho_ir::Dim;
 use tancho_ir::bind::is_open;
 use tancho_ir::builder::{OptionValue, evaluate};
@@ -119,6 +120,10 @@ impl Checker<'_> {
 
     /// A literal, the value of the network's own option, or a number made of static dims.
     fn scalar_option(&self, def: &OptionDef, expr: &Expr, place: Place) -> Option<OptionGiven> {
+        if let (Kind::Float, Some(run)) = (def.kind, self.run_time_name(expr)) {
+            self.fail(expr.place, messages::run_time_number(def.name, &run));
+            return None;
+        }
         if let (Kind::Float, None, Some(postfix)) = (def.kind, literal(expr), self.formula(expr)) {
             let value = |name: &str| self.facts.value(&Dim::sym(name)).map(|n| n as f64);
             // A dim that each use gives has no value yet: the number is checked when the graph is built.
@@ -147,6 +152,19 @@ impl Checker<'_> {
         };
         let plan = of.map_or_else(|| OptionPlan::Fixed(attr.clone()), OptionPlan::Of);
         Some(OptionGiven { name: def.name, attr, plan, place })
+    }
+
+    /// A run-time dim in an expression.
+    fn run_time_name(&self, expr: &Expr) -> Option<String> {
+        let mut found = None;
+        walk::expr(expr, &mut |e| {
+            if let ExprKind::Name(n) = &e.kind {
+                let name = n.to_string();
+                let runs = self.is_dim_here(&name) && self.facts.is_run_time(&Dim::sym(&name));
+                found = found.take().or(runs.then_some(name));
+            }
+        });
+        found
     }
 
     /// A number made of static dims by arithmetic and `sqrt`, in postfix form: `1 3 D HEADS / * sqrt /`.

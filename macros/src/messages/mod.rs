@@ -251,6 +251,22 @@ pub fn not_static(what: &str, d: &Dim, run: &str) -> Message {
     m.help(format!("a static dimension has a default: `{run} = 768`"))
 }
 
+/// `arange(0, S)`
+pub fn arange_by_position(texts: &[&str]) -> Message {
+    let help = match texts {
+        ["0", to] => format!("from 0 on it is `arange({to})`"),
+        [from, to, ..] => format!("how many there are stands first: `arange({to} - {from}, from = {from})`"),
+        _ => String::new(),
+    };
+    Message::new("the first number of `arange` is given by name").help(help)
+}
+
+/// `scale = 1 / sqrt(S)`
+pub fn run_time_number(option: &str, run: &str) -> Message {
+    Message::new(format!("`{option}` is known when the graph is built, but `{run}` is a run-time dimension"))
+        .help(format!("make it of static dimensions, or scale the value itself: `x / sqrt({run})`"))
+}
+
 pub fn negative_dim(name: &str, n: i64) -> Message {
     Message::new(format!("dimension `{name}` cannot be {n}")).help("a dimension is 0 or more")
 }
