@@ -23,8 +23,8 @@ network! {
     pub Places<B, S>(x: [B, S]) -> [B, S] { x + cast(arange(0, S), f32) }
     pub Whole<B, E = 4>(x: i32[B, E]) -> [B, E] { softplus(x) }
     pub Slope<B, E = 4>(x: [B, E]) -> [B, E] { leaky_relu(x, negative_slope = 0.1) }
-    pub Cap<B, S, E = 4>(x: [B, S, E]) -> [B, S, E] { attention(x, x, x, heads = 2, softcap = -1) }
-    pub Scale<B, S, E = 4>(x: [B, S, E]) -> [B, S, E] { attention(x, x, x, heads = 2, scale = 1 / sqrt(S)) }
+    pub Cap<B, S, E = 4>(x: [B, S, E]) -> [B, S, E] { attention(x, x, x, heads = 1, softcap = -1) }
+    pub Scale<B, S, E = 4>(x: [B, S, E]) -> [B, S, E] { attention(x, x, x, heads = 1, scale = 1 / sqrt(S)) }
 }
 
 fn main() {}
