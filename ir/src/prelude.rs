@@ -78,7 +78,8 @@ pub Conv1d<CIN = _, COUT = _, K = _, STRIDE = 1, PAD = 0, DIL = 1, GROUPS = 1, N
 
 /// Transposed convolution of images with square filters (`torch.nn.ConvTranspose2d`). Other forms are for
 /// `conv_transpose2d`.
-pub ConvTranspose2d<CIN = _, COUT = _, K = _, STRIDE = 1, PAD = 0, OUTPUT_PAD = 0, DIL = 1, GROUPS = 1, N, H, W>
+pub ConvTranspose2d
+    <CIN = _, COUT = _, K = _, STRIDE = 1, PAD = 0, OUTPUT_PAD = 0, DIL = 1, GROUPS = 1, N, H, W>
     (option bias = true)
     (x: [N, CIN, H, W])
     -> [
@@ -94,17 +95,20 @@ pub ConvTranspose2d<CIN = _, COUT = _, K = _, STRIDE = 1, PAD = 0, OUTPUT_PAD = 
         #[weights("bias")]
         param b: [COUT] = zeros;
         conv_transpose2d(
-            x, weight, b, stride = STRIDE, pad = PAD, output_pad = OUTPUT_PAD, dilation = DIL, groups = GROUPS,
+            x, weight, b, stride = STRIDE, pad = PAD, output_pad = OUTPUT_PAD,
+            dilation = DIL, groups = GROUPS,
         )
     } else {
         conv_transpose2d(
-            x, weight, stride = STRIDE, pad = PAD, output_pad = OUTPUT_PAD, dilation = DIL, groups = GROUPS,
+            x, weight, stride = STRIDE, pad = PAD, output_pad = OUTPUT_PAD,
+            dilation = DIL, groups = GROUPS,
         )
     }
 }
 
 /// Transposed convolution along one axis (`torch.nn.ConvTranspose1d`).
-pub ConvTranspose1d<CIN = _, COUT = _, K = _, STRIDE = 1, PAD = 0, OUTPUT_PAD = 0, DIL = 1, GROUPS = 1, N, L>
+pub ConvTranspose1d
+    <CIN = _, COUT = _, K = _, STRIDE = 1, PAD = 0, OUTPUT_PAD = 0, DIL = 1, GROUPS = 1, N, L>
     (option bias = true)
     (x: [N, CIN, L]) -> [N, COUT, (L - 1) * STRIDE - 2 * PAD + DIL * (K - 1) + OUTPUT_PAD + 1]
     where CIN % GROUPS == 0, COUT % GROUPS == 0, 1 <= STRIDE, 1 <= DIL
@@ -114,11 +118,13 @@ pub ConvTranspose1d<CIN = _, COUT = _, K = _, STRIDE = 1, PAD = 0, OUTPUT_PAD = 
         #[weights("bias")]
         param b: [COUT] = zeros;
         conv_transpose1d(
-            x, weight, b, stride = STRIDE, pad = PAD, output_pad = OUTPUT_PAD, dilation = DIL, groups = GROUPS,
+            x, weight, b, stride = STRIDE, pad = PAD, output_pad = OUTPUT_PAD,
+            dilation = DIL, groups = GROUPS,
         )
     } else {
         conv_transpose1d(
-            x, weight, stride = STRIDE, pad = PAD, output_pad = OUTPUT_PAD, dilation = DIL, groups = GROUPS,
+            x, weight, stride = STRIDE, pad = PAD, output_pad = OUTPUT_PAD,
+            dilation = DIL, groups = GROUPS,
         )
     }
 }

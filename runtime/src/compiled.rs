@@ -50,13 +50,18 @@ pub(crate) struct Inner {
 }
 
 impl Inner {
-    fn new(weights: &Arc<Weights>, mut compilation: Compilation) -> Inner {
-        let bodies = std::mem::take(&mut compilation.bodies);
-        let bodies = bodies.into_iter().map(|body| Inner::new(weights, body)).collect();
-        let layout = Layout::new(&compilation.graph, &compilation);
+    fn new(weights: &Arc<Weights>, compilation: Compilation) -> Inner {
         let gathered = Gathered::of(&compilation, weights);
+        Inner { gathered, ..Inner::of_body(weights, compilation) }
+    }
+
+    /// The body of a loop: its ids are known while it runs alone, so that tables are decoded whole.
+    fn of_body(weights: &Arc<Weights>, mut compilation: Compilation) -> Inner {
+        let bodies = std::mem::take(&mut compilation.bodies);
+        let bodies = bodies.into_iter().map(|body| Inner::of_body(weights, body)).collect();
+        let layout = Layout::new(&compilation.graph, &compilation);
         let twice = twice(&compilation.fused.graph.outputs);
-        Inner { weights: weights.clone(), compilation, layout, gathered, twice, bodies }
+        Inner { weights: weights.clone(), compilation, layout, gathered: Vec::new(), twice, bodies }
     }
 
     /// Whether a run may stop in the middle, at an id that is out of range.

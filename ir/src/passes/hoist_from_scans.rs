@@ -40,6 +40,17 @@ enum Changes {
     WithIterations,
 }
 
+/// An input of the body that is left.
+struct BodyInput {
+    /// 0 for an element, 1 for what is carried, 2 for what never changes.
+    sort: usize,
+    decl: InputDecl,
+    /// The argument of the loop.
+    arg: Value,
+    /// The values of the old body that it is.
+    values: Vec<Value>,
+}
+
 /// A body, and what is known of its values.
 struct Body<'g> {
     graph: &'g Graph,
@@ -201,42 +212,41 @@ impl<'g> Body<'g> {
         for v in old.values().filter(|v| !self.hoisted[v.index()]) {
             old.node(v).args.iter().for_each(|a| read[a.index()] = true);
         }
-        let given = |v: &Value| matches!(old.node(*v).op, Op::Input(_)) || self.hoisted[v.index()];
-        // Inputs of three sorts, in this order. Those that are carried stay, read or not.
-        let of_sort = |v: &Value| match old.node(*v).op {
-            Op::Input(i) if (sequences..sequences + carried).contains(&i) => 1,
-            _ if self.changes[v.index()] == Changes::WithElement => 0,
-            _ => 2,
-        };
-        let mut inputs: Vec<Value> =
-            old.values().filter(given).filter(|v| of_sort(v) == 1 || read[v.index()]).collect();
-        // A loop needs something to go along.
-        if !inputs.iter().any(|v| of_sort(v) == 0) {
-            inputs.extend(old.values().find(|v| old.node(*v).op == Op::Input(0)));
+        // Inputs of three sorts, in this order: elements, what is carried, which stays whether it is read or
+        // not, and what never changes.
+        let mut inputs: Vec<BodyInput> = Vec::new();
+        for (i, decl) in old.inputs.iter().enumerate() {
+            let values: Vec<Value> = old.values().filter(|v| old.node(*v).op == Op::Input(i)).collect();
+            let sort = usize::from(i >= sequences) + usize::from(i >= sequences + carried);
+            if sort == 1 || values.iter().any(|v| read[v.index()]) {
+                inputs.push(BodyInput { sort, decl: decl.clone(), arg: args[i], values });
+            }
         }
-        inputs.sort_by_key(|v| {
-            (of_sort(v), if let Op::Input(i) = old.node(*v).op { i } else { args.len() }, *v)
-        });
+        for v in old.values().filter(|v| self.hoisted[v.index()] && read[v.index()]) {
+            let Some(arg) = outside[v.index()] else { continue };
+            let sort = if self.changes[v.index()] == Changes::WithElement { 0 } else { 2 };
+            let decl = InputDecl { name: format!("hoisted_{}", v.index()), ty: old.ty(v).clone() };
+            inputs.push(BodyInput { sort, decl, arg, values: vec![v] });
+        }
+        // A loop needs something to go along.
+        if inputs.iter().all(|i| i.sort > 0) {
+            inputs.push(BodyInput { sort: 0, decl: old.inputs[0].clone(), arg: args[0], values: Vec::new() });
+        }
+        inputs.sort_by_key(|i| i.sort);
         *new = old.body();
         new.bodies.clone_from(&old.bodies);
         let mut map: HashMap<Value, Value> = HashMap::new();
-        let (mut all, mut along) = (Vec::new(), 0);
-        for &v in &inputs {
-            let node = old.node(v);
-            let name = match node.op {
-                Op::Input(i) => old.inputs[i].name.clone(),
-                _ => format!("hoisted_{}", v.index()),
-            };
-            let i = new.inputs.len();
-            new.inputs.push(InputDecl { name, ty: node.ty.clone() });
-            let made = new.push_typed(Op::Input(i), &[], node.ty.clone(), node.source.clone());
-            new.nodes[made.index()].name.clone_from(&node.name);
-            map.insert(v, made);
-            all.extend(outside[v.index()]);
-            along += usize::from(of_sort(&v) == 0);
+        for (i, BodyInput { decl, values, .. }) in inputs.iter().enumerate() {
+            new.inputs.push(decl.clone());
+            let source = values.first().map(|v| old.node(*v).source.clone()).unwrap_or_default();
+            let made = new.push_typed(Op::Input(i), &[], decl.ty.clone(), source);
+            new.nodes[made.index()].name = values.first().and_then(|v| old.node(*v).name.clone());
+            map.extend(values.iter().map(|v| (*v, made)));
         }
+        let along = inputs.iter().filter(|i| i.sort == 0).count();
+        let given = |v: Value| matches!(old.node(v).op, Op::Input(_)) || self.hoisted[v.index()];
         for v in old.values() {
-            if map.contains_key(&v) || given(&v) {
+            if map.contains_key(&v) || given(v) {
                 continue;
             }
             let node = old.node(v);
@@ -246,6 +256,6 @@ impl<'g> Body<'g> {
             map.insert(v, made);
         }
         new.outputs = old.outputs.iter().map(|o| map[o]).collect();
-        Ok((all, along))
+        Ok((inputs.iter().map(|i| i.arg).collect(), along))
     }
 }

@@ -156,6 +156,32 @@ network! {
     }
 }
 
+tancho::network! {
+    Scanned<S, B>(ids: i32[S, B]) -> [S, B, 32] {
+        param table: [40, 32];
+        let mut sum = expand(0, [B, 32]);
+        scan id in ids over S { sum += table[id]; sum }
+    }
+}
+
+/// The ids of an iteration are known while it runs alone.
+#[test]
+fn coded_tables_are_gathered_in_loops() -> Result<(), Error> {
+    let row = |r: u8| {
+        let quarter = half::f16::from_f32(0.25).to_bits().to_le_bytes();
+        quarter.into_iter().chain((0..32).map(move |i| r + i)).collect::<Vec<u8>>()
+    };
+    let data: Vec<u8> = (0..40).flat_map(row).collect();
+    let net = Scanned::load(written(&file(3, &[], &[tensor("table", &[32, 40], 8, 0)], &data)).path())?;
+    let mut session = net.compile(Target::host())?.session();
+    let y = session.run([3, 39, 3, 0].view([2, 2]))?;
+    let of = |ids: &[usize]| -> Vec<f32> {
+        (0..32).map(|i| ids.iter().map(|id| (id + i) as f32 * 0.25).sum()).collect()
+    };
+    assert_eq!(y.data(), [of(&[3]), of(&[39]), of(&[3, 3]), of(&[39, 0])].concat());
+    Ok(())
+}
+
 /// Rows of a coded table are decoded as ids name them, by several threads at a time.
 #[test]
 fn coded_tables_are_gathered() -> Result<(), Error> {
