@@ -74,6 +74,7 @@ twins! {
     residual_broadcast = "../ui/residual-broadcast.fixed.rs",
     residual_shape = "../ui/residual-shape.fixed.rs",
     run_time_dims = "../ui/run-time-dims.fixed.rs",
+    rope_options = "../ui/rope-options.fixed.rs",
     rows_and_heads = "../ui/rows-and-heads.fixed.rs",
     rust_habits = "../ui/rust-habits.fixed.rs",
     scans = "../ui/scans.fixed.rs",
