@@ -2,6 +2,7 @@
 
 mod arrays;
 mod bad;
+mod constants;
 mod fuzz;
 mod grammar;
 mod habits;

@@ -25,6 +25,7 @@ twins! {
     axes = "../ui/axes.fixed.rs",
     branches_differ = "../ui/branches-differ.fixed.rs",
     broken_still_usable = "../ui/broken-still-usable.fixed.rs",
+    constants = "../ui/constants.fixed.rs",
     dim_cycle = "../ui/dim-cycle.fixed.rs",
     duplicate_names = "../ui/duplicate-names.fixed.rs",
     element_types = "../ui/element-types.fixed.rs",
