@@ -42,9 +42,9 @@ pub use tancho_ir::{DType, Dim, Graph};
 #[doc(hidden)]
 pub use tancho_macros::network as __network;
 pub use tancho_runtime::{
-    AnyView, AsView, Blueprint, CompileError, Compiled, Dump, Element, Error, Format, Isa, LoadError,
-    LoadOptions, LoadReport, Model, OutputMut, Precision, Profile, Report, Session, Stats, Target, Tensor,
-    TensorData, TensorType, Trace, View, ViewError, Weights, bf16,
+    AnyView, AsView, Blueprint, CompileError, Compiled, ConstantValues, Dump, Element, Error, Format, Isa,
+    LoadError, LoadOptions, LoadReport, Model, OutputMut, Precision, Profile, Report, Session, Stats, Target,
+    Tensor, TensorData, TensorType, Trace, View, ViewError, Weights, bf16,
 };
 
 #[doc = include_str!("../docs/language.md")]
@@ -101,7 +101,8 @@ pub mod inspect {
 /// Weights: loading, replacing and saving them, and what a GGUF file says about its model.
 pub mod weights {
     pub use tancho_runtime::weights::{
-        Gguf, List, LoadError, LoadOptions, LoadReport, Metadata, Problem, WeightData, Weights,
+        ConstantProblem, Gguf, List, LoadError, LoadOptions, LoadReport, Metadata, Problem, WeightData,
+        Weights,
     };
 }
 

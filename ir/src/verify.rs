@@ -16,12 +16,13 @@
 //! 9. Rows are pushed to a growing state alone, along its axis, once.
 //! 10. The body of a loop is a sound graph with the dims and promises of its network, without weights and
 //!     states of its own. One loop has it, whose nodes differ in the result alone.
+//! 11. Constants are f32 or i32. A table has as many numbers as the constant has elements.
 
 use crate::dim::Dim;
-use crate::graph::{Graph, Init, Node, Value};
+use crate::graph::{Graph, Init, Node, Value, WeightDecl};
 use crate::op::Op;
 use crate::table::{Attr, attrs_of};
-use crate::types::MAX_RANK;
+use crate::types::{DType, MAX_RANK};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Checks the invariants.
@@ -98,12 +99,16 @@ fn declarations(graph: &Graph, known: &Known<'_>) -> Result<(), String> {
             return Err(format!("weight `{}` is {}: a weight has static dims", w.name, w.ty));
         }
         known.shape(&format!("weight `{}`", w.name), &w.ty.shape)?;
-        let sound = match w.init {
-            Init::Normal(s) => (0.0..=f64::from(f32::MAX)).contains(&s),
+        let sound = match &w.init {
+            Init::Normal(s) => (0.0..=f64::from(f32::MAX)).contains(s),
             Init::Uniform(a, b) => {
                 a <= b && (b - a).is_finite() && [a, b].iter().all(|x| x.abs() <= f64::from(f32::MAX))
             }
             Init::Zeros | Init::Ones | Init::Xavier => true,
+            Init::Table(_) | Init::Given => {
+                constant(w)?;
+                true
+            }
         };
         if !sound {
             return Err(format!(
@@ -119,6 +124,19 @@ fn declarations(graph: &Graph, known: &Known<'_>) -> Result<(), String> {
         known.shape(&format!("state `{}`", s.name), &s.ty.shape)?;
     }
     Ok(())
+}
+
+/// A constant is of f32 or i32 numbers, as many as it has elements, and nothing that a weight is.
+fn constant(w: &WeightDecl) -> Result<(), String> {
+    let what = || format!("constant `{}`", w.name);
+    if !matches!(w.ty.dtype, DType::F32 | DType::I32) {
+        return Err(format!("{} is {}: constants are f32 or i32", what(), w.ty));
+    }
+    if *w != WeightDecl::constant(w.name.clone(), w.ty.clone(), w.init.clone()) {
+        return Err(format!("{} has an attribute of weights", what()));
+    }
+    let Init::Table(table) = &w.init else { return Ok(()) };
+    table.fault(&w.ty).map_or(Ok(()), |why| Err(format!("{}: {why}", what())))
 }
 
 fn nodes(graph: &Graph, known: &Known<'_>) -> Result<(), String> {

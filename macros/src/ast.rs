@@ -172,6 +172,8 @@ pub enum ItemKind {
     Param(Ty, Option<Expr>),
     /// A weight that is loaded and saved but never learned.
     Buffer(Ty, Option<Expr>),
+    /// A constant and its table.
+    Const(Ty, Option<Expr>),
     /// What a session keeps between calls, and the dim it grows along.
     State(Ty, Option<Ident>),
     /// A network in use, or an array of them.

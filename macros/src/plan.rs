@@ -248,6 +248,19 @@ pub enum StepKind {
         /// Its attributes.
         attributes: Attributes<Dim>,
     },
+    /// Declares a constant.
+    ConstItem {
+        /// The value.
+        out: Val,
+        /// The user's name.
+        name: String,
+        /// Its path.
+        path: String,
+        /// Its type.
+        ty: Type,
+        /// The shape of its table, and the numbers in postfix form between commas.
+        table: Option<(Vec<usize>, String)>,
+    },
     /// Declares a state.
     State {
         /// What it is before the run.
@@ -438,34 +451,6 @@ pub struct CarriedPlan {
     pub last: Val,
     /// The state that it is, as it is before the run.
     pub state: Option<Val>,
-}
-
-/// The values that the steps of a body read, whether they are made in it or not, and its results.
-pub fn reads(body: &Body, read: &mut dyn FnMut(Val)) {
-    body.results.iter().for_each(|v| read(*v));
-    for step in &body.steps {
-        match &step.kind {
-            StepKind::Param { .. } | StepKind::State { .. } | StepKind::Net(_) => {}
-            StepKind::Within { .. } | StepKind::Constant { .. } => {}
-            StepKind::Push { state, rows, .. } => [*state, *rows].into_iter().for_each(&mut *read),
-            StepKind::Keep { state, slot, from } => [*state, *slot, *from].into_iter().for_each(&mut *read),
-            StepKind::Op { args, .. } | StepKind::Call { args, .. } => args.iter().for_each(|v| read(*v)),
-            StepKind::Pick { from, .. } | StepKind::Split { from, .. } => read(*from),
-            StepKind::Slot { from, .. } | StepKind::Read { from, .. } => read(*from),
-            StepKind::Assign { slot, from } => [*slot, *from].into_iter().for_each(&mut *read),
-            StepKind::Name { of, .. } => read(*of),
-            StepKind::If { then, otherwise, .. } => {
-                reads(then, read);
-                reads(otherwise, read);
-            }
-            StepKind::Loop { body, .. } => reads(body, read),
-            StepKind::Scan(scan) => {
-                scan.sequences.iter().for_each(|s| read(s.from));
-                scan.carried.iter().for_each(|c| read(c.slot));
-                scan.captured.iter().for_each(|v| read(*v));
-            }
-        }
-    }
 }
 
 /// Where the weights of a called network are.

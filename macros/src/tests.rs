@@ -2,6 +2,7 @@
 
 mod arrays;
 mod bad;
+mod constants;
 mod fuzz;
 mod grammar;
 mod habits;
@@ -206,6 +207,16 @@ fn says_what_does_not_fit_an_op() {
     assert!(heads("rope(h, from = S, base = 500, pairs = adjacent)").is_empty());
     one(heads("rope(h, pairs = odd)"), "`pairs` takes one of `halves`, `adjacent`");
     one(heads("rope(h, base = 0.5)"), "the base of `rope` is at least 1, not 0.5");
+    one(heads("rope(h, scaling = llama3, factor = 8)"), {
+        "`scaling = llama3` of `rope` needs `low_freq_factor`, `high_freq_factor` and `original_max_position`\nhelp: the numbers stand in the model's config.json: `scaling = llama3, factor = 8, low_freq_factor = 1, high_freq_factor = 4, original_max_position = 8192`"
+    });
+    one(heads("rope(h, beta_fast = 2)"), {
+        "`beta_fast` of `rope` belongs to `scaling = yarn`\nhelp: state the scaling, or leave `beta_fast` out"
+    });
+    one(heads("rope(h, positions = x)"), {
+        "`positions` of `rope` takes i32, but `x` is f32\nhelp: convert on purpose: `cast(x, i32)`"
+    });
+    assert!(heads("rope(h, scaling = linear, factor = D / 4, base = 1e4)").is_empty());
     one(body("rope(x)"), {
         "`rope` turns heads: it needs [B, HEADS, S, HD]\n  `x` is [B, S, D (8)]\nhelp: split the heads off: `rearrange(x, [b, s, (h d)] -> [b, h, s, d], h = HEADS)`"
     });

@@ -21,7 +21,7 @@ pub fn items<'e>(items: &'e [Item], visit: Visit<'_, 'e>) {
             expr(to, visit);
         }
         match &i.kind {
-            ItemKind::Param(t, init) | ItemKind::Buffer(t, init) => {
+            ItemKind::Param(t, init) | ItemKind::Buffer(t, init) | ItemKind::Const(t, init) => {
                 ty(t, visit);
                 init.iter().for_each(|e| expr(e, visit));
             }

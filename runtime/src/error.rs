@@ -3,6 +3,7 @@
 use crate::inspect::report::Report;
 use crate::tensor::shape::ViewError;
 use crate::weights::error::LoadError;
+use crate::weights::{ConstantProblem, lines as constants};
 use std::fmt;
 use std::path::PathBuf;
 use tancho_ir::DType;
@@ -27,6 +28,14 @@ pub enum Error {
     /// Weights could not be loaded.
     #[error(transparent)]
     Load(#[from] Box<LoadError>),
+    /// The constants that a network declares and those that it was given do not agree.
+    #[error("the constants of `{network}` do not fit its declaration:{}", constants(problems))]
+    Constants {
+        /// The network.
+        network: String,
+        /// Everything that does not fit.
+        problems: Vec<ConstantProblem>,
+    },
     /// Weights could not be written.
     #[error("cannot write {}: {error}", path.display())]
     Save {

@@ -33,4 +33,4 @@ pub use tensor::view::{AnyView, AsView, View};
 pub use tensor::{Tensor, TensorData};
 #[doc(hidden)]
 pub use weights::pack::Packs;
-pub use weights::{LoadError, LoadOptions, LoadReport, Weights};
+pub use weights::{ConstantProblem, ConstantValues, LoadError, LoadOptions, LoadReport, Weights};

@@ -3,7 +3,7 @@
 use crate::compiled::Compiled;
 use crate::error::Error;
 use crate::weights::pack::Packs;
-use crate::weights::{LoadOptions, LoadReport, Weights};
+use crate::weights::{ConstantValues, Given, LoadOptions, LoadReport, Weights};
 use std::fmt;
 use std::marker::PhantomData;
 use std::path::Path;
@@ -27,7 +27,7 @@ impl Model {
     /// are initialised from the seed.
     ///
     /// # Errors
-    /// The graph is not valid, or there is no memory for the weights.
+    /// The graph is not valid, there is no memory for the weights, or a constant has to be given.
     pub fn from_graph(graph: Graph, seed: u64) -> Result<Model, Error> {
         tancho_ir::verify::verify(&graph)
             .and_then(|()| tancho_ir::verify::interface(&graph))
@@ -119,18 +119,34 @@ pub trait Declared: Network + Sized {
 pub struct Blueprint<N> {
     dims: Vec<(&'static str, usize)>,
     options: Vec<(String, OptionValue)>,
+    constants: Given,
     network: PhantomData<fn() -> N>,
 }
 
 impl<N: Declared> Blueprint<N> {
     /// A blueprint with these static dims.
     pub fn new(dims: &[(&'static str, usize)]) -> Blueprint<N> {
-        Blueprint { dims: dims.to_vec(), options: Vec::new(), network: PhantomData }
+        Blueprint {
+            dims: dims.to_vec(),
+            options: Vec::new(),
+            constants: Given::default(),
+            network: PhantomData,
+        }
     }
 
     /// Sets an option of the network: `.option("eps", 1e-6)`.
     pub fn option(mut self, name: &str, value: impl Into<OptionValue>) -> Self {
         self.options.push((name.into(), value.into()));
+        self
+    }
+
+    /// Gives a constant that the network declares without values: `.constant("inv_freq", &inv_freq)`. A
+    /// constant of a net has its path before its name, `"layers.0.rope.inv_freq"`, and `*` stands for any
+    /// characters, `"layers.*.inv_freq"`. Of several that fit, the last counts.
+    ///
+    /// Values that do not fit, are missing or belong to no constant are one error of `load` or `init`.
+    pub fn constant(mut self, name: &str, values: impl ConstantValues) -> Self {
+        self.constants.add(name, values);
         self
     }
 
@@ -164,8 +180,8 @@ impl<N: Declared> Blueprint<N> {
     /// files, or a folder with `model.safetensors` or its index.
     ///
     /// # Errors
-    /// As [`Blueprint::graph`]; or the file cannot be read, or weights are missing, of another shape or
-    /// type, or unexpected: one error lists them all.
+    /// As [`Blueprint::graph`]; or constants do not fit ([`Error::Constants`]); or the file cannot be read,
+    /// or weights are missing, of another shape or type, or unexpected: one error lists them all.
     pub fn load(&self, path: impl AsRef<Path>) -> Result<N, Error> {
         self.load_with(path, &LoadOptions::new())
     }
@@ -175,15 +191,17 @@ impl<N: Declared> Blueprint<N> {
     /// # Errors
     /// As [`Blueprint::load`].
     pub fn load_with(&self, path: impl AsRef<Path>, options: &LoadOptions) -> Result<N, Error> {
-        Model::new(self.graphs()?, |g| Weights::load(g, path, options)).map(N::from_model)
+        Model::new(self.graphs()?, |g| Weights::load_with(g, path, options, &self.constants))
+            .map(N::from_model)
     }
 
     /// The network with weights as their initialisers say; equal seeds give equal weights on every machine.
     ///
     /// # Errors
-    /// As [`Blueprint::graph`]; or there is no memory for the weights.
+    /// As [`Blueprint::graph`]; or constants do not fit ([`Error::Constants`]), or there is no memory for the
+    /// weights.
     pub fn init(&self, seed: u64) -> Result<N, Error> {
-        Model::new(self.graphs()?, |g| Ok((Weights::init(g, seed)?, LoadReport::default())))
-            .map(N::from_model)
+        let weights = |g: &Graph| Weights::init_with(g, seed, &self.constants);
+        Model::new(self.graphs()?, |g| Ok((weights(g)?, LoadReport::default()))).map(N::from_model)
     }
 }

@@ -11,6 +11,7 @@
 //! * `random_graphs`: random graphs: text form, passes and native code
 //! * `resized`: images with other numbers of rows and columns
 //! * `cumulative`: cumulative sums, flipped axes and elements by ids
+//! * `ropes`: rotary positions with frequencies, positions and scalings
 //! * `scans`: loops over a run-time axis
 //! * `special_values`: NaN, infinities, subnormal and huge numbers through every op
 //! * `transposed`: transposed convolutions
@@ -27,6 +28,7 @@ mod long_sums;
 mod no_elements;
 mod random_graphs;
 mod resized;
+mod ropes;
 mod scans;
 mod special_values;
 mod transposed;

@@ -4,6 +4,7 @@
 //!
 //! * `activations`: activations, whole numbers and remainders, by values
 //! * `by_path`: networks of other modules, macro calls and crates
+//! * `constants`: tables, and values that Rust gives with the dims
 //! * `designed_programs`: the programs the language was designed with
 //! * `expressions`: options, branches, views and arithmetic, by values
 //! * `items`: loops, entry points, storage of weights, buffers and `where`, by values
@@ -18,6 +19,7 @@
 
 pub mod activations;
 pub mod by_path;
+pub mod constants;
 pub mod designed_programs;
 pub mod expressions;
 pub mod items;

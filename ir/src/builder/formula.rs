@@ -6,12 +6,13 @@ pub fn evaluate(postfix: &str, value: &dyn Fn(&str) -> Option<f64>) -> Option<f6
     let mut stack: Vec<f64> = Vec::new();
     for word in postfix.split_whitespace() {
         let top = match word {
-            "+" | "-" | "*" | "/" => {
+            "+" | "-" | "*" | "/" | "^" => {
                 let (b, a) = (stack.pop()?, stack.pop()?);
                 match word {
                     "+" => a + b,
                     "-" => a - b,
                     "*" => a * b,
+                    "^" => a.powf(b),
                     _ => a / b,
                 }
             }
@@ -36,6 +37,7 @@ mod tests {
         assert_eq!(of("1 2 D * sqrt /"), Some(0.25));
         assert_eq!(of("D 3 - neg 0.5 +"), Some(-4.5));
         assert_eq!(of("1e-3"), Some(1e-3));
+        assert_eq!(of("2 D 2 / neg ^"), Some(0.0625));
         for broken in ["", "1 2", "+", "1 sqrt +", "E", "1 E *", "1x"] {
             assert_eq!(of(broken), None, "{broken}");
         }

@@ -33,18 +33,22 @@ impl Scope<'_> {
     }
 
     /// A weight as a value of the graph at hand: an input of it, in the body of a loop.
-    fn weight(&mut self, decl: WeightDecl, name: &str) -> Result<Value> {
+    pub(super) fn weight(&mut self, decl: WeightDecl, name: &str) -> Result<Value> {
         let Known { weights, around, .. } = &mut *self.known;
         let (outermost, known) = match around.first_mut() {
             Some(first) => (&mut first.graph, &mut first.weights),
             None => (&mut *self.graph, weights),
         };
         let v = match known.get(&decl.name) {
-            Some(&(i, _)) if outermost.weights[i].ty != decl.ty => {
-                let old = outermost.weights[i].ty.clone();
+            Some(&(i, _)) if !outermost.weights[i].agrees(&decl) => {
+                let what = |d: &WeightDecl| if d.is_constant() { "constant " } else { "" };
+                let old = &outermost.weights[i];
+                let old = format!("{}{}", what(old), old.ty);
                 return Err(self.fail(BuildError::new(format!(
-                    "weight `{}` is declared twice, as {old} and as {}",
-                    decl.name, decl.ty
+                    "weight `{}` is declared twice, as {old} and as {}{}",
+                    decl.name,
+                    what(&decl),
+                    decl.ty
                 ))));
             }
             Some(&(_, v)) => v,

@@ -5,6 +5,7 @@
 //! its `build` with a child [`Scope`].
 
 mod calls;
+mod constants;
 mod formula;
 mod items;
 mod network;

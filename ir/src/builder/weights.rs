@@ -112,6 +112,12 @@ pub fn share_weights(graphs: &mut [Graph]) -> Result<(), BuildError> {
                         w.name, a.ty, w.ty
                     )));
                 }
+                Some(a) if !a.agrees(w) => {
+                    return Err(BuildError::new(format!(
+                        "`{}` is a constant in one entry point, and in another a weight or has other values",
+                        w.name
+                    )));
+                }
                 Some(_) => {}
                 None => {
                     known.insert(w.name.clone(), all.len());

@@ -104,7 +104,7 @@ impl Body {
                 let size = vec![shape[2].times(&scale[0]).ok()?, shape[3].times(&scale[1]).ok()?];
                 self.push(Op::Resize { size, mode: Resampling::Bilinear }, &[x])
             }
-            Op::Rope { base, from, pairs } => self.rope(x, *base, from, *pairs),
+            Op::Rope { .. } => self.rope(op, args),
             Op::TopK { k, axis, indices: true } => self.topk_indices(x, k, *axis),
             Op::TopK { k, axis, indices: false } => {
                 let ids = self.push(Op::TopK { k: k.clone(), axis: *axis, indices: true }, &[x])?;

@@ -46,7 +46,34 @@ fn composites() -> Vec<Case> {
     all.extend(of_images());
     all.extend(of_rows());
     all.extend(attentions());
+    all.extend(ropes());
     all
+}
+
+fn ropes() -> Vec<Case> {
+    let rope = |text: &str, args: usize| crate::text::parse_op(text, args).expect("an op").0;
+    let heads = "f32[B, H, S, 8]";
+    vec![
+        (rope("rope(%0)", 1), vec![heads]),
+        (rope("rope(%0, from = P, pairs = adjacent)", 1), vec!["f32[B, H, S, 6]"]),
+        (rope("rope(%0, positions = %1)", 2), vec![heads, "i32[S]"]),
+        (rope("rope(%0, positions = %1, pairs = adjacent)", 2), vec![heads, "i32[B, S]"]),
+        (rope("rope(%0, freqs = %1)", 2), vec![heads, "f32[4]"]),
+        (rope("rope(%0, freqs = %1, positions = %2)", 3), vec![heads, "f32[3]", "i32[B, S]"]),
+        (rope("rope(%0, freqs = %1, from = P, pairs = adjacent)", 2), vec![heads, "f32[1]"]),
+        (rope("rope(%0, scaling = linear, factor = 4.0)", 1), vec![heads]),
+        (
+            rope(
+                "rope(%0, scaling = llama3, factor = 8.0, low_freq_factor = 1.0, high_freq_factor = 4.0, original_max_position = 256.0)",
+                1,
+            ),
+            vec![heads],
+        ),
+        (
+            rope("rope(%0, positions = %1, scaling = yarn, factor = 4.0, original_max_position = 256.0)", 2),
+            vec![heads, "i32[B, S]"],
+        ),
+    ]
 }
 
 fn of_images() -> Vec<Case> {
@@ -118,7 +145,6 @@ fn of_rows() -> Vec<Case> {
     };
     let norm =
         |axes: &[usize], eps_on, gain, bias| Op::LayerNorm { axes: axes.to_vec(), eps, eps_on, gain, bias };
-    let rope = |from, pairs| Op::Rope { base: Number(1e4), from: dim(from), pairs };
     let zeros = |axis, before, after| Op::Pad { axis, before: dim(before), after: dim(after) };
     vec![
         (Op::Unary(Unary::Relu), vec!["i32[B]"]),
@@ -143,8 +169,6 @@ fn of_rows() -> Vec<Case> {
             vec!["f32[B, 6, S, 3]", "f32[6]", "f32[6]"],
         ),
         (Op::GroupNorm { groups: dim("2"), eps, gain: false, bias: false }, vec!["f32[B, 6]"]),
-        (rope("0", Pairs::Halves), vec!["f32[B, H, S, 8]"]),
-        (rope("P", Pairs::Adjacent), vec!["f32[B, H, S, 6]"]),
         (zeros(1, "2", "0"), vec!["f32[B, S]"]),
         (zeros(0, "P", "1"), vec!["bf16[B, S]"]),
         (zeros(0, "0", "0"), vec!["bool[B]"]),

@@ -1,6 +1,6 @@
 //! What a network declares: run-time dims and promises about them, inputs, weights and states.
 
-use super::Value;
+use super::{Table, Value};
 use crate::dim::Dim;
 use crate::types::Type;
 use std::fmt;
@@ -83,8 +83,8 @@ pub struct InputDecl {
     pub ty: Type,
 }
 
-/// How a weight starts when nothing is loaded.
-#[derive(Clone, Copy, Debug, PartialEq)]
+/// How a weight starts when nothing is loaded, or where the values of a constant are.
+#[derive(Clone, Debug, PartialEq)]
 pub enum Init {
     /// All 0.
     Zeros,
@@ -96,6 +96,10 @@ pub enum Init {
     Xavier,
     /// Uniform in this range.
     Uniform(f64, f64),
+    /// Of a constant: its values.
+    Table(Table),
+    /// Of a constant: its values are given when the network is made.
+    Given,
 }
 
 impl fmt::Display for Init {
@@ -106,14 +110,16 @@ impl fmt::Display for Init {
             Init::Normal(s) => write!(f, "normal({s:?})"),
             Init::Xavier => write!(f, "xavier"),
             Init::Uniform(a, b) => write!(f, "uniform({a:?}, {b:?})"),
+            Init::Table(table) => write!(f, "{table}"),
+            Init::Given => write!(f, "given"),
         }
     }
 }
 
-/// A weight of the network.
+/// A weight of the network, or a [constant](WeightDecl::is_constant).
 #[derive(Clone, Debug, PartialEq)]
 pub struct WeightDecl {
-    /// Its name in weight files: the path through the nets, joined by dots.
+    /// Its name in weight files, where constants are not: the path through the nets, joined by dots.
     pub name: String,
     /// Its type; static dims only.
     pub ty: Type,

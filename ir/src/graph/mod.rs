@@ -1,7 +1,9 @@
 //! The graph: inputs, weights, and one node per value, in the order they run.
 
+mod constant;
 mod decl;
 
+pub use constant::{Table, fits};
 pub use decl::{Constraint, Init, InputDecl, Marks, Part, Relation, RunDim, StateDecl, WeightDecl};
 
 use crate::dim::Dim;
@@ -351,10 +353,10 @@ impl Graph {
         users
     }
 
-    /// Number of elements of all weights together.
+    /// Number of elements of all weights together; constants are none.
     pub fn parameter_count(&self) -> i64 {
         let elements =
             |d: &WeightDecl| Dim::product(&d.ty.shape).ok().and_then(|p| p.as_const()).unwrap_or(0);
-        self.weights.iter().map(elements).sum()
+        self.weights.iter().filter(|d| !d.is_constant()).map(elements).sum()
     }
 }

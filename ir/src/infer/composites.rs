@@ -58,39 +58,6 @@ pub fn group_norm(groups: &Dim, extra: &[&str], args: &[Arg<'_>], facts: &Facts)
     Ok(x.ty.clone())
 }
 
-/// `x [B, HEADS, S, HD]`, `HD` even and static: the frequencies are made when the network is compiled.
-pub fn rope(base: Number, args: &[Arg<'_>], facts: &Facts) -> Result<Type> {
-    want(0, args, "`rope`", FLOAT)?;
-    let x = &args[0];
-    let line = |e: ShapeError| e.fact(is_line(x, facts)).at(At::Arg(0));
-    let [batch, _, _, width] = x.ty.shape.as_slice() else {
-        return Err(line(ShapeError::new("`rope` turns heads: it needs [B, HEADS, S, HD]")).help(format!(
-            "split the heads off: `rearrange({}, [b, s, (h d)] -> [b, h, s, d], h = HEADS)`",
-            x.name
-        )));
-    };
-    if batch.as_sym() == Some("..") {
-        return Err(line(ShapeError::new("`rope` needs [B, HEADS, S, HD], and `..` is any number of axes")));
-    }
-    if facts.value(width).is_some_and(|n| n % 2 != 0) {
-        return Err(line(ShapeError::new(format!(
-            "`rope` turns pairs, but a head is {} wide",
-            facts.show(width)
-        ))));
-    }
-    if facts.is_run_time(width) {
-        return Err(line(ShapeError::new(format!(
-            "the frequencies of `rope` follow from the width of a head, but {width} is a run-time dim"
-        )))
-        .help("make it static: give it a default"));
-    }
-    if !(1.0..f64::INFINITY).contains(&base.0) {
-        return Err(ShapeError::new(format!("the base of `rope` is at least 1, not {}", base.0))
-            .at(At::Option("base")));
-    }
-    Ok(x.ty.clone())
-}
-
 /// One axis grows by what stands before and after it.
 pub fn pad(axis: usize, before: &Dim, after: &Dim, args: &[Arg<'_>], facts: &Facts) -> Result<Type> {
     axis_ok("pad", axis, &args[0], "axis", facts)?;

@@ -14,6 +14,7 @@ mod error;
 mod matmul;
 mod numbers;
 mod reduce;
+mod rope;
 mod shapes;
 mod transposed;
 
@@ -21,6 +22,7 @@ pub use broadcast::is_suffix;
 pub use checks::show_type;
 pub use compiled::known_when_compiled;
 pub use error::{Arg, At, ShapeError};
+pub use rope::Rotation;
 
 use crate::op::Op;
 use crate::table::{name_of, present_params};
@@ -88,7 +90,7 @@ pub fn infer(op: &Op, args: &[Arg<'_>], facts: &Facts) -> Result<Type> {
             want(0, args, &format!("`{name}`"), FLOAT)?;
             Ok(ty)
         }),
-        Op::Rope { base, .. } => composites::rope(*base, args, facts),
+        Op::Rope { .. } => rope::rope(op, args, facts),
         Op::Pad { axis, before, after } => composites::pad(*axis, before, after, args, facts),
         Op::CrossEntropy { .. } => composites::cross_entropy(args, facts),
         Op::Mse => composites::mse(args, facts),

@@ -60,7 +60,7 @@ pub fn in_range(op: &Op) -> Result<()> {
             softcap.map_or(Ok(()), |n| above_zero(name, "softcap", n))?;
             ("scale", scale.map_or(Ok(()), |n| finite(name, "scale", n)))
         }
-        Op::Rope { base, .. } => ("base", finite(name, "base", *base)),
+        Op::Rope { base, .. } => ("base", base.map_or(Ok(()), |n| finite(name, "base", n))),
         Op::LeakyRelu { slope } => ("slope", finite(name, "slope", *slope)),
         Op::Elu { alpha } => ("alpha", finite(name, "alpha", *alpha)),
         _ => return Ok(()),

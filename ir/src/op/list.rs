@@ -25,7 +25,8 @@
 //! text form all come from here.
 
 use super::{
-    Binary, Class, EpsOn, Layout, Number, Pairs, Pooling, Reduction, Resampling, Scalar, Unary, Window,
+    Binary, Class, EpsOn, Layout, Number, Pairs, Pooling, Reduction, Resampling, Scalar, Scaling, Unary,
+    Window,
 };
 use crate::dim::Dim;
 use crate::table::Kind::*;
@@ -403,15 +404,37 @@ ops! {
         "softmax(softcap(q k^T * scale) + bias, masked) v per head; a row with no key to attend gives zeros";
 
     /// Rotary position embedding of `[B, HEADS, S, HD]`: pair `i` of row `s` is rotated by the angle
-    /// `(from + s) * base^(-2 i / HD)`. Position, frequency and angle are f32 numbers.
+    /// `(from + s) * base^(-2 i / HD)`. Position, frequency and angle are f32 numbers. Which options go
+    /// together, [`Rotation`](super::Rotation) says.
     Rope {
-        /// The base of the frequencies.
-        base: Number = or("base", Float, "1e4"),
+        /// The frequencies are an argument `[HD / 2]`, or fewer for the first pairs alone.
+        freqs: bool = given("freqs"),
+        /// The positions are an argument, i32 `[S]` or `[B, S]`.
+        positions: bool = given("positions"),
+        /// The base of the frequencies; 1e4 if absent.
+        base: Option<Number> = or("base", Float, ""),
         /// The position of the first row.
         from: Dim = or("from", Dim, "0"),
         /// Which elements are a pair.
         pairs: Pairs = or("pairs", Word(Pairs::WORDS), "halves"),
-    } = Lowered "rope"(x) "pair i of row s of [B, HEADS, S, HD] turned by (from + s) * base^(-2 i / HD)";
+        /// How the frequencies are scaled for more positions than a model was trained for.
+        scaling: Scaling = or("scaling", Word(Scaling::WORDS), "none"),
+        /// How many times as many positions.
+        factor: Option<Number> = or("factor", Float, ""),
+        /// How many positions there were in training.
+        original_max_position: Option<Number> = or("original_max_position", Float, ""),
+        /// Of `llama3`: with fewer turns in training, a frequency is divided by `factor`.
+        low_freq_factor: Option<Number> = or("low_freq_factor", Float, ""),
+        /// Of `llama3`: with more turns in training, a frequency stays as it is.
+        high_freq_factor: Option<Number> = or("high_freq_factor", Float, ""),
+        /// Of `yarn`: with more turns in training, a frequency stays as it is; 32 if absent.
+        beta_fast: Option<Number> = or("beta_fast", Float, ""),
+        /// Of `yarn`: with fewer turns in training, a frequency is divided by `factor`; 1 if absent.
+        beta_slow: Option<Number> = or("beta_slow", Float, ""),
+        /// Of `yarn`: what sines and cosines are multiplied by; `0.1 ln(factor) + 1` if absent.
+        attention_factor: Option<Number> = or("attention_factor", Float, ""),
+    } = Lowered "rope"(x, [freqs], [positions])
+        "pair i of row s of [B, HEADS, S, HD] turned by (from + s) * base^(-2 i / HD)";
 
     /// Zeros before and after `x` along `axis`.
     Pad {

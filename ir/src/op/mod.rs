@@ -16,4 +16,6 @@ mod values;
 pub use class::{Class, Parts};
 pub use elementwise::{Binary, Unary};
 pub use list::Op;
-pub use values::{EpsOn, Layout, Number, Padding, Pairs, Pooling, Reduction, Resampling, Scalar, Window};
+pub use values::{
+    EpsOn, Layout, Number, Padding, Pairs, Pooling, Reduction, Resampling, Scalar, Scaling, Window,
+};

@@ -54,6 +54,19 @@ words! {
         Adjacent = "adjacent",
     }
 
+    /// How `rope` scales its frequencies, as Hugging Face's models do.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+    Scaling {
+        /// They stay as they are.
+        None = "none",
+        /// All are divided by one factor.
+        Linear = "linear",
+        /// Low ones are divided by a factor, high ones stay, by Llama 3's rule.
+        Llama3 = "llama3",
+        /// Low ones are divided by a factor, high ones stay, by the rule of Peng et al. 2023.
+        Yarn = "yarn",
+    }
+
     /// How the pixels of a resized image follow from those that are nearest.
     #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
     Resampling {

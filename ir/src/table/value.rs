@@ -2,7 +2,7 @@
 
 use super::{Attr, Kind};
 use crate::dim::Dim;
-use crate::op::{EpsOn, Layout, Number, Padding, Pairs, Resampling};
+use crate::op::{EpsOn, Layout, Number, Padding, Pairs, Resampling, Scaling};
 use crate::types::DType;
 
 /// A type of fields that one option states.
@@ -187,4 +187,5 @@ word_values! {
     Layout in Layout::ALL;
     Pairs in Pairs::ALL;
     Resampling in Resampling::ALL;
+    Scaling in Scaling::ALL;
 }

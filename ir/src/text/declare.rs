@@ -33,6 +33,22 @@ pub fn parse_weight(rest: &str) -> Result<WeightDecl, String> {
     Ok(decl)
 }
 
+pub fn parse_constant(rest: &str) -> Result<WeightDecl, String> {
+    let (name, rest) = quoted(rest)?;
+    let (ty, values) =
+        rest.strip_prefix(':').and_then(|r| r.split_once(" = ")).ok_or("expected `: type = values`")?;
+    let values = values.trim();
+    if values == "given" {
+        return Ok(WeightDecl::constant(name, parse_type(ty)?, Init::Given));
+    }
+    let table = values.strip_prefix('[').and_then(|v| v.strip_suffix(']'));
+    let table = table.ok_or_else(|| format!("`{values}` is neither `given` nor a table"))?;
+    let number = |n: &str| n.trim().parse::<f64>().map_err(|_| format!("`{n}` is no number"));
+    let numbers = table.split(',').filter(|n| !n.trim().is_empty()).map(number);
+    let table = Table::new(numbers.collect::<Result<Vec<f64>, _>>()?);
+    Ok(WeightDecl::constant(name, parse_type(ty)?, Init::Table(table)))
+}
+
 pub fn parse_state(rest: &str) -> Result<StateDecl, String> {
     let (name, rest) = quoted(rest)?;
     let rest = rest.strip_prefix(':').ok_or("expected `: type`")?;

@@ -1,7 +1,7 @@
 //! Reading, line by line.
 
 use super::TextError;
-use super::declare::{parse_constraint, parse_state, parse_weight};
+use super::declare::{parse_constant, parse_constraint, parse_state, parse_weight};
 use crate::dim::Dim;
 use crate::graph::*;
 use crate::op::Op;
@@ -174,6 +174,7 @@ impl Graph {
                 self.inputs.push(InputDecl { name: name.trim().into(), ty: parse_type(ty)? });
             }
             "weight" => self.weights.push(parse_weight(rest)?),
+            "constant" => self.weights.push(parse_constant(rest)?),
             "state" => self.states.push(parse_state(rest)?),
             "return" => {
                 let defined = self.nodes.len();

@@ -83,6 +83,10 @@ impl fmt::Display for Graph {
         }
         print_inputs(f, self)?;
         for w in &self.weights {
+            if w.is_constant() {
+                writeln!(f, "constant {:?}: {} = {}", w.name, w.ty, w.init)?;
+                continue;
+            }
             write!(f, "weight {:?}: {} = {}", w.name, w.ty, w.init)?;
             let m = &w.marks;
             for (set, word) in [(m.buffer, "buffer"), (m.frozen, "frozen"), (m.no_decay, "no_decay")] {

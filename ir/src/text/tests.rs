@@ -12,6 +12,10 @@ input keep: bool[B, S]
 weight "a\"b": f32[8] = normal(0.02)
 weight "w": f32[16, 8] = uniform(-1.0, 1.0), frozen, no_decay
 weight "v[:, 8..16]": f32[4, 8] = zeros, buffer, part [:, 8..16]
+constant "mean": f32[2, 2] = [0.485, -1, 1e30, -0.0]
+constant "ids": i32[3] = [0, -2147483648, 7]
+constant "b = c": f32[4] = given
+constant "none": f32[0] = []
 %0: f32[B, S, 8] = input(index = 0) as "x" // "x" "src/a.rs":3:4 "layers.0"
 %1: bool[B, S] = input(index = 1)
 %2: f32[8] = weight(index = 0)
@@ -77,6 +81,22 @@ fn declarations_that_mean_nothing_are_refused() {
         (plain("network A<>\nweight \"w\": f32[2] = uniform(2, 1)"), "no range of f32 numbers"),
         (plain("network A<>\nweight \"w\": f32[2] = uniform(0, 1e39)"), "no range of f32 numbers"),
         (plain("network A<>\nweight \"w\": f32[2] = ones, part [5..3]"), "ends before it begins"),
+        (
+            plain("network A<>\nconstant \"c\": f32[2] = [1, 2, 3]"),
+            "another number of elements than its table",
+        ),
+        (plain("network A<>\nconstant \"c\": f32[1] = [1e39]"), "constant `c`: 1e39 is no f32"),
+        (plain("network A<>\nconstant \"c\": f32[1] = [NaN]"), "constant `c`: NaN is no f32"),
+        (plain("network A<>\nconstant \"c\": i32[1] = [0.5]"), "constant `c`: 0.5 is no i32"),
+        (plain("network A<>\nconstant \"c\": i32[1] = [2147483648]"), "is no i32"),
+        (plain("network A<>\nconstant \"c\": bool[1] = given"), "constants are f32 or i32"),
+        (plain("network A<>\nconstant \"c\": f32[1] = ones"), "`ones` is neither `given` nor a table"),
+        (plain("network A<>\nconstant \"c\": f32[1] = [one]"), "`one` is no number"),
+        (plain("network A<H>\nconstant \"c\": f32[H] = given"), "a weight has static dims"),
+        (
+            plain("network A<>\nconstant \"c\": f32[1] = [1]\nweight \"c\": f32[1] = ones"),
+            "two weights are called `c`",
+        ),
         ("network A<>\n%0: f32[] = dim(of = Q)\nreturn %0".into(), "`of` of %0 uses `Q`, which is no dim"),
         ("network A<>\n%0: f32[] = const(f32 = 1e39)\nreturn %0".into(), "which no f32 can be"),
     ] {

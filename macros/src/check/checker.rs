@@ -228,6 +228,7 @@ impl Checker<'_> {
             Some(match self.peek(name)? {
                 Meaning::Poison | Meaning::Value(_) | Meaning::Slot(..) => "a tensor",
                 Meaning::Param(_) => "a weight",
+                Meaning::Const(_) => "a constant",
                 Meaning::Net(_) | Meaning::Array(_) => "a net",
                 Meaning::State(_) => "a state",
             })

@@ -46,7 +46,7 @@ impl<'n> Seen<'n> {
             && match &item.kind {
                 ItemKind::State(..) => true,
                 ItemKind::Net(..) => dims().filter(strange).any(|d| has_dim(item, &d.name)),
-                ItemKind::Param(..) | ItemKind::Buffer(..) | ItemKind::Broken => false,
+                ItemKind::Param(..) | ItemKind::Buffer(..) | ItemKind::Const(..) | ItemKind::Broken => false,
             }
     }
 
@@ -158,7 +158,7 @@ fn has_dim(item: &Item, dim: &Ident) -> bool {
     match &item.kind {
         ItemKind::State(ty, _) => ty.axes.iter().for_each(|a| walk::expr(a, &mut visit)),
         ItemKind::Net(used, _) => used.dims.iter().for_each(|a| walk::expr(&a.value, &mut visit)),
-        ItemKind::Param(..) | ItemKind::Buffer(..) | ItemKind::Broken => {}
+        ItemKind::Param(..) | ItemKind::Buffer(..) | ItemKind::Const(..) | ItemKind::Broken => {}
     }
     found
 }
@@ -172,6 +172,6 @@ fn grows(item: &Item, dim: &DimDecl) -> bool {
             .dims
             .iter()
             .any(|a| a.name.is_some() && matches!(&a.value.kind, ExprKind::Name(v) if named(v))),
-        ItemKind::Param(..) | ItemKind::Buffer(..) | ItemKind::Broken => false,
+        ItemKind::Param(..) | ItemKind::Buffer(..) | ItemKind::Const(..) | ItemKind::Broken => false,
     }
 }

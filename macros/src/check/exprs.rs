@@ -50,7 +50,7 @@ impl Checker<'_> {
         let message = match self.lookup(name) {
             Some(Meaning::Poison) => return Shaped::Poison,
             Some(Meaning::Value(v)) => return self.alike(v),
-            Some(Meaning::Param(t)) => return self.alike(Shaped::Tensor(t)),
+            Some(Meaning::Param(t) | Meaning::Const(t)) => return self.alike(Shaped::Tensor(t)),
             Some(Meaning::State(i)) => match self.states.get(i) {
                 Some(s) => {
                     let t = s.tensor.clone();

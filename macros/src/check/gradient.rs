@@ -102,6 +102,7 @@ impl Flow {
             | StepKind::Net(_)
             | StepKind::Within { .. }
             | StepKind::Constant { .. }
+            | StepKind::ConstItem { .. }
             | StepKind::Name { .. } => {}
         }
     }

@@ -59,7 +59,13 @@ impl Checker<'_> {
             ExprKind::Name(n) => {
                 matches!(
                     self.peek(&n.to_string()),
-                    Some(Meaning::Value(_) | Meaning::Slot(..) | Meaning::Param(_) | Meaning::Poison)
+                    Some(
+                        Meaning::Value(_)
+                            | Meaning::Slot(..)
+                            | Meaning::Param(_)
+                            | Meaning::Const(_)
+                            | Meaning::Poison
+                    )
                 )
             }
             ExprKind::Neg(x) => self.is_tensor(x),

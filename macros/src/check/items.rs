@@ -36,6 +36,7 @@ impl Checker<'_> {
             let (what, short) = match item.kind {
                 ItemKind::Param(..) => ("a param", "parameter"),
                 ItemKind::Buffer(..) => ("a buffer", "buffer"),
+                ItemKind::Const(..) => ("a constant", "const"),
                 ItemKind::Net(..) => ("a net", "net"),
                 ItemKind::State(..) => ("a state", "state"),
                 ItemKind::Broken => {
@@ -51,6 +52,7 @@ impl Checker<'_> {
             let binding = match &item.kind {
                 ItemKind::Param(ty, init) => self.param(item, &name, ty, init.as_ref(), false),
                 ItemKind::Buffer(ty, init) => self.param(item, &name, ty, init.as_ref(), true),
+                ItemKind::Const(ty, table) => self.const_item(item, &name, ty, table.as_ref()),
                 ItemKind::Net(used, count) => self.net(item, &name, used, count.as_ref()),
                 ItemKind::State(ty, grows) => self.state(item, &name, ty, grows.as_ref()),
                 ItemKind::Broken => None,
@@ -70,6 +72,7 @@ impl Checker<'_> {
         }
         match self.peek(name)? {
             Meaning::Param(_) => Some("a param"),
+            Meaning::Const(_) => Some("a constant"),
             Meaning::Net(_) => values.then_some("a net"),
             Meaning::Array(_) => Some("a net"),
             Meaning::State(_) => Some("a state"),
@@ -121,7 +124,7 @@ impl Checker<'_> {
         }
         let path = self.path(item, name, None)?;
         let attributes = Attributes { buffer, ..self.attributes(item)? };
-        self.document(item, &path, show_type(&ty, &self.facts), Some(init), &attributes);
+        self.document(item, &path, show_type(&ty, &self.facts), Some(init.clone()), &attributes);
         let out = self.fresh();
         let text = format!("{} {name}", if buffer { "buffer" } else { "param" });
         let kind = StepKind::Param { out, name: name.into(), path, ty: ty.clone(), init, attributes };

@@ -4,6 +4,7 @@ mod blocks;
 mod branches;
 mod calls;
 mod checker;
+mod constants;
 mod defaults;
 mod dims;
 mod elements;

@@ -167,8 +167,9 @@ impl Checker<'_> {
         found
     }
 
-    /// A number made of static dims by arithmetic and `sqrt`, in postfix form: `1 3 D HEADS / * sqrt /`.
-    fn formula(&self, expr: &Expr) -> Option<String> {
+    /// A number made of static dims by arithmetic, powers and `sqrt`, in postfix form:
+    /// `1 3 D HEADS / * sqrt /`.
+    pub fn formula(&self, expr: &Expr) -> Option<String> {
         Some(match &expr.kind {
             ExprKind::Number(x, None) => format!("{x:?}"),
             ExprKind::Number(_, Some(i)) => i.to_string(),
@@ -188,6 +189,7 @@ impl Checker<'_> {
                 };
                 format!("{} {} {sign}", self.formula(a)?, self.formula(b)?)
             }
+            ExprKind::Power(a, b) => format!("{} {} ^", self.formula(a)?, self.formula(b)?),
             ExprKind::Call(callee, args) if callee.text == "sqrt" => match args.as_slice() {
                 [x] if x.name.is_none() => format!("{} sqrt", self.formula(&x.value)?),
                 _ => return None,

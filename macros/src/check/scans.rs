@@ -7,7 +7,7 @@ use super::scope::{Hint, Meaning, Shaped, Tensor};
 use crate::ast::{Item, ItemKind, Scan};
 use crate::errors::Place;
 use crate::messages;
-use crate::plan::{Body, CarriedPlan, ScanPlan, SequencePlan, Step, StepKind, Val, reads};
+use crate::plan::{Body, CarriedPlan, ScanPlan, SequencePlan, Step, StepKind, Val};
 use crate::walk;
 use std::collections::BTreeSet;
 use tancho_ir::bind::is_open;
@@ -109,7 +109,7 @@ impl Checker<'_> {
         items.into_iter().any(|i| match &i.kind {
             ItemKind::State(..) => true,
             ItemKind::Net(used, _) => self.keeps_states(&used.text, seen),
-            ItemKind::Param(..) | ItemKind::Buffer(..) | ItemKind::Broken => false,
+            ItemKind::Param(..) | ItemKind::Buffer(..) | ItemKind::Const(..) | ItemKind::Broken => false,
         })
     }
 
@@ -233,5 +233,33 @@ impl Checker<'_> {
         };
         reads(body, &mut read);
         captured.into_iter().collect()
+    }
+}
+
+/// The values that the steps of a body read, whether they are made in it or not, and its results.
+fn reads(body: &Body, read: &mut dyn FnMut(Val)) {
+    body.results.iter().for_each(|v| read(*v));
+    for step in &body.steps {
+        match &step.kind {
+            StepKind::Param { .. } | StepKind::State { .. } | StepKind::Net(_) => {}
+            StepKind::ConstItem { .. } | StepKind::Within { .. } | StepKind::Constant { .. } => {}
+            StepKind::Push { state, rows, .. } => [*state, *rows].into_iter().for_each(&mut *read),
+            StepKind::Keep { state, slot, from } => [*state, *slot, *from].into_iter().for_each(&mut *read),
+            StepKind::Op { args, .. } | StepKind::Call { args, .. } => args.iter().for_each(|v| read(*v)),
+            StepKind::Pick { from, .. } | StepKind::Split { from, .. } => read(*from),
+            StepKind::Slot { from, .. } | StepKind::Read { from, .. } => read(*from),
+            StepKind::Assign { slot, from } => [*slot, *from].into_iter().for_each(&mut *read),
+            StepKind::Name { of, .. } => read(*of),
+            StepKind::If { then, otherwise, .. } => {
+                reads(then, read);
+                reads(otherwise, read);
+            }
+            StepKind::Loop { body, .. } => reads(body, read),
+            StepKind::Scan(scan) => {
+                scan.sequences.iter().for_each(|s| read(s.from));
+                scan.carried.iter().for_each(|c| read(c.slot));
+                scan.captured.iter().for_each(|v| read(*v));
+            }
+        }
     }
 }

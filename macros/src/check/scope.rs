@@ -54,6 +54,8 @@ pub enum Meaning {
     Slot(Tensor, usize),
     /// A weight.
     Param(Tensor),
+    /// A constant.
+    Const(Tensor),
     /// A net.
     Net(usize),
     /// An array of nets.

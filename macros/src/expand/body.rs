@@ -91,8 +91,12 @@ impl Emit<'_> {
         match &step.kind {
             StepKind::Param { out, name, path, ty, init, attributes: a } => {
                 let (out, ty, init, attributes) =
-                    (var(*out), ty.to_string(), init_value(*init), attributes(a));
+                    (var(*out), ty.to_string(), init_value(init), attributes(a));
                 quote_spanned!(own()=> let #out = #scope.param(#name, #path, #ty, #init, &#attributes)?;)
+            }
+            StepKind::ConstItem { out, name, path, ty, table } => {
+                let (out, ty, table) = (var(*out), ty.to_string(), self::table(table));
+                quote_spanned!(own()=> let #out = #scope.declare_constant(#name, #path, #ty, #table)?;)
             }
             StepKind::State { out, slot, path, ty, grows } => {
                 let (out, slot, ty) = (var(*out), var(*slot), ty.to_string());
@@ -376,17 +380,28 @@ fn scalar(c: Option<Scalar>, v: OptionValue) -> TokenStream {
     }
 }
 
-fn init_value(init: Init) -> TokenStream {
+/// The table of a constant, if it has one.
+fn table(table: &Option<(Vec<usize>, String)>) -> TokenStream {
+    match table {
+        Some((shape, numbers)) => {
+            quote_spanned!(own()=> ::core::option::Option::Some((&[#(#shape),*], #numbers)))
+        }
+        None => quote_spanned!(own()=> ::core::option::Option::None),
+    }
+}
+
+fn init_value(init: &Init) -> TokenStream {
     let inner = match init {
-        Init::Zeros => quote!(Zeros),
+        // A constant is declared by a step of its own.
+        Init::Zeros | Init::Table(_) | Init::Given => quote!(Zeros),
         Init::Ones => quote!(Ones),
         Init::Xavier => quote!(Xavier),
         Init::Normal(s) => {
-            let s = float(s);
+            let s = float(*s);
             quote!(Normal(#s))
         }
         Init::Uniform(a, b) => {
-            let (a, b) = (float(a), float(b));
+            let (a, b) = (float(*a), float(*b));
             quote!(Uniform(#a, #b))
         }
     };

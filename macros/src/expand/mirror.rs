@@ -160,6 +160,10 @@ impl Mirror<'_> {
         match &i.kind {
             ItemKind::Param(ty, init) => weight("param", ty, init),
             ItemKind::Buffer(ty, init) => weight("buffer", ty, init),
+            ItemKind::Const(ty, table) => {
+                let (constant, table) = (weight("const", ty, &None), table.iter().map(|e| self.expr(e)));
+                quote_spanned!(own()=> #constant #(#table;)*)
+            }
             ItemKind::State(ty, grows) => {
                 let (state, grows) = (weight("state", ty, &None), grows.iter());
                 quote_spanned!(own()=> #state #(#grows;)*)

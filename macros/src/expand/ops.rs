@@ -28,6 +28,8 @@ pub fn ops() -> TokenStream {
     // Functions and not constants: a `let` may have any of these names.
     let words = words()
         .into_iter()
+        // `linear` is an op as well, which says more.
+        .filter(|(word, _)| !is_row(word))
         .map(|(word, options)| (word, format!("A word of the option {}.", options.join(", "))));
     rows.chain(forms)
         .chain(words)

@@ -5,12 +5,14 @@
 //! then what to write instead.
 
 mod body;
+mod constants;
 mod nets;
 mod scans;
 mod syntax;
 mod training;
 
 pub use body::*;
+pub use constants::*;
 pub use nets::*;
 pub use scans::*;
 pub use syntax::*;

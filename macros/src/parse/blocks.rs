@@ -38,7 +38,7 @@ fn part(cursor: &mut Cursor<'_>, block: &mut Block) -> Parsed<()> {
             return items::item(cursor, attrs, &mut block.items);
         }
         if !(cursor.is_word("fn") || cursor.is_word("train")) {
-            return Err(cursor.expected("`param`, `buffer`, `net` or `state` after an attribute"));
+            return Err(cursor.expected("`param`, `buffer`, `const`, `net` or `state` after an attribute"));
         }
     }
     let named = cursor.ident_at(1).is_some();
@@ -56,10 +56,10 @@ fn part(cursor: &mut Cursor<'_>, block: &mut Block) -> Parsed<()> {
             }
             Err(failed)
         }
+        w if named && ITEMS.contains(&w) => items::item(cursor, Default::default(), &mut block.items),
         "while" | "loop" | "match" | "return" | "struct" | "const" | "static" | "type" | "use" | "impl" => {
             Err(cursor.fail(Place::of(cursor.span()), messages::no_statement(&word)))
         }
-        w if named && ITEMS.contains(&w) => items::item(cursor, Default::default(), &mut block.items),
         _ if cursor.ident_at(0).is_some() && cursor.is_punct_at(1, "=") => {
             let name = cursor.name("a name")?;
             cursor.expect("=", "in an assignment")?;

@@ -10,7 +10,7 @@ use quote::ToTokens;
 use syn::Path;
 
 /// The words that begin an item.
-pub const ITEMS: [&str; 4] = ["param", "buffer", "net", "state"];
+pub const ITEMS: [&str; 5] = ["param", "buffer", "const", "net", "state"];
 
 /// What a network without a signature of its own holds: items and entry points.
 pub fn members(cursor: &mut Cursor<'_>, network: &mut Network) -> Parsed<()> {
@@ -43,7 +43,7 @@ fn member(cursor: &mut Cursor<'_>, network: &mut Network) -> Parsed<()> {
     let vis = visibility(cursor);
     let train = cursor.eat_word("train");
     if !cursor.eat_word("fn") {
-        return Err(cursor.expected("`param`, `buffer`, `net`, `state` or `fn`"));
+        return Err(cursor.expected("`param`, `buffer`, `const`, `net`, `state` or `fn`"));
     }
     attrs.before_entry(cursor);
     let entry = entry(cursor, start, attrs, train);
@@ -77,7 +77,11 @@ pub fn item(cursor: &mut Cursor<'_>, attrs: Attrs, items: &mut Vec<Item>) -> Par
         word => {
             let ty = ty(cursor)?;
             let init = if cursor.eat("=").is_some() { Some(exprs::expr(cursor)?) } else { None };
-            if word == "buffer" { ItemKind::Buffer(ty, init) } else { ItemKind::Param(ty, init) }
+            match word {
+                "buffer" => ItemKind::Buffer(ty, init),
+                "const" => ItemKind::Const(ty, init),
+                _ => ItemKind::Param(ty, init),
+            }
         }
     };
     blocks::end_of(cursor, &format!("`{word} {name}`"))?;

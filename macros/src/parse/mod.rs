@@ -324,7 +324,8 @@ impl<'a> Cursor<'a> {
 
     fn begins_statement(&self) -> bool {
         let named = self.ident_at(1).is_some();
-        const WORDS: [&str; 9] = ["let", "for", "repeat", "param", "buffer", "net", "state", "fn", "train"];
+        const WORDS: [&str; 10] =
+            ["let", "for", "repeat", "param", "buffer", "const", "net", "state", "fn", "train"];
         self.is_punct("#") || (named && WORDS.iter().any(|w| self.is_word(w)))
     }
 }

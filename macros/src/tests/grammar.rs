@@ -91,7 +91,7 @@ fn entry_points() {
     });
     one(
         coder("let y = w;  fn a(x: [B, D]) -> [B, D] { x * w }"),
-        "expected `param`, `buffer`, `net`, `state` or `fn`, found `let`",
+        "expected `param`, `buffer`, `const`, `net`, `state` or `fn`, found `let`",
     );
     one(body("fn g(x: [B]) -> [B] { x } x"), {
         "`fn` cannot stand in the body of a network with a signature\nhelp: leave the signature out and declare every entry point: `Name<B, D = 768> { fn forward(..) -> .. { .. } }`"

@@ -1,13 +1,14 @@
 //! Which function evaluates which op.
 
 use super::{
-    Interpreter, attention, conv, elementwise, losses, moves, norms, place, positions, products, reduce,
-    resize, scan, transposed,
+    Interpreter, attention, conv, elementwise, f32s, losses, moves, norms, place, positions, products,
+    reduce, resize, scan, transposed,
 };
 use crate::error::Error;
 use crate::tensor::Tensor;
 use crate::window::window_fits;
 use std::slice::from_ref;
+use tancho_ir::infer::Rotation;
 use tancho_ir::op::{Layout, Op, Reduction, Resampling, Scalar};
 use tancho_ir::{Dim, DimError, Sight, Value};
 
@@ -100,9 +101,7 @@ impl Call<'_> {
             Op::UpsampleNearest { .. } => conv::upsample_nearest(self.first()?, out)?,
             Op::Resize { mode, .. } => resize::resize(self.first()?, *mode, out, &place)?,
             Op::UpsampleBilinear { .. } => resize::resize(self.first()?, Resampling::Bilinear, out, &place)?,
-            Op::Rope { base, from, pairs } => {
-                positions::rope(self.first()?, base.0, self.dim(from)?, *pairs)?
-            }
+            Op::Rope { .. } => self.rope(op)?,
             Op::Pad { axis, before, .. } => moves::pad(self.first()?, *axis, self.count(before)?, out)?,
             Op::CrossEntropy { ignore } => {
                 losses::cross_entropy(self.first()?, args[1], *ignore, out, &place)?
@@ -171,6 +170,30 @@ impl Call<'_> {
             bias: bias.then(|| args[args.len() - 1]),
         };
         attention::attention(n, [self.first()?, args[1], args[2]], &rules, self.uneven(heads))
+    }
+
+    fn rope(&self, op: &Op) -> Result<Tensor, Error> {
+        let Op::Rope { freqs, positions, from, pairs, .. } = op else {
+            return Err(Error::Graph(format!("{} is no rope", self.place())));
+        };
+        let x = self.first()?;
+        let n = if *freqs { self.args[1].len() } else { x.shape()[3] / 2 };
+        let (base, rotation) = Rotation::of(op, i64::try_from(n).unwrap_or(i64::MAX / 2))?;
+        let (made, counted);
+        let frequencies = if *freqs {
+            f32s(self.args[1])
+        } else {
+            made = positions::frequencies(base, rotation, n)?;
+            &made
+        };
+        let positions = if *positions {
+            self.args.last().and_then(|p| p.as_i32()).unwrap_or_default()
+        } else {
+            counted = positions::arange(self.dim(from)?, &x.shape()[2..3])?;
+            counted.as_i32().unwrap_or_default()
+        };
+        let amplitude = if let Rotation::Yarn { amplitude, .. } = rotation { amplitude } else { 1.0 };
+        positions::rope(x, &positions::Turns { frequencies, positions, amplitude, pairs: *pairs })
     }
 
     /// A convolution of signals, as that of images of one row.

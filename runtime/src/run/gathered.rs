@@ -21,7 +21,7 @@ impl Gathered {
     /// among them: it is decoded whole.
     pub fn of(compilation: &Compilation, weights: &Weights) -> Vec<Gathered> {
         // The steps that read each weight, and as which of their buffers.
-        let mut readers: Vec<Vec<(usize, usize)>> = vec![Vec::new(); weights.len()];
+        let mut readers: Vec<Vec<(usize, usize)>> = vec![Vec::new(); weights.count()];
         for (step, places) in compilation.plan.places.iter().enumerate() {
             for (at, place) in places.iter().enumerate() {
                 if let Place::Weight(n) = place {
@@ -43,7 +43,7 @@ impl Gathered {
             }
             Some(Gathered { weight, inputs, rows: Rows::new(coded, row?)? })
         };
-        (0..weights.len()).filter_map(gathered).collect()
+        (0..weights.count()).filter_map(gathered).collect()
     }
 
     /// Decodes what these inputs name.

@@ -107,8 +107,8 @@ fn foreign(bytes: &[u8]) -> Option<&'static str> {
 }
 
 /// Writes a file in the place of another, of which a mapping stays whole.
-pub fn write(path: &Path, weights: &[(String, WeightData)]) -> io::Result<()> {
-    let mut ordered: Vec<&(String, WeightData)> = weights.iter().collect();
+pub fn write<'w>(path: &Path, weights: impl Iterator<Item = (&'w str, &'w WeightData)>) -> io::Result<()> {
+    let mut ordered: Vec<(&str, &WeightData)> = weights.collect();
     // Wide elements first: then each tensor is aligned.
     ordered.sort_by_key(|(_, w)| std::cmp::Reverse(w.dtype().size()));
     let mut at = 0;
@@ -122,7 +122,7 @@ pub fn write(path: &Path, weights: &[(String, WeightData)]) -> io::Result<()> {
             DType::Bool => Dtype::BOOL,
         };
         infos.push((
-            name.clone(),
+            (*name).to_string(),
             TensorInfo { dtype, shape: w.shape().to_vec(), data_offsets: (at, at + bytes) },
         ));
         at += bytes;

@@ -76,11 +76,19 @@ fn fans(shape: &[usize]) -> (f64, f64) {
 /// There is no memory for it.
 pub fn tensor(decl: &WeightDecl, shape: &[usize], seed: u64) -> Result<Tensor, Error> {
     let n = element_count(shape).unwrap_or(usize::MAX);
+    if let Init::Table(table) = &decl.init {
+        let data = match decl.ty.dtype {
+            DType::I32 => TensorData::I32(collected(n, table.numbers().map(|x| x as i32))?),
+            _ => TensorData::F32(collected(n, table.numbers().map(|x| x as f32))?),
+        };
+        return Ok(Tensor::from_parts(data, shape));
+    }
     let mut rng = Rng::new(seed, &decl.name);
     let (fan_in, fan_out) = fans(shape);
     let glorot = (6.0 / (fan_in + fan_out)).sqrt();
-    let mut one = || match decl.init {
-        Init::Zeros => 0.0,
+    let mut one = || match &decl.init {
+        // Constants do not start as anything: a table is above, and the others are given.
+        Init::Zeros | Init::Table(_) | Init::Given => 0.0,
         Init::Ones => 1.0,
         Init::Normal(std) => rng.normal() * std,
         Init::Xavier => (2.0 * rng.uniform() - 1.0) * glorot,

@@ -1,5 +1,6 @@
 //! Loading: files found, names mapped, and everything that does not fit reported at once.
 
+use super::Given;
 use super::convert::{Stored, convert, is_same};
 use super::data::WeightData;
 use super::entry::{Entry, FileType};
@@ -131,24 +132,47 @@ impl Weights {
         path: impl AsRef<Path>,
         options: &LoadOptions,
     ) -> Result<(Weights, LoadReport), Error> {
-        load(graph, path.as_ref(), options)
+        Weights::load_with(graph, path, options, &Given::default())
+    }
+
+    /// The same with the values of constants.
+    pub(crate) fn load_with(
+        graph: &Graph,
+        path: impl AsRef<Path>,
+        options: &LoadOptions,
+        given: &Given,
+    ) -> Result<(Weights, LoadReport), Error> {
+        load(graph, path.as_ref(), options, given)
     }
 }
 
-fn load(graph: &Graph, path: &Path, options: &LoadOptions) -> Result<(Weights, LoadReport), Error> {
+fn load(
+    graph: &Graph,
+    path: &Path,
+    options: &LoadOptions,
+    given: &Given,
+) -> Result<(Weights, LoadReport), Error> {
+    let constants = given.values(graph)?;
     let Found { entries, files, faults, part } = read(path)?;
     let mut loading = Loading {
         options,
         entries: &entries,
-        report: LoadReport { files, weights: graph.weights.len(), ..LoadReport::default() },
+        report: LoadReport {
+            files,
+            weights: constants.iter().filter(|c| c.is_none()).count(),
+            ..LoadReport::default()
+        },
         problems: Vec::new(),
         list: Vec::new(),
         taken: BTreeSet::new(),
         lacking: Vec::new(),
         memory: None,
     };
-    for decl in &graph.weights {
-        loading.weight(decl)?;
+    for (decl, constant) in graph.weights.iter().zip(constants) {
+        match constant {
+            Some(values) => loading.list.push((decl.name.clone(), values)),
+            None => loading.weight(decl)?,
+        }
     }
     loading.judge(graph, path, faults, part)
 }
@@ -280,7 +304,7 @@ impl Loading<'_> {
         if problems.is_empty() {
             return match memory {
                 Some(e) => Err(e),
-                None => Ok((Weights::new(list), report)),
+                None => Ok((Weights::new(graph, list), report)),
             };
         }
         let extra = "if the file may hold more, name it: `#[unused_weights(\"..\")]` or `LoadOptions::unused(\"..\")`";

@@ -1,6 +1,7 @@
 //! Weights: loaded from safetensors and GGUF files, initialised, replaced, saved, and packed for kernels.
 
 mod blocks;
+mod constants;
 mod convert;
 mod data;
 mod entry;
@@ -21,6 +22,8 @@ mod set;
 mod tests;
 
 pub(crate) use blocks::Coded;
+pub use constants::{ConstantProblem, ConstantValues};
+pub(crate) use constants::{Given, lines};
 pub use data::WeightData;
 pub use error::{LoadError, Problem};
 pub use gguf::{Gguf, List, Metadata};

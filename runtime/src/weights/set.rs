@@ -2,50 +2,70 @@
 
 use super::blocks::Coded;
 use super::data::WeightData;
-use super::{file, init, names};
+use super::{Given, file, init, names};
 use crate::error::Error;
 use crate::tensor::Tensor;
 use crate::tensor::shape::{TensorType, element_count};
 use crate::tensor::view::View;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::path::Path;
 use tancho_ir::Graph;
 use tancho_ir::graph::WeightDecl;
 use tancho_jit::{Constant, Format};
 
-/// The weights of a network, in the order of their declaration.
+/// The weights of a network, in the order of their declaration. Its constants are kept beside them, but they
+/// are none of them: they have no name here, and are not saved.
 #[derive(Clone)]
 pub struct Weights {
+    /// By the numbers of the graph, constants too.
     list: Vec<(String, WeightData)>,
+    /// The numbers of weights, by their names.
     index: BTreeMap<String, usize>,
+    constants: BTreeSet<usize>,
 }
 
 impl fmt::Debug for Weights {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let elements: usize = self.list.iter().map(|(_, w)| w.shape().iter().product::<usize>()).sum();
-        f.debug_struct("Weights").field("tensors", &self.list.len()).field("elements", &elements).finish()
+        let elements: usize = self.iter().map(|(_, w)| w.shape().iter().product::<usize>()).sum();
+        f.debug_struct("Weights").field("tensors", &self.len()).field("elements", &elements).finish()
     }
 }
 
 impl Weights {
-    pub(super) fn new(list: Vec<(String, WeightData)>) -> Weights {
-        let index = list.iter().enumerate().map(|(i, (n, _))| (n.clone(), i)).collect();
-        Weights { list, index }
+    /// All that the graph declares, in order.
+    pub(super) fn new(graph: &Graph, list: Vec<(String, WeightData)>) -> Weights {
+        let constant = |i: &usize| graph.weights.get(*i).is_some_and(WeightDecl::is_constant);
+        let (constants, weights): (BTreeSet<usize>, Vec<usize>) = {
+            let (of, others): (Vec<usize>, Vec<usize>) = (0..list.len()).partition(constant);
+            (of.into_iter().collect(), others)
+        };
+        let index = weights.into_iter().map(|i| (list[i].0.clone(), i)).collect();
+        Weights { list, index, constants }
     }
 
     /// Weights with the initial values of the declaration. They follow from `seed` and each weight's name,
     /// and are the same on every machine.
     ///
     /// # Errors
-    /// There is no memory for a weight ([`Error::WeightMemory`]).
+    /// There is no memory for a weight ([`Error::WeightMemory`]), or a constant has to be given
+    /// ([`Error::Constants`]).
     pub fn init(graph: &Graph, seed: u64) -> Result<Weights, Error> {
-        let one = |decl: &WeightDecl| {
+        Weights::init_with(graph, seed, &Given::default())
+    }
+
+    /// The same with the values of constants.
+    pub(crate) fn init_with(graph: &Graph, seed: u64, given: &Given) -> Result<Weights, Error> {
+        let one = |(decl, constant): (&WeightDecl, Option<WeightData>)| {
+            if let Some(values) = constant {
+                return Ok((decl.name.clone(), values));
+            }
             let shape = shape_of(decl)?;
             let t = init::tensor(decl, &shape, seed).map_err(|e| e.of_weight(&weight_text(decl, &shape)))?;
             Ok((decl.name.clone(), t.into()))
         };
-        Ok(Weights::new(graph.weights.iter().map(one).collect::<Result<_, Error>>()?))
+        let all = graph.weights.iter().zip(given.values(graph)?).map(one).collect::<Result<_, Error>>()?;
+        Ok(Weights::new(graph, all))
     }
 
     /// A weight by its declared name, if it is f32 and there is memory to decode it ([`WeightData::floats`]).
@@ -59,7 +79,7 @@ impl Weights {
         self.index.get(name).map(|&i| &self.list[i].1)
     }
 
-    /// The weight of that number in the graph.
+    /// The weight or constant of that number in the graph.
     pub fn at(&self, i: usize) -> Option<&WeightData> {
         self.list.get(i).map(|w| &w.1)
     }
@@ -86,22 +106,28 @@ impl Weights {
 
     /// The declared names, in order.
     pub fn names(&self) -> impl Iterator<Item = &str> {
-        self.list.iter().map(|(n, _)| n.as_str())
+        self.iter().map(|(n, _)| n)
     }
 
     /// Names and weights, in order.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &WeightData)> {
-        self.list.iter().map(|(n, w)| (n.as_str(), w))
+        let weights = self.list.iter().enumerate().filter(|(i, _)| !self.constants.contains(i));
+        weights.map(|(_, (n, w))| (n.as_str(), w))
     }
 
     /// Number of weights.
     pub fn len(&self) -> usize {
-        self.list.len()
+        self.index.len()
     }
 
     /// Whether there is none.
     pub fn is_empty(&self) -> bool {
-        self.list.is_empty()
+        self.index.is_empty()
+    }
+
+    /// Number of weights and constants: what [`Weights::at`] counts.
+    pub(crate) fn count(&self) -> usize {
+        self.list.len()
     }
 
     /// Replaces one weight; element type and shape stay.
@@ -133,7 +159,7 @@ impl Weights {
     /// The file cannot be written: what was there is as it was, and nothing is left beside it.
     pub fn save(&self, path: impl AsRef<Path>) -> Result<(), Error> {
         let path = path.as_ref();
-        file::write(path, &self.list).map_err(|error| Error::Save { path: path.into(), error })
+        file::write(path, self.iter()).map_err(|error| Error::Save { path: path.into(), error })
     }
 
     /// Gives the memory of mapped files back to the system, for use when the weights are packed. They

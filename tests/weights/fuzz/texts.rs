@@ -47,6 +47,8 @@ const WORDS: &[&str] = &[
     "max_pool2d",
     "avg_pool2d",
     "rope",
+    "constant",
+    "given",
     "pad",
     "select",
     "cast",

@@ -72,7 +72,6 @@ fn elementwise_ops() {
 fn matmuls_and_moved_elements() {
     let mut z = Noise(2);
     let pad = |axis, before: usize, after: usize| Op::Pad { axis, before: dim(before), after: dim(after) };
-    let rope = |from: usize, pairs| Op::Rope { base: Number(100.0), from: dim(from), pairs };
     assert_decomposed(&[
         (Op::Linear { bias: true }, vec![z.f(&[2, 9, 33]), z.f(&[7, 33]), z.f(&[7])]),
         (Op::Linear { bias: false }, vec![z.f(&[33]), z.f(&[7, 33])]),
@@ -90,9 +89,35 @@ fn matmuls_and_moved_elements() {
         (Op::TakeAlong { axis: 1 }, vec![z.f(&[2, 3, 2]), i(&[2, 0, 1, 1, 0, 2, 2, 2], &[2, 2, 2])]),
         (Op::TakeAlong { axis: 0 }, vec![i(&[7, 8, 9], &[3]), i(&[2, 2, 0, 1], &[4])]),
         (Op::TakeAlong { axis: 1 }, vec![z.f(&[2, 3, 0]), i(&[], &[2, 4, 0])]),
-        (rope(0, Pairs::Halves), vec![z.f(&[2, 3, 5, 6])]),
-        (rope(1_000_000, Pairs::Adjacent), vec![z.f(&[2, 3, 5, 8])]),
-        (rope(3, Pairs::Halves), vec![z.f(&[1, 1, 2, 0])]),
+    ]);
+}
+
+#[test]
+fn ropes() {
+    let mut z = Noise(6);
+    let llama3 = "factor 8.0, low_freq_factor 1.0, high_freq_factor 4.0, original_max_position 256.0";
+    let far = i(&[1_000_000, 0, 7, 131_071, -3, 5, 5, 4, 1, 0], &[2, 5]);
+    let scaled = |scaling: &str, more: &str| rope(&[], &format!("scaling {scaling}, {more}"));
+    assert_decomposed(&[
+        (rope(&[], "base 100.0"), vec![z.f(&[2, 3, 5, 6])]),
+        (rope(&[], "base 100.0, from 1000000, pairs adjacent"), vec![z.f(&[2, 3, 5, 8])]),
+        (rope(&[], "base 100.0, from 3"), vec![z.f(&[1, 1, 2, 0])]),
+        (rope(&["positions"], ""), vec![z.f(&[2, 3, 5, 6]), far.clone()]),
+        (rope(&["positions"], "pairs adjacent"), vec![z.f(&[2, 3, 4, 6]), i(&[9, 0, 1, 200_000], &[4])]),
+        (rope(&["freqs"], "from 70000"), vec![z.f(&[2, 3, 5, 6]), z.f(&[3])]),
+        (rope(&["freqs"], "pairs adjacent"), vec![z.f(&[2, 3, 5, 6]), z.f(&[2])]),
+        (rope(&["freqs", "positions"], ""), vec![z.f(&[2, 3, 5, 6]), z.f(&[1]), far.clone()]),
+        (rope(&["freqs"], ""), vec![z.f(&[2, 1, 5, 6]), z.f(&[0])]),
+        (scaled("linear", "factor 3.0, from 100000"), vec![z.f(&[2, 3, 5, 16])]),
+        (scaled("llama3", &format!("{llama3}, from 100000")), vec![z.f(&[2, 3, 5, 32])]),
+        (scaled("yarn", "factor 3.0, original_max_position 256.0, from 99999"), vec![z.f(&[2, 3, 5, 32])]),
+        (
+            scaled(
+                "yarn",
+                "factor 40.0, original_max_position 9.0, base 3.0, attention_factor 0.5, beta_slow 1.5",
+            ),
+            vec![z.f(&[1, 3, 5, 8])],
+        ),
     ]);
 }
 

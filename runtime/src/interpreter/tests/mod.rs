@@ -1,6 +1,7 @@
 //! The interpreter against known values: single ops here, composites and whole graphs in files of their own.
 
 mod composites;
+mod ropes;
 mod runs;
 
 use super::*;
@@ -45,6 +46,19 @@ fn eval(op: &Op, args: &[Tensor]) -> Tensor {
     let g = graph_of(op, args);
     let run = Interpreter::for_inputs(&g, args).and_then(|t| t.run(args, &no_weights));
     run.unwrap_or_else(|e| panic!("{op:?}: {e}")).remove(0)
+}
+
+/// A `rope` with these parameters besides the first, and these options: `base 1e4, pairs halves`.
+fn rope(given: &[&'static str], options: &str) -> Op {
+    use tancho_ir::table::{Call, lookup, make};
+    let row = lookup("rope").expect("a row");
+    let read = |text: &str| {
+        let (name, value) = text.trim().split_once(' ').expect("a name and a value");
+        let option = row.options.iter().find(|o| o.name == name).expect("an option");
+        (option.name, option.kind.parse(value).expect("a value"))
+    };
+    let options = options.split(',').filter(|o| !o.is_empty()).map(read).collect();
+    make("rope", &Call { given: [&["x"], given].concat(), options }).expect("an op")
 }
 
 fn unary(u: Unary, x: &[f32]) -> Vec<f32> {

@@ -112,13 +112,42 @@ impl Random {
                 self.push(Op::Transpose(vec![0, 2, 1, 3]), &[x], self.bound(x))?
             }
         };
-        let from = self.rng.pick(&[n(0), n(5), n(1_000_000), Dim::sym("S")]);
+        let shape = self.shape(x);
+        let mut from = self.rng.pick(&[n(0), n(5), n(1_000_000), Dim::sym("S")]);
+        let (mut args, freqs, positions) = (vec![x], self.rng.chance(20), self.rng.chance(20));
+        if freqs {
+            let most = shape[3].as_const()? / 2;
+            let len = self.rng.pick(&(0..=most).collect::<Vec<_>>());
+            args.push(self.push(Op::Powers { ratio: Number(0.3), len: n(len) }, &[], 1.0)?);
+        }
+        if positions {
+            let mut at = self.push(Op::Arange { len: shape[2].clone(), from }, &[], 1e6)?;
+            if self.rng.chance(50) {
+                at = self.push(Op::Expand(vec![shape[0].clone(), shape[2].clone()]), &[at], 1e6)?;
+            }
+            args.push(at);
+            from = n(0);
+        }
+        let base = self.rng.pick(&[Some(1e4), Some(5e5), Some(10.0), None]).filter(|_| !freqs).map(Number);
+        let pairs = self.rng.pick(&[Pairs::Halves, Pairs::Adjacent]);
+        let scaling = if freqs { Scaling::None } else { self.rng.pick(&Scaling::ALL) };
+        let by = |scalings: &[Scaling], number| scalings.contains(&scaling).then_some(Number(number));
         let op = Op::Rope {
-            base: Number(self.rng.pick(&[1e4, 5e5, 1.0, 10.0])),
+            freqs,
+            positions,
+            base,
             from,
-            pairs: self.rng.pick(&[Pairs::Halves, Pairs::Adjacent]),
+            pairs,
+            scaling,
+            factor: by(&[Scaling::Linear, Scaling::Llama3, Scaling::Yarn], 4.0),
+            original_max_position: by(&[Scaling::Llama3, Scaling::Yarn], 64.0),
+            low_freq_factor: by(&[Scaling::Llama3], 1.0),
+            high_freq_factor: by(&[Scaling::Llama3], 4.0),
+            beta_fast: None,
+            beta_slow: by(&[Scaling::Yarn], 2.0),
+            attention_factor: None,
         };
-        self.push(op, &[x], self.bound(x) * 1.5)
+        self.push(op, &args, self.bound(x) * 2.0)
     }
 
     fn pad(&mut self) -> Option<Value> {

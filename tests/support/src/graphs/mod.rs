@@ -17,7 +17,7 @@ mod scans;
 use crate::Rng;
 use tancho::{DType, Dim, Graph};
 use tancho_ir::Type;
-use tancho_ir::graph::{Constraint, Init, InputDecl, Relation, RunDim, Source, Value, WeightDecl};
+use tancho_ir::graph::{Constraint, Init, InputDecl, Relation, RunDim, Source, Table, Value, WeightDecl};
 use tancho_ir::op::*;
 
 /// Static dims: odd, even, around the widths of vectors, packed panels and register tiles.
@@ -170,7 +170,7 @@ impl Random {
         }
     }
 
-    /// A weight of that shape, in (-1, 1); an old one half of the time.
+    /// A weight or a constant of that shape, in (-1, 1); an old one half of the time.
     fn weight(&mut self, shape: &[i64]) -> Value {
         let dims: Vec<Dim> = shape.iter().map(|x| n(*x)).collect();
         let old: Vec<Value> = self.all(|g, v| matches!(g.node(v).op, Op::Weight(_)) && g.ty(v).shape == dims);
@@ -178,7 +178,14 @@ impl Random {
             return self.rng.pick(&old);
         }
         let i = self.graph.weights.len();
-        self.graph.weights.push(WeightDecl::new(format!("w{i}"), Type::f32(dims), Init::Uniform(-1.0, 1.0)));
+        let elements: i64 = shape.iter().product();
+        let decl = if elements <= 40 && self.rng.chance(10) {
+            let table = Table::new((0..elements).map(|_| f64::from(self.rng.float())));
+            WeightDecl::constant(format!("c{i}"), Type::f32(dims), Init::Table(table))
+        } else {
+            WeightDecl::new(format!("w{i}"), Type::f32(dims), Init::Uniform(-1.0, 1.0))
+        };
+        self.graph.weights.push(decl);
         let v = self.graph.push(Op::Weight(i), &[], Source::default()).expect("a weight");
         self.note(v, 1.0, true);
         v
