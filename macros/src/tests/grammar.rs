@@ -23,10 +23,10 @@ fn loops() {
         "all iterations of `w` would load the same tensors \"w\"\nhelp: put the iteration's number in the path: #[weights(\"w.{i}\")]"
     });
     one(body("repeat k in 0..2 { #[weights(\"w.{i}\")] param w: [D]; let _y = x * w; } x"), {
-        "`{i}` is not a loop variable of `w`\nhelp: its loop variables are `{k}`"
+        "`{i}` is not a loop variable of `w`\nhelp: its loop variables are `{k}`; static dims may stand in a path too"
     });
     one(body("repeat k in 0..2 { #[weights(\"w.{i}.{k}\")] param w: [D]; let _y = x * w; } x"), {
-        "`{i}` is not a loop variable of `w`\nhelp: its loop variables are `{k}`"
+        "`{i}` is not a loop variable of `w`\nhelp: its loop variables are `{k}`; static dims may stand in a path too"
     });
     one(body("repeat i in 0..2 { net _l: [Linear<D, D>; 2]; } x"), {
         "two iterations of `_l` are called `{i}`\nhelp: an array of nets counts its iterations by `{i}`; call the iteration of the `repeat` something else, or declare the item outside of the loop"
