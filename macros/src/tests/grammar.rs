@@ -93,6 +93,9 @@ fn entry_points() {
         coder("let y = w;  fn a(x: [B, D]) -> [B, D] { x * w }"),
         "expected `param`, `buffer`, `net`, `state` or `fn`, found `let`",
     );
+    one(coder("fn a<S>(x: [B, S, D]) -> [B, S, D] where S <= D, D % 2 == 0 { x * w }"), {
+        "`a` cannot have a `where` of its own\nhelp: promises stand in the header of the network, `Name<B, S, T = 64> where S <= T { .. }`; the run-time dimensions in them are declared there too, and each holds for the entry points that have its dimensions"
+    });
     one(body("fn g(x: [B]) -> [B] { x } x"), {
         "`fn` cannot stand in the body of a network with a signature\nhelp: leave the signature out and declare every entry point: `Name<B, D = 768> { fn forward(..) -> .. { .. } }`"
     });
