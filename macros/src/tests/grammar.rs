@@ -42,6 +42,15 @@ fn loops() {
 }
 
 #[test]
+fn each_name_of_a_tuple_is_mutable_by_itself() {
+    assert!(body("let (mut a, b) = (x, x); a = a + b; a").is_empty());
+    assert!(body("let mut (a, b) = (x, x); a = b; b = a; b").is_empty());
+    one(body("let (mut a, b) = (x, x); a = b; b = a; b"), {
+        "`b` cannot be assigned to\nhelp: declare it with `let mut b = ..;`"
+    });
+}
+
+#[test]
 fn loops_that_change_nothing() {
     one(body("let mut y = x; repeat i in 0..3 { let y = y * i; } y"), {
         "`repeat i in 0..3` changes nothing: it assigns to no variable\nhelp: `let` makes a new value in each iteration; assign to the stream instead: `y = ..;`"

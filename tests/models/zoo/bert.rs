@@ -1,4 +1,4 @@
-//! `transformers.models.bert.modeling_bert.BertForPreTraining`: 609 lines there, 0 here.
+//! `transformers.models.bert.modeling_bert.BertForPreTraining`: 591 lines there, 35 here.
 
 use super::{answers, weights};
 use tancho::{Error, network};

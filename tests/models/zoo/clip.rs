@@ -1,4 +1,4 @@
-//! `transformers.models.clip.modeling_clip.CLIPModel`: 482 lines there, 0 here.
+//! `transformers.models.clip.modeling_clip.CLIPModel`: 481 lines there, 57 here.
 
 use super::{answers, weights};
 use tancho::{Error, network};

@@ -1,5 +1,5 @@
 //! `transformers.models.deberta_v2.modeling_deberta_v2.DebertaV2ForSequenceClassification` (version 3, with
-//! buckets of distances and shared keys): 0 lines there, 0 here.
+//! buckets of distances and shared keys): 624 lines there, 50 here.
 
 use super::{answers, weights};
 use tancho::{Error, network};

@@ -1,4 +1,4 @@
-//! `transformers.models.gemma2.modeling_gemma2.Gemma2ForCausalLM`: 385 lines there, 0 here.
+//! `transformers.models.gemma2.modeling_gemma2.Gemma2ForCausalLM`: 383 lines there, 50 here.
 
 use super::gemma::GemmaNorm;
 use super::{decodes, weights};

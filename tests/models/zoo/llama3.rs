@@ -1,5 +1,5 @@
 //! `transformers.models.llama.modeling_llama.LlamaForCausalLM` with the rope scaling of Llama 3: 330 lines
-//! there, 0 here.
+//! there, 54 here.
 
 use super::{decodes, weights};
 use tancho::{Error, network};

@@ -1,4 +1,4 @@
-//! `timm.models.mlp_mixer.MlpMixer`: 160 lines there, 0 here.
+//! `timm.models.mlp_mixer.MlpMixer`: 160 lines there, 25 here.
 
 use super::{answers, weights};
 use tancho::{Error, network};

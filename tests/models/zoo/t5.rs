@@ -1,4 +1,4 @@
-//! `transformers.models.t5.modeling_t5.T5ForConditionalGeneration` of version 1.1: 885 lines there, 0 here.
+//! `transformers.models.t5.modeling_t5.T5ForConditionalGeneration` of version 1.1: 880 lines there, 94 here.
 
 use super::{golden, owned, parts, rows, same_rows, weights};
 use tancho::{Error, network};

@@ -1,5 +1,5 @@
 //! The `UNet` of milesial/Pytorch-UNet with two levels, once with transposed convolutions and once with
-//! bilinear upsampling: 47 lines there, 0 here.
+//! bilinear upsampling: 47 lines there, 36 here.
 
 use super::{answers, weights};
 use tancho::{Error, network};

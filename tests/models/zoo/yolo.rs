@@ -1,4 +1,4 @@
-//! The head of YOLOv8, `ultralytics.nn.modules.head.Detect`, of three scales: 0 lines there, 0 here.
+//! The head of YOLOv8, `ultralytics.nn.modules.head.Detect`, of three scales: 37 lines there, 44 here.
 
 use super::{answers, weights};
 use tancho::{Error, network};
