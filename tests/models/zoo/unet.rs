@@ -1,5 +1,6 @@
 //! The `UNet` of milesial/Pytorch-UNet with two levels, once with transposed convolutions and once with
-//! bilinear upsampling: 47 lines there, 36 here.
+//! bilinear upsampling.
+//! 47 lines as the script has it, 36 here.
 
 use super::{answers, weights};
 use tancho::{Error, network};

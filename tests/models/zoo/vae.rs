@@ -1,4 +1,5 @@
-//! The `VanillaVAE` of AntixK/PyTorch-VAE, with its noise as an input: 22 lines there, 32 here.
+//! The `VanillaVAE` of AntixK/PyTorch-VAE, with its noise as an input.
+//! 22 lines as the script has it, 32 here.
 
 use super::{answers, weights};
 use tancho::{Error, network};

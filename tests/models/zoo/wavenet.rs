@@ -1,4 +1,5 @@
-//! The `WaveNetModel` of vincentherrmann/pytorch-wavenet with causal padding: 19 lines there, 22 here.
+//! The `WaveNetModel` of vincentherrmann/pytorch-wavenet with causal padding.
+//! 19 lines as the script has it, 22 here.
 
 use super::{answers, weights};
 use tancho::{Error, network};

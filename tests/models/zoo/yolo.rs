@@ -1,4 +1,5 @@
-//! The head of YOLOv8, `ultralytics.nn.modules.head.Detect`, of three scales: 37 lines there, 44 here.
+//! The head of YOLOv8, `ultralytics.nn.modules.head.Detect`, of three scales.
+//! 37 lines as the script has it, 44 here.
 
 use super::{answers, weights};
 use tancho::{Error, network};
