@@ -124,10 +124,13 @@ pub struct Facts {
 }
 
 impl Facts {
-    /// Whether `c` divides `p`: visibly, or by a `where` clause.
+    /// Whether `c` divides `p`: visibly, or by a `where` clause, which holds for the multiples of what it is
+    /// about too.
     pub fn divides(&self, p: &Dim, c: &Dim) -> bool {
-        let follows =
-            |(a, b): &(Dim, Dim)| b.divisible_by(c) && p.minus(a).is_ok_and(|rest| rest.divisible_by(c));
+        let follows = |(a, b): &(Dim, Dim)| {
+            let rests = [p.minus(a), p.without_multiples(a)];
+            b.divisible_by(c) && rests.iter().flatten().any(|rest| rest.divisible_by(c))
+        };
         p.divisible_by(c) || self.divides.iter().any(follows)
     }
 

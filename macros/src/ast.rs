@@ -206,8 +206,8 @@ pub struct Use {
 pub enum Stmt {
     /// `let mut x: ty = value;`
     Let {
-        /// Reassigned later.
-        mutable: bool,
+        /// Which of the names are assigned to later.
+        mutable: Vec<bool>,
         /// The names; several for a tuple pattern.
         names: Vec<Ident>,
         /// Whether the pattern is a tuple.

@@ -186,7 +186,7 @@ fn says_what_is_wrong_in_a_body() {
     });
     one(item("#[weights(\"a\", row = 0..1)]"), "expected `transposed` or `rows = a..b`, found `row`");
     one(item("#[weights(\"a{i}\")]"), {
-        "`{i}` is not a loop variable of `w`\nhelp: the path of one weight or net has no number in it; `[Layer; N]` and `repeat` have loop variables"
+        "`{i}` is not a loop variable of `w`\nhelp: numbers in a path are loop variables, which `[Layer; N]` and `repeat` have, and static dims"
     });
     one(item("#[weights(\"a\", rows = B..2)]"), {
         "a row of a stored weight must be static, but `B` is a run-time dimension\nhelp: a static dimension has a default: `B = 768`"

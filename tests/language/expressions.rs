@@ -95,6 +95,17 @@ network! {
         )
     }
 
+    /// Arithmetic with dims is i32 beside i32, and f32 beside f32 or where a quotient need not be whole.
+    pub Whole<B, N = 6>(ids: i32[B], x: [B]) -> (i32[B], bool[B], [B], [B]) where N % 2 == 0 {
+        (min(ids, N - 1) * (N / 2) + 2 * B, ids < 3 * N / 2, x * (N / 2) - 2^N, x * (N / 4) + 1 / 2)
+    }
+
+    /// What divides a dim divides its multiples.
+    pub Multiples<B, D = 6, F = 3>(x: [B, 4 * D]) -> [B, F, 4 * D / F] where D % F == 0 {
+        let half = x[0..B, 0..(4 * D + 2 * F) / F];
+        reshape(x, [B, F, 4 * D / F]) + 0 * sum(half)
+    }
+
     /// Rows by ids that are expressions.
     pub Rows<B, V = 5, D = 2>(ids: i32[B], x: [B]) -> ([B, D], [B, D], [B, D], [B, D], [D], [B, D - 1]) {
         param table: [V, D];
@@ -244,6 +255,16 @@ fn element_types() {
     let (y, j, k, s) =
         run!(Types::init(0).unwrap(), b(&[1.5, -2.0]).view([2]), [3, -9].view([2]), [false, true].view([2]));
     assert_eq!((y, j, k, s), (b(&[3.0, -4.0]), vec![6, 16], vec![false, true], vec![7, -9]));
+}
+
+#[test]
+fn arithmetic_with_dims() {
+    let (whole, less, even, odd) =
+        run!(Whole::init(0).unwrap(), [2, 8, 9].view([3]), [1.0, 2.0, -1.0].view([3]));
+    assert_eq!((whole, less), (vec![12, 21, 21], vec![true, true, false]));
+    assert_eq!((even, odd), (vec![-61.0, -58.0, -67.0], vec![2.0, 3.5, -1.0]));
+    let x = count(24);
+    assert_eq!(run!(Multiples::init(0).unwrap(), x.view([1, 24])), x);
 }
 
 #[test]

@@ -59,6 +59,19 @@ network! {
         (y, z, concat(wide[0](x), wide[1](x), wide[2](x), axis = 1))
     }
 
+    /// Paths count through two loops, and by a static dim.
+    pub Counted<B, D = 2, N = 3, FIRST = 5>(x: [B, D]) -> [B, D] {
+        #[weights("head.{FIRST}")] net head: Scaled<D = D>;
+        let mut y = head(x);
+        repeat block in 0..2 {
+            repeat i in 0..N {
+                #[weights("layers.{block * N + i}")] net layer: Scaled<D = D>;
+                y = layer(y);
+            }
+        }
+        y
+    }
+
     pub Wide<B, D = 2, TIMES = 1>(x: [B, D]) -> [B, TIMES * D] {
         param w: [TIMES * D] = ones;
         reshape(expand(reshape(x, [B, 1, D]), [B, TIMES, D]), [B, TIMES * D]) * w
@@ -143,6 +156,16 @@ fn names(w: &tancho::Weights) -> Vec<&str> {
 fn set(w: &mut tancho::Weights, name: &str, x: &[f32]) {
     let shape = w.get(name).unwrap_or_else(|| panic!("{name}")).shape().to_vec();
     w.set(name, Tensor::new(x.to_vec(), shape).unwrap()).unwrap();
+}
+
+#[test]
+fn paths_have_static_dims_in_them() {
+    let n = Counted::init(0).unwrap();
+    let layers = (0..6).map(|i| format!("layers.{i}.w"));
+    assert_eq!(names(n.weights()), std::iter::once("head.5.w".to_string()).chain(layers).collect::<Vec<_>>());
+    let other = Counted::with(CountedDims { N: 1, FIRST: 0, ..Default::default() }).init(0).unwrap();
+    assert_eq!(names(other.weights()), ["head.0.w", "layers.0.w", "layers.1.w"]);
+    assert_eq!(run!(n, [3.0f32, 4.0].view([1, 2])), [3.0, 4.0]);
 }
 
 #[test]

@@ -9,10 +9,13 @@
 //! * `resnet`: parameters of ResNets, and images of any size
 //! * `smollm2`: SmolLM2-135M-Instruct against numpy and llama.cpp
 //! * `torch_layers`: layers against PyTorch
+//! * `zoo`: the usual models, small, against their classes in Hugging Face's transformers and other libraries
 
 mod efficientnet;
+mod golden;
 mod gpt2;
 mod minilm;
 mod resnet;
 mod smollm2;
 mod torch_layers;
+mod zoo;

@@ -1,54 +1,12 @@
 //! PyTorch's answers (f32, eager, CPU; `tests/golden/torch`): the same weights and inputs through native
 //! code, every element within 1e-5 of its row.
 
-use safetensors::{Dtype, SafeTensors};
+use crate::golden::Golden;
 use tancho::inspect::{BOUND, compare};
 use tancho::{AsView, Graph, Model, Tensor, network};
 use tancho_support::{BERT_LAYER, GPT2_BLOCK, run_on, targets, views};
 
-/// One golden file: `in.*`, `w.*` and `out.*`.
-struct Golden(Vec<u8>);
-
 impl Golden {
-    fn new(name: &str) -> Golden {
-        let path = format!("{}/tests/golden/torch/{name}.safetensors", env!("CARGO_MANIFEST_DIR"));
-        Golden(std::fs::read(&path).unwrap_or_else(|e| panic!("{path}: {e}")))
-    }
-
-    fn file(&self) -> SafeTensors<'_> {
-        SafeTensors::deserialize(&self.0).expect("a safetensors file")
-    }
-
-    fn numbers(&self, name: &str) -> (Vec<f64>, Vec<usize>) {
-        let file = self.file();
-        let t = file.tensor(name).unwrap_or_else(|e| panic!("{name}: {e}"));
-        let data = match t.dtype() {
-            Dtype::F32 => t
-                .data()
-                .chunks_exact(4)
-                .map(|b| f64::from(f32::from_le_bytes(b.try_into().expect("4 bytes"))))
-                .collect(),
-            Dtype::F64 => {
-                t.data().chunks_exact(8).map(|b| f64::from_le_bytes(b.try_into().expect("8 bytes"))).collect()
-            }
-            Dtype::U8 => t.data().iter().map(|b| f64::from(*b)).collect(),
-            other => panic!("{name} is {other:?}"),
-        };
-        (data, t.shape().to_vec())
-    }
-
-    fn floats(&self, name: &str) -> Tensor {
-        let (data, shape) = self.numbers(name);
-        Tensor::new(data.into_iter().map(|x| x as f32).collect::<Vec<f32>>(), shape)
-            .expect("the file's shape")
-    }
-
-    fn flags(&self, name: &str) -> Tensor {
-        let (data, shape) = self.numbers(name);
-        Tensor::new(data.into_iter().map(|x| x != 0.0).collect::<Vec<bool>>(), shape)
-            .expect("the file's shape")
-    }
-
     /// The results of a network with this file's weights, which must be all it declares: on every level of
     /// this machine, in checked mode, and on several threads.
     fn run(&self, text: &str, inputs: &[Tensor]) -> Vec<Vec<Tensor>> {
@@ -82,31 +40,11 @@ impl Golden {
         }
         results
     }
-
-    /// The same for an image `[N, C, H, W]`, whose rows are the channels of a pixel.
-    #[track_caller]
-    fn matches_image(&self, name: &str, got: &Tensor) {
-        let want = self.floats(name);
-        let &[_, c, h, w] = want.shape() else { panic!("{name} is no image") };
-        let (data, inner) = (want.as_f32().expect("f32"), h * w);
-        let pixel = |i: usize| i / (c * inner) * c * inner + i % inner;
-        let largest =
-            |i: usize| (0..c).map(|k| f64::from(data[pixel(i) + k * inner].abs())).fold(0.0, f64::max);
-        let scale: Vec<f64> = (0..data.len()).map(largest).collect();
-        let report = compare(name, got, &want, Some(&scale), BOUND);
-        assert!(report.is_ok(), "{report}");
-    }
-
-    #[track_caller]
-    fn matches(&self, name: &str, got: &Tensor) {
-        let report = compare(name, got, &self.floats(name), None, BOUND);
-        assert!(report.is_ok(), "{report}");
-    }
 }
 
 #[test]
 fn residual_layer_norm() {
-    let g = Golden::new("residual_layer_norm");
+    let g = Golden::new("torch/residual_layer_norm");
     let y = g.run(
         "network ResidualLayerNorm<B>
 input x: f32[B, 48]
@@ -132,7 +70,7 @@ return %7, %6",
 
 #[test]
 fn std_layer_norm() {
-    let g = Golden::new("std_layer_norm");
+    let g = Golden::new("torch/std_layer_norm");
     let y = g.run(
         "network StdLayerNorm<B>
 input x: f32[B, 48]
@@ -152,7 +90,7 @@ return %3",
 /// answer is one in f64.
 #[test]
 fn layer_norm_of_hard_rows() {
-    let g = Golden::new("layer_norm_hard_rows");
+    let g = Golden::new("torch/layer_norm_hard_rows");
     let x = g.floats("in.x");
     let y = g.run(
         "network HardRows<B>
@@ -177,7 +115,7 @@ return %3",
 /// `torch.nn.TransformerEncoderLayer`, post-LN, with padded positions, whose rows nobody reads.
 #[test]
 fn bert_layer() {
-    let g = Golden::new("bert_layer");
+    let g = Golden::new("torch/bert_layer");
     let keep = g.flags("in.keep");
     let y = g.run(BERT_LAYER, &[g.floats("in.x"), keep.clone()]);
     let kept = |t: &Tensor| {
@@ -195,7 +133,7 @@ fn bert_layer() {
 /// A pre-LN decoder block: q, k and v from one product, tanh gelu, causal attention.
 #[test]
 fn gpt2_block() {
-    let g = Golden::new("gpt2_block");
+    let g = Golden::new("torch/gpt2_block");
     let y = g.run(GPT2_BLOCK, &[g.floats("in.x")]);
     y.iter().for_each(|y| g.matches("out.y", &y[0]));
 }
@@ -223,7 +161,7 @@ network! {
 /// All positions at once, in chunks and one by one, on every level.
 #[test]
 fn gpt2_block_with_a_cache() {
-    let g = Golden::new("gpt2_block");
+    let g = Golden::new("torch/gpt2_block");
     let mut net = Gpt2Block::init(0).expect("a net");
     for name in net.weights().names().map(String::from).collect::<Vec<_>>() {
         net.weights_mut().set(&name, g.floats(&format!("w.{name}"))).expect("a weight");
@@ -298,7 +236,7 @@ network! {
 #[test]
 fn residual_blocks() {
     for (cin, cout, stride) in [(16, 16, 1), (8, 16, 1), (8, 16, 2)] {
-        let g = Golden::new(&format!("residual_block_batch_norm_{cin}_{cout}_s{stride}"));
+        let g = Golden::new(&format!("torch/residual_block_batch_norm_{cin}_{cout}_s{stride}"));
         let dims = ResidualBlockDims { CIN: cin, COUT: cout, STRIDE: stride };
         let net = ResidualBlock::with(dims).graph().unwrap_or_else(|e| panic!("{e}"));
         let model = Model::from_graph(net, 0).unwrap_or_else(|e| panic!("{e}"));
@@ -310,7 +248,7 @@ fn residual_blocks() {
 #[test]
 fn residual_blocks_with_layer_norm() {
     for (cin, cout, stride) in [(16, 16, 1), (8, 16, 1), (8, 16, 2)] {
-        let g = Golden::new(&format!("residual_block_std_layer_norm_{cin}_{cout}_s{stride}"));
+        let g = Golden::new(&format!("torch/residual_block_std_layer_norm_{cin}_{cout}_s{stride}"));
         let dims = ResidualBlockWithLNDims { CIN: cin, COUT: cout, STRIDE: stride };
         let net = ResidualBlockWithLN::with(dims).graph().unwrap_or_else(|e| panic!("{e}"));
         let model = Model::from_graph(net, 0).unwrap_or_else(|e| panic!("{e}"));

@@ -11,8 +11,15 @@ network! {
         net c: Coder<D>;
         c.encode(x)
     }
+
+    pub Chunks<B, S, D = 8> where S <= D {
+        param w: [D];
+        fn chunk(x: [B, S, D]) -> [B, S, D] { x * w }
+        fn row(x: [B, D]) -> [B, D] { x * w }
+    }
 }
 
 pub fn check() {
     User::init(1).unwrap();
+    Chunks::init(1).unwrap();
 }

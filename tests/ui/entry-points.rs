@@ -24,6 +24,12 @@ network! {
     pub Nothing<B, D = 8> {
         param w: [D];
     }
+
+    pub Chunks<B, D = 8> {
+        param w: [D];
+        fn chunk<S>(x: [B, S, D]) -> [B, S, D] where S <= D { x * w }
+        fn row(x: [B, D]) -> [B, D] { x * w }
+    }
 }
 
 fn main() {}

@@ -164,13 +164,13 @@ impl Scope<'_> {
         }
     }
 
-    /// A path with the numbers of the iterations in it.
+    /// A path with the numbers of the iterations and of static dims in it.
     fn numbered(&self, path: &str) -> String {
-        let iteration = |s: &str| {
-            let (_, n) = self.loops.iter().rev().find(|(name, _)| *name == s)?;
-            i64::try_from(*n).ok()
+        let number = |s: &str| match self.loops.iter().rev().find(|(name, _)| *name == s) {
+            Some((_, n)) => i64::try_from(*n).ok(),
+            None => self.dims.get(s)?.as_const(),
         };
-        with_numbers(path, &|d| d.eval(&iteration).ok().map(|n| n.to_string()))
+        with_numbers(path, &|d| d.eval(&number).ok().map(|n| n.to_string()))
     }
 
     /// The value of an option of this network.

@@ -135,6 +135,14 @@ impl Dim {
         }
     }
 
+    /// The terms of the dim that are no multiples of `c`, which is one term.
+    ///
+    /// # Errors
+    /// `c` has several terms.
+    pub fn without_multiples(&self, c: &Dim) -> Result<Dim> {
+        Dim::normal(self.split_multiples(Dim::divisor(c)?).1)
+    }
+
     /// Whether `c` visibly divides the dim: every term is a multiple of it.
     pub fn divisible_by(&self, c: &Dim) -> bool {
         let each = Dim::divisor(c).is_ok_and(|ct| self.split_multiples(ct).1.is_empty());

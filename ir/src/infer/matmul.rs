@@ -2,7 +2,13 @@
 
 use super::checks::{FLOAT, is_line, show_type, want};
 use super::{Arg, At, Result, ShapeError};
-use crate::types::{Facts, Type};
+use crate::dim::Dim;
+use crate::types::{Facts, Shape, Type};
+
+/// An argument as a help writes it: a text that was cut is a letter.
+fn written<'a>(arg: &Arg<'a>, letter: &'a str) -> &'a str {
+    if arg.name.ends_with("...") { letter } else { arg.name }
+}
 
 pub fn matmul(args: &[Arg<'_>], facts: &Facts) -> Result<Type> {
     let (a, b) = (&args[0], &args[1]);
@@ -10,14 +16,15 @@ pub fn matmul(args: &[Arg<'_>], facts: &Facts) -> Result<Type> {
     want(1, args, "`@`", FLOAT)?;
     let (x, w) = (&a.ty.shape, &b.ty.shape);
     let lines = |e: ShapeError| e.fact(is_line(a, facts)).fact(is_line(b, facts));
+    let (left, right) = (written(a, "x"), written(b, "y"));
     if x.is_empty() || w.len() < 2 {
         let e = lines(ShapeError::new("`@` needs [.., M, K] @ [.., K, N]"));
         return Err(match (x.last(), w.as_slice()) {
             (Some(k), [d]) if k == d => {
-                e.help(format!("to contract with a vector write `sum({} * {}, over = {d})`", a.name, b.name))
+                e.help(format!("to contract with a vector write `sum({left} * {right}, over = {d})`"))
             }
             (Some(_), [_]) => e.help("`w @ x` takes one vector: [M, K] @ [K]"),
-            _ => e.help(format!("a scalar is multiplied with `*`: `{} * {}`", a.name, b.name)),
+            _ => e.help(format!("a scalar is multiplied with `*`: `{left} * {right}`")),
         });
     }
     let (k, wk) = (&x[x.len() - 1], &w[w.len() - 2]);
@@ -29,9 +36,9 @@ pub fn matmul(args: &[Arg<'_>], facts: &Facts) -> Result<Type> {
             facts.show(wk)
         )));
         return Err(if w.last() == Some(k) && leading_fit {
-            e.help(format!("`{}` fits if transposed: `{} @ {}.t`", b.name, a.name, b.name))
+            e.help(format!("`{}` fits if transposed: `{left} @ {right}.t`", b.name))
         } else if x.len() >= 2 && &x[x.len() - 2] == wk && leading_fit {
-            e.help(format!("`{}` fits if transposed: `{}.t @ {}`", a.name, a.name, b.name))
+            e.help(format!("`{}` fits if transposed: `{left}.t @ {right}`", a.name))
         } else if facts.value(k).is_some() && facts.value(k) == facts.value(wk) {
             e.help(format!("{k} and {wk} are equal only by default; use the same name on both sides"))
         } else {
@@ -39,8 +46,14 @@ pub fn matmul(args: &[Arg<'_>], facts: &Facts) -> Result<Type> {
         });
     }
     if !leading_fit {
-        return Err(lines(ShapeError::new("the leading axes of `@` differ"))
-            .help("both sides have the same leading axes, or the right side is one matrix [K, N]"));
+        let e = lines(ShapeError::new("the leading axes of `@` differ"));
+        let leading = &x[..x.len().saturating_sub(2)];
+        return Err(if leading.len() > w.len() - 2 && leading.ends_with(&w[..w.len() - 2]) {
+            let whole: Vec<Dim> = leading.iter().chain(&w[w.len() - 2..]).cloned().collect();
+            e.help(format!("nothing is repeated silently: `{left} @ expand({right}, {})`", Shape(&whole)))
+        } else {
+            e.help("both sides have the same leading axes, or the right side is one matrix [K, N]")
+        });
     }
     let mut shape = x.clone();
     if let (Some(last), Some(n)) = (shape.last_mut(), w.last()) {

@@ -89,7 +89,7 @@ impl Checker<'_> {
     fn stmt(&mut self, stmt: &Stmt) {
         match stmt {
             Stmt::Let { mutable, names, tuple, ty, value } => {
-                self.let_stmt(*mutable, names, *tuple, ty.as_deref(), value)
+                self.let_stmt(mutable, names, *tuple, ty.as_deref(), value)
             }
             Stmt::Assign(name, value) => self.assign(name, value),
             Stmt::Value(e) => {
@@ -107,7 +107,7 @@ impl Checker<'_> {
         }
     }
 
-    fn let_stmt(&mut self, mutable: bool, names: &[Ident], tuple: bool, ty: Option<&[Ty]>, value: &Expr) {
+    fn let_stmt(&mut self, mutable: &[bool], names: &[Ident], tuple: bool, ty: Option<&[Ty]>, value: &Expr) {
         let declared: Option<Vec<Type>> = ty.and_then(|all| {
             let types: Vec<_> = all.iter().map(|t| self.dims(|d| sig::ty(t, d, None))).collect();
             types.into_iter().collect()
@@ -133,8 +133,8 @@ impl Checker<'_> {
                 vec![Shaped::Poison; names.len()]
             }
         };
-        for (name, v) in names.iter().zip(parts) {
-            self.let_name(mutable, name, v, value);
+        for ((name, mutable), v) in names.iter().zip(mutable).zip(parts) {
+            self.let_name(*mutable, name, v, value);
         }
     }
 

@@ -214,6 +214,11 @@ impl Checker<'_> {
         self.known.iter().any(|d| d.name == name)
     }
 
+    /// Whether the network has a static dim of that name.
+    pub fn is_static(&self, name: &str) -> bool {
+        self.known.iter().any(|d| d.name == name && d.is_static())
+    }
+
     /// Whether it is a dim where no local value has its name.
     pub fn is_dim_here(&self, name: &str) -> bool {
         self.is_dim(name) && !self.scopes.iter().any(|scope| scope.contains_key(name))

@@ -153,6 +153,10 @@ impl Checker<'_> {
     /// Both sides of an operator: a number takes the element type of the other side.
     pub fn sides(&mut self, a: &Expr, b: &Expr) -> Option<(Tensor, Tensor)> {
         let (x, y) = (self.eval(a, Hint::default()), self.eval(b, Hint::default()));
+        self.alike_sides((x, a), (y, b))
+    }
+
+    fn alike_sides(&mut self, (x, a): (Shaped, &Expr), (y, b): (Shaped, &Expr)) -> Option<(Tensor, Tensor)> {
         let dtype = |v: &Shaped| if let Shaped::Tensor(t) = v { Some(t.ty.dtype) } else { None };
         let common = dtype(&x).or(dtype(&y)).unwrap_or(DType::F32);
         let (x, y) = (self.tensor(x, a, common), self.tensor(y, b, common));
@@ -160,7 +164,12 @@ impl Checker<'_> {
     }
 
     fn binary(&mut self, expr: &Expr, op: BinOp, a: &Expr, b: &Expr) -> Shaped {
-        let Some((x, y)) = self.sides(a, b) else { return Shaped::Poison };
+        let (x, y) = (self.eval(a, Hint::default()), self.eval(b, Hint::default()));
+        if let Some(d) = self.whole(op, &x, &y) {
+            let literal = d.as_const().map(|n| Number::Literal(OptionValue::Int(n)));
+            return Shaped::Number(literal.unwrap_or(Number::Dim(d)));
+        }
+        let Some((x, y)) = self.alike_sides((x, a), (y, b)) else { return Shaped::Poison };
         let sides = [(&x, a.place), (&y, b.place)];
         match op {
             BinOp::Matmul => self.matmul(expr, (&x, a), (&y, b)),
@@ -172,6 +181,25 @@ impl Checker<'_> {
             }
             BinOp::Div => self.apply(Op::Binary(Binary::Div), &sides, expr),
         }
+    }
+
+    /// Arithmetic with dims stays a whole number, which is i32 or f32 as what it meets. A quotient that no
+    /// promise makes whole is f32.
+    fn whole(&self, op: BinOp, x: &Shaped, y: &Shaped) -> Option<Dim> {
+        let whole = |v: &Shaped| match v {
+            Shaped::Number(Number::Dim(d)) => Some(d.clone()),
+            Shaped::Number(Number::Literal(OptionValue::Int(i))) => Some(Dim::constant(*i)),
+            _ => None,
+        };
+        let (x, y) = (whole(x)?, whole(y)?);
+        let d = match op {
+            BinOp::Add => x.plus(&y),
+            BinOp::Sub => x.minus(&y),
+            BinOp::Mul => x.times(&y),
+            BinOp::Div => x.exact_div(&y).ok().filter(|_| self.facts.divides(&x, &y)).map(Ok)?,
+            BinOp::Matmul => return None,
+        };
+        self.facts.reduce(&d.ok()?).ok()
     }
 
     /// N01: a sum whose one side is made from the other is a residual, and its repair is worded as one.

@@ -173,7 +173,9 @@ impl Checker<'_> {
         let mut used = BTreeSet::new();
         for inside in numbers(path) {
             let unknown = match Dim::parse(inside) {
-                Ok(d) => d.syms().into_iter().find(|s| !variables.contains(&s.as_str())),
+                Ok(d) => {
+                    d.syms().into_iter().find(|s| !variables.contains(&s.as_str()) && !self.is_static(s))
+                }
                 Err(_) => Some(inside.to_string()),
             };
             if let Some(u) = unknown {

@@ -8,8 +8,10 @@ use crate::messages;
 use crate::walk;
 use proc_macro2::Ident;
 use std::collections::BTreeSet;
+use tancho_ir::Dim;
 use tancho_ir::bind::DimKind;
 use tancho_ir::graph::Relation;
+use tancho_ir::path::numbers;
 use tancho_ir::table::{OPS, public_name};
 
 /// Reports what nothing uses: of what the bodies declare, and of the header.
@@ -58,13 +60,16 @@ fn names(network: &Network) -> BTreeSet<String> {
         walk::items(&network.items, &mut visit);
         network.entries.iter().for_each(|e| walk::entry(e, &mut visit));
     }
-    let mut grows = |i: &Item| {
+    let mut of_item = |i: &Item| {
         if let ItemKind::State(_, Some(g)) = &i.kind {
             all.insert(g.to_string());
         }
+        let in_path =
+            i.attrs.path.iter().flat_map(|(path, _)| numbers(path)).filter_map(|n| Dim::parse(n).ok());
+        all.extend(in_path.flat_map(|d| d.syms()));
     };
-    network.items.iter().for_each(&mut grows);
-    network.entries.iter().for_each(|e| walk::items_of(&e.body, &mut grows));
+    network.items.iter().for_each(&mut of_item);
+    network.entries.iter().for_each(|e| walk::items_of(&e.body, &mut of_item));
     all
 }
 

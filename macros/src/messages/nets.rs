@@ -27,10 +27,10 @@ pub fn path_without_number(name: &str, count: Option<&str>, path: &str, missing:
 pub fn unknown_loop_variable(name: &str, given: &str, variables: &[&str]) -> Message {
     let m = Message::new(format!("`{{{given}}}` is not a loop variable of `{name}`"));
     if variables.is_empty() {
-        m.help("the path of one weight or net has no number in it; `[Layer; N]` and `repeat` have loop variables")
+        m.help("numbers in a path are loop variables, which `[Layer; N]` and `repeat` have, and static dims")
     } else {
         m.help(format!(
-            "its loop variables are {}",
+            "its loop variables are {}; static dims may stand in a path too",
             ticked(
                 variables.iter().map(|t| format!("{{{t}}}")).collect::<Vec<_>>().iter().map(String::as_str)
             )

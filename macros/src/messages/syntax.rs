@@ -102,6 +102,13 @@ pub fn no_operator(op: &str, left: &str) -> Message {
     }
 }
 
+/// `fn decode<S>(..) -> .. where P + S <= T`
+pub fn where_of_entry(name: &str) -> Message {
+    Message::new(format!("`{name}` cannot have a `where` of its own")).help(
+        "promises stand in the header of the network, `Name<B, S, T = 64> where S <= T { .. }`; the run-time dimensions in them are declared there too, and each holds for the entry points that have its dimensions",
+    )
+}
+
 /// `for i in 0..4`
 pub fn for_over_numbers(name: &str) -> Message {
     Message::new("`for` goes through an array of nets")

@@ -127,18 +127,25 @@ fn value(cursor: &mut Cursor<'_>, block: &mut Block) -> Parsed<()> {
     Ok(())
 }
 
-/// The names of `let`'s pattern, and whether it is a tuple.
-fn pattern(cursor: &mut Cursor<'_>) -> Parsed<(Vec<Ident>, bool)> {
-    match cursor.group(Delimiter::Parenthesis) {
-        Some(g) => Ok((cursor.inside(g, |p| p.list(|p| p.name("a name")))?, true)),
-        None => Ok((vec![cursor.name("a name after `let`")?], false)),
-    }
+/// The names of `let`'s pattern, which of them are `mut`, and whether it is a tuple.
+fn pattern(cursor: &mut Cursor<'_>) -> Parsed<(Vec<Ident>, Vec<bool>, bool)> {
+    let all = cursor.eat_word("mut");
+    let Some(g) = cursor.group(Delimiter::Parenthesis) else {
+        return Ok((vec![cursor.name("a name after `let`")?], vec![all], false));
+    };
+    let names = cursor.inside(g, |p| {
+        p.list(|p| {
+            let mutable = p.eat_word("mut") || all;
+            Ok((p.name("a name")?, mutable))
+        })
+    })?;
+    let (names, mutable) = names.into_iter().unzip();
+    Ok((names, mutable, true))
 }
 
 fn let_stmt(cursor: &mut Cursor<'_>, block: &mut Block) -> Parsed<()> {
     cursor.at += 1;
-    let mutable = cursor.eat_word("mut");
-    let (names, tuple) = pattern(cursor)?;
+    let (names, mutable, tuple) = pattern(cursor)?;
     let ty = if cursor.eat(":").is_some() { Some(types(cursor)?) } else { None };
     cursor.expect("=", "and a value")?;
     let value = logic::value(cursor)?;
@@ -259,10 +266,13 @@ fn poison(cursor: &mut Cursor<'_>, start: usize, items: usize, block: &mut Block
             let mut names: Vec<Ident> = probe.peek_ident().cloned().into_iter().collect();
             if let Some(g) = probe.peek_group(Delimiter::Parenthesis) {
                 let idents = super::flat(g.stream()).into_iter();
-                names =
-                    idents.filter_map(|t| if let TokenTree::Ident(i) = t { Some(i) } else { None }).collect();
+                names = idents
+                    .filter_map(|t| if let TokenTree::Ident(i) = t { Some(i) } else { None })
+                    .filter(|i| i != "mut")
+                    .collect();
             }
             let tuple = names.len() > 1;
+            let mutable = vec![mutable; names.len()];
             block.stmts.push(Stmt::Let { mutable, names, tuple, ty: None, value: nothing() });
         }
         "for" | "repeat" | "minimize" => {}

@@ -105,15 +105,22 @@ fn head(cursor: &mut Cursor<'_>, network: &mut Network) -> Parsed<Option<Entry>>
     } else {
         Some(signature(cursor, &network.name)?)
     };
+    network.wheres = clauses(cursor)?;
+    Ok(entry)
+}
+
+/// `where D % HEADS == 0, P + S <= T`, if there is a `where`.
+pub fn clauses(cursor: &mut Cursor<'_>) -> Parsed<Vec<Where>> {
+    let mut all = Vec::new();
     if cursor.eat_word("where") {
         loop {
-            network.wheres.push(clause(cursor)?);
+            all.push(clause(cursor)?);
             if cursor.eat(",").is_none() || cursor.peek_group(Delimiter::Brace).is_some() {
                 break;
             }
         }
     }
-    Ok(entry)
+    Ok(all)
 }
 
 /// `(x: [B, D]) -> [B, D]`

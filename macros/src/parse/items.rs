@@ -1,9 +1,10 @@
 //! Items: weights, nets, states; and the entry points of a network that has several.
 
 use super::attrs::{Attrs, attrs};
-use super::header::{dims, signature, ty, visibility};
+use super::header::{clauses, dims, signature, ty, visibility};
 use super::{Cursor, Parsed, blocks, exprs};
 use crate::ast::*;
+use crate::errors::Place;
 use crate::messages;
 use proc_macro2::{Delimiter, TokenTree};
 use quote::ToTokens;
@@ -24,9 +25,7 @@ pub fn members(cursor: &mut Cursor<'_>, network: &mut Network) -> Parsed<()> {
     }
     if network.entries.is_empty() && !network.broken_header {
         let name = network.name.to_string();
-        return Err(
-            cursor.fail(crate::errors::Place::of(network.name.span()), messages::no_entry_point(&name))
-        );
+        return Err(cursor.fail(Place::of(network.name.span()), messages::no_entry_point(&name)));
     }
     Ok(())
 }
@@ -58,6 +57,11 @@ fn entry(cursor: &mut Cursor<'_>, start: usize, attrs: Attrs, train: bool) -> Pa
     let dims = if cursor.is_punct("<") { dims(cursor)? } else { Vec::new() };
     let entry = signature(cursor, &name)?;
     let header = crate::print::header(cursor.tokens.get(start..cursor.at).unwrap_or_default());
+    if cursor.is_word("where") {
+        let place = Place::of(cursor.span());
+        clauses(cursor)?;
+        cursor.fail(place, messages::where_of_entry(&name.to_string()));
+    }
     let Some(g) = cursor.group(Delimiter::Brace) else { return Err(cursor.expected("the body `{ .. }`")) };
     let body = cursor.inside(g, blocks::block)?;
     let words = cursor.words_since(start).iter().map(ToString::to_string).collect();

@@ -21,6 +21,8 @@ fn one_by_its_number() {
         "net ls: [Linear<D, D>; 3]; let mut y = x; repeat k in 0..3 { y = ls[k](y) + ls[2 - k](x); } y",
         "#[weights(\"l.{2 * i + 1}\")] net ls: [Linear<D, D>; 3]; ls[2](x)",
         "let mut y = x; repeat i in 0..3 { #[weights(\"l.{2 * i + 1}.{i}\")] net l: Linear<D, D>; y = l(y); } y",
+        "#[weights(\"l.{D - 1}\")] net l: Linear<D, D>; l(x)",
+        "let mut y = x; repeat j in 0..3 { repeat i in 0..D { #[weights(\"l.{j * D + i}\")] net l: Linear<D, D>; y = l(y); } } y",
     ] {
         assert!(body(good).is_empty(), "{good}: {:#?}", body(good));
     }
@@ -34,7 +36,10 @@ fn one_by_its_number() {
         "`l` is no array of nets\nhelp: declare one: `net l: [Layer; LAYERS];`"
     });
     one(body("#[weights(\"a.{j}\")] net ls: [Linear<D, D>; 3]; ls[0](x)"), {
-        "`{j}` is not a loop variable of `ls`\nhelp: its loop variables are `{i}`"
+        "`{j}` is not a loop variable of `ls`\nhelp: its loop variables are `{i}`; static dims may stand in a path too"
+    });
+    one(body("#[weights(\"a.{S}\")] net l: Linear<D, D>; l(x)"), {
+        "`{S}` is not a loop variable of `l`\nhelp: numbers in a path are loop variables, which `[Layer; N]` and `repeat` have, and static dims"
     });
     one(body("#[weights(\"a.{floor(i / 2)}\")] net ls: [Linear<D, D>; 3]; ls[0](x)"), {
         "two iterations of `ls` would load the same tensors \"a.0\"\n  the path is \"a.{floor(i / 2)}\"\nhelp: let the numbers in the path differ in each iteration, as `{2 * i + 1}` does"

@@ -23,10 +23,10 @@ fn loops() {
         "all iterations of `w` would load the same tensors \"w\"\nhelp: put the iteration's number in the path: #[weights(\"w.{i}\")]"
     });
     one(body("repeat k in 0..2 { #[weights(\"w.{i}\")] param w: [D]; let _y = x * w; } x"), {
-        "`{i}` is not a loop variable of `w`\nhelp: its loop variables are `{k}`"
+        "`{i}` is not a loop variable of `w`\nhelp: its loop variables are `{k}`; static dims may stand in a path too"
     });
     one(body("repeat k in 0..2 { #[weights(\"w.{i}.{k}\")] param w: [D]; let _y = x * w; } x"), {
-        "`{i}` is not a loop variable of `w`\nhelp: its loop variables are `{k}`"
+        "`{i}` is not a loop variable of `w`\nhelp: its loop variables are `{k}`; static dims may stand in a path too"
     });
     one(body("repeat i in 0..2 { net _l: [Linear<D, D>; 2]; } x"), {
         "two iterations of `_l` are called `{i}`\nhelp: an array of nets counts its iterations by `{i}`; call the iteration of the `repeat` something else, or declare the item outside of the loop"
@@ -39,6 +39,15 @@ fn loops() {
         body("repeat i in 0 { let _y = x; } x"),
         "expected `..` between the first iteration and the end, found `{`",
     );
+}
+
+#[test]
+fn each_name_of_a_tuple_is_mutable_by_itself() {
+    assert!(body("let (mut a, b) = (x, x); a = a + b; a").is_empty());
+    assert!(body("let mut (a, b) = (x, x); a = b; b = a; b").is_empty());
+    one(body("let (mut a, b) = (x, x); a = b; b = a; b"), {
+        "`b` cannot be assigned to\nhelp: declare it with `let mut b = ..;`"
+    });
 }
 
 #[test]
@@ -93,6 +102,9 @@ fn entry_points() {
         coder("let y = w;  fn a(x: [B, D]) -> [B, D] { x * w }"),
         "expected `param`, `buffer`, `const`, `net`, `state` or `fn`, found `let`",
     );
+    one(coder("fn a<S>(x: [B, S, D]) -> [B, S, D] where S <= D, D % 2 == 0 { x * w }"), {
+        "`a` cannot have a `where` of its own\nhelp: promises stand in the header of the network, `Name<B, S, T = 64> where S <= T { .. }`; the run-time dimensions in them are declared there too, and each holds for the entry points that have its dimensions"
+    });
     one(body("fn g(x: [B]) -> [B] { x } x"), {
         "`fn` cannot stand in the body of a network with a signature\nhelp: leave the signature out and declare every entry point: `Name<B, D = 768> { fn forward(..) -> .. { .. } }`"
     });

@@ -143,3 +143,24 @@ fn heads_stand_before_positions() {
     one(attend("attention(q, q, q, heads = H)"), message);
     assert!(attend("let q = transpose(q, axes = (0, 2, 1, 3)); attention(q, q, q)").is_empty());
 }
+
+#[test]
+fn products_repeat_nothing_silently() {
+    let product = |text: &str| {
+        errors_in(&format!(
+            "N<B, S, H = 2, E = 4>(q: [B, H, S, E], k: [H, E, S]) -> [B, H, S, S] {{ {text} }}"
+        ))
+    };
+    assert!(product("q @ expand(k, [B, H, E, S])").is_empty());
+    one(product("q @ k"), {
+        "the leading axes of `@` differ\n  `q` is [B, H (2), S, E (4)]\n  `k` is [H (2), E (4), S]\nhelp: nothing is repeated silently: `q @ expand(k, [B, H, E, S])`"
+    });
+    let long =
+        "softmax(relu(relu(relu(relu(relu(relu(relu(relu(relu(relu(relu(relu(x)))))))))))), over = -1)";
+    let contracted = body(&format!("param w: [D]; {long} @ w"));
+    assert!(
+        contracted.len() == 1
+            && contracted[0].ends_with("to contract with a vector write `sum(x * w, over = D)`"),
+        "{contracted:?}"
+    );
+}
