@@ -33,7 +33,9 @@ network! {
     }
 
     /// The output layer is the embedding.
-    pub Mamba<B, S, D = 768, E = 1536, N = 16, K = 4, R = 48, LAYERS = 24, V = 50280>(ids: i32[B, S]) -> [B, S, V] {
+    pub Mamba<B, S, D = 768, E = 1536, N = 16, K = 4, R = 48, LAYERS = 24, V = 50280>
+        (ids: i32[B, S]) -> [B, S, V]
+    {
         #[weights("backbone.embeddings.weight")] param words: [V, D];
         #[weights("backbone.layers.{i}.norm")] net norms: [RmsNorm<D>(eps = 1e-5); LAYERS];
         #[weights("backbone.layers.{i}.mixer")] net mixers: [MambaMixer<D, E, N, K, R>; LAYERS];
