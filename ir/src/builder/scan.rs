@@ -33,12 +33,17 @@ impl Scope<'_> {
         let axis = sequences.first().map_or(0, |(.., axis)| *axis);
         let mut args = Vec::new();
         for (_, v, axis) in sequences {
+            let ty = self.graph.ty(*v);
+            if *axis >= ty.rank() {
+                let message = format!("a scan along axis {axis} of {ty}, which has fewer axes");
+                return Err(self.fail(BuildError::new(message)));
+            }
             args.push(self.axis_first(*v, *axis)?);
         }
-        let length = |v: &Value| self.graph.ty(*v).shape.first().cloned().unwrap_or_default();
+        let length = |v: &Value| &self.graph.ty(*v).shape[0];
         if let Some(i) = (1..args.len()).find(|i| length(&args[*i]) != length(&args[0])) {
             let (first, other) = (self.graph.label(sequences[0].1), self.graph.label(sequences[i].1));
-            let e = crate::scan::unequal(&first, &length(&args[0]), &other, &length(&args[i]));
+            let e = crate::scan::unequal(&first, length(&args[0]), &other, length(&args[i]));
             return Err(self.fail(e));
         }
         let mut body = self.graph.body();

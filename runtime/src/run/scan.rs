@@ -31,10 +31,14 @@ pub struct Loop {
     bound: Bound,
     buffers: Buffers,
     progress: Progress,
+    /// Iterations.
+    len: usize,
+    /// Bytes that an iteration has of each input and of each result of the body.
+    inputs: Vec<usize>,
+    results: Vec<usize>,
     /// Two buffers for each carried value.
     memory: Lines,
-    /// Where the second of them begin, each behind the first.
-    apart: Vec<usize>,
+    carried: Vec<Carried>,
     /// The places in the body's tables that change from one iteration to the next.
     moving: Vec<Moving>,
 }
@@ -74,13 +78,13 @@ impl Loop {
         (self.step, self.before) = (step, before);
         self.bound = std::mem::take(&mut self.bound).lay_out(body, dims, division, &mut self.buffers)?;
         self.progress.reserve(self.bound.stages.len(), division.threads);
-        self.apart.clear();
-        let mut all = 0usize;
-        for part in &spec.results[..spec.carried] {
-            let bytes = bytes(part, params).next_multiple_of(ALIGN);
-            self.apart.push(bytes);
-            all = all.saturating_add(bytes.saturating_mul(2));
-        }
+        self.len = length(spec.len.value(params))?;
+        let bytes = |parts: &[Part]| -> Result<Vec<usize>, Error> {
+            parts.iter().map(|part| length(part.bytes.value(params))).collect()
+        };
+        (self.inputs, self.results) = (bytes(&spec.inputs)?, bytes(&spec.results)?);
+        let carried = self.results.iter().take(spec.carried);
+        let all = carried.fold(0usize, |all, bytes| all.saturating_add(2 * bytes.next_multiple_of(ALIGN)));
         if !self.memory.reserve(all) {
             return Err(Error::Memory { bytes: all as u128 });
         }
@@ -127,12 +131,12 @@ impl Loop {
         timed: bool,
     ) -> Result<(), Error> {
         let start = timed.then(Instant::now);
-        let len = usize::try_from(spec.len.value(&call.params)).unwrap_or_default();
         self.bound.point(body, &mut self.buffers, &|_| const_bytes(&[]), None)?;
-        let mut carried = self.carried(spec, call);
-        for i in 0..len {
-            let at = if spec.backwards { len - 1 - i } else { i };
-            let place = |what| place(what, spec, call, at, &carried);
+        self.carry(spec, call);
+        for i in 0..self.len {
+            let at = if spec.backwards { self.len - 1 - i } else { i };
+            let parts = (self.inputs.as_slice(), self.results.as_slice());
+            let place = |what| place(what, spec, call, parts, at, &self.carried);
             for m in &self.moving {
                 let (start, size) = place(m.what);
                 let table = &mut self.bound.calls[m.call];
@@ -146,33 +150,33 @@ impl Loop {
             // `len` of them. Carried values are read from one buffer and written to another.
             unsafe { steps::run(body, &mut self.bound, &mut self.progress, false)? };
             for &(twin, first) in &body.twice {
-                copy(place(What::Result(first)), place(What::Result(twin)));
+                // SAFETY: results of one iteration, which lie in different buffers of this run.
+                unsafe { copy(place(What::Result(first)), place(What::Result(twin))) };
             }
-            carried.iter_mut().for_each(Carried::turn);
+            self.carried.iter_mut().for_each(Carried::turn);
         }
-        for (part, carried) in spec.results.iter().zip(&carried) {
+        for (part, carried) in spec.results.iter().zip(&self.carried) {
             if let Some(buffer) = part.buffer {
-                copy(carried.now, memory(call, buffer));
+                // SAFETY: a buffer of the loop's own, or the first value, and a result of the step.
+                unsafe { copy(carried.now, memory(call, buffer)) };
             }
         }
         self.time = start.map(|start| start.elapsed()).unwrap_or_default();
         Ok(())
     }
 
-    /// The carried values before the first iteration.
-    fn carried(&mut self, spec: &ScanSpec, call: &Call) -> Vec<Carried> {
+    /// Begins with the carried values as they are before the first iteration.
+    fn carry(&mut self, spec: &ScanSpec, call: &Call) {
         let mut free = self.memory.start_mut();
         let initial = &spec.inputs[spec.sequences..];
-        let mut all = Vec::with_capacity(spec.carried);
-        for ((input, result), &apart) in initial.iter().zip(&spec.results).zip(&self.apart).take(spec.carried)
-        {
-            let size = bytes(result, &call.params);
+        self.carried.clear();
+        for (input, &size) in initial.iter().zip(&self.results).take(spec.carried) {
             let now = input.buffer.map_or((null_mut(), 0), |buffer| (memory(call, buffer).0, size));
+            let apart = size.next_multiple_of(ALIGN);
             let [first, second] = [free, free.wrapping_add(apart)];
             free = second.wrapping_add(apart);
-            all.push(Carried { now, next: (first, size), other: second });
+            self.carried.push(Carried { now, next: (first, size), other: second });
         }
-        all
     }
 }
 
@@ -195,26 +199,28 @@ impl Carried {
     }
 }
 
-/// Where an input or result of the body lies in the iteration of element `at`.
-fn place(what: What, spec: &ScanSpec, call: &Call, at: usize, carried: &[Carried]) -> Memory {
-    let part = |part: &Part, moves: bool| {
-        let Some(buffer) = part.buffer else { return (null_mut(), 0) };
-        let (start, size) = memory(call, buffer);
-        if !moves {
-            return (start, size);
-        }
-        let bytes = bytes(part, &call.params);
-        (start.wrapping_add(at * bytes), bytes)
+/// Where an input or result of the body lies in the iteration of element `at`. `parts` are the bytes that an
+/// iteration has of the inputs and of the results.
+fn place(
+    what: What,
+    spec: &ScanSpec,
+    call: &Call,
+    parts: (&[usize], &[usize]),
+    at: usize,
+    carried: &[Carried],
+) -> Memory {
+    let element = |part: &Part, bytes: usize| {
+        part.buffer.map_or((null_mut(), 0), |buffer| (memory(call, buffer).0.wrapping_add(at * bytes), bytes))
     };
     match what {
-        What::Input(n) if n < spec.sequences => part(&spec.inputs[n], true),
+        What::Input(n) if n < spec.sequences => element(&spec.inputs[n], parts.0[n]),
         What::Input(n) => match carried.get(n - spec.sequences) {
             Some(carried) => carried.now,
-            None => part(&spec.inputs[n], false),
+            None => spec.inputs[n].buffer.map_or((null_mut(), 0), |buffer| memory(call, buffer)),
         },
         What::Result(n) => match carried.get(n) {
             Some(carried) => carried.next,
-            None => part(&spec.results[n], true),
+            None => element(&spec.results[n], parts.1[n]),
         },
     }
 }
@@ -224,13 +230,16 @@ fn memory(call: &Call, buffer: u16) -> Memory {
     (call.buffers[usize::from(buffer)], call.sizes[usize::from(buffer)] as usize)
 }
 
-fn bytes(part: &Part, params: &[i64]) -> usize {
-    usize::try_from(part.bytes.value(params)).unwrap_or_default()
+/// A length that the plan has bounded.
+fn length(n: i64) -> Result<usize, Error> {
+    usize::try_from(n).map_err(|_| Error::Memory { bytes: u128::MAX })
 }
 
 /// Copies as much as both have.
-fn copy((from, size): Memory, (to, room): Memory) {
-    // SAFETY: both are buffers of this run, or parts of them, with at least so many bytes; a carried value
-    // and a result are never the same buffer.
+///
+/// # Safety
+/// Both have as many bytes as they say, and they do not overlap.
+unsafe fn copy((from, size): Memory, (to, room): Memory) {
+    // SAFETY: the caller vouches for it.
     unsafe { from.copy_to_nonoverlapping(to, size.min(room)) };
 }

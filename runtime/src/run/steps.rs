@@ -27,8 +27,8 @@ pub unsafe fn run(
 ) -> Result<(), Error> {
     let Bound { calls, stages, loops, dims, .. } = bound;
     let mut begin = 0;
-    let ends = loops.iter().map(|l| l.before).chain([stages.len()]).collect::<Vec<_>>();
-    for (i, end) in ends.into_iter().enumerate() {
+    for i in 0..=loops.len() {
+        let end = loops.get(i).map_or(stages.len(), |l| l.before);
         let kernels = &inner.compilation.code.kernels;
         // SAFETY: the caller vouches for it.
         let stopped = unsafe { region::run(kernels, calls, stages, begin..end, progress, timed) };
