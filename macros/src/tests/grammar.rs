@@ -13,7 +13,7 @@ fn loops() {
         "`y` changes shape inside the loop: it enters as [B, S, D (8)] and leaves as [B, i, D (8)]\nhelp: every iteration must give back the shape it was given; use `let` for a value of another shape"
     });
     one(body("repeat i in 0..S { let _y = x; } x"), {
-        "the number of iterations must be static, but `S` is a run-time dimension\nhelp: a static dimension has a default: `S = 768`"
+        "`repeat` is unrolled when the graph is built, but `S` is a run-time dimension\nhelp: give `S` a default, `S = 4`, or loop along an axis: `scan x_t in x over S { .. }`"
     });
     one(body("repeat D in 0..2 { let _y = x; } x"), {
         "the iteration of a `repeat` cannot be called `D`: that is a dimension\nhelp: dimensions, options, inputs and items share one namespace; only `let` may use the name of an input, of a net or of another `let` again"
