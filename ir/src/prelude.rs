@@ -78,8 +78,9 @@ pub Conv1d<CIN = _, COUT = _, K = _, STRIDE = 1, PAD = 0, DIL = 1, GROUPS = 1, N
 
 /// Transposed convolution of images with square filters (`torch.nn.ConvTranspose2d`). Other forms are for
 /// `conv_transpose2d`.
-pub ConvTranspose2d
-    <CIN = _, COUT = _, K = _, STRIDE = 1, PAD = 0, OUTPUT_PAD = 0, DIL = 1, GROUPS = 1, N, H, W>
+pub ConvTranspose2d<
+    CIN = _, COUT = _, K = _, STRIDE = 1, PAD = 0, OUTPUT_PAD = 0, DIL = 1, GROUPS = 1, N, H, W
+>
     (option bias = true)
     (x: [N, CIN, H, W])
     -> [
@@ -107,8 +108,9 @@ pub ConvTranspose2d
 }
 
 /// Transposed convolution along one axis (`torch.nn.ConvTranspose1d`).
-pub ConvTranspose1d
-    <CIN = _, COUT = _, K = _, STRIDE = 1, PAD = 0, OUTPUT_PAD = 0, DIL = 1, GROUPS = 1, N, L>
+pub ConvTranspose1d<
+    CIN = _, COUT = _, K = _, STRIDE = 1, PAD = 0, OUTPUT_PAD = 0, DIL = 1, GROUPS = 1, N, L
+>
     (option bias = true)
     (x: [N, CIN, L]) -> [N, COUT, (L - 1) * STRIDE - 2 * PAD + DIL * (K - 1) + OUTPUT_PAD + 1]
     where CIN % GROUPS == 0, COUT % GROUPS == 0, 1 <= STRIDE, 1 <= DIL

@@ -70,6 +70,7 @@ fn long_rows_of_alike_values() {
             // Some promise that rows are short.
             graph.constraints.clear();
             graph.dims.iter_mut().for_each(|d| d.bound = None);
+            graph.share_with_bodies();
             let inputs = r.alike(1, s, seed);
             for isa in levels() {
                 let target = tancho::Target::host().with_isa(isa).expect("a level of this machine");

@@ -198,9 +198,7 @@ fn with_states(r: &Random, seed: u64) -> Graph {
             g.outputs.push(next);
         }
     }
-    for body in &mut g.bodies {
-        body.dims.clone_from(&g.dims);
-    }
+    g.share_with_bodies();
     g
 }
 

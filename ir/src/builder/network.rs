@@ -38,18 +38,10 @@ pub fn graph_of<N: Network>(statics: &[(&str, i64)], options: &[(&str, OptionVal
     scope.check_wheres(&read)?;
     let args = scope.declare_inputs(&sig)?;
     graph.outputs = N::build(&mut scope, &args)?;
-    share_promises(&mut graph);
+    graph.share_with_bodies();
     crate::verify::interface(&graph).map_err(|e| BuildError::new(format!("`{}`: {e}", sig.name)))?;
     check_dims(&graph, &sig)?;
     Ok(graph)
-}
-
-/// Gives bodies of loops the promises that were added behind them.
-fn share_promises(graph: &mut Graph) {
-    for body in &mut graph.bodies {
-        body.constraints.clone_from(&graph.constraints);
-        share_promises(body);
-    }
 }
 
 /// Makes the run-time dims those of the graph, where each stands for itself.

@@ -133,6 +133,16 @@ impl Graph {
         }
     }
 
+    /// Gives the bodies of loops the dims and promises of the graph, which may have changed since they were
+    /// made.
+    pub fn share_with_bodies(&mut self) {
+        for body in &mut self.bodies {
+            body.dims.clone_from(&self.dims);
+            body.constraints.clone_from(&self.constraints);
+            body.share_with_bodies();
+        }
+    }
+
     /// The node of a value.
     pub fn node(&self, v: Value) -> &Node {
         &self.nodes[v.index()]

@@ -405,7 +405,7 @@ ops! {
 
     /// Rotary position embedding of `[B, HEADS, S, HD]`: pair `i` of row `s` is rotated by the angle
     /// `(from + s) * base^(-2 i / HD)`. Position, frequency and angle are f32 numbers. Which options go
-    /// together, [`Rotation`](super::Rotation) says.
+    /// together, [`Rotation`](crate::infer::Rotation) says.
     Rope {
         /// The frequencies are an argument `[HD / 2]`, or fewer for the first pairs alone.
         freqs: bool = given("freqs"),
