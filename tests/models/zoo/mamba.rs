@@ -1,4 +1,4 @@
-//! `transformers.models.mamba.modeling_mamba.MambaForCausalLM`: 428 lines there, 34 here.
+//! `transformers.models.mamba.modeling_mamba.MambaForCausalLM`: 428 lines there, 36 here.
 
 use super::{decodes, weights};
 use tancho::{Error, network};
