@@ -45,47 +45,43 @@ pub fn block<'e>(b: &'e Block, visit: Visit<'_, 'e>) {
     b.tail.iter().for_each(|e| expr(e, visit));
 }
 
-/// The items of a block and of the loops in it.
-pub fn items_of<'e>(b: &'e Block, visit: &mut dyn FnMut(&'e Item)) {
-    b.items.iter().for_each(&mut *visit);
+/// A block, and every block in it: of loops, and of expressions.
+pub fn blocks<'e>(b: &'e Block, visit: &mut dyn FnMut(&'e Block)) {
+    with_loops(b, visit);
+    block(b, &mut |e| match &e.kind {
+        ExprKind::Residual(_, body) => with_loops(body, visit),
+        ExprKind::Scan(scan) => with_loops(&scan.body, visit),
+        ExprKind::If(_, then, otherwise) => {
+            with_loops(then, visit);
+            with_loops(otherwise, visit);
+        }
+        _ => {}
+    });
+}
+
+/// A block, and the blocks of the loops in it.
+fn with_loops<'e>(b: &'e Block, visit: &mut dyn FnMut(&'e Block)) {
+    visit(b);
     for s in &b.stmts {
         if let Stmt::For(_, _, inner) | Stmt::Repeat(_, _, inner) = s {
-            items_of(inner, visit);
+            with_loops(inner, visit);
         }
-    }
-}
-
-/// The names that a block assigns to, and the blocks in it.
-pub fn assigned<'e>(b: &'e Block, visit: &mut dyn FnMut(&'e Ident)) {
-    assigned_by_statements(b, visit);
-    block(b, &mut |e| blocks(e).into_iter().for_each(|inner| assigned_by_statements(inner, visit)));
-}
-
-/// The blocks that an expression has itself, without those of its parts.
-pub fn blocks(e: &Expr) -> Vec<&Block> {
-    match &e.kind {
-        ExprKind::Residual(_, body) => vec![body],
-        ExprKind::Scan(scan) => vec![&scan.body],
-        ExprKind::If(_, then, otherwise) => vec![then, otherwise],
-        _ => Vec::new(),
     }
 }
 
 /// The items of a block and of every block in it.
-pub fn all_items_of<'e>(b: &'e Block, visit: &mut dyn FnMut(&'e Item)) {
-    items_of(b, visit);
-    block(b, &mut |e| blocks(e).into_iter().for_each(|inner| items_of(inner, visit)));
+pub fn items_of<'e>(b: &'e Block, visit: &mut dyn FnMut(&'e Item)) {
+    blocks(b, &mut |inner| inner.items.iter().for_each(&mut *visit));
 }
 
-/// The same without the blocks in expressions.
-fn assigned_by_statements<'e>(b: &'e Block, visit: &mut dyn FnMut(&'e Ident)) {
-    for s in &b.stmts {
-        match s {
-            Stmt::Assign(name, _) => visit(name),
-            Stmt::For(_, _, inner) | Stmt::Repeat(_, _, inner) => assigned_by_statements(inner, visit),
-            Stmt::Let { .. } | Stmt::Value(_) | Stmt::Minimize(_) => {}
+/// The names that a block and every block in it assign to.
+pub fn assigned<'e>(b: &'e Block, visit: &mut dyn FnMut(&'e Ident)) {
+    let mut assign = |s: &'e Stmt| {
+        if let Stmt::Assign(name, _) = s {
+            visit(name);
         }
-    }
+    };
+    blocks(b, &mut |inner| inner.stmts.iter().for_each(&mut assign));
 }
 
 fn stmt<'e>(s: &'e Stmt, visit: Visit<'_, 'e>) {

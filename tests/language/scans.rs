@@ -90,6 +90,14 @@ network! {
         }
     }
 
+    /// Constants in a loop: a table, and one that is given.
+    pub Scaled<S, D = 2>(x: [S, D]) -> [S, D] {
+        const fade: [D] = [0.5, 2.0];
+        const gain: [D];
+        let mut h = expand(0, [D]);
+        scan x_t in x over S { h = fade * h + gain * x_t; h }
+    }
+
     /// Any leading axes.
     pub Fading<S, D = 2>(x: [.., S, D]) -> [.., S, D] {
         let mut h = 0 * x[S = 0];
@@ -191,4 +199,14 @@ fn leading_axes() {
     let mut session = fading.session();
     let y = session.run([1.0, 2.0, 1.0, 2.0].view([1, 2, 2])).expect("runs");
     assert_eq!(y.data(), [1.0, 2.0, 1.5, 3.0]);
+}
+
+#[test]
+fn constants_in_a_loop() {
+    let blueprint = Scaled::with(ScaledDims::default()).constant("gain", [1.0f32, 3.0]);
+    let scaled = blueprint.init(1).and_then(|m| m.compile(Target::host())).expect("compiles");
+    let x = [1.0, 1.0, 2.0, 0.0, 0.0, 1.0];
+    assert!(scaled.check(x.view([3, 2])).expect("runs").is_ok());
+    let mut session = scaled.session();
+    assert_eq!(session.run(x.view([3, 2])).expect("runs").data(), [1.0, 3.0, 2.5, 6.0, 1.25, 15.0]);
 }

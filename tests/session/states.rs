@@ -22,6 +22,14 @@ network! {
         (sum(all), reshape(all, [B * (P + S), D]) * 2)
     }
 
+    /// A cache that is declared where it is used, inside of an expression.
+    Inside<B, S, P: ..=8, D = 3>(x: [B, S, D]) -> [B, S, D] {
+        residual(x) {
+            state seen: [B, P, D] grow P;
+            expand(mean(seen.push(x), over = 1, keep = true), [B, S, D])
+        }
+    }
+
     /// An Elman cell.
     Cell<B, D = 4>(x: [B, D]) -> [B, D] {
         param w: [D, D] = normal(0.5);
@@ -68,6 +76,16 @@ fn a_state_grows_by_the_rows_of_each_call() -> Result<(), Error> {
     assert_eq!(y, mean(&[rows[0], rows[1], [6.0; 3]]));
     assert!(matches!(session.truncate("P", 4), Err(Error::Truncate { held: 3, asked: 4, .. })));
     assert!(matches!(session.truncate("S", 0), Err(Error::NoState { .. })));
+    Ok(())
+}
+
+#[test]
+fn a_state_may_stand_in_an_expression() -> Result<(), Error> {
+    let compiled = Inside::init(1)?.compile(Target::host().with_checked(true))?;
+    let mut session = compiled.session();
+    assert_eq!(session.run([1.0, 2.0, 3.0].view([1, 1, 3]))?.data(), [2.0, 4.0, 6.0]);
+    assert_eq!(session.run([3.0, 0.0, 1.0].view([1, 1, 3]))?.data(), [5.0, 1.0, 3.0]);
+    assert_eq!(session.rows("P")?, 2);
     Ok(())
 }
 

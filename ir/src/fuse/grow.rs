@@ -17,14 +17,13 @@ impl Fuser<'_> {
 
     /// A loop is one group with all nodes of its body.
     pub(super) fn scan(&mut self, v: Value) {
-        let body = |v: Value| match self.graph.node(v).op {
-            Op::Scan { body, .. } => Some(body),
-            _ => None,
-        };
-        let same = |group: &Group| matches!(group.kind, Kind::Scan(first) if body(first) == body(v));
-        match self.groups.iter().position(same) {
-            Some(k) => self.take(k, v),
-            None => self.alone(v, Kind::Scan(v)),
+        let Op::Scan { body, .. } = self.graph.node(v).op else { return };
+        match self.loops.get(&body) {
+            Some(&k) => self.take(k, v),
+            None => {
+                self.loops.insert(body, self.groups.len());
+                self.alone(v, Kind::Scan(v));
+            }
         }
     }
 

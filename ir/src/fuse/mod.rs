@@ -19,7 +19,7 @@ use crate::graph::{Graph, Value};
 use crate::op::Class;
 pub use constants::Constants;
 use reach::Reach;
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 
 /// What kind of kernel a group of nodes becomes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -125,6 +125,8 @@ struct Fuser<'g> {
     results: Vec<bool>,
     /// How views read what they are views of, as far as it has been worked out.
     through: Vec<Option<Option<Access>>>,
+    /// The groups of loops, by the numbers of their bodies.
+    loops: HashMap<usize, usize>,
     reach: Reach,
 }
 
@@ -144,6 +146,7 @@ pub fn fuse(graph: &Graph, constants: Constants) -> Fused {
         declined: Vec::new(),
         results,
         through: vec![None; n],
+        loops: HashMap::new(),
         reach: Reach::new(graph),
     };
     for v in graph.values() {

@@ -160,10 +160,7 @@ impl<'g> Body<'g> {
     fn outside(&self, v: Value, len: &[Dim]) -> Option<Op> {
         let node = self.graph.node(v);
         let op = &node.op;
-        if matches!(op, Op::Scan { .. }) {
-            return None;
-        }
-        if self.changes[v.index()] == Changes::Never {
+        if self.changes[v.index()] == Changes::Never && op.class() != Class::Scan {
             return Some(op.clone());
         }
         let changes = |a: &Value| self.changes[a.index()] == Changes::WithElement;
@@ -171,30 +168,29 @@ impl<'g> Body<'g> {
         let shape = |i: usize| &self.graph.ty(node.args[i]).shape;
         let only_first = elements.first() == Some(&true) && !elements[1..].contains(&true);
         let longer = |shape: &[Dim]| len.iter().chain(shape).cloned().collect::<Vec<_>>();
-        let is_product = matches!(op, Op::Linear { .. })
-            || (*op == Op::Matmul && shape(0).len() >= 2 && shape(1).len() == 2);
-        match op {
-            Op::Reshape(shape) => Some(Op::Reshape(longer(shape))),
-            Op::Expand(to) => (shape(0).len() == to.len()).then(|| Op::Expand(longer(to))),
-            Op::Transpose(order) => {
+        match (op, op.class()) {
+            (Op::Reshape(shape), _) => Some(Op::Reshape(longer(shape))),
+            (Op::Expand(to), _) => (shape(0).len() == to.len()).then(|| Op::Expand(longer(to))),
+            (Op::Transpose(order), _) => {
                 Some(Op::Transpose(std::iter::once(0).chain(order.iter().map(|axis| axis + 1)).collect()))
             }
-            Op::Slice { axis, start, end, step } => {
+            (Op::Slice { axis, start, end, step }, _) => {
                 let (start, end, step) = (start.clone(), end.clone(), step.clone());
                 Some(Op::Slice { axis: axis + 1, start, end, step })
             }
+            (Op::Linear { .. }, _) => only_first.then(|| op.clone()),
+            (Op::Matmul, _) => (only_first && shape(0).len() >= 2 && shape(1).len() == 2).then(|| op.clone()),
+            (Op::Reduce { masked: true, .. }, _) => None,
             // Ids of all elements take rows of the same table.
-            Op::Gather => (elements == [false, true]).then(|| op.clone()),
-            op if is_product => only_first.then(|| op.clone()),
-            op if op.is_row_work() => {
-                let masked = matches!(op, Op::Reduce { masked: true, .. });
-                (only_first && !masked).then(|| op.one_axis_later())
-            }
-            op if op.is_elementwise() => {
+            (_, Class::Gather) => (elements == [false, true]).then(|| op.clone()),
+            (_, Class::Reduction | Class::Norm) => only_first.then(|| op.one_axis_later()),
+            (_, Class::Elementwise) => {
                 let whole = |(i, changes): (usize, &bool)| !changes || *shape(i) == node.ty.shape;
                 elements.iter().enumerate().all(whole).then(|| op.clone())
             }
-            _ => None,
+            (_, Class::Source | Class::Generator | Class::View | Class::Matmul | Class::Window) => None,
+            (_, Class::Attention | Class::Concat | Class::Push | Class::Cumulative) => None,
+            (_, Class::Scan | Class::Lowered) => None,
         }
     }
 

@@ -185,16 +185,9 @@ fn loop_text(names: &[Ident], arrays: &[Ident]) -> String {
 
 /// Whether a block changes something outside of it.
 fn assigns(block: &Block) -> bool {
-    let mut found = has_loss(block);
-    walk::assigned(block, &mut |_| found = true);
+    let mut found = false;
+    walk::blocks(block, &mut |b| {
+        found |= b.stmts.iter().any(|s| matches!(s, Stmt::Assign(..) | Stmt::Minimize(_)));
+    });
     found || block.items.iter().any(|i| matches!(i.kind, ItemKind::State(..) | ItemKind::Broken))
-}
-
-/// Whether something is minimised in it.
-fn has_loss(block: &Block) -> bool {
-    block.stmts.iter().any(|s| match s {
-        Stmt::Minimize(_) => true,
-        Stmt::For(_, _, inner) | Stmt::Repeat(_, _, inner) => has_loss(inner),
-        Stmt::Let { .. } | Stmt::Assign(..) | Stmt::Value(_) => false,
-    })
 }

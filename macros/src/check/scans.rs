@@ -32,7 +32,7 @@ impl Checker<'_> {
             return Shaped::Poison;
         };
         let mut item = None;
-        walk::all_items_of(&scan.body, &mut |i: &Item| item = item.or(Some(Place::of(i.name.span()))));
+        walk::items_of(&scan.body, &mut |i: &Item| item = item.or(Some(Place::of(i.name.span()))));
         if let Some(place) = item {
             return self.refuse(place, messages::item_in_scan());
         }
@@ -105,7 +105,7 @@ impl Checker<'_> {
         seen.push(network.into());
         let Some(network) = self.program.networks.iter().find(|n| n.name == network) else { return false };
         let mut items: Vec<&Item> = network.items.iter().collect();
-        network.entries.iter().for_each(|e| walk::all_items_of(&e.body, &mut |i| items.push(i)));
+        network.entries.iter().for_each(|e| walk::items_of(&e.body, &mut |i| items.push(i)));
         items.into_iter().any(|i| match &i.kind {
             ItemKind::State(..) => true,
             ItemKind::Net(used, _) => self.keeps_states(&used.text, seen),

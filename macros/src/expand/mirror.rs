@@ -11,6 +11,7 @@
 
 use super::own;
 use crate::ast::*;
+use crate::walk;
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::{ToTokens, quote, quote_spanned};
 use std::collections::BTreeSet;
@@ -71,26 +72,20 @@ struct Mirror<'a> {
     lets: BTreeSet<String>,
 }
 
-/// The names that the `let`s of a block and of the blocks in it have.
+/// The names that the `let`s of a block and of every block in it have, and the elements of scans.
 fn lets(block: &Block, names: &mut BTreeSet<String>) {
-    of_statements(block, names);
-    crate::walk::block(block, &mut |e| {
+    walk::block(block, &mut |e| {
         if let ExprKind::Scan(scan) = &e.kind {
             names.extend(scan.names.iter().map(ToString::to_string));
         }
-        crate::walk::blocks(e).into_iter().for_each(|inner| of_statements(inner, names));
     });
-}
-
-/// The same without the blocks in expressions.
-fn of_statements(block: &Block, names: &mut BTreeSet<String>) {
-    for s in &block.stmts {
-        match s {
-            Stmt::Let { names: new, .. } => names.extend(new.iter().map(ToString::to_string)),
-            Stmt::For(_, _, inner) | Stmt::Repeat(_, _, inner) => of_statements(inner, names),
-            Stmt::Assign(..) | Stmt::Value(_) | Stmt::Minimize(_) => {}
+    walk::blocks(block, &mut |b| {
+        for s in &b.stmts {
+            if let Stmt::Let { names: new, .. } = s {
+                names.extend(new.iter().map(ToString::to_string));
+            }
         }
-    }
+    });
 }
 
 /// Whether rustc would read it as a name: what editors are shown is parsed by rustc, too.
