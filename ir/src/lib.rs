@@ -9,10 +9,12 @@
 
 pub mod access;
 pub mod bind;
+pub mod bodies;
 pub mod builder;
 pub mod const_check;
 pub mod decompose;
 mod dim;
+pub mod experts;
 pub mod fuse;
 pub mod graph;
 pub mod infer;

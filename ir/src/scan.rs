@@ -1,13 +1,13 @@
 //! Loops over an axis whose length is known at run time: what holds of their bodies, and the graph that is
 //! compiled for one.
 
+use crate::bodies::{inside, is_inlined, same};
 use crate::dim::Dim;
 use crate::graph::{Graph, Value};
 use crate::infer::{At, ShapeError};
 use crate::op::Op;
 use crate::passes::remove_dead;
-use crate::types::{Facts, Type};
-use std::collections::HashMap;
+use crate::types::Type;
 
 /// The type of a node of a loop: that of the body's result, with the length of the loop before it if it is
 /// stacked.
@@ -18,8 +18,8 @@ pub(crate) fn infer(graph: &Graph, op: &Op, args: &[Value]) -> Result<Type, Shap
     let Op::Scan { body, result, sequences, carried, .. } = op else {
         return Err(ShapeError::new("this is no scan"));
     };
-    let Some(inside) = graph.bodies.get(*body) else {
-        return Err(ShapeError::new(format!("there is no body {body}")));
+    let Some(inside) = graph.bodies.get(*body).filter(|body| body.rows.is_none()) else {
+        return Err(ShapeError::new(format!("there is no body {body} of a loop")));
     };
     let (sequences, carried) = (*sequences, *carried);
     if sequences == 0 || sequences.saturating_add(carried) > args.len() || args.len() != inside.inputs.len() {
@@ -80,61 +80,6 @@ pub(crate) fn unequal(first: &str, len: &Dim, other: &str, n: &Dim) -> ShapeErro
         .fact(format!("`{other}` has {n}"))
 }
 
-fn same(facts: &Facts, a: &Type, b: &Type) -> bool {
-    a == b || facts.reduce_type(a.clone()) == facts.reduce_type(b.clone())
-}
-
-/// Checks that bodies are what [`Graph::bodies`] says.
-///
-/// # Errors
-/// The first that is not, in words.
-pub(crate) fn verify_bodies(graph: &Graph) -> Result<(), String> {
-    for (i, body) in graph.bodies.iter().enumerate() {
-        let fail = |e: &str| Err(format!("body {i}: {e}"));
-        if body.dims != graph.dims || body.constraints != graph.constraints {
-            return fail("it has other dims or promises than its network");
-        }
-        if !(body.weights.is_empty() && body.states.is_empty() && body.unused_weights.is_empty()) {
-            return fail("it has weights or states of its own");
-        }
-        crate::verify::verify(body).or_else(|e| fail(&e))?;
-    }
-    Ok(())
-}
-
-/// Checks that one loop has each body.
-///
-/// # Errors
-/// The first that two have, in words.
-pub(crate) fn verify_loops(graph: &Graph) -> Result<(), String> {
-    let mut loops: HashMap<usize, Value> = HashMap::new();
-    for v in graph.values() {
-        let node = graph.node(v);
-        let Op::Scan { body, .. } = node.op else { continue };
-        let first = *loops.entry(body).or_insert(v);
-        let mut like = graph.node(first).op.clone();
-        if let (Op::Scan { result, .. }, Op::Scan { result: own, .. }) = (&mut like, &node.op) {
-            *result = *own;
-        }
-        if graph.node(first).args != node.args || like != node.op {
-            return Err(format!("{first} and {v} are loops over the same body"));
-        }
-    }
-    Ok(())
-}
-
-/// Whether an argument of a loop is a part of the body that is compiled: what all iterations read alike, and
-/// is a weight or a constant under views.
-pub fn is_inlined(graph: &Graph, scan: Value, arg: usize) -> bool {
-    let node = graph.node(scan);
-    let Op::Scan { sequences, carried, .. } = node.op else { return false };
-    let mut v = node.args[arg];
-    while graph.node(v).op.is_view() {
-        v = graph.node(v).args[0];
-    }
-    arg >= sequences + carried && matches!(graph.node(v).op, Op::Weight(_) | Op::Const(_))
-}
-
 /// A loop as it is compiled.
 #[derive(Clone, Debug)]
 pub struct Loop {
@@ -160,32 +105,8 @@ pub fn of(graph: &Graph, v: Value) -> Result<Option<Loop>, ShapeError> {
     let node = graph.node(v);
     let Op::Scan { body, sequences, carried, backwards, .. } = node.op else { return Ok(None) };
     let Some(old) = graph.bodies.get(body) else { return Ok(None) };
-    let mut new = Graph { weights: graph.weights.clone(), inputs: Vec::new(), ..old.emptied() };
-    let mut inputs = Vec::new();
-    // Inputs stand first, as in every graph.
-    let mut known: Vec<Option<Value>> = vec![None; old.inputs.len()];
-    for (i, input) in old.inputs.iter().enumerate() {
-        known[i] = Some(if is_inlined(graph, v, i) {
-            inline(graph, node.args[i], &mut new)?
-        } else {
-            new.inputs.push(input.clone());
-            inputs.push(i);
-            new.push(Op::Input(inputs.len() - 1), &[], graph.node(node.args[i]).source.clone())?
-        });
-    }
-    let mut map: Vec<Value> = Vec::with_capacity(old.nodes.len());
-    for n in &old.nodes {
-        let v = match n.op {
-            Op::Input(i) => known[i].ok_or_else(|| ShapeError::new("an input of a body is missing"))?,
-            _ => {
-                let args: Vec<Value> = n.args.iter().map(|a| map[a.index()]).collect();
-                let v = new.push(n.op.clone(), &args, n.source.clone())?;
-                new.nodes[v.index()].name.clone_from(&n.name);
-                v
-            }
-        };
-        map.push(v);
-    }
+    let given: Vec<usize> = (0..old.inputs.len()).filter(|i| !is_inlined(graph, v, *i)).collect();
+    let (mut new, map) = inside(graph, old, &node.args, &given)?;
     let mut nodes: Vec<Option<Value>> = vec![None; old.outputs.len()];
     for u in graph.values() {
         if let Op::Scan { body: b, result, .. } = graph.node(u).op
@@ -202,26 +123,5 @@ pub fn of(graph: &Graph, v: Value) -> Result<Option<Loop>, ShapeError> {
             new.outputs.push(map[output.index()]);
         }
     }
-    Ok(Some(Loop { body: remove_dead::run(&new)?, inputs, sequences, carried, backwards, results }))
-}
-
-/// A weight or a constant under views, as a value of another graph.
-fn inline(graph: &Graph, v: Value, into: &mut Graph) -> Result<Value, ShapeError> {
-    let mut views = Vec::new();
-    let mut at = v;
-    while graph.node(at).op.is_view() {
-        views.push(at);
-        at = graph.node(at).args[0];
-    }
-    let push = |into: &mut Graph, v: Value, args: &[Value]| {
-        let node = graph.node(v);
-        let new = into.push(node.op.clone(), args, node.source.clone())?;
-        into.nodes[new.index()].name.clone_from(&node.name);
-        Ok::<Value, ShapeError>(new)
-    };
-    let mut new = push(into, at, &[])?;
-    for view in views.into_iter().rev() {
-        new = push(into, view, &[new])?;
-    }
-    Ok(new)
+    Ok(Some(Loop { body: remove_dead::run(&new)?, inputs: given, sequences, carried, backwards, results }))
 }

@@ -15,7 +15,8 @@
 //!    follows from a dim that states grow along.
 //! 9. Rows are pushed to a growing state alone, along its axis, once.
 //! 10. The body of a loop is a sound graph with the dims and promises of its network, without weights and
-//!     states of its own. One loop has it, whose nodes differ in the result alone.
+//!     states of its own. One loop has it, whose nodes differ in the result alone. The same holds of the body
+//!     of a mixture of experts, which has one dim more: the rows that an expert is given.
 //! 11. Constants are f32 or i32. A table has as many numbers as the constant has elements.
 
 use crate::dim::Dim;
@@ -36,9 +37,9 @@ pub fn verify(graph: &Graph) -> Result<(), String> {
     unique("state", graph.states.iter().map(|d| d.name.as_str()))?;
     let known = Known { dims: graph.dims.iter().map(|d| d.name.as_str()).collect() };
     declarations(graph, &known)?;
-    crate::scan::verify_bodies(graph)?;
+    crate::bodies::verify_bodies(graph)?;
     nodes(graph, &known)?;
-    crate::scan::verify_loops(graph)?;
+    crate::bodies::verify_users(graph)?;
     states(graph)?;
     match graph.outputs.iter().find(|o| o.index() >= graph.nodes.len()) {
         Some(o) => Err(format!("the output {o} does not exist")),

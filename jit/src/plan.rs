@@ -40,7 +40,7 @@ pub enum Place {
 }
 
 /// Bytes of the arena that are alive from one step to another.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ArenaBlock {
     /// Bytes.
     pub size: Dim,

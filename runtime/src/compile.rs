@@ -3,6 +3,7 @@
 //! What comes before is in `macros/src/lib.rs` (`stages`): rustc runs it, and its result is code that builds
 //! the declared graph. What comes after is a run, see [`Session`](crate::Session).
 
+use crate::codes::Codes;
 use crate::error::Error;
 use crate::weights::Weights;
 use crate::weights::pack::{Packed, Packs};
@@ -12,6 +13,7 @@ use tancho_ir::fuse::{Constants, Fused, fuse};
 use tancho_ir::passes::{self, round_states};
 use tancho_ir::{Dim, Graph, verify};
 use tancho_jit::plan::{Plan, plan};
+use tancho_jit::spec::StepSpec;
 use tancho_jit::{Code, CompileError, Schedule, Step, Target, generate, lower, programs, sizes};
 
 /// What the stages made of a declared graph.
@@ -51,6 +53,17 @@ pub(crate) fn compile(
     target: Target,
     packs: &mut Packs,
 ) -> Result<Compilation, Error> {
+    compile_with(declared, weights, target, packs, &mut Codes::default())
+}
+
+/// The same with the code of bodies that were compiled before.
+fn compile_with(
+    declared: Arc<Graph>,
+    weights: &Weights,
+    target: Target,
+    packs: &mut Packs,
+    codes: &mut Codes,
+) -> Result<Compilation, Error> {
     let mut clock = Clock(Instant::now());
     let coarsest = weights.coarsest();
 
@@ -74,10 +87,12 @@ pub(crate) fn compile(
     let plan = plan(&fused, &schedule)?;
     let lower_time = clock.lap();
 
-    // Schedule -> Programs: for each kernel its loop nest and the vector programs that it calls.
-    let programs = programs(&schedule, target);
-    // Schedule, Programs -> Code: machine code by Cranelift and the x86 emitter, verified, executable.
-    let code = generate(&schedule, programs, target, false)?;
+    let code = codes.get(&schedule, || {
+        // Schedule -> Programs: for each kernel its loop nest and the vector programs that it calls.
+        let programs = programs(&schedule, target);
+        // Schedule, Programs -> Code: machine code by Cranelift and the x86 emitter, verified, executable.
+        generate(&schedule, programs, target, false)
+    })?;
     let code_time = clock.lap();
 
     // Schedule, Weights -> Packed: the weights in the form that the kernels read. What another entry point of
@@ -85,10 +100,12 @@ pub(crate) fn compile(
     let packed = packs.pack(weights, &schedule.packs, &schedule.prepared)?;
     let pack_time = clock.lap();
 
-    // Graphs -> Compilations: the same stages for the body of each loop.
-    let body = |body: &Graph| compile(Arc::new(body.clone()), weights, target, packs);
+    // Graphs -> Compilations: the same stages for the body of each loop and expert. Experts, and loops of
+    // equal blocks, differ in their weights alone, so that most have their code already.
+    let mut codes = Codes::default();
+    let body = |body: &Graph| compile_with(Arc::new(body.clone()), weights, target, packs, &mut codes);
     let bodies = schedule.bodies.iter().map(body).collect::<Result<Vec<_>, _>>()?;
-    schedule.steps.iter_mut().for_each(|step| count_iterations(step, &bodies));
+    schedule.steps.iter_mut().for_each(|step| count_runs(step, &bodies));
 
     let mut stats = Stats {
         graph: graph_time,
@@ -111,15 +128,24 @@ fn round_states_for(target: Target, declared: Arc<Graph>) -> Result<Arc<Graph>, 
     Ok(if rounds { Arc::new(round_states::run(&declared)?) } else { declared })
 }
 
-/// Gives a step that is a loop the work of all its iterations. What is too large to write down counts as
-/// nothing.
-fn count_iterations(step: &mut Step, bodies: &[Compilation]) {
-    let Some(scan) = step.spec.scan() else { return };
-    let len = scan.len.bind(&step.binding.params);
-    let steps = &bodies[scan.body].schedule.steps;
+/// Gives a step that runs bodies the work of all their runs: of each iteration of a loop, and of all rows as
+/// if one expert were given them. What is too large to write down counts as nothing.
+fn count_runs(step: &mut Step, bodies: &[Compilation]) {
+    let params = &step.binding.params;
+    let (body, times, rows) = match &step.spec {
+        StepSpec::Kernel(_) => return,
+        StepSpec::Scan(scan) => (&bodies[scan.body], scan.len.bind(params), Dim::default()),
+        StepSpec::Experts(experts) => {
+            let rows = experts.rows.bind(params).times(&experts.each.bind(params)).unwrap_or_default();
+            (&bodies[experts.body], Dim::constant(1), rows)
+        }
+    };
+    let own = body.graph.rows.as_deref();
     let all = |of: &dyn Fn(&Step) -> Dim| {
-        let sum = steps.iter().try_fold(Dim::default(), |sum, inner| sum.plus(&of(inner)));
-        sum.and_then(|sum| sum.times(&len)).unwrap_or_default()
+        let steps = body.schedule.steps.iter();
+        let sum = steps.into_iter().try_fold(Dim::default(), |sum, inner| sum.plus(&of(inner)));
+        let all = sum.and_then(|sum| sum.subst(&|s| (own == Some(s)).then(|| rows.clone()))?.times(&times));
+        all.unwrap_or_default()
     };
     (step.flops, step.bytes) = (all(&|inner| inner.flops.clone()), all(&|inner| inner.bytes.clone()));
 }

@@ -11,7 +11,8 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 use tancho_ir::{Graph, Value};
-use tancho_jit::{Dump, Target, generate, programs};
+use tancho_jit::spec::StepSpec;
+use tancho_jit::{Dump, Step, Target, generate, programs};
 
 /// A network as native code. It is cheap to clone, `Send` and `Sync`; each thread makes a
 /// [`Session`](crate::Session) of its own.
@@ -45,8 +46,11 @@ pub(crate) struct Inner {
     pub gathered: Vec<Gathered>,
     /// Results that are an earlier result as well, with the number of that.
     pub twice: Vec<(usize, usize)>,
-    /// The bodies of its loops.
+    /// The bodies of its loops and experts.
     pub bodies: Vec<Inner>,
+    /// For each body the first of its form: itself, or an expert of the same mixture that differs from it in
+    /// its weights alone.
+    pub firsts: Vec<usize>,
 }
 
 impl Inner {
@@ -58,22 +62,43 @@ impl Inner {
     /// The body of a loop: its ids are known while it runs alone, so that tables are decoded whole.
     fn of_body(weights: &Arc<Weights>, mut compilation: Compilation) -> Inner {
         let bodies = std::mem::take(&mut compilation.bodies);
-        let bodies = bodies.into_iter().map(|body| Inner::of_body(weights, body)).collect();
+        let bodies: Vec<Inner> = bodies.into_iter().map(|body| Inner::of_body(weights, body)).collect();
+        let firsts = firsts(&compilation, &bodies);
         let layout = Layout::new(&compilation.graph, &compilation);
         let twice = twice(&compilation.fused.graph.outputs);
-        Inner { weights: weights.clone(), compilation, layout, gathered: Vec::new(), twice, bodies }
+        Inner { weights: weights.clone(), compilation, layout, gathered: Vec::new(), twice, bodies, firsts }
     }
 
     /// Whether a run may stop in the middle, at an id that is out of range.
     pub fn may_fail(&self) -> bool {
-        let mut kernels = self.compilation.schedule.steps.iter().filter_map(|step| step.spec.kernel());
-        kernels.any(|kernel| kernel.gathers().next().is_some()) || self.bodies.iter().any(Inner::may_fail)
+        let finds_ids = |step: &Step| match &step.spec {
+            StepSpec::Kernel(kernel) => kernel.gathers().next().is_some(),
+            StepSpec::Scan(_) => false,
+            StepSpec::Experts(_) => true,
+        };
+        self.compilation.schedule.steps.iter().any(finds_ids) || self.bodies.iter().any(Inner::may_fail)
     }
 
-    /// It, then the bodies of its loops, and of theirs.
+    /// Whether it runs the same code on the same memory as another, and has other weights at most.
+    fn runs_as(&self, other: &Inner) -> bool {
+        let (one, two) = (&self.compilation, &other.compilation);
+        let same_step = |(a, b): (&Step, &Step)| {
+            (&a.spec, &a.binding.params, &a.units, &a.columns, &a.scratch)
+                == (&b.spec, &b.binding.params, &b.units, &b.columns, &b.scratch)
+        };
+        one.schedule.steps.len() == two.schedule.steps.len()
+            && one.schedule.steps.iter().zip(&two.schedule.steps).all(same_step)
+            && one.plan.blocks == two.plan.blocks
+            && self.bodies.len() == other.bodies.len()
+            && self.bodies.iter().zip(&other.bodies).all(|(a, b)| a.runs_as(b))
+    }
+
+    /// It, then the bodies of its loops and experts, and of theirs. Of experts that differ in their weights
+    /// alone there is one.
     fn all(&self) -> Vec<&Inner> {
         let mut all = vec![self];
-        self.bodies.iter().for_each(|body| all.extend(body.all()));
+        let first = |body: &usize| self.firsts[*body] == *body;
+        (0..self.bodies.len()).filter(first).for_each(|body| all.extend(self.bodies[body].all()));
         all
     }
 
@@ -81,6 +106,20 @@ impl Inner {
     pub fn weight(&self, i: usize) -> Result<&WeightData, Error> {
         self.weights.at(i).ok_or_else(|| Error::Graph(format!("weight {i} is missing")))
     }
+}
+
+/// The first body of the form of each.
+fn firsts(compilation: &Compilation, bodies: &[Inner]) -> Vec<usize> {
+    let mut firsts: Vec<usize> = (0..bodies.len()).collect();
+    for step in &compilation.schedule.steps {
+        let StepSpec::Experts(spec) = &step.spec else { continue };
+        for body in spec.body..spec.body + spec.experts {
+            let mut before = (spec.body..body).filter(|first| firsts[*first] == *first);
+            let same = before.find(|first| bodies[*first].runs_as(&bodies[body]));
+            firsts[body] = same.unwrap_or(body);
+        }
+    }
+    firsts
 }
 
 impl Compiled {

@@ -1,5 +1,6 @@
 //! Part of `tancho`: tensors, weights, the reference interpreter, and comparison with it.
 
+mod codes;
 mod compile;
 mod compiled;
 #[doc(hidden)]

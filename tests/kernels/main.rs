@@ -2,6 +2,7 @@
 //!
 //! * `attention`: every form of attention
 //! * `convolutions`: convolutions and pooling
+//! * `experts`: mixtures of experts
 //! * `functions`: how exact the elementwise functions are
 //! * `fusion`: what shares a kernel, and why other ops do not
 //! * `fusion_cost`: the cost of fusion grows as large graphs do
@@ -20,6 +21,7 @@
 mod attention;
 mod convolutions;
 mod cumulative;
+mod experts;
 mod functions;
 mod fusion;
 mod fusion_cost;

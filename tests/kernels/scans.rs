@@ -3,7 +3,8 @@
 use tancho::{Graph, Model, Tensor};
 use tancho_support::{Rng, compile, run_on, targets, views};
 
-fn graph(text: &str) -> Graph {
+/// The graph of a text, which is printed as it is written.
+pub fn graph(text: &str) -> Graph {
     let g = Graph::parse(text).unwrap_or_else(|e| panic!("{e}\n{text}"));
     assert_eq!(g.to_string().trim(), text.trim(), "the text form is read and printed");
     g
@@ -11,7 +12,7 @@ fn graph(text: &str) -> Graph {
 
 /// The results, which are the interpreter's on every level and in checked mode, on any number of threads.
 #[track_caller]
-fn check(g: &Graph, inputs: &[Tensor]) -> Vec<Tensor> {
+pub fn check(g: &Graph, inputs: &[Tensor]) -> Vec<Tensor> {
     let model = Model::from_graph(g.clone(), 3).expect("a graph");
     let checked = compile(g).unwrap_or_else(|e| panic!("{e}"));
     let levels = targets().into_iter().map(|t| model.compile(t).unwrap_or_else(|e| panic!("{t:?}: {e}")));

@@ -72,7 +72,7 @@ impl Scope<'_> {
         let ty = self.ty(ty)?;
         if !self.known.around.is_empty() {
             return Err(self.fail(BuildError::new(format!(
-                "the state `{name}` is in a net that a scan calls: what changes from one iteration to the next is a `let mut` or a state of the network that has the scan"
+                "the state `{name}` is in a net that a scan or a mixture of experts calls: what changes from one iteration to the next is a `let mut` or a state of the network that has the scan, and experts keep nothing"
             ))));
         }
         if let Some(&(i, v)) = self.known.states.get(&name) {

@@ -4,8 +4,10 @@
 //! body to a graph. Calling another network, in this crate or another, is calling
 //! its `build` with a child [`Scope`].
 
+mod bodies;
 mod calls;
 mod constants;
+mod experts;
 mod formula;
 mod items;
 mod network;
@@ -24,7 +26,9 @@ use crate::path::with_numbers;
 use crate::table::{Attr, Call, CallError, make};
 use crate::types::split_type;
 use crate::types::{DType, Shape, Type};
-use scan::Around;
+use bodies::Around;
+use experts::OpenExperts;
+use scan::OpenScan;
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use weights::Storage;
@@ -66,13 +70,25 @@ impl Net {
     }
 }
 
-/// The weights and states of a graph by their names: their numbers, and the values they are. In the body of a
-/// loop, the graphs around it are here.
+/// The weights and states of a graph by their names: their numbers, and the values they are. In a body, the
+/// graphs around it are here, and the loops and experts that have begun.
 #[derive(Debug, Default)]
 struct Known {
     weights: HashMap<String, (usize, Value)>,
     states: HashMap<String, (usize, Value)>,
     around: Vec<Around>,
+    scans: Vec<OpenScan>,
+    experts: Vec<OpenExperts>,
+}
+
+/// A name that is not taken: this one, or this one with a number.
+fn free_name(name: &str, is_taken: impl Fn(&str) -> bool) -> String {
+    let (mut free, mut number) = (name.to_string(), 1u64);
+    while is_taken(&free) {
+        number += 1;
+        free = format!("{name}_{number}");
+    }
+    free
 }
 
 /// The place a body is built in: the graph, the values of its dims and options, and the path of its weights.

@@ -77,8 +77,10 @@ fn leading_axes(sig: &Signature, graph: &mut Graph) -> Vec<Dim> {
     if !sig.inputs.iter().any(|(_, ty)| is_open(ty)) {
         return Vec::new();
     }
-    graph.dims.push(RunDim { name: "N".into(), bound: None });
-    vec![Dim::sym("N")]
+    let name = free_name("N", |name| sig.dim(name).is_some());
+    let leading = vec![Dim::sym(&name)];
+    graph.dims.push(RunDim { name, bound: None });
+    leading
 }
 
 /// Checks that every run-time dim follows from an input or from a state, and that no axis of a state changes

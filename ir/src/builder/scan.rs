@@ -1,22 +1,17 @@
 //! Loops over a run-time axis: the scope goes on in a graph of the body, and comes back.
 
+use super::bodies::input;
 use super::*;
 use crate::table::name_of;
 
-/// The graph around the body of a loop, and what is known of the loop.
+/// What is known of a loop that has begun.
 #[derive(Debug)]
-pub(super) struct Around {
-    pub graph: Graph,
-    pub weights: HashMap<String, (usize, Value)>,
-    states: HashMap<String, (usize, Value)>,
-    /// The arguments of the loop.
-    args: Vec<Value>,
+pub(super) struct OpenScan {
     sequences: usize,
     carried: usize,
     /// The axis of the sequences that the loop goes along.
     axis: usize,
     backwards: bool,
-    source: Source,
 }
 
 impl Scope<'_> {
@@ -68,37 +63,29 @@ impl Scope<'_> {
                 input(&mut body, name, node.ty.clone(), self.source.clone())
             });
         }
-        self.known.around.push(Around {
-            graph: std::mem::replace(self.graph, body),
-            weights: std::mem::take(&mut self.known.weights),
-            states: std::mem::take(&mut self.known.states),
-            args,
+        self.known.scans.push(OpenScan {
             sequences: sequences.len(),
             carried: carried.len(),
             axis,
             backwards,
-            source: self.source.clone(),
         });
+        self.enter_body(body, args);
         Ok(inside)
     }
 
     /// Ends the loop: what the carried values become, then what is stacked. Gives the carried values as the
     /// last iteration leaves them, then the stacked ones, whose axis is that of the first sequence.
     pub fn end_scan(&mut self, carried: &[Value], stacked: &[Value]) -> Result<Vec<Value>> {
-        let Some(around) = self.known.around.pop() else {
+        let Some(open) = self.known.scans.pop() else {
             return Err(self.fail(BuildError::new("a scan ends that has not begun")));
         };
-        let Around { graph, weights, states, args, sequences, carried: count, axis, backwards, source } =
-            around;
-        let mut body = std::mem::replace(self.graph, graph);
-        (self.known.weights, self.known.states) = (weights, states);
-        body.outputs = carried.iter().chain(stacked).copied().collect();
-        // Networks that the body calls may have added to both.
+        let OpenScan { sequences, carried: count, axis, backwards } = open;
+        let (mut body, args) = self.leave_body()?;
+        // Networks that the body calls may have added to them.
         self.graph.constraints.clone_from(&body.constraints);
-        self.graph.unused_weights.append(&mut body.unused_weights);
+        body.outputs = carried.iter().chain(stacked).copied().collect();
         let (number, results) = (self.graph.bodies.len(), body.outputs.len());
         self.graph.bodies.push(body);
-        self.source = source;
         let mut out = Vec::new();
         for result in 0..results {
             let op = Op::Scan { body: number, result, sequences, carried: count, backwards };
@@ -135,46 +122,4 @@ impl Scope<'_> {
         let order = (1..=axis).chain(std::iter::once(0)).chain(axis + 1..rank).collect();
         self.graph.push(Op::Transpose(order), &[v], self.source.clone()).map_err(|e| self.fail(e))
     }
-
-    /// A weight of the network, which is `outside` in the outermost graph, in the body at hand.
-    pub(super) fn weight_inside(&mut self, name: &str, outside: Value) -> Value {
-        let mut v = outside;
-        let depth = self.known.around.len();
-        for level in 0..depth {
-            let (before, after) = self.known.around.split_at_mut(level + 1);
-            let outer = &mut before[level];
-            let (graph, known) = match after.first_mut() {
-                Some(inner) => (&mut inner.graph, &mut inner.weights),
-                None => (&mut *self.graph, &mut self.known.weights),
-            };
-            if let Some(&(_, inside)) = known.get(name) {
-                v = inside;
-                continue;
-            }
-            let node = outer.graph.node(v);
-            let inside = input(graph, name, node.ty.clone(), node.source.clone());
-            graph.nodes[inside.index()].name.clone_from(&node.name);
-            outer.args.push(v);
-            known.insert(name.into(), (0, inside));
-            v = inside;
-        }
-        v
-    }
-}
-
-/// Adds an input to a body. Its name becomes a word that no other input has.
-fn input(body: &mut Graph, name: &str, ty: Type, source: Source) -> Value {
-    let letter = |c: char| if c.is_alphanumeric() { c } else { '_' };
-    let word: String = name.chars().map(letter).collect();
-    let is_taken = |name: &str| body.inputs.iter().any(|i| i.name == name);
-    let mut unique = word.clone();
-    let mut number = 1;
-    while unique.is_empty() || is_taken(&unique) {
-        number += 1;
-        unique = format!("{word}_{number}");
-    }
-    body.inputs.push(InputDecl { name: unique, ty: ty.clone() });
-    let v = body.push_typed(Op::Input(body.inputs.len() - 1), &[], ty, source);
-    body.nodes[v.index()].name = Some(name.into());
-    v
 }

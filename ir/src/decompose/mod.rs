@@ -129,7 +129,8 @@ impl Body {
             Op::Argmax { .. } | Op::Matmul | Op::Conv2d { .. } | Op::Gather => None,
             Op::Pool2d { kind: Pooling::Max | Pooling::Sum, .. } => None,
             Op::Reshape(_) | Op::Transpose(_) | Op::Expand(_) | Op::Slice { .. } => None,
-            Op::Concat { .. } | Op::Push { .. } | Op::Cumsum { .. } | Op::Scan { .. } => None,
+            Op::Concat { .. } | Op::Push { .. } | Op::Cumsum { .. } => None,
+            Op::Scan { .. } | Op::Experts { .. } => None,
         }
     }
 

@@ -45,6 +45,8 @@ pub enum Kind {
     Cumulative(Value),
     /// A loop with a body of its own. The value is the first of its nodes.
     Scan(Value),
+    /// Rows that go through the bodies of experts.
+    Experts(Value),
     /// A view or a gather that must be stored.
     Move(Value),
 }
@@ -170,6 +172,7 @@ pub fn fuse(graph: &Graph, constants: Constants) -> Fused {
             Class::Push => fuser.alone(v, Kind::Push(v)),
             Class::Cumulative => fuser.alone(v, Kind::Cumulative(v)),
             Class::Scan => fuser.scan(v),
+            Class::Experts => fuser.alone(v, Kind::Experts(v)),
             Class::Reduction | Class::Norm | Class::Elementwise | Class::Generator => fuser.row_work(v),
             // The passes remove all of these. Lowering would refuse one.
             Class::Lowered => fuser.row_work(v),

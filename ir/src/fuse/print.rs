@@ -24,6 +24,7 @@ impl Group {
             Kind::Push(_) => "push",
             Kind::Cumulative(_) => "cumulative",
             Kind::Scan(_) => "scan",
+            Kind::Experts(_) => "experts",
             Kind::Move(_) => "move",
         }
     }
@@ -39,9 +40,8 @@ impl Group {
             Kind::Matmul { epilogue, rows, .. } => joined(epilogue) + &joined(rows),
             Kind::Rows => joined(&self.nodes),
             Kind::Move(v) => joined(&[*v]),
-            Kind::Attention(_) | Kind::Concat(_) | Kind::Push(_) | Kind::Cumulative(_) | Kind::Scan(_) => {
-                String::new()
-            }
+            Kind::Attention(_) | Kind::Concat(_) | Kind::Push(_) | Kind::Cumulative(_) => String::new(),
+            Kind::Scan(_) | Kind::Experts(_) => String::new(),
         }
     }
 }

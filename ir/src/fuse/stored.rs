@@ -3,9 +3,9 @@
 
 use super::{Fuser, Kind};
 use crate::access::{Access, resolve, through};
+use crate::bodies::is_inlined;
 use crate::graph::Value;
 use crate::op::{Class, Op};
-use crate::scan::is_inlined;
 use std::collections::BTreeSet;
 
 impl Fuser<'_> {
@@ -117,7 +117,7 @@ impl Fuser<'_> {
             Class::Source | Class::Generator | Class::Elementwise | Class::View => false,
             Class::Reduction | Class::Norm | Class::Lowered => false,
             Class::Concat | Class::Push | Class::Gather | Class::Cumulative => false,
-            Class::Scan => !is_inlined(g, v, i) && !made && !self.is_whole(a),
+            Class::Scan | Class::Experts => !is_inlined(g, v, i) && !made && !self.is_whole(a),
         }
     }
 

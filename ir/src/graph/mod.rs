@@ -95,6 +95,9 @@ pub struct Graph {
     pub states: Vec<StateDecl>,
     /// Patterns of other names that a weight file may hold.
     pub unused_weights: Vec<String>,
+    /// In the body of a mixture of experts, the last of its dims, which is the body's own: the number of rows
+    /// that an expert is given.
+    pub rows: Option<String>,
     /// The bodies of loops, each of which one loop has. A body has the dims and promises of the graph, inputs
     /// and results, and neither weights nor states: they are inputs of it.
     pub bodies: Vec<Graph>,
@@ -115,6 +118,7 @@ impl Graph {
             inputs: self.inputs.clone(),
             weights: self.weights.clone(),
             states: self.states.clone(),
+            rows: self.rows.clone(),
             unused_weights: self.unused_weights.clone(),
             bodies: self.bodies.clone(),
             nodes: Vec::with_capacity(self.nodes.len()),
@@ -133,11 +137,18 @@ impl Graph {
         }
     }
 
-    /// Gives the bodies of loops the dims and promises of the graph, which may have changed since they were
-    /// made.
+    /// Gives a body of experts a dim of its own for the number of their rows.
+    pub(crate) fn rows_are(&mut self, rows: Option<String>) {
+        self.dims.extend(rows.iter().map(|rows| RunDim { name: rows.clone(), bound: None }));
+        self.rows = rows;
+    }
+
+    /// Gives the bodies of loops and of experts the dims and promises of the graph, which may have changed
+    /// since they were made.
     pub fn share_with_bodies(&mut self) {
         for body in &mut self.bodies {
             body.dims.clone_from(&self.dims);
+            body.dims.extend(body.rows.iter().map(|rows| RunDim { name: rows.clone(), bound: None }));
             body.constraints.clone_from(&self.constraints);
             body.share_with_bodies();
         }
@@ -197,6 +208,7 @@ impl Graph {
             Op::Weight(i) => declared(self.weights.get(*i).map(|d| &d.ty), "weight", *i),
             Op::State(i) => declared(self.states.get(*i).map(|d| &d.ty), "state", *i),
             Op::Scan { .. } => crate::scan::infer(self, op, args),
+            Op::Experts { .. } => crate::experts::infer(self, op, args),
             _ => {
                 let facts = self.facts();
                 let bare: Vec<Arg<'_>> = args.iter().map(|&v| Arg { ty: self.ty(v), name: "" }).collect();

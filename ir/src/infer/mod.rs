@@ -47,7 +47,9 @@ pub fn infer(op: &Op, args: &[Arg<'_>], facts: &Facts) -> Result<Type> {
         Op::Input(_) | Op::Weight(_) | Op::State(_) => {
             Err(ShapeError::new(format!("`{name}` has the type of its declaration")))
         }
-        Op::Scan { .. } => Err(ShapeError::new("`scan` has the type that its body gives it")),
+        Op::Scan { .. } | Op::Experts { .. } => {
+            Err(ShapeError::new("an op with a body has the type that its body gives it"))
+        }
         Op::Const(c) => Ok(Type::new(c.dtype(), Vec::new())),
         Op::DimValue(_) => Ok(Type::f32(Vec::new())),
         Op::Arange { len, .. } => shapes::arange(len, facts),

@@ -39,6 +39,8 @@ pub enum Class {
     Cumulative,
     /// A loop with a body of its own.
     Scan,
+    /// Rows that go through the body of an expert.
+    Experts,
     /// A composite that no kernel is made for: it becomes what it is defined by.
     Lowered,
 }
@@ -80,6 +82,11 @@ impl Op {
         self.class() != Class::Lowered
     }
 
+    /// Whether it runs a graph of its own.
+    pub fn has_body(&self) -> bool {
+        matches!(self.class(), Class::Scan | Class::Experts)
+    }
+
     /// Whether it works element by element.
     pub fn is_elementwise(&self) -> bool {
         self.class() == Class::Elementwise
@@ -105,7 +112,8 @@ impl Op {
             (Op::Cast(to), _) => matches!(to, DType::I32 | DType::Bool),
             (_, Class::Source | Class::Generator | Class::Elementwise | Class::View | Class::Gather) => false,
             (_, Class::Reduction | Class::Norm | Class::Matmul | Class::Window | Class::Attention) => false,
-            (_, Class::Concat | Class::Push | Class::Cumulative | Class::Scan | Class::Lowered) => false,
+            (_, Class::Concat | Class::Push | Class::Cumulative) => false,
+            (_, Class::Scan | Class::Experts | Class::Lowered) => false,
         }
     }
 
@@ -163,9 +171,8 @@ impl Op {
             (_, Class::Matmul) => Parts::Rows,
             (_, Class::Source | Class::Generator | Class::View | Class::Gather) => Parts::Whole,
             (_, Class::Reduction | Class::Norm | Class::Window | Class::Attention) => Parts::Whole,
-            (_, Class::Concat | Class::Push | Class::Cumulative | Class::Scan | Class::Lowered) => {
-                Parts::Whole
-            }
+            (_, Class::Concat | Class::Push | Class::Cumulative) => Parts::Whole,
+            (_, Class::Scan | Class::Experts | Class::Lowered) => Parts::Whole,
         }
     }
 }

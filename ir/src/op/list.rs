@@ -181,6 +181,20 @@ ops! {
         backwards: bool = quietly("backwards", Bool, "false"),
     } = Scan internal variadic "scan"(a, [b]) "the body for each element of the sequences";
 
+    /// A mixture of experts. Arguments are `[N, K]` i32 ids, then values of N rows, then the weights of each
+    /// expert in turn. Row `n` goes through the experts that `ids[n]` names; result `[n, k]` is what expert
+    /// `ids[n, k]` makes of it. The body is a graph of its own, whose inputs are the rows that one expert is
+    /// given, as many as [`Graph::rows`](crate::Graph::rows) says, and the weights of that expert. An expert
+    /// that no id names costs nothing.
+    Experts {
+        /// The number of the body in [`Graph::bodies`](crate::Graph::bodies).
+        body: usize = must("body", Dim),
+        /// How many experts there are.
+        experts: usize = must("experts", Dim),
+        /// How many values have rows for them.
+        routed: usize = must("routed", Dim),
+    } = Experts internal variadic "experts"(a, [b]) "the body of the expert that an id names, for each row";
+
     /// The elements along an axis from last to first.
     Flip {
         /// The axis.

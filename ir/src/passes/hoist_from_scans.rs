@@ -160,7 +160,7 @@ impl<'g> Body<'g> {
     fn outside(&self, v: Value, len: &[Dim]) -> Option<Op> {
         let node = self.graph.node(v);
         let op = &node.op;
-        if self.changes[v.index()] == Changes::Never && op.class() != Class::Scan {
+        if self.changes[v.index()] == Changes::Never && !op.has_body() {
             return Some(op.clone());
         }
         let changes = |a: &Value| self.changes[a.index()] == Changes::WithElement;
@@ -190,7 +190,7 @@ impl<'g> Body<'g> {
             }
             (_, Class::Source | Class::Generator | Class::View | Class::Matmul | Class::Window) => None,
             (_, Class::Attention | Class::Concat | Class::Push | Class::Cumulative) => None,
-            (_, Class::Scan | Class::Lowered) => None,
+            (_, Class::Scan | Class::Experts | Class::Lowered) => None,
         }
     }
 

@@ -144,7 +144,12 @@ impl Graph {
                 self.parse_line(line).map_err(fail)?;
                 continue;
             };
-            if number.strip_suffix(" {") != Some(&self.bodies.len().to_string()) {
+            let header = number.strip_suffix(" {").unwrap_or_default();
+            let (number, rows) = match header.strip_suffix('>').and_then(|h| h.split_once('<')) {
+                Some((number, rows)) => (number, Some(rows.to_string())),
+                None => (header, None),
+            };
+            if number != self.bodies.len().to_string() {
                 return Err(fail(format!(
                     "expected `body {} {{`: bodies are numbered in order",
                     self.bodies.len()
@@ -154,6 +159,7 @@ impl Graph {
                 return Err(fail(format!("a body inside of {MOST_BODIES} bodies")));
             }
             let mut body = self.body();
+            body.rows_are(rows);
             body.parse_lines(lines, depth + 1)?;
             self.bodies.push(body);
         }

@@ -46,7 +46,8 @@ pub fn print_node(f: &mut dyn fmt::Write, v: Value, n: &Node) -> fmt::Result {
 /// Bodies of loops, nodes and results.
 fn print_body(f: &mut fmt::Formatter<'_>, g: &Graph) -> fmt::Result {
     for (i, body) in g.bodies.iter().enumerate() {
-        writeln!(f, "body {i} {{")?;
+        let rows = body.rows.as_ref().map(|rows| format!("<{rows}>")).unwrap_or_default();
+        writeln!(f, "body {i}{rows} {{")?;
         print_inputs(f, body)?;
         print_body(f, body)?;
         writeln!(f, "}}")?;

@@ -191,7 +191,37 @@ fn bodies_of_loops_are_read_and_checked() {
         "before it is defined",
     );
     let twice = "%2: f32[2] = scan(%0, %1, body = 0, result = 0, sequences = 1, carried = 1)\n%3: f32[S, 2] = scan(%0, %1, body = 0, result = 1, sequences = 1, carried = 1, backwards = true)\nreturn %3\n";
-    refused(looped(body, twice), "are loops over the same body");
+    refused(looped(body, twice), "have the same body");
+    refused(good.replace("body 0 {", "body 0<R> {"), "there is no body 0 of a loop");
     let deep = format!("network N<S>\n{}", "body 0 {\n".repeat(40));
     refused(deep, "a body inside of 16 bodies");
+}
+
+#[test]
+fn bodies_of_experts_are_read_and_checked() {
+    let good = "network N<B>\ninput ids: i32[B, 2]\ninput x: f32[B, 3]\nweight \"a\": f32[3] = ones\nweight \"b\": f32[3] = zeros\n\
+         body 0<rows> {\ninput x: f32[rows, 3]\ninput w: f32[3]\n%0: f32[rows, 3] = input(index = 0)\n\
+         %1: f32[3] = input(index = 1)\n%2: f32[rows, 3] = mul(%0, %1)\nreturn %2\n}\n\
+         %0: i32[B, 2] = input(index = 0)\n%1: f32[B, 3] = input(index = 1)\n%2: f32[3] = weight(index = 0)\n\
+         %3: f32[3] = weight(index = 1)\n\
+         %4: f32[B, 2, 3] = experts(%0, %1, %2, %3, body = 0, experts = 2, routed = 1)\nreturn %4\n";
+    assert_eq!(Graph::parse(good).map(|g| g.to_string()), Ok(good.to_string()));
+    let refused = |from: &str, to: &str, why: &str| {
+        assert!(good.contains(from), "{from}");
+        let text = good.replace(from, to);
+        let e = Graph::parse(&text).expect_err("refused").to_string();
+        assert!(e.contains(why), "{e}\n{text}");
+    };
+    refused("body 0<rows> {", "body 0<B> {", "two dims are called `B`");
+    refused("body 0<rows> {", "body 0<> {", "no name of a dim");
+    refused("experts = 2", "experts = 3", "3 experts for the rows of 1 values have 4 arguments");
+    refused("experts = 2", "experts = 0", "0 experts");
+    refused("routed = 1", "routed = 0", "the rows of 0 values");
+    refused("routed = 1", "routed = 9", "the rows of 9 values");
+    refused("input x: f32[B, 3]", "input x: f32[2, 3]", "%1");
+    refused("i32[B, 2]", "f32[B, 2]", "i32 ids");
+    refused("%2: f32[rows, 3] = mul(%0, %1)\nreturn %2", "return %1", "a row for each of its rows");
+    refused("%2: f32[rows, 3] = mul(%0, %1)\nreturn %2", "return %0, %0", "one result");
+    let two = "%4: f32[B, 2, 3] = experts(%0, %1, %2, %3, body = 0, experts = 2, routed = 1)\n";
+    refused("return %4", &format!("{}return %5", two.replace("%4", "%5")), "have the same body");
 }

@@ -3,6 +3,7 @@
 mod attention;
 mod body;
 mod cumulative;
+mod experts;
 mod matmul;
 mod pack;
 mod prepare;
@@ -138,6 +139,7 @@ impl<'a> Lower<'a> {
             Kind::Push(v) => rows::push(self, *v),
             Kind::Cumulative(v) => cumulative::lower(self, *v),
             Kind::Scan(v) => scan::lower(self, *v),
+            Kind::Experts(v) => experts::lower(self, *v),
             Kind::Move(v) => rows::store(self, *v),
         }
     }
@@ -184,7 +186,7 @@ impl<'a> Lower<'a> {
         if binding.params.len() > usize::from(u16::MAX) || binding.buffers.len() > usize::from(u16::MAX) {
             return Err(self.unsupported(at, "it reads and writes too much at once"));
         }
-        let Some(extents) = spec.kernel().map_or_else(|| Some(Extents::of_scan()), extents) else {
+        let Some(extents) = spec.kernel().map_or_else(|| Some(Extents::of_bodies()), extents) else {
             return Err(self.unsupported(at, "its size is too large to write down"));
         };
         let bind =

@@ -5,7 +5,7 @@ use crate::lanes::PANEL;
 use crate::spec::{Binding, StepSpec};
 use tancho_ir::{Dim, Graph};
 
-/// A kernel call of the network, or a loop: what runs, on what, how often.
+/// A kernel call of the network, a loop or a mixture of experts: what runs, on what, how often.
 #[derive(Clone, Debug)]
 pub struct Step {
     /// The code.
@@ -121,7 +121,7 @@ pub struct Schedule {
     pub steps: Vec<Step>,
     /// Weights to pack.
     pub packs: Vec<WeightPack>,
-    /// The bodies of the loops, which are compiled on their own.
+    /// The bodies of loops and of experts, which are compiled on their own.
     pub bodies: Vec<Graph>,
     /// Values that follow from weights: the results of a graph without inputs.
     pub prepared: Graph,

@@ -22,8 +22,8 @@ pub struct Extents {
 }
 
 impl Extents {
-    /// A loop is one unit, which has the working memory of its body's steps alone.
-    pub fn of_scan() -> Extents {
+    /// A step that runs bodies is one unit, which has the working memory of their steps alone.
+    pub fn of_bodies() -> Extents {
         Extents { units: Dim::constant(1), scratch: Dim::constant(0), columns: None }
     }
 }

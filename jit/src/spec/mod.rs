@@ -359,13 +359,32 @@ pub struct ScanSpec {
     pub results: Vec<Part>,
 }
 
-/// What one iteration reads or writes of a buffer.
+/// What one iteration, or an expert for one row, reads or writes of a buffer.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Part {
     /// The buffer of the step; none for what is carried, but read by nothing after the loop.
     pub buffer: Option<u16>,
-    /// Bytes of an iteration's part.
+    /// Bytes of the part.
     pub bytes: Len,
+}
+
+/// A mixture of experts: for each expert that an id names, the steps of its body for the rows that chose it.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct ExpertsSpec {
+    /// The number of the first expert's body in the schedule; the others follow.
+    pub body: usize,
+    /// How many experts there are.
+    pub experts: usize,
+    /// The buffer of the ids, which are i32.
+    pub ids: u16,
+    /// Rows.
+    pub rows: Len,
+    /// Ids of each row.
+    pub each: Len,
+    /// Where the rows that the bodies are given come from, in order.
+    pub inputs: Vec<Part>,
+    /// Where the results go.
+    pub result: Part,
 }
 
 /// What a step does.
@@ -375,17 +394,14 @@ pub enum StepSpec {
     Kernel(Box<KernelSpec>),
     /// It runs the steps of a body in turn, and has no code of its own.
     Scan(ScanSpec),
+    /// It runs the steps of several bodies, and has no code of its own.
+    Experts(ExpertsSpec),
 }
 
 impl StepSpec {
     /// The kernel, if it is one.
     pub fn kernel(&self) -> Option<&KernelSpec> {
         if let StepSpec::Kernel(spec) = self { Some(spec) } else { None }
-    }
-
-    /// The loop, if it is one.
-    pub fn scan(&self) -> Option<&ScanSpec> {
-        if let StepSpec::Scan(spec) = self { Some(spec) } else { None }
     }
 }
 

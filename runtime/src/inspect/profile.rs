@@ -155,6 +155,7 @@ fn main_op(k: &Group) -> Option<Value> {
         | Kind::Push(v)
         | Kind::Cumulative(v)
         | Kind::Scan(v)
+        | Kind::Experts(v)
         | Kind::Move(v) => Some(v),
         Kind::Rows => k.nodes.last().copied(),
     }

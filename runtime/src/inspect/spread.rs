@@ -12,6 +12,7 @@ use crate::error::Error;
 use crate::inspect::compare::{largest_in_rows, wide};
 use crate::inspect::report::BOUND;
 use crate::interpreter::Interpreter;
+use crate::interpreter::experts::experts;
 use crate::interpreter::scan::{no_weights, scan};
 use crate::tensor::bf16;
 use crate::tensor::{Tensor, TensorData};
@@ -66,29 +67,35 @@ pub fn run(
     Ok(all)
 }
 
-/// How often a loop is run to see how its errors grow.
-const TRIES_OF_SCAN: u64 = 4;
+/// How often an op with a body is run to see how its errors grow.
+const TRIES_OF_BODIES: u64 = 4;
 
-/// The scale of the error of a loop's result. An iteration has the errors of those before it, so the loop is
-/// run with each op of its body off at random, by an eighth of what an op may be off.
+/// The scale of the error of what is made by a body. An iteration of a loop has the errors of those before
+/// it, so the op is run with each op of its body off at random, by an eighth of what an op may be off.
 ///
 /// # Errors
 /// As [`Interpreter::eval_node`].
-pub fn scale_of_scan(
+pub fn scale_of_bodies(
     around: &Interpreter<'_>,
     v: Value,
     args: &[&Tensor],
     right: &Tensor,
 ) -> Result<Vec<f64>, Error> {
     let mut reach: Vec<f64> = largest_in_rows(right).into_iter().map(|largest| largest * BOUND).collect();
-    for seed in 0..TRIES_OF_SCAN {
+    for seed in 0..TRIES_OF_BODIES {
         let iteration = |inside: &Interpreter<'_>, inputs: &[Tensor], i: u64| {
             let exact = inside.run_all(inputs, &no_weights)?;
             let errors = vec![BOUND / (8.0 * MORE); exact.len()];
-            let all = run(inside.graph(), inside, &exact, &errors, (i + 1) * TRIES_OF_SCAN + seed)?;
+            let all = run(inside.graph(), inside, &exact, &errors, (i + 1) * TRIES_OF_BODIES + seed)?;
             Ok(inside.graph().outputs.iter().map(|o| all[o.index()].clone()).collect())
         };
-        let seen = scan(around, &around.graph().node(v).op, args, right.shape(), &iteration)?;
+        let node = around.graph().node(v);
+        let seen = match node.op {
+            Op::Experts { .. } => {
+                experts(around, &node.op, args, right.shape(), &iteration, &|| node.source.to_string())?
+            }
+            _ => scan(around, &node.op, args, right.shape(), &iteration)?,
+        };
         widen(&mut reach, &seen, right);
     }
     Ok(reach.into_iter().map(|reach| reach / BOUND).collect())

@@ -28,6 +28,12 @@ impl Dims {
         Dims::default().with_inputs(graph, inputs)
     }
 
+    /// The same with one dim more.
+    pub(crate) fn with(mut self, name: &str, value: i64) -> Dims {
+        self.values.insert(name.into(), value);
+        self
+    }
+
     fn with_inputs(mut self, graph: &Graph, inputs: &[Tensor]) -> Result<Dims, Error> {
         let dims = &mut self;
         if inputs.len() != graph.inputs.len() {

@@ -1,8 +1,8 @@
 //! Which function evaluates which op.
 
 use super::{
-    Interpreter, attention, conv, elementwise, f32s, losses, moves, norms, place, positions, products,
-    reduce, resize, scan, transposed,
+    Interpreter, attention, conv, elementwise, experts, f32s, losses, moves, norms, place, positions,
+    products, reduce, resize, scan, transposed,
 };
 use crate::error::Error;
 use crate::tensor::Tensor;
@@ -36,6 +36,7 @@ impl Call<'_> {
             }
             Op::State(i) => self.interpreter.states[*i].copied()?,
             Op::Scan { .. } => scan::scan(self.interpreter, op, args, out, &scan::exact)?,
+            Op::Experts { .. } => experts::experts(self.interpreter, op, args, out, &scan::exact, &place)?,
             Op::Const(Scalar::F32(n)) => Tensor::scalar(n.0 as f32),
             Op::Const(Scalar::I32(i)) => Tensor::scalar(*i),
             Op::Const(Scalar::Bool(b)) => Tensor::scalar(*b),

@@ -17,6 +17,7 @@ mod dims;
 mod elementwise;
 mod erf;
 mod eval;
+pub(crate) mod experts;
 mod losses;
 mod moves;
 mod norms;
@@ -262,7 +263,7 @@ impl<'g> Interpreter<'g> {
                 args[2] = &values;
                 return wide(&self.eval_node(v, &args)?);
             }
-            Op::Scan { .. } => return spread::scale_of_scan(self, v, args, result).map(Some),
+            op if op.has_body() => return spread::scale_of_bodies(self, v, args, result).map(Some),
             // What is subtracted from what: both may be large.
             Op::BatchNorm { .. } => {
                 let mut all: Vec<Tensor> = args.iter().map(|t| abs(t)).collect::<Result<_, _>>()?;

@@ -11,12 +11,11 @@ use crate::run::buffers::Buffers;
 use crate::run::layout::{At, Layout, may_be_had};
 use crate::run::live;
 use crate::run::memory::Lines;
+use crate::run::nested::Nested;
 use crate::run::region::Call;
-use crate::run::scan::Loop;
 use crate::run::stages::{Stage, WORTH, Work, divide};
 use crate::tensor::element::OutputMut;
 use tancho_jit::plan::{ALIGN, Place};
-use tancho_jit::spec::StepSpec;
 
 /// Bytes of a block that cannot be computed, which is no error if no step needs it.
 const UNKNOWN: usize = usize::MAX;
@@ -57,8 +56,8 @@ pub struct Bound {
     pub calls: Vec<Call>,
     /// The steps that call kernels, divided among threads.
     pub stages: Vec<Stage>,
-    /// The steps that are loops, in order.
-    pub loops: Vec<Loop>,
+    /// The steps that run bodies, in order.
+    pub nested: Vec<Nested>,
 }
 
 /// The polynomials of a layout under bound dims.
@@ -113,9 +112,14 @@ impl Bound {
         Ok(self)
     }
 
-    /// Bytes of working memory of its loops.
+    /// Bytes of working memory of its bodies.
     pub fn memory_bytes(&self) -> usize {
-        self.loops.iter().map(Loop::memory_bytes).sum()
+        self.nested.iter().map(Nested::memory_bytes).sum()
+    }
+
+    /// Accesses of its bodies outside of their buffers since the last call of this.
+    pub fn take_violations(&mut self) -> u64 {
+        self.nested.iter_mut().map(Nested::take_violations).sum()
     }
 
     /// Bytes of each block.
@@ -168,7 +172,7 @@ impl Bound {
         let steps = &inner.compilation.schedule.steps;
         self.calls.resize_with(steps.len(), Call::default);
         self.stages.clear();
-        let mut loops = std::mem::take(&mut self.loops).into_iter().peekable();
+        let mut old = std::mem::take(&mut self.nested).into_iter().peekable();
         for (i, ((call, step), at)) in self.calls.iter_mut().zip(steps).zip(&known.layout.steps).enumerate() {
             call.params.clear();
             call.work = Work::default();
@@ -187,19 +191,14 @@ impl Bound {
                 flops: known.estimate(at.flops),
                 bytes: known.estimate(at.bytes),
             };
-            match &step.spec {
-                StepSpec::Kernel(kernel) => {
-                    divide(i, kernel, &call.work, division.threads, division.worth, &mut self.stages);
-                }
-                StepSpec::Scan(spec) => {
-                    // What an earlier call laid out for this loop is used again.
-                    while loops.next_if(|l| l.step < i).is_some() {}
-                    let old = loops.next_if(|l| l.step == i).unwrap_or_default();
-                    let place = (i, self.stages.len());
-                    let body = &inner.bodies[spec.body];
-                    self.loops.push(old.lay_out(place, body, spec, &call.params, &self.dims, division)?);
-                }
+            if let Some(kernel) = step.spec.kernel() {
+                divide(i, kernel, &call.work, division.threads, division.worth, &mut self.stages);
+                continue;
             }
+            while old.next_if(|nested| nested.step < i).is_some() {}
+            let old = old.next_if(|nested| nested.step == i);
+            let place = (i, self.stages.len());
+            self.nested.extend(Nested::lay_out(old, place, inner, &call.params, &self.dims, division)?);
         }
         Ok(())
     }

@@ -6,7 +6,7 @@ use crate::run::bind::Env;
 use tancho_ir::op::Op;
 use tancho_ir::{Graph, Value};
 use tancho_jit::Step;
-use tancho_jit::spec::Slot;
+use tancho_jit::spec::{Buffer, Slot};
 
 /// The error of an id out of range: which id it was, read where the kernel read it. `params` are the
 /// parameters the step was given, and `bytes` has the bytes of its buffers by number.
@@ -35,23 +35,27 @@ pub fn id_error<'a>(
     let op =
         graph.values().find(|v| matches!(graph.node(*v).op, Op::Gather) && is_of(kernel, graph, *v, ids));
     let op = op.map_or_else(|| kernel.name.clone(), |v| graph.node(v).source.to_string());
-    // The place in the ids as they are stored, axis by axis.
-    let mut position = Vec::new();
-    if let tancho_jit::spec::Buffer::Value(root) = kernel.binding.buffers[ids.buffer as usize] {
-        let env = Env { graph, dims };
-        let mut remaining = element;
-        for d in graph.ty(root).shape.iter().rev() {
-            let n = env.value(d).unwrap_or(1).max(1);
-            position.insert(0, (remaining % n) as usize);
-            remaining /= n;
-        }
-    }
+    let position = position(graph, &kernel.binding.buffers[ids.buffer as usize], dims, element);
     Error::IdOutOfRange { op, id: i64::from(id), rows: len(gather.rows) as usize, position }
+}
+
+/// The place of an element in the ids as they are stored, axis by axis.
+pub fn position(graph: &Graph, ids: &Buffer, dims: &[i64], element: i64) -> Vec<usize> {
+    let mut position = Vec::new();
+    let Buffer::Value(root) = *ids else { return position };
+    let env = Env { graph, dims };
+    let mut remaining = element;
+    for d in graph.ty(root).shape.iter().rev() {
+        let n = env.value(d).unwrap_or(1).max(1);
+        position.insert(0, (remaining % n) as usize);
+        remaining /= n;
+    }
+    position
 }
 
 /// Whether gather `v` reads its ids from the buffer of this slot.
 fn is_of(step: &Step, graph: &Graph, v: Value, ids: &Slot) -> bool {
-    let tancho_jit::spec::Buffer::Value(root) = step.binding.buffers[ids.buffer as usize] else {
+    let Buffer::Value(root) = step.binding.buffers[ids.buffer as usize] else {
         return false;
     };
     let mut at = graph.node(v).args[1];

@@ -4,7 +4,7 @@
 use crate::compile::Compilation;
 use tancho_jit::Step;
 use tancho_jit::plan::Place;
-use tancho_jit::spec::{Buffer, KernelSpec};
+use tancho_jit::spec::{Buffer, KernelSpec, StepSpec};
 
 /// What a step reads and writes.
 #[derive(Debug)]
@@ -30,7 +30,11 @@ pub fn flows(compilation: &Compilation) -> Vec<Flow> {
         Flow {
             writes: buffers().filter(|(b, _)| written(b)).map(|(_, place)| *place).collect(),
             reads: buffers().filter(|(b, _)| !written(b)).filter_map(block).collect(),
-            finds_ids: step.spec.kernel().is_some_and(reads_all_ids_once),
+            finds_ids: match &step.spec {
+                StepSpec::Kernel(spec) => reads_all_ids_once(spec),
+                StepSpec::Scan(_) => false,
+                StepSpec::Experts(_) => true,
+            },
         }
     };
     compilation.schedule.steps.iter().zip(&compilation.plan.places).map(flow).collect()

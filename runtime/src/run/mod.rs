@@ -2,13 +2,16 @@
 //! stages.
 
 pub(crate) mod bind;
+mod body;
 mod bound;
 mod buffers;
+mod experts;
 pub(crate) mod gathered;
 pub(crate) mod ids;
 pub(crate) mod layout;
 mod live;
 pub(crate) mod memory;
+mod nested;
 pub(crate) mod pool;
 pub(crate) mod region;
 mod scan;

@@ -8,29 +8,18 @@
 
 use crate::compiled::Inner;
 use crate::error::Error;
-use crate::run::bound::{Bound, Division, const_bytes};
-use crate::run::buffers::Buffers;
+use crate::run::body::{Body, Memory, What, copy, length, memory};
+use crate::run::bound::Division;
 use crate::run::memory::Lines;
-use crate::run::region::{Call, Progress};
-use crate::run::steps;
+use crate::run::region::Call;
 use std::ptr::null_mut;
-use std::time::{Duration, Instant};
-use tancho_jit::plan::{ALIGN, Place};
+use tancho_jit::plan::ALIGN;
 use tancho_jit::spec::{Part, ScanSpec};
 
 /// A loop, laid out for the dims of a call.
 #[derive(Debug, Default)]
 pub struct Loop {
-    /// The step that it is.
-    pub step: usize,
-    /// The stage that follows it.
-    pub before: usize,
-    /// How long it took when the time was last measured.
-    pub time: Duration,
-    /// The body.
-    bound: Bound,
-    buffers: Buffers,
-    progress: Progress,
+    body: Body,
     /// Iterations.
     len: usize,
     /// Bytes that an iteration has of each input and of each result of the body.
@@ -39,45 +28,22 @@ pub struct Loop {
     /// Two buffers for each carried value.
     memory: Lines,
     carried: Vec<Carried>,
-    /// The places in the body's tables that change from one iteration to the next.
-    moving: Vec<Moving>,
 }
-
-/// A buffer of a step of the body that is an input or a result of the body.
-#[derive(Clone, Copy, Debug)]
-struct Moving {
-    call: usize,
-    buffer: usize,
-    what: What,
-}
-
-#[derive(Clone, Copy, Debug)]
-enum What {
-    Input(usize),
-    Result(usize),
-}
-
-/// Where something lies, and its bytes.
-type Memory = (*mut u8, usize);
 
 impl Loop {
-    /// Lays the loop out, whose step and next stage are given. `params` are those of its step. What an
-    /// earlier call laid out is used again.
+    /// Lays the loop out. `params` are those of its step. What an earlier call laid out is used again.
     ///
     /// # Errors
     /// As [`Bound::lay_out`].
     pub fn lay_out(
         mut self,
-        (step, before): (usize, usize),
         body: &Inner,
         spec: &ScanSpec,
         params: &[i64],
         dims: &[i64],
         division: Division,
     ) -> Result<Loop, Error> {
-        (self.step, self.before) = (step, before);
-        self.bound = std::mem::take(&mut self.bound).lay_out(body, dims, division, &mut self.buffers)?;
-        self.progress.reserve(self.bound.stages.len(), division.threads);
+        self.body.lay_out(body, dims, division)?;
         self.len = length(spec.len.value(params))?;
         let bytes = |parts: &[Part]| -> Result<Vec<usize>, Error> {
             parts.iter().map(|part| length(part.bytes.value(params))).collect()
@@ -88,31 +54,17 @@ impl Loop {
         if !self.memory.reserve(all) {
             return Err(Error::Memory { bytes: all as u128 });
         }
-        self.moving.clear();
-        for (call, places) in body.compilation.plan.places.iter().enumerate() {
-            for (buffer, place) in places.iter().enumerate() {
-                let what = match *place {
-                    Place::Input(n) => What::Input(n),
-                    Place::Output(n) => What::Result(n),
-                    Place::Weight(_) | Place::Packed(_) | Place::Block(_) => continue,
-                    // A body has no states.
-                    Place::State(_) | Place::Next(_) => continue,
-                };
-                self.moving.push(Moving { call, buffer, what });
-            }
-        }
         Ok(self)
     }
 
     /// Bytes of working memory.
     pub fn memory_bytes(&self) -> usize {
-        self.memory.bytes().len() + self.buffers.bytes() + self.bound.memory_bytes()
+        self.memory.bytes().len() + self.body.memory_bytes()
     }
 
     /// Accesses outside of their buffers since the last call of this.
     pub fn take_violations(&mut self) -> u64 {
-        let inside: u64 = self.bound.loops.iter_mut().map(Loop::take_violations).sum();
-        self.progress.take_violations() + inside
+        self.body.take_violations()
     }
 
     /// Runs it. `call` has the buffers of its step.
@@ -123,36 +75,17 @@ impl Loop {
     /// # Safety
     /// As [`steps::run`] asks of the calls around: the buffers have the sizes of the plan, and no one else
     /// reads or writes what the loop writes.
-    pub unsafe fn run(
-        &mut self,
-        body: &Inner,
-        spec: &ScanSpec,
-        call: &Call,
-        timed: bool,
-    ) -> Result<(), Error> {
-        let start = timed.then(Instant::now);
-        self.bound.point(body, &mut self.buffers, &|_| const_bytes(&[]), None)?;
+    pub unsafe fn run(&mut self, body: &Inner, spec: &ScanSpec, call: &Call) -> Result<(), Error> {
+        self.body.point(body)?;
         self.carry(spec, call);
         for i in 0..self.len {
             let at = if spec.backwards { self.len - 1 - i } else { i };
             let parts = (self.inputs.as_slice(), self.results.as_slice());
             let place = |what| place(what, spec, call, parts, at, &self.carried);
-            for m in &self.moving {
-                let (start, size) = place(m.what);
-                let table = &mut self.bound.calls[m.call];
-                // Steps that have nothing to do have no table.
-                if let (Some(b), Some(s)) = (table.buffers.get_mut(m.buffer), table.sizes.get_mut(m.buffer)) {
-                    (*b, *s) = (start, size as i64);
-                }
-            }
-            // SAFETY: the tables of the body have the buffers of its plan: its own blocks, weights, and what
-            // was written just now. Elements and stacked results are parts of the buffers around, which have
-            // `len` of them. Carried values are read from one buffer and written to another.
-            unsafe { steps::run(body, &mut self.bound, &mut self.progress, false)? };
-            for &(twin, first) in &body.twice {
-                // SAFETY: results of one iteration, which lie in different buffers of this run.
-                unsafe { copy(place(What::Result(first)), place(What::Result(twin))) };
-            }
+            // SAFETY: the body was laid out and pointed above. Elements and stacked results are parts of the
+            // buffers around, which have `len` of them. Carried values are read from one buffer and written
+            // to another.
+            unsafe { self.body.run(body, &place)? };
             self.carried.iter_mut().for_each(Carried::turn);
         }
         for (part, carried) in spec.results.iter().zip(&self.carried) {
@@ -161,7 +94,6 @@ impl Loop {
                 unsafe { copy(carried.now, memory(call, buffer)) };
             }
         }
-        self.time = start.map(|start| start.elapsed()).unwrap_or_default();
         Ok(())
     }
 
@@ -223,23 +155,4 @@ fn place(
             None => element(&spec.results[n], parts.1[n]),
         },
     }
-}
-
-/// A buffer of the step.
-fn memory(call: &Call, buffer: u16) -> Memory {
-    (call.buffers[usize::from(buffer)], call.sizes[usize::from(buffer)] as usize)
-}
-
-/// A length that the plan has bounded.
-fn length(n: i64) -> Result<usize, Error> {
-    usize::try_from(n).map_err(|_| Error::Memory { bytes: u128::MAX })
-}
-
-/// Copies as much as both have.
-///
-/// # Safety
-/// Both have as many bytes as they say, and they do not overlap.
-unsafe fn copy((from, size): Memory, (to, room): Memory) {
-    // SAFETY: the caller vouches for it.
-    unsafe { from.copy_to_nonoverlapping(to, size.min(room)) };
 }

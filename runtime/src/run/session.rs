@@ -14,7 +14,6 @@ use crate::run::bound::{Bound, Division, const_bytes};
 use crate::run::buffers::Buffers;
 use crate::run::pool::{MOST_THREADS, cores};
 use crate::run::region::Progress;
-use crate::run::scan::Loop;
 use crate::run::state::States;
 use crate::run::steps;
 use crate::tensor::element::{Element, OutputMut};
@@ -365,8 +364,7 @@ impl Session {
         // above, whose lock orders their writes before these reads; others write only rows that no one has
         // asked for yet.
         unsafe { steps::run(inner, bound, progress, costs.is_some())? };
-        let inside: u64 = bound.loops.iter_mut().map(Loop::take_violations).sum();
-        let count = progress.take_violations() + inside;
+        let count = progress.take_violations() + bound.take_violations();
         if count > 0 {
             return Err(Error::OutOfBuffer { network: inner.compilation.graph.name.clone(), count });
         }
@@ -374,8 +372,8 @@ impl Session {
         if let Some(costs) = costs {
             let work = bound.calls.iter().map(|call| (call.work.flops, call.work.bytes));
             let stages = bound.stages.iter().map(|s| s.step).zip(progress.nanos());
-            let loops = bound.loops.iter().map(|l| (l.step, l.time.as_nanos() as u64));
-            costs.add_run(work, stages.chain(loops));
+            let nested = bound.nested.iter().map(|n| (n.step, n.time.as_nanos() as u64));
+            costs.add_run(work, stages.chain(nested));
         }
         // A value returned twice was computed once.
         for &(i, first) in &inner.twice {

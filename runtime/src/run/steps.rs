@@ -1,4 +1,4 @@
-//! The steps of a graph, once: kernels in stages, and between them loops, whose bodies are such graphs.
+//! The steps of a graph, once: kernels in stages, and between them steps with bodies, which are such graphs.
 
 // Runs stages, whose kernels take raw pointers, and reads an id where a kernel read it.
 #![allow(unsafe_code)]
@@ -8,7 +8,6 @@ use crate::error::Error;
 use crate::run::bound::Bound;
 use crate::run::ids::id_error;
 use crate::run::region::{self, Progress};
-use tancho_jit::spec::StepSpec;
 
 /// Runs all steps of a graph that is bound.
 ///
@@ -25,10 +24,10 @@ pub unsafe fn run(
     progress: &mut Progress,
     timed: bool,
 ) -> Result<(), Error> {
-    let Bound { calls, stages, loops, dims, .. } = bound;
+    let Bound { calls, stages, nested, dims, .. } = bound;
     let mut begin = 0;
-    for i in 0..=loops.len() {
-        let end = loops.get(i).map_or(stages.len(), |l| l.before);
+    for i in 0..=nested.len() {
+        let end = nested.get(i).map_or(stages.len(), |n| n.before);
         let kernels = &inner.compilation.code.kernels;
         // SAFETY: the caller vouches for it.
         let stopped = unsafe { region::run(kernels, calls, stages, begin..end, progress, timed) };
@@ -42,11 +41,9 @@ pub unsafe fn run(
             return Err(id_error(inner, step, &call.params, &bytes, dims, status));
         }
         begin = end;
-        let Some(l) = loops.get_mut(i) else { continue };
-        if let StepSpec::Scan(spec) = &inner.compilation.schedule.steps[l.step].spec {
-            // SAFETY: the call of the loop's step has its buffers, as those of kernels do.
-            unsafe { l.run(&inner.bodies[spec.body], spec, &calls[l.step], timed)? };
-        }
+        let Some(n) = nested.get_mut(i) else { continue };
+        // SAFETY: the call of its step has its buffers, as those of kernels do.
+        unsafe { n.run(inner, &calls[n.step], timed)? };
     }
     Ok(())
 }

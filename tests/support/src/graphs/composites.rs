@@ -8,7 +8,7 @@ use tancho_ir::op::*;
 impl Random {
     /// One of them.
     pub(super) fn composite(&mut self) -> Option<Value> {
-        match self.rng.below(16) {
+        match self.rng.below(17) {
             0 => self.numbers(),
             1 => self.swiglu(),
             2 => self.group_norm(),
@@ -24,6 +24,7 @@ impl Random {
             12 => self.cumsum(),
             13 => self.topk(),
             14 => self.scan(),
+            15 => self.experts(),
             _ => self.angle(),
         }
     }

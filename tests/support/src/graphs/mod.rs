@@ -7,6 +7,7 @@
 
 mod composites;
 mod elementwise;
+mod experts;
 mod images;
 mod inputs;
 mod moves;
