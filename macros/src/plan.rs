@@ -399,6 +399,8 @@ pub enum StepKind {
     },
     /// A loop along an axis of values.
     Scan(Box<ScanPlan>),
+    /// A mixture of experts.
+    Experts(Box<ExpertsPlan>),
     /// One iteration after another: for each net of an array, or a number of times.
     Loop {
         /// How often.
@@ -408,6 +410,23 @@ pub enum StepKind {
         /// The body.
         body: Body,
     },
+}
+
+/// `experts[ids](x)`: rows that go through the nets of an array whose numbers are ids.
+#[derive(Debug)]
+pub struct ExpertsPlan {
+    /// The result.
+    pub out: Val,
+    /// The ids.
+    pub ids: Val,
+    /// The inputs, and how many axes a row of each has.
+    pub args: Vec<(Val, usize)>,
+    /// The net of each expert, with `i` for its number.
+    pub net: NetPlan,
+    /// How many experts there are.
+    pub count: Dim,
+    /// The network that the experts are.
+    pub path: TokenStream,
 }
 
 /// A loop along an axis of values.

@@ -14,6 +14,7 @@
 //! * `promises`: what `where A % B == 0` makes exact, by values
 //! * `repairs`: the repaired twin of every case of `tests/ui` compiles and runs
 //! * `resampling`: images and signals that get another size, by values
+//! * `experts`: mixtures of experts, by values
 //! * `scans`: loops along an axis, by values
 //! * `scores`: how the scores of attention are scaled and bounded
 
@@ -21,6 +22,7 @@ pub mod activations;
 pub mod by_path;
 pub mod constants;
 pub mod designed_programs;
+pub mod experts;
 pub mod expressions;
 pub mod items;
 mod mistakes;

@@ -32,6 +32,7 @@ twins! {
     elements_differ = "../ui/elements-differ.fixed.rs",
     entry_points = "../ui/entry-points.fixed.rs",
     entry_states = "../ui/entry-states.fixed.rs",
+    experts = "../ui/experts.fixed.rs",
     foreign_broken = "../ui/foreign-broken.fixed.rs",
     foreign_input = "../ui/foreign-input.fixed.rs",
     foreign_inputs = "../ui/foreign-inputs.fixed.rs",

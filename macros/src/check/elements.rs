@@ -1,4 +1,4 @@
-//! One net of an array: `layers[0](x)`.
+//! One net of an array: `layers[0](x)`. With values as its number, it is a [mixture](super::experts).
 
 use super::checker::Checker;
 use super::scope::{Hint, Meaning, NetUse, Shaped};
@@ -28,6 +28,9 @@ impl Checker<'_> {
             Some(_) => return self.refuse(place, messages::not_callable(&text)),
             None => return self.refuse(place, self.unknown(&text)),
         };
+        if let Some(array) = array.as_ref().filter(|_| self.is_tensor(index)) {
+            return self.experts(expr, &text, array, index, args);
+        }
         let at = self.fixed(index, "the number of a net");
         let (Some(array), Some(at)) = (array, at) else {
             for a in args {

@@ -92,6 +92,11 @@ impl Flow {
                 }
             }
             StepKind::Loop { body, .. } => self.block(body),
+            // Ids choose; the rows and the weights have the gradient.
+            StepKind::Experts(e) => {
+                self.made.entry(e.out).or_default().extend(e.args.iter().map(|(v, _)| *v));
+                self.learned.insert(e.out);
+            }
             StepKind::Scan(scan) => {
                 self.block(&scan.body);
                 let mut made = |v: Val, of: Val| self.made.entry(v).or_default().push(of);

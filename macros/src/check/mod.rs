@@ -10,6 +10,7 @@ mod dims;
 mod elements;
 mod entries;
 mod entry_dims;
+mod experts;
 mod exprs;
 mod foreign;
 mod gradient;

@@ -167,7 +167,13 @@ impl Checker<'_> {
     }
 
     /// Evaluates the arguments in the order of the signature's inputs.
-    fn inputs(&mut self, expr: &Expr, sig: &Sig, text: &str, args: &[Arg]) -> Option<Vec<(Tensor, Place)>> {
+    pub fn inputs(
+        &mut self,
+        expr: &Expr,
+        sig: &Sig,
+        text: &str,
+        args: &[Arg],
+    ) -> Option<Vec<(Tensor, Place)>> {
         let names: Vec<&str> = sig.declared.inputs.iter().map(|(n, _)| n.as_str()).collect();
         let mut slots: Vec<Option<(Tensor, Place)>> = vec![None; names.len()];
         let mut taken = vec![false; names.len()];
@@ -211,7 +217,7 @@ impl Checker<'_> {
     }
 
     /// Binds the callee's run-time dims to the arguments and compares every axis; the types of the results.
-    fn accept(
+    pub fn accept(
         &mut self,
         sig: &Signature,
         used: &NetUse,

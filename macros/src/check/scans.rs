@@ -98,7 +98,7 @@ impl Checker<'_> {
     }
 
     /// Whether a network of this macro call has states, or a net in it.
-    fn keeps_states(&self, network: &str, seen: &mut Vec<String>) -> bool {
+    pub fn keeps_states(&self, network: &str, seen: &mut Vec<String>) -> bool {
         if seen.iter().any(|s| s == network) {
             return false;
         }
@@ -255,6 +255,10 @@ fn reads(body: &Body, read: &mut dyn FnMut(Val)) {
                 reads(otherwise, read);
             }
             StepKind::Loop { body, .. } => reads(body, read),
+            StepKind::Experts(e) => {
+                read(e.ids);
+                e.args.iter().for_each(|(v, _)| read(*v));
+            }
             StepKind::Scan(scan) => {
                 scan.sequences.iter().for_each(|s| read(s.from));
                 scan.carried.iter().for_each(|c| read(c.slot));

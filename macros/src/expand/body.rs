@@ -50,7 +50,7 @@ pub(super) fn var(v: Val) -> Ident {
     format_ident!("__tancho_v{}", v, span = own())
 }
 
-fn net_var(id: usize) -> Ident {
+pub(super) fn net_var(id: usize) -> Ident {
     format_ident!("__tancho_n{}", id, span = own())
 }
 
@@ -79,7 +79,10 @@ impl Emit<'_> {
                 before = at;
             }
             out.extend(self.step(s));
-            if matches!(s.kind, StepKind::If { .. } | StepKind::Loop { .. } | StepKind::Scan(_)) {
+            if matches!(
+                s.kind,
+                StepKind::If { .. } | StepKind::Loop { .. } | StepKind::Scan(_) | StepKind::Experts(_)
+            ) {
                 before = None;
             }
         }
@@ -163,6 +166,7 @@ impl Emit<'_> {
             }
             StepKind::Loop { count, nets, body } => self.repeated(count, nets, body),
             StepKind::Scan(scan) => self.scan(scan),
+            StepKind::Experts(plan) => self.experts(plan),
         }
     }
 
@@ -202,7 +206,7 @@ impl Emit<'_> {
     }
 
     /// `let n0 = s.net("up", &[("IN", "D")], &[("bias", OptionValue::Bool(false))], &Attributes::NONE)?;`
-    fn net(&self, net: &NetPlan) -> TokenStream {
+    pub(super) fn net(&self, net: &NetPlan) -> TokenStream {
         let (scope, out, path) = (self.scope, net_var(net.id), &net.path);
         let dims = net.dims.iter().map(|(name, d): &(String, Dim)| {
             let d = d.to_string();

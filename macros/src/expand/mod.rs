@@ -2,6 +2,7 @@
 
 mod api;
 mod body;
+mod experts;
 mod foreign;
 mod methods;
 mod mirror;

@@ -6,6 +6,7 @@
 
 mod body;
 mod constants;
+mod experts;
 mod nets;
 mod scans;
 mod syntax;
@@ -13,6 +14,7 @@ mod training;
 
 pub use body::*;
 pub use constants::*;
+pub use experts::*;
 pub use nets::*;
 pub use scans::*;
 pub use syntax::*;

@@ -11,19 +11,15 @@ network! {
         w2(swiglu(w1(x), w3(x)))
     }
 
-    /// Every expert sees every row; the weights of those that a row did not choose are 0.
+    /// Each row goes through the experts that it chose, and through no others.
     pub MixtralExperts<B, S, D = _, H = _, EXPERTS = _, TOP = _>(x: [B, S, D]) -> [B, S, D] {
         net gate: Linear<D, EXPERTS>(bias = false);
+        net experts: [MixtralExpert<D, H>; EXPERTS];
 
-        let (share, chosen) = topk(softmax(gate(x), over = EXPERTS), k = TOP, over = EXPERTS);
+        let (share, ids) = topk(softmax(gate(x), over = EXPERTS), k = TOP, over = EXPERTS);
         let share = share / expand(sum(share, over = -1, keep = true), [B, S, TOP]);
-        let mut y = 0 * x;
-        repeat i in 0..EXPERTS {
-            #[weights("experts.{i}")] net expert: MixtralExpert<D, H>;
-            let own = sum(select(chosen == i, share, 0), over = -1, keep = true);
-            y += expand(own, [B, S, D]) * expert(x);
-        }
-        y
+        let y = expand(reshape(share, [B, S, TOP, 1]), [B, S, TOP, D]) * experts[ids](x);
+        sum(y, over = TOP)
     }
 
     pub MixtralLayer<B, S, P: ..=4096, D = _, HEADS = _, KV = _, HD = _, H = _, EXPERTS = _, TOP = _>
