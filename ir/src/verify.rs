@@ -13,6 +13,7 @@
 //!    follows from no input. It stays as it is or becomes itself with new rows, and all that grow along one
 //!    dim grow by as many. Other states keep their type. But for its own axis that grows, no state's shape
 //!    follows from a dim that states grow along.
+//!    States that grow along one dim all keep their last rows, or all of them all.
 //! 9. Rows are pushed to a growing state alone, along its axis, once.
 //! 10. The body of a loop is a sound graph with the dims and promises of its network, without weights and
 //!     states of its own. One loop has it, whose nodes differ in the result alone. The same holds of the body
@@ -191,7 +192,7 @@ fn is_dim_name(name: &str) -> bool {
 }
 
 fn states(graph: &Graph) -> Result<(), String> {
-    let mut grown: BTreeMap<&str, Option<&Dim>> = BTreeMap::new();
+    let mut grown: BTreeMap<&str, (Option<&Dim>, bool)> = BTreeMap::new();
     let of_inputs: BTreeSet<&str> =
         graph.inputs.iter().flat_map(|i| &i.ty.shape).filter_map(Dim::as_sym).collect();
     for (i, s) in graph.states.iter().enumerate() {
@@ -203,6 +204,9 @@ fn states(graph: &Graph) -> Result<(), String> {
         };
         let Some(axis) = s.grows else {
             match next {
+                _ if s.keeps_last => {
+                    return Err(format!("state `{}` keeps its last rows, but has none", s.name));
+                }
                 Some(n) if n.ty != s.ty => {
                     return Err(format!("state `{}` is {} but becomes {}", s.name, s.ty, n.ty));
                 }
@@ -238,7 +242,10 @@ fn states(graph: &Graph) -> Result<(), String> {
             None => None,
             _ => return Err(format!("state `{}` grows, but does not become itself with new rows", s.name)),
         };
-        let first = *grown.entry(dim).or_insert(rows);
+        let (first, keeps_last) = *grown.entry(dim).or_insert((rows, s.keeps_last));
+        if keeps_last != s.keeps_last {
+            return Err(format!("of the states that grow along `{dim}`, some keep the last rows, some all"));
+        }
         if first != rows {
             let by = |rows: Option<&Dim>| rows.map_or("no rows".into(), Dim::to_string);
             return Err(format!("states grow along `{dim}` by {} and by {}", by(first), by(rows)));

@@ -25,7 +25,7 @@ impl Network for PushesToAKept {
     const SIG: Sig = SIG;
 
     fn build(scope: &mut Scope<'_>, args: &[Value]) -> Result<Vec<Value>, BuildError> {
-        let (state, _) = scope.state("h", "[B, 1]", None)?;
+        let (state, _) = scope.state("h", "[B, 1]", None, false)?;
         Ok(vec![scope.push(state, args[0])?])
     }
 }
@@ -37,7 +37,7 @@ impl Network for KeepsAGrowing {
     const SIG: Sig = SIG;
 
     fn build(scope: &mut Scope<'_>, args: &[Value]) -> Result<Vec<Value>, BuildError> {
-        let (state, _) = scope.state("h", "[P, 1]", Some(0))?;
+        let (state, _) = scope.state("h", "[P, 1]", Some(0), false)?;
         scope.keep(state, args[0])?;
         Ok(vec![args[0]])
     }

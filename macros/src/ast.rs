@@ -165,6 +165,15 @@ pub struct ItemAttrs {
     pub no_decay: Option<Place>,
 }
 
+/// `grow P`, or `last P`.
+#[derive(Clone, Debug)]
+pub struct Growth {
+    /// The dim.
+    pub dim: Ident,
+    /// Whether the oldest rows are forgotten.
+    pub keeps_last: bool,
+}
+
 /// What an item is.
 #[derive(Debug)]
 pub enum ItemKind {
@@ -174,8 +183,8 @@ pub enum ItemKind {
     Buffer(Ty, Option<Expr>),
     /// A constant and its table.
     Const(Ty, Option<Expr>),
-    /// What a session keeps between calls, and the dim it grows along.
-    State(Ty, Option<Ident>),
+    /// What a session keeps between calls, and how it grows.
+    State(Ty, Option<Growth>),
     /// A network in use, or an array of them.
     Net(Use, Option<Expr>),
     /// Something that did not parse.

@@ -273,6 +273,8 @@ pub enum StepKind {
         ty: Type,
         /// The axis it grows along.
         grows: Option<usize>,
+        /// Whether it forgets its oldest rows.
+        keeps_last: bool,
     },
     /// Adds rows to a state.
     Push {

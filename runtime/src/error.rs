@@ -110,6 +110,19 @@ pub enum Error {
         /// Rows this call adds.
         added: usize,
     },
+    /// A run adds more rows at once to states that keep their last rows than they keep.
+    #[error(
+        "this call adds {added} rows along `{dim}`, of which the last {last} are kept; pass at most {last} in a call, \
+         or raise the bound of `{dim}`"
+    )]
+    Push {
+        /// The dim that states grow along.
+        dim: String,
+        /// Rows that are kept.
+        last: usize,
+        /// Rows this call adds.
+        added: usize,
+    },
     /// The states of a session were made for other dims.
     #[error(
         "the session's states were made with {dim} = {held}, but this call has {dim} = {found}; reset the session, or make another"

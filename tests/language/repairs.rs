@@ -49,6 +49,7 @@ twins! {
     incomplete_line = "../ui/incomplete-line.fixed.rs",
     keywords = "../ui/keywords.fixed.rs",
     known_when_compiled = "../ui/known-when-compiled.fixed.rs",
+    last_rows = "../ui/last-rows.fixed.rs",
     loop_shape = "../ui/loop-shape.fixed.rs",
     many_axes = "../ui/many-axes.fixed.rs",
     masks = "../ui/masks.fixed.rs",

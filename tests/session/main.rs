@@ -20,6 +20,7 @@ mod huge_dims;
 mod limited_memory;
 #[cfg(target_os = "linux")]
 mod refused_code_memory;
+mod sliding;
 mod states;
 mod threads;
 mod trace;

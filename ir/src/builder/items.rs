@@ -67,7 +67,13 @@ impl Scope<'_> {
 
     /// Declares a state; gives what it is before the run, and what it is now: a net that is called again goes
     /// on with what the call before left.
-    pub fn state(&mut self, path: &str, ty: &str, grows: Option<usize>) -> Result<(Value, Value)> {
+    pub fn state(
+        &mut self,
+        path: &str,
+        ty: &str,
+        grows: Option<usize>,
+        keeps_last: bool,
+    ) -> Result<(Value, Value)> {
         let name = format!("{}{}", self.path, self.numbered(path));
         let ty = self.ty(ty)?;
         if !self.known.around.is_empty() {
@@ -77,7 +83,7 @@ impl Scope<'_> {
         }
         if let Some(&(i, v)) = self.known.states.get(&name) {
             let old = &self.graph.states[i];
-            if old.ty != ty || old.grows != grows {
+            if old.ty != ty || (old.grows, old.keeps_last) != (grows, keeps_last) {
                 return Err(self.fail(BuildError::new(format!(
                     "the state `{name}` is declared twice, as {} and as {ty}",
                     old.ty
@@ -108,7 +114,7 @@ impl Scope<'_> {
             }
         }
         let i = self.graph.states.len();
-        self.graph.states.push(StateDecl { name: name.clone(), ty, grows, next: None });
+        self.graph.states.push(StateDecl { name: name.clone(), ty, grows, keeps_last, next: None });
         let v = self.graph.push(Op::State(i), &[], self.source.clone()).map_err(|e| self.fail(e))?;
         self.known.states.insert(name, (i, v));
         self.name(v, path);

@@ -40,7 +40,7 @@ fn agree(a: &Graph, b: &Graph) -> Result<(), String> {
     for (i, s) in b.states.iter().enumerate() {
         let Some(at) = a.states.iter().position(|t| t.name == s.name) else { continue };
         let t = &a.states[at];
-        if t.ty != s.ty || t.grows != s.grows {
+        if t.ty != s.ty || (t.grows, t.keeps_last) != (s.grows, s.keeps_last) {
             return Err(format!(
                 "the state `{}` is {} in `{}` and {} in `{}`",
                 s.name,

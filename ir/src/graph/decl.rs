@@ -189,8 +189,11 @@ pub struct StateDecl {
     pub name: String,
     /// Its type before a run. It starts as zeros; a growing one without rows.
     pub ty: Type,
-    /// The axis it grows along: a run-time dim with a bound, which is its capacity.
+    /// The axis it grows along: a run-time dim with a bound, which is how many rows it keeps.
     pub grows: Option<usize>,
+    /// Whether it forgets its oldest rows after a run that made more than it keeps. Otherwise such a run is
+    /// an error.
+    pub keeps_last: bool,
     /// Its value after a run; unchanged if `None`.
     pub next: Option<Value>,
 }

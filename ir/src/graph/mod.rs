@@ -273,10 +273,17 @@ impl Graph {
         Cow::Owned(shape)
     }
 
-    /// How many rows a growing state has the capacity for.
-    pub fn capacity(&self, state: usize) -> Option<i64> {
+    /// How many rows a growing state keeps from one run to the next at most.
+    pub fn kept_rows(&self, state: usize) -> Option<i64> {
         let dim = self.states.get(state)?.grown_dim()?;
         self.dims.iter().find(|d| d.name == dim)?.bound
+    }
+
+    /// How many rows a growing state has the capacity for. One that keeps the last of its rows has twice as
+    /// many: its rows lie one after another, and move to the front when there is no room behind them.
+    pub fn capacity(&self, state: usize) -> Option<i64> {
+        let kept = self.kept_rows(state)?;
+        if self.states[state].keeps_last { kept.checked_mul(2) } else { Some(kept) }
     }
 
     /// A state whose shape depends on a dim that states grow along, other than by its own growing axis. Gives

@@ -57,11 +57,12 @@ pub fn parse_state(rest: &str) -> Result<StateDecl, String> {
         Some((rest, v)) => (rest, Some(parse_value(v, u32::MAX as usize)?)),
         None => (rest, None),
     };
-    let (ty, grows) = match rest.split_once(" grow axis ") {
+    let keeps_last = rest.contains(" last axis ");
+    let (ty, grows) = match rest.split_once(if keeps_last { " last axis " } else { " grow axis " }) {
         Some((ty, axis)) => (ty, Some(axis.trim().parse().map_err(|_| format!("`{axis}` is no axis"))?)),
         None => (rest, None),
     };
-    Ok(StateDecl { name, ty: parse_type(ty)?, grows, next })
+    Ok(StateDecl { name, ty: parse_type(ty)?, grows, keeps_last, next })
 }
 
 fn parse_init(s: &str) -> Option<Init> {

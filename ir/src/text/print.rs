@@ -103,7 +103,7 @@ impl fmt::Display for Graph {
         for s in &self.states {
             write!(f, "state {:?}: {}", s.name, s.ty)?;
             if let Some(axis) = s.grows {
-                write!(f, " grow axis {axis}")?;
+                write!(f, " {} axis {axis}", if s.keeps_last { "last" } else { "grow" })?;
             }
             if let Some(next) = s.next {
                 write!(f, " = {next}")?;

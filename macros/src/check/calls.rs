@@ -196,6 +196,13 @@ impl Checker<'_> {
         if let Some(m) = self.swapped(row, &all, &read) {
             return self.refuse(expr.place, m);
         }
+        let places = read.iter().filter_map(|o| match &o.attr {
+            Attr::Dim(d) if o.name == "from" => Some((d, o.place)),
+            _ => None,
+        });
+        if places.into_iter().any(|(d, place)| self.no_place(d, place)) {
+            return Shaped::Poison;
+        }
         self.heads_of_four_axes(row, &all, &mut read, expr.place);
         all_axes(row, &all, &mut read, expr.place);
         self.note_removed(row, &all, &read, expr);

@@ -167,7 +167,7 @@ fn has_dim(item: &Item, dim: &Ident) -> bool {
 fn grows(item: &Item, dim: &DimDecl) -> bool {
     let named = |v: &Ident| *v == dim.name;
     match &item.kind {
-        ItemKind::State(_, grows) => grows.as_ref().is_some_and(named),
+        ItemKind::State(_, grows) => grows.as_ref().is_some_and(|g| named(&g.dim)),
         ItemKind::Net(used, _) => used
             .dims
             .iter()

@@ -163,6 +163,10 @@ impl Checker<'_> {
             Some(step) => self.poly(step)?,
             None => Dim::constant(1),
         };
+        let of_length = |d: &Dim| tensor.ty.shape[axis].syms().iter().any(|s| d.syms().contains(s));
+        if !of_length(&start) && self.no_place(&start, i.place) {
+            return None;
+        }
         let op = Op::Slice { axis, start, end, step };
         let mut options = options_of(&op, Some(tensor), i.place);
         for (option, step) in options.iter_mut().filter(|o| o.name == "step").zip(&i.step) {

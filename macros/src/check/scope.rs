@@ -123,6 +123,8 @@ pub struct State {
     pub before: Val,
     /// The axis it grows along, and its dim.
     pub grows: Option<(usize, String)>,
+    /// Whether it forgets its oldest rows.
+    pub keeps_last: bool,
     /// Where it is declared.
     pub place: Place,
     /// In how many loops.

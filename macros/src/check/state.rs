@@ -4,7 +4,7 @@ use super::checker::Checker;
 use super::scans::SCAN;
 use super::scope::{Hint, Meaning, Shaped, State, Tensor};
 use super::sig;
-use crate::ast::{Arg, Expr, Item, Ty};
+use crate::ast::{Arg, Expr, Growth, Item, Ty};
 use crate::errors::{Errors, Place};
 use crate::messages;
 use crate::plan::StepKind;
@@ -48,7 +48,7 @@ pub fn pushed_together(entries: &[(String, Vec<Pushes>)], errors: &Errors) {
 
 impl Checker<'_> {
     /// `state keys: [B, HEADS, P, HD] grow P;`
-    pub fn state(&mut self, item: &Item, name: &str, t: &Ty, grows: Option<&Ident>) -> Option<Meaning> {
+    pub fn state(&mut self, item: &Item, name: &str, t: &Ty, grows: Option<&Growth>) -> Option<Meaning> {
         let place = Place::of(item.name.span());
         let path = item.attrs.path.as_ref().map(|(_, s)| Place::of(*s));
         if let Some(attribute) = path.or(item.attrs.frozen).or(item.attrs.no_decay) {
@@ -56,8 +56,9 @@ impl Checker<'_> {
             return None;
         }
         let ty = self.dims(|d| sig::ty(t, d, Some("a state")))?;
+        let keeps_last = grows.is_some_and(|g| g.keeps_last);
         let grows = match grows {
-            Some(g) => Some(self.growth(name, g, &ty)?),
+            Some(g) => Some(self.growth(name, &g.dim, &ty)?),
             None => None,
         };
         let path = self.path(item, name, None)?;
@@ -66,7 +67,7 @@ impl Checker<'_> {
         self.step(
             place,
             &format!("state {name}"),
-            StepKind::State { out: before, slot: val, path, ty: ty.clone(), grows: axis },
+            StepKind::State { out: before, slot: val, path, ty: ty.clone(), grows: axis, keeps_last },
         );
         let tensor = Tensor { ty, val, name: name.into() };
         self.states.push(State {
@@ -74,6 +75,7 @@ impl Checker<'_> {
             tensor,
             before,
             grows,
+            keeps_last,
             place,
             loops: self.loops.len(),
             changed: Vec::new(),
@@ -228,6 +230,10 @@ impl Checker<'_> {
         let mut rows: Vec<(&str, &Dim, &str)> = Vec::new();
         for s in &self.states {
             let Some((_, dim)) = &s.grows else { continue };
+            let unlike = |o: &&State| o.keeps_last && o.grows.as_ref().is_some_and(|(_, d)| d == dim);
+            if let Some(last) = self.states.iter().find(unlike).filter(|_| !s.keeps_last) {
+                self.fail(s.place, messages::last_and_all(&last.name, &s.name, dim));
+            }
             let Some((Some(n), place)) = s.changed.first() else {
                 if let Some(other) = pushed(dim) {
                     self.fail(s.place, messages::pushed_alone(&other.name, &s.name, dim));
@@ -250,6 +256,16 @@ impl Checker<'_> {
             Some(Pushes { state: s.name.clone(), place: s.place, dim, pushed: !s.changed.is_empty() })
         };
         self.states.iter().filter_map(of).collect()
+    }
+
+    /// Refuses a place that is counted by a dim whose oldest rows are forgotten: it stops where they begin to
+    /// be.
+    pub fn no_place(&self, d: &Dim, place: Place) -> bool {
+        let of = |s: &&State| s.keeps_last && s.grows.as_ref().is_some_and(|(_, dim)| d.syms().contains(dim));
+        let Some(state) = self.states.iter().find(of) else { return false };
+        let dim = state.grows.as_ref().map_or("", |(_, dim)| dim);
+        self.fail(place, messages::kept_rows_as_place(&state.name, dim));
+        true
     }
 
     fn bound(&self, dim: &str) -> Option<Dim> {

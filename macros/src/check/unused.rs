@@ -62,7 +62,7 @@ fn names(network: &Network) -> BTreeSet<String> {
     }
     let mut of_item = |i: &Item| {
         if let ItemKind::State(_, Some(g)) = &i.kind {
-            all.insert(g.to_string());
+            all.insert(g.dim.to_string());
         }
         let in_path =
             i.attrs.path.iter().flat_map(|(path, _)| numbers(path)).filter_map(|n| Dim::parse(n).ok());

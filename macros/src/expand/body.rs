@@ -59,6 +59,14 @@ pub(super) struct Emit<'a> {
     borrowed: bool,
 }
 
+/// `Option::Some(..)`, or `Option::None`.
+fn option(value: Option<TokenStream>) -> TokenStream {
+    match value {
+        Some(value) => quote_spanned!(own()=> ::core::option::Option::Some(#value)),
+        None => quote_spanned!(own()=> ::core::option::Option::None),
+    }
+}
+
 impl Emit<'_> {
     pub(super) fn steps(&self, steps: &[Step]) -> TokenStream {
         let mut out = TokenStream::new();
@@ -101,13 +109,11 @@ impl Emit<'_> {
                 let (out, ty, table) = (var(*out), ty.to_string(), self::table(table));
                 quote_spanned!(own()=> let #out = #scope.declare_constant(#name, #path, #ty, #table)?;)
             }
-            StepKind::State { out, slot, path, ty, grows } => {
+            StepKind::State { out, slot, path, ty, grows, keeps_last } => {
                 let (out, slot, ty) = (var(*out), var(*slot), ty.to_string());
-                let grows = match grows {
-                    Some(axis) => quote_spanned!(own()=> ::core::option::Option::Some(#axis)),
-                    None => quote_spanned!(own()=> ::core::option::Option::None),
-                };
-                quote_spanned!(own()=> let (#out, mut #slot) = #scope.state(#path, #ty, #grows)?;)
+                let grows = option(grows.map(|axis| quote!(#axis)));
+                let args = quote!(#path, #ty, #grows, #keeps_last);
+                quote_spanned!(own()=> let (#out, mut #slot) = #scope.state(#args)?;)
             }
             StepKind::Push { out, state, rows } => {
                 let (out, state, rows) = (var(*out), var(*state), var(*rows));

@@ -160,7 +160,7 @@ impl Mirror<'_> {
                 quote_spanned!(own()=> #constant #(#table;)*)
             }
             ItemKind::State(ty, grows) => {
-                let (state, grows) = (weight("state", ty, &None), grows.iter());
+                let (state, grows) = (weight("state", ty, &None), grows.iter().map(|g| &g.dim));
                 quote_spanned!(own()=> #state #(#grows;)*)
             }
             ItemKind::Net(used, count) => {

@@ -26,6 +26,20 @@ pub fn growth_axis(state: &str, dim: &str, ty: &Type) -> Message {
         .fact(format!("`{state}` is {}", show_type(ty, &Facts::default())))
 }
 
+/// States along one dim of which one keeps the last rows and one all.
+pub fn last_and_all(last: &str, all: &str, dim: &str) -> Message {
+    Message::new(format!("`{last}` keeps its last rows along `{dim}`, and `{all}` all of them"))
+        .help(format!("declare both with `last {dim}`, or give one of them a dimension of its own"))
+}
+
+/// `from = P` where `P` is the number of rows that are kept.
+pub fn kept_rows_as_place(state: &str, dim: &str) -> Message {
+    Message::new(format!(
+        "`{dim}` counts the rows that `{state}` keeps, which is no place in the sequence: the oldest are forgotten"
+    ))
+    .help("count the places in a state of their own: `state seen: i32[]; let at = seen + arange(S); seen += S;`, then `positions = at`, or rows of a table by `[at]`")
+}
+
 pub fn push_takes_one() -> Message {
     Message::new("`push` takes one tensor: the new rows").help("for example `keys.push(k)`")
 }

@@ -95,8 +95,12 @@ pub fn item(cursor: &mut Cursor<'_>, attrs: Attrs, items: &mut Vec<Item>) -> Par
 
 fn state(cursor: &mut Cursor<'_>) -> Parsed<ItemKind> {
     let ty = ty(cursor)?;
-    let grows =
-        if cursor.eat_word("grow") { Some(cursor.name("the dimension it grows along")?) } else { None };
+    let keeps_last = cursor.eat_word("last");
+    let grows = if keeps_last || cursor.eat_word("grow") {
+        Some(Growth { dim: cursor.name("the dimension it grows along")?, keeps_last })
+    } else {
+        None
+    };
     Ok(ItemKind::State(ty, grows))
 }
 

@@ -114,10 +114,16 @@ impl<'g> Interpreter<'g> {
     /// # Errors
     /// There is no memory for them.
     pub fn states_after(&self, all: &[Tensor]) -> Result<Vec<Tensor>, Error> {
-        let after = |(s, before): (&tancho_ir::graph::StateDecl, &Tensor)| {
-            s.next.map_or(before, |v| &all[v.index()]).copied()
+        let after = |(i, before): (usize, &Tensor)| {
+            let s = &self.graph.states[i];
+            let value = s.next.map_or(before, |v| &all[v.index()]);
+            let kept = self.graph.kept_rows(i).and_then(|rows| usize::try_from(rows).ok());
+            match kept.zip(s.grows) {
+                Some((kept, axis)) if s.keeps_last => moves::last(value, axis, kept),
+                _ => value.copied(),
+            }
         };
-        self.graph.states.iter().zip(&self.states).map(after).collect()
+        self.states.iter().enumerate().map(after).collect()
     }
 
     /// The graph.

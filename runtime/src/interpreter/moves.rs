@@ -38,6 +38,14 @@ pub fn slice(
     Ok(Tensor::from_parts(x.data().pick(from.len(), from.into_iter().map(|i| first + i))?, out))
 }
 
+/// The last elements along an axis, at most `most` of them.
+pub fn last(x: &Tensor, axis: usize, most: usize) -> Result<Tensor, Error> {
+    let len = x.shape()[axis];
+    let mut out = x.shape().to_vec();
+    out[axis] = len.min(most);
+    slice(x, axis, ((len - out[axis]) as i64, len as i64), 1, &out, &String::new)
+}
+
 pub fn concat(args: &[&Tensor], axis: usize, out: &[usize]) -> Result<Tensor, Error> {
     let all = count(out);
     let mut data = TensorData::with_capacity(args[0].dtype(), all)?;

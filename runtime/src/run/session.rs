@@ -342,7 +342,7 @@ impl Session {
             self.progress.reserve(bound.stages.len(), self.division.threads);
             self.bound = Some(bound);
         }
-        Ok(())
+        self.buffers.states.make_room(&Env { graph, dims: &self.dims })
     }
 
     /// Runs what [`Session::prepare`] bound.

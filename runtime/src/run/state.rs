@@ -21,13 +21,24 @@ pub struct States {
 #[derive(Clone, Debug, Default)]
 struct Links {
     states: Vec<Link>,
-    /// Dims that states grow along: the number in the graph, the number in the store, and what they are after
-    /// a run, if it adds rows.
-    grown: Vec<(usize, usize, Option<Dim>)>,
+    /// Dims that states grow along.
+    grown: Vec<Grown>,
     /// Dims that follow from states alone: the number in the graph, and the state and its axis.
     held: Vec<(usize, Vec<(usize, usize)>)>,
     /// Dims that follow from nothing.
     empty: Vec<usize>,
+}
+
+/// A dim that states grow along.
+#[derive(Clone, Debug, PartialEq)]
+struct Grown {
+    /// Its number in the graph, and in the store.
+    dim: usize,
+    at: usize,
+    /// What it is at the end of a run, if that adds rows.
+    after: Option<Dim>,
+    /// The rows that are kept after the run, where the oldest are forgotten.
+    last: Option<usize>,
 }
 
 /// A state of the graph.
@@ -56,7 +67,8 @@ impl Links {
             });
             if let Some((dim, (axis, in_store))) = dim.zip(grows) {
                 let after = s.next.map(|next| graph.ty(next).shape[axis].clone());
-                let new = (dim, in_store, after);
+                let kept = graph.dims[dim].bound.and_then(|b| usize::try_from(b).ok());
+                let new = Grown { dim, at: in_store, after, last: kept.filter(|_| s.keeps_last) };
                 if !links.grown.contains(&new) {
                     links.grown.push(new);
                 }
@@ -105,8 +117,8 @@ impl States {
             return Ok(());
         }
         let store = lock(&self.store);
-        for (at, in_store, _) in &self.links.grown {
-            dims[*at] = length(store.rows[*in_store].1)?;
+        for g in &self.links.grown {
+            dims[g.dim] = length(store.rows[g.at].count)?;
         }
         for (at, states) in &self.links.held {
             let held = |(s, _): &&(usize, usize)| store.holds(self.links.states[*s].at);
@@ -123,15 +135,15 @@ impl States {
 
     /// The rows of a dim of the graph, if states grow along it.
     pub fn rows(&self, dim: usize) -> Option<usize> {
-        let (_, in_store, _) = self.links.grown.iter().find(|(at, ..)| *at == dim)?;
-        Some(lock(&self.store).rows[*in_store].1)
+        let grown = self.links.grown.iter().find(|g| g.dim == dim)?;
+        Some(lock(&self.store).rows[grown.at].count)
     }
 
     /// Forgets all rows but the first `rows` along a dim.
     pub fn truncate(&mut self, dim: usize, rows: usize) {
-        if let Some((_, in_store, _)) = self.links.grown.iter().find(|(at, ..)| *at == dim) {
+        if let Some(grown) = self.links.grown.iter().find(|g| g.dim == dim) {
             let mut store = lock(&self.store);
-            store.rows[*in_store].1 = rows;
+            store.rows[grown.at].count = rows;
             store.version += 1;
         }
     }
@@ -140,7 +152,7 @@ impl States {
     pub fn reset(&mut self) {
         let mut store = lock(&self.store);
         self.links.states.iter().for_each(|l| store.held[l.at].set = false);
-        self.links.grown.iter().for_each(|(_, in_store, _)| store.rows[*in_store].1 = 0);
+        self.links.grown.iter().for_each(|g| (store.rows[g.at].first, store.rows[g.at].count) = (0, 0));
         store.version += 1;
     }
 
@@ -158,17 +170,20 @@ impl States {
             return Ok(());
         }
         let (graph, mut store) = (env.graph, lock(&self.store));
-        for (at, in_store, after) in &self.links.grown {
-            let Some(after) = after.as_ref().map(|d| env.length(d)).transpose()? else { continue };
-            let bound = graph.dims[*at].bound.and_then(|b| usize::try_from(b).ok());
-            if let Some(capacity) = bound.filter(|b| after > *b) {
-                let held = store.rows[*in_store].1;
-                return Err(Error::Full {
-                    dim: graph.dims[*at].name.clone(),
-                    held,
-                    capacity,
-                    added: after - held,
-                });
+        for g in &self.links.grown {
+            let Some(after) = g.after.as_ref().map(|d| env.length(d)).transpose()? else { continue };
+            let dim = &graph.dims[g.dim];
+            let bound = dim.bound.and_then(|b| usize::try_from(b).ok());
+            let held = store.rows[g.at].count;
+            let added = after.saturating_sub(held);
+            match (g.last, bound) {
+                (Some(last), _) if added > last => {
+                    return Err(Error::Push { dim: dim.name.clone(), last, added });
+                }
+                (None, Some(capacity)) if after > capacity => {
+                    return Err(Error::Full { dim: dim.name.clone(), held, capacity, added });
+                }
+                _ => {}
             }
         }
         let mut shape = Vec::new();
@@ -201,6 +216,22 @@ impl States {
         Ok(())
     }
 
+    /// Makes room for the rows of a run under these dims behind those that states keep.
+    ///
+    /// # Errors
+    /// A dim has no value.
+    pub fn make_room(&self, env: &Env<'_>) -> Result<(), Error> {
+        for g in &self.links.grown {
+            let Some((last, after)) = g.last.zip(g.after.as_ref()) else { continue };
+            let (after, mut store) = (env.length(after)?, lock(&self.store));
+            // The memory holds twice as many rows as are kept.
+            if store.rows[g.at].first + after > 2 * last {
+                store.move_to_front(g.at);
+            }
+        }
+        Ok(())
+    }
+
     /// After a run that succeeded.
     ///
     /// # Errors
@@ -210,9 +241,11 @@ impl States {
             return Ok(());
         }
         let mut store = lock(&self.store);
-        for (_, in_store, after) in &self.links.grown {
-            if let Some(after) = after {
-                store.rows[*in_store].1 = env.length(after)?;
+        for g in &self.links.grown {
+            if let Some(after) = &g.after {
+                let (after, rows) = (env.length(after)?, &mut store.rows[g.at]);
+                rows.count = after.min(g.last.unwrap_or(after));
+                rows.first += after - rows.count;
             }
         }
         self.links.states.iter().for_each(|l| store.held[l.at].commit(l.replaced));
@@ -244,9 +277,12 @@ pub struct Memory<'s> {
 }
 
 impl Memory<'_> {
-    /// Memory of a state as it is, and its bytes.
+    /// Memory of a state as it is from its first row on, and its bytes.
     pub fn now(&mut self, state: usize) -> (*mut u8, usize) {
-        self.store.held[self.links.states[state].at].now.memory()
+        let at = self.links.states[state].at;
+        let skipped = self.store.skipped(at);
+        let (start, bytes) = self.store.held[at].now.memory();
+        (start.wrapping_add(skipped), bytes - skipped)
     }
 
     /// Memory of what a state becomes, and its bytes.

@@ -2,7 +2,8 @@
 //! points keep together.
 //!
 //! A growing state has the capacity for all rows that its bound allows from its first run on. A run writes
-//! new rows behind those there are, and they count when it has succeeded. Other states are computed into
+//! new rows behind those there are, and they count when it has succeeded. Of a state that keeps its last
+//! rows, the oldest are forgotten by beginning later in memory. Other states are computed into
 //! memory of their own, which replaces the old when the run has succeeded. So a run that fails leaves all
 //! states as they were.
 
@@ -86,12 +87,22 @@ impl Held {
     }
 }
 
+/// The rows of the states that grow along a dim.
+#[derive(Clone, Debug)]
+pub struct Rows {
+    dim: String,
+    /// The first, by its place in memory: older ones are forgotten.
+    pub first: usize,
+    /// How many there are.
+    pub count: usize,
+}
+
 /// States with their rows.
 #[derive(Debug, Default)]
 pub struct Store {
     pub held: Vec<Held>,
     /// The dims that states grow along, with the rows that each has.
-    pub rows: Vec<(String, usize)>,
+    pub rows: Vec<Rows>,
     /// How often something was changed: what was laid out before a change is no longer known to fit.
     pub version: u64,
 }
@@ -99,9 +110,9 @@ pub struct Store {
 impl Store {
     /// The number of a dim that states grow along, which may be new.
     pub fn dim(&mut self, name: &str) -> usize {
-        let at = self.rows.iter().position(|(d, _)| d == name);
+        let at = self.rows.iter().position(|rows| rows.dim == name);
         at.unwrap_or_else(|| {
-            self.rows.push((name.into(), 0));
+            self.rows.push(Rows { dim: name.into(), first: 0, count: 0 });
             self.rows.len() - 1
         })
     }
@@ -118,7 +129,7 @@ impl Store {
     /// Whether a state holds something that another shape would lose.
     pub fn holds(&self, state: usize) -> bool {
         let h = &self.held[state];
-        h.set && h.grows.is_none_or(|(_, dim)| self.rows[dim].1 > 0)
+        h.set && h.grows.is_none_or(|(_, dim)| self.rows[dim].count > 0)
     }
 
     /// Bytes of memory reserved; of a growing state only what has rows is in use.
@@ -140,18 +151,52 @@ impl Store {
 
     /// A state's shape now, and the bytes that hold something.
     fn runs(&self, h: &Held) -> (Vec<usize>, impl Iterator<Item = Range<usize>> + use<>) {
-        let Stored { shape: made, bytes, .. } = &h.now;
-        let (mut shape, mut outer, mut used) = (made.clone(), usize::from(*bytes > 0), *bytes);
+        let mut shape = h.now.shape.clone();
         if let Some((axis, dim)) = h.grows {
-            shape[axis] = self.rows[dim].1;
-            // What has no bytes may have axes whose product is no number.
-            if *bytes > 0 {
-                outer = made[..axis].iter().product();
-                used = bytes / outer / made[axis] * shape[axis];
+            shape[axis] = self.rows[dim].count;
+        }
+        let (outer, room, row) = self.layout(h);
+        let (skipped, used) = match h.grows {
+            Some((_, dim)) => (row * self.rows[dim].first, row * self.rows[dim].count),
+            None => (0, row),
+        };
+        (shape, (0..outer).map(move |o| o * room + skipped..o * room + skipped + used))
+    }
+
+    /// How often rows follow each other in a state's memory, the bytes of all that have room there, and those
+    /// of one. A state that does not grow is one row.
+    fn layout(&self, h: &Held) -> (usize, usize, usize) {
+        let Stored { shape, bytes, .. } = &h.now;
+        // What has no bytes may have axes whose product is no number.
+        match h.grows {
+            Some((axis, _)) if *bytes > 0 => {
+                let outer: usize = shape[..axis].iter().product();
+                (outer, bytes / outer, bytes / outer / shape[axis])
+            }
+            _ => (usize::from(*bytes > 0), *bytes, *bytes),
+        }
+    }
+
+    /// Bytes before the first row of a state.
+    pub fn skipped(&self, state: usize) -> usize {
+        let h = &self.held[state];
+        h.grows.map_or(0, |(_, dim)| self.layout(h).2 * self.rows[dim].first)
+    }
+
+    /// Moves the rows of the states that grow along a dim to the front of their memory.
+    pub fn move_to_front(&mut self, dim: usize) {
+        for state in 0..self.held.len() {
+            let h = &self.held[state];
+            if !h.set || h.grows.is_none_or(|(_, d)| d != dim) {
+                continue;
+            }
+            let ((_, room, _), (_, runs)) = (self.layout(h), self.runs(h));
+            let bytes = self.held[state].now.lines.bytes_mut();
+            for (o, run) in runs.enumerate() {
+                bytes.copy_within(run, o * room);
             }
         }
-        let room = bytes.checked_div(outer).unwrap_or(0);
-        (shape, (0..outer).map(move |o| o * room..o * room + used))
+        self.rows[dim].first = 0;
     }
 
     /// The same states in memory of their own.

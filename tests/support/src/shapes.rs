@@ -381,6 +381,7 @@ fn states(n: usize) -> Graph {
             name: format!("s{i}"),
             ty: Type::new(DType::F32, rows()),
             grows: None,
+            keeps_last: false,
             next: None,
         });
         let s = net.push(Op::State(i), &[]);
