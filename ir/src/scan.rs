@@ -125,3 +125,36 @@ pub fn of(graph: &Graph, v: Value) -> Result<Option<Loop>, ShapeError> {
     }
     Ok(Some(Loop { body: remove_dead::run(&new)?, inputs: given, sequences, carried, backwards, results }))
 }
+
+/// Makes the named values of a graph's loops results of these loops, stacked along the first axis. Gives each
+/// with the first node of its loop.
+///
+/// # Errors
+/// A value has too many axes to be stacked.
+pub fn stack_named(graph: &mut Graph) -> Result<Vec<(Value, Value)>, ShapeError> {
+    let mut stacked = Vec::new();
+    for number in 0..graph.bodies.len() {
+        let of_body = |v: &Value| matches!(graph.node(*v).op, Op::Scan { body, .. } if body == number);
+        let Some(first) = graph.values().find(of_body) else { continue };
+        let mut body = graph.bodies[number].clone();
+        let deeper: Vec<Value> = stack_named(&mut body)?.into_iter().map(|(_, v)| v).collect();
+        let is_named = |v: &Value| body.node(*v).name.is_some() && !matches!(body.node(*v).op, Op::Input(_));
+        let mut named: Vec<Value> = body.values().filter(is_named).collect();
+        named.extend(deeper.iter().filter(|v| !is_named(v)));
+        let results = body.outputs.len();
+        body.outputs.extend(&named);
+        let names: Vec<_> =
+            named.iter().map(|v| body.node(*v)).map(|n| (n.name.clone(), n.source.clone())).collect();
+        graph.bodies[number] = body;
+        let (args, mut op) = (graph.node(first).args.clone(), graph.node(first).op.clone());
+        for (i, (name, source)) in names.into_iter().enumerate() {
+            if let Op::Scan { result, .. } = &mut op {
+                *result = results + i;
+            }
+            let v = graph.push(op.clone(), &args, source)?;
+            graph.nodes[v.index()].name = name;
+            stacked.push((first, v));
+        }
+    }
+    Ok(stacked)
+}

@@ -93,6 +93,11 @@ impl Inner {
             && self.bodies.iter().zip(&other.bodies).all(|(a, b)| a.runs_as(b))
     }
 
+    /// Bytes of the packed weights of it and of all its bodies.
+    fn packed_bytes(&self) -> usize {
+        self.compilation.packed.len() + self.bodies.iter().map(Inner::packed_bytes).sum::<usize>()
+    }
+
     /// It, then the bodies of its loops and experts, and of theirs. Of experts that differ in their weights
     /// alone there is one.
     fn all(&self) -> Vec<&Inner> {
@@ -198,12 +203,16 @@ impl Compiled {
 
     /// Bytes of packed weights.
     pub fn packed_bytes(&self) -> usize {
-        self.inner.all().iter().map(|inner| inner.compilation.packed.len()).sum()
+        self.inner.packed_bytes()
     }
 
     /// The same network with other outputs.
     pub(crate) fn with_outputs(&self, outputs: Vec<Value>) -> Result<Compiled, Error> {
-        let graph = Graph { outputs, ..(*self.inner.compilation.graph).clone() };
+        self.with_graph(Graph { outputs, ..(*self.inner.compilation.graph).clone() })
+    }
+
+    /// Another graph with the same weights.
+    pub(crate) fn with_graph(&self, graph: Graph) -> Result<Compiled, Error> {
         let (weights, target) = (self.inner.weights.clone(), self.inner.compilation.target);
         Compiled::new(Arc::new(graph), weights, target, &mut Packs::default())
     }

@@ -10,8 +10,8 @@ use crate::run::session::Session;
 use crate::tensor::Tensor;
 use crate::tensor::view::AnyView;
 use std::fmt;
-use tancho_ir::Value;
 use tancho_ir::op::Op;
+use tancho_ir::{Graph, Value, scan};
 
 impl Compiled {
     /// The results of the reference interpreter on these inputs.
@@ -234,26 +234,43 @@ impl fmt::Display for Trace {
 }
 
 impl Session {
-    /// Runs the network so that every named value and every result is kept; states keep what they hold.
+    /// Runs the network so that every named value and every result is kept; states keep what they hold. A
+    /// value of a loop has the iterations as its first axis. What is inside of experts is not kept.
     /// Slower than a run, and compiled for it at the first call: fused values are stored as well.
     ///
     /// # Errors
     /// As [`Session::run_inputs`].
     pub fn trace_inputs(&mut self, inputs: &[AnyView<'_>]) -> Result<Trace, Error> {
-        let g = self.compiled().graph();
-        let is_named =
-            |v: &Value| g.node(*v).name.is_some() && !matches!(g.node(*v).op, Op::Input(_) | Op::Weight(_));
-        let named: Vec<Value> = g.values().filter(|v| is_named(v) || g.outputs.contains(v)).collect();
-        let names: Vec<String> = named.iter().map(|v| g.label(*v)).collect();
         let mut session = match self.traced.take() {
             Some(s) => s,
-            None => Box::new(Session::new(self.compiled().with_outputs(named)?, self.threads())),
+            None => Box::new(Session::new(self.compiled().with_graph(self.traced_graph()?)?, self.threads())),
         };
+        let g = session.compiled().graph();
+        let names: Vec<String> = g.outputs.iter().map(|v| g.label(*v)).collect();
         session.adopt(self.forked_states()?);
         let done = session.run_inputs(inputs);
         let value = |(i, name)| Ok((name, session.tensor(i)?));
         let values = done.and_then(|()| names.into_iter().enumerate().map(value).collect());
         self.traced = Some(session);
         Ok(Trace { values: values? })
+    }
+
+    /// The graph with all that a trace has as its results: a value of a loop, as all iterations have it,
+    /// stands before the results of the loop.
+    fn traced_graph(&self) -> Result<Graph, Error> {
+        let declared = self.compiled().graph();
+        let mut g = declared.clone();
+        let of_loops = scan::stack_named(&mut g)?;
+        let is_named = |v: &Value| {
+            let node = declared.node(*v);
+            node.name.is_some() && !matches!(node.op, Op::Input(_) | Op::Weight(_))
+        };
+        let mut traced = Vec::new();
+        for v in declared.values() {
+            traced.extend(of_loops.iter().filter(|(first, _)| *first == v).map(|(_, stacked)| *stacked));
+            traced.extend(Some(v).filter(|v| is_named(v) || declared.outputs.contains(v)));
+        }
+        g.outputs = traced;
+        Ok(g)
     }
 }
