@@ -94,6 +94,7 @@ pub mod inspect {
     pub use tancho_runtime::inspect::limits::{Level, Limits};
     pub use tancho_runtime::inspect::profile::{Bound, Cost, KernelCost, LineCost, Profile, Roof};
     pub use tancho_runtime::inspect::report::{BOUND, Bad, OpReport, Report, TensorReport};
+    pub use tancho_runtime::inspect::stages::Stage;
     pub use tancho_runtime::inspect::trace::Trace;
     pub use tancho_runtime::interpreter::{Dims, Interpreter};
 }

@@ -42,6 +42,13 @@ pub struct KernelPrograms<'s> {
     pub(crate) pool: Pool,
 }
 
+impl KernelPrograms<'_> {
+    /// The vector programs that the loop nest calls.
+    pub fn programs(&self) -> impl Iterator<Item = &Program> {
+        self.pool.programs()
+    }
+}
+
 impl fmt::Debug for KernelPrograms<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_list().entries(self.pool.programs()).finish()

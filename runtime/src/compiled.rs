@@ -100,7 +100,7 @@ impl Inner {
 
     /// It, then the bodies of its loops and experts, and of theirs. Of experts that differ in their weights
     /// alone there is one.
-    fn all(&self) -> Vec<&Inner> {
+    pub fn all(&self) -> Vec<&Inner> {
         let mut all = vec![self];
         let first = |body: &usize| self.firsts[*body] == *body;
         (0..self.bodies.len()).filter(first).for_each(|body| all.extend(self.bodies[body].all()));

@@ -25,6 +25,14 @@ pub enum Error {
         /// What it is.
         what: String,
     },
+    /// There is no stage of compiling of that name.
+    #[error("there is no stage `{stage}`; there are {known}")]
+    NoStage {
+        /// The name.
+        stage: String,
+        /// The names there are.
+        known: String,
+    },
     /// Weights could not be loaded.
     #[error(transparent)]
     Load(#[from] Box<LoadError>),

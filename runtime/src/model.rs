@@ -77,7 +77,9 @@ impl Model {
     #[doc(hidden)]
     pub fn compile_entry(&self, i: usize, target: Target, packs: &mut Packs) -> Result<Compiled, Error> {
         let graph = i.checked_sub(1).and_then(|i| self.others.get(i)).unwrap_or(&self.graph);
-        Compiled::new(graph.clone(), self.weights.clone(), target, packs)
+        let compiled = Compiled::new(graph.clone(), self.weights.clone(), target, packs)?;
+        compiled.dump_by_environment()?;
+        Ok(compiled)
     }
 
     fn new(

@@ -19,8 +19,8 @@ fn names(f: &Fused) -> Vec<String> {
     f.groups.iter().map(|k| k.name(&f.graph)).collect()
 }
 
-fn reasons(f: &Fused) -> Vec<&str> {
-    f.declined.iter().map(|d| d.reason.as_str()).collect()
+fn reasons(f: &Fused) -> Vec<String> {
+    f.declined.iter().map(|d| d.reason.to_string()).collect()
 }
 
 /// A network of `x: f32[B, S, 16]`, two weights and a vector, with this body from `%4` on.
@@ -46,7 +46,7 @@ fn of(lines: &str) -> (Vec<String>, Vec<String>) {
     let x = Rng::new(3).floats(&[2, 19, 16]);
     check(&text, &[x]);
     let f = fused(&text);
-    (names(&f), reasons(&f).into_iter().map(String::from).collect())
+    (names(&f), reasons(&f))
 }
 
 #[test]
@@ -418,7 +418,6 @@ fn random_graphs_are_grouped_soundly() {
             assert!(free || grouped.contains(&v), "seed {seed}: {v} is in no kernel\n{f}");
         }
         assert!(g.outputs.iter().all(|o| stored.contains(o)), "seed {seed}: a result is not stored\n{f}");
-        assert!(f.declined.iter().all(|d| !d.reason.is_empty()));
         ops += grouped.len();
     }
     assert!(ops > 10_000, "{ops}");

@@ -3,6 +3,7 @@
 //! * `attention`: every form of attention
 //! * `convolutions`: convolutions and pooling
 //! * `experts`: mixtures of experts
+//! * `filetests`: the files of `tests/filetests`
 //! * `functions`: how exact the elementwise functions are
 //! * `fusion`: what shares a kernel, and why other ops do not
 //! * `fusion_cost`: the cost of fusion grows as large graphs do
@@ -22,6 +23,7 @@ mod attention;
 mod convolutions;
 mod cumulative;
 mod experts;
+mod filetests;
 mod functions;
 mod fusion;
 mod fusion_cost;

@@ -1,10 +1,10 @@
 //! How groups grow: around a matmul, and around row work.
 
-use super::{DeclinedFusion, Fuser, Group, Kind, Level, MAX_NODES};
+use super::{DeclinedFusion, Fuser, Group, Kind, Level, MAX_NODES, Reason};
 use crate::dim::Dim;
 use crate::graph::Value;
 use crate::op::{Class, Op};
-use crate::types::{DType, Shape};
+use crate::types::DType;
 use std::collections::BTreeSet;
 
 impl Fuser<'_> {
@@ -27,8 +27,8 @@ impl Fuser<'_> {
         }
     }
 
-    fn decline(&mut self, producer: Value, consumer: Value, reason: impl Into<String>) {
-        self.declined.push(DeclinedFusion { producer, consumer, reason: reason.into() });
+    fn decline(&mut self, producer: Value, consumer: Value, reason: Reason) {
+        self.declined.push(DeclinedFusion { producer, consumer, reason });
     }
 
     pub(super) fn is_output(&self, v: Value) -> bool {
@@ -60,9 +60,9 @@ impl Fuser<'_> {
         if let Some(u) = start {
             let args = self.graph.node(u).args.clone();
             if matches!(&self.graph.node(matmul).op, Op::Conv2d { groups, .. } if !groups.is(1)) {
-                self.decline(last, u, "a row is computed in groups of channels");
+                self.decline(last, u, Reason::GroupsOfChannels);
             } else if args[0] != last || args[1..].iter().any(|a| self.reaches(*a, k)) {
-                self.decline(last, u, "its other arguments need the product");
+                self.decline(last, u, Reason::ArgumentsNeedProduct);
             } else {
                 rows = self.rows_from(u, k);
             }
@@ -82,13 +82,13 @@ impl Fuser<'_> {
             let f32_only = node.ty.dtype == DType::F32
                 && node.args.iter().all(|a| self.graph.ty(*a).dtype == DType::F32);
             let reason = if self.of[u.index()].is_some() {
-                "another kernel computes it already".into()
+                Reason::ComputedAlready
             } else if self.is_output(last) {
-                "the product is itself a result".into()
+                Reason::ProductIsResult
             } else if !f32_only {
-                "an epilogue works in f32 only".into()
+                Reason::NotF32
             } else if node.ty.shape != shape {
-                format!("its result is {}, not {}", Shape(&node.ty.shape), Shape(&shape))
+                Reason::OtherShape { of_result: node.ty.shape.clone(), of_product: shape.clone() }
             } else {
                 self.take(k, u);
                 epilogue.push(u);
@@ -113,11 +113,11 @@ impl Fuser<'_> {
                 break;
             }
             if self.of[next.index()].is_some() {
-                self.decline(last, next, "another kernel computes it already");
+                self.decline(last, next, Reason::ComputedAlready);
                 break;
             }
             let Some(level) = self.fits(next, k) else {
-                self.decline(last, next, "it does not run over the same rows");
+                self.decline(last, next, Reason::OtherRows);
                 break;
             };
             self.take(k, next);
@@ -155,13 +155,13 @@ impl Fuser<'_> {
         for k in candidates {
             let producer = self.groups[k].nodes[self.groups[k].nodes.len() - 1];
             if self.groups[k].nodes.len() >= MAX_NODES {
-                self.decline(producer, v, format!("the kernel has {MAX_NODES} ops already"));
+                self.decline(producer, v, Reason::Full);
             } else if let Some(level) = self.fits(v, k) {
                 self.take(k, v);
                 self.level[v.index()] = level;
                 return;
             } else {
-                self.decline(producer, v, "it does not run over the same rows, or waits for another kernel");
+                self.decline(producer, v, Reason::OtherRowsOrWaits);
             }
         }
         let node = self.graph.node(v);

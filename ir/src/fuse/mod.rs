@@ -11,6 +11,7 @@ mod join;
 mod order;
 mod print;
 mod reach;
+mod reason;
 mod stored;
 
 use crate::access::Access;
@@ -19,6 +20,7 @@ use crate::graph::{Graph, Value};
 use crate::op::Class;
 pub use constants::Constants;
 use reach::Reach;
+pub use reason::Reason;
 use std::collections::{BTreeSet, HashMap};
 
 /// What kind of kernel a group of nodes becomes.
@@ -72,7 +74,7 @@ pub struct DeclinedFusion {
     /// The op that stayed outside.
     pub consumer: Value,
     /// Why.
-    pub reason: String,
+    pub reason: Reason,
 }
 
 /// A graph with its nodes in groups, in the order their kernels run.

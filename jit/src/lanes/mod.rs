@@ -15,6 +15,7 @@ mod inst;
 pub mod math;
 pub mod norms;
 pub mod oracle;
+mod print;
 mod program;
 mod rounding;
 pub mod schedule;

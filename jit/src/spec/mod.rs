@@ -14,6 +14,7 @@ pub(crate) mod cost;
 mod division;
 pub(crate) mod extents;
 pub(crate) mod params;
+mod print;
 
 pub use binding::{Binding, Buffer};
 pub use division::{Division, MatmulDivision};

@@ -1,10 +1,12 @@
 //! Looking at a network and its runs: comparison with the interpreter, traces, profiles, and what the machine
 //! can do.
 
+mod changes;
 pub mod compare;
 pub(crate) mod cost;
 pub mod limits;
 pub mod profile;
 pub mod report;
 pub(crate) mod spread;
+pub mod stages;
 pub mod trace;

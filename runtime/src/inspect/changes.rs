@@ -1,0 +1,60 @@
+//! What a pass changed: the nodes that it took away and those that it added. Values are numbered anew by each
+//! pass, so nodes are told apart by what they compute.
+
+use std::collections::HashMap;
+use std::fmt::Write;
+use tancho_ir::op::Op;
+use tancho_ir::text::print_node;
+use tancho_ir::{Graph, Value};
+
+/// A node by what it computes: its op, and what its arguments compute.
+#[derive(PartialEq, Eq, Hash)]
+struct Computed {
+    op: Op,
+    args: Vec<usize>,
+}
+
+/// Numbers for what nodes compute, equal in all graphs.
+#[derive(Default)]
+struct Known(HashMap<Computed, usize>);
+
+impl Known {
+    /// The number of each node of a graph.
+    fn of(&mut self, graph: &Graph) -> Vec<usize> {
+        let mut all: Vec<usize> = Vec::with_capacity(graph.nodes.len());
+        for n in &graph.nodes {
+            let computed =
+                Computed { op: n.op.clone(), args: n.args.iter().map(|a| all[a.index()]).collect() };
+            let next = self.0.len();
+            all.push(*self.0.entry(computed).or_insert(next));
+        }
+        all
+    }
+}
+
+/// The nodes of `after`, those that are new with `+` before them, and behind them with `-` the nodes of
+/// `before` that are gone. The bodies of loops and experts follow alike. Empty if nothing changed.
+pub fn changes(before: &Graph, after: &Graph) -> String {
+    let mut known = Known::default();
+    let (old, new) = (known.of(before), known.of(after));
+    let mut out = String::new();
+    let added: Vec<Value> = after.values().filter(|v| !old.contains(&new[v.index()])).collect();
+    let gone: Vec<Value> = before.values().filter(|v| !new.contains(&old[v.index()])).collect();
+    let mut line = |sign: char, g: &Graph, v: Value| {
+        // Writing to a string cannot fail.
+        let _ = write!(out, "{sign} ");
+        let _ = print_node(&mut out, v, g.node(v));
+        out.push('\n');
+    };
+    if !(added.is_empty() && gone.is_empty()) {
+        after.values().for_each(|v| line(if added.contains(&v) { '+' } else { ' ' }, after, v));
+        gone.iter().for_each(|v| line('-', before, *v));
+    }
+    for (i, (old, new)) in before.bodies.iter().zip(&after.bodies).enumerate() {
+        let inside = changes(old, new);
+        if !inside.is_empty() {
+            let _ = write!(out, "body {i}:\n{inside}");
+        }
+    }
+    out
+}
