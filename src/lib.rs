@@ -92,6 +92,7 @@ macro_rules! network {
 pub mod inspect {
     pub use tancho_runtime::inspect::compare::compare;
     pub use tancho_runtime::inspect::limits::{Level, Limits};
+    pub use tancho_runtime::inspect::price::Price;
     pub use tancho_runtime::inspect::profile::{Bound, Cost, KernelCost, LineCost, Profile, Roof};
     pub use tancho_runtime::inspect::report::{BOUND, Bad, OpReport, Report, TensorReport};
     pub use tancho_runtime::inspect::stages::Stage;

@@ -76,6 +76,7 @@ fn all_printing() -> Vec<(&'static str, Vec<OsString>, &'static [Fetched])> {
         ("chat", os(&["--weights", "q4"]), &[Fetched::SmolLm2]),
         ("gpt2", vec![zeros.into(), "x".into()], &[]),
         ("imagenet", os(&[]), &[Fetched::EfficientNet, Fetched::Photographs]),
+        ("inspect", os(&["tests/filetests/fusion/residual-norm.tancho", "--stage", "spec"]), &[]),
         ("quickstart", os(&[]), &[]),
         ("resnet", os(&[]), &[]),
         ("sentences", os(&["a", "b", "c"]), &[Fetched::MiniLm]),

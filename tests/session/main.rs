@@ -18,6 +18,7 @@ mod entry_points;
 mod huge_dims;
 #[cfg(target_os = "linux")]
 mod limited_memory;
+mod prices;
 #[cfg(target_os = "linux")]
 mod refused_code_memory;
 mod sliding;

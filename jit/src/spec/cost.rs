@@ -114,6 +114,37 @@ impl CumulativeSpec {
     }
 }
 
+impl KernelSpec {
+    /// Floating-point operations of a call with these parameters, where they are no polynomial of them:
+    /// attention counts the keys that queries see by their places.
+    pub fn counted_flops(&self, params: &[i64]) -> Option<i64> {
+        let KernelSpec::Attention(spec) = self else { return None };
+        let [batch, queries, keys] = [spec.batch, spec.queries, spec.keys].map(|len| len.value(params));
+        let window = spec.window.map(|len| len.value(params));
+        let each = i128::from(batch) * i128::from(4 * spec.heads) * i128::from(spec.width);
+        let all = each.saturating_mul(seen_keys(queries, keys, spec.causal, window));
+        Some(i64::try_from(all).unwrap_or(i64::MAX))
+    }
+}
+
+/// How many keys queries see by their places, all queries together. Query `s` is at place
+/// `keys - queries + s`.
+fn seen_keys(queries: i64, keys: i64, causal: bool, window: Option<i64>) -> i128 {
+    let [queries, keys] = [queries, keys].map(i128::from);
+    let window = window.map_or(i128::MAX >> 64, i128::from);
+    // The sum of the numbers up to `n`; 0 below 1.
+    let up_to = |n: i128| if n > 0 { n * (n + 1) / 2 } else { 0 };
+    // What the queries of places below `n` see of the keys up to their own.
+    let causally = |n: i128| if n <= window { up_to(n) } else { up_to(window) + (n - window) * window };
+    // What the window hides from them.
+    let hidden = |n: i128| up_to(n - window);
+    if causal {
+        causally(keys) - causally(keys - queries)
+    } else {
+        queries * keys - (hidden(keys) - hidden(keys - queries))
+    }
+}
+
 impl AttentionSpec {
     /// Keys that no query sees by its place are counted too: without them the number is no polynomial.
     fn cost(&self) -> Option<Cost> {
@@ -124,5 +155,28 @@ impl AttentionSpec {
         let queries = of(self.heads, self.queries, 8);
         let keys = of(self.key_heads, self.keys, self.k.mem.size() + self.v.mem.size());
         Some(Cost { flops, bytes: sum([queries, keys])? })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_are_counted_as_they_are_seen() {
+        for (queries, keys) in [(1, 1), (5, 5), (3, 9), (9, 9), (4, 2), (0, 3), (1, 0)] {
+            for causal in [false, true] {
+                for window in [None, Some(1), Some(3), Some(20)] {
+                    let sees = |s: i64, t: i64| {
+                        let place = keys - queries + s;
+                        (!causal || t <= place) && window.is_none_or(|w| t > place - w)
+                    };
+                    let one_by_one =
+                        (0..queries).map(|s| (0..keys).filter(|t| sees(s, *t)).count()).sum::<usize>();
+                    let found = seen_keys(queries, keys, causal, window);
+                    assert_eq!(found, one_by_one as i128, "{queries} of {keys}, {causal}, {window:?}");
+                }
+            }
+        }
     }
 }

@@ -34,8 +34,7 @@ impl fmt::Display for Bound {
 pub struct Cost {
     /// Nanoseconds, from the caller's side: waiting for other threads included.
     pub nanos: u64,
-    /// Floating-point operations of matmuls. Attention counts all keys, also those that no query sees at its
-    /// position.
+    /// Floating-point operations of matmuls. Attention counts the keys that queries see by their places.
     pub flops: f64,
     /// Bytes read and written, each counted once per kernel.
     pub bytes: f64,

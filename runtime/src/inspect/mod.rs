@@ -5,6 +5,7 @@ mod changes;
 pub mod compare;
 pub(crate) mod cost;
 pub mod limits;
+pub mod price;
 pub mod profile;
 pub mod report;
 pub(crate) mod spread;

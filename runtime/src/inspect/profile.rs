@@ -3,6 +3,7 @@
 //! Each kernel is set against the roofline of the machine (Williams, Waterman and Patterson 2009): what its
 //! multiply-adds or its bytes take at the least, whichever is longer.
 
+use crate::compile::Compilation;
 pub use crate::inspect::cost::{Bound, Cost, Roof};
 use crate::inspect::cost::{Costs, ratio};
 use crate::run::session::Session;
@@ -65,29 +66,7 @@ impl Profile {
 
     /// The same by line of the source. A network that is used many times has each of its lines once.
     pub fn lines(&self) -> Vec<LineCost> {
-        let mut lines: BTreeMap<(Arc<str>, u32, Arc<str>), LineCost> = BTreeMap::new();
-        let mut line = |s: &Source, own: Option<&Cost>| {
-            // Without a place the text stands for the line.
-            let key = (s.file.clone(), s.line, if s.line == 0 { s.text.clone() } else { "".into() });
-            let new = LineCost { source: s.clone(), kernels: 0, fused_into: 0, cost: Cost::default() };
-            let entry = lines.entry(key).or_insert(new);
-            match own {
-                Some(cost) => {
-                    entry.kernels += 1;
-                    entry.cost.add(cost);
-                }
-                None => entry.fused_into += 1,
-            }
-        };
-        for k in &self.kernels {
-            line(&k.source, Some(&k.cost));
-            for s in &k.fused {
-                if (s.line, &s.file) != (k.source.line, &k.source.file) {
-                    line(s, None);
-                }
-            }
-        }
-        lines.into_values().collect()
+        by_line(&self.kernels)
     }
 
     /// The profile as a table, each row against the limits of the machine.
@@ -140,6 +119,33 @@ impl Profile {
     }
 }
 
+/// Costs by line of the source.
+pub(crate) fn by_line(kernels: &[KernelCost]) -> Vec<LineCost> {
+    let mut lines: BTreeMap<(Arc<str>, u32, Arc<str>), LineCost> = BTreeMap::new();
+    let mut line = |s: &Source, own: Option<&Cost>| {
+        // Without a place the text stands for the line.
+        let key = (s.file.clone(), s.line, if s.line == 0 { s.text.clone() } else { "".into() });
+        let new = LineCost { source: s.clone(), kernels: 0, fused_into: 0, cost: Cost::default() };
+        let entry = lines.entry(key).or_insert(new);
+        match own {
+            Some(cost) => {
+                entry.kernels += 1;
+                entry.cost.add(cost);
+            }
+            None => entry.fused_into += 1,
+        }
+    };
+    for k in kernels {
+        line(&k.source, Some(&k.cost));
+        for s in &k.fused {
+            if (s.line, &s.file) != (k.source.line, &k.source.file) {
+                line(s, None);
+            }
+        }
+    }
+    lines.into_values().collect()
+}
+
 impl fmt::Display for Profile {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.text(None))
@@ -187,25 +193,26 @@ impl Session {
         let Some(Costs { runs, steps }) = &self.costs else {
             return Profile { threads: self.threads(), ..Profile::default() };
         };
-        let graph = &compilation.fused.graph;
-        let kernel = |(step, cost): (usize, &Cost)| {
-            let s = &compilation.schedule.steps[step];
-            let k = &compilation.fused.groups[s.kernel];
-            let main = main_op(k);
-            let source = main.map_or_else(Source::default, |v| graph.node(v).source.clone());
-            let mut fused: Vec<Source> = Vec::new();
-            for v in k.nodes.iter().filter(|v| Some(**v) != main) {
-                let s = &graph.node(*v).source;
-                if *s != source && !fused.contains(s) {
-                    fused.push(s.clone());
-                }
-            }
-            KernelCost { step, name: s.name.clone(), source, fused, cost: *cost }
-        };
-        Profile {
-            runs: *runs,
-            threads: self.threads(),
-            kernels: steps.iter().enumerate().map(kernel).collect(),
-        }
+        Profile { runs: *runs, threads: self.threads(), kernels: kernel_costs(compilation, steps) }
     }
+}
+
+/// The kernels of a network with the cost of each.
+pub(crate) fn kernel_costs(compilation: &Compilation, steps: &[Cost]) -> Vec<KernelCost> {
+    let graph = &compilation.fused.graph;
+    let kernel = |(step, cost): (usize, &Cost)| {
+        let s = &compilation.schedule.steps[step];
+        let k = &compilation.fused.groups[s.kernel];
+        let main = main_op(k);
+        let source = main.map_or_else(Source::default, |v| graph.node(v).source.clone());
+        let mut fused: Vec<Source> = Vec::new();
+        for v in k.nodes.iter().filter(|v| Some(**v) != main) {
+            let s = &graph.node(*v).source;
+            if *s != source && !fused.contains(s) {
+                fused.push(s.clone());
+            }
+        }
+        KernelCost { step, name: s.name.clone(), source, fused, cost: *cost }
+    };
+    steps.iter().enumerate().map(kernel).collect()
 }

@@ -185,10 +185,11 @@ impl Bound {
             let scratch = known.length(at.scratch)?;
             may_be_had(scratch as u128)?;
             call.scratch = scratch.next_multiple_of(ALIGN) as i64;
+            let counted = step.spec.kernel().and_then(|kernel| kernel.counted_flops(&call.params));
             call.work = Work {
                 units: known.value(at.units)?,
                 columns: at.columns.map_or(Ok(0), |columns| known.value(columns))?,
-                flops: known.estimate(at.flops),
+                flops: counted.unwrap_or_else(|| known.estimate(at.flops)),
                 bytes: known.estimate(at.bytes),
             };
             if let Some(kernel) = step.spec.kernel() {

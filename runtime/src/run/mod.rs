@@ -3,8 +3,8 @@
 
 pub(crate) mod bind;
 mod body;
-mod bound;
-mod buffers;
+pub(crate) mod bound;
+pub(crate) mod buffers;
 mod experts;
 pub(crate) mod gathered;
 pub(crate) mod ids;

@@ -1,0 +1,148 @@
+//! What a run would cost, before it is run.
+
+use crate::compiled::Compiled;
+use crate::error::Error;
+use crate::inspect::cost::{Cost, Roof, ratio};
+use crate::inspect::profile::{KernelCost, LineCost, by_line, kernel_costs};
+use crate::run::bound::{Bound, Division};
+use crate::run::buffers::Buffers;
+use std::fmt;
+
+/// The price of a run with given run-time dims: operations, bytes, memory, and a bound on its time.
+///
+/// The time of its costs is 0: nothing was run.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Price {
+    /// The kernels in the order they run.
+    pub kernels: Vec<KernelCost>,
+    /// Threads of the run.
+    pub threads: usize,
+    /// Bytes of what lies between steps, at its peak, with the working memory of all threads.
+    pub memory: usize,
+    /// Bytes of working memory of one thread, of the step that needs the most.
+    pub scratch: usize,
+    /// Bytes of results.
+    pub results: usize,
+    /// Bytes of states.
+    pub states: usize,
+    /// Bytes of packed weights, which all sessions share.
+    pub packed: usize,
+}
+
+impl Price {
+    /// All kernels together.
+    pub fn total(&self) -> Cost {
+        let mut total = Cost::default();
+        self.kernels.iter().for_each(|k| total.add(&k.cost));
+        total
+    }
+
+    /// Operations and bytes by line of the source.
+    pub fn lines(&self) -> Vec<LineCost> {
+        by_line(&self.kernels)
+    }
+
+    /// The time that a run takes at least, in nanoseconds: each kernel one after another, bounded by what the
+    /// machine computes or moves (Williams, Waterman and Patterson 2009).
+    pub fn nanos(&self, roof: Roof) -> f64 {
+        self.kernels.iter().map(|k| nanos(&k.cost, roof)).sum()
+    }
+
+    /// The price as a table, by line of the source, with the bound on the time of each.
+    pub fn table(&self, roof: Roof) -> String {
+        let mut s = format!(
+            "at least {:.1} us on {} threads\n{self}      us   Mflop     MB   bound  line\n",
+            self.nanos(roof) / 1e3,
+            self.threads
+        );
+        for l in self.lines() {
+            let (bound, _) = l.cost.bound(roof);
+            s += &format!(
+                "{:8.1} {:7.2} {:6.2} {:>7}  {}\n",
+                nanos(&l.cost, roof) / 1e3,
+                l.cost.flops / 1e6,
+                l.cost.bytes / 1e6,
+                bound.to_string(),
+                l.source
+            );
+        }
+        s
+    }
+}
+
+/// The time of a cost at the limits of a machine.
+fn nanos(cost: &Cost, roof: Roof) -> f64 {
+    ratio(cost.flops, roof.gflops).max(ratio(cost.bytes, roof.gbytes))
+}
+
+impl fmt::Display for Price {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let total = self.total();
+        writeln!(f, "{:.3} Mflop, {:.3} MB read and written", total.flops / 1e6, total.bytes / 1e6)?;
+        writeln!(
+            f,
+            "memory: {} bytes between steps ({} of them working memory of a thread), {} of results, {} of states, {} of packed weights",
+            self.memory, self.scratch, self.results, self.states, self.packed
+        )
+    }
+}
+
+impl Compiled {
+    /// What a run with these run-time dims on so many threads would cost. Its memory is reserved to see how
+    /// much it is, and freed.
+    ///
+    /// ```
+    /// use tancho_runtime::{Model, Target, inspect::profile::Roof};
+    /// let graph = tancho_ir::Graph::parse(
+    ///     "network N<B>\ninput x: f32[B, 64]\nweight \"w\": f32[32, 64] = xavier\n%0: f32[B, 64] = input(index = 0)\n\
+    ///      %1: f32[32, 64] = weight(index = 0)\n%2: f32[B, 32] = linear(%0, %1)\nreturn %2").unwrap();
+    /// let compiled = Model::from_graph(graph, 1).unwrap().compile(Target::host()).unwrap();
+    /// let price = compiled.price(&[("B", 8)], 1).unwrap();
+    /// assert_eq!(price.total().flops, 2.0 * 8.0 * 32.0 * 64.0);
+    /// assert_eq!(price.results, 8 * 32 * 4);
+    /// println!("{}", price.table(Roof { gflops: 100.0, gbytes: 20.0 }));
+    /// ```
+    ///
+    /// # Errors
+    /// A dim is missing or unknown, beyond its bound or against a `where` clause, or memory is short.
+    pub fn price(&self, dims: &[(&str, usize)], threads: usize) -> Result<Price, Error> {
+        let inner = self.inner();
+        let graph = self.graph();
+        let known = || graph.dims.iter().map(|d| d.name.as_str()).collect::<Vec<_>>().join(", ");
+        let wrong = |dim: &str, why: String| Error::Dim {
+            dim: dim.into(),
+            place: format!("the price of `{}`", graph.name),
+            why,
+        };
+        if let Some((name, _)) = dims.iter().find(|(name, _)| graph.dims.iter().all(|d| d.name != *name)) {
+            return Err(wrong(name, format!("it is no run-time dim; there are {}", known())));
+        }
+        let mut values = Vec::new();
+        for d in &graph.dims {
+            let given = dims.iter().find(|(name, _)| *name == d.name);
+            let (_, n) = given.ok_or_else(|| wrong(&d.name, "it is not given".into()))?;
+            values.push(i64::try_from(*n).map_err(|_| Error::Memory { bytes: *n as u128 })?);
+        }
+        let threads = threads.max(1);
+        let mut buffers = Buffers::new(graph, graph.outputs.len());
+        let bound = Bound::default().lay_out(inner, &values, Division::new(threads), &mut buffers)?;
+        let cost = |call: &crate::run::region::Call| Cost {
+            nanos: 0,
+            flops: call.work.flops as f64,
+            bytes: call.work.bytes as f64,
+        };
+        let costs: Vec<Cost> = bound.calls.iter().map(cost).collect();
+        let sizes = graph.outputs.iter().map(|v| graph.ty(*v).dtype.size());
+        let results = buffers.outputs.iter().zip(sizes).map(|(o, size)| o.len * size).sum();
+        Ok(Price {
+            kernels: kernel_costs(&inner.compilation, &costs),
+            threads,
+            memory: buffers.arena.bytes().len() + bound.memory_bytes(),
+            scratch: bound.calls.iter().map(|call| call.scratch as usize).max().unwrap_or_default(),
+            results,
+            states: buffers.states.bytes(),
+            packed: self.packed_bytes(),
+        })
+    }
+}
