@@ -58,7 +58,8 @@ fn own() -> Span {
     Span::mixed_site()
 }
 
-/// `struct` and the `;` after its fields, at the network's name: rustc points to it, and not to the whole macro.
+/// `struct` and the `;` after its fields, at the network's name: rustc points to it, and not to the whole
+/// macro.
 fn struct_of(network: &Network) -> (TokenStream, TokenStream) {
     let here = own().located_at(network.name.span());
     (quote_spanned!(here=> struct), quote_spanned!(here=> ;))
