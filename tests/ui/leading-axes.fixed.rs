@@ -21,5 +21,5 @@ pub fn check() {
     Cut::init(1).unwrap();
     Colon::init(1).unwrap();
     let open = Open::init(1).unwrap().compile(Target::host()).unwrap();
-    assert_eq!(open.session().run(numbers.view([2, 1, 4])).unwrap().data(), [0.0, 4.0]);
+    assert_eq!(open.session().run(numbers.view([2, 4])).unwrap().data(), [0.0, 4.0]);
 }

@@ -90,7 +90,10 @@ fn element(d: DType) -> TokenStream {
 impl Entry {
     /// `x: View<'_, f32>` for every input.
     fn parameters(&self) -> TokenStream {
-        let all = self.inputs.iter().map(|(i, t)| quote_spanned!(own()=> #i: ::tancho::View<'_, #t>));
+        let all = self.inputs.iter().map(|(i, t)| {
+            let here = own().located_at(i.span());
+            quote_spanned!(here=> #i: ::tancho::View<'_, #t>)
+        });
         quote!(#(#all),*)
     }
 

@@ -244,7 +244,7 @@ pub fn swapped_dims(network: &str, given: &Dim, takes: &Dim) -> String {
 
 /// `Linear<4 * D, D>` of an input of width D.
 pub fn declared_for(network: &str, dim: &str, width: &Dim) -> String {
-    format!("a `{network}` for it is declared with `{dim} = {width}`")
+    format!("declare `{network}` with `{dim} = {width}` for it")
 }
 
 pub fn over_bound(network: &str, dim: &str, bound: &Dim, given: &Dim, facts: &Facts) -> Message {
