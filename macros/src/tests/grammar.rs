@@ -33,7 +33,7 @@ fn loops() {
     });
     one(
         body("repeat i in 0..2 { x }; x"),
-        "the value of `x` is not used\nhelp: name it, `let y = x;`, or leave the `;` out if it is the result",
+        "the value of `x` is not used\nhelp: leave the `;` out if it is the result, or else the line",
     );
     one(
         body("repeat i in 0 { let _y = x; } x"),

@@ -44,16 +44,23 @@ pub fn id_error<'a>(
 }
 
 /// How many places a `topk` looks for, if a gather is the end of one: the places are taken from the list of
-/// all of them, where that of an element that is not there is `i32::MAX`.
+/// all of them, where that of an element that is not there is `i32::MAX`. Each place is the smallest of some.
 fn places_of_largest(graph: &Graph, v: Value) -> Option<usize> {
+    let behind_views = |v: Value| {
+        let mut at = v;
+        while tancho_ir::access::is_view(&graph.node(at).op) {
+            at = graph.node(at).args[0];
+        }
+        at
+    };
     let [numbers, places] = graph.node(v).args.as_slice() else { return None };
     let smallest =
-        |v: &Value| matches!(graph.node(*v).op, Op::Reduce { kind: Reduction::Min, masked: true, .. });
-    let found = match &graph.node(*places).op {
-        Op::Concat { .. } => graph.node(*places).args.iter().all(smallest),
-        _ => smallest(places),
+        |v: Value| matches!(graph.node(behind_views(v)).op, Op::Reduce { kind: Reduction::Min, .. });
+    let found = match &graph.node(behind_views(*places)).op {
+        Op::Concat { .. } => graph.node(behind_views(*places)).args.iter().all(|v| smallest(*v)),
+        _ => smallest(*places),
     };
-    let listed = matches!(graph.node(*numbers).op, Op::Arange { .. });
+    let listed = matches!(graph.node(behind_views(*numbers)).op, Op::Arange { .. });
     let count = graph.ty(*places).shape.last()?.as_const()?;
     usize::try_from(count).ok().filter(|_| found && listed)
 }
