@@ -125,6 +125,10 @@ pub mod __private {
     pub use tancho_ir::op::{Number, Scalar};
     pub use tancho_runtime::{Declared, Model, OutputMut, Packs, dims, serde};
 
+    /// What stands for types of a network whose header does not parse.
+    #[derive(Clone, Debug)]
+    pub struct Unknown<const N: usize>;
+
     /// What editors see: see `macros/src/expand/mirror.rs`.
     pub mod ide {
         /// A dimension.

@@ -2,6 +2,7 @@
 
 use proc_macro2::{Ident, Span, TokenStream, TokenTree};
 use std::cell::{Cell, RefCell};
+use std::collections::BTreeSet;
 
 /// More errors than this are only counted.
 const CAP: usize = 20;
@@ -39,6 +40,11 @@ impl Place {
     }
 }
 
+/// The place behind a token.
+pub fn behind(token: Span) -> Span {
+    if proc_macro::is_available() { token.unwrap().end().into() } else { token }
+}
+
 /// One sentence with the names, then facts, then a repair.
 #[derive(Clone, Debug, Default)]
 pub struct Message {
@@ -48,6 +54,8 @@ pub struct Message {
     pub facts: Vec<String>,
     /// What to write instead.
     pub help: Option<String>,
+    /// Said once in a network: the same sentence at other places has the same cause.
+    pub once: bool,
 }
 
 impl Message {
@@ -65,6 +73,12 @@ impl Message {
     /// Adds the repair.
     pub fn help(mut self, help: impl Into<String>) -> Message {
         self.help = Some(help.into());
+        self
+    }
+
+    /// Says it once in each network.
+    pub fn once(mut self) -> Message {
+        self.once = true;
         self
     }
 
@@ -110,12 +124,18 @@ impl Errors {
         self.list.borrow().len()
     }
 
-    /// The errors in the order of the source, one a place, no more than [`CAP`].
-    pub fn finish(self) -> Vec<Error> {
+    /// The errors in the order of the source, one a place, no more than [`CAP`]. `networks` are the places
+    /// where networks begin.
+    pub fn finish(self, networks: &[Place]) -> Vec<Error> {
         self.read.set(true);
         let mut list = self.list.take();
         list.sort_by_key(|e| e.place.key());
         list.dedup_by_key(|e| e.place.key());
+        let mut said = BTreeSet::new();
+        list.retain(|e| {
+            let network = networks.iter().filter(|n| n.key() <= e.place.key()).count();
+            !e.message.once || said.insert((network, e.message.text.clone()))
+        });
         let more = list.len().saturating_sub(CAP);
         list.truncate(CAP);
         if let (Some(last), true) = (list.last_mut(), more > 0) {

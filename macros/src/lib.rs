@@ -80,10 +80,12 @@ fn stages(input: TokenStream, prelude: &TokenStream, borrowed: bool) -> (TokenSt
     }
     let library = known(prelude.clone());
     let checked = check::check(&networks, &library, &errors);
-    let expanded = expand::expand(&networks, &checked, borrowed);
+    let begin: Vec<Place> = networks.iter().map(|n| Place::of(n.name.span())).collect();
+    let errors = errors.finish(&begin);
+    let expanded = expand::expand(&networks, &checked, borrowed, errors.first());
     (
         expanded.into_iter().inspect(|(name, out)| show::if_asked(name, out)).map(|(_, out)| out).collect(),
-        errors.finish(),
+        errors,
     )
 }
 
@@ -91,6 +93,6 @@ fn stages(input: TokenStream, prelude: &TokenStream, borrowed: bool) -> (TokenSt
 fn known(prelude: TokenStream) -> Vec<ast::Network> {
     let errors = Errors::default();
     let networks = parse::networks(prelude, &errors);
-    errors.finish();
+    errors.finish(&[]);
     networks
 }

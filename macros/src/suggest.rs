@@ -1,7 +1,7 @@
 //! "Did you mean": the nearest of some names.
 
 /// What PyTorch, NumPy and JAX call an operation, how it is written here, and a note where one is needed.
-const ELSEWHERE: [(&str, &str, &str); 45] = [
+const ELSEWHERE: [(&str, &str, &str); 46] = [
     ("cat", "concat(a, b, axis = ..)", ""),
     ("concatenate", "concat(a, b, axis = ..)", ""),
     ("stack", "concat(a, b, axis = ..)", ", of values that `reshape` gave an axis of length 1"),
@@ -23,6 +23,7 @@ const ELSEWHERE: [(&str, &str, &str); 45] = [
     ("mul", "a * b", ""),
     ("div", "a / b", ""),
     ("where", "select(cond, a, b)", ""),
+    ("masked_fill", "select(mask, value, x)", ""),
     ("amax", "max(x, over = ..)", ""),
     ("amin", "min(x, over = ..)", ""),
     ("maximum", "max(a, b)", ""),
@@ -87,10 +88,7 @@ const ARGUMENTS: [(&str, &[&str]); 29] = [
 ];
 
 /// What an argument of PyTorch's is called among the names that an op or a network has.
-pub fn argument_of_pytorch<'a>(
-    name: &str,
-    mut has: impl Iterator<Item = &'a str> + Clone,
-) -> Option<&'a str> {
+pub fn argument_of_pytorch<'a>(name: &str, mut has: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     let (_, here) = ARGUMENTS.iter().find(|(n, _)| *n == name)?;
     has.find(|h| here.contains(h))
 }

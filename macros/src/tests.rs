@@ -165,7 +165,7 @@ fn says_what_is_wrong_in_a_body() {
     }
     one(
         body("let gen = x; x"),
-        "`gen` cannot be a name here: it is a keyword of Rust\nhelp: choose another name",
+        "`gen` cannot be a name here: it is a keyword of Rust\nhelp: choose another name, such as `gen_`",
     );
     one(body("net l: fn; x"), "expected the name of a network, found `fn`");
     one(
@@ -304,7 +304,7 @@ fn says_what_is_wrong_in_a_header() {
     });
     one(
         network("B, type = 8"),
-        "`type` cannot be a name here: it is a keyword of Rust\nhelp: choose another name",
+        "`type` cannot be a name here: it is a keyword of Rust\nhelp: choose another name, such as `type_`",
     );
     one(network("B, D = 8, B"), "`B` is declared twice");
     one(errors_in(""), "expected a network\nhelp: `Name<B, D = 768>(x: [B, D]) -> [B, D] { .. }`");

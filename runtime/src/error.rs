@@ -193,6 +193,16 @@ pub enum Error {
         /// Where in the ids it stands.
         position: Vec<usize>,
     },
+    /// `topk` of more elements than an axis has in this call.
+    #[error("{op}: {asked} elements are to be found, but {}", there_are(*found))]
+    TooFewElements {
+        /// The op, as written.
+        op: String,
+        /// How many are to be found.
+        asked: usize,
+        /// How many there are.
+        found: usize,
+    },
     /// A slice reaches beyond its axis.
     #[error("{op}: {start}..{end} is outside of axis {axis}, which has {len} elements in this call")]
     Slice {
@@ -344,6 +354,14 @@ impl Error {
         } else {
             self
         }
+    }
+}
+
+fn there_are(found: usize) -> String {
+    match found {
+        0 => "the axis has none in this call".into(),
+        1 => "the axis has only 1 in this call".into(),
+        n => format!("the axis has only {n} in this call"),
     }
 }
 

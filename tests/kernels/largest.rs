@@ -67,7 +67,12 @@ fn more_than_there_are_is_an_error_and_the_session_goes_on() {
         let mut s = c.session();
         let x = |n: usize| [Tensor::new(vec![0.5f32; 2 * n], [2, n]).expect("fits")];
         let error = s.run_inputs(&views(&x(2))).expect_err("two of three");
-        assert!(matches!(error, Error::IdOutOfRange { rows: 2, .. }), "{error}");
+        assert!(matches!(error, Error::TooFewElements { asked: 3, found: 2, .. }), "{error}");
+        let same = c.interpret_inputs(&views(&x(2))).expect_err("two of three");
+        assert!(matches!(same, Error::TooFewElements { asked: 3, found: 2, .. }), "{same}");
+        assert!(
+            error.to_string().ends_with("3 elements are to be found, but the axis has only 2 in this call")
+        );
         s.run_inputs(&views(&x(3))).expect("runs");
         assert_eq!(s.tensor(1).expect("a result").as_i32(), Some(&[0, 1, 2, 0, 1, 2][..]));
     }

@@ -6,6 +6,13 @@ use tancho::{AsView, OptionValue, Target, Tensor, bf16, network};
 use tancho_support::run;
 
 network! {
+    /// `..` in front stands for all axes before those that are given.
+    pub Ends<B, S, D = 4, R = 2>(x: [B, S, D]) -> ([B, S], [B, S, R], [B, D], [B, S, D]) {
+        (x[.., -1], x[.., 0..R], x[.., 1, ..], x[..] + x[.., .., 0..D])
+    }
+
+    pub LastOf<D = 4>(x: [.., D]) -> ([..], [.., 2]) { (x[.., D - 1], x[.., 1..3]) }
+
     /// Two results, options of two kinds, a branch on one of them.
     pub Affine<B, D = 4>(option scale = 2.0, option shift = true)(x: [B, D]) -> ([B, D], [B])
         where D % 2 == 0
@@ -286,6 +293,18 @@ fn vectors_and_scalars() {
 fn networks_without_run_time_dims() {
     assert_eq!(run!(Given::init(0).unwrap(),), [2., 2.]);
     assert_eq!(run!(Fixed::init(0).unwrap(), count(3).view([3])), [3., 3.]);
+}
+
+#[test]
+fn axes_from_the_end() {
+    let x = count(24);
+    let (last, cut, row, twice) = run!(Ends::init(0).unwrap(), x.view([2, 3, 4]));
+    assert_eq!(last, [3., 7., 11., 15., 19., 23.]);
+    assert_eq!(cut[..4], [0., 1., 4., 5.]);
+    assert_eq!((row[0], row[4]), (4., 16.));
+    assert_eq!(twice[23], 46.);
+    let (last, cut) = run!(LastOf::init(0).unwrap(), x.view([6, 4]));
+    assert_eq!((last[1], &cut[2..4]), (7., &[5., 6.][..]));
 }
 
 #[test]

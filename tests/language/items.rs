@@ -47,6 +47,21 @@ network! {
         x
     }
 
+    /// Its weight has the number of the iteration that uses it.
+    pub Leaf<B, D = 2, L = _>(x: [B, D]) -> [B, D] {
+        #[weights("scale{L}")] param scale: [D] = ones;
+        let scale = scale * L;
+        x * scale
+    }
+
+    /// The path of the array tells nothing: those in it do.
+    pub Leaves<B, D = 2, N = 3>(x: [B, D]) -> [B, D] {
+        #[weights("")] net leaves: [Leaf<D = D, L = i + 1>; N];
+        let mut y = x;
+        for leaf in leaves { y = leaf(y); }
+        y
+    }
+
     /// Nets by their number, several arrays at once, and dims and paths that follow the iteration.
     pub Numbered<B, D = 2, N = 3>(x: [B, D]) -> ([B, D], [B, D], [B, 7 * D]) {
         #[weights("even.{2 * i}")]    net first: [Scaled<D = D>; N];
@@ -156,6 +171,15 @@ fn names(w: &tancho::Weights) -> Vec<&str> {
 fn set(w: &mut tancho::Weights, name: &str, x: &[f32]) {
     let shape = w.get(name).unwrap_or_else(|| panic!("{name}")).shape().to_vec();
     w.set(name, Tensor::new(x.to_vec(), shape).unwrap()).unwrap();
+}
+
+#[test]
+fn items_of_a_net_tell_its_iterations_apart() {
+    let mut leaves = Leaves::init(0).unwrap();
+    let names: Vec<&str> = leaves.weights().names().collect();
+    assert_eq!(names, ["scale1", "scale2", "scale3"]);
+    leaves.weights_mut().set("scale2", Tensor::new(vec![1.0, 10.0], [2]).unwrap()).unwrap();
+    assert_eq!(run!(leaves, [1.0, 1.0].view([1, 2])), [6.0, 60.0]);
 }
 
 #[test]

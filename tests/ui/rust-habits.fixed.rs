@@ -15,7 +15,7 @@ network! {
         net generic: Generic<D = D>;
         let a = Twice(x);
         let b = Swish(x);
-        let d = x[.., 0];
+        let d = x[S = 0];
         let e = select(mean(x) > 0, x, -x);
         let g = residual(x) { relu(x) };
         a + b - b + e + g + generic(x[0, 0]) - sum(d) + sum(d)

@@ -67,6 +67,14 @@ fn broadcast_help(args: &[Arg<'_>], facts: &Facts) -> String {
         }
         return "both sides must have the same shape; a side may also be a trailing part of the other, as a bias is".into();
     }
+    if let ([one], Some(last)) = (s.as_slice(), b.last())
+        && one.is(1)
+    {
+        return format!(
+            "an axis of length 1 is not stretched by itself; write `expand({}, [{last}])`, or declare it without axes, `[]`",
+            small.name
+        );
+    }
     // A part that is not the trailing one: the article's gain over the channels, a mask over rows.
     match among(s, b) {
         Some(spread) => format!(

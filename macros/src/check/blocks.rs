@@ -1,6 +1,7 @@
 //! Statements, and the body as a whole.
 
 use super::checker::Checker;
+use super::index::is_bare;
 use super::scope::{Hint, Meaning, Shaped, Tensor};
 use super::sig;
 use crate::ast::{Block, Entry, Expr, ExprKind, Network, Stmt, Ty};
@@ -23,7 +24,12 @@ impl Checker<'_> {
             let valued = matches!(entry.body.stmts.last(), Some(Stmt::Value(_)));
             if !network.broken_header && !valued {
                 let end = entry.body.end.map_or(entry.promise, Place::of);
-                self.fail(end, messages::no_result(&promised));
+                let last = match entry.body.stmts.last() {
+                    Some(Stmt::Let { names, .. }) if names.len() == 1 => names.first(),
+                    _ => None,
+                };
+                let last = last.map(ToString::to_string);
+                self.fail(end, messages::no_result(&promised, last.as_deref()));
             }
             return None;
         };
@@ -52,10 +58,14 @@ impl Checker<'_> {
             instead = self.scopes.iter().flatten().find(|(_, b)| fits(&b.meaning)).map(|(n, _)| n.clone());
         }
         let removed = removed.as_ref().map(|(a, b)| (a.as_str(), b.as_str()));
-        self.fail(
-            tail.place,
-            messages::promise(self.promised_by(), promised, types, removed, instead.as_deref(), &self.facts),
-        );
+        let message =
+            messages::promise(self.promised_by(), promised, types, removed, instead.as_deref(), &self.facts);
+        let from_the_end = match &tail.kind {
+            ExprKind::Index(_, list) => list.len() > 1 && list.first().is_some_and(is_bare),
+            _ => false,
+        };
+        let message = if from_the_end { messages::indexed_from_the_end(message) } else { message };
+        self.fail(tail.place, message);
     }
 
     /// All tensors of a value.
@@ -203,7 +213,10 @@ impl Checker<'_> {
             }
             Some(Meaning::State(i)) => return self.assign_state(i, name, value),
             Some(_) => return self.fail(Place::of(name.span()), messages::not_mutable(&text)),
-            None => return self.fail(Place::of(name.span()), self.unknown(&text)),
+            None => {
+                let message = messages::assigned_unknown(self.unknown(&text), &text);
+                return self.fail(Place::of(name.span()), message);
+            }
         };
         let types = [slot.ty.clone()];
         let v = self.eval(value, Hint { types: Some(&types), name: Some(name) });

@@ -46,6 +46,27 @@ fn slot(row: &'static OpDef, arg: &Arg, position: usize) -> Option<Slot> {
     (option < row.options.len()).then_some(Slot::Option(option))
 }
 
+/// `reshape(x, B, S)`, whose shape is a list, and `concat([x, y])`, whose values are none.
+fn in_brackets(row: &OpDef, args: &[Arg], call: Place) -> Option<(Place, Message)> {
+    let public = public_name(row.name);
+    let is_list = |a: &Arg| a.name.is_none() && matches!(a.value.kind, ExprKind::List(_));
+    let text = |a: &Arg| match &a.name {
+        Some(name) => format!("{name} = {}", a.value.text),
+        None => a.value.text.clone(),
+    };
+    let (first, rest) = args.split_first()?;
+    if row.variadic && is_list(first) {
+        let more: Vec<String> = rest.iter().map(text).collect();
+        let more: Vec<&str> = more.iter().map(String::as_str).collect();
+        return Some((first.place, messages::list_of_values(public, &first.value.text, &more)));
+    }
+    let shaped = row.options.first().is_some_and(|o| o.kind == Kind::Shape) && row.params.len() == 1;
+    let dims = |a: &Arg| a.name.is_none() && !is_list(a) && super::dims::looks_like_poly(&a.value);
+    let lengths: Vec<&str> = rest.iter().filter(|a| dims(a)).map(|a| a.value.text.as_str()).collect();
+    (shaped && !rest.is_empty() && lengths.len() == rest.len())
+        .then(|| (call, messages::shape_in_pieces(public, &first.value.text, &lengths)))
+}
+
 /// A reduction without `over` is over all axes: `mean(loss)`.
 fn all_axes(row: &OpDef, all: &[Operand], read: &mut Vec<OptionGiven>, place: Place) {
     let reduces = row.options.iter().any(|o| o.name == "over" && o.kind == Kind::Axes)
@@ -156,6 +177,9 @@ impl Checker<'_> {
 
     fn table_op(&mut self, expr: &Expr, row: &'static OpDef, args: &[Arg]) -> Shaped {
         let public = public_name(row.name);
+        if let Some((place, m)) = in_brackets(row, args, expr.place) {
+            return self.refuse(place, m);
+        }
         let (mut tensors, mut options): (Vec<Written<'_>>, Vec<(usize, &Arg)>) = (Vec::new(), Vec::new());
         let (mut position, mut ok) = (0, true);
         for a in args {
@@ -215,7 +239,9 @@ impl Checker<'_> {
     fn is_an_axis(&self, row: &OpDef, arg: &Arg) -> bool {
         let dim = matches!(&arg.value.kind, ExprKind::Name(n) if self.is_dim(&n.to_string()))
             || matches!(super::sig::literal(&arg.value), Some(OptionValue::Int(_)));
-        arg.name.is_none() && dim && row.options.iter().any(|o| o.name == "over")
+        // `attention(q, k, v, HEADS)` gives the heads, where masks stand.
+        let named = |name: &str| row.options.iter().any(|o| o.name == name);
+        arg.name.is_none() && dim && (named("over") || named("heads"))
     }
 
     /// An argument that is given twice, or that the op does not have.

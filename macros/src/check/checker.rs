@@ -114,6 +114,7 @@ pub fn body(
     let judged = !sig.broken && !network.broken_body;
     if errors.count() == before && judged {
         checker.settle_states();
+        checker.settle_state_names(network);
     }
     let whole = errors.count() == before && judged;
     let steps = std::mem::take(&mut checker.steps);
@@ -231,6 +232,7 @@ impl Checker<'_> {
                 return Some("an option");
             }
             Some(match self.peek(name)? {
+                Meaning::Value(Shaped::Number(_)) => "a number",
                 Meaning::Poison | Meaning::Value(_) | Meaning::Slot(..) => "a tensor",
                 Meaning::Param(_) => "a weight",
                 Meaning::Const(_) => "a constant",

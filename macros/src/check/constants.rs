@@ -28,7 +28,7 @@ impl Checker<'_> {
             return None;
         }
         self.attributes_of_constant(item)?;
-        let path = self.path(item, name, None)?;
+        let path = self.path(item, name, None, false)?;
         let table = match table {
             Some(e) => Some(self.table(name, &ty, e)?),
             None => None,

@@ -65,6 +65,7 @@ impl Checker<'_> {
     pub fn call_entry_of(&mut self, e: &Expr, net: usize, name: &Ident, args: &[Arg]) -> Shaped {
         let Some(used) = self.nets.get(net).cloned() else { return Shaped::Poison };
         let (place, text) = (Place::of(name.span()), name.to_string());
+        let called = called_itself(e, &text, args);
         let Resolved::Known(main) = &used.target else {
             if let Resolved::Foreign = used.target {
                 self.fail(place, messages::foreign_entry(&used.text, &text));
@@ -76,13 +77,17 @@ impl Checker<'_> {
             s.declared.name == main.declared.name && used.path.to_string() == main.declared.name
         });
         let Some((i, n)) = here.and_then(|i| Some((i, self.program.networks.get(i)?))) else {
-            return self.refuse(place, messages::no_method(&text, &e.text));
+            return self.refuse(place, messages::no_entry_of_net(&text, &called));
         };
         let entry = n.entries.iter().position(|e| *name == e.name && !e.train && !n.short);
         let Some(sig) = entry.and_then(|k| self.program.entries.get(i)?.get(k)) else {
             let all: Vec<String> =
                 n.entries.iter().filter(|e| !e.train && !n.short).map(|e| e.name.to_string()).collect();
-            return self.refuse(place, messages::no_such_entry(&used.text, &text, &all));
+            let message = match all.is_empty() {
+                true => messages::no_entry_of_net(&text, &called),
+                false => messages::no_such_entry(&used.text, &text, &all),
+            };
+            return self.refuse(place, message);
         };
         let used = NetUse { path: self.entry_path(sig, &n.name, name.span()), ..used };
         let home = Home::Net(used.plan.id);
@@ -101,4 +106,11 @@ impl Checker<'_> {
             entry_type(&sig.declared.name, &sig.declared.entry, span).into_token_stream()
         }
     }
+}
+
+/// `fc(x)` of `fc.forward(x)`.
+fn called_itself(e: &Expr, name: &str, args: &[Arg]) -> String {
+    let net = e.text.split(&format!(".{name}")).next().unwrap_or_default();
+    let args: Vec<&str> = args.iter().map(|a| a.value.text.as_str()).collect();
+    format!("{net}({})", args.join(", "))
 }

@@ -131,7 +131,10 @@ impl Checker<'_> {
         let values = self.scopes.iter().flat_map(|s| s.keys().map(String::as_str));
         let dims = self.sig.declared.dims.iter().map(|d| d.name.as_str());
         let options = self.sig.declared.options.iter().map(|(n, _)| n.as_str());
-        messages::unknown_value(name, values.chain(dims).chain(options))
+        let unknown = messages::unknown_value(name, values.chain(dims).chain(options));
+        // `i` is what paths call the iteration of a `for`.
+        let counts = unknown.help.is_none() && self.loops.iter().any(|l| l == name);
+        if counts { messages::number_of_iteration(unknown, name) } else { unknown }
     }
 
     fn neg(&mut self, expr: &Expr, x: &Expr) -> Shaped {
@@ -220,7 +223,15 @@ impl Checker<'_> {
             && !is_open(&y.ty)
             && !is_open(&x.ty);
         if !column {
-            return self.apply(Op::Matmul, &[(x, a.place), (y, b.place)], expr);
+            // `w @ x` of a weight `[OUT, IN]`, as in a textbook, where rows are `x @ w.t`.
+            let is_weight = |e: &Expr| match &e.kind {
+                ExprKind::Name(n) => matches!(self.peek(&n.to_string()), Some(Meaning::Param(_))),
+                _ => false,
+            };
+            let rows = x.ty.rank() == 2 && y.ty.rank() >= 2 && x.ty.shape.last() == y.ty.shape.last();
+            let help =
+                (rows && is_weight(a) && !is_weight(b)).then(|| messages::rows_by_weight(&b.text, &a.text));
+            return self.apply_with_help(Op::Matmul, &[(x, a.place), (y, b.place)], expr, help);
         }
         // `w @ x` of one vector: the vector stands as a column, and the result loses the axis again.
         let mut to_column = y.ty.shape.clone();

@@ -12,6 +12,11 @@ use tancho_ir::bind::is_open;
 use tancho_ir::op::Op;
 use tancho_ir::{DType, Dim, Type};
 
+/// `..` alone.
+pub fn is_bare(i: &Index) -> bool {
+    i.range && i.axis.is_none() && i.start.is_none() && i.end.is_none() && i.step.is_none()
+}
+
 impl Checker<'_> {
     /// The value of `x[..]`.
     pub fn index(&mut self, expr: &Expr, x: &Expr, list: &[Index]) -> Shaped {
@@ -31,9 +36,16 @@ impl Checker<'_> {
             let Some(i) = self.tensor(v, ids, DType::I32) else { return Shaped::Poison };
             return self.apply(Op::Gather, &[(&t, x.place), (&i, ids.place)], expr);
         }
+        // `..` in front stands for all axes that the indices after it leave.
+        let leading = list.first().is_some_and(is_bare);
+        if !leading && let Some(i) = self.open_middle(list, &t) {
+            return self.refuse(i.place, messages::whole_axis_between(&t.name, &t.ty, &self.facts));
+        }
+        let left = if leading { t.ty.rank().saturating_sub(list.len()) } else { 0 };
         let mut cuts: Vec<(usize, &Index)> = Vec::new();
-        for (position, i) in list.iter().enumerate() {
-            let Some(axis) = self.axis_of_index(position, i, &t) else { return Shaped::Poison };
+        for (position, i) in list.iter().enumerate().skip(usize::from(leading)) {
+            let position = position + left;
+            let Some(axis) = self.axis_of_index(position, i, &t, leading) else { return Shaped::Poison };
             if cuts.iter().any(|(a, _)| *a == axis) {
                 return self.refuse(
                     i.place,
@@ -74,7 +86,14 @@ impl Checker<'_> {
         }
     }
 
-    fn axis_of_index(&self, position: usize, i: &Index, tensor: &Tensor) -> Option<usize> {
+    /// The index between others that is a whole axis, where more axes are left than that.
+    fn open_middle<'i>(&self, list: &'i [Index], tensor: &Tensor) -> Option<&'i Index> {
+        let more = list.len() < tensor.ty.rank() && list.iter().all(|i| i.axis.is_none());
+        let (_, before) = list.split_last()?;
+        before.iter().find(|i| more && is_bare(i))
+    }
+
+    fn axis_of_index(&self, position: usize, i: &Index, tensor: &Tensor, leading: bool) -> Option<usize> {
         match &i.axis {
             Some(name) => {
                 let text = name.to_string();
@@ -88,7 +107,7 @@ impl Checker<'_> {
                 }
                 self.axis_of("an index", &Dim::sym(&text), &text, tensor, place)
             }
-            None if is_open(&tensor.ty) => {
+            None if is_open(&tensor.ty) && (!leading || position == 0 || position >= tensor.ty.rank()) => {
                 self.fail(i.place, messages::axis_from_the_end(&tensor.name, &tensor.ty, &self.facts));
                 None
             }

@@ -62,7 +62,8 @@ impl Checker<'_> {
     }
 
     /// What already has a name that an item or, without `values`, a `let` wants. A `let` may have the name of
-    /// a net, `let q = q(x);`: after it the name is the value.
+    /// a net or a weight, `let q = q(x);`: after it the name is the value. That of a state it may not have:
+    /// `let h = ..;` is most often a slip for `h = ..;`, which the next call would miss.
     pub fn taken(&self, name: &str, values: bool) -> Option<&'static str> {
         if self.is_dim(name) {
             return Some("a dimension");
@@ -71,8 +72,8 @@ impl Checker<'_> {
             return Some("an option");
         }
         match self.peek(name)? {
-            Meaning::Param(_) => Some("a param"),
-            Meaning::Const(_) => Some("a constant"),
+            Meaning::Param(_) => values.then_some("a param"),
+            Meaning::Const(_) => values.then_some("a constant"),
             Meaning::Net(_) => values.then_some("a net"),
             Meaning::Array(_) => Some("a net"),
             Meaning::State(_) => Some("a state"),
@@ -122,7 +123,7 @@ impl Checker<'_> {
             self.fail(place, messages::init_of_type(&init.to_string(), ty.dtype.name()));
             return None;
         }
-        let path = self.path(item, name, None)?;
+        let path = self.path(item, name, None, false)?;
         let attributes = Attributes { buffer, ..self.attributes(item)? };
         self.document(item, &path, show_type(&ty, &self.facts), Some(init.clone()), &attributes);
         let out = self.fresh();
@@ -157,8 +158,9 @@ impl Checker<'_> {
         })
     }
 
-    /// The path of an item's weights; `array` is the number of nets of an array.
-    pub fn path(&self, item: &Item, name: &str, array: Option<&str>) -> Option<String> {
+    /// The path of an item's weights; `array` is the number of nets of an array, and `inside` whether their
+    /// own items tell them apart.
+    pub fn path(&self, item: &Item, name: &str, array: Option<&str>, inside: bool) -> Option<String> {
         let mut variables: Vec<&str> = self.loops.iter().map(String::as_str).collect();
         variables.extend(array.map(|_| "i"));
         if variables.iter().filter(|t| **t == "i").count() > 1 {
@@ -183,6 +185,10 @@ impl Checker<'_> {
                 return None;
             }
             used.extend(Dim::parse(inside).iter().flat_map(Dim::syms));
+        }
+        if inside {
+            used.insert("i".into());
+            variables.retain(|v| *v != "i");
         }
         let missing: Vec<&str> = variables.iter().filter(|t| !used.contains(**t)).copied().collect();
         if !missing.is_empty() {
@@ -220,7 +226,7 @@ impl Checker<'_> {
 }
 
 /// A path that two of the first iterations have.
-fn doubled(path: &str, variables: &[&str]) -> Option<String> {
+pub fn doubled(path: &str, variables: &[&str]) -> Option<String> {
     const FIRST: usize = 5;
     let loops = u32::try_from(variables.len()).ok().filter(|n| *n <= 4)?;
     let mut seen = BTreeSet::new();

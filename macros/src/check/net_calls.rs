@@ -5,14 +5,14 @@ use super::dims::looks_like_poly;
 use super::scope::{Hint, NetUse, Resolved, Shaped, Tensor};
 use super::sig::{facts, fails};
 use crate::ast::{Arg, Callee, Expr, Use};
-use crate::errors::{Message, Place};
+use crate::errors::Place;
 use crate::messages;
 use crate::plan::{Home, NetPlan, Sig, StepKind};
 use crate::suggest::nearest;
-use tancho_ir::bind::{Binding, DimKind, Signature, is_open};
+use tancho_ir::bind::{Binding, DimKind, Signature};
 use tancho_ir::graph::Relation;
 use tancho_ir::infer::show_type;
-use tancho_ir::{DType, Dim, Type};
+use tancho_ir::{DType, Type};
 
 impl Checker<'_> {
     /// A call through a net.
@@ -257,55 +257,5 @@ impl Checker<'_> {
             return None;
         }
         Some(sig.outputs.iter().map(|t| binding.ty(t)).collect())
-    }
-
-    fn mismatch(
-        &self,
-        used: &NetUse,
-        input: &str,
-        declared: &Type,
-        wanted: &Type,
-        tensor: &Tensor,
-    ) -> Message {
-        let mut why = None;
-        if wanted.dtype != tensor.ty.dtype {
-            why = Some(format!("it takes {}; nothing is converted silently", wanted.dtype));
-        } else if wanted.rank() == tensor.ty.rank() {
-            let differ: Vec<usize> = wanted
-                .shape
-                .iter()
-                .zip(&tensor.ty.shape)
-                .enumerate()
-                .filter(|(_, (a, b))| a != b)
-                .map(|(i, _)| i)
-                .collect();
-            if let [i] = differ.as_slice()
-                && let Some((a, b)) = wanted.shape.get(*i).zip(tensor.ty.shape.get(*i))
-            {
-                let equal = self.facts.value(a).is_some() && self.facts.value(a) == self.facts.value(b);
-                why = Some(if equal {
-                    format!("{a} and {b} are equal only by default; use the same name on both sides")
-                } else {
-                    format!("axis {i} must be {}, not {}", self.facts.show(a), self.facts.show(b))
-                });
-            }
-        }
-        // With open axes the user sees them as declared.
-        let fixed = declared.rank() - usize::from(is_open(declared));
-        let shown = if is_open(declared) && tensor.ty.rank() >= fixed {
-            let mut shape = vec![Dim::sym("..")];
-            shape.extend(wanted.shape.iter().skip(wanted.rank().saturating_sub(fixed)).cloned());
-            Type::new(wanted.dtype, shape)
-        } else {
-            wanted.clone()
-        };
-        messages::wrong_input(
-            &used.text,
-            input,
-            &show_type(&shown, &self.facts),
-            &tensor.name,
-            &show_type(&tensor.ty, &self.facts),
-            why.as_deref(),
-        )
     }
 }

@@ -7,6 +7,7 @@ use crate::ast::{Arg, Expr, ExprKind, Item, Use};
 use crate::errors::Place;
 use crate::messages;
 use crate::plan::{Given, NetPlan, Sig, StepKind};
+use crate::suggest::argument_of_pytorch;
 use quote::quote_spanned;
 use tancho_ir::Dim;
 use tancho_ir::bind::{self, Binding, DimDecl, DimKind, NoSuchDim, Signature, Values};
@@ -23,7 +24,6 @@ impl Checker<'_> {
             None => None,
         };
         let shown = count.as_ref().map(|d| self.facts.value(d).map_or(d.to_string(), |n| n.to_string()));
-        let weights = self.path(item, name, shown.as_deref());
         let attributes = self.attributes(item).unwrap_or(Attributes::NONE);
         // `i` in the dims of an array is the number of the iteration, unless a dim has that name.
         let counts = count.is_some() && !self.is_dim("i");
@@ -35,10 +35,12 @@ impl Checker<'_> {
         match &target {
             Resolved::Known(sig) => {
                 let sig = &sig.declared;
-                given = self.given_dims(sig, used);
-                let good = self.errors.count() == before;
-                statics = self.with_defaults(sig, &given, used, good);
-                options = self.given_options(Some(sig), used);
+                if !self.dims_in_parentheses(sig, used) {
+                    given = self.given_dims(sig, used);
+                    let good = self.errors.count() == before;
+                    statics = self.with_defaults(sig, &given, used, good);
+                    options = self.given_options(Some(sig), used);
+                }
                 if self.errors.count() == before {
                     self.requirements(sig, &statics, used.place);
                 }
@@ -53,6 +55,8 @@ impl Checker<'_> {
         if counts {
             self.known.pop();
         }
+        let inside = count.is_some() && self.told_apart_inside(used, &given);
+        let weights = self.path(item, name, shown.as_deref(), inside);
         let by_iteration = counts && given.iter().any(|(_, d)| d.syms().contains("i"));
         let id = self.nets.len();
         let target = if self.errors.count() > before { Resolved::Broken } else { target };
@@ -110,6 +114,9 @@ impl Checker<'_> {
 
     fn given_dims(&mut self, sig: &Signature, used: &Use) -> Vec<(String, Dim)> {
         let statics: Vec<&str> = sig.static_dims().map(|d| d.name.as_str()).collect();
+        if self.run_time_dims_given(statics.len(), used) {
+            return Vec::new();
+        }
         let mut binding = Binding::new(sig, Values::new());
         let mut out = Vec::new();
         for a in &used.dims {
@@ -140,6 +147,52 @@ impl Checker<'_> {
             }
         }
         out
+    }
+
+    /// Reports `Layer<B, S, D>`, where `B` and `S` are run-time dims: those follow from the inputs.
+    fn run_time_dims_given(&self, statics: usize, used: &Use) -> bool {
+        let runs = |a: &&Arg| match &a.value.kind {
+            ExprKind::Name(n) if a.name.is_none() => {
+                let name = n.to_string();
+                self.is_dim(&name) && !self.is_static(&name)
+            }
+            _ => false,
+        };
+        let (run, others): (Vec<&Arg>, Vec<&Arg>) = used.dims.iter().partition(runs);
+        let (Some(first), Some(last)) = (run.first(), run.last()) else { return false };
+        if used.dims.len() <= statics || others.len() > statics {
+            return false;
+        }
+        let names: Vec<&str> = run.iter().map(|a| a.value.text.as_str()).collect();
+        let inside: Vec<String> = others.iter().map(|a| written(a)).collect();
+        let shown = if inside.is_empty() {
+            used.text.clone()
+        } else {
+            format!("{}<{}>", used.text, inside.join(", "))
+        };
+        self.fail(first.place.to(last.place), messages::run_time_dims_given(&used.text, &names, &shown));
+        true
+    }
+
+    /// Reports `Linear(D, D)`, whose dims stand in the place of options.
+    fn dims_in_parentheses(&self, sig: &Signature, used: &Use) -> bool {
+        let (Some(first), Some(last)) = (used.options.first(), used.options.last()) else { return false };
+        if !used.dims.is_empty() || used.options.iter().all(|a| a.name.is_some()) {
+            return false;
+        }
+        let (mut dims, mut options) = (Vec::new(), Vec::new());
+        for a in &used.options {
+            let name = a.name.as_ref().map(ToString::to_string);
+            match name.as_deref().map(|n| (sig.options.iter().any(|(o, _)| o == n), dim_called(sig, n))) {
+                Some((false, Some(dim))) => dims.push(format!("{dim} = {}", a.value.text)),
+                None => dims.push(a.value.text.clone()),
+                Some(_) => options.push(written(a)),
+            }
+        }
+        let options = if options.is_empty() { String::new() } else { format!("({})", options.join(", ")) };
+        let shown = format!("{}<{}>{options}", used.text, dims.join(", "));
+        self.fail(first.place.to(last.place), messages::dims_in_parentheses(&used.text, &shown));
+        true
     }
 
     /// Whether a network of this macro call has a run-time dim of that name at another entry point than the
@@ -204,7 +257,7 @@ impl Checker<'_> {
         let Some(value) = value else {
             if !matches!(arg.value.kind, ExprKind::Poison) {
                 let takes = "a number, `true`, `false`, or an option of this network";
-                self.fail(arg.value.place, messages::wrong_option_value(name, takes));
+                self.fail(arg.value.place, messages::wrong_option_value(name, takes, &arg.value.text));
             }
             return None;
         };
@@ -213,13 +266,20 @@ impl Checker<'_> {
             Some(sig) => {
                 let Some((_, default)) = sig.options.iter().find(|(n, _)| n == name) else {
                     let options: Vec<&str> = sig.options.iter().map(|(n, _)| n.as_str()).collect();
-                    self.fail(arg.place, messages::no_such_option(&used.text, name, &options));
+                    let message = match dim_called(sig, name) {
+                        Some(dim) => messages::option_is_dim(&used.text, name, dim, &arg.value.text),
+                        None => messages::no_such_option(&used.text, name, &options),
+                    };
+                    self.fail(arg.place, message);
                     return None;
                 };
                 match bind::option(*default, value) {
                     Ok(value) => value,
                     Err(takes) => {
-                        self.fail(arg.value.place, messages::wrong_option_value(name, takes));
+                        self.fail(
+                            arg.value.place,
+                            messages::wrong_option_value(name, takes, &arg.value.text),
+                        );
                         return None;
                     }
                 }
@@ -244,5 +304,19 @@ impl Checker<'_> {
             self.fail(place, messages::requires(&sig.name, &clause.to_string(), &names));
             return;
         }
+    }
+}
+
+/// A static dim by its name, by that in lower case, or by PyTorch's for it.
+fn dim_called<'s>(sig: &'s Signature, name: &str) -> Option<&'s str> {
+    let dims = || sig.static_dims().map(|d| d.name.as_str());
+    dims().find(|d| d.eq_ignore_ascii_case(name)).or_else(|| argument_of_pytorch(name, dims()))
+}
+
+/// An argument as it is written.
+fn written(arg: &Arg) -> String {
+    match &arg.name {
+        Some(name) => format!("{name} = {}", arg.value.text),
+        None => arg.value.text.clone(),
     }
 }

@@ -35,7 +35,7 @@ impl Checker<'_> {
                 .refuse(expr.place, messages::missing_argument(public_name(row.name), n, &usage(row.name))),
             Err(CallError::BadValue { option, expected }) => self.refuse(
                 place_of(option, &options).unwrap_or(expr.place),
-                messages::wrong_option_value(option, &expected),
+                messages::wrong_option_value(option, &expected, ""),
             ),
             Err(error) => self.refuse(expr.place, Message::new(error.to_string())),
         }

@@ -113,7 +113,7 @@ impl Checker<'_> {
 
     fn wrong_kind<T>(&self, def: &OptionDef, expr: &Expr) -> Option<T> {
         if !matches!(expr.kind, ExprKind::Poison) {
-            self.fail(expr.place, messages::wrong_option_value(def.name, &def.kind.describe()));
+            self.fail(expr.place, messages::wrong_option_value(def.name, &def.kind.describe(), &expr.text));
         }
         None
     }

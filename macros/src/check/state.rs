@@ -61,7 +61,7 @@ impl Checker<'_> {
             Some(g) => Some(self.growth(name, &g.dim, &ty)?),
             None => None,
         };
-        let path = self.path(item, name, None)?;
+        let path = self.path(item, name, None, false)?;
         let (before, val) = (self.fresh(), self.fresh());
         let axis = grows.as_ref().map(|(axis, _)| *axis);
         self.step(

@@ -3,6 +3,7 @@
 use super::methods::{Entry, compiled, entries, session};
 use super::own;
 use crate::ast::Network;
+use crate::errors::{Error, compile_error};
 use crate::plan::{Checked, ItemDoc, Sig};
 use proc_macro2::{Ident, Literal, TokenStream};
 use quote::{ToTokens, format_ident, quote, quote_spanned};
@@ -13,8 +14,8 @@ use tancho_ir::bind::{DimDecl, DimKind};
 const METHODS: &[&str] =
     &["with", "load", "load_with", "load_report", "init", "ir", "weights", "weights_mut", "compile"];
 
-/// All structs of a network with their methods.
-pub fn structs(network: &Network, checked: &Checked) -> TokenStream {
+/// All structs of a network with their methods. `error` is any that is reported.
+pub fn structs(network: &Network, checked: &Checked, error: Option<&Error>) -> TokenStream {
     let empty = Sig::default();
     let sig = checked.sig().unwrap_or(&empty);
     let names = Names {
@@ -28,10 +29,13 @@ pub fn structs(network: &Network, checked: &Checked) -> TokenStream {
         items: &checked.items,
         trains: checked.entries.iter().filter(|e| e.train).map(|e| e.sig.declared.entry.as_str()).collect(),
     };
-    let machine = [
-        compiled(network, &names.compiled, &names.session, &names.entries),
-        session(network, &names.session, &names.entries),
-    ];
+    let machine = match error.filter(|_| network.broken_header) {
+        Some(error) => [names.unknown(error), TokenStream::new()],
+        None => [
+            compiled(network, &names.compiled, &names.session, &names.entries),
+            session(network, &names.session, &names.entries),
+        ],
+    };
     [names.declaration(), names.dims()].into_iter().chain(machine).collect()
 }
 
@@ -60,6 +64,18 @@ fn statics(sig: &Sig) -> Vec<(Ident, &DimDecl)> {
 }
 
 impl Names<'_> {
+    /// What stands for the compiled network and its session where the header does not parse, so that nobody
+    /// knows their methods. rustc judges nothing that is done with a type that has an error in it, and shows
+    /// the same error at the same place once.
+    fn unknown(&self, error: &Error) -> TokenStream {
+        let Names { network, compiled, session, .. } = self;
+        let (vis, error) = (&network.vis, compile_error(error));
+        quote_spanned! {own()=>
+            #vis type #compiled = ::tancho::__private::Unknown<{ #error }>;
+            #vis type #session = #compiled;
+        }
+    }
+
     /// ```text
     /// pub struct Mlp(Model);
     /// impl Mlp { pub const D: usize = 768; pub fn load(..) .. }
@@ -73,10 +89,15 @@ impl Names<'_> {
         let others = (self.entries.len() > 1).then(|| self.other_graphs());
         let compile = (0..self.entries.len())
             .map(|i| quote_spanned!(own()=> self.0.compile_entry(#i, target, &mut packs)?));
+        let compile = match network.broken_header {
+            true => quote_spanned!(own()=> ::core::unreachable!()),
+            false => quote_spanned! {own()=>
+                let mut packs = <::tancho::__private::Packs as ::core::default::Default>::default();
+                ::core::result::Result::Ok(#compiled(#(#compile),*))
+            },
+        };
         let training = self.training();
-        // At the name, so that rustc points to the network and not to the whole macro.
-        let here = own().located_at(name.span());
-        let (keyword, end) = (quote_spanned!(here=> struct), quote_spanned!(here=> ;));
+        let (keyword, end) = super::struct_of(network);
         quote_spanned! {own()=>
             #docs
             #[doc = #header]
@@ -113,8 +134,7 @@ impl Names<'_> {
                 /// The target cannot run it.
                 pub fn compile(&self, target: ::tancho::Target)
                 -> ::core::result::Result<#compiled, ::tancho::Error> {
-                    let mut packs = <::tancho::__private::Packs as ::core::default::Default>::default();
-                    ::core::result::Result::Ok(#compiled(#(#compile),*))
+                    #compile
                 }
 
                 #training

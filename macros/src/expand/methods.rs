@@ -39,8 +39,11 @@ pub fn entries(network: &Network, checked: &Checked) -> Vec<Entry> {
         let span = decl.map_or(own(), |d| d.name.span());
         // A network whose header does not parse has no entry point: it looks like the short form.
         let short = network.short || e.sig.declared.entry.is_empty();
-        let name =
-            |name: &str, long: String| if short { Ident::new(name, own()) } else { Ident::new(&long, span) };
+        // rustc shows where a method is defined: at the network's name, and not in the whole macro.
+        let name = |name: &str, long: String| match short {
+            true => Ident::new(name, own().located_at(network.name.span())),
+            false => Ident::new(&long, span),
+        };
         let entry = &e.sig.declared.entry;
         Some(Entry {
             built: super::entry_type(network, checked, i).0,
@@ -87,7 +90,10 @@ fn element(d: DType) -> TokenStream {
 impl Entry {
     /// `x: View<'_, f32>` for every input.
     fn parameters(&self) -> TokenStream {
-        let all = self.inputs.iter().map(|(i, t)| quote_spanned!(own()=> #i: ::tancho::View<'_, #t>));
+        let all = self.inputs.iter().map(|(i, t)| {
+            let here = own().located_at(i.span());
+            quote_spanned!(here=> #i: ::tancho::View<'_, #t>)
+        });
         quote!(#(#all),*)
     }
 
@@ -242,10 +248,11 @@ pub fn compiled(network: &Network, name: &Ident, session: &Ident, entries: &[Ent
             }
         }
     });
+    let (keyword, end) = super::struct_of(network);
     quote_spanned! {own()=>
         #[doc = #doc]
         #[derive(::core::clone::Clone, ::core::fmt::Debug)]
-        #vis struct #name(#(#parts),*);
+        #vis #keyword #name(#(#parts),*) #end
 
         #deref
 
@@ -321,10 +328,11 @@ pub fn session(network: &Network, name: &Ident, entries: &[Entry]) -> TokenStrea
             }
         }
     });
+    let (keyword, end) = super::struct_of(network);
     quote_spanned! {own()=>
         #[doc = #doc]
         #[derive(::core::fmt::Debug)]
-        #vis struct #name(#(#parts),*);
+        #vis #keyword #name(#(#parts),*) #end
 
         #deref
 

@@ -16,7 +16,7 @@ pub use mirror::mirror;
 pub use ops::ops;
 
 use crate::ast::Network;
-use crate::errors::Place;
+use crate::errors::{Error, Place};
 use crate::plan::{self, Checked, CheckedEntry, GENERATED};
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::quote_spanned;
@@ -24,8 +24,13 @@ use quote::quote_spanned;
 /// Everything a macro call emits, network by network.
 ///
 /// With `borrowed` the ops of a body carry the source of the call they are made for: what
-/// the user wrote is `up(x)`, not the prelude's body of `Linear`.
-pub fn expand(networks: &[Network], checked: &[Checked], borrowed: bool) -> Vec<(String, TokenStream)> {
+/// the user wrote is `up(x)`, not the prelude's body of `Linear`. `error` is any that is reported.
+pub fn expand(
+    networks: &[Network],
+    checked: &[Checked],
+    borrowed: bool,
+    error: Option<&Error>,
+) -> Vec<(String, TokenStream)> {
     let mut out: Vec<(String, TokenStream)> = Vec::new();
     for (n, c) in networks.iter().zip(checked) {
         // A second network of the same name, or of one that another's types have, is an error already; its
@@ -38,7 +43,7 @@ pub fn expand(networks: &[Network], checked: &[Checked], borrowed: bool) -> Vec<
         if generated || out.iter().any(|(name, _)| *name == own) {
             continue;
         }
-        let mut tokens = api::structs(n, c);
+        let mut tokens = api::structs(n, c, error);
         for (i, e) in c.entries.iter().enumerate().filter(|(i, _)| c.is_built(*i)) {
             tokens.extend(network_impl(n, c, i, e, borrowed));
         }
@@ -51,6 +56,13 @@ pub fn expand(networks: &[Network], checked: &[Checked], borrowed: bool) -> Vec<
 /// The span of everything that is not the user's.
 fn own() -> Span {
     Span::mixed_site()
+}
+
+/// `struct` and the `;` after its fields, at the network's name: rustc points to it, and not to the whole
+/// macro.
+fn struct_of(network: &Network) -> (TokenStream, TokenStream) {
+    let here = own().located_at(network.name.span());
+    (quote_spanned!(here=> struct), quote_spanned!(here=> ;))
 }
 
 /// The type an entry point is built by: the network's own for the main one, a hidden one for each other.

@@ -38,11 +38,22 @@ pub fn axis_out_of_range(n: i64, name: &str, ty: &Type, facts: &Facts) -> Messag
 
 pub fn axis_from_the_end(name: &str, ty: &Type, facts: &Facts) -> Message {
     Message::new(format!("an axis of `{name}`, which is {}, is counted from the end", show_type(ty, facts)))
-        .help("`..` stands for any number of axes; -1 is the last axis")
+        .help("`..` stands for any number of axes; -1 is the last axis, and as an index it is `x[.., 0]`")
 }
 
 pub fn axis_needs_name(op: &str, axis: &str) -> Message {
+    if op == "attention" {
+        return Message::new("`attention` takes the number of heads by name")
+            .help(format!("write `heads = {axis}`"));
+    }
     Message::new(format!("`{op}` takes its axis by name")).help(format!("write `over = {axis}`"))
+}
+
+/// `x[0, .., 1]` of a value with more axes than that.
+pub fn whole_axis_between(name: &str, ty: &Type, facts: &Facts) -> Message {
+    Message::new("`..` between other indices is one whole axis, and here it could stand for several")
+        .fact(format!("`{name}` is {}", show_type(ty, facts)))
+        .help("give an index for every axis, or name the axes: `x[S = 0]`")
 }
 
 pub fn axis_expected(what: &str) -> Message {
@@ -157,7 +168,7 @@ pub fn scalar_type(text: &str, dtype: &str) -> Message {
 
 pub fn tuple_as_tensor(text: &str, n: usize) -> Message {
     Message::new(format!("`{text}` is {n} values where one is needed"))
-        .help("take it apart first: `let (a, b) = ..;`")
+        .help(format!("take it apart first: `let {} = {text};`", pattern_of(n)))
 }
 
 pub fn list_as_value(text: &str) -> Message {
@@ -166,8 +177,11 @@ pub fn list_as_value(text: &str) -> Message {
 }
 
 pub fn unused_value(text: &str) -> Message {
-    Message::new(format!("the value of `{text}` is not used"))
-        .help(format!("name it, `let y = {text};`, or leave the `;` out if it is the result"))
+    let m = Message::new(format!("the value of `{text}` is not used"));
+    if text.chars().all(|c| c.is_alphanumeric() || c == '_') {
+        return m.help("leave the `;` out if it is the result, or else the line");
+    }
+    m.help(format!("name it, `let y = {text};`, or leave the `;` out if it is the result"))
 }
 
 pub fn pattern_count(text: &str, names: usize, values: usize) -> Message {
@@ -180,9 +194,14 @@ pub fn pattern_count(text: &str, names: usize, values: usize) -> Message {
     if values == 1 {
         return m.help(format!("write `let a = {text};`"));
     }
-    let all: Vec<String> =
+    m.help(format!("write `let {} = ..;`", pattern_of(values)))
+}
+
+/// `(a, b, c)`
+fn pattern_of(values: usize) -> String {
+    let names: Vec<String> =
         (0..values.min(26)).map(|i| char::from(b'a' + u8::try_from(i).unwrap_or(0)).to_string()).collect();
-    m.help(format!("write `let ({}) = ..;`", all.join(", ")))
+    format!("({})", names.join(", "))
 }
 
 pub fn part_outside(text: &str, values: usize) -> Message {
@@ -254,12 +273,23 @@ pub fn promise(
     }
 }
 
-pub fn no_result(promised: &[Type]) -> Message {
-    Message::new(format!(
+/// A promise that `x[.., 0]` does not keep.
+pub fn indexed_from_the_end(promise: Message) -> Message {
+    promise
+        .fact("`..` in front stands for all axes before those that are given")
+        .help("an axis is chosen by its name, `x[S = 0]` or `x[S = 0..N]`")
+}
+
+/// `last` is the name of a `let` that ends the body.
+pub fn no_result(promised: &[Type], last: Option<&str>) -> Message {
+    let m = Message::new(format!(
         "the body gives no value, but {} is promised",
         show_types(promised, &Facts::default())
-    ))
-    .help("the last line of the body, without a `;`, is the result")
+    ));
+    match last {
+        Some(name) => m.help(format!("the last line of the body is the result: end it with `{name}`")),
+        None => m.help("the last line of the body, without a `;`, is the result"),
+    }
 }
 
 pub fn empty_block() -> Message {

@@ -7,6 +7,7 @@
 mod body;
 mod constants;
 mod experts;
+mod habits;
 mod nets;
 mod scans;
 mod syntax;
@@ -15,6 +16,7 @@ mod training;
 pub use body::*;
 pub use constants::*;
 pub use experts::*;
+pub use habits::*;
 pub use nets::*;
 pub use scans::*;
 pub use syntax::*;
@@ -53,12 +55,19 @@ pub fn shape(e: &ShapeError) -> Message {
     let mut facts = e.facts.clone();
     // `x @ x` has one fact about `x`.
     facts.dedup();
-    Message { text: e.message.clone(), facts, help: e.help.clone() }
+    // One promise is missing, however often it is needed.
+    let once = e.message.starts_with("it is not known that");
+    Message { text: e.message.clone(), facts, help: e.help.clone(), once }
 }
 
 /// The repair of a norm that is multiplied by its gain along another axis than the last.
 pub fn gain_help(norm: &str, x: &str, rest: &str, gain: &str) -> String {
     format!("a gain runs along the axis of its norm if the norm is given it: `{norm}({x}, {gain}, {rest})`")
+}
+
+/// `w @ x`
+pub fn rows_by_weight(x: &str, w: &str) -> String {
+    format!("the rows of `{x}` are multiplied by a weight [OUT, IN] as `{x} @ {w}.t`")
 }
 
 /// N01's repair, for a sum whose one side is made from the other.
@@ -71,8 +80,12 @@ pub fn duplicate(name: &str, what: &str, earlier: &str) -> Message {
     if what == earlier {
         return Message::new(format!("`{name}` is declared twice"));
     }
-    Message::new(format!("{what} cannot be called `{name}`: that is {earlier}")).help(
-        "dimensions, options, inputs and items share one namespace; only `let` may use the name of an input, of a net or of another `let` again",
+    let m = Message::new(format!("{what} cannot be called `{name}`: that is {earlier}"));
+    if (what, earlier) == ("a `let`", "a state") {
+        return m.help(format!("a state is set by `{name} = ..;`; another value has another name"));
+    }
+    m.help(
+        "dimensions, options, inputs and items share one namespace; only `let` may use the name of an input, of a net, of a weight or of another `let` again",
     )
 }
 
@@ -89,7 +102,7 @@ pub fn duplicate_network(name: &str) -> Message {
 
 /// N03
 pub fn unknown_dim<'a>(name: &str, dims: impl IntoIterator<Item = &'a str>) -> Message {
-    let m = Message::new(format!("unknown dimension `{name}`"));
+    let m = Message::new(format!("unknown dimension `{name}`")).once();
     let dims: Vec<&str> = dims.into_iter().collect();
     match nearest(name, dims.iter().copied()) {
         Some(n) => m.help(format!("a dimension with a similar name exists: `{n}`")),
@@ -108,7 +121,15 @@ pub fn unknown_dim<'a>(name: &str, dims: impl IntoIterator<Item = &'a str>) -> M
 }
 
 pub fn not_a_dim(name: &str, what: &str) -> Message {
-    Message::new(format!("`{name}` is {what}, not a dimension"))
+    let m = Message::new(format!("`{name}` is {what}, not a dimension")).once();
+    match what {
+        "an option" => m.help(format!("sizes are dimensions: declare `{name} = 8` in `<..>` instead")),
+        "a number" => m.help("write the dimension itself, which needs no `let`"),
+        "a tensor" | "an input" => m.help(format!(
+            "sizes are known before any value is: let `{name}` be a dimension, such as the length of an input's axis"
+        )),
+        _ => m,
+    }
 }
 
 /// N04
@@ -138,11 +159,26 @@ fn camel_case(name: &str) -> String {
 }
 
 pub fn unknown_value<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Message {
-    let m = Message::new(format!("unknown value `{name}`"));
+    let m = Message::new(format!("unknown value `{name}`")).once();
     match nearest(name, known) {
         Some(n) => m.help(format!("did you mean `{n}`?")),
         None => m,
     }
+}
+
+/// `y = relu(x);` without a `y` before it.
+pub fn assigned_unknown(unknown: Message, name: &str) -> Message {
+    match unknown.help {
+        Some(_) => unknown,
+        None => unknown.help(format!("a new value is declared: `let {name} = ..;`")),
+    }
+}
+
+/// `i` in `for layer in layers { .. }`
+pub fn number_of_iteration(unknown: Message, name: &str) -> Message {
+    unknown.help(format!(
+        "a loop with a number is `repeat {name} in 0..N {{ x = layers[{name}](x); }}`, where `N` is how many nets there are"
+    ))
 }
 
 pub fn is_an_op(name: &str) -> Message {
@@ -232,7 +268,7 @@ pub fn dim_error(text: &str, e: &DimError) -> Message {
 }
 
 pub fn no_licence(p: &Dim, c: &Dim, facts: &Facts) -> Message {
-    let m = Message::new(format!("it is not known that {} divides {}", facts.show(c), facts.show(p)));
+    let m = Message::new(format!("it is not known that {} divides {}", facts.show(c), facts.show(p))).once();
     let m = match facts.value(p).zip(facts.value(c)) {
         Some((n, by)) if by > 0 && n % by != 0 => m.fact(format!("{n} = {by} * {} + {}", n / by, n % by)),
         _ => m,
@@ -252,7 +288,7 @@ pub fn not_static(what: &str, d: &Dim, run: &str) -> Message {
             Message::new(format!("{what} must be static, but {d} depends on the run-time dimension `{run}`"))
         }
     };
-    m.help(format!("a static dimension has a default: `{run} = 768`"))
+    m.once().help(format!("a static dimension has a default: `{run} = 768`"))
 }
 
 /// `arange(0, S)`
@@ -346,8 +382,14 @@ pub fn option_default(name: &str) -> Message {
     Message::new(format!("the default of option `{name}` must be a number, `true` or `false`"))
 }
 
-pub fn wrong_option_value(name: &str, takes: &str) -> Message {
-    Message::new(format!("`{name}` takes {takes}"))
+pub fn wrong_option_value(name: &str, takes: &str, given: &str) -> Message {
+    let m = Message::new(format!("`{name}` takes {takes}"));
+    match given {
+        "True" | "False" => m.help(format!("write `{name} = {}`", given.to_lowercase())),
+        "None" => m.help(format!("write `{name} = false`, or leave it out")),
+        _ if name == "exponent" => m.help(format!("a power by a value is `exp({given} * log(x))`")),
+        _ => m,
+    }
 }
 
 pub fn no_such_argument(op: &str, name: &str, params: &[&str], options: &[&str]) -> Message {
@@ -374,10 +416,30 @@ pub fn given_twice(name: &str) -> Message {
     Message::new(format!("`{name}` is given twice"))
 }
 
+/// `reshape(x, B, S * D)`
+pub fn shape_in_pieces(op: &str, x: &str, lengths: &[&str]) -> Message {
+    Message::new(format!("`{op}` takes its shape in brackets"))
+        .help(format!("write `{op}({x}, [{}])`", lengths.join(", ")))
+}
+
+/// `concat([x, y], axis = 1)`
+pub fn list_of_values(op: &str, list: &str, more: &[&str]) -> Message {
+    let values = list.trim_start_matches('[').trim_end_matches(']').trim();
+    let all: Vec<&str> = std::iter::once(values).chain(more.iter().copied()).collect();
+    Message::new(format!("`{op}` takes its values one by one, not in brackets"))
+        .help(format!("write `{op}({})`", all.join(", ")))
+}
+
 pub fn missing_argument(op: &str, name: &str, usage: &str) -> Message {
     Message::new(format!("`{op}` needs `{name}`")).help(format!("it is called as `{usage}`"))
 }
 
 pub fn too_many_arguments(op: &str, usage: &str) -> Message {
-    Message::new(format!("`{op}` is given more than it takes")).help(format!("it is called as `{usage}`"))
+    let m = Message::new(format!("`{op}` is given more than it takes"));
+    match op {
+        "transpose" => m.help(
+            "`x.t` swaps the last two axes; any other order names every axis, `transpose(x, axes = (1, 0, 2))`",
+        ),
+        _ => m.help(format!("it is called as `{usage}`")),
+    }
 }

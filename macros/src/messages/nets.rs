@@ -20,8 +20,12 @@ pub fn unknown_init(text: &str) -> Message {
 pub fn path_without_number(name: &str, count: Option<&str>, path: &str, missing: &[&str]) -> Message {
     let numbers: String = missing.iter().map(|t| format!(".{{{t}}}")).collect();
     let count = count.map(|n| format!("{n} ")).unwrap_or_default();
-    Message::new(format!("all {count}iterations of `{name}` would load the same tensors \"{path}\""))
-        .help(format!("put the iteration's number in the path: #[weights(\"{path}{numbers}\")]"))
+    Message::new(format!("all {count}iterations of `{name}` would load the same tensors \"{path}\"")).help(
+        format!(
+            "put the iteration's number in the path: #[weights(\"{}\")]",
+            format!("{path}{numbers}").trim_start_matches('.')
+        ),
+    )
 }
 
 pub fn unknown_loop_variable(name: &str, given: &str, variables: &[&str]) -> Message {
@@ -139,6 +143,40 @@ pub fn no_such_option(network: &str, name: &str, options: &[&str]) -> Message {
     }
 }
 
+/// `Conv2d(3, 8, padding = 1)`: `shown` is how it is written.
+pub fn dims_in_parentheses(network: &str, shown: &str) -> Message {
+    Message::new(format!("the dimensions of `{network}` stand in `<..>`")).help(format!("write `{shown}`"))
+}
+
+/// `Layer<B, S, D>`, where B and S are run-time dims: `shown` is the use without them.
+pub fn run_time_dims_given(network: &str, dims: &[&str], shown: &str) -> Message {
+    Message::new(format!(
+        "`{network}` takes its run-time dimensions from its inputs, and {} {} here",
+        ticked(dims.iter().copied()),
+        if dims.len() == 1 { "is one" } else { "are such" },
+    ))
+    .help(format!("give it the static ones alone: `{shown}`"))
+}
+
+/// `Conv2d<..>(stride = 2)`
+pub fn option_is_dim(network: &str, name: &str, dim: &str, value: &str) -> Message {
+    Message::new(format!("`{network}` has no option `{name}`"))
+        .help(format!("it is a dimension here: `{network}<.., {dim} = {value}>`"))
+}
+
+/// Two items of a network that would keep one state.
+pub fn shared_state(first: &str, second: &str, state: &str) -> Message {
+    Message::new(format!("`{first}` and `{second}` would both keep a state called `{state}`")).help(format!(
+        "a session knows its states by their names: let the path of `{second}` differ, as it does without `#[weights(..)]`"
+    ))
+}
+
+/// `fc.forward(x)` of a net with one entry point.
+pub fn no_entry_of_net(name: &str, call: &str) -> Message {
+    Message::new(format!("there is no `.{name}` of this net, which has one entry point"))
+        .help(format!("call the net itself: `{call}`"))
+}
+
 pub fn option_needs_name(network: &str) -> Message {
     Message::new(format!("options of `{network}` are given by name")).help("for example `(bias = false)`")
 }
@@ -168,14 +206,45 @@ pub fn wrong_input(
     name: &str,
     is: &str,
     why: Option<&str>,
+    help: Option<String>,
 ) -> Message {
     let m = Message::new(format!("`{network}` does not accept `{name}` for `{input}`"))
         .fact(format!("`{input}` takes {takes}"))
         .fact(format!("`{name}` is {is}"));
-    match why {
+    let m = match why {
         Some(w) => m.fact(w),
         None => m,
-    }
+    };
+    Message { help, ..m }
+}
+
+/// `ids` of f32 for an input of i32.
+pub fn declared_as(name: &str, ty: &Type) -> String {
+    format!("declare it as `{name}: {}`", show_type(ty, &Facts::default()))
+}
+
+pub fn cast_to(name: &str, dtype: &str) -> String {
+    format!("convert on purpose: `cast({name}, {dtype})`")
+}
+
+/// An image `[N, H, W, C]`.
+pub fn channels_first(name: &str) -> String {
+    format!("channels stand before rows and columns: `transpose({name}, axes = (0, 3, 1, 2))`")
+}
+
+/// `[N, C, H, W]` for a layer that takes `C * H * W`.
+pub fn flatten_first(name: &str) -> String {
+    format!("join the axes first: `flatten({name})`")
+}
+
+/// `Linear<H, D>` of an input of width D.
+pub fn swapped_dims(network: &str, given: &Dim, takes: &Dim) -> String {
+    format!("the width of what it is given stands first: `{network}<{given}, {takes}>`")
+}
+
+/// `Linear<4 * D, D>` of an input of width D.
+pub fn declared_for(network: &str, dim: &str, width: &Dim) -> String {
+    format!("declare `{network}` with `{dim} = {width}` for it")
 }
 
 pub fn over_bound(network: &str, dim: &str, bound: &Dim, given: &Dim, facts: &Facts) -> Message {

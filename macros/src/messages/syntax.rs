@@ -31,75 +31,10 @@ pub fn bound_expected(dim: &str, text: &str) -> Message {
     ))
 }
 
-/// `x ** 2`, `x ^ 2`
-pub fn power(op: &str, base: &str, exponent: &str) -> Message {
-    Message::new(match op {
-        "^" => "`^` is a power of dimensions".to_string(),
-        _ => format!("there is no operator `{op}`"),
-    })
-    .help(format!("a constant power of a value is `pow({base}, {exponent})`"))
-}
-
-/// `a < b < c`
-pub fn chained_comparison(first: &str, middle: &str) -> Message {
-    Message::new("comparisons cannot be chained")
-        .help(format!("join two of them by `&&`: `{first} && {middle} ..`"))
-}
-
-/// `Layer<D = 8>(x)`
-pub fn dims_at_a_call(name: &str) -> Message {
-    let net = name.to_lowercase();
-    Message::new(format!("`{name}` cannot be given dimensions where it is called"))
-        .help(format!("declare it, `net {net}: {name}<..>;`, and call `{net}(..)`"))
-}
-
-/// `|y| relu(y)`
-pub fn closure() -> Message {
-    Message::new("there are no closures in `network!`")
-        .help("what is used twice is a network of its own: `Twice<B, D>(x: [B, D]) -> [B, D] { .. }`; one without weights is called by its name, `Twice(x)`")
-}
-
-/// `&x`
-pub fn reference() -> Message {
-    Message::new("there are no references in `network!`").help("a value is used as often as it is named")
-}
-
-/// `A<const D: usize>`
-pub fn const_generic(name: &str) -> Message {
-    Message::new("a dimension is declared by its name alone").help(format!(
-        "`{name} = 768` is a static one with a default, `{name}` one that is taken from the inputs"
-    ))
-}
-
-/// `println!(..)`
-pub fn no_macro(name: &str) -> Message {
-    Message::new(format!("the macro `{name}!` cannot be used in `network!`"))
-        .help("a body is made of ops and nets; `trace` of a session shows every value of a run")
-}
-
-/// `x[:, 0]`
-pub fn colon_in_index() -> Message {
-    Message::new("a range is written with `..`, not `:`")
-        .help("a whole axis is `..`, as in `x[.., 0]`; others are `x[1..3]`, `x[2..]` and `x[.. step 2]`")
-}
-
-/// `residual(x, relu(x))`
-pub fn residual_branch(stream: &str, branch: &str) -> Message {
-    Message::new("the branch of `residual` stands in braces")
-        .help(format!("write `residual({stream}) {{ {branch} }}`"))
-}
-
-/// `a % 2`, `a and b`: what another language has an operator for. `left` is what stands before it.
-pub fn no_operator(op: &str, left: &str) -> Message {
-    let m = Message::new(format!("there is no operator `{op}`"));
-    match op {
-        "%" if tancho_ir::table::lookup("rem").is_some() => m.help(format!(
-            "the remainder of a value is `rem({left}, ..)`; that of dimensions is promised in the header: `where D % HEADS == 0`"
-        )),
-        "%" => m.help("a remainder is asked for of dimensions, in the header: `where D % HEADS == 0`"),
-        "and" | "&" => m.help(format!("write `{left} && ..`")),
-        _ => m.help(format!("write `{left} || ..`")),
-    }
+/// `state h: [B] = zeros;`
+pub fn state_begins() -> Message {
+    Message::new("a state starts as zeros, and has no other beginning")
+        .help("leave `= ..` out; an entry point may set it, `h = ..;`")
 }
 
 /// `fn decode<S>(..) -> .. where P + S <= T`
@@ -109,35 +44,10 @@ pub fn where_of_entry(name: &str) -> Message {
     )
 }
 
-/// `for i in 0..4`
-pub fn for_over_numbers(name: &str) -> Message {
-    Message::new("`for` goes through an array of nets")
-        .help(format!("to repeat a block N times, write `repeat {name} in 0..N {{ .. }}`"))
-}
-
 /// `for (a, b) in c`
 pub fn zipped_loop(names: usize) -> Message {
     Message::new(format!("expected {names} array{} of nets", if names == 1 { "" } else { "s" }))
         .help("as many as there are names: `for (conv, norm) in (convs, norms) { .. }`")
-}
-
-/// `while`, `return` and others of Rust's.
-pub fn no_statement(word: &str) -> Message {
-    let m = Message::new(format!("`{word}` is no part of `network!`"));
-    match word {
-        "return" => m.help("the last line of the body, without a `;`, is the result"),
-        "while" | "loop" => m.help(
-            "loops have a fixed number of iterations: `repeat i in 0..N { .. }`, or `for layer in layers { .. }`",
-        ),
-        "match" => m.help("`if` chooses by options and static dimensions"),
-        _ => m,
-    }
-}
-
-/// `struct J { .. }` or `fn f(..)` where a network is expected.
-pub fn no_network(word: &str) -> Message {
-    Message::new(format!("expected the name of a network, found `{word}`"))
-        .help("a network is `pub Name<B, D = 768>(x: [B, D]) -> [B, D] { .. }`; Rust's own items stand outside of `network!`")
 }
 
 /// N18
@@ -161,7 +71,7 @@ pub fn too_deep(levels: usize) -> Message {
 
 pub fn keyword_as_name(word: &str) -> Message {
     Message::new(format!("`{word}` cannot be a name here: it is a keyword of Rust"))
-        .help("choose another name")
+        .help(format!("choose another name, such as `{}_`", word.trim_start_matches("r#")))
 }
 
 pub fn reserved_name(word: &str) -> Message {
@@ -170,6 +80,7 @@ pub fn reserved_name(word: &str) -> Message {
 
 pub fn not_yet(what: &str) -> Message {
     Message::new(format!("{what} is not supported yet"))
+        .help("draw the numbers in Rust, and give them as an input: `noise: [B, D]`")
 }
 
 pub fn misplaced_attribute(name: &str, belongs: &str) -> Message {
@@ -197,6 +108,11 @@ pub fn weights_attribute() -> Message {
         .help("for example `#[weights(\"encoder.fc1\")]`; `transposed` and `rows = a..b` may follow the path")
 }
 
+/// `#[weights(encoder.fc1)]`
+pub fn unquoted_path(path: &str) -> Message {
+    Message::new("the path of `weights` stands in quotes").help(format!("write `#[weights(\"{path}\")]`"))
+}
+
 pub fn empty_tuple() -> Message {
     Message::new("expected something between `(` and `)`")
 }
@@ -217,20 +133,6 @@ pub fn remainder_not_zero(left: &str, by: &str, rest: &str) -> Message {
     let rest = if plain(rest) { rest.to_string() } else { format!("({rest})") };
     Message::new("a remainder can only be compared with 0")
         .help(format!("the rest goes to the left: `where ({left} - {rest}) % {by} == 0`"))
-}
-
-pub fn no_method(name: &str, of: &str) -> Message {
-    let m = Message::new(format!("there is no `.{name}`"));
-    if name == "T" {
-        return m.help(format!("the last two axes are swapped by `{of}.t`"));
-    }
-    if let Some(here) = elsewhere(name) {
-        return m.help(here);
-    }
-    if tancho_ir::table::OPS.iter().any(|o| o.callable && o.name == name) {
-        return m.help(format!("operations are called: `{name}({of})`"));
-    }
-    m.help(format!("`{of}.t` swaps the last two axes; everything else is a call, `f({of})`"))
 }
 
 pub fn path_is_no_value(path: &str) -> Message {

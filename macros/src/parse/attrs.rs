@@ -48,6 +48,22 @@ impl Attrs {
     }
 }
 
+/// Reports `# words`, a comment of another language, and goes to the next line. Whether there was one.
+pub fn comment(cursor: &mut Cursor<'_>) -> bool {
+    let start = cursor.at;
+    if !cursor.is_punct("#") || cursor.ident_at(1).is_none() {
+        return false;
+    }
+    let line = cursor.span().start().line;
+    while cursor.peek().is_some_and(|t| t.span().start().line == line) {
+        cursor.at += 1;
+    }
+    // The whole of a body that stands on one line is no comment.
+    cursor.at = cursor.at.max(start + 2);
+    cursor.fail(cursor.since(start), messages::comment());
+    true
+}
+
 /// Reads any attributes; a bad one is reported and left out.
 pub fn attrs(cursor: &mut Cursor<'_>) -> Attrs {
     let mut out = Attrs::default();
@@ -94,6 +110,14 @@ fn weights(cursor: &mut Cursor<'_>, out: &mut ItemAttrs) -> Parsed<()> {
                 Lit::Str(path) => out.path = Some((path.value(), path.span())),
                 _ => return Err(cursor.expected("the path in quotes")),
             },
+            Some(TokenTree::Ident(_)) => {
+                let start = cursor.at;
+                while !cursor.done() && !cursor.is_punct(",") {
+                    cursor.at += 1;
+                }
+                let path = cursor.text_since(start);
+                return Err(cursor.fail(cursor.since(start), messages::unquoted_path(&path)));
+            }
             _ => return Err(cursor.expected("the path in quotes")),
         }
         cursor.at += 1;

@@ -1,9 +1,9 @@
 //! Blocks: items, statements, and the value at the end.
 
-use super::attrs::attrs;
+use super::attrs::{self, attrs};
 use super::header::types;
 use super::items::{self, ITEMS};
-use super::{Cursor, Parsed, exprs, logic};
+use super::{Cursor, Parsed, exprs, index, logic};
 use crate::ast::*;
 use crate::errors::Place;
 use crate::messages;
@@ -32,6 +32,9 @@ fn part(cursor: &mut Cursor<'_>, block: &mut Block) -> Parsed<()> {
     if cursor.eat(";").is_some() {
         return Ok(());
     }
+    if attrs::comment(cursor) {
+        return Ok(());
+    }
     if cursor.is_punct("#") {
         let attrs = attrs(cursor);
         if ITEMS.iter().any(|w| cursor.is_word(w)) {
@@ -47,6 +50,10 @@ fn part(cursor: &mut Cursor<'_>, block: &mut Block) -> Parsed<()> {
         "let" => let_stmt(cursor, block),
         "for" => for_stmt(cursor, block),
         "repeat" if named && cursor.word_at(2, "in") => repeat(cursor, block),
+        "repeat" if cursor.group_at(2, Delimiter::Brace).is_some() && cursor.peek_at(1).is_some() => {
+            let count = cursor.peek_at(1).map(ToString::to_string).unwrap_or_default();
+            Err(cursor.fail(Place::of(cursor.span()), messages::repeat_without_name(&count)))
+        }
         "minimize" if is_minimize(cursor) => minimize(cursor, block),
         "fn" | "train" if named => {
             // What follows may call it, and would be wrong for no other reason.
@@ -100,14 +107,13 @@ fn change(cursor: &mut Cursor<'_>, block: &mut Block) -> Parsed<()> {
 fn end_of_value(cursor: &mut Cursor<'_>, value: &Expr, what: &str) -> Parsed<()> {
     match cursor.eat(";") {
         Some(_) => Ok(()),
-        None => Err(logic::no_operator(cursor, value)
-            .unwrap_or_else(|| cursor.expected(&format!("`;` after {what}")))),
+        None => Err(logic::no_operator(cursor, value).unwrap_or_else(|| cursor.semicolon_expected(what))),
     }
 }
 
 /// The `;` after something.
 pub fn end_of(cursor: &mut Cursor<'_>, what: &str) -> Parsed<()> {
-    if cursor.eat(";").is_some() { Ok(()) } else { Err(cursor.expected(&format!("`;` after {what}"))) }
+    if cursor.eat(";").is_some() { Ok(()) } else { Err(cursor.semicolon_expected(what)) }
 }
 
 fn value(cursor: &mut Cursor<'_>, block: &mut Block) -> Parsed<()> {
@@ -175,6 +181,18 @@ fn for_stmt(cursor: &mut Cursor<'_>, b: &mut Block) -> Parsed<()> {
         Some(_) => return Err(cursor.fail(place, messages::zipped_loop(1))),
         None => vec![cursor.name("the name of a net array")?],
     };
+    let array = arrays.first().map(ToString::to_string).unwrap_or_default();
+    if let (true, Some(method)) = (cursor.is_punct("."), cursor.ident_at(1)) {
+        let message = match method.to_string() {
+            _ if names.len() > 1 => messages::counted_loop(&name, &array),
+            method => messages::loop_over_method(&name, &array, &method),
+        };
+        return Err(cursor.fail(Place::of(method.span()), message));
+    }
+    let counts = ["i", "j", "k", "n", "idx", "index"].contains(&name.as_str());
+    if counts && names.len() == 2 && arrays.len() == 1 {
+        return Err(cursor.fail(place, messages::counted_loop(&name, &array)));
+    }
     if cursor.is_word("over") {
         cursor.at += 2;
         let text = cursor.text_since(start);
@@ -199,7 +217,9 @@ fn repeat(cursor: &mut Cursor<'_>, block: &mut Block) -> Parsed<()> {
     cursor.at += 1;
     let name = cursor.name("a name after `repeat`")?;
     cursor.at += 1;
+    let start = cursor.at;
     let from = exprs::expr(cursor)?;
+    index::inclusive(cursor, start)?;
     cursor.expect("..", "between the first iteration and the end")?;
     let to = exprs::expr(cursor)?;
     block.stmts.push(Stmt::Repeat(name, Box::new((from, to)), braced(cursor)?));

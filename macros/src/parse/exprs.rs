@@ -1,5 +1,6 @@
 //! Sums by precedence: `+ -`, then `* / @`, then `-x` and `!x`, then `a^b`, then `.t`, `[..]` and calls.
 
+use super::index::index;
 use super::logic::{habit, no_operator, value};
 use super::with_block::{is_scan, residual, scan};
 use super::{Cursor, Failed, MAX_DEPTH, Parsed};
@@ -161,28 +162,8 @@ fn suffix(cursor: &mut Cursor<'_>, start: usize, e: Expr) -> Parsed<Expr> {
     make(cursor, start, ExprKind::Index(Box::new(e), list), depth)
 }
 
-fn index(cursor: &mut Cursor<'_>) -> Parsed<Index> {
-    let start = cursor.at;
-    let axis = named(cursor);
-    if cursor.is_punct(":") {
-        return Err(cursor.fail(Place::of(cursor.span()), messages::colon_in_index()));
-    }
-    let first = if cursor.is_punct("..") { None } else { Some(expr(cursor)?) };
-    if cursor.is_punct(":") {
-        return Err(cursor.fail(Place::of(cursor.span()), messages::colon_in_index()));
-    }
-    let range = cursor.eat("..").is_some();
-    let end = if range && !cursor.done() && !cursor.is_punct(",") && !cursor.is_word("step") {
-        Some(expr(cursor)?)
-    } else {
-        None
-    };
-    let step = if range && cursor.eat_word("step") { Some(expr(cursor)?) } else { None };
-    Ok(Index { axis, start: first, end, range, step, place: cursor.since(start) })
-}
-
 /// `name =` before a value.
-fn named(cursor: &mut Cursor<'_>) -> Option<proc_macro2::Ident> {
+pub fn named(cursor: &mut Cursor<'_>) -> Option<proc_macro2::Ident> {
     let name = cursor.peek_ident().filter(|_| cursor.is_punct_at(1, "="))?;
     cursor.at += 2;
     Some(name.clone())
@@ -314,6 +295,15 @@ fn word(cursor: &mut Cursor<'_>, start: usize, word: &str) -> Parsed<Expr> {
             conditional(cursor, start)
         }
         "scan" if is_scan(cursor) => scan(cursor),
+        "self" if cursor.is_punct_at(1, ".") => {
+            let place = Place::of(cursor.span());
+            cursor.at += 2;
+            let item = cursor.peek().map(ToString::to_string).unwrap_or_default();
+            Err(cursor.fail(place, messages::self_as_value(&item)))
+        }
+        "lambda" if cursor.ident_at(1).is_some() => {
+            Err(cursor.fail(Place::of(cursor.span()), messages::closure()))
+        }
         "residual" if cursor.group_at(1, Delimiter::Parenthesis).is_some() => residual(cursor, start),
         "rearrange" if cursor.group_at(1, Delimiter::Parenthesis).is_some() => rearrange(cursor, start),
         _ => {
@@ -476,6 +466,7 @@ fn number(cursor: &Cursor<'_>, l: &Literal) -> Parsed<ExprKind> {
             Ok(x) if x.is_finite() => Ok(ExprKind::Number(x, None)),
             _ => bad("it is too large"),
         },
+        Lit::Str(_) => Err(cursor.fail(Place::of(l.span()), messages::text_as_value(&l.to_string()))),
         Lit::Int(_) | Lit::Float(_) => bad("numbers are written in decimal and without a suffix"),
         _ => Err(cursor.expected("a value")),
     }

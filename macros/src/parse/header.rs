@@ -77,7 +77,7 @@ pub fn network(cursor: &mut Cursor<'_>) -> Parsed<Network> {
             {
                 n.entries.push(Entry { body, ..Entry::unknown(&n.name) });
             }
-            quiet.finish();
+            quiet.finish(&[]);
         }
     }
     n.broken_body = cursor.errors.count() > before;
@@ -212,6 +212,16 @@ fn option(cursor: &mut Cursor<'_>) -> Parsed<OptionDecl> {
 }
 
 fn input(cursor: &mut Cursor<'_>) -> Parsed<Input> {
+    if let (true, Some(name)) = (cursor.is_word("mut"), cursor.ident_at(1)) {
+        let message = messages::mutable_input(&name.to_string());
+        return Err(cursor.fail(Place::of(cursor.span()), message));
+    }
+    let reference = usize::from(cursor.is_punct("&"));
+    let receiver = reference + usize::from(reference == 1 && cursor.word_at(1, "mut"));
+    if cursor.word_at(receiver, "self") {
+        cursor.at += receiver;
+        return Err(cursor.fail(Place::of(cursor.span()), messages::self_as_input()));
+    }
     let name = cursor.name("the name of an input")?;
     cursor.expect(":", "and the type of the input")?;
     Ok(Input { name, ty: ty(cursor)? })
@@ -238,7 +248,14 @@ pub fn ty(cursor: &mut Cursor<'_>) -> Parsed<Ty> {
     let dtype = cursor.peek_ident().cloned();
     cursor.at += usize::from(dtype.is_some());
     let Some(g) = cursor.group(Delimiter::Bracket) else {
-        return Err(cursor.expected("a type such as `[B, D]` or `bool[B, S]`"));
+        let found = dtype.map(|i| i.to_string()).or_else(|| cursor.is_punct("&").then(|| "&".to_string()));
+        return Err(match found {
+            Some(found) => {
+                let place = Place::of(cursor.tokens.get(start).map_or(cursor.end, TokenTree::span));
+                cursor.fail(place, messages::no_type(&found))
+            }
+            None => cursor.expected("a type such as `[B, D]` or `bool[B, S]`"),
+        });
     };
     let (open, axes) = cursor.inside(g, |cursor| {
         let open = super::exprs::leading(cursor)?;
@@ -246,7 +263,11 @@ pub fn ty(cursor: &mut Cursor<'_>) -> Parsed<Ty> {
             if cursor.is_punct("..") {
                 return Err(cursor.fail(Place::of(cursor.span()), messages::open_axes_first()));
             }
-            super::exprs::expr(cursor)
+            let axis = super::exprs::expr(cursor)?;
+            if cursor.is_punct(";") {
+                return Err(cursor.fail(Place::of(cursor.span()), messages::rust_array()));
+            }
+            Ok(axis)
         })?;
         Ok((open, axes))
     })?;
@@ -265,11 +286,15 @@ fn clause(cursor: &mut Cursor<'_>) -> Parsed<Where> {
     } else if cursor.eat("<").is_some() {
         Relation::Less
     } else {
-        return Err(cursor.expected("`==`, `<=`, `<` or `% .. == 0`"));
+        return Err(
+            turned(cursor, start, &left).unwrap_or_else(|| cursor.expected("`==`, `<=`, `<` or `% .. == 0`"))
+        );
     };
     let right = super::exprs::expr(cursor)?;
     if relation == Relation::Multiple {
-        cursor.expect("==", "0 after a remainder")?;
+        if cursor.eat("==").is_none() {
+            return Err(cursor.expected("`== 0` after a remainder"));
+        }
         let zero = super::exprs::expr(cursor)?;
         if !matches!(zero.kind, ExprKind::Number(_, Some(0))) {
             return Err(
@@ -278,4 +303,16 @@ fn clause(cursor: &mut Cursor<'_>) -> Parsed<Where> {
         }
     }
     Ok(Where { left, relation, right, place: cursor.since(start) })
+}
+
+/// `D > 0` and `S >= T`, which stand the other way round in a promise.
+fn turned(cursor: &mut Cursor<'_>, start: usize, left: &Expr) -> Option<Failed> {
+    let (sign, relation) = [(">=", "<="), (">", "<")].into_iter().find(|(s, _)| cursor.is_punct(s))?;
+    cursor.at += sign.len();
+    let right = match super::exprs::expr(cursor) {
+        Ok(right) => right,
+        Err(failed) => return Some(failed),
+    };
+    let message = messages::turned_relation(sign, &left.text, relation, &right.text);
+    Some(cursor.fail(cursor.since(start), message))
 }

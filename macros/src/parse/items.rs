@@ -1,6 +1,6 @@
 //! Items: weights, nets, states; and the entry points of a network that has several.
 
-use super::attrs::{Attrs, attrs};
+use super::attrs::{Attrs, attrs, comment};
 use super::header::{clauses, dims, signature, ty, visibility};
 use super::{Cursor, Parsed, blocks, exprs};
 use crate::ast::*;
@@ -32,6 +32,9 @@ pub fn members(cursor: &mut Cursor<'_>, network: &mut Network) -> Parsed<()> {
 
 fn member(cursor: &mut Cursor<'_>, network: &mut Network) -> Parsed<()> {
     if cursor.eat(";").is_some() {
+        return Ok(());
+    }
+    if comment(cursor) {
         return Ok(());
     }
     let attrs = attrs(cursor);
@@ -95,6 +98,9 @@ pub fn item(cursor: &mut Cursor<'_>, attrs: Attrs, items: &mut Vec<Item>) -> Par
 
 fn state(cursor: &mut Cursor<'_>) -> Parsed<ItemKind> {
     let ty = ty(cursor)?;
+    if cursor.is_punct("=") {
+        return Err(cursor.fail(Place::of(cursor.span()), messages::state_begins()));
+    }
     let keeps_last = cursor.eat_word("last");
     let grows = if keeps_last || cursor.eat_word("grow") {
         Some(Growth { dim: cursor.name("the dimension it grows along")?, keeps_last })
@@ -134,6 +140,9 @@ fn net_use(cursor: &mut Cursor<'_>) -> Parsed<Use> {
                 break;
             }
             used.dims.push(exprs::arg(cursor)?);
+            if let (true, Some(inner)) = (cursor.is_punct("<"), used.dims.last()) {
+                return Err(cursor.fail(inner.place, messages::nested_networks(&inner.value.text)));
+            }
             if cursor.eat(",").is_none() && !cursor.is_punct(">") {
                 return Err(cursor.expected("`,` or `>`"));
             }

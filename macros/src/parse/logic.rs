@@ -75,7 +75,7 @@ fn logic(cursor: &Cursor<'_>, start: usize, op: Binary, left: Expr, right: Expr)
 
 /// Reports an operator after a value that other languages have and this one has not.
 pub fn no_operator(cursor: &Cursor<'_>, left: &Expr) -> Option<Failed> {
-    const SIGNS: [&str; 3] = ["%", "&", "|"];
+    const SIGNS: [&str; 4] = ["%", "&", "|", "?"];
     const WORDS: [&str; 2] = ["and", "or"];
     let is = |s: &&str| matches!(cursor.peek(), Some(TokenTree::Punct(p)) if s.chars().eq([p.as_char()]));
     let op = SIGNS.into_iter().find(is).or(WORDS.into_iter().find(|w| cursor.is_word(w)))?;

@@ -4,6 +4,7 @@ mod attrs;
 mod blocks;
 mod exprs;
 mod header;
+mod index;
 mod items;
 mod logic;
 mod with_block;
@@ -288,6 +289,18 @@ impl<'a> Cursor<'a> {
             _ => self.span(),
         };
         self.fail(Place::of(span), messages::expected(what, found.as_deref()))
+    }
+
+    /// Reports a missing `;`: behind what it ends, if that is the end of its line.
+    fn semicolon_expected(&self, what: &str) -> Failed {
+        let message = format!("`;` after {what}");
+        let before = self.at.checked_sub(1).and_then(|i| self.tokens.get(i)).map(TokenTree::span);
+        match before.filter(|b| b.end().line < self.span().start().line) {
+            Some(before) => {
+                self.fail(Place::of(crate::errors::behind(before)), messages::expected(&message, None))
+            }
+            None => self.expected(&message),
+        }
     }
 
     /// After a failure: to the next network.

@@ -46,6 +46,31 @@ fn one_by_its_number() {
     });
 }
 
+/// An array whose path has no number, of a network whose items may have it.
+#[test]
+fn told_apart_inside() {
+    let leaves = |item: &str, dims: &str| {
+        errors_in(&format!(
+            "Leaf<B, D = 4, L = _>(x: [B, D]) -> [B, D] {{ {item} x * w * L }}
+             N<B, D = 4>(x: [B, D]) -> [B, D] {{ #[weights(\"\")] net ls: [Leaf<{dims}>; 3]; ls[0](ls[1](ls[2](x))) }}"
+        ))
+    };
+    let numbered = "#[weights(\"w{L}\")] param w: [D];";
+    for dims in ["D = D, L = i + 1", "D, 2 * i"] {
+        assert!(leaves(numbered, dims).is_empty(), "{dims}: {:#?}", leaves(numbered, dims));
+    }
+    for (item, dims) in [
+        (numbered, "D, 2"),
+        (numbered, "D, floor(i / 2)"),
+        ("param w: [D];", "D, i"),
+        ("#[weights(\"w{L}\")] param w: [D]; buffer b: [D]; let x = x + b;", "D, i"),
+    ] {
+        one(leaves(item, dims), {
+            "all 3 iterations of `ls` would load the same tensors \"\"\nhelp: put the iteration's number in the path: #[weights(\"{i}\")]"
+        });
+    }
+}
+
 #[test]
 fn several_at_once() {
     let nets = "net first: [Linear<D, D>; H]; net second: [LayerNorm<D>; H]; let mut y = x;";

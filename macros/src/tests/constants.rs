@@ -63,7 +63,7 @@ fn what_is_no_constant() {
     }
     one(body("const c: [D]; x"), "const `c` is never used\nhelp: remove it, or write `const _c` to keep it");
     one(body("const x: [D]; x"), {
-        "a constant cannot be called `x`: that is an input or `let`\nhelp: dimensions, options, inputs and items share one namespace; only `let` may use the name of an input, of a net or of another `let` again"
+        "a constant cannot be called `x`: that is an input or `let`\nhelp: dimensions, options, inputs and items share one namespace; only `let` may use the name of an input, of a net, of a weight or of another `let` again"
     });
     one(body("const c: [D]; c = x; x + c"), {
         "`c` cannot be assigned to\nhelp: declare it with `let mut c = ..;`"

@@ -16,7 +16,7 @@ fn loops() {
         "`repeat` is unrolled when the graph is built, but `S` is a run-time dimension\nhelp: give `S` a default, `S = 4`, or loop along an axis: `scan x_t in x over S { .. }`"
     });
     one(body("repeat D in 0..2 { let _y = x; } x"), {
-        "the iteration of a `repeat` cannot be called `D`: that is a dimension\nhelp: dimensions, options, inputs and items share one namespace; only `let` may use the name of an input, of a net or of another `let` again"
+        "the iteration of a `repeat` cannot be called `D`: that is a dimension\nhelp: dimensions, options, inputs and items share one namespace; only `let` may use the name of an input, of a net, of a weight or of another `let` again"
     });
     one(body("repeat i in 3..2 { let _y = x; } x"), "`repeat` from 3 to 2 ends before it begins");
     one(body("repeat i in 0..2 { #[weights(\"w\")] param w: [D]; let _y = x * w; } x"), {
@@ -33,7 +33,7 @@ fn loops() {
     });
     one(
         body("repeat i in 0..2 { x }; x"),
-        "the value of `x` is not used\nhelp: name it, `let y = x;`, or leave the `;` out if it is the result",
+        "the value of `x` is not used\nhelp: leave the `;` out if it is the result, or else the line",
     );
     one(
         body("repeat i in 0 { let _y = x; } x"),
@@ -90,7 +90,7 @@ fn entry_points() {
     );
     one(coder("fn a(x: [B, D]) -> [B, D] { x * w } fn a(x: [B]) -> [B] { x }"), "`a` is declared twice");
     one(coder("fn D(x: [B, D]) -> [B, D] { x * w }"), {
-        "an entry point cannot be called `D`: that is a dimension\nhelp: dimensions, options, inputs and items share one namespace; only `let` may use the name of an input, of a net or of another `let` again"
+        "an entry point cannot be called `D`: that is a dimension\nhelp: dimensions, options, inputs and items share one namespace; only `let` may use the name of an input, of a net, of a weight or of another `let` again"
     });
     one(coder("fn a(x: [B, D]) -> [B, D] { x * w } fn a_into(x: [B]) -> [B] { x }"), {
         "an entry point cannot be called `a_into`: the compiled network has another method of that name\nhelp: choose another name"

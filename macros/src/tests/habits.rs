@@ -66,11 +66,11 @@ const REPAIRS: &[(&str, &str)] = &[
     ),
     (
         "x[:, 0]",
-        "a range is written with `..`, not `:`\nhelp: a whole axis is `..`, as in `x[.., 0]`; others are `x[1..3]`, `x[2..]` and `x[.. step 2]`",
+        "a range is written with `..`, not `:`\nhelp: an axis is chosen by its name, `x[S = 0]`, or the last by `x[.., 0]`, where `..` is all before it; ranges are `x[1..3]`, `x[2..]` and `x[.. step 2]`",
     ),
     (
         "x[0:2]",
-        "a range is written with `..`, not `:`\nhelp: a whole axis is `..`, as in `x[.., 0]`; others are `x[1..3]`, `x[2..]` and `x[.. step 2]`",
+        "a range is written with `..`, not `:`\nhelp: an axis is chosen by its name, `x[S = 0]`, or the last by `x[.., 0]`, where `..` is all before it; ranges are `x[1..3]`, `x[2..]` and `x[.. step 2]`",
     ),
     (
         "println!(x); x",
@@ -105,7 +105,7 @@ const REPAIRS: &[(&str, &str)] = &[
     ),
     (
         "let D = x; D",
-        "a `let` cannot be called `D`: that is a dimension\nhelp: dimensions, options, inputs and items share one namespace; only `let` may use the name of an input, of a net or of another `let` again",
+        "a `let` cannot be called `D`: that is a dimension\nhelp: dimensions, options, inputs and items share one namespace; only `let` may use the name of an input, of a net, of a weight or of another `let` again",
     ),
     (
         "reshape(x, [B, HIDDEN])",

@@ -27,7 +27,7 @@ fn of(stream: TokenStream) -> Vec<(String, usize, usize)> {
 fn linked(text: &str, names: &[&str]) -> Vec<usize> {
     let errors = Errors::default();
     let networks = parse::networks(tokens(text), &errors);
-    errors.finish();
+    errors.finish(&[]);
     let mirror = of(networks.iter().map(|n| expand::mirror(n, &networks)).collect());
     let written = of(tokens(text));
     let at_home = |name: &&str| written.iter().filter(|w| w.0 == **name && mirror.contains(w)).count();
@@ -73,7 +73,7 @@ fn every_name_is_there() {
 fn nothing_else_claims_a_place() {
     let errors = Errors::default();
     let networks = parse::networks(tokens(GOOD), &errors);
-    assert_eq!(errors.finish().len(), 0);
+    assert_eq!(errors.finish(&[]).len(), 0);
     let written = of(tokens(GOOD));
     for i in of(expand::mirror(&networks[0], &networks)) {
         // What is the macro's own has no place in the text, and shows no other name where the user wrote one.

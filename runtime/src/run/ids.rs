@@ -3,7 +3,7 @@
 use crate::compiled::Inner;
 use crate::error::Error;
 use crate::run::bind::Env;
-use tancho_ir::op::Op;
+use tancho_ir::op::{Op, Reduction};
 use tancho_ir::{Graph, Value};
 use tancho_jit::Step;
 use tancho_jit::spec::{Buffer, Slot};
@@ -32,11 +32,37 @@ pub fn id_error<'a>(
     let Some(id) = usize::try_from(element).ok().and_then(|i| buffer.get(i)) else { return unknown() };
     let id = i32::from_ne_bytes(*id);
     let graph = &compilation.fused.graph;
-    let op =
+    let gather_op =
         graph.values().find(|v| matches!(graph.node(*v).op, Op::Gather) && is_of(kernel, graph, *v, ids));
-    let op = op.map_or_else(|| kernel.name.clone(), |v| graph.node(v).source.to_string());
+    let op = gather_op.map_or_else(|| kernel.name.clone(), |v| graph.node(v).source.to_string());
+    let found = len(gather.rows) as usize;
+    if let Some(asked) = gather_op.filter(|_| id == i32::MAX).and_then(|v| places_of_largest(graph, v)) {
+        return Error::TooFewElements { op, asked, found };
+    }
     let position = position(graph, &kernel.binding.buffers[ids.buffer as usize], dims, element);
-    Error::IdOutOfRange { op, id: i64::from(id), rows: len(gather.rows) as usize, position }
+    Error::IdOutOfRange { op, id: i64::from(id), rows: found, position }
+}
+
+/// How many places a `topk` looks for, if a gather is the end of one: the places are taken from the list of
+/// all of them, where that of an element that is not there is `i32::MAX`. Each place is the smallest of some.
+fn places_of_largest(graph: &Graph, v: Value) -> Option<usize> {
+    let behind_views = |v: Value| {
+        let mut at = v;
+        while tancho_ir::access::is_view(&graph.node(at).op) {
+            at = graph.node(at).args[0];
+        }
+        at
+    };
+    let [numbers, places] = graph.node(v).args.as_slice() else { return None };
+    let smallest =
+        |v: Value| matches!(graph.node(behind_views(v)).op, Op::Reduce { kind: Reduction::Min, .. });
+    let found = match &graph.node(behind_views(*places)).op {
+        Op::Concat { .. } => graph.node(behind_views(*places)).args.iter().all(|v| smallest(*v)),
+        _ => smallest(*places),
+    };
+    let listed = matches!(graph.node(behind_views(*numbers)).op, Op::Arange { .. });
+    let count = graph.ty(*places).shape.last()?.as_const()?;
+    usize::try_from(count).ok().filter(|_| found && listed)
 }
 
 /// The place of an element in the ids as they are stored, axis by axis.
