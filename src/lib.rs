@@ -90,7 +90,9 @@ macro_rules! network {
 /// # }
 /// ```
 pub mod inspect {
+    pub use tancho_runtime::inspect::activations::Comparison;
     pub use tancho_runtime::inspect::compare::compare;
+    pub use tancho_runtime::inspect::finite::NotFinite;
     pub use tancho_runtime::inspect::limits::{Level, Limits};
     pub use tancho_runtime::inspect::price::Price;
     pub use tancho_runtime::inspect::profile::{Bound, Cost, KernelCost, LineCost, Profile, Roof};

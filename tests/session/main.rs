@@ -15,6 +15,7 @@ mod bad_input;
 mod check_alarms;
 mod entries;
 mod entry_points;
+mod faults;
 mod huge_dims;
 #[cfg(target_os = "linux")]
 mod limited_memory;

@@ -64,5 +64,7 @@ fn dims_that_do_not_fit_are_errors() -> Result<(), Error> {
     let unknown = e(&[("B", 1), ("S", 1), ("P", 0), ("T", 4)]);
     assert!(unknown.contains("there are B, S, P"), "{unknown}");
     assert!(matches!(compiled.price(&[("B", 1), ("S", 1), ("P", 65)], 1), Err(Error::Bound { .. })));
+    let full = compiled.price(&[("B", 1), ("S", 1), ("P", 64)], 1);
+    assert!(matches!(full, Err(Error::Full { held: 64, added: 1, .. })));
     Ok(())
 }

@@ -1,9 +1,11 @@
 //! Looking at a network and its runs: comparison with the interpreter, traces, profiles, and what the machine
 //! can do.
 
+pub mod activations;
 mod changes;
 pub mod compare;
 pub(crate) mod cost;
+pub mod finite;
 pub mod limits;
 pub mod price;
 pub mod profile;

@@ -4,6 +4,7 @@ use crate::compiled::Compiled;
 use crate::error::Error;
 use crate::inspect::cost::{Cost, Roof, ratio};
 use crate::inspect::profile::{KernelCost, LineCost, by_line, kernel_costs};
+use crate::run::bind::Env;
 use crate::run::bound::{Bound, Division};
 use crate::run::buffers::Buffers;
 use std::fmt;
@@ -124,6 +125,7 @@ impl Compiled {
             let (_, n) = given.ok_or_else(|| wrong(&d.name, "it is not given".into()))?;
             values.push(i64::try_from(*n).map_err(|_| Error::Memory { bytes: *n as u128 })?);
         }
+        Env { graph, dims: &values }.check_clauses()?;
         let threads = threads.max(1);
         let mut buffers = Buffers::new(graph, graph.outputs.len());
         let bound = Bound::default().lay_out(inner, &values, Division::new(threads), &mut buffers)?;

@@ -121,7 +121,7 @@ impl fmt::Display for Report {
     }
 }
 
-fn table(f: &mut fmt::Formatter<'_>, rows: &[TensorReport]) -> fmt::Result {
+pub(crate) fn table(f: &mut fmt::Formatter<'_>, rows: &[TensorReport]) -> fmt::Result {
     let widest = |text: fn(&TensorReport) -> &str| {
         rows.iter().map(|r| text(r).chars().count()).max().unwrap_or(0).max(6)
     };

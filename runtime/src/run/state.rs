@@ -174,7 +174,7 @@ impl States {
             let Some(after) = g.after.as_ref().map(|d| env.length(d)).transpose()? else { continue };
             let dim = &graph.dims[g.dim];
             let bound = dim.bound.and_then(|b| usize::try_from(b).ok());
-            let held = store.rows[g.at].count;
+            let held = usize::try_from(env.dims[g.dim]).unwrap_or_default();
             let added = after.saturating_sub(held);
             match (g.last, bound) {
                 (Some(last), _) if added > last => {
