@@ -89,6 +89,8 @@ macro_rules! network {
 /// # Ok(())
 /// # }
 /// ```
+///
+#[doc = include_str!("../docs/inspecting.md")]
 pub mod inspect {
     pub use tancho_runtime::inspect::activations::Comparison;
     pub use tancho_runtime::inspect::compare::compare;
