@@ -97,7 +97,7 @@ pub mod inspect {
     pub use tancho_runtime::inspect::finite::NotFinite;
     pub use tancho_runtime::inspect::limits::{Level, Limits};
     pub use tancho_runtime::inspect::price::Price;
-    pub use tancho_runtime::inspect::profile::{Bound, Cost, KernelCost, LineCost, Profile, Roof};
+    pub use tancho_runtime::inspect::profile::{Bound, Cost, KernelCost, LineCost, Profile, Roof, Span};
     pub use tancho_runtime::inspect::report::{BOUND, Bad, OpReport, Report, TensorReport};
     pub use tancho_runtime::inspect::stages::Stage;
     pub use tancho_runtime::inspect::trace::Trace;

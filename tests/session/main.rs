@@ -25,4 +25,5 @@ mod refused_code_memory;
 mod sliding;
 mod states;
 mod threads;
+mod timeline;
 mod trace;

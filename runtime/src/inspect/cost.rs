@@ -71,6 +71,20 @@ pub(crate) fn ratio(a: f64, b: f64) -> f64 {
     if b > 0.0 { a / b } else { 0.0 }
 }
 
+/// When a thread worked on a step of a run, in nanoseconds from the beginning of the run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Span {
+    /// The step.
+    pub step: usize,
+    /// The thread; 0 is the caller's.
+    pub thread: usize,
+    /// When it began.
+    pub begin: u64,
+    /// When it ended.
+    pub end: u64,
+}
+
 /// What the runs of a session have cost.
 #[derive(Clone, Debug)]
 pub(crate) struct Costs {
@@ -78,12 +92,14 @@ pub(crate) struct Costs {
     pub runs: u64,
     /// The cost of each step, summed over the runs.
     pub steps: Vec<Cost>,
+    /// The spans of the last run.
+    pub spans: Vec<Span>,
 }
 
 impl Costs {
     /// No runs yet of a network with this many steps.
     pub fn new(steps: usize) -> Costs {
-        Costs { runs: 0, steps: vec![Cost::default(); steps] }
+        Costs { runs: 0, steps: vec![Cost::default(); steps], spans: Vec::new() }
     }
 
     /// Adds a run: floating-point operations and bytes of each step, and the nanoseconds of its stages by

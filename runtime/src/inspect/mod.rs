@@ -12,4 +12,5 @@ pub mod profile;
 pub mod report;
 pub(crate) mod spread;
 pub mod stages;
+mod timeline;
 pub mod trace;

@@ -4,7 +4,7 @@
 //! multiply-adds or its bytes take at the least, whichever is longer.
 
 use crate::compile::Compilation;
-pub use crate::inspect::cost::{Bound, Cost, Roof};
+pub use crate::inspect::cost::{Bound, Cost, Roof, Span};
 use crate::inspect::cost::{Costs, ratio};
 use crate::run::session::Session;
 use std::collections::BTreeMap;
@@ -54,6 +54,8 @@ pub struct Profile {
     pub threads: usize,
     /// The kernels in the order they run.
     pub kernels: Vec<KernelCost>,
+    /// When each thread worked on which kernel in the last run.
+    pub spans: Vec<Span>,
 }
 
 impl Profile {
@@ -190,10 +192,15 @@ impl Session {
     /// ```
     pub fn profile(&self) -> Profile {
         let compilation = &self.compiled().inner().compilation;
-        let Some(Costs { runs, steps }) = &self.costs else {
+        let Some(Costs { runs, steps, spans }) = &self.costs else {
             return Profile { threads: self.threads(), ..Profile::default() };
         };
-        Profile { runs: *runs, threads: self.threads(), kernels: kernel_costs(compilation, steps) }
+        Profile {
+            runs: *runs,
+            threads: self.threads(),
+            kernels: kernel_costs(compilation, steps),
+            spans: spans.clone(),
+        }
     }
 }
 

@@ -19,7 +19,9 @@ pub struct Nested {
     pub step: usize,
     /// The stage that follows it.
     pub before: usize,
-    /// How long it took when the time was last measured.
+    /// When it began in the run whose time was last measured, in nanoseconds.
+    pub began: u64,
+    /// How long it took then.
     pub time: Duration,
     bodies: Bodies,
 }
@@ -57,7 +59,7 @@ impl Nested {
                 Bodies::Experts(Box::new(old.lay_out(inner, spec, params, dims, division)?))
             }
         };
-        Ok(Some(Nested { step, before, time: Duration::ZERO, bodies }))
+        Ok(Some(Nested { step, before, began: 0, time: Duration::ZERO, bodies }))
     }
 
     /// Bytes of working memory.
@@ -84,8 +86,9 @@ impl Nested {
     /// # Safety
     /// As [`steps::run`](crate::run::steps::run) asks of the calls around: the buffers have the sizes of the
     /// plan, and no one else reads or writes what the step writes.
-    pub unsafe fn run(&mut self, inner: &Inner, call: &Call, timed: bool) -> Result<(), Error> {
-        let start = timed.then(Instant::now);
+    pub unsafe fn run(&mut self, inner: &Inner, call: &Call, began: Option<u64>) -> Result<(), Error> {
+        let start = began.map(|_| Instant::now());
+        self.began = began.unwrap_or_default();
         match (&mut self.bodies, &inner.compilation.schedule.steps[self.step].spec) {
             // SAFETY: the caller vouches for it.
             (Bodies::Loop(l), StepSpec::Scan(spec)) => unsafe {

@@ -45,6 +45,21 @@ pub struct Progress {
     guards: Vec<Guard>,
     /// Time of each stage in nanoseconds, if it is measured.
     nanos: Vec<AtomicU64>,
+    /// When the run began, if its time is measured.
+    began: Option<Instant>,
+    /// When each thread began and ended its own pieces of each stage, in nanoseconds from then on; 0 and 0 if
+    /// it had none.
+    spans: Vec<[AtomicU64; 2]>,
+}
+
+/// When a thread worked on a stage, in nanoseconds from the beginning of the run.
+#[derive(Clone, Copy, Debug)]
+pub struct StageSpan {
+    /// The stage, by number.
+    pub stage: usize,
+    pub thread: usize,
+    pub begin: u64,
+    pub end: u64,
 }
 
 /// Eight bytes of count, then memory that any one access fits into.
@@ -59,6 +74,7 @@ impl Progress {
         self.next.resize_with(stages * threads, Line::default);
         self.done.resize_with(stages, Line::default);
         self.nanos.resize_with(stages, AtomicU64::default);
+        self.spans.resize_with(stages * threads, Default::default);
         self.guards.resize(threads, Guard([0; 16]));
     }
 
@@ -74,6 +90,28 @@ impl Progress {
     /// The time of each stage of the last run, if it was measured.
     pub fn nanos(&self) -> impl Iterator<Item = u64> {
         self.nanos.iter().map(|nanos| nanos.load(Ordering::Relaxed))
+    }
+
+    /// The time is measured from now on, if it is.
+    pub fn begin(&mut self, timed: bool) {
+        self.began = timed.then(Instant::now);
+        if timed {
+            self.spans.iter_mut().for_each(|span| *span = Default::default());
+        }
+    }
+
+    /// Nanoseconds since the run began, if its time is measured.
+    pub fn elapsed(&self) -> Option<u64> {
+        self.began.map(|began| began.elapsed().as_nanos() as u64)
+    }
+
+    /// When each thread worked on each stage of the last run, if it was measured.
+    pub fn spans(&self) -> impl Iterator<Item = StageSpan> {
+        self.spans.iter().enumerate().filter_map(|(i, [begin, end])| {
+            let [begin, end] = [begin, end].map(|t| t.load(Ordering::Relaxed));
+            let (stage, thread) = (i / self.threads, i % self.threads);
+            (end > 0).then_some(StageSpan { stage, thread, begin, end })
+        })
     }
 
     /// Accesses outside of their buffers since the last call of this.
@@ -165,12 +203,28 @@ impl Region<'_> {
         for i in self.range.clone() {
             let s = &self.stages[i];
             let start = self.timed.then(Instant::now);
+            let begin = self.since();
             self.call(i, 0, s.units, 0);
+            self.span(i, 0, begin);
             self.progress.done[i].0.store(s.units, Ordering::Relaxed);
             self.time(i, start);
             if self.failed.load(Ordering::Relaxed) != i64::MAX {
                 return;
             }
+        }
+    }
+
+    /// Nanoseconds since the run began, if its time is measured.
+    fn since(&self) -> Option<u64> {
+        if self.timed { self.progress.elapsed() } else { None }
+    }
+
+    /// A thread has worked on a stage from then until now.
+    fn span(&self, stage: usize, thread: usize, begin: Option<u64>) {
+        if let (Some(begin), Some(end)) = (begin, self.since()) {
+            let [first, last] = &self.progress.spans[stage * self.progress.threads + thread];
+            first.store(begin, Ordering::Relaxed);
+            last.store(end, Ordering::Relaxed);
         }
     }
 
@@ -189,7 +243,7 @@ impl Region<'_> {
             let s = &self.stages[i];
             let start = (self.timed && thread == 0).then(Instant::now);
             let done = &self.progress.done[i].0;
-            let mut mine = 0;
+            let (mut mine, begin) = (0, self.since());
             for t in (thread..threads).chain(0..thread) {
                 let (next, end) = (&self.progress.next[i * threads + t].0, s.range(t).1);
                 // A read first keeps the cache line shared where nothing is left.
@@ -203,6 +257,7 @@ impl Region<'_> {
                 }
             }
             if mine > 0 {
+                self.span(i, thread, begin);
                 done.fetch_add(mine, Ordering::Release);
             }
             let over = || done.load(Ordering::Acquire) == s.units;

@@ -8,7 +8,7 @@
 
 use crate::compiled::Compiled;
 use crate::error::Error;
-use crate::inspect::cost::Costs;
+use crate::inspect::cost::{Costs, Span};
 use crate::run::bind::{Env, bind_inputs};
 use crate::run::bound::{Bound, Division, const_bytes};
 use crate::run::buffers::Buffers;
@@ -363,6 +363,7 @@ impl Session {
         // `compiled` holds them. The rows of gathered weights that the inputs name were decoded by `want`
         // above, whose lock orders their writes before these reads; others write only rows that no one has
         // asked for yet.
+        progress.begin(costs.is_some());
         unsafe { steps::run(inner, bound, progress, costs.is_some())? };
         let count = progress.take_violations() + bound.take_violations();
         if count > 0 {
@@ -374,6 +375,19 @@ impl Session {
             let stages = bound.stages.iter().map(|s| s.step).zip(progress.nanos());
             let nested = bound.nested.iter().map(|n| (n.step, n.time.as_nanos() as u64));
             costs.add_run(work, stages.chain(nested));
+            costs.spans.clear();
+            costs.spans.extend(progress.spans().map(|s| Span {
+                step: bound.stages[s.stage].step,
+                thread: s.thread,
+                begin: s.begin,
+                end: s.end,
+            }));
+            costs.spans.extend(bound.nested.iter().map(|n| Span {
+                step: n.step,
+                thread: 0,
+                begin: n.began,
+                end: n.began + n.time.as_nanos() as u64,
+            }));
         }
         // A value returned twice was computed once.
         for &(i, first) in &inner.twice {

@@ -43,7 +43,7 @@ pub unsafe fn run(
         begin = end;
         let Some(n) = nested.get_mut(i) else { continue };
         // SAFETY: the call of its step has its buffers, as those of kernels do.
-        unsafe { n.run(inner, &calls[n.step], timed)? };
+        unsafe { n.run(inner, &calls[n.step], progress.elapsed().filter(|_| timed))? };
     }
     Ok(())
 }
