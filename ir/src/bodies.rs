@@ -28,6 +28,9 @@ pub(crate) fn verify_bodies(graph: &Graph) -> Result<(), String> {
         if !(body.weights.is_empty() && body.states.is_empty() && body.unused_weights.is_empty()) {
             return fail("it has weights or states of its own");
         }
+        if let Some(i) = body.inputs.iter().find(|i| i.given.is_converted()) {
+            return fail(&format!("its input `{}` is a value, which cannot be {}", i.name, i.given));
+        }
         crate::verify::verify(body).or_else(|e| fail(&e))?;
     }
     Ok(())

@@ -14,6 +14,7 @@ pub mod builder;
 pub mod const_check;
 pub mod decompose;
 mod dim;
+mod element;
 pub mod experts;
 pub mod fuse;
 pub mod graph;
@@ -31,5 +32,6 @@ mod window;
 pub use window::Sight;
 
 pub use dim::{Dim, DimError};
+pub use element::ElementType;
 pub use graph::{Graph, Node, Source, Value};
 pub use types::{DType, Facts, MAX_RANK, Shape, Type};

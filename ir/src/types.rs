@@ -1,6 +1,7 @@
 //! Element types, tensor types, and what is known about dims beside their form.
 
 use crate::dim::{Dim, DimError};
+use crate::element::ElementType;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
@@ -200,11 +201,17 @@ impl Facts {
 
 /// Element type and axis texts of `i32[B, 4*D]`; without a type it is f32.
 pub(crate) fn split_type(text: &str) -> Option<(DType, Vec<&str>)> {
+    let (element, axes) = split_element_type(text)?;
+    (!element.is_converted()).then_some((element.dtype(), axes))
+}
+
+/// The same of an input, which may be given in a type that no value has: `i64[B, S]`.
+pub(crate) fn split_element_type(text: &str) -> Option<(ElementType, Vec<&str>)> {
     let text = text.trim();
     let open = text.find('[')?;
-    let dtype = if open == 0 { DType::F32 } else { DType::from_name(text[..open].trim())? };
+    let element = if open == 0 { ElementType::F32 } else { ElementType::from_name(text[..open].trim())? };
     let inner = text[open + 1..].strip_suffix(']')?;
-    Some((dtype, split_commas(inner)))
+    Some((element, split_commas(inner)))
 }
 
 /// The parts between commas that stand in no bracket or string; a trailing comma is allowed.

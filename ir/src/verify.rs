@@ -3,7 +3,8 @@
 //! 1. A node's arguments stand before it, and outputs are values of the graph.
 //! 2. An op has the arguments that its row in the table lists, and its attributes are in range.
 //! 3. Each node's type is what the shape rule infers from its arguments' types.
-//! 4. An input or weight node names a declaration and has its type.
+//! 4. An input or weight node names a declaration and has its type. An input is of the type that the elements
+//!    it is given in become; those of a loop's body are values.
 //! 5. Shapes, options and `where` clauses use only the declared run-time dims; weights use none. No axis is
 //!    known to be shorter than 0.
 //! 6. Names of inputs, weights and dims are each unique; those of dims and inputs are words, which dims are
@@ -92,6 +93,15 @@ fn declarations(graph: &Graph, known: &Known<'_>) -> Result<(), String> {
             return Err(format!(
                 "`{}` is no name of an input: letters, digits and `_`",
                 i.name.escape_debug()
+            ));
+        }
+        if i.given.dtype() != i.ty.dtype {
+            return Err(format!(
+                "input `{}` is {}, but {} elements become {}",
+                i.name,
+                i.ty,
+                i.given,
+                i.given.dtype()
             ));
         }
         known.shape(&format!("input `{}`", i.name), &i.ty.shape)?;

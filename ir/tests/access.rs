@@ -142,7 +142,7 @@ fn addresses_are_what_the_views_say() {
             vec![Dim::sym("S")],
         ];
         let shape = shapes[rng.below(4)].clone();
-        g.inputs.push(InputDecl { name: "x".into(), ty: Type::f32(shape) });
+        g.inputs.push(InputDecl::new("x", Type::f32(shape)));
         let mut v = g.push(Op::Input(0), &[], Source::default()).expect("an input");
         for _ in 0..1 + rng.below(6) {
             v = random_view(&mut g, rng, v).unwrap_or(v);

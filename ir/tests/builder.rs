@@ -11,7 +11,7 @@ const SIG: Sig = Sig {
     file: "",
     dims: &[DIM, DimSig { name: "P", kind: DimKind::Bounded("8") }],
     options: &[],
-    inputs: &[InputSig { name: "x", ty: "[B, 1]", line: 1, column: 1 }],
+    inputs: &[InputSig { name: "x", ty: "[B, 1]", given: None, line: 1, column: 1 }],
     outputs: &["[B, 1]"],
     wheres: &[],
     unused_weights: &[],

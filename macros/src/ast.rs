@@ -3,6 +3,7 @@
 use crate::errors::Place;
 use proc_macro2::{Ident, Span, TokenStream};
 use std::collections::BTreeSet;
+use tancho_ir::ElementType;
 pub use tancho_ir::bind::DimKind;
 use tancho_ir::graph::Relation;
 use tancho_ir::op::Binary;
@@ -107,6 +108,13 @@ pub struct Ty {
     pub text: String,
     /// Where.
     pub place: Place,
+}
+
+impl Ty {
+    /// The element type, if there is one of that name.
+    pub fn element(&self) -> Option<ElementType> {
+        self.dtype.as_ref().map_or(Some(ElementType::F32), |i| ElementType::from_name(&i.to_string()))
+    }
 }
 
 /// A `where` clause.

@@ -6,9 +6,9 @@ use crate::weights::error::LoadError;
 use crate::weights::{ConstantProblem, lines as constants};
 use std::fmt;
 use std::path::PathBuf;
-use tancho_ir::DType;
 use tancho_ir::builder::BuildError;
 use tancho_ir::infer::ShapeError;
+use tancho_ir::{DType, ElementType};
 
 /// Any error of building, loading, compiling or running a network.
 ///
@@ -72,6 +72,21 @@ pub enum Error {
         found: String,
         /// Which part does not fit; may be empty.
         why: String,
+    },
+    /// An element of an input is a number that its value inside of the network cannot hold.
+    #[error(
+        "input `{name}`: {value} at position {position:?} is out of range: {given} is {0} inside of a network; pass numbers from {1} to {2}",
+        given.dtype(), i32::MIN, i32::MAX
+    )]
+    InputValue {
+        /// The input.
+        name: String,
+        /// Where in it the element stands.
+        position: Vec<usize>,
+        /// The number.
+        value: i64,
+        /// The element type that the input is declared with.
+        given: ElementType,
     },
     /// The number of inputs is wrong.
     #[error("the network takes {expected} inputs, {found} given")]

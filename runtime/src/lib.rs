@@ -27,11 +27,11 @@ pub use run::session::Session;
 #[doc(hidden)]
 pub use serde;
 pub use tancho_jit::{CompileError, Dump, Format, Isa, Precision, Target};
-pub use tensor::bf16;
 pub use tensor::element::{Element, OutputMut};
+pub use tensor::input::InputElement;
 pub use tensor::shape::{TensorType, ViewError};
 pub use tensor::view::{AnyView, AsView, View};
-pub use tensor::{Tensor, TensorData};
+pub use tensor::{Tensor, TensorData, bf16, f16};
 #[doc(hidden)]
 pub use weights::pack::Packs;
 pub use weights::{ConstantProblem, ConstantValues, LoadError, LoadOptions, LoadReport, Weights};

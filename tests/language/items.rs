@@ -137,6 +137,19 @@ network! {
         (rows, next[ids], known[ids], rows @ cast(w, f32).t)
     }
 
+    /// Inputs as callers have them, which are i32 and f32 inside, also for a net around.
+    pub Given<B, V = 3, D = 2>(image: u8[B, D], ids: u32[B], others: i64[B], x: f16[B, D])
+        -> ([B, D], i32[B])
+    {
+        param table: [V, D] = ones;
+        (cast(image, f32) / 255 + x * table[ids], ids + others)
+    }
+
+    pub Around<B, D = 2>(image: u8[B, D], ids: i64[B], x: [B, D]) -> ([B, D], i32[B]) {
+        net given: Given<D = D>;
+        given(image, ids, ids + 1, x = x)
+    }
+
     /// Over everything, where nothing else is said.
     pub Whole<B, D = 3>(x: [B, D], keep: bool[B, D]) -> ([], [], [1, 1], []) {
         (mean(x), max(x), sum(x, keep = true), mean(x, where = keep))
@@ -180,6 +193,19 @@ fn items_of_a_net_tell_its_iterations_apart() {
     assert_eq!(names, ["scale1", "scale2", "scale3"]);
     leaves.weights_mut().set("scale2", Tensor::new(vec![1.0, 10.0], [2]).unwrap()).unwrap();
     assert_eq!(run!(leaves, [1.0, 1.0].view([1, 2])), [6.0, 60.0]);
+}
+
+#[test]
+fn inputs_are_given_as_callers_have_them() {
+    let (image, x) = ([0u8, 255, 51, 102], [1.0f32, 2.0, 3.0, 4.0]);
+    let want = (vec![1.0, 3.0, 51.0 / 255.0 + 3.0, 102.0 / 255.0 + 4.0], vec![3, 1]);
+    let halves = x.map(tancho::f16::from_f32);
+    let given = Given::init(0).unwrap();
+    let (image, x) = (image.view([2, 2]), x.view([2, 2]));
+    assert_eq!(run!(given, image, [2u32, 0].view([2]), [1i64, 1].view([2]), halves.view([2, 2])), want);
+    let around = Around::init(0).unwrap();
+    assert_eq!(names(around.weights()), ["given.table"]);
+    assert_eq!(run!(around, image, [1i64, 0].view([2]), x), want);
 }
 
 #[test]

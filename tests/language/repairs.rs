@@ -99,6 +99,7 @@ twins! {
     tuples = "../ui/tuples.fixed.rs",
     two_errors_one_file = "../ui/two-errors-one-file.fixed.rs",
     two_macros = "../ui/two-macros.fixed.rs",
+    types_of_inputs = "../ui/types-of-inputs.fixed.rs",
     unknown_dim_case = "../ui/unknown-dim-case.fixed.rs",
     unknown_op = "../ui/unknown-op.fixed.rs",
     unknown_signature = "../ui/unknown-signature.fixed.rs",

@@ -68,7 +68,7 @@ pub(super) fn input(body: &mut Graph, name: &str, ty: Type, source: Source) -> V
     let letter = |c: char| if c.is_alphanumeric() { c } else { '_' };
     let word: String = name.chars().map(letter).collect();
     let unique = free_name(&word, |name| name.is_empty() || body.inputs.iter().any(|i| i.name == name));
-    body.inputs.push(InputDecl { name: unique, ty: ty.clone() });
+    body.inputs.push(InputDecl::new(unique, ty.clone()));
     let v = body.push_typed(Op::Input(body.inputs.len() - 1), &[], ty, source);
     body.nodes[v.index()].name = Some(name.into());
     v

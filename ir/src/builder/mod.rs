@@ -19,6 +19,7 @@ mod weights;
 
 use crate::bind::{Binding, DimDecl, Signature, Values, is_open};
 use crate::dim::{Dim, DimError};
+use crate::element::ElementType;
 use crate::graph::*;
 use crate::infer::ShapeError;
 use crate::op::{Op, Scalar};

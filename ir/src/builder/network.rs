@@ -106,9 +106,14 @@ impl Scope<'_> {
         let mut args = Vec::new();
         for (i, input) in sig.inputs.iter().enumerate() {
             let ty = self.ty(input.ty)?;
-            self.graph.inputs.push(InputDecl { name: input.name.into(), ty });
+            let given = input.given.unwrap_or(ty.dtype.into());
+            let written = match input.given {
+                Some(given) => format!("{given}{}", input.ty.trim_start_matches(|c| c != '[')),
+                None => input.ty.into(),
+            };
+            self.graph.inputs.push(InputDecl { given, ..InputDecl::new(input.name, ty) });
             let source = Source {
-                text: format!("{}: {}", input.name, input.ty).into(),
+                text: format!("{}: {written}", input.name).into(),
                 file: sig.file.into(),
                 line: input.line,
                 column: input.column,

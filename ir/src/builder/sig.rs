@@ -25,8 +25,10 @@ pub struct OptionSig {
 pub struct InputSig {
     /// Its name.
     pub name: &'static str,
-    /// Its type as text, `i32[B, S]`.
+    /// The type of its value as text, `i32[B, S]`, which is what a network that calls this one gives.
     pub ty: &'static str,
+    /// The element type in which a caller of the entry point gives it, if it is converted.
+    pub given: Option<ElementType>,
     /// Line of its declaration, from 1.
     pub line: u32,
     /// Column, from 1.

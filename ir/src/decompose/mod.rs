@@ -50,7 +50,7 @@ pub fn decompose_to(op: &Op, arg_types: &[Type], stays: fn(&Op) -> bool) -> Opti
     b.g.dims = syms.into_iter().map(|name| RunDim { name, bound: None }).collect();
     let mut args = Vec::new();
     for (i, (name, ty)) in names.iter().zip(arg_types).enumerate() {
-        b.g.inputs.push(InputDecl { name: (*name).into(), ty: ty.clone() });
+        b.g.inputs.push(InputDecl::new(*name, ty.clone()));
         args.push(b.push(Op::Input(i), &[])?);
     }
     let out = b.define(op, &args)?;

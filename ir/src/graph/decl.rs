@@ -2,7 +2,8 @@
 
 use super::{Table, Value};
 use crate::dim::Dim;
-use crate::types::Type;
+use crate::element::ElementType;
+use crate::types::{Shape, Type};
 use std::fmt;
 
 /// A run-time dim: taken from the inputs at each call.
@@ -79,8 +80,30 @@ impl fmt::Display for Constraint {
 pub struct InputDecl {
     /// Its name.
     pub name: String,
-    /// Its type.
+    /// The type of its value inside of the network.
     pub ty: Type,
+    /// The element type in which the caller gives it. Where it is none that values have, a session converts
+    /// the elements; the input of a loop's body is a value.
+    pub given: ElementType,
+}
+
+impl InputDecl {
+    /// An input that is given as its value is.
+    pub fn new(name: impl Into<String>, ty: Type) -> InputDecl {
+        InputDecl { name: name.into(), given: ty.dtype.into(), ty }
+    }
+
+    /// An input whose elements are converted where it enters.
+    pub fn converted(name: impl Into<String>, given: ElementType, shape: Vec<Dim>) -> InputDecl {
+        InputDecl { name: name.into(), ty: Type::new(given.dtype(), shape), given }
+    }
+}
+
+impl fmt::Display for InputDecl {
+    /// As the text form has it: `ids: i64[B, S]`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}{}", self.name, self.given, Shape(&self.ty.shape))
+    }
 }
 
 /// How a weight starts when nothing is loaded, or where the values of a constant are.

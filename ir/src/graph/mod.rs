@@ -9,7 +9,7 @@ pub use decl::{Constraint, Init, InputDecl, Marks, Part, Relation, RunDim, State
 use crate::dim::Dim;
 use crate::infer::{Arg, ShapeError, infer};
 use crate::op::Op;
-use crate::types::{Facts, Type, split_type};
+use crate::types::{Facts, Type, split_element_type};
 use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::fmt;
@@ -299,20 +299,21 @@ impl Graph {
 
     /// The type of an input as the declaration writes it, where static dims have their names: `D (768)`.
     pub fn written_type(&self, input: usize) -> String {
-        let ty = &self.inputs[input].ty;
+        let InputDecl { ty, given, .. } = &self.inputs[input];
         let show = |(axis, d): (usize, &Dim)| {
             let (text, value) = (self.written_axis(input, axis), d.to_string());
             if d.as_const().is_some() && text != value { format!("{text} ({value})") } else { text }
         };
         let axes: Vec<String> = ty.shape.iter().enumerate().map(show).collect();
-        format!("{}[{}]", ty.dtype, axes.join(", "))
+        format!("{given}[{}]", axes.join(", "))
     }
 
     /// An axis of it.
     pub fn written_axis(&self, input: usize, axis: usize) -> String {
-        let InputDecl { name, ty } = &self.inputs[input];
+        let InputDecl { name, ty, .. } = &self.inputs[input];
         let node = self.nodes.iter().find(|n| n.op == Op::Input(input));
-        let written = node.and_then(|n| split_type(n.source.text.strip_prefix(name)?.strip_prefix(": ")?));
+        let written =
+            node.and_then(|n| split_element_type(n.source.text.strip_prefix(name)?.strip_prefix(": ")?));
         match written.filter(|(_, axes)| axes.len() == ty.rank() && !axes.contains(&"..")) {
             Some((_, axes)) => axes[axis].into(),
             None => ty.shape[axis].to_string(),

@@ -221,7 +221,7 @@ impl<'g> Body<'g> {
         for v in old.values().filter(|v| self.hoisted[v.index()] && read[v.index()]) {
             let Some(arg) = outside[v.index()] else { continue };
             let sort = if self.changes[v.index()] == Changes::WithElement { 0 } else { 2 };
-            let decl = InputDecl { name: format!("hoisted_{}", v.index()), ty: old.ty(v).clone() };
+            let decl = InputDecl::new(format!("hoisted_{}", v.index()), old.ty(v).clone());
             inputs.push(BodyInput { sort, decl, arg, values: vec![v] });
         }
         // A loop needs something to go along.

@@ -1,9 +1,9 @@
 //! Reading of what a network declares: promises, weights and states.
 
-use super::parse::{parse_type, parse_value, quoted};
+use super::parse::{parse_axes, parse_type, parse_value, quoted};
 use crate::dim::Dim;
 use crate::graph::*;
-use crate::types::split_commas;
+use crate::types::{split_commas, split_element_type};
 
 pub fn parse_constraint(s: &str) -> Result<Constraint, String> {
     let dim = |t: &str| Dim::parse(t.trim()).map_err(|e| e.to_string());
@@ -17,6 +17,11 @@ pub fn parse_constraint(s: &str) -> Result<Constraint, String> {
         }
     }
     Err(format!("`{s}` is no relation"))
+}
+
+pub fn parse_input(name: &str, ty: &str) -> Result<InputDecl, String> {
+    let (given, axes) = split_element_type(ty).ok_or_else(|| format!("`{}` is no type", ty.trim()))?;
+    Ok(InputDecl::converted(name, given, parse_axes(&axes)?))
 }
 
 pub fn parse_weight(rest: &str) -> Result<WeightDecl, String> {

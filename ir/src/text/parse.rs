@@ -1,21 +1,27 @@
 //! Reading, line by line.
 
 use super::TextError;
-use super::declare::{parse_constant, parse_constraint, parse_state, parse_weight};
+use super::declare::{parse_constant, parse_constraint, parse_input, parse_state, parse_weight};
 use crate::dim::Dim;
 use crate::graph::*;
 use crate::op::Op;
 use crate::table::{Attr, Call, lookup, make};
 use crate::types::Type;
-use crate::types::{split_commas, split_type};
+use crate::types::{split_commas, split_element_type, split_type};
 
 /// Bodies inside of bodies: each is a call of the reader, and the stack is finite.
 const MOST_BODIES: usize = 16;
 
 pub fn parse_type(text: &str) -> Result<Type, String> {
-    let (dtype, axes) = split_type(text).ok_or_else(|| format!("`{text}` is no type"))?;
-    let shape = axes.iter().map(|a| Dim::parse(a).map_err(|e| e.to_string())).collect::<Result<_, _>>()?;
-    Ok(Type { dtype, shape })
+    let (dtype, axes) = split_type(text).ok_or_else(|| match split_element_type(text) {
+        Some((element, _)) => format!("`{text}` is no type of a value: inputs alone are given as {element}"),
+        None => format!("`{text}` is no type"),
+    })?;
+    Ok(Type { dtype, shape: parse_axes(&axes)? })
+}
+
+pub fn parse_axes(axes: &[&str]) -> Result<Vec<Dim>, String> {
+    axes.iter().map(|a| Dim::parse(a).map_err(|e| e.to_string())).collect()
 }
 
 fn parse_option(op: &str, part: &str) -> Result<(&'static str, Attr), String> {
@@ -177,7 +183,7 @@ impl Graph {
             "unused" => self.unused_weights.push(quoted(rest)?.0),
             "input" => {
                 let (name, ty) = rest.split_once(':').ok_or("expected `input name: type`")?;
-                self.inputs.push(InputDecl { name: name.trim().into(), ty: parse_type(ty)? });
+                self.inputs.push(parse_input(name.trim(), ty)?);
             }
             "weight" => self.weights.push(parse_weight(rest)?),
             "constant" => self.weights.push(parse_constant(rest)?),

@@ -61,7 +61,7 @@ fn print_body(f: &mut fmt::Formatter<'_>, g: &Graph) -> fmt::Result {
 }
 
 fn print_inputs(f: &mut fmt::Formatter<'_>, g: &Graph) -> fmt::Result {
-    g.inputs.iter().try_for_each(|i| writeln!(f, "input {}: {}", i.name, i.ty))
+    g.inputs.iter().try_for_each(|i| writeln!(f, "input {i}"))
 }
 
 impl fmt::Display for Graph {

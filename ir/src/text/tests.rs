@@ -9,6 +9,10 @@ where B % 2 == 0
 unused "pooler.*"
 input x: f32[B, S, 8]
 input keep: bool[B, S]
+input ids: i64[B, S]
+input image: u8[B]
+input tokens: u32[]
+input half: f16[S, 4]
 weight "a\"b": f32[8] = normal(0.02)
 weight "w": f32[16, 8] = uniform(-1.0, 1.0), frozen, no_decay
 weight "v[:, 8..16]": f32[4, 8] = zeros, buffer, part [:, 8..16]
@@ -27,7 +31,11 @@ constant "none": f32[0] = []
 %8: f32[] = const(f32 = 0.5)
 %9: f32[B, 32] = mul(%7, %8)
 %10: f32[B, 2, 16] = reshape(%9, shape = [B, 2, 16])
-return %10, %4
+%11: i32[B, S] = input(index = 2)
+%12: i32[B] = input(index = 3)
+%13: i32[] = input(index = 4)
+%14: f32[S, 4] = input(index = 5)
+return %10, %4, %11, %12, %13, %14
 "#;
     let g = Graph::parse(text).unwrap_or_else(|e| panic!("{e}"));
     assert_eq!(g.to_string(), text);
@@ -74,6 +82,13 @@ fn declarations_that_mean_nothing_are_refused() {
         (plain("network A<H>\ninput a b: f32[H]"), "`a b` is no name of an input"),
         (plain("network A<H>\ninput : f32[H]"), "`` is no name of an input"),
         (plain("network A<H>\ninput x: f32[-3]"), "has an axis of -3"),
+        (plain("network A<H>\ninput x: f64[H]"), "`f64[H]` is no type"),
+        (plain("network A<>\nweight \"w\": f16[2] = ones"), "inputs alone are given as f16"),
+        (
+            "network A<>\ninput x: i64[2]\n%0: i64[2] = input(index = 0)\nreturn %0".into(),
+            "no type of a value",
+        ),
+        ("network A<>\ninput x: i64[2]\n%0: f32[2] = input(index = 0)\nreturn %0".into(), "i32[2]"),
         (plain("network A<H>\nwhere Q <= 5"), "`where Q <= 5` uses `Q`, which is no dim"),
         (plain("network A<>\nweight \"w\": f32[-1] = ones"), "has an axis of -1"),
         (plain("network A<>\nweight \"w\": f32[2] = normal(NaN)"), "no range of f32 numbers"),
@@ -175,6 +190,8 @@ fn bodies_of_loops_are_read_and_checked() {
         assert!(e.contains(why), "{e}\n{text}");
     };
     refused(good.replace("body 0 {", "body 1 {"), "expected `body 0 {`");
+    let converted = good.replace("{\ninput x: f32[2]", "{\ninput x: f16[2]");
+    refused(converted, "its input `x` is a value, which cannot be f16");
     refused(good.replace("}\n", ""), "expected");
     refused(looped(&format!("weight \"w\": f32[2] = zeros\n{body}"), scan), "has inputs alone");
     refused(good.replace("body = 0", "body = 3"), "there is no body 3");

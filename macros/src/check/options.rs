@@ -8,10 +8,10 @@ use crate::errors::Place;
 use crate::messages;
 use crate::plan::{Axis, OptionPlan};
 use crate::walk;
-use tancho_ir::Dim;
 use tancho_ir::bind::is_open;
 use tancho_ir::builder::{OptionValue, evaluate};
 use tancho_ir::table::{Attr, Kind, OptionDef};
+use tancho_ir::{DType, Dim, ElementType};
 
 /// Whether a length is written as a negative number.
 fn is_negative(e: &Expr) -> bool {
@@ -112,8 +112,18 @@ impl Checker<'_> {
     }
 
     fn wrong_kind<T>(&self, def: &OptionDef, expr: &Expr) -> Option<T> {
-        if !matches!(expr.kind, ExprKind::Poison) {
-            self.fail(expr.place, messages::wrong_option_value(def.name, &def.kind.describe(), &expr.text));
+        match &expr.kind {
+            ExprKind::Poison => {}
+            ExprKind::Name(n)
+                if def.kind == Kind::Word(DType::WORDS)
+                    && let Some(element) = ElementType::from_name(&n.to_string()) =>
+            {
+                self.fail(expr.place, messages::type_of_inputs_alone(element));
+            }
+            _ => {
+                let takes = def.kind.describe();
+                self.fail(expr.place, messages::wrong_option_value(def.name, &takes, &expr.text));
+            }
         }
         None
     }

@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use tancho_ir::bind::{DimDecl, DimKind, Signature};
 use tancho_ir::builder::OptionValue;
 use tancho_ir::graph::{Constraint, Relation};
-use tancho_ir::{DType, Dim, Facts, MAX_RANK, Type};
+use tancho_ir::{DType, Dim, ElementType, Facts, MAX_RANK, Type};
 
 /// The signatures of a network's entry points. With an error they are marked as broken and hold what could be
 /// read; a network whose header does not parse has one of its own name.
@@ -189,16 +189,34 @@ fn unique_names(network: &Network, errors: &Errors) {
     }
 }
 
-/// A type with its dims resolved. `what` names something that has no leading axes `..`.
+/// The type of a value with its dims resolved. `what` names something that has no leading axes `..`.
 pub fn ty(t: &Ty, dims: &Dims<'_>, what: Option<&str>) -> Option<Type> {
+    let shape = shape(t, dims, what);
+    match (t.element(), &t.dtype) {
+        (Some(element), Some(word)) if element.is_converted() => {
+            dims.errors.push(Place::of(word.span()), messages::type_of_inputs_alone(element));
+            None
+        }
+        _ => Some(Type::new(dtype(t, dims)?, shape?)),
+    }
+}
+
+/// The type that the value of an input has.
+fn input_ty(t: &Ty, dims: &Dims<'_>) -> Option<Type> {
+    let dtype = dtype(t, dims);
+    Some(Type::new(dtype?, shape(t, dims, None)?))
+}
+
+/// The element type that a value of that type has.
+fn dtype(t: &Ty, dims: &Dims<'_>) -> Option<DType> {
+    if let (None, Some(word)) = (t.element(), &t.dtype) {
+        dims.errors.push(Place::of(word.span()), messages::unknown_dtype(&word.to_string()));
+    }
+    t.element().map(ElementType::dtype)
+}
+
+fn shape(t: &Ty, dims: &Dims<'_>, what: Option<&str>) -> Option<Vec<Dim>> {
     let mut bad = false;
-    let dtype = t.dtype.as_ref().map_or(DType::F32, |i: &Ident| {
-        DType::from_name(&i.to_string()).unwrap_or_else(|| {
-            dims.errors.push(Place::of(i.span()), messages::unknown_dtype(&i.to_string()));
-            bad = true;
-            DType::F32
-        })
-    });
     let mut shape = Vec::new();
     if t.open {
         if let Some(w) = what {
@@ -217,7 +235,7 @@ pub fn ty(t: &Ty, dims: &Dims<'_>, what: Option<&str>) -> Option<Type> {
             None => bad = true,
         }
     }
-    (!bad).then_some(Type::new(dtype, shape))
+    (!bad).then_some(shape)
 }
 
 /// A number, `true` or `false`.
@@ -256,11 +274,12 @@ fn of_entry(
     }
     let dims = Dims { known: &declared.dims, facts: &facts, errors, other };
     // A type with an error keeps its element type, which callers' slices have.
-    let element =
-        |t: &Ty| t.dtype.as_ref().and_then(|i| DType::from_name(&i.to_string())).unwrap_or(DType::F32);
-    let read = |t: &Ty| ty(t, &dims, None).unwrap_or_else(|| Type::new(element(t), Vec::new()));
-    let inputs = entry.inputs.iter().map(|i| (i.name.to_string(), read(&i.ty))).collect();
-    let outputs = entry.outputs.iter().map(read).collect();
+    let whole = |read: Option<Type>, t: &Ty| {
+        read.unwrap_or_else(|| Type::new(t.element().map_or(DType::F32, ElementType::dtype), Vec::new()))
+    };
+    let input = |t: &Ty| whole(input_ty(t, &dims), t);
+    let inputs = entry.inputs.iter().map(|i| (i.name.to_string(), input(&i.ty))).collect();
+    let outputs = entry.outputs.iter().map(|t| whole(ty(t, &dims, None), t)).collect();
     Signature { inputs, outputs, ..declared }
 }
 

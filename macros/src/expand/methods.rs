@@ -9,7 +9,7 @@ use crate::ast::{Input, Network};
 use crate::plan::{Checked, OF_ALL_ENTRIES, Sig};
 use proc_macro2::{Ident, Literal, TokenStream};
 use quote::{quote, quote_spanned};
-use tancho_ir::DType;
+use tancho_ir::ElementType;
 
 /// An entry point as methods.
 pub struct Entry {
@@ -56,7 +56,7 @@ pub fn entries(network: &Network, checked: &Checked) -> Vec<Entry> {
             check: name("check", format!("check_{entry}")),
             interpret: name("interpret", format!("interpret_{entry}")),
             inputs: inputs(decl.map(|d| d.inputs.as_slice()).unwrap_or_default(), &e.sig),
-            outputs: e.sig.declared.outputs.iter().map(|t| element(t.dtype)).collect(),
+            outputs: e.sig.declared.outputs.iter().map(|t| element(t.dtype.into())).collect(),
         })
     };
     order.into_iter().filter_map(one).collect()
@@ -72,18 +72,23 @@ fn inputs(declared: &[Input], sig: &Sig) -> Vec<(Ident, TokenStream)> {
     let mut out: Vec<(Ident, TokenStream)> = Vec::new();
     for (i, (_, ty)) in declared.iter().zip(&sig.declared.inputs) {
         if !out.iter().any(|(o, _)| *o == i.name) {
-            out.push((i.name.clone(), element(ty.dtype)));
+            let given = i.ty.element().filter(|e| e.dtype() == ty.dtype);
+            out.push((i.name.clone(), element(given.unwrap_or(ty.dtype.into()))));
         }
     }
     out
 }
 
-fn element(d: DType) -> TokenStream {
-    match d {
-        DType::F32 => quote_spanned!(own()=> ::core::primitive::f32),
-        DType::I32 => quote_spanned!(own()=> ::core::primitive::i32),
-        DType::Bool => quote_spanned!(own()=> ::core::primitive::bool),
-        DType::Bf16 => quote_spanned!(own()=> ::tancho::bf16),
+fn element(element: ElementType) -> TokenStream {
+    match element {
+        ElementType::F32 => quote_spanned!(own()=> ::core::primitive::f32),
+        ElementType::I32 => quote_spanned!(own()=> ::core::primitive::i32),
+        ElementType::Bool => quote_spanned!(own()=> ::core::primitive::bool),
+        ElementType::Bf16 => quote_spanned!(own()=> ::tancho::bf16),
+        ElementType::U8 => quote_spanned!(own()=> ::core::primitive::u8),
+        ElementType::U32 => quote_spanned!(own()=> ::core::primitive::u32),
+        ElementType::I64 => quote_spanned!(own()=> ::core::primitive::i64),
+        ElementType::F16 => quote_spanned!(own()=> ::tancho::f16),
     }
 }
 

@@ -16,7 +16,7 @@ pub use mirror::mirror;
 pub use ops::ops;
 
 use crate::ast::Network;
-use crate::errors::{Error, Place};
+use crate::errors::Error;
 use crate::plan::{self, Checked, CheckedEntry, GENERATED};
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::quote_spanned;
@@ -92,8 +92,7 @@ fn entry_type(network: &Network, checked: &Checked, i: usize) -> (Ident, TokenSt
 fn network_impl(n: &Network, checked: &Checked, i: usize, e: &CheckedEntry, borrowed: bool) -> TokenStream {
     let (name, declared) = entry_type(n, checked, i);
     let inputs = n.entries.get(i).map(|e| e.inputs.as_slice()).unwrap_or_default();
-    let places: Vec<(u32, u32)> = inputs.iter().map(|i| Place::of(i.name.span()).line_column()).collect();
-    let sig = sig::constant(&e.sig, n.short, &n.unused_weights, &places);
+    let sig = sig::constant(&e.sig, n.short, &n.unused_weights, inputs);
     let scope = Ident::new("__tancho_s", own());
     let args = Ident::new("__tancho_args", own());
     let body = match &e.body {

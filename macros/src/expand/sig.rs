@@ -1,17 +1,19 @@
 //! The signature as constant data.
 
 use super::own;
+use crate::ast::Input;
+use crate::errors::Place;
 use crate::plan::Sig;
 use proc_macro2::{Literal, TokenStream};
 use quote::{quote, quote_spanned};
-use tancho_ir::Dim;
 use tancho_ir::bind::DimKind;
 use tancho_ir::builder::OptionValue;
 use tancho_ir::graph::Relation;
+use tancho_ir::{Dim, ElementType};
 
 /// `Sig { name: "Mlp", dims: &[DimSig { name: "D", kind: DimKind::Static("768") }], .. }`
-/// `places` are line and column of each input; the entry point of the short form has no name.
-pub fn constant(sig: &Sig, short: bool, unused: &[String], places: &[(u32, u32)]) -> TokenStream {
+/// `written` are the inputs as the source has them; the entry point of the short form has no name.
+pub fn constant(sig: &Sig, short: bool, unused: &[String], written: &[Input]) -> TokenStream {
     let (name, broken) = (&sig.declared.name, sig.broken);
     let entry = if short { "" } else { sig.declared.entry.as_str() };
     let dims = sig.declared.dims.iter().map(|d| {
@@ -26,9 +28,17 @@ pub fn constant(sig: &Sig, short: bool, unused: &[String], places: &[(u32, u32)]
     });
     let inputs = sig.declared.inputs.iter().enumerate().map(|(i, (name, ty))| {
         let ty = ty.to_string();
-        let (line, column) = places.get(i).copied().unwrap_or_default();
+        let written = written.get(i);
+        let (line, column) = written.map(|i| Place::of(i.name.span()).line_column()).unwrap_or_default();
+        let given = written.and_then(|i| i.ty.element()).filter(|e| e.is_converted()).map(converted);
+        let given = match given {
+            Some(given) => quote_spanned!(own()=> ::core::option::Option::Some(#given)),
+            None => quote_spanned!(own()=> ::core::option::Option::None),
+        };
         quote_spanned! {own()=>
-            ::tancho::__private::InputSig { name: #name, ty: #ty, line: #line, column: #column }
+            ::tancho::__private::InputSig {
+                name: #name, ty: #ty, given: #given, line: #line, column: #column,
+            }
         }
     });
     let outputs = sig.declared.outputs.iter().map(ToString::to_string);
@@ -56,6 +66,21 @@ pub fn constant(sig: &Sig, short: bool, unused: &[String], places: &[(u32, u32)]
             broken: #broken,
         }
     }
+}
+
+/// `ElementType::I64`
+fn converted(element: ElementType) -> TokenStream {
+    let name = match element {
+        ElementType::F32 => quote!(F32),
+        ElementType::Bf16 => quote!(Bf16),
+        ElementType::I32 => quote!(I32),
+        ElementType::Bool => quote!(Bool),
+        ElementType::U8 => quote!(U8),
+        ElementType::U32 => quote!(U32),
+        ElementType::I64 => quote!(I64),
+        ElementType::F16 => quote!(F16),
+    };
+    quote_spanned!(own()=> ::tancho::ElementType::#name)
 }
 
 fn kind(kind: &DimKind<Dim>) -> TokenStream {

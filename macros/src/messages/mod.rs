@@ -26,7 +26,7 @@ use crate::ast::BinOp;
 use crate::errors::Message;
 use crate::suggest::{argument_of_pytorch, elsewhere, nearest};
 use tancho_ir::infer::{ShapeError, show_type};
-use tancho_ir::{Dim, DimError, Facts, Type};
+use tancho_ir::{Dim, DimError, ElementType, Facts, Type};
 
 /// Names in a list: `a`, `b` and `c`.
 fn listed(names: &[String]) -> String {
@@ -351,8 +351,17 @@ pub fn static_dim_of_entry(name: &str) -> Message {
 }
 
 pub fn unknown_dtype(name: &str) -> Message {
-    Message::new(format!("unknown element type `{name}`"))
-        .help("there are f32, bf16, i32 and bool; a shape without one is f32")
+    Message::new(format!("unknown element type `{name}`")).help(
+        "there are f32, bf16, i32 and bool, and u8, u32, i64 and f16 of inputs; a shape without one is f32",
+    )
+}
+
+/// An element type that something other than an input is declared with.
+pub fn type_of_inputs_alone(element: ElementType) -> Message {
+    let inside = element.dtype();
+    Message::new(format!("inputs alone may be {element}")).help(format!(
+        "an input that is given as {element} is {inside} inside of the network: write {inside} here"
+    ))
 }
 
 pub fn open_axes_here(what: &str) -> Message {

@@ -6,6 +6,7 @@ use crate::inspect::compare::{compare, compare_within};
 use crate::inspect::report::{BOUND, OpReport, Report};
 use crate::inspect::spread;
 use crate::interpreter::Interpreter;
+use crate::run::inputs::values;
 use crate::run::session::Session;
 use crate::tensor::Tensor;
 use crate::tensor::view::AnyView;
@@ -51,7 +52,7 @@ impl Session {
     /// # Errors
     /// As [`Compiled::interpret_inputs`].
     pub fn interpret_inputs(&self, inputs: &[AnyView<'_>]) -> Result<Vec<Tensor>, Error> {
-        let inputs = tensors(inputs)?;
+        let inputs = values(self.compiled().graph(), inputs)?;
         self.interpreter(&inputs)?.run(&inputs, &|i| self.compiled().weight(i))
     }
 
@@ -81,7 +82,7 @@ impl Session {
     #[doc(hidden)]
     pub fn judge_inputs(&self, inputs: &[AnyView<'_>], results: &[Tensor]) -> Result<Report, Error> {
         let g = self.compiled().graph();
-        let given = tensors(inputs)?;
+        let given = values(g, inputs)?;
         let interpreter = self.interpreter(&given)?;
         let all = interpreter.run_all(&given, &|i| self.compiled().weight(i))?;
         let names: Vec<String> =
@@ -161,7 +162,7 @@ impl Session {
         let mut session = compiled.session();
         session.adopt(self.forked_states()?);
         session.run_inputs(inputs)?;
-        let given = tensors(inputs)?;
+        let given = values(g, inputs)?;
         let interpreter = self.interpreter(&given)?;
         let mut values: Vec<Tensor> = Vec::with_capacity(g.nodes.len());
         for v in g.values() {
@@ -199,10 +200,6 @@ enum Walk {
     Diverges(OpReport),
     /// The largest error of each value, by the measure of its op.
     Errors(Vec<f64>),
-}
-
-fn tensors(inputs: &[AnyView<'_>]) -> Result<Vec<Tensor>, Error> {
-    inputs.iter().map(|x| x.to_tensor().map_err(Error::from)).collect()
 }
 
 /// The values that have a name in the declaration, and the results, as a run computed them.

@@ -19,8 +19,8 @@ impl<S: Into<String>> FromIterator<(S, i64)> for Dims {
 }
 
 impl Dims {
-    /// The dims that these inputs have: an axis declared as one symbol gives its value, the others must
-    /// agree.
+    /// The dims that these values of inputs have: an axis declared as one symbol gives its value, the others
+    /// must agree.
     ///
     /// # Errors
     /// The number of inputs, an element type, a rank or an axis does not fit the declaration.
@@ -48,7 +48,8 @@ impl Dims {
         };
         for (i, (decl, t)) in pairs().enumerate() {
             if decl.ty.dtype != t.dtype() || decl.ty.rank() != t.shape().len() {
-                return Err(wrong(i, String::new()));
+                let of_value = format!("the interpreter takes its value, which is {}", decl.ty.dtype);
+                return Err(wrong(i, if decl.given.is_converted() { of_value } else { String::new() }));
             }
             for (axis, (d, &n)) in decl.ty.shape.iter().zip(t.shape()).enumerate() {
                 let n = i64::try_from(n)

@@ -74,7 +74,8 @@ impl<'g> Interpreter<'g> {
         Ok(Interpreter { graph, dims, shapes, states })
     }
 
-    /// The graph under the dims that these inputs have; states are as in a new session.
+    /// The graph under the dims that these inputs have; states are as in a new session. The interpreter takes
+    /// the values of inputs: i32 and f32 of those that are declared u8, u32, i64 and f16.
     ///
     /// # Errors
     /// As [`Interpreter::new`], or an input does not fit its declaration.
@@ -205,7 +206,7 @@ impl<'g> Interpreter<'g> {
         if t.dtype() == dtype && t.shape() == self.shape(v) {
             Ok(())
         } else {
-            Err(TensorType { dtype, shape: self.shape(v) }.to_string())
+            Err(TensorType { element: dtype.into(), shape: self.shape(v) }.to_string())
         }
     }
 
@@ -222,7 +223,8 @@ impl<'g> Interpreter<'g> {
             match args.get(index) {
                 Some(t) => self.fits(*a, t).map_err(|expected| wrong(expected, t.ty().to_string()))?,
                 None => {
-                    let expected = TensorType { dtype: self.graph.ty(*a).dtype, shape: self.shape(*a) };
+                    let expected =
+                        TensorType { element: self.graph.ty(*a).dtype.into(), shape: self.shape(*a) };
                     return Err(wrong(expected.to_string(), "missing".into()));
                 }
             }

@@ -20,7 +20,7 @@ pub fn bind_inputs(graph: &Graph, inputs: &[AnyView<'_>], dims: &mut [i64]) -> R
     };
     for (i, (decl, x)) in graph.inputs.iter().zip(inputs).enumerate() {
         x.check()?;
-        if decl.ty.dtype != x.dtype() || decl.ty.rank() != x.shape().len() {
+        if decl.given != x.element_type() || decl.ty.rank() != x.shape().len() {
             return Err(wrong(i, String::new()));
         }
         for (axis, (d, n)) in decl.ty.shape.iter().zip(x.shape()).enumerate() {

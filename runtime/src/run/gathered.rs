@@ -1,7 +1,6 @@
 //! Coded weights that a network only gathers rows of, by the ids of an input.
 
 use crate::compile::Compilation;
-use crate::tensor::view::AnyView;
 use crate::weights::{Rows, Weights};
 use tancho_jit::lanes::Len;
 use tancho_jit::plan::Place;
@@ -46,12 +45,10 @@ impl Gathered {
         (0..weights.count()).filter_map(gathered).collect()
     }
 
-    /// Decodes what these inputs name.
-    pub fn want(&self, inputs: &[AnyView<'_>]) {
+    /// Decodes what inputs name, by the bytes of their values.
+    pub fn want<'a>(&self, inputs: &dyn Fn(usize) -> &'a [u8]) {
         for input in &self.inputs {
-            if let Some(AnyView::I32(ids)) = inputs.get(*input) {
-                self.rows.want(ids.data());
-            }
+            self.rows.want(bytemuck::cast_slice(inputs(*input)));
         }
     }
 

@@ -8,6 +8,7 @@ pub(crate) mod buffers;
 mod experts;
 pub(crate) mod gathered;
 pub(crate) mod ids;
+pub(crate) mod inputs;
 pub(crate) mod layout;
 mod live;
 pub(crate) mod memory;

@@ -12,6 +12,7 @@ use crate::inspect::cost::{Costs, Span};
 use crate::run::bind::{Env, bind_inputs};
 use crate::run::bound::{Bound, Division, const_bytes};
 use crate::run::buffers::Buffers;
+use crate::run::inputs::Converted;
 use crate::run::pool::{MOST_THREADS, cores};
 use crate::run::region::Progress;
 use crate::run::state::States;
@@ -51,6 +52,8 @@ pub struct Session {
     division: Division,
     /// The memory of results, states and values between steps.
     buffers: Buffers,
+    /// Inputs that are not given as values.
+    converted: Converted,
     /// What follows from the run-time dims; `None` where nothing is laid out for them.
     pub(crate) bound: Option<Bound>,
     /// The values of the run-time dims in this call, in the order of their declaration.
@@ -89,6 +92,7 @@ impl Session {
         Session {
             division: Division::new(threads),
             buffers: Buffers::new(&inner.compilation.graph, inner.compilation.fused.graph.outputs.len()),
+            converted: Converted::new(&inner.compilation.graph),
             bound: None,
             dims: Vec::new(),
             progress: Progress::default(),
@@ -227,14 +231,16 @@ impl Session {
 
     /// Bytes of working memory, states apart.
     fn own_bytes(&self) -> usize {
-        self.buffers.bytes() + self.bound.as_ref().map_or(0, Bound::memory_bytes)
+        let bound = self.bound.as_ref().map_or(0, Bound::memory_bytes);
+        self.buffers.bytes() + self.converted.memory_bytes() + bound
     }
 
     /// Runs the network; [`Session::output`] gives the results.
     ///
     /// # Errors
-    /// An input does not fit its declaration, a bound or `where` clause does not hold, an id is out of
-    /// range, or memory is short. The session stays usable.
+    /// An input does not fit its declaration, an element of it does not fit into the type of its value, a
+    /// bound or `where` clause does not hold, an id is out of range, or memory is short. The session stays
+    /// usable.
     pub fn run_inputs(&mut self, inputs: &[AnyView<'_>]) -> Result<(), Error> {
         self.prepare(inputs)?;
         self.execute(inputs, None)
@@ -261,11 +267,11 @@ impl Session {
             let fits = into.get(i).is_some_and(|o| o.dtype() == dtype && o.len() == out.len);
             if !fits {
                 let found = into.get(i).map_or("missing".into(), |o| {
-                    TensorType { dtype: o.dtype(), shape: &[o.len()] }.to_string()
+                    TensorType { element: o.dtype().into(), shape: &[o.len()] }.to_string()
                 });
                 return Err(Error::OutputSize {
                     name: g.label(g.outputs[i]),
-                    expected: TensorType { dtype, shape: &[out.len] }.to_string(),
+                    expected: TensorType { element: dtype.into(), shape: &[out.len] }.to_string(),
                     found,
                 });
             }
@@ -307,7 +313,10 @@ impl Session {
         let data = output.data.bytes().get(..output.len * dtype.size()).and_then(T::from_bytes);
         match data.filter(|_| dtype == T::DTYPE) {
             Some(data) => Ok(View::unchecked(data, &output.shape)),
-            None => Err(missing(format!("the result is {}", TensorType { dtype, shape: &output.shape }))),
+            None => Err(missing(format!(
+                "the result is {}",
+                TensorType { element: dtype.into(), shape: &output.shape }
+            ))),
         }
     }
 
@@ -326,12 +335,13 @@ impl Session {
         Ok(view.to_tensor()?)
     }
 
-    /// Binds the run-time dims and lays the session out for them.
+    /// Binds the run-time dims, converts what is not given as values, and lays the session out for the dims.
     fn prepare(&mut self, inputs: &[AnyView<'_>]) -> Result<(), Error> {
         self.has_results = false;
         let graph = &self.compiled.inner().compilation.graph;
         self.buffers.states.dims(graph, &mut self.dims)?;
         bind_inputs(graph, inputs, &mut self.dims)?;
+        self.converted.fill(graph, inputs)?;
         if self.bound.as_ref().is_some_and(|bound| bound.dims == self.dims) {
             if self.buffers.states.have_changed() {
                 self.buffers.states.prepare(&Env { graph, dims: &self.dims })?;
@@ -351,19 +361,20 @@ impl Session {
         inputs: &[AnyView<'_>],
         mut into: Option<&mut [OutputMut<'_>]>,
     ) -> Result<(), Error> {
-        let Session { compiled, buffers, progress, costs, .. } = self;
+        let Session { compiled, buffers, converted, progress, costs, .. } = self;
         let inner = compiled.inner();
         let bound = self.bound.get_or_insert_default();
-        inner.gathered.iter().for_each(|g| g.want(inputs));
-        bound.point(inner, buffers, &|n| const_bytes(inputs[n].bytes()), into.as_deref_mut())?;
+        let values = |n: usize| converted.bytes(n, &inputs[n]);
+        inner.gathered.iter().for_each(|g| g.want(&values));
+        bound.point(inner, buffers, &|n| const_bytes(values(n)), into.as_deref_mut())?;
+        progress.begin(costs.is_some());
         // SAFETY: `point` has just filled the tables with the buffers of the plan, whose sizes `lay_out`
         // computed from the bound dims, with working memory for the threads that `progress` was reserved for.
         // What is written (arena, results, states) belongs to this session or is borrowed exclusively. What
-        // is only read is shared: inputs are borrowed, weights and packed weights never change while
-        // `compiled` holds them. The rows of gathered weights that the inputs name were decoded by `want`
-        // above, whose lock orders their writes before these reads; others write only rows that no one has
-        // asked for yet.
-        progress.begin(costs.is_some());
+        // is only read is shared: inputs are borrowed, or lie converted in memory of this session that `fill`
+        // wrote before; weights and packed weights never change while `compiled` holds them. The rows of
+        // gathered weights that the inputs name were decoded by `want` above, whose lock orders their writes
+        // before these reads; others write only rows that no one has asked for yet.
         unsafe { steps::run(inner, bound, progress, costs.is_some())? };
         let count = progress.take_violations() + bound.take_violations();
         if count > 0 {

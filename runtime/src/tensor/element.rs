@@ -3,30 +3,20 @@
 use crate::error::Error;
 use crate::reserve::{collected, copied, with_capacity, zeros};
 use crate::tensor::bf16;
+use crate::tensor::input::InputElement;
 use crate::tensor::shape::ViewError;
-use std::fmt;
 use tancho_ir::DType;
 
-mod sealed {
-    pub trait Sealed {}
-    impl Sealed for f32 {}
-    impl Sealed for i32 {}
-    impl Sealed for bool {}
-    impl Sealed for crate::tensor::bf16 {}
-}
-
-/// A Rust type that is an element type of tensors: `f32`, `i32`, `bool` or [`bf16`].
+/// A Rust type that is an element type of tensors: `f32`, `i32`, `bool` or [`bf16`]. Results, weights and
+/// constants have no others; inputs may also be given in those of [`InputElement`].
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is no element type of tensors",
     label = "tensors have elements of f32, i32, bool or bf16",
     note = "convert the values first: `data.iter().map(|x| *x as f32).collect::<Vec<f32>>()`"
 )]
-pub trait Element: Copy + PartialEq + fmt::Debug + Send + Sync + sealed::Sealed + 'static {
+pub trait Element: InputElement {
     /// The element type.
     const DTYPE: DType;
-
-    #[doc(hidden)]
-    fn borrowed(data: &[Self]) -> Elements<'_>;
 
     #[doc(hidden)]
     fn output(data: &mut [Self]) -> OutputMut<'_>;
@@ -44,10 +34,6 @@ pub trait Element: Copy + PartialEq + fmt::Debug + Send + Sync + sealed::Sealed 
 
 impl Element for f32 {
     const DTYPE: DType = DType::F32;
-
-    fn borrowed(data: &[f32]) -> Elements<'_> {
-        Elements::F32(data)
-    }
 
     fn output(data: &mut [f32]) -> OutputMut<'_> {
         OutputMut::F32(data)
@@ -69,10 +55,6 @@ impl Element for f32 {
 impl Element for i32 {
     const DTYPE: DType = DType::I32;
 
-    fn borrowed(data: &[i32]) -> Elements<'_> {
-        Elements::I32(data)
-    }
-
     fn output(data: &mut [i32]) -> OutputMut<'_> {
         OutputMut::I32(data)
     }
@@ -92,10 +74,6 @@ impl Element for i32 {
 
 impl Element for bool {
     const DTYPE: DType = DType::Bool;
-
-    fn borrowed(data: &[bool]) -> Elements<'_> {
-        Elements::Bool(data)
-    }
 
     fn output(data: &mut [bool]) -> OutputMut<'_> {
         OutputMut::Bool(data)
@@ -117,10 +95,6 @@ impl Element for bool {
 impl Element for bf16 {
     const DTYPE: DType = DType::Bf16;
 
-    fn borrowed(data: &[bf16]) -> Elements<'_> {
-        Elements::Bf16(data)
-    }
-
     fn output(data: &mut [bf16]) -> OutputMut<'_> {
         OutputMut::Bf16(data)
     }
@@ -136,17 +110,6 @@ impl Element for bf16 {
     fn from_bytes(bytes: &[u8]) -> Option<&[bf16]> {
         bytemuck::try_cast_slice(bytes).ok()
     }
-}
-
-/// A slice of any element type.
-#[derive(Clone, Copy, Debug)]
-#[doc(hidden)]
-#[allow(missing_docs)]
-pub enum Elements<'a> {
-    F32(&'a [f32]),
-    I32(&'a [i32]),
-    Bool(&'a [bool]),
-    Bf16(&'a [bf16]),
 }
 
 /// The elements of a [`Tensor`](crate::Tensor): a variant for each [`DType`], and so as exhaustive.

@@ -1,5 +1,5 @@
 //! The two floats of 16 bits: bfloat16, in which tensors and weights may be kept, and IEEE half precision,
-//! which files and factors of integer weights have.
+//! which inputs may be given in, and files and factors of integer weights have.
 
 use bytemuck::{Pod, Zeroable};
 use std::cmp::Ordering;
@@ -129,17 +129,28 @@ impl fmt::Display for bf16 {
     }
 }
 
-/// IEEE 754 half precision, by its bits.
+/// IEEE 754 half precision, which inputs may be given in.
+///
+/// It is a `u16` in memory. Slices of any other crate's half precision, such as `half::f16`, can be viewed as
+/// this type with `bytemuck::cast_slice`.
+///
+/// ```
+/// use tancho_runtime::f16;
+/// assert_eq!(f16::from_f32(1.0).to_bits(), 0x3c00);
+/// assert_eq!(f16::from_bits(0x7bff).to_f32(), 65504.0);
+/// ```
 #[allow(non_camel_case_types)]
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct f16(u16);
+#[derive(Clone, Copy, Default, Pod, Zeroable)]
+#[repr(transparent)]
+pub struct f16(u16);
 
 impl f16 {
-    #[cfg(test)]
+    /// The number with these bits.
     pub const fn from_bits(bits: u16) -> f16 {
         f16(bits)
     }
 
+    /// The bits of the number.
     pub const fn to_bits(self) -> u16 {
         self.0
     }
@@ -149,6 +160,7 @@ impl f16 {
         self.0 & 0x7c00 != 0x7c00
     }
 
+    /// The number of two bytes, the lower one first.
     pub const fn from_le_bytes(bytes: [u8; 2]) -> f16 {
         f16(u16::from_le_bytes(bytes))
     }
@@ -186,6 +198,42 @@ impl f16 {
             _ => ((f32::from_bits(magnitude) + 0.5).to_bits() - 0.5f32.to_bits()) as u16,
         };
         f16(sign | rounded)
+    }
+}
+
+impl PartialEq for f16 {
+    fn eq(&self, other: &f16) -> bool {
+        self.to_f32() == other.to_f32()
+    }
+}
+
+impl PartialOrd for f16 {
+    fn partial_cmp(&self, other: &f16) -> Option<Ordering> {
+        self.to_f32().partial_cmp(&other.to_f32())
+    }
+}
+
+impl From<f16> for f32 {
+    fn from(x: f16) -> f32 {
+        x.to_f32()
+    }
+}
+
+impl From<f16> for f64 {
+    fn from(x: f16) -> f64 {
+        f64::from(x.to_f32())
+    }
+}
+
+impl fmt::Debug for f16 {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&self.to_f32(), f)
+    }
+}
+
+impl fmt::Display for f16 {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.to_f32(), f)
     }
 }
 

@@ -71,7 +71,7 @@ impl Tensor {
 
     /// Element type and shape.
     pub fn ty(&self) -> TensorType<'_> {
-        TensorType { dtype: self.dtype(), shape: &self.shape }
+        TensorType { element: self.dtype().into(), shape: &self.shape }
     }
 
     /// Number of elements.
@@ -139,7 +139,8 @@ impl AnyView<'_> {
     /// An owned copy.
     ///
     /// # Errors
-    /// The slice does not fit the shape, or there is no memory for a copy.
+    /// The slice does not fit the shape, its elements are of a type that no tensor has, or there is no memory
+    /// for a copy.
     pub fn to_tensor(&self) -> Result<Tensor, ViewError> {
         fn owned<T: Element>(v: &View<'_, T>) -> Result<Tensor, ViewError> {
             let shape = v.shape().to_vec();
@@ -154,6 +155,9 @@ impl AnyView<'_> {
             AnyView::I32(v) => owned(v),
             AnyView::Bool(v) => owned(v),
             AnyView::Bf16(v) => owned(v),
+            AnyView::U8(_) | AnyView::U32(_) | AnyView::I64(_) | AnyView::F16(_) => {
+                Err(ViewError::Converted { given: self.element_type() })
+            }
         }
     }
 }

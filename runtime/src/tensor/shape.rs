@@ -1,7 +1,7 @@
 //! Shapes of tensors: how many elements they have, how messages write them, and why data does not fit them.
 
 use std::fmt;
-use tancho_ir::DType;
+use tancho_ir::ElementType;
 
 /// The most axes a view has.
 pub const MAX_RANK: usize = tancho_ir::MAX_RANK;
@@ -27,6 +27,12 @@ pub enum ViewError {
     Rank {
         /// The axes asked for.
         rank: usize,
+    },
+    /// The elements are of a type that inputs alone are given in.
+    #[error("a tensor has no elements of {given}: inputs alone are given so; convert them to {}", given.dtype())]
+    Converted {
+        /// The type of the elements.
+        given: ElementType,
     },
     /// The number of elements, or the length of an axis, is more than memory can hold, or the memory cannot
     /// be had.
@@ -56,13 +62,13 @@ pub(crate) fn element_count(shape: &[usize]) -> Option<usize> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TensorType<'a> {
     /// The element type.
-    pub dtype: DType,
+    pub element: ElementType,
     /// Length of each axis, outermost first.
     pub shape: &'a [usize],
 }
 
 impl fmt::Display for TensorType<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}{:?}", self.dtype, self.shape)
+        write!(f, "{}{:?}", self.element, self.shape)
     }
 }

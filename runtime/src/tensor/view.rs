@@ -1,10 +1,10 @@
 //! Borrowed tensors: a slice with a shape, and axis names where the caller gives them.
 
-use crate::tensor::bf16;
-use crate::tensor::element::{Element, Elements};
+use crate::tensor::input::{Elements, InputElement};
 use crate::tensor::shape::{MAX_RANK, TensorType, ViewError, element_count};
+use crate::tensor::{bf16, f16};
 use std::fmt;
-use tancho_ir::DType;
+use tancho_ir::ElementType;
 
 /// A slice seen as a tensor: row-major, at most 8 axes, no allocation.
 ///
@@ -15,7 +15,7 @@ use tancho_ir::DType;
 /// assert_eq!(x.shape(), [2, 3]);
 /// ```
 #[derive(Clone, Copy)]
-pub struct View<'a, T: Element> {
+pub struct View<'a, T: InputElement> {
     data: &'a [T],
     shape: [usize; MAX_RANK],
     /// As asked for; beyond [`MAX_RANK`] only [`check`](View::check) speaks of it.
@@ -24,7 +24,7 @@ pub struct View<'a, T: Element> {
     named: bool,
 }
 
-impl<'a, T: Element> View<'a, T> {
+impl<'a, T: InputElement> View<'a, T> {
     /// A view of `data` under `shape`.
     ///
     /// # Errors
@@ -62,7 +62,7 @@ impl<'a, T: Element> View<'a, T> {
     }
 
     /// Other elements under the same shape and names.
-    fn with_data<U: Element>(self, data: &'a [U]) -> View<'a, U> {
+    fn with_data<U: InputElement>(self, data: &'a [U]) -> View<'a, U> {
         let View { shape, rank, names, named, .. } = self;
         View { data, shape, rank, names, named }
     }
@@ -91,7 +91,7 @@ impl<'a, T: Element> View<'a, T> {
 
     /// Element type and shape.
     pub fn ty(&self) -> TensorType<'_> {
-        TensorType { dtype: T::DTYPE, shape: self.shape() }
+        TensorType { element: T::ELEMENT_TYPE, shape: self.shape() }
     }
 
     /// The elements in row-major order.
@@ -125,10 +125,10 @@ impl<'a, T: Element> View<'a, T> {
     }
 }
 
-impl<T: Element> fmt::Display for View<'_, T> {
+impl<T: InputElement> fmt::Display for View<'_, T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         const SHOWN: usize = 6;
-        write!(f, "{}[", T::DTYPE)?;
+        write!(f, "{}[", T::ELEMENT_TYPE)?;
         for (i, n) in self.shape().iter().enumerate() {
             let sep = if i > 0 { ", " } else { "" };
             match self.names() {
@@ -144,7 +144,7 @@ impl<T: Element> fmt::Display for View<'_, T> {
     }
 }
 
-impl<T: Element> fmt::Debug for View<'_, T> {
+impl<T: InputElement> fmt::Debug for View<'_, T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)
     }
@@ -161,7 +161,7 @@ pub trait AsView {
     /// or [`View::check`], returns the [`ViewError`].
     fn view<const R: usize>(&self, shape: [usize; R]) -> View<'_, Self::Element>
     where
-        Self::Element: Element;
+        Self::Element: InputElement;
 
     /// The elements with a name per axis: `x.view_named([("B", 32), ("D", 768)])?`.
     ///
@@ -172,29 +172,29 @@ pub trait AsView {
         axes: [(&'a str, usize); R],
     ) -> Result<View<'a, Self::Element>, ViewError>
     where
-        Self::Element: Element;
+        Self::Element: InputElement;
 }
 
-// For all types, so that a wrong one is told by what `Element` says of it.
+// For all types, so that a wrong one is told by what `InputElement` says of it.
 impl<T> AsView for [T] {
     type Element = T;
 
     fn view<const R: usize>(&self, shape: [usize; R]) -> View<'_, T>
     where
-        T: Element,
+        T: InputElement,
     {
         View::unchecked(self, &shape)
     }
 
     fn view_named<'a, const R: usize>(&'a self, axes: [(&'a str, usize); R]) -> Result<View<'a, T>, ViewError>
     where
-        T: Element,
+        T: InputElement,
     {
         View::named(self, &axes)
     }
 }
 
-/// A view of any element type: a variant for each [`DType`], and so as exhaustive.
+/// A view of any element type: a variant for each [`ElementType`], and so as exhaustive.
 #[derive(Clone, Copy)]
 #[allow(missing_docs)]
 pub enum AnyView<'a> {
@@ -202,52 +202,52 @@ pub enum AnyView<'a> {
     I32(View<'a, i32>),
     Bool(View<'a, bool>),
     Bf16(View<'a, bf16>),
+    U8(View<'a, u8>),
+    U32(View<'a, u32>),
+    I64(View<'a, i64>),
+    F16(View<'a, f16>),
+}
+
+/// The same of a view whatever its elements are.
+macro_rules! of_any {
+    ($any:expr, $view:ident => $what:expr) => {
+        match $any {
+            AnyView::F32($view) => $what,
+            AnyView::I32($view) => $what,
+            AnyView::Bool($view) => $what,
+            AnyView::Bf16($view) => $what,
+            AnyView::U8($view) => $what,
+            AnyView::U32($view) => $what,
+            AnyView::I64($view) => $what,
+            AnyView::F16($view) => $what,
+        }
+    };
 }
 
 impl<'a> AnyView<'a> {
     /// The element type.
-    pub fn dtype(&self) -> DType {
-        match self {
-            AnyView::F32(_) => DType::F32,
-            AnyView::I32(_) => DType::I32,
-            AnyView::Bool(_) => DType::Bool,
-            AnyView::Bf16(_) => DType::Bf16,
-        }
+    pub fn element_type(&self) -> ElementType {
+        self.ty().element
     }
 
     /// Length of each axis, outermost first.
     pub fn shape(&self) -> &[usize] {
-        match self {
-            AnyView::F32(v) => v.shape(),
-            AnyView::I32(v) => v.shape(),
-            AnyView::Bool(v) => v.shape(),
-            AnyView::Bf16(v) => v.shape(),
-        }
+        of_any!(self, v => v.shape())
     }
 
     /// Element type and shape.
     pub fn ty(&self) -> TensorType<'_> {
-        TensorType { dtype: self.dtype(), shape: self.shape() }
+        of_any!(self, v => v.ty())
     }
 
     /// The axes' names, if the view has them.
     pub fn names(&self) -> Option<&[&'a str]> {
-        match self {
-            AnyView::F32(v) => v.names(),
-            AnyView::I32(v) => v.names(),
-            AnyView::Bool(v) => v.names(),
-            AnyView::Bf16(v) => v.names(),
-        }
+        of_any!(self, v => v.names())
     }
 
     /// Number of elements.
     pub fn len(&self) -> usize {
-        match self {
-            AnyView::F32(v) => v.len(),
-            AnyView::I32(v) => v.len(),
-            AnyView::Bool(v) => v.len(),
-            AnyView::Bf16(v) => v.len(),
-        }
+        of_any!(self, v => v.len())
     }
 
     /// Whether there is no element.
@@ -257,12 +257,7 @@ impl<'a> AnyView<'a> {
 
     /// The elements as bytes, in the machine's byte order.
     pub fn bytes(&self) -> &'a [u8] {
-        match self {
-            AnyView::F32(v) => bytemuck::cast_slice(v.data()),
-            AnyView::I32(v) => bytemuck::cast_slice(v.data()),
-            AnyView::Bool(v) => bytemuck::cast_slice(v.data()),
-            AnyView::Bf16(v) => bytemuck::cast_slice(v.data()),
-        }
+        of_any!(self, v => bytemuck::cast_slice(v.data()))
     }
 
     /// Whether the slice fits the shape.
@@ -270,23 +265,13 @@ impl<'a> AnyView<'a> {
     /// # Errors
     /// It does not.
     pub fn check(&self) -> Result<(), ViewError> {
-        match self {
-            AnyView::F32(v) => v.check(),
-            AnyView::I32(v) => v.check(),
-            AnyView::Bool(v) => v.check(),
-            AnyView::Bf16(v) => v.check(),
-        }
+        of_any!(self, v => v.check())
     }
 }
 
 impl fmt::Display for AnyView<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            AnyView::F32(v) => write!(f, "{v}"),
-            AnyView::I32(v) => write!(f, "{v}"),
-            AnyView::Bool(v) => write!(f, "{v}"),
-            AnyView::Bf16(v) => write!(f, "{v}"),
-        }
+        of_any!(self, v => fmt::Display::fmt(v, f))
     }
 }
 
@@ -296,13 +281,17 @@ impl fmt::Debug for AnyView<'_> {
     }
 }
 
-impl<'a, T: Element> From<View<'a, T>> for AnyView<'a> {
+impl<'a, T: InputElement> From<View<'a, T>> for AnyView<'a> {
     fn from(v: View<'a, T>) -> AnyView<'a> {
         match T::borrowed(v.data) {
             Elements::F32(data) => AnyView::F32(v.with_data(data)),
             Elements::I32(data) => AnyView::I32(v.with_data(data)),
             Elements::Bool(data) => AnyView::Bool(v.with_data(data)),
             Elements::Bf16(data) => AnyView::Bf16(v.with_data(data)),
+            Elements::U8(data) => AnyView::U8(v.with_data(data)),
+            Elements::U32(data) => AnyView::U32(v.with_data(data)),
+            Elements::I64(data) => AnyView::I64(v.with_data(data)),
+            Elements::F16(data) => AnyView::F16(v.with_data(data)),
         }
     }
 }

@@ -137,7 +137,7 @@ impl Given {
         problems: &mut Vec<ConstantProblem>,
     ) -> Result<Option<WeightData>, Error> {
         let shape = shape_of(decl)?;
-        let expected = TensorType { dtype: decl.ty.dtype, shape: &shape };
+        let expected = TensorType { element: decl.ty.dtype.into(), shape: &shape };
         let given = self.list.iter().rev().find(|(pattern, _)| matches(pattern, &decl.name));
         match given {
             None => {

@@ -57,7 +57,7 @@ impl WeightData {
 
     /// Element type and shape.
     pub fn ty(&self) -> TensorType<'_> {
-        TensorType { dtype: self.dtype(), shape: &self.shape }
+        TensorType { element: self.dtype().into(), shape: &self.shape }
     }
 
     /// The elements, if they are f32 and there is memory for them: see [`WeightData::floats`].

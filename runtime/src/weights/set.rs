@@ -192,5 +192,5 @@ pub fn shape_of(decl: &WeightDecl) -> Result<Vec<usize>, Error> {
 
 /// How messages about memory call a weight.
 pub fn weight_text(decl: &WeightDecl, shape: &[usize]) -> String {
-    format!("weight `{}` {}", decl.name, TensorType { dtype: decl.ty.dtype, shape })
+    format!("weight `{}` {}", decl.name, TensorType { element: decl.ty.dtype.into(), shape })
 }

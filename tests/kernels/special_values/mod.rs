@@ -78,7 +78,7 @@ fn graph_of(op: &Op, args: &[Tensor]) -> Graph {
     let mut values = Vec::new();
     for (n, t) in args.iter().enumerate() {
         let ty = Type::new(t.dtype(), t.shape().iter().map(|&n| Dim::from(n)).collect());
-        g.inputs.push(InputDecl { name: format!("x{n}"), ty });
+        g.inputs.push(InputDecl::new(format!("x{n}"), ty));
         values.push(g.push(Op::Input(n), &[], Source::default()).expect("an input"));
     }
     let out = g.push(op.clone(), &values, Source::default()).unwrap_or_else(|e| panic!("{op:?}: {e}"));

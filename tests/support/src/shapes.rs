@@ -50,7 +50,7 @@ impl Net {
 
     fn input(&mut self) -> Value {
         let i = self.0.inputs.len();
-        self.0.inputs.push(InputDecl { name: format!("x{i}"), ty: Type::f32(rows()) });
+        self.0.inputs.push(InputDecl::new(format!("x{i}"), Type::f32(rows())));
         self.push(Op::Input(i), &[])
     }
 

@@ -4,9 +4,9 @@
 use super::limited::Target;
 use super::mutate::{lines, tokens, words};
 use std::collections::HashMap;
-use tancho::{DType, Error, Graph, Tensor};
+use tancho::{AnyView, DType, Error, Graph, Tensor};
 use tancho_support::graphs::{Flavour, Random};
-use tancho_support::{Rng, compile, views};
+use tancho_support::{Given, Rng, compile};
 
 /// What words are changed to besides those of the text.
 const WORDS: &[&str] = &[
@@ -56,6 +56,10 @@ const WORDS: &[&str] = &[
     "i32",
     "bool",
     "bf16",
+    "u8",
+    "u32",
+    "i64",
+    "f16",
     "B",
     "S",
     "over",
@@ -237,14 +241,16 @@ impl Target for Texts {
         };
         let dims = dims(&g, &mut rng);
         let Some(x) = inputs(&g, &dims, &mut rng) else { return Ok(true) };
-        match compiled.session().run_inputs(&views(&x)) {
+        let x: Vec<Given> = x.iter().zip(&g.inputs).map(|(x, i)| Given::new(x, i.given)).collect();
+        let x: Vec<AnyView<'_>> = x.iter().map(Given::view).collect();
+        match compiled.session().run_inputs(&x) {
             Err(e @ (Error::OutOfBuffer { .. } | Error::Graph(_))) => {
                 return Err(at(&format!("run with {dims:?}"), &e));
             }
             Err(_) => return Ok(true),
             Ok(()) => {}
         }
-        match compiled.first_divergence(&views(&x)) {
+        match compiled.first_divergence(&x) {
             Ok(Some(op)) => Err(at(&format!("{} with {dims:?}", op.label), &op.report)),
             Ok(None) => Ok(true),
             Err(e) if fault(&e.to_string()) => Err(at("compile with every value as a result", &e)),

@@ -156,6 +156,31 @@ network! {
     }
 }
 
+network! {
+    /// A table that is gathered by ids which a session converts.
+    Converted<B, V = 40, D = 32>(ids: i64[B], others: u32[B]) -> [B, D] {
+        param table: [V, D];
+        table[ids] - table[others]
+    }
+}
+
+/// Rows are decoded by the ids as they are converted, not by those of an earlier call.
+#[test]
+fn coded_tables_are_gathered_by_converted_ids() -> Result<(), Error> {
+    let half = half::f16::from_f32(0.5).to_bits().to_le_bytes();
+    let data: Vec<u8> = (0..40).flat_map(|r| half.into_iter().chain([r; 32])).collect();
+    let net = Converted::load(written(&file(3, &[], &[tensor("table", &[32, 40], 8, 0)], &data)).path())?;
+    let mut session = net.compile(Target::host())?.session();
+    for turn in 0..40u32 {
+        let others = [turn, 39 - turn, (turn * 7) % 40];
+        let ids = others.map(|id| (i64::from(id) + 13) % 40);
+        let y = session.run(ids.view([3]), others.view([3]))?;
+        let want = others.iter().zip(ids).flat_map(|(o, id)| [(id as f32 - *o as f32) * 0.5; 32]);
+        assert_eq!(y.data(), want.collect::<Vec<f32>>());
+    }
+    Ok(())
+}
+
 tancho::network! {
     Scanned<S, B>(ids: i32[S, B]) -> [S, B, 32] {
         param table: [40, 32];

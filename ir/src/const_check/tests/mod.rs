@@ -25,7 +25,7 @@ const fn with(name: &'static str, default: &'static str) -> DimSig {
 }
 
 const fn takes(name: &'static str, ty: &'static str) -> InputSig {
-    InputSig { name, ty, line: 1, column: 1 }
+    InputSig { name, ty, given: None, line: 1, column: 1 }
 }
 
 const BLOCK: Sig = Sig {

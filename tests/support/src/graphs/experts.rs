@@ -55,7 +55,7 @@ impl Random {
         let shapes = std::iter::repeat_n(row, routed)
             .chain(weights.iter().map(|shape| shape.iter().map(|n| Dim::constant(*n)).collect()));
         for (i, shape) in shapes.enumerate() {
-            g.inputs.push(InputDecl { name: format!("a{i}"), ty: Type::f32(shape) });
+            g.inputs.push(InputDecl::new(format!("a{i}"), Type::f32(shape)));
             inputs.push(g.push(Op::Input(i), &[], Source::default()).ok()?);
         }
         let mut op = |op: Op, args: &[Value]| g.push(op, args, Source::default()).ok();

@@ -2,7 +2,7 @@
 
 use super::{IDS, MAX_ELEMENTS, Random, size};
 use crate::Rng;
-use tancho::{DType, Tensor};
+use tancho::{DType, ElementType, Graph, Tensor};
 
 /// Values of the run-time dims.
 const LENGTHS: [i64; 7] = [0, 1, 2, 3, 5, 17, 40];
@@ -25,6 +25,20 @@ impl Random {
                 }
             })
             .collect()
+    }
+
+    /// The same graph where inputs that are ids are given in other integers, and the first floats as halves.
+    pub fn given_otherwise(&self, seed: u64) -> Graph {
+        let mut rng = Rng::new(seed ^ 0x91e);
+        let mut g = self.graph.clone();
+        for i in &mut g.inputs {
+            i.given = match i.ty.dtype {
+                DType::I32 => rng.pick(&[ElementType::U8, ElementType::U32, ElementType::I64]),
+                DType::F32 if i.name == "x0" => ElementType::F16,
+                DType::F32 | DType::Bf16 | DType::Bool => i.given,
+            };
+        }
+        g
     }
 
     /// Elements of the largest value.

@@ -163,7 +163,7 @@ impl Random {
 
     fn input(&mut self, name: &str, ty: Type, bound: f64, ids: bool) {
         let i = self.graph.inputs.len();
-        self.graph.inputs.push(InputDecl { name: name.into(), ty });
+        self.graph.inputs.push(InputDecl::new(name, ty));
         let v = self.graph.push(Op::Input(i), &[], Source::default()).expect("an input");
         self.note(v, bound, true);
         if ids {

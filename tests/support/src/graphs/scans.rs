@@ -44,7 +44,7 @@ impl Random {
         for (i, a) in args.iter().enumerate() {
             let ty = self.graph.ty(*a);
             let shape = if i == 0 { ty.shape[1..].to_vec() } else { ty.shape.clone() };
-            g.inputs.push(InputDecl { name: format!("a{i}"), ty: Type::new(ty.dtype, shape) });
+            g.inputs.push(InputDecl::new(format!("a{i}"), Type::new(ty.dtype, shape)));
             inputs.push(g.push(Op::Input(i), &[], Source::default()).ok()?);
         }
         let mut op = |op: Op, args: &[Value]| g.push(op, args, Source::default()).ok();

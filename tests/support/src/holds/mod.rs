@@ -4,11 +4,11 @@
 mod answer;
 
 use crate::graphs::{Flavour, Random};
-use crate::{Rng, compile, compile_for, results, run_on, same_bits, views};
+use crate::{Given, Rng, compile, compile_for, results, run_on, same_bits, views};
 use answer::{Allowed, Answer, NOISE};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use tancho::inspect::compare;
-use tancho::{Compiled, Graph, Isa, OutputMut, Session, Target, Tensor, TensorData};
+use tancho::{AnyView, Compiled, Graph, Isa, OutputMut, Session, Target, Tensor, TensorData};
 use tancho_ir::graph::Value;
 use tancho_ir::op::Op;
 
@@ -67,6 +67,9 @@ fn holds(seed: u64, depth: usize, flavour: Flavour) -> Result<(), String> {
             passes_keep_the_answer(&r, &inputs, &answer).map_err(|e| at("passes", &e))?;
             every_way_gives_the_answer(&r, &answer, &inputs, &got, [&open, &fused_wide])
                 .map_err(|(what, e)| at(what, &e))?;
+            if seed.is_multiple_of(8) {
+                converted_inputs_are_values(&r, &inputs, seed).map_err(|e| at("converted inputs", &e))?;
+            }
         }
         for (how, c) in [("checked", &fused), ("wide", &fused_wide)] {
             threads_give_the_same(c, &inputs).map_err(|e| at(how, &e))?;
@@ -93,6 +96,40 @@ fn holds(seed: u64, depth: usize, flavour: Flavour) -> Result<(), String> {
         }
     }
     Ok(())
+}
+
+/// Inputs that a session converts give what their values give, and the graph that says so has a text form.
+fn converted_inputs_are_values(r: &Random, values: &[Tensor], seed: u64) -> Result<(), String> {
+    let other = r.given_otherwise(seed);
+    let read = Graph::parse(&other.to_string()).map_err(|e| e.to_string())?;
+    if read != other {
+        return Err(format!("the text form is another graph\n{read}"));
+    }
+    let given: Vec<Given> = values.iter().zip(&other.inputs).map(|(v, i)| Given::new(v, i.given)).collect();
+    let given: Vec<AnyView<'_>> = given.iter().map(Given::view).collect();
+    // What is a half is rounded.
+    let values: Vec<Tensor> =
+        given.iter().zip(values).map(|(g, v)| rounded(g, v)).collect::<Result<_, String>>()?;
+    let compiled = compile(&other).map_err(|e| e.to_string())?;
+    let (mut converts, mut plain) =
+        (compiled.session(), compile(&r.graph).map_err(|e| e.to_string())?.session());
+    converts.run_inputs(&given).map_err(|e| e.to_string())?;
+    plain.run_inputs(&views(&values)).map_err(|e| e.to_string())?;
+    let (got, want) = (results(&converts), results(&plain));
+    match (0..got.len()).find(|j| !same_bits(&got[*j], &want[*j])) {
+        Some(j) => Err(format!("result {j} is\n{}\nnot\n{}\n{other}", got[j], want[j])),
+        None => match compiled.first_divergence(&given).map_err(|e| e.to_string())? {
+            Some(op) => Err(format!("{}: {}\n{other}", op.label, op.report)),
+            None => Ok(()),
+        },
+    }
+}
+
+/// A value as it is after it was given so.
+fn rounded(given: &AnyView<'_>, value: &Tensor) -> Result<Tensor, String> {
+    let AnyView::F16(halves) = given else { return Ok(value.clone()) };
+    let floats: Vec<f32> = halves.data().iter().map(|x| x.to_f32()).collect();
+    Tensor::new(floats, value.shape()).map_err(|e| e.to_string())
 }
 
 /// The values that ops compute.
