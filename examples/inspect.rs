@@ -101,7 +101,9 @@ fn request() -> Result<Request, Failure> {
 fn show(request: &Request, out: &mut dyn Write) -> Result<(), Failure> {
     let file = &request.file;
     let text = std::fs::read_to_string(file).map_err(|e| format!("cannot read {file}: {e}"))?;
-    let graph = Graph::parse(&text).map_err(|e| pointed(file, &text, e.line, &e.message))?;
+    let mut graph = Graph::parse(&text).map_err(|e| pointed(file, &text, e.line, &e.message))?;
+    // Random numbers are made of the types that values have.
+    graph.inputs.iter_mut().for_each(|input| input.given = input.ty.dtype.into());
     if let Some((name, _)) = request.dims.iter().find(|(n, _)| graph.dims.iter().all(|d| d.name != *n)) {
         let known: Vec<&str> = graph.dims.iter().map(|d| d.name.as_str()).collect();
         return Err(

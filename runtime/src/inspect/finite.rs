@@ -1,6 +1,7 @@
 //! Where a NaN or an infinity comes from.
 
 use crate::error::Error;
+use crate::run::inputs::values;
 use crate::run::session::Session;
 use crate::tensor::Tensor;
 use crate::tensor::view::AnyView;
@@ -66,11 +67,12 @@ impl Session {
         session.adopt(self.forked_states()?);
         let held = self.held();
         session.run_inputs(inputs)?;
+        let given = values(g, inputs)?;
         // The least and the largest element of each value, and the first that is not finite.
         let mut seen: Vec<Seen> = Vec::with_capacity(g.nodes.len());
         for v in g.values() {
             let found = match g.node(v).op {
-                Op::Input(i) => Seen::of(&inputs[i].to_tensor()?),
+                Op::Input(i) => Seen::of(&given[i]),
                 Op::Weight(i) => Seen::of(&compiled.inner().weight(i)?.to_tensor()?),
                 Op::State(i) => held.get(i).and_then(Option::as_ref).map_or_else(Seen::default, Seen::of),
                 _ => Seen::of(&session.tensor(kept.binary_search(&v).unwrap_or_default())?),
