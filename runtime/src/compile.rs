@@ -53,16 +53,16 @@ pub(crate) fn compile(
     target: Target,
     packs: &mut Packs,
 ) -> Result<Compilation, Error> {
-    compile_with(declared, weights, target, packs, &mut Codes::default())
+    compile_with(declared, weights, target, packs, None)
 }
 
-/// The same with the code of bodies that were compiled before.
+/// The same for a body, with the code of bodies that were compiled before.
 fn compile_with(
     declared: Arc<Graph>,
     weights: &Weights,
     target: Target,
     packs: &mut Packs,
-    codes: &mut Codes,
+    codes: Option<&mut Codes>,
 ) -> Result<Compilation, Error> {
     let mut clock = Clock(Instant::now());
     let coarsest = weights.coarsest();
@@ -87,12 +87,16 @@ fn compile_with(
     let plan = plan(&fused, &schedule)?;
     let lower_time = clock.lap();
 
-    let code = codes.get(&schedule, || {
+    let make = || {
         // Schedule -> Programs: for each kernel its loop nest and the vector programs that it calls.
         let programs = programs(&schedule, target);
         // Schedule, Programs -> Code: machine code by Cranelift and the x86 emitter, verified, executable.
         generate(&schedule, programs, target, false)
-    })?;
+    };
+    let code = match codes {
+        Some(codes) => codes.get(&schedule, make)?,
+        None => make()?,
+    };
     let code_time = clock.lap();
 
     // Schedule, Weights -> Packed: the weights in the form that the kernels read. What another entry point of
@@ -103,7 +107,7 @@ fn compile_with(
     // Graphs -> Compilations: the same stages for the body of each loop and expert. Experts, and loops of
     // equal blocks, differ in their weights alone, so that most have their code already.
     let mut codes = Codes::default();
-    let body = |body: &Graph| compile_with(Arc::new(body.clone()), weights, target, packs, &mut codes);
+    let body = |body: &Graph| compile_with(Arc::new(body.clone()), weights, target, packs, Some(&mut codes));
     let bodies = schedule.bodies.iter().map(body).collect::<Result<Vec<_>, _>>()?;
     schedule.steps.iter_mut().for_each(|step| count_runs(step, &bodies));
 
