@@ -12,7 +12,7 @@ use tancho_support::example::example;
 use tancho_support::models::{Fetched, model_dir};
 use tempfile::TempDir;
 
-const ALL: [&str; 7] = ["bench", "chat", "gpt2", "imagenet", "quickstart", "resnet", "sentences"];
+const ALL: [&str; 8] = ["bench", "chat", "gpt2", "imagenet", "inspect", "quickstart", "resnet", "sentences"];
 
 /// GPT-2 with weights of zeros, which say the same token again and again, in a file that takes no room.
 fn gpt2() -> TempDir {
