@@ -1,6 +1,7 @@
 //! Bodies of ops: graphs of their own, which loops run for each element of a sequence and mixtures of experts
 //! for the rows of each expert. What holds of them, and the graph that is compiled for one.
 
+use crate::fault::{Fault, Part};
 use crate::graph::{Graph, RunDim, Value};
 use crate::infer::ShapeError;
 use crate::op::Op;
@@ -16,9 +17,9 @@ pub(crate) fn same(facts: &Facts, a: &Type, b: &Type) -> bool {
 ///
 /// # Errors
 /// The first that is not, in words.
-pub(crate) fn verify_bodies(graph: &Graph) -> Result<(), String> {
+pub(crate) fn verify_bodies(graph: &Graph) -> Result<(), Fault> {
     for (i, body) in graph.bodies.iter().enumerate() {
-        let fail = |e: &str| Err(format!("body {i}: {e}"));
+        let fail = |e: &str| Err(Fault::from(e.to_string()).in_body(i));
         let own = body.rows.iter().map(|rows| RunDim { name: rows.clone(), bound: None });
         if !graph.dims.iter().cloned().chain(own).eq(body.dims.iter().cloned())
             || body.constraints != graph.constraints
@@ -31,7 +32,7 @@ pub(crate) fn verify_bodies(graph: &Graph) -> Result<(), String> {
         if let Some(i) = body.inputs.iter().find(|i| i.given.is_converted()) {
             return fail(&format!("its input `{}` is a value, which cannot be {}", i.name, i.given));
         }
-        crate::verify::verify(body).or_else(|e| fail(&e))?;
+        crate::verify::find_fault(body).map_err(|fault| fault.in_body(i))?;
     }
     Ok(())
 }
@@ -40,7 +41,7 @@ pub(crate) fn verify_bodies(graph: &Graph) -> Result<(), String> {
 ///
 /// # Errors
 /// The first that is of two, in words.
-pub(crate) fn verify_users(graph: &Graph) -> Result<(), String> {
+pub(crate) fn verify_users(graph: &Graph) -> Result<(), Fault> {
     let mut users: HashMap<usize, Value> = HashMap::new();
     for v in graph.values() {
         let node = graph.node(v);
@@ -54,7 +55,8 @@ pub(crate) fn verify_users(graph: &Graph) -> Result<(), String> {
             *result = *own;
         }
         if matches!(node.op, Op::Experts { .. }) || graph.node(first).args != node.args || like != node.op {
-            return Err(format!("{first} and {v} have the same body, which is of one loop alone"));
+            let message = format!("{first} and {v} have the same body, which is of one loop alone");
+            return Err(Fault::of(Part::Node(v))(message));
         }
     }
     Ok(())

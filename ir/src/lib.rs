@@ -16,6 +16,7 @@ pub mod decompose;
 mod dim;
 mod element;
 pub mod experts;
+mod fault;
 pub mod fuse;
 pub mod graph;
 pub mod infer;

@@ -22,7 +22,8 @@
 //! 11. Constants are f32 or i32. A table has as many numbers as the constant has elements.
 
 use crate::dim::Dim;
-use crate::graph::{Graph, Init, Node, Value, WeightDecl};
+use crate::fault::{Fault, Part};
+use crate::graph::{Graph, Init, InputDecl, Node, Value, WeightDecl};
 use crate::op::Op;
 use crate::table::{Attr, attrs_of};
 use crate::types::{DType, MAX_RANK};
@@ -33,10 +34,15 @@ use std::collections::{BTreeMap, BTreeSet};
 /// # Errors
 /// The first that is broken, in words.
 pub fn verify(graph: &Graph) -> Result<(), String> {
-    unique("dim", graph.dims.iter().map(|d| d.name.as_str()))?;
-    unique("input", graph.inputs.iter().map(|d| d.name.as_str()))?;
-    unique("weight", graph.weights.iter().map(|d| d.name.as_str()))?;
-    unique("state", graph.states.iter().map(|d| d.name.as_str()))?;
+    find_fault(graph).map_err(|fault| fault.message)
+}
+
+/// The same, with the part of the graph that is wrong.
+pub(crate) fn find_fault(graph: &Graph) -> Result<(), Fault> {
+    unique("dim", graph.dims.iter().map(|d| d.name.as_str()), |_| Part::Whole)?;
+    unique("input", graph.inputs.iter().map(|d| d.name.as_str()), Part::Input)?;
+    unique("weight", graph.weights.iter().map(|d| d.name.as_str()), Part::Weight)?;
+    unique("state", graph.states.iter().map(|d| d.name.as_str()), Part::State)?;
     let known = Known { dims: graph.dims.iter().map(|d| d.name.as_str()).collect() };
     declarations(graph, &known)?;
     crate::bodies::verify_bodies(graph)?;
@@ -44,8 +50,8 @@ pub fn verify(graph: &Graph) -> Result<(), String> {
     crate::bodies::verify_users(graph)?;
     states(graph)?;
     match graph.outputs.iter().find(|o| o.index() >= graph.nodes.len()) {
-        Some(o) => Err(format!("the output {o} does not exist")),
-        None if graph.outputs.is_empty() => Err("there is no output".into()),
+        Some(o) => Err(format!("the output {o} does not exist").into()),
+        None if graph.outputs.is_empty() => Err("there is no output".to_string().into()),
         None => Ok(()),
     }
 }
@@ -73,67 +79,67 @@ impl Known<'_> {
     }
 }
 
-fn declarations(graph: &Graph, known: &Known<'_>) -> Result<(), String> {
+fn declarations(graph: &Graph, known: &Known<'_>) -> Result<(), Fault> {
     for d in &graph.dims {
         if !is_dim_name(&d.name) {
-            return Err(format!(
-                "`{}` is no name of a dim: letters, digits and `_`, and no digit first",
-                d.name.escape_debug()
-            ));
+            let name = d.name.escape_debug();
+            let rule = "letters, digits and `_`, and no digit first";
+            return Err(format!("`{name}` is no name of a dim: {rule}").into());
         }
         if let Some(b) = d.bound.filter(|b| *b < 0) {
-            return Err(format!("dim `{}` is at most {b}: no dim is below 0", d.name));
+            return Err(format!("dim `{}` is at most {b}: no dim is below 0", d.name).into());
         }
     }
-    for c in &graph.constraints {
-        known.all(&format!("`where {c}`"), &[c.left.clone(), c.right.clone()])?;
+    for (i, c) in graph.constraints.iter().enumerate() {
+        let sound = known.all(&format!("`where {c}`"), &[c.left.clone(), c.right.clone()]);
+        sound.map_err(Fault::of(Part::Constraint(i)))?;
     }
-    for i in &graph.inputs {
-        if !is_word(&i.name) {
-            return Err(format!(
-                "`{}` is no name of an input: letters, digits and `_`",
-                i.name.escape_debug()
-            ));
-        }
-        if i.given.dtype() != i.ty.dtype {
-            return Err(format!(
-                "input `{}` is {}, but {} elements become {}",
-                i.name,
-                i.ty,
-                i.given,
-                i.given.dtype()
-            ));
-        }
-        known.shape(&format!("input `{}`", i.name), &i.ty.shape)?;
+    for (i, input) in graph.inputs.iter().enumerate() {
+        self::input(input, known).map_err(Fault::of(Part::Input(i)))?;
     }
-    for w in &graph.weights {
-        if w.ty.shape.iter().any(|d| d.as_const().is_none()) {
-            return Err(format!("weight `{}` is {}: a weight has static dims", w.name, w.ty));
-        }
-        known.shape(&format!("weight `{}`", w.name), &w.ty.shape)?;
-        let sound = match &w.init {
-            Init::Normal(s) => (0.0..=f64::from(f32::MAX)).contains(s),
-            Init::Uniform(a, b) => {
-                a <= b && (b - a).is_finite() && [a, b].iter().all(|x| x.abs() <= f64::from(f32::MAX))
-            }
-            Init::Zeros | Init::Ones | Init::Xavier => true,
-            Init::Table(_) | Init::Given => {
-                constant(w)?;
-                true
-            }
-        };
-        if !sound {
-            return Err(format!(
-                "weight `{}` starts as {}, which is no range of f32 numbers",
-                w.name, w.init
-            ));
-        }
-        if let Some(p) = w.marks.part.as_ref().filter(|p| p.start > p.end) {
-            return Err(format!("weight `{}` is the part {p}, which ends before it begins", w.name));
-        }
+    for (i, w) in graph.weights.iter().enumerate() {
+        weight(w, known).map_err(Fault::of(Part::Weight(i)))?;
     }
-    for s in &graph.states {
-        known.shape(&format!("state `{}`", s.name), &s.ty.shape)?;
+    for (i, s) in graph.states.iter().enumerate() {
+        let sound = known.shape(&format!("state `{}`", s.name), &s.ty.shape);
+        sound.map_err(Fault::of(Part::State(i)))?;
+    }
+    Ok(())
+}
+
+fn input(input: &InputDecl, known: &Known<'_>) -> Result<(), String> {
+    let InputDecl { name, ty, given, .. } = input;
+    if !is_word(name) {
+        let name = name.escape_debug();
+        return Err(format!("`{name}` is no name of an input: letters, digits and `_`"));
+    }
+    if given.dtype() != ty.dtype {
+        return Err(format!("input `{name}` is {ty}, but {given} elements become {}", given.dtype()));
+    }
+    known.shape(&format!("input `{name}`"), &ty.shape)
+}
+
+fn weight(w: &WeightDecl, known: &Known<'_>) -> Result<(), String> {
+    if w.ty.shape.iter().any(|d| d.as_const().is_none()) {
+        return Err(format!("weight `{}` is {}: a weight has static dims", w.name, w.ty));
+    }
+    known.shape(&format!("weight `{}`", w.name), &w.ty.shape)?;
+    let sound = match &w.init {
+        Init::Normal(s) => (0.0..=f64::from(f32::MAX)).contains(s),
+        Init::Uniform(a, b) => {
+            a <= b && (b - a).is_finite() && [a, b].iter().all(|x| x.abs() <= f64::from(f32::MAX))
+        }
+        Init::Zeros | Init::Ones | Init::Xavier => true,
+        Init::Table(_) | Init::Given => {
+            constant(w)?;
+            true
+        }
+    };
+    if !sound {
+        return Err(format!("weight `{}` starts as {}, which is no range of f32 numbers", w.name, w.init));
+    }
+    if let Some(p) = w.marks.part.as_ref().filter(|p| p.start > p.end) {
+        return Err(format!("weight `{}` is the part {p}, which ends before it begins", w.name));
     }
     Ok(())
 }
@@ -151,23 +157,25 @@ fn constant(w: &WeightDecl) -> Result<(), String> {
     table.fault(&w.ty).map_or(Ok(()), |why| Err(format!("{}: {why}", what())))
 }
 
-fn nodes(graph: &Graph, known: &Known<'_>) -> Result<(), String> {
-    for v in graph.values() {
-        let n = graph.node(v);
-        if let Some(a) = n.args.iter().find(|a| **a >= v) {
-            return Err(format!("{v} uses {a}, which does not stand before it"));
-        }
-        let ty = graph.infer(&n.op, &n.args).map_err(|e| format!("{v}: {e}"))?;
-        if ty != n.ty && ty != graph.facts().reduce_type(n.ty.clone()) {
-            return Err(format!("{v} is stated to be {} but is {ty}", n.ty));
-        }
-        known.shape(&v.to_string(), &n.ty.shape)?;
-        for (option, attr) in attrs_of(&n.op) {
-            match attr {
-                Attr::Dim(d) => known.all(&format!("`{option}` of {v}"), &[d])?,
-                Attr::Dims(all) => known.all(&format!("`{option}` of {v}"), &all)?,
-                _ => {}
-            }
+fn nodes(graph: &Graph, known: &Known<'_>) -> Result<(), Fault> {
+    graph.values().try_for_each(|v| node(graph, v, known).map_err(Fault::of(Part::Node(v))))
+}
+
+fn node(graph: &Graph, v: Value, known: &Known<'_>) -> Result<(), String> {
+    let n = graph.node(v);
+    if let Some(a) = n.args.iter().find(|a| **a >= v) {
+        return Err(format!("{v} uses {a}, which does not stand before it"));
+    }
+    let ty = graph.infer(&n.op, &n.args).map_err(|e| format!("{v}: {e}"))?;
+    if ty != n.ty && ty != graph.facts().reduce_type(n.ty.clone()) {
+        return Err(format!("{v} is stated to be {} but is {ty}", n.ty));
+    }
+    known.shape(&v.to_string(), &n.ty.shape)?;
+    for (option, attr) in attrs_of(&n.op) {
+        match attr {
+            Attr::Dim(d) => known.all(&format!("`{option}` of {v}"), &[d])?,
+            Attr::Dims(all) => known.all(&format!("`{option}` of {v}"), &all)?,
+            _ => {}
         }
     }
     Ok(())
@@ -201,85 +209,95 @@ fn is_dim_name(name: &str) -> bool {
     is_word(name) && Dim::parse(name).is_ok_and(|d| d.as_sym() == Some(name))
 }
 
-fn states(graph: &Graph) -> Result<(), String> {
-    let mut grown: BTreeMap<&str, (Option<&Dim>, bool)> = BTreeMap::new();
-    let of_inputs: BTreeSet<&str> =
-        graph.inputs.iter().flat_map(|i| &i.ty.shape).filter_map(Dim::as_sym).collect();
-    for (i, s) in graph.states.iter().enumerate() {
-        let next = match s.next {
-            Some(v) if v.index() >= graph.nodes.len() => {
-                return Err(format!("state `{}` becomes {v}, which does not exist", s.name));
-            }
-            next => next.map(|v| graph.node(v)),
-        };
-        let Some(axis) = s.grows else {
-            match next {
-                _ if s.keeps_last => {
-                    return Err(format!("state `{}` keeps its last rows, but has none", s.name));
-                }
-                Some(n) if n.ty != s.ty => {
-                    return Err(format!("state `{}` is {} but becomes {}", s.name, s.ty, n.ty));
-                }
-                _ => continue,
-            }
-        };
-        let (Some(dim), Some(_)) = (s.grown_dim(), graph.capacity(i)) else {
-            return Err(format!("state `{}` grows along axis {axis}, which is no bounded dim", s.name));
-        };
-        if let Some(bound) =
-            graph.dims.iter().find(|d| d.name == dim).and_then(|d| d.bound).filter(|b| *b < 1)
-        {
-            return Err(format!(
-                "state `{}` grows along `{dim}`, which is at most {bound}, so it can hold no rows",
-                s.name
-            ));
-        }
-        if s.ty.shape.iter().filter(|d| d.syms().iter().any(|n| n == dim)).count() != 1 {
-            return Err(format!(
-                "state `{}` grows along `{dim}`, which stands on another of its axes as well",
-                s.name
-            ));
-        }
-        if of_inputs.contains(dim) {
-            return Err(format!("state `{}` grows along `{dim}`, which is taken from an input", s.name));
-        }
-        let rows = match next {
-            Some(Node { op: Op::Push { axis: at }, args, .. })
-                if *at == axis && graph.node(args[0]).op == Op::State(i) =>
-            {
-                Some(&graph.ty(args[1]).shape[axis])
-            }
-            None => None,
-            _ => return Err(format!("state `{}` grows, but does not become itself with new rows", s.name)),
-        };
-        let (first, keeps_last) = *grown.entry(dim).or_insert((rows, s.keeps_last));
-        if keeps_last != s.keeps_last {
-            return Err(format!("of the states that grow along `{dim}`, some keep the last rows, some all"));
-        }
-        if first != rows {
-            let by = |rows: Option<&Dim>| rows.map_or("no rows".into(), Dim::to_string);
-            return Err(format!("states grow along `{dim}` by {} and by {}", by(first), by(rows)));
-        }
+/// By how many rows the first state of each dim grows, and whether it keeps the last ones.
+type Grown<'g> = BTreeMap<&'g str, (Option<&'g Dim>, bool)>;
+
+fn states(graph: &Graph) -> Result<(), Fault> {
+    let mut grown = Grown::new();
+    for i in 0..graph.states.len() {
+        state(graph, i, &mut grown).map_err(Fault::of(Part::State(i)))?;
     }
     if let Some((state, dim)) = graph.moving_state() {
-        return Err(format!("state `{state}` would change its shape as states grow along `{dim}`"));
+        return Err(format!("state `{state}` would change its shape as states grow along `{dim}`").into());
     }
     let becomes: BTreeSet<Value> = graph.states.iter().filter_map(|s| s.next).collect();
     for v in graph.values() {
         if let Op::Push { .. } = graph.node(v).op
             && !becomes.contains(&v)
         {
-            return Err(format!("{v} pushes to a state that does not become it"));
+            let message = format!("{v} pushes to a state that does not become it");
+            return Err(Fault::of(Part::Node(v))(message));
         }
     }
     Ok(())
 }
 
-fn unique<'a>(what: &str, names: impl Iterator<Item = &'a str>) -> Result<(), String> {
+fn state<'g>(graph: &'g Graph, i: usize, grown: &mut Grown<'g>) -> Result<(), String> {
+    let s = &graph.states[i];
+    let next = match s.next {
+        Some(v) if v.index() >= graph.nodes.len() => {
+            return Err(format!("state `{}` becomes {v}, which does not exist", s.name));
+        }
+        next => next.map(|v| graph.node(v)),
+    };
+    let Some(axis) = s.grows else {
+        match next {
+            _ if s.keeps_last => {
+                return Err(format!("state `{}` keeps its last rows, but has none", s.name));
+            }
+            Some(n) if n.ty != s.ty => {
+                return Err(format!("state `{}` is {} but becomes {}", s.name, s.ty, n.ty));
+            }
+            _ => return Ok(()),
+        }
+    };
+    let (Some(dim), Some(_)) = (s.grown_dim(), graph.capacity(i)) else {
+        return Err(format!("state `{}` grows along axis {axis}, which is no bounded dim", s.name));
+    };
+    if let Some(bound) = graph.dims.iter().find(|d| d.name == dim).and_then(|d| d.bound).filter(|b| *b < 1) {
+        return Err(format!(
+            "state `{}` grows along `{dim}`, which is at most {bound}, so it can hold no rows",
+            s.name
+        ));
+    }
+    if s.ty.shape.iter().filter(|d| d.syms().iter().any(|n| n == dim)).count() != 1 {
+        return Err(format!(
+            "state `{}` grows along `{dim}`, which stands on another of its axes as well",
+            s.name
+        ));
+    }
+    if graph.inputs.iter().flat_map(|i| &i.ty.shape).any(|d| d.as_sym() == Some(dim)) {
+        return Err(format!("state `{}` grows along `{dim}`, which is taken from an input", s.name));
+    }
+    let rows = match next {
+        Some(Node { op: Op::Push { axis: at }, args, .. })
+            if *at == axis && graph.node(args[0]).op == Op::State(i) =>
+        {
+            Some(&graph.ty(args[1]).shape[axis])
+        }
+        None => None,
+        _ => return Err(format!("state `{}` grows, but does not become itself with new rows", s.name)),
+    };
+    let (first, keeps_last) = *grown.entry(dim).or_insert((rows, s.keeps_last));
+    if keeps_last != s.keeps_last {
+        return Err(format!("of the states that grow along `{dim}`, some keep the last rows, some all"));
+    }
+    if first != rows {
+        let by = |rows: Option<&Dim>| rows.map_or("no rows".into(), Dim::to_string);
+        return Err(format!("states grow along `{dim}` by {} and by {}", by(first), by(rows)));
+    }
+    Ok(())
+}
+
+fn unique<'a>(
+    what: &str,
+    names: impl Iterator<Item = &'a str>,
+    part: impl Fn(usize) -> Part,
+) -> Result<(), Fault> {
     let mut seen = BTreeSet::new();
-    for n in names {
+    for (i, n) in names.enumerate() {
         if !seen.insert(n) {
-            return Err(format!("two {what}s are called `{n}`"));
+            return Err(Fault::of(part(i))(format!("two {what}s are called `{n}`")));
         }
     }
     Ok(())

@@ -12,10 +12,13 @@
 //!
 //! `BLESS=1` writes the sections anew.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use tancho::inspect::Stage;
 use tancho::{Compiled, Graph, Model, Target, Tensor};
-use tancho_support::{Rng, compile, run_on, targets, views};
+use tancho_ir::passes::PASSES;
+use tancho_ir::table::OPS;
+use tancho_support::{Rng, run_on, targets, views};
 
 /// A section: its header without `//= `, and the lines below.
 struct Section {
@@ -92,63 +95,137 @@ fn inputs(g: &Graph, dims: &[(String, i64)], seed: u64) -> Vec<Tensor> {
     g.inputs.iter().map(tensor).collect()
 }
 
-/// Runs a network in every way there is, against the interpreter.
-fn check(path: &Path, g: &Graph, header: &str) {
-    let dims = header.split_whitespace().skip(1).map(|dim| {
-        let (name, n) = dim.split_once('=').unwrap_or_else(|| panic!("{path:?}: {dim}"));
-        (name.to_string(), n.parse().unwrap_or_else(|e| panic!("{path:?}: {dim}: {e}")))
-    });
-    let inputs = inputs(g, &dims.collect::<Vec<_>>(), 7);
-    let model = Model::from_graph(g.clone(), 3).unwrap_or_else(|e| panic!("{path:?}: {e}"));
-    let levels = targets().into_iter().map(|t| model.compile(t).unwrap_or_else(|e| panic!("{path:?}: {e}")));
-    let checked = compile(g).unwrap_or_else(|e| panic!("{path:?}: {e}"));
-    for c in levels.chain([checked]) {
-        let report = c.check_inputs(&views(&inputs)).unwrap_or_else(|e| panic!("{path:?}: {e}"));
-        assert!(report.is_ok(), "{path:?}: {report}\n{}", c.fused_ir());
-        let one = run_on(&c, 1, &inputs).expect("runs");
-        let two = run_on(&c, 2, &inputs).expect("runs");
-        assert!(
-            one.iter().zip(&two).all(|(a, b)| tancho_support::same_bits(a, b)),
-            "{path:?} on two threads"
-        );
+/// Runs a network in every way there is, against the interpreter, for the dims of each of these headers.
+fn check(network: &str, headers: &[&str]) -> Result<(), String> {
+    let g = Graph::parse(network).map_err(|e| e.to_string())?;
+    let model = Model::from_graph(g.clone(), 3).map_err(|e| e.to_string())?;
+    let levels = targets().into_iter().map(|t| model.compile(t).map_err(|e| e.to_string()));
+    let all: Vec<Compiled> = levels.collect::<Result<_, _>>()?;
+    for header in headers {
+        let dim = |dim: &str| {
+            let (name, n) = dim.split_once('=')?;
+            Some((name.to_string(), n.parse().ok()?))
+        };
+        let dims: Option<Vec<_>> = header.split_whitespace().skip(1).map(dim).collect();
+        let inputs = inputs(&g, &dims.ok_or_else(|| format!("`{header}` has no dims such as `B=3`"))?, 7);
+        for c in &all {
+            let report = c.check_inputs(&views(&inputs)).map_err(|e| format!("{header}: {e}"))?;
+            if !report.is_ok() {
+                return Err(format!("{header}: {report}\n{}", c.fused_ir()));
+            }
+            let one = run_on(c, 1, &inputs).map_err(|e| format!("{header}: {e}"))?;
+            let two = run_on(c, 2, &inputs).map_err(|e| format!("{header} on two threads: {e}"))?;
+            if one.iter().zip(&two).any(|(a, b)| !tancho_support::same_bits(a, b)) {
+                return Err(format!("{header}: two threads have other results than one"));
+            }
+        }
     }
+    Ok(())
 }
 
 /// What a section should say.
-fn found(path: &Path, network: &str, header: &str) -> String {
+fn found(network: &str, header: &str) -> Result<String, String> {
     let built = Graph::parse(network).map_err(|e| e.to_string());
-    let compile = |g: Graph| Model::from_graph(g, 3).and_then(|m| m.compile(Target::host()));
+    let compile =
+        |g: Graph| Model::from_graph(g, 3).and_then(|m| m.compile(Target::host())).map_err(|e| e.to_string());
     if header == "error" {
-        let refused = built.and_then(|g| compile(g).map(|_| ()).map_err(|e| e.to_string()));
-        return refused.err().unwrap_or_else(|| "it is not refused".into());
+        return match built.and_then(compile) {
+            Ok(_) => Err("the network is not refused".into()),
+            Err(message) => Ok(message),
+        };
     }
-    let g = built.unwrap_or_else(|e| panic!("{path:?}: {e}"));
-    let stage: Stage = header.parse().unwrap_or_else(|e| panic!("{path:?}: {e}"));
-    let compiled: Compiled = compile(g).unwrap_or_else(|e| panic!("{path:?}: {e}"));
-    compiled.stage(&stage).unwrap_or_else(|e| panic!("{path:?}: {e}")).trim_end().into()
+    let stage: Stage = header.parse().map_err(|e: tancho::Error| e.to_string())?;
+    let text = compile(built?)?.stage(&stage).map_err(|e| e.to_string())?;
+    Ok(text.trim_end().into())
+}
+
+/// What is wrong with the files.
+#[derive(Default)]
+struct Wrong {
+    /// Sections that say something else: `BLESS=1` writes them anew.
+    said: Vec<String>,
+    /// What no writing mends.
+    failed: Vec<String>,
+}
+
+/// A file with all its sections as they should be.
+fn as_it_should_be(path: &Path, wrong: &mut Wrong) -> String {
+    let (network, mut sections) = read(path);
+    let is_check = |s: &Section| s.header.split_whitespace().next() == Some("check");
+    let checks: Vec<&str> = sections.iter().filter(|s| is_check(s)).map(|s| s.header.as_str()).collect();
+    if !checks.is_empty()
+        && let Err(e) = check(&network, &checks)
+    {
+        wrong.failed.push(format!("{}, {e}", path.display()));
+    }
+    for s in sections.iter_mut().filter(|s| !is_check(s)) {
+        let at = format!("{}, {}", path.display(), s.header);
+        match found(&network, &s.header) {
+            Ok(text) if text == s.body => {}
+            Ok(text) => {
+                wrong.said.push(format!("{at}: expected\n{}\nfound\n{text}", s.body));
+                s.body = text;
+            }
+            Err(e) => wrong.failed.push(format!("{at}: {e}")),
+        }
+    }
+    written(&network, &sections)
 }
 
 #[test]
 fn stages_make_of_files_what_the_files_say() {
     let bless = std::env::var_os("BLESS").is_some();
-    let mut wrong = Vec::new();
+    let files = files();
+    let all = |part: &[PathBuf]| {
+        let mut wrong = Wrong::default();
+        for path in part {
+            let text = as_it_should_be(path, &mut wrong);
+            if bless {
+                std::fs::write(path, text).expect("the file is written");
+            }
+        }
+        wrong
+    };
+    let mut wrong = Wrong::default();
+    // Neighbouring files cost alike, so each thread takes every second one.
+    let (even, odd): (Vec<_>, Vec<_>) = files.into_iter().enumerate().partition(|(i, _)| i % 2 == 0);
+    let paths = |part: Vec<(usize, PathBuf)>| part.into_iter().map(|(_, path)| path).collect::<Vec<_>>();
+    std::thread::scope(|scope| {
+        let threads = [paths(even), paths(odd)].map(|part| scope.spawn(move || all(&part)));
+        for thread in threads {
+            let part = thread.join().expect("a thread that does not panic");
+            wrong.said.extend(part.said);
+            wrong.failed.extend(part.failed);
+        }
+    });
+    assert!(wrong.failed.is_empty(), "{}", wrong.failed.join("\n\n"));
+    assert!(bless || wrong.said.is_empty(), "{}\n\nBLESS=1 writes them anew", wrong.said.join("\n\n"));
+}
+
+/// Every op, every pass and every reason not to fuse.
+#[test]
+fn nothing_is_without_a_file() {
+    let (mut ops, mut changed, mut reasons) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
     for path in files() {
-        let (network, mut sections) = read(&path);
-        for s in &mut sections {
-            if s.header.split_whitespace().next() == Some("check") {
-                let g = Graph::parse(&network).unwrap_or_else(|e| panic!("{path:?}: {e}"));
-                check(&path, &g, &s.header);
-                continue;
-            }
-            let text = found(&path, &network, &s.header);
-            if text != s.body {
-                wrong.push(format!("{}, {}: expected\n{}\nfound\n{text}", path.display(), s.header, s.body));
-                s.body = text;
-            }
+        let (network, sections) = read(&path);
+        if let Ok(g) = Graph::parse(&network) {
+            let nodes = g.nodes.iter().chain(g.bodies.iter().flat_map(|b| &b.nodes));
+            ops.extend(nodes.map(|n| tancho_ir::table::name_of(&n.op)));
+            let passed = tancho_ir::passes::run_all(&g, &mut |_, _| ()).expect("the passes run");
+            let fused = tancho_ir::fuse::fuse(&passed, tancho_ir::fuse::Constants::of(&passed));
+            reasons.extend(fused.declined.iter().map(|d| d.reason.name()));
         }
-        if bless {
-            std::fs::write(&path, written(&network, &sections)).expect("the file is written");
-        }
+        let changes = |line: &str| line.starts_with("+ ") || line.starts_with("- ");
+        let of_pass = |s: &&Section| s.header.starts_with("ir:") && s.body.lines().any(changes);
+        changed.extend(sections.iter().filter(of_pass).map(|s| s.header["ir:".len()..].to_string()));
     }
-    assert!(bless || wrong.is_empty(), "{}\n\nBLESS=1 writes them anew", wrong.join("\n\n"));
+    let without_op: Vec<&str> = OPS.iter().map(|o| o.name).filter(|name| !ops.contains(name)).collect();
+    let passes: BTreeSet<&str> = PASSES.iter().map(|p| p.name).collect();
+    let without_pass: Vec<&&str> = passes.iter().filter(|p| !changed.contains(**p)).collect();
+    let without_reason: Vec<_> =
+        tancho_ir::fuse::Reason::NAMES.iter().filter(|n| !reasons.contains(*n)).collect();
+    assert!(
+        without_op.is_empty() && without_pass.is_empty() && without_reason.is_empty(),
+        "no file has the ops {without_op:?}, the passes {without_pass:?}, the reasons {without_reason:?}"
+    );
 }

@@ -193,6 +193,6 @@ fn joined<'a>(sources: impl Iterator<Item = &'a Source>) -> Source {
     let path: Vec<&str> = first.scope.split('.').collect();
     let common = |s: &&Source| path.iter().zip(s.scope.split('.')).take_while(|(a, b)| **a == *b).count();
     let depth = all.iter().map(common).min().unwrap_or(0);
-    let text = all.iter().map(|s| &*s.text).collect::<Vec<_>>().join(", ");
+    let text = all.iter().map(|s| &*s.text).filter(|text| !text.is_empty()).collect::<Vec<_>>().join(", ");
     Source { text: text.into(), scope: path[..depth].join(".").into(), ..(*first).clone() }
 }

@@ -16,7 +16,7 @@ pub fn parse_constraint(s: &str) -> Result<Constraint, String> {
             return Ok(Constraint { left: dim(l)?, relation, right: dim(r)? });
         }
     }
-    Err(format!("`{s}` is no relation"))
+    Err(format!("`{s}` is no relation: expected `==`, `<=`, `<` or `% .. == 0`"))
 }
 
 pub fn parse_input(name: &str, ty: &str) -> Result<InputDecl, String> {
@@ -30,10 +30,18 @@ pub fn parse_weight(rest: &str) -> Result<WeightDecl, String> {
         rest.strip_prefix(':').and_then(|r| r.rsplit_once(" = ")).ok_or("expected `: type = init`")?;
     let mut words = split_commas(init).into_iter();
     let init = words.next().unwrap_or_default();
-    let init = parse_init(init).ok_or_else(|| format!("`{init}` is no initialiser"))?;
+    let init = parse_init(init).ok_or_else(|| {
+        format!(
+            "`{init}` is no initialiser: expected `zeros`, `ones`, `xavier`, `normal(std)` or `uniform(from, to)`"
+        )
+    })?;
     let mut decl = WeightDecl::new(name, parse_type(ty)?, init);
     words.try_for_each(|w| {
-        parse_mark(&mut decl.marks, w).ok_or_else(|| format!("unknown weight attribute `{w}`"))
+        parse_mark(&mut decl.marks, w).ok_or_else(|| {
+            format!(
+                "`{w}` is no attribute of a weight: expected `buffer`, `frozen`, `no_decay` or `part [a..b]`"
+            )
+        })
     })?;
     Ok(decl)
 }

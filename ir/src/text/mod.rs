@@ -16,6 +16,7 @@
 //! arguments and options, the user's name, then source text, place and scope.
 
 mod declare;
+mod lines;
 mod parse;
 mod print;
 #[cfg(test)]

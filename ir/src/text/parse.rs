@@ -2,11 +2,13 @@
 
 use super::TextError;
 use super::declare::{parse_constant, parse_constraint, parse_input, parse_state, parse_weight};
+use super::lines::Lines;
 use crate::dim::Dim;
+use crate::fault::Fault;
 use crate::graph::*;
 use crate::op::Op;
 use crate::table::{Attr, Call, lookup, make};
-use crate::types::Type;
+use crate::types::{DType, Type};
 use crate::types::{split_commas, split_element_type, split_type};
 
 /// Bodies inside of bodies: each is a call of the reader, and the stack is finite.
@@ -15,7 +17,10 @@ const MOST_BODIES: usize = 16;
 pub fn parse_type(text: &str) -> Result<Type, String> {
     let (dtype, axes) = split_type(text).ok_or_else(|| match split_element_type(text) {
         Some((element, _)) => format!("`{text}` is no type of a value: inputs alone are given as {element}"),
-        None => format!("`{text}` is no type"),
+        None => {
+            let words: Vec<String> = DType::ALL.iter().map(|d| format!("`{}`", d.name())).collect();
+            format!("`{}` is no type: expected one such as `f32[B, 4]`, of {}", text.trim(), words.join(", "))
+        }
     })?;
     Ok(Type { dtype, shape: parse_axes(&axes)? })
 }
@@ -26,8 +31,9 @@ pub fn parse_axes(axes: &[&str]) -> Result<Vec<Dim>, String> {
 
 fn parse_option(op: &str, part: &str) -> Result<(&'static str, Attr), String> {
     let row = lookup(op).ok_or_else(|| format!("unknown operation `{op}`"))?;
-    let (name, value) =
-        part.split_once('=').ok_or_else(|| format!("expected `name = value`, found `{part}`"))?;
+    let (name, value) = part
+        .split_once('=')
+        .ok_or_else(|| format!("expected a value `%n` or an option `name = value`, found `{part}`"))?;
     let name = name.trim();
     let def = row
         .options
@@ -88,7 +94,13 @@ pub(crate) fn parse_op(text: &str, defined: usize) -> Result<(Op, Vec<Value>, &s
             let name = match row.params.get(args.len()) {
                 Some(p) => p.name,
                 None if row.variadic => "b",
-                None => return Err(format!("`{op}` takes {} tensors", row.params.len())),
+                None => {
+                    let n = row.params.len();
+                    return Err(format!(
+                        "`{op}` takes {n} tensor{}, not more",
+                        if n == 1 { "" } else { "s" }
+                    ));
+                }
             };
             given.push(name);
             args.push(parse_value(part, defined)?);
@@ -104,7 +116,7 @@ pub(crate) fn parse_op(text: &str, defined: usize) -> Result<(Op, Vec<Value>, &s
             options.push(parse_option(op, part)?);
         }
     }
-    let op = make(op, &Call { given, options }).map_err(|e| e.to_string())?;
+    let op = make(op, &Call { given, options }).map_err(|e| format!("`{op}`: {e}"))?;
     Ok((op, args, rest))
 }
 
@@ -115,16 +127,24 @@ impl Graph {
     /// The line and what is wrong in it.
     pub fn parse(text: &str) -> Result<Graph, TextError> {
         let mut g = Graph::default();
-        g.parse_lines(&mut text.lines().enumerate(), 0)?;
-        let sound = crate::verify::verify(&g).and_then(|()| crate::verify::interface(&g));
-        sound.map_err(|message| TextError { line: text.lines().count(), message })?;
+        let mut read = Lines::default();
+        g.parse_lines(&mut text.lines().enumerate(), &mut read, 0)?;
+        if g.outputs.is_empty() {
+            let message = "expected the results, as in `return %0`".into();
+            return Err(TextError { line: text.lines().count(), message });
+        }
+        let sound = crate::verify::find_fault(&g);
+        let sound = sound.and_then(|()| crate::verify::interface(&g).map_err(Fault::from));
+        sound.map_err(|fault| TextError { line: read.of(&fault), message: fault.message })?;
         Ok(g)
     }
 
-    /// Reads up to the end; inside of bodies, up to the `}` of the innermost.
+    /// Reads up to the end; inside of bodies, up to the `}` of the innermost. Notes in `read` which lines
+    /// the parts are from.
     fn parse_lines(
         &mut self,
         lines: &mut dyn Iterator<Item = (usize, &str)>,
+        read: &mut Lines,
         depth: usize,
     ) -> Result<(), TextError> {
         let mut last = 0;
@@ -138,6 +158,9 @@ impl Graph {
             if line == "}" && depth > 0 {
                 return Ok(());
             }
+            if depth > 0 && !self.outputs.is_empty() {
+                return Err(fail(format!("expected `}}` after the `return` of a body, found `{line}`")));
+            }
             let Some(number) = line.strip_prefix("body ") else {
                 let declares = ["network", "where", "unused", "weight", "state"];
                 if depth > 0
@@ -148,6 +171,7 @@ impl Graph {
                     )));
                 }
                 self.parse_line(line).map_err(fail)?;
+                read.note(self, last);
                 continue;
             };
             let header = number.strip_suffix(" {").unwrap_or_default();
@@ -166,8 +190,11 @@ impl Graph {
             }
             let mut body = self.body();
             body.rows_are(rows);
-            body.parse_lines(lines, depth + 1)?;
+            let mut inside = Lines::default();
+            inside.note(&body, last);
+            body.parse_lines(lines, &mut inside, depth + 1)?;
             self.bodies.push(body);
+            read.bodies.push(inside);
         }
         if depth == 0 { Ok(()) } else { Err(TextError { line: last, message: "expected `}`".into() }) }
     }
@@ -192,6 +219,9 @@ impl Graph {
                 let defined = self.nodes.len();
                 self.outputs =
                     split_commas(rest).iter().map(|v| parse_value(v, defined)).collect::<Result<_, _>>()?;
+                if self.outputs.is_empty() {
+                    return Err("expected the results, as in `return %0`".into());
+                }
             }
             _ => return Err(format!("expected a declaration, a value or `return`, found `{word}`")),
         }

@@ -47,7 +47,23 @@ fn says_which_line_is_wrong() {
     for (text, line, part) in [
         ("network A<>\n%0: f32[] = nothing()", 2, "unknown operation `nothing`"),
         ("network A<>\n%0: f32[] = neg(%0)", 2, "before it is defined"),
-        ("network A<>\ninput x: f32[2]\n%0: f32[3] = input(index = 0)\nreturn %0", 4, "f32[3]"),
+        ("network A<>\ninput x: f32[2]\n%0: f32[3] = input(index = 0)\nreturn %0", 3, "f32[3]"),
+        (
+            "network A<B>\n\ninput x: f32[B]\ninput y: f32[S]\n%0: f32[B] = input(index = 0)\nreturn %0",
+            4,
+            "uses `S`",
+        ),
+        ("network A<B>\ninput x: f32[B]\ninput x: f32[B]\nreturn %0", 4, "before it is defined"),
+        (
+            "network A<>\nweight \"w\": f32[2] = normal(-1)\n%0: f32[] = const(f32 = 1.0)\nreturn %0",
+            2,
+            "no range",
+        ),
+        (
+            "network A<>\nbody 0 {\ninput x: f32[2]\n%0: f32[3] = input(index = 0)\nreturn %0\n}\n%0: f32[] = const(f32 = 1.0)\nreturn %0",
+            4,
+            "body 0: %0",
+        ),
         ("network A<>\n%1: f32[] = const(f32 = 1.0)", 2, "numbered in order"),
         ("bogus", 1, "expected a declaration"),
     ] {

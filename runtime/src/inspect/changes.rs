@@ -32,14 +32,28 @@ impl Known {
     }
 }
 
+/// The nodes of a graph that another has not: of what both compute, those that are more than there.
+fn more_than(graph: &Graph, own: &[usize], other: &[usize]) -> Vec<Value> {
+    let mut left: HashMap<usize, usize> = HashMap::new();
+    other.iter().for_each(|number| *left.entry(*number).or_default() += 1);
+    let is_more = |v: &Value| match left.get_mut(&own[v.index()]) {
+        Some(n) if *n > 0 => {
+            *n -= 1;
+            false
+        }
+        _ => true,
+    };
+    graph.values().filter(is_more).collect()
+}
+
 /// The nodes of `after`, those that are new with `+` before them, and behind them with `-` the nodes of
 /// `before` that are gone. The bodies of loops and experts follow alike. Empty if nothing changed.
 pub fn changes(before: &Graph, after: &Graph) -> String {
     let mut known = Known::default();
     let (old, new) = (known.of(before), known.of(after));
     let mut out = String::new();
-    let added: Vec<Value> = after.values().filter(|v| !old.contains(&new[v.index()])).collect();
-    let gone: Vec<Value> = before.values().filter(|v| !new.contains(&old[v.index()])).collect();
+    let added = more_than(after, &new, &old);
+    let gone = more_than(before, &old, &new);
     let mut line = |sign: char, g: &Graph, v: Value| {
         // Writing to a string cannot fail.
         let _ = write!(out, "{sign} ");
