@@ -145,12 +145,18 @@ impl Mirror<'_> {
         let docs = quote!(#(#[doc = #docs])*);
         let rows = i.attrs.rows.iter().flat_map(|(a, b)| [self.expr(a), self.expr(b)]);
         let rows = quote!(#(#rows;)*);
+        // A `let` of the name of a constant would be a pattern of that constant.
+        let word_for = |shown: &str| match self.lets.contains(&name.to_string()) {
+            true => quote_spanned!(own()=> let),
+            false => quote_spanned!(own()=> #[doc = #shown] #docs const),
+        };
         let weight = |word: &str, ty: &Ty, init: &Option<Expr>| {
             let (shown, axes) = (format!("`{word} {name}: {}`", ty.text), self.ty(ty));
             // An initial value has words of its own: `normal(0.02)` is no op.
             let init = init.as_ref().map(|e| format!(", at first `{}`", e.text)).unwrap_or_default();
             let shown = format!("{shown}{init}");
-            quote_spanned!(own()=> #[doc = #shown] #docs const #name: __Tensor = __Tensor; #axes; #rows)
+            let word = word_for(&shown);
+            quote_spanned!(own()=> #word #name: __Tensor = __Tensor; #axes; #rows)
         };
         match &i.kind {
             ItemKind::Param(ty, init) => weight("param", ty, init),
@@ -174,10 +180,7 @@ impl Mirror<'_> {
                     quote_spanned!(own()=> const #i: __Dim = __Dim;)
                 });
                 let count = count.as_ref().map(|e| self.expr(e)).unwrap_or_else(|| quote!(()));
-                let word = match self.lets.contains(&name.to_string()) {
-                    true => quote_spanned!(own()=> let),
-                    false => quote_spanned!(own()=> #[doc = #shown] #docs const),
-                };
+                let word = word_for(&shown);
                 quote_spanned! {own()=>
                     #word #name: __Net<#path> = __Net::NEW;
                     { #number #(#inside;)* }

@@ -17,8 +17,8 @@ mod sealed {
 }
 
 /// A Rust type that inputs may be given in: an [`Element`](crate::Element) of tensors (`f32`, `i32`, `bool`
-/// or [`bf16`]), or `u8`, `u32`, `i64` or [`f16`], which inputs are declared with and which are converted
-/// where they enter.
+/// or [`bf16`]), or `u8`, `u32`, `i64` or [`f16`](struct@crate::f16), which inputs are declared with and
+/// which are converted where they enter.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is no element type of inputs",
     label = "inputs have elements of f32, i32, bool or bf16, or of u8, u32, i64 or f16, which are converted",
