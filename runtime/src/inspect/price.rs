@@ -3,7 +3,7 @@
 use crate::compiled::Compiled;
 use crate::error::Error;
 use crate::inspect::cost::{Cost, Roof, ratio};
-use crate::inspect::profile::{KernelCost, LineCost, by_line, kernel_costs};
+use crate::inspect::profile::{KernelCost, LineCost, by_line, kernel_costs, total_of};
 use crate::run::bind::Env;
 use crate::run::bound::{Bound, Division};
 use crate::run::buffers::Buffers;
@@ -34,9 +34,7 @@ pub struct Price {
 impl Price {
     /// All kernels together.
     pub fn total(&self) -> Cost {
-        let mut total = Cost::default();
-        self.kernels.iter().for_each(|k| total.add(&k.cost));
-        total
+        total_of(&self.kernels)
     }
 
     /// Operations and bytes by line of the source.

@@ -61,9 +61,7 @@ pub struct Profile {
 impl Profile {
     /// All kernels together.
     pub fn total(&self) -> Cost {
-        let mut total = Cost::default();
-        self.kernels.iter().for_each(|k| total.add(&k.cost));
-        total
+        total_of(&self.kernels)
     }
 
     /// The same by line of the source. A network that is used many times has each of its lines once.
@@ -119,6 +117,13 @@ impl Profile {
             c.gbytes()
         )
     }
+}
+
+/// The costs of all kernels together.
+pub(crate) fn total_of(kernels: &[KernelCost]) -> Cost {
+    let mut total = Cost::default();
+    kernels.iter().for_each(|k| total.add(&k.cost));
+    total
 }
 
 /// Costs by line of the source.
