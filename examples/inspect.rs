@@ -26,7 +26,7 @@ Weights and inputs are random numbers of the seed; inputs that are ids are 0.";
 struct Request {
     file: String,
     stages: Vec<Shown>,
-    dims: Vec<(String, usize)>,
+    dims: Vec<(String, i64)>,
     target: Target,
     seed: u64,
 }
@@ -69,7 +69,8 @@ fn request() -> Result<Request, Failure> {
             "--dims" => {
                 for dim in value()?.split(',') {
                     let (name, n) = dim.split_once('=').ok_or(format!("expected `B=2`, found `{dim}`"))?;
-                    let n = n.trim().parse().map_err(|_| format!("`{n}` is no length"))?;
+                    let length = n.trim().parse().ok().filter(|n| *n >= 0);
+                    let n = length.ok_or(format!("`{n}` is no length"))?;
                     request.dims.push((name.trim().into(), n));
                 }
             }
@@ -159,7 +160,7 @@ fn inputs(graph: &Graph, request: &Request) -> Result<Vec<Tensor>, Failure> {
     };
     let value = |name: &str| {
         let given = request.dims.iter().find(|(n, _)| n == name);
-        graph.dims.iter().any(|d| d.name == name).then(|| given.map_or(2, |(_, n)| *n as i64))
+        graph.dims.iter().any(|d| d.name == name).then(|| given.map_or(2, |(_, n)| *n))
     };
     let mut all = Vec::new();
     for input in &graph.inputs {

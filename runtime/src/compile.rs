@@ -146,8 +146,8 @@ fn count_runs(step: &mut Step, bodies: &[Compilation]) {
     };
     let own = body.graph.rows.as_deref();
     let all = |of: &dyn Fn(&Step) -> Dim| {
-        let steps = body.schedule.steps.iter();
-        let sum = steps.into_iter().try_fold(Dim::default(), |sum, inner| sum.plus(&of(inner)));
+        let mut steps = body.schedule.steps.iter();
+        let sum = steps.try_fold(Dim::default(), |sum, inner| sum.plus(&of(inner)));
         let all = sum.and_then(|sum| sum.subst(&|s| (own == Some(s)).then(|| rows.clone()))?.times(&times));
         all.unwrap_or_default()
     };
