@@ -24,7 +24,7 @@ mod tests;
 
 #[cfg(test)]
 pub(crate) use parse::parse_op;
-pub use print::{print_node, print_op};
+pub use print::{print_definition, print_node, print_op};
 
 use std::fmt;
 

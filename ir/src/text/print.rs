@@ -26,13 +26,19 @@ pub fn print_op(f: &mut dyn fmt::Write, op: &Op, args: &[Value]) -> fmt::Result 
     write!(f, ")")
 }
 
-/// Prints one node's line.
-pub fn print_node(f: &mut dyn fmt::Write, v: Value, n: &Node) -> fmt::Result {
+/// Prints one node's line without its source.
+pub fn print_definition(f: &mut dyn fmt::Write, v: Value, n: &Node) -> fmt::Result {
     write!(f, "{v}: {} = ", n.ty)?;
     print_op(f, &n.op, &n.args)?;
-    if let Some(name) = &n.name {
-        write!(f, " as {name:?}")?;
+    match &n.name {
+        Some(name) => write!(f, " as {name:?}"),
+        None => Ok(()),
     }
+}
+
+/// Prints one node's line.
+pub fn print_node(f: &mut dyn fmt::Write, v: Value, n: &Node) -> fmt::Result {
+    print_definition(f, v, n)?;
     if n.source != Source::default() {
         let s = &n.source;
         write!(f, " // {:?} {:?}:{}:{}", s.text, s.file, s.line, s.column)?;

@@ -1,7 +1,7 @@
 //! What a pass changed: the nodes that it took away and those that it added. Values are numbered anew by each
 //! pass, so nodes are told apart by what they compute.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fmt::Write;
 use tancho_ir::op::Op;
 use tancho_ir::text::print_node;
@@ -46,23 +46,41 @@ fn more_than(graph: &Graph, own: &[usize], other: &[usize]) -> Vec<Value> {
     graph.values().filter(is_more).collect()
 }
 
+/// A node that a pass left as it is, with ` ` before it, one that is new, with `+`, or one of the graph before
+/// the pass that is gone, with `-`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Changed {
+    /// ` `, `+` or `-`.
+    pub sign: char,
+    /// The value, of the graph before the pass if it is gone.
+    pub value: Value,
+}
+
+/// All nodes of `after`, and behind them those of `before` that are gone. Empty if nothing changed. Bodies are
+/// not looked into.
+pub fn changed_nodes(before: &Graph, after: &Graph) -> Vec<Changed> {
+    let mut known = Known::default();
+    let (old, new) = (known.of(before), known.of(after));
+    let added: HashSet<Value> = more_than(after, &new, &old).into_iter().collect();
+    let gone = more_than(before, &old, &new);
+    if added.is_empty() && gone.is_empty() {
+        return Vec::new();
+    }
+    let stays = |value: Value| Changed { sign: if added.contains(&value) { '+' } else { ' ' }, value };
+    let goes = |value: Value| Changed { sign: '-', value };
+    after.values().map(stays).chain(gone.into_iter().map(goes)).collect()
+}
+
 /// The nodes of `after`, those that are new with `+` before them, and behind them with `-` the nodes of
 /// `before` that are gone. The bodies of loops and experts follow alike. Empty if nothing changed.
 pub fn changes(before: &Graph, after: &Graph) -> String {
-    let mut known = Known::default();
-    let (old, new) = (known.of(before), known.of(after));
     let mut out = String::new();
-    let added = more_than(after, &new, &old);
-    let gone = more_than(before, &old, &new);
-    let mut line = |sign: char, g: &Graph, v: Value| {
+    for Changed { sign, value } in changed_nodes(before, after) {
+        let graph = if sign == '-' { before } else { after };
         // Writing to a string cannot fail.
         let _ = write!(out, "{sign} ");
-        let _ = print_node(&mut out, v, g.node(v));
+        let _ = print_node(&mut out, value, graph.node(value));
         out.push('\n');
-    };
-    if !(added.is_empty() && gone.is_empty()) {
-        after.values().for_each(|v| line(if added.contains(&v) { '+' } else { ' ' }, after, v));
-        gone.iter().for_each(|v| line('-', before, *v));
     }
     for (i, (old, new)) in before.bodies.iter().zip(&after.bodies).enumerate() {
         let inside = changes(old, new);

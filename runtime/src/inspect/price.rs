@@ -106,7 +106,15 @@ impl Compiled {
     /// # Errors
     /// A dim is missing or unknown, beyond its bound or against a `where` clause, or memory is short.
     pub fn price(&self, dims: &[(&str, usize)], threads: usize) -> Result<Price, Error> {
-        let inner = self.inner();
+        let values = self.dim_values(dims)?;
+        Ok(LaidOut::new(self, &values, threads)?.price(self))
+    }
+
+    /// The values of the run-time dims in the order of their declaration.
+    ///
+    /// # Errors
+    /// A dim is missing or unknown, beyond its bound or against a `where` clause.
+    pub(crate) fn dim_values(&self, dims: &[(&str, usize)]) -> Result<Vec<i64>, Error> {
         let graph = self.graph();
         let known = || graph.dims.iter().map(|d| d.name.as_str()).collect::<Vec<_>>().join(", ");
         let wrong = |dim: &str, why: String| Error::Dim {
@@ -124,9 +132,33 @@ impl Compiled {
             values.push(i64::try_from(*n).map_err(|_| Error::Memory { bytes: *n as u128 })?);
         }
         Env { graph, dims: &values }.check_clauses()?;
-        let threads = threads.max(1);
+        Ok(values)
+    }
+}
+
+/// A network laid out for a run that may never be.
+pub(crate) struct LaidOut {
+    pub bound: Bound,
+    buffers: Buffers,
+    threads: usize,
+}
+
+impl LaidOut {
+    /// Reserves the memory for these values of the run-time dims.
+    ///
+    /// # Errors
+    /// A window or a slice does not hold, or memory is short.
+    pub fn new(compiled: &Compiled, dims: &[i64], threads: usize) -> Result<LaidOut, Error> {
+        let (graph, threads) = (compiled.graph(), threads.max(1));
         let mut buffers = Buffers::new(graph, graph.outputs.len());
-        let bound = Bound::default().lay_out(inner, &values, Division::new(threads), &mut buffers)?;
+        let bound = Bound::default().lay_out(compiled.inner(), dims, Division::new(threads), &mut buffers)?;
+        Ok(LaidOut { bound, buffers, threads })
+    }
+
+    /// What a run would cost.
+    pub fn price(&self, compiled: &Compiled) -> Price {
+        let LaidOut { bound, buffers, threads } = self;
+        let (inner, graph) = (compiled.inner(), compiled.graph());
         let cost = |call: &crate::run::region::Call| Cost {
             nanos: 0,
             flops: call.work.flops as f64,
@@ -135,14 +167,14 @@ impl Compiled {
         let costs: Vec<Cost> = bound.calls.iter().map(cost).collect();
         let sizes = graph.outputs.iter().map(|v| graph.ty(*v).dtype.size());
         let results = buffers.outputs.iter().zip(sizes).map(|(o, size)| o.len * size).sum();
-        Ok(Price {
+        Price {
             kernels: kernel_costs(&inner.compilation, &costs),
-            threads,
+            threads: *threads,
             memory: buffers.arena.bytes().len() + bound.memory_bytes(),
             scratch: bound.calls.iter().map(|call| call.scratch as usize).max().unwrap_or_default(),
             results,
             states: buffers.states.bytes(),
-            packed: self.packed_bytes(),
-        })
+            packed: compiled.packed_bytes(),
+        }
     }
 }

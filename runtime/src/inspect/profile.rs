@@ -160,7 +160,7 @@ impl fmt::Display for Profile {
 }
 
 /// The op a kernel was grown around.
-fn main_op(k: &Group) -> Option<Value> {
+pub(crate) fn main_op(k: &Group) -> Option<Value> {
     match k.kind {
         Kind::Matmul { matmul, .. } => Some(matmul),
         Kind::Attention(v)

@@ -5,6 +5,7 @@ use crate::compile::Compilation;
 use crate::compiled::Compiled;
 use crate::error::Error;
 use crate::inspect::changes::changes;
+use std::collections::HashSet;
 use std::fmt::{self, Write};
 use std::path::Path;
 use std::str::FromStr;
@@ -13,7 +14,7 @@ use tancho_ir::Graph;
 use tancho_ir::passes::PASSES;
 use tancho_jit::plan::Place;
 use tancho_jit::spec::{Buffer, Division, KernelSpec};
-use tancho_jit::{Schedule, generate, programs};
+use tancho_jit::{Schedule, Step, generate, programs};
 
 /// The variable that names stages to print when a network is compiled: several by comma, as in
 /// `fused,ir:simplify,asm`.
@@ -178,37 +179,38 @@ impl Compiled {
     }
 }
 
-/// Writes a time and what took it.
-fn timed(text: &mut String, what: &str, time: Duration) {
-    let _ = writeln!(text, "{:>10.1} us  {what}", time.as_secs_f64() * 1e6);
-}
-
-fn times(compilation: &Compilation, text: &mut String) -> Result<(), Error> {
+/// How long each stage, each pass and each kernel's code takes, measured anew.
+pub(crate) fn measured_times(compilation: &Compilation) -> Result<Vec<(String, Duration)>, Error> {
     let Compilation { graph, schedule, target, stats, pack_time, .. } = compilation;
-    let all = [
-        ("passes and fusion", stats.graph),
-        ("lowering and plan", stats.lower),
-        ("programs and code", stats.codegen),
-        ("executable memory", stats.finalize),
-        ("packing of weights", *pack_time),
+    let mut all: Vec<(String, Duration)> = vec![
+        ("passes and fusion".into(), stats.graph),
+        ("lowering and plan".into(), stats.lower),
+        ("programs and code".into(), stats.codegen),
+        ("executable memory".into(), stats.finalize),
+        ("packing of weights".into(), *pack_time),
     ];
-    all.into_iter().for_each(|(what, time)| timed(text, what, time));
     let mut g: Graph = (**graph).clone();
     for pass in PASSES {
         let start = Instant::now();
         g = (pass.run)(&g)?;
-        timed(text, &format!("pass {}", pass.name), start.elapsed());
+        all.push((format!("pass {}", pass.name), start.elapsed()));
     }
-    let mut seen = Vec::new();
+    let mut seen = HashSet::new();
     for (i, step) in schedule.steps.iter().enumerate() {
-        if step.spec.kernel().is_none_or(|spec| seen.contains(&spec)) {
+        if !step.spec.kernel().is_some_and(|spec| seen.insert(spec)) {
             continue;
         }
-        seen.extend(step.spec.kernel());
         let one = Schedule { steps: vec![step.clone()], ..Schedule::default() };
         let start = Instant::now();
         generate(&one, programs(&one, *target), *target, false)?;
-        timed(text, &format!("code of step {i} {} alone", step.name), start.elapsed());
+        all.push((format!("code of step {i} {} alone", step.name), start.elapsed()));
+    }
+    Ok(all)
+}
+
+fn times(compilation: &Compilation, text: &mut String) -> Result<(), Error> {
+    for (what, time) in measured_times(compilation)? {
+        let _ = writeln!(text, "{:>10.1} us  {what}", time.as_secs_f64() * 1e6);
     }
     Ok(())
 }
@@ -267,33 +269,48 @@ fn place(p: Place) -> String {
     }
 }
 
-fn plan(compilation: &Compilation, text: &mut String) {
+/// What a step does with a buffer: the verb, the buffer, and where it lies.
+pub(crate) type Use = (&'static str, String, String);
+
+/// What a step reads and writes.
+pub(crate) fn uses(compilation: &Compilation, step: usize) -> impl Iterator<Item = Use> {
     let Compilation { schedule, plan, fused, .. } = compilation;
-    for (i, (step, places)) in schedule.steps.iter().zip(&plan.places).enumerate() {
+    let outputs = &fused.groups[schedule.steps[step].kernel].outputs;
+    schedule.steps[step].binding.buffers.iter().zip(&plan.places[step]).map(move |(buffer, p)| {
+        let verb = match buffer {
+            Buffer::Value(v) if outputs.contains(v) => "writes",
+            Buffer::Scratch => "works in",
+            _ => "reads",
+        };
+        (verb, buffer.to_string(), place(*p))
+    })
+}
+
+/// How a step is divided among threads.
+pub(crate) fn division(step: &Step) -> String {
+    match step.spec.kernel().map(KernelSpec::division) {
+        None => "its bodies are divided".into(),
+        Some(Division::Single) => "one unit after another".into(),
+        Some(Division::Ranges) => "a range of its units for each thread".into(),
+        Some(Division::Matmul(m)) if m.row_work => {
+            format!("blocks of {} units, or columns and then work on whole rows", m.block)
+        }
+        Some(Division::Matmul(m)) => format!("blocks of {} units, or columns", m.block),
+    }
+}
+
+fn plan(compilation: &Compilation, text: &mut String) {
+    let Compilation { schedule, fused, .. } = compilation;
+    for (i, step) in schedule.steps.iter().enumerate() {
         let _ = writeln!(text, "step {i} {}", step.name);
         let sources = fused.groups[step.kernel].outputs.iter().map(|v| &fused.graph.node(*v).source);
         for source in sources.filter(|source| source.line > 0) {
             let _ = writeln!(text, "  from {source}");
         }
-        let outputs = &fused.groups[step.kernel].outputs;
-        for (buffer, p) in step.binding.buffers.iter().zip(places) {
-            let verb = match buffer {
-                Buffer::Value(v) if outputs.contains(v) => "writes",
-                Buffer::Scratch => "works in",
-                _ => "reads",
-            };
-            let _ = writeln!(text, "  {verb} {buffer}, {}", place(*p));
+        for (verb, buffer, place) in uses(compilation, i) {
+            let _ = writeln!(text, "  {verb} {buffer}, {place}");
         }
-        let division = match step.spec.kernel().map(KernelSpec::division) {
-            None => "its bodies are divided".into(),
-            Some(Division::Single) => "one unit after another".into(),
-            Some(Division::Ranges) => "a range of its units for each thread".into(),
-            Some(Division::Matmul(m)) if m.row_work => {
-                format!("blocks of {} units, or columns and then work on whole rows", m.block)
-            }
-            Some(Division::Matmul(m)) => format!("blocks of {} units, or columns", m.block),
-        };
-        let _ = writeln!(text, "  threads: {division}; then a barrier");
+        let _ = writeln!(text, "  threads: {}; then a barrier", division(step));
     }
 }
 

@@ -101,13 +101,11 @@ impl Session {
         if report.is_ok() {
             return Ok(report);
         }
-        let errors = match self.walk(inputs)? {
-            Walk::Diverges(op) => {
-                report.diverges_at = Some(op);
-                return Ok(report);
-            }
-            Walk::Errors(errors) => errors,
-        };
+        let (errors, diverges) = self.errors_of_ops(inputs)?;
+        if diverges.is_some() {
+            report.diverges_at = diverges;
+            return Ok(report);
+        }
         let mut reach: Vec<Vec<f64>> = right.iter().map(|t| vec![0.0; t.len()]).collect();
         for seed in 0..spread::TRIES {
             // Where an error takes an id out of range there are no results to compare; the other tries
@@ -134,14 +132,16 @@ impl Session {
     /// # Errors
     /// As [`Compiled::check_inputs`].
     pub fn first_divergence(&self, inputs: &[AnyView<'_>]) -> Result<Option<OpReport>, Error> {
-        match self.walk(inputs)? {
-            Walk::Diverges(op) => Ok(Some(op)),
-            Walk::Errors(_) => Ok(None),
-        }
+        self.errors_of_ops(inputs).map(|(_, diverges)| diverges)
     }
 
-    /// Runs every op by itself and compares it with what the interpreter makes of the same arguments.
-    fn walk(&self, inputs: &[AnyView<'_>]) -> Result<Walk, Error> {
+    /// Runs every op by itself and compares it with what the interpreter makes of the same arguments. Gives
+    /// the largest error of each value by the measure of its op, and the first op that is wrong; behind that
+    /// none is compared.
+    pub(crate) fn errors_of_ops(
+        &self,
+        inputs: &[AnyView<'_>],
+    ) -> Result<(Vec<f64>, Option<OpReport>), Error> {
         let g = self.compiled().graph();
         let mut errors = vec![0.0; g.nodes.len()];
         // A state that is only replaced may hold a value of another shape.
@@ -152,7 +152,7 @@ impl Session {
         };
         let ops: Vec<Value> = g.values().filter(|v| !given(&g.node(*v).op)).collect();
         if ops.is_empty() {
-            return Ok(Walk::Errors(errors));
+            return Ok((errors, None));
         }
         let compiled = if g.outputs == ops {
             self.compiled().clone()
@@ -178,11 +178,8 @@ impl Session {
                     let got = session.tensor(ops.binary_search(&v).unwrap_or(0))?;
                     let report = compare(&g.label(v), &got, &want, scale.as_deref(), BOUND);
                     if !report.is_ok() {
-                        return Ok(Walk::Diverges(OpReport {
-                            label: g.label(v),
-                            place: node.source.to_string(),
-                            report,
-                        }));
+                        let place = node.source.to_string();
+                        return Ok((errors, Some(OpReport { label: g.label(v), place, report })));
                     }
                     errors[v.index()] = report.max_rel;
                     got
@@ -190,16 +187,8 @@ impl Session {
             };
             values.push(value);
         }
-        Ok(Walk::Errors(errors))
+        Ok((errors, None))
     }
-}
-
-/// What the ops of a network are by themselves.
-enum Walk {
-    /// The first that is wrong.
-    Diverges(OpReport),
-    /// The largest error of each value, by the measure of its op.
-    Errors(Vec<f64>),
 }
 
 /// The values that have a name in the declaration, and the results, as a run computed them.
