@@ -42,9 +42,10 @@ pub use tancho_ir::{DType, Dim, ElementType, Graph};
 #[doc(hidden)]
 pub use tancho_macros::network as __network;
 pub use tancho_runtime::{
-    AnyView, AsView, Blueprint, CompileError, Compiled, ConstantValues, Dump, Element, Error, Format,
-    InputElement, Isa, LoadError, LoadOptions, LoadReport, Model, OutputMut, Precision, Profile, Report,
-    Session, Stats, Target, Tensor, TensorData, TensorType, Trace, View, ViewError, Weights, bf16, f16,
+    AnyView, AsView, Blueprint, CodeLine, CompileError, Compiled, ConstantValues, Dump, Element, Error,
+    Format, InputElement, Isa, LoadError, LoadOptions, LoadReport, Model, OutputMut, Precision, Profile,
+    Report, Session, Stats, Target, Tensor, TensorData, TensorType, Trace, View, ViewError, Weights, bf16,
+    f16,
 };
 
 #[doc = include_str!("../docs/language.md")]

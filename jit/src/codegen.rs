@@ -3,6 +3,7 @@
 //!
 //! Everything here works on any [`Module`], so that an object file would need another driver alone.
 
+use crate::CompileError;
 use crate::blob::refused;
 use crate::code::FunctionCode;
 use crate::lanes::Program;
@@ -10,7 +11,7 @@ use crate::lanes::clif::{self, ClifOptions};
 use crate::lanes::x86;
 use crate::loops::nest::{self, Nest, Pool, Span};
 use crate::programs::{Emitter, KernelPrograms};
-use crate::{CompileError, Dump};
+use crate::texts::Texts;
 use cranelift::codegen::ir::{Function, Signature, UserFuncName, Value, types};
 use cranelift::prelude::*;
 use cranelift_module::{FuncId, Linkage, Module, ModuleError};
@@ -26,7 +27,7 @@ pub struct Functions<'m, M: Module> {
     builder: FunctionBuilderContext,
     context: codegen::Context,
     /// Texts of the functions, if they are wanted.
-    pub dumps: Option<Vec<Dump>>,
+    pub texts: Option<Texts>,
     /// Bytes of machine code.
     pub code_bytes: usize,
 }
@@ -41,7 +42,7 @@ pub struct DefinedProgram {
 
 impl<'m, M: Module> Functions<'m, M> {
     /// Starts with no functions.
-    pub fn new(module: &'m mut M, options: ClifOptions, emitter: Emitter, dump: bool) -> Self {
+    pub fn new(module: &'m mut M, options: ClifOptions, emitter: Emitter, with_texts: bool) -> Self {
         Functions {
             module,
             options,
@@ -50,7 +51,7 @@ impl<'m, M: Module> Functions<'m, M> {
             kernels: 0,
             builder: FunctionBuilderContext::new(),
             context: codegen::Context::new(),
-            dumps: dump.then(Vec::new),
+            texts: with_texts.then(Texts::default),
             code_bytes: 0,
         }
     }
@@ -75,15 +76,16 @@ impl<'m, M: Module> Functions<'m, M> {
         let id = self.module.declare_function(name, Linkage::Local, &signature).map_err(|e| fail(name, e))?;
         let mut func = Function::with_name_signature(UserFuncName::user(0, id.as_u32()), signature);
         build(self, &mut func);
-        let clif = self.dumps.is_some().then(|| func.display().to_string());
+        let clif = self.texts.is_some().then(|| func.display().to_string());
         self.context.clear();
         self.context.func = func;
-        self.context.set_disasm(self.dumps.is_some());
+        self.context.set_disasm(self.texts.is_some());
         self.module.define_function(id, &mut self.context).map_err(|e| fail(name, e))?;
         if let Some(code) = self.context.compiled_code() {
             self.code_bytes += code.code_info().total_size as usize;
-            if let (Some(dumps), Some(clif)) = (&mut self.dumps, clif) {
-                dumps.push(Dump { name: name.into(), clif, asm: code.vcode.clone().unwrap_or_default() });
+            if let (Some(texts), Some(clif)) = (&mut self.texts, clif) {
+                let asm = code.vcode.clone().unwrap_or_default();
+                texts.add(id, self.kernels.saturating_sub(1), name.into(), clif, asm);
             }
         }
         Ok(id)
@@ -93,6 +95,9 @@ impl<'m, M: Module> Functions<'m, M> {
     /// Cranelift's.
     pub fn program(&mut self, program: &Program) -> Result<DefinedProgram, CompileError> {
         if let Some(&callee) = self.programs.get(program) {
+            if let Some(texts) = &mut self.texts {
+                texts.shared(callee.id, self.kernels.saturating_sub(1));
+            }
             return Ok(callee);
         }
         let name = format!("lanes{}", self.programs.len());
@@ -127,8 +132,8 @@ impl<'m, M: Module> Functions<'m, M> {
             self.module.declare_function(&name, Linkage::Local, &signature).map_err(|e| fail(&name, e))?;
         self.module.define_function_bytes(id, 64, code, &[]).map_err(|e| fail(&name, e))?;
         self.code_bytes += code.len();
-        if let Some(dumps) = &mut self.dumps {
-            dumps.push(Dump { name, clif: String::new(), asm: x86::verify::listing(code) });
+        if let Some(texts) = &mut self.texts {
+            texts.add(id, self.kernels.saturating_sub(1), name, String::new(), x86::verify::listing(code));
         }
         Ok(DefinedProgram { id, emitted: true })
     }

@@ -22,6 +22,7 @@ mod taken;
 mod target;
 #[doc(hidden)]
 pub mod testing;
+mod texts;
 pub mod winograd;
 
 pub use blob::{Arguments, KernelFn, STATUS_SLOTS, UnitKind};
@@ -85,12 +86,14 @@ pub enum CompileError {
     Memory(String),
 }
 
-/// The texts of one generated function.
+/// One generated function as text.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
-pub struct Dump {
+pub struct FunctionText {
     /// Its name.
     pub name: String,
+    /// The steps whose kernels it is a part of, in ascending order.
+    pub steps: Vec<usize>,
     /// Cranelift's IR.
     pub clif: String,
     /// The machine code, disassembled.
@@ -103,7 +106,7 @@ pub struct Code {
     /// The code of each step; loops have none.
     pub kernels: Vec<Option<KernelFn>>,
     /// The functions as text, if they were asked for.
-    pub dumps: Vec<Dump>,
+    pub texts: Vec<FunctionText>,
     /// Different kernels.
     pub different_kernels: usize,
     /// Different vector programs.
@@ -115,7 +118,7 @@ pub struct Code {
 }
 
 /// Generates the machine code of a schedule: every vector program once, every loop nest once, executable
-/// memory. `dump` keeps the functions as text.
+/// memory. `with_texts` keeps the functions as text.
 ///
 /// # Errors
 /// The machine has no memory or instructions for it.
@@ -123,23 +126,29 @@ pub fn generate(
     schedule: &Schedule,
     programs: Programs<'_>,
     target: Target,
-    dump: bool,
+    with_texts: bool,
 ) -> Result<Code, CompileError> {
     let isa = target.back_end()?;
     let x86 = matches!(isa.triple().architecture, target_lexicon::Architecture::X86_64);
     let mut blob = blob::CodeBlob::new(isa)?;
     let options = lanes::clif::ClifOptions { x86, checked: target.is_checked() };
-    let mut functions = codegen::Functions::new(&mut blob.module, options, programs.emitter, dump);
+    let mut functions = codegen::Functions::new(&mut blob.module, options, programs.emitter, with_texts);
     let mut defined = HashMap::new();
+    let mut steps: Vec<Vec<usize>> = Vec::new();
     for kernel in programs.kernels {
+        if with_texts {
+            let runs = |(_, step): &(usize, &Step)| step.spec.kernel() == Some(kernel.spec);
+            steps.push(schedule.steps.iter().enumerate().filter(runs).map(|(i, _)| i).collect());
+        }
         defined.insert(kernel.spec, functions.kernel(kernel)?);
     }
     let kernels = || schedule.steps.iter().map(|step| step.spec.kernel());
     let ids: Vec<_> = kernels().flatten().map(|spec| defined[spec]).collect();
     let (different_kernels, count) = (functions.kernel_count(), functions.program_count());
-    let (bytes, dumps) = (functions.code_bytes, functions.dumps.take().unwrap_or_default());
+    let (bytes, texts) = (functions.code_bytes, functions.texts.take());
+    let texts = texts.map(|texts| texts.of_steps(&steps)).unwrap_or_default();
     let start = Instant::now();
     let mut functions = blob.finish(&ids)?.into_iter();
     let kernels = kernels().map(|kernel| kernel.and_then(|_| functions.next())).collect();
-    Ok(Code { kernels, dumps, different_kernels, programs: count, bytes, finalize: start.elapsed() })
+    Ok(Code { kernels, texts, different_kernels, programs: count, bytes, finalize: start.elapsed() })
 }

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tancho_ir::{Graph, Value};
 use tancho_jit::spec::StepSpec;
-use tancho_jit::{Dump, Step, Target, generate, programs};
+use tancho_jit::{Step, Target};
 
 /// A network as native code. It is cheap to clone, `Send` and `Sync`; each thread makes a
 /// [`Session`](crate::Session) of its own.
@@ -176,19 +176,6 @@ impl Compiled {
         let seen = &mut |name: &str, g: &Graph| all.push((name.to_string(), g.clone()));
         tancho_ir::passes::run_all(&self.inner.compilation.graph, seen)?;
         Ok(all)
-    }
-
-    /// Cranelift's IR and the machine code of every function, made anew for this call.
-    ///
-    /// # Errors
-    /// The machine has no memory for it.
-    pub fn dump(&self) -> Result<Vec<Dump>, Error> {
-        let mut dumps = Vec::new();
-        for inner in self.inner.all() {
-            let Compilation { schedule, target, .. } = &inner.compilation;
-            dumps.extend(generate(schedule, programs(schedule, *target), *target, true)?.dumps);
-        }
-        Ok(dumps)
     }
 
     /// Times and sizes of the compilation.

@@ -19,6 +19,7 @@ mod window;
 pub use compile::Stats;
 pub use compiled::Compiled;
 pub use error::Error;
+pub use inspect::code::{CodeLine, Dump};
 pub use inspect::profile::Profile;
 pub use inspect::report::Report;
 pub use inspect::trace::Trace;
@@ -26,7 +27,7 @@ pub use model::{Blueprint, Declared, Model};
 pub use run::session::Session;
 #[doc(hidden)]
 pub use serde;
-pub use tancho_jit::{CompileError, Dump, Format, Isa, Precision, Target};
+pub use tancho_jit::{CompileError, Format, Isa, Precision, Target};
 pub use tensor::element::{Element, OutputMut};
 pub use tensor::input::InputElement;
 pub use tensor::shape::{TensorType, ViewError};

@@ -3,6 +3,7 @@
 
 pub mod activations;
 mod changes;
+pub mod code;
 pub mod compare;
 pub(crate) mod cost;
 pub mod finite;

@@ -5,6 +5,7 @@ use crate::compile::Compilation;
 use crate::compiled::Compiled;
 use crate::error::Error;
 use crate::inspect::changes::changes;
+use crate::inspect::code::functions;
 use std::collections::HashSet;
 use std::fmt::{self, Write};
 use std::path::Path;
@@ -136,10 +137,8 @@ impl Compiled {
                 Stage::Plan => plan(compilation, &mut text),
                 Stage::Memory => memory(compilation, &mut text),
                 Stage::Clif | Stage::Asm => {
-                    let Compilation { schedule, target, .. } = compilation;
-                    for dump in generate(schedule, programs(schedule, *target), *target, true)?.dumps {
-                        let body = if *stage == Stage::Clif { &dump.clif } else { &dump.asm };
-                        let _ = writeln!(text, "function {}\n{}", dump.name, body.trim_end());
+                    for dump in functions(compilation, i.checked_sub(1))? {
+                        text.push_str(&dump.text(*stage == Stage::Clif));
                     }
                 }
             }
