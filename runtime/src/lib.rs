@@ -9,6 +9,7 @@ mod error;
 pub mod inspect;
 pub mod interpreter;
 mod model;
+mod page;
 mod replace;
 mod reserve;
 mod run;

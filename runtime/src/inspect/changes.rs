@@ -46,8 +46,8 @@ fn more_than(graph: &Graph, own: &[usize], other: &[usize]) -> Vec<Value> {
     graph.values().filter(is_more).collect()
 }
 
-/// A node that a pass left as it is, with ` ` before it, one that is new, with `+`, or one of the graph before
-/// the pass that is gone, with `-`.
+/// A node that a pass left as it is, with ` ` before it, one that is new, with `+`, or one of the graph
+/// before the pass that is gone, with `-`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Changed {
     /// ` `, `+` or `-`.
@@ -56,8 +56,8 @@ pub struct Changed {
     pub value: Value,
 }
 
-/// All nodes of `after`, and behind them those of `before` that are gone. Empty if nothing changed. Bodies are
-/// not looked into.
+/// All nodes of `after`, and behind them those of `before` that are gone. Empty if nothing changed. Bodies
+/// are not looked into.
 pub fn changed_nodes(before: &Graph, after: &Graph) -> Vec<Changed> {
     let mut known = Known::default();
     let (old, new) = (known.of(before), known.of(after));

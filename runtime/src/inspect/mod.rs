@@ -2,7 +2,7 @@
 //! can do.
 
 pub mod activations;
-mod changes;
+pub(crate) mod changes;
 pub mod code;
 pub mod compare;
 pub(crate) mod cost;

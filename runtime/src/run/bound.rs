@@ -112,6 +112,11 @@ impl Bound {
         Ok(self)
     }
 
+    /// Where each block of the plan begins in the arena, and its bytes.
+    pub fn blocks(&self) -> impl Iterator<Item = (usize, usize)> {
+        self.offsets.iter().copied().zip(self.sizes.iter().copied())
+    }
+
     /// Bytes of working memory of its bodies.
     pub fn memory_bytes(&self) -> usize {
         self.nested.iter().map(Nested::memory_bytes).sum()

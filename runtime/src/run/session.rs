@@ -203,6 +203,11 @@ impl Session {
         }
     }
 
+    /// The values of the run-time dims in the last call, in the order of their declaration.
+    pub(crate) fn bound_dims(&self) -> &[i64] {
+        &self.dims
+    }
+
     /// Goes on from other states, whose memory is not what buffers were laid out for.
     pub(crate) fn adopt(&mut self, states: States) {
         self.buffers.states = states;
