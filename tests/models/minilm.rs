@@ -162,3 +162,13 @@ fn every_layer_runs_the_same_code() {
     assert_eq!(stats.steps, 6 * 5 + 3, "{stats:?}");
     assert!(stats.kernels <= 12, "{stats:?}");
 }
+
+#[test]
+fn its_page_is_below_five_megabytes() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("page.html");
+    let compiled = MiniLm::init(1).unwrap().compile(Target::host()).unwrap();
+    compiled.report(&path, &[("B", 2), ("S", 128)]).unwrap();
+    let bytes = std::fs::metadata(&path).unwrap().len();
+    assert!(bytes < 5_000_000, "{bytes} bytes");
+}
