@@ -66,6 +66,41 @@ impl Compiled {
             page(self, &dims, self.session().threads(), None)
         })
     }
+
+    /// All that the page of [`Compiled::report`] shows, as JSON for programs.
+    ///
+    /// | key | what it has |
+    /// |---|---|
+    /// | `sources` | places in the source: file by number, line, column, text; all other keys name them by number |
+    /// | `files`, `scopes` | the files with their lines; the paths of nets |
+    /// | `units` | the network, then the bodies of its loops and experts; each with the keys below |
+    /// | `passes` | the graph as declared and what each pass left (` `), added (`+`) and took away (`-`): sign, text, source, scope |
+    /// | `nodes` | the graph after all passes: op, type, text, name, source, scope, number of its kernel's group, arguments |
+    /// | `groups`, `declined` | the ops of each kernel; fusions that were not made: consumer, producer, reason |
+    /// | `steps` | the calls of a run: name, group, what each reads and writes and where, spec, vector programs |
+    /// | `functions` | machine code: name, steps that run it, lines of Cranelift's IR and of assembly with the number of their node |
+    /// | `blocks`, `costs` | memory: offset, bytes, first and last step, values; of each step flops, bytes, nanoseconds |
+    /// | `memory`, `times` | bytes of memory by kind; microseconds of each stage, pass and kernel's code |
+    ///
+    /// All but `times` and `compileMicros` are the same in every process for the same declaration, target, dims
+    /// and threads.
+    ///
+    /// ```
+    /// use tancho_runtime::{Model, Target};
+    /// let graph = tancho_ir::Graph::parse(
+    ///     "network N<B>\ninput x: f32[B, 4]\n%0: f32[B, 4] = input(index = 0)\n%1: f32[B, 4] = relu(%0)\nreturn %1",
+    /// ).unwrap();
+    /// let compiled = Model::from_graph(graph, 0).unwrap().compile(Target::host()).unwrap();
+    /// let data: serde_json::Value = serde_json::from_str(&compiled.report_json(&[("B", 8)]).unwrap()).unwrap();
+    /// assert_eq!(data["units"][0]["steps"][0]["name"], "row+relu");
+    /// ```
+    ///
+    /// # Errors
+    /// As [`Compiled::price`].
+    pub fn report_json(&self, dims: &[(&str, usize)]) -> Result<String, Error> {
+        let dims = self.dim_values(dims)?;
+        Ok(data(self, &dims, self.session().threads(), None)?.to_string())
+    }
 }
 
 impl Session {
