@@ -13,6 +13,7 @@ pub mod bodies;
 pub mod builder;
 pub mod const_check;
 pub mod decompose;
+pub mod differentiate;
 mod dim;
 mod element;
 pub mod experts;

@@ -1,8 +1,8 @@
 //! The page that `report` writes: what is in the file, and how it behaves in a browser.
 //!
 //! * `files`: paths that cannot be written, inputs that do not fit, the size of pages
-//! * `views`: clicks, keys, search and fragments in headless Chromium; sizes, colours, and names that look like
-//!   markup
+//! * `views`: clicks, keys, search and fragments in headless Chromium; sizes, colours, and names that look
+//!   like markup
 
 #[cfg(unix)]
 mod browser;

@@ -69,21 +69,26 @@ impl Compiled {
 
     /// All that the page of [`Compiled::report`] shows, as JSON for programs.
     ///
-    /// | key | what it has |
-    /// |---|---|
-    /// | `sources` | places in the source: file by number, line, column, text; all other keys name them by number |
-    /// | `files`, `scopes` | the files with their lines; the paths of nets |
-    /// | `units` | the network, then the bodies of its loops and experts; each with the keys below |
-    /// | `passes` | the graph as declared and what each pass left (` `), added (`+`) and took away (`-`): sign, text, source, scope |
-    /// | `nodes` | the graph after all passes: op, type, text, name, source, scope, number of its kernel's group, arguments |
-    /// | `groups`, `declined` | the ops of each kernel; fusions that were not made: consumer, producer, reason |
-    /// | `steps` | the calls of a run: name, group, what each reads and writes and where, spec, vector programs |
-    /// | `functions` | machine code: name, steps that run it, lines of Cranelift's IR and of assembly with the number of their node |
-    /// | `blocks`, `costs` | memory: offset, bytes, first and last step, values; of each step flops, bytes, nanoseconds |
-    /// | `memory`, `times` | bytes of memory by kind; microseconds of each stage, pass and kernel's code |
+    /// - `sources`: places in the source, as file by number, line, column and text; other keys name them by
+    ///   number. `files` has the files with their lines, `scopes` the paths of nets.
+    /// - `units`: the network, then the bodies of its loops and experts. Each has `passes`, `nodes`,
+    ///   `groups`, `declined`, `steps` and `functions`, and the network `blocks` and `costs`.
+    /// - `passes`: the graph as declared, and what each pass left (` `), added (`+`) and took away (`-`), as
+    ///   sign, text, source and scope.
+    /// - `nodes`: the graph after all passes, each with op, type, text, label, source, scope, the number of
+    ///   its group, and its arguments.
+    /// - `groups`: the ops of each kernel. `declined`: fusions that were not made, as consumer, producer,
+    ///   reason.
+    /// - `steps`: the calls of a run, each with its name and group, what it reads and writes and where, its
+    ///   spec, and the vector programs of its kernel.
+    /// - `functions`: machine code, each with its name, the steps that run it, and lines of Cranelift's IR
+    ///   and of assembly with the number of their node.
+    /// - `blocks`: memory, as offset, bytes, first and last step, and values. `costs`: of each step flops,
+    ///   bytes and nanoseconds. `memory`: bytes by kind. `times`: microseconds of each stage, pass and
+    ///   kernel's code.
     ///
-    /// All but `times` and `compileMicros` are the same in every process for the same declaration, target, dims
-    /// and threads.
+    /// All but `times` and `compileMicros` are the same in every process for the same declaration, target,
+    /// dims and threads.
     ///
     /// ```
     /// use tancho_runtime::{Model, Target};
