@@ -28,6 +28,7 @@ pub mod prelude;
 pub mod scan;
 pub mod table;
 pub mod text;
+pub mod training;
 mod types;
 pub mod verify;
 mod window;

@@ -258,6 +258,16 @@ pub enum Error {
         /// The type given.
         found: String,
     },
+    /// A state was given a value that it cannot have.
+    #[error("the state `{state}` must be {expected}, but is given {found}")]
+    StateValue {
+        /// The state.
+        state: String,
+        /// Its type.
+        expected: String,
+        /// The type of the value.
+        found: String,
+    },
     /// A number of threads that no session can have.
     #[error("a session cannot have {asked} threads; ask for 1 to {most}")]
     Threads {

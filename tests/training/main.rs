@@ -2,9 +2,11 @@
 //!
 //! * `gradients`: the gradient of each op against finite differences, and code against the interpreter
 //! * `random`: the same for random networks
+//! * `steps`: training steps against PyTorch, and steps that do not count
 
 mod gradients;
 mod random;
+mod steps;
 
 use std::collections::HashMap;
 use tancho::inspect::Interpreter;

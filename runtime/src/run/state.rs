@@ -264,6 +264,14 @@ impl States {
         lock(&self.store).bytes()
     }
 
+    /// Gives a state of the graph a value.
+    ///
+    /// # Errors
+    /// Memory is short.
+    pub fn set(&mut self, state: usize, value: &Tensor) -> Result<(), Error> {
+        lock(&self.store).set(self.links.states[state].at, value)
+    }
+
     /// The value of a state of the graph; `None` if no run had it yet.
     pub fn tensor(&self, state: usize) -> Option<Tensor> {
         lock(&self.store).tensor(self.links.states[state].at)
