@@ -40,9 +40,9 @@ pub struct Dump {
 pub struct CodeLine {
     /// The instruction, or what the text of the function has between its instructions.
     pub text: String,
-    /// The op that the instruction computes or stores, as a value of the graph after all passes. What reads a
-    /// kept value again belongs to the op that computed the value. Products, loops and addresses belong to the
-    /// op that they are made for, or that the kernel was grown around. Lines that are no instruction have
+    /// The op that the instruction computes or stores, as a value of the graph after all passes. What reads
+    /// a kept value again belongs to the op that computed the value. Products, loops and addresses belong to
+    /// the op that they are made for, or that the kernel was grown around. Lines that are no instruction have
     /// none.
     pub value: Option<Value>,
     /// Where that was written.
@@ -104,8 +104,8 @@ const COLUMN: usize = 56;
 /// The most characters of a source's text.
 const MOST_TEXT: usize = 40;
 
-/// Writes the functions of a network as text, as IR or as machine code: each instruction with its source, each
-/// function with its kernel and the steps that run it.
+/// Writes the functions of a network as text, as IR or as machine code: each instruction with its source,
+/// each function with its kernel and the steps that run it.
 pub(crate) fn write_functions(compilation: &Compilation, clif: bool, out: &mut String) -> Result<(), Error> {
     let (graph, steps) = (&compilation.fused.graph, &compilation.schedule.steps);
     for dump in functions(compilation, None)? {

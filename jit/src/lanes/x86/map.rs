@@ -148,17 +148,8 @@ impl<'p> Emitter<'p> {
         let mut free: Vec<V> = (0..self.asm.width.registers()).rev().collect();
         let mut accs: Vec<Vec<V>> = Vec::new();
         for _ in 0..if reductions.is_empty() { 0 } else { many } {
-            let mut set = Vec::new();
-            for (j, reduction) in reductions.iter().enumerate() {
-                let v = free.pop().ok_or_else(|| Refused("too few vector registers".into()))?;
-                self.mark(1 + body.len() + j);
-                let identity = self.asm.constant(reduction.how.identity());
-                self.asm.op2(Op2::Move, v, identity)?;
-                set.push(v);
-            }
-            accs.push(set);
+            accs.push(self.accumulators(&row, &mut free)?);
         }
-        self.mark(0);
         if hold {
             self.hold(body, &mut free)?;
         }
@@ -217,6 +208,19 @@ impl<'p> Emitter<'p> {
             self.asm.store(m, accs[0][j], 4, None)?;
         }
         Ok(())
+    }
+
+    /// An accumulator for each reduction, with its identity.
+    fn accumulators(&mut self, row: &Row<'_>, free: &mut Vec<V>) -> Result<Vec<V>, Refused> {
+        let mut set = Vec::new();
+        for (j, reduction) in row.reductions.iter().enumerate() {
+            let v = free.pop().ok_or_else(|| Refused("too few vector registers".into()))?;
+            self.mark(1 + row.body.len() + j);
+            self.hold_bits(v, reduction.how.identity())?;
+            set.push(v);
+        }
+        self.mark(0);
+        Ok(set)
     }
 
     /// A loop of `vectors` vectors an iteration, while so many elements are left; `behind` is what comes
