@@ -11,7 +11,8 @@ use crate::lanes::clif::{self, ClifOptions};
 use crate::lanes::x86;
 use crate::loops::nest::{self, Nest, Pool, Span};
 use crate::programs::{Emitter, KernelPrograms};
-use crate::texts::Texts;
+use crate::spec::WorkPart;
+use crate::texts::{self, MarkedLine, Texts, machine};
 use cranelift::codegen::ir::{Function, Signature, UserFuncName, Value, types};
 use cranelift::prelude::*;
 use cranelift_module::{FuncId, Linkage, Module, ModuleError};
@@ -41,8 +42,8 @@ pub struct DefinedProgram {
 }
 
 impl<'m, M: Module> Functions<'m, M> {
-    /// Starts with no functions.
-    pub fn new(module: &'m mut M, options: ClifOptions, emitter: Emitter, with_texts: bool) -> Self {
+    /// Starts with no functions. Those that are marked are kept as texts.
+    pub fn new(module: &'m mut M, options: ClifOptions, emitter: Emitter) -> Self {
         Functions {
             module,
             options,
@@ -51,7 +52,7 @@ impl<'m, M: Module> Functions<'m, M> {
             kernels: 0,
             builder: FunctionBuilderContext::new(),
             context: codegen::Context::new(),
-            texts: with_texts.then(Texts::default),
+            texts: options.marked.then(Texts::default),
             code_bytes: 0,
         }
     }
@@ -66,48 +67,80 @@ impl<'m, M: Module> Functions<'m, M> {
         self.programs.len()
     }
 
-    /// Defines a function whose body `build` writes.
+    /// Defines a function whose body `build` writes. It does that part of the kernel at hand.
     fn define(
         &mut self,
         name: &str,
+        part: WorkPart,
         signature: Signature,
         build: impl FnOnce(&mut Self, &mut Function),
     ) -> Result<FuncId, CompileError> {
         let id = self.module.declare_function(name, Linkage::Local, &signature).map_err(|e| fail(name, e))?;
         let mut func = Function::with_name_signature(UserFuncName::user(0, id.as_u32()), signature);
         build(self, &mut func);
-        let clif = self.texts.is_some().then(|| func.display().to_string());
+        let clif = self.texts.is_some().then(|| texts::clif::lines(&func, &|n| self.name_of(n)));
         self.context.clear();
         self.context.func = func;
-        self.context.set_disasm(self.texts.is_some());
+        self.context.set_disasm(self.texts.is_some() && !self.options.x86);
         self.module.define_function(id, &mut self.context).map_err(|e| fail(name, e))?;
         if let Some(code) = self.context.compiled_code() {
             self.code_bytes += code.code_info().total_size as usize;
-            if let (Some(texts), Some(clif)) = (&mut self.texts, clif) {
-                let asm = code.vcode.clone().unwrap_or_default();
-                texts.add(id, self.kernels.saturating_sub(1), name.into(), clif, asm);
+        }
+        if let Some(clif) = clif {
+            let (asm, kernel) = (self.machine_lines(), self.kernel_at_hand());
+            if let Some(texts) = &mut self.texts {
+                texts.add((id, name), (kernel, part), clif, asm);
             }
         }
         Ok(id)
     }
 
+    /// The number of the kernel at hand.
+    fn kernel_at_hand(&self) -> usize {
+        self.kernels.saturating_sub(1)
+    }
+
+    /// The name of the function of that number.
+    fn name_of(&self, number: u32) -> String {
+        let id = FuncId::from_u32(number);
+        self.module.declarations().get_function_decl(id).linkage_name(id).into_owned()
+    }
+
+    /// The machine code of the function that was compiled last.
+    fn machine_lines(&self) -> Vec<MarkedLine> {
+        match self.context.compiled_code() {
+            Some(code) if self.options.x86 => {
+                machine::compiled(code, &self.context.func, &|number| self.name_of(number))
+            }
+            Some(code) => machine::listing(code.vcode.as_deref().unwrap_or_default()),
+            None => Vec::new(),
+        }
+    }
+
     /// The function of a vector program: the emitter's if the target has one and it makes the program, else
     /// Cranelift's.
-    pub fn program(&mut self, program: &Program) -> Result<DefinedProgram, CompileError> {
+    pub fn program(&mut self, program: &Program, part: WorkPart) -> Result<DefinedProgram, CompileError> {
+        let kernel = self.kernel_at_hand();
         if let Some(&callee) = self.programs.get(program) {
-            if let Some(texts) = &mut self.texts {
-                texts.shared(callee.id, self.kernels.saturating_sub(1));
-            }
+            self.texts.iter_mut().for_each(|texts| texts.shared(callee.id, kernel));
             return Ok(callee);
         }
         let name = format!("lanes{}", self.programs.len());
         let config = self.module.isa().frontend_config();
         let code = self.emitter.emit(program).map(<[u8]>::to_vec);
         let callee = match code {
-            Some(code) => self.emitted(name, &code, program)?,
+            Some(code) => {
+                let callee = self.emitted(&name, &code, program)?;
+                if let Some(texts) = &mut self.texts
+                    && let Some(code) = self.emitter.emit_with_marks(program)
+                {
+                    texts.add((callee.id, &name), (kernel, part), Vec::new(), machine::emitted(&code));
+                }
+                callee
+            }
             None => {
                 let signature = clif::signature(program, self.options, config.default_call_conv);
-                let id = self.define(&name, signature, |me, func| {
+                let id = self.define(&name, part, signature, |me, func| {
                     clif::build(program, me.options, func, &mut me.builder, config)
                 })?;
                 DefinedProgram { id, emitted: false }
@@ -120,28 +153,24 @@ impl<'m, M: Module> Functions<'m, M> {
     /// Emitted code as a function, once it is verified.
     pub fn emitted(
         &mut self,
-        name: String,
+        name: &str,
         code: &[u8],
         program: &Program,
     ) -> Result<DefinedProgram, CompileError> {
         x86::verify::verify(code, program)
-            .map_err(|message| CompileError::Emitted { function: name.clone(), message })?;
+            .map_err(|message| CompileError::Emitted { function: name.into(), message })?;
         let mut signature = Signature::new(self.module.isa().frontend_config().default_call_conv);
         signature.params = vec![AbiParam::new(types::I64)];
-        let id =
-            self.module.declare_function(&name, Linkage::Local, &signature).map_err(|e| fail(&name, e))?;
-        self.module.define_function_bytes(id, 64, code, &[]).map_err(|e| fail(&name, e))?;
+        let id = self.module.declare_function(name, Linkage::Local, &signature).map_err(|e| fail(name, e))?;
+        self.module.define_function_bytes(id, 64, code, &[]).map_err(|e| fail(name, e))?;
         self.code_bytes += code.len();
-        if let Some(texts) = &mut self.texts {
-            texts.add(id, self.kernels.saturating_sub(1), name, String::new(), x86::verify::listing(code));
-        }
         Ok(DefinedProgram { id, emitted: true })
     }
 
     /// A kernel that calls a program alone, once for each unit. Its first argument points at the program's
     /// arguments, 8 bytes each.
     pub fn caller(&mut self, program: &Program) -> Result<FuncId, CompileError> {
-        let callee = self.program(program)?;
+        let callee = self.program(program, WorkPart::Own)?;
         let call_conv = self.module.isa().frontend_config().default_call_conv;
         let count = clif::signature(program, self.options, call_conv).params.len();
         self.calls(callee, count)
@@ -170,7 +199,7 @@ impl<'m, M: Module> Functions<'m, M> {
     ) -> Result<FuncId, CompileError> {
         let signature = self.kernel_signature();
         let config = self.module.isa().frontend_config();
-        self.define(name, signature, |me, func| {
+        self.define(name, WorkPart::Nest, signature, |me, func| {
             let mut builder = FunctionBuilder::new(func, &mut me.builder);
             let entry = builder.create_block();
             builder.append_block_params_for_function_params(entry);
@@ -209,7 +238,8 @@ impl<'m, M: Module> Functions<'m, M> {
         build: impl FnOnce(&Nest, &mut FunctionCode<'_, '_>, Span),
     ) -> Result<FuncId, CompileError> {
         // The programs first: a nest refers to them.
-        let callees = pool.programs().map(|program| self.program(program)).collect::<Result<Vec<_>, _>>()?;
+        let callees =
+            pool.parts().map(|(program, part)| self.program(program, part)).collect::<Result<Vec<_>, _>>()?;
         let checked = self.options.checked;
         self.bare(name, |module, code, [arguments, from, to]| {
             let callee = |callee: &DefinedProgram| nest::Callee {
@@ -262,8 +292,8 @@ mod tests {
         let (target, mut pool) = (Target::host(), Pool::default());
         let clear = pool.add::<All>(&program);
         let mut blob = CodeBlob::new(target.back_end().unwrap()).unwrap();
-        let options = ClifOptions { x86: cfg!(target_arch = "x86_64"), checked: false };
-        let mut functions = Functions::new(&mut blob.module, options, Emitter::new(target.machine()), false);
+        let options = ClifOptions { x86: cfg!(target_arch = "x86_64"), checked: false, marked: false };
+        let mut functions = Functions::new(&mut blob.module, options, Emitter::new(target.machine()));
         let id = functions.nest("nest", pool, |nest, code, units| {
             let pointer = nest.buffer(code, 0);
             nest.call_with(code, clear, All(vec![pointer; pointers]), &[(given, units.to)]);

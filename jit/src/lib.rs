@@ -34,6 +34,7 @@ pub use target::{Isa, Precision, Target};
 
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
+use tancho_ir::Value;
 use tancho_ir::infer::ShapeError;
 
 /// Why a network could not be compiled.
@@ -94,10 +95,21 @@ pub struct FunctionText {
     pub name: String,
     /// The steps whose kernels it is a part of, in ascending order.
     pub steps: Vec<usize>,
-    /// Cranelift's IR.
-    pub clif: String,
+    /// Cranelift's IR. Programs that the x86 emitter makes have none.
+    pub clif: Vec<TextLine>,
     /// The machine code, disassembled.
-    pub asm: String,
+    pub asm: Vec<TextLine>,
+}
+
+/// A line of a function's text.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct TextLine {
+    /// The line.
+    pub text: String,
+    /// The node of the graph that an instruction computes; lines that are no instruction have none. It is
+    /// that of the first step of the function.
+    pub value: Option<Value>,
 }
 
 /// The machine code of a network.
@@ -131,8 +143,8 @@ pub fn generate(
     let isa = target.back_end()?;
     let x86 = matches!(isa.triple().architecture, target_lexicon::Architecture::X86_64);
     let mut blob = blob::CodeBlob::new(isa)?;
-    let options = lanes::clif::ClifOptions { x86, checked: target.is_checked() };
-    let mut functions = codegen::Functions::new(&mut blob.module, options, programs.emitter, with_texts);
+    let options = lanes::clif::ClifOptions { x86, checked: target.is_checked(), marked: with_texts };
+    let mut functions = codegen::Functions::new(&mut blob.module, options, programs.emitter);
     let mut defined = HashMap::new();
     let mut steps: Vec<Vec<usize>> = Vec::new();
     for kernel in programs.kernels {
@@ -146,7 +158,7 @@ pub fn generate(
     let ids: Vec<_> = kernels().flatten().map(|spec| defined[spec]).collect();
     let (different_kernels, count) = (functions.kernel_count(), functions.program_count());
     let (bytes, texts) = (functions.code_bytes, functions.texts.take());
-    let texts = texts.map(|texts| texts.of_steps(&steps)).unwrap_or_default();
+    let texts = texts.map(|texts| texts.of_steps(&schedule.steps, &steps)).unwrap_or_default();
     let start = Instant::now();
     let mut functions = blob.finish(&ids)?.into_iter();
     let kernels = kernels().map(|kernel| kernel.and_then(|_| functions.next())).collect();

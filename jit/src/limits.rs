@@ -46,16 +46,15 @@ impl Probes {
         let mut blob = CodeBlob::new(isa)?;
         let mut functions = Functions::new(
             &mut blob.module,
-            ClifOptions { x86, checked: false },
+            ClifOptions { x86, checked: false, marked: false },
             Emitter::new(target.machine()),
-            false,
         );
         let (multiply_adds, flops) = match target.width() {
             Some(width) => {
                 let function = || "multiply_adds".to_string();
                 let (code, program, flops) = peak::multiply_adds(width)
                     .map_err(|e| CompileError::Emitted { function: function(), message: e.0 })?;
-                let callee = functions.emitted(function(), &code, &program)?;
+                let callee = functions.emitted(&function(), &code, &program)?;
                 (functions.calls(callee, 0)?, flops)
             }
             None => {

@@ -34,6 +34,15 @@ impl Emitter {
     }
 }
 
+impl Emitter {
+    /// The code of a program that [`Emitter::emit`] makes, with the marks of its instructions. They are not
+    /// kept, since dumps alone have a use for them.
+    pub fn emit_with_marks(&self, program: &Program) -> Option<x86::Assembled> {
+        let Machine { width, dots, .. } = self.machine;
+        x86::emit_with_marks(program, width?, dots).ok()
+    }
+}
+
 /// A kernel's loop nest, with the programs that it calls.
 pub struct KernelPrograms<'s> {
     /// The kernel.

@@ -87,9 +87,8 @@ impl Function {
         let mut blob = CodeBlob::new(isa)?;
         let mut functions = Functions::new(
             &mut blob.module,
-            ClifOptions { x86, checked: target.is_checked() },
+            ClifOptions { x86, checked: target.is_checked(), marked: false },
             Emitter::new(machine),
-            false,
         );
         let ids = programs.iter().map(|p| functions.caller(p)).collect::<Result<Vec<_>, _>>()?;
         let kernels = blob.finish(&ids)?;

@@ -1,10 +1,13 @@
 //! Scheduling cuts an expression over a row into passes: it must mean the same as the plainest cut, one
 //! pass for each reduction that computes everything anew.
 
+use std::mem::discriminant;
+use tancho_ir::Value;
 use tancho_ir::op::{EpsOn, Reduction, Unary};
 use tancho_jit::lanes::expr::Expr;
+use tancho_jit::lanes::marks::Origins;
 use tancho_jit::lanes::oracle;
-use tancho_jit::lanes::schedule::schedule;
+use tancho_jit::lanes::schedule::{schedule, schedule_with_origins};
 use tancho_jit::lanes::{Bin, Inst, Len, Mem, Program, Reduce, Reg, RowReduction, Stmt, Ty, Un, math, norms};
 
 /// One pass a reduction, each from the loads on; then one for the rows that are stored, and the scalars.
@@ -89,6 +92,27 @@ fn keep(e: &mut Expr, ptr: u16, value: Reg) {
     e.store(ptr, Len::ONE, Len::ZERO, Mem::F32, value);
 }
 
+/// Each part of a program has the origin of instructions that do the same in the expression. What was kept is
+/// read and written besides.
+#[track_caller]
+fn have_origins(e: &Expr, program: &Program, origins: &Origins) {
+    let does = |origin: Option<Value>, inst: &Inst| {
+        let own = e.insts.iter().zip(&e.origins).filter(|(_, of)| **of == origin && of.is_some());
+        let kept = matches!(inst, Inst::Slot(..) | Inst::Load { .. } | Inst::Store { .. });
+        own.clone().count() > 0
+            && (kept || own.clone().any(|(other, _)| discriminant(other) == discriminant(inst)))
+    };
+    let mut left = origins.iter();
+    let mut next = || *left.next().expect("an origin for each part");
+    for stmt in &program.stmts {
+        assert!(next().is_some());
+        assert!(stmt.body().iter().all(|inst| does(next(), inst)), "{:#?}\n{program:#?}", e.insts);
+        let Stmt::Map { reductions, .. } = stmt else { continue };
+        assert!(reductions.iter().all(|reduction| does(next(), &Inst::Reduce(reduction.how, 0))));
+    }
+    assert!(left.next().is_none());
+}
+
 /// A value of the second pass that only the last pass uses is kept in its own pass, which needs a kept
 /// value of the pass before.
 #[test]
@@ -142,9 +166,11 @@ fn random_expressions() {
     let (mut reductions, mut scratch) = (0, 0);
     for _ in 0..6000 {
         let mut e = Expr::default();
+        e.origin = Some(Value(0));
         let mut regs = vec![load(&mut e, 0), load(&mut e, 1)];
         regs.push(e.load(2, Len::ZERO, Len::ZERO, Mem::F32));
-        for _ in 0..4 + below(12) {
+        for n in 0..4 + below(12) as u32 {
+            e.origin = Some(Value(1 + n));
             let (a, b) = (regs[below(regs.len())], regs[regs.len() - 1 - below(regs.len().min(3))]);
             let r = match below(9) {
                 0 => e.reduce(Reduce::Sum, a),
@@ -166,7 +192,9 @@ fn random_expressions() {
         }
         assert!(regs.iter().all(|r| e.ty(*r) == Ty::F));
         reductions += e.insts.iter().filter(|i| matches!(i, Inst::Reduce(..))).count();
-        scratch += usize::from(schedule(&e, Len::ONE, 3 + outputs, 0).scratch_rows);
+        let (cut, origins) = schedule_with_origins(&e, Len::ONE, 3 + outputs, 0);
+        have_origins(&e, &cut.program, &origins);
+        scratch += usize::from(cut.scratch_rows);
         same(&e, 3, outputs, [1, 2, 7][below(3)]);
     }
     assert!(reductions > 6000 && scratch > 200, "{reductions} reductions, {scratch} scratch rows");

@@ -3,6 +3,7 @@
 //! * `bad_input`: what a user can get wrong when a network runs
 //! * `check_alarms`: `check` finds faults and takes no rounding for one
 //! * `converted_inputs`: inputs of bytes, ids of 32 and 64 bits, and halves
+//! * `dumps`: generated code as text, with the line of the source that each instruction computes
 //! * `entries`: the parts of networks with several entry points, by name
 //! * `entry_points`: states that several entry points keep together
 //! * `huge_dims`: dims as large as numbers go
@@ -15,6 +16,7 @@
 mod bad_input;
 mod check_alarms;
 mod converted_inputs;
+mod dumps;
 mod entries;
 mod entry_points;
 mod faults;

@@ -6,12 +6,17 @@
 
 use super::{Bin, Cmp, Derived, Inst, Len, Mem, Ptr, Reduce, Reg, Ty, Un};
 use std::collections::HashMap;
+use tancho_ir::Value;
 
 /// A list of instructions without duplicates: adding one that is there already gives its register.
 #[derive(Clone, Debug, Default)]
 pub struct Expr {
     /// The instructions in order.
     pub insts: Vec<Inst>,
+    /// The node of the graph that each of them was first added for, where it is known.
+    pub origins: Vec<Option<Value>>,
+    /// The node that instructions are added for.
+    pub origin: Option<Value>,
     types: Vec<Ty>,
     known: HashMap<Inst, Reg>,
     /// Pointers at constant distances from arguments; [`Ptr::Derived`] gives their number.
@@ -27,6 +32,7 @@ impl Expr {
         let r = self.insts.len() as Reg;
         let ty = inst.ty(|r| self.types[r as usize]).unwrap_or(Ty::F);
         self.insts.push(inst);
+        self.origins.push(self.origin);
         self.types.push(ty);
         if !matches!(inst, Inst::Store { .. }) {
             self.known.insert(inst, r);

@@ -12,6 +12,7 @@ pub mod clif;
 mod compact;
 pub mod expr;
 mod inst;
+pub mod marks;
 pub mod math;
 pub mod norms;
 pub mod oracle;

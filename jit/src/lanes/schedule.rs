@@ -4,8 +4,10 @@
 //! is cheap. Otherwise it is kept: in the row that it is stored to anyway, or in a scratch row.
 
 use super::expr::Expr;
-use super::{Inst, Len, Mem, Program, Ptr, Reg, RowReduction, ScalarOutput, Stmt, Tile, Un};
+use super::marks::Origins;
+use super::{Inst, Len, Mem, Program, Ptr, Reg, RowReduction, ScalarOutput, Stmt, Un};
 use std::collections::{BTreeMap, BTreeSet};
+use tancho_ir::Value;
 
 /// Instructions a value may cost to be computed anew instead of kept.
 const CHEAP: usize = 3;
@@ -33,14 +35,19 @@ struct Scheduler<'e> {
 
 /// Schedules `expr` over rows of `len` elements; its pointers are `0..ptrs`, its integers `0..ints`.
 pub fn schedule(expr: &Expr, len: Len, ptrs: u16, ints: u16) -> Scheduled {
+    schedule_with_origins(expr, len, ptrs, ints).0
+}
+
+/// The same, with the node of the graph that each part of the program computes.
+pub fn schedule_with_origins(expr: &Expr, len: Len, ptrs: u16, ints: u16) -> (Scheduled, Origins) {
     let mut scheduler = Scheduler::new(expr, ptrs);
     // Which values must be kept is known when every pass has been made. A kept value is computed in its own
     // pass, which may need more kept values of earlier passes. So passes are made until no value is new.
-    let mut stmts = loop {
+    let (mut stmts, origins) = loop {
         let before = scheduler.kept.len();
-        let stmts = scheduler.passes(len);
+        let made = scheduler.passes(len);
         if scheduler.kept.len() == before {
-            break stmts;
+            break made;
         }
     };
     drop_unread(&mut stmts);
@@ -51,14 +58,12 @@ pub fn schedule(expr: &Expr, len: Len, ptrs: u16, ints: u16) -> Scheduled {
         derived: expr.derived.clone(),
         stmts,
     };
-    Scheduled { program, scratch_rows: scheduler.next_ptr - ptrs }
+    (Scheduled { program, scratch_rows: scheduler.next_ptr - ptrs }, origins)
 }
 
 /// Drops the row scalars that no other statement reads.
 fn drop_unread(stmts: &mut [Stmt]) {
-    let bodies = stmts.iter().flat_map(|s| match s {
-        Stmt::Scalar { body, .. } | Stmt::Map { body, .. } | Stmt::Tile(Tile { body, .. }) => body,
-    });
+    let bodies = stmts.iter().flat_map(Stmt::body);
     let read: BTreeSet<u16> =
         bodies.filter_map(|i| if let Inst::Slot(s, _) = i { Some(*s) } else { None }).collect();
     for s in stmts {
@@ -123,19 +128,23 @@ impl<'e> Scheduler<'e> {
         *self.slots.entry(r).or_insert(next)
     }
 
-    fn passes(&mut self, len: Len) -> Vec<Stmt> {
+    fn passes(&mut self, len: Len) -> (Vec<Stmt>, Origins) {
         let last =
             (0..self.expr.insts.len()).filter(|&i| self.needed[i]).map(|i| self.depth[i]).max().unwrap_or(0);
-        let mut stmts = Vec::new();
+        let (mut stmts, mut origins) = (Vec::new(), Vec::new());
         for pass in 0..=last {
-            stmts.extend(self.scalars(pass));
-            stmts.extend(self.map(pass, len));
+            for (stmt, of) in self.scalars(pass).into_iter().chain(self.map(pass, len)) {
+                stmts.push(stmt);
+                // A statement's own mark is that of what it ends with.
+                origins.push(of.last().copied().flatten());
+                origins.extend(of);
+            }
         }
-        stmts
+        (stmts, origins)
     }
 
     /// Row scalars of depth `pass`.
-    fn scalars(&mut self, pass: usize) -> Option<Stmt> {
+    fn scalars(&mut self, pass: usize) -> Option<(Stmt, Origins)> {
         let mut body = PassBody::default();
         let mut outs = Vec::new();
         for i in 0..self.expr.insts.len() {
@@ -149,13 +158,14 @@ impl<'e> Scheduler<'e> {
                 outs.push(ScalarOutput { value: r, slot: self.slot(i as Reg) });
             }
         }
-        (!body.insts.is_empty()).then_some(Stmt::Scalar { body: body.insts, outs })
+        let PassBody { insts: body, origins, .. } = body;
+        (!body.is_empty()).then_some((Stmt::Scalar { body, outs }, origins))
     }
 
     /// The pass over the row for reductions and stores of values of depth `pass`.
-    fn map(&mut self, pass: usize, len: Len) -> Option<Stmt> {
+    fn map(&mut self, pass: usize, len: Len) -> Option<(Stmt, Origins)> {
         let mut body = PassBody::default();
-        let mut reductions = Vec::new();
+        let (mut reductions, mut of_reductions) = (Vec::new(), Vec::new());
         let kept: Vec<(Reg, Ptr)> = self
             .kept
             .iter()
@@ -170,6 +180,7 @@ impl<'e> Scheduler<'e> {
                 Inst::Reduce(f, a) if self.depth[a as usize] == pass => {
                     let value = self.emit(a, pass, &mut body, true);
                     reductions.push(RowReduction { how: f, value, slot: self.slot(i as Reg) });
+                    of_reductions.push(self.expr.origins[i]);
                 }
                 Inst::Store { .. } if self.full[i] && self.depth[i] == pass => {
                     self.emit(i as Reg, pass, &mut body, true);
@@ -180,20 +191,13 @@ impl<'e> Scheduler<'e> {
         for (r, ptr) in kept {
             if self.own_row(r) != Some(ptr) {
                 let value = self.emit(r, pass, &mut body, true);
-                body.insts.push(Inst::Store {
-                    ptr,
-                    step: Len::Const(1),
-                    row_step: Len::Const(0),
-                    mem: Mem::F32,
-                    value,
-                });
+                let store = Inst::Store { ptr, step: Len::ONE, row_step: Len::ZERO, mem: Mem::F32, value };
+                body.push(store, self.expr.origins[r as usize]);
             }
         }
-        (!body.insts.is_empty() || !reductions.is_empty()).then_some(Stmt::Map {
-            len,
-            body: body.insts,
-            reductions,
-        })
+        let PassBody { insts: body, mut origins, .. } = body;
+        origins.extend(of_reductions);
+        (!origins.is_empty()).then_some((Stmt::Map { len, body, reductions }, origins))
     }
 
     /// The output row that holds a value anyway.
@@ -247,10 +251,11 @@ impl<'e> Scheduler<'e> {
 
     /// Emits `r`, whose operands are emitted already.
     fn emit_one(&mut self, r: Reg, pass: usize, body: &mut PassBody, in_map: bool) {
-        let inst = self.expr.insts[r as usize];
+        // What is read again belongs to the node that computed it.
+        let (inst, origin) = (self.expr.insts[r as usize], self.expr.origins[r as usize]);
         let made = if self.is_in_slot(r, pass, in_map) {
             let slot = self.slot(r);
-            body.push(Inst::Slot(slot, self.expr.ty(r)))
+            body.push(Inst::Slot(slot, self.expr.ty(r)), origin)
         } else if self.is_in_row(r, pass) {
             let ptr = match self.kept.get(&r) {
                 Some(ptr) => *ptr,
@@ -263,9 +268,10 @@ impl<'e> Scheduler<'e> {
                     ptr
                 }
             };
-            body.push(Inst::Load { ptr, step: Len::Const(1), row_step: Len::Const(0), mem: Mem::F32 })
+            let load = Inst::Load { ptr, step: Len::Const(1), row_step: Len::Const(0), mem: Mem::F32 };
+            body.push(load, origin)
         } else {
-            body.push(inst.map(|o| body.done[&o]))
+            body.push(inst.map(|o| body.done[&o]), origin)
         };
         body.done.insert(r, made);
     }
@@ -274,12 +280,14 @@ impl<'e> Scheduler<'e> {
 #[derive(Default)]
 struct PassBody {
     insts: Vec<Inst>,
+    origins: Origins,
     done: BTreeMap<Reg, Reg>,
 }
 
 impl PassBody {
-    fn push(&mut self, i: Inst) -> Reg {
+    fn push(&mut self, i: Inst, origin: Option<Value>) -> Reg {
         self.insts.push(i);
+        self.origins.push(origin);
         (self.insts.len() - 1) as Reg
     }
 }

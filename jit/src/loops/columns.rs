@@ -7,7 +7,7 @@ use crate::code::{FunctionCode, Pointer};
 use crate::lanes::x86::Width;
 use crate::lanes::{Encoding, Len, Local, PANEL, Program};
 use crate::machine::Machine;
-use crate::spec::Encodings;
+use crate::spec::{Encodings, WorkPart};
 use cranelift::codegen::ir::Value;
 use cranelift::prelude::*;
 
@@ -213,13 +213,18 @@ pub struct Tiles {
 }
 
 impl Tiles {
-    /// Adds a program for each shape of tile.
-    pub fn new(columns: Columns, pool: &mut Pool, program: impl Fn(TileShape) -> Program) -> Tiles {
+    /// Adds a program for each shape of tile, each of which does that part of the kernel.
+    pub fn new(
+        columns: Columns,
+        pool: &mut Pool,
+        part: WorkPart,
+        program: impl Fn(TileShape) -> Program,
+    ) -> Tiles {
         let Columns { many, few, single, .. } = &columns;
         let mut programs: Vec<(TileShape, ProgramId<TilePointers>)> = Vec::new();
         for shape in many.iter().chain(few).chain(single).flat_map(|group| &group.bands) {
             if programs.iter().all(|(other, _)| other != shape) {
-                programs.push((*shape, pool.add(&program(*shape))));
+                programs.push((*shape, pool.add_part(&program(*shape), part)));
             }
         }
         Tiles { columns, programs }

@@ -14,7 +14,7 @@ use crate::blob::UnitKind;
 use crate::code::{FunctionCode, Pointer};
 use crate::lanes::{Encoding, Len, PANEL, UNROLL};
 use crate::machine::Machine;
-use crate::spec::{MatmulSpec, RowWork, Slot};
+use crate::spec::{MatmulSpec, RowWork, Slot, WorkPart};
 use cranelift::codegen::ir::Value;
 use cranelift::prelude::*;
 
@@ -71,7 +71,7 @@ impl<'s> Matmul<'s> {
             Len::Const(k) if encoding.converts() => Len::Const(encoding.left_len(k)),
             _ => row_stride(&spec.a),
         };
-        let tiles = Tiles::new(columns(spec, machine), pool, |shape| {
+        let tiles = Tiles::new(columns(spec, machine), pool, WorkPart::Epilogue, |shape| {
             let tile = TileProgram {
                 shape,
                 k: spec.k,
@@ -83,7 +83,8 @@ impl<'s> Matmul<'s> {
             };
             tile.build()
         });
-        let row_work = spec.rows.as_ref().map(|rows| (rows, pool.add(&rows.work.program)));
+        let row_work =
+            spec.rows.as_ref().map(|rows| (rows, pool.add_part(&rows.work.program, WorkPart::Work(0))));
         let window = spec.window.as_ref().map(|window| Im2col::new(window, pool));
         let conversion = spec.converted().map(|(k, encoding)| Conversion::new(k, encoding, pool));
         Matmul { spec, machine, tiles, row_work, window, conversion }

@@ -2,6 +2,7 @@
 
 use crate::code::{Extent, FunctionCode, Pointer};
 use crate::lanes::{Len, Local, Program, compact};
+use crate::spec::WorkPart;
 use cranelift::codegen::ir::{FuncRef, Value, types};
 use cranelift::prelude::*;
 use std::marker::PhantomData;
@@ -34,23 +35,42 @@ impl<P> Clone for ProgramId<P> {
 
 impl<P> Copy for ProgramId<P> {}
 
+/// A program of a kernel.
+struct PoolProgram {
+    program: Program,
+    /// What its integers are: parameters of the kernel and locals of the nest.
+    integers: Vec<Len>,
+    /// What it does in the kernel.
+    part: WorkPart,
+}
+
 /// The programs of a kernel, in the order in which they are defined.
 #[derive(Default)]
 pub struct Pool {
-    /// Each with what its integers are: parameters of the kernel and locals of the nest.
-    programs: Vec<(Program, Vec<Len>)>,
+    programs: Vec<PoolProgram>,
 }
 
 impl Pool {
     /// Adds a program; its integers are renumbered, so that only those it uses are passed.
     pub fn add<P: Pointers>(&mut self, program: &Program) -> ProgramId<P> {
-        self.programs.push(compact(program));
+        self.add_part(program, WorkPart::Own)
+    }
+
+    /// The same for a program that does that part of the kernel. Its statements are those of the part.
+    pub fn add_part<P: Pointers>(&mut self, program: &Program, part: WorkPart) -> ProgramId<P> {
+        let (program, integers) = compact(program);
+        self.programs.push(PoolProgram { program, integers, part });
         ProgramId { number: self.programs.len() - 1, pointers: PhantomData }
     }
 
     /// The programs in order.
     pub fn programs(&self) -> impl Iterator<Item = &Program> {
-        self.programs.iter().map(|(program, _)| program)
+        self.parts().map(|(program, _)| program)
+    }
+
+    /// The programs in order, with what each does.
+    pub fn parts(&self) -> impl Iterator<Item = (&Program, WorkPart)> {
+        self.programs.iter().map(|known| (&known.program, known.part))
     }
 }
 
@@ -151,7 +171,7 @@ impl Nest {
         locals: &[(Local, Value)],
     ) {
         let number = program.number;
-        let (program, integers) = &self.pool.programs[number];
+        let PoolProgram { program, integers, .. } = &self.pool.programs[number];
         let pointers = pointers.in_order();
         assert_eq!(usize::from(program.ptrs), pointers.len(), "pointers of program {number}");
         let mut args: Vec<Value> = pointers.iter().map(|pointer| pointer.addr).collect();

@@ -7,7 +7,7 @@ use super::conv::window::Border;
 use super::nest::{Nest, Pool, ProgramId, Span};
 use super::program::WorkPointers;
 use crate::code::{FunctionCode, Pointer};
-use crate::spec::{RowSpec, RowWindow, WindowReduction};
+use crate::spec::{RowSpec, RowWindow, WindowReduction, WorkPart};
 use cranelift::codegen::ir::Value;
 
 /// The loop nest of a row kernel.
@@ -33,7 +33,7 @@ enum WindowUse<'s> {
 impl<'s> Rows<'s> {
     /// Adds the programs.
     pub fn new(spec: &'s RowSpec, pool: &mut Pool) -> Rows<'s> {
-        let work = pool.add(&spec.work.program);
+        let work = pool.add_part(&spec.work.program, WorkPart::Work(0));
         let window = spec.window.as_ref().map(|seen| {
             let how = match seen.reduction {
                 Some(how) => WindowUse::Reduced(ReducedWindow::new(&seen.window, how, pool)),

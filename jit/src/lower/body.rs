@@ -111,6 +111,7 @@ impl Body {
         slot.strides = aligned(slot.strides, self.outer);
         let (step, mem) = (if per_row { Len::ZERO } else { binding.len(&slot.step) }, slot.mem);
         let value = self.regs[&v];
+        self.expr.origin = Some(v);
         let ptr = self.pointer(slot);
         self.expr.store(ptr, step, self.row_step, mem, value);
     }
@@ -219,6 +220,7 @@ impl Body {
 
     /// Adds a node of the kernel.
     pub fn node(&mut self, lower: &Lower<'_>, binding: &mut Binding, v: Value) -> Result<(), CompileError> {
+        self.expr.origin = Some(v);
         let node = lower.graph.node(v);
         let reduces = matches!(node.op, Op::Reduce { .. } | Op::Argmax { .. });
         let from_row = node.args.iter().any(|a| self.per_row.get(a) == Some(&true));
@@ -282,6 +284,7 @@ impl Body {
 
     /// A load of a block or value as the row that later nodes work on.
     pub fn begin_rows(&mut self, binding: &mut Binding, v: Value, slot: Unbound) {
+        self.expr.origin = Some(v);
         let r = self.load(binding, slot, true);
         self.define(v, r);
     }

@@ -7,10 +7,13 @@ use super::window::UnboundWindow;
 use super::{Lower, MatmulGroup};
 use crate::CompileError;
 use crate::format::Format;
-use crate::lanes::schedule::schedule;
+use crate::lanes::marks::Origins;
+use crate::lanes::schedule::schedule_with_origins;
 use crate::lanes::{Encoding, Inst, Len, PANEL};
 use crate::machine::Blocking;
-use crate::spec::{Binding, Buffer, Encodings, KernelSpec, MatmulSpec, RowWork, Slot, WindowSpec};
+use crate::spec::{
+    Binding, Buffer, Encodings, KernelSpec, MatmulSpec, RowWork, Slot, StepOrigins, WindowSpec,
+};
 use tancho_ir::op::Op;
 use tancho_ir::{Dim, DimError, Value};
 
@@ -45,7 +48,12 @@ pub fn lower(lower: &mut Lower<'_>, group: &MatmulGroup<'_>) -> Result<(), Compi
     }
     let window = window.map(|window| window.bind(&mut binding));
     let (slots, epilogue) = bodies.tile(&mut binding);
-    let rows = bodies.row_work(&mut binding, width);
+    let (rows, works) = bodies.row_work(&mut binding, width).unzip();
+    let origins = StepOrigins {
+        epilogue: bodies.of_epilogue(group.matmul),
+        works: works.into_iter().collect(),
+        ..StepOrigins::from(group.matmul)
+    };
     let (many_rows, few_rows) = lower.machine.encodings(format);
     let scratch =
         (rows.is_some() || window.is_some() || many_rows.converts()).then(|| binding.buffer(Buffer::Scratch));
@@ -70,7 +78,7 @@ pub fn lower(lower: &mut Lower<'_>, group: &MatmulGroup<'_>) -> Result<(), Compi
         scratch,
         blocking,
     };
-    lower.push(KernelSpec::Matmul(spec), binding, group.matmul)
+    lower.push(KernelSpec::Matmul(spec), binding, origins)
 }
 
 fn too_large(lower: &Lower<'_>, v: Value, error: &DimError) -> CompileError {
@@ -113,6 +121,7 @@ impl Bodies {
     ) -> Result<Bodies, CompileError> {
         let outer = operands.outer.len();
         let mut tile = Body::of_tile(outer, width);
+        tile.expr.origin = Some(group.matmul);
         let acc = tile.expr.push(Inst::Acc);
         tile.define(group.matmul, acc);
         for &v in group.epilogue {
@@ -153,11 +162,18 @@ impl Bodies {
         (slots, epilogue)
     }
 
-    fn row_work(&self, binding: &mut Binding, width: Len) -> Option<RowWork> {
+    /// The node that each part of a tile computes: the statement itself is the product.
+    fn of_epilogue(&self, matmul: Value) -> Origins {
+        std::iter::once(Some(matmul)).chain(self.tile.expr.origins.iter().copied()).collect()
+    }
+
+    /// The work on rows, and the nodes that it computes.
+    fn row_work(&self, binding: &mut Binding, width: Len) -> Option<(RowWork, Origins)> {
         let rows = self.rows.as_ref()?;
         let slots: Vec<Slot> = rows.slots.iter().map(|slot| bind(binding, slot)).collect();
-        let work = schedule(&rows.expr, width, slots.len() as u16, binding.params.len() as u16);
-        Some(RowWork { work, slots })
+        let (ptrs, ints) = (slots.len() as u16, binding.params.len() as u16);
+        let (work, origins) = schedule_with_origins(&rows.expr, width, ptrs, ints);
+        Some((RowWork { work, slots }, origins))
     }
 }
 

@@ -21,7 +21,7 @@ use crate::format::Format;
 use crate::machine::Machine;
 use crate::spec::cost::{Cost, cost};
 use crate::spec::extents::{Extents, extents};
-use crate::spec::{Binding, Buffer, KernelSpec, StepSpec, params};
+use crate::spec::{Binding, Buffer, KernelSpec, StepOrigins, StepSpec, params};
 use crate::target::{Precision, Target};
 use std::collections::HashMap;
 use tancho_ir::access::{Access, is_view, resolve_all};
@@ -180,8 +180,14 @@ impl<'a> Lower<'a> {
     }
 
     /// Adds a step of the kernel at hand.
-    fn push(&mut self, spec: impl Into<StepSpec>, binding: Binding, at: Value) -> Result<(), CompileError> {
-        let spec = spec.into();
+    fn push(
+        &mut self,
+        spec: impl Into<StepSpec>,
+        binding: Binding,
+        origins: impl Into<StepOrigins>,
+    ) -> Result<(), CompileError> {
+        let (spec, origins) = (spec.into(), origins.into());
+        let at = origins.main;
         // Their numbers have 16 bits.
         if binding.params.len() > usize::from(u16::MAX) || binding.buffers.len() > usize::from(u16::MAX) {
             return Err(self.unsupported(at, "it reads and writes too much at once"));
@@ -197,7 +203,8 @@ impl<'a> Lower<'a> {
         let Cost { flops, bytes } = spec.kernel().and_then(cost).unwrap_or_default();
         let (flops, bytes) = (bind(&flops)?, bind(&bytes)?);
         let (kernel, name) = (self.kernel, self.name(&spec));
-        self.schedule.steps.push(Step { spec, binding, kernel, name, units, columns, scratch, flops, bytes });
+        let step = Step { spec, binding, kernel, name, origins, units, columns, scratch, flops, bytes };
+        self.schedule.steps.push(step);
         Ok(())
     }
 

@@ -5,8 +5,8 @@ use super::body::{Body, Level};
 use super::unbound::{Unbound, bind, domain_of, join_axes};
 use super::window::UnboundRowWindow;
 use crate::CompileError;
-use crate::lanes::schedule::schedule;
-use crate::spec::{Binding, Buffer, KernelSpec, RowSpec, RowWindow};
+use crate::lanes::schedule::schedule_with_origins;
+use crate::spec::{Binding, Buffer, KernelSpec, RowSpec, RowWindow, StepOrigins};
 use tancho_ir::access::{is_view, row_major};
 use tancho_ir::fuse::Group;
 use tancho_ir::op::Op;
@@ -42,16 +42,19 @@ impl RowKernel {
             let mut all: Vec<&mut Unbound> = body.slots.iter_mut().collect();
             join_axes(&mut outer, &mut all);
         }
-        let window = window.map(|UnboundRowWindow { window, first, reduction }| {
+        let own = window.as_ref().map_or(at, |window| window.of);
+        let window = window.map(|UnboundRowWindow { window, first, reduction, .. }| {
             let window = window.bind(&mut binding);
             RowWindow { window, first, reduction }
         });
         let len = binding.len(&len);
         let slots = body.slots.iter().map(|slot| bind(&mut binding, slot)).collect::<Vec<_>>();
         let outer = binding.lens(&outer);
-        let work = schedule(&body.expr, len, slots.len() as u16, binding.params.len() as u16);
+        let (ptrs, ints) = (slots.len() as u16, binding.params.len() as u16);
+        let (work, of_work) = schedule_with_origins(&body.expr, len, ptrs, ints);
+        let origins = StepOrigins { own, works: vec![of_work], ..StepOrigins::from(at) };
         let scratch = (work.scratch_rows > 0 || window.is_some()).then(|| binding.buffer(Buffer::Scratch));
-        lower.push(KernelSpec::Row(RowSpec { outer, slots, work, len, scratch, window }), binding, at)
+        lower.push(KernelSpec::Row(RowSpec { outer, slots, work, len, scratch, window }), binding, origins)
     }
 }
 

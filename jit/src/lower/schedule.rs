@@ -2,7 +2,7 @@
 
 use crate::format::Format;
 use crate::lanes::PANEL;
-use crate::spec::{Binding, StepSpec};
+use crate::spec::{Binding, StepOrigins, StepSpec};
 use tancho_ir::{Dim, Graph};
 
 /// A kernel call of the network, a loop or a mixture of experts: what runs, on what, how often.
@@ -16,6 +16,8 @@ pub struct Step {
     pub kernel: usize,
     /// A short name for profiles.
     pub name: String,
+    /// The nodes of the graph that it computes, for dumps.
+    pub origins: StepOrigins,
     /// Units of work, as a dim over the network's run-time dims.
     pub units: Dim,
     /// Units of a matmul that is divided by columns.

@@ -31,6 +31,8 @@ const PATCH: i64 = 1 << 20;
 
 /// A window that a row is made of.
 pub struct UnboundRowWindow {
+    /// The convolution or pooling.
+    pub of: Value,
     pub window: UnboundWindow,
     /// The first of its slots.
     pub first: usize,
@@ -223,6 +225,7 @@ impl Lower<'_> {
         let taps = if matches!(op, Op::Conv2d { .. }) { Some(self.taps(v)?) } else { None };
         let max = matches!(op, Op::Pool2d { kind: Pooling::Max, .. });
         let first = body.slots.len();
+        body.expr.origin = Some(v);
         let (result, reduction) = if window.is_small() {
             (window.written_out(body, taps, max), None)
         } else {
@@ -230,7 +233,7 @@ impl Lower<'_> {
             (result, Some(reduction))
         };
         body.define(v, result);
-        Ok(UnboundRowWindow { window, first, reduction })
+        Ok(UnboundRowWindow { of: v, window, first, reduction })
     }
 }
 

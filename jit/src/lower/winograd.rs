@@ -6,9 +6,10 @@ use super::unbound::{Unbound, bind};
 use super::{Lower, MatmulGroup, WeightPack};
 use crate::CompileError;
 use crate::lanes::expr::Expr;
-use crate::lanes::schedule::{Scheduled, schedule};
+use crate::lanes::marks::Origins;
+use crate::lanes::schedule::{Scheduled, schedule_with_origins};
 use crate::lanes::{Encoding, Len, PANEL, Reg};
-use crate::spec::{Binding, Buffer, KernelSpec, Slot, WinogradSpec};
+use crate::spec::{Binding, Buffer, KernelSpec, Slot, StepOrigins, WinogradSpec};
 use crate::target::Precision;
 use crate::winograd::{combine, matrices};
 use tancho_ir::Value;
@@ -59,7 +60,8 @@ pub fn lower(lower: &mut Lower<'_>, group: &MatmulGroup<'_>, m: i64) -> Result<O
     let parts = if group.rows.is_empty() && n % PART == 0 { n / PART } else { 1 };
     let columns = n / parts;
     let block = block(lower.machine.l2, m, channels + columns);
-    let (work, slots) = results(lower, &mut binding, group, m, block, columns)?;
+    let (scheduled, slots) = results(lower, &mut binding, group, m, block, columns)?;
+    let (work, works) = scheduled.into_iter().unzip();
     let images = binding.len(&lower.graph.ty(v).shape[0]);
     let blocking = lower.machine.blocking(Len::Const(columns), Len::Const(channels), false, Encoding::F32);
     let spec = WinogradSpec {
@@ -77,7 +79,8 @@ pub fn lower(lower: &mut Lower<'_>, group: &MatmulGroup<'_>, m: i64) -> Result<O
         unit: 4,
         cols: blocking.cols.max(PANEL),
     };
-    lower.push(KernelSpec::Winograd(spec), binding, v).map(Some)
+    let origins = StepOrigins { works, ..StepOrigins::from(v) };
+    lower.push(KernelSpec::Winograd(spec), binding, origins).map(Some)
 }
 
 /// Tiles done together: whole tiles of rows for the matmuls, as many tiles of results as keep both sides of
@@ -88,6 +91,9 @@ fn block(l2: i64, m: i64, channels: i64) -> i64 {
     (fit / 8 * 8).clamp(16, 64)
 }
 
+/// The work on each result of a tile, with the nodes that it computes.
+type ResultWorks = Vec<(Scheduled, Origins)>;
+
 /// The work on each result of a tile, and the slots that all of them have.
 fn results(
     lower: &Lower<'_>,
@@ -96,11 +102,12 @@ fn results(
     m: i64,
     block: i64,
     columns: i64,
-) -> Result<(Vec<Scheduled>, Vec<Slot>), CompileError> {
+) -> Result<(ResultWorks, Vec<Slot>), CompileError> {
     let width = Len::Const(columns);
     let (mut work, mut slots) = (Vec::new(), Vec::new());
     for i in 0..m * m {
         let mut body = Body::new(3, width);
+        body.expr.origin = Some(group.matmul);
         let products = body.pointer(Unbound::floats(Buffer::Scratch, 3));
         let acc = result(&mut body, products, m as usize, i as usize, block * columns);
         body.define(group.matmul, acc);
@@ -112,7 +119,8 @@ fn results(
             body.store(lower, binding, v)?;
         }
         slots = body.slots[1..].iter().map(|slot| bind(binding, slot)).collect();
-        work.push(schedule(&body.expr, width, body.slots.len() as u16, binding.params.len() as u16));
+        let (ptrs, ints) = (body.slots.len() as u16, binding.params.len() as u16);
+        work.push(schedule_with_origins(&body.expr, width, ptrs, ints));
     }
     Ok((work, slots))
 }

@@ -13,11 +13,13 @@ mod binding;
 pub(crate) mod cost;
 mod division;
 pub(crate) mod extents;
+mod origins;
 pub(crate) mod params;
 mod print;
 
 pub use binding::{Binding, Buffer};
 pub use division::{Division, MatmulDivision};
+pub use origins::{StepOrigins, WorkPart};
 
 use crate::lanes::schedule::Scheduled;
 use crate::lanes::{Encoding, Inst, Len, Mem};

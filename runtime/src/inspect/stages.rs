@@ -5,7 +5,7 @@ use crate::compile::Compilation;
 use crate::compiled::Compiled;
 use crate::error::Error;
 use crate::inspect::changes::changes;
-use crate::inspect::code::functions;
+use crate::inspect::code::write_functions;
 use std::collections::HashSet;
 use std::fmt::{self, Write};
 use std::path::Path;
@@ -44,9 +44,10 @@ pub enum Stage {
     Plan,
     /// The blocks of memory that values share, with the steps that they are alive in.
     Memory,
-    /// Cranelift's IR of each function.
+    /// Cranelift's IR of each function, each instruction with the source of the op that it computes.
     Clif,
-    /// The machine code of each function, disassembled.
+    /// The machine code of each function, disassembled, each instruction with the source of the op that it
+    /// computes.
     Asm,
 }
 
@@ -136,11 +137,7 @@ impl Compiled {
                 Stage::Programs => vector_programs(compilation, &mut text),
                 Stage::Plan => plan(compilation, &mut text),
                 Stage::Memory => memory(compilation, &mut text),
-                Stage::Clif | Stage::Asm => {
-                    for dump in functions(compilation, i.checked_sub(1))? {
-                        text.push_str(&dump.text(*stage == Stage::Clif));
-                    }
-                }
+                Stage::Clif | Stage::Asm => write_functions(compilation, *stage == Stage::Clif, &mut text)?,
             }
         }
         Ok(text)

@@ -32,8 +32,11 @@ pub fn map(
     let n = code.len(len, &translator.ints);
     let known = if let Len::Const(n) = len { Some(n) } else { None };
     let zero = code.int(0);
-    let start: Vec<Value> =
-        reductions.iter().map(|reduction| translator.identity(code, reduction.how, true)).collect();
+    let identity = |(j, reduction): (usize, &RowReduction)| {
+        translator.mark(code, 1 + body.len() + j);
+        translator.identity(code, reduction.how, true)
+    };
+    let start: Vec<Value> = reductions.iter().enumerate().map(identity).collect();
     let hoisted = [translator.invariants(code, body, false), translator.invariants(code, body, true)];
     let sums = (0..reductions.len()).filter(|j| reductions[*j].how == Reduce::Sum).collect();
     let map = Map { translator, body, reductions, unroll, hoisted, sums, start };
@@ -58,11 +61,12 @@ pub fn map(
         let last: Vec<Value> = map.sums.iter().map(|j| wide[*j]).collect();
         map.sums.iter().zip(p.with(code, &last)).for_each(|(j, sum)| wide[*j] = sum);
     }
-    let mut narrow: Vec<Value> = reductions
-        .iter()
-        .zip(&wide)
-        .map(|(reduction, v)| translator.across(code, reduction.how, *v))
-        .collect();
+    let across = |(j, (reduction, v)): (usize, (&RowReduction, &Value))| {
+        translator.mark(code, 1 + body.len() + j);
+        translator.across(code, reduction.how, *v)
+    };
+    let mut narrow: Vec<Value> = reductions.iter().zip(&wide).enumerate().map(across).collect();
+    translator.mark(code, 0);
     if known.is_none_or(|n| n % 4 != 0) {
         narrow = code.for_range(done, n, 1, &narrow, &mut |code, i, acc| map.element(code, i, 0, false, acc));
     }
@@ -72,6 +76,11 @@ pub fn map(
 }
 
 impl Map<'_> {
+    /// Says that the instructions that follow belong to reduction `j`.
+    fn mark_reduction(&self, code: &mut FunctionCode<'_, '_>, j: usize) {
+        self.translator.mark(code, 1 + self.body.len() + j);
+    }
+
     /// The body at element `i + plus`, as a vector or a single lane; gives the reductions with it.
     fn element(
         &self,
@@ -83,10 +92,13 @@ impl Map<'_> {
     ) -> Vec<Value> {
         let place = BodyPosition { wide, index: Some(i), plus, row: 0, acc: None };
         let regs = self.translator.body(code, self.body, place, &self.hoisted[usize::from(wide)]);
-        let with = |(reduction, acc): (&RowReduction, &Value)| {
+        let with = |(j, (reduction, acc)): (usize, (&RowReduction, &Value))| {
+            self.mark_reduction(code, j);
             self.translator.reduce(code, reduction.how, *acc, regs[reduction.value as usize])
         };
-        self.reductions.iter().zip(acc).map(with).collect()
+        let reduced = self.reductions.iter().zip(acc).enumerate().map(with).collect();
+        self.translator.mark(code, 0);
+        reduced
     }
 
     /// The loop over blocks of several vectors, with accumulators for each vector; gives the reductions.
@@ -96,10 +108,12 @@ impl Map<'_> {
         let many: Vec<Value> = (0..unroll).flat_map(|_| self.start.iter().copied()).collect();
         let mut add = |code: &mut FunctionCode<'_, '_>, acc: &[Value]| {
             let part = |j: &usize| {
+                self.mark_reduction(code, *j);
                 (1..unroll as usize)
                     .fold(acc[*j], |sum, u| code.ins().fadd(sum, acc[u * reductions.len() + j]))
             };
             let partial: Vec<Value> = self.sums.iter().map(part).collect();
+            self.translator.mark(code, 0);
             parts.add(code, &partial);
             let next = |(i, x): (usize, &Value)| {
                 if reductions[i % reductions.len()].how == Reduce::Sum { none } else { *x }
@@ -113,9 +127,11 @@ impl Map<'_> {
         let mut wide = out[..reductions.len()].to_vec();
         for u in 1..unroll as usize {
             for (j, reduction) in reductions.iter().enumerate() {
+                self.mark_reduction(code, j);
                 wide[j] = self.translator.reduce(code, reduction.how, wide[j], out[u * reductions.len() + j]);
             }
         }
+        self.translator.mark(code, 0);
         wide
     }
 }

@@ -8,11 +8,12 @@ mod memory;
 mod parts;
 mod tile;
 
+use super::marks::Mark;
 use super::*;
 use crate::code::{Extent, FunctionCode, Pointer, lane_order};
 use cranelift::codegen::ir::condcodes::{FloatCC, IntCC};
 use cranelift::codegen::ir::types::{self, F32, F32X4, I8, I8X16, I16, I16X8, I32, I32X4, I64};
-use cranelift::codegen::ir::{Function, Signature, Value};
+use cranelift::codegen::ir::{Function, Signature, SourceLoc, Value};
 use cranelift::prelude::isa::TargetFrontendConfig;
 use cranelift::prelude::*;
 
@@ -23,6 +24,8 @@ pub struct ClifOptions {
     pub x86: bool,
     /// Whether each access is tested against its buffer.
     pub checked: bool,
+    /// Whether instructions have the marks of what they compute as their source locations.
+    pub marked: bool,
 }
 
 /// The signature of a program's function: pointers and integers. In checked mode the address and size of each
@@ -61,12 +64,17 @@ pub fn build(
         ints: params[np..np + ni].to_vec(),
         slots: vec![None; program.slots as usize],
         x86: options.x86,
+        marked: options.marked,
+        first_mark: 0,
     };
     let guard = if options.checked { params.last().copied() } else { None };
     let mut code = FunctionCode { builder: &mut builder, guard };
     for stmt in &program.stmts {
+        translator.mark(&mut code, 0);
         translator.stmt(&mut code, stmt);
+        translator.first_mark += stmt.marks();
     }
+    builder.set_srcloc(SourceLoc::default());
     builder.ins().return_(&[]);
     builder.finalize(config);
 }
@@ -79,6 +87,9 @@ struct Translator {
     /// Row scalars, as scalars of 32 bits.
     slots: Vec<Option<Value>>,
     x86: bool,
+    marked: bool,
+    /// The mark of the statement at hand.
+    first_mark: Mark,
 }
 
 /// Where a body stands: its element, and in a tile its row and accumulator.
@@ -104,6 +115,14 @@ fn lane_type(t: Ty, wide: bool) -> Type {
 }
 
 impl Translator {
+    /// Says what the instructions that follow belong to, by its place among the marks of the statement: 0 is
+    /// the statement itself.
+    fn mark(&self, code: &mut FunctionCode<'_, '_>, place: usize) {
+        if self.marked {
+            code.builder.set_srcloc(SourceLoc::new(self.first_mark + place as Mark));
+        }
+    }
+
     fn stmt(&mut self, code: &mut FunctionCode<'_, '_>, stmt: &Stmt) {
         match stmt {
             Stmt::Scalar { body, outs } => {
@@ -241,9 +260,15 @@ impl Translator {
                 !i.operands().any(|o| o as usize == r) || matches!(i, Inst::Bin(Bin::Shl | Bin::Shr, ..))
             })
         };
-        let make =
-            |(r, i): (usize, &Inst)| (constant(i) && !shifts(r)).then(|| self.invariant(code, i, wide));
-        body.iter().enumerate().map(make).collect()
+        let make = |(r, i): (usize, &Inst)| {
+            (constant(i) && !shifts(r)).then(|| {
+                self.mark(code, 1 + r);
+                self.invariant(code, i, wide)
+            })
+        };
+        let made = body.iter().enumerate().map(make).collect();
+        self.mark(code, 0);
+        made
     }
 
     fn invariant(&self, code: &mut FunctionCode<'_, '_>, inst: &Inst, wide: bool) -> Value {
@@ -276,6 +301,7 @@ impl Translator {
         let mut regs: Vec<Value> = Vec::with_capacity(body.len());
         let wide = place.wide;
         for inst in body {
+            self.mark(code, 1 + regs.len());
             let r = |i: Reg| regs[i as usize];
             let v = match *inst {
                 Inst::Float(_) | Inst::Int(_) | Inst::ArgInt(_) | Inst::Slot(..) => {
@@ -309,6 +335,7 @@ impl Translator {
             };
             regs.push(v);
         }
+        self.mark(code, 0);
         regs
     }
 

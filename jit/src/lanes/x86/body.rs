@@ -112,6 +112,7 @@ impl Emitter<'_> {
         }
         let mut live = Live { loc: Vec::with_capacity(body.len()), last, free };
         for (i, inst) in body.iter().enumerate() {
+            self.mark(1 + i);
             let loc = match self.held.get(&(i as Reg)) {
                 Some(v) => Loc::Reg(*v),
                 None if place.without.contains(&(i as Reg)) => Loc::None,
@@ -123,6 +124,7 @@ impl Emitter<'_> {
                 live.free.push(v);
             }
         }
+        self.mark(0);
         keep.iter()
             .map(|r| match live.loc[*r as usize] {
                 Loc::Reg(v) => Ok(Rm::Reg(v)),

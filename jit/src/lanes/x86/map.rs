@@ -3,9 +3,9 @@
 use super::asm::{Mask, Op2, Op3, Rm, V};
 use super::body::{BodyPosition, ElementCount, Tail};
 use super::parts::Sums;
-use super::{Emitter, Refused, Width};
+use super::{Emitter, Refused};
 use crate::lanes::{Bin, Inst, Len, PART, Reduce, Reg, RowReduction, ScalarOutput};
-use iced_x86::{Code, Instruction, MemoryOperand, Register};
+use iced_x86::{Code, Instruction, Register};
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 
@@ -44,6 +44,7 @@ impl<'p> Emitter<'p> {
         let keep: Vec<Reg> = outs.iter().map(|output| output.value).collect();
         let values = self.body(body, &place, &keep, &mut free)?;
         for (output, value) in outs.iter().zip(values) {
+            self.mark(1 + output.value as usize);
             self.keep(output.slot, value, &mut free)?;
         }
         Ok(())
@@ -106,6 +107,7 @@ impl<'p> Emitter<'p> {
         wanted.dedup();
         for r in wanted {
             let v = free.pop().ok_or_else(|| Refused("too few vector registers".into()))?;
+            self.mark(1 + r as usize);
             match body[r as usize] {
                 Inst::Slot(s, _) => {
                     let m = self.slot(s);
@@ -122,6 +124,7 @@ impl<'p> Emitter<'p> {
             }
             self.held.insert(r, v);
         }
+        self.mark(0);
         Ok(())
     }
 
@@ -145,14 +148,7 @@ impl<'p> Emitter<'p> {
         let mut free: Vec<V> = (0..self.asm.width.registers()).rev().collect();
         let mut accs: Vec<Vec<V>> = Vec::new();
         for _ in 0..if reductions.is_empty() { 0 } else { many } {
-            let mut set = Vec::new();
-            for reduction in reductions {
-                let v = free.pop().ok_or_else(|| Refused("too few vector registers".into()))?;
-                let identity = self.asm.constant(reduction.how.identity());
-                self.asm.op2(Op2::Move, v, identity)?;
-                set.push(v);
-            }
-            accs.push(set);
+            accs.push(self.accumulators(&row, &mut free)?);
         }
         if hold {
             self.hold(body, &mut free)?;
@@ -177,22 +173,26 @@ impl<'p> Emitter<'p> {
             let helpers = helpers(free)?;
             emitter.at_parts(sums, (row.index, PART * iteration), |emitter| {
                 for (n, j) in summed.iter().enumerate() {
+                    emitter.mark(1 + body.len() + j);
                     for set in &accs[1..] {
                         emitter.asm.op3(Op3::Add, accs[0][*j], accs[0][*j], Rm::Reg(set[*j]))?;
                         emitter.asm.op3(Op3::Xor, set[*j], set[*j], Rm::Reg(set[*j]))?;
                     }
                     emitter.add_part(sums, accs[0][*j], n, helpers)?;
                 }
+                emitter.mark(0);
                 Ok(())
             })
         })?;
         for u in 1..accs.len() {
             for (j, reduction) in reductions.iter().enumerate() {
                 let (d, x) = (accs[0][j], accs[u][j]);
+                self.mark(1 + body.len() + j);
                 self.combine(reduction.how, d, x, None, &mut free)?;
                 free.push(x);
             }
         }
+        self.mark(0);
         // A known number of elements that whole iterations use up leaves nothing for single vectors.
         let lanes = self.asm.width.lanes();
         if many > 1 && !matches!(count, ElementCount::Known(n) if n % (many * lanes) < lanes) {
@@ -202,11 +202,25 @@ impl<'p> Emitter<'p> {
         let last: Vec<V> = summed.iter().map(|j| accs[0][*j]).collect();
         self.add_totals(sums, &last, helpers(&free)?)?;
         for (j, reduction) in reductions.iter().enumerate() {
+            self.mark(1 + body.len() + j);
             self.across(reduction.how, accs[0][j], &mut free)?;
             let m = self.slot(reduction.slot);
             self.asm.store(m, accs[0][j], 4, None)?;
         }
         Ok(())
+    }
+
+    /// An accumulator for each reduction, with its identity.
+    fn accumulators(&mut self, row: &Row<'_>, free: &mut Vec<V>) -> Result<Vec<V>, Refused> {
+        let mut set = Vec::new();
+        for (j, reduction) in row.reductions.iter().enumerate() {
+            let v = free.pop().ok_or_else(|| Refused("too few vector registers".into()))?;
+            self.mark(1 + row.body.len() + j);
+            self.hold_bits(v, reduction.how.identity())?;
+            set.push(v);
+        }
+        self.mark(0);
+        Ok(set)
     }
 
     /// A loop of `vectors` vectors an iteration, while so many elements are left; `behind` is what comes
@@ -296,65 +310,6 @@ impl<'p> Emitter<'p> {
         Ok(())
     }
 
-    /// A mask of the first `n` lanes.
-    pub fn known_mask(&mut self, n: i64, free: &mut Vec<V>) -> Result<Mask, Refused> {
-        match self.asm.width {
-            Width::Z => {
-                let used = self.used;
-                let r = narrow(self.general()?);
-                self.used = used;
-                self.push(Instruction::with2(Code::Mov_r32_imm32, r, (1 << n) - 1))?;
-                self.push(Instruction::with2(Code::VEX_Kmovw_kr_r32, Register::K1, r))?;
-                Ok(Mask::K(Register::K1))
-            }
-            Width::Y => {
-                let data = (0..8).map(|i| if i < n { u32::MAX } else { 0 }).collect();
-                let label = self.asm.pooled(data);
-                let v = free.pop().ok_or_else(|| Refused("too few vector registers".into()))?;
-                self.asm.load(
-                    v,
-                    MemoryOperand::with_base_displ_size(Register::RIP, label as i64, 8),
-                    4,
-                    None,
-                )?;
-                Ok(Mask::Vector(v))
-            }
-        }
-    }
-
-    /// A mask of the first `remainder` lanes, fewer than a vector has.
-    fn run_time_mask(
-        &mut self,
-        remainder: Register,
-        help: Register,
-        free: &mut Vec<V>,
-    ) -> Result<Mask, Refused> {
-        match self.asm.width {
-            Width::Z => {
-                let (remainder, help) = (narrow(remainder), narrow(help));
-                self.push(Instruction::with2(Code::Mov_r32_imm32, help, -1))?;
-                self.push(Instruction::with3(Code::VEX_Bzhi_r32_rm32_r32, help, help, remainder))?;
-                self.push(Instruction::with2(Code::VEX_Kmovw_kr_r32, Register::K1, help))?;
-                Ok(Mask::K(Register::K1))
-            }
-            Width::Y => {
-                // The mask is eight lanes of a table of eight set and eight clear ones.
-                let label = self.asm.pooled((0..16).map(|i| if i < 8 { u32::MAX } else { 0 }).collect());
-                let table = MemoryOperand::with_base_displ_size(Register::RIP, label as i64, 8);
-                self.push(Instruction::with2(Code::Lea_r64_m, help, table))?;
-                self.push(Instruction::with1(Code::Neg_rm64, remainder))?;
-                let v = free.pop().ok_or_else(|| Refused("too few vector registers".into()))?;
-                self.asm.load(
-                    v,
-                    MemoryOperand::with_base_index_scale_displ_size(help, remainder, 4, 32, 1),
-                    4,
-                    None,
-                )?;
-                Ok(Mask::Vector(v))
-            }
-        }
-    }
-
     /// The body once, and its reductions.
     fn iteration(
         &mut self,
@@ -396,6 +351,7 @@ impl<'p> Emitter<'p> {
         let Some(accs) = accs else { return Ok(()) };
         let mut back: Vec<V> = Vec::new();
         for (n, ((reduction, d), term)) in row.reductions.iter().zip(accs).zip(&terms).enumerate() {
+            self.mark(1 + row.body.len() + n);
             let x = match values[2 * n] {
                 Rm::Reg(v) => v,
                 m => {
@@ -410,6 +366,7 @@ impl<'p> Emitter<'p> {
                 Term::Value(_) => self.combine(reduction.how, *d, x, mask, free)?,
             }
         }
+        self.mark(0);
         back.extend(values.iter().filter_map(|x| if let Rm::Reg(v) = x { Some(*v) } else { None }));
         back.sort_unstable();
         back.dedup();
@@ -495,6 +452,6 @@ fn apart(i: &Inst) -> bool {
 }
 
 /// The lower half of a general register.
-fn narrow(r: Register) -> Register {
+pub fn narrow(r: Register) -> Register {
     r.full_register32()
 }

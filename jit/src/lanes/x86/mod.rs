@@ -11,6 +11,7 @@ mod body;
 mod epilogue;
 mod grouped;
 mod map;
+mod masks;
 mod memory;
 mod operands;
 mod parts;
@@ -18,9 +19,9 @@ pub mod peak;
 mod tile;
 pub mod verify;
 
+use crate::lanes::marks::Mark;
 use crate::lanes::{Program, Reg, Stmt};
-use asm::Asm;
-pub use asm::{Refused, Width};
+pub use asm::{Asm, Assembled, Refused, Width};
 use iced_x86::{Code, Instruction, MemoryOperand, Register};
 use std::collections::BTreeMap;
 
@@ -57,6 +58,8 @@ struct Emitter<'p> {
     held: BTreeMap<Reg, u8>,
     /// Bytes of the frame.
     frame: i64,
+    /// The mark of the statement at hand.
+    first_mark: Mark,
 }
 
 /// The code of a program; `dots` if the machine has AVX-512 VNNI.
@@ -64,16 +67,30 @@ struct Emitter<'p> {
 /// # Errors
 /// The program has a form that stays with Cranelift, or needs more registers than there are.
 pub fn emit(program: &Program, width: Width, dots: bool) -> Result<Vec<u8>, Refused> {
-    let (asm, held, frame) = (Asm::new(width), BTreeMap::new(), i64::from(program.slots) * 64);
-    let mut emitter =
-        Emitter { asm, dots: dots && width == Width::Z, program, used: 0, most: 0, held, frame };
+    emit_with(Asm::new(width), program, dots).map(|assembled| assembled.bytes)
+}
+
+/// The same code, with the marks of its instructions.
+///
+/// # Errors
+/// Those of [`emit`].
+pub fn emit_with_marks(program: &Program, width: Width, dots: bool) -> Result<Assembled, Refused> {
+    emit_with(Asm::with_marks(width), program, dots)
+}
+
+fn emit_with(asm: Asm, program: &Program, dots: bool) -> Result<Assembled, Refused> {
+    let (held, frame) = (BTreeMap::new(), i64::from(program.slots) * 64);
+    let dots = dots && asm.width == Width::Z;
+    let mut emitter = Emitter { asm, dots, program, used: 0, most: 0, held, frame, first_mark: 0 };
     for stmt in &program.stmts {
         emitter.used = 0;
+        emitter.mark(0);
         match stmt {
             Stmt::Scalar { body, outs } => emitter.scalars(body, outs)?,
             Stmt::Map { len, body, reductions } => emitter.map(*len, body, reductions)?,
             Stmt::Tile(tile) => emitter.tile(tile)?,
         }
+        emitter.first_mark += stmt.marks();
     }
     let frame = i32::try_from(emitter.frame).map_err(|_| Refused("a frame beyond 31 bits".into()))?;
     let made = |i: Result<Instruction, iced_x86::IcedError>| i.map_err(|error| Refused(error.to_string()));
@@ -96,6 +113,12 @@ pub fn emit(program: &Program, width: Width, dots: bool) -> Result<Vec<u8>, Refu
 }
 
 impl Emitter<'_> {
+    /// Says what the instructions that follow belong to, by its place among the marks of the statement: 0 is
+    /// the statement itself.
+    fn mark(&mut self, place: usize) {
+        self.asm.mark = Some(self.first_mark + place as Mark);
+    }
+
     /// A free general register.
     fn general(&mut self) -> Result<Register, Refused> {
         let r = GENERAL
@@ -133,5 +156,38 @@ impl Emitter<'_> {
     /// Where a row scalar is kept: a whole vector of equal lanes.
     fn slot(&self, s: u16) -> MemoryOperand {
         MemoryOperand::with_base_displ(Register::RSP, i64::from(s) * 64)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::lanes::expr::Expr;
+    use crate::lanes::schedule::schedule;
+    use crate::lanes::{Len, Mem, norms};
+    use tancho_ir::op::EpsOn;
+
+    /// Marks change no code, and every instruction of a statement has one.
+    #[test]
+    fn marks_of_a_norm() {
+        for length in [Len::Const(37), Len::Arg(0)] {
+            let mut expr = Expr::default();
+            let x = expr.load(0, Len::ONE, Len::ZERO, Mem::F32);
+            let y = norms::layer_norm(&mut expr, x, length, 1e-5, EpsOn::Var, None, None);
+            expr.store(1, Len::ONE, Len::ZERO, Mem::F32, y);
+            let program = schedule(&expr, length, 2, 1).program;
+            let count: Mark = program.stmts.iter().map(Stmt::marks).sum();
+            for width in [Width::Y, Width::Z] {
+                let plain = emit(&program, width, true).expect("a norm");
+                let Assembled { bytes, marks } = emit_with_marks(&program, width, true).expect("a norm");
+                assert_eq!(plain, bytes);
+                assert!(marks.is_sorted_by(|a, b| a.0 < b.0) && marks.iter().all(|(_, mark)| *mark < count));
+                let instructions = iced_x86::Decoder::new(64, &bytes[..verify::end(&bytes)], 0);
+                let offsets: Vec<u64> = instructions.into_iter().map(|i| i.ip()).collect();
+                // Outside of statements there are four: the frame, the upper halves, and the return.
+                assert_eq!(marks.len() + 4, offsets.len());
+                assert!(marks.iter().all(|(at, _)| offsets.contains(&u64::from(*at))));
+            }
+        }
     }
 }

@@ -34,5 +34,5 @@ pub fn multiply_adds(width: Width) -> Result<(Vec<u8>, Program, u64), Refused> {
     asm.push(made(Instruction::with_branch(Code::Jne_rel32_64, top))?);
     let after = [Instruction::with(Code::VEX_Vzeroupper), Instruction::with(Code::Retnq)];
     let flops = ITERATIONS as u64 * u64::from(accumulators) * width.lanes() as u64 * 2;
-    Ok((asm.assemble(&[], &after)?, Program::default(), flops))
+    Ok((asm.assemble(&[], &after)?.bytes, Program::default(), flops))
 }

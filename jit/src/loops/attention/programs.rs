@@ -9,7 +9,7 @@ use crate::loops::nest::{Pointers, Pool, ProgramId};
 use crate::loops::program::{self, Copy, InPlace, load_of, store_of};
 use crate::loops::tile::TileProgram;
 use crate::machine::Machine;
-use crate::spec::{AttentionSpec, Encodings};
+use crate::spec::{AttentionSpec, Encodings, WorkPart};
 
 /// The length of a padded row of scores.
 pub const PADDED: Local = Local(0);
@@ -168,7 +168,7 @@ fn scores(spec: &AttentionSpec, machine: Machine, pool: &mut Pool) -> Tiles {
         Inst::Bin(Bin::Mul, 0, 1),
         Inst::Store { ptr: SCORE, step: Len::ONE, row_step: Len::Local(PADDED), mem: Mem::F32, value: 2 },
     ];
-    Tiles::new(cut.of_rows(spec.queries), pool, |shape| {
+    Tiles::new(cut.of_rows(spec.queries), pool, WorkPart::Own, |shape| {
         let tile = TileProgram {
             shape,
             k: width,
@@ -195,7 +195,7 @@ fn values(spec: &AttentionSpec, machine: Machine, pool: &mut Pool) -> Tiles {
         Inst::Bin(Bin::Mul, 0, 1),
         Inst::Store { ptr: RESULT, step: Len::ONE, row_step: row_stride(&spec.out), mem: Mem::F32, value: 2 },
     ];
-    Tiles::new(cut.of_rows(spec.queries), pool, |shape| {
+    Tiles::new(cut.of_rows(spec.queries), pool, WorkPart::Own, |shape| {
         let tile = TileProgram {
             shape,
             k: if sees_part(spec) { Len::Local(SEEN) } else { spec.keys },

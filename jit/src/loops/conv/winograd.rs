@@ -3,6 +3,7 @@
 
 use super::window::Border;
 use crate::code::{FunctionCode, Pointer};
+use crate::lanes::schedule::Scheduled;
 use crate::lanes::{Encoding, Inst, Len, Mem, Program, Ptr, Reg, Stmt, derive};
 use crate::loops::LoopNest;
 use crate::loops::address::{gathered, moved_floats};
@@ -12,7 +13,7 @@ use crate::loops::program::{load, push, store};
 use crate::loops::tile::TileProgram;
 use crate::machine::Machine;
 use crate::spec::extents::whole_panels;
-use crate::spec::{Encodings, Slot, WinogradSpec};
+use crate::spec::{Encodings, Slot, WinogradSpec, WorkPart};
 use crate::winograd::{combine, matrices};
 use cranelift::codegen::ir::Value;
 use cranelift::prelude::*;
@@ -104,7 +105,7 @@ impl<'s> Winograd<'s> {
         let cut = Cut { machine, main: spec.cols, columns, encodings: Encodings::F32 };
         let (channels, row_step) = (Len::Const(spec.channels), Len::Const(spec.columns));
         let store = Inst::Store { ptr: PRODUCT, step: Len::ONE, row_step, mem: Mem::F32, value: 0 };
-        let tiles = Tiles::new(cut.of_pixels(), pool, |shape| {
+        let tiles = Tiles::new(cut.of_pixels(), pool, WorkPart::Own, |shape| {
             let tile = TileProgram {
                 shape,
                 k: channels,
@@ -118,7 +119,8 @@ impl<'s> Winograd<'s> {
         });
         let transform = pool.add(&transform(spec));
         let patch = Border::new(spec.patch_window(), pool);
-        let work = spec.work.iter().map(|work| pool.add(&work.program)).collect();
+        let add = |(i, work): (usize, &Scheduled)| pool.add_part(&work.program, WorkPart::Work(i));
+        let work = spec.work.iter().enumerate().map(add).collect();
         Winograd { spec, tiles, transform, patch, work }
     }
 

@@ -5,6 +5,7 @@ mod arithmetic;
 mod memory;
 mod ops;
 
+use crate::lanes::marks::Mark;
 pub use arithmetic::ORDERED;
 use iced_x86::{
     BlockEncoder, BlockEncoderOptions, Code, Instruction, InstructionBlock, MemoryOperand, Register,
@@ -83,6 +84,18 @@ pub struct Asm {
     next: Label,
     /// Constants with their labels.
     pool: Vec<(Vec<u32>, Label)>,
+    /// What the instructions that follow belong to.
+    pub mark: Option<Mark>,
+    /// The marks of all instructions, if they are wanted.
+    marks: Option<Vec<Option<Mark>>>,
+}
+
+/// Assembled code.
+pub struct Assembled {
+    pub bytes: Vec<u8>,
+    /// The offset of each instruction that has a mark, in ascending order, with the mark. Empty if marks were
+    /// not wanted.
+    pub marks: Vec<(u32, Mark)>,
 }
 
 type Result<T> = std::result::Result<T, Refused>;
@@ -93,7 +106,12 @@ fn made(i: std::result::Result<Instruction, iced_x86::IcedError>) -> Result<Inst
 
 impl Asm {
     pub fn new(width: Width) -> Asm {
-        Asm { width, list: Vec::new(), pending: None, next: 1, pool: Vec::new() }
+        Asm { width, list: Vec::new(), pending: None, next: 1, pool: Vec::new(), mark: None, marks: None }
+    }
+
+    /// The same that keeps the marks of instructions.
+    pub fn with_marks(width: Width) -> Asm {
+        Asm { marks: Some(Vec::new()), ..Asm::new(width) }
     }
 
     pub fn label(&mut self) -> Label {
@@ -113,6 +131,9 @@ impl Asm {
     pub fn push(&mut self, mut i: Instruction) {
         i.set_ip(self.pending.take().unwrap_or(0));
         self.list.push(i);
+        if let Some(marks) = &mut self.marks {
+            marks.push(self.mark);
+        }
     }
 
     fn put(&mut self, i: std::result::Result<Instruction, iced_x86::IcedError>) -> Result<()> {
@@ -167,7 +188,8 @@ impl Asm {
     }
 
     /// `prologue`, the code so far, `epilogue`, then the pool; as bytes that run anywhere.
-    pub fn assemble(mut self, prologue: &[Instruction], epilogue: &[Instruction]) -> Result<Vec<u8>> {
+    pub fn assemble(mut self, prologue: &[Instruction], epilogue: &[Instruction]) -> Result<Assembled> {
+        self.mark = None;
         for i in epilogue {
             self.push(*i);
         }
@@ -180,9 +202,15 @@ impl Asm {
                 all.push(i);
             }
         }
-        let block = InstructionBlock::new(&all, 0);
-        BlockEncoder::encode(64, block, BlockEncoderOptions::NONE)
-            .map(|r| r.code_buffer)
-            .map_err(|error| Refused(error.to_string()))
+        let options = match self.marks {
+            Some(_) => BlockEncoderOptions::RETURN_NEW_INSTRUCTION_OFFSETS,
+            None => BlockEncoderOptions::NONE,
+        };
+        let encoded = BlockEncoder::encode(64, InstructionBlock::new(&all, 0), options)
+            .map_err(|error| Refused(error.to_string()))?;
+        let offsets = encoded.new_instruction_offsets.iter().skip(prologue.len());
+        let with_mark = |(offset, mark): (&u32, Option<Mark>)| mark.map(|mark| (*offset, mark));
+        let marks = offsets.zip(self.marks.unwrap_or_default()).filter_map(with_mark).collect();
+        Ok(Assembled { bytes: encoded.code_buffer, marks })
     }
 }

@@ -43,6 +43,12 @@ pub fn verify(code: &[u8], program: &Program) -> Result<(), String> {
     Ok(())
 }
 
+/// Where the instructions of emitted code end; its constants follow.
+pub fn end(code: &[u8]) -> usize {
+    let last = decode::instructions(code).ok().and_then(|list| list.last().map(|i| i.next_ip()));
+    last.map_or(code.len(), |end| end as usize)
+}
+
 /// Values of the integer arguments to execute code for.
 ///
 /// Code splits an integer by powers of two up to `modulus` into whole iterations and a remainder, adds,
@@ -61,12 +67,4 @@ fn samples(modulus: i64, ints: u16) -> impl Iterator<Item = Vec<i64>> {
     (0..count).map(move |n| {
         (0..i64::from(ints)).map(|j| values((n * FACTORS[j as usize % 6] + 5 * j) % count)).collect()
     })
-}
-
-/// The instructions as text, one a line.
-pub fn listing(code: &[u8]) -> String {
-    decode::instructions(code).map_or_else(
-        |error| error,
-        |list| list.iter().map(|i| format!("{:6x}  {:?}\n", i.ip(), i.code())).collect(),
-    )
 }
