@@ -172,5 +172,8 @@ function light(pane) {
 /** Brings the first marked element of a pane into view. */
 function reveal(pane) {
   const first = pane.querySelector(".lit");
-  if (first) first.scrollIntoView({ block: "nearest", inline: "nearest" });
+  if (!first) return;
+  const [at, frame] = [first.getBoundingClientRect(), pane.getBoundingClientRect()];
+  const seen = at.top >= frame.top && at.bottom <= frame.bottom;
+  first.scrollIntoView({ block: seen ? "nearest" : "center", inline: "nearest" });
 }
