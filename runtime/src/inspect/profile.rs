@@ -10,8 +10,6 @@ use crate::run::session::Session;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
-use tancho_ir::Value;
-use tancho_ir::fuse::{Group, Kind};
 use tancho_ir::graph::Source;
 
 /// One kernel of the network.
@@ -159,21 +157,6 @@ impl fmt::Display for Profile {
     }
 }
 
-/// The op a kernel was grown around.
-pub(crate) fn main_op(k: &Group) -> Option<Value> {
-    match k.kind {
-        Kind::Matmul { matmul, .. } => Some(matmul),
-        Kind::Attention(v)
-        | Kind::Concat(v)
-        | Kind::Push(v)
-        | Kind::Cumulative(v)
-        | Kind::Scan(v)
-        | Kind::Experts(v)
-        | Kind::Move(v) => Some(v),
-        Kind::Rows => k.nodes.last().copied(),
-    }
-}
-
 impl Session {
     /// Begins (anew) or ends to measure the time of each kernel; two clock readings for each, some 50 ns.
     pub fn set_profiling(&mut self, on: bool) {
@@ -215,10 +198,10 @@ pub(crate) fn kernel_costs(compilation: &Compilation, steps: &[Cost]) -> Vec<Ker
     let kernel = |(step, cost): (usize, &Cost)| {
         let s = &compilation.schedule.steps[step];
         let k = &compilation.fused.groups[s.kernel];
-        let main = main_op(k);
-        let source = main.map_or_else(Source::default, |v| graph.node(v).source.clone());
+        let main = s.origins.main;
+        let source = graph.node(main).source.clone();
         let mut fused: Vec<Source> = Vec::new();
-        for v in k.nodes.iter().filter(|v| Some(**v) != main) {
+        for v in k.nodes.iter().filter(|v| **v != main) {
             let s = &graph.node(*v).source;
             if *s != source && !fused.contains(s) {
                 fused.push(s.clone());

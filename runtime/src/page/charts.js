@@ -52,7 +52,7 @@ function drawMemory(pane) {
       const act = () => (node ? select("value", `0.${b.values[0]}`) : select("kernel", step.id));
       return el("tr", { "data-value": node && `0.${b.values[0]}`, "data-step": node ? undefined : step.id, tabindex: 0, onclick: act, onkeydown: pressed(act) },
         el("td", { class: "time" }, bytesText(b.bytes)), el("td", {}, node ? node.label : `working memory${b.perThread ? " of all threads" : ""}`),
-        el("td", { class: "span" }, `steps ${b.first} to ${b.last}`), el("td", { class: "line" }, node ? `${placeText(node.source)} ${sourceText(node.source)}` : ""));
+        el("td", { class: "span" }, `steps ${b.first} to ${b.last}`), el("td", { class: "line" }, node ? originText(node.source) : ""));
     }))));
   onSelect(() => light(pane));
 }

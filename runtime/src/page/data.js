@@ -41,7 +41,6 @@ const percent = (x) => `${(100 * x).toFixed(x < 0.0995 ? 1 : 0)} %`;
 /* Lines of the source. */
 const lines = new Map();
 const lineKey = (source) => `${net.sources[source][0]}:${net.sources[source][1]}`;
-const hasLine = (source) => net.sources[source][1] > 0;
 function lineOf(key) {
   if (!lines.has(key)) {
     lines.set(key, { key, values: [], steps: new Set(), nanos: 0, error: undefined, places: new Map() });
@@ -56,6 +55,7 @@ function placeText(source) {
   return line > 0 ? `${name}:${line}` : "";
 }
 const sourceText = (source) => net.sources[source][3];
+const originText = (source) => [placeText(source), sourceText(source)].filter(Boolean).join(" ");
 
 const values = new Map();
 const steps = new Map();
@@ -80,11 +80,11 @@ net.units.forEach((unit, u) => {
     const cost = { flops: flops / runs, bytes: bytes / runs, nanos: nanos / runs };
     const made = { id, unit: u, number: s, ...step, groupName: group.name, values: members, ...cost };
     made.firstId = `${u}.${step.first}`;
-    made.main = step.main === null ? undefined : `${u}.${step.main}`;
+    made.main = `${u}.${step.main}`;
     steps.set(id, made);
     totalNanos += made.nanos;
     for (const v of members) lineOf(values.get(v).line).steps.add(id);
-    if (made.main && values.has(made.main)) lineOf(values.get(made.main).line).nanos += made.nanos;
+    lineOf(values.get(made.main).line).nanos += made.nanos;
   });
 });
 for (const [source, , error] of (net.measured && net.measured.errors) || []) {

@@ -230,7 +230,7 @@ function paintNode(item, { x, y, width, height }) {
     style: step ? { "--hue": hue(steps.get(step)) } : {}, onclick: act, onkeydown: pressed(act),
     ondblclick: () => value || toggle(item),
   },
-  svg("title", {}, value ? `${value.text}\n${placeText(value.source)} ${sourceText(value.source)}` : item.label),
+  svg("title", {}, value ? `${value.text}\n${originText(value.source)}` : item.label),
   svg("rect", { x: x - width / 2, y: y - height / 2, width, height, rx: 5, class: step ? "in-kernel" : "" }),
   svg("text", { class: "name", x, y: second ? y - 3 : y + 4 }, first),
   second ? svg("text", { class: "sub", x, y: y + 12 }, second) : undefined);

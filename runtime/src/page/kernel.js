@@ -116,5 +116,5 @@ function codeLine(step, text, id) {
   const value = id && values.get(id);
   if (!value) return el("div", { class: "line" }, el("span", { class: "text" }, text || " "));
   return el("div", { class: "line has-ops", "data-value": id, title: value.text, onclick: () => select("value", id, { keepKernel: true, from: kernelView.pane }) },
-    el("span", { class: "text" }, text), el("span", { class: "origin" }, `${placeText(value.source)} ${sourceText(value.source)}`));
+    el("span", { class: "text" }, text), el("span", { class: "origin" }, originText(value.source)));
 }

@@ -4,7 +4,6 @@
 use crate::compile::Compilation;
 use crate::error::Error;
 use crate::inspect::code::{self, CodeLine, Dump};
-use crate::inspect::profile::main_op;
 use crate::inspect::stages::{division, uses};
 use serde_json::{Value as Json, json};
 use std::collections::HashMap;
@@ -14,7 +13,7 @@ use tancho_jit::spec::KernelSpec;
 /// The steps of a schedule, each with its operations, bytes and nanoseconds. What equal steps share is in the
 /// first of them, whose number the others have.
 pub fn steps(compilation: &Compilation) -> Json {
-    let Compilation { schedule, fused, target, .. } = compilation;
+    let Compilation { schedule, target, .. } = compilation;
     let mut first: HashMap<&KernelSpec, usize> = HashMap::new();
     let mut texts: HashMap<&KernelSpec, String> = HashMap::new();
     let programs = programs(schedule, *target);
@@ -30,7 +29,7 @@ pub fn steps(compilation: &Compilation) -> Json {
         all.push(json!({
             "name": step.name,
             "group": step.kernel,
-            "main": main_op(&fused.groups[step.kernel]).map(|v| v.0),
+            "main": step.origins.main.0,
             "uses": uses(compilation, i).collect::<Vec<_>>(),
             "threads": division(step),
             "spec": step.text(),

@@ -55,7 +55,7 @@ function drawHeader() {
 function searchable() {
   const all = [];
   for (const [key, line] of lines) {
-    for (const source of line.places.keys()) all.push([`${placeText(source)} ${sourceText(source)}`, "line", key]);
+    for (const source of line.places.keys()) all.push([originText(source), "line", key]);
   }
   for (const step of steps.values()) all.push([`step ${step.number} ${step.name}`, "kernel", step.id]);
   for (const value of values.values()) all.push([value.text, "value", value.id]);

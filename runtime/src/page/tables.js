@@ -42,7 +42,7 @@ function irLine(text, source, attributes, sign = " ") {
   const kind = { "+": " added", "-": " gone" }[sign] || "";
   return el("div", { class: `line${kind}`, tabindex: -1, ...attributes },
     el("span", { class: "sign" }, sign), el("span", { class: "text" }, text),
-    el("span", { class: "origin" }, hasLine(source) ? `${placeText(source)} ${sourceText(source)}` : ""));
+    el("span", { class: "origin" }, originText(source)));
 }
 
 function irLines(unit, u, p) {
@@ -92,7 +92,7 @@ function drawKernels(pane) {
   const columns = [
     ["step", (s) => s.number, (s) => (s.unit ? `${net.units[s.unit].name}, ${s.number}` : s.number)],
     ["kernel", (s) => s.name, (s) => s.name],
-    ["line", (s) => (s.main ? values.get(s.main).line : ""), (s) => (s.main ? `${placeText(values.get(s.main).source)} ${sourceText(values.get(s.main).source)}` : "")],
+    ["line", (s) => values.get(s.main).line, (s) => originText(values.get(s.main).source)],
     ["time", (s) => s.nanos, (s) => (s.nanos ? nanosText(s.nanos) : "")],
     ["share", (s) => s.nanos, (s) => (s.nanos ? percent(s.nanos / totalNanos) : "")],
     ["GFLOP/s", (s) => s.flops / (s.nanos || Infinity), (s) => (s.flops && s.nanos ? digits(s.flops / s.nanos) : "")],
