@@ -94,6 +94,7 @@ macro_rules! network {
 #[doc = include_str!("../docs/inspecting.md")]
 pub mod inspect {
     pub use tancho_runtime::inspect::activations::Comparison;
+    pub use tancho_runtime::inspect::bisect::{Bisection, WrongStage};
     pub use tancho_runtime::inspect::compare::compare;
     pub use tancho_runtime::inspect::finite::NotFinite;
     pub use tancho_runtime::inspect::limits::{Level, Limits};

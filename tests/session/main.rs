@@ -1,6 +1,7 @@
 //! What a session does, and what it refuses.
 //!
 //! * `bad_input`: what a user can get wrong when a network runs
+//! * `bisect`: the stage that makes a result wrong
 //! * `check_alarms`: `check` finds faults and takes no rounding for one
 //! * `converted_inputs`: inputs of bytes, ids of 32 and 64 bits, and halves
 //! * `dumps`: generated code as text, with the line of the source that each instruction computes
@@ -14,6 +15,7 @@
 //! * `trace`: what a trace holds
 
 mod bad_input;
+mod bisect;
 mod check_alarms;
 mod converted_inputs;
 mod dumps;

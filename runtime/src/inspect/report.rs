@@ -114,7 +114,7 @@ impl fmt::Display for Report {
         } else if !self.is_ok() {
             write!(
                 f,
-                "\nno op diverges by itself: the fault is in what was made of several, see `fused_ir()` and `ir_after_passes()`"
+                "\nno op diverges by itself: the fault is in what was made of several, and `bisect` finds the stage that made it"
             )?;
         }
         Ok(())

@@ -215,6 +215,18 @@ impl Session {
         Ok(new)
     }
 
+    /// A session of another graph with the same states that goes on from here, with states of its own.
+    ///
+    /// # Errors
+    /// Memory is short.
+    pub(crate) fn beside(&self, compiled: Compiled) -> Result<Session, Error> {
+        let mut new = Session::new(compiled, self.division.threads);
+        new.division = self.division;
+        let states = self.forked_states()?.shared(&new.compiled.inner().compilation.graph);
+        new.adopt(states);
+        Ok(new)
+    }
+
     /// What it holds, in memory of its own.
     pub(crate) fn forked_states(&self) -> Result<States, Error> {
         self.buffers.states.fork()
