@@ -101,6 +101,7 @@ pub mod inspect {
     pub use tancho_runtime::inspect::price::Price;
     pub use tancho_runtime::inspect::profile::{Bound, Cost, KernelCost, LineCost, Profile, Roof, Span};
     pub use tancho_runtime::inspect::report::{BOUND, Bad, OpReport, Report, TensorReport};
+    pub use tancho_runtime::inspect::reproduction::{AnyTensor, REPRODUCTION_DIR, Reproduction};
     pub use tancho_runtime::inspect::stages::Stage;
     pub use tancho_runtime::inspect::trace::Trace;
     pub use tancho_runtime::interpreter::{Dims, Interpreter};

@@ -2,6 +2,7 @@
 //!
 //! * `bad_input`: what a user can get wrong when a network runs
 //! * `bisect`: the stage that makes a result wrong
+//! * `broken`: stages that are broken on purpose
 //! * `check_alarms`: `check` finds faults and takes no rounding for one
 //! * `converted_inputs`: inputs of bytes, ids of 32 and 64 bits, and halves
 //! * `dumps`: generated code as text, with the line of the source that each instruction computes
@@ -10,12 +11,14 @@
 //! * `huge_dims`: dims as large as numbers go
 //! * `limited_memory`: memory that cannot be had
 //! * `refused_code_memory`: executable memory that the system refuses
+//! * `reproductions`: files that checks which fail are written to
 //! * `states`: caches that grow and values that are replaced
 //! * `threads`: runs divided among threads
 //! * `trace`: what a trace holds
 
 mod bad_input;
 mod bisect;
+mod broken;
 mod check_alarms;
 mod converted_inputs;
 mod dumps;
@@ -28,6 +31,7 @@ mod limited_memory;
 mod prices;
 #[cfg(target_os = "linux")]
 mod refused_code_memory;
+mod reproductions;
 mod sliding;
 mod states;
 mod threads;

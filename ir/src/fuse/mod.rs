@@ -19,7 +19,7 @@ use crate::access::Access;
 use crate::dim::Dim;
 use crate::graph::{Graph, Value};
 use crate::op::Class;
-pub use constants::Constants;
+pub use constants::{Constants, of_weights};
 pub use limit::Limit;
 use reach::Reach;
 pub use reason::Reason;

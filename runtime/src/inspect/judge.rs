@@ -4,7 +4,7 @@ use crate::error::Error;
 use crate::inspect::compare::{compare, compare_within};
 use crate::inspect::report::{BOUND, TensorReport};
 use crate::inspect::spread;
-use crate::interpreter::Interpreter;
+use crate::interpreter::{Dims, Interpreter};
 use crate::tensor::Tensor;
 use tancho_ir::Graph;
 
@@ -47,6 +47,11 @@ impl<'g> Judge<'g> {
     /// The right results.
     pub fn right(&self) -> &[Tensor] {
         &self.right
+    }
+
+    /// The run-time dims of the call.
+    pub fn dims(&self) -> &Dims {
+        self.interpreter.dims()
     }
 
     /// Every value of the graph.

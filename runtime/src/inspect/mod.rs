@@ -13,6 +13,7 @@ pub mod limits;
 pub mod price;
 pub mod profile;
 pub mod report;
+pub mod reproduction;
 pub(crate) mod search;
 pub(crate) mod spread;
 pub mod stages;

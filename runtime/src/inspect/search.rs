@@ -85,10 +85,7 @@ impl Search<'_> {
 
     /// The first result that the interpreter gives otherwise for a graph that a pass has made.
     fn changed_by(&mut self, graph: &Graph) -> Result<Option<TensorReport>, Error> {
-        let compiled = self.session.compiled();
-        let weight = |i| compiled.weight(i);
-        let results = Judge::new(graph, self.given, &self.session.held(), &weight);
-        match results {
+        match self.session.judge_of(graph, self.given) {
             Ok(other) => Ok(first_wrong(self.judge.within_reach(other.right(), &self.errors)?)),
             Err(e @ (Error::Memory { .. } | Error::WeightMemory { .. })) => Err(e),
             // The graph before the pass has results.

@@ -5,6 +5,7 @@ use crate::error::Error;
 use crate::inspect::compare::compare;
 use crate::inspect::judge::Judge;
 use crate::inspect::report::{BOUND, OpReport, Report};
+use crate::inspect::reproduction::failure::note;
 use crate::interpreter::Interpreter;
 use crate::run::inputs::values;
 use crate::run::session::Session;
@@ -28,10 +29,12 @@ impl Compiled {
     }
 
     /// Runs the same inputs natively and through the interpreter and compares the results. Where they
-    /// differ, walks the graph for the first op whose result is wrong for the arguments it was given.
+    /// differ, walks the graph for the first op whose result is wrong for the arguments it was given. With
+    /// `TANCHO_REPRO_DIR=folder` in the environment a file that reproduces it is written there.
     ///
     /// # Errors
-    /// Neither way runs: an input does not fit, an id or a slice is out of range.
+    /// Neither way runs: an input does not fit, an id or a slice is out of range. Or results differ and their
+    /// reproduction cannot be written ([`Error::Reproduction`]).
     pub fn check_inputs(&self, inputs: &[AnyView<'_>]) -> Result<Report, Error> {
         self.session().check_inputs(inputs)
     }
@@ -66,7 +69,11 @@ impl Session {
     /// # Errors
     /// As [`Compiled::check_inputs`].
     pub fn check_inputs(&self, inputs: &[AnyView<'_>]) -> Result<Report, Error> {
-        self.judge_inputs(inputs, &self.results(inputs)?)
+        let mut report = self.judge_inputs(inputs, &self.results(inputs)?)?;
+        if !report.is_ok() {
+            note(self, inputs, &mut report)?;
+        }
+        Ok(report)
     }
 
     /// The report of [`Session::check_inputs`] if a run gives these results, followed by the new states. For
@@ -78,7 +85,7 @@ impl Session {
     pub fn judge_inputs(&self, inputs: &[AnyView<'_>], results: &[Tensor]) -> Result<Report, Error> {
         let given = values(self.compiled().graph(), inputs)?;
         let mut judge = self.judge(&given)?;
-        let mut report = Report { tensors: judge.by_rows(results), diverges_at: None };
+        let mut report = Report { tensors: judge.by_rows(results), ..Report::default() };
         if report.is_ok() {
             return Ok(report);
         }
@@ -91,8 +98,13 @@ impl Session {
 
     /// The right results of these values of inputs.
     pub(crate) fn judge(&self, given: &[Tensor]) -> Result<Judge<'_>, Error> {
+        self.judge_of(self.compiled().graph(), given)
+    }
+
+    /// The same of a graph that passes have made of the session's.
+    pub(crate) fn judge_of<'g>(&self, graph: &'g Graph, given: &[Tensor]) -> Result<Judge<'g>, Error> {
         let compiled = self.compiled();
-        Judge::new(compiled.graph(), given, &self.held(), &|i| compiled.weight(i))
+        Judge::new(graph, given, &self.held(), &|i| compiled.weight(i))
     }
 
     /// The results of a run, followed by the new states. States keep what they hold.

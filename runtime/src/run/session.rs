@@ -204,6 +204,16 @@ impl Session {
         (0..count).map(|i| self.buffers.states.tensor(i)).collect()
     }
 
+    /// Gives the states these values; `None` is one that no run had yet.
+    ///
+    /// # Errors
+    /// A value does not fit the declaration of its state, or memory is short.
+    pub(crate) fn restore(&mut self, values: &[Option<Tensor>]) -> Result<(), Error> {
+        self.buffers.states.restore(&self.compiled.inner().compilation.graph, values)?;
+        self.bound = None;
+        Ok(())
+    }
+
     /// Another session that continues from here, with states of its own. So one prompt can be read and then
     /// be continued in several ways.
     ///
