@@ -47,8 +47,8 @@ impl AnyTensor {
     /// A tensor from the bytes of its elements in the order of files, the least significant first.
     ///
     /// # Errors
-    /// There are not as many bytes as the shape has elements, a flag is neither 0 nor 1, or there is no memory
-    /// for a copy.
+    /// There are not as many bytes as the shape has elements, a flag is neither 0 nor 1, or there is no
+    /// memory for a copy.
     pub fn from_bytes(element: ElementType, shape: &[usize], bytes: &[u8]) -> Result<AnyTensor, Error> {
         let overflow = || ViewError::Overflow { shape: shape.to_vec() };
         let expected = element_count(shape).ok_or_else(overflow)?;

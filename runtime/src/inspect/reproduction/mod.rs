@@ -27,9 +27,9 @@ pub use failure::REPRODUCTION_DIR;
 
 /// A call whose results are wrong: a graph with its weights, the states before the call and its inputs.
 ///
-/// A check that fails writes one, see [`Report::write_reproduction`](crate::Report::write_reproduction). It is
-/// as small as could be found: the first op that is wrong by itself with the arguments it had, the ops of the
-/// kernel that is wrong, or the whole network with all its weights.
+/// A check that fails writes one, see [`Report::write_reproduction`](crate::Report::write_reproduction). It
+/// is as small as could be found: the first op that is wrong by itself with the arguments it had, the ops of
+/// the kernel that is wrong, or the whole network with all its weights.
 ///
 /// ```
 /// use tancho_runtime::inspect::reproduction::Reproduction;
