@@ -80,6 +80,7 @@ impl Model {
         let graph = i.checked_sub(1).and_then(|i| self.others.get(i)).unwrap_or(&self.graph);
         let compiled = Compiled::new(graph.clone(), self.weights.clone(), Options::new(target), packs)?;
         compiled.dump_by_environment()?;
+        compiled.map_by_environment()?;
         Ok(compiled)
     }
 

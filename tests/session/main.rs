@@ -10,6 +10,7 @@
 //! * `entry_points`: states that several entry points keep together
 //! * `huge_dims`: dims as large as numbers go
 //! * `limited_memory`: memory that cannot be had
+//! * `perf_maps`: names of generated functions for `perf`
 //! * `refused_code_memory`: executable memory that the system refuses
 //! * `reproductions`: files that checks which fail are written to
 //! * `states`: caches that grow and values that are replaced
@@ -28,6 +29,8 @@ mod faults;
 mod huge_dims;
 #[cfg(target_os = "linux")]
 mod limited_memory;
+#[cfg(unix)]
+mod perf_maps;
 mod prices;
 #[cfg(target_os = "linux")]
 mod refused_code_memory;
