@@ -94,12 +94,14 @@ macro_rules! network {
 #[doc = include_str!("../docs/inspecting.md")]
 pub mod inspect {
     pub use tancho_runtime::inspect::activations::Comparison;
+    pub use tancho_runtime::inspect::bisect::{Bisection, WrongStage};
     pub use tancho_runtime::inspect::compare::compare;
     pub use tancho_runtime::inspect::finite::NotFinite;
     pub use tancho_runtime::inspect::limits::{Level, Limits};
     pub use tancho_runtime::inspect::price::Price;
     pub use tancho_runtime::inspect::profile::{Bound, Cost, KernelCost, LineCost, Profile, Roof, Span};
     pub use tancho_runtime::inspect::report::{BOUND, Bad, OpReport, Report, TensorReport};
+    pub use tancho_runtime::inspect::reproduction::{AnyTensor, REPRODUCTION_DIR, Reproduction};
     pub use tancho_runtime::inspect::stages::Stage;
     pub use tancho_runtime::inspect::trace::Trace;
     pub use tancho_runtime::interpreter::{Dims, Interpreter};

@@ -77,7 +77,19 @@ impl CodeBlob {
     ///
     /// # Errors
     /// The system does not let it become executable.
-    pub fn finish(mut self, ids: &[FuncId]) -> Result<Vec<KernelFn>, CompileError> {
+    pub fn finish(self, ids: &[FuncId]) -> Result<Vec<KernelFn>, CompileError> {
+        self.finish_with(ids, &[]).map(|(kernels, _)| kernels)
+    }
+
+    /// The same with the addresses of these functions.
+    ///
+    /// # Errors
+    /// As [`CodeBlob::finish`].
+    pub fn finish_with(
+        mut self,
+        ids: &[FuncId],
+        of: &[FuncId],
+    ) -> Result<(Vec<KernelFn>, Vec<usize>), CompileError> {
         self.module.finalize_definitions().map_err(refused)?;
         // SAFETY: every id was defined with the kernel signature (three i64, one i64 back, the host's C
         // convention), and `finalize_definitions` has filled `code`, which keeps the function's memory with
@@ -87,7 +99,8 @@ impl CodeBlob {
             entry: entry(self.module.get_finalized_function(*id)),
             _code: self.code.clone(),
         };
-        Ok(ids.iter().map(kernel).collect())
+        let address = |id: &FuncId| self.module.get_finalized_function(*id).addr();
+        Ok((ids.iter().map(kernel).collect(), of.iter().map(address).collect()))
     }
 }
 

@@ -29,8 +29,19 @@ pub struct Functions<'m, M: Module> {
     context: codegen::Context,
     /// Texts of the functions, if they are wanted.
     pub texts: Option<Texts>,
-    /// Bytes of machine code.
-    pub code_bytes: usize,
+    /// Every function.
+    pub functions: Vec<DefinedFunction>,
+}
+
+/// A function that was defined.
+#[derive(Debug)]
+pub struct DefinedFunction {
+    pub id: FuncId,
+    pub name: String,
+    /// The number of the kernel that it is, or that called it first.
+    pub kernel: usize,
+    /// Bytes of its machine code.
+    pub bytes: usize,
 }
 
 /// A vector program as a callee.
@@ -53,7 +64,7 @@ impl<'m, M: Module> Functions<'m, M> {
             builder: FunctionBuilderContext::new(),
             context: codegen::Context::new(),
             texts: options.marked.then(Texts::default),
-            code_bytes: 0,
+            functions: Vec::new(),
         }
     }
 
@@ -84,7 +95,8 @@ impl<'m, M: Module> Functions<'m, M> {
         self.context.set_disasm(self.texts.is_some() && !self.options.x86);
         self.module.define_function(id, &mut self.context).map_err(|e| fail(name, e))?;
         if let Some(code) = self.context.compiled_code() {
-            self.code_bytes += code.code_info().total_size as usize;
+            let (kernel, bytes) = (self.kernel_at_hand(), code.code_info().total_size as usize);
+            self.functions.push(DefinedFunction { id, name: name.into(), kernel, bytes });
         }
         if let Some(clif) = clif {
             let (asm, kernel) = (self.machine_lines(), self.kernel_at_hand());
@@ -163,7 +175,8 @@ impl<'m, M: Module> Functions<'m, M> {
         signature.params = vec![AbiParam::new(types::I64)];
         let id = self.module.declare_function(name, Linkage::Local, &signature).map_err(|e| fail(name, e))?;
         self.module.define_function_bytes(id, 64, code, &[]).map_err(|e| fail(name, e))?;
-        self.code_bytes += code.len();
+        let (kernel, bytes) = (self.kernel_at_hand(), code.len());
+        self.functions.push(DefinedFunction { id, name: name.into(), kernel, bytes });
         Ok(DefinedProgram { id, emitted: true })
     }
 

@@ -32,6 +32,7 @@ pub use machine::{Blocking, Machine};
 pub use programs::{KernelPrograms, Programs, programs};
 pub use target::{Isa, Precision, Target};
 
+use spec::KernelSpec;
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 use tancho_ir::Value;
@@ -112,6 +113,19 @@ pub struct TextLine {
     pub value: Option<Value>,
 }
 
+/// A generated function in executable memory: a kernel, or a vector program.
+#[derive(Clone, Debug)]
+pub struct Function {
+    /// Its name, as in [`FunctionText`].
+    pub name: String,
+    /// The first step that runs it.
+    pub step: usize,
+    /// Where it begins.
+    pub address: usize,
+    /// Bytes of its machine code.
+    pub bytes: usize,
+}
+
 /// The machine code of a network.
 #[derive(Clone, Debug)]
 pub struct Code {
@@ -119,6 +133,8 @@ pub struct Code {
     pub kernels: Vec<Option<KernelFn>>,
     /// The functions as text, if they were asked for.
     pub texts: Vec<FunctionText>,
+    /// The functions in memory.
+    pub functions: Vec<Function>,
     /// Different kernels.
     pub different_kernels: usize,
     /// Different vector programs.
@@ -145,22 +161,43 @@ pub fn generate(
     let mut blob = blob::CodeBlob::new(isa)?;
     let options = lanes::clif::ClifOptions { x86, checked: target.is_checked(), marked: with_texts };
     let mut functions = codegen::Functions::new(&mut blob.module, options, programs.emitter);
-    let mut defined = HashMap::new();
+    let (mut defined, mut numbers) = (HashMap::new(), HashMap::new());
     let mut steps: Vec<Vec<usize>> = Vec::new();
     for kernel in programs.kernels {
         if with_texts {
             let runs = |(_, step): &(usize, &Step)| step.spec.kernel() == Some(kernel.spec);
             steps.push(schedule.steps.iter().enumerate().filter(runs).map(|(i, _)| i).collect());
         }
+        numbers.insert(kernel.spec, numbers.len());
         defined.insert(kernel.spec, functions.kernel(kernel)?);
     }
     let kernels = || schedule.steps.iter().map(|step| step.spec.kernel());
     let ids: Vec<_> = kernels().flatten().map(|spec| defined[spec]).collect();
+    let first_steps = first_steps(schedule, &numbers);
     let (different_kernels, count) = (functions.kernel_count(), functions.program_count());
-    let (bytes, texts) = (functions.code_bytes, functions.texts.take());
+    let (all, texts) = (std::mem::take(&mut functions.functions), functions.texts.take());
+    let bytes = all.iter().map(|f| f.bytes).sum();
     let texts = texts.map(|texts| texts.of_steps(&schedule.steps, &steps)).unwrap_or_default();
     let start = Instant::now();
-    let mut functions = blob.finish(&ids)?.into_iter();
-    let kernels = kernels().map(|kernel| kernel.and_then(|_| functions.next())).collect();
-    Ok(Code { kernels, texts, different_kernels, programs: count, bytes, finalize: start.elapsed() })
+    let (finished, addresses) = blob.finish_with(&ids, &all.iter().map(|f| f.id).collect::<Vec<_>>())?;
+    let finalize = start.elapsed();
+    let mut finished = finished.into_iter();
+    let kernels = kernels().map(|kernel| kernel.and_then(|_| finished.next())).collect();
+    let place = |(f, address): (codegen::DefinedFunction, usize)| {
+        let step = first_steps.get(f.kernel).copied().unwrap_or_default();
+        Function { name: f.name, step, address, bytes: f.bytes }
+    };
+    let functions = all.into_iter().zip(addresses).map(place).collect();
+    Ok(Code { kernels, texts, functions, different_kernels, programs: count, bytes, finalize })
+}
+
+/// The first step that runs each kernel, in the order of their numbers.
+fn first_steps(schedule: &Schedule, numbers: &HashMap<&KernelSpec, usize>) -> Vec<usize> {
+    let mut first = vec![usize::MAX; numbers.len()];
+    for (i, step) in schedule.steps.iter().enumerate() {
+        if let Some(number) = step.spec.kernel().and_then(|spec| numbers.get(spec)) {
+            first[*number] = first[*number].min(i);
+        }
+    }
+    first
 }

@@ -27,6 +27,7 @@ impl Codes {
                 different_kernels: 0,
                 programs: 0,
                 bytes: 0,
+                functions: Vec::new(),
                 finalize: Duration::ZERO,
                 ..known.get().clone()
             }),

@@ -5,11 +5,12 @@
 
 use crate::codes::Codes;
 use crate::error::Error;
+use crate::options::Options;
 use crate::weights::Weights;
 use crate::weights::pack::{Packed, Packs};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use tancho_ir::fuse::{Constants, Fused, fuse};
+use tancho_ir::fuse::{Constants, Fused, fuse_within};
 use tancho_ir::passes::{self, round_states};
 use tancho_ir::{Dim, Graph, verify};
 use tancho_jit::plan::{Plan, plan};
@@ -35,6 +36,8 @@ pub(crate) struct Compilation {
     pub packed: Arc<Packed>,
     /// What it was compiled for.
     pub target: Target,
+    /// How it was compiled.
+    pub options: Options,
     /// Times and sizes.
     pub stats: Stats,
     /// The time of packing the weights.
@@ -50,20 +53,21 @@ pub(crate) struct Compilation {
 pub(crate) fn compile(
     declared: Arc<Graph>,
     weights: &Weights,
-    target: Target,
+    options: Options,
     packs: &mut Packs,
 ) -> Result<Compilation, Error> {
-    compile_with(declared, weights, target, packs, None)
+    compile_with(declared, weights, options, packs, None)
 }
 
 /// The same for a body, with the code of bodies that were compiled before.
 fn compile_with(
     declared: Arc<Graph>,
     weights: &Weights,
-    target: Target,
+    options: Options,
     packs: &mut Packs,
     codes: Option<&mut Codes>,
 ) -> Result<Compilation, Error> {
+    let target = options.target;
     let mut clock = Clock(Instant::now());
     let coarsest = weights.coarsest();
 
@@ -71,13 +75,16 @@ fn compile_with(
     let states = round_states_for(target, declared)?;
     // Graph -> Graph: it is verified, then rewritten to few forms. The list is `passes::PASSES`.
     verify::verify(&states).map_err(CompileError::Graph)?;
-    let graph = passes::run_all(&states, &mut |_, _| ()).map_err(|e| CompileError::Shape(Box::new(e)))?;
+    let passes = if options.is_passed { &[] } else { options.stages.passes };
+    let graph = passes::run(passes, &states, &mut |_, _| ()).map_err(|e| CompileError::Shape(Box::new(e)))?;
     // Graph -> Graph, or an error: every known size is in bounds.
     sizes::check(&graph)?;
     // Graph -> Constants: what is packed, or computed once, instead of compiled.
     let constants = Constants::of(&graph);
     // Graph, Constants -> Fused: groups of nodes that become one kernel each, and why others did not.
-    let fused = fuse(&graph, constants);
+    let limit = options.fusions.as_ref().map(|fusions| &fusions.limit);
+    let mut fused = fuse_within(&graph, constants, limit);
+    (options.stages.fused)(&mut fused);
     let graph_time = clock.lap();
 
     // Fused -> Schedule: a kernel spec with its buffers for each step, and what is packed. Winograd is chosen
@@ -107,23 +114,28 @@ fn compile_with(
     // Graphs -> Compilations: the same stages for the body of each loop and expert. Experts, and loops of
     // equal blocks, differ in their weights alone, so that most have their code already.
     let mut codes = Codes::default();
-    let body = |body: &Graph| compile_with(Arc::new(body.clone()), weights, target, packs, Some(&mut codes));
+    let body = |body: &Graph| {
+        compile_with(Arc::new(body.clone()), weights, options.of_body(body), packs, Some(&mut codes))
+    };
     let bodies = schedule.bodies.iter().map(body).collect::<Result<Vec<_>, _>>()?;
     schedule.steps.iter_mut().for_each(|step| count_runs(step, &bodies));
 
-    let mut stats = Stats {
-        graph: graph_time,
-        lower: lower_time,
-        codegen: code_time.saturating_sub(code.finalize),
-        finalize: code.finalize,
-        steps: schedule.steps.len(),
-        kernels: code.different_kernels,
-        programs: code.programs,
-        code_bytes: code.bytes,
-    };
+    let mut stats = Stats::new([graph_time, lower_time, code_time], schedule.steps.len(), &code);
     bodies.iter().for_each(|body| stats.add(&body.stats));
     let pack_time = pack_time + bodies.iter().map(|body| body.pack_time).sum::<Duration>();
-    Ok(Compilation { graph: states, fused, schedule, plan, code, bodies, packed, target, stats, pack_time })
+    Ok(Compilation {
+        graph: states,
+        fused,
+        schedule,
+        plan,
+        code,
+        bodies,
+        packed,
+        target,
+        options,
+        stats,
+        pack_time,
+    })
 }
 
 /// The graph with its states rounded to bf16, if the target asks for it.
@@ -189,6 +201,20 @@ pub struct Stats {
 }
 
 impl Stats {
+    /// Of a graph without its bodies: the times of its graph, lowering and code, its steps and its code.
+    fn new([graph, lower, codegen]: [Duration; 3], steps: usize, code: &Code) -> Stats {
+        Stats {
+            graph,
+            lower,
+            codegen: codegen.saturating_sub(code.finalize),
+            finalize: code.finalize,
+            steps,
+            kernels: code.different_kernels,
+            programs: code.programs,
+            code_bytes: code.bytes,
+        }
+    }
+
     /// Adds the body of a loop.
     fn add(&mut self, body: &Stats) {
         self.graph += body.graph;

@@ -2,6 +2,7 @@
 
 use crate::compile::{Compilation, Stats, compile};
 use crate::error::Error;
+use crate::options::Options;
 use crate::run::gathered::Gathered;
 use crate::run::layout::Layout;
 use crate::weights::pack::Packs;
@@ -11,8 +12,8 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 use tancho_ir::{Graph, Value};
+use tancho_jit::Step;
 use tancho_jit::spec::StepSpec;
-use tancho_jit::{Step, Target};
 
 /// A network as native code. It is cheap to clone, `Send` and `Sync`; each thread makes a
 /// [`Session`](crate::Session) of its own.
@@ -136,10 +137,10 @@ impl Compiled {
     pub(crate) fn new(
         graph: Arc<Graph>,
         weights: Arc<Weights>,
-        target: Target,
+        options: Options,
         packs: &mut Packs,
     ) -> Result<Compiled, Error> {
-        let compilation = compile(graph, &weights, target, packs)?;
+        let compilation = compile(graph, &weights, options, packs)?;
         Ok(Compiled { inner: Arc::new(Inner::new(&weights, compilation)) })
     }
 
@@ -200,8 +201,18 @@ impl Compiled {
 
     /// Another graph with the same weights.
     pub(crate) fn with_graph(&self, graph: Graph) -> Result<Compiled, Error> {
-        let (weights, target) = (self.inner.weights.clone(), self.inner.compilation.target);
-        Compiled::new(Arc::new(graph), weights, target, &mut Packs::default())
+        let options = self.inner.compilation.options.clone();
+        self.with_options(Arc::new(graph), options, &mut Packs::default())
+    }
+
+    /// Another graph with the same weights, compiled in another way.
+    pub(crate) fn with_options(
+        &self,
+        graph: Arc<Graph>,
+        options: Options,
+        packs: &mut Packs,
+    ) -> Result<Compiled, Error> {
+        Compiled::new(graph, self.inner.weights.clone(), options, packs)
     }
 }
 

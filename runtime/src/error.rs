@@ -44,7 +44,7 @@ pub enum Error {
         /// Everything that does not fit.
         problems: Vec<ConstantProblem>,
     },
-    /// Weights could not be written.
+    /// A file could not be written: weights, stages of compiling, or a reproduction.
     #[error("cannot write {}: {error}", path.display())]
     Save {
         /// The file.
@@ -345,6 +345,18 @@ pub enum Error {
     /// A check found results that are not those of the reference: [`Report::into_result`] gives it.
     #[error("the results are not those of the reference\n{0}")]
     Differs(Box<Report>),
+    /// A check found wrong results, and their reproduction could not be written.
+    #[error("{report}\nthe reproduction could not be written: {why}")]
+    Reproduction {
+        /// What the check found.
+        report: Box<Report>,
+        /// Why there is no reproduction.
+        #[source]
+        why: Box<Error>,
+    },
+    /// A report from which no reproduction can be written.
+    #[error("there is nothing to reproduce: the report is of no check that failed")]
+    NothingToReproduce,
     /// A file of weights could not be fetched: the error of whoever fetched it, such as that of
     /// `tancho::hub`.
     #[error(transparent)]

@@ -9,6 +9,7 @@ mod error;
 pub mod inspect;
 pub mod interpreter;
 mod model;
+mod options;
 mod page;
 mod replace;
 mod reserve;
@@ -25,6 +26,8 @@ pub use inspect::profile::Profile;
 pub use inspect::report::Report;
 pub use inspect::trace::Trace;
 pub use model::{Blueprint, Declared, Model};
+#[doc(hidden)]
+pub use options::Stages;
 pub use run::session::Session;
 #[doc(hidden)]
 pub use serde;

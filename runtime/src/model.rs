@@ -2,6 +2,7 @@
 
 use crate::compiled::Compiled;
 use crate::error::Error;
+use crate::options::{Options, Stages};
 use crate::weights::pack::Packs;
 use crate::weights::{ConstantValues, Given, LoadOptions, LoadReport, Weights};
 use std::fmt;
@@ -77,9 +78,20 @@ impl Model {
     #[doc(hidden)]
     pub fn compile_entry(&self, i: usize, target: Target, packs: &mut Packs) -> Result<Compiled, Error> {
         let graph = i.checked_sub(1).and_then(|i| self.others.get(i)).unwrap_or(&self.graph);
-        let compiled = Compiled::new(graph.clone(), self.weights.clone(), target, packs)?;
+        let compiled = Compiled::new(graph.clone(), self.weights.clone(), Options::new(target), packs)?;
         compiled.dump_by_environment()?;
+        compiled.map_by_environment()?;
         Ok(compiled)
+    }
+
+    /// Native code for the graph by other stages. For tests.
+    ///
+    /// # Errors
+    /// As [`Model::compile`].
+    #[doc(hidden)]
+    pub fn compile_by(&self, target: Target, stages: Stages) -> Result<Compiled, Error> {
+        let options = Options { stages, ..Options::new(target) };
+        Compiled::new(self.graph.clone(), self.weights.clone(), options, &mut Packs::default())
     }
 
     fn new(

@@ -3,7 +3,8 @@
 //! Behind the network stand sections, all of them comments of the text form:
 //!
 //! ```text
-//! //= check B=2 S=5     the network agrees with the interpreter, on every ISA level and in checked mode
+//! //= check B=2 S=5     the network agrees with the interpreter, on every ISA level and in checked mode, and
+//!                       refuses integers that its values cannot hold
 //! //= fused             the lines that follow are the text of that stage
 //! //  network N in 1 kernel
 //! //= error             the network is refused with a message that has the lines that follow
@@ -15,10 +16,10 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use tancho::inspect::Stage;
-use tancho::{Compiled, Graph, Model, Target, Tensor};
+use tancho::{AnyView, Compiled, ElementType, Error, Graph, Model, Target, Tensor, View};
 use tancho_ir::passes::PASSES;
 use tancho_ir::table::OPS;
-use tancho_support::{Rng, run_on, targets, views};
+use tancho_support::{Given, Rng, run_views_on, targets};
 
 /// A section: its header without `//= `, and the lines below.
 struct Section {
@@ -71,8 +72,9 @@ fn written(network: &str, sections: &[Section]) -> String {
     text
 }
 
-/// Inputs for these dims. Integers are ids below 4, which are rows of every table of these files.
-fn inputs(g: &Graph, dims: &[(String, i64)], seed: u64) -> Vec<Tensor> {
+/// Inputs for these dims, in the element types that they are declared with. Integers are ids below 4, which
+/// are rows of every table of these files.
+fn inputs(g: &Graph, dims: &[(String, i64)], seed: u64) -> Vec<Given> {
     let mut rng = Rng::new(seed);
     let value = |name: &str| dims.iter().find(|(n, _)| n == name).map(|(_, n)| *n);
     let tensor = |input: &tancho_ir::graph::InputDecl| {
@@ -80,7 +82,7 @@ fn inputs(g: &Graph, dims: &[(String, i64)], seed: u64) -> Vec<Tensor> {
             |d: &tancho::Dim| d.eval(&value).unwrap_or_else(|e| panic!("{}: {e}", input.name)) as usize;
         let shape: Vec<usize> = input.ty.shape.iter().map(length).collect();
         let n = shape.iter().product();
-        match input.ty.dtype {
+        let value = match input.ty.dtype {
             tancho::DType::F32 => rng.floats(&shape),
             tancho::DType::I32 => rng.ids(&shape, 4),
             tancho::DType::Bf16 => {
@@ -90,7 +92,8 @@ fn inputs(g: &Graph, dims: &[(String, i64)], seed: u64) -> Vec<Tensor> {
             tancho::DType::Bool => {
                 Tensor::new((0..n).map(|_| rng.chance(60)).collect::<Vec<_>>(), shape).expect("fits")
             }
-        }
+        };
+        Given::new(&value, input.given)
     };
     g.inputs.iter().map(tensor).collect()
 }
@@ -108,15 +111,48 @@ fn check(network: &str, headers: &[&str]) -> Result<(), String> {
         };
         let dims: Option<Vec<_>> = header.split_whitespace().skip(1).map(dim).collect();
         let inputs = inputs(&g, &dims.ok_or_else(|| format!("`{header}` has no dims such as `B=3`"))?, 7);
+        let views: Vec<AnyView<'_>> = inputs.iter().map(Given::view).collect();
         for c in &all {
-            let report = c.check_inputs(&views(&inputs)).map_err(|e| format!("{header}: {e}"))?;
+            let report = c.check_inputs(&views).map_err(|e| format!("{header}: {e}"))?;
             if !report.is_ok() {
                 return Err(format!("{header}: {report}\n{}", c.fused_ir()));
             }
-            let one = run_on(c, 1, &inputs).map_err(|e| format!("{header}: {e}"))?;
-            let two = run_on(c, 2, &inputs).map_err(|e| format!("{header} on two threads: {e}"))?;
+            let one = run_views_on(c, 1, &views).map_err(|e| format!("{header}: {e}"))?;
+            let two = run_views_on(c, 2, &views).map_err(|e| format!("{header} on two threads: {e}"))?;
             if one.iter().zip(&two).any(|(a, b)| !tancho_support::same_bits(a, b)) {
                 return Err(format!("{header}: two threads have other results than one"));
+            }
+            out_of_range(c, &views).map_err(|e| format!("{header}: {e}"))?;
+        }
+    }
+    Ok(())
+}
+
+/// Each input of integers that its value may not hold is refused with the first of them.
+fn out_of_range(c: &Compiled, views: &[AnyView<'_>]) -> Result<(), String> {
+    for (i, decl) in c.graph().inputs.iter().enumerate() {
+        let (n, shape) = (views[i].len(), views[i].shape());
+        if n == 0 {
+            continue;
+        }
+        let (mut words, mut longs) = (vec![0u32; n], vec![0i64; n]);
+        (words[n - 1], longs[n - 1]) = (1 << 31, i64::MIN);
+        let (wrong, number): (AnyView<'_>, i64) = match decl.given {
+            ElementType::U32 => (View::new(&words, shape).expect("fits").into(), 1 << 31),
+            ElementType::I64 => (View::new(&longs, shape).expect("fits").into(), i64::MIN),
+            // Their values hold every element.
+            ElementType::U8 | ElementType::F16 => continue,
+            ElementType::F32 | ElementType::Bf16 | ElementType::I32 | ElementType::Bool => continue,
+        };
+        let mut given = views.to_vec();
+        given[i] = wrong;
+        let last: Vec<usize> = shape.iter().map(|n| n - 1).collect();
+        for refused in [c.session().run_inputs(&given).err(), c.check_inputs(&given).err()] {
+            match refused {
+                Some(Error::InputValue { name, position, value, .. })
+                    if name == decl.name && position == last && value == number => {}
+                Some(e) => return Err(format!("{number} of `{}` is refused by: {e}", decl.name)),
+                None => return Err(format!("{number} of `{}` is taken", decl.name)),
             }
         }
     }

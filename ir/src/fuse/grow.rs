@@ -55,7 +55,8 @@ impl Fuser<'_> {
         let start = self.users[last.index()]
             .iter()
             .copied()
-            .find(|u| self.graph.node(*u).op.is_row_work() && self.of[u.index()].is_none());
+            .find(|u| self.graph.node(*u).op.is_row_work() && self.of[u.index()].is_none())
+            .filter(|u| self.is_allowed(*u, k));
         let mut rows = Vec::new();
         if let Some(u) = start {
             let args = self.graph.node(u).args.clone();
@@ -76,7 +77,7 @@ impl Fuser<'_> {
         let (mut epilogue, mut last) = (Vec::new(), matmul);
         while let [u] = *self.users[last.index()].as_slice() {
             let node = self.graph.node(u);
-            if !node.op.is_elementwise() {
+            if !(node.op.is_elementwise() && self.is_allowed(u, k)) {
                 break;
             }
             let f32_only = node.ty.dtype == DType::F32
@@ -109,7 +110,8 @@ impl Fuser<'_> {
         while self.groups[k].nodes.len() < MAX_NODES {
             let [next] = *self.users[last.index()].as_slice() else { break };
             let op = &self.graph.node(next).op;
-            if self.is_output(last) || !(op.is_elementwise() || op.is_row_work()) {
+            let joins = (op.is_elementwise() || op.is_row_work()) && self.is_allowed(next, k);
+            if self.is_output(last) || !joins {
                 break;
             }
             if self.of[next.index()].is_some() {
@@ -145,6 +147,7 @@ impl Fuser<'_> {
             let p = self.before_expand(a);
             if let Some(k) = self.of[p.index()]
                 && self.groups[k].kind == Kind::Rows
+                && self.is_allowed(v, k)
                 && !candidates.contains(&k)
             {
                 candidates.push(k);

@@ -8,6 +8,7 @@
 pub(crate) mod constants;
 mod grow;
 mod join;
+mod limit;
 mod order;
 mod print;
 mod reach;
@@ -18,7 +19,8 @@ use crate::access::Access;
 use crate::dim::Dim;
 use crate::graph::{Graph, Value};
 use crate::op::Class;
-pub use constants::Constants;
+pub use constants::{Constants, of_weights};
+pub use limit::Limit;
 use reach::Reach;
 pub use reason::Reason;
 use std::collections::{BTreeSet, HashMap};
@@ -132,10 +134,18 @@ struct Fuser<'g> {
     /// The groups of loops, by the numbers of their bodies.
     loops: HashMap<usize, usize>,
     reach: Reach,
+    /// What may be fused; all if there is no limit.
+    limit: Option<&'g Limit>,
 }
 
 /// Groups the nodes of a graph that has run through [`crate::passes`]. Constants get no kernel.
 pub fn fuse(graph: &Graph, constants: Constants) -> Fused {
+    fuse_within(graph, constants, None)
+}
+
+/// The same where a limit allows some fusions alone. What it does not allow is not among
+/// [`Fused::declined`].
+pub fn fuse_within(graph: &Graph, constants: Constants, limit: Option<&Limit>) -> Fused {
     let n = graph.nodes.len();
     let (users, results) = (graph.users(), graph.are_results());
     let Constants { packed, prepared, widened } = constants;
@@ -152,6 +162,7 @@ pub fn fuse(graph: &Graph, constants: Constants) -> Fused {
         through: vec![None; n],
         loops: HashMap::new(),
         reach: Reach::new(graph),
+        limit,
     };
     for v in graph.values() {
         fuser.look_at(v);

@@ -22,6 +22,7 @@ use crate::infer::ShapeError;
 use crate::op::Op;
 
 /// A pass: its name and what it does to a graph.
+#[derive(Clone, Copy, Debug)]
 pub struct Pass {
     /// Its name in dumps and reports.
     pub name: &'static str,
@@ -52,8 +53,16 @@ pub const PASSES: &[Pass] = &[
 /// # Errors
 /// A pass could not infer a shape, which is a fault of the pass.
 pub fn run_all(graph: &Graph, seen: &mut dyn FnMut(&str, &Graph)) -> Result<Graph, ShapeError> {
+    run(PASSES, graph, seen)
+}
+
+/// Runs these passes alone.
+///
+/// # Errors
+/// As [`run_all`].
+pub fn run(passes: &[Pass], graph: &Graph, seen: &mut dyn FnMut(&str, &Graph)) -> Result<Graph, ShapeError> {
     let mut g = graph.clone();
-    for pass in PASSES {
+    for pass in passes {
         g = (pass.run)(&g)?;
         debug_assert_eq!(crate::verify::verify(&g), Ok(()), "after {}", pass.name);
         seen(pass.name, &g);

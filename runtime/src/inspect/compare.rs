@@ -242,7 +242,7 @@ mod tests {
         let good = report(&[1.0, 2.0], &[1.0, 2.0]);
         let bad = report(&[1.0, 2.5], &[1.0, 2.0]);
         let at = OpReport { label: "h".into(), place: "`x @ w` at src/a.rs:3:4".into(), report: bad.clone() };
-        let r = Report { tensors: vec![good, bad], diverges_at: Some(at) };
+        let r = Report { tensors: vec![good, bad], diverges_at: Some(at), ..Report::default() };
         assert!(!r.is_ok());
         let text = r.to_string();
         assert_eq!(text.lines().nth(1), Some("y       f32[2]     0.00e0          0     0.00e0  ok"));

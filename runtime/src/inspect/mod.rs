@@ -2,15 +2,20 @@
 //! can do.
 
 pub mod activations;
+pub mod bisect;
 pub(crate) mod changes;
 pub mod code;
 pub mod compare;
 pub(crate) mod cost;
 pub mod finite;
+pub(crate) mod judge;
 pub mod limits;
+pub mod perf;
 pub mod price;
 pub mod profile;
 pub mod report;
+pub mod reproduction;
+pub(crate) mod search;
 pub(crate) mod spread;
 pub mod stages;
 mod timeline;

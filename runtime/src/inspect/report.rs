@@ -1,6 +1,10 @@
 //! Reports of how results differ from the reference.
 
+use crate::error::Error;
+use crate::inspect::reproduction::Reproduction;
+use crate::inspect::reproduction::failure::{FailedCall, REPRODUCTION_DIR};
 use std::fmt;
+use std::path::{Path, PathBuf};
 
 /// The largest error that is right.
 pub const BOUND: f64 = 1e-5;
@@ -85,6 +89,11 @@ pub struct Report {
     pub tensors: Vec<TensorReport>,
     /// The first op that diverges, if one was looked for and found.
     pub diverges_at: Option<OpReport>,
+    /// The file with the reproduction, if one was written: where `TANCHO_REPRO_DIR` names a folder, a check
+    /// that fails writes one.
+    pub reproduction: Option<PathBuf>,
+    /// The call, if it failed.
+    pub(crate) call: FailedCall,
 }
 
 impl Report {
@@ -92,6 +101,42 @@ impl Report {
     #[must_use]
     pub fn is_ok(&self) -> bool {
         self.diverges_at.is_none() && self.tensors.iter().all(TensorReport::is_ok)
+    }
+
+    /// The call as a file that has all that is needed to run it again: the graph, the target, inputs, states
+    /// and weights bit for bit, and this report. It is as small as could be found. The first op that is wrong
+    /// by itself is written with the arguments it had, or the ops of the kernel that
+    /// [`bisect`](crate::Compiled::bisect) finds, and that only if they are wrong alone as well. Otherwise it
+    /// is the whole network with all its weights, however large they are.
+    ///
+    /// `cargo run --example inspect -- FILE --stage check` runs it, and [`Reproduction::read`] reads it. It
+    /// is a safetensors file, whose metadata has the text.
+    ///
+    /// ```
+    /// use tancho_runtime::{AsView, Error, Model, Target};
+    /// let graph = tancho_ir::Graph::parse(
+    ///     "network N<B>\ninput x: f32[B]\n%0: f32[B] = input(index = 0)\n%1: f32[B] = exp(%0)\nreturn %1",
+    /// ).unwrap();
+    /// let compiled = Model::from_graph(graph, 0).unwrap().compile(Target::host()).unwrap();
+    /// let report = compiled.check_inputs(&[[1.0f32].view([1]).into()]).unwrap();
+    /// if report.is_ok() {
+    ///     let nothing = report.write_reproduction("wrong.safetensors").unwrap_err();
+    ///     assert!(matches!(nothing, Error::NothingToReproduce));
+    /// }
+    /// ```
+    ///
+    /// # Errors
+    /// The report is of no check that failed, or the file cannot be written.
+    pub fn write_reproduction(&self, path: impl AsRef<Path>) -> Result<(), Error> {
+        self.reproduce()?.write(path)
+    }
+
+    /// The same without a file.
+    ///
+    /// # Errors
+    /// The report is of no check that failed.
+    pub fn reproduce(&self) -> Result<Reproduction, Error> {
+        self.call.reproduction(self)
     }
 
     /// Nothing if every result is right, else the report as an error, which `?` turns into an
@@ -114,10 +159,17 @@ impl fmt::Display for Report {
         } else if !self.is_ok() {
             write!(
                 f,
-                "\nno op diverges by itself: the fault is in what was made of several, see `fused_ir()` and `ir_after_passes()`"
+                "\nno op diverges by itself: the fault is in what was made of several, and `bisect` finds the stage that made it"
             )?;
         }
-        Ok(())
+        match &self.reproduction {
+            Some(path) => write!(f, "\nthe reproduction is {}", path.display()),
+            None if self.call.is_known() => write!(
+                f,
+                "\n`Report::write_reproduction` writes a file that reproduces this, and {REPRODUCTION_DIR}=folder too"
+            ),
+            None => Ok(()),
+        }
     }
 }
 

@@ -2,9 +2,10 @@
 
 use crate::compiled::Compiled;
 use crate::error::Error;
-use crate::inspect::compare::{compare, compare_within};
+use crate::inspect::compare::compare;
+use crate::inspect::judge::Judge;
 use crate::inspect::report::{BOUND, OpReport, Report};
-use crate::inspect::spread;
+use crate::inspect::reproduction::failure::note;
 use crate::interpreter::Interpreter;
 use crate::run::inputs::values;
 use crate::run::session::Session;
@@ -23,15 +24,17 @@ impl Compiled {
         self.session().interpret_inputs(inputs)
     }
 
-    fn weight(&self, i: usize) -> Result<Tensor, Error> {
+    pub(crate) fn weight(&self, i: usize) -> Result<Tensor, Error> {
         self.inner().weight(i)?.to_tensor()
     }
 
     /// Runs the same inputs natively and through the interpreter and compares the results. Where they
-    /// differ, walks the graph for the first op whose result is wrong for the arguments it was given.
+    /// differ, walks the graph for the first op whose result is wrong for the arguments it was given. With
+    /// `TANCHO_REPRO_DIR=folder` in the environment a file that reproduces it is written there.
     ///
     /// # Errors
-    /// Neither way runs: an input does not fit, an id or a slice is out of range.
+    /// Neither way runs: an input does not fit, an id or a slice is out of range. Or results differ and their
+    /// reproduction cannot be written ([`Error::Reproduction`]).
     pub fn check_inputs(&self, inputs: &[AnyView<'_>]) -> Result<Report, Error> {
         self.session().check_inputs(inputs)
     }
@@ -66,12 +69,11 @@ impl Session {
     /// # Errors
     /// As [`Compiled::check_inputs`].
     pub fn check_inputs(&self, inputs: &[AnyView<'_>]) -> Result<Report, Error> {
-        let mut session = self.fork()?;
-        session.run_inputs(inputs)?;
-        let count = session.compiled().graph().outputs.len();
-        let mut results = (0..count).map(|i| session.tensor(i)).collect::<Result<Vec<_>, _>>()?;
-        results.extend(session.held().into_iter().flatten());
-        self.judge_inputs(inputs, &results)
+        let mut report = self.judge_inputs(inputs, &self.results(inputs)?)?;
+        if !report.is_ok() {
+            note(self, inputs, &mut report)?;
+        }
+        Ok(report)
     }
 
     /// The report of [`Session::check_inputs`] if a run gives these results, followed by the new states. For
@@ -81,50 +83,38 @@ impl Session {
     /// As [`Compiled::check_inputs`].
     #[doc(hidden)]
     pub fn judge_inputs(&self, inputs: &[AnyView<'_>], results: &[Tensor]) -> Result<Report, Error> {
-        let g = self.compiled().graph();
-        let given = values(g, inputs)?;
-        let interpreter = self.interpreter(&given)?;
-        let all = interpreter.run_all(&given, &|i| self.compiled().weight(i))?;
-        let names: Vec<String> =
-            g.outputs.iter().map(|o| g.label(*o)).chain(g.states.iter().map(|s| s.name.clone())).collect();
-        let reference = |all: &[Tensor]| -> Result<Vec<Tensor>, Error> {
-            Ok(g.outputs
-                .iter()
-                .map(|o| all[o.index()].clone())
-                .chain(interpreter.states_after(all)?)
-                .collect())
-        };
-        let right = reference(&all)?;
-        let pairs = || names.iter().zip(results.iter().zip(&right));
-        let tensors = pairs().map(|(name, (got, want))| compare(name, got, want, None, BOUND)).collect();
-        let mut report = Report { tensors, diverges_at: None };
+        let given = values(self.compiled().graph(), inputs)?;
+        let mut judge = self.judge(&given)?;
+        let mut report = Report { tensors: judge.by_rows(results), ..Report::default() };
         if report.is_ok() {
             return Ok(report);
         }
-        let (errors, diverges) = self.errors_of_ops(inputs)?;
-        if diverges.is_some() {
-            report.diverges_at = diverges;
-            return Ok(report);
-        }
-        let mut reach: Vec<Vec<f64>> = right.iter().map(|t| vec![0.0; t.len()]).collect();
-        for seed in 0..spread::TRIES {
-            // Where an error takes an id out of range there are no results to compare; the other tries
-            // remain.
-            let Ok(moved) = spread::run(g, &interpreter, &all, &errors, seed) else { continue };
-            reach
-                .iter_mut()
-                .zip(reference(&moved)?)
-                .zip(&right)
-                .for_each(|((reach, seen), right)| spread::widen(reach, &seen, right));
-            report.tensors = pairs()
-                .zip(&reach)
-                .map(|((name, (got, want)), reach)| compare_within(name, got, want, reach))
-                .collect();
-            if report.is_ok() {
-                break;
-            }
+        match self.errors_of_ops(inputs)? {
+            (_, Some((_, op))) => report.diverges_at = Some(op),
+            (errors, None) => report.tensors = judge.within_reach(results, &errors)?,
         }
         Ok(report)
+    }
+
+    /// The right results of these values of inputs.
+    pub(crate) fn judge(&self, given: &[Tensor]) -> Result<Judge<'_>, Error> {
+        self.judge_of(self.compiled().graph(), given)
+    }
+
+    /// The same of a graph that passes have made of the session's.
+    pub(crate) fn judge_of<'g>(&self, graph: &'g Graph, given: &[Tensor]) -> Result<Judge<'g>, Error> {
+        let compiled = self.compiled();
+        Judge::new(graph, given, &self.held(), &|i| compiled.weight(i))
+    }
+
+    /// The results of a run, followed by the new states. States keep what they hold.
+    pub(crate) fn results(&self, inputs: &[AnyView<'_>]) -> Result<Vec<Tensor>, Error> {
+        let mut session = self.fork()?;
+        session.run_inputs(inputs)?;
+        let count = session.compiled().graph().outputs.len();
+        let mut results = (0..count).map(|i| session.tensor(i)).collect::<Result<Vec<_>, _>>()?;
+        results.extend(session.held().into_iter().flatten());
+        Ok(results)
     }
 
     /// As [`Compiled::first_divergence`], from the states of the session, which keep what they hold.
@@ -132,16 +122,13 @@ impl Session {
     /// # Errors
     /// As [`Compiled::check_inputs`].
     pub fn first_divergence(&self, inputs: &[AnyView<'_>]) -> Result<Option<OpReport>, Error> {
-        self.errors_of_ops(inputs).map(|(_, diverges)| diverges)
+        Ok(self.errors_of_ops(inputs)?.1.map(|(_, op)| op))
     }
 
     /// Runs every op by itself and compares it with what the interpreter makes of the same arguments. Gives
     /// the largest error of each value by the measure of its op, and the first op that is wrong; behind that
     /// none is compared.
-    pub(crate) fn errors_of_ops(
-        &self,
-        inputs: &[AnyView<'_>],
-    ) -> Result<(Vec<f64>, Option<OpReport>), Error> {
+    pub(crate) fn errors_of_ops(&self, inputs: &[AnyView<'_>]) -> Result<(Vec<f64>, Option<WrongOp>), Error> {
         let g = self.compiled().graph();
         let mut errors = vec![0.0; g.nodes.len()];
         // A state that is only replaced may hold a value of another shape.
@@ -178,8 +165,8 @@ impl Session {
                     let got = session.tensor(ops.binary_search(&v).unwrap_or(0))?;
                     let report = compare(&g.label(v), &got, &want, scale.as_deref(), BOUND);
                     if !report.is_ok() {
-                        let place = node.source.to_string();
-                        return Ok((errors, Some(OpReport { label: g.label(v), place, report })));
+                        let (label, place) = (g.label(v), node.source.to_string());
+                        return Ok((errors, Some((v, OpReport { label, place, report }))));
                     }
                     errors[v.index()] = report.max_rel;
                     got
@@ -190,6 +177,9 @@ impl Session {
         Ok((errors, None))
     }
 }
+
+/// An op whose result is wrong, by the value that it makes.
+pub(crate) type WrongOp = (Value, OpReport);
 
 /// The values that have a name in the declaration, and the results, as a run computed them.
 #[derive(Clone, Debug)]

@@ -48,6 +48,7 @@ impl Measured {
         let limits = Limits::measure(compiled.inner().compilation.target.isa(), session.threads())?;
         let roof = limits.roof((copy.memory_bytes() + compiled.packed_bytes()) as u64);
         let (errors, diverges) = session.errors_of_ops(inputs)?;
+        let diverges = diverges.map(|(_, op)| op);
         Ok((Measured { profile: copy.profile(), roof, errors, diverges }, dims))
     }
 

@@ -204,6 +204,16 @@ impl Session {
         (0..count).map(|i| self.buffers.states.tensor(i)).collect()
     }
 
+    /// Gives the states these values; `None` is one that no run had yet.
+    ///
+    /// # Errors
+    /// A value does not fit the declaration of its state, or memory is short.
+    pub(crate) fn restore(&mut self, values: &[Option<Tensor>]) -> Result<(), Error> {
+        self.buffers.states.restore(&self.compiled.inner().compilation.graph, values)?;
+        self.bound = None;
+        Ok(())
+    }
+
     /// Another session that continues from here, with states of its own. So one prompt can be read and then
     /// be continued in several ways.
     ///
@@ -212,6 +222,18 @@ impl Session {
     pub fn fork(&self) -> Result<Session, Error> {
         let mut new = self.as_new();
         new.adopt(self.forked_states()?);
+        Ok(new)
+    }
+
+    /// A session of another graph with the same states that goes on from here, with states of its own.
+    ///
+    /// # Errors
+    /// Memory is short.
+    pub(crate) fn beside(&self, compiled: Compiled) -> Result<Session, Error> {
+        let mut new = Session::new(compiled, self.division.threads);
+        new.division = self.division;
+        let states = self.forked_states()?.shared(&new.compiled.inner().compilation.graph);
+        new.adopt(states);
         Ok(new)
     }
 

@@ -156,6 +156,33 @@ impl States {
         store.version += 1;
     }
 
+    /// Gives states these values; `None` is one that no run had yet.
+    ///
+    /// # Errors
+    /// A value does not fit the declaration of its state, or memory is short.
+    pub fn restore(&mut self, graph: &Graph, values: &[Option<Tensor>]) -> Result<(), Error> {
+        let mut store = lock(&self.store);
+        for (i, value) in values.iter().enumerate() {
+            let (Some(value), Some(decl)) = (value, graph.states.get(i)) else { continue };
+            let mut room = value.shape().to_vec();
+            let known = |(d, n): (&Dim, &usize)| d.as_const().is_none_or(|c| usize::try_from(c) == Ok(*n));
+            let fits = value.dtype() == decl.ty.dtype
+                && room.len() == decl.ty.rank()
+                && decl.ty.shape.iter().zip(&room).all(known);
+            let kept = graph.kept_rows(i).zip(decl.grows);
+            if !fits || kept.is_some_and(|(kept, axis)| i64::try_from(room[axis]).is_ok_and(|n| n > kept)) {
+                let (expected, found) = (decl.ty.to_string(), value.ty().to_string());
+                let op = format!("state `{}`", decl.name);
+                return Err(Error::Argument { op, index: i, expected, found });
+            }
+            if let Some((axis, rows)) = decl.grows.zip(graph.capacity(i)) {
+                room[axis] = usize::try_from(rows).map_err(|_| Error::Memory { bytes: u128::MAX })?;
+            }
+            store.restore(self.links.states[i].at, value, &room)?;
+        }
+        Ok(())
+    }
+
     /// Whether another session has changed the states since the last run of this one.
     pub fn have_changed(&self) -> bool {
         !self.links.states.is_empty() && lock(&self.store).version != self.seen

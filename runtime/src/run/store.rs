@@ -126,6 +126,29 @@ impl Store {
         })
     }
 
+    /// Gives a state the value of a tensor. `room` is the shape of its memory, which has the capacity for all
+    /// rows that it may grow to.
+    ///
+    /// # Errors
+    /// Memory is short.
+    pub fn restore(&mut self, state: usize, value: &Tensor, room: &[usize]) -> Result<(), Error> {
+        let held = &mut self.held[state];
+        held.make(room)?;
+        held.set = true;
+        if let Some((axis, dim)) = held.grows {
+            (self.rows[dim].first, self.rows[dim].count) = (0, value.shape()[axis]);
+        }
+        let runs = self.runs(&self.held[state]).1;
+        let (to, mut from) = (self.held[state].now.lines.bytes_mut(), value.data().bytes());
+        for run in runs {
+            let (now, rest) = from.split_at(run.len().min(from.len()));
+            to[run][..now.len()].copy_from_slice(now);
+            from = rest;
+        }
+        self.version += 1;
+        Ok(())
+    }
+
     /// Whether a state holds something that another shape would lose.
     pub fn holds(&self, state: usize) -> bool {
         let h = &self.held[state];

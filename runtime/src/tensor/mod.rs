@@ -1,5 +1,6 @@
 //! Tensors: element types, shapes, borrowed views and owned tensors, each file above the ones before.
 
+pub mod any;
 pub(crate) mod convert;
 pub mod element;
 pub mod float16;

@@ -28,6 +28,9 @@ pub enum ViewError {
         /// The axes asked for.
         rank: usize,
     },
+    /// A byte of a `bool` is neither 0 nor 1.
+    #[error("an element of bool is neither 0 nor 1")]
+    Flags,
     /// The elements are of a type that inputs alone are given in.
     #[error("a tensor has no elements of {given}: inputs alone are given so; convert them to {}", given.dtype())]
     Converted {

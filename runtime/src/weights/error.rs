@@ -33,6 +33,14 @@ pub enum LoadError {
         /// What is wrong.
         why: String,
     },
+    /// The file is no reproduction of a failing check, or is damaged.
+    #[error("{} cannot be used as a reproduction: {why}", at(path))]
+    Reproduction {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        why: String,
+    },
     /// The file is no GGUF file, is damaged, or does not hold what is needed.
     #[error("{} cannot be used as a GGUF file: {why}", at(path))]
     Gguf {

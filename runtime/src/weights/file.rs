@@ -10,6 +10,7 @@ use super::names::{cut, listed};
 use crate::replace::replace;
 use safetensors::Dtype;
 use safetensors::tensor::{Metadata, TensorInfo};
+use std::collections::HashMap;
 use std::io::{self, Write};
 use std::path::Path;
 use std::sync::Arc;
@@ -26,6 +27,8 @@ pub struct Opened {
     pub entries: Vec<(String, Entry)>,
     /// Which part of a split model it is, if it is one, and what to do.
     pub part: Option<String>,
+    /// What a safetensors file says besides.
+    pub metadata: HashMap<String, String>,
 }
 
 /// Maps a file and checks its header; every entry's range is inside the file and fits its type.
@@ -33,7 +36,7 @@ pub fn open(path: &Path) -> Result<Opened, LoadError> {
     let file = map(path)?;
     if file.bytes().starts_with(b"GGUF") {
         let gguf = Gguf::of(file, path)?;
-        return Ok(Opened { part: gguf.part(), entries: gguf.entries });
+        return Ok(Opened { part: gguf.part(), entries: gguf.entries, metadata: HashMap::new() });
     }
     let shared = Arc::new(path.to_path_buf());
     let (start, header) = header(file.bytes()).map_err(|why| LoadError::Format { path: path.into(), why })?;
@@ -51,7 +54,8 @@ pub fn open(path: &Path) -> Result<Opened, LoadError> {
             },
         )
     };
-    Ok(Opened { entries: header.tensors.into_iter().map(entry).collect(), part: None })
+    let entries = header.tensors.into_iter().map(entry).collect();
+    Ok(Opened { entries, part: None, metadata: header.metadata })
 }
 
 /// Where the data starts, and the header; the tensors lie one after another and end where the file ends.
@@ -106,36 +110,77 @@ fn foreign(bytes: &[u8]) -> Option<&'static str> {
     KNOWN.iter().find(|(magic, _)| !real && bytes.starts_with(magic)).map(|k| k.1)
 }
 
-/// Writes a file in the place of another, of which a mapping stays whole.
-pub fn write<'w>(path: &Path, weights: impl Iterator<Item = (&'w str, &'w WeightData)>) -> io::Result<()> {
-    let mut ordered: Vec<(&str, &WeightData)> = weights.collect();
-    // Wide elements first: then each tensor is aligned.
-    ordered.sort_by_key(|(_, w)| std::cmp::Reverse(w.dtype().size()));
-    let mut at = 0;
-    let mut infos = Vec::new();
-    for (name, w) in &ordered {
-        let bytes = w.file_len();
-        let dtype = match w.dtype() {
+/// A tensor that is written.
+pub struct Written<'w> {
+    pub name: String,
+    pub dtype: Dtype,
+    pub shape: &'w [usize],
+    pub data: Data<'w>,
+}
+
+/// The elements of a tensor that is written.
+pub enum Data<'w> {
+    Weight(&'w WeightData),
+    /// As files have them.
+    Bytes(Vec<u8>),
+}
+
+impl<'w> Written<'w> {
+    /// A weight under a name.
+    pub fn weight(name: String, weight: &'w WeightData) -> Written<'w> {
+        let dtype = match weight.dtype() {
             DType::F32 => Dtype::F32,
             DType::Bf16 => Dtype::BF16,
             DType::I32 => Dtype::I32,
             DType::Bool => Dtype::BOOL,
         };
-        infos.push((
-            (*name).to_string(),
-            TensorInfo { dtype, shape: w.shape().to_vec(), data_offsets: (at, at + bytes) },
-        ));
-        at += bytes;
+        Written { name, dtype, shape: weight.shape(), data: Data::Weight(weight) }
     }
+
+    fn len(&self) -> usize {
+        match &self.data {
+            Data::Weight(w) => w.file_len(),
+            Data::Bytes(bytes) => bytes.len(),
+        }
+    }
+
+    fn write(&self, to: &mut impl Write) -> io::Result<()> {
+        match &self.data {
+            Data::Weight(w) => w.write(to),
+            Data::Bytes(bytes) => to.write_all(bytes),
+        }
+    }
+}
+
+/// Writes weights to a file in the place of another, of which a mapping stays whole.
+pub fn write<'w>(path: &Path, weights: impl Iterator<Item = (&'w str, &'w WeightData)>) -> io::Result<()> {
+    let tensors = weights.map(|(name, weight)| Written::weight(name.into(), weight));
     // Python's `transformers` refuses files without this entry.
-    let format = [("format".to_string(), "pt".to_string())].into_iter().collect();
-    let metadata = Metadata::new(Some(format), infos).map_err(io::Error::other)?;
+    write_tensors(path, tensors.collect(), vec![("format".into(), "pt".into())])
+}
+
+/// The same with tensors and what the file says besides.
+pub fn write_tensors(
+    path: &Path,
+    mut tensors: Vec<Written<'_>>,
+    metadata: Vec<(String, String)>,
+) -> io::Result<()> {
+    // Wide elements first: then each tensor is aligned.
+    tensors.sort_by_key(|t| std::cmp::Reverse(t.dtype.bitsize()));
+    let mut at = 0;
+    let mut infos = Vec::new();
+    for t in &tensors {
+        let data_offsets = (at, at + t.len());
+        at = data_offsets.1;
+        infos.push((t.name.clone(), TensorInfo { dtype: t.dtype, shape: t.shape.to_vec(), data_offsets }));
+    }
+    let metadata = Metadata::new(Some(metadata.into_iter().collect()), infos).map_err(io::Error::other)?;
     let mut header = serde_json::to_vec(&metadata)?;
     header.resize(header.len().next_multiple_of(PREFIX), b' ');
 
     replace(path, |f| {
         f.write_all(&(header.len() as u64).to_le_bytes())?;
         f.write_all(&header)?;
-        ordered.iter().try_for_each(|(_, w)| w.write(f))
+        tensors.iter().try_for_each(|t| t.write(f))
     })
 }

@@ -46,7 +46,7 @@ pub fn read(path: &Path) -> Result<Found, LoadError> {
     if path.extension().is_some_and(|e| e == "json") {
         return read_index(path);
     }
-    let Opened { entries, part } = file::open(path)?;
+    let Opened { entries, part, .. } = file::open(path)?;
     Ok(Found { entries: entries.into_iter().collect(), files: vec![path.into()], faults: Vec::new(), part })
 }
 

@@ -42,6 +42,8 @@ pub struct Header {
     pub tensors: Vec<(String, TensorInfo)>,
     /// Names that occur several times.
     pub twice: BTreeSet<String>,
+    /// What the file says besides.
+    pub metadata: HashMap<String, String>,
     seen: BTreeSet<String>,
 }
 
@@ -54,7 +56,7 @@ impl Entries for Header {
             self.twice.insert(name.clone());
         }
         if name == METADATA {
-            map.next_value::<HashMap<String, String>>()?;
+            self.metadata = map.next_value()?;
         } else {
             self.tensors.push((name, map.next_value()?));
         }

@@ -34,7 +34,7 @@ impl fmt::Debug for Weights {
 
 impl Weights {
     /// All that the graph declares, in order.
-    pub(super) fn new(graph: &Graph, list: Vec<(String, WeightData)>) -> Weights {
+    pub(crate) fn new(graph: &Graph, list: Vec<(String, WeightData)>) -> Weights {
         let constant = |i: &usize| graph.weights.get(*i).is_some_and(WeightDecl::is_constant);
         let (constants, weights): (BTreeSet<usize>, Vec<usize>) = {
             let (of, others): (Vec<usize>, Vec<usize>) = (0..list.len()).partition(constant);

@@ -3,7 +3,7 @@
 //! * [`Rng`]: random numbers and tensors of a seed; [`sample`]: numbers without one.
 //! * [`levels`], [`targets`]: every ISA level of this machine.
 //! * [`run!`], [`tensors!`]: a declared network, compiled in checked mode and compared with the interpreter.
-//! * [`compile`], [`compile_for`], [`run_on`], [`check`]: the same for a graph.
+//! * [`compile`], [`compile_for`], [`run_on`], [`run_views_on`], [`check`]: the same for a graph.
 //! * [`Given`]: a value in an element type that inputs alone are given in.
 //! * [`graphs`]: random graphs; [`holds`]: everything that must hold of one; [`shapes`]: large graphs.
 //! * [`alone`]: tests that need a process of their own.
@@ -25,6 +25,6 @@ mod tensors;
 pub use given::Given;
 pub use layers::{BERT_LAYER, GPT2_BLOCK};
 pub use rng::Rng;
-pub use run::{Own, check, compile, compile_for, results, run_on};
+pub use run::{Own, check, compile, compile_for, results, run_on, run_views_on};
 pub use targets::{levels, targets};
 pub use tensors::{same_bits, sample, views};

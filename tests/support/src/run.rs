@@ -2,7 +2,7 @@
 
 use crate::views;
 use tancho::Model;
-use tancho::{Compiled, Graph, Session, Target, Tensor};
+use tancho::{AnyView, Compiled, Graph, Session, Target, Tensor};
 
 /// A session of a network that was compiled in checked mode and agrees with the interpreter.
 #[macro_export]
@@ -92,9 +92,21 @@ pub fn compile_for(g: &Graph, target: Target) -> Result<Compiled, String> {
 /// # Errors
 /// What the session says.
 pub fn run_on(c: &Compiled, threads: usize, inputs: &[Tensor]) -> Result<Vec<Tensor>, tancho::Error> {
+    run_views_on(c, threads, &views(inputs))
+}
+
+/// The same of inputs in the element types that they are declared with.
+///
+/// # Errors
+/// What the session says.
+pub fn run_views_on(
+    c: &Compiled,
+    threads: usize,
+    inputs: &[AnyView<'_>],
+) -> Result<Vec<Tensor>, tancho::Error> {
     let mut s = c.session_with_threads(threads)?;
     s.divide_all();
-    s.run_inputs(&views(inputs))?;
+    s.run_inputs(inputs)?;
     Ok(results(&s))
 }
 
