@@ -4,6 +4,7 @@
 //! ```text
 //! cargo run --release --example inspect -- net.tancho --stage fused --stage asm
 //! cargo run --release --example inspect -- net.tancho --stage check --dims B=2,S=5
+//! cargo run --release --example inspect -- net.tancho --stage report --out net.html
 //! cargo run --release --example inspect -- wrong.safetensors --stage check
 //! ```
 //!
@@ -19,9 +20,11 @@ use std::process::ExitCode;
 use tancho::inspect::{AnyTensor, Reproduction, Stage};
 use tancho::{AnyView, ElementType, Graph, InputElement, Isa, Model, Session, Target, View, bf16, f16};
 
-const USAGE: &str = "usage: inspect FILE [--stage STAGE].. [--dims B=2,S=5] [--isa LEVEL] [--seed N]
+const USAGE: &str =
+    "usage: inspect FILE [--stage STAGE].. [--dims B=2,S=5] [--isa LEVEL] [--seed N] [--out PAGE]
 
-FILE has a network as IR text, or is a reproduction of a failing check. STAGE is `run`, `check`, or a stage of
+FILE has a network as IR text, or is a reproduction of a failing check. STAGE is `run`, `check`, `report`, which
+writes a page with all stages and what a run measures to PAGE (report.html if none is given), or a stage of
 compiling: times, ir, ir:PASS, fused (if none is given), spec, programs, plan, memory, clif or asm. Run-time
 dims are 2 unless they are given. Weights and inputs are random numbers of the seed; integer inputs other than
 bytes may be ids, and are 0. A reproduction has its dims, weights, inputs and states, and its LEVEL if none is
@@ -34,6 +37,7 @@ struct Request {
     dims: Vec<(String, i64)>,
     isa: Option<Isa>,
     seed: Option<u64>,
+    page: String,
 }
 
 /// What is shown of a network.
@@ -41,6 +45,7 @@ enum Shown {
     Stage(Stage),
     Run,
     Check,
+    Report,
 }
 
 fn main() -> ExitCode {
@@ -55,8 +60,14 @@ fn request() -> Result<Request, Failure> {
     for arg in std::env::args_os().skip(1) {
         args.push(arg.into_string().map_err(|arg| format!("{} is no text", arg.display()))?);
     }
-    let mut request =
-        Request { file: String::new(), stages: Vec::new(), dims: Vec::new(), isa: None, seed: None };
+    let mut request = Request {
+        file: String::new(),
+        stages: Vec::new(),
+        dims: Vec::new(),
+        isa: None,
+        seed: None,
+        page: "report.html".into(),
+    };
     let mut args = args.into_iter();
     while let Some(arg) = args.next() {
         let mut value = || args.next().ok_or(format!("`{arg}` stands without a value"));
@@ -64,6 +75,7 @@ fn request() -> Result<Request, Failure> {
             "--stage" => request.stages.push(match value()?.as_str() {
                 "run" => Shown::Run,
                 "check" => Shown::Check,
+                "report" => Shown::Report,
                 stage => Shown::Stage(stage.parse()?),
             }),
             "--dims" => {
@@ -84,6 +96,7 @@ fn request() -> Result<Request, Failure> {
                 ))?;
                 request.isa = Some(Target::host().with_isa(isa)?.isa());
             }
+            "--out" => request.page = value()?,
             "--seed" => request.seed = Some(value()?.parse()?),
             option if option.starts_with("--") => return Err(format!("there is no option `{option}`").into()),
             _ if request.file.is_empty() => request.file = arg,
@@ -126,6 +139,10 @@ fn show(request: &Request, out: &mut dyn Write) -> Result<(), Failure> {
                 for (i, v) in graph.outputs.iter().enumerate() {
                     writeln!(out, "{}: {}", graph.label(*v), session.tensor(i)?)?;
                 }
+            }
+            Shown::Report => {
+                subject.session.report(&request.page, &views)?;
+                writeln!(out, "{} is written", request.page)?;
             }
             Shown::Check => {
                 let report = subject.session.check_inputs(&views)?;

@@ -45,6 +45,20 @@ fn said(out: &Output) -> (String, String) {
 }
 
 #[test]
+fn a_network_becomes_a_page() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (file, page) = (folder.path().join("net.tancho"), folder.path().join("net.html"));
+    std::fs::write(&file, PRODUCT).expect("a file");
+    let out = inspect(&file, &["--stage", "report", "--dims", "B=3", "--out", &page.display().to_string()]);
+    let (text, errors) = said(&out);
+    assert!(out.status.success() && text.contains("net.html is written"), "{text}{errors}");
+    assert!(std::fs::read_to_string(&page).expect("a page").contains("\"network\":\"Product\""));
+    let nowhere = folder.path().join("none").join("net.html").display().to_string();
+    let (_, errors) = said(&inspect(&file, &["--stage", "report", "--out", &nowhere]));
+    assert!(errors.contains("cannot write") && errors.contains(&nowhere), "{errors}");
+}
+
+#[test]
 fn a_reproduction_is_run_with_all_that_it_has() -> Result<(), Error> {
     let folder = tempfile::tempdir().expect("a folder");
     let file = folder.path().join("wrong.safetensors");

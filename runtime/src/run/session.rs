@@ -170,30 +170,17 @@ impl Session {
         Ok(self.buffers.states.tensor(i))
     }
 
-    /// Gives a state the value that the next run finds, as one that was saved. Growing states take rows by
-    /// runs alone.
+    /// Gives a state the value that the next run finds, as one that was saved. A growing one then has as many
+    /// rows as the value, and so do all states that grow along its dim: each must be given its own.
     ///
     /// # Errors
-    /// There is no state of that name, it grows, or the value has another type or shape.
+    /// There is no state of that name, or the value has another type or shape.
     pub fn set_state(&mut self, name: &str, value: &Tensor) -> Result<(), Error> {
-        let g = &self.compiled.inner().compilation.graph;
-        let known = || g.states.iter().map(|s| s.name.as_str()).collect::<Vec<_>>();
-        let i = g.states.iter().position(|s| s.name == name).ok_or_else(|| no_state(name, &known()))?;
-        let s = &g.states[i];
-        let fits = |(want, found): (&tancho_ir::Dim, &usize)| {
-            want.as_const().is_none_or(|n| usize::try_from(n) == Ok(*found))
-        };
-        let shape = value.shape();
-        let same_axes = s.ty.shape.len() == shape.len() && s.ty.shape.iter().zip(shape).all(fits);
-        if s.grows.is_some() || s.ty.dtype != value.dtype() || !same_axes {
-            let growing = if s.grows.is_some() { ", and grows by runs alone" } else { "" };
-            return Err(Error::StateValue {
-                state: name.into(),
-                expected: format!("{}{growing}", s.ty),
-                found: value.ty().to_string(),
-            });
-        }
-        self.buffers.states.set(i, value)?;
+        let graph = &self.compiled.inner().compilation.graph;
+        let known = || graph.states.iter().map(|s| s.name.as_str()).collect::<Vec<_>>();
+        let found = graph.states.iter().position(|s| s.name == name);
+        let state = found.ok_or_else(|| no_state(name, &known()))?;
+        self.buffers.states.set(graph, state, value)?;
         self.bound = None;
         Ok(())
     }

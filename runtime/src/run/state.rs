@@ -161,26 +161,30 @@ impl States {
     /// # Errors
     /// A value does not fit the declaration of its state, or memory is short.
     pub fn restore(&mut self, graph: &Graph, values: &[Option<Tensor>]) -> Result<(), Error> {
-        let mut store = lock(&self.store);
-        for (i, value) in values.iter().enumerate() {
-            let (Some(value), Some(decl)) = (value, graph.states.get(i)) else { continue };
-            let mut room = value.shape().to_vec();
-            let known = |(d, n): (&Dim, &usize)| d.as_const().is_none_or(|c| usize::try_from(c) == Ok(*n));
-            let fits = value.dtype() == decl.ty.dtype
-                && room.len() == decl.ty.rank()
-                && decl.ty.shape.iter().zip(&room).all(known);
-            let kept = graph.kept_rows(i).zip(decl.grows);
-            if !fits || kept.is_some_and(|(kept, axis)| i64::try_from(room[axis]).is_ok_and(|n| n > kept)) {
-                let (expected, found) = (decl.ty.to_string(), value.ty().to_string());
-                let op = format!("state `{}`", decl.name);
-                return Err(Error::Argument { op, index: i, expected, found });
-            }
-            if let Some((axis, rows)) = decl.grows.zip(graph.capacity(i)) {
-                room[axis] = usize::try_from(rows).map_err(|_| Error::Memory { bytes: u128::MAX })?;
-            }
-            store.restore(self.links.states[i].at, value, &room)?;
+        let given = values.iter().take(graph.states.len()).enumerate();
+        given.filter_map(|(i, value)| Some((i, value.as_ref()?))).try_for_each(|(i, v)| self.set(graph, i, v))
+    }
+
+    /// Gives a state a value. A growing one then has the value's rows, and so do all that grow along its dim.
+    ///
+    /// # Errors
+    /// The value does not fit the declaration of the state, or memory is short.
+    pub fn set(&mut self, graph: &Graph, state: usize, value: &Tensor) -> Result<(), Error> {
+        let decl = &graph.states[state];
+        let mut room = value.shape().to_vec();
+        let known = |(d, n): (&Dim, &usize)| d.as_const().is_none_or(|c| usize::try_from(c) == Ok(*n));
+        let fits = value.dtype() == decl.ty.dtype
+            && room.len() == decl.ty.rank()
+            && decl.ty.shape.iter().zip(&room).all(known);
+        let kept = graph.kept_rows(state).zip(decl.grows);
+        if !fits || kept.is_some_and(|(kept, axis)| i64::try_from(room[axis]).is_ok_and(|n| n > kept)) {
+            let (expected, found) = (decl.ty.to_string(), value.ty().to_string());
+            return Err(Error::StateValue { state: decl.name.clone(), expected, found });
         }
-        Ok(())
+        if let Some((axis, rows)) = decl.grows.zip(graph.capacity(state)) {
+            room[axis] = usize::try_from(rows).map_err(|_| Error::Memory { bytes: u128::MAX })?;
+        }
+        lock(&self.store).restore(self.links.states[state].at, value, &room)
     }
 
     /// Whether another session has changed the states since the last run of this one.
@@ -289,14 +293,6 @@ impl States {
     /// Bytes of memory reserved.
     pub fn bytes(&self) -> usize {
         lock(&self.store).bytes()
-    }
-
-    /// Gives a state of the graph a value.
-    ///
-    /// # Errors
-    /// Memory is short.
-    pub fn set(&mut self, state: usize, value: &Tensor) -> Result<(), Error> {
-        lock(&self.store).set(self.links.states[state].at, value)
     }
 
     /// The value of a state of the graph; `None` if no run had it yet.

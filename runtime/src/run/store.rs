@@ -172,19 +172,6 @@ impl Store {
         Some(Tensor::from_parts(data(h.dtype, &all), &shape))
     }
 
-    /// Gives a state that does not grow a value.
-    ///
-    /// # Errors
-    /// Memory is short.
-    pub fn set(&mut self, state: usize, value: &Tensor) -> Result<(), Error> {
-        let held = &mut self.held[state];
-        held.now.reserve(held.dtype, value.shape())?;
-        held.now.lines.bytes_mut()[..held.now.bytes].copy_from_slice(value.data().bytes());
-        held.set = true;
-        self.version += 1;
-        Ok(())
-    }
-
     /// A state's shape now, and the bytes that hold something.
     fn runs(&self, h: &Held) -> (Vec<usize>, impl Iterator<Item = Range<usize>> + use<>) {
         let mut shape = h.now.shape.clone();
