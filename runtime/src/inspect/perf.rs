@@ -16,9 +16,9 @@ pub const PERF_MAP: &str = "TANCHO_PERF_MAP";
 static FILE: Mutex<()> = Mutex::new(());
 
 impl Compiled {
-    /// The functions of the network with their places in memory and their names, as Linux's `perf` reads them:
-    /// a line each, with the address and the size as hexadecimal numbers. With `TANCHO_PERF_MAP=1` in the
-    /// environment they are added to `/tmp/perf-PID.map` when a network is compiled.
+    /// The functions of the network with their places in memory and their names, as Linux's `perf` reads
+    /// them: a line each, with the address and the size as hexadecimal numbers. With `TANCHO_PERF_MAP=1` in
+    /// the environment they are added to `/tmp/perf-PID.map` when a network is compiled.
     ///
     /// ```
     /// use tancho_runtime::{Model, Target};
