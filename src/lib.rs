@@ -29,8 +29,10 @@
 //! # }
 //! ```
 //!
-//! The language is described at [`network!`], each compile error in the repository's `docs/errors.md`, and
-//! what is proved about shapes in `docs/shapes.md`. Networks of the prelude are in [`nn`].
+//! The [`tutorial`] leads in nine steps from a formula to a layer of BERT, its machine code, and what is
+//! wrong or slow in it. The language is described at [`network!`], each compile error in the repository's
+//! `docs/errors.md`, and what is proved about shapes in `docs/shapes.md`. Networks of the prelude are in
+//! [`nn`].
 
 #![forbid(unsafe_code)]
 
@@ -80,7 +82,7 @@ macro_rules! network {
 /// # fn main() -> Result<(), tancho::Error> {
 /// let compiled = Coder::init(1)?.compile(Target::host())?;
 /// for (name, part) in compiled.entries() {
-///     println!("{name}: {} kernels\n{}", part.stats().kernels, part.fused_ir());
+///     println!("{name}: {} different kernels\n{}", part.stats().kernels, part.fused_ir());
 /// }
 /// let mut session = compiled.session();
 /// session.set_profiling(true);
@@ -106,6 +108,9 @@ pub mod inspect {
     pub use tancho_runtime::inspect::trace::Trace;
     pub use tancho_runtime::interpreter::{Dims, Interpreter};
 }
+
+#[doc = include_str!("../docs/tutorial.md")]
+pub mod tutorial {}
 
 /// Weights: loading, replacing and saving them, and what a GGUF file says about its model.
 pub mod weights {

@@ -143,6 +143,14 @@ return %8, %4, %5",
 return %6",
             "it does not run over the same rows, or waits for another kernel",
         ),
+        (
+            "%4: f32[B, S, 16] = linear(%0, %1)
+%5: f32[B, S] = mean(%4, over = (2,), keep = false)
+%6: f32[B, S] = reduce_max(%4, over = (2,), keep = false)
+%7: f32[B, S] = sub(%5, %6)
+return %7",
+            "its argument is stored, because other ops read it too or it is a result",
+        ),
     ] {
         let (_, declined) = of(lines);
         assert!(declined.iter().any(|r| r == reason), "{declined:?}\n{lines}");

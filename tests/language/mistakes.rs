@@ -1,4 +1,5 @@
-//! Every mistake of `tests/ui` gives the text beside it; the module `repairs` repairs it.
+//! Every mistake of `tests/ui` gives the text beside it; the module `repairs` repairs it. The documents quote
+//! these texts.
 
 #[test]
 fn mistakes_are_explained() {
@@ -13,4 +14,18 @@ fn mistakes_are_explained() {
             cases.compile_fail(format!("tests/ui/{name}"));
         }
     }
+}
+
+#[test]
+fn documents_quote_what_is_said() {
+    let read = |path: &str| {
+        let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(path);
+        std::fs::read_to_string(&path).expect("a file of the repository")
+    };
+    let (program, text) = (read("tests/ui/residual-shape.rs"), read("tests/ui/residual-shape.stderr"));
+    let message = text.split(" --> ").next().unwrap_or_default();
+    assert!(message.lines().count() == 4 && read("README.md").contains(message), "{message}");
+    let tutorial = read("docs/tutorial.md");
+    let text = text.replace("tests/ui/residual-shape.rs", "src/main.rs");
+    assert!(tutorial.contains(&text) && tutorial.contains(&program), "{text}\n{program}");
 }

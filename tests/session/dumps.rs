@@ -122,6 +122,10 @@ fn instructions_of_a_residual_norm_name_its_lines() -> Result<(), tancho::Error>
                 "{what}: {line:?}"
             );
         }
+        // Constants are whole words: the width, as the mean is divided by it.
+        let width = format!("dword {:#x}", 48.0_f32.to_bits());
+        let has_width = rows[0].asm.iter().any(|line| line.text.contains(&width));
+        assert!(has_width || cfg!(not(target_arch = "x86_64")), "{what}: {:?}", rows[0].asm);
         // The tiles end with the sum.
         let tiles: Vec<&Dump> =
             dumps.iter().filter(|d| d.name.starts_with("lanes") && d.name != rows[0].name).collect();

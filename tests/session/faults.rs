@@ -40,7 +40,7 @@ fn the_op_that_makes_a_nan_is_found() -> Result<(), Error> {
     assert_eq!(&*found.source.text, "shifted / expand(deviation, [B, D])");
     assert_eq!(found.source.line, 11, "{found}");
     let text = found.to_string();
-    assert!(text.contains("`shifted` is from") && text.contains("NaN at [1, 0]"), "{text}");
+    assert!(text.contains("`shifted` is from -1.5 to 1.5") && text.contains("NaN at [1, 0]"), "{text}");
     // A NaN that was given is no fault of an op.
     let given = [f32::NAN, 2.0, 3.0, 4.0];
     assert_eq!(session.first_not_finite(&[given.view([1, 4]).into()])?, None);

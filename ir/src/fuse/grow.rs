@@ -27,7 +27,7 @@ impl Fuser<'_> {
         }
     }
 
-    fn decline(&mut self, producer: Value, consumer: Value, reason: Reason) {
+    pub(super) fn decline(&mut self, producer: Value, consumer: Value, reason: Reason) {
         self.declined.push(DeclinedFusion { producer, consumer, reason });
     }
 

@@ -12,6 +12,7 @@ mod limit;
 mod order;
 mod print;
 mod reach;
+mod readers;
 mod reason;
 mod stored;
 
@@ -194,6 +195,7 @@ pub fn fuse_within(graph: &Graph, constants: Constants, limit: Option<&Limit>) -
             Class::View | Class::Source => {}
         }
     }
+    fuser.decline_readers_of_stored();
     fuser.store_what_must_be();
     fuser.find_outputs();
     // What only prepared values read, no kernel reads; nor what only such a group reads.

@@ -31,11 +31,13 @@ pub enum Reason {
     OtherRowsOrWaits,
     /// The kernel has as many ops as it may have.
     Full,
+    /// What it works on is stored, because other ops read it too or because it is a result.
+    ArgumentIsStored,
 }
 
 impl Reason {
     /// The names of all reasons.
-    pub const NAMES: [&str; 9] = [
+    pub const NAMES: [&str; 10] = [
         "groups of channels",
         "arguments need the product",
         "computed already",
@@ -45,6 +47,7 @@ impl Reason {
         "other rows",
         "other rows, or waits",
         "full",
+        "argument is stored",
     ];
 
     /// Its name among [`Reason::NAMES`].
@@ -59,6 +62,7 @@ impl Reason {
             Reason::OtherRows => 6,
             Reason::OtherRowsOrWaits => 7,
             Reason::Full => 8,
+            Reason::ArgumentIsStored => 9,
         }]
     }
 }
@@ -79,6 +83,9 @@ impl fmt::Display for Reason {
                 f.write_str("it does not run over the same rows, or waits for another kernel")
             }
             Reason::Full => write!(f, "the kernel has {MAX_NODES} ops already"),
+            Reason::ArgumentIsStored => {
+                f.write_str("its argument is stored, because other ops read it too or it is a result")
+            }
         }
     }
 }

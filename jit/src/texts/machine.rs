@@ -13,6 +13,8 @@ struct MachineCode<'c> {
     bytes: &'c [u8],
     /// Where the instructions end.
     end: usize,
+    /// Where the constants begin.
+    constants: usize,
     /// The function that is named inside of an instruction which begins and ends at these offsets, if there
     /// is one.
     callee: &'c dyn Fn(u64, u64) -> Option<String>,
@@ -37,7 +39,8 @@ pub fn compiled(code: &CompiledCode, function: &Function, name: &dyn Fn(u32) -> 
     let bytes = code.buffer.data();
     // Each instruction lies in a range, and constants behind all of them.
     let end = ranges.iter().map(|range| range.end as usize).max().unwrap_or(bytes.len());
-    MachineCode { bytes, end, callee: &callee, mark: &mark }.lines()
+    // Cranelift aligns its constants; nothing but padding lies before them.
+    MachineCode { bytes, end, constants: end.next_multiple_of(4), callee: &callee, mark: &mark }.lines()
 }
 
 /// The lines of emitted code.
@@ -47,7 +50,8 @@ pub fn emitted(code: &Assembled) -> Vec<MarkedLine> {
         let known = marks.binary_search_by_key(&at, |(offset, _)| (*offset).into()).ok()?;
         Some(marks[known].1)
     };
-    MachineCode { bytes, end: verify::end(bytes), callee: &|_, _| None, mark: &mark }.lines()
+    let end = verify::end(bytes);
+    MachineCode { bytes, end, constants: end, callee: &|_, _| None, mark: &mark }.lines()
 }
 
 impl MachineCode<'_> {
@@ -81,10 +85,10 @@ impl MachineCode<'_> {
 
     /// What lies behind the instructions: equal words in one line.
     fn constants(&self) -> Vec<MarkedLine> {
-        let rest = self.bytes.get(self.end..).unwrap_or_default();
+        let rest = self.bytes.get(self.constants..).unwrap_or_default();
         let words: Vec<u32> =
             rest.as_chunks::<4>().0.iter().map(|bytes| u32::from_le_bytes(*bytes)).collect();
-        let mut at = self.end;
+        let mut at = self.constants;
         let runs = words.chunk_by(|a, b| a == b).map(|run| {
             let times = if run.len() > 1 { format!(" x {}", run.len()) } else { String::new() };
             let line = MarkedLine::layout(format!("{at:6x}  dword {:#x}{times}", run[0]));

@@ -1,6 +1,7 @@
 //! Where a NaN or an infinity comes from.
 
 use crate::error::Error;
+use crate::inspect::numbers::element;
 use crate::run::inputs::values;
 use crate::run::session::Session;
 use crate::tensor::Tensor;
@@ -31,7 +32,7 @@ impl fmt::Display for NotFinite {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} of {} gives {} at {:?}", self.op, self.source, self.value, self.index)?;
         for (name, least, most) in &self.arguments {
-            write!(f, "\n  `{name}` is from {least:e} to {most:e}")?;
+            write!(f, "\n  `{name}` is from {} to {}", element(*least), element(*most))?;
         }
         Ok(())
     }

@@ -17,6 +17,7 @@
 //! ```
 
 use crate::error::Error;
+use crate::inspect::numbers::count;
 use crate::inspect::profile::Roof;
 use crate::run::memory::Lines;
 use crate::run::pool::MOST_THREADS;
@@ -201,10 +202,10 @@ impl Limits {
 impl fmt::Display for Limits {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Limits { isa, threads, gflops, ghz, levels } = self;
-        let s = if *threads == 1 { "" } else { "s" };
+        let threads = count(*threads as u64, "thread");
         writeln!(
             f,
-            "limits at {isa}, {threads} thread{s}: {gflops:.0} GFLOP/s of f32 multiply-adds, clock {ghz:.2} GHz"
+            "limits at {isa}, {threads}: {gflops:.0} GFLOP/s of f32 multiply-adds, clock {ghz:.2} GHz"
         )?;
         let size = |bytes: usize| {
             if bytes < 1 << 20 { format!("{} KiB", bytes >> 10) } else { format!("{} MiB", bytes >> 20) }

@@ -10,6 +10,7 @@ pub(crate) mod cost;
 pub mod finite;
 pub(crate) mod judge;
 pub mod limits;
+mod numbers;
 pub mod perf;
 pub mod price;
 pub mod profile;

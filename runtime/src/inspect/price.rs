@@ -3,6 +3,7 @@
 use crate::compiled::Compiled;
 use crate::error::Error;
 use crate::inspect::cost::{Cost, Roof, ratio};
+use crate::inspect::numbers::count;
 use crate::inspect::profile::{KernelCost, LineCost, by_line, kernel_costs, total_of};
 use crate::run::bind::Env;
 use crate::run::bound::{Bound, Division};
@@ -50,11 +51,9 @@ impl Price {
 
     /// The price as a table, by line of the source, with the bound on the time of each.
     pub fn table(&self, roof: Roof) -> String {
-        let mut s = format!(
-            "at least {:.1} us on {} threads\n{self}      us   Mflop     MB   bound  line\n",
-            self.nanos(roof) / 1e3,
-            self.threads
-        );
+        let (micros, threads) = (self.nanos(roof) / 1e3, count(self.threads as u64, "thread"));
+        let mut s =
+            format!("at least {micros:.1} us on {threads}\n{self}      us   Mflop     MB   bound  line\n");
         for l in self.lines() {
             let (bound, _) = l.cost.bound(roof);
             s += &format!(

@@ -6,6 +6,7 @@
 use crate::compile::Compilation;
 pub use crate::inspect::cost::{Bound, Cost, Roof, Span};
 use crate::inspect::cost::{Costs, ratio};
+use crate::inspect::numbers::count;
 use crate::run::session::Session;
 use std::collections::BTreeMap;
 use std::fmt;
@@ -74,8 +75,8 @@ impl Profile {
 
     fn text(&self, roof: Option<Roof>) -> String {
         let total = self.total();
-        let mut s =
-            format!("{} runs on {} threads, {:.1} us each\n", self.runs, self.threads, self.per_run(&total));
+        let (runs, threads) = (count(self.runs, "run"), count(self.threads as u64, "thread"));
+        let mut s = format!("{runs} on {threads}, {:.1} us each\n", self.per_run(&total));
         s += &self.heading("kernel", roof);
         for k in &self.kernels {
             let what = format!("{:3} {} | {}", k.step, k.name, k.source);
@@ -86,7 +87,7 @@ impl Profile {
         for l in self.lines() {
             let what = match l.fused_into {
                 0 => l.source.to_string(),
-                n => format!("{} (fused into {n} kernels of other lines)", l.source),
+                n => format!("{} (fused into {} of other lines)", l.source, count(n as u64, "kernel")),
             };
             s += &self.row(&l.cost, &total, roof, &what);
         }

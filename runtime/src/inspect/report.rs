@@ -1,6 +1,7 @@
 //! Reports of how results differ from the reference.
 
 use crate::error::Error;
+use crate::inspect::numbers::element;
 use crate::inspect::reproduction::Reproduction;
 use crate::inspect::reproduction::failure::{FailedCall, REPRODUCTION_DIR};
 use std::fmt;
@@ -193,7 +194,8 @@ pub(crate) fn table(f: &mut fmt::Formatter<'_>, rows: &[TensorReport]) -> fmt::R
         match &r.first_bad {
             None => write!(f, "ok")?,
             Some(b) => {
-                write!(f, "{} wrong, the first at {:?}: {:e}, not {:e}", r.bad, b.index, b.got, b.want)?
+                let (got, want) = (element(b.got), element(b.want));
+                write!(f, "{} wrong, the first at {:?}: {got}, not {want}", r.bad, b.index)?
             }
         }
     }

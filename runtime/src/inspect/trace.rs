@@ -189,7 +189,19 @@ pub struct Trace {
 
 impl Trace {
     /// The value of that name: `h`, or `layers.3.x` inside of a net. A result without a name is called as it
-    /// is written: `x @ w.t + b`.
+    /// is written: `x @ w.t + b`. Of a `let mut` that is assigned to several times it is the first value;
+    /// [`Trace::iter`] has all of them.
+    ///
+    /// ```
+    /// use tancho_runtime::{AsView, Model, Target};
+    /// let graph = tancho_ir::Graph::parse(
+    ///     "network N<B>\ninput x: f32[B]\n%0: f32[B] = input(index = 0)\n%1: f32[B] = neg(%0) as \"h\"\n\
+    ///      %2: f32[B] = abs(%1) as \"h\"\nreturn %2").unwrap();
+    /// let mut session = Model::from_graph(graph, 0).unwrap().compile(Target::host()).unwrap().session();
+    /// let trace = session.trace_inputs(&[[3.0f32].view([1]).into()]).unwrap();
+    /// assert_eq!(trace.get("h").and_then(|h| h.as_f32()), Some(&[-3.0][..]));
+    /// assert_eq!(trace.iter().last().and_then(|(_, h)| h.as_f32()), Some(&[3.0][..]));
+    /// ```
     pub fn get(&self, name: &str) -> Option<&Tensor> {
         self.values.iter().find(|(n, _)| n == name).map(|(_, t)| t)
     }
