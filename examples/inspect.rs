@@ -24,11 +24,11 @@ const USAGE: &str =
     "usage: inspect FILE [--stage STAGE].. [--dims B=2,S=5] [--isa LEVEL] [--seed N] [--out PAGE]
 
 FILE has a network as IR text, or is a reproduction of a failing check. STAGE is `run`, `check`, `report`,
-which writes a page with all stages and what a run measures to PAGE (report.html if none is given), or a stage
-of compiling: times, ir, ir:PASS, fused (if none is given), spec, programs, plan, memory, clif or asm. Run-time
-dims are 2 unless they are given. Weights and inputs are random numbers of the seed; integer inputs other than
-bytes may be ids, and are 0. A reproduction has its dims, weights, inputs and states, and its LEVEL if none is
-given.";
+which writes a page with all stages and what a run measures to PAGE (report.html if none is given), or a
+stage of compiling: times, ir, ir:PASS, fused (if none is given), spec, programs, plan, memory, clif or asm.
+Run-time dims are 2 unless they are given. Weights and inputs are random numbers of the seed; integer inputs
+other than bytes may be ids, and are 0. A reproduction has its dims, weights, inputs and states, and its
+LEVEL if none is given.";
 
 /// What the command line asks for.
 struct Request {
