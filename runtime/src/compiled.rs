@@ -150,8 +150,8 @@ impl Compiled {
     }
 
     /// The graph it was compiled from: as declared, but for the element type of states and of what is made of
-    /// them where [`Target::with_bf16_states`] rounds them. [`Model::graph`](crate::Model::graph) has the
-    /// graph as declared.
+    /// them where [`Target::with_bf16_states`](crate::Target::with_bf16_states) rounds them.
+    /// [`Model::graph`](crate::Model::graph) has the graph as declared.
     pub fn graph(&self) -> &Graph {
         &self.inner.compilation.graph
     }

@@ -141,7 +141,7 @@ impl Report {
     }
 
     /// Nothing if every result is right, else the report as an error, which `?` turns into an
-    /// [`Error`](crate::Error): `compiled.check(x)?.into_result()?`.
+    /// [`Error`]: `compiled.check(x)?.into_result()?`.
     ///
     /// # Errors
     /// A result is wrong.

@@ -12,7 +12,8 @@ use tancho_ir::ElementType;
 /// [`Tensor`](crate::Tensor) has values alone, and so neither u8, u32, i64 nor f16.
 ///
 /// ```
-/// use tancho_runtime::{AsView, ElementType, inspect::reproduction::AnyTensor};
+/// use tancho_ir::ElementType;
+/// use tancho_runtime::{AsView, inspect::reproduction::AnyTensor};
 /// let bytes = AnyTensor::of(&[1u8, 2, 3].view([3]).into()).unwrap();
 /// assert_eq!((bytes.view().ty().to_string(), bytes.to_bytes()), ("u8[3]".into(), vec![1, 2, 3]));
 /// assert!(AnyTensor::from_bytes(ElementType::I64, &[2], &[0; 15]).is_err());
