@@ -1,5 +1,6 @@
 //! Finding what is wrong: where a NaN comes from, and which value is not that of another library.
 
+use safetensors::tensor::{Dtype, TensorView, serialize};
 use tancho::{AsView, Error, Target, Tensor, network};
 
 network! {
@@ -17,6 +18,14 @@ network! {
         state total: [B];
         total = total + log(x);
         exp(total)
+    }
+
+    /// One name for three values.
+    Thrice<D = 4>(x: [D]) -> [D] {
+        let shifted = x + 1;
+        let shifted = shifted * 2;
+        let shifted = shifted - 3;
+        shifted
     }
 
     /// A network whose weights are saved as if they were activations.
@@ -58,6 +67,20 @@ fn states_are_what_they_hold() -> Result<(), Error> {
     assert!(held.as_f32().expect("f32").iter().all(|x| x.is_finite()), "the session is as it was");
     session.run([1.0, 0.0].view([2]))?;
     assert_eq!(session.first_not_finite(&[[1.0, 1.0].view([2]).into()])?, None, "the state held it");
+    Ok(())
+}
+
+#[test]
+fn of_a_name_that_is_assigned_several_times_the_last_value_is_compared() -> Result<(), Error> {
+    let x = [1.0, 2.0, 3.0, 4.0];
+    let trace = Thrice::init(1)?.compile(Target::host())?.session().trace(x.view([4]))?;
+    let last: Vec<u8> = x.iter().flat_map(|x| ((x + 1.0) * 2.0 - 3.0f32).to_le_bytes()).collect();
+    let last = TensorView::new(Dtype::F32, vec![4], &last).expect("four numbers");
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("activations.safetensors");
+    std::fs::write(&path, serialize([("shifted", last)], None).expect("it fits")).expect("a file");
+    let comparison = trace.compare_with(&path, 1e-4)?;
+    assert_eq!((comparison.values.len(), comparison.first()), (1, None), "{comparison}");
     Ok(())
 }
 

@@ -5,6 +5,7 @@ use crate::inspect::compare::compare;
 use crate::inspect::report::{TensorReport, table};
 use crate::inspect::trace::Trace;
 use crate::weights::{nearest, tensors_of};
+use std::collections::HashMap;
 use std::fmt;
 use std::path::Path;
 
@@ -46,7 +47,8 @@ impl fmt::Display for Comparison {
 impl Trace {
     /// Compares the values with those of the same names in a safetensors file, such as the activations of a
     /// PyTorch model that hooks have saved. An element may be off by `bound` times the largest magnitude of
-    /// its row; 1e-4 suits f32 on both sides.
+    /// its row; 1e-4 suits f32 on both sides. Of a name that is assigned several times the last value counts,
+    /// as a hook that is called several times leaves the last.
     ///
     /// ```
     /// use tancho_runtime::{AsView, Model, Target};
@@ -67,9 +69,12 @@ impl Trace {
         let names = || self.iter().map(|(name, _)| name);
         let unknown = saved.iter().filter(|(name, _)| names().all(|n| n != name));
         let unknown = unknown.map(|(name, _)| (name.clone(), nearest(name, names())));
-        let pair = |(name, got)| saved.iter().find(|(n, _)| n == name).map(|(_, want)| (name, got, want));
-        let values =
-            self.iter().filter_map(pair).map(|(name, got, want)| compare(name, got, want, None, bound));
+        let last: HashMap<&str, usize> = names().zip(0..).collect();
+        let saved_as = |(at, (name, got))| {
+            let (_, want) = saved.iter().find(|(n, _)| n == name).filter(|_| last[name] == at)?;
+            Some(compare(name, got, want, None, bound))
+        };
+        let values = self.iter().enumerate().filter_map(saved_as);
         Ok(Comparison { values: values.collect(), unknown: unknown.collect() })
     }
 }

@@ -213,11 +213,15 @@ fn times(compilation: &Compilation, text: &mut String) -> Result<(), Error> {
 
 fn pass_changes(graph: &Graph, pass: &str, text: &mut String) -> Result<(), Error> {
     let mut before = graph.clone();
+    let (mut run, runs) = (0, PASSES.iter().filter(|p| p.name == pass).count());
     for p in PASSES {
         let after = (p.run)(&before)?;
         if p.name == pass {
+            run += 1;
             let changed = changes(&before, &after);
-            let _ = writeln!(text, "{pass}{}", if changed.is_empty() { " changed nothing" } else { ":" });
+            let which = if runs > 1 { format!(", run {run} of {runs}") } else { String::new() };
+            let end = if changed.is_empty() { " changed nothing" } else { ":" };
+            let _ = writeln!(text, "{pass}{which}{end}");
             text.push_str(&changed);
         }
         before = after;
