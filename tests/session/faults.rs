@@ -1,6 +1,5 @@
 //! Finding what is wrong: where a NaN comes from, and which value is not that of another library.
 
-use safetensors::tensor::{Dtype, TensorView, serialize};
 use tancho::{AsView, Error, Target, Tensor, network};
 
 network! {
@@ -72,6 +71,7 @@ fn states_are_what_they_hold() -> Result<(), Error> {
 
 #[test]
 fn of_a_name_that_is_assigned_several_times_the_last_value_is_compared() -> Result<(), Error> {
+    use safetensors::tensor::{Dtype, TensorView, serialize};
     let x = [1.0, 2.0, 3.0, 4.0];
     let trace = Thrice::init(1)?.compile(Target::host())?.session().trace(x.view([4]))?;
     let last: Vec<u8> = x.iter().flat_map(|x| ((x + 1.0) * 2.0 - 3.0f32).to_le_bytes()).collect();
