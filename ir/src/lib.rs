@@ -16,6 +16,7 @@ pub mod decompose;
 pub mod differentiate;
 mod dim;
 mod element;
+mod emit;
 pub mod experts;
 mod fault;
 pub mod fuse;

@@ -1,6 +1,7 @@
 //! Gradients of elementwise functions.
 
 use super::{Backward, Rule};
+use crate::emit::Emit;
 use crate::graph::Value;
 use crate::op::{Binary, Op, Unary};
 use std::f64::consts::{FRAC_1_SQRT_2, FRAC_2_SQRT_PI, PI};

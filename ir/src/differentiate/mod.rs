@@ -17,9 +17,10 @@ mod windows;
 
 use crate::decompose::decompose_to;
 use crate::dim::{Dim, DimError};
+use crate::emit::Emit;
 use crate::graph::{Graph, Source, Value};
 use crate::infer::ShapeError;
-use crate::op::{Binary, Number, Op, Reduction, Scalar, Unary};
+use crate::op::{Binary, Op, Reduction};
 use crate::table::name_of;
 use crate::types::{DType, Type};
 use std::fmt;
@@ -197,6 +198,15 @@ struct Backward {
     at: Value,
 }
 
+impl Emit for Backward {
+    type Fault = NoGradient;
+
+    fn push(&mut self, op: Op, args: &[Value]) -> Rule<Value> {
+        let source = self.graph.node(self.at).source.clone();
+        Ok(self.graph.push(op, args, source)?)
+    }
+}
+
 impl Backward {
     /// Goes through the ops from the last to the first.
     fn run(&mut self, of: Value) -> Rule {
@@ -282,31 +292,8 @@ impl Backward {
         self.needed[v.index()]
     }
 
-    fn push(&mut self, op: Op, args: &[Value]) -> Rule<Value> {
-        let source = self.graph.node(self.at).source.clone();
-        Ok(self.graph.push(op, args, source)?)
-    }
-
     fn shape(&self, v: Value) -> Vec<Dim> {
         self.graph.ty(v).shape.clone()
-    }
-
-    fn number(&mut self, x: f64) -> Rule<Value> {
-        self.push(Op::Const(Scalar::F32(Number(x))), &[])
-    }
-
-    fn unary_of(&mut self, u: Unary, x: Value) -> Rule<Value> {
-        self.push(Op::Unary(u), &[x])
-    }
-
-    fn binary_of(&mut self, b: Binary, x: Value, y: Value) -> Rule<Value> {
-        self.push(Op::Binary(b), &[x, y])
-    }
-
-    /// `x` and a number.
-    fn by(&mut self, b: Binary, x: Value, number: f64) -> Rule<Value> {
-        let number = self.number(number)?;
-        self.binary_of(b, x, number)
     }
 
     fn times(&mut self, x: Value, y: Value) -> Rule<Value> {

@@ -2,6 +2,7 @@
 
 use super::{Backward, Rule};
 use crate::dim::Dim;
+use crate::emit::Emit;
 use crate::graph::Value;
 use crate::op::{Binary, Op, Reduction, Unary};
 use crate::types::DType;

@@ -2,6 +2,7 @@
 
 use super::{Backward, NoGradient, Rule};
 use crate::dim::Dim;
+use crate::emit::Emit;
 use crate::graph::Value;
 use crate::infer::ShapeError;
 use crate::op::{Binary, Layout, Op, Padding, Pooling, Window};

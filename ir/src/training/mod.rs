@@ -7,9 +7,10 @@
 mod optimizers;
 
 use crate::differentiate::{NoGradient, differentiate};
+use crate::emit::Emit;
 use crate::graph::{Graph, Source, StateDecl, Value};
 use crate::infer::ShapeError;
-use crate::op::{Binary, Number, Op, Reduction, Scalar, Unary};
+use crate::op::{Binary, Op, Reduction, Unary};
 use crate::types::{DType, Type};
 use std::collections::HashMap;
 use std::fmt;
@@ -169,7 +170,7 @@ pub fn step(graph: &Graph, minimize: &Minimize) -> Result<Step> {
         };
         let mut sum = *first;
         for other in others {
-            sum = training.binary(Binary::Add, sum, *other)?;
+            sum = training.binary_of(Binary::Add, sum, *other)?;
         }
         gradients.push(sum);
     }
@@ -207,33 +208,19 @@ struct Training {
     known: HashMap<&'static str, Value>,
 }
 
-impl Training {
+impl Emit for Training {
+    type Fault = NoStep;
+
     fn push(&mut self, op: Op, args: &[Value]) -> Result<Value> {
         Ok(self.graph.push(op, args, Source::default())?)
     }
+}
 
-    fn number(&mut self, x: f64) -> Result<Value> {
-        self.push(Op::Const(Scalar::F32(Number(x))), &[])
-    }
-
-    fn binary(&mut self, op: Binary, a: Value, b: Value) -> Result<Value> {
-        self.push(Op::Binary(op), &[a, b])
-    }
-
-    fn unary(&mut self, op: Unary, x: Value) -> Result<Value> {
-        self.push(Op::Unary(op), &[x])
-    }
-
-    /// `x` and a number.
-    fn by(&mut self, op: Binary, x: Value, number: f64) -> Result<Value> {
-        let number = self.number(number)?;
-        self.binary(op, x, number)
-    }
-
+impl Training {
     /// `a + factor b`
     fn plus(&mut self, a: Value, factor: f64, b: Value) -> Result<Value> {
         let more = self.by(Binary::Mul, b, factor)?;
-        self.binary(Binary::Add, a, more)
+        self.binary_of(Binary::Add, a, more)
     }
 
     /// `share old + (1 - share) new`
@@ -246,14 +233,14 @@ impl Training {
     fn norm(&mut self, gradients: &[Value]) -> Result<Value> {
         let mut all = None;
         for gradient in gradients {
-            let mut square = self.binary(Binary::Mul, *gradient, *gradient)?;
+            let mut square = self.binary_of(Binary::Mul, *gradient, *gradient)?;
             let axes: Vec<usize> = (0..self.graph.ty(square).rank()).collect();
             if !axes.is_empty() {
                 let sum = Op::Reduce { kind: Reduction::Sum, axes, keep: false, masked: false };
                 square = self.push(sum, &[square])?;
             }
             all = Some(match all {
-                Some(sum) => self.binary(Binary::Add, sum, square)?,
+                Some(sum) => self.binary_of(Binary::Add, sum, square)?,
                 None => square,
             });
         }
@@ -261,23 +248,23 @@ impl Training {
             Some(sum) => sum,
             None => self.number(0.0)?,
         };
-        self.unary(Unary::Sqrt, sum)
+        self.unary_of(Unary::Sqrt, sum)
     }
 
     /// Whether both are finite: only then a number less itself is 0.
     fn are_finite(&mut self, a: Value, b: Value) -> Result<Value> {
-        let sum = self.binary(Binary::Add, a, b)?;
-        let nothing = self.binary(Binary::Sub, sum, sum)?;
+        let sum = self.binary_of(Binary::Add, a, b)?;
+        let nothing = self.binary_of(Binary::Sub, sum, sum)?;
         self.by(Binary::Eq, nothing, 0.0)
     }
 
     /// Gradients as much smaller as their norm is too large.
     fn clip(&mut self, gradients: &mut [Value], norm: Value, most: f64) -> Result {
         let most = self.number(most)?;
-        let share = self.binary(Binary::Div, most, norm)?;
+        let share = self.binary_of(Binary::Div, most, norm)?;
         let share = self.by(Binary::Min, share, 1.0)?;
         for gradient in gradients {
-            *gradient = self.binary(Binary::Mul, *gradient, share)?;
+            *gradient = self.binary_of(Binary::Mul, *gradient, share)?;
         }
         Ok(())
     }

@@ -1,6 +1,7 @@
 //! What each optimiser makes of a weight.
 
 use super::{Optimizer, Result, Training};
+use crate::emit::Emit;
 use crate::graph::Value;
 use crate::op::{Binary, Unary};
 use crate::types::{DType, Type};
@@ -29,11 +30,11 @@ impl Training {
                 if momentum != 0.0 {
                     update = self.kept(name, MEAN, |me, old| {
                         let kept = me.by(Binary::Mul, old, momentum)?;
-                        me.binary(Binary::Add, kept, update)
+                        me.binary_of(Binary::Add, kept, update)
                     })?;
                 }
-                let change = self.binary(Binary::Mul, update, self.rate)?;
-                self.binary(Binary::Sub, w, change)
+                let change = self.binary_of(Binary::Mul, update, self.rate)?;
+                self.binary_of(Binary::Sub, w, change)
             }
             Optimizer::Adam { beta1, beta2, eps } => self.adam(name, w, gradient, [beta1, beta2, eps]),
             Optimizer::AdamW { beta1, beta2, eps, weight_decay } => {
@@ -47,9 +48,9 @@ impl Training {
                     direction = me.mixed(beta1, old, gradient)?;
                     me.mixed(beta2, old, gradient)
                 })?;
-                let sign = self.unary(Unary::Sign, direction)?;
-                let change = self.binary(Binary::Mul, sign, self.rate)?;
-                self.binary(Binary::Sub, w, change)
+                let sign = self.unary_of(Unary::Sign, direction)?;
+                let change = self.binary_of(Binary::Mul, sign, self.rate)?;
+                self.binary_of(Binary::Sub, w, change)
             }
         }
     }
@@ -60,8 +61,8 @@ impl Training {
             return Ok(w);
         }
         let lost = self.by(Binary::Mul, self.rate, decay)?;
-        let lost = self.binary(Binary::Mul, w, lost)?;
-        self.binary(Binary::Sub, w, lost)
+        let lost = self.binary_of(Binary::Mul, w, lost)?;
+        self.binary_of(Binary::Sub, w, lost)
     }
 
     /// `w - rate (mean / c1) / (sqrt(squares / c2) + eps)`, where `c1` and `c2` are the weight that all
@@ -73,18 +74,18 @@ impl Training {
         gradient: Value,
         [beta1, beta2, eps]: [f64; 3],
     ) -> Result<Value> {
-        let square = self.binary(Binary::Mul, gradient, gradient)?;
+        let square = self.binary_of(Binary::Mul, gradient, gradient)?;
         let mean = self.kept(name, MEAN, |me, old| me.mixed(beta1, old, gradient))?;
         let squares = self.kept(name, SQUARES, |me, old| me.mixed(beta2, old, square))?;
         let (c1, c2) = (self.share(MEAN, beta1)?, self.share(SQUARES, beta2)?);
-        let rate = self.binary(Binary::Div, self.rate, c1)?;
-        let c2 = self.unary(Unary::Sqrt, c2)?;
-        let root = self.unary(Unary::Sqrt, squares)?;
-        let root = self.binary(Binary::Div, root, c2)?;
+        let rate = self.binary_of(Binary::Div, self.rate, c1)?;
+        let c2 = self.unary_of(Unary::Sqrt, c2)?;
+        let root = self.unary_of(Unary::Sqrt, squares)?;
+        let root = self.binary_of(Binary::Div, root, c2)?;
         let below = self.by(Binary::Add, root, eps)?;
-        let change = self.binary(Binary::Div, mean, below)?;
-        let change = self.binary(Binary::Mul, change, rate)?;
-        self.binary(Binary::Sub, w, change)
+        let change = self.binary_of(Binary::Div, mean, below)?;
+        let change = self.binary_of(Binary::Mul, change, rate)?;
+        self.binary_of(Binary::Sub, w, change)
     }
 
     /// What an optimiser keeps for a weight, after the step.
