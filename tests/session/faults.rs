@@ -50,8 +50,14 @@ fn the_op_that_makes_a_nan_is_found() -> Result<(), Error> {
     let text = found.to_string();
     assert!(text.contains("`shifted` is from -1.5 to 1.5") && text.contains("NaN at [1, 0]"), "{text}");
     // A NaN that was given is no fault of an op.
-    let given = [f32::NAN, 2.0, 3.0, 4.0];
-    assert_eq!(session.first_not_finite(&[given.view([1, 4]).into()])?, None);
+    let given = [1.0, 2.0, 3.0, 4.0, 5.0, f32::NAN, 3.0, 4.0];
+    let found = session.first_not_finite(&[given.view([2, 4]).into()])?.expect("it was given");
+    assert_eq!(found.to_string(), "the input `x` has NaN at [1, 1]");
+    let mut net = Normed::init(1)?;
+    net.weights_mut().set("gain", Tensor::new(vec![1.0, f32::INFINITY, 1.0, 1.0], [4])?)?;
+    let broken = net.compile(Target::host())?.session();
+    let found = broken.first_not_finite(&[fine.view([2, 4]).into()])?.expect("a weight is not finite");
+    assert_eq!(found.to_string(), "the weight `gain` has inf at [1]");
     assert_eq!(session.first_not_finite(&[[0.0f32; 0].view([0, 4]).into()])?, None);
     Ok(())
 }
@@ -65,7 +71,8 @@ fn states_are_what_they_hold() -> Result<(), Error> {
     let held = session.state("total")?.expect("a run has set it");
     assert!(held.as_f32().expect("f32").iter().all(|x| x.is_finite()), "the session is as it was");
     session.run([1.0, 0.0].view([2]))?;
-    assert_eq!(session.first_not_finite(&[[1.0, 1.0].view([2]).into()])?, None, "the state held it");
+    let found = session.first_not_finite(&[[1.0, 1.0].view([2]).into()])?.map(|found| found.to_string());
+    assert_eq!(found.as_deref(), Some("the state `total` has -inf at [1]"), "the state held it");
     Ok(())
 }
 

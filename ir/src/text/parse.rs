@@ -131,7 +131,7 @@ impl Graph {
         g.parse_lines(&mut text.lines().enumerate(), &mut read, 0)?;
         if g.outputs.is_empty() {
             let message = "expected the results, as in `return %0`".into();
-            return Err(TextError { line: text.lines().count(), message });
+            return Err(TextError { line: text.lines().count().max(1), message });
         }
         let sound = crate::verify::find_fault(&g);
         let sound = sound.and_then(|()| crate::verify::interface(&g).map_err(Fault::from));

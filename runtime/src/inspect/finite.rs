@@ -16,8 +16,10 @@ use tancho_ir::{Graph, Value};
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct NotFinite {
-    /// The op.
+    /// The op; of what was given `input`, `weight` or `state`.
     pub op: String,
+    /// How the user calls the value.
+    pub label: String,
     /// Where it was written.
     pub source: Source,
     /// The element, one number an axis.
@@ -30,6 +32,9 @@ pub struct NotFinite {
 
 impl fmt::Display for NotFinite {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.arguments.is_empty() {
+            return write!(f, "the {} `{}` has {} at {:?}", self.op, self.label, self.value, self.index);
+        }
         write!(f, "{} of {} gives {} at {:?}", self.op, self.source, self.value, self.index)?;
         for (name, least, most) in &self.arguments {
             write!(f, "\n  `{name}` is from {} to {}", element(*least), element(*most))?;
@@ -40,9 +45,9 @@ impl fmt::Display for NotFinite {
 
 impl Session {
     /// Runs the network once with every value kept, and gives the first that is not finite though its
-    /// arguments are; `None` if there is none. What follows from NaN and infinities of inputs, weights and
-    /// states, or from infinite constants such as those of masks, is not reported. States keep what they
-    /// hold.
+    /// arguments are. If there is none, but a result is not finite, it gives the first input, weight or state
+    /// that is not: it was given so. `None` if all results are finite, or follow from infinite constants such
+    /// as those of masks. States keep what they hold.
     ///
     /// ```
     /// use tancho_runtime::{AsView, Model, Target};
@@ -71,6 +76,7 @@ impl Session {
         let given = values(g, inputs)?;
         // The least and the largest element of each value, and the first that is not finite.
         let mut seen: Vec<Seen> = Vec::with_capacity(g.nodes.len());
+        let mut as_given = None;
         for v in g.values() {
             let found = match g.node(v).op {
                 Op::Input(i) => Seen::of(&given[i]),
@@ -86,9 +92,22 @@ impl Session {
                 let shape = session.tensor(kept.binary_search(&v).unwrap_or_default())?.shape().to_vec();
                 return Ok(Some(report(g, v, &seen, index_of(at, &shape), value)));
             }
+            if let (Some((at, value)), true, None) = (found.first, is_given(&v), &as_given) {
+                as_given = Some((v, at, value));
+            }
             seen.push(found);
         }
-        Ok(None)
+        let is_wrong = |v: Value| seen[v.index()].first.is_some();
+        let Some((v, at, value)) = as_given.filter(|_| g.results().any(is_wrong)) else { return Ok(None) };
+        let shape = match g.node(v).op {
+            Op::Input(i) => given[i].shape().to_vec(),
+            Op::Weight(i) => compiled.inner().weight(i)?.to_tensor()?.shape().to_vec(),
+            Op::State(i) => {
+                held.get(i).and_then(Option::as_ref).map_or_else(Vec::new, |t| t.shape().to_vec())
+            }
+            _ => Vec::new(),
+        };
+        Ok(Some(report(g, v, &seen, index_of(at, &shape), value)))
     }
 }
 
@@ -135,6 +154,7 @@ fn report(g: &Graph, v: Value, seen: &[Seen], index: Vec<usize>, value: f64) -> 
     let argument = |a: &Value| (g.label(*a), seen[a.index()].least, seen[a.index()].most);
     NotFinite {
         op: name_of(&node.op).into(),
+        label: g.label(v),
         source: node.source.clone(),
         index,
         value,

@@ -8,6 +8,7 @@ use crate::inspect::profile::{KernelCost, LineCost, by_line, kernel_costs, total
 use crate::run::bind::Env;
 use crate::run::bound::{Bound, Division};
 use crate::run::buffers::Buffers;
+use crate::run::pool::MOST_THREADS;
 use std::fmt;
 
 /// The price of a run with given run-time dims: operations, bytes, memory, and a bound on its time.
@@ -54,7 +55,7 @@ impl Price {
         let (micros, threads) = (self.nanos(roof) / 1e3, count(self.threads as u64, "thread"));
         let mut s =
             format!("at least {micros:.1} us on {threads}\n{self}      us   Mflop     MB   bound  line\n");
-        for l in self.lines() {
+        for l in self.lines().iter().filter(|l| l.kernels > 0) {
             let (bound, _) = l.cost.bound(roof);
             s += &format!(
                 "{:8.1} {:7.2} {:6.2} {:>7}  {}\n",
@@ -103,9 +104,13 @@ impl Compiled {
     /// ```
     ///
     /// # Errors
-    /// A dim is missing or unknown, beyond its bound or against a `where` clause, or memory is short.
+    /// A dim is missing, unknown or given twice, beyond its bound or against a `where` clause; there are no
+    /// threads; or memory is short.
     pub fn price(&self, dims: &[(&str, usize)], threads: usize) -> Result<Price, Error> {
         let values = self.dim_values(dims)?;
+        if threads == 0 {
+            return Err(Error::Threads { asked: 0, most: MOST_THREADS });
+        }
         Ok(LaidOut::new(self, &values, threads)?.price(self))
     }
 
@@ -116,13 +121,14 @@ impl Compiled {
     pub(crate) fn dim_values(&self, dims: &[(&str, usize)]) -> Result<Vec<i64>, Error> {
         let graph = self.graph();
         let known = || graph.dims.iter().map(|d| d.name.as_str()).collect::<Vec<_>>().join(", ");
-        let wrong = |dim: &str, why: String| Error::Dim {
-            dim: dim.into(),
-            place: format!("the price of `{}`", graph.name),
-            why,
-        };
+        let wrong =
+            |dim: &str, why: String| Error::Dim { dim: dim.into(), place: format!("`{}`", graph.name), why };
         if let Some((name, _)) = dims.iter().find(|(name, _)| graph.dims.iter().all(|d| d.name != *name)) {
             return Err(wrong(name, format!("it is no run-time dim; there are {}", known())));
+        }
+        let twice = |(i, (name, _)): &(usize, &(&str, usize))| dims[..*i].iter().any(|(n, _)| n == name);
+        if let Some((_, (name, _))) = dims.iter().enumerate().find(twice) {
+            return Err(wrong(name, "it is given twice".into()));
         }
         let mut values = Vec::new();
         for d in &graph.dims {

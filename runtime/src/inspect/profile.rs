@@ -33,7 +33,7 @@ pub struct KernelCost {
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct LineCost {
-    /// The first op written there.
+    /// The op with the longest text that is written there; without a path if nets of several have it.
     pub source: Source,
     /// Kernels grown around an op of this line.
     pub kernels: usize,
@@ -104,6 +104,10 @@ impl Profile {
     }
 
     fn row(&self, c: &Cost, total: &Cost, roof: Option<Roof>, what: &str) -> String {
+        if c.nanos == 0 && c.bytes == 0.0 {
+            let bound = if roof.is_some() { "       -           " } else { "" };
+            return format!("{:>8}    -          -        -{bound}  {what}\n", "-");
+        }
         let share = 100.0 * ratio(c.nanos as f64, total.nanos as f64);
         let bound = roof.map_or(String::new(), |r| {
             let (bound, reached) = c.bound(r);
@@ -125,31 +129,38 @@ pub(crate) fn total_of(kernels: &[KernelCost]) -> Cost {
     total
 }
 
+/// The lines of a source by file, number, and the text of what has no place.
+type Lines = BTreeMap<(Arc<str>, u32, Arc<str>), LineCost>;
+
 /// Costs by line of the source.
 pub(crate) fn by_line(kernels: &[KernelCost]) -> Vec<LineCost> {
-    let mut lines: BTreeMap<(Arc<str>, u32, Arc<str>), LineCost> = BTreeMap::new();
-    let mut line = |s: &Source, own: Option<&Cost>| {
-        // Without a place the text stands for the line.
-        let key = (s.file.clone(), s.line, if s.line == 0 { s.text.clone() } else { "".into() });
-        let new = LineCost { source: s.clone(), kernels: 0, fused_into: 0, cost: Cost::default() };
-        let entry = lines.entry(key).or_insert(new);
-        match own {
-            Some(cost) => {
-                entry.kernels += 1;
-                entry.cost.add(cost);
-            }
-            None => entry.fused_into += 1,
-        }
-    };
+    let mut lines = Lines::new();
     for k in kernels {
-        line(&k.source, Some(&k.cost));
+        let own = line_of(&mut lines, &k.source);
+        own.kernels += 1;
+        own.cost.add(&k.cost);
         for s in &k.fused {
-            if (s.line, &s.file) != (k.source.line, &k.source.file) {
-                line(s, None);
-            }
+            let elsewhere = (s.line, &s.file) != (k.source.line, &k.source.file);
+            line_of(&mut lines, s).fused_into += usize::from(elsewhere);
         }
     }
     lines.into_values().collect()
+}
+
+/// The line that an op is written in, which may be new.
+fn line_of<'l>(lines: &'l mut Lines, s: &Source) -> &'l mut LineCost {
+    // Without a place the text stands for the line.
+    let key = (s.file.clone(), s.line, if s.line == 0 { s.text.clone() } else { "".into() });
+    let new = LineCost { source: s.clone(), kernels: 0, fused_into: 0, cost: Cost::default() };
+    let line = lines.entry(key).or_insert(new);
+    // A line is called by the largest of its ops, and by a path only if all of them are in it.
+    if line.source.text.len() < s.text.len() {
+        line.source = Source { scope: line.source.scope.clone(), ..s.clone() };
+    }
+    if line.source.scope != s.scope {
+        line.source.scope = "".into();
+    }
+    line
 }
 
 impl fmt::Display for Profile {

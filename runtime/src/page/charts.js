@@ -45,15 +45,16 @@ function drawMemory(pane) {
   }
   const step = steps.get(`0.${peak}`);
   const at = blocks.filter((b) => b.first <= peak && peak <= b.last).sort((a, b) => b.bytes - a.bytes);
-  pane.append(el("div", { class: "scroll" }, drawing),
+  fill(pane, {}, [el("div", { class: "scroll" }, drawing),
     el("h3", {}, `Most is alive in step ${peak}, ${step.name}: ${bytesText(alive[peak])}`),
+    alive[peak] < top ? el("p", { class: "hint" }, `The blocks lie in ${bytesText(top)}: what is between them is free in that step.`) : undefined,
     el("table", {}, el("tbody", {}, at.map((b) => {
       const node = b.values.length ? unit.nodes[b.values[0]] : undefined;
       const act = () => (node ? select("value", `0.${b.values[0]}`) : select("kernel", step.id));
       return el("tr", { "data-value": node && `0.${b.values[0]}`, "data-step": node ? undefined : step.id, tabindex: 0, onclick: act, onkeydown: pressed(act) },
         el("td", { class: "time" }, bytesText(b.bytes)), el("td", {}, node ? node.label : `working memory${b.perThread ? " of all threads" : ""}`),
         el("td", { class: "span" }, `steps ${b.first} to ${b.last}`), el("td", { class: "line" }, node ? originText(node.source) : ""));
-    }))));
+    })))]);
   onSelect(() => light(pane));
 }
 
@@ -129,7 +130,9 @@ function drawThreads(pane) {
       style: { "--hue": hue(step) }, tabindex: 0, role: "button", "aria-label": step.name, onclick: act, onkeydown: pressed(act) },
     svg("title", {}, `step ${number} ${step.name}\n${nanosText(until - begin)} on thread ${thread}`)));
   }
-  for (let i = 0; i <= 5; i++) drawing.append(svg("text", { class: "tick mid", x: x((end * i) / 5), y: height - 8 }, nanosText((end * i) / 5)));
-  pane.append(el("p", { class: "hint" }, "The last run. Profile::trace_json gives it for Perfetto."), el("div", { class: "scroll" }, drawing));
+  for (let i = 0; i <= 5; i++) {
+    drawing.append(svg("text", { class: i === 5 ? "tick end" : "tick mid", x: x((end * i) / 5), y: height - 8 }, i ? nanosText((end * i) / 5) : "0"));
+  }
+  pane.append(el("p", { class: "hint" }, "The run whose time is the median. A thread that is missing had no part in it. Profile::trace_json gives the last run for Perfetto."), el("div", { class: "scroll" }, drawing));
   onSelect(() => light(pane));
 }

@@ -59,7 +59,6 @@ const originText = (source) => [placeText(source), sourceText(source)].filter(Bo
 
 const values = new Map();
 const steps = new Map();
-const runs = net.measured ? Math.max(net.measured.runs, 1) : 1;
 let totalNanos = 0;
 
 net.units.forEach((unit, u) => {
@@ -76,9 +75,7 @@ net.units.forEach((unit, u) => {
     const [flops, bytes, nanos] = (unit.costs && unit.costs[s]) || [0, 0, 0];
     const group = unit.groups[step.group];
     const members = group.nodes.map((v) => `${u}.${v}`);
-    // Operations and bytes are of all runs as well.
-    const cost = { flops: flops / runs, bytes: bytes / runs, nanos: nanos / runs };
-    const made = { id, unit: u, number: s, ...step, groupName: group.name, values: members, ...cost };
+    const made = { id, unit: u, number: s, ...step, groupName: group.name, values: members, flops, bytes, nanos };
     made.firstId = `${u}.${step.first}`;
     made.main = `${u}.${step.main}`;
     steps.set(id, made);
@@ -102,8 +99,10 @@ function stepsOf(valueId) {
     .map(([, id]) => id);
 }
 
-/** A colour for each kernel: equal kernels have the same one. */
-const hue = (step) => (step.first * 137.508 + 30) % 360;
+/* A colour for each kernel: equal kernels have the same one, and the golden angle keeps the others apart. */
+const kernels = [...new Set([...steps.values()].map((step) => step.firstId))];
+const kernelNumbers = new Map(kernels.map((id, number) => [id, number]));
+const hue = (step) => (kernelNumbers.get(step.firstId) * 137.508 + 30) % 360;
 
 /* What is selected. Panes are told of every change. */
 const selected = { lines: new Set(), values: new Set(), steps: new Set(), step: undefined, fragment: "" };
@@ -158,6 +157,8 @@ function selectFragment(text) {
   } else {
     select(kind, rest.includes(".") ? rest : `0.${rest}`);
   }
+  const found = selected.fragment !== "";
+  document.getElementById("notice").textContent = found ? "" : `This page has no ${kind} ${decodeURIComponent(rest)}.`;
 }
 
 /** Marks the elements of a pane that belong to the selection, by their `data-` attributes. */

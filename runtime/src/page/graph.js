@@ -11,8 +11,8 @@ function drawGraph(pane) {
     choose("by net", "nets"), choose("by kernel", "kernels"), net.units.length > 1 ? units : undefined,
     el("button", { type: "button", onclick: () => zoom(1.25) , "aria-label": "Larger" }, "+"),
     el("button", { type: "button", onclick: () => zoom(0.8), "aria-label": "Smaller" }, "−"),
-    el("button", { type: "button", onclick: fitGraph }, "fit"),
-    el("span", { class: "hint" }, "Click an op or a kernel to select it, a net to fold it; two clicks unfold a kernel."));
+    el("button", { type: "button", onclick: () => fitGraph(0) }, "fit"),
+    el("span", { class: "hint" }, "Click: select, or fold a net."));
   const content = svg("g");
   const drawing = svg("svg", { class: "graph", role: "group", "aria-label": "Graph" },
     svg("defs", {}, svg("marker", { id: "arrow", viewBox: "0 0 8 8", refX: 7, refY: 4, markerWidth: 7, markerHeight: 7, orient: "auto" },
@@ -61,7 +61,7 @@ function setMode(mode) {
     button.setAttribute("aria-pressed", String(button.dataset.mode === mode));
   }
   layOut();
-  fitGraph();
+  fitGraph(0.8);
 }
 
 function setUnit(unit) {
@@ -238,12 +238,13 @@ function paintNode(item, { x, y, width, height }) {
   return made;
 }
 
-function fitGraph() {
+/** Shows all of the graph, or as much of it as there is room for at a scale. */
+function fitGraph(least) {
   const { drawing, width, height } = graphView;
   if (!width || !drawing.clientWidth) return;
   // Small text cannot be read: what is too large is moved along.
   const scale = Math.min(drawing.clientWidth / width, drawing.clientHeight / height);
-  graphView.scale = Math.min(Math.max(scale, 0.8), 1.2);
+  graphView.scale = Math.min(Math.max(scale, least), 1.2);
   const spare = drawing.clientWidth - width * graphView.scale;
   // Where there is no room for all of it, it begins with what comes first.
   graphView.x = spare > 0 ? spare / 2 : drawing.clientWidth / 2 - graphView.start * graphView.scale;

@@ -44,7 +44,7 @@ function drawHeader() {
     ...net.dims.map(([name, n]) => `${name} = ${n}`),
     `${net.target}, ${net.threads} ${net.threads === 1 ? "thread" : "threads"}`,
     `${net.units[0].steps.length} steps, ${net.kernels} different kernels`,
-    net.measured ? `${nanosText(totalNanos)} a run` : undefined,
+    net.measured ? `${nanosText(totalNanos)} a run, the median of ${net.measured.runs} from ${net.measured.spread.map(nanosText).join(" to ")}` : undefined,
     `${bytesText(net.memory.arena)} between steps`,
     `compiled in ${nanosText(1000 * net.compileMicros)}`,
   ];
@@ -57,6 +57,10 @@ function searchable() {
   for (const [key, line] of lines) {
     for (const source of line.places.keys()) all.push([originText(source), "line", key]);
   }
+  net.files.forEach((file, f) => (file.lines || []).forEach((text, i) => {
+    const key = `${f}:${file.first + i}`;
+    if (lines.has(key)) all.push([`${file.name.split(/[\\/]/).pop()}:${file.first + i} ${text.trim()}`, "line", key]);
+  }));
   for (const step of steps.values()) all.push([`step ${step.number} ${step.name}`, "kernel", step.id]);
   for (const value of values.values()) all.push([value.text, "value", value.id]);
   net.units.forEach((unit, u) => {

@@ -97,7 +97,7 @@ function drawKernels(pane) {
     ["share", (s) => s.nanos, (s) => (s.nanos ? percent(s.nanos / totalNanos) : "")],
     ["GFLOP/s", (s) => s.flops / (s.nanos || Infinity), (s) => (s.flops && s.nanos ? digits(s.flops / s.nanos) : "")],
     ["GB/s", (s) => s.bytes / (s.nanos || Infinity), (s) => (s.nanos ? digits(s.bytes / s.nanos) : "")],
-    ["bound", (s) => (boundOf(s) || {}).reached || 0, (s) => (boundOf(s) ? `${percent(boundOf(s).reached)} of ${boundOf(s).by}` : "")],
+    ["bound", (s) => (boundOf(s) || {}).reached || 0, (s) => (boundOf(s) ? `${percent(boundOf(s).reached)} ${boundOf(s).by}` : "")],
   ].filter((column, i) => net.measured || i < 3);
   const body = el("tbody");
   const draw = (by, down) => {
