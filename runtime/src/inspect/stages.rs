@@ -6,13 +6,13 @@ use crate::compiled::Compiled;
 use crate::error::Error;
 use crate::inspect::changes::changes;
 use crate::inspect::code::write_functions;
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::fmt::{self, Write};
 use std::path::Path;
 use std::str::FromStr;
 use std::time::{Duration, Instant};
-use tancho_ir::Graph;
 use tancho_ir::passes::PASSES;
+use tancho_ir::{Graph, Value};
 use tancho_jit::plan::Place;
 use tancho_jit::spec::{Buffer, Division, KernelSpec};
 use tancho_jit::{Schedule, Step, generate, programs};
@@ -314,6 +314,22 @@ fn plan(compilation: &Compilation, text: &mut String) {
     }
 }
 
+/// The values that each block of memory holds, one after the other; none in working memory.
+pub(crate) fn held(compilation: &Compilation) -> Vec<BTreeSet<Value>> {
+    let Compilation { schedule, plan, .. } = compilation;
+    let mut held = vec![BTreeSet::new(); plan.blocks.len()];
+    for (step, places) in schedule.steps.iter().zip(&plan.places) {
+        for (buffer, place) in step.binding.buffers.iter().zip(places) {
+            if let (Buffer::Value(v) | Buffer::Packed(v) | Buffer::Source(v), Place::Block(n)) =
+                (buffer, place)
+            {
+                held[*n].insert(*v);
+            }
+        }
+    }
+    held
+}
+
 fn memory(compilation: &Compilation, text: &mut String) {
     let Compilation { plan, packed, graph, .. } = compilation;
     let _ = writeln!(text, "packed weights: {} bytes", packed.len());
@@ -321,9 +337,12 @@ fn memory(compilation: &Compilation, text: &mut String) {
         let rows = graph.capacity(i).map(|rows| format!(", room for {rows} rows")).unwrap_or_default();
         let _ = writeln!(text, "state {i} {:?}: {}{rows}", s.name, s.ty);
     }
-    for (i, block) in plan.blocks.iter().enumerate() {
+    let graph = &compilation.fused.graph;
+    for (i, (block, held)) in plan.blocks.iter().zip(held(compilation)).enumerate() {
         let each = if block.per_thread { " for each thread" } else { "" };
-        let _ =
-            writeln!(text, "block {i}: {} bytes{each}, steps {}..={}", block.size, block.first, block.last);
+        let names: Vec<String> = held.iter().map(|v| format!("{v} {}", graph.label(*v))).collect();
+        let names = if names.is_empty() { "working memory".into() } else { names.join(", ") };
+        let (size, first, last) = (&block.size, block.first, block.last);
+        let _ = writeln!(text, "block {i}: {size} bytes{each}, steps {first}..={last}: {names}");
     }
 }
