@@ -32,7 +32,6 @@ pub use machine::{Blocking, Machine};
 pub use programs::{KernelPrograms, Programs, programs};
 pub use target::{Isa, Precision, Target};
 
-use spec::KernelSpec;
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 use tancho_ir::Value;
@@ -161,19 +160,18 @@ pub fn generate(
     let mut blob = blob::CodeBlob::new(isa)?;
     let options = lanes::clif::ClifOptions { x86, checked: target.is_checked(), marked: with_texts };
     let mut functions = codegen::Functions::new(&mut blob.module, options, programs.emitter);
-    let (mut defined, mut numbers) = (HashMap::new(), HashMap::new());
-    let mut steps: Vec<Vec<usize>> = Vec::new();
-    for kernel in programs.kernels {
-        if with_texts {
-            let runs = |(_, step): &(usize, &Step)| step.spec.kernel() == Some(kernel.spec);
-            steps.push(schedule.steps.iter().enumerate().filter(runs).map(|(i, _)| i).collect());
-        }
-        numbers.insert(kernel.spec, numbers.len());
-        defined.insert(kernel.spec, functions.kernel(kernel)?);
+    let mut defined = HashMap::new();
+    for (number, kernel) in programs.kernels.into_iter().enumerate() {
+        defined.insert(kernel.spec, (number, functions.kernel(kernel)?));
     }
     let kernels = || schedule.steps.iter().map(|step| step.spec.kernel());
-    let ids: Vec<_> = kernels().flatten().map(|spec| defined[spec]).collect();
-    let first_steps = first_steps(schedule, &numbers);
+    let (mut ids, mut steps) = (Vec::new(), vec![Vec::new(); defined.len()]);
+    for (step, spec) in kernels().enumerate() {
+        let Some(spec) = spec else { continue };
+        let (number, id) = defined[spec];
+        ids.push(id);
+        steps[number].push(step);
+    }
     let (different_kernels, count) = (functions.kernel_count(), functions.program_count());
     let (all, texts) = (std::mem::take(&mut functions.functions), functions.texts.take());
     let bytes = all.iter().map(|f| f.bytes).sum();
@@ -183,21 +181,13 @@ pub fn generate(
     let finalize = start.elapsed();
     let mut finished = finished.into_iter();
     let kernels = kernels().map(|kernel| kernel.and_then(|_| finished.next())).collect();
-    let place = |(f, address): (codegen::DefinedFunction, usize)| {
-        let step = first_steps.get(f.kernel).copied().unwrap_or_default();
-        Function { name: f.name, step, address, bytes: f.bytes }
+    // Each kernel is that of a step.
+    let place = |(f, address): (codegen::DefinedFunction, usize)| Function {
+        name: f.name,
+        step: steps[f.kernel][0],
+        address,
+        bytes: f.bytes,
     };
     let functions = all.into_iter().zip(addresses).map(place).collect();
     Ok(Code { kernels, texts, functions, different_kernels, programs: count, bytes, finalize })
-}
-
-/// The first step that runs each kernel, in the order of their numbers.
-fn first_steps(schedule: &Schedule, numbers: &HashMap<&KernelSpec, usize>) -> Vec<usize> {
-    let mut first = vec![usize::MAX; numbers.len()];
-    for (i, step) in schedule.steps.iter().enumerate() {
-        if let Some(number) = step.spec.kernel().and_then(|spec| numbers.get(spec)) {
-            first[*number] = first[*number].min(i);
-        }
-    }
-    first
 }

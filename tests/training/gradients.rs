@@ -280,6 +280,10 @@ fn what_has_no_gradient_says_where() {
     let g = graph("input x: f32[B, S]", "", "%1: f32[B, S] = tanh(%0)");
     let error = differentiate(&g, Value(1), &[Value(0)]).unwrap_err().to_string();
     assert_eq!(error, "`%1` is f32[B, S]: gradients are those of one f32 number");
+    let lines = "%1: f32[3] = dropout(%0, p = 0.1)\n%2: f32[] = sum(%1, over = (0,))";
+    let g = graph("input x: f32[3]", "", lines);
+    let error = differentiate(&g, Value(2), &[Value(0)]).unwrap_err().to_string();
+    assert!(error.starts_with("`dropout` has no gradient: `%1`"), "{error}");
 }
 
 #[test]

@@ -20,7 +20,7 @@ use crate::dim::{Dim, DimError};
 use crate::emit::Emit;
 use crate::graph::{Graph, Source, Value};
 use crate::infer::ShapeError;
-use crate::op::{Binary, Op, Reduction};
+use crate::op::{Binary, Op, Pooling, Reduction};
 use crate::table::name_of;
 use crate::types::{DType, Type};
 use std::fmt;
@@ -144,7 +144,20 @@ fn has_rule(op: &Op) -> bool {
         Op::Reduce { kind, masked, .. } => !(*kind == Reduction::Mean && *masked),
         Op::Softmax { .. } | Op::Linear { .. } | Op::Matmul | Op::Cumsum { .. } | Op::Flip { .. } => true,
         Op::Reshape(_) | Op::Transpose(_) | Op::Expand(_) | Op::Slice { .. } | Op::Concat { .. } => true,
-        op => !op.is_composite(),
+        // Its definition is that of a run: training would leave out what it is asked for.
+        Op::Dropout { p } => p.0 > 0.0,
+        Op::Gather | Op::Conv2d { .. } => true,
+        Op::Pool2d { kind, .. } => *kind != Pooling::Avg,
+        Op::TopK { .. } | Op::TakeAlong { .. } | Op::LayerNorm { .. } | Op::RmsNorm { .. } => false,
+        Op::L2Normalize { .. } | Op::GroupNorm { .. } | Op::BatchNorm { .. } | Op::Attention { .. } => false,
+        Op::Conv1d { .. } | Op::ConvTranspose2d { .. } | Op::ConvTranspose1d { .. } => false,
+        Op::GlobalMean | Op::Flatten { .. } | Op::UpsampleNearest { .. } | Op::Resize { .. } => false,
+        Op::UpsampleBilinear { .. } | Op::Rope { .. } | Op::Pad { .. } | Op::CrossEntropy { .. } => false,
+        Op::Mse | Op::Softcap { .. } | Op::LeakyRelu { .. } | Op::Elu { .. } | Op::StopGradient => false,
+        // Core ops have no definition; the rule says what has no gradient.
+        Op::Input(_) | Op::Weight(_) | Op::State(_) | Op::Const(_) | Op::DimValue(_) => true,
+        Op::Arange { .. } | Op::Powers { .. } | Op::Argmax { .. } | Op::Push { .. } => true,
+        Op::Scan { .. } | Op::Experts { .. } => true,
     }
 }
 
@@ -257,12 +270,29 @@ impl Backward {
             Op::Gather => self.gather(args[0], args[1], d),
             Op::Conv2d { .. } => self.conv2d(op, args, d),
             Op::Pool2d { .. } => self.pool2d(op, args[0], v, d),
-            _ => Err(NoGradient::Op {
-                op: name_of(op),
-                label: self.graph.label(v),
-                place: node.source.clone(),
-            }),
+            // Nothing that is asked for goes through them, or they have none yet.
+            Op::Const(_) | Op::DimValue(_) | Op::Arange { .. } | Op::Powers { .. } | Op::Argmax { .. } => {
+                self.none(v)
+            }
+            Op::Push { .. } | Op::Scan { .. } | Op::Experts { .. } | Op::Dropout { .. } => self.none(v),
+            // They became what they are defined by.
+            Op::TopK { .. } | Op::TakeAlong { .. } | Op::LayerNorm { .. } | Op::RmsNorm { .. } => {
+                self.none(v)
+            }
+            Op::L2Normalize { .. } | Op::GroupNorm { .. } | Op::BatchNorm { .. } => self.none(v),
+            Op::Attention { .. } | Op::Conv1d { .. } | Op::ConvTranspose2d { .. } => self.none(v),
+            Op::ConvTranspose1d { .. } | Op::GlobalMean | Op::Flatten { .. } => self.none(v),
+            Op::UpsampleNearest { .. } | Op::Resize { .. } | Op::UpsampleBilinear { .. } => self.none(v),
+            Op::Rope { .. } | Op::Pad { .. } | Op::CrossEntropy { .. } | Op::Mse => self.none(v),
+            Op::Softcap { .. } | Op::LeakyRelu { .. } | Op::Elu { .. } | Op::StopGradient => self.none(v),
         }
+    }
+
+    /// The error of an op without a gradient.
+    fn none(&self, v: Value) -> Rule {
+        let node = self.graph.node(v);
+        let (op, label) = (name_of(&node.op), self.graph.label(v));
+        Err(NoGradient::Op { op, label, place: node.source.clone() })
     }
 
     /// Adds to the gradient of a value, if one is asked for.
