@@ -112,6 +112,11 @@ pub mod inspect {
 #[doc = include_str!("../docs/tutorial.md")]
 pub mod tutorial {}
 
+/// Training: steps, their options, and checkpoints.
+pub mod train {
+    pub use tancho_runtime::train::{TrainOptions, Trainer};
+}
+
 /// Weights: loading, replacing and saving them, and what a GGUF file says about its model.
 pub mod weights {
     pub use tancho_runtime::weights::{
@@ -135,6 +140,7 @@ pub mod __private {
     pub use tancho_ir::const_check;
     pub use tancho_ir::graph::*;
     pub use tancho_ir::op::{Number, Scalar};
+    pub use tancho_ir::training::Objective;
     pub use tancho_runtime::{Declared, Model, OutputMut, Packs, dims, serde};
 
     /// What stands for types of a network whose header does not parse.

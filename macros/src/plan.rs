@@ -41,12 +41,23 @@ impl Checked {
         self.entries.get(self.main).map(|e| &e.sig)
     }
 
-    /// Whether the entry point of that number becomes a graph: a `train fn` does not, nor what is declared
-    /// twice.
-    pub fn is_built(&self, i: usize) -> bool {
-        let Some(e) = self.entries.get(i) else { return false };
-        let again = self.entries.iter().take(i).any(|other| other.sig.declared.entry == e.sig.declared.entry);
-        i == self.main || !(e.train || again)
+    /// Whether the entry point of that number becomes a graph that can be run: a `train fn` does not, nor what
+    /// is declared twice.
+    pub fn is_run(&self, i: usize) -> bool {
+        i == self.main || !(self.is_again(i) || self.entries.get(i).is_none_or(|e| e.train))
+    }
+
+    /// The numbers of the `train fn`s.
+    pub fn trained(&self) -> Vec<usize> {
+        let is_trained = |i: &usize| self.entries[*i].train && !self.is_again(*i);
+        (0..self.entries.len()).filter(is_trained).collect()
+    }
+
+    /// Whether an entry point before has its name.
+    fn is_again(&self, i: usize) -> bool {
+        let name = |e: &CheckedEntry| e.sig.declared.entry.clone();
+        let Some(own) = self.entries.get(i).map(name) else { return false };
+        self.entries.iter().take(i).any(|other| name(other) == own)
     }
 }
 
@@ -360,6 +371,17 @@ pub enum StepKind {
         /// How many parts.
         parts: usize,
     },
+    /// Says what a `train fn` minimises.
+    Minimize {
+        /// The loss.
+        loss: Val,
+        /// The learning rate.
+        rate: Val,
+        /// The optimiser.
+        optimizer: &'static str,
+        /// Its other settings.
+        settings: Vec<(&'static str, Given)>,
+    },
     /// A value that later assignments replace.
     Slot {
         /// The slot.
@@ -489,7 +511,7 @@ pub enum Home {
 pub const OF_ALL_ENTRIES: [&str; 4] = ["rows", "truncate", "state", "memory_bytes"];
 
 /// What the names of a network's other types end with.
-pub const GENERATED: [&str; 3] = ["Dims", "Compiled", "Session"];
+pub const GENERATED: [&str; 4] = ["Dims", "Compiled", "Session", "Training"];
 
 /// The type in the emitted code that stands for an entry point other than the main one.
 pub fn entry_type(network: &str, entry: &str, span: Span) -> Ident {

@@ -1,5 +1,6 @@
 //! What can go wrong at run time. Each message names what is wrong, where, and what to do.
 
+use crate::inspect::finite::NotFinite;
 use crate::inspect::report::Report;
 use crate::tensor::shape::ViewError;
 use crate::weights::error::LoadError;
@@ -8,6 +9,7 @@ use std::fmt;
 use std::path::PathBuf;
 use tancho_ir::builder::BuildError;
 use tancho_ir::infer::ShapeError;
+use tancho_ir::training::NoStep;
 use tancho_ir::{DType, ElementType};
 
 /// Any error of building, loading, compiling or running a network.
@@ -19,11 +21,28 @@ pub enum Error {
     /// The declaration could not be built into a graph.
     #[error(transparent)]
     Build(#[from] BuildError),
-    /// Something that the language has and the macro checks, but that does not run yet.
-    #[error("{what} is checked but not run yet")]
-    NotYet {
-        /// What it is.
-        what: String,
+    /// A network cannot be trained as its `train fn` says.
+    #[error("`train fn {entry}` of `{network}`: {why}")]
+    Train {
+        /// The network.
+        network: String,
+        /// The `train fn`.
+        entry: String,
+        /// Why not.
+        why: NoStep,
+    },
+    /// A step of training whose loss or gradients are NaN or infinite. The weights, and what the optimiser
+    /// keeps for them, are as they were before it, to the last bit: training can go on with other inputs.
+    #[error("step {} has the loss {loss} and gradients of the norm {norm}; nothing was changed{}", step + 1, cause(first))]
+    NotFinite {
+        /// How many steps were made before.
+        step: u64,
+        /// The loss.
+        loss: f32,
+        /// The norm of all gradients together.
+        norm: f32,
+        /// The first op that made it, if one was found.
+        first: Option<Box<NotFinite>>,
     },
     /// There is no stage of compiling of that name.
     #[error("there is no stage `{stage}`; there are {known}")]
@@ -431,6 +450,10 @@ fn of_rows(rows: usize) -> String {
         1 => "the table has one row, whose id is 0".into(),
         n => format!("the table has {n} rows, ids run from 0 to {}", n - 1),
     }
+}
+
+fn cause(first: &Option<Box<NotFinite>>) -> String {
+    first.as_ref().map_or_else(String::new, |first| format!(". The first value that is not finite: {first}"))
 }
 
 fn reason(why: &str) -> String {

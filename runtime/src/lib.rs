@@ -15,6 +15,7 @@ mod replace;
 mod reserve;
 mod run;
 mod tensor;
+pub mod train;
 pub mod weights;
 mod window;
 

@@ -3,6 +3,7 @@
 use crate::compiled::Compiled;
 use crate::error::Error;
 use crate::options::{Options, Stages};
+use crate::train::{TrainOptions, Trainer};
 use crate::weights::pack::Packs;
 use crate::weights::{ConstantValues, Given, LoadOptions, LoadReport, Weights};
 use std::fmt;
@@ -11,6 +12,7 @@ use std::path::Path;
 use std::sync::Arc;
 use tancho_ir::Graph;
 use tancho_ir::builder::{BuildError, Network, OptionValue, share_states, share_weights};
+use tancho_ir::training::Objective;
 use tancho_jit::Target;
 
 /// A graph with its weights: what a declared network holds. A network with several entry points has a graph
@@ -19,8 +21,18 @@ use tancho_jit::Target;
 pub struct Model {
     graph: Arc<Graph>,
     others: Vec<Arc<Graph>>,
+    /// What its `train fn`s minimise.
+    objectives: Vec<Arc<Objective>>,
     weights: Arc<Weights>,
     report: LoadReport,
+}
+
+/// The graphs of a network, over the same weights.
+struct Declaration {
+    /// Of its entry points, the main one first.
+    entries: Vec<Graph>,
+    /// Of its `train fn`s.
+    objectives: Vec<Objective>,
 }
 
 impl Model {
@@ -33,7 +45,8 @@ impl Model {
         tancho_ir::verify::verify(&graph)
             .and_then(|()| tancho_ir::verify::interface(&graph))
             .map_err(Error::Graph)?;
-        Model::new(vec![graph], |g| Ok((Weights::init(g, seed)?, LoadReport::default())))
+        let declaration = Declaration { entries: vec![graph], objectives: Vec::new() };
+        Model::new(declaration, |g| Ok((Weights::init(g, seed)?, LoadReport::default())))
     }
 
     /// The graph as declared.
@@ -94,14 +107,33 @@ impl Model {
         Compiled::new(self.graph.clone(), self.weights.clone(), options, &mut Packs::default())
     }
 
+    /// Machine code for the steps of training, which begins with the weights as they are.
+    ///
+    /// # Errors
+    /// A `train fn` has no gradient, an option fits no weight, or as [`Model::compile`].
+    pub fn compile_train(&self, target: Target, options: &TrainOptions) -> Result<Trainer, Error> {
+        Trainer::new(self.clone(), target, options)
+    }
+
+    /// What its `train fn`s minimise.
+    pub(crate) fn objectives(&self) -> &[Arc<Objective>] {
+        &self.objectives
+    }
+
+    /// Its weights, to compile with.
+    pub(crate) fn shared_weights(&self) -> &Arc<Weights> {
+        &self.weights
+    }
+
     fn new(
-        graphs: Vec<Graph>,
+        declaration: Declaration,
         weights: impl FnOnce(&Graph) -> Result<(Weights, LoadReport), Error>,
     ) -> Result<Model, Error> {
-        let mut graphs = graphs.into_iter().map(Arc::new);
+        let mut graphs = declaration.entries.into_iter().map(Arc::new);
         let graph = graphs.next().ok_or_else(|| Error::Graph("a network has no entry point".into()))?;
         let (weights, report) = weights(&graph)?;
-        Ok(Model { graph, others: graphs.collect(), weights: Arc::new(weights), report })
+        let objectives = declaration.objectives.into_iter().map(Arc::new).collect();
+        Ok(Model { graph, others: graphs.collect(), objectives, weights: Arc::new(weights), report })
     }
 }
 
@@ -125,6 +157,13 @@ pub trait Declared: Network + Sized {
     /// # Errors
     /// As [`Blueprint::graph`].
     fn graphs(dims: &[(&str, i64)], options: &[(&str, OptionValue)]) -> Result<Vec<Graph>, BuildError>;
+    /// The graphs of its `train fn`s, with what they minimise.
+    ///
+    /// # Errors
+    /// As [`Blueprint::graph`].
+    fn objectives(_: &[(&str, i64)], _: &[(&str, OptionValue)]) -> Result<Vec<Objective>, BuildError> {
+        Ok(Vec::new())
+    }
 }
 
 /// A declared network with values for its static dims and options, before it has weights.
@@ -169,11 +208,12 @@ impl<N: Declared> Blueprint<N> {
     /// # Errors
     /// A dim or option does not exist, a `where` clause does not hold, or a shape does not fit.
     pub fn graph(&self) -> Result<Graph, Error> {
-        self.graphs()?.into_iter().next().ok_or_else(|| Error::Graph("a network has no entry point".into()))
+        let entries = self.declaration()?.entries;
+        entries.into_iter().next().ok_or_else(|| Error::Graph("a network has no entry point".into()))
     }
 
-    /// The graphs of all entry points, over the same weights.
-    fn graphs(&self) -> Result<Vec<Graph>, Error> {
+    /// The graphs of all entry points and `train fn`s, over the same weights.
+    fn declaration(&self) -> Result<Declaration, Error> {
         let options: Vec<(&str, OptionValue)> = self.options.iter().map(|(n, v)| (n.as_str(), *v)).collect();
         let length = |(name, n): &(&'static str, usize)| match i64::try_from(*n) {
             Ok(n) => Ok((*name, n)),
@@ -184,10 +224,12 @@ impl<N: Declared> Blueprint<N> {
             }),
         };
         let dims: Vec<(&str, i64)> = self.dims.iter().map(length).collect::<Result<_, _>>()?;
-        let mut graphs = N::graphs(&dims, &options)?;
-        share_states(&graphs)?;
-        share_weights(&mut graphs)?;
-        Ok(graphs)
+        let mut entries = N::graphs(&dims, &options)?;
+        let mut objectives = N::objectives(&dims, &options)?;
+        share_states(&entries)?;
+        let trained = objectives.iter_mut().map(|o| &mut o.graph);
+        share_weights(entries.iter_mut().chain(trained).collect())?;
+        Ok(Declaration { entries, objectives })
     }
 
     /// The network with the weights of a `.safetensors` or `.gguf` file, an index of sharded safetensors
@@ -205,7 +247,7 @@ impl<N: Declared> Blueprint<N> {
     /// # Errors
     /// As [`Blueprint::load`].
     pub fn load_with(&self, path: impl AsRef<Path>, options: &LoadOptions) -> Result<N, Error> {
-        Model::new(self.graphs()?, |g| Weights::load_with(g, path, options, &self.constants))
+        Model::new(self.declaration()?, |g| Weights::load_with(g, path, options, &self.constants))
             .map(N::from_model)
     }
 
@@ -216,6 +258,6 @@ impl<N: Declared> Blueprint<N> {
     /// weights.
     pub fn init(&self, seed: u64) -> Result<N, Error> {
         let weights = |g: &Graph| Weights::init_with(g, seed, &self.constants);
-        Model::new(self.graphs()?, |g| Ok((weights(g)?, LoadReport::default()))).map(N::from_model)
+        Model::new(self.declaration()?, |g| Ok((weights(g)?, LoadReport::default()))).map(N::from_model)
     }
 }

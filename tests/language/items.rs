@@ -380,28 +380,3 @@ fn entry_points_share_weights() {
     let (y, h) = run!(Recoder::init(0).unwrap(), count(2).view([1, 2]));
     assert_eq!((y, h), (vec![4.0, 4.0], vec![1.0; 4]));
 }
-
-network! {
-    /// Part of the language, checked, and not run yet.
-    pub Learner<B, D = 2> {
-        net up: Linear<D, 1>;
-        fn forward(x: [B, D]) -> [B, 1] { up(x) }
-        train fn step(x: [B, D], y: [B, 1], lr: []) -> [] {
-            let d = forward(x) - y;
-            let loss = mean(d * d, over = (0, 1));
-            minimize loss with adamw(lr = lr, weight_decay = 0.01);
-            loss
-        }
-    }
-}
-
-#[test]
-fn what_does_not_run_yet_is_one_clear_error() {
-    let n = Learner::init(0).unwrap();
-    let e = n.compile_train(Target::host()).unwrap_err();
-    assert!(matches!(&e, Error::NotYet { what } if what.contains("train fn step")), "{e}");
-    assert_eq!(
-        n.compile(Target::host()).unwrap().session().forward(count(2).view([1, 2])).unwrap().shape(),
-        [1, 1]
-    );
-}

@@ -1,9 +1,11 @@
 //! Gradients, and what is trained with them.
 //!
+//! * `declared`: `train fn`s, from the declaration to trained weights
 //! * `gradients`: the gradient of each op against finite differences, and code against the interpreter
 //! * `random`: the same for random networks
 //! * `steps`: training steps against PyTorch, and steps that do not count
 
+mod declared;
 mod gradients;
 mod random;
 mod steps;

@@ -10,6 +10,7 @@ mod constants;
 mod experts;
 mod formula;
 mod items;
+mod minimize;
 mod network;
 mod ops;
 mod scan;
@@ -25,6 +26,7 @@ use crate::infer::ShapeError;
 use crate::op::{Op, Scalar};
 use crate::path::with_numbers;
 use crate::table::{Attr, Call, CallError, make};
+use crate::training::Minimize;
 use crate::types::split_type;
 use crate::types::{DType, Shape, Type};
 use bodies::Around;
@@ -36,7 +38,7 @@ use weights::Storage;
 
 pub use crate::bind::{DimKind, OptionValue};
 pub use formula::evaluate;
-pub use network::graph_of;
+pub use network::{graph_of, objective_of};
 pub use ops::{AttrRef, scalar_for};
 pub use sig::*;
 pub use states::share_states;
@@ -80,6 +82,8 @@ struct Known {
     around: Vec<Around>,
     scans: Vec<OpenScan>,
     experts: Vec<OpenExperts>,
+    /// What a `train fn` minimises.
+    minimize: Option<Minimize>,
 }
 
 /// A name that is not taken: this one, or this one with a number.

@@ -2,12 +2,33 @@
 
 use super::calls::{bind_given, bind_options, constant};
 use super::*;
+use crate::training::{Minimize, Objective};
 
 /// Builds the graph of a network. `statics` and `options` override the defaults.
 ///
 /// # Errors
 /// An unknown or missing dim or option, a `where` clause that does not hold, or a shape that does not fit.
 pub fn graph_of<N: Network>(statics: &[(&str, i64)], options: &[(&str, OptionValue)]) -> Result<Graph> {
+    built::<N>(statics, options).map(|(graph, _)| graph)
+}
+
+/// The same of a `train fn`, with what it minimises.
+///
+/// # Errors
+/// As [`graph_of`], or a setting of the optimiser is out of its range.
+pub fn objective_of<N: Network>(
+    statics: &[(&str, i64)],
+    options: &[(&str, OptionValue)],
+) -> Result<Objective> {
+    let (graph, minimize) = built::<N>(statics, options)?;
+    let minimize = minimize.ok_or_else(|| BuildError::new(format!("`{}` minimises nothing", N::SIG.name)))?;
+    Ok(Objective { graph, minimize })
+}
+
+fn built<N: Network>(
+    statics: &[(&str, i64)],
+    options: &[(&str, OptionValue)],
+) -> Result<(Graph, Option<Minimize>)> {
     let sig = N::SIG;
     let mut graph = Graph {
         name: sig.name.into(),
@@ -41,7 +62,7 @@ pub fn graph_of<N: Network>(statics: &[(&str, i64)], options: &[(&str, OptionVal
     graph.share_with_bodies();
     crate::verify::interface(&graph).map_err(|e| BuildError::new(format!("`{}`: {e}", sig.name)))?;
     check_dims(&graph, &sig)?;
-    Ok(graph)
+    Ok((graph, known.minimize))
 }
 
 /// Makes the run-time dims those of the graph, where each stands for itself.

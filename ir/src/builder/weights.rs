@@ -100,7 +100,7 @@ impl Storage {
 ///
 /// # Errors
 /// A weight has another type in another graph.
-pub fn share_weights(graphs: &mut [Graph]) -> Result<(), BuildError> {
+pub fn share_weights(mut graphs: Vec<&mut Graph>) -> Result<(), BuildError> {
     let mut all: Vec<WeightDecl> = Vec::new();
     let mut known: HashMap<String, usize> = HashMap::new();
     for g in graphs.iter() {
@@ -126,7 +126,7 @@ pub fn share_weights(graphs: &mut [Graph]) -> Result<(), BuildError> {
             }
         }
     }
-    for g in graphs {
+    for g in &mut graphs {
         let places: Vec<usize> = g.weights.iter().filter_map(|w| known.get(&w.name).copied()).collect();
         for n in &mut g.nodes {
             if let Op::Weight(i) = &mut n.op {

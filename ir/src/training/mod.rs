@@ -5,6 +5,7 @@
 //! every state stays as it is, to the last bit.
 
 mod optimizers;
+pub mod settings;
 
 use crate::differentiate::{NoGradient, differentiate};
 use crate::emit::Emit;
@@ -70,11 +71,21 @@ pub struct Minimize {
     pub clip: Option<f64>,
 }
 
+/// A network with what is to be minimised: what a `train fn` declares.
+#[derive(Clone, Debug)]
+pub struct Objective {
+    /// The network.
+    pub graph: Graph,
+    /// What is minimised, in this graph.
+    pub minimize: Minimize,
+}
+
 /// A training step.
 #[derive(Clone, Debug)]
 pub struct Step {
-    /// The graph. Behind the results of the network come the loss and the norm of all gradients before they
-    /// are clipped.
+    /// The graph. Behind the results of the network come, for each weight that is learned, the sum of the
+    /// squares of its gradient, and then the loss and the norm of all gradients together. Norms are those of
+    /// gradients before they are clipped.
     pub graph: Graph,
     /// The weights that are learned, each with the state that holds it.
     pub learned: Vec<Learned>,
@@ -87,6 +98,8 @@ pub struct Learned {
     pub weight: usize,
     /// The number of the state of the same name.
     pub state: usize,
+    /// Its gradient, before it is clipped.
+    pub gradient: Value,
 }
 
 /// Why there is no training step.
@@ -174,14 +187,17 @@ pub fn step(graph: &Graph, minimize: &Minimize) -> Result<Step> {
         }
         gradients.push(sum);
     }
-    let norm = training.norm(&gradients)?;
+    let squares = training.squares(&gradients)?;
+    let norm = training.norm(&squares)?;
     training.ok = training.are_finite(made.of, norm)?;
+    let mut clipped = gradients.clone();
     if let Some(most) = minimize.clip {
-        training.clip(&mut gradients, norm, most)?;
+        training.clip(&mut clipped, norm, most)?;
     }
-    for ((weight, _), gradient) in weights.iter().zip(gradients) {
-        training.learn(*weight, gradient, minimize.optimizer)?;
+    for (i, (weight, _)) in weights.iter().enumerate() {
+        training.learn(*weight, (gradients[i], clipped[i]), minimize.optimizer)?;
     }
+    training.graph.outputs.extend(squares);
     training.graph.outputs.extend([made.of, norm]);
     Ok(Step { graph: training.graph, learned: training.learned })
 }
@@ -229,25 +245,25 @@ impl Training {
         self.plus(kept, 1.0 - share, new)
     }
 
-    /// The root of the sum of all squares.
-    fn norm(&mut self, gradients: &[Value]) -> Result<Value> {
-        let mut all = None;
-        for gradient in gradients {
-            let mut square = self.binary_of(Binary::Mul, *gradient, *gradient)?;
+    /// The sum of the squares of each gradient.
+    fn squares(&mut self, gradients: &[Value]) -> Result<Vec<Value>> {
+        let one = |gradient: &Value| {
+            let square = self.binary_of(Binary::Mul, *gradient, *gradient)?;
             let axes: Vec<usize> = (0..self.graph.ty(square).rank()).collect();
-            if !axes.is_empty() {
-                let sum = Op::Reduce { kind: Reduction::Sum, axes, keep: false, masked: false };
-                square = self.push(sum, &[square])?;
+            if axes.is_empty() {
+                return Ok(square);
             }
-            all = Some(match all {
-                Some(sum) => self.binary_of(Binary::Add, sum, square)?,
-                None => square,
-            });
-        }
-        let sum = match all {
-            Some(sum) => sum,
-            None => self.number(0.0)?,
+            self.push(Op::Reduce { kind: Reduction::Sum, axes, keep: false, masked: false }, &[square])
         };
+        gradients.iter().map(one).collect()
+    }
+
+    /// The root of a sum of squares.
+    fn norm(&mut self, squares: &[Value]) -> Result<Value> {
+        let mut sum = self.number(0.0)?;
+        for square in squares {
+            sum = self.binary_of(Binary::Add, sum, *square)?;
+        }
         self.unary_of(Unary::Sqrt, sum)
     }
 
@@ -284,8 +300,9 @@ impl Training {
         Ok(())
     }
 
-    /// Makes a weight a state, and says what the step makes of it.
-    fn learn(&mut self, weight: usize, gradient: Value, optimizer: Optimizer) -> Result {
+    /// Makes a weight a state, and says what the step makes of it by its gradient, before and after it is
+    /// clipped.
+    fn learn(&mut self, weight: usize, (gradient, clipped): (Value, Value), optimizer: Optimizer) -> Result {
         let decl = self.graph.weights[weight].clone();
         let number = self.graph.states.len();
         let (name, ty) = (decl.name.clone(), decl.ty.clone());
@@ -298,9 +315,9 @@ impl Training {
             }
         }
         let Some(value) = value else { return Ok(()) };
-        let after = self.updated(&decl.name, value, gradient, optimizer, !decl.marks.no_decay)?;
+        let after = self.updated(&decl.name, value, clipped, optimizer, !decl.marks.no_decay)?;
         self.becomes(number, value, after)?;
-        self.learned.push(Learned { weight, state: number });
+        self.learned.push(Learned { weight, state: number, gradient });
         Ok(())
     }
 }

@@ -107,6 +107,7 @@ impl Flow {
             | StepKind::Net(_)
             | StepKind::Within { .. }
             | StepKind::Constant { .. }
+            | StepKind::Minimize { .. }
             | StepKind::ConstItem { .. }
             | StepKind::Name { .. } => {}
         }

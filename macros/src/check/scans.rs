@@ -250,6 +250,7 @@ fn reads(body: &Body, read: &mut dyn FnMut(Val)) {
             StepKind::Slot { from, .. } | StepKind::Read { from, .. } => read(*from),
             StepKind::Assign { slot, from } => [*slot, *from].into_iter().for_each(&mut *read),
             StepKind::Name { of, .. } => read(*of),
+            StepKind::Minimize { loss, rate, .. } => [*loss, *rate].into_iter().for_each(&mut *read),
             StepKind::If { then, otherwise, .. } => {
                 reads(then, read);
                 reads(otherwise, read);

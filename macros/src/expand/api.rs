@@ -1,7 +1,7 @@
 //! The structs a network gives its user: declaration, dims, compiled form, session.
 
-use super::methods::{Entry, compiled, entries, session};
-use super::own;
+use super::methods::{Entry, compiled, entries, session, steps};
+use super::{own, training};
 use crate::ast::Network;
 use crate::errors::{Error, compile_error};
 use crate::plan::{Checked, ItemDoc, Sig};
@@ -27,7 +27,8 @@ pub fn structs(network: &Network, checked: &Checked, error: Option<&Error>) -> T
         numbers: &sig.numbers,
         entries: entries(network, checked),
         items: &checked.items,
-        trains: checked.entries.iter().filter(|e| e.train).map(|e| e.sig.declared.entry.as_str()).collect(),
+        training: format_ident!("{}Training", network.name, span = network.name.span()),
+        steps: steps(network, checked),
     };
     let machine = match error.filter(|_| network.broken_header) {
         Some(error) => [names.unknown(error), TokenStream::new()],
@@ -36,7 +37,9 @@ pub fn structs(network: &Network, checked: &Checked, error: Option<&Error>) -> T
             session(network, &names.session, &names.entries),
         ],
     };
-    [names.declaration(), names.dims()].into_iter().chain(machine).collect()
+    let training =
+        (!names.steps.is_empty()).then(|| training::training(network, &names.training, &names.steps));
+    [names.declaration(), names.dims()].into_iter().chain(machine).chain(training).collect()
 }
 
 struct Names<'a> {
@@ -49,7 +52,9 @@ struct Names<'a> {
     /// The main one first.
     entries: Vec<Entry>,
     items: &'a [ItemDoc],
-    trains: Vec<&'a str>,
+    training: Ident,
+    /// The `train fn`s.
+    steps: Vec<Entry>,
 }
 
 /// Static dims; of two with one name (an error) only the first.
@@ -96,7 +101,7 @@ impl Names<'_> {
                 ::core::result::Result::Ok(#compiled(#(#compile),*))
             },
         };
-        let training = self.training();
+        let training = (!self.steps.is_empty()).then(|| training::compile_train(&self.training));
         let (keyword, end) = super::struct_of(network);
         quote_spanned! {own()=>
             #docs
@@ -146,6 +151,22 @@ impl Names<'_> {
     fn declared(&self) -> TokenStream {
         let name = &self.network.name;
         let built = self.entries.iter().map(|e| &e.built);
+        let steps = self.steps.iter().map(|e| &e.built);
+        let objectives = (!self.steps.is_empty()).then(|| {
+            quote_spanned! {own()=>
+                fn objectives(
+                    dims: &[(&::core::primitive::str, ::core::primitive::i64)],
+                    options: &[(&::core::primitive::str, ::tancho::OptionValue)],
+                ) -> ::core::result::Result<
+                    ::std::vec::Vec<::tancho::__private::Objective>,
+                    ::tancho::__private::BuildError,
+                > {
+                    ::core::result::Result::Ok(::std::vec![
+                        #(::tancho::__private::objective_of::<#steps>(dims, options)?),*
+                    ])
+                }
+            }
+        });
         quote_spanned! {own()=>
             #[automatically_derived]
             impl ::tancho::__private::Declared for #name {
@@ -163,6 +184,7 @@ impl Names<'_> {
                         #(::tancho::__private::graph_of::<#built>(dims, options)?),*
                     ])
                 }
+                #objectives
             }
         }
     }
@@ -275,24 +297,6 @@ impl Names<'_> {
                 self.0.entry(entry)
             }
         }
-    }
-
-    /// `compile_train`, where there is a `train fn`.
-    fn training(&self) -> Option<TokenStream> {
-        let what = format!("`train fn {}` of `{}`", self.trains.first()?, self.network.name);
-        Some(quote_spanned! {own()=>
-            /// Training is part of the language and checked, but not run yet.
-            ///
-            /// # Errors
-            /// Always, for now.
-            pub fn compile_train(
-                &self,
-                _: ::tancho::Target,
-            ) -> ::core::result::Result<::core::convert::Infallible, ::tancho::Error> {
-                let what = ::core::convert::Into::into(#what);
-                ::core::result::Result::Err(::tancho::Error::NotYet { what })
-            }
-        })
     }
 
     /// The default of every field of the dims, if all have one.

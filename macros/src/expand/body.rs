@@ -136,6 +136,14 @@ impl Emit<'_> {
                 self.call_foreign(outs, *net, args, call, types)
             }
             StepKind::Call { outs, path, home, args, .. } => self.call(outs, path, *home, args),
+            StepKind::Minimize { loss, rate, optimizer, settings } => {
+                let (loss, rate) = (var(*loss), var(*rate));
+                let settings = settings.iter().map(|(name, given)| {
+                    let value = self.given(given);
+                    quote_spanned!(own()=> (#name, #value))
+                });
+                quote_spanned!(own()=> #scope.minimize(#loss, #rate, #optimizer, &[#(#settings),*])?;)
+            }
             StepKind::Pick { out, from, axis, index } => {
                 let (out, v, axis, index) =
                     (var(*out), var(*from), self.axis(*axis, *from), index.to_string());
@@ -219,14 +227,19 @@ impl Emit<'_> {
             quote!((#name, #d))
         });
         let options = net.options.iter().map(|(name, v)| {
-            let v = match v {
-                Given::Value(v) => option_value(*v),
-                Given::Of(option) => quote_spanned!(own()=> #scope.option(#option)?),
-            };
+            let v = self.given(v);
             quote!((#name, #v))
         });
         let attributes = attributes(&net.attributes);
         quote_spanned!(own()=> let #out = #scope.net(#path, &[#(#dims),*], &[#(#options),*], &#attributes)?;)
+    }
+
+    fn given(&self, value: &Given) -> TokenStream {
+        let scope = self.scope;
+        match value {
+            Given::Value(v) => option_value(*v),
+            Given::Of(option) => quote_spanned!(own()=> #scope.option(#option)?),
+        }
     }
 
     fn op(&self, out: Val, op: &Op, args: &[Val], options: &[(&'static str, OptionPlan)]) -> TokenStream {

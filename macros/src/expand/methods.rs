@@ -9,57 +9,80 @@ use crate::ast::{Input, Network};
 use crate::plan::{Checked, OF_ALL_ENTRIES, Sig};
 use proc_macro2::{Ident, Literal, TokenStream};
 use quote::{quote, quote_spanned};
-use tancho_ir::ElementType;
+use tancho_ir::{ElementType, Type};
 
 /// An entry point as methods.
 pub struct Entry {
     /// The type it is built by.
     pub built: Ident,
-    docs: TokenStream,
-    vis: TokenStream,
+    pub docs: TokenStream,
+    pub vis: TokenStream,
     /// Whether its methods have the short form's names.
     short: bool,
     /// `run`, `run_into`, `trace`; or `encode`, `encode_into`, `trace_encode`.
     pub run: Ident,
     into: Ident,
     trace: Ident,
-    check: Ident,
+    pub check: Ident,
     interpret: Ident,
-    inputs: Vec<(Ident, TokenStream)>,
-    outputs: Vec<TokenStream>,
+    pub inputs: Vec<Parameter>,
+    pub outputs: Vec<Outcome>,
+}
+
+/// An input as a parameter of methods.
+pub struct Parameter {
+    pub name: Ident,
+    /// Its element type.
+    pub element: TokenStream,
+    pub is_scalar: bool,
+}
+
+/// A result.
+pub struct Outcome {
+    /// Its element type.
+    pub element: TokenStream,
+    pub is_scalar: bool,
 }
 
 /// The entry points that can be run, the main one first.
 pub fn entries(network: &Network, checked: &Checked) -> Vec<Entry> {
-    let mut order: Vec<usize> = (0..checked.entries.len()).filter(|i| checked.is_built(*i)).collect();
+    let mut order: Vec<usize> = (0..checked.entries.len()).filter(|i| checked.is_run(*i)).collect();
     order.sort_by_key(|i| *i != checked.main);
-    let one = |i: usize| {
-        let e = checked.entries.get(i)?;
-        let decl = network.entries.get(i);
-        let span = decl.map_or(own(), |d| d.name.span());
-        // A network whose header does not parse has no entry point: it looks like the short form.
-        let short = network.short || e.sig.declared.entry.is_empty();
-        // rustc shows where a method is defined: at the network's name, and not in the whole macro.
-        let name = |name: &str, long: String| match short {
-            true => Ident::new(name, own().located_at(network.name.span())),
-            false => Ident::new(&long, span),
-        };
-        let entry = &e.sig.declared.entry;
-        Some(Entry {
-            built: super::entry_type(network, checked, i).0,
-            docs: decl.filter(|_| !short).map(documented).unwrap_or_default(),
-            short,
-            vis: decl.map(|d| &d.vis).filter(|v| !v.is_empty()).cloned().unwrap_or_else(|| quote!(pub)),
-            run: name("run", entry.clone()),
-            into: name("run_into", format!("{entry}_into")),
-            trace: name("trace", format!("trace_{entry}")),
-            check: name("check", format!("check_{entry}")),
-            interpret: name("interpret", format!("interpret_{entry}")),
-            inputs: inputs(decl.map(|d| d.inputs.as_slice()).unwrap_or_default(), &e.sig),
-            outputs: e.sig.declared.outputs.iter().map(|t| element(t.dtype.into())).collect(),
-        })
+    let built = |i: usize| super::entry_type(network, checked, i).name;
+    order.into_iter().filter_map(|i| entry(network, checked, i, built(i))).collect()
+}
+
+/// The `train fn`s.
+pub fn steps(network: &Network, checked: &Checked) -> Vec<Entry> {
+    let built = |i: usize| super::hidden_type(network, &checked.entries[i]).name;
+    checked.trained().into_iter().filter_map(|i| entry(network, checked, i, built(i))).collect()
+}
+
+fn entry(network: &Network, checked: &Checked, i: usize, built: Ident) -> Option<Entry> {
+    let e = checked.entries.get(i)?;
+    let decl = network.entries.get(i);
+    let span = decl.map_or(own(), |d| d.name.span());
+    // A network whose header does not parse has no entry point: it looks like the short form.
+    let short = network.short || e.sig.declared.entry.is_empty();
+    // rustc shows where a method is defined: at the network's name, and not in the whole macro.
+    let name = |name: &str, long: String| match short {
+        true => Ident::new(name, own().located_at(network.name.span())),
+        false => Ident::new(&long, span),
     };
-    order.into_iter().filter_map(one).collect()
+    let entry = &e.sig.declared.entry;
+    Some(Entry {
+        built,
+        docs: decl.filter(|_| !short).map(documented).unwrap_or_default(),
+        short,
+        vis: decl.map(|d| &d.vis).filter(|v| !v.is_empty()).cloned().unwrap_or_else(|| quote!(pub)),
+        run: name("run", entry.clone()),
+        into: name("run_into", format!("{entry}_into")),
+        trace: name("trace", format!("trace_{entry}")),
+        check: name("check", format!("check_{entry}")),
+        interpret: name("interpret", format!("interpret_{entry}")),
+        inputs: inputs(decl.map(|d| d.inputs.as_slice()).unwrap_or_default(), &e.sig),
+        outputs: e.sig.declared.outputs.iter().map(outcome).collect(),
+    })
 }
 
 /// The user's docs of an entry point, and its header.
@@ -68,15 +91,20 @@ fn documented(e: &crate::ast::Entry) -> TokenStream {
     quote_spanned!(own()=> #docs #[doc = #header])
 }
 
-fn inputs(declared: &[Input], sig: &Sig) -> Vec<(Ident, TokenStream)> {
-    let mut out: Vec<(Ident, TokenStream)> = Vec::new();
+fn inputs(declared: &[Input], sig: &Sig) -> Vec<Parameter> {
+    let mut out: Vec<Parameter> = Vec::new();
     for (i, (_, ty)) in declared.iter().zip(&sig.declared.inputs) {
-        if !out.iter().any(|(o, _)| *o == i.name) {
+        if !out.iter().any(|p| p.name == i.name) {
             let given = i.ty.element().filter(|e| e.dtype() == ty.dtype);
-            out.push((i.name.clone(), element(given.unwrap_or(ty.dtype.into()))));
+            let element = element(given.unwrap_or(ty.dtype.into()));
+            out.push(Parameter { name: i.name.clone(), element, is_scalar: ty.rank() == 0 });
         }
     }
     out
+}
+
+fn outcome(ty: &Type) -> Outcome {
+    Outcome { element: element(ty.dtype.into()), is_scalar: ty.rank() == 0 }
 }
 
 fn element(element: ElementType) -> TokenStream {
@@ -95,16 +123,20 @@ fn element(element: ElementType) -> TokenStream {
 impl Entry {
     /// `x: View<'_, f32>` for every input.
     fn parameters(&self) -> TokenStream {
-        let all = self.inputs.iter().map(|(i, t)| {
-            let here = own().located_at(i.span());
-            quote_spanned!(here=> #i: ::tancho::View<'_, #t>)
+        let all = self.inputs.iter().map(|Parameter { name, element, .. }| {
+            let here = own().located_at(name.span());
+            quote_spanned!(here=> #name: ::tancho::View<'_, #element>)
         });
         quote!(#(#all),*)
     }
 
     /// `&[x.into()]`
     fn arguments(&self) -> TokenStream {
-        let all = self.inputs.iter().map(|(i, _)| quote_spanned!(own()=> ::core::convert::Into::into(#i)));
+        let into = |p: &Parameter| {
+            let name = &p.name;
+            quote_spanned!(own()=> ::core::convert::Into::into(#name))
+        };
+        let all = self.inputs.iter().map(into);
         quote!(&[#(#all),*])
     }
 
@@ -114,7 +146,7 @@ impl Entry {
         (0..self.outputs.len())
             .map(|i| {
                 let mut name = if one { "out".to_string() } else { format!("out{i}") };
-                while self.inputs.iter().any(|(n, _)| *n == name) {
+                while self.inputs.iter().any(|p| p.name == name) {
                     name.push('_');
                 }
                 Ident::new(&name, own())
@@ -161,15 +193,16 @@ impl Entry {
     fn session(&self, at: &Literal, free: &mut Free) -> TokenStream {
         let Entry { docs, vis, run, into, trace, check, .. } = self;
         let (parameters, arguments) = (self.parameters(), self.arguments());
-        let views = self.outputs.iter().map(|t| quote_spanned!(own()=> ::tancho::View<'s, #t>));
+        let elements: Vec<&TokenStream> = self.outputs.iter().map(|o| &o.element).collect();
+        let views = elements.iter().map(|t| quote_spanned!(own()=> ::tancho::View<'s, #t>));
         let taken =
-            self.outputs.iter().enumerate().map(|(i, t)| quote_spanned!(own()=> self.#at.output::<#t>(#i)?));
+            elements.iter().enumerate().map(|(i, t)| quote_spanned!(own()=> self.#at.output::<#t>(#i)?));
         let (views, taken) = match self.outputs.len() {
             1 => (quote!(#(#views)*), quote!(#(#taken)*)),
             _ => (quote!((#(#views),*)), quote!((#(#taken),*))),
         };
         let outs = self.out_names();
-        let slices = outs.iter().zip(&self.outputs).map(|(o, t)| quote_spanned!(own()=> #o: &mut [#t]));
+        let slices = outs.iter().zip(&elements).map(|(o, t)| quote_spanned!(own()=> #o: &mut [#t]));
         let given = outs.iter().map(|o| quote_spanned!(own()=> ::core::convert::Into::into(#o)));
         let comma = (!self.inputs.is_empty()).then(|| quote!(,));
         let into = free.take(into).then(|| {

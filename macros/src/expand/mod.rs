@@ -10,6 +10,7 @@ mod ops;
 mod scans;
 mod several;
 mod sig;
+mod training;
 
 #[cfg(test)]
 pub use mirror::mirror;
@@ -44,8 +45,11 @@ pub fn expand(
             continue;
         }
         let mut tokens = api::structs(n, c, error);
-        for (i, e) in c.entries.iter().enumerate().filter(|(i, _)| c.is_built(*i)) {
-            tokens.extend(network_impl(n, c, i, e, borrowed));
+        for (i, e) in c.entries.iter().enumerate().filter(|(i, _)| c.is_run(*i)) {
+            tokens.extend(network_impl(n, entry_type(n, c, i), i, e, borrowed));
+        }
+        for i in c.trained() {
+            tokens.extend(network_impl(n, hidden_type(n, &c.entries[i]), i, &c.entries[i], borrowed));
         }
         tokens.extend(mirror::mirror(n, networks));
         out.push((own, tokens));
@@ -66,21 +70,31 @@ fn struct_of(network: &Network) -> (TokenStream, TokenStream) {
 }
 
 /// The type an entry point is built by: the network's own for the main one, a hidden one for each other.
-fn entry_type(network: &Network, checked: &Checked, i: usize) -> (Ident, TokenStream) {
-    let (vis, name) = (&network.vis, &network.name);
+fn entry_type(network: &Network, checked: &Checked, i: usize) -> Built {
     match checked.entries.get(i) {
-        Some(e) if i != checked.main => {
-            let hidden = plan::entry_type(&name.to_string(), &e.sig.declared.entry, own());
-            let declared = quote_spanned! {own()=>
-                #[doc(hidden)]
-                #[derive(::core::clone::Clone, ::core::fmt::Debug)]
-                #[allow(non_camel_case_types, dead_code)]
-                #vis enum #hidden {}
-            };
-            (hidden, declared)
-        }
-        _ => (name.clone(), TokenStream::new()),
+        Some(e) if i != checked.main => hidden_type(network, e),
+        _ => Built { name: network.name.clone(), declared: TokenStream::new(), is_main: true },
     }
+}
+
+/// A type that one entry point is built by.
+struct Built {
+    name: Ident,
+    /// Its declaration, if it is not the network's own.
+    declared: TokenStream,
+    is_main: bool,
+}
+
+fn hidden_type(network: &Network, e: &CheckedEntry) -> Built {
+    let vis = &network.vis;
+    let name = plan::entry_type(&network.name.to_string(), &e.sig.declared.entry, own());
+    let declared = quote_spanned! {own()=>
+        #[doc(hidden)]
+        #[derive(::core::clone::Clone, ::core::fmt::Debug)]
+        #[allow(non_camel_case_types, dead_code)]
+        #vis enum #name {}
+    };
+    Built { name, declared, is_main: false }
 }
 
 /// ```text
@@ -89,14 +103,15 @@ fn entry_type(network: &Network, checked: &Checked, i: usize) -> (Ident, TokenSt
 ///     fn build(s: &mut Scope<'_>, args: &[Value]) -> Result<Vec<Value>, BuildError> { .. }
 /// }
 /// ```
-fn network_impl(n: &Network, checked: &Checked, i: usize, e: &CheckedEntry, borrowed: bool) -> TokenStream {
-    let (name, declared) = entry_type(n, checked, i);
+fn network_impl(n: &Network, built: Built, i: usize, e: &CheckedEntry, borrowed: bool) -> TokenStream {
+    let Built { name, declared, is_main } = built;
     let inputs = n.entries.get(i).map(|e| e.inputs.as_slice()).unwrap_or_default();
     let sig = sig::constant(&e.sig, n.short, &n.unused_weights, inputs);
     let scope = Ident::new("__tancho_s", own());
     let args = Ident::new("__tancho_args", own());
     let body = match &e.body {
-        _ if e.train => body::failed(&format!("`{}` has no entry point but a `train fn`", n.name)),
+        // A step is no network that a net could be.
+        _ if e.train && is_main => body::failed(&format!("`{}` has no entry point but a `train fn`", n.name)),
         Some(b) => body::function(b, &e.sig, &scope, &args, borrowed),
         None => body::failed(&format!("`{}` has errors", n.name)),
     };

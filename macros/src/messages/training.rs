@@ -186,6 +186,16 @@ pub fn setting_is_scalar(setting: &str, name: &str, ty: &Type, facts: &Facts) ->
         .help(format!("declare it as `{name}: []`"))
 }
 
+pub fn setting_is_number(setting: &str, text: &str) -> Message {
+    Message::new(format!("`{setting}` stays the same in all steps, but `{text}` is no number"))
+        .help("write a number, or an option of the network; only `lr` may be a value of the step")
+}
+
+pub fn setting_out_of_range(setting: &str, must: &str, text: &str) -> Message {
+    Message::new(format!("`{setting}` must be {must}, but is {text}"))
+        .help("leave it out to have its default")
+}
+
 pub fn no_entry_point(network: &str) -> Message {
     Message::new(format!("`{network}` has neither a signature nor an entry point"))
         .help(format!("write `{network}<B, D = 768>(x: [B, D]) -> [B, D] {{ .. }}`, or a `fn forward(x: [B, D]) -> [B, D] {{ .. }}` in it"))

@@ -271,8 +271,8 @@ fn training() {
         "unknown optimiser `adam_w`\nhelp: did you mean `adamw`?",
     );
     one(
-        trained(&format!("{loss} minimize loss with lion(lr = 1); loss")),
-        "unknown optimiser `lion`\nhelp: there are `sgd`, `adam` and `adamw`",
+        trained(&format!("{loss} minimize loss with rmsprop(lr = 1); loss")),
+        "unknown optimiser `rmsprop`\nhelp: there are `sgd`, `momentum`, `adam`, `adamw` and `lion`",
     );
     one(
         trained(&format!("{loss} minimize loss with adamw(weight_decay = 1); loss")),
@@ -288,6 +288,14 @@ fn training() {
     one(
         trained(&format!("{loss} minimize loss with sgd(lr = x); loss")),
         "`lr` is one number, but `x` is [B, D (8)]\nhelp: declare it as `x: []`",
+    );
+    one(
+        trained(&format!("{loss} minimize loss with adam(lr = lr, beta2 = 1); loss")),
+        "`beta2` must be from 0 to below 1, but is 1\nhelp: leave it out to have its default",
+    );
+    one(
+        trained(&format!("{loss} minimize loss with lion(lr = lr, weight_decay = lr); loss")),
+        "`weight_decay` stays the same in all steps, but `lr` is no number\nhelp: write a number, or an option of the network; only `lr` may be a value of the step",
     );
     one(trained("let loss = mean(x, over = (0, 1)); minimize loss with sgd(lr = lr); loss"), {
         "the loss depends on no weight that could learn\nhelp: call a net or use a `param` that is not `#[frozen]`"
