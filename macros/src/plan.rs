@@ -70,6 +70,34 @@ pub struct CheckedEntry {
     pub train: bool,
     /// Its body; nothing if it has an error.
     pub body: Option<Body>,
+    /// Of each result, what has no gradient before it.
+    pub flat: Vec<FlatResult>,
+    /// Of a `train fn`: results of foreign networks that must have a gradient.
+    pub differentiated: Vec<Foreign>,
+}
+
+/// What has no gradient before a result.
+#[derive(Debug, Default)]
+pub struct FlatResult {
+    /// An op of this macro call; empty if there is none.
+    pub op: String,
+    /// Results of networks of other macro calls, of which rustc knows.
+    pub foreign: Vec<Foreign>,
+}
+
+/// A result of a network of another macro call.
+#[derive(Clone, Debug)]
+pub struct Foreign {
+    /// The path to the network in the emitted code.
+    pub path: TokenStream,
+    /// Whether it is one name.
+    pub single: bool,
+    /// The path as written.
+    pub text: String,
+    /// Which result.
+    pub output: usize,
+    /// Where the call stands.
+    pub place: Place,
 }
 
 /// A weight or net in the docs of a network.
@@ -83,6 +111,14 @@ pub struct ItemDoc {
     pub notes: String,
     /// The user's doc comment.
     pub docs: String,
+    /// Where it is declared.
+    pub place: Place,
+    /// The user's name.
+    pub name: String,
+    /// Whether weights that are learned may be in it.
+    pub learns: bool,
+    /// Of a net, the numbers of its network and entry point, if it is of this macro call.
+    pub callee: Option<(usize, usize)>,
 }
 
 /// A value of the emitted function, by number.
@@ -344,6 +380,8 @@ pub enum StepKind {
         path: TokenStream,
         /// Where its weights are.
         home: Home,
+        /// The numbers of the network and its entry point, if it is of this macro call.
+        callee: Option<(usize, usize)>,
         /// The inputs.
         args: Vec<Val>,
         /// Of a foreign network: what is known of the call, and the types the user wrote for the results.

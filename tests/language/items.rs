@@ -4,7 +4,7 @@
 
 use safetensors::{Dtype, View};
 use std::borrow::Cow;
-use tancho::{AsView, Error, Target, Tensor, bf16, network};
+use tancho::{AsView, Target, Tensor, bf16, network};
 use tancho_support::run;
 
 network! {

@@ -35,6 +35,15 @@ pub struct InputSig {
     pub column: u32,
 }
 
+/// What has no gradient before a result of a network.
+#[derive(Clone, Copy, Debug)]
+pub struct FlatSig {
+    /// The first op between the result and a weight or an input; empty if there is none.
+    pub op: &'static str,
+    /// Results of networks of other macro calls that it is made of.
+    pub of: &'static [(&'static Sig, usize)],
+}
+
 /// The signature of a network, as constant data.
 #[derive(Clone, Copy, Debug)]
 pub struct Sig {
@@ -56,6 +65,8 @@ pub struct Sig {
     pub wheres: &'static [(&'static str, Relation, &'static str)],
     /// Patterns of `#[unused_weights(..)]`.
     pub unused_weights: &'static [&'static str],
+    /// What has no gradient before each result.
+    pub flat: &'static [FlatSig],
     /// The declaration has an error: calls of it are not judged by `cargo check`.
     pub broken: bool,
 }

@@ -11,6 +11,7 @@
 
 mod call;
 mod eval;
+mod gradient;
 mod net;
 mod parts;
 #[cfg(test)]
@@ -18,6 +19,7 @@ mod tests;
 mod text;
 
 pub use call::call;
+pub use gradient::gradient;
 pub use net::net;
 
 use crate::bind::DimKind;

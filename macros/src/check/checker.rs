@@ -53,8 +53,8 @@ pub struct Checker<'a> {
     /// The values that `rope` turns, and where; and the heads of every `attention`.
     pub turned: Vec<(Tensor, Place)>,
     pub heads: Vec<Dim>,
-    /// Where something is minimised.
-    pub minimised: Vec<(Place, Option<Val>)>,
+    /// Whether something is minimised.
+    pub minimised: bool,
     pub items: Vec<ItemDoc>,
     steps: Vec<Step>,
     vals: usize,
@@ -90,7 +90,7 @@ pub fn body(
         assumed: Default::default(),
         turned: Vec::new(),
         heads: Vec::new(),
-        minimised: Vec::new(),
+        minimised: false,
         items: Vec::new(),
         steps: Vec::new(),
         vals: 0,
@@ -119,8 +119,8 @@ pub fn body(
     let whole = errors.count() == before && judged;
     let steps = std::mem::take(&mut checker.steps);
     let block = whole.then_some(()).and(results).map(|results| Body { steps, results });
-    if let Some(block) = &block {
-        checker.settle_training(entry, block);
+    if block.is_some() {
+        checker.settle_training(entry);
     }
     let block = block.filter(|_| errors.count() == before);
     let pushes = checker.pushes();

@@ -36,7 +36,16 @@ impl Checker<'_> {
         let notes = if table.is_some() { "constant" } else { "constant, given by `.constant(..)`" };
         let docs: Vec<&str> = item.attrs.docs.iter().map(|d| d.trim()).collect();
         let what = show_type(&ty, &self.facts);
-        self.items.push(ItemDoc { path: path.clone(), what, notes: notes.into(), docs: docs.join(" ") });
+        self.items.push(ItemDoc {
+            path: path.clone(),
+            what,
+            notes: notes.into(),
+            docs: docs.join(" "),
+            place: Place::of(item.name.span()),
+            name: name.into(),
+            learns: false,
+            callee: None,
+        });
         let out = self.fresh();
         let kind = StepKind::ConstItem { out, name: name.into(), path, ty: ty.clone(), table };
         self.step(Place::of(item.name.span()), &format!("const {name}"), kind);

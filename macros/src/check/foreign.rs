@@ -96,6 +96,7 @@ impl Checker<'_> {
             outs,
             path,
             home: Home::Net(id),
+            callee: None,
             args: vals,
             foreign,
         })

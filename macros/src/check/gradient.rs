@@ -1,131 +1,92 @@
-//! Whether a loss has a gradient: ops that have none may not stand between it and a weight.
+//! Whether what is trained has gradients: ops that have none may not stand between a loss and a weight, and
+//! each weight that learns must have a path to a loss.
 
-use super::checker::Checker;
-use crate::errors::Place;
+use super::flow::{Flows, Made};
+use crate::ast::Network;
+use crate::errors::{Errors, Place};
 use crate::messages;
-use crate::plan::{Body, Home, Step, StepKind, Val};
-use std::collections::{BTreeMap, BTreeSet};
-use tancho_ir::op::Op;
-use tancho_ir::table::{name_of, present_params};
+use crate::plan::{Body, Checked, FlatResult, Foreign, StepKind, Val};
+use std::collections::BTreeSet;
 
-/// What a value is made of.
-#[derive(Default)]
-struct Flow {
-    /// The values that each value is made of.
-    made: BTreeMap<Val, Vec<Val>>,
-    /// Ops without a gradient: their name, source text and place.
-    flat: BTreeMap<Val, (String, String, Place)>,
-    /// Values that learn: weights, and results of networks.
-    learned: BTreeSet<Val>,
-    /// Values before which nothing learns, on purpose.
-    stopped: BTreeSet<Val>,
+/// What is found of an entry point for those that call it: what has no gradient in it.
+type Found = (Vec<FlatResult>, Vec<Foreign>);
+
+/// Reports what has no gradient, and notes for rustc what of it networks of other macro calls decide.
+/// `whole` says of which networks everything is used.
+pub fn check(networks: &[Network], checked: &mut [Checked], whole: &[bool], errors: &Errors) {
+    let found: Vec<Vec<Found>> = {
+        let flows = Flows::new(checked);
+        networks.iter().enumerate().map(|(i, n)| network(n, (i, whole[i]), checked, &flows, errors)).collect()
+    };
+    for (c, found) in checked.iter_mut().zip(found) {
+        for (e, (flat, differentiated)) in c.entries.iter_mut().zip(found) {
+            (e.flat, e.differentiated) = (flat, differentiated);
+        }
+    }
 }
 
-impl Checker<'_> {
-    /// Reports the ops that keep a loss from reaching the weights it is made of.
-    pub fn gradient(&self, block: &Body, loss: Val, place: Place) {
-        let mut flow = Flow::default();
-        flow.block(block);
-        let before = flow.made_of(loss);
-        for v in &before {
-            let Some((op, text, at)) = flow.flat.get(v) else { continue };
-            if flow.made_of(*v).iter().any(|b| flow.learned.contains(b)) {
-                self.fail(*at, messages::no_gradient(op, text));
-                return;
+fn network(
+    n: &Network,
+    (i, whole): (usize, bool),
+    checked: &[Checked],
+    flows: &Flows<'_>,
+    errors: &Errors,
+) -> Vec<Found> {
+    let before = errors.count();
+    let mut joined: BTreeSet<String> = BTreeSet::new();
+    let mut steps: Vec<String> = Vec::new();
+    let mut out = Vec::new();
+    for (k, e) in checked[i].entries.iter().enumerate() {
+        let mut found = Found::default();
+        if !e.train {
+            found.0 = flows.results(i, k).iter().map(flat_result).collect();
+        } else if let Some(body) = &e.body {
+            for (place, loss) in minimised(body) {
+                let made = flows.made_of(e, body, loss);
+                if let Some(flat) = &made.before_weights {
+                    errors.push(flat.place, messages::no_gradient(&flat.op, &flat.text));
+                } else if !made.learns {
+                    errors.push(place, messages::loss_without_weights());
+                }
+                joined.extend(made.items);
+                found.1.extend(made.foreign);
+            }
+            steps.push(e.sig.declared.entry.clone());
+        }
+        out.push(found);
+    }
+    // One mistake is one error.
+    let whole = whole && checked[i].entries.iter().all(|e| e.body.is_some()) && errors.count() == before;
+    if whole && !steps.is_empty() {
+        let learns = |callee: Option<(usize, usize)>| {
+            callee.is_none_or(|(n, e)| flows.results(n, e).iter().any(|made| made.learns))
+        };
+        for item in checked[i].items.iter().filter(|item| item.learns && learns(item.callee)) {
+            let kept = item.name.starts_with('_');
+            if !kept && !joined.contains(&item.path) {
+                errors.push(item.place, messages::no_path_to_loss(&item.name, &n.name.to_string(), &steps));
             }
         }
-        if !before.iter().any(|v| flow.learned.contains(v)) {
-            self.fail(place, messages::loss_without_weights());
-        }
     }
+    out
 }
 
-impl Flow {
-    fn block(&mut self, body: &Body) {
-        body.steps.iter().for_each(|s| self.step(s));
-    }
-
-    fn step(&mut self, step: &Step) {
+/// What is minimised, and where that is said: in each of the blocks between which conditions choose.
+fn minimised(body: &Body) -> Vec<(Place, Val)> {
+    let mut all = Vec::new();
+    for step in &body.steps {
         match &step.kind {
-            StepKind::Param { out, attributes, .. } => {
-                if !attributes.buffer && !attributes.frozen {
-                    self.learned.insert(*out);
-                }
+            StepKind::Minimize { loss, .. } => all.push((step.place, *loss)),
+            StepKind::If { then, otherwise, .. } => {
+                all.extend([then, otherwise].into_iter().flat_map(minimised))
             }
-            StepKind::Op { out, op, args, .. } => {
-                if op.is_flat() {
-                    self.flat.insert(*out, (name_of(op).to_string(), step.text.clone(), step.place));
-                }
-                if *op == Op::StopGradient {
-                    self.stopped.insert(*out);
-                }
-                // Ids and conditions choose; what they choose among has the gradient.
-                let chooses = |param: &str| matches!(param, "ids" | "cond" | "mask" | "where");
-                let params = present_params(op, args.len());
-                let made = params.iter().zip(args).filter(|(param, _)| !chooses(param)).map(|(_, v)| *v);
-                self.made.entry(*out).or_default().extend(made);
-            }
-            StepKind::Call { outs, args, home, .. } => {
-                for out in outs {
-                    self.made.entry(*out).or_default().extend(args);
-                    if *home != Home::Nowhere {
-                        self.learned.insert(*out);
-                    }
-                }
-            }
-            StepKind::Pick { out, from, .. }
-            | StepKind::Slot { out, from }
-            | StepKind::Read { out, from } => {
-                self.made.entry(*out).or_default().push(*from);
-            }
-            StepKind::Push { out, state, rows } => self.made.entry(*out).or_default().extend([*state, *rows]),
-            StepKind::Assign { slot, from } | StepKind::Keep { slot, from, .. } => {
-                self.made.entry(*slot).or_default().push(*from)
-            }
-            StepKind::Split { outs, from, .. } => {
-                outs.iter().for_each(|o| self.made.entry(*o).or_default().push(*from))
-            }
-            StepKind::If { then, otherwise, outs, .. } => {
-                for b in [then, otherwise] {
-                    self.block(b);
-                    outs.iter().zip(&b.results).for_each(|(o, v)| self.made.entry(*o).or_default().push(*v));
-                }
-            }
-            StepKind::Loop { body, .. } => self.block(body),
-            // Ids choose; the rows and the weights have the gradient.
-            StepKind::Experts(e) => {
-                self.made.entry(e.out).or_default().extend(e.args.iter().map(|(v, _)| *v));
-                self.learned.insert(e.out);
-            }
-            StepKind::Scan(scan) => {
-                self.block(&scan.body);
-                let mut made = |v: Val, of: Val| self.made.entry(v).or_default().push(of);
-                scan.sequences.iter().for_each(|s| made(s.element, s.from));
-                scan.stacked.iter().zip(&scan.body.results).for_each(|(v, of)| made(*v, *of));
-            }
-            StepKind::State { .. }
-            | StepKind::Net(_)
-            | StepKind::Within { .. }
-            | StepKind::Constant { .. }
-            | StepKind::Minimize { .. }
-            | StepKind::ConstItem { .. }
-            | StepKind::Name { .. } => {}
+            _ => {}
         }
     }
+    all
+}
 
-    /// All values that one is made of by ways a gradient could take back, itself among them.
-    fn made_of(&self, v: Val) -> BTreeSet<Val> {
-        let (mut seen, mut open) = (BTreeSet::from([v]), vec![v]);
-        while let Some(at) = open.pop() {
-            if self.stopped.contains(&at) {
-                continue;
-            }
-            for &from in self.made.get(&at).into_iter().flatten() {
-                if seen.insert(from) {
-                    open.push(from);
-                }
-            }
-        }
-        seen
-    }
+fn flat_result(made: &Made) -> FlatResult {
+    let op = made.flat().map(|flat| flat.op.clone()).unwrap_or_default();
+    FlatResult { op, foreign: made.foreign.clone() }
 }

@@ -221,7 +221,16 @@ impl Checker<'_> {
         notes.extend(flags.iter().filter(|(yes, _)| *yes).map(|(_, s)| s.to_string()));
         notes.extend(attributes.rows.iter().map(|(a, b)| format!("rows {a}..{b}")));
         let docs: Vec<&str> = item.attrs.docs.iter().map(|d| d.trim()).collect();
-        self.items.push(ItemDoc { path: path.into(), what, notes: notes.join(", "), docs: docs.join(" ") });
+        self.items.push(ItemDoc {
+            path: path.into(),
+            what,
+            notes: notes.join(", "),
+            docs: docs.join(" "),
+            place: Place::of(item.name.span()),
+            name: item.name.to_string(),
+            learns: !(attributes.buffer || attributes.frozen),
+            callee: None,
+        });
     }
 }
 

@@ -12,6 +12,7 @@ mod entries;
 mod entry_dims;
 mod experts;
 mod exprs;
+mod flow;
 mod foreign;
 mod gradient;
 mod index;
@@ -60,7 +61,8 @@ pub fn check(networks: &[Network], prelude: &[Network], errors: &Errors) -> Vec<
         .collect();
     let program =
         Program { networks, sigs, entries, prelude, uses: RefCell::default(), calls: RefCell::default() };
-    let mut checked: Vec<Checked> = (0..networks.len()).map(|i| network(&program, i, errors)).collect();
+    let (mut checked, whole): (Vec<Checked>, Vec<bool>) =
+        (0..networks.len()).map(|i| network(&program, i, errors)).unzip();
     let mut bad = recursive(&program, errors);
     bad.extend(calls_itself(&program, errors));
     for (i, c) in checked.iter_mut().enumerate() {
@@ -68,19 +70,32 @@ pub fn check(networks: &[Network], prelude: &[Network], errors: &Errors) -> Vec<
             c.entries.iter_mut().for_each(|e| e.body = None);
         }
     }
+    gradient::check(networks, &mut checked, &whole, errors);
+    for (c, _) in checked.iter_mut().zip(whole).filter(|(_, whole)| !whole) {
+        c.entries.iter_mut().for_each(|e| e.body = None);
+    }
     checked
 }
 
-fn network(program: &Program<'_>, i: usize, errors: &Errors) -> Checked {
+/// A network, and whether everything in it is used.
+fn network(program: &Program<'_>, i: usize, errors: &Errors) -> (Checked, bool) {
     let mut checked = Checked { entries: Vec::new(), main: 0, items: Vec::new() };
-    let Some((n, sigs)) = program.networks.get(i).zip(program.entries.get(i)) else { return checked };
+    let Some((n, sigs)) = program.networks.get(i).zip(program.entries.get(i)) else {
+        return (checked, true);
+    };
     checked.main = main_of(n);
     let before = errors.count();
     let mut declared: Vec<Declared> = Vec::new();
     let mut pushes: Vec<(String, Vec<Pushes>)> = Vec::new();
     for (k, sig) in sigs.iter().enumerate() {
         let entry = n.entries.get(k);
-        let mut out = CheckedEntry { sig: sig.clone(), train: entry.is_some_and(|e| e.train), body: None };
+        let mut out = CheckedEntry {
+            sig: sig.clone(),
+            train: entry.is_some_and(|e| e.train),
+            body: None,
+            flat: Vec::new(),
+            differentiated: Vec::new(),
+        };
         if let Some(o) = entry.and_then(|e| checker::body(program, (i, k), n, e, errors)) {
             out.body = o.block;
             merge(&mut declared, o.declared);
@@ -99,11 +114,9 @@ fn network(program: &Program<'_>, i: usize, errors: &Errors) -> Checked {
         if errors.count() == before {
             unused::report(n, &declared, errors);
         }
-        if errors.count() > before {
-            checked.entries.iter_mut().for_each(|e| e.body = None);
-        }
+        return (checked, errors.count() == before);
     }
-    checked
+    (checked, true)
 }
 
 /// An item that one entry point uses is used.

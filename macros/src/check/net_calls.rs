@@ -50,7 +50,15 @@ impl Checker<'_> {
         }
         let vals = inputs.iter().map(|(t, _)| t.val).collect();
         let path = used.path.clone();
-        self.results(expr, types, |outs| StepKind::Call { outs, path, home, args: vals, foreign: None })
+        let callee = self.program.entry_of(sig);
+        self.results(expr, types, |outs| StepKind::Call {
+            outs,
+            path,
+            home,
+            callee,
+            args: vals,
+            foreign: None,
+        })
     }
 
     /// A network called by its own name: allowed where it has no weights.

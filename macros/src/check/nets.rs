@@ -63,6 +63,13 @@ impl Checker<'_> {
         let path_text = weights.unwrap_or_default();
         let what = count.as_ref().map_or(used.shown.clone(), |n| format!("[{}; {n}]", used.shown));
         self.document(item, &path_text, what, None, &attributes);
+        // Of foreign networks, the graph knows which weights have a path.
+        if let (Some(doc), Resolved::Known(sig)) = (self.items.last_mut(), &target) {
+            doc.learns &= sig.has_items;
+            doc.callee = self.program.entry_of(sig);
+        } else if let Some(doc) = self.items.last_mut() {
+            doc.learns = false;
+        }
         let plan = NetPlan { id, path: path_text, dims: given, options, attributes, foreign };
         let array = count.is_some();
         if !array {

@@ -21,6 +21,15 @@ pub struct Program<'a> {
     pub calls: RefCell<Vec<(usize, usize, usize, Place)>>,
 }
 
+impl Program<'_> {
+    /// The numbers of the network and the entry point that have a signature; nothing if it is the prelude's.
+    pub fn entry_of(&self, sig: &Sig) -> Option<(usize, usize)> {
+        let same =
+            |s: &Sig| (&s.declared.name, &s.declared.entry) == (&sig.declared.name, &sig.declared.entry);
+        self.entries.iter().enumerate().find_map(|(i, all)| Some((i, all.iter().position(same)?)))
+    }
+}
+
 /// The entry point that is called through a net: `forward`, or else the first.
 pub fn main_of(network: &Network) -> usize {
     let forward = network.entries.iter().position(|e| e.name == "forward" && !e.train);

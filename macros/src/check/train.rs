@@ -5,7 +5,7 @@ use super::scope::{Hint, Number, Shaped};
 use crate::ast::{Entry, Expr, Minimize};
 use crate::errors::Place;
 use crate::messages;
-use crate::plan::{Body, Given, StepKind, Val};
+use crate::plan::{Given, StepKind, Val};
 use tancho_ir::DType;
 use tancho_ir::builder::scalar_for;
 use tancho_ir::op::Scalar;
@@ -35,15 +35,15 @@ impl Checker<'_> {
         {
             self.fail(minimize.loss.place, messages::loss_is_scalar(&t.name, &t.ty, &self.facts));
         }
-        if !self.minimised.is_empty() {
+        if self.minimised {
             self.fail(minimize.place, messages::minimize_twice());
         }
         let good = self.errors.count() == before;
         let loss = loss.filter(|_| good).map(|t| t.val);
-        self.minimised.push((minimize.loss.place, loss));
+        self.minimised = true;
         if let (Some(loss), Some((optimizer, rate, settings))) = (loss, optimizer) {
             let kind = StepKind::Minimize { loss, rate, optimizer, settings };
-            self.step(minimize.place, &minimize.loss.text, kind);
+            self.step(minimize.loss.place, &minimize.loss.text, kind);
         }
     }
 
@@ -118,17 +118,10 @@ impl Checker<'_> {
         Some((setting.name, given))
     }
 
-    /// At the end: a `train fn` minimises something that its weights can be learned by.
-    pub fn settle_training(&mut self, entry: &Entry, block: &Body) {
-        if !self.train {
-            return;
-        }
-        match self.minimised.first().copied() {
-            None => {
-                self.fail(Place::of(entry.name.span()), messages::nothing_minimised(&entry.name.to_string()))
-            }
-            Some((place, Some(loss))) => self.gradient(block, loss, place),
-            Some((_, None)) => {}
+    /// At the end: a `train fn` minimises something.
+    pub fn settle_training(&mut self, entry: &Entry) {
+        if self.train && !self.minimised {
+            self.fail(Place::of(entry.name.span()), messages::nothing_minimised(&entry.name.to_string()))
         }
     }
 }

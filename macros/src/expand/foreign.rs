@@ -3,7 +3,7 @@
 use super::own;
 use super::sig::{integer, option_value};
 use crate::errors::Place;
-use crate::plan::{Body, ForeignCall, ForeignNet, Home, NetPlan, Sampled, StepKind};
+use crate::plan::{Body, Foreign, ForeignCall, ForeignNet, Home, NetPlan, Sampled, StepKind};
 use proc_macro2::{Delimiter, Group, Ident, TokenStream, TokenTree};
 use quote::{format_ident, quote, quote_spanned};
 
@@ -148,6 +148,20 @@ fn check_call(net: &NetPlan, call: &ForeignCall, caller: &str) -> TokenStream {
     quote_spanned! {own()=>
         const _: () = {
             const #mistake: ::core::option::Option<::tancho::__private::const_check::Fault> = #value;
+            #check
+        };
+    }
+}
+
+/// That a `train fn` has a gradient for a result.
+pub fn gradient(f: &Foreign) -> TokenStream {
+    let (sig, output, text) = (super::sig::foreign(f), f.output, &f.text);
+    let mistake = Ident::new("__TANCHO_F", own());
+    let check = reports(&mistake, &[(quote!(Call), f.place)]);
+    quote_spanned! {own()=>
+        const _: () = {
+            const #mistake: ::core::option::Option<::tancho::__private::const_check::Fault> =
+                ::tancho::__private::const_check::gradient(#sig, #output, #text);
             #check
         };
     }

@@ -3,7 +3,7 @@
 use super::own;
 use crate::ast::Input;
 use crate::errors::Place;
-use crate::plan::Sig;
+use crate::plan::{FlatResult, Foreign, Sig};
 use proc_macro2::{Literal, TokenStream};
 use quote::{quote, quote_spanned};
 use tancho_ir::bind::DimKind;
@@ -13,7 +13,14 @@ use tancho_ir::{Dim, ElementType};
 
 /// `Sig { name: "Mlp", dims: &[DimSig { name: "D", kind: DimKind::Static("768") }], .. }`
 /// `written` are the inputs as the source has them; the entry point of the short form has no name.
-pub fn constant(sig: &Sig, short: bool, unused: &[String], written: &[Input]) -> TokenStream {
+pub fn constant(
+    sig: &Sig,
+    flat: &[FlatResult],
+    short: bool,
+    unused: &[String],
+    written: &[Input],
+) -> TokenStream {
+    let flat = flat.iter().map(flat_result);
     let (name, broken) = (&sig.declared.name, sig.broken);
     let entry = if short { "" } else { sig.declared.entry.as_str() };
     let dims = sig.declared.dims.iter().map(|d| {
@@ -63,9 +70,32 @@ pub fn constant(sig: &Sig, short: bool, unused: &[String], written: &[Input]) ->
             outputs: &[#(#outputs),*],
             wheres: &[#(#wheres),*],
             unused_weights: &[#(#unused),*],
+            flat: &[#(#flat),*],
             broken: #broken,
         }
     }
+}
+
+/// `FlatSig { op: "argmax", of: &[(&<models::Encoder as Network>::SIG, 0)] }`
+fn flat_result(flat: &FlatResult) -> TokenStream {
+    let op = &flat.op;
+    let of = flat.foreign.iter().map(|f| {
+        let (sig, output) = (foreign(f), f.output);
+        quote_spanned!(own()=> (#sig, #output))
+    });
+    quote_spanned!(own()=> ::tancho::__private::FlatSig { op: #op, of: &[#(#of),*] })
+}
+
+/// The signature of a foreign network.
+pub fn foreign(f: &Foreign) -> TokenStream {
+    let path = &f.path;
+    let known = f.single.then(|| {
+        quote_spanned! {own()=>
+            #[allow(unused_imports)]
+            use ::tancho::nn::*;
+        }
+    });
+    quote_spanned!(own()=> { #known &<#path as ::tancho::__private::Network>::SIG })
 }
 
 /// `ElementType::I64`

@@ -163,6 +163,17 @@ pub fn loss_without_weights() -> Message {
 }
 
 /// N16
+pub fn no_path_to_loss(item: &str, network: &str, steps: &[String]) -> Message {
+    let losses = match steps {
+        [one] => format!("the loss of `train fn {one}`"),
+        _ => format!("a loss of {}", ticked(steps.iter().map(String::as_str))),
+    };
+    Message::new(format!("`{item}` would learn nothing: no path leads from it to {losses}")).help(format!(
+        "use it for the loss, or write `#[frozen]` before it, if `{network}` is to keep it as it is"
+    ))
+}
+
+/// N16
 pub fn no_gradient(op: &str, text: &str) -> Message {
     Message::new(format!("`{op}` has no gradient, so nothing before it would learn"))
         .help(format!("move it outside the loss, or mark it on purpose with `stop_gradient({text})`"))

@@ -309,6 +309,38 @@ fn training() {
             "`argmax` has no gradient, so nothing before it would learn\nhelp: move it outside the loss, or mark it on purpose with `stop_gradient(argmax(forward(x), over = D))`"
         },
     );
+    // Through another entry point, and through another network: the op is named where it stands.
+    let text = "N<B, D = 8> { param w: [D]; fn pick(x: [B, D]) -> [B] { cast(argmax(x * w, over = D), f32) } train fn step(x: [B, D]) -> [] { let l = mean(pick(x), over = B); minimize l with sgd(lr = 1); l } }";
+    one(errors_in(text), {
+        "`argmax` has no gradient, so nothing before it would learn\nhelp: move it outside the loss, or mark it on purpose with `stop_gradient(argmax(x * w, over = D))`"
+    });
+    let picker = "Picker<B, D = _>(x: [B, D]) -> ([B], [B, D]) { param s: [D]; let y = x * s; (cast(argmax(y, over = D), f32), y) }";
+    let trains = |loss: &str| {
+        format!(
+            "{picker} M<B, D = 8> {{ net p: Picker<D>; train fn step(x: [B, D]) -> [] {{ let (a, y) = p(x); let l = {loss}; minimize l with sgd(lr = 1); l }} }}"
+        )
+    };
+    one(errors_in(&trains("mean(a, over = B) + mean(y, over = (0, 1))")), {
+        "`argmax` has no gradient, so nothing before it would learn\nhelp: move it outside the loss, or mark it on purpose with `stop_gradient(argmax(y, over = D))`"
+    });
+    assert_eq!(
+        errors_in(&trains("mean(stop_gradient(a), over = B) + mean(y, over = (0, 1))")),
+        Vec::<String>::new()
+    );
+    // What no path joins to a loss must be frozen.
+    let other = |mark: &str| {
+        format!(
+            "N<B, D = 8> {{ param w: [D]; {mark} param v: [D]; {mark} net up: Linear<D, D>; fn f(x: [B, D]) -> [B, D] {{ up(x * v) }} train fn step(x: [B, D]) -> [] {{ let l = sum(x * w, over = (0, 1)); minimize l with sgd(lr = 1); l }} }}"
+        )
+    };
+    assert_eq!(
+        errors_in(&other("")),
+        [
+            "`v` would learn nothing: no path leads from it to the loss of `train fn step`\nhelp: use it for the loss, or write `#[frozen]` before it, if `N` is to keep it as it is",
+            "`up` would learn nothing: no path leads from it to the loss of `train fn step`\nhelp: use it for the loss, or write `#[frozen]` before it, if `N` is to keep it as it is",
+        ]
+    );
+    assert_eq!(errors_in(&other("#[frozen]")), Vec::<String>::new());
     // What chooses needs no gradient: only what it chooses among.
     assert!(
         trained("let h = forward(x); let loss = mean(select(lt(h, 0), -h, h), over = (0, 1)); minimize loss with sgd(lr = lr); loss")
