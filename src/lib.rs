@@ -114,7 +114,7 @@ pub mod tutorial {}
 
 /// Training: steps, their options, and checkpoints.
 pub mod train {
-    pub use tancho_runtime::train::{TrainOptions, Trainer};
+    pub use tancho_runtime::train::{Checkpoints, Schedule, TrainOptions, Trainer};
 }
 
 /// Weights: loading, replacing and saving them, and what a GGUF file says about its model.

@@ -31,6 +31,31 @@ pub enum Error {
         /// Why not.
         why: NoStep,
     },
+    /// An option of a run of training cannot be meant.
+    #[error("`{option}`: {why}")]
+    TrainOption {
+        /// The option.
+        option: String,
+        /// Why not.
+        why: String,
+    },
+    /// A file is no checkpoint of this training.
+    #[error("{} is no checkpoint of this training:{}", path.display(), lines(problems))]
+    Checkpoint {
+        /// The file.
+        path: PathBuf,
+        /// Everything that differs.
+        problems: Vec<String>,
+    },
+    /// A folder could not be read.
+    #[error("cannot read the folder {}: {error}", path.display())]
+    ReadFolder {
+        /// The folder.
+        path: PathBuf,
+        /// The error of the operating system.
+        #[source]
+        error: std::io::Error,
+    },
     /// A step of training whose loss or gradients are NaN or infinite. The weights, and what the optimiser
     /// keeps for them, are as they were before it, to the last bit: training can go on with other inputs.
     #[error("step {} has the loss {loss} and gradients of the norm {norm}; nothing was changed{}", step + 1, cause(first))]
@@ -450,6 +475,10 @@ fn of_rows(rows: usize) -> String {
         1 => "the table has one row, whose id is 0".into(),
         n => format!("the table has {n} rows, ids run from 0 to {}", n - 1),
     }
+}
+
+fn lines(problems: &[String]) -> String {
+    problems.iter().map(|problem| format!("\n  {problem}")).collect()
 }
 
 fn cause(first: &Option<Box<NotFinite>>) -> String {

@@ -50,7 +50,7 @@ network! {
     }
 }
 
-fn batch(rng: &mut Rng, n: usize) -> (Vec<f32>, Vec<i32>) {
+pub fn batch(rng: &mut Rng, n: usize) -> (Vec<f32>, Vec<i32>) {
     let x = rng.floats(&[n, 16]).as_f32().unwrap().to_vec();
     // The class is the largest of the first four numbers.
     let class = |row: &[f32]| (0..4).max_by(|a, b| row[*a].total_cmp(&row[*b])).unwrap() as i32;

@@ -1,10 +1,12 @@
 //! Gradients, and what is trained with them.
 //!
+//! * `checkpoints`: resumed trainings, options of groups, accumulated gradients
 //! * `declared`: `train fn`s, from the declaration to trained weights
 //! * `gradients`: the gradient of each op against finite differences, and code against the interpreter
 //! * `random`: the same for random networks
 //! * `steps`: training steps against PyTorch, and steps that do not count
 
+mod checkpoints;
 mod declared;
 mod gradients;
 mod random;

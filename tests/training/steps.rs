@@ -224,7 +224,7 @@ fn what_cannot_be_learned_is_an_error() {
     };
     let sgd = Optimizer::Sgd { momentum: 0.0, weight_decay: 0.0 };
     let error = step_of(&text(""), sgd, None).unwrap_err().to_string();
-    assert!(error.contains("no path leads from `w`") && error.contains("#[frozen]"), "{error}");
+    assert!(error.contains("no path leads to the loss from `w`") && error.contains("#[frozen]"), "{error}");
     let error = step_of(&text(", frozen"), sgd, None).unwrap_err().to_string();
     assert_eq!(error, "the network has no weight that is learned");
     let mut graph = classifier();

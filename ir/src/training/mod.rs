@@ -9,7 +9,7 @@ pub mod settings;
 
 use crate::differentiate::{NoGradient, differentiate};
 use crate::emit::Emit;
-use crate::graph::{Graph, Source, StateDecl, Value};
+use crate::graph::{Graph, Source, StateDecl, Value, WeightDecl};
 use crate::infer::ShapeError;
 use crate::op::{Binary, Op, Reduction, Unary};
 use crate::types::{DType, Type};
@@ -80,6 +80,34 @@ pub struct Objective {
     pub minimize: Minimize,
 }
 
+/// What a run of training changes of one weight.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Adjustment {
+    /// The learning rate is multiplied by it.
+    pub rate: f64,
+    /// The weight decay in the place of the optimiser's.
+    pub weight_decay: Option<f64>,
+    /// Whether it stays as it is.
+    pub frozen: bool,
+}
+
+impl Default for Adjustment {
+    fn default() -> Adjustment {
+        Adjustment { rate: 1.0, weight_decay: None, frozen: false }
+    }
+}
+
+/// What is done with the gradients of a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Use {
+    /// Weights are updated by them.
+    Update,
+    /// They are added to those of earlier runs, which wait for an update.
+    Add,
+    /// Weights are updated by the mean of them and those that wait, of so many runs together.
+    UpdateMean(u32),
+}
+
 /// A training step.
 #[derive(Clone, Debug)]
 pub struct Step {
@@ -89,6 +117,8 @@ pub struct Step {
     pub graph: Graph,
     /// The weights that are learned, each with the state that holds it.
     pub learned: Vec<Learned>,
+    /// The weights that would be learned, but from which no path leads to this loss.
+    pub unreached: Vec<usize>,
 }
 
 /// A weight that a step changes.
@@ -108,8 +138,13 @@ pub struct Learned {
 pub enum NoStep {
     /// The loss has no gradient.
     Gradient(NoGradient),
-    /// No path leads from a weight that is to be learned to the loss.
+    /// No path leads from weights that are to be learned to a loss.
     NoPath {
+        /// The weights.
+        weights: Vec<String>,
+    },
+    /// A weight decay for a weight whose optimiser has none.
+    NoDecay {
         /// The weight.
         weight: String,
     },
@@ -126,10 +161,17 @@ impl fmt::Display for NoStep {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             NoStep::Gradient(error) => error.fmt(f),
-            NoStep::NoPath { weight } => write!(
-                f,
-                "no path leads from `{weight}` to the loss, so nothing would be learned of it; mark it `#[frozen]` if that is meant"
-            ),
+            NoStep::NoPath { weights } => {
+                let all: Vec<String> = weights.iter().map(|name| format!("`{name}`")).collect();
+                write!(
+                    f,
+                    "no path leads to the loss from {}, so nothing would be learned there; if that is meant, mark what holds it `#[frozen]`, or freeze it by the options of the training",
+                    all.join(", ")
+                )
+            }
+            NoStep::NoDecay { weight } => {
+                write!(f, "`{weight}` is given a weight decay, which `adam` does not have; `adamw` does")
+            }
             NoStep::NothingLearned => f.write_str("the network has no weight that is learned"),
             NoStep::Rate { found } => write!(f, "the learning rate is {found}, and must be one f32 number"),
         }
@@ -155,61 +197,94 @@ type Result<T = ()> = std::result::Result<T, NoStep>;
 /// The training step of a network.
 ///
 /// # Errors
-/// The loss has no gradient, or a weight that is to be learned does not change it.
+/// The loss has no gradient, or no weight that is to be learned changes it.
 pub fn step(graph: &Graph, minimize: &Minimize) -> Result<Step> {
+    step_with(graph, minimize, Use::Update, &|_| Adjustment::default())
+}
+
+/// The same with what a run of training changes of each weight, and what is done with the gradients.
+///
+/// # Errors
+/// As [`step`], or a weight is given a decay that its optimiser does not have.
+pub fn step_with(
+    graph: &Graph,
+    minimize: &Minimize,
+    use_: Use,
+    adjust: &dyn Fn(&WeightDecl) -> Adjustment,
+) -> Result<Step> {
     let rate = graph.ty(minimize.rate);
     if rate.rank() > 0 || rate.dtype != DType::F32 {
         return Err(NoStep::Rate { found: rate.clone() });
     }
-    let weights: Vec<(usize, Vec<Value>)> = learned(graph);
+    let mut weights = learned(graph, adjust);
     if weights.is_empty() {
         return Err(NoStep::NothingLearned);
     }
     // The rate and the results are found again by their places among the results.
     let mut marked = graph.clone();
     marked.outputs.push(minimize.rate);
-    let by: Vec<Value> = weights.iter().flat_map(|(_, values)| values.iter().copied()).collect();
+    let by: Vec<Value> = weights.iter().flat_map(|w| w.values.iter().copied()).collect();
     let made = differentiate(&marked, minimize.loss, &by)?;
     let mut graph = made.graph;
     let rate = graph.outputs.pop().unwrap_or(made.of);
 
     let mut given = made.gradients.into_iter();
-    let mut training = Training { graph, rate, ok: rate, learned: Vec::new(), known: HashMap::new() };
-    let mut gradients = Vec::new();
-    for (weight, values) in &weights {
-        let all: Vec<Value> = given.by_ref().take(values.len()).flatten().collect();
+    let asked: Vec<usize> = weights.iter().map(|w| w.values.len()).collect();
+    // Ops that became their definitions have moved what follows them.
+    let mut now = values_of_weights(&graph);
+    weights.iter_mut().for_each(|w| w.values = now.remove(&w.number).unwrap_or_default());
+    let prefix = if graph.entry.is_empty() { String::new() } else { format!("{}.", graph.entry) };
+    let mut training = Training { graph, rate, ok: rate, prefix, learned: Vec::new(), known: HashMap::new() };
+    let (mut gradients, mut reached, mut unreached) = (Vec::new(), Vec::new(), Vec::new());
+    for (weight, asked) in weights.iter().zip(asked) {
+        let all: Vec<Value> = given.by_ref().take(asked).flatten().collect();
         let Some((first, others)) = all.split_first() else {
-            return Err(NoStep::NoPath { weight: training.graph.weights[*weight].name.clone() });
+            unreached.push(weight.number);
+            continue;
         };
         let mut sum = *first;
         for other in others {
             sum = training.binary_of(Binary::Add, sum, *other)?;
         }
         gradients.push(sum);
+        reached.push(weight);
     }
-    let squares = training.squares(&gradients)?;
-    let norm = training.norm(&squares)?;
-    training.ok = training.are_finite(made.of, norm)?;
-    let mut clipped = gradients.clone();
-    if let Some(most) = minimize.clip {
-        training.clip(&mut clipped, norm, most)?;
+    if gradients.is_empty() {
+        let names = unreached.iter().map(|i| training.graph.weights[*i].name.clone());
+        return Err(NoStep::NoPath { weights: names.collect() });
     }
-    for (i, (weight, _)) in weights.iter().enumerate() {
-        training.learn(*weight, (gradients[i], clipped[i]), minimize.optimizer)?;
-    }
-    training.graph.outputs.extend(squares);
-    training.graph.outputs.extend([made.of, norm]);
-    Ok(Step { graph: training.graph, learned: training.learned })
+    training.finish(made.of, &reached, gradients, minimize, use_)?;
+    Ok(Step { graph: training.graph, learned: training.learned, unreached })
+}
+
+/// A weight that is learned.
+struct Weight {
+    number: usize,
+    values: Vec<Value>,
+    adjustment: Adjustment,
 }
 
 /// The weights of a graph that are learned, each with its values.
-fn learned(graph: &Graph) -> Vec<(usize, Vec<Value>)> {
-    let learns = |i: &usize| {
-        let weight = &graph.weights[*i];
-        weight.marks.learns() && !weight.is_constant() && weight.ty.dtype == DType::F32
+fn learned(graph: &Graph, adjust: &dyn Fn(&WeightDecl) -> Adjustment) -> Vec<Weight> {
+    let mut values = values_of_weights(graph);
+    let learns = |(number, decl): (usize, &WeightDecl)| {
+        let adjustment = adjust(decl);
+        let learns = decl.marks.learns() && !decl.is_constant() && decl.ty.dtype == DType::F32;
+        let values = values.remove(&number).unwrap_or_default();
+        (learns && !adjustment.frozen).then_some(Weight { number, values, adjustment })
     };
-    let values = |i| graph.values().filter(|v| graph.node(*v).op == Op::Weight(i)).collect();
-    (0..graph.weights.len()).filter(learns).map(|i| (i, values(i))).collect()
+    graph.weights.iter().enumerate().filter_map(learns).collect()
+}
+
+/// The values that are weights, by the numbers of those.
+fn values_of_weights(graph: &Graph) -> HashMap<usize, Vec<Value>> {
+    let mut values: HashMap<usize, Vec<Value>> = HashMap::new();
+    for v in graph.values() {
+        if let Op::Weight(i) = graph.node(v).op {
+            values.entry(i).or_default().push(v);
+        }
+    }
+    values
 }
 
 /// A step under construction.
@@ -219,9 +294,12 @@ struct Training {
     rate: Value,
     /// Whether the step counts.
     ok: Value,
+    /// What the names of the optimiser's states begin with: each `train fn` has its own.
+    prefix: String,
     learned: Vec<Learned>,
-    /// What the optimiser keeps for all weights together, after the step, by its name.
-    known: HashMap<&'static str, Value>,
+    /// What is the same for many weights, by its name: what the optimiser keeps for all, after the step, and
+    /// learning rates.
+    known: HashMap<String, Value>,
 }
 
 impl Emit for Training {
@@ -233,6 +311,77 @@ impl Emit for Training {
 }
 
 impl Training {
+    /// Adds what is made of the gradients.
+    fn finish(
+        &mut self,
+        loss: Value,
+        weights: &[&Weight],
+        gradients: Vec<Value>,
+        minimize: &Minimize,
+        use_: Use,
+    ) -> Result {
+        let mut states = Vec::new();
+        for weight in weights {
+            states.push(self.becomes_state(weight));
+        }
+        let own = gradients.clone();
+        let (gradients, waiting) = self.gathered(weights, gradients, use_)?;
+        let squares = self.squares(&gradients)?;
+        let norm = self.norm(&squares)?;
+        self.ok = self.are_finite(loss, norm)?;
+        for (state, before, after) in waiting {
+            self.becomes(state, before, after)?;
+        }
+        if use_ != Use::Add {
+            let mut clipped = gradients;
+            if let Some(most) = minimize.clip {
+                self.clip(&mut clipped, norm, most)?;
+            }
+            for ((weight, (state, before)), gradient) in weights.iter().zip(&states).zip(clipped) {
+                let after = self.updated(weight, *before, gradient, minimize.optimizer)?;
+                self.becomes(*state, *before, after)?;
+            }
+        }
+        for ((weight, (state, _)), gradient) in weights.iter().zip(states).zip(own) {
+            self.learned.push(Learned { weight: weight.number, state, gradient });
+        }
+        self.graph.outputs.extend(squares);
+        self.graph.outputs.extend([loss, norm]);
+        Ok(())
+    }
+
+    /// The gradients that count, and the states of those that wait: what each is, and what it becomes.
+    #[allow(clippy::type_complexity)]
+    fn gathered(
+        &mut self,
+        weights: &[&Weight],
+        gradients: Vec<Value>,
+        use_: Use,
+    ) -> Result<(Vec<Value>, Vec<(usize, Value, Value)>)> {
+        if use_ == Use::Update {
+            return Ok((gradients, Vec::new()));
+        }
+        let (mut counted, mut waiting) = (Vec::new(), Vec::new());
+        for (weight, gradient) in weights.iter().zip(gradients) {
+            let WeightDecl { name, ty, .. } = self.graph.weights[weight.number].clone();
+            let (state, before) = self.state(format!("{}{name}.gradient", self.prefix), ty.clone())?;
+            let sum = self.binary_of(Binary::Add, before, gradient)?;
+            match use_ {
+                Use::UpdateMean(runs) => {
+                    counted.push(self.by(Binary::Mul, sum, 1.0 / f64::from(runs))?);
+                    let zero = self.number(0.0)?;
+                    let none = self.push(Op::Expand(ty.shape), &[zero])?;
+                    waiting.push((state, before, none));
+                }
+                Use::Add | Use::Update => {
+                    counted.push(gradient);
+                    waiting.push((state, before, sum));
+                }
+            }
+        }
+        Ok((counted, waiting))
+    }
+
     /// `a + factor b`
     fn plus(&mut self, a: Value, factor: f64, b: Value) -> Result<Value> {
         let more = self.by(Binary::Mul, b, factor)?;
@@ -300,24 +449,14 @@ impl Training {
         Ok(())
     }
 
-    /// Makes a weight a state, and says what the step makes of it by its gradient, before and after it is
-    /// clipped.
-    fn learn(&mut self, weight: usize, (gradient, clipped): (Value, Value), optimizer: Optimizer) -> Result {
-        let decl = self.graph.weights[weight].clone();
+    /// Makes a weight a state of the same name: its number, and the value that it is before the step.
+    fn becomes_state(&mut self, weight: &Weight) -> (usize, Value) {
+        let WeightDecl { name, ty, .. } = self.graph.weights[weight.number].clone();
         let number = self.graph.states.len();
-        let (name, ty) = (decl.name.clone(), decl.ty.clone());
         self.graph.states.push(StateDecl { name, ty, grows: None, keeps_last: false, next: None });
-        let mut value = None;
-        for (i, node) in self.graph.nodes.iter_mut().enumerate() {
-            if node.op == Op::Weight(weight) {
-                node.op = Op::State(number);
-                value.get_or_insert(Value(i as u32));
-            }
+        for v in &weight.values {
+            self.graph.nodes[v.index()].op = Op::State(number);
         }
-        let Some(value) = value else { return Ok(()) };
-        let after = self.updated(&decl.name, value, clipped, optimizer, !decl.marks.no_decay)?;
-        self.becomes(number, value, after)?;
-        self.learned.push(Learned { weight, state: number, gradient });
-        Ok(())
+        (number, weight.values[0])
     }
 }

@@ -1,24 +1,29 @@
 //! Training: the steps that `train fn`s declare, run one after another on the same weights.
 
+mod checkpoint;
+mod checkpoints;
 mod options;
+mod part;
+mod schedule;
 
+pub use checkpoints::Checkpoints;
 pub use options::TrainOptions;
+pub use schedule::Schedule;
 
-use crate::compiled::Compiled;
 use crate::error::Error;
 use crate::inspect::report::Report;
 use crate::model::Model;
-use crate::options::Options;
 use crate::run::session::Session;
 use crate::tensor::Tensor;
 use crate::tensor::element::Element;
 use crate::tensor::view::{AnyView, View};
 use crate::weights::Weights;
 use crate::weights::pack::Packs;
+use part::{Part, first};
+use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::Arc;
 use tancho_ir::Value;
-use tancho_ir::training::{self, Learned};
+use tancho_ir::training::{Learned, NoStep};
 use tancho_jit::Target;
 
 /// A network in training. What `compile_train` gives is one with a method for each `train fn`.
@@ -30,56 +35,13 @@ pub struct Trainer {
     model: Model,
     /// One for each `train fn`.
     parts: Vec<Part>,
-    /// How many steps were made.
+    options: TrainOptions,
+    /// How many updates were made.
     steps: u64,
     /// The loss and the norm of all gradients in the last step.
     last: Option<[f32; 2]>,
-}
-
-/// The steps of a `train fn`.
-struct Part {
-    session: Session,
-    learned: Vec<Learned>,
-    /// How many results the `train fn` has. Those of the step follow them.
-    results: usize,
-}
-
-impl Part {
-    fn new(
-        model: &Model,
-        i: usize,
-        target: Target,
-        options: &TrainOptions,
-        packs: &mut Packs,
-    ) -> Result<Part, Error> {
-        let objective = &model.objectives()[i];
-        let results = objective.graph.outputs.len();
-        let step = training::step(&objective.graph, &objective.minimize).map_err(|why| Error::Train {
-            network: objective.graph.name.clone(),
-            entry: objective.graph.entry.clone(),
-            why,
-        })?;
-        let compiled =
-            Compiled::new(Arc::new(step.graph), model.shared_weights().clone(), Options::new(target), packs)?;
-        compiled.dump_by_environment()?;
-        compiled.map_by_environment()?;
-        Ok(Part { session: options.session(&compiled)?, learned: step.learned, results })
-    }
-
-    /// Result `i` of those that follow the results of the `train fn`.
-    fn number(&self, i: usize) -> Result<f32, Error> {
-        self.session.output::<f32>(self.results + i).map(first)
-    }
-
-    /// The loss and the norm of all gradients in the last run.
-    fn loss_and_norm(&self) -> Result<[f32; 2], Error> {
-        Ok([self.number(self.learned.len())?, self.number(self.learned.len() + 1)?])
-    }
-}
-
-/// The element of a scalar.
-fn first<T: Element + Default>(view: View<'_, T>) -> T {
-    view.data().first().copied().unwrap_or_default()
+    /// What the user noted for checkpoints.
+    notes: BTreeMap<String, String>,
 }
 
 impl fmt::Debug for Trainer {
@@ -91,23 +53,26 @@ impl fmt::Debug for Trainer {
 
 impl Trainer {
     pub(crate) fn new(model: Model, target: Target, options: &TrainOptions) -> Result<Trainer, Error> {
+        options.check(model.graph())?;
         let mut packs = Packs::default();
         let part = |i| Part::new(&model, i, target, options, &mut packs);
         let mut parts: Vec<Part> = (0..model.objectives().len()).map(part).collect::<Result<_, _>>()?;
-        Session::keep_together(&mut parts.iter_mut().map(|p| &mut p.session).collect::<Vec<_>>());
-        let mut trainer = Trainer { parts, steps: 0, last: None, model };
+        reached(&model, &parts)?;
+        Session::keep_together(&mut parts.iter_mut().flat_map(Part::sessions).collect::<Vec<_>>());
+        let options = options.clone();
+        let mut trainer = Trainer { parts, options, steps: 0, last: None, notes: BTreeMap::new(), model };
         trainer.begin()?;
         Ok(trainer)
     }
 
     /// Gives the states of weights the values of the network.
     fn begin(&mut self) -> Result<(), Error> {
+        let weights = self.model.shared_weights();
         for part in &mut self.parts {
             for learned in &part.learned {
-                let weights = self.model.shared_weights();
                 let value = weights.at(learned.weight).ok_or_else(|| weights.not_f32(learned.weight))?;
-                let name = self.model.graph().weights[learned.weight].name.clone();
-                part.session.set_state(&name, &value.to_tensor()?)?;
+                let name = &self.model.graph().weights[learned.weight].name;
+                part.session.set_state(name, &value.to_tensor()?)?;
             }
         }
         Ok(())
@@ -116,21 +81,20 @@ impl Trainer {
     /// Makes a step of the `train fn` of that number.
     ///
     /// # Errors
-    /// There is no such `train fn`, an input does not fit, or the loss or a gradient is not finite
-    /// ([`Error::NotFinite`]): then weights, and what the optimiser keeps, are as before.
+    /// An input does not fit, or the loss or a gradient is not finite ([`Error::NotFinite`]): then weights,
+    /// and what the optimiser keeps, are as before.
     #[doc(hidden)]
     pub fn step(&mut self, i: usize, inputs: &[AnyView<'_>]) -> Result<(), Error> {
-        let part = &mut self.parts[i];
         self.last = None;
-        part.session.run_inputs(inputs)?;
-        let [loss, norm] = part.loss_and_norm()?;
+        let part = &mut self.parts[i];
+        let ([loss, norm], updated) = part.run(inputs)?;
         self.last = Some([loss, norm]);
         if !(loss.is_finite() && norm.is_finite()) {
             // Where the machine has no memory for all values, the step is reported without the op.
-            let first = part.session.first_not_finite(inputs).ok().flatten().map(Box::new);
+            let first = part.now().first_not_finite(inputs).ok().flatten().map(Box::new);
             return Err(Error::NotFinite { step: self.steps, loss, norm, first });
         }
-        self.steps += 1;
+        self.steps += u64::from(updated);
         Ok(())
     }
 
@@ -140,7 +104,7 @@ impl Trainer {
     /// As [`Session::output`].
     #[doc(hidden)]
     pub fn output<T: Element>(&self, i: usize, k: usize) -> Result<View<'_, T>, Error> {
-        self.parts[i].session.output(k)
+        self.parts[i].now().output(k)
     }
 
     /// The same of a scalar.
@@ -168,7 +132,7 @@ impl Trainer {
         let gradients: Vec<Value> = part.learned.iter().map(|learned| learned.gradient).collect();
         let stored = part.session.compiled().with_outputs(gradients)?;
         let all = part.session.beside(stored)?.check_inputs(inputs)?;
-        let names = part.learned.iter().map(|l| &self.model.graph().weights[l.weight].name);
+        let names = part.learned.iter().map(|learned| self.name(learned));
         for (mut gradient, name) in all.tensors.into_iter().zip(names) {
             gradient.name = format!("gradient of {name}");
             report.tensors.push(gradient);
@@ -177,7 +141,7 @@ impl Trainer {
         Ok(report)
     }
 
-    /// How many steps were made.
+    /// How many updates of the weights were made.
     pub fn steps(&self) -> u64 {
         self.steps
     }
@@ -193,6 +157,14 @@ impl Trainer {
         self.last.map(|[_, norm]| norm)
     }
 
+    /// The norm of the gradient of each weight in the last step of a `train fn`, before gradients were
+    /// clipped, in the order of the weights. Nothing before the first, or if there is no such `train fn`.
+    pub fn gradient_norms(&self, entry: &str) -> Vec<(&str, f32)> {
+        let Some(part) = self.parts.iter().find(|p| p.entry() == entry) else { return Vec::new() };
+        let norm = |(i, learned)| Some((self.name(learned), part.number(i).ok()?.sqrt()));
+        part.learned.iter().enumerate().filter_map(norm).collect()
+    }
+
     /// The weights as they are now, under the names they load from: `trainer.weights()?.save(path)?`.
     ///
     /// # Errors
@@ -201,7 +173,7 @@ impl Trainer {
         let mut weights = (**self.model.shared_weights()).clone();
         for part in &self.parts {
             for learned in &part.learned {
-                let name = &self.model.graph().weights[learned.weight].name;
+                let name = self.name(learned);
                 if let Some(now) = part.session.state(name)? {
                     weights.set(name, now)?;
                 }
@@ -221,29 +193,19 @@ impl Trainer {
         Ok(model)
     }
 
-    /// The session of a `train fn` by its name: its graph, code, profile, and states.
+    /// The session of a `train fn` by its name: its graph, code, profile, and states. With accumulated
+    /// gradients it is that of the runs which update the weights.
     pub fn session(&self, entry: &str) -> Option<&Session> {
-        self.parts.iter().map(|p| &p.session).find(|s| s.compiled().graph().entry == entry)
+        self.parts.iter().find(|p| p.entry() == entry).map(|p| &p.session)
     }
 
     /// The same, to change.
     pub fn session_mut(&mut self, entry: &str) -> Option<&mut Session> {
-        self.parts.iter_mut().map(|p| &mut p.session).find(|s| s.compiled().graph().entry == entry)
+        self.parts.iter_mut().find(|p| p.entry() == entry).map(|p| &mut p.session)
     }
 
-    /// The norm of the gradient of each weight in the last step of a `train fn`, before gradients were
-    /// clipped, in the order of the weights. Nothing before the first.
-    pub fn gradient_norms(&self, entry: &str) -> Vec<(&str, f32)> {
-        let part = self.parts.iter().find(|p| p.session.compiled().graph().entry == entry);
-        let Some(part) = part else { return Vec::new() };
-        let norm = |(i, learned): (usize, &Learned)| {
-            let name = self.model.graph().weights[learned.weight].name.as_str();
-            Some((name, part.number(i).ok()?.sqrt()))
-        };
-        part.learned.iter().enumerate().filter_map(norm).collect()
-    }
-
-    /// A state of the first `train fn` that has it: a weight, or what the optimiser keeps for it.
+    /// What a weight is now, or what the optimiser keeps for it: `step.up.weight.mean`, with the name of the
+    /// `train fn` first. `None` for what no step has made yet.
     ///
     /// # Errors
     /// There is none of that name.
@@ -257,4 +219,32 @@ impl Trainer {
         }
         found
     }
+
+    /// Notes a text that checkpoints keep: where the data stand, for instance.
+    pub fn set_note(&mut self, name: &str, text: impl Into<String>) {
+        self.notes.insert(name.into(), text.into());
+    }
+
+    /// A text that was noted, maybe before a checkpoint was read.
+    pub fn note(&self, name: &str) -> Option<&str> {
+        self.notes.get(name).map(String::as_str)
+    }
+
+    fn name(&self, learned: &Learned) -> &str {
+        &self.model.graph().weights[learned.weight].name
+    }
+}
+
+/// Checks that every weight that is to be learned is reached by a `train fn`.
+fn reached(model: &Model, parts: &[Part]) -> Result<(), Error> {
+    let Some(first) = parts.first() else { return Ok(()) };
+    let by_none = |i: &&usize| parts.iter().all(|part| part.unreached.contains(i));
+    let weights = &model.graph().weights;
+    let weights: Vec<String> =
+        first.unreached.iter().filter(by_none).map(|i| weights[*i].name.clone()).collect();
+    if weights.is_empty() {
+        return Ok(());
+    }
+    let (network, entry) = (model.graph().name.clone(), first.entry().into());
+    Err(Error::Train { network, entry, why: NoStep::NoPath { weights } })
 }

@@ -14,7 +14,7 @@ mod json;
 mod load;
 mod mapping;
 mod metadata;
-mod names;
+pub(crate) mod names;
 pub(crate) mod pack;
 mod rows;
 mod set;
