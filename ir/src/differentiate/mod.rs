@@ -343,7 +343,19 @@ impl Backward {
         self.push(Op::Reduce { kind: Reduction::Sum, axes, keep, masked: false }, &[x])
     }
 
+    /// The sum over the first axes: of columns, where others follow. That is a product with a row of ones,
+    /// which reads `x` as it lies.
     fn sum_of_leading(&mut self, x: Value, count: usize) -> Rule<Value> {
-        self.sum(x, (0..count).collect(), false)
+        let shape = self.shape(x);
+        let (leading, others) = shape.split_at(count);
+        if count == 0 || others.is_empty() {
+            return self.sum(x, (0..count).collect(), false);
+        }
+        let (rows, columns) = (Dim::product(leading)?, Dim::product(others)?);
+        let one = self.number(1.0)?;
+        let ones = self.push(Op::Expand(vec![Dim::constant(1), rows.clone()]), &[one])?;
+        let x = self.push(Op::Reshape(vec![rows, columns]), &[x])?;
+        let sums = self.push(Op::Matmul, &[ones, x])?;
+        self.push(Op::Reshape(others.to_vec()), &[sums])
     }
 }

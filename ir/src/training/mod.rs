@@ -397,12 +397,20 @@ impl Training {
     /// The sum of the squares of each gradient.
     fn squares(&mut self, gradients: &[Value]) -> Result<Vec<Value>> {
         let one = |gradient: &Value| {
-            let square = self.binary_of(Binary::Mul, *gradient, *gradient)?;
-            let axes: Vec<usize> = (0..self.graph.ty(square).rank()).collect();
-            if axes.is_empty() {
-                return Ok(square);
+            let mut sum = self.binary_of(Binary::Mul, *gradient, *gradient)?;
+            // Rows first: they are summed as they lie, by all threads.
+            let rank = self.graph.ty(sum).rank();
+            for axes in
+                [(0..rank).skip(rank.max(1) - 1).collect::<Vec<usize>>(), (0..rank.max(1) - 1).collect()]
+            {
+                if !axes.is_empty() {
+                    sum = self.push(
+                        Op::Reduce { kind: Reduction::Sum, axes, keep: false, masked: false },
+                        &[sum],
+                    )?;
+                }
             }
-            self.push(Op::Reduce { kind: Reduction::Sum, axes, keep: false, masked: false }, &[square])
+            Ok(sum)
         };
         gradients.iter().map(one).collect()
     }

@@ -7,7 +7,9 @@ use super::gguf::Gguf;
 use super::json::Header;
 use super::mapping::map;
 use super::names::{cut, listed};
+use crate::error::Error;
 use crate::replace::replace;
+use crate::tensor::bf16;
 use safetensors::Dtype;
 use safetensors::tensor::{Metadata, TensorInfo};
 use std::collections::HashMap;
@@ -157,6 +159,23 @@ pub fn write<'w>(path: &Path, weights: impl Iterator<Item = (&'w str, &'w Weight
     let tensors = weights.map(|(name, weight)| Written::weight(name.into(), weight));
     // Python's `transformers` refuses files without this entry.
     write_tensors(path, tensors.collect(), vec![("format".into(), "pt".into())])
+}
+
+/// The same with f32 weights as bf16.
+///
+/// # Errors
+/// Memory is short: then nothing is written.
+pub fn write_as_bf16<'w>(
+    path: &Path,
+    weights: impl Iterator<Item = (&'w str, &'w WeightData)>,
+) -> Result<io::Result<()>, Error> {
+    let written = |(name, weight): (&str, &'w WeightData)| {
+        let Some(floats) = weight.floats()? else { return Ok(Written::weight(name.into(), weight)) };
+        let bytes = floats.iter().flat_map(|x| bf16::from_f32(*x).to_le_bytes()).collect();
+        Ok(Written { name: name.into(), dtype: Dtype::BF16, shape: weight.shape(), data: Data::Bytes(bytes) })
+    };
+    let tensors = weights.map(written).collect::<Result<Vec<_>, Error>>()?;
+    Ok(write_tensors(path, tensors, vec![("format".into(), "pt".into())]))
 }
 
 /// The same with tensors and what the file says besides.
