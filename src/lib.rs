@@ -30,9 +30,9 @@
 //! ```
 //!
 //! The [`tutorial`] leads in nine steps from a formula to a layer of BERT, its machine code, and what is
-//! wrong or slow in it. The language is described at [`network!`], each compile error in the repository's
-//! `docs/errors.md`, and what is proved about shapes in `docs/shapes.md`. Networks of the prelude are in
-//! [`nn`].
+//! wrong or slow in it, and [`train`] says how networks are trained. The language is described at
+//! [`network!`], each compile error in the repository's `docs/errors.md`, and what is proved about shapes in
+//! `docs/shapes.md`. Networks of the prelude are in [`nn`].
 
 #![forbid(unsafe_code)]
 
@@ -112,7 +112,7 @@ pub mod inspect {
 #[doc = include_str!("../docs/tutorial.md")]
 pub mod tutorial {}
 
-/// Training: steps, their options, and checkpoints.
+#[doc = include_str!("../docs/training.md")]
 pub mod train {
     pub use tancho_runtime::train::{Checkpoints, Schedule, TrainOptions, Trainer};
 }
