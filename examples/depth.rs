@@ -16,7 +16,7 @@ mod program;
 use fastrand::Rng;
 use plotters::coord::Shift;
 use plotters::prelude::*;
-use program::{Failure, tell};
+use program::Failure;
 use std::ffi::OsString;
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -255,7 +255,7 @@ fn run(args: &Args, out: &mut dyn Write) -> Result<(), Failure> {
         }
     }
     draw(&args.out, &all, &args.layers)?;
-    tell(format!("the figure is {}", args.out.display()));
+    writeln!(out, "the figure is {}", args.out.display())?;
     Ok(())
 }
 
@@ -263,6 +263,6 @@ fn main() -> ExitCode {
     match parse(std::env::args_os().skip(1)) {
         Ok(Some(args)) => program::run(|out| run(&args, out)),
         Ok(None) => program::run(|out| Ok(writeln!(out, "{USAGE}")?)),
-        Err(e) => program::misused(format!("{e}\n{USAGE}")),
+        Err(e) => program::misused(format!("{e}; see --help")),
     }
 }

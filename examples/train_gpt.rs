@@ -22,7 +22,7 @@ mod writer;
 
 use fastrand::Rng;
 use journal::Journal;
-use program::{Failure, tell};
+use program::Failure;
 use std::ffi::OsString;
 use std::io::Write;
 use std::path::PathBuf;
@@ -163,7 +163,7 @@ fn run(args: &Args, out: &mut dyn Write) -> Result<(), Failure> {
     let mut training = Writer::init(args.seed)?.compile_train_with(Target::host(), &options)?;
     let checkpoints = Checkpoints::new(args.out.join("checkpoints"));
     if let Some(path) = checkpoints.resume(&mut training)? {
-        tell(format!("goes on from {}", path.display()));
+        writeln!(out, "goes on from {}", path.display())?;
     }
     let shape = [args.batch, args.context];
     if args.check {
@@ -213,6 +213,6 @@ fn main() -> ExitCode {
     match parse(std::env::args_os().skip(1)) {
         Ok(Some(args)) => program::run(|out| run(&args, out)),
         Ok(None) => program::run(|out| Ok(writeln!(out, "{USAGE}")?)),
-        Err(e) => program::misused(format!("{e}\n{USAGE}")),
+        Err(e) => program::misused(format!("{e}; see --help")),
     }
 }

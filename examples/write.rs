@@ -130,6 +130,6 @@ fn main() -> ExitCode {
     match parse(std::env::args_os().skip(1)) {
         Ok(Some(args)) => program::run(|out| run(&args, out)),
         Ok(None) => program::run(|out| Ok(writeln!(out, "{USAGE}")?)),
-        Err(e) => program::misused(format!("{e}\n{USAGE}")),
+        Err(e) => program::misused(format!("{e}; see --help")),
     }
 }

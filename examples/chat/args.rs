@@ -10,6 +10,8 @@ use tancho::Format;
 #[derive(Debug, PartialEq)]
 pub struct Args {
     pub model: Option<PathBuf>,
+    /// Adapters that `finetune` has trained.
+    pub adapters: Option<PathBuf>,
     pub prompt: Option<String>,
     pub system: Option<String>,
     pub most: usize,
@@ -34,6 +36,7 @@ usage: cargo run --release --example chat -- [OPTIONS]
   --raw              names of special tokens, such as <|im_end|>, in what you say are those tokens
                      (default: letters)
   --model FILE       a GGUF file (default: where scripts/fetch_models.py puts it)
+  --adapters FILE    adapters of the example finetune, added to the weights
   --max N            tokens of an answer at most (default 512)
   --context N        tokens of the whole conversation at most (default 2048)
   --threads N        threads (default: all cores)
@@ -58,6 +61,7 @@ pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Option<Args>, S
     let mut parser = Parser::from_args(args);
     let mut all = Args {
         model: None,
+        adapters: None,
         prompt: None,
         system: None,
         most: 512,
@@ -80,8 +84,8 @@ pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Option<Args>, S
             other => return Err(format!("{}; see --help", other.unexpected())),
         };
         let value = match name.as_str() {
-            "prompt" | "system" | "model" | "weights" | "cache" | "compare" | "max" | "context"
-            | "threads" | "temperature" | "top-k" | "top-p" | "repetition" | "seed" => {
+            "prompt" | "system" | "model" | "adapters" | "weights" | "cache" | "compare" | "max"
+            | "context" | "threads" | "temperature" | "top-k" | "top-p" | "repetition" | "seed" => {
                 parser.value().map_err(|e| e.to_string())?
             }
             _ => return Err(format!("there is no option --{name}; see --help")),
@@ -104,6 +108,7 @@ pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Option<Args>, S
             }
             "system" => all.system = Some(text()?),
             "model" => all.model = Some(value.into()),
+            "adapters" => all.adapters = Some(value.into()),
             "compare" => all.compare = Some(value.into()),
             "cache" => match text()?.as_str() {
                 "f32" => all.bf16_cache = false,

@@ -54,7 +54,10 @@ fn run(args: Args, out: &mut dyn Write) -> Result<(), Failure> {
         .into());
     }
     let file = Gguf::open(&path)?;
-    let net = model::load(&path, &file, args.context)?;
+    let mut net = model::load(&path, &file, args.context)?;
+    if let Some(adapters) = &args.adapters {
+        model::adapt(&mut net, adapters)?;
+    }
     let tokenizer = text::tokenizer(&file)?;
     if let Some(path) = &args.compare {
         let text = std::fs::read_to_string(path).map_err(|e| format!("{}: {e}", path.display()))?;

@@ -4,9 +4,10 @@
 #[allow(clippy::duplicate_mod)] // the benchmark has several examples as modules
 mod models;
 
+use safetensors::SafeTensors;
 use std::path::{Path, PathBuf};
 use tancho::weights::{Gguf, Metadata};
-use tancho::{Error, network};
+use tancho::{Error, Tensor, network};
 
 network! {
     /// One block: grouped-query attention and a gated feed-forward layer, each behind an RMS norm. GGUF files
@@ -163,4 +164,54 @@ pub fn checked(logits: &[f32]) -> Result<&[f32], NotNumbers> {
         0 => Ok(logits),
         bad => Err(NotNumbers { bad, all: logits.len() }),
     }
+}
+
+/// What adapters are multiplied with, here and where `finetune` trains them.
+const SCALE: f32 = 2.0;
+
+/// Adds adapters that the example `finetune` has trained to the weights: `W + 2 B A`.
+///
+/// # Errors
+/// The file cannot be read, or has something that is no adapter of this network.
+#[allow(dead_code)] // not every program that includes this one has a use for it
+pub fn adapt(net: &mut SmolLm2, path: &Path) -> Result<(), Failure> {
+    let wrong = |why: String| Failure::from(format!("{}: {why}", path.display()));
+    let bytes = std::fs::read(path).map_err(|e| wrong(e.to_string()))?;
+    let file = SafeTensors::deserialize(&bytes).map_err(|e| wrong(e.to_string()))?;
+    let floats = |name: &str| {
+        let t = file.tensor(name).map_err(|e| wrong(e.to_string()))?;
+        let [rows, columns] = *t.shape() else { return Err(wrong(format!("`{name}` is no matrix"))) };
+        if t.dtype() != safetensors::Dtype::F32 {
+            return Err(wrong(format!("`{name}` is not f32")));
+        }
+        let all: Vec<f32> = t.data().as_chunks::<4>().0.iter().map(|b| f32::from_le_bytes(*b)).collect();
+        Ok((rows, columns, all))
+    };
+    let mut found = false;
+    for name in file.names() {
+        let Some(layer) = name.strip_suffix(".lora_a") else {
+            if name.ends_with(".lora_b") {
+                continue;
+            }
+            return Err(wrong(format!("`{name}` is no adapter")));
+        };
+        let (rank, inputs, a) = floats(name)?;
+        let (outputs, inner, b) = floats(&format!("{layer}.lora_b"))?;
+        let weight = format!("{layer}.weight");
+        let Some(view) = net.weights().get(&weight) else {
+            return Err(wrong(format!("`{name}` is for a layer that the model has not")));
+        };
+        if view.shape() != [outputs, inputs] || inner != rank {
+            return Err(wrong(format!("the adapter of `{layer}` does not fit: the weight is {view}")));
+        }
+        let mut all = view.to_vec();
+        for (row, b) in all.chunks_mut(inputs).zip(b.chunks(rank)) {
+            for (b, a) in b.iter().zip(a.chunks(inputs)) {
+                row.iter_mut().zip(a).for_each(|(w, a)| *w += SCALE * b * a);
+            }
+        }
+        net.weights_mut().set(&weight, Tensor::new(all, [outputs, inputs])?)?;
+        found = true;
+    }
+    if found { Ok(()) } else { Err(wrong("it has no adapters".into())) }
 }

@@ -9,6 +9,7 @@
 //! * `inspect`: networks as text, and reproductions of checks that fail
 //! * `scripts`: the scripts in `scripts`
 //! * `streams`: every example at a closed pipe, at a full disk, and with arguments that are not text
+//! * `training`: the programs that train, stopped, killed and resumed
 
 mod bench;
 mod chat;
@@ -17,3 +18,5 @@ mod inspect;
 mod scripts;
 #[cfg(unix)]
 mod streams;
+#[cfg(unix)]
+mod training;

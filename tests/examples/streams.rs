@@ -12,7 +12,21 @@ use tancho_support::example::example;
 use tancho_support::models::{Fetched, model_dir};
 use tempfile::TempDir;
 
-const ALL: [&str; 8] = ["bench", "chat", "gpt2", "imagenet", "inspect", "quickstart", "resnet", "sentences"];
+const ALL: [&str; 13] = [
+    "bench",
+    "chat",
+    "depth",
+    "finetune",
+    "gpt2",
+    "imagenet",
+    "inspect",
+    "quickstart",
+    "resnet",
+    "sentences",
+    "train_gpt",
+    "train_vision",
+    "write",
+];
 
 /// GPT-2 with weights of zeros, which say the same token again and again, in a file that takes no room.
 fn gpt2() -> TempDir {
@@ -65,7 +79,15 @@ fn gpt2() -> TempDir {
 fn all_printing() -> Vec<(&'static str, Vec<OsString>, &'static [Fetched])> {
     static ZEROS: OnceLock<TempDir> = OnceLock::new();
     let zeros = ZEROS.get_or_init(gpt2).path().as_os_str();
+    static MADE: OnceLock<TempDir> = OnceLock::new();
+    let made = MADE.get_or_init(|| tempfile::tempdir().expect("a folder")).path();
     let os = |args: &[&str]| args.iter().map(|a| OsString::from(*a)).collect::<Vec<_>>();
+    let with = |args: &[&str], file: &str| {
+        let mut all = os(args);
+        all.extend(["--out".into(), made.join(file).into_os_string()]);
+        all
+    };
+    let gpt = ["--text", "docs/language.md", "--steps", "2", "--batch", "2", "--context", "8"];
     vec![
         ("bench", os(&["--help"]), &[]),
         ("bench", os(&["--case", "W1_lin_ln_n1"]), &[]),
@@ -74,12 +96,17 @@ fn all_printing() -> Vec<(&'static str, Vec<OsString>, &'static [Fetched])> {
         ("chat", os(&["--prompt", "Hi", "--max", "3", "--weights", "q4"]), &[Fetched::SmolLm2]),
         // Without a question it prints its prompt, `> `.
         ("chat", os(&["--weights", "q4"]), &[Fetched::SmolLm2]),
+        ("depth", with(&["--layers", "2", "--steps", "2"], "depth.svg"), &[]),
         ("gpt2", vec![zeros.into(), "x".into()], &[]),
         ("imagenet", os(&[]), &[Fetched::EfficientNet, Fetched::Photographs]),
         ("inspect", os(&["tests/filetests/fusion/residual-norm.tancho", "--stage", "spec"]), &[]),
         ("quickstart", os(&[]), &[]),
         ("resnet", os(&[]), &[]),
         ("sentences", os(&["a", "b", "c"]), &[Fetched::MiniLm]),
+        ("train_gpt", with(&gpt, "gpt"), &[]),
+        ("train_vision", os(&["--help"]), &[]),
+        ("finetune", os(&["--help"]), &[]),
+        ("write", os(&["--help"]), &[]),
     ]
 }
 
@@ -163,6 +190,10 @@ fn a_full_disk_behind_stderr_is_no_failure() {
         ("imagenet", os(&["nowhere.jpg"]), 1),
         ("resnet", os(&["nowhere.safetensors"]), 1),
         ("gpt2", os(&["nowhere", "x"]), 1),
+        ("train_gpt", os(&["--text", "nowhere.txt"]), 1),
+        ("train_vision", os(&["--data", "nowhere"]), 1),
+        ("finetune", os(&["--model", "nowhere.gguf", "x"]), 1),
+        ("write", os(&["--weights", "nowhere.safetensors"]), 1),
     ] {
         if status == 0 && name == "chat" && !Fetched::SmolLm2.is_here() {
             continue;
@@ -187,6 +218,11 @@ fn arguments_that_are_no_text_are_told() {
         ("imagenet", vec![odd], 1, "caf\u{fffd}: No such file"),
         ("resnet", vec![odd], 1, "caf\u{fffd}"),
         ("sentences", vec![os("abc"), odd], 2, "`caf\u{fffd}` is not UTF-8"),
+        ("depth", vec![os("--layers"), odd], 2, "see --help"),
+        ("train_gpt", vec![os("--text"), odd], 1, "caf\u{fffd}: No such file"),
+        ("train_vision", vec![os("--data"), odd], 1, "caf\u{fffd}/train-images"),
+        ("finetune", vec![os("--model"), odd, os("x")], 1, "caf\u{fffd} is not there"),
+        ("write", vec![odd], 2, "see --help"),
     ] {
         let out = example(name).args(&args).output().expect("it runs");
         let said = text(&out.stderr);

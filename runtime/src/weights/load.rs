@@ -6,6 +6,7 @@ use super::data::WeightData;
 use super::entry::{Entry, FileType};
 use super::error::{LoadError, Problem};
 use super::index::{Fault, Found, read};
+use super::init;
 use super::names::{cut, listed, matches, nearest};
 use super::set::{Weights, shape_of, weight_text};
 use crate::error::Error;
@@ -25,6 +26,7 @@ pub struct LoadOptions {
     prefix: String,
     rename: Option<Rename>,
     unused: Vec<String>,
+    initial: Vec<(String, u64)>,
 }
 
 impl fmt::Debug for LoadOptions {
@@ -34,6 +36,7 @@ impl fmt::Debug for LoadOptions {
             .field("prefix", &self.prefix)
             .field("renamed", &renamed)
             .field("unused", &self.unused)
+            .field("initial", &self.initial)
             .finish()
     }
 }
@@ -61,6 +64,23 @@ impl LoadOptions {
     pub fn unused(mut self, pattern: impl Into<String>) -> LoadOptions {
         self.unused.push(pattern.into());
         self
+    }
+
+    /// Weights of these names that the file does not hold begin as their declaration says, from a seed: what
+    /// is added to a trained network, such as adapters. `*` stands for any characters.
+    ///
+    /// ```
+    /// use tancho_runtime::LoadOptions;
+    /// let options = LoadOptions::new().init_missing("*.lora_a", 1).init_missing("*.lora_b", 1);
+    /// ```
+    pub fn init_missing(mut self, pattern: impl Into<String>, seed: u64) -> LoadOptions {
+        self.initial.push((pattern.into(), seed));
+        self
+    }
+
+    /// The seed of a weight that the file may lack.
+    fn seed_of(&self, declared: &str) -> Option<u64> {
+        self.initial.iter().rev().find(|(pattern, _)| matches(pattern, declared)).map(|(_, seed)| *seed)
     }
 
     fn file_name(&self, declared: &str) -> String {
@@ -91,6 +111,8 @@ pub struct LoadReport {
     pub converted: Vec<(String, String)>,
     /// Tensors of the files that are declared as not needed.
     pub unused: Vec<String>,
+    /// Weights that are not in the files and begin as their declaration says.
+    pub initialized: Vec<String>,
 }
 
 impl fmt::Display for LoadReport {
@@ -109,6 +131,10 @@ impl fmt::Display for LoadReport {
         }
         for (from, names) in kinds {
             write!(f, "\n  {} converted from {from}: {}", names.len(), listed(&names))?;
+        }
+        if !self.initialized.is_empty() {
+            let names: Vec<&String> = self.initialized.iter().collect();
+            write!(f, "\n  {} not there, initialised: {}", names.len(), listed(&names))?;
         }
         if !self.unused.is_empty() {
             write!(f, "\n  {} not used: {}", self.unused.len(), listed(&self.unused))?;
@@ -209,6 +235,13 @@ impl Loading<'_> {
             _ => (whole, None),
         };
         let Some(entry) = entries.get(&name) else {
+            if let Some(seed) = self.options.seed_of(&decl.name) {
+                let made = init::tensor(decl, &shape, seed);
+                let made = made.map_err(|e| e.of_weight(&weight_text(decl, &shape)))?;
+                self.report.initialized.push(decl.name.clone());
+                self.list.push((decl.name.clone(), made.into()));
+                return Ok(());
+            }
             if !self.lacking.contains(&name) {
                 self.lacking.push(name);
             }

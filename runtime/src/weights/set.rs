@@ -162,6 +162,23 @@ impl Weights {
         file::write(path, self.iter()).map_err(|error| Error::Save { path: path.into(), error })
     }
 
+    /// The same of the weights with these names alone, in which `*` stands for any characters: adapters, for
+    /// instance.
+    ///
+    /// # Errors
+    /// As [`Weights::save`], or no weight has such a name.
+    pub fn save_only(&self, names: &str, path: impl AsRef<Path>) -> Result<(), Error> {
+        let path = path.as_ref();
+        let mut chosen = self.iter().filter(|(name, _)| names::matches(names, name)).peekable();
+        if chosen.peek().is_none() {
+            return Err(Error::NoWeight {
+                name: names.into(),
+                suggestion: names::nearest(names, self.names()),
+            });
+        }
+        file::write(path, chosen).map_err(|error| Error::Save { path: path.into(), error })
+    }
+
     /// The same with each f32 weight rounded to bf16, in a file of half the size.
     ///
     /// # Errors
