@@ -15,6 +15,7 @@
 //! * `cumulative`: cumulative sums, flipped axes and elements by ids
 //! * `ropes`: rotary positions with frequencies, positions and scalings
 //! * `scans`: loops over a run-time axis
+//! * `scatters`: sums of rows by ids
 //! * `special_values`: NaN, infinities, subnormal and huge numbers through every op
 //! * `transposed`: transposed convolutions
 //! * `winograd`: how far Winograd's convolutions are from the exact sums
@@ -34,6 +35,7 @@ mod random_graphs;
 mod resized;
 mod ropes;
 mod scans;
+mod scatters;
 mod special_values;
 mod transposed;
 mod winograd;
