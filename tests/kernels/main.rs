@@ -10,6 +10,7 @@
 //! * `largest`: the largest elements and their places
 //! * `long_sums`: the error of a sum does not grow with its length
 //! * `no_elements`: shapes without elements
+//! * `random_numbers`: random numbers by keys, the same bits on every level
 //! * `random_graphs`: random graphs: text form, passes and native code
 //! * `resized`: images with other numbers of rows and columns
 //! * `cumulative`: cumulative sums, flipped axes and elements by ids
@@ -32,6 +33,7 @@ mod largest;
 mod long_sums;
 mod no_elements;
 mod random_graphs;
+mod random_numbers;
 mod resized;
 mod ropes;
 mod scans;

@@ -333,6 +333,8 @@ fn every_op_is_tried_or_has_no_gradient() {
         "ge",
         "argmax",
         "topk_indices",
+        "threefry",
+        "uniform",
         "floor",
         "round",
         "sign",
@@ -360,6 +362,12 @@ fn other_moves_and_images() {
     );
     check("input x: f32[B, 6, S]", "", "%1: f32[B, 6*S] = flatten(%0, from = 1)");
     check(X, "", "%1: f32[B, S, 6] = dropout(%0, p = 0.0)");
+    // One mask serves the forward and the backward pass.
+    let keys = format!("{X}\ninput k: i32[]\ninput l: i32[]");
+    for p in ["0.3", "0.9", "1.0"] {
+        let dropped = format!("keyed_dropout(%3, %1, %2, p = {p})\n%5: f32[B, S, 6] = tanh(%4)");
+        check(&keys, "", &format!("%3: f32[B, S, 6] = exp(%0)\n%4: f32[B, S, 6] = {dropped}"));
+    }
     let images = "input x: f32[B, 4, 5, 3]";
     check(
         images,

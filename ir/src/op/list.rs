@@ -477,6 +477,21 @@ ops! {
         p: Number = must("p", Float),
     } = Lowered "dropout"(x) "x, but in training";
 
+    /// A random f32 in [0, 1) that follows from two i32 keys and two i32 counters: the upper 24 bits of the
+    /// first word of Threefry-2x32 with 13 rounds (Salmon et al. 2011).
+    Threefry = Elementwise internal "threefry"(key0, key1, counter0, counter1)
+        "a number in [0, 1) by keys and counters";
+
+    /// [`Op::Threefry`] by the place of each element: its column and its row, whatever axes rows come from.
+    Uniform(shape: Vec<Dim> = must("shape", Shape))
+        = Lowered internal "uniform"(key0, key1) "random numbers in [0, 1) by keys and places";
+
+    /// `x / (1 - p)` where [`Op::Uniform`] of `x`'s shape is at least `p`, else 0: a dropout in training.
+    KeyedDropout {
+        /// The share of elements that become 0.
+        p: Number = must("p", Float),
+    } = Lowered internal "keyed_dropout"(x, key0, key1) "x / (1 - p) where uniform(key0, key1) >= p, else 0";
+
     /// The identity; training lets no gradient through.
     StopGradient = Lowered "stop_gradient"(x) "x, with no gradient";
 }

@@ -23,6 +23,7 @@ mod moves;
 mod norms;
 mod positions;
 mod products;
+mod random;
 mod reduce;
 mod resize;
 pub(crate) mod scan;

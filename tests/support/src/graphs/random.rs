@@ -1,4 +1,4 @@
-//! Steps of sums by ids.
+//! Steps of random numbers by keys, and of sums by ids.
 
 use super::{IDS, LIMIT, Random, SIZES, n};
 use tancho::{DType, Dim};
@@ -6,6 +6,34 @@ use tancho_ir::graph::Value;
 use tancho_ir::op::*;
 
 impl Random {
+    /// An i32 scalar of any bits.
+    fn key(&mut self) -> Option<Value> {
+        let key = self.rng.bits() as i32;
+        self.push(Op::Const(Scalar::I32(key)), &[], 1.0)
+    }
+
+    pub(super) fn random_numbers(&mut self) -> Option<Value> {
+        let keys = [self.key()?, self.key()?];
+        match self.rng.below(3) {
+            0 => {
+                let counter = self.value(|g, v| g.ty(v).dtype == DType::I32)?;
+                let other = self.key()?;
+                self.push(Op::Threefry, &[keys[0], keys[1], counter, other], 1.0)
+            }
+            1 => {
+                let like = self.value(|_, _| true)?;
+                self.push(Op::Uniform(self.shape(like)), &keys, 1.0)
+            }
+            _ => {
+                let x = self.float()?;
+                let p = self.rng.pick(&[0.0, 0.1, 0.5, 1.0]);
+                let bound = if p < 1.0 { self.bound(x) / (1.0 - p) } else { 1.0 };
+                let v = self.push(Op::KeyedDropout { p: Number(p) }, &[x, keys[0], keys[1]], bound)?;
+                self.tame(v, LIMIT)
+            }
+        }
+    }
+
     pub(super) fn scatter_add(&mut self) -> Option<Value> {
         if self.ids.is_empty() {
             return None;
