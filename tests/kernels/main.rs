@@ -10,11 +10,13 @@
 //! * `largest`: the largest elements and their places
 //! * `long_sums`: the error of a sum does not grow with its length
 //! * `no_elements`: shapes without elements
+//! * `random_numbers`: random numbers by keys, the same bits on every level
 //! * `random_graphs`: random graphs: text form, passes and native code
 //! * `resized`: images with other numbers of rows and columns
 //! * `cumulative`: cumulative sums, flipped axes and elements by ids
 //! * `ropes`: rotary positions with frequencies, positions and scalings
 //! * `scans`: loops over a run-time axis
+//! * `scatters`: sums of rows by ids
 //! * `special_values`: NaN, infinities, subnormal and huge numbers through every op
 //! * `transposed`: transposed convolutions
 //! * `winograd`: how far Winograd's convolutions are from the exact sums
@@ -31,9 +33,11 @@ mod largest;
 mod long_sums;
 mod no_elements;
 mod random_graphs;
+mod random_numbers;
 mod resized;
 mod ropes;
 mod scans;
+mod scatters;
 mod special_values;
 mod transposed;
 mod winograd;

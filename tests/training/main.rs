@@ -2,12 +2,14 @@
 //!
 //! * `checkpoints`: resumed trainings, options of groups, accumulated gradients
 //! * `declared`: `train fn`s, from the declaration to trained weights
+//! * `dropout`: masks of training steps
 //! * `gradients`: the gradient of each op against finite differences, and code against the interpreter
 //! * `random`: the same for random networks
 //! * `steps`: training steps against PyTorch, and steps that do not count
 
 mod checkpoints;
 mod declared;
+mod dropout;
 mod gradients;
 mod random;
 mod steps;

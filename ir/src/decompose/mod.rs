@@ -9,6 +9,7 @@ mod elementwise;
 mod losses;
 mod means;
 mod norms;
+mod random;
 mod resize;
 mod rope;
 mod shapes;
@@ -123,10 +124,13 @@ impl Body {
             Op::LeakyRelu { slope } => self.leaky_relu(x, *slope),
             Op::Elu { alpha } => self.elu(x, *alpha),
             Op::Dropout { .. } | Op::StopGradient => Some(x),
+            Op::Uniform(shape) => self.uniform(shape, [x, args[1]]),
+            Op::KeyedDropout { p } => self.keyed_dropout(p.0, x, [args[1], args[2]]),
             Op::Input(_) | Op::Weight(_) | Op::State(_) | Op::Const(_) | Op::DimValue(_) => None,
             Op::Arange { .. } | Op::Powers { .. } | Op::Pow(_) | Op::Select | Op::Cast(_) => None,
             Op::Reduce { kind: Reduction::Sum | Reduction::Max | Reduction::Min, .. } => None,
             Op::Argmax { .. } | Op::Matmul | Op::Conv2d { .. } | Op::Gather => None,
+            Op::ScatterAdd { .. } | Op::Threefry => None,
             Op::Pool2d { kind: Pooling::Max | Pooling::Sum, .. } => None,
             Op::Reshape(_) | Op::Transpose(_) | Op::Expand(_) | Op::Slice { .. } => None,
             Op::Concat { .. } | Op::Push { .. } | Op::Cumsum { .. } => None,

@@ -146,7 +146,7 @@ fn has_rule(op: &Op) -> bool {
         Op::Reshape(_) | Op::Transpose(_) | Op::Expand(_) | Op::Slice { .. } | Op::Concat { .. } => true,
         // Its definition is that of a run: training would leave out what it is asked for.
         Op::Dropout { p } => p.0 > 0.0,
-        Op::Gather | Op::Conv2d { .. } => true,
+        Op::Gather | Op::ScatterAdd { .. } | Op::KeyedDropout { .. } | Op::Conv2d { .. } => true,
         Op::Pool2d { kind, .. } => *kind != Pooling::Avg,
         Op::TopK { .. } | Op::TakeAlong { .. } | Op::LayerNorm { .. } | Op::RmsNorm { .. } => false,
         Op::L2Normalize { .. } | Op::GroupNorm { .. } | Op::BatchNorm { .. } | Op::Attention { .. } => false,
@@ -157,6 +157,7 @@ fn has_rule(op: &Op) -> bool {
         // Core ops have no definition; the rule says what has no gradient.
         Op::Input(_) | Op::Weight(_) | Op::State(_) | Op::Const(_) | Op::DimValue(_) => true,
         Op::Arange { .. } | Op::Powers { .. } | Op::Argmax { .. } | Op::Push { .. } => true,
+        Op::Threefry | Op::Uniform(_) => true,
         Op::Scan { .. } | Op::Experts { .. } => true,
     }
 }
@@ -268,6 +269,14 @@ impl Backward {
                 self.give(args[0], back)
             }
             Op::Gather => self.gather(args[0], args[1], d),
+            Op::ScatterAdd { .. } => {
+                let back = self.push(Op::Gather, &[d, args[1]])?;
+                self.give(args[0], back)
+            }
+            Op::KeyedDropout { .. } => {
+                let back = self.push(op.clone(), &[d, args[1], args[2]])?;
+                self.give(args[0], back)
+            }
             Op::Conv2d { .. } => self.conv2d(op, args, d),
             Op::Pool2d { .. } => self.pool2d(op, args[0], v, d),
             // Nothing that is asked for goes through them, or they have none yet.
@@ -275,6 +284,7 @@ impl Backward {
                 self.none(v)
             }
             Op::Push { .. } | Op::Scan { .. } | Op::Experts { .. } | Op::Dropout { .. } => self.none(v),
+            Op::Threefry | Op::Uniform(_) => self.none(v),
             // They became what they are defined by.
             Op::TopK { .. } | Op::TakeAlong { .. } | Op::LayerNorm { .. } | Op::RmsNorm { .. } => {
                 self.none(v)

@@ -4,7 +4,7 @@ use super::{Backward, Rule};
 use crate::dim::Dim;
 use crate::emit::Emit;
 use crate::graph::Value;
-use crate::op::{Binary, Op};
+use crate::op::Op;
 use crate::types::DType;
 
 impl Backward {
@@ -91,20 +91,16 @@ impl Backward {
         Ok(())
     }
 
-    /// Each row of the table has the sum of the gradients of where it was taken: the product of a matrix that
-    /// has 1 where an id names a row.
+    /// Each row of the table has the sum of the gradients of where it was taken. Those of more axes, or of
+    /// none, are rows of one axis for that.
     pub(super) fn gather(&mut self, table: Value, ids: Value, d: Value) -> Rule {
         let shape = self.shape(table);
-        let (rows, count) = (shape[0].clone(), Dim::product(&self.shape(ids))?);
-        let width = Dim::product(&shape[1..])?;
-        let flat = self.push(Op::Reshape(vec![count.clone(), Dim::constant(1)]), &[ids])?;
-        let flat = self.push(Op::Expand(vec![count.clone(), rows.clone()]), &[flat])?;
-        let all = self.push(Op::Arange { len: rows, from: Dim::constant(0) }, &[])?;
-        let hit = self.binary_of(Binary::Eq, flat, all)?;
-        let ones = self.push(Op::Cast(DType::F32), &[hit])?;
-        let ones = self.transposed(ones)?;
-        let d = self.push(Op::Reshape(vec![count, width]), &[d])?;
-        let sums = self.push(Op::Matmul, &[ones, d])?;
+        let mut flat = self.shape(ids);
+        flat.push(Dim::product(&shape[1..])?);
+        let flat = self.push(Op::Reshape(flat), &[d])?;
+        let flat = self.push(Op::Cast(DType::F32), &[flat])?;
+        let sums = self.push(Op::ScatterAdd { rows: shape[0].clone() }, &[flat, ids])?;
+        let sums = self.push(Op::Cast(self.graph.ty(table).dtype), &[sums])?;
         let back = self.push(Op::Reshape(shape), &[sums])?;
         self.give(table, back)
     }

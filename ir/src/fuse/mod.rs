@@ -48,6 +48,8 @@ pub enum Kind {
     Push(Value),
     /// Sums that go on along an axis.
     Cumulative(Value),
+    /// Sums of rows by ids.
+    Scatter(Value),
     /// A loop with a body of its own. The value is the first of its nodes.
     Scan(Value),
     /// Rows that go through the bodies of experts.
@@ -185,6 +187,7 @@ pub fn fuse_within(graph: &Graph, constants: Constants, limit: Option<&Limit>) -
             Class::Concat => fuser.alone(v, Kind::Concat(v)),
             Class::Push => fuser.alone(v, Kind::Push(v)),
             Class::Cumulative => fuser.alone(v, Kind::Cumulative(v)),
+            Class::Scatter => fuser.alone(v, Kind::Scatter(v)),
             Class::Scan => fuser.scan(v),
             Class::Experts => fuser.alone(v, Kind::Experts(v)),
             Class::Reduction | Class::Norm | Class::Elementwise | Class::Generator => fuser.row_work(v),

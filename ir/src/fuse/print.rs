@@ -23,6 +23,7 @@ impl Group {
             Kind::Concat(_) => "concat",
             Kind::Push(_) => "push",
             Kind::Cumulative(_) => "cumulative",
+            Kind::Scatter(_) => "scatter",
             Kind::Scan(_) => "scan",
             Kind::Experts(_) => "experts",
             Kind::Move(_) => "move",
@@ -41,7 +42,7 @@ impl Group {
             Kind::Rows => joined(&self.nodes),
             Kind::Move(v) => joined(&[*v]),
             Kind::Attention(_) | Kind::Concat(_) | Kind::Push(_) | Kind::Cumulative(_) => String::new(),
-            Kind::Scan(_) | Kind::Experts(_) => String::new(),
+            Kind::Scatter(_) | Kind::Scan(_) | Kind::Experts(_) => String::new(),
         }
     }
 }

@@ -13,6 +13,7 @@ mod elementwise;
 mod error;
 mod matmul;
 mod numbers;
+mod random;
 mod reduce;
 mod rope;
 mod shapes;
@@ -70,6 +71,10 @@ pub fn infer(op: &Op, args: &[Arg<'_>], facts: &Facts) -> Result<Type> {
         Op::Slice { axis, start, end, step } => shapes::slice(*axis, (start, end, step), args, facts),
         Op::Concat { axis } | Op::Push { axis } => shapes::concat(name, *axis, args, facts),
         Op::Gather => shapes::gather(args, facts),
+        Op::ScatterAdd { rows } => shapes::scatter_add(rows, args, facts),
+        Op::Threefry => random::threefry(args, facts),
+        Op::Uniform(shape) => random::uniform(shape, args),
+        Op::KeyedDropout { p } => random::keyed_dropout(*p, args),
         Op::Flip { axis } => shapes::flip(*axis, args, facts),
         Op::Cumsum { axis } => shapes::cumsum(*axis, args, facts),
         Op::TakeAlong { axis } => shapes::take_along(*axis, args, facts),

@@ -163,6 +163,24 @@ pub fn gather(args: &[Arg<'_>], facts: &Facts) -> Result<Type> {
     Ok(Type::new(t.ty.dtype, shape))
 }
 
+/// Rows of one axis, as many as there are ids and in their order.
+pub fn scatter_add(rows: &Dim, args: &[Arg<'_>], facts: &Facts) -> Result<Type> {
+    let (x, ids) = (&args[0], &args[1]);
+    want(0, args, "`scatter_add`", &[DType::F32])?;
+    want(1, args, "the ids of `scatter_add`", &[DType::I32])?;
+    if facts.value(rows).is_some_and(|n| n < 0) {
+        let message = format!("`scatter_add` makes {} rows", facts.show(rows));
+        return Err(ShapeError::new(message).at(At::Option("rows")));
+    }
+    match x.ty.shape.split_last() {
+        Some((width, of_rows)) if of_rows == ids.ty.shape => Ok(Type::f32(vec![rows.clone(), width.clone()])),
+        _ => Err(ShapeError::new("`scatter_add` takes a row of one axis for each id")
+            .fact(is_line(x, facts))
+            .fact(is_line(ids, facts))
+            .at(At::Arg(0))),
+    }
+}
+
 pub fn flip(axis: usize, args: &[Arg<'_>], facts: &Facts) -> Result<Type> {
     axis_ok("flip", axis, &args[0], "axis", facts)?;
     Ok(args[0].ty.clone())

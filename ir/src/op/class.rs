@@ -35,6 +35,8 @@ pub enum Class {
     Push,
     /// Rows of a table.
     Gather,
+    /// Sums of rows by ids.
+    Scatter,
     /// Sums that go on along an axis.
     Cumulative,
     /// A loop with a body of its own.
@@ -112,7 +114,7 @@ impl Op {
             (Op::Cast(to), _) => matches!(to, DType::I32 | DType::Bool),
             (_, Class::Source | Class::Generator | Class::Elementwise | Class::View | Class::Gather) => false,
             (_, Class::Reduction | Class::Norm | Class::Matmul | Class::Window | Class::Attention) => false,
-            (_, Class::Concat | Class::Push | Class::Cumulative) => false,
+            (_, Class::Concat | Class::Push | Class::Scatter | Class::Cumulative) => false,
             (_, Class::Scan | Class::Experts | Class::Lowered) => false,
         }
     }
@@ -171,7 +173,7 @@ impl Op {
             (_, Class::Matmul) => Parts::Rows,
             (_, Class::Source | Class::Generator | Class::View | Class::Gather) => Parts::Whole,
             (_, Class::Reduction | Class::Norm | Class::Window | Class::Attention) => Parts::Whole,
-            (_, Class::Concat | Class::Push | Class::Cumulative) => Parts::Whole,
+            (_, Class::Concat | Class::Push | Class::Scatter | Class::Cumulative) => Parts::Whole,
             (_, Class::Scan | Class::Experts | Class::Lowered) => Parts::Whole,
         }
     }

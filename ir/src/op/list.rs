@@ -1,28 +1,4 @@
-//! Every op, declared once.
-//!
-//! ```text
-//! /// What it computes.
-//! Name {
-//!     /// An option that a call must state, of a kind that is listed in `table/attr.rs`.
-//!     axis: usize = must("over", Axis),
-//!     /// An option with a default.
-//!     eps: Number = or("eps", Float, "1e-5"),
-//!     /// Whether the optional parameter `gain` is given.
-//!     gain: bool = given("gain"),
-//!     /// A field that follows from which of its names the op is called by.
-//!     log: bool,
-//! } = Norm composite "one_name"(x, [gain]) { log: false } "a formula in one line",
-//!     Norm composite internal "other_name"(x, [gain]) { log: true } "another";
-//! ```
-//!
-//! Before the name stands what sort of work the op is, a [`Class`]. A `composite` is defined by other ops, as
-//! all of class `Lowered` are. Parameters in brackets are optional. An `internal` name is no function of the
-//! language; of a `variadic` op the last parameter may be given many times. Fields that take several options,
-//! or one under some names alone, have a form of their own in `table/field.rs`. What one option can state is
-//! in `table/value.rs`.
-//!
-//! The enum, the rows of the [table](crate::table), the constructors by name, the options of an op and its
-//! text form all come from here.
+//! Every op, declared once, in the form that `table/declare.rs` explains.
 
 use super::{
     Binary, Class, EpsOn, Layout, Number, Pairs, Pooling, Reduction, Resampling, Scalar, Scaling, Unary,
@@ -216,6 +192,13 @@ ops! {
 
     /// Rows of a table (first argument) by i32 ids (second argument).
     Gather = Gather internal "gather"(table, ids) "rows of a table by i32 ids";
+
+    /// The transpose of a gather: row `i` of the result is the sum of the rows of `x` whose i32 id is `i`, in
+    /// their order.
+    ScatterAdd {
+        /// How many rows the result has.
+        rows: Dim = must("rows", Dim),
+    } = Scatter internal "scatter_add"(x, ids) "row i is the sum of the rows of x with the i32 id i";
 
     /// `x @ w.t + b`, `w` is `[OUT, IN]`; `bias` says whether the third argument is there.
     Linear {
@@ -493,6 +476,21 @@ ops! {
         /// The share of elements that training sets to 0.
         p: Number = must("p", Float),
     } = Lowered "dropout"(x) "x, but in training";
+
+    /// A random f32 in [0, 1) that follows from two i32 keys and two i32 counters: the upper 24 bits of the
+    /// first word of Threefry-2x32 with 13 rounds (Salmon et al. 2011).
+    Threefry = Elementwise internal "threefry"(key0, key1, counter0, counter1)
+        "a number in [0, 1) by keys and counters";
+
+    /// [`Op::Threefry`] by the place of each element: its column and its row, whatever axes rows come from.
+    Uniform(shape: Vec<Dim> = must("shape", Shape))
+        = Lowered internal "uniform"(key0, key1) "random numbers in [0, 1) by keys and places";
+
+    /// `x / (1 - p)` where [`Op::Uniform`] of `x`'s shape is at least `p`, else 0: a dropout in training.
+    KeyedDropout {
+        /// The share of elements that become 0.
+        p: Number = must("p", Float),
+    } = Lowered internal "keyed_dropout"(x, key0, key1) "x / (1 - p) where uniform(key0, key1) >= p, else 0";
 
     /// The identity; training lets no gradient through.
     StopGradient = Lowered "stop_gradient"(x) "x, with no gradient";

@@ -166,7 +166,9 @@ fn follow(
         }
         (Class::Norm | Class::Reduction | Class::Elementwise, _) => return Ok(None),
         (Class::Source | Class::Generator | Class::Matmul | Class::Window, _) => return Ok(None),
-        (Class::Attention | Class::Push | Class::Gather | Class::Cumulative, _) => return Ok(None),
+        (Class::Attention | Class::Push | Class::Gather | Class::Scatter | Class::Cumulative, _) => {
+            return Ok(None);
+        }
         (Class::Scan | Class::Experts | Class::Lowered, _) => return Ok(None),
     };
     rewriter.push(op, &args, at).map(|y| Some(Followed::Four(y)))

@@ -1,10 +1,32 @@
-//! What the declaration of all ops expands to: the enum [`Op`](crate::op::Op), the rows of the table, and the
-//! functions between them.
+//! What the declaration of all ops (`op/list.rs`) expands to: the enum [`Op`](crate::op::Op), the rows of the
+//! [table](crate::table), the constructors by name, the options of an op and its text form. A declaration has
+//! this form:
+//!
+//! ```text
+//! /// What it computes.
+//! Name {
+//!     /// An option that a call must state, of a kind that is listed in `table/attr.rs`.
+//!     axis: usize = must("over", Axis),
+//!     /// An option with a default.
+//!     eps: Number = or("eps", Float, "1e-5"),
+//!     /// Whether the optional parameter `gain` is given.
+//!     gain: bool = given("gain"),
+//!     /// A field that follows from which of its names the op is called by.
+//!     log: bool,
+//! } = Norm composite "one_name"(x, [gain]) { log: false } "a formula in one line",
+//!     Norm composite internal "other_name"(x, [gain]) { log: true } "another";
+//! ```
+//!
+//! Before the name stands what sort of work the op is, a [`Class`](crate::op::Class). A `composite` is
+//! defined by other ops, as all of class `Lowered` are. Parameters in brackets are optional. An `internal`
+//! name is no function of the language; of a `variadic` op the last parameter may be given many times. Fields
+//! that take several options, or one under some names alone, have a form of their own in `table/field.rs`.
+//! What one option can state is in `table/value.rs`.
 
 use super::field::{Options, same};
 use super::{OpDef, OptionDef};
 
-/// Declares the ops. See `op/list.rs`, which explains the form.
+/// Declares the ops.
 macro_rules! ops {
     ($(
         $(#[$doc:meta])*

@@ -2,10 +2,13 @@
 //!
 //! The step is an ordinary graph. Weights that are learned are states of it, and so is what the optimiser
 //! keeps, so that a session changes them in place. Where the loss or the norm of all gradients is not finite,
-//! every state stays as it is, to the last bit.
+//! every state stays as it is, to the last bit, but for the count of steps that masks of dropout follow from.
 
+mod dropout;
 mod optimizers;
 pub mod settings;
+
+pub use dropout::{SEED, STEP};
 
 use crate::differentiate::{NoGradient, differentiate};
 use crate::emit::Emit;
@@ -150,6 +153,13 @@ pub enum NoStep {
     },
     /// The network has no weight that is learned.
     NothingLearned,
+    /// A dropout is in the body of a loop or of experts.
+    Dropout {
+        /// Its result, as the user calls it.
+        label: String,
+        /// Where it is written.
+        place: Source,
+    },
     /// The learning rate is no f32 scalar.
     Rate {
         /// Its type.
@@ -172,6 +182,10 @@ impl fmt::Display for NoStep {
             NoStep::NoDecay { weight } => {
                 write!(f, "`{weight}` is given a weight decay, which `adam` does not have; `adamw` does")
             }
+            NoStep::Dropout { label, place } => write!(
+                f,
+                "`dropout` in a loop or an expert would have one mask for all of its runs, and has none: `{label}`, {place}; drop what goes in or comes out"
+            ),
             NoStep::NothingLearned => f.write_str("the network has no weight that is learned"),
             NoStep::Rate { found } => write!(f, "the learning rate is {found}, and must be one f32 number"),
         }
@@ -197,7 +211,8 @@ type Result<T = ()> = std::result::Result<T, NoStep>;
 /// The training step of a network.
 ///
 /// # Errors
-/// The loss has no gradient, or no weight that is to be learned changes it.
+/// The loss has no gradient, no weight that is to be learned changes it, or a dropout has no place for a
+/// mask.
 pub fn step(graph: &Graph, minimize: &Minimize) -> Result<Step> {
     step_with(graph, minimize, Use::Update, &|_| Adjustment::default())
 }
@@ -216,15 +231,16 @@ pub fn step_with(
     if rate.rank() > 0 || rate.dtype != DType::F32 {
         return Err(NoStep::Rate { found: rate.clone() });
     }
-    let mut weights = learned(graph, adjust);
+    let (mut marked, map) = dropout::with_masks(graph)?;
+    let [loss, rate] = [minimize.loss, minimize.rate].map(|v| map[v.index()]);
+    let mut weights = learned(&marked, adjust);
     if weights.is_empty() {
         return Err(NoStep::NothingLearned);
     }
     // The rate and the results are found again by their places among the results.
-    let mut marked = graph.clone();
-    marked.outputs.push(minimize.rate);
+    marked.outputs.push(rate);
     let by: Vec<Value> = weights.iter().flat_map(|w| w.values.iter().copied()).collect();
-    let made = differentiate(&marked, minimize.loss, &by)?;
+    let made = differentiate(&marked, loss, &by)?;
     let mut graph = made.graph;
     let rate = graph.outputs.pop().unwrap_or(made.of);
 

@@ -119,6 +119,8 @@ pub enum Bin {
     Shl,
     /// Arithmetic shift right; the second register is a constant.
     Shr,
+    /// Rotation of the bits of an i32 to the left; the second register is a constant.
+    RotateLeft,
 }
 
 /// Comparison of two float or two int lanes; gives a mask. Ordered: false where either is NaN, `Ne` true.

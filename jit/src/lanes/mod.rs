@@ -18,6 +18,7 @@ pub mod norms;
 pub mod oracle;
 mod print;
 mod program;
+pub mod random;
 mod rounding;
 pub mod schedule;
 mod sums;

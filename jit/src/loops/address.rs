@@ -4,7 +4,7 @@ use super::nest::Nest;
 use crate::blob::STATUS_SLOTS;
 use crate::code::{FunctionCode, Pointer};
 use crate::lanes::{Len, Mem};
-use crate::spec::Slot;
+use crate::spec::{Gather, Slot};
 use cranelift::codegen::ir::{Value, types};
 use cranelift::prelude::*;
 
@@ -61,8 +61,7 @@ pub fn along(
     }
 }
 
-/// The address of a slot that may take rows by number. A number out of range ends the kernel: it returns
-/// `unit * STATUS_SLOTS + which`.
+/// The address of a slot that may take rows by number, as [`checked_id`] reads them.
 pub fn gathered(
     nest: &Nest,
     code: &mut FunctionCode<'_, '_>,
@@ -73,6 +72,34 @@ pub fn gathered(
 ) -> Pointer {
     let pointer = address(nest, code, slot, coords);
     let Some(gather) = &slot.gather else { return pointer };
+    let id = checked_id(nest, code, gather, coords, unit, which);
+    named_row(nest, code, slot, gather, pointer, id)
+}
+
+/// The row of a slot that an id names; `pointer` is its first row.
+pub fn named_row(
+    nest: &Nest,
+    code: &mut FunctionCode<'_, '_>,
+    slot: &Slot,
+    gather: &Gather,
+    pointer: Pointer,
+    id: Value,
+) -> Pointer {
+    let from = nest.times(code, id, gather.row_stride);
+    let from = code.mul_imm(from, slot.mem.size());
+    code.moved(pointer, from)
+}
+
+/// The number that a gather reads at these coordinates. One out of range ends the kernel: it returns
+/// `unit * STATUS_SLOTS + which`.
+pub fn checked_id(
+    nest: &Nest,
+    code: &mut FunctionCode<'_, '_>,
+    gather: &Gather,
+    coords: &[Value],
+    unit: Value,
+    which: usize,
+) -> Value {
     let ids = address(nest, code, &gather.ids, coords);
     let id = code.load(types::I32, ids, 0);
     let id = code.ins().sextend(types::I64, id);
@@ -87,9 +114,7 @@ pub fn gathered(
     code.ins().return_(&[status]);
     code.builder.switch_to_block(go);
     code.builder.seal_block(go);
-    let from = nest.times(code, id, gather.row_stride);
-    let from = code.mul_imm(from, slot.mem.size());
-    code.moved(pointer, from)
+    id
 }
 
 /// Elements of a slot from one row to the next.

@@ -12,6 +12,7 @@ pub mod nest;
 mod pack;
 mod program;
 mod row;
+mod scatter;
 mod sums;
 mod tile;
 
@@ -35,6 +36,7 @@ pub fn loop_nest<'s>(spec: &'s KernelSpec, machine: Machine, pool: &mut Pool) ->
         KernelSpec::Winograd(spec) => Box::new(conv::winograd::Winograd::new(spec, machine, pool)),
         KernelSpec::Pack(spec) => Box::new(pack::Pack::new(spec, machine, pool)),
         KernelSpec::Cumulative(spec) => Box::new(cumulative::Cumulative::new(spec, pool)),
+        KernelSpec::Scatter(spec) => Box::new(scatter::Scatter::new(spec, pool)),
         KernelSpec::Attention(spec) => Box::new(attention::Attention::new(spec, machine, pool)),
     }
 }

@@ -4,7 +4,7 @@ use super::Lower;
 use super::unbound::{Unbound, UnboundGather, aligned};
 use crate::CompileError;
 use crate::lanes::expr::Expr;
-use crate::lanes::{Bin, Cmp, Inst, Len, Local, Mem, Ptr, Reg, Ty, Un, math, norms};
+use crate::lanes::{Bin, Cmp, Inst, Len, Local, Mem, Ptr, Reg, Ty, Un, math, norms, random};
 use crate::spec::{Binding, Buffer, Slot};
 use std::collections::HashMap;
 use tancho_ir::op::{Op, Scalar};
@@ -261,6 +261,7 @@ impl Body {
             (Op::Binary(o), [x, y]) => math::binary(expr, *o, *x, *y),
             (Op::Pow(c), [x]) => math::pow(expr, *x, c.0),
             (Op::Select, [m, x, y]) => expr.select(*m, *x, *y),
+            (Op::Threefry, [key0, key1, x, y]) => random::uniform(expr, [*key0, *key1], [*x, *y]),
             (Op::Cast(to), [x]) => cast(expr, *to, *x),
             (Op::Reduce { kind, masked, .. }, [x, ..]) => {
                 norms::reduce(expr, *kind, *x, len, opt(*masked, 1))

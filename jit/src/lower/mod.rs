@@ -9,6 +9,7 @@ mod pack;
 mod prepare;
 mod rows;
 mod scan;
+mod scatter;
 mod schedule;
 mod unbound;
 mod window;
@@ -138,6 +139,7 @@ impl<'a> Lower<'a> {
             Kind::Concat(v) => rows::concat(self, *v),
             Kind::Push(v) => rows::push(self, *v),
             Kind::Cumulative(v) => cumulative::lower(self, *v),
+            Kind::Scatter(v) => scatter::lower(self, *v),
             Kind::Scan(v) => scan::lower(self, *v),
             Kind::Experts(v) => experts::lower(self, *v),
             Kind::Move(v) => rows::store(self, *v),

@@ -2,7 +2,8 @@
 
 use super::params::product;
 use super::{
-    AttentionSpec, CumulativeSpec, KernelSpec, MatmulSpec, PackSpec, RowSpec, Slot, WindowSpec, WinogradSpec,
+    AttentionSpec, CumulativeSpec, KernelSpec, MatmulSpec, PackSpec, RowSpec, ScatterSpec, Slot, WindowSpec,
+    WinogradSpec,
 };
 use crate::lanes::{Encoding, Len};
 use tancho_ir::Dim;
@@ -25,6 +26,7 @@ pub fn cost(spec: &KernelSpec) -> Option<Cost> {
         KernelSpec::Pack(spec) => spec.cost(),
         KernelSpec::Attention(spec) => spec.cost(),
         KernelSpec::Cumulative(spec) => spec.cost(),
+        KernelSpec::Scatter(spec) => spec.cost(),
     }
 }
 
@@ -111,6 +113,15 @@ impl CumulativeSpec {
     fn cost(&self) -> Option<Cost> {
         let bytes = product(self.outer.iter().copied().chain([self.steps, self.len]), 8)?;
         Some(Cost { flops: Dim::constant(0), bytes })
+    }
+}
+
+impl ScatterSpec {
+    /// All of the result is written, and the rows that ids name are read and written again.
+    fn cost(&self) -> Option<Cost> {
+        let added = product(self.axes.iter().copied().chain([self.len]), 12)?;
+        let zeros = self.rows()?.times(&product([self.len], 4)?).ok()?;
+        Some(Cost { flops: Dim::constant(0), bytes: added.plus(&zeros).ok()? })
     }
 }
 

@@ -52,7 +52,8 @@ impl KernelSpec {
             KernelSpec::Row(_)
             | KernelSpec::Winograd(_)
             | KernelSpec::Pack(_)
-            | KernelSpec::Cumulative(_) => Division::Ranges,
+            | KernelSpec::Cumulative(_)
+            | KernelSpec::Scatter(_) => Division::Ranges,
         }
     }
 }

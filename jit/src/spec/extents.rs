@@ -2,7 +2,8 @@
 
 use super::params::product;
 use super::{
-    AttentionSpec, CumulativeSpec, KernelSpec, MatmulSpec, PackSpec, RowSpec, WindowSpec, WinogradSpec,
+    AttentionSpec, CumulativeSpec, KernelSpec, MatmulSpec, PackSpec, RowSpec, ScatterSpec, WindowSpec,
+    WinogradSpec,
 };
 use crate::lanes::expr::Expr;
 use crate::lanes::math::capped;
@@ -37,6 +38,7 @@ pub fn extents(spec: &KernelSpec) -> Option<Extents> {
         KernelSpec::Pack(spec) => spec.extents(),
         KernelSpec::Attention(spec) => spec.extents(),
         KernelSpec::Cumulative(spec) => spec.extents(),
+        KernelSpec::Scatter(spec) => spec.extents(),
     }
 }
 
@@ -173,6 +175,18 @@ impl CumulativeSpec {
     fn extents(&self) -> Option<Extents> {
         let rows = self.len.dim().times(&Dim::constant(8)).ok()?;
         Some(Extents { units: product(self.outer.iter().copied(), 1)?, scratch: rows, columns: None })
+    }
+}
+
+impl ScatterSpec {
+    fn extents(&self) -> Option<Extents> {
+        let units = self.rows()?.plus(&Dim::constant(1)).ok()?;
+        Some(Extents { units, scratch: Dim::constant(0), columns: None })
+    }
+
+    /// Rows of the result.
+    pub(crate) fn rows(&self) -> Option<Dim> {
+        Some(self.to.gather.as_ref()?.rows.dim())
     }
 }
 

@@ -331,6 +331,20 @@ pub struct CumulativeSpec {
     pub scratch: u16,
 }
 
+/// Sums of rows by ids. A unit is a row of the result. One more unit is no row: it is there so that ids are
+/// read where no id can be right.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct ScatterSpec {
+    /// The axes of the ids.
+    pub axes: Vec<Len>,
+    /// Elements of a row.
+    pub len: Len,
+    /// The rows, one for each id.
+    pub from: Slot,
+    /// The result: the row that the id of its gather names. Its rows lie one after the other.
+    pub to: Slot,
+}
+
 /// A kernel.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[allow(missing_docs)]
@@ -341,6 +355,7 @@ pub enum KernelSpec {
     Pack(PackSpec),
     Attention(AttentionSpec),
     Cumulative(CumulativeSpec),
+    Scatter(ScatterSpec),
 }
 
 /// A loop: for each element of the sequences, the steps of a body.
@@ -415,7 +430,7 @@ impl From<KernelSpec> for StepSpec {
 }
 
 impl KernelSpec {
-    /// The row kernel, if it is one. No other kernel takes rows by number.
+    /// The row kernel, if it is one.
     fn row(&self) -> Option<&RowSpec> {
         if let KernelSpec::Row(spec) = self { Some(spec) } else { None }
     }
@@ -425,10 +440,14 @@ impl KernelSpec {
         matches!(self, KernelSpec::Pack(_))
     }
 
-    /// The slots that take rows by number, with their places among the slots.
+    /// The slots that take rows by number, or give them, with their places among the slots.
     pub fn gathers(&self) -> impl Iterator<Item = (usize, &Gather)> {
-        let slots = self.row().into_iter().flat_map(|spec| spec.slots.iter().enumerate());
-        slots.filter_map(|(i, slot)| slot.gather.as_ref().map(|gather| (i, gather)))
+        let slots = match self {
+            KernelSpec::Row(spec) => spec.slots.as_slice(),
+            KernelSpec::Scatter(spec) => std::slice::from_ref(&spec.to),
+            _ => &[],
+        };
+        slots.iter().enumerate().filter_map(|(i, slot)| slot.gather.as_ref().map(|gather| (i, gather)))
     }
 
     /// The slots of a buffer; `None` if it is read otherwise than row by row.
@@ -436,9 +455,14 @@ impl KernelSpec {
         Some(self.row()?.slots.iter().filter(move |slot| usize::from(slot.buffer) == buffer))
     }
 
-    /// Where a unit of a row kernel lies along the outer axes, with these as its parameters.
+    /// Where a unit of a row kernel lies along the outer axes, or an id of a scatter along the axes of the
+    /// ids, with these as its parameters.
     pub fn coordinates(&self, unit: i64, params: &[i64]) -> Vec<i64> {
-        let outer = self.row().map_or(&[][..], |spec| &spec.outer);
+        let outer = match self {
+            KernelSpec::Row(spec) => spec.outer.as_slice(),
+            KernelSpec::Scatter(spec) => &spec.axes,
+            _ => &[],
+        };
         let mut coords = vec![0; outer.len()];
         let mut left = unit;
         for (at, extent) in coords.iter_mut().zip(outer).rev() {

@@ -166,6 +166,13 @@ impl Text<'_> {
                 self.line(format_args!("from: {from}"));
                 self.line(format_args!("to: {to}"));
             }
+            KernelSpec::Scatter(spec) => {
+                let (axes, len) = (self.dims(&spec.axes), self.dim(spec.len));
+                self.line(format_args!("rows of {len} elements added by the ids of {axes}"));
+                let (from, to) = (self.slot(&spec.from), self.slot(&spec.to));
+                self.line(format_args!("from: {from}"));
+                self.line(format_args!("to: {to}"));
+            }
         }
     }
 

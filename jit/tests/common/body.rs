@@ -75,7 +75,7 @@ impl Body {
             6 => {
                 let a = self.reg(rng, Ty::I);
                 let by = self.push(Inst::Int(rng.pick(&[0, 1, 7, 16, 23, 31])));
-                self.push(Inst::Bin(rng.pick(&[Bin::Shl, Bin::Shr]), a, by));
+                self.push(Inst::Bin(rng.pick(&[Bin::Shl, Bin::Shr, Bin::RotateLeft]), a, by));
             }
             7 | 8 => {
                 let t = rng.pick(&[Ty::F, Ty::F, Ty::I]);

@@ -2,7 +2,7 @@
 
 use super::{
     Interpreter, attention, conv, elementwise, experts, f32s, losses, moves, norms, place, positions,
-    products, reduce, resize, scan, transposed,
+    products, random, reduce, resize, scan, transposed,
 };
 use crate::error::Error;
 use crate::tensor::Tensor;
@@ -47,6 +47,9 @@ impl Call<'_> {
             Op::Binary(b) => elementwise::binary(*b, self.first()?, args[1], out)?,
             Op::Pow(n) => elementwise::each(self.first()?, |x| x.powf(n.0))?,
             Op::Select => elementwise::select(self.first()?, args[1], args[2], out)?,
+            Op::Threefry => random::threefry(args, out)?,
+            Op::Uniform(_) => random::uniform([self.first()?, args[1]], out)?,
+            Op::KeyedDropout { p } => random::dropout(p.0, self.first()?, [args[1], args[2]])?,
             Op::Cast(to) => elementwise::cast(self.first()?, *to)?,
             Op::Matmul => products::matmul(self.first()?, args[1], out)?,
             Op::Reduce { kind, axes, masked, .. } => {
@@ -59,6 +62,7 @@ impl Call<'_> {
             Op::Slice { axis, start, end, step } => self.slice(*axis, (start, end), step)?,
             Op::Concat { axis } | Op::Push { axis } => moves::concat(args, *axis, out)?,
             Op::Gather => moves::gather(self.first()?, args[1], out, &place)?,
+            Op::ScatterAdd { .. } => reduce::scatter_add(self.first()?, args[1], out, &place)?,
             Op::TopK { axis, indices, .. } => {
                 let ids = moves::topk(self.first()?, *axis, out, &place)?;
                 if *indices { ids } else { moves::take_along(self.first()?, &ids, *axis, out, &place)? }

@@ -23,6 +23,7 @@ mod moves;
 mod norms;
 mod positions;
 mod products;
+mod random;
 mod reduce;
 mod resize;
 pub(crate) mod scan;
@@ -259,6 +260,7 @@ impl<'g> Interpreter<'g> {
             | Op::Pool2d { kind: Pooling::Sum | Pooling::Avg, .. }
             | Op::GlobalMean
             | Op::Cumsum { .. }
+            | Op::ScatterAdd { .. }
             | Op::Resize { .. }
             | Op::UpsampleBilinear { .. }
             | Op::Reduce { kind: Reduction::Sum | Reduction::Mean, .. } => {
@@ -279,17 +281,7 @@ impl<'g> Interpreter<'g> {
                 all[4] = args[4].copied()?;
                 return wide(&self.eval_node(v, &all.iter().collect::<Vec<_>>())?);
             }
-            // The logarithms that the loss is one of.
-            Op::CrossEntropy { .. } => {
-                let log = norms::softmax(args[0], args[0].shape().len() - 1, true)?;
-                let classes = args[0].shape().last().copied().unwrap_or(1).max(1);
-                let largest = |row: &[f32]| {
-                    row.iter().map(|x| f64::from(x.abs())).filter(|x| x.is_finite()).fold(0.0, f64::max)
-                };
-                let scales =
-                    collected(result.len(), f32s(&log).chunks(classes).take(result.len()).map(largest))?;
-                return Ok((scales.len() == result.len()).then_some(scales));
-            }
+            Op::CrossEntropy { .. } => return largest_logarithms(args[0], result.len()),
             // `x * (1 + erf)`: for negative x the parenthesis cancels.
             Op::Unary(Unary::Gelu | Unary::GeluTanh) => return wide(&abs(args[0])?),
             // A gate below the smallest normal f32 may be flushed before it is multiplied.
@@ -318,6 +310,17 @@ impl<'g> Interpreter<'g> {
         }
         Ok(Some(scale))
     }
+}
+
+/// The largest magnitude in each row of the logarithms that cross-entropies are some of; `None` if there are
+/// not so many rows.
+fn largest_logarithms(logits: &Tensor, rows: usize) -> Result<Option<Vec<f64>>, Error> {
+    let log = norms::softmax(logits, logits.shape().len() - 1, true)?;
+    let classes = logits.shape().last().copied().unwrap_or(1).max(1);
+    let largest =
+        |row: &[f32]| row.iter().map(|x| f64::from(x.abs())).filter(|x| x.is_finite()).fold(0.0, f64::max);
+    let scales = collected(rows, f32s(&log).chunks(classes).take(rows).map(largest))?;
+    Ok((scales.len() == rows).then_some(scales))
 }
 
 /// How messages call a node: its op and where it was written.

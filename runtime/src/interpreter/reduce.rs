@@ -1,9 +1,10 @@
 //! Reductions.
 
 use super::elementwise::{max, min};
+use super::moves::checked_id;
 use super::{count, f32s, rows_and_elements};
 use crate::error::Error;
-use crate::reserve::{collected, with_capacity};
+use crate::reserve::{collected, with_capacity, zeros};
 use crate::tensor::{Tensor, TensorData};
 use tancho_ir::op::Reduction;
 
@@ -109,4 +110,21 @@ pub fn cumsum(x: &Tensor, axis: usize) -> Result<Tensor, Error> {
         TensorData::I32(v) => Tensor::from_parts(sums(v, size, 0, i32::wrapping_add, |s| s)?, shape),
         _ => Tensor::from_parts(sums(f32s(x), size, 0.0, |s, x| s + f64::from(x), |s| s as f32)?, shape),
     })
+}
+
+/// Sums of the rows of `x` by their ids, in f64.
+pub fn scatter_add(
+    x: &Tensor,
+    ids: &Tensor,
+    out: &[usize],
+    place: &dyn Fn() -> String,
+) -> Result<Tensor, Error> {
+    let (rows, width) = (out[0], out[1]);
+    let mut sums = zeros::<f64>(count(out))?;
+    for (at, &id) in ids.as_i32().unwrap_or_default().iter().enumerate() {
+        let row = checked_id(id, at, rows, ids.shape(), place)?;
+        let to = &mut sums[row * width..][..width];
+        to.iter_mut().zip(&f32s(x)[at * width..]).for_each(|(sum, x)| *sum += f64::from(*x));
+    }
+    Ok(Tensor::from_parts(collected(sums.len(), sums.iter().map(|sum| *sum as f32))?, out))
 }

@@ -6,7 +6,7 @@ use crate::run::bind::Env;
 use tancho_ir::op::{Op, Reduction};
 use tancho_ir::{Graph, Value};
 use tancho_jit::Step;
-use tancho_jit::spec::{Buffer, Slot};
+use tancho_jit::spec::{Buffer, KernelSpec, Slot};
 
 /// The error of an id out of range: which id it was, read where the kernel read it. `params` are the
 /// parameters the step was given, and `bytes` has the bytes of its buffers by number.
@@ -32,8 +32,9 @@ pub fn id_error<'a>(
     let Some(id) = usize::try_from(element).ok().and_then(|i| buffer.get(i)) else { return unknown() };
     let id = i32::from_ne_bytes(*id);
     let graph = &compilation.fused.graph;
-    let gather_op =
-        graph.values().find(|v| matches!(graph.node(*v).op, Op::Gather) && is_of(kernel, graph, *v, ids));
+    let scatters = matches!(spec, KernelSpec::Scatter(_));
+    let by_ids = |op: &Op| if scatters { matches!(op, Op::ScatterAdd { .. }) } else { *op == Op::Gather };
+    let gather_op = graph.values().find(|v| by_ids(&graph.node(*v).op) && is_of(kernel, graph, *v, ids));
     let op = gather_op.map_or_else(|| kernel.name.clone(), |v| graph.node(v).source.to_string());
     let found = len(gather.rows) as usize;
     if let Some(asked) = gather_op.filter(|_| id == i32::MAX).and_then(|v| places_of_largest(graph, v)) {
@@ -79,7 +80,7 @@ pub fn position(graph: &Graph, ids: &Buffer, dims: &[i64], element: i64) -> Vec<
     position
 }
 
-/// Whether gather `v` reads its ids from the buffer of this slot.
+/// Whether `v`, whose second argument is ids, reads them from the buffer of this slot.
 fn is_of(step: &Step, graph: &Graph, v: Value, ids: &Slot) -> bool {
     let Buffer::Value(root) = step.binding.buffers[ids.buffer as usize] else {
         return false;

@@ -40,9 +40,10 @@ pub fn flows(compilation: &Compilation) -> Vec<Flow> {
     compilation.schedule.steps.iter().zip(&compilation.plan.places).map(flow).collect()
 }
 
-/// Whether each unit reads an id of its own.
+/// Whether each unit reads an id of its own, or a scatter all of them.
 fn reads_all_ids_once(spec: &KernelSpec) -> bool {
-    spec.gathers().any(|(_, gather)| gather.ids.strides.iter().all(|stride| !stride.is(0)))
+    matches!(spec, KernelSpec::Scatter(_))
+        || spec.gathers().any(|(_, gather)| gather.ids.strides.iter().all(|stride| !stride.is(0)))
 }
 
 /// Finds the steps that write something which is read or returned. `is_empty` asks it of results and states,

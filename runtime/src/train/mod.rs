@@ -65,10 +65,11 @@ impl Trainer {
         Ok(trainer)
     }
 
-    /// Gives the states of weights the values of the network.
+    /// Gives the states of weights the values of the network, and masks of dropout their seed.
     fn begin(&mut self) -> Result<(), Error> {
         let weights = self.model.shared_weights();
         for part in &mut self.parts {
+            self.options.give_seed(&mut part.session)?;
             for learned in &part.learned {
                 let value = weights.at(learned.weight).ok_or_else(|| weights.not_f32(learned.weight))?;
                 let name = &self.model.graph().weights[learned.weight].name;
@@ -82,7 +83,7 @@ impl Trainer {
     ///
     /// # Errors
     /// An input does not fit, or the loss or a gradient is not finite ([`Error::NotFinite`]): then weights,
-    /// and what the optimiser keeps, are as before.
+    /// and what the optimiser keeps for them, are as before.
     #[doc(hidden)]
     pub fn step(&mut self, i: usize, inputs: &[AnyView<'_>]) -> Result<(), Error> {
         self.last = None;
@@ -91,7 +92,7 @@ impl Trainer {
         self.last = Some([loss, norm]);
         if !(loss.is_finite() && norm.is_finite()) {
             // Where the machine has no memory for all values, the step is reported without the op.
-            let first = part.now().first_not_finite(inputs).ok().flatten().map(Box::new);
+            let first = part.first_not_finite(inputs).ok().flatten().map(Box::new);
             return Err(Error::NotFinite { step: self.steps, loss, norm, first });
         }
         self.steps += u64::from(updated);

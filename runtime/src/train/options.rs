@@ -3,11 +3,12 @@
 use crate::compiled::Compiled;
 use crate::error::Error;
 use crate::run::session::Session;
+use crate::tensor::Tensor;
 use crate::weights::names::{matches, nearest};
 use std::fmt;
 use tancho_ir::Graph;
 use tancho_ir::graph::WeightDecl;
-use tancho_ir::training::Adjustment;
+use tancho_ir::training::{Adjustment, SEED};
 
 /// Options of a run of training. Weights are chosen by their names, in which `*` stands for any characters;
 /// where several options choose a weight, the last counts.
@@ -24,6 +25,7 @@ use tancho_ir::training::Adjustment;
 #[must_use]
 pub struct TrainOptions {
     threads: Option<usize>,
+    seed: i32,
     accumulate: Option<u32>,
     groups: Vec<(String, Change)>,
 }
@@ -45,6 +47,13 @@ impl TrainOptions {
     /// Divides steps among so many threads. The results are the same to the last bit for any number.
     pub fn threads(mut self, threads: usize) -> TrainOptions {
         self.threads = Some(threads);
+        self
+    }
+
+    /// The number that the masks of dropout follow from; 0 if none is given. Training with the same seed,
+    /// inputs and first weights gives the same weights, to the last bit.
+    pub fn seed(mut self, seed: i32) -> TrainOptions {
+        self.seed = seed;
         self
     }
 
@@ -120,6 +129,14 @@ impl TrainOptions {
         self.accumulate.unwrap_or(1)
     }
 
+    /// Gives a session the seed, if masks follow from one.
+    pub(super) fn give_seed(&self, session: &mut Session) -> Result<(), Error> {
+        if session.compiled().graph().states.iter().any(|s| s.name == SEED) {
+            session.set_state(SEED, &Tensor::scalar(self.seed))?;
+        }
+        Ok(())
+    }
+
     /// Buffers for steps.
     pub(super) fn session(&self, compiled: &Compiled) -> Result<Session, Error> {
         match self.threads {
@@ -129,7 +146,7 @@ impl TrainOptions {
     }
 }
 
-/// What of the options a checkpoint must agree with: all but the threads.
+/// What of the options a checkpoint must agree with: all but the threads, and the seed, which it has itself.
 impl fmt::Display for TrainOptions {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "accumulate({})", self.calls())?;

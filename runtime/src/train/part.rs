@@ -3,14 +3,16 @@
 use super::TrainOptions;
 use crate::compiled::Compiled;
 use crate::error::Error;
+use crate::inspect::finite::NotFinite;
 use crate::model::Model;
 use crate::options::Options;
 use crate::run::session::Session;
+use crate::tensor::Tensor;
 use crate::tensor::element::Element;
 use crate::tensor::view::{AnyView, View};
 use crate::weights::pack::Packs;
 use std::sync::Arc;
-use tancho_ir::training::{Learned, Minimize, Step, Use, step_with};
+use tancho_ir::training::{Learned, Minimize, STEP, Step, Use, step_with};
 use tancho_jit::Target;
 
 /// The steps of a `train fn`.
@@ -80,6 +82,20 @@ impl Part {
             self.runs = if self.waits { self.runs + 1 } else { 0 };
         }
         Ok((numbers, counts && !self.waits))
+    }
+
+    /// The first op of the last run whose result is not finite. The masks of dropout are those of that run,
+    /// after which the count of steps has gone on.
+    pub fn first_not_finite(&mut self, inputs: &[AnyView<'_>]) -> Result<Option<NotFinite>, Error> {
+        let session = self.now_mut();
+        let after = session.state(STEP).ok().flatten();
+        let Some(&[count]) = after.as_ref().and_then(Tensor::as_i32) else {
+            return session.first_not_finite(inputs);
+        };
+        session.set_state(STEP, &Tensor::scalar(count.wrapping_sub(1)))?;
+        let first = session.first_not_finite(inputs);
+        session.set_state(STEP, &Tensor::scalar(count))?;
+        first
     }
 
     /// The session of the last run.

@@ -227,6 +227,12 @@ impl Translator {
             // Shifts take their amount as a scalar; see `body`.
             Bin::Shl => code.ins().ishl(a, b),
             Bin::Shr => code.ins().sshr(a, b),
+            // Cranelift rotates no vectors. Amounts count modulo 32, also the negative one.
+            Bin::RotateLeft => {
+                let back = code.ins().ineg(b);
+                let (high, low) = (code.ins().ishl(a, b), code.ins().ushr(a, back));
+                code.ins().bor(high, low)
+            }
         }
     }
 
@@ -257,7 +263,8 @@ impl Translator {
         // The amount of a shift is no value of lanes.
         let shifts = |r: usize| {
             body.iter().all(|i| {
-                !i.operands().any(|o| o as usize == r) || matches!(i, Inst::Bin(Bin::Shl | Bin::Shr, ..))
+                !i.operands().any(|o| o as usize == r)
+                    || matches!(i, Inst::Bin(Bin::Shl | Bin::Shr | Bin::RotateLeft, ..))
             })
         };
         let make = |(r, i): (usize, &Inst)| {
@@ -321,7 +328,7 @@ impl Translator {
                     r(value)
                 }
                 Inst::Un(op, a) => self.un(code, op, r(a)),
-                Inst::Bin(op @ (Bin::Shl | Bin::Shr), a, b) => {
+                Inst::Bin(op @ (Bin::Shl | Bin::Shr | Bin::RotateLeft), a, b) => {
                     let amount = if let Inst::Int(n) = body[b as usize] { n } else { 0 };
                     let amount = code.ins().iconst(I32, i64::from(amount));
                     self.bin(code, op, r(a), amount)

@@ -205,6 +205,7 @@ fn bin(op: Bin, a: u32, b: u32) -> u32 {
         Bin::Xor => a ^ b,
         Bin::Shl => a << (b & 31),
         Bin::Shr => ((a as i32) >> (b & 31)) as u32,
+        Bin::RotateLeft => a.rotate_left(b & 31),
     }
 }
 

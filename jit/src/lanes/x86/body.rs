@@ -200,6 +200,7 @@ impl Emitter<'_> {
             Bin::Xor => Op3::Xor,
             Bin::Shl => return self.shift(at, inst, Shift::Left, (a, b), body, live),
             Bin::Shr => return self.shift(at, inst, Shift::Right, (a, b), body, live),
+            Bin::RotateLeft => return self.rotate(at, inst, (a, b), body, live),
         };
         let (x, temporary) = self.register(a, live)?;
         let y = self.rm(b, live)?;
@@ -225,6 +226,26 @@ impl Emitter<'_> {
         self.done(at, inst, temporary, live);
         let d = live.take()?;
         self.asm.shift(how, d, x, amount & 31)?;
+        Ok(Loc::Reg(d))
+    }
+
+    fn rotate(
+        &mut self,
+        at: usize,
+        inst: &Inst,
+        (a, amount): (Reg, Reg),
+        body: &[Inst],
+        live: &mut Live<'_>,
+    ) -> Result<Loc, Refused> {
+        let Inst::Int(amount) = body[amount as usize] else {
+            return Err(Refused("a rotation by a variable".into()));
+        };
+        let (x, temporary) = self.register(a, live)?;
+        // The result of AVX2 is made of two parts, for both of which the value is needed.
+        let (d, low) = (live.take()?, live.take()?);
+        self.asm.rotate_left(d, x, amount & 31, low)?;
+        live.free.push(low);
+        self.done(at, inst, temporary, live);
         Ok(Loc::Reg(d))
     }
 

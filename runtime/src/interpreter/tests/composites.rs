@@ -69,6 +69,27 @@ fn elementwise_ops() {
 }
 
 #[test]
+fn random_numbers_and_dropout() {
+    let mut z = Noise(7);
+    let keys = || [i(&[-5], &[]), i(&[i32::MAX], &[])];
+    let shapes: [&[usize]; 6] = [&[], &[9], &[3, 5], &[2, 3, 4], &[2, 0], &[0, 3]];
+    let mut cases: Vec<Case> = Vec::new();
+    for shape in shapes {
+        let dims = shape.iter().map(|n| dim(*n)).collect();
+        cases.push((Op::Uniform(dims), keys().to_vec()));
+        for p in [0.0, 0.3, 1.0] {
+            let args = [z.f(shape)].into_iter().chain(keys()).collect();
+            cases.push((Op::KeyedDropout { p: Number(p) }, args));
+        }
+    }
+    assert_decomposed(&cases);
+    // What is dropped is 0, whatever it was.
+    let dropped =
+        eval(&Op::KeyedDropout { p: Number(1.0) }, &[f(&[INF, NAN, 1.0], &[3]), i(&[0], &[]), i(&[0], &[])]);
+    same(&dropped, &f(&[0.0; 3], &[3]));
+}
+
+#[test]
 fn matmuls_and_moved_elements() {
     let mut z = Noise(2);
     let pad = |axis, before: usize, after: usize| Op::Pad { axis, before: dim(before), after: dim(after) };

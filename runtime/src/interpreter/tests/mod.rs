@@ -263,6 +263,11 @@ fn moves() {
     let table = Tensor::new(vec![bf16::ONE, bf16::ZERO, bf16::NAN, bf16::ONE], [2, 2]).expect("fits");
     assert_eq!(eval(&Op::Gather, &[table, i(&[1, 0, 0], &[3, 1])]).shape(), [3, 1, 2]);
     same(&eval(&Op::Gather, &[f(&[], &[0, 2]), i(&[], &[0])]), &f(&[], &[0, 2]));
+    let x = f(&[1.0, 2.0, 3.0, 4.0, 5.0, 6.0], &[3, 2]);
+    let sums = eval(&Op::ScatterAdd { rows: n(4) }, &[x, i(&[2, 0, 2], &[3])]);
+    same(&sums, &f(&[3.0, 4.0, 0.0, 0.0, 6.0, 8.0, 0.0, 0.0], &[4, 2]));
+    let row = eval(&Op::ScatterAdd { rows: n(2) }, &[f(&[7.0], &[1]), i(&[1], &[])]);
+    same(&row, &f(&[0.0, 7.0], &[2, 1]));
 }
 
 /// Worked out by hand: each pixel adds its multiple of the filter, two columns from the last.

@@ -8,7 +8,7 @@ use tancho_ir::op::*;
 impl Random {
     /// One of them.
     pub(super) fn composite(&mut self) -> Option<Value> {
-        match self.rng.below(17) {
+        match self.rng.below(19) {
             0 => self.numbers(),
             1 => self.swiglu(),
             2 => self.group_norm(),
@@ -25,6 +25,8 @@ impl Random {
             13 => self.topk(),
             14 => self.scan(),
             15 => self.experts(),
+            16 => self.random_numbers(),
+            17 => self.scatter_add(),
             _ => self.angle(),
         }
     }

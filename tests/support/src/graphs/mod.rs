@@ -12,6 +12,7 @@ mod images;
 mod inputs;
 mod moves;
 mod products;
+mod random;
 mod rows;
 mod scans;
 

@@ -71,6 +71,21 @@ impl Asm {
         self.put(Instruction::with3(self.width.pick(y, z), self.vector(d), self.vector(a), amount))
     }
 
+    /// Rotates to the left by a constant below 32; overwrites `t`.
+    pub fn rotate_left(&mut self, d: V, a: V, amount: i32, t: V) -> Result<()> {
+        match self.width {
+            Width::Y => {
+                self.shift(Shift::Left, d, a, amount)?;
+                self.shift(Shift::RightZero, t, a, 32 - amount)?;
+                self.op3(Op3::Or, d, d, Rm::Reg(t))
+            }
+            Width::Z => {
+                let code = Code::EVEX_Vprold_zmm_k1z_zmmm512b32_imm8;
+                self.put(Instruction::with3(code, self.vector(d), self.vector(a), amount))
+            }
+        }
+    }
+
     /// Shifts each 16 bits by a constant.
     pub fn shift_words(&mut self, how: Shift, d: V, a: V, amount: i32) -> Result<()> {
         use Code::*;

@@ -27,7 +27,7 @@ fn form(m: Mnemonic) -> Option<Form> {
     Some(match m {
         Vaddps | Vsubps | Vmulps | Vdivps | Vmaxps | Vminps | Vfmadd231ps | Vfmadd213ps | Vdpbf16ps
         | Vpdpbusd | Vsqrtps => Form::Vector,
-        Vpand | Vpandd | Vpor | Vpord | Vpxor | Vpxord | Vpslld | Vpsrad => Form::Vector,
+        Vpand | Vpandd | Vpor | Vpord | Vpxor | Vpxord | Vpslld | Vpsrad | Vprold => Form::Vector,
         Vpmaddwd | Vpmaddubsw | Vpaddw | Vpsllw | Vpsraw | Vpsrlw => Form::Vector,
         Vpaddd | Vpsubd | Vpmulld | Vpmaxsd | Vpminsd | Vcvttps2dq | Vcvtdq2ps | Vroundps | Vrndscaleps => {
             Form::Vector
