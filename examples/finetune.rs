@@ -58,8 +58,10 @@ network! {
         #[frozen] net ffn_down:    Linear<H, D>(bias = false);
 
         let n = attn_norm(x);
-        let q = rope(rearrange(attn_q(n), [b, s, (h d)] -> [b, h, s, d], h = HEADS), base = 1e5, pairs = adjacent);
-        let k = rope(rearrange(attn_k(n), [b, s, (h d)] -> [b, h, s, d], h = KV), base = 1e5, pairs = adjacent);
+        let q = rearrange(attn_q(n), [b, s, (h d)] -> [b, h, s, d], h = HEADS);
+        let k = rearrange(attn_k(n), [b, s, (h d)] -> [b, h, s, d], h = KV);
+        let q = rope(q, base = 1e5, pairs = adjacent);
+        let k = rope(k, base = 1e5, pairs = adjacent);
         let v = rearrange(attn_v(n), [b, s, (h d)] -> [b, h, s, d], h = KV);
         let a = attention(q, k, v, heads = HEADS, causal = true);
         let x = x + attn_output(rearrange(a, [b, h, s, d] -> [b, s, (h d)]));

@@ -19,12 +19,13 @@ network! {
 
         /// Whole texts at once.
         fn forward(x: [B, S, D]) -> [B, S, D] {
-            let heads = rearrange(qkv(norm_1(x)), [b, s, (three h d)] -> [three, b, h, s, d], three = 3, h = HEADS);
-            let a = attention(rope(heads[0]), rope(heads[1]), heads[2], heads = HEADS, causal = true);
+            let (q, k, v) = heads(x);
+            let a = attention(rope(q), rope(k), v, heads = HEADS, causal = true);
             think(x + out(rearrange(a, [b, h, s, d] -> [b, s, (h d)])))
         }
 
-        /// What follows the last `T` characters, whose keys and values are kept: a text may go on without end.
+        /// What follows the last `T` characters, whose keys and values are kept: a text may go on without
+        /// end.
         fn next(x: [B, S, D]) -> [B, S, D] {
             state keys:   [B, HEADS, P, D / HEADS] last P;
             state values: [B, HEADS, P, D / HEADS] last P;
@@ -32,10 +33,19 @@ network! {
 
             let at = arange(S) + seen;
             seen += S;
-            let heads = rearrange(qkv(norm_1(x)), [b, s, (three h d)] -> [three, b, h, s, d], three = 3, h = HEADS);
-            let (q, k) = (rope(heads[0], positions = at), rope(heads[1], positions = at));
-            let a = attention(q, keys.push(k), values.push(heads[2]), heads = HEADS, causal = true, window = T);
+            let (q, k, v) = heads(x);
+            let (q, k) = (rope(q, positions = at), keys.push(rope(k, positions = at)));
+            let a = attention(q, k, values.push(v), heads = HEADS, causal = true, window = T);
             think(x + out(rearrange(a, [b, h, s, d] -> [b, s, (h d)])))
+        }
+
+        /// Queries, keys and values.
+        fn heads(x: [B, S, D])
+            -> ([B, HEADS, S, D / HEADS], [B, HEADS, S, D / HEADS], [B, HEADS, S, D / HEADS])
+        {
+            let all = qkv(norm_1(x));
+            let all = rearrange(all, [b, s, (three h d)] -> [three, b, h, s, d], three = 3, h = HEADS);
+            (all[0], all[1], all[2])
         }
 
         fn think(x: [B, S, D]) -> [B, S, D] { x + down(gelu(up(norm_2(x)))) }

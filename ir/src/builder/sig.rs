@@ -40,8 +40,9 @@ pub struct InputSig {
 pub struct FlatSig {
     /// The first op between the result and a weight or an input; empty if there is none.
     pub op: &'static str,
-    /// Results of networks of other macro calls that it is made of.
-    pub of: &'static [(&'static Sig, usize)],
+    /// Results of networks of other macro calls that it is made of: what has no gradient in their network,
+    /// and which result.
+    pub of: &'static [(&'static [FlatSig], usize)],
 }
 
 /// The signature of a network, as constant data.
@@ -65,8 +66,6 @@ pub struct Sig {
     pub wheres: &'static [(&'static str, Relation, &'static str)],
     /// Patterns of `#[unused_weights(..)]`.
     pub unused_weights: &'static [&'static str],
-    /// What has no gradient before each result.
-    pub flat: &'static [FlatSig],
     /// The declaration has an error: calls of it are not judged by `cargo check`.
     pub broken: bool,
 }
@@ -121,6 +120,11 @@ pub(super) fn read_axis(text: &str) -> Result<Dim, DimError> {
 pub trait Network {
     /// The signature as declared.
     const SIG: Sig;
+
+    /// What has no gradient before each result. It is beside the signature, since networks that contain each
+    /// other, which is an error of its own, may have signatures that know of each other.
+    #[doc(hidden)]
+    const FLAT: &'static [FlatSig] = &[];
 
     /// Adds the body to a graph and returns the results.
     ///

@@ -2,11 +2,11 @@
 
 use super::text::Text;
 use super::{At, Fault, fault};
-use crate::builder::Sig;
+use crate::builder::FlatSig;
 
 /// The op without a gradient before a result of a network, as a mistake of the call.
-pub const fn gradient(sig: &Sig, output: usize, path: &'static str) -> Option<Fault> {
-    let op = flat(sig, output);
+pub const fn gradient(all: &[FlatSig], output: usize, path: &'static str) -> Option<Fault> {
+    let op = flat(all, output);
     if op.is_empty() {
         return None;
     }
@@ -19,11 +19,11 @@ pub const fn gradient(sig: &Sig, output: usize, path: &'static str) -> Option<Fa
 }
 
 /// The op, or nothing.
-const fn flat(sig: &Sig, output: usize) -> &'static str {
-    if sig.broken || output >= sig.flat.len() {
+const fn flat(all: &[FlatSig], output: usize) -> &'static str {
+    if output >= all.len() {
         return "";
     }
-    let before = sig.flat[output];
+    let before = all[output];
     if !before.op.is_empty() {
         return before.op;
     }

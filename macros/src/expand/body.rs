@@ -137,12 +137,7 @@ impl Emit<'_> {
             }
             StepKind::Call { outs, path, home, args, .. } => self.call(outs, path, *home, args),
             StepKind::Minimize { loss, rate, optimizer, settings } => {
-                let (loss, rate) = (var(*loss), var(*rate));
-                let settings = settings.iter().map(|(name, given)| {
-                    let value = self.given(given);
-                    quote_spanned!(own()=> (#name, #value))
-                });
-                quote_spanned!(own()=> #scope.minimize(#loss, #rate, #optimizer, &[#(#settings),*])?;)
+                self.minimize([*loss, *rate], optimizer, settings)
             }
             StepKind::Pick { out, from, axis, index } => {
                 let (out, v, axis, index) =
@@ -232,6 +227,16 @@ impl Emit<'_> {
         });
         let attributes = attributes(&net.attributes);
         quote_spanned!(own()=> let #out = #scope.net(#path, &[#(#dims),*], &[#(#options),*], &#attributes)?;)
+    }
+
+    /// `s.minimize(v9, v2, "adamw", &[("weight_decay", OptionValue::Float(0.01))])?;`
+    fn minimize(&self, of: [Val; 2], optimizer: &str, settings: &[(&'static str, Given)]) -> TokenStream {
+        let (scope, [loss, rate]) = (self.scope, of.map(var));
+        let settings = settings.iter().map(|(name, given)| {
+            let value = self.given(given);
+            quote_spanned!(own()=> (#name, #value))
+        });
+        quote_spanned!(own()=> #scope.minimize(#loss, #rate, #optimizer, &[#(#settings),*])?;)
     }
 
     fn given(&self, value: &Given) -> TokenStream {

@@ -155,13 +155,13 @@ fn check_call(net: &NetPlan, call: &ForeignCall, caller: &str) -> TokenStream {
 
 /// That a `train fn` has a gradient for a result.
 pub fn gradient(f: &Foreign) -> TokenStream {
-    let (sig, output, text) = (super::sig::foreign(f), f.output, &f.text);
+    let (flat, output, text) = (super::sig::foreign(f), f.output, &f.text);
     let mistake = Ident::new("__TANCHO_F", own());
     let check = reports(&mistake, &[(quote!(Call), f.place)]);
     quote_spanned! {own()=>
         const _: () = {
             const #mistake: ::core::option::Option<::tancho::__private::const_check::Fault> =
-                ::tancho::__private::const_check::gradient(#sig, #output, #text);
+                ::tancho::__private::const_check::gradient(#flat, #output, #text);
             #check
         };
     }

@@ -13,14 +13,7 @@ use tancho_ir::{Dim, ElementType};
 
 /// `Sig { name: "Mlp", dims: &[DimSig { name: "D", kind: DimKind::Static("768") }], .. }`
 /// `written` are the inputs as the source has them; the entry point of the short form has no name.
-pub fn constant(
-    sig: &Sig,
-    flat: &[FlatResult],
-    short: bool,
-    unused: &[String],
-    written: &[Input],
-) -> TokenStream {
-    let flat = flat.iter().map(flat_result);
+pub fn constant(sig: &Sig, short: bool, unused: &[String], written: &[Input]) -> TokenStream {
     let (name, broken) = (&sig.declared.name, sig.broken);
     let entry = if short { "" } else { sig.declared.entry.as_str() };
     let dims = sig.declared.dims.iter().map(|d| {
@@ -70,23 +63,29 @@ pub fn constant(
             outputs: &[#(#outputs),*],
             wheres: &[#(#wheres),*],
             unused_weights: &[#(#unused),*],
-            flat: &[#(#flat),*],
             broken: #broken,
         }
     }
 }
 
-/// `FlatSig { op: "argmax", of: &[(&<models::Encoder as Network>::SIG, 0)] }`
+/// `const FLAT: &'static [FlatSig] = &[..];`, if there is anything to say.
+pub fn flat(all: &[FlatResult]) -> Option<TokenStream> {
+    let says = all.iter().any(|flat| !flat.op.is_empty() || !flat.foreign.is_empty());
+    let all = all.iter().map(flat_result);
+    says.then(|| quote_spanned!(own()=> const FLAT: &'static [::tancho::__private::FlatSig] = &[#(#all),*];))
+}
+
+/// `FlatSig { op: "argmax", of: &[(<models::Encoder as Network>::FLAT, 0)] }`
 fn flat_result(flat: &FlatResult) -> TokenStream {
     let op = &flat.op;
     let of = flat.foreign.iter().map(|f| {
-        let (sig, output) = (foreign(f), f.output);
-        quote_spanned!(own()=> (#sig, #output))
+        let (flat, output) = (foreign(f), f.output);
+        quote_spanned!(own()=> (#flat, #output))
     });
     quote_spanned!(own()=> ::tancho::__private::FlatSig { op: #op, of: &[#(#of),*] })
 }
 
-/// The signature of a foreign network.
+/// What has no gradient in a foreign network.
 pub fn foreign(f: &Foreign) -> TokenStream {
     let path = &f.path;
     let known = f.single.then(|| {
@@ -95,7 +94,7 @@ pub fn foreign(f: &Foreign) -> TokenStream {
             use ::tancho::nn::*;
         }
     });
-    quote_spanned!(own()=> { #known &<#path as ::tancho::__private::Network>::SIG })
+    quote_spanned!(own()=> { #known <#path as ::tancho::__private::Network>::FLAT })
 }
 
 /// `ElementType::I64`

@@ -297,6 +297,10 @@ fn training() {
         trained(&format!("{loss} minimize loss with lion(lr = lr, weight_decay = lr); loss")),
         "`weight_decay` stays the same in all steps, but `lr` is no number\nhelp: write a number, or an option of the network; only `lr` may be a value of the step",
     );
+}
+
+#[test]
+fn gradients() {
     one(trained("let loss = mean(x, over = (0, 1)); minimize loss with sgd(lr = lr); loss"), {
         "the loss depends on no weight that could learn\nhelp: call a net or use a `param` that is not `#[frozen]`"
     });

@@ -44,8 +44,8 @@ impl Schedule {
         Schedule { from, to, end, warm_up: 0, shape: Shape::Cosine }
     }
 
-    /// The first `steps` steps go up to the first rate in a line: step 0 has its part `1 / steps`. The line or
-    /// cosine goes down from there to the same end.
+    /// The first `steps` steps go up to the first rate in a line: step 0 has its part `1 / steps`. The line
+    /// or cosine goes down from there to the same end.
     pub const fn warm_up(mut self, steps: u64) -> Schedule {
         self.warm_up = steps;
         self

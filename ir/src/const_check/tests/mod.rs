@@ -44,7 +44,6 @@ const BLOCK: Sig = Sig {
     outputs: &["f32[B, S, H]"],
     wheres: &[("D", Relation::Multiple, "4")],
     unused_weights: &[],
-    flat: &[],
     broken: false,
 };
 
@@ -59,7 +58,6 @@ const OPEN: Sig = Sig {
     outputs: &["f32[.., OUT]"],
     wheres: &[],
     unused_weights: &[],
-    flat: &[],
     broken: false,
 };
 
