@@ -365,3 +365,32 @@ fn other_moves_and_images() {
         "%2: f32[B, 3, 10] = conv_transpose1d(%0, %1, stride = 2, pad = 0, output_pad = 0, dilation = 1, groups = 1)",
     );
 }
+
+#[test]
+fn parts_of_a_value() {
+    let part = |v: u32, start: &str, end: &str, ty: &str| {
+        format!("%{v}: f32[{ty}] = slice(%0, axis = (2,), start = {start}, end = {end})\n")
+    };
+    // Two that tile it, two with a gap between and behind, two that overlap, and the same one twice.
+    for [a, b] in [[(0, 3), (3, 6)], [(1, 3), (4, 5)], [(0, 4), (2, 6)], [(1, 4), (1, 4)]] {
+        let (wide, long) = (format!("B, S, {}", a.1 - a.0), format!("B, S, {}", b.1 - b.0));
+        let mut lines = part(1, &a.0.to_string(), &a.1.to_string(), &wide);
+        lines += &part(2, &b.0.to_string(), &b.1.to_string(), &long);
+        lines += &format!("%3: f32[{wide}] = tanh(%1)\n%4: f32[{long}] = exp(%2)\n");
+        lines += &format!("%5: f32[B, S, {}] = concat(%4, %3, axis = (2,))", a.1 - a.0 + b.1 - b.0);
+        check(X, "", &lines);
+    }
+    // Parts along two axes, and an empty one.
+    check(
+        X,
+        "",
+        "%1: f32[B, S, 2] = slice(%0, axis = (2,), start = 4, end = 6)\n\
+         %2: f32[B, S, 0] = slice(%0, axis = (2,), start = 2, end = 2)\n\
+         %3: f32[B, 1, 6] = slice(%0, axis = (1,), start = S - 1, end = S)\n\
+         %4: f32[B, S, 2] = concat(%2, %1, axis = (2,))\n\
+         %5: f32[B, S] = sum(%4, over = (2,))\n\
+         %6: f32[B, 1] = sum(%3, over = (2,))\n\
+         %7: f32[B, S + 1] = concat(%5, %6, axis = (1,))\n\
+         %8: f32[B, S + 1] = tanh(%7)",
+    );
+}

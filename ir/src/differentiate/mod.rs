@@ -12,6 +12,7 @@
 mod elementwise;
 mod products;
 mod reductions;
+mod slices;
 mod views;
 mod windows;
 
@@ -23,6 +24,7 @@ use crate::infer::ShapeError;
 use crate::op::{Binary, Op, Pooling, Reduction};
 use crate::table::name_of;
 use crate::types::{DType, Type};
+use std::collections::HashMap;
 use std::fmt;
 
 /// A graph with gradients.
@@ -117,8 +119,7 @@ pub fn differentiate(graph: &Graph, of: Value, by: &[Value]) -> Rule<Gradients> 
     let by: Vec<Value> = by.iter().map(|v| map[v.index()]).collect();
     let of = map[of.index()];
     let needed = depend_on(&expanded, &by);
-    let gradients = vec![None; expanded.nodes.len()];
-    let mut backward = Backward { graph: expanded, needed, gradients, at: of };
+    let mut backward = Backward::new(expanded, needed, of);
     backward.run(of)?;
     let gradients = by.iter().map(|v| backward.gradients[v.index()]).collect();
     Ok(Gradients { graph: backward.graph, of, gradients })
@@ -207,6 +208,8 @@ struct Backward {
     needed: Vec<bool>,
     /// The gradient of each value, as far as it is known: the sum of what the ops behind it gave.
     gradients: Vec<Option<Value>>,
+    /// Of values that were cut, the gradients of the parts.
+    parts: HashMap<Value, Vec<slices::Part>>,
     /// The op at hand, whose source its gradient has.
     at: Value,
 }
@@ -221,13 +224,20 @@ impl Emit for Backward {
 }
 
 impl Backward {
+    /// Before there are gradients.
+    fn new(graph: Graph, needed: Vec<bool>, at: Value) -> Backward {
+        let gradients = vec![None; graph.nodes.len()];
+        Backward { graph, needed, gradients, parts: HashMap::new(), at }
+    }
+
     /// Goes through the ops from the last to the first.
     fn run(&mut self, of: Value) -> Rule {
         let one = self.number(1.0)?;
         self.gradients[of.index()] = Some(one);
         for v in (0..=of.0).rev().map(Value) {
+            self.at = v;
+            self.join_parts(v)?;
             if let (Some(gradient), true) = (self.gradients[v.index()], self.needed[v.index()]) {
-                self.at = v;
                 self.rule(v, gradient)?;
             }
         }
@@ -261,7 +271,7 @@ impl Backward {
             }
             Op::Transpose(axes) => self.transpose(axes, args[0], d),
             Op::Expand(_) => self.expand(args[0], d),
-            Op::Slice { axis, start, step, .. } => self.slice((*axis, start, step), args[0], d),
+            Op::Slice { .. } => self.slice(op, args[0], d),
             Op::Concat { axis } => self.concat(*axis, args, d),
             Op::Flip { axis } => {
                 let back = self.push(Op::Flip { axis: *axis }, &[d])?;
