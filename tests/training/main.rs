@@ -4,12 +4,14 @@
 //! * `declared`: `train fn`s, from the declaration to trained weights
 //! * `gradients`: the gradient of each op against finite differences, and code against the interpreter
 //! * `random`: the same for random networks
+//! * `scans`: gradients of loops
 //! * `steps`: training steps against PyTorch, and steps that do not count
 
 mod checkpoints;
 mod declared;
 mod gradients;
 mod random;
+mod scans;
 mod steps;
 
 use std::collections::HashMap;

@@ -26,7 +26,7 @@ network! {
 const ADAMW: Optimizer = Optimizer::AdamW { beta1: 0.9, beta2: 0.999, eps: 1e-8, weight_decay: 0.01 };
 
 /// The training step of a network whose first result is a loss; the learning rate is its last input.
-fn step_of(graph: &Graph, optimizer: Optimizer, clip: Option<f64>) -> Result<Step, NoStep> {
+pub fn step_of(graph: &Graph, optimizer: Optimizer, clip: Option<f64>) -> Result<Step, NoStep> {
     let mut graph = graph.clone();
     graph.inputs.push(InputDecl::new("rate", Type::new(DType::F32, Vec::new())));
     let rate = graph.push(Op::Input(graph.inputs.len() - 1), &[], Source::default()).unwrap();

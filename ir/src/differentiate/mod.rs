@@ -12,6 +12,7 @@
 mod elementwise;
 mod products;
 mod reductions;
+mod scan;
 mod slices;
 mod views;
 mod windows;
@@ -22,6 +23,7 @@ use crate::emit::Emit;
 use crate::graph::{Graph, Source, Value};
 use crate::infer::ShapeError;
 use crate::op::{Binary, Op, Pooling, Reduction};
+use crate::passes::hoist_from_scans;
 use crate::table::name_of;
 use crate::types::{DType, Type};
 use std::collections::HashMap;
@@ -114,15 +116,33 @@ pub fn differentiate(graph: &Graph, of: Value, by: &[Value]) -> Rule<Gradients> 
     if ty.rank() > 0 || ty.dtype != DType::F32 {
         return Err(NoGradient::NoScalar { label: graph.label(of), found: ty.clone() });
     }
-    let needed = depend_on(graph, by);
-    let (expanded, map) = expand(graph, &needed)?;
+    let (graph, of, by) = hoisted(graph, of, by)?;
+    let needed = depend_on(&graph, &by);
+    let (expanded, map) = expand(&graph, &needed)?;
     let by: Vec<Value> = by.iter().map(|v| map[v.index()]).collect();
     let of = map[of.index()];
     let needed = depend_on(&expanded, &by);
     let mut backward = Backward::new(expanded, needed, of);
-    backward.run(of)?;
+    backward.gradients[of.index()] = Some(backward.number(1.0)?);
+    backward.run()?;
     let gradients = by.iter().map(|v| backward.gradients[v.index()]).collect();
     Ok(Gradients { graph: backward.graph, of, gradients })
+}
+
+/// The graph with work moved out of its loops, and where these values are there. What a loop computes of the
+/// elements alone is then computed, and differentiated, for all of them at once.
+fn hoisted(graph: &Graph, of: Value, by: &[Value]) -> Rule<(Graph, Value, Vec<Value>)> {
+    if graph.bodies.is_empty() {
+        return Ok((graph.clone(), of, by.to_vec()));
+    }
+    // The values are found again by their places among the results.
+    let mut marked = graph.clone();
+    let results = marked.outputs.len();
+    marked.outputs.extend(by.iter().copied().chain([of]));
+    let mut graph = hoist_from_scans::run(&marked)?;
+    let mut by = graph.outputs.split_off(results);
+    let of = by.pop().unwrap_or(of);
+    Ok((graph, of, by))
 }
 
 /// Whether each value depends on one of these.
@@ -231,13 +251,13 @@ impl Backward {
     }
 
     /// Goes through the ops from the last to the first.
-    fn run(&mut self, of: Value) -> Rule {
-        let one = self.number(1.0)?;
-        self.gradients[of.index()] = Some(one);
-        for v in (0..=of.0).rev().map(Value) {
+    fn run(&mut self) -> Rule {
+        for v in (0..self.gradients.len() as u32).rev().map(Value) {
             self.at = v;
             self.join_parts(v)?;
-            if let (Some(gradient), true) = (self.gradients[v.index()], self.needed[v.index()]) {
+            if matches!(self.graph.node(v).op, Op::Scan { .. }) {
+                self.scan(v)?;
+            } else if let (Some(gradient), true) = (self.gradients[v.index()], self.needed[v.index()]) {
                 self.rule(v, gradient)?;
             }
         }
@@ -284,7 +304,9 @@ impl Backward {
             Op::Const(_) | Op::DimValue(_) | Op::Arange { .. } | Op::Powers { .. } | Op::Argmax { .. } => {
                 self.none(v)
             }
-            Op::Push { .. } | Op::Scan { .. } | Op::Experts { .. } | Op::Dropout { .. } => self.none(v),
+            Op::Push { .. } | Op::Experts { .. } | Op::Dropout { .. } => self.none(v),
+            // The first node of a loop is for all of them.
+            Op::Scan { .. } => Ok(()),
             // They became what they are defined by.
             Op::TopK { .. } | Op::TakeAlong { .. } | Op::LayerNorm { .. } | Op::RmsNorm { .. } => {
                 self.none(v)
