@@ -1,5 +1,6 @@
 //! Gradients, and what is trained with them.
 //!
+//! * `batch_norm`: statistics of batches, and running ones
 //! * `checkpoints`: resumed trainings, options of groups, accumulated gradients
 //! * `declared`: `train fn`s, from the declaration to trained weights
 //! * `gradients`: the gradient of each op against finite differences, and code against the interpreter
@@ -7,6 +8,7 @@
 //! * `scans`: gradients of loops
 //! * `steps`: training steps against PyTorch, and steps that do not count
 
+mod batch_norm;
 mod checkpoints;
 mod declared;
 mod gradients;
