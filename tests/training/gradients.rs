@@ -89,6 +89,7 @@ fn functions_of_two_arguments() {
         check(XY, "", &format!("%2: f32[B, S, 6] = {op}(%0, %1)"));
         check("input x: f32[B, S, 6]\ninput y: f32[6]", "", &format!("%2: f32[B, S, 6] = {op}(%0, %1)"));
         check("input x: f32[]\ninput y: f32[B, S]", "", &format!("%2: f32[B, S] = {op}(%0, %1)"));
+        check("input x: f32[B, 64]\ninput y: f32[64]", "", &format!("%2: f32[B, 64] = {op}(%0, %1)"));
     }
     check(XY, "", "%2: f32[B, S, 6] = exp(%1)\n%3: f32[B, S, 6] = div(%0, %2)");
     check(
@@ -152,6 +153,23 @@ fn softmax_and_norms() {
         X,
         "weight \"g\": f32[6] = ones",
         "%2: f32[B, S, 6] = rms_norm(%0, gain = %1, over = (2,), eps = 0.1)",
+    );
+    // Axes that are not the last, gains without biases, and rows without either.
+    check(
+        "input x: f32[5, S, 3]",
+        "weight \"g\": f32[5] = ones\nweight \"b\": f32[5] = zeros",
+        "%3: f32[5, S, 3] = layer_norm(%0, gain = %1, bias = %2, over = (0,), eps = 0.1)",
+    );
+    let gain = "weight \"g\": f32[6] = ones";
+    check(X, gain, "%2: f32[B, S, 6] = layer_norm(%0, gain = %1, over = (2,), eps = 0.1, eps_on = std)");
+    check(X, gain, "%2: f32[B, S, 6] = layer_norm(%0, bias = %1, over = (2,), eps = 0.1)");
+    check(X, "", "%1: f32[B, S, 6] = rms_norm(%0, over = (1, 2), eps = 0.1)");
+    // Enough rows and columns for the sums of a gain to be products.
+    let wide = "weight \"g\": f32[64] = ones";
+    check(
+        "input x: f32[B, 70, 64]",
+        wide,
+        "%2: f32[B, 70, 64] = rms_norm(%0, gain = %1, over = (2,), eps = 0.1)",
     );
     check(X, "", "%1: f32[B, S, 6] = l2_normalize(%0, over = 2, eps = 0.001)");
     check(

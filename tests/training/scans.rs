@@ -254,11 +254,23 @@ fn the_gradient_of_a_weight_is_one_product_behind_the_loop() {
 
 #[test]
 fn a_body_without_a_gradient_says_where() {
-    let text = "network N<S>\ninput x: f32[S, 2]\nbody 0 {\ninput x: f32[2]\ninput h: f32[2]\n%0: f32[2] = input(index = 0)\n\
-                %1: f32[2] = input(index = 1)\n%2: f32[2] = dropout(%0, p = 0.5) as \"dropped\"\n%3: f32[2] = add(%1, %2)\n\
-                return %3\n}\n%0: f32[S, 2] = input(index = 0)\n%1: f32[] = const(f32 = 0.0)\n%2: f32[2] = expand(%1, shape = [2])\n\
-                %3: f32[2] = scan(%0, %2, body = 0, result = 0, sequences = 1, carried = 1)\n%4: f32[] = sum(%3, over = (0,))\n\
-                return %4";
+    let text = "network N<S>
+input x: f32[S, 2]
+body 0 {
+input x: f32[2]
+input h: f32[2]
+%0: f32[2] = input(index = 0)
+%1: f32[2] = input(index = 1)
+%2: f32[2] = dropout(%0, p = 0.5) as \"dropped\"
+%3: f32[2] = add(%1, %2)
+return %3
+}
+%0: f32[S, 2] = input(index = 0)
+%1: f32[] = const(f32 = 0.0)
+%2: f32[2] = expand(%1, shape = [2])
+%3: f32[2] = scan(%0, %2, body = 0, result = 0, sequences = 1, carried = 1)
+%4: f32[] = sum(%3, over = (0,))
+return %4";
     let graph = Graph::parse(text).unwrap();
     let error = differentiate(&graph, Value(4), &[Value(0)]).unwrap_err().to_string();
     assert!(error.starts_with("`dropout` has no gradient: `dropped`"), "{error}");

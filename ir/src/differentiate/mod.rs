@@ -10,6 +10,7 @@
 //! corner, PyTorch's choice holds: `relu` has the gradient 0 at 0, and equal arguments of a maximum share it.
 
 mod elementwise;
+mod norms;
 mod products;
 mod reductions;
 mod scan;
@@ -169,7 +170,8 @@ fn has_rule(op: &Op) -> bool {
         Op::Dropout { p } => p.0 > 0.0,
         Op::Gather | Op::Conv2d { .. } => true,
         Op::Pool2d { kind, .. } => *kind != Pooling::Avg,
-        Op::TopK { .. } | Op::TakeAlong { .. } | Op::LayerNorm { .. } | Op::RmsNorm { .. } => false,
+        Op::LayerNorm { .. } | Op::RmsNorm { .. } => true,
+        Op::TopK { .. } | Op::TakeAlong { .. } => false,
         Op::L2Normalize { .. } | Op::GroupNorm { .. } | Op::BatchNorm { .. } | Op::Attention { .. } => false,
         Op::Conv1d { .. } | Op::ConvTranspose2d { .. } | Op::ConvTranspose1d { .. } => false,
         Op::GlobalMean | Op::Flatten { .. } | Op::UpsampleNearest { .. } | Op::Resize { .. } => false,
@@ -221,9 +223,14 @@ fn expand(graph: &Graph, needed: &[bool]) -> Rule<(Graph, Vec<Value>)> {
     Ok((new, map))
 }
 
+/// Rows and columns from which on a sum of rows is a product.
+const MANY: i64 = 64;
+
 /// A graph while gradients are added behind it.
 struct Backward {
     graph: Graph,
+    /// It is the body of a loop, whose sums are taken over all iterations at once (`scan/totals.rs`).
+    is_body: bool,
     /// Whether each value of the network depends on what is differentiated by.
     needed: Vec<bool>,
     /// The gradient of each value, as far as it is known: the sum of what the ops behind it gave.
@@ -247,7 +254,7 @@ impl Backward {
     /// Before there are gradients.
     fn new(graph: Graph, needed: Vec<bool>, at: Value) -> Backward {
         let gradients = vec![None; graph.nodes.len()];
-        Backward { graph, needed, gradients, parts: HashMap::new(), at }
+        Backward { graph, is_body: false, needed, gradients, parts: HashMap::new(), at }
     }
 
     /// Goes through the ops from the last to the first.
@@ -281,6 +288,8 @@ impl Backward {
             }
             Op::Reduce { .. } => self.reduce(op, args, v, d),
             Op::Softmax { axis, log } => self.softmax(*axis, *log, args[0], v, d),
+            Op::LayerNorm { .. } => self.layer_norm(op, args, d),
+            Op::RmsNorm { .. } => self.rms_norm(op, args, d),
             Op::Cumsum { axis } => self.cumsum(*axis, args[0], d),
             Op::Matmul => self.matmul(args[0], args[1], d),
             Op::Linear { bias } => self.linear(*bias, args, d),
@@ -308,9 +317,7 @@ impl Backward {
             // The first node of a loop is for all of them.
             Op::Scan { .. } => Ok(()),
             // They became what they are defined by.
-            Op::TopK { .. } | Op::TakeAlong { .. } | Op::LayerNorm { .. } | Op::RmsNorm { .. } => {
-                self.none(v)
-            }
+            Op::TopK { .. } | Op::TakeAlong { .. } => self.none(v),
             Op::L2Normalize { .. } | Op::GroupNorm { .. } | Op::BatchNorm { .. } => self.none(v),
             Op::Attention { .. } | Op::Conv1d { .. } | Op::ConvTranspose2d { .. } => self.none(v),
             Op::ConvTranspose1d { .. } | Op::GlobalMean | Op::Flatten { .. } => self.none(v),
@@ -375,19 +382,27 @@ impl Backward {
         self.push(Op::Reduce { kind: Reduction::Sum, axes, keep, masked: false }, &[x])
     }
 
-    /// The sum over the first axes: of columns, where others follow. That is a product with a row of ones,
-    /// which reads `x` as it lies.
+    /// The sum over all axes but these.
+    fn sum_of_others(&mut self, x: Value, axes: &[usize]) -> Rule<Value> {
+        let others: Vec<usize> = (0..self.shape(x).len()).filter(|axis| !axes.contains(axis)).collect();
+        let are_first = others.iter().copied().eq(0..others.len());
+        if are_first { self.sum_of_leading(x, others.len()) } else { self.sum(x, others, false) }
+    }
+
+    /// The sum over the first axes. That of wide rows is a product with a row of ones, which reads one row
+    /// after another; the kernel of a sum reads one column after another, and waits for memory.
     fn sum_of_leading(&mut self, x: Value, count: usize) -> Rule<Value> {
         let shape = self.shape(x);
-        let (leading, others) = shape.split_at(count);
-        if count == 0 || others.is_empty() {
+        let (rows, columns) = (Dim::product(&shape[..count])?, Dim::product(&shape[count..])?);
+        let has_few = |d: &Dim| d.as_const().is_some_and(|n| n < MANY);
+        let is_number = self.graph.ty(x).dtype == DType::F32;
+        if self.is_body || !is_number || has_few(&rows) || has_few(&columns) {
             return self.sum(x, (0..count).collect(), false);
         }
-        let (rows, columns) = (Dim::product(leading)?, Dim::product(others)?);
+        let flat = self.push(Op::Reshape(vec![rows.clone(), columns]), &[x])?;
         let one = self.number(1.0)?;
-        let ones = self.push(Op::Expand(vec![Dim::constant(1), rows.clone()]), &[one])?;
-        let x = self.push(Op::Reshape(vec![rows, columns]), &[x])?;
-        let sums = self.push(Op::Matmul, &[ones, x])?;
-        self.push(Op::Reshape(others.to_vec()), &[sums])
+        let ones = self.push(Op::Expand(vec![Dim::constant(1), rows]), &[one])?;
+        let sums = self.push(Op::Matmul, &[ones, flat])?;
+        self.push(Op::Reshape(shape[count..].to_vec()), &[sums])
     }
 }

@@ -1,9 +1,9 @@
 //! The gradient of a loop: back-propagation through time (Werbos 1990).
 //!
 //! A second loop goes through the elements the other way round. It carries the gradients of the carried
-//! values, and stacks those of the elements. What it needs of an iteration, the first loop stacks: the carried
-//! values as they were before it, and the results of products. All else it computes again, as elementwise
-//! work costs less than the memory that would hold its results.
+//! values, and stacks those of the elements. The first loop stacks what the second one needs of an iteration:
+//! the carried values as they were before it, and the results of products. All else is computed again, as
+//! elementwise work costs less than the memory that would hold its results.
 
 mod extract;
 mod joint;
