@@ -89,6 +89,7 @@ fn functions_of_two_arguments() {
         check(XY, "", &format!("%2: f32[B, S, 6] = {op}(%0, %1)"));
         check("input x: f32[B, S, 6]\ninput y: f32[6]", "", &format!("%2: f32[B, S, 6] = {op}(%0, %1)"));
         check("input x: f32[]\ninput y: f32[B, S]", "", &format!("%2: f32[B, S] = {op}(%0, %1)"));
+        check("input x: f32[B, 64]\ninput y: f32[64]", "", &format!("%2: f32[B, 64] = {op}(%0, %1)"));
     }
     check(XY, "", "%2: f32[B, S, 6] = exp(%1)\n%3: f32[B, S, 6] = div(%0, %2)");
     check(
@@ -152,6 +153,23 @@ fn softmax_and_norms() {
         X,
         "weight \"g\": f32[6] = ones",
         "%2: f32[B, S, 6] = rms_norm(%0, gain = %1, over = (2,), eps = 0.1)",
+    );
+    // Axes that are not the last, gains without biases, and rows without either.
+    check(
+        "input x: f32[5, S, 3]",
+        "weight \"g\": f32[5] = ones\nweight \"b\": f32[5] = zeros",
+        "%3: f32[5, S, 3] = layer_norm(%0, gain = %1, bias = %2, over = (0,), eps = 0.1)",
+    );
+    let gain = "weight \"g\": f32[6] = ones";
+    check(X, gain, "%2: f32[B, S, 6] = layer_norm(%0, gain = %1, over = (2,), eps = 0.1, eps_on = std)");
+    check(X, gain, "%2: f32[B, S, 6] = layer_norm(%0, bias = %1, over = (2,), eps = 0.1)");
+    check(X, "", "%1: f32[B, S, 6] = rms_norm(%0, over = (1, 2), eps = 0.1)");
+    // Enough rows and columns for the sums of a gain to be products.
+    let wide = "weight \"g\": f32[64] = ones";
+    check(
+        "input x: f32[B, 70, 64]",
+        wide,
+        "%2: f32[B, 70, 64] = rms_norm(%0, gain = %1, over = (2,), eps = 0.1)",
     );
     check(X, "", "%1: f32[B, S, 6] = l2_normalize(%0, over = 2, eps = 0.001)");
     check(
@@ -339,9 +357,9 @@ fn every_op_is_tried_or_has_no_gradient() {
         "round",
         "sign",
     ];
-    // The rows of a state are not learned from; loops and experts have no gradients yet.
-    const NOT_YET: &[&str] = &["push", "scan", "experts"];
-    let tried = include_str!("gradients.rs");
+    // The rows of a state are not learned from; experts have no gradients yet.
+    const NOT_YET: &[&str] = &["push", "experts"];
+    let tried = concat!(include_str!("gradients.rs"), include_str!("scans.rs"));
     let untried: Vec<&str> = tancho_ir::table::OPS
         .iter()
         .map(|row| row.name)
@@ -396,5 +414,34 @@ fn other_moves_and_images() {
         "input x: f32[B, 4, 5]",
         "weight \"w\": f32[4, 3, 2] = xavier",
         "%2: f32[B, 3, 10] = conv_transpose1d(%0, %1, stride = 2, pad = 0, output_pad = 0, dilation = 1, groups = 1)",
+    );
+}
+
+#[test]
+fn parts_of_a_value() {
+    let part = |v: u32, start: &str, end: &str, ty: &str| {
+        format!("%{v}: f32[{ty}] = slice(%0, axis = (2,), start = {start}, end = {end})\n")
+    };
+    // Two that tile it, two with a gap between and behind, two that overlap, and the same one twice.
+    for [a, b] in [[(0, 3), (3, 6)], [(1, 3), (4, 5)], [(0, 4), (2, 6)], [(1, 4), (1, 4)]] {
+        let (wide, long) = (format!("B, S, {}", a.1 - a.0), format!("B, S, {}", b.1 - b.0));
+        let mut lines = part(1, &a.0.to_string(), &a.1.to_string(), &wide);
+        lines += &part(2, &b.0.to_string(), &b.1.to_string(), &long);
+        lines += &format!("%3: f32[{wide}] = tanh(%1)\n%4: f32[{long}] = exp(%2)\n");
+        lines += &format!("%5: f32[B, S, {}] = concat(%4, %3, axis = (2,))", a.1 - a.0 + b.1 - b.0);
+        check(X, "", &lines);
+    }
+    // Parts along two axes, and an empty one.
+    check(
+        X,
+        "",
+        "%1: f32[B, S, 2] = slice(%0, axis = (2,), start = 4, end = 6)\n\
+         %2: f32[B, S, 0] = slice(%0, axis = (2,), start = 2, end = 2)\n\
+         %3: f32[B, 1, 6] = slice(%0, axis = (1,), start = S - 1, end = S)\n\
+         %4: f32[B, S, 2] = concat(%2, %1, axis = (2,))\n\
+         %5: f32[B, S] = sum(%4, over = (2,))\n\
+         %6: f32[B, 1] = sum(%3, over = (2,))\n\
+         %7: f32[B, S + 1] = concat(%5, %6, axis = (1,))\n\
+         %8: f32[B, S + 1] = tanh(%7)",
     );
 }

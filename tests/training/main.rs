@@ -1,17 +1,21 @@
 //! Gradients, and what is trained with them.
 //!
+//! * `batch_norm`: statistics of batches, and running ones
 //! * `checkpoints`: resumed trainings, options of groups, accumulated gradients
 //! * `declared`: `train fn`s, from the declaration to trained weights
 //! * `dropout`: masks of training steps
 //! * `gradients`: the gradient of each op against finite differences, and code against the interpreter
 //! * `random`: the same for random networks
+//! * `scans`: gradients of loops
 //! * `steps`: training steps against PyTorch, and steps that do not count
 
+mod batch_norm;
 mod checkpoints;
 mod declared;
 mod dropout;
 mod gradients;
 mod random;
+mod scans;
 mod steps;
 
 use std::collections::HashMap;

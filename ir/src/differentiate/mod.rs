@@ -10,8 +10,11 @@
 //! corner, PyTorch's choice holds: `relu` has the gradient 0 at 0, and equal arguments of a maximum share it.
 
 mod elementwise;
+mod norms;
 mod products;
 mod reductions;
+mod scan;
+mod slices;
 mod views;
 mod windows;
 
@@ -21,8 +24,10 @@ use crate::emit::Emit;
 use crate::graph::{Graph, Source, Value};
 use crate::infer::ShapeError;
 use crate::op::{Binary, Op, Pooling, Reduction};
+use crate::passes::hoist_from_scans;
 use crate::table::name_of;
 use crate::types::{DType, Type};
+use std::collections::HashMap;
 use std::fmt;
 
 /// A graph with gradients.
@@ -112,16 +117,33 @@ pub fn differentiate(graph: &Graph, of: Value, by: &[Value]) -> Rule<Gradients> 
     if ty.rank() > 0 || ty.dtype != DType::F32 {
         return Err(NoGradient::NoScalar { label: graph.label(of), found: ty.clone() });
     }
-    let needed = depend_on(graph, by);
-    let (expanded, map) = expand(graph, &needed)?;
+    let (graph, of, by) = hoisted(graph, of, by)?;
+    let needed = depend_on(&graph, &by);
+    let (expanded, map) = expand(&graph, &needed)?;
     let by: Vec<Value> = by.iter().map(|v| map[v.index()]).collect();
     let of = map[of.index()];
     let needed = depend_on(&expanded, &by);
-    let gradients = vec![None; expanded.nodes.len()];
-    let mut backward = Backward { graph: expanded, needed, gradients, at: of };
-    backward.run(of)?;
+    let mut backward = Backward::new(expanded, needed, of);
+    backward.gradients[of.index()] = Some(backward.number(1.0)?);
+    backward.run()?;
     let gradients = by.iter().map(|v| backward.gradients[v.index()]).collect();
     Ok(Gradients { graph: backward.graph, of, gradients })
+}
+
+/// The graph with work moved out of its loops, and where these values are there. What a loop computes of the
+/// elements alone is then computed, and differentiated, for all of them at once.
+fn hoisted(graph: &Graph, of: Value, by: &[Value]) -> Rule<(Graph, Value, Vec<Value>)> {
+    if graph.bodies.is_empty() {
+        return Ok((graph.clone(), of, by.to_vec()));
+    }
+    // The values are found again by their places among the results.
+    let mut marked = graph.clone();
+    let results = marked.outputs.len();
+    marked.outputs.extend(by.iter().copied().chain([of]));
+    let mut graph = hoist_from_scans::run(&marked)?;
+    let mut by = graph.outputs.split_off(results);
+    let of = by.pop().unwrap_or(of);
+    Ok((graph, of, by))
 }
 
 /// Whether each value depends on one of these.
@@ -148,7 +170,8 @@ fn has_rule(op: &Op) -> bool {
         Op::Dropout { p } => p.0 > 0.0,
         Op::Gather | Op::ScatterAdd { .. } | Op::KeyedDropout { .. } | Op::Conv2d { .. } => true,
         Op::Pool2d { kind, .. } => *kind != Pooling::Avg,
-        Op::TopK { .. } | Op::TakeAlong { .. } | Op::LayerNorm { .. } | Op::RmsNorm { .. } => false,
+        Op::LayerNorm { .. } | Op::RmsNorm { .. } => true,
+        Op::TopK { .. } | Op::TakeAlong { .. } => false,
         Op::L2Normalize { .. } | Op::GroupNorm { .. } | Op::BatchNorm { .. } | Op::Attention { .. } => false,
         Op::Conv1d { .. } | Op::ConvTranspose2d { .. } | Op::ConvTranspose1d { .. } => false,
         Op::GlobalMean | Op::Flatten { .. } | Op::UpsampleNearest { .. } | Op::Resize { .. } => false,
@@ -201,13 +224,20 @@ fn expand(graph: &Graph, needed: &[bool]) -> Rule<(Graph, Vec<Value>)> {
     Ok((new, map))
 }
 
+/// Rows and columns from which on a sum of rows is a product.
+const MANY: i64 = 64;
+
 /// A graph while gradients are added behind it.
 struct Backward {
     graph: Graph,
+    /// It is the body of a loop, whose sums are taken over all iterations at once (`scan/totals.rs`).
+    is_body: bool,
     /// Whether each value of the network depends on what is differentiated by.
     needed: Vec<bool>,
     /// The gradient of each value, as far as it is known: the sum of what the ops behind it gave.
     gradients: Vec<Option<Value>>,
+    /// Of values that were cut, the gradients of the parts.
+    parts: HashMap<Value, Vec<slices::Part>>,
     /// The op at hand, whose source its gradient has.
     at: Value,
 }
@@ -222,13 +252,20 @@ impl Emit for Backward {
 }
 
 impl Backward {
+    /// Before there are gradients.
+    fn new(graph: Graph, needed: Vec<bool>, at: Value) -> Backward {
+        let gradients = vec![None; graph.nodes.len()];
+        Backward { graph, is_body: false, needed, gradients, parts: HashMap::new(), at }
+    }
+
     /// Goes through the ops from the last to the first.
-    fn run(&mut self, of: Value) -> Rule {
-        let one = self.number(1.0)?;
-        self.gradients[of.index()] = Some(one);
-        for v in (0..=of.0).rev().map(Value) {
-            if let (Some(gradient), true) = (self.gradients[v.index()], self.needed[v.index()]) {
-                self.at = v;
+    fn run(&mut self) -> Rule {
+        for v in (0..self.gradients.len() as u32).rev().map(Value) {
+            self.at = v;
+            self.join_parts(v)?;
+            if matches!(self.graph.node(v).op, Op::Scan { .. }) {
+                self.scan(v)?;
+            } else if let (Some(gradient), true) = (self.gradients[v.index()], self.needed[v.index()]) {
                 self.rule(v, gradient)?;
             }
         }
@@ -252,6 +289,8 @@ impl Backward {
             }
             Op::Reduce { .. } => self.reduce(op, args, v, d),
             Op::Softmax { axis, log } => self.softmax(*axis, *log, args[0], v, d),
+            Op::LayerNorm { .. } => self.layer_norm(op, args, d),
+            Op::RmsNorm { .. } => self.rms_norm(op, args, d),
             Op::Cumsum { axis } => self.cumsum(*axis, args[0], d),
             Op::Matmul => self.matmul(args[0], args[1], d),
             Op::Linear { bias } => self.linear(*bias, args, d),
@@ -262,7 +301,7 @@ impl Backward {
             }
             Op::Transpose(axes) => self.transpose(axes, args[0], d),
             Op::Expand(_) => self.expand(args[0], d),
-            Op::Slice { axis, start, step, .. } => self.slice((*axis, start, step), args[0], d),
+            Op::Slice { .. } => self.slice(op, args[0], d),
             Op::Concat { axis } => self.concat(*axis, args, d),
             Op::Flip { axis } => {
                 let back = self.push(Op::Flip { axis: *axis }, &[d])?;
@@ -283,12 +322,12 @@ impl Backward {
             Op::Const(_) | Op::DimValue(_) | Op::Arange { .. } | Op::Powers { .. } | Op::Argmax { .. } => {
                 self.none(v)
             }
-            Op::Push { .. } | Op::Scan { .. } | Op::Experts { .. } | Op::Dropout { .. } => self.none(v),
+            Op::Push { .. } | Op::Experts { .. } | Op::Dropout { .. } => self.none(v),
             Op::Threefry | Op::Uniform(_) => self.none(v),
+            // The first node of a loop is for all of them.
+            Op::Scan { .. } => Ok(()),
             // They became what they are defined by.
-            Op::TopK { .. } | Op::TakeAlong { .. } | Op::LayerNorm { .. } | Op::RmsNorm { .. } => {
-                self.none(v)
-            }
+            Op::TopK { .. } | Op::TakeAlong { .. } => self.none(v),
             Op::L2Normalize { .. } | Op::GroupNorm { .. } | Op::BatchNorm { .. } => self.none(v),
             Op::Attention { .. } | Op::Conv1d { .. } | Op::ConvTranspose2d { .. } => self.none(v),
             Op::ConvTranspose1d { .. } | Op::GlobalMean | Op::Flatten { .. } => self.none(v),
@@ -353,19 +392,27 @@ impl Backward {
         self.push(Op::Reduce { kind: Reduction::Sum, axes, keep, masked: false }, &[x])
     }
 
-    /// The sum over the first axes: of columns, where others follow. That is a product with a row of ones,
-    /// which reads `x` as it lies.
+    /// The sum over all axes but these.
+    fn sum_of_others(&mut self, x: Value, axes: &[usize]) -> Rule<Value> {
+        let others: Vec<usize> = (0..self.shape(x).len()).filter(|axis| !axes.contains(axis)).collect();
+        let are_first = others.iter().copied().eq(0..others.len());
+        if are_first { self.sum_of_leading(x, others.len()) } else { self.sum(x, others, false) }
+    }
+
+    /// The sum over the first axes. That of wide rows is a product with a row of ones, which reads one row
+    /// after another; the kernel of a sum reads one column after another, and waits for memory.
     fn sum_of_leading(&mut self, x: Value, count: usize) -> Rule<Value> {
         let shape = self.shape(x);
-        let (leading, others) = shape.split_at(count);
-        if count == 0 || others.is_empty() {
+        let (rows, columns) = (Dim::product(&shape[..count])?, Dim::product(&shape[count..])?);
+        let has_few = |d: &Dim| d.as_const().is_some_and(|n| n < MANY);
+        let is_number = self.graph.ty(x).dtype == DType::F32;
+        if self.is_body || !is_number || has_few(&rows) || has_few(&columns) {
             return self.sum(x, (0..count).collect(), false);
         }
-        let (rows, columns) = (Dim::product(leading)?, Dim::product(others)?);
+        let flat = self.push(Op::Reshape(vec![rows.clone(), columns]), &[x])?;
         let one = self.number(1.0)?;
-        let ones = self.push(Op::Expand(vec![Dim::constant(1), rows.clone()]), &[one])?;
-        let x = self.push(Op::Reshape(vec![rows, columns]), &[x])?;
-        let sums = self.push(Op::Matmul, &[ones, x])?;
-        self.push(Op::Reshape(others.to_vec()), &[sums])
+        let ones = self.push(Op::Expand(vec![Dim::constant(1), rows]), &[one])?;
+        let sums = self.push(Op::Matmul, &[ones, flat])?;
+        self.push(Op::Reshape(shape[count..].to_vec()), &[sums])
     }
 }

@@ -26,13 +26,6 @@ impl Backward {
         self.give(x, back)
     }
 
-    pub(super) fn slice(&mut self, cut: (usize, &Dim, &Dim), x: Value, d: Value) -> Rule {
-        let (axis, start, step) = cut;
-        let len = self.shape(x)[axis].clone();
-        let back = self.spread(d, axis, start, step, &len)?;
-        self.give(x, back)
-    }
-
     /// The elements of `d` along an axis of `len` elements, the first at `start` and each `step` after the
     /// one before; zeros elsewhere.
     pub(super) fn spread(

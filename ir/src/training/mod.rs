@@ -3,21 +3,25 @@
 //! The step is an ordinary graph. Weights that are learned are states of it, and so is what the optimiser
 //! keeps, so that a session changes them in place. Where the loss or the norm of all gradients is not finite,
 //! every state stays as it is, to the last bit, but for the count of steps that masks of dropout follow from.
+//!
+//! A step is a pass of the network in training: dropouts have masks, and batch norms take the statistics of
+//! the batch ([`batch_norm`]).
 
+pub mod batch_norm;
 mod dropout;
+mod error;
 mod optimizers;
 pub mod settings;
 
 pub use dropout::{SEED, STEP};
+pub use error::NoStep;
 
-use crate::differentiate::{NoGradient, differentiate};
+use crate::differentiate::differentiate;
 use crate::emit::Emit;
 use crate::graph::{Graph, Source, StateDecl, Value, WeightDecl};
-use crate::infer::ShapeError;
 use crate::op::{Binary, Op, Reduction, Unary};
 use crate::types::{DType, Type};
 use std::collections::HashMap;
-use std::fmt;
 
 /// How weights follow from gradients, with PyTorch's names and defaults of the settings.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -120,11 +124,30 @@ pub struct Step {
     pub graph: Graph,
     /// The weights that are learned, each with the state that holds it.
     pub learned: Vec<Learned>,
+    /// The running statistics of batch norms, each with the state that holds it.
+    pub buffers: Vec<Buffer>,
     /// The weights that would be learned, but from which no path leads to this loss.
     pub unreached: Vec<usize>,
 }
 
-/// A weight that a step changes.
+impl Step {
+    /// The weights that the step changes, by number: each is a state of the same name.
+    pub fn changed(&self) -> impl Iterator<Item = usize> {
+        let learned = self.learned.iter().map(|learned| learned.weight);
+        learned.chain(self.buffers.iter().map(|buffer| buffer.weight))
+    }
+}
+
+/// A buffer that a step changes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Buffer {
+    /// The number of the weight.
+    pub weight: usize,
+    /// The number of the state of the same name.
+    pub state: usize,
+}
+
+/// A weight that a step learns.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Learned {
     /// The number of the weight.
@@ -133,77 +156,6 @@ pub struct Learned {
     pub state: usize,
     /// Its gradient, before it is clipped.
     pub gradient: Value,
-}
-
-/// Why there is no training step.
-#[derive(Clone, Debug)]
-#[non_exhaustive]
-pub enum NoStep {
-    /// The loss has no gradient.
-    Gradient(NoGradient),
-    /// No path leads from weights that are to be learned to a loss.
-    NoPath {
-        /// The weights.
-        weights: Vec<String>,
-    },
-    /// A weight decay for a weight whose optimiser has none.
-    NoDecay {
-        /// The weight.
-        weight: String,
-    },
-    /// The network has no weight that is learned.
-    NothingLearned,
-    /// A dropout is in the body of a loop or of experts.
-    Dropout {
-        /// Its result, as the user calls it.
-        label: String,
-        /// Where it is written.
-        place: Source,
-    },
-    /// The learning rate is no f32 scalar.
-    Rate {
-        /// Its type.
-        found: Type,
-    },
-}
-
-impl fmt::Display for NoStep {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            NoStep::Gradient(error) => error.fmt(f),
-            NoStep::NoPath { weights } => {
-                let all: Vec<String> = weights.iter().map(|name| format!("`{name}`")).collect();
-                write!(
-                    f,
-                    "no path leads to the loss from {}, so nothing would be learned there; if that is meant, mark what holds it `#[frozen]`, or freeze it by the options of the training",
-                    all.join(", ")
-                )
-            }
-            NoStep::NoDecay { weight } => {
-                write!(f, "`{weight}` is given a weight decay, which `adam` does not have; `adamw` does")
-            }
-            NoStep::Dropout { label, place } => write!(
-                f,
-                "`dropout` in a loop or an expert would have one mask for all of its runs, and has none: `{label}`, {place}; drop what goes in or comes out"
-            ),
-            NoStep::NothingLearned => f.write_str("the network has no weight that is learned"),
-            NoStep::Rate { found } => write!(f, "the learning rate is {found}, and must be one f32 number"),
-        }
-    }
-}
-
-impl std::error::Error for NoStep {}
-
-impl From<NoGradient> for NoStep {
-    fn from(error: NoGradient) -> NoStep {
-        NoStep::Gradient(error)
-    }
-}
-
-impl From<ShapeError> for NoStep {
-    fn from(error: ShapeError) -> NoStep {
-        NoStep::Gradient(NoGradient::Shape(error))
-    }
 }
 
 type Result<T = ()> = std::result::Result<T, NoStep>;
@@ -231,17 +183,23 @@ pub fn step_with(
     if rate.rank() > 0 || rate.dtype != DType::F32 {
         return Err(NoStep::Rate { found: rate.clone() });
     }
-    let (mut marked, map) = dropout::with_masks(graph)?;
+    let (masked, map) = dropout::with_masks(graph)?;
     let [loss, rate] = [minimize.loss, minimize.rate].map(|v| map[v.index()]);
+    // The rate, the loss and the results are found again by their places among the results.
+    let mut marked = masked;
+    marked.outputs.extend([rate, loss]);
+    let is_kept = |decl: &WeightDecl| decl.marks.frozen || adjust(decl).frozen;
+    let (mut marked, running) = batch_norm::with_batch_statistics(&marked, &is_kept)?;
+    let loss = marked.outputs.pop().unwrap_or(loss);
+    marked.outputs.extend(running.values());
     let mut weights = learned(&marked, adjust);
     if weights.is_empty() {
         return Err(NoStep::NothingLearned);
     }
-    // The rate and the results are found again by their places among the results.
-    marked.outputs.push(rate);
     let by: Vec<Value> = weights.iter().flat_map(|w| w.values.iter().copied()).collect();
     let made = differentiate(&marked, loss, &by)?;
     let mut graph = made.graph;
+    let after = graph.outputs.split_off(graph.outputs.len() - running.len());
     let rate = graph.outputs.pop().unwrap_or(made.of);
 
     let mut given = made.gradients.into_iter();
@@ -249,6 +207,11 @@ pub fn step_with(
     // Ops that became their definitions have moved what follows them.
     let mut now = values_of_weights(&graph);
     weights.iter_mut().for_each(|w| w.values = now.remove(&w.number).unwrap_or_default());
+    let mut buffer = |number| {
+        let values = now.remove(&number).unwrap_or_default();
+        Weight { number, values, adjustment: Adjustment::default() }
+    };
+    let running: Vec<(Weight, Value)> = running.into_keys().map(&mut buffer).zip(after).collect();
     let prefix = if graph.entry.is_empty() { String::new() } else { format!("{}.", graph.entry) };
     let mut training = Training { graph, rate, ok: rate, prefix, learned: Vec::new(), known: HashMap::new() };
     let (mut gradients, mut reached, mut unreached) = (Vec::new(), Vec::new(), Vec::new());
@@ -270,10 +233,11 @@ pub fn step_with(
         return Err(NoStep::NoPath { weights: names.collect() });
     }
     training.finish(made.of, &reached, gradients, minimize, use_)?;
-    Ok(Step { graph: training.graph, learned: training.learned, unreached })
+    let buffers = training.follow(&running)?;
+    Ok(Step { graph: training.graph, learned: training.learned, buffers, unreached })
 }
 
-/// A weight that is learned.
+/// A weight that changes.
 struct Weight {
     number: usize,
     values: Vec<Value>,
@@ -364,6 +328,17 @@ impl Training {
         self.graph.outputs.extend(squares);
         self.graph.outputs.extend([loss, norm]);
         Ok(())
+    }
+
+    /// Makes running statistics states, and says what they become.
+    fn follow(&mut self, running: &[(Weight, Value)]) -> Result<Vec<Buffer>> {
+        let mut buffers = Vec::new();
+        for (weight, after) in running {
+            let (state, before) = self.becomes_state(weight);
+            self.becomes(state, before, *after)?;
+            buffers.push(Buffer { weight: weight.number, state });
+        }
+        Ok(buffers)
     }
 
     /// The gradients that count, and the states of those that wait: what each is, and what it becomes.

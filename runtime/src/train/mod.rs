@@ -70,9 +70,9 @@ impl Trainer {
         let weights = self.model.shared_weights();
         for part in &mut self.parts {
             self.options.give_seed(&mut part.session)?;
-            for learned in &part.learned {
-                let value = weights.at(learned.weight).ok_or_else(|| weights.not_f32(learned.weight))?;
-                let name = &self.model.graph().weights[learned.weight].name;
+            for &weight in &part.changed {
+                let value = weights.at(weight).ok_or_else(|| weights.not_f32(weight))?;
+                let name = &self.model.graph().weights[weight].name;
                 part.session.set_state(name, &value.to_tensor()?)?;
             }
         }
@@ -173,8 +173,8 @@ impl Trainer {
     pub fn weights(&self) -> Result<Weights, Error> {
         let mut weights = (**self.model.shared_weights()).clone();
         for part in &self.parts {
-            for learned in &part.learned {
-                let name = self.name(learned);
+            for &weight in &part.changed {
+                let name = &self.model.graph().weights[weight].name;
                 if let Some(now) = part.session.state(name)? {
                     weights.set(name, now)?;
                 }

@@ -24,6 +24,8 @@ pub struct Part {
     /// How many wait now.
     pub runs: u32,
     pub learned: Vec<Learned>,
+    /// The weights that a step changes, by number: those that are learned, and running statistics.
+    pub changed: Vec<usize>,
     /// Weights that it does not reach.
     pub unreached: Vec<usize>,
     /// How many results the `train fn` has. Those of the step follow them.
@@ -66,9 +68,20 @@ impl Part {
         let calls = options.calls();
         let (session, step) = make(if calls > 1 { Use::UpdateMean(calls) } else { Use::Update })?;
         let waiting = if calls > 1 { Some(make(Use::Add)?.0) } else { None };
+        let changed = step.changed().collect();
         let Step { learned, unreached, .. } = step;
-        let minimize = objective.minimize;
-        Ok(Part { session, waiting, runs: 0, learned, unreached, results, minimize, calls, waits: false })
+        Ok(Part {
+            session,
+            waiting,
+            runs: 0,
+            learned,
+            changed,
+            unreached,
+            results,
+            minimize: objective.minimize,
+            calls,
+            waits: false,
+        })
     }
 
     /// Runs once. Gives the loss, the norm of all gradients, and whether weights were updated, which they
