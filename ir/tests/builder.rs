@@ -15,6 +15,7 @@ const SIG: Sig = Sig {
     outputs: &["[B, 1]"],
     wheres: &[],
     unused_weights: &[],
+    flat: &[],
     broken: false,
 };
 

@@ -2,7 +2,7 @@
 
 mod foreign;
 
-pub use foreign::{FlatResult, Foreign, ForeignCall, ForeignNet, Sampled};
+pub use foreign::{Foreign, ForeignCall, ForeignNet, Sampled};
 
 use crate::errors::Place;
 use proc_macro2::{Ident, Span, TokenStream};
@@ -74,8 +74,8 @@ pub struct CheckedEntry {
     pub train: bool,
     /// Its body; nothing if it has an error.
     pub body: Option<Body>,
-    /// Of each result, what has no gradient before it.
-    pub flat: Vec<FlatResult>,
+    /// Of each result, the op without a gradient before it; empty if there is none.
+    pub flat: Vec<String>,
     /// Of a `train fn`: results of foreign networks that must have a gradient.
     pub differentiated: Vec<Foreign>,
 }

@@ -29,7 +29,7 @@ pub enum Error {
         /// The `train fn`.
         entry: String,
         /// Why not.
-        why: NoStep,
+        why: Box<NoStep>,
     },
     /// An option of a run of training cannot be meant.
     #[error("`{option}`: {why}")]

@@ -124,7 +124,7 @@ fn a_step_that_is_not_finite_says_where_and_training_goes_on() {
     bad[6] = 3e38;
     let error = training.step(bad.view([8, 16]), y.view([8]), 1e-3).unwrap_err();
     let Error::NotFinite { step: 1, first: Some(first), .. } = &error else { panic!("{error}") };
-    assert_eq!(first.source.line > 0, true, "{error}");
+    assert!(first.source.line > 0, "{error}");
     assert!(error.to_string().starts_with("step 2 has the loss NaN"), "{error}");
     for (name, weight) in before.iter() {
         let now = training.weights().unwrap();

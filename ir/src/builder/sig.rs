@@ -35,16 +35,6 @@ pub struct InputSig {
     pub column: u32,
 }
 
-/// What has no gradient before a result of a network.
-#[derive(Clone, Copy, Debug)]
-pub struct FlatSig {
-    /// The first op between the result and a weight or an input; empty if there is none.
-    pub op: &'static str,
-    /// Results of networks of other macro calls that it is made of: what has no gradient in their network,
-    /// and which result.
-    pub of: &'static [(&'static [FlatSig], usize)],
-}
-
 /// The signature of a network, as constant data.
 #[derive(Clone, Copy, Debug)]
 pub struct Sig {
@@ -66,6 +56,9 @@ pub struct Sig {
     pub wheres: &'static [(&'static str, Relation, &'static str)],
     /// Patterns of `#[unused_weights(..)]`.
     pub unused_weights: &'static [&'static str],
+    /// For each result the first op without a gradient between it and a weight or an input; empty if there is
+    /// none. What networks of other macro calls have in them is not known here: the graph says it.
+    pub flat: &'static [&'static str],
     /// The declaration has an error: calls of it are not judged by `cargo check`.
     pub broken: bool,
 }
@@ -120,11 +113,6 @@ pub(super) fn read_axis(text: &str) -> Result<Dim, DimError> {
 pub trait Network {
     /// The signature as declared.
     const SIG: Sig;
-
-    /// What has no gradient before each result. It is beside the signature, since networks that contain each
-    /// other, which is an error of its own, may have signatures that know of each other.
-    #[doc(hidden)]
-    const FLAT: &'static [FlatSig] = &[];
 
     /// Adds the body to a graph and returns the results.
     ///

@@ -37,16 +37,20 @@ pub struct Made {
 }
 
 impl Made {
-    /// The op without a gradient that stands before it, whatever is behind.
-    pub fn flat(&self) -> Option<&Flat> {
-        self.before_weights.as_ref().or_else(|| self.before_inputs.values().next())
+    /// The op without a gradient that stands before it, whatever is behind; empty if there is none.
+    pub fn flat(&self) -> String {
+        let flat = self.before_weights.as_ref().or_else(|| self.before_inputs.values().next());
+        flat.map(|flat| flat.op.clone()).unwrap_or_default()
     }
 }
+
+/// What the results of an entry point are made of.
+type Results = Rc<Vec<Made>>;
 
 /// What the results of all entry points are made of.
 pub struct Flows<'a> {
     checked: &'a [Checked],
-    known: RefCell<BTreeMap<(usize, usize), Rc<Vec<Made>>>>,
+    known: RefCell<BTreeMap<(usize, usize), Results>>,
 }
 
 impl<'a> Flows<'a> {
@@ -55,7 +59,7 @@ impl<'a> Flows<'a> {
     }
 
     /// What the results of an entry point are made of; nothing if it has an error.
-    pub fn results(&self, network: usize, entry: usize) -> Rc<Vec<Made>> {
+    pub fn results(&self, network: usize, entry: usize) -> Results {
         let at = (network, entry);
         if let Some(known) = self.known.borrow().get(&at) {
             return known.clone();

@@ -5,11 +5,11 @@ use super::flow::{Flows, Made};
 use crate::ast::Network;
 use crate::errors::{Errors, Place};
 use crate::messages;
-use crate::plan::{Body, Checked, FlatResult, Foreign, StepKind, Val};
+use crate::plan::{Body, Checked, Foreign, StepKind, Val};
 use std::collections::BTreeSet;
 
 /// What is found of an entry point for those that call it: what has no gradient in it.
-type Found = (Vec<FlatResult>, Vec<Foreign>);
+type Found = (Vec<String>, Vec<Foreign>);
 
 /// Reports what has no gradient, and notes for rustc what of it networks of other macro calls decide.
 /// `whole` says of which networks everything is used.
@@ -39,7 +39,7 @@ fn network(
     for (k, e) in checked[i].entries.iter().enumerate() {
         let mut found = Found::default();
         if !e.train {
-            found.0 = flows.results(i, k).iter().map(flat_result).collect();
+            found.0 = flows.results(i, k).iter().map(Made::flat).collect();
         } else if let Some(body) = &e.body {
             for (place, loss) in minimised(body) {
                 let made = flows.made_of(e, body, loss);
@@ -84,9 +84,4 @@ fn minimised(body: &Body) -> Vec<(Place, Val)> {
         }
     }
     all
-}
-
-fn flat_result(made: &Made) -> FlatResult {
-    let op = made.flat().map(|flat| flat.op.clone()).unwrap_or_default();
-    FlatResult { op, foreign: made.foreign.clone() }
 }

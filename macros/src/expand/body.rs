@@ -101,13 +101,12 @@ impl Emit<'_> {
         let scope = self.scope;
         match &step.kind {
             StepKind::Param { out, name, path, ty, init, attributes: a } => {
-                let (out, ty, init, attributes) =
-                    (var(*out), ty.to_string(), init_value(init), attributes(a));
-                quote_spanned!(own()=> let #out = #scope.param(#name, #path, #ty, #init, &#attributes)?;)
+                let (out, ty, init, a) = (var(*out), ty.to_string(), init_value(init), attributes(a));
+                quote_spanned!(own()=> let #out = #scope.param(#name, #path, #ty, #init, &#a)?;)
             }
             StepKind::ConstItem { out, name, path, ty, table } => {
-                let (out, ty, table) = (var(*out), ty.to_string(), self::table(table));
-                quote_spanned!(own()=> let #out = #scope.declare_constant(#name, #path, #ty, #table)?;)
+                let (v, ty, table) = (var(*out), ty.to_string(), self::table(table));
+                quote_spanned!(own()=> let #v = #scope.declare_constant(#name, #path, #ty, #table)?;)
             }
             StepKind::State { out, slot, path, ty, grows, keeps_last } => {
                 let (out, slot, ty) = (var(*out), var(*slot), ty.to_string());
@@ -136,8 +135,8 @@ impl Emit<'_> {
                 self.call_foreign(outs, *net, args, call, types)
             }
             StepKind::Call { outs, path, home, args, .. } => self.call(outs, path, *home, args),
-            StepKind::Minimize { loss, rate, optimizer, settings } => {
-                self.minimize([*loss, *rate], optimizer, settings)
+            StepKind::Minimize { loss, rate, optimizer, settings: s } => {
+                self.minimize([*loss, *rate], optimizer, s)
             }
             StepKind::Pick { out, from, axis, index } => {
                 let (out, v, axis, index) =

@@ -75,13 +75,7 @@ fn net<'a>(net: &'a NetPlan, caller: &str, seen: &mut Vec<&'a NetPlan>, out: &mu
     let places = foreign.dims.iter().enumerate().map(|(i, (_, place))| (quote!(Dim(#i)), *place));
     let options = foreign.options.iter().enumerate().map(|(i, (_, place))| (quote!(Option(#i)), *place));
     let places: Vec<_> = places.chain(options).chain([(quote!(Path), foreign.place)]).collect();
-    // rustc sees the prelude, and so says which of its networks has a similar name.
-    let known = foreign.single.then(|| {
-        quote_spanned! {own()=>
-            #[allow(unused_imports)]
-            use ::tancho::nn::*;
-        }
-    });
+    let known = known(foreign.single);
     let (mistake, check) = (fault(net.id), reports(&fault(net.id), &places));
     out.extend(quote_spanned! {own()=>
         const #name: ::tancho::__private::NetworkRef = {
@@ -96,6 +90,16 @@ fn net<'a>(net: &'a NetPlan, caller: &str, seen: &mut Vec<&'a NetPlan>, out: &mu
             ::tancho::__private::const_check::net(#name.sig, &#used);
         const _: () = { #check };
     });
+}
+
+/// rustc sees the prelude where a path is one name, and so says which of its networks has a similar one.
+fn known(single: bool) -> Option<TokenStream> {
+    single.then(|| {
+        quote_spanned! {own()=>
+            #[allow(unused_imports)]
+            use ::tancho::nn::*;
+        }
+    })
 }
 
 /// `dims` are the numbers of the given ones.
@@ -155,13 +159,18 @@ fn check_call(net: &NetPlan, call: &ForeignCall, caller: &str) -> TokenStream {
 
 /// That a `train fn` has a gradient for a result.
 pub fn gradient(f: &Foreign) -> TokenStream {
-    let (flat, output, text) = (super::sig::foreign(f), f.output, &f.text);
+    let (path, output, text) = (&f.path, f.output, &f.text);
+    let known = known(f.single);
     let mistake = Ident::new("__TANCHO_F", own());
     let check = reports(&mistake, &[(quote!(Call), f.place)]);
     quote_spanned! {own()=>
         const _: () = {
             const #mistake: ::core::option::Option<::tancho::__private::const_check::Fault> =
-                ::tancho::__private::const_check::gradient(#flat, #output, #text);
+                {
+                    #known
+                    let sig = &<#path as ::tancho::__private::Network>::SIG;
+                    ::tancho::__private::const_check::gradient(sig, #output, #text)
+                };
             #check
         };
     }

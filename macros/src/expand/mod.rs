@@ -106,7 +106,7 @@ fn hidden_type(network: &Network, e: &CheckedEntry) -> Built {
 fn network_impl(n: &Network, built: Built, i: usize, e: &CheckedEntry, borrowed: bool) -> TokenStream {
     let Built { name, declared, is_main } = built;
     let inputs = n.entries.get(i).map(|e| e.inputs.as_slice()).unwrap_or_default();
-    let sig = sig::constant(&e.sig, n.short, &n.unused_weights, inputs);
+    let sig = sig::constant(&e.sig, &e.flat, n.short, &n.unused_weights, inputs);
     let scope = Ident::new("__tancho_s", own());
     let args = Ident::new("__tancho_args", own());
     let body = match &e.body {
@@ -115,7 +115,6 @@ fn network_impl(n: &Network, built: Built, i: usize, e: &CheckedEntry, borrowed:
         Some(b) => body::function(b, &e.sig, &scope, &args, borrowed),
         None => body::failed(&format!("`{}` has errors", n.name)),
     };
-    let flat = sig::flat(&e.flat);
     let mut checks = e.body.as_ref().map(|b| foreign::checks(b, &e.sig.declared.name)).unwrap_or_default();
     checks.extend(e.differentiated.iter().map(foreign::gradient));
     let network = quote_spanned! {own()=>
@@ -123,7 +122,6 @@ fn network_impl(n: &Network, built: Built, i: usize, e: &CheckedEntry, borrowed:
         #[allow(unused, clippy::all, non_snake_case)]
         impl ::tancho::__private::Network for #name {
             const SIG: ::tancho::__private::Sig = #sig;
-            #flat
             fn build(
                 #scope: &mut ::tancho::__private::Scope<'_>,
                 #args: &[::tancho::__private::Value],

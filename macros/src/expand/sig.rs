@@ -3,7 +3,7 @@
 use super::own;
 use crate::ast::Input;
 use crate::errors::Place;
-use crate::plan::{FlatResult, Foreign, Sig};
+use crate::plan::Sig;
 use proc_macro2::{Literal, TokenStream};
 use quote::{quote, quote_spanned};
 use tancho_ir::bind::DimKind;
@@ -13,7 +13,13 @@ use tancho_ir::{Dim, ElementType};
 
 /// `Sig { name: "Mlp", dims: &[DimSig { name: "D", kind: DimKind::Static("768") }], .. }`
 /// `written` are the inputs as the source has them; the entry point of the short form has no name.
-pub fn constant(sig: &Sig, short: bool, unused: &[String], written: &[Input]) -> TokenStream {
+pub fn constant(
+    sig: &Sig,
+    flat: &[String],
+    short: bool,
+    unused: &[String],
+    written: &[Input],
+) -> TokenStream {
     let (name, broken) = (&sig.declared.name, sig.broken);
     let entry = if short { "" } else { sig.declared.entry.as_str() };
     let dims = sig.declared.dims.iter().map(|d| {
@@ -63,38 +69,10 @@ pub fn constant(sig: &Sig, short: bool, unused: &[String], written: &[Input]) ->
             outputs: &[#(#outputs),*],
             wheres: &[#(#wheres),*],
             unused_weights: &[#(#unused),*],
+            flat: &[#(#flat),*],
             broken: #broken,
         }
     }
-}
-
-/// `const FLAT: &'static [FlatSig] = &[..];`, if there is anything to say.
-pub fn flat(all: &[FlatResult]) -> Option<TokenStream> {
-    let says = all.iter().any(|flat| !flat.op.is_empty() || !flat.foreign.is_empty());
-    let all = all.iter().map(flat_result);
-    says.then(|| quote_spanned!(own()=> const FLAT: &'static [::tancho::__private::FlatSig] = &[#(#all),*];))
-}
-
-/// `FlatSig { op: "argmax", of: &[(<models::Encoder as Network>::FLAT, 0)] }`
-fn flat_result(flat: &FlatResult) -> TokenStream {
-    let op = &flat.op;
-    let of = flat.foreign.iter().map(|f| {
-        let (flat, output) = (foreign(f), f.output);
-        quote_spanned!(own()=> (#flat, #output))
-    });
-    quote_spanned!(own()=> ::tancho::__private::FlatSig { op: #op, of: &[#(#of),*] })
-}
-
-/// What has no gradient in a foreign network.
-pub fn foreign(f: &Foreign) -> TokenStream {
-    let path = &f.path;
-    let known = f.single.then(|| {
-        quote_spanned! {own()=>
-            #[allow(unused_imports)]
-            use ::tancho::nn::*;
-        }
-    });
-    quote_spanned!(own()=> { #known <#path as ::tancho::__private::Network>::FLAT })
 }
 
 /// `ElementType::I64`

@@ -51,15 +51,6 @@ pub struct Sampled {
     pub place: Place,
 }
 
-/// What has no gradient before a result.
-#[derive(Debug, Default)]
-pub struct FlatResult {
-    /// An op of this macro call; empty if there is none.
-    pub op: String,
-    /// Results of networks of other macro calls, of which rustc knows.
-    pub foreign: Vec<Foreign>,
-}
-
 /// A result of a network of another macro call.
 #[derive(Clone, Debug)]
 pub struct Foreign {

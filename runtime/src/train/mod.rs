@@ -247,5 +247,5 @@ fn reached(model: &Model, parts: &[Part]) -> Result<(), Error> {
         return Ok(());
     }
     let (network, entry) = (model.graph().name.clone(), first.entry().into());
-    Err(Error::Train { network, entry, why: NoStep::NoPath { weights } })
+    Err(Error::Train { network, entry, why: Box::new(NoStep::NoPath { weights }) })
 }

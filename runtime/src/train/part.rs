@@ -56,7 +56,7 @@ impl Part {
             let mut step = step.map_err(|why| Error::Train {
                 network: objective.graph.name.clone(),
                 entry: objective.graph.entry.clone(),
-                why,
+                why: Box::new(why),
             })?;
             let graph = Arc::new(std::mem::take(&mut step.graph));
             let weights = model.shared_weights().clone();

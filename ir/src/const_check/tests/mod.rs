@@ -44,6 +44,7 @@ const BLOCK: Sig = Sig {
     outputs: &["f32[B, S, H]"],
     wheres: &[("D", Relation::Multiple, "4")],
     unused_weights: &[],
+    flat: &[],
     broken: false,
 };
 
@@ -58,6 +59,7 @@ const OPEN: Sig = Sig {
     outputs: &["f32[.., OUT]"],
     wheres: &[],
     unused_weights: &[],
+    flat: &[],
     broken: false,
 };
 
