@@ -380,6 +380,7 @@ fn epilogues_of_tiles() {
                 panel: Len::Const(k),
                 left: 0,
                 left_row: Len::Const(k),
+                left_step: Len::ONE,
                 right: 1,
                 encoding: Encoding::F32,
                 prefetch: None,

@@ -19,6 +19,7 @@
 //! * `scatters`: sums of rows by ids
 //! * `special_values`: NaN, infinities, subnormal and huge numbers through every op
 //! * `transposed`: transposed convolutions
+//! * `turned_products`: matrix products of transposed operands
 //! * `winograd`: how far Winograd's convolutions are from the exact sums
 
 mod attention;
@@ -40,4 +41,5 @@ mod scans;
 mod scatters;
 mod special_values;
 mod transposed;
+mod turned_products;
 mod winograd;

@@ -111,7 +111,7 @@ impl Fuser<'_> {
         let made = self.of[a.index()].is_some();
         let mut unit = || self.access(a).and_then(|x| x.strides.last().cloned()).is_none_or(|s| s.is(1));
         match reader.class() {
-            Class::Matmul => i == 0 && !made && !unit(),
+            Class::Matmul => i == 0 && !made && !unit() && !self.is_read_transposed(v, a),
             Class::Window => i == 0 && !(made || unit() && self.pixels_known(a)),
             Class::Attention => i < 3 && !made && !unit(),
             Class::Source | Class::Generator | Class::Elementwise | Class::View => false,
@@ -119,6 +119,18 @@ impl Fuser<'_> {
             Class::Concat | Class::Push | Class::Gather | Class::Scatter | Class::Cumulative => false,
             Class::Scan | Class::Experts => !is_inlined(g, v, i) && !made && !self.is_whole(a),
         }
+    }
+
+    /// Whether the tiles of a product read its left operand as it lies though it is transposed. The rows of a
+    /// tile are then neighbours in memory. Weights may be stored in formats whose tiles want whole rows.
+    fn is_read_transposed(&mut self, product: Value, left: Value) -> bool {
+        let g = self.graph;
+        let right = resolve(g, g.node(product).args[1], &|_| false);
+        let made = right.is_none_or(|read| {
+            matches!(g.node(read.root).op, Op::Input(_)) || self.of[read.root.index()].is_some()
+        });
+        let rows = |read: Access| read.strides.iter().rev().nth(1).is_some_and(|stride| stride.is(1));
+        made && self.access(left).is_some_and(rows)
     }
 
     /// Whether the filters of a convolution are known when compiled, and read through views that keep

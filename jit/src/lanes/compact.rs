@@ -24,10 +24,11 @@ pub fn compact(program: &Program) -> (Program, Vec<Len>) {
                 rename(len);
                 body
             }
-            Stmt::Tile(Tile { k, panel, left_row, body, .. }) => {
+            Stmt::Tile(Tile { k, panel, left_row, left_step, body, .. }) => {
                 rename(k);
                 rename(panel);
                 rename(left_row);
+                rename(left_step);
                 body
             }
         };

@@ -131,8 +131,12 @@ impl Program {
 }
 
 fn print_tile(f: &mut Formatter<'_>, tile: &Tile) -> fmt::Result {
-    let Tile { rows, cols, k, panel, left, left_row, right, encoding, prefetch, .. } = tile;
-    write!(f, "  tile {rows}x{cols}, {k} products of p{left} (rows {left_row} apart) and p{right}")?;
+    let Tile { rows, cols, k, panel, left, left_row, left_step, right, encoding, prefetch, .. } = tile;
+    write!(f, "  tile {rows}x{cols}, {k} products of p{left} (rows {left_row} apart")?;
+    if !left_step.is(1) {
+        write!(f, ", elements {left_step}")?;
+    }
+    write!(f, ") and p{right}")?;
     write!(f, " (panels of {panel} rows, {})", word(encoding))?;
     if let Some(p) = prefetch {
         write!(f, ", prefetching {} lines of p{}", p.lines, p.arg)?;

@@ -59,10 +59,13 @@ pub struct Tile {
     /// Length of the right operand's panels: that of the sums, or more where the tile reads a part of a
     /// panel.
     pub panel: Len,
-    /// The pointer argument of the left operand, whose rows have a step of 1.
+    /// The pointer argument of the left operand.
     pub left: u16,
     /// 32-bit elements from one row of the left operand to the next.
     pub left_row: Len,
+    /// 32-bit elements from one element of a row of the left operand to the next: the constant 1 for all
+    /// encodings but f32, in which the left operand may be transposed.
+    pub left_step: Len,
     /// The pointer argument into the packed panels of the right operand. Element `(i, c)` is
     /// `right[(c / PANEL * panel + i) * PANEL + c % PANEL]`. In bf16, elements `2 i` and `2 i + 1` of a
     /// column are the lower and the upper half of 32 bits:

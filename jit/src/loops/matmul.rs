@@ -3,20 +3,23 @@
 //! call of its own ([`UnitKind`]).
 
 use super::LoopNest;
-use super::address::{address, coordinates, row_at, row_stride};
+use super::address::{address, coordinates, moved_floats, row_at, row_stride};
 use super::columns::{ColumnCount, Columns, Cut, Operands, Tiles, panel_column};
 use super::conv::im2col::{Im2col, Pixels};
 use super::convert::Conversion;
 use super::nest::{Nest, Pool, ProgramId, Span};
-use super::program::WorkPointers;
+use super::program::{self, Copy, WorkPointers};
 use super::tile::{TileProgram, TileShape};
 use crate::blob::UnitKind;
 use crate::code::{FunctionCode, Pointer};
-use crate::lanes::{Encoding, Len, PANEL, UNROLL};
+use crate::lanes::{Encoding, Len, Local, PANEL, UNROLL};
 use crate::machine::Machine;
 use crate::spec::{MatmulSpec, RowWork, Slot, WorkPart};
 use cranelift::codegen::ir::Value;
 use cranelift::prelude::*;
+
+/// Rows of the block at hand.
+const ROWS: Local = Local(0);
 
 /// The loop nest of a matmul.
 pub struct Matmul<'s> {
@@ -28,6 +31,8 @@ pub struct Matmul<'s> {
     window: Option<Im2col>,
     /// Rows of the left operand are converted for tiles of many.
     conversion: Option<Conversion>,
+    /// Copies a column of a block of a transposed left operand.
+    column: Option<ProgramId<Copy>>,
 }
 
 /// How a matmul is cut into tiles.
@@ -69,14 +74,17 @@ impl<'s> Matmul<'s> {
     pub fn new(spec: &'s MatmulSpec, machine: Machine, pool: &mut Pool) -> Matmul<'s> {
         let left_row = |encoding: Encoding| match spec.k {
             Len::Const(k) if encoding.converts() => Len::Const(encoding.left_len(k)),
+            _ if spec.transposed() => Len::ONE,
             _ => row_stride(&spec.a),
         };
+        let left_step = if spec.transposed() { Len::Const(spec.blocking.block) } else { Len::ONE };
         let tiles = Tiles::new(columns(spec, machine), pool, WorkPart::Epilogue, |shape| {
             let tile = TileProgram {
                 shape,
                 k: spec.k,
                 panel: spec.k,
                 left_row: left_row(shape.encoding),
+                left_step,
                 slots: spec.slots.len(),
                 epilogue: &spec.epilogue,
                 prefetch: prefetched_lines(spec, machine, shape),
@@ -87,7 +95,11 @@ impl<'s> Matmul<'s> {
             spec.rows.as_ref().map(|rows| (rows, pool.add_part(&rows.work.program, WorkPart::Work(0))));
         let window = spec.window.as_ref().map(|window| Im2col::new(window, pool));
         let conversion = spec.converted().map(|(k, encoding)| Conversion::new(k, encoding, pool));
-        Matmul { spec, machine, tiles, row_work, window, conversion }
+        let column = spec.transposed().then(|| {
+            let from = (spec.a.mem, row_stride(&spec.a));
+            pool.add(&program::copy(Len::Local(ROWS), from, Len::ONE))
+        });
+        Matmul { spec, machine, tiles, row_work, window, conversion, column }
     }
 
     /// What all units share.
@@ -249,7 +261,7 @@ impl<'a> RowBlock<'a> {
     fn tiles(&self, code: &mut FunctionCode<'_, '_>) {
         let (rows, size) = (self.area.rows, self.matmul.spec.blocking.block);
         let pixels = self.matmul.window.as_ref().map(|window| (window, self.pixels(code)));
-        if self.matmul.conversion.is_none() && pixels.is_none() {
+        if self.matmul.conversion.is_none() && pixels.is_none() && self.matmul.column.is_none() {
             return self.tiles_of(code, rows, None);
         }
         code.for_each(rows.from, rows.to, size, &mut |code, from| {
@@ -259,7 +271,29 @@ impl<'a> RowBlock<'a> {
             if let Some((window, pixels)) = &pixels {
                 window.block(self.nest, code, pixels, rows, self.a);
             }
+            if let Some((column, to)) = self.matmul.column.zip(self.copied) {
+                self.copy_columns(code, rows, column, to);
+            }
             self.tiles_of(code, rows, Some(from));
+        });
+    }
+
+    /// Copies these rows of a transposed left operand, column by column.
+    fn copy_columns(
+        &self,
+        code: &mut FunctionCode<'_, '_>,
+        rows: Span,
+        column: ProgramId<Copy>,
+        to: Pointer,
+    ) {
+        let spec = self.matmul.spec;
+        let first = row_at(self.nest, code, &spec.a, self.a, rows.from);
+        let (zero, k, count) = (code.int(0), self.nest.len(code, spec.k), code.sub(rows.to, rows.from));
+        code.for_each(zero, k, 1, &mut |code, i| {
+            let across = self.nest.times(code, i, spec.a.step);
+            let from = moved_floats(code, first, across, 1);
+            let to = moved_floats(code, to, i, spec.blocking.block);
+            self.nest.call_with(code, column, Copy { from, to }, &[(ROWS, count)]);
         });
     }
 
@@ -345,6 +379,10 @@ impl Operands for BlockOperands<'_> {
         let (block, spec) = (self.block, self.block.matmul.spec);
         if let Some(conversion) = self.conversion().filter(|_| encoding.converts()) {
             return self.converted(code, row, conversion);
+        }
+        if let (true, Some(copied)) = (spec.transposed(), block.copied) {
+            let number = self.number(code, row);
+            return moved_floats(code, copied, number, 1);
         }
         let row = if spec.window.is_some() { self.number(code, row) } else { row };
         row_at(block.nest, code, &spec.a, block.a, row)

@@ -34,7 +34,7 @@ pub fn loop_nest<'s>(spec: &'s KernelSpec, machine: Machine, pool: &mut Pool) ->
         KernelSpec::Row(spec) => Box::new(row::Rows::new(spec, pool)),
         KernelSpec::Matmul(spec) => Box::new(matmul::Matmul::new(spec, machine, pool)),
         KernelSpec::Winograd(spec) => Box::new(conv::winograd::Winograd::new(spec, machine, pool)),
-        KernelSpec::Pack(spec) => Box::new(pack::Pack::new(spec, machine, pool)),
+        KernelSpec::Pack(spec) => Box::new(pack::Pack::new(spec, pool)),
         KernelSpec::Cumulative(spec) => Box::new(cumulative::Cumulative::new(spec, pool)),
         KernelSpec::Scatter(spec) => Box::new(scatter::Scatter::new(spec, pool)),
         KernelSpec::Attention(spec) => Box::new(attention::Attention::new(spec, machine, pool)),

@@ -6,18 +6,54 @@ use super::address::{address, along, coordinates, moved_floats};
 use super::nest::{Nest, Pointers, Pool, ProgramId, Span};
 use super::program::{self, Copy, load_of, map, push, store};
 use crate::code::{FunctionCode, Pointer};
-use crate::lanes::{Len, Local, Mem, PANEL, Program, derive};
-use crate::machine::Machine;
+use crate::lanes::{Len, Local, Mem, PANEL, Program, Ptr, derive};
 use crate::spec::PackSpec;
 use cranelift::codegen::ir::Value;
 use cranelift::prelude::*;
 
 /// Columns of the panel at hand.
 const WIDTH: Local = Local(0);
-/// Rows of a whole panel that one call copies where a row takes four vectors.
-const TOGETHER: u16 = 4;
 
-/// The pointers of [`copy_rows`].
+/// How many rows of a whole panel one call copies, and where these are.
+#[derive(Clone, Copy)]
+struct Together {
+    rows: u16,
+    /// Elements from one row to the next, if that is known. Else each row has a pointer.
+    apart: Option<i64>,
+}
+
+impl Together {
+    fn of(spec: &PackSpec) -> Together {
+        match (spec.k.as_slice(), spec.from.strides.last()) {
+            // The elements of a column lie side by side: one call takes them by whole cache lines.
+            ([_], Some(&Len::ONE)) => Together { rows: 16, apart: Some(1) },
+            ([_], Some(Len::Const(n))) => Together { rows: 8, apart: Some(*n) },
+            _ => Together { rows: 4, apart: None },
+        }
+    }
+
+    /// Pointers to rows.
+    fn pointers(self) -> u16 {
+        if self.apart.is_some() { 1 } else { self.rows }
+    }
+
+    /// Copies rows of a whole panel.
+    fn program(self, step: Len) -> Program {
+        let (mut body, mut derived) = (Vec::new(), Vec::new());
+        for i in 0..self.rows {
+            let from = match self.apart {
+                Some(n) => derive(&mut derived, 0, i64::from(i) * n),
+                None => Ptr::Arg(i),
+            };
+            let value = push(&mut body, load_of(from, step, Mem::F32));
+            let to = derive(&mut derived, self.pointers(), i64::from(i) * PANEL);
+            store(&mut body, to, value);
+        }
+        map(PANEL, self.pointers() + 1, derived, body)
+    }
+}
+
+/// The pointers of a program that copies several rows.
 struct Rows {
     from: Vec<Pointer>,
     /// The first of the rows in the panel, which lie one after the other.
@@ -32,37 +68,22 @@ impl Pointers for Rows {
     }
 }
 
-impl Rows {
-    const TO: u16 = TOGETHER;
-    const COUNT: u16 = TOGETHER + 1;
-}
-
-/// Copies rows of a whole panel.
-fn copy_rows(step: Len) -> Program {
-    let (mut body, mut derived) = (Vec::new(), Vec::new());
-    for i in 0..TOGETHER {
-        let value = push(&mut body, load_of(i, step, Mem::F32));
-        let to = derive(&mut derived, Rows::TO, i64::from(i) * PANEL);
-        store(&mut body, to, value);
-    }
-    map(PANEL, Rows::COUNT, derived, body)
-}
-
 /// The loop nest that packs a right operand.
 pub struct Pack<'s> {
     spec: &'s PackSpec,
     copy: ProgramId<Copy>,
     /// Copies several rows of a whole panel.
-    together: Option<ProgramId<Rows>>,
+    several: ProgramId<Rows>,
+    together: Together,
 }
 
 impl<'s> Pack<'s> {
     /// Adds the programs that copy rows of a panel.
-    pub fn new(spec: &'s PackSpec, machine: Machine, pool: &mut Pool) -> Pack<'s> {
+    pub fn new(spec: &'s PackSpec, pool: &mut Pool) -> Pack<'s> {
         let copy = program::copy(Len::Local(WIDTH), (Mem::F32, spec.from.step), Len::ONE);
-        let copy = pool.add(&copy);
-        let together = machine.width.is_none().then(|| pool.add(&copy_rows(spec.from.step)));
-        Pack { spec, copy, together }
+        let (copy, together) = (pool.add(&copy), Together::of(spec));
+        let several = pool.add(&together.program(spec.from.step));
+        Pack { spec, copy, several, together }
     }
 
     /// Row `i` of the panel whose first column is at `from`.
@@ -72,52 +93,104 @@ impl<'s> Pack<'s> {
     }
 }
 
+/// Panels of one batch that lie side by side.
+struct Panels<'a> {
+    pack: &'a Pack<'a>,
+    nest: &'a Nest,
+    /// Their first row and column.
+    from: Pointer,
+    /// The first of them when packed.
+    to: Pointer,
+    /// Rows.
+    k: Value,
+}
+
+impl Panels<'_> {
+    /// Panel `number`: its first row and column, and where it goes.
+    fn panel(&self, code: &mut FunctionCode<'_, '_>, number: Value) -> Copy {
+        let across = self.nest.times(code, number, self.pack.spec.from.step);
+        let from = moved_floats(code, self.from, across, PANEL);
+        let size = code.mul(number, self.k);
+        Copy { from, to: moved_floats(code, self.to, size, PANEL) }
+    }
+
+    /// Copies several rows of a whole panel, from row `i` on.
+    fn several(&self, code: &mut FunctionCode<'_, '_>, panel: &Copy, i: Value) {
+        let pack = self.pack;
+        let row = |row: u16| {
+            let row = code.add_imm(i, i64::from(row));
+            pack.row(self.nest, code, panel.from, row)
+        };
+        let from: Vec<Pointer> = (0..pack.together.pointers()).map(row).collect();
+        let to = moved_floats(code, panel.to, i, PANEL);
+        self.nest.call(code, pack.several, Rows { from, to });
+    }
+
+    /// Copies `width` columns of these rows of a panel.
+    fn rows(&self, code: &mut FunctionCode<'_, '_>, number: Value, rows: Span, width: Value) {
+        let panel = self.panel(code, number);
+        code.for_each(rows.from, rows.to, 1, &mut |code, i| {
+            let from = self.pack.row(self.nest, code, panel.from, i);
+            let to = moved_floats(code, panel.to, i, PANEL);
+            self.nest.call_with(code, self.pack.copy, Copy { from, to }, &[(WIDTH, width)]);
+        });
+    }
+
+    /// Copies `count` whole panels.
+    fn whole(&self, code: &mut FunctionCode<'_, '_>, count: Value) {
+        let together = i64::from(self.pack.together.rows);
+        let (zero, sixteen) = (code.int(0), code.int(PANEL));
+        let over = code.ins().urem_imm_u(self.k, together);
+        let end = code.sub(self.k, over);
+        if self.pack.spec.from.step.is(1) {
+            // All panels of some rows, which are read in order.
+            code.for_each(zero, end, together, &mut |code, i| {
+                code.for_each(zero, count, 1, &mut |code, number| {
+                    let panel = self.panel(code, number);
+                    self.several(code, &panel, i);
+                });
+            });
+        }
+        code.for_each(zero, count, 1, &mut |code, number| {
+            if !self.pack.spec.from.step.is(1) {
+                let panel = self.panel(code, number);
+                code.for_each(zero, end, together, &mut |code, i| self.several(code, &panel, i));
+            }
+            self.rows(code, number, Span { from: end, to: self.k }, sixteen);
+        });
+    }
+}
+
 impl LoopNest for Pack<'_> {
     fn build(&self, nest: &Nest, code: &mut FunctionCode<'_, '_>, units: Span) {
         let spec = self.spec;
         let one = code.int(1);
         let k = spec.k.iter().fold(one, |product, len| nest.times(code, product, *len));
         let cols = nest.len(code, spec.n);
-        let panels = code.ceil_div(cols, PANEL);
+        let (panels, over) = (code.ceil_div(cols, PANEL), code.ins().urem_imm_u(cols, PANEL));
         let packed = nest.buffer(code, spec.to);
-        let zero = code.int(0);
-        code.for_each(units.from, units.to, 1, &mut |code, unit| {
-            let (batch, panel) = (code.ins().udiv(unit, panels), code.ins().urem(unit, panels));
+        code.for_spans(units.from, units.to, &mut |code, unit| {
+            let (batch, first) = (code.ins().udiv(unit, panels), code.ins().urem(unit, panels));
             let coords = coordinates(nest, code, batch, &spec.batch);
             let from = address(nest, code, &spec.from, &coords);
-            let first = code.mul_imm(panel, PANEL);
-            let left = code.sub(cols, first);
-            let sixteen = code.int(PANEL);
-            let width = code.min(left, sixteen);
-            let skip = nest.times(code, first, spec.from.step);
-            let skip = code.mul_imm(skip, 4);
-            let from = code.moved(from, skip);
-            let size = code.mul_imm(k, PANEL * 4);
-            let at = code.mul(unit, size);
-            let to = code.moved(packed, at);
-            let mut first = zero;
-            if let Some(together) = self.together {
-                let remainder = code.ins().urem_imm_u(k, i64::from(TOGETHER));
-                let end = code.sub(k, remainder);
-                let whole = code.ins().icmp(IntCC::Equal, width, sixteen);
-                let end = code.ins().select(whole, end, zero);
-                code.for_each(zero, end, i64::from(TOGETHER), &mut |code, i| {
-                    let rows = (0..TOGETHER).map(|row| {
-                        let row = code.add_imm(i, i64::from(row));
-                        self.row(nest, code, from, row)
-                    });
-                    let rows = rows.collect();
-                    let to = moved_floats(code, to, i, PANEL);
-                    nest.call(code, together, Rows { from: rows, to });
-                });
-                first = end;
-            }
-            code.for_each(first, k, 1, &mut |code, i| {
-                let from = self.row(nest, code, from, i);
-                let across = code.mul_imm(i, PANEL * 4);
-                let to = code.moved(to, across);
-                nest.call_with(code, self.copy, Copy { from, to }, &[(WIDTH, width)]);
+            let (left, inside) = (code.sub(units.to, unit), code.sub(panels, first));
+            let count = code.min(left, inside);
+            let across = nest.times(code, first, spec.from.step);
+            let from = moved_floats(code, from, across, PANEL);
+            let size = code.mul(unit, k);
+            let to = moved_floats(code, packed, size, PANEL);
+            let side_by_side = Panels { pack: self, nest, from, to, k };
+            // The last panel may have fewer columns.
+            let columns = code.mul_imm(first, PANEL);
+            let columns = code.sub(cols, columns);
+            let whole = code.ins().sshr_imm_s(columns, i64::from(PANEL.trailing_zeros()));
+            let whole = code.min(count, whole);
+            side_by_side.whole(code, whole);
+            let zero = code.int(0);
+            code.for_each(whole, count, 1, &mut |code, number| {
+                side_by_side.rows(code, number, Span { from: zero, to: k }, over);
             });
+            count
         });
     }
 }

@@ -50,6 +50,8 @@ pub struct TileProgram<'a> {
     pub panel: Len,
     /// Elements from one row of the left operand to the next.
     pub left_row: Len,
+    /// Elements from one element of a row of the left operand to the next.
+    pub left_step: Len,
     /// Slots of the epilogue.
     pub slots: usize,
     /// The work on each accumulator; pointer argument `i` is slot `i`.
@@ -72,6 +74,7 @@ impl TileProgram<'_> {
             panel: self.panel,
             left: TilePointers::LEFT,
             left_row: self.left_row,
+            left_step: self.left_step,
             right: TilePointers::RIGHT,
             encoding,
             prefetch,

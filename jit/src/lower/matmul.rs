@@ -17,6 +17,10 @@ use crate::spec::{
 use tancho_ir::op::Op;
 use tancho_ir::{Dim, DimError, Value};
 
+/// Rows of a block whose left operand is transposed: three cache lines of each of its columns, so that long
+/// sums find the block in the L2 cache, and columns do not share few sets of it.
+const MOST_TRANSPOSED: i64 = 48;
+
 /// Lowers a matmul or a convolution with what is fused into it.
 pub fn lower(lower: &mut Lower<'_>, group: &MatmulGroup<'_>) -> Result<(), CompileError> {
     let mut binding = Binding::default();
@@ -55,12 +59,16 @@ pub fn lower(lower: &mut Lower<'_>, group: &MatmulGroup<'_>) -> Result<(), Compi
         ..StepOrigins::from(group.matmul)
     };
     let (many_rows, few_rows) = lower.machine.encodings(format);
-    let scratch =
-        (rows.is_some() || window.is_some() || many_rows.converts()).then(|| binding.buffer(Buffer::Scratch));
+    let transposed = window.is_none() && !left.step.is(1);
+    let copies = window.is_some() || transposed || many_rows.converts();
+    let scratch = (rows.is_some() || copies).then(|| binding.buffer(Buffer::Scratch));
     let m = outer.pop().unwrap_or_else(|| Dim::constant(1));
     let (a, b) = (bind(&mut binding, &left), bind(&mut binding, &right));
     let k = binding.len(&depth);
-    let blocking = blocking(lower, width, k, rows.is_some(), many_rows, window.as_ref());
+    let mut blocking = blocking(lower, width, k, rows.is_some(), many_rows, window.as_ref());
+    if transposed {
+        blocking.block = MOST_TRANSPOSED / blocking.rows * blocking.rows;
+    }
     let (batch, m) = (binding.lens(&outer), binding.len(&m));
     let encodings = Encodings { many_rows, few_rows };
     let spec = MatmulSpec {

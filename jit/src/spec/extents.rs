@@ -83,7 +83,7 @@ impl MatmulSpec {
                     .dim()
                     .times(&Dim::constant(4 * self.scratch_rows()))
                     .ok()?
-                    .plus(&Dim::constant(self.copied_bytes()))
+                    .plus(&self.copied_bytes()?)
                     .ok()?,
                 None => Dim::constant(0),
             },
@@ -106,13 +106,22 @@ impl MatmulSpec {
         }
     }
 
-    /// Bytes of the left operand of a block, where it is copied: what a window sees, or converted rows.
-    fn copied_bytes(&self) -> i64 {
-        match (&self.window, self.converted()) {
-            (Some(window), _) => 4 * self.blocking.block * window.terms(),
-            (None, Some((k, encoding))) => (4 * self.blocking.block * encoding.left_len(k) + 63) / 64 * 64,
-            _ => 0,
-        }
+    /// Whether the left operand lies with its columns in memory one after the other. A block of it is then
+    /// copied as it lies, so that the cache holds it whole.
+    pub(crate) fn transposed(&self) -> bool {
+        self.window.is_none() && !self.a.step.is(1)
+    }
+
+    /// Bytes of the left operand of a block, where it is copied: what a window sees, a transposed operand, or
+    /// converted rows.
+    fn copied_bytes(&self) -> Option<Dim> {
+        let block = self.blocking.block;
+        Some(match (&self.window, self.converted()) {
+            (Some(window), _) => Dim::constant(4 * block * window.terms()),
+            _ if self.transposed() => product([self.k], 4 * block)?,
+            (None, Some((k, encoding))) => Dim::constant((4 * block * encoding.left_len(k) + 63) / 64 * 64),
+            _ => Dim::constant(0),
+        })
     }
 }
 

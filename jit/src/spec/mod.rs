@@ -200,7 +200,8 @@ pub struct MatmulSpec {
     pub n: Len,
     /// Length of the sums.
     pub k: Len,
-    /// The left operand: strides along the batch axes, then from row to row.
+    /// The left operand: strides along the batch axes, then from row to row. If its step is not 1, it lies
+    /// transposed, and a block of it is copied into scratch memory as it lies.
     pub a: Slot,
     /// The left operand's rows are what a window sees at each pixel of the result: they are copied into
     /// scratch memory, a block at a time.
@@ -215,7 +216,7 @@ pub struct MatmulSpec {
     pub epilogue: Vec<Inst>,
     /// Work on the finished rows of a block.
     pub rows: Option<RowWork>,
-    /// The buffer for a block of rows and scratch rows, if row work needs one.
+    /// The buffer for a block of rows, scratch rows and a copy of the left operand, if one of them is needed.
     pub scratch: Option<u16>,
     /// How it is cut into tiles and blocks.
     pub blocking: Blocking,

@@ -55,6 +55,15 @@ pub fn tile(seed: u64, (rows, cols): (u8, u8), k: i64, plain: bool) -> Case {
     tile_of(rng, encoding, (rows, cols), k, plain)
 }
 
+/// 32-bit elements from one row of the left operand to the next, and from one element of a row to the next.
+fn left_strides(rng: &mut Rng, encoding: Encoding, k: i64, rows: i64) -> (i64, i64) {
+    if encoding == Encoding::F32 && rng.below(3) == 0 {
+        // A transposed matrix: the rows of the tile are neighbours in it.
+        return (1 + rng.below(2) as i64, 2 * rows + rng.below(40) as i64);
+    }
+    (encoding.left_len(k) + rng.below(4) as i64, 1)
+}
+
 /// The same with the operands given.
 pub fn tile_of(rng: &mut Rng, encoding: Encoding, (rows, cols): (u8, u8), k: i64, plain: bool) -> Case {
     let mut case = Case { plain, ..Case::default() };
@@ -74,10 +83,11 @@ pub fn tile_of(rng: &mut Rng, encoding: Encoding, (rows, cols): (u8, u8), k: i64
         (_, Encoding::F32) => case.len(rng, panel_terms),
         _ => Len::Const(panel_terms),
     };
-    let left_row = encoding.left_len(k) + rng.below(4) as i64;
-    let a_row = case.len(rng, left_row);
     let (r, c) = (i64::from(rows), i64::from(cols));
-    let left = (r - 1) * left_row + encoding.left_len(k);
+    let (left_row, left_step) = left_strides(rng, encoding, k, r);
+    let a_row = case.len(rng, left_row);
+    let a_step = if encoding == Encoding::F32 { case.step(rng, left_step) } else { ONE };
+    let left = (r - 1) * left_row + (encoding.left_len(k) - 1).max(0) * left_step + 1;
     let a = if encoding == Encoding::Pairs {
         case.pointer(rng, Mem::Bf16, 2 * left)
     } else {
@@ -126,6 +136,7 @@ pub fn tile_of(rng: &mut Rng, encoding: Encoding, (rows, cols): (u8, u8), k: i64
         panel,
         left: a,
         left_row: a_row,
+        left_step: a_step,
         right: b,
         encoding,
         prefetch,

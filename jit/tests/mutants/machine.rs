@@ -252,8 +252,9 @@ pub fn allowed(p: &Program, ints: &[i64]) -> Touched {
             Stmt::Map { len: n, body, .. } => (1, len(*n), body),
             Stmt::Tile(t) => {
                 let (rows, cols, k) = (i64::from(t.rows), i64::from(t.cols), len(t.k));
-                for i in 0..t.encoding.left_len(k) {
-                    (0..rows).for_each(|r| mark(t.left, false, r * len(t.left_row) + i, 4));
+                let left = t.encoding.left_len(k);
+                for e in 0..if left > 0 { (left - 1) * len(t.left_step) + 1 } else { 0 } {
+                    (0..rows).for_each(|r| mark(t.left, false, r * len(t.left_row) + e, 4));
                 }
                 let lines = t.encoding.panel_rows(k);
                 let panel = |n: i64, columns: i64| {

@@ -102,6 +102,9 @@ fn change_sizes(mutants: &mut Mutants<'_>, s: usize, stmt: &Stmt) {
             for l in others(tile.left_row) {
                 change(format!("left row {l:?}"), &|t| t.left_row = l);
             }
+            for l in others(tile.left_step) {
+                change(format!("left step {l:?}"), &|t| t.left_step = l);
+            }
             for n in [tile.rows - 1, tile.rows / 2] {
                 change(format!("{n} rows"), &|t| t.rows = n);
             }

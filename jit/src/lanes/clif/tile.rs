@@ -15,6 +15,8 @@ struct TileOperands {
     left: Vec<(Pointer, i64)>,
     /// Whether all rows have the same address and differ in their offsets.
     one_base: bool,
+    /// 32-bit elements from one element of a row to the next, if that is not one.
+    left_step: Option<Len>,
     right: Pointer,
 }
 
@@ -84,7 +86,8 @@ impl Translator {
             .collect();
         let vectors = if wide { cols / 4 } else { cols };
         let right = self.ptrs[tile.right as usize];
-        TileOperands { vectors, wide, encoding: tile.encoding, left, one_base, right }
+        let left_step = Some(tile.left_step).filter(|step| !step.is(1));
+        TileOperands { vectors, wide, encoding: tile.encoding, left, one_base, left_step, right }
     }
 
     /// Sums of floats.
@@ -131,8 +134,16 @@ impl Translator {
         let a_bytes = code.mul_imm(i, 4 * encoding.left_len(together));
         let b_bytes = code.mul_imm(i, 4 * PANEL);
         let right = code.moved(operands.right, b_bytes);
-        let left = operands.left(code, a_bytes);
+        let mut left = operands.left(code, a_bytes);
         for u in 0..count {
+            // The displacement of an element within its iteration, unless its address is computed.
+            let mut within = u * together * 4;
+            if let Some(step) = operands.left_step {
+                let (term, step) = (code.add_imm(i, u), code.len(step, &self.ints));
+                let distance = code.mul(term, step);
+                let bytes = code.mul_imm(distance, 4);
+                (left, within) = (operands.left(code, bytes), 0);
+            }
             // A pair of bf16 is added from its second on.
             let halves: Vec<i64> =
                 if encoding == Encoding::Pairs { vec![1, 0] } else { (0..together).collect() };
@@ -148,10 +159,10 @@ impl Translator {
                 let columns: Vec<Value> = (0..operands.vectors).map(|v| column(code, v)).collect();
                 for (r, (p, o)) in left.iter().enumerate() {
                     let x = if encoding == Encoding::Pairs {
-                        let both = code.load(I32, *p, (*o + u * 4) as i32);
+                        let both = code.load(I32, *p, (*o + within / together) as i32);
                         self.half(code, both, half, (encoding, false))
                     } else {
-                        code.load(F32, *p, (*o + (u * together + half) * 4) as i32)
+                        code.load(F32, *p, (*o + within + half * 4) as i32)
                     };
                     let x = spread(code, x, operands.wide);
                     for (acc, y) in acc[r * columns.len()..].iter_mut().zip(&columns) {

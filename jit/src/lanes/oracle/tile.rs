@@ -60,7 +60,8 @@ fn normal(x: f32) -> f32 {
 impl Column<'_> {
     /// 32-bit element `i` of the row.
     fn left(&self, i: i64) -> u32 {
-        self.execution.load(Ptr::Arg(self.tile.left), self.row + i, Mem::I32)
+        let element = self.row + i * self.execution.len(self.tile.left_step);
+        self.execution.load(Ptr::Arg(self.tile.left), element, Mem::I32)
     }
 
     /// 32-bit element `i` of the column.

@@ -4,7 +4,7 @@
 use super::asm::{Mask, V};
 use super::body::{ElementCount, Tail};
 use super::{Emitter, Refused, Width};
-use crate::lanes::{Len, PANEL, Prefetch, Tile, UNROLL};
+use crate::lanes::{Encoding, Len, PANEL, Prefetch, Tile, UNROLL};
 use iced_x86::{Code, Instruction, MemoryOperand, Register};
 
 /// The size of a tile in vector registers.
@@ -78,11 +78,16 @@ impl RightVector {
 }
 
 /// Where a tile's operands are.
+#[derive(Default)]
 pub struct TileOperands {
     /// The rows of the left operand.
     pub rows: Vec<LeftRow>,
     /// The vectors of the right operand.
     pub right: Vec<RightVector>,
+    /// Bytes from one term of a row of the left operand to the next, where that is known.
+    pub left_step: i64,
+    /// Else the register that has them, and those to which it is added after each term.
+    left_stride: Option<(Register, Vec<Register>)>,
     /// Registers to move along the sum, with the bytes of one term or group.
     moving: Vec<(Register, i64)>,
     /// The address that is prefetched, and cache lines in each iteration.
@@ -96,7 +101,7 @@ impl Emitter<'_> {
             Some(Prefetch { arg, lines }) if lines > 0 => Some((self.pointer(arg)?, lines)),
             _ => None,
         };
-        let mut operands = TileOperands { rows: Vec::new(), right: Vec::new(), moving: Vec::new(), prefetch };
+        let mut operands = TileOperands { prefetch, ..TileOperands::default() };
         self.left_rows(tile, size, &mut operands)?;
         self.panels(tile, size, panel, &mut operands)?;
         Ok(operands)
@@ -104,10 +109,21 @@ impl Emitter<'_> {
 
     fn left_rows(&mut self, tile: &Tile, size: TileSize, operands: &mut TileOperands) -> Result<(), Refused> {
         let first = self.pointer(tile.left)?;
-        let term = 4 * tile.encoding.left_len(tile.encoding.unit());
-        operands.moving.push((first, term));
+        let mut bases = vec![first];
+        let whole = 4 * tile.encoding.left_len(tile.encoding.unit());
+        let (term, stride) = match tile.left_step {
+            Len::ONE => (whole, None),
+            _ if tile.encoding != Encoding::F32 => return Err(Refused("a row with gaps".into())),
+            Len::Const(n) => (n.saturating_mul(4), None),
+            Len::Local(l) => l.unbound(),
+            Len::Arg(i) => (0, Some(self.stride(i)?)),
+        };
+        let reach = |n: i64| {
+            let (down, along) = (n.checked_mul(4 * size.rows)?, term.checked_mul(UNROLL)?);
+            i32::try_from(down.checked_add(along)?).ok()
+        };
         match tile.left_row {
-            Len::Const(n) if i32::try_from(size.rows * n * 4 + UNROLL * term).is_ok() => {
+            Len::Const(n) if reach(n).is_some() => {
                 let row = |r: i64| LeftRow { base: first, index: None, displacement: r * n * 4 };
                 operands.rows = (0..size.rows).map(row).collect();
             }
@@ -115,8 +131,7 @@ impl Emitter<'_> {
             Len::Local(l) => l.unbound(),
             Len::Arg(i) => {
                 // Each register reaches three rows: at it, one stride and two strides on.
-                let stride = self.integer(i)?;
-                self.push(Instruction::with2(Code::Shl_rm64_imm8, stride, 2))?;
+                let stride = self.stride(i)?;
                 let mut base = first;
                 for r in 0..size.rows {
                     if r > 0 && r % 3 == 0 {
@@ -125,7 +140,7 @@ impl Emitter<'_> {
                         let two_on = MemoryOperand::with_base_index_scale(base, stride, 2);
                         self.push(Instruction::with2(Code::Lea_r64_m, next, two_on))?;
                         self.push(Instruction::with2(Code::Add_r64_rm64, next, stride))?;
-                        operands.moving.push((next, term));
+                        bases.push(next);
                         base = next;
                     }
                     let index = [None, Some((stride, 1)), Some((stride, 2))][r as usize % 3];
@@ -133,7 +148,19 @@ impl Emitter<'_> {
                 }
             }
         }
+        operands.left_step = term;
+        match stride {
+            Some(stride) => operands.left_stride = Some((stride, bases)),
+            None => operands.moving.extend(bases.into_iter().map(|base| (base, term))),
+        }
         Ok(())
+    }
+
+    /// A register with the bytes of as many 32-bit elements as an argument gives.
+    fn stride(&mut self, argument: u16) -> Result<Register, Refused> {
+        let stride = self.integer(argument)?;
+        self.push(Instruction::with2(Code::Shl_rm64_imm8, stride, 2))?;
+        Ok(stride)
     }
 
     fn panels(
@@ -176,6 +203,12 @@ impl Emitter<'_> {
             }
         }
         Ok(())
+    }
+
+    /// Moves the left operand on by a term, if how far that is has to be read from a register.
+    pub fn next_left(&mut self, operands: &TileOperands) -> Result<(), Refused> {
+        let Some((stride, bases)) = &operands.left_stride else { return Ok(()) };
+        bases.iter().try_for_each(|base| self.push(Instruction::with2(Code::Add_r64_rm64, *base, *stride)))
     }
 
     /// Prefetches what one iteration may, and moves the address on.

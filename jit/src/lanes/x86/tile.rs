@@ -223,7 +223,7 @@ impl Emitter<'_> {
         let lefts = &floats.spare[right.len() - first..];
         for (r, row) in floats.operands.rows.iter().enumerate() {
             let x = lefts[r % lefts.len().min(4)];
-            self.asm.broadcast(x, row.at(u * 4), 4)?;
+            self.asm.broadcast(x, row.at(u * floats.operands.left_step), 4)?;
             for (v, vector) in right.iter().enumerate() {
                 let y = match v.checked_sub(first) {
                     Some(held) => Rm::Reg(floats.spare[held]),
@@ -232,7 +232,7 @@ impl Emitter<'_> {
                 self.asm.op3(floats.multiply_add, floats.size.accumulator(r as i64, v as i64), x, y)?;
             }
         }
-        Ok(())
+        self.next_left(&floats.operands)
     }
 
     /// Adds two terms to each sum: the lower and the upper halves of row `u` of the panels.

@@ -111,6 +111,7 @@ impl<'s> Winograd<'s> {
                 k: channels,
                 panel: channels,
                 left_row: channels,
+                left_step: Len::ONE,
                 slots: 1,
                 epilogue: &[Inst::Acc, store],
                 prefetch: 0,

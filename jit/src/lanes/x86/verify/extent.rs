@@ -80,7 +80,7 @@ impl Regions {
                 Stmt::Tile(tile) => {
                     let (rows, cols) = (i64::from(tile.rows), i64::from(tile.cols));
                     let (k, panel) = (len(tile.k)?, len(tile.panel)?);
-                    let left = (tile.encoding.left_len(k), 1);
+                    let left = (tile.encoding.left_len(k), len(tile.left_step)?);
                     add(tile.left, false, Region::new(left, (rows, len(tile.left_row)?), Mem::F32.size()))?;
                     // Whole panels, and of the last panel what its last row has up to the last column: a tile
                     // may begin inside of a panel.
