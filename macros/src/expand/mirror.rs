@@ -45,6 +45,10 @@ pub fn mirror(n: &Network, networks: &[Network]) -> TokenStream {
     });
     let wheres = n.wheres.iter().flat_map(|w| [m.expr(&w.left), m.expr(&w.right)]);
     let items = m.items(&n.items);
+    let hidden = n.entries.iter().filter(|e| m.is_hidden(e)).map(|e| {
+        let name = &e.name;
+        quote_spanned!(own()=> let #name: __Net<()> = __Net::NEW;)
+    });
     let entries = n.entries.iter().map(|e| m.entry(e, n.short));
     let lost = n.lost.iter().filter(|i| is_name(i));
     quote_spanned! {own()=>
@@ -59,6 +63,7 @@ pub fn mirror(n: &Network, networks: &[Network]) -> TokenStream {
                 #(#options)*
                 #(#wheres;)*
                 #items
+                #(#hidden)*
                 #(#entries)*
                 #(#lost;)*
             }
@@ -114,6 +119,12 @@ impl Mirror<'_> {
         quote_spanned!(own()=> #[doc = #doc] const #name: __Dim = __Dim; #used;)
     }
 
+    /// Whether a `let` has the name of an entry point, as in `let loss = loss(x);`. It would be a pattern of
+    /// a constant, so that the entry point is a `let` before all of them.
+    fn is_hidden(&self, e: &Entry) -> bool {
+        self.lets.contains(&e.name.to_string())
+    }
+
     fn entry(&self, e: &Entry, short: bool) -> TokenStream {
         let dims = e.dims.iter().map(|d| self.dim(d));
         let inputs = e.inputs.iter().map(|i| {
@@ -122,7 +133,7 @@ impl Mirror<'_> {
         });
         let outputs = e.outputs.iter().map(|t| self.ty(t));
         let body = self.block(&e.body);
-        let name = (!short).then(|| {
+        let name = (!short && !self.is_hidden(e)).then(|| {
             let (name, docs) = (&e.name, &e.docs);
             quote_spanned!(own()=> #docs const #name: __Net<()> = __Net::NEW;)
         });
