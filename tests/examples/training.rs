@@ -96,7 +96,8 @@ fn begin(folder: &Path, steps: u64) -> Child {
 
 /// As Ctrl-C does.
 fn interrupt(run: &Child) {
-    let done = Command::new("kill").args(["-INT", &run.id().to_string()]).status().expect("`kill` runs");
+    // `kill` is a word of the shell everywhere, and a program of its own not always.
+    let done = Command::new("sh").args(["-c", &format!("kill -INT {}", run.id())]).status().expect("a shell");
     assert!(done.success());
 }
 
