@@ -198,9 +198,9 @@ fn idx(path: &Path, shape: &[u32]) -> Result<(usize, Vec<u8>), Failure> {
     }
     let data = &bytes[(8 + 4 * shape.len()).min(bytes.len())..];
     let size: usize = shape.iter().map(|n| *n as usize).product();
-    if data.len() != items * size {
-        let (has, needs) = (data.len(), items * size);
-        return Err(wrong(&format!("its {items} items need {needs} bytes, and it has {has}")));
+    if items.checked_mul(size) != Some(data.len()) {
+        let has = data.len();
+        return Err(wrong(&format!("its {items} items need {size} bytes each, and it has {has} in all")));
     }
     Ok((items, data.to_vec()))
 }

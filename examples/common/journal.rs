@@ -56,10 +56,7 @@ impl Journal {
                 let line = line.map_err(named)?;
                 // A program that is killed may leave half a line.
                 let Ok(entry) = serde_json::from_str::<serde_json::Value>(&line) else { continue };
-                let step = entry["step"].as_u64().unwrap_or_default();
-                if step > begun {
-                    continue;
-                }
+                let Some(step) = entry["step"].as_u64().filter(|step| *step <= begun) else { continue };
                 losses.extend(entry["loss"].as_f64().map(|loss| (step, loss)));
                 validation.extend(entry["validation"].as_f64().map(|loss| (step, loss)));
                 kept.push_str(&line);

@@ -203,3 +203,21 @@ fn accumulated_gradients_are_those_of_one_large_batch() {
     let report = parts.check_step(x.view([32, 16]), y.view([32]), 1e-3).unwrap();
     assert!(report.is_ok(), "{report}");
 }
+
+#[test]
+fn a_checkpoint_cannot_have_more_gradients_waiting_than_an_update_takes() {
+    let path = folder("waiting").join("checkpoint.safetensors");
+    let mut training = new(&TrainOptions::new().accumulate(3));
+    steps(&mut training, 0..2);
+    training.save(&path).unwrap();
+    let bytes = std::fs::read(&path).unwrap();
+    let (text, other) = (br#""runs":"2""#, br#""runs":"3""#);
+    let at = bytes.windows(text.len()).position(|part| part == text).unwrap();
+    let mut wrong = bytes.clone();
+    wrong[at..at + other.len()].copy_from_slice(other);
+    std::fs::write(&path, wrong).unwrap();
+    let error = training.load(&path).unwrap_err().to_string();
+    assert!(error.contains("which gradients wait"), "{error}");
+    std::fs::write(&path, bytes).unwrap();
+    training.load(&path).unwrap();
+}

@@ -77,10 +77,13 @@ impl Trainer {
         let number = |name: &str| metadata.get(name).map(|s| s.split(' ').map(str::parse::<u64>));
         let numbers = |name: &str| number(name)?.collect::<Result<Vec<u64>, _>>().ok();
         let steps = numbers("steps").and_then(|all| all.first().copied());
-        let runs = numbers("runs").filter(|runs| runs.len() == self.parts.len());
+        let runs: Option<Vec<u32>> = numbers("runs")
+            .and_then(|runs| runs.into_iter().map(|n| u32::try_from(n).ok()).collect())
+            .filter(|runs: &Vec<u32>| runs.len() == self.parts.len())
+            .filter(|runs| runs.iter().all(|n| *n < self.options.calls()));
         let (Some(steps), Some(runs), true) = (steps, runs, problems.is_empty()) else {
             if problems.is_empty() {
-                problems.push("it does not say how many steps were made".into());
+                problems.push("it does not say how many steps were made, or which gradients wait".into());
             }
             return Err(Error::Checkpoint { path: path.into(), problems });
         };
@@ -92,7 +95,7 @@ impl Trainer {
             }
         }
         for (part, runs) in self.parts.iter_mut().zip(runs) {
-            part.runs = u32::try_from(runs).unwrap_or_default();
+            part.runs = runs;
         }
         self.steps = steps;
         self.last = None;
