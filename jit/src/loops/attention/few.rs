@@ -12,6 +12,9 @@ use crate::spec::Slot;
 use cranelift::codegen::ir::Value;
 use cranelift::prelude::*;
 
+/// Products of a partial sum, over all places: no more than in the tiles of many queries.
+const PRODUCTS: i64 = 4 * PART;
+
 /// Rows that a query sees, and what is done with each.
 struct RowWalk<'a> {
     programs: &'a AtPlaces,
@@ -66,13 +69,14 @@ impl Head<'_> {
         let each = code.ins().sdiv_imm_s(count, i64::from(places));
         let whole = code.mul_imm(each, i64::from(places));
         let (end, whole) = (code.add(from, each), code.add(from, whole));
-        code.for_each(from, end, PART, &mut |code, row| {
+        let part = PRODUCTS / i64::from(places);
+        code.for_each(from, end, part, &mut |code, row| {
             if let Some(between) = walk.between {
                 let behind = code.ins().icmp(IntCC::SignedGreaterThan, row, from);
                 let row = walk.single;
                 code.when(behind, &mut |code| self.nest.call(code, between, InPlace { row }));
             }
-            let next = code.add_imm(row, PART);
+            let next = code.add_imm(row, part);
             let next = code.min(next, end);
             code.for_each(row, next, 1, &mut |code, row| {
                 let rows = self.rows(code, walk, row, each, places);
