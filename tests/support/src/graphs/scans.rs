@@ -47,6 +47,7 @@ impl Random {
             g.inputs.push(InputDecl::new(format!("a{i}"), Type::new(ty.dtype, shape)));
             inputs.push(g.push(Op::Input(i), &[], Source::default()).ok()?);
         }
+        let width = g.inputs[1].ty.shape.last().and_then(Dim::as_const).unwrap_or(1) as f64;
         let mut op = |op: Op, args: &[Value]| g.push(op, args, Source::default()).ok();
         let (x, h) = (inputs[0], inputs[1]);
         let half = op(num(0.5), &[])?;
@@ -62,6 +63,9 @@ impl Random {
             if of == x {
                 element = op(Op::Unary(Unary::Silu), &[product])?;
             } else {
+                // What is carried shrinks in each iteration, so that its rounding errors do not grow.
+                let small = op(num(0.4 / width), &[])?;
+                let product = op(Op::Binary(Binary::Mul), &[product, small])?;
                 sum = op(Op::Binary(Binary::Add), &[sum, product])?;
             }
         }
