@@ -16,6 +16,7 @@
 //! * `cumulative`: cumulative sums, flipped axes and elements by ids
 //! * `ropes`: rotary positions with frequencies, positions and scalings
 //! * `scans`: loops over a run-time axis
+//! * `row_sums`: sums of rows, alone and beside other work on the rows
 //! * `scatters`: sums of rows by ids
 //! * `special_values`: NaN, infinities, subnormal and huge numbers through every op
 //! * `transposed`: transposed convolutions
@@ -37,6 +38,7 @@ mod random_graphs;
 mod random_numbers;
 mod resized;
 mod ropes;
+mod row_sums;
 mod scans;
 mod scatters;
 mod special_values;

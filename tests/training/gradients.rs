@@ -206,6 +206,12 @@ fn views_and_moves() {
         "",
         "%2: f32[4, 6] = scatter_add(%0, %1, rows = 4)\n%3: f32[4, 6] = tanh(%2)",
     );
+    check(
+        X,
+        "",
+        "%1: f32[ceil(B * S / 2), 6] = sum_rows(%0, part = 2)\n%2: f32[ceil(B * S / 2), 6] = tanh(%1)",
+    );
+    check(X, "", "%1: f32[6] = sum_rows(%0, part = 0)\n%2: f32[6] = tanh(%1)");
     check("input x: f32[B, 4]\ninput i: i32[B, S]", "", "%2: f32[B, S] = take_along(%0, %1, axis = (1,))");
 }
 

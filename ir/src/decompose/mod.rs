@@ -130,7 +130,7 @@ impl Body {
             Op::Arange { .. } | Op::Powers { .. } | Op::Pow(_) | Op::Select | Op::Cast(_) => None,
             Op::Reduce { kind: Reduction::Sum | Reduction::Max | Reduction::Min, .. } => None,
             Op::Argmax { .. } | Op::Matmul | Op::Conv2d { .. } | Op::Gather => None,
-            Op::ScatterAdd { .. } | Op::Threefry => None,
+            Op::ScatterAdd { .. } | Op::SumRows { .. } | Op::Threefry => None,
             Op::Pool2d { kind: Pooling::Max | Pooling::Sum, .. } => None,
             Op::Reshape(_) | Op::Transpose(_) | Op::Expand(_) | Op::Slice { .. } => None,
             Op::Concat { .. } | Op::Push { .. } | Op::Cumsum { .. } => None,

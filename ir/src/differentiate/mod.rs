@@ -168,7 +168,8 @@ fn has_rule(op: &Op) -> bool {
         Op::Reshape(_) | Op::Transpose(_) | Op::Expand(_) | Op::Slice { .. } | Op::Concat { .. } => true,
         // Its definition is that of a run: training would leave out what it is asked for.
         Op::Dropout { p } => p.0 > 0.0,
-        Op::Gather | Op::ScatterAdd { .. } | Op::KeyedDropout { .. } | Op::Conv2d { .. } => true,
+        Op::Gather | Op::ScatterAdd { .. } | Op::SumRows { .. } | Op::KeyedDropout { .. } => true,
+        Op::Conv2d { .. } => true,
         Op::Pool2d { kind, .. } => *kind != Pooling::Avg,
         Op::LayerNorm { .. } | Op::RmsNorm { .. } => true,
         Op::TopK { .. } | Op::TakeAlong { .. } => false,
@@ -223,9 +224,6 @@ fn expand(graph: &Graph, needed: &[bool]) -> Rule<(Graph, Vec<Value>)> {
     new.set_results(graph, |v| map[v.index()]);
     Ok((new, map))
 }
-
-/// Rows and columns from which on a sum of rows is a product.
-const MANY: i64 = 64;
 
 /// A graph while gradients are added behind it.
 struct Backward {
@@ -312,6 +310,7 @@ impl Backward {
                 let back = self.push(Op::Gather, &[d, args[1]])?;
                 self.give(args[0], back)
             }
+            Op::SumRows { part } => self.sum_rows(*part, args[0], d),
             Op::KeyedDropout { .. } => {
                 let back = self.push(op.clone(), &[d, args[1], args[2]])?;
                 self.give(args[0], back)
@@ -363,7 +362,7 @@ impl Backward {
             return Ok(());
         }
         let more = self.shape(gradient).len() - self.shape(v).len();
-        let gradient = self.sum_of_leading(gradient, more)?;
+        let gradient = self.sum(gradient, (0..more).collect(), false)?;
         self.give(v, gradient)
     }
 
@@ -394,25 +393,7 @@ impl Backward {
 
     /// The sum over all axes but these.
     fn sum_of_others(&mut self, x: Value, axes: &[usize]) -> Rule<Value> {
-        let others: Vec<usize> = (0..self.shape(x).len()).filter(|axis| !axes.contains(axis)).collect();
-        let are_first = others.iter().copied().eq(0..others.len());
-        if are_first { self.sum_of_leading(x, others.len()) } else { self.sum(x, others, false) }
-    }
-
-    /// The sum over the first axes. That of wide rows is a product with a row of ones, which reads one row
-    /// after another; the kernel of a sum reads one column after another, and waits for memory.
-    fn sum_of_leading(&mut self, x: Value, count: usize) -> Rule<Value> {
-        let shape = self.shape(x);
-        let (rows, columns) = (Dim::product(&shape[..count])?, Dim::product(&shape[count..])?);
-        let has_few = |d: &Dim| d.as_const().is_some_and(|n| n < MANY);
-        let is_number = self.graph.ty(x).dtype == DType::F32;
-        if self.is_body || !is_number || has_few(&rows) || has_few(&columns) {
-            return self.sum(x, (0..count).collect(), false);
-        }
-        let flat = self.push(Op::Reshape(vec![rows.clone(), columns]), &[x])?;
-        let one = self.number(1.0)?;
-        let ones = self.push(Op::Expand(vec![Dim::constant(1), rows]), &[one])?;
-        let sums = self.push(Op::Matmul, &[ones, flat])?;
-        self.push(Op::Reshape(shape[count..].to_vec()), &[sums])
+        let others = (0..self.shape(x).len()).filter(|axis| !axes.contains(axis)).collect();
+        self.sum(x, others, false)
     }
 }

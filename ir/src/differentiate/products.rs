@@ -36,11 +36,6 @@ impl Backward {
             let dt = self.transposed(d)?;
             let back = self.push(Op::Matmul, &[dt, x])?;
             self.give(w, back)?;
-            if bias && !self.is_body {
-                // For the product the columns of `d` are stored as rows, so that their sums read these.
-                let sums = self.sum(dt, vec![1], false)?;
-                return self.give(args[2], sums);
-            }
         }
         if bias { self.give_sum(args[2], d) } else { Ok(()) }
     }

@@ -84,6 +84,27 @@ impl Backward {
         Ok(())
     }
 
+    /// Each row has the gradient of the sum of its part.
+    pub(super) fn sum_rows(&mut self, part: usize, x: Value, d: Value) -> Rule {
+        let shape = self.shape(x);
+        if part == 0 {
+            let back = self.push(Op::Expand(shape), &[d])?;
+            return self.give(x, back);
+        }
+        let sums = self.shape(d);
+        let (width, each) = (sums[1].clone(), Dim::constant(part as i64));
+        let (rows, all) = (Dim::product(&shape[..shape.len() - 1])?, sums[0].times(&each)?);
+        let thin = self.push(Op::Reshape(vec![sums[0].clone(), Dim::constant(1), width.clone()]), &[d])?;
+        let full = self.push(Op::Expand(vec![sums[0].clone(), each, width.clone()]), &[thin])?;
+        let mut back = self.push(Op::Reshape(vec![all.clone(), width]), &[full])?;
+        if all != rows {
+            let (start, step) = (Dim::constant(0), Dim::constant(1));
+            back = self.push(Op::Slice { axis: 0, start, end: rows, step }, &[back])?;
+        }
+        let back = self.push(Op::Reshape(shape), &[back])?;
+        self.give(x, back)
+    }
+
     /// Each row of the table has the sum of the gradients of where it was taken. Those of more axes, or of
     /// none, are rows of one axis for that.
     pub(super) fn gather(&mut self, table: Value, ids: Value, d: Value) -> Rule {

@@ -179,6 +179,38 @@ impl Fuser<'_> {
         self.level[v.index()] = self.level_of_result(v);
     }
 
+    /// Sums of rows join what computes the rows, row by row; else they are a kernel that reads the rows.
+    pub(super) fn row_sums(&mut self, v: Value) {
+        let x = self.graph.node(v).args[0];
+        let shape = self.graph.ty(x).shape.clone();
+        match self.of[x.index()].filter(|k| self.groups[*k].kind == Kind::Rows && self.is_allowed(v, *k)) {
+            Some(k) if self.groups[k].nodes.len() >= MAX_NODES => self.decline(x, v, Reason::Full),
+            Some(k) if self.sums_fit(v, x, k) => {
+                self.take(k, v);
+                self.level[v.index()] = Level::Sums;
+                return;
+            }
+            Some(_) => self.decline(x, v, Reason::OtherRows),
+            None => {}
+        }
+        self.alone(v, Kind::Rows);
+        let k = self.groups.len() - 1;
+        self.groups[k].domain = shape;
+        self.level[v.index()] = Level::Sums;
+    }
+
+    /// Whether group `k` computes `x` row by row, in the parts that the sums `v` of them have.
+    fn sums_fit(&self, v: Value, x: Value, k: usize) -> bool {
+        let group = &self.groups[k];
+        let mut ops = group.nodes.iter().map(|n| &self.graph.node(*n).op);
+        let agree = |op: &Op| match op.class() {
+            Class::RowSums => *op == self.graph.node(v).op,
+            // A window runs over the rows of an image one by one.
+            other => other != Class::Window,
+        };
+        self.level[x.index()] == Level::Full && self.graph.ty(x).shape == group.domain && ops.all(agree)
+    }
+
     /// The value that an expand stretches, if `v` is one.
     fn before_expand(&self, v: Value) -> Value {
         let n = self.graph.node(v);

@@ -32,13 +32,16 @@ impl Fuser<'_> {
         let (one, two) = (&self.groups[into], &self.groups[k]);
         let plain =
             |n: &Value| self.graph.node(*n).op.is_elementwise() && self.level[n.index()] == Level::Full;
+        // Sums of rows go on beside more work on the rows.
+        let beside = |n: &Value| plain(n) || self.level[n.index()] == Level::Sums;
         let read_here = |n: &Value| {
             !self.is_output(*n)
                 && self.users[n.index()].iter().all(|u| *u == v || self.of[u.index()] == Some(k))
         };
         let fit = (one.kind == Kind::Rows && two.kind == Kind::Rows && one.domain == two.domain)
             && one.nodes.len() + two.nodes.len() < MAX_NODES
-            && one.nodes.iter().chain(&two.nodes).all(plain)
+            && one.nodes.iter().all(beside)
+            && two.nodes.iter().all(plain)
             && two.nodes.iter().all(read_here);
         // One node of a group stands for all of them.
         let (Some(&of_one), Some(&of_two)) = (one.nodes.first(), two.nodes.first()) else { return false };

@@ -117,6 +117,8 @@ enum Level {
     Full,
     /// One element per row.
     Row,
+    /// Sums of rows, which are there when all rows are done.
+    Sums,
 }
 
 struct Fuser<'g> {
@@ -188,6 +190,7 @@ pub fn fuse_within(graph: &Graph, constants: Constants, limit: Option<&Limit>) -
             Class::Push => fuser.alone(v, Kind::Push(v)),
             Class::Cumulative => fuser.alone(v, Kind::Cumulative(v)),
             Class::Scatter => fuser.alone(v, Kind::Scatter(v)),
+            Class::RowSums => fuser.row_sums(v),
             Class::Scan => fuser.scan(v),
             Class::Experts => fuser.alone(v, Kind::Experts(v)),
             Class::Reduction | Class::Norm | Class::Elementwise | Class::Generator => fuser.row_work(v),

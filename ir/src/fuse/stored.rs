@@ -116,7 +116,8 @@ impl Fuser<'_> {
             Class::Attention => i < 3 && !made && !unit(),
             Class::Source | Class::Generator | Class::Elementwise | Class::View => false,
             Class::Reduction | Class::Norm | Class::Lowered => false,
-            Class::Concat | Class::Push | Class::Gather | Class::Scatter | Class::Cumulative => false,
+            Class::Concat | Class::Push | Class::Gather | Class::Scatter => false,
+            Class::RowSums | Class::Cumulative => false,
             Class::Scan | Class::Experts => !is_inlined(g, v, i) && !made && !self.is_whole(a),
         }
     }

@@ -72,6 +72,7 @@ pub fn infer(op: &Op, args: &[Arg<'_>], facts: &Facts) -> Result<Type> {
         Op::Concat { axis } | Op::Push { axis } => shapes::concat(name, *axis, args, facts),
         Op::Gather => shapes::gather(args, facts),
         Op::ScatterAdd { rows } => shapes::scatter_add(rows, args, facts),
+        Op::SumRows { part } => shapes::sum_rows(*part, args, facts),
         Op::Threefry => random::threefry(args, facts),
         Op::Uniform(shape) => random::uniform(shape, args),
         Op::KeyedDropout { p } => random::keyed_dropout(*p, args),

@@ -181,6 +181,19 @@ pub fn scatter_add(rows: &Dim, args: &[Arg<'_>], facts: &Facts) -> Result<Type> 
     }
 }
 
+/// A row for each part of the rows.
+pub fn sum_rows(part: usize, args: &[Arg<'_>], facts: &Facts) -> Result<Type> {
+    want(0, args, "`sum_rows`", &[DType::F32])?;
+    let Some((width, rows)) = args[0].ty.shape.split_last() else {
+        return Err(ShapeError::new("`sum_rows` takes rows").fact(is_line(&args[0], facts)).at(At::Arg(0)));
+    };
+    match i64::try_from(part) {
+        Ok(0) => Ok(Type::f32(vec![width.clone()])),
+        Ok(part) => Ok(Type::f32(vec![Dim::product(rows)?.ceil_div(&Dim::constant(part))?, width.clone()])),
+        Err(_) => Err(ShapeError::new("`sum_rows` has too long parts").at(At::Option("part"))),
+    }
+}
+
 pub fn flip(axis: usize, args: &[Arg<'_>], facts: &Facts) -> Result<Type> {
     axis_ok("flip", axis, &args[0], "axis", facts)?;
     Ok(args[0].ty.clone())

@@ -37,6 +37,8 @@ pub enum Class {
     Gather,
     /// Sums of rows by ids.
     Scatter,
+    /// Sums of rows, taken while a kernel has them at hand.
+    RowSums,
     /// Sums that go on along an axis.
     Cumulative,
     /// A loop with a body of its own.
@@ -114,7 +116,7 @@ impl Op {
             (Op::Cast(to), _) => matches!(to, DType::I32 | DType::Bool),
             (_, Class::Source | Class::Generator | Class::Elementwise | Class::View | Class::Gather) => false,
             (_, Class::Reduction | Class::Norm | Class::Matmul | Class::Window | Class::Attention) => false,
-            (_, Class::Concat | Class::Push | Class::Scatter | Class::Cumulative) => false,
+            (_, Class::Concat | Class::Push | Class::Scatter | Class::RowSums | Class::Cumulative) => false,
             (_, Class::Scan | Class::Experts | Class::Lowered) => false,
         }
     }
@@ -173,8 +175,8 @@ impl Op {
             (_, Class::Matmul) => Parts::Rows,
             (_, Class::Source | Class::Generator | Class::View | Class::Gather) => Parts::Whole,
             (_, Class::Reduction | Class::Norm | Class::Window | Class::Attention) => Parts::Whole,
-            (_, Class::Concat | Class::Push | Class::Scatter | Class::Cumulative) => Parts::Whole,
-            (_, Class::Scan | Class::Experts | Class::Lowered) => Parts::Whole,
+            (_, Class::Concat | Class::Push | Class::Scatter | Class::RowSums) => Parts::Whole,
+            (_, Class::Cumulative | Class::Scan | Class::Experts | Class::Lowered) => Parts::Whole,
         }
     }
 }

@@ -1,15 +1,10 @@
 //! Every op, declared once, in the form that `table/declare.rs` explains.
 
-use super::{
-    Binary, Class, EpsOn, Layout, Number, Pairs, Pooling, Reduction, Resampling, Scalar, Scaling, Unary,
-    Window,
-};
+use super::*;
 use crate::dim::Dim;
 use crate::table::Kind::*;
 use crate::table::declare::{count, joined, ops, option_count, options, row, row_named, rows};
-use crate::table::field::{
-    Field, Options, Written, constant, given, must, of_pooling, only_of, or, over_image, over_signal, quietly,
-};
+use crate::table::field::*;
 use crate::table::{Attr, OpDef, Param};
 use crate::types::DType;
 
@@ -199,6 +194,13 @@ ops! {
         /// How many rows the result has.
         rows: Dim = must("rows", Dim),
     } = Scatter internal "scatter_add"(x, ids) "row i is the sum of the rows of x with the i32 id i";
+
+    /// Sums of rows: row `i` is the sum of `part` rows of `x`, or of those left, from row `i * part` on. All
+    /// axes of `x` but the last count its rows.
+    SumRows {
+        /// Rows of a part. With 0 all rows are one part, and the result has no axis of parts.
+        part: usize = must("part", Dim),
+    } = RowSums internal "sum_rows"(x) "row i is the sum of part rows of x, from row i * part on";
 
     /// `x @ w.t + b`, `w` is `[OUT, IN]`; `bias` says whether the third argument is there.
     Linear {

@@ -136,8 +136,13 @@ fn follow(
         }
         return rewriter.push(op.clone(), &last, at).map(|y| Some(Followed::Four(y)));
     }
-    let Some(&x) = known.get(&args[0]) else { return Ok(None) };
     let place = |a: usize| BACK[a];
+    if let Op::Concat { axis } = *op {
+        let last = args.iter().map(|a| to_last(rewriter, known, *a, Layout::Nchw, at));
+        let last: Vec<Value> = last.collect::<Result<_, _>>()?;
+        return rewriter.push(Op::Concat { axis: place(axis) }, &last, at).map(|y| Some(Followed::Four(y)));
+    }
+    let Some(&x) = known.get(&args[0]) else { return Ok(None) };
     let (op, args) = match (op.class(), op.axes()) {
         // A gain and a bias run along the normalised axes in their order, which several axes would not keep.
         (Class::Norm, Some(&[axis])) => {
@@ -145,9 +150,10 @@ fn follow(
             args[0] = x;
             (op.over(place(axis)), args)
         }
-        (Class::Reduction, Some(&[2, 3])) => {
+        (Class::Reduction, Some(axes @ (&[2, 3] | &[0, 2, 3]))) => {
             let Op::Reduce { kind, keep, masked: false, .. } = *op else { return Ok(None) };
-            let y = rewriter.push(Op::Reduce { kind, axes: vec![1, 2], keep, masked: false }, &[x], at)?;
+            let axes = axes.iter().map(|axis| place(*axis)).collect();
+            let y = rewriter.push(Op::Reduce { kind, axes, keep, masked: false }, &[x], at)?;
             // Without the pixels, what is left has its axes in order.
             return Ok(Some(if keep { Followed::Four(y) } else { Followed::Other(y) }));
         }
@@ -157,18 +163,11 @@ fn follow(
             *axis = place(*axis);
             (op, vec![x])
         }
-        (Class::Concat, _) => {
-            let mut op = op.clone();
-            let Op::Concat { axis } = &mut op else { return Ok(None) };
-            *axis = place(*axis);
-            let last = args.iter().map(|a| to_last(rewriter, known, *a, Layout::Nchw, at));
-            (op, last.collect::<Result<_, _>>()?)
-        }
         (Class::Norm | Class::Reduction | Class::Elementwise, _) => return Ok(None),
         (Class::Source | Class::Generator | Class::Matmul | Class::Window, _) => return Ok(None),
-        (Class::Attention | Class::Push | Class::Gather | Class::Scatter | Class::Cumulative, _) => {
-            return Ok(None);
-        }
+        (Class::Attention | Class::Push | Class::Gather | Class::Scatter, _) => return Ok(None),
+        (Class::Concat, _) => return Ok(None),
+        (Class::RowSums | Class::Cumulative, _) => return Ok(None),
         (Class::Scan | Class::Experts | Class::Lowered, _) => return Ok(None),
     };
     rewriter.push(op, &args, at).map(|y| Some(Followed::Four(y)))

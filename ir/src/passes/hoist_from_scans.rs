@@ -189,8 +189,8 @@ impl<'g> Body<'g> {
                 elements.iter().enumerate().all(whole).then(|| op.clone())
             }
             (_, Class::Source | Class::Generator | Class::View | Class::Matmul | Class::Window) => None,
-            (_, Class::Attention | Class::Concat | Class::Push | Class::Scatter | Class::Cumulative) => None,
-            (_, Class::Scan | Class::Experts | Class::Lowered) => None,
+            (_, Class::Attention | Class::Concat | Class::Push | Class::Scatter | Class::RowSums) => None,
+            (_, Class::Cumulative | Class::Scan | Class::Experts | Class::Lowered) => None,
         }
     }
 

@@ -7,7 +7,7 @@ use crate::types::DType;
 use std::collections::BTreeSet;
 
 /// Options that are numbers and no dims, though they are written alike.
-const NUMBERS: [&str; 7] = ["index", "body", "result", "sequences", "carried", "experts", "routed"];
+const NUMBERS: [&str; 8] = ["index", "body", "result", "sequences", "carried", "experts", "routed", "part"];
 
 /// Values that no option has as its default, two for each kind.
 fn values(option: &OptionDef) -> [Attr; 2] {

@@ -92,16 +92,10 @@ impl Batch<'_, '_> {
         self.push(Op::DimValue(count), &[])
     }
 
-    /// The mean of each channel. The pixels of an image are summed first, which lie side by side.
+    /// The mean of each channel.
     fn mean(&mut self, x: Value, count: Value) -> Result<Value, ShapeError> {
-        let rank = self.shape(x).len();
-        let mut sum = x;
-        for axes in [(CHANNELS + 1..rank).collect(), vec![0]] {
-            if !axes.is_empty() {
-                let reduce = Op::Reduce { kind: Reduction::Sum, axes, keep: false, masked: false };
-                sum = self.push(reduce, &[sum])?;
-            }
-        }
+        let axes = (0..self.shape(x).len()).filter(|axis| *axis != CHANNELS).collect();
+        let sum = self.push(Op::Reduce { kind: Reduction::Sum, axes, keep: false, masked: false }, &[x])?;
         self.binary(Binary::Div, sum, count)
     }
 

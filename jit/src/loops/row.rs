@@ -1,13 +1,14 @@
-//! Row kernels: for each row the addresses of its slots, then the work.
+//! Row kernels: for each row the addresses of its slots, then the work. Where rows are summed, a unit is a
+//! part of them: its sums begin as zeros, and the work on each row adds to them.
 
 use super::LoopNest;
-use super::address::{coordinates, gathered};
+use super::address::{address, coordinates, gathered, moved_floats};
 use super::conv::reduce::ReducedWindow;
 use super::conv::window::Border;
 use super::nest::{Nest, Pool, ProgramId, Span};
-use super::program::WorkPointers;
+use super::program::{InPlace, WorkPointers, fill};
 use crate::code::{FunctionCode, Pointer};
-use crate::spec::{RowSpec, RowWindow, WindowReduction, WorkPart};
+use crate::spec::{RowSpec, RowSums, RowWindow, WindowReduction, WorkPart};
 use cranelift::codegen::ir::Value;
 
 /// The loop nest of a row kernel.
@@ -15,6 +16,8 @@ pub struct Rows<'s> {
     spec: &'s RowSpec,
     work: ProgramId<WorkPointers>,
     window: Option<WindowNest<'s>>,
+    /// The row sums of the spec, and what clears one.
+    sums: Option<(&'s RowSums, ProgramId<InPlace>)>,
 }
 
 /// The window of a row kernel, and what becomes of its elements before the work.
@@ -41,7 +44,48 @@ impl<'s> Rows<'s> {
             };
             WindowNest { spec: seen, how }
         });
-        Rows { spec, work, window }
+        let sums = spec.sums.as_ref().map(|sums| (sums, pool.add(&fill(spec.len, 0))));
+        Rows { spec, work, window, sums }
+    }
+
+    /// Emits the loop over these rows. `sums` are the slots of row sums, and where those of the part are.
+    fn rows(
+        &self,
+        nest: &Nest,
+        code: &mut FunctionCode<'_, '_>,
+        rows: Span,
+        scratch: &[Pointer],
+        sums: &[(u16, Pointer)],
+    ) {
+        code.for_each(rows.from, rows.to, 1, &mut |code, row| {
+            let coords = coordinates(nest, code, row, &self.spec.outer);
+            let mut slots: Vec<Pointer> = (self.spec.slots.iter().enumerate())
+                .map(|(i, slot)| match sums.iter().find(|(sum, _)| usize::from(*sum) == i) {
+                    Some((_, pointer)) => *pointer,
+                    None => gathered(nest, code, slot, &coords, row, i),
+                })
+                .collect();
+            if let Some(seen) = &self.window {
+                let rows = self.window_rows(seen, nest, code, &coords, &slots);
+                let first = seen.spec.first;
+                slots.splice(first..first + rows.len(), rows);
+            }
+            nest.call(code, self.work, WorkPointers { slots, scratch: scratch.to_vec() });
+        });
+    }
+
+    /// The rows of a part.
+    fn part(&self, nest: &Nest, code: &mut FunctionCode<'_, '_>, number: Value, part: i64) -> Span {
+        let mut all = code.int(1);
+        for axis in &self.spec.outer {
+            all = nest.times(code, all, *axis);
+        }
+        if part == 0 {
+            return Span { from: code.int(0), to: all };
+        }
+        let from = code.mul_imm(number, part);
+        let end = code.add_imm(from, part);
+        Span { from, to: code.min(end, all) }
     }
 
     /// What the work reads of the window at these coordinates: its rows, on the image or in a patch; or the
@@ -89,17 +133,18 @@ impl<'s> Rows<'s> {
 impl LoopNest for Rows<'_> {
     fn build(&self, nest: &Nest, code: &mut FunctionCode<'_, '_>, units: Span) {
         let scratch = self.scratch_rows(nest, code);
-        code.for_each(units.from, units.to, 1, &mut |code, unit| {
-            let coords = coordinates(nest, code, unit, &self.spec.outer);
-            let mut slots: Vec<Pointer> = (self.spec.slots.iter().enumerate())
-                .map(|(i, slot)| gathered(nest, code, slot, &coords, unit, i))
-                .collect();
-            if let Some(seen) = &self.window {
-                let rows = self.window_rows(seen, nest, code, &coords, &slots);
-                let first = seen.spec.first;
-                slots.splice(first..first + rows.len(), rows);
-            }
-            nest.call(code, self.work, WorkPointers { slots, scratch: scratch.clone() });
+        let Some((sums, clear)) = &self.sums else { return self.rows(nest, code, units, &scratch, &[]) };
+        code.for_each(units.from, units.to, 1, &mut |code, number| {
+            let before = nest.times(code, number, self.spec.len);
+            let begin = |slot: &u16| {
+                let first = address(nest, code, &self.spec.slots[usize::from(*slot)], &[]);
+                let row = moved_floats(code, first, before, 1);
+                nest.call(code, *clear, InPlace { row });
+                (*slot, row)
+            };
+            let slots: Vec<(u16, Pointer)> = sums.slots.iter().map(begin).collect();
+            let rows = self.part(nest, code, number, sums.part);
+            self.rows(nest, code, rows, &scratch, &slots);
         });
     }
 }

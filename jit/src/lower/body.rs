@@ -116,6 +116,17 @@ impl Body {
         self.expr.store(ptr, step, self.row_step, mem, value);
     }
 
+    /// Adds a register to what a slot has, element by element; gives the slot's number.
+    pub fn add_to(&mut self, binding: &mut Binding, v: Value, slot: Unbound, x: Reg) -> u16 {
+        let (step, mem) = (binding.len(&slot.step), slot.mem);
+        self.expr.origin = Some(v);
+        let ptr = self.pointer(slot);
+        let before = self.expr.load(ptr, step, self.row_step, mem);
+        let sum = self.expr.add(before, x);
+        self.expr.store(ptr, step, self.row_step, mem, sum);
+        ptr
+    }
+
     /// A slot of rows: the last axis is an outer one, unless it is the kept axis of length 1.
     fn make_per_row(&self, slot: &mut Unbound) {
         if slot.strides.len() < self.outer {
@@ -125,7 +136,7 @@ impl Body {
     }
 
     /// The register of an operand: computed here, stretched from here, or loaded.
-    fn operand(
+    pub fn operand(
         &mut self,
         lower: &Lower<'_>,
         binding: &mut Binding,

@@ -6,10 +6,10 @@ use super::unbound::{Unbound, bind, domain_of, join_axes};
 use super::window::UnboundRowWindow;
 use crate::CompileError;
 use crate::lanes::schedule::schedule_with_origins;
-use crate::spec::{Binding, Buffer, KernelSpec, RowSpec, RowWindow, StepOrigins};
+use crate::spec::{Binding, Buffer, KernelSpec, RowSpec, RowSums, RowWindow, StepOrigins};
 use tancho_ir::access::{is_view, row_major};
 use tancho_ir::fuse::Group;
-use tancho_ir::op::Op;
+use tancho_ir::op::{Class, Op};
 use tancho_ir::{Dim, Value};
 
 /// A row kernel under construction.
@@ -20,6 +20,7 @@ struct RowKernel {
     outer: Vec<Dim>,
     len: Dim,
     window: Option<UnboundRowWindow>,
+    sums: Option<RowSums>,
 }
 
 impl RowKernel {
@@ -27,7 +28,7 @@ impl RowKernel {
     fn new(outer: Vec<Dim>, len: Dim) -> RowKernel {
         let mut binding = Binding::default();
         let body = Body::new(outer.len(), binding.len(&len));
-        RowKernel { binding, body, outer, len, window: None }
+        RowKernel { binding, body, outer, len, window: None, sums: None }
     }
 
     fn over(shape: &[Dim]) -> RowKernel {
@@ -37,7 +38,7 @@ impl RowKernel {
 
     /// Adds the step.
     fn finish(self, lower: &mut Lower<'_>, at: Value) -> Result<(), CompileError> {
-        let RowKernel { mut binding, mut body, mut outer, len, window } = self;
+        let RowKernel { mut binding, mut body, mut outer, len, window, sums } = self;
         if window.is_none() {
             let mut all: Vec<&mut Unbound> = body.slots.iter_mut().collect();
             join_axes(&mut outer, &mut all);
@@ -54,23 +55,46 @@ impl RowKernel {
         let (work, of_work) = schedule_with_origins(&body.expr, len, ptrs, ints);
         let origins = StepOrigins { own, works: vec![of_work], ..StepOrigins::from(at) };
         let scratch = (work.scratch_rows > 0 || window.is_some()).then(|| binding.buffer(Buffer::Scratch));
-        lower.push(KernelSpec::Row(RowSpec { outer, slots, work, len, scratch, window }), binding, origins)
+        lower.push(
+            KernelSpec::Row(RowSpec { outer, slots, work, len, scratch, window, sums }),
+            binding,
+            origins,
+        )
+    }
+
+    /// Adds the rows of an argument to the sums of their part.
+    fn add_to_sums(&mut self, lower: &Lower<'_>, v: Value) -> Result<(), CompileError> {
+        let node = lower.graph.node(v);
+        let Op::SumRows { part } = node.op else { return Ok(()) };
+        let x = self.body.operand(lower, &mut self.binding, node.args[0], Level::Full)?;
+        let mut slot = lower.whole(v)?;
+        slot.strides = vec![Dim::constant(0); self.outer.len()];
+        let at = self.body.add_to(&mut self.binding, v, slot, x);
+        // Fusion keeps sums of parts of other lengths apart.
+        let sums = self.sums.get_or_insert(RowSums { part: part as i64, slots: Vec::new() });
+        sums.slots.push(at);
+        Ok(())
     }
 }
 
 /// A kernel of row work and elementwise ops.
 pub fn lower(lower: &mut Lower<'_>, kernel: &Group) -> Result<(), CompileError> {
     let mut row = RowKernel::over(&kernel.domain);
+    let is_sum = |v: Value| lower.graph.node(v).op.class() == Class::RowSums;
     for &v in &kernel.nodes {
         if matches!(lower.graph.node(v).op, Op::Conv2d { .. } | Op::Pool2d { .. }) {
             let window = lower.window(v, None)?;
             row.window = Some(lower.reduce_window(&mut row.body, v, window)?);
-        } else {
+        } else if !is_sum(v) {
             row.body.node(lower, &mut row.binding, v)?;
         }
     }
     for &v in &kernel.outputs {
-        row.body.store(lower, &mut row.binding, v)?;
+        if is_sum(v) {
+            row.add_to_sums(lower, v)?;
+        } else {
+            row.body.store(lower, &mut row.binding, v)?;
+        }
     }
     let at = kernel.nodes[kernel.nodes.len() - 1];
     row.finish(lower, at)

@@ -64,11 +64,17 @@ impl RowSpec {
         let window = self.window.as_ref().map_or(0, |seen| {
             4 * if seen.reduction.is_some() { sum_floats(seen.window.chunk) } else { seen.window.patch() }
         });
-        Some(Extents {
-            units: product(self.outer.iter().copied(), 1)?,
-            scratch: row.plus(&Dim::constant(window)).ok()?,
-            columns: None,
-        })
+        Some(Extents { units: self.parts()?, scratch: row.plus(&Dim::constant(window)).ok()?, columns: None })
+    }
+
+    /// Rows, or parts of them where they are summed.
+    fn parts(&self) -> Option<Dim> {
+        let rows = product(self.outer.iter().copied(), 1)?;
+        match self.sums.as_ref().map(|sums| sums.part) {
+            None => Some(rows),
+            Some(0) => Some(Dim::constant(1)),
+            Some(part) => rows.ceil_div(&Dim::constant(part)).ok(),
+        }
     }
 }
 

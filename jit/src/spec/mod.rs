@@ -136,6 +136,18 @@ pub struct RowSpec {
     pub scratch: Option<u16>,
     /// A window that the row is made of. The outer axes are then N, H and W of the result.
     pub window: Option<RowWindow>,
+    /// Sums of rows that the work adds to.
+    pub sums: Option<RowSums>,
+}
+
+/// Sums of the rows of a row kernel. Its units are then parts of the rows, so that the sums do not depend on
+/// how the rows are divided among threads.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct RowSums {
+    /// Rows of a part; 0 for one part of all rows.
+    pub part: i64,
+    /// The slots of the sums, each a row of f32 for each part, one after the other. The work adds to them.
+    pub slots: Vec<u16>,
 }
 
 /// What a row kernel sees of an image.

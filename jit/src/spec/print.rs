@@ -185,6 +185,11 @@ impl Text<'_> {
                 self.line(format_args!("reduced before the work: {how:?}"));
             }
         }
+        if let Some(sums) = &spec.sums {
+            let of = if sums.part == 0 { "all".into() } else { sums.part.to_string() };
+            let slots: Vec<String> = sums.slots.iter().map(|slot| format!("p{slot}")).collect();
+            self.line(format_args!("sums of {of} rows in {}", slots.join(", ")));
+        }
         self.slots(&spec.slots);
         self.work("a row", &spec.work);
     }

@@ -63,6 +63,7 @@ impl Call<'_> {
             Op::Concat { axis } | Op::Push { axis } => moves::concat(args, *axis, out)?,
             Op::Gather => moves::gather(self.first()?, args[1], out, &place)?,
             Op::ScatterAdd { .. } => reduce::scatter_add(self.first()?, args[1], out, &place)?,
+            Op::SumRows { part } => reduce::sum_rows(self.first()?, *part, out)?,
             Op::TopK { axis, indices, .. } => {
                 let ids = moves::topk(self.first()?, *axis, out, &place)?;
                 if *indices { ids } else { moves::take_along(self.first()?, &ids, *axis, out, &place)? }

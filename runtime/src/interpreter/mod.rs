@@ -261,6 +261,7 @@ impl<'g> Interpreter<'g> {
             | Op::GlobalMean
             | Op::Cumsum { .. }
             | Op::ScatterAdd { .. }
+            | Op::SumRows { .. }
             | Op::Resize { .. }
             | Op::UpsampleBilinear { .. }
             | Op::Reduce { kind: Reduction::Sum | Reduction::Mean, .. } => {

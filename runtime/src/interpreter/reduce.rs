@@ -112,6 +112,18 @@ pub fn cumsum(x: &Tensor, axis: usize) -> Result<Tensor, Error> {
     })
 }
 
+/// Sums of parts of the rows of `x`, in f64.
+pub fn sum_rows(x: &Tensor, part: usize, out: &[usize]) -> Result<Tensor, Error> {
+    let width = out.last().copied().unwrap_or(1);
+    let mut sums = zeros::<f64>(count(out))?;
+    let rows = f32s(x).chunks(width.max(1));
+    for (i, row) in rows.enumerate() {
+        let to = &mut sums[i.checked_div(part).unwrap_or(0) * width..][..width];
+        to.iter_mut().zip(row).for_each(|(sum, x)| *sum += f64::from(*x));
+    }
+    Ok(Tensor::from_parts(collected(sums.len(), sums.iter().map(|sum| *sum as f32))?, out))
+}
+
 /// Sums of the rows of `x` by their ids, in f64.
 pub fn scatter_add(
     x: &Tensor,

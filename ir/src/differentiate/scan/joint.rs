@@ -183,7 +183,7 @@ impl Joint {
 fn is_costly(op: &Op) -> bool {
     match op.class() {
         Class::Matmul | Class::Window | Class::Attention | Class::Cumulative => true,
-        Class::Scan | Class::Experts | Class::Scatter => true,
+        Class::Scan | Class::Experts | Class::Scatter | Class::RowSums => true,
         Class::Source | Class::Generator | Class::Elementwise | Class::Reduction | Class::Norm => false,
         Class::View | Class::Concat | Class::Push | Class::Gather | Class::Lowered => false,
     }

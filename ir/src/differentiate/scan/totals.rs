@@ -131,12 +131,7 @@ impl Backward {
                 self.push(Op::Matmul, &[a, b])
             }
             Total::Reduced { x, axes, shape } => {
-                let are_first = axes.iter().copied().eq(0..axes.len());
-                let sum = if are_first {
-                    self.sum_of_leading(stacked[x], axes.len())?
-                } else {
-                    self.sum(stacked[x], axes.clone(), false)?
-                };
+                let sum = self.sum(stacked[x], axes.clone(), false)?;
                 if self.shape(sum) == *shape {
                     Ok(sum)
                 } else {

@@ -8,7 +8,7 @@ use tancho_ir::op::*;
 impl Random {
     /// One of them.
     pub(super) fn composite(&mut self) -> Option<Value> {
-        match self.rng.below(19) {
+        match self.rng.below(20) {
             0 => self.numbers(),
             1 => self.swiglu(),
             2 => self.group_norm(),
@@ -27,6 +27,7 @@ impl Random {
             15 => self.experts(),
             16 => self.random_numbers(),
             17 => self.scatter_add(),
+            18 => self.sum_rows(),
             _ => self.angle(),
         }
     }
@@ -44,6 +45,15 @@ impl Random {
             self.ids.push(v);
         }
         Some(v)
+    }
+
+    fn sum_rows(&mut self) -> Option<Value> {
+        let x = self.value(|g, v| g.ty(v).dtype == DType::F32 && g.ty(v).rank() > 0)?;
+        let shape = self.shape(x);
+        let most: f64 = shape[..shape.len() - 1].iter().map(|d| Random::at_most(d).max(1.0)).product();
+        let part = self.rng.pick(&[0, 1, 2, 5, 32]);
+        let v = self.push(Op::SumRows { part }, &[x], self.bound(x) * most)?;
+        self.tame(v, LIMIT)
     }
 
     fn angle(&mut self) -> Option<Value> {
