@@ -59,6 +59,16 @@ pub fn resolve(graph: &Graph, v: Value, stored: &dyn Fn(Value) -> bool) -> Optio
     views.into_iter().rev().try_fold(whole, |inner, view| through(graph, view, inner))
 }
 
+/// The axes that a reshape joins to the rows of its matrices, if it does that and nothing else.
+pub fn joined_rows(graph: &Graph, v: Value) -> Option<&[Dim]> {
+    let node = graph.node(v);
+    let Op::Reshape(to) = &node.op else { return None };
+    let from = &graph.ty(*node.args.first()?).shape;
+    let (lead, matrix) = to.split_at(to.len().checked_sub(2)?);
+    let (width, rows) = from.strip_prefix(lead)?.split_last()?;
+    (rows.len() > 1 && *width == matrix[1]).then_some(rows)
+}
+
 /// How each view reads what is stored, whether it is stored itself or not; `None` for what is no view, and
 /// where [`resolve`] gives none.
 pub fn resolve_all(graph: &Graph, stored: &dyn Fn(Value) -> bool) -> Vec<Option<Access>> {

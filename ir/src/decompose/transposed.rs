@@ -100,16 +100,10 @@ impl Body {
         let conv = Op::Conv2d { window, groups: n(groups), bias: *bias, layout: Layout::Nchw };
         let y = self.push(conv, &operands)?;
 
-        let made = self.shape(y);
-        let [batch, _, h, v] = made.as_slice() else { return None };
-        let mut split = vec![batch.clone()];
-        split.extend(parts);
-        split.extend([h.clone(), v.clone()]);
-        let y = self.push(Op::Reshape(split), &[y])?;
-        let y = self.push(Op::Transpose(vec![0, 1, 4, 5, 2, 6, 3]), &[y])?;
-        let (h, v) = (h.times(&n(rows.stride)).ok()?, v.times(&n(columns.stride)).ok()?);
-        let joined = vec![batch.clone(), filters.times(&n(groups)).ok()?, h, v];
-        let mut y = self.push(Op::Reshape(joined), &[y])?;
+        let mut y = match [rows, columns].map(|a| a.stride) {
+            [1, 1] => y,
+            strides => self.beside(y, parts, strides)?,
+        };
         for (axis, a) in [(2, rows), (3, columns)] {
             let length = x_shape[axis].times(&n(a.stride)).ok()?.plus(&n(a.more)).ok()?;
             if a.skipped.1 == 0 && length == self.shape(y)[axis] {
@@ -120,6 +114,22 @@ impl Body {
             y = self.push(Op::Slice { axis, start, end, step: n(1) }, &[y])?;
         }
         Some(y)
+    }
+
+    /// The results of all remainders, which are `parts` of the channels, beside each other. They are moved
+    /// with channels last, as the convolution leaves them, so that the filters of a pixel move together.
+    fn beside(&mut self, y: Value, parts: [Dim; 4], strides: [i64; 2]) -> Option<Value> {
+        let made = self.shape(y);
+        let [batch, _, h, v] = made.as_slice() else { return None };
+        let channels = parts[0].times(&parts[3]).ok()?;
+        let mut split = vec![batch.clone(), h.clone(), v.clone()];
+        split.extend(parts);
+        let y = self.push(Op::Transpose(vec![0, 2, 3, 1]), &[y])?;
+        let y = self.push(Op::Reshape(split), &[y])?;
+        let y = self.push(Op::Transpose(vec![0, 1, 4, 2, 5, 3, 6]), &[y])?;
+        let [h, v] = [(h, strides[0]), (v, strides[1])].map(|(d, s)| d.times(&Dim::constant(s)));
+        let y = self.push(Op::Reshape(vec![batch.clone(), h.ok()?, v.ok()?, channels]), &[y])?;
+        self.push(Op::Transpose(vec![0, 3, 1, 2]), &[y])
     }
 
     /// Filters with zeros between their elements.

@@ -144,23 +144,30 @@ impl Backward {
     }
 
     /// For one element of the filters, `[O, C / groups]`: the products of what it sees, `[N, C, OH, OW]`, and
-    /// the gradient `[N, O, OH, OW]`, summed over images and positions.
+    /// the gradient `[N, O, OH, OW]`, summed over images and positions. Pixels are the rows of both, as they
+    /// lie where channels are last.
     fn filters_of(&mut self, seen: Value, d: Value, groups: &Dim) -> Rule<Value> {
         let (channels, filters) = (self.shape(seen)[1].clone(), self.shape(d)[1].clone());
-        let [s, d] = [(seen, &channels), (d, &filters)].map(|(v, all)| (v, all.exact_div(groups)));
-        let (inputs, outputs) = (s.1?, d.1?);
+        let (inputs, outputs) = (channels.exact_div(groups)?, filters.exact_div(groups)?);
         let mut sides = Vec::new();
-        for (v, each) in [(s.0, &inputs), (d.0, &outputs)] {
+        for (v, each) in [(d, outputs), (seen, inputs.clone())] {
             let shape = self.shape(v);
-            let split = vec![shape[0].clone(), groups.clone(), each.clone(), shape[2].times(&shape[3])?];
-            let v = self.push(Op::Reshape(split), &[v])?;
-            let v = self.push(Op::Transpose(vec![1, 2, 0, 3]), &[v])?;
-            let terms = shape[0].times(&shape[2].times(&shape[3])?)?;
-            sides.push(self.push(Op::Reshape(vec![groups.clone(), each.clone(), terms]), &[v])?);
+            let pixels = shape[2].times(&shape[3])?;
+            let mut rows = self.push(Op::Transpose(vec![0, 2, 3, 1]), &[v])?;
+            if groups.is(1) {
+                rows = self.push(Op::Reshape(vec![shape[0].clone(), pixels, each]), &[rows])?;
+            } else {
+                let split = vec![shape[0].clone(), pixels, groups.clone(), each];
+                rows = self.push(Op::Reshape(split), &[rows])?;
+                rows = self.push(Op::Transpose(vec![0, 2, 1, 3]), &[rows])?;
+            }
+            sides.push(rows);
         }
-        let seen = self.transposed(sides[0])?;
-        let product = self.push(Op::Matmul, &[sides[1], seen])?;
-        self.push(Op::Reshape(vec![filters, inputs]), &[product])
+        let turned = self.transposed(sides[0])?;
+        // A product for each image finds its operands in the cache, and threads divide the images.
+        let products = self.push(Op::Matmul, &[turned, sides[1]])?;
+        let sum = self.sum(products, vec![0], false)?;
+        self.push(Op::Reshape(vec![filters, inputs]), &[sum])
     }
 
     /// The gradient of the images: a transposed convolution of that of the result.
@@ -172,16 +179,20 @@ impl Backward {
         places: &Places,
         (window, groups): (&Window, &Dim),
     ) -> Rule {
-        let none = || [Dim::constant(0), Dim::constant(0)];
-        let transposed = Op::ConvTranspose2d {
+        let transposed = |pad: [Dim; 2], output_pad: [Dim; 2]| Op::ConvTranspose2d {
             stride: window.stride.clone(),
-            pad: none(),
-            output_pad: none(),
+            pad,
+            output_pad,
             dilation: window.dilation.clone(),
             groups: groups.clone(),
             bias: false,
         };
-        let mut back = self.push(transposed, &[d, w])?;
+        if let Some(missing) = self.missing(x, places)? {
+            let back = self.push(transposed(places.before.clone(), missing), &[d, w])?;
+            return self.give(x, back);
+        }
+        let none = || [Dim::constant(0), Dim::constant(0)];
+        let mut back = self.push(transposed(none(), none()), &[d, w])?;
         for i in [0, 1] {
             // Pixels behind the last position that the window reaches have no gradient.
             let axis = places.rows + i;
@@ -190,6 +201,24 @@ impl Backward {
             back = self.padded(back, axis, &Dim::constant(0), &missing)?;
         }
         self.give_inside(x, back, places)
+    }
+
+    /// Pixels of an image that a transposed convolution without what surrounds it would leave out at the end;
+    /// `None` where it cannot make them, or makes more than there are.
+    fn missing(&self, x: Value, places: &Places) -> Rule<Option<[Dim; 2]>> {
+        let mut missing = [Dim::constant(0), Dim::constant(0)];
+        for i in [0, 1] {
+            let steps = places.out[i].minus(&Dim::constant(1))?.times(&places.stride[i])?;
+            let span = (places.kernel[i] - 1) * places.dilation[i] + 1;
+            let made =
+                steps.plus(&Dim::constant(span))?.minus(&places.before[i])?.minus(&places.before[i])?;
+            missing[i] = self.shape(x)[places.rows + i].minus(&made)?;
+            let most = places.stride[i].as_const().unwrap_or(1).max(places.dilation[i]);
+            if !missing[i].as_const().is_some_and(|n| (0..most).contains(&n)) {
+                return Ok(None);
+            }
+        }
+        Ok(Some(missing))
     }
 
     pub(super) fn pool2d(&mut self, op: &Op, x: Value, y: Value, d: Value) -> Rule {

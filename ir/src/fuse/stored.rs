@@ -2,7 +2,7 @@
 //! that a reader cannot read in place.
 
 use super::{Fuser, Kind};
-use crate::access::{Access, resolve, through};
+use crate::access::{Access, joined_rows, resolve, through};
 use crate::bodies::is_inlined;
 use crate::graph::Value;
 use crate::op::{Class, Op};
@@ -74,7 +74,7 @@ impl Fuser<'_> {
             for v in g.values() {
                 // A reshape that makes no affine address needs its argument in memory, also where
                 // the view itself is stored.
-                if g.node(v).op.is_view() && self.through(v).is_none() {
+                if g.node(v).op.is_view() && self.through(v).is_none() && !self.is_packed_by_axes(v) {
                     self.store(g.node(v).args[0]);
                 }
                 for (i, &a) in g.node(v).args.iter().enumerate() {
@@ -90,6 +90,16 @@ impl Fuser<'_> {
         for v in self.stored.clone() {
             self.alone(v, Kind::Move(v));
         }
+    }
+
+    /// Whether only products read a reshape, and pack it row by row along each axis that it joins to rows.
+    fn is_packed_by_axes(&mut self, v: Value) -> bool {
+        let g = self.graph;
+        let is_right = |u: &Value| g.node(*u).op == Op::Matmul && g.node(*u).args[0] != v;
+        joined_rows(g, v).is_some()
+            && !self.is_output(v)
+            && self.users[v.index()].iter().all(is_right)
+            && self.access(g.node(v).args[0]).is_some()
     }
 
     /// Whether argument `i` of `v` must be in memory, whole and in order.

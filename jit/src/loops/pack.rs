@@ -24,10 +24,10 @@ struct Together {
 
 impl Together {
     fn of(spec: &PackSpec) -> Together {
-        match (spec.k.as_slice(), spec.from.strides.last()) {
+        match spec.from.strides.last() {
             // The elements of a column lie side by side: one call takes them by whole cache lines.
-            ([_], Some(&Len::ONE)) => Together { rows: 16, apart: Some(1) },
-            ([_], Some(Len::Const(n))) => Together { rows: 8, apart: Some(*n) },
+            Some(&Len::ONE) => Together { rows: 16, apart: Some(1) },
+            Some(Len::Const(n)) => Together { rows: 8, apart: Some(*n) },
             _ => Together { rows: 4, apart: None },
         }
     }
@@ -86,14 +86,46 @@ impl<'s> Pack<'s> {
         Pack { spec, copy, several, together }
     }
 
-    /// Row `i` of the panel whose first column is at `from`.
+    /// Row `i` along the last axis of the rows, of the panel whose first column is at `from`.
     fn row(&self, nest: &Nest, code: &mut FunctionCode<'_, '_>, from: Pointer, i: Value) -> Pointer {
-        let coords = coordinates(nest, code, i, &self.spec.k);
-        along(nest, code, from, self.spec.from.mem, &coords, &self.spec.from.strides[self.spec.batch.len()..])
+        let from_strides = &self.spec.from.strides;
+        along(nest, code, from, self.spec.from.mem, &[i], &from_strides[from_strides.len() - 1..])
+    }
+
+    /// Copies panels: `whole` of them, then one of `over` columns up to the number of `count`.
+    fn panels(
+        &self,
+        nest: &Nest,
+        code: &mut FunctionCode<'_, '_>,
+        panels: &Panels<'_>,
+        [whole, count, over]: [Value; 3],
+    ) {
+        let Some((_, outer)) = self.spec.k.split_last() else { return };
+        let copy = |code: &mut FunctionCode<'_, '_>, panels: &Panels<'_>| {
+            panels.whole(code, whole);
+            let zero = code.int(0);
+            code.for_each(whole, count, 1, &mut |code, number| {
+                panels.rows(code, number, Span { from: zero, to: panels.rows }, over);
+            });
+        };
+        if outer.is_empty() {
+            return copy(code, panels);
+        }
+        let (zero, one) = (code.int(0), code.int(1));
+        let all = outer.iter().fold(one, |product, len| nest.times(code, product, *len));
+        let strides = &self.spec.from.strides[self.spec.batch.len()..];
+        code.for_each(zero, all, 1, &mut |code, number| {
+            let coords = coordinates(nest, code, number, outer);
+            let from = along(nest, code, panels.from, self.spec.from.mem, &coords, strides);
+            let before = code.mul(number, panels.rows);
+            let to = moved_floats(code, panels.to, before, PANEL);
+            copy(code, &Panels { from, to, ..*panels });
+        });
     }
 }
 
-/// Panels of one batch that lie side by side.
+/// Rows along the last axis of the rows, of panels of one batch that lie side by side.
+#[derive(Clone, Copy)]
 struct Panels<'a> {
     pack: &'a Pack<'a>,
     nest: &'a Nest,
@@ -101,7 +133,9 @@ struct Panels<'a> {
     from: Pointer,
     /// The first of them when packed.
     to: Pointer,
-    /// Rows.
+    /// How many rows.
+    rows: Value,
+    /// Rows of a panel along all axes.
     k: Value,
 }
 
@@ -140,8 +174,8 @@ impl Panels<'_> {
     fn whole(&self, code: &mut FunctionCode<'_, '_>, count: Value) {
         let together = i64::from(self.pack.together.rows);
         let (zero, sixteen) = (code.int(0), code.int(PANEL));
-        let over = code.ins().urem_imm_u(self.k, together);
-        let end = code.sub(self.k, over);
+        let over = code.ins().urem_imm_u(self.rows, together);
+        let end = code.sub(self.rows, over);
         if self.pack.spec.from.step.is(1) {
             // All panels of some rows, which are read in order.
             code.for_each(zero, end, together, &mut |code, i| {
@@ -156,7 +190,7 @@ impl Panels<'_> {
                 let panel = self.panel(code, number);
                 code.for_each(zero, end, together, &mut |code, i| self.several(code, &panel, i));
             }
-            self.rows(code, number, Span { from: end, to: self.k }, sixteen);
+            self.rows(code, number, Span { from: end, to: self.rows }, sixteen);
         });
     }
 }
@@ -166,6 +200,7 @@ impl LoopNest for Pack<'_> {
         let spec = self.spec;
         let one = code.int(1);
         let k = spec.k.iter().fold(one, |product, len| nest.times(code, product, *len));
+        let rows = spec.k.last().map_or(k, |last| nest.len(code, *last));
         let cols = nest.len(code, spec.n);
         let (panels, over) = (code.ceil_div(cols, PANEL), code.ins().urem_imm_u(cols, PANEL));
         let packed = nest.buffer(code, spec.to);
@@ -179,17 +214,13 @@ impl LoopNest for Pack<'_> {
             let from = moved_floats(code, from, across, PANEL);
             let size = code.mul(unit, k);
             let to = moved_floats(code, packed, size, PANEL);
-            let side_by_side = Panels { pack: self, nest, from, to, k };
+            let side_by_side = Panels { pack: self, nest, from, to, rows, k };
             // The last panel may have fewer columns.
             let columns = code.mul_imm(first, PANEL);
             let columns = code.sub(cols, columns);
             let whole = code.ins().sshr_imm_s(columns, i64::from(PANEL.trailing_zeros()));
             let whole = code.min(count, whole);
-            side_by_side.whole(code, whole);
-            let zero = code.int(0);
-            code.for_each(whole, count, 1, &mut |code, number| {
-                side_by_side.rows(code, number, Span { from: zero, to: k }, over);
-            });
+            self.panels(nest, code, &side_by_side, [whole, count, over]);
             count
         });
     }

@@ -14,6 +14,7 @@ use crate::machine::Blocking;
 use crate::spec::{
     Binding, Buffer, Encodings, KernelSpec, MatmulSpec, RowWork, Slot, StepOrigins, WindowSpec,
 };
+use tancho_ir::access::joined_rows;
 use tancho_ir::op::Op;
 use tancho_ir::{Dim, DimError, Value};
 
@@ -209,14 +210,24 @@ fn matmul_operands(lower: &mut Lower<'_>, matmul: Value) -> Result<MatmulOperand
     let shape = lower.graph.ty(weight).shape.clone();
     let (lead, matrix) = shape.split_at(shape.len() - 2);
     let strides = matrix_strides(outer.len(), lead, matrix).map_err(|e| too_large(lower, matmul, &e))?;
-    let access = lower.access(weight)?;
+    let (access, rows) = match joined_rows(lower.graph, weight) {
+        // A reshape whose addresses are not affine is read along the axes that it joins.
+        Some(rows) if lower.views[weight.index()].is_none() && !lower.stored(weight) => {
+            (lower.access(lower.graph.node(weight).args[0])?, rows.to_vec())
+        }
+        _ => (lower.access(weight)?, vec![matrix[0].clone()]),
+    };
     // A prepared value may be packed as it lies as well, for others.
     let side_by_side = lower.packed.get(&weight).copied().filter(|_| lower.fused.packed.contains(&weight));
-    let packed = side_by_side.or_else(|| pack_weight(lower, weight, &access, lead, matrix));
+    let known = |lower: &mut Lower<'_>| match rows.as_slice() {
+        [_] => pack_weight(lower, weight, &access, lead, matrix),
+        _ => None,
+    };
+    let packed = side_by_side.or_else(|| known(lower));
     let buffer = match packed {
         Some(pack) => Buffer::PackedWeight(pack),
         None => {
-            pack_value(lower, matmul, weight, &access, lead, matrix)?;
+            pack_value(lower, matmul, weight, &access, (lead, &rows, &matrix[1]))?;
             Buffer::Packed(matmul)
         }
     };

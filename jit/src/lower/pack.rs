@@ -81,22 +81,22 @@ fn consts(dims: &[Dim]) -> Option<Vec<i64>> {
     dims.iter().map(Dim::as_const).collect()
 }
 
-/// A right operand that another kernel made is packed by a kernel of its own.
+/// A right operand that another kernel made is packed by a kernel of its own. Its axes are leading ones,
+/// those of the rows, and that of the columns.
 pub fn pack_value(
     lower: &mut Lower<'_>,
     matmul: Value,
     weight: Value,
     access: &Access,
-    lead: &[Dim],
-    matrix: &[Dim],
+    (lead, rows, columns): (&[Dim], &[Dim], &Dim),
 ) -> Result<(), CompileError> {
     let mut binding = Binding::default();
     let from = lower.slot(weight, access.clone());
     let from = bind(&mut binding, &from);
     let spec = PackSpec {
         batch: binding.lens(lead),
-        k: vec![binding.len(&matrix[0])],
-        n: binding.len(&matrix[1]),
+        k: binding.lens(rows),
+        n: binding.len(columns),
         from,
         to: binding.buffer(Buffer::Packed(matmul)),
     };
