@@ -47,10 +47,11 @@ usage: cargo run --release --example bench -- [OPTIONS]
   -h, --help      this text
 
 Columns: median and shortest of at least 30 runs; GFLOP/s of the products' multiply-adds, and GB/s of
-inputs, weights and results; the limit, which is the time of the same multiply-adds or bytes at the
+inputs, weights and results, or of what a step of training reads and writes: weights, and the numbers that
+AdamW keeps for them; the limit, which is the time of the same multiply-adds or bytes at the
 measured speed of the machine, whichever is longer; its share of the median; time to compile, and to pack
 the weights. Convolutions are counted as they are written: Winograd's algorithm makes fewer multiply-adds,
-and may take less time than the limit.
+and may take less time than the limit. Steps of training (W8) are always in f32.
 
 cases
 {cases}",

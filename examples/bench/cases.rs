@@ -2,8 +2,10 @@
 
 use super::chat::SmolLm2;
 use super::gpt2::Gpt2;
+use super::numbers;
 use super::resnet::{BasicBlock, BasicBlockDims, NormBlock, NormBlockDims, ResNet};
 use super::sentences::{BertLayer, BertLayerDims, MiniLm};
+use super::training::{Mlp, MlpDims, Trained, Training};
 use tancho::{DType, Error, Format, Graph, Target, Tensor, ViewError, network};
 
 network! {
@@ -25,14 +27,6 @@ network! {
         net norm: LayerNorm<D>;
         norm(x + r)
     }
-
-    /// `x + W2 gelu(W1 LN(x) + b1) + b2`.
-    pub Mlp<B, D = 768, H = 4 * D>(x: [B, D]) -> [B, D] {
-        net norm: LayerNorm<D>;
-        net up:   Linear<D, H>;
-        net down: Linear<H, D>;
-        residual(x) { down(gelu(up(norm(x)))) }
-    }
 }
 
 /// The network of a case.
@@ -53,6 +47,8 @@ enum Net {
     Gpt2,
     /// SmolLM2-135M.
     SmolLm2,
+    /// A step of training.
+    Train(Trained),
 }
 
 /// A network at a size.
@@ -72,13 +68,13 @@ pub struct Case {
 }
 
 /// Arithmetic and memory that a case cannot do without.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Cost {
     /// Two for each multiply-add of a matmul.
     pub flops: u64,
-    /// Bytes of inputs and weights.
+    /// Bytes of inputs and weights; of a step of training weights, and what the optimiser keeps for them.
     pub read: u64,
-    /// Bytes of results.
+    /// Bytes of results; of a step of training the same as are read.
     pub written: u64,
 }
 
@@ -109,6 +105,9 @@ pub fn named() -> Vec<Case> {
         case("W6_resnet18", Net::Images, 1, 224, 3),
         case("W7_block_s1_cln", Net::NormBlock(1), 1, 56, 64),
         case("W7_block_s2_cln", Net::NormBlock(2), 1, 56, 64),
+        case("W8_train_mlp_n128", Net::Train(Trained::Mlp), 1, 128, 768),
+        case("W8_train_chargpt", Net::Train(Trained::CharGpt), 32, 64, 128),
+        case("W8_train_gpt2_b4s64", Net::Train(Trained::Gpt2), 4, 64, 768),
     ]
 }
 
@@ -117,13 +116,15 @@ impl Case {
     /// layers, other numbers of rows, other lengths of a sequence.
     pub fn neighbours(&self) -> Vec<Case> {
         let widths: &[usize] = match self.net {
-            Net::LinearNorm | Net::Mlp => &[640, 1000, 1024],
+            Net::LinearNorm | Net::Mlp | Net::Train(Trained::Mlp) => &[640, 1000, 1024],
+            Net::Train(Trained::CharGpt) => &[96, 160],
             Net::Block(_) | Net::NormBlock(_) => &[48, 100],
             _ => &[],
         };
         let rows: &[usize] = match (self.net, self.batch, self.rows) {
             (Net::LinearNorm | Net::Mlp, _, 1) => &[3],
-            (Net::LinearNorm | Net::Mlp, _, 128) => &[17, 100],
+            (Net::LinearNorm | Net::Mlp | Net::Train(Trained::Mlp), _, 128) => &[17, 100],
+            (Net::Train(Trained::CharGpt), ..) => &[50, 128],
             (Net::Bert | Net::MiniLm, 1, 128) => &[77, 197, 384],
             (Net::Block(_) | Net::NormBlock(_), ..) => &[14, 61],
             (Net::Images, ..) => &[160, 231],
@@ -133,6 +134,7 @@ impl Case {
             widths.iter().map(|d| Case { name: format!("{}_d{d}", self.name), width: *d, ..self.clone() });
         let base = match self.net {
             Net::Block(_) | Net::NormBlock(_) | Net::Images => format!("{}_h", self.name),
+            Net::Train(Trained::CharGpt) => format!("{}_s", self.name),
             _ => self.name.trim_end_matches(|c: char| c.is_ascii_digit()).to_string(),
         };
         wide.chain(rows.iter().map(|n| Case { name: format!("{base}{n}"), rows: *n, ..self.clone() }))
@@ -155,7 +157,20 @@ impl Case {
             Net::Images => ResNet::with(Default::default()).graph(),
             Net::Gpt2 => Gpt2::with(Default::default()).graph(),
             Net::SmolLm2 => SmolLm2::with(Default::default()).graph(),
+            Net::Train(what) => self.of(what).graph(),
         }
+    }
+
+    /// The training whose step this is, if it is one.
+    pub fn training(&self) -> Option<Training> {
+        match self.net {
+            Net::Train(what) => Some(self.of(what)),
+            _ => None,
+        }
+    }
+
+    fn of(&self, what: Trained) -> Training {
+        Training { what, batch: self.batch, rows: self.rows, width: self.width }
     }
 
     /// Inputs of the run that fills the cache.
@@ -163,20 +178,13 @@ impl Case {
         Case { rows: self.cached, ..self.clone() }.inputs()
     }
 
-    /// Inputs that look random and are the same on every machine.
+    /// The inputs. A training has its own.
     pub fn inputs(&self) -> Result<Vec<Tensor>, ViewError> {
         let (b, s, d) = (self.batch, self.rows, self.width);
-        let numbers =
-            |n: usize, seed: u32| (0..n as u32).map(move |i| (i ^ seed).wrapping_mul(2_654_435_761) >> 8);
-        let floats = |shape: Vec<usize>, seed| {
-            let data: Vec<f32> =
-                numbers(shape.iter().product(), seed).map(|x| x as f32 / (1 << 23) as f32 - 1.0).collect();
-            Tensor::new(data, shape)
-        };
+        let floats =
+            |shape: Vec<usize>, seed| Tensor::new(numbers::floats(shape.iter().product(), seed), shape);
         let mask = || Tensor::new(vec![true; b * s], [b, s]);
-        let ids = |v: usize| {
-            Tensor::new(numbers(b * s, 0).map(|x| (x as usize % v) as i32).collect::<Vec<i32>>(), [b, s])
-        };
+        let ids = |v: usize| Tensor::new(numbers::ids(b * s, v, 0), [b, s]);
         Ok(match self.net {
             Net::LinearNorm | Net::Norm | Net::Mlp => vec![floats(vec![s, d], 0)?],
             Net::AddNorm => vec![floats(vec![s, d], 0)?, floats(vec![s, d], 1 << 20)?],
@@ -185,13 +193,18 @@ impl Case {
             Net::Gpt2 => vec![ids(Gpt2::V)?],
             Net::SmolLm2 => vec![ids(SmolLm2::V)?],
             Net::Block(_) | Net::NormBlock(_) | Net::Images => vec![floats(vec![b, d, s, s], 0)?],
+            Net::Train(_) => Vec::new(),
         })
     }
 
     /// What it costs at least. Norms, gelu, softmax, biases, ids and masks are not counted.
     pub fn cost(&self, target: Target) -> Cost {
         if let Net::Block(_) | Net::NormBlock(_) | Net::Images = self.net {
-            return self.graph().map_or(Cost { flops: 0, read: 0, written: 0 }, |g| self.cost_of(&g));
+            return self.graph().map_or(Cost::default(), |g| self.cost_of(&g));
+        }
+        if let Some(training) = self.training() {
+            let bytes = training.bytes().unwrap_or(0);
+            return Cost { flops: training.flops(), read: bytes, written: bytes };
         }
         let (s, d) = (self.rows as u64, self.width as u64);
         let n = self.batch as u64 * s;
@@ -231,7 +244,7 @@ impl Case {
                     layers * (2 * n * weights + 4 * n * (s + cached) * d) + 2 * self.batch as u64 * logits;
                 (flops, layers * weights + logits, rows + cached_bytes * layers * cached * kv)
             }
-            Net::Block(_) | Net::NormBlock(_) | Net::Images => (0, 0, 0),
+            Net::Block(_) | Net::NormBlock(_) | Net::Images | Net::Train(_) => (0, 0, 0),
         };
         let written = match self.net {
             Net::Gpt2 => 4 * Gpt2::V as u64,

@@ -14,6 +14,7 @@ mod chat;
 #[path = "../gpt2.rs"]
 mod gpt2;
 mod measure;
+mod numbers;
 #[path = "../common/program.rs"]
 #[allow(clippy::duplicate_mod)] // the examples below have it too
 mod program;
@@ -23,6 +24,7 @@ mod resnet;
 #[allow(dead_code)] // its networks are benchmarked, its program is not
 #[path = "../sentences.rs"]
 mod sentences;
+mod training;
 
 use args::Args;
 use measure::{Measured, measure};

@@ -9,15 +9,20 @@ mod args;
 mod cases;
 #[path = "../../examples/gpt2.rs"]
 mod gpt2;
+#[path = "../../examples/bench/numbers.rs"]
+mod numbers;
 #[path = "../../examples/resnet.rs"]
 mod resnet;
 #[path = "../../examples/sentences.rs"]
 mod sentences;
+#[path = "../../examples/bench/training.rs"]
+mod training;
 
 use crate::chat_model::model as chat;
 use args::parse;
 use cases::named;
-use tancho::{Graph, Isa, Target};
+use tancho::{AsView, Dim, Graph, Isa, Target};
+use training::{Gpt, GptDims, Trained, Training};
 
 fn args(line: &str) -> Result<args::Args, String> {
     parse(line.split_whitespace().map(Into::into))
@@ -72,6 +77,10 @@ fn every_case_has_neighbours_of_other_sizes_and_costs_of_its_weights() {
     let mut names = Vec::new();
     for case in named() {
         for c in std::iter::once(case.clone()).chain(case.neighbours()) {
+            names.push(c.name.clone());
+            if c.training().is_some() {
+                continue;
+            }
             let (cost, inputs) = (c.cost(Target::host()), c.inputs().unwrap());
             assert_eq!(inputs.len(), c.graph().unwrap().inputs.len(), "{}", c.name);
             let rows = cost.read - 4 * weights(&c.graph().unwrap()) as u64;
@@ -86,7 +95,6 @@ fn every_case_has_neighbours_of_other_sizes_and_costs_of_its_weights() {
                 "{}: {cost:?}",
                 c.name
             );
-            names.push(c.name);
         }
     }
     let count = names.len();
@@ -94,4 +102,58 @@ fn every_case_has_neighbours_of_other_sizes_and_costs_of_its_weights() {
     names.dedup();
     assert_eq!(names.len(), count, "names are of one case each");
     assert!(count > named().len() + 10);
+}
+
+#[test]
+fn a_step_costs_three_times_the_products_of_its_weights_and_all_that_the_optimiser_keeps() {
+    let all: Vec<_> = named().into_iter().flat_map(|c| [vec![c.clone()], c.neighbours()].concat()).collect();
+    let trainings: Vec<_> = all.iter().filter_map(|c| Some((c, c.training()?))).collect();
+    assert!(trainings.len() > 3 + 5);
+    for (case, training) in trainings {
+        let (graph, cost) = (training.graph().unwrap(), case.cost(Target::host()));
+        let size = |shape: &[Dim]| shape.iter().map(|d| d.as_const().unwrap() as u64).product::<u64>();
+        // The embedding is a side of a product only where it is the output matrix too.
+        let tied = !graph.weights.iter().any(|w| w.name == "head.weight");
+        let all = graph.weights.iter();
+        let products = all.filter(|w| w.ty.rank() == 2 && w.name != "wpe" && (w.name != "wte" || tied));
+        let products: u64 = products.map(|w| size(&w.ty.shape)).sum();
+        let (rows, width) = (training.rows as u64, training.width as u64);
+        let tokens = training.batch as u64 * rows;
+        let pairs = training.batch as u64 * rows * (rows + 1) / 2;
+        let (layers, kept) = match training.what {
+            Trained::Mlp => (0, 1),
+            Trained::CharGpt => (4, 3),
+            Trained::Gpt2 => (12, 3),
+        };
+        let tokens = if training.what == Trained::Mlp { rows } else { tokens };
+        assert_eq!(cost.flops, 6 * (tokens * products + 2 * layers * pairs * width), "{}", case.name);
+        let weights: u64 = graph.weights.iter().map(|w| size(&w.ty.shape)).sum();
+        assert_eq!((cost.read, cost.written), (4 * kept * weights, 4 * kept * weights), "{}", case.name);
+        assert!(training.what != Trained::Gpt2 || weights == 124_439_808, "GPT-2 small has {weights}");
+    }
+}
+
+#[test]
+fn steps_learn() {
+    for (what, batch, rows, width) in [(Trained::Mlp, 1, 6, 16), (Trained::CharGpt, 2, 5, 16)] {
+        let training = Training { what, batch, rows, width };
+        let mut steps = training.compile(Target::host(), 1).unwrap();
+        let losses: Vec<f32> = (0..20).map(|_| (steps.run)().unwrap()).collect();
+        assert!(losses.is_sorted_by(|a, b| a > b), "{what:?}: {losses:?}");
+        assert!(steps.compile.as_nanos() > 0, "{what:?}");
+    }
+}
+
+#[test]
+fn steps_of_the_gpt_with_either_output_matrix_are_what_the_interpreter_makes() {
+    for tied in [true, false] {
+        let dims = GptDims { D: 16, HEADS: 4, LAYERS: 2, V: 19, T: 7 };
+        let training = Gpt::with(dims).option("tied", tied).init(1).unwrap();
+        let training = training.compile_train(Target::host()).unwrap();
+        let (given, next) = (numbers::ids(2 * 5, 19, 0), numbers::ids(2 * 5, 19, 77));
+        let report = training.check_step(given.view([2, 5]), next.view([2, 5]), 1e-3).unwrap();
+        let gradients = report.tensors.iter().filter(|t| t.name.starts_with("gradient of")).count();
+        assert_eq!(gradients, 2 + 2 * 12 + 2 + usize::from(!tied), "{report}");
+        report.into_result().unwrap();
+    }
 }
