@@ -21,7 +21,7 @@ mod windows;
 use crate::decompose::decompose_to;
 use crate::dim::{Dim, DimError};
 use crate::emit::Emit;
-use crate::graph::{Graph, Source, Value};
+use crate::graph::{Graph, Phase, Source, Value};
 use crate::infer::ShapeError;
 use crate::op::{Binary, Op, Pooling, Reduction};
 use crate::passes::hoist_from_scans;
@@ -246,7 +246,7 @@ impl Emit for Backward {
     type Fault = NoGradient;
 
     fn push(&mut self, op: Op, args: &[Value]) -> Rule<Value> {
-        let source = self.graph.node(self.at).source.clone();
+        let source = Source { phase: Phase::Backward, ..self.graph.node(self.at).source.clone() };
         Ok(self.graph.push(op, args, source)?)
     }
 }

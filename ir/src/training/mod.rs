@@ -18,7 +18,7 @@ pub use error::NoStep;
 
 use crate::differentiate::differentiate;
 use crate::emit::Emit;
-use crate::graph::{Graph, Source, StateDecl, Value, WeightDecl};
+use crate::graph::{Graph, Phase, Source, StateDecl, Value, WeightDecl};
 use crate::op::{Binary, Op, Reduction, Unary};
 use crate::types::{DType, Type};
 use std::collections::HashMap;
@@ -286,7 +286,8 @@ impl Emit for Training {
     type Fault = NoStep;
 
     fn push(&mut self, op: Op, args: &[Value]) -> Result<Value> {
-        Ok(self.graph.push(op, args, Source::default())?)
+        let source = Source { phase: Phase::Update, ..Source::default() };
+        Ok(self.graph.push(op, args, source)?)
     }
 }
 

@@ -158,7 +158,8 @@ impl Backward {
             let (body, sequences, carried, backwards) = (of.body, of.sequences, of.carried, of.backwards);
             let op = Op::Scan { body, result: place, sequences, carried, backwards };
             let known = self.graph.values().find(|u| self.graph.node(*u).op == op);
-            let made = if let Some(known) = known { known } else { self.push(op, &of.args)? };
+            let source = self.graph.node(self.at).source.clone();
+            let made = if let Some(known) = known { known } else { self.graph.push(op, &of.args, source)? };
             stacked.insert(v, made);
         }
         Ok(stacked)
