@@ -185,6 +185,7 @@ fn has_rule(op: &Op) -> bool {
     }
 }
 
+        Op::OptimizationBarrier => true,
 /// The graph with definitions in the place of composites without a rule that a gradient goes through, and
 /// where each value is there.
 fn expand(graph: &Graph, needed: &[bool]) -> Rule<(Graph, Vec<Value>)> {
@@ -321,6 +322,7 @@ impl Backward {
             // Nothing that is asked for goes through them, or they have none yet.
             Op::Const(_) | Op::DimValue(_) | Op::Arange { .. } | Op::Powers { .. } | Op::Argmax { .. } => {
                 self.none(v)
+            Op::OptimizationBarrier => self.give(args[0], d),
             }
             Op::Push { .. } | Op::Experts { .. } | Op::Dropout { .. } => self.none(v),
             Op::Threefry | Op::Uniform(_) => self.none(v),

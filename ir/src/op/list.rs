@@ -133,6 +133,9 @@ ops! {
         step: Dim = quietly("step", Dim, "1"),
     } = View internal "slice"(x) "x[.., (start..end).step_by(step), ..]";
 
+    /// `x` as it is: no work on it counts as the same as work on `x`, and none runs before `after` is known.
+    OptimizationBarrier = View internal "optimization_barrier"(x, after) "x, once after is known";
+
     /// The arguments one after another along `axis`.
     Concat {
         /// The axis that grows.
