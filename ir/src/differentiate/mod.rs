@@ -27,8 +27,9 @@ use crate::op::{Binary, Op, Pooling, Reduction};
 use crate::passes::hoist_from_scans;
 use crate::table::name_of;
 use crate::types::{DType, Type};
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::fmt;
+use std::sync::Arc;
 
 /// A graph with gradients.
 #[derive(Clone, Debug)]
@@ -39,6 +40,8 @@ pub struct Gradients {
     pub of: Value,
     /// The gradient for each value that was asked for: of its shape; `None` if no path leads from it.
     pub gradients: Vec<Option<Value>>,
+    /// The same for each of the first ops.
+    pub of_all: Vec<Option<Value>>,
 }
 
 /// Why there is no gradient.
@@ -113,6 +116,19 @@ type Rule<T = ()> = Result<T, NoGradient>;
 /// # Errors
 /// `of` is no f32 scalar, or an op between has no gradient.
 pub fn differentiate(graph: &Graph, of: Value, by: &[Value]) -> Rule<Gradients> {
+    differentiate_with(graph, of, by, Recomputed::default())
+}
+
+/// The paths of nets, as [`Source::scope`] has them, of which loops stack no results of products.
+pub(crate) type Recomputed = BTreeSet<Arc<str>>;
+
+/// The same where loops stack less than they would.
+pub(crate) fn differentiate_with(
+    graph: &Graph,
+    of: Value,
+    by: &[Value],
+    recomputed: Recomputed,
+) -> Rule<Gradients> {
     let ty = graph.ty(of);
     if ty.rank() > 0 || ty.dtype != DType::F32 {
         return Err(NoGradient::NoScalar { label: graph.label(of), found: ty.clone() });
@@ -124,10 +140,11 @@ pub fn differentiate(graph: &Graph, of: Value, by: &[Value]) -> Rule<Gradients> 
     let of = map[of.index()];
     let needed = depend_on(&expanded, &by);
     let mut backward = Backward::new(expanded, needed, of);
+    backward.recomputed = recomputed;
     backward.gradients[of.index()] = Some(backward.number(1.0)?);
     backward.run()?;
     let gradients = by.iter().map(|v| backward.gradients[v.index()]).collect();
-    Ok(Gradients { graph: backward.graph, of, gradients })
+    Ok(Gradients { graph: backward.graph, of, gradients, of_all: backward.gradients })
 }
 
 /// The graph with work moved out of its loops, and where these values are there. What a loop computes of the
@@ -168,6 +185,7 @@ fn has_rule(op: &Op) -> bool {
         Op::Reshape(_) | Op::Transpose(_) | Op::Expand(_) | Op::Slice { .. } | Op::Concat { .. } => true,
         // Its definition is that of a run: training would leave out what it is asked for.
         Op::Dropout { p } => p.0 > 0.0,
+        Op::OptimizationBarrier => true,
         Op::Gather | Op::ScatterAdd { .. } | Op::KeyedDropout { .. } | Op::Conv2d { .. } => true,
         Op::Pool2d { kind, .. } => *kind != Pooling::Avg,
         Op::LayerNorm { .. } | Op::RmsNorm { .. } => true,
@@ -185,7 +203,6 @@ fn has_rule(op: &Op) -> bool {
     }
 }
 
-        Op::OptimizationBarrier => true,
 /// The graph with definitions in the place of composites without a rule that a gradient goes through, and
 /// where each value is there.
 fn expand(graph: &Graph, needed: &[bool]) -> Rule<(Graph, Vec<Value>)> {
@@ -241,6 +258,7 @@ struct Backward {
     parts: HashMap<Value, Vec<slices::Part>>,
     /// The op at hand, whose source its gradient has.
     at: Value,
+    recomputed: Recomputed,
 }
 
 impl Emit for Backward {
@@ -256,7 +274,8 @@ impl Backward {
     /// Before there are gradients.
     fn new(graph: Graph, needed: Vec<bool>, at: Value) -> Backward {
         let gradients = vec![None; graph.nodes.len()];
-        Backward { graph, is_body: false, needed, gradients, parts: HashMap::new(), at }
+        let (parts, recomputed) = (HashMap::new(), Recomputed::new());
+        Backward { graph, is_body: false, needed, gradients, parts, at, recomputed }
     }
 
     /// Goes through the ops from the last to the first.
@@ -303,6 +322,7 @@ impl Backward {
             Op::Transpose(axes) => self.transpose(axes, args[0], d),
             Op::Expand(_) => self.expand(args[0], d),
             Op::Slice { .. } => self.slice(op, args[0], d),
+            Op::OptimizationBarrier => self.give(args[0], d),
             Op::Concat { axis } => self.concat(*axis, args, d),
             Op::Flip { axis } => {
                 let back = self.push(Op::Flip { axis: *axis }, &[d])?;
@@ -322,7 +342,6 @@ impl Backward {
             // Nothing that is asked for goes through them, or they have none yet.
             Op::Const(_) | Op::DimValue(_) | Op::Arange { .. } | Op::Powers { .. } | Op::Argmax { .. } => {
                 self.none(v)
-            Op::OptimizationBarrier => self.give(args[0], d),
             }
             Op::Push { .. } | Op::Experts { .. } | Op::Dropout { .. } => self.none(v),
             Op::Threefry | Op::Uniform(_) => self.none(v),

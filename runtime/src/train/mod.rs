@@ -53,7 +53,7 @@ impl fmt::Debug for Trainer {
 
 impl Trainer {
     pub(crate) fn new(model: Model, target: Target, options: &TrainOptions) -> Result<Trainer, Error> {
-        options.check(model.graph())?;
+        options.check(&model)?;
         let mut packs = Packs::default();
         let part = |i| Part::new(&model, i, target, options, &mut packs);
         let mut parts: Vec<Part> = (0..model.objectives().len()).map(part).collect::<Result<_, _>>()?;

@@ -51,7 +51,8 @@ impl Backward {
         let of = Forward { body, args: node.args, sequences, carried, backwards, given };
         let wanted = of.args.iter().map(|a| self.wants(*a) && is_number(self.graph.ty(*a))).collect();
         let has: Vec<bool> = of.given.iter().map(Option::is_some).collect();
-        let mut joint = Joint::of(&self.graph.bodies[body], sequences, carried, wanted, &has)?;
+        let mut joint =
+            Joint::of(&self.graph.bodies[body], sequences, carried, wanted, &has, &self.recomputed)?;
 
         let (changing, gradients) = (joint.changing(), joint.gradients.clone());
         let (of_elements, of_read) = (&gradients[..sequences], &gradients[sequences + carried..]);
