@@ -4,10 +4,12 @@ mod checkpoint;
 mod checkpoints;
 mod options;
 mod part;
+mod price;
 mod schedule;
 
 pub use checkpoints::Checkpoints;
 pub use options::TrainOptions;
+pub use price::{Kept, Recomputed, StepPrice};
 pub use schedule::Schedule;
 
 use crate::error::Error;
