@@ -275,7 +275,8 @@ fn no_example_is_left_out() {
     let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("examples");
     let entries = std::fs::read_dir(folder).expect("a folder").map(|e| e.expect("an entry").path());
     // Cargo's own rule: a file of Rust, or a folder that has a `main.rs`.
-    let programs = entries.filter(|p| p.extension().is_some_and(|e| e == "rs") || p.join("main.rs").is_file());
+    let programs =
+        entries.filter(|p| p.extension().is_some_and(|e| e == "rs") || p.join("main.rs").is_file());
     let mut found: Vec<String> =
         programs.map(|p| p.file_stem().expect("a name").to_string_lossy().into_owned()).collect();
     found.sort();
