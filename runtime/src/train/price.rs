@@ -207,7 +207,11 @@ fn common(a: &str, b: &str) -> Option<String> {
 fn list(f: &mut fmt::Formatter<'_>, lines: &[Line<'_>], written: &dyn Fn(f64) -> String) -> fmt::Result {
     for line in lines.iter().take(LISTED) {
         let times = if line.times > 1 { format!("{} x ", line.times) } else { String::new() };
-        let source = Source { scope: line.scope.as_str().into(), ..line.source.clone() };
+        // What a step itself needs, such as the keys of its masks, has no text.
+        let source = match &*line.source.text {
+            "" => "numbers of the step".to_string(),
+            _ => Source { scope: line.scope.as_str().into(), ..line.source.clone() }.to_string(),
+        };
         writeln!(f, "  {:>12}  {times}{source}", written(line.amount))?;
     }
     let rest = &lines[lines.len().min(LISTED)..];
