@@ -31,12 +31,13 @@ use tancho::train::{Checkpoints, Schedule, TrainOptions};
 use tancho::{AsView, Error, Target};
 use writer::{Writer, WriterTraining};
 
-const USAGE: &str = "usage: train_gpt [--text FILE] [--out FOLDER] [--steps N] [--batch N] [--context N] [--rate X] [--every N] [--threads N] [--seed N] [--check]
+const USAGE: &str = "usage: train_gpt [--text FILE] [--out FOLDER] [--steps N] [--batch N] [--context N] [--rate X] [--every N] [--threads N] [--seed N] [--recompute] [--check]
 
 Trains on FILE (austen.txt of scripts/fetch_data.py) for N steps (4000), of batches of N (32) texts of N (128)
 characters, with a learning rate of at most X (2e-3), by N threads (all cores). Every N (250) steps it
-validates and saves into FOLDER (runs/gpt), from where the same command goes on. --check compares the first
-step with the reference interpreter.";
+validates and saves into FOLDER (runs/gpt), from where the same command goes on. --recompute keeps less of
+each block for the backward pass and computes it again. --check says what a step costs, and compares the first
+one with the reference interpreter.";
 
 struct Args {
     text: PathBuf,
@@ -48,6 +49,7 @@ struct Args {
     every: u64,
     threads: Option<usize>,
     seed: u64,
+    recompute: bool,
     check: bool,
 }
 
@@ -63,6 +65,7 @@ fn parse(given: impl IntoIterator<Item = OsString>) -> Result<Option<Args>, lexo
         every: 250,
         threads: None,
         seed: 0,
+        recompute: false,
         check: false,
     };
     let mut parser = lexopt::Parser::from_args(given);
@@ -77,6 +80,7 @@ fn parse(given: impl IntoIterator<Item = OsString>) -> Result<Option<Args>, lexo
             Long("every") => args.every = parser.value()?.parse()?,
             Long("threads") => args.threads = Some(parser.value()?.parse()?),
             Long("seed") => args.seed = parser.value()?.parse()?,
+            Long("recompute") => args.recompute = true,
             Long("check") => args.check = true,
             Long("help") | Short('h') => return Ok(None),
             _ => return Err(arg.unexpected()),
@@ -160,6 +164,9 @@ fn run(args: &Args, out: &mut dyn Write) -> Result<(), Failure> {
     if let Some(threads) = args.threads {
         options = options.threads(threads);
     }
+    if args.recompute {
+        options = options.recompute("blocks.*");
+    }
     let mut training = Writer::init(args.seed)?.compile_train_with(Target::host(), &options)?;
     let checkpoints = Checkpoints::new(args.out.join("checkpoints"));
     if let Some(path) = checkpoints.resume(&mut training)? {
@@ -167,6 +174,7 @@ fn run(args: &Args, out: &mut dyn Write) -> Result<(), Failure> {
     }
     let shape = [args.batch, args.context];
     if args.check {
+        writeln!(out, "{}", training.price("step", &[("B", args.batch), ("S", args.context)])?)?;
         let (ids, next) = data.batch(0);
         let report = training.check_step(ids.view(shape), next.view(shape), 1e-3)?;
         writeln!(out, "{report}")?;

@@ -114,7 +114,9 @@ pub mod tutorial {}
 
 #[doc = include_str!("../docs/training.md")]
 pub mod train {
-    pub use tancho_runtime::train::{Checkpoints, Schedule, TrainOptions, Trainer};
+    pub use tancho_runtime::train::{
+        Checkpoints, Kept, Recomputed, Schedule, StepPrice, TrainOptions, Trainer,
+    };
 }
 
 /// Weights: loading, replacing and saving them, and what a GGUF file says about its model.

@@ -111,6 +111,7 @@ pub fn step(op: &Op, inner: Access, from: &[Dim], to: &[Dim]) -> Option<Access> 
             strides
         }
         Op::Reshape(_) => reshape_strides(&strides, from, to)?,
+        Op::OptimizationBarrier => strides,
         _ => return None,
     };
     Some(Access { root, offset, strides })

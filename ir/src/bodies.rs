@@ -122,7 +122,10 @@ fn inline(graph: &Graph, v: Value, into: &mut Graph) -> Result<Value, ShapeError
     let mut views = Vec::new();
     let mut at = v;
     while graph.node(at).op.is_view() {
-        views.push(at);
+        // A weight and a constant wait for nothing.
+        if graph.node(at).op != Op::OptimizationBarrier {
+            views.push(at);
+        }
         at = graph.node(at).args[0];
     }
     let push = |into: &mut Graph, v: Value, args: &[Value]| {

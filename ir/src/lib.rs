@@ -37,5 +37,5 @@ pub use window::Sight;
 
 pub use dim::{Dim, DimError};
 pub use element::ElementType;
-pub use graph::{Graph, Node, Source, Value};
+pub use graph::{Graph, Node, Phase, Source, Value};
 pub use types::{DType, Facts, MAX_RANK, Shape, Type};

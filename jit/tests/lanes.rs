@@ -8,6 +8,9 @@ use common::tiles::{pairs, tile, tile_of};
 use common::{Case, Rng, wide};
 use std::collections::BTreeSet;
 use tancho_jit::Isa;
+use tancho_jit::lanes::expr::Expr;
+use tancho_jit::lanes::oracle;
+use tancho_jit::lanes::schedule::schedule;
 use tancho_jit::lanes::{
     Bin, Encoding, Inst, Len, Mem, PART, Program, Ptr, Reduce, RowReduction, Stmt, Tile, Ty, UNROLL,
 };
@@ -329,4 +332,66 @@ fn the_programs_have_every_instruction() {
     // 8 functions of one lane, 15 of two, 6 comparisons, loads and stores of 5 kinds, 7 reductions; and
     // Float, Int, ArgInt, Slot, Index, Acc, Fma and Select.
     assert_eq!(seen.len(), 8 + 15 + 6 + 5 + 5 + 7 + 8, "{seen:?}");
+}
+
+/// A sum, and a product that is summed, have the same bits alone and in a pass that computes so much beside
+/// that its accumulators have no room in registers: a value that two kernels compute is the same in both.
+#[test]
+fn sums_have_the_same_bits_whatever_else_is_computed() {
+    let reduced = |others: usize, n: i64| {
+        let mut expr = Expr::default();
+        let x = expr.load(0, Len::ONE, Len::ZERO, Mem::F32);
+        let y = expr.load(1, Len::ONE, Len::ZERO, Mem::F32);
+        let product = expr.mul(x, y);
+        let sums = [expr.reduce(Reduce::Sum, x), expr.reduce(Reduce::Sum, product)];
+        for (k, sum) in sums.into_iter().enumerate() {
+            expr.store(2 + k as u16, Len::ZERO, Len::ZERO, Mem::F32, sum);
+        }
+        // More sums and a long chain of values, all of which the last one needs.
+        let mut made = vec![product];
+        for k in 0..others {
+            let last = made[made.len() - 1];
+            let factor = expr.float(1.0 + k as f32);
+            let next = expr.mul(last, factor);
+            made.push(expr.add(next, x));
+            if k < 4 {
+                let sum = expr.reduce(Reduce::Sum, made[k + 1]);
+                expr.store(4 + k as u16, Len::ZERO, Len::ZERO, Mem::F32, sum);
+            }
+        }
+        if others > 0 {
+            let all = made.iter().rev().copied().collect::<Vec<_>>();
+            let all = all[1..].iter().fold(all[0], |sum, v| expr.mul(sum, *v));
+            expr.store(8, Len::ONE, Len::ZERO, Mem::F32, all);
+        }
+        schedule(&expr, Len::Const(n), 9, 0).program
+    };
+    let mut rng = Rng::new(4);
+    for n in [1, 15, 64, 100, 1000, 40_000] {
+        let mut row = || {
+            let mut number = |_| (rng.bits() >> 40) as f32 / (1u64 << 23) as f32 - 1.0;
+            (0..n).map(&mut number).flat_map(f32::to_le_bytes).collect::<Vec<u8>>()
+        };
+        let mut memory: oracle::Memory = vec![row(), row()];
+        memory.extend((0..6).map(|_| vec![0; 4]));
+        memory.push(vec![0; 4 * n as usize]);
+        let at: Vec<(usize, i64)> = (0..9).map(|i| (i, 0)).collect();
+        let run = |isa: Isa, others: usize| {
+            let program = reduced(others, n);
+            assert_eq!(program.ptrs, 9, "no row is kept, so that all sums are in one pass");
+            let function = match isa {
+                Isa::Clif128 => Some(Function::new(&program).unwrap()),
+                _ => wide(&program, isa),
+            };
+            let mut memory = memory.clone();
+            function.map(|f| (f.run(&mut memory, &at, &[]), memory[2..4].to_vec()))
+        };
+        for isa in [Isa::Clif128, Isa::Avx2, Isa::Avx512] {
+            let Some(alone) = run(isa, 0) else { continue };
+            for others in [1, 4, 9, 14] {
+                let beside = run(isa, others);
+                assert!(beside.is_none_or(|beside| beside == alone), "{n} elements and {others} on {isa}");
+            }
+        }
+    }
 }

@@ -401,6 +401,14 @@ pub enum Error {
     /// A report from which no reproduction can be written.
     #[error("there is nothing to reproduce: the report is of no check that failed")]
     NothingToReproduce,
+    /// The network has no `train fn` of that name.
+    #[error("there is no `train fn {entry}`; there are {known}")]
+    NoTrainFn {
+        /// The name.
+        entry: String,
+        /// Those there are.
+        known: String,
+    },
     /// A file of weights could not be fetched: the error of whoever fetched it, such as that of
     /// `tancho::hub`.
     #[error(transparent)]

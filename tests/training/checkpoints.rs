@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use tancho::train::{Checkpoints, TrainOptions};
 use tancho::{AsView, Error, Target, network};
 use tancho_support::Rng;
+use tancho_support::alone::{child, is_child, must_pass};
 
 /// An empty folder for a test.
 fn folder(name: &str) -> PathBuf {
@@ -149,6 +150,58 @@ fn what_does_not_fit_is_one_error_and_changes_nothing() {
     assert!(matches!(&error, Error::Save { .. }), "{error}");
     assert!(matches!(training.save(path.parent().unwrap()).unwrap_err(), Error::Save { .. }));
     assert_eq!(std::fs::read(&path).unwrap(), bytes);
+}
+
+/// A disk of 60 kB holds a few checkpoints: the one that does not fit is an error, and those before are
+/// whole.
+#[test]
+fn a_full_disk_leaves_the_checkpoints_before() {
+    const DISK: &str = "TANCHO_SMALL_DISK";
+    let fills = || {
+        let folder = PathBuf::from(std::env::var_os(DISK).expect("the folder of the disk"));
+        let checkpoints = Checkpoints::new(folder.join("checkpoints")).keep_last(100);
+        let mut training = new(&TrainOptions::new());
+        let mut saved = Vec::new();
+        let error = loop {
+            let at = training.steps();
+            step(&mut training, at);
+            match checkpoints.save(&training) {
+                Ok(path) => saved.push((path.clone(), std::fs::read(path).unwrap())),
+                Err(error) => break error,
+            }
+            assert!(saved.len() < 20, "the disk is never full");
+        };
+        let Error::Save { path, error: why } = &error else { panic!("{error}") };
+        assert_eq!(why.kind(), std::io::ErrorKind::StorageFull, "{error}");
+        assert!(path.ends_with(format!("step-{:09}.safetensors", training.steps())), "{error}");
+        assert!(saved.len() > 1);
+        for (path, bytes) in &saved {
+            assert_eq!(std::fs::read(path).unwrap(), *bytes);
+        }
+        let left = std::fs::read_dir(folder.join("checkpoints")).unwrap().count();
+        assert_eq!(left, saved.len(), "nothing is left of the one that failed");
+        let mut resumed = new(&TrainOptions::new());
+        assert_eq!(checkpoints.resume(&mut resumed).unwrap(), saved.last().map(|(path, _)| path.clone()));
+        assert_eq!(resumed.steps(), saved.len() as u64);
+        // With room again, the same training is saved.
+        std::fs::remove_file(&saved[0].0).unwrap();
+        checkpoints.save(&training).unwrap();
+    };
+    if is_child(&fills) {
+        return fills();
+    }
+    // The disk is one of this process alone, which only the superuser can have.
+    let can_mount = std::process::Command::new("unshare").args(["--mount", "true"]).output();
+    if !can_mount.is_ok_and(|out| out.status.success()) {
+        println!("skipped: a small disk cannot be mounted here");
+        return;
+    }
+    let folder = folder("full");
+    let process = child(&format!("mount -t tmpfs -o size=60k tmpfs \"${DISK}\""), &fills);
+    let mut alone = std::process::Command::new("unshare");
+    alone.arg("--mount").arg(process.get_program()).args(process.get_args()).env(DISK, &folder);
+    alone.envs(process.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    must_pass(&mut alone);
 }
 
 #[test]

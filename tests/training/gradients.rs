@@ -190,6 +190,8 @@ fn views_and_moves() {
         "%1: f32[B, S, 12] = concat(%0, %0, axis = (2,))",
         "%1: f32[B, S, 9] = pad(%0, axis = (2,), before = 1, after = 2)",
         "%1: f32[B, S, 6] = flip(%0, axis = (1,))",
+        // What is waited for has no part in the gradient.
+        "%1: f32[B, S, 6] = exp(%0)\n%2: f32[B, S, 6] = optimization_barrier(%0, %1)\n%3: f32[B, S, 6] = tanh(%2)",
         "%1: f32[B, S, 6] = stop_gradient(%0)\n%2: f32[B, S, 6] = mul(%1, %0)",
     ] {
         if !line.contains("stop_gradient") {

@@ -6,6 +6,7 @@
 //! * `dropout`: masks of training steps
 //! * `gradients`: the gradient of each op against finite differences, and code against the interpreter
 //! * `random`: the same for random networks
+//! * `recompute`: the same results with less memory, and prices of steps
 //! * `scans`: gradients of loops
 //! * `steps`: training steps against PyTorch, and steps that do not count
 
@@ -15,6 +16,7 @@ mod declared;
 mod dropout;
 mod gradients;
 mod random;
+mod recompute;
 mod scans;
 mod steps;
 

@@ -129,6 +129,7 @@ impl Scope<'_> {
             line,
             column,
             scope: self.path.trim_end_matches('.').into(),
+            phase: Phase::Forward,
         };
     }
 

@@ -138,7 +138,7 @@ impl Scope<'_> {
                 file: sig.file.into(),
                 line: input.line,
                 column: input.column,
-                scope: "".into(),
+                ..Source::default()
             };
             let v = self.graph.push(Op::Input(i), &[], source)?;
             self.name(v, input.name);

@@ -133,7 +133,7 @@ impl Body {
             Op::ScatterAdd { .. } | Op::SumRows { .. } | Op::Threefry => None,
             Op::Pool2d { kind: Pooling::Max | Pooling::Sum, .. } => None,
             Op::Reshape(_) | Op::Transpose(_) | Op::Expand(_) | Op::Slice { .. } => None,
-            Op::Concat { .. } | Op::Push { .. } | Op::Cumsum { .. } => None,
+            Op::OptimizationBarrier | Op::Concat { .. } | Op::Push { .. } | Op::Cumsum { .. } => None,
             Op::Scan { .. } | Op::Experts { .. } => None,
         }
     }

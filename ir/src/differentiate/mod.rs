@@ -21,14 +21,15 @@ mod windows;
 use crate::decompose::decompose_to;
 use crate::dim::{Dim, DimError};
 use crate::emit::Emit;
-use crate::graph::{Graph, Source, Value};
+use crate::graph::{Graph, Phase, Source, Value};
 use crate::infer::ShapeError;
 use crate::op::{Binary, Op, Pooling, Reduction};
 use crate::passes::hoist_from_scans;
 use crate::table::name_of;
 use crate::types::{DType, Type};
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::fmt;
+use std::sync::Arc;
 
 /// A graph with gradients.
 #[derive(Clone, Debug)]
@@ -39,6 +40,8 @@ pub struct Gradients {
     pub of: Value,
     /// The gradient for each value that was asked for: of its shape; `None` if no path leads from it.
     pub gradients: Vec<Option<Value>>,
+    /// The same for each of the first ops.
+    pub of_all: Vec<Option<Value>>,
 }
 
 /// Why there is no gradient.
@@ -113,6 +116,19 @@ type Rule<T = ()> = Result<T, NoGradient>;
 /// # Errors
 /// `of` is no f32 scalar, or an op between has no gradient.
 pub fn differentiate(graph: &Graph, of: Value, by: &[Value]) -> Rule<Gradients> {
+    differentiate_with(graph, of, by, Recomputed::default())
+}
+
+/// The paths of nets, as [`Source::scope`] has them, of which loops stack no results of products.
+pub(crate) type Recomputed = BTreeSet<Arc<str>>;
+
+/// The same where loops stack less than they would.
+pub(crate) fn differentiate_with(
+    graph: &Graph,
+    of: Value,
+    by: &[Value],
+    recomputed: Recomputed,
+) -> Rule<Gradients> {
     let ty = graph.ty(of);
     if ty.rank() > 0 || ty.dtype != DType::F32 {
         return Err(NoGradient::NoScalar { label: graph.label(of), found: ty.clone() });
@@ -124,10 +140,11 @@ pub fn differentiate(graph: &Graph, of: Value, by: &[Value]) -> Rule<Gradients> 
     let of = map[of.index()];
     let needed = depend_on(&expanded, &by);
     let mut backward = Backward::new(expanded, needed, of);
+    backward.recomputed = recomputed;
     backward.gradients[of.index()] = Some(backward.number(1.0)?);
     backward.run()?;
     let gradients = by.iter().map(|v| backward.gradients[v.index()]).collect();
-    Ok(Gradients { graph: backward.graph, of, gradients })
+    Ok(Gradients { graph: backward.graph, of, gradients, of_all: backward.gradients })
 }
 
 /// The graph with work moved out of its loops, and where these values are there. What a loop computes of the
@@ -169,7 +186,7 @@ fn has_rule(op: &Op) -> bool {
         // Its definition is that of a run: training would leave out what it is asked for.
         Op::Dropout { p } => p.0 > 0.0,
         Op::Gather | Op::ScatterAdd { .. } | Op::SumRows { .. } | Op::KeyedDropout { .. } => true,
-        Op::Conv2d { .. } => true,
+        Op::Conv2d { .. } | Op::OptimizationBarrier => true,
         Op::Pool2d { kind, .. } => *kind != Pooling::Avg,
         Op::LayerNorm { .. } | Op::RmsNorm { .. } => true,
         Op::TopK { .. } | Op::TakeAlong { .. } => false,
@@ -238,13 +255,14 @@ struct Backward {
     parts: HashMap<Value, Vec<slices::Part>>,
     /// The op at hand, whose source its gradient has.
     at: Value,
+    recomputed: Recomputed,
 }
 
 impl Emit for Backward {
     type Fault = NoGradient;
 
     fn push(&mut self, op: Op, args: &[Value]) -> Rule<Value> {
-        let source = self.graph.node(self.at).source.clone();
+        let source = Source { phase: Phase::Backward, ..self.graph.node(self.at).source.clone() };
         Ok(self.graph.push(op, args, source)?)
     }
 }
@@ -253,7 +271,8 @@ impl Backward {
     /// Before there are gradients.
     fn new(graph: Graph, needed: Vec<bool>, at: Value) -> Backward {
         let gradients = vec![None; graph.nodes.len()];
-        Backward { graph, is_body: false, needed, gradients, parts: HashMap::new(), at }
+        let (parts, recomputed) = (HashMap::new(), Recomputed::new());
+        Backward { graph, is_body: false, needed, gradients, parts, at, recomputed }
     }
 
     /// Goes through the ops from the last to the first.
@@ -300,6 +319,7 @@ impl Backward {
             Op::Transpose(axes) => self.transpose(axes, args[0], d),
             Op::Expand(_) => self.expand(args[0], d),
             Op::Slice { .. } => self.slice(op, args[0], d),
+            Op::OptimizationBarrier => self.give(args[0], d),
             Op::Concat { axis } => self.concat(*axis, args, d),
             Op::Flip { axis } => {
                 let back = self.push(Op::Flip { axis: *axis }, &[d])?;

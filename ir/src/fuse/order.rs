@@ -1,7 +1,7 @@
 //! What groups store, and the order they run in.
 
 use super::{Fuser, Group, Kind};
-use crate::graph::Value;
+use crate::graph::{Phase, Value};
 use crate::op::{Class, Op};
 use std::collections::BTreeSet;
 
@@ -60,8 +60,11 @@ impl Fuser<'_> {
     /// The groups sorted so that each runs after those it reads from.
     pub(super) fn order(&self) -> Vec<usize> {
         // Groups are visited in the order of their last node, which keeps the program's order.
+        let ready = self.ready();
+        let last = |k: usize| self.groups[k].nodes.last().copied();
+        let place = |k: usize| self.groups[k].nodes.iter().map(|v| ready[v.index()]).max();
         let mut todo: Vec<usize> = (0..self.groups.len()).collect();
-        todo.sort_by_key(|&k| self.groups[k].nodes.last().copied());
+        todo.sort_by_cached_key(|&k| (place(k), last(k)));
         let (mut visited, mut passed) = (vec![false; self.groups.len()], vec![false; self.graph.nodes.len()]);
         let mut order = Vec::new();
         let mut ways: Vec<Way> = Vec::new();
@@ -86,6 +89,18 @@ impl Fuser<'_> {
             }
         }
         order
+    }
+
+    /// From where in the program on each value can be computed: its own place, and for what a training step
+    /// makes of gradients that of the last gradient it follows from. A kernel of the backward pass that has
+    /// taken such work in reads much, which would be in memory until the end of the step.
+    fn ready(&self) -> Vec<usize> {
+        let mut ready: Vec<usize> = Vec::with_capacity(self.graph.nodes.len());
+        for (i, node) in self.graph.nodes.iter().enumerate() {
+            let of_args = node.args.iter().map(|a| ready[a.index()]).max().unwrap_or_default();
+            ready.push(if node.source.phase == Phase::Update { of_args } else { i });
+        }
+        ready
     }
 
     fn reads_of_group(&self, k: usize) -> Way {

@@ -106,6 +106,10 @@ impl Fuser<'_> {
     fn must_store(&mut self, v: Value, i: usize, a: Value) -> bool {
         let g = self.graph;
         let (node, reader) = (g.node(a), &g.node(v).op);
+        // It waits for its second argument and reads none of it.
+        if i == 1 && *reader == Op::OptimizationBarrier {
+            return false;
+        }
         if matches!(node.op, Op::Gather) {
             // A row kernel takes the rows by id itself.
             let whole_rows = g.ty(node.args[0]).rank() >= 2;

@@ -46,6 +46,41 @@ pub struct Source {
     pub column: u32,
     /// The path of nets it is in, `layers.3.ln1`; empty at the top.
     pub scope: Arc<str>,
+    /// What part of a training step it belongs to.
+    pub phase: Phase,
+}
+
+/// A part of a training step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
+pub enum Phase {
+    /// The run of the network, and all of a graph that is no training step.
+    #[default]
+    Forward,
+    /// Gradients.
+    Backward,
+    /// What the forward pass has computed, computed again for the backward pass.
+    Recomputation,
+    /// What is made of gradients.
+    Update,
+}
+
+impl Phase {
+    /// Its word in the text form; the forward pass has none.
+    pub const WORDS: [(Phase, &str); 3] =
+        [(Phase::Backward, "backward"), (Phase::Recomputation, "recomputation"), (Phase::Update, "update")];
+
+    /// That word.
+    pub fn word(self) -> Option<&'static str> {
+        Phase::WORDS.iter().find(|(phase, _)| *phase == self).map(|(_, word)| *word)
+    }
+}
+
+impl Source {
+    /// The same place in the forward pass: what ops of all parts of a step have in common that are made of
+    /// one expression.
+    pub fn in_forward(&self) -> Source {
+        Source { phase: Phase::Forward, ..self.clone() }
+    }
 }
 
 impl fmt::Display for Source {

@@ -105,7 +105,7 @@ pub fn infer(op: &Op, args: &[Arg<'_>], facts: &Facts) -> Result<Type> {
         Op::LeakyRelu { .. } | Op::Elu { .. } => same(FLOAT),
         Op::Softcap { cap } => numbers::above_zero(name, "cap", *cap).and_then(|()| same(FLOAT)),
         Op::Dropout { p } => composites::dropout(*p, args),
-        Op::StopGradient => Ok(args[0].ty.clone()),
+        Op::StopGradient | Op::OptimizationBarrier => Ok(args[0].ty.clone()),
         Op::Attention { heads, causal, window, mask, bias, .. } => {
             let (causal, mask, bias) = (*causal, *mask, *bias);
             attention::attention(

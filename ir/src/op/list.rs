@@ -128,6 +128,9 @@ ops! {
         step: Dim = quietly("step", Dim, "1"),
     } = View internal "slice"(x) "x[.., (start..end).step_by(step), ..]";
 
+    /// `x` as it is: no work on it counts as the same as work on `x`, and none runs before `after` is known.
+    OptimizationBarrier = View internal "optimization_barrier"(x, after) "x, once after is known";
+
     /// The arguments one after another along `axis`.
     Concat {
         /// The axis that grows.
@@ -178,8 +181,7 @@ ops! {
         axis: usize = must("over", Axis),
     } = Cumulative "cumsum"(x) "the sum of the elements along the axis up to each one";
 
-    /// The elements of `x` that stand along an axis where the i32 `ids` say, and along the others where the
-    /// ids stand themselves.
+    /// The elements of `x` where the i32 `ids` say along an axis, and along the others where the ids stand.
     TakeAlong {
         /// The axis.
         axis: usize = must("axis", Axis),
@@ -188,8 +190,7 @@ ops! {
     /// Rows of a table (first argument) by i32 ids (second argument).
     Gather = Gather internal "gather"(table, ids) "rows of a table by i32 ids";
 
-    /// The transpose of a gather: row `i` of the result is the sum of the rows of `x` whose i32 id is `i`, in
-    /// their order.
+    /// The transpose of a gather: row `i` is the sum of the rows of `x` with the i32 id `i`, in their order.
     ScatterAdd {
         /// How many rows the result has.
         rows: Dim = must("rows", Dim),

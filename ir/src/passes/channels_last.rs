@@ -157,6 +157,7 @@ fn follow(
             // Without the pixels, what is left has its axes in order.
             return Ok(Some(if keep { Followed::Four(y) } else { Followed::Other(y) }));
         }
+        (Class::View, _) if op == &Op::OptimizationBarrier => (op.clone(), vec![x, args[1]]),
         (Class::View, _) => {
             let mut op = op.clone();
             let Op::Slice { axis, .. } = &mut op else { return Ok(None) };

@@ -125,6 +125,8 @@ fn reads_slices(graph: &Graph, users: &[Vec<Value>], results: &[bool], v: Value,
         for &u in &users[v.index()] {
             let node = graph.node(u);
             let reads = match &node.op {
+                // It waits for its second argument and reads none of it.
+                Op::OptimizationBarrier if node.args[0] != v => true,
                 op if is_view(op) => {
                     let view = step(op, access.clone(), &graph.ty(v).shape, &node.ty.shape);
                     view.map(|a| todo.push((u, a, true))).is_some()

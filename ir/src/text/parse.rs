@@ -278,8 +278,14 @@ fn parse_source(rest: &str) -> Result<Source, String> {
         place.split(':').skip(1).map(|n| n.parse::<u32>().map_err(|_| format!("`{place}` is no place")));
     let line = numbers.next().ok_or("a line number is missing")??;
     let column = numbers.next().ok_or("a column number is missing")??;
-    let scope = if scope.is_empty() { String::new() } else { quoted(scope)?.0 };
-    Ok(Source { text: text.into(), file: file.into(), line, column, scope: scope.into() })
+    let (scope, word) = if scope.starts_with('"') { quoted(scope)? } else { (String::new(), scope) };
+    let word = word.trim();
+    let phase = Phase::WORDS.iter().find(|(_, known)| *known == word).map(|(phase, _)| *phase);
+    if phase.is_none() && !word.is_empty() {
+        return Err(format!("`{word}` is no part of a training step"));
+    }
+    let phase = phase.unwrap_or_default();
+    Ok(Source { text: text.into(), file: file.into(), line, column, scope: scope.into(), phase })
 }
 
 /// The index of the `)` that closes what was opened before `s`.

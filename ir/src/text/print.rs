@@ -45,6 +45,9 @@ pub fn print_node(f: &mut dyn fmt::Write, v: Value, n: &Node) -> fmt::Result {
         if !s.scope.is_empty() {
             write!(f, " {:?}", s.scope)?;
         }
+        if let Some(word) = s.phase.word() {
+            write!(f, " {word}")?;
+        }
     }
     Ok(())
 }

@@ -11,14 +11,16 @@ pub mod batch_norm;
 mod dropout;
 mod error;
 mod optimizers;
+mod recompute;
 pub mod settings;
 
 pub use dropout::{SEED, STEP};
 pub use error::NoStep;
+pub use recompute::nets;
 
-use crate::differentiate::differentiate;
+use crate::differentiate::differentiate_with;
 use crate::emit::Emit;
-use crate::graph::{Graph, Source, StateDecl, Value, WeightDecl};
+use crate::graph::{Graph, Phase, Source, StateDecl, Value, WeightDecl};
 use crate::op::{Binary, Op, Reduction, Unary};
 use crate::types::{DType, Type};
 use std::collections::HashMap;
@@ -166,10 +168,12 @@ type Result<T = ()> = std::result::Result<T, NoStep>;
 /// The loss has no gradient, no weight that is to be learned changes it, or a dropout has no place for a
 /// mask.
 pub fn step(graph: &Graph, minimize: &Minimize) -> Result<Step> {
-    step_with(graph, minimize, Use::Update, &|_| Adjustment::default())
+    step_with(graph, minimize, Use::Update, &|_| Adjustment::default(), &|_| false)
 }
 
-/// The same with what a run of training changes of each weight, and what is done with the gradients.
+/// The same with what a run of training changes of each weight, and what is done with the gradients. What
+/// the backward pass reads inside of nets that `recomputes` holds of, by their paths, is computed again for
+/// it ([`nets`] has the paths).
 ///
 /// # Errors
 /// As [`step`], or a weight is given a decay that its optimiser does not have.
@@ -178,6 +182,7 @@ pub fn step_with(
     minimize: &Minimize,
     use_: Use,
     adjust: &dyn Fn(&WeightDecl) -> Adjustment,
+    recomputes: &dyn Fn(&str) -> bool,
 ) -> Result<Step> {
     let rate = graph.ty(minimize.rate);
     if rate.rank() > 0 || rate.dtype != DType::F32 {
@@ -197,7 +202,8 @@ pub fn step_with(
         return Err(NoStep::NothingLearned);
     }
     let by: Vec<Value> = weights.iter().flat_map(|w| w.values.iter().copied()).collect();
-    let made = differentiate(&marked, loss, &by)?;
+    let made = differentiate_with(&marked, loss, &by, recompute::scopes(&marked, recomputes))?;
+    let made = recompute::run(made, recomputes);
     let mut graph = made.graph;
     let after = graph.outputs.split_off(graph.outputs.len() - running.len());
     let rate = graph.outputs.pop().unwrap_or(made.of);
@@ -286,7 +292,8 @@ impl Emit for Training {
     type Fault = NoStep;
 
     fn push(&mut self, op: Op, args: &[Value]) -> Result<Value> {
-        Ok(self.graph.push(op, args, Source::default())?)
+        let source = Source { phase: Phase::Update, ..Source::default() };
+        Ok(self.graph.push(op, args, source)?)
     }
 }
 

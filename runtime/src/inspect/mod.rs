@@ -10,7 +10,7 @@ pub(crate) mod cost;
 pub mod finite;
 pub(crate) mod judge;
 pub mod limits;
-mod numbers;
+pub(crate) mod numbers;
 pub mod perf;
 pub mod price;
 pub mod profile;

@@ -9,6 +9,7 @@ use crate::run::bind::Env;
 use crate::run::bound::{Bound, Division};
 use crate::run::buffers::Buffers;
 use crate::run::pool::MOST_THREADS;
+use std::collections::BTreeSet;
 use std::fmt;
 
 /// The price of a run with given run-time dims: operations, bytes, memory, and a bound on its time.
@@ -130,11 +131,14 @@ impl Compiled {
         if let Some((_, (name, _))) = dims.iter().enumerate().find(twice) {
             return Err(wrong(name, "it is given twice".into()));
         }
+        // What states would grow along that are not in this graph has no rows, and need not be given.
+        let empty: BTreeSet<usize> = graph.empty_dims().collect();
         let mut values = Vec::new();
-        for d in &graph.dims {
-            let given = dims.iter().find(|(name, _)| *name == d.name);
-            let (_, n) = given.ok_or_else(|| wrong(&d.name, "it is not given".into()))?;
-            values.push(i64::try_from(*n).map_err(|_| Error::Memory { bytes: *n as u128 })?);
+        for (i, d) in graph.dims.iter().enumerate() {
+            let given = dims.iter().find(|(name, _)| *name == d.name).map(|(_, n)| *n);
+            let given = given.or(empty.contains(&i).then_some(0));
+            let n = given.ok_or_else(|| wrong(&d.name, "it is not given".into()))?;
+            values.push(i64::try_from(n).map_err(|_| Error::Memory { bytes: n as u128 })?);
         }
         Env { graph, dims: &values }.check_clauses()?;
         Ok(values)

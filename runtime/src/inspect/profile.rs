@@ -211,12 +211,12 @@ pub(crate) fn kernel_costs(compilation: &Compilation, steps: &[Cost]) -> Vec<Ker
         let s = &compilation.schedule.steps[step];
         let k = &compilation.fused.groups[s.kernel];
         let main = s.origins.main;
-        let source = graph.node(main).source.clone();
+        let source = graph.node(main).source.in_forward();
         let mut fused: Vec<Source> = Vec::new();
         for v in k.nodes.iter().filter(|v| **v != main) {
-            let s = &graph.node(*v).source;
-            if *s != source && !fused.contains(s) {
-                fused.push(s.clone());
+            let s = graph.node(*v).source.in_forward();
+            if s != source && !fused.contains(&s) {
+                fused.push(s);
             }
         }
         KernelCost { step, name: s.name.clone(), source, fused, cost: *cost }

@@ -137,6 +137,7 @@ fn is_exact(op: &Op) -> bool {
             | Op::Pad { .. }
             | Op::Dropout { .. }
             | Op::StopGradient
+            | Op::OptimizationBarrier
     )
 }
 

@@ -120,7 +120,7 @@ impl Call<'_> {
             Op::Elu { alpha } => {
                 elementwise::each(self.first()?, |x| if x > 0.0 { x } else { alpha.0 * x.exp_m1() })?
             }
-            Op::Dropout { .. } | Op::StopGradient => self.first()?.copied()?,
+            Op::Dropout { .. } | Op::StopGradient | Op::OptimizationBarrier => self.first()?.copied()?,
         })
     }
 

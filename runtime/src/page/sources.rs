@@ -23,7 +23,7 @@ pub struct Sources {
 impl Sources {
     /// The number of a source's place and text, and that of its path of nets.
     pub fn add(&mut self, source: &Source) -> (usize, usize) {
-        let place = Source { scope: "".into(), ..source.clone() };
+        let place = Source { scope: "".into(), ..source.in_forward() };
         let Sources { places, known, scopes, scope_numbers } = self;
         let at = *known.entry(place).or_insert_with_key(|place| {
             places.push(place.clone());
@@ -112,7 +112,14 @@ mod tests {
     use super::*;
 
     fn source(text: &str, line: u32, column: u32, scope: &str) -> Source {
-        Source { text: text.into(), file: "src/net.rs".into(), line, column, scope: scope.into() }
+        Source {
+            text: text.into(),
+            file: "src/net.rs".into(),
+            line,
+            column,
+            scope: scope.into(),
+            ..Source::default()
+        }
     }
 
     #[test]

@@ -4,10 +4,12 @@ mod checkpoint;
 mod checkpoints;
 mod options;
 mod part;
+mod price;
 mod schedule;
 
 pub use checkpoints::Checkpoints;
 pub use options::TrainOptions;
+pub use price::{Kept, Recomputed, StepPrice};
 pub use schedule::Schedule;
 
 use crate::error::Error;
@@ -53,7 +55,7 @@ impl fmt::Debug for Trainer {
 
 impl Trainer {
     pub(crate) fn new(model: Model, target: Target, options: &TrainOptions) -> Result<Trainer, Error> {
-        options.check(model.graph())?;
+        options.check(&model)?;
         let mut packs = Packs::default();
         let part = |i| Part::new(&model, i, target, options, &mut packs);
         let mut parts: Vec<Part> = (0..model.objectives().len()).map(part).collect::<Result<_, _>>()?;

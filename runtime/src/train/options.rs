@@ -2,16 +2,17 @@
 
 use crate::compiled::Compiled;
 use crate::error::Error;
+use crate::model::Model;
 use crate::run::session::Session;
 use crate::tensor::Tensor;
-use crate::weights::names::{matches, nearest};
+use crate::weights::names::{listed, matches, nearest};
+use std::collections::BTreeSet;
 use std::fmt;
-use tancho_ir::Graph;
 use tancho_ir::graph::WeightDecl;
-use tancho_ir::training::{Adjustment, SEED};
+use tancho_ir::training::{Adjustment, SEED, nets};
 
-/// Options of a run of training. Weights are chosen by their names, in which `*` stands for any characters;
-/// where several options choose a weight, the last counts.
+/// Options of a run of training. Weights are chosen by their names, and nets by their paths, in which `*`
+/// stands for any characters; where several options choose a weight, the last counts.
 ///
 /// ```
 /// use tancho_runtime::train::TrainOptions;
@@ -19,6 +20,7 @@ use tancho_ir::training::{Adjustment, SEED};
 ///     .accumulate(4)                      // one update for four calls
 ///     .freeze("embed.*")
 ///     .rate("head.*", 10.0)               // ten times the learning rate
+///     .recompute("layers.*")              // less memory, for some time
 ///     .weight_decay("*.bias", 0.0);
 /// ```
 #[derive(Clone, Debug, Default)]
@@ -28,6 +30,7 @@ pub struct TrainOptions {
     seed: i32,
     accumulate: Option<u32>,
     groups: Vec<(String, Change)>,
+    recomputed: Vec<String>,
 }
 
 /// What is changed of some weights.
@@ -79,6 +82,15 @@ impl TrainOptions {
         self.change(names, Change::Decay(decay))
     }
 
+    /// Computes again, for the backward pass, what it reads inside of nets, and keeps from the forward pass
+    /// what comes into them alone. Nets are chosen by their paths, `layers.3.attention`, and of a net and
+    /// what is inside of it the outer one counts. The results are the same to the last bit;
+    /// [`Trainer::price`](super::Trainer::price) says what it saves and costs.
+    pub fn recompute(mut self, nets: &str) -> Self {
+        self.recomputed.push(nets.into());
+        self
+    }
+
     fn change(mut self, names: &str, change: Change) -> TrainOptions {
         self.groups.push((names.into(), change));
         self
@@ -88,7 +100,8 @@ impl TrainOptions {
     ///
     /// # Errors
     /// [`Error::TrainOption`], for the first that cannot.
-    pub(super) fn check(&self, graph: &Graph) -> Result<(), Error> {
+    pub(super) fn check(&self, model: &Model) -> Result<(), Error> {
+        let graph = model.graph();
         let wrong = |option: String, why: String| Err(Error::TrainOption { option, why });
         if let Some(0) = self.accumulate {
             return wrong("accumulate(0)".into(), "an update needs at least one call".into());
@@ -108,7 +121,29 @@ impl TrainOptions {
                 return wrong(option, why);
             }
         }
-        Ok(())
+        self.check_recomputed(model)
+    }
+
+    /// Checks that every net that is to be computed again is there.
+    ///
+    /// # Errors
+    /// [`Error::TrainOption`], for the first that is not.
+    fn check_recomputed(&self, model: &Model) -> Result<(), Error> {
+        let graphs = || model.objectives().iter().map(|objective| &objective.graph);
+        let all: BTreeSet<&str> = graphs().flat_map(nets).collect();
+        let has_none = |pattern: &&String| !all.iter().any(|net| matches(pattern, net));
+        let Some(pattern) = self.recomputed.iter().find(has_none) else { return Ok(()) };
+        let near = nearest(pattern, all.iter().copied()).map(|n| format!(", did you mean `{n}`?"));
+        let all: Vec<&str> = all.into_iter().collect();
+        let there =
+            if all.is_empty() { "there are none".into() } else { format!("there are {}", listed(&all)) };
+        let why = format!("no net of that path is in a step{}; {there}", near.unwrap_or_default());
+        Err(Error::TrainOption { option: format!("recompute({pattern:?})"), why })
+    }
+
+    /// Whether what a net of that path has computed is computed again for the backward pass.
+    pub(super) fn recomputes(&self, net: &str) -> bool {
+        self.recomputed.iter().any(|pattern| matches(pattern, net))
     }
 
     /// What the options change of a weight.
@@ -146,7 +181,8 @@ impl TrainOptions {
     }
 }
 
-/// What of the options a checkpoint must agree with: all but the threads, and the seed, which it has itself.
+/// What of the options a checkpoint must agree with: all but what changes no result, and the seed, which it
+/// has itself.
 impl fmt::Display for TrainOptions {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "accumulate({})", self.calls())?;

@@ -52,7 +52,9 @@ impl Part {
         let objective = &model.objectives()[i];
         let results = objective.graph.outputs.len();
         let mut make = |use_: Use| -> Result<(Session, Step), Error> {
-            let step = step_with(&objective.graph, &objective.minimize, use_, &|w| options.of(w));
+            let step = step_with(&objective.graph, &objective.minimize, use_, &|w| options.of(w), &|net| {
+                options.recomputes(net)
+            });
             let mut step = step.map_err(|why| Error::Train {
                 network: objective.graph.name.clone(),
                 entry: objective.graph.entry.clone(),

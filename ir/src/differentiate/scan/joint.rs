@@ -1,7 +1,7 @@
 //! The body of a loop with the gradients of its inputs behind it: one graph, of which one part belongs to the
 //! loop and one to the loop that goes back.
 
-use crate::differentiate::{Backward, Rule, depend_on, expand};
+use crate::differentiate::{Backward, Recomputed, Rule, depend_on, expand};
 use crate::emit::Emit;
 use crate::graph::{Graph, InputDecl, Node, Source, Value};
 use crate::op::{Binary, Class, Op};
@@ -23,6 +23,8 @@ pub(super) struct Joint {
     inputs: usize,
     /// How many of them change from one iteration to the next.
     changing: usize,
+    /// Nets of which nothing is stacked but what is carried.
+    recomputed: Recomputed,
 }
 
 impl Joint {
@@ -34,6 +36,7 @@ impl Joint {
         carried: usize,
         mut wanted: Vec<bool>,
         given: &[bool],
+        recomputed: &Recomputed,
     ) -> Rule<Joint> {
         let body = hoist_from_scans::run(body)?;
         let of_inputs = |wanted: &[bool]| -> Vec<Value> {
@@ -56,6 +59,7 @@ impl Joint {
         let (needed, outputs) = (depend_on(&graph, &by), graph.outputs.clone());
         let mut back = Backward::new(graph, needed, outputs[0]);
         back.is_body = true;
+        back.recomputed.clone_from(recomputed);
         let mut seeds = Vec::new();
         for (result, output) in outputs.iter().enumerate() {
             let is_seeded = if result < carried { wanted[sequences + result] } else { given[result] };
@@ -89,7 +93,8 @@ impl Joint {
             }
         }
         let (inputs, changing) = (body.inputs.len(), sequences + carried);
-        Ok(Joint { graph: back.graph, outputs, seeds, gradients, inputs, changing })
+        let recomputed = back.recomputed;
+        Ok(Joint { graph: back.graph, outputs, seeds, gradients, inputs, changing, recomputed })
     }
 
     /// Whether each value depends on an input that this holds of, by its number.
@@ -108,8 +113,8 @@ impl Joint {
     }
 
     /// What the loop stacks for the loop that goes back, which computes `outputs`: carried values as they
-    /// are before each iteration, results of products, and what is read stacked (`elements`). All else is
-    /// computed again from these.
+    /// are before each iteration, and, but in nets that are computed again, results of products and what is
+    /// read stacked (`elements`). All else is computed again from these.
     pub fn kept(&self, sequences: usize, outputs: &[Value], elements: &BTreeSet<Value>) -> BTreeSet<Value> {
         let (changing, of_seeds) = (self.changing(), self.depend(|i| i >= self.inputs));
         let costly = self.costly();
@@ -118,7 +123,8 @@ impl Joint {
                 return (sequences..self.changing).contains(&i);
             }
             let can = changing[v.index()] && !of_seeds[v.index()];
-            can && (elements.contains(&v) || costly[v.index()])
+            let again = self.recomputed.contains(&node.source.scope);
+            can && !again && (elements.contains(&v) || costly[v.index()])
         };
         let (mut kept, mut seen) = (BTreeSet::new(), BTreeSet::new());
         let mut todo: Vec<Value> = outputs.iter().chain(elements).copied().collect();

@@ -51,7 +51,8 @@ impl Backward {
         let of = Forward { body, args: node.args, sequences, carried, backwards, given };
         let wanted = of.args.iter().map(|a| self.wants(*a) && is_number(self.graph.ty(*a))).collect();
         let has: Vec<bool> = of.given.iter().map(Option::is_some).collect();
-        let mut joint = Joint::of(&self.graph.bodies[body], sequences, carried, wanted, &has)?;
+        let mut joint =
+            Joint::of(&self.graph.bodies[body], sequences, carried, wanted, &has, &self.recomputed)?;
 
         let (changing, gradients) = (joint.changing(), joint.gradients.clone());
         let (of_elements, of_read) = (&gradients[..sequences], &gradients[sequences + carried..]);
@@ -158,7 +159,8 @@ impl Backward {
             let (body, sequences, carried, backwards) = (of.body, of.sequences, of.carried, of.backwards);
             let op = Op::Scan { body, result: place, sequences, carried, backwards };
             let known = self.graph.values().find(|u| self.graph.node(*u).op == op);
-            let made = if let Some(known) = known { known } else { self.push(op, &of.args)? };
+            let source = self.graph.node(self.at).source.clone();
+            let made = if let Some(known) = known { known } else { self.graph.push(op, &of.args, source)? };
             stacked.insert(v, made);
         }
         Ok(stacked)

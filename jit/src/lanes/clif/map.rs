@@ -26,8 +26,10 @@ pub fn map(
     body: &[Inst],
     reductions: &[RowReduction],
 ) {
-    // Several vectors an iteration hide the latency of a reduction. Long bodies hide it themselves.
-    let unroll: i64 = if body.len() <= 12 { 4 } else { 1 };
+    // Several vectors an iteration hide the latency of a reduction. Long bodies hide it themselves, but the
+    // order of a sum must not follow from what else the kernel computes.
+    let has_sums = reductions.iter().any(|reduction| reduction.how == Reduce::Sum);
+    let unroll: i64 = if has_sums || body.len() <= 12 { 4 } else { 1 };
     let block = 4 * unroll;
     let n = code.len(len, &translator.ints);
     let known = if let Len::Const(n) = len { Some(n) } else { None };

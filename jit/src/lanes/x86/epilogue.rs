@@ -42,7 +42,6 @@ impl Emitter<'_> {
                     tail,
                     acc: Some(acc),
                     scalar: false,
-                    without: &[],
                 };
                 if !body.iter().any(|i| matches!(i, Inst::Acc)) {
                     free.push(acc);

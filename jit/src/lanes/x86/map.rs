@@ -4,7 +4,7 @@ use super::asm::{Mask, Op2, Op3, Rm, V};
 use super::body::{BodyPosition, ElementCount, Tail};
 use super::parts::Sums;
 use super::{Emitter, Refused};
-use crate::lanes::{Bin, Inst, Len, PART, Reduce, Reg, RowReduction, ScalarOutput};
+use crate::lanes::{Inst, Len, PART, Reduce, Reg, RowReduction, ScalarOutput};
 use iced_x86::{Code, Instruction, Register};
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
@@ -12,10 +12,16 @@ use std::collections::btree_map::Entry;
 /// What comes after each iteration of a loop, with the registers that are free there.
 type Behind<'f, 'p> = &'f mut dyn FnMut(&mut Emitter<'p>, &[V]) -> Result<(), Refused>;
 
-/// What an iteration adds to a reduction.
-enum Term {
-    Value(Reg),
-    Product(Reg, Reg),
+/// Vectors of an iteration of the first loop, and sets of accumulators that hide the latency of a reduction.
+/// The order of a sum follows from it: it is the same whatever else the kernel computes, so that a value
+/// which two kernels compute has the same bits in both.
+pub const SETS: i64 = 4;
+
+/// Where the sets of accumulators behind the first are.
+#[derive(Clone, Copy, PartialEq)]
+enum Others {
+    Registers,
+    Frame,
 }
 
 /// What the iterations of a map have in common.
@@ -31,16 +37,8 @@ impl<'p> Emitter<'p> {
     pub fn scalars(&mut self, body: &[Inst], outs: &[ScalarOutput]) -> Result<(), Refused> {
         let bases = self.bases(body)?;
         let mut free: Vec<V> = (0..self.asm.width.registers()).rev().collect();
-        let place = BodyPosition {
-            bases: &bases,
-            index: None,
-            plus: 0,
-            row: 0,
-            tail: None,
-            acc: None,
-            scalar: true,
-            without: &[],
-        };
+        let place =
+            BodyPosition { bases: &bases, index: None, plus: 0, row: 0, tail: None, acc: None, scalar: true };
         let keep: Vec<Reg> = outs.iter().map(|output| output.value).collect();
         let values = self.body(body, &place, &keep, &mut free)?;
         for (output, value) in outs.iter().zip(values) {
@@ -79,16 +77,19 @@ impl<'p> Emitter<'p> {
     }
 
     pub fn map(&mut self, len: Len, body: &[Inst], reductions: &[RowReduction]) -> Result<(), Refused> {
-        // Several accumulators hide the latency of a reduction; elements taken one by one hide it themselves.
-        let several = body.len() <= 12 && !body.iter().any(apart);
+        // Elements taken one by one, and long bodies, hide the latency of all but sums themselves.
+        let has_sums = reductions.iter().any(|reduction| reduction.how == Reduce::Sum);
+        let several = has_sums || body.len() <= 12 && !body.iter().any(apart);
         let before = self.asm.clone();
         let mut outcome = Err(Refused("nothing tried".into()));
-        // A map that needs too many registers is tried again without constants in registers, then with one
-        // accumulator for each reduction.
-        for (many, hold) in [(4, true), (4, false), (1, true), (1, false)] {
+        // A map that needs too many registers is tried again without constants in registers, and then with
+        // most accumulators in memory if there are sums, else with one for each reduction.
+        let last = if has_sums { (SETS, Others::Frame) } else { (1, Others::Registers) };
+        let first = (SETS, Others::Registers);
+        for ((many, others), hold) in [(first, true), (first, false), (last, true), (last, false)] {
             if many == 1 || several {
                 (self.asm, self.used) = (before.clone(), 0);
-                outcome = self.passes(len, body, reductions, many, hold);
+                outcome = self.passes(len, body, reductions, (many, others), hold);
                 self.held.clear();
                 if outcome.is_ok() {
                     break;
@@ -140,15 +141,16 @@ impl<'p> Emitter<'p> {
         len: Len,
         body: &[Inst],
         reductions: &[RowReduction],
-        many: i64,
+        (many, others): (i64, Others),
         hold: bool,
     ) -> Result<(), Refused> {
         let index = self.general()?;
         let row = Row { body, reductions, bases: self.bases(body)?, index };
         let mut free: Vec<V> = (0..self.asm.width.registers()).rev().collect();
-        let mut accs: Vec<Vec<V>> = Vec::new();
-        for _ in 0..if reductions.is_empty() { 0 } else { many } {
-            accs.push(self.accumulators(&row, &mut free)?);
+        let mut accs: Vec<Vec<Rm>> = Vec::new();
+        for set in 0..if reductions.is_empty() { 0 } else { many } {
+            let in_frame = set > 0 && others == Others::Frame;
+            accs.push(self.accumulators(&row, in_frame.then_some(set - 1), &mut free)?);
         }
         if hold {
             self.hold(body, &mut free)?;
@@ -174,11 +176,12 @@ impl<'p> Emitter<'p> {
             emitter.at_parts(sums, (row.index, PART * iteration), |emitter| {
                 for (n, j) in summed.iter().enumerate() {
                     emitter.mark(1 + body.len() + j);
+                    let sum = first(&accs, *j)?;
                     for set in &accs[1..] {
-                        emitter.asm.op3(Op3::Add, accs[0][*j], accs[0][*j], Rm::Reg(set[*j]))?;
-                        emitter.asm.op3(Op3::Xor, set[*j], set[*j], Rm::Reg(set[*j]))?;
+                        emitter.asm.op3(Op3::Add, sum, sum, set[*j])?;
+                        emitter.make_zero(set[*j], helpers.0)?;
                     }
-                    emitter.add_part(sums, accs[0][*j], n, helpers)?;
+                    emitter.add_part(sums, sum, n, helpers)?;
                 }
                 emitter.mark(0);
                 Ok(())
@@ -186,9 +189,9 @@ impl<'p> Emitter<'p> {
         })?;
         for u in 1..accs.len() {
             for (j, reduction) in reductions.iter().enumerate() {
-                let (d, x) = (accs[0][j], accs[u][j]);
                 self.mark(1 + body.len() + j);
-                self.combine(reduction.how, d, x, None, &mut free)?;
+                let x = self.loaded(accs[u][j], &mut free)?;
+                self.combine(reduction.how, first(&accs, j)?, x, None, &mut free)?;
                 free.push(x);
             }
         }
@@ -199,25 +202,58 @@ impl<'p> Emitter<'p> {
             self.iterations(&row, &count, 1, &accs, &mut free, &mut |_, _| Ok(()))?;
         }
         self.tail(&row, &count, &accs, &mut free)?;
-        let last: Vec<V> = summed.iter().map(|j| accs[0][*j]).collect();
+        let last = summed.iter().map(|j| first(&accs, *j)).collect::<Result<Vec<V>, _>>()?;
         self.add_totals(sums, &last, helpers(&free)?)?;
         for (j, reduction) in reductions.iter().enumerate() {
             self.mark(1 + body.len() + j);
-            self.across(reduction.how, accs[0][j], &mut free)?;
+            let all = first(&accs, j)?;
+            self.across(reduction.how, all, &mut free)?;
             let m = self.slot(reduction.slot);
-            self.asm.store(m, accs[0][j], 4, None)?;
+            self.asm.store(m, all, 4, None)?;
         }
         Ok(())
     }
 
-    /// An accumulator for each reduction, with its identity.
-    fn accumulators(&mut self, row: &Row<'_>, free: &mut Vec<V>) -> Result<Vec<V>, Refused> {
+    /// A value in a register, of which nobody else knows.
+    fn loaded(&mut self, x: Rm, free: &mut Vec<V>) -> Result<V, Refused> {
+        match x {
+            Rm::Reg(v) => Ok(v),
+            m => {
+                let v = free.pop().ok_or_else(|| Refused("too few vector registers".into()))?;
+                self.asm.op2(Op2::Move, v, m)?;
+                Ok(v)
+            }
+        }
+    }
+
+    /// Makes an accumulator of a sum 0; overwrites `help`.
+    fn make_zero(&mut self, acc: Rm, help: V) -> Result<(), Refused> {
+        let v = if let Rm::Reg(v) = acc { v } else { help };
+        self.asm.op3(Op3::Xor, v, v, Rm::Reg(v))?;
+        if let Rm::Mem(m) = acc { self.asm.store(m, v, 4, None) } else { Ok(()) }
+    }
+
+    /// An accumulator for each reduction, with its identity: in registers, or in the set of that number in
+    /// the frame.
+    fn accumulators(
+        &mut self,
+        row: &Row<'_>,
+        in_frame: Option<i64>,
+        free: &mut Vec<V>,
+    ) -> Result<Vec<Rm>, Refused> {
         let mut set = Vec::new();
         for (j, reduction) in row.reductions.iter().enumerate() {
             let v = free.pop().ok_or_else(|| Refused("too few vector registers".into()))?;
             self.mark(1 + row.body.len() + j);
             self.hold_bits(v, reduction.how.identity())?;
-            set.push(v);
+            let Some(number) = in_frame else {
+                set.push(Rm::Reg(v));
+                continue;
+            };
+            let m = self.in_frame(number as usize * row.reductions.len() + j, row.reductions);
+            self.asm.store(m, v, 4, None)?;
+            set.push(Rm::Mem(m));
+            free.push(v);
         }
         self.mark(0);
         Ok(set)
@@ -230,7 +266,7 @@ impl<'p> Emitter<'p> {
         row: &Row<'_>,
         count: &ElementCount,
         vectors: i64,
-        accs: &[Vec<V>],
+        accs: &[Vec<Rm>],
         free: &mut Vec<V>,
         behind: Behind<'_, 'p>,
     ) -> Result<(), Refused> {
@@ -281,7 +317,7 @@ impl<'p> Emitter<'p> {
         &mut self,
         row: &Row<'_>,
         count: &ElementCount,
-        accs: &[Vec<V>],
+        accs: &[Vec<Rm>],
         free: &mut Vec<V>,
     ) -> Result<(), Refused> {
         let lanes = self.asm.width.lanes();
@@ -316,54 +352,27 @@ impl<'p> Emitter<'p> {
         row: &Row<'_>,
         plus: i64,
         tail: Option<Tail>,
-        accs: Option<&Vec<V>>,
+        accs: Option<&Vec<Rm>>,
         free: &mut Vec<V>,
     ) -> Result<(), Refused> {
         let mask = tail.map(|t| t.mask);
-        // Products that one sum alone reads are added to it by fused multiply-adds. AVX2 has no mask for
-        // these.
-        let term =
-            |RowReduction { how, value: r, .. }: &RowReduction| match (how, row.body[*r as usize], mask) {
-                (_, _, Some(Mask::Vector(_))) => Term::Value(*r),
-                (Reduce::Sum, Inst::Bin(Bin::Mul, a, b), _) if readers(row, *r) == 1 => Term::Product(a, b),
-                _ => Term::Value(*r),
-            };
-        let terms: Vec<Term> = row.reductions.iter().map(term).collect();
-        let products = row.reductions.iter().zip(&terms).filter(|(_, t)| matches!(t, Term::Product(..)));
-        let without: Vec<Reg> = products.map(|(reduction, _)| reduction.value).collect();
         let index = Some(row.index);
-        let place = BodyPosition {
-            bases: &row.bases,
-            index,
-            plus,
-            row: 0,
-            tail,
-            acc: None,
-            scalar: false,
-            without: &without,
-        };
-        let operands = |t: &Term| match *t {
-            Term::Value(r) => [r, r],
-            Term::Product(a, b) => [a, b],
-        };
-        let keep: Vec<Reg> = terms.iter().flat_map(operands).collect();
+        let place = BodyPosition { bases: &row.bases, index, plus, row: 0, tail, acc: None, scalar: false };
+        let keep: Vec<Reg> = row.reductions.iter().map(|reduction| reduction.value).collect();
         let values = self.body(row.body, &place, &keep, free)?;
         let Some(accs) = accs else { return Ok(()) };
         let mut back: Vec<V> = Vec::new();
-        for (n, ((reduction, d), term)) in row.reductions.iter().zip(accs).zip(&terms).enumerate() {
+        for (n, (reduction, acc)) in row.reductions.iter().zip(accs).enumerate() {
             self.mark(1 + row.body.len() + n);
-            let x = match values[2 * n] {
-                Rm::Reg(v) => v,
-                m => {
-                    let v = free.pop().ok_or_else(|| Refused("too few vector registers".into()))?;
-                    self.asm.op2(Op2::Move, v, m)?;
-                    back.push(v);
-                    v
-                }
-            };
-            match term {
-                Term::Product(..) => self.asm.op3_masked(Op3::Fma231, *d, x, values[2 * n + 1], mask)?,
-                Term::Value(_) => self.combine(reduction.how, *d, x, mask, free)?,
+            let x = self.loaded(values[n], free)?;
+            if matches!(values[n], Rm::Mem(_)) {
+                back.push(x);
+            }
+            let d = self.loaded(*acc, free)?;
+            self.combine(reduction.how, d, x, mask, free)?;
+            if let Rm::Mem(m) = *acc {
+                self.asm.store(m, d, 4, None)?;
+                free.push(d);
             }
         }
         self.mark(0);
@@ -431,14 +440,12 @@ impl<'p> Emitter<'p> {
     }
 }
 
-/// How many instructions and reductions read a register.
-fn readers(row: &Row<'_>, r: Reg) -> usize {
-    row.body
-        .iter()
-        .flat_map(Inst::operands)
-        .chain(row.reductions.iter().map(|reduction| reduction.value))
-        .filter(|x| *x == r)
-        .count()
+/// The first accumulator of a reduction, which is in a register.
+fn first(accs: &[Vec<Rm>], j: usize) -> Result<V, Refused> {
+    match accs.first().and_then(|set| set.get(j)) {
+        Some(Rm::Reg(v)) => Ok(*v),
+        _ => Err(Refused("an accumulator is in no register".into())),
+    }
 }
 
 /// Whether a register is the same for every element.

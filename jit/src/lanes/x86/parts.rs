@@ -2,24 +2,28 @@
 //! [`Total`](crate::lanes::Total) says.
 
 use super::asm::{ORDERED, Op2, Op3, Rm, V};
+use super::map::SETS;
 use super::{Emitter, Refused};
-use crate::lanes::{Len, PART, Parts, Program, Reduce, Stmt};
+use crate::lanes::{Len, PART, Parts, Program, Reduce, RowReduction, Stmt};
 use iced_x86::{Code, Instruction, MemoryOperand, Register};
 
 /// Bytes of the largest vector.
 const VECTOR: i64 = 64;
 
-/// Bytes of a program's frame at most: its row scalars, then the totals of one statement.
+/// Bytes of a program's frame at most: its row scalars, then the totals and accumulators of one statement.
 pub fn frame(program: &Program) -> i64 {
-    let totals = program.stmts.iter().map(|stmt| match stmt {
+    let vectors = program.stmts.iter().map(|stmt| match stmt {
         Stmt::Scalar { .. } => 0,
-        Stmt::Map { reductions, .. } => {
-            reductions.iter().filter(|reduction| reduction.how == Reduce::Sum).count() as i64
-        }
+        Stmt::Map { reductions, .. } => 2 * sums_of(reductions) + (SETS - 1) * reductions.len() as i64,
         // At 256 bits a vector has 8 columns.
-        Stmt::Tile(tile) => i64::from(tile.rows) * (i64::from(tile.cols) + 7) / 8,
+        Stmt::Tile(tile) => 2 * i64::from(tile.rows) * (i64::from(tile.cols) + 7) / 8,
     });
-    VECTOR * (i64::from(program.slots) + 2 * totals.max().unwrap_or(0))
+    VECTOR * (i64::from(program.slots) + vectors.max().unwrap_or(0))
+}
+
+/// How many reductions are sums.
+fn sums_of(reductions: &[RowReduction]) -> i64 {
+    reductions.iter().filter(|reduction| reduction.how == Reduce::Sum).count() as i64
 }
 
 /// How the sums of a loop are made.
@@ -63,6 +67,15 @@ impl Emitter<'_> {
             Parts::Many => (place(n), place(sums.count + n)),
             Parts::None | Parts::Few => (place(n), place(n)),
         }
+    }
+
+    /// Where accumulator `n` is of a statement with these reductions that has some in memory: behind all
+    /// totals.
+    pub fn in_frame(&mut self, n: usize, reductions: &[RowReduction]) -> MemoryOperand {
+        let bytes = self.asm.width.lanes() * 4;
+        let at = VECTOR * i64::from(self.program.slots) + (2 * sums_of(reductions) + n as i64) * bytes;
+        self.frame = self.frame.max(at + bytes);
+        MemoryOperand::with_base_displ(Register::RSP, at)
     }
 
     /// Emits `code` where the loop has a whole part.

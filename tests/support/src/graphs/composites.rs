@@ -207,7 +207,12 @@ impl Random {
             return self.push(Op::Dropout { p: Number(0.1) }, &[x], self.bound(x));
         }
         let x = self.value(|_, _| true)?;
-        let v = self.push(Op::StopGradient, &[x], self.bound(x))?;
+        let v = if self.rng.chance(50) {
+            self.push(Op::StopGradient, &[x], self.bound(x))?
+        } else {
+            let after = self.value(|_, _| true)?;
+            self.push(Op::OptimizationBarrier, &[x, after], self.bound(x))?
+        };
         if self.ids.contains(&x) {
             self.ids.push(v);
         }

@@ -83,6 +83,7 @@ fn is_exact(op: &Op) -> bool {
             | Op::Slice { .. }
             | Op::Concat { .. }
             | Op::Gather
+            | Op::OptimizationBarrier
     )
 }
 
