@@ -162,7 +162,7 @@ fn read_program() -> Program {
         },
         Stmt::Scalar { body: vec![Inst::Slot(0, Ty::F), keep], outs: Vec::new() },
     ];
-    Program { ptrs: streams + 1, ints: 1, slots: 1, derived: Vec::new(), stmts }
+    Program { ptrs: streams + 1, ints: 1, slots: 1, stmts, ..Program::default() }
 }
 
 /// One row to another.
@@ -175,9 +175,8 @@ fn copy_program() -> Program {
     Program {
         ptrs: 2,
         ints: 1,
-        slots: 0,
-        derived: Vec::new(),
         stmts: vec![Stmt::Map { len: Len::Arg(0), body, reductions: Vec::new() }],
+        ..Program::default()
     }
 }
 

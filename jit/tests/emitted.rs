@@ -326,6 +326,7 @@ fn strides_beyond_31_bits_are_refused() {
             ints: 1,
             slots: 0,
             derived: Vec::new(),
+            fixed_sums: false,
             stmts: vec![Stmt::Map { len: Len::Arg(0), body, reductions: Vec::new() }],
         };
         for isa in [Isa::Avx2, Isa::Avx512] {
@@ -391,6 +392,7 @@ fn epilogues_of_tiles() {
                 ints: r.case.ints.len() as u16,
                 slots: 0,
                 derived: Vec::new(),
+                fixed_sums: false,
                 stmts: vec![tile],
             };
             let f = Function::wide(&r.case.program, isa).expect("sound code");

@@ -46,7 +46,7 @@ fn plain(e: &Expr, len: Len, ptrs: u16) -> Program {
     }
     stmts.push(Stmt::Map { len, body: prefix(e.insts.len(), &slots, Some(true)), reductions: Vec::new() });
     stmts.push(Stmt::Scalar { body: prefix(e.insts.len(), &slots, Some(false)), outs: Vec::new() });
-    Program { ptrs, ints: 0, slots: slots.len() as u16, derived: Vec::new(), stmts }
+    Program { ptrs, slots: slots.len() as u16, stmts, ..Program::default() }
 }
 
 /// Runs both ways on rows of `len` elements; scratch rows begin with NaN, so that one that is read before it

@@ -102,7 +102,7 @@ fn can_be_copied(op: &Op) -> bool {
         Class::Push | Class::Scan | Class::Experts => false,
         Class::Elementwise | Class::Reduction | Class::Norm | Class::View | Class::Matmul => true,
         Class::Window | Class::Attention | Class::Concat | Class::Gather | Class::Scatter => true,
-        Class::Cumulative | Class::Lowered => true,
+        Class::RowSums | Class::Cumulative | Class::Lowered => true,
     }
 }
 

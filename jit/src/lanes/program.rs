@@ -132,6 +132,9 @@ pub struct Program {
     pub derived: Vec<Derived>,
     /// The statements in order.
     pub stmts: Vec<Stmt>,
+    /// The sum of a row has one order of additions whatever else its statement computes, so that a value
+    /// which two kernels compute has the same bits in both. It costs time: see `docs/decisions.md`.
+    pub fixed_sums: bool,
 }
 
 impl Program {

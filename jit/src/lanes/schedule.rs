@@ -57,6 +57,7 @@ pub fn schedule_with_origins(expr: &Expr, len: Len, ptrs: u16, ints: u16) -> (Sc
         slots: scheduler.slots.len() as u16,
         derived: expr.derived.clone(),
         stmts,
+        fixed_sums: false,
     };
     (Scheduled { program, scratch_rows: scheduler.next_ptr - ptrs }, origins)
 }

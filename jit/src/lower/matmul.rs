@@ -53,7 +53,7 @@ pub fn lower(lower: &mut Lower<'_>, group: &MatmulGroup<'_>) -> Result<(), Compi
     }
     let window = window.map(|window| window.bind(&mut binding));
     let (slots, epilogue) = bodies.tile(&mut binding);
-    let (rows, works) = bodies.row_work(&mut binding, width).unzip();
+    let (rows, works) = bodies.row_work(&mut binding, width, lower.fixed_sums).unzip();
     let origins = StepOrigins {
         epilogue: bodies.of_epilogue(group.matmul),
         works: works.into_iter().collect(),
@@ -177,11 +177,12 @@ impl Bodies {
     }
 
     /// The work on rows, and the nodes that it computes.
-    fn row_work(&self, binding: &mut Binding, width: Len) -> Option<(RowWork, Origins)> {
+    fn row_work(&self, binding: &mut Binding, width: Len, fixed_sums: bool) -> Option<(RowWork, Origins)> {
         let rows = self.rows.as_ref()?;
         let slots: Vec<Slot> = rows.slots.iter().map(|slot| bind(binding, slot)).collect();
         let (ptrs, ints) = (slots.len() as u16, binding.params.len() as u16);
-        let (work, origins) = schedule_with_origins(&rows.expr, width, ptrs, ints);
+        let (mut work, origins) = schedule_with_origins(&rows.expr, width, ptrs, ints);
+        work.program.fixed_sums = fixed_sums;
         Some((RowWork { work, slots }, origins))
     }
 }

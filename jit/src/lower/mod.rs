@@ -27,6 +27,7 @@ use crate::target::{Precision, Target};
 use std::collections::HashMap;
 use tancho_ir::access::{Access, is_view, resolve_all};
 use tancho_ir::fuse::{Fused, Group, Kind};
+use tancho_ir::graph::Phase;
 use tancho_ir::{Dim, Graph, Value};
 use unbound::{Unbound, mem_of};
 
@@ -94,6 +95,8 @@ struct Lower<'a> {
     numbers: HashMap<Value, usize>,
     /// The fused kernel at hand.
     kernel: usize,
+    /// Sums of rows have one order of additions: a backward pass may compute again what they are of.
+    fixed_sums: bool,
 }
 
 impl<'a> Lower<'a> {
@@ -119,6 +122,7 @@ impl<'a> Lower<'a> {
             prepared: Vec::new(),
             numbers: HashMap::new(),
             kernel: 0,
+            fixed_sums: graph.nodes.iter().any(|node| node.source.phase != Phase::Forward),
         }
     }
 

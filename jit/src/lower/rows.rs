@@ -52,7 +52,8 @@ impl RowKernel {
         let slots = body.slots.iter().map(|slot| bind(&mut binding, slot)).collect::<Vec<_>>();
         let outer = binding.lens(&outer);
         let (ptrs, ints) = (slots.len() as u16, binding.params.len() as u16);
-        let (work, of_work) = schedule_with_origins(&body.expr, len, ptrs, ints);
+        let (mut work, of_work) = schedule_with_origins(&body.expr, len, ptrs, ints);
+        work.program.fixed_sums = lower.fixed_sums;
         let origins = StepOrigins { own, works: vec![of_work], ..StepOrigins::from(at) };
         let scratch = (work.scratch_rows > 0 || window.is_some()).then(|| binding.buffer(Buffer::Scratch));
         lower.push(

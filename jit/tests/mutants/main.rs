@@ -312,7 +312,7 @@ fn what_is_not_followed_is_refused() {
         value: 0,
     };
     let copy = Stmt::Map { len: Len::Const(40), body: vec![load, store], reductions: Vec::new() };
-    let p = Program { ptrs: 2, ints: 0, slots: 0, derived: Vec::new(), stmts: vec![copy] };
+    let p = Program { ptrs: 2, stmts: vec![copy], ..Program::default() };
     let at = |base, displacement| MemoryOperand::with_base_displ(base, displacement);
     let lanes = MemoryOperand::with_base_index_scale(RDI, ZMM1, 4);
     let narrow = MemoryOperand::with_base(R8D);

@@ -26,9 +26,9 @@ pub fn map(
     body: &[Inst],
     reductions: &[RowReduction],
 ) {
-    // Several vectors an iteration hide the latency of a reduction. Long bodies hide it themselves, but the
-    // order of a sum must not follow from what else the kernel computes.
-    let has_sums = reductions.iter().any(|reduction| reduction.how == Reduce::Sum);
+    // Several vectors an iteration hide the latency of a reduction. Long bodies hide it themselves, but a
+    // fixed order of sums does not follow from what else the kernel computes.
+    let has_sums = translator.fixed_sums && reductions.iter().any(|reduction| reduction.how == Reduce::Sum);
     let unroll: i64 = if has_sums || body.len() <= 12 { 4 } else { 1 };
     let block = 4 * unroll;
     let n = code.len(len, &translator.ints);

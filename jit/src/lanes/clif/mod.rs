@@ -65,6 +65,7 @@ pub fn build(
         slots: vec![None; program.slots as usize],
         x86: options.x86,
         marked: options.marked,
+        fixed_sums: program.fixed_sums,
         first_mark: 0,
     };
     let guard = if options.checked { params.last().copied() } else { None };
@@ -88,6 +89,7 @@ struct Translator {
     slots: Vec<Option<Value>>,
     x86: bool,
     marked: bool,
+    fixed_sums: bool,
     /// The mark of the statement at hand.
     first_mark: Mark,
 }

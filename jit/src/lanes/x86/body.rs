@@ -24,6 +24,8 @@ pub struct BodyPosition<'m> {
     pub acc: Option<V>,
     /// Row scalars only: loads and stores of one element.
     pub scalar: bool,
+    /// Registers whose values are not emitted, because the caller computes them itself.
+    pub without: &'m [Reg],
 }
 
 /// The elements that a load or a store of a body stands for.
@@ -113,6 +115,7 @@ impl Emitter<'_> {
             self.mark(1 + i);
             let loc = match self.held.get(&(i as Reg)) {
                 Some(v) => Loc::Reg(*v),
+                None if place.without.contains(&(i as Reg)) => Loc::None,
                 None => self.inst(i, inst, body, &types, place, &mut live)?,
             };
             live.loc.push(loc);

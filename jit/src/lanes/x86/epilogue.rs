@@ -42,6 +42,7 @@ impl Emitter<'_> {
                     tail,
                     acc: Some(acc),
                     scalar: false,
+                    without: &[],
                 };
                 if !body.iter().any(|i| matches!(i, Inst::Acc)) {
                     free.push(acc);

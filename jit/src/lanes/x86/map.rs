@@ -4,7 +4,7 @@ use super::asm::{Mask, Op2, Op3, Rm, V};
 use super::body::{BodyPosition, ElementCount, Tail};
 use super::parts::Sums;
 use super::{Emitter, Refused};
-use crate::lanes::{Inst, Len, PART, Reduce, Reg, RowReduction, ScalarOutput};
+use crate::lanes::{Bin, Inst, Len, PART, Reduce, Reg, RowReduction};
 use iced_x86::{Code, Instruction, Register};
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
@@ -12,9 +12,14 @@ use std::collections::btree_map::Entry;
 /// What comes after each iteration of a loop, with the registers that are free there.
 type Behind<'f, 'p> = &'f mut dyn FnMut(&mut Emitter<'p>, &[V]) -> Result<(), Refused>;
 
+/// What an iteration adds to a reduction.
+enum Term {
+    Value(Reg),
+    Product(Reg, Reg),
+}
+
 /// Vectors of an iteration of the first loop, and sets of accumulators that hide the latency of a reduction.
-/// The order of a sum follows from it: it is the same whatever else the kernel computes, so that a value
-/// which two kernels compute has the same bits in both.
+/// Where the order of sums is fixed, it follows from this number alone.
 pub const SETS: i64 = 4;
 
 /// Where the sets of accumulators behind the first are.
@@ -33,37 +38,8 @@ struct Row<'b> {
 }
 
 impl<'p> Emitter<'p> {
-    /// Emits a scalar statement. Its values are whole vectors of equal lanes.
-    pub fn scalars(&mut self, body: &[Inst], outs: &[ScalarOutput]) -> Result<(), Refused> {
-        let bases = self.bases(body)?;
-        let mut free: Vec<V> = (0..self.asm.width.registers()).rev().collect();
-        let place =
-            BodyPosition { bases: &bases, index: None, plus: 0, row: 0, tail: None, acc: None, scalar: true };
-        let keep: Vec<Reg> = outs.iter().map(|output| output.value).collect();
-        let values = self.body(body, &place, &keep, &mut free)?;
-        for (output, value) in outs.iter().zip(values) {
-            self.mark(1 + output.value as usize);
-            self.keep(output.slot, value, &mut free)?;
-        }
-        Ok(())
-    }
-
-    /// Stores a row scalar.
-    fn keep(&mut self, slot: u16, value: Rm, free: &mut [V]) -> Result<(), Refused> {
-        let v = match value {
-            Rm::Reg(v) => v,
-            m => {
-                let v = *free.last().ok_or_else(|| Refused("too few vector registers".into()))?;
-                self.asm.op2(Op2::Move, v, m)?;
-                v
-            }
-        };
-        let m = self.slot(slot);
-        self.asm.store(m, v, 4, None)
-    }
-
     /// Registers for the pointers a body uses.
-    fn bases(&mut self, body: &[Inst]) -> Result<BTreeMap<u16, Register>, Refused> {
+    pub fn bases(&mut self, body: &[Inst]) -> Result<BTreeMap<u16, Register>, Refused> {
         let mut bases = BTreeMap::new();
         for inst in body {
             let (Inst::Load { ptr, .. } | Inst::Store { ptr, .. }) = inst else { continue };
@@ -78,7 +54,8 @@ impl<'p> Emitter<'p> {
 
     pub fn map(&mut self, len: Len, body: &[Inst], reductions: &[RowReduction]) -> Result<(), Refused> {
         // Elements taken one by one, and long bodies, hide the latency of all but sums themselves.
-        let has_sums = reductions.iter().any(|reduction| reduction.how == Reduce::Sum);
+        let has_sums =
+            self.program.fixed_sums && reductions.iter().any(|reduction| reduction.how == Reduce::Sum);
         let several = has_sums || body.len() <= 12 && !body.iter().any(apart);
         let before = self.asm.clone();
         let mut outcome = Err(Refused("nothing tried".into()));
@@ -346,6 +323,22 @@ impl<'p> Emitter<'p> {
         Ok(())
     }
 
+    /// What is added to a reduction. Products that one sum alone reads are added by fused multiply-adds, for
+    /// which AVX2 has no mask. They are not where the order of sums is fixed: another kernel might read
+    /// the rounded product.
+    fn added(&self, row: &Row<'_>, reduction: &RowReduction, mask: Option<Mask>) -> Term {
+        let r = reduction.value;
+        match (reduction.how, row.body[r as usize], mask) {
+            (_, _, Some(Mask::Vector(_))) => Term::Value(r),
+            (Reduce::Sum, Inst::Bin(Bin::Mul, a, b), _)
+                if readers(row, r) == 1 && !self.program.fixed_sums =>
+            {
+                Term::Product(a, b)
+            }
+            _ => Term::Value(r),
+        }
+    }
+
     /// The body once, and its reductions.
     fn iteration(
         &mut self,
@@ -356,20 +349,39 @@ impl<'p> Emitter<'p> {
         free: &mut Vec<V>,
     ) -> Result<(), Refused> {
         let mask = tail.map(|t| t.mask);
-        let index = Some(row.index);
-        let place = BodyPosition { bases: &row.bases, index, plus, row: 0, tail, acc: None, scalar: false };
-        let keep: Vec<Reg> = row.reductions.iter().map(|reduction| reduction.value).collect();
+        let terms: Vec<Term> =
+            row.reductions.iter().map(|reduction| self.added(row, reduction, mask)).collect();
+        let products = row.reductions.iter().zip(&terms).filter(|(_, t)| matches!(t, Term::Product(..)));
+        let without: Vec<Reg> = products.map(|(reduction, _)| reduction.value).collect();
+        let place = BodyPosition {
+            bases: &row.bases,
+            index: Some(row.index),
+            plus,
+            row: 0,
+            tail,
+            acc: None,
+            scalar: false,
+            without: &without,
+        };
+        let operands = |t: &Term| match *t {
+            Term::Value(r) => [r, r],
+            Term::Product(a, b) => [a, b],
+        };
+        let keep: Vec<Reg> = terms.iter().flat_map(operands).collect();
         let values = self.body(row.body, &place, &keep, free)?;
         let Some(accs) = accs else { return Ok(()) };
         let mut back: Vec<V> = Vec::new();
         for (n, (reduction, acc)) in row.reductions.iter().zip(accs).enumerate() {
             self.mark(1 + row.body.len() + n);
-            let x = self.loaded(values[n], free)?;
-            if matches!(values[n], Rm::Mem(_)) {
+            let x = self.loaded(values[2 * n], free)?;
+            if matches!(values[2 * n], Rm::Mem(_)) {
                 back.push(x);
             }
             let d = self.loaded(*acc, free)?;
-            self.combine(reduction.how, d, x, mask, free)?;
+            match terms[n] {
+                Term::Product(..) => self.asm.op3_masked(Op3::Fma231, d, x, values[2 * n + 1], mask)?,
+                Term::Value(_) => self.combine(reduction.how, d, x, mask, free)?,
+            }
             if let Rm::Mem(m) = *acc {
                 self.asm.store(m, d, 4, None)?;
                 free.push(d);
@@ -438,6 +450,12 @@ impl<'p> Emitter<'p> {
         free.push(t);
         Ok(())
     }
+}
+
+/// How many instructions and reductions read a register.
+fn readers(row: &Row<'_>, r: Reg) -> usize {
+    let in_body = row.body.iter().flat_map(Inst::operands);
+    in_body.chain(row.reductions.iter().map(|reduction| reduction.value)).filter(|x| *x == r).count()
 }
 
 /// The first accumulator of a reduction, which is in a register.

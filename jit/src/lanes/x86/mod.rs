@@ -16,6 +16,7 @@ mod memory;
 mod operands;
 mod parts;
 pub mod peak;
+mod scalars;
 mod tile;
 pub mod verify;
 
