@@ -12,6 +12,8 @@ const PORTS: i64 = 2;
 const MOST_ROWS: i64 = 8;
 /// Most rows of a block. The right operand is read once for each block, from main memory if it is large.
 const MOST_IN_BLOCK: i64 = 128;
+/// Rows of a block that are too few to pay for the right operand, which each block reads.
+const FEW_IN_BLOCK: i64 = 32;
 
 /// A core's L2 cache, and the vectors that code for it uses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -105,7 +107,13 @@ impl Machine {
         let left = if encoding.converts() { encoding.left_len(floats(k)) } else { floats(k) };
         // A block's rows, on both sides, fit into the L2 cache. The columns at hand have to stay there,
         // the rows do not: a tile reads few bytes of them for what it computes.
-        let capacity = self.l2 / 4 / (left + if whole { floats(n) } else { 0 }).max(1);
+        let fit = |row: i64| self.l2 / 4 / row.max(1);
+        let capacity = match whole {
+            // Where few rows of results fit, the right operand would be read from main memory for each of
+            // them: it costs more than row work on rows that left the cache.
+            true if fit(left + floats(n)) >= FEW_IN_BLOCK => fit(left + floats(n)),
+            _ => fit(left),
+        };
         Blocking { rows, cols: panels * PANEL, block: (capacity.min(MOST_IN_BLOCK) / rows * rows).max(rows) }
     }
 

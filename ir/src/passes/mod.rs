@@ -16,6 +16,7 @@ pub mod remove_dead;
 pub mod round_states;
 pub mod separate_results;
 pub mod simplify;
+pub mod split_long_sums;
 
 use crate::graph::{Graph, Source, Value};
 use crate::infer::ShapeError;
@@ -40,6 +41,7 @@ pub const PASSES: &[Pass] = &[
     Pass { name: "fold_constants", run: fold_constants::run },
     Pass { name: "channels_last", run: channels_last::run },
     Pass { name: "lower_linear", run: lower_linear::run },
+    Pass { name: "split_long_sums", run: split_long_sums::run },
     Pass { name: "lower_axes", run: lower_axes::run },
     Pass { name: "simplify", run: simplify::run },
     Pass { name: "remove_dead", run: remove_dead::run },
