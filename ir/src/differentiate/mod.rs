@@ -245,8 +245,6 @@ fn expand(graph: &Graph, needed: &[bool]) -> Rule<(Graph, Vec<Value>)> {
 /// A graph while gradients are added behind it.
 struct Backward {
     graph: Graph,
-    /// It is the body of a loop, whose sums are taken over all iterations at once (`scan/totals.rs`).
-    is_body: bool,
     /// Whether each value of the network depends on what is differentiated by.
     needed: Vec<bool>,
     /// The gradient of each value, as far as it is known: the sum of what the ops behind it gave.
@@ -272,7 +270,7 @@ impl Backward {
     fn new(graph: Graph, needed: Vec<bool>, at: Value) -> Backward {
         let gradients = vec![None; graph.nodes.len()];
         let (parts, recomputed) = (HashMap::new(), Recomputed::new());
-        Backward { graph, is_body: false, needed, gradients, parts, at, recomputed }
+        Backward { graph, needed, gradients, parts, at, recomputed }
     }
 
     /// Goes through the ops from the last to the first.

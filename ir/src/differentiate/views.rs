@@ -92,7 +92,7 @@ impl Backward {
             return self.give(x, back);
         }
         let sums = self.shape(d);
-        let (width, each) = (sums[1].clone(), Dim::constant(part as i64));
+        let (width, each) = (sums[1].clone(), Dim::from(part));
         let (rows, all) = (Dim::product(&shape[..shape.len() - 1])?, sums[0].times(&each)?);
         let thin = self.push(Op::Reshape(vec![sums[0].clone(), Dim::constant(1), width.clone()]), &[d])?;
         let full = self.push(Op::Expand(vec![sums[0].clone(), each, width.clone()]), &[thin])?;

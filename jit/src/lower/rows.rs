@@ -72,7 +72,8 @@ impl RowKernel {
         slot.strides = vec![Dim::constant(0); self.outer.len()];
         let at = self.body.add_to(&mut self.binding, v, slot, x);
         // Fusion keeps sums of parts of other lengths apart.
-        let sums = self.sums.get_or_insert(RowSums { part: part as i64, slots: Vec::new() });
+        let part = i64::try_from(part).map_err(|_| lower.unsupported(v, "its parts are too long"))?;
+        let sums = self.sums.get_or_insert(RowSums { part, slots: Vec::new() });
         sums.slots.push(at);
         Ok(())
     }

@@ -58,7 +58,6 @@ impl Joint {
         let by: Vec<Value> = by.iter().map(|v| map[v.index()]).collect();
         let (needed, outputs) = (depend_on(&graph, &by), graph.outputs.clone());
         let mut back = Backward::new(graph, needed, outputs[0]);
-        back.is_body = true;
         back.recomputed.clone_from(recomputed);
         let mut seeds = Vec::new();
         for (result, output) in outputs.iter().enumerate() {
