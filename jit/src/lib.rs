@@ -9,6 +9,7 @@ mod code;
 mod codegen;
 mod executable;
 mod format;
+mod in_place;
 pub mod lanes;
 pub mod limits;
 mod loops;

@@ -5,6 +5,7 @@
 //! bound, from sizes and lifetimes alone ([`Plan::place`]).
 
 use crate::CompileError;
+use crate::in_place;
 use crate::lanes::PANEL;
 use crate::lower::{Schedule, Step};
 use crate::spec::{Buffer, KernelSpec};
@@ -33,7 +34,7 @@ pub enum Place {
     Output(usize),
     /// A state as it is before the run, by number; a growing one has the capacity for all its rows.
     State(usize),
-    /// What a state that does not grow becomes, by number.
+    /// What a state that does not grow becomes, by number, if it is not updated in place.
     Next(usize),
     /// A block of the arena, by number.
     Block(usize),
@@ -72,6 +73,7 @@ pub fn plan(fused: &Fused, schedule: &Schedule) -> Result<Plan, CompileError> {
         let places = places.collect::<Result<_, _>>()?;
         planner.plan.places.push(places);
     }
+    in_place::update(schedule, &mut planner.plan.places);
     Ok(planner.plan)
 }
 
@@ -175,6 +177,12 @@ fn packed_size(step: &Step) -> Result<Dim, DimError> {
 }
 
 impl Plan {
+    /// The states that a step computes beside what they were, so that both are in memory.
+    pub fn replaced(&self) -> HashSet<usize> {
+        let next = |place: &Place| if let Place::Next(state) = place { Some(*state) } else { None };
+        self.places.iter().flatten().filter_map(next).collect()
+    }
+
     /// Offsets of the blocks for these sizes, and the bytes of the arena: first fit, largest first.
     /// `offsets` and `order` are reused from call to call.
     pub fn place(&self, sizes: &[usize], offsets: &mut Vec<usize>, order: &mut Vec<usize>) -> usize {

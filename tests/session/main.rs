@@ -27,6 +27,7 @@ mod entries;
 mod entry_points;
 mod faults;
 mod huge_dims;
+mod in_place;
 #[cfg(target_os = "linux")]
 mod limited_memory;
 #[cfg(unix)]

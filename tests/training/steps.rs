@@ -2,11 +2,12 @@
 
 use crate::sizes;
 use safetensors::SafeTensors;
+use tancho::inspect::Stage;
 use tancho::{AsView, Graph, Session, Target, Tensor, network};
 use tancho_ir::Value;
 use tancho_ir::graph::{InputDecl, Source};
 use tancho_ir::op::Op;
-use tancho_ir::training::{Minimize, NoStep, Optimizer, Step, step};
+use tancho_ir::training::{Minimize, NoStep, Optimizer, STEP, Step, step};
 use tancho_ir::{DType, Type};
 use tancho_support::{Rng, compile_for, levels, targets, views};
 
@@ -188,6 +189,13 @@ fn every_optimiser_learns_and_is_what_the_interpreter_has() {
     ] {
         let step = step_of(&classifier(), optimizer, Some(10.0)).unwrap();
         let compiled = compile_for(&step.graph, Target::host()).unwrap();
+        let plan = compiled.stage(&Stage::Plan).unwrap();
+        // Only single numbers that all updates need are not updated in place.
+        let beside =
+            plan.split("new state ").skip(1).filter_map(|rest| rest.lines().next()?.parse::<usize>().ok());
+        for state in beside.map(|state| &step.graph.states[state]) {
+            assert!(state.ty.shape.is_empty(), "{optimizer:?}: {}\n{plan}", state.name);
+        }
         let (mut one, mut two) = (compiled.session(), compiled.session_with_threads(1).unwrap());
         for learned in &step.learned {
             let decl = &step.graph.states[learned.state];

@@ -95,6 +95,16 @@ impl Body {
         self.expr.load(ptr, step, self.row_step, mem)
     }
 
+    /// The same, but what was loaded so before is not loaded again.
+    fn load_once(&mut self, binding: &mut Binding, mut slot: Unbound, row: bool) -> Reg {
+        slot.strides = aligned(slot.strides, self.outer);
+        let Some(ptr) = self.slots.iter().position(|known| *known == slot) else {
+            return self.load(binding, slot, row);
+        };
+        let (step, mem) = (if row { binding.len(&slot.step) } else { Len::ZERO }, slot.mem);
+        self.expr.load(ptr as u16, step, self.row_step, mem)
+    }
+
     /// Stores a value of the kernel into its buffer.
     pub fn store(&mut self, lower: &Lower<'_>, binding: &mut Binding, v: Value) -> Result<(), CompileError> {
         let per_row = self.per_row.get(&v).copied().unwrap_or(false);
@@ -173,6 +183,7 @@ impl Body {
             _ => {}
         }
         let access = lower.access(v)?;
+        let root = access.root;
         let mut slot = lower.slot(v, access);
         if level == Level::Row && node.ty.rank() > 0 {
             slot.strides.push(std::mem::take(&mut slot.step));
@@ -180,7 +191,10 @@ impl Body {
         if level != Level::Full {
             slot.step = Dim::constant(0);
         }
-        Ok(self.load(binding, slot, level == Level::Full))
+        // A state can be updated in place if no load of it comes after the store.
+        let load =
+            if matches!(lower.graph.node(root).op, Op::State(_)) { Body::load_once } else { Body::load };
+        Ok(load(self, binding, slot, level == Level::Full))
     }
 
     /// Rows of a table by ids; the kernel's last axis is the table's.

@@ -5,7 +5,7 @@ use crate::spec::{Binding, Buffer, Gather, Slot};
 use tancho_ir::{DType, Dim};
 
 /// A [`Slot`] before outer axes are joined and dims are bound.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Unbound {
     pub buffer: Buffer,
     pub mem: Mem,
@@ -17,7 +17,7 @@ pub struct Unbound {
 }
 
 /// A [`Gather`] before dims are bound.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct UnboundGather {
     pub ids: Box<Unbound>,
     pub rows: Dim,

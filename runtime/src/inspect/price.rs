@@ -159,7 +159,7 @@ impl LaidOut {
     /// A window or a slice does not hold, or memory is short.
     pub fn new(compiled: &Compiled, dims: &[i64], threads: usize) -> Result<LaidOut, Error> {
         let (graph, threads) = (compiled.graph(), threads.max(1));
-        let mut buffers = Buffers::new(graph, graph.outputs.len());
+        let mut buffers = Buffers::new(graph, &compiled.inner().compilation.plan, graph.outputs.len());
         let bound = Bound::default().lay_out(compiled.inner(), dims, Division::new(threads), &mut buffers)?;
         Ok(LaidOut { bound, buffers, threads })
     }

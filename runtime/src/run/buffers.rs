@@ -6,7 +6,7 @@ use crate::run::memory::Lines;
 use crate::run::state::States;
 use crate::tensor::shape::element_count;
 use tancho_ir::Graph;
-use tancho_jit::plan::Place;
+use tancho_jit::plan::{Place, Plan};
 
 /// A result's memory and the shape it has now.
 #[derive(Debug, Default)]
@@ -29,15 +29,15 @@ pub struct Buffers {
 impl Default for Buffers {
     /// Those of a graph without states whose results lie elsewhere: the body of a loop.
     fn default() -> Buffers {
-        Buffers::new(&Graph::default(), 0)
+        Buffers::new(&Graph::default(), &Plan::default(), 0)
     }
 }
 
 impl Buffers {
     /// No memory yet, for a network with this many results.
-    pub fn new(graph: &Graph, outputs: usize) -> Buffers {
+    pub fn new(graph: &Graph, plan: &Plan, outputs: usize) -> Buffers {
         let outputs = (0..outputs).map(|_| Output::default()).collect();
-        Buffers { arena: Lines::default(), outputs, states: States::new(graph) }
+        Buffers { arena: Lines::default(), outputs, states: States::new(graph, plan) }
     }
 
     /// Reserves the results under these dims.

@@ -6,6 +6,7 @@
 // Vouches for the pointers of a run.
 #![allow(unsafe_code)]
 
+use crate::compile::Compilation;
 use crate::compiled::Compiled;
 use crate::error::Error;
 use crate::inspect::cost::{Costs, Span};
@@ -88,11 +89,11 @@ unsafe impl Send for Session {}
 
 impl Session {
     pub(crate) fn new(compiled: Compiled, threads: usize) -> Session {
-        let inner = compiled.inner();
+        let Compilation { graph, plan, fused, .. } = &compiled.inner().compilation;
         Session {
             division: Division::new(threads),
-            buffers: Buffers::new(&inner.compilation.graph, inner.compilation.fused.graph.outputs.len()),
-            converted: Converted::new(&inner.compilation.graph),
+            buffers: Buffers::new(graph, plan, fused.graph.outputs.len()),
+            converted: Converted::new(graph),
             bound: None,
             dims: Vec::new(),
             progress: Progress::default(),
@@ -219,7 +220,8 @@ impl Session {
     pub(crate) fn beside(&self, compiled: Compiled) -> Result<Session, Error> {
         let mut new = Session::new(compiled, self.division.threads);
         new.division = self.division;
-        let states = self.forked_states()?.shared(&new.compiled.inner().compilation.graph);
+        let Compilation { graph, plan, .. } = &new.compiled.inner().compilation;
+        let states = self.forked_states()?.shared(graph, plan);
         new.adopt(states);
         Ok(new)
     }
@@ -235,7 +237,8 @@ impl Session {
     pub fn keep_together(sessions: &mut [&mut Session]) {
         let Some((first, others)) = sessions.split_first_mut() else { return };
         for other in others {
-            let states = first.buffers.states.shared(&other.compiled.inner().compilation.graph);
+            let Compilation { graph, plan, .. } = &other.compiled.inner().compilation;
+            let states = first.buffers.states.shared(graph, plan);
             other.adopt(states);
         }
     }

@@ -6,6 +6,7 @@ use crate::run::store::Store;
 use crate::tensor::Tensor;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tancho_ir::{Dim, Graph};
+use tancho_jit::plan::Plan;
 
 /// The states of a session.
 #[derive(Debug)]
@@ -48,23 +49,20 @@ struct Link {
     at: usize,
     /// Whether a run reads what it was before.
     read: bool,
-    /// Whether a run replaces it.
+    /// Whether a run computes what it becomes beside what it was, and replaces it in the end.
     replaced: bool,
 }
 
 impl Links {
-    fn new(graph: &Graph, store: &mut Store) -> Links {
+    fn new(graph: &Graph, plan: &Plan, store: &mut Store) -> Links {
         let mut links =
             Links { held: graph.held_dims(), empty: graph.empty_dims().collect(), ..Links::default() };
+        let replaced = plan.replaced();
         for (i, s) in graph.states.iter().enumerate() {
             let dim = s.grown_dim().and_then(|name| graph.dims.iter().position(|d| d.name == name));
             let grows = s.grows.zip(dim).map(|(axis, dim)| (axis, store.dim(&graph.dims[dim].name)));
             let at = store.state(&s.name, s.ty.dtype, grows);
-            links.states.push(Link {
-                at,
-                read: graph.reads_state(i),
-                replaced: s.grows.is_none() && s.next.is_some(),
-            });
+            links.states.push(Link { at, read: graph.reads_state(i), replaced: replaced.contains(&i) });
             if let Some((dim, (axis, in_store))) = dim.zip(grows) {
                 let after = s.next.map(|next| graph.ty(next).shape[axis].clone());
                 let kept = graph.dims[dim].bound.and_then(|b| usize::try_from(b).ok());
@@ -80,19 +78,19 @@ impl Links {
 
 impl States {
     /// States of its own.
-    pub fn new(graph: &Graph) -> States {
-        States::within(graph, Arc::new(Mutex::new(Store::default())))
+    pub fn new(graph: &Graph, plan: &Plan) -> States {
+        States::within(graph, plan, Arc::new(Mutex::new(Store::default())))
     }
 
     /// States in a store, which gets those that it does not have yet.
-    fn within(graph: &Graph, store: Arc<Mutex<Store>>) -> States {
-        let links = Links::new(graph, &mut lock(&store));
+    fn within(graph: &Graph, plan: &Plan, store: Arc<Mutex<Store>>) -> States {
+        let links = Links::new(graph, plan, &mut lock(&store));
         States { store, links, seen: 0 }
     }
 
     /// The states of another session, which has this graph's or others.
-    pub fn shared(&self, graph: &Graph) -> States {
-        States::within(graph, self.store.clone())
+    pub fn shared(&self, graph: &Graph, plan: &Plan) -> States {
+        States::within(graph, plan, self.store.clone())
     }
 
     /// The same states in memory of their own.

@@ -4,8 +4,8 @@
 //! A growing state has the capacity for all rows that its bound allows from its first run on. A run writes
 //! new rows behind those there are, and they count when it has succeeded. Of a state that keeps its last
 //! rows, the oldest are forgotten by beginning later in memory. Other states are computed into
-//! memory of their own, which replaces the old when the run has succeeded. So a run that fails leaves all
-//! states as they were.
+//! memory of their own, which replaces the old when the run has succeeded, or in place by a step after which
+//! no run fails. So a run that fails leaves all states as they were.
 
 use crate::error::Error;
 use crate::run::memory::Lines;

@@ -17,6 +17,7 @@ use std::path::Path;
 use std::sync::Arc;
 use tancho_ir::graph::WeightDecl;
 use tancho_ir::{Dim, ElementType, Graph, Shape, Type};
+use tancho_jit::plan::Plan;
 
 /// The entry of the metadata that says what the file is.
 const KIND: &str = "tancho";
@@ -73,7 +74,7 @@ fn dims(from: &Reproduction) -> String {
 
 /// The values of the run-time dims by states and inputs.
 fn bound(graph: &Graph, held: &[Option<Tensor>], inputs: &[AnyView<'_>]) -> Result<Vec<i64>, Error> {
-    let (mut states, mut dims) = (States::new(graph), Vec::new());
+    let (mut states, mut dims) = (States::new(graph, &Plan::default()), Vec::new());
     states.restore(graph, held)?;
     states.dims(graph, &mut dims)?;
     bind_inputs(graph, inputs, &mut dims)?;
