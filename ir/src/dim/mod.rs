@@ -168,6 +168,13 @@ impl Dim {
 
     /// `self + other`.
     pub fn plus(&self, other: &Dim) -> Result<Dim> {
+        // Most dims of a network with static shapes are constants.
+        match (self.as_const(), other.as_const()) {
+            (Some(a), Some(b)) => return a.checked_add(b).map(Dim::constant).ok_or(DimError::Overflow),
+            (Some(0), _) => return Ok(other.clone()),
+            (_, Some(0)) => return Ok(self.clone()),
+            _ => {}
+        }
         Dim::normal(self.terms.iter().chain(&*other.terms).cloned().collect())
     }
 
@@ -178,6 +185,12 @@ impl Dim {
 
     /// `self * other`.
     pub fn times(&self, other: &Dim) -> Result<Dim> {
+        match (self.as_const(), other.as_const()) {
+            (Some(a), Some(b)) => return a.checked_mul(b).map(Dim::constant).ok_or(DimError::Overflow),
+            (Some(1), _) => return Ok(other.clone()),
+            (_, Some(1)) => return Ok(self.clone()),
+            _ => {}
+        }
         if self.terms.len() * other.terms.len() > MAX_TERMS {
             return Err(DimError::TooComplex);
         }

@@ -388,11 +388,15 @@ impl Graph {
         self.unbound_dims().filter(|(_, d)| d.bound.is_some()).map(|(i, _)| i)
     }
 
-    /// Whether the run reads what a state was before it.
-    pub fn reads_state(&self, state: usize) -> bool {
-        let is_state = |v: &Value| self.node(*v).op == Op::State(state);
-        let read = |n: &Node| n.args.iter().any(is_state);
-        self.nodes.iter().any(read) || self.results().any(|v| is_state(&v))
+    /// Whether the run reads what each state was before it.
+    pub fn read_states(&self) -> Vec<bool> {
+        let mut read = vec![false; self.states.len()];
+        for v in self.nodes.iter().flat_map(|n| n.args.iter().copied()).chain(self.results()) {
+            if let Op::State(state) = self.node(v).op {
+                read[state] = true;
+            }
+        }
+        read
     }
 
     /// How often each value is used, results included.

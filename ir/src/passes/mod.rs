@@ -18,7 +18,7 @@ pub mod separate_results;
 pub mod simplify;
 pub mod split_long_sums;
 
-use crate::graph::{Graph, Source, Value};
+use crate::graph::{Graph, Value};
 use crate::infer::ShapeError;
 use crate::op::Op;
 
@@ -104,7 +104,21 @@ impl<'a> Rewriter<'a> {
 
     /// Adds a node with the source of the old value `at`.
     pub fn push(&mut self, op: Op, args: &[Value], at: Value) -> Result<Value, ShapeError> {
-        let source: Source = self.old.node(at).source.clone();
+        let old = self.old.node(at);
+        let source = old.source.clone();
+        if self.is_kept(&op, args, at) {
+            return Ok(self.new.push_typed(op, args, old.ty.clone(), source));
+        }
         self.new.push(op, args, source)
+    }
+
+    /// Whether an op is that of an old value, on arguments of the same types: then it has its type.
+    fn is_kept(&self, op: &Op, args: &[Value], at: Value) -> bool {
+        let old = self.old.node(at);
+        // Their types follow from declarations and bodies too, which passes change.
+        let is_declared =
+            matches!(op, Op::Input(_) | Op::Weight(_) | Op::State(_) | Op::Scan { .. } | Op::Experts { .. });
+        let same = |(new, old): (&Value, &Value)| self.new.ty(*new) == self.old.ty(*old);
+        !is_declared && *op == old.op && args.len() == old.args.len() && args.iter().zip(&old.args).all(same)
     }
 }

@@ -131,10 +131,11 @@ impl Session {
     pub(crate) fn errors_of_ops(&self, inputs: &[AnyView<'_>]) -> Result<(Vec<f64>, Option<WrongOp>), Error> {
         let g = self.compiled().graph();
         let mut errors = vec![0.0; g.nodes.len()];
+        let read = g.read_states();
         // A state that is only replaced may hold a value of another shape.
         let given = |op: &Op| match op {
             Op::Input(_) | Op::Weight(_) => true,
-            Op::State(i) => !g.reads_state(*i),
+            Op::State(i) => !read[*i],
             _ => false,
         };
         let ops: Vec<Value> = g.values().filter(|v| !given(&g.node(*v).op)).collect();
@@ -157,7 +158,7 @@ impl Session {
             let value = match node.op {
                 Op::Input(i) => given[i].clone(),
                 Op::Weight(i) => self.compiled().weight(i)?,
-                Op::State(i) if !g.reads_state(i) => interpreter.eval_node(v, &[])?,
+                Op::State(i) if !read[i] => interpreter.eval_node(v, &[])?,
                 _ => {
                     let args: Vec<&Tensor> = node.args.iter().map(|a| &values[a.index()]).collect();
                     let want = interpreter.eval_node(v, &args)?;

@@ -95,8 +95,9 @@ impl<'g> Interpreter<'g> {
         states: &[Option<Tensor>],
     ) -> Result<Interpreter<'g>, Error> {
         let mut made = Interpreter::new(graph, Dims::of_call(graph, inputs, states)?)?;
+        let read = graph.read_states();
         for (i, (want, given)) in made.states.iter_mut().zip(states).enumerate() {
-            let Some(given) = given.as_ref().filter(|_| graph.reads_state(i)) else { continue };
+            let Some(given) = given.as_ref().filter(|_| read[i]) else { continue };
             if want.dtype() != given.dtype() || want.shape() != given.shape() {
                 let (expected, found) = (want.ty().to_string(), given.ty().to_string());
                 return Err(Error::Argument {

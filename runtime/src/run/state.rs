@@ -57,12 +57,12 @@ impl Links {
     fn new(graph: &Graph, plan: &Plan, store: &mut Store) -> Links {
         let mut links =
             Links { held: graph.held_dims(), empty: graph.empty_dims().collect(), ..Links::default() };
-        let replaced = plan.replaced();
+        let (read, replaced) = (graph.read_states(), plan.replaced());
         for (i, s) in graph.states.iter().enumerate() {
             let dim = s.grown_dim().and_then(|name| graph.dims.iter().position(|d| d.name == name));
             let grows = s.grows.zip(dim).map(|(axis, dim)| (axis, store.dim(&graph.dims[dim].name)));
             let at = store.state(&s.name, s.ty.dtype, grows);
-            links.states.push(Link { at, read: graph.reads_state(i), replaced: replaced.contains(&i) });
+            links.states.push(Link { at, read: read[i], replaced: replaced.contains(&i) });
             if let Some((dim, (axis, in_store))) = dim.zip(grows) {
                 let after = s.next.map(|next| graph.ty(next).shape[axis].clone());
                 let kept = graph.dims[dim].bound.and_then(|b| usize::try_from(b).ok());
