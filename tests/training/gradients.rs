@@ -2,7 +2,8 @@
 
 use crate::{Case, inputs};
 use std::collections::HashMap;
-use tancho::Graph;
+use tancho::inspect::Interpreter;
+use tancho::{Graph, Tensor};
 use tancho_ir::Value;
 use tancho_ir::differentiate::differentiate;
 use tancho_support::Rng;
@@ -177,6 +178,31 @@ fn softmax_and_norms() {
         affine,
         "%3: f32[B, 6, S] = group_norm(%0, gain = %1, bias = %2, groups = 3, eps = 0.1)",
     );
+}
+
+/// Where the formula of a gradient would divide 0 by 0, it is what PyTorch gives.
+#[test]
+fn rows_without_variance_and_powers_of_zero() {
+    let given = |line: &str, x: &[f32], r: &[f32]| {
+        let case = Case::new(&graph("input x: f32[2, 3]", "", line));
+        let inputs = [x, r].map(|data| Tensor::new(data.to_vec(), [2, 3]).unwrap());
+        case.check_code(&inputs);
+        let interpreter = Interpreter::for_inputs(&case.with, &inputs).unwrap();
+        let all = interpreter.run(&inputs, &|_| unreachable!("it has no weights")).unwrap();
+        all[1].as_f32().unwrap().to_vec()
+    };
+    let (flat, r) = ([2.0, 2.0, 2.0, 0.0, 0.0, 0.0], [4.0, 1.0, 1.0, 0.0, 3.0, -3.0]);
+    // The norm of a row of equal elements is the row without its mean over `eps`.
+    let on_std = "%1: f32[2, 3] = layer_norm(%0, over = (1,), eps = 0.5, eps_on = std)";
+    assert_eq!(given(on_std, &flat, &r), [4.0, -2.0, -2.0, 0.0, 6.0, -6.0]);
+    let on_var = "%1: f32[2, 3] = layer_norm(%0, over = (1,), eps = 0.25, eps_on = var)";
+    assert_eq!(given(on_var, &flat, &r), [4.0, -2.0, -2.0, 0.0, 6.0, -6.0]);
+    // That of zeros is the row over `eps`.
+    let unit = "%1: f32[2, 3] = l2_normalize(%0, over = (1,), eps = 0.5)";
+    assert_eq!(given(unit, &[0.0; 6], &r), [8.0, 2.0, 2.0, 0.0, 6.0, -6.0]);
+    assert_eq!(given("%1: f32[2, 3] = pow(%0, exponent = 0.0)", &flat, &r), [0.0; 6]);
+    assert_eq!(given("%1: f32[2, 3] = pow(%0, exponent = 1.0)", &[0.0; 6], &r), r);
+    assert_eq!(given("%1: f32[2, 3] = pow(%0, exponent = 2.0)", &[0.0; 6], &r), [0.0; 6]);
 }
 
 #[test]

@@ -241,6 +241,12 @@ impl Backward {
 
     /// `exponent x^(exponent - 1)`
     pub(super) fn pow(&mut self, exponent: f64, x: Value, d: Value) -> Rule {
+        if exponent == 0.0 {
+            // All powers are 1, also that of 0, in front of which 1 / 0 would stand.
+            let zero = self.number(0.0)?;
+            let back = self.push(Op::Expand(self.shape(x)), &[zero])?;
+            return self.give(x, back);
+        }
         let power = self.push(Op::Pow(crate::op::Number(exponent - 1.0)), &[x])?;
         let slope = self.by(Binary::Mul, power, exponent)?;
         let back = self.times(d, slope)?;

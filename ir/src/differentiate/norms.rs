@@ -3,7 +3,8 @@
 //!
 //! With the normalised row `n = c r` of the centred row `c` and the factor `r`, the row of gradients `e` in
 //! front of the gain becomes `r (e - mean(e) - n mean(e n))`. Rms norm does not centre, and has no
-//! `mean(e)`. Where `eps` is added to the standard deviation `s`, the last term is `(s + eps) / s` as large.
+//! `mean(e)`. Where `eps` is added to the standard deviation `s`, the last term is `(s + eps) / s` as large,
+//! and 0 where `s` is.
 
 use super::{Backward, Rule};
 use crate::dim::Dim;
@@ -40,7 +41,10 @@ impl Backward {
             EpsOn::Std => {
                 let std = self.unary_of(Unary::Sqrt, var)?;
                 let below = self.by(Binary::Add, std, eps.0)?;
-                (self.inverse(below)?, Some(self.binary_of(Binary::Div, below, std)?))
+                let bend = self.binary_of(Binary::Div, below, std)?;
+                // The elements of such a row are its mean, and the last term is 0, as in PyTorch's `std`.
+                let varies = self.by(Binary::Ne, std, 0.0)?;
+                (self.inverse(below)?, Some(self.where_(varies, bend)?))
             }
         };
         if *bias {
