@@ -480,10 +480,10 @@ input c: f32[24]
             "%5: f32[B, 24] = exp(%3)\n%6: f32[B, 24] = tanh(%4)\n%7: f32[B, 24] = add(%5, %6)\n%8: f32[B, 24] = mul(%7, %7)\nreturn %8",
             1,
         ),
-        // One side is a result, or both are.
+        // One side is a result, or both are, as the moments of an optimiser.
         ("%5: f32[B, 24] = sub(%3, %4)\nreturn %5, %4", 1),
         ("%5: f32[B, 24] = sub(%3, %4)\nreturn %5, %3", 1),
-        ("%5: f32[B, 24] = sub(%3, %4)\nreturn %5, %3, %4", 2),
+        ("%5: f32[B, 24] = sub(%3, %4)\nreturn %5, %3, %4", 1),
         // A row of sums is no elementwise work.
         ("%5: f32[B, 24] = softmax(%4, over = (1,))\n%6: f32[B, 24] = add(%3, %5)\nreturn %6", 2),
         // The second side waits for a softmax of the first.

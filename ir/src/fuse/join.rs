@@ -1,5 +1,6 @@
 //! Elementwise work on two sides that meet, as in `a * c - b * s`: the sides have nothing to do with each
-//! other until then, and become one group if no other value reads one of them.
+//! other until then, and become one group if no other value reads one of them. Results of the network, as
+//! the new moments of an optimiser, may be among them.
 
 use super::{Fuser, Kind, Level, MAX_NODES};
 use crate::graph::Value;
@@ -34,10 +35,8 @@ impl Fuser<'_> {
             |n: &Value| self.graph.node(*n).op.is_elementwise() && self.level[n.index()] == Level::Full;
         // Sums of rows go on beside more work on the rows.
         let beside = |n: &Value| plain(n) || self.level[n.index()] == Level::Sums;
-        let read_here = |n: &Value| {
-            !self.is_output(*n)
-                && self.users[n.index()].iter().all(|u| *u == v || self.of[u.index()] == Some(k))
-        };
+        let read_here =
+            |n: &Value| self.users[n.index()].iter().all(|u| *u == v || self.of[u.index()] == Some(k));
         let fit = (one.kind == Kind::Rows && two.kind == Kind::Rows && one.domain == two.domain)
             && one.nodes.len() + two.nodes.len() < MAX_NODES
             && one.nodes.iter().all(beside)
