@@ -1,7 +1,7 @@
 //! States that are updated in place, and those that must not be.
 
 use tancho::inspect::Stage;
-use tancho::{AsView, Error, Target, Tensor, network};
+use tancho::{AsView, Error, Tensor, network};
 use tancho_support::targets;
 
 network! {

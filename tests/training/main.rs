@@ -88,10 +88,10 @@ impl Case {
     /// # Panics
     /// They differ.
     fn check(&self, inputs: &[Tensor], rng: &mut Rng) {
-        let all = self.along_directions(inputs, rng, &mut |what, slope, along| {
+        let all = self.along_directions(inputs, rng, &mut |what, along| {
             // Two steps cancel the error of the third derivative (Richardson 1911).
-            let (wide, narrow) = (slope(STEP), slope(STEP / 2.0));
-            self.compare(what, along, (4.0 * narrow - wide) / 3.0);
+            let (wide, narrow) = ((along.over)(STEP), (along.over)(STEP / 2.0));
+            self.compare(what, &along, (4.0 * narrow - wide) / 3.0);
         });
         self.check_code(&all);
     }
@@ -103,24 +103,23 @@ impl Case {
     /// They differ.
     fn check_steady(&self, inputs: &[Tensor], rng: &mut Rng) -> usize {
         let mut steady = 0;
-        let all = self.along_directions(inputs, rng, &mut |what, slope, along| {
-            let [a, b, c] = [STEP, STEP / 2.0, STEP / 4.0].map(slope);
+        let all = self.along_directions(inputs, rng, &mut |what, along| {
+            let [a, b, c] = [STEP, STEP / 2.0, STEP / 4.0].map(along.over);
             if (a - b).abs().max((b - c).abs()) <= 0.25 * BOUND * along.size.max(0.1) {
                 steady += 1;
-                self.compare(what, along, (4.0 * b - a) / 3.0);
+                self.compare(what, &along, (4.0 * b - a) / 3.0);
             }
         });
         self.check_code(&all);
         steady
     }
 
-    /// Gives `each` what a gradient is for, the slope of the loss over a step along a random direction, and
-    /// the gradient along it. Returns all inputs.
+    /// Gives `each` what a gradient is for, and the gradient along a random direction. Returns all inputs.
     fn along_directions(
         &self,
         inputs: &[Tensor],
         rng: &mut Rng,
-        each: &mut dyn FnMut(&Op, &dyn Fn(f64) -> f64, Along),
+        each: &mut dyn FnMut(&Op, Along<'_>),
     ) -> Vec<Tensor> {
         let weights: Vec<Tensor> =
             self.graph.weights.iter().map(|w| rng.floats(&sizes(&w.ty.shape))).collect();
@@ -160,15 +159,15 @@ impl Case {
                 loss(&inputs, &weights)
             };
             let products = || gradient.iter().zip(direction).map(|(g, u)| f64::from(*g) * f64::from(*u));
-            let along = Along { slope: products().sum(), size: products().map(f64::abs).sum() };
-            each(what, &|h| (moved(h) - moved(-h)) / (2.0 * h), along);
+            let (slope, size) = (products().sum(), products().map(f64::abs).sum());
+            each(what, Along { slope, size, over: &|h| (moved(h) - moved(-h)) / (2.0 * h) });
         }
         all
     }
 
     /// # Panics
     /// The gradient along a direction is not what finite differences give.
-    fn compare(&self, what: &Op, along: Along, want: f64) {
+    fn compare(&self, what: &Op, along: &Along<'_>, want: f64) {
         assert!(
             (along.slope - want).abs() <= BOUND * along.size.max(0.1),
             "the gradient for {what:?} along a direction is {}, and finite differences give {want}\n{}",
@@ -196,11 +195,13 @@ impl Case {
     }
 }
 
-/// A gradient along a direction: the sum of its products with it, and that of their magnitudes.
-#[derive(Clone, Copy)]
-struct Along {
+/// A gradient along a direction.
+struct Along<'a> {
+    /// The sum of their products, and that of the magnitudes.
     slope: f64,
     size: f64,
+    /// The slope of the loss from a step before to a step behind.
+    over: &'a dyn Fn(f64) -> f64,
 }
 
 /// How far finite differences look, and what part of the sum of magnitudes they may be off.

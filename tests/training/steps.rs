@@ -7,7 +7,7 @@ use tancho::{AsView, Graph, Session, Target, Tensor, network};
 use tancho_ir::Value;
 use tancho_ir::graph::{InputDecl, Source};
 use tancho_ir::op::Op;
-use tancho_ir::training::{Minimize, NoStep, Optimizer, STEP, Step, step};
+use tancho_ir::training::{Minimize, NoStep, Optimizer, Step, step};
 use tancho_ir::{DType, Type};
 use tancho_support::{Rng, compile_for, levels, targets, views};
 

@@ -134,10 +134,10 @@ struct Region<'a> {
 }
 
 // SAFETY: kernels and calls are only read. Units of a stage never write what another unit reads or writes:
-// each has rows, heads, panels or columns of its own, and each thread has working memory of its own. Each
-// unit is claimed once, and none begins before all units of the previous stage are done: `wait_until` reads
-// `done` with Acquire, and the threads that did the units added to it with Release. So no two threads write
-// the same bytes, and none reads what another writes.
+// each has rows, heads, panels or columns of its own, those of states updated in place among them, and each
+// thread has working memory of its own. Each unit is claimed once, and none begins before all units of the
+// previous stage are done: `wait_until` reads `done` with Acquire, and the threads that did the units added
+// to it with Release. So no two threads write the same bytes, and none reads what another writes.
 unsafe impl Sync for Region<'_> {}
 
 /// Runs the stages of a range; gives the stage and status of a kernel that found an id out of range.
