@@ -88,21 +88,17 @@ impl Body {
     }
 
     /// Loads from a slot; `row` for one element per element of the row.
-    pub fn load(&mut self, binding: &mut Binding, mut slot: Unbound, row: bool) -> Reg {
-        slot.strides = aligned(slot.strides, self.outer);
-        let (step, mem) = (if row { binding.len(&slot.step) } else { Len::ZERO }, slot.mem);
-        let ptr = self.pointer(slot);
-        self.expr.load(ptr, step, self.row_step, mem)
+    pub fn load(&mut self, binding: &mut Binding, slot: Unbound, row: bool) -> Reg {
+        self.load_slot(binding, slot, row, false)
     }
 
-    /// The same, but what was loaded so before is not loaded again.
-    fn load_once(&mut self, binding: &mut Binding, mut slot: Unbound, row: bool) -> Reg {
+    /// The same; with `once`, what was loaded so before is not loaded again.
+    fn load_slot(&mut self, binding: &mut Binding, mut slot: Unbound, row: bool, once: bool) -> Reg {
         slot.strides = aligned(slot.strides, self.outer);
-        let Some(ptr) = self.slots.iter().position(|known| *known == slot) else {
-            return self.load(binding, slot, row);
-        };
         let (step, mem) = (if row { binding.len(&slot.step) } else { Len::ZERO }, slot.mem);
-        self.expr.load(ptr as u16, step, self.row_step, mem)
+        let known = self.slots.iter().position(|known| once && *known == slot);
+        let ptr = known.map_or_else(|| self.pointer(slot), |i| i as u16);
+        self.expr.load(ptr, step, self.row_step, mem)
     }
 
     /// Stores a value of the kernel into its buffer.
@@ -192,9 +188,8 @@ impl Body {
             slot.step = Dim::constant(0);
         }
         // A state can be updated in place if no load of it comes after the store.
-        let load =
-            if matches!(lower.graph.node(root).op, Op::State(_)) { Body::load_once } else { Body::load };
-        Ok(load(self, binding, slot, level == Level::Full))
+        let once = matches!(lower.graph.node(root).op, Op::State(_));
+        Ok(self.load_slot(binding, slot, level == Level::Full, once))
     }
 
     /// Rows of a table by ids; the kernel's last axis is the table's.
