@@ -7,7 +7,7 @@
 use crate::lanes::{Inst, Program, Ptr, Stmt};
 use crate::lower::{Schedule, Step};
 use crate::plan::Place;
-use crate::spec::{KernelSpec, RowSpec, Slot};
+use crate::spec::{KernelSpec, RowSpec, Slot, StepSpec};
 use std::collections::HashMap;
 
 /// Makes each [`Place::Next`] whose state can be updated in place the [`Place::State`] of that number.
@@ -38,9 +38,9 @@ fn state(place: Place) -> Option<usize> {
     }
 }
 
-/// Whether a step may find that an id is out of range.
+/// Whether a step, or one of the body of a loop, may stop the run at an id that is out of range.
 fn may_stop(step: &Step) -> bool {
-    step.spec.kernel().is_none_or(|kernel| kernel.gathers().next().is_some())
+    matches!(step.spec, StepSpec::Scan(_)) || step.spec.finds_ids()
 }
 
 /// Whether a step is done with each element of a state when it writes what the element becomes.

@@ -72,11 +72,7 @@ impl Inner {
 
     /// Whether a run may stop in the middle, at an id that is out of range.
     pub fn may_fail(&self) -> bool {
-        let finds_ids = |step: &Step| match &step.spec {
-            StepSpec::Kernel(kernel) => kernel.gathers().next().is_some(),
-            StepSpec::Scan(_) => false,
-            StepSpec::Experts(_) => true,
-        };
+        let finds_ids = |step: &Step| step.spec.finds_ids();
         self.compilation.schedule.steps.iter().any(finds_ids) || self.bodies.iter().any(Inner::may_fail)
     }
 

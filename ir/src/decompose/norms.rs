@@ -43,11 +43,16 @@ impl Body {
     pub(super) fn l2_normalize(&mut self, x: Value, axis: usize, eps: Number) -> Option<Value> {
         let square = self.bin(Binary::Mul, x, x)?;
         let sum = self.reduce(Reduction::Sum, square, &[axis], true)?;
-        // The larger one is taken before the root, whose slope at 0 is infinite, so that a row of zeros has a
-        // gradient.
-        let least = (eps.0 * eps.0).max(f64::from(f32::MIN_POSITIVE));
-        let sum = self.by(Binary::Max, sum, least)?;
-        let norm = self.un(Unary::Sqrt, sum)?;
+        let least = eps.0 * eps.0;
+        let norm = if least >= f64::from(f32::MIN_POSITIVE) {
+            // The larger one is taken before the root, whose slope at 0 is infinite, so that a row of zeros
+            // has a gradient.
+            let sum = self.by(Binary::Max, sum, least)?;
+            self.un(Unary::Sqrt, sum)?
+        } else {
+            let norm = self.un(Unary::Sqrt, sum)?;
+            self.by(Binary::Max, norm, eps.0)?
+        };
         self.with_kept(Binary::Div, x, norm)
     }
 

@@ -434,6 +434,15 @@ impl StepSpec {
     pub fn kernel(&self) -> Option<&KernelSpec> {
         if let StepSpec::Kernel(spec) = self { Some(spec) } else { None }
     }
+
+    /// Whether it stops at an id that is out of range. A loop does where a step of its body does.
+    pub fn finds_ids(&self) -> bool {
+        match self {
+            StepSpec::Kernel(kernel) => kernel.gathers().next().is_some(),
+            StepSpec::Scan(_) => false,
+            StepSpec::Experts(_) => true,
+        }
+    }
 }
 
 impl From<KernelSpec> for StepSpec {

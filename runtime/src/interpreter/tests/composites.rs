@@ -187,6 +187,16 @@ fn norms() {
         (Op::RmsNorm { axes: vec![1], eps: EPS, gain: false }, vec![z.f(&[4, 6])]),
         (Op::L2Normalize { axis: 0, eps: Number(1e-12) }, vec![z.f(&[4, 6])]),
         (Op::L2Normalize { axis: 0, eps: Number(10.0) }, vec![z.f(&[4, 6])]),
+        // Rows of zeros: NaN without `eps`, and zeros with any.
+        (Op::L2Normalize { axis: 0, eps: Number(0.0) }, vec![Tensor::new(vec![0.0f32; 24], [4, 6]).unwrap()]),
+        (
+            Op::L2Normalize { axis: 0, eps: Number(1e-30) },
+            vec![Tensor::new(vec![0.0f32; 24], [4, 6]).unwrap()],
+        ),
+        (
+            Op::L2Normalize { axis: 0, eps: Number(1e-12) },
+            vec![Tensor::new(vec![0.0f32; 24], [4, 6]).unwrap()],
+        ),
         (group(2, false, true), vec![z.f(&[3, 6, 5]), z.f(&[6])]),
         (group(3, true, true), vec![z.f(&[2, 6, 3, 2]), z.f(&[6]), z.f(&[6])]),
         (group(1, true, false), vec![z.f(&[2, 4]), z.f(&[4])]),
