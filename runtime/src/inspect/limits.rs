@@ -26,7 +26,7 @@ use std::sync::{Barrier, OnceLock};
 use std::thread;
 use std::time::Instant;
 use tancho_jit::limits::Probes;
-use tancho_jit::{Isa, Target};
+use tancho_jit::{Isa, Target, system};
 
 /// Bytes that all threads together go through in memory beyond the caches, and at least so much.
 const MEMORY: usize = 256 << 20;
@@ -307,20 +307,8 @@ fn runs(
 
 /// Bytes of the data caches L1, L2 and L3; common sizes where the system does not state them.
 fn cache_sizes() -> [usize; 3] {
-    let mut sizes = [32 << 10, 1 << 20, 32 << 20];
-    for i in 0..8 {
-        let text = |what: &str| {
-            std::fs::read_to_string(format!("/sys/devices/system/cpu/cpu0/cache/index{i}/{what}"))
-                .unwrap_or_default()
-        };
-        let level = text("level").trim().parse::<usize>().ok().filter(|l| (1..=3).contains(l));
-        let kib =
-            text("size").trim().strip_suffix('K').and_then(|k| k.parse::<usize>().ok()).filter(|k| *k > 0);
-        if let (Some(level), Some(kib), false) = (level, kib, text("type").starts_with("Instruction")) {
-            sizes[level - 1] = kib << 10;
-        }
-    }
-    sizes
+    let [l1, l2, l3] = system::caches().levels;
+    [l1.unwrap_or(32 << 10), l2.unwrap_or(1 << 20), l3.unwrap_or(32 << 20)]
 }
 
 #[cfg(test)]

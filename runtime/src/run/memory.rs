@@ -109,9 +109,7 @@ fn map(len: usize) -> Option<Store> {
     // One page more than needed: the system aligns mappings to ordinary pages.
     let size = len.checked_next_multiple_of(HUGE_PAGE)?.checked_add(HUGE_PAGE)?;
     let map = MmapMut::map_anon(size).ok()?;
-    // Where the system refuses, the pages are ordinary ones.
-    #[cfg(target_os = "linux")]
-    let _ = map.advise(memmap2::Advice::HugePage);
+    tancho_jit::system::use_large_pages(&map);
     let from = map.as_ptr().addr().wrapping_neg() % HUGE_PAGE;
     Some(Store::Mapped { map, from, len })
 }

@@ -5,6 +5,7 @@
 
 use super::error::LoadError;
 use super::names::path as at;
+use crate::system;
 use memmap2::Mmap;
 use std::fs::{self, File};
 use std::io;
@@ -24,12 +25,7 @@ impl Mapping {
 
     /// Lets the system forget the pages of a range; they are read from the file when they are used again.
     pub fn release_pages(&self, range: std::ops::Range<usize>) {
-        // SAFETY: the mapping is a shared read-only one of a file, which must not change while it is in use,
-        // so pages that come back hold the same bytes. Where the system refuses, nothing is lost but memory.
-        #[cfg(unix)]
-        let _ = unsafe {
-            self.map.unchecked_advise_range(memmap2::UncheckedAdvice::DontNeed, range.start, range.len())
-        };
+        system::release_pages(&self.map, range);
     }
 }
 
