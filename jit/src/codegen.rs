@@ -171,7 +171,9 @@ impl<'m, M: Module> Functions<'m, M> {
     ) -> Result<DefinedProgram, CompileError> {
         x86::verify::verify(code, program)
             .map_err(|message| CompileError::Emitted { function: name.into(), message })?;
-        let mut signature = Signature::new(self.module.isa().frontend_config().default_call_conv);
+        // One convention on every system: the verifier knows which registers it leaves to the caller, and
+        // Cranelift saves those that the caller's own convention does not.
+        let mut signature = Signature::new(isa::CallConv::SystemV);
         signature.params = vec![AbiParam::new(types::I64)];
         let id = self.module.declare_function(name, Linkage::Local, &signature).map_err(|e| fail(name, e))?;
         self.module.define_function_bytes(id, 64, code, &[]).map_err(|e| fail(name, e))?;
@@ -312,6 +314,52 @@ mod tests {
             nest.call_with(code, clear, All(vec![pointer; pointers]), &[(given, units.to)]);
         });
         id.unwrap();
+    }
+
+    /// Windows keeps ten vector registers for the caller, which emitted code overwrites: the code around it
+    /// must save them.
+    #[cfg(target_arch = "x86_64")]
+    #[allow(unsafe_code)] // calls a function by another convention
+    #[test]
+    fn emitted_code_leaves_callers_of_every_convention_their_registers() {
+        use std::arch::asm;
+        let at = |inst: fn(Ptr) -> Inst, arg| inst(Ptr::Arg(arg));
+        let load = |ptr| Inst::Load { ptr, step: Len::ONE, row_step: Len::ZERO, mem: Mem::F32 };
+        let store = |ptr| Inst::Store { ptr, step: Len::ONE, row_step: Len::ZERO, mem: Mem::F32, value: 21 };
+        // As many constants as a body may hold in registers.
+        let mut body = vec![at(load, 0)];
+        body.extend((1..=10).map(|i| Inst::Float((i as f32).to_bits())));
+        body.push(Inst::Bin(crate::lanes::Bin::Add, 0, 10));
+        body.extend((1..=10).map(|i| Inst::Fma(10 + i, i, 0)));
+        body.push(at(store, 1));
+        let stmts = vec![Stmt::Map { len: Len::Const(100), body, reductions: Vec::new() }];
+        let program = Program { ptrs: 2, stmts, ..Program::default() };
+        let target = Target::host();
+        let triple = "x86_64-pc-windows-msvc".parse().unwrap();
+        let builder = isa::lookup(triple).unwrap();
+        let windows = builder.finish(settings::Flags::new(settings::builder())).unwrap();
+        assert_eq!(windows.default_call_conv(), isa::CallConv::WindowsFastcall);
+        let mut blob = CodeBlob::new(windows).unwrap();
+        let options = ClifOptions { x86: true, checked: false, marked: false };
+        let mut functions = Functions::new(&mut blob.module, options, Emitter::new(target.machine()));
+        let id = functions.caller(&program).unwrap();
+        let (_code, addresses) = blob.finish_with(&[id], &[id]).unwrap();
+        let (from, mut to) = ([1.5f32; 100], [0.0f32; 100]);
+        let arguments = [from.as_ptr().addr(), to.as_mut_ptr().addr()];
+        let (mut a, mut b, mut c, mut d, mut e) = (1.5f64, 2.5f64, 3.5f64, 4.5f64, 5.5f64);
+        let (mut f, mut g, mut h, mut i, mut j) = (6.5f64, 7.5f64, 8.5f64, 9.5f64, 10.5f64);
+        // SAFETY: the function has the kernels' signature by the convention of Windows, which wants 32 bytes
+        // of stack; its first argument has two pointers to 100 elements each.
+        unsafe {
+            asm!("sub rsp, 32", "call {entry}", "add rsp, 32", entry = in(reg) addresses[0],
+                in("rcx") arguments.as_ptr(), in("rdx") 0, in("r8") 1,
+                inout("xmm6") a, inout("xmm7") b, inout("xmm8") c, inout("xmm9") d, inout("xmm10") e,
+                inout("xmm11") f, inout("xmm12") g, inout("xmm13") h, inout("xmm14") i, inout("xmm15") j,
+                clobber_abi("win64"));
+        }
+        assert_eq!([a, b, c, d, e, f, g, h, i, j], [1.5, 2.5, 3.5, 4.5, 5.5, 6.5, 7.5, 8.5, 9.5, 10.5]);
+        let wanted = (1..=10).fold(11.5f32, |x, i| x.mul_add(i as f32, 1.5));
+        assert_eq!(to, [wanted; 100]);
     }
 
     #[test]

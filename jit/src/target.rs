@@ -26,7 +26,7 @@ impl Isa {
 
     /// The widest level that this machine has.
     pub fn host() -> Isa {
-        #[cfg(all(target_arch = "x86_64", unix))]
+        #[cfg(target_arch = "x86_64")]
         {
             use std::arch::is_x86_feature_detected as has;
             if has!("avx2") && has!("fma") && has!("bmi2") {
@@ -215,6 +215,9 @@ impl Target {
         for (name, value) in [
             ("opt_level", "none"),
             ("enable_verifier", if cfg!(debug_assertions) || self.checked { "true" } else { "false" }),
+            // Windows gives a stack its pages one after the other: frames of several pages touch each.
+            ("enable_probestack", if cfg!(windows) { "true" } else { "false" }),
+            ("probestack_strategy", "inline"),
             ("is_pic", "false"),
             ("use_colocated_libcalls", "false"),
         ] {

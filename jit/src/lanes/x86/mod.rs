@@ -43,6 +43,8 @@ const GENERAL: [Register; 14] = [
     Register::R14,
     Register::R15,
 ];
+/// Bytes of the smallest page.
+const PAGE: i32 = 4096;
 /// How many of them a function may use without saving them (System V).
 const FREE: usize = 8;
 
@@ -63,7 +65,7 @@ struct Emitter<'p> {
     first_mark: Mark,
 }
 
-/// The code of a program; `dots` if the machine has AVX-512 VNNI.
+/// The code of a program; `dots` if the machine has AVX-512 VNNI, or AVX-VNNI for 256 bits.
 ///
 /// # Errors
 /// The program has a form that stays with Cranelift, or needs more registers than there are.
@@ -81,7 +83,6 @@ pub fn emit_with_marks(program: &Program, width: Width, dots: bool) -> Result<As
 
 fn emit_with(asm: Asm, program: &Program, dots: bool) -> Result<Assembled, Refused> {
     let (held, frame) = (BTreeMap::new(), i64::from(program.slots) * 64);
-    let dots = dots && asm.width == Width::Z;
     let mut emitter = Emitter { asm, dots, program, used: 0, most: 0, held, frame, first_mark: 0 };
     for stmt in &program.stmts {
         emitter.used = 0;
@@ -93,7 +94,9 @@ fn emit_with(asm: Asm, program: &Program, dots: bool) -> Result<Assembled, Refus
         }
         emitter.first_mark += stmt.marks();
     }
-    let frame = i32::try_from(emitter.frame).map_err(|_| Refused("a frame beyond 31 bits".into()))?;
+    // Windows gives a stack its pages one after the other. Cranelift's code touches each page of a frame.
+    let frame = i32::try_from(emitter.frame).ok().filter(|frame| *frame <= PAGE);
+    let frame = frame.ok_or_else(|| Refused("a frame beyond a page".into()))?;
     let made = |i: Result<Instruction, iced_x86::IcedError>| i.map_err(|error| Refused(error.to_string()));
     let (mut before, mut after) = (Vec::new(), Vec::new());
     let saved = GENERAL.iter().take(emitter.most).skip(FREE);
