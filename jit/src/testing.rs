@@ -52,7 +52,7 @@ impl Function {
         Function::wide_by(program, isa, true)
     }
 
-    /// The same as on a machine without AVX-512 VNNI, unless `dots`.
+    /// The same as on a machine without VNNI, unless `dots`.
     ///
     /// # Errors
     /// As of [`Function::wide`].

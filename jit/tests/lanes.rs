@@ -255,11 +255,14 @@ fn tiles_of_integers() {
                     if cols <= 16 {
                         case.check(&what);
                     }
-                    // AVX-512 with and without VNNI, and AVX2, whose registers hold fewer.
+                    // With and without VNNI; the registers of AVX2 hold fewer.
                     let large = rows > 2 || cols > 32 || (rows > 1 && cols > 16);
-                    for (isa, with, does) in
-                        [(Isa::Avx512, true, true), (Isa::Avx512, false, true), (Isa::Avx2, false, !large)]
-                    {
+                    for (isa, with, does) in [
+                        (Isa::Avx512, true, true),
+                        (Isa::Avx512, false, true),
+                        (Isa::Avx2, true, !large),
+                        (Isa::Avx2, false, !large),
+                    ] {
                         let Ok(emitted) = Function::wide_by(&case.program, isa, with) else { continue };
                         emitted.iter().for_each(|f| case.agree(f, &format!("{what}, {isa}, VNNI {with}")));
                         // Programs that are not plain may need more registers for their bodies than there

@@ -13,6 +13,8 @@ use cranelift::prelude::*;
 
 /// Up to this many rows are few.
 const FEW: i64 = 4;
+/// The highest tile of a remainder of rows: a higher remainder is two tiles.
+const HALVED: i64 = 5;
 
 /// Columns done together, and the tiles that do them.
 #[derive(Clone, Debug)]
@@ -28,6 +30,12 @@ impl TileGroup {
     fn new(width: i64, rows: &[u8], encoding: Encoding) -> TileGroup {
         let bands = rows.iter().map(|rows| TileShape { rows: *rows, cols: width as u8, encoding }).collect();
         TileGroup { width, bands }
+    }
+
+    /// Whether the bands are those of [`heights`], several of them.
+    fn has_all_heights(&self) -> bool {
+        let rows = self.bands.iter().map(|shape| shape.rows);
+        self.bands.len() > 1 && rows.eq(heights(i64::from(self.bands[0].rows)))
     }
 }
 
@@ -86,11 +94,23 @@ impl Cut {
     fn groups(self) -> (Vec<TileGroup>, Vec<TileGroup>) {
         let Encodings { many_rows, few_rows } = self.encodings;
         let (mut many, mut single) = match self.machine.width {
-            // As many accumulators as fit beside a row of the right operand; one row takes a whole panel.
+            // One row takes a whole panel.
             None => {
-                let tile = |rows, cols| TileShape { rows, cols, encoding: many_rows };
-                let group = TileGroup { width: PANEL, bands: vec![tile(4, 8), tile(1, 16)] };
-                (vec![group], vec![TileGroup::new(PANEL, &[1], few_rows)])
+                let (rows, cols) = self.machine.narrow_tile(many_rows);
+                let tile = |rows: i64, cols: i64| TileShape {
+                    rows: rows as u8,
+                    cols: cols as u8,
+                    encoding: many_rows,
+                };
+                let mut bands = vec![tile(rows, cols)];
+                bands.extend(
+                    [4, 2]
+                        .into_iter()
+                        .filter(|less| cols == PANEL && *less < rows)
+                        .map(|rows| tile(rows, cols)),
+                );
+                bands.push(tile(1, PANEL));
+                (vec![TileGroup { width: PANEL, bands }], vec![TileGroup::new(PANEL, &[1], few_rows)])
             }
             Some(width) => (self.many_rows(), one_row_groups(width, few_rows)),
         };
@@ -174,10 +194,10 @@ impl Cut {
     }
 }
 
-/// Heights of tiles: the highest, then what is left over by halves.
+/// Heights of tiles: the highest, and all that [`Run::last_bands`] makes of a remainder.
 fn heights(most: i64) -> Vec<u8> {
     let mut all = vec![most as u8];
-    all.extend([4u8, 2, 1].into_iter().filter(|height| i64::from(*height) < most));
+    all.extend((1..=HALVED.min(most - 1) as u8).rev());
     all
 }
 
@@ -294,18 +314,62 @@ impl Run<'_> {
 
     /// The bands of one group of columns.
     fn bands(&self, code: &mut FunctionCode<'_, '_>, group: &TileGroup, column: Value) {
+        let Some(highest) = group.bands.first().map(|shape| i64::from(shape.rows)) else { return };
+        let split = group.has_all_heights().then(|| self.last_bands(code, highest));
         let mut from = self.rows.from;
-        for shape in &group.bands {
+        for (i, shape) in group.bands.iter().enumerate() {
             let high = i64::from(shape.rows);
-            let left = code.sub(self.rows.to, from);
-            let over = code.ins().srem_imm_s(left, high);
-            let to = code.sub(self.rows.to, over);
+            let to = match split {
+                Some((whole, _)) if i == 0 => whole,
+                // Those of the last two bands that have this height.
+                Some((_, last)) => {
+                    let mut one = |rows: Value| {
+                        let is = code.ins().icmp_imm_s(IntCC::Equal, rows, high);
+                        code.ins().uextend(types::I64, is)
+                    };
+                    let (first, second) = (one(last[0]), one(last[1]));
+                    let count = code.add(first, second);
+                    let rows = code.mul_imm(count, high);
+                    code.add(from, rows)
+                }
+                None => {
+                    let left = code.sub(self.rows.to, from);
+                    let over = code.ins().srem_imm_s(left, high);
+                    code.sub(self.rows.to, over)
+                }
+            };
             for part in (0..group.width).step_by(usize::from(shape.cols)) {
                 let column = code.add_imm(column, part);
                 self.band(code, *shape, Span { from, to }, column);
             }
             from = to;
         }
+    }
+
+    /// Where the highest bands end, and the heights of the two bands behind them; a height may be 0. A band
+    /// of few rows takes as long as one of [`FEW`], since it waits for its sums: one of the highest bands is
+    /// divided with it.
+    fn last_bands(&self, code: &mut FunctionCode<'_, '_>, highest: i64) -> (Value, [Value; 2]) {
+        let count = code.sub(self.rows.to, self.rows.from);
+        let (whole, over) = (code.ins().sdiv_imm_s(count, highest), code.ins().srem_imm_s(count, highest));
+        let zero = code.int(0);
+        let some = code.ins().icmp_imm_s(IntCC::SignedGreaterThan, over, 0);
+        // With a highest band they must be two bands that there are tiles for. Bands of few rows alone are not
+        // made better.
+        let most = if highest > FEW { FEW.min(2 * HALVED + 1 - highest) } else { 0 };
+        let few = code.ins().icmp_imm_s(IntCC::SignedLessThan, over, most);
+        let above = code.ins().icmp_imm_s(IntCC::SignedGreaterThan, whole, 0);
+        let divided = code.ins().band(some, few);
+        let divided = code.ins().band(divided, above);
+        let given = code.int(highest);
+        let given = code.ins().select(divided, given, zero);
+        let over = code.add(over, given);
+        let two = code.ins().icmp_imm_s(IntCC::SignedGreaterThan, over, HALVED.min(highest - 1));
+        let half = code.ins().sshr_imm_s(over, 1);
+        let second = code.ins().select(two, half, zero);
+        let first = code.sub(over, second);
+        let whole = code.sub(self.rows.to, over);
+        (whole, [first, second])
     }
 
     /// Tiles of one shape one below the other.

@@ -6,7 +6,7 @@ use tancho_jit::lanes::{Encoding, Inst, Len, Mem, PANEL, PART, Prefetch, Ptr, St
 
 impl Case {
     /// Fills the operands of a tile of integers, rows and panels of so many groups: any bytes and factors,
-    /// sums as large as sums of bytes are.
+    /// and the sums of the bytes.
     fn integers(
         &mut self,
         rng: &mut Rng,
@@ -23,9 +23,12 @@ impl Case {
         };
         for (r, g) in (0..rows).flat_map(|r| (0..groups).map(move |g| (r, g))) {
             let at = r * row + g * group.left_len();
-            (0..group.terms / 4).for_each(|i| write(a, at + i, rng.bits() as u32));
+            let words: Vec<u32> = (0..group.terms / 4).map(|_| rng.bits() as u32).collect();
+            words.iter().zip(0..).for_each(|(word, i)| write(a, at + i, *word));
             if encoding == Encoding::Bytes {
-                write(a, at + group.terms / 4 + 1, (rng.bits() as i32 >> 11) as u32);
+                // Back ends may read it or make it: -128 times the sum.
+                let sum: i32 = words.iter().flat_map(|w| w.to_le_bytes()).map(|b| i32::from(b as i8)).sum();
+                write(a, at + group.terms / 4 + 1, (-128 * sum) as u32);
             }
         }
         for line in (0..elements / PANEL).filter(|l| l % group.panel_rows() < group.rows) {

@@ -48,7 +48,7 @@ impl Op3 {
             Op3::Fma231 => (VEX_Vfmadd231ps_ymm_ymm_ymmm256, EVEX_Vfmadd231ps_zmm_k1z_zmm_zmmm512b32_er),
             Op3::Fma213 => (VEX_Vfmadd213ps_ymm_ymm_ymmm256, EVEX_Vfmadd213ps_zmm_k1z_zmm_zmmm512b32_er),
             Op3::DotBf16 => (INVALID, EVEX_Vdpbf16ps_zmm_k1z_zmm_zmmm512b32),
-            Op3::DotBytes => (INVALID, EVEX_Vpdpbusd_zmm_k1z_zmm_zmmm512b32),
+            Op3::DotBytes => (VEX_Vpdpbusd_ymm_ymm_ymmm256, EVEX_Vpdpbusd_zmm_k1z_zmm_zmmm512b32),
             Op3::DotWords => (VEX_Vpmaddwd_ymm_ymm_ymmm256, EVEX_Vpmaddwd_zmm_k1z_zmm_zmmm512),
             Op3::DotBytesInWords => (VEX_Vpmaddubsw_ymm_ymm_ymmm256, EVEX_Vpmaddubsw_zmm_k1z_zmm_zmmm512),
             Op3::AddWords => (VEX_Vpaddw_ymm_ymm_ymmm256, EVEX_Vpaddw_zmm_k1z_zmm_zmmm512),

@@ -1,31 +1,45 @@
 //! A model of the machine: sizes of tiles and blocks follow from its registers, ports and caches.
 
+mod host;
+#[cfg(test)]
+mod tests;
+
 use crate::format::Format;
 use crate::lanes::x86::Width;
 use crate::lanes::{Encoding, Len, PANEL};
 
-/// Cycles from one multiply-add to the next of the same accumulator.
+/// Cycles from one multiply-add to the next of the same accumulator, on all machines that the tests describe.
 const LATENCY: i64 = 4;
-/// Multiply-adds and loads that a core starts in a cycle.
-const PORTS: i64 = 2;
 /// Most rows of a tile. More rows hide no more loads, and leave a larger remainder.
 const MOST_ROWS: i64 = 8;
-/// Most rows of a block. The right operand is read once for each block, from main memory if it is large.
+/// Rows of a block, if as many fit. The right operand is read once for each block, from main memory if it is
+/// large.
 const MOST_IN_BLOCK: i64 = 128;
 /// Rows of a block that are too few to pay for the right operand, which each block reads.
 const FEW_IN_BLOCK: i64 = 32;
 
-/// A core's L2 cache, and the vectors that code for it uses.
+/// What a core has, and the vectors that code for it uses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Machine {
     /// Bytes of the L2 cache.
     pub l2: i64,
     /// Width of emitted code, if there is any.
     pub(crate) width: Option<Width>,
+    /// Vector registers of generated code, emitted or not.
+    pub(crate) registers: i64,
+    /// What a core starts in a cycle.
+    pub(crate) ports: Ports,
     /// Whether it adds products of bf16 two at a time, faster than those of f32 one at a time.
     pub(crate) pairs: bool,
-    /// Whether it adds products of bytes four at a time.
+    /// Whether emitted code adds products of bytes four at a time.
     pub(crate) dots: bool,
+}
+
+/// What a core starts in a cycle, in vectors of the code's width.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Ports {
+    pub multiply_adds: i64,
+    pub loads: i64,
 }
 
 /// How a matrix product is cut for registers and caches.
@@ -40,19 +54,11 @@ pub struct Blocking {
 }
 
 impl Machine {
-    /// The machine that this program runs on, with vectors of a width.
-    pub(crate) fn host(width: Option<Width>) -> Machine {
-        Machine {
-            l2: l2_cache().unwrap_or(512 << 10),
-            width,
-            pairs: width == Some(Width::Z) && has_pairs(),
-            dots: width == Some(Width::Z) && has_dots(),
-        }
-    }
-
     /// Rows of the highest tile that is `panels` panels wide, if there is one.
     pub(crate) fn rows(self, panels: i64, encoding: Encoding) -> Option<i64> {
-        let Some(width) = self.width else { return (panels == 1).then_some(4) };
+        let Some(width) = self.width else {
+            return (panels == 1).then_some(self.narrow_tile(encoding).0);
+        };
         let vectors = panels * PANEL / width.lanes();
         // Besides the accumulators a tile holds a row of the right operand and one element of the left one.
         // Of bf16 it holds both halves, and a mask for one of them.
@@ -61,20 +67,37 @@ impl Machine {
             Encoding::Halves => 2 * vectors + 2,
             // Without an instruction for four products of bytes, each vector takes two registers, and the sum
             // of two products takes one more.
+            Encoding::Bytes if self.dots => vectors + 1,
+            Encoding::Nibbles if self.dots => 2 * vectors + 2,
             Encoding::Bytes | Encoding::Nibbles => 2 * vectors + 3,
         };
         // Integers need the sum of a group beside each accumulator.
-        let each = if encoding.group().is_some() { 2 } else { 1 };
-        let rows = (i64::from(width.registers()) - besides) / (each * vectors);
-        let rows = rows.min(MOST_ROWS);
-        (rows >= if encoding.group().is_some() { 2 } else { 4 }).then_some(rows - rows % 2)
+        let (each, least) = if encoding.group().is_some() { (2, 2) } else { (1, 4) };
+        let rows = ((self.registers - besides) / (each * vectors)).min(MOST_ROWS);
+        (rows >= least).then_some(rows)
+    }
+
+    /// Rows and columns of the highest tile of vectors of 128 bits, by Cranelift.
+    pub(crate) fn narrow_tile(self, encoding: Encoding) -> (i64, i64) {
+        match encoding.group() {
+            // As many accumulators as fit beside a row of the right operand, and for integers the sums of a
+            // group beside each of them.
+            None if self.registers >= 32 => (6, 16),
+            Some(_) if self.registers >= 32 => (3, 16),
+            None => (4, 8),
+            Some(_) => (2, 8),
+        }
     }
 
     /// Cycles per row and term of a tile, times 1000. Multiply-adds, loads or latency bound them.
     fn cost(self, panels: i64, encoding: Encoding) -> Option<i64> {
         let lanes = self.width.map_or(4, Width::lanes);
         let (rows, vectors) = (self.rows(panels, encoding)?, panels * PANEL / lanes);
-        Some(1000 * (rows * vectors).max(rows + vectors).max(LATENCY * PORTS) / PORTS / rows)
+        let cycles = |count: i64, ports: i64| 1000 * count / ports;
+        let bound = cycles(rows * vectors, self.ports.multiply_adds)
+            .max(cycles(rows + vectors, self.ports.loads))
+            .max(cycles(LATENCY, 1));
+        Some(bound / rows)
     }
 
     /// The encodings of the operands of matmuls with weights of a format: with many rows, and with few.
@@ -114,7 +137,9 @@ impl Machine {
             true if fit(left + floats(n)) >= FEW_IN_BLOCK => fit(left + floats(n)),
             _ => fit(left),
         };
-        Blocking { rows, cols: panels * PANEL, block: (capacity.min(MOST_IN_BLOCK) / rows * rows).max(rows) }
+        // Whole tiles: where there is room, rather a few rows more than a block of few rows behind it.
+        let most = (MOST_IN_BLOCK + rows - 1) / rows * rows;
+        Blocking { rows, cols: panels * PANEL, block: (capacity / rows * rows).clamp(rows, most) }
     }
 
     /// Queries of a block of attention: a block of scores over `t` keys takes a quarter of the L2 cache.
@@ -125,76 +150,5 @@ impl Machine {
         };
         let rows = self.rows(1, Encoding::F32).unwrap_or(4);
         ((self.l2 / 4 / 4 / keys).min(32) / rows * rows).max(rows)
-    }
-}
-
-/// Whether the machine has AVX-512 BF16, and gains by it. Zen 4 does; the Intel core that was measured (a
-/// Xeon with AMX) does not: 128x3072x768 ran there at 108 GFLOP/s with pairs, at 150 with bf16 weights and
-/// f32 rows, and at 175 in f32.
-fn has_pairs() -> bool {
-    #[cfg(target_arch = "x86_64")]
-    return std::arch::is_x86_feature_detected!("avx512bf16") && vendor() != *b"GenuineIntel";
-    #[cfg(not(target_arch = "x86_64"))]
-    false
-}
-
-/// The vendor of the CPU.
-#[cfg(target_arch = "x86_64")]
-fn vendor() -> [u8; 12] {
-    let id = std::arch::x86_64::__cpuid(0);
-    let mut name = [0; 12];
-    for (to, part) in name.chunks_exact_mut(4).zip([id.ebx, id.edx, id.ecx]) {
-        to.copy_from_slice(&part.to_le_bytes());
-    }
-    name
-}
-
-/// Whether the machine has AVX-512 VNNI.
-fn has_dots() -> bool {
-    #[cfg(target_arch = "x86_64")]
-    return std::arch::is_x86_feature_detected!("avx512vnni");
-    #[cfg(not(target_arch = "x86_64"))]
-    false
-}
-
-/// Bytes of the L2 cache, as Linux reports it.
-fn l2_cache() -> Option<i64> {
-    let read = |index: usize, what: &str| {
-        std::fs::read_to_string(format!("/sys/devices/system/cpu/cpu0/cache/index{index}/{what}")).ok()
-    };
-    let index = (0..4).find(|i| read(*i, "level").is_some_and(|l| l.trim() == "2"))?;
-    let kilobytes: i64 = read(index, "size")?.trim().strip_suffix('K')?.parse().ok()?;
-    (kilobytes > 0).then_some(kilobytes << 10)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn machine(width: Option<Width>) -> Machine {
-        Machine { l2: 1 << 20, width, pairs: false, dots: false }
-    }
-
-    #[test]
-    fn tiles_follow_from_registers() {
-        let tile = |w, n| {
-            let b = machine(w).blocking(Len::Const(n), Len::Const(768), false, Encoding::F32);
-            (b.rows, b.cols)
-        };
-        assert_eq!(tile(Some(Width::Z), 768), (8, 48));
-        assert_eq!(tile(Some(Width::Z), 64), (8, 32));
-        assert_eq!(tile(Some(Width::Z), 16), (8, 16));
-        assert_eq!(tile(Some(Width::Y), 768), (6, 16));
-        assert_eq!(tile(None, 768), (4, 16));
-    }
-
-    #[test]
-    fn blocks_fit_into_the_l2_cache() {
-        for k in [1, 64, 768, 3072, 100_000] {
-            let m = machine(Some(Width::Z));
-            let b = m.blocking(Len::Const(768), Len::Const(k), true, Encoding::F32);
-            assert!(b.block % b.rows == 0 && b.block >= b.rows && b.block <= 128, "{b:?}");
-            assert!(b.block == b.rows || b.block * (k + 768) * 4 <= m.l2, "{b:?} of {k}");
-        }
     }
 }
