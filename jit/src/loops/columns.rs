@@ -354,8 +354,7 @@ impl Run<'_> {
         let (whole, over) = (code.ins().sdiv_imm_s(count, highest), code.ins().srem_imm_s(count, highest));
         let zero = code.int(0);
         let some = code.ins().icmp_imm_s(IntCC::SignedGreaterThan, over, 0);
-        // With a highest band they must be two bands that there are tiles for. Bands of few rows alone are not
-        // made better.
+        // With a highest band they must be two bands that there are tiles for. Low tiles gain nothing.
         let most = if highest > FEW { FEW.min(2 * HALVED + 1 - highest) } else { 0 };
         let few = code.ins().icmp_imm_s(IntCC::SignedLessThan, over, most);
         let above = code.ins().icmp_imm_s(IntCC::SignedGreaterThan, whole, 0);
