@@ -3,6 +3,7 @@
 use super::cases::{Case, named};
 use lexopt::{Arg, Parser, ValueExt};
 use std::ffi::OsString;
+use std::path::PathBuf;
 use tancho::{Format, Isa, Precision};
 
 /// What is asked for.
@@ -16,6 +17,11 @@ pub struct Args {
     pub cases: Vec<Case>,
     pub sweep: bool,
     pub json: bool,
+    /// Where weights, inputs and results go.
+    pub export: Option<PathBuf>,
+    /// Where figures of growing costs go.
+    pub growth: Option<PathBuf>,
+    pub serve: bool,
     pub help: bool,
 }
 
@@ -44,6 +50,9 @@ usage: cargo run --release --example bench -- [OPTIONS]
   --cache F       states that grow, such as keys and values: f32 (default) or bf16
   --sweep         neighbouring sizes too, and how far their share of the limit is from that of the named case
   --json          one object per case and line: case threads isa median_ms min_ms compile_ms gflops peak_share
+  --growth DIR    figures of how cost grows: length, batch, depth, cached positions, threads, sessions
+  --export DIR    weights, inputs and results of the cases, for benches/compare
+  --serve         compiles the one case; then each line of input is answered by the times of some runs
   -h, --help      this text
 
 Columns: median and shortest of at least 30 runs; GFLOP/s of the products' multiply-adds, and GB/s of
@@ -61,6 +70,19 @@ cases
     )
 }
 
+/// The case of that name, or those whose names begin so.
+fn called(name: &str) -> Result<Vec<Case>, String> {
+    let all = named();
+    let exact = all.iter().any(|c| c.name == name);
+    let fits = |c: &&Case| if exact { c.name == name } else { !name.is_empty() && c.name.starts_with(name) };
+    let found: Vec<Case> = all.iter().filter(fits).cloned().collect();
+    if found.is_empty() {
+        let names = list(all.iter().map(|c| &c.name));
+        return Err(format!("--case {name}: there is no such case, but {names}"));
+    }
+    Ok(found)
+}
+
 /// Reads the arguments.
 ///
 /// # Errors
@@ -76,6 +98,9 @@ pub fn parse(given: impl IntoIterator<Item = OsString>) -> Result<Args, String> 
         cases: Vec::new(),
         sweep: false,
         json: false,
+        export: None,
+        growth: None,
+        serve: false,
         help: false,
     };
     let text = |parser: &mut Parser| parser.value().and_then(|v| v.string()).map_err(|e| e.to_string());
@@ -115,30 +140,26 @@ pub fn parse(given: impl IntoIterator<Item = OsString>) -> Result<Args, String> 
                 };
             }
             Arg::Long("case") => {
-                let name = text(&mut parser)?;
-                let all = named();
-                let exact = all.iter().any(|c| c.name == name);
-                let fits = |c: &&Case| {
-                    if exact { c.name == name } else { !name.is_empty() && c.name.starts_with(&name) }
-                };
-                let found: Vec<Case> = all.iter().filter(fits).cloned().collect();
-                if found.is_empty() {
-                    return Err(format!(
-                        "--case {name}: there is no such case, but {}",
-                        list(all.iter().map(|c| &c.name))
-                    ));
-                }
+                let found = called(&text(&mut parser)?)?;
                 let new: Vec<Case> = found.into_iter().filter(|c| !args.cases.contains(c)).collect();
                 args.cases.extend(new);
             }
             Arg::Long("sweep") => args.sweep = true,
             Arg::Long("json") => args.json = true,
+            Arg::Long("serve") => args.serve = true,
+            Arg::Long(option @ ("export" | "growth")) => {
+                let place = if option == "export" { &mut args.export } else { &mut args.growth };
+                *place = Some(parser.value().map_err(|e| e.to_string())?.into());
+            }
             Arg::Long("help") | Arg::Short('h') => args.help = true,
             other => return Err(format!("{}; --help says what there is", other.unexpected())),
         }
     }
     if args.cases.is_empty() {
         args.cases = named();
+    }
+    if args.serve && args.cases.len() != 1 {
+        return Err(format!("--serve runs one case, of {} that are named", args.cases.len()));
     }
     Ok(args)
 }

@@ -141,6 +141,11 @@ impl Case {
             .collect()
     }
 
+    /// The same at other sizes.
+    pub fn at(&self, batch: usize, rows: usize, cached: usize) -> Case {
+        Case { batch, rows, cached, ..self.clone() }
+    }
+
     /// The graph.
     pub fn graph(&self) -> Result<Graph, Error> {
         let d = self.width;

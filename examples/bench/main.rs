@@ -10,9 +10,11 @@ mod cases;
 #[allow(dead_code)] // its network is benchmarked, its program is not
 #[path = "../chat/model.rs"]
 mod chat;
+mod exchange;
 #[allow(dead_code)] // its network is benchmarked, its program is not
 #[path = "../gpt2.rs"]
 mod gpt2;
+mod growth;
 mod measure;
 mod numbers;
 #[path = "../common/program.rs"]
@@ -52,7 +54,23 @@ fn object(m: &Measured, threads: usize, isa: Isa) -> serde_json::Value {
 
 fn run(args: &Args, out: &mut dyn Write) -> Result<(), Failure> {
     let threads = args.threads;
+    let target = Target::host()
+        .with_precision(args.precision)
+        .with_weight_format(args.weights)
+        .with_bf16_states(args.bf16_states);
+    if let Some(folder) = &args.export {
+        std::fs::create_dir_all(folder)?;
+        let target = target.with_isa(args.isa)?;
+        return args.cases.iter().try_for_each(|case| exchange::export(case, target, folder));
+    }
+    if let (true, [case]) = (args.serve, &args.cases[..]) {
+        return exchange::serve(case, target.with_isa(args.isa)?, threads, std::io::stdin().lock(), out);
+    }
     let limits = Limits::measure(args.isa, threads)?;
+    if let Some(folder) = &args.growth {
+        std::fs::create_dir_all(folder)?;
+        return growth::run(&limits, target.with_isa(args.isa)?, folder, out);
+    }
     if args.json {
         tell(&limits);
     } else {
@@ -79,10 +97,6 @@ fn run(args: &Args, out: &mut dyn Write) -> Result<(), Failure> {
             writeln!(out, "{}", row(m))
         }
     };
-    let target = Target::host()
-        .with_precision(args.precision)
-        .with_weight_format(args.weights)
-        .with_bf16_states(args.bf16_states);
     for case in &args.cases {
         let named = measure(case, &limits, target)?;
         show(&named, None)?;

@@ -2,12 +2,13 @@
 
 use super::cases::Case;
 use std::time::{Duration, Instant};
-use tancho::Model;
 use tancho::inspect::Limits;
-use tancho::{AnyView, Error, Target};
+use tancho::{AnyView, Compiled, Error, Model, Session, Target};
 
+/// The seed of random weights.
+const SEED: u64 = 1;
 /// Runs of a case at least.
-const RUNS: usize = 30;
+pub const RUNS: usize = 30;
 /// Time for all of them at least.
 const SPAN: Duration = Duration::from_millis(300);
 
@@ -31,21 +32,18 @@ impl Measured {
     }
 }
 
+/// A case that is ready to run.
+pub struct Prepared {
+    /// Runs it once.
+    pub run: Box<dyn FnMut() -> Result<Duration, Error>>,
+    pub compile: Duration,
+    pub pack: Duration,
+}
+
 /// Measures a case.
 pub fn measure(case: &Case, limits: &Limits, target: Target) -> Result<Measured, Error> {
-    let target = target.with_isa(limits.isa)?;
-    let (times, compile, pack) = match case.training() {
-        Some(training) => {
-            let mut steps = training.compile(target, limits.threads)?;
-            let run = || {
-                let start = Instant::now();
-                (steps.run)()?;
-                Ok(start.elapsed())
-            };
-            (repeat(run)?, steps.compile, steps.pack)
-        }
-        None => runs(case, target, limits.threads)?,
-    };
+    let mut prepared = prepare(case, target.with_isa(limits.isa)?, limits.threads)?;
+    let times = repeat(RUNS, &mut prepared.run)?;
     let (median, min) = (times[times.len() / 2], times[0]);
     let cost = case.cost(target);
     let per_second = |amount: u64| amount as f64 / (median * 1e6);
@@ -53,50 +51,70 @@ pub fn measure(case: &Case, limits: &Limits, target: Target) -> Result<Measured,
         case: case.name.clone(),
         median,
         min,
-        compile: compile.as_secs_f64() * 1e3,
-        pack: pack.as_secs_f64() * 1e3,
+        compile: prepared.compile.as_secs_f64() * 1e3,
+        pack: prepared.pack.as_secs_f64() * 1e3,
         limit: limits.seconds(cost.flops, cost.read, cost.written) * 1e3,
         gflops: per_second(cost.flops),
         gbs: per_second(cost.read + cost.written),
     })
 }
 
-/// The times of a network's runs, and those of compiling and packing it.
-fn runs(case: &Case, target: Target, threads: usize) -> Result<(Vec<f64>, Duration, Duration), Error> {
-    let compiled = Model::from_graph(case.graph()?, 1)?.compile(target)?;
+/// Compiles a case, and fills its cache.
+pub fn prepare(case: &Case, target: Target, threads: usize) -> Result<Prepared, Error> {
+    if let Some(training) = case.training() {
+        let mut steps = training.compile(target, threads)?;
+        let run = move || {
+            let start = Instant::now();
+            (steps.run)()?;
+            Ok(start.elapsed())
+        };
+        return Ok(Prepared { run: Box::new(run), compile: steps.compile, pack: steps.pack });
+    }
+    let compiled = model(case)?.compile(target)?;
+    let mut session = filled(case, &compiled, threads)?;
     let inputs = case.inputs()?;
-    let views: Vec<AnyView<'_>> = inputs.iter().map(AnyView::from).collect();
+    // Tokens follow one another for a while, as they do in a conversation, and then those are forgotten.
+    let grows = !compiled.graph().states.is_empty();
+    let turns = if case.cached > 0 { RUNS } else { 1 };
+    let (mut turn, cached) = (0, case.cached);
+    let run = move || {
+        if grows && turn % turns == 0 {
+            session.truncate("P", cached)?;
+        }
+        turn += 1;
+        let views: Vec<AnyView<'_>> = inputs.iter().map(AnyView::from).collect();
+        let start = Instant::now();
+        session.run_inputs(&views)?;
+        Ok(start.elapsed())
+    };
+    Ok(Prepared { run: Box::new(run), compile: compiled.stats().total(), pack: compiled.pack_time() })
+}
+
+/// The network of a case with random weights.
+pub fn model(case: &Case) -> Result<Model, Error> {
+    Model::from_graph(case.graph()?, SEED)
+}
+
+/// A session with the cached positions of a case.
+pub fn filled(case: &Case, compiled: &Compiled, threads: usize) -> Result<Session, Error> {
     let mut session = compiled.session_with_threads(threads)?;
     if case.cached > 0 {
         let prompt = case.prompt()?;
         session.run_inputs(&prompt.iter().map(AnyView::from).collect::<Vec<_>>())?;
     }
-    // Tokens follow one another for a while, as they do in a conversation, and then those are forgotten.
-    let grows = !compiled.graph().states.is_empty();
-    let turns = if case.cached > 0 { RUNS } else { 1 };
-    let mut turn = 0;
-    let times = repeat(|| {
-        if grows && turn % turns == 0 {
-            session.truncate("P", case.cached)?;
-        }
-        turn += 1;
-        let start = Instant::now();
-        session.run_inputs(&views)?;
-        Ok(start.elapsed())
-    })?;
-    Ok((times, compiled.stats().total(), compiled.pack_time()))
+    Ok(session)
 }
 
-/// Times in milliseconds, the shortest first.
-fn repeat(mut run: impl FnMut() -> Result<Duration, Error>) -> Result<Vec<f64>, Error> {
+/// Times of at least so many runs in milliseconds, the shortest first.
+pub fn repeat(least: usize, run: &mut dyn FnMut() -> Result<Duration, Error>) -> Result<Vec<f64>, Error> {
     let start = Instant::now();
     let mut warm = 0;
-    while warm < 3 || (start.elapsed() < SPAN / 3 && warm < RUNS) {
+    while warm < 3 || (start.elapsed() < SPAN / 3 && warm < least) {
         run()?;
         warm += 1;
     }
     let (mut times, start) = (Vec::new(), Instant::now());
-    while times.len() < RUNS || start.elapsed() < SPAN {
+    while times.len() < least || start.elapsed() < SPAN {
         times.push(run()?.as_secs_f64() * 1e3);
     }
     times.sort_by(f64::total_cmp);

@@ -4,7 +4,7 @@ use super::numbers::{floats, ids};
 use std::ops::Deref;
 use std::time::Duration;
 use tancho::train::{TrainOptions, Trainer};
-use tancho::{AsView, Blueprint, Dim, Error, Graph, Session, Target, network};
+use tancho::{AsView, Blueprint, Dim, Error, Graph, Session, Target, Tensor, ViewError, Weights, network};
 
 network! {
     /// `x + W2 gelu(W1 LN(x) + b1) + b2`.
@@ -71,6 +71,8 @@ network! {
     }
 }
 
+/// The seed of random weights.
+const SEED: u64 = 1;
 /// The learning rate of every step.
 const RATE: f32 = 1e-3;
 /// Sets what is wanted apart from what is given.
@@ -169,6 +171,26 @@ impl Training {
         })
     }
 
+    /// The weights that training begins with.
+    pub fn weights(&self) -> Result<Weights, Error> {
+        Ok(match self.what {
+            Trained::Mlp => self.mlp().init(SEED)?.weights().clone(),
+            Trained::CharGpt | Trained::Gpt2 => self.gpt().init(SEED)?.weights().clone(),
+        })
+    }
+
+    /// What a step is given: what the network sees, and what it should say.
+    pub fn inputs(&self) -> Result<[Tensor; 2], ViewError> {
+        let vocabulary = self.dims().V;
+        let given = |seed| match self.what {
+            Trained::Mlp => Tensor::new(floats(self.rows * self.width, seed), [self.rows, self.width]),
+            Trained::CharGpt | Trained::Gpt2 => {
+                Tensor::new(ids(self.batch * self.rows, vocabulary, seed), [self.batch, self.rows])
+            }
+        };
+        Ok([given(0)?, given(WANTED)?])
+    }
+
     /// Compiles the step.
     pub fn compile(&self, target: Target, threads: usize) -> Result<Steps, Error> {
         let options = TrainOptions::new().threads(threads);
@@ -176,13 +198,13 @@ impl Training {
             Trained::Mlp => {
                 let (shape, len) = ([self.rows, self.width], self.rows * self.width);
                 let (x, wanted) = (floats(len, 0), floats(len, WANTED));
-                let training = self.mlp().init(1)?.compile_train_with(target, &options)?;
+                let training = self.mlp().init(SEED)?.compile_train_with(target, &options)?;
                 Ok(Steps::of(training, move |t| t.step(x.view(shape), wanted.view(shape), RATE)))
             }
             Trained::CharGpt | Trained::Gpt2 => {
                 let (shape, len) = ([self.batch, self.rows], self.batch * self.rows);
                 let (given, next) = (ids(len, self.dims().V, 0), ids(len, self.dims().V, WANTED));
-                let training = self.gpt().init(1)?.compile_train_with(target, &options)?;
+                let training = self.gpt().init(SEED)?.compile_train_with(target, &options)?;
                 Ok(Steps::of(training, move |t| t.step(given.view(shape), next.view(shape), RATE)))
             }
         }
