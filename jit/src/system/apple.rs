@@ -17,6 +17,11 @@ use std::ffi::{CStr, c_void};
 use std::io;
 use std::ptr::{self, NonNull};
 
+// Of `libkern/OSCacheControl.h`, in the system's own library.
+unsafe extern "C" {
+    fn sys_icache_invalidate(start: *mut c_void, len: usize);
+}
+
 /// A range for code while it is written, by the thread that made it.
 #[derive(Debug)]
 pub struct CodeRange {
@@ -111,7 +116,7 @@ impl CodeRange {
         let CodeRange { map, writable } = self;
         drop(writable);
         // SAFETY: the range is mapped.
-        unsafe { libc::sys_icache_invalidate(map.start.as_ptr(), used) };
+        unsafe { sys_icache_invalidate(map.start.as_ptr(), used) };
         Ok(Code { _map: map })
     }
 }
