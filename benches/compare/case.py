@@ -1,5 +1,4 @@
 """A case as `bench --export` has written it."""
-import re
 import numpy as np
 from safetensors.numpy import load_file
 
@@ -19,9 +18,9 @@ class Case:
         return [x for x in given if x.dtype != np.bool_]
 
     def cache(self):
-        number = lambda name: [int(part) if part.isdigit() else part for part in re.split(r"(\d+)", name)]
+        # In the order that tract, which is given inputs by number, has them too.
         tensors = self.tensors()
-        return {name: tensors[name] for name in sorted(tensors, key=number) if name.startswith("state.") and tensors[name].shape[2]}
+        return {name: tensors[name] for name in sorted(tensors) if name.startswith("state.") and tensors[name].shape[2]}
 
     def cached(self): return next((value.shape[2] for value in self.cache().values()), 0)
     def result(self): return self.tensors()["out.0"]

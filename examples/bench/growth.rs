@@ -205,7 +205,7 @@ fn draw_panel(area: &DrawingArea<SVGBackend<'_>, Shift>, panel: &Panel) -> Resul
         .margin(8)
         .x_label_area_size(36)
         .y_label_area_size(64)
-        .build_cartesian_2d(0.0..right * 1.05, 0.0..top * 1.15)
+        .build_cartesian_2d(0.0..right * 1.05, 0.0..top * 1.4)
         .map_err(|e| failed(&e))?;
     let mut mesh = chart.configure_mesh();
     mesh.x_desc(panel.x).y_desc(panel.y).light_line_style(WHITE).draw().map_err(|e| failed(&e))?;

@@ -21,7 +21,12 @@ mod training;
 use crate::chat_model::model as chat;
 use args::parse;
 use cases::named;
+use safetensors::SafeTensors;
+use std::ffi::OsStr;
+use std::io::Write;
+use std::process::Stdio;
 use tancho::{AsView, Dim, Graph, Isa, Target};
+use tancho_support::example::example;
 use training::{Gpt, GptDims, Trained, Training};
 
 fn args(line: &str) -> Result<args::Args, String> {
@@ -41,6 +46,11 @@ fn what_is_asked_for() {
     assert_eq!(names, ["W1_lin_ln_n1", "W3_mlp_n1", "W3_mlp_n128"]);
     assert_eq!((some.threads, some.isa, some.sweep, some.json), (3, Isa::Clif128, true, true));
     assert_eq!(args("--case W3 --case W3_mlp_n1").unwrap().cases.len(), 2, "none twice");
+    let exchanged = args("--case W2_ln_4096 --export here --growth there --serve").unwrap();
+    assert_eq!(
+        (exchanged.export, exchanged.growth, exchanged.serve),
+        (Some("here".into()), Some("there".into()), true)
+    );
     assert!(args("-h").unwrap().help && args::help().contains("W4_minilm_b32s128"));
 }
 
@@ -52,6 +62,8 @@ fn what_is_wrong_is_one_line_with_what_there_is() {
         ("--precision exact", &["exact", "direct", "standard", "fast"]),
         ("--threads 0", &["0", "1 to 256"]),
         ("--threads many", &["many", "1 to 256"]),
+        ("--serve", &["--serve", "one case", "24"]),
+        ("--export", &["--export"]),
         ("--threads 257", &["257", "1 to 256"]),
         ("--threads", &["--threads"]),
         ("--speed", &["--speed", "--help"]),
@@ -156,4 +168,47 @@ fn steps_of_the_gpt_with_either_output_matrix_are_what_the_interpreter_makes() {
         assert_eq!(gradients, 2 + 2 * 12 + 2 + usize::from(!tied), "{report}");
         report.into_result().unwrap();
     }
+}
+
+/// The files that other engines read have the weights, inputs and result of the case, and runs are made when
+/// they are asked for.
+#[test]
+fn other_engines_get_the_same_numbers_and_runs_are_answered() {
+    let folder = tempfile::tempdir().unwrap();
+    let place = folder.path().as_os_str();
+    let exported = ["--case", "W1_lin_ln_n1", "--case", "W8_train_chargpt", "--export"].map(OsStr::new);
+    let written = example("bench").args(exported).arg(place).output().unwrap();
+    assert!(written.status.success(), "{written:?}");
+    let bytes = std::fs::read(folder.path().join("W1_lin_ln_n1.tensors.safetensors")).unwrap();
+    let file = SafeTensors::deserialize(&bytes).unwrap();
+    let floats = |name: &str| -> Vec<f32> {
+        let data = file.tensor(name).unwrap().data().to_vec();
+        data.chunks_exact(4).map(|x| f32::from_le_bytes([x[0], x[1], x[2], x[3]])).collect()
+    };
+    let weights = folder.path().join("W1_lin_ln_n1.weights.safetensors");
+    let net = cases::LinearNorm::load(weights).unwrap().compile(Target::host()).unwrap();
+    let (given, wanted) = (floats("in.0"), floats("out.0"));
+    assert_eq!(net.session().run(given.view([1, 768])).unwrap().to_vec(), wanted);
+    let bytes = std::fs::read(folder.path().join("W8_train_chargpt.tensors.safetensors")).unwrap();
+    let trained = SafeTensors::deserialize(&bytes).unwrap();
+    let shapes = ["in.0", "in.1", "out.0"].map(|name| trained.tensor(name).unwrap().shape().to_vec());
+    assert_eq!(shapes, [vec![32, 64], vec![32, 64], vec![1]]);
+
+    let mut serving = example("bench")
+        .args(["--serve", "--case", "W1_lin_ln_n1"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    serving.stdin.take().unwrap().write_all(b"run\nrun\n").unwrap();
+    let output = serving.wait_with_output().unwrap();
+    let lines: Vec<serde_json::Value> =
+        String::from_utf8(output.stdout).unwrap().lines().map(|l| serde_json::from_str(l).unwrap()).collect();
+    assert_eq!(lines.len(), 3, "it is ready, and two answers");
+    assert!(lines[0]["first_ms"].as_f64() >= lines[0]["compile_ms"].as_f64());
+    assert!(
+        lines[1..]
+            .iter()
+            .all(|l| l["min_ms"].as_f64() > Some(0.0) && l["median_ms"].as_f64() >= l["min_ms"].as_f64())
+    );
 }

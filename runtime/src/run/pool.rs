@@ -51,14 +51,17 @@ fn pool() -> &'static Pool {
     POOL.get_or_init(Pool::default)
 }
 
-/// How many threads the machine runs at once, as far as this process may use them. Where it has cores of
-/// several kinds, those of the fastest kind count: at the end of each step all threads wait for the slowest.
+/// How many threads the machine runs at once, as far as this process may use them.
 pub fn cores() -> usize {
     static CORES: OnceLock<usize> = OnceLock::new();
-    *CORES.get_or_init(|| {
-        let all = thread::available_parallelism().map_or(1, usize::from);
-        tancho_jit::system::fast_cores().map_or(all, |fast| fast.clamp(1, all))
-    })
+    *CORES.get_or_init(|| thread::available_parallelism().map_or(1, usize::from))
+}
+
+/// Of these the ones on cores of the fastest kind, where there are several: at the end of each step all
+/// threads wait for the slowest.
+pub fn fast_cores() -> usize {
+    static FAST: OnceLock<usize> = OnceLock::new();
+    *FAST.get_or_init(|| tancho_jit::system::fast_cores().map_or(cores(), |fast| fast.clamp(1, cores())))
 }
 
 /// Whether more callers and workers are at work than there are cores. A worker then does best to leave: its

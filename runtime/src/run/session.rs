@@ -14,7 +14,7 @@ use crate::run::bind::{Env, bind_inputs};
 use crate::run::bound::{Bound, Division, const_bytes};
 use crate::run::buffers::Buffers;
 use crate::run::inputs::Converted;
-use crate::run::pool::{MOST_THREADS, cores};
+use crate::run::pool::{MOST_THREADS, fast_cores};
 use crate::run::region::Progress;
 use crate::run::state::States;
 use crate::run::steps;
@@ -26,9 +26,10 @@ use std::fmt;
 use tancho_ir::DType;
 
 impl Compiled {
-    /// Buffers to run it with, on all cores of the machine.
+    /// Buffers to run it with, on all cores of the machine; of several kinds of cores, on all of the fastest
+    /// kind.
     pub fn session(&self) -> Session {
-        Session::new(self.clone(), cores().min(MOST_THREADS))
+        Session::new(self.clone(), fast_cores().min(MOST_THREADS))
     }
 
     /// The same with runs divided among `threads` threads. One thread is the caller's own; the others come
