@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # The tests on aarch64, from an x86-64 Debian or Ubuntu: a cross toolchain and an emulator of Debian's packages, in a folder of
-# their own. It asks for root, as `debootstrap` and `chroot` do, for 4 GB of disk, and for a mirror of Debian.
+# their own. It asks for root, as `debootstrap` and `chroot` do, for 8 GB of disk, and for a mirror of Debian.
 #
 #   scripts/aarch64.sh                                  all tests that run on the machine at hand
 #   scripts/aarch64.sh test --test kernels matmul       some of them: the arguments are those of cargo

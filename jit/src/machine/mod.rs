@@ -82,6 +82,8 @@ impl Machine {
         match encoding.group() {
             // As many accumulators as fit beside a row of the right operand, and for integers the sums of a
             // group beside each of them.
+            // Of bf16 both halves are held.
+            None if self.registers >= 32 && encoding == Encoding::Halves => (5, 16),
             None if self.registers >= 32 => (6, 16),
             Some(_) if self.registers >= 32 => (3, 16),
             None => (4, 8),

@@ -3,7 +3,7 @@
 //!
 //! Each file has the same items:
 //!
-//! - [`CodeRange`]: memory that is written first and executed afterwards, never both at a time on one thread.
+//! - `CodeRange`: memory that is written first and executed afterwards, never both at a time on one thread.
 //! - [`caches`]: what a core has of each cache.
 //! - [`fast_cores`]: how many processors of the fastest kind this process may use.
 //! - [`use_large_pages`]: asks for large pages behind a mapping.
@@ -26,8 +26,10 @@ mod at_hand;
 #[cfg(not(any(target_vendor = "apple", windows)))]
 mod mapped;
 
+pub use at_hand::use_large_pages;
 pub(crate) use at_hand::{Code, CodeRange};
-pub use at_hand::{caches, fast_cores, use_large_pages};
+
+use std::sync::OnceLock;
 
 /// Bytes that one core has of the L1 and L2 data caches and all cores together of the L3 cache. A cache that
 /// several cores share counts in equal parts, but for the L3 cache.
@@ -35,6 +37,18 @@ pub use at_hand::{caches, fast_cores, use_large_pages};
 pub struct Caches {
     /// Bytes of L1, L2 and L3, as far as the system tells them.
     pub levels: [Option<usize>; 3],
+}
+
+/// What a core has of each cache, as the system told when it was asked first.
+pub fn caches() -> Caches {
+    static CACHES: OnceLock<Caches> = OnceLock::new();
+    *CACHES.get_or_init(at_hand::caches)
+}
+
+/// How many processors of the fastest kind this process may use, as the system told when it was asked first.
+pub fn fast_cores() -> Option<usize> {
+    static FAST: OnceLock<Option<usize>> = OnceLock::new();
+    *FAST.get_or_init(at_hand::fast_cores)
 }
 
 #[cfg(test)]

@@ -60,8 +60,7 @@ pub fn cores() -> usize {
 /// Of these the ones on cores of the fastest kind, where there are several: at the end of each step all
 /// threads wait for the slowest.
 pub fn fast_cores() -> usize {
-    static FAST: OnceLock<usize> = OnceLock::new();
-    *FAST.get_or_init(|| tancho_jit::system::fast_cores().map_or(cores(), |fast| fast.clamp(1, cores())))
+    tancho_jit::system::fast_cores().map_or(cores(), |fast| fast.clamp(1, cores()))
 }
 
 /// Whether more callers and workers are at work than there are cores. A worker then does best to leave: its
