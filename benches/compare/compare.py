@@ -146,6 +146,8 @@ def versions():
 
 
 def run(args):
+    if not PYTHON.exists():
+        sys.exit(f"there are no engines in {HOME}: `compare.py setup` puts them there")
     build()
     folder = HOME / "cases"
     folder.mkdir(parents=True, exist_ok=True)
@@ -217,7 +219,10 @@ def starts(rows):
 
 
 def report(args):
-    measured = json.loads((HOME / "results.json").read_text())
+    results = HOME / "results.json"
+    if not results.exists():
+        sys.exit(f"there is no {results}: `compare.py run` measures")
+    measured = json.loads(results.read_text())
     about, rows = measured["about"], measured["rows"]
     failures = {(row["engine"], row["case"], row["failed"]) for row in rows if "failed" in row}
     named = ", ".join(f"{name} {version}" for name, version in about["versions"].items())
