@@ -171,3 +171,16 @@ pub fn program(run: impl FnOnce(&Case) -> Result<(), Failure>) {
         std::process::exit(1);
     }
 }
+
+/// The stride of a convolution: those behind the first of a layer halve the image.
+pub fn stride(case: &str, name: &str) -> usize {
+    let first = name == "conv1" || name == "conv" || name.starts_with("downsample");
+    let halves = match case {
+        "W6_resnet18" => {
+            let layer = name.starts_with("layer") && !name.starts_with("layer1") && name.contains(".0.");
+            name == "conv1" || (layer && !name.ends_with("conv2"))
+        }
+        _ => case.contains("_s2_") && first,
+    };
+    if halves { 2 } else { 1 }
+}

@@ -10,7 +10,7 @@ use burn::tensor::activation::{gelu, gelu_approximate, relu, silu};
 use burn::tensor::module::{attention, max_pool2d};
 use burn::tensor::ops::MaxPoolOptions;
 use burn::tensor::{Device, Int, Tensor, TensorData};
-use compare::{Case, Data, Failure, program};
+use compare::{Case, Data, Failure, program, stride};
 use std::collections::BTreeMap;
 use std::time::Instant;
 
@@ -229,19 +229,6 @@ impl Net {
 fn heads(x: Tensor<3>, n: usize) -> Tensor<4> {
     let [b, s, d] = x.dims();
     x.reshape([b, s, n, d / n]).swap_dims(1, 2)
-}
-
-/// The stride of a convolution: those behind the first of a layer halve the image.
-fn stride(case: &str, name: &str) -> usize {
-    let first = name == "conv1" || name == "conv" || name.starts_with("downsample");
-    let halves = match case {
-        "W6_resnet18" => {
-            let layer = name.starts_with("layer") && !name.starts_with("layer1") && name.contains(".0.");
-            name == "conv1" || (layer && !name.ends_with("conv2"))
-        }
-        _ => case.contains("_s2_") && first,
-    };
-    if halves { 2 } else { 1 }
 }
 
 fn net(case: &Case) -> Result<Net, Failure> {

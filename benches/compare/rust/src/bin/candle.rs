@@ -4,7 +4,7 @@ use candle_core::{D, Device::Cpu, IndexOp, Module, ModuleT, Result, Tensor};
 use candle_nn::ops::{rms_norm, silu, softmax_last_dim};
 use candle_nn::rotary_emb::rope_i;
 use candle_nn::{BatchNorm, Conv2d, Conv2dConfig, LayerNorm, Linear};
-use compare::{Case, Data, Failure, program};
+use compare::{Case, Data, Failure, program, stride};
 use std::collections::BTreeMap;
 use std::time::Instant;
 
@@ -193,19 +193,6 @@ fn heads(x: &Tensor, n: usize) -> Result<Tensor> {
 fn rows(table: &Tensor, ids: &Tensor) -> Result<Tensor> {
     let (b, s) = ids.dims2()?;
     table.index_select(&ids.flatten_all()?, 0)?.reshape((b, s, ()))
-}
-
-/// The stride of a convolution: those behind the first of a layer halve the image.
-fn stride(case: &str, name: &str) -> usize {
-    let first = name == "conv1" || name == "conv" || name.starts_with("downsample");
-    let halves = match case {
-        "W6_resnet18" => {
-            let layer = name.starts_with("layer") && !name.starts_with("layer1") && name.contains(".0.");
-            name == "conv1" || (layer && !name.ends_with("conv2"))
-        }
-        _ => case.contains("_s2_") && first,
-    };
-    if halves { 2 } else { 1 }
 }
 
 fn net(case: &Case) -> std::result::Result<Net, Failure> {
