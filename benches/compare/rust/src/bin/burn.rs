@@ -327,6 +327,6 @@ fn run(case: &Case) -> Result<(), Failure> {
     };
     case.serve(start, &mut |wanted| {
         let result = std::hint::black_box(once());
-        if wanted { Ok(result.to_vec().map_err(|e| format!("{e:?}"))?) } else { Ok(Vec::new()) }
+        if wanted { Ok(result.try_to_vec::<f32>().map_err(|e| format!("{e:?}"))?) } else { Ok(Vec::new()) }
     })
 }
