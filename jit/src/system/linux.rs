@@ -101,8 +101,9 @@ mod tests {
         assert_eq!((bytes("0K"), bytes("K"), bytes("32M"), bytes("")), (None, None, None, None));
     }
 
+    /// A control group may leave this process less time than the processors that it may run on have.
     #[test]
-    fn this_process_may_use_what_the_standard_library_says() {
-        assert_eq!(allowed().len(), std::thread::available_parallelism().unwrap().get());
+    fn this_process_may_use_at_least_what_the_standard_library_says() {
+        assert!(allowed().len() >= std::thread::available_parallelism().unwrap().get());
     }
 }
