@@ -71,6 +71,8 @@ impl Machine {
             Encoding::Nibbles if self.dots => 2 * vectors + 2,
             Encoding::Bytes | Encoding::Nibbles => 2 * vectors + 3,
         };
+        // Where there are no mask registers, the mask of the last columns is a vector.
+        let besides = besides + i64::from(width == Width::Y);
         // Integers need the sum of a group beside each accumulator.
         let (each, least) = if encoding.group().is_some() { (2, 2) } else { (1, 4) };
         let rows = ((self.registers - besides) / (each * vectors)).min(MOST_ROWS);
@@ -80,9 +82,8 @@ impl Machine {
     /// Rows and columns of the highest tile of vectors of 128 bits, by Cranelift.
     pub(crate) fn narrow_tile(self, encoding: Encoding) -> (i64, i64) {
         match encoding.group() {
-            // As many accumulators as fit beside a row of the right operand, and for integers the sums of a
-            // group beside each of them.
-            // Of bf16 both halves are held.
+            // As many accumulators as fit beside a row of the right operand, of bf16 both of its halves, and
+            // for integers the sums of a group beside each of them.
             None if self.registers >= 32 && encoding == Encoding::Halves => (5, 16),
             None if self.registers >= 32 => (6, 16),
             Some(_) if self.registers >= 32 => (3, 16),
